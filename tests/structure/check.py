@@ -1,0 +1,376 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Holds the source tree to its rules: who includes whom, what carries what, what is never used.
+
+usage: check.py SOURCE_ROOT BUILD_ROOT
+
+Each rule is one function from a tree ({path: text}) to a list of violations. Beside it stands a
+sample that breaks it, and a rule that does not reject its sample fails: a rule that cannot fail
+would hold nothing.
+"""
+
+import concurrent.futures
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tap"))
+from pytap import Skip, diag, run  # noqa: E402
+
+SOURCE, BUILD = (os.path.realpath(p) for p in (sys.argv[1:3] + [".", "build"])[:2])
+ROOMS = ("base", "dataplane", "drivers", "control", "api")
+SKIPPED_DIRS = re.compile(r"(^|/)(build[^/]*|\.git|__pycache__)(/|$)")
+
+# Who may include whom, first match wins: (whose file, what it may name, beside its own folder).
+INCLUDE_TABLE = [
+    (r"base/", [r"base/"]),
+    (r"dataplane/", [r"base/", r"dataplane/"]),
+    (r"drivers/", [r"base/", r"drivers/", r"dataplane/(driver|packet|pktvec|pool)\.h$"]),
+    (r"control/", [r"base/", r"control/", r"dataplane/dataplane\.h$"]),
+    (r"api/(host|helper)/", [r"base/"]),
+    (r"api/engine/", [r"base/", r"control/engine\.h$", r"control/conf/conf\.h$",
+                      r"dataplane/dataplane\.h$", r"drivers/\w+\.h$"]),
+    (r"api/(vici|app)/", [r"base/", r"api/engine/"]),
+    (r"api/cli/", [r"base/", r"api/vici/proto\.h$", r"api/include/"]),
+    (r"api/[^/]+$", [r"base/", r"api/(engine|host|vici|app)/"]),
+    (r"(tests|bench)/", [r""]),
+]
+
+# A library's headers are seen in one place each: (header, who may include it).
+LIBRARY_TABLE = [
+    (r"urcu", r"base/rcu[^/]*$"),
+    (r"uv\.h$", r"api/"),
+    (r"libmnl/|nftables/", r"api/(host|helper)/"),
+    (r"intel-ipsec-mb\.h$", r"(dataplane/crypto|bench)/"),
+    (r"openssl/", r"(control|dataplane/crypto|base|tests|bench)/"),
+    (r"sodium", r"(base|control|dataplane|tests|bench)/"),
+    (r"jansson\.h$", r"(api|bench|tests)/"),
+]
+
+
+# --- the tree ------------------------------------------------------------------------------------
+
+def read_tree(root):
+    """Every text file that git knows or would add; without git, every file on disk."""
+    listed = None
+    if shutil.which("git") and os.path.exists(os.path.join(root, ".git")):
+        done = subprocess.run(["git", "-C", root, "ls-files", "-co", "--exclude-standard"],
+                              capture_output=True, text=True, check=False)
+        listed = done.stdout.splitlines() if done.returncode == 0 else None
+    if listed is None:
+        listed = [os.path.relpath(os.path.join(folder, name), root)
+                  for folder, _, names in os.walk(root) for name in names]
+    tree = {}
+    for path in listed:
+        if SKIPPED_DIRS.search(path) or not os.path.isfile(os.path.join(root, path)):
+            continue
+        with open(os.path.join(root, path), "rb") as file:
+            data = file.read()
+        if b"\0" not in data:
+            tree[path] = data.decode("utf-8", errors="replace")
+    return tree
+
+
+def c_files(tree, suffixes=(".c", ".h"), rooms=ROOMS + ("tests", "bench")):
+    return {path: text for path, text in tree.items()
+            if path.endswith(suffixes) and path.startswith(tuple(r + "/" for r in rooms))}
+
+
+def code_only(text):
+    """The text with comments and string contents blanked, line numbers kept."""
+    def blank(match):
+        found = match.group(0)
+        if found.startswith(("/*", "//")):
+            return re.sub(r"[^\n]", " ", found)
+        return found[0] + found[0] if found[0] == '"' else found
+    return re.sub(r"/\*.*?\*/|//[^\n]*|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])+'", blank, text,
+                  flags=re.DOTALL)
+
+
+def find_lines(tree, pattern, excuse=None):
+    """path:line of each match in code; a line with the excuse in it or just above is let through."""
+    found = []
+    for path, text in tree.items():
+        original = text.splitlines()
+        for number, line in enumerate(code_only(text).splitlines(), 1):
+            if not re.search(pattern, line):
+                continue
+            around = " ".join(original[max(0, number - 2):number])
+            if not (excuse and re.search(excuse, around)):
+                found.append(f"{path}:{number}: {original[number - 1].strip()}")
+    return found
+
+
+# --- the rules -----------------------------------------------------------------------------------
+
+def includes(text):
+    return [(number, match.group(1), match.group(2))
+            for number, line in enumerate(text.splitlines(), 1)
+            if (match := re.match(r"\s*#\s*include\s*([<\"])([^>\"]+)", line))]
+
+
+def rule_include_table(tree):
+    bad = []
+    for path, text in c_files(tree).items():
+        allowed = next((names for who, names in INCLUDE_TABLE if re.match(who, path)), [])
+        own = os.path.dirname(path) + "/"
+        for number, kind, name in includes(text):
+            if kind != '"':
+                continue
+            if not name.startswith(own) and not any(re.match(a, name) for a in allowed):
+                bad.append(f"{path}:{number}: may not include {name}")
+            elif not re.match(r"(base|dataplane|drivers|control|api|tests|bench)/", name):
+                bad.append(f"{path}:{number}: {name} is not relative to the root")
+    return bad
+
+
+def rule_library_table(tree):
+    bad = []
+    for path, text in c_files(tree, rooms=ROOMS).items():
+        for number, _, name in includes(text):
+            for header, who in LIBRARY_TABLE:
+                if re.match(header, name) and not re.match(who, path):
+                    bad.append(f"{path}:{number}: {name} belongs to {who}")
+    return bad
+
+
+def compile_alone(item):
+    path, text = item
+    done = subprocess.run(
+        [shutil.which("cc") or "gcc", "-fsyntax-only", "-std=gnu17", "-D_GNU_SOURCE", "-Wall",
+         "-Wextra", "-Werror", "-Wno-unused", "-I", SOURCE, "-x", "c", "-"],
+        cwd="/", input=text.replace("#pragma once", ""), capture_output=True, text=True, check=False)
+    return f"{path}: {done.stderr.splitlines()[0]}" if done.returncode else None
+
+
+def rule_headers_compile_alone(tree):
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        results = pool.map(compile_alone, c_files(tree, (".h",)).items())
+    return [bad for bad in results if bad]
+
+
+def format_differs(item):
+    path, text = item
+    done = subprocess.run(["clang-format", "--style=file", "--assume-filename",
+                           os.path.join(SOURCE, path)],
+                          input=text, capture_output=True, text=True, check=True)
+    if done.stdout == text:
+        return None
+    pairs = zip(text.splitlines() + [""], done.stdout.splitlines() + [""])
+    number = next((i for i, (a, b) in enumerate(pairs, 1) if a != b), 1)
+    return f"{path}:{number}: is not as clang-format makes it"
+
+
+def rule_format(tree):
+    if not shutil.which("clang-format"):
+        raise Skip("clang-format is not installed")
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        return [bad for bad in pool.map(format_differs, c_files(tree).items()) if bad]
+
+
+def rule_must_use(tree):
+    bad = []
+    declaration = re.compile(r"^([^\n;{}#]*\benum err\s+(?!\(|\*)(\w+)\s*\([^;{]*?)[;{]",
+                             re.MULTILINE | re.DOTALL)
+    for path, text in c_files(tree, (".h",), ROOMS).items():
+        code = code_only(text)
+        for match in declaration.finditer(code):
+            before = code[:match.start()].rstrip().rsplit("\n", 1)[-1]
+            if "MUST_USE" not in match.group(1) and before.strip() != "MUST_USE":
+                line = code.count("\n", 0, match.start(2)) + 1
+                bad.append(f"{path}:{line}: {match.group(2)}() without MUST_USE")
+    return bad
+
+
+SPDX = "SPDX-License-Identifier: Apache-2.0"
+NEEDS_SPDX = re.compile(r"(\.(c|h|py|sh|md|def|conf|rules|yml)|meson\.build|meson_options\.txt"
+                        r"|\.clang-format)$")
+
+
+def rule_spdx(tree):
+    return [path for path, text in tree.items()
+            if (NEEDS_SPDX.search(path) or text.startswith("#!")) and "/corpus/" not in path
+            and SPDX not in "\n".join(text.splitlines()[:3])]
+
+
+def rule_no_memcmp_on_secrets(tree):
+    watched = {p: t for p, t in tree.items()
+               if re.match(r"(control/(crypto|auth)|dataplane/crypto)/.*\.[ch]$", p)}
+    return find_lines(watched, r"\b(memcmp|bcmp|strcmp|strncmp)\s*\(", r"/\* public data: \w+")
+
+
+def rule_proof_only_from_auth(tree):
+    watched = {p: t for p, t in c_files(tree, rooms=ROOMS).items()
+               if not p.startswith("control/auth/")
+               and not os.path.basename(p).startswith("auth_proof.")}
+    return find_lines(watched, r"\bauth_proof_new\s*\(")
+
+
+def rule_nothing_executed(tree):
+    return find_lines(c_files(tree, rooms=ROOMS),
+                      r"(?<![\w>.])(system|popen|exec[lv]\w*|posix_spawn\w*)\s*\(")
+
+
+def rule_allocation_seam(tree):
+    watched = {p: t for p, t in c_files(tree, rooms=ROOMS).items()
+               if not p.startswith("base/alloc")}
+    return find_lines(watched,
+                      r"(?<![\w>.])(malloc|calloc|realloc|strdup|strndup|v?asprintf)\s*\(",
+                      r"/\* system allocator: \w+")
+
+
+# Spelt so that this file does not match itself.
+STANDS_ALONE = [r"\.\./sha[r]ed", r"/tmp/l[k]\b", r"(?i)\bthe b[r]ief\b", r"/wor[k]/",
+                r"(?i)co-autho[r]ed-by", r"(?i)generated w[i]th",
+                r"https?://(?!www\.apache\.org|www\.rfc-editor\.org|www\.iana\.org)[\w.]+"]
+
+
+def rule_stands_alone(tree):
+    bad = []
+    for path, text in tree.items():
+        if path == "LICENSE" or "/corpus/" in path or path.startswith("tests/structure/"):
+            continue
+        for number, line in enumerate(text.splitlines(), 1):
+            if any(re.search(p, line) for p in STANDS_ALONE):
+                bad.append(f"{path}:{number}: names something outside the repository")
+    return bad
+
+
+RULES = [  # (name, rule, a tree it must reject)
+    ("who includes whom", rule_include_table,
+     {"dataplane/bad.c": '#include "control/engine.h"\n'}),
+    ("drivers see only the packet headers", rule_include_table,
+     {"drivers/bad.c": '#include "dataplane/esp.h"\n'}),
+    ("includes are relative to the root", rule_include_table,
+     {"tests/base/bad.c": '#include "err.h"\n'}),
+    ("a library is used in its place only", rule_library_table,
+     {"control/bad.c": "#include <uv.h>\n"}),
+    ("every header compiles alone", rule_headers_compile_alone,
+     {"base/bad.h": "#pragma once\nint f(struct nowhere x, uint99_t y);\n"}),
+    ("formatting", rule_format, {"base/bad.c": "int main(void) { return 0; }\n"}),
+    ("a function that can fail is MUST_USE", rule_must_use,
+     {"base/bad.h": "MUST_USE enum err good(int a);\n\nenum err bad(int a,\n\tint b);\n"}),
+    ("SPDX line", rule_spdx, {"base/bad.c": "int x;\n"}),
+    ("secrets are not compared with memcmp", rule_no_memcmp_on_secrets,
+     {"control/auth/bad.c": "int f(void)\n{\n\treturn memcmp(a, b, 3);\n}\n"}),
+    ("only control/auth makes an auth_proof", rule_proof_only_from_auth,
+     {"control/ike/bad.c": "\tp = auth_proof_new(&args);\n"}),
+    ("nothing is executed", rule_nothing_executed,
+     {"api/host/bad.c": '\tsystem("ip link");\n'}),
+    ("allocation goes through base/alloc.h", rule_allocation_seam,
+     {"control/bad.c": "\tp = malloc(4);\n"}),
+    ("the repository stands alone", rule_stands_alone,
+     {"base/bad.c": "/* see ../" + "shared/design */\n"}),
+]
+
+
+# --- what was built ------------------------------------------------------------------------------
+
+def exported(path):
+    done = subprocess.run(["nm", "-D", "--defined-only", path], capture_output=True, text=True,
+                          check=True)
+    names = [line.split()[-1] for line in done.stdout.splitlines()]
+    # A symbol with a version came from a library (a copy relocation such as stdout@GLIBC_2.2.5).
+    return [name for name in names if "@" not in name]
+
+
+def unexpected_exports(path):
+    allowed = r"(ipsec_\w+|latchkey_driver)$" if ".so" in os.path.basename(path) else r"$^"
+    return [f"{path}: exports {name}" for name in exported(path) if not re.match(allowed, name)]
+
+
+def test_exports():
+    programs = [os.path.join(BUILD, p) for p in ("api/latchkeyd", "api/latchkey")]
+    absent = [p for p in programs if not os.path.exists(p)]
+    assert not absent, f"not built: {absent}"
+    libraries = [os.path.join(folder, name) for folder, _, names in os.walk(BUILD)
+                 for name in names if re.search(r"\.so(\.\d+)*$", name)]
+    bad = [line for path in programs + libraries for line in unexpected_exports(path)]
+    assert not bad, "\n".join(bad)
+
+
+def test_exports_rejects():
+    with tempfile.TemporaryDirectory() as folder:
+        sample = os.path.join(folder, "sample.so")
+        subprocess.run([shutil.which("cc") or "gcc", "-shared", "-fPIC", "-x", "c", "-", "-o",
+                        sample],
+                       input="void stray(void); void stray(void) {}\nvoid ipsec_fine(void);"
+                             "void ipsec_fine(void) {}\n", text=True, check=True)
+        bad = unexpected_exports(sample)
+    assert [line.split()[-1] for line in bad] == ["stray"], bad
+
+
+# --- sizes: printed, not enforced ----------------------------------------------------------------
+
+def functions(path, text):
+    """(lines, path:line name) of each function: its head and both braces begin at column 0."""
+    found, head = [], None
+    lines = text.splitlines()
+    for number, line in enumerate(lines, 1):
+        if line == "{":
+            head = number
+        elif line == "}" and head:
+            name = next((m.group(1) for back in range(head - 2, max(-1, head - 12), -1)
+                         if (m := re.match(r"\w.*?\b(\w+)\(", lines[back]))), "?")
+            found.append((number - head - 1, f"{path}:{head} {name}()"))
+            head = None
+    return found
+
+
+def show_sizes(title, sizes, think_again):
+    sizes.sort(reverse=True)
+    total, middle = len(sizes), sizes[len(sizes) // 2][0]
+    over = sum(1 for size, _ in sizes if size > think_again)
+    diag(f"{title}: {total}, median {middle} lines, {over} over {think_again}; the largest:")
+    for size, name in sizes[:10]:
+        diag(f"  {size:5}  {name}")
+
+
+def test_sizes(tree):
+    product = c_files(tree, rooms=ROOMS)
+    files = [(text.count("\n"), path) for path, text in product.items()]
+    bodies = [f for path, text in product.items() if path.endswith(".c")
+              for f in functions(path, text)]
+    assert files and bodies, "no source to measure"
+    show_sizes("files", files, 600)
+    show_sizes("functions", bodies, 60)
+
+
+def test_sizes_counts():
+    sample = "static int f(int a,\n\t     int b)\n{\n\tint x;\n\n\treturn x;\n}\n"
+    assert functions("a.c", sample) == [(3, "a.c:3 f()")], functions("a.c", sample)
+
+
+def main():
+    tree = read_tree(SOURCE)
+
+    def holds(rule):
+        def test():
+            bad = rule(tree)
+            assert not bad, f"{len(bad)} places\n" + "\n".join(bad[:100])
+        return test
+
+    def rejects(rule, sample):
+        def test():
+            assert rule(sample), "the rule accepts its bad sample"
+        return test
+
+    tests = []
+    for name, rule, sample in RULES:
+        if not any(rule is done for done, _ in tests):
+            tests.append((rule, (name, holds(rule))))
+        tests.append((rule, (f"{name}: rejects a bad sample", rejects(rule, sample))))
+    return run([test for _, test in tests] + [
+        ("exported symbols", test_exports),
+        ("exported symbols: rejects a bad sample", test_exports_rejects),
+        ("sizes", lambda: test_sizes(tree)),
+        ("sizes: counts a sample right", test_sizes_counts),
+    ])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs a table of Python tests as TAP: the plan first, every failure with its reason.
+
+A test is a (name, callable). It passes by returning, fails by raising, and is skipped by raising
+Skip with a reason.
+"""
+
+import sys
+import time
+import traceback
+
+
+class Skip(Exception):
+    """The test cannot be done here; the message says why."""
+
+
+def diag(text):
+    """Prints text as diagnostics, never read as a result."""
+    for line in str(text).splitlines() or [""]:
+        print(f"# {line}", flush=True)
+
+
+def _one(number, name, test):
+    begin = time.monotonic()
+    try:
+        test()
+    except Skip as skip:
+        print(f"ok {number} - {name} # SKIP {skip}", flush=True)
+        return True
+    except AssertionError as failure:
+        print(f"not ok {number} - {name}", flush=True)
+        last = traceback.extract_tb(failure.__traceback__)[-1]
+        diag(f"{last.filename}:{last.lineno}: {failure or last.line}")
+        return False
+    except Exception:  # a broken test is a failed test, and the rest still run
+        print(f"not ok {number} - {name}", flush=True)
+        diag(traceback.format_exc())
+        return False
+    print(f"ok {number} - {name} # {time.monotonic() - begin:.1f} s", flush=True)
+    return True
+
+
+def run(tests):
+    """Runs (name, callable) pairs; returns the exit status."""
+    tests = list(tests)
+    print("TAP version 13")
+    print(f"1..{len(tests)}", flush=True)
+    results = [_one(i, name, test) for i, (name, test) in enumerate(tests, 1)]
+    if not results:
+        diag("no test to run")
+    sys.stdout.flush()
+    return 0 if results and all(results) else 1
