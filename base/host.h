@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * host.h - the privileged operations on the host as one vtable: implemented over libmnl and
+ * libnftables (api/host), by a helper process later, and by a fake in tests. Control thread. Every
+ * operation is idempotent: making what exists or removing what is gone succeeds.
+ */
+#pragma once
+
+#include "base/addr.h"
+
+/* Marks (bits of the kernel's fwmark), see ARCHITECTURE.md. */
+#define HOST_MARK_OUTER   0x80000000u /* our own outer traffic: IKE and ESP sockets carry it */
+#define HOST_MARK_CAPTURE 0x40000000u /* captured for the data path by the route hook */
+
+/* HOST_ROUTE_TABLE - routes into the virtual interface live in this table, behind one rule. */
+#define HOST_ROUTE_TABLE 4301
+
+/* struct guard_entry - traffic that may only pass by the virtual interface. */
+struct guard_entry {
+	struct ts local;
+	struct ts remote;
+	uint8_t capture; /* also capture by mark: routes cannot express it (ports, host to host) */
+};
+
+/* struct host_ops - see the wrappers' comments in api/host/host.h for the Linux implementation.
+ * All return SYS (errno tells), PERM without the privilege, INVAL for bad names. */
+struct host_ops {
+	/* tap_open - open or make the persistent layer-2 device `name`, non-blocking; *out_tun is true
+	 * when only a packet-info TUN could be had. The caller owns the descriptor. */
+	enum err (*tap_open)(void *ctx, int *out_fd, bool *out_tun, const char *name);
+	/* link_set - MTU, ARP off, link up; mac may be NULL (unchanged). */
+	enum err (*link_set)(void *ctx, const char *ifname, uint32_t mtu, const uint8_t *mac);
+	/* link_del - remove a persistent device. */
+	enum err (*link_del)(void *ctx, const char *ifname);
+	/* link_mtu - of the interface that leads to `remote`. */
+	enum err (*link_mtu)(void *ctx, uint32_t *out_mtu, const struct ip_addr *remote);
+	/* addr_add, addr_del - an address on an interface (no duplicate detection for IPv6). */
+	enum err (*addr_add)(void *ctx, const char *ifname, const struct ip_prefix *addr);
+	enum err (*addr_del)(void *ctx, const char *ifname, const struct ip_prefix *addr);
+	/* route_add, route_del - dst by ifname in HOST_ROUTE_TABLE; src may be unset. */
+	enum err (*route_add)(void *ctx, const struct ip_prefix *dst, const char *ifname,
+		const struct ip_addr *src);
+	enum err (*route_del)(void *ctx, const struct ip_prefix *dst, const char *ifname);
+	/* rules_set - the policy rules: our own outer traffic skips HOST_ROUTE_TABLE, everything else
+	 * looks there; captured traffic goes to the interface. rules_del removes them. */
+	enum err (*rules_set)(void *ctx, const char *ifname);
+	enum err (*rules_del)(void *ctx);
+	/* guard_set - replace the guard by these entries in one transaction. guard_del removes it. */
+	enum err (*guard_set)(void *ctx, const char *ifname, const struct guard_entry *entries,
+		size_t num_entries);
+	enum err (*guard_del)(void *ctx);
+	/* source_for - the local address the host would use towards remote (with HOST_MARK_OUTER). */
+	enum err (*source_for)(void *ctx, struct ip_addr *out, const struct ip_addr *remote);
+	/* local_in - a local address inside ts (for `src` of routes). NOT_FOUND. */
+	enum err (*local_in)(void *ctx, struct ip_addr *out, const struct ts *ts);
+	/* udp_open - a non-blocking socket of this family bound to port on all addresses, with packet
+	 * information, HOST_MARK_OUTER, don't-fragment off, big buffers; esp_in_udp is not set. */
+	enum err (*udp_open)(void *ctx, int *out_fd, enum ip_family family, uint16_t port);
+	/* rp_filter_check - the underlay accepts decrypted traffic's asymmetric routes: *out_ok false
+	 * with a sentence in text (a static string) if not. */
+	enum err (*rp_filter_check)(void *ctx, bool *out_ok, const char **out_text);
+	void (*close)(void *ctx);
+};
+
+/* struct host - an implementation and its state. */
+struct host {
+	const struct host_ops *ops;
+	void *ctx;
+};

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * slots.h - identifiers that are looked up with one index and one compare. An identifier is a slot
+ * number (shuffled, so that successive ones tell nothing) and random bits that change with every
+ * use, so a stale one never matches. Used for inbound SPIs and IKE SPIs. Writer: the control
+ * thread. slots_get() is for readers under RCU; growing never moves what readers see.
+ */
+#pragma once
+
+#include "base/rcu.h"
+#include "base/rng.h"
+
+struct slots;
+
+/* slots_new - identifiers of id_bits (32 or 64) bits with slot numbers of index_bits (1 to 28).
+ * Identifiers 0 to 255 are never given out (reserved as SPI, RFC 4303 2.1). NULL on shortage. */
+MALLOC_LIKE struct slots *slots_new(unsigned id_bits, unsigned index_bits, const struct rng *rng);
+
+/* slots_free - the table; its objects are the caller's. No readers may remain. */
+void slots_free(struct slots *s);
+
+/* slots_reserve - a fresh identifier that names nothing yet. Errors: FULL, NOMEM, CRYPTO. */
+MUST_USE enum err slots_reserve(struct slots *s, uint64_t *out_id) NONNULL(1, 2);
+
+/* slots_publish - the identifier, reserved before, names obj from now on. */
+void slots_publish(struct slots *s, uint64_t id, void *obj) NONNULL(1, 3);
+
+/* slots_withdraw - the identifier names nothing but stays reserved; readers may still hold obj. */
+void slots_withdraw(struct slots *s, uint64_t id) NONNULL(1);
+
+/* slots_release - the identifier is free for a later use with other random bits. */
+void slots_release(struct slots *s, uint64_t id) NONNULL(1);
+
+/* slots_get - the object of id, or NULL. Any registered reader, or the writer. */
+MUST_USE void *slots_get(const struct slots *s, uint64_t id) NONNULL(1);
+
+/* slots_num - identifiers reserved now. */
+size_t slots_num(const struct slots *s) NONNULL(1);
+
+/* slots_each - call fn(ctx, id, obj) for each published identifier, writer thread; fn may withdraw
+ * and release the identifier it is called for. */
+void slots_each(struct slots *s, void (*fn)(void *ctx, uint64_t id, void *obj), void *ctx)
+	NONNULL(1, 2);
