@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dataplane.h - the data path as the rest of Latchkey sees it: policies, paths, security
+ * associations and events. The data path knows nothing of IKE.
+ *
+ * Thread: unless said otherwise every function here is called by one control thread. Workers run in
+ * threads of their own (dataplane_start) or when the embedder polls (dataplane_poll).
+ */
+#pragma once
+
+#include "base/addr.h"
+#include "base/clock.h"
+#include "base/rng.h"
+#include "base/secret.h"
+#include "dataplane/crypto/aead.h"
+#include "dataplane/proof.h"
+
+struct dataplane;
+struct driver;
+
+/* struct dataplane_config - zero means the default given. */
+struct dataplane_config {
+	const char *aead;          /* back end to insist on; NULL = the fastest that works */
+	uint32_t flow_cache_len;   /* entries per worker, rounded up to a power of two; 16384 */
+	uint32_t num_packets;      /* packet buffers per worker; 4096 */
+	uint32_t packet_room;      /* data bytes per packet buffer; 2048 */
+	uint32_t hold_packets;     /* packets that wait for an SA, per policy; 16 */
+	uint64_t hold_ns;          /* how long they wait; 10 s */
+	const struct rng *rng;     /* NULL = rng_system() */
+};
+
+/* dataplane_new - an idle data path. Errors: NOMEM, NOT_FOUND (no such AEAD back end), CRYPTO (its
+ * self-test failed). */
+MUST_USE enum err dataplane_new(struct dataplane **out, const struct dataplane_config *config)
+	NONNULL(1, 2);
+
+/* dataplane_free - stops workers, closes drivers, wipes keys. NULL is accepted. */
+void dataplane_free(struct dataplane *dp);
+
+/* dataplane_attach - give a port to the data path, which owns the driver from now on. Before
+ * dataplane_start(). Errors: FULL (8 ports). */
+MUST_USE enum err dataplane_attach(struct dataplane *dp, uint16_t *out_port, struct driver *driver)
+	NONNULL(1, 2, 3);
+
+/* dataplane_start - run the worker in its own thread: sleeps in epoll when idle, off-line for RCU.
+ * dataplane_stop - and join it. Errors: SYS, STATE (already running). */
+MUST_USE enum err dataplane_start(struct dataplane *dp) NONNULL(1);
+void dataplane_stop(struct dataplane *dp) NONNULL(1);
+
+/* dataplane_poll - without a thread: one turn of the worker (receive, all passes, transmit, due
+ * timers); returns packets received. The caller's thread is off-line for RCU afterwards. */
+uint32_t dataplane_poll(struct dataplane *dp, uint64_t now_ns) NONNULL(1);
+
+/* dataplane_reclaim - free what was retired and no reader holds any more; once per loop turn. */
+void dataplane_reclaim(struct dataplane *dp) NONNULL(1);
+
+/* ---- paths --------------------------------------------------------------------------------- */
+
+/* struct path_info - what a path is and has carried. */
+struct path_info {
+	struct path_addr addr;
+	uint16_t port;      /* outer port it uses */
+	uint16_t pmtu;      /* largest outer IP packet; 0 = not known, 1500 assumed */
+	uint64_t tx_packets, tx_bytes, rx_packets, rx_bytes;
+};
+
+/* dataplane_pathset_add - the paths to one peer, shared by all its SAs; one path at first. *out_set
+ * is its handle (never 0). Errors: NOMEM. */
+MUST_USE enum err dataplane_pathset_add(struct dataplane *dp, uint32_t *out_set, uint16_t port,
+	const struct path_addr *addr) NONNULL(1, 2, 4);
+
+/* dataplane_pathset_move - replace the path's addresses (NAT rebinding, MOBIKE); generation + 1. */
+MUST_USE enum err dataplane_pathset_move(struct dataplane *dp, uint32_t set, uint16_t port,
+	const struct path_addr *addr) NONNULL(1, 4);
+
+/* dataplane_pathset_info - the current path. Errors: NOT_FOUND. */
+MUST_USE enum err dataplane_pathset_info(struct dataplane *dp, struct path_info *out, uint32_t set)
+	NONNULL(1, 2);
+
+/* dataplane_pathset_remove - no SA may use it any more (asserted). */
+void dataplane_pathset_remove(struct dataplane *dp, uint32_t set) NONNULL(1);
+
+/* ---- policies (SPD, RFC 4301 4.4.1) -------------------------------------------------------- */
+
+/* enum policy_layer - looked up in this order; within a layer by priority, then age. */
+enum policy_layer {
+	POLICY_LATCH,
+	POLICY_APPLICATION,
+	POLICY_CONFIG,
+	POLICY_NUM_LAYERS
+};
+
+/* enum policy_action - what to do with a packet that matches. */
+enum policy_action {
+	POLICY_DISCARD,
+	POLICY_BYPASS,
+	POLICY_PROTECT,
+};
+
+/* struct policy_params - one SPD entry: any local selector with any remote one. Copied. */
+struct policy_params {
+	enum policy_layer layer;
+	enum policy_action action;
+	uint32_t priority;   /* smaller is looked at first */
+	uint32_t group;      /* PROTECT: SA group that protects it */
+	uint64_t owner;      /* who asked for it; comes back with an acquire */
+	uint32_t class_demanded; /* protection class the traffic must have; 0 = the group's */
+	const struct ts *local;
+	const struct ts *remote;
+	uint32_t num_local, num_remote; /* 1 to 64 each */
+};
+
+/* dataplane_group_add - an SA group: the SAs that protect the same traffic with the same peer (re-
+ * keyed ones and siblings). *out_group is never 0. Errors: NOMEM. */
+MUST_USE enum err dataplane_group_add(struct dataplane *dp, uint32_t *out_group) NONNULL(1, 2);
+
+/* dataplane_group_remove - no SA or policy may name it (asserted). */
+void dataplane_group_remove(struct dataplane *dp, uint32_t group) NONNULL(1);
+
+/* dataplane_policy_add - effective for every packet looked at after the call returns; *out_id names
+ * it. Errors: NOMEM, INVAL (selectors), NOT_FOUND (group). */
+MUST_USE enum err dataplane_policy_add(struct dataplane *dp, uint32_t *out_id,
+	const struct policy_params *params) NONNULL(1, 2, 3);
+
+/* dataplane_policy_remove - as immediate. Unknown ids are ignored. */
+void dataplane_policy_remove(struct dataplane *dp, uint32_t id) NONNULL(1);
+
+/* ---- security associations ----------------------------------------------------------------- */
+
+/* enum sa_mode - how the packet is carried (transport comes with a later capability). */
+enum sa_mode {
+	SA_TUNNEL,
+};
+
+/* struct sa_lifetime - limits; 0 = none. Soft: an event, once. Hard: packets are dropped. */
+struct sa_lifetime {
+	uint64_t soft_bytes, hard_bytes;
+	uint64_t soft_packets, hard_packets;
+};
+
+/* struct child_params - a pair of ESP SAs, inbound and outbound. Everything is copied; the keys go
+ * to secret memory and proof is counted. */
+struct child_params {
+	uint64_t id;          /* the keying engine's name for the pair, unique */
+	uint32_t group;       /* SA group it joins */
+	uint32_t pathset;     /* paths to the peer */
+	uint32_t spi_in;      /* from dataplane_spi_reserve(), host order */
+	uint32_t spi_out;     /* the peer's, host order */
+	enum aead_alg alg;
+	struct bytes key_in;  /* key || 4-byte salt (RFC 4106 8.1) */
+	struct bytes key_out;
+	enum sa_mode mode;
+	bool esn;             /* 64-bit sequence numbers (RFC 4303 2.2.1) */
+	bool outbound_active; /* send on it at once; else after dataplane_child_activate() */
+	uint32_t replay_window; /* packets, 0 = no check, else rounded up to 64..2^20 */
+	struct sa_lifetime lifetime;
+	const struct ts *local;
+	const struct ts *remote;
+	uint32_t num_local, num_remote; /* 1 to 64 each */
+	struct auth_proof *proof; /* whom the traffic is protected with; a reference is taken */
+};
+
+/* struct child_stats - counters of a pair. Times are on the worker's clock, 0 = never. */
+struct child_stats {
+	uint64_t in_packets, in_bytes, out_packets, out_bytes; /* inner bytes */
+	uint64_t in_last_ns, out_last_ns;
+	uint64_t out_seq; /* last sequence number sent */
+	uint64_t in_replay, in_auth_failed;
+	uint32_t token;   /* protection class handle */
+};
+
+/* enum child_half - which SAs of a pair. */
+enum child_half {
+	CHILD_IN = 1,
+	CHILD_OUT = 2,
+	CHILD_BOTH = 3,
+};
+
+/* dataplane_spi_reserve - an inbound SPI that names nothing yet. Errors: FULL, NOMEM, CRYPTO. */
+MUST_USE enum err dataplane_spi_reserve(struct dataplane *dp, uint32_t *out_spi) NONNULL(1, 2);
+
+/* dataplane_spi_release - give back an SPI that was reserved but never installed. */
+void dataplane_spi_release(struct dataplane *dp, uint32_t spi) NONNULL(1);
+
+/* dataplane_child_add - install a pair: receiving works when the call returns. Errors: NOMEM,
+ * UNSUPPORTED, CRYPTO, NOT_FOUND (group or path set), INVAL, EXISTS. */
+MUST_USE enum err dataplane_child_add(struct dataplane *dp, const struct child_params *params)
+	NONNULL(1, 2);
+
+/* dataplane_child_activate - send on this pair from now on, in preference to older ones of the
+ * group. Errors: NOT_FOUND. */
+MUST_USE enum err dataplane_child_activate(struct dataplane *dp, uint64_t id) NONNULL(1);
+
+/* dataplane_child_remove - take away one or both SAs of a pair; the SPI is released with the inbound
+ * one. What is gone already is ignored. */
+void dataplane_child_remove(struct dataplane *dp, uint64_t id, enum child_half half) NONNULL(1);
+
+/* dataplane_child_stats - counters, slightly behind. Errors: NOT_FOUND. */
+MUST_USE enum err dataplane_child_stats(struct dataplane *dp, struct child_stats *out, uint64_t id)
+	NONNULL(1, 2);
+
+/* ---- events, and datagrams that are not ESP ------------------------------------------------- */
+
+/* enum dp_event_kind - what a worker reports. */
+enum dp_event_kind {
+	DP_EVENT_IKE,        /* an IKE datagram: path, port, bytes (without the non-ESP marker) */
+	DP_EVENT_ACQUIRE,    /* a packet needs an SA: owner, group, flow; repeated at most once a second
+			      * per policy while packets wait */
+	DP_EVENT_CHILD_USED, /* first authenticated packet of an inbound SA: child */
+	DP_EVENT_SOFT,       /* soft lifetime reached: child */
+	DP_EVENT_HARD,       /* hard lifetime or sequence numbers used up: child */
+	DP_EVENT_MOVED,      /* authenticated packet with the newest sequence number came from other
+			      * addresses than the path's: child, path, port */
+};
+
+/* struct dp_event - valid until dp_event_release(). */
+struct dp_event {
+	enum dp_event_kind kind;
+	uint16_t port;
+	uint32_t group;
+	uint64_t owner;
+	uint64_t child;
+	struct flow flow;
+	struct path_addr path;
+	struct bytes bytes;
+	uint64_t time_ns; /* when the worker saw it */
+	void *storage;    /* the data path's */
+};
+
+/* dataplane_event_fd - readable when events wait; for the control thread's loop. */
+int dataplane_event_fd(const struct dataplane *dp) NONNULL(1);
+
+/* dataplane_event_next - take one; false if there is none. End each with dp_event_release(). */
+bool dataplane_event_next(struct dataplane *dp, struct dp_event *out) NONNULL(1, 2);
+void dp_event_release(struct dataplane *dp, struct dp_event *ev) NONNULL(1, 2);
+
+/* dataplane_ike_send - send len bytes of IKE by the worker that owns the socket; the non-ESP marker
+ * (RFC 3948 2.2) is added when path->encap is ENCAP_UDP. raw: send the bytes as they are (a NAT
+ * keepalive, 0xFF). Errors: FULL, LIMIT (65,000 bytes), NOT_FOUND (port). */
+MUST_USE enum err dataplane_ike_send(struct dataplane *dp, uint16_t port,
+	const struct path_addr *path, const void *bytes, size_t len, bool raw) NONNULL(1, 3, 4);
+
+/* struct dataplane_stats - sums over the workers. */
+struct dataplane_stats {
+	uint64_t rx_packets, made, tx_packets, held, punted, handed_off;
+	uint64_t drops[64]; /* by enum drop_reason */
+};
+void dataplane_stats(struct dataplane *dp, struct dataplane_stats *out) NONNULL(1, 2);
+
+/* dataplane_drop_name - name and sentence of drops[i]; NULL past the last. */
+const char *dataplane_drop_name(uint32_t i, const char **out_text);

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * driver.h - packet I/O as one small vtable. A driver knows nothing of ESP: an inner driver moves
+ * IP packets between the host (or an embedder) and the data path, an outer driver moves datagrams
+ * with their addresses. All calls but close come from the worker that owns the port.
+ */
+#pragma once
+
+#include "dataplane/pktvec.h"
+
+/* enum port_role - which side of the protection boundary a port is on. */
+enum port_role {
+	PORT_INNER, /* clear side */
+	PORT_OUTER, /* protected side */
+};
+
+/* struct driver_stats - written by the worker, read relaxed by control. */
+struct driver_stats {
+	uint64_t rx_packets, rx_bytes;
+	uint64_t tx_packets, tx_bytes;
+	uint64_t rx_no_buffer; /* left in the device because no packet was free, or lost there */
+	uint64_t rx_error;
+	uint64_t tx_full, tx_error;
+};
+
+struct driver;
+
+/* struct driver_ops - what a driver implements. */
+struct driver_ops {
+	const char *name;
+	/* rx - append up to pktvec_room(out) packets, taken from pool; returns how many. Never
+	 * blocks. Outer drivers fill packet->from; RFC 3948 framing is the data path's. */
+	uint32_t (*rx)(struct driver *d, struct pool *pool, struct pktvec *out);
+	/* tx - send all packets of v in order and free each; v is empty afterwards. What cannot be
+	 * sent now is counted (tx_full, tx_error) and freed; never blocks. Outer drivers send to
+	 * packet->to. */
+	void (*tx)(struct driver *d, struct pktvec *v);
+	/* fd - readable when rx has something; -1 for a poll-mode driver. */
+	int (*fd)(const struct driver *d);
+	/* close - after the worker stopped; frees the driver. */
+	void (*close)(struct driver *d);
+};
+
+/* struct driver - embedded in an implementation. */
+struct driver {
+	const struct driver_ops *ops;
+	enum port_role role;
+	uint32_t mtu; /* inner: of the device; outer: 0, the path knows */
+	struct driver_stats stats;
+};

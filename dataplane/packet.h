@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * packet.h - one packet on its way through the data path. A packet is owned by exactly one place at
+ * a time: a vector, a hold queue, a ring, or a driver; it is freed through its pool, so that an
+ * mbuf and a heap buffer are the same to every pass. Thread: the worker that holds it.
+ */
+#pragma once
+
+#include "base/addr.h"
+
+struct pool;
+struct path;
+struct esp_sa;
+
+/* PACKET_HEADROOM - bytes in front of data when a driver delivers a packet: outer IPv6 (40) + UDP
+ * (8) + ESP (8) + IV (8), rounded up to cache lines. PACKET_TAILROOM: padding (255) + trailer (2) +
+ * ICV (16), rounded up. */
+#define PACKET_HEADROOM 128
+#define PACKET_TAILROOM 320
+
+/* enum fate - what a pass made of a packet; every packet has exactly one when a pass returns. */
+enum fate {
+	FATE_NEXT,    /* goes on in the output vector */
+	FATE_DROP,    /* counted under its drop_reason and freed */
+	FATE_HOLD,    /* kept in a bounded queue (acquire) */
+	FATE_PUNT,    /* to the control thread or back to the host: IKE, ICMP to answer, not ours */
+	FATE_HANDOFF, /* to the worker that owns the SA */
+	FATE_NUM
+};
+
+/* enum drop_reason - drop.def is the table: DROP(NAME, "sentence"). */
+enum drop_reason {
+#define DROP(name, text) DROP_##name,
+#include "dataplane/drop.def"
+#undef DROP
+	DROP_NUM
+};
+
+/* drop_name - "replay"; drop_text - a sentence. Any value is accepted. */
+const char *drop_name(enum drop_reason r);
+const char *drop_text(enum drop_reason r);
+
+/*
+ * struct packet - len bytes at data inside buf[cap]. On an inner port data begins at the IP header;
+ * on an outer port it is the UDP payload (ENCAP_UDP) or the ESP header (ENCAP_NONE).
+ */
+struct packet {
+	uint8_t *data;
+	uint32_t len;
+	uint32_t cap;
+	uint8_t *buf;
+	struct pool *pool;
+
+	/* meta data, valid as the passes set it */
+	struct esp_sa *sa;         /* SA that protects or protected it */
+	const struct path *path;   /* path chosen or arrived by; NULL = unknown remote */
+	const struct path_addr *to; /* tx on an outer port: destination, valid until the driver sent */
+	uint64_t seq;              /* ESP sequence number, 64 bits */
+	uint32_t token;            /* protection class handle: stamped inbound, demanded outbound; 0 = none */
+	uint16_t seg_len;          /* super-packet: payload bytes per segment; 0 = a single packet */
+	uint16_t port;             /* index of the port it came by */
+	uint8_t drop_reason;       /* enum drop_reason once dropped */
+	uint8_t dscp_ecn;          /* TOS byte of the header just removed or to be written */
+	uint8_t next_header;       /* ESP next header after decryption */
+	uint8_t flags;             /* PACKET_F_* */
+	struct path_addr from;     /* rx on an outer port: the addresses it came with */
+};
+
+#define PACKET_F_CSUM_PARTIAL 0x01 /* inner transport checksum still to be completed */
+#define PACKET_F_IKE          0x02 /* outer datagram is IKE (non-ESP marker removed or to be added) */
+
+/* packet_headroom, packet_tailroom - free bytes before and behind the data. */
+static inline uint32_t packet_headroom(const struct packet *p)
+{
+	return (uint32_t)(p->data - p->buf);
+}
+
+static inline uint32_t packet_tailroom(const struct packet *p)
+{
+	return p->cap - packet_headroom(p) - p->len;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * proof.h - auth_proof: evidence that a peer was authenticated, and protection classes made from
+ * it. A proof is immutable and counted. It is made in one place only (control/auth, after AUTH is
+ * verified; a test holds this), and no Child SA exists without one (S20).
+ */
+#pragma once
+
+#include "base/bytes.h"
+#include "base/err.h"
+
+/* enum auth_method - how the peer proved its identity (draft-ietf-btns-abstract-api 7). */
+enum auth_method {
+	AUTH_METHOD_NONE,
+	AUTH_METHOD_PSK,       /* unique pre-shared key */
+	AUTH_METHOD_GROUP_PSK, /* a pre-shared key that more than one identity may use */
+};
+
+/* struct ike_id - an identification payload body as value: type (RFC 7296 3.5) and data. */
+struct ike_id {
+	uint8_t type;
+	uint16_t len;
+	uint8_t data[256];
+};
+
+/* struct auth_proof_params - what was proven; copied. */
+struct auth_proof_params {
+	enum auth_method method;
+	struct ike_id local;
+	struct ike_id peer;
+};
+
+struct auth_proof;
+
+/* auth_proof_new - evidence, one reference; NULL on shortage. Only control/auth may call it. */
+MALLOC_LIKE struct auth_proof *auth_proof_new(const struct auth_proof_params *params) NONNULL(1);
+
+/* auth_proof_get, auth_proof_put - take and drop a reference (atomic; any thread). put(NULL) is
+ * accepted. get returns its argument. */
+struct auth_proof *auth_proof_get(struct auth_proof *p) NONNULL(1);
+void auth_proof_put(struct auth_proof *p);
+
+/* auth_proof_params - what was proven; lives as long as the reference. */
+const struct auth_proof_params *auth_proof_params(const struct auth_proof *p) NONNULL(1);
