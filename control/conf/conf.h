@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * conf.h - the validated configuration: what a swanctl.conf tree (file or control socket) becomes.
+ * A configuration is immutable and counted; a change makes a new one. Control thread.
+ */
+#pragma once
+
+#include "base/addr.h"
+#include "base/secret.h"
+#include "base/tree.h"
+#include "dataplane/dataplane.h"
+
+/* IKE transform numbers used in proposals (RFC 7296 3.3.2 and IANA): only those supported. */
+enum ike_encr {
+	ENCR_AES_GCM_16 = 20,
+};
+enum ike_prf {
+	PRF_HMAC_SHA2_256 = 5,
+	PRF_HMAC_SHA2_384 = 6,
+};
+enum ike_dh {
+	DH_NONE = 0,
+	DH_ECP_256 = 19,
+	DH_ECP_384 = 20,
+	DH_CURVE_25519 = 31,
+};
+
+#define CONF_MAX_TRANSFORMS 8
+#define CONF_MAX_PROPOSALS  8
+#define CONF_MAX_TS         64
+#define CONF_MAX_ADDRS      16
+
+/* struct conf_encr - cipher and key length in bits. */
+struct conf_encr {
+	uint16_t id;
+	uint16_t key_bits;
+};
+
+/* struct conf_proposal - the transforms of each type, in order of preference. For ESP prf is empty,
+ * dh is for PFS (may be empty), esn holds 0 and/or 1. */
+struct conf_proposal {
+	struct conf_encr encr[CONF_MAX_TRANSFORMS];
+	uint16_t prf[CONF_MAX_TRANSFORMS];
+	uint16_t dh[CONF_MAX_TRANSFORMS];
+	uint8_t esn[2];
+	uint8_t num_encr, num_prf, num_dh, num_esn;
+};
+
+/* enum conf_action - start_action, dpd_action, close_action. */
+enum conf_action {
+	ACTION_NONE,
+	ACTION_TRAP,
+	ACTION_START,
+};
+
+/* struct conf_ts - a configured selector; dynamic: the tunnel endpoint's address takes its place. */
+struct conf_ts {
+	struct ts ts;
+	bool dynamic;
+};
+
+/* struct conf_child - connections.<conn>.children.<child>. Times in ns; 0 = never. */
+struct conf_child {
+	char *name;
+	struct conf_ts local_ts[CONF_MAX_TS], remote_ts[CONF_MAX_TS];
+	uint32_t num_local_ts, num_remote_ts;
+	struct conf_proposal esp[CONF_MAX_PROPOSALS];
+	uint32_t num_esp;
+	uint64_t rekey_ns, life_ns, rand_ns;
+	uint64_t rekey_bytes, life_bytes, rand_bytes;
+	uint64_t rekey_packets, life_packets, rand_packets;
+	uint32_t replay_window;
+	uint32_t priority;
+	enum conf_action start_action, dpd_action, close_action;
+};
+
+/* enum conf_auth - how a side authenticates. */
+enum conf_auth {
+	CONF_AUTH_PSK,
+};
+
+/* struct conf_side - local or remote section: id.type 0 means "any" (remote) or "the address"
+ * (local). Wildcards in a remote id ("*.example.com", "*@example.com") are kept in pattern. */
+struct conf_side {
+	enum conf_auth auth;
+	struct ike_id id;
+	char *pattern; /* NULL if id is exact or any */
+};
+
+/* struct conf_addr - local_addrs/remote_addrs entry: a prefix, a range, or a name to resolve. */
+struct conf_addr {
+	char *text;
+	struct ts range; /* addresses; family unset for names */
+	bool any;        /* %any */
+	bool name;       /* must be resolved before initiating */
+};
+
+/* struct conf_conn - connections.<conn>. */
+struct conf_conn {
+	char *name;
+	struct conf_addr local_addrs[CONF_MAX_ADDRS], remote_addrs[CONF_MAX_ADDRS];
+	uint32_t num_local_addrs, num_remote_addrs;
+	uint16_t local_port, remote_port; /* 500 */
+	struct conf_proposal ike[CONF_MAX_PROPOSALS];
+	uint32_t num_ike;
+	struct conf_side local, remote;
+	bool encap;          /* force UDP encapsulation */
+	uint64_t rekey_ns, over_ns, rand_ns, dpd_delay_ns;
+	uint32_t keyingtries; /* 0 = for ever */
+	struct conf_child *children;
+	uint32_t num_children;
+};
+
+#define CONF_SECRET_MAX_IDS 8
+
+/* struct conf_secret - secrets.ike<suffix>: a PSK and the identities it belongs to (none = any). */
+struct conf_secret {
+	char *name;
+	struct secret value;
+	struct ike_id ids[CONF_SECRET_MAX_IDS];
+	uint32_t num_ids;
+};
+
+/* struct conf_daemon - the latchkey section. */
+struct conf_daemon {
+	char interface[16];         /* "latchkey0" */
+	struct ip_prefix addresses[8]; /* given to the interface */
+	uint32_t num_addresses;
+	uint32_t mtu;               /* 0 = derived from the underlay */
+	char aead[16];              /* "" = fastest */
+	uint16_t port, port_nat_t;  /* 500, 4500; for tests and embedders */
+	bool cookies_always;
+	uint32_t log_level;         /* enum log_level */
+};
+
+/* struct conf - everything. */
+struct conf {
+	uint32_t refs;
+	struct conf_daemon daemon;
+	struct conf_conn **conns;
+	uint32_t num_conns;
+	struct conf_secret **secrets;
+	uint32_t num_secrets;
+};
+
+/* struct conf_diag - one remark of the validator. */
+struct conf_diag {
+	bool error; /* else a warning */
+	char text[240]; /* "file:line: sentence" for people */
+};
+
+/* struct conf_diags - up to 64 remarks; more are counted. Zero-initialise. */
+struct conf_diags {
+	struct conf_diag list[64];
+	uint32_t num, num_errors;
+};
+
+/* conf_parse_file - read FILE and its includes (relative to it) into a tree. Errors: SYS, CONFIG
+ * (diags say where), NOMEM, LIMIT. */
+MUST_USE enum err conf_parse_file(struct tree **out, struct conf_diags *diags, const char *file)
+	NONNULL(1, 2, 3);
+
+/* conf_parse_text - the same from memory (untrusted, fuzzed); includes are refused. */
+MUST_USE enum err conf_parse_text(struct tree **out, struct conf_diags *diags, const char *name,
+	const char *text, size_t len) NONNULL(1, 2, 3, 4);
+
+/* conf_new - validate a tree (sections connections, secrets, latchkey; pools and authorities give a
+ * warning) into a configuration with one reference. An unknown key is an error that names the
+ * nearest known key; a key that strongSwan knows and Latchkey does not support is a warning. Errors:
+ * CONFIG (diags), NOMEM. */
+MUST_USE enum err conf_new(struct conf **out, struct conf_diags *diags, const struct tree *tree)
+	NONNULL(1, 2, 3);
+
+/* conf_get, conf_put - references; the last one wipes the secrets. put(NULL) is accepted. */
+struct conf *conf_get(struct conf *c) NONNULL(1);
+void conf_put(struct conf *c);
+
+/* conf_find_conn, conf_find_child - by name; NULL if there is none. A NULL conn in conf_find_child
+ * searches all connections and sets *out_conn. */
+const struct conf_conn *conf_find_conn(const struct conf *c, const char *name) NONNULL(1, 2);
+const struct conf_child *conf_find_child(const struct conf *c, const struct conf_conn **out_conn,
+	const char *conn, const char *child) NONNULL(1, 4);
+
+/* conf_find_psk - the secret for these identities: the best match wins (both ids, then the peer's
+ * id, then the local id, then one without ids); NULL if there is none. *out_group: more than one
+ * identity may use it. */
+const struct conf_secret *conf_find_psk(const struct conf *c, bool *out_group,
+	const struct ike_id *local, const struct ike_id *peer) NONNULL(1, 2, 3, 4);
+
+/* conf_id_parse - an identity as in swanctl.conf ("gw.example.com", "1.2.3.4", "user@host",
+ * "@#hex", "fqdn:x", "keyid:x", "%any"). Errors: MALFORMED, LIMIT, UNSUPPORTED. */
+MUST_USE enum err conf_id_parse(struct ike_id *out, const char *text) NONNULL(1, 2);
+
+/* conf_id_matches - the authenticated identity satisfies a configured side (S22 compares here). */
+bool conf_id_matches(const struct conf_side *side, const struct ike_id *id) NONNULL(1, 2);
+
+/* conf_proposals_parse - "aes256gcm16-prfsha384-x25519, default" with strongSwan's keywords. is_ike
+ * selects the kind. Errors: CONFIG with the reason in text[text_len]. */
+MUST_USE enum err conf_proposals_parse(struct conf_proposal out[CONF_MAX_PROPOSALS],
+	uint32_t *out_num, char *text, size_t text_len, const char *value, bool is_ike)
+	NONNULL(1, 2, 3, 5);

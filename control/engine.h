@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * engine.h - the IKEv2 keying engine (RFC 7296) as the rest of Latchkey sees it. It is sans-I/O: its
+ * inputs are datagrams, the passing of time, requests and answers; its outputs are actions that the
+ * caller takes one by one and carries out. It reads no clock, opens no socket, and draws randomness
+ * only from the source it was given: the same inputs give the same actions, byte for byte.
+ *
+ * After every input call, take all actions with ike_action_next(), carry them out in order, and ask
+ * ike_deadline() when to come back. Thread: one control thread per engine.
+ */
+#pragma once
+
+#include "base/addr.h"
+#include "base/clock.h"
+#include "base/rng.h"
+#include "base/secret.h"
+#include "control/conf/conf.h"
+#include "dataplane/dataplane.h"
+
+struct ike_engine;
+
+/* struct ike_env - what the engine is given. spi_reserve and spi_release act on the inbound SAD
+ * (dataplane_spi_reserve, dataplane_spi_release); child_stats and peer_seen tell what the data path
+ * saw (for liveness, RFC 7296 2.4, and lists). All are called during input calls only. */
+struct ike_env {
+	const struct rng *rng;
+	enum err (*spi_reserve)(void *ctx, uint32_t *out_spi);
+	void (*spi_release)(void *ctx, uint32_t spi);
+	enum err (*child_stats)(void *ctx, struct child_stats *out, uint64_t child);
+	void *ctx;
+	/* test_keylog - a test build's hook that sees the keys of each new SA; NULL otherwise. */
+	const struct ike_keylog *keylog;
+};
+
+/* struct ike_limits - 0 means the default given. */
+struct ike_limits {
+	uint32_t cookie_threshold;     /* half-open IKE SAs at which cookies are asked for; 30 */
+	uint32_t half_open_max;        /* above it new IKE_SA_INITs are refused silently; 1000 */
+	uint32_t half_open_per_source; /* per IPv4 address or IPv6 /64; 8 */
+	uint64_t half_open_ns;         /* a half-open IKE SA lives this long; 30 s */
+	uint64_t retransmit_ns;        /* first retransmission after; 1 s, times 1.8 each */
+	uint32_t retransmit_tries;     /* sends of one request before giving up; 8 */
+	bool cookies_always;           /* ask for cookies from the first request on (tests) */
+};
+
+/* ike_engine_new - an engine with no configuration. Errors: NOMEM, CRYPTO. */
+MUST_USE enum err ike_engine_new(struct ike_engine **out, const struct ike_env *env,
+	const struct ike_limits *limits, uint64_t now_ns) NONNULL(1, 2, 3);
+
+/* ike_engine_free - forget everything without telling the peers; wipes all keys. NULL accepted. */
+void ike_engine_free(struct ike_engine *e);
+
+/* ike_engine_configure - new SAs use this configuration from now on (a reference is taken); SAs that
+ * exist keep theirs until they are re-keyed or ended. */
+void ike_engine_configure(struct ike_engine *e, struct conf *conf) NONNULL(1, 2);
+
+/* ---- inputs -------------------------------------------------------------------------------- */
+
+/* struct ike_datagram - one received IKE message, without the non-ESP marker; borrowed. */
+struct ike_datagram {
+	struct path_addr path;
+	uint16_t port; /* outer port of the data path */
+	struct bytes bytes;
+};
+
+/* ike_receive - handle a datagram. Nothing a peer sends is an error here: it is counted, answered or
+ * logged. */
+void ike_receive(struct ike_engine *e, const struct ike_datagram *dg, uint64_t now_ns)
+	NONNULL(1, 2);
+
+/* ike_run - fire what is due. */
+void ike_run(struct ike_engine *e, uint64_t now_ns) NONNULL(1);
+
+/* ike_deadline - when to call ike_run() next; TIME_NEVER if nothing is due. */
+uint64_t ike_deadline(const struct ike_engine *e) NONNULL(1);
+
+/* struct ike_initiate_params - bring up a child of a connection; the caller has resolved the
+ * addresses. flow: the packet that asked for it goes first into TSi and TSr (RFC 7296 2.9). */
+struct ike_initiate_params {
+	const char *conn;
+	const char *child; /* NULL: the IKE SA alone */
+	struct path_addr path;
+	uint16_t port;
+	const struct flow *flow; /* NULL if no packet asked */
+	uint64_t request; /* comes back in events about this request; 0 = none */
+};
+
+/* ike_initiate - begin; events tell the outcome. If a usable IKE SA of the connection is up, only a
+ * CREATE_CHILD_SA is made; if the child is up or under way and no flow asks for more, nothing.
+ * Errors: NOT_FOUND (connection or child), NOMEM, CRYPTO, EXISTS (up already: not a failure). */
+MUST_USE enum err ike_initiate(struct ike_engine *e, const struct ike_initiate_params *params,
+	uint64_t now_ns) NONNULL(1, 2);
+
+/* struct ike_select - which SAs a request is about; unset fields (0, NULL) match all. */
+struct ike_select {
+	const char *conn;   /* connection name */
+	const char *child;  /* child configuration name: then only Child SAs are meant */
+	uint32_t ike_id;    /* unique number of an IKE SA */
+	uint32_t child_id;  /* unique number of a Child SA */
+	uint64_t request;   /* comes back in events */
+};
+
+/* ike_terminate, ike_rekey - delete or re-key all that match; *out_num is how many. Errors:
+ * NOT_FOUND if none. */
+MUST_USE enum err ike_terminate(struct ike_engine *e, uint32_t *out_num,
+	const struct ike_select *sel, uint64_t now_ns) NONNULL(1, 2, 3);
+MUST_USE enum err ike_rekey(struct ike_engine *e, uint32_t *out_num, const struct ike_select *sel,
+	uint64_t now_ns) NONNULL(1, 2, 3);
+
+/* ike_child_used - DP_EVENT_CHILD_USED, ike_child_expiring - DP_EVENT_SOFT (re-key), ike_child_expired
+ * - DP_EVENT_HARD (gone), ike_child_moved - DP_EVENT_MOVED. Unknown children are ignored. */
+void ike_child_used(struct ike_engine *e, uint64_t child, uint64_t now_ns) NONNULL(1);
+void ike_child_expiring(struct ike_engine *e, uint64_t child, uint64_t now_ns) NONNULL(1);
+void ike_child_expired(struct ike_engine *e, uint64_t child, uint64_t now_ns) NONNULL(1);
+void ike_child_moved(struct ike_engine *e, uint64_t child, const struct path_addr *path,
+	uint16_t port, uint64_t now_ns) NONNULL(1, 3);
+
+/* ike_child_failed - an IKE_ACTION_CHILD_ADD could not be carried out. */
+void ike_child_failed(struct ike_engine *e, uint64_t child, enum err why, uint64_t now_ns)
+	NONNULL(1);
+
+/* ---- asks: what the engine does not decide or know itself ------------------------------------ */
+
+/* enum ike_ask_kind - what is asked. Only one ask per IKE SA is open at a time. */
+enum ike_ask_kind {
+	IKE_ASK_SECRET,       /* the pre-shared key for (local id, peer id): answer.secret */
+	IKE_ASK_SIGN,         /* a signature by the local key (a later capability) */
+	IKE_ASK_VERIFY_CHAIN, /* a certificate chain (a later capability) */
+	IKE_ASK_AUTHORIZE,    /* the peer is authenticated: may it have an IKE SA? answer.allow */
+	IKE_ASK_CHILD_ACCEPT, /* a Child SA with these selectors is about to be made: answer.allow */
+};
+
+/* struct ike_ask - a question; pointers are valid until the answer. */
+struct ike_ask {
+	uint64_t id;
+	enum ike_ask_kind kind;
+	uint64_t deadline_ns; /* no answer until then is a refusal */
+	const char *conn;     /* connection name */
+	const struct ike_id *local_id;
+	const struct ike_id *peer_id;
+	const struct auth_proof *proof; /* AUTHORIZE, CHILD_ACCEPT */
+	const char *child;              /* CHILD_ACCEPT: child configuration name */
+	const struct ts *local;         /* CHILD_ACCEPT */
+	const struct ts *remote;
+	uint32_t num_local, num_remote;
+};
+
+/* struct ike_answer - to an ask; secret is borrowed during the call. */
+struct ike_answer {
+	bool allow;
+	struct bytes secret;      /* SECRET: the key; empty = there is none */
+	bool secret_is_group;     /* SECRET: more than one identity may use it */
+};
+
+/* ike_answer - answer an open ask. Late, repeated or unknown ids are ignored. */
+void ike_answer(struct ike_engine *e, uint64_t id, const struct ike_answer *answer, uint64_t now_ns)
+	NONNULL(1, 3);
+
+/* ---- outputs ------------------------------------------------------------------------------- */
+
+/* enum ike_event_kind - what happened, for logs, lists, requests and reconnecting. */
+enum ike_event_kind {
+	IKE_EVENT_IKE_UP,       /* IKE SA established */
+	IKE_EVENT_IKE_REKEYED,  /* replaced by a new one; ike_id is the new one's */
+	IKE_EVENT_IKE_DOWN,     /* gone: deleted by either side, or the peer is dead */
+	IKE_EVENT_CHILD_UP,
+	IKE_EVENT_CHILD_REKEYED,
+	IKE_EVENT_CHILD_DOWN,
+	IKE_EVENT_FAILED,       /* a negotiation failed; text says why and what to change */
+	IKE_EVENT_PROGRESS,     /* a step of a negotiation, for people who watch (text) */
+};
+
+/* enum ike_reason - why something went down or failed. ike_reason_name() gives the short name. */
+enum ike_reason {
+	IKE_REASON_NONE,
+	IKE_REASON_LOCAL,              /* asked for here */
+	IKE_REASON_PEER_DELETE,        /* the peer deleted it */
+	IKE_REASON_NO_ANSWER,          /* no answer to retransmissions */
+	IKE_REASON_NO_PROPOSAL,
+	IKE_REASON_INVALID_KE,
+	IKE_REASON_AUTH_FAILED_PEER,   /* the peer refused our AUTH */
+	IKE_REASON_AUTH_FAILED_LOCAL,  /* we refused the peer's */
+	IKE_REASON_NO_SECRET,
+	IKE_REASON_ID_MISMATCH,
+	IKE_REASON_TS_UNACCEPTABLE,
+	IKE_REASON_NO_CONFIG,          /* no connection for these addresses and identities */
+	IKE_REASON_REFUSED,            /* an ask was answered no, or not in time */
+	IKE_REASON_MALFORMED,
+	IKE_REASON_UNSUPPORTED,        /* unsupported critical payload, major version */
+	IKE_REASON_EXPIRED,            /* lifetime over without a re-key */
+	IKE_REASON_PEER_ERROR,         /* another error notify */
+	IKE_REASON_RESOURCES,
+	IKE_REASON_REPLACED,           /* a newer SA took its place */
+	IKE_NUM_REASONS
+};
+
+/* ike_reason_name - a short stable name ("no-proposal") for --json. */
+const char *ike_reason_name(enum ike_reason r);
+
+/* struct ike_event - borrowed until the next ike_action_next(). */
+struct ike_event {
+	enum ike_event_kind kind;
+	enum ike_reason reason;
+	const char *conn;  /* connection name, NULL while none is chosen */
+	const char *child; /* child configuration name or NULL */
+	uint32_t ike_id;
+	uint32_t child_id;
+	uint64_t request;
+	struct path_addr path;
+	const char *text;  /* one sentence for people: why, and what to change; "" if none */
+};
+
+/* enum ike_action_kind - what the caller is to do. */
+enum ike_action_kind {
+	IKE_ACTION_SEND,           /* send bytes by path and port */
+	IKE_ACTION_PATHSET_ADD,    /* a peer's path set, named by the engine's ike_peer number */
+	IKE_ACTION_PATHSET_MOVE,
+	IKE_ACTION_PATHSET_REMOVE,
+	IKE_ACTION_CHILD_ADD,      /* install the pair (child_add) */
+	IKE_ACTION_CHILD_ACTIVATE, /* send on it from now on */
+	IKE_ACTION_CHILD_REMOVE,   /* child, half */
+	IKE_ACTION_ASK,
+	IKE_ACTION_EVENT,
+};
+
+/* struct ike_child_add - everything to install; peer is the path set's name. The caller maps conn +
+ * child (+ peer) to an SA group. `replaces` is the id of the pair that this one re-keys, or 0: then
+ * it joins that pair's group. Keys are wiped when the next action is taken. */
+struct ike_child_add {
+	uint64_t peer;
+	uint64_t replaces;
+	const char *conn;
+	const char *child;
+	struct child_params params; /* group and pathset are left 0 for the caller */
+};
+
+/* struct ike_action - borrowed until the next ike_action_next(). */
+struct ike_action {
+	enum ike_action_kind kind;
+	uint16_t port;
+	struct path_addr path;       /* SEND, PATHSET_* */
+	struct bytes bytes;          /* SEND: IKE header on, without the non-ESP marker */
+	bool raw;                    /* SEND: a NAT keepalive, to be sent as it is */
+	uint64_t peer;               /* PATHSET_* */
+	uint64_t child;              /* CHILD_ACTIVATE, CHILD_REMOVE */
+	enum child_half half;        /* CHILD_REMOVE */
+	const struct ike_child_add *child_add;
+	const struct ike_ask *ask;
+	const struct ike_event *event;
+};
+
+/* ike_action_next - take the oldest action; false if there is none. */
+bool ike_action_next(struct ike_engine *e, struct ike_action *out) NONNULL(1, 2);
+
+/* ---- lists --------------------------------------------------------------------------------- */
+
+/* enum ike_sa_state - as people see it. */
+enum ike_sa_state {
+	IKE_STATE_CONNECTING,
+	IKE_STATE_ESTABLISHED,
+	IKE_STATE_REKEYING,
+	IKE_STATE_DELETING,
+};
+
+/* struct ike_child_info - one Child SA; times absolute on the engine's clock, TIME_NEVER = not. */
+struct ike_child_info {
+	uint64_t id;           /* as in child_params */
+	uint32_t unique;       /* number for people */
+	const char *name;
+	const char *state;     /* "INSTALLED", "REKEYING", "DELETING" */
+	uint32_t spi_in, spi_out;
+	const char *proposal;  /* "AES_GCM_16-256" */
+	bool esn, encap;
+	const struct ts *local;
+	const struct ts *remote;
+	uint32_t num_local, num_remote;
+	uint64_t installed_ns, rekey_ns, expire_ns;
+};
+
+/* struct ike_sa_info - one IKE SA. */
+struct ike_sa_info {
+	uint32_t unique;
+	const char *conn;
+	enum ike_sa_state state;
+	bool initiator;
+	uint64_t spi_i, spi_r;
+	struct path_addr path;
+	const struct ike_id *local_id, *remote_id; /* NULL while unknown */
+	const char *proposal; /* "AES_GCM_16-256/PRF_HMAC_SHA2_256/CURVE_25519" or "" */
+	uint64_t established_ns, rekey_ns;
+	bool nat_local, nat_remote;
+	struct ike_child_info *children;
+	uint32_t num_children;
+};
+
+/* ike_each_sa - call fn for every IKE SA, in order of unique number. fn may not call the engine. */
+void ike_each_sa(struct ike_engine *e, void (*fn)(void *ctx, const struct ike_sa_info *sa),
+	void *ctx) NONNULL(1, 2);
+
+/* struct ike_stats - totals since the start. */
+struct ike_stats {
+	uint64_t sent, received, retransmitted, malformed, dropped, cookies_sent;
+	uint64_t ike_established, child_established, failed;
+	uint32_t ike_sas, half_open, child_sas;
+};
+void ike_stats(const struct ike_engine *e, struct ike_stats *out) NONNULL(1, 2);
+
+/* ike_id_text - an identity for people ("gw.example.com"), cleaned; cut to fit. Returns buf. */
+const char *ike_id_text(char *buf, size_t size, const struct ike_id *id) NONNULL(1, 3);
+
+/* struct ike_keylog - see ike_env.keylog; exists only in builds with -Dtest_keylog=true. */
+struct ike_keylog {
+	void (*ike_sa)(void *ctx, uint64_t spi_i, uint64_t spi_r, struct bytes sk_ei,
+		struct bytes sk_er, const char *encr_name);
+	void (*child)(void *ctx, const struct child_params *params, const struct path_addr *path);
+	void *ctx;
+};
