@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Captures on a host's interface, and what kinds of packet they hold."""
+
+import os
+import signal
+import struct
+from dataclasses import dataclass
+
+from lab import wait_for
+
+ETH_IPV4, ETH_ARP, ETH_IPV6 = 0x0800, 0x0806, 0x86DD
+# What may pass on a link whose traffic is protected.
+PROTECTED = {"ike", "esp", "keepalive", "arp", "nd"}
+
+
+@dataclass
+class Frame:
+    """One captured frame: its kind, addresses, and the length of its IP payload."""
+
+    time: float
+    kind: str  # one of PROTECTED, or "clear"
+    source: str = ""
+    destination: str = ""
+    protocol: int = 0
+    length: int = 0  # of the UDP payload or, without UDP, of the IP payload
+    spi: int = 0
+    payload: bytes = b""
+
+    def __str__(self):
+        return f"{self.kind} {self.source} > {self.destination} protocol {self.protocol} " \
+               f"length {self.length}"
+
+
+def _text(raw):
+    if len(raw) == 4:
+        return ".".join(map(str, raw))
+    import socket
+    return socket.inet_ntop(socket.AF_INET6, raw)
+
+
+def _udp_kind(ports, payload):
+    if 500 in ports:
+        return "ike"
+    if 4500 in ports or any(p in ports for p in (14500,)):
+        if payload == b"\xff":
+            return "keepalive"
+        return "ike" if payload[:4] == b"\0\0\0\0" else "esp"
+    return "clear"
+
+
+def _classify(frame, protocol, payload):
+    frame.protocol, frame.length, frame.payload = protocol, len(payload), payload
+    if protocol == 50:
+        frame.kind = "esp"
+    elif protocol == 58 and payload and payload[0] in (130, 131, 132, 133, 134, 135, 136, 143):
+        frame.kind = "nd"
+    elif protocol == 17 and len(payload) >= 8:
+        frame.payload = payload[8:struct.unpack("!H", payload[4:6])[0]]
+        frame.length = len(frame.payload)
+        frame.kind = _udp_kind(struct.unpack("!HH", payload[:4]), frame.payload)
+    if frame.kind == "esp" and len(frame.payload) >= 4:
+        frame.spi = struct.unpack("!I", frame.payload[:4])[0]
+    return frame
+
+
+def parse_ethernet(time, data):
+    kind = struct.unpack("!H", data[12:14])[0]
+    body = data[14:]
+    frame = Frame(time, "clear", protocol=-kind)
+    if kind == ETH_ARP:
+        frame.kind = "arp"
+        return frame
+    if kind == ETH_IPV4 and len(body) >= 20:
+        head, total = (body[0] & 15) * 4, struct.unpack("!H", body[2:4])[0]
+        frame.source, frame.destination = _text(body[12:16]), _text(body[16:20])
+        if struct.unpack("!H", body[6:8])[0] & 0x1FFF:
+            frame.kind = "fragment"
+            return frame
+        return _classify(frame, body[9], body[head:total])
+    if kind == ETH_IPV6 and len(body) >= 40:
+        length, following = struct.unpack("!HB", body[4:7])
+        frame.source, frame.destination = _text(body[8:24]), _text(body[24:40])
+        payload = body[40:40 + length]
+        if following == 0 and len(payload) >= 8:  # hop-by-hop options, as MLD reports have
+            following, payload = payload[0], payload[8 + payload[1] * 8:]
+        return _classify(frame, following, payload)
+    return frame
+
+
+def read_pcap(path):
+    """The Ethernet frames of a pcap file in the machine's byte order."""
+    with open(path, "rb") as file:
+        data = file.read()
+    frames, at = [], 24
+    assert len(data) >= 24 and data[:4] == b"\xd4\xc3\xb2\xa1", f"{path} is not a capture"
+    while at + 16 <= len(data):
+        seconds, micros, length, _ = struct.unpack("<IIII", data[at:at + 16])
+        frames.append(parse_ethernet(seconds + micros / 1e6, data[at + 16:at + 16 + length]))
+        at += 16 + length
+    return frames
+
+
+class Capture:
+    """A running tcpdump."""
+
+    def __init__(self, host, device, name=None):
+        self.host, self.path = host, host.path(f"{name or device}.pcap")
+        self.process = host.spawn(f"tcpdump-{name or device}", "tcpdump", "-i", device, "-n", "-U",
+                                  "--immediate-mode", "-B", "16384", "-Z", "root", "-w", self.path)
+        wait_for(lambda: "listening on" in self.process.log(), "tcpdump to listen")
+        self.frames = None
+
+    def stop(self):
+        """Ends the capture and returns its frames; a frame that the capture missed is an error."""
+        if self.frames is None:
+            self.process.stop(signal.SIGINT)
+            assert "\n0 packets dropped by kernel" in self.process.log(), self.process.log()
+            self.frames = read_pcap(self.path)
+        return self.frames
+
+
+def assert_protected(frames, what, at_least=1):
+    """Only ESP, IKE and what a link needs; and really some ESP, or nothing was looked at."""
+    clear = [f for f in frames if f.kind not in PROTECTED]
+    assert not clear, f"{what}: {len(clear)} frames in the clear, first {clear[0]}"
+    esp = sum(1 for f in frames if f.kind == "esp")
+    assert esp >= at_least, f"{what}: {esp} ESP packets, at least {at_least} expected"

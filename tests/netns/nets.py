@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The networks and configurations that scenarios are made of.
+
+Every scenario has a left and a right host. Outer addresses are documentation addresses; each host
+owns inner ones on its loopback interface, which lie in its traffic selectors.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass, field
+
+from capture import Capture
+from lab import Lab
+from peers import KINDS
+from pytap import diag
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+INNER = {"left": ("10.1.0.1", "fd00:1::1"), "right": ("10.2.0.1", "fd00:2::1")}
+NETWORK = {"left": ("10.1.0.0/24", "fd00:1::/64"), "right": ("10.2.0.0/24", "fd00:2::/64")}
+OUTER4 = {"left": "192.0.2.1", "right": "192.0.2.2"}
+OUTER6 = {"left": "2001:db8::1", "right": "2001:db8::2"}
+# Behind a translator the right host is elsewhere, and the left one has a private address.
+NAT_LEFT, NAT_INSIDE, NAT_OUTSIDE, NAT_RIGHT = "172.16.0.2", "172.16.0.1", "203.0.113.1", \
+    "203.0.113.2"
+PSK = "a pre-shared key for tests only"
+
+
+@dataclass
+class Side:
+    """One side's configuration; what is not said is the same on both sides."""
+
+    kind: str = "latchkey"
+    psk: str = PSK
+    proposals: str = "aes256gcm16-prfsha256-x25519"
+    esp_proposals: str = "aes256gcm16"
+    local_ts: str = ""
+    remote_ts: str = ""
+    start_action: str = "none"
+    connection: dict = field(default_factory=dict)  # further keys of the connection
+    child: dict = field(default_factory=dict)  # and of the child
+
+
+def other(name):
+    return "right" if name == "left" else "left"
+
+
+def section(name, content, depth=0):
+    """A nested dict as the configuration grammar's text."""
+    tab = "\t" * depth
+    lines = [f"{tab}{name} {{"]
+    for key, value in content.items():
+        if isinstance(value, dict):
+            lines.append(section(key, value, depth + 1))
+        else:
+            lines.append(f"{tab}\t{key} = {value}")
+    return "\n".join(lines + [f"{tab}}}"])
+
+
+def configuration(name, side, local_outer, remote_outer):
+    """The swanctl.conf text of one side."""
+    child = {"local_ts": side.local_ts or ",".join(NETWORK[name]),
+             "remote_ts": side.remote_ts or ",".join(NETWORK[other(name)]),
+             "esp_proposals": side.esp_proposals, "start_action": side.start_action,
+             "mode": "tunnel", **side.child}
+    connection = {"version": "2", "local_addrs": local_outer, "remote_addrs": remote_outer,
+                  "proposals": side.proposals,
+                  "local": {"auth": "psk", "id": f"{name}.example"},
+                  "remote": {"auth": "psk", "id": f"{other(name)}.example"},
+                  **side.connection, "children": {"net": child}}
+    secret = {"id-1": f"{name}.example", "id-2": f"{other(name)}.example",
+              "secret": f'"{side.psk}"'}
+    text = section("connections", {"gw": connection}) + "\n"
+    text += section("secrets", {"ike-gw": secret}) + "\n"
+    if side.kind == "latchkey":
+        text += section("latchkey", {"interface": "latchkey0"}) + "\n"
+    return text
+
+
+class Pair:
+    """Two hosts, a daemon on each, and a capture of the wire between them."""
+
+    def __init__(self, name, left, right, nat=False, outer="ip4", start=True, build=None):
+        self.lab = Lab(name)
+        self.sides = {"left": left, "right": right}
+        self.build = build
+        try:
+            self.left, self.right = self.lab.host("left"), self.lab.host("right")
+            outers = self._wire_nat() if nat else self._wire(OUTER6 if outer == "ip6" else OUTER4)
+            for side, host in (("left", self.left), ("right", self.right)):
+                host.address("lo", f"{INNER[side][0]}/32", f"{INNER[side][1]}/128")
+            self.capture = Capture(self.right, "wire")
+            self.peers = {side: self._peer(side, host, outers)
+                          for side, host in (("left", self.left), ("right", self.right))}
+            if start:
+                self.start()
+        except BaseException:
+            self.close(failed=True)
+            raise
+
+    def _wire(self, outer):
+        bits = 64 if ":" in outer["left"] else 24
+        self.lab.link(self.left, "wire", self.right, "wire",
+                      [f"{outer['left']}/{bits}"], [f"{outer['right']}/{bits}"])
+        return {"left": (outer["left"], outer["right"]), "right": (outer["right"], outer["left"])}
+
+    def _wire_nat(self):
+        nat = self.nat = self.lab.host("nat")
+        self.lab.link(self.left, "wire", nat, "inside", [f"{NAT_LEFT}/24"], [f"{NAT_INSIDE}/24"])
+        self.lab.link(nat, "outside", self.right, "wire", [f"{NAT_OUTSIDE}/24"],
+                      [f"{NAT_RIGHT}/24"])
+        self.left.run("ip", "route", "add", "default", "via", NAT_INSIDE)
+        nat.sysctl("net.ipv4.ip_forward", 1)
+        nat.nft("table ip nat {\n chain post {\n  type nat hook postrouting priority 100;\n"
+                "  oifname \"outside\" masquerade random\n }\n}\n")
+        return {"left": (NAT_LEFT, NAT_RIGHT), "right": (NAT_RIGHT, NAT_OUTSIDE)}
+
+    def _peer(self, side, host, outers):
+        text = configuration(side, self.sides[side], *outers[side])
+        if self.sides[side].kind == "latchkey":
+            return KINDS["latchkey"](host, text, self.build)
+        return KINDS[self.sides[side].kind](host, text)
+
+    def start(self):
+        for peer in self.peers.values():
+            peer.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        self.close(failed=kind is not None)
+
+    def close(self, failed):
+        if failed:
+            folder = os.environ.get("LATCHKEY_LOGS", "/tmp/latchkey-netns")
+            where = os.path.join(folder, self.lab.name)
+            self.lab.keep(where)
+            diag(f"files of the failed scenario: {where}")
+        self.lab.close()
+
+    def host(self, side):
+        return {"left": self.left, "right": self.right}[side]
+
+    def ping_all(self, versions=(4, 6), **options):
+        """Pings between the inner addresses, in both directions."""
+        for version in versions:
+            index = 0 if version == 4 else 1
+            for side in ("left", "right"):
+                self.host(side).ping(INNER[other(side)][index], INNER[side][index], **options)
+
+
+class Stream:
+    """A numbered UDP stream from one inner address to the other."""
+
+    def __init__(self, pair, source, rate=1000, size=333, port=9000, version=4):
+        self.size = size
+        index = 0 if version == 4 else 1
+        target = other(source)
+        addresses = INNER[source][index], INNER[target][index]
+        script = os.path.join(HERE, "stream.py")
+        tag = f"{source}-{port}"
+        self.receiver = pair.host(target).spawn(f"stream-receive-{tag}", "/usr/bin/python3", "-B",
+                                                script, "receive", addresses[1], port)
+        self.sender_host = pair.host(source)
+        self.command = ["/usr/bin/python3", "-B", script, "send", *addresses, port, rate, size]
+        self.tag = tag
+        self.sender = None
+
+    def start(self):
+        wait_until_ready(self.receiver)
+        self.sender = self.sender_host.spawn(f"stream-send-{self.tag}", *self.command)
+        wait_until_ready(self.sender)
+        return self
+
+    def stop(self, drain=1.0):
+        """Ends the stream; returns {sent, received, repeated, reordered, lost, ...}."""
+        self.sender.stop(signal.SIGTERM)
+        time.sleep(drain)
+        self.receiver.stop(signal.SIGTERM)
+        result = {**json.loads(self.sender.log().splitlines()[-1]),
+                  **json.loads(self.receiver.log().splitlines()[-1])}
+        assert result["sent"] > 0, "the stream sent nothing"
+        return result
+
+
+def wait_until_ready(process):
+    from lab import wait_for
+    wait_for(lambda: "ready" in process.log() or not process.running(), process.name)
+    assert process.running(), process.log()
+
+
+def story(text):
+    """One line of progress."""
+    diag(text)
+    sys.stdout.flush()

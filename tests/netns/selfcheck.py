@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The harness proved on itself: two charons, and checks that must fail when they should."""
+
+import time
+
+from capture import assert_protected
+from lab import wait_for
+from nets import INNER, Pair, Side, Stream
+
+
+def charon(**more):
+    return Side(kind="charon", **more)
+
+
+def test_charon_to_charon():
+    """The whole harness without a line of ours: tunnel, ping, stream, re-key, capture."""
+    with Pair("charon-charon", charon(), charon()) as pair:
+        pair.peers["left"].up("net")
+        pair.ping_all()
+        before = pair.peers["left"].spis()
+        stream = Stream(pair, "left").start()
+        pair.peers["left"].rekey(child="net")
+        wait_for(lambda: pair.peers["left"].spis() and not
+                 before & pair.peers["left"].spis(), "new SPIs")
+        time.sleep(0.5)
+        result = stream.stop()
+        assert result["received"] > 100, result
+        pair.peers["left"].down(ike="gw")
+        wait_for(lambda: not pair.peers["right"].sas(), "the other side to forget")
+        assert_protected(pair.capture.stop(), "wire", at_least=100)
+
+
+def test_a_clear_packet_is_noticed():
+    with Pair("clear-noticed", charon(), charon()) as pair:
+        pair.peers["left"].up("net")
+        pair.ping_all(versions=(4,))
+        pair.left.run("ip", "route", "add", INNER["right"][0], "dev", "wire", "src",
+                      INNER["left"][0])
+        pair.left.run("ip", "rule", "add", "pref", "1", "lookup", "main")
+        pair.left.ping(INNER["right"][0], INNER["left"][0], check=False)
+        try:
+            assert_protected(pair.capture.stop(), "wire")
+        except AssertionError as noticed:
+            assert "in the clear" in str(noticed), noticed
+            return
+        raise AssertionError("a clear packet went unnoticed")
+
+
+def test_a_lost_datagram_is_counted():
+    with Pair("loss-counted", charon(), charon()) as pair:
+        pair.peers["left"].up("net")
+        stream = Stream(pair, "left").start()
+        wait_for(lambda: pair.capture.process.running(), "capture")
+        time.sleep(0.5)
+        pair.right.nft("table inet t {\n chain i {\n  type filter hook prerouting priority -300;\n"
+                       "  iifname \"wire\" udp dport 4500 udp length > 300 drop\n }\n}\n")
+        time.sleep(0.2)
+        pair.right.run("nft", "delete", "table", "inet", "t")
+        time.sleep(0.5)
+        result = stream.stop()
+        assert result["lost"] and result["received"] < result["sent"], result
+
+
+TESTS = [
+    ("harness: charon to charon, whole life", test_charon_to_charon),
+    ("harness: a packet in the clear is noticed", test_a_clear_packet_is_noticed),
+    ("harness: a lost datagram is counted", test_a_lost_datagram_is_counted),
+]
