@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * engine.h - the composition: one data path, one keying engine, the host's devices and routes, and
+ * a libuv loop that ties them together. What the control socket and the daemon are built on.
+ *
+ * Thread: the loop's thread, for everything here. No signal handler, no fork, no exit.
+ */
+#pragma once
+
+#include <uv.h>
+
+#include "base/host.h"
+#include "base/log.h"
+#include "control/conf/conf.h"
+#include "control/engine.h"
+#include "dataplane/dataplane.h"
+
+struct engine;
+
+/* struct engine_params - what an engine is made of. host is taken over (closed with the engine);
+ * conf is counted; loop is borrowed and must outlive the engine. */
+struct engine_params {
+	uv_loop_t *loop;
+	struct host host;
+	struct conf *conf;
+	const char *keylog_dir; /* test builds only: where keys are written; NULL = nowhere */
+};
+
+/* engine_new - open devices and sockets, install what the configuration asks for, start the worker.
+ * Errors: NOMEM; SYS, PERM (the log says what could not be opened); CRYPTO; NOT_FOUND (no such
+ * AEAD back end). On failure nothing remains. */
+MUST_USE enum err engine_new(struct engine **out, const struct engine_params *params) NONNULL(1, 2);
+
+/* engine_stop - orderly end: tell every peer (DELETE) and wait for them, 2 seconds at most; then
+ * `done` is called from the loop, and engine_free() may be. */
+void engine_stop(struct engine *e, void (*done)(void *ctx), void *ctx) NONNULL(1, 2);
+
+/* engine_free - remove routes, rules, guard and device, and free everything. The loop must be run
+ * once more afterwards for its handles to close. NULL is accepted. */
+void engine_free(struct engine *e);
+
+/* engine_configure - replace the configuration: new policies are installed, those that are gone are
+ * removed, SAs of connections that changed or went stay until they end. Errors: NOMEM: the old
+ * configuration is whole. */
+MUST_USE enum err engine_configure(struct engine *e, struct conf *conf) NONNULL(1, 2);
+
+/* engine_conf - the current configuration, borrowed. */
+struct conf *engine_conf(struct engine *e) NONNULL(1);
+
+/* engine_up - bring up a child (conn may be NULL: found by the child's name) or, with child NULL, an
+ * IKE SA. Resolves names first. The outcome comes to observers as an event with this request number
+ * (engine_request() makes one). Errors: NOT_FOUND; EXISTS (it is up). */
+MUST_USE enum err engine_up(struct engine *e, const char *conn, const char *child, uint64_t request)
+	NONNULL(1);
+
+/* engine_down, engine_rekey - see ike_terminate(), ike_rekey(). Down also means: do not bring it up
+ * again by yourself. */
+MUST_USE enum err engine_down(struct engine *e, uint32_t *out_num, const struct ike_select *sel)
+	NONNULL(1, 2, 3);
+MUST_USE enum err engine_rekey(struct engine *e, uint32_t *out_num, const struct ike_select *sel)
+	NONNULL(1, 2, 3);
+
+/* engine_request - a fresh request number, never 0. */
+uint64_t engine_request(struct engine *e) NONNULL(1);
+
+/* struct engine_observer - is told of every event and log line; embedded in the observer's state.
+ * Either function may be NULL. Must not call engine_free(). */
+struct engine_observer {
+	struct list_node node;
+	void (*event)(struct engine_observer *o, const struct ike_event *ev);
+	void (*log)(struct engine_observer *o, enum log_level level, enum log_subsystem sub,
+		const char *connection, const char *line);
+};
+void engine_observe(struct engine *e, struct engine_observer *o) NONNULL(1, 2);
+void engine_unobserve(struct engine *e, struct engine_observer *o) NONNULL(1, 2);
+
+/* struct engine_failure - the last negotiation of a connection that failed. */
+struct engine_failure {
+	enum ike_reason reason;
+	int64_t wall_s; /* when; 0 = never */
+	char text[400]; /* the sentence */
+};
+
+/* engine_failure - of a connection; NULL if none failed since it was last up. */
+const struct engine_failure *engine_failure(struct engine *e, const char *conn) NONNULL(1, 2);
+
+/* engine_each_sa - as ike_each_sa(). engine_child_stats, engine_ike_stats, engine_dp_stats: figures.
+ * engine_now: the engine's clock. engine_started_s: wall clock of its start. */
+void engine_each_sa(struct engine *e, void (*fn)(void *ctx, const struct ike_sa_info *sa), void *ctx)
+	NONNULL(1, 2);
+MUST_USE enum err engine_child_stats(struct engine *e, struct child_stats *out, uint64_t child)
+	NONNULL(1, 2);
+void engine_ike_stats(struct engine *e, struct ike_stats *out) NONNULL(1, 2);
+void engine_dp_stats(struct engine *e, struct dataplane_stats *out) NONNULL(1, 2);
+uint64_t engine_now(const struct engine *e) NONNULL(1);
+int64_t engine_started_s(const struct engine *e) NONNULL(1);
+
+/* engine_child_group - the SA group number of a child (strongSwan's reqid); 0 if it has none. */
+uint32_t engine_child_group(struct engine *e, uint64_t child) NONNULL(1);
