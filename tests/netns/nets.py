@@ -88,11 +88,11 @@ class Pair:
         self.build = build
         try:
             self.left, self.right = self.lab.host("left"), self.lab.host("right")
-            outers = self._wire_nat() if nat else self._wire(OUTER6 if outer == "ip6" else OUTER4)
+            self.outers = self._wire_nat() if nat else self._wire(OUTER6 if outer == "ip6" else OUTER4)
             for side, host in (("left", self.left), ("right", self.right)):
                 host.address("lo", f"{INNER[side][0]}/32", f"{INNER[side][1]}/128")
             self.capture = Capture(self.right, "wire")
-            self.peers = {side: self._peer(side, host, outers)
+            self.peers = {side: self._peer(side, host)
                           for side, host in (("left", self.left), ("right", self.right))}
             if start:
                 self.start()
@@ -117,8 +117,8 @@ class Pair:
                 "  oifname \"outside\" masquerade random\n }\n}\n")
         return {"left": (NAT_LEFT, NAT_RIGHT), "right": (NAT_RIGHT, NAT_OUTSIDE)}
 
-    def _peer(self, side, host, outers):
-        text = configuration(side, self.sides[side], *outers[side])
+    def _peer(self, side, host):
+        text = configuration(side, self.sides[side], *self.outers[side])
         if self.sides[side].kind == "latchkey":
             return KINDS["latchkey"](host, text, self.build)
         return KINDS[self.sides[side].kind](host, text)

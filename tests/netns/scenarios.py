@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tunnels between Latchkey and itself, and between Latchkey and charon in both roles.
+
+A scenario is a row: a name, the two sides, and a function that is given the running pair. The left
+side initiates, so "latchkey-charon" tests our initiator and "charon-latchkey" our responder.
+"""
+
+import collections
+import re
+import time
+from dataclasses import replace
+
+from capture import assert_protected
+from lab import wait_for
+from nets import INNER, Pair, Side, Stream, other, story
+
+LATCHKEY, CHARON = Side(kind="latchkey"), Side(kind="charon")
+PAIRINGS = [(LATCHKEY, LATCHKEY), (LATCHKEY, CHARON), (CHARON, LATCHKEY)]
+STREAM_SECONDS = 1.5
+
+
+def ours(pair):
+    """The sides that Latchkey is on."""
+    return [side for side in ("left", "right") if pair.sides[side].kind == "latchkey"]
+
+
+def both_up(pair, child="net"):
+    pair.peers["left"].up(child)
+    wait_for(lambda: all(peer.children() for peer in pair.peers.values()), "Child SAs on both sides")
+
+
+def both_down(pair):
+    for side, peer in pair.peers.items():
+        wait_for(lambda peer=peer: not peer.sas(), f"{side} to have no SA")
+
+
+def agree(pair):
+    """Both sides hold the same Child SAs, seen from their own end."""
+    left, right = (pair.peers[side].spis() for side in ("left", "right"))
+    return bool(left) and left == {(out, inward) for inward, out in right}
+
+
+# --- whole life ----------------------------------------------------------------------------------
+
+def whole_life(pair):
+    """Up, traffic in both versions and directions, delete by each side in turn."""
+    for deleter in ("left", "right"):
+        both_up(pair)
+        assert agree(pair), "the two sides' SPIs differ"
+        pair.ping_all()
+        for size in (1, 500, 1200):
+            pair.left.ping(INNER["right"][0], INNER["left"][0], size=size)
+        for side in ours(pair):
+            shown = pair.peers[side].cli("show").stdout
+            assert "ESTABLISHED" in shown and "INSTALLED" in shown, shown
+        pair.peers[deleter].down(ike="gw")
+        both_down(pair)
+    assert_protected(pair.capture.stop(), "wire", at_least=40)
+
+
+def big_packets(pair):
+    """Inner packets as large as the path takes after encapsulation, and larger: TCP-like and ICMP."""
+    both_up(pair)
+    for size in (1300, 1372, 1400, 2800, 8000):
+        pair.left.ping(INNER["right"][0], INNER["left"][0], size=size)
+        pair.right.ping(INNER["left"][1], INNER["right"][1], size=size)
+    frames = pair.capture.stop()
+    assert not [f for f in frames if f.kind == "clear"], "a packet in the clear"
+
+
+# --- re-keying under load ------------------------------------------------------------------------
+
+def stream_length(frames, source):
+    """The length that most ESP packets from this side have: the stream's."""
+    lengths = collections.Counter(f.length for f in frames
+                                  if f.kind == "esp" and f.source == source)
+    return lengths.most_common(1)[0][0]
+
+
+def on_wire(frames, source):
+    length = stream_length(frames, source)
+    return sum(1 for f in frames
+               if f.kind == "esp" and f.source == source and f.length == length)
+
+
+def assert_none_lost(pair, frames, results):
+    """No datagram lost by us: by its own count, or, beside charon, by what the wire carried."""
+    outer = {side: pair.outers[side][0] for side in ("left", "right")}
+    for source, result in results.items():
+        carried = on_wire(frames, outer[source])
+        text = f"{source}: sent {result['sent']}, on the wire {carried}, " \
+               f"received {result['received']}, lost {result['lost']}"
+        story(text)
+        assert result["repeated"] == 0, f"repeated datagrams; {text}"
+        if pair.sides[source].kind == "latchkey":
+            assert carried >= result["sent"], f"lost before the wire; {text}"
+        if pair.sides[other(source)].kind == "latchkey":
+            assert result["received"] >= carried, f"lost after the wire; {text}"
+        if pair.sides["left"].kind == pair.sides["right"].kind:
+            assert result["received"] == result["sent"], f"lost; {text}"
+
+
+def rekey_under_load(pair):
+    """Child and IKE, begun by either side, under a stream in each direction."""
+    both_up(pair)
+    streams = {"left": Stream(pair, "left", port=9000).start(),
+               "right": Stream(pair, "right", port=9001).start()}
+    for side in ("left", "right"):
+        for what in ("child", "ike"):
+            peer = pair.peers[side]
+            before = peer.spis() if what == "child" else peer.ike_spis()
+            peer.rekey(**({"child": "net"} if what == "child" else {"ike": "gw"}))
+            for one in pair.peers.values():
+                held = one.spis if what == "child" else one.ike_spis
+                wait_for(lambda held=held, one=one: held() and not before & held() and not
+                         {(b, a) for a, b in before} & held(), f"{what} re-keyed by {side}")
+            time.sleep(STREAM_SECONDS)
+            wait_for(lambda: agree(pair), f"both sides to agree after {side} re-keyed {what}")
+            story(f"{what} re-keyed by {side}")
+    results = {side: stream.stop() for side, stream in streams.items()}
+    frames = pair.capture.stop()
+    assert_none_lost(pair, frames, results)
+    assert_protected(frames, "wire", at_least=1000)
+
+
+# --- refusals ------------------------------------------------------------------------------------
+
+def refused(reason):
+    """A scenario whose negotiation must fail and say why: on our sides, in `show` and in the log."""
+    def scenario(pair):
+        assert not pair.peers["left"].up("net", check=False, timeout=40), "it came up"
+        for side in ours(pair):
+            peer = pair.peers[side]
+            wait_for(lambda peer=peer: re.search(reason, peer.log(), re.IGNORECASE),
+                     f"{side}'s log to say {reason}")
+            shown = peer.cli("show").stdout
+            assert re.search(reason, shown, re.IGNORECASE), \
+                f"{side}: latchkey show does not say {reason}:\n{shown}"
+            assert not peer.children(), "a Child SA stands"
+        pair.left.ping(INNER["right"][0], INNER["left"][0], count=1, wait=1, check=False)
+        for frame in pair.capture.stop():
+            assert frame.kind not in ("clear", "esp"), f"sent although refused: {frame}"
+    return scenario
+
+
+# --- acquire, narrowing --------------------------------------------------------------------------
+
+def acquire(pair):
+    """The first packet brings the tunnel up, is kept, and arrives."""
+    index = {4: 0, 6: 1}
+    assert not pair.peers["left"].sas()
+    for version in (4, 6):
+        pair.left.ping(INNER["right"][index[version]], INNER["left"][index[version]],
+                       count=1, wait=20)
+    assert_protected(pair.capture.stop(), "wire")
+
+
+def narrowed(pair):
+    """The responder grants a part of what was asked for; the rest stays outside, not in the clear."""
+    both_up(pair)
+    pair.left.ping(INNER["right"][0], INNER["left"][0])
+    for side in ours(pair):
+        child = pair.peers[side].children()[0]
+        key = "remote-ts" if side == "left" else "local-ts"
+        assert child[key] == ["10.2.0.0/24"], child
+    frames = pair.capture.stop()
+    assert_protected(frames, "wire")
+
+
+# --- NAT -----------------------------------------------------------------------------------------
+
+def through_nat(pair):
+    both_up(pair)
+    pair.ping_all()
+    frames = [f for f in pair.capture.stop() if f.kind == "esp"]
+    assert frames and all(f.protocol == 17 for f in frames), "ESP without UDP through a translator"
+    sources = {f.source for f in frames}
+    assert sources == {"203.0.113.1", "203.0.113.2"}, sources
+
+
+# --- swanctl against our socket ------------------------------------------------------------------
+
+def swanctl_drives_us(pair):
+    """Debian's swanctl loads, starts, lists and ends; the daemon began with no connection."""
+    peer = pair.peers["left"]
+    loaded = peer.swanctl("--load-all", "--noprompt", "--file", peer.swanctl_conf).stdout
+    assert "loaded connection 'gw'" in loaded and "loaded ike secret" in loaded, loaded
+    assert "gw:" in peer.swanctl("--list-conns").stdout
+    begun = peer.swanctl("--initiate", "--child", "net", "--timeout", "30").stdout
+    assert "initiate completed successfully" in begun, begun
+    listed = peer.swanctl("--list-sas").stdout
+    for word in ("gw:", "ESTABLISHED", "IKEv2", "net:", "INSTALLED", "10.1.0.0/24", "10.2.0.0/24"):
+        assert word in listed, f"{word} is missing:\n{listed}"
+    pair.ping_all()
+    ended = peer.swanctl("--terminate", "--ike", "gw").stdout
+    assert "terminate completed successfully" in ended, ended
+    both_down(pair)
+    assert "gw" not in peer.swanctl("--list-sas").stdout
+    refused_one = peer.swanctl("--initiate", "--child", "nowhere", check=False)
+    assert refused_one.returncode != 0, "an unknown child was initiated"
+
+
+# --- the table -----------------------------------------------------------------------------------
+
+def named(left, right, what):
+    return f"{left.kind}-{right.kind}: {what}"
+
+
+def with_sides(left, right, left_more=None, right_more=None):
+    return replace(left, **(left_more or {})), replace(right, **(right_more or {}))
+
+
+PFS = {"esp_proposals": "aes128gcm16-ecp256"}
+NO_PROPOSAL = {"proposals": "aes128gcm16-prfsha384-ecp384"}
+NO_CHILD_PROPOSAL = {"esp_proposals": "aes128gcm16"}
+GROUPS = {"proposals": "aes256gcm16-prfsha256-x25519-ecp256"}
+SECOND_GROUP = {"proposals": "aes256gcm16-prfsha256-ecp256"}
+OTHER_SUITE = {"proposals": "aes128gcm16-prfsha384-ecp384", "esp_proposals": "aes128gcm16"}
+
+# (what, scenario, left's difference, right's difference, options of the pair)
+TABLE = [
+    ("whole life, delete by either side", whole_life, {}, {}, {}),
+    ("big packets", big_packets, {}, {}, {}),
+    ("re-key under load", rekey_under_load, {}, {}, {}),
+    ("re-key with perfect forward secrecy", rekey_under_load, PFS, PFS, {}),
+    ("AES-128, SHA-384, ECP-384", whole_life, OTHER_SUITE, OTHER_SUITE, {}),
+    ("another group is asked for", whole_life, GROUPS, SECOND_GROUP, {}),
+    ("translator between", through_nat, {}, {}, {"nat": True}),
+    ("wrong pre-shared key", refused("authentication|pre-shared|auth.failed"), {},
+     {"psk": "another key"}, {}),
+    ("no common proposal", refused("proposal"), {}, NO_PROPOSAL, {}),
+    ("no common proposal for the child", refused("proposal"), {}, NO_CHILD_PROPOSAL, {}),
+    ("no common selector", refused("selector|ts.unacceptable"), {},
+     {"local_ts": "10.7.0.0/24", "remote_ts": "10.8.0.0/24"}, {}),
+    ("selectors are narrowed", narrowed, {"remote_ts": "10.2.0.0/16"},
+     {"local_ts": "10.2.0.0/24"}, {}),
+]
+# Only where the initiator is ours.
+INITIATOR_TABLE = [
+    ("acquire by the first packet", acquire, {"start_action": "trap"}, {}, {}),
+]
+# Only between ourselves.
+OWN_TABLE = [
+    ("outer IPv6, whole life", whole_life, {}, {}, {"outer": "ip6"}),
+    ("outer IPv6, re-key under load", rekey_under_load, {}, {}, {"outer": "ip6"}),
+]
+
+
+def test_of(name, scenario, left, right, options):
+    def test():
+        with Pair(re.sub(r"[^a-z0-9]+", "-", name.lower()), left, right, **options) as pair:
+            scenario(pair)
+    return name, test
+
+
+def swanctl_test():
+    name = "latchkey-charon: swanctl drives us"
+
+    def test():
+        with Pair("swanctl", LATCHKEY, CHARON, start=False) as pair:
+            peer = pair.peers["left"]
+            with open(peer.conf, encoding="utf-8") as file:
+                whole = file.read()
+            cut = whole.index("latchkey {")
+            peer.swanctl_conf = pair.left.write("swanctl.conf", whole[:cut])
+            pair.left.write("latchkey.conf", whole[cut:])
+            pair.start()
+            swanctl_drives_us(pair)
+    return name, test
+
+
+def rows():
+    for left, right in PAIRINGS:
+        table = list(TABLE)
+        table += INITIATOR_TABLE if left.kind == "latchkey" else []
+        table += OWN_TABLE if left.kind == right.kind else []
+        for what, scenario, left_more, right_more, options in table:
+            yield test_of(named(left, right, what), scenario,
+                          *with_sides(left, right, left_more, right_more), options)
+    yield swanctl_test()
+
+
+TESTS = list(rows())
