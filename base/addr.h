@@ -141,7 +141,7 @@ bool ts_match(const struct ts *t, const struct ip_addr *a, uint8_t proto, uint16
 /* ts_to_prefixes - cover the address range exactly by prefixes, at most max of them; *out_num is
  * how many. Errors: LIMIT. */
 MUST_USE enum err ts_to_prefixes(const struct ts *t, struct ip_prefix *out, size_t *out_num,
-	size_t max) NONNULL(1, 2, 3);
+				 size_t max) NONNULL(1, 2, 3);
 
 /* ts_text - swanctl's form: "10.0.0.0/8", "10.0.0.1..10.0.0.9[tcp/80]". */
 const char *ts_text(char buf[static TS_TEXT_MAX], const struct ts *t) NONNULL(2);

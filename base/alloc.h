@@ -7,7 +7,8 @@
 
 #include "base/attr.h"
 
-/* struct alloc_ops - an allocator. realloc(NULL, n) allocates, realloc(p, 0) frees and gives NULL. */
+/* struct alloc_ops - an allocator. realloc(NULL, n) allocates, realloc(p, 0) frees and gives NULL.
+ */
 struct alloc_ops {
 	void *(*realloc)(void *ctx, void *p, size_t size);
 	void *ctx;
@@ -50,3 +51,7 @@ void mem_free_aligned(void *p);
  */
 void alloc_fail_nth(uint64_t n);
 uint64_t alloc_count(void);
+
+/* alloc_step - for memory that does not come from here (the key arena): counts one allocation;
+ * false if it is the one that alloc_fail_nth() wants to fail. */
+MUST_USE bool alloc_step(void);

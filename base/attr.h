@@ -23,7 +23,7 @@
 /* CACHE_LINE - bytes that cores exchange at once; hot structures assert their layout against it. */
 #define CACHE_LINE 64
 
-#define likely(x) __builtin_expect(!!(x), 1)
+#define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
 /* ARRAY_LEN - number of elements of a true array. */

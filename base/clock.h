@@ -8,7 +8,7 @@
 
 #define NS_PER_US 1000ull
 #define NS_PER_MS 1000000ull
-#define NS_PER_S 1000000000ull
+#define NS_PER_S  1000000000ull
 /* TIME_NEVER - a deadline that does not come. */
 #define TIME_NEVER UINT64_MAX
 

@@ -25,8 +25,8 @@ struct guard_entry {
 /* struct host_ops - see the wrappers' comments in api/host/host.h for the Linux implementation.
  * All return SYS (errno tells), PERM without the privilege, INVAL for bad names. */
 struct host_ops {
-	/* tap_open - open or make the persistent layer-2 device `name`, non-blocking; *out_tun is true
-	 * when only a packet-info TUN could be had. The caller owns the descriptor. */
+	/* tap_open - open or make the persistent layer-2 device `name`, non-blocking; *out_tun is
+	 * true when only a packet-info TUN could be had. The caller owns the descriptor. */
 	enum err (*tap_open)(void *ctx, int *out_fd, bool *out_tun, const char *name);
 	/* link_set - MTU, ARP off, link up; mac may be NULL (unchanged). */
 	enum err (*link_set)(void *ctx, const char *ifname, uint32_t mtu, const uint8_t *mac);
@@ -39,25 +39,28 @@ struct host_ops {
 	enum err (*addr_del)(void *ctx, const char *ifname, const struct ip_prefix *addr);
 	/* route_add, route_del - dst by ifname in HOST_ROUTE_TABLE; src may be unset. */
 	enum err (*route_add)(void *ctx, const struct ip_prefix *dst, const char *ifname,
-		const struct ip_addr *src);
+			      const struct ip_addr *src);
 	enum err (*route_del)(void *ctx, const struct ip_prefix *dst, const char *ifname);
-	/* rules_set - the policy rules: our own outer traffic skips HOST_ROUTE_TABLE, everything else
-	 * looks there; captured traffic goes to the interface. rules_del removes them. */
+	/* rules_set - the policy rules: our own outer traffic skips HOST_ROUTE_TABLE, everything
+	 * else looks there; captured traffic goes to the interface. rules_del removes them. */
 	enum err (*rules_set)(void *ctx, const char *ifname);
 	enum err (*rules_del)(void *ctx);
-	/* guard_set - replace the guard by these entries in one transaction. guard_del removes it. */
+	/* guard_set - replace the guard by these entries in one transaction. guard_del removes it.
+	 */
 	enum err (*guard_set)(void *ctx, const char *ifname, const struct guard_entry *entries,
-		size_t num_entries);
+			      size_t num_entries);
 	enum err (*guard_del)(void *ctx);
-	/* source_for - the local address the host would use towards remote (with HOST_MARK_OUTER). */
+	/* source_for - the local address the host would use towards remote (with HOST_MARK_OUTER).
+	 */
 	enum err (*source_for)(void *ctx, struct ip_addr *out, const struct ip_addr *remote);
 	/* local_in - a local address inside ts (for `src` of routes). NOT_FOUND. */
 	enum err (*local_in)(void *ctx, struct ip_addr *out, const struct ts *ts);
-	/* udp_open - a non-blocking socket of this family bound to port on all addresses, with packet
-	 * information, HOST_MARK_OUTER, don't-fragment off, big buffers; esp_in_udp is not set. */
+	/* udp_open - a non-blocking socket of this family bound to port on all addresses, with
+	 * packet information, HOST_MARK_OUTER, don't-fragment off, big buffers; esp_in_udp is not
+	 * set. */
 	enum err (*udp_open)(void *ctx, int *out_fd, enum ip_family family, uint16_t port);
-	/* rp_filter_check - the underlay accepts decrypted traffic's asymmetric routes: *out_ok false
-	 * with a sentence in text (a static string) if not. */
+	/* rp_filter_check - the underlay accepts decrypted traffic's asymmetric routes: *out_ok
+	 * false with a sentence in text (a static string) if not. */
 	enum err (*rp_filter_check)(void *ctx, bool *out_ok, const char **out_text);
 	void (*close)(void *ctx);
 };

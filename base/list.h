@@ -69,10 +69,9 @@ static inline struct list_node *list_pop_front(struct list_node *head)
 #define list_entry(n, type, member) container_of(n, type, member)
 
 /* list_for_each - n goes over the nodes; the list may not change meanwhile. */
-#define list_for_each(n, head)                                                                     \
-	for (struct list_node *n = (head)->next; n != (head); n = n->next)
+#define list_for_each(n, head) for (struct list_node *n = (head)->next; n != (head); n = n->next)
 
 /* list_for_each_safe - as above; the current node may be removed. */
-#define list_for_each_safe(n, head)                                                                \
-	for (struct list_node *n = (head)->next, *n##_next = n->next; n != (head);                 \
+#define list_for_each_safe(n, head)                                                \
+	for (struct list_node *n = (head)->next, *n##_next = n->next; n != (head); \
 	     n = n##_next, n##_next = n->next)

@@ -32,8 +32,8 @@ enum log_subsystem {
 /* struct log_sink - receives finished lines; line has no newline and is valid during the call.
  * connection may be NULL. */
 struct log_sink {
-	void (*write)(void *ctx, enum log_level level, enum log_subsystem sub, const char *connection,
-		const char *line);
+	void (*write)(void *ctx, enum log_level level, enum log_subsystem sub,
+		      const char *connection, const char *line);
 	void *ctx;
 	enum log_level levels[LOG_NUM_SUBSYSTEMS];
 };
@@ -47,14 +47,14 @@ bool log_enabled(enum log_level level, enum log_subsystem sub);
 
 /* log_write - use LOG(). Lines are cut at 1000 bytes and control characters are replaced, so that
  * nothing a peer sends can forge a line (S8). */
-void log_write(enum log_level level, enum log_subsystem sub, const char *connection, const char *fmt,
-	...) PRINTF_LIKE(4, 5);
+void log_write(enum log_level level, enum log_subsystem sub, const char *connection,
+	       const char *fmt, ...) PRINTF_LIKE(4, 5);
 
 /* LOG(level, subsystem, connection, fmt, ...) - e.g. LOG(INFO, IKE, conn->name, "up"). */
-#define LOG(level, sub, conn, ...)                                                                 \
-	do {                                                                                       \
-		if (log_enabled(LOG_##level, LOG_##sub))                                           \
-			log_write(LOG_##level, LOG_##sub, (conn), __VA_ARGS__);                    \
+#define LOG(level, sub, conn, ...)                                              \
+	do {                                                                    \
+		if (log_enabled(LOG_##level, LOG_##sub))                        \
+			log_write(LOG_##level, LOG_##sub, (conn), __VA_ARGS__); \
 	} while (0)
 
 /* struct log_limit - a budget for lines that a peer can trigger: at most burst lines a second; the

@@ -15,13 +15,16 @@ struct secret {
 	size_t len;
 };
 
-/* secret_init - len zero bytes (1 to 65536). Errors: NOMEM, LIMIT. End with secret_fini(). */
+/* secret_init - len zero bytes (1 to 65536), aligned to 16. Errors: NOMEM, LIMIT; STATE in a
+ * process forked from the arena's owner; UNSUPPORTED where the kernel cannot keep memory out of a
+ * child or a core dump. End with secret_fini(). Small secrets share pages. */
 MUST_USE enum err secret_init(struct secret *s, size_t len) NONNULL(1);
 
 /* secret_init_copy - a secret holding a copy of len bytes at p. Errors: as secret_init(). */
 MUST_USE enum err secret_init_copy(struct secret *s, const void *p, size_t len) NONNULL(1);
 
-/* secret_fini - wipe and give back; the zero state is accepted and is what remains. */
+/* secret_fini - wipe and give back; the zero state is accepted and is what remains. Aborts if
+ * something was written behind the secret's end. */
 void secret_fini(struct secret *s) NONNULL(1);
 
 /* secret_move - transfer ownership from `from`, which becomes empty, to `to`, which was empty. */

@@ -18,15 +18,19 @@ struct timer {
 };
 
 #define TIMERS_LEVELS 6
-#define TIMERS_SLOTS 64
+#define TIMERS_SLOTS  64
 
-/* struct timers - a wheel of TIMERS_LEVELS x TIMERS_SLOTS lists with ticks of tick_ns. */
+/* struct timers - a wheel of TIMERS_LEVELS x TIMERS_SLOTS lists with ticks of tick_ns. Never copied
+ * or moved while in use. */
 struct timers {
 	uint64_t tick_ns;
 	uint64_t now_tick;
 	size_t num_set;
 	uint64_t occupied[TIMERS_LEVELS]; /* one bit a slot */
 	struct list_node slots[TIMERS_LEVELS][TIMERS_SLOTS];
+	struct list_node overdue; /* due when they were set: fire at the next run */
+	struct list_node far;     /* beyond the top level */
+	uint64_t far_tick;        /* no timer in `far` is due before */
 };
 
 /* timers_init - an empty wheel at now_ns; a timer fires at most one tick_ns late, never early. */
@@ -35,7 +39,8 @@ void timers_init(struct timers *w, uint64_t tick_ns, uint64_t now_ns) NONNULL(1)
 /* timer_init - a timer that is not set. */
 void timer_init(struct timer *t, void (*fire)(struct timer *t, uint64_t now_ns)) NONNULL(1, 2);
 
-/* timer_set - (re)arm for at_ns; a time in the past fires at the next run. */
+/* timer_set - (re)arm for at_ns; a time in the past fires at the next run (from fire(): not in this
+ * one). TIME_NEVER disarms. */
 void timer_set(struct timers *w, struct timer *t, uint64_t at_ns) NONNULL(1, 2);
 
 /* timer_cancel - disarm; one that is not set is accepted. */

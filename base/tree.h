@@ -70,6 +70,6 @@ void tree_merge(struct tree *to, struct tree *from) NONNULL(1, 2);
 void tree_remove(struct tree *child) NONNULL(1);
 
 /* tree_for_each - c goes over the children of parent. */
-#define tree_for_each(c, parent)                                                                   \
-	for (struct tree *c = list_entry((parent)->children.next, struct tree, node);              \
+#define tree_for_each(c, parent)                                                      \
+	for (struct tree *c = list_entry((parent)->children.next, struct tree, node); \
 	     &c->node != &(parent)->children; c = list_entry(c->node.next, struct tree, node))
