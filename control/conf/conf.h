@@ -53,7 +53,8 @@ enum conf_action {
 	ACTION_START,
 };
 
-/* struct conf_ts - a configured selector; dynamic: the tunnel endpoint's address takes its place. */
+/* struct conf_ts - a configured selector; dynamic: the tunnel endpoint's address takes its place.
+ */
 struct conf_ts {
 	struct ts ts;
 	bool dynamic;
@@ -95,8 +96,10 @@ struct conf_addr {
 	bool name;       /* must be resolved before initiating */
 };
 
-/* struct conf_conn - connections.<conn>. */
+/* struct conf_conn - connections.<conn>; immutable, counted, shared by successive configurations as
+ * long as it does not change: a pointer that both hold is a connection that stayed as it was. */
 struct conf_conn {
+	uint32_t refs;
 	char *name;
 	struct conf_addr local_addrs[CONF_MAX_ADDRS], remote_addrs[CONF_MAX_ADDRS];
 	uint32_t num_local_addrs, num_remote_addrs;
@@ -104,7 +107,7 @@ struct conf_conn {
 	struct conf_proposal ike[CONF_MAX_PROPOSALS];
 	uint32_t num_ike;
 	struct conf_side local, remote;
-	bool encap;          /* force UDP encapsulation */
+	bool encap; /* force UDP encapsulation */
 	uint64_t rekey_ns, over_ns, rand_ns, dpd_delay_ns;
 	uint32_t keyingtries; /* 0 = for ever */
 	struct conf_child *children;
@@ -115,6 +118,7 @@ struct conf_conn {
 
 /* struct conf_secret - secrets.ike<suffix>: a PSK and the identities it belongs to (none = any). */
 struct conf_secret {
+	uint32_t refs; /* shared like conf_conn */
 	char *name;
 	struct secret value;
 	struct ike_id ids[CONF_SECRET_MAX_IDS];
@@ -123,14 +127,14 @@ struct conf_secret {
 
 /* struct conf_daemon - the latchkey section. */
 struct conf_daemon {
-	char interface[16];         /* "latchkey0" */
+	char interface[16];            /* "latchkey0" */
 	struct ip_prefix addresses[8]; /* given to the interface */
 	uint32_t num_addresses;
-	uint32_t mtu;               /* 0 = derived from the underlay */
-	char aead[16];              /* "" = fastest */
-	uint16_t port, port_nat_t;  /* 500, 4500; for tests and embedders */
+	uint32_t mtu;              /* 0 = derived from the underlay */
+	char aead[16];             /* "" = fastest */
+	uint16_t port, port_nat_t; /* 500, 4500; for tests and embedders */
 	bool cookies_always;
-	uint32_t log_level;         /* enum log_level */
+	uint32_t log_level; /* enum log_level */
 };
 
 /* struct conf - everything. */
@@ -145,7 +149,7 @@ struct conf {
 
 /* struct conf_diag - one remark of the validator. */
 struct conf_diag {
-	bool error; /* else a warning */
+	bool error;     /* else a warning */
 	char text[240]; /* "file:line: sentence" for people */
 };
 
@@ -162,14 +166,43 @@ MUST_USE enum err conf_parse_file(struct tree **out, struct conf_diags *diags, c
 
 /* conf_parse_text - the same from memory (untrusted, fuzzed); includes are refused. */
 MUST_USE enum err conf_parse_text(struct tree **out, struct conf_diags *diags, const char *name,
-	const char *text, size_t len) NONNULL(1, 2, 3, 4);
+				  const char *text, size_t len) NONNULL(1, 2, 3, 4);
 
 /* conf_new - validate a tree (sections connections, secrets, latchkey; pools and authorities give a
  * warning) into a configuration with one reference. An unknown key is an error that names the
- * nearest known key; a key that strongSwan knows and Latchkey does not support is a warning. Errors:
- * CONFIG (diags), NOMEM. */
+ * nearest known key; a key that strongSwan knows and Latchkey does not support is a warning.
+ * Errors: CONFIG (diags), NOMEM. */
 MUST_USE enum err conf_new(struct conf **out, struct conf_diags *diags, const struct tree *tree)
 	NONNULL(1, 2, 3);
+
+/*
+ * conf_with_conn, conf_with_secret - a new configuration with one reference: `old` (NULL = empty)
+ * plus this connection or secret in place of one of the same name, as the control socket loads
+ * them. conn is a section named like the connection, in the grammar of the file or of the control
+ * socket (lists instead of commas). What is the same as before keeps its pointer.
+ * conf_without_conn, conf_without_secret - less this one; name NULL: less all of them. Errors:
+ * CONFIG (diags), NOT_FOUND, NOMEM, LIMIT.
+ */
+MUST_USE enum err conf_with_conn(struct conf **out, struct conf_diags *diags, struct conf *old,
+				 const struct tree *conn) NONNULL(1, 2, 4);
+MUST_USE enum err conf_without_conn(struct conf **out, struct conf *old, const char *name)
+	NONNULL(1, 2);
+MUST_USE enum err conf_without_secret(struct conf **out, struct conf *old, const char *name)
+	NONNULL(1, 2);
+
+/* struct conf_secret_params - a PSK as the control socket sends it: raw bytes and owners. */
+struct conf_secret_params {
+	const char *name;
+	struct bytes value;
+	const char *const *owners;
+	uint32_t num_owners;
+};
+MUST_USE enum err conf_with_secret(struct conf **out, struct conf_diags *diags, struct conf *old,
+				   const struct conf_secret_params *secret) NONNULL(1, 2, 4);
+
+/* conf_conn_get, conf_conn_put - references to one connection; put(NULL) is accepted. */
+struct conf_conn *conf_conn_get(struct conf_conn *c) NONNULL(1);
+void conf_conn_put(struct conf_conn *c);
 
 /* conf_get, conf_put - references; the last one wipes the secrets. put(NULL) is accepted. */
 struct conf *conf_get(struct conf *c) NONNULL(1);
@@ -179,13 +212,14 @@ void conf_put(struct conf *c);
  * searches all connections and sets *out_conn. */
 const struct conf_conn *conf_find_conn(const struct conf *c, const char *name) NONNULL(1, 2);
 const struct conf_child *conf_find_child(const struct conf *c, const struct conf_conn **out_conn,
-	const char *conn, const char *child) NONNULL(1, 4);
+					 const char *conn, const char *child) NONNULL(1, 4);
 
 /* conf_find_psk - the secret for these identities: the best match wins (both ids, then the peer's
  * id, then the local id, then one without ids); NULL if there is none. *out_group: more than one
  * identity may use it. */
 const struct conf_secret *conf_find_psk(const struct conf *c, bool *out_group,
-	const struct ike_id *local, const struct ike_id *peer) NONNULL(1, 2, 3, 4);
+					const struct ike_id *local, const struct ike_id *peer)
+	NONNULL(1, 2, 3, 4);
 
 /* conf_id_parse - an identity as in swanctl.conf ("gw.example.com", "1.2.3.4", "user@host",
  * "@#hex", "fqdn:x", "keyid:x", "%any"). Errors: MALFORMED, LIMIT, UNSUPPORTED. */
@@ -197,5 +231,5 @@ bool conf_id_matches(const struct conf_side *side, const struct ike_id *id) NONN
 /* conf_proposals_parse - "aes256gcm16-prfsha384-x25519, default" with strongSwan's keywords. is_ike
  * selects the kind. Errors: CONFIG with the reason in text[text_len]. */
 MUST_USE enum err conf_proposals_parse(struct conf_proposal out[CONF_MAX_PROPOSALS],
-	uint32_t *out_num, char *text, size_t text_len, const char *value, bool is_ike)
-	NONNULL(1, 2, 3, 5);
+				       uint32_t *out_num, char *text, size_t text_len,
+				       const char *value, bool is_ike) NONNULL(1, 2, 3, 5);

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * backend.h - the running engine as the control sockets see it: a narrow vtable, so that a socket
+ * server is tested against a fake and knows neither the event loop nor the data path's internals.
+ * Everything here is called on the control thread, and no call may block.
+ *
+ * What happens later is told by events: the implementer hands every ike_event to the server
+ * (vici_server_event), and makes one itself where a request ends before the keying engine saw it
+ * (a name that cannot be resolved: IKE_EVENT_FAILED with the request's number).
+ */
+#pragma once
+
+#include "base/tree.h"
+#include "control/conf/conf.h"
+#include "control/engine.h"
+#include "dataplane/dataplane.h"
+
+/* BACKEND_TEXT_MAX - room for one sentence that tells people why. */
+#define BACKEND_TEXT_MAX 512
+
+/* struct backend_stats - totals for --stats. */
+struct backend_stats {
+	int64_t start_wall_s; /* when the daemon started, seconds since 1970 */
+	uint64_t uptime_ns;
+	struct ike_stats ike;
+	struct dataplane_stats data;
+};
+
+/* struct backend_initiate - bring up a child (NULL: the IKE SA alone) of a connection. conn may be
+ * NULL: then the child's name must be known in one connection. */
+struct backend_initiate {
+	const char *conn;
+	const char *child;
+	uint64_t request; /* number to put in the events about it; never 0 */
+};
+
+/*
+ * struct backend_ops - what the engine does for a control socket. The functions that take `text`
+ * write a sentence there for people when they fail (text[0] stays 0 otherwise); NULL members mean
+ * "not supported".
+ */
+struct backend_ops {
+	/* now - the engine's clock (that of ike_sa_info's times). */
+	uint64_t (*now)(void *ctx);
+
+	/* conf - the configuration in force; borrowed until the loop's next turn. Never NULL. */
+	struct conf *(*conf)(void *ctx);
+
+	/* configure - put `next` in force (the implementer takes its own reference): policies of
+	 * trapped children, start actions of connections that were not there before or have changed
+	 * (conf_conn pointers that the old configuration does not hold), conf of the keying engine.
+	 * Existing SAs stay. Errors: any; the old configuration then remains whole. */
+	enum err (*configure)(void *ctx, struct conf *next, char text[BACKEND_TEXT_MAX]);
+
+	/* reload - read the configuration file again and put it in force; NULL if there is no file.
+	 * Errors: CONFIG, SYS (text says where). */
+	enum err (*reload)(void *ctx, char text[BACKEND_TEXT_MAX]);
+
+	/* initiate - begin. OK: it is under way and ends in exactly one event with this request
+	 * number: CHILD_UP (IKE_UP if no child was named) or FAILED. EXISTS: up already, nothing to
+	 * do. Other errors: it did not begin, and no event follows. */
+	enum err (*initiate)(void *ctx, const struct backend_initiate *what,
+			     char text[BACKEND_TEXT_MAX]);
+
+	/* terminate - delete what matches (see ike_terminate; force: do not wait for the peer's
+	 * answer). *out_num SAs are on their way down; each ends in one IKE_DOWN event, or
+	 * CHILD_DOWN if the selection named Child SAs, that carries sel->request. Errors:
+	 * NOT_FOUND. */
+	enum err (*terminate)(void *ctx, uint32_t *out_num, const struct ike_select *sel,
+			      bool force);
+
+	/* rekey - re-key what matches; *out_num is how many. Errors: NOT_FOUND. */
+	enum err (*rekey)(void *ctx, uint32_t *out_num, const struct ike_select *sel);
+
+	/* each_sa - fn for every IKE SA (ike_each_sa). fn does not call the backend's initiate,
+	 * terminate, rekey or configure. */
+	void (*each_sa)(void *ctx, void (*fn)(void *arg, const struct ike_sa_info *sa), void *arg);
+
+	/* child_stats - counters of a Child SA by its id. Errors: NOT_FOUND. */
+	enum err (*child_stats)(void *ctx, struct child_stats *out, uint64_t child);
+
+	/* path_info - the path in use of an IKE SA by its unique number. Errors: NOT_FOUND. */
+	enum err (*path_info)(void *ctx, struct path_info *out, uint32_t ike_id);
+
+	/* stats - totals. drop_name - as dataplane_drop_name. */
+	void (*stats)(void *ctx, struct backend_stats *out);
+	const char *(*drop_name)(uint32_t i, const char **out_text);
+};
+
+/* struct backend - an implementation and its state. */
+struct backend {
+	const struct backend_ops *ops;
+	void *ctx;
+};
