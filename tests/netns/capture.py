@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Captures on a host's interface, and what kinds of packet they hold."""
 
-import os
 import signal
 import struct
 from dataclasses import dataclass
