@@ -48,6 +48,16 @@ struct tree *tree_new(void)
 	return node_new(TREE_SECTION, "");
 }
 
+static void files_free(struct tree_file *f)
+{
+	while (f) {
+		struct tree_file *next = f->next;
+
+		mem_free(f);
+		f = next;
+	}
+}
+
 static struct tree *first_child(const struct tree *t)
 {
 	if (list_empty(&t->children))
@@ -69,10 +79,12 @@ void tree_free(struct tree *t)
 		while ((n = list_pop_front(&c->children)) != NULL)
 			list_push_back(&t->children, n);
 		value_free(c->value, c->value_len);
+		files_free(c->files);
 		mem_free(c->name);
 		mem_free(c);
 	}
 	value_free(t->value, t->value_len);
+	files_free(t->files);
 	mem_free(t->name);
 	mem_free(t);
 }
@@ -137,6 +149,43 @@ enum err tree_add_section(struct tree *parent, struct tree **out, const char *na
 	return add(parent, out, TREE_SECTION, name);
 }
 
+enum err tree_add_list(struct tree *parent, struct tree **out, const char *name)
+{
+	return add(parent, out, TREE_LIST, name);
+}
+
+enum err tree_add_value(struct tree *parent, struct tree **out, const char *key, const void *value,
+			size_t len)
+{
+	char *copy = value_new(value, len);
+	enum err e;
+
+	if (!copy)
+		return ERR_NOMEM;
+	e = add(parent, out, TREE_VALUE, key);
+	if (e) {
+		value_free(copy, len);
+		return e;
+	}
+	(*out)->value = copy;
+	(*out)->value_len = len;
+	return ERR_OK;
+}
+
+enum err tree_add_file(struct tree *root, const char **out, const char *name)
+{
+	size_t len = strlen(name) + 1;
+	struct tree_file *f = mem_alloc(sizeof(*f) + len);
+
+	if (!f)
+		return ERR_NOMEM;
+	memcpy(f->name, name, len);
+	f->next = root->files;
+	root->files = f;
+	*out = f->name;
+	return ERR_OK;
+}
+
 enum err tree_list(struct tree *parent, struct tree **out, const char *name)
 {
 	return child_of_kind(parent, out, TREE_LIST, name);
@@ -190,20 +239,9 @@ enum err tree_setf(struct tree *parent, const char *key, const char *fmt, ...)
 
 enum err tree_append(struct tree *list, const void *value, size_t len)
 {
-	char *copy = value_new(value, len);
-	struct tree *t;
-	enum err e;
+	struct tree *item;
 
-	if (!copy)
-		return ERR_NOMEM;
-	e = add(list, &t, TREE_VALUE, "");
-	if (e) {
-		value_free(copy, len);
-		return e;
-	}
-	t->value = copy;
-	t->value_len = len;
-	return ERR_OK;
+	return tree_add_value(list, &item, "", value, len);
 }
 
 /* Recursion is bounded by TREE_DEPTH_MAX, which whoever reads a tree from outside enforces. */

@@ -17,15 +17,22 @@ enum tree_kind {
 	TREE_LIST,
 };
 
+/* struct tree_file - the name of a source file, kept by the root for the nodes below it. */
+struct tree_file {
+	struct tree_file *next;
+	char name[];
+};
+
 /* struct tree - a node; owned by its parent. Values may hold any bytes and are NUL-terminated as
  * well, so that text can be used as a string. */
 struct tree {
 	struct list_node node; /* in the parent's children */
 	enum tree_kind kind;
-	uint32_t line;    /* in the source file; 0 if it came by the socket */
-	const char *file; /* borrowed from the root's owner or NULL */
-	char *name;       /* key; "" for the root and for list items */
-	char *value;      /* TREE_VALUE only */
+	uint32_t line;           /* in the source file; 0 if it came by the socket */
+	const char *file;        /* from tree_add_file() of the root, or NULL */
+	struct tree_file *files; /* root only */
+	char *name;              /* key; "" for the root and for list items */
+	char *value;             /* TREE_VALUE only */
 	size_t value_len;
 	struct list_node children; /* sections and values of a section, items (values) of a list */
 };
@@ -55,6 +62,18 @@ MUST_USE enum err tree_setf(struct tree *parent, const char *key, const char *fm
 MUST_USE enum err tree_list(struct tree *parent, struct tree **out, const char *name)
 	NONNULL(1, 2, 3);
 MUST_USE enum err tree_append(struct tree *list, const void *value, size_t len) NONNULL(1);
+
+/* tree_add_value, tree_add_list - a new child, also if one of that name exists: constant time, for
+ * readers of untrusted messages. Errors: NOMEM. */
+MUST_USE enum err tree_add_value(struct tree *parent, struct tree **out, const char *key,
+				 const void *value, size_t len) NONNULL(1, 2, 3);
+MUST_USE enum err tree_add_list(struct tree *parent, struct tree **out, const char *name)
+	NONNULL(1, 2, 3);
+
+/* tree_add_file - keep a source file's name as long as root lives, for `file` of its nodes. Errors:
+ * NOMEM. */
+MUST_USE enum err tree_add_file(struct tree *root, const char **out, const char *name)
+	NONNULL(1, 2, 3);
 
 /* tree_child - first child of this name, NULL if there is none. */
 struct tree *tree_child(const struct tree *parent, const char *name) NONNULL(1, 2);
