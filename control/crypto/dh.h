@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dh.h - Diffie-Hellman: Curve25519 (RFC 8031), ECP-256 and ECP-384 (RFC 5903), in the formats of
+ * the KE payload (u-coordinate; x || y). The peer's value is checked for length, range and place on
+ * the curve before it is used, and an all-zero result is refused (S6; RFC 6989, RFC 7748 6.1).
+ * Thread: the engine's control thread.
+ */
+#pragma once
+
+#include "base/secret.h"
+#include "control/crypto/ctx.h"
+
+/* DH_PUBLIC_MAX, DH_SHARED_MAX - bytes of the longest public value and shared secret. */
+#define DH_PUBLIC_MAX 96
+#define DH_SHARED_MAX 48
+
+/* struct dh - one ephemeral key pair; wiped when freed. */
+struct dh;
+
+/* dh_public_len, dh_shared_len - bytes of a group's public value in a KE payload and of g^ir; 0 if
+ * the group is not supported. */
+size_t dh_public_len(uint16_t group);
+size_t dh_shared_len(uint16_t group);
+
+/* dh_new - a fresh key pair of a group (enum ike_dh). Errors: UNSUPPORTED, NOMEM, CRYPTO. */
+MUST_USE enum err dh_new(struct crypto_ctx *c, struct dh **out, uint16_t group) NONNULL(1, 2);
+
+/* dh_new_private - a key pair from a private value of dh_shared_len() bytes (big-endian for ECP),
+ * for published test vectors. Errors: UNSUPPORTED, INVAL, NOMEM, CRYPTO. */
+MUST_USE enum err dh_new_private(struct crypto_ctx *c, struct dh **out, uint16_t group,
+				 struct bytes priv) NONNULL(1, 2);
+
+/* dh_free - wipe and free; NULL is accepted. */
+void dh_free(struct dh *dh);
+
+/* dh_group - its group. dh_public - our value for the KE payload; lives as long as dh. */
+uint16_t dh_group(const struct dh *dh) NONNULL(1);
+struct bytes dh_public(const struct dh *dh) NONNULL(1);
+
+/* dh_compute_shared - g^ir with the peer's public value, into *out, which must be empty. Errors:
+ * MALFORMED (the peer's value: length, range, not on the curve, low order), NOMEM, CRYPTO. */
+MUST_USE enum err dh_compute_shared(const struct dh *dh, struct secret *out, struct bytes peer)
+	NONNULL(1, 2);

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * keys.h - the keys of IKE SAs and Child SAs: SKEYSEED and what follows from it (RFC 7296 2.14,
+ * 2.17, 2.18; RFC 5282 7 and RFC 4106 8.1 for AES-GCM, whose keys end with a salt of 4 bytes).
+ * Thread: the engine's control thread.
+ */
+#pragma once
+
+#include "base/secret.h"
+#include "control/conf/conf.h"
+#include "control/crypto/ctx.h"
+
+/* AEAD_SALT_LEN - the salt at the end of an AES-GCM key. */
+#define AEAD_SALT_LEN 4
+
+/* encr_key_len - bytes of keying material that a cipher takes, salt included; 0 if it is not
+ * supported (only AES-GCM-16 with 128 or 256 bits is). */
+size_t encr_key_len(struct conf_encr encr);
+
+/* struct ike_keys - the keys of one IKE SA; i is who initiated that SA (for a re-keyed one: who
+ * began the re-key). The zero state is "no keys". End with ike_keys_fini(). */
+struct ike_keys {
+	struct conf_encr encr;
+	uint16_t prf;
+	struct secret sk_d;  /* for Child SA keys and for re-keying */
+	struct secret sk_ei; /* encryption, initiator to responder; key || salt */
+	struct secret sk_er;
+	struct secret sk_pi; /* for AUTH */
+	struct secret sk_pr;
+};
+
+/* struct ike_keys_params - what SKEYSEED is made from. */
+struct ike_keys_params {
+	struct conf_encr encr;
+	uint16_t prf;
+	uint64_t spi_i, spi_r;
+	struct bytes ni, nr;
+	const struct secret *dh; /* g^ir */
+	const struct ike_keys
+		*rekeyed; /* the IKE SA that is re-keyed (2.18), NULL for a first one */
+};
+
+/* ike_keys_derive - SKEYSEED and SK_*. *out must be in the zero state. Errors: UNSUPPORTED, NOMEM,
+ * LIMIT, CRYPTO. */
+MUST_USE enum err ike_keys_derive(struct crypto_ctx *c, struct ike_keys *out,
+				  const struct ike_keys_params *params) NONNULL(1, 2, 3);
+
+/* ike_keys_fini - wipe; the zero state is accepted and is what remains. */
+void ike_keys_fini(struct ike_keys *k) NONNULL(1);
+
+/* struct child_keys - the keys of a pair of ESP SAs, key || salt: i2r protects what the initiator
+ * of the exchange sends. The zero state is "no keys". End with child_keys_fini(). */
+struct child_keys {
+	struct secret i2r;
+	struct secret r2i;
+};
+
+/* child_keys_derive - KEYMAT (2.17). ni and nr are the nonces of the exchange that makes the Child
+ * SA (IKE_SA_INIT's for the first); dh is NULL without PFS. *out must be in the zero state. Errors:
+ * UNSUPPORTED, NOMEM, LIMIT, CRYPTO. */
+MUST_USE enum err child_keys_derive(struct crypto_ctx *c, struct child_keys *out,
+				    const struct ike_keys *ike, struct conf_encr encr,
+				    struct bytes ni, struct bytes nr, const struct secret *dh)
+	NONNULL(1, 2, 3);
+
+/* child_keys_fini - wipe; the zero state is accepted and is what remains. */
+void child_keys_fini(struct child_keys *k) NONNULL(1);
+
+/* encr_aead_alg - the data path's name for an ESP cipher; AEAD_NONE if it is not supported. */
+enum aead_alg encr_aead_alg(struct conf_encr encr);
