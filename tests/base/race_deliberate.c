@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * race_deliberate: shows whether ThreadSanitizer understands base/rcu.h. Built with it, "correct"
+ * must end without a report, and each of the races must be reported:
+ *
+ *   correct   a reader under RCU, a writer that replaces, waits and frees
+ *   plain     two threads add to one number
+ *   early     the writer changes an object without waiting for the readers
+ *   late      a reader goes on using an object after it said that it was quiescent
+ */
+#include "base/rcu.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct object {
+	struct rcu_head head;
+	unsigned long value;
+};
+
+static struct object *shared;
+static bool stop;
+static bool late;
+static unsigned long plain;
+static _Thread_local volatile unsigned long sink;
+
+static struct object *object_new(unsigned long value)
+{
+	struct object *o = calloc(1, sizeof(*o));
+
+	if (!o)
+		abort();
+	o->value = value;
+	return o;
+}
+
+static void object_free(struct rcu_head *head)
+{
+	struct object *o = container_of(head, struct object, head);
+
+	o->value = 0;
+	free(o);
+}
+
+static void *reader(void *arg)
+{
+	(void)arg;
+	rcu_thread_register();
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+		const struct object *o = rcu_deref(shared);
+
+		sink = o->value;
+		rcu_quiescent();
+		if (late) {
+			/* Long enough for the writer to complete a grace period or two. */
+			for (int i = 0; i < 3; i++) {
+				usleep(300);
+				rcu_quiescent();
+			}
+			sink = o->value;
+		}
+	}
+	rcu_thread_unregister();
+	return NULL;
+}
+
+static void replace_all(bool early)
+{
+	struct rcu_queue q;
+
+	rcu_queue_init(&q);
+	for (unsigned long i = 1; i <= 300; i++) {
+		struct object *old = shared;
+
+		rcu_publish(shared, object_new(i));
+		if (early) {
+			usleep(100);
+			old->value = 0;
+		}
+		rcu_defer(&q, &old->head, object_free);
+		rcu_flush(&q);
+	}
+}
+
+static void run_rcu(bool early)
+{
+	pthread_t readers[2];
+
+	shared = object_new(0);
+	for (size_t i = 0; i < ARRAY_LEN(readers); i++) {
+		if (pthread_create(&readers[i], NULL, reader, NULL))
+			abort();
+	}
+	replace_all(early);
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	for (size_t i = 0; i < ARRAY_LEN(readers); i++)
+		pthread_join(readers[i], NULL);
+	free(shared);
+}
+
+static void *add(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 1000; i++)
+		plain++;
+	return NULL;
+}
+
+static void run_plain(void)
+{
+	pthread_t other;
+
+	if (pthread_create(&other, NULL, add, NULL))
+		abort();
+	add(NULL);
+	pthread_join(other, NULL);
+}
+
+int main(int argc, char **argv)
+{
+	const char *what = argc == 2 ? argv[1] : "";
+
+	late = strcmp(what, "late") == 0;
+	if (strcmp(what, "plain") == 0)
+		run_plain();
+	else if (strcmp(what, "correct") == 0 || strcmp(what, "early") == 0 || late)
+		run_rcu(strcmp(what, "early") == 0);
+	else
+		return 2;
+	puts("done");
+	return 0;
+}
