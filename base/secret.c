@@ -271,7 +271,7 @@ enum err secret_init(struct secret *s, size_t len)
 		return ERR_LIMIT;
 	/* Before the lock: another thread may have held it when this process was forked. */
 	if (!secret_alive())
-		return ERR_STATE;
+		return ERR_BAD_STATE;
 	if (!alloc_step())
 		return ERR_NOMEM;
 	pthread_mutex_lock(&arena.lock);

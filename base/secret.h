@@ -15,7 +15,7 @@ struct secret {
 	size_t len;
 };
 
-/* secret_init - len zero bytes (1 to 65536), aligned to 16. Errors: NOMEM, LIMIT; STATE in a
+/* secret_init - len zero bytes (1 to 65536), aligned to 16. Errors: NOMEM, LIMIT; BAD_STATE in a
  * process forked from the arena's owner; UNSUPPORTED where the kernel cannot keep memory out of a
  * child or a core dump. End with secret_fini(). Small secrets share pages. */
 MUST_USE enum err secret_init(struct secret *s, size_t len) NONNULL(1);
