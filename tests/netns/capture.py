@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Captures on a host's interface, and what kinds of packet they hold."""
 
+import re
 import signal
+import socket
 import struct
 from dataclasses import dataclass
 
@@ -33,14 +35,13 @@ class Frame:
 def _text(raw):
     if len(raw) == 4:
         return ".".join(map(str, raw))
-    import socket
     return socket.inet_ntop(socket.AF_INET6, raw)
 
 
 def _udp_kind(ports, payload):
     if 500 in ports:
         return "ike"
-    if 4500 in ports or any(p in ports for p in (14500,)):
+    if 4500 in ports:
         if payload == b"\xff":
             return "keepalive"
         return "ike" if payload[:4] == b"\0\0\0\0" else "esp"
@@ -102,18 +103,23 @@ def read_pcap(path):
 class Capture:
     """A running tcpdump."""
 
-    def __init__(self, host, device, name=None):
+    def __init__(self, host, device, name=None, snap=0, only=""):
         self.host, self.path = host, host.path(f"{name or device}.pcap")
         self.process = host.spawn(f"tcpdump-{name or device}", "tcpdump", "-i", device, "-n", "-U",
-                                  "--immediate-mode", "-B", "16384", "-Z", "root", "-w", self.path)
+                                  "--immediate-mode", "-B", "65536", "-s", snap, "-Z", "root",
+                                  "-w", self.path, *([only] if only else []))
         wait_for(lambda: "listening on" in self.process.log(), "tcpdump to listen")
         self.frames = None
+        self.missed = 0
 
-    def stop(self):
-        """Ends the capture and returns its frames; a frame that the capture missed is an error."""
+    def stop(self, whole=True):
+        """Ends the capture and returns its frames. If whole, a frame it missed is an error."""
         if self.frames is None:
             self.process.stop(signal.SIGINT)
-            assert "\n0 packets dropped by kernel" in self.process.log(), self.process.log()
+            counted = re.search(r"^(\d+) packets dropped by kernel", self.process.log(), re.M)
+            assert counted, self.process.log()
+            self.missed = int(counted.group(1))
+            assert not whole or self.missed == 0, self.process.log()
             self.frames = read_pcap(self.path)
         return self.frames
 

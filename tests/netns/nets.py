@@ -82,7 +82,8 @@ def configuration(name, side, local_outer, remote_outer):
 class Pair:
     """Two hosts, a daemon on each, and a capture of the wire between them."""
 
-    def __init__(self, name, left, right, nat=False, outer="ip4", start=True, build=None):
+    def __init__(self, name, left, right, nat=False, outer="ip4", start=True, build=None,
+                 snap=0):
         self.lab = Lab(name)
         self.sides = {"left": left, "right": right}
         self.build = build
@@ -91,7 +92,7 @@ class Pair:
             self.outers = self._wire_nat() if nat else self._wire(OUTER6 if outer == "ip6" else OUTER4)
             for side, host in (("left", self.left), ("right", self.right)):
                 host.address("lo", f"{INNER[side][0]}/32", f"{INNER[side][1]}/128")
-            self.capture = Capture(self.right, "wire")
+            self.capture = Capture(self.right, "wire", snap=snap)
             self.peers = {side: self._peer(side, host)
                           for side, host in (("left", self.left), ("right", self.right))}
             if start:
