@@ -180,6 +180,8 @@ def rule_must_use(tree):
         code = code_only(text)
         for match in declaration.finditer(code):
             before = code[:match.start()].rstrip().rsplit("\n", 1)[-1]
+            if match.group(1).startswith("typedef"):  # a function type: its uses are marked
+                continue
             if "MUST_USE" not in match.group(1) and before.strip() != "MUST_USE":
                 line = code.count("\n", 0, match.start(2)) + 1
                 bad.append(f"{path}:{line}: {match.group(2)}() without MUST_USE")
