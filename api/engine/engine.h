@@ -23,12 +23,14 @@ struct engine_params {
 	uv_loop_t *loop;
 	struct host host;
 	struct conf *conf;
-	const char *keylog_dir; /* test builds only: where keys are written; NULL = nowhere */
+	const char *conf_file;  /* what engine_reload() reads; NULL = nothing; copied */
+	const char *keylog_dir; /* test builds only: where keys are written; NULL = nowhere; copied */
 };
 
 /* engine_new - open devices and sockets, install what the configuration asks for, start the worker.
  * Errors: NOMEM; SYS, PERM (the log says what could not be opened); CRYPTO; NOT_FOUND (no such
- * AEAD back end). On failure nothing remains. */
+ * AEAD back end). On failure host stays the caller's, and the interface and the guard stay as they
+ * stand: a restart that fails does not open what was guarded. */
 MUST_USE enum err engine_new(struct engine **out, const struct engine_params *params) NONNULL(1, 2);
 
 /* engine_stop - orderly end: tell every peer (DELETE) and wait for them, 2 seconds at most; then
@@ -43,6 +45,15 @@ void engine_free(struct engine *e);
  * removed, SAs of connections that changed or went stay until they end. Errors: NOMEM: the old
  * configuration is whole. */
 MUST_USE enum err engine_configure(struct engine *e, struct conf *conf) NONNULL(1, 2);
+
+/* engine_load_conf - read and validate a file; diags hold every remark, also on success. Errors: SYS
+ * (cannot be read), CONFIG, NOMEM, LIMIT. Any thread. */
+MUST_USE enum err engine_load_conf(struct conf **out, struct conf_diags *diags, const char *file)
+	NONNULL(1, 2, 3);
+
+/* engine_reload - read the configuration file again and put it in force; on an error the old one
+ * stays whole and diags say why. Errors: as engine_load_conf(), NOT_FOUND (there is no file). */
+MUST_USE enum err engine_reload(struct engine *e, struct conf_diags *diags) NONNULL(1, 2);
 
 /* engine_conf - the current configuration, borrowed. */
 struct conf *engine_conf(struct engine *e) NONNULL(1);
@@ -94,6 +105,14 @@ void engine_ike_stats(struct engine *e, struct ike_stats *out) NONNULL(1, 2);
 void engine_dp_stats(struct engine *e, struct dataplane_stats *out) NONNULL(1, 2);
 uint64_t engine_now(const struct engine *e) NONNULL(1);
 int64_t engine_started_s(const struct engine *e) NONNULL(1);
+
+/* engine_path_info - the path in use of an IKE SA by its unique number. Errors: NOT_FOUND. */
+MUST_USE enum err engine_path_info(struct engine *e, struct path_info *out, uint32_t ike_id)
+	NONNULL(1, 2);
+
+/* struct backend, engine_backend - the engine for a control socket's server, see backend.h. */
+struct backend;
+struct backend engine_backend(struct engine *e) NONNULL(1);
 
 /* engine_child_group - the SA group number of a child (strongSwan's reqid); 0 if it has none. */
 uint32_t engine_child_group(struct engine *e, uint64_t child) NONNULL(1);

@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * latchkeyd - the engine and its control socket as a daemon. This file owns what only a program may
+ * own: arguments, signals, the process, standard output.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "api/engine/backend.h"
+#include "api/engine/engine.h"
+#include "api/host/host.h"
+#include "api/syslog_line.h"
+#include "api/vici/listen.h"
+#include "base/alloc.h"
+
+#define DEFAULT_CONF    "/etc/latchkey/latchkey.conf"
+#define DEFAULT_RUN_DIR "/run/latchkey"
+#define PATH_LEN        256
+
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+struct daemon {
+	const char *conf_file;
+	const char *run_dir;
+	bool foreground;
+	bool check;
+	int ready_fd; /* tells the waiting parent how the start went; -1 in the foreground */
+
+	uv_loop_t loop;
+	uv_signal_t on_signal[3];
+	struct engine *engine;
+	struct backend backend;
+	struct vici_server *vici;
+	struct vici_listen *listen;
+	struct engine_observer observer;
+	struct log_sink sink;
+};
+
+/* ---- log ------------------------------------------------------------------------------------ */
+
+static void write_stdout(enum log_level level, const char *line)
+{
+	struct timespec ts;
+	struct tm tm;
+	char when[16];
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	localtime_r(&ts.tv_sec, &tm);
+	strftime(when, sizeof(when), "%H:%M:%S", &tm);
+	printf("%s.%03ld %-5s %s\n", when, ts.tv_nsec / 1000000, log_level_name(level), line);
+	fflush(stdout);
+}
+
+static void write_line(void *ctx, enum log_level level, enum log_subsystem sub,
+	const char *connection, const char *line)
+{
+	const struct daemon *d = ctx;
+	char text[1200];
+
+	snprintf(text, sizeof(text), "[%s]%s%s%s %s", log_subsystem_name(sub),
+		connection ? " <" : "", connection ? connection : "", connection ? ">" : "", line);
+	if (d->foreground)
+		write_stdout(level, text);
+	else
+		syslog_line(level, text);
+}
+
+static void log_begin(struct daemon *d, const struct conf *conf)
+{
+	d->sink = (struct log_sink){.write = write_line, .ctx = d};
+	for (size_t i = 0; i < LOG_NUM_SUBSYSTEMS; i++)
+		d->sink.levels[i] = conf ? (enum log_level)conf->daemon.log_level : LOG_INFO;
+	log_use(&d->sink);
+}
+
+/* ---- configuration -------------------------------------------------------------------------- */
+
+static void print_diags(const struct conf_diags *diags)
+{
+	for (uint32_t i = 0; i < diags->num; i++)
+		fprintf(stderr, "%s: %s\n", diags->list[i].error ? "error" : "warning",
+			diags->list[i].text);
+}
+
+static struct conf *load(const char *file)
+{
+	struct conf_diags *diags = mem_alloc(sizeof(*diags));
+	struct conf *conf = NULL;
+	enum err err = diags ? engine_load_conf(&conf, diags, file) : ERR_NOMEM;
+
+	if (diags)
+		print_diags(diags);
+	if (err)
+		fprintf(stderr, "latchkeyd: %s: %s\n", file, err_text(err));
+	mem_free(diags);
+	return err ? NULL : conf;
+}
+
+static const char *action_text(enum conf_action a)
+{
+	static const char *const text[] = {
+		[ACTION_NONE] = "when asked or by the peer",
+		[ACTION_TRAP] = "when a packet needs it",
+		[ACTION_START] = "at once, and again when lost",
+	};
+
+	return text[a];
+}
+
+static void print_child(const struct conf_child *c)
+{
+	char text[TS_TEXT_MAX];
+
+	printf("  child %s: up %s; protects", c->name, action_text(c->start_action));
+	for (uint32_t i = 0; i < c->num_local_ts; i++)
+		printf("%s %s", i ? "," : "",
+			c->local_ts[i].dynamic ? "dynamic" : ts_text(text, &c->local_ts[i].ts));
+	printf(" <->");
+	for (uint32_t i = 0; i < c->num_remote_ts; i++)
+		printf("%s %s", i ? "," : "",
+			c->remote_ts[i].dynamic ? "dynamic" : ts_text(text, &c->remote_ts[i].ts));
+	printf("\n");
+}
+
+/* print_plan - what --check says would be done. */
+static void print_plan(const struct conf *conf)
+{
+	printf("interface %s, UDP ports %u and %u, %u connection%s, %u secret%s\n",
+		conf->daemon.interface, conf->daemon.port, conf->daemon.port_nat_t,
+		conf->num_conns, conf->num_conns == 1 ? "" : "s", conf->num_secrets,
+		conf->num_secrets == 1 ? "" : "s");
+	for (uint32_t i = 0; i < conf->num_conns; i++) {
+		const struct conf_conn *c = conf->conns[i];
+		char id[128];
+
+		printf("connection %s to", c->name);
+		for (uint32_t a = 0; a < c->num_remote_addrs; a++)
+			printf("%s %s", a ? "," : "", c->remote_addrs[a].text);
+		printf(", peer identity %s\n", c->remote.pattern ? c->remote.pattern
+				: c->remote.id.type
+				? ike_id_text(id, sizeof(id), &c->remote.id)
+				: "any");
+		for (uint32_t n = 0; n < c->num_children; n++)
+			print_child(&c->children[n]);
+	}
+}
+
+/* ---- control socket ------------------------------------------------------------------------- */
+
+static void on_event(struct engine_observer *o, const struct ike_event *ev)
+{
+	struct daemon *d = container_of(o, struct daemon, observer);
+
+	vici_server_event(d->vici, ev);
+}
+
+static void on_log(struct engine_observer *o, enum log_level level, enum log_subsystem sub,
+	const char *connection, const char *line)
+{
+	struct daemon *d = container_of(o, struct daemon, observer);
+
+	vici_server_log(d->vici, level, sub, connection, line);
+}
+
+static enum err control_open(struct daemon *d)
+{
+	char path[PATH_LEN];
+	enum err err;
+
+	snprintf(path, sizeof(path), "%s/latchkey.vici", d->run_dir);
+	d->backend = engine_backend(d->engine);
+	err = vici_server_new(&d->vici, &d->backend);
+	if (err)
+		return err;
+	err = vici_listen_open(&d->listen, &d->loop, path, d->vici);
+	if (err) {
+		LOG(ERROR, DMN, NULL, "the control socket %s cannot be opened: %s", path,
+			err == ERR_BUSY ? "another latchkeyd answers there" : strerror(errno));
+		return err;
+	}
+	d->observer = (struct engine_observer){.event = on_event, .log = on_log};
+	engine_observe(d->engine, &d->observer);
+	return ERR_OK;
+}
+
+static void control_close(struct daemon *d)
+{
+	if (d->observer.event)
+		engine_unobserve(d->engine, &d->observer);
+	vici_listen_close(d->listen, NULL, NULL);
+	d->listen = NULL;
+}
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+static void on_stopped(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	uv_stop(&d->loop);
+}
+
+static void on_terminate(uv_signal_t *handle, int signum)
+{
+	struct daemon *d = handle->data;
+
+	LOG(INFO, DMN, NULL, "signal %d: stopping", signum);
+	engine_stop(d->engine, on_stopped, d);
+}
+
+static void on_reload(uv_signal_t *handle, int signum)
+{
+	struct daemon *d = handle->data;
+	struct conf_diags *diags = mem_alloc(sizeof(*diags));
+	enum err err = diags ? engine_reload(d->engine, diags) : ERR_NOMEM;
+
+	(void)signum;
+	for (uint32_t i = 0; diags && i < diags->num; i++)
+		LOG(WARN, CFG, NULL, "%s", diags->list[i].text);
+	if (err)
+		LOG(ERROR, CFG, NULL, "the old configuration stays in force: %s", err_text(err));
+	else
+		LOG(INFO, CFG, NULL, "configuration loaded again");
+	mem_free(diags);
+}
+
+static void signals_open(struct daemon *d)
+{
+	static const struct {
+		int signum;
+		uv_signal_cb cb;
+	} table[] = {{SIGTERM, on_terminate}, {SIGINT, on_terminate}, {SIGHUP, on_reload}};
+
+	static_assert(ARRAY_LEN(table) == ARRAY_LEN(d->on_signal), "one handle a signal");
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		uv_signal_init(&d->loop, &d->on_signal[i]);
+		d->on_signal[i].data = d;
+		uv_signal_start(&d->on_signal[i], table[i].cb, table[i].signum);
+	}
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static void signals_close(struct daemon *d)
+{
+	for (size_t i = 0; i < ARRAY_LEN(d->on_signal); i++)
+		uv_close((uv_handle_t *)&d->on_signal[i], NULL);
+}
+
+/* tell_parent - the waiting parent exits with this status; nobody waits in the foreground. */
+static void tell_parent(struct daemon *d, uint8_t status)
+{
+	if (d->ready_fd < 0)
+		return;
+	if (write(d->ready_fd, &status, 1) != 1)
+		LOG(WARN, DMN, NULL, "nobody waited for the start");
+	close(d->ready_fd);
+	d->ready_fd = -1;
+}
+
+static enum err engine_open(struct daemon *d, struct conf *conf)
+{
+	struct engine_params params = {.loop = &d->loop, .conf = conf, .conf_file = d->conf_file};
+	enum err err = host_linux_open(&params.host);
+#ifdef LATCHKEY_TEST_KEYLOG
+	char keylog[PATH_LEN];
+
+	snprintf(keylog, sizeof(keylog), "%s/keylog", d->run_dir);
+	mkdir(keylog, 0700);
+	params.keylog_dir = keylog;
+#endif
+	if (err) {
+		LOG(ERROR, DMN, NULL, "netlink cannot be opened: %s", err_text(err));
+		return err;
+	}
+	err = engine_new(&d->engine, &params);
+	if (err)
+		params.host.ops->close(params.host.ctx);
+	return err;
+}
+
+static int run(struct daemon *d, struct conf *conf)
+{
+	int status = EXIT_FAILED;
+
+	uv_loop_init(&d->loop);
+	signals_open(d);
+	if (!engine_open(d, conf) && !control_open(d)) {
+		LOG(INFO, DMN, NULL, "latchkeyd " LATCHKEY_VERSION " is ready; control socket in %s",
+			d->run_dir);
+		tell_parent(d, EXIT_OK);
+		uv_run(&d->loop, UV_RUN_DEFAULT);
+		status = EXIT_OK;
+	}
+	tell_parent(d, EXIT_FAILED);
+	if (d->engine)
+		control_close(d);
+	engine_free(d->engine);
+	signals_close(d);
+	uv_run(&d->loop, UV_RUN_DEFAULT);
+	vici_server_free(d->vici);
+	uv_loop_close(&d->loop);
+	LOG(INFO, DMN, NULL, "stopped");
+	return status;
+}
+
+/* wait_for_child - the parent's part: its exit status is how the daemon's start went. */
+static int wait_for_child(int fd)
+{
+	uint8_t status = EXIT_FAILED;
+
+	if (read(fd, &status, 1) != 1)
+		fprintf(stderr, "latchkeyd: ended while starting; see the system log\n");
+	else if (status != EXIT_OK)
+		fprintf(stderr, "latchkeyd: could not start; see the system log\n");
+	return status;
+}
+
+/* background - fork before there is a thread or a key; returns only in the child. */
+static void background(struct daemon *d)
+{
+	int fds[2], null;
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC) || (pid = fork()) < 0) {
+		perror("latchkeyd");
+		exit(EXIT_FAILED);
+	}
+	if (pid > 0) {
+		close(fds[1]);
+		exit(wait_for_child(fds[0]));
+	}
+	close(fds[0]);
+	d->ready_fd = fds[1];
+	setsid();
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	for (int fd = 0; fd < 3 && null >= 0; fd++)
+		dup2(null, fd);
+	syslog_open("latchkeyd");
+}
+
+/* ---- arguments ------------------------------------------------------------------------------ */
+
+static void usage(FILE *out)
+{
+	fprintf(out,
+		"usage: latchkeyd [-c FILE] [--run-dir DIR] [--foreground]\n"
+		"       latchkeyd --check [-c FILE]\n"
+		"\n"
+		"  -c, --config FILE  configuration in the swanctl.conf grammar\n"
+		"                     (default " DEFAULT_CONF ")\n"
+		"      --run-dir DIR  where the control socket is made (default " DEFAULT_RUN_DIR ")\n"
+		"  -f, --foreground   do not become a daemon; log to standard output\n"
+		"      --check        validate FILE, print what would be done, and exit\n"
+		"      --version      print the version\n");
+}
+
+static int parse_args(struct daemon *d, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"config", required_argument, NULL, 'c'},
+		{"run-dir", required_argument, NULL, 'r'},
+		{"foreground", no_argument, NULL, 'f'},
+		{"check", no_argument, NULL, 'k'},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'V'},
+		{NULL, 0, NULL, 0},
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "c:fh", options, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			d->conf_file = optarg;
+			break;
+		case 'r':
+			d->run_dir = optarg;
+			break;
+		case 'f':
+			d->foreground = true;
+			break;
+		case 'k':
+			d->check = true;
+			break;
+		case 'h':
+			usage(stdout);
+			exit(EXIT_OK);
+		case 'V':
+			printf("latchkeyd " LATCHKEY_VERSION "\n");
+			exit(EXIT_OK);
+		default:
+			return EXIT_USAGE;
+		}
+	}
+	return optind == argc ? EXIT_OK : EXIT_USAGE;
+}
+
+static bool make_run_dir(const char *dir)
+{
+	if (mkdir(dir, 0750) == 0 || errno == EEXIST)
+		return true;
+	fprintf(stderr, "latchkeyd: cannot make %s: %s\n", dir, strerror(errno));
+	return false;
+}
+
+int main(int argc, char **argv)
+{
+	struct daemon d = {
+		.conf_file = DEFAULT_CONF,
+		.run_dir = DEFAULT_RUN_DIR,
+		.ready_fd = -1,
+	};
+	struct conf *conf;
+	int status;
+
+	if (parse_args(&d, argc, argv)) {
+		usage(stderr);
+		return EXIT_USAGE;
+	}
+	conf = load(d.conf_file);
+	if (!conf)
+		return EXIT_FAILED;
+	if (d.check) {
+		print_plan(conf);
+		conf_put(conf);
+		return EXIT_OK;
+	}
+	if (!make_run_dir(d.run_dir))
+		return EXIT_FAILED;
+	if (!d.foreground)
+		background(&d);
+	log_begin(&d, conf);
+	status = run(&d, conf);
+	conf_put(conf);
+	return status;
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/engine/internal.h"
+#include "base/alloc.h"
+
+static struct child_rec *child_find(struct engine *e, uint64_t id)
+{
+	struct htab_node *n = engine_find(&e->children, &id, sizeof(id));
+
+	return n ? container_of(n, struct child_rec, by_id) : NULL;
+}
+
+static struct peer_rec *peer_find(struct engine *e, uint64_t peer)
+{
+	struct htab_node *n = engine_find(&e->peers, &peer, sizeof(peer));
+
+	return n ? container_of(n, struct peer_rec, by_id) : NULL;
+}
+
+/* ---- path sets ------------------------------------------------------------------------------ */
+
+static void pathset_add(struct engine *e, const struct ike_action *a)
+{
+	struct peer_rec *p = mem_alloc(sizeof(*p));
+
+	if (!p || dataplane_pathset_add(e->dp, &p->set, a->port, &a->path)) {
+		LOG(ERROR, NET, NULL, "no memory for the paths of a peer");
+		mem_free(p);
+		return; /* its children will fail for want of a path set, and say so */
+	}
+	p->peer = a->peer;
+	htab_insert(&e->peers, &p->by_id, bytes_of(&p->peer, sizeof(p->peer)));
+	device_fit_mtu(e, &a->path.remote.addr);
+}
+
+static void pathset_move(struct engine *e, const struct ike_action *a)
+{
+	struct peer_rec *p = peer_find(e, a->peer);
+
+	if (!p)
+		return;
+	if (dataplane_pathset_move(e->dp, p->set, a->port, &a->path))
+		LOG(ERROR, NET, NULL, "no memory to move a path: the old one stays");
+	else
+		device_fit_mtu(e, &a->path.remote.addr);
+}
+
+static void peer_free(struct engine *e, struct peer_rec *p)
+{
+	dataplane_pathset_remove(e->dp, p->set);
+	htab_remove(&e->peers, &p->by_id);
+	mem_free(p);
+}
+
+static void pathset_remove(struct engine *e, const struct ike_action *a)
+{
+	struct peer_rec *p = peer_find(e, a->peer);
+
+	if (p)
+		peer_free(e, p);
+}
+
+/* ---- children ------------------------------------------------------------------------------- */
+
+static enum err child_group(struct engine *e, struct sa_group **out, const struct ike_child_add *add)
+{
+	struct child_rec *old = add->replaces ? child_find(e, add->replaces) : NULL;
+
+	if (!old)
+		return policy_group_for(e, out, add);
+	*out = old->group;
+	return ERR_OK;
+}
+
+static enum err child_install(struct engine *e, struct child_rec *c, const struct ike_child_add *add)
+{
+	struct child_params params = add->params;
+	struct peer_rec *peer = peer_find(e, add->peer);
+	enum err err;
+
+	if (!peer)
+		return ERR_NOMEM;
+	err = child_group(e, &c->group, add);
+	if (err)
+		return err;
+	params.group = c->group->id;
+	params.pathset = peer->set;
+	return dataplane_child_add(e->dp, &params);
+}
+
+static void child_add(struct engine *e, const struct ike_child_add *add)
+{
+	struct child_rec *c = mem_alloc(sizeof(*c));
+	enum err err = c ? child_install(e, c, add) : ERR_NOMEM;
+
+	if (err) {
+		LOG(ERROR, CHD, add->conn, "%s cannot be installed: %s", add->child, err_text(err));
+		mem_free(c);
+		ike_child_failed(e->ike, add->params.id, err, engine_now(e));
+		return;
+	}
+	c->id = add->params.id;
+	c->peer = add->peer;
+	c->half = CHILD_BOTH;
+	c->group->num_pairs++;
+	c->group->num_outbound++;
+	c->group->fail_closed = false;
+	htab_insert(&e->children, &c->by_id, bytes_of(&c->id, sizeof(c->id)));
+}
+
+static void child_activate(struct engine *e, uint64_t id)
+{
+	if (dataplane_child_activate(e->dp, id))
+		LOG(WARN, CHD, NULL, "a pair to be used is not there any more");
+}
+
+static void child_forget(struct engine *e, struct child_rec *c)
+{
+	c->group->num_pairs--;
+	htab_remove(&e->children, &c->by_id);
+	mem_free(c);
+}
+
+static void child_remove(struct engine *e, uint64_t id, enum child_half half)
+{
+	struct child_rec *c = child_find(e, id);
+
+	if (!c)
+		return;
+	dataplane_child_remove(e->dp, id, half);
+	if (c->half & half & CHILD_OUT)
+		c->group->num_outbound--;
+	c->half &= ~half;
+	if (!c->half)
+		child_forget(e, c);
+}
+
+enum err actions_path_info(struct engine *e, struct path_info *out, uint64_t child)
+{
+	struct child_rec *c = child_find(e, child);
+	struct peer_rec *p = c ? peer_find(e, c->peer) : NULL;
+
+	return p ? dataplane_pathset_info(e->dp, out, p->set) : ERR_NOT_FOUND;
+}
+
+/* ---- the table ------------------------------------------------------------------------------ */
+
+static void send_ike(struct engine *e, const struct ike_action *a)
+{
+	enum err err = dataplane_ike_send(
+		e->dp, a->port, &a->path, a->bytes.p, a->bytes.len, a->raw);
+
+	if (err) /* as good as lost on the wire: retransmission mends it */
+		LOG(DEBUG, NET, NULL, "a datagram could not be sent: %s", err_text(err));
+}
+
+static bool lost(enum ike_reason r)
+{
+	return r == IKE_REASON_NO_ANSWER || r == IKE_REASON_EXPIRED || r == IKE_REASON_RESOURCES;
+}
+
+static void event(struct engine *e, const struct ike_event *ev)
+{
+	if (ev->conn && lost(ev->reason) &&
+		(ev->kind == IKE_EVENT_IKE_DOWN || ev->kind == IKE_EVENT_CHILD_DOWN))
+		policy_lost(e, ev->conn, ev->child);
+	connect_event(e, ev);
+	status_event(e, ev);
+}
+
+void actions_run(struct engine *e)
+{
+	struct ike_action a;
+
+	while (ike_action_next(e->ike, &a)) {
+		switch (a.kind) {
+		case IKE_ACTION_SEND:
+			send_ike(e, &a);
+			break;
+		case IKE_ACTION_PATHSET_ADD:
+			pathset_add(e, &a);
+			break;
+		case IKE_ACTION_PATHSET_MOVE:
+			pathset_move(e, &a);
+			break;
+		case IKE_ACTION_PATHSET_REMOVE:
+			pathset_remove(e, &a);
+			break;
+		case IKE_ACTION_CHILD_ADD:
+			child_add(e, a.child_add);
+			break;
+		case IKE_ACTION_CHILD_ACTIVATE:
+			child_activate(e, a.child);
+			break;
+		case IKE_ACTION_CHILD_REMOVE:
+			child_remove(e, a.child, a.half);
+			break;
+		case IKE_ACTION_ASK:
+			asks_answer(e, a.ask);
+			break;
+		case IKE_ACTION_EVENT:
+			event(e, a.event);
+			break;
+		}
+	}
+}
+
+/* free_all - empty a table whose nodes are removed by fn. */
+static void free_all(struct engine *e, struct htab *t,
+	void (*fn)(struct engine *e, struct htab_node *n))
+{
+	for (size_t i = 0; i < t->num_buckets; i++)
+		while (t->buckets[i])
+			fn(e, t->buckets[i]);
+}
+
+static void child_drop(struct engine *e, struct htab_node *n)
+{
+	struct child_rec *c = container_of(n, struct child_rec, by_id);
+
+	child_remove(e, c->id, CHILD_BOTH);
+}
+
+static void peer_drop(struct engine *e, struct htab_node *n)
+{
+	peer_free(e, container_of(n, struct peer_rec, by_id));
+}
+
+void actions_fini(struct engine *e)
+{
+	free_all(e, &e->children, child_drop);
+	free_all(e, &e->peers, peer_drop);
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The engine behind the vtable that control sockets are written against (backend.h). */
+#include "api/engine/backend.h"
+
+#include <stdio.h>
+
+#include "api/engine/internal.h"
+#include "base/alloc.h"
+
+static uint64_t backend_now(void *ctx)
+{
+	return engine_now(ctx);
+}
+
+static struct conf *backend_conf(void *ctx)
+{
+	return engine_conf(ctx);
+}
+
+static enum err backend_configure(void *ctx, struct conf *next, char text[BACKEND_TEXT_MAX])
+{
+	enum err err = engine_configure(ctx, next);
+
+	if (err)
+		snprintf(text, BACKEND_TEXT_MAX, "the configuration cannot be put in force: %s",
+			err_text(err));
+	return err;
+}
+
+static enum err backend_reload(void *ctx, char text[BACKEND_TEXT_MAX])
+{
+	struct conf_diags *diags = mem_alloc(sizeof(*diags));
+	enum err err;
+
+	if (!diags)
+		return ERR_NOMEM;
+	err = engine_reload(ctx, diags);
+	for (uint32_t i = 0; err && i < diags->num; i++)
+		if (diags->list[i].error) {
+			snprintf(text, BACKEND_TEXT_MAX, "%s", diags->list[i].text);
+			break;
+		}
+	mem_free(diags);
+	return err;
+}
+
+static enum err backend_initiate(void *ctx, const struct backend_initiate *what,
+	char text[BACKEND_TEXT_MAX])
+{
+	enum err err = engine_up(ctx, what->conn, what->child, what->request);
+
+	if (err == ERR_NOT_FOUND)
+		snprintf(text, BACKEND_TEXT_MAX, "no connection or child is called '%s'",
+			what->child ? what->child : what->conn ? what->conn : "");
+	else if (err && err != ERR_EXISTS)
+		snprintf(text, BACKEND_TEXT_MAX, "it cannot be started: %s", err_text(err));
+	return err;
+}
+
+static enum err backend_terminate(void *ctx, uint32_t *out_num, const struct ike_select *sel,
+	bool force)
+{
+	(void)force; /* DELETE is sent and the SA is gone when its answer or the last try is */
+	return engine_down(ctx, out_num, sel);
+}
+
+static enum err backend_rekey(void *ctx, uint32_t *out_num, const struct ike_select *sel)
+{
+	return engine_rekey(ctx, out_num, sel);
+}
+
+static void backend_each_sa(void *ctx, void (*fn)(void *arg, const struct ike_sa_info *sa),
+	void *arg)
+{
+	engine_each_sa(ctx, fn, arg);
+}
+
+static enum err backend_child_stats(void *ctx, struct child_stats *out, uint64_t child)
+{
+	return engine_child_stats(ctx, out, child);
+}
+
+static enum err backend_path_info(void *ctx, struct path_info *out, uint32_t ike_id)
+{
+	return engine_path_info(ctx, out, ike_id);
+}
+
+static void backend_stats(void *ctx, struct backend_stats *out)
+{
+	out->start_wall_s = engine_started_s(ctx);
+	out->uptime_ns = (uint64_t)(clock_wall_s() - out->start_wall_s) * NS_PER_S;
+	engine_ike_stats(ctx, &out->ike);
+	engine_dp_stats(ctx, &out->data);
+}
+
+static const struct backend_ops engine_backend_ops = {
+	.now = backend_now,
+	.conf = backend_conf,
+	.configure = backend_configure,
+	.reload = backend_reload,
+	.initiate = backend_initiate,
+	.terminate = backend_terminate,
+	.rekey = backend_rekey,
+	.each_sa = backend_each_sa,
+	.child_stats = backend_child_stats,
+	.path_info = backend_path_info,
+	.stats = backend_stats,
+	.drop_name = dataplane_drop_name,
+};
+
+struct backend engine_backend(struct engine *e)
+{
+	return (struct backend){.ops = &engine_backend_ops, .ctx = e};
+}

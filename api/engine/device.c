@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The virtual interface and the outer sockets, and the drivers over them. The interface survives us
+ * unless the stop is orderly, so that what it guards stays guarded.
+ */
+#include <errno.h>
+#include <unistd.h>
+
+#include "api/engine/internal.h"
+#include "drivers/tap.h"
+#include "drivers/udp.h"
+
+/* Bytes that tunnel-mode ESP in UDP adds at most: outer header, UDP, ESP header and IV, two bytes of
+ * trailer, three of padding, ICV. */
+#define OVERHEAD_V4 (20 + 8 + 16 + 2 + 3 + AEAD_ICV_LEN)
+#define OVERHEAD_V6 (40 + 8 + 16 + 2 + 3 + AEAD_ICV_LEN)
+/* What fits an Ethernet underlay with IPv6 outside. */
+#define MTU_DEFAULT (1500 - OVERHEAD_V6)
+/* IPv6 needs this much inside (RFC 8200 5); below it the underlay has to fragment. */
+#define MTU_MIN 1280
+
+#define HOST(e, op, ...) ((e)->host.ops->op((e)->host.ctx, __VA_ARGS__))
+
+static enum err failed(const struct engine *e, const char *what, enum err err)
+{
+	LOG(ERROR, KNL, NULL, "%s: %s failed: %s%s%s", e->conf->daemon.interface, what,
+		err_text(err), err == ERR_SYS ? ": " : "", err == ERR_SYS ? strerror(errno) : "");
+	return err;
+}
+
+static uint32_t overhead(uint8_t family)
+{
+	return family == IP_V6 ? OVERHEAD_V6 : OVERHEAD_V4;
+}
+
+/* device_fit_mtu - a new underlay may carry less: then the interface says so to its users. */
+void device_fit_mtu(struct engine *e, const struct ip_addr *remote)
+{
+	uint32_t underlay, mtu;
+
+	if (e->conf->daemon.mtu || HOST(e, link_mtu, &underlay, remote))
+		return;
+	mtu = underlay > overhead(remote->family) + MTU_MIN ? underlay - overhead(remote->family)
+							    : MTU_MIN;
+	if (mtu >= e->mtu)
+		return;
+	if (HOST(e, link_set, e->conf->daemon.interface, mtu, NULL)) {
+		LOG(WARN, KNL, NULL, "the MTU of %s cannot be set", e->conf->daemon.interface);
+		return;
+	}
+	LOG(INFO, KNL, NULL, "%s: MTU %u, which the path to the peer can carry",
+		e->conf->daemon.interface, mtu);
+	e->mtu = mtu;
+}
+
+static enum err inner_open(struct engine *e)
+{
+	const struct conf_daemon *d = &e->conf->daemon;
+	struct driver *driver;
+	uint16_t port;
+	bool tun;
+	enum err err;
+	int fd;
+
+	e->mtu = d->mtu ? d->mtu : MTU_DEFAULT;
+	err = HOST(e, tap_open, &fd, &tun, d->interface);
+	if (err)
+		return failed(e, "opening the virtual interface", err);
+	e->has_device = true;
+	err = HOST(e, link_set, d->interface, e->mtu, NULL);
+	for (uint32_t i = 0; !err && i < d->num_addresses; i++)
+		err = HOST(e, addr_add, d->interface, &d->addresses[i]);
+	if (!err)
+		err = tap_driver_open(&driver, fd, tun, e->mtu);
+	if (err) {
+		close(fd);
+		return failed(e, "setting up the virtual interface", err);
+	}
+	return dataplane_attach(e->dp, &port, driver);
+}
+
+/* outer_sockets - IKE's port and the one for UDP encapsulation, for both families; a host without
+ * IPv6 is served with IPv4. */
+static enum err outer_sockets(struct engine *e, struct udp_socket *out, size_t *out_num)
+{
+	const uint16_t ports[] = {e->conf->daemon.port, e->conf->daemon.port_nat_t};
+	const enum ip_family families[] = {IP_V4, IP_V6};
+	enum err err = ERR_OK;
+	size_t num = 0;
+
+	for (size_t f = 0; f < ARRAY_LEN(families); f++)
+		for (size_t p = 0; p < ARRAY_LEN(ports); p++) {
+			err = HOST(e, udp_open, &out[num].fd, families[f], ports[p]);
+			if (!err)
+				out[num++].encap = p ? ENCAP_UDP : ENCAP_NONE;
+			else if (families[f] == IP_V4 || errno != EAFNOSUPPORT)
+				goto out;
+		}
+	*out_num = num;
+	return ERR_OK;
+out:
+	while (num)
+		close(out[--num].fd);
+	return failed(e, "opening UDP ports 500 and 4500 (is another IKE daemon running?)", err);
+}
+
+static enum err outer_open(struct engine *e)
+{
+	struct udp_socket sockets[4];
+	struct driver *driver;
+	size_t num;
+	enum err err = outer_sockets(e, sockets, &num);
+
+	if (err)
+		return err;
+	err = udp_driver_open(&driver, sockets, num);
+	if (err) {
+		while (num)
+			close(sockets[--num].fd);
+		return failed(e, "setting up the UDP sockets", err);
+	}
+	return dataplane_attach(e->dp, &e->outer_port, driver);
+}
+
+static void check_rp_filter(struct engine *e)
+{
+	const char *text;
+	bool ok;
+
+	if (!HOST(e, rp_filter_check, &ok, &text) && !ok)
+		LOG(WARN, KNL, NULL, "%s", text);
+}
+
+enum err device_open(struct engine *e)
+{
+	enum err err = inner_open(e);
+
+	if (err)
+		return err;
+	err = outer_open(e);
+	if (err)
+		return err;
+	err = HOST(e, rules_set, e->conf->daemon.interface);
+	if (err)
+		return failed(e, "setting the policy rules", err);
+	e->has_rules = true;
+	check_rp_filter(e);
+	return ERR_OK;
+}
+
+void device_close(struct engine *e)
+{
+	if (e->leave_host)
+		return;
+	if (e->has_rules && e->host.ops->rules_del(e->host.ctx))
+		LOG(WARN, KNL, NULL, "the policy rules could not be removed");
+	if (e->has_device && HOST(e, link_del, e->conf->daemon.interface))
+		LOG(WARN, KNL, NULL, "%s could not be removed", e->conf->daemon.interface);
+}

@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/engine/engine.h"
+
+#include "api/engine/internal.h"
+#include "base/alloc.h"
+
+/* How long an orderly stop waits for peers to acknowledge their DELETE. */
+#define STOP_NS (2 * NS_PER_S)
+/* The wheel for reconnecting needs no finer tick. */
+#define ENGINE_TICK_NS (10 * NS_PER_MS)
+
+struct htab_node *engine_find(const struct htab *t, const void *id, size_t len)
+{
+	return htab_find(t, bytes_of(id, len));
+}
+
+/* ---- log and observers ---------------------------------------------------------------------- */
+
+static void sink_write(void *ctx, enum log_level level, enum log_subsystem sub,
+	const char *connection, const char *line)
+{
+	struct engine *e = ctx;
+
+	if (e->outer_sink && level <= e->outer_sink->levels[sub])
+		e->outer_sink->write(e->outer_sink->ctx, level, sub, connection, line);
+	list_for_each_safe(n, &e->observers) {
+		struct engine_observer *o = list_entry(n, struct engine_observer, node);
+
+		if (o->log)
+			o->log(o, level, sub, connection, line);
+	}
+}
+
+/* An engine's lines go to its own observers; what was the thread's sink before stays behind it. */
+static void sink_init(struct engine *e)
+{
+	e->outer_sink = log_use(NULL);
+	log_use(e->outer_sink);
+	e->sink = (struct log_sink){.write = sink_write, .ctx = e};
+	for (size_t i = 0; i < LOG_NUM_SUBSYSTEMS; i++)
+		e->sink.levels[i] = (enum log_level)e->conf->daemon.log_level;
+}
+
+void engine_observe(struct engine *e, struct engine_observer *o)
+{
+	list_push_back(&e->observers, &o->node);
+}
+
+void engine_unobserve(struct engine *e, struct engine_observer *o)
+{
+	(void)e;
+	list_remove(&o->node);
+}
+
+/* ---- the loop ------------------------------------------------------------------------------- */
+
+static void dp_event(struct engine *e, const struct dp_event *ev, uint64_t now_ns)
+{
+	switch (ev->kind) {
+	case DP_EVENT_IKE:
+		ike_receive(e->ike,
+			&(struct ike_datagram){
+				.path = ev->path, .port = ev->port, .bytes = ev->bytes},
+			now_ns);
+		break;
+	case DP_EVENT_ACQUIRE:
+		connect_acquire(e, (uint32_t)ev->owner, &ev->flow);
+		break;
+	case DP_EVENT_CHILD_USED:
+		ike_child_used(e->ike, ev->child, now_ns);
+		break;
+	case DP_EVENT_SOFT:
+		ike_child_expiring(e->ike, ev->child, now_ns);
+		break;
+	case DP_EVENT_HARD:
+		ike_child_expired(e->ike, ev->child, now_ns);
+		break;
+	case DP_EVENT_MOVED:
+		ike_child_moved(e->ike, ev->child, &ev->path, ev->port, now_ns);
+		break;
+	}
+}
+
+/* Events per wake-up are bounded so that timers and the control socket get their turn (S63). */
+#define EVENTS_PER_TURN 256
+
+static void on_dp_events(uv_poll_t *handle, int status, int events)
+{
+	struct engine *e = handle->data;
+	const struct log_sink *before = log_use(&e->sink);
+	struct dp_event ev;
+
+	(void)status;
+	(void)events;
+	for (int i = 0; i < EVENTS_PER_TURN && dataplane_event_next(e->dp, &ev); i++) {
+		dp_event(e, &ev, engine_now(e));
+		dp_event_release(e->dp, &ev);
+		actions_run(e);
+	}
+	engine_turn(e);
+	log_use(before);
+}
+
+static bool stop_finished(struct engine *e, uint64_t now_ns)
+{
+	struct ike_stats st;
+
+	ike_stats(e->ike, &st);
+	return st.ike_sas == 0 || now_ns >= e->stop_deadline_ns;
+}
+
+static void on_timer(uv_timer_t *handle)
+{
+	struct engine *e = handle->data;
+	const struct log_sink *before = log_use(&e->sink);
+	uint64_t now_ns = engine_now(e);
+
+	timers_run(&e->timers, now_ns);
+	ike_run(e->ike, now_ns);
+	engine_turn(e);
+	log_use(before);
+}
+
+static uint64_t next_deadline(const struct engine *e)
+{
+	uint64_t at = ike_deadline(e->ike);
+	uint64_t timers = timers_next(&e->timers);
+
+	if (timers < at)
+		at = timers;
+	if (e->stopping && e->stop_deadline_ns < at)
+		at = e->stop_deadline_ns;
+	return at;
+}
+
+static void arm_timer(struct engine *e, uint64_t now_ns)
+{
+	uint64_t at = next_deadline(e);
+	uint64_t wait_ms;
+
+	if (at == TIME_NEVER) {
+		uv_timer_stop(e->timer);
+		return;
+	}
+	wait_ms = at > now_ns ? (at - now_ns + NS_PER_MS - 1) / NS_PER_MS : 0;
+	uv_update_time(e->loop);
+	uv_timer_start(e->timer, on_timer, wait_ms, 0);
+}
+
+void engine_turn(struct engine *e)
+{
+	uint64_t now_ns = engine_now(e);
+
+	actions_run(e);
+	policy_settle(e);
+	dataplane_reclaim(e->dp);
+	arm_timer(e, now_ns);
+	if (e->stopping && e->stopped && stop_finished(e, now_ns)) {
+		void (*stopped)(void *ctx) = e->stopped;
+
+		e->stopped = NULL;
+		stopped(e->stopped_ctx);
+	}
+}
+
+uint64_t engine_now(const struct engine *e)
+{
+	(void)e;
+	return clock_now_ns();
+}
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+static enum err env_spi_reserve(void *ctx, uint32_t *out_spi)
+{
+	struct engine *e = ctx;
+
+	return dataplane_spi_reserve(e->dp, out_spi);
+}
+
+static void env_spi_release(void *ctx, uint32_t spi)
+{
+	struct engine *e = ctx;
+
+	dataplane_spi_release(e->dp, spi);
+}
+
+static enum err env_child_stats(void *ctx, struct child_stats *out, uint64_t child)
+{
+	struct engine *e = ctx;
+
+	return dataplane_child_stats(e->dp, out, child);
+}
+
+static enum err make_ike(struct engine *e)
+{
+	const struct ike_env env = {
+		.rng = rng_system(),
+		.spi_reserve = env_spi_reserve,
+		.spi_release = env_spi_release,
+		.child_stats = env_child_stats,
+		.ctx = e,
+		.keylog = keylog_hook(e),
+	};
+	const struct ike_limits limits = {.cookies_always = e->conf->daemon.cookies_always};
+	enum err err = ike_engine_new(&e->ike, &env, &limits, engine_now(e));
+
+	if (!err)
+		ike_engine_configure(e->ike, e->conf);
+	return err;
+}
+
+static enum err make_tables(struct engine *e)
+{
+	enum err err;
+
+	if ((err = htab_init(&e->groups_by_id, rng_system())))
+		return err;
+	if ((err = htab_init(&e->children, rng_system())))
+		return err;
+	return htab_init(&e->peers, rng_system());
+}
+
+static void free_handle(uv_handle_t *handle)
+{
+	mem_free(handle);
+}
+
+static void close_handle(void *handle)
+{
+	if (handle)
+		uv_close(handle, free_handle);
+}
+
+static enum err make_handles(struct engine *e)
+{
+	e->timer = mem_alloc(sizeof(*e->timer));
+	if (!e->timer)
+		return ERR_NOMEM;
+	uv_timer_init(e->loop, e->timer);
+	e->timer->data = e;
+	e->dp_events = mem_alloc(sizeof(*e->dp_events));
+	if (!e->dp_events)
+		return ERR_NOMEM;
+	if (uv_poll_init(e->loop, e->dp_events, dataplane_event_fd(e->dp))) {
+		mem_free(e->dp_events);
+		e->dp_events = NULL;
+		return ERR_SYS;
+	}
+	e->dp_events->data = e;
+	return uv_poll_start(e->dp_events, UV_READABLE, on_dp_events) ? ERR_SYS : ERR_OK;
+}
+
+static enum err make_dataplane(struct engine *e)
+{
+	const char *aead = e->conf->daemon.aead;
+	const struct dataplane_config config = {.aead = aead[0] ? aead : NULL};
+	enum err err = dataplane_new(&e->dp, &config);
+
+	if (err)
+		LOG(ERROR, DMN, NULL, "the data path cannot start%s%s: %s",
+			aead[0] ? " with aead = " : "", aead, err_text(err));
+	return err;
+}
+
+/* In this order: nothing is received before there is somebody to receive it. */
+static enum err build(struct engine *e)
+{
+	enum err err;
+
+	if ((err = make_tables(e)) || (err = make_dataplane(e)) || (err = device_open(e)) ||
+		(err = make_ike(e)) || (err = make_handles(e)))
+		return err;
+	policy_configure(e);
+	policy_settle(e);
+	if ((err = dataplane_start(e->dp)))
+		return err;
+	connect_configure(e);
+	engine_turn(e);
+	return ERR_OK;
+}
+
+static enum err copy_names(struct engine *e, const struct engine_params *params)
+{
+	if (params->conf_file && !(e->conf_file = str_dup(params->conf_file)))
+		return ERR_NOMEM;
+	if (params->keylog_dir && !(e->keylog_dir = str_dup(params->keylog_dir)))
+		return ERR_NOMEM;
+	return ERR_OK;
+}
+
+enum err engine_new(struct engine **out, const struct engine_params *params)
+{
+	struct engine *e = mem_alloc(sizeof(*e));
+	const struct log_sink *before;
+	enum err err;
+
+	if (!e)
+		return ERR_NOMEM;
+	e->loop = params->loop;
+	e->host = params->host;
+	e->conf = conf_get(params->conf);
+	e->started_s = clock_wall_s();
+	list_init(&e->observers);
+	list_init(&e->groups);
+	list_init(&e->routes);
+	list_init(&e->starters);
+	list_init(&e->failures);
+	list_init(&e->resolving);
+	timers_init(&e->timers, ENGINE_TICK_NS, engine_now(e));
+	sink_init(e);
+	before = log_use(&e->sink);
+	err = copy_names(e, params);
+	if (!err)
+		err = build(e);
+	log_use(before);
+	if (err) {
+		e->leave_host = true;
+		engine_free(e);
+		return err;
+	}
+	*out = e;
+	return ERR_OK;
+}
+
+void engine_stop(struct engine *e, void (*done)(void *ctx), void *ctx)
+{
+	const struct log_sink *before = log_use(&e->sink);
+	const struct ike_select all = {0};
+	uint32_t num;
+
+	e->stopping = true;
+	e->stop_deadline_ns = engine_now(e) + STOP_NS;
+	e->stopped = done;
+	e->stopped_ctx = ctx;
+	connect_stop(e, NULL, NULL);
+	if (!ike_terminate(e->ike, &num, &all, engine_now(e)))
+		LOG(INFO, DMN, NULL, "telling %u peer%s goodbye", num, num == 1 ? "" : "s");
+	engine_turn(e);
+	log_use(before);
+}
+
+void engine_free(struct engine *e)
+{
+	const struct log_sink *before;
+
+	if (!e)
+		return;
+	before = log_use(&e->sink);
+	connect_fini(e);
+	close_handle(e->dp_events);
+	close_handle(e->timer);
+	ike_engine_free(e->ike);
+	if (e->dp)
+		dataplane_stop(e->dp);
+	actions_fini(e);
+	policy_fini(e);
+	device_close(e);
+	dataplane_free(e->dp);
+	status_fini(e);
+	htab_fini(&e->groups_by_id);
+	htab_fini(&e->children);
+	htab_fini(&e->peers);
+	conf_put(e->conf);
+	mem_free(e->conf_file);
+	mem_free(e->keylog_dir);
+	if (!e->leave_host)
+		e->host.ops->close(e->host.ctx);
+	log_use(before == &e->sink ? NULL : before);
+	mem_free(e);
+}
+
+enum err engine_configure(struct engine *e, struct conf *conf)
+{
+	const struct log_sink *before = log_use(&e->sink);
+
+	conf_get(conf);
+	conf_put(e->conf);
+	e->conf = conf;
+	ike_engine_configure(e->ike, conf);
+	policy_configure(e);
+	policy_settle(e);
+	connect_configure(e);
+	engine_turn(e);
+	log_use(before);
+	return ERR_OK;
+}
+
+enum err engine_load_conf(struct conf **out, struct conf_diags *diags, const char *file)
+{
+	struct tree *tree;
+	enum err err = conf_parse_file(&tree, diags, file);
+
+	if (err)
+		return err;
+	err = conf_new(out, diags, tree);
+	tree_free(tree);
+	return err;
+}
+
+enum err engine_reload(struct engine *e, struct conf_diags *diags)
+{
+	struct conf *conf;
+	enum err err;
+
+	if (!e->conf_file)
+		return ERR_NOT_FOUND;
+	err = engine_load_conf(&conf, diags, e->conf_file);
+	if (err)
+		return err;
+	err = engine_configure(e, conf);
+	conf_put(conf);
+	return err;
+}
+
+struct conf *engine_conf(struct engine *e)
+{
+	return e->conf;
+}
+
+uint64_t engine_request(struct engine *e)
+{
+	return ++e->next_request;
+}
+
+enum err engine_down(struct engine *e, uint32_t *out_num, const struct ike_select *sel)
+{
+	const struct log_sink *before = log_use(&e->sink);
+	enum err err;
+
+	if (sel->conn || sel->child)
+		connect_stop(e, sel->conn, sel->child);
+	err = ike_terminate(e->ike, out_num, sel, engine_now(e));
+	engine_turn(e);
+	log_use(before);
+	return err;
+}
+
+enum err engine_rekey(struct engine *e, uint32_t *out_num, const struct ike_select *sel)
+{
+	const struct log_sink *before = log_use(&e->sink);
+	enum err err = ike_rekey(e->ike, out_num, sel, engine_now(e));
+
+	engine_turn(e);
+	log_use(before);
+	return err;
+}

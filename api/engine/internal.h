@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * internal.h - the engine's parts, shared by the files of this folder only. Loop thread.
+ *
+ *   engine.c   life and the loop: what wakes us, and one turn
+ *   device.c   the virtual interface, the sockets, their drivers
+ *   actions.c  carries out what the keying engine decided
+ *   policy.c   SA groups with their policies, routes and guard entries
+ *   connect.c  who is to be brought up, and when again
+ *   asks.c     answers the keying engine's questions from the configuration
+ *   status.c   failures, lists, figures
+ *   keylog.c   session keys for packet analysers, in test builds only
+ */
+#pragma once
+
+#include "api/engine/engine.h"
+#include "base/htab.h"
+#include "base/timers.h"
+
+/* struct sa_group - the SAs that protect one child configuration's traffic with one peer. Named by
+ * the data path's group number, which is also the owner of its policy. */
+struct sa_group {
+	struct htab_node by_id;
+	struct list_node node;
+	uint32_t id;
+	uint32_t policy; /* 0 = none installed */
+	char *conn;
+	char *child;
+	struct ts local[CONF_MAX_TS];
+	struct ts remote[CONF_MAX_TS];
+	uint32_t num_local, num_remote;
+	uint32_t num_pairs;    /* child_recs that name this group */
+	uint32_t num_outbound; /* of these, with an outbound SA */
+	bool trap;             /* the configuration wants the policy whether or not SAs are up */
+	bool fail_closed;      /* SAs were lost, not ended: keep the policy until told otherwise */
+	bool acquiring;        /* a negotiation that a packet asked for is under way */
+};
+
+/* struct child_rec - an installed pair. */
+struct child_rec {
+	struct htab_node by_id;
+	uint64_t id;
+	uint64_t peer;
+	struct sa_group *group;
+	enum child_half half;
+};
+
+/* struct peer_rec - the keying engine's name for a path set, and the data path's. */
+struct peer_rec {
+	struct htab_node by_id;
+	uint64_t peer;
+	uint32_t set;
+};
+
+/* struct route_rec - a route into the virtual interface and how many groups want it. */
+struct route_rec {
+	struct list_node node;
+	struct ip_prefix dst;
+	uint32_t refs;
+};
+
+/* struct starter - a child that is to be up by itself (start_action = start). */
+struct starter {
+	struct list_node node;
+	struct timer retry;
+	struct engine *engine;
+	char *conn;
+	char *child;
+	uint32_t tries;
+	uint64_t request;
+	bool stopped; /* taken down by hand: leave it */
+};
+
+/* struct failure_rec - the last failure of one connection ("" = none was chosen). */
+struct failure_rec {
+	struct list_node node;
+	char *conn;
+	struct engine_failure failure;
+};
+
+/* struct resolving - a name that is being looked up for engine_up(). */
+struct resolving {
+	uv_getaddrinfo_t req;
+	struct list_node node;
+	struct engine *engine; /* NULL: the engine is gone, drop the answer */
+	char *conn;
+	char *child;
+	uint64_t request;
+	bool has_flow;
+	struct flow flow;
+};
+
+struct engine {
+	uv_loop_t *loop;
+	struct host host;
+	struct conf *conf;
+	struct dataplane *dp;
+	struct ike_engine *ike;
+
+	uv_poll_t *dp_events; /* handles are freed by their close callbacks */
+	uv_timer_t *timer;
+
+	struct log_sink sink;
+	const struct log_sink *outer_sink;
+	struct list_node observers;
+
+	uint16_t outer_port;
+	uint32_t mtu; /* of the virtual interface now */
+	bool has_device, has_rules, guard_dirty, has_guard;
+	bool leave_host; /* the start failed: what stands guarded stays so; host is not ours */
+
+	struct timers timers;
+	struct htab groups_by_id, children, peers;
+	struct list_node groups, routes, starters, failures, resolving;
+
+	uint64_t next_request;
+	int64_t started_s;
+	bool stopping;
+	uint64_t stop_deadline_ns;
+	void (*stopped)(void *ctx);
+	void *stopped_ctx;
+	char *conf_file;
+	char *keylog_dir;
+	struct ike_keylog keylog;
+};
+
+/* engine_turn - after any input: carry out actions, settle policies, reclaim, re-arm the timer. */
+void engine_turn(struct engine *e) NONNULL(1);
+
+/* engine_find - the container of a node found under an 8-byte or 4-byte number, or NULL. */
+struct htab_node *engine_find(const struct htab *t, const void *id, size_t len) NONNULL(1, 2);
+
+/* device.c */
+MUST_USE enum err device_open(struct engine *e) NONNULL(1);
+void device_close(struct engine *e) NONNULL(1);
+void device_fit_mtu(struct engine *e, const struct ip_addr *remote) NONNULL(1, 2);
+
+/* actions.c */
+void actions_run(struct engine *e) NONNULL(1);
+MUST_USE enum err actions_path_info(struct engine *e, struct path_info *out, uint64_t child)
+	NONNULL(1, 2);
+void actions_fini(struct engine *e) NONNULL(1);
+
+/* policy.c */
+MUST_USE enum err policy_group_for(struct engine *e, struct sa_group **out,
+	const struct ike_child_add *add) NONNULL(1, 2, 3);
+struct sa_group *policy_find(struct engine *e, uint32_t id) NONNULL(1);
+void policy_lost(struct engine *e, const char *conn, const char *child) NONNULL(1, 2);
+void policy_release(struct engine *e, const char *conn) NONNULL(1);
+void policy_configure(struct engine *e) NONNULL(1);
+void policy_settle(struct engine *e) NONNULL(1);
+void policy_fini(struct engine *e) NONNULL(1);
+
+/* connect.c */
+void connect_configure(struct engine *e) NONNULL(1);
+void connect_acquire(struct engine *e, uint32_t group, const struct flow *flow) NONNULL(1, 3);
+void connect_event(struct engine *e, const struct ike_event *ev) NONNULL(1, 2);
+void connect_stop(struct engine *e, const char *conn, const char *child) NONNULL(1);
+MUST_USE enum err connect_local(struct engine *e, struct ip_addr *out, const struct conf_conn *conn,
+	const struct ip_addr *remote) NONNULL(1, 2, 3, 4);
+const struct conf_addr *connect_remote(const struct conf_conn *conn) NONNULL(1);
+void connect_fini(struct engine *e) NONNULL(1);
+
+/* asks.c */
+void asks_answer(struct engine *e, const struct ike_ask *ask) NONNULL(1, 2);
+
+/* status.c */
+void status_event(struct engine *e, const struct ike_event *ev) NONNULL(1, 2);
+void status_fini(struct engine *e) NONNULL(1);
+
+/* keylog.c: keylog_hook() is NULL unless this is a test build and a directory was given. */
+const struct ike_keylog *keylog_hook(struct engine *e) NONNULL(1);

@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An SA group comes with one policy, the routes that lead its traffic to the virtual interface, and
+ * guard entries that stop the traffic on any other way. The policy stands
+ *   - always, if the configuration says start_action = trap or start;
+ *   - while SAs are up, otherwise;
+ *   - on after SAs were lost (no answer, expired) rather than ended, until the connection is taken
+ *     down by hand: what was protected does not fall back to the clear by itself.
+ */
+#include "api/engine/internal.h"
+#include "base/alloc.h"
+
+#define PREFIXES_MAX 64
+
+/* ---- routes --------------------------------------------------------------------------------- */
+
+static struct route_rec *route_find(struct engine *e, const struct ip_prefix *dst)
+{
+	list_for_each(n, &e->routes) {
+		struct route_rec *r = list_entry(n, struct route_rec, node);
+
+		if (r->dst.len == dst->len && ip_addr_equal(&r->dst.addr, &dst->addr))
+			return r;
+	}
+	return NULL;
+}
+
+static void route_want(struct engine *e, const struct ip_prefix *dst, const struct ip_addr *src)
+{
+	struct route_rec *r = route_find(e, dst);
+	char text[PREFIX_TEXT_MAX];
+
+	if (r) {
+		r->refs++;
+		return;
+	}
+	r = mem_alloc(sizeof(*r));
+	if (!r) {
+		LOG(ERROR, KNL, NULL, "no memory for a route");
+		return;
+	}
+	r->dst = *dst;
+	r->refs = 1;
+	list_push_back(&e->routes, &r->node);
+	if (e->host.ops->route_add(e->host.ctx, dst, e->conf->daemon.interface, src))
+		LOG(ERROR, KNL, NULL, "the route to %s by %s cannot be set",
+			ip_prefix_text(text, dst), e->conf->daemon.interface);
+}
+
+static void route_drop(struct engine *e, const struct ip_prefix *dst)
+{
+	struct route_rec *r = route_find(e, dst);
+
+	if (!r || --r->refs)
+		return;
+	if (!e->leave_host && e->host.ops->route_del(e->host.ctx, dst, e->conf->daemon.interface))
+		LOG(WARN, KNL, NULL, "a route could not be removed");
+	list_remove(&r->node);
+	mem_free(r);
+}
+
+/* needs_capture - a destination route would take more than the policy protects. */
+static bool needs_capture(const struct ts *local, const struct ts *remote)
+{
+	return local->proto || remote->proto || local->port_lo || local->port_hi != 0xffff ||
+	       remote->port_lo || remote->port_hi != 0xffff;
+}
+
+static bool group_needs_capture(const struct sa_group *g)
+{
+	for (uint32_t l = 0; l < g->num_local; l++)
+		for (uint32_t r = 0; r < g->num_remote; r++)
+			if (needs_capture(&g->local[l], &g->remote[r]))
+				return true;
+	return false;
+}
+
+/* source_in - a local address that the group's traffic may come from; unset if there is none (a
+ * gateway for networks behind it needs none). */
+static struct ip_addr source_in(struct engine *e, const struct sa_group *g, uint8_t family)
+{
+	struct ip_addr src = {.family = IP_NONE};
+
+	for (uint32_t i = 0; i < g->num_local && !src.family; i++)
+		if (g->local[i].lo.family == family &&
+			e->host.ops->local_in(e->host.ctx, &src, &g->local[i]))
+			src = (struct ip_addr){.family = IP_NONE};
+	return src;
+}
+
+static void group_routes(struct engine *e, const struct sa_group *g, bool want)
+{
+	struct ip_prefix prefixes[PREFIXES_MAX];
+	struct ip_addr src;
+	size_t num;
+
+	if (group_needs_capture(g))
+		return;
+	for (uint32_t i = 0; i < g->num_remote; i++) {
+		if (ts_to_prefixes(&g->remote[i], prefixes, &num, PREFIXES_MAX)) {
+			LOG(ERROR, KNL, g->conn, "%s: a remote_ts needs too many routes", g->child);
+			continue;
+		}
+		for (size_t p = 0; !want && p < num; p++)
+			route_drop(e, &prefixes[p]);
+		if (!want)
+			continue;
+		src = source_in(e, g, g->remote[i].lo.family);
+		for (size_t p = 0; p < num; p++)
+			route_want(e, &prefixes[p], &src);
+	}
+}
+
+/* ---- guard ---------------------------------------------------------------------------------- */
+
+static size_t guard_pairs(const struct sa_group *g)
+{
+	return g->policy ? (size_t)g->num_local * g->num_remote : 0;
+}
+
+static size_t guard_fill(struct guard_entry *out, const struct sa_group *g)
+{
+	size_t n = 0;
+
+	if (!g->policy)
+		return 0;
+	for (uint32_t l = 0; l < g->num_local; l++)
+		for (uint32_t r = 0; r < g->num_remote; r++)
+			if (g->local[l].lo.family == g->remote[r].lo.family)
+				out[n++] = (struct guard_entry){
+					.local = g->local[l],
+					.remote = g->remote[r],
+					.capture = group_needs_capture(g),
+				};
+	return n;
+}
+
+static void guard_flush(struct engine *e)
+{
+	struct guard_entry *entries;
+	size_t max = 0, num = 0;
+
+	if (!e->guard_dirty)
+		return;
+	e->guard_dirty = false;
+	list_for_each(n, &e->groups)
+		max += guard_pairs(list_entry(n, struct sa_group, node));
+	entries = mem_alloc_array(max + 1, sizeof(*entries));
+	if (!entries) {
+		LOG(ERROR, KNL, NULL, "no memory for the guard: it stays as it was");
+		return;
+	}
+	list_for_each(n, &e->groups)
+		num += guard_fill(entries + num, list_entry(n, struct sa_group, node));
+	if (e->host.ops->guard_set(e->host.ctx, e->conf->daemon.interface, entries, num))
+		LOG(ERROR, KNL, NULL, "the guard cannot be set: protected traffic might pass by "
+				      "other interfaces in the clear");
+	else
+		e->has_guard = true;
+	mem_free(entries);
+}
+
+/* ---- groups --------------------------------------------------------------------------------- */
+
+static void policy_install(struct engine *e, struct sa_group *g)
+{
+	const struct policy_params params = {
+		.layer = POLICY_CONFIG,
+		.action = POLICY_PROTECT,
+		.group = g->id,
+		.owner = g->id,
+		.local = g->local,
+		.remote = g->remote,
+		.num_local = g->num_local,
+		.num_remote = g->num_remote,
+	};
+	enum err err = dataplane_policy_add(e->dp, &g->policy, &params);
+
+	if (err) {
+		LOG(ERROR, CHD, g->conn, "the policy of %s cannot be installed: %s", g->child,
+			err_text(err));
+		return;
+	}
+	group_routes(e, g, true);
+	e->guard_dirty = true;
+}
+
+static void policy_uninstall(struct engine *e, struct sa_group *g)
+{
+	if (!g->policy)
+		return;
+	group_routes(e, g, false);
+	dataplane_policy_remove(e->dp, g->policy);
+	g->policy = 0;
+	e->guard_dirty = true;
+}
+
+static void group_free(struct engine *e, struct sa_group *g)
+{
+	policy_uninstall(e, g);
+	if (g->id) {
+		htab_remove(&e->groups_by_id, &g->by_id);
+		dataplane_group_remove(e->dp, g->id);
+	}
+	list_remove(&g->node);
+	mem_free(g->conn);
+	mem_free(g->child);
+	mem_free(g);
+}
+
+static struct sa_group *group_new(struct engine *e, const char *conn, const char *child)
+{
+	struct sa_group *g = mem_alloc(sizeof(*g));
+
+	if (!g)
+		return NULL;
+	g->conn = str_dup(conn);
+	g->child = str_dup(child);
+	if (!g->conn || !g->child || dataplane_group_add(e->dp, &g->id)) {
+		g->id = 0;
+		group_free(e, g);
+		return NULL;
+	}
+	htab_insert(&e->groups_by_id, &g->by_id, bytes_of(&g->id, sizeof(g->id)));
+	list_push_back(&e->groups, &g->node);
+	return g;
+}
+
+struct sa_group *policy_find(struct engine *e, uint32_t id)
+{
+	struct htab_node *n = engine_find(&e->groups_by_id, &id, sizeof(id));
+
+	return n ? container_of(n, struct sa_group, by_id) : NULL;
+}
+
+static bool group_is(const struct sa_group *g, const char *conn, const char *child)
+{
+	return strcmp(g->conn, conn) == 0 && (!child || strcmp(g->child, child) == 0);
+}
+
+static struct sa_group *trap_find(struct engine *e, const char *conn, const char *child)
+{
+	list_for_each(n, &e->groups) {
+		struct sa_group *g = list_entry(n, struct sa_group, node);
+
+		if ((g->trap || g->fail_closed) && group_is(g, conn, child))
+			return g;
+	}
+	return NULL;
+}
+
+/* covers - every selector negotiated lies in one of the group's. */
+static bool covers(const struct ts *wide, uint32_t num_wide, const struct ts *ts, uint32_t num)
+{
+	for (uint32_t i = 0; i < num; i++) {
+		bool found = false;
+
+		for (uint32_t w = 0; w < num_wide && !found; w++)
+			found = ts_contains(&wide[w], &ts[i]);
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
+enum err policy_group_for(struct engine *e, struct sa_group **out, const struct ike_child_add *add)
+{
+	const struct child_params *p = &add->params;
+	struct sa_group *g = trap_find(e, add->conn, add->child);
+
+	if (g && covers(g->local, g->num_local, p->local, p->num_local) &&
+		covers(g->remote, g->num_remote, p->remote, p->num_remote)) {
+		*out = g;
+		return ERR_OK;
+	}
+	g = group_new(e, add->conn, add->child);
+	if (!g)
+		return ERR_NOMEM;
+	memcpy(g->local, p->local, p->num_local * sizeof(*p->local));
+	memcpy(g->remote, p->remote, p->num_remote * sizeof(*p->remote));
+	g->num_local = p->num_local;
+	g->num_remote = p->num_remote;
+	policy_install(e, g);
+	if (!g->policy) {
+		group_free(e, g);
+		return ERR_NOMEM;
+	}
+	*out = g;
+	return ERR_OK;
+}
+
+void policy_lost(struct engine *e, const char *conn, const char *child)
+{
+	list_for_each(n, &e->groups) {
+		struct sa_group *g = list_entry(n, struct sa_group, node);
+
+		if (group_is(g, conn, child) && !g->trap && !g->num_outbound) {
+			g->fail_closed = true;
+			LOG(WARN, CHD, conn,
+				"%s was lost: its traffic is stopped, not sent in the clear; "
+				"`latchkey down %s` lifts that",
+				g->child, conn);
+		}
+	}
+}
+
+void policy_release(struct engine *e, const char *conn)
+{
+	list_for_each(n, &e->groups) {
+		struct sa_group *g = list_entry(n, struct sa_group, node);
+
+		if (group_is(g, conn, NULL))
+			g->fail_closed = false;
+	}
+}
+
+/* ---- traps ---------------------------------------------------------------------------------- */
+
+/* fix_ts - put the tunnel's end in place of "dynamic". */
+static uint32_t fix_ts(struct ts *out, const struct conf_ts *in, uint32_t num,
+	const struct ip_addr *end)
+{
+	for (uint32_t i = 0; i < num; i++) {
+		out[i] = in[i].ts;
+		if (in[i].dynamic)
+			out[i].lo = out[i].hi = *end;
+	}
+	return num;
+}
+
+static bool is_dynamic(const struct conf_child *c)
+{
+	for (uint32_t i = 0; i < c->num_local_ts; i++)
+		if (c->local_ts[i].dynamic)
+			return true;
+	for (uint32_t i = 0; i < c->num_remote_ts; i++)
+		if (c->remote_ts[i].dynamic)
+			return true;
+	return false;
+}
+
+/* trap_ends - the tunnel's two ends, as far as they are known without asking anybody. */
+static bool trap_ends(struct engine *e, struct ip_addr *local, struct ip_addr *remote,
+	const struct conf_conn *conn)
+{
+	const struct conf_addr *a = connect_remote(conn);
+
+	if (!a || a->name)
+		return false;
+	*remote = a->range.lo;
+	return connect_local(e, local, conn, remote) == ERR_OK;
+}
+
+static bool trap_selectors(struct engine *e, struct sa_group *g, const struct conf_conn *conn,
+	const struct conf_child *child)
+{
+	struct ip_addr local = {0}, remote = {0};
+
+	if (is_dynamic(child) && !trap_ends(e, &local, &remote, conn))
+		return false;
+	g->num_local = fix_ts(g->local, child->local_ts, child->num_local_ts, &local);
+	g->num_remote = fix_ts(g->remote, child->remote_ts, child->num_remote_ts, &remote);
+	return true;
+}
+
+static bool same_selectors(const struct sa_group *a, const struct sa_group *b)
+{
+	return a->num_local == b->num_local && a->num_remote == b->num_remote &&
+	       memcmp(a->local, b->local, a->num_local * sizeof(a->local[0])) == 0 &&
+	       memcmp(a->remote, b->remote, a->num_remote * sizeof(a->remote[0])) == 0;
+}
+
+/* trap_install - the group of a child that is to be protected from now on. */
+static void trap_install(struct engine *e, const struct conf_conn *conn,
+	const struct conf_child *child)
+{
+	struct sa_group *old = trap_find(e, conn->name, child->name);
+	struct sa_group *g = group_new(e, conn->name, child->name);
+
+	if (!g) {
+		LOG(ERROR, CHD, conn->name, "no memory for the policy of %s", child->name);
+		return;
+	}
+	if (!trap_selectors(e, g, conn, child)) {
+		LOG(WARN, CFG, conn->name,
+			"%s: with a remote_addrs that is not one address, `dynamic` selectors are "
+			"known only when the connection is up; until then it is not protected",
+			child->name);
+		group_free(e, g);
+		return;
+	}
+	if (old && same_selectors(old, g)) {
+		old->trap = true;
+		group_free(e, g);
+		return;
+	}
+	g->trap = true;
+	policy_install(e, g);
+}
+
+void policy_configure(struct engine *e)
+{
+	const struct conf *conf = e->conf;
+
+	list_for_each(n, &e->groups) {
+		struct sa_group *g = list_entry(n, struct sa_group, node);
+
+		if (!g->trap)
+			continue;
+		g->trap = false;
+		g->fail_closed = true; /* until the new configuration took it over */
+	}
+	for (uint32_t i = 0; i < conf->num_conns; i++)
+		for (uint32_t c = 0; c < conf->conns[i]->num_children; c++)
+			if (conf->conns[i]->children[c].start_action != ACTION_NONE)
+				trap_install(e, conf->conns[i], &conf->conns[i]->children[c]);
+	list_for_each(n, &e->groups) {
+		struct sa_group *g = list_entry(n, struct sa_group, node);
+
+		if (g->trap || !conf_find_conn(conf, g->conn))
+			g->fail_closed = false;
+	}
+}
+
+void policy_settle(struct engine *e)
+{
+	list_for_each_safe(n, &e->groups) {
+		struct sa_group *g = list_entry(n, struct sa_group, node);
+
+		if (g->trap || g->fail_closed || g->num_outbound)
+			continue;
+		policy_uninstall(e, g);
+		if (!g->num_pairs)
+			group_free(e, g);
+	}
+	guard_flush(e);
+}
+
+void policy_fini(struct engine *e)
+{
+	list_for_each_safe(n, &e->groups)
+		group_free(e, list_entry(n, struct sa_group, node));
+	if (e->has_guard && !e->leave_host && e->host.ops->guard_del(e->host.ctx))
+		LOG(WARN, KNL, NULL, "the guard could not be removed");
+}

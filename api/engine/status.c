@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+
+#include "api/engine/internal.h"
+#include "base/alloc.h"
+
+/* Connections that peers can make up (none was chosen) share one record, so the list is bounded by
+ * the configurations that ever were loaded. */
+static struct failure_rec *failure_find(struct engine *e, const char *conn)
+{
+	list_for_each(n, &e->failures) {
+		struct failure_rec *r = list_entry(n, struct failure_rec, node);
+
+		if (strcmp(r->conn, conn) == 0)
+			return r;
+	}
+	return NULL;
+}
+
+static struct failure_rec *failure_make(struct engine *e, const char *conn)
+{
+	struct failure_rec *r = failure_find(e, conn);
+
+	if (r)
+		return r;
+	r = mem_alloc(sizeof(*r));
+	if (!r)
+		return NULL;
+	r->conn = str_dup(conn);
+	if (!r->conn) {
+		mem_free(r);
+		return NULL;
+	}
+	list_push_back(&e->failures, &r->node);
+	return r;
+}
+
+static void failure_note(struct engine *e, const struct ike_event *ev)
+{
+	struct failure_rec *r = failure_make(e, ev->conn ? ev->conn : "");
+
+	if (!r)
+		return;
+	r->failure.reason = ev->reason;
+	r->failure.wall_s = clock_wall_s();
+	snprintf(r->failure.text, sizeof(r->failure.text), "%s", ev->text ? ev->text : "");
+}
+
+void status_event(struct engine *e, const struct ike_event *ev)
+{
+	struct failure_rec *r;
+
+	if (ev->kind == IKE_EVENT_FAILED) {
+		failure_note(e, ev);
+		LOG(WARN, IKE, ev->conn, "%s", ev->text ? ev->text : ike_reason_name(ev->reason));
+	} else if (ev->kind == IKE_EVENT_CHILD_UP && ev->conn) {
+		r = failure_find(e, ev->conn);
+		if (r)
+			r->failure = (struct engine_failure){0};
+	}
+	list_for_each_safe(n, &e->observers) {
+		struct engine_observer *o = list_entry(n, struct engine_observer, node);
+
+		if (o->event)
+			o->event(o, ev);
+	}
+}
+
+void status_fini(struct engine *e)
+{
+	list_for_each_safe(n, &e->failures) {
+		struct failure_rec *r = list_entry(n, struct failure_rec, node);
+
+		list_remove(n);
+		mem_free(r->conn);
+		mem_free(r);
+	}
+}
+
+const struct engine_failure *engine_failure(struct engine *e, const char *conn)
+{
+	struct failure_rec *r = failure_find(e, conn);
+
+	return r && r->failure.wall_s ? &r->failure : NULL;
+}
+
+void engine_each_sa(struct engine *e, void (*fn)(void *ctx, const struct ike_sa_info *sa), void *ctx)
+{
+	ike_each_sa(e->ike, fn, ctx);
+}
+
+enum err engine_child_stats(struct engine *e, struct child_stats *out, uint64_t child)
+{
+	return dataplane_child_stats(e->dp, out, child);
+}
+
+void engine_ike_stats(struct engine *e, struct ike_stats *out)
+{
+	ike_stats(e->ike, out);
+}
+
+void engine_dp_stats(struct engine *e, struct dataplane_stats *out)
+{
+	dataplane_stats(e->dp, out);
+}
+
+int64_t engine_started_s(const struct engine *e)
+{
+	return e->started_s;
+}
+
+uint32_t engine_child_group(struct engine *e, uint64_t child)
+{
+	struct htab_node *n = engine_find(&e->children, &child, sizeof(child));
+
+	return n ? container_of(n, struct child_rec, by_id)->group->id : 0;
+}
+
+struct path_query {
+	struct engine *engine;
+	struct path_info *out;
+	uint32_t ike_id;
+	bool found;
+};
+
+static void path_of(void *ctx, const struct ike_sa_info *sa)
+{
+	struct path_query *q = ctx;
+
+	if (sa->unique == q->ike_id)
+		q->found = sa->num_children > 0 &&
+			   actions_path_info(q->engine, q->out, sa->children[0].id) == ERR_OK;
+}
+
+enum err engine_path_info(struct engine *e, struct path_info *out, uint32_t ike_id)
+{
+	struct path_query q = {.engine = e, .out = out, .ike_id = ike_id};
+
+	ike_each_sa(e->ike, path_of, &q);
+	return q.found ? ERR_OK : ERR_NOT_FOUND;
+}
