@@ -53,7 +53,7 @@ struct aead_backend {
 	/* key_new - expand key_len bytes (16 or 32, without the salt). Errors: NOMEM, UNSUPPORTED,
 	 * CRYPTO, INVAL. */
 	enum err (*key_new)(struct aead_key **out, enum aead_alg alg, const uint8_t *key,
-		size_t key_len);
+			    size_t key_len);
 	/* key_free - wipe and free; NULL is accepted. */
 	void (*key_free)(struct aead_key *key);
 	/* encrypt, decrypt - n <= AEAD_BATCH_MAX operations; no allocation, lock or system call. */
