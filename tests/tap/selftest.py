@@ -1,0 +1,107 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""What reports and counts the tests, itself tested: a failure must not get lost on the way.
+
+usage: selftest.py SAMPLE_PROGRAM
+"""
+
+import io
+import os
+import subprocess
+import sys
+from contextlib import redirect_stdout
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import pytap  # noqa: E402
+from collect import Stream, Tally  # noqa: E402
+
+SAMPLE = sys.argv[1]
+
+
+def sample(only):
+    environment = {**os.environ, "TAP_ONLY": only}
+    return subprocess.run([SAMPLE], env=environment, capture_output=True, text=True, check=False)
+
+
+def count(text, status=0):
+    tally = Tally()
+    stream = Stream("program", tally)
+    for line in text.splitlines():
+        stream.feed(line)
+    stream.finish(status)
+    return tally
+
+
+def outcome(only, line, status):
+    def test():
+        done = sample(only)
+        assert done.stdout.startswith("TAP version 13\n1..1\n"), done.stdout
+        assert line in done.stdout, done.stdout
+        assert (done.returncode == 0) == (status == 0), done.returncode
+        tally = count(done.stdout, done.returncode)
+        assert bool(tally.failed) == bool(status), tally.failed
+    return test
+
+
+def test_an_empty_table_fails():
+    done = sample("no such test")
+    assert "1..0" in done.stdout and done.returncode == 1, done
+    assert count(done.stdout, 0).failed
+
+
+def test_death_breaks_the_plan():
+    done = sample("sample_dies")
+    assert "1..1" in done.stdout and done.returncode != 0, done
+    assert count(done.stdout, 0).failed == ["program: planned 1 test points, ran 0"]
+
+
+def test_counts():
+    tally = count("1..4\nok 1 - a\nnot ok 2 - b\nok 3 - c # SKIP why\nok 4 - d # 0.2 s\n", 1)
+    assert tally.closing_line() == "2 passed, 1 failed, 1 skipped", tally.closing_line()
+    assert tally.skipped == [("program: c", "why")] and tally.exit_status() == 1
+
+
+def test_bad_ends():
+    assert count("1..1\nok 1 - a\n", 3).failed == ["program: ended with status 3"]
+    assert count("ok 1 - a\n").failed == ["program: no plan or an empty one"]
+    assert count("1..2\nok 1 - a\nBail out! broken\nok 2 - b\n").failed == ["Bail out! broken"]
+    assert Tally().exit_status() == 1, "a run without a test passes"
+
+
+def test_python_reporter():
+    def failing():
+        assert 1 == 2, "one is not two"
+
+    def broken():
+        raise KeyError("x")
+
+    def skipping():
+        raise pytap.Skip("because")
+
+    with redirect_stdout(io.StringIO()) as out:
+        status = pytap.run([("good", lambda: None), ("failing", failing), ("broken", broken),
+                            ("skipping", skipping)])
+        nothing = pytap.run([])
+    text = out.getvalue()
+    assert status == 1 and nothing == 1
+    for line in ("1..4", "ok 1 - good", "not ok 2 - failing", "not ok 3 - broken",
+                 "ok 4 - skipping # SKIP because", "one is not two"):
+        assert line in text, text
+
+
+if __name__ == "__main__":
+    sys.exit(pytap.run([
+        ("a passing test", outcome("sample_passes", "ok 1 - sample_passes\n", 0)),
+        ("a failing test", outcome("sample_adds", "tests/tap/sample.c", 1)),
+        ("a skipped test", outcome("sample_skips", "# SKIP it is only a sample", 0)),
+        ("a test without assertion",
+         outcome("sample_asserts_nothing", "not ok 1 - sample_asserts_nothing", 1)),
+        ("a failure is not skipped away",
+         outcome("fails_then_skips", "not ok 1 - sample_fails_then_skips", 1)),
+        ("an empty table fails", test_an_empty_table_fails),
+        ("a program that dies breaks its plan", test_death_breaks_the_plan),
+        ("test points are counted", test_counts),
+        ("bad ends are failures", test_bad_ends),
+        ("the Python reporter", test_python_reporter),
+    ]))
