@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The composition without a privilege: two engines on one loop, each on a fake host, joined by real
+ * UDP sockets on the loopback; packets go in and come out at the test's ends of the virtual
+ * interfaces.
+ */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "api/engine/engine.h"
+#include "base/alloc.h"
+#include "tests/fake_host.h"
+#include "tests/tap/tap.h"
+
+#define PATIENCE_MS 20000
+#define FRAME_MAX   2048
+#define ETH_LEN     14
+
+struct side {
+	struct fake_host host;
+	struct engine *engine;
+	struct engine_observer observer;
+	unsigned ups, downs, failures, packets;
+	char why[400];
+	uint8_t frame[FRAME_MAX];
+	ssize_t frame_len;
+};
+
+static uv_loop_t loop;
+static uv_timer_t watchdog;
+static bool late;
+
+/* ---- a side --------------------------------------------------------------------------------- */
+
+static void on_event(struct engine_observer *o, const struct ike_event *ev)
+{
+	struct side *s = container_of(o, struct side, observer);
+
+	if (ev->kind == IKE_EVENT_CHILD_UP)
+		s->ups++;
+	if (ev->kind == IKE_EVENT_CHILD_DOWN)
+		s->downs++;
+	if (ev->kind == IKE_EVENT_FAILED) {
+		s->failures++;
+		snprintf(s->why, sizeof(s->why), "%s", ev->text);
+	}
+}
+
+static struct conf *conf_of(const char *text)
+{
+	struct conf_diags diags = {0};
+	struct tree *tree;
+	struct conf *conf;
+
+	if (conf_parse_text(&tree, &diags, "test", text, strlen(text)))
+		goto fail;
+	if (conf_new(&conf, &diags, tree)) {
+		tree_free(tree);
+		goto fail;
+	}
+	tree_free(tree);
+	return conf;
+fail:
+	for (uint32_t i = 0; i < diags.num; i++)
+		tap_diag("%s", diags.list[i].text);
+	return NULL;
+}
+
+/* text_of - one end's configuration. The ends are the same but for ports and networks. */
+static const char *text_of(bool first, const char *action, const char *secret)
+{
+	static char text[2][1024];
+
+	snprintf(text[first], sizeof(text[first]),
+		"latchkey { interface = %s  port = %u  port_nat_t = %u }\n"
+		"connections { net {\n local_addrs = 127.0.0.1\n remote_addrs = 127.0.0.1\n"
+		" remote_port = %u\n"
+		" local { auth = psk\n id = %s }\n remote { auth = psk\n id = %s }\n"
+		" children { net { local_ts = %s\n remote_ts = %s\n start_action = %s } } } }\n"
+		"secrets { ike { secret = %s } }\n",
+		first ? "lka" : "lkb", first ? 21500 : 22500, first ? 21501 : 22501,
+		first ? 22501 : 21501, first ? "a.example" : "b.example",
+		first ? "b.example" : "a.example", first ? "10.1.0.0/24" : "10.2.0.0/24",
+		first ? "10.2.0.0/24" : "10.1.0.0/24", action, secret);
+	return text[first];
+}
+
+static void side_open(struct side *s, const char *text)
+{
+	const uint8_t loopback[4] = {127, 0, 0, 1};
+	struct engine_params params = {.loop = &loop};
+
+	memset(s, 0, sizeof(*s));
+	fake_host_init(&s->host);
+	s->host.source4 = ip_addr_v4(loopback);
+	params.host = s->host.host;
+	params.conf = conf_of(text);
+	CU_ASSERT_FATAL(params.conf != NULL);
+	CU_ASSERT_FATAL(engine_new(&s->engine, &params) == ERR_OK);
+	conf_put(params.conf);
+	s->observer.event = on_event;
+	engine_observe(s->engine, &s->observer);
+}
+
+static void side_close(struct side *s)
+{
+	engine_free(s->engine);
+	uv_run(&loop, UV_RUN_NOWAIT);
+	fake_host_fini(&s->host);
+}
+
+/* ---- waiting -------------------------------------------------------------------------------- */
+
+static void on_watchdog(uv_timer_t *t)
+{
+	(void)t;
+	late = true;
+}
+
+static void begin(void)
+{
+	uv_loop_init(&loop);
+	uv_timer_init(&loop, &watchdog);
+	late = false;
+	uv_timer_start(&watchdog, on_watchdog, PATIENCE_MS, 0);
+}
+
+static void end(void)
+{
+	uv_close((uv_handle_t *)&watchdog, NULL);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	CU_ASSERT(uv_loop_close(&loop) == 0);
+}
+
+/* wait_for - turn the loop until *count reaches n; false when patience is over. */
+static bool wait_for(const unsigned *count, unsigned n)
+{
+	while (*count < n && !late)
+		uv_run(&loop, UV_RUN_ONCE);
+	return *count >= n;
+}
+
+static void nothing(uv_timer_t *t)
+{
+	(void)t;
+}
+
+/* poll_frame - turn the loop until a frame arrives at the test's end of the side's interface. */
+static bool poll_frame(struct side *s)
+{
+	uv_timer_t tick;
+
+	uv_timer_init(&loop, &tick);
+	uv_timer_start(&tick, nothing, 1, 1);
+	do {
+		uv_run(&loop, UV_RUN_ONCE);
+		s->frame_len = recv(s->host.tap_peers[0], s->frame, FRAME_MAX, MSG_DONTWAIT);
+	} while (s->frame_len < 0 && !late);
+	uv_close((uv_handle_t *)&tick, NULL);
+	uv_run(&loop, UV_RUN_NOWAIT);
+	return s->frame_len > 0;
+}
+
+/* ---- packets -------------------------------------------------------------------------------- */
+
+/* make_frame - Ethernet, IPv4, UDP to port 9 and a pattern; checksums are not what is tested. */
+static size_t make_frame(uint8_t frame[FRAME_MAX], uint8_t from_net, uint8_t to_net, size_t payload)
+{
+	const uint8_t src[4] = {10, from_net, 0, 1}, dst[4] = {10, to_net, 0, 1};
+	uint8_t *ip = frame + ETH_LEN;
+	size_t len = 28 + payload;
+
+	memset(frame, 0, ETH_LEN + 28);
+	store_be16(frame + 12, 0x0800);
+	ip[0] = 0x45;
+	store_be16(ip + 2, (uint16_t)len);
+	ip[8] = 64;
+	ip[9] = 17;
+	memcpy(ip + 12, src, 4);
+	memcpy(ip + 16, dst, 4);
+	store_be16(ip + 20, 4000);
+	store_be16(ip + 22, 9);
+	store_be16(ip + 24, (uint16_t)(8 + payload));
+	for (size_t i = 0; i < payload; i++)
+		ip[28 + i] = (uint8_t)(i * 7 + from_net);
+	return ETH_LEN + len;
+}
+
+static void send_and_check(struct side *from, struct side *to, uint8_t from_net, uint8_t to_net)
+{
+	uint8_t frame[FRAME_MAX];
+	size_t len = make_frame(frame, from_net, to_net, 500);
+
+	CU_ASSERT(send(from->host.tap_peers[0], frame, len, 0) == (ssize_t)len);
+	CU_ASSERT_FATAL(poll_frame(to));
+	CU_ASSERT((size_t)to->frame_len == len);
+	CU_ASSERT(memcmp(to->frame + ETH_LEN, frame + ETH_LEN, len - ETH_LEN) == 0);
+}
+
+/* ---- tests ---------------------------------------------------------------------------------- */
+
+static void test_up_carries_packets_both_ways(void)
+{
+	struct side a, b;
+
+	begin();
+	side_open(&a, text_of(true, "none", "s3cret-s3cret"));
+	side_open(&b, text_of(false, "none", "s3cret-s3cret"));
+	CU_ASSERT(!fake_host_has(&a.host, "route 10.2.0.0/24 dev lka"));
+	CU_ASSERT(engine_up(a.engine, "net", "net", engine_request(a.engine)) == ERR_OK);
+	CU_ASSERT_FATAL(wait_for(&a.ups, 1) && wait_for(&b.ups, 1));
+	CU_ASSERT(fake_host_has(&a.host, "route 10.2.0.0/24 dev lka"));
+	CU_ASSERT(fake_host_count(&a.host, "guard lka") == 1);
+	send_and_check(&a, &b, 1, 2);
+	send_and_check(&b, &a, 2, 1);
+	side_close(&a);
+	side_close(&b);
+	end();
+}
+
+static void test_down_takes_policy_away_on_both_sides(void)
+{
+	const struct ike_select sel = {.conn = "net"};
+	struct side a, b;
+	uint32_t num;
+
+	begin();
+	side_open(&a, text_of(true, "none", "s3cret-s3cret"));
+	side_open(&b, text_of(false, "none", "s3cret-s3cret"));
+	CU_ASSERT(engine_up(a.engine, "net", "net", 1) == ERR_OK);
+	CU_ASSERT_FATAL(wait_for(&a.ups, 1) && wait_for(&b.ups, 1));
+	CU_ASSERT(engine_down(a.engine, &num, &sel) == ERR_OK);
+	CU_ASSERT(num == 1);
+	CU_ASSERT_FATAL(wait_for(&a.downs, 1) && wait_for(&b.downs, 1));
+	uv_run(&loop, UV_RUN_NOWAIT);
+	CU_ASSERT(fake_host_count(&a.host, "guard lka") == 0);
+	CU_ASSERT(fake_host_count(&b.host, "guard lkb") == 0);
+	CU_ASSERT(fake_host_count(&a.host, "route ") == 0);
+	side_close(&a);
+	side_close(&b);
+	end();
+}
+
+static void test_trap_guards_first_and_sends_the_packet_that_asked(void)
+{
+	struct side a, b;
+
+	begin();
+	side_open(&a, text_of(true, "trap", "s3cret-s3cret"));
+	side_open(&b, text_of(false, "none", "s3cret-s3cret"));
+	CU_ASSERT(fake_host_count(&a.host, "guard lka") == 1);
+	send_and_check(&a, &b, 1, 2);
+	CU_ASSERT(a.ups == 1 && b.ups == 1);
+	side_close(&a);
+	side_close(&b);
+	end();
+}
+
+static void test_wrong_secret_is_told_on_both_sides(void)
+{
+	struct side a, b;
+
+	begin();
+	side_open(&a, text_of(true, "none", "s3cret-s3cret"));
+	side_open(&b, text_of(false, "none", "another-s3cret"));
+	CU_ASSERT(engine_failure(a.engine, "net") == NULL);
+	CU_ASSERT(engine_up(a.engine, "net", "net", 1) == ERR_OK);
+	CU_ASSERT_FATAL(wait_for(&a.failures, 1) && wait_for(&b.failures, 1));
+	CU_ASSERT(a.ups == 0 && b.ups == 0);
+	CU_ASSERT_FATAL(engine_failure(a.engine, "net") != NULL);
+	CU_ASSERT(engine_failure(a.engine, "net")->reason == IKE_REASON_AUTH_FAILED_PEER);
+	CU_ASSERT_FATAL(engine_failure(b.engine, "net") != NULL);
+	CU_ASSERT(engine_failure(b.engine, "net")->reason == IKE_REASON_AUTH_FAILED_LOCAL);
+	CU_ASSERT(strlen(a.why) > 20);
+	CU_ASSERT(strstr(a.why, "s3cret") == NULL && strstr(b.why, "s3cret") == NULL);
+	side_close(&a);
+	side_close(&b);
+	end();
+}
+
+static void test_new_configuration_moves_policies(void)
+{
+	struct conf *conf;
+	struct side a;
+
+	begin();
+	side_open(&a, text_of(true, "trap", "s3cret-s3cret"));
+	CU_ASSERT(fake_host_count(&a.host, "guard lka") == 1);
+	conf = conf_of(text_of(true, "none", "s3cret-s3cret"));
+	CU_ASSERT_FATAL(conf != NULL);
+	CU_ASSERT(engine_configure(a.engine, conf) == ERR_OK);
+	conf_put(conf);
+	CU_ASSERT(fake_host_count(&a.host, "guard lka") == 0);
+	conf = conf_of(text_of(true, "trap", "s3cret-s3cret"));
+	CU_ASSERT_FATAL(conf != NULL);
+	CU_ASSERT(engine_configure(a.engine, conf) == ERR_OK);
+	CU_ASSERT(engine_configure(a.engine, conf) == ERR_OK);
+	conf_put(conf);
+	CU_ASSERT(fake_host_count(&a.host, "guard lka") == 1);
+	CU_ASSERT(fake_host_count(&a.host, "route ") == 1);
+	side_close(&a);
+	end();
+}
+
+static void on_stopped(void *ctx)
+{
+	*(unsigned *)ctx += 1;
+}
+
+static void test_orderly_stop_leaves_an_untouched_host(void)
+{
+	unsigned stopped = 0;
+	struct side a, b;
+
+	begin();
+	side_open(&a, text_of(true, "trap", "s3cret-s3cret"));
+	side_open(&b, text_of(false, "none", "s3cret-s3cret"));
+	send_and_check(&a, &b, 1, 2);
+	engine_stop(a.engine, on_stopped, &stopped);
+	CU_ASSERT(wait_for(&stopped, 1));
+	CU_ASSERT(wait_for(&b.downs, 1));
+	side_close(&a);
+	CU_ASSERT(a.host.num_lines == 0);
+	CU_ASSERT(a.host.closed);
+	side_close(&b);
+	end();
+}
+
+static void test_failed_start_is_an_error_at_each_step(void)
+{
+	static const char *const ops[] = {"tap_open", "link_set", "udp_open", "rules_set"};
+	struct engine_params params = {.loop = &loop};
+	struct fake_host host;
+
+	begin();
+	for (size_t i = 0; i < ARRAY_LEN(ops); i++) {
+		fake_host_init(&host);
+		fake_host_fail(&host, ops[i], ERR_SYS, 0);
+		params.host = host.host;
+		params.conf = conf_of(text_of(true, "none", "s3cret-s3cret"));
+		CU_ASSERT_FATAL(params.conf != NULL);
+		struct engine *e = NULL;
+
+		CU_ASSERT(engine_new(&e, &params) == ERR_SYS);
+		CU_ASSERT(e == NULL && !host.closed);
+		conf_put(params.conf);
+		uv_run(&loop, UV_RUN_NOWAIT);
+		fake_host_fini(&host);
+	}
+	end();
+}
+
+static const struct tap_test tests[] = {
+	TAP_TEST(test_up_carries_packets_both_ways),
+	TAP_TEST(test_down_takes_policy_away_on_both_sides),
+	TAP_TEST(test_trap_guards_first_and_sends_the_packet_that_asked),
+	TAP_TEST(test_wrong_secret_is_told_on_both_sides),
+	TAP_TEST(test_new_configuration_moves_policies),
+	TAP_TEST(test_orderly_stop_leaves_an_untouched_host),
+	TAP_TEST(test_failed_start_is_an_error_at_each_step),
+};
+
+TAP_MAIN("engine", tests)

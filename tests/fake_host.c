@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/fake_host.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Counts the call; the error if this is the one that shall fail. */
+static enum err call(struct fake_host *f, const char *op)
+{
+	f->num_calls++;
+	if (!f->fail_op || (strcmp(f->fail_op, "*") != 0 && strcmp(f->fail_op, op) != 0))
+		return ERR_OK;
+	if (f->fail_skip-- > 0)
+		return ERR_OK;
+	f->fail_op = NULL;
+	errno = EIO;
+	return f->fail_err;
+}
+
+static size_t find(const struct fake_host *f, const char *line)
+{
+	size_t i = 0;
+
+	while (i < f->num_lines && strcmp(f->lines[i], line) != 0)
+		i++;
+	return i;
+}
+
+static void add(struct fake_host *f, const char *line)
+{
+	if (find(f, line) < f->num_lines)
+		return;
+	assert(f->num_lines < FAKE_HOST_LINES);
+	snprintf(f->lines[f->num_lines++], FAKE_HOST_LINE_MAX, "%s", line);
+}
+
+/* Takes away every line that begins so. */
+static void drop(struct fake_host *f, const char *beginning)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < f->num_lines; i++) {
+		if (strncmp(f->lines[i], beginning, strlen(beginning)) == 0)
+			continue;
+		if (kept != i)
+			memcpy(f->lines[kept], f->lines[i], FAKE_HOST_LINE_MAX);
+		kept++;
+	}
+	f->num_lines = kept;
+}
+
+static bool bad_name(const char *ifname)
+{
+	return !*ifname || strlen(ifname) > 15 || strchr(ifname, '/') || strchr(ifname, ' ');
+}
+
+static enum err tap_open(void *ctx, int *out_fd, bool *out_tun, const char *name)
+{
+	struct fake_host *f = ctx;
+	char line[FAKE_HOST_LINE_MAX];
+	int pair[2];
+	enum err e = call(f, "tap_open");
+
+	if (e)
+		return e;
+	if (bad_name(name))
+		return ERR_INVAL;
+	if (f->num_taps == FAKE_HOST_FDS ||
+	    socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) != 0)
+		return ERR_SYS;
+	f->tap_peers[f->num_taps++] = pair[1];
+	snprintf(line, sizeof(line), "tap %s", name);
+	add(f, line);
+	*out_fd = pair[0];
+	*out_tun = f->tun_only;
+	return ERR_OK;
+}
+
+static enum err link_set(void *ctx, const char *ifname, uint32_t mtu, const uint8_t *mac)
+{
+	struct fake_host *f = ctx;
+	char line[FAKE_HOST_LINE_MAX];
+	enum err e = call(f, "link_set");
+
+	(void)mac;
+	if (e)
+		return e;
+	snprintf(line, sizeof(line), "link %s ", ifname);
+	drop(f, line);
+	snprintf(line, sizeof(line), "link %s mtu %u", ifname, mtu);
+	add(f, line);
+	return ERR_OK;
+}
+
+/* With a link everything goes that stands on it, as in the kernel. */
+static enum err link_del(void *ctx, const char *ifname)
+{
+	struct fake_host *f = ctx;
+	char line[FAKE_HOST_LINE_MAX];
+	enum err e = call(f, "link_del");
+
+	if (e)
+		return e;
+	snprintf(line, sizeof(line), "link %s ", ifname);
+	drop(f, line);
+	snprintf(line, sizeof(line), "addr %s ", ifname);
+	drop(f, line);
+	snprintf(line, sizeof(line), "tap %s", ifname);
+	drop(f, line);
+	snprintf(line, sizeof(line), " dev %s", ifname);
+	for (size_t i = f->num_lines; i-- > 0;) {
+		const char *at = strstr(f->lines[i], line);
+		char whole[FAKE_HOST_LINE_MAX];
+
+		if (at && (at[strlen(line)] == '\0' || at[strlen(line)] == ' ')) {
+			memcpy(whole, f->lines[i], sizeof(whole));
+			drop(f, whole);
+			i = i < f->num_lines ? i + 1 : f->num_lines;
+		}
+	}
+	return ERR_OK;
+}
+
+static enum err link_mtu(void *ctx, uint32_t *out_mtu, const struct ip_addr *remote)
+{
+	struct fake_host *f = ctx;
+	enum err e = call(f, "link_mtu");
+
+	(void)remote;
+	if (!e)
+		*out_mtu = f->link_mtu;
+	return e;
+}
+
+static void addr_line(char line[static FAKE_HOST_LINE_MAX], const char *ifname,
+		      const struct ip_prefix *addr)
+{
+	char text[PREFIX_TEXT_MAX];
+
+	snprintf(line, FAKE_HOST_LINE_MAX, "addr %s %s", ifname, ip_prefix_text(text, addr));
+}
+
+static enum err addr_add(void *ctx, const char *ifname, const struct ip_prefix *addr)
+{
+	char line[FAKE_HOST_LINE_MAX];
+	enum err e = call(ctx, "addr_add");
+
+	if (e)
+		return e;
+	addr_line(line, ifname, addr);
+	add(ctx, line);
+	return ERR_OK;
+}
+
+static enum err addr_del(void *ctx, const char *ifname, const struct ip_prefix *addr)
+{
+	char line[FAKE_HOST_LINE_MAX];
+	enum err e = call(ctx, "addr_del");
+
+	if (e)
+		return e;
+	addr_line(line, ifname, addr);
+	drop(ctx, line);
+	return ERR_OK;
+}
+
+static void route_line(char line[static FAKE_HOST_LINE_MAX], const struct ip_prefix *dst,
+		       const char *ifname)
+{
+	char text[PREFIX_TEXT_MAX];
+
+	snprintf(line, FAKE_HOST_LINE_MAX, "route %s dev %s", ip_prefix_text(text, dst), ifname);
+}
+
+static enum err route_add(void *ctx, const struct ip_prefix *dst, const char *ifname,
+			  const struct ip_addr *src)
+{
+	char line[FAKE_HOST_LINE_MAX], text[IP_TEXT_MAX];
+	enum err e = call(ctx, "route_add");
+
+	if (e)
+		return e;
+	route_line(line, dst, ifname);
+	drop(ctx, line);
+	if (src && src->family != IP_NONE) {
+		size_t used = strlen(line);
+
+		snprintf(line + used, sizeof(line) - used, " src %s", ip_addr_text(text, src));
+	}
+	add(ctx, line);
+	return ERR_OK;
+}
+
+static enum err route_del(void *ctx, const struct ip_prefix *dst, const char *ifname)
+{
+	char line[FAKE_HOST_LINE_MAX];
+	enum err e = call(ctx, "route_del");
+
+	if (e)
+		return e;
+	route_line(line, dst, ifname);
+	drop(ctx, line);
+	return ERR_OK;
+}
+
+static enum err rules_set(void *ctx, const char *ifname)
+{
+	char line[FAKE_HOST_LINE_MAX];
+	enum err e = call(ctx, "rules_set");
+
+	if (e)
+		return e;
+	drop(ctx, "rules ");
+	snprintf(line, sizeof(line), "rules %s", ifname);
+	add(ctx, line);
+	return ERR_OK;
+}
+
+static enum err rules_del(void *ctx)
+{
+	enum err e = call(ctx, "rules_del");
+
+	if (!e)
+		drop(ctx, "rules ");
+	return e;
+}
+
+static enum err guard_set(void *ctx, const char *ifname, const struct guard_entry *entries,
+			  size_t num_entries)
+{
+	enum err e = call(ctx, "guard_set");
+
+	if (e)
+		return e;
+	drop(ctx, "guard ");
+	for (size_t i = 0; i < num_entries; i++) {
+		char local[TS_TEXT_MAX], remote[TS_TEXT_MAX], line[FAKE_HOST_LINE_MAX];
+
+		snprintf(line, sizeof(line), "guard %s %s %s%s", ifname,
+			 ts_text(local, &entries[i].local), ts_text(remote, &entries[i].remote),
+			 entries[i].capture ? " capture" : "");
+		add(ctx, line);
+	}
+	return ERR_OK;
+}
+
+static enum err guard_del(void *ctx)
+{
+	enum err e = call(ctx, "guard_del");
+
+	if (!e)
+		drop(ctx, "guard ");
+	return e;
+}
+
+static enum err source_for(void *ctx, struct ip_addr *out, const struct ip_addr *remote)
+{
+	struct fake_host *f = ctx;
+	const struct ip_addr *a = remote->family == IP_V4 ? &f->source4 : &f->source6;
+	enum err e = call(f, "source_for");
+
+	if (e)
+		return e;
+	if (a->family == IP_NONE)
+		return ERR_NOT_FOUND;
+	*out = *a;
+	return ERR_OK;
+}
+
+static enum err local_in(void *ctx, struct ip_addr *out, const struct ts *ts)
+{
+	struct fake_host *f = ctx;
+	enum err e = call(f, "local_in");
+
+	if (e)
+		return e;
+	if (f->local.family != ts->lo.family || ip_addr_cmp(&f->local, &ts->lo) < 0 ||
+	    ip_addr_cmp(&f->local, &ts->hi) > 0)
+		return ERR_NOT_FOUND;
+	*out = f->local;
+	return ERR_OK;
+}
+
+/* A true socket, but on the loopback address and on a port of the kernel's choice. */
+static enum err udp_open(void *ctx, int *out_fd, enum ip_family family, uint16_t port)
+{
+	static const uint8_t loopback4[4] = {127, 0, 0, 1};
+	static const uint8_t loopback6[16] = {[15] = 1};
+	struct endpoint e = {.addr = family == IP_V4 ? ip_addr_v4(loopback4)
+						     : ip_addr_v6(loopback6)};
+	struct sockaddr_storage ss;
+	socklen_t len = endpoint_to_sockaddr(&ss, &e);
+	const int on = 1;
+	enum err err = call(ctx, "udp_open");
+	int fd;
+
+	if (err)
+		return err;
+	e.port = port >= 1024 ? port : 0;
+	len = endpoint_to_sockaddr(&ss, &e);
+	fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return ERR_SYS;
+	if (family == IP_V4)
+		setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on));
+	else
+		setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on));
+	if (bind(fd, (const struct sockaddr *)&ss, len) != 0) {
+		close(fd);
+		return ERR_SYS;
+	}
+	*out_fd = fd;
+	return ERR_OK;
+}
+
+static enum err rp_filter_check(void *ctx, bool *out_ok, const char **out_text)
+{
+	struct fake_host *f = ctx;
+	enum err e = call(f, "rp_filter_check");
+
+	if (e)
+		return e;
+	*out_ok = f->rp_filter_ok;
+	*out_text = f->rp_filter_ok ? "" : "rp_filter is 1 on the fake host";
+	return ERR_OK;
+}
+
+static void close_host(void *ctx)
+{
+	struct fake_host *f = ctx;
+
+	f->closed = true;
+}
+
+static const struct host_ops ops = {
+	.tap_open = tap_open,
+	.link_set = link_set,
+	.link_del = link_del,
+	.link_mtu = link_mtu,
+	.addr_add = addr_add,
+	.addr_del = addr_del,
+	.route_add = route_add,
+	.route_del = route_del,
+	.rules_set = rules_set,
+	.rules_del = rules_del,
+	.guard_set = guard_set,
+	.guard_del = guard_del,
+	.source_for = source_for,
+	.local_in = local_in,
+	.udp_open = udp_open,
+	.rp_filter_check = rp_filter_check,
+	.close = close_host,
+};
+
+void fake_host_init(struct fake_host *f)
+{
+	static const uint8_t doc4[4] = {192, 0, 2, 1};
+	static const uint8_t doc6[16] = {0x20, 0x01, 0x0d, 0xb8, [15] = 1};
+
+	memset(f, 0, sizeof(*f));
+	f->host.ops = &ops;
+	f->host.ctx = f;
+	f->source4 = ip_addr_v4(doc4);
+	f->source6 = ip_addr_v6(doc6);
+	f->link_mtu = 1500;
+	f->rp_filter_ok = true;
+}
+
+void fake_host_fini(struct fake_host *f)
+{
+	while (f->num_taps > 0)
+		close(f->tap_peers[--f->num_taps]);
+}
+
+void fake_host_fail(struct fake_host *f, const char *op, enum err e, size_t skip)
+{
+	f->fail_op = op;
+	f->fail_err = e;
+	f->fail_skip = skip;
+}
+
+bool fake_host_has(const struct fake_host *f, const char *line)
+{
+	return find(f, line) < f->num_lines;
+}
+
+size_t fake_host_count(const struct fake_host *f, const char *beginning)
+{
+	size_t num = 0;
+
+	for (size_t i = 0; i < f->num_lines; i++)
+		num += strncmp(f->lines[i], beginning, strlen(beginning)) == 0;
+	return num;
+}
