@@ -24,7 +24,11 @@
 #define DEFAULT_RUN_DIR "/run/latchkey"
 #define PATH_LEN        256
 
-enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+enum {
+	EXIT_OK = 0,
+	EXIT_FAILED = 1,
+	EXIT_USAGE = 2
+};
 
 struct daemon {
 	const char *conf_file;
@@ -59,13 +63,13 @@ static void write_stdout(enum log_level level, const char *line)
 }
 
 static void write_line(void *ctx, enum log_level level, enum log_subsystem sub,
-	const char *connection, const char *line)
+		       const char *connection, const char *line)
 {
 	const struct daemon *d = ctx;
 	char text[1200];
 
 	snprintf(text, sizeof(text), "[%s]%s%s%s %s", log_subsystem_name(sub),
-		connection ? " <" : "", connection ? connection : "", connection ? ">" : "", line);
+		 connection ? " <" : "", connection ? connection : "", connection ? ">" : "", line);
 	if (d->foreground)
 		write_stdout(level, text);
 	else
@@ -121,11 +125,11 @@ static void print_child(const struct conf_child *c)
 	printf("  child %s: up %s; protects", c->name, action_text(c->start_action));
 	for (uint32_t i = 0; i < c->num_local_ts; i++)
 		printf("%s %s", i ? "," : "",
-			c->local_ts[i].dynamic ? "dynamic" : ts_text(text, &c->local_ts[i].ts));
+		       c->local_ts[i].dynamic ? "dynamic" : ts_text(text, &c->local_ts[i].ts));
 	printf(" <->");
 	for (uint32_t i = 0; i < c->num_remote_ts; i++)
 		printf("%s %s", i ? "," : "",
-			c->remote_ts[i].dynamic ? "dynamic" : ts_text(text, &c->remote_ts[i].ts));
+		       c->remote_ts[i].dynamic ? "dynamic" : ts_text(text, &c->remote_ts[i].ts));
 	printf("\n");
 }
 
@@ -133,9 +137,9 @@ static void print_child(const struct conf_child *c)
 static void print_plan(const struct conf *conf)
 {
 	printf("interface %s, UDP ports %u and %u, %u connection%s, %u secret%s\n",
-		conf->daemon.interface, conf->daemon.port, conf->daemon.port_nat_t,
-		conf->num_conns, conf->num_conns == 1 ? "" : "s", conf->num_secrets,
-		conf->num_secrets == 1 ? "" : "s");
+	       conf->daemon.interface, conf->daemon.port, conf->daemon.port_nat_t, conf->num_conns,
+	       conf->num_conns == 1 ? "" : "s", conf->num_secrets,
+	       conf->num_secrets == 1 ? "" : "s");
 	for (uint32_t i = 0; i < conf->num_conns; i++) {
 		const struct conf_conn *c = conf->conns[i];
 		char id[128];
@@ -144,9 +148,9 @@ static void print_plan(const struct conf *conf)
 		for (uint32_t a = 0; a < c->num_remote_addrs; a++)
 			printf("%s %s", a ? "," : "", c->remote_addrs[a].text);
 		printf(", peer identity %s\n", c->remote.pattern ? c->remote.pattern
-				: c->remote.id.type
-				? ike_id_text(id, sizeof(id), &c->remote.id)
-				: "any");
+					       : c->remote.id.type
+						       ? ike_id_text(id, sizeof(id), &c->remote.id)
+						       : "any");
 		for (uint32_t n = 0; n < c->num_children; n++)
 			print_child(&c->children[n]);
 	}
@@ -162,7 +166,7 @@ static void on_event(struct engine_observer *o, const struct ike_event *ev)
 }
 
 static void on_log(struct engine_observer *o, enum log_level level, enum log_subsystem sub,
-	const char *connection, const char *line)
+		   const char *connection, const char *line)
 {
 	struct daemon *d = container_of(o, struct daemon, observer);
 
@@ -182,7 +186,7 @@ static enum err control_open(struct daemon *d)
 	err = vici_listen_open(&d->listen, &d->loop, path, d->vici);
 	if (err) {
 		LOG(ERROR, DMN, NULL, "the control socket %s cannot be opened: %s", path,
-			err == ERR_BUSY ? "another latchkeyd answers there" : strerror(errno));
+		    err == ERR_BUSY ? "another latchkeyd answers there" : strerror(errno));
 		return err;
 	}
 	d->observer = (struct engine_observer){.event = on_event, .log = on_log};
@@ -292,8 +296,8 @@ static int run(struct daemon *d, struct conf *conf)
 	uv_loop_init(&d->loop);
 	signals_open(d);
 	if (!engine_open(d, conf) && !control_open(d)) {
-		LOG(INFO, DMN, NULL, "latchkeyd " LATCHKEY_VERSION " is ready; control socket in %s",
-			d->run_dir);
+		LOG(INFO, DMN, NULL,
+		    "latchkeyd " LATCHKEY_VERSION " is ready; control socket in %s", d->run_dir);
 		tell_parent(d, EXIT_OK);
 		uv_run(&d->loop, UV_RUN_DEFAULT);
 		status = EXIT_OK;
@@ -355,7 +359,8 @@ static void usage(FILE *out)
 		"\n"
 		"  -c, --config FILE  configuration in the swanctl.conf grammar\n"
 		"                     (default " DEFAULT_CONF ")\n"
-		"      --run-dir DIR  where the control socket is made (default " DEFAULT_RUN_DIR ")\n"
+		"      --run-dir DIR  where the control socket is made (default " DEFAULT_RUN_DIR
+		")\n"
 		"  -f, --foreground   do not become a daemon; log to standard output\n"
 		"      --check        validate FILE, print what would be done, and exit\n"
 		"      --version      print the version\n");

@@ -61,7 +61,8 @@ static void pathset_remove(struct engine *e, const struct ike_action *a)
 
 /* ---- children ------------------------------------------------------------------------------- */
 
-static enum err child_group(struct engine *e, struct sa_group **out, const struct ike_child_add *add)
+static enum err child_group(struct engine *e, struct sa_group **out,
+			    const struct ike_child_add *add)
 {
 	struct child_rec *old = add->replaces ? child_find(e, add->replaces) : NULL;
 
@@ -71,7 +72,8 @@ static enum err child_group(struct engine *e, struct sa_group **out, const struc
 	return ERR_OK;
 }
 
-static enum err child_install(struct engine *e, struct child_rec *c, const struct ike_child_add *add)
+static enum err child_install(struct engine *e, struct child_rec *c,
+			      const struct ike_child_add *add)
 {
 	struct child_params params = add->params;
 	struct peer_rec *peer = peer_find(e, add->peer);
@@ -146,8 +148,8 @@ enum err actions_path_info(struct engine *e, struct path_info *out, uint64_t chi
 
 static void send_ike(struct engine *e, const struct ike_action *a)
 {
-	enum err err = dataplane_ike_send(
-		e->dp, a->port, &a->path, a->bytes.p, a->bytes.len, a->raw);
+	enum err err =
+		dataplane_ike_send(e->dp, a->port, &a->path, a->bytes.p, a->bytes.len, a->raw);
 
 	if (err) /* as good as lost on the wire: retransmission mends it */
 		LOG(DEBUG, NET, NULL, "a datagram could not be sent: %s", err_text(err));
@@ -161,7 +163,7 @@ static bool lost(enum ike_reason r)
 static void event(struct engine *e, const struct ike_event *ev)
 {
 	if (ev->conn && lost(ev->reason) &&
-		(ev->kind == IKE_EVENT_IKE_DOWN || ev->kind == IKE_EVENT_CHILD_DOWN))
+	    (ev->kind == IKE_EVENT_IKE_DOWN || ev->kind == IKE_EVENT_CHILD_DOWN))
 		policy_lost(e, ev->conn, ev->child);
 	connect_event(e, ev);
 	status_event(e, ev);
@@ -206,7 +208,7 @@ void actions_run(struct engine *e)
 
 /* free_all - empty a table whose nodes are removed by fn. */
 static void free_all(struct engine *e, struct htab *t,
-	void (*fn)(struct engine *e, struct htab_node *n))
+		     void (*fn)(struct engine *e, struct htab_node *n))
 {
 	for (size_t i = 0; i < t->num_buckets; i++)
 		while (t->buckets[i])

@@ -8,8 +8,8 @@ void asks_answer(struct engine *e, const struct ike_ask *ask)
 	struct ike_answer answer = {.allow = true};
 
 	if (ask->kind == IKE_ASK_SECRET) {
-		const struct conf_secret *s = conf_find_psk(
-			e->conf, &answer.secret_is_group, ask->local_id, ask->peer_id);
+		const struct conf_secret *s = conf_find_psk(e->conf, &answer.secret_is_group,
+							    ask->local_id, ask->peer_id);
 
 		answer.allow = s != NULL;
 		if (s)

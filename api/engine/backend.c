@@ -23,7 +23,7 @@ static enum err backend_configure(void *ctx, struct conf *next, char text[BACKEN
 
 	if (err)
 		snprintf(text, BACKEND_TEXT_MAX, "the configuration cannot be put in force: %s",
-			err_text(err));
+			 err_text(err));
 	return err;
 }
 
@@ -45,20 +45,22 @@ static enum err backend_reload(void *ctx, char text[BACKEND_TEXT_MAX])
 }
 
 static enum err backend_initiate(void *ctx, const struct backend_initiate *what,
-	char text[BACKEND_TEXT_MAX])
+				 char text[BACKEND_TEXT_MAX])
 {
 	enum err err = engine_up(ctx, what->conn, what->child, what->request);
 
 	if (err == ERR_NOT_FOUND)
 		snprintf(text, BACKEND_TEXT_MAX, "no connection or child is called '%s'",
-			what->child ? what->child : what->conn ? what->conn : "");
+			 what->child  ? what->child
+			 : what->conn ? what->conn
+				      : "");
 	else if (err && err != ERR_EXISTS)
 		snprintf(text, BACKEND_TEXT_MAX, "it cannot be started: %s", err_text(err));
 	return err;
 }
 
 static enum err backend_terminate(void *ctx, uint32_t *out_num, const struct ike_select *sel,
-	bool force)
+				  bool force)
 {
 	(void)force; /* DELETE is sent and the SA is gone when its answer or the last try is */
 	return engine_down(ctx, out_num, sel);
@@ -70,7 +72,7 @@ static enum err backend_rekey(void *ctx, uint32_t *out_num, const struct ike_sel
 }
 
 static void backend_each_sa(void *ctx, void (*fn)(void *arg, const struct ike_sa_info *sa),
-	void *arg)
+			    void *arg)
 {
 	engine_each_sa(ctx, fn, arg);
 }

@@ -24,13 +24,13 @@ const struct conf_addr *connect_remote(const struct conf_conn *conn)
 }
 
 enum err connect_local(struct engine *e, struct ip_addr *out, const struct conf_conn *conn,
-	const struct ip_addr *remote)
+		       const struct ip_addr *remote)
 {
 	for (uint32_t i = 0; i < conn->num_local_addrs; i++) {
 		const struct conf_addr *a = &conn->local_addrs[i];
 
 		if (!a->any && !a->name && ip_addr_equal(&a->range.lo, &a->range.hi) &&
-			a->range.lo.family == remote->family) {
+		    a->range.lo.family == remote->family) {
 			*out = a->range.lo;
 			return ERR_OK;
 		}
@@ -42,7 +42,7 @@ enum err connect_local(struct engine *e, struct ip_addr *out, const struct conf_
 
 /* tell - what went wrong before there was an IKE SA that could have told it. */
 static void tell(struct engine *e, const char *conn, const char *child, uint64_t request,
-	enum ike_reason reason, const char *text)
+		 enum ike_reason reason, const char *text)
 {
 	const struct ike_event ev = {
 		.kind = IKE_EVENT_FAILED,
@@ -58,7 +58,7 @@ static void tell(struct engine *e, const char *conn, const char *child, uint64_t
 }
 
 static enum err initiate(struct engine *e, const struct conf_conn *conn, const char *child,
-	const struct ip_addr *remote, uint64_t request, const struct flow *flow)
+			 const struct ip_addr *remote, uint64_t request, const struct flow *flow)
 {
 	struct ike_initiate_params p = {
 		.conn = conn->name,
@@ -71,7 +71,7 @@ static enum err initiate(struct engine *e, const struct conf_conn *conn, const c
 
 	if (connect_local(e, &p.path.local.addr, conn, remote)) {
 		tell(e, conn->name, child, request, IKE_REASON_NO_ANSWER,
-			"there is no route to the peer: add one, or correct remote_addrs");
+		     "there is no route to the peer: add one, or correct remote_addrs");
 		return ERR_OK;
 	}
 	p.path.remote.addr = *remote;
@@ -111,7 +111,7 @@ static enum err first_address(struct ip_addr *out, const struct addrinfo *list)
 }
 
 static void resolved(struct engine *e, const struct resolving *r, int status,
-	const struct addrinfo *list)
+		     const struct addrinfo *list)
 {
 	const struct conf_conn *conn = conf_find_conn(e->conf, r->conn);
 	struct ip_addr remote;
@@ -121,7 +121,7 @@ static void resolved(struct engine *e, const struct resolving *r, int status,
 		return; /* unloaded meanwhile */
 	if (status || first_address(&remote, list)) {
 		tell(e, r->conn, r->child, r->request, IKE_REASON_NO_ANSWER,
-			"the name in remote_addrs cannot be resolved: check it and the resolver");
+		     "the name in remote_addrs cannot be resolved: check it and the resolver");
 		return;
 	}
 	err = initiate(e, conn, r->child, &remote, r->request, r->has_flow ? &r->flow : NULL);
@@ -145,7 +145,7 @@ static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *list
 }
 
 static enum err resolve(struct engine *e, const struct conf_conn *conn, const char *child,
-	const char *name, uint64_t request, const struct flow *flow)
+			const char *name, uint64_t request, const struct flow *flow)
 {
 	const struct addrinfo hints = {.ai_socktype = SOCK_DGRAM};
 	struct resolving *r = mem_alloc(sizeof(*r));
@@ -161,7 +161,7 @@ static enum err resolve(struct engine *e, const struct conf_conn *conn, const ch
 	if (flow)
 		r->flow = *flow;
 	if (!r->conn || (child && !r->child) ||
-		uv_getaddrinfo(e->loop, &r->req, on_resolved, name, NULL, &hints)) {
+	    uv_getaddrinfo(e->loop, &r->req, on_resolved, name, NULL, &hints)) {
 		resolving_free(r);
 		return ERR_NOMEM;
 	}
@@ -169,14 +169,14 @@ static enum err resolve(struct engine *e, const struct conf_conn *conn, const ch
 }
 
 static enum err bring_up(struct engine *e, const struct conf_conn *conn, const char *child,
-	uint64_t request, const struct flow *flow)
+			 uint64_t request, const struct flow *flow)
 {
 	const struct conf_addr *a = connect_remote(conn);
 
 	if (!a) {
 		tell(e, conn->name, child, request, IKE_REASON_NO_CONFIG,
-			"remote_addrs names no single peer, so only the peer can begin: give its "
-			"address or name");
+		     "remote_addrs names no single peer, so only the peer can begin: give its "
+		     "address or name");
 		return ERR_OK;
 	}
 	if (a->name)
@@ -220,7 +220,7 @@ void connect_acquire(struct engine *e, uint32_t group, const struct flow *flow)
 
 static struct starter *starter_find(struct engine *e, const char *conn, const char *child)
 {
-	list_for_each(n, &e->starters) {
+	list_for_each (n, &e->starters) {
 		struct starter *s = list_entry(n, struct starter, node);
 
 		if (strcmp(s->conn, conn) == 0 && (!child || strcmp(s->child, child) == 0))
@@ -304,7 +304,7 @@ static void starter_failed(struct engine *e, struct starter *s)
 
 void connect_configure(struct engine *e)
 {
-	list_for_each_safe(n, &e->starters) {
+	list_for_each_safe (n, &e->starters) {
 		struct starter *s = list_entry(n, struct starter, node);
 		const struct conf_conn *conn;
 
@@ -342,11 +342,11 @@ static void went_down(struct engine *e, const struct ike_event *ev)
 
 static void acquire_done(struct engine *e, const struct ike_event *ev)
 {
-	list_for_each(n, &e->groups) {
+	list_for_each (n, &e->groups) {
 		struct sa_group *g = list_entry(n, struct sa_group, node);
 
 		if (ev->conn && strcmp(g->conn, ev->conn) == 0 &&
-			(!ev->child || strcmp(g->child, ev->child) == 0))
+		    (!ev->child || strcmp(g->child, ev->child) == 0))
 			g->acquiring = false;
 	}
 }
@@ -383,7 +383,7 @@ void connect_event(struct engine *e, const struct ike_event *ev)
 
 void connect_stop(struct engine *e, const char *conn, const char *child)
 {
-	list_for_each(n, &e->starters) {
+	list_for_each (n, &e->starters) {
 		struct starter *s = list_entry(n, struct starter, node);
 
 		if ((conn && strcmp(s->conn, conn) != 0) || (child && strcmp(s->child, child) != 0))
@@ -397,9 +397,9 @@ void connect_stop(struct engine *e, const char *conn, const char *child)
 
 void connect_fini(struct engine *e)
 {
-	list_for_each_safe(n, &e->starters)
+	list_for_each_safe (n, &e->starters)
 		starter_free(list_entry(n, struct starter, node));
-	list_for_each_safe(n, &e->resolving) {
+	list_for_each_safe (n, &e->resolving) {
 		struct resolving *r = list_entry(n, struct resolving, node);
 
 		r->engine = NULL;

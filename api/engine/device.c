@@ -10,8 +10,8 @@
 #include "drivers/tap.h"
 #include "drivers/udp.h"
 
-/* Bytes that tunnel-mode ESP in UDP adds at most: outer header, UDP, ESP header and IV, two bytes of
- * trailer, three of padding, ICV. */
+/* Bytes that tunnel-mode ESP in UDP adds at most: outer header, UDP, ESP header and IV, two bytes
+ * of trailer, three of padding, ICV. */
 #define OVERHEAD_V4 (20 + 8 + 16 + 2 + 3 + AEAD_ICV_LEN)
 #define OVERHEAD_V6 (40 + 8 + 16 + 2 + 3 + AEAD_ICV_LEN)
 /* What fits an Ethernet underlay with IPv6 outside. */
@@ -24,7 +24,7 @@
 static enum err failed(const struct engine *e, const char *what, enum err err)
 {
 	LOG(ERROR, KNL, NULL, "%s: %s failed: %s%s%s", e->conf->daemon.interface, what,
-		err_text(err), err == ERR_SYS ? ": " : "", err == ERR_SYS ? strerror(errno) : "");
+	    err_text(err), err == ERR_SYS ? ": " : "", err == ERR_SYS ? strerror(errno) : "");
 	return err;
 }
 
@@ -49,7 +49,7 @@ void device_fit_mtu(struct engine *e, const struct ip_addr *remote)
 		return;
 	}
 	LOG(INFO, KNL, NULL, "%s: MTU %u, which the path to the peer can carry",
-		e->conf->daemon.interface, mtu);
+	    e->conf->daemon.interface, mtu);
 	e->mtu = mtu;
 }
 

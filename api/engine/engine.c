@@ -17,13 +17,13 @@ struct htab_node *engine_find(const struct htab *t, const void *id, size_t len)
 /* ---- log and observers ---------------------------------------------------------------------- */
 
 static void sink_write(void *ctx, enum log_level level, enum log_subsystem sub,
-	const char *connection, const char *line)
+		       const char *connection, const char *line)
 {
 	struct engine *e = ctx;
 
 	if (e->outer_sink && level <= e->outer_sink->levels[sub])
 		e->outer_sink->write(e->outer_sink->ctx, level, sub, connection, line);
-	list_for_each_safe(n, &e->observers) {
+	list_for_each_safe (n, &e->observers) {
 		struct engine_observer *o = list_entry(n, struct engine_observer, node);
 
 		if (o->log)
@@ -59,9 +59,9 @@ static void dp_event(struct engine *e, const struct dp_event *ev, uint64_t now_n
 	switch (ev->kind) {
 	case DP_EVENT_IKE:
 		ike_receive(e->ike,
-			&(struct ike_datagram){
-				.path = ev->path, .port = ev->port, .bytes = ev->bytes},
-			now_ns);
+			    &(struct ike_datagram){
+				    .path = ev->path, .port = ev->port, .bytes = ev->bytes},
+			    now_ns);
 		break;
 	case DP_EVENT_ACQUIRE:
 		connect_acquire(e, (uint32_t)ev->owner, &ev->flow);
@@ -259,7 +259,7 @@ static enum err make_dataplane(struct engine *e)
 
 	if (err)
 		LOG(ERROR, DMN, NULL, "the data path cannot start%s%s: %s",
-			aead[0] ? " with aead = " : "", aead, err_text(err));
+		    aead[0] ? " with aead = " : "", aead, err_text(err));
 	return err;
 }
 
@@ -269,7 +269,7 @@ static enum err build(struct engine *e)
 	enum err err;
 
 	if ((err = make_tables(e)) || (err = make_dataplane(e)) || (err = device_open(e)) ||
-		(err = make_ike(e)) || (err = make_handles(e)))
+	    (err = make_ike(e)) || (err = make_handles(e)))
 		return err;
 	policy_configure(e);
 	policy_settle(e);

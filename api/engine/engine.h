@@ -23,8 +23,9 @@ struct engine_params {
 	uv_loop_t *loop;
 	struct host host;
 	struct conf *conf;
-	const char *conf_file;  /* what engine_reload() reads; NULL = nothing; copied */
-	const char *keylog_dir; /* test builds only: where keys are written; NULL = nowhere; copied */
+	const char *conf_file; /* what engine_reload() reads; NULL = nothing; copied */
+	const char
+		*keylog_dir; /* test builds only: where keys are written; NULL = nowhere; copied */
 };
 
 /* engine_new - open devices and sockets, install what the configuration asks for, start the worker.
@@ -46,8 +47,8 @@ void engine_free(struct engine *e);
  * configuration is whole. */
 MUST_USE enum err engine_configure(struct engine *e, struct conf *conf) NONNULL(1, 2);
 
-/* engine_load_conf - read and validate a file; diags hold every remark, also on success. Errors: SYS
- * (cannot be read), CONFIG, NOMEM, LIMIT. Any thread. */
+/* engine_load_conf - read and validate a file; diags hold every remark, also on success. Errors:
+ * SYS (cannot be read), CONFIG, NOMEM, LIMIT. Any thread. */
 MUST_USE enum err engine_load_conf(struct conf **out, struct conf_diags *diags, const char *file)
 	NONNULL(1, 2, 3);
 
@@ -58,9 +59,9 @@ MUST_USE enum err engine_reload(struct engine *e, struct conf_diags *diags) NONN
 /* engine_conf - the current configuration, borrowed. */
 struct conf *engine_conf(struct engine *e) NONNULL(1);
 
-/* engine_up - bring up a child (conn may be NULL: found by the child's name) or, with child NULL, an
- * IKE SA. Resolves names first. The outcome comes to observers as an event with this request number
- * (engine_request() makes one). Errors: NOT_FOUND; EXISTS (it is up). */
+/* engine_up - bring up a child (conn may be NULL: found by the child's name) or, with child NULL,
+ * an IKE SA. Resolves names first. The outcome comes to observers as an event with this request
+ * number (engine_request() makes one). Errors: NOT_FOUND; EXISTS (it is up). */
 MUST_USE enum err engine_up(struct engine *e, const char *conn, const char *child, uint64_t request)
 	NONNULL(1);
 
@@ -80,7 +81,7 @@ struct engine_observer {
 	struct list_node node;
 	void (*event)(struct engine_observer *o, const struct ike_event *ev);
 	void (*log)(struct engine_observer *o, enum log_level level, enum log_subsystem sub,
-		const char *connection, const char *line);
+		    const char *connection, const char *line);
 };
 void engine_observe(struct engine *e, struct engine_observer *o) NONNULL(1, 2);
 void engine_unobserve(struct engine *e, struct engine_observer *o) NONNULL(1, 2);
@@ -95,10 +96,10 @@ struct engine_failure {
 /* engine_failure - of a connection; NULL if none failed since it was last up. */
 const struct engine_failure *engine_failure(struct engine *e, const char *conn) NONNULL(1, 2);
 
-/* engine_each_sa - as ike_each_sa(). engine_child_stats, engine_ike_stats, engine_dp_stats: figures.
- * engine_now: the engine's clock. engine_started_s: wall clock of its start. */
-void engine_each_sa(struct engine *e, void (*fn)(void *ctx, const struct ike_sa_info *sa), void *ctx)
-	NONNULL(1, 2);
+/* engine_each_sa - as ike_each_sa(). engine_child_stats, engine_ike_stats, engine_dp_stats:
+ * figures. engine_now: the engine's clock. engine_started_s: wall clock of its start. */
+void engine_each_sa(struct engine *e, void (*fn)(void *ctx, const struct ike_sa_info *sa),
+		    void *ctx) NONNULL(1, 2);
 MUST_USE enum err engine_child_stats(struct engine *e, struct child_stats *out, uint64_t child)
 	NONNULL(1, 2);
 void engine_ike_stats(struct engine *e, struct ike_stats *out) NONNULL(1, 2);

@@ -143,7 +143,7 @@ void actions_fini(struct engine *e) NONNULL(1);
 
 /* policy.c */
 MUST_USE enum err policy_group_for(struct engine *e, struct sa_group **out,
-	const struct ike_child_add *add) NONNULL(1, 2, 3);
+				   const struct ike_child_add *add) NONNULL(1, 2, 3);
 struct sa_group *policy_find(struct engine *e, uint32_t id) NONNULL(1);
 void policy_lost(struct engine *e, const char *conn, const char *child) NONNULL(1, 2);
 void policy_release(struct engine *e, const char *conn) NONNULL(1);
@@ -157,7 +157,7 @@ void connect_acquire(struct engine *e, uint32_t group, const struct flow *flow) 
 void connect_event(struct engine *e, const struct ike_event *ev) NONNULL(1, 2);
 void connect_stop(struct engine *e, const char *conn, const char *child) NONNULL(1);
 MUST_USE enum err connect_local(struct engine *e, struct ip_addr *out, const struct conf_conn *conn,
-	const struct ip_addr *remote) NONNULL(1, 2, 3, 4);
+				const struct ip_addr *remote) NONNULL(1, 2, 3, 4);
 const struct conf_addr *connect_remote(const struct conf_conn *conn) NONNULL(1);
 void connect_fini(struct engine *e) NONNULL(1);
 

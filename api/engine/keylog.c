@@ -36,7 +36,7 @@ static void put_hex(FILE *f, struct bytes b)
 }
 
 static void log_ike_sa(void *ctx, uint64_t spi_i, uint64_t spi_r, struct bytes sk_ei,
-	struct bytes sk_er, const char *encr_name)
+		       struct bytes sk_er, const char *encr_name)
 {
 	struct engine *e = ctx;
 	FILE *f = open_log(e, "ikev2_decryption_table");
@@ -52,7 +52,7 @@ static void log_ike_sa(void *ctx, uint64_t spi_i, uint64_t spi_r, struct bytes s
 }
 
 static void esp_line(FILE *f, const struct ip_addr *src, const struct ip_addr *dst, uint32_t spi,
-	struct bytes key)
+		     struct bytes key)
 {
 	char s[IP_TEXT_MAX], d[IP_TEXT_MAX];
 

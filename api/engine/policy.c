@@ -16,7 +16,7 @@
 
 static struct route_rec *route_find(struct engine *e, const struct ip_prefix *dst)
 {
-	list_for_each(n, &e->routes) {
+	list_for_each (n, &e->routes) {
 		struct route_rec *r = list_entry(n, struct route_rec, node);
 
 		if (r->dst.len == dst->len && ip_addr_equal(&r->dst.addr, &dst->addr))
@@ -44,7 +44,7 @@ static void route_want(struct engine *e, const struct ip_prefix *dst, const stru
 	list_push_back(&e->routes, &r->node);
 	if (e->host.ops->route_add(e->host.ctx, dst, e->conf->daemon.interface, src))
 		LOG(ERROR, KNL, NULL, "the route to %s by %s cannot be set",
-			ip_prefix_text(text, dst), e->conf->daemon.interface);
+		    ip_prefix_text(text, dst), e->conf->daemon.interface);
 }
 
 static void route_drop(struct engine *e, const struct ip_prefix *dst)
@@ -83,7 +83,7 @@ static struct ip_addr source_in(struct engine *e, const struct sa_group *g, uint
 
 	for (uint32_t i = 0; i < g->num_local && !src.family; i++)
 		if (g->local[i].lo.family == family &&
-			e->host.ops->local_in(e->host.ctx, &src, &g->local[i]))
+		    e->host.ops->local_in(e->host.ctx, &src, &g->local[i]))
 			src = (struct ip_addr){.family = IP_NONE};
 	return src;
 }
@@ -143,18 +143,19 @@ static void guard_flush(struct engine *e)
 	if (!e->guard_dirty)
 		return;
 	e->guard_dirty = false;
-	list_for_each(n, &e->groups)
+	list_for_each (n, &e->groups)
 		max += guard_pairs(list_entry(n, struct sa_group, node));
 	entries = mem_alloc_array(max + 1, sizeof(*entries));
 	if (!entries) {
 		LOG(ERROR, KNL, NULL, "no memory for the guard: it stays as it was");
 		return;
 	}
-	list_for_each(n, &e->groups)
+	list_for_each (n, &e->groups)
 		num += guard_fill(entries + num, list_entry(n, struct sa_group, node));
 	if (e->host.ops->guard_set(e->host.ctx, e->conf->daemon.interface, entries, num))
-		LOG(ERROR, KNL, NULL, "the guard cannot be set: protected traffic might pass by "
-				      "other interfaces in the clear");
+		LOG(ERROR, KNL, NULL,
+		    "the guard cannot be set: protected traffic might pass by "
+		    "other interfaces in the clear");
 	else
 		e->has_guard = true;
 	mem_free(entries);
@@ -178,7 +179,7 @@ static void policy_install(struct engine *e, struct sa_group *g)
 
 	if (err) {
 		LOG(ERROR, CHD, g->conn, "the policy of %s cannot be installed: %s", g->child,
-			err_text(err));
+		    err_text(err));
 		return;
 	}
 	group_routes(e, g, true);
@@ -240,7 +241,7 @@ static bool group_is(const struct sa_group *g, const char *conn, const char *chi
 
 static struct sa_group *trap_find(struct engine *e, const char *conn, const char *child)
 {
-	list_for_each(n, &e->groups) {
+	list_for_each (n, &e->groups) {
 		struct sa_group *g = list_entry(n, struct sa_group, node);
 
 		if ((g->trap || g->fail_closed) && group_is(g, conn, child))
@@ -269,7 +270,7 @@ enum err policy_group_for(struct engine *e, struct sa_group **out, const struct 
 	struct sa_group *g = trap_find(e, add->conn, add->child);
 
 	if (g && covers(g->local, g->num_local, p->local, p->num_local) &&
-		covers(g->remote, g->num_remote, p->remote, p->num_remote)) {
+	    covers(g->remote, g->num_remote, p->remote, p->num_remote)) {
 		*out = g;
 		return ERR_OK;
 	}
@@ -291,22 +292,22 @@ enum err policy_group_for(struct engine *e, struct sa_group **out, const struct 
 
 void policy_lost(struct engine *e, const char *conn, const char *child)
 {
-	list_for_each(n, &e->groups) {
+	list_for_each (n, &e->groups) {
 		struct sa_group *g = list_entry(n, struct sa_group, node);
 
 		if (group_is(g, conn, child) && !g->trap && !g->num_outbound) {
 			g->fail_closed = true;
 			LOG(WARN, CHD, conn,
-				"%s was lost: its traffic is stopped, not sent in the clear; "
-				"`latchkey down %s` lifts that",
-				g->child, conn);
+			    "%s was lost: its traffic is stopped, not sent in the clear; "
+			    "`latchkey down %s` lifts that",
+			    g->child, conn);
 		}
 	}
 }
 
 void policy_release(struct engine *e, const char *conn)
 {
-	list_for_each(n, &e->groups) {
+	list_for_each (n, &e->groups) {
 		struct sa_group *g = list_entry(n, struct sa_group, node);
 
 		if (group_is(g, conn, NULL))
@@ -318,7 +319,7 @@ void policy_release(struct engine *e, const char *conn)
 
 /* fix_ts - put the tunnel's end in place of "dynamic". */
 static uint32_t fix_ts(struct ts *out, const struct conf_ts *in, uint32_t num,
-	const struct ip_addr *end)
+		       const struct ip_addr *end)
 {
 	for (uint32_t i = 0; i < num; i++) {
 		out[i] = in[i].ts;
@@ -341,7 +342,7 @@ static bool is_dynamic(const struct conf_child *c)
 
 /* trap_ends - the tunnel's two ends, as far as they are known without asking anybody. */
 static bool trap_ends(struct engine *e, struct ip_addr *local, struct ip_addr *remote,
-	const struct conf_conn *conn)
+		      const struct conf_conn *conn)
 {
 	const struct conf_addr *a = connect_remote(conn);
 
@@ -352,7 +353,7 @@ static bool trap_ends(struct engine *e, struct ip_addr *local, struct ip_addr *r
 }
 
 static bool trap_selectors(struct engine *e, struct sa_group *g, const struct conf_conn *conn,
-	const struct conf_child *child)
+			   const struct conf_child *child)
 {
 	struct ip_addr local = {0}, remote = {0};
 
@@ -372,7 +373,7 @@ static bool same_selectors(const struct sa_group *a, const struct sa_group *b)
 
 /* trap_install - the group of a child that is to be protected from now on. */
 static void trap_install(struct engine *e, const struct conf_conn *conn,
-	const struct conf_child *child)
+			 const struct conf_child *child)
 {
 	struct sa_group *old = trap_find(e, conn->name, child->name);
 	struct sa_group *g = group_new(e, conn->name, child->name);
@@ -383,9 +384,9 @@ static void trap_install(struct engine *e, const struct conf_conn *conn,
 	}
 	if (!trap_selectors(e, g, conn, child)) {
 		LOG(WARN, CFG, conn->name,
-			"%s: with a remote_addrs that is not one address, `dynamic` selectors are "
-			"known only when the connection is up; until then it is not protected",
-			child->name);
+		    "%s: with a remote_addrs that is not one address, `dynamic` selectors are "
+		    "known only when the connection is up; until then it is not protected",
+		    child->name);
 		group_free(e, g);
 		return;
 	}
@@ -402,7 +403,7 @@ void policy_configure(struct engine *e)
 {
 	const struct conf *conf = e->conf;
 
-	list_for_each(n, &e->groups) {
+	list_for_each (n, &e->groups) {
 		struct sa_group *g = list_entry(n, struct sa_group, node);
 
 		if (!g->trap)
@@ -414,7 +415,7 @@ void policy_configure(struct engine *e)
 		for (uint32_t c = 0; c < conf->conns[i]->num_children; c++)
 			if (conf->conns[i]->children[c].start_action != ACTION_NONE)
 				trap_install(e, conf->conns[i], &conf->conns[i]->children[c]);
-	list_for_each(n, &e->groups) {
+	list_for_each (n, &e->groups) {
 		struct sa_group *g = list_entry(n, struct sa_group, node);
 
 		if (g->trap || !conf_find_conn(conf, g->conn))
@@ -424,7 +425,7 @@ void policy_configure(struct engine *e)
 
 void policy_settle(struct engine *e)
 {
-	list_for_each_safe(n, &e->groups) {
+	list_for_each_safe (n, &e->groups) {
 		struct sa_group *g = list_entry(n, struct sa_group, node);
 
 		if (g->trap || g->fail_closed || g->num_outbound)
@@ -438,7 +439,7 @@ void policy_settle(struct engine *e)
 
 void policy_fini(struct engine *e)
 {
-	list_for_each_safe(n, &e->groups)
+	list_for_each_safe (n, &e->groups)
 		group_free(e, list_entry(n, struct sa_group, node));
 	if (e->has_guard && !e->leave_host && e->host.ops->guard_del(e->host.ctx))
 		LOG(WARN, KNL, NULL, "the guard could not be removed");

@@ -8,7 +8,7 @@
  * the configurations that ever were loaded. */
 static struct failure_rec *failure_find(struct engine *e, const char *conn)
 {
-	list_for_each(n, &e->failures) {
+	list_for_each (n, &e->failures) {
 		struct failure_rec *r = list_entry(n, struct failure_rec, node);
 
 		if (strcmp(r->conn, conn) == 0)
@@ -58,7 +58,7 @@ void status_event(struct engine *e, const struct ike_event *ev)
 		if (r)
 			r->failure = (struct engine_failure){0};
 	}
-	list_for_each_safe(n, &e->observers) {
+	list_for_each_safe (n, &e->observers) {
 		struct engine_observer *o = list_entry(n, struct engine_observer, node);
 
 		if (o->event)
@@ -68,7 +68,7 @@ void status_event(struct engine *e, const struct ike_event *ev)
 
 void status_fini(struct engine *e)
 {
-	list_for_each_safe(n, &e->failures) {
+	list_for_each_safe (n, &e->failures) {
 		struct failure_rec *r = list_entry(n, struct failure_rec, node);
 
 		list_remove(n);
@@ -84,7 +84,8 @@ const struct engine_failure *engine_failure(struct engine *e, const char *conn)
 	return r && r->failure.wall_s ? &r->failure : NULL;
 }
 
-void engine_each_sa(struct engine *e, void (*fn)(void *ctx, const struct ike_sa_info *sa), void *ctx)
+void engine_each_sa(struct engine *e, void (*fn)(void *ctx, const struct ike_sa_info *sa),
+		    void *ctx)
 {
 	ike_each_sa(e->ike, fn, ctx);
 }

@@ -72,16 +72,16 @@ static const char *text_of(bool first, const char *action, const char *secret)
 	static char text[2][1024];
 
 	snprintf(text[first], sizeof(text[first]),
-		"latchkey { interface = %s  port = %u  port_nat_t = %u }\n"
-		"connections { net {\n local_addrs = 127.0.0.1\n remote_addrs = 127.0.0.1\n"
-		" remote_port = %u\n"
-		" local { auth = psk\n id = %s }\n remote { auth = psk\n id = %s }\n"
-		" children { net { local_ts = %s\n remote_ts = %s\n start_action = %s } } } }\n"
-		"secrets { ike { secret = %s } }\n",
-		first ? "lka" : "lkb", first ? 21500 : 22500, first ? 21501 : 22501,
-		first ? 22501 : 21501, first ? "a.example" : "b.example",
-		first ? "b.example" : "a.example", first ? "10.1.0.0/24" : "10.2.0.0/24",
-		first ? "10.2.0.0/24" : "10.1.0.0/24", action, secret);
+		 "latchkey { interface = %s  port = %u  port_nat_t = %u }\n"
+		 "connections { net {\n local_addrs = 127.0.0.1\n remote_addrs = 127.0.0.1\n"
+		 " remote_port = %u\n"
+		 " local { auth = psk\n id = %s }\n remote { auth = psk\n id = %s }\n"
+		 " children { net { local_ts = %s\n remote_ts = %s\n start_action = %s } } } }\n"
+		 "secrets { ike { secret = %s } }\n",
+		 first ? "lka" : "lkb", first ? 21500 : 22500, first ? 21501 : 22501,
+		 first ? 22501 : 21501, first ? "a.example" : "b.example",
+		 first ? "b.example" : "a.example", first ? "10.1.0.0/24" : "10.2.0.0/24",
+		 first ? "10.2.0.0/24" : "10.1.0.0/24", action, secret);
 	return text[first];
 }
 
