@@ -104,6 +104,7 @@ static void clean(char *line)
 }
 
 /* Format into line[size], at most size - 1 bytes; a cut line ends with dots. */
+PRINTF_LIKE(3, 0)
 static void format(char *line, size_t size, const char *fmt, va_list ap)
 {
 	int len = vsnprintf(line, size, fmt, ap);

@@ -135,7 +135,7 @@ uint64_t timers_next(const struct timers *w)
 	if (w->num_set == 0)
 		return TIME_NEVER;
 	/* The last tick of all may end after the end of time. */
-	if (__builtin_mul_overflow(tick, w->tick_ns, &ns))
+	if (__builtin_mul_overflow(tick, w->tick_ns, &ns) || ns == TIME_NEVER)
 		return TIME_NEVER - 1;
 	return ns;
 }

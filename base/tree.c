@@ -247,6 +247,7 @@ enum err tree_append(struct tree *list, const void *value, size_t len)
 /* Recursion is bounded by TREE_DEPTH_MAX, which whoever reads a tree from outside enforces. */
 void tree_merge(struct tree *to, struct tree *from)
 {
+	struct tree_file **end = &to->files;
 	struct list_node *n;
 
 	while ((n = list_pop_front(&from->children)) != NULL) {
@@ -261,5 +262,10 @@ void tree_merge(struct tree *to, struct tree *from)
 		if (old)
 			tree_remove(old);
 	}
+	/* The names of the files, which the moved nodes go on pointing to. */
+	while (*end)
+		end = &(*end)->next;
+	*end = from->files;
+	from->files = NULL;
 	tree_free(from);
 }

@@ -41,13 +41,28 @@ static void add(struct fake_host *f, const char *line)
 	snprintf(f->lines[f->num_lines++], FAKE_HOST_LINE_MAX, "%s", line);
 }
 
-/* Takes away every line that begins so. */
-static void drop(struct fake_host *f, const char *beginning)
+/* The words of `words` stand in the line, as whole words, at its beginning or (anywhere) further
+ * on. */
+static bool has_words(const char *line, const char *words, bool anywhere)
+{
+	size_t len = strlen(words);
+
+	for (const char *at = line; (at = strstr(at, words)) != NULL; at++) {
+		bool starts = at == line || (anywhere && at[-1] == ' ');
+
+		if (starts && (at[len] == '\0' || at[len] == ' '))
+			return true;
+	}
+	return false;
+}
+
+/* Takes away every line that has these words. */
+static void drop(struct fake_host *f, const char *words, bool anywhere)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < f->num_lines; i++) {
-		if (strncmp(f->lines[i], beginning, strlen(beginning)) == 0)
+		if (has_words(f->lines[i], words, anywhere))
 			continue;
 		if (kept != i)
 			memcpy(f->lines[kept], f->lines[i], FAKE_HOST_LINE_MAX);
@@ -92,8 +107,8 @@ static enum err link_set(void *ctx, const char *ifname, uint32_t mtu, const uint
 	(void)mac;
 	if (e)
 		return e;
-	snprintf(line, sizeof(line), "link %s ", ifname);
-	drop(f, line);
+	snprintf(line, sizeof(line), "link %s", ifname);
+	drop(f, line, false);
 	snprintf(line, sizeof(line), "link %s mtu %u", ifname, mtu);
 	add(f, line);
 	return ERR_OK;
@@ -108,23 +123,14 @@ static enum err link_del(void *ctx, const char *ifname)
 
 	if (e)
 		return e;
-	snprintf(line, sizeof(line), "link %s ", ifname);
-	drop(f, line);
-	snprintf(line, sizeof(line), "addr %s ", ifname);
-	drop(f, line);
+	snprintf(line, sizeof(line), "link %s", ifname);
+	drop(f, line, false);
+	snprintf(line, sizeof(line), "addr %s", ifname);
+	drop(f, line, false);
 	snprintf(line, sizeof(line), "tap %s", ifname);
-	drop(f, line);
-	snprintf(line, sizeof(line), " dev %s", ifname);
-	for (size_t i = f->num_lines; i-- > 0;) {
-		const char *at = strstr(f->lines[i], line);
-		char whole[FAKE_HOST_LINE_MAX];
-
-		if (at && (at[strlen(line)] == '\0' || at[strlen(line)] == ' ')) {
-			memcpy(whole, f->lines[i], sizeof(whole));
-			drop(f, whole);
-			i = i < f->num_lines ? i + 1 : f->num_lines;
-		}
-	}
+	drop(f, line, false);
+	snprintf(line, sizeof(line), "dev %s", ifname);
+	drop(f, line, true);
 	return ERR_OK;
 }
 
@@ -167,7 +173,7 @@ static enum err addr_del(void *ctx, const char *ifname, const struct ip_prefix *
 	if (e)
 		return e;
 	addr_line(line, ifname, addr);
-	drop(ctx, line);
+	drop(ctx, line, false);
 	return ERR_OK;
 }
 
@@ -188,7 +194,7 @@ static enum err route_add(void *ctx, const struct ip_prefix *dst, const char *if
 	if (e)
 		return e;
 	route_line(line, dst, ifname);
-	drop(ctx, line);
+	drop(ctx, line, false);
 	if (src && src->family != IP_NONE) {
 		size_t used = strlen(line);
 
@@ -206,7 +212,7 @@ static enum err route_del(void *ctx, const struct ip_prefix *dst, const char *if
 	if (e)
 		return e;
 	route_line(line, dst, ifname);
-	drop(ctx, line);
+	drop(ctx, line, false);
 	return ERR_OK;
 }
 
@@ -217,7 +223,7 @@ static enum err rules_set(void *ctx, const char *ifname)
 
 	if (e)
 		return e;
-	drop(ctx, "rules ");
+	drop(ctx, "rules", false);
 	snprintf(line, sizeof(line), "rules %s", ifname);
 	add(ctx, line);
 	return ERR_OK;
@@ -228,7 +234,7 @@ static enum err rules_del(void *ctx)
 	enum err e = call(ctx, "rules_del");
 
 	if (!e)
-		drop(ctx, "rules ");
+		drop(ctx, "rules", false);
 	return e;
 }
 
@@ -239,7 +245,7 @@ static enum err guard_set(void *ctx, const char *ifname, const struct guard_entr
 
 	if (e)
 		return e;
-	drop(ctx, "guard ");
+	drop(ctx, "guard", false);
 	for (size_t i = 0; i < num_entries; i++) {
 		char local[TS_TEXT_MAX], remote[TS_TEXT_MAX], line[FAKE_HOST_LINE_MAX];
 
@@ -256,7 +262,7 @@ static enum err guard_del(void *ctx)
 	enum err e = call(ctx, "guard_del");
 
 	if (!e)
-		drop(ctx, "guard ");
+		drop(ctx, "guard", false);
 	return e;
 }
 
