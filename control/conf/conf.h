@@ -46,11 +46,13 @@ struct conf_proposal {
 	uint8_t num_encr, num_prf, num_dh, num_esn;
 };
 
-/* enum conf_action - start_action, dpd_action, close_action. */
+/* enum conf_action - start_action, dpd_action, close_action: bits, for start_action may have both
+ * (trap|start). Test with &. */
 enum conf_action {
-	ACTION_NONE,
-	ACTION_TRAP,
-	ACTION_START,
+	ACTION_NONE = 0,
+	ACTION_TRAP = 1,
+	ACTION_START = 2,
+	ACTION_TRAP_START = 3,
 };
 
 /* struct conf_ts - a configured selector; dynamic: the tunnel endpoint's address takes its place.
@@ -67,7 +69,7 @@ struct conf_child {
 	uint32_t num_local_ts, num_remote_ts;
 	struct conf_proposal esp[CONF_MAX_PROPOSALS];
 	uint32_t num_esp;
-	uint64_t rekey_ns, life_ns, rand_ns;
+	uint64_t rekey_ns, life_ns, rand_ns; /* re-key at rekey - [0, rand] */
 	uint64_t rekey_bytes, life_bytes, rand_bytes;
 	uint64_t rekey_packets, life_packets, rand_packets;
 	uint32_t replay_window;
@@ -107,11 +109,13 @@ struct conf_conn {
 	struct conf_proposal ike[CONF_MAX_PROPOSALS];
 	uint32_t num_ike;
 	struct conf_side local, remote;
-	bool encap; /* force UDP encapsulation */
-	uint64_t rekey_ns, over_ns, rand_ns, dpd_delay_ns;
+	bool encap;                          /* force UDP encapsulation */
+	uint64_t rekey_ns, over_ns, rand_ns; /* re-key at rekey - [0, rand], gone at rekey + over */
+	uint64_t dpd_delay_ns;
 	uint32_t keyingtries; /* 0 = for ever */
 	struct conf_child *children;
 	uint32_t num_children;
+	uint8_t digest[32]; /* of the section it was made from; equal: nothing has changed */
 };
 
 #define CONF_SECRET_MAX_IDS 8
@@ -215,7 +219,8 @@ const struct conf_child *conf_find_child(const struct conf *c, const struct conf
 					 const char *conn, const char *child) NONNULL(1, 4);
 
 /* conf_find_psk - the secret for these identities: the best match wins (both ids, then the peer's
- * id, then the local id, then one without ids); NULL if there is none. *out_group: more than one
+ * id, then the local id if it is the only one or stands beside %any, then %any, then one without
+ * ids); NULL if there is none. *out_group: more than one
  * identity may use it. */
 const struct conf_secret *conf_find_psk(const struct conf *c, bool *out_group,
 					const struct ike_id *local, const struct ike_id *peer)
@@ -229,7 +234,14 @@ MUST_USE enum err conf_id_parse(struct ike_id *out, const char *text) NONNULL(1,
 bool conf_id_matches(const struct conf_side *side, const struct ike_id *id) NONNULL(1, 2);
 
 /* conf_proposals_parse - "aes256gcm16-prfsha384-x25519, default" with strongSwan's keywords. is_ike
- * selects the kind. Errors: CONFIG with the reason in text[text_len]. */
+ * selects the kind. What is not supported is left out; text[text_len] then tells what (else it is
+ * ""). Errors: CONFIG with the reason in text: nothing remains, or a word is unknown. */
 MUST_USE enum err conf_proposals_parse(struct conf_proposal out[CONF_MAX_PROPOSALS],
 				       uint32_t *out_num, char *text, size_t text_len,
 				       const char *value, bool is_ike) NONNULL(1, 2, 3, 5);
+
+/* conf_proposals_parse_node - the same from a tree's value or list. */
+MUST_USE enum err conf_proposals_parse_node(struct conf_proposal out[CONF_MAX_PROPOSALS],
+					    uint32_t *out_num, char *text, size_t text_len,
+					    const struct tree *node, bool is_ike)
+	NONNULL(1, 2, 3, 5);

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * check.h - the validator's walk over a tree: every section is held against the one table of keys
+ * (keys.c), and every supported key has a function that puts its value into the object being made.
+ * Control thread.
+ */
+#pragma once
+
+#include "control/conf/conf.h"
+#include "control/conf/diag.h"
+
+/* enum scope - which section's keys. */
+enum scope {
+	SCOPE_ROOT,
+	SCOPE_CONN,
+	SCOPE_LOCAL,
+	SCOPE_REMOTE,
+	SCOPE_CERT,
+	SCOPE_CHILD,
+	SCOPE_SECRETS,
+	SCOPE_IKE_SECRET,
+	SCOPE_OTHER_SECRET,
+	SCOPE_POOL,
+	SCOPE_AUTHORITY,
+	SCOPE_DAEMON,
+};
+
+/* struct check - one validation: where it is, and what it has found. */
+struct check {
+	struct conf_diags *diags;
+	char path[200]; /* of the section or key being looked at */
+};
+
+/* CHECK_UNSET - a number that no key has set yet. */
+#define CHECK_UNSET UINT64_MAX
+
+/* check_section - hold a section's children against the keys of scope; obj goes to their set
+ * functions, NULL only looks for unknown keys. Remarks go to the list; only lack of memory is
+ * returned. Errors: NOMEM. */
+MUST_USE enum err check_section(struct check *c, enum scope scope, void *obj,
+				const struct tree *section) NONNULL(1, 4);
+
+/* check_enter - append a name to the path; returns what check_leave() needs to take it away. */
+size_t check_enter(struct check *c, const char *name) NONNULL(1, 2);
+void check_leave(struct check *c, size_t mark) NONNULL(1);
+
+/* CHECK_ERROR, CHECK_WARN - a remark about node, in a sentence. */
+#define CHECK_ERROR(c, node, ...) CHECK_REMARK(c, true, node, __VA_ARGS__)
+#define CHECK_WARN(c, node, ...)  CHECK_REMARK(c, false, node, __VA_ARGS__)
+#define CHECK_REMARK(c, error, node, ...)                                                     \
+	conf_diag_add((c)->diags, error,                                                      \
+		      (struct conf_place){                                                    \
+			      .file = (node)->file, .line = (node)->line, .path = (c)->path}, \
+		      __VA_ARGS__)
+
+/* check_name - a name of a connection, child or secret: 1 to 127 printable characters; says so if
+ * it is not. */
+bool check_name(struct check *c, const struct tree *node) NONNULL(1, 2);
+
+/*
+ * The set functions of the table, by what they make. Each takes the object's type as named and
+ * returns NOMEM at most.
+ */
+#define SET(name) enum err name(struct check *c, void *obj, const struct tree *node)
+
+/* struct conf being built (root.c) */
+MUST_USE SET(set_connections);
+MUST_USE SET(set_secrets);
+MUST_USE SET(set_daemon);
+MUST_USE SET(set_pools);
+MUST_USE SET(set_authorities);
+/* struct conf_conn (conn.c) */
+MUST_USE SET(set_version);
+MUST_USE SET(set_local_addrs);
+MUST_USE SET(set_remote_addrs);
+MUST_USE SET(set_local_port);
+MUST_USE SET(set_remote_port);
+MUST_USE SET(set_ike_proposals);
+MUST_USE SET(set_encap);
+MUST_USE SET(set_dpd_delay);
+MUST_USE SET(set_keyingtries);
+MUST_USE SET(set_ike_rekey_time);
+MUST_USE SET(set_ike_over_time);
+MUST_USE SET(set_ike_rand_time);
+MUST_USE SET(set_local);
+MUST_USE SET(set_remote);
+MUST_USE SET(set_children);
+/* struct side_draft (side.c) */
+MUST_USE SET(set_auth);
+MUST_USE SET(set_id);
+/* struct conf_child (child.c) */
+MUST_USE SET(set_esp_proposals);
+MUST_USE SET(set_local_ts);
+MUST_USE SET(set_remote_ts);
+MUST_USE SET(set_rekey_time);
+MUST_USE SET(set_life_time);
+MUST_USE SET(set_rand_time);
+MUST_USE SET(set_rekey_bytes);
+MUST_USE SET(set_life_bytes);
+MUST_USE SET(set_rand_bytes);
+MUST_USE SET(set_rekey_packets);
+MUST_USE SET(set_life_packets);
+MUST_USE SET(set_rand_packets);
+MUST_USE SET(set_mode);
+MUST_USE SET(set_replay_window);
+MUST_USE SET(set_priority);
+MUST_USE SET(set_start_action);
+MUST_USE SET(set_dpd_action);
+MUST_USE SET(set_close_action);
+/* struct conf (secret.c), struct secret_draft (secret.c) */
+MUST_USE SET(set_ike_secret);
+MUST_USE SET(set_secret_value);
+MUST_USE SET(set_secret_id);
+/* struct conf_daemon (daemon.c) */
+MUST_USE SET(set_interface);
+MUST_USE SET(set_addresses);
+MUST_USE SET(set_mtu);
+MUST_USE SET(set_aead);
+MUST_USE SET(set_port);
+MUST_USE SET(set_port_nat_t);
+MUST_USE SET(set_cookies);
+MUST_USE SET(set_log_level);
+
+/* conn_check - make a connection with one reference from its section. *out is NULL if there were
+ * errors. Errors: NOMEM. conn.c */
+MUST_USE enum err conn_check(struct check *c, struct conf_conn **out, const struct tree *section)
+	NONNULL(1, 2, 3);
+
+/* side_check - local or remote section. side.c */
+MUST_USE enum err side_check(struct check *c, struct conf_side *side, enum scope scope,
+			     const struct tree *section) NONNULL(1, 2, 4);
+
+/* child_check - make a child from its section; child_fini frees what it holds. child.c */
+MUST_USE enum err child_check(struct check *c, struct conf_child *child, const struct tree *section)
+	NONNULL(1, 2, 3);
+void child_fini(struct conf_child *child) NONNULL(1);
+
+/* secret_new_from - a secret with one reference from raw bytes and identities. *out is NULL if
+ * there were errors. Errors: NOMEM. secret.c */
+MUST_USE enum err secret_new_from(struct check *c, struct conf_secret **out,
+				  const struct conf_secret_params *params, const struct tree *node)
+	NONNULL(1, 2, 3, 4);
+void secret_put(struct conf_secret *s);
+
+/* daemon_defaults - what holds where the latchkey section says nothing. daemon.c */
+void daemon_defaults(struct conf_daemon *d) NONNULL(1);
+
+/* take_* - a value of this kind, or a remark that says what was expected; false then. value.c */
+bool take_text(struct check *c, const char **out, const struct tree *node) NONNULL(1, 2, 3);
+bool take_bool(struct check *c, bool *out, const struct tree *node) NONNULL(1, 2, 3);
+bool take_time(struct check *c, uint64_t *out_ns, const struct tree *node) NONNULL(1, 2, 3);
+bool take_size(struct check *c, uint64_t *out, const struct tree *node) NONNULL(1, 2, 3);
+bool take_number(struct check *c, uint64_t *out, const struct tree *node, uint64_t max)
+	NONNULL(1, 2, 3);
+
+/* struct take_word - a word and the number it stands for. */
+struct take_word {
+	const char *word;
+	int value;
+};
+/* take_word - one of num words. */
+bool take_word(struct check *c, int *out, const struct tree *node, const struct take_word *words,
+	       size_t num) NONNULL(1, 2, 3, 4);

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* child.c - connections.<conn>.children.<child>. */
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "control/conf/check.h"
+#include "control/conf/values.h"
+
+#include <stdio.h>
+
+#define REPLAY_WINDOW_DEFAULT 64
+#define REPLAY_WINDOW_MAX     (1u << 20)
+
+enum err set_esp_proposals(struct check *c, void *obj, const struct tree *node)
+{
+	struct conf_child *child = obj;
+	char text[200];
+	enum err e = conf_proposals_parse_node(child->esp, &child->num_esp, text, sizeof(text),
+					       node, false);
+
+	if (e)
+		CHECK_ERROR(c, node, "%s", text);
+	else if (text[0])
+		CHECK_WARN(c, node, "%s", text);
+	return ERR_OK;
+}
+
+#define DYNAMIC "dynamic"
+
+/* "dynamic[proto/port]" has the protocol and ports of the selector and no addresses. */
+static enum err ts_from_text(struct conf_ts *out, const char *text)
+{
+	size_t len = strlen(DYNAMIC);
+	char any[VALUE_ITEM_MAX + 16];
+	struct conf_ts t = {0};
+
+	if (strncmp(text, DYNAMIC, len) != 0 || (text[len] != '\0' && text[len] != '['))
+		return ts_parse(&out->ts, text);
+	snprintf(any, sizeof(any), "0.0.0.0/0%s", text + len);
+	if (ts_parse(&t.ts, any))
+		return ERR_MALFORMED;
+	t.dynamic = true;
+	t.ts.lo = t.ts.hi = (struct ip_addr){0};
+	*out = t;
+	return ERR_OK;
+}
+
+static enum err set_ts(struct check *c, struct conf_ts list[CONF_MAX_TS], uint32_t *num,
+		       const struct tree *node)
+{
+	char item[VALUE_ITEM_MAX];
+	struct value_items it;
+	enum err e;
+
+	value_items_init(&it, node);
+	while (!(e = value_items_next(&it, item))) {
+		if (*num == CONF_MAX_TS) {
+			CHECK_ERROR(c, node, "more than %d selectors", CONF_MAX_TS);
+			return ERR_OK;
+		}
+		if (ts_from_text(&list[*num], item))
+			CHECK_ERROR(c, node,
+				    "'%.60s' is not a selector: a prefix, a range or dynamic, then "
+				    "possibly [protocol/port]",
+				    item);
+		else
+			(*num)++;
+	}
+	if (e != ERR_NOT_FOUND)
+		CHECK_ERROR(c, node, "a selector is too long");
+	return ERR_OK;
+}
+
+enum err set_local_ts(struct check *c, void *obj, const struct tree *node)
+{
+	struct conf_child *child = obj;
+
+	return set_ts(c, child->local_ts, &child->num_local_ts, node);
+}
+
+enum err set_remote_ts(struct check *c, void *obj, const struct tree *node)
+{
+	struct conf_child *child = obj;
+
+	return set_ts(c, child->remote_ts, &child->num_remote_ts, node);
+}
+
+/* The nine lifetimes differ in their field and in what kind of number they are. */
+#define LIFETIME(name, take, field)                                              \
+	enum err set_##name(struct check *c, void *obj, const struct tree *node) \
+	{                                                                        \
+		take(c, &((struct conf_child *)obj)->field, node);               \
+		return ERR_OK;                                                   \
+	}
+
+static bool take_packets(struct check *c, uint64_t *out, const struct tree *node)
+{
+	return take_number(c, out, node, UINT64_MAX / 4);
+}
+
+LIFETIME(rekey_time, take_time, rekey_ns)
+LIFETIME(life_time, take_time, life_ns)
+LIFETIME(rand_time, take_time, rand_ns)
+LIFETIME(rekey_bytes, take_size, rekey_bytes)
+LIFETIME(life_bytes, take_size, life_bytes)
+LIFETIME(rand_bytes, take_size, rand_bytes)
+LIFETIME(rekey_packets, take_packets, rekey_packets)
+LIFETIME(life_packets, take_packets, life_packets)
+LIFETIME(rand_packets, take_packets, rand_packets)
+
+enum err set_mode(struct check *c, void *obj, const struct tree *node)
+{
+	const char *text;
+
+	(void)obj;
+	if (take_text(c, &text, node) && strcmp(text, "tunnel") != 0)
+		CHECK_ERROR(c, node, "'%.40s' is not supported yet: only tunnel is", text);
+	return ERR_OK;
+}
+
+enum err set_replay_window(struct check *c, void *obj, const struct tree *node)
+{
+	struct conf_child *child = obj;
+	uint64_t v;
+
+	if (take_number(c, &v, node, REPLAY_WINDOW_MAX))
+		child->replay_window = (uint32_t)v;
+	if (child->replay_window == 0)
+		CHECK_WARN(c, node, "0 means that repeated packets are accepted");
+	return ERR_OK;
+}
+
+enum err set_priority(struct check *c, void *obj, const struct tree *node)
+{
+	struct conf_child *child = obj;
+	uint64_t v;
+
+	if (take_number(c, &v, node, UINT32_MAX))
+		child->priority = (uint32_t)v;
+	return ERR_OK;
+}
+
+static void set_action(struct check *c, enum conf_action *out, const struct tree *node,
+		       const struct take_word *words, size_t num)
+{
+	int v;
+
+	if (take_word(c, &v, node, words, num))
+		*out = (enum conf_action)v;
+}
+
+enum err set_start_action(struct check *c, void *obj, const struct tree *node)
+{
+	static const struct take_word words[] = {
+		{"none", ACTION_NONE},
+		{"trap", ACTION_TRAP},
+		{"start", ACTION_START},
+		{"trap|start", ACTION_TRAP_START},
+		{"start|trap", ACTION_TRAP_START},
+		{"route", ACTION_TRAP},
+	};
+
+	set_action(c, &((struct conf_child *)obj)->start_action, node, words, ARRAY_LEN(words));
+	return ERR_OK;
+}
+
+enum err set_dpd_action(struct check *c, void *obj, const struct tree *node)
+{
+	static const struct take_word words[] = {
+		{"clear", ACTION_NONE}, {"none", ACTION_NONE},     {"trap", ACTION_TRAP},
+		{"hold", ACTION_TRAP},  {"restart", ACTION_START}, {"start", ACTION_START},
+	};
+
+	set_action(c, &((struct conf_child *)obj)->dpd_action, node, words, ARRAY_LEN(words));
+	return ERR_OK;
+}
+
+enum err set_close_action(struct check *c, void *obj, const struct tree *node)
+{
+	static const struct take_word words[] = {
+		{"none", ACTION_NONE}, {"clear", ACTION_NONE},  {"trap", ACTION_TRAP},
+		{"hold", ACTION_TRAP}, {"start", ACTION_START}, {"restart", ACTION_START},
+	};
+
+	set_action(c, &((struct conf_child *)obj)->close_action, node, words, ARRAY_LEN(words));
+	return ERR_OK;
+}
+
+/* life = rekey + 10 %, rand = life - rekey; a hard limit before the soft one leaves no re-key. */
+static void lifetime_defaults(struct check *c, const struct tree *section, const char *kind,
+			      uint64_t *rekey, uint64_t *life, uint64_t *rand)
+{
+	if (*life == CHECK_UNSET)
+		*life = *rekey + *rekey / 10;
+	if (*life && *rekey && *life < *rekey)
+		CHECK_WARN(c, section,
+			   "life_%s is less than rekey_%s: the SA ends before it is re-keyed", kind,
+			   kind);
+	if (*rand == CHECK_UNSET)
+		*rand = *life > *rekey && *rekey ? *life - *rekey : 0;
+	if (*rand > *rekey)
+		*rand = *rekey;
+}
+
+static enum err set_defaults(struct check *c, struct conf_child *child, const struct tree *section)
+{
+	static const struct conf_ts dynamic = {.dynamic = true, .ts = {.port_hi = UINT16_MAX}};
+	char text[8];
+
+	lifetime_defaults(c, section, "time", &child->rekey_ns, &child->life_ns, &child->rand_ns);
+	lifetime_defaults(c, section, "bytes", &child->rekey_bytes, &child->life_bytes,
+			  &child->rand_bytes);
+	lifetime_defaults(c, section, "packets", &child->rekey_packets, &child->life_packets,
+			  &child->rand_packets);
+	if (child->num_local_ts == 0)
+		child->local_ts[child->num_local_ts++] = dynamic;
+	if (child->num_remote_ts == 0)
+		child->remote_ts[child->num_remote_ts++] = dynamic;
+	if (child->num_esp == 0)
+		return conf_proposals_parse(child->esp, &child->num_esp, text, sizeof(text),
+					    "default", false);
+	return ERR_OK;
+}
+
+enum err child_check(struct check *c, struct conf_child *child, const struct tree *section)
+{
+	enum err e;
+
+	*child = (struct conf_child){
+		.rekey_ns = 3600 * NS_PER_S,
+		.life_ns = CHECK_UNSET,
+		.rand_ns = CHECK_UNSET,
+		.life_bytes = CHECK_UNSET,
+		.rand_bytes = CHECK_UNSET,
+		.life_packets = CHECK_UNSET,
+		.rand_packets = CHECK_UNSET,
+		.replay_window = REPLAY_WINDOW_DEFAULT,
+		.name = str_dup(section->name),
+	};
+	if (!child->name)
+		return ERR_NOMEM;
+	e = check_section(c, SCOPE_CHILD, child, section);
+	return e ? e : set_defaults(c, child, section);
+}
+
+void child_fini(struct conf_child *child)
+{
+	mem_free(child->name);
+}

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* conf.c - whole configurations: made from a tree, or from another one and a change. */
+#include "control/conf/conf.h"
+
+#include "base/alloc.h"
+#include "control/conf/check.h"
+
+#define CONNS_MAX   65536
+#define SECRETS_MAX 65536
+
+static struct conf *conf_alloc(void)
+{
+	struct conf *conf = mem_alloc(sizeof(*conf));
+
+	if (conf) {
+		conf->refs = 1;
+		daemon_defaults(&conf->daemon);
+	}
+	return conf;
+}
+
+struct conf *conf_get(struct conf *c)
+{
+	c->refs++;
+	return c;
+}
+
+void conf_put(struct conf *c)
+{
+	if (!c || --c->refs > 0)
+		return;
+	for (uint32_t i = 0; i < c->num_conns; i++)
+		conf_conn_put(c->conns[i]);
+	for (uint32_t i = 0; i < c->num_secrets; i++)
+		secret_put(c->secrets[i]);
+	mem_free(c->conns);
+	mem_free(c->secrets);
+	mem_free(c);
+}
+
+/* Takes the reference over, also when it fails. */
+static enum err add_conn(struct conf *conf, struct conf_conn *conn)
+{
+	struct conf_conn **list = NULL;
+
+	if (conf->num_conns < CONNS_MAX)
+		list = mem_grow(conf->conns, conf->num_conns + 1, sizeof(conf->conns[0]));
+	if (!list) {
+		conf_conn_put(conn);
+		return conf->num_conns < CONNS_MAX ? ERR_NOMEM : ERR_LIMIT;
+	}
+	conf->conns = list;
+	list[conf->num_conns++] = conn;
+	return ERR_OK;
+}
+
+static enum err check_conn(struct check *c, struct conf_conn **out, const struct tree *node)
+{
+	size_t mark = check_enter(c, node->name);
+	enum err e = ERR_OK;
+
+	*out = NULL;
+	if (node->kind != TREE_SECTION)
+		CHECK_ERROR(c, node, "is a section: { ... } was expected");
+	else if (check_name(c, node))
+		e = conn_check(c, out, node);
+	check_leave(c, mark);
+	return e;
+}
+
+enum err set_connections(struct check *c, void *obj, const struct tree *node)
+{
+	tree_for_each (section, node) {
+		struct conf_conn *conn;
+		enum err e = check_conn(c, &conn, section);
+
+		if (!e && conn)
+			e = add_conn(obj, conn);
+		if (e)
+			return e;
+	}
+	return ERR_OK;
+}
+
+enum err set_secrets(struct check *c, void *obj, const struct tree *node)
+{
+	return check_section(c, SCOPE_SECRETS, obj, node);
+}
+
+enum err set_daemon(struct check *c, void *obj, const struct tree *node)
+{
+	return check_section(c, SCOPE_DAEMON, &((struct conf *)obj)->daemon, node);
+}
+
+/* Sections of any name, all of one scope, of which only the keys are looked at. */
+static enum err check_unsupported(struct check *c, enum scope scope, const struct tree *node)
+{
+	tree_for_each (section, node) {
+		size_t mark = check_enter(c, section->name);
+		enum err e = ERR_OK;
+
+		CHECK_WARN(c, section, "is not supported yet and has no effect");
+		if (section->kind == TREE_SECTION)
+			e = check_section(c, scope, NULL, section);
+		check_leave(c, mark);
+		if (e)
+			return e;
+	}
+	return ERR_OK;
+}
+
+enum err set_pools(struct check *c, void *obj, const struct tree *node)
+{
+	(void)obj;
+	return check_unsupported(c, SCOPE_POOL, node);
+}
+
+enum err set_authorities(struct check *c, void *obj, const struct tree *node)
+{
+	(void)obj;
+	return check_unsupported(c, SCOPE_AUTHORITY, node);
+}
+
+enum err conf_new(struct conf **out, struct conf_diags *diags, const struct tree *tree)
+{
+	struct check c = {.diags = diags};
+	uint32_t errors = diags->num_errors;
+	struct conf *conf = conf_alloc();
+	enum err e;
+
+	if (!conf)
+		return ERR_NOMEM;
+	e = check_section(&c, SCOPE_ROOT, conf, tree);
+	if (!e && diags->num_errors != errors)
+		e = ERR_CONFIG;
+	if (e) {
+		conf_put(conf);
+		return e;
+	}
+	*out = conf;
+	return ERR_OK;
+}
+
+/* struct edit - what a copy leaves out or exchanges. */
+struct edit {
+	const char *drop_conn, *drop_secret; /* NULL: none */
+	bool drop_all_conns, drop_all_secrets;
+	struct conf_conn *conn; /* to put in the place of the dropped one; borrowed */
+	struct conf_secret *secret;
+	bool dropped;
+};
+
+static bool is_named(const char *name, const char *wanted)
+{
+	return wanted && strcmp(name, wanted) == 0;
+}
+
+static enum err copy_conns(struct conf *to, const struct conf *from, struct edit *edit)
+{
+	enum err e = ERR_OK;
+
+	for (uint32_t i = 0; !e && i < from->num_conns; i++) {
+		struct conf_conn *conn = from->conns[i];
+
+		if (edit->drop_all_conns || is_named(conn->name, edit->drop_conn)) {
+			edit->dropped = true;
+			conn = edit->conn;
+			edit->conn = NULL;
+		}
+		if (conn)
+			e = add_conn(to, conf_conn_get(conn));
+	}
+	if (!e && edit->conn)
+		e = add_conn(to, conf_conn_get(edit->conn));
+	return e;
+}
+
+static enum err add_secret(struct conf *to, struct conf_secret *s)
+{
+	struct conf_secret **list = NULL;
+
+	if (to->num_secrets < SECRETS_MAX)
+		list = mem_grow(to->secrets, to->num_secrets + 1, sizeof(to->secrets[0]));
+	if (!list)
+		return to->num_secrets < SECRETS_MAX ? ERR_NOMEM : ERR_LIMIT;
+	s->refs++;
+	to->secrets = list;
+	list[to->num_secrets++] = s;
+	return ERR_OK;
+}
+
+static enum err copy_secrets(struct conf *to, const struct conf *from, struct edit *edit)
+{
+	enum err e = ERR_OK;
+
+	for (uint32_t i = 0; !e && i < from->num_secrets; i++) {
+		struct conf_secret *s = from->secrets[i];
+
+		if (edit->drop_all_secrets || is_named(s->name, edit->drop_secret)) {
+			edit->dropped = true;
+			s = edit->secret;
+			edit->secret = NULL;
+		}
+		if (s)
+			e = add_secret(to, s);
+	}
+	if (!e && edit->secret)
+		e = add_secret(to, edit->secret);
+	return e;
+}
+
+static enum err conf_edit(struct conf **out, const struct conf *old, struct edit *edit)
+{
+	struct conf *conf = conf_alloc();
+	enum err e;
+
+	if (!conf)
+		return ERR_NOMEM;
+	if (old)
+		conf->daemon = old->daemon;
+	e = copy_conns(conf, old ? old : conf, edit);
+	if (!e)
+		e = copy_secrets(conf, old ? old : conf, edit);
+	if (e) {
+		conf_put(conf);
+		return e;
+	}
+	*out = conf;
+	return ERR_OK;
+}
+
+static bool same_conn(const struct conf_conn *a, const struct conf_conn *b)
+{
+	return strcmp(a->name, b->name) == 0 &&
+	       memcmp(a->digest, b->digest, sizeof(a->digest)) == 0;
+}
+
+/* The old pointer if the connection is what it was. */
+static struct conf_conn *keep_if_same(const struct conf *old, struct conf_conn *conn)
+{
+	for (uint32_t i = 0; old && i < old->num_conns; i++) {
+		if (same_conn(old->conns[i], conn))
+			return old->conns[i];
+	}
+	return conn;
+}
+
+enum err conf_with_conn(struct conf **out, struct conf_diags *diags, struct conf *old,
+			const struct tree *conn)
+{
+	struct check c = {.diags = diags};
+	struct edit edit = {.drop_conn = conn->name};
+	struct conf_conn *made;
+	enum err e = check_conn(&c, &made, conn);
+
+	if (!e && !made)
+		e = ERR_CONFIG;
+	if (e)
+		return e;
+	edit.conn = keep_if_same(old, made);
+	e = conf_edit(out, old, &edit);
+	conf_conn_put(made);
+	return e;
+}
+
+enum err conf_without_conn(struct conf **out, struct conf *old, const char *name)
+{
+	struct edit edit = {.drop_conn = name, .drop_all_conns = !name};
+	enum err e = conf_edit(out, old, &edit);
+
+	if (e || edit.dropped || !name)
+		return e;
+	conf_put(*out);
+	return ERR_NOT_FOUND;
+}
+
+enum err conf_with_secret(struct conf **out, struct conf_diags *diags, struct conf *old,
+			  const struct conf_secret_params *secret)
+{
+	static const struct tree nowhere = {.name = NULL};
+	struct check c = {.diags = diags};
+	struct edit edit = {.drop_secret = secret->name};
+	enum err e;
+
+	check_enter(&c, "secrets");
+	check_enter(&c, secret->name);
+	e = secret_new_from(&c, &edit.secret, secret, &nowhere);
+	if (!e && !edit.secret)
+		e = ERR_CONFIG;
+	if (!e) {
+		struct conf_secret *made = edit.secret;
+
+		e = conf_edit(out, old, &edit);
+		secret_put(made);
+	}
+	return e;
+}
+
+enum err conf_without_secret(struct conf **out, struct conf *old, const char *name)
+{
+	struct edit edit = {.drop_secret = name, .drop_all_secrets = !name};
+	enum err e = conf_edit(out, old, &edit);
+
+	if (e || edit.dropped || !name)
+		return e;
+	conf_put(*out);
+	return ERR_NOT_FOUND;
+}
+
+const struct conf_conn *conf_find_conn(const struct conf *c, const char *name)
+{
+	for (uint32_t i = 0; i < c->num_conns; i++) {
+		if (strcmp(c->conns[i]->name, name) == 0)
+			return c->conns[i];
+	}
+	return NULL;
+}
+
+static const struct conf_child *child_of(const struct conf_conn *conn, const char *child)
+{
+	for (uint32_t i = 0; i < conn->num_children; i++) {
+		if (strcmp(conn->children[i].name, child) == 0)
+			return &conn->children[i];
+	}
+	return NULL;
+}
+
+const struct conf_child *conf_find_child(const struct conf *c, const struct conf_conn **out_conn,
+					 const char *conn, const char *child)
+{
+	for (uint32_t i = 0; i < c->num_conns; i++) {
+		const struct conf_child *found;
+
+		if (conn && strcmp(c->conns[i]->name, conn) != 0)
+			continue;
+		found = child_of(c->conns[i], child);
+		if (found && out_conn)
+			*out_conn = c->conns[i];
+		if (found)
+			return found;
+	}
+	return NULL;
+}

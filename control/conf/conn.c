@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* conn.c - connections.<conn>. */
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "control/conf/check.h"
+#include "control/conf/values.h"
+
+#include <ctype.h>
+#include <sodium.h>
+
+#define CHILDREN_MAX 1024
+
+/* struct conn_draft - a connection and what its defaults depend on. */
+struct conn_draft {
+	struct conf_conn *conn;
+	bool has_local, has_remote;
+};
+
+#define CONN(obj) (((struct conn_draft *)(obj))->conn)
+
+enum err set_version(struct check *c, void *obj, const struct tree *node)
+{
+	uint64_t v;
+
+	(void)obj;
+	if (take_number(c, &v, node, 2) && v == 1)
+		CHECK_ERROR(c, node, "IKEv1 is not supported: only IKEv2 is (2, or 0 for any)");
+	return ERR_OK;
+}
+
+static bool is_any_addr(const char *text)
+{
+	static const char *const any[] = {"%any", "%any4", "%any6", "0.0.0.0", "::"};
+
+	for (size_t i = 0; i < ARRAY_LEN(any); i++) {
+		if (strcmp(text, any[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Letters, digits, '-', '_', '.'; not digits and dots alone, which was to be an address. */
+static bool is_host_name(const char *text)
+{
+	bool letter = false;
+
+	if (strlen(text) > 253 || !isalnum((unsigned char)*text))
+		return false;
+	for (; *text; text++) {
+		if (!isalnum((unsigned char)*text) && !strchr("-_.", *text))
+			return false;
+		letter |= isalpha((unsigned char)*text) != 0;
+	}
+	return letter;
+}
+
+/* Errors: NOMEM, MALFORMED. */
+static enum err addr_from_text(struct conf_addr *out, const char *text)
+{
+	struct conf_addr a = {.any = is_any_addr(text)};
+
+	if (!a.any && (strchr(text, '[') || ts_parse(&a.range, text)))
+		a.name = is_host_name(text);
+	if (!a.any && !a.name && a.range.lo.family == IP_NONE)
+		return ERR_MALFORMED;
+	a.text = str_dup(text);
+	if (!a.text)
+		return ERR_NOMEM;
+	*out = a;
+	return ERR_OK;
+}
+
+static enum err set_addrs(struct check *c, struct conf_addr list[CONF_MAX_ADDRS], uint32_t *num,
+			  const struct tree *node)
+{
+	char item[VALUE_ITEM_MAX];
+	struct value_items it;
+	enum err e;
+
+	value_items_init(&it, node);
+	while (!(e = value_items_next(&it, item))) {
+		if (*num == CONF_MAX_ADDRS) {
+			CHECK_ERROR(c, node, "more than %d addresses", CONF_MAX_ADDRS);
+			return ERR_OK;
+		}
+		e = addr_from_text(&list[*num], item);
+		if (e == ERR_NOMEM)
+			return e;
+		if (e)
+			CHECK_ERROR(c, node, "'%.60s' is not an address, prefix, range or name",
+				    item);
+		else
+			(*num)++;
+	}
+	if (e != ERR_NOT_FOUND)
+		CHECK_ERROR(c, node, "an address is too long");
+	return ERR_OK;
+}
+
+enum err set_local_addrs(struct check *c, void *obj, const struct tree *node)
+{
+	return set_addrs(c, CONN(obj)->local_addrs, &CONN(obj)->num_local_addrs, node);
+}
+
+enum err set_remote_addrs(struct check *c, void *obj, const struct tree *node)
+{
+	return set_addrs(c, CONN(obj)->remote_addrs, &CONN(obj)->num_remote_addrs, node);
+}
+
+enum err set_local_port(struct check *c, void *obj, const struct tree *node)
+{
+	uint64_t v;
+
+	if (take_number(c, &v, node, UINT16_MAX))
+		CONN(obj)->local_port = (uint16_t)v;
+	return ERR_OK;
+}
+
+enum err set_remote_port(struct check *c, void *obj, const struct tree *node)
+{
+	uint64_t v;
+
+	if (take_number(c, &v, node, UINT16_MAX))
+		CONN(obj)->remote_port = (uint16_t)v;
+	return ERR_OK;
+}
+
+enum err set_ike_proposals(struct check *c, void *obj, const struct tree *node)
+{
+	char text[200];
+	enum err e = conf_proposals_parse_node(CONN(obj)->ike, &CONN(obj)->num_ike, text,
+					       sizeof(text), node, true);
+
+	if (e)
+		CHECK_ERROR(c, node, "%s", text);
+	else if (text[0])
+		CHECK_WARN(c, node, "%s", text);
+	return ERR_OK;
+}
+
+enum err set_encap(struct check *c, void *obj, const struct tree *node)
+{
+	take_bool(c, &CONN(obj)->encap, node);
+	return ERR_OK;
+}
+
+enum err set_dpd_delay(struct check *c, void *obj, const struct tree *node)
+{
+	take_time(c, &CONN(obj)->dpd_delay_ns, node);
+	return ERR_OK;
+}
+
+enum err set_keyingtries(struct check *c, void *obj, const struct tree *node)
+{
+	uint64_t v;
+
+	if (take_number(c, &v, node, UINT32_MAX))
+		CONN(obj)->keyingtries = (uint32_t)v;
+	return ERR_OK;
+}
+
+enum err set_ike_rekey_time(struct check *c, void *obj, const struct tree *node)
+{
+	take_time(c, &CONN(obj)->rekey_ns, node);
+	return ERR_OK;
+}
+
+enum err set_ike_over_time(struct check *c, void *obj, const struct tree *node)
+{
+	take_time(c, &CONN(obj)->over_ns, node);
+	return ERR_OK;
+}
+
+enum err set_ike_rand_time(struct check *c, void *obj, const struct tree *node)
+{
+	take_time(c, &CONN(obj)->rand_ns, node);
+	return ERR_OK;
+}
+
+static enum err set_side(struct check *c, struct conf_side *side, bool *has, enum scope scope,
+			 const struct tree *node)
+{
+	if (*has) {
+		CHECK_ERROR(c, node, "more than one round of authentication is not supported yet");
+		return ERR_OK;
+	}
+	*has = true;
+	return side_check(c, side, scope, node);
+}
+
+enum err set_local(struct check *c, void *obj, const struct tree *node)
+{
+	struct conn_draft *d = obj;
+
+	return set_side(c, &d->conn->local, &d->has_local, SCOPE_LOCAL, node);
+}
+
+enum err set_remote(struct check *c, void *obj, const struct tree *node)
+{
+	struct conn_draft *d = obj;
+
+	return set_side(c, &d->conn->remote, &d->has_remote, SCOPE_REMOTE, node);
+}
+
+static size_t count_children(const struct tree *section)
+{
+	size_t n = 0;
+
+	list_for_each (node, &section->children)
+		n++;
+	return n;
+}
+
+static bool has_child(const struct conf_conn *conn, const char *name)
+{
+	for (uint32_t i = 0; i < conn->num_children; i++) {
+		if (strcmp(conn->children[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static enum err add_child(struct check *c, struct conf_conn *conn, const struct tree *node)
+{
+	size_t mark = check_enter(c, node->name);
+	enum err e = ERR_OK;
+
+	if (node->kind != TREE_SECTION)
+		CHECK_ERROR(c, node, "is a section: { ... } was expected");
+	else if (has_child(conn, node->name))
+		CHECK_ERROR(c, node, "is there twice");
+	else if (check_name(c, node))
+		e = child_check(c, &conn->children[conn->num_children++], node);
+	check_leave(c, mark);
+	return e;
+}
+
+enum err set_children(struct check *c, void *obj, const struct tree *node)
+{
+	struct conf_conn *conn = CONN(obj);
+	size_t num = count_children(node);
+	enum err e = ERR_OK;
+
+	if (num > CHILDREN_MAX || conn->children) {
+		CHECK_ERROR(c, node, "more than %d children", CHILDREN_MAX);
+		return ERR_OK;
+	}
+	if (num == 0)
+		return ERR_OK;
+	conn->children = mem_alloc_array(num, sizeof(conn->children[0]));
+	if (!conn->children)
+		return ERR_NOMEM;
+	tree_for_each (child, node) {
+		e = add_child(c, conn, child);
+		if (e)
+			break;
+	}
+	return e;
+}
+
+/* What the section does not say, as swanctl.conf(5) has it. */
+static enum err set_defaults(struct conf_conn *conn)
+{
+	char text[8];
+
+	if (conn->rekey_ns == CHECK_UNSET)
+		conn->rekey_ns = 4 * 3600 * NS_PER_S;
+	if (conn->over_ns == CHECK_UNSET)
+		conn->over_ns = conn->rekey_ns / 10;
+	if (conn->rand_ns == CHECK_UNSET)
+		conn->rand_ns = conn->over_ns;
+	if (conn->rand_ns > conn->rekey_ns)
+		conn->rand_ns = conn->rekey_ns;
+	if (conn->num_ike == 0)
+		return conf_proposals_parse(conn->ike, &conn->num_ike, text, sizeof(text),
+					    "default", true);
+	return ERR_OK;
+}
+
+static void check_complete(struct check *c, const struct conn_draft *d, const struct tree *section)
+{
+	const char *missing = !d->has_local ? "local" : !d->has_remote ? "remote" : NULL;
+
+	if (missing)
+		CHECK_ERROR(
+			c, section,
+			"a section '%s' with auth = psk is missing: without it pubkey is meant, "
+			"and that is not supported yet",
+			missing);
+}
+
+/* The digest is the same for one meaning in a file's words and in a control message's: commas in
+ * values and lists make the same items. */
+static void digest_text(crypto_generichash_state *h, char kind, const char *text)
+{
+	crypto_generichash_update(h, (const uint8_t *)&kind, 1);
+	crypto_generichash_update(h, (const uint8_t *)text, strlen(text) + 1);
+}
+
+static void digest_section(crypto_generichash_state *h, const struct tree *section)
+{
+	tree_for_each (node, section) {
+		char item[VALUE_ITEM_MAX];
+		struct value_items it;
+
+		digest_text(h, node->kind == TREE_SECTION ? '{' : '=', node->name);
+		if (node->kind == TREE_SECTION) {
+			digest_section(h, node);
+			digest_text(h, '}', "");
+			continue;
+		}
+		value_items_init(&it, node);
+		while (!value_items_next(&it, item))
+			digest_text(h, ',', item);
+	}
+}
+
+static void digest(struct conf_conn *conn, const struct tree *section)
+{
+	crypto_generichash_state h;
+
+	crypto_generichash_init(&h, NULL, 0, sizeof(conn->digest));
+	digest_text(&h, '{', section->name);
+	digest_section(&h, section);
+	crypto_generichash_final(&h, conn->digest, sizeof(conn->digest));
+}
+
+static struct conf_conn *conn_new(const char *name)
+{
+	struct conf_conn *conn = mem_alloc(sizeof(*conn));
+
+	if (!conn)
+		return NULL;
+	conn->refs = 1;
+	conn->local_port = conn->remote_port = 500;
+	conn->keyingtries = 1;
+	conn->rekey_ns = conn->over_ns = conn->rand_ns = CHECK_UNSET;
+	conn->name = str_dup(name);
+	if (conn->name)
+		return conn;
+	mem_free(conn);
+	return NULL;
+}
+
+enum err conn_check(struct check *c, struct conf_conn **out, const struct tree *section)
+{
+	struct conn_draft d = {.conn = conn_new(section->name)};
+	uint32_t errors = c->diags->num_errors;
+	enum err e;
+
+	if (!d.conn)
+		return ERR_NOMEM;
+	e = check_section(c, SCOPE_CONN, &d, section);
+	if (!e) {
+		check_complete(c, &d, section);
+		e = set_defaults(d.conn);
+	}
+	if (e || c->diags->num_errors != errors) {
+		conf_conn_put(d.conn);
+		*out = NULL;
+		return e;
+	}
+	digest(d.conn, section);
+	*out = d.conn;
+	return ERR_OK;
+}
+
+struct conf_conn *conf_conn_get(struct conf_conn *conn)
+{
+	conn->refs++;
+	return conn;
+}
+
+static void addrs_fini(struct conf_addr *list, uint32_t num)
+{
+	for (uint32_t i = 0; i < num; i++)
+		mem_free(list[i].text);
+}
+
+void conf_conn_put(struct conf_conn *conn)
+{
+	if (!conn || --conn->refs > 0)
+		return;
+	addrs_fini(conn->local_addrs, conn->num_local_addrs);
+	addrs_fini(conn->remote_addrs, conn->num_remote_addrs);
+	for (uint32_t i = 0; i < conn->num_children; i++)
+		child_fini(&conn->children[i]);
+	mem_free(conn->children);
+	mem_free(conn->local.pattern);
+	mem_free(conn->remote.pattern);
+	mem_free(conn->name);
+	mem_free(conn);
+}

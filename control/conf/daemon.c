@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* daemon.c - the latchkey section: what strongSwan has no key for. */
+#include "base/log.h"
+#include "control/conf/check.h"
+#include "control/conf/values.h"
+
+#include <stdio.h>
+
+#define MTU_MIN 576
+#define MTU_MAX 65535
+
+void daemon_defaults(struct conf_daemon *d)
+{
+	*d = (struct conf_daemon){
+		.interface = "latchkey0",
+		.port = 500,
+		.port_nat_t = 4500,
+		.log_level = LOG_INFO,
+	};
+}
+
+/* As the kernel has it: no '/', no blanks, not "." or "..", 15 characters at most. */
+static bool is_interface_name(const char *text)
+{
+	size_t len = strlen(text);
+
+	if (len == 0 || len > 15 || strcmp(text, ".") == 0 || strcmp(text, "..") == 0)
+		return false;
+	for (; *text; text++) {
+		if ((unsigned char)*text <= ' ' || *text == '/' || *text == ':' || *text == '%' ||
+		    *text == 0x7f)
+			return false;
+	}
+	return true;
+}
+
+enum err set_interface(struct check *c, void *obj, const struct tree *node)
+{
+	struct conf_daemon *d = obj;
+	const char *text;
+
+	if (!take_text(c, &text, node))
+		return ERR_OK;
+	if (!is_interface_name(text))
+		CHECK_ERROR(c, node, "'%.40s' is not an interface's name", text);
+	else
+		snprintf(d->interface, sizeof(d->interface), "%s", text);
+	return ERR_OK;
+}
+
+enum err set_addresses(struct check *c, void *obj, const struct tree *node)
+{
+	struct conf_daemon *d = obj;
+	char item[VALUE_ITEM_MAX];
+	struct value_items it;
+	enum err e;
+
+	value_items_init(&it, node);
+	while (!(e = value_items_next(&it, item))) {
+		if (d->num_addresses == ARRAY_LEN(d->addresses)) {
+			CHECK_ERROR(c, node, "more than %zu addresses", ARRAY_LEN(d->addresses));
+			return ERR_OK;
+		}
+		if (ip_prefix_parse(&d->addresses[d->num_addresses], item))
+			CHECK_ERROR(c, node, "'%.60s' is not an address or address/length", item);
+		else
+			d->num_addresses++;
+	}
+	if (e != ERR_NOT_FOUND)
+		CHECK_ERROR(c, node, "an address is too long");
+	return ERR_OK;
+}
+
+enum err set_mtu(struct check *c, void *obj, const struct tree *node)
+{
+	uint64_t v;
+
+	if (!take_number(c, &v, node, MTU_MAX))
+		return ERR_OK;
+	if (v != 0 && v < MTU_MIN)
+		CHECK_ERROR(c, node, "%llu is less than %d", (unsigned long long)v, MTU_MIN);
+	else
+		((struct conf_daemon *)obj)->mtu = (uint32_t)v;
+	return ERR_OK;
+}
+
+enum err set_aead(struct check *c, void *obj, const struct tree *node)
+{
+	static const struct take_word words[] = {{"auto", 0}, {"openssl", 1}, {"ipsec-mb", 2}};
+	struct conf_daemon *d = obj;
+	int v;
+
+	if (take_word(c, &v, node, words, ARRAY_LEN(words)))
+		snprintf(d->aead, sizeof(d->aead), "%s", v ? words[v].word : "");
+	return ERR_OK;
+}
+
+static void set_port_of(struct check *c, uint16_t *out, const struct tree *node)
+{
+	uint64_t v;
+
+	if (!take_number(c, &v, node, UINT16_MAX))
+		return;
+	if (v == 0)
+		CHECK_ERROR(c, node, "0 is not a port");
+	else
+		*out = (uint16_t)v;
+}
+
+enum err set_port(struct check *c, void *obj, const struct tree *node)
+{
+	set_port_of(c, &((struct conf_daemon *)obj)->port, node);
+	return ERR_OK;
+}
+
+enum err set_port_nat_t(struct check *c, void *obj, const struct tree *node)
+{
+	set_port_of(c, &((struct conf_daemon *)obj)->port_nat_t, node);
+	return ERR_OK;
+}
+
+enum err set_cookies(struct check *c, void *obj, const struct tree *node)
+{
+	static const struct take_word words[] = {{"auto", 0}, {"always", 1}};
+	int v;
+
+	if (take_word(c, &v, node, words, ARRAY_LEN(words)))
+		((struct conf_daemon *)obj)->cookies_always = v != 0;
+	return ERR_OK;
+}
+
+enum err set_log_level(struct check *c, void *obj, const struct tree *node)
+{
+	static const struct take_word words[] = {
+		{"error", LOG_ERROR},
+		{"warning", LOG_WARN},
+		{"info", LOG_INFO},
+		{"debug", LOG_DEBUG},
+	};
+	int v;
+
+	if (take_word(c, &v, node, words, ARRAY_LEN(words)))
+		((struct conf_daemon *)obj)->log_level = (uint32_t)v;
+	return ERR_OK;
+}

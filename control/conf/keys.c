@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * keys.c - the one table of keys: all that strongSwan 5.9.8's swanctl.conf(5) knows and what is
+ * Latchkey's own, with what becomes of each.
+ */
+#include "control/conf/check.h"
+#include "control/conf/values.h"
+
+#include <stdio.h>
+#include <strings.h>
+
+/* enum fate - what a key means here. */
+enum fate {
+	SETS,    /* supported: set() takes it */
+	LATER,   /* known and not supported: a warning, unless the value is one of `quiet` */
+	REFUSED, /* as LATER, but leaving it out would weaken what was asked for: an error */
+	IDLE,    /* of no consequence with what is supported: nothing is said */
+};
+
+/* enum form - what a key looks like. */
+enum form {
+	VALUE,
+	SECTION,
+	NAMED,  /* a section whose name begins with this */
+	VALUES, /* a value whose name begins with this */
+};
+
+struct key {
+	enum scope scope;
+	enum form form;
+	const char *name;
+	enum fate fate;
+	const char *quiet; /* LATER, REFUSED: values that mean what happens anyway, between '|' */
+	SET((*set));
+	enum scope inner; /* sections that are not SETS: where their keys are */
+};
+
+#define SETS_(scope_, form_, name_, set_)                                                        \
+	{                                                                                        \
+		.scope = SCOPE_##scope_, .form = form_, .name = name_, .fate = SETS, .set = set_ \
+	}
+#define FATE_(scope_, name_, fate_, quiet_)                                           \
+	{                                                                             \
+		.scope = SCOPE_##scope_, .form = VALUE, .name = name_, .fate = fate_, \
+		.quiet = quiet_                                                       \
+	}
+#define INNER_(scope_, name_, fate_, inner_)                                          \
+	{                                                                             \
+		.scope = SCOPE_##scope_, .form = NAMED, .name = name_, .fate = fate_, \
+		.inner = SCOPE_##inner_                                               \
+	}
+
+#define NO_MARK "0|0/0x00000000|0x0"
+
+static const struct key keys[] = {
+	SETS_(ROOT, SECTION, "connections", set_connections),
+	SETS_(ROOT, SECTION, "secrets", set_secrets),
+	SETS_(ROOT, SECTION, "pools", set_pools),
+	SETS_(ROOT, SECTION, "authorities", set_authorities),
+	SETS_(ROOT, SECTION, "latchkey", set_daemon),
+
+	SETS_(CONN, VALUE, "version", set_version),
+	SETS_(CONN, VALUE, "local_addrs", set_local_addrs),
+	SETS_(CONN, VALUE, "remote_addrs", set_remote_addrs),
+	SETS_(CONN, VALUE, "local_port", set_local_port),
+	SETS_(CONN, VALUE, "remote_port", set_remote_port),
+	SETS_(CONN, VALUE, "proposals", set_ike_proposals),
+	FATE_(CONN, "vips", LATER, NULL),
+	FATE_(CONN, "aggressive", IDLE, NULL),
+	FATE_(CONN, "pull", IDLE, NULL),
+	FATE_(CONN, "dscp", LATER, "000000"),
+	SETS_(CONN, VALUE, "encap", set_encap),
+	FATE_(CONN, "mobike", LATER, "no"),
+	SETS_(CONN, VALUE, "dpd_delay", set_dpd_delay),
+	FATE_(CONN, "dpd_timeout", IDLE, NULL),
+	FATE_(CONN, "fragmentation", LATER, "no"),
+	FATE_(CONN, "childless", LATER, "allow|never"),
+	FATE_(CONN, "send_certreq", IDLE, NULL),
+	FATE_(CONN, "send_cert", IDLE, NULL),
+	FATE_(CONN, "ppk_id", LATER, NULL),
+	FATE_(CONN, "ppk_required", REFUSED, "no"),
+	SETS_(CONN, VALUE, "keyingtries", set_keyingtries),
+	FATE_(CONN, "unique", LATER, "no|never"),
+	FATE_(CONN, "reauth_time", LATER, "0|0s"),
+	SETS_(CONN, VALUE, "rekey_time", set_ike_rekey_time),
+	SETS_(CONN, VALUE, "over_time", set_ike_over_time),
+	SETS_(CONN, VALUE, "rand_time", set_ike_rand_time),
+	FATE_(CONN, "pools", LATER, NULL),
+	FATE_(CONN, "if_id_in", LATER, "0"),
+	FATE_(CONN, "if_id_out", LATER, "0"),
+	FATE_(CONN, "mediation", REFUSED, "no"),
+	FATE_(CONN, "mediated_by", REFUSED, NULL),
+	FATE_(CONN, "mediation_peer", LATER, NULL),
+	SETS_(CONN, NAMED, "local", set_local),
+	SETS_(CONN, NAMED, "remote", set_remote),
+	SETS_(CONN, SECTION, "children", set_children),
+
+	FATE_(LOCAL, "round", IDLE, NULL),
+	FATE_(LOCAL, "certs", LATER, NULL),
+	INNER_(LOCAL, "cert", LATER, CERT),
+	FATE_(LOCAL, "pubkeys", LATER, NULL),
+	SETS_(LOCAL, VALUE, "auth", set_auth),
+	SETS_(LOCAL, VALUE, "id", set_id),
+	FATE_(LOCAL, "eap_id", LATER, NULL),
+	FATE_(LOCAL, "aaa_id", LATER, NULL),
+	FATE_(LOCAL, "xauth_id", LATER, NULL),
+
+	FATE_(REMOTE, "round", IDLE, NULL),
+	SETS_(REMOTE, VALUE, "id", set_id),
+	FATE_(REMOTE, "eap_id", LATER, NULL),
+	FATE_(REMOTE, "groups", REFUSED, NULL),
+	FATE_(REMOTE, "cert_policy", REFUSED, NULL),
+	FATE_(REMOTE, "certs", REFUSED, NULL),
+	INNER_(REMOTE, "cert", REFUSED, CERT),
+	FATE_(REMOTE, "cacerts", REFUSED, NULL),
+	INNER_(REMOTE, "cacert", REFUSED, CERT),
+	FATE_(REMOTE, "ca_id", REFUSED, NULL),
+	FATE_(REMOTE, "pubkeys", REFUSED, NULL),
+	FATE_(REMOTE, "revocation", IDLE, NULL),
+	SETS_(REMOTE, VALUE, "auth", set_auth),
+
+	FATE_(CERT, "file", IDLE, NULL),
+	FATE_(CERT, "handle", IDLE, NULL),
+	FATE_(CERT, "slot", IDLE, NULL),
+	FATE_(CERT, "module", IDLE, NULL),
+
+	FATE_(CHILD, "ah_proposals", REFUSED, NULL),
+	SETS_(CHILD, VALUE, "esp_proposals", set_esp_proposals),
+	FATE_(CHILD, "sha256_96", IDLE, NULL),
+	SETS_(CHILD, VALUE, "local_ts", set_local_ts),
+	SETS_(CHILD, VALUE, "remote_ts", set_remote_ts),
+	SETS_(CHILD, VALUE, "rekey_time", set_rekey_time),
+	SETS_(CHILD, VALUE, "life_time", set_life_time),
+	SETS_(CHILD, VALUE, "rand_time", set_rand_time),
+	SETS_(CHILD, VALUE, "rekey_bytes", set_rekey_bytes),
+	SETS_(CHILD, VALUE, "life_bytes", set_life_bytes),
+	SETS_(CHILD, VALUE, "rand_bytes", set_rand_bytes),
+	SETS_(CHILD, VALUE, "rekey_packets", set_rekey_packets),
+	SETS_(CHILD, VALUE, "life_packets", set_life_packets),
+	SETS_(CHILD, VALUE, "rand_packets", set_rand_packets),
+	FATE_(CHILD, "updown", LATER, NULL),
+	FATE_(CHILD, "hostaccess", IDLE, NULL),
+	SETS_(CHILD, VALUE, "mode", set_mode),
+	FATE_(CHILD, "policies", REFUSED, "yes"),
+	FATE_(CHILD, "policies_fwd_out", LATER, "no"),
+	SETS_(CHILD, VALUE, "dpd_action", set_dpd_action),
+	FATE_(CHILD, "ipcomp", LATER, "no"),
+	FATE_(CHILD, "inactivity", LATER, "0|0s"),
+	FATE_(CHILD, "reqid", LATER, "0"),
+	SETS_(CHILD, VALUE, "priority", set_priority),
+	FATE_(CHILD, "interface", LATER, NULL),
+	FATE_(CHILD, "mark_in", LATER, NO_MARK),
+	FATE_(CHILD, "mark_in_sa", LATER, "no"),
+	FATE_(CHILD, "mark_out", LATER, NO_MARK),
+	FATE_(CHILD, "set_mark_in", LATER, NO_MARK),
+	FATE_(CHILD, "set_mark_out", LATER, NO_MARK),
+	FATE_(CHILD, "if_id_in", LATER, "0"),
+	FATE_(CHILD, "if_id_out", LATER, "0"),
+	FATE_(CHILD, "label", REFUSED, NULL),
+	FATE_(CHILD, "label_mode", IDLE, NULL),
+	FATE_(CHILD, "tfc_padding", LATER, "0"),
+	SETS_(CHILD, VALUE, "replay_window", set_replay_window),
+	FATE_(CHILD, "hw_offload", LATER, "no|auto"),
+	FATE_(CHILD, "copy_df", LATER, "yes"),
+	FATE_(CHILD, "copy_ecn", LATER, "yes"),
+	FATE_(CHILD, "copy_dscp", LATER, "out"),
+	SETS_(CHILD, VALUE, "start_action", set_start_action),
+	SETS_(CHILD, VALUE, "close_action", set_close_action),
+
+	SETS_(SECRETS, NAMED, "ike", set_ike_secret),
+	INNER_(SECRETS, "eap", LATER, OTHER_SECRET),
+	INNER_(SECRETS, "xauth", LATER, OTHER_SECRET),
+	INNER_(SECRETS, "ntlm", LATER, OTHER_SECRET),
+	INNER_(SECRETS, "ppk", LATER, OTHER_SECRET),
+	INNER_(SECRETS, "private", LATER, OTHER_SECRET),
+	INNER_(SECRETS, "rsa", LATER, OTHER_SECRET),
+	INNER_(SECRETS, "ecdsa", LATER, OTHER_SECRET),
+	INNER_(SECRETS, "pkcs8", LATER, OTHER_SECRET),
+	INNER_(SECRETS, "pkcs12", LATER, OTHER_SECRET),
+	INNER_(SECRETS, "token", LATER, OTHER_SECRET),
+
+	SETS_(IKE_SECRET, VALUE, "secret", set_secret_value),
+	SETS_(IKE_SECRET, VALUES, "id", set_secret_id),
+
+	FATE_(OTHER_SECRET, "secret", IDLE, NULL),
+	{.scope = SCOPE_OTHER_SECRET, .form = VALUES, .name = "id", .fate = IDLE},
+	FATE_(OTHER_SECRET, "file", IDLE, NULL),
+	FATE_(OTHER_SECRET, "handle", IDLE, NULL),
+	FATE_(OTHER_SECRET, "slot", IDLE, NULL),
+	FATE_(OTHER_SECRET, "module", IDLE, NULL),
+	FATE_(OTHER_SECRET, "pin", IDLE, NULL),
+
+	FATE_(POOL, "addrs", IDLE, NULL),
+	FATE_(POOL, "dns", IDLE, NULL),
+	FATE_(POOL, "nbns", IDLE, NULL),
+	FATE_(POOL, "dhcp", IDLE, NULL),
+	FATE_(POOL, "netmask", IDLE, NULL),
+	FATE_(POOL, "server", IDLE, NULL),
+	FATE_(POOL, "subnet", IDLE, NULL),
+	FATE_(POOL, "split_include", IDLE, NULL),
+	FATE_(POOL, "split_exclude", IDLE, NULL),
+
+	FATE_(AUTHORITY, "cacert", IDLE, NULL),
+	FATE_(AUTHORITY, "file", IDLE, NULL),
+	FATE_(AUTHORITY, "handle", IDLE, NULL),
+	FATE_(AUTHORITY, "slot", IDLE, NULL),
+	FATE_(AUTHORITY, "module", IDLE, NULL),
+	FATE_(AUTHORITY, "crl_uris", IDLE, NULL),
+	FATE_(AUTHORITY, "ocsp_uris", IDLE, NULL),
+	FATE_(AUTHORITY, "cert_uri_base", IDLE, NULL),
+
+	SETS_(DAEMON, VALUE, "interface", set_interface),
+	SETS_(DAEMON, VALUE, "address", set_addresses),
+	SETS_(DAEMON, VALUE, "addresses", set_addresses),
+	SETS_(DAEMON, VALUE, "mtu", set_mtu),
+	SETS_(DAEMON, VALUE, "aead", set_aead),
+	SETS_(DAEMON, VALUE, "port", set_port),
+	SETS_(DAEMON, VALUE, "port_nat_t", set_port_nat_t),
+	SETS_(DAEMON, VALUE, "cookies", set_cookies),
+	SETS_(DAEMON, VALUE, "log_level", set_log_level),
+};
+
+static bool is_section_key(const struct key *k)
+{
+	return k->form == SECTION || k->form == NAMED;
+}
+
+static bool key_matches(const struct key *k, const struct tree *node)
+{
+	if (k->form == VALUE || k->form == SECTION)
+		return strcmp(k->name, node->name) == 0;
+	if (is_section_key(k) != (node->kind == TREE_SECTION))
+		return false;
+	return strncmp(k->name, node->name, strlen(k->name)) == 0;
+}
+
+/* The whole name counts more than its beginning, a long beginning more than a short one. */
+static const struct key *find_key(enum scope scope, const struct tree *node)
+{
+	const struct key *found = NULL;
+	size_t best = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		size_t len = strlen(keys[i].name);
+
+		if (keys[i].scope != scope || !key_matches(&keys[i], node))
+			continue;
+		if (len == strlen(node->name))
+			return &keys[i];
+		if (len > best) {
+			best = len;
+			found = &keys[i];
+		}
+	}
+	return found;
+}
+
+static void say_unknown(struct check *c, enum scope scope, const struct tree *node)
+{
+	const char *names[ARRAY_LEN(keys)], *near;
+	size_t num = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		if (keys[i].scope == scope)
+			names[num++] = keys[i].name;
+	}
+	near = conf_nearest(node->name, names, num);
+	if (near)
+		CHECK_ERROR(c, node, "unknown key '%.60s'; did you mean '%s'?", node->name, near);
+	else
+		CHECK_ERROR(c, node, "unknown key '%.60s'", node->name);
+}
+
+/* text is one of the words between '|', or says the same as a boolean. */
+static bool is_quiet(const char *words, const struct tree *node)
+{
+	const char *text = node->kind == TREE_VALUE ? node->value : "";
+	bool a, b;
+
+	for (const char *at = words; at; at = strchr(at, '|') ? strchr(at, '|') + 1 : NULL) {
+		size_t len = strcspn(at, "|");
+
+		if (strlen(text) == len && strncasecmp(at, text, len) == 0)
+			return true;
+	}
+	return words && !value_bool(&a, words) && !value_bool(&b, text) && a == b;
+}
+
+static bool is_empty(const struct tree *node)
+{
+	return node->kind == TREE_VALUE ? node->value_len == 0 : list_empty(&node->children);
+}
+
+static enum err check_key(struct check *c, const struct key *k, void *obj, const struct tree *node)
+{
+	switch (k->fate) {
+	case SETS:
+		return obj ? k->set(c, obj, node) : ERR_OK;
+	case LATER:
+		if (!is_quiet(k->quiet, node))
+			CHECK_WARN(c, node, "is not supported yet and has no effect");
+		break;
+	case REFUSED:
+		if (!is_quiet(k->quiet, node))
+			CHECK_ERROR(c, node,
+				    "is not supported yet, and what it demands cannot be left out");
+		break;
+	case IDLE:
+	default:
+		break;
+	}
+	return is_section_key(k) ? check_section(c, k->inner, NULL, node) : ERR_OK;
+}
+
+size_t check_enter(struct check *c, const char *name)
+{
+	size_t mark = strlen(c->path);
+
+	snprintf(c->path + mark, sizeof(c->path) - mark, "%s%.60s", mark ? "." : "", name);
+	return mark;
+}
+
+void check_leave(struct check *c, size_t mark)
+{
+	c->path[mark] = '\0';
+}
+
+static bool is_number(const char *text)
+{
+	return *text && strspn(text, "0123456789") == strlen(text);
+}
+
+static enum err check_child(struct check *c, enum scope scope, void *obj, const struct tree *node)
+{
+	const struct key *k = find_key(scope, node);
+	size_t mark;
+	enum err e = ERR_OK;
+
+	if (!k && scope == SCOPE_POOL && is_number(node->name))
+		return ERR_OK;
+	if (!k) {
+		say_unknown(c, scope, node);
+		return ERR_OK;
+	}
+	mark = check_enter(c, node->name);
+	if (is_section_key(k) != (node->kind == TREE_SECTION))
+		CHECK_ERROR(c, node,
+			    is_section_key(k) ? "is a section: { ... } was expected"
+					      : "is a value, not a section");
+	else if (is_section_key(k) || !is_empty(node))
+		e = check_key(c, k, obj, node);
+	check_leave(c, mark);
+	return e;
+}
+
+enum err check_section(struct check *c, enum scope scope, void *obj, const struct tree *section)
+{
+	enum err e = ERR_OK;
+
+	tree_for_each (node, section) {
+		e = check_child(c, scope, obj, node);
+		if (e)
+			break;
+	}
+	return e;
+}
+
+bool check_name(struct check *c, const struct tree *node)
+{
+	size_t len = strlen(node->name);
+
+	for (size_t i = 0; i < len; i++) {
+		unsigned char ch = (unsigned char)node->name[i];
+
+		if (ch < ' ' || ch == 0x7f)
+			len = 0;
+	}
+	if (len >= 1 && len <= 127)
+		return true;
+	CHECK_ERROR(c, node, "a name has 1 to 127 printable characters");
+	return false;
+}

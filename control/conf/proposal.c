@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * proposal.c - proposals in strongSwan's keywords ("aes256gcm16-prfsha384-x25519"). What Latchkey
+ * cannot do is left out with a warning as long as something usable remains; a word nobody knows is
+ * an error.
+ */
+#include "control/conf/conf.h"
+#include "control/conf/diag.h"
+#include "control/conf/values.h"
+
+#include <stdio.h>
+#include <strings.h>
+
+enum kind {
+	KIND_ENCR,
+	KIND_PRF,
+	KIND_INTEG, /* beside an AEAD it only names the PRF, if no PRF is named itself */
+	KIND_DH,
+	KIND_ESN,
+	KIND_OTHER, /* strongSwan knows it, Latchkey does not support it */
+};
+
+struct keyword {
+	const char *name;
+	enum kind kind;
+	uint16_t id;
+	uint16_t key_bits;
+};
+
+#define GCM_KEYWORDS(bits)                                             \
+	{"aes" #bits "gcm16", KIND_ENCR, ENCR_AES_GCM_16, bits},       \
+	{                                                              \
+		"aes" #bits "gcm128", KIND_ENCR, ENCR_AES_GCM_16, bits \
+	}
+#define OTHER(name)                    \
+	{                              \
+		name, KIND_OTHER, 0, 0 \
+	}
+
+static const struct keyword keywords[] = {
+	GCM_KEYWORDS(256),
+	GCM_KEYWORDS(128),
+	{"prfsha256", KIND_PRF, PRF_HMAC_SHA2_256, 0},
+	{"prfsha384", KIND_PRF, PRF_HMAC_SHA2_384, 0},
+	{"sha256", KIND_INTEG, PRF_HMAC_SHA2_256, 0},
+	{"sha2_256", KIND_INTEG, PRF_HMAC_SHA2_256, 0},
+	{"sha384", KIND_INTEG, PRF_HMAC_SHA2_384, 0},
+	{"sha2_384", KIND_INTEG, PRF_HMAC_SHA2_384, 0},
+	{"x25519", KIND_DH, DH_CURVE_25519, 0},
+	{"curve25519", KIND_DH, DH_CURVE_25519, 0},
+	{"ecp256", KIND_DH, DH_ECP_256, 0},
+	{"ecp384", KIND_DH, DH_ECP_384, 0},
+	{"esn", KIND_ESN, 1, 0},
+	{"noesn", KIND_ESN, 0, 0},
+	OTHER("null"),
+	OTHER("aes"),
+	OTHER("aes128"),
+	OTHER("aes192"),
+	OTHER("aes256"),
+	OTHER("aes128ctr"),
+	OTHER("aes192ctr"),
+	OTHER("aes256ctr"),
+	OTHER("aes128ccm8"),
+	OTHER("aes128ccm12"),
+	OTHER("aes128ccm16"),
+	OTHER("aes128ccm64"),
+	OTHER("aes128ccm96"),
+	OTHER("aes128ccm128"),
+	OTHER("aes192ccm8"),
+	OTHER("aes192ccm12"),
+	OTHER("aes192ccm16"),
+	OTHER("aes192ccm64"),
+	OTHER("aes192ccm96"),
+	OTHER("aes192ccm128"),
+	OTHER("aes256ccm8"),
+	OTHER("aes256ccm12"),
+	OTHER("aes256ccm16"),
+	OTHER("aes256ccm64"),
+	OTHER("aes256ccm96"),
+	OTHER("aes256ccm128"),
+	OTHER("aes128gcm8"),
+	OTHER("aes128gcm12"),
+	OTHER("aes128gcm64"),
+	OTHER("aes128gcm96"),
+	OTHER("aes192gcm8"),
+	OTHER("aes192gcm12"),
+	OTHER("aes192gcm16"),
+	OTHER("aes192gcm64"),
+	OTHER("aes192gcm96"),
+	OTHER("aes192gcm128"),
+	OTHER("aes256gcm8"),
+	OTHER("aes256gcm12"),
+	OTHER("aes256gcm64"),
+	OTHER("aes256gcm96"),
+	OTHER("chacha20poly1305"),
+	OTHER("chacha20poly1305compat"),
+	OTHER("3des"),
+	OTHER("des"),
+	OTHER("blowfish"),
+	OTHER("blowfish128"),
+	OTHER("blowfish192"),
+	OTHER("blowfish256"),
+	OTHER("camellia"),
+	OTHER("camellia128"),
+	OTHER("camellia192"),
+	OTHER("camellia256"),
+	OTHER("camellia128ctr"),
+	OTHER("camellia192ctr"),
+	OTHER("camellia256ctr"),
+	OTHER("camellia128ccm8"),
+	OTHER("camellia128ccm12"),
+	OTHER("camellia128ccm16"),
+	OTHER("camellia192ccm8"),
+	OTHER("camellia192ccm12"),
+	OTHER("camellia192ccm16"),
+	OTHER("camellia256ccm8"),
+	OTHER("camellia256ccm12"),
+	OTHER("camellia256ccm16"),
+	OTHER("cast128"),
+	OTHER("serpent"),
+	OTHER("serpent128"),
+	OTHER("serpent192"),
+	OTHER("serpent256"),
+	OTHER("twofish"),
+	OTHER("twofish128"),
+	OTHER("twofish192"),
+	OTHER("twofish256"),
+	OTHER("md5"),
+	OTHER("md5_128"),
+	OTHER("sha"),
+	OTHER("sha1"),
+	OTHER("sha1_160"),
+	OTHER("sha256_96"),
+	OTHER("sha2_256_96"),
+	OTHER("sha512"),
+	OTHER("sha2_512"),
+	OTHER("aesxcbc"),
+	OTHER("aescmac"),
+	OTHER("camelliaxcbc"),
+	OTHER("aes128gmac"),
+	OTHER("aes192gmac"),
+	OTHER("aes256gmac"),
+	OTHER("prfmd5"),
+	OTHER("prfsha1"),
+	OTHER("prfsha512"),
+	OTHER("prfaesxcbc"),
+	OTHER("prfaescmac"),
+	OTHER("prfcamelliaxcbc"),
+	OTHER("modpnone"),
+	OTHER("modpnull"),
+	OTHER("modp768"),
+	OTHER("modp1024"),
+	OTHER("modp1536"),
+	OTHER("modp2048"),
+	OTHER("modp3072"),
+	OTHER("modp4096"),
+	OTHER("modp6144"),
+	OTHER("modp8192"),
+	OTHER("modp1024s160"),
+	OTHER("modp2048s224"),
+	OTHER("modp2048s256"),
+	OTHER("ecp192"),
+	OTHER("ecp224"),
+	OTHER("ecp521"),
+	OTHER("ecp224bp"),
+	OTHER("ecp256bp"),
+	OTHER("ecp384bp"),
+	OTHER("ecp512bp"),
+	OTHER("curve448"),
+	OTHER("x448"),
+	OTHER("ntru112"),
+	OTHER("ntru128"),
+	OTHER("ntru192"),
+	OTHER("ntru256"),
+	OTHER("newhope128"),
+};
+
+#define SUPPORTED_IKE \
+	"supported: aes256gcm16, aes128gcm16; prfsha256, prfsha384; x25519, ecp256, ecp384"
+#define SUPPORTED_ESP "supported: aes256gcm16, aes128gcm16; x25519, ecp256, ecp384; esn, noesn"
+
+/* struct parsing - one list of proposals. */
+struct parsing {
+	char *text; /* error or warning */
+	size_t text_len;
+	bool is_ike;
+	bool warned;
+};
+
+static const struct keyword *find_keyword(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(keywords); i++) {
+		if (strcasecmp(keywords[i].name, name) == 0)
+			return &keywords[i];
+	}
+	return NULL;
+}
+
+static const char *nearest_keyword(const char *name)
+{
+	const char *names[ARRAY_LEN(keywords)];
+
+	for (size_t i = 0; i < ARRAY_LEN(keywords); i++)
+		names[i] = keywords[i].name;
+	return conf_nearest(name, names, ARRAY_LEN(names));
+}
+
+/* Only the first remark is kept. */
+static void warn(struct parsing *p, const char *what, const char *why)
+{
+	if (!p->warned)
+		snprintf(p->text, p->text_len, "'%.40s' is left out: %s (%s)", what, why,
+			 p->is_ike ? SUPPORTED_IKE : SUPPORTED_ESP);
+	p->warned = true;
+}
+
+static enum err fail(struct parsing *p, const char *what, const char *why)
+{
+	snprintf(p->text, p->text_len, "'%.60s' %s (%s)", what, why,
+		 p->is_ike ? SUPPORTED_IKE : SUPPORTED_ESP);
+	return ERR_CONFIG;
+}
+
+static bool add_u16(uint16_t *list, uint8_t *num, uint16_t id)
+{
+	for (uint8_t i = 0; i < *num; i++) {
+		if (list[i] == id)
+			return true;
+	}
+	if (*num == CONF_MAX_TRANSFORMS)
+		return false;
+	list[(*num)++] = id;
+	return true;
+}
+
+static bool add_encr(struct conf_proposal *p, uint16_t id, uint16_t bits)
+{
+	for (uint8_t i = 0; i < p->num_encr; i++) {
+		if (p->encr[i].id == id && p->encr[i].key_bits == bits)
+			return true;
+	}
+	if (p->num_encr == CONF_MAX_TRANSFORMS)
+		return false;
+	p->encr[p->num_encr++] = (struct conf_encr){.id = id, .key_bits = bits};
+	return true;
+}
+
+static void add_esn(struct conf_proposal *p, uint8_t esn)
+{
+	for (uint8_t i = 0; i < p->num_esn; i++) {
+		if (p->esn[i] == esn)
+			return;
+	}
+	p->esn[p->num_esn++] = esn;
+}
+
+/* struct draft - a proposal and the PRFs that integrity keywords would give it. */
+struct draft {
+	struct conf_proposal p;
+	uint16_t implied_prf[CONF_MAX_TRANSFORMS];
+	uint8_t num_implied;
+};
+
+static bool add_keyword(struct draft *d, const struct keyword *k)
+{
+	switch (k->kind) {
+	case KIND_ENCR:
+		return add_encr(&d->p, k->id, k->key_bits);
+	case KIND_PRF:
+		return add_u16(d->p.prf, &d->p.num_prf, k->id);
+	case KIND_INTEG:
+		return add_u16(d->implied_prf, &d->num_implied, k->id);
+	case KIND_DH:
+		return add_u16(d->p.dh, &d->p.num_dh, k->id);
+	case KIND_ESN:
+		add_esn(&d->p, (uint8_t)k->id);
+		return true;
+	case KIND_OTHER:
+	default:
+		return true;
+	}
+}
+
+static enum err parse_keyword(struct parsing *p, struct draft *d, const char *name)
+{
+	const struct keyword *k = find_keyword(name);
+
+	if (!k) {
+		const char *near = nearest_keyword(name);
+		char why[96];
+
+		snprintf(why, sizeof(why),
+			 near ? "is no algorithm; did you mean '%s'?" : "is no algorithm",
+			 near ? near : "");
+		return fail(p, name, why);
+	}
+	if (k->kind == KIND_OTHER)
+		warn(p, name, "it is not supported");
+	else if (k->kind == KIND_ESN && p->is_ike)
+		return fail(p, name, "belongs in ESP proposals only");
+	else if (!add_keyword(d, k))
+		return fail(p, name, "is one algorithm too many in one proposal");
+	return ERR_OK;
+}
+
+/* What a proposal needs and what follows from the rest. False with a warning if it is of no use. */
+static bool complete(struct parsing *p, struct draft *d, const char *item)
+{
+	if (p->is_ike && d->p.num_prf == 0) {
+		memcpy(d->p.prf, d->implied_prf, sizeof(d->p.prf));
+		d->p.num_prf = d->num_implied;
+	}
+	if (!p->is_ike)
+		d->p.num_prf = 0;
+	if (d->p.num_encr == 0)
+		warn(p, item, "it has no supported encryption algorithm");
+	else if (p->is_ike && d->p.num_prf == 0)
+		warn(p, item, "it has no supported PRF");
+	else if (p->is_ike && d->p.num_dh == 0)
+		warn(p, item, "it has no supported key exchange method");
+	else
+		return true;
+	return false;
+}
+
+static bool names_dh(const char *word)
+{
+	return strncasecmp(word, "modp", 4) == 0 || strncasecmp(word, "ecp", 3) == 0 ||
+	       strncasecmp(word, "curve", 5) == 0 || strncasecmp(word, "x448", 4) == 0 ||
+	       strncasecmp(word, "ntru", 4) == 0 || strncasecmp(word, "newhope", 7) == 0;
+}
+
+/* Errors: CONFIG. *out_usable is false if nothing supported remains of it. */
+static enum err parse_item(struct parsing *p, struct draft *d, bool *out_usable, const char *item)
+{
+	char buf[VALUE_ITEM_MAX], *save = NULL;
+	bool wants_dh = false;
+
+	snprintf(buf, sizeof(buf), "%s", item);
+	for (char *word = strtok_r(buf, "-", &save); word; word = strtok_r(NULL, "-", &save)) {
+		enum err e = parse_keyword(p, d, word);
+
+		if (e)
+			return e;
+		wants_dh |= names_dh(word);
+	}
+	*out_usable = complete(p, d, item);
+	/* Without this a child that asks for forward secrecy would silently go without it. */
+	if (*out_usable && wants_dh && d->p.num_dh == 0) {
+		warn(p, item, "it has no supported key exchange method");
+		*out_usable = false;
+	}
+	if (*out_usable && !p->is_ike && d->p.num_esn == 0)
+		add_esn(&d->p, 0);
+	return ERR_OK;
+}
+
+static struct conf_proposal default_proposal(bool is_ike)
+{
+	static const struct conf_proposal ike = {
+		.encr = {{ENCR_AES_GCM_16, 256}, {ENCR_AES_GCM_16, 128}},
+		.num_encr = 2,
+		.prf = {PRF_HMAC_SHA2_256, PRF_HMAC_SHA2_384},
+		.num_prf = 2,
+		.dh = {DH_CURVE_25519, DH_ECP_256, DH_ECP_384},
+		.num_dh = 3,
+	};
+	static const struct conf_proposal esp = {
+		.encr = {{ENCR_AES_GCM_16, 256}, {ENCR_AES_GCM_16, 128}},
+		.num_encr = 2,
+		.esn = {1, 0},
+		.num_esn = 2,
+	};
+
+	return is_ike ? ike : esp;
+}
+
+enum err conf_proposals_parse_node(struct conf_proposal out[CONF_MAX_PROPOSALS], uint32_t *out_num,
+				   char *text, size_t text_len, const struct tree *node,
+				   bool is_ike)
+{
+	struct parsing p = {.text = text, .text_len = text_len, .is_ike = is_ike};
+	struct conf_proposal list[CONF_MAX_PROPOSALS];
+	char item[VALUE_ITEM_MAX];
+	struct value_items it;
+	uint32_t num = 0;
+	enum err e;
+
+	text[0] = '\0';
+	value_items_init(&it, node);
+	while (!(e = value_items_next(&it, item))) {
+		struct draft d = {0};
+		bool usable = true;
+
+		if (num == CONF_MAX_PROPOSALS)
+			return fail(&p, item, "is one proposal too many");
+		if (strcasecmp(item, "default") == 0)
+			d.p = default_proposal(is_ike);
+		else
+			e = parse_item(&p, &d, &usable, item);
+		if (e)
+			return e;
+		if (usable)
+			list[num++] = d.p;
+	}
+	if (e != ERR_NOT_FOUND)
+		return fail(&p, "a proposal", "is too long");
+	if (num == 0)
+		return fail(&p, node->kind == TREE_VALUE ? node->value : "the list",
+			    "has no proposal that is supported");
+	memcpy(out, list, num * sizeof(list[0]));
+	*out_num = num;
+	return ERR_OK;
+}
+
+enum err conf_proposals_parse(struct conf_proposal out[CONF_MAX_PROPOSALS], uint32_t *out_num,
+			      char *text, size_t text_len, const char *value, bool is_ike)
+{
+	struct tree *holder = tree_new(), *node;
+	enum err e;
+
+	if (!holder)
+		return ERR_NOMEM;
+	e = tree_add_value(holder, &node, "proposals", value, strlen(value));
+	if (!e)
+		e = conf_proposals_parse_node(out, out_num, text, text_len, node, is_ike);
+	tree_free(holder);
+	return e;
+}
