@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bench/esp: what the ESP data path costs on one core, outbound and inbound, by AEAD back end and
+ * packet size, with the cipher's own cost measured in the same run beside it. The back ends and
+ * sizes take turns, so that a machine that drifts drifts for all. bench/README.md describes it.
+ */
+#include "bench/esp.h"
+
+#include "base/alloc.h"
+
+#include <getopt.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define RESULTS_MAX 32
+
+static const char usage[] =
+	"usage: esp [--json] [--aead NAME] [--alg aes128gcm16|aes256gcm16] [--sizes N,N...]\n"
+	"           [--runs N] [--packets N] [--sas N] [--flows N] [--window N] [--esn] [--udp]\n"
+	"Costs of the ESP data path in TSC cycles per packet. Defaults: every back end, "
+	"aes256gcm16,\n"
+	"sizes 64,512,1400, 9 runs of 65536 packets, 1 SA, 8 flows in each, replay window 1024.\n";
+
+/* ---- options ------------------------------------------------------------------------------------
+ */
+
+/* A number from lo to hi, or a message and exit. */
+static uint32_t number(const char *text, const char *what, uint32_t lo, uint32_t hi)
+{
+	char *end;
+	unsigned long v = strtoul(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end != '\0' || v < lo || v > hi) {
+		fprintf(stderr, "esp: %s is a number from %u to %u, not '%s'\n", what, lo, hi,
+			text);
+		exit(2);
+	}
+	return (uint32_t)v;
+}
+
+static void set_sizes(struct bench_options *o, char *list)
+{
+	o->num_sizes = 0;
+	for (char *p = strtok(list, ","); p; p = strtok(NULL, ",")) {
+		if (o->num_sizes == ARRAY_LEN(o->sizes)) {
+			fprintf(stderr, "esp: at most %zu sizes\n", ARRAY_LEN(o->sizes));
+			exit(2);
+		}
+		o->sizes[o->num_sizes++] = number(p, "a size", 28, 1900);
+	}
+}
+
+static enum aead_alg alg_of(const char *name)
+{
+	if (strcmp(name, "aes128gcm16") == 0)
+		return AEAD_AES_GCM_16_128;
+	if (strcmp(name, "aes256gcm16") == 0)
+		return AEAD_AES_GCM_16_256;
+	fprintf(stderr, "esp: --alg is aes128gcm16 or aes256gcm16, not '%s'\n", name);
+	exit(2);
+}
+
+static const struct option long_options[] = {
+	{"json", no_argument, NULL, 'j'},
+	{"aead", required_argument, NULL, 'a'},
+	{"alg", required_argument, NULL, 'g'},
+	{"sizes", required_argument, NULL, 's'},
+	{"runs", required_argument, NULL, 'r'},
+	{"packets", required_argument, NULL, 'p'},
+	{"sas", required_argument, NULL, 'S'},
+	{"flows", required_argument, NULL, 'f'},
+	{"window", required_argument, NULL, 'w'},
+	{"esn", no_argument, NULL, 'e'},
+	{"udp", no_argument, NULL, 'u'},
+	{"help", no_argument, NULL, 'h'},
+	{NULL, 0, NULL, 0},
+};
+
+static void set_option(struct bench_options *o, int c, char *arg)
+{
+	switch (c) {
+	case 'j':
+		o->json = true;
+		break;
+	case 'a':
+		o->aead = arg;
+		break;
+	case 'g':
+		o->alg = alg_of(arg);
+		break;
+	case 's':
+		set_sizes(o, arg);
+		break;
+	case 'r':
+		o->runs = number(arg, "--runs", 1, BENCH_RUNS_MAX);
+		break;
+	case 'p':
+		o->packets = number(arg, "--packets", BENCH_BATCH, 100000000) & ~(BENCH_BATCH - 1U);
+		break;
+	case 'S':
+		o->sas = number(arg, "--sas", 1, 200);
+		break;
+	case 'f':
+		o->flows = number(arg, "--flows", 1, 10000);
+		break;
+	case 'w':
+		o->window = number(arg, "--window", 0, 1 << 20);
+		break;
+	case 'e':
+		o->esn = true;
+		break;
+	case 'u':
+		o->udp = true;
+		break;
+	default:
+		fputs(usage, c == 'h' ? stdout : stderr);
+		exit(c == 'h' ? 0 : 2);
+	}
+}
+
+static struct bench_options options(int argc, char **argv)
+{
+	struct bench_options o = {
+		.alg = AEAD_AES_GCM_16_256,
+		.runs = 9,
+		.packets = 65536,
+		.sas = 1,
+		.flows = 8,
+		.window = 1024,
+		.sizes = {64, 512, 1400},
+		.num_sizes = 3,
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1)
+		set_option(&o, c, optarg);
+	if (optind != argc) {
+		fputs(usage, stderr);
+		exit(2);
+	}
+	return o;
+}
+
+/* ---- measuring
+ * ----------------------------------------------------------------------------------- */
+
+static void stay_on_this_core(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET((unsigned)sched_getcpu(), &set);
+	if (sched_setaffinity(0, sizeof(set), &set) != 0)
+		perror("esp: sched_setaffinity");
+}
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static double measure_tsc_hz(void)
+{
+	uint64_t ns = monotonic_ns(), tsc = bench_tsc();
+
+	while (monotonic_ns() - ns < 100000000)
+		;
+	tsc = bench_tsc() - tsc;
+	return (double)tsc * 1e9 / (double)(monotonic_ns() - ns);
+}
+
+/* struct bench_case - a back end and size while it is measured. */
+struct bench_case {
+	struct bench_result *result;
+	struct raw_bench *raw;
+	struct path_bench *path;
+};
+
+static enum err case_open(struct bench_case *c, const struct bench_options *o,
+			  const struct aead_backend *be, uint32_t size)
+{
+	enum err e = raw_bench_new(&c->raw, be, o->alg, esp_text_len(size), o->esn ? 12 : 8);
+
+	if (e == ERR_OK)
+		e = path_bench_new(&c->path, o, be->name, size);
+	c->result->aead = be->name;
+	c->result->inner_len = size;
+	return e;
+}
+
+static enum err case_run(struct bench_case *c, const struct bench_options *o)
+{
+	struct bench_result *r = c->result;
+	struct path_cost cost;
+	double encrypt, decrypt;
+	enum err e = raw_bench_run(c->raw, &encrypt, &decrypt, o->packets);
+
+	if (e == ERR_OK)
+		e = path_bench_run(c->path, &cost, o->packets);
+	if (e != ERR_OK)
+		return e;
+	series_add(&r->raw_out, encrypt);
+	series_add(&r->raw_in, decrypt);
+	series_add(&r->path_out, cost.out);
+	series_add(&r->path_in, cost.in);
+	series_add(&r->driver_out, cost.driver_out);
+	series_add(&r->driver_in, cost.driver_in);
+	return ERR_OK;
+}
+
+static enum err open_all(struct bench_case *cases, size_t *num, const struct bench_options *o,
+			 struct bench_result *results)
+{
+	for (const struct aead_backend *const *be = aead_backends(); *be; be++) {
+		if ((o->aead && strcmp((*be)->name, o->aead) != 0) || !(*be)->supports(o->alg))
+			continue;
+		for (uint32_t i = 0; i < o->num_sizes && *num < RESULTS_MAX; i++) {
+			enum err e;
+
+			cases[*num].result = &results[*num];
+			e = case_open(&cases[*num], o, *be, o->sizes[i]);
+			++*num;
+			if (e != ERR_OK)
+				return e;
+		}
+	}
+	return *num > 0 ? ERR_OK : ERR_NOT_FOUND;
+}
+
+static enum err run_all(struct bench_case *cases, size_t num, const struct bench_options *o)
+{
+	enum err e = ERR_OK;
+
+	for (uint32_t run = 0; run < o->runs; run++)
+		for (size_t i = 0; i < num && e == ERR_OK; i++)
+			e = case_run(&cases[i], o);
+	return e;
+}
+
+int main(int argc, char **argv)
+{
+	static struct bench_result results[RESULTS_MAX];
+	static struct bench_case cases[RESULTS_MAX];
+	struct bench_options o = options(argc, argv);
+	size_t num = 0;
+	double tsc_hz;
+	enum err e;
+
+	stay_on_this_core();
+	tsc_hz = measure_tsc_hz();
+	e = open_all(cases, &num, &o, results);
+	if (e == ERR_OK)
+		e = run_all(cases, num, &o);
+	for (size_t i = 0; i < num; i++) {
+		raw_bench_free(cases[i].raw);
+		path_bench_free(cases[i].path);
+	}
+	if (e == ERR_OK && o.json)
+		e = report_json(stdout, &o, results, num, tsc_hz);
+	else if (e == ERR_OK)
+		report_table(stdout, &o, results, num, tsc_hz);
+	if (e != ERR_OK)
+		fprintf(stderr, "esp: %s\n", err_text(e));
+	return e == ERR_OK ? 0 : 1;
+}

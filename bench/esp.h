@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * esp.h - what the files of bench/esp share. One thread. All costs are in cycles of the time stamp
+ * counter (TSC), which ticks at a constant rate whatever the core's clock does, per packet.
+ */
+#pragma once
+
+#include "dataplane/crypto/aead.h"
+
+#include <stdio.h>
+
+/* BENCH_BATCH - packets offered to the data path at a time: a full vector. */
+#define BENCH_BATCH 64
+
+/* BENCH_RUNS_MAX - repetitions at most. */
+#define BENCH_RUNS_MAX 101
+
+/* bench_tsc - the counter, not before everything above it in the program was done. */
+static inline uint64_t bench_tsc(void)
+{
+	uint32_t lo, hi;
+
+	__asm__ volatile("lfence\n\trdtsc" : "=a"(lo), "=d"(hi) : : "memory");
+	return (uint64_t)hi << 32 | lo;
+}
+
+/* struct series - one figure, once for each repetition. */
+struct series {
+	uint32_t num;
+	double value[BENCH_RUNS_MAX];
+};
+
+/* series_add - one more value. series_median, _min, _max - of at least one value. */
+void series_add(struct series *s, double v) NONNULL(1);
+double series_median(const struct series *s) NONNULL(1);
+double series_min(const struct series *s) NONNULL(1);
+double series_max(const struct series *s) NONNULL(1);
+
+/* struct bench_options - from the command line. */
+struct bench_options {
+	bool json;
+	const char *aead; /* one back end only; NULL = all */
+	enum aead_alg alg;
+	uint32_t runs;    /* repetitions */
+	uint32_t packets; /* per repetition and figure, a multiple of BENCH_BATCH */
+	uint32_t sas;     /* security associations that take turns, 1 to 200 */
+	uint32_t flows;   /* flows in each */
+	uint32_t window;  /* replay window */
+	bool esn;
+	bool udp; /* RFC 3948 instead of raw ESP */
+	uint32_t sizes[8];
+	uint32_t num_sizes;
+};
+
+/* struct bench_result - one back end and size. path_*: the passes, without the drivers. */
+struct bench_result {
+	const char *aead;
+	uint32_t inner_len;
+	struct series raw_out, raw_in;
+	struct series path_out, path_in;
+	struct series driver_out, driver_in;
+};
+
+/* esp_text_len - bytes that are encrypted for an inner packet: with padding and trailer. */
+static inline uint32_t esp_text_len(uint32_t inner_len)
+{
+	return (inner_len + 2 + 3) & ~3U;
+}
+
+/* ---- the crypto alone (esp_raw.c) ------------------------------------------------------------ */
+
+struct raw_bench;
+
+/* raw_bench_new - packets of len bytes for be. Errors: NOMEM, and those of key_new. */
+MUST_USE enum err raw_bench_new(struct raw_bench **out, const struct aead_backend *be,
+				enum aead_alg alg, uint32_t len, uint32_t aad_len) NONNULL(1, 2);
+void raw_bench_free(struct raw_bench *b);
+
+/* raw_bench_run - cost of encrypting and decrypting `packets` of them. Errors: CRYPTO. */
+MUST_USE enum err raw_bench_run(struct raw_bench *b, double *out_encrypt, double *out_decrypt,
+				uint32_t packets) NONNULL(1, 2, 3);
+
+/* ---- the data path (esp_path.c) ---------------------------------------------------------------
+ */
+
+/* struct path_cost - cycles per packet of the passes and of the benchmark's own drivers. */
+struct path_cost {
+	double out, in;
+	double driver_out, driver_in;
+};
+
+struct path_bench;
+
+/* path_bench_new - two data paths, one encrypting and one decrypting, joined by a wire of memory,
+ * with SAs, policies and paths as a tunnel has them. Errors: those of dataplane.h. */
+MUST_USE enum err path_bench_new(struct path_bench **out, const struct bench_options *o,
+				 const char *aead, uint32_t inner_len) NONNULL(1, 2, 3);
+void path_bench_free(struct path_bench *b);
+
+/* path_bench_run - send `packets` through. Every packet must arrive as it was: else CRYPTO (not
+ * all arrived; the drop counters go to stderr). */
+MUST_USE enum err path_bench_run(struct path_bench *b, struct path_cost *out, uint32_t packets)
+	NONNULL(1, 2);
+
+/* ---- the report (esp_report.c) -----------------------------------------------------------------
+ */
+
+/* report_table - for people. report_json - bench/README.md has the schema. tsc_hz: cycles a second.
+ * Errors: NOMEM. */
+void report_table(FILE *to, const struct bench_options *o, const struct bench_result *results,
+		  size_t num, double tsc_hz) NONNULL(1, 2, 3);
+MUST_USE enum err report_json(FILE *to, const struct bench_options *o,
+			      const struct bench_result *results, size_t num, double tsc_hz)
+	NONNULL(1, 2, 3);

@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The whole data path over drivers that do next to nothing: an inner port that offers packets (it
+ * writes an IPv4 and a UDP header; the payload is what is left in the buffer, as if a device had
+ * put it there), a wire that moves pointers, and an inner port that takes them. The drivers' own
+ * cost is measured and taken off.
+ */
+#include "bench/esp.h"
+
+#include "base/alloc.h"
+#include "dataplane/dataplane.h"
+#include "dataplane/driver.h"
+#include "dataplane/pool.h"
+
+#include <netinet/in.h>
+
+#define HEADERS_LEN 28 /* IPv4, UDP */
+#define NUM_PACKETS (4 * BENCH_BATCH)
+
+/* struct end - one data path and its two ports. */
+struct end {
+	struct dataplane *dp;
+	uint64_t driver_cycles;
+};
+
+/* struct inner - the port on the clear side. */
+struct inner {
+	struct driver driver;
+	struct path_bench *bench;
+	struct end *end;
+};
+
+/* struct wire_end - the port on the protected side. */
+struct wire_end {
+	struct driver driver;
+	struct path_bench *bench;
+	struct end *end;
+};
+
+struct path_bench {
+	struct end sender, receiver;
+	struct pktvec wire;
+	struct path_addr from; /* as the receiver sees what is on the wire */
+	uint32_t offer;        /* packets to be offered in this turn */
+	uint32_t inner_len;
+	uint32_t num_templates, next_template;
+	uint8_t (*templates)[HEADERS_LEN];
+	uint64_t now_ns;
+	uint64_t num_arrived, num_damaged;
+	bool check; /* look at what arrives, byte by byte */
+};
+
+/* ---- drivers ------------------------------------------------------------------------------------
+ */
+
+static uint8_t body_byte(uint32_t i)
+{
+	return (uint8_t)(i * 7 + 1);
+}
+
+static void write_body(struct packet *p)
+{
+	for (uint32_t i = HEADERS_LEN; i < p->len; i++)
+		p->data[i] = body_byte(i);
+}
+
+static uint32_t offer(struct driver *d, struct pool *pool, struct pktvec *out)
+{
+	struct inner *in = container_of(d, struct inner, driver);
+	struct path_bench *b = in->bench;
+	uint32_t n = b->offer < pktvec_room(out) ? b->offer : pktvec_room(out);
+	uint64_t start = bench_tsc();
+
+	if (in->end != &b->sender)
+		return 0;
+	n = pool->ops->get(pool, out->pkt + out->num, n);
+	for (uint32_t i = 0; i < n; i++) {
+		struct packet *p = out->pkt[out->num + i];
+
+		memcpy(p->data, b->templates[b->next_template], HEADERS_LEN);
+		p->len = b->inner_len;
+		if (++b->next_template == b->num_templates)
+			b->next_template = 0;
+		if (b->check)
+			write_body(p);
+	}
+	out->num += n;
+	b->offer -= n;
+	in->end->driver_cycles += bench_tsc() - start;
+	return n;
+}
+
+static bool intact(const struct path_bench *b, const struct packet *p)
+{
+	if (p->len != b->inner_len || p->data[0] != 0x45)
+		return false;
+	for (uint32_t i = HEADERS_LEN; b->check && i < p->len; i++)
+		if (p->data[i] != body_byte(i))
+			return false;
+	return true;
+}
+
+static void take(struct driver *d, struct pktvec *v)
+{
+	struct inner *in = container_of(d, struct inner, driver);
+	struct path_bench *b = in->bench;
+	uint64_t start = bench_tsc();
+
+	for (uint32_t i = 0; i < v->num; i++)
+		b->num_damaged += !intact(b, v->pkt[i]);
+	b->num_arrived += v->num;
+	if (v->num > 0)
+		v->pkt[0]->pool->ops->put(v->pkt[0]->pool, v->pkt, v->num);
+	v->num = 0;
+	in->end->driver_cycles += bench_tsc() - start;
+}
+
+static void wire_put(struct driver *d, struct pktvec *v)
+{
+	struct wire_end *w = container_of(d, struct wire_end, driver);
+	struct pktvec *wire = &w->bench->wire;
+	uint64_t start = bench_tsc();
+
+	for (uint32_t i = 0; i < v->num; i++)
+		pktvec_push(wire, v->pkt[i]);
+	v->num = 0;
+	w->end->driver_cycles += bench_tsc() - start;
+}
+
+/* As a driver that has just received it would deliver the packet. */
+static void forget(struct packet *p, const struct path_addr *from)
+{
+	struct packet fresh = {
+		.data = p->data,
+		.len = p->len,
+		.cap = p->cap,
+		.buf = p->buf,
+		.pool = p->pool,
+		.from = *from,
+	};
+
+	*p = fresh;
+}
+
+static uint32_t wire_get(struct driver *d, struct pool *pool, struct pktvec *out)
+{
+	struct wire_end *w = container_of(d, struct wire_end, driver);
+	struct path_bench *b = w->bench;
+	uint64_t start = bench_tsc();
+	uint32_t n = b->wire.num;
+
+	(void)pool; /* the sender's packets travel on, and go home when they are freed */
+	if (w->end != &b->receiver)
+		return 0;
+	for (uint32_t i = 0; i < n; i++) {
+		forget(b->wire.pkt[i], &b->from);
+		pktvec_push(out, b->wire.pkt[i]);
+	}
+	b->wire.num = 0;
+	w->end->driver_cycles += bench_tsc() - start;
+	return n;
+}
+
+static int no_fd(const struct driver *d)
+{
+	(void)d;
+	return -1;
+}
+
+static void close_inner(struct driver *d)
+{
+	mem_free(container_of(d, struct inner, driver));
+}
+
+static void close_wire(struct driver *d)
+{
+	mem_free(container_of(d, struct wire_end, driver));
+}
+
+static const struct driver_ops inner_ops = {
+	.name = "bench-inner", .rx = offer, .tx = take, .fd = no_fd, .close = close_inner};
+static const struct driver_ops wire_ops = {
+	.name = "bench-wire", .rx = wire_get, .tx = wire_put, .fd = no_fd, .close = close_wire};
+
+/* ---- set-up ---------------------------------------------------------------------------------- */
+
+static enum err attach_inner(struct path_bench *b, struct end *end)
+{
+	struct inner *in = mem_alloc(sizeof(*in));
+	uint16_t port;
+
+	if (!in)
+		return ERR_NOMEM;
+	in->driver = (struct driver){.ops = &inner_ops, .role = PORT_INNER, .mtu = 9000};
+	in->bench = b;
+	in->end = end;
+	return dataplane_attach(end->dp, &port, &in->driver);
+}
+
+static enum err attach_wire(struct path_bench *b, struct end *end, uint16_t *out_port)
+{
+	struct wire_end *w = mem_alloc(sizeof(*w));
+
+	if (!w)
+		return ERR_NOMEM;
+	w->driver = (struct driver){.ops = &wire_ops, .role = PORT_OUTER};
+	w->bench = b;
+	w->end = end;
+	return dataplane_attach(end->dp, out_port, &w->driver);
+}
+
+static struct ip_addr ip(uint32_t a, uint32_t b, uint32_t c, uint32_t d)
+{
+	const uint8_t bytes[4] = {(uint8_t)a, (uint8_t)b, (uint8_t)c, (uint8_t)d};
+
+	return ip_addr_v4(bytes);
+}
+
+static struct ts net(uint32_t a, uint32_t b, uint32_t c)
+{
+	struct ip_prefix p = {.addr = ip(a, b, c, 0), .len = 24};
+
+	return ts_from_prefix(&p);
+}
+
+static struct path_addr path_between(const struct bench_options *o, bool reversed)
+{
+	struct endpoint left = {.addr = ip(192, 0, 2, 1), .port = o->udp ? 4500 : 0};
+	struct endpoint right = {.addr = ip(192, 0, 2, 2), .port = o->udp ? 4500 : 0};
+
+	return (struct path_addr){
+		.local = reversed ? right : left,
+		.remote = reversed ? left : right,
+		.encap = o->udp ? ENCAP_UDP : ENCAP_NONE,
+	};
+}
+
+/* struct tunnel - what both ends of SA number i have in common. */
+struct tunnel {
+	uint32_t i;
+	uint32_t spi[2]; /* inbound at the sender, at the receiver */
+	uint8_t key[2][36];
+};
+
+static enum err end_add(struct end *end, const struct bench_options *o, const struct tunnel *t,
+			bool is_receiver, uint32_t set)
+{
+	struct ts near = net(10, 1, t->i), far = net(10, 2, t->i);
+	const size_t key_len = o->alg == AEAD_AES_GCM_16_128 ? 20 : 36;
+	struct auth_proof_params who = {.method = AUTH_METHOD_PSK};
+	struct child_params c = {
+		.id = t->i + 1,
+		.pathset = set,
+		.spi_in = t->spi[is_receiver],
+		.spi_out = t->spi[!is_receiver],
+		.alg = o->alg,
+		.key_in = bytes_of(t->key[is_receiver], key_len),
+		.key_out = bytes_of(t->key[!is_receiver], key_len),
+		.mode = SA_TUNNEL,
+		.esn = o->esn,
+		.outbound_active = true,
+		.replay_window = o->window,
+		.local = is_receiver ? &far : &near,
+		.remote = is_receiver ? &near : &far,
+		.num_local = 1,
+		.num_remote = 1,
+	};
+	struct policy_params policy = {
+		.layer = POLICY_CONFIG,
+		.action = POLICY_PROTECT,
+		.priority = 100,
+		.owner = t->i + 1,
+		.local = c.local,
+		.remote = c.remote,
+		.num_local = 1,
+		.num_remote = 1,
+	};
+	uint32_t id;
+	enum err e = dataplane_group_add(end->dp, &c.group);
+
+	if (e != ERR_OK)
+		return e;
+	policy.group = c.group;
+	e = dataplane_policy_add(end->dp, &id, &policy);
+	if (e != ERR_OK)
+		return e;
+	c.proof = auth_proof_new(&who);
+	if (!c.proof)
+		return ERR_NOMEM;
+	e = dataplane_child_add(end->dp, &c);
+	auth_proof_put(c.proof);
+	return e;
+}
+
+static enum err add_tunnels(struct path_bench *b, const struct bench_options *o,
+			    const uint32_t sets[2])
+{
+	struct tunnel t;
+	enum err e = ERR_OK;
+
+	for (t.i = 0; t.i < o->sas && e == ERR_OK; t.i++) {
+		e = dataplane_spi_reserve(b->sender.dp, &t.spi[0]);
+		if (e == ERR_OK)
+			e = dataplane_spi_reserve(b->receiver.dp, &t.spi[1]);
+		if (e == ERR_OK)
+			e = rng_fill(rng_system(), t.key, sizeof(t.key));
+		if (e == ERR_OK)
+			e = end_add(&b->sender, o, &t, false, sets[0]);
+		if (e == ERR_OK)
+			e = end_add(&b->receiver, o, &t, true, sets[1]);
+	}
+	secret_wipe(&t, sizeof(t));
+	return e;
+}
+
+static enum err open_end(struct path_bench *b, struct end *end, const struct bench_options *o,
+			 const char *aead, uint32_t *out_set)
+{
+	const struct dataplane_config config = {.aead = aead, .num_packets = NUM_PACKETS};
+	struct path_addr addr = path_between(o, end == &b->receiver);
+	uint16_t port = 0;
+	enum err e = dataplane_new(&end->dp, &config);
+
+	if (e == ERR_OK)
+		e = attach_inner(b, end);
+	if (e == ERR_OK)
+		e = attach_wire(b, end, &port);
+	if (e == ERR_OK)
+		e = dataplane_pathset_add(end->dp, out_set, port, &addr);
+	if (end == &b->receiver)
+		b->from = addr;
+	return e;
+}
+
+static uint16_t ip_checksum(const uint8_t *header)
+{
+	uint32_t sum = 0;
+
+	for (unsigned i = 0; i < 20; i += 2)
+		sum += load_be16(header + i);
+	sum = (sum >> 16) + (sum & 0xffff);
+	return (uint16_t) ~(sum + (sum >> 16));
+}
+
+static void fill_template(uint8_t h[HEADERS_LEN], uint32_t inner_len, uint32_t sa, uint32_t flow)
+{
+	const uint8_t addresses[8] = {10, 1, (uint8_t)sa, 5, 10, 2, (uint8_t)sa, 9};
+
+	memset(h, 0, HEADERS_LEN);
+	h[0] = 0x45;
+	store_be16(h + 2, (uint16_t)inner_len);
+	h[8] = 64;
+	h[9] = IPPROTO_UDP;
+	memcpy(h + 12, addresses, sizeof(addresses));
+	store_be16(h + 10, ip_checksum(h));
+	store_be16(h + 20, (uint16_t)(20000 + flow));
+	store_be16(h + 22, 5001);
+	store_be16(h + 24, (uint16_t)(inner_len - 20));
+}
+
+static enum err make_templates(struct path_bench *b, const struct bench_options *o)
+{
+	b->num_templates = o->sas * o->flows;
+	b->templates = mem_alloc_array(b->num_templates, sizeof(*b->templates));
+	if (!b->templates)
+		return ERR_NOMEM;
+	for (uint32_t i = 0; i < b->num_templates; i++)
+		fill_template(b->templates[i], b->inner_len, i % o->sas, i / o->sas);
+	return ERR_OK;
+}
+
+enum err path_bench_new(struct path_bench **out, const struct bench_options *o, const char *aead,
+			uint32_t inner_len)
+{
+	struct path_bench *b = mem_alloc(sizeof(*b));
+	uint32_t sets[2] = {0, 0};
+	enum err e;
+
+	if (!b)
+		return ERR_NOMEM;
+	b->inner_len = inner_len;
+	b->now_ns = 1000000000;
+	e = make_templates(b, o);
+	if (e == ERR_OK)
+		e = open_end(b, &b->sender, o, aead, &sets[0]);
+	if (e == ERR_OK)
+		e = open_end(b, &b->receiver, o, aead, &sets[1]);
+	if (e == ERR_OK)
+		e = add_tunnels(b, o, sets);
+	if (e != ERR_OK) {
+		path_bench_free(b);
+		return e;
+	}
+	*out = b;
+	return ERR_OK;
+}
+
+void path_bench_free(struct path_bench *b)
+{
+	if (!b)
+		return;
+	for (uint32_t i = 0; i < b->wire.num; i++)
+		packet_put(b->wire.pkt[i]);
+	dataplane_free(b->receiver.dp);
+	dataplane_free(b->sender.dp);
+	mem_free(b->templates);
+	mem_free(b);
+}
+
+/* ---- measuring --------------------------------------------------------------------------------
+ */
+
+static void show_drops(const char *which, struct dataplane *dp)
+{
+	struct dataplane_stats s;
+	const char *text;
+	const char *name;
+
+	dataplane_stats(dp, &s);
+	fprintf(stderr, "%s: received %llu, sent %llu, held %llu, punted %llu\n", which,
+		(unsigned long long)s.rx_packets, (unsigned long long)s.tx_packets,
+		(unsigned long long)s.held, (unsigned long long)s.punted);
+	for (uint32_t i = 0; (name = dataplane_drop_name(i, &text)) != NULL; i++)
+		if (s.drops[i] > 0)
+			fprintf(stderr, "%s: dropped %llu: %s (%s)\n", which,
+				(unsigned long long)s.drops[i], name, text);
+}
+
+/* One turn of an end; its cost is added to *total, the drivers' part of it included. */
+static void turn(struct path_bench *b, struct end *end, uint64_t *total)
+{
+	uint64_t start = bench_tsc();
+
+	dataplane_poll(end->dp, b->now_ns);
+	*total += bench_tsc() - start;
+}
+
+static void pump(struct path_bench *b, uint32_t packets, uint64_t *out_total, uint64_t *in_total)
+{
+	for (uint32_t done = 0; done < packets; done += BENCH_BATCH) {
+		b->offer = BENCH_BATCH;
+		turn(b, &b->sender, out_total);
+		turn(b, &b->receiver, in_total);
+		b->now_ns += 10000;
+	}
+}
+
+enum err path_bench_run(struct path_bench *b, struct path_cost *out, uint32_t packets)
+{
+	uint64_t out_total = 0, in_total = 0;
+
+	b->check = true; /* warms up too */
+	pump(b, 4 * BENCH_BATCH, &out_total, &in_total);
+	b->check = false;
+	pump(b, 4 * BENCH_BATCH, &out_total, &in_total);
+	out_total = in_total = 0;
+	b->sender.driver_cycles = b->receiver.driver_cycles = 0;
+	pump(b, packets, &out_total, &in_total);
+	if (b->num_arrived != packets + 8 * BENCH_BATCH || b->num_damaged != 0) {
+		fprintf(stderr, "%llu of %u packets arrived, %llu of them damaged\n",
+			(unsigned long long)b->num_arrived, packets + 8 * BENCH_BATCH,
+			(unsigned long long)b->num_damaged);
+		show_drops("outbound", b->sender.dp);
+		show_drops("inbound", b->receiver.dp);
+		return ERR_CRYPTO;
+	}
+	b->num_arrived = 0;
+	out->driver_out = (double)b->sender.driver_cycles / packets;
+	out->driver_in = (double)b->receiver.driver_cycles / packets;
+	out->out = (double)out_total / packets - out->driver_out;
+	out->in = (double)in_total / packets - out->driver_in;
+	return ERR_OK;
+}
