@@ -154,27 +154,31 @@ static struct slot *reserved_slot(const struct slots *s, uint64_t id)
 	return &c->slots[in_chunk(s, id)];
 }
 
-/* Random bits above the slot number, other than at its last use. */
+/* Random bits above the slot number, other than at its last use. A source that never gives such
+ * bits is broken: of a good one 64 draws fail with a probability of 2^-64 at most. */
 static enum err fresh_id(const struct slots *s, uint64_t *out, uint32_t index, uint64_t last)
 {
-	uint64_t v;
-	enum err e;
+	for (int tries = 0; tries < 64; tries++) {
+		uint64_t v;
+		enum err e = rng_fill(s->rng, &v, sizeof(v));
 
-	do {
-		e = rng_fill(s->rng, &v, sizeof(v));
 		if (e)
 			return e;
 		v = v << s->index_bits | index;
 		if (s->id_bits == 32)
 			v &= UINT32_MAX;
-	} while (v <= 255 || v == last);
-	*out = v;
-	return ERR_OK;
+		if (v > 255 && v != last) {
+			*out = v;
+			return ERR_OK;
+		}
+	}
+	return ERR_CRYPTO;
 }
 
 enum err slots_reserve(struct slots *s, uint64_t *out_id)
 {
-	uint64_t pick, id;
+	uint64_t id = 0;
+	uint64_t pick;
 	struct chunk *c;
 	struct slot *slot;
 	enum err e;

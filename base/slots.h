@@ -2,7 +2,8 @@
 /*
  * slots.h - identifiers that are looked up with one index and one compare. An identifier is a slot
  * number (shuffled, so that successive ones tell nothing) and random bits that change with every
- * use, so a stale one never matches. Used for inbound SPIs and IKE SPIs. Writer: the control
+ * use: the last one of a slot never matches, an older one only if the same bits are drawn again
+ * (id_bits - index_bits of them). Used for inbound SPIs and IKE SPIs. Writer: the control
  * thread. slots_get() is for readers under RCU; growing never moves what readers see.
  */
 #pragma once

@@ -201,6 +201,26 @@ static enum err broken_fill(void *ctx, void *out, size_t len)
 	return ERR_CRYPTO;
 }
 
+static enum err constant_fill(void *ctx, void *out, size_t len)
+{
+	memset(out, *(const int *)ctx, len);
+	return ERR_OK;
+}
+
+static void test_a_constant_source_is_an_error_not_a_hang(void)
+{
+	int byte = 0;
+	const struct rng constant = {.fill = constant_fill, .ctx = &byte};
+	struct slots *s = slots_new(32, 8, &constant);
+	uint64_t id;
+
+	CU_ASSERT_EQUAL(slots_reserve(s, &id), ERR_CRYPTO);
+	byte = 0x5a;
+	CU_ASSERT_EQUAL(slots_reserve(s, &id), ERR_OK);
+	slots_release(s, id);
+	slots_free(s);
+}
+
 static void test_failures_leave_the_table_as_it_was(void)
 {
 	const struct rng broken = {.fill = broken_fill};
@@ -410,6 +430,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_a_stale_identifier_does_not_match),
 	TAP_TEST(test_slot_numbers_are_shuffled),
 	TAP_TEST(test_each_visits_all_and_may_release),
+	TAP_TEST(test_a_constant_source_is_an_error_not_a_hang),
 	TAP_TEST(test_failures_leave_the_table_as_it_was),
 	TAP_TEST(test_growth_may_fail_while_there_is_room),
 	TAP_TEST(test_random_use_against_a_model),
