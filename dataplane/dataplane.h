@@ -20,13 +20,13 @@ struct driver;
 
 /* struct dataplane_config - zero means the default given. */
 struct dataplane_config {
-	const char *aead;          /* back end to insist on; NULL = the fastest that works */
-	uint32_t flow_cache_len;   /* entries per worker, rounded up to a power of two; 16384 */
-	uint32_t num_packets;      /* packet buffers per worker; 4096 */
-	uint32_t packet_room;      /* data bytes per packet buffer; 2048 */
-	uint32_t hold_packets;     /* packets that wait for an SA, per policy; 16 */
-	uint64_t hold_ns;          /* how long they wait; 10 s */
-	const struct rng *rng;     /* NULL = rng_system() */
+	const char *aead;        /* back end to insist on; NULL = the fastest that works */
+	uint32_t flow_cache_len; /* entries per worker, rounded up to a power of two; 16384 */
+	uint32_t num_packets;    /* packet buffers per worker; 4096 */
+	uint32_t packet_room;    /* data bytes per packet buffer; 2048 */
+	uint32_t hold_packets;   /* packets that wait for an SA, per policy; 16 */
+	uint64_t hold_ns;        /* how long they wait; 10 s */
+	const struct rng *rng;   /* NULL = rng_system() */
 };
 
 /* dataplane_new - an idle data path. Errors: NOMEM, NOT_FOUND (no such AEAD back end), CRYPTO (its
@@ -43,13 +43,17 @@ MUST_USE enum err dataplane_attach(struct dataplane *dp, uint16_t *out_port, str
 	NONNULL(1, 2, 3);
 
 /* dataplane_start - run the worker in its own thread: sleeps in epoll when idle, off-line for RCU.
- * dataplane_stop - and join it. Errors: SYS, STATE (already running). */
+ * dataplane_stop - and join it. Errors: SYS, BAD_STATE (already running). */
 MUST_USE enum err dataplane_start(struct dataplane *dp) NONNULL(1);
 void dataplane_stop(struct dataplane *dp) NONNULL(1);
 
 /* dataplane_poll - without a thread: one turn of the worker (receive, all passes, transmit, due
  * timers); returns packets received. The caller's thread is off-line for RCU afterwards. */
 uint32_t dataplane_poll(struct dataplane *dp, uint64_t now_ns) NONNULL(1);
+
+/* dataplane_poll_next - when the worker's next timer is due, on poll's clock; TIME_NEVER if none.
+ */
+uint64_t dataplane_poll_next(const struct dataplane *dp) NONNULL(1);
 
 /* dataplane_reclaim - free what was retired and no reader holds any more; once per loop turn. */
 void dataplane_reclaim(struct dataplane *dp) NONNULL(1);
@@ -59,19 +63,20 @@ void dataplane_reclaim(struct dataplane *dp) NONNULL(1);
 /* struct path_info - what a path is and has carried. */
 struct path_info {
 	struct path_addr addr;
-	uint16_t port;      /* outer port it uses */
-	uint16_t pmtu;      /* largest outer IP packet; 0 = not known, 1500 assumed */
+	uint16_t port; /* outer port it uses */
+	uint16_t pmtu; /* largest outer IP packet; 0 = not known, 1500 assumed */
 	uint64_t tx_packets, tx_bytes, rx_packets, rx_bytes;
 };
 
 /* dataplane_pathset_add - the paths to one peer, shared by all its SAs; one path at first. *out_set
  * is its handle (never 0). Errors: NOMEM. */
 MUST_USE enum err dataplane_pathset_add(struct dataplane *dp, uint32_t *out_set, uint16_t port,
-	const struct path_addr *addr) NONNULL(1, 2, 4);
+					const struct path_addr *addr) NONNULL(1, 2, 4);
 
-/* dataplane_pathset_move - replace the path's addresses (NAT rebinding, MOBIKE); generation + 1. */
+/* dataplane_pathset_move - replace the path's addresses (NAT rebinding, MOBIKE); generation + 1.
+ * Errors: NOT_FOUND, NOMEM. */
 MUST_USE enum err dataplane_pathset_move(struct dataplane *dp, uint32_t set, uint16_t port,
-	const struct path_addr *addr) NONNULL(1, 4);
+					 const struct path_addr *addr) NONNULL(1, 4);
 
 /* dataplane_pathset_info - the current path. Errors: NOT_FOUND. */
 MUST_USE enum err dataplane_pathset_info(struct dataplane *dp, struct path_info *out, uint32_t set)
@@ -101,9 +106,9 @@ enum policy_action {
 struct policy_params {
 	enum policy_layer layer;
 	enum policy_action action;
-	uint32_t priority;   /* smaller is looked at first */
-	uint32_t group;      /* PROTECT: SA group that protects it */
-	uint64_t owner;      /* who asked for it; comes back with an acquire */
+	uint32_t priority;       /* smaller is looked at first */
+	uint32_t group;          /* PROTECT: SA group that protects it */
+	uint64_t owner;          /* who asked for it; comes back with an acquire */
 	uint32_t class_demanded; /* protection class the traffic must have; 0 = the group's */
 	const struct ts *local;
 	const struct ts *remote;
@@ -120,7 +125,7 @@ void dataplane_group_remove(struct dataplane *dp, uint32_t group) NONNULL(1);
 /* dataplane_policy_add - effective for every packet looked at after the call returns; *out_id names
  * it. Errors: NOMEM, INVAL (selectors), NOT_FOUND (group). */
 MUST_USE enum err dataplane_policy_add(struct dataplane *dp, uint32_t *out_id,
-	const struct policy_params *params) NONNULL(1, 2, 3);
+				       const struct policy_params *params) NONNULL(1, 2, 3);
 
 /* dataplane_policy_remove - as immediate. Unknown ids are ignored. */
 void dataplane_policy_remove(struct dataplane *dp, uint32_t id) NONNULL(1);
@@ -141,17 +146,17 @@ struct sa_lifetime {
 /* struct child_params - a pair of ESP SAs, inbound and outbound. Everything is copied; the keys go
  * to secret memory and proof is counted. */
 struct child_params {
-	uint64_t id;          /* the keying engine's name for the pair, unique */
-	uint32_t group;       /* SA group it joins */
-	uint32_t pathset;     /* paths to the peer */
-	uint32_t spi_in;      /* from dataplane_spi_reserve(), host order */
-	uint32_t spi_out;     /* the peer's, host order */
+	uint64_t id;      /* the keying engine's name for the pair, unique */
+	uint32_t group;   /* SA group it joins */
+	uint32_t pathset; /* paths to the peer */
+	uint32_t spi_in;  /* from dataplane_spi_reserve(), host order */
+	uint32_t spi_out; /* the peer's, host order */
 	enum aead_alg alg;
-	struct bytes key_in;  /* key || 4-byte salt (RFC 4106 8.1) */
+	struct bytes key_in; /* key || 4-byte salt (RFC 4106 8.1) */
 	struct bytes key_out;
 	enum sa_mode mode;
-	bool esn;             /* 64-bit sequence numbers (RFC 4303 2.2.1) */
-	bool outbound_active; /* send on it at once; else after dataplane_child_activate() */
+	bool esn;               /* 64-bit sequence numbers (RFC 4303 2.2.1) */
+	bool outbound_active;   /* send on it at once; else after dataplane_child_activate() */
 	uint32_t replay_window; /* packets, 0 = no check, else rounded up to 64..2^20 */
 	struct sa_lifetime lifetime;
 	const struct ts *local;
@@ -166,7 +171,7 @@ struct child_stats {
 	uint64_t in_last_ns, out_last_ns;
 	uint64_t out_seq; /* last sequence number sent */
 	uint64_t in_replay, in_auth_failed;
-	uint32_t token;   /* protection class handle */
+	uint32_t token; /* protection class handle */
 };
 
 /* enum child_half - which SAs of a pair. */
@@ -191,8 +196,13 @@ MUST_USE enum err dataplane_child_add(struct dataplane *dp, const struct child_p
  * group. Errors: NOT_FOUND. */
 MUST_USE enum err dataplane_child_activate(struct dataplane *dp, uint64_t id) NONNULL(1);
 
-/* dataplane_child_remove - take away one or both SAs of a pair; the SPI is released with the inbound
- * one. What is gone already is ignored. */
+/* dataplane_child_window - let the inbound SA's replay window grow to `window` packets; a smaller
+ * one changes nothing. The worker takes it over with its next packet. Errors: NOT_FOUND, NOMEM. */
+MUST_USE enum err dataplane_child_window(struct dataplane *dp, uint64_t id, uint32_t window)
+	NONNULL(1);
+
+/* dataplane_child_remove - take away one or both SAs of a pair; the SPI is released with the
+ * inbound one. What is gone already is ignored. */
 void dataplane_child_remove(struct dataplane *dp, uint64_t id, enum child_half half) NONNULL(1);
 
 /* dataplane_child_stats - counters, slightly behind. Errors: NOT_FOUND. */
@@ -204,8 +214,8 @@ MUST_USE enum err dataplane_child_stats(struct dataplane *dp, struct child_stats
 /* enum dp_event_kind - what a worker reports. */
 enum dp_event_kind {
 	DP_EVENT_IKE,        /* an IKE datagram: path, port, bytes (without the non-ESP marker) */
-	DP_EVENT_ACQUIRE,    /* a packet needs an SA: owner, group, flow; repeated at most once a second
-			      * per policy while packets wait */
+	DP_EVENT_ACQUIRE,    /* a packet needs an SA: owner, group, flow; repeated at most once a
+			      * second    per policy while packets wait */
 	DP_EVENT_CHILD_USED, /* first authenticated packet of an inbound SA: child */
 	DP_EVENT_SOFT,       /* soft lifetime reached: child */
 	DP_EVENT_HARD,       /* hard lifetime or sequence numbers used up: child */
@@ -236,9 +246,10 @@ void dp_event_release(struct dataplane *dp, struct dp_event *ev) NONNULL(1, 2);
 
 /* dataplane_ike_send - send len bytes of IKE by the worker that owns the socket; the non-ESP marker
  * (RFC 3948 2.2) is added when path->encap is ENCAP_UDP. raw: send the bytes as they are (a NAT
- * keepalive, 0xFF). Errors: FULL, LIMIT (65,000 bytes), NOT_FOUND (port). */
+ * keepalive, 0xFF). Errors: FULL, LIMIT (65,000 bytes), NOT_FOUND (no such outer port). */
 MUST_USE enum err dataplane_ike_send(struct dataplane *dp, uint16_t port,
-	const struct path_addr *path, const void *bytes, size_t len, bool raw) NONNULL(1, 3, 4);
+				     const struct path_addr *path, const void *bytes, size_t len,
+				     bool raw) NONNULL(1, 3, 4);
 
 /* struct dataplane_stats - sums over the workers. */
 struct dataplane_stats {

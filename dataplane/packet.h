@@ -36,13 +36,15 @@ enum drop_reason {
 	DROP_NUM
 };
 
-/* drop_name - "replay"; drop_text - a sentence. Any value is accepted. */
+/* drop_name - "REPLAY"; drop_text - a sentence. Any value is accepted. */
 const char *drop_name(enum drop_reason r);
 const char *drop_text(enum drop_reason r);
 
 /*
  * struct packet - len bytes at data inside buf[cap]. On an inner port data begins at the IP header;
- * on an outer port it is the UDP payload (ENCAP_UDP) or the ESP header (ENCAP_NONE).
+ * on an outer port it is the UDP payload, or the ESP header where ESP is carried by IP itself. What
+ * came by UDP has a local port in `from`: with ENCAP_UDP it is framed as RFC 3948 says, with
+ * ENCAP_NONE it is IKE without a marker (port 500).
  */
 struct packet {
 	uint8_t *data;
@@ -52,22 +54,23 @@ struct packet {
 	struct pool *pool;
 
 	/* meta data, valid as the passes set it */
-	struct esp_sa *sa;         /* SA that protects or protected it */
-	const struct path *path;   /* path chosen or arrived by; NULL = unknown remote */
-	const struct path_addr *to; /* tx on an outer port: destination, valid until the driver sent */
-	uint64_t seq;              /* ESP sequence number, 64 bits */
-	uint32_t token;            /* protection class handle: stamped inbound, demanded outbound; 0 = none */
-	uint16_t seg_len;          /* super-packet: payload bytes per segment; 0 = a single packet */
-	uint16_t port;             /* index of the port it came by */
-	uint8_t drop_reason;       /* enum drop_reason once dropped */
-	uint8_t dscp_ecn;          /* TOS byte of the header just removed or to be written */
-	uint8_t next_header;       /* ESP next header after decryption */
-	uint8_t flags;             /* PACKET_F_* */
-	struct path_addr from;     /* rx on an outer port: the addresses it came with */
+	struct esp_sa *sa;       /* SA that protects or protected it */
+	const struct path *path; /* path chosen or arrived by; NULL = unknown remote */
+	const struct path_addr
+		*to;            /* tx on an outer port: destination, valid until the driver sent */
+	uint64_t seq;           /* ESP sequence number, 64 bits */
+	uint64_t hold_until_ns; /* acquire: when it is given up; 0 = it never waited */
+	uint32_t token; /* protection class handle: stamped inbound, demanded outbound; 0 = none */
+	uint16_t seg_len;      /* super-packet: payload bytes per segment; 0 = a single packet */
+	uint16_t port;         /* index of the port it came by */
+	uint8_t drop_reason;   /* enum drop_reason once dropped */
+	uint8_t dscp_ecn;      /* TOS byte of the header just removed or to be written */
+	uint8_t next_header;   /* ESP next header after decryption */
+	uint8_t flags;         /* PACKET_F_* */
+	struct path_addr from; /* rx on an outer port: the addresses it came with */
 };
 
 #define PACKET_F_CSUM_PARTIAL 0x01 /* inner transport checksum still to be completed */
-#define PACKET_F_IKE          0x02 /* outer datagram is IKE (non-ESP marker removed or to be added) */
 
 /* packet_headroom, packet_tailroom - free bytes before and behind the data. */
 static inline uint32_t packet_headroom(const struct packet *p)

@@ -20,7 +20,7 @@ struct pool {
 	uint32_t data_room; /* bytes between the standard headroom and tailroom */
 };
 
-/* pool_new - a heap pool of num packets with data_room bytes each, in one allocation; one thread.
+/* pool_new - a heap pool of num packets with data_room bytes each, all allocated now; one thread.
  * NULL on shortage. */
 MALLOC_LIKE struct pool *pool_new(uint32_t num, uint32_t data_room);
 

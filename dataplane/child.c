@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pairs of SAs: the control thread's functions. */
+#include "dataplane/state.h"
+
+#include "base/alloc.h"
+
+#define SPI_RESERVED 255 /* RFC 4303 2.1 */
+
+/* struct child - a pair as the control thread knows it. */
+struct child {
+	struct htab_node node; /* keyed by id */
+	uint64_t id;
+	uint32_t spi_in;
+	uint32_t token;
+	struct sa_group *group;
+	struct path_set *paths;
+	struct auth_proof *proof;
+	struct esp_sa *in, *out;   /* NULL once removed */
+	struct child_stats before; /* counters of the SAs that were removed */
+};
+
+static struct child *find(const struct dataplane *dp, uint64_t id)
+{
+	struct htab_node *node = htab_find(&dp->children, bytes_of(&id, sizeof(id)));
+
+	return node ? container_of(node, struct child, node) : NULL;
+}
+
+enum err dataplane_spi_reserve(struct dataplane *dp, uint32_t *out_spi)
+{
+	uint64_t id;
+	enum err e = slots_reserve(dp->sad, &id);
+
+	if (e == ERR_OK)
+		*out_spi = (uint32_t)id;
+	return e;
+}
+
+void dataplane_spi_release(struct dataplane *dp, uint32_t spi)
+{
+	slots_release(dp->sad, spi);
+}
+
+/* check - what the caller must have right, before anything is made. */
+static enum err check(const struct dataplane *dp, const struct child_params *params)
+{
+	if (!params->proof || params->spi_in <= SPI_RESERVED || params->spi_out <= SPI_RESERVED)
+		return ERR_INVAL;
+	if (!flow_selectors_valid(params->local, params->num_local) ||
+	    !flow_selectors_valid(params->remote, params->num_remote))
+		return ERR_INVAL;
+	if (params->mode != SA_TUNNEL || params->alg <= AEAD_NONE || params->alg >= AEAD_NUM)
+		return ERR_UNSUPPORTED;
+	return find(dp, params->id) || slots_get(dp->sad, params->spi_in) ? ERR_EXISTS : ERR_OK;
+}
+
+/* make_sa - one direction with a configuration of its own. */
+static enum err make_sa(struct dataplane *dp, struct esp_sa **out, struct child *c,
+			const struct child_params *params, enum child_half dir)
+{
+	struct sa_conf *conf = sa_conf_new(params, c->group, c->paths, c->token, dp->next_uid++);
+	enum err e;
+
+	if (!conf)
+		return ERR_NOMEM;
+	e = sa_new(out, params, dir, dp->aead[params->alg], conf);
+	if (e != ERR_OK)
+		mem_free(conf);
+	return e;
+}
+
+static void free_child(struct dataplane *dp, struct child *c)
+{
+	if (c->token)
+		class_put(dp->classes, c->token);
+	auth_proof_put(c->proof);
+	mem_free(c);
+}
+
+/* make_child - a pair that nothing reaches yet. */
+static enum err make_child(struct dataplane *dp, struct child **out,
+			   const struct child_params *params)
+{
+	struct child *c = mem_alloc(sizeof(*c));
+	enum err e;
+
+	if (!c)
+		return ERR_NOMEM;
+	c->id = params->id;
+	c->spi_in = params->spi_in;
+	c->proof = auth_proof_get(params->proof);
+	c->group = slots_get(dp->groups, params->group);
+	c->paths = slots_get(dp->pathsets, params->pathset);
+	e = c->group && c->paths ? ERR_OK : ERR_NOT_FOUND;
+	if (e == ERR_OK)
+		e = class_get(dp->classes, &c->token, auth_proof_params(c->proof));
+	if (e == ERR_OK)
+		e = make_sa(dp, &c->in, c, params, CHILD_IN);
+	if (e == ERR_OK)
+		e = make_sa(dp, &c->out, c, params, CHILD_OUT);
+	if (e != ERR_OK) {
+		sa_free(c->in);
+		free_child(dp, c);
+		return e;
+	}
+	*out = c;
+	return ERR_OK;
+}
+
+enum err dataplane_child_add(struct dataplane *dp, const struct child_params *params)
+{
+	struct child *c = NULL;
+	enum err e = check(dp, params);
+
+	if (e == ERR_OK)
+		e = make_child(dp, &c, params);
+	if (e != ERR_OK)
+		return e;
+	htab_insert(&dp->children, &c->node, bytes_of(&c->id, sizeof(c->id)));
+	c->group->num_children++;
+	c->paths->num_refs++;
+	group_set_token(c->group, c->token);
+	slots_publish(dp->sad, c->spi_in, c->in);
+	return params->outbound_active ? dataplane_child_activate(dp, c->id) : ERR_OK;
+}
+
+enum err dataplane_child_activate(struct dataplane *dp, uint64_t id)
+{
+	struct child *c = find(dp, id);
+
+	if (!c || !c->out)
+		return ERR_NOT_FOUND;
+	group_activate(c->group, c->out);
+	dataplane_changed(dp);
+	return ERR_OK;
+}
+
+enum err dataplane_child_window(struct dataplane *dp, uint64_t id, uint32_t window)
+{
+	struct child *c = find(dp, id);
+
+	return c && c->in ? sa_grow_window(c->in, window) : ERR_NOT_FOUND;
+}
+
+static void add_in(struct child_stats *s, const struct esp_sa *sa)
+{
+	s->in_packets = counter_get(&sa->packets);
+	s->in_bytes = counter_get(&sa->bytes);
+	s->in_last_ns = counter_get(&sa->last_ns);
+	s->in_replay = counter_get(&sa->num_replay);
+	s->in_auth_failed = counter_get(&sa->num_auth_failed);
+}
+
+static void add_out(struct child_stats *s, const struct esp_sa *sa)
+{
+	s->out_packets = counter_get(&sa->packets);
+	s->out_bytes = counter_get(&sa->bytes);
+	s->out_last_ns = counter_get(&sa->last_ns);
+	s->out_seq = counter_get(&sa->seq);
+}
+
+static void remove_in(struct dataplane *dp, struct child *c)
+{
+	if (!c->in)
+		return;
+	slots_withdraw(dp->sad, c->spi_in);
+	slots_release(dp->sad, c->spi_in);
+	add_in(&c->before, c->in);
+	sa_retire(c->in, &dp->retired);
+	c->in = NULL;
+}
+
+static void remove_out(struct dataplane *dp, struct child *c)
+{
+	if (!c->out)
+		return;
+	group_deactivate(c->group, c->out);
+	add_out(&c->before, c->out);
+	sa_retire(c->out, &dp->retired);
+	c->out = NULL;
+}
+
+static void remove_halves(struct dataplane *dp, struct child *c, enum child_half half)
+{
+	if (half & CHILD_OUT)
+		remove_out(dp, c);
+	if (half & CHILD_IN)
+		remove_in(dp, c);
+	if (c->in || c->out)
+		return;
+	htab_remove(&dp->children, &c->node);
+	c->group->num_children--;
+	c->paths->num_refs--;
+	free_child(dp, c);
+}
+
+void dataplane_child_remove(struct dataplane *dp, uint64_t id, enum child_half half)
+{
+	struct child *c = find(dp, id);
+
+	if (c)
+		remove_halves(dp, c, half);
+}
+
+enum err dataplane_child_stats(struct dataplane *dp, struct child_stats *out, uint64_t id)
+{
+	const struct child *c = find(dp, id);
+
+	if (!c)
+		return ERR_NOT_FOUND;
+	*out = c->before;
+	out->token = c->token;
+	if (c->in)
+		add_in(out, c->in);
+	if (c->out)
+		add_out(out, c->out);
+	return ERR_OK;
+}
+
+void dataplane_children_free(struct dataplane *dp)
+{
+	for (size_t b = 0; b < dp->children.num_buckets; b++) {
+		while (dp->children.buckets[b]) {
+			struct htab_node *node = dp->children.buckets[b];
+
+			remove_halves(dp, container_of(node, struct child, node), CHILD_BOTH);
+		}
+	}
+}

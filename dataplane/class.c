@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dataplane/class.h"
+
+#include "base/alloc.h"
+#include "base/htab.h"
+#include "base/writer.h"
+
+#define INDEX_MASK ((1u << CLASS_INDEX_BITS) - 1)
+#define GEN_MASK   ((1u << CLASS_GEN_BITS) - 1)
+
+/* KEY_MAX - method, then each identity as type, length, data. */
+#define KEY_MAX (1 + 2 * (1 + 2 + sizeof(((struct ike_id *)0)->data)))
+
+/* struct class - one slot; it stays in place when it is free, to remember its generation. */
+struct class
+{
+	struct htab_node node; /* keyed by key */
+	uint8_t *key;
+	uint32_t num_refs;
+	uint32_t handle;
+	uint32_t next_free; /* index; 0 ends the queue */
+};
+
+/* struct class_table - free slots wait in a queue, first in, first out. */
+struct class_table {
+	struct htab by_key;
+	struct class **slots; /* by index; slot 0 is not used */
+	uint32_t num_slots;
+	uint32_t cap;
+	uint32_t free_head, free_tail, num_free;
+};
+
+struct class_table *class_table_new(const struct rng *rng)
+{
+	struct class_table *t = mem_alloc(sizeof(*t));
+
+	if (!t)
+		return NULL;
+	if (htab_init(&t->by_key, rng) != ERR_OK) {
+		mem_free(t);
+		return NULL;
+	}
+	t->num_slots = 1;
+	return t;
+}
+
+void class_table_free(struct class_table *t)
+{
+	if (!t)
+		return;
+	for (uint32_t i = 1; i < t->num_slots; i++) {
+		mem_free(t->slots[i]->key);
+		mem_free(t->slots[i]);
+	}
+	mem_free(t->slots);
+	htab_fini(&t->by_key);
+	mem_free(t);
+}
+
+static struct class *class_of(const struct class_table *t, uint32_t handle)
+{
+	uint32_t index = handle & INDEX_MASK;
+
+	if (index == 0 || index >= t->num_slots)
+		return NULL;
+	struct class *c = t->slots[index];
+
+	return c->num_refs && c->handle == handle ? c : NULL;
+}
+
+static enum err write_key(uint8_t *buf, struct bytes *out, const struct auth_proof_params *proven)
+{
+	const struct ike_id *ids[] = {&proven->peer, &proven->local};
+	struct writer w;
+
+	writer_init(&w, buf, KEY_MAX);
+	writer_u8(&w, (uint8_t)proven->method);
+	for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
+		if (ids[i]->len > sizeof(ids[i]->data))
+			return ERR_INVAL;
+		writer_u8(&w, ids[i]->type);
+		writer_u16(&w, ids[i]->len);
+		writer_bytes(&w, ids[i]->data, ids[i]->len);
+	}
+	return writer_finish(&w, out);
+}
+
+static enum err add_slot(struct class_table *t, struct class **out)
+{
+	if (t->num_slots > INDEX_MASK)
+		return ERR_FULL;
+	if (t->num_slots >= t->cap) {
+		uint32_t cap = t->cap ? 2 * t->cap : 16;
+		struct class **grown = mem_grow(t->slots, cap, sizeof(*grown));
+
+		if (!grown)
+			return ERR_NOMEM;
+		t->slots = grown;
+		t->cap = cap;
+	}
+	struct class *c = mem_alloc(sizeof(*c));
+
+	if (!c)
+		return ERR_NOMEM;
+	c->handle = t->num_slots;
+	t->slots[t->num_slots++] = c;
+	*out = c;
+	return ERR_OK;
+}
+
+/* take_free - the slot that rested longest, with its next generation. */
+static struct class *take_free(struct class_table *t)
+{
+	struct class *c = t->slots[t->free_head];
+	uint32_t gen = (c->handle >> CLASS_INDEX_BITS) + 1;
+
+	t->free_head = c->next_free;
+	t->num_free--;
+	c->handle = (c->handle & INDEX_MASK) | (gen & GEN_MASK) << CLASS_INDEX_BITS;
+	return c;
+}
+
+static enum err take_slot(struct class_table *t, struct class **out)
+{
+	if (t->num_free <= CLASS_REST) {
+		enum err e = add_slot(t, out);
+
+		if (e != ERR_FULL || t->num_free == 0)
+			return e;
+	}
+	*out = take_free(t);
+	return ERR_OK;
+}
+
+static void give_slot(struct class_table *t, struct class *c)
+{
+	uint32_t index = c->handle & INDEX_MASK;
+
+	c->next_free = 0;
+	if (t->num_free++ == 0)
+		t->free_head = index;
+	else
+		t->slots[t->free_tail]->next_free = index;
+	t->free_tail = index;
+}
+
+enum err class_get(struct class_table *t, uint32_t *out, const struct auth_proof_params *proven)
+{
+	uint8_t buf[KEY_MAX];
+	struct bytes key;
+	struct class *c;
+	enum err e = write_key(buf, &key, proven);
+
+	if (e != ERR_OK)
+		return e;
+	struct htab_node *node = htab_find(&t->by_key, key);
+
+	if (node) {
+		c = container_of(node, struct class, node);
+		c->num_refs++;
+		*out = c->handle;
+		return ERR_OK;
+	}
+	uint8_t *copy = mem_dup(key.p, key.len);
+
+	if (!copy)
+		return ERR_NOMEM;
+	e = take_slot(t, &c);
+	if (e != ERR_OK) {
+		mem_free(copy);
+		return e;
+	}
+	c->key = copy;
+	c->num_refs = 1;
+	htab_insert(&t->by_key, &c->node, bytes_of(copy, key.len));
+	*out = c->handle;
+	return ERR_OK;
+}
+
+void class_put(struct class_table *t, uint32_t handle)
+{
+	struct class *c = class_of(t, handle);
+
+	assert(c);
+	if (--c->num_refs)
+		return;
+	htab_remove(&t->by_key, &c->node);
+	mem_free(c->key);
+	c->key = NULL;
+	give_slot(t, c);
+}
+
+bool class_live(const struct class_table *t, uint32_t handle)
+{
+	return class_of(t, handle) != NULL;
+}

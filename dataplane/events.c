@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dataplane/events.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "dataplane/pool.h"
+
+enum err events_init(struct events *q, uint32_t max_ike)
+{
+	*q = (struct events){.max_ike = max_ike < EVENTS_NUM_IKE ? max_ike : EVENTS_NUM_IKE};
+	q->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (q->fd < 0)
+		return ERR_SYS;
+	q->out = ring_new(EVENTS_NUM);
+	q->back = ring_new(EVENTS_NUM);
+	q->records = mem_alloc_array(EVENTS_NUM, sizeof(*q->records));
+	q->free = mem_alloc_array(EVENTS_NUM, sizeof(struct event_record *));
+	if (!q->out || !q->back || !q->records || !q->free) {
+		events_fini(q);
+		return ERR_NOMEM;
+	}
+	while (q->num_free < EVENTS_NUM) {
+		q->free[q->num_free] = &q->records[q->num_free];
+		q->num_free++;
+	}
+	return ERR_OK;
+}
+
+void events_fini(struct events *q)
+{
+	for (uint32_t i = 0; q->records && i < EVENTS_NUM; i++) {
+		if (q->records[i].packet)
+			packet_put(q->records[i].packet);
+	}
+	ring_free(q->out);
+	ring_free(q->back);
+	mem_free(q->records);
+	mem_free(q->free);
+	if (q->fd > 0)
+		close(q->fd);
+	*q = (struct events){0};
+}
+
+bool events_push(struct events *q, const struct dp_event *ev, struct packet *packet)
+{
+	if (q->num_free == 0 || (packet && q->num_ike >= q->max_ike))
+		return false;
+	struct event_record *r = q->free[q->num_free - 1];
+
+	r->ev = *ev;
+	r->ev.storage = r;
+	r->packet = packet;
+	if (!ring_push(q->out, r)) /* cannot be: the ring holds all records */
+		return false;
+	q->num_free--;
+	q->num_ike += packet != NULL;
+	q->notify = true;
+	return true;
+}
+
+void events_collect(struct events *q)
+{
+	struct event_record *r;
+
+	while ((r = ring_pop(q->back)) != NULL) {
+		if (r->packet) {
+			packet_put(r->packet);
+			r->packet = NULL;
+			q->num_ike--;
+		}
+		q->free[q->num_free++] = r;
+	}
+}
+
+void events_flush(struct events *q)
+{
+	uint64_t one = 1;
+
+	if (!q->notify)
+		return;
+	q->notify = false;
+	/* Fails only when the counter is full: then the control thread is awake anyway. */
+	ssize_t n = write(q->fd, &one, sizeof(one));
+
+	(void)n;
+}
+
+struct event_record *events_pop(struct events *q)
+{
+	struct event_record *r = ring_pop(q->out);
+	uint64_t num;
+
+	if (r)
+		return r;
+	/* Look again after clearing: what was pushed in between would otherwise wait unseen. */
+	ssize_t n = read(q->fd, &num, sizeof(num));
+
+	(void)n;
+	return ring_pop(q->out);
+}
+
+void events_release(struct events *q, struct event_record *r)
+{
+	bool pushed = ring_push(q->back, r);
+
+	assert(pushed); /* the ring holds all records */
+}

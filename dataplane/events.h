@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * events.h - reports of a worker to the control thread: preallocated records that go out by one
+ * ring and come back by another, and an eventfd. A record may carry a packet (IKE), which comes
+ * back with it and is freed by the worker. Packets may not use up all records: what is reported
+ * once per SA must not be lost to a flood of IKE.
+ */
+#pragma once
+
+#include "base/ring.h"
+#include "dataplane/dataplane.h"
+#include "dataplane/packet.h"
+
+/* EVENTS_NUM - records; EVENTS_NUM_IKE - of these, how many may carry packets at a time. */
+#define EVENTS_NUM     1024u
+#define EVENTS_NUM_IKE 512u
+
+/* struct event_record - owned by the free stack, a ring, or the control thread. */
+struct event_record {
+	struct dp_event ev;
+	struct packet *packet;
+};
+
+/* struct events - the queue of one worker. */
+struct events {
+	struct ring *out;  /* worker -> control */
+	struct ring *back; /* control -> worker */
+	int fd;
+	uint32_t num_free; /* worker */
+	uint32_t num_ike;  /* worker: records out that carry a packet */
+	uint32_t max_ike;  /* constant */
+	bool notify;       /* worker: something was pushed since the last events_flush() */
+	struct event_record *records;
+	struct event_record **free; /* worker: a stack */
+};
+
+/* events_init - max_ike: packets that may be out at a time, at most EVENTS_NUM_IKE. Errors: NOMEM,
+ * SYS. events_fini - frees packets that are still out; both threads are done. */
+MUST_USE enum err events_init(struct events *q, uint32_t max_ike) NONNULL(1);
+void events_fini(struct events *q) NONNULL(1);
+
+/* events_push - report ev, with a packet or NULL; false if there is no record. Worker. */
+MUST_USE bool events_push(struct events *q, const struct dp_event *ev, struct packet *packet)
+	NONNULL(1, 2);
+
+/* events_collect - take back what control released and free its packets. Worker, once a turn. */
+void events_collect(struct events *q) NONNULL(1);
+
+/* events_flush - wake the control thread if something was pushed. Worker, once a turn. */
+void events_flush(struct events *q) NONNULL(1);
+
+/* events_pop - the next report, NULL if there is none (the descriptor is not readable then).
+ * events_release - give it back. Control thread. */
+struct event_record *events_pop(struct events *q) NONNULL(1);
+void events_release(struct events *q, struct event_record *r) NONNULL(1, 2);

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dataplane/group.h"
+
+#include "base/alloc.h"
+
+struct sa_group *group_new(void)
+{
+	struct sa_group *g = mem_alloc(sizeof(*g));
+
+	if (g)
+		g->generation = 1;
+	return g;
+}
+
+static void free_group(struct rcu_head *head)
+{
+	mem_free(container_of(head, struct sa_group, rcu));
+}
+
+void group_retire(struct sa_group *g, struct rcu_queue *q)
+{
+	assert(!g->newest && g->num_children == 0 && g->num_policies == 0);
+	rcu_defer(q, &g->rcu, free_group);
+}
+
+/* bump - release: whoever reads the new generation reads the change too. */
+static void bump(struct sa_group *g)
+{
+	__atomic_store_n(&g->generation, g->generation + 1, __ATOMIC_RELEASE);
+}
+
+static void unlink_sa(struct sa_group *g, struct esp_sa *sa)
+{
+	struct esp_sa **at = &g->newest;
+
+	while (*at && *at != sa)
+		at = &(*at)->next;
+	if (*at)
+		rcu_publish(*at, sa->next);
+}
+
+void group_activate(struct sa_group *g, struct esp_sa *sa)
+{
+	if (g->newest == sa)
+		return;
+	/* A reader that stands on sa meanwhile only sees other SAs of the group twice or not. */
+	if (sa->active)
+		unlink_sa(g, sa);
+	rcu_publish(sa->next, g->newest);
+	rcu_publish(g->newest, sa);
+	sa->active = true;
+	bump(g);
+}
+
+void group_deactivate(struct sa_group *g, struct esp_sa *sa)
+{
+	if (!sa->active)
+		return;
+	unlink_sa(g, sa);
+	sa->active = false;
+	bump(g);
+}
+
+void group_set_token(struct sa_group *g, uint32_t token)
+{
+	__atomic_store_n(&g->token, token, __ATOMIC_RELAXED);
+	bump(g);
+}
+
+enum drop_reason group_select(const struct sa_group *g, struct esp_sa **out,
+			      const struct flow_key *key, uint32_t demanded)
+{
+	enum drop_reason why = DROP_NO_SA;
+
+	for (struct esp_sa *sa = rcu_deref(g->newest); sa; sa = rcu_deref(sa->next)) {
+		const struct sa_conf *c = rcu_deref(sa->conf);
+
+		if (demanded && demanded != c->token) {
+			why = why == DROP_NO_SA ? DROP_CLASS : why;
+			continue;
+		}
+		if (flow_match(key, c->ts, c->num_local, c->ts + c->num_local, c->num_remote)) {
+			*out = sa;
+			return DROP_NONE;
+		}
+		why = DROP_SA_SELECTOR_OUT;
+	}
+	return why;
+}

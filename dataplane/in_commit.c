@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dataplane/path.h"
+#include "dataplane/run.h"
+
+/* MOVED_NS - a peer that sends from elsewhere is reported at most so often, per SA. */
+#define MOVED_NS NS_PER_S
+
+/* report_moved - only the newest packet may say where the peer is (S57). */
+static void report_moved(struct worker *w, struct esp_sa *sa, const struct packet *p)
+{
+	if (sa->moved_ns && w->now_ns - sa->moved_ns < MOVED_NS)
+		return;
+	struct dp_event ev = {
+		.kind = DP_EVENT_MOVED,
+		.port = p->port,
+		.child = rcu_deref(sa->conf)->child,
+		.path = p->from,
+		.time_ns = w->now_ns,
+	};
+
+	if (events_push(&w->events, &ev, NULL))
+		sa->moved_ns = w->now_ns ? w->now_ns : 1;
+}
+
+/* commit - accept an authenticated packet: checked again, since one batch can hold it twice. */
+static enum drop_reason commit(struct worker *w, struct sa_run *run, struct packet *p)
+{
+	struct esp_sa *sa = run->sa;
+	const struct path *path = rcu_deref(run->conf->paths->path);
+	bool newest = p->seq > sa->replay->top;
+
+	if (unlikely(run_over(run)))
+		return DROP_LIFETIME;
+	if (unlikely(!replay_commit(sa->replay, p->seq))) {
+		counter_add(&sa->num_replay, 1);
+		return DROP_REPLAY;
+	}
+	if (likely(path_is_from(path, p->port, &p->from)))
+		p->path = path;
+	else if (newest)
+		report_moved(w, sa, p);
+	counter_add(&path->counters->rx_packets, 1);
+	counter_add(&path->counters->rx_bytes, p->len);
+	return DROP_NONE;
+}
+
+void in_commit(struct worker *w, struct pktvec *in, struct pktvec *out)
+{
+	struct sa_run run = {0};
+
+	out->num = 0;
+	for (uint32_t i = 0; i < in->num; i++) {
+		struct packet *p = in->pkt[i];
+
+		if (p->sa != run.sa) {
+			run_end(w, &run);
+			run_begin(&run, p->sa);
+		}
+		enum drop_reason why = commit(w, &run, p);
+
+		if (unlikely(why != DROP_NONE)) {
+			worker_drop(w, p, why);
+			continue;
+		}
+		if (unlikely(!(run.sa->flags & SA_F_USED)))
+			run_report(w, run.sa, SA_F_USED);
+		run.packets++;
+		pktvec_push(out, p);
+	}
+	run_end(w, &run);
+}

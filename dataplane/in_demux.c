@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dataplane/passes.h"
+
+#define MARKER_LEN     4 /* RFC 3948 2.2: where the SPI would be, four zero bytes */
+#define KEEPALIVE_BYTE 0xff
+
+/* enum outer_kind - what a datagram carries. */
+enum outer_kind {
+	OUTER_ESP,
+	OUTER_IKE,
+	OUTER_KEEPALIVE,
+};
+
+/* kind_of - RFC 3948 2; what came by UDP without encapsulation is IKE (port 500), and what came by
+ * IP itself is ESP. */
+static enum outer_kind kind_of(const struct packet *p)
+{
+	if (p->from.encap != ENCAP_UDP)
+		return p->from.local.port ? OUTER_IKE : OUTER_ESP;
+	if (p->len == 1 && p->data[0] == KEEPALIVE_BYTE)
+		return OUTER_KEEPALIVE;
+	return p->len >= MARKER_LEN && load_be32(p->data) == 0 ? OUTER_IKE : OUTER_ESP;
+}
+
+/* punt - to the control thread, without the marker. */
+static void punt(struct worker *w, struct packet *p)
+{
+	if (p->from.encap == ENCAP_UDP) {
+		p->data += MARKER_LEN;
+		p->len -= MARKER_LEN;
+	}
+	struct dp_event ev = {
+		.kind = DP_EVENT_IKE,
+		.port = p->port,
+		.path = p->from,
+		.bytes = bytes_of(p->data, p->len),
+		.time_ns = w->now_ns,
+	};
+
+	if (events_push(&w->events, &ev, p))
+		counter_add(&w->count.punted, 1);
+	else
+		worker_drop(w, p, DROP_PUNT_FULL);
+}
+
+void in_demux(struct worker *w, struct pktvec *in, struct pktvec *out)
+{
+	out->num = 0;
+	for (uint32_t i = 0; i < in->num; i++) {
+		struct packet *p = in->pkt[i];
+
+		pass_prefetch(in, i);
+		switch (kind_of(p)) {
+		case OUTER_ESP:
+			pktvec_push(out, p);
+			break;
+		case OUTER_IKE:
+			punt(w, p);
+			break;
+		case OUTER_KEEPALIVE:
+			worker_drop(w, p, DROP_KEEPALIVE);
+			break;
+		}
+	}
+}

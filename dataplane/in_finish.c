@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dataplane/run.h"
+
+#include <netinet/in.h>
+
+/* enum payload - what a next header promises behind ESP. */
+enum payload {
+	PAYLOAD_REFUSED = 0,
+	PAYLOAD_IPV4,
+	PAYLOAD_IPV6,
+	PAYLOAD_DUMMY, /* RFC 4303 2.6 */
+};
+
+static const uint8_t next_headers[256] = {
+	[IPPROTO_IPIP] = PAYLOAD_IPV4,
+	[IPPROTO_IPV6] = PAYLOAD_IPV6,
+	[IPPROTO_NONE] = PAYLOAD_DUMMY,
+};
+
+/* strip - ESP header and trailer off; false if the padding is not 1, 2, 3 ... (S50). */
+static bool strip(struct packet *p)
+{
+	uint8_t *text = p->data + ESP_FRONT_LEN;
+	uint32_t len = p->len - ESP_FRONT_LEN - AEAD_ICV_LEN;
+	uint32_t pad = text[len - 2];
+	uint8_t wrong = 0;
+
+	if (unlikely(pad + ESP_TRAILER_LEN > len))
+		return false;
+	p->next_header = text[len - 1];
+	p->data = text;
+	p->len = len - ESP_TRAILER_LEN - pad;
+	for (uint32_t i = 0; i < pad; i++)
+		wrong |= text[p->len + i] ^ (uint8_t)(i + 1);
+	return wrong == 0;
+}
+
+/* class_allows - the packet came under the protection that its policy demands: the class that is
+ * named, else the group's SAs or their class. Where no policy protects the flow the SA's own
+ * selectors, which admitted it, decide (RFC 4301 5.2); a policy that discards it wins. */
+static enum drop_reason class_allows(const struct flow_entry *e, const struct sa_conf *c)
+{
+	if (!e->policy || e->policy->action == POLICY_BYPASS)
+		return DROP_NONE;
+	if (e->policy->action == POLICY_DISCARD)
+		return DROP_POLICY_DISCARD;
+	if (e->policy->class_demanded)
+		return e->policy->class_demanded == c->token ? DROP_NONE : DROP_CLASS;
+	if (e->group == c->group)
+		return DROP_NONE;
+	uint32_t token = __atomic_load_n(&e->group->token, __ATOMIC_RELAXED);
+
+	return token && token == c->token ? DROP_NONE : DROP_CLASS;
+}
+
+/* admit - the packet lies inside its SA's selectors and policy lets it in (S56). */
+static enum drop_reason admit(struct worker *w, struct packet *p, const struct sa_conf *c)
+{
+	struct flow_key key;
+
+	if (unlikely(!flow_parse(&key, p, FLOW_IN)))
+		return DROP_MALFORMED_INNER;
+	struct flow_entry *e = flow_cache_get(&w->flows, &key, w->now_ns);
+
+	if (likely(e->in_conf == c->uid))
+		return DROP_NONE;
+	if (!flow_match(&key, c->ts, c->num_local, c->ts + c->num_local, c->num_remote))
+		return DROP_SA_SELECTOR_IN;
+	enum drop_reason why = class_allows(e, c);
+
+	if (why == DROP_NONE)
+		e->in_conf = c->uid;
+	return why;
+}
+
+static enum drop_reason finish(struct worker *w, struct packet *p, const struct sa_conf *c)
+{
+	if (unlikely(!strip(p)))
+		return DROP_PADDING;
+	enum payload kind = next_headers[p->next_header];
+
+	if (unlikely(kind == PAYLOAD_REFUSED))
+		return DROP_NEXT_HEADER;
+	if (unlikely(kind == PAYLOAD_DUMMY))
+		return DROP_DUMMY;
+	if (unlikely(p->len == 0 || p->data[0] >> 4 != (kind == PAYLOAD_IPV4 ? 4 : 6)))
+		return DROP_MALFORMED_INNER;
+	return admit(w, p, c);
+}
+
+void in_finish(struct worker *w, struct pktvec *in, struct pktvec *out)
+{
+	struct sa_run run = {0};
+
+	out->num = 0;
+	for (uint32_t i = 0; i < in->num; i++) {
+		struct packet *p = in->pkt[i];
+
+		if (p->sa != run.sa) {
+			run_end(w, &run);
+			run_begin(&run, p->sa);
+		}
+		enum drop_reason why = finish(w, p, run.conf);
+
+		if (unlikely(why != DROP_NONE)) {
+			worker_drop(w, p, why);
+			continue;
+		}
+		p->token = run.conf->token;
+		run.bytes += p->len;
+		pktvec_push(out, p);
+	}
+	run_end(w, &run);
+}

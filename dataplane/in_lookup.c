@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dataplane/passes.h"
+#include "dataplane/sa.h"
+
+#include "base/secret.h"
+
+static bool well_formed(const struct packet *p)
+{
+	return p->len >= ESP_MIN_LEN && (p->len - ESP_FRONT_LEN - AEAD_ICV_LEN) % ESP_ALIGN == 0;
+}
+
+/* fill_op - decrypt in place, in a buffer that is ours alone (S54). */
+static inline void fill_op(struct aead_op *op, const struct packet *p, const struct esp_sa *sa)
+{
+	op->key = sa->key;
+	op->text = p->data + ESP_FRONT_LEN;
+	op->len = p->len - ESP_FRONT_LEN - AEAD_ICV_LEN;
+	op->icv = op->text + op->len;
+	op->aad_len = sa->aad_len;
+	op->ok = false;
+	memcpy(op->nonce, sa->salt, 4);
+	memcpy(op->nonce + 4, p->data + ESP_HEADER_LEN, ESP_IV_LEN);
+	memcpy(op->aad, sa->spi.b, 4);
+	if (sa->aad_len == 12)
+		store_be64(op->aad + 4, p->seq);
+	else
+		store_be32(op->aad + 4, (uint32_t)p->seq);
+}
+
+/* find - the SA of a packet; successive packets of one SPI cost one look-up. */
+static struct esp_sa *find(const struct worker *w, struct esp_sa *last, const struct packet *p)
+{
+	if (last && memcmp(p->data, last->spi.b, 4) == 0)
+		return last;
+	struct esp_sa *sa = slots_get(w->sad, load_be32(p->data));
+
+	if (sa)
+		sa_adopt_window(sa);
+	return sa;
+}
+
+/* check_replay - the 64-bit sequence number, and whether it may be new. */
+static bool check_replay(struct packet *p, const struct esp_sa *sa)
+{
+	uint32_t low = load_be32(p->data + 4);
+
+	p->seq = sa->flags & SA_F_ESN ? replay_extend(sa->replay, low) : low;
+	return replay_check(sa->replay, p->seq);
+}
+
+static enum drop_reason look_up(struct worker *w, struct packet *p, struct esp_sa **last)
+{
+	if (unlikely(!well_formed(p)))
+		return DROP_MALFORMED_ESP;
+	p->sa = find(w, *last, p);
+	if (unlikely(!p->sa))
+		return DROP_NO_SA;
+	*last = p->sa;
+	if (unlikely(!check_replay(p, p->sa))) {
+		counter_add(&p->sa->num_replay, 1);
+		return DROP_REPLAY;
+	}
+	return DROP_NONE;
+}
+
+void in_lookup(struct worker *w, struct pktvec *in, struct pktvec *out)
+{
+	bool alive = secret_alive();
+	struct esp_sa *last = NULL;
+
+	out->num = 0;
+	for (uint32_t i = 0; i < in->num; i++) {
+		struct packet *p = in->pkt[i];
+		enum drop_reason why = alive ? look_up(w, p, &last) : DROP_FORKED;
+
+		if (unlikely(why != DROP_NONE)) {
+			worker_drop(w, p, why);
+			continue;
+		}
+		fill_op(&w->ops[out->num], p, p->sa);
+		pktvec_push(out, p);
+	}
+}

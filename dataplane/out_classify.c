@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dataplane/passes.h"
+
+void out_hold(struct worker *w, struct packet *p, const struct flow_entry *e)
+{
+	uint32_t id = e->policy->id;
+	enum hold_result kept = hold_push(&w->hold, p, id, w->now_ns);
+
+	if (kept == HOLD_FULL) {
+		worker_drop(w, p, DROP_HOLD_FULL);
+		return;
+	}
+	counter_set(&w->count.held, w->hold.num);
+	if (!timer_is_set(&w->hold_timer))
+		timer_set(&w->timers, &w->hold_timer, hold_deadline(&w->hold));
+	if (kept == HOLD_KEPT)
+		return;
+	struct dp_event ev = {
+		.kind = DP_EVENT_ACQUIRE,
+		.group = e->group->id,
+		.owner = e->policy->owner,
+		.flow = e->key.flow,
+		.time_ns = w->now_ns,
+	};
+
+	/* If there is no record now, the next packet of the policy asks again. */
+	if (events_push(&w->events, &ev, NULL))
+		hold_acquired(&w->hold, id, w->now_ns);
+}
+
+void out_classify(struct worker *w, struct pktvec *in, struct pktvec *out)
+{
+	out->num = 0;
+	for (uint32_t i = 0; i < in->num; i++) {
+		struct packet *p = in->pkt[i];
+		struct flow_key key;
+
+		pass_prefetch(in, i);
+		if (unlikely(!flow_parse(&key, p, FLOW_OUT))) {
+			worker_drop(w, p, DROP_MALFORMED_INNER);
+			continue;
+		}
+		const struct flow_entry *e = flow_cache_get(&w->flows, &key, w->now_ns);
+
+		if (likely(e->verdict == DROP_NONE)) {
+			p->sa = e->sa;
+			pktvec_push(out, p);
+		} else if (e->verdict == DROP_NO_SA) {
+			out_hold(w, p, e);
+		} else {
+			worker_drop(w, p, e->verdict);
+		}
+	}
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dataplane/run.h"
+
+#include <netinet/in.h>
+
+#include "base/secret.h"
+
+/* OUT_MAX_LEN - inner bytes such that the datagram fits a 16-bit length with every header. */
+#define OUT_MAX_LEN (65535 - 128)
+
+/* pad_for - bytes of padding that align payload and trailer (RFC 4303 2.4). */
+static inline uint32_t pad_for(uint32_t len)
+{
+	return -(len + ESP_TRAILER_LEN) & (ESP_ALIGN - 1);
+}
+
+/* add_trailer - padding 1, 2, 3, pad length, next header; room for the ICV. */
+static inline void add_trailer(struct packet *p, uint32_t pad)
+{
+	static const uint8_t padding[ESP_ALIGN] = {1, 2, 3, 4};
+	uint8_t *t = p->data + p->len;
+	uint8_t version = p->data[0] >> 4;
+
+	memcpy(t, padding, ESP_ALIGN); /* more than needed: the tail room is checked */
+	t[pad] = (uint8_t)pad;
+	t[pad + 1] = version == 4 ? IPPROTO_IPIP : IPPROTO_IPV6;
+}
+
+/* add_header - SPI, sequence number, and the IV: the 64-bit sequence number, which the one writer
+ * of the SA never uses twice (RFC 4106 3.1, S53). */
+static inline void add_header(struct packet *p, const struct esp_sa *sa, uint64_t seq)
+{
+	uint8_t *h = p->data - ESP_FRONT_LEN;
+
+	memcpy(h, sa->spi.b, 4);
+	store_be32(h + 4, (uint32_t)seq);
+	store_be64(h + 8, seq);
+}
+
+/* fill_op - nonce is salt || IV; the AAD has the high half in the middle with ESN (RFC 4106 5). */
+static inline void fill_op(struct aead_op *op, const struct packet *p, const struct esp_sa *sa,
+			   uint32_t text_len)
+{
+	op->key = sa->key;
+	op->text = p->data;
+	op->len = text_len;
+	op->icv = p->data + text_len;
+	op->aad_len = sa->aad_len;
+	op->ok = false;
+	memcpy(op->nonce, sa->salt, 4);
+	store_be64(op->nonce + 4, p->seq);
+	memcpy(op->aad, sa->spi.b, 4);
+	if (sa->aad_len == 12)
+		store_be64(op->aad + 4, p->seq);
+	else
+		store_be32(op->aad + 4, (uint32_t)p->seq);
+}
+
+static enum drop_reason refuse(struct worker *w, const struct sa_run *run, const struct packet *p,
+			       uint64_t max_seq)
+{
+	if (unlikely(run->sa->seq >= max_seq)) {
+		run_report(w, run->sa, SA_F_HARD);
+		return DROP_SEQ_EXHAUSTED;
+	}
+	if (unlikely(run_over(run)))
+		return DROP_LIFETIME;
+	if (unlikely(p->len > OUT_MAX_LEN || packet_headroom(p) < ESP_FRONT_LEN ||
+		     packet_tailroom(p) < 2 * ESP_ALIGN + AEAD_ICV_LEN))
+		return DROP_TOO_BIG;
+	return DROP_NONE;
+}
+
+/* prepare - p becomes an ESP packet whose text is still clear; op says what to encrypt. */
+static inline void prepare(struct packet *p, struct aead_op *op, struct esp_sa *sa)
+{
+	uint32_t pad = pad_for(p->len);
+	uint32_t text_len = p->len + pad + ESP_TRAILER_LEN;
+
+	p->seq = sa->seq + 1;
+	counter_set(&sa->seq, p->seq);
+	add_trailer(p, pad);
+	add_header(p, sa, p->seq);
+	fill_op(op, p, sa, text_len);
+	p->data -= ESP_FRONT_LEN;
+	p->len = ESP_FRONT_LEN + text_len + AEAD_ICV_LEN;
+}
+
+void out_prepare(struct worker *w, struct pktvec *in, struct pktvec *out)
+{
+	bool alive = secret_alive();
+	struct sa_run run = {0};
+	uint64_t max_seq = 0;
+
+	out->num = 0;
+	for (uint32_t i = 0; i < in->num; i++) {
+		struct packet *p = in->pkt[i];
+		enum drop_reason why = DROP_FORKED;
+		uint32_t inner_len = p->len;
+
+		if (p->sa != run.sa) {
+			run_end(w, &run);
+			run_begin(&run, p->sa);
+			max_seq = p->sa->flags & SA_F_ESN ? UINT64_MAX : UINT32_MAX;
+		}
+		if (likely(alive))
+			why = refuse(w, &run, p, max_seq);
+		if (unlikely(why != DROP_NONE)) {
+			worker_drop(w, p, why);
+			continue;
+		}
+		prepare(p, &w->ops[out->num], run.sa);
+		run.packets++;
+		run.bytes += inner_len;
+		pktvec_push(out, p);
+	}
+	run_end(w, &run);
+}

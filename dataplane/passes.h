@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * passes.h - the way of a packet, in order. Each pass takes all packets of `in`, gives every one
+ * exactly one fate, and leaves those that go on in `out`, which it empties first. No allocation,
+ * system call, lock or formatted print. Thread: the worker.
+ */
+#pragma once
+
+#include "dataplane/worker.h"
+
+/* Outbound: clear packets from an inner port. */
+
+/* out_classify - flow, policy, SA. Drops what no policy protects; holds what has no SA yet. */
+void out_classify(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1, 2, 3);
+/* out_prepare - sequence number, ESP header, IV, padding; fills w->ops for out (RFC 4303 3.3). */
+void out_prepare(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1, 2, 3);
+/* out_encrypt - runs w->ops. */
+void out_encrypt(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1, 2, 3);
+/* out_path - chooses the path and sends; out is not used. */
+void out_path(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1, 2, 3);
+
+/* Inbound: datagrams from an outer port. */
+
+/* in_demux - tells ESP, IKE and keepalives apart (RFC 3948 2). Punts IKE. */
+void in_demux(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1, 2, 3);
+/* in_lookup - SA by SPI, replay check; fills w->ops for out (RFC 4303 3.4.2, 3.4.3). */
+void in_lookup(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1, 2, 3);
+/* in_decrypt - runs w->ops; drops what is not authentic. */
+void in_decrypt(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1, 2, 3);
+/* in_commit - replay commit, counters and lifetimes, reports (first use, peer moved). */
+void in_commit(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1, 2, 3);
+/* in_finish - padding, next header, selectors, protection class (RFC 4303 3.4.4, RFC 4301 5.2). */
+void in_finish(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1, 2, 3);
+/* in_deliver - stamps the token and hands to the inner port; out is not used. */
+void in_deliver(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1, 2, 3);
+
+/* out_hold - packets without an SA: kept, and the control thread asked for one. One that cannot be
+ * kept is dropped. */
+void out_hold(struct worker *w, struct packet *p, const struct flow_entry *e) NONNULL(1, 2, 3);
+
+/* pass_prefetch - the memory that the next packets' headers are in. */
+static inline void pass_prefetch(const struct pktvec *v, uint32_t i)
+{
+	if (i + 2 < v->num)
+		__builtin_prefetch(v->pkt[i + 2]->data, 1);
+}

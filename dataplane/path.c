@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dataplane/path.h"
+
+#include "base/alloc.h"
+
+static struct path *make(struct path_set *s, uint16_t port, const struct path_addr *addr)
+{
+	struct path *p = mem_alloc(sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->id = s->id;
+	p->port = port;
+	p->addr = *addr;
+	p->counters = &s->counters;
+	return p;
+}
+
+struct path_set *path_set_new(uint16_t port, const struct path_addr *addr)
+{
+	struct path_set *s = mem_alloc(sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->path = make(s, port, addr);
+	if (!s->path) {
+		mem_free(s);
+		return NULL;
+	}
+	return s;
+}
+
+static void free_path(struct rcu_head *head)
+{
+	mem_free(container_of(head, struct path, rcu));
+}
+
+static void free_set(struct rcu_head *head)
+{
+	struct path_set *s = container_of(head, struct path_set, rcu);
+
+	mem_free(s->path);
+	mem_free(s);
+}
+
+void path_set_retire(struct path_set *s, struct rcu_queue *q)
+{
+	rcu_defer(q, &s->rcu, free_set);
+}
+
+enum err path_set_move(struct path_set *s, struct rcu_queue *q, uint16_t port,
+		       const struct path_addr *addr)
+{
+	struct path *old = s->path;
+	struct path *p = make(s, port, addr);
+
+	if (!p)
+		return ERR_NOMEM;
+	p->generation = old->generation + 1;
+	p->pmtu = 0; /* another way may have another limit */
+	rcu_publish(s->path, p);
+	rcu_defer(q, &old->rcu, free_path);
+	return ERR_OK;
+}
+
+bool path_is_from(const struct path *p, uint16_t port, const struct path_addr *from)
+{
+	const struct path_addr *a = &p->addr;
+
+	if (p->port != port || a->encap != from->encap)
+		return false;
+	if (memcmp(&a->remote, &from->remote, sizeof(a->remote)) != 0)
+		return false;
+	if (a->local.port != from->local.port)
+		return false;
+	return ip_addr_is_any(&a->local.addr) ||
+	       memcmp(&a->local.addr, &from->local.addr, sizeof(a->local.addr)) == 0;
+}

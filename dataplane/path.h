@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * path.h - where a peer is reached: a path is a pair of outer addresses, an encapsulation and a
+ * port of ours; a path set is all paths to one peer, shared by all its SAs. One path at first. A
+ * path is immutable and published by RCU: moving it makes a new one with the next generation. The
+ * outer header is made by the path's driver.
+ */
+#pragma once
+
+#include "base/addr.h"
+#include "base/rcu.h"
+
+/* enum path_state - whether packets may be sent. */
+enum path_state {
+	PATH_USABLE,
+	PATH_DOWN,
+};
+
+/* struct path_counters - of a path, over all its generations. Worker: rw, control: r relaxed. */
+struct path_counters {
+	uint64_t tx_packets, tx_bytes;
+	uint64_t rx_packets, rx_bytes;
+};
+
+/* struct path - one generation of a path. */
+struct path {
+	uint32_t id;
+	uint32_t generation;
+	enum path_state state;
+	uint16_t port; /* outer port of the data path */
+	uint16_t pmtu; /* largest outer IP packet; 0 = not known */
+	struct path_addr addr;
+	struct path_counters *counters;
+	struct rcu_head rcu;
+};
+
+/* struct path_set - the paths to one peer. */
+struct path_set {
+	struct path *path; /* RCU. control: w, worker: r */
+	struct path_counters counters;
+	uint32_t id;       /* handle */
+	uint32_t num_refs; /* Child SAs that use it. control: rw */
+	struct rcu_head rcu;
+};
+
+/* path_set_new - a set with one usable path; NULL on shortage. Control thread. */
+MALLOC_LIKE struct path_set *path_set_new(uint16_t port, const struct path_addr *addr) NONNULL(2);
+
+/* path_set_retire - free the set when no worker reads it any more. Control thread. */
+void path_set_retire(struct path_set *s, struct rcu_queue *q) NONNULL(1, 2);
+
+/* path_set_move - replace the path's addresses. Errors: NOMEM. Control thread. */
+MUST_USE enum err path_set_move(struct path_set *s, struct rcu_queue *q, uint16_t port,
+				const struct path_addr *addr) NONNULL(1, 2, 4);
+
+/* path_pick - the path for the next packets of a batch; NULL if none is usable. Worker; valid until
+ * its next quiescent state. */
+static inline const struct path *path_pick(const struct path_set *s)
+{
+	const struct path *p = rcu_deref(s->path);
+
+	return likely(p->state == PATH_USABLE) ? p : NULL;
+}
+
+/* path_is_from - a datagram with these addresses came by this path. The interface does not count,
+ * and an unset local address is any. */
+bool path_is_from(const struct path *p, uint16_t port, const struct path_addr *from) NONNULL(1, 3);

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * run.h - a run: successive packets of one SA. Its hot bytes are copied once, its counters are
+ * written once, and its lifetime is looked at once, at the end. Thread: the worker that owns the
+ * SA.
+ */
+#pragma once
+
+#include "dataplane/passes.h"
+#include "dataplane/sa.h"
+
+/* struct sa_run - packets and bytes of this run, not yet in the SA's counters. */
+struct sa_run {
+	struct esp_sa *sa; /* NULL = no run yet */
+	const struct sa_conf *conf;
+	uint64_t packets, bytes;
+};
+
+/* run_over - one more packet would go beyond the hard lifetime (packets, bytes). */
+static inline bool run_over(const struct sa_run *r)
+{
+	const struct sa_lifetime *l = &r->conf->lifetime;
+
+	return r->sa->packets + r->packets >= l->hard_packets ||
+	       r->sa->bytes + r->bytes >= l->hard_bytes;
+}
+
+/* run_begin - packets of `sa` follow. run_end - write the counters, report lifetimes; a run that
+ * never began is accepted. */
+void run_begin(struct sa_run *r, struct esp_sa *sa) NONNULL(1, 2);
+void run_end(struct worker *w, struct sa_run *r) NONNULL(1, 2);
+
+/* run_report - tell the control thread something about the SA once: flag is SA_F_USED, _SOFT or
+ * _HARD. Without a free record it is tried again later. */
+void run_report(struct worker *w, struct esp_sa *sa, uint8_t flag) NONNULL(1, 2);

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dataplane/sa.h"
+
+#include "base/alloc.h"
+#include "base/secret.h"
+
+#define SALT_LEN 4
+
+static uint64_t limit(uint64_t v)
+{
+	return v ? v : UINT64_MAX;
+}
+
+struct sa_conf *sa_conf_new(const struct child_params *params, struct sa_group *group,
+			    struct path_set *paths, uint32_t token, uint64_t uid)
+{
+	size_t num = (size_t)params->num_local + params->num_remote;
+	struct sa_conf *c = mem_alloc(sizeof(*c) + num * sizeof(c->ts[0]));
+
+	if (!c)
+		return NULL;
+	c->uid = uid;
+	c->child = params->id;
+	c->group = group;
+	c->paths = paths;
+	c->token = token;
+	c->mode = params->mode;
+	c->lifetime.soft_bytes = limit(params->lifetime.soft_bytes);
+	c->lifetime.hard_bytes = limit(params->lifetime.hard_bytes);
+	c->lifetime.soft_packets = limit(params->lifetime.soft_packets);
+	c->lifetime.hard_packets = limit(params->lifetime.hard_packets);
+	c->num_local = params->num_local;
+	c->num_remote = params->num_remote;
+	memcpy(c->ts, params->local, params->num_local * sizeof(c->ts[0]));
+	memcpy(c->ts + c->num_local, params->remote, params->num_remote * sizeof(c->ts[0]));
+	return c;
+}
+
+/* set_keys - the key material is key || salt (RFC 4106 8.1). */
+static enum err set_keys(struct esp_sa *sa, enum aead_alg alg, struct bytes material)
+{
+	if (material.len <= SALT_LEN)
+		return ERR_INVAL;
+	size_t key_len = material.len - SALT_LEN;
+	enum err e = sa->aead->key_new(&sa->own_key, alg, material.p, key_len);
+
+	if (e != ERR_OK)
+		return e;
+	sa->key = sa->own_key;
+	memcpy(sa->salt, material.p + key_len, SALT_LEN);
+	return ERR_OK;
+}
+
+enum err sa_new(struct esp_sa **out, const struct child_params *params, enum child_half dir,
+		const struct aead_backend *aead, struct sa_conf *conf)
+{
+	bool in = dir == CHILD_IN;
+	struct esp_sa *sa = mem_alloc_aligned(CACHE_LINE, sizeof(*sa));
+	enum err e;
+
+	if (!sa)
+		return ERR_NOMEM;
+	sa->aead = aead;
+	sa->spi = be32_make(in ? params->spi_in : params->spi_out);
+	sa->flags = params->esn ? SA_F_ESN : 0;
+	sa->aad_len = params->esn ? 12 : 8;
+	e = set_keys(sa, params->alg, in ? params->key_in : params->key_out);
+	if (e == ERR_OK && in) {
+		sa->replay = replay_new(params->replay_window);
+		if (!sa->replay)
+			e = ERR_NOMEM;
+	}
+	if (e != ERR_OK) {
+		sa_free(sa);
+		return e;
+	}
+	sa->conf = conf;
+	*out = sa;
+	return ERR_OK;
+}
+
+static void free_windows(struct replay *r)
+{
+	while (r) {
+		struct replay *older = r->older;
+
+		mem_free(r);
+		r = older;
+	}
+}
+
+void sa_free(struct esp_sa *sa)
+{
+	if (!sa)
+		return;
+	sa->aead->key_free(sa->own_key);
+	free_windows(sa->replay);
+	free_windows(sa->replay_next);
+	free_windows(sa->replay_old);
+	mem_free((void *)(uintptr_t)sa->conf); /* ours since sa_new(); const for its readers */
+	secret_wipe(sa, sizeof(*sa));
+	mem_free_aligned(sa);
+}
+
+static void free_retired(struct rcu_head *head)
+{
+	sa_free(container_of(head, struct esp_sa, rcu));
+}
+
+void sa_retire(struct esp_sa *sa, struct rcu_queue *q)
+{
+	rcu_defer(q, &sa->rcu, free_retired);
+}
+
+enum err sa_grow_window(struct esp_sa *sa, uint32_t window)
+{
+	struct replay *next = replay_new(window);
+
+	if (!next)
+		return ERR_NOMEM;
+	/* Acquire pairs with the worker's release: it no longer touches what it gave up. */
+	free_windows(__atomic_exchange_n(&sa->replay_old, NULL, __ATOMIC_ACQUIRE));
+	/* Release: the worker sees a complete window. What it did not take yet is ours again. */
+	free_windows(__atomic_exchange_n(&sa->replay_next, next, __ATOMIC_ACQ_REL));
+	return ERR_OK;
+}
+
+void sa_adopt_window(struct esp_sa *sa)
+{
+	if (likely(!__atomic_load_n(&sa->replay_next, __ATOMIC_RELAXED)))
+		return;
+	struct replay *next = __atomic_exchange_n(&sa->replay_next, NULL, __ATOMIC_ACQUIRE);
+	struct replay *old = sa->replay;
+
+	if (!next)
+		return;
+	if (next->window > old->window && !old->off) {
+		replay_copy(next, old);
+		sa->replay = next;
+	} else {
+		old = next;
+	}
+	/* Only this thread adds to the chain; control may take it between the two steps. */
+	old->older = __atomic_exchange_n(&sa->replay_old, NULL, __ATOMIC_ACQUIRE);
+	__atomic_store_n(&sa->replay_old, old, __ATOMIC_RELEASE);
+}

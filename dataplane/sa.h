@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sa.h - an ESP security association: a run-time half that one worker owns, and an RCU pointer to
+ * an immutable configuration that can be swapped. Nothing here says where the peer is: that is the
+ * path's. Source: RFC 4301 4.4.2, RFC 4303.
+ */
+#pragma once
+
+#include "base/bytes.h"
+#include "base/rcu.h"
+#include "dataplane/crypto/aead.h"
+#include "dataplane/dataplane.h"
+#include "dataplane/replay.h"
+
+struct sa_group;
+struct path_set;
+
+/* ESP on the wire (RFC 4303 2, RFC 4106): SPI, sequence number, IV, ciphertext, ICV. */
+#define ESP_HEADER_LEN  8
+#define ESP_IV_LEN      8
+#define ESP_TRAILER_LEN 2
+#define ESP_ALIGN       4
+#define ESP_FRONT_LEN   (ESP_HEADER_LEN + ESP_IV_LEN)
+#define ESP_MIN_LEN     (ESP_FRONT_LEN + ESP_ALIGN + AEAD_ICV_LEN)
+
+/* struct sa_conf - what does not change packet by packet; immutable once published. */
+struct sa_conf {
+	uint64_t uid;   /* no other configuration of this data path ever has it */
+	uint64_t child; /* the keying engine's name */
+	struct sa_group *group;
+	struct path_set *paths;
+	struct sa_lifetime lifetime; /* "none" is UINT64_MAX here */
+	uint32_t token;              /* protection class */
+	enum sa_mode mode;
+	uint32_t num_local, num_remote;
+	struct rcu_head rcu;
+	struct ts ts[]; /* num_local local ones, then num_remote remote ones */
+};
+
+#define SA_F_ESN  0x01 /* 64-bit sequence numbers; constant */
+#define SA_F_USED 0x02 /* first use was reported */
+#define SA_F_SOFT 0x04 /* soft lifetime was reported */
+#define SA_F_HARD 0x08 /* the end was reported */
+
+/* struct esp_sa - one direction. The first two lines are all that a batch touches. */
+struct esp_sa {
+	/* Line 0: the worker's. */
+	alignas(CACHE_LINE) uint64_t seq; /* out: last sequence number used. control: r relaxed */
+	const struct aead_key *key;       /* constant */
+	const struct aead_backend *aead;  /* constant */
+	const struct sa_conf *conf;       /* RCU. control: w */
+	struct replay *replay;            /* in; NULL for outbound */
+	struct replay *replay_next; /* a larger window to adopt. control and worker: exchange */
+	struct be32 spi;            /* constant */
+	uint8_t salt[4];            /* constant */
+	uint8_t flags;              /* SA_F_*. worker: rw */
+	uint8_t aad_len;            /* constant: 8, or 12 with ESN */
+	uint8_t pad[6];
+
+	/* Line 1: counters. Worker: rw, control: r relaxed. */
+	uint64_t packets, bytes; /* authenticated or sent; inner bytes */
+	uint64_t last_ns;
+	uint64_t num_replay, num_auth_failed;
+	uint64_t moved_ns;   /* last report that the peer moved; worker only */
+	struct esp_sa *next; /* out: next older SA of the group. RCU, control: w */
+	uint64_t unused;
+
+	/* Line 2: control's. */
+	struct aead_key *own_key;
+	struct replay *replay_old; /* windows the worker gave up. control and worker: exchange */
+	bool active;               /* in its group's list */
+	struct rcu_head rcu;
+};
+static_assert(offsetof(struct esp_sa, packets) == CACHE_LINE, "line 1 holds the counters");
+static_assert(offsetof(struct esp_sa, own_key) == 2 * CACHE_LINE, "line 2 is the control thread's");
+
+/* sa_conf_new - copy params (already validated) for the class `token`; NULL on shortage. */
+MALLOC_LIKE struct sa_conf *sa_conf_new(const struct child_params *params, struct sa_group *group,
+					struct path_set *paths, uint32_t token, uint64_t uid)
+	NONNULL(1, 2, 3);
+
+/* sa_new - one direction of a pair: dir is CHILD_IN or CHILD_OUT. conf passes to the SA on success.
+ * Errors: NOMEM, UNSUPPORTED, CRYPTO, INVAL. Control thread. */
+MUST_USE enum err sa_new(struct esp_sa **out, const struct child_params *params,
+			 enum child_half dir, const struct aead_backend *aead, struct sa_conf *conf)
+	NONNULL(1, 2, 4, 5);
+
+/* sa_free - wipe and free at once: no worker may hold it. NULL is accepted. */
+void sa_free(struct esp_sa *sa);
+
+/* sa_retire - free when no worker reads it any more. Control thread. */
+void sa_retire(struct esp_sa *sa, struct rcu_queue *q) NONNULL(1, 2);
+
+/* sa_grow_window - hand the worker a larger replay window; a smaller one changes nothing. Errors:
+ * NOMEM. Control thread. */
+MUST_USE enum err sa_grow_window(struct esp_sa *sa, uint32_t window) NONNULL(1);
+
+/* sa_adopt_window - take over the window that control has handed in, if any. Worker. */
+void sa_adopt_window(struct esp_sa *sa) NONNULL(1);

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * spd.h - the security policy database (RFC 4301 4.4.1) in layers: latches, application requests,
+ * configuration. Control inserts and removes entries atomically; workers read by RCU. Every change
+ * bumps the generation before the call returns, and what a worker remembers from an older
+ * generation is looked up again and never dereferenced.
+ */
+#pragma once
+
+#include "dataplane/dataplane.h"
+#include "dataplane/flow.h"
+#include "dataplane/group.h"
+
+/* struct spd_entry - immutable but for the link. */
+struct spd_entry {
+	struct spd_entry *next; /* RCU: the next to look at in its layer */
+	enum policy_layer layer;
+	enum policy_action action;
+	uint32_t priority;
+	uint32_t id;
+	uint32_t class_demanded;
+	uint32_t num_local, num_remote;
+	uint64_t owner;
+	struct sa_group *group; /* PROTECT only */
+	struct rcu_head rcu;
+	struct ts ts[]; /* num_local local ones, then num_remote remote ones */
+};
+
+/* struct spd - control: rw, worker: r. */
+struct spd {
+	struct spd_entry *layers[POLICY_NUM_LAYERS]; /* RCU */
+	uint64_t generation;                         /* atomic; never 0 */
+};
+
+/* spd_init - empty. */
+void spd_init(struct spd *s) NONNULL(1);
+
+/* spd_fini - free all entries; no worker may read any more. */
+void spd_fini(struct spd *s) NONNULL(1);
+
+/* spd_entry_new - an entry outside the SPD; group is NULL unless PROTECT. NULL on shortage. Params
+ * are valid. */
+MALLOC_LIKE struct spd_entry *spd_entry_new(const struct policy_params *params,
+					    struct sa_group *group) NONNULL(1);
+
+/* spd_insert - effective for every packet looked at after the return. */
+void spd_insert(struct spd *s, struct spd_entry *e) NONNULL(1, 2);
+
+/* spd_remove - as immediate; e is freed when no worker reads it. */
+void spd_remove(struct spd *s, struct spd_entry *e, struct rcu_queue *q) NONNULL(1, 2, 3);
+
+/* spd_generation - read it before the lookup whose result is to be remembered. */
+static inline uint64_t spd_generation(const struct spd *s)
+{
+	return __atomic_load_n(&s->generation, __ATOMIC_ACQUIRE);
+}
+
+/* spd_lookup - the first entry that matches, NULL if none does. Worker. */
+const struct spd_entry *spd_lookup(const struct spd *s, const struct flow_key *key) NONNULL(1, 2);

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * worker.h - one worker: its ports, packets, flow cache and timers, and the turn it makes again and
+ * again: receive, all passes, transmit, due timers. Run to completion; nothing waits between turns
+ * but held packets and reports. Thread: the worker, unless said otherwise.
+ */
+#pragma once
+
+#include <pthread.h>
+
+#include "base/counter.h"
+#include "base/ring.h"
+#include "base/slots.h"
+#include "base/timers.h"
+#include "dataplane/driver.h"
+#include "dataplane/events.h"
+#include "dataplane/flow_cache.h"
+#include "dataplane/hold.h"
+#include "dataplane/pool.h"
+
+/* WORKER_MAX_PORTS - ports of a data path. WORKER_NO_PORT - there is none. */
+#define WORKER_MAX_PORTS 8
+#define WORKER_NO_PORT   0xffff
+
+/* IKE_SEND_MAX - IKE datagrams on their way to a worker at most, and bytes in each. */
+#define IKE_SEND_MAX     1024
+#define IKE_SEND_MAX_LEN 65000
+
+/* struct worker_counters - written by the worker, read relaxed by control. */
+struct worker_counters {
+	uint64_t rx, made, tx, held, punted, handed_off;
+	uint64_t drops[DROP_NUM];
+};
+
+/* struct worker - see the fields' comments for who touches them. */
+struct worker {
+	/* Of this turn. */
+	uint64_t now_ns;
+	struct aead_op ops[PKTVEC_MAX]; /* of the vector between prepare or look-up and crypto */
+
+	/* Tables of the control thread, read by RCU. */
+	const struct spd *spd;
+	const struct slots *sad; /* inbound SPI -> struct esp_sa */
+	const uint64_t *change;  /* atomic: bumped when held packets should be looked at again */
+
+	/* The worker's own. */
+	struct pool *pool;
+	struct flow_cache flows;
+	struct hold hold;
+	struct timers timers;
+	struct timer hold_timer;
+	struct pktvec tx[WORKER_MAX_PORTS]; /* on their way out in this turn */
+	struct worker_counters count;
+
+	/* Ports: constant once the worker runs. */
+	struct driver *ports[WORKER_MAX_PORTS];
+	uint16_t num_ports;
+	uint16_t inner_port; /* where decrypted packets go */
+
+	/* Between the threads. */
+	struct events events;
+	struct ring *ike_out;  /* control -> worker: packets to send */
+	struct ring *ike_done; /* worker -> control: to be freed */
+	struct pool ike_pool;  /* gives nothing, takes back into ike_done */
+	uint32_t ike_num;      /* control: datagrams between ike_send and reclaim */
+	pthread_t thread;
+	bool running; /* control */
+	bool stop;    /* atomic: control -> worker */
+	int wake_fd;  /* eventfd: control -> sleeping worker; -1 before worker_start() */
+	int epoll_fd;
+};
+
+/* struct worker_params - num_packets of packet_room bytes; the tables outlive the worker. */
+struct worker_params {
+	uint32_t flow_cache_len, num_packets, packet_room, hold_packets;
+	uint64_t hold_ns;
+	const struct rng *rng;
+	const struct spd *spd;
+	const struct slots *sad;
+	const uint64_t *change;
+};
+
+/* worker_init - Errors: NOMEM, CRYPTO, SYS. worker_fini - everything but the drivers. Control. */
+MUST_USE enum err worker_init(struct worker *w, const struct worker_params *params) NONNULL(1, 2);
+void worker_fini(struct worker *w) NONNULL(1);
+
+/* worker_turn - one turn at now_ns; returns packets received. The thread must be an on-line RCU
+ * reader, or the control thread itself. */
+uint32_t worker_turn(struct worker *w, uint64_t now_ns) NONNULL(1);
+
+/* worker_next - when the next timer is due; TIME_NEVER if none is set. */
+uint64_t worker_next(const struct worker *w) NONNULL(1);
+
+/* worker_drop - give p up. */
+void worker_drop(struct worker *w, struct packet *p, enum drop_reason why) NONNULL(1, 2);
+
+/* worker_tx - send p by a port before the turn ends. */
+void worker_tx(struct worker *w, uint16_t port, struct packet *p) NONNULL(1, 3);
+
+/* worker_start - a thread that turns while there is work and sleeps otherwise. Errors: SYS,
+ * BAD_STATE. worker_stop - join it; one that does not run is accepted. Control thread. */
+MUST_USE enum err worker_start(struct worker *w) NONNULL(1);
+void worker_stop(struct worker *w) NONNULL(1);
+
+/* worker_wake - a sleeping worker looks at its rings. Control thread. */
+void worker_wake(struct worker *w) NONNULL(1);
+
+/* worker_ike_send - see dataplane_ike_send(). worker_ike_reclaim - free what was sent. Control. */
+MUST_USE enum err worker_ike_send(struct worker *w, uint16_t port, const struct path_addr *to,
+				  struct bytes bytes, bool raw) NONNULL(1, 3);
+void worker_ike_reclaim(struct worker *w) NONNULL(1);
+
+/* worker_ike_init - the rings. Errors: NOMEM. worker_ike_fini - and what is in them. Control. */
+MUST_USE enum err worker_ike_init(struct worker *w) NONNULL(1);
+void worker_ike_fini(struct worker *w) NONNULL(1);
+
+/* worker_ike_take - put what control wants sent on its way. */
+void worker_ike_take(struct worker *w) NONNULL(1);

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A worker's own thread: it turns while there is work, and sleeps in epoll, off-line for RCU, when
+ * there is none. */
+#include "dataplane/worker.h"
+
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/rcu.h"
+
+#define SLEEP_MAX_MS 60000
+
+/* sleep_ms - until the next timer, rounded up; it also wakes when any port or the wake descriptor
+ * is readable. */
+static int sleep_ms(const struct worker *w, uint64_t now_ns)
+{
+	uint64_t next = worker_next(w);
+
+	if (next <= now_ns)
+		return 0;
+	uint64_t ms = (next - now_ns + NS_PER_MS - 1) / NS_PER_MS;
+
+	return ms < SLEEP_MAX_MS ? (int)ms : SLEEP_MAX_MS;
+}
+
+static void sleep_off_line(struct worker *w)
+{
+	struct epoll_event ev[4];
+	uint64_t num;
+
+	rcu_offline();
+	epoll_wait(w->epoll_fd, ev, ARRAY_LEN(ev), sleep_ms(w, clock_now_ns()));
+	ssize_t n = read(w->wake_fd, &num, sizeof(num));
+
+	(void)n; /* the rings are looked at in any case */
+	rcu_online();
+}
+
+static void *run(void *arg)
+{
+	struct worker *w = arg;
+
+	rcu_thread_register();
+	while (!__atomic_load_n(&w->stop, __ATOMIC_ACQUIRE)) {
+		if (worker_turn(w, clock_now_ns()) == 0)
+			sleep_off_line(w);
+		else
+			rcu_quiescent();
+	}
+	rcu_thread_unregister();
+	return NULL;
+}
+
+static bool watch(const struct worker *w, int fd)
+{
+	struct epoll_event ev = {.events = EPOLLIN, .data.fd = fd};
+
+	return epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, fd, &ev) == 0;
+}
+
+static bool watch_all(struct worker *w)
+{
+	if (!watch(w, w->wake_fd))
+		return false;
+	for (uint16_t port = 0; port < w->num_ports; port++) {
+		int fd = w->ports[port]->ops->fd(w->ports[port]);
+
+		if (fd >= 0 && !watch(w, fd))
+			return false;
+	}
+	return true;
+}
+
+static void close_fds(struct worker *w)
+{
+	if (w->wake_fd >= 0)
+		close(w->wake_fd);
+	if (w->epoll_fd >= 0)
+		close(w->epoll_fd);
+	w->wake_fd = w->epoll_fd = -1;
+}
+
+/* spawn - the thread takes no signals: those are the embedder's. */
+static enum err spawn(struct worker *w)
+{
+	sigset_t all, before;
+	int rc;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	rc = pthread_create(&w->thread, NULL, run, w);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return rc == 0 ? ERR_OK : ERR_SYS;
+}
+
+enum err worker_start(struct worker *w)
+{
+	enum err e = ERR_SYS;
+
+	if (w->running)
+		return ERR_BAD_STATE;
+	w->stop = false;
+	w->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (w->wake_fd >= 0 && w->epoll_fd >= 0 && watch_all(w))
+		e = spawn(w);
+	if (e == ERR_OK)
+		w->running = true;
+	else
+		close_fds(w);
+	return e;
+}
+
+void worker_stop(struct worker *w)
+{
+	if (!w->running)
+		return;
+	__atomic_store_n(&w->stop, true, __ATOMIC_RELEASE);
+	worker_wake(w);
+	pthread_join(w->thread, NULL);
+	w->running = false;
+	close_fds(w);
+}
+
+void worker_wake(struct worker *w)
+{
+	uint64_t one = 1;
+
+	if (!w->running)
+		return;
+	ssize_t n = write(w->wake_fd, &one, sizeof(one));
+
+	(void)n; /* fails only when the counter is full: then the worker is awake anyway */
+}

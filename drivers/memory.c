@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "drivers/memory.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/counter.h"
+#include "base/ring.h"
+#include "dataplane/pool.h"
+
+#define DEFAULT_FRAMES    256
+#define DEFAULT_FRAME_LEN 2048
+
+/* struct frame - one datagram or packet on the wire. */
+struct frame {
+	struct path_addr to; /* as the sender sees it; zero on an inner wire */
+	uint32_t len;
+	uint8_t bytes[];
+};
+
+/* struct lane - one direction: frames go by `full` and come back by `empty`. */
+struct lane {
+	struct ring *full;  /* sender -> receiver */
+	struct ring *empty; /* receiver -> sender */
+	uint8_t *frames;
+	int fd; /* readable when `full` has something */
+};
+
+/* struct wire - both directions; freed with the second end. */
+struct wire {
+	struct lane lanes[2]; /* end i sends on lanes[i] */
+	uint32_t frame_len;
+	uint32_t num_ends; /* atomic */
+};
+
+/* struct memory_port - one end: a driver, or the caller's far end. */
+struct memory_port {
+	struct driver driver;
+	struct wire *wire;
+	struct lane *tx, *rx;
+};
+
+static void lane_fini(struct lane *l)
+{
+	ring_free(l->full);
+	ring_free(l->empty);
+	mem_free_aligned(l->frames);
+	if (l->fd >= 0)
+		close(l->fd);
+}
+
+static enum err lane_init(struct lane *l, uint32_t num, uint32_t frame_len)
+{
+	size_t stride =
+		(sizeof(struct frame) + frame_len + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+
+	l->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (l->fd < 0)
+		return ERR_SYS;
+	l->full = ring_new(num);
+	l->empty = ring_new(num);
+	l->frames = mem_alloc_aligned(CACHE_LINE, num * stride);
+	if (!l->full || !l->empty || !l->frames)
+		return ERR_NOMEM;
+	for (uint32_t i = 0; i < num; i++) {
+		if (!ring_push(l->empty, l->frames + i * stride))
+			return ERR_FULL;
+	}
+	return ERR_OK;
+}
+
+static void wire_put(struct wire *w)
+{
+	/* Acquire and release: whatever the other end did comes before freeing. */
+	if (__atomic_sub_fetch(&w->num_ends, 1, __ATOMIC_ACQ_REL) != 0)
+		return;
+	lane_fini(&w->lanes[0]);
+	lane_fini(&w->lanes[1]);
+	mem_free(w);
+}
+
+static enum err wire_new(struct wire **out, const struct memory_params *params)
+{
+	uint32_t num = params->num_frames ? params->num_frames : DEFAULT_FRAMES;
+	struct wire *w = mem_alloc(sizeof(*w));
+	enum err e;
+
+	if (!w)
+		return ERR_NOMEM;
+	w->frame_len = params->frame_len ? params->frame_len : DEFAULT_FRAME_LEN;
+	w->num_ends = 1;
+	w->lanes[0].fd = w->lanes[1].fd = -1;
+	e = lane_init(&w->lanes[0], num, w->frame_len);
+	if (e == ERR_OK)
+		e = lane_init(&w->lanes[1], num, w->frame_len);
+	if (e != ERR_OK) {
+		wire_put(w);
+		return e;
+	}
+	*out = w;
+	return ERR_OK;
+}
+
+static void notify(struct lane *l)
+{
+	uint64_t one = 1;
+	ssize_t n = write(l->fd, &one, sizeof(one));
+
+	(void)n; /* fails only when it is readable anyway */
+}
+
+/* send - copy to the other end; false if its ring is full. */
+static bool send_copy(struct memory_port *m, const void *bytes, uint32_t len,
+		      const struct path_addr *to)
+{
+	struct frame *f = ring_pop(m->tx->empty);
+
+	if (!f)
+		return false;
+	f->to = to ? *to : (struct path_addr){0};
+	f->len = len;
+	if (len)
+		memcpy(f->bytes, bytes, len);
+	return ring_push(m->tx->full, f); /* it holds all frames: always true */
+}
+
+/* next - the oldest frame from the other end. The descriptor is cleared before the second look, so
+ * that what comes in between makes it readable again. */
+static struct frame *next(struct memory_port *m)
+{
+	struct frame *f = ring_pop(m->rx->full);
+	uint64_t num;
+
+	if (f)
+		return f;
+	ssize_t n = read(m->rx->fd, &num, sizeof(num));
+
+	(void)n;
+	return ring_pop(m->rx->full);
+}
+
+static void give_back(struct memory_port *m, struct frame *f)
+{
+	bool pushed = ring_push(m->rx->empty, f);
+
+	(void)pushed; /* it holds all frames */
+}
+
+static struct path_addr seen_from_here(const struct path_addr *to)
+{
+	struct path_addr from = *to;
+
+	from.local = to->remote;
+	from.remote = to->local;
+	return from;
+}
+
+static bool receive_one(struct memory_port *m, struct packet *p)
+{
+	struct frame *f = next(m);
+
+	if (!f)
+		return false;
+	if (f->len > p->pool->data_room) {
+		counter_add(&m->driver.stats.rx_error, 1);
+		p->len = UINT32_MAX;
+	} else {
+		p->len = f->len;
+		memcpy(p->data, f->bytes, f->len);
+		p->from = seen_from_here(&f->to);
+	}
+	give_back(m, f);
+	return true;
+}
+
+static uint32_t rx(struct driver *d, struct pool *pool, struct pktvec *out)
+{
+	struct memory_port *m = container_of(d, struct memory_port, driver);
+	uint32_t num = 0;
+	uint64_t bytes = 0;
+
+	while (pktvec_room(out)) {
+		struct packet *p = packet_get(pool);
+
+		if (!p)
+			break;
+		if (!receive_one(m, p) || p->len == UINT32_MAX) {
+			packet_put(p);
+			break;
+		}
+		bytes += p->len;
+		pktvec_push(out, p);
+		num++;
+	}
+	counter_add(&d->stats.rx_packets, num);
+	counter_add(&d->stats.rx_bytes, bytes);
+	return num;
+}
+
+static void tx(struct driver *d, struct pktvec *v)
+{
+	struct memory_port *m = container_of(d, struct memory_port, driver);
+
+	for (uint32_t i = 0; i < v->num; i++) {
+		struct packet *p = v->pkt[i];
+
+		if (p->len > m->wire->frame_len) {
+			counter_add(&d->stats.tx_error, 1);
+		} else if (!send_copy(m, p->data, p->len, d->role == PORT_OUTER ? p->to : NULL)) {
+			counter_add(&d->stats.tx_full, 1);
+		} else {
+			counter_add(&d->stats.tx_packets, 1);
+			counter_add(&d->stats.tx_bytes, p->len);
+		}
+		packet_put(p);
+	}
+	if (v->num)
+		notify(m->tx);
+	v->num = 0;
+}
+
+static int fd(const struct driver *d)
+{
+	return ((const struct memory_port *)(const void *)d)->rx->fd;
+}
+
+static void close_port(struct driver *d)
+{
+	struct memory_port *m = container_of(d, struct memory_port, driver);
+
+	wire_put(m->wire);
+	mem_free(m);
+}
+
+static const struct driver_ops ops = {
+	.name = "memory",
+	.rx = rx,
+	.tx = tx,
+	.fd = fd,
+	.close = close_port,
+};
+static_assert(offsetof(struct memory_port, driver) == 0, "the cast in fd() keeps const");
+
+static struct memory_port *port_new(struct wire *w, unsigned end, enum port_role role)
+{
+	struct memory_port *m = mem_alloc(sizeof(*m));
+
+	if (!m)
+		return NULL;
+	m->driver.ops = &ops;
+	m->driver.role = role;
+	m->wire = w;
+	m->tx = &w->lanes[end];
+	m->rx = &w->lanes[1 - end];
+	return m;
+}
+
+/* open_both - both ends of a new wire. */
+static enum err open_both(struct memory_port *ends[static 2], const struct memory_params *params)
+{
+	struct wire *w;
+	enum err e = wire_new(&w, params);
+
+	if (e != ERR_OK)
+		return e;
+	ends[0] = port_new(w, 0, params->role);
+	ends[1] = port_new(w, 1, params->role);
+	if (!ends[0] || !ends[1]) {
+		mem_free(ends[0]);
+		mem_free(ends[1]);
+		wire_put(w);
+		return ERR_NOMEM;
+	}
+	w->num_ends = 2;
+	return ERR_OK;
+}
+
+enum err memory_open(struct driver **out, struct memory_port **out_far,
+		     const struct memory_params *params)
+{
+	struct memory_port *ends[2];
+	enum err e = open_both(ends, params);
+
+	if (e != ERR_OK)
+		return e;
+	*out = &ends[0]->driver;
+	*out_far = ends[1];
+	return ERR_OK;
+}
+
+enum err memory_open_pair(struct driver **out_a, struct driver **out_b,
+			  const struct memory_params *params)
+{
+	struct memory_port *ends[2];
+	enum err e = open_both(ends, params);
+
+	if (e != ERR_OK)
+		return e;
+	*out_a = &ends[0]->driver;
+	*out_b = &ends[1]->driver;
+	return ERR_OK;
+}
+
+enum err memory_inject(struct memory_port *far, const void *bytes, size_t len,
+		       const struct path_addr *from)
+{
+	struct path_addr to;
+
+	if (len > far->wire->frame_len)
+		return ERR_LIMIT;
+	if (from)
+		to = seen_from_here(from); /* exchanged back as the port receives it */
+	if (!send_copy(far, bytes, (uint32_t)len, from ? &to : NULL))
+		return ERR_FULL;
+	notify(far->tx);
+	return ERR_OK;
+}
+
+bool memory_take(struct memory_port *far, void *buf, size_t cap, size_t *out_len,
+		 struct path_addr *out_to)
+{
+	struct frame *f = next(far);
+
+	if (!f)
+		return false;
+	*out_len = f->len < cap ? f->len : cap;
+	memcpy(buf, f->bytes, *out_len);
+	if (out_to)
+		*out_to = f->to;
+	give_back(far, f);
+	return true;
+}
+
+void memory_close_far(struct memory_port *far)
+{
+	if (far)
+		close_port(&far->driver);
+}

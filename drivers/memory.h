@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * memory.h - a driver whose device is two rings of frames in memory, for tests, simulations and
+ * embedders. One side is a port of a data path, the other is either the caller's (memory_inject,
+ * memory_take; one thread) or the port of another data path (a cross-connected pair). Frames are
+ * made in advance and copied in and out, so the two sides may run in different threads.
+ */
+#pragma once
+
+#include "dataplane/driver.h"
+
+/* struct memory_params - zero means the default given. */
+struct memory_params {
+	enum port_role role;
+	uint32_t num_frames; /* in each direction, rounded up to a power of two; 256 */
+	uint32_t frame_len;  /* bytes a frame holds; 2048 */
+};
+
+struct memory_port;
+
+/* memory_open - a port and the far end for the caller. *out_far is valid until memory_close_far().
+ * Errors: NOMEM, SYS. The driver is closed by the data path. */
+MUST_USE enum err memory_open(struct driver **out, struct memory_port **out_far,
+			      const struct memory_params *params) NONNULL(1, 2, 3);
+
+/* memory_open_pair - two cross-connected ports: what one sends the other receives. As a datagram
+ * goes over, `to` becomes `from` with local and remote exchanged. Errors: NOMEM, SYS. */
+MUST_USE enum err memory_open_pair(struct driver **out_a, struct driver **out_b,
+				   const struct memory_params *params) NONNULL(1, 2, 3);
+
+/* memory_inject - the port will receive a copy of len bytes; from is NULL for inner ports. Errors:
+ * FULL, LIMIT (longer than a frame). Far end's thread. */
+MUST_USE enum err memory_inject(struct memory_port *far, const void *bytes, size_t len,
+				const struct path_addr *from) NONNULL(1);
+
+/* memory_take - the oldest frame that the port sent: copied to buf (len bytes, cut to cap); *out_to
+ * (may be NULL) is where it goes. False if there is none. Far end's thread. */
+MUST_USE bool memory_take(struct memory_port *far, void *buf, size_t cap, size_t *out_len,
+			  struct path_addr *out_to) NONNULL(1, 2, 4);
+
+/* memory_close_far - the caller is done with its end. NULL is accepted. */
+void memory_close_far(struct memory_port *far);

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * testbed.h - two data paths, A (10.1/16, fd01::/32) and B (10.2/16, fd02::/32), whose outer ports
+ * are joined in memory; the test is the host on both inner sides and the control thread of both.
+ * A single-ended bed has the wire in the test's hands as well. Every turn checks the books.
+ */
+#pragma once
+
+#include "dataplane/dataplane.h"
+#include "dataplane/state.h"
+#include "drivers/memory.h"
+
+#define BED_MAX_PACKET 4096
+
+/* struct side - one data path and its surroundings. */
+struct side {
+	struct dataplane *dp;
+	struct memory_port *host; /* far end of the inner port */
+	struct memory_port
+		*wire;         /* far end of the outer port; NULL when joined with the other side */
+	uint16_t inner, outer; /* ports */
+	uint32_t group, pathset, policy;
+	struct rng_seeded rng;
+	struct path_addr path; /* as this side sees it */
+	struct ts local4, remote4, local6, remote6;
+	struct auth_proof *proof;
+	uint64_t injected; /* packets that the test gave it */
+};
+
+/* struct bed - both sides and the clock. */
+struct bed {
+	struct side a, b;
+	uint64_t now;
+	bool threaded; /* books are not checked while the workers run */
+};
+
+/* struct bed_options - zero is the ordinary bed. */
+struct bed_options {
+	bool open_wire; /* the test moves the datagrams */
+	bool outer_v6;
+	const char *aead;
+	uint32_t num_packets, packet_room, hold_packets, flow_cache_len, num_frames;
+	uint64_t hold_ns;
+};
+
+/* bed_init - both sides with a group, a path set and a PROTECT policy; no SA. Asserts on failure.
+ */
+void bed_init(struct bed *bed, const struct bed_options *options);
+void bed_fini(struct bed *bed);
+
+/* bed_child - params of the pair `id` for one side; keys derive from id. Both sides' SPIs are
+ * reserved by bed_pair(). */
+struct child_params bed_child_params(struct side *s, uint64_t id);
+
+/* bed_pair - install the pair on both sides, active; tweak may change params (NULL = none). */
+void bed_pair(struct bed *bed, uint64_t id, void (*tweak)(struct child_params *p, bool is_a));
+
+/* bed_turn - one turn of each side, then one again (so that what was sent is received), checking
+ * the books of both. bed_turn_one - one turn of one side. */
+void bed_turn(struct bed *bed);
+uint32_t bed_turn_one(struct bed *bed, struct side *s);
+
+/* bed_balance - packets in + made = out + held + dropped + punted (asserted), and the packets that
+ * are not in the pool are held or with the control thread. */
+void bed_balance(const struct side *s);
+
+/* bed_dropped - packets that this side dropped for this reason so far; bed_drops - for any. */
+uint64_t bed_dropped(const struct side *s, enum drop_reason why);
+uint64_t bed_drops(const struct side *s);
+
+/* bed_udp4, bed_udp6 - an IP/UDP packet with len payload bytes (a pattern that depends on tag);
+ * returns its length. src and dst: last 16 bits of the address; from A to B if a_to_b. */
+size_t bed_udp4(uint8_t *buf, bool a_to_b, uint16_t src_port, uint16_t dst_port, uint32_t tag,
+		size_t len);
+size_t bed_udp6(uint8_t *buf, bool a_to_b, uint16_t src_port, uint16_t dst_port, uint32_t tag,
+		size_t len);
+
+/* bed_send - give the side a clear packet. bed_receive - what it delivered; 0 if nothing. */
+void bed_send(struct side *s, const uint8_t *packet, size_t len);
+size_t bed_receive(struct side *s, uint8_t buf[static BED_MAX_PACKET]);
+
+/* bed_capture - (open wire) take the datagram that the side sent, 0 if none. bed_deliver - give the
+ * side a datagram as from the other one. */
+size_t bed_capture(struct side *s, uint8_t buf[static BED_MAX_PACKET]);
+void bed_deliver(struct side *s, const uint8_t *bytes, size_t len);
+
+/* bed_event - the next event, released at once; its bytes are not valid. False if there is none. */
+bool bed_event(struct side *s, struct dp_event *out);
+/* bed_events - count and discard all events of a kind (others too). */
+uint32_t bed_events(struct side *s, enum dp_event_kind kind);
