@@ -28,8 +28,10 @@ MALLOC_LIKE struct replay *replay_new(uint32_t window);
 /* replay_check - seq may be accepted if it is authentic. */
 static inline bool replay_check(const struct replay *r, uint64_t seq)
 {
+	if (unlikely(seq == 0)) /* never sent (RFC 4303 2.2), and the mark of one that cannot be */
+		return false;
 	if (seq > r->top || r->off)
-		return seq != 0;
+		return true;
 	if (r->top - seq >= r->window)
 		return false;
 	return !(r->words[seq >> 6 & r->mask] >> (seq & 63) & 1);

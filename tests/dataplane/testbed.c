@@ -160,10 +160,8 @@ void bed_pair(struct bed *bed, uint64_t id, void (*tweak)(struct child_params *p
 	const struct ts lb[] = {bed->b.local4, bed->b.local6};
 	uint8_t ab[36], ba[36];
 
-	for (unsigned i = 0; i < sizeof(ab); i++) {
-		ab[i] = (uint8_t)(id * 7 + i);
-		ba[i] = (uint8_t)(id * 13 + 3 * i + 1);
-	}
+	bed_key(ab, id, true);
+	bed_key(ba, id, false);
 	pa.key_out = pb.key_in = bytes_of(ab, sizeof(ab));
 	pa.key_in = pb.key_out = bytes_of(ba, sizeof(ba));
 	pa.local = pb.remote = la;
@@ -171,6 +169,8 @@ void bed_pair(struct bed *bed, uint64_t id, void (*tweak)(struct child_params *p
 	pa.num_local = pa.num_remote = pb.num_local = pb.num_remote = 2;
 	must(dataplane_spi_reserve(bed->a.dp, &pa.spi_in));
 	must(dataplane_spi_reserve(bed->b.dp, &pb.spi_in));
+	bed->a.spi_in = pa.spi_in;
+	bed->b.spi_in = pb.spi_in;
 	pa.spi_out = pb.spi_in;
 	pb.spi_out = pa.spi_in;
 	if (tweak) {
@@ -324,4 +324,58 @@ uint32_t bed_events(struct side *s, enum dp_event_kind kind)
 	while (bed_event(s, &ev))
 		num += ev.kind == kind;
 	return num;
+}
+
+void bed_key(uint8_t out[static 36], uint64_t pair, bool a_to_b)
+{
+	for (unsigned i = 0; i < 36; i++)
+		out[i] = (uint8_t)(a_to_b ? pair * 7 + i : pair * 13 + 3 * i + 1);
+}
+
+uint8_t bed_pad(size_t len)
+{
+	return (uint8_t)(-(len + ESP_TRAILER_LEN) & (ESP_ALIGN - 1));
+}
+
+static size_t add_trailer(uint8_t *text, size_t len, const struct bed_esp *esp)
+{
+	for (unsigned i = 0; i < esp->pad_len; i++)
+		text[len + i] = (uint8_t)(i + 1);
+	if (esp->wrong_padding)
+		text[len + esp->pad_len - 1] ^= 0x80;
+	text[len + esp->pad_len] = esp->pad_len;
+	text[len + esp->pad_len + 1] = esp->next_header;
+	return len + esp->pad_len + ESP_TRAILER_LEN;
+}
+
+size_t bed_seal(struct bed *bed, uint8_t out[static BED_MAX_PACKET], const struct bed_esp *esp,
+		const uint8_t *inner, size_t len)
+{
+	struct aead_op op = {.text = out + ESP_FRONT_LEN, .aad_len = esp->esn ? 12 : 8};
+	const struct aead_backend *aead;
+	struct aead_key *key;
+	uint8_t material[36];
+
+	bed_key(material, esp->pair, true);
+	must(aead_select(&aead, AEAD_AES_GCM_16_256, NULL));
+	must(aead->key_new(&key, AEAD_AES_GCM_16_256, material, 32));
+	store_be32(out, bed->b.spi_in);
+	store_be32(out + 4, (uint32_t)esp->seq);
+	store_be64(out + 8, esp->seq);
+	if (len)
+		memcpy(op.text, inner, len);
+	op.key = key;
+	op.len = (uint32_t)add_trailer(op.text, len, esp);
+	op.icv = op.text + op.len;
+	memcpy(op.nonce, material + 32, 4);
+	store_be64(op.nonce + 4, esp->seq);
+	store_be32(op.aad, bed->b.spi_in);
+	if (esp->esn)
+		store_be64(op.aad + 4, esp->seq);
+	else
+		store_be32(op.aad + 4, (uint32_t)esp->seq);
+	aead->encrypt(&op, 1);
+	CU_ASSERT_FATAL(op.ok);
+	aead->key_free(key);
+	return ESP_FRONT_LEN + op.len + AEAD_ICV_LEN;
 }

@@ -20,6 +20,7 @@ struct side {
 		*wire;         /* far end of the outer port; NULL when joined with the other side */
 	uint16_t inner, outer; /* ports */
 	uint32_t group, pathset, policy;
+	uint32_t spi_in; /* of the pair installed last */
 	struct rng_seeded rng;
 	struct path_addr path; /* as this side sees it */
 	struct ts local4, remote4, local6, remote6;
@@ -88,3 +89,22 @@ void bed_deliver(struct side *s, const uint8_t *bytes, size_t len);
 bool bed_event(struct side *s, struct dp_event *out);
 /* bed_events - count and discard all events of a kind (others too). */
 uint32_t bed_events(struct side *s, enum dp_event_kind kind);
+
+/* struct bed_esp - an ESP packet made by the test as A would make it for B. */
+struct bed_esp {
+	uint64_t pair; /* id of bed_pair(): its key */
+	uint64_t seq;
+	bool esn;        /* the high half is authenticated */
+	uint8_t pad_len; /* as it says; so many bytes are there */
+	uint8_t next_header;
+	bool wrong_padding; /* the last padding byte is not what it should be */
+};
+
+/* bed_seal - encrypt len bytes of inner packet for B's newest pair; returns the ESP packet's
+ * length. bed_pad - the padding that aligns len bytes. */
+size_t bed_seal(struct bed *bed, uint8_t out[static BED_MAX_PACKET], const struct bed_esp *esp,
+		const uint8_t *inner, size_t len);
+uint8_t bed_pad(size_t len);
+
+/* bed_key - the key material of a pair, from A to B or back. */
+void bed_key(uint8_t out[static 36], uint64_t pair, bool a_to_b);
