@@ -56,7 +56,7 @@ static void esp_line(FILE *f, const struct ip_addr *src, const struct ip_addr *d
 {
 	char s[IP_TEXT_MAX], d[IP_TEXT_MAX];
 
-	fprintf(f, "\"%s\",\"%s\",\"%s\",\"0x%08x\",\"AES-GCM [RFC4106]\",\"0x",
+	fprintf(f, "\"%s\",\"%s\",\"%s\",\"0x%08x\",\"AES-GCM with 16 octet ICV [RFC4106]\",\"0x",
 		src->family == IP_V4 ? "IPv4" : "IPv6", ip_addr_text(s, src), ip_addr_text(d, dst),
 		spi);
 	put_hex(f, key);
