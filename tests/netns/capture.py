@@ -124,6 +124,17 @@ class Capture:
         return self.frames
 
 
+IKE_SA_INIT, IKE_AUTH, CREATE_CHILD_SA, INFORMATIONAL = 34, 35, 36, 37
+
+
+def exchanges(frames, kind):
+    """The IKE messages of one exchange type."""
+    def exchange(frame):
+        marked = 4 if frame.payload[:4] == b"\0\0\0\0" else 0  # the non-ESP marker
+        return frame.payload[marked + 18] if len(frame.payload) >= marked + 28 else None
+    return [f for f in frames if f.kind == "ike" and exchange(f) == kind]
+
+
 def assert_protected(frames, what, at_least=1):
     """Only ESP, IKE and what a link needs; and really some ESP, or nothing was looked at."""
     clear = [f for f in frames if f.kind not in PROTECTED]

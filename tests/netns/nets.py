@@ -41,6 +41,7 @@ class Side:
     start_action: str = "none"
     connection: dict = field(default_factory=dict)  # further keys of the connection
     child: dict = field(default_factory=dict)  # and of the child
+    daemon: dict = field(default_factory=dict)  # and of our daemon's own section
 
 
 def other(name):
@@ -75,7 +76,7 @@ def configuration(name, side, local_outer, remote_outer):
     text = section("connections", {"gw": connection}) + "\n"
     text += section("secrets", {"ike-gw": secret}) + "\n"
     if side.kind == "latchkey":
-        text += section("latchkey", {"interface": "latchkey0"}) + "\n"
+        text += section("latchkey", {"interface": "latchkey0", **side.daemon}) + "\n"
     return text
 
 

@@ -10,7 +10,7 @@ import re
 import time
 from dataclasses import replace
 
-from capture import assert_protected
+from capture import IKE_SA_INIT, INFORMATIONAL, assert_protected, exchanges
 from lab import wait_for
 from nets import INNER, Pair, Side, Stream, other, story
 
@@ -178,6 +178,25 @@ def through_nat(pair):
     assert sources == {"203.0.113.1", "203.0.113.2"}, sources
 
 
+# --- liveness, cookies --------------------------------------------------------------------------
+
+def liveness(pair):
+    """An idle tunnel is asked now and then whether its peer lives, and stays up."""
+    both_up(pair)
+    time.sleep(3.5)
+    assert agree(pair), "the tunnel did not stay up"
+    asked = exchanges(pair.capture.stop(), INFORMATIONAL)
+    assert len(asked) >= 4 and len(asked) % 2 == 0, f"{len(asked)} INFORMATIONAL messages"
+
+
+def cookies(pair):
+    """The responder wants a cookie first: one exchange more, then all is as ever."""
+    both_up(pair)
+    pair.ping_all(versions=(4,))
+    begun = exchanges(pair.capture.stop(), IKE_SA_INIT)
+    assert len(begun) == 4, f"{len(begun)} IKE_SA_INIT messages"
+
+
 # --- swanctl against our socket ------------------------------------------------------------------
 
 def swanctl_drives_us(pair):
@@ -235,6 +254,13 @@ TABLE = [
     ("selectors are narrowed", narrowed, {"remote_ts": "10.2.0.0/16"},
      {"local_ts": "10.2.0.0/24"}, {}),
 ]
+DPD = {"connection": {"dpd_delay": "1s"}}
+COOKIES = {"daemon": {"cookies": "always"}}
+TABLE.append(("liveness", liveness, DPD, {}, {}))
+# Only where the responder is ours.
+RESPONDER_TABLE = [
+    ("cookies", cookies, {}, COOKIES, {}),
+]
 # Only where the initiator is ours.
 INITIATOR_TABLE = [
     ("acquire by the first packet", acquire, {"start_action": "trap"}, {}, {}),
@@ -273,6 +299,7 @@ def rows():
     for left, right in PAIRINGS:
         table = list(TABLE)
         table += INITIATOR_TABLE if left.kind == "latchkey" else []
+        table += RESPONDER_TABLE if right.kind == "latchkey" else []
         table += OWN_TABLE if left.kind == right.kind else []
         for what, scenario, left_more, right_more, options in table:
             yield test_of(named(left, right, what), scenario,
