@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ctx_priv.h - the inside of struct crypto_ctx, for control/crypto alone. Control thread.
+ */
+#pragma once
+
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/provider.h>
+
+#include "control/crypto/ctx.h"
+
+/* struct crypto_ctx - fetched algorithms are kept, because fetching takes locks and time. */
+struct crypto_ctx {
+	OSSL_LIB_CTX *lib;
+	OSSL_PROVIDER *rand;     /* ours: rand.h */
+	OSSL_PROVIDER *standard; /* OpenSSL's algorithms */
+	const struct rng *rng;
+	EVP_MAC *hmac;
+	EVP_MD *sha1;
+	EVP_CIPHER *gcm_128;
+	EVP_CIPHER *gcm_256;
+};

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/crypto/keys.h"
+
+#include "control/crypto/prf.h"
+
+size_t encr_key_len(struct conf_encr encr)
+{
+	if (encr.id != ENCR_AES_GCM_16 || (encr.key_bits != 128 && encr.key_bits != 256))
+		return 0;
+	return encr.key_bits / 8u + AEAD_SALT_LEN;
+}
+
+enum aead_alg encr_aead_alg(struct conf_encr encr)
+{
+	if (!encr_key_len(encr))
+		return AEAD_NONE;
+	return encr.key_bits == 128 ? AEAD_AES_GCM_16_128 : AEAD_AES_GCM_16_256;
+}
+
+static struct bytes view(const struct secret *s)
+{
+	return bytes_of(s->p, s->len);
+}
+
+/* cut - the next len bytes of keying material as a secret of its own. */
+static enum err cut(struct secret *out, const struct secret *material, size_t *at, size_t len)
+{
+	enum err e = secret_init_copy(out, material->p + *at, len);
+
+	*at += len;
+	return e;
+}
+
+/* SKEYSEED = prf(Ni | Nr, g^ir) for a first IKE SA (2.14), or, under the prf and SK_d of the IKE SA
+ * that is re-keyed, prf(SK_d, g^ir | Ni | Nr) (2.18). *out_len is that prf's output. */
+static enum err skeyseed(struct crypto_ctx *c, uint8_t out[static PRF_LEN_MAX], size_t *out_len,
+			 const struct ike_keys_params *p)
+{
+	uint8_t nonces[512];
+	const struct bytes dh = view(p->dh);
+	const struct bytes parts[] = {dh, p->ni, p->nr};
+
+	if (p->rekeyed) {
+		*out_len = prf_len(p->rekeyed->prf);
+		return prf_compute(c, out, p->rekeyed->prf, view(&p->rekeyed->sk_d), parts, 3);
+	}
+	if (p->ni.len > sizeof(nonces) / 2 || p->nr.len > sizeof(nonces) / 2)
+		return ERR_LIMIT;
+	memcpy(nonces, p->ni.p, p->ni.len);
+	memcpy(nonces + p->ni.len, p->nr.p, p->nr.len);
+	*out_len = prf_len(p->prf);
+	return prf_compute(c, out, p->prf, bytes_of(nonces, p->ni.len + p->nr.len), &dh, 1);
+}
+
+/* {SK_d | SK_ai | SK_ar | SK_ei | SK_er | SK_pi | SK_pr} = prf+(SKEYSEED, Ni | Nr | SPIi | SPIr);
+ * with an AEAD SK_ai and SK_ar are empty (RFC 5282 7). */
+static enum err expand(struct crypto_ctx *c, struct secret *material, const uint8_t *seed,
+		       size_t seed_len, const struct ike_keys_params *p)
+{
+	const struct be64 spi_i = be64_make(p->spi_i), spi_r = be64_make(p->spi_r);
+	const struct bytes parts[] = {p->ni, p->nr, bytes_of(&spi_i, 8), bytes_of(&spi_r, 8)};
+
+	return prf_plus(c, material, p->prf, bytes_of(seed, seed_len), parts, 4);
+}
+
+static enum err distribute(struct ike_keys *k, const struct secret *material, size_t prf,
+			   size_t encr)
+{
+	const struct {
+		struct secret *key;
+		size_t len;
+	} order[] = {{&k->sk_d, prf},
+		     {&k->sk_ei, encr},
+		     {&k->sk_er, encr},
+		     {&k->sk_pi, prf},
+		     {&k->sk_pr, prf}};
+	size_t at = 0;
+	enum err e = ERR_OK;
+
+	for (size_t i = 0; e == ERR_OK && i < ARRAY_LEN(order); i++)
+		e = cut(order[i].key, material, &at, order[i].len);
+	return e;
+}
+
+enum err ike_keys_derive(struct crypto_ctx *c, struct ike_keys *out,
+			 const struct ike_keys_params *params)
+{
+	struct ike_keys k = {.encr = params->encr, .prf = params->prf};
+	struct secret material = {0};
+	uint8_t seed[PRF_LEN_MAX];
+	size_t seed_len = 0, prf = prf_len(params->prf), encr = encr_key_len(params->encr);
+	enum err e;
+
+	if (!prf || !encr)
+		return ERR_UNSUPPORTED;
+	e = skeyseed(c, seed, &seed_len, params);
+	if (e == ERR_OK)
+		e = secret_init(&material, 3 * prf + 2 * encr);
+	if (e == ERR_OK)
+		e = expand(c, &material, seed, seed_len, params);
+	if (e == ERR_OK)
+		e = distribute(&k, &material, prf, encr);
+	secret_wipe(seed, sizeof(seed));
+	secret_fini(&material);
+	if (e != ERR_OK) {
+		ike_keys_fini(&k);
+		return e;
+	}
+	*out = k;
+	return ERR_OK;
+}
+
+void ike_keys_fini(struct ike_keys *k)
+{
+	secret_fini(&k->sk_d);
+	secret_fini(&k->sk_ei);
+	secret_fini(&k->sk_er);
+	secret_fini(&k->sk_pi);
+	secret_fini(&k->sk_pr);
+	*k = (struct ike_keys){0};
+}
+
+/* KEYMAT = prf+(SK_d, [g^ir] | Ni | Nr); what the initiator sends is keyed first. */
+enum err child_keys_derive(struct crypto_ctx *c, struct child_keys *out, const struct ike_keys *ike,
+			   struct conf_encr encr, struct bytes ni, struct bytes nr,
+			   const struct secret *dh)
+{
+	const struct bytes parts[] = {dh ? view(dh) : bytes_of(NULL, 0), ni, nr};
+	struct child_keys k = {0};
+	struct secret material = {0};
+	size_t len = encr_key_len(encr), at = 0;
+	enum err e;
+
+	if (!len)
+		return ERR_UNSUPPORTED;
+	e = secret_init(&material, 2 * len);
+	if (e == ERR_OK)
+		e = prf_plus(c, &material, ike->prf, view(&ike->sk_d), parts, 3);
+	if (e == ERR_OK)
+		e = cut(&k.i2r, &material, &at, len);
+	if (e == ERR_OK)
+		e = cut(&k.r2i, &material, &at, len);
+	secret_fini(&material);
+	if (e != ERR_OK) {
+		child_keys_fini(&k);
+		return e;
+	}
+	*out = k;
+	return ERR_OK;
+}
+
+void child_keys_fini(struct child_keys *k)
+{
+	secret_fini(&k->i2r);
+	secret_fini(&k->r2i);
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/ike/wire/names.h"
+
+#include <stdio.h>
+
+#include "control/conf/conf.h"
+#include "control/ike/wire/proto.h"
+
+struct name {
+	uint16_t value;
+	const char *text;
+};
+
+/* look_up - the name in a table, else "PREFIX_number". */
+static const char *look_up(char buf[static WIRE_NAME_MAX], const struct name *table, size_t num,
+			   uint16_t value, const char *prefix)
+{
+	for (size_t i = 0; i < num; i++) {
+		if (table[i].value == value)
+			return table[i].text;
+	}
+	snprintf(buf, WIRE_NAME_MAX, "%s_%u", prefix, value);
+	return buf;
+}
+
+#define LOOK_UP(buf, table, value, prefix) look_up(buf, table, ARRAY_LEN(table), value, prefix)
+
+const char *wire_exchange_name(char buf[static WIRE_NAME_MAX], uint8_t exchange)
+{
+	static const struct name names[] = {
+		{IKE_SA_INIT, "IKE_SA_INIT"},
+		{IKE_AUTH, "IKE_AUTH"},
+		{CREATE_CHILD_SA, "CREATE_CHILD_SA"},
+		{INFORMATIONAL, "INFORMATIONAL"},
+	};
+
+	return LOOK_UP(buf, names, exchange, "EXCHANGE");
+}
+
+const char *wire_payload_name(char buf[static WIRE_NAME_MAX], uint8_t type)
+{
+	static const struct name names[] = {
+		{PAYLOAD_SA, "SA"},     {PAYLOAD_KE, "KE"},       {PAYLOAD_IDI, "IDi"},
+		{PAYLOAD_IDR, "IDr"},   {PAYLOAD_CERT, "CERT"},   {PAYLOAD_CERTREQ, "CERTREQ"},
+		{PAYLOAD_AUTH, "AUTH"}, {PAYLOAD_NONCE, "Nonce"}, {PAYLOAD_NOTIFY, "N"},
+		{PAYLOAD_DELETE, "D"},  {PAYLOAD_VENDOR, "V"},    {PAYLOAD_TSI, "TSi"},
+		{PAYLOAD_TSR, "TSr"},   {PAYLOAD_SK, "SK"},       {PAYLOAD_CP, "CP"},
+		{PAYLOAD_EAP, "EAP"},   {PAYLOAD_SKF, "SKF"},
+	};
+
+	return LOOK_UP(buf, names, type, "PAYLOAD");
+}
+
+const char *wire_notify_name(char buf[static WIRE_NAME_MAX], uint16_t type)
+{
+	static const struct name names[] = {
+		{NOTIFY_UNSUPPORTED_CRITICAL_PAYLOAD, "UNSUPPORTED_CRITICAL_PAYLOAD"},
+		{NOTIFY_INVALID_IKE_SPI, "INVALID_IKE_SPI"},
+		{NOTIFY_INVALID_MAJOR_VERSION, "INVALID_MAJOR_VERSION"},
+		{NOTIFY_INVALID_SYNTAX, "INVALID_SYNTAX"},
+		{NOTIFY_INVALID_MESSAGE_ID, "INVALID_MESSAGE_ID"},
+		{NOTIFY_INVALID_SPI, "INVALID_SPI"},
+		{NOTIFY_NO_PROPOSAL_CHOSEN, "NO_PROPOSAL_CHOSEN"},
+		{NOTIFY_INVALID_KE_PAYLOAD, "INVALID_KE_PAYLOAD"},
+		{NOTIFY_AUTHENTICATION_FAILED, "AUTHENTICATION_FAILED"},
+		{NOTIFY_SINGLE_PAIR_REQUIRED, "SINGLE_PAIR_REQUIRED"},
+		{NOTIFY_NO_ADDITIONAL_SAS, "NO_ADDITIONAL_SAS"},
+		{NOTIFY_INTERNAL_ADDRESS_FAILURE, "INTERNAL_ADDRESS_FAILURE"},
+		{NOTIFY_FAILED_CP_REQUIRED, "FAILED_CP_REQUIRED"},
+		{NOTIFY_TS_UNACCEPTABLE, "TS_UNACCEPTABLE"},
+		{NOTIFY_INVALID_SELECTORS, "INVALID_SELECTORS"},
+		{NOTIFY_TEMPORARY_FAILURE, "TEMPORARY_FAILURE"},
+		{NOTIFY_CHILD_SA_NOT_FOUND, "CHILD_SA_NOT_FOUND"},
+		{NOTIFY_INITIAL_CONTACT, "INITIAL_CONTACT"},
+		{NOTIFY_SET_WINDOW_SIZE, "SET_WINDOW_SIZE"},
+		{NOTIFY_ADDITIONAL_TS_POSSIBLE, "ADDITIONAL_TS_POSSIBLE"},
+		{NOTIFY_IPCOMP_SUPPORTED, "IPCOMP_SUPPORTED"},
+		{NOTIFY_NAT_DETECTION_SOURCE_IP, "NAT_DETECTION_SOURCE_IP"},
+		{NOTIFY_NAT_DETECTION_DESTINATION_IP, "NAT_DETECTION_DESTINATION_IP"},
+		{NOTIFY_COOKIE, "COOKIE"},
+		{NOTIFY_USE_TRANSPORT_MODE, "USE_TRANSPORT_MODE"},
+		{NOTIFY_HTTP_CERT_LOOKUP_SUPPORTED, "HTTP_CERT_LOOKUP_SUPPORTED"},
+		{NOTIFY_REKEY_SA, "REKEY_SA"},
+		{NOTIFY_ESP_TFC_PADDING_NOT_SUPPORTED, "ESP_TFC_PADDING_NOT_SUPPORTED"},
+		{NOTIFY_NON_FIRST_FRAGMENTS_ALSO, "NON_FIRST_FRAGMENTS_ALSO"},
+	};
+
+	return LOOK_UP(buf, names, type, "NOTIFY");
+}
+
+static const char *dh_name(char buf[static WIRE_NAME_MAX], uint16_t id)
+{
+	static const struct name names[] = {
+		{DH_NONE, "NONE"},       {14, "MODP_2048"},
+		{15, "MODP_3072"},       {16, "MODP_4096"},
+		{DH_ECP_256, "ECP_256"}, {DH_ECP_384, "ECP_384"},
+		{21, "ECP_521"},         {DH_CURVE_25519, "CURVE_25519"},
+		{32, "CURVE_448"},
+	};
+
+	return LOOK_UP(buf, names, id, "DH");
+}
+
+const char *wire_transform_name(char buf[static WIRE_NAME_MAX], uint8_t type, uint16_t id)
+{
+	static const struct name encr[] = {
+		{11, "NULL"},
+		{12, "AES_CBC"},
+		{13, "AES_CTR"},
+		{ENCR_AES_GCM_16, "AES_GCM_16"},
+		{28, "CHACHA20_POLY1305"},
+	};
+	static const struct name prf[] = {
+		{2, "PRF_HMAC_SHA1"},
+		{PRF_HMAC_SHA2_256, "PRF_HMAC_SHA2_256"},
+		{PRF_HMAC_SHA2_384, "PRF_HMAC_SHA2_384"},
+		{7, "PRF_HMAC_SHA2_512"},
+	};
+	static const struct name integ[] = {
+		{0, "NONE"},
+		{2, "HMAC_SHA1_96"},
+		{12, "HMAC_SHA2_256_128"},
+		{13, "HMAC_SHA2_384_192"},
+		{14, "HMAC_SHA2_512_256"},
+	};
+	static const struct name esn[] = {{0, "NO_ESN"}, {1, "ESN"}};
+
+	switch (type) {
+	case TRANSFORM_ENCR:
+		return LOOK_UP(buf, encr, id, "ENCR");
+	case TRANSFORM_PRF:
+		return LOOK_UP(buf, prf, id, "PRF");
+	case TRANSFORM_INTEG:
+		return LOOK_UP(buf, integ, id, "INTEG");
+	case TRANSFORM_DH:
+		return dh_name(buf, id);
+	case TRANSFORM_ESN:
+		return LOOK_UP(buf, esn, id, "ESN");
+	default:
+		snprintf(buf, WIRE_NAME_MAX, "TRANSFORM_%u_%u", type, id);
+		return buf;
+	}
+}
+
+const char *wire_transform_type_name(char buf[static WIRE_NAME_MAX], uint8_t type)
+{
+	static const struct name names[] = {
+		{TRANSFORM_ENCR, "ENCR"}, {TRANSFORM_PRF, "PRF"}, {TRANSFORM_INTEG, "INTEG"},
+		{TRANSFORM_DH, "DH"},     {TRANSFORM_ESN, "ESN"},
+	};
+
+	return LOOK_UP(buf, names, type, "TRANSFORM");
+}
+
+const char *wire_protocol_name(char buf[static WIRE_NAME_MAX], uint8_t protocol)
+{
+	static const struct name names[] = {
+		{PROTO_NONE, "NONE"},
+		{PROTO_IKE, "IKE"},
+		{PROTO_AH, "AH"},
+		{PROTO_ESP, "ESP"},
+	};
+
+	return LOOK_UP(buf, names, protocol, "PROTOCOL");
+}
+
+const char *wire_id_type_name(char buf[static WIRE_NAME_MAX], uint8_t type)
+{
+	static const struct name names[] = {
+		{ID_IPV4_ADDR, "IPV4_ADDR"},     {ID_FQDN, "FQDN"},
+		{ID_RFC822_ADDR, "RFC822_ADDR"}, {ID_IPV6_ADDR, "IPV6_ADDR"},
+		{ID_DER_ASN1_DN, "DER_ASN1_DN"}, {ID_DER_ASN1_GN, "DER_ASN1_GN"},
+		{ID_KEY_ID, "KEY_ID"},
+	};
+
+	return LOOK_UP(buf, names, type, "ID");
+}
+
+const char *wire_auth_method_name(char buf[static WIRE_NAME_MAX], uint8_t method)
+{
+	static const struct name names[] = {
+		{1, "RSA_SIGNATURE"},
+		{AUTH_SHARED_KEY_MIC, "SHARED_KEY_MIC"},
+		{13, "NULL"},
+		{14, "DIGITAL_SIGNATURE"},
+	};
+
+	return LOOK_UP(buf, names, method, "AUTH_METHOD");
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Notify payloads (RFC 7296 3.10). */
+#include "control/ike/wire/payload.h"
+
+/* struct shape - what a type that we act on must look like: data between min and max bytes, and the
+ * SPI's length where one belongs (-1: any). */
+struct shape {
+	uint16_t type;
+	uint16_t min, max;
+	int8_t spi_len;
+};
+
+static const struct shape *find_shape(uint16_t type)
+{
+	static const struct shape known[] = {
+		{NOTIFY_INVALID_KE_PAYLOAD, 2, 2, -1},
+		{NOTIFY_COOKIE, 1, IKE_COOKIE_MAX, -1},
+		{NOTIFY_NAT_DETECTION_SOURCE_IP, SHA1_LEN, SHA1_LEN, -1},
+		{NOTIFY_NAT_DETECTION_DESTINATION_IP, SHA1_LEN, SHA1_LEN, -1},
+		{NOTIFY_REKEY_SA, 0, 0, 4},
+		{NOTIFY_CHILD_SA_NOT_FOUND, 0, UINT16_MAX, 4},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+		if (known[i].type == type)
+			return &known[i];
+	}
+	return NULL;
+}
+
+static bool shape_fits(const struct wire_notify *n)
+{
+	const struct shape *s = find_shape(n->type);
+
+	return !s || (n->data.len >= s->min && n->data.len <= s->max &&
+		      (s->spi_len < 0 || n->spi.len == (size_t)s->spi_len));
+}
+
+enum err wire_notify_parse(struct wire_notify *out, struct bytes body)
+{
+	struct wire_notify n;
+	struct reader r;
+	uint8_t spi_len;
+	enum err e;
+
+	reader_init(&r, body.p, body.len);
+	if ((e = reader_u8(&r, &n.protocol)) != ERR_OK || (e = reader_u8(&r, &spi_len)) != ERR_OK ||
+	    (e = reader_u16(&r, &n.type)) != ERR_OK ||
+	    (e = reader_bytes(&r, &n.spi, spi_len)) != ERR_OK)
+		return e;
+	n.data = reader_rest(&r);
+	if (!shape_fits(&n))
+		return ERR_MALFORMED;
+	*out = n;
+	return ERR_OK;
+}
+
+static struct writer *begin(struct ike_builder *b, uint8_t protocol, uint8_t spi_len, uint16_t type)
+{
+	struct writer *w = ike_build_payload(b, PAYLOAD_NOTIFY);
+
+	writer_u8(w, protocol);
+	writer_u8(w, spi_len);
+	writer_u16(w, type);
+	return w;
+}
+
+void wire_notify_build(struct ike_builder *b, uint16_t type, struct bytes data)
+{
+	struct writer *w = begin(b, PROTO_NONE, 0, type);
+
+	writer_bytes(w, data.p, data.len);
+}
+
+void wire_notify_spi_build(struct ike_builder *b, uint16_t type, uint32_t spi)
+{
+	struct writer *w = begin(b, PROTO_ESP, 4, type);
+
+	writer_u32(w, spi);
+}
+
+void wire_notify_ke_build(struct ike_builder *b, uint16_t group)
+{
+	struct writer *w = begin(b, PROTO_NONE, 0, NOTIFY_INVALID_KE_PAYLOAD);
+
+	writer_u16(w, group);
+}
+
+/* next - the first well-formed notify from payload *i on that is of this type, or any error. */
+static bool next(struct wire_notify *out, const struct ike_msg *m, uint16_t type, bool any_error)
+{
+	struct wire_notify n;
+
+	for (uint32_t i = 0; i < m->num; i++) {
+		if (m->payloads[i].type != PAYLOAD_NOTIFY ||
+		    wire_notify_parse(&n, m->payloads[i].body) != ERR_OK)
+			continue;
+		if (any_error ? n.type < NOTIFY_STATUS_FIRST : n.type == type) {
+			*out = n;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool wire_notify_find(struct wire_notify *out, const struct ike_msg *m, uint16_t type)
+{
+	return next(out, m, type, false);
+}
+
+bool wire_notify_find_error(struct wire_notify *out, const struct ike_msg *m)
+{
+	return next(out, m, 0, true);
+}
+
+enum err wire_notify_u16(uint16_t *out, const struct wire_notify *n)
+{
+	if (n->data.len != 2)
+		return ERR_MALFORMED;
+	*out = load_be16(n->data.p);
+	return ERR_OK;
+}
+
+enum err wire_notify_check(const struct ike_msg *m)
+{
+	struct wire_notify n;
+	enum err e;
+
+	for (uint32_t i = 0; i < m->num; i++) {
+		if (m->payloads[i].type != PAYLOAD_NOTIFY)
+			continue;
+		e = wire_notify_parse(&n, m->payloads[i].body);
+		if (e != ERR_OK)
+			return e;
+	}
+	return ERR_OK;
+}

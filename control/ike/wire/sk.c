@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/ike/wire/sk.h"
+
+/* struct sk_parts - an SK body: IV, ciphertext (Pad Length included), ICV (3.14, RFC 5282 3). */
+struct sk_parts {
+	struct bytes iv, text, icv, aad;
+};
+
+static enum err split(struct sk_parts *out, const struct ike_msg *outer,
+		      const struct ike_payload *sk)
+{
+	struct reader r;
+	enum err e;
+
+	if (sk->body.len < IKE_AEAD_IV_LEN + 1 + IKE_AEAD_ICV_LEN)
+		return ERR_TRUNCATED;
+	reader_init(&r, sk->body.p, sk->body.len);
+	e = reader_bytes(&r, &out->iv, IKE_AEAD_IV_LEN);
+	if (e == ERR_OK)
+		e = reader_bytes(&r, &out->text, r.left - IKE_AEAD_ICV_LEN);
+	if (e == ERR_OK)
+		e = reader_bytes(&r, &out->icv, IKE_AEAD_ICV_LEN);
+	out->aad = bytes_of(outer->raw.p, (size_t)(sk->body.p - outer->raw.p));
+	return e;
+}
+
+/* unpad - what is in front of the padding and its length byte. */
+static enum err unpad(struct bytes *out, const uint8_t *text, size_t len)
+{
+	const size_t pad = text[len - 1];
+
+	if (pad > len - 1)
+		return ERR_MALFORMED;
+	*out = bytes_of(text, len - 1 - pad);
+	return ERR_OK;
+}
+
+enum err sk_open(struct ike_msg *inner, bool *out_authentic, void *buf, size_t cap,
+		 const struct ike_msg *outer, struct ike_aead *aead)
+{
+	const struct ike_payload *sk = ike_msg_find(outer, PAYLOAD_SK);
+	struct sk_parts parts;
+	struct bytes chain;
+	enum err e;
+
+	*out_authentic = false;
+	if (!sk)
+		return ERR_NOT_FOUND;
+	e = split(&parts, outer, sk);
+	if (e != ERR_OK)
+		return e;
+	if (parts.text.len > cap)
+		return ERR_FULL;
+	memcpy(buf, parts.text.p, parts.text.len);
+	e = ike_aead_open(aead, parts.iv.p, parts.icv.p, buf, parts.text.len, parts.aad);
+	if (e != ERR_OK)
+		return e;
+	*out_authentic = true;
+	inner->h = outer->h;
+	inner->raw = outer->raw;
+	e = unpad(&chain, buf, parts.text.len);
+	return e == ERR_OK ? ike_chain_parse(inner, sk->next, chain, false) : e;
+}
