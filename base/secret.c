@@ -279,7 +279,7 @@ enum err secret_init(struct secret *s, size_t len)
 	pthread_mutex_unlock(&arena.lock);
 	if (e)
 		return e;
-	memset(p, 0, len);
+	/* The slot is zero: fresh from the kernel, or wiped when it was given back. */
 	memcpy(p + len, arena.canary, CANARY_LEN);
 	*s = (struct secret){.p = p, .len = len};
 	warn_if_unlocked();

@@ -130,6 +130,21 @@ static void test_chains_are_short(void)
 	htab_fini(&t);
 }
 
+/* Equal hashes are not equal keys: here made by changing the key behind the table's back. */
+static void test_keys_are_compared_not_hashes(void)
+{
+	struct item a = {.key = 1};
+	const uint32_t asked = 1;
+	struct htab t;
+
+	open_table(&t);
+	htab_insert(&t, &a.node, key_of(&a.key));
+	CU_ASSERT_PTR_EQUAL(htab_find(&t, key_of(&asked)), &a.node);
+	a.key = 2;
+	CU_ASSERT_PTR_NULL(htab_find(&t, key_of(&asked)));
+	htab_fini(&t);
+}
+
 static void test_tables_have_different_keys(void)
 {
 	struct htab a, b;
@@ -174,9 +189,14 @@ static void test_the_zero_state_holds_nothing(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_insert_find_remove),  TAP_TEST(test_keys_of_any_length),
-	TAP_TEST(test_the_newest_is_found), TAP_TEST(test_random_use_against_a_model),
-	TAP_TEST(test_chains_are_short),    TAP_TEST(test_tables_have_different_keys),
-	TAP_TEST(test_shortage_of_memory),  TAP_TEST(test_the_zero_state_holds_nothing),
+	TAP_TEST(test_insert_find_remove),
+	TAP_TEST(test_keys_of_any_length),
+	TAP_TEST(test_the_newest_is_found),
+	TAP_TEST(test_random_use_against_a_model),
+	TAP_TEST(test_chains_are_short),
+	TAP_TEST(test_keys_are_compared_not_hashes),
+	TAP_TEST(test_tables_have_different_keys),
+	TAP_TEST(test_shortage_of_memory),
+	TAP_TEST(test_the_zero_state_holds_nothing),
 };
 TAP_MAIN("base/htab", tests)

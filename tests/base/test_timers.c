@@ -91,6 +91,24 @@ static void test_cancel_and_set_again(void)
 	CU_ASSERT_EQUAL(p.fired, 0);
 }
 
+/* A cancelled timer leaves nothing behind that somebody would wake up for. */
+static void test_nobody_wakes_for_a_cancelled_timer(void)
+{
+	struct timers w;
+	struct probe soon = {0}, late = {0};
+
+	timers_init(&w, MS, 0);
+	timer_init(&soon.timer, note);
+	timer_init(&late.timer, note);
+	timer_set(&w, &late.timer, 300000 * MS);
+	for (uint64_t at = 1; at < 4096; at++) {
+		timer_set(&w, &soon.timer, at * MS);
+		CU_ASSERT(timers_next(&w) <= at * MS);
+		timer_cancel(&w, &soon.timer);
+		CU_ASSERT(timers_next(&w) >= 262144 * MS);
+	}
+}
+
 static void test_order_of_ticks_in_a_jump(void)
 {
 	static const uint64_t at_ms[] = {70000, 3, 1ull << 40, 65, 4097, 64, 100000, 2, 5000};
@@ -399,6 +417,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_fires_once_not_early),
 	TAP_TEST(test_the_past_fires_at_the_next_run),
 	TAP_TEST(test_cancel_and_set_again),
+	TAP_TEST(test_nobody_wakes_for_a_cancelled_timer),
 	TAP_TEST(test_order_of_ticks_in_a_jump),
 	TAP_TEST(test_the_end_of_time),
 	TAP_TEST(test_sleeping_until_next_arrives),
