@@ -9,12 +9,45 @@
 #define IP6_OFFSET_MASK 0xfff8
 #define EXT_MAX         8 /* IPv6 extension headers before the protocol */
 
-/* read_ports - of the transport header at t, len bytes long. */
-static bool read_ports(struct flow_key *k, const uint8_t *t, uint32_t len, enum flow_dir dir)
-{
-	uint16_t src, dst;
+/* struct words - an address as two words; IPv4 is the low half of the first. */
+struct words {
+	uint64_t lo, hi;
+};
 
-	switch (k->flow.proto) {
+static_assert(offsetof(struct flow, local.family) == 16 && offsetof(struct flow, remote) == 20 &&
+		      offsetof(struct flow, remote.family) == 36 &&
+		      offsetof(struct flow, local_port) == 40 &&
+		      offsetof(struct flow, remote_port) == 42 &&
+		      offsetof(struct flow, proto) == 44,
+	      "fill() puts the key together word by word");
+
+/* put - one word of a key. */
+static inline void put(struct flow_key *k, unsigned int i, uint64_t v)
+{
+	memcpy((uint8_t *)k + 8 * i, &v, sizeof(v));
+}
+
+/* fill - in whole words, because the key is read again at once in whole words: an address or a byte
+ * stored by itself would stall that. */
+static inline void fill(struct flow_key *k, enum ip_family family, struct words local,
+			struct words remote, uint8_t proto, uint32_t ports, bool no_ports)
+{
+	put(k, 0, local.lo);
+	put(k, 1, local.hi);
+	put(k, 2, family | remote.lo << 32);
+	put(k, 3, remote.lo >> 32 | remote.hi << 32);
+	put(k, 4, remote.hi >> 32 | (uint64_t)family << 32);
+	put(k, 5, ports | (uint64_t)proto << 32);
+	put(k, 6, no_ports);
+}
+
+/* read_ports - of the transport header at t, len bytes long: local | remote << 16. */
+static inline bool read_ports(uint32_t *ports, uint8_t proto, const uint8_t *t, uint32_t len,
+			      enum flow_dir dir)
+{
+	uint32_t src, dst;
+
+	switch (proto) {
 	case IPPROTO_TCP:
 	case IPPROTO_UDP:
 	case IPPROTO_UDPLITE:
@@ -24,21 +57,36 @@ static bool read_ports(struct flow_key *k, const uint8_t *t, uint32_t len, enum 
 			return false;
 		src = load_be16(t);
 		dst = load_be16(t + 2);
-		k->flow.local_port = dir == FLOW_OUT ? src : dst;
-		k->flow.remote_port = dir == FLOW_OUT ? dst : src;
+		*ports = dir == FLOW_OUT ? src | dst << 16 : dst | src << 16;
 		return true;
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
 		if (unlikely(len < 2))
 			return false;
-		k->flow.local_port = load_be16(t);
+		*ports = load_be16(t);
 		return true;
 	default:
 		return true;
 	}
 }
 
-static bool parse_v4(struct flow_key *k, struct packet *p, enum flow_dir dir)
+static inline struct words words4(const uint8_t *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return (struct words){.lo = v};
+}
+
+static inline struct words words6(const uint8_t *p)
+{
+	struct words v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static inline bool parse_v4(struct flow_key *k, struct packet *p, enum flow_dir dir)
 {
 	const uint8_t *h = p->data;
 
@@ -46,24 +94,22 @@ static bool parse_v4(struct flow_key *k, struct packet *p, enum flow_dir dir)
 		return false;
 	uint32_t header_len = (h[0] & 0x0fu) * 4;
 	uint32_t len = load_be16(h + 2);
+	bool no_ports = (load_be16(h + 6) & IP4_OFFSET_MASK) != 0;
+	uint32_t ports = 0;
 
 	if (unlikely(header_len < IP4_MIN_LEN || len < header_len || len > p->len))
 		return false;
+	if (likely(!no_ports) && !read_ports(&ports, h[9], h + header_len, len - header_len, dir))
+		return false;
 	p->len = len;
-	k->flow.local.family = k->flow.remote.family = IP_V4;
-	memcpy(k->flow.local.b, h + (dir == FLOW_OUT ? 12 : 16), 4);
-	memcpy(k->flow.remote.b, h + (dir == FLOW_OUT ? 16 : 12), 4);
-	k->flow.proto = h[9];
-	if (unlikely(load_be16(h + 6) & IP4_OFFSET_MASK)) {
-		k->no_ports = 1;
-		return true;
-	}
-	return read_ports(k, h + header_len, len - header_len, dir);
+	fill(k, IP_V4, words4(h + (dir == FLOW_OUT ? 12 : 16)),
+	     words4(h + (dir == FLOW_OUT ? 16 : 12)), h[9], ports, no_ports);
+	return true;
 }
 
 /* skip_ext - step over one extension header at *at; false if it does not fit. *proto becomes what
- * follows; no_ports is set behind a fragment header that is not the first fragment's. */
-static bool skip_ext(struct flow_key *k, const struct packet *p, uint32_t *at, uint8_t *proto)
+ * follows; *no_ports is set behind a fragment header that is not the first fragment's. */
+static bool skip_ext(bool *no_ports, const struct packet *p, uint32_t *at, uint8_t *proto)
 {
 	const uint8_t *h = p->data + *at;
 	uint32_t len = 8;
@@ -71,7 +117,7 @@ static bool skip_ext(struct flow_key *k, const struct packet *p, uint32_t *at, u
 	if (p->len - *at < len)
 		return false;
 	if (*proto == IPPROTO_FRAGMENT)
-		k->no_ports = (load_be16(h + 2) & IP6_OFFSET_MASK) != 0;
+		*no_ports = (load_be16(h + 2) & IP6_OFFSET_MASK) != 0;
 	else
 		len = 8 + h[1] * 8u;
 	if (p->len - *at < len)
@@ -94,26 +140,26 @@ static bool parse_v6(struct flow_key *k, struct packet *p, enum flow_dir dir)
 	if (unlikely(p->len < IP6_LEN))
 		return false;
 	uint32_t len = IP6_LEN + load_be16(h + 4);
-	uint32_t at = IP6_LEN;
+	uint32_t at = IP6_LEN, ports = 0;
+	bool no_ports = false;
 	uint8_t proto = h[6];
 
 	if (unlikely(len > p->len))
 		return false;
 	p->len = len;
-	k->flow.local.family = k->flow.remote.family = IP_V6;
-	memcpy(k->flow.local.b, h + (dir == FLOW_OUT ? 8 : 24), 16);
-	memcpy(k->flow.remote.b, h + (dir == FLOW_OUT ? 24 : 8), 16);
-	for (int i = 0; is_ext(proto) && !k->no_ports; i++) {
-		if (i == EXT_MAX || !skip_ext(k, p, &at, &proto))
+	for (int i = 0; is_ext(proto) && !no_ports; i++) {
+		if (i == EXT_MAX || !skip_ext(&no_ports, p, &at, &proto))
 			return false;
 	}
-	k->flow.proto = proto;
-	return k->no_ports || read_ports(k, h + at, len - at, dir);
+	if (likely(!no_ports) && !read_ports(&ports, proto, h + at, len - at, dir))
+		return false;
+	fill(k, IP_V6, words6(h + (dir == FLOW_OUT ? 8 : 24)),
+	     words6(h + (dir == FLOW_OUT ? 24 : 8)), proto, ports, no_ports);
+	return true;
 }
 
 bool flow_parse(struct flow_key *out, struct packet *p, enum flow_dir dir)
 {
-	memset(out, 0, sizeof(*out));
 	if (unlikely(p->len == 0))
 		return false;
 	switch (p->data[0] >> 4) {

@@ -38,21 +38,30 @@ static inline uint64_t mix(uint64_t a, uint64_t b)
 	return (uint64_t)m ^ (uint64_t)(m >> 64);
 }
 
-static inline uint64_t hash(const struct flow_cache *c, const uint64_t w[static 7])
+/* word - of a key, by itself: see flow_parse(). */
+static inline uint64_t word(const struct flow_key *k, unsigned int i)
 {
-	const uint64_t s0 = c->seed[0], s1 = c->seed[1];
-	uint64_t h = mix(w[0] ^ s0, w[1] ^ s1) ^ mix(w[2] ^ s1, w[3] ^ ~s0);
+	uint64_t v;
 
-	return mix(h ^ mix(w[4] ^ ~s1, w[5] ^ s0), w[6] ^ s1 ^ 0x9e3779b97f4a7c15ull);
+	memcpy(&v, (const uint8_t *)k + 8 * i, sizeof(v));
+	return v;
 }
 
-static inline bool same(const struct flow_entry *e, const uint64_t w[static 7])
+static inline uint64_t hash(const struct flow_cache *c, const struct flow_key *k)
 {
-	uint64_t k[7], diff = 0;
+	const uint64_t s0 = c->seed[0], s1 = c->seed[1];
+	uint64_t h = mix(word(k, 0) ^ s0, word(k, 1) ^ s1) ^ mix(word(k, 2) ^ s1, word(k, 3) ^ ~s0);
 
-	memcpy(k, &e->key, sizeof(k));
-	for (int i = 0; i < 7; i++)
-		diff |= k[i] ^ w[i];
+	return mix(h ^ mix(word(k, 4) ^ ~s1, word(k, 5) ^ s0),
+		   word(k, 6) ^ s1 ^ 0x9e3779b97f4a7c15ull);
+}
+
+static inline bool same(const struct flow_entry *e, const struct flow_key *k)
+{
+	uint64_t diff = 0;
+
+	for (unsigned int i = 0; i < 7; i++)
+		diff |= word(&e->key, i) ^ word(k, i);
 	return diff == 0;
 }
 
@@ -101,18 +110,24 @@ static struct flow_entry *claim(struct flow_entry *a, struct flow_entry *b,
 	return e;
 }
 
-struct flow_entry *flow_cache_get(struct flow_cache *c, const struct flow_key *key, uint64_t now_ns)
+uint64_t flow_cache_place(const struct flow_cache *c, const struct flow_key *key)
 {
-	uint64_t w[7];
+	uint64_t at = hash(c, key) & c->mask;
 
-	memcpy(w, key, sizeof(w));
-	uint64_t at = hash(c, w) & c->mask;
-	struct flow_entry *e = &c->entries[at];
+	__builtin_prefetch(&c->entries[at], 1);
+	__builtin_prefetch((const uint8_t *)&c->entries[at] + CACHE_LINE, 1);
+	return at;
+}
 
-	if (unlikely(!same(e, w))) {
-		struct flow_entry *other = &c->entries[at ^ 1];
+struct flow_entry *flow_cache_get(struct flow_cache *c, const struct flow_key *key, uint64_t place,
+				  uint64_t now_ns)
+{
+	struct flow_entry *e = &c->entries[place];
 
-		e = same(other, w) ? other : claim(e, other, key);
+	if (unlikely(!same(e, key))) {
+		struct flow_entry *other = &c->entries[place ^ 1];
+
+		e = same(other, key) ? other : claim(e, other, key);
 	}
 	uint64_t gen = spd_generation(c->spd);
 

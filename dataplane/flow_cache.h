@@ -42,7 +42,11 @@ MUST_USE enum err flow_cache_init(struct flow_cache *c, uint32_t num, const stru
 				  const struct rng *rng) NONNULL(1, 3, 4);
 void flow_cache_fini(struct flow_cache *c) NONNULL(1);
 
-/* flow_cache_get - the entry of a flow, up to date when the call returns; never NULL. Its pointers
- * are valid until the worker's next quiescent state. */
-struct flow_entry *flow_cache_get(struct flow_cache *c, const struct flow_key *key, uint64_t now_ns)
-	NONNULL(1, 2);
+/* flow_cache_place - where the flow of a key is looked for; its lines are fetched meanwhile. For a
+ * whole vector first, then flow_cache_get() for each. */
+uint64_t flow_cache_place(const struct flow_cache *c, const struct flow_key *key) NONNULL(1, 2);
+
+/* flow_cache_get - the entry of a flow, up to date when the call returns; never NULL. place is
+ * flow_cache_place()'s. The entry's pointers are valid until the worker's next quiescent state. */
+struct flow_entry *flow_cache_get(struct flow_cache *c, const struct flow_key *key, uint64_t place,
+				  uint64_t now_ns) NONNULL(1, 2);

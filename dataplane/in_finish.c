@@ -54,17 +54,14 @@ static enum drop_reason class_allows(const struct flow_entry *e, const struct sa
 }
 
 /* admit - the packet lies inside its SA's selectors and policy lets it in (S56). */
-static enum drop_reason admit(struct worker *w, struct packet *p, const struct sa_conf *c)
+static enum drop_reason admit(struct worker *w, const struct flow_key *key, uint64_t place,
+			      const struct sa_conf *c)
 {
-	struct flow_key key;
-
-	if (unlikely(!flow_parse(&key, p, FLOW_IN)))
-		return DROP_MALFORMED_INNER;
-	struct flow_entry *e = flow_cache_get(&w->flows, &key, w->now_ns);
+	struct flow_entry *e = flow_cache_get(&w->flows, key, place, w->now_ns);
 
 	if (likely(e->in_conf == c->uid))
 		return DROP_NONE;
-	if (!flow_match(&key, c->ts, c->num_local, c->ts + c->num_local, c->num_remote))
+	if (!flow_match(key, c->ts, c->num_local, c->ts + c->num_local, c->num_remote))
 		return DROP_SA_SELECTOR_IN;
 	enum drop_reason why = class_allows(e, c);
 
@@ -73,7 +70,8 @@ static enum drop_reason admit(struct worker *w, struct packet *p, const struct s
 	return why;
 }
 
-static enum drop_reason finish(struct worker *w, struct packet *p, const struct sa_conf *c)
+/* uncover - the inner packet and its flow's key. */
+static enum drop_reason uncover(struct packet *p, struct flow_key *key)
 {
 	if (unlikely(!strip(p)))
 		return DROP_PADDING;
@@ -85,14 +83,37 @@ static enum drop_reason finish(struct worker *w, struct packet *p, const struct 
 		return DROP_DUMMY;
 	if (unlikely(p->len == 0 || p->data[0] >> 4 != (kind == PAYLOAD_IPV4 ? 4 : 6)))
 		return DROP_MALFORMED_INNER;
-	return admit(w, p, c);
+	return flow_parse(key, p, FLOW_IN) ? DROP_NONE : DROP_MALFORMED_INNER;
+}
+
+/* uncover_all - and where the flows are looked for; what is no inner packet is dropped. */
+static uint32_t uncover_all(struct worker *w, struct pktvec *in, struct flow_key *keys,
+			    uint64_t *places)
+{
+	uint32_t num = 0;
+
+	for (uint32_t i = 0; i < in->num; i++) {
+		struct packet *p = in->pkt[i];
+		enum drop_reason why = uncover(p, &keys[num]);
+
+		if (unlikely(why != DROP_NONE)) {
+			worker_drop(w, p, why);
+			continue;
+		}
+		places[num] = flow_cache_place(&w->flows, &keys[num]);
+		in->pkt[num++] = p;
+	}
+	return num;
 }
 
 void in_finish(struct worker *w, struct pktvec *in, struct pktvec *out)
 {
+	struct flow_key keys[PKTVEC_MAX];
+	uint64_t places[PKTVEC_MAX];
 	struct sa_run run = {0};
 
 	out->num = 0;
+	in->num = uncover_all(w, in, keys, places);
 	for (uint32_t i = 0; i < in->num; i++) {
 		struct packet *p = in->pkt[i];
 
@@ -100,7 +121,7 @@ void in_finish(struct worker *w, struct pktvec *in, struct pktvec *out)
 			run_end(w, &run);
 			run_begin(&run, p->sa);
 		}
-		enum drop_reason why = finish(w, p, run.conf);
+		enum drop_reason why = admit(w, &keys[i], places[i], run.conf);
 
 		if (unlikely(why != DROP_NONE)) {
 			worker_drop(w, p, why);

@@ -28,19 +28,37 @@ void out_hold(struct worker *w, struct packet *p, const struct flow_entry *e)
 		hold_acquired(&w->hold, id, w->now_ns);
 }
 
-void out_classify(struct worker *w, struct pktvec *in, struct pktvec *out)
+/* find_places - the flows' keys and places; what has none is dropped. */
+static uint32_t find_places(struct worker *w, struct pktvec *in, struct flow_key *keys,
+			    uint64_t *places)
 {
-	out->num = 0;
+	uint32_t num = 0;
+
 	for (uint32_t i = 0; i < in->num; i++) {
 		struct packet *p = in->pkt[i];
-		struct flow_key key;
 
 		pass_prefetch(in, i);
-		if (unlikely(!flow_parse(&key, p, FLOW_OUT))) {
+		if (unlikely(!flow_parse(&keys[num], p, FLOW_OUT))) {
 			worker_drop(w, p, DROP_MALFORMED_INNER);
 			continue;
 		}
-		const struct flow_entry *e = flow_cache_get(&w->flows, &key, w->now_ns);
+		places[num] = flow_cache_place(&w->flows, &keys[num]);
+		in->pkt[num++] = p;
+	}
+	return num;
+}
+
+void out_classify(struct worker *w, struct pktvec *in, struct pktvec *out)
+{
+	struct flow_key keys[PKTVEC_MAX];
+	uint64_t places[PKTVEC_MAX];
+
+	out->num = 0;
+	in->num = find_places(w, in, keys, places);
+	for (uint32_t i = 0; i < in->num; i++) {
+		struct packet *p = in->pkt[i];
+		const struct flow_entry *e =
+			flow_cache_get(&w->flows, &keys[i], places[i], w->now_ns);
 
 		if (likely(e->verdict == DROP_NONE)) {
 			p->sa = e->sa;
