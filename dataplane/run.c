@@ -43,7 +43,8 @@ void run_end(struct worker *w, struct sa_run *r)
 	counter_add(&sa->packets, r->packets);
 	counter_add(&sa->bytes, r->bytes);
 	counter_set(&sa->last_ns, w->now_ns);
-	if (unlikely(sa->packets >= l->soft_packets || sa->bytes >= l->soft_bytes))
+	if (unlikely(sa->packets >= l->soft_packets || sa->bytes >= l->soft_bytes ||
+		     sa->seq >= r->conf->soft_seq))
 		run_report(w, sa, SA_F_SOFT);
 	if (unlikely(sa->packets >= l->hard_packets || sa->bytes >= l->hard_bytes))
 		run_report(w, sa, SA_F_HARD);

@@ -29,6 +29,7 @@ struct sa_conf *sa_conf_new(const struct child_params *params, struct sa_group *
 	c->lifetime.hard_bytes = limit(params->lifetime.hard_bytes);
 	c->lifetime.soft_packets = limit(params->lifetime.soft_packets);
 	c->lifetime.hard_packets = limit(params->lifetime.hard_packets);
+	c->soft_seq = params->esn ? UINT64_MAX : SA_SOFT_SEQ;
 	c->num_local = params->num_local;
 	c->num_remote = params->num_remote;
 	memcpy(c->ts, params->local, params->num_local * sizeof(c->ts[0]));

@@ -30,12 +30,17 @@ struct sa_conf {
 	struct sa_group *group;
 	struct path_set *paths;
 	struct sa_lifetime lifetime; /* "none" is UINT64_MAX here */
+	uint64_t soft_seq;           /* sequence number that calls for another SA */
 	uint32_t token;              /* protection class */
 	enum sa_mode mode;
 	uint32_t num_local, num_remote;
 	struct rcu_head rcu;
 	struct ts ts[]; /* num_local local ones, then num_remote remote ones */
 };
+
+/* SA_SOFT_SEQ - with 32-bit sequence numbers a soft event is due when so many are used: 1/16 is
+ * left for the time until another SA stands. */
+#define SA_SOFT_SEQ 0xf0000000u
 
 #define SA_F_ESN  0x01 /* 64-bit sequence numbers; constant */
 #define SA_F_USED 0x02 /* first use was reported */

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a peer, or somebody on the way, may send: every packet made or spoilt by the test. */
+#include <netinet/in.h>
+
+#include "tests/dataplane/testbed.h"
+#include "tests/tap/tap.h"
+
+static const struct bed_options open_wire = {.open_wire = true};
+
+static void open_bed(struct bed *bed)
+{
+	bed_init(bed, &open_wire);
+	bed_pair(bed, 1, NULL);
+}
+
+/* arrive - B receives these bytes; the length of what it delivers, 0 = nothing. */
+static size_t arrive(struct bed *bed, const uint8_t *esp, size_t len, uint8_t *got)
+{
+	bed_deliver(&bed->b, esp, len);
+	bed_turn_one(bed, &bed->b);
+	return bed_receive(&bed->b, got);
+}
+
+/* arrive_sealed - seal `inner` and let it arrive. */
+static size_t arrive_sealed(struct bed *bed, const struct bed_esp *e, const uint8_t *inner,
+			    size_t len, uint8_t *got)
+{
+	uint8_t esp[BED_MAX_PACKET];
+
+	return arrive(bed, esp, bed_seal(bed, esp, e, inner, len), got);
+}
+
+/* clear_packet - an ordinary packet from A to B. */
+static size_t clear_packet(uint8_t *buf)
+{
+	return bed_udp4(buf, true, 1000, 2000, 1, 61);
+}
+
+static void test_S50_every_pad_length(void)
+{
+	uint8_t inner[BED_MAX_PACKET], got[BED_MAX_PACKET];
+	struct bed bed;
+	uint64_t seq = 0;
+
+	open_bed(&bed);
+	for (unsigned pad = 0; pad < 256; pad++) {
+		/* The inner length makes the whole aligned with this pad length. */
+		size_t n = bed_udp4(inner, true, 1, 2, pad, 40 + (256 - pad + 2) % 4);
+		struct bed_esp e = {.pair = 1, .next_header = 4, .pad_len = (uint8_t)pad};
+
+		CU_ASSERT_EQUAL_FATAL((n + pad + 2) % 4, 0);
+		e.seq = ++seq;
+		CU_ASSERT_EQUAL(arrive_sealed(&bed, &e, inner, n, got), n);
+		CU_ASSERT_EQUAL(memcmp(inner, got, n), 0);
+		if (pad == 0)
+			continue;
+		e.seq = ++seq;
+		e.wrong_padding = true;
+		CU_ASSERT_EQUAL(arrive_sealed(&bed, &e, inner, n, got), 0);
+	}
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_PADDING), 255);
+	bed_fini(&bed);
+}
+
+/* A pad length that reaches beyond the packet's beginning, for every short length. */
+static void test_S50_pad_longer_than_packet(void)
+{
+	uint8_t text[300] = {0}, got[BED_MAX_PACKET], esp[BED_MAX_PACKET];
+	struct bed bed;
+	uint64_t num = 0;
+
+	open_bed(&bed);
+	for (size_t len = 2; len <= 254; len += 4) {
+		/* The last "inner" bytes are what the trailer would be: pad length, next header. */
+		struct bed_esp e = {.pair = 1, .seq = ++num, .next_header = 4};
+		size_t n = bed_seal(&bed, esp, &e, text, len);
+
+		CU_ASSERT_EQUAL(arrive(&bed, esp, n, got), 0);
+		e.seq = ++num;
+		for (size_t i = 0; i < len; i++)
+			text[i] = (uint8_t)(i + 1);
+		e.pad_len = 0;
+		text[0] = 0;
+		n = bed_seal(&bed, esp, &e, text, len);
+		CU_ASSERT_EQUAL(arrive(&bed, esp, n, got), 0);
+	}
+	CU_ASSERT_EQUAL(bed_drops(&bed.b), num);
+	bed_fini(&bed);
+}
+
+/* S1, S11: every length from nothing to whole; only the whole one is accepted. */
+static void test_S01_truncated(void)
+{
+	uint8_t inner[BED_MAX_PACKET], esp[BED_MAX_PACKET], got[BED_MAX_PACKET];
+	struct bed bed;
+
+	open_bed(&bed);
+	size_t n = clear_packet(inner);
+	const struct bed_esp e = {.pair = 1, .seq = 7, .next_header = 4, .pad_len = bed_pad(n)};
+	size_t len = bed_seal(&bed, esp, &e, inner, n);
+
+	for (size_t cut = 0; cut < len; cut++)
+		CU_ASSERT_EQUAL(arrive(&bed, esp, cut, got), 0);
+	CU_ASSERT_EQUAL(bed_drops(&bed.b), len);
+	CU_ASSERT_EQUAL(arrive(&bed, esp, len, got), n);
+	esp[len] = 0;
+	CU_ASSERT_EQUAL(arrive(&bed, esp, len + 4, got), 0); /* and longer is not the same packet */
+	bed_fini(&bed);
+}
+
+/* Every bit of an ESP packet matters, and none of the wrong ones moves the replay window. */
+static void test_S55_bit_flips(void)
+{
+	uint8_t inner[BED_MAX_PACKET], esp[BED_MAX_PACKET], got[BED_MAX_PACKET];
+	struct bed bed;
+	struct child_stats st;
+
+	open_bed(&bed);
+	size_t n = clear_packet(inner);
+	const struct bed_esp e = {.pair = 1, .seq = 7, .next_header = 4, .pad_len = bed_pad(n)};
+	size_t len = bed_seal(&bed, esp, &e, inner, n);
+
+	for (size_t bit = 0; bit < 8 * len; bit++) {
+		esp[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		CU_ASSERT_EQUAL(arrive(&bed, esp, len, got), 0);
+		esp[bit / 8] ^= (uint8_t)(1 << bit % 8);
+	}
+	CU_ASSERT_EQUAL(bed_drops(&bed.b), 8 * len);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_NO_SA), 32);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_AUTH), 8 * len - 32);
+	CU_ASSERT_EQUAL(dataplane_child_stats(bed.b.dp, &st, 1), ERR_OK);
+	CU_ASSERT_EQUAL(st.in_auth_failed, 8 * len - 32);
+	CU_ASSERT_EQUAL(st.in_packets, 0);
+	CU_ASSERT_EQUAL(bed_events(&bed.b, DP_EVENT_CHILD_USED), 0);
+	CU_ASSERT_EQUAL(arrive(&bed, esp, len, got), n);
+	bed_fini(&bed);
+}
+
+static void test_S51_replayed(void)
+{
+	uint8_t inner[BED_MAX_PACKET], esp[BED_MAX_PACKET], got[BED_MAX_PACKET];
+	struct bed bed;
+	struct child_stats st;
+	size_t n = clear_packet(inner), len = 0;
+
+	open_bed(&bed);
+	for (uint64_t seq = 100; seq > 0; seq--) {
+		struct bed_esp e = {.pair = 1, .seq = seq, .next_header = 4, .pad_len = bed_pad(n)};
+
+		len = bed_seal(&bed, esp, &e, inner, n);
+		CU_ASSERT_EQUAL(arrive(&bed, esp, len, got), seq > 36 ? n : 0);
+		CU_ASSERT_EQUAL(arrive(&bed, esp, len, got), 0);
+	}
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_REPLAY), 100 + 36);
+	CU_ASSERT_EQUAL(dataplane_child_stats(bed.b.dp, &st, 1), ERR_OK);
+	CU_ASSERT_EQUAL(st.in_replay, 136);
+	CU_ASSERT_EQUAL(st.in_packets, 64);
+	bed_fini(&bed);
+}
+
+/* All copies pass the first check together; the second one lets one through. */
+static void test_S51_copies_in_one_batch(void)
+{
+	uint8_t inner[BED_MAX_PACKET], esp[BED_MAX_PACKET], got[BED_MAX_PACKET];
+	struct bed bed;
+	size_t n = clear_packet(inner);
+	const struct bed_esp e = {.pair = 1, .seq = 7, .next_header = 4, .pad_len = bed_pad(n)};
+
+	open_bed(&bed);
+	size_t len = bed_seal(&bed, esp, &e, inner, n);
+
+	for (int i = 0; i < 20; i++)
+		bed_deliver(&bed.b, esp, len);
+	bed_turn_one(&bed, &bed.b);
+	CU_ASSERT_EQUAL(bed_receive(&bed.b, got), n);
+	CU_ASSERT_EQUAL(bed_receive(&bed.b, got), 0);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_REPLAY), 19);
+	bed_fini(&bed);
+}
+
+static void with_esn(struct child_params *p, bool is_a)
+{
+	(void)is_a;
+	p->esn = true;
+}
+
+static void test_S52_esn_across_2_32(void)
+{
+	uint8_t inner[BED_MAX_PACKET], got[BED_MAX_PACKET];
+	size_t n = clear_packet(inner);
+	struct bed bed;
+	const uint64_t start = 0xfffffff0;
+	uint32_t bad = 0;
+
+	bed_init(&bed, &open_wire);
+	bed_pair(&bed, 1, with_esn);
+	/* Only the first packet tells the window where it is; from then on the peer counts. */
+	((struct esp_sa *)slots_get(bed.b.dp->sad, bed.b.spi_in))->replay->top = start - 1;
+	for (uint64_t seq = start; seq < start + 200; seq++) {
+		struct bed_esp e = {.pair = 1,
+				    .seq = seq,
+				    .esn = true,
+				    .next_header = 4,
+				    .pad_len = bed_pad(n)};
+
+		bad += arrive_sealed(&bed, &e, inner, n, got) != n;
+		bad += arrive_sealed(&bed, &e, inner, n, got) != 0;
+	}
+	CU_ASSERT_EQUAL(bad, 0);
+	/* The same low half under another high half is not authentic. */
+	struct bed_esp e = {.pair = 1, .seq = start + 300, .next_header = 4, .pad_len = bed_pad(n)};
+
+	CU_ASSERT_EQUAL(arrive_sealed(&bed, &e, inner, n, got), 0);
+	e.esn = true;
+	e.seq += 1ull << 32;
+	CU_ASSERT_EQUAL(arrive_sealed(&bed, &e, inner, n, got), 0);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_AUTH), 2);
+	bed_fini(&bed);
+}
+
+static void test_window_grows_under_traffic(void)
+{
+	uint8_t inner[BED_MAX_PACKET], got[BED_MAX_PACKET];
+	size_t n = clear_packet(inner);
+	struct bed_esp e = {.pair = 1, .next_header = 4, .pad_len = bed_pad(n)};
+	struct bed bed;
+
+	open_bed(&bed);
+	e.seq = 1000;
+	CU_ASSERT_EQUAL(arrive_sealed(&bed, &e, inner, n, got), n);
+	for (int i = 0; i < 3; i++) /* the worker takes over what it finds last */
+		CU_ASSERT_EQUAL(dataplane_child_window(bed.b.dp, 1, 4096), ERR_OK);
+	CU_ASSERT_EQUAL(arrive_sealed(&bed, &e, inner, n, got), 0); /* still remembered */
+	e.seq = 937;
+	CU_ASSERT_EQUAL(arrive_sealed(&bed, &e, inner, n, got), n); /* in the old window */
+	e.seq = 936;
+	CU_ASSERT_EQUAL(arrive_sealed(&bed, &e, inner, n, got), 0); /* forgotten counts as seen */
+	e.seq = 3000;
+	CU_ASSERT_EQUAL(arrive_sealed(&bed, &e, inner, n, got), n);
+	e.seq = 1001;
+	CU_ASSERT_EQUAL(arrive_sealed(&bed, &e, inner, n, got), n);       /* in the new one */
+	CU_ASSERT_EQUAL(dataplane_child_window(bed.b.dp, 1, 64), ERR_OK); /* never smaller */
+	e.seq = 1002;
+	CU_ASSERT_EQUAL(arrive_sealed(&bed, &e, inner, n, got), n);
+	CU_ASSERT_EQUAL(dataplane_child_window(bed.b.dp, 2, 64), ERR_NOT_FOUND);
+	bed_fini(&bed);
+}
+
+static void test_next_headers(void)
+{
+	uint8_t inner[BED_MAX_PACKET], got[BED_MAX_PACKET];
+	size_t n = clear_packet(inner);
+	struct bed bed;
+
+	open_bed(&bed);
+	for (unsigned nh = 0; nh < 256; nh++) {
+		struct bed_esp e = {.pair = 1,
+				    .seq = nh + 1,
+				    .next_header = (uint8_t)nh,
+				    .pad_len = bed_pad(n)};
+
+		CU_ASSERT_EQUAL(arrive_sealed(&bed, &e, inner, n, got), nh == 4 ? n : 0);
+	}
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_NEXT_HEADER), 256 - 3);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_DUMMY), 1);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_MALFORMED_INNER), 1); /* IPv4 called IPv6 */
+	bed_fini(&bed);
+}
+
+static void test_tfc_padding_is_cut(void)
+{
+	uint8_t inner[BED_MAX_PACKET] = {0}, got[BED_MAX_PACKET];
+	size_t n = clear_packet(inner);
+	struct bed_esp e = {.pair = 1, .seq = 1, .next_header = 4, .pad_len = bed_pad(n + 500)};
+	struct bed bed;
+
+	open_bed(&bed);
+	CU_ASSERT_EQUAL(arrive_sealed(&bed, &e, inner, n + 500, got), n);
+	bed_fini(&bed);
+}
+
+/* S56: an authentic packet whose addresses are not the SA's is not let in. */
+static void test_S56_selectors(void)
+{
+	uint8_t inner[BED_MAX_PACKET], got[BED_MAX_PACKET];
+	struct bed_esp e = {.pair = 1, .next_header = 4};
+	struct bed bed;
+	size_t n = clear_packet(inner);
+
+	open_bed(&bed);
+	e.pad_len = bed_pad(n);
+	for (int i = 0; i < 2; i++) { /* the second time from the flow cache */
+		inner[13] = 9;        /* from 10.9.0.1 */
+		e.seq++;
+		CU_ASSERT_EQUAL(arrive_sealed(&bed, &e, inner, n, got), 0);
+		inner[13] = 1;
+		inner[17] = 9; /* to 10.9.0.1 */
+		e.seq++;
+		CU_ASSERT_EQUAL(arrive_sealed(&bed, &e, inner, n, got), 0);
+		inner[17] = 2;
+		e.seq++;
+		CU_ASSERT_EQUAL(arrive_sealed(&bed, &e, inner, n, got), n);
+	}
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_SA_SELECTOR_IN), 4);
+	bed_fini(&bed);
+}
+
+static struct ts dns_local, dns_remote;
+
+static void only_dns(struct child_params *p, bool is_a)
+{
+	CU_ASSERT_EQUAL(ts_parse(is_a ? &dns_remote : &dns_local, "10.2.0.0/16[udp/53]"), ERR_OK);
+	CU_ASSERT_EQUAL(ts_parse(is_a ? &dns_local : &dns_remote, "10.1.0.0/16[udp]"), ERR_OK);
+	p->local = &dns_local;
+	p->remote = &dns_remote;
+	p->num_local = p->num_remote = 1;
+}
+
+static void test_S56_ports_and_fragments(void)
+{
+	uint8_t inner[BED_MAX_PACKET], got[BED_MAX_PACKET];
+	struct bed_esp e = {.pair = 1, .next_header = 4};
+	struct bed bed;
+
+	bed_init(&bed, &open_wire);
+	bed_pair(&bed, 1, only_dns);
+	size_t n = bed_udp4(inner, true, 999, 53, 0, 30);
+
+	e.pad_len = bed_pad(n);
+	e.seq = 1;
+	CU_ASSERT_EQUAL(arrive_sealed(&bed, &e, inner, n, got), n);
+	store_be16(inner + 22, 54);
+	e.seq = 2;
+	CU_ASSERT_EQUAL(arrive_sealed(&bed, &e, inner, n, got), 0);
+	store_be16(inner + 22, 53);
+	store_be16(inner + 6, 8); /* a later fragment: nobody knows its port */
+	e.seq = 3;
+	CU_ASSERT_EQUAL(arrive_sealed(&bed, &e, inner, n, got), 0);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_SA_SELECTOR_IN), 2);
+	bed_fini(&bed);
+}
+
+/* Every inner header field spoilt in turn, well encrypted: delivered whole or dropped, never more.
+ */
+static void test_inner_bit_flips(void)
+{
+	uint8_t inner[BED_MAX_PACKET], got[BED_MAX_PACKET];
+	struct bed_esp e = {.pair = 1, .next_header = 4};
+	struct bed bed;
+	size_t n = clear_packet(inner);
+
+	open_bed(&bed);
+	e.pad_len = bed_pad(n);
+	for (size_t bit = 0; bit < 8 * 28; bit++) {
+		inner[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		e.seq++;
+		CU_ASSERT(arrive_sealed(&bed, &e, inner, n, got) <= n);
+		inner[bit / 8] ^= (uint8_t)(1 << bit % 8);
+	}
+	e.next_header = 41;
+	n = bed_udp6(inner, true, 1, 2, 3, 50);
+	e.pad_len = bed_pad(n);
+	for (size_t bit = 0; bit < 8 * 48; bit++) {
+		inner[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		e.seq++;
+		CU_ASSERT(arrive_sealed(&bed, &e, inner, n, got) <= n);
+		inner[bit / 8] ^= (uint8_t)(1 << bit % 8);
+	}
+	bed_fini(&bed);
+}
+
+static void test_inner_truncated(void)
+{
+	uint8_t inner[BED_MAX_PACKET], got[BED_MAX_PACKET];
+	struct bed_esp e = {.pair = 1, .next_header = 4};
+	struct bed bed;
+	size_t n = clear_packet(inner);
+
+	open_bed(&bed);
+	for (size_t cut = 0; cut < n; cut++) {
+		e.seq++;
+		e.pad_len = bed_pad(cut);
+		CU_ASSERT_EQUAL(arrive_sealed(&bed, &e, inner, cut, got), 0);
+	}
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_MALFORMED_INNER), n);
+	bed_fini(&bed);
+}
+
+static void test_token_is_the_class(void)
+{
+	struct child_stats one, two;
+	struct bed bed;
+
+	open_bed(&bed);
+	bed_pair(&bed, 2, NULL);
+	CU_ASSERT_EQUAL(dataplane_child_stats(bed.b.dp, &one, 1), ERR_OK);
+	CU_ASSERT_EQUAL(dataplane_child_stats(bed.b.dp, &two, 2), ERR_OK);
+	CU_ASSERT_NOT_EQUAL(one.token, 0);
+	CU_ASSERT_EQUAL(one.token, two.token); /* re-keyed: same class */
+	bed_fini(&bed);
+}
+
+static const struct tap_test tests[] = {
+	TAP_TEST(test_S50_every_pad_length), TAP_TEST(test_S50_pad_longer_than_packet),
+	TAP_TEST(test_S01_truncated),        TAP_TEST(test_S55_bit_flips),
+	TAP_TEST(test_S51_replayed),         TAP_TEST(test_S51_copies_in_one_batch),
+	TAP_TEST(test_S52_esn_across_2_32),  TAP_TEST(test_window_grows_under_traffic),
+	TAP_TEST(test_next_headers),         TAP_TEST(test_tfc_padding_is_cut),
+	TAP_TEST(test_S56_selectors),        TAP_TEST(test_S56_ports_and_fragments),
+	TAP_TEST(test_inner_bit_flips),      TAP_TEST(test_inner_truncated),
+	TAP_TEST(test_token_is_the_class),
+};
+
+TAP_MAIN("dataplane/inbound", tests)
