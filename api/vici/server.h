@@ -35,14 +35,19 @@ void vici_server_event(struct vici_server *s, const struct ike_event *event) NON
 void vici_server_log(struct vici_server *s, enum log_level level, enum log_subsystem sub,
 		     const char *conn, const char *line) NONNULL(1, 5);
 
-/* vici_server_run - end commands whose time is over. vici_server_deadline - when to call it next;
- * TIME_NEVER if no command waits. The clock is the backend's. */
+/* vici_server_run - end commands whose time is over, and take up what clients sent while a command
+ * of theirs was waiting. vici_server_deadline - when to call it next;
+ * TIME_NEVER if nothing is to be done, 0 at once. The clock is the backend's. */
 void vici_server_run(struct vici_server *s, uint64_t now_ns) NONNULL(1);
 uint64_t vici_server_deadline(const struct vici_server *s) NONNULL(1);
 
+/* vici_server_now - the backend's clock. */
+uint64_t vici_server_now(const struct vici_server *s) NONNULL(1);
+
 /* vici_client_open - a client has connected. wake(ctx) is called when there is output that was not
  * there before or when the client is to be dropped; never from within vici_client_input() of the
- * same client, whose caller looks anyway. Errors: FULL, NOMEM. */
+ * same client, whose caller looks anyway. wake only takes a note: it calls nothing of this header.
+ * Errors: FULL, NOMEM. */
 MUST_USE enum err vici_client_open(struct vici_server *s, struct vici_client **out,
 				   void (*wake)(void *ctx), void *ctx) NONNULL(1, 2, 3);
 

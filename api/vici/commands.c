@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* commands.c - the one table of commands, and how they answer. */
+#include "api/vici/internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+enum err reply_ok(struct tree *out)
+{
+	return tree_setf(out, "success", "yes");
+}
+
+enum err reply_failed(struct tree *out, enum err why, const char *fmt, ...)
+{
+	char text[BACKEND_TEXT_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	TRY(tree_setf(out, "success", "no"));
+	TRY(tree_setf(out, "errmsg", "%s", text));
+	return tree_setf(out, "latchkey-error", "%s", err_name(why));
+}
+
+static enum err refuse(struct call *call, const char *what)
+{
+	return reply_failed(call->out, ERR_UNSUPPORTED, "%s not supported yet", what);
+}
+
+static enum err cmd_certs(struct call *call)
+{
+	return refuse(call, "certificates and certification authorities are");
+}
+
+static enum err cmd_keys(struct call *call)
+{
+	return refuse(call, "private keys and tokens are");
+}
+
+static enum err cmd_pools(struct call *call)
+{
+	return refuse(call, "address pools are");
+}
+
+static enum err cmd_redirect(struct call *call)
+{
+	return refuse(call, "redirecting a peer is");
+}
+
+static enum err cmd_install(struct call *call)
+{
+	return refuse(call, "trapping a child by command is (start_action = trap does it)");
+}
+
+/* What there can be none of yet is told as an empty list, or taken away with success. */
+static enum err empty_list(struct call *call, const char *name)
+{
+	struct tree *list;
+
+	return tree_list(call->out, &list, name);
+}
+
+static enum err cmd_get_keys(struct call *call)
+{
+	return empty_list(call, "keys");
+}
+
+static enum err cmd_get_authorities(struct call *call)
+{
+	return empty_list(call, "authorities");
+}
+
+static enum err cmd_nothing(struct call *call)
+{
+	(void)call;
+	return ERR_OK;
+}
+
+static enum err cmd_done(struct call *call)
+{
+	return reply_ok(call->out);
+}
+
+const struct command vici_commands[] = {
+	{"version", cmd_version},
+	{"stats", cmd_stats},
+	{"reload-settings", cmd_reload_settings},
+	{"get-algorithms", cmd_get_algorithms},
+	{"initiate", cmd_initiate},
+	{"terminate", cmd_terminate},
+	{"rekey", cmd_rekey},
+	{"redirect", cmd_redirect},
+	{"install", cmd_install},
+	{"uninstall", cmd_install},
+	{"list-sas", cmd_list_sas},
+	{"list-policies", cmd_list_policies},
+	{"list-conns", cmd_list_conns},
+	{"list-certs", cmd_nothing},
+	{"list-authorities", cmd_nothing},
+	{"load-conn", cmd_load_conn},
+	{"unload-conn", cmd_unload_conn},
+	{"get-conns", cmd_get_conns},
+	{"load-shared", cmd_load_shared},
+	{"unload-shared", cmd_unload_shared},
+	{"get-shared", cmd_get_shared},
+	{"clear-creds", cmd_clear_creds},
+	{"flush-certs", cmd_done},
+	{"load-cert", cmd_certs},
+	{"load-key", cmd_keys},
+	{"load-token", cmd_keys},
+	{"unload-key", cmd_done},
+	{"get-keys", cmd_get_keys},
+	{"load-authority", cmd_certs},
+	{"unload-authority", cmd_done},
+	{"get-authorities", cmd_get_authorities},
+	{"load-pool", cmd_pools},
+	{"unload-pool", cmd_done},
+	{"get-pools", cmd_nothing},
+	{"latchkey-show", cmd_latchkey_show},
+	{"latchkey-stats", cmd_latchkey_stats},
+	{0},
+};

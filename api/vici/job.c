@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * job.c - commands that end later: initiate and terminate. A job exists before the backend is
+ * asked, because the events that end it may come while it is being asked.
+ */
+#include "api/vici/internal.h"
+#include "base/alloc.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum job_kind {
+	JOB_INITIATE,
+	JOB_TERMINATE,
+};
+
+/* struct job - what a client waits for. */
+struct job {
+	struct list_node node; /* server's jobs */
+	struct vici_client *client;
+	enum job_kind kind;
+	uint64_t request; /* number in the events about it */
+	char *conn;       /* INITIATE: names, or NULL */
+	char *child;
+	bool of_children; /* Child SAs are meant, not IKE SAs */
+	int level;        /* control-log lines up to this one are wanted */
+	uint64_t deadline_ns;
+	uint32_t num;      /* TERMINATE: SAs that are to go, once known */
+	uint32_t num_gone; /* and have gone */
+	bool counted;      /* num is known */
+	bool ended;
+	enum err result;
+	enum ike_reason reason;
+	char text[BACKEND_TEXT_MAX]; /* why not */
+};
+
+#define LEVEL_CONTROL 1
+
+void job_free(struct job *job)
+{
+	if (!job)
+		return;
+	list_remove(&job->node);
+	job->client->job = NULL;
+	mem_free(job->conn);
+	mem_free(job->child);
+	mem_free(job);
+}
+
+/* A number in the message, or what is meant when it is missing or none. */
+static int64_t number(const struct tree *in, const char *key, int64_t otherwise)
+{
+	const char *text = tree_get(in, key);
+	char *end;
+	long long v;
+
+	if (!text || !*text)
+		return otherwise;
+	v = strtoll(text, &end, 10);
+	return *end ? otherwise : v;
+}
+
+static char *copy_or_null(const char *text, bool *failed)
+{
+	char *copy = text ? str_dup(text) : NULL;
+
+	*failed |= text && !copy;
+	return copy;
+}
+
+/* timeout is in milliseconds; 0 = for ever. */
+static uint64_t deadline_of(const struct call *call)
+{
+	int64_t ms = number(call->in, "timeout", 0);
+
+	if (ms <= 0 || ms > INT32_MAX)
+		return TIME_NEVER;
+	return call->ops->now(call->ctx) + (uint64_t)ms * NS_PER_MS;
+}
+
+static struct job *job_new(struct call *call, enum job_kind kind)
+{
+	struct job *job = mem_alloc(sizeof(*job));
+	bool failed = false;
+
+	if (!job)
+		return NULL;
+	job->client = call->client;
+	job->kind = kind;
+	job->request = ++call->server->next_request;
+	job->conn = copy_or_null(tree_get(call->in, "ike"), &failed);
+	job->child = copy_or_null(tree_get(call->in, "child"), &failed);
+	job->level = (int)number(call->in, "loglevel", LEVEL_CONTROL);
+	job->deadline_ns = deadline_of(call);
+	list_push_back(&call->server->jobs, &job->node);
+	call->client->job = job;
+	if (!failed)
+		return job;
+	job_free(job);
+	return NULL;
+}
+
+static const char *group_of(const struct ike_event *event)
+{
+	return event->child ? "CHD" : "IKE";
+}
+
+static enum err control_log_message(struct tree *t, const struct ike_event *event)
+{
+	TRY(tree_setf(t, "group", "%s", group_of(event)));
+	TRY(tree_setf(t, "level", "%d", LEVEL_CONTROL));
+	if (event->conn)
+		TRY(tree_setf(t, "ikesa-name", "%s", event->conn));
+	if (event->ike_id)
+		TRY(tree_setf(t, "ikesa-uniqueid", "%u", event->ike_id));
+	return tree_setf(t, "msg", "%s", event->text);
+}
+
+/* The live log of what the client asked for. */
+static void control_log(struct job *job, const struct ike_event *event)
+{
+	struct tree *t;
+
+	if (job->level < LEVEL_CONTROL || !event->text || !event->text[0] ||
+	    !vici_client_wants(job->client, EV_CONTROL_LOG))
+		return;
+	t = tree_new();
+	if (t && !control_log_message(t, event))
+		vici_client_event(job->client, EV_CONTROL_LOG, t);
+	tree_free(t);
+}
+
+static void end(struct job *job, enum err result, enum ike_reason reason, const char *text)
+{
+	if (job->ended)
+		return;
+	job->ended = true;
+	job->result = result;
+	job->reason = reason;
+	snprintf(job->text, sizeof(job->text), "%s", text ? text : "");
+}
+
+/* Whose fault it was decides the exit code of programs. */
+static enum err result_of(enum ike_reason reason)
+{
+	switch (reason) {
+	case IKE_REASON_NO_ANSWER:
+		return ERR_TIMEOUT;
+	case IKE_REASON_NONE:
+	case IKE_REASON_LOCAL:
+	case IKE_REASON_NO_SECRET:
+	case IKE_REASON_NO_CONFIG:
+	case IKE_REASON_REFUSED:
+	case IKE_REASON_RESOURCES:
+	case IKE_REASON_REPLACED:
+		return ERR_BAD_STATE;
+	case IKE_REASON_PEER_DELETE:
+	case IKE_REASON_NO_PROPOSAL:
+	case IKE_REASON_INVALID_KE:
+	case IKE_REASON_AUTH_FAILED_PEER:
+	case IKE_REASON_AUTH_FAILED_LOCAL:
+	case IKE_REASON_ID_MISMATCH:
+	case IKE_REASON_TS_UNACCEPTABLE:
+	case IKE_REASON_MALFORMED:
+	case IKE_REASON_UNSUPPORTED:
+	case IKE_REASON_EXPIRED:
+	case IKE_REASON_PEER_ERROR:
+	case IKE_NUM_REASONS:
+	default:
+		return ERR_PEER;
+	}
+}
+
+static bool same(const char *a, const char *b)
+{
+	return a && b && strcmp(a, b) == 0;
+}
+
+/* What was asked for is up, by this request or by another that was under way already. */
+static bool brings_up(const struct job *job, const struct ike_event *event)
+{
+	if (job->of_children ? event->kind != IKE_EVENT_CHILD_UP : event->kind != IKE_EVENT_IKE_UP)
+		return false;
+	if (event->request == job->request)
+		return true;
+	if (job->conn && !same(job->conn, event->conn))
+		return false;
+	return job->of_children ? same(job->child, event->child) : job->conn != NULL;
+}
+
+static void initiate_event(struct job *job, const struct ike_event *event)
+{
+	if (brings_up(job, event))
+		end(job, ERR_OK, IKE_REASON_NONE, "");
+	else if (event->request != job->request)
+		return;
+	else if (event->kind == IKE_EVENT_FAILED || event->kind == IKE_EVENT_IKE_DOWN)
+		end(job, result_of(event->reason), event->reason, event->text);
+}
+
+static void terminate_event(struct job *job, const struct ike_event *event)
+{
+	enum ike_event_kind kind = job->of_children ? IKE_EVENT_CHILD_DOWN : IKE_EVENT_IKE_DOWN;
+
+	if (event->request != job->request || event->kind != kind)
+		return;
+	job->num_gone++;
+	if (job->counted && job->num_gone >= job->num)
+		end(job, ERR_OK, IKE_REASON_NONE, "");
+}
+
+static enum err write_failure(const struct job *job, struct tree *out)
+{
+	TRY(reply_failed(out, job->result, "%s", job->text[0] ? job->text : err_text(job->result)));
+	if (job->reason == IKE_REASON_NONE)
+		return ERR_OK;
+	return tree_setf(out, "latchkey-reason", "%s", ike_reason_name(job->reason));
+}
+
+static enum err write_answer(const struct job *job, struct tree *out)
+{
+	TRY(job->result ? write_failure(job, out) : reply_ok(out));
+	if (job->kind != JOB_TERMINATE)
+		return ERR_OK;
+	TRY(tree_setf(out, "matches", "%u", job->num));
+	return tree_setf(out, "terminated", "%u", job->num_gone);
+}
+
+static void answer_later(struct job *job)
+{
+	struct vici_client *c = job->client;
+	struct tree *out = tree_new();
+
+	if (out && !write_answer(job, out))
+		vici_client_send(c, VICI_CMD_RESPONSE, NULL, out);
+	else
+		c->doomed = true;
+	tree_free(out);
+	job_free(job);
+}
+
+/* Within the command itself: the answer is the command's. */
+static enum err answer_now(struct call *call, struct job *job)
+{
+	enum err e = write_answer(job, call->out);
+
+	job_free(job);
+	return e;
+}
+
+void job_event(struct vici_server *s, const struct ike_event *event)
+{
+	list_for_each_safe (n, &s->jobs) {
+		struct job *job = list_entry(n, struct job, node);
+
+		if (event->request == job->request)
+			control_log(job, event);
+		if (job->kind == JOB_INITIATE)
+			initiate_event(job, event);
+		else
+			terminate_event(job, event);
+		if (job->ended && job->counted)
+			answer_later(job);
+	}
+}
+
+void jobs_run(struct vici_server *s, uint64_t now_ns)
+{
+	list_for_each_safe (n, &s->jobs) {
+		struct job *job = list_entry(n, struct job, node);
+
+		if (now_ns < job->deadline_ns)
+			continue;
+		end(job, ERR_TIMEOUT, IKE_REASON_NONE,
+		    "it has taken longer than the time given, and goes on");
+		answer_later(job);
+	}
+}
+
+uint64_t jobs_deadline(const struct vici_server *s)
+{
+	uint64_t first = TIME_NEVER;
+
+	list_for_each (n, &s->jobs) {
+		const struct job *job = list_entry(n, struct job, node);
+
+		if (job->deadline_ns < first)
+			first = job->deadline_ns;
+	}
+	return first;
+}
+
+enum err cmd_initiate(struct call *call)
+{
+	struct job *job = job_new(call, JOB_INITIATE);
+	struct backend_initiate what;
+	enum err e;
+
+	if (!job)
+		return ERR_NOMEM;
+	job->of_children = job->child != NULL;
+	what = (struct backend_initiate){
+		.conn = job->conn, .child = job->child, .request = job->request};
+	if (!job->conn && !job->child)
+		e = ERR_INVAL;
+	else
+		e = call->ops->initiate(call->ctx, &what, job->text);
+	job->counted = true;
+	if (e == ERR_INVAL)
+		snprintf(job->text, sizeof(job->text), "what is to be initiated?");
+	if (e && !job->ended) {
+		char text[BACKEND_TEXT_MAX];
+
+		snprintf(text, sizeof(text), "%s", job->text);
+		end(job, e == ERR_EXISTS ? ERR_OK : e, IKE_REASON_NONE, text);
+	}
+	if (!job->ended && number(call->in, "timeout", 0) < 0)
+		end(job, ERR_OK, IKE_REASON_NONE, "");
+	return job->ended ? answer_now(call, job) : ERR_OK;
+}
+
+static struct ike_select selection(const struct tree *in, uint64_t request)
+{
+	return (struct ike_select){
+		.conn = tree_get(in, "ike"),
+		.child = tree_get(in, "child"),
+		.ike_id = (uint32_t)number(in, "ike-id", 0),
+		.child_id = (uint32_t)number(in, "child-id", 0),
+		.request = request,
+	};
+}
+
+static bool selects_nothing(const struct ike_select *sel)
+{
+	return !sel->conn && !sel->child && !sel->ike_id && !sel->child_id;
+}
+
+enum err cmd_terminate(struct call *call)
+{
+	const char *force = tree_get(call->in, "force");
+	struct job *job = job_new(call, JOB_TERMINATE);
+	struct ike_select sel;
+	enum err e;
+
+	if (!job)
+		return ERR_NOMEM;
+	sel = selection(call->in, job->request);
+	job->of_children = sel.child || sel.child_id;
+	if (selects_nothing(&sel))
+		e = ERR_INVAL;
+	else
+		e = call->ops->terminate(call->ctx, &job->num, &sel, same(force, "yes"));
+	job->counted = true;
+	if (e)
+		end(job, e, IKE_REASON_NONE,
+		    e == ERR_NOT_FOUND ? "no matching SAs to terminate found"
+		    : e == ERR_INVAL   ? "what is to be terminated?"
+				       : "");
+	else if (job->num_gone >= job->num || number(call->in, "timeout", 0) < 0)
+		end(job, ERR_OK, IKE_REASON_NONE, "");
+	return job->ended ? answer_now(call, job) : ERR_OK;
+}
+
+enum err cmd_rekey(struct call *call)
+{
+	struct ike_select sel = selection(call->in, 0);
+	uint32_t num = 0;
+	enum err e = selects_nothing(&sel) ? ERR_INVAL : call->ops->rekey(call->ctx, &num, &sel);
+
+	if (e == ERR_NOT_FOUND)
+		TRY(reply_failed(call->out, e, "no matching SAs to rekey found"));
+	else if (e)
+		TRY(reply_failed(call->out, e, "%s", err_text(e)));
+	else
+		TRY(reply_ok(call->out));
+	return tree_setf(call->out, "matches", "%u", num);
+}

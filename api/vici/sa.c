@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sa.c - IKE SAs and their children in the keys of strongSwan's list-sa event. */
+#include "api/vici/internal.h"
+
+#include <stdio.h>
+
+const char *sa_state_name(enum ike_sa_state state)
+{
+	static const char *const names[] = {
+		[IKE_STATE_CONNECTING] = "CONNECTING",
+		[IKE_STATE_ESTABLISHED] = "ESTABLISHED",
+		[IKE_STATE_REKEYING] = "REKEYING",
+		[IKE_STATE_DELETING] = "DELETING",
+	};
+
+	return (size_t)state < ARRAY_LEN(names) ? names[state] : "UNKNOWN";
+}
+
+/* Whole seconds from `from` to `to`, 0 if that is over. */
+static uint64_t seconds(uint64_t from, uint64_t to)
+{
+	return to > from ? (to - from) / NS_PER_S : 0;
+}
+
+static enum err set_remaining(struct tree *t, const char *key, uint64_t at, uint64_t now)
+{
+	if (at == TIME_NEVER || at == 0)
+		return ERR_OK;
+	return tree_setf(t, key, "%llu", (unsigned long long)seconds(now, at));
+}
+
+static enum err set_age(struct tree *t, const char *key, uint64_t at, uint64_t now)
+{
+	if (at == TIME_NEVER || at == 0)
+		return ERR_OK;
+	return tree_setf(t, key, "%llu", (unsigned long long)seconds(at, now));
+}
+
+static enum err set_count(struct tree *t, const char *key, uint64_t v)
+{
+	return tree_setf(t, key, "%llu", (unsigned long long)v);
+}
+
+/* One transform's name of a proposal; its kind shows in how it begins. */
+static enum err set_transform(struct tree *t, char *name)
+{
+	char *bits = strchr(name, '-');
+
+	if (strncmp(name, "PRF_", 4) == 0)
+		return tree_setf(t, "prf-alg", "%s", name);
+	if (strncmp(name, "CURVE_", 6) == 0 || strncmp(name, "ECP_", 4) == 0 ||
+	    strncmp(name, "MODP_", 5) == 0)
+		return tree_setf(t, "dh-group", "%s", name);
+	if (bits)
+		*bits++ = '\0';
+	TRY(tree_setf(t, "encr-alg", "%s", name));
+	return bits ? tree_setf(t, "encr-keysize", "%s", bits) : ERR_OK;
+}
+
+/* "AES_GCM_16-256/PRF_HMAC_SHA2_256/CURVE_25519" by its parts. */
+static enum err set_proposal(struct tree *t, const char *proposal)
+{
+	char buf[160], *save = NULL;
+
+	if (!proposal)
+		return ERR_OK;
+	snprintf(buf, sizeof(buf), "%s", proposal);
+	for (char *part = strtok_r(buf, "/", &save); part; part = strtok_r(NULL, "/", &save)) {
+		if (strcmp(part, "ESN") != 0 && strcmp(part, "NO_EXT_SEQ") != 0)
+			TRY(set_transform(t, part));
+	}
+	return ERR_OK;
+}
+
+static enum err set_end(struct tree *t, const char *side, const struct endpoint *end,
+			const struct ike_id *id)
+{
+	char key[32], text[IP_TEXT_MAX], who[300];
+
+	snprintf(key, sizeof(key), "%s-host", side);
+	TRY(tree_setf(t, key, "%s", ip_addr_text(text, &end->addr)));
+	snprintf(key, sizeof(key), "%s-port", side);
+	TRY(tree_setf(t, key, "%u", end->port));
+	snprintf(key, sizeof(key), "%s-id", side);
+	return tree_setf(t, key, "%s", id ? ike_id_text(who, sizeof(who), id) : "%any");
+}
+
+static enum err set_ts(struct tree *t, const char *name, const struct ts *list, uint32_t num)
+{
+	char text[TS_TEXT_MAX];
+	struct tree *node;
+
+	TRY(tree_list(t, &node, name));
+	for (uint32_t i = 0; i < num; i++) {
+		ts_text(text, &list[i]);
+		TRY(tree_append(node, text, strlen(text)));
+	}
+	return ERR_OK;
+}
+
+static enum err set_child_stats(const struct backend *b, struct tree *t, uint64_t id, uint64_t now)
+{
+	struct child_stats st = {0};
+
+	if (b->ops->child_stats(b->ctx, &st, id))
+		st = (struct child_stats){0};
+	TRY(set_count(t, "bytes-in", st.in_bytes));
+	TRY(set_count(t, "packets-in", st.in_packets));
+	TRY(set_age(t, "use-in", st.in_last_ns, now));
+	TRY(set_count(t, "bytes-out", st.out_bytes));
+	TRY(set_count(t, "packets-out", st.out_packets));
+	return set_age(t, "use-out", st.out_last_ns, now);
+}
+
+/* strongSwan numbers what shares policies; here that is the configured child: its place in the
+ * configuration, 0 if it is not there any more. */
+static uint32_t reqid_of(const struct backend *b, const char *conn, const char *child)
+{
+	const struct conf *conf = b->ops->conf(b->ctx);
+	uint32_t reqid = 0;
+
+	for (uint32_t i = 0; conn && child && i < conf->num_conns; i++) {
+		const struct conf_conn *c = conf->conns[i];
+
+		for (uint32_t j = 0; j < c->num_children; j++) {
+			reqid++;
+			if (strcmp(c->name, conn) == 0 && strcmp(c->children[j].name, child) == 0)
+				return reqid;
+		}
+	}
+	return 0;
+}
+
+static enum err fill_child(const struct backend *b, struct tree *t, const struct ike_sa_info *sa,
+			   const struct ike_child_info *c)
+{
+	uint64_t now = b->ops->now(b->ctx);
+
+	TRY(tree_setf(t, "name", "%s", c->name));
+	TRY(tree_setf(t, "uniqueid", "%u", c->unique));
+	TRY(tree_setf(t, "reqid", "%u", reqid_of(b, sa->conn, c->name)));
+	TRY(tree_setf(t, "state", "%s", c->state));
+	TRY(tree_setf(t, "mode", "TUNNEL"));
+	TRY(tree_setf(t, "protocol", "ESP"));
+	if (c->encap)
+		TRY(tree_setf(t, "encap", "yes"));
+	TRY(tree_setf(t, "spi-in", "%08x", c->spi_in));
+	TRY(tree_setf(t, "spi-out", "%08x", c->spi_out));
+	TRY(set_proposal(t, c->proposal));
+	if (c->esn)
+		TRY(tree_setf(t, "esn", "1"));
+	TRY(set_child_stats(b, t, c->id, now));
+	TRY(set_remaining(t, "rekey-time", c->rekey_ns, now));
+	TRY(set_remaining(t, "life-time", c->expire_ns, now));
+	TRY(set_age(t, "install-time", c->installed_ns, now));
+	TRY(set_ts(t, "local-ts", c->local, c->num_local));
+	return set_ts(t, "remote-ts", c->remote, c->num_remote);
+}
+
+static enum err fill_children(const struct backend *b, struct tree *t, const struct ike_sa_info *sa,
+			      uint32_t first, uint32_t num)
+{
+	struct tree *children, *section;
+	char name[256];
+
+	TRY(tree_section(t, &children, "child-sas"));
+	for (uint32_t i = first; i < sa->num_children && i - first < num; i++) {
+		const struct ike_child_info *c = &sa->children[i];
+
+		snprintf(name, sizeof(name), "%.200s-%u", c->name, c->unique);
+		TRY(tree_add_section(children, &section, name));
+		TRY(fill_child(b, section, sa, c));
+	}
+	return ERR_OK;
+}
+
+static enum err fill_nat(struct tree *t, const struct ike_sa_info *sa)
+{
+	if (sa->nat_local)
+		TRY(tree_setf(t, "nat-local", "yes"));
+	if (sa->nat_remote)
+		TRY(tree_setf(t, "nat-remote", "yes"));
+	if (sa->nat_local || sa->nat_remote)
+		TRY(tree_setf(t, "nat-any", "yes"));
+	return ERR_OK;
+}
+
+enum err sa_section(const struct backend *b, struct tree *parent, const struct ike_sa_info *sa,
+		    uint32_t first, uint32_t num)
+{
+	uint64_t now = b->ops->now(b->ctx);
+	struct tree *t;
+
+	TRY(tree_add_section(parent, &t, sa->conn ? sa->conn : "(unnamed)"));
+	TRY(tree_setf(t, "uniqueid", "%u", sa->unique));
+	TRY(tree_setf(t, "version", "2"));
+	TRY(tree_setf(t, "state", "%s", sa_state_name(sa->state)));
+	TRY(set_end(t, "local", &sa->path.local, sa->local_id));
+	TRY(set_end(t, "remote", &sa->path.remote, sa->remote_id));
+	if (sa->initiator)
+		TRY(tree_setf(t, "initiator", "yes"));
+	TRY(tree_setf(t, "initiator-spi", "%016llx", (unsigned long long)sa->spi_i));
+	TRY(tree_setf(t, "responder-spi", "%016llx", (unsigned long long)sa->spi_r));
+	TRY(fill_nat(t, sa));
+	TRY(set_proposal(t, sa->proposal));
+	if (sa->state != IKE_STATE_CONNECTING) {
+		TRY(set_age(t, "established", sa->established_ns, now));
+		TRY(set_remaining(t, "rekey-time", sa->rekey_ns, now));
+	}
+	return num ? fill_children(b, t, sa, first, num) : ERR_OK;
+}
+
+enum err sa_path(const struct backend *b, struct tree *parent, const struct ike_sa_info *sa)
+{
+	char text[ENDPOINT_TEXT_MAX];
+	struct path_info info;
+	struct tree *t;
+
+	if (!b->ops->path_info || b->ops->path_info(b->ctx, &info, sa->unique))
+		return ERR_OK;
+	TRY(tree_section(parent, &t, "path"));
+	TRY(tree_setf(t, "local", "%s", endpoint_text(text, &info.addr.local)));
+	TRY(tree_setf(t, "remote", "%s", endpoint_text(text, &info.addr.remote)));
+	TRY(tree_setf(t, "encap", "%s", info.addr.encap == ENCAP_UDP ? "udp" : "none"));
+	if (info.pmtu)
+		TRY(tree_setf(t, "pmtu", "%u", info.pmtu));
+	TRY(set_count(t, "tx-packets", info.tx_packets));
+	TRY(set_count(t, "tx-bytes", info.tx_bytes));
+	TRY(set_count(t, "rx-packets", info.rx_packets));
+	return set_count(t, "rx-bytes", info.rx_bytes);
+}
