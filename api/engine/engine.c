@@ -305,7 +305,6 @@ enum err engine_new(struct engine **out, const struct engine_params *params)
 	list_init(&e->groups);
 	list_init(&e->routes);
 	list_init(&e->starters);
-	list_init(&e->failures);
 	list_init(&e->resolving);
 	timers_init(&e->timers, ENGINE_TICK_NS, engine_now(e));
 	sink_init(e);
@@ -357,7 +356,6 @@ void engine_free(struct engine *e)
 	policy_fini(e);
 	device_close(e);
 	dataplane_free(e->dp);
-	status_fini(e);
 	htab_fini(&e->groups_by_id);
 	htab_fini(&e->children);
 	htab_fini(&e->peers);

@@ -86,16 +86,6 @@ struct engine_observer {
 void engine_observe(struct engine *e, struct engine_observer *o) NONNULL(1, 2);
 void engine_unobserve(struct engine *e, struct engine_observer *o) NONNULL(1, 2);
 
-/* struct engine_failure - the last negotiation of a connection that failed. */
-struct engine_failure {
-	enum ike_reason reason;
-	int64_t wall_s; /* when; 0 = never */
-	char text[400]; /* the sentence */
-};
-
-/* engine_failure - of a connection; NULL if none failed since it was last up. */
-const struct engine_failure *engine_failure(struct engine *e, const char *conn) NONNULL(1, 2);
-
 /* engine_each_sa - as ike_each_sa(). engine_child_stats, engine_ike_stats, engine_dp_stats:
  * figures. engine_now: the engine's clock. engine_started_s: wall clock of its start. */
 void engine_each_sa(struct engine *e, void (*fn)(void *ctx, const struct ike_sa_info *sa),

@@ -8,7 +8,7 @@
  *   policy.c   SA groups with their policies, routes and guard entries
  *   connect.c  who is to be brought up, and when again
  *   asks.c     answers the keying engine's questions from the configuration
- *   status.c   failures, lists, figures
+ *   status.c   events to observers, lists, figures
  *   keylog.c   session keys for packet analysers, in test builds only
  */
 #pragma once
@@ -71,13 +71,6 @@ struct starter {
 	bool stopped; /* taken down by hand: leave it */
 };
 
-/* struct failure_rec - the last failure of one connection ("" = none was chosen). */
-struct failure_rec {
-	struct list_node node;
-	char *conn;
-	struct engine_failure failure;
-};
-
 /* struct resolving - a name that is being looked up for engine_up(). */
 struct resolving {
 	uv_getaddrinfo_t req;
@@ -111,7 +104,7 @@ struct engine {
 
 	struct timers timers;
 	struct htab groups_by_id, children, peers;
-	struct list_node groups, routes, starters, failures, resolving;
+	struct list_node groups, routes, starters, resolving;
 
 	uint64_t next_request;
 	int64_t started_s;
@@ -166,7 +159,6 @@ void asks_answer(struct engine *e, const struct ike_ask *ask) NONNULL(1, 2);
 
 /* status.c */
 void status_event(struct engine *e, const struct ike_event *ev) NONNULL(1, 2);
-void status_fini(struct engine *e) NONNULL(1);
 
 /* keylog.c: keylog_hook() is NULL unless this is a test build and a directory was given. */
 const struct ike_keylog *keylog_hook(struct engine *e) NONNULL(1);

@@ -1,87 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <stdio.h>
-
 #include "api/engine/internal.h"
-#include "base/alloc.h"
-
-/* Connections that peers can make up (none was chosen) share one record, so the list is bounded by
- * the configurations that ever were loaded. */
-static struct failure_rec *failure_find(struct engine *e, const char *conn)
-{
-	list_for_each (n, &e->failures) {
-		struct failure_rec *r = list_entry(n, struct failure_rec, node);
-
-		if (strcmp(r->conn, conn) == 0)
-			return r;
-	}
-	return NULL;
-}
-
-static struct failure_rec *failure_make(struct engine *e, const char *conn)
-{
-	struct failure_rec *r = failure_find(e, conn);
-
-	if (r)
-		return r;
-	r = mem_alloc(sizeof(*r));
-	if (!r)
-		return NULL;
-	r->conn = str_dup(conn);
-	if (!r->conn) {
-		mem_free(r);
-		return NULL;
-	}
-	list_push_back(&e->failures, &r->node);
-	return r;
-}
-
-static void failure_note(struct engine *e, const struct ike_event *ev)
-{
-	struct failure_rec *r = failure_make(e, ev->conn ? ev->conn : "");
-
-	if (!r)
-		return;
-	r->failure.reason = ev->reason;
-	r->failure.wall_s = clock_wall_s();
-	snprintf(r->failure.text, sizeof(r->failure.text), "%s", ev->text ? ev->text : "");
-}
 
 void status_event(struct engine *e, const struct ike_event *ev)
 {
-	struct failure_rec *r;
-
-	if (ev->kind == IKE_EVENT_FAILED) {
-		failure_note(e, ev);
-		LOG(WARN, IKE, ev->conn, "%s", ev->text ? ev->text : ike_reason_name(ev->reason));
-	} else if (ev->kind == IKE_EVENT_CHILD_UP && ev->conn) {
-		r = failure_find(e, ev->conn);
-		if (r)
-			r->failure = (struct engine_failure){0};
-	}
+	if (ev->kind == IKE_EVENT_FAILED)
+		LOG(WARN, IKE, ev->conn, "%s",
+		    ev->text && ev->text[0] ? ev->text : ike_reason_name(ev->reason));
 	list_for_each_safe (n, &e->observers) {
 		struct engine_observer *o = list_entry(n, struct engine_observer, node);
 
 		if (o->event)
 			o->event(o, ev);
 	}
-}
-
-void status_fini(struct engine *e)
-{
-	list_for_each_safe (n, &e->failures) {
-		struct failure_rec *r = list_entry(n, struct failure_rec, node);
-
-		list_remove(n);
-		mem_free(r->conn);
-		mem_free(r);
-	}
-}
-
-const struct engine_failure *engine_failure(struct engine *e, const char *conn)
-{
-	struct failure_rec *r = failure_find(e, conn);
-
-	return r && r->failure.wall_s ? &r->failure : NULL;
 }
 
 void engine_each_sa(struct engine *e, void (*fn)(void *ctx, const struct ike_sa_info *sa),

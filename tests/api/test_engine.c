@@ -21,6 +21,7 @@ struct side {
 	struct engine *engine;
 	struct engine_observer observer;
 	unsigned ups, downs, failures, packets;
+	enum ike_reason reason;
 	char why[400];
 	uint8_t frame[FRAME_MAX];
 	ssize_t frame_len;
@@ -42,6 +43,7 @@ static void on_event(struct engine_observer *o, const struct ike_event *ev)
 		s->downs++;
 	if (ev->kind == IKE_EVENT_FAILED) {
 		s->failures++;
+		s->reason = ev->reason;
 		snprintf(s->why, sizeof(s->why), "%s", ev->text);
 	}
 }
@@ -263,14 +265,11 @@ static void test_wrong_secret_is_told_on_both_sides(void)
 	begin();
 	side_open(&a, text_of(true, "none", "s3cret-s3cret"));
 	side_open(&b, text_of(false, "none", "another-s3cret"));
-	CU_ASSERT(engine_failure(a.engine, "net") == NULL);
 	CU_ASSERT(engine_up(a.engine, "net", "net", 1) == ERR_OK);
 	CU_ASSERT_FATAL(wait_for(&a.failures, 1) && wait_for(&b.failures, 1));
 	CU_ASSERT(a.ups == 0 && b.ups == 0);
-	CU_ASSERT_FATAL(engine_failure(a.engine, "net") != NULL);
-	CU_ASSERT(engine_failure(a.engine, "net")->reason == IKE_REASON_AUTH_FAILED_PEER);
-	CU_ASSERT_FATAL(engine_failure(b.engine, "net") != NULL);
-	CU_ASSERT(engine_failure(b.engine, "net")->reason == IKE_REASON_AUTH_FAILED_LOCAL);
+	CU_ASSERT(a.reason == IKE_REASON_AUTH_FAILED_PEER);
+	CU_ASSERT(b.reason == IKE_REASON_AUTH_FAILED_LOCAL);
 	CU_ASSERT(strlen(a.why) > 20);
 	CU_ASSERT(strstr(a.why, "s3cret") == NULL && strstr(b.why, "s3cret") == NULL);
 	side_close(&a);
