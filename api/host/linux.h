@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * linux.h - what the files of the Linux host share: its state and the operations each file
+ * implements. The operations are described in base/host.h. Control thread.
+ */
+#pragma once
+
+#include <net/if.h>
+
+#include "api/host/host.h"
+
+struct mnl_socket;
+struct nft_ctx;
+
+/* HOST_CAPTURE_TABLE - the routing table of captured traffic. HOST_PROTO - the "protocol" that
+ * marks routes, rules and addresses as ours, for people who list them. */
+#define HOST_CAPTURE_TABLE 4302
+#define HOST_PROTO         201
+
+/* HOST_PORTS_MAX - local UDP ports that the guard lets outer traffic arrive at. */
+#define HOST_PORTS_MAX 8
+
+/* struct host_linux - the state. */
+struct host_linux {
+	struct mnl_socket *nl;
+	struct nft_ctx *nft;
+	uint32_t seq;                   /* of the last netlink request */
+	char device[IF_NAMESIZE];       /* whose guard it is: set by the operations that name it */
+	uint16_t ports[HOST_PORTS_MAX]; /* that udp_open() bound */
+	size_t num_ports;
+};
+
+/* host_err - the error that errno e means; e 0 is OK. */
+MUST_USE enum err host_err(int e);
+
+/* host_name_ok - a device name that is safe in a path, a netlink attribute and an nft script. */
+bool host_name_ok(const char *name) NONNULL(1);
+
+/* host_ifindex - index of a device. Errors: INVAL (name), NOT_FOUND. */
+MUST_USE enum err host_ifindex(uint32_t *out, const char *name) NONNULL(1, 2);
+
+/* host_sysctl_read, host_sysctl_write - the number in /proc/sys/net/FAMILY/conf/IFNAME/KEY.
+ * Errors: SYS, PERM, NOT_FOUND, MALFORMED. */
+MUST_USE enum err host_sysctl_read(long *out, const char *family, const char *ifname,
+				   const char *key) NONNULL(1, 2, 3, 4);
+MUST_USE enum err host_sysctl_write(const char *family, const char *ifname, const char *key,
+				    long value) NONNULL(1, 2, 3);
+
+/* device.c */
+MUST_USE enum err host_tap_open(void *ctx, int *out_fd, bool *out_tun, const char *name);
+
+/* link.c */
+MUST_USE enum err host_link_set(void *ctx, const char *ifname, uint32_t mtu, const uint8_t *mac);
+MUST_USE enum err host_link_del(void *ctx, const char *ifname);
+MUST_USE enum err host_link_mtu(void *ctx, uint32_t *out_mtu, const struct ip_addr *remote);
+
+/* addr.c */
+MUST_USE enum err host_addr_add(void *ctx, const char *ifname, const struct ip_prefix *addr);
+MUST_USE enum err host_addr_del(void *ctx, const char *ifname, const struct ip_prefix *addr);
+MUST_USE enum err host_local_in(void *ctx, struct ip_addr *out, const struct ts *ts);
+/* host_addr_always - give the device the address that it always has. */
+MUST_USE enum err host_addr_always(struct host_linux *h, uint32_t ifindex) NONNULL(1);
+
+/* route.c */
+MUST_USE enum err host_route_add(void *ctx, const struct ip_prefix *dst, const char *ifname,
+				 const struct ip_addr *src);
+MUST_USE enum err host_route_del(void *ctx, const struct ip_prefix *dst, const char *ifname);
+MUST_USE enum err host_source_for(void *ctx, struct ip_addr *out, const struct ip_addr *remote);
+/* host_route_change - RTM_NEWROUTE or RTM_DELROUTE of dst in table; ifindex 0 = any (delete), src
+ * may be NULL. */
+MUST_USE enum err host_route_change(struct host_linux *h, uint16_t type, uint32_t table,
+				    const struct ip_prefix *dst, uint32_t ifindex,
+				    const struct ip_addr *src) NONNULL(1, 4);
+/* struct host_route - what the host does with outer packets to an address. */
+struct host_route {
+	struct ip_addr src;
+	uint32_t ifindex;
+	uint32_t mtu; /* of the path, if the host knows one; else 0 */
+};
+/* host_route_get - look an address up with HOST_MARK_OUTER. Errors: NOT_FOUND. */
+MUST_USE enum err host_route_get(struct host_linux *h, struct host_route *out,
+				 const struct ip_addr *remote) NONNULL(1, 2, 3);
+
+/* rules.c */
+MUST_USE enum err host_rules_set(void *ctx, const char *ifname);
+MUST_USE enum err host_rules_del(void *ctx);
+
+/* guard.c */
+MUST_USE enum err host_guard_set(void *ctx, const char *ifname, const struct guard_entry *entries,
+				 size_t num_entries);
+MUST_USE enum err host_guard_del(void *ctx);
+
+/* socket.c */
+MUST_USE enum err host_udp_open(void *ctx, int *out_fd, enum ip_family family, uint16_t port);
+
+/* rp_filter.c */
+MUST_USE enum err host_rp_filter_check(void *ctx, bool *out_ok, const char **out_text);

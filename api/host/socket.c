@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/host/linux.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* BUFFER_LEN - as large as a busy worker needs to sleep through a scheduling gap: 7 MB. */
+#define BUFFER_LEN (7 << 20)
+
+static bool set_int(int fd, int level, int option, int value)
+{
+	return setsockopt(fd, level, option, &value, sizeof(value)) == 0;
+}
+
+/* set_family_options - IPv4: never DF, and no spoofed ICMP makes datagrams shorter, since routers
+ * cut them. IPv6 routers cut nothing, so there the host's idea of the path MTU counts. */
+static bool set_family_options(int fd, enum ip_family family)
+{
+	if (family == IP_V4)
+		return set_int(fd, IPPROTO_IP, IP_PKTINFO, 1) &&
+		       set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);
+	return set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) &&
+	       set_int(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) &&
+	       set_int(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT);
+}
+
+static bool set_options(int fd, enum ip_family family)
+{
+	/* No SO_REUSEADDR: it would let another program share the port and take our datagrams. */
+	if (!set_int(fd, SOL_SOCKET, SO_MARK, (int)HOST_MARK_OUTER) ||
+	    !set_family_options(fd, family))
+		return false;
+	/* Beyond the administrator's limit where that is allowed, else up to it. */
+	return (set_int(fd, SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_LEN) ||
+		set_int(fd, SOL_SOCKET, SO_RCVBUF, BUFFER_LEN)) &&
+	       (set_int(fd, SOL_SOCKET, SO_SNDBUFFORCE, BUFFER_LEN) ||
+		set_int(fd, SOL_SOCKET, SO_SNDBUF, BUFFER_LEN));
+}
+
+static int bind_any(int fd, enum ip_family family, uint16_t port)
+{
+	static const uint8_t zero[16];
+	struct endpoint any = {.addr = family == IP_V4 ? ip_addr_v4(zero) : ip_addr_v6(zero),
+			       .port = port};
+	struct sockaddr_storage ss;
+	socklen_t len = endpoint_to_sockaddr(&ss, &any);
+
+	return bind(fd, (const struct sockaddr *)&ss, len);
+}
+
+/* note_port - the guard must let outer traffic arrive there. */
+static void note_port(struct host_linux *h, uint16_t port)
+{
+	for (size_t i = 0; i < h->num_ports; i++)
+		if (h->ports[i] == port)
+			return;
+	if (port && h->num_ports < HOST_PORTS_MAX)
+		h->ports[h->num_ports++] = port;
+}
+
+enum err host_udp_open(void *ctx, int *out_fd, enum ip_family family, uint16_t port)
+{
+	struct host_linux *h = ctx;
+	int fd, e;
+
+	if (family != IP_V4 && family != IP_V6) {
+		errno = EINVAL;
+		return ERR_INVAL;
+	}
+	fd = socket(family == IP_V4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+		    0);
+	if (fd < 0)
+		return host_err(errno);
+	if (!set_options(fd, family) || bind_any(fd, family, port) < 0) {
+		e = errno;
+		close(fd);
+		errno = e;
+		return host_err(e);
+	}
+	note_port(h, port);
+	*out_fd = fd;
+	return ERR_OK;
+}
