@@ -102,7 +102,7 @@ int ip_addr_cmp(const struct ip_addr *a, const struct ip_addr *b) NONNULL(1, 2);
 /* ip_addr_is_any - 0.0.0.0, :: or unset. */
 bool ip_addr_is_any(const struct ip_addr *a) NONNULL(1);
 
-/* ip_addr_parse - numeric text. Errors: MALFORMED. */
+/* ip_addr_parse - numeric text, without zone, blanks or leading zeros. Errors: MALFORMED. */
 MUST_USE enum err ip_addr_parse(struct ip_addr *out, const char *text) NONNULL(1, 2);
 
 /* ip_addr_text - format into buf[IP_TEXT_MAX]; returns buf. "%any" when unset. */
@@ -128,13 +128,15 @@ struct ts ts_from_prefix(const struct ip_prefix *p) NONNULL(1);
 /* ts_valid - families agree, lo <= hi, ports ordered or OPAQUE (S7). */
 bool ts_valid(const struct ts *t) NONNULL(1);
 
-/* ts_intersect - what both selectors match; false if nothing. RFC 7296 2.9. */
+/* ts_intersect - what both selectors match; false if nothing. RFC 7296 2.9. OPAQUE has something in
+ * common with OPAQUE and with all ports only (RFC 4301 4.4.1.1). */
 MUST_USE bool ts_intersect(struct ts *out, const struct ts *a, const struct ts *b) NONNULL(1, 2, 3);
 
 /* ts_contains - every packet that `inner` matches is matched by `outer`. */
 bool ts_contains(const struct ts *outer, const struct ts *inner) NONNULL(1, 2);
 
-/* ts_match - an address, protocol and port (host order) lie in the selector. */
+/* ts_match - an address, protocol and port (host order; 0 = the packet shows none) lie in the
+ * selector. OPAQUE matches exactly what shows no port. */
 bool ts_match(const struct ts *t, const struct ip_addr *a, uint8_t proto, uint16_t port)
 	NONNULL(1, 2);
 

@@ -20,7 +20,7 @@ struct alloc_ops {
  */
 void alloc_set_ops(const struct alloc_ops *ops);
 
-/* mem_alloc - size bytes, zeroed; NULL if memory is short. size > 0. Free with mem_free(). */
+/* mem_alloc - size bytes (0 counts as 1), zeroed; NULL if memory is short. Free with mem_free(). */
 MALLOC_LIKE void *mem_alloc(size_t size);
 
 /* mem_alloc_array - n zeroed elements of size bytes, checked for overflow; NULL on shortage. */

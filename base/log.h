@@ -65,7 +65,8 @@ struct log_limit {
 	uint32_t suppressed;
 };
 
-/* log_limited - true if a line may be written now; counts it. burst: lines a second. */
+/* log_limited - true if a line may be written now; counts it. burst: lines a second. How many lines
+ * were left out before is written here, as a line of its own (INFO, NET). */
 bool log_limited(struct log_limit *l, uint32_t burst, uint64_t now_ns) NONNULL(1);
 
 /* log_level_name, log_subsystem_name - "info", "IKE". */

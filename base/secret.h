@@ -37,7 +37,7 @@ bool secret_equal(const void *a, size_t a_len, const void *b, size_t b_len);
 void secret_wipe(void *p, size_t len);
 
 /* secret_alive - false in a process that was forked from the owner of the arena: its keys are zero
- * and nothing may be encrypted (RFC 4303 nonce safety). One load; for once-a-batch use. */
+ * and nothing may be encrypted (RFC 4303 nonce safety). Two loads; for once-a-batch use. */
 bool secret_alive(void);
 
 /* secret_locked - true if the key arena is locked in memory (for a status report). */

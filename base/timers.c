@@ -11,6 +11,8 @@
  */
 #define SLOT_BITS  6
 #define WHEEL_BITS (SLOT_BITS * TIMERS_LEVELS)
+/* No timer is due here, not even with ticks of a nanosecond: TIME_NEVER cannot be set. */
+#define NO_TICK UINT64_MAX
 static_assert(1 << SLOT_BITS == TIMERS_SLOTS, "one bit of occupied[] a slot");
 
 static uint64_t due_tick(const struct timers *w, const struct timer *t)
@@ -32,7 +34,7 @@ void timers_init(struct timers *w, uint64_t tick_ns, uint64_t now_ns)
 {
 	assert(tick_ns > 0);
 	*w = (struct timers){.tick_ns = tick_ns, .now_tick = now_ns / tick_ns};
-	w->far_tick = UINT64_MAX;
+	w->far_tick = NO_TICK;
 	list_init(&w->far);
 	list_init(&w->overdue);
 	for (unsigned int level = 0; level < TIMERS_LEVELS; level++) {
@@ -124,7 +126,7 @@ static uint64_t next_tick(const struct timers *w)
 			return (turn | i) << shift;
 		}
 	}
-	return list_empty(&w->far) ? UINT64_MAX : w->far_tick >> WHEEL_BITS << WHEEL_BITS;
+	return list_empty(&w->far) ? NO_TICK : w->far_tick >> WHEEL_BITS << WHEEL_BITS;
 }
 
 uint64_t timers_next(const struct timers *w)
@@ -165,7 +167,7 @@ static void place_again(struct timers *w, struct list_node *slot)
 static void cascade(struct timers *w)
 {
 	if (w->far_tick >> WHEEL_BITS <= w->now_tick >> WHEEL_BITS) {
-		w->far_tick = UINT64_MAX;
+		w->far_tick = NO_TICK;
 		place_again(w, &w->far);
 	}
 	for (unsigned int level = TIMERS_LEVELS; level-- > 0;) {
@@ -189,9 +191,7 @@ size_t timers_run(struct timers *w, uint64_t now_ns)
 	 * it cancels is taken off the list of the due. */
 	list_init(&due);
 	move_all(&w->overdue, &due);
-	for (uint64_t tick = next_tick(w); tick <= target && w->num_set; tick = next_tick(w)) {
-		if (tick == UINT64_MAX && list_empty(&w->far))
-			break;
+	for (uint64_t tick; (tick = next_tick(w)) <= target && tick != NO_TICK;) {
 		w->now_tick = tick;
 		cascade(w);
 		move_all(&w->overdue, &due);

@@ -109,6 +109,19 @@ static void test_nobody_wakes_for_a_cancelled_timer(void)
 	}
 }
 
+/* An idle wheel follows the time: what is set for soon after is known to the tick. */
+static void test_an_idle_wheel_keeps_up(void)
+{
+	struct timers w;
+	struct probe p = {0};
+
+	timers_init(&w, MS, 0);
+	timer_init(&p.timer, note);
+	CU_ASSERT_EQUAL(timers_run(&w, 1000000 * MS), 0);
+	timer_set(&w, &p.timer, 1000001 * MS);
+	CU_ASSERT_EQUAL(timers_next(&w), 1000001 * MS);
+}
+
 static void test_order_of_ticks_in_a_jump(void)
 {
 	static const uint64_t at_ms[] = {70000, 3, 1ull << 40, 65, 4097, 64, 100000, 2, 5000};
@@ -418,6 +431,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_the_past_fires_at_the_next_run),
 	TAP_TEST(test_cancel_and_set_again),
 	TAP_TEST(test_nobody_wakes_for_a_cancelled_timer),
+	TAP_TEST(test_an_idle_wheel_keeps_up),
 	TAP_TEST(test_order_of_ticks_in_a_jump),
 	TAP_TEST(test_the_end_of_time),
 	TAP_TEST(test_sleeping_until_next_arrives),
