@@ -225,6 +225,15 @@ def rule_allocation_seam(tree):
                       r"/\* system allocator: \w+")
 
 
+def rule_architecture_is_true(tree):
+    """ARCHITECTURE.md tells the way by functions: each `name()` is one that is defined."""
+    text = tree.get("ARCHITECTURE.md", "")
+    code = "\n".join(c_files(tree, rooms=ROOMS).values())
+    return [f"ARCHITECTURE.md: there is no {name}()"
+            for name in sorted(set(re.findall(r"`(\w+)\(\)`", text)))
+            if not re.search(rf"^[\w \t*]+[ *]{name}\(", code, re.MULTILINE)]
+
+
 # Spelt so that this file does not match itself.
 STANDS_ALONE = [r"\.\./sha[r]ed", r"/tmp/l[k]\b", r"(?i)\bthe b[r]ief\b", r"/wor[k]/",
                 r"(?i)co-autho[r]ed-by", r"(?i)generated w[i]th",
@@ -265,6 +274,8 @@ RULES = [  # (name, rule, a tree it must reject)
      {"api/host/bad.c": '\tsystem("ip link");\n'}),
     ("allocation goes through base/alloc.h", rule_allocation_seam,
      {"control/bad.c": "\tp = malloc(4);\n"}),
+    ("ARCHITECTURE.md names functions that exist", rule_architecture_is_true,
+     {"ARCHITECTURE.md": "first `no_such_function()` is called\n", "base/a.c": "int f(void)\n"}),
     ("the repository stands alone", rule_stands_alone,
      {"base/bad.c": "/* see ../" + "shared/design */\n"}),
 ]
