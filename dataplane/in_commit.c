@@ -22,11 +22,25 @@ static void report_moved(struct worker *w, struct esp_sa *sa, const struct packe
 		sa->moved_ns = w->now_ns ? w->now_ns : 1;
 }
 
+/* struct arrival - packets of a run of one SA, not yet in the counters of its path. */
+struct arrival {
+	const struct path *path;
+	uint64_t packets, bytes;
+};
+
+static void flush(const struct arrival *a)
+{
+	if (a->packets == 0)
+		return;
+	counter_add(&a->path->counters->rx_packets, a->packets);
+	counter_add(&a->path->counters->rx_bytes, a->bytes);
+}
+
 /* commit - accept an authenticated packet: checked again, since one batch can hold it twice. */
-static enum drop_reason commit(struct worker *w, struct sa_run *run, struct packet *p)
+static inline enum drop_reason commit(struct worker *w, struct sa_run *run, struct arrival *a,
+				      struct packet *p)
 {
 	struct esp_sa *sa = run->sa;
-	const struct path *path = rcu_deref(run->conf->paths->path);
 	bool newest = p->seq > sa->replay->top;
 
 	if (unlikely(run_over(run)))
@@ -35,28 +49,32 @@ static enum drop_reason commit(struct worker *w, struct sa_run *run, struct pack
 		counter_add(&sa->num_replay, 1);
 		return DROP_REPLAY;
 	}
-	if (likely(path_is_from(path, p->port, &p->from)))
-		p->path = path;
+	if (likely(path_is_from(a->path, p->port, &p->from)))
+		p->path = a->path;
 	else if (newest)
 		report_moved(w, sa, p);
-	counter_add(&path->counters->rx_packets, 1);
-	counter_add(&path->counters->rx_bytes, p->len);
+	a->packets++;
+	a->bytes += p->len;
+	run->packets++;
 	return DROP_NONE;
 }
 
 void in_commit(struct worker *w, struct pktvec *in, struct pktvec *out)
 {
 	struct sa_run run = {0};
+	struct arrival arrival = {0};
 
 	out->num = 0;
 	for (uint32_t i = 0; i < in->num; i++) {
 		struct packet *p = in->pkt[i];
 
 		if (p->sa != run.sa) {
+			flush(&arrival);
 			run_end(w, &run);
 			run_begin(&run, p->sa);
+			arrival = (struct arrival){.path = rcu_deref(run.conf->paths->path)};
 		}
-		enum drop_reason why = commit(w, &run, p);
+		enum drop_reason why = commit(w, &run, &arrival, p);
 
 		if (unlikely(why != DROP_NONE)) {
 			worker_drop(w, p, why);
@@ -64,8 +82,8 @@ void in_commit(struct worker *w, struct pktvec *in, struct pktvec *out)
 		}
 		if (unlikely(!(run.sa->flags & SA_F_USED)))
 			run_report(w, run.sa, SA_F_USED);
-		run.packets++;
 		pktvec_push(out, p);
 	}
+	flush(&arrival);
 	run_end(w, &run);
 }

@@ -62,17 +62,3 @@ enum err path_set_move(struct path_set *s, struct rcu_queue *q, uint16_t port,
 	rcu_defer(q, &old->rcu, free_path);
 	return ERR_OK;
 }
-
-bool path_is_from(const struct path *p, uint16_t port, const struct path_addr *from)
-{
-	const struct path_addr *a = &p->addr;
-
-	if (p->port != port || a->encap != from->encap)
-		return false;
-	if (memcmp(&a->remote, &from->remote, sizeof(a->remote)) != 0)
-		return false;
-	if (a->local.port != from->local.port)
-		return false;
-	return ip_addr_is_any(&a->local.addr) ||
-	       memcmp(&a->local.addr, &from->local.addr, sizeof(a->local.addr)) == 0;
-}

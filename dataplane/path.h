@@ -64,4 +64,16 @@ static inline const struct path *path_pick(const struct path_set *s)
 
 /* path_is_from - a datagram with these addresses came by this path. The interface does not count,
  * and an unset local address is any. */
-bool path_is_from(const struct path *p, uint16_t port, const struct path_addr *from) NONNULL(1, 3);
+static inline bool path_is_from(const struct path *p, uint16_t port, const struct path_addr *from)
+{
+	const struct path_addr *a = &p->addr;
+
+	if (p->port != port || a->encap != from->encap)
+		return false;
+	if (memcmp(&a->remote, &from->remote, sizeof(a->remote)) != 0)
+		return false;
+	if (a->local.port != from->local.port)
+		return false;
+	return memcmp(&a->local.addr, &from->local.addr, sizeof(a->local.addr)) == 0 ||
+	       ip_addr_is_any(&a->local.addr);
+}

@@ -68,7 +68,7 @@ void worker_drop(struct worker *w, struct packet *p, enum drop_reason why)
 	packet_put(p);
 }
 
-static void flush_port(struct worker *w, uint16_t port)
+void worker_flush(struct worker *w, uint16_t port)
 {
 	struct pktvec *v = &w->tx[port];
 
@@ -76,17 +76,6 @@ static void flush_port(struct worker *w, uint16_t port)
 		return;
 	counter_add(&w->count.tx, v->num);
 	w->ports[port]->ops->tx(w->ports[port], v);
-}
-
-void worker_tx(struct worker *w, uint16_t port, struct packet *p)
-{
-	if (unlikely(port >= w->num_ports)) {
-		worker_drop(w, p, DROP_NO_PORT);
-		return;
-	}
-	if (pktvec_room(&w->tx[port]) == 0)
-		flush_port(w, port);
-	pktvec_push(&w->tx[port], p);
 }
 
 static void outbound(struct worker *w, struct pktvec *a)
@@ -164,7 +153,7 @@ uint32_t worker_turn(struct worker *w, uint64_t now_ns)
 		num += receive(w, port);
 	timers_run(&w->timers, now_ns);
 	for (uint16_t port = 0; port < w->num_ports; port++)
-		flush_port(w, port);
+		worker_flush(w, port);
 	events_flush(&w->events);
 	return num;
 }

@@ -94,8 +94,20 @@ uint64_t worker_next(const struct worker *w) NONNULL(1);
 /* worker_drop - give p up. */
 void worker_drop(struct worker *w, struct packet *p, enum drop_reason why) NONNULL(1, 2);
 
+/* worker_flush - what is on its way out by a port is sent now. */
+void worker_flush(struct worker *w, uint16_t port) NONNULL(1);
+
 /* worker_tx - send p by a port before the turn ends. */
-void worker_tx(struct worker *w, uint16_t port, struct packet *p) NONNULL(1, 3);
+static inline void worker_tx(struct worker *w, uint16_t port, struct packet *p)
+{
+	if (unlikely(port >= w->num_ports)) {
+		worker_drop(w, p, DROP_NO_PORT);
+		return;
+	}
+	if (unlikely(pktvec_room(&w->tx[port]) == 0))
+		worker_flush(w, port);
+	pktvec_push(&w->tx[port], p);
+}
 
 /* worker_start - a thread that turns while there is work and sleeps otherwise. Errors: SYS,
  * BAD_STATE. worker_stop - join it; one that does not run is accepted. Control thread. */
