@@ -346,20 +346,19 @@ static enum err include_files(struct text *t, struct tree *section, const char *
 {
 	char path[PATH_MAX_LEN + 1];
 	glob_t found;
+	int res;
 	enum err e = absolute_pattern(t, path, pattern);
 
 	if (e)
 		return e;
 	if (!has_wildcard(path))
 		return read_file(t->src, section, path, depth, t->include_depth + 1);
-	switch (glob(path, GLOB_ERR, NULL, &found)) {
-	case 0:
-		break;
-	case GLOB_NOMATCH:
+	errno = 0;
+	res = glob(path, GLOB_ERR, NULL, &found);
+	if (res == GLOB_NOMATCH || (res == GLOB_ABORTED && errno == ENOENT))
 		return ERR_OK;
-	default:
+	if (res)
 		return FAIL(t, line, "'%s' cannot be searched: %s", path, strerror(errno));
-	}
 	for (size_t i = 0; !e && i < found.gl_pathc; i++)
 		e = read_file(t->src, section, found.gl_pathv[i], depth, t->include_depth + 1);
 	globfree(&found);

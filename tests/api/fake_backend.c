@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/api/fake_backend.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t fake_now(void *ctx)
+{
+	return ((struct fake_backend *)ctx)->now_ns;
+}
+
+static struct conf *fake_conf(void *ctx)
+{
+	return ((struct fake_backend *)ctx)->conf;
+}
+
+static void replace_conf(struct fake_backend *f, struct conf *next)
+{
+	conf_put(f->conf);
+	f->conf = conf_get(next);
+}
+
+static enum err fake_configure_op(void *ctx, struct conf *next, char text[BACKEND_TEXT_MAX])
+{
+	struct fake_backend *f = ctx;
+
+	if (f->configure_result) {
+		snprintf(text, BACKEND_TEXT_MAX, "the device is gone");
+		return f->configure_result;
+	}
+	replace_conf(f, next);
+	f->num_configured++;
+	return ERR_OK;
+}
+
+static enum err fake_reload(void *ctx, char text[BACKEND_TEXT_MAX])
+{
+	struct fake_backend *f = ctx;
+
+	if (f->reload_result)
+		snprintf(text, BACKEND_TEXT_MAX, "x.conf:3: it is wrong");
+	return f->reload_result;
+}
+
+static void note(char *to, size_t size, const char *text)
+{
+	snprintf(to, size, "%s", text ? text : "");
+}
+
+static enum err fake_initiate(void *ctx, const struct backend_initiate *what,
+			      char text[BACKEND_TEXT_MAX])
+{
+	struct fake_backend *f = ctx;
+	const struct conf_conn *conn;
+
+	if (what->child && !conf_find_child(f->conf, &conn, what->conn, what->child)) {
+		snprintf(text, BACKEND_TEXT_MAX, "there is no child '%s'", what->child);
+		return ERR_NOT_FOUND;
+	}
+	note(f->conn, sizeof(f->conn), what->conn);
+	note(f->name, sizeof(f->name), what->child);
+	f->request = what->request;
+	if (!f->initiate_result && f->on_request)
+		f->on_request(f);
+	return f->initiate_result;
+}
+
+static bool is_selected(const struct fake_backend *f, const struct ike_select *sel)
+{
+	return f->sa_up && (!sel->conn || strcmp(sel->conn, f->sa.conn) == 0) &&
+	       (!sel->child || strcmp(sel->child, f->child.name) == 0) &&
+	       (!sel->ike_id || sel->ike_id == f->sa.unique) &&
+	       (!sel->child_id || sel->child_id == f->child.unique);
+}
+
+static enum err fake_terminate(void *ctx, uint32_t *out_num, const struct ike_select *sel,
+			       bool force)
+{
+	struct fake_backend *f = ctx;
+
+	f->select = *sel;
+	f->request = sel->request;
+	f->forced = force;
+	note(f->conn, sizeof(f->conn), f->sa.conn);
+	note(f->name, sizeof(f->name), sel->child || sel->child_id ? f->child.name : NULL);
+	if (!is_selected(f, sel))
+		return ERR_NOT_FOUND;
+	*out_num = 1;
+	if (f->on_request)
+		f->on_request(f);
+	return f->terminate_result;
+}
+
+static enum err fake_rekey(void *ctx, uint32_t *out_num, const struct ike_select *sel)
+{
+	struct fake_backend *f = ctx;
+
+	if (!is_selected(f, sel))
+		return ERR_NOT_FOUND;
+	f->num_rekeyed++;
+	*out_num = 1;
+	return ERR_OK;
+}
+
+static void fake_each_sa(void *ctx, void (*fn)(void *arg, const struct ike_sa_info *sa), void *arg)
+{
+	struct fake_backend *f = ctx;
+	struct ike_sa_info sa = f->sa;
+	uint32_t num = 1 + f->num_extra_children;
+
+	if (!f->sa_up)
+		return;
+	sa.children = calloc(num, sizeof(sa.children[0]));
+	for (uint32_t i = 0; i < num; i++) {
+		sa.children[i] = f->child;
+		sa.children[i].unique += i;
+	}
+	sa.num_children = num;
+	fn(arg, &sa);
+	free(sa.children);
+}
+
+static enum err fake_child_stats(void *ctx, struct child_stats *out, uint64_t child)
+{
+	struct fake_backend *f = ctx;
+
+	if (child != f->child.id)
+		return ERR_NOT_FOUND;
+	*out = f->stats;
+	return ERR_OK;
+}
+
+static enum err fake_path_info(void *ctx, struct path_info *out, uint32_t ike_id)
+{
+	struct fake_backend *f = ctx;
+
+	if (ike_id != f->sa.unique)
+		return ERR_NOT_FOUND;
+	*out = (struct path_info){.addr = f->sa.path, .pmtu = 1400, .tx_packets = 7};
+	return ERR_OK;
+}
+
+static void fake_stats(void *ctx, struct backend_stats *out)
+{
+	struct fake_backend *f = ctx;
+
+	*out = (struct backend_stats){
+		.start_wall_s = 1700000000,
+		.uptime_ns = f->now_ns,
+		.ike = {.ike_sas = 3, .half_open = 1, .sent = 17},
+		.data = {.rx_packets = 99, .drops = {[1] = 5}},
+	};
+}
+
+static const char *fake_drop_name(uint32_t i, const char **out_text)
+{
+	static const char *const names[] = {"NONE", "REPLAY"};
+
+	*out_text = "a sentence";
+	return i < 2 ? names[i] : NULL;
+}
+
+static const struct backend_ops fake_ops = {
+	.now = fake_now,
+	.conf = fake_conf,
+	.configure = fake_configure_op,
+	.reload = fake_reload,
+	.initiate = fake_initiate,
+	.terminate = fake_terminate,
+	.rekey = fake_rekey,
+	.each_sa = fake_each_sa,
+	.child_stats = fake_child_stats,
+	.path_info = fake_path_info,
+	.stats = fake_stats,
+	.drop_name = fake_drop_name,
+};
+
+static struct endpoint endpoint(const char *addr, uint16_t port)
+{
+	struct endpoint e = {.port = port};
+
+	if (ip_addr_parse(&e.addr, addr))
+		abort();
+	return e;
+}
+
+static struct ts selector(const char *text)
+{
+	struct ts ts;
+
+	if (ts_parse(&ts, text))
+		abort();
+	return ts;
+}
+
+static void fill_sa(struct fake_backend *f)
+{
+	f->local = selector("10.1.0.0/16");
+	f->remote = selector("10.2.0.0/16[tcp/80]");
+	if (conf_id_parse(&f->local_id, "moon.example.org") ||
+	    conf_id_parse(&f->remote_id, "sun.example.org"))
+		abort();
+	f->stats = (struct child_stats){.in_packets = 4,
+					.in_bytes = 400,
+					.out_packets = 5,
+					.out_bytes = 500,
+					.in_last_ns = 990 * NS_PER_S};
+	f->child = (struct ike_child_info){
+		.id = 77,
+		.unique = 5,
+		.name = "net",
+		.state = "INSTALLED",
+		.spi_in = 0xc0ffee01,
+		.spi_out = 0xdeadbeef,
+		.proposal = "AES_GCM_16-256",
+		.esn = true,
+		.encap = true,
+		.local = &f->local,
+		.remote = &f->remote,
+		.num_local = 1,
+		.num_remote = 1,
+		.installed_ns = 900 * NS_PER_S,
+		.rekey_ns = 4000 * NS_PER_S,
+		.expire_ns = 4600 * NS_PER_S,
+	};
+	f->sa = (struct ike_sa_info){
+		.unique = 3,
+		.conn = "gw",
+		.state = IKE_STATE_ESTABLISHED,
+		.initiator = true,
+		.spi_i = 0x0123456789abcdef,
+		.spi_r = 0xfedcba9876543210,
+		.path = {.local = endpoint("192.0.2.1", 4500),
+			 .remote = endpoint("192.0.2.2", 4500),
+			 .encap = ENCAP_UDP},
+		.local_id = &f->local_id,
+		.remote_id = &f->remote_id,
+		.proposal = "AES_GCM_16-256/PRF_HMAC_SHA2_384/CURVE_25519",
+		.established_ns = 900 * NS_PER_S,
+		.rekey_ns = 14000 * NS_PER_S,
+		.nat_remote = true,
+	};
+}
+
+void fake_init(struct fake_backend *f)
+{
+	*f = (struct fake_backend){.now_ns = 1000 * NS_PER_S};
+	f->backend = (struct backend){.ops = &fake_ops, .ctx = f};
+	fill_sa(f);
+	fake_configure(f, "");
+}
+
+void fake_fini(struct fake_backend *f)
+{
+	conf_put(f->conf);
+}
+
+void fake_configure(struct fake_backend *f, const char *text)
+{
+	struct conf_diags diags = {0};
+	struct tree *tree;
+	struct conf *conf;
+
+	if (conf_parse_text(&tree, &diags, "test", text, strlen(text)) ||
+	    conf_new(&conf, &diags, tree)) {
+		fprintf(stderr, "%s\n", diags.list[0].text);
+		abort();
+	}
+	tree_free(tree);
+	replace_conf(f, conf);
+	conf_put(conf);
+}
+
+struct ike_event fake_event(const struct fake_backend *f, enum ike_event_kind kind,
+			    enum ike_reason reason, const char *text)
+{
+	return (struct ike_event){
+		.kind = kind,
+		.reason = reason,
+		.conn = f->conn[0] ? f->conn : "gw",
+		.child = f->name[0] ? f->name : NULL,
+		.ike_id = f->sa.unique,
+		.child_id = f->child.unique,
+		.request = f->request,
+		.path = f->sa.path,
+		.text = text,
+	};
+}

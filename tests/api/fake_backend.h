@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fake_backend: an engine for tests of the management socket, whose SAs and answers are whatever
+ * the test says. Time stands still unless the test moves it.
+ */
+#pragma once
+
+#include "api/engine/backend.h"
+#include "api/vici/server.h"
+
+/* struct fake_backend - what it shows and what it was asked. Zero-initialised by fake_init(). */
+struct fake_backend {
+	struct backend backend; /* give this to the server */
+	uint64_t now_ns;
+	struct conf *conf;
+	uint32_t num_configured; /* configure() calls that were accepted */
+	enum err configure_result;
+	enum err reload_result;
+
+	/* Its one SA; shown if sa_up. */
+	bool sa_up;
+	struct ike_sa_info sa;
+	struct ike_child_info child;
+	struct ts local, remote;
+	struct ike_id local_id, remote_id;
+	uint32_t num_extra_children; /* as many copies of child */
+	struct child_stats stats;
+
+	/* initiate: the result, or OK and then what on_initiate does. */
+	enum err initiate_result;
+	char conn[64], name[64];
+	uint64_t request;
+	enum err terminate_result;
+	struct ike_select select; /* names are copied to conn and name */
+	bool forced;
+	uint32_t num_rekeyed;
+	/* on_request - called within initiate and terminate, may be NULL. */
+	void (*on_request)(struct fake_backend *f);
+	void *arg; /* the test's */
+};
+
+/* fake_init - an engine with an empty configuration and an SA that is not up: connection "gw",
+ * child "net". fake_fini - drop the configuration. */
+void fake_init(struct fake_backend *f);
+void fake_fini(struct fake_backend *f);
+
+/* fake_configure - put a configuration in force from text; asserts that it is valid. */
+void fake_configure(struct fake_backend *f, const char *text);
+
+/* fake_event - an event about the request last made, for vici_server_event(). */
+struct ike_event fake_event(const struct fake_backend *f, enum ike_event_kind kind,
+			    enum ike_reason reason, const char *text);

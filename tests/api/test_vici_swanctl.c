@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The judge of the management socket is strongSwan's own swanctl: it is run against a server with a
+ * fake engine, over a real unix socket in a libuv loop, and what it prints and returns is checked.
+ */
+#include "api/vici/listen.h"
+#include "tests/api/fake_backend.h"
+#include "tests/tap/tap.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SWANCTL  "/usr/sbin/swanctl"
+#define LIMIT_MS 20000
+
+/* struct stand - a server on a socket, and a swanctl that talks to it. */
+struct stand {
+	uv_loop_t loop;
+	struct fake_backend fake;
+	struct vici_server *server;
+	struct vici_listen *listen;
+	char dir[32], uri[128];
+	/* the program that runs */
+	uv_process_t process;
+	uv_pipe_t out;
+	uv_timer_t limit;
+	uv_timer_t later;
+	char text[65536]; /* what it printed, both streams */
+	size_t text_len;
+	int64_t status;
+	char buf[4096];
+};
+
+static bool have_swanctl(void)
+{
+	if (access(SWANCTL, X_OK) == 0)
+		return true;
+	tap_skip("strongSwan's swanctl is not installed");
+	return false;
+}
+
+static void write_file(const char *dir, const char *name, const char *text)
+{
+	char path[256];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	f = fopen(path, "w");
+	if (!f || fputs(text, f) < 0 || fclose(f))
+		abort();
+}
+
+static void stand_up(struct stand *s)
+{
+	char path[64];
+
+	memset(s, 0, sizeof(*s));
+	snprintf(s->dir, sizeof(s->dir), "/tmp/lk-vici-XXXXXX");
+	if (!mkdtemp(s->dir) || uv_loop_init(&s->loop))
+		abort();
+	fake_init(&s->fake);
+	s->fake.arg = s;
+	snprintf(path, sizeof(path), "%s/latchkey.vici", s->dir);
+	snprintf(s->uri, sizeof(s->uri), "unix://%s", path);
+	if (vici_server_new(&s->server, &s->fake.backend) ||
+	    vici_listen_open(&s->listen, &s->loop, path, s->server))
+		abort();
+	uv_timer_init(&s->loop, &s->later);
+	s->later.data = s;
+}
+
+static void tear_down(struct stand *s)
+{
+	char command[160];
+
+	vici_listen_close(s->listen, NULL, NULL);
+	uv_close((uv_handle_t *)&s->later, NULL);
+	uv_run(&s->loop, UV_RUN_DEFAULT);
+	CU_ASSERT_EQUAL(uv_loop_close(&s->loop), 0);
+	vici_server_free(s->server);
+	fake_fini(&s->fake);
+	snprintf(command, sizeof(command), "rm -rf %s", s->dir);
+	CU_ASSERT_EQUAL(system(command), 0);
+}
+
+static void give_buffer(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
+{
+	struct stand *s = h->data;
+
+	(void)suggested;
+	*buf = uv_buf_init(s->buf, sizeof(s->buf));
+}
+
+static void printed(uv_stream_t *stream, ssize_t len, const uv_buf_t *buf)
+{
+	struct stand *s = stream->data;
+
+	if (len < 0) {
+		uv_close((uv_handle_t *)stream, NULL);
+		return;
+	}
+	if (s->text_len + (size_t)len >= sizeof(s->text))
+		abort();
+	memcpy(s->text + s->text_len, buf->base, (size_t)len);
+	s->text_len += (size_t)len;
+	s->text[s->text_len] = '\0';
+}
+
+static void exited(uv_process_t *process, int64_t status, int signal)
+{
+	struct stand *s = process->data;
+
+	s->status = signal ? 1000 + signal : status;
+	uv_timer_stop(&s->limit);
+	uv_close((uv_handle_t *)&s->limit, NULL);
+	uv_close((uv_handle_t *)process, NULL);
+}
+
+static void too_long(uv_timer_t *timer)
+{
+	struct stand *s = timer->data;
+
+	uv_process_kill(&s->process, SIGKILL);
+}
+
+static void start(struct stand *s, const char *const *args)
+{
+	uv_stdio_container_t stdio[3] = {{.flags = UV_IGNORE}};
+	uv_process_options_t options = {.file = SWANCTL, .exit_cb = exited, .stdio = stdio};
+	char dir_env[128];
+	char *env[] = {dir_env, NULL};
+	char *argv[16] = {SWANCTL};
+	uv_file fds[2];
+	size_t n = 1;
+
+	for (; args[n - 1]; n++)
+		argv[n] = (char *)(uintptr_t)args[n - 1];
+	argv[n++] = "--uri";
+	argv[n++] = s->uri;
+	snprintf(dir_env, sizeof(dir_env), "SWANCTL_DIR=%s", s->dir);
+	uv_pipe_init(&s->loop, &s->out, 0);
+	uv_timer_init(&s->loop, &s->limit);
+	s->out.data = s->process.data = s->limit.data = s;
+	if (uv_pipe(fds, 0, 0) || uv_pipe_open(&s->out, fds[0]))
+		abort();
+	for (int i = 1; i < 3; i++)
+		stdio[i] = (uv_stdio_container_t){.flags = UV_INHERIT_FD, .data.fd = fds[1]};
+	options.args = argv;
+	options.env = env;
+	options.stdio_count = 3;
+	s->text_len = 0;
+	s->text[0] = '\0';
+	if (uv_spawn(&s->loop, &s->process, &options) ||
+	    uv_read_start((uv_stream_t *)&s->out, give_buffer, printed))
+		abort();
+	close(fds[1]);
+	uv_timer_start(&s->limit, too_long, LIMIT_MS, 0);
+}
+
+/* Runs swanctl with these arguments (the last is NULL) and returns its exit status. */
+static int64_t swanctl(struct stand *s, const char *const *args)
+{
+	start(s, args);
+	while (uv_is_active((uv_handle_t *)&s->limit) || !uv_is_closing((uv_handle_t *)&s->out))
+		uv_run(&s->loop, UV_RUN_ONCE);
+	uv_run(&s->loop, UV_RUN_NOWAIT);
+	return s->status;
+}
+
+#define SWANCTL_RUN(s, ...) swanctl(s, (const char *const[]){__VA_ARGS__, NULL})
+
+/* Printed, or the whole output is shown. */
+static bool has(const struct stand *s, const char *text)
+{
+	if (strstr(s->text, text))
+		return true;
+	tap_diag("'%s' is not in:\n%s", text, s->text);
+	return false;
+}
+
+static const char gateway_conf[] = "connections {\n"
+				   "   gw-gw {\n"
+				   "      local_addrs  = 192.168.0.1\n"
+				   "      remote_addrs = 192.168.0.2\n"
+				   "      local {\n"
+				   "         auth = psk\n"
+				   "         id = moon.strongswan.org\n"
+				   "      }\n"
+				   "      remote {\n"
+				   "         auth = psk\n"
+				   "         id = sun.strongswan.org\n"
+				   "      }\n"
+				   "      children {\n"
+				   "         net-net {\n"
+				   "            local_ts  = 10.1.0.0/16\n"
+				   "            remote_ts = 10.2.0.0/16, 10.3.0.0/16\n"
+				   "            rekey_time = 5400\n"
+				   "            esp_proposals = aes128gcm128-x25519\n"
+				   "            start_action = trap\n"
+				   "         }\n"
+				   "      }\n"
+				   "      version = 2\n"
+				   "      mobike = no\n"
+				   "      proposals = aes128gcm16-prfsha256-x25519\n"
+				   "   }\n"
+				   "}\n"
+				   "secrets {\n"
+				   "   ike-1 {\n"
+				   "      id-1 = moon.strongswan.org\n"
+				   "      secret = 0x45a30759df97dc26a15b88ff\n"
+				   "   }\n"
+				   "   ike-2 {\n"
+				   "      id-2 = sun.strongswan.org\n"
+				   "      secret = \"This is a strong password\"\n"
+				   "   }\n"
+				   "}\n";
+
+static void test_version_and_stats(void)
+{
+	struct stand s;
+
+	if (!have_swanctl())
+		return;
+	stand_up(&s);
+	CU_ASSERT_EQUAL(SWANCTL_RUN(&s, "--version", "--daemon"), 0);
+	CU_ASSERT_TRUE(has(&s, "latchkeyd"));
+	CU_ASSERT_EQUAL(SWANCTL_RUN(&s, "--stats"), 0);
+	CU_ASSERT_TRUE(has(&s, "uptime: 1000 seconds, since"));
+	CU_ASSERT_TRUE(has(&s, "IKE_SAs: 3 total, 1 half-open"));
+	tear_down(&s);
+}
+
+static void test_load_all(void)
+{
+	const struct conf_conn *conn;
+	const struct conf_secret *psk;
+	struct ike_id moon, sun;
+	bool group;
+	struct stand s;
+
+	if (!have_swanctl())
+		return;
+	stand_up(&s);
+	write_file(s.dir, "swanctl.conf", gateway_conf);
+	CU_ASSERT_EQUAL(SWANCTL_RUN(&s, "--load-all", "--noprompt"), 0);
+	CU_ASSERT_TRUE(has(&s, "loaded ike secret 'ike-1'"));
+	CU_ASSERT_TRUE(has(&s, "loaded connection 'gw-gw'"));
+	CU_ASSERT_TRUE(has(&s, "successfully loaded 1 connections, 0 unloaded"));
+
+	conn = conf_find_conn(s.fake.conf, "gw-gw");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(conn);
+	CU_ASSERT_EQUAL(conn->num_children, 1);
+	CU_ASSERT_EQUAL(conn->children[0].num_remote_ts, 2);
+	CU_ASSERT_EQUAL(conn->children[0].rekey_ns, 5400 * NS_PER_S);
+	CU_ASSERT_EQUAL(conn->ike[0].encr[0].key_bits, 128);
+	CU_ASSERT_EQUAL(conf_id_parse(&moon, "moon.strongswan.org"), ERR_OK);
+	CU_ASSERT_EQUAL(conf_id_parse(&sun, "sun.strongswan.org"), ERR_OK);
+	psk = conf_find_psk(s.fake.conf, &group, &moon, &sun);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(psk);
+	CU_ASSERT_EQUAL(psk->value.len, strlen("This is a strong password"));
+
+	/* Once more: nothing has changed, so the connection keeps its place. */
+	CU_ASSERT_EQUAL(SWANCTL_RUN(&s, "--load-all", "--noprompt"), 0);
+	CU_ASSERT_PTR_EQUAL(conf_find_conn(s.fake.conf, "gw-gw"), conn);
+
+	/* What is no longer in the file is unloaded. */
+	write_file(s.dir, "swanctl.conf", "secrets { }\n");
+	CU_ASSERT_EQUAL(SWANCTL_RUN(&s, "--load-all", "--noprompt"), 0);
+	CU_ASSERT_TRUE(has(&s, "1 unloaded"));
+	CU_ASSERT_EQUAL(s.fake.conf->num_conns, 0);
+	CU_ASSERT_EQUAL(s.fake.conf->num_secrets, 0);
+	tear_down(&s);
+}
+
+static void test_load_refused(void)
+{
+	struct stand s;
+
+	if (!have_swanctl())
+		return;
+	stand_up(&s);
+	write_file(s.dir, "swanctl.conf",
+		   "connections { a { remote_addrs = 192.0.2.1\n local { auth = pubkey\n }\n"
+		   "remote { auth = psk\n } } }\n");
+	CU_ASSERT_NOT_EQUAL(SWANCTL_RUN(&s, "--load-conns"), 0);
+	CU_ASSERT_TRUE(has(&s, "loading connection 'a' failed: a.local.auth: 'pubkey' is not "
+			       "supported yet: only psk is"));
+	write_file(s.dir, "swanctl.conf",
+		   "connections { b { remote_adrs = 192.0.2.1\n local { auth = psk\n }\n"
+		   "remote { auth = psk\n } } }\n");
+	CU_ASSERT_NOT_EQUAL(SWANCTL_RUN(&s, "--load-conns"), 0);
+	CU_ASSERT_TRUE(has(&s, "did you mean 'remote_addrs'?"));
+	CU_ASSERT_EQUAL(s.fake.conf->num_conns, 0);
+	tear_down(&s);
+}
+
+static void test_lists(void)
+{
+	struct stand s;
+
+	if (!have_swanctl())
+		return;
+	stand_up(&s);
+	fake_configure(&s.fake, gateway_conf);
+	CU_ASSERT_EQUAL(SWANCTL_RUN(&s, "--list-conns"), 0);
+	CU_ASSERT_TRUE(has(&s, "gw-gw: IKEv2, no reauthentication, rekeying every 14400s"));
+	CU_ASSERT_TRUE(has(&s, "local:  192.168.0.1"));
+	CU_ASSERT_TRUE(has(&s, "remote: 192.168.0.2"));
+	CU_ASSERT_TRUE(has(&s, "local pre-shared key authentication"));
+	CU_ASSERT_TRUE(has(&s, "id: moon.strongswan.org"));
+	CU_ASSERT_TRUE(has(&s, "net-net: TUNNEL, rekeying every 5400s"));
+	CU_ASSERT_TRUE(has(&s, "remote: 10.2.0.0/16 10.3.0.0/16"));
+	CU_ASSERT_EQUAL(SWANCTL_RUN(&s, "--list-pols", "--trap"), 0);
+	CU_ASSERT_TRUE(has(&s, "gw-gw/net-net, TUNNEL"));
+	CU_ASSERT_EQUAL(SWANCTL_RUN(&s, "--list-sas"), 0);
+	CU_ASSERT_STRING_EQUAL(s.text, "");
+	s.fake.sa_up = true;
+	CU_ASSERT_EQUAL(SWANCTL_RUN(&s, "--list-sas"), 0);
+	CU_ASSERT_TRUE(
+		has(&s, "gw: #3, ESTABLISHED, IKEv2, 0123456789abcdef_i* fedcba9876543210_r"));
+	CU_ASSERT_TRUE(has(&s, "local  'moon.example.org' @ 192.0.2.1[4500]"));
+	CU_ASSERT_TRUE(has(&s, "remote 'sun.example.org' @ 192.0.2.2[4500]"));
+	CU_ASSERT_TRUE(has(&s, "AES_GCM_16-256/PRF_HMAC_SHA2_384/CURVE_25519"));
+	CU_ASSERT_TRUE(has(&s, "established 100s ago, rekeying in 13000s"));
+	CU_ASSERT_TRUE(
+		has(&s, "net: #5, reqid 0, INSTALLED, TUNNEL-in-UDP, ESP:AES_GCM_16-256/ESN"));
+	CU_ASSERT_TRUE(has(&s, "installed 100s ago, rekeying in 3000s, expires in 3600s"));
+	CU_ASSERT_TRUE(has(&s, "in  c0ffee01,    400 bytes,     4 packets,    10s ago"));
+	CU_ASSERT_TRUE(has(&s, "out deadbeef,    500 bytes,     5 packets"));
+	CU_ASSERT_TRUE(has(&s, "local  10.1.0.0/16"));
+	CU_ASSERT_TRUE(has(&s, "remote 10.2.0.0/16[tcp/80]"));
+	tear_down(&s);
+}
+
+static void comes_up(uv_timer_t *timer)
+{
+	struct stand *s = timer->data;
+	struct ike_event ev = fake_event(&s->fake, IKE_EVENT_PROGRESS, 0, "sending IKE_SA_INIT");
+
+	vici_server_event(s->server, &ev);
+	ev = fake_event(&s->fake, IKE_EVENT_CHILD_UP, 0, "the child is up");
+	vici_server_event(s->server, &ev);
+}
+
+static void fails(uv_timer_t *timer)
+{
+	struct stand *s = timer->data;
+	struct ike_event ev = fake_event(&s->fake, IKE_EVENT_FAILED, IKE_REASON_AUTH_FAILED_PEER,
+					 "the peer refused our key");
+
+	vici_server_event(s->server, &ev);
+}
+
+static void goes_down(uv_timer_t *timer)
+{
+	struct stand *s = timer->data;
+	struct ike_event ev = fake_event(&s->fake, IKE_EVENT_IKE_DOWN, IKE_REASON_LOCAL, "closed");
+
+	vici_server_event(s->server, &ev);
+}
+
+static uv_timer_cb next_step;
+
+static void on_request(struct fake_backend *f)
+{
+	struct stand *s = f->arg;
+
+	uv_timer_start(&s->later, next_step, 50, 0);
+}
+
+static void test_initiate(void)
+{
+	struct stand s;
+
+	if (!have_swanctl())
+		return;
+	stand_up(&s);
+	fake_configure(&s.fake, gateway_conf);
+	s.fake.on_request = on_request;
+	next_step = comes_up;
+	CU_ASSERT_EQUAL(SWANCTL_RUN(&s, "--initiate", "--child", "net-net"), 0);
+	CU_ASSERT_STRING_EQUAL(s.fake.name, "net-net");
+	CU_ASSERT_TRUE(has(&s, "[CHD] sending IKE_SA_INIT"));
+	CU_ASSERT_TRUE(has(&s, "initiate completed successfully"));
+	next_step = fails;
+	CU_ASSERT_NOT_EQUAL(SWANCTL_RUN(&s, "--initiate", "--child", "net-net"), 0);
+	CU_ASSERT_TRUE(has(&s, "initiate failed: the peer refused our key"));
+	CU_ASSERT_NOT_EQUAL(SWANCTL_RUN(&s, "--initiate", "--child", "nothing"), 0);
+	CU_ASSERT_TRUE(has(&s, "initiate failed: there is no child 'nothing'"));
+	tear_down(&s);
+}
+
+static void test_terminate_and_rekey(void)
+{
+	struct stand s;
+
+	if (!have_swanctl())
+		return;
+	stand_up(&s);
+	CU_ASSERT_NOT_EQUAL(SWANCTL_RUN(&s, "--terminate", "--ike", "gw"), 0);
+	CU_ASSERT_TRUE(has(&s, "no matching SAs to terminate found"));
+	s.fake.sa_up = true;
+	s.fake.on_request = on_request;
+	next_step = goes_down;
+	CU_ASSERT_EQUAL(SWANCTL_RUN(&s, "--terminate", "--ike", "gw"), 0);
+	CU_ASSERT_TRUE(has(&s, "[IKE] closed"));
+	CU_ASSERT_TRUE(has(&s, "terminate completed successfully"));
+	CU_ASSERT_EQUAL(SWANCTL_RUN(&s, "--rekey", "--child", "net"), 0);
+	CU_ASSERT_TRUE(has(&s, "rekey completed successfully"));
+	CU_ASSERT_EQUAL(s.fake.num_rekeyed, 1);
+	tear_down(&s);
+}
+
+/* The other lists of a daemon without certificates and pools are empty, and no error. */
+static void test_empty_lists(void)
+{
+	struct stand s;
+
+	if (!have_swanctl())
+		return;
+	stand_up(&s);
+	CU_ASSERT_EQUAL(SWANCTL_RUN(&s, "--list-certs"), 0);
+	CU_ASSERT_EQUAL(SWANCTL_RUN(&s, "--list-pools"), 0);
+	CU_ASSERT_EQUAL(SWANCTL_RUN(&s, "--list-authorities"), 0);
+	CU_ASSERT_EQUAL(SWANCTL_RUN(&s, "--flush-certs"), 0);
+	CU_ASSERT_EQUAL(SWANCTL_RUN(&s, "--list-algs"), 0);
+	CU_ASSERT_TRUE(has(&s, "AES_GCM_16[openssl]"));
+	CU_ASSERT_EQUAL(SWANCTL_RUN(&s, "--reload-settings"), 0);
+	tear_down(&s);
+}
+
+static const struct tap_test tests[] = {
+	TAP_TEST(test_version_and_stats), TAP_TEST(test_load_all),
+	TAP_TEST(test_load_refused),      TAP_TEST(test_lists),
+	TAP_TEST(test_initiate),          TAP_TEST(test_terminate_and_rekey),
+	TAP_TEST(test_empty_lists),
+};
+
+int main(void)
+{
+	signal(SIGPIPE, SIG_IGN);
+	return tap_main("vici_swanctl", tests, sizeof(tests) / sizeof(tests[0]));
+}
