@@ -39,8 +39,10 @@ static struct auth_proof *proof_for(const char *local, const char *peer)
 
 static void make_side(struct side *s, bool is_a, const struct bed_options *o)
 {
-	const struct memory_params inner = {
-		.role = PORT_INNER, .num_frames = o->num_frames, .frame_len = BED_MAX_PACKET};
+	const struct memory_params inner = {.role = PORT_INNER,
+					    .num_frames = o->num_frames,
+					    .frame_len =
+						    o->frame_len ? o->frame_len : BED_MAX_PACKET};
 	struct dataplane_config config = {
 		.aead = o->aead,
 		.num_packets = o->num_packets ? o->num_packets : 256,
@@ -71,8 +73,10 @@ static void make_side(struct side *s, bool is_a, const struct bed_options *o)
 
 static void join(struct bed *bed, const struct bed_options *o)
 {
-	const struct memory_params outer = {
-		.role = PORT_OUTER, .num_frames = o->num_frames, .frame_len = BED_MAX_PACKET};
+	const struct memory_params outer = {.role = PORT_OUTER,
+					    .num_frames = o->num_frames,
+					    .frame_len =
+						    o->frame_len ? o->frame_len : BED_MAX_PACKET};
 	struct driver *da, *db;
 
 	if (o->open_wire) {

@@ -40,7 +40,7 @@ struct bed_options {
 	bool open_wire; /* the test moves the datagrams */
 	bool outer_v6;
 	const char *aead;
-	uint32_t num_packets, packet_room, hold_packets, flow_cache_len, num_frames;
+	uint32_t num_packets, packet_room, hold_packets, flow_cache_len, num_frames, frame_len;
 	uint64_t hold_ns;
 };
 
