@@ -3,7 +3,7 @@
  * flow_cache.h - what a worker remembers about a conversation, in both directions: its policy, the
  * class it must have, the SA to send on, and the SA from which it was last admitted. SPD and groups
  * are authoritative: an entry of another generation is looked up again, and none of its pointers is
- * followed before that. A fixed set of places, two for each flow: nothing a peer sends makes it
+ * followed before that. A fixed set of places, four for each flow: nothing a peer sends makes it
  * grow or slow. Thread: its worker.
  */
 #pragma once
