@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fuzz_esp_in: datagrams on the outer port of a data path with two SAs. An input is a list of
+ *records
+ *
+ *	op (1 byte) || length (2 bytes, big endian) || that many bytes
+ *
+ * whose bytes arrive as they are, or are encrypted with an SA's key first, so that what lies behind
+ * authentication is reached as well. What is delivered must be well-formed and inside the
+ *selectors, and the books must balance.
+ */
+#include <stdlib.h>
+
+#include "dataplane/dataplane.h"
+#include "dataplane/flow.h"
+#include "drivers/memory.h"
+
+/* Bits of an op. */
+#define OP_SEALED 0x01 /* the bytes are inner packet, padding and trailer */
+#define OP_SA     0x02 /* which SA: 1 = the one with ESN */
+#define OP_NO_UDP 0x04 /* came without encapsulation */
+#define OP_PORT   0x08 /* ... by UDP port 500 */
+#define OP_BACK   0x10 /* an older sequence number */
+#define OP_STEP   5    /* upper three bits: how far the number moves */
+
+#define MAX_LEN 2000
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+/* struct target - a data path with its surroundings. */
+struct target {
+	struct dataplane *dp;
+	struct memory_port *host, *wire;
+	struct path_addr path;
+	uint32_t spi[2];
+	uint64_t seq[2];
+	struct aead_key *key[2];
+	const struct aead_backend *aead;
+	uint64_t now;
+};
+
+static const uint8_t key_material[36] = {1, 2, 3, 4};
+static struct ts local[2], remote[2];
+
+static void must(bool ok)
+{
+	if (!ok)
+		abort();
+}
+
+static void add_ports(struct target *t)
+{
+	const struct memory_params inner = {.role = PORT_INNER, .num_frames = 64};
+	const struct memory_params outer = {.role = PORT_OUTER, .num_frames = 64};
+	struct driver *d;
+	uint16_t port;
+
+	must(memory_open(&d, &t->host, &inner) == ERR_OK);
+	must(dataplane_attach(t->dp, &port, d) == ERR_OK);
+	must(memory_open(&d, &t->wire, &outer) == ERR_OK);
+	must(dataplane_attach(t->dp, &port, d) == ERR_OK);
+}
+
+static void add_sas(struct target *t)
+{
+	static const struct auth_proof_params proven = {.method = AUTH_METHOD_PSK};
+	struct auth_proof *proof = auth_proof_new(&proven);
+	struct policy_params policy = {.layer = POLICY_CONFIG, .action = POLICY_PROTECT};
+	struct child_params p = {
+		.spi_out = 0x1000, .alg = AEAD_AES_GCM_16_256, .replay_window = 64};
+	uint32_t id;
+
+	must(dataplane_group_add(t->dp, &p.group) == ERR_OK);
+	must(dataplane_pathset_add(t->dp, &p.pathset, 1, &t->path) == ERR_OK);
+	policy.local = p.local = local;
+	policy.remote = p.remote = remote;
+	policy.num_local = policy.num_remote = p.num_local = p.num_remote = 2;
+	policy.group = p.group;
+	p.key_in = p.key_out = bytes_of(key_material, sizeof(key_material));
+	p.proof = proof;
+	must(proof && dataplane_policy_add(t->dp, &id, &policy) == ERR_OK);
+	for (uint64_t i = 0; i < 2; i++) {
+		must(dataplane_spi_reserve(t->dp, &p.spi_in) == ERR_OK);
+		p.id = i;
+		p.esn = i == 1;
+		must(dataplane_child_add(t->dp, &p) == ERR_OK);
+		t->spi[i] = p.spi_in;
+		must(t->aead->key_new(&t->key[i], p.alg, key_material, 32) == ERR_OK);
+	}
+	auth_proof_put(proof);
+}
+
+static void open_target(struct target *t)
+{
+	struct rng_seeded rng;
+	const struct dataplane_config config = {
+		.num_packets = 32, .flow_cache_len = 64, .rng = &rng.rng};
+
+	*t = (struct target){.now = NS_PER_S};
+	rng_seeded_init(&rng, 1);
+	must(ts_parse(&local[0], "10.2.0.0/16") == ERR_OK);
+	must(ts_parse(&local[1], "fd02::/32") == ERR_OK);
+	must(ts_parse(&remote[0], "10.1.0.0/16") == ERR_OK);
+	must(ts_parse(&remote[1], "fd01::/32[udp]") == ERR_OK);
+	must(ip_addr_parse(&t->path.local.addr, "192.0.2.2") == ERR_OK);
+	must(ip_addr_parse(&t->path.remote.addr, "192.0.2.1") == ERR_OK);
+	t->path.local.port = t->path.remote.port = 4500;
+	t->path.encap = ENCAP_UDP;
+	must(aead_select(&t->aead, AEAD_AES_GCM_16_256, "openssl") == ERR_OK);
+	must(dataplane_new(&t->dp, &config) == ERR_OK);
+	add_ports(t);
+	add_sas(t);
+}
+
+static void close_target(struct target *t)
+{
+	dataplane_free(t->dp);
+	memory_close_far(t->host);
+	memory_close_far(t->wire);
+	for (int i = 0; i < 2; i++)
+		t->aead->key_free(t->key[i]);
+}
+
+/* seal - encrypt len bytes of text at out + 16, which becomes an ESP packet. */
+static size_t seal(struct target *t, uint8_t *out, size_t len, uint8_t op_byte)
+{
+	unsigned sa = (op_byte & OP_SA) != 0;
+	uint64_t step = op_byte >> OP_STEP;
+	uint64_t seq = op_byte & OP_BACK ? t->seq[sa] - step : t->seq[sa] + step + 1;
+	struct aead_op op = {.key = t->key[sa],
+			     .text = out + 16,
+			     .icv = out + 16 + len,
+			     .len = (uint32_t)len,
+			     .aad_len = sa ? 12 : 8};
+
+	if (!(op_byte & OP_BACK))
+		t->seq[sa] = seq;
+	store_be32(out, t->spi[sa]);
+	store_be32(out + 4, (uint32_t)seq);
+	store_be64(out + 8, seq);
+	memcpy(op.nonce, key_material + 32, 4);
+	store_be64(op.nonce + 4, seq);
+	store_be32(op.aad, t->spi[sa]);
+	if (sa)
+		store_be64(op.aad + 4, seq);
+	else
+		store_be32(op.aad + 4, (uint32_t)seq);
+	t->aead->encrypt(&op, 1);
+	must(op.ok);
+	return 16 + len + 16;
+}
+
+/* check_delivered - what came in is IP that the SAs admit. */
+static void check_delivered(struct target *t)
+{
+	uint8_t buf[MAX_LEN + 64];
+	size_t len;
+
+	while (memory_take(t->host, buf, sizeof(buf), &len, NULL)) {
+		struct packet p = {
+			.data = buf, .buf = buf, .len = (uint32_t)len, .cap = sizeof(buf)};
+		struct flow_key key;
+
+		must(flow_parse(&key, &p, FLOW_IN));
+		must(p.len == len);
+		must(flow_match(&key, local, 2, remote, 2));
+	}
+}
+
+static void check_books(struct target *t)
+{
+	struct dataplane_stats st;
+	uint64_t drops = 0;
+
+	dataplane_stats(t->dp, &st);
+	for (size_t i = 0; i < ARRAY_LEN(st.drops); i++)
+		drops += st.drops[i];
+	must(st.rx_packets + st.made == st.tx_packets + st.held + drops + st.punted);
+}
+
+static void take_events(struct target *t)
+{
+	struct dp_event ev;
+
+	while (dataplane_event_next(t->dp, &ev)) {
+		must(ev.kind != DP_EVENT_IKE || ev.bytes.p);
+		dp_event_release(t->dp, &ev);
+	}
+}
+
+static void arrive(struct target *t, uint8_t op, const uint8_t *bytes, size_t len)
+{
+	uint8_t buf[16 + MAX_LEN + 16];
+	struct path_addr from = t->path;
+
+	if (op & OP_SEALED) {
+		memcpy(buf + 16, bytes, len);
+		len = seal(t, buf, len, op);
+	} else {
+		memcpy(buf, bytes, len);
+		if (len >= 4 && load_be32(buf) <= 1 && len > 4 && buf[4] != 0)
+			store_be32(buf, t->spi[load_be32(buf)]); /* a live SPI */
+	}
+	if (op & OP_NO_UDP) {
+		from.encap = ENCAP_NONE;
+		from.local.port = from.remote.port = op & OP_PORT ? 500 : 0;
+	}
+	must(memory_inject(t->wire, buf, len, &from) == ERR_OK);
+}
+
+/* turn - what has arrived is worked on; several records can be in one batch. */
+static void turn(struct target *t)
+{
+	dataplane_poll(t->dp, t->now += NS_PER_MS);
+	check_delivered(t);
+	check_books(t);
+	take_events(t);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	struct target t;
+	unsigned num = 0;
+
+	open_target(&t);
+	while (len >= 3 && num < 64) {
+		size_t n = load_be16(data + 1);
+
+		if (n > len - 3)
+			n = len - 3;
+		if (n > MAX_LEN)
+			n = MAX_LEN;
+		arrive(&t, data[0], data + 3, n);
+		data += 3 + n;
+		len -= 3 + n;
+		if (++num % 4 == 0)
+			turn(&t);
+	}
+	turn(&t);
+	close_target(&t);
+	return 0;
+}
