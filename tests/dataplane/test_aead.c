@@ -4,12 +4,15 @@
 
 #include "base/alloc.h"
 #include "base/rng.h"
+#include "base/secret.h"
 #include "dataplane/crypto/backends.h"
 #include "dataplane/crypto/kat.h"
 #include "tests/tap/tap.h"
 
 #include <openssl/crypto.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define TEXT_MAX 2048
 #define GUARD    32
@@ -473,6 +476,39 @@ static void test_shortage_of_memory(void)
 	}
 }
 
+/* What is in the key arena is zero in a forked child: it cannot encrypt under its parent's key.
+ * (EVP keeps its schedule in memory of its own; the passes ask secret_alive() once a batch.) */
+static void test_forked_child_has_no_key(void)
+{
+	static const uint8_t key[32] = {1, 2}, nonce[AEAD_NONCE_LEN] = {3};
+	const struct aead_backend *be = NULL;
+	struct aead_key *k;
+	int status = -1;
+
+	if (aead_select(&be, AEAD_AES_GCM_16_256, "ipsec-mb") != ERR_OK) {
+		tap_skip("intel-ipsec-mb is not built in");
+		return;
+	}
+	k = new_key(be, AEAD_AES_GCM_16_256, key);
+	slot_fill(&slots[0], key, sizeof(key), 0);
+	ops[0] = op_on(&slots[0], k, nonce, nonce, 8);
+	slot_fill(&slots[1], key, sizeof(key), 0);
+	ops[1] = op_on(&slots[1], k, nonce, nonce, 8);
+	be->encrypt(ops, 1);
+	pid_t child = fork();
+
+	CU_ASSERT_FATAL(child >= 0);
+	if (child == 0) {
+		be->encrypt(&ops[1], 1);
+		_exit(secret_alive() ? 2 : same(slots[0].text, slots[1].text, 32));
+	}
+	CU_ASSERT(waitpid(child, &status, 0) == child);
+	CU_ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	be->encrypt(&ops[1], 1);
+	CU_ASSERT(same(slots[0].text, slots[1].text, 32 + AEAD_ICV_LEN));
+	be->key_free(k);
+}
+
 /* ---- the self-test and the choice --------------------------------------------------------------
  */
 
@@ -669,6 +705,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_key_arguments),
 	TAP_TEST(test_no_allocation_per_packet),
 	TAP_TEST(test_shortage_of_memory),
+	TAP_TEST(test_forked_child_has_no_key),
 	TAP_TEST(test_self_test_passes_the_good),
 	TAP_TEST(test_self_test_finds_the_faulty),
 	TAP_TEST(test_pick_skips_what_fails),
