@@ -135,6 +135,12 @@ static const char *ipsec_mb_version(void)
 #endif
 }
 
+#ifdef __clang__
+#define COMPILER __VERSION__
+#else
+#define COMPILER "gcc " __VERSION__
+#endif
+
 static const char *alg_name(enum aead_alg alg)
 {
 	return alg == AEAD_AES_GCM_16_128 ? "aes128gcm16" : "aes256gcm16";
@@ -157,7 +163,7 @@ static json_t *machine_json(double tsc_hz)
 	uname(&u);
 	return json_pack("{s:s, s:i, s:s, s:o, s:f, s:s, s:{s:s, s:s}}", "cpu", cpu, "cores",
 			 (int)sysconf(_SC_NPROCESSORS_ONLN), "kernel", u.release, "features", list,
-			 "tsc_hz", tsc_hz, "compiler", __VERSION__, "libraries", "openssl",
+			 "tsc_hz", tsc_hz, "compiler", COMPILER, "libraries", "openssl",
 			 OpenSSL_version(OPENSSL_VERSION_STRING), "ipsec-mb", ipsec_mb_version());
 }
 

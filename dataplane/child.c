@@ -63,7 +63,7 @@ static enum err make_sa(struct dataplane *dp, struct esp_sa **out, struct child 
 
 	if (!conf)
 		return ERR_NOMEM;
-	e = sa_new(out, params, dir, dp->aead[params->alg], conf);
+	e = esp_sa_new(out, params, dir, dp->aead[params->alg], conf);
 	if (e != ERR_OK)
 		mem_free(conf);
 	return e;
@@ -99,7 +99,7 @@ static enum err make_child(struct dataplane *dp, struct child **out,
 	if (e == ERR_OK)
 		e = make_sa(dp, &c->out, c, params, CHILD_OUT);
 	if (e != ERR_OK) {
-		sa_free(c->in);
+		esp_sa_free(c->in);
 		free_child(dp, c);
 		return e;
 	}
@@ -139,7 +139,7 @@ enum err dataplane_child_window(struct dataplane *dp, uint64_t id, uint32_t wind
 {
 	struct child *c = find(dp, id);
 
-	return c && c->in ? sa_grow_window(c->in, window) : ERR_NOT_FOUND;
+	return c && c->in ? esp_sa_grow_window(c->in, window) : ERR_NOT_FOUND;
 }
 
 static void add_in(struct child_stats *s, const struct esp_sa *sa)
@@ -166,7 +166,7 @@ static void remove_in(struct dataplane *dp, struct child *c)
 	slots_withdraw(dp->sad, c->spi_in);
 	slots_release(dp->sad, c->spi_in);
 	add_in(&c->before, c->in);
-	sa_retire(c->in, &dp->retired);
+	esp_sa_retire(c->in, &dp->retired);
 	c->in = NULL;
 }
 
@@ -176,7 +176,7 @@ static void remove_out(struct dataplane *dp, struct child *c)
 		return;
 	group_deactivate(c->group, c->out);
 	add_out(&c->before, c->out);
-	sa_retire(c->out, &dp->retired);
+	esp_sa_retire(c->out, &dp->retired);
 	c->out = NULL;
 }
 

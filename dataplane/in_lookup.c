@@ -35,7 +35,7 @@ static struct esp_sa *find(const struct worker *w, struct esp_sa *last, const st
 	struct esp_sa *sa = slots_get(w->sad, load_be32(p->data));
 
 	if (sa)
-		sa_adopt_window(sa);
+		esp_sa_adopt_window(sa);
 	return sa;
 }
 

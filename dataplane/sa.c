@@ -52,7 +52,7 @@ static enum err set_keys(struct esp_sa *sa, enum aead_alg alg, struct bytes mate
 	return ERR_OK;
 }
 
-enum err sa_new(struct esp_sa **out, const struct child_params *params, enum child_half dir,
+enum err esp_sa_new(struct esp_sa **out, const struct child_params *params, enum child_half dir,
 		const struct aead_backend *aead, struct sa_conf *conf)
 {
 	bool in = dir == CHILD_IN;
@@ -72,7 +72,7 @@ enum err sa_new(struct esp_sa **out, const struct child_params *params, enum chi
 			e = ERR_NOMEM;
 	}
 	if (e != ERR_OK) {
-		sa_free(sa);
+		esp_sa_free(sa);
 		return e;
 	}
 	sa->conf = conf;
@@ -90,7 +90,7 @@ static void free_windows(struct replay *r)
 	}
 }
 
-void sa_free(struct esp_sa *sa)
+void esp_sa_free(struct esp_sa *sa)
 {
 	if (!sa)
 		return;
@@ -98,22 +98,22 @@ void sa_free(struct esp_sa *sa)
 	free_windows(sa->replay);
 	free_windows(sa->replay_next);
 	free_windows(sa->replay_old);
-	mem_free((void *)(uintptr_t)sa->conf); /* ours since sa_new(); const for its readers */
+	mem_free((void *)(uintptr_t)sa->conf); /* ours since esp_sa_new(); const for its readers */
 	secret_wipe(sa, sizeof(*sa));
 	mem_free_aligned(sa);
 }
 
 static void free_retired(struct rcu_head *head)
 {
-	sa_free(container_of(head, struct esp_sa, rcu));
+	esp_sa_free(container_of(head, struct esp_sa, rcu));
 }
 
-void sa_retire(struct esp_sa *sa, struct rcu_queue *q)
+void esp_sa_retire(struct esp_sa *sa, struct rcu_queue *q)
 {
 	rcu_defer(q, &sa->rcu, free_retired);
 }
 
-enum err sa_grow_window(struct esp_sa *sa, uint32_t window)
+enum err esp_sa_grow_window(struct esp_sa *sa, uint32_t window)
 {
 	struct replay *next = replay_new(window);
 
@@ -126,7 +126,7 @@ enum err sa_grow_window(struct esp_sa *sa, uint32_t window)
 	return ERR_OK;
 }
 
-void sa_adopt_window(struct esp_sa *sa)
+void esp_sa_adopt_window(struct esp_sa *sa)
 {
 	if (likely(!__atomic_load_n(&sa->replay_next, __ATOMIC_RELAXED)))
 		return;

@@ -227,7 +227,7 @@ static void peer_drop(struct engine *e, struct htab_node *n)
 	peer_free(e, container_of(n, struct peer_rec, by_id));
 }
 
-void actions_fini(struct engine *e)
+void actions_forget(struct engine *e)
 {
 	free_all(e, &e->children, child_drop);
 	free_all(e, &e->peers, peer_drop);

@@ -108,7 +108,7 @@ static enum err outer_open(struct engine *e)
 {
 	struct udp_socket sockets[4];
 	struct driver *driver;
-	size_t num;
+	size_t num = 0;
 	enum err err = outer_sockets(e, sockets, &num);
 
 	if (err)

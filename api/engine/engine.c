@@ -352,7 +352,7 @@ void engine_free(struct engine *e)
 	ike_engine_free(e->ike);
 	if (e->dp)
 		dataplane_stop(e->dp);
-	actions_fini(e);
+	actions_forget(e);
 	policy_fini(e);
 	device_close(e);
 	dataplane_free(e->dp);

@@ -132,7 +132,7 @@ void device_fit_mtu(struct engine *e, const struct ip_addr *remote) NONNULL(1, 2
 void actions_run(struct engine *e) NONNULL(1);
 MUST_USE enum err actions_path_info(struct engine *e, struct path_info *out, uint64_t child)
 	NONNULL(1, 2);
-void actions_fini(struct engine *e) NONNULL(1);
+void actions_forget(struct engine *e) NONNULL(1);
 
 /* policy.c */
 MUST_USE enum err policy_group_for(struct engine *e, struct sa_group **out,

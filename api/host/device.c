@@ -9,13 +9,15 @@
 #include <unistd.h>
 
 /* attach - make or open the device with these flags, without offloads that another program may
- * have left on it. errno on failure, else 0. */
+ * have left on it. A persistent device that has no owner could be opened by every user of the host,
+ * and what goes through it is clear. errno on failure, else 0. */
 static int attach(int fd, const char *name, short flags)
 {
 	struct ifreq ifr = {.ifr_flags = flags};
 
 	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
 	if (ioctl(fd, TUNSETIFF, &ifr) < 0 || ioctl(fd, TUNSETOFFLOAD, 0UL) < 0 ||
+	    ioctl(fd, TUNSETOWNER, (unsigned long)geteuid()) < 0 ||
 	    ioctl(fd, TUNSETPERSIST, 1UL) < 0)
 		return errno;
 	return 0;

@@ -158,8 +158,8 @@ MUST_USE enum err sa_path(const struct backend *backend, struct tree *parent,
 			  const struct ike_sa_info *sa) NONNULL(1, 2, 3);
 /* SA_CHILDREN_CHUNK - children in one event at most, so that it fits a packet. */
 #define SA_CHILDREN_CHUNK 100
-/* sa_state_name - "ESTABLISHED". sa.c */
-const char *sa_state_name(enum ike_sa_state state);
+/* sa_state_text - "ESTABLISHED". sa.c */
+const char *sa_state_text(enum ike_sa_state state);
 
 /* conn_section - append a section with what list-conns tells about a connection. conns.c */
 MUST_USE enum err conn_section(struct tree *parent, const struct conf_conn *conn) NONNULL(1, 2);

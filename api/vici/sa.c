@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-const char *sa_state_name(enum ike_sa_state state)
+const char *sa_state_text(enum ike_sa_state state)
 {
 	static const char *const names[] = {
 		[IKE_STATE_CONNECTING] = "CONNECTING",
@@ -194,7 +194,7 @@ enum err sa_section(const struct backend *b, struct tree *parent, const struct i
 	TRY(tree_add_section(parent, &t, sa->conn ? sa->conn : "(unnamed)"));
 	TRY(tree_setf(t, "uniqueid", "%u", sa->unique));
 	TRY(tree_setf(t, "version", "2"));
-	TRY(tree_setf(t, "state", "%s", sa_state_name(sa->state)));
+	TRY(tree_setf(t, "state", "%s", sa_state_text(sa->state)));
 	TRY(set_end(t, "local", &sa->path.local, sa->local_id));
 	TRY(set_end(t, "remote", &sa->path.remote, sa->remote_id));
 	if (sa->initiator)

@@ -74,7 +74,7 @@ static const char *text_of(bool first, const char *action, const char *secret)
 	static char text[2][1024];
 
 	snprintf(text[first], sizeof(text[first]),
-		 "latchkey { interface = %s  port = %u  port_nat_t = %u }\n"
+		 "latchkey {\n interface = %s\n port = %u\n port_nat_t = %u\n}\n"
 		 "connections { net {\n local_addrs = 127.0.0.1\n remote_addrs = 127.0.0.1\n"
 		 " remote_port = %u\n"
 		 " local { auth = psk\n id = %s }\n remote { auth = psk\n id = %s }\n"
@@ -206,8 +206,8 @@ static void test_up_carries_packets_both_ways(void)
 	struct side a, b;
 
 	begin();
-	side_open(&a, text_of(true, "none", "s3cret-s3cret"));
-	side_open(&b, text_of(false, "none", "s3cret-s3cret"));
+	side_open(&a, text_of(true, "none", "s3cret-s3cret-s3cret"));
+	side_open(&b, text_of(false, "none", "s3cret-s3cret-s3cret"));
 	CU_ASSERT(!fake_host_has(&a.host, "route 10.2.0.0/24 dev lka"));
 	CU_ASSERT(engine_up(a.engine, "net", "net", engine_request(a.engine)) == ERR_OK);
 	CU_ASSERT_FATAL(wait_for(&a.ups, 1) && wait_for(&b.ups, 1));
@@ -227,8 +227,8 @@ static void test_down_takes_policy_away_on_both_sides(void)
 	uint32_t num;
 
 	begin();
-	side_open(&a, text_of(true, "none", "s3cret-s3cret"));
-	side_open(&b, text_of(false, "none", "s3cret-s3cret"));
+	side_open(&a, text_of(true, "none", "s3cret-s3cret-s3cret"));
+	side_open(&b, text_of(false, "none", "s3cret-s3cret-s3cret"));
 	CU_ASSERT(engine_up(a.engine, "net", "net", 1) == ERR_OK);
 	CU_ASSERT_FATAL(wait_for(&a.ups, 1) && wait_for(&b.ups, 1));
 	CU_ASSERT(engine_down(a.engine, &num, &sel) == ERR_OK);
@@ -248,8 +248,8 @@ static void test_trap_guards_first_and_sends_the_packet_that_asked(void)
 	struct side a, b;
 
 	begin();
-	side_open(&a, text_of(true, "trap", "s3cret-s3cret"));
-	side_open(&b, text_of(false, "none", "s3cret-s3cret"));
+	side_open(&a, text_of(true, "trap", "s3cret-s3cret-s3cret"));
+	side_open(&b, text_of(false, "none", "s3cret-s3cret-s3cret"));
 	CU_ASSERT(fake_host_count(&a.host, "guard lka") == 1);
 	send_and_check(&a, &b, 1, 2);
 	CU_ASSERT(a.ups == 1 && b.ups == 1);
@@ -263,7 +263,7 @@ static void test_wrong_secret_is_told_on_both_sides(void)
 	struct side a, b;
 
 	begin();
-	side_open(&a, text_of(true, "none", "s3cret-s3cret"));
+	side_open(&a, text_of(true, "none", "s3cret-s3cret-s3cret"));
 	side_open(&b, text_of(false, "none", "another-s3cret"));
 	CU_ASSERT(engine_up(a.engine, "net", "net", 1) == ERR_OK);
 	CU_ASSERT_FATAL(wait_for(&a.failures, 1) && wait_for(&b.failures, 1));
@@ -283,14 +283,14 @@ static void test_new_configuration_moves_policies(void)
 	struct side a;
 
 	begin();
-	side_open(&a, text_of(true, "trap", "s3cret-s3cret"));
+	side_open(&a, text_of(true, "trap", "s3cret-s3cret-s3cret"));
 	CU_ASSERT(fake_host_count(&a.host, "guard lka") == 1);
-	conf = conf_of(text_of(true, "none", "s3cret-s3cret"));
+	conf = conf_of(text_of(true, "none", "s3cret-s3cret-s3cret"));
 	CU_ASSERT_FATAL(conf != NULL);
 	CU_ASSERT(engine_configure(a.engine, conf) == ERR_OK);
 	conf_put(conf);
 	CU_ASSERT(fake_host_count(&a.host, "guard lka") == 0);
-	conf = conf_of(text_of(true, "trap", "s3cret-s3cret"));
+	conf = conf_of(text_of(true, "trap", "s3cret-s3cret-s3cret"));
 	CU_ASSERT_FATAL(conf != NULL);
 	CU_ASSERT(engine_configure(a.engine, conf) == ERR_OK);
 	CU_ASSERT(engine_configure(a.engine, conf) == ERR_OK);
@@ -312,8 +312,8 @@ static void test_orderly_stop_leaves_an_untouched_host(void)
 	struct side a, b;
 
 	begin();
-	side_open(&a, text_of(true, "trap", "s3cret-s3cret"));
-	side_open(&b, text_of(false, "none", "s3cret-s3cret"));
+	side_open(&a, text_of(true, "trap", "s3cret-s3cret-s3cret"));
+	side_open(&b, text_of(false, "none", "s3cret-s3cret-s3cret"));
 	send_and_check(&a, &b, 1, 2);
 	engine_stop(a.engine, on_stopped, &stopped);
 	CU_ASSERT(wait_for(&stopped, 1));
@@ -336,7 +336,7 @@ static void test_failed_start_is_an_error_at_each_step(void)
 		fake_host_init(&host);
 		fake_host_fail(&host, ops[i], ERR_SYS, 0);
 		params.host = host.host;
-		params.conf = conf_of(text_of(true, "none", "s3cret-s3cret"));
+		params.conf = conf_of(text_of(true, "none", "s3cret-s3cret-s3cret"));
 		CU_ASSERT_FATAL(params.conf != NULL);
 		struct engine *e = NULL;
 
