@@ -32,6 +32,7 @@ struct sa_group {
 	uint32_t num_pairs;    /* child_recs that name this group */
 	uint32_t num_outbound; /* of these, with an outbound SA */
 	bool trap;             /* the configuration wants the policy whether or not SAs are up */
+	bool stale;            /* a trap of the configuration that is being replaced */
 	bool fail_closed;      /* SAs were lost, not ended: keep the policy until told otherwise */
 	bool acquiring;        /* a negotiation that a packet asked for is under way */
 };

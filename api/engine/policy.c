@@ -244,7 +244,7 @@ static struct sa_group *trap_find(struct engine *e, const char *conn, const char
 	list_for_each (n, &e->groups) {
 		struct sa_group *g = list_entry(n, struct sa_group, node);
 
-		if ((g->trap || g->fail_closed) && group_is(g, conn, child))
+		if ((g->trap || g->stale || g->fail_closed) && group_is(g, conn, child))
 			return g;
 	}
 	return NULL;
@@ -406,10 +406,8 @@ void policy_configure(struct engine *e)
 	list_for_each (n, &e->groups) {
 		struct sa_group *g = list_entry(n, struct sa_group, node);
 
-		if (!g->trap)
-			continue;
+		g->stale = g->trap;
 		g->trap = false;
-		g->fail_closed = true; /* until the new configuration took it over */
 	}
 	for (uint32_t i = 0; i < conf->num_conns; i++)
 		for (uint32_t c = 0; c < conf->conns[i]->num_children; c++)
@@ -418,6 +416,7 @@ void policy_configure(struct engine *e)
 	list_for_each (n, &e->groups) {
 		struct sa_group *g = list_entry(n, struct sa_group, node);
 
+		g->stale = false;
 		if (g->trap || !conf_find_conn(conf, g->conn))
 			g->fail_closed = false;
 	}
