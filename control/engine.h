@@ -37,9 +37,10 @@ struct ike_limits {
 	uint32_t cookie_threshold;     /* half-open IKE SAs at which cookies are asked for; 30 */
 	uint32_t half_open_max;        /* above it new IKE_SA_INITs are refused silently; 1000 */
 	uint32_t half_open_per_source; /* per IPv4 address or IPv6 /64; 8 */
-	uint64_t half_open_ns;         /* a half-open IKE SA lives this long; 30 s */
+	uint64_t half_open_ns;         /* a half-open IKE SA lives this long; 60 s, 10 s in a crowd */
 	uint64_t retransmit_ns;        /* first retransmission after; 1 s, times 1.8 each */
-	uint32_t retransmit_tries;     /* sends of one request before giving up; 8 */
+	uint64_t retransmit_max_ns;    /* no interval is longer; 4 s */
+	uint32_t retransmit_tries;     /* sends of one request before giving up; 20 (about 74 s) */
 	bool cookies_always;           /* ask for cookies from the first request on (tests) */
 };
 

@@ -188,8 +188,7 @@ void action_event_named(struct ike_sa *sa, enum ike_event_kind kind, const char 
 
 void action_drop_ask(struct actions *a, uint64_t ask)
 {
-	list_for_each_safe(n, &a->queue)
-	{
+	list_for_each_safe (n, &a->queue) {
 		struct action_cell *c = list_entry(n, struct action_cell, node);
 
 		if (c->kind == IKE_ACTION_ASK && c->id == ask) {

@@ -66,7 +66,7 @@ void actions_release(struct actions *a, uint32_t n) NONNULL(1);
 
 /* action_send - queue a datagram; bytes are copied. Errors: NOMEM. */
 MUST_USE enum err action_send(struct ike_engine *e, const struct path_addr *path, uint16_t port,
-	struct bytes bytes) NONNULL(1, 2);
+			      struct bytes bytes) NONNULL(1, 2);
 
 /* action_keepalive - queue the one-byte NAT keepalive (RFC 3948 2.3); lost if memory is short. */
 void action_keepalive(struct ike_engine *e, const struct path_addr *path, uint16_t port)
@@ -74,12 +74,12 @@ void action_keepalive(struct ike_engine *e, const struct path_addr *path, uint16
 
 /* action_event - queue an event about an SA, and perhaps a child of it; lost if memory is short. */
 void action_event(struct ike_sa *sa, enum ike_event_kind kind, const struct ike_child *child,
-	enum ike_reason reason, uint64_t request, const char *fmt, ...) NONNULL(1)
+		  enum ike_reason reason, uint64_t request, const char *fmt, ...) NONNULL(1)
 	PRINTF_LIKE(6, 7);
 
 /* action_event_named - the same about a child that does not exist: its configuration's name. */
 void action_event_named(struct ike_sa *sa, enum ike_event_kind kind, const char *child,
-	enum ike_reason reason, uint64_t request, const char *text) NONNULL(1, 6);
+			enum ike_reason reason, uint64_t request, const char *text) NONNULL(1, 6);
 
 /* action_drop_ask - an ask whose SA is gone is no longer put. */
 void action_drop_ask(struct actions *a, uint64_t ask) NONNULL(1);

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/child/child.h"
+
+#include "base/alloc.h"
+#include "control/ike/step.h"
+#include "control/ike/task.h"
+
+/* LINGER_NS - how long a replaced pair still receives: packets in flight are not lost. */
+#define LINGER_NS (5 * NS_PER_S)
+/* REKEY_AGAIN_NS - after a failed re-key. */
+#define REKEY_AGAIN_NS (10 * NS_PER_S)
+
+struct ike_child *child_find(const struct ike_engine *e, uint64_t id)
+{
+	struct htab_node *n = htab_find(&e->children, bytes_of(&id, sizeof(id)));
+
+	return n ? container_of(n, struct ike_child, by_id) : NULL;
+}
+
+struct ike_child *child_by_spi_out(const struct ike_sa *sa, uint32_t spi)
+{
+	list_for_each (n, &sa->children) {
+		struct ike_child *c = list_entry(n, struct ike_child, node);
+
+		if (c->spi_out == spi && c->state != CHILD_LINGERING)
+			return c;
+	}
+	return NULL;
+}
+
+struct ike_child *child_by_name(const struct ike_sa *sa, const struct conf_child *conf)
+{
+	list_for_each (n, &sa->children) {
+		struct ike_child *c = list_entry(n, struct ike_child, node);
+
+		if (c->state == CHILD_INSTALLED && !c->replaced_by && !c->redundant &&
+		    strcmp(c->conf->name, conf->name) == 0)
+			return c;
+	}
+	return NULL;
+}
+
+static void rekey_due(struct timer *t, uint64_t now_ns)
+{
+	struct ike_child *c = container_of(t, struct ike_child, rekey_timer);
+
+	if (c->state != CHILD_INSTALLED || c->replaced_by || c->redundant)
+		return;
+	timer_set(&c->sa->e->timers, t, now_ns + REKEY_AGAIN_NS); /* if this one fails */
+	if (task_need(c->sa, TASK_CHILD_REKEY, c->id) != ERR_NOMEM)
+		step_task(c->sa, now_ns);
+}
+
+static struct action_cell *act(struct ike_child *c, enum ike_action_kind kind)
+{
+	assert(c->cells);
+	c->cells--;
+	return action_simple(&c->sa->e->actions, kind, c->id);
+}
+
+/* The hard lifetime is over, or the inbound half has lingered long enough. */
+static void end_due(struct timer *t, uint64_t now_ns)
+{
+	struct ike_child *c = container_of(t, struct ike_child, end_timer);
+
+	if (c->state == CHILD_LINGERING)
+		child_remove(c);
+	else
+		ike_child_expired(c->sa->e, c->id, now_ns);
+}
+
+static void start_timers(struct ike_child *c, uint64_t now_ns)
+{
+	const struct conf_child *conf = c->conf;
+	struct ike_engine *e = c->sa->e;
+	uint64_t spread = engine_spread(e, conf->rand_ns);
+
+	timer_init(&c->rekey_timer, rekey_due);
+	timer_init(&c->end_timer, end_due);
+	c->installed_ns = now_ns;
+	c->rekey_ns = c->expire_ns = TIME_NEVER;
+	if (conf->rekey_ns) {
+		if (spread >= conf->rekey_ns)
+			spread = conf->rekey_ns / 2;
+		c->rekey_ns = now_ns + conf->rekey_ns - spread;
+		timer_set(&e->timers, &c->rekey_timer, c->rekey_ns);
+	}
+	if (conf->life_ns) {
+		c->expire_ns = now_ns + conf->life_ns;
+		timer_set(&e->timers, &c->end_timer, c->expire_ns);
+	}
+}
+
+void child_start(struct ike_child *c, bool active, uint64_t now_ns)
+{
+	c->active = active;
+	list_push_back(&c->sa->children, &c->node);
+	htab_insert(&c->sa->e->children, &c->by_id, bytes_of(&c->id, sizeof(c->id)));
+	start_timers(c, now_ns);
+	c->sa->e->stats.child_established++;
+}
+
+void child_activate(struct ike_child *c)
+{
+	if (c->active || !c->out)
+		return;
+	c->active = true;
+	(void)act(c, IKE_ACTION_CHILD_ACTIVATE);
+}
+
+enum err child_delete(struct ike_child *c, enum ike_reason reason, uint64_t request)
+{
+	enum err e;
+
+	if (c->state != CHILD_INSTALLED)
+		return ERR_OK;
+	e = task_need(c->sa, TASK_CHILD_DELETE, c->id);
+	if (e && e != ERR_EXISTS)
+		return e;
+	c->state = CHILD_DELETING;
+	c->reason = reason;
+	c->request = request;
+	return ERR_OK;
+}
+
+static void take_away(struct ike_child *c, bool in, bool out)
+{
+	struct action_cell *cell;
+
+	in = in && c->in;
+	out = out && c->out;
+	if (!in && !out)
+		return;
+	cell = act(c, IKE_ACTION_CHILD_REMOVE);
+	cell->half = in && out ? CHILD_BOTH : in ? CHILD_IN : CHILD_OUT;
+	if (in)
+		c->in = false;
+	if (out)
+		c->out = false;
+}
+
+void child_remove(struct ike_child *c)
+{
+	struct ike_engine *e = c->sa->e;
+
+	take_away(c, true, true);
+	timer_cancel(&e->timers, &c->rekey_timer);
+	timer_cancel(&e->timers, &c->end_timer);
+	htab_remove(&e->children, &c->by_id);
+	list_remove(&c->node);
+	actions_release(&e->actions, c->cells);
+	if (c->spi_kept)
+		e->env.spi_release(e->env.ctx, c->spi_in);
+	peer_put(c->peer);
+	conf_put(c->conf_ref);
+	mem_free(c->ts);
+	mem_free(c);
+}
+
+static void report_down(struct ike_child *c, enum ike_reason reason)
+{
+	static const char *const why[IKE_NUM_REASONS] = {
+		[IKE_REASON_LOCAL] = "closed as asked",
+		[IKE_REASON_PEER_DELETE] = "closed by the peer",
+		[IKE_REASON_EXPIRED] = "its lifetime is over",
+		[IKE_REASON_REFUSED] = "refused here",
+		[IKE_REASON_RESOURCES] = "could not be installed",
+	};
+
+	if (c->redundant || c->replaced_by || c->state == CHILD_LINGERING)
+		return;
+	action_event(c->sa, IKE_EVENT_CHILD_DOWN, c, reason, c->request, "child %s (SPI %08x): %s",
+		     c->conf->name, c->spi_in,
+		     why[reason] ? why[reason] : "closed with its IKE SA");
+}
+
+void child_closed(struct ike_child *c, enum ike_reason reason, uint64_t now_ns)
+{
+	struct ike_child *next = c->replaced_by ? child_find(c->sa->e, c->replaced_by) : NULL;
+
+	if (next)
+		child_activate(next);
+	report_down(c, reason);
+	if (!c->replaced_by && !c->redundant) {
+		child_remove(c);
+		return;
+	}
+	take_away(c, false, true);
+	c->state = CHILD_LINGERING;
+	timer_cancel(&c->sa->e->timers, &c->rekey_timer);
+	timer_set(&c->sa->e->timers, &c->end_timer, now_ns + LINGER_NS);
+}
+
+void children_remove_all(struct ike_sa *sa, enum ike_reason reason)
+{
+	list_for_each_safe (n, &sa->children) {
+		struct ike_child *c = list_entry(n, struct ike_child, node);
+
+		if (!sa->quiet)
+			report_down(c, reason);
+		child_remove(c);
+	}
+}
+
+void children_move(struct ike_sa *from, struct ike_sa *to)
+{
+	struct list_node *n;
+
+	while ((n = list_pop_front(&from->children))) {
+		list_entry(n, struct ike_child, node)->sa = to;
+		list_push_back(&to->children, n);
+	}
+}
+
+/* ---- what the data path reports -------------------------------------------------------------- */
+
+void ike_child_used(struct ike_engine *e, uint64_t child, uint64_t now_ns)
+{
+	struct ike_child *c = child_find(e, child);
+
+	e->now_ns = now_ns;
+	if (c && c->state == CHILD_INSTALLED && !c->redundant)
+		child_activate(c);
+	engine_sweep(e, now_ns);
+}
+
+void ike_child_expiring(struct ike_engine *e, uint64_t child, uint64_t now_ns)
+{
+	struct ike_child *c = child_find(e, child);
+
+	e->now_ns = now_ns;
+	if (c)
+		rekey_due(&c->rekey_timer, now_ns);
+	engine_sweep(e, now_ns);
+}
+
+/* Gone here whatever the peer says; it is told. */
+static void end_now(struct ike_child *c, enum ike_reason reason, uint64_t now_ns)
+{
+	struct ike_sa *sa = c->sa;
+
+	if (c->state == CHILD_LINGERING) {
+		child_remove(c);
+		return;
+	}
+	timer_cancel(&sa->e->timers, &c->rekey_timer);
+	timer_cancel(&sa->e->timers, &c->end_timer);
+	report_down(c, reason);
+	c->redundant = true; /* reported */
+	take_away(c, true, true);
+	if (child_delete(c, reason, 0))
+		child_remove(c);
+	step_task(sa, now_ns);
+}
+
+void ike_child_expired(struct ike_engine *e, uint64_t child, uint64_t now_ns)
+{
+	struct ike_child *c = child_find(e, child);
+
+	e->now_ns = now_ns;
+	if (c)
+		end_now(c, IKE_REASON_EXPIRED, now_ns);
+	engine_sweep(e, now_ns);
+}
+
+void ike_child_failed(struct ike_engine *e, uint64_t child, enum err why, uint64_t now_ns)
+{
+	struct ike_child *c = child_find(e, child);
+
+	e->now_ns = now_ns;
+	if (c) {
+		LOG(ERROR, CHD, c->conf->name, "cannot be installed: %s", err_text(why));
+		c->in = c->out = false;
+		c->spi_kept = true;
+		end_now(c, IKE_REASON_RESOURCES, now_ns);
+	}
+	engine_sweep(e, now_ns);
+}
+
+/* Only a peer behind a NAT moves without saying so (RFC 7296 2.23). */
+void ike_child_moved(struct ike_engine *e, uint64_t child, const struct path_addr *path,
+		     uint16_t port, uint64_t now_ns)
+{
+	struct ike_child *c = child_find(e, child);
+
+	e->now_ns = now_ns;
+	if (c && c->sa->nat_remote && c->sa->state == SA_ESTABLISHED)
+		sa_move(c->sa, path, port);
+	engine_sweep(e, now_ns);
+}

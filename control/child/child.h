@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * child.h - a Child SA: a pair of ESP SAs in the data path and its life from installation to the
+ * end of its inbound half (RFC 7296 1.3, 2.8). Control thread.
+ */
+#pragma once
+
+#include "control/ike/sa.h"
+
+/* enum child_state - where a pair stands. */
+enum child_state {
+	CHILD_INSTALLED,
+	CHILD_DELETING,  /* our delete is queued or under way */
+	CHILD_LINGERING, /* closed; only the inbound half is there, for packets in flight */
+};
+
+/* struct ike_child - a pair. */
+struct ike_child {
+	struct list_node node; /* of its IKE SA */
+	struct htab_node by_id;
+	struct ike_sa *sa;
+	uint64_t id;
+	uint32_t unique;
+	struct conf *conf_ref;
+	const struct conf_child *conf;
+	struct ike_peer *peer;
+	enum child_state state;
+	bool in, out;   /* halves that the data path has */
+	bool active;    /* we send on it */
+	bool redundant; /* lost a collision, or was refused: its end is no news */
+	bool spi_kept;  /* the data path never took the inbound SPI: it is given back at the end */
+	uint8_t cells;  /* actions promised and not used */
+	uint32_t spi_in, spi_out;
+	struct sa_chosen chosen;
+	char proposal[SA_TEXT_MAX];
+	struct ts *ts; /* local ones, then remote ones */
+	uint32_t num_local, num_remote;
+	uint64_t replaces, replaced_by;
+	enum ike_reason reason; /* of its end, once it is decided here */
+	uint64_t request;       /* of who asked for its end */
+	uint64_t installed_ns, rekey_ns, expire_ns;
+	struct timer rekey_timer, end_timer;
+};
+
+/* child_find - by engine-wide id, or NULL; also those that linger. */
+struct ike_child *child_find(const struct ike_engine *e, uint64_t id) NONNULL(1);
+
+/* child_by_spi_out - the pair of an IKE SA that sends with this SPI and is not closed, or NULL. */
+struct ike_child *child_by_spi_out(const struct ike_sa *sa, uint32_t spi) NONNULL(1);
+
+/* child_by_name - the pair of this configuration that is in use on an IKE SA, or NULL. */
+struct ike_child *child_by_name(const struct ike_sa *sa, const struct conf_child *conf)
+	NONNULL(1, 2);
+
+/* child_start - it is installed: list, timers, event. */
+void child_start(struct ike_child *c, bool active, uint64_t now_ns) NONNULL(1);
+
+/* child_activate - send on it from now on. */
+void child_activate(struct ike_child *c) NONNULL(1);
+
+/* child_delete - close it: queues the delete exchange. Errors: NOMEM. */
+MUST_USE enum err child_delete(struct ike_child *c, enum ike_reason reason, uint64_t request)
+	NONNULL(1);
+
+/* child_closed - both sides have closed it. If it was replaced its inbound half lingers, and
+ * whatever replaced it is sent on; otherwise it is gone, and the event tells reason. */
+void child_closed(struct ike_child *c, enum ike_reason reason, uint64_t now_ns) NONNULL(1);
+
+/* child_remove - take it out of the data path and free it. */
+void child_remove(struct ike_child *c) NONNULL(1);
+
+/* children_remove_all - with their IKE SA. */
+void children_remove_all(struct ike_sa *sa, enum ike_reason reason) NONNULL(1);
+
+/* children_move - they belong to another IKE SA from now on (2.8). */
+void children_move(struct ike_sa *from, struct ike_sa *to) NONNULL(1, 2);

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* create.c - CREATE_CHILD_SA for a new Child SA (RFC 7296 1.3.1). */
+#include "control/child/create.h"
+
+#include "control/child/work.h"
+#include "control/ike/handlers.h"
+
+/* MAX_RETRIES - how often one task is begun again after a refusal that may pass. */
+#define MAX_RETRIES 20
+
+enum err child_new_start(struct step *s)
+{
+	struct ike_sa *sa = s->sa;
+	const struct task *t = sa->out.task;
+	struct child_work *w;
+	enum err e;
+
+	if (!t->has_flow && child_by_name(sa, t->child_conf))
+		return ERR_OK; /* the peer was quicker */
+	e = child_work_new(sa, &w, SA_KIND_CHILD, true, sa->conf, t->child_conf);
+	if (e)
+		return e;
+	s->x->child = w;
+	w->request = t->request;
+	child_selectors(sa, w, t->has_flow ? &t->flow : NULL);
+	step_request(s, CREATE_CHILD_SA);
+	return child_offer(s, w, t->group);
+}
+
+enum err child_new_request(struct step *s)
+{
+	enum err e = child_work_new(s->sa, &s->x->child, SA_KIND_CHILD, false, NULL, NULL);
+
+	if (!e)
+		e = child_choose(s, s->x->child);
+	if (e)
+		return e;
+	s->x->kind = TASK_PEER_CHILD_NEW;
+	return step_ask(s, IKE_ASK_CHILD_ACCEPT);
+}
+
+static enum err refused_here(struct step *s)
+{
+	return step_fail_child(s, IKE_REASON_REFUSED, NOTIFY_TS_UNACCEPTABLE,
+			       "child %s was refused here", s->x->child->conf->name);
+}
+
+enum err child_new_allowed_r(struct step *s)
+{
+	struct child_work *w = s->x->child;
+	enum err e;
+
+	if (!s->answer->allow)
+		return refused_here(s);
+	e = child_prepare(s, w);
+	if (e)
+		return e;
+	step_reply(s);
+	child_answer(s, w);
+	e = step_finish(s);
+	if (!e)
+		(void)child_install(s, w, true);
+	return e;
+}
+
+enum err child_new_response(struct step *s)
+{
+	struct child_work *w = s->x->child;
+	enum err e = child_take(s, w);
+
+	if (e && s->fail.only_child && w->chosen.spi && !child_prepare(s, w))
+		child_close_unused(s, w, s->fail.reason); /* the peer has installed it */
+	return e ? e : step_ask(s, IKE_ASK_CHILD_ACCEPT);
+}
+
+enum err child_new_allowed_i(struct step *s)
+{
+	struct child_work *w = s->x->child;
+	enum err e = child_prepare(s, w);
+
+	if (e)
+		return e;
+	if (!s->answer->allow) {
+		e = refused_here(s);
+		child_close_unused(s, w, IKE_REASON_REFUSED);
+		return e;
+	}
+	(void)child_install(s, w, true);
+	return ERR_OK;
+}
+
+/* What the peer says about a Child SA that it does not want, for people. */
+enum err child_refused(struct step *s, const struct wire_notify *n)
+{
+	const char *conn = s->sa->conn->name, *child = s->x->child->conf->name;
+	char name[WIRE_NAME_MAX];
+
+	if (n->type == NOTIFY_NO_PROPOSAL_CHOSEN)
+		return step_fail_child(s, IKE_REASON_NO_PROPOSAL, 0,
+				       "the peer refused the ESP proposals of child %s "
+				       "(NO_PROPOSAL_CHOSEN): compare `esp_proposals` with the "
+				       "peer's",
+				       child);
+	if (n->type == NOTIFY_TS_UNACCEPTABLE)
+		return step_fail_child(s, IKE_REASON_TS_UNACCEPTABLE, 0,
+				       "the peer refused the traffic selectors of child %s "
+				       "(TS_UNACCEPTABLE): compare `local_ts` and `remote_ts` of "
+				       "connection %s with the peer's",
+				       child, conn);
+	return step_fail_child(s, IKE_REASON_PEER_ERROR, 0, "the peer refused child %s with %s",
+			       child, wire_notify_name(name, n->type));
+}
+
+/* INVALID_KE_PAYLOAD: once, with a group that we offered (S30). */
+static bool other_group(struct step *s, const struct wire_notify *n)
+{
+	const struct conf_child *conf = s->x->child->conf;
+	struct task *t = s->sa->out.task;
+	uint16_t group;
+
+	if (n->type != NOTIFY_INVALID_KE_PAYLOAD || wire_notify_u16(&group, n) || t->group ||
+	    group == DH_NONE || !sa_offers_dh(conf->esp, conf->num_esp, group))
+		return false;
+	t->group = group;
+	s->again = true;
+	return true;
+}
+
+enum err child_try_again(struct step *s, const struct wire_notify *n)
+{
+	if (other_group(s, n))
+		return ERR_OK;
+	if (n->type != NOTIFY_TEMPORARY_FAILURE || s->sa->out.task->retries >= MAX_RETRIES)
+		return child_refused(s, n);
+	s->later = true;
+	return ERR_OK;
+}
+
+enum err child_new_refused(struct step *s)
+{
+	struct wire_notify n;
+
+	if (!wire_notify_find_error(&n, s->msg))
+		return ERR_MALFORMED;
+	return child_try_again(s, &n);
+}

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rekey.c - CREATE_CHILD_SA in place of a Child SA (RFC 7296 1.3.3, 2.8). No packet is lost: the
+ * responder receives on both and sends on the old pair until the new one is used; the initiator
+ * sends on the new one at once and then closes the old one, whose inbound half lingers.
+ */
+#include "control/child/create.h"
+#include "control/child/work.h"
+#include "control/ike/handlers.h"
+
+static bool can_be_rekeyed(const struct ike_child *c)
+{
+	return c && c->state == CHILD_INSTALLED && !c->replaced_by && !c->redundant;
+}
+
+/* ---- initiator ------------------------------------------------------------------------------- */
+
+enum err child_rekey_start(struct step *s)
+{
+	struct ike_sa *sa = s->sa;
+	const struct task *t = sa->out.task;
+	struct ike_child *old = child_find(s->e, t->child);
+	struct child_work *w;
+	enum err e;
+
+	if (!can_be_rekeyed(old))
+		return ERR_OK;
+	e = child_work_new(sa, &w, SA_KIND_CHILD, true, old->conf_ref, old->conf);
+	if (e)
+		return e;
+	s->x->child = w;
+	w->replaces = old->id;
+	w->request = t->request;
+	child_selectors(sa, w, NULL);
+	step_request(s, CREATE_CHILD_SA);
+	wire_notify_spi_build(&s->b, NOTIFY_REKEY_SA, old->spi_in);
+	return child_offer(s, w, t->group);
+}
+
+enum err child_rekey_response(struct step *s)
+{
+	struct child_work *w = s->x->child;
+	enum err e = child_take(s, w);
+
+	if (e && s->fail.only_child && w->chosen.spi && !child_prepare(s, w))
+		child_close_unused(s, w, s->fail.reason);
+	return e ? e : step_ask(s, IKE_ASK_CHILD_ACCEPT);
+}
+
+/* Both sides re-keyed the same pair: the pair made with the lowest nonce is closed by who began its
+ * exchange (2.8.1). True if that is us. */
+static bool lost_collision(const struct step *s, const struct child_work *w)
+{
+	return w->rival && child_find(s->e, w->rival) &&
+	       nonce_loses(&w->ni, &w->nr, &w->rival_nonce);
+}
+
+/* The old pair and, after a collision, the peer's new one give way to ours. */
+static void replace(struct step *s, struct child_work *w, struct ike_child *new)
+{
+	struct ike_child *old = child_find(s->e, w->replaces);
+	struct ike_child *rival = w->rival ? child_find(s->e, w->rival) : NULL;
+
+	if (rival) { /* the peer closes it */
+		rival->redundant = true;
+		timer_cancel(&s->e->timers, &rival->rekey_timer);
+	}
+	if (!old)
+		return;
+	old->replaced_by = new->id;
+	if (child_delete(old, IKE_REASON_REPLACED, 0))
+		LOG(WARN, CHD, old->conf->name, "out of memory: the old pair ends by its lifetime");
+}
+
+enum err child_rekey_allowed_i(struct step *s)
+{
+	struct child_work *w = s->x->child;
+	enum err e = child_prepare(s, w);
+
+	if (e)
+		return e;
+	if (!s->answer->allow) {
+		e = step_fail_child(s, IKE_REASON_REFUSED, 0,
+				    "the re-key of child %s was refused "
+				    "here",
+				    w->conf->name);
+		child_close_unused(s, w, IKE_REASON_REFUSED);
+		return e;
+	}
+	if (lost_collision(s, w))
+		child_close_unused(s, w, IKE_REASON_REPLACED);
+	else
+		replace(s, w, child_install(s, w, true));
+	return ERR_OK;
+}
+
+enum err child_rekey_refused(struct step *s)
+{
+	const struct child_work *w = s->x->child;
+	struct ike_child *old = child_find(s->e, w->replaces);
+	struct wire_notify n;
+
+	if (!wire_notify_find_error(&n, s->msg))
+		return ERR_MALFORMED;
+	if (!can_be_rekeyed(old)) /* the peer re-keyed or closed it meanwhile */
+		return ERR_OK;
+	if (n.type == NOTIFY_CHILD_SA_NOT_FOUND) {
+		child_closed(old, IKE_REASON_PEER_DELETE, s->now_ns);
+		return ERR_OK;
+	}
+	return child_try_again(s, &n);
+}
+
+/* ---- responder ------------------------------------------------------------------------------- */
+
+static enum err not_found(struct step *s, uint32_t spi)
+{
+	(void)step_fail_child(s, IKE_REASON_PEER_ERROR, NOTIFY_CHILD_SA_NOT_FOUND,
+			      "the peer re-keys a child that is not here (SPI %08x)", spi);
+	s->fail.spi = spi;
+	return ERR_PEER;
+}
+
+static enum err not_now(struct step *s)
+{
+	return step_fail_child(s, IKE_REASON_PEER_ERROR, NOTIFY_TEMPORARY_FAILURE,
+			       "the peer re-keys a child that is being closed");
+}
+
+enum err child_rekey_request(struct step *s)
+{
+	struct ike_child *old;
+	struct child_work *w;
+	struct wire_notify n;
+	enum err e;
+
+	if (!wire_notify_find(&n, s->msg, NOTIFY_REKEY_SA) || n.spi.len != 4)
+		return step_fail(s, IKE_REASON_MALFORMED, NOTIFY_INVALID_SYNTAX,
+				 "the peer's re-key names no child");
+	old = child_by_spi_out(s->sa, load_be32(n.spi.p));
+	if (!old)
+		return not_found(s, load_be32(n.spi.p));
+	if (!can_be_rekeyed(old))
+		return not_now(s);
+	e = child_work_new(s->sa, &w, SA_KIND_CHILD, false, old->conf_ref, old->conf);
+	if (e)
+		return e;
+	s->x->child = w;
+	w->replaces = old->id;
+	e = child_choose(s, w);
+	if (e)
+		return e;
+	s->x->kind = TASK_PEER_CHILD_REKEY;
+	return step_ask(s, IKE_ASK_CHILD_ACCEPT);
+}
+
+/* If our own re-key of the same pair is under way, its outcome decides between the two. */
+static void note_collision(struct step *s, const struct child_work *w, const struct ike_child *new)
+{
+	struct child_work *ours = s->sa->out.x.child;
+
+	if (!ours || ours->replaces != w->replaces)
+		return;
+	ours->rival = new->id;
+	ours->rival_nonce = *nonce_lower(&w->ni, &w->nr);
+}
+
+enum err child_rekey_allowed_r(struct step *s)
+{
+	struct child_work *w = s->x->child;
+	struct ike_child *old = child_find(s->e, w->replaces);
+	struct ike_child *new;
+	enum err e;
+
+	if (!s->answer->allow)
+		return step_fail_child(s, IKE_REASON_REFUSED, NOTIFY_NO_ADDITIONAL_SAS,
+				       "the re-key of child %s was refused here", w->conf->name);
+	if (!can_be_rekeyed(old))
+		return not_now(s);
+	e = child_prepare(s, w);
+	if (e)
+		return e;
+	step_reply(s);
+	child_answer(s, w);
+	e = step_finish(s);
+	if (e)
+		return e;
+	new = child_install(s, w, false);
+	old->replaced_by = new->id;
+	note_collision(s, w, new);
+	return ERR_OK;
+}

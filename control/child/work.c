@@ -1,0 +1,526 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/child/work.h"
+
+#include "base/alloc.h"
+
+#define CHILD_CELLS 3 /* CHILD_ACTIVATE and two of CHILD_REMOVE */
+
+enum err child_work_new(struct ike_sa *sa, struct child_work **out, enum sa_kind kind,
+			bool initiator, struct conf *ref, const struct conf_child *conf)
+{
+	struct child_work *w = mem_alloc(sizeof(*w));
+	enum err e;
+
+	if (!w)
+		return ERR_NOMEM;
+	e = sa->e->env.spi_reserve(sa->e->env.ctx, &w->spi_in);
+	if (e) {
+		mem_free(w);
+		return e;
+	}
+	w->kind = kind;
+	w->initiator = initiator;
+	w->conf_ref = ref ? conf_get(ref) : NULL;
+	w->conf = conf;
+	*out = w;
+	return ERR_OK;
+}
+
+static void add_free(struct action_cell *c)
+{
+	if (!c)
+		return;
+	secret_fini(&c->child->key_in);
+	secret_fini(&c->child->key_out);
+	auth_proof_put(c->child->add.params.proof);
+	conf_put(c->child->conf);
+	mem_free(c->child->ts);
+	mem_free(c->child);
+	mem_free(c);
+}
+
+/* A prepared pair that was never started. */
+static void unstarted_free(struct ike_child *c)
+{
+	if (!c)
+		return;
+	actions_release(&c->sa->e->actions, c->cells);
+	peer_put(c->peer);
+	conf_put(c->conf_ref);
+	mem_free(c->ts);
+	mem_free(c);
+}
+
+void child_work_free(struct ike_sa *sa, struct child_work *w)
+{
+	if (!w)
+		return;
+	if (w->spi_in)
+		sa->e->env.spi_release(sa->e->env.ctx, w->spi_in);
+	add_free(w->add);
+	unstarted_free(w->child);
+	dh_free(w->dh);
+	secret_fini(&w->shared);
+	conf_put(w->conf_ref);
+	secret_wipe(w, sizeof(*w));
+	mem_free(w);
+}
+
+/* ---- selectors ------------------------------------------------------------------------------- */
+
+static struct ts endpoint_ts(const struct conf_ts *c, const struct ip_addr *end)
+{
+	struct ts t = c->ts;
+
+	if (!c->dynamic)
+		return t;
+	t.lo = t.hi = *end;
+	if (!t.proto && !t.port_lo && !t.port_hi)
+		t.port_hi = 0xffff;
+	return t;
+}
+
+static void configured(struct ts_list *out, const struct conf_ts *list, uint32_t num,
+		       const struct ip_addr *end)
+{
+	out->num = 0;
+	for (uint32_t i = 0; i < num && i < IKE_MAX_TS; i++)
+		out->ts[out->num++] = endpoint_ts(&list[i], end);
+}
+
+/* A packet's own selector: host, protocol and, where there are any, port (2.9). */
+static struct ts flow_ts(const struct ip_addr *addr, uint8_t proto, uint16_t port)
+{
+	const bool ports = proto == 6 || proto == 17 || proto == 132;
+
+	return (struct ts){.lo = *addr,
+			   .hi = *addr,
+			   .proto = proto,
+			   .port_lo = ports ? port : 0,
+			   .port_hi = ports ? port : 0xffff};
+}
+
+void child_selectors(struct ike_sa *sa, struct child_work *w, const struct flow *flow)
+{
+	const struct ike_child *old = w->replaces ? child_find(sa->e, w->replaces) : NULL;
+
+	if (old) {
+		memcpy(w->local.ts, old->ts, old->num_local * sizeof(struct ts));
+		memcpy(w->remote.ts, old->ts + old->num_local, old->num_remote * sizeof(struct ts));
+		w->local.num = old->num_local;
+		w->remote.num = old->num_remote;
+		return;
+	}
+	configured(&w->local, w->conf->local_ts, w->conf->num_local_ts, &sa->path.local.addr);
+	configured(&w->remote, w->conf->remote_ts, w->conf->num_remote_ts, &sa->path.remote.addr);
+	if (flow) {
+		struct ts l = flow_ts(&flow->local, flow->proto, flow->local_port);
+		struct ts r = flow_ts(&flow->remote, flow->proto, flow->remote_port);
+
+		ts_list_prepend(&w->local, &l);
+		ts_list_prepend(&w->remote, &r);
+	}
+}
+
+/* ---- building -------------------------------------------------------------------------------- */
+
+static void build_selectors(struct step *s, const struct child_work *w)
+{
+	const struct ts_list *i = w->initiator ? &w->local : &w->remote;
+	const struct ts_list *r = w->initiator ? &w->remote : &w->local;
+
+	ts_list_build(&s->b, PAYLOAD_TSI, i->ts, i->num);
+	ts_list_build(&s->b, PAYLOAD_TSR, r->ts, r->num);
+}
+
+enum err child_offer(struct step *s, struct child_work *w, uint16_t group)
+{
+	const struct conf_child *conf = w->conf;
+	enum err e;
+
+	sa_offer_build(&s->b, w->kind, w->spi_in, conf->esp, conf->num_esp);
+	if (w->kind == SA_KIND_CHILD) {
+		e = nonce_fill(s->e, &w->ni);
+		if (e)
+			return e;
+		wire_nonce_build(&s->b, nonce_bytes(&w->ni));
+		w->group = group ? group : sa_first_dh(conf->esp, conf->num_esp);
+		if (w->group != DH_NONE) {
+			e = dh_new(s->e->crypto, &w->dh, w->group);
+			if (e)
+				return e;
+			wire_ke_build(&s->b, w->group, dh_public(w->dh));
+		}
+	}
+	build_selectors(s, w);
+	return ERR_OK;
+}
+
+void child_answer(struct step *s, struct child_work *w)
+{
+	sa_answer_build(&s->b, &w->chosen, w->spi_in);
+	if (w->kind == SA_KIND_CHILD) {
+		wire_nonce_build(&s->b, nonce_bytes(&w->nr));
+		if (w->dh)
+			wire_ke_build(&s->b, w->chosen.dh, dh_public(w->dh));
+	}
+	build_selectors(s, w);
+}
+
+/* ---- responder ------------------------------------------------------------------------------- */
+
+/* How well a configuration fits the offered selectors: 0 not at all, 2 as they are, 1 narrowed. */
+static unsigned narrow(struct ike_sa *sa, struct child_work *out, const struct conf_child *conf,
+		       const struct ts_list *tsi, const struct ts_list *tsr)
+{
+	struct ts_list ours;
+	bool cut;
+
+	configured(&ours, conf->remote_ts, conf->num_remote_ts, &sa->path.remote.addr);
+	if (ts_list_narrow(&out->remote, &cut, tsi->ts, tsi->num, ours.ts, ours.num, IKE_MAX_TS))
+		return 0;
+	configured(&ours, conf->local_ts, conf->num_local_ts, &sa->path.local.addr);
+	if (ts_list_narrow(&out->local, &cut, tsr->ts, tsr->num, ours.ts, ours.num, IKE_MAX_TS))
+		return 0;
+	return ts_list_within(tsi->ts, tsi->num, out->remote.ts, out->remote.num) &&
+			       ts_list_within(tsr->ts, tsr->num, out->local.ts, out->local.num)
+		       ? 2
+		       : 1;
+}
+
+/* The child configuration for the offered selectors: the first that takes them as they are, else
+ * the first that takes part of them. */
+static const struct conf_child *choose_conf(struct ike_sa *sa, struct child_work *w,
+					    const struct ts_list *tsi, const struct ts_list *tsr)
+{
+	const struct conf_conn *conn = sa->conn;
+	const struct conf_child *best = NULL;
+	unsigned best_fit = 0;
+
+	for (uint32_t i = 0; i < conn->num_children; i++) {
+		unsigned fit = narrow(sa, w, &conn->children[i], tsi, tsr);
+
+		if (fit > best_fit) {
+			best_fit = fit;
+			best = &conn->children[i];
+		}
+	}
+	return best;
+}
+
+static enum err bad_syntax(struct step *s, const char *what)
+{
+	return step_fail(s, IKE_REASON_MALFORMED, NOTIFY_INVALID_SYNTAX,
+			 "the peer's %s payload does not follow the format", what);
+}
+
+static enum err choose_selectors(struct step *s, struct child_work *w)
+{
+	char text[TS_TEXT_MAX], text2[TS_TEXT_MAX];
+	struct ike_sa *sa = s->sa;
+	struct ts_list tsi, tsr;
+
+	if (ts_list_parse(&tsi, ike_msg_body(s->msg, PAYLOAD_TSI)) ||
+	    ts_list_parse(&tsr, ike_msg_body(s->msg, PAYLOAD_TSR)))
+		return bad_syntax(s, "TS");
+	if (tsi.num && tsr.num && !w->conf) {
+		w->conf = choose_conf(sa, w, &tsi, &tsr);
+		if (w->conf && !w->conf_ref)
+			w->conf_ref = conf_get(sa->conf);
+	}
+	if (tsi.num && tsr.num && w->conf && narrow(sa, w, w->conf, &tsi, &tsr))
+		return ERR_OK;
+	return step_fail_child(
+		s, IKE_REASON_TS_UNACCEPTABLE, NOTIFY_TS_UNACCEPTABLE,
+		"the peer wants traffic between %s (here) and %s (there), which no child of "
+		"connection %s allows (TS_UNACCEPTABLE): compare `local_ts` and `remote_ts`",
+		tsr.num ? ts_text(text, &tsr.ts[0]) : "nothing",
+		tsi.num ? ts_text(text2, &tsi.ts[0]) : "nothing", sa->conn->name);
+}
+
+static enum err no_proposal(struct step *s, const struct child_work *w)
+{
+	return step_fail_child(s, IKE_REASON_NO_PROPOSAL, NOTIFY_NO_PROPOSAL_CHOSEN,
+			       "no ESP proposal of the peer is among `esp_proposals` of child %s "
+			       "(NO_PROPOSAL_CHOSEN): add one of the peer's",
+			       w->conf->name);
+}
+
+/* The peer's share of a Diffie-Hellman exchange, if there is one (PFS). */
+static enum err choose_dh(struct step *s, struct child_work *w, const struct wire_ke *ke)
+{
+	enum err e;
+
+	if (w->chosen.dh == DH_NONE)
+		return ERR_OK;
+	if (w->chosen.dh != ke->group) {
+		(void)step_fail_child(s, IKE_REASON_INVALID_KE, NOTIFY_INVALID_KE_PAYLOAD,
+				      "group %u is asked for instead of %u", w->chosen.dh,
+				      ke->group);
+		s->fail.data = w->chosen.dh;
+		return ERR_PEER;
+	}
+	e = dh_new(s->e->crypto, &w->dh, w->chosen.dh);
+	if (!e)
+		e = dh_compute_shared(w->dh, &w->shared, ke->value);
+	return e == ERR_MALFORMED ? bad_syntax(s, "KE") : e;
+}
+
+static enum err parse_share(struct step *s, struct wire_ke *ke, struct nonce *nonce)
+{
+	struct bytes n;
+
+	*ke = (struct wire_ke){.group = DH_NONE};
+	if (wire_nonce_parse(&n, ike_msg_body(s->msg, PAYLOAD_NONCE)))
+		return bad_syntax(s, "nonce");
+	nonce_set(nonce, n);
+	if (s->msg->present & PAYLOAD_BIT(PAYLOAD_KE) &&
+	    wire_ke_parse(ke, ike_msg_body(s->msg, PAYLOAD_KE)))
+		return bad_syntax(s, "KE");
+	return ERR_OK;
+}
+
+enum err child_choose(struct step *s, struct child_work *w)
+{
+	struct wire_ke ke = {.group = DH_NONE};
+	struct sa_payload offer;
+	enum err e = ERR_OK;
+
+	if (sa_parse(&offer, ike_msg_body(s->msg, PAYLOAD_SA)))
+		return bad_syntax(s, "SA");
+	if (w->kind == SA_KIND_CHILD)
+		e = parse_share(s, &ke, &w->ni);
+	if (!e)
+		e = choose_selectors(s, w);
+	if (e)
+		return e;
+	if (sa_select(&w->chosen, &offer, w->kind, w->conf->esp, w->conf->num_esp, ke.group))
+		return no_proposal(s, w);
+	if (w->kind != SA_KIND_CHILD)
+		return ERR_OK;
+	e = choose_dh(s, w, &ke);
+	return e ? e : nonce_fill(s->e, &w->nr);
+}
+
+/* ---- initiator ------------------------------------------------------------------------------- */
+
+static enum err take_selectors(struct step *s, struct child_work *w)
+{
+	struct ts_list tsi, tsr;
+
+	if (ts_list_parse(&tsi, ike_msg_body(s->msg, PAYLOAD_TSI)) ||
+	    ts_list_parse(&tsr, ike_msg_body(s->msg, PAYLOAD_TSR)))
+		return bad_syntax(s, "TS");
+	if (!ts_list_within(tsi.ts, tsi.num, w->local.ts, w->local.num) ||
+	    !ts_list_within(tsr.ts, tsr.num, w->remote.ts, w->remote.num))
+		return step_fail_child(
+			s, IKE_REASON_TS_UNACCEPTABLE, NOTIFY_TS_UNACCEPTABLE,
+			"the peer's traffic selectors for child %s are outside those "
+			"that were offered",
+			w->conf->name);
+	w->local = tsi;
+	w->remote = tsr;
+	return ERR_OK;
+}
+
+static enum err take_dh(struct step *s, struct child_work *w, const struct wire_ke *ke)
+{
+	enum err e;
+
+	if (w->chosen.dh == DH_NONE) /* the peer does without PFS, which we offered too */
+		return ERR_OK;
+	if (!w->dh || ke->group != w->chosen.dh || w->group != w->chosen.dh)
+		return bad_syntax(s, "KE");
+	e = dh_compute_shared(w->dh, &w->shared, ke->value);
+	return e == ERR_MALFORMED ? bad_syntax(s, "KE") : e;
+}
+
+enum err child_take(struct step *s, struct child_work *w)
+{
+	struct wire_ke ke = {.group = DH_NONE};
+	struct sa_payload answer;
+	enum err e = ERR_OK;
+
+	if (sa_parse(&answer, ike_msg_body(s->msg, PAYLOAD_SA)))
+		return bad_syntax(s, "SA");
+	if (sa_check(&w->chosen, &answer, w->kind, w->conf->esp, w->conf->num_esp))
+		return step_fail_child(s, IKE_REASON_NO_PROPOSAL, NOTIFY_NO_PROPOSAL_CHOSEN,
+				       "the peer chose ESP algorithms that child %s did not offer",
+				       w->conf->name);
+	if (w->kind == SA_KIND_CHILD)
+		e = parse_share(s, &ke, &w->nr);
+	if (!e)
+		e = take_selectors(s, w);
+	if (!e && w->kind == SA_KIND_CHILD)
+		e = take_dh(s, w, &ke);
+	return e;
+}
+
+/* ---- installing ------------------------------------------------------------------------------ */
+
+static struct ts *join_ts(const struct child_work *w)
+{
+	struct ts *all = mem_alloc_array(w->local.num + w->remote.num, sizeof(*all));
+
+	if (!all)
+		return NULL;
+	memcpy(all, w->local.ts, w->local.num * sizeof(*all));
+	memcpy(all + w->local.num, w->remote.ts, w->remote.num * sizeof(*all));
+	return all;
+}
+
+static uint64_t soft(struct ike_engine *e, uint64_t limit, uint64_t range)
+{
+	return limit > range ? limit - engine_spread(e, range) : limit;
+}
+
+static enum err make_child(struct step *s, struct child_work *w)
+{
+	struct ike_child *c = mem_alloc(sizeof(*c));
+
+	if (!c)
+		return ERR_NOMEM;
+	c->sa = s->sa;
+	c->peer = peer_get(s->sa->peer);
+	c->conf_ref = conf_get(w->conf_ref);
+	c->conf = w->conf;
+	w->child = c;
+	if (actions_promise(&s->e->actions, CHILD_CELLS))
+		return ERR_NOMEM;
+	c->cells = CHILD_CELLS;
+	c->ts = join_ts(w);
+	if (!c->ts)
+		return ERR_NOMEM;
+	c->num_local = w->local.num;
+	c->num_remote = w->remote.num;
+	c->spi_in = w->spi_in;
+	c->spi_out = (uint32_t)w->chosen.spi;
+	c->chosen = w->chosen;
+	c->replaces = w->replaces;
+	sa_chosen_text(c->proposal, &w->chosen);
+	return ERR_OK;
+}
+
+static enum err make_keys(struct step *s, struct child_work *w, struct action_child *a)
+{
+	struct child_keys keys = {0};
+	enum err e = child_keys_derive(s->e->crypto, &keys, &s->sa->keys, w->chosen.encr,
+				       nonce_bytes(&w->ni), nonce_bytes(&w->nr),
+				       w->shared.len ? &w->shared : NULL);
+
+	if (e)
+		return e;
+	secret_move(w->initiator ? &a->key_out : &a->key_in, &keys.i2r);
+	secret_move(w->initiator ? &a->key_in : &a->key_out, &keys.r2i);
+	return ERR_OK;
+}
+
+static enum err make_add(struct step *s, struct child_work *w)
+{
+	struct action_cell *cell = mem_alloc(sizeof(*cell));
+	struct action_child *a = mem_alloc(sizeof(*a));
+
+	if (!cell || !a) {
+		mem_free(cell);
+		mem_free(a);
+		return ERR_NOMEM;
+	}
+	cell->kind = IKE_ACTION_CHILD_ADD;
+	cell->child = a;
+	w->add = cell;
+	a->ts = join_ts(w);
+	if (!a->ts)
+		return ERR_NOMEM;
+	a->conf = conf_get(w->conf_ref);
+	return make_keys(s, w, a);
+}
+
+static void fill_params(struct step *s, struct child_work *w, bool active)
+{
+	const struct conf_child *conf = w->conf;
+	struct action_child *a = w->add->child;
+	struct ike_child *c = w->child;
+
+	a->add.peer = s->sa->peer->id;
+	a->add.replaces = w->replaces;
+	a->add.conn = s->sa->conn->name;
+	a->add.child = conf->name;
+	a->add.params = (struct child_params){
+		.id = c->id,
+		.spi_in = c->spi_in,
+		.spi_out = c->spi_out,
+		.alg = encr_aead_alg(c->chosen.encr),
+		.key_in = bytes_of(a->key_in.p, a->key_in.len),
+		.key_out = bytes_of(a->key_out.p, a->key_out.len),
+		.mode = SA_TUNNEL,
+		.esn = c->chosen.esn,
+		.outbound_active = active,
+		.replay_window = conf->replay_window,
+		.lifetime = {.soft_bytes = soft(s->e, conf->rekey_bytes, conf->rand_bytes),
+			     .hard_bytes = conf->life_bytes,
+			     .soft_packets = soft(s->e, conf->rekey_packets, conf->rand_packets),
+			     .hard_packets = conf->life_packets},
+		.local = a->ts,
+		.remote = a->ts + c->num_local,
+		.num_local = c->num_local,
+		.num_remote = c->num_remote,
+		.proof = auth_proof_get(s->sa->proof),
+	};
+}
+
+enum err child_prepare(struct step *s, struct child_work *w)
+{
+	enum err e = make_child(s, w);
+
+	return e ? e : make_add(s, w);
+}
+
+static struct ike_child *hand_over(struct step *s, struct child_work *w)
+{
+	struct ike_child *c = w->child;
+
+	c->id = ++s->e->last_child;
+	c->unique = ++s->e->last_child_unique;
+	w->child = NULL;
+	w->spi_in = 0;
+	return c;
+}
+
+struct ike_child *child_install(struct step *s, struct child_work *w, bool active)
+{
+	struct ike_engine *e = s->e;
+	struct ike_child *c = hand_over(s, w);
+	char l[TS_TEXT_MAX], r[TS_TEXT_MAX];
+	struct action_cell *add = w->add;
+
+	assert(s->sa->proof); /* S20 */
+	peer_ready(s->sa);
+	w->child = c;
+	fill_params(s, w, active);
+	w->child = NULL;
+	w->add = NULL;
+	add->id = c->id;
+	list_push_back(&e->actions.queue, &add->node);
+	if (e->env.keylog)
+		e->env.keylog->child(e->env.keylog->ctx, &add->child->add.params, &s->sa->path);
+	c->in = c->out = true;
+	child_start(c, active, s->now_ns);
+	action_event(s->sa, w->replaces ? IKE_EVENT_CHILD_REKEYED : IKE_EVENT_CHILD_UP, c,
+		     IKE_REASON_NONE, w->request,
+		     "child %s %s: %s, SPIs %08x (in) and %08x (out), %s === %s", c->conf->name,
+		     w->replaces ? "re-keyed" : "installed", c->proposal, c->spi_in, c->spi_out,
+		     ts_text(l, &c->ts[0]), ts_text(r, &c->ts[c->num_local]));
+	return c;
+}
+
+void child_close_unused(struct step *s, struct child_work *w, enum ike_reason reason)
+{
+	struct ike_child *c = hand_over(s, w);
+
+	c->spi_kept = true;
+	c->redundant = true;
+	child_start(c, false, s->now_ns);
+	timer_cancel(&s->e->timers, &c->rekey_timer);
+	if (child_delete(c, reason, 0))
+		child_remove(c); /* the peer's liveness check or lifetime ends its half */
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * work.h - a Child SA in the making: what one exchange (IKE_AUTH or CREATE_CHILD_SA) negotiates,
+ * until it is installed or dropped (RFC 7296 1.2, 1.3.1, 2.9, 2.17). Control thread.
+ */
+#pragma once
+
+#include "control/child/child.h"
+#include "control/ike/step.h"
+
+/* struct child_work - one negotiation. */
+struct child_work {
+	const struct conf_child *conf; /* lives with conf_ref; NULL until one is chosen */
+	struct conf *conf_ref;
+	bool initiator; /* of this exchange */
+	enum sa_kind kind;
+	uint64_t replaces; /* the pair that is re-keyed, 0 = none */
+	uint64_t rival;    /* re-key of ours: the pair of the peer's re-key that crossed it */
+	struct nonce rival_nonce; /* the lower one of that exchange */
+	uint32_t spi_in;          /* reserved for us; 0 once installed */
+	struct sa_chosen chosen;
+	struct ts_list local, remote;
+	struct nonce ni, nr;
+	uint16_t group; /* of our KE payload; DH_NONE without PFS */
+	struct dh *dh;
+	struct secret shared;
+	uint64_t request;
+	struct action_cell *add; /* prepared installation */
+	struct ike_child *child; /* the same */
+};
+
+/* child_work_new - with an inbound SPI. conf may be NULL as responder. Errors: NOMEM, FULL, CRYPTO.
+ */
+MUST_USE enum err child_work_new(struct ike_sa *sa, struct child_work **out, enum sa_kind kind,
+				 bool initiator, struct conf *ref, const struct conf_child *conf)
+	NONNULL(1, 2);
+
+/* child_work_free - give the SPI back, wipe. NULL is accepted. */
+void child_work_free(struct ike_sa *sa, struct child_work *w) NONNULL(1);
+
+/* child_selectors - the configured selectors for this path, or those of the pair that is re-keyed,
+ * and a packet's own in front. */
+void child_selectors(struct ike_sa *sa, struct child_work *w, const struct flow *flow)
+	NONNULL(1, 2);
+
+/* child_offer - SA, Ni, [KEi,] TSi, TSr into s->b; group: as the peer insists, 0 = our first.
+ * Errors: NOMEM, CRYPTO. */
+MUST_USE enum err child_offer(struct step *s, struct child_work *w, uint16_t group) NONNULL(1, 2);
+
+/* child_choose - as responder, from the request: configuration, algorithms, narrowed selectors,
+ * keys' ingredients. Errors: PEER (s->fail says what), NOMEM, CRYPTO. */
+MUST_USE enum err child_choose(struct step *s, struct child_work *w) NONNULL(1, 2);
+
+/* child_take - as initiator, from the response. Errors: as child_choose(). */
+MUST_USE enum err child_take(struct step *s, struct child_work *w) NONNULL(1, 2);
+
+/* child_answer - SA, Nr, [KEr,] TSi, TSr into s->b. */
+void child_answer(struct step *s, struct child_work *w) NONNULL(1, 2);
+
+/* child_prepare - everything of the installation that can fail. Errors: NOMEM, CRYPTO. */
+MUST_USE enum err child_prepare(struct step *s, struct child_work *w) NONNULL(1, 2);
+
+/* child_install - the prepared pair is queued for the data path; active: send on it at once. Cannot
+ * fail; S20: only with sa->proof. */
+struct ike_child *child_install(struct step *s, struct child_work *w, bool active) NONNULL(1, 2);
+
+/* child_close_unused - as initiator: the peer has this pair and we do not want it: it is closed by
+ * a delete exchange. */
+void child_close_unused(struct step *s, struct child_work *w, enum ike_reason reason) NONNULL(1, 2);

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/ike/ask.h"
+
+#include "control/child/work.h"
+
+/* ASK_NS - an answer that takes longer is a refusal; the peer's patience is longer. */
+#define ASK_NS (20 * NS_PER_S)
+
+static struct exchange *exchange_of(struct ask_slot *slot)
+{
+	return container_of(slot, struct exchange, ask);
+}
+
+static struct ask_slot *other(struct ask_slot *slot)
+{
+	struct ike_sa *sa = slot->sa;
+
+	return slot == &sa->in.x.ask ? &sa->out.x.ask : &sa->in.x.ask;
+}
+
+const struct ike_ask *ask_find(const struct ike_engine *e, uint64_t id)
+{
+	struct htab_node *n = htab_find(&e->asks, bytes_of(&id, sizeof(id)));
+
+	return n ? &container_of(n, struct ask_slot, node)->ask : NULL;
+}
+
+/* The action's cell was promised by step_ask(). */
+static void put(struct ask_slot *slot, uint64_t now_ns)
+{
+	struct ike_engine *e = slot->sa->e;
+
+	slot->waiting = false;
+	slot->open = true;
+	slot->ask.deadline_ns = now_ns + ASK_NS;
+	htab_insert(&e->asks, &slot->node, bytes_of(&slot->ask.id, sizeof(slot->ask.id)));
+	timer_set(&e->timers, &slot->timer, slot->ask.deadline_ns);
+	(void)action_simple(&e->actions, IKE_ACTION_ASK, slot->ask.id);
+}
+
+/* Take the question back, leaving the slot free. */
+static void withdraw(struct ask_slot *slot)
+{
+	struct ike_engine *e = slot->sa->e;
+
+	if (slot->waiting)
+		actions_release(&e->actions, 1);
+	slot->waiting = false;
+	if (!slot->open)
+		return;
+	slot->open = false;
+	htab_remove(&e->asks, &slot->node);
+	timer_cancel(&e->timers, &slot->timer);
+	action_drop_ask(&e->actions, slot->ask.id);
+}
+
+void ask_close(struct ask_slot *slot)
+{
+	withdraw(slot);
+	if (other(slot)->waiting)
+		put(other(slot), slot->sa->e->now_ns);
+}
+
+static void answered(struct ask_slot *slot, const struct ike_answer *answer, uint64_t now_ns)
+{
+	enum ike_ask_kind kind = slot->ask.kind;
+	struct ike_sa *sa = slot->sa;
+
+	ask_close(slot);
+	step_answer(sa, exchange_of(slot), kind, answer, now_ns);
+	step_task(sa, now_ns);
+}
+
+static void expired(struct timer *t, uint64_t now_ns)
+{
+	static const struct ike_answer refused = {.allow = false};
+
+	answered(container_of(t, struct ask_slot, timer), &refused, now_ns);
+}
+
+void ask_init(struct ask_slot *slot, struct ike_sa *sa)
+{
+	slot->sa = sa;
+	timer_init(&slot->timer, expired);
+}
+
+static void fill(struct step *s, struct ike_ask *ask, enum ike_ask_kind kind)
+{
+	const struct child_work *w = s->x->child;
+	const struct ike_sa *sa = s->sa;
+
+	*ask = (struct ike_ask){.id = ++s->e->last_ask,
+				.kind = kind,
+				.conn = sa->conn->name,
+				.local_id = &sa->local_id,
+				.peer_id = &sa->remote_id,
+				.proof = sa->proof};
+	if (kind != IKE_ASK_CHILD_ACCEPT)
+		return;
+	ask->child = w->conf->name;
+	ask->local = w->local.ts;
+	ask->num_local = w->local.num;
+	ask->remote = w->remote.ts;
+	ask->num_remote = w->remote.num;
+}
+
+enum err step_ask(struct step *s, enum ike_ask_kind kind)
+{
+	struct ask_slot *slot = &s->x->ask;
+
+	assert(!slot->open && !slot->waiting);
+	if (actions_promise(&s->e->actions, 1))
+		return ERR_NOMEM;
+	fill(s, &slot->ask, kind);
+	if (other(slot)->open)
+		slot->waiting = true;
+	else
+		put(slot, s->now_ns);
+	return ERR_OK;
+}
+
+void step_pass(struct step *s, enum ike_ask_kind kind)
+{
+	s->pass = true;
+	s->pass_kind = kind;
+}
+
+void ike_answer(struct ike_engine *e, uint64_t id, const struct ike_answer *answer, uint64_t now_ns)
+{
+	struct htab_node *n = htab_find(&e->asks, bytes_of(&id, sizeof(id)));
+
+	e->now_ns = now_ns;
+	if (n)
+		answered(container_of(n, struct ask_slot, node), answer, now_ns);
+	engine_sweep(e, now_ns);
+}

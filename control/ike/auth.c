@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/ike/auth.h"
+
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "control/auth/verify.h"
+#include "control/child/work.h"
+#include "control/ike/handlers.h"
+#include "control/ike/task.h"
+
+/* The octets that one side signs. own: ours, else the peer's. */
+static struct auth_octets octets(const struct ike_sa *sa, bool own, struct bytes id_body)
+{
+	const struct handshake *hs = sa->hs;
+	const bool initiators = sa->initiator == own;
+
+	return (struct auth_octets){
+		.prf = sa->suite.prf,
+		.message = initiators ? bytes_of(hs->request, hs->request_len)
+				      : bytes_of(hs->response, hs->response_len),
+		.nonce = nonce_bytes(initiators ? &hs->nr : &hs->ni),
+		.id_body = id_body,
+		.sk_p = initiators ? &sa->keys.sk_pi : &sa->keys.sk_pr,
+	};
+}
+
+enum err auth_own(struct step *s, uint8_t out[static PRF_LEN_MAX])
+{
+	uint8_t buf[WIRE_ID_BODY_MAX];
+	struct auth_octets o = octets(s->sa, true, wire_id_body(buf, &s->sa->local_id));
+
+	return auth_psk_compute(s->e->crypto, out, &o, s->answer->secret);
+}
+
+enum err auth_take_peer(struct step *s, uint8_t id_payload)
+{
+	struct bytes id = ike_msg_body(s->msg, id_payload);
+	struct handshake *hs = s->sa->hs;
+	struct wire_auth auth;
+
+	if (wire_id_parse(&s->sa->remote_id, id) || id.len > sizeof(hs->peer_id_body) ||
+	    wire_auth_parse(&auth, ike_msg_body(s->msg, PAYLOAD_AUTH)) ||
+	    auth.value.len > sizeof(hs->auth))
+		return step_fail(s, IKE_REASON_MALFORMED, NOTIFY_INVALID_SYNTAX,
+				 "the peer's identity or AUTH payload does not follow the format");
+	memcpy(hs->peer_id_body, id.p, id.len);
+	hs->peer_id_body_len = id.len;
+	memcpy(hs->auth, auth.value.p, auth.value.len);
+	hs->auth_len = auth.value.len;
+	hs->auth_method = auth.method;
+	return ERR_OK;
+}
+
+static enum err verify(struct step *s, struct auth_proof **out, struct bytes request)
+{
+	struct ike_sa *sa = s->sa;
+	const struct handshake *hs = sa->hs;
+	struct auth_psk_params p = {
+		.octets = octets(sa, false, bytes_of(hs->peer_id_body, hs->peer_id_body_len)),
+		.local = &sa->local_id,
+		.method = hs->auth_method,
+		.auth = bytes_of(hs->auth, hs->auth_len),
+		.psk = s->answer->secret,
+		.psk_is_group = s->answer->secret_is_group,
+	};
+
+	if (!sa->initiator)
+		p.octets.message = request;
+	return auth_verify_psk(s->e->crypto, out, &p);
+}
+
+static enum err no_secret(struct step *s)
+{
+	char peer[128], local[128];
+
+	return step_fail(s, IKE_REASON_NO_SECRET, NOTIFY_AUTHENTICATION_FAILED,
+			 "there is no pre-shared key for %s (peer) and %s (local): add one to "
+			 "`secrets`",
+			 ike_id_text(peer, sizeof(peer), &s->sa->remote_id),
+			 ike_id_text(local, sizeof(local), &s->sa->local_id));
+}
+
+static enum err wrong_auth(struct step *s, enum err e)
+{
+	char peer[128];
+
+	ike_id_text(peer, sizeof(peer), &s->sa->remote_id);
+	if (e == ERR_UNSUPPORTED)
+		return step_fail(s, IKE_REASON_AUTH_FAILED_LOCAL, NOTIFY_AUTHENTICATION_FAILED,
+				 "the peer %s does not authenticate itself with a pre-shared key: "
+				 "set `auth = psk` there",
+				 peer);
+	return step_fail(
+		s, IKE_REASON_AUTH_FAILED_LOCAL, NOTIFY_AUTHENTICATION_FAILED,
+		"the AUTH value of %s is wrong: the pre-shared keys of the two sides differ", peer);
+}
+
+static enum err wrong_identity(struct step *s, const struct ike_id *id)
+{
+	char peer[128], want[128];
+	const struct conf_side *side = &s->sa->conn->remote;
+
+	return step_fail(s, IKE_REASON_ID_MISMATCH, NOTIFY_AUTHENTICATION_FAILED,
+			 "the peer is %s but `remote.id` of connection %s asks for %s",
+			 ike_id_text(peer, sizeof(peer), id), s->sa->conn->name,
+			 side->pattern ? side->pattern
+				       : ike_id_text(want, sizeof(want), &side->id));
+}
+
+enum err auth_check_peer(struct step *s)
+{
+	struct ike_sa *sa = s->sa;
+	struct handshake *hs = sa->hs;
+	struct auth_proof *proof;
+	enum err e;
+
+	if (!s->answer->secret.len)
+		return no_secret(s);
+	e = verify(s, &proof, bytes_of(hs->request, hs->request_len));
+	if (e == ERR_AUTH && hs->request2) /* the other transcript (S41) */
+		e = verify(s, &proof, bytes_of(hs->request2, hs->request2_len));
+	if (e == ERR_NOMEM || e == ERR_CRYPTO)
+		return e;
+	if (e)
+		return wrong_auth(s, e);
+	if (!conf_id_matches(&sa->conn->remote, &auth_proof_params(proof)->peer)) {
+		e = wrong_identity(s, &auth_proof_params(proof)->peer);
+		auth_proof_put(proof);
+		return e;
+	}
+	sa->proof = proof;
+	return ERR_OK;
+}
+
+void auth_child_failed(struct step *s)
+{
+	struct handshake *hs = s->sa->hs;
+
+	hs->child_error = s->fail.notify ? s->fail.notify : NOTIFY_NO_PROPOSAL_CHOSEN;
+	hs->child_reason = s->fail.reason;
+	memcpy(hs->child_text, s->fail.text, sizeof(hs->child_text));
+	s->fail = (struct failure){.reason = IKE_REASON_NONE};
+}
+
+bool auth_first_contact(const struct ike_sa *sa)
+{
+	list_for_each (n, &sa->e->sas) {
+		const struct ike_sa *o = list_entry(n, struct ike_sa, node);
+
+		if (o != sa && o->conn && o->state == SA_ESTABLISHED &&
+		    strcmp(o->conn->name, sa->conn->name) == 0)
+			return false;
+	}
+	return true;
+}
+
+static bool same_id(const struct ike_id *a, const struct ike_id *b)
+{
+	return a->type == b->type && a->len == b->len && memcmp(a->data, b->data, a->len) == 0;
+}
+
+/* INITIAL_CONTACT (2.4): the peer has no other SA with us. What we still have is closed in the
+ * orderly way, in case it was only slow to arrive. */
+static void close_older(struct step *s)
+{
+	struct ike_sa *sa = s->sa;
+
+	list_for_each (n, &s->e->sas) {
+		struct ike_sa *o = list_entry(n, struct ike_sa, node);
+
+		if (o == sa || o->state != SA_ESTABLISHED || o->quiet ||
+		    !same_id(&o->remote_id, &sa->remote_id) ||
+		    !same_id(&o->local_id, &sa->local_id))
+			continue;
+		o->reason = IKE_REASON_REPLACED;
+		if (task_need(o, TASK_IKE_DELETE, 0) != ERR_NOMEM)
+			step_task_later(o);
+	}
+}
+
+void auth_established(struct step *s)
+{
+	char remote[ENDPOINT_TEXT_MAX], peer[128];
+	struct ike_sa *sa = s->sa;
+
+	sa_established(sa, s->now_ns);
+	action_event(sa, IKE_EVENT_IKE_UP, NULL, IKE_REASON_NONE, sa->request,
+		     "established with %s (%s), %s",
+		     ike_id_text(peer, sizeof(peer), &sa->remote_id),
+		     endpoint_text(remote, &sa->path.remote), sa->proposal);
+	if (sa->hs->initial_contact)
+		close_older(s);
+}
+
+void auth_child_report(struct step *s, const char *child, enum ike_reason reason, const char *text)
+{
+	s->e->stats.failed++;
+	action_event_named(s->sa, IKE_EVENT_FAILED, child, reason, s->sa->request, text);
+}

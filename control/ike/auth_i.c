@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* auth_i.c - IKE_AUTH as initiator (RFC 7296 1.2). */
+#include "control/child/create.h"
+#include "control/child/work.h"
+#include "control/ike/auth.h"
+#include "control/ike/handlers.h"
+
+/* The first Child SA, unless only an IKE SA is wanted and the peer can do that (RFC 6023). */
+static enum err begin_child(struct step *s)
+{
+	struct ike_sa *sa = s->sa;
+	const struct task *t = sa->out.task;
+	struct child_work *w;
+	enum err e;
+
+	if (!t->child_conf && !sa->hs->childless)
+		return step_fail(s, IKE_REASON_UNSUPPORTED, 0,
+				 "the peer cannot do without a first child (RFC 6023): name one");
+	if (!t->child_conf)
+		return ERR_OK;
+	e = child_work_new(sa, &w, SA_KIND_CHILD_AUTH, true, sa->conf, t->child_conf);
+	if (e)
+		return e;
+	s->x->child = w;
+	w->request = t->request;
+	w->ni = sa->hs->ni;
+	w->nr = sa->hs->nr;
+	child_selectors(sa, w, t->has_flow ? &t->flow : NULL);
+	return ERR_OK;
+}
+
+static enum err build(struct step *s, const uint8_t *auth)
+{
+	const struct ike_sa *sa = s->sa;
+	const struct conf_side *remote = &sa->conn->remote;
+
+	step_request(s, IKE_AUTH);
+	wire_id_build(&s->b, PAYLOAD_IDI, &sa->local_id);
+	if (auth_first_contact(sa))
+		wire_notify_build(&s->b, NOTIFY_INITIAL_CONTACT, bytes_of(NULL, 0));
+	if (remote->id.type && !remote->pattern)
+		wire_id_build(&s->b, PAYLOAD_IDR, &remote->id);
+	wire_auth_build(&s->b, AUTH_SHARED_KEY_MIC, bytes_of(auth, prf_len(sa->suite.prf)));
+	return s->x->child ? child_offer(s, s->x->child, 0) : ERR_OK;
+}
+
+enum err auth_start(struct step *s)
+{
+	uint8_t auth[PRF_LEN_MAX];
+	char peer[128];
+	enum err e;
+
+	if (!s->answer->secret.len)
+		return step_fail(s, IKE_REASON_NO_SECRET, 0,
+				 "there is no pre-shared key for %s: add one to `secrets`",
+				 ike_id_text(peer, sizeof(peer), &s->sa->remote_id));
+	e = auth_own(s, auth);
+	if (!e)
+		e = begin_child(s);
+	if (!e)
+		e = build(s, auth);
+	secret_wipe(auth, sizeof(auth));
+	return e;
+}
+
+/* The answer about the first Child SA: taken, or why it is not to be. */
+static enum err take_child(struct step *s)
+{
+	struct child_work *w = s->x->child;
+	struct wire_notify n;
+	enum err e;
+
+	if (!w)
+		return ERR_OK;
+	if (s->msg->present & PAYLOAD_BIT(PAYLOAD_SA))
+		e = child_take(s, w);
+	else if (wire_notify_find_error(&n, s->msg))
+		e = child_refused(s, &n);
+	else
+		e = step_fail_child(s, IKE_REASON_PEER_ERROR, 0,
+				    "the peer ignored the offer of child %s", w->conf->name);
+	if (!e || !s->fail.only_child)
+		return e;
+	auth_child_failed(s);
+	return ERR_OK;
+}
+
+enum err auth_response(struct step *s)
+{
+	enum err e = auth_take_peer(s, PAYLOAD_IDR);
+
+	if (!e)
+		e = take_child(s);
+	return e ? e : step_ask(s, IKE_ASK_SECRET);
+}
+
+enum err auth_refused(struct step *s)
+{
+	const char *conn = s->sa->conn->name;
+	char name[WIRE_NAME_MAX];
+	struct wire_notify n;
+
+	if (!wire_notify_find_error(&n, s->msg))
+		return ERR_MALFORMED;
+	if (n.type == NOTIFY_AUTHENTICATION_FAILED)
+		return step_fail(s, IKE_REASON_AUTH_FAILED_PEER, 0,
+				 "the peer does not accept our identity or our key "
+				 "(AUTHENTICATION_FAILED): compare `local.id`, `remote.id` and the "
+				 "secret of connection %s with the peer's",
+				 conn);
+	return step_fail(s, IKE_REASON_PEER_ERROR, 0,
+			 "the peer refused the connection with %s: its log says more",
+			 wire_notify_name(name, n.type));
+}
+
+enum err auth_verify_i(struct step *s)
+{
+	enum err e = auth_check_peer(s);
+
+	return e ? e : step_ask(s, IKE_ASK_AUTHORIZE);
+}
+
+enum err auth_authorized_i(struct step *s)
+{
+	if (!s->answer->allow)
+		return step_fail(s, IKE_REASON_REFUSED, NOTIFY_AUTHENTICATION_FAILED,
+				 "the authenticated peer was refused here");
+	if (s->x->child && !s->sa->hs->child_error)
+		return step_ask(s, IKE_ASK_CHILD_ACCEPT);
+	step_pass(s, IKE_ASK_CHILD_ACCEPT);
+	return ERR_OK;
+}
+
+enum err auth_accepted_i(struct step *s)
+{
+	struct child_work *w = s->x->child;
+	struct ike_sa *sa = s->sa;
+	const struct handshake *hs = sa->hs;
+	const bool agreed = w && !hs->child_error;
+	enum err e = peer_new(s->e, &sa->peer);
+
+	if (!e && agreed)
+		e = child_prepare(s, w);
+	if (e)
+		return e;
+	auth_established(s);
+	if (w && !agreed) {
+		auth_child_report(s, w->conf->name, hs->child_reason, hs->child_text);
+	} else if (w && !s->answer->allow) {
+		auth_child_report(s, w->conf->name, IKE_REASON_REFUSED,
+				  "the child was refused here");
+		child_close_unused(s, w, IKE_REASON_REFUSED);
+	} else if (w) {
+		(void)child_install(s, w, true);
+	}
+	sa_handshake_free(sa);
+	return ERR_OK;
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* auth_r.c - IKE_AUTH as responder (RFC 7296 1.2). */
+#include "control/child/work.h"
+#include "control/ike/auth.h"
+#include "control/ike/handlers.h"
+#include "control/ike/match.h"
+
+/* The connection for these addresses and claimed identities; what is claimed is proven later. */
+static enum err choose_connection(struct step *s)
+{
+	struct ike_sa *sa = s->sa;
+	struct handshake *hs = sa->hs;
+	char peer[128], wanted[128];
+	const struct conf_conn *conn;
+
+	if (s->msg->present & PAYLOAD_BIT(PAYLOAD_IDR) &&
+	    wire_id_parse(&hs->idr_wanted, ike_msg_body(s->msg, PAYLOAD_IDR)))
+		return step_fail(s, IKE_REASON_MALFORMED, NOTIFY_INVALID_SYNTAX,
+				 "the peer's IDr payload does not follow the format");
+	conn = match_identities(sa->conf, &(struct match_ids){.path = &sa->path,
+							      .suite = &sa->suite,
+							      .peer = &sa->remote_id,
+							      .wanted = &hs->idr_wanted});
+	if (!conn)
+		return step_fail(
+			s, IKE_REASON_NO_CONFIG, NOTIFY_AUTHENTICATION_FAILED,
+			"no connection takes a peer that says it is %s and wants to speak to %s: "
+			"compare `local.id` and `remote.id`",
+			ike_id_text(peer, sizeof(peer), &sa->remote_id),
+			hs->idr_wanted.type ? ike_id_text(wanted, sizeof(wanted), &hs->idr_wanted)
+					    : "anybody");
+	sa->conn = conn;
+	sa->local_id = match_local_id(conn, &sa->path);
+	return ERR_OK;
+}
+
+static enum err begin_child(struct step *s)
+{
+	struct child_work *w;
+	enum err e;
+
+	if (!(s->msg->present & PAYLOAD_BIT(PAYLOAD_SA)))
+		return ERR_OK;
+	e = child_work_new(s->sa, &w, SA_KIND_CHILD_AUTH, false, NULL, NULL);
+	if (e)
+		return e;
+	s->x->child = w;
+	w->ni = s->sa->hs->ni;
+	w->nr = s->sa->hs->nr;
+	e = child_choose(s, w);
+	if (!e || !s->fail.only_child)
+		return e;
+	auth_child_failed(s);
+	return ERR_OK;
+}
+
+enum err auth_request(struct step *s)
+{
+	struct ike_sa *sa = s->sa;
+	struct wire_notify n;
+	enum err e = auth_take_peer(s, PAYLOAD_IDI);
+
+	if (e)
+		return e;
+	sa->path = s->dg->path; /* the initiator may have floated to port 4500 */
+	sa->port = s->dg->port;
+	sa->hs->initial_contact = wire_notify_find(&n, s->msg, NOTIFY_INITIAL_CONTACT);
+	e = choose_connection(s);
+	if (!e)
+		e = begin_child(s);
+	return e ? e : step_ask(s, IKE_ASK_SECRET);
+}
+
+enum err auth_wants_eap(struct step *s)
+{
+	char peer[128];
+	struct ike_id id = {0};
+
+	if (wire_id_parse(&id, ike_msg_body(s->msg, PAYLOAD_IDI)))
+		id.type = 0;
+	return step_fail(s, IKE_REASON_AUTH_FAILED_LOCAL, NOTIFY_AUTHENTICATION_FAILED,
+			 "the peer %s wants to authenticate itself by EAP, which is not offered "
+			 "here: set `auth = psk` there",
+			 ike_id_text(peer, sizeof(peer), &id));
+}
+
+enum err auth_verify_r(struct step *s)
+{
+	enum err e = auth_check_peer(s);
+
+	if (!e)
+		e = auth_own(s, s->sa->hs->own_auth);
+	return e ? e : step_ask(s, IKE_ASK_AUTHORIZE);
+}
+
+enum err auth_authorized_r(struct step *s)
+{
+	if (!s->answer->allow)
+		return step_fail(s, IKE_REASON_REFUSED, NOTIFY_AUTHENTICATION_FAILED,
+				 "the authenticated peer was refused here");
+	if (s->x->child && !s->sa->hs->child_error)
+		return step_ask(s, IKE_ASK_CHILD_ACCEPT);
+	step_pass(s, IKE_ASK_CHILD_ACCEPT);
+	return ERR_OK;
+}
+
+static void refuse_child(struct step *s)
+{
+	(void)step_fail_child(s, IKE_REASON_REFUSED, NOTIFY_TS_UNACCEPTABLE,
+			      "the child was refused here");
+	auth_child_failed(s);
+}
+
+static enum err build(struct step *s, bool agreed)
+{
+	struct ike_sa *sa = s->sa;
+	struct handshake *hs = sa->hs;
+
+	step_reply(s);
+	wire_id_build(&s->b, PAYLOAD_IDR, &sa->local_id);
+	wire_auth_build(&s->b, AUTH_SHARED_KEY_MIC, bytes_of(hs->own_auth, prf_len(sa->suite.prf)));
+	if (agreed)
+		child_answer(s, s->x->child);
+	else if (hs->child_error)
+		wire_notify_build(&s->b, hs->child_error, bytes_of(NULL, 0));
+	return step_finish(s);
+}
+
+enum err auth_accepted_r(struct step *s)
+{
+	struct ike_sa *sa = s->sa;
+	const struct handshake *hs = sa->hs;
+	bool agreed;
+	enum err e = peer_new(s->e, &sa->peer);
+
+	if (e)
+		return e;
+	if (!s->answer->allow)
+		refuse_child(s);
+	agreed = s->x->child && !hs->child_error;
+	if (agreed)
+		e = child_prepare(s, s->x->child);
+	if (!e)
+		e = build(s, agreed);
+	if (e)
+		return e;
+	auth_established(s);
+	if (agreed)
+		(void)child_install(s, s->x->child, true);
+	else if (hs->child_error)
+		auth_child_report(s, s->x->child->conf ? s->x->child->conf->name : NULL,
+				  hs->child_reason, hs->child_text);
+	sa_handshake_free(sa);
+	return ERR_OK;
+}

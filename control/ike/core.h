@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core.h - the inside of struct ike_engine: what all files of the keying engine share. Control
+ * thread.
+ */
+#pragma once
+
+#include "base/htab.h"
+#include "base/log.h"
+#include "base/slots.h"
+#include "base/timers.h"
+#include "control/ike/action.h"
+#include "control/ike/wire/cookie.h"
+#include "control/ike/wire/proto.h"
+
+/* IKE_BUF_LEN - bytes of the largest message that is built; received ones may be longer. */
+#define IKE_BUF_LEN 16384
+
+struct ike_sa;
+struct ask_slot;
+
+/* struct ike_engine - see control/engine.h. */
+struct ike_engine {
+	struct ike_env env;
+	struct ike_limits limits; /* no zeros left */
+	struct conf *conf;        /* NULL until the first ike_engine_configure() */
+	struct crypto_ctx *crypto;
+	struct timers timers;
+	struct slots *spis;    /* our SPIs -> struct ike_sa */
+	struct htab half_open; /* initiator's endpoint and SPI -> struct ike_sa, as responder */
+	struct htab sources;   /* address or /64 -> struct source */
+	struct htab asks;      /* id -> struct ask_slot */
+	struct htab children;  /* id -> struct ike_child */
+	struct list_node sas;  /* by unique number */
+	struct actions actions;
+	struct cookie_jar cookies;
+	struct log_limit log_limit;   /* lines that anybody can trigger */
+	struct log_limit error_limit; /* unprotected error answers */
+	struct ike_stats stats;       /* gauges are counted when asked for */
+	uint32_t half_open_num;
+	uint32_t last_unique, last_child_unique;
+	uint64_t last_child, last_peer, last_ask;
+	bool has_dead;   /* an SA waits to be swept */
+	uint64_t now_ns; /* of the input call under way */
+	uint8_t out[IKE_BUF_LEN];
+	uint8_t in[IKE_MAX_MESSAGE];
+};
+
+/* engine_random - len random bytes. Errors: CRYPTO. */
+MUST_USE enum err engine_random(struct ike_engine *e, void *out, size_t len) NONNULL(1, 2);
+
+/* engine_spread - a time in [0, range_ns), for jitter; 0 if range_ns is 0 or randomness failed. */
+uint64_t engine_spread(struct ike_engine *e, uint64_t range_ns) NONNULL(1);
+
+/* engine_sweep - free what died during this input call. Every input function ends with it. */
+void engine_sweep(struct ike_engine *e, uint64_t now_ns) NONNULL(1);
+
+/* ask_find - the open ask with this id, or NULL. */
+const struct ike_ask *ask_find(const struct ike_engine *e, uint64_t id) NONNULL(1);

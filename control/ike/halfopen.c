@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/ike/halfopen.h"
+
+#include "base/alloc.h"
+
+static void make_key(uint8_t key[32], const struct endpoint *from, uint64_t spi_i)
+{
+	memcpy(key, from, sizeof(*from));
+	memcpy(key + sizeof(*from), &spi_i, sizeof(spi_i));
+}
+
+struct ike_sa *halfopen_find(const struct ike_engine *e, const struct endpoint *from,
+			     uint64_t spi_i)
+{
+	uint8_t key[32];
+	struct htab_node *n;
+
+	make_key(key, from, spi_i);
+	n = htab_find(&e->half_open, bytes_of(key, sizeof(key)));
+	return n ? container_of(n, struct ike_sa, half_open) : NULL;
+}
+
+static struct ip_addr source_addr(const struct ip_addr *a)
+{
+	struct ip_addr s = *a;
+
+	if (s.family == IP_V6)
+		memset(s.b + 8, 0, 8);
+	return s;
+}
+
+static struct source *source_find(const struct ike_engine *e, const struct ip_addr *from)
+{
+	const struct ip_addr a = source_addr(from);
+	struct htab_node *n = htab_find(&e->sources, bytes_of(&a, sizeof(a)));
+
+	return n ? container_of(n, struct source, node) : NULL;
+}
+
+static struct source *source_get(struct ike_engine *e, const struct ip_addr *from)
+{
+	struct source *s = source_find(e, from);
+
+	if (!s) {
+		s = mem_alloc(sizeof(*s));
+		if (!s)
+			return NULL;
+		s->addr = source_addr(from);
+		htab_insert(&e->sources, &s->node, bytes_of(&s->addr, sizeof(s->addr)));
+	}
+	s->num++;
+	return s;
+}
+
+enum err halfopen_enter(struct ike_sa *sa)
+{
+	sa->source = source_get(sa->e, &sa->path.remote.addr);
+	if (!sa->source)
+		return ERR_NOMEM;
+	make_key(sa->half_open_key, &sa->path.remote, sa->spi_i);
+	htab_insert(&sa->e->half_open, &sa->half_open,
+		    bytes_of(sa->half_open_key, sizeof(sa->half_open_key)));
+	sa->e->half_open_num++;
+	return ERR_OK;
+}
+
+void halfopen_authenticated(struct ike_sa *sa)
+{
+	struct source *s = sa->source;
+
+	if (!s)
+		return;
+	sa->source = NULL;
+	sa->e->half_open_num--;
+	if (--s->num)
+		return;
+	htab_remove(&sa->e->sources, &s->node);
+	mem_free(s);
+}
+
+void halfopen_leave(struct ike_sa *sa)
+{
+	halfopen_authenticated(sa);
+	if (!sa->half_open.key.p)
+		return;
+	htab_remove(&sa->e->half_open, &sa->half_open);
+	sa->half_open.key = bytes_of(NULL, 0);
+}
+
+bool halfopen_full(const struct ike_engine *e, const struct ip_addr *from)
+{
+	const struct source *s = source_find(e, from);
+
+	return e->half_open_num >= e->limits.half_open_max ||
+	       (s && s->num >= e->limits.half_open_per_source);
+}
+
+bool halfopen_crowded(const struct ike_engine *e)
+{
+	return e->limits.cookies_always || (e->conf && e->conf->daemon.cookies_always) ||
+	       e->half_open_num >= e->limits.cookie_threshold;
+}

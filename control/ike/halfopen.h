@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * halfopen.h - responders' IKE SAs that are not authenticated yet: found again by the initiator's
+ * address and SPI, counted by source, bounded (S40, S43). Control thread.
+ */
+#pragma once
+
+#include "control/ike/sa.h"
+
+/* struct source - half-open IKE SAs from one IPv4 address or IPv6 /64. */
+struct source {
+	struct htab_node node;
+	struct ip_addr addr; /* the last 8 bytes of an IPv6 address are zero */
+	uint32_t num;
+};
+
+/* halfopen_find - the half-open or young IKE SA of a repeated IKE_SA_INIT request, or NULL. */
+struct ike_sa *halfopen_find(const struct ike_engine *e, const struct endpoint *from,
+			     uint64_t spi_i) NONNULL(1, 2);
+
+/* halfopen_enter - from now on it is found and counted. Errors: NOMEM. */
+MUST_USE enum err halfopen_enter(struct ike_sa *sa) NONNULL(1);
+
+/* halfopen_authenticated - it no longer counts; repeats of its IKE_SA_INIT are still found. */
+void halfopen_authenticated(struct ike_sa *sa) NONNULL(1);
+
+/* halfopen_leave - it is not found any more. One that never entered is accepted. */
+void halfopen_leave(struct ike_sa *sa) NONNULL(1);
+
+/* halfopen_full - one more from this source may not be begun. */
+bool halfopen_full(const struct ike_engine *e, const struct ip_addr *from) NONNULL(1, 2);
+
+/* halfopen_crowded - cookies are to be asked for. */
+bool halfopen_crowded(const struct ike_engine *e) NONNULL(1);

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * handlers.h - what the transition table calls. Each handler is described by its row's story in
+ * table.c. Errors: ERR_PEER after step_fail(); any other error drops the message unanswered (NOMEM,
+ * CRYPTO; MALFORMED where the message is not authenticated). Control thread.
+ */
+#pragma once
+
+#include "control/ike/step.h"
+
+/* sa_init.c, cookie.c (RFC 7296 1.2, 2.6) */
+MUST_USE enum err sa_init_start(struct step *s);
+MUST_USE enum err sa_init_request(struct step *s);
+MUST_USE enum err sa_init_response(struct step *s);
+MUST_USE enum err sa_init_cookie(struct step *s);
+MUST_USE enum err sa_init_invalid_ke(struct step *s);
+MUST_USE enum err sa_init_refused(struct step *s);
+
+/* auth_i.c, auth_r.c (1.2, 2.15, 2.16) */
+MUST_USE enum err auth_start(struct step *s);
+MUST_USE enum err auth_response(struct step *s);
+MUST_USE enum err auth_refused(struct step *s);
+MUST_USE enum err auth_verify_i(struct step *s);
+MUST_USE enum err auth_authorized_i(struct step *s);
+MUST_USE enum err auth_accepted_i(struct step *s);
+MUST_USE enum err auth_request(struct step *s);
+MUST_USE enum err auth_wants_eap(struct step *s);
+MUST_USE enum err auth_verify_r(struct step *s);
+MUST_USE enum err auth_authorized_r(struct step *s);
+MUST_USE enum err auth_accepted_r(struct step *s);
+
+/* control/child/create.c (1.3.1) */
+MUST_USE enum err child_new_start(struct step *s);
+MUST_USE enum err child_new_request(struct step *s);
+MUST_USE enum err child_new_allowed_r(struct step *s);
+MUST_USE enum err child_new_response(struct step *s);
+MUST_USE enum err child_new_allowed_i(struct step *s);
+MUST_USE enum err child_new_refused(struct step *s);
+
+/* control/child/rekey.c (1.3.3, 2.8) */
+MUST_USE enum err child_rekey_start(struct step *s);
+MUST_USE enum err child_rekey_request(struct step *s);
+MUST_USE enum err child_rekey_allowed_r(struct step *s);
+MUST_USE enum err child_rekey_response(struct step *s);
+MUST_USE enum err child_rekey_allowed_i(struct step *s);
+MUST_USE enum err child_rekey_refused(struct step *s);
+
+/* rekey_ike.c (1.3.2, 2.8, 2.18) */
+MUST_USE enum err ike_rekey_start(struct step *s);
+MUST_USE enum err ike_rekey_request(struct step *s);
+MUST_USE enum err ike_rekey_crossing(struct step *s);
+MUST_USE enum err ike_rekey_response(struct step *s);
+MUST_USE enum err ike_rekey_refused(struct step *s);
+MUST_USE enum err ike_rekey_refused_crossed(struct step *s);
+MUST_USE enum err refuse_temporarily(struct step *s);
+
+/* delete.c, liveness.c (1.4) */
+MUST_USE enum err ike_delete_start(struct step *s);
+MUST_USE enum err ike_delete_request(struct step *s);
+MUST_USE enum err ike_delete_response(struct step *s);
+MUST_USE enum err child_delete_start(struct step *s);
+MUST_USE enum err child_delete_request(struct step *s);
+MUST_USE enum err child_delete_response(struct step *s);
+MUST_USE enum err tell_start(struct step *s);
+MUST_USE enum err informational_request(struct step *s);
+MUST_USE enum err informational_error(struct step *s);
+MUST_USE enum err liveness_start(struct step *s);
+MUST_USE enum err liveness_response(struct step *s);

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* informational.c - INFORMATIONAL exchanges: deletes, liveness, and what is told (RFC 7296 1.4). */
+#include <stdio.h>
+
+#include "control/child/child.h"
+#include "control/ike/handlers.h"
+#include "control/ike/rekey_work.h"
+#include "control/ike/task.h"
+
+/* MAX_DELETES - Child SAs that one message may close; more are left alone (S3). */
+#define MAX_DELETES 128
+
+/* ---- the IKE SA ------------------------------------------------------------------------------ */
+
+enum err ike_delete_start(struct step *s)
+{
+	struct ike_sa *sa = s->sa;
+
+	step_request(s, INFORMATIONAL);
+	wire_delete_ike_build(&s->b);
+	if (step_finish(s))
+		return ERR_NOMEM;
+	if (!sa->quiet) {
+		sa->reason = sa->reason ? sa->reason : IKE_REASON_LOCAL;
+		snprintf(sa->why, sizeof(sa->why), "%s",
+			 sa->reason == IKE_REASON_REPLACED ? "the peer has begun anew"
+							   : "closed as asked");
+	}
+	children_remove_all(sa, sa->reason);
+	return ERR_OK;
+}
+
+enum err ike_delete_response(struct step *s)
+{
+	(void)s;
+	return ERR_OK;
+}
+
+enum err ike_delete_request(struct step *s)
+{
+	struct ike_sa *sa = s->sa;
+
+	step_reply(s);
+	if (step_finish(s))
+		return ERR_NOMEM;
+	if (sa->state == SA_DELETING)
+		return ERR_OK;
+	sa->reason = IKE_REASON_PEER_DELETE;
+	snprintf(sa->why, sizeof(sa->why), "the peer closed it");
+	return ERR_OK;
+}
+
+enum err informational_error(struct step *s)
+{
+	struct ike_sa *sa = s->sa;
+
+	step_reply(s);
+	if (step_finish(s))
+		return ERR_NOMEM;
+	sa->reason = IKE_REASON_AUTH_FAILED_PEER;
+	snprintf(
+		sa->why, sizeof(sa->why),
+		"the peer does not accept our identity or our key (AUTHENTICATION_FAILED): compare "
+		"`local.id` and the secret of connection %s with the peer's",
+		sa->conn->name);
+	return ERR_OK;
+}
+
+enum err tell_start(struct step *s)
+{
+	step_request(s, INFORMATIONAL);
+	wire_notify_build(&s->b, s->sa->out.task->notify, bytes_of(NULL, 0));
+	return ERR_OK;
+}
+
+/* ---- Child SAs ------------------------------------------------------------------------------- */
+
+enum err child_delete_start(struct step *s)
+{
+	struct ike_child *c = child_find(s->e, s->sa->out.task->child);
+
+	if (!c || c->state != CHILD_DELETING)
+		return ERR_OK;
+	step_request(s, INFORMATIONAL);
+	wire_delete_esp_build(&s->b, &c->spi_in, 1);
+	return ERR_OK;
+}
+
+enum err child_delete_response(struct step *s)
+{
+	struct ike_child *c = child_find(s->e, s->sa->out.task->child);
+
+	if (c && c->state == CHILD_DELETING)
+		child_closed(c, c->reason, s->now_ns);
+	return ERR_OK;
+}
+
+/* The pairs that a message closes, each once. */
+struct closing {
+	struct ike_child *list[MAX_DELETES];
+	uint32_t spis[MAX_DELETES]; /* of ours, to be named in the response */
+	uint16_t num, num_spis;
+};
+
+static void close_one(struct ike_sa *sa, struct closing *cl, uint32_t spi)
+{
+	struct ike_child *c = child_by_spi_out(sa, spi);
+
+	if (!c || cl->num == MAX_DELETES)
+		return;
+	for (uint16_t i = 0; i < cl->num; i++)
+		if (cl->list[i] == c)
+			return;
+	cl->list[cl->num++] = c;
+	if (c->state != CHILD_DELETING) /* we both close it: without Delete payload (1.4.1) */
+		cl->spis[cl->num_spis++] = c->spi_in;
+}
+
+static void collect(struct step *s, struct closing *cl)
+{
+	for (uint32_t i = 0; i < s->msg->num; i++) {
+		struct wire_delete d;
+
+		if (s->msg->payloads[i].type != PAYLOAD_DELETE ||
+		    wire_delete_parse(&d, s->msg->payloads[i].body) || d.protocol != PROTO_ESP)
+			continue;
+		for (uint16_t j = 0; j < d.num; j++)
+			close_one(s->sa, cl, wire_delete_spi(&d, j));
+	}
+}
+
+enum err child_delete_request(struct step *s)
+{
+	struct closing cl = {.num = 0};
+
+	collect(s, &cl);
+	step_reply(s);
+	if (cl.num_spis)
+		wire_delete_esp_build(&s->b, cl.spis, cl.num_spis);
+	if (step_finish(s))
+		return ERR_NOMEM;
+	for (uint16_t i = 0; i < cl.num; i++)
+		child_closed(cl.list[i],
+			     cl.list[i]->state == CHILD_DELETING ? cl.list[i]->reason
+								 : IKE_REASON_PEER_DELETE,
+			     s->now_ns);
+	return ERR_OK;
+}
+
+/* ---- liveness -------------------------------------------------------------------------------- */
+
+enum err informational_request(struct step *s)
+{
+	step_reply(s);
+	return ERR_OK;
+}
+
+enum err liveness_start(struct step *s)
+{
+	step_request(s, INFORMATIONAL);
+	return ERR_OK;
+}
+
+enum err liveness_response(struct step *s)
+{
+	(void)s;
+	return ERR_OK;
+}

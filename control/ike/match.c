@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/ike/match.h"
+
+/* Scores: an exact address beats a range, a range beats "any". */
+#define SCORE_ANY   1
+#define SCORE_RANGE 2
+#define SCORE_EXACT 3
+
+static uint32_t score_addr(const struct conf_addr *list, uint32_t num, const struct ip_addr *a)
+{
+	uint32_t best = num ? 0 : SCORE_ANY;
+
+	for (uint32_t i = 0; i < num; i++) {
+		const struct ts *r = &list[i].range;
+		uint32_t score = 0;
+
+		if (list[i].any || list[i].name) /* identities decide about names */
+			score = SCORE_ANY;
+		else if (r->lo.family == a->family && ip_addr_cmp(&r->lo, a) <= 0 &&
+			 ip_addr_cmp(a, &r->hi) <= 0)
+			score = ip_addr_equal(&r->lo, &r->hi) ? SCORE_EXACT : SCORE_RANGE;
+		if (score > best)
+			best = score;
+	}
+	return best;
+}
+
+uint32_t match_addrs(const struct conf_conn *conn, const struct path_addr *path)
+{
+	uint32_t local = score_addr(conn->local_addrs, conn->num_local_addrs, &path->local.addr);
+	uint32_t remote =
+		score_addr(conn->remote_addrs, conn->num_remote_addrs, &path->remote.addr);
+
+	return local && remote ? remote * 4 + local : 0;
+}
+
+enum err match_proposal(const struct conf_conn **out_conn, struct sa_chosen *out,
+			const struct conf *conf, const struct path_addr *path,
+			const struct sa_payload *offer, uint16_t ke_group)
+{
+	const struct conf_conn *best = NULL, *nearest = NULL;
+	uint32_t best_score = 0, nearest_score = 0;
+
+	for (uint32_t i = 0; i < conf->num_conns; i++) {
+		const struct conf_conn *c = conf->conns[i];
+		uint32_t score = match_addrs(c, path);
+		struct sa_chosen chosen;
+
+		if (score > nearest_score) {
+			nearest_score = score;
+			nearest = c;
+		}
+		if (score <= best_score ||
+		    sa_select(&chosen, offer, SA_KIND_IKE, c->ike, c->num_ike, ke_group))
+			continue;
+		best_score = score;
+		best = c;
+		*out = chosen;
+	}
+	if (!nearest)
+		return ERR_NOT_FOUND;
+	*out_conn = best ? best : nearest;
+	return best ? ERR_OK : ERR_NO_PROPOSAL;
+}
+
+static bool lists16(const uint16_t *list, uint8_t num, uint16_t v)
+{
+	for (uint8_t i = 0; i < num; i++)
+		if (list[i] == v)
+			return true;
+	return false;
+}
+
+static bool accepts(const struct conf_conn *c, const struct sa_chosen *s)
+{
+	for (uint32_t i = 0; i < c->num_ike; i++) {
+		const struct conf_proposal *p = &c->ike[i];
+		bool encr = false;
+
+		for (uint8_t j = 0; j < p->num_encr; j++)
+			encr |= p->encr[j].id == s->encr.id &&
+				p->encr[j].key_bits == s->encr.key_bits;
+		if (encr && lists16(p->prf, p->num_prf, s->prf) && lists16(p->dh, p->num_dh, s->dh))
+			return true;
+	}
+	return false;
+}
+
+static uint32_t score_id(const struct conf_side *side, const struct ike_id *id)
+{
+	if (!conf_id_matches(side, id))
+		return 0;
+	if (side->pattern)
+		return SCORE_RANGE;
+	return side->id.type ? SCORE_EXACT : SCORE_ANY;
+}
+
+static bool id_equal(const struct ike_id *a, const struct ike_id *b)
+{
+	return a->type == b->type &&
+	       bytes_equal(bytes_of(a->data, a->len), bytes_of(b->data, b->len));
+}
+
+/* The initiator may say whom it wants to speak to; if we are someone else that is no match. */
+static bool wanted(const struct conf_conn *c, const struct match_ids *ids)
+{
+	const struct ike_id local = match_local_id(c, ids->path);
+
+	return !ids->wanted->type || id_equal(&local, ids->wanted);
+}
+
+const struct conf_conn *match_identities(const struct conf *conf, const struct match_ids *ids)
+{
+	const struct conf_conn *best = NULL;
+	uint32_t best_score = 0;
+
+	for (uint32_t i = 0; i < conf->num_conns; i++) {
+		const struct conf_conn *c = conf->conns[i];
+		uint32_t addrs = match_addrs(c, ids->path);
+		uint32_t peer = score_id(&c->remote, ids->peer);
+		uint32_t score = peer * 16 + addrs;
+
+		if (!addrs || !peer || !wanted(c, ids) || !accepts(c, ids->suite))
+			continue;
+		if (score > best_score) {
+			best_score = score;
+			best = c;
+		}
+	}
+	return best;
+}
+
+struct ike_id match_local_id(const struct conf_conn *conn, const struct path_addr *path)
+{
+	const struct ip_addr *a = &path->local.addr;
+	struct ike_id id = {0};
+
+	if (conn->local.id.type)
+		return conn->local.id;
+	id.type = a->family == IP_V6 ? ID_IPV6_ADDR : ID_IPV4_ADDR;
+	id.len = (uint16_t)ip_addr_len(a);
+	memcpy(id.data, a->b, id.len);
+	return id;
+}

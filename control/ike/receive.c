@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* receive.c - a datagram's way to its IKE SA: header, SPI, window, authentication, then a step. */
+#include "control/ike/receive.h"
+
+#include "control/ike/halfopen.h"
+#include "control/ike/sa_init.h"
+#include "control/ike/step.h"
+#include "control/ike/wire/sk.h"
+#include "control/ike/window.h"
+
+/* ERRORS_PER_S - unprotected error answers to strangers; never longer than what they answer. */
+#define ERRORS_PER_S 20
+
+static bool is_response(const struct ike_header *h)
+{
+	return h->flags & IKE_FLAG_RESPONSE;
+}
+
+void receive_refuse_unprotected(struct ike_engine *e, const struct ike_header *h,
+				const struct ike_datagram *dg, uint16_t notify, struct bytes data)
+{
+	const struct ike_header answer = {
+		.spi_i = h->spi_i,
+		.spi_r = h->spi_r,
+		.exchange = h->exchange,
+		.flags = (uint8_t)(IKE_FLAG_RESPONSE |
+				   (h->flags & IKE_FLAG_INITIATOR ? 0 : IKE_FLAG_INITIATOR)),
+		.msgid = h->msgid,
+	};
+	struct ike_builder b;
+	struct bytes message;
+
+	if (is_response(h))
+		return;
+	if (notify < NOTIFY_STATUS_FIRST && !log_limited(&e->error_limit, ERRORS_PER_S, e->now_ns))
+		return;
+	ike_build_begin(&b, e->out, sizeof(e->out), &answer);
+	wire_notify_build(&b, notify, data);
+	if (ike_build_finish(&b, &message, NULL) || message.len > 3 * dg->bytes.len)
+		return;
+	(void)!action_send(e, &dg->path, dg->port, message); /* nobody waits for it */
+}
+
+/* A responder derives its keys when the first IKE_AUTH comes, once for each SPI pair (S42). */
+static bool have_keys(struct ike_sa *sa)
+{
+	enum err e;
+
+	if (sa->open)
+		return true;
+	if (sa->state != SA_R_INIT)
+		return false;
+	e = sa_init_derive(sa);
+	if (e)
+		LOG(DEBUG, IKE, NULL, "[%u] no keys: %s", sa->unique, err_text(e));
+	return !e;
+}
+
+/* An authenticated message: the peer lives, and if a NAT gave it another address, it moved. */
+static void heard(struct ike_sa *sa, const struct ike_datagram *dg, uint64_t now_ns)
+{
+	sa->seen_ns = now_ns;
+	if (!sa->nat_remote || sa->state < SA_ESTABLISHED || sa->state == SA_DEAD)
+		return;
+	if (memcmp(&sa->path.remote, &dg->path.remote, sizeof(sa->path.remote)) != 0)
+		sa_move(sa, &dg->path, dg->port);
+}
+
+static void encrypted(struct ike_sa *sa, const struct ike_msg *outer, const struct ike_datagram *dg,
+		      uint64_t now_ns)
+{
+	struct ike_engine *e = sa->e;
+	struct ike_msg inner;
+	bool authentic = false;
+	enum err err;
+
+	if (!have_keys(sa)) {
+		e->stats.dropped++;
+		return;
+	}
+	err = sk_open(&inner, &authentic, e->in, sizeof(e->in), outer, sa->open);
+	if (!authentic) {
+		e->stats.dropped++;
+		return;
+	}
+	heard(sa, dg, now_ns);
+	if (err)
+		step_invalid(sa, &outer->h, dg, NOTIFY_INVALID_SYNTAX, 0, now_ns);
+	else if (inner.unknown_critical)
+		step_invalid(sa, &outer->h, dg, NOTIFY_UNSUPPORTED_CRITICAL_PAYLOAD,
+			     inner.unknown_critical, now_ns);
+	else
+		step_message(sa, &inner, dg, now_ns);
+}
+
+/* The SA that a message names, if its sender has the other role and the other SPI fits. */
+static struct ike_sa *find_sa(const struct ike_engine *e, const struct ike_header *h)
+{
+	const bool from_initiator = h->flags & IKE_FLAG_INITIATOR;
+	const uint64_t ours = from_initiator ? h->spi_r : h->spi_i;
+	const uint64_t theirs = from_initiator ? h->spi_i : h->spi_r;
+	struct ike_sa *sa = sa_by_spi(e, ours);
+
+	if (!sa || sa->initiator == from_initiator || sa->state == SA_DEAD)
+		return NULL;
+	if (sa->state == SA_I_INIT)
+		return sa;
+	return sa_peer_spi(sa) == theirs ? sa : NULL;
+}
+
+static void for_sa(struct ike_sa *sa, const struct ike_msg *m, const struct ike_datagram *dg,
+		   uint64_t now_ns)
+{
+	if (window_check(sa, &m->h, dg->bytes) != WINDOW_NEW) {
+		sa->e->stats.dropped++;
+		return;
+	}
+	if (m->h.exchange != IKE_SA_INIT)
+		encrypted(sa, m, dg, now_ns);
+	else if (is_response(&m->h) && sa->state == SA_I_INIT && !m->unknown_critical)
+		step_message(sa, m, dg, now_ns);
+	else
+		sa->e->stats.dropped++;
+	step_task(sa, now_ns);
+}
+
+static void dispatch(struct ike_engine *e, const struct ike_msg *m, const struct ike_datagram *dg,
+		     uint64_t now_ns)
+{
+	const struct ike_header *h = &m->h;
+	struct ike_sa *sa;
+
+	if (h->exchange == IKE_SA_INIT && !is_response(h)) {
+		sa_init_receive(e, m, dg, now_ns);
+		return;
+	}
+	sa = find_sa(e, h);
+	if (sa) {
+		for_sa(sa, m, dg, now_ns);
+		return;
+	}
+	e->stats.dropped++;
+	receive_refuse_unprotected(e, h, dg, NOTIFY_INVALID_IKE_SPI, bytes_of(NULL, 0));
+}
+
+static void malformed(struct ike_engine *e, const struct ike_datagram *dg, enum err err)
+{
+	struct ike_header h;
+
+	e->stats.malformed++;
+	if (err == ERR_UNSUPPORTED && !ike_header_parse(&h, dg->bytes) &&
+	    h.major > IKE_MAJOR_VERSION)
+		receive_refuse_unprotected(e, &h, dg, NOTIFY_INVALID_MAJOR_VERSION,
+					   bytes_of(NULL, 0));
+}
+
+void ike_receive(struct ike_engine *e, const struct ike_datagram *dg, uint64_t now_ns)
+{
+	struct ike_msg m;
+	enum err err;
+
+	e->now_ns = now_ns;
+	e->stats.received++;
+	err = ike_msg_parse(&m, dg->bytes);
+	if (err)
+		malformed(e, dg, err);
+	else
+		dispatch(e, &m, dg, now_ns);
+	engine_sweep(e, now_ns);
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * receive.h - datagrams in, unprotected errors out. Control thread.
+ */
+#pragma once
+
+#include "control/ike/sa.h"
+
+/* receive_refuse_unprotected - answer a request without state with a notify and its data (RFC 7296
+ * 2.6, 2.21.4): errors are rate limited, nothing is longer than thrice the request, and a response
+ * is never answered. */
+void receive_refuse_unprotected(struct ike_engine *e, const struct ike_header *h,
+				const struct ike_datagram *dg, uint16_t notify, struct bytes data)
+	NONNULL(1, 2, 3);

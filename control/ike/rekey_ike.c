@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rekey_ike.c - CREATE_CHILD_SA in place of an IKE SA (RFC 7296 1.3.2, 2.8, 2.18, 2.25.2). The new
+ * IKE SA inherits path, identities, proof and all children; the old one is closed by who began.
+ */
+#include "base/alloc.h"
+#include "control/child/child.h"
+#include "control/ike/handlers.h"
+#include "control/ike/lifetime.h"
+#include "control/ike/rekey_work.h"
+#include "control/ike/task.h"
+
+#define MAX_RETRIES 20
+/* AGAIN_NS - after a re-key that was refused for good, as long as the SA lives. */
+#define AGAIN_NS (60 * NS_PER_S)
+
+enum err rekey_work_new(struct ike_sa *old, struct rekey_work **out, bool initiator)
+{
+	struct rekey_work *w = mem_alloc(sizeof(*w));
+	enum err e;
+
+	if (!w)
+		return ERR_NOMEM;
+	e = sa_new(old->e, &w->sa, initiator, old->conf, old->conn);
+	if (e) {
+		mem_free(w);
+		return e;
+	}
+	w->sa->quiet = true;
+	*out = w;
+	return ERR_OK;
+}
+
+void rekey_work_free(struct ike_sa *old, struct rekey_work *w)
+{
+	if (!w)
+		return;
+	if (w->sa)
+		sa_kill(w->sa, IKE_REASON_LOCAL, NULL, old->e->now_ns);
+	dh_free(w->dh);
+	secret_wipe(w, sizeof(*w));
+	mem_free(w);
+}
+
+/* ---- taking over ----------------------------------------------------------------------------- */
+
+static enum err derive(struct step *s, struct rekey_work *w, struct bytes peer_ke)
+{
+	struct ike_sa *new = w->sa;
+	struct secret shared = {0};
+	enum err e = dh_compute_shared(w->dh, &shared, peer_ke);
+
+	if (e == ERR_MALFORMED)
+		return step_fail(s, IKE_REASON_MALFORMED, NOTIFY_INVALID_SYNTAX,
+				 "the peer's key share cannot be used");
+	if (e)
+		return e;
+	sa_chosen_text(new->proposal, &new->suite);
+	e = ike_keys_derive(s->e->crypto, &new->keys,
+			    &(struct ike_keys_params){.encr = new->suite.encr,
+						      .prf = new->suite.prf,
+						      .spi_i = new->spi_i,
+						      .spi_r = new->spi_r,
+						      .ni = nonce_bytes(&w->ni),
+						      .nr = nonce_bytes(&w->nr),
+						      .dh = &shared,
+						      .rekeyed = &s->sa->keys});
+	secret_fini(&shared);
+	return e ? e : sa_keys_install(new);
+}
+
+/* The new IKE SA is up, as yet without children. Cannot fail. */
+static struct ike_sa *establish(struct step *s, struct rekey_work *w)
+{
+	struct ike_sa *old = s->sa, *new = w->sa;
+
+	w->sa = NULL;
+	new->path = old->path;
+	new->port = old->port;
+	new->peer = peer_get(old->peer);
+	new->local_id = old->local_id;
+	new->remote_id = old->remote_id;
+	new->nat_local = old->nat_local;
+	new->nat_remote = old->nat_remote;
+	new->proof = auth_proof_get(old->proof);
+	step_inherit(new, s->now_ns);
+	return new;
+}
+
+/* Children and what is still to be done go over to the new one. */
+static void take_over(struct ike_sa *old, struct ike_sa *new)
+{
+	new->quiet = false;
+	new->established_ns = old->e->now_ns;
+	children_move(old, new);
+	tasks_move(old, new);
+	old->quiet = true;
+	old->successor = sa_our_spi(new);
+	lifetime_replaced(old);
+	action_event(new, IKE_EVENT_IKE_REKEYED, NULL, IKE_REASON_NONE, 0,
+		     "re-keyed: %s, in place of [%u]", new->proposal, old->unique);
+	step_task_later(new);
+}
+
+/* It gives way to another one: closed by us, or left to the peer to close. */
+static void give_way(struct ike_sa *sa, bool by_us)
+{
+	sa->quiet = true;
+	lifetime_replaced(sa);
+	if (by_us && task_need(sa, TASK_IKE_DELETE, 0) == ERR_NOMEM)
+		LOG(WARN, IKE, sa->conn->name, "out of memory: an old IKE SA ends by itself");
+	if (by_us)
+		step_task_later(sa);
+}
+
+static struct ike_sa *rival_of(const struct ike_sa *old, const struct rekey_work *w)
+{
+	struct ike_sa *r = w && w->rival ? sa_by_spi(old->e, w->rival) : NULL;
+
+	return r && r->state == SA_ESTABLISHED ? r : NULL;
+}
+
+void rekey_settle(struct ike_sa *old)
+{
+	struct ike_sa *rival = rival_of(old, old->out.x.rekey);
+
+	if (rival)
+		take_over(old, rival);
+}
+
+/* ---- initiator ------------------------------------------------------------------------------- */
+
+enum err ike_rekey_start(struct step *s)
+{
+	struct ike_sa *sa = s->sa;
+	const struct conf_conn *conn = sa->conn;
+	struct rekey_work *w;
+	enum err e = rekey_work_new(sa, &w, true);
+
+	if (e)
+		return e;
+	s->x->rekey = w;
+	w->group = sa->out.task->group ? sa->out.task->group : sa->suite.dh;
+	e = dh_new(s->e->crypto, &w->dh, w->group);
+	if (!e)
+		e = nonce_fill(s->e, &w->ni);
+	if (e)
+		return e;
+	step_request(s, CREATE_CHILD_SA);
+	sa_offer_build(&s->b, SA_KIND_IKE_REKEY, w->sa->spi_i, conn->ike, conn->num_ike);
+	wire_nonce_build(&s->b, nonce_bytes(&w->ni));
+	wire_ke_build(&s->b, w->group, dh_public(w->dh));
+	return ERR_OK;
+}
+
+static enum err parse_share(struct step *s, struct wire_ke *ke, struct nonce *nonce)
+{
+	struct bytes n;
+
+	if (wire_ke_parse(ke, ike_msg_body(s->msg, PAYLOAD_KE)) ||
+	    wire_nonce_parse(&n, ike_msg_body(s->msg, PAYLOAD_NONCE)))
+		return step_fail(s, IKE_REASON_MALFORMED, NOTIFY_INVALID_SYNTAX,
+				 "the peer's re-key does not follow the format");
+	nonce_set(nonce, n);
+	return ERR_OK;
+}
+
+static enum err take_answer(struct step *s, struct rekey_work *w)
+{
+	const struct conf_conn *conn = s->sa->conn;
+	struct sa_payload answer;
+	struct wire_ke ke;
+	enum err e = parse_share(s, &ke, &w->nr);
+
+	if (e)
+		return e;
+	if (sa_parse(&answer, ike_msg_body(s->msg, PAYLOAD_SA)) ||
+	    sa_check(&w->sa->suite, &answer, SA_KIND_IKE_REKEY, conn->ike, conn->num_ike) ||
+	    w->sa->suite.dh != w->group || ke.group != w->group || !w->sa->suite.spi)
+		return step_fail(s, IKE_REASON_MALFORMED, 0,
+				 "the peer's answer to the re-key is not among our proposals");
+	w->sa->spi_r = w->sa->suite.spi;
+	return derive(s, w, ke.value);
+}
+
+enum err ike_rekey_response(struct step *s)
+{
+	struct rekey_work *w = s->x->rekey;
+	struct ike_sa *rival = rival_of(s->sa, w), *new;
+	enum err e = take_answer(s, w);
+
+	if (e)
+		return e;
+	new = establish(s, w);
+	if (rival && nonce_loses(&w->ni, &w->nr, &w->rival_nonce)) {
+		give_way(new, true);
+		take_over(s->sa, rival);
+		return ERR_OK;
+	}
+	if (rival)
+		give_way(rival, false);
+	take_over(s->sa, new);
+	give_way(s->sa, true);
+	return ERR_OK;
+}
+
+static bool other_group(struct step *s, const struct wire_notify *n)
+{
+	const struct conf_conn *conn = s->sa->conn;
+	struct task *t = s->sa->out.task;
+	uint16_t group;
+
+	if (n->type != NOTIFY_INVALID_KE_PAYLOAD || wire_notify_u16(&group, n) || t->group ||
+	    group == DH_NONE || !sa_offers_dh(conn->ike, conn->num_ike, group))
+		return false;
+	t->group = group;
+	s->again = true;
+	return true;
+}
+
+enum err ike_rekey_refused(struct step *s)
+{
+	char name[WIRE_NAME_MAX];
+	struct wire_notify n;
+
+	if (!wire_notify_find_error(&n, s->msg))
+		return ERR_MALFORMED;
+	if (other_group(s, &n))
+		return ERR_OK;
+	if (n.type == NOTIFY_TEMPORARY_FAILURE && s->sa->out.task->retries < MAX_RETRIES) {
+		s->later = true;
+		return ERR_OK;
+	}
+	timer_set(&s->e->timers, &s->sa->rekey_timer, s->now_ns + AGAIN_NS);
+	return step_fail_child(s, IKE_REASON_PEER_ERROR, 0,
+			       "the peer refused to re-key the IKE SA with %s",
+			       wire_notify_name(name, n.type));
+}
+
+enum err ike_rekey_refused_crossed(struct step *s)
+{
+	rekey_settle(s->sa);
+	return ERR_OK;
+}
+
+/* ---- responder ------------------------------------------------------------------------------- */
+
+enum err refuse_temporarily(struct step *s)
+{
+	return step_fail_child(s, IKE_REASON_PEER_ERROR, NOTIFY_TEMPORARY_FAILURE,
+			       "the peer's request crosses one of ours: it is to try again");
+}
+
+static enum err choose(struct step *s, struct rekey_work *w, uint16_t group)
+{
+	const struct conf_conn *conn = s->sa->conn;
+	struct sa_payload offer;
+
+	if (sa_parse(&offer, ike_msg_body(s->msg, PAYLOAD_SA)))
+		return step_fail(s, IKE_REASON_MALFORMED, NOTIFY_INVALID_SYNTAX,
+				 "the peer's SA payload does not follow the format");
+	if (sa_select(&w->sa->suite, &offer, SA_KIND_IKE_REKEY, conn->ike, conn->num_ike, group) ||
+	    !w->sa->suite.spi)
+		return step_fail_child(s, IKE_REASON_NO_PROPOSAL, NOTIFY_NO_PROPOSAL_CHOSEN,
+				       "no proposal of the peer's re-key is among `proposals` of "
+				       "connection %s",
+				       conn->name);
+	if (w->sa->suite.dh == group)
+		return ERR_OK;
+	(void)step_fail_child(s, IKE_REASON_INVALID_KE, NOTIFY_INVALID_KE_PAYLOAD,
+			      "group %u is asked for instead of %u", w->sa->suite.dh, group);
+	s->fail.data = w->sa->suite.dh;
+	return ERR_PEER;
+}
+
+/* Negotiate and answer; the new SA is left in the exchange's work. */
+static enum err answer(struct step *s)
+{
+	struct rekey_work *w;
+	struct wire_ke ke;
+	enum err e = rekey_work_new(s->sa, &w, false);
+
+	if (e)
+		return e;
+	s->x->rekey = w;
+	e = parse_share(s, &ke, &w->ni);
+	if (!e)
+		e = choose(s, w, ke.group);
+	if (!e)
+		e = nonce_fill(s->e, &w->nr);
+	if (!e)
+		e = dh_new(s->e->crypto, &w->dh, w->sa->suite.dh);
+	if (e)
+		return e;
+	w->sa->spi_i = w->sa->suite.spi;
+	e = derive(s, w, ke.value);
+	if (e)
+		return e;
+	step_reply(s);
+	sa_answer_build(&s->b, &w->sa->suite, w->sa->spi_r);
+	wire_nonce_build(&s->b, nonce_bytes(&w->nr));
+	wire_ke_build(&s->b, w->sa->suite.dh, dh_public(w->dh));
+	return step_finish(s);
+}
+
+enum err ike_rekey_request(struct step *s)
+{
+	enum err e = answer(s);
+
+	if (!e)
+		take_over(s->sa, establish(s, s->x->rekey));
+	return e;
+}
+
+enum err ike_rekey_crossing(struct step *s)
+{
+	struct rekey_work *ours = s->sa->out.x.rekey, *w;
+	enum err e = answer(s);
+
+	if (e)
+		return e;
+	w = s->x->rekey;
+	ours->rival_nonce = *nonce_lower(&w->ni, &w->nr);
+	ours->rival = sa_our_spi(establish(s, w));
+	s->sa->out.x.kind = TASK_IKE_REKEY_CROSSED;
+	return ERR_OK;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rekey_work.h - an IKE SA in the making that is to take another one's place (RFC 7296 1.3.2, 2.8,
+ * 2.18). Control thread.
+ */
+#pragma once
+
+#include "control/ike/sa.h"
+
+/* struct rekey_work - one negotiation. */
+struct rekey_work {
+	struct ike_sa *sa; /* the new one, in state SA_NONE; NULL once it is established */
+	struct nonce ni, nr;
+	struct dh *dh;
+	uint16_t group;
+	uint64_t rival; /* re-key of ours: SPI of the IKE SA of the peer's that crossed it */
+	struct nonce rival_nonce;
+};
+
+/* rekey_work_new - Errors: NOMEM, FULL, CRYPTO. */
+MUST_USE enum err rekey_work_new(struct ike_sa *old, struct rekey_work **out, bool initiator)
+	NONNULL(1, 2);
+
+/* rekey_work_free - what is not established is gone. NULL is accepted. */
+void rekey_work_free(struct ike_sa *old, struct rekey_work *w) NONNULL(1);
+
+/* rekey_settle - our own re-key will not be answered any more: if the peer's crossed it, that one
+ * takes over. */
+void rekey_settle(struct ike_sa *old) NONNULL(1);

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sa.h - an IKE SA: its state, keys, the two message windows (RFC 7296 2.2, 2.3; window 1), what it
+ * has to do, and its children. Control thread.
+ */
+#pragma once
+
+#include "control/crypto/dh.h"
+#include "control/crypto/ike_aead.h"
+#include "control/crypto/keys.h"
+#include "control/crypto/prf.h"
+#include "control/ike/core.h"
+#include "control/ike/nonce.h"
+#include "control/ike/wire/payload.h"
+#include "control/ike/wire/proposal.h"
+#include "control/ike/wire/selectors.h"
+
+/* enum sa_state - where an IKE SA stands; only step.c assigns it. */
+enum sa_state {
+	SA_NONE,        /* nothing sent or received yet */
+	SA_I_INIT,      /* initiator: IKE_SA_INIT sent */
+	SA_I_SECRET,    /* initiator: asks for the secret of its own AUTH */
+	SA_I_AUTH,      /* initiator: IKE_AUTH sent */
+	SA_I_VERIFY,    /* initiator: asks for the secret that verifies the peer's AUTH */
+	SA_I_AUTHORIZE, /* initiator: asks whether the authenticated peer is welcome */
+	SA_I_ACCEPT,    /* initiator: asks whether the first Child SA is */
+	SA_R_INIT,      /* responder: IKE_SA_INIT answered; half open */
+	SA_R_VERIFY,    /* responder: as above, with the request unanswered */
+	SA_R_AUTHORIZE,
+	SA_R_ACCEPT,
+	SA_ESTABLISHED,
+	SA_REKEYED,  /* another IKE SA has taken over; waits for its delete */
+	SA_DELETING, /* our delete is under way */
+	SA_DEAD,     /* swept at the end of the input call */
+	SA_NUM_STATES
+};
+
+/* enum task_kind - exchanges that we begin. */
+enum task_kind {
+	TASK_NONE,    /* in tables: whatever is under way */
+	TASK_SA_INIT, /* the whole handshake */
+	TASK_CHILD_NEW,
+	TASK_CHILD_REKEY,
+	TASK_CHILD_DELETE,
+	TASK_IKE_REKEY,
+	TASK_IKE_REKEY_CROSSED, /* under way, and the peer's own request was answered meanwhile */
+	TASK_IKE_DELETE,
+	TASK_LIVENESS,
+	TASK_TELL, /* tell the responder that its AUTH was wrong, which ends the SA */
+	TASK_PEER, /* exchanges that the peer begins: only as exchange.kind */
+	TASK_PEER_CHILD_NEW,
+	TASK_PEER_CHILD_REKEY,
+	TASK_NUM_KINDS
+};
+
+/* struct task - something to do on an IKE SA when its window is free. */
+struct task {
+	struct list_node node;
+	enum task_kind kind;
+	uint64_t child;                      /* the Child SA it is about */
+	const struct conf_child *child_conf; /* CHILD_NEW; lives with the SA's configuration */
+	struct flow flow;
+	bool has_flow;
+	uint16_t notify;        /* TELL */
+	uint16_t group;         /* DH group that the peer insists on, 0 = our first */
+	uint8_t retries;        /* answers of TEMPORARY_FAILURE or INVALID_KE_PAYLOAD */
+	uint64_t not_before_ns; /* waits after TEMPORARY_FAILURE */
+	uint64_t request;
+};
+
+/* struct ask_slot - an ask that is open, or waits until the SA's other one is answered. */
+struct ask_slot {
+	struct htab_node node;
+	struct ike_ask ask;
+	bool open, waiting;
+	struct timer timer;
+	struct ike_sa *sa;
+};
+
+struct child_work;
+struct rekey_work;
+
+/* struct exchange - one direction's window of one message. */
+struct exchange {
+	uint32_t next_id;    /* in: expected next; out: of the request under way or the next one */
+	enum task_kind kind; /* what is being worked on */
+	struct ask_slot ask;
+	struct child_work *child;
+	struct rekey_work *rekey;
+};
+
+/* struct window_in - what the peer begins. */
+struct window_in {
+	struct exchange x;
+	bool busy; /* the request waits for an answer to an ask: repeats are absorbed */
+	uint8_t exchange_type;
+	uint8_t digest[16]; /* of the request that is worked on or was answered last */
+	uint8_t *response;  /* to the request next_id - 1 */
+	size_t response_len;
+	struct path_addr path; /* where the response goes */
+	uint16_t port;
+};
+
+/* struct window_out - what we begin. */
+struct window_out {
+	struct exchange x;
+	struct task *task; /* under way, from its start until its end */
+	bool waiting;      /* for the response */
+	uint8_t exchange_type;
+	uint8_t *request;
+	size_t request_len;
+	uint32_t tries;
+	uint64_t interval_ns;
+	struct timer timer;
+};
+
+/* struct handshake - what is needed until the IKE SA is established, then wiped. */
+struct handshake {
+	struct nonce ni, nr;
+	struct dh *dh;
+	uint8_t peer_ke[DH_PUBLIC_MAX];
+	size_t peer_ke_len;
+	uint16_t group;  /* of our KE payload */
+	bool ke_retried; /* S30: one INVALID_KE_PAYLOAD is believed */
+	uint8_t num_cookies;
+	uint8_t cookie[IKE_COOKIE_MAX];
+	size_t cookie_len;
+	uint8_t *request; /* IKE_SA_INIT as sent or received, for AUTH */
+	size_t request_len;
+	uint8_t *request2; /* responder: the same with a cookie that we asked for (S41) */
+	size_t request2_len;
+	uint8_t *response;
+	size_t response_len;
+	struct ike_id idr_wanted; /* responder: the IDr of the request; type 0 if there was none */
+	uint8_t auth_method;
+	uint8_t auth[256];
+	size_t auth_len;
+	uint8_t peer_id_body[WIRE_ID_BODY_MAX];
+	size_t peer_id_body_len;
+	bool initial_contact;          /* the peer claims to have no other SA with us */
+	bool childless;                /* the peer can do without a first Child SA (RFC 6023) */
+	uint8_t own_auth[PRF_LEN_MAX]; /* responder: computed with the secret, sent at the end */
+	uint16_t child_error; /* notify that answers the first Child SA's offer; 0 = it is made */
+	enum ike_reason child_reason;
+	char child_text[300];
+};
+
+/* struct ike_peer - a path set's name and life: IKE SAs and children hold references. */
+struct ike_peer {
+	struct ike_engine *e;
+	uint64_t id;
+	uint32_t refs;
+	bool added; /* the caller was told */
+};
+
+/* struct ike_sa - one IKE SA. */
+struct ike_sa {
+	struct list_node node;
+	struct ike_engine *e;
+	uint32_t unique;
+	enum sa_state state;
+	bool initiator; /* we began it */
+	bool nat_local, nat_remote;
+	bool counted; /* in half_open_num and its source */
+	bool was_up;  /* IKE_UP or IKE_REKEYED was reported */
+	bool ended;   /* its end was reported: terminate while not yet established */
+	bool quiet;   /* its end is no news: replaced */
+	uint64_t spi_i, spi_r;
+	struct conf *conf; /* NULL only while no connection is chosen */
+	const struct conf_conn *conn;
+	struct path_addr path;
+	uint16_t port;
+	struct ike_peer *peer;
+	struct ike_id local_id, remote_id; /* type 0 while unknown */
+	struct sa_chosen suite;
+	char proposal[SA_TEXT_MAX];
+	struct ike_keys keys;
+	struct ike_aead *seal, *open;
+	struct handshake *hs;
+	struct auth_proof *proof; /* S20: non-NULL before anything is established */
+	struct window_in in;
+	struct window_out out;
+	struct list_node tasks;
+	struct list_node children;
+	struct htab_node half_open;
+	uint8_t half_open_key[32];
+	struct source *source;
+	uint64_t request; /* of who wants it up */
+	uint64_t seen_ns; /* last authenticated message */
+	uint64_t sent_ns; /* last message sent, for the NAT keepalive */
+	uint64_t established_ns, rekey_ns, expire_ns;
+	enum ike_reason reason;   /* of its end */
+	char why[300];            /* the same in a sentence */
+	struct timer state_timer; /* bound of this state; lifetime when established */
+	struct timer rekey_timer, dpd_timer, keepalive_timer, task_timer;
+	uint64_t successor; /* SPI of the IKE SA that took over (REKEYED) */
+};
+
+/* sa_new - a fresh IKE SA in state SA_NONE with an SPI of ours, in the engine's list. conf may be
+ * NULL as responder. Errors: NOMEM, FULL, CRYPTO. */
+MUST_USE enum err sa_new(struct ike_engine *e, struct ike_sa **out, bool initiator,
+			 struct conf *conf, const struct conf_conn *conn) NONNULL(1, 2);
+
+/* sa_free - wipe and free; children must be gone. */
+void sa_free(struct ike_sa *sa) NONNULL(1);
+
+/* sa_our_spi, sa_peer_spi - by role; the peer's is 0 while unknown. */
+uint64_t sa_our_spi(const struct ike_sa *sa) NONNULL(1);
+uint64_t sa_peer_spi(const struct ike_sa *sa) NONNULL(1);
+
+/* sa_by_spi - the IKE SA with this SPI of ours, or NULL. */
+struct ike_sa *sa_by_spi(const struct ike_engine *e, uint64_t spi) NONNULL(1);
+
+/* sa_state_name - for logs and the story of the table. */
+const char *sa_state_name(enum sa_state s);
+
+/* sa_keys_install - seal and open contexts from sa->keys. Errors: NOMEM, CRYPTO, UNSUPPORTED. */
+MUST_USE enum err sa_keys_install(struct ike_sa *sa) NONNULL(1);
+
+/* sa_handshake_free - wipe what only the handshake needed. */
+void sa_handshake_free(struct ike_sa *sa) NONNULL(1);
+
+/* sa_kill - the SA is over: events are queued, children are taken away, and the object is freed at
+ * the end of the input call. reason and text say why; text may be NULL for none. */
+void sa_kill(struct ike_sa *sa, enum ike_reason reason, const char *text, uint64_t now_ns)
+	NONNULL(1);
+
+/* sa_established - start the lifetime, liveness and keepalive timers. */
+void sa_established(struct ike_sa *sa, uint64_t now_ns) NONNULL(1);
+
+/* sa_usable - established, and new Child SAs can be made on it. */
+bool sa_usable(const struct ike_sa *sa) NONNULL(1);
+
+/* peer_new, peer_get, peer_put - a path set's name; put removes the path set with the last
+ * reference. peer_ready - queue PATHSET_ADD unless it was. */
+MUST_USE enum err peer_new(struct ike_engine *e, struct ike_peer **out) NONNULL(1, 2);
+struct ike_peer *peer_get(struct ike_peer *p) NONNULL(1);
+void peer_put(struct ike_peer *p);
+void peer_ready(struct ike_sa *sa) NONNULL(1);
+
+/* sa_move - the peer is at another address now (NAT): path and path set follow. */
+void sa_move(struct ike_sa *sa, const struct path_addr *path, uint16_t port) NONNULL(1, 2);

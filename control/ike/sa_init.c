@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/ike/sa_init.h"
+
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "control/ike/halfopen.h"
+#include "control/ike/handlers.h"
+#include "control/ike/match.h"
+#include "control/ike/receive.h"
+#include "control/ike/wire/nat.h"
+#include "control/ike/window.h"
+
+/* MAX_COOKIES - how often a responder may ask for another cookie. */
+#define MAX_COOKIES 4
+
+/* NOTIFY_CHILDLESS - CHILDLESS_IKEV2_SUPPORTED (RFC 6023): an IKE SA without a first Child SA. */
+#define NOTIFY_CHILDLESS 16418
+
+/* ---- initiator ------------------------------------------------------------------------------- */
+
+/* Keep what was sent: AUTH covers the last IKE_SA_INIT request. */
+static enum err keep(uint8_t **p, size_t *len, const uint8_t *from, size_t n)
+{
+	uint8_t *copy = mem_dup(from, n);
+
+	if (!copy)
+		return ERR_NOMEM;
+	mem_free(*p);
+	*p = copy;
+	*len = n;
+	return ERR_OK;
+}
+
+static enum err build_request(struct step *s)
+{
+	struct ike_sa *sa = s->sa;
+	struct handshake *hs = sa->hs;
+	enum err e;
+
+	step_request(s, IKE_SA_INIT);
+	if (hs->cookie_len)
+		wire_notify_build(&s->b, NOTIFY_COOKIE, bytes_of(hs->cookie, hs->cookie_len));
+	sa_offer_build(&s->b, SA_KIND_IKE, 0, sa->conn->ike, sa->conn->num_ike);
+	wire_ke_build(&s->b, hs->group, dh_public(hs->dh));
+	wire_nonce_build(&s->b, nonce_bytes(&hs->ni));
+	e = nat_build(s->e->crypto, &s->b, sa->spi_i, 0, &sa->path, sa->conn->encap);
+	if (!e)
+		e = step_finish(s);
+	if (!e)
+		e = keep(&hs->request, &hs->request_len, s->reply.bytes, s->reply.len);
+	return e;
+}
+
+enum err sa_init_start(struct step *s)
+{
+	struct ike_sa *sa = s->sa;
+	char remote[ENDPOINT_TEXT_MAX];
+	struct handshake *hs;
+	enum err e;
+
+	sa->hs = hs = mem_alloc(sizeof(*hs));
+	if (!hs)
+		return ERR_NOMEM;
+	hs->group = sa_first_dh(sa->conn->ike, sa->conn->num_ike);
+	e = dh_new(s->e->crypto, &hs->dh, hs->group);
+	if (!e)
+		e = nonce_fill(s->e, &hs->ni);
+	if (!e)
+		e = build_request(s);
+	if (!e)
+		action_event(sa, IKE_EVENT_PROGRESS, NULL, IKE_REASON_NONE, sa->request,
+			     "IKE_SA_INIT sent to %s", endpoint_text(remote, &sa->path.remote));
+	return e;
+}
+
+enum err sa_init_cookie(struct step *s)
+{
+	struct handshake *hs = s->sa->hs;
+	struct wire_notify n;
+
+	if (!wire_notify_find(&n, s->msg, NOTIFY_COOKIE) || n.data.len > sizeof(hs->cookie) ||
+	    ++hs->num_cookies > MAX_COOKIES)
+		return ERR_MALFORMED;
+	memcpy(hs->cookie, n.data.p, n.data.len);
+	hs->cookie_len = n.data.len;
+	return build_request(s);
+}
+
+enum err sa_init_invalid_ke(struct step *s)
+{
+	struct ike_sa *sa = s->sa;
+	struct handshake *hs = sa->hs;
+	struct wire_notify n;
+	uint16_t group;
+	struct dh *dh;
+	enum err e;
+
+	if (!wire_notify_find(&n, s->msg, NOTIFY_INVALID_KE_PAYLOAD) || wire_notify_u16(&group, &n))
+		return ERR_MALFORMED;
+	if (hs->ke_retried || group == hs->group ||
+	    !sa_offers_dh(sa->conn->ike, sa->conn->num_ike, group))
+		return step_fail(s, IKE_REASON_INVALID_KE, 0,
+				 "the peer wants Diffie-Hellman group %u (INVALID_KE_PAYLOAD): add "
+				 "it to `proposals` of connection %s, or change the peer's",
+				 group, sa->conn->name);
+	e = dh_new(s->e->crypto, &dh, group);
+	if (e)
+		return e;
+	dh_free(hs->dh);
+	hs->dh = dh;
+	hs->group = group;
+	hs->ke_retried = true;
+	return build_request(s);
+}
+
+/* The proposals of a connection for people, cut to fit. */
+static const char *offer_text(char *buf, size_t size, const struct conf_conn *conn)
+{
+	size_t len = 0;
+
+	buf[0] = 0;
+	for (uint32_t i = 0; i < conn->num_ike && len < size; i++) {
+		const struct conf_proposal *p = &conn->ike[i];
+		struct sa_chosen first = {
+			.kind = SA_KIND_IKE, .encr = p->encr[0], .prf = p->prf[0], .dh = p->dh[0]};
+		char one[SA_TEXT_MAX];
+
+		len += (size_t)snprintf(buf + len, size - len, "%s%s", i ? ", " : "",
+					sa_chosen_text(one, &first));
+	}
+	return buf;
+}
+
+enum err sa_init_refused(struct step *s)
+{
+	const struct conf_conn *conn = s->sa->conn;
+	char name[WIRE_NAME_MAX], offer[160];
+	struct wire_notify n;
+
+	if (!wire_notify_find_error(&n, s->msg))
+		return ERR_MALFORMED;
+	if (n.type == NOTIFY_NO_PROPOSAL_CHOSEN)
+		return step_fail(s, IKE_REASON_NO_PROPOSAL, 0,
+				 "the peer refused our proposals (NO_PROPOSAL_CHOSEN): it does not "
+				 "accept %s; compare `proposals` of connection %s with the peer's",
+				 offer_text(offer, sizeof(offer), conn), conn->name);
+	return step_fail(s, IKE_REASON_PEER_ERROR, 0,
+			 "the peer refused the connection with %s: its log says more",
+			 wire_notify_name(name, n.type));
+}
+
+static enum err take_peer_ke(struct handshake *hs, const struct wire_ke *ke)
+{
+	if (ke->value.len != dh_public_len(ke->group) || ke->value.len > sizeof(hs->peer_ke))
+		return ERR_MALFORMED;
+	memcpy(hs->peer_ke, ke->value.p, ke->value.len);
+	hs->peer_ke_len = ke->value.len;
+	return ERR_OK;
+}
+
+/* The offered algorithms as sa_check() wants them; an answer outside them is a broken peer. */
+static enum err check_answer(struct step *s, struct sa_chosen *out)
+{
+	const struct conf_conn *conn = s->sa->conn;
+	struct sa_payload answer;
+	enum err e = sa_parse(&answer, ike_msg_body(s->msg, PAYLOAD_SA));
+
+	if (!e)
+		e = sa_check(out, &answer, SA_KIND_IKE, conn->ike, conn->num_ike);
+	if (e == ERR_NO_PROPOSAL)
+		return step_fail(s, IKE_REASON_NO_PROPOSAL, 0,
+				 "the peer chose algorithms that connection %s did not offer",
+				 conn->name);
+	return e;
+}
+
+/* With a NAT, or if UDP is wanted all the same, both sides go on on port 4500 (2.23). */
+static enum err float_ports(struct step *s)
+{
+	struct ike_sa *sa = s->sa;
+	struct nat_found found;
+	enum err e = nat_detect(s->e->crypto, &found, s->msg, &s->dg->path);
+
+	if (e)
+		return e;
+	sa->nat_local = found.known && found.local;
+	sa->nat_remote = found.known && found.peer;
+	if (sa->path.encap == ENCAP_UDP || !found.known ||
+	    !(found.local || found.peer || sa->conn->encap))
+		return ERR_OK;
+	sa->path.encap = ENCAP_UDP;
+	sa->path.local.port = sa->conf->daemon.port_nat_t ? sa->conf->daemon.port_nat_t : 4500;
+	if (sa->path.remote.port == 500)
+		sa->path.remote.port = 4500;
+	return ERR_OK;
+}
+
+static enum err parse_share(struct step *s, struct wire_ke *ke, struct bytes *nonce)
+{
+	enum err e = wire_ke_parse(ke, ike_msg_body(s->msg, PAYLOAD_KE));
+
+	return e ? e : wire_nonce_parse(nonce, ike_msg_body(s->msg, PAYLOAD_NONCE));
+}
+
+enum err sa_init_response(struct step *s)
+{
+	struct ike_sa *sa = s->sa;
+	struct handshake *hs = sa->hs;
+	struct wire_notify n;
+	struct bytes nonce;
+	struct wire_ke ke;
+	enum err e = parse_share(s, &ke, &nonce);
+
+	if (!e && (s->msg->h.spi_r == 0 || ke.group != hs->group))
+		e = ERR_MALFORMED;
+	if (!e)
+		e = take_peer_ke(hs, &ke);
+	if (!e)
+		e = check_answer(s, &sa->suite);
+	if (!e && sa->suite.dh != hs->group)
+		e = ERR_MALFORMED;
+	if (!e)
+		e = float_ports(s);
+	if (!e)
+		e = keep(&hs->response, &hs->response_len, s->dg->bytes.p, s->dg->bytes.len);
+	if (e)
+		return e;
+	nonce_set(&hs->nr, nonce);
+	hs->childless = wire_notify_find(&n, s->msg, NOTIFY_CHILDLESS);
+	sa->spi_r = s->msg->h.spi_r;
+	e = sa_init_derive(sa);
+	if (e)
+		return step_fail(s, IKE_REASON_MALFORMED, 0,
+				 "the peer's key share cannot be used: %s", err_text(e));
+	sa->local_id = match_local_id(sa->conn, &sa->path);
+	sa->remote_id = sa->conn->remote.id;
+	action_event(sa, IKE_EVENT_PROGRESS, NULL, IKE_REASON_NONE, sa->request,
+		     "IKE_SA_INIT answered: %s%s", sa->proposal,
+		     sa->nat_local || sa->nat_remote ? ", with a NAT on the way" : "");
+	return step_ask(s, IKE_ASK_SECRET);
+}
+
+enum err sa_init_derive(struct ike_sa *sa)
+{
+	struct handshake *hs = sa->hs;
+	struct secret shared = {0};
+	enum err e;
+
+	if (!hs->dh)
+		return ERR_BAD_STATE;
+	e = dh_compute_shared(hs->dh, &shared, bytes_of(hs->peer_ke, hs->peer_ke_len));
+	if (e != ERR_NOMEM) {
+		dh_free(hs->dh);
+		hs->dh = NULL;
+	}
+	if (e)
+		return e;
+	sa_chosen_text(sa->proposal, &sa->suite);
+	e = ike_keys_derive(sa->e->crypto, &sa->keys,
+			    &(struct ike_keys_params){.encr = sa->suite.encr,
+						      .prf = sa->suite.prf,
+						      .spi_i = sa->spi_i,
+						      .spi_r = sa->spi_r,
+						      .ni = nonce_bytes(&hs->ni),
+						      .nr = nonce_bytes(&hs->nr),
+						      .dh = &shared});
+	secret_fini(&shared);
+	if (!e)
+		e = sa_keys_install(sa);
+	return e;
+}
+
+/* ---- responder ------------------------------------------------------------------------------- */
+
+static enum err choose(struct step *s, const struct wire_ke *ke)
+{
+	struct ike_sa *sa = s->sa;
+	char remote[ENDPOINT_TEXT_MAX];
+	struct sa_payload offer;
+	enum err e = sa_parse(&offer, ike_msg_body(s->msg, PAYLOAD_SA));
+
+	if (e)
+		return e;
+	e = match_proposal(&sa->conn, &sa->suite, sa->conf, &sa->path, &offer, ke->group);
+	endpoint_text(remote, &sa->path.remote);
+	if (e == ERR_NOT_FOUND)
+		return step_fail(s, IKE_REASON_NO_CONFIG, NOTIFY_NO_PROPOSAL_CHOSEN,
+				 "no connection has %s among its `remote_addrs`", remote);
+	if (e)
+		return step_fail(s, IKE_REASON_NO_PROPOSAL, NOTIFY_NO_PROPOSAL_CHOSEN,
+				 "no proposal of %s is among `proposals` of connection %s "
+				 "(NO_PROPOSAL_CHOSEN): add one of the peer's",
+				 remote, sa->conn->name);
+	if (sa->suite.dh == ke->group)
+		return ERR_OK;
+	(void)step_fail(s, IKE_REASON_INVALID_KE, NOTIFY_INVALID_KE_PAYLOAD,
+			"%s sent a key share of group %u; group %u is asked for", remote, ke->group,
+			sa->suite.dh);
+	s->fail.data = sa->suite.dh;
+	return ERR_PEER;
+}
+
+static enum err detect_nat(struct step *s)
+{
+	struct nat_found found;
+	enum err e = nat_detect(s->e->crypto, &found, s->msg, &s->dg->path);
+
+	if (e)
+		return e;
+	s->sa->nat_local = found.known && found.local;
+	s->sa->nat_remote = found.known && found.peer;
+	return ERR_OK;
+}
+
+static enum err build_response(struct step *s)
+{
+	struct ike_sa *sa = s->sa;
+	struct handshake *hs = sa->hs;
+	enum err e;
+
+	step_reply(s);
+	sa_answer_build(&s->b, &sa->suite, 0);
+	wire_ke_build(&s->b, sa->suite.dh, dh_public(hs->dh));
+	wire_nonce_build(&s->b, nonce_bytes(&hs->nr));
+	e = nat_build(s->e->crypto, &s->b, sa->spi_i, sa->spi_r, &sa->path, sa->conn->encap);
+	wire_notify_build(&s->b, NOTIFY_CHILDLESS, bytes_of(NULL, 0));
+	if (!e)
+		e = step_finish(s);
+	if (!e)
+		e = keep(&hs->response, &hs->response_len, s->reply.bytes, s->reply.len);
+	return e;
+}
+
+enum err sa_init_request(struct step *s)
+{
+	struct ike_sa *sa = s->sa;
+	struct handshake *hs;
+	struct bytes nonce;
+	struct wire_ke ke;
+	enum err e = parse_share(s, &ke, &nonce);
+
+	if (!e)
+		e = choose(s, &ke);
+	if (e)
+		return e;
+	sa->hs = hs = mem_alloc(sizeof(*hs));
+	if (!hs)
+		return ERR_NOMEM;
+	nonce_set(&hs->ni, nonce);
+	hs->group = sa->suite.dh;
+	e = take_peer_ke(hs, &ke);
+	if (!e)
+		e = keep(&hs->request, &hs->request_len, s->dg->bytes.p, s->dg->bytes.len);
+	if (!e)
+		e = dh_new(s->e->crypto, &hs->dh, hs->group);
+	if (!e)
+		e = nonce_fill(s->e, &hs->nr);
+	if (!e)
+		e = detect_nat(s);
+	if (!e)
+		e = build_response(s);
+	return e ? e : halfopen_enter(sa);
+}
+
+/* ---- before there is any state --------------------------------------------------------------- */
+
+static bool cookie_valid(struct ike_engine *e, const struct ike_msg *m,
+			 const struct ike_datagram *dg, struct bytes ni)
+{
+	struct wire_notify n;
+
+	return wire_notify_find(&n, m, NOTIFY_COOKIE) &&
+	       !cookie_check(e->crypto, &e->cookies, n.data, ni, &dg->path.remote.addr, m->h.spi_i,
+			     e->now_ns);
+}
+
+static void send_cookie(struct ike_engine *e, const struct ike_msg *m,
+			const struct ike_datagram *dg, struct bytes ni)
+{
+	uint8_t cookie[COOKIE_LEN];
+
+	if (cookie_make(e->crypto, &e->cookies, cookie, ni, &dg->path.remote.addr, m->h.spi_i,
+			e->now_ns))
+		return;
+	e->stats.cookies_sent++;
+	receive_refuse_unprotected(e, &m->h, dg, NOTIFY_COOKIE, bytes_of(cookie, sizeof(cookie)));
+}
+
+/* The same initiator again: byte for byte, or now with a cookie that it was asked for by an answer
+ * to an earlier copy. Both transcripts are kept, since it may use either (S41). */
+static void repeated(struct ike_sa *sa, const struct ike_msg *m, const struct ike_datagram *dg)
+{
+	struct handshake *hs = sa->hs;
+	struct bytes ni;
+
+	if (window_check(sa, &m->h, dg->bytes) == WINDOW_REPEAT)
+		return;
+	sa->e->stats.dropped++;
+	if (sa->state != SA_R_INIT || !hs || hs->request2 ||
+	    wire_nonce_parse(&ni, ike_msg_body(m, PAYLOAD_NONCE)) ||
+	    !bytes_equal(ni, nonce_bytes(&hs->ni)) || !cookie_valid(sa->e, m, dg, ni))
+		return;
+	if (keep(&hs->request2, &hs->request2_len, dg->bytes.p, dg->bytes.len))
+		return;
+	if (!action_send(sa->e, &sa->in.path, sa->in.port,
+			 bytes_of(sa->in.response, sa->in.response_len)))
+		sa->sent_ns = sa->e->now_ns;
+}
+
+static void begin(struct ike_engine *e, const struct ike_msg *m, const struct ike_datagram *dg,
+		  uint64_t now_ns)
+{
+	struct ike_sa *sa;
+
+	if (sa_new(e, &sa, false, e->conf, NULL)) {
+		e->stats.dropped++;
+		return;
+	}
+	sa->spi_i = m->h.spi_i;
+	sa->path = dg->path;
+	sa->port = dg->port;
+	step_message(sa, m, dg, now_ns);
+	if (sa->state == SA_NONE) { /* no row took it */
+		sa->quiet = true;
+		sa_kill(sa, IKE_REASON_MALFORMED, NULL, now_ns);
+	}
+}
+
+/* A well-formed header of a first message (3.1). A request under an SPI of our own is one of our
+ * own requests come back (S31). */
+static bool is_first(const struct ike_engine *e, const struct ike_header *h)
+{
+	return h->spi_i && !h->spi_r && !h->msgid && (h->flags & IKE_FLAG_INITIATOR) && e->conf &&
+	       !sa_by_spi(e, h->spi_i);
+}
+
+void sa_init_receive(struct ike_engine *e, const struct ike_msg *m, const struct ike_datagram *dg,
+		     uint64_t now_ns)
+{
+	struct ike_sa *sa = halfopen_find(e, &dg->path.remote, m->h.spi_i);
+	struct bytes ni;
+
+	if (sa) {
+		repeated(sa, m, dg);
+		return;
+	}
+	if (!is_first(e, &m->h) || wire_nonce_parse(&ni, ike_msg_body(m, PAYLOAD_NONCE))) {
+		e->stats.dropped++;
+		return;
+	}
+	if (m->unknown_critical) {
+		receive_refuse_unprotected(e, &m->h, dg, NOTIFY_UNSUPPORTED_CRITICAL_PAYLOAD,
+					   bytes_of(&m->unknown_critical, 1));
+		return;
+	}
+	if (halfopen_crowded(e) && !cookie_valid(e, m, dg, ni)) {
+		send_cookie(e, m, dg, ni);
+		return;
+	}
+	if (halfopen_full(e, &dg->path.remote.addr)) {
+		e->stats.dropped++;
+		return;
+	}
+	begin(e, m, dg, now_ns);
+}

@@ -1,0 +1,509 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/ike/step.h"
+
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "control/child/work.h"
+#include "control/ike/ask.h"
+#include "control/ike/rekey_work.h"
+#include "control/ike/task.h"
+#include "control/ike/window.h"
+
+/* STEPS_MAX - rows that one input may run in a row (S10): answers that need no ask. */
+#define STEPS_MAX 8
+
+static bool in_handshake(enum sa_state s)
+{
+	return s < SA_ESTABLISHED;
+}
+
+/* The only place that assigns a state other than SA_DEAD. */
+static void enter(struct step *s)
+{
+	struct ike_sa *sa = s->sa;
+	const struct transition *row = s->row;
+	uint64_t bound = row->timeout_ns;
+
+	if (sa->state != row->next)
+		LOG(DEBUG, IKE, sa->conn ? sa->conn->name : NULL, "[%u] %s -> %s: %s", sa->unique,
+		    sa_state_name(sa->state), sa_state_name(row->next), row->story);
+	if (row->next == SA_DEAD) {
+		sa_kill(sa, sa->reason, sa->why[0] ? sa->why : NULL, s->now_ns);
+		return;
+	}
+	if (row->next == SA_DELETING || row->next == SA_REKEYED)
+		window_in_abandon(sa);
+	if (bound && sa->state != row->next) {
+		bound = bound == HALF_OPEN ? sa->e->limits.half_open_ns : bound;
+		timer_set(&sa->e->timers, &sa->state_timer, s->now_ns + bound);
+	}
+	sa->state = row->next;
+}
+
+uint64_t step_bits(const struct ike_msg *msg)
+{
+	uint64_t bits = msg->present & ~(PAYLOAD_BIT(PAYLOAD_SA) - 1);
+	struct wire_notify n;
+
+	if (!(msg->present & (PAYLOAD_BIT(PAYLOAD_NOTIFY) | PAYLOAD_BIT(PAYLOAD_DELETE))))
+		return bits;
+	if (wire_notify_find_error(&n, msg))
+		bits |= HAS_ERROR;
+	if (wire_notify_find(&n, msg, NOTIFY_REKEY_SA))
+		bits |= HAS_REKEY;
+	if (wire_notify_find(&n, msg, NOTIFY_COOKIE))
+		bits |= HAS_COOKIE;
+	if (wire_notify_find(&n, msg, NOTIFY_INVALID_KE_PAYLOAD))
+		bits |= HAS_INVALID_KE;
+	if (wire_notify_find(&n, msg, NOTIFY_AUTHENTICATION_FAILED))
+		bits |= HAS_AUTH_FAILED;
+	for (uint32_t i = 0; i < msg->num; i++) {
+		struct wire_delete d;
+
+		if (msg->payloads[i].type == PAYLOAD_DELETE &&
+		    !wire_delete_parse(&d, msg->payloads[i].body) && d.protocol == PROTO_IKE)
+			bits |= HAS_DELETE_IKE;
+	}
+	return bits;
+}
+
+static void fail_text(struct step *s, enum ike_reason reason, uint16_t notify, const char *fmt,
+		      va_list ap)
+{
+	s->fail.reason = reason;
+	s->fail.notify = notify;
+	vsnprintf(s->fail.text, sizeof(s->fail.text), fmt, ap);
+}
+
+enum err step_fail(struct step *s, enum ike_reason reason, uint16_t notify, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	fail_text(s, reason, notify, fmt, ap);
+	va_end(ap);
+	return ERR_PEER;
+}
+
+enum err step_fail_child(struct step *s, enum ike_reason reason, uint16_t notify, const char *fmt,
+			 ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	fail_text(s, reason, notify, fmt, ap);
+	va_end(ap);
+	s->fail.only_child = true;
+	return ERR_PEER;
+}
+
+/* ---- messages ------------------------------------------------------------------------------- */
+
+static void begin(struct step *s, uint8_t exchange, uint8_t flags, uint32_t id, bool no_state)
+{
+	const struct ike_sa *sa = s->sa;
+	const struct ike_header h = {
+		.spi_i = sa->spi_i,
+		.spi_r = no_state ? 0 : sa->spi_r,
+		.exchange = exchange,
+		.flags = (uint8_t)(flags | (sa->initiator ? IKE_FLAG_INITIATOR : 0)),
+		.msgid = id,
+	};
+
+	ike_build_begin(&s->b, s->e->out, sizeof(s->e->out), &h);
+	if (exchange != IKE_SA_INIT)
+		ike_build_sk(&s->b);
+	s->building = true;
+}
+
+void step_reply(struct step *s)
+{
+	const struct window_in *in = &s->sa->in;
+
+	begin(s, in->exchange_type, IKE_FLAG_RESPONSE, in->x.next_id, false);
+}
+
+void step_request(struct step *s, uint8_t exchange)
+{
+	struct window_out *out = &s->sa->out;
+
+	s->requesting = true;
+	s->exchange = exchange;
+	if (exchange == IKE_SA_INIT)
+		out->x.next_id = 0; /* also with a cookie or another group (2.6) */
+	begin(s, exchange, 0, out->x.next_id, false);
+}
+
+enum err step_finish(struct step *s)
+{
+	struct bytes message;
+	enum err e;
+
+	s->building = false;
+	e = ike_build_finish(&s->b, &message, s->b.sk_at ? s->sa->seal : NULL);
+	if (e)
+		return e;
+	s->reply.bytes = mem_dup(message.p, message.len);
+	if (!s->reply.bytes)
+		return ERR_NOMEM;
+	s->reply.len = message.len;
+	return ERR_OK;
+}
+
+/* Hand the finished message to its window, which sends it. */
+static void commit(struct step *s)
+{
+	struct reply r = s->reply;
+
+	if (!r.bytes)
+		return;
+	s->reply = (struct reply){0};
+	if (s->requesting)
+		window_out_send(s->sa, s->exchange, r.bytes, r.len, s->now_ns);
+	else
+		window_in_answer(s->sa, r.bytes, r.len, s->now_ns);
+	s->requesting = false;
+}
+
+/* An error notify alone (2.21). If even that fails, the peer's repeat is handled afresh. */
+static void refuse(struct step *s)
+{
+	const struct failure *f = &s->fail;
+	const struct window_in *in = &s->sa->in;
+	const uint8_t type = (uint8_t)f->data;
+
+	begin(s, in->exchange_type, IKE_FLAG_RESPONSE, in->x.next_id, s->sa->state == SA_NONE);
+	if (f->notify == NOTIFY_INVALID_KE_PAYLOAD)
+		wire_notify_ke_build(&s->b, f->data);
+	else if (f->notify == NOTIFY_UNSUPPORTED_CRITICAL_PAYLOAD)
+		wire_notify_build(&s->b, f->notify, bytes_of(&type, 1));
+	else if (f->notify == NOTIFY_CHILD_SA_NOT_FOUND)
+		wire_notify_spi_build(&s->b, f->notify, f->spi);
+	else
+		wire_notify_build(&s->b, f->notify, bytes_of(NULL, 0));
+	if (step_finish(s))
+		window_in_abandon(s->sa);
+	else
+		commit(s);
+}
+
+/* ---- outcomes ------------------------------------------------------------------------------- */
+
+static bool of_peer(const struct step *s)
+{
+	return s->x == &s->sa->in.x;
+}
+
+/* What the exchange was for is over, one way or the other. */
+static void exchange_end(struct step *s)
+{
+	child_work_free(s->sa, s->x->child);
+	s->x->child = NULL;
+	rekey_work_free(s->sa, s->x->rekey);
+	s->x->rekey = NULL;
+	s->x->kind = TASK_NONE;
+	if (!of_peer(s)) {
+		mem_free(s->sa->out.task);
+		s->sa->out.task = NULL;
+	}
+}
+
+/* A task that is to be tried again: later after TEMPORARY_FAILURE, at once with another group. */
+static void task_again(struct step *s)
+{
+	struct window_out *out = &s->sa->out;
+	struct task *t = out->task;
+
+	out->task = NULL;
+	exchange_end(s);
+	t->retries++;
+	if (s->later)
+		t->not_before_ns = s->now_ns + NS_PER_S + engine_spread(s->e, 2 * NS_PER_S);
+	task_put_back(s->sa, t);
+}
+
+static void succeed(struct step *s)
+{
+	struct ike_sa *sa = s->sa;
+
+	if (s->row->on == ON_RESPONSE)
+		window_out_close(sa);
+	commit(s);
+	enter(s);
+	if (sa->state == SA_DEAD || s->pass || s->x->ask.open || s->x->ask.waiting)
+		return;
+	if (of_peer(s))
+		exchange_end(s);
+	else if (s->again || s->later)
+		task_again(s);
+	else if (!sa->out.waiting && s->row->on != ON_START)
+		exchange_end(s);
+}
+
+static const char *child_name(const struct step *s)
+{
+	if (s->x->child && s->x->child->conf)
+		return s->x->child->conf->name;
+	if (!of_peer(s) && s->sa->out.task && s->sa->out.task->child_conf)
+		return s->sa->out.task->child_conf->name;
+	return NULL;
+}
+
+/* The handshake is over. The initiator tells a responder that may believe itself established. */
+static void fail_handshake(struct step *s)
+{
+	struct ike_sa *sa = s->sa;
+	struct task *tell = NULL;
+
+	if (!of_peer(s) && sa->seal && s->fail.notify && s->row && s->row->on != ON_START)
+		tell = task_new(TASK_TELL, 0);
+	if (!tell) {
+		sa_kill(sa, s->fail.reason, s->fail.text, s->now_ns);
+		return;
+	}
+	action_event_named(sa, IKE_EVENT_FAILED, NULL, s->fail.reason, sa->request, s->fail.text);
+	sa->e->stats.failed++;
+	sa->ended = true;
+	tell->notify = s->fail.notify;
+	exchange_end(s);
+	tasks_fail(sa, s->fail.reason, s->fail.text);
+	task_add(sa, tell);
+}
+
+static void fail_request(struct step *s)
+{
+	bool fatal = in_handshake(s->sa->state) || s->fail.notify == NOTIFY_INVALID_SYNTAX ||
+		     s->fail.notify == NOTIFY_UNSUPPORTED_CRITICAL_PAYLOAD;
+
+	if (s->fail.notify)
+		refuse(s);
+	if (in_handshake(s->sa->state) && s->sa->state == SA_NONE)
+		s->sa->quiet = s->fail.reason == IKE_REASON_INVALID_KE; /* a step, not a failure */
+	if (fatal) {
+		sa_kill(s->sa, s->fail.reason, s->fail.text, s->now_ns);
+		return;
+	}
+	if (s->fail.notify != NOTIFY_TEMPORARY_FAILURE)
+		action_event_named(s->sa, IKE_EVENT_FAILED, child_name(s), s->fail.reason, 0,
+				   s->fail.text);
+	exchange_end(s);
+}
+
+static void fail_own(struct step *s)
+{
+	struct ike_sa *sa = s->sa;
+	uint64_t request = sa->out.task ? sa->out.task->request : 0;
+
+	if (s->row && s->row->on == ON_RESPONSE)
+		window_out_close(sa);
+	if (in_handshake(sa->state)) {
+		fail_handshake(s);
+		return;
+	}
+	if (!s->fail.only_child) {
+		sa_kill(sa, s->fail.reason, s->fail.text, s->now_ns);
+		return;
+	}
+	action_event_named(sa, IKE_EVENT_FAILED, child_name(s), s->fail.reason, request,
+			   s->fail.text);
+	sa->e->stats.failed++;
+	exchange_end(s);
+}
+
+/* Nothing was said about why: the message is as if it had been lost, or memory is short. */
+static void fail_silently(struct step *s, enum err e)
+{
+	s->e->stats.dropped++;
+	LOG(DEBUG, IKE, NULL, "[%u] %s: %s", s->sa->unique, s->row->story, err_text(e));
+	if (s->sa->state == SA_NONE) {
+		s->sa->quiet = s->row->on == ON_REQUEST;
+		sa_kill(s->sa, IKE_REASON_RESOURCES, err_text(e), s->now_ns);
+		return;
+	}
+	if (s->row->on == ON_RESPONSE)
+		return;
+	if (s->row->on == ON_REQUEST) {
+		exchange_end(s);
+		window_in_abandon(s->sa);
+		return;
+	}
+	(void)step_fail_child(s, IKE_REASON_RESOURCES, of_peer(s) ? NOTIFY_TEMPORARY_FAILURE : 0,
+			      "this side could not go on: %s", err_text(e));
+	if (of_peer(s))
+		fail_request(s);
+	else
+		fail_own(s);
+}
+
+static void fail(struct step *s, enum err e)
+{
+	mem_free(s->reply.bytes);
+	s->reply = (struct reply){0};
+	s->building = s->requesting = false;
+	if (s->x->ask.open || s->x->ask.waiting)
+		ask_close(&s->x->ask);
+	if (s->fail.reason == IKE_REASON_NONE)
+		fail_silently(s, e);
+	else if (of_peer(s))
+		fail_request(s);
+	else
+		fail_own(s);
+}
+
+/* Run the row, and those that follow at once because their ask is not needed. */
+static void run(struct step *s)
+{
+	static const struct ike_answer allowed = {.allow = true};
+
+	for (int i = 0; i < STEPS_MAX; i++) {
+		enum err e = s->row->handle(s);
+
+		if (!e && s->building)
+			e = step_finish(s);
+		if (e) {
+			fail(s, e);
+			return;
+		}
+		succeed(s);
+		if (!s->pass || s->sa->state == SA_DEAD)
+			return;
+		s->pass = false;
+		s->answer = &allowed;
+		s->row = transition_find(s->sa->state, ON_ANSWER, s->pass_kind, s->x->kind, 0);
+		assert(s->row);
+	}
+}
+
+/* ---- what makes a step ---------------------------------------------------------------------- */
+
+static struct step step_of(struct ike_sa *sa, struct exchange *x, uint64_t now_ns)
+{
+	return (struct step){.e = sa->e, .sa = sa, .x = x, .now_ns = now_ns};
+}
+
+static void out_of_order(struct step *s)
+{
+	s->e->stats.dropped++;
+	if (of_peer(s))
+		window_in_abandon(s->sa);
+	LOG(DEBUG, IKE, NULL, "[%u] exchange %u has no place in state %s", s->sa->unique,
+	    s->msg->h.exchange, sa_state_name(s->sa->state));
+}
+
+/* No row takes the message. If the exchange belongs here its payloads do not. */
+static void no_row(struct step *s, bool response)
+{
+	char name[WIRE_NAME_MAX];
+	uint8_t exchange = s->msg->h.exchange;
+	bool known = transition_knows(s->sa->state, response ? ON_RESPONSE : ON_REQUEST, exchange);
+
+	if (!known && in_handshake(s->sa->state)) {
+		out_of_order(s);
+		return;
+	}
+	if (response && exchange == IKE_SA_INIT) { /* anybody can have sent it */
+		out_of_order(s);
+		return;
+	}
+	(void)step_fail(s, IKE_REASON_MALFORMED, NOTIFY_INVALID_SYNTAX,
+			"the peer's %s message lacks payloads or has some that do not belong there",
+			wire_exchange_name(name, exchange));
+	fail(s, ERR_PEER);
+}
+
+void step_message(struct ike_sa *sa, const struct ike_msg *msg, const struct ike_datagram *dg,
+		  uint64_t now_ns)
+{
+	const bool response = msg->h.flags & IKE_FLAG_RESPONSE;
+	struct step s = step_of(sa, response ? &sa->out.x : &sa->in.x, now_ns);
+
+	s.msg = msg;
+	s.dg = dg;
+	if (ike_msg_check(msg, 0, PAYLOAD_REPEATABLE) || wire_notify_check(msg)) {
+		if (in_handshake(sa->state) && msg->h.exchange == IKE_SA_INIT) {
+			out_of_order(&s);
+			sa->quiet = true;
+			if (sa->state == SA_NONE)
+				sa_kill(sa, IKE_REASON_MALFORMED, NULL, now_ns);
+			return;
+		}
+		if (!response)
+			window_in_open(sa, msg->h.exchange, dg);
+		(void)step_fail(&s, IKE_REASON_MALFORMED, NOTIFY_INVALID_SYNTAX,
+				"the peer repeats a payload that may be there once");
+		fail(&s, ERR_PEER);
+		return;
+	}
+	s.row = transition_find(sa->state, response ? ON_RESPONSE : ON_REQUEST, msg->h.exchange,
+				sa->out.x.kind, step_bits(msg));
+	if (!response)
+		window_in_open(sa, msg->h.exchange, dg);
+	if (s.row)
+		run(&s);
+	else
+		no_row(&s, response);
+}
+
+void step_invalid(struct ike_sa *sa, const struct ike_header *h, const struct ike_datagram *dg,
+		  uint16_t notify, uint16_t data, uint64_t now_ns)
+{
+	const bool response = h->flags & IKE_FLAG_RESPONSE;
+	struct step s = step_of(sa, response ? &sa->out.x : &sa->in.x, now_ns);
+
+	if (!response)
+		window_in_open(sa, h->exchange, dg);
+	(void)step_fail(
+		&s, notify == NOTIFY_INVALID_SYNTAX ? IKE_REASON_MALFORMED : IKE_REASON_UNSUPPORTED,
+		notify,
+		notify == NOTIFY_INVALID_SYNTAX
+			? "a message of the peer does not follow the format"
+			: "the peer uses a payload that must be understood and is not");
+	s.fail.data = data;
+	fail(&s, ERR_PEER);
+}
+
+void step_answer(struct ike_sa *sa, struct exchange *x, enum ike_ask_kind kind,
+		 const struct ike_answer *answer, uint64_t now_ns)
+{
+	struct step s = step_of(sa, x, now_ns);
+
+	s.answer = answer;
+	s.row = transition_find(sa->state, ON_ANSWER, (uint8_t)kind, x->kind, 0);
+	if (s.row)
+		run(&s);
+}
+
+void step_task(struct ike_sa *sa, uint64_t now_ns)
+{
+	while (sa->state != SA_DEAD && !sa->out.task && !sa->out.waiting) {
+		struct step s = step_of(sa, &sa->out.x, now_ns);
+		struct task *t = task_next(sa, now_ns);
+
+		if (!t)
+			return;
+		s.row = transition_find(sa->state, ON_START, 0, t->kind, 0);
+		if (!s.row) {
+			task_drop(sa, t);
+			continue;
+		}
+		sa->out.task = t;
+		sa->out.x.kind = t->kind;
+		run(&s);
+		if (sa->out.task && !sa->out.waiting && sa->state != SA_DEAD && !s.x->ask.open &&
+		    !s.x->ask.waiting)
+			exchange_end(&s); /* the handler found nothing to do */
+	}
+}
+
+void step_task_later(struct ike_sa *sa)
+{
+	timer_set(&sa->e->timers, &sa->task_timer, sa->e->now_ns);
+}
+
+void step_inherit(struct ike_sa *sa, uint64_t now_ns)
+{
+	assert(sa->state == SA_NONE && sa->proof);
+	sa->state = SA_ESTABLISHED;
+	sa_established(sa, now_ns);
+}

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* table.c - IKEv2 as data: every step that this engine takes. Rows are tried in order. */
+#include "control/ike/handlers.h"
+
+#define BIT(name) PAYLOAD_BIT(PAYLOAD_##name)
+
+/* Ignored wherever they appear, as RFC 7296 asks of what is not understood or not asked for. */
+#define ALWAYS \
+	(BIT(NOTIFY) | BIT(VENDOR) | BIT(CERT) | BIT(CERTREQ) | BIT(CP) | BIT(DELETE) | BIT(SK))
+#define CHILD_OFFER (BIT(SA) | BIT(TSI) | BIT(TSR))
+#define ANYTHING    UINT64_MAX
+/* REPLACED_NS - how long an IKE SA that was replaced waits for the peer's delete. */
+#define REPLACED_NS (120 * NS_PER_S)
+
+/* Rows of one state and one trigger read: state, trigger, what, task, need, may. */
+static const struct transition table[] = {
+	/*
+	 *   HDR, SAi1, KEi, Ni  -->                                                    (1.2)
+	 *                                <--  HDR, SAr1, KEr, Nr
+	 */
+	{SA_NONE, ON_START, 0, TASK_SA_INIT, 0, 0, sa_init_start, SA_I_INIT, 0,
+	 "offer algorithms and a key share"},
+	{SA_NONE, ON_REQUEST, IKE_SA_INIT, TASK_NONE, BIT(SA) | BIT(KE) | BIT(NONCE), 0,
+	 sa_init_request, SA_R_INIT, HALF_OPEN, "choose algorithms, answer with our key share"},
+	{SA_I_INIT, ON_RESPONSE, IKE_SA_INIT, TASK_NONE, BIT(SA) | BIT(KE) | BIT(NONCE), 0,
+	 sa_init_response, SA_I_SECRET, 0, "take the choice, derive keys, ask for our secret"},
+	/*
+	 *   HDR, SAi1, KEi, Ni  -->                                                    (2.6)
+	 *                                <--  HDR, N(COOKIE)
+	 *   HDR, N(COOKIE), SAi1, KEi, Ni  -->
+	 */
+	{SA_I_INIT, ON_RESPONSE, IKE_SA_INIT, TASK_NONE, HAS_COOKIE, 0, sa_init_cookie, SA_I_INIT,
+	 0, "send the same again with the cookie in front"},
+	/*
+	 *   HDR, SAi1, KEi, Ni  -->                                                    (1.2)
+	 *                                <--  HDR, N(INVALID_KE_PAYLOAD)
+	 */
+	{SA_I_INIT, ON_RESPONSE, IKE_SA_INIT, TASK_NONE, HAS_INVALID_KE, 0, sa_init_invalid_ke,
+	 SA_I_INIT, 0, "once: the same with a key share of the group asked for, if we offered it"},
+	{SA_I_INIT, ON_RESPONSE, IKE_SA_INIT, TASK_NONE, HAS_ERROR, 0, sa_init_refused, SA_I_INIT,
+	 0, "the peer refuses: say why and end"},
+
+	/*
+	 *   HDR, SK {IDi, [IDr,] AUTH,                                                 (1.2)
+	 *       SAi2, TSi, TSr}  -->
+	 *                                <--  HDR, SK {IDr, AUTH, SAr2, TSi, TSr}
+	 */
+	{SA_I_SECRET, ON_ANSWER, IKE_ASK_SECRET, TASK_NONE, 0, 0, auth_start, SA_I_AUTH, 0,
+	 "prove our identity, offer the first Child SA"},
+	{SA_I_AUTH, ON_RESPONSE, IKE_AUTH, TASK_NONE, BIT(IDR) | BIT(AUTH) | CHILD_OFFER, 0,
+	 auth_response, SA_I_VERIFY, 0, "check who answers, ask for the secret that proves it"},
+	{SA_I_AUTH, ON_RESPONSE, IKE_AUTH, TASK_NONE, BIT(IDR) | BIT(AUTH), 0, auth_response,
+	 SA_I_VERIFY, 0, "the same without a Child SA: it was refused or not offered"},
+	{SA_I_AUTH, ON_RESPONSE, IKE_AUTH, TASK_NONE, HAS_ERROR, 0, auth_refused, SA_I_AUTH, 0,
+	 "the peer refuses: say why and end"},
+	{SA_I_VERIFY, ON_ANSWER, IKE_ASK_SECRET, TASK_NONE, 0, 0, auth_verify_i, SA_I_AUTHORIZE, 0,
+	 "verify AUTH, ask whether this peer is welcome"},
+	{SA_I_AUTHORIZE, ON_ANSWER, IKE_ASK_AUTHORIZE, TASK_NONE, 0, 0, auth_authorized_i,
+	 SA_I_ACCEPT, 0, "ask whether the Child SA is"},
+	{SA_I_ACCEPT, ON_ANSWER, IKE_ASK_CHILD_ACCEPT, TASK_NONE, 0, 0, auth_accepted_i,
+	 SA_ESTABLISHED, 0, "established; install the Child SA"},
+
+	{SA_R_INIT, ON_REQUEST, IKE_AUTH, TASK_NONE, BIT(IDI) | BIT(AUTH) | CHILD_OFFER, BIT(IDR),
+	 auth_request, SA_R_VERIFY, HALF_OPEN, "choose a connection, ask for the peer's secret"},
+	{SA_R_INIT, ON_REQUEST, IKE_AUTH, TASK_NONE, BIT(IDI) | BIT(AUTH), BIT(IDR), auth_request,
+	 SA_R_VERIFY, HALF_OPEN, "the same without a Child SA (RFC 6023)"},
+	{SA_R_INIT, ON_REQUEST, IKE_AUTH, TASK_NONE, BIT(IDI) | CHILD_OFFER, BIT(IDR),
+	 auth_wants_eap, SA_R_INIT, 0, "without AUTH the peer asks for EAP: refused"},
+	{SA_R_VERIFY, ON_ANSWER, IKE_ASK_SECRET, TASK_NONE, 0, 0, auth_verify_r, SA_R_AUTHORIZE,
+	 HALF_OPEN, "verify AUTH, ask whether this peer is welcome"},
+	{SA_R_AUTHORIZE, ON_ANSWER, IKE_ASK_AUTHORIZE, TASK_NONE, 0, 0, auth_authorized_r,
+	 SA_R_ACCEPT, HALF_OPEN, "narrow the selectors, ask whether the Child SA is"},
+	{SA_R_ACCEPT, ON_ANSWER, IKE_ASK_CHILD_ACCEPT, TASK_NONE, 0, 0, auth_accepted_r,
+	 SA_ESTABLISHED, 0, "prove our identity, install the Child SA, established"},
+
+	/*
+	 *   HDR, SK {SA, Ni, KEi}  -->                                               (1.3.2)
+	 *                                <--  HDR, SK {SA, Nr, KEr}
+	 */
+	{SA_ESTABLISHED, ON_START, 0, TASK_IKE_REKEY, 0, 0, ike_rekey_start, SA_ESTABLISHED, 0,
+	 "re-key the IKE SA"},
+	{SA_ESTABLISHED, ON_REQUEST, CREATE_CHILD_SA, TASK_CHILD_NEW,
+	 BIT(SA) | BIT(NONCE) | BIT(KE), 0, refuse_temporarily, SA_ESTABLISHED, 0,
+	 "not while a Child SA of ours is being made (2.25.1)"},
+	{SA_ESTABLISHED, ON_REQUEST, CREATE_CHILD_SA, TASK_CHILD_REKEY,
+	 BIT(SA) | BIT(NONCE) | BIT(KE), 0, refuse_temporarily, SA_ESTABLISHED, 0,
+	 "not while we re-key a Child SA (2.25.1)"},
+	{SA_ESTABLISHED, ON_REQUEST, CREATE_CHILD_SA, TASK_CHILD_DELETE,
+	 BIT(SA) | BIT(NONCE) | BIT(KE), 0, refuse_temporarily, SA_ESTABLISHED, 0,
+	 "not while we close a Child SA (2.25.1)"},
+	{SA_ESTABLISHED, ON_REQUEST, CREATE_CHILD_SA, TASK_IKE_REKEY,
+	 BIT(SA) | BIT(NONCE) | BIT(KE), 0, ike_rekey_crossing, SA_ESTABLISHED, 0,
+	 "both re-key the IKE SA: answer, and let the nonces decide later (2.8.1, 2.25.2)"},
+	{SA_ESTABLISHED, ON_REQUEST, CREATE_CHILD_SA, TASK_NONE, BIT(SA) | BIT(NONCE) | BIT(KE), 0,
+	 ike_rekey_request, SA_REKEYED, REPLACED_NS, "make the new IKE SA, hand the children over"},
+	{SA_ESTABLISHED, ON_RESPONSE, CREATE_CHILD_SA, TASK_IKE_REKEY,
+	 BIT(SA) | BIT(NONCE) | BIT(KE), 0, ike_rekey_response, SA_REKEYED, REPLACED_NS,
+	 "make the new IKE SA, hand the children over, close the old one"},
+	{SA_ESTABLISHED, ON_RESPONSE, CREATE_CHILD_SA, TASK_IKE_REKEY_CROSSED,
+	 BIT(SA) | BIT(NONCE) | BIT(KE), 0, ike_rekey_response, SA_REKEYED, REPLACED_NS,
+	 "two new IKE SAs: the nonces say which of them stays"},
+	{SA_ESTABLISHED, ON_RESPONSE, CREATE_CHILD_SA, TASK_IKE_REKEY, HAS_ERROR, 0,
+	 ike_rekey_refused, SA_ESTABLISHED, 0, "try again later or with another group"},
+	{SA_ESTABLISHED, ON_RESPONSE, CREATE_CHILD_SA, TASK_IKE_REKEY_CROSSED, HAS_ERROR, 0,
+	 ike_rekey_refused_crossed, SA_REKEYED, REPLACED_NS, "the peer's new IKE SA takes over"},
+
+	/*
+	 *   HDR, SK {[N(REKEY_SA),] SA, Ni,                                   (1.3.1, 1.3.3)
+	 *       [KEi,] TSi, TSr}  -->
+	 *                                <--  HDR, SK {SA, Nr, [KEr,] TSi, TSr}
+	 */
+	{SA_ESTABLISHED, ON_START, 0, TASK_CHILD_NEW, 0, 0, child_new_start, SA_ESTABLISHED, 0,
+	 "offer a Child SA"},
+	{SA_ESTABLISHED, ON_START, 0, TASK_CHILD_REKEY, 0, 0, child_rekey_start, SA_ESTABLISHED, 0,
+	 "offer a Child SA in place of another one"},
+	{SA_ESTABLISHED, ON_REQUEST, CREATE_CHILD_SA, TASK_IKE_REKEY, CHILD_OFFER | BIT(NONCE),
+	 BIT(KE), refuse_temporarily, SA_ESTABLISHED, 0,
+	 "no new Child SA while we re-key the IKE SA (2.25.2)"},
+	{SA_ESTABLISHED, ON_REQUEST, CREATE_CHILD_SA, TASK_IKE_REKEY_CROSSED,
+	 CHILD_OFFER | BIT(NONCE), BIT(KE), refuse_temporarily, SA_ESTABLISHED, 0,
+	 "no new Child SA while both re-key the IKE SA"},
+	{SA_ESTABLISHED, ON_REQUEST, CREATE_CHILD_SA, TASK_NONE,
+	 CHILD_OFFER | BIT(NONCE) | HAS_REKEY, BIT(KE), child_rekey_request, SA_ESTABLISHED, 0,
+	 "narrow, ask whether the new Child SA is welcome"},
+	{SA_ESTABLISHED, ON_REQUEST, CREATE_CHILD_SA, TASK_NONE, CHILD_OFFER | BIT(NONCE), BIT(KE),
+	 child_new_request, SA_ESTABLISHED, 0, "narrow, ask whether the Child SA is welcome"},
+	{SA_ESTABLISHED, ON_RESPONSE, CREATE_CHILD_SA, TASK_CHILD_NEW, CHILD_OFFER | BIT(NONCE),
+	 BIT(KE), child_new_response, SA_ESTABLISHED, 0, "check the choice, ask about it"},
+	{SA_ESTABLISHED, ON_RESPONSE, CREATE_CHILD_SA, TASK_CHILD_NEW, HAS_ERROR, 0,
+	 child_new_refused, SA_ESTABLISHED, 0, "say why, or try again"},
+	{SA_ESTABLISHED, ON_RESPONSE, CREATE_CHILD_SA, TASK_CHILD_REKEY, CHILD_OFFER | BIT(NONCE),
+	 BIT(KE), child_rekey_response, SA_ESTABLISHED, 0, "check the choice, ask about it"},
+	{SA_ESTABLISHED, ON_RESPONSE, CREATE_CHILD_SA, TASK_CHILD_REKEY, HAS_ERROR, 0,
+	 child_rekey_refused, SA_ESTABLISHED, 0, "try again later, or let it go"},
+	/* Answers: the exchange's kind says what it makes. Those of ours (out) and of the peer (in)
+	 * differ in their kind, see exchange.kind. */
+	{SA_ESTABLISHED, ON_ANSWER, IKE_ASK_CHILD_ACCEPT, TASK_CHILD_NEW, 0, 0, child_new_allowed_i,
+	 SA_ESTABLISHED, 0, "install what we offered"},
+	{SA_ESTABLISHED, ON_ANSWER, IKE_ASK_CHILD_ACCEPT, TASK_CHILD_REKEY, 0, 0,
+	 child_rekey_allowed_i, SA_ESTABLISHED, 0, "install it, use it, close the old one"},
+	{SA_ESTABLISHED, ON_ANSWER, IKE_ASK_CHILD_ACCEPT, TASK_PEER_CHILD_NEW, 0, 0,
+	 child_new_allowed_r, SA_ESTABLISHED, 0, "install what was offered, and answer"},
+	{SA_ESTABLISHED, ON_ANSWER, IKE_ASK_CHILD_ACCEPT, TASK_PEER_CHILD_REKEY, 0, 0,
+	 child_rekey_allowed_r, SA_ESTABLISHED, 0,
+	 "install it, answer, send on the old one until the new one is used"},
+
+	/*
+	 *   HDR, SK {[N,] [D,] ...}  -->                                               (1.4)
+	 *                                <--  HDR, SK {[N,] [D,] ...}
+	 */
+	{SA_ESTABLISHED, ON_START, 0, TASK_CHILD_DELETE, 0, 0, child_delete_start, SA_ESTABLISHED,
+	 0, "close Child SAs"},
+	{SA_ESTABLISHED, ON_START, 0, TASK_LIVENESS, 0, 0, liveness_start, SA_ESTABLISHED, 0,
+	 "is the peer alive?"},
+	{SA_ESTABLISHED, ON_START, 0, TASK_IKE_DELETE, 0, 0, ike_delete_start, SA_DELETING, 0,
+	 "close the IKE SA and all its children"},
+	{SA_REKEYED, ON_START, 0, TASK_IKE_DELETE, 0, 0, ike_delete_start, SA_DELETING, 0,
+	 "close the IKE SA that was replaced"},
+	{SA_I_AUTH, ON_START, 0, TASK_TELL, 0, 0, tell_start, SA_DELETING, 0,
+	 "tell the responder why its IKE_AUTH is refused (2.21.2)"},
+	{SA_I_VERIFY, ON_START, 0, TASK_TELL, 0, 0, tell_start, SA_DELETING, 0,
+	 "tell the responder that its AUTH is wrong (2.21.2)"},
+	{SA_I_AUTHORIZE, ON_START, 0, TASK_TELL, 0, 0, tell_start, SA_DELETING, 0,
+	 "tell the responder that it is not welcome (2.21.2)"},
+	{SA_I_ACCEPT, ON_START, 0, TASK_TELL, 0, 0, tell_start, SA_DELETING, 0,
+	 "tell the responder that its IKE SA is not kept (2.21.2)"},
+
+	{SA_ESTABLISHED, ON_REQUEST, INFORMATIONAL, TASK_NONE, HAS_DELETE_IKE, ANYTHING,
+	 ike_delete_request, SA_DEAD, 0, "the peer closes the IKE SA"},
+	{SA_ESTABLISHED, ON_REQUEST, INFORMATIONAL, TASK_NONE, BIT(DELETE), ANYTHING,
+	 child_delete_request, SA_ESTABLISHED, 0, "the peer closes Child SAs: close ours too"},
+	{SA_ESTABLISHED, ON_REQUEST, INFORMATIONAL, TASK_NONE, HAS_AUTH_FAILED, ANYTHING,
+	 informational_error, SA_DEAD, 0, "the peer refuses us after all (2.21.2)"},
+	{SA_ESTABLISHED, ON_REQUEST, INFORMATIONAL, TASK_NONE, 0, ANYTHING, informational_request,
+	 SA_ESTABLISHED, 0, "we are alive"},
+	{SA_ESTABLISHED, ON_RESPONSE, INFORMATIONAL, TASK_CHILD_DELETE, 0, ANYTHING,
+	 child_delete_response, SA_ESTABLISHED, 0, "Child SAs are closed"},
+	{SA_ESTABLISHED, ON_RESPONSE, INFORMATIONAL, TASK_LIVENESS, 0, ANYTHING, liveness_response,
+	 SA_ESTABLISHED, 0, "the peer is alive"},
+
+	{SA_REKEYED, ON_REQUEST, INFORMATIONAL, TASK_NONE, HAS_DELETE_IKE, ANYTHING,
+	 ike_delete_request, SA_DEAD, 0, "the peer closes the IKE SA that was replaced"},
+	{SA_REKEYED, ON_REQUEST, INFORMATIONAL, TASK_NONE, 0, ANYTHING, informational_request,
+	 SA_REKEYED, 0, "we are alive"},
+	{SA_REKEYED, ON_REQUEST, CREATE_CHILD_SA, TASK_NONE, 0, ANYTHING, refuse_temporarily,
+	 SA_REKEYED, 0, "nothing new on an IKE SA that was replaced"},
+	{SA_REKEYED, ON_RESPONSE, INFORMATIONAL, TASK_NONE, 0, ANYTHING, liveness_response,
+	 SA_REKEYED, 0, "what was under way when the peer re-keyed"},
+
+	{SA_DELETING, ON_REQUEST, INFORMATIONAL, TASK_NONE, HAS_DELETE_IKE, ANYTHING,
+	 ike_delete_request, SA_DEAD, 0, "both close the IKE SA: forget our own request (2.25.2)"},
+	{SA_DELETING, ON_REQUEST, INFORMATIONAL, TASK_NONE, 0, ANYTHING, informational_request,
+	 SA_DELETING, 0, "whatever it is, it is gone soon"},
+	{SA_DELETING, ON_REQUEST, CREATE_CHILD_SA, TASK_NONE, 0, ANYTHING, refuse_temporarily,
+	 SA_DELETING, 0, "nothing new on an IKE SA that is being closed (2.25.2)"},
+	{SA_DELETING, ON_RESPONSE, INFORMATIONAL, TASK_NONE, 0, ANYTHING, ike_delete_response,
+	 SA_DEAD, 0, "closed"},
+};
+
+static bool fits(const struct transition *t, uint64_t have)
+{
+	const uint64_t payloads = ~(PAYLOAD_BIT(PAYLOAD_SA) - 1);
+
+	return (have & t->need) == t->need && !(have & payloads & ~(t->need | t->may | ALWAYS));
+}
+
+const struct transition *transition_find(enum sa_state state, enum trigger on, uint8_t what,
+					 enum task_kind task, uint64_t have)
+{
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		const struct transition *t = &table[i];
+
+		if (t->state != state || t->on != on || (on != ON_START && t->what != what))
+			continue;
+		if (t->task != TASK_NONE && t->task != task)
+			continue;
+		if ((on == ON_REQUEST || on == ON_RESPONSE) && !fits(t, have))
+			continue;
+		return t;
+	}
+	return NULL;
+}
+
+bool transition_knows(enum sa_state state, enum trigger on, uint8_t what)
+{
+	for (size_t i = 0; i < ARRAY_LEN(table); i++)
+		if (table[i].state == state && table[i].on == on && table[i].what == what)
+			return true;
+	return false;
+}
+
+const struct transition *transition_table(size_t *out_num)
+{
+	*out_num = ARRAY_LEN(table);
+	return table;
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/ike/task.h"
+
+#include "base/alloc.h"
+
+struct task *task_new(enum task_kind kind, uint64_t child)
+{
+	struct task *t = mem_alloc(sizeof(*t));
+
+	if (!t)
+		return NULL;
+	t->kind = kind;
+	t->child = child;
+	return t;
+}
+
+void task_add(struct ike_sa *sa, struct task *t)
+{
+	list_push_back(&sa->tasks, &t->node);
+}
+
+void task_put_back(struct ike_sa *sa, struct task *t)
+{
+	list_push_front(&sa->tasks, &t->node);
+}
+
+struct task *task_find(const struct ike_sa *sa, enum task_kind kind, uint64_t child)
+{
+	struct task *under_way = sa->out.task;
+
+	if (under_way && under_way->kind == kind && (!child || under_way->child == child))
+		return under_way;
+	list_for_each (n, &sa->tasks) {
+		struct task *t = list_entry(n, struct task, node);
+
+		if (t->kind == kind && (!child || t->child == child))
+			return t;
+	}
+	return NULL;
+}
+
+enum err task_need(struct ike_sa *sa, enum task_kind kind, uint64_t child)
+{
+	struct task *t;
+
+	if (task_find(sa, kind, child))
+		return ERR_EXISTS;
+	t = task_new(kind, child);
+	if (!t)
+		return ERR_NOMEM;
+	task_add(sa, t);
+	return ERR_OK;
+}
+
+/* The order in which waiting tasks are begun. */
+static unsigned urgency(enum task_kind k)
+{
+	if (k == TASK_TELL || k == TASK_IKE_DELETE)
+		return 0;
+	return k == TASK_CHILD_DELETE ? 1 : 2;
+}
+
+/* An IKE SA is not re-keyed while the peer's request for a Child SA is being decided. */
+static bool may_begin(const struct ike_sa *sa, const struct task *t, uint64_t now_ns)
+{
+	if (t->not_before_ns > now_ns)
+		return false;
+	return t->kind != TASK_IKE_REKEY || !sa->in.busy;
+}
+
+struct task *task_next(struct ike_sa *sa, uint64_t now_ns)
+{
+	struct task *best = NULL;
+	uint64_t wake = TIME_NEVER;
+
+	list_for_each (n, &sa->tasks) {
+		struct task *t = list_entry(n, struct task, node);
+
+		if (t->not_before_ns > now_ns && t->not_before_ns < wake)
+			wake = t->not_before_ns;
+		if (may_begin(sa, t, now_ns) && (!best || urgency(t->kind) < urgency(best->kind)))
+			best = t;
+	}
+	if (wake != TIME_NEVER)
+		timer_set(&sa->e->timers, &sa->task_timer, wake);
+	if (best)
+		list_remove(&best->node);
+	return best;
+}
+
+void task_drop(struct ike_sa *sa, struct task *t)
+{
+	LOG(DEBUG, IKE, sa->conn ? sa->conn->name : NULL, "[%u] task %d has no place in state %s",
+	    sa->unique, (int)t->kind, sa_state_name(sa->state));
+	mem_free(t);
+}
+
+void tasks_fail(struct ike_sa *sa, enum ike_reason reason, const char *text)
+{
+	struct list_node *n;
+
+	while ((n = list_pop_front(&sa->tasks))) {
+		struct task *t = list_entry(n, struct task, node);
+
+		if (t->request && t->request != sa->request)
+			action_event_named(sa, IKE_EVENT_FAILED,
+					   t->child_conf ? t->child_conf->name : NULL, reason,
+					   t->request, text);
+		mem_free(t);
+	}
+}
+
+void tasks_move(struct ike_sa *from, struct ike_sa *to)
+{
+	list_for_each_safe (n, &from->tasks) {
+		struct task *t = list_entry(n, struct task, node);
+
+		list_remove(n);
+		if (t->kind == TASK_IKE_REKEY || t->kind == TASK_LIVENESS)
+			mem_free(t);
+		else
+			task_add(to, t);
+	}
+}
+
+static void wake(struct timer *t, uint64_t now_ns)
+{
+	step_task(container_of(t, struct ike_sa, task_timer), now_ns);
+}
+
+void tasks_init(struct ike_sa *sa)
+{
+	list_init(&sa->tasks);
+	timer_init(&sa->task_timer, wake);
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/ike/window.h"
+
+#include <stdio.h>
+
+#include <sodium.h>
+
+#include "base/alloc.h"
+#include "control/ike/ask.h"
+
+static void digest(uint8_t out[16], struct bytes raw)
+{
+	crypto_generichash(out, 16, raw.p, raw.len, NULL, 0);
+}
+
+static void send_response(struct ike_sa *sa)
+{
+	struct window_in *in = &sa->in;
+
+	/* Lost if memory is short; the peer asks again. */
+	if (!action_send(sa->e, &in->path, in->port, bytes_of(in->response, in->response_len)))
+		sa->sent_ns = sa->e->now_ns;
+}
+
+static enum window_verdict check_request(struct ike_sa *sa, uint32_t id, struct bytes raw)
+{
+	struct window_in *in = &sa->in;
+	uint8_t d[16];
+
+	if (id == in->x.next_id)
+		return in->busy ? WINDOW_DROP : WINDOW_NEW;
+	if (id != in->x.next_id - 1 || !in->response || in->busy)
+		return WINDOW_DROP;
+	digest(d, raw);
+	if (memcmp(d, in->digest, sizeof(d)) != 0)
+		return WINDOW_DROP;
+	send_response(sa);
+	return WINDOW_REPEAT;
+}
+
+enum window_verdict window_check(struct ike_sa *sa, const struct ike_header *h, struct bytes raw)
+{
+	const struct window_out *out = &sa->out;
+
+	if (!(h->flags & IKE_FLAG_RESPONSE))
+		return check_request(sa, h->msgid, raw);
+	if (!out->waiting || h->msgid != out->x.next_id || h->exchange != out->exchange_type)
+		return WINDOW_DROP;
+	return WINDOW_NEW;
+}
+
+void window_in_open(struct ike_sa *sa, uint8_t exchange, const struct ike_datagram *dg)
+{
+	struct window_in *in = &sa->in;
+
+	in->busy = true;
+	in->exchange_type = exchange;
+	in->path = dg->path;
+	in->port = dg->port;
+	/* The digest of the last answered request goes: a repeat of it is older than this one. */
+	digest(in->digest, dg->bytes);
+}
+
+void window_in_answer(struct ike_sa *sa, uint8_t *bytes, size_t len, uint64_t now_ns)
+{
+	struct window_in *in = &sa->in;
+
+	(void)now_ns;
+	mem_free(in->response);
+	in->response = bytes;
+	in->response_len = len;
+	in->busy = false;
+	in->x.next_id++;
+	send_response(sa);
+}
+
+void window_in_abandon(struct ike_sa *sa)
+{
+	sa->in.busy = false;
+	ask_close(&sa->in.x.ask);
+}
+
+static void arm(struct ike_sa *sa, uint64_t now_ns)
+{
+	struct window_out *out = &sa->out;
+	uint64_t spread = engine_spread(sa->e, out->interval_ns / 5);
+
+	/* Plus or minus a tenth, so that many peers do not repeat in step. */
+	timer_set(&sa->e->timers, &out->timer,
+		  now_ns + out->interval_ns - out->interval_ns / 10 + spread);
+}
+
+static void send_request(struct ike_sa *sa)
+{
+	struct window_out *out = &sa->out;
+
+	if (!action_send(sa->e, &sa->path, sa->port, bytes_of(out->request, out->request_len)))
+		sa->sent_ns = sa->e->now_ns;
+	out->tries++;
+}
+
+void window_out_send(struct ike_sa *sa, uint8_t exchange, uint8_t *bytes, size_t len,
+		     uint64_t now_ns)
+{
+	struct window_out *out = &sa->out;
+
+	mem_free(out->request);
+	out->request = bytes;
+	out->request_len = len;
+	out->exchange_type = exchange;
+	out->waiting = true;
+	out->tries = 0;
+	out->interval_ns = sa->e->limits.retransmit_ns;
+	if (exchange == IKE_SA_INIT)
+		out->x.next_id = 0; /* again 0 with a cookie or another group (RFC 7296 2.6) */
+	send_request(sa);
+	arm(sa, now_ns);
+}
+
+void window_out_close(struct ike_sa *sa)
+{
+	struct window_out *out = &sa->out;
+
+	timer_cancel(&sa->e->timers, &out->timer);
+	mem_free(out->request);
+	out->request = NULL;
+	out->request_len = 0;
+	out->waiting = false;
+	out->x.next_id++;
+}
+
+static void give_up(struct ike_sa *sa, uint64_t now_ns)
+{
+	char remote[ENDPOINT_TEXT_MAX], text[200];
+
+	if (sa->state == SA_DELETING || sa->state == SA_REKEYED) {
+		sa_kill(sa, sa->reason, sa->why[0] ? sa->why : NULL, now_ns);
+		return;
+	}
+	endpoint_text(remote, &sa->path.remote);
+	snprintf(text, sizeof(text),
+		 sa->state == SA_ESTABLISHED
+			 ? "%s does not answer any more: its IKE SA is given up"
+			 : "no answer from %s: is the address right, the peer up, and UDP 500 and "
+			   "4500 open on the way?",
+		 remote);
+	sa_kill(sa, IKE_REASON_NO_ANSWER, text, now_ns);
+}
+
+/* The interval grows by 1.8 up to the limit's ceiling. */
+static void retransmit(struct timer *t, uint64_t now_ns)
+{
+	struct window_out *out = container_of(t, struct window_out, timer);
+	struct ike_sa *sa = container_of(out, struct ike_sa, out);
+
+	if (out->tries >= sa->e->limits.retransmit_tries) {
+		give_up(sa, now_ns);
+		return;
+	}
+	out->interval_ns = out->interval_ns * 9 / 5;
+	if (out->interval_ns > sa->e->limits.retransmit_max_ns)
+		out->interval_ns = sa->e->limits.retransmit_max_ns;
+	send_request(sa);
+	sa->e->stats.retransmitted++;
+	arm(sa, now_ns);
+}
+
+void window_init(struct ike_sa *sa)
+{
+	timer_init(&sa->out.timer, retransmit);
+}
+
+void window_fini(struct ike_sa *sa)
+{
+	timer_cancel(&sa->e->timers, &sa->out.timer);
+	mem_free(sa->out.request);
+	mem_free(sa->out.task);
+	mem_free(sa->in.response);
+	sa->out.request = sa->in.response = NULL;
+	sa->out.task = NULL;
+	sa->out.waiting = false;
+}

@@ -1,0 +1,743 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/sim/sim.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- randomness and the trace ------------------------------------------------------------------
+ */
+
+uint64_t sim_random(struct sim *s, uint64_t n)
+{
+	uint64_t v;
+
+	if (!n || rng_fill(&s->rng.rng, &v, sizeof(v)))
+		return 0;
+	return v % n;
+}
+
+bool sim_chance(struct sim *s, uint32_t percent)
+{
+	return sim_random(s, 100) < percent;
+}
+
+static void note(struct sim *s, const void *p, size_t len)
+{
+	crypto_generichash_update(&s->hash, p, len);
+}
+
+static void note_u64(struct sim *s, uint64_t v)
+{
+	note(s, &v, sizeof(v));
+}
+
+void sim_digest(struct sim *s, uint8_t out[32])
+{
+	crypto_generichash_state copy = s->hash;
+
+	crypto_generichash_final(&copy, out, 32);
+}
+
+/* ---- things that happen later ------------------------------------------------------------------
+ */
+
+static bool before(const struct sim_fly *a, const struct sim_fly *b)
+{
+	return a->at_ns != b->at_ns ? a->at_ns < b->at_ns : a->order < b->order;
+}
+
+static void push(struct sim *s, struct sim_fly f)
+{
+	size_t i;
+
+	f.order = ++s->order;
+	if (s->num_fly == s->cap_fly) {
+		s->cap_fly = s->cap_fly ? 2 * s->cap_fly : 64;
+		s->fly = realloc(s->fly, s->cap_fly * sizeof(*s->fly));
+		assert(s->fly);
+	}
+	for (i = s->num_fly++; i && before(&f, &s->fly[(i - 1) / 2]); i = (i - 1) / 2)
+		s->fly[i] = s->fly[(i - 1) / 2];
+	s->fly[i] = f;
+}
+
+static struct sim_fly pop(struct sim *s)
+{
+	struct sim_fly top = s->fly[0], last = s->fly[--s->num_fly];
+	size_t i = 0, c;
+
+	while ((c = 2 * i + 1) < s->num_fly) {
+		if (c + 1 < s->num_fly && before(&s->fly[c + 1], &s->fly[c]))
+			c++;
+		if (!before(&s->fly[c], &last))
+			break;
+		s->fly[i] = s->fly[c];
+		i = c;
+	}
+	s->fly[i] = last;
+	return top;
+}
+
+void sim_at(struct sim *s, uint64_t at_ns, void (*fn)(struct sim *s, unsigned arg), unsigned arg)
+{
+	push(s, (struct sim_fly){.at_ns = at_ns, .kind = SIM_CALL, .call = fn, .arg = arg});
+}
+
+/* ---- the wire ----------------------------------------------------------------------------------
+ */
+
+static uint64_t delay(struct sim *s)
+{
+	uint64_t d = s->wire.delay_ns + sim_random(s, s->wire.jitter_ns);
+
+	if (sim_chance(s, s->wire.reorder))
+		d += s->wire.reorder_ns / 4 + sim_random(s, s->wire.reorder_ns);
+	return d;
+}
+
+static void fly_datagram(struct sim *s, unsigned from, const struct path_addr *path,
+			 const uint8_t *bytes, size_t len)
+{
+	struct sim_fly f = {
+		.at_ns = s->now_ns + delay(s),
+		.kind = SIM_DATAGRAM,
+		.to = !from,
+		.path = {.local = path->remote, .remote = path->local, .encap = path->encap},
+		.len = len};
+
+	f.bytes = malloc(len);
+	assert(f.bytes);
+	memcpy(f.bytes, bytes, len);
+	push(s, f);
+}
+
+static void send_datagram(struct sim *s, unsigned from, const struct ike_action *a)
+{
+	uint8_t *copy = malloc(a->bytes.len);
+	size_t len = a->bytes.len;
+
+	assert(copy);
+	memcpy(copy, a->bytes.p, len);
+	note(s, copy, len);
+	if (!a->raw && (!s->tap || s->tap(s, from, copy, &len, s->tap_ctx))) {
+		if (!sim_chance(s, s->wire.loss))
+			fly_datagram(s, from, &a->path, copy, len);
+		if (sim_chance(s, s->wire.repeat))
+			fly_datagram(s, from, &a->path, copy, len);
+	}
+	free(copy);
+}
+
+/* ---- the data path -----------------------------------------------------------------------------
+ */
+
+static struct sim_pair *pair_by_id(struct sim_node *n, uint64_t id)
+{
+	for (uint32_t i = 0; i < n->num_pairs; i++)
+		if (n->pairs[i].id == id)
+			return &n->pairs[i];
+	return NULL;
+}
+
+static struct sim_pair *pair_by_spi_in(struct sim_node *n, uint32_t spi)
+{
+	for (uint32_t i = 0; i < n->num_pairs; i++)
+		if (n->pairs[i].in && n->pairs[i].spi_in == spi)
+			return &n->pairs[i];
+	return NULL;
+}
+
+static enum err spi_reserve(void *ctx, uint32_t *out)
+{
+	struct sim_node *n = ctx;
+	uint32_t spi;
+
+	if (rng_fill(&n->rng.rng, &spi, sizeof(spi)))
+		return ERR_CRYPTO;
+	spi |= 0x100;
+	assert(n->num_spis < SIM_MAX_PAIRS * 4);
+	n->spis[n->num_spis++] = spi;
+	*out = spi;
+	return ERR_OK;
+}
+
+static void spi_release(void *ctx, uint32_t spi)
+{
+	struct sim_node *n = ctx;
+
+	for (uint32_t i = 0; i < n->num_spis; i++)
+		if (n->spis[i] == spi) {
+			n->spis[i] = n->spis[--n->num_spis];
+			return;
+		}
+	assert(!"an SPI is released that was not reserved");
+}
+
+static enum err child_stats(void *ctx, struct child_stats *out, uint64_t child)
+{
+	struct sim_node *n = ctx;
+
+	if (!pair_by_id(n, child))
+		return ERR_NOT_FOUND;
+	*out = (struct child_stats){.in_last_ns = n->heard_ns};
+	return ERR_OK;
+}
+
+static struct sim_peer *peer_by_id(struct sim_node *n, uint64_t id)
+{
+	for (uint32_t i = 0; i < n->num_peers; i++)
+		if (n->peers[i].id == id)
+			return &n->peers[i];
+	return NULL;
+}
+
+static void child_add(struct sim_node *n, const struct ike_child_add *add)
+{
+	const struct child_params *p = &add->params;
+	struct sim_pair *pair = &n->pairs[n->num_pairs++];
+
+	assert(n->num_pairs < SIM_MAX_PAIRS);
+	assert(p->proof && peer_by_id(n, add->peer) && peer_by_id(n, add->peer)->live);
+	assert(p->key_in.len && p->key_in.len == p->key_out.len);
+	*pair = (struct sim_pair){.id = p->id,
+				  .peer = add->peer,
+				  .spi_in = p->spi_in,
+				  .spi_out = p->spi_out,
+				  .in = true,
+				  .out = true,
+				  .key_len = p->key_in.len,
+				  .num_ts = p->num_local + p->num_remote};
+	memcpy(pair->key_in, p->key_in.p, p->key_in.len);
+	memcpy(pair->key_out, p->key_out.p, p->key_out.len);
+	snprintf(pair->name, sizeof(pair->name), "%s", add->child);
+	if (p->outbound_active)
+		pair->active = ++n->activations;
+}
+
+static void child_remove(struct sim_node *n, uint64_t id, enum child_half half)
+{
+	struct sim_pair *p = pair_by_id(n, id);
+
+	assert(p); /* what is taken away was there */
+	if (half & CHILD_OUT)
+		p->out = false;
+	if (half & CHILD_IN) {
+		p->in = false;
+		spi_release(n, p->spi_in);
+	}
+	if (!p->in && !p->out)
+		*p = n->pairs[--n->num_pairs];
+}
+
+static void peer_remove(struct sim_node *n, uint64_t id)
+{
+	struct sim_peer *peer = peer_by_id(n, id);
+
+	assert(peer);
+	for (uint32_t i = 0; i < n->num_pairs; i++)
+		assert(n->pairs[i].peer != id); /* no SA may use it any more */
+	*peer = n->peers[--n->num_peers];
+}
+
+/* The pair that a packet goes out on: the one activated last. */
+static struct sim_pair *outbound(struct sim_node *n)
+{
+	struct sim_pair *best = NULL;
+
+	for (uint32_t i = 0; i < n->num_pairs; i++) {
+		struct sim_pair *p = &n->pairs[i];
+
+		if (p->out && p->active && (!best || p->active > best->active))
+			best = p;
+	}
+	return best;
+}
+
+static void send_packet(struct sim *s, unsigned from)
+{
+	struct sim_node *n = &s->n[from];
+	struct sim_pair *p = outbound(n);
+
+	sim_at(s, s->now_ns + s->packet_ns, send_packet, from);
+	if (!s->traffic || !p)
+		return;
+	n->sent_packets++;
+	push(s, (struct sim_fly){.at_ns = s->now_ns + delay(s),
+				 .kind = SIM_PACKET,
+				 .to = !from,
+				 .spi = p->spi_out});
+}
+
+static void receive_packet(struct sim *s, const struct sim_fly *f)
+{
+	struct sim_node *n = &s->n[f->to];
+	struct sim_pair *p = pair_by_spi_in(n, f->spi);
+
+	if (!p) {
+		s->n[!f->to].lost_packets++;
+		return;
+	}
+	n->heard_ns = s->now_ns;
+	if (p->used)
+		return;
+	p->used = true;
+	ike_child_used(n->e, p->id, s->now_ns);
+	sim_settle(s, f->to);
+}
+
+/* ---- asks and events ---------------------------------------------------------------------------
+ */
+
+static void put_ask(struct sim *s, unsigned side, const struct ike_ask *ask)
+{
+	assert(ask && ask->conn && ask->local_id);
+	if (s->quiet_ask)
+		return;
+	push(s, (struct sim_fly){.at_ns = s->now_ns + sim_random(s, s->wire.ask_ns),
+				 .kind = SIM_ANSWER,
+				 .to = side,
+				 .ask = ask->id,
+				 .ask_kind = ask->kind});
+}
+
+static void give_answer(struct sim *s, const struct sim_fly *f)
+{
+	struct sim_node *n = &s->n[f->to];
+	struct ike_answer a = {.allow = true};
+
+	if (f->ask_kind == IKE_ASK_SECRET && n->secret)
+		a.secret = bytes_of(n->secret, strlen(n->secret));
+	if (f->ask_kind == IKE_ASK_AUTHORIZE)
+		a.allow = !n->refuse_peer;
+	if (f->ask_kind == IKE_ASK_CHILD_ACCEPT)
+		a.allow = !n->refuse_child;
+	ike_answer(n->e, f->ask, &a, s->now_ns);
+	sim_settle(s, f->to);
+}
+
+static void take_event(struct sim *s, struct sim_node *n, const struct ike_event *ev)
+{
+	switch (ev->kind) {
+	case IKE_EVENT_IKE_UP:
+		n->ike_up++;
+		break;
+	case IKE_EVENT_IKE_REKEYED:
+		n->rekeyed_ike++;
+		break;
+	case IKE_EVENT_IKE_DOWN:
+		n->ike_down++;
+		n->last_down = ev->reason;
+		break;
+	case IKE_EVENT_CHILD_UP:
+		n->child_up++;
+		if (!n->up_ns)
+			n->up_ns = s->now_ns;
+		break;
+	case IKE_EVENT_CHILD_REKEYED:
+		n->rekeyed_child++;
+		break;
+	case IKE_EVENT_CHILD_DOWN:
+		n->child_down++;
+		break;
+	case IKE_EVENT_FAILED:
+		n->failed++;
+		n->last_failure = ev->reason;
+		snprintf(n->last_text, sizeof(n->last_text), "%s", ev->text);
+		break;
+	case IKE_EVENT_PROGRESS:
+		break;
+	}
+	note(s, ev->text, strlen(ev->text));
+	if (getenv("SIM_VERBOSE"))
+		printf("# %8.3f %c event %d %s: %s\n", (double)(s->now_ns - 1000 * NS_PER_S) / 1e9,
+		       'A' + (int)n->index, (int)ev->kind, ike_reason_name(ev->reason), ev->text);
+}
+
+static void act(struct sim *s, unsigned side, const struct ike_action *a)
+{
+	struct sim_node *n = &s->n[side];
+	struct sim_pair *p;
+
+	note_u64(s, s->now_ns);
+	note_u64(s, (uint64_t)a->kind << 32 | side);
+	note_u64(s, a->child ^ a->peer);
+	switch (a->kind) {
+	case IKE_ACTION_SEND:
+		send_datagram(s, side, a);
+		break;
+	case IKE_ACTION_PATHSET_ADD:
+		assert(!peer_by_id(n, a->peer));
+		n->peers[n->num_peers++] = (struct sim_peer){.id = a->peer, .live = true};
+		break;
+	case IKE_ACTION_PATHSET_MOVE:
+		assert(peer_by_id(n, a->peer));
+		break;
+	case IKE_ACTION_PATHSET_REMOVE:
+		peer_remove(n, a->peer);
+		break;
+	case IKE_ACTION_CHILD_ADD:
+		note(s, a->child_add->params.key_in.p, a->child_add->params.key_in.len);
+		child_add(n, a->child_add);
+		break;
+	case IKE_ACTION_CHILD_ACTIVATE:
+		p = pair_by_id(n, a->child);
+		assert(p && p->out);
+		p->active = ++n->activations;
+		break;
+	case IKE_ACTION_CHILD_REMOVE:
+		child_remove(n, a->child, a->half);
+		break;
+	case IKE_ACTION_ASK:
+		put_ask(s, side, a->ask);
+		break;
+	case IKE_ACTION_EVENT:
+		take_event(s, n, a->event);
+		break;
+	}
+}
+
+void sim_settle(struct sim *s, unsigned side)
+{
+	struct ike_action a;
+
+	while (ike_action_next(s->n[side].e, &a))
+		act(s, side, &a);
+}
+
+/* ---- time --------------------------------------------------------------------------------------
+ */
+
+static void happen(struct sim *s, struct sim_fly *f)
+{
+	struct ike_datagram dg = {.path = f->path, .bytes = bytes_of(f->bytes, f->len)};
+
+	switch (f->kind) {
+	case SIM_DATAGRAM:
+		if (s->n[f->to].deaf)
+			break;
+		ike_receive(s->n[f->to].e, &dg, s->now_ns);
+		sim_settle(s, f->to);
+		break;
+	case SIM_ANSWER:
+		give_answer(s, f);
+		break;
+	case SIM_PACKET:
+		receive_packet(s, f);
+		break;
+	case SIM_CALL:
+		f->call(s, f->arg);
+		break;
+	}
+	free(f->bytes);
+}
+
+static uint64_t next_time(const struct sim *s)
+{
+	uint64_t t = s->num_fly ? s->fly[0].at_ns : TIME_NEVER;
+
+	for (unsigned i = 0; i < 2; i++) {
+		uint64_t d = ike_deadline(s->n[i].e);
+
+		t = d < t ? d : t;
+	}
+	return t;
+}
+
+static bool step(struct sim *s, uint64_t until_ns)
+{
+	uint64_t t = next_time(s);
+
+	if (t > until_ns) {
+		s->now_ns = until_ns;
+		return false;
+	}
+	s->now_ns =
+		t > s->now_ns
+			? t
+			: s->now_ns + (s->num_fly && s->fly[0].at_ns <= s->now_ns ? 0 : NS_PER_MS);
+	if (s->num_fly && s->fly[0].at_ns <= s->now_ns) {
+		struct sim_fly f = pop(s);
+
+		happen(s, &f);
+		return true;
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		ike_run(s->n[i].e, s->now_ns);
+		sim_settle(s, i);
+	}
+	return true;
+}
+
+void sim_run(struct sim *s, uint64_t until_ns)
+{
+	while (step(s, until_ns))
+		;
+}
+
+bool sim_run_until(struct sim *s, uint64_t until_ns, bool (*done)(struct sim *s))
+{
+	while (!done(s))
+		if (!step(s, until_ns))
+			return done(s);
+	return true;
+}
+
+/* ---- making ------------------------------------------------------------------------------------
+ */
+
+const char *sim_conf(unsigned side, const char *extra, const char *child_extra)
+{
+	static char text[2][4096];
+	const unsigned us = side + 1, them = 2 - side;
+
+	snprintf(text[side], sizeof(text[side]),
+		 "connections { net {\n version = 2\n local_addrs = 192.0.2.%u\n"
+		 " remote_addrs = 192.0.2.%u\n encap = yes\n %s\n"
+		 " local { auth = psk\n id = host%u.example }\n"
+		 " remote { auth = psk\n id = host%u.example }\n"
+		 " children { tun { local_ts = 10.%u.0.0/16\n remote_ts = 10.%u.0.0/16\n"
+		 "  %s\n } } } }\n"
+		 "secrets { ike-1 { secret = \"a fairly long shared secret\" } }\n",
+		 us, them, extra, us, them, us, them, child_extra);
+	return text[side];
+}
+
+static struct conf *parse(const char *text)
+{
+	struct conf_diags *diags = calloc(1, sizeof(*diags));
+	struct tree *tree = NULL;
+	struct conf *conf = NULL;
+
+	assert(diags);
+	if (!conf_parse_text(&tree, diags, "sim", text, strlen(text)) &&
+	    conf_new(&conf, diags, tree))
+		conf = NULL;
+	for (uint32_t i = 0; i < diags->num && i < 64; i++)
+		if (diags->list[i].error)
+			fprintf(stderr, "%s\n", diags->list[i].text);
+	tree_free(tree);
+	free(diags);
+	return conf;
+}
+
+static bool make_node(struct sim *s, unsigned i, uint64_t seed, const struct sim_options *opt)
+{
+	struct sim_node *n = &s->n[i];
+	const char *text = opt->conf[i] ? opt->conf[i] : sim_conf(i, "", "");
+	const uint8_t addr[4] = {192, 0, 2, (uint8_t)(i + 1)};
+	struct ike_env env = {.rng = &n->rng.rng,
+			      .spi_reserve = spi_reserve,
+			      .spi_release = spi_release,
+			      .child_stats = child_stats,
+			      .ctx = n};
+
+	n->sim = s;
+	n->index = i;
+	n->secret = opt->secret[i] ? opt->secret[i] : "a fairly long shared secret";
+	n->addr = (struct endpoint){.addr = ip_addr_v4(addr), .port = 500};
+	rng_seeded_init(&n->rng, seed * 3 + i + 1);
+	n->conf = parse(text);
+	if (!n->conf || ike_engine_new(&n->e, &env, &opt->limits[i], s->now_ns))
+		return false;
+	ike_engine_configure(n->e, n->conf);
+	return true;
+}
+
+struct sim *sim_new(uint64_t seed, const struct sim_options *opt)
+{
+	struct sim *s = calloc(1, sizeof(*s));
+
+	assert(s);
+	s->now_ns = 1000 * NS_PER_S;
+	s->wire = opt->wire;
+	if (!s->wire.delay_ns)
+		s->wire.delay_ns = 5 * NS_PER_MS;
+	if (!s->wire.reorder_ns)
+		s->wire.reorder_ns = 200 * NS_PER_MS;
+	s->packet_ns = 20 * NS_PER_MS;
+	crypto_generichash_init(&s->hash, NULL, 0, 32);
+	rng_seeded_init(&s->rng, seed * 3);
+	if (!make_node(s, 0, seed, opt) || !make_node(s, 1, seed, opt)) {
+		sim_free(s);
+		return NULL;
+	}
+	sim_at(s, s->now_ns, send_packet, 0);
+	sim_at(s, s->now_ns, send_packet, 1);
+	return s;
+}
+
+void sim_free(struct sim *s)
+{
+	if (!s)
+		return;
+	for (unsigned i = 0; i < 2; i++) {
+		ike_engine_free(s->n[i].e);
+		conf_put(s->n[i].conf);
+	}
+	for (size_t i = 0; i < s->num_fly; i++)
+		free(s->fly[i].bytes);
+	free(s->fly);
+	free(s);
+}
+
+/* ---- what a side asks for ----------------------------------------------------------------------
+ */
+
+enum err sim_initiate_flow(struct sim *s, unsigned side, const char *child, const struct flow *flow)
+{
+	struct sim_node *n = &s->n[side];
+	enum err e = ike_initiate(n->e,
+				  &(struct ike_initiate_params){
+					  .conn = "net",
+					  .child = child,
+					  .path = {.local = n->addr, .remote = s->n[!side].addr},
+					  .flow = flow,
+					  .request = 1},
+				  s->now_ns);
+
+	sim_settle(s, side);
+	return e;
+}
+
+enum err sim_initiate(struct sim *s, unsigned side, const char *child)
+{
+	return sim_initiate_flow(s, side, child, NULL);
+}
+
+enum err sim_terminate(struct sim *s, unsigned side, const char *child)
+{
+	struct ike_select sel = {.conn = "net", .child = child};
+	uint32_t num;
+	enum err e = ike_terminate(s->n[side].e, &num, &sel, s->now_ns);
+
+	sim_settle(s, side);
+	return e;
+}
+
+enum err sim_rekey(struct sim *s, unsigned side, const char *child)
+{
+	struct ike_select sel = {.conn = "net", .child = child};
+	uint32_t num;
+	enum err e = ike_rekey(s->n[side].e, &num, &sel, s->now_ns);
+
+	sim_settle(s, side);
+	return e;
+}
+
+void sim_inject(struct sim *s, unsigned to, const void *bytes, size_t len)
+{
+	struct ike_datagram dg = {.path = {.local = s->n[to].addr, .remote = s->n[!to].addr},
+				  .bytes = bytes_of(bytes, len)};
+
+	ike_receive(s->n[to].e, &dg, s->now_ns);
+	sim_settle(s, to);
+}
+
+/* ---- judging -----------------------------------------------------------------------------------
+ */
+
+uint32_t sim_num_pairs(const struct sim *s, unsigned side)
+{
+	const struct sim_node *n = &s->n[side];
+	uint32_t num = 0;
+
+	for (uint32_t i = 0; i < n->num_pairs; i++)
+		num += n->pairs[i].in && n->pairs[i].out;
+	return num;
+}
+
+static bool matched(const struct sim_pair *a, const struct sim_node *other)
+{
+	for (uint32_t i = 0; i < other->num_pairs; i++) {
+		const struct sim_pair *b = &other->pairs[i];
+
+		if (a->spi_in == b->spi_out && a->spi_out == b->spi_in && b->in && b->out)
+			return a->key_len == b->key_len &&
+			       memcmp(a->key_in, b->key_out, a->key_len) == 0 &&
+			       memcmp(a->key_out, b->key_in, a->key_len) == 0;
+	}
+	return false;
+}
+
+bool sim_up(struct sim *s)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		const struct sim_pair *out = outbound(&s->n[i]);
+
+		if (!out || !matched(out, &s->n[!i]))
+			return false;
+	}
+	return true;
+}
+
+struct sas {
+	uint64_t spi[64][2];
+	uint32_t num;
+};
+
+static void collect(void *ctx, const struct ike_sa_info *sa)
+{
+	struct sas *l = ctx;
+
+	assert(l->num < 64);
+	l->spi[l->num][0] = sa->spi_i;
+	l->spi[l->num++][1] = sa->spi_r;
+}
+
+uint32_t sim_num_sas(struct sim *s, unsigned side)
+{
+	struct sas l = {.num = 0};
+
+	ike_each_sa(s->n[side].e, collect, &l);
+	return l.num;
+}
+
+static bool same_sas(struct sim *s, char why[static 200])
+{
+	struct sas l[2] = {{.num = 0}, {.num = 0}};
+
+	for (unsigned i = 0; i < 2; i++)
+		ike_each_sa(s->n[i].e, collect, &l[i]);
+	for (unsigned side = 0; side < 2; side++)
+		for (uint32_t i = 0; i < l[side].num; i++) {
+			bool found = false;
+
+			for (uint32_t j = 0; j < l[!side].num; j++)
+				found |= !memcmp(l[side].spi[i], l[!side].spi[j], 16);
+			if (!found) {
+				snprintf(why, 200, "IKE SA %016lx_i only on side %c",
+					 (unsigned long)l[side].spi[i][0], 'A' + (int)side);
+				return false;
+			}
+		}
+	return true;
+}
+
+bool sim_same(struct sim *s, char why[static 200])
+{
+	if (!same_sas(s, why))
+		return false;
+	for (unsigned side = 0; side < 2; side++) {
+		const struct sim_node *n = &s->n[side];
+
+		for (uint32_t i = 0; i < n->num_pairs; i++) {
+			const struct sim_pair *p = &n->pairs[i];
+
+			if (p->in && p->out && matched(p, &s->n[!side]))
+				continue;
+			snprintf(why, 200, "pair %08x/%08x of side %c (in %d, out %d) is alone",
+				 p->spi_in, p->spi_out, 'A' + (int)side, p->in, p->out);
+			return false;
+		}
+	}
+	return true;
+}
+
+bool sim_clean(const struct sim *s, unsigned side)
+{
+	const struct sim_node *n = &s->n[side];
+
+	return !n->num_pairs && !n->num_peers && !n->num_spis;
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sim.h - two keying engines on a virtual clock, joined by a seeded wire that loses, repeats,
+ * delays and reorders, with a model of each side's data path. The same seed gives the same run:
+ * every action and datagram goes into one hash.
+ */
+#pragma once
+
+#include <sodium.h>
+
+#include "base/rng.h"
+#include "control/engine.h"
+
+#define SIM_MAX_PAIRS   256
+#define SIM_MAX_REQUEST 2048
+
+/* struct sim_pair - a Child SA as the data path has it. */
+struct sim_pair {
+	uint64_t id;
+	uint64_t peer;
+	uint64_t active; /* order of activation, 0 = not sent on */
+	uint32_t spi_in, spi_out;
+	bool in, out, used;
+	uint8_t key_in[64], key_out[64];
+	size_t key_len;
+	uint32_t num_ts;
+	char name[32];
+};
+
+/* struct sim_peer - a path set as the data path has it. */
+struct sim_peer {
+	uint64_t id;
+	bool live;
+};
+
+struct sim;
+
+/* struct sim_node - one side. */
+struct sim_node {
+	struct sim *sim;
+	unsigned index;
+	struct ike_engine *e;
+	struct rng_seeded rng;
+	struct conf *conf;
+	struct endpoint addr;
+	struct sim_pair pairs[SIM_MAX_PAIRS];
+	uint32_t num_pairs;
+	struct sim_peer peers[SIM_MAX_PAIRS];
+	uint32_t num_peers;
+	uint64_t activations;
+	uint32_t spis[SIM_MAX_PAIRS * 4];
+	uint32_t num_spis;
+	const char *secret; /* the pre-shared key that an ask is answered with; NULL = none */
+	bool refuse_peer, refuse_child;
+	uint64_t heard_ns; /* last packet received */
+	/* what was reported */
+	uint32_t ike_up, ike_down, child_up, child_down, failed, rekeyed_ike, rekeyed_child;
+	uint64_t up_ns; /* first CHILD_UP */
+	enum ike_reason last_failure, last_down;
+	char last_text[400];
+	uint64_t sent_packets, lost_packets;
+	bool deaf; /* test: nothing reaches it */
+};
+
+/* struct sim_fly - something that happens later. */
+enum sim_fly_kind {
+	SIM_DATAGRAM,
+	SIM_ANSWER,
+	SIM_PACKET, /* ESP */
+	SIM_CALL,
+};
+struct sim_fly {
+	uint64_t at_ns, order;
+	enum sim_fly_kind kind;
+	unsigned to;
+	struct path_addr path;
+	uint8_t *bytes;
+	size_t len;
+	uint64_t ask;
+	enum ike_ask_kind ask_kind;
+	uint32_t spi;
+	void (*call)(struct sim *s, unsigned arg);
+	unsigned arg;
+};
+
+/* struct sim_wire - percentages and delays; ESP is delayed as IKE is but never lost. */
+struct sim_wire {
+	uint32_t loss, repeat, reorder;
+	uint64_t delay_ns, jitter_ns, reorder_ns;
+	uint64_t ask_ns; /* answers take up to this long */
+};
+
+/* struct sim - the world. */
+struct sim {
+	uint64_t now_ns;
+	struct rng_seeded rng;
+	struct sim_wire wire;
+	struct sim_node n[2];
+	struct sim_fly *fly; /* heap by time, then order */
+	size_t num_fly, cap_fly;
+	uint64_t order;
+	crypto_generichash_state hash;
+	bool traffic; /* each side sends a packet every packet_ns */
+	uint64_t packet_ns;
+	/* tap: sees every datagram sent; may change it (returns false to drop it). */
+	bool (*tap)(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx);
+	void *tap_ctx;
+	bool quiet_ask; /* asks are never answered */
+};
+
+/* struct sim_options - zero means the default given. */
+struct sim_options {
+	struct sim_wire wire;
+	struct ike_limits limits[2];
+	const char *conf[2]; /* text; NULL = sim_conf() of that side */
+	const char *secret[2];
+};
+
+/* sim_conf - a configuration text: connection "net", child "tun". extra goes into the connection,
+ * child_extra into the child. Static buffer for each side. */
+const char *sim_conf(unsigned side, const char *extra, const char *child_extra);
+
+/* sim_new, sim_free - a world at time 1000 s. NULL if an allocation failed (then nothing is left).
+ */
+struct sim *sim_new(uint64_t seed, const struct sim_options *opt);
+void sim_free(struct sim *s);
+
+/* sim_run - until the time, or for a while, or until done() says so; false if time was up first. */
+void sim_run(struct sim *s, uint64_t until_ns);
+bool sim_run_until(struct sim *s, uint64_t until_ns, bool (*done)(struct sim *s));
+
+/* sim_initiate - side brings up "net"/"tun" (or another child). */
+enum err sim_initiate(struct sim *s, unsigned side, const char *child);
+enum err sim_initiate_flow(struct sim *s, unsigned side, const char *child,
+			   const struct flow *flow);
+
+/* sim_terminate, sim_rekey - child NULL: the IKE SA. */
+enum err sim_terminate(struct sim *s, unsigned side, const char *child);
+enum err sim_rekey(struct sim *s, unsigned side, const char *child);
+
+/* sim_settle - carry out the actions of a side; after any call to its engine. */
+void sim_settle(struct sim *s, unsigned side);
+
+/* sim_inject - a datagram reaches a side now, as if from the other. */
+void sim_inject(struct sim *s, unsigned to, const void *bytes, size_t len);
+
+/* sim_at - call fn(s, arg) later. */
+void sim_at(struct sim *s, uint64_t at_ns, void (*fn)(struct sim *s, unsigned arg), unsigned arg);
+
+/* sim_up - both sides have a pair that matches the other's, keys and all. */
+bool sim_up(struct sim *s);
+
+/* sim_same - both sides hold the same IKE SAs and the same pairs, and nothing else; if not, why[]
+ * says what differs. */
+bool sim_same(struct sim *s, char why[static 200]);
+
+/* sim_num_pairs - installed pairs of a side that are not lingering. sim_num_sas - IKE SAs listed.
+ */
+uint32_t sim_num_pairs(const struct sim *s, unsigned side);
+uint32_t sim_num_sas(struct sim *s, unsigned side);
+
+/* sim_clean - side holds no pair, no path set, no SPI. */
+bool sim_clean(const struct sim *s, unsigned side);
+
+/* sim_digest - of everything that happened. */
+void sim_digest(struct sim *s, uint8_t out[32]);
+
+/* sim_chance - true in percent of cases. sim_random - below n. */
+bool sim_chance(struct sim *s, uint32_t percent);
+uint64_t sim_random(struct sim *s, uint64_t n);
