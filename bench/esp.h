@@ -36,6 +36,9 @@ double series_median(const struct series *s) NONNULL(1);
 double series_min(const struct series *s) NONNULL(1);
 double series_max(const struct series *s) NONNULL(1);
 
+/* median_of - of num > 0 values, which it sorts. */
+double median_of(double *v, size_t num) NONNULL(1);
+
 /* struct bench_options - from the command line. */
 struct bench_options {
 	bool json;
@@ -71,14 +74,15 @@ static inline uint32_t esp_text_len(uint32_t inner_len)
 
 struct raw_bench;
 
-/* raw_bench_new - packets of len bytes for be. Errors: NOMEM, and those of key_new. */
-MUST_USE enum err raw_bench_new(struct raw_bench **out, const struct aead_backend *be,
-				enum aead_alg alg, uint32_t len, uint32_t aad_len) NONNULL(1, 2);
+/* raw_bench_new - as many packets as o says, for inner packets of that length. Errors: NOMEM, and
+ * those of key_new. */
+MUST_USE enum err raw_bench_new(struct raw_bench **out, const struct bench_options *o,
+				const struct aead_backend *be, uint32_t inner_len) NONNULL(1, 2, 3);
 void raw_bench_free(struct raw_bench *b);
 
-/* raw_bench_run - cost of encrypting and decrypting `packets` of them. Errors: CRYPTO. */
-MUST_USE enum err raw_bench_run(struct raw_bench *b, double *out_encrypt, double *out_decrypt,
-				uint32_t packets) NONNULL(1, 2, 3);
+/* raw_bench_run - cost of encrypting and of decrypting them: the median batch's. Errors: CRYPTO. */
+MUST_USE enum err raw_bench_run(struct raw_bench *b, double *out_encrypt, double *out_decrypt)
+	NONNULL(1, 2, 3);
 
 /* ---- the data path (esp_path.c) ---------------------------------------------------------------
  */
@@ -97,10 +101,9 @@ MUST_USE enum err path_bench_new(struct path_bench **out, const struct bench_opt
 				 const char *aead, uint32_t inner_len) NONNULL(1, 2, 3);
 void path_bench_free(struct path_bench *b);
 
-/* path_bench_run - send `packets` through. Every packet must arrive as it was: else CRYPTO (not
- * all arrived; the drop counters go to stderr). */
-MUST_USE enum err path_bench_run(struct path_bench *b, struct path_cost *out, uint32_t packets)
-	NONNULL(1, 2);
+/* path_bench_run - send as many packets through as its options say; the costs are the median
+ * turn's. Every packet must arrive as it was: else CRYPTO, and the drop counters go to stderr. */
+MUST_USE enum err path_bench_run(struct path_bench *b, struct path_cost *out) NONNULL(1, 2);
 
 /* ---- the report (esp_report.c) -----------------------------------------------------------------
  */

@@ -20,7 +20,8 @@
 /* struct end - one data path and its two ports. */
 struct end {
 	struct dataplane *dp;
-	uint64_t driver_cycles;
+	uint64_t driver_cycles; /* of this turn */
+	double *path, *driver;  /* cycles a packet, turn by turn */
 };
 
 /* struct inner - the port on the clear side. */
@@ -43,6 +44,7 @@ struct path_bench {
 	struct path_addr from; /* as the receiver sees what is on the wire */
 	uint32_t offer;        /* packets to be offered in this turn */
 	uint32_t inner_len;
+	uint32_t num_turns;
 	uint32_t num_templates, next_template;
 	uint8_t (*templates)[HEADERS_LEN];
 	uint64_t now_ns;
@@ -319,8 +321,11 @@ static enum err open_end(struct path_bench *b, struct end *end, const struct ben
 	const struct dataplane_config config = {.aead = aead, .num_packets = NUM_PACKETS};
 	struct path_addr addr = path_between(o, end == &b->receiver);
 	uint16_t port = 0;
-	enum err e = dataplane_new(&end->dp, &config);
+	enum err e;
 
+	end->path = mem_alloc_array(b->num_turns, sizeof(double));
+	end->driver = mem_alloc_array(b->num_turns, sizeof(double));
+	e = end->path && end->driver ? dataplane_new(&end->dp, &config) : ERR_NOMEM;
 	if (e == ERR_OK)
 		e = attach_inner(b, end);
 	if (e == ERR_OK)
@@ -379,6 +384,7 @@ enum err path_bench_new(struct path_bench **out, const struct bench_options *o, 
 	if (!b)
 		return ERR_NOMEM;
 	b->inner_len = inner_len;
+	b->num_turns = o->packets / BENCH_BATCH;
 	b->now_ns = 1000000000;
 	e = make_templates(b, o);
 	if (e == ERR_OK)
@@ -395,14 +401,21 @@ enum err path_bench_new(struct path_bench **out, const struct bench_options *o, 
 	return ERR_OK;
 }
 
+static void close_end(struct end *end)
+{
+	dataplane_free(end->dp);
+	mem_free(end->path);
+	mem_free(end->driver);
+}
+
 void path_bench_free(struct path_bench *b)
 {
 	if (!b)
 		return;
 	for (uint32_t i = 0; i < b->wire.num; i++)
 		packet_put(b->wire.pkt[i]);
-	dataplane_free(b->receiver.dp);
-	dataplane_free(b->sender.dp);
+	close_end(&b->receiver);
+	close_end(&b->sender);
 	mem_free(b->templates);
 	mem_free(b);
 }
@@ -426,48 +439,57 @@ static void show_drops(const char *which, struct dataplane *dp)
 				(unsigned long long)s.drops[i], name, text);
 }
 
-/* One turn of an end; its cost is added to *total, the drivers' part of it included. */
-static void turn(struct path_bench *b, struct end *end, uint64_t *total)
+/* One turn of an end; i is its number among those that are measured. */
+static void turn(struct path_bench *b, struct end *end, uint32_t i)
 {
-	uint64_t start = bench_tsc();
+	uint64_t start = bench_tsc(), total;
 
+	end->driver_cycles = 0;
 	dataplane_poll(end->dp, b->now_ns);
-	*total += bench_tsc() - start;
+	total = bench_tsc() - start;
+	end->path[i] = (double)(total - end->driver_cycles) / BENCH_BATCH;
+	end->driver[i] = (double)end->driver_cycles / BENCH_BATCH;
 }
 
-static void pump(struct path_bench *b, uint32_t packets, uint64_t *out_total, uint64_t *in_total)
+static void pump(struct path_bench *b, uint32_t num_turns)
 {
-	for (uint32_t done = 0; done < packets; done += BENCH_BATCH) {
+	for (uint32_t i = 0; i < num_turns; i++) {
 		b->offer = BENCH_BATCH;
-		turn(b, &b->sender, out_total);
-		turn(b, &b->receiver, in_total);
+		turn(b, &b->sender, i);
+		turn(b, &b->receiver, i);
 		b->now_ns += 10000;
 	}
 }
 
-enum err path_bench_run(struct path_bench *b, struct path_cost *out, uint32_t packets)
+static enum err all_arrived(struct path_bench *b, uint64_t num)
 {
-	uint64_t out_total = 0, in_total = 0;
+	if (b->num_arrived == num && b->num_damaged == 0)
+		return ERR_OK;
+	fprintf(stderr, "%llu of %llu packets arrived, %llu of them damaged\n",
+		(unsigned long long)b->num_arrived, (unsigned long long)num,
+		(unsigned long long)b->num_damaged);
+	show_drops("outbound", b->sender.dp);
+	show_drops("inbound", b->receiver.dp);
+	return ERR_CRYPTO;
+}
 
-	b->check = true; /* warms up too */
-	pump(b, 4 * BENCH_BATCH, &out_total, &in_total);
-	b->check = false;
-	pump(b, 4 * BENCH_BATCH, &out_total, &in_total);
-	out_total = in_total = 0;
-	b->sender.driver_cycles = b->receiver.driver_cycles = 0;
-	pump(b, packets, &out_total, &in_total);
-	if (b->num_arrived != packets + 8 * BENCH_BATCH || b->num_damaged != 0) {
-		fprintf(stderr, "%llu of %u packets arrived, %llu of them damaged\n",
-			(unsigned long long)b->num_arrived, packets + 8 * BENCH_BATCH,
-			(unsigned long long)b->num_damaged);
-		show_drops("outbound", b->sender.dp);
-		show_drops("inbound", b->receiver.dp);
-		return ERR_CRYPTO;
-	}
+enum err path_bench_run(struct path_bench *b, struct path_cost *out)
+{
+	const uint32_t warm_up = b->num_turns < 4 ? b->num_turns : 4;
+	enum err e;
+
 	b->num_arrived = 0;
-	out->driver_out = (double)b->sender.driver_cycles / packets;
-	out->driver_in = (double)b->receiver.driver_cycles / packets;
-	out->out = (double)out_total / packets - out->driver_out;
-	out->in = (double)in_total / packets - out->driver_in;
+	b->check = true;
+	pump(b, warm_up);
+	b->check = false;
+	pump(b, warm_up);
+	pump(b, b->num_turns);
+	e = all_arrived(b, (uint64_t)BENCH_BATCH * (2 * warm_up + b->num_turns));
+	if (e != ERR_OK)
+		return e;
+	out->out = median_of(b->sender.path, b->num_turns);
+	out->in = median_of(b->receiver.path, b->num_turns);
+	out->driver_out = median_of(b->sender.driver, b->num_turns);
+	out->driver_in = median_of(b->receiver.driver, b->num_turns);
 	return ERR_OK;
 }

@@ -10,6 +10,8 @@ struct raw_bench {
 	struct aead_key *key;
 	uint8_t *bufs;
 	struct aead_op ops[BENCH_BATCH];
+	uint32_t num_batches;
+	double *encrypt, *decrypt; /* cycles a packet, batch by batch */
 };
 
 /* As far apart as a pool's packets of 2048 bytes. */
@@ -35,24 +37,27 @@ static void set_ops(struct raw_bench *b, uint32_t len, uint32_t aad_len)
 	}
 }
 
-enum err raw_bench_new(struct raw_bench **out, const struct aead_backend *be, enum aead_alg alg,
-		       uint32_t len, uint32_t aad_len)
+enum err raw_bench_new(struct raw_bench **out, const struct bench_options *o,
+		       const struct aead_backend *be, uint32_t inner_len)
 {
 	static const uint8_t key[32] = {1, 2, 3};
 	struct raw_bench *b = mem_alloc(sizeof(*b));
-	enum err e;
+	enum err e = ERR_NOMEM;
 
 	if (!b)
 		return ERR_NOMEM;
 	b->be = be;
+	b->num_batches = o->packets / BENCH_BATCH;
 	b->bufs = mem_alloc_aligned(CACHE_LINE, BENCH_BATCH * STRIDE);
-	e = b->bufs ? be->key_new(&b->key, alg, key, alg == AEAD_AES_GCM_16_128 ? 16 : 32)
-		    : ERR_NOMEM;
+	b->encrypt = mem_alloc_array(b->num_batches, sizeof(double));
+	b->decrypt = mem_alloc_array(b->num_batches, sizeof(double));
+	if (b->bufs && b->encrypt && b->decrypt)
+		e = be->key_new(&b->key, o->alg, key, o->alg == AEAD_AES_GCM_16_128 ? 16 : 32);
 	if (e != ERR_OK) {
 		raw_bench_free(b);
 		return e;
 	}
-	set_ops(b, len, aad_len);
+	set_ops(b, esp_text_len(inner_len), o->esn ? 12 : 8);
 	*out = b;
 	return ERR_OK;
 }
@@ -63,28 +68,28 @@ void raw_bench_free(struct raw_bench *b)
 		return;
 	b->be->key_free(b->key);
 	mem_free_aligned(b->bufs);
+	mem_free(b->encrypt);
+	mem_free(b->decrypt);
 	mem_free(b);
 }
 
-enum err raw_bench_run(struct raw_bench *b, double *out_encrypt, double *out_decrypt,
-		       uint32_t packets)
+enum err raw_bench_run(struct raw_bench *b, double *out_encrypt, double *out_decrypt)
 {
-	uint64_t encrypt = 0, decrypt = 0;
 	bool ok = true;
 
-	for (uint32_t done = 0; done < packets; done += BENCH_BATCH) {
+	for (uint32_t i = 0; i < b->num_batches; i++) {
 		uint64_t t0 = bench_tsc(), t1;
 
 		b->be->encrypt(b->ops, BENCH_BATCH);
 		t1 = bench_tsc();
 		b->be->decrypt(b->ops, BENCH_BATCH);
-		decrypt += bench_tsc() - t1;
-		encrypt += t1 - t0;
-		ok = ok && b->ops[done / BENCH_BATCH % BENCH_BATCH].ok;
+		b->decrypt[i] = (double)(bench_tsc() - t1) / BENCH_BATCH;
+		b->encrypt[i] = (double)(t1 - t0) / BENCH_BATCH;
+		ok = ok && b->ops[i % BENCH_BATCH].ok;
 	}
 	if (!ok)
 		return ERR_CRYPTO;
-	*out_encrypt = (double)encrypt / packets;
-	*out_decrypt = (double)decrypt / packets;
+	*out_encrypt = median_of(b->encrypt, b->num_batches);
+	*out_decrypt = median_of(b->decrypt, b->num_batches);
 	return ERR_OK;
 }

@@ -1,0 +1,106 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Checks that bench/esp runs, and that its JSON is what bench/README.md says.
+
+usage: esp_check.py ESP README
+
+Short runs: the figures mean nothing here, only their presence and sense.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "tap"))
+from pytap import run  # noqa: E402
+
+SHORT = ["--runs", "3", "--packets", "1280"]
+
+
+def esp(*arguments):
+    return subprocess.run([ESP, *arguments], capture_output=True, text=True, timeout=120,
+                          check=False)
+
+
+def report(*arguments):
+    done = esp("--json", *SHORT, *arguments)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def paths(value, prefix=""):
+    """Every key of an object, those of lists' first items too, as a.b.c."""
+    if isinstance(value, list):
+        return paths(value[0], prefix) if value and isinstance(value[0], dict) else set()
+    if not isinstance(value, dict):
+        return set()
+    names = {prefix + key for key in value}
+    return names.union(*(paths(item, prefix + key + ".") for key, item in value.items()))
+
+
+def documented():
+    with open(README, encoding="utf-8") as file:
+        return set(re.findall(r"^\| `([\w.-]+)` \|", file.read(), re.MULTILINE))
+
+
+def test_every_case_is_reported():
+    results = report("--sizes", "64,577", "--alg", "aes128gcm16")["results"]
+    cases = {(r["aead"], r["direction"], r["inner_bytes"]) for r in results}
+    assert len(cases) == len(results) and len(results) >= 4, results
+    for aead in {r["aead"] for r in results}:
+        for direction in ("out", "in"):
+            assert {(aead, direction, n) for n in (64, 577)} <= cases, cases
+    assert "openssl" in {r["aead"] for r in results}
+
+
+def test_figures_make_sense():
+    data = report("--sizes", "64,1400", "--aead", "openssl")
+    hertz = data["machine"]["tsc_hz"]
+    assert 1e8 < hertz < 1e10, hertz
+    for r in data["results"]:
+        for figure in (r["path_cycles"], r["crypto_cycles"]):
+            assert 0 < figure["min"] <= figure["median"] <= figure["max"], r
+        median = r["path_cycles"]["median"]
+        assert abs(r["mpps"] / (hertz / median / 1e6) - 1) < 1e-3, r
+        assert abs(r["ratio"] / (median / r["crypto_cycles"]["median"]) - 1) < 1e-3, r
+        assert r["esp_text_bytes"] % 4 == 0 and r["esp_text_bytes"] >= r["inner_bytes"] + 2, r
+
+
+def test_schema_is_documented():
+    data = report("--sizes", "64")
+    assert data["schema"] == "latchkey-bench-esp/1", data["schema"]
+    wanted, known = paths(data), documented()
+    assert wanted == known, f"undocumented {sorted(wanted - known)}, stale {sorted(known - wanted)}"
+
+
+def test_settings_take_effect():
+    data = report("--sizes", "100", "--esn", "--udp", "--sas", "5", "--flows", "3",
+                  "--window", "128", "--alg", "aes256gcm16")
+    assert data["settings"] == {
+        "alg": "aes256gcm16", "batch": 64, "runs": 3, "packets": 1280, "sas": 5, "flows_per_sa": 3,
+        "replay_window": 128, "esn": True, "encapsulation": "udp"}, data["settings"]
+
+
+def test_table_for_people():
+    done = esp(*SHORT, "--sizes", "64,1400")
+    assert done.returncode == 0, done.stderr
+    for wanted in (r"^openssl +out +64 ", r"^openssl +in +1400 ", r"TSC [\d.]+ GHz"):
+        assert re.search(wanted, done.stdout, re.MULTILINE), f"{wanted}\n{done.stdout}"
+
+
+def test_bad_arguments_are_refused():
+    for arguments in (["--aead", "rot13"], ["--alg", "des"], ["--sizes", "27"], ["--sizes", "x"],
+                      ["--runs", "0"], ["--sas", "201"], ["--flows", "-1"], ["extra"], ["--what"]):
+        done = esp(*arguments)
+        assert done.returncode in (1, 2) and done.stderr and not done.stdout, (arguments, done)
+
+
+if len(sys.argv) != 3:
+    sys.exit(__doc__)
+ESP, README = sys.argv[1:]
+sys.exit(run((test.__name__, test) for test in (
+    test_every_case_is_reported, test_figures_make_sense, test_schema_is_documented,
+    test_settings_take_effect, test_table_for_people, test_bad_arguments_are_refused)))
