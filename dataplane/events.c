@@ -13,6 +13,7 @@ enum err events_init(struct events *q, uint32_t max_ike)
 	q->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (q->fd < 0)
 		return ERR_SYS;
+	q->open = true;
 	q->out = ring_new(EVENTS_NUM);
 	q->back = ring_new(EVENTS_NUM);
 	q->records = mem_alloc_array(EVENTS_NUM, sizeof(*q->records));
@@ -38,7 +39,7 @@ void events_fini(struct events *q)
 	ring_free(q->back);
 	mem_free(q->records);
 	mem_free(q->free);
-	if (q->fd > 0)
+	if (q->open)
 		close(q->fd);
 	*q = (struct events){0};
 }

@@ -26,6 +26,7 @@ struct events {
 	struct ring *out;  /* worker -> control */
 	struct ring *back; /* control -> worker */
 	int fd;
+	bool open;         /* fd is ours */
 	uint32_t num_free; /* worker */
 	uint32_t num_ike;  /* worker: records out that carry a packet */
 	uint32_t max_ike;  /* constant */

@@ -53,7 +53,7 @@ static enum err set_keys(struct esp_sa *sa, enum aead_alg alg, struct bytes mate
 }
 
 enum err esp_sa_new(struct esp_sa **out, const struct child_params *params, enum child_half dir,
-		const struct aead_backend *aead, struct sa_conf *conf)
+		    const struct aead_backend *aead, struct sa_conf *conf)
 {
 	bool in = dir == CHILD_IN;
 	struct esp_sa *sa = mem_alloc_aligned(CACHE_LINE, sizeof(*sa));

@@ -84,11 +84,11 @@ MALLOC_LIKE struct sa_conf *sa_conf_new(const struct child_params *params, struc
 					struct path_set *paths, uint32_t token, uint64_t uid)
 	NONNULL(1, 2, 3);
 
-/* esp_sa_new - one direction of a pair: dir is CHILD_IN or CHILD_OUT. conf passes to the SA on success.
- * Errors: NOMEM, UNSUPPORTED, CRYPTO, INVAL. Control thread. */
+/* esp_sa_new - one direction of a pair: dir is CHILD_IN or CHILD_OUT. conf passes to the SA on
+ * success. Errors: NOMEM, UNSUPPORTED, CRYPTO, INVAL. Control thread. */
 MUST_USE enum err esp_sa_new(struct esp_sa **out, const struct child_params *params,
-			 enum child_half dir, const struct aead_backend *aead, struct sa_conf *conf)
-	NONNULL(1, 2, 4, 5);
+			     enum child_half dir, const struct aead_backend *aead,
+			     struct sa_conf *conf) NONNULL(1, 2, 4, 5);
 
 /* esp_sa_free - wipe and free at once: no worker may hold it. NULL is accepted. */
 void esp_sa_free(struct esp_sa *sa);
@@ -96,8 +96,8 @@ void esp_sa_free(struct esp_sa *sa);
 /* esp_sa_retire - free when no worker reads it any more. Control thread. */
 void esp_sa_retire(struct esp_sa *sa, struct rcu_queue *q) NONNULL(1, 2);
 
-/* esp_sa_grow_window - hand the worker a larger replay window; a smaller one changes nothing. Errors:
- * NOMEM. Control thread. */
+/* esp_sa_grow_window - hand the worker a larger replay window; a smaller one changes nothing.
+ * Errors: NOMEM. Control thread. */
 MUST_USE enum err esp_sa_grow_window(struct esp_sa *sa, uint32_t window) NONNULL(1);
 
 /* esp_sa_adopt_window - take over the window that control has handed in, if any. Worker. */

@@ -155,6 +155,26 @@ static void test_still_waiting_after_a_change(void)
 	bed_fini(&bed);
 }
 
+/* Being looked at again and again does not make a packet wait longer. */
+static void test_changes_do_not_prolong(void)
+{
+	struct bed bed;
+
+	bed_init(&bed, &(struct bed_options){.hold_ns = 3 * NS_PER_S});
+	send_one(&bed, 0);
+	for (int i = 0; i < 29; i++) {
+		dataplane_changed(bed.a.dp);
+		bed.now += 100 * NS_PER_MS;
+		bed_turn(&bed);
+		CU_ASSERT_EQUAL(held(&bed.a), 1);
+	}
+	bed.now += 102 * NS_PER_MS;
+	bed_turn(&bed);
+	CU_ASSERT_EQUAL(held(&bed.a), 0);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.a, DROP_HOLD_EXPIRED), 1);
+	bed_fini(&bed);
+}
+
 static void test_policy_goes_while_packets_wait(void)
 {
 	struct bed bed;
@@ -193,6 +213,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_bounded_in_all),
 	TAP_TEST(test_expires),
 	TAP_TEST(test_still_waiting_after_a_change),
+	TAP_TEST(test_changes_do_not_prolong),
 	TAP_TEST(test_policy_goes_while_packets_wait),
 	TAP_TEST(test_sa_goes),
 };

@@ -161,7 +161,8 @@ static void test_worker_is_woken(void)
 	struct bed bed;
 	bool asked = false, got = false;
 
-	bed_init(&bed, NULL);
+	/* They may wait so long that no timer comes to help. */
+	bed_init(&bed, &(struct bed_options){.hold_ns = 3600 * NS_PER_S});
 	bed.threaded = true;
 	CU_ASSERT_EQUAL_FATAL(dataplane_start(bed.a.dp), ERR_OK);
 	CU_ASSERT_EQUAL_FATAL(dataplane_start(bed.b.dp), ERR_OK);

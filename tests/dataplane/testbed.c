@@ -347,7 +347,7 @@ static size_t add_trailer(uint8_t *text, size_t len, const struct bed_esp *esp)
 		text[len + i] = (uint8_t)(i + 1);
 	if (esp->wrong_padding)
 		text[len + esp->pad_len - 1] ^= 0x80;
-	text[len + esp->pad_len] = esp->pad_len;
+	text[len + esp->pad_len] = (uint8_t)(esp->pad_len + esp->claimed_more);
 	text[len + esp->pad_len + 1] = esp->next_header;
 	return len + esp->pad_len + ESP_TRAILER_LEN;
 }

@@ -97,7 +97,8 @@ struct bed_esp {
 	bool esn;        /* the high half is authenticated */
 	uint8_t pad_len; /* as it says; so many bytes are there */
 	uint8_t next_header;
-	bool wrong_padding; /* the last padding byte is not what it should be */
+	uint8_t claimed_more; /* the pad length field says so many more than there are */
+	bool wrong_padding;   /* the last padding byte is not what it should be */
 };
 
 /* bed_seal - encrypt len bytes of inner packet for B's newest pair; returns the ESP packet's
