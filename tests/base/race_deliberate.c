@@ -45,21 +45,43 @@ static void object_free(struct rcu_head *head)
 	free(o);
 }
 
+/* Threads wait for each other by these, relaxed: that orders nothing in ThreadSanitizer's eyes, so
+ * a race is one on a busy machine, too. */
+static unsigned long num_reads, num_flushes;
+
+static unsigned long count(const unsigned long *c)
+{
+	return __atomic_load_n(c, __ATOMIC_RELAXED);
+}
+
+static bool stopped(void)
+{
+	return __atomic_load_n(&stop, __ATOMIC_RELAXED);
+}
+
+/* Quiescent until the writer has freed whatever was published when this was called. */
+static void outstay_grace_periods(void)
+{
+	unsigned long until = count(&num_flushes) + 2;
+
+	while (count(&num_flushes) < until && !stopped()) {
+		rcu_quiescent();
+		usleep(50);
+	}
+}
+
 static void *reader(void *arg)
 {
 	(void)arg;
 	rcu_thread_register();
-	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+	while (!stopped()) {
 		const struct object *o = rcu_deref(shared);
 
 		sink = o->value;
+		__atomic_fetch_add(&num_reads, 1, __ATOMIC_RELAXED);
 		rcu_quiescent();
 		if (late) {
-			/* Long enough for the writer to complete a grace period or two. */
-			for (int i = 0; i < 3; i++) {
-				usleep(300);
-				rcu_quiescent();
-			}
+			outstay_grace_periods();
 			sink = o->value;
 		}
 	}
@@ -74,14 +96,17 @@ static void replace_all(bool early)
 	rcu_queue_init(&q);
 	for (unsigned long i = 1; i <= 300; i++) {
 		struct object *old = shared;
+		unsigned long until = count(&num_reads) + 4;
 
+		/* Both readers have read this object; a late one is busy with it. */
+		while (count(&num_reads) < until && !(late && count(&num_reads) > 0))
+			usleep(50);
 		rcu_publish(shared, object_new(i));
-		if (early) {
-			usleep(100);
+		if (early)
 			old->value = 0;
-		}
 		rcu_defer(&q, &old->head, object_free);
 		rcu_flush(&q);
+		__atomic_fetch_add(&num_flushes, 1, __ATOMIC_RELAXED);
 	}
 }
 
