@@ -3,36 +3,15 @@
  * The judge of the management socket is strongSwan's own swanctl: it is run against a server with a
  * fake engine, over a real unix socket in a libuv loop, and what it prints and returns is checked.
  */
-#include "api/vici/listen.h"
-#include "tests/api/fake_backend.h"
+#include "tests/api/stand.h"
 #include "tests/tap/tap.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#define SWANCTL  "/usr/sbin/swanctl"
-#define LIMIT_MS 20000
-
-/* struct stand - a server on a socket, and a swanctl that talks to it. */
-struct stand {
-	uv_loop_t loop;
-	struct fake_backend fake;
-	struct vici_server *server;
-	struct vici_listen *listen;
-	char dir[32], uri[128];
-	/* the program that runs */
-	uv_process_t process;
-	uv_pipe_t out;
-	uv_timer_t limit;
-	uv_timer_t later;
-	char text[65536]; /* what it printed, both streams */
-	size_t text_len;
-	int64_t status;
-	char buf[4096];
-};
+#define SWANCTL "/usr/sbin/swanctl"
 
 static bool have_swanctl(void)
 {
@@ -42,144 +21,8 @@ static bool have_swanctl(void)
 	return false;
 }
 
-static void write_file(const char *dir, const char *name, const char *text)
-{
-	char path[256];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	f = fopen(path, "w");
-	if (!f || fputs(text, f) < 0 || fclose(f))
-		abort();
-}
-
-static void stand_up(struct stand *s)
-{
-	char path[64];
-
-	memset(s, 0, sizeof(*s));
-	snprintf(s->dir, sizeof(s->dir), "/tmp/lk-vici-XXXXXX");
-	if (!mkdtemp(s->dir) || uv_loop_init(&s->loop))
-		abort();
-	fake_init(&s->fake);
-	s->fake.arg = s;
-	snprintf(path, sizeof(path), "%s/latchkey.vici", s->dir);
-	snprintf(s->uri, sizeof(s->uri), "unix://%s", path);
-	if (vici_server_new(&s->server, &s->fake.backend) ||
-	    vici_listen_open(&s->listen, &s->loop, path, s->server))
-		abort();
-	uv_timer_init(&s->loop, &s->later);
-	s->later.data = s;
-}
-
-static void tear_down(struct stand *s)
-{
-	char command[160];
-
-	vici_listen_close(s->listen, NULL, NULL);
-	uv_close((uv_handle_t *)&s->later, NULL);
-	uv_run(&s->loop, UV_RUN_DEFAULT);
-	CU_ASSERT_EQUAL(uv_loop_close(&s->loop), 0);
-	vici_server_free(s->server);
-	fake_fini(&s->fake);
-	snprintf(command, sizeof(command), "rm -rf %s", s->dir);
-	CU_ASSERT_EQUAL(system(command), 0);
-}
-
-static void give_buffer(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
-{
-	struct stand *s = h->data;
-
-	(void)suggested;
-	*buf = uv_buf_init(s->buf, sizeof(s->buf));
-}
-
-static void printed(uv_stream_t *stream, ssize_t len, const uv_buf_t *buf)
-{
-	struct stand *s = stream->data;
-
-	if (len < 0) {
-		uv_close((uv_handle_t *)stream, NULL);
-		return;
-	}
-	if (s->text_len + (size_t)len >= sizeof(s->text))
-		abort();
-	memcpy(s->text + s->text_len, buf->base, (size_t)len);
-	s->text_len += (size_t)len;
-	s->text[s->text_len] = '\0';
-}
-
-static void exited(uv_process_t *process, int64_t status, int signal)
-{
-	struct stand *s = process->data;
-
-	s->status = signal ? 1000 + signal : status;
-	uv_timer_stop(&s->limit);
-	uv_close((uv_handle_t *)&s->limit, NULL);
-	uv_close((uv_handle_t *)process, NULL);
-}
-
-static void too_long(uv_timer_t *timer)
-{
-	struct stand *s = timer->data;
-
-	uv_process_kill(&s->process, SIGKILL);
-}
-
-static void start(struct stand *s, const char *const *args)
-{
-	uv_stdio_container_t stdio[3] = {{.flags = UV_IGNORE}};
-	uv_process_options_t options = {.file = SWANCTL, .exit_cb = exited, .stdio = stdio};
-	char dir_env[128];
-	char *env[] = {dir_env, NULL};
-	char *argv[16] = {SWANCTL};
-	uv_file fds[2];
-	size_t n = 1;
-
-	for (; args[n - 1]; n++)
-		argv[n] = (char *)(uintptr_t)args[n - 1];
-	argv[n++] = "--uri";
-	argv[n++] = s->uri;
-	snprintf(dir_env, sizeof(dir_env), "SWANCTL_DIR=%s", s->dir);
-	uv_pipe_init(&s->loop, &s->out, 0);
-	uv_timer_init(&s->loop, &s->limit);
-	s->out.data = s->process.data = s->limit.data = s;
-	if (uv_pipe(fds, 0, 0) || uv_pipe_open(&s->out, fds[0]))
-		abort();
-	for (int i = 1; i < 3; i++)
-		stdio[i] = (uv_stdio_container_t){.flags = UV_INHERIT_FD, .data.fd = fds[1]};
-	options.args = argv;
-	options.env = env;
-	options.stdio_count = 3;
-	s->text_len = 0;
-	s->text[0] = '\0';
-	if (uv_spawn(&s->loop, &s->process, &options) ||
-	    uv_read_start((uv_stream_t *)&s->out, give_buffer, printed))
-		abort();
-	close(fds[1]);
-	uv_timer_start(&s->limit, too_long, LIMIT_MS, 0);
-}
-
-/* Runs swanctl with these arguments (the last is NULL) and returns its exit status. */
-static int64_t swanctl(struct stand *s, const char *const *args)
-{
-	start(s, args);
-	while (uv_is_active((uv_handle_t *)&s->limit) || !uv_is_closing((uv_handle_t *)&s->out))
-		uv_run(&s->loop, UV_RUN_ONCE);
-	uv_run(&s->loop, UV_RUN_NOWAIT);
-	return s->status;
-}
-
-#define SWANCTL_RUN(s, ...) swanctl(s, (const char *const[]){__VA_ARGS__, NULL})
-
-/* Printed, or the whole output is shown. */
-static bool has(const struct stand *s, const char *text)
-{
-	if (strstr(s->text, text))
-		return true;
-	tap_diag("'%s' is not in:\n%s", text, s->text);
-	return false;
-}
+#define SWANCTL_RUN(s, ...) \
+	stand_run(s, SWANCTL, (const char *const[]){__VA_ARGS__, "--uri", (s)->uri, NULL})
 
 static const char gateway_conf[] = "connections {\n"
 				   "   gw-gw {\n"
@@ -244,7 +87,7 @@ static void test_load_all(void)
 	if (!have_swanctl())
 		return;
 	stand_up(&s);
-	write_file(s.dir, "swanctl.conf", gateway_conf);
+	stand_write(&s, "swanctl.conf", gateway_conf);
 	CU_ASSERT_EQUAL(SWANCTL_RUN(&s, "--load-all", "--noprompt"), 0);
 	CU_ASSERT_TRUE(has(&s, "loaded ike secret 'ike-1'"));
 	CU_ASSERT_TRUE(has(&s, "loaded connection 'gw-gw'"));
@@ -267,7 +110,7 @@ static void test_load_all(void)
 	CU_ASSERT_PTR_EQUAL(conf_find_conn(s.fake.conf, "gw-gw"), conn);
 
 	/* What is no longer in the file is unloaded. */
-	write_file(s.dir, "swanctl.conf", "secrets { }\n");
+	stand_write(&s, "swanctl.conf", "secrets { }\n");
 	CU_ASSERT_EQUAL(SWANCTL_RUN(&s, "--load-all", "--noprompt"), 0);
 	CU_ASSERT_TRUE(has(&s, "1 unloaded"));
 	CU_ASSERT_EQUAL(s.fake.conf->num_conns, 0);
@@ -282,15 +125,15 @@ static void test_load_refused(void)
 	if (!have_swanctl())
 		return;
 	stand_up(&s);
-	write_file(s.dir, "swanctl.conf",
-		   "connections { a { remote_addrs = 192.0.2.1\n local { auth = pubkey\n }\n"
-		   "remote { auth = psk\n } } }\n");
+	stand_write(&s, "swanctl.conf",
+		    "connections { a { remote_addrs = 192.0.2.1\n local { auth = pubkey\n }\n"
+		    "remote { auth = psk\n } } }\n");
 	CU_ASSERT_NOT_EQUAL(SWANCTL_RUN(&s, "--load-conns"), 0);
 	CU_ASSERT_TRUE(has(&s, "loading connection 'a' failed: a.local.auth: 'pubkey' is not "
 			       "supported yet: only psk is"));
-	write_file(s.dir, "swanctl.conf",
-		   "connections { b { remote_adrs = 192.0.2.1\n local { auth = psk\n }\n"
-		   "remote { auth = psk\n } } }\n");
+	stand_write(&s, "swanctl.conf",
+		    "connections { b { remote_adrs = 192.0.2.1\n local { auth = psk\n }\n"
+		    "remote { auth = psk\n } } }\n");
 	CU_ASSERT_NOT_EQUAL(SWANCTL_RUN(&s, "--load-conns"), 0);
 	CU_ASSERT_TRUE(has(&s, "did you mean 'remote_addrs'?"));
 	CU_ASSERT_EQUAL(s.fake.conf->num_conns, 0);
@@ -368,7 +211,7 @@ static void on_request(struct fake_backend *f)
 {
 	struct stand *s = f->arg;
 
-	uv_timer_start(&s->later, next_step, 50, 0);
+	stand_later(s, next_step, 50);
 }
 
 static void test_initiate(void)

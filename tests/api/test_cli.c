@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The `latchkey` program as people and scripts use it: what it prints, its JSON, and above all its
+ * exit codes, against a server with a fake engine. argv[1] is the program.
+ */
+#include "tests/api/stand.h"
+#include "tests/tap/tap.h"
+
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *program;
+
+#define RUN(s, ...) \
+	stand_run(s, program, (const char *const[]){"--run-dir", (s)->dir, __VA_ARGS__, NULL})
+
+static const char conf[] = "connections {\n"
+			   "  gw { remote_addrs = 192.0.2.2\n"
+			   "    local { auth = psk\n"
+			   "    }\n"
+			   "    remote { auth = psk\n"
+			   "    }\n"
+			   "    children { net { remote_ts = 10.2.0.0/16 }\n"
+			   "      other { start_action = trap } } }\n"
+			   "  lonely { remote_addrs = 192.0.2.3\n"
+			   "    local { auth = psk\n"
+			   "    }\n"
+			   "    remote { auth = psk\n"
+			   "    } }\n"
+			   "}\n";
+
+static void set_up(struct stand *s)
+{
+	stand_up(s);
+	fake_configure(&s->fake, conf);
+}
+
+static void tell(struct stand *s, enum ike_event_kind kind, enum ike_reason reason,
+		 const char *text)
+{
+	struct ike_event ev = fake_event(&s->fake, kind, reason, text);
+
+	vici_server_event(s->server, &ev);
+}
+
+static void test_help_and_usage(void)
+{
+	struct stand s;
+
+	set_up(&s);
+	CU_ASSERT_EQUAL(RUN(&s, "--help"), 0);
+	CU_ASSERT_TRUE(has(&s, "usage: latchkey"));
+	CU_ASSERT_TRUE(has(&s, "exit status: 0 done"));
+	CU_ASSERT_EQUAL(RUN(&s, "--nonsense"), 2);
+	CU_ASSERT_EQUAL(RUN(&s, "nonsense"), 2);
+	CU_ASSERT_EQUAL(RUN(&s, "up"), 2);
+	CU_ASSERT_EQUAL(RUN(&s, "stats", "what"), 2);
+	CU_ASSERT_EQUAL(RUN(&s, "--timeout", "0"), 2);
+	CU_ASSERT_EQUAL(RUN(&s, "--timeout", "3x"), 2);
+	tear_down(&s);
+}
+
+static void test_no_daemon(void)
+{
+	struct stand s;
+
+	set_up(&s);
+	CU_ASSERT_EQUAL(
+		stand_run(&s, program, (const char *const[]){"--run-dir", "/nonexistent", NULL}),
+		3);
+	CU_ASSERT_TRUE(has(&s, "no daemon is running"));
+	tear_down(&s);
+}
+
+static void test_not_permitted(void)
+{
+	char copy[64], command[1024];
+	struct stand s;
+
+	if (geteuid() != 0) {
+		tap_skip("only root can become somebody who may not");
+		return;
+	}
+	set_up(&s);
+	/* A copy, for the build directory may be closed to others. */
+	snprintf(copy, sizeof(copy), "%s/latchkey", s.dir);
+	snprintf(command, sizeof(command), "cp %s %s && chmod 755 %s %s", program, copy, s.dir,
+		 copy);
+	CU_ASSERT_EQUAL(system(command), 0);
+	s.run_as_nobody = true;
+	CU_ASSERT_EQUAL(
+		stand_run(&s, copy, (const char *const[]){"--run-dir", s.dir, "show", NULL}), 5);
+	CU_ASSERT_TRUE(has(&s, "Permission denied"));
+	tear_down(&s);
+}
+
+static void test_show(void)
+{
+	struct stand s;
+
+	set_up(&s);
+	CU_ASSERT_EQUAL(RUN(&s, "show"), 0);
+	CU_ASSERT_TRUE(has(&s, "gw: down, net down, other down (trapped)\n"));
+	CU_ASSERT_TRUE(has(&s, "lonely: down\n"));
+	tell(&s, IKE_EVENT_FAILED, IKE_REASON_NO_PROPOSAL, "the peer knows none of our algorithms");
+	s.fake.sa_up = true;
+	CU_ASSERT_EQUAL(RUN(&s, "show", "gw"), 0);
+	CU_ASSERT_TRUE(has(&s, "gw: up, net up, other down (trapped)\n"));
+	CU_ASSERT_TRUE(has(&s, "  last failure: the peer knows none of our algorithms ("));
+	CU_ASSERT_TRUE(has(&s, "  gw: #3, ESTABLISHED, IKEv2, 0123456789abcdef_i* "));
+	CU_ASSERT_TRUE(has(&s, "    path 192.0.2.1[4500] - 192.0.2.2[4500], in UDP, MTU 1400"));
+	CU_ASSERT_TRUE(has(
+		&s, "    net: #5, reqid 1, INSTALLED, TUNNEL-in-UDP, ESP:AES_GCM_16-256/ESN\n"));
+	CU_ASSERT_TRUE(has(&s, "      out deadbeef,    500 bytes,     5 packets\n"));
+	CU_ASSERT_PTR_NULL(strstr(s.text, "lonely"));
+	tell(&s, IKE_EVENT_CHILD_UP, IKE_REASON_NONE, "");
+	CU_ASSERT_EQUAL(RUN(&s, "show", "gw"), 0);
+	CU_ASSERT_TRUE(has(&s, "failed before: the peer knows"));
+	CU_ASSERT_EQUAL(RUN(&s, "show", "nobody"), 4);
+	CU_ASSERT_TRUE(has(&s, "there is no connection 'nobody'"));
+	tear_down(&s);
+}
+
+/* A peer that no connection matches is shown too, with its address. */
+static void test_show_refused(void)
+{
+	struct stand s;
+	struct ike_event ev;
+
+	set_up(&s);
+	ev = fake_event(&s.fake, IKE_EVENT_FAILED, IKE_REASON_NO_CONFIG, "no connection for it");
+	ev.conn = NULL;
+	vici_server_event(s.server, &ev);
+	CU_ASSERT_EQUAL(RUN(&s, "show"), 0);
+	CU_ASSERT_TRUE(
+		has(&s, "peers without a connection:\n  last refused: no connection for it"));
+	CU_ASSERT_TRUE(has(&s, "peer 192.0.2.2[4500]"));
+	tear_down(&s);
+}
+
+static json_t *parse(const struct stand *s)
+{
+	json_error_t error;
+	json_t *j = json_loads(s->text, 0, &error);
+
+	if (!j)
+		tap_diag("%s in: %s", error.text, s->text);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(j);
+	CU_ASSERT_EQUAL(json_integer_value(json_object_get(j, "version")), 1);
+	return j;
+}
+
+static json_t *at(json_t *j, const char *key, size_t i)
+{
+	json_t *list = json_object_get(j, key);
+
+	return json_is_array(list) ? json_array_get(list, i) : list;
+}
+
+static void test_json(void)
+{
+	struct stand s;
+	json_t *j, *sa, *child;
+
+	set_up(&s);
+	s.fake.sa_up = true;
+	CU_ASSERT_EQUAL(RUN(&s, "--json"), 0);
+	j = parse(&s);
+	CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(j, "command")), "show");
+	CU_ASSERT_EQUAL(json_array_size(json_object_get(j, "connections")), 2);
+	sa = at(j, "sas", 0);
+	CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(sa, "name")), "gw");
+	CU_ASSERT_EQUAL(json_integer_value(json_object_get(sa, "uniqueid")), 3);
+	child = json_object_get(json_object_get(sa, "child-sas"), "net-5");
+	CU_ASSERT_EQUAL(json_integer_value(json_object_get(child, "bytes-out")), 500);
+	CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(child, "spi-in")), "c0ffee01");
+	CU_ASSERT_STRING_EQUAL(json_string_value(at(child, "local-ts", 0)), "10.1.0.0/16");
+	json_decref(j);
+	CU_ASSERT_EQUAL(RUN(&s, "stats", "--json"), 0);
+	j = parse(&s);
+	CU_ASSERT_PTR_NOT_NULL(json_object_get(json_object_get(j, "stats"), "data"));
+	json_decref(j);
+	tear_down(&s);
+}
+
+static void test_sas_conns_stats_version(void)
+{
+	struct stand s;
+
+	set_up(&s);
+	CU_ASSERT_EQUAL(RUN(&s, "sas"), 0);
+	CU_ASSERT_STRING_EQUAL(s.text, "");
+	CU_ASSERT_EQUAL(RUN(&s, "sas", "gw"), 0);
+	s.fake.sa_up = true;
+	CU_ASSERT_EQUAL(RUN(&s, "sas"), 0);
+	CU_ASSERT_EQUAL(strncmp(s.text, "gw: #3, ESTABLISHED", 19), 0);
+	CU_ASSERT_EQUAL(RUN(&s, "conns"), 0);
+	CU_ASSERT_TRUE(has(&s, "gw: IKEv2, rekeying every 14400s"));
+	CU_ASSERT_TRUE(has(&s, "  net: TUNNEL, rekeying every 3600s"));
+	CU_ASSERT_EQUAL(RUN(&s, "stats"), 0);
+	CU_ASSERT_TRUE(has(&s, "rx-packets: 99"));
+	CU_ASSERT_TRUE(has(&s, "REPLAY:\n      count: 5"));
+	CU_ASSERT_EQUAL(RUN(&s, "version"), 0);
+	CU_ASSERT_TRUE(has(&s, "latchkeyd"));
+	tear_down(&s);
+}
+
+static void comes_up(uv_timer_t *timer)
+{
+	struct stand *s = timer->data;
+
+	tell(s, IKE_EVENT_PROGRESS, IKE_REASON_NONE, "sending IKE_AUTH");
+	tell(s, IKE_EVENT_CHILD_UP, IKE_REASON_NONE, "");
+}
+
+static void is_silent(uv_timer_t *timer)
+{
+	tell(timer->data, IKE_EVENT_FAILED, IKE_REASON_NO_ANSWER, "nobody answers");
+}
+
+static void has_no_key(uv_timer_t *timer)
+{
+	tell(timer->data, IKE_EVENT_FAILED, IKE_REASON_NO_SECRET, "there is no key for it");
+}
+
+static void goes_down(uv_timer_t *timer)
+{
+	struct stand *s = timer->data;
+
+	tell(s, s->fake.name[0] ? IKE_EVENT_CHILD_DOWN : IKE_EVENT_IKE_DOWN, IKE_REASON_LOCAL, "");
+}
+
+static void time_passes(uv_timer_t *timer)
+{
+	struct stand *s = timer->data;
+
+	s->fake.now_ns += 10 * NS_PER_S;
+}
+
+static uv_timer_cb next_step;
+
+static void on_request(struct fake_backend *f)
+{
+	stand_later(f->arg, next_step, 20);
+}
+
+static void test_up(void)
+{
+	struct stand s;
+
+	set_up(&s);
+	s.fake.on_request = on_request;
+	next_step = comes_up;
+	CU_ASSERT_EQUAL(RUN(&s, "up", "net"), 0);
+	CU_ASSERT_TRUE(has(&s, "[CHD] sending IKE_AUTH\ngw/net is up\n"));
+	CU_ASSERT_EQUAL(RUN(&s, "up", "gw"), 0);
+	CU_ASSERT_TRUE(has(&s, "gw/net is up\n"));
+	CU_ASSERT_TRUE(has(&s, "gw/other is up\n"));
+	CU_ASSERT_EQUAL(RUN(&s, "up", "gw/other"), 0);
+	CU_ASSERT_STRING_EQUAL(s.fake.name, "other");
+	CU_ASSERT_EQUAL(RUN(&s, "up", "nobody"), 4);
+	next_step = is_silent;
+	CU_ASSERT_EQUAL(RUN(&s, "up", "net"), 6);
+	CU_ASSERT_TRUE(has(&s, "gw/net is not up: nobody answers"));
+	next_step = has_no_key;
+	CU_ASSERT_EQUAL(RUN(&s, "up", "net"), 1);
+	next_step = time_passes;
+	CU_ASSERT_EQUAL(RUN(&s, "up", "net", "--timeout", "1"), 6);
+	CU_ASSERT_TRUE(has(&s, "longer than the time given"));
+	s.fake.initiate_result = ERR_EXISTS;
+	CU_ASSERT_EQUAL(RUN(&s, "up", "net"), 0);
+	tear_down(&s);
+}
+
+static void test_up_json(void)
+{
+	struct stand s;
+	json_t *j, *one;
+
+	set_up(&s);
+	s.fake.on_request = on_request;
+	next_step = comes_up;
+	CU_ASSERT_EQUAL(RUN(&s, "up", "net", "--json"), 0);
+	j = parse(&s);
+	one = at(j, "results", 0);
+	CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(one, "child")), "net");
+	CU_ASSERT_TRUE(json_is_true(json_object_get(one, "success")));
+	json_decref(j);
+	tear_down(&s);
+}
+
+static void test_down(void)
+{
+	struct stand s;
+
+	set_up(&s);
+	s.fake.on_request = on_request;
+	next_step = goes_down;
+	CU_ASSERT_EQUAL(RUN(&s, "down", "gw"), 0);
+	CU_ASSERT_TRUE(has(&s, "gw was down already"));
+	s.fake.sa_up = true;
+	CU_ASSERT_EQUAL(RUN(&s, "down", "gw"), 0);
+	CU_ASSERT_TRUE(has(&s, "gw is down\n"));
+	CU_ASSERT_EQUAL(RUN(&s, "down", "net"), 0);
+	CU_ASSERT_TRUE(has(&s, "net is down\n"));
+	CU_ASSERT_EQUAL(RUN(&s, "down", "gw/net"), 0);
+	CU_ASSERT_EQUAL(RUN(&s, "down", "nobody"), 4);
+	/* An SA whose connection is not configured any more. */
+	fake_configure(&s.fake, "");
+	CU_ASSERT_EQUAL(RUN(&s, "down", "gw"), 0);
+	tear_down(&s);
+}
+
+static const struct tap_test tests[] = {
+	TAP_TEST(test_help_and_usage),
+	TAP_TEST(test_no_daemon),
+	TAP_TEST(test_not_permitted),
+	TAP_TEST(test_show),
+	TAP_TEST(test_show_refused),
+	TAP_TEST(test_json),
+	TAP_TEST(test_up),
+	TAP_TEST(test_up_json),
+	TAP_TEST(test_down),
+	TAP_TEST(test_sas_conns_stats_version),
+};
+
+int main(int argc, char **argv)
+{
+	if (argc != 2) {
+		fprintf(stderr, "usage: test_cli PROGRAM\n");
+		return 2;
+	}
+	program = argv[1];
+	signal(SIGPIPE, SIG_IGN);
+	return tap_main("cli", tests, sizeof(tests) / sizeof(tests[0]));
+}

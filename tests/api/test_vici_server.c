@@ -1,0 +1,649 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The management server byte by byte: packets in pieces, commands that wait, events, clients that
+ * are slow, hostile or gone.
+ */
+#include "api/vici/proto.h"
+#include "api/vici/server.h"
+#include "base/alloc.h"
+#include "tests/api/fake_backend.h"
+#include "tests/tap/tap.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* struct bench - a server with one client. */
+struct bench {
+	struct fake_backend fake;
+	struct vici_server *server;
+	struct vici_client *client;
+	uint32_t num_wakes;
+};
+
+static void wake(void *ctx)
+{
+	((struct bench *)ctx)->num_wakes++;
+}
+
+static void set_up(struct bench *b)
+{
+	memset(b, 0, sizeof(*b));
+	fake_init(&b->fake);
+	CU_ASSERT_EQUAL_FATAL(vici_server_new(&b->server, &b->fake.backend), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(vici_client_open(b->server, &b->client, wake, b), ERR_OK);
+}
+
+static void tear_down(struct bench *b)
+{
+	if (b->client)
+		vici_client_close(b->client);
+	vici_server_free(b->server);
+	fake_fini(&b->fake);
+}
+
+static enum err submit(struct bench *b, enum vici_type type, const char *name, struct tree *message)
+{
+	uint8_t *packet;
+	size_t len;
+	enum err e;
+
+	CU_ASSERT_EQUAL_FATAL(vici_packet_encode(&packet, &len, type, name, message), ERR_OK);
+	e = vici_client_input(b->client, packet, len);
+	mem_free(packet);
+	tree_free(message);
+	return e;
+}
+
+/* The next packet that waits; message is NULL if it has none. False if nothing waits. */
+static bool receive(struct bench *b, struct vici_packet *p, struct tree **message)
+{
+	struct bytes out = vici_client_output(b->client);
+	size_t len;
+
+	*message = NULL;
+	if (out.len < VICI_LEN_SIZE)
+		return false;
+	len = load_be32(out.p);
+	CU_ASSERT_TRUE_FATAL(out.len >= VICI_LEN_SIZE + len);
+	CU_ASSERT_EQUAL_FATAL(vici_packet_parse(p, out.p + VICI_LEN_SIZE, len), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(vici_message_decode(message, p->body), ERR_OK);
+	vici_client_sent(b->client, VICI_LEN_SIZE + len);
+	return true;
+}
+
+/* Takes the next packet, which has to be of this type; the message is the caller's to free. */
+static struct tree *expect(struct bench *b, enum vici_type type, const char *name)
+{
+	struct vici_packet p = {.type = 99};
+	struct tree *message;
+
+	CU_ASSERT_TRUE_FATAL(receive(b, &p, &message));
+	if (p.type != type)
+		tap_diag("packet type %d instead of %d", (int)p.type, (int)type);
+	CU_ASSERT_EQUAL(p.type, type);
+	CU_ASSERT_STRING_EQUAL(p.name, name);
+	return message;
+}
+
+static void expect_silence(struct bench *b)
+{
+	CU_ASSERT_EQUAL(vici_client_output(b->client).len, 0);
+}
+
+static bool says(const struct tree *t, const char *key, const char *value)
+{
+	const char *got = tree_get(t, key);
+
+	if (got && strcmp(got, value) == 0)
+		return true;
+	tap_diag("%s = %s instead of %s", key, got ? got : "(nothing)", value);
+	return false;
+}
+
+static struct tree *message(const char *key, const char *value)
+{
+	struct tree *t = tree_new();
+
+	CU_ASSERT_EQUAL_FATAL(tree_setf(t, key, "%s", value), ERR_OK);
+	return t;
+}
+
+static void listen_to(struct bench *b, const char *event)
+{
+	CU_ASSERT_EQUAL(send(b, VICI_EVENT_REGISTER, event, NULL), ERR_OK);
+	tree_free(expect(b, VICI_EVENT_CONFIRM, ""));
+}
+
+static void tell(struct bench *b, enum ike_event_kind kind, enum ike_reason reason,
+		 const char *text)
+{
+	struct ike_event ev = fake_event(&b->fake, kind, reason, text);
+
+	vici_server_event(b->server, &ev);
+}
+
+static const char conf[] = "connections { gw { remote_addrs = 192.0.2.2\n"
+			   "local { auth = psk\n}\nremote { auth = psk\n}\n"
+			   "children { net { start_action = trap\n} } } }\n";
+
+static void test_in_pieces(void)
+{
+	static const uint8_t packet[] = {0, 0, 0, 9, 0, 7, 'v', 'e', 'r', 's', 'i', 'o', 'n'};
+	struct bench b;
+	struct tree *t;
+
+	set_up(&b);
+	for (size_t i = 0; i < sizeof(packet); i++) {
+		expect_silence(&b);
+		CU_ASSERT_EQUAL(vici_client_input(b.client, packet + i, 1), ERR_OK);
+	}
+	t = expect(&b, VICI_CMD_RESPONSE, "");
+	CU_ASSERT_TRUE(says(t, "daemon", "latchkeyd"));
+	tree_free(t);
+	CU_ASSERT_EQUAL(b.num_wakes, 0);
+	tear_down(&b);
+}
+
+static void test_unknown(void)
+{
+	struct bench b;
+
+	set_up(&b);
+	CU_ASSERT_EQUAL(submit(&b, VICI_CMD_REQUEST, "nonsense", NULL), ERR_OK);
+	tree_free(expect(&b, VICI_CMD_UNKNOWN, ""));
+	CU_ASSERT_EQUAL(submit(&b, VICI_EVENT_REGISTER, "nonsense", NULL), ERR_OK);
+	tree_free(expect(&b, VICI_EVENT_UNKNOWN, ""));
+	CU_ASSERT_EQUAL(submit(&b, VICI_EVENT_UNREGISTER, "log", NULL), ERR_OK);
+	tree_free(expect(&b, VICI_EVENT_CONFIRM, ""));
+	tear_down(&b);
+}
+
+/* Input that ends the connection: too long, of a type only servers send, not decodable. */
+static void test_S61_hostile(void)
+{
+	static const struct {
+		uint8_t bytes[16];
+		size_t len;
+		enum err err;
+	} rows[] = {
+		{{0xff, 0xff, 0xff, 0xff}, 4, ERR_LIMIT},
+		{{0, 8, 0, 1}, 4, ERR_LIMIT},
+		{{0, 0, 0, 0}, 4, ERR_TRUNCATED},
+		{{0, 0, 0, 1, 9}, 5, ERR_MALFORMED},
+		{{0, 0, 0, 1, 1}, 5, ERR_MALFORMED},
+		{{0, 0, 0, 1, 5}, 5, ERR_MALFORMED},
+		{{0, 0, 0, 5, 7, 3, 'l', 'o', 'g'}, 9, ERR_MALFORMED},
+		{{0, 0, 0, 8, 0, 5, 's', 't', 'a', 't', 's', 9}, 12, ERR_MALFORMED},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct bench b;
+		enum err e;
+
+		set_up(&b);
+		e = vici_client_input(b.client, rows[i].bytes, rows[i].len);
+		if (e != rows[i].err)
+			tap_diag("row %zu: %s", i, err_name(e));
+		CU_ASSERT_EQUAL(e, rows[i].err);
+		tear_down(&b);
+	}
+}
+
+static void test_initiate_waits(void)
+{
+	struct bench b;
+	struct tree *t;
+
+	set_up(&b);
+	fake_configure(&b.fake, conf);
+	listen_to(&b, "control-log");
+	CU_ASSERT_EQUAL(submit(&b, VICI_CMD_REQUEST, "initiate", message("child", "net")), ERR_OK);
+	expect_silence(&b);
+	CU_ASSERT_STRING_EQUAL(b.fake.name, "net");
+	tell(&b, IKE_EVENT_PROGRESS, 0, "step one");
+	CU_ASSERT_EQUAL(b.num_wakes, 1);
+	t = expect(&b, VICI_EVENT, "control-log");
+	CU_ASSERT_TRUE(says(t, "msg", "step one"));
+	tree_free(t);
+	expect_silence(&b);
+	tell(&b, IKE_EVENT_IKE_UP, 0, "");
+	expect_silence(&b);
+	tell(&b, IKE_EVENT_CHILD_UP, 0, "");
+	t = expect(&b, VICI_CMD_RESPONSE, "");
+	CU_ASSERT_TRUE(says(t, "success", "yes"));
+	tree_free(t);
+	/* It has ended: a late event is nobody's. */
+	tell(&b, IKE_EVENT_FAILED, IKE_REASON_NO_ANSWER, "late");
+	expect_silence(&b);
+	tear_down(&b);
+}
+
+static void test_initiate_fails(void)
+{
+	struct bench b;
+	struct tree *t;
+
+	set_up(&b);
+	fake_configure(&b.fake, conf);
+	CU_ASSERT_EQUAL(submit(&b, VICI_CMD_REQUEST, "initiate", message("child", "net")), ERR_OK);
+	tell(&b, IKE_EVENT_FAILED, IKE_REASON_TS_UNACCEPTABLE, "no selector in common");
+	t = expect(&b, VICI_CMD_RESPONSE, "");
+	CU_ASSERT_TRUE(says(t, "success", "no"));
+	CU_ASSERT_TRUE(says(t, "errmsg", "no selector in common"));
+	CU_ASSERT_TRUE(says(t, "latchkey-error", "PEER"));
+	tree_free(t);
+	b.fake.initiate_result = ERR_NOMEM;
+	CU_ASSERT_EQUAL(submit(&b, VICI_CMD_REQUEST, "initiate", message("child", "net")), ERR_OK);
+	t = expect(&b, VICI_CMD_RESPONSE, "");
+	CU_ASSERT_TRUE(says(t, "errmsg", "out of memory"));
+	tree_free(t);
+	CU_ASSERT_EQUAL(submit(&b, VICI_CMD_REQUEST, "initiate", NULL), ERR_OK);
+	t = expect(&b, VICI_CMD_RESPONSE, "");
+	CU_ASSERT_TRUE(says(t, "success", "no"));
+	tree_free(t);
+	tear_down(&b);
+}
+
+/* Events that come while the backend is still being asked. */
+static struct bench *in_request;
+
+static void answer_at_once(struct fake_backend *f)
+{
+	(void)f;
+	tell(in_request, IKE_EVENT_FAILED, IKE_REASON_NO_SECRET, "there is no key");
+}
+
+static void go_down_at_once(struct fake_backend *f)
+{
+	(void)f;
+	tell(in_request, IKE_EVENT_IKE_DOWN, IKE_REASON_LOCAL, "");
+}
+
+static void test_answer_within_request(void)
+{
+	struct bench b;
+	struct tree *t;
+
+	set_up(&b);
+	fake_configure(&b.fake, conf);
+	in_request = &b;
+	b.fake.on_request = answer_at_once;
+	CU_ASSERT_EQUAL(submit(&b, VICI_CMD_REQUEST, "initiate", message("child", "net")), ERR_OK);
+	t = expect(&b, VICI_CMD_RESPONSE, "");
+	CU_ASSERT_TRUE(says(t, "errmsg", "there is no key"));
+	tree_free(t);
+	expect_silence(&b);
+	b.fake.on_request = go_down_at_once;
+	b.fake.sa_up = true;
+	CU_ASSERT_EQUAL(submit(&b, VICI_CMD_REQUEST, "terminate", message("ike", "gw")), ERR_OK);
+	t = expect(&b, VICI_CMD_RESPONSE, "");
+	CU_ASSERT_TRUE(says(t, "success", "yes"));
+	CU_ASSERT_TRUE(says(t, "terminated", "1"));
+	tree_free(t);
+	expect_silence(&b);
+	tear_down(&b);
+}
+
+static void test_timeout(void)
+{
+	struct bench b;
+	struct tree *t = message("child", "net");
+
+	set_up(&b);
+	fake_configure(&b.fake, conf);
+	CU_ASSERT_EQUAL(vici_server_deadline(b.server), TIME_NEVER);
+	CU_ASSERT_EQUAL(tree_setf(t, "timeout", "1500"), ERR_OK);
+	CU_ASSERT_EQUAL(submit(&b, VICI_CMD_REQUEST, "initiate", t), ERR_OK);
+	CU_ASSERT_EQUAL(vici_server_deadline(b.server), b.fake.now_ns + 1500 * NS_PER_MS);
+	vici_server_run(b.server, b.fake.now_ns + 1499 * NS_PER_MS);
+	expect_silence(&b);
+	vici_server_run(b.server, b.fake.now_ns + 1500 * NS_PER_MS);
+	t = expect(&b, VICI_CMD_RESPONSE, "");
+	CU_ASSERT_TRUE(says(t, "success", "no"));
+	CU_ASSERT_TRUE(says(t, "latchkey-error", "TIMEOUT"));
+	tree_free(t);
+	CU_ASSERT_EQUAL(vici_server_deadline(b.server), TIME_NEVER);
+	/* A negative one does not wait at all. */
+	t = message("child", "net");
+	CU_ASSERT_EQUAL(tree_setf(t, "timeout", "-1"), ERR_OK);
+	CU_ASSERT_EQUAL(submit(&b, VICI_CMD_REQUEST, "initiate", t), ERR_OK);
+	t = expect(&b, VICI_CMD_RESPONSE, "");
+	CU_ASSERT_TRUE(says(t, "success", "yes"));
+	tree_free(t);
+	tear_down(&b);
+}
+
+/* What a client sends while its command waits is taken up afterwards, in order. */
+static void test_commands_queue_up(void)
+{
+	struct bench b;
+	struct tree *t;
+
+	set_up(&b);
+	fake_configure(&b.fake, conf);
+	CU_ASSERT_EQUAL(submit(&b, VICI_CMD_REQUEST, "initiate", message("child", "net")), ERR_OK);
+	CU_ASSERT_EQUAL(submit(&b, VICI_CMD_REQUEST, "version", NULL), ERR_OK);
+	expect_silence(&b);
+	CU_ASSERT_EQUAL(vici_server_deadline(b.server), TIME_NEVER);
+	tell(&b, IKE_EVENT_CHILD_UP, 0, "");
+	CU_ASSERT_EQUAL(vici_server_deadline(b.server), 0);
+	vici_server_run(b.server, b.fake.now_ns);
+	t = expect(&b, VICI_CMD_RESPONSE, "");
+	CU_ASSERT_TRUE(says(t, "success", "yes"));
+	tree_free(t);
+	t = expect(&b, VICI_CMD_RESPONSE, "");
+	CU_ASSERT_TRUE(says(t, "daemon", "latchkeyd"));
+	tree_free(t);
+	tear_down(&b);
+}
+
+/* A client that goes away while its command waits leaves nothing behind that an event could touch.
+ */
+static void test_client_leaves(void)
+{
+	struct bench b;
+
+	set_up(&b);
+	fake_configure(&b.fake, conf);
+	CU_ASSERT_EQUAL(submit(&b, VICI_CMD_REQUEST, "initiate", message("child", "net")), ERR_OK);
+	vici_client_close(b.client);
+	b.client = NULL;
+	CU_ASSERT_EQUAL(vici_server_deadline(b.server), TIME_NEVER);
+	tell(&b, IKE_EVENT_CHILD_UP, 0, "");
+	tear_down(&b);
+}
+
+/* S63: whoever does not read is cut off, and costs others nothing. */
+static void test_S63_slow_client(void)
+{
+	struct vici_client *other;
+	struct bench b;
+	char line[900];
+	uint32_t n = 0;
+
+	set_up(&b);
+	CU_ASSERT_EQUAL(vici_client_open(b.server, &other, wake, &b), ERR_OK);
+	listen_to(&b, "log");
+	memset(line, 'x', sizeof(line));
+	line[sizeof(line) - 1] = '\0';
+	for (; n < 20000 && !vici_client_doomed(b.client); n++)
+		vici_server_log(b.server, LOG_INFO, LOG_IKE, "gw", line);
+	CU_ASSERT_TRUE(n > 1000 && n < 10000);
+	CU_ASSERT_TRUE(vici_client_doomed(b.client));
+	CU_ASSERT_TRUE(vici_client_output(b.client).len <= VICI_QUEUE_MAX);
+	CU_ASSERT_FALSE(vici_client_doomed(other));
+	CU_ASSERT_EQUAL(vici_client_output(other).len, 0);
+	vici_client_close(other);
+	tear_down(&b);
+}
+
+static void test_too_many_clients(void)
+{
+	struct vici_client *clients[VICI_CLIENTS_MAX];
+	struct bench b;
+	size_t n = 0;
+
+	set_up(&b);
+	while (n < VICI_CLIENTS_MAX && !vici_client_open(b.server, &clients[n], wake, &b))
+		n++;
+	CU_ASSERT_EQUAL(n, VICI_CLIENTS_MAX - 1);
+	while (n > 0)
+		vici_client_close(clients[--n]);
+	tear_down(&b);
+}
+
+static void test_log(void)
+{
+	struct bench b;
+	struct tree *t;
+
+	set_up(&b);
+	vici_server_log(b.server, LOG_INFO, LOG_IKE, "gw", "before");
+	expect_silence(&b);
+	listen_to(&b, "log");
+	vici_server_log(b.server, LOG_DEBUG, LOG_CHD, "gw", "a line");
+	t = expect(&b, VICI_EVENT, "log");
+	CU_ASSERT_TRUE(says(t, "group", "CHD"));
+	CU_ASSERT_TRUE(says(t, "level", "2"));
+	CU_ASSERT_TRUE(says(t, "ikesa-name", "gw"));
+	CU_ASSERT_TRUE(says(t, "msg", "a line"));
+	tree_free(t);
+	tear_down(&b);
+}
+
+static void test_updown(void)
+{
+	const struct tree *sa, *children;
+	struct bench b;
+	struct tree *t;
+
+	set_up(&b);
+	listen_to(&b, "ike-updown");
+	listen_to(&b, "child-updown");
+	b.fake.sa_up = true;
+	snprintf(b.fake.name, sizeof(b.fake.name), "net");
+	tell(&b, IKE_EVENT_IKE_UP, 0, "");
+	t = expect(&b, VICI_EVENT, "ike-updown");
+	CU_ASSERT_TRUE(says(t, "up", "yes"));
+	sa = tree_child(t, "gw");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sa);
+	CU_ASSERT_TRUE(says(sa, "remote-host", "192.0.2.2"));
+	CU_ASSERT_PTR_NULL(tree_child(sa, "child-sas"));
+	tree_free(t);
+	tell(&b, IKE_EVENT_CHILD_UP, 0, "");
+	t = expect(&b, VICI_EVENT, "child-updown");
+	sa = tree_child(t, "gw");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sa);
+	children = tree_child(sa, "child-sas");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(children);
+	CU_ASSERT_PTR_NOT_NULL(tree_child(children, "net-5"));
+	tree_free(t);
+	b.fake.sa_up = false;
+	tell(&b, IKE_EVENT_IKE_DOWN, IKE_REASON_PEER_DELETE, "");
+	t = expect(&b, VICI_EVENT, "ike-updown");
+	CU_ASSERT_PTR_NULL(tree_get(t, "up"));
+	CU_ASSERT_TRUE(says(tree_child(t, "gw"), "uniqueid", "3"));
+	tree_free(t);
+	tear_down(&b);
+}
+
+/* An SA with more children than fit one packet comes in several events, all of them once. */
+static void test_many_children(void)
+{
+	struct vici_packet p;
+	struct bench b;
+	struct tree *t;
+	size_t children = 0, events = 0;
+
+	set_up(&b);
+	listen_to(&b, "list-sa");
+	b.fake.sa_up = true;
+	b.fake.num_extra_children = 2000;
+	CU_ASSERT_EQUAL(submit(&b, VICI_CMD_REQUEST, "list-sas", NULL), ERR_OK);
+	while (receive(&b, &p, &t) && p.type == VICI_EVENT) {
+		const struct tree *list = tree_child(tree_child(t, "gw"), "child-sas");
+
+		events++;
+		list_for_each (n, &list->children)
+			children++;
+		tree_free(t);
+	}
+	tree_free(t);
+	CU_ASSERT_EQUAL(children, 2001);
+	CU_ASSERT_TRUE(events > 1);
+	tear_down(&b);
+}
+
+static struct tree *connection(const char *name, const char *auth)
+{
+	struct tree *t = tree_new(), *conn, *side, *list;
+
+	if (tree_section(t, &conn, name) || tree_list(conn, &list, "remote_addrs") ||
+	    tree_append(list, "192.0.2.2", 9) || tree_section(conn, &side, "local") ||
+	    tree_setf(side, "auth", "%s", auth) || tree_section(conn, &side, "remote") ||
+	    tree_setf(side, "auth", "psk"))
+		abort();
+	return t;
+}
+
+static void test_load_conn(void)
+{
+	struct bench b;
+	struct tree *t;
+
+	set_up(&b);
+	CU_ASSERT_EQUAL(submit(&b, VICI_CMD_REQUEST, "load-conn", connection("a", "psk")), ERR_OK);
+	t = expect(&b, VICI_CMD_RESPONSE, "");
+	CU_ASSERT_TRUE(says(t, "success", "yes"));
+	tree_free(t);
+	CU_ASSERT_EQUAL(b.fake.num_configured, 1);
+	CU_ASSERT_PTR_NOT_NULL(conf_find_conn(b.fake.conf, "a"));
+
+	/* What cannot be put in force leaves everything as it was, and says why. */
+	b.fake.configure_result = ERR_SYS;
+	CU_ASSERT_EQUAL(submit(&b, VICI_CMD_REQUEST, "load-conn", connection("b", "psk")), ERR_OK);
+	t = expect(&b, VICI_CMD_RESPONSE, "");
+	CU_ASSERT_TRUE(says(t, "errmsg", "the device is gone"));
+	tree_free(t);
+	CU_ASSERT_PTR_NULL(conf_find_conn(b.fake.conf, "b"));
+	b.fake.configure_result = ERR_OK;
+
+	CU_ASSERT_EQUAL(submit(&b, VICI_CMD_REQUEST, "load-conn", NULL), ERR_OK);
+	t = expect(&b, VICI_CMD_RESPONSE, "");
+	CU_ASSERT_TRUE(says(t, "success", "no"));
+	tree_free(t);
+	CU_ASSERT_EQUAL(submit(&b, VICI_CMD_REQUEST, "unload-conn", message("name", "x")), ERR_OK);
+	t = expect(&b, VICI_CMD_RESPONSE, "");
+	CU_ASSERT_TRUE(says(t, "latchkey-error", "NOT_FOUND"));
+	tree_free(t);
+	CU_ASSERT_EQUAL(submit(&b, VICI_CMD_REQUEST, "unload-conn", message("name", "a")), ERR_OK);
+	t = expect(&b, VICI_CMD_RESPONSE, "");
+	CU_ASSERT_TRUE(says(t, "success", "yes"));
+	tree_free(t);
+	CU_ASSERT_EQUAL(b.fake.conf->num_conns, 0);
+	tear_down(&b);
+}
+
+/* A secret may hold any bytes; types that are not supported are refused by name. */
+static void test_load_shared(void)
+{
+	static const uint8_t key[] = {0, 1, 2, 0xff, 0, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7};
+	struct tree *t = message("type", "IKE"), *list;
+	struct bench b;
+
+	set_up(&b);
+	CU_ASSERT_EQUAL(tree_setf(t, "id", "ike-1"), ERR_OK);
+	CU_ASSERT_EQUAL(tree_set(t, "data", key, sizeof(key)), ERR_OK);
+	CU_ASSERT_EQUAL(tree_list(t, &list, "owners"), ERR_OK);
+	CU_ASSERT_EQUAL(tree_append(list, "sun.example.org", 15), ERR_OK);
+	CU_ASSERT_EQUAL(submit(&b, VICI_CMD_REQUEST, "load-shared", t), ERR_OK);
+	t = expect(&b, VICI_CMD_RESPONSE, "");
+	CU_ASSERT_TRUE(says(t, "success", "yes"));
+	tree_free(t);
+	CU_ASSERT_EQUAL_FATAL(b.fake.conf->num_secrets, 1);
+	CU_ASSERT_TRUE(secret_equal(b.fake.conf->secrets[0]->value.p,
+				    b.fake.conf->secrets[0]->value.len, key, sizeof(key)));
+	CU_ASSERT_EQUAL(submit(&b, VICI_CMD_REQUEST, "get-shared", NULL), ERR_OK);
+	t = expect(&b, VICI_CMD_RESPONSE, "");
+	CU_ASSERT_PTR_NOT_NULL(tree_child(t, "keys"));
+	tree_free(t);
+	CU_ASSERT_EQUAL(submit(&b, VICI_CMD_REQUEST, "load-shared", message("type", "EAP")),
+			ERR_OK);
+	t = expect(&b, VICI_CMD_RESPONSE, "");
+	CU_ASSERT_TRUE(says(t, "latchkey-error", "UNSUPPORTED"));
+	tree_free(t);
+	CU_ASSERT_EQUAL(submit(&b, VICI_CMD_REQUEST, "clear-creds", NULL), ERR_OK);
+	tree_free(expect(&b, VICI_CMD_RESPONSE, ""));
+	CU_ASSERT_EQUAL(b.fake.conf->num_secrets, 0);
+	tear_down(&b);
+}
+
+/* Certificates and keys are refused in words, not swallowed. */
+static void test_unsupported_credentials(void)
+{
+	static const char *const commands[] = {"load-cert",      "load-key",  "load-token",
+					       "load-authority", "load-pool", "install"};
+
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+		struct bench b;
+		struct tree *t;
+
+		set_up(&b);
+		CU_ASSERT_EQUAL(submit(&b, VICI_CMD_REQUEST, commands[i], NULL), ERR_OK);
+		t = expect(&b, VICI_CMD_RESPONSE, "");
+		CU_ASSERT_TRUE(says(t, "success", "no"));
+		CU_ASSERT_PTR_NOT_NULL(strstr(tree_get(t, "errmsg"), "not supported yet"));
+		tree_free(t);
+		tear_down(&b);
+	}
+}
+
+static void test_reload(void)
+{
+	struct bench b;
+	struct tree *t;
+
+	set_up(&b);
+	b.fake.reload_result = ERR_CONFIG;
+	CU_ASSERT_EQUAL(submit(&b, VICI_CMD_REQUEST, "reload-settings", NULL), ERR_OK);
+	t = expect(&b, VICI_CMD_RESPONSE, "");
+	CU_ASSERT_TRUE(says(t, "errmsg", "x.conf:3: it is wrong"));
+	tree_free(t);
+	tear_down(&b);
+}
+
+/* Every allocation fails once in turn while a list is made: an error or an answer, never a crash.
+ */
+static void test_out_of_memory(void)
+{
+	uint64_t n = 0;
+	bool done = false;
+
+	while (!done && n < 2000) {
+		struct bench b;
+		enum err e;
+
+		set_up(&b);
+		fake_configure(&b.fake, conf);
+		listen_to(&b, "latchkey-conn");
+		listen_to(&b, "latchkey-sa");
+		b.fake.sa_up = true;
+		alloc_fail_nth(++n);
+		{
+			static const uint8_t packet[] = {0,   0,   0,   15,  0,   13,  'l',
+							 'a', 't', 'c', 'h', 'k', 'e', 'y',
+							 '-', 's', 'h', 'o', 'w'};
+
+			e = vici_client_input(b.client, packet, sizeof(packet));
+		}
+		alloc_fail_nth(0);
+		CU_ASSERT_TRUE(e == ERR_OK || e == ERR_NOMEM);
+		done = !e && !vici_client_doomed(b.client);
+		tear_down(&b);
+	}
+	CU_ASSERT_TRUE(done && n > 50);
+}
+
+static const struct tap_test tests[] = {
+	TAP_TEST(test_in_pieces),
+	TAP_TEST(test_unknown),
+	TAP_TEST(test_S61_hostile),
+	TAP_TEST(test_initiate_waits),
+	TAP_TEST(test_initiate_fails),
+	TAP_TEST(test_answer_within_request),
+	TAP_TEST(test_timeout),
+	TAP_TEST(test_commands_queue_up),
+	TAP_TEST(test_client_leaves),
+	TAP_TEST(test_S63_slow_client),
+	TAP_TEST(test_too_many_clients),
+	TAP_TEST(test_log),
+	TAP_TEST(test_updown),
+	TAP_TEST(test_many_children),
+	TAP_TEST(test_load_conn),
+	TAP_TEST(test_load_shared),
+	TAP_TEST(test_unsupported_credentials),
+	TAP_TEST(test_reload),
+	TAP_TEST(test_out_of_memory),
+};
+TAP_MAIN("vici_server", tests)
