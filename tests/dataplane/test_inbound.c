@@ -262,6 +262,66 @@ static void test_next_headers(void)
 	bed_fini(&bed);
 }
 
+/* RFC 4303 2.4: the trailer ends on four bytes, whatever the algorithm; authentic or not. */
+static void test_not_aligned(void)
+{
+	uint8_t inner[BED_MAX_PACKET], got[BED_MAX_PACKET];
+	size_t n = clear_packet(inner);
+	struct bed_esp e = {.pair = 1, .next_header = 4};
+	struct bed bed;
+
+	open_bed(&bed);
+	for (unsigned pad = 0; pad < 8; pad++) {
+		e.seq++;
+		e.pad_len = (uint8_t)pad;
+		CU_ASSERT_EQUAL(arrive_sealed(&bed, &e, inner, n, got),
+				(n + pad + 2) % 4 == 0 ? n : 0);
+	}
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_MALFORMED_ESP), 6);
+	bed_fini(&bed);
+}
+
+static uint32_t other_group;
+static struct auth_proof *other_proof;
+
+static void another_peer(struct child_params *p, bool is_a)
+{
+	if (is_a)
+		return;
+	p->group = other_group;
+	p->proof = other_proof;
+}
+
+/* S56: a peer with an SA for the same addresses may not speak in a flow that policy gives to
+ * another peer, also when the flow was just admitted from the right one. */
+static void test_S56_another_peers_sa(void)
+{
+	struct auth_proof_params mallory = {.method = AUTH_METHOD_PSK,
+					    .peer = {.type = 2, .len = 1}};
+	uint8_t inner[BED_MAX_PACKET], got[BED_MAX_PACKET], esp[BED_MAX_PACKET];
+	size_t n = clear_packet(inner);
+	struct bed_esp e = {.pair = 1, .seq = 1, .next_header = 4, .pad_len = bed_pad(n)};
+	struct bed bed;
+
+	open_bed(&bed);
+	other_proof = auth_proof_new(&mallory);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(other_proof);
+	CU_ASSERT_EQUAL(dataplane_group_add(bed.b.dp, &other_group), ERR_OK);
+	CU_ASSERT_EQUAL(arrive_sealed(&bed, &e, inner, n, got), n);
+	e.seq = 2;
+	size_t later = bed_seal(&bed, esp, &e, inner, n);
+
+	bed_pair(&bed, 2, another_peer);
+	for (e.pair = 2, e.seq = 1; e.seq < 4; e.seq++) {
+		CU_ASSERT_EQUAL(arrive_sealed(&bed, &e, inner, n, got), 0);
+		if (e.seq == 1) /* the right one in between */
+			CU_ASSERT_EQUAL(arrive(&bed, esp, later, got), n);
+	}
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_CLASS), 3);
+	auth_proof_put(other_proof);
+	bed_fini(&bed);
+}
+
 static void test_tfc_padding_is_cut(void)
 {
 	uint8_t inner[BED_MAX_PACKET] = {0}, got[BED_MAX_PACKET];
@@ -400,7 +460,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S01_truncated),        TAP_TEST(test_S55_bit_flips),
 	TAP_TEST(test_S51_replayed),         TAP_TEST(test_S51_copies_in_one_batch),
 	TAP_TEST(test_S52_esn_across_2_32),  TAP_TEST(test_window_grows_under_traffic),
-	TAP_TEST(test_next_headers),         TAP_TEST(test_tfc_padding_is_cut),
+	TAP_TEST(test_next_headers),         TAP_TEST(test_not_aligned),
+	TAP_TEST(test_S56_another_peers_sa), TAP_TEST(test_tfc_padding_is_cut),
 	TAP_TEST(test_S56_selectors),        TAP_TEST(test_S56_ports_and_fragments),
 	TAP_TEST(test_inner_bit_flips),      TAP_TEST(test_inner_truncated),
 	TAP_TEST(test_token_is_the_class),
