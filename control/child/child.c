@@ -9,6 +9,8 @@
 #define LINGER_NS (5 * NS_PER_S)
 /* REKEY_AGAIN_NS - after a failed re-key. */
 #define REKEY_AGAIN_NS (10 * NS_PER_S)
+/* CONFIRM_NS - without a repeat of its request in that time the peer has our response. */
+#define CONFIRM_NS (5 * NS_PER_S)
 
 struct ike_child *child_find(const struct ike_engine *e, uint64_t id)
 {
@@ -100,6 +102,18 @@ void child_start(struct ike_child *c, bool active, uint64_t now_ns)
 	c->sa->e->stats.child_established++;
 }
 
+void children_confirm(struct ike_sa *sa)
+{
+	list_for_each (n, &sa->children) {
+		list_entry(n, struct ike_child, node)->confirmed = true;
+	}
+}
+
+uint64_t child_unconfirmed_until(const struct ike_child *c)
+{
+	return c->confirmed ? 0 : c->installed_ns + CONFIRM_NS;
+}
+
 void child_activate(struct ike_child *c)
 {
 	if (c->active || !c->out)
@@ -174,12 +188,26 @@ static void report_down(struct ike_child *c, enum ike_reason reason)
 		     why[reason] ? why[reason] : "closed with its IKE SA");
 }
 
+/* What replaced another pair goes while that one is still in use: after a collision the peer closes
+ * its own new pair before ours is there. The old pair goes on. */
+static bool fall_back(struct ike_child *c)
+{
+	struct ike_child *old = c->replaces ? child_find(c->sa->e, c->replaces) : NULL;
+
+	if (!old || old->state != CHILD_INSTALLED || old->replaced_by != c->id)
+		return false;
+	old->replaced_by = 0;
+	return true;
+}
+
 void child_closed(struct ike_child *c, enum ike_reason reason, uint64_t now_ns)
 {
 	struct ike_child *next = c->replaced_by ? child_find(c->sa->e, c->replaced_by) : NULL;
 
 	if (next)
 		child_activate(next);
+	if (fall_back(c))
+		c->redundant = true;
 	report_down(c, reason);
 	if (!c->replaced_by && !c->redundant) {
 		child_remove(c);
@@ -221,6 +249,10 @@ void ike_child_used(struct ike_engine *e, uint64_t child, uint64_t now_ns)
 	e->now_ns = now_ns;
 	if (c && c->state == CHILD_INSTALLED && !c->redundant)
 		child_activate(c);
+	if (c && !c->confirmed) {
+		c->confirmed = true;
+		step_task(c->sa, now_ns);
+	}
 	engine_sweep(e, now_ns);
 }
 

@@ -28,6 +28,7 @@ struct ike_child {
 	bool in, out;   /* halves that the data path has */
 	bool active;    /* we send on it */
 	bool redundant; /* lost a collision, or was refused: its end is no news */
+	bool confirmed; /* the peer is known to have it: it was used, or another request came */
 	bool spi_kept;  /* the data path never took the inbound SPI: it is given back at the end */
 	uint8_t cells;  /* actions promised and not used */
 	uint32_t spi_in, spi_out;
@@ -54,6 +55,14 @@ struct ike_child *child_by_name(const struct ike_sa *sa, const struct conf_child
 
 /* child_start - it is installed: list, timers, event. */
 void child_start(struct ike_child *c, bool active, uint64_t now_ns) NONNULL(1);
+
+/* children_confirm - the peer goes on with another request: it has our last response, so it has
+ * what we installed then. */
+void children_confirm(struct ike_sa *sa) NONNULL(1);
+
+/* child_unconfirmed_until - it was made by the peer's exchange, and the peer may not have our
+ * response yet: a re-key by us waits until then. 0 = no need to wait. */
+uint64_t child_unconfirmed_until(const struct ike_child *c) NONNULL(1);
 
 /* child_activate - send on it from now on. */
 void child_activate(struct ike_child *c) NONNULL(1);

@@ -76,8 +76,13 @@ enum err child_new_response(struct step *s)
 enum err child_new_allowed_i(struct step *s)
 {
 	struct child_work *w = s->x->child;
-	enum err e = child_prepare(s, w);
+	enum err e;
 
+	if (child_work_is_closed(w))
+		return step_fail_child(s, IKE_REASON_PEER_DELETE, 0,
+				       "the peer closed child %s as soon as it was made",
+				       w->conf->name);
+	e = child_prepare(s, w);
 	if (e)
 		return e;
 	if (!s->answer->allow) {

@@ -75,8 +75,12 @@ static void replace(struct step *s, struct child_work *w, struct ike_child *new)
 enum err child_rekey_allowed_i(struct step *s)
 {
 	struct child_work *w = s->x->child;
-	enum err e = child_prepare(s, w);
+	struct ike_child *old = child_find(s->e, w->replaces);
+	enum err e;
 
+	if (child_work_is_closed(w)) /* with the new pair the peer wants the old one closed */
+		return old ? child_delete(old, IKE_REASON_PEER_DELETE, 0) : ERR_OK;
+	e = child_prepare(s, w);
 	if (e)
 		return e;
 	if (!s->answer->allow) {
@@ -138,6 +142,8 @@ enum err child_rekey_request(struct step *s)
 		return step_fail(s, IKE_REASON_MALFORMED, NOTIFY_INVALID_SYNTAX,
 				 "the peer's re-key names no child");
 	old = child_by_spi_out(s->sa, load_be32(n.spi.p));
+	if (!old && s->sa->out.x.child) /* perhaps the one that we are about to have */
+		return not_now(s);
 	if (!old)
 		return not_found(s, load_be32(n.spi.p));
 	if (!can_be_rekeyed(old))

@@ -66,6 +66,20 @@ void child_work_free(struct ike_sa *sa, struct child_work *w)
 	mem_free(w);
 }
 
+void child_work_closed(struct child_work *w, uint32_t spi)
+{
+	if (w->num_closed < ARRAY_LEN(w->closed))
+		w->closed[w->num_closed++] = spi;
+}
+
+bool child_work_is_closed(const struct child_work *w)
+{
+	for (uint8_t i = 0; i < w->num_closed; i++)
+		if (w->closed[i] == (uint32_t)w->chosen.spi)
+			return true;
+	return false;
+}
+
 /* ---- selectors ------------------------------------------------------------------------------- */
 
 static struct ts endpoint_ts(const struct conf_ts *c, const struct ip_addr *end)
@@ -504,6 +518,7 @@ struct ike_child *child_install(struct step *s, struct child_work *w, bool activ
 	if (e->env.keylog)
 		e->env.keylog->child(e->env.keylog->ctx, &add->child->add.params, &s->sa->path);
 	c->in = c->out = true;
+	c->confirmed = w->initiator;
 	child_start(c, active, s->now_ns);
 	action_event(s->sa, w->replaces ? IKE_EVENT_CHILD_REKEYED : IKE_EVENT_CHILD_UP, c,
 		     IKE_REASON_NONE, w->request,

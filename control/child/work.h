@@ -25,6 +25,8 @@ struct child_work {
 	struct dh *dh;
 	struct secret shared;
 	uint64_t request;
+	uint32_t closed[4]; /* SPIs that the peer closed while ours was under way */
+	uint8_t num_closed;
 	struct action_cell *add; /* prepared installation */
 	struct ike_child *child; /* the same */
 };
@@ -63,6 +65,11 @@ MUST_USE enum err child_prepare(struct step *s, struct child_work *w) NONNULL(1,
 /* child_install - the prepared pair is queued for the data path; active: send on it at once. Cannot
  * fail; S20: only with sa->proof. */
 struct ike_child *child_install(struct step *s, struct child_work *w, bool active) NONNULL(1, 2);
+
+/* child_work_closed - the peer closed an SPI that is not known here: it may be of the pair that is
+ * being made. child_work_is_closed - it was. */
+void child_work_closed(struct child_work *w, uint32_t spi) NONNULL(1);
+bool child_work_is_closed(const struct child_work *w) NONNULL(1);
 
 /* child_close_unused - as initiator: the peer has this pair and we do not want it: it is closed by
  * a delete exchange. */

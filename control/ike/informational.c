@@ -2,7 +2,7 @@
 /* informational.c - INFORMATIONAL exchanges: deletes, liveness, and what is told (RFC 7296 1.4). */
 #include <stdio.h>
 
-#include "control/child/child.h"
+#include "control/child/work.h"
 #include "control/ike/handlers.h"
 #include "control/ike/rekey_work.h"
 #include "control/ike/task.h"
@@ -106,6 +106,8 @@ static void close_one(struct ike_sa *sa, struct closing *cl, uint32_t spi)
 {
 	struct ike_child *c = child_by_spi_out(sa, spi);
 
+	if (!c && sa->out.x.child)
+		child_work_closed(sa->out.x.child, spi);
 	if (!c || cl->num == MAX_DELETES)
 		return;
 	for (uint16_t i = 0; i < cl->num; i++)

@@ -13,6 +13,9 @@
 #define MAX_RETRIES 20
 /* AGAIN_NS - after a re-key that was refused for good, as long as the SA lives. */
 #define AGAIN_NS (60 * NS_PER_S)
+/* LOSER_NS - how long an IKE SA that lost a collision waits for the peer's delete. The peer may not
+ * even know of it, if our response was still under way when we closed the old IKE SA. */
+#define LOSER_NS (30 * NS_PER_S)
 
 enum err rekey_work_new(struct ike_sa *old, struct rekey_work **out, bool initiator)
 {
@@ -111,6 +114,8 @@ static void give_way(struct ike_sa *sa, bool by_us)
 		LOG(WARN, IKE, sa->conn->name, "out of memory: an old IKE SA ends by itself");
 	if (by_us)
 		step_task_later(sa);
+	else
+		timer_set(&sa->e->timers, &sa->state_timer, sa->e->now_ns + LOSER_NS);
 }
 
 static struct ike_sa *rival_of(const struct ike_sa *old, const struct rekey_work *w)

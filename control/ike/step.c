@@ -435,6 +435,8 @@ void step_message(struct ike_sa *sa, const struct ike_msg *msg, const struct ike
 		fail(&s, ERR_PEER);
 		return;
 	}
+	if (!response)
+		children_confirm(sa);
 	s.row = transition_find(sa->state, response ? ON_RESPONSE : ON_REQUEST, msg->h.exchange,
 				sa->out.x.kind, step_bits(msg));
 	if (!response)

@@ -2,6 +2,7 @@
 #include "control/ike/task.h"
 
 #include "base/alloc.h"
+#include "control/child/child.h"
 
 struct task *task_new(enum task_kind kind, uint64_t child)
 {
@@ -60,12 +61,20 @@ static unsigned urgency(enum task_kind k)
 	return k == TASK_CHILD_DELETE ? 1 : 2;
 }
 
-/* An IKE SA is not re-keyed while the peer's request for a Child SA is being decided. */
-static bool may_begin(const struct ike_sa *sa, const struct task *t, uint64_t now_ns)
+/* When a task may begin: 0 = now, TIME_NEVER = when something else has ended. */
+static uint64_t begins_at(const struct ike_sa *sa, const struct task *t)
 {
-	if (t->not_before_ns > now_ns)
-		return false;
-	return t->kind != TASK_IKE_REKEY || !sa->in.busy;
+	const struct ike_child *c;
+
+	if (t->not_before_ns)
+		return t->not_before_ns;
+	if (t->kind == TASK_IKE_REKEY &&
+	    sa->in.busy) /* a Child SA of the peer's is being decided */
+		return TIME_NEVER;
+	if (t->kind != TASK_CHILD_REKEY)
+		return 0;
+	c = child_find(sa->e, t->child);
+	return c ? child_unconfirmed_until(c) : 0;
 }
 
 struct task *task_next(struct ike_sa *sa, uint64_t now_ns)
@@ -75,10 +84,11 @@ struct task *task_next(struct ike_sa *sa, uint64_t now_ns)
 
 	list_for_each (n, &sa->tasks) {
 		struct task *t = list_entry(n, struct task, node);
+		uint64_t at = begins_at(sa, t);
 
-		if (t->not_before_ns > now_ns && t->not_before_ns < wake)
-			wake = t->not_before_ns;
-		if (may_begin(sa, t, now_ns) && (!best || urgency(t->kind) < urgency(best->kind)))
+		if (at > now_ns)
+			wake = at < wake ? at : wake;
+		else if (!best || urgency(t->kind) < urgency(best->kind))
 			best = t;
 	}
 	if (wake != TIME_NEVER)

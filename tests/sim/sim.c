@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/sim/sim.h"
 
+#include "base/log.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -545,11 +547,33 @@ static bool make_node(struct sim *s, unsigned i, uint64_t seed, const struct sim
 	return true;
 }
 
+/* SIM_VERBOSE=1 shows every event, SIM_VERBOSE=2 every log line too; otherwise the engines are
+ * mute. */
+static void write_line(void *ctx, enum log_level level, enum log_subsystem sub, const char *conn,
+		       const char *line)
+{
+	(void)ctx;
+	(void)sub;
+	(void)conn;
+	printf("#   %s %s\n", log_level_name(level), line);
+}
+
+static void set_log(void)
+{
+	static struct log_sink sink = {.write = write_line};
+	const char *verbose = getenv("SIM_VERBOSE");
+
+	for (unsigned i = 0; i < LOG_NUM_SUBSYSTEMS; i++)
+		sink.levels[i] = verbose && verbose[0] == '2' ? LOG_DEBUG : LOG_ERROR;
+	log_use(&sink);
+}
+
 struct sim *sim_new(uint64_t seed, const struct sim_options *opt)
 {
 	struct sim *s = calloc(1, sizeof(*s));
 
 	assert(s);
+	set_log();
 	s->now_ns = 1000 * NS_PER_S;
 	s->wire = opt->wire;
 	if (!s->wire.delay_ns)
