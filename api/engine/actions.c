@@ -28,6 +28,7 @@ static void pathset_add(struct engine *e, const struct ike_action *a)
 		return; /* its children will fail for want of a path set, and say so */
 	}
 	p->peer = a->peer;
+	p->encap = (enum path_encap)a->path.encap;
 	htab_insert(&e->peers, &p->by_id, bytes_of(&p->peer, sizeof(p->peer)));
 	device_fit_mtu(e, &a->path.remote.addr);
 }
@@ -38,10 +39,12 @@ static void pathset_move(struct engine *e, const struct ike_action *a)
 
 	if (!p)
 		return;
-	if (dataplane_pathset_move(e->dp, p->set, a->port, &a->path))
+	if (dataplane_pathset_move(e->dp, p->set, a->port, &a->path)) {
 		LOG(ERROR, NET, NULL, "no memory to move a path: the old one stays");
-	else
-		device_fit_mtu(e, &a->path.remote.addr);
+		return;
+	}
+	p->encap = (enum path_encap)a->path.encap;
+	device_fit_mtu(e, &a->path.remote.addr);
 }
 
 static void peer_free(struct engine *e, struct peer_rec *p)
@@ -81,6 +84,8 @@ static enum err child_install(struct engine *e, struct child_rec *c,
 
 	if (!peer)
 		return ERR_NOMEM;
+	if (peer->encap != ENCAP_UDP)
+		return ERR_UNSUPPORTED; /* a peer without NAT traversal: no driver for bare ESP */
 	err = child_group(e, &c->group, add);
 	if (err)
 		return err;

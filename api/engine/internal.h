@@ -51,6 +51,7 @@ struct peer_rec {
 	struct htab_node by_id;
 	uint64_t peer;
 	uint32_t set;
+	enum path_encap encap;
 };
 
 /* struct route_rec - a route into the virtual interface and how many groups want it. */

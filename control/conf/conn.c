@@ -138,9 +138,14 @@ enum err set_ike_proposals(struct check *c, void *obj, const struct tree *node)
 	return ERR_OK;
 }
 
+/* ESP travels in UDP, NAT or not, until there is a driver for bare ESP. */
 enum err set_encap(struct check *c, void *obj, const struct tree *node)
 {
-	take_bool(c, &CONN(obj)->encap, node);
+	bool encap = true;
+
+	take_bool(c, &encap, node);
+	if (!encap)
+		CHECK_WARN(c, node, "encap = no: ESP is carried in UDP only as yet, so it stays yes");
 	return ERR_OK;
 }
 
@@ -333,6 +338,7 @@ static struct conf_conn *conn_new(const char *name)
 		return NULL;
 	conn->refs = 1;
 	conn->local_port = conn->remote_port = 500;
+	conn->encap = true;
 	conn->keyingtries = 1;
 	conn->rekey_ns = conn->over_ns = conn->rand_ns = CHECK_UNSET;
 	conn->name = str_dup(name);
