@@ -143,9 +143,10 @@ enum err set_encap(struct check *c, void *obj, const struct tree *node)
 {
 	bool encap = true;
 
+	(void)obj;
 	take_bool(c, &encap, node);
 	if (!encap)
-		CHECK_WARN(c, node, "encap = no: ESP is carried in UDP only as yet, so it stays yes");
+		CHECK_WARN(c, node, "ESP is carried in UDP only as yet, so it stays yes");
 	return ERR_OK;
 }
 

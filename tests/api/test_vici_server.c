@@ -111,7 +111,7 @@ static struct tree *message(const char *key, const char *value)
 
 static void listen_to(struct bench *b, const char *event)
 {
-	CU_ASSERT_EQUAL(send(b, VICI_EVENT_REGISTER, event, NULL), ERR_OK);
+	CU_ASSERT_EQUAL(submit(b, VICI_EVENT_REGISTER, event, NULL), ERR_OK);
 	tree_free(expect(b, VICI_EVENT_CONFIRM, ""));
 }
 
