@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From selectors to boxes: against a model that asks the selectors themselves, packet by packet. */
+#include "api/host/guard_plan.h"
+
+#include "api/host/guard_script.h"
+#include "base/alloc.h"
+
+#include "tests/tap/tap.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct guard_entry entry(const char *local, const char *remote)
+{
+	struct guard_entry e = {0};
+
+	CU_ASSERT_FATAL(ts_parse(&e.local, local) == ERR_OK);
+	CU_ASSERT_FATAL(ts_parse(&e.remote, remote) == ERR_OK);
+	return e;
+}
+
+static struct guard_plan plan_of(const struct guard_entry *entries, size_t num)
+{
+	struct guard_plan plan = {0};
+
+	CU_ASSERT_FATAL(guard_plan_make(&plan, entries, num, false) == ERR_OK);
+	return plan;
+}
+
+static size_t count(const struct guard_plan *plan, enum box_kind kind)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < plan->num; i++)
+		n += plan->boxes[i].kind == kind;
+	return n;
+}
+
+static void test_kinds(void)
+{
+	static const struct {
+		const char *local, *remote;
+		size_t kinds[BOX_NUM_KINDS]; /* how many boxes of each */
+	} cases[] = {
+		{"10.0.0.0/8", "10.1.0.0/16", {[BOX_ADDR] = 1}},
+		{"fd00::/8", "fd01::/16", {[BOX_ADDR] = 1}},
+		{"10.0.0.0/8[tcp]", "10.1.0.0/16", {[BOX_PROTO] = 1}},
+		{"10.0.0.0/8", "10.1.0.0/16[esp]", {[BOX_PROTO] = 1}},
+		{"10.0.0.0/8[tcp/80]", "10.1.0.0/16[tcp]", {[BOX_PORTS] = 1, [BOX_FRAG] = 1}},
+		{"10.0.0.0/8[/80]", "10.1.0.0/16", {[BOX_PORTS] = 5, [BOX_FRAG] = 5}},
+		/* One that shows no port must not slip through: any port. */
+		{"10.0.0.0/8[tcp/opaque]", "10.1.0.0/16[tcp/opaque]", {[BOX_PROTO] = 1}},
+		/* Protocols without ports. */
+		{"10.0.0.0/8[50/7]", "10.1.0.0/16[50]", {[BOX_PROTO] = 1}},
+		/* ICMP: one type, a few codes, part of a type, several types. */
+		{"10.0.0.0/8[icmp/2048]", "10.1.0.0/16[icmp]", {[BOX_ICMP] = 1, [BOX_FRAG] = 1}},
+		{"10.0.0.0/8[icmp]", "10.1.0.0/16[icmp/769-772]", {[BOX_ICMP] = 1, [BOX_FRAG] = 1}},
+		{"10.0.0.0/8[icmp/769-1279]",
+		 "10.1.0.0/16[icmp]",
+		 {[BOX_ICMP] = 2, [BOX_FRAG] = 1}},
+		{"10.0.0.0/8[icmp/769-2049]",
+		 "10.1.0.0/16[icmp]",
+		 {[BOX_ICMP] = 3, [BOX_FRAG] = 1}},
+		/* ICMP's number in the wrong family has no types. */
+		{"fd00::/8[icmp/2048]", "fd01::/16[icmp]", {[BOX_PROTO] = 1}},
+		{"fd00::/8[58/32768]", "fd01::/16[58]", {[BOX_ICMP] = 1, [BOX_FRAG] = 1}},
+		/* Pairs that match no packet. */
+		{"10.0.0.0/8", "fd01::/16", {0}},
+		{"10.0.0.0/8[tcp]", "10.1.0.0/16[udp]", {0}},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct guard_entry e = entry(cases[i].local, cases[i].remote);
+		struct guard_plan plan = plan_of(&e, 1);
+		size_t total = 0;
+
+		for (enum box_kind k = 0; k < BOX_NUM_KINDS; k++) {
+			if (count(&plan, k) != cases[i].kinds[k])
+				tap_diag("%s to %s: %zu of kind %d", cases[i].local,
+					 cases[i].remote, count(&plan, k), (int)k);
+			CU_ASSERT_EQUAL(count(&plan, k), cases[i].kinds[k]);
+			total += cases[i].kinds[k];
+		}
+		CU_ASSERT_EQUAL(plan.num, total);
+		guard_plan_fini(&plan);
+	}
+}
+
+static void test_inside_and_crossing(void)
+{
+	struct guard_entry e[] = {
+		entry("10.0.0.0/16", "10.1.0.0/24"), /* in the set */
+		entry("10.0.0.0/16", "10.1.0.0/24"), /* the same */
+		entry("10.0.7.0/24", "10.1.0.9/32"), /* inside */
+		entry("10.0.7.0/24", "10.1.0.0/16"), /* crosses: a rule */
+		entry("10.0.7.1/32", "10.1.5.0/24"), /* inside that rule */
+		entry("10.2.0.0/16", "10.1.0.0/16"), /* apart */
+	};
+	struct guard_plan plan = plan_of(e, ARRAY_LEN(e));
+
+	CU_ASSERT_EQUAL_FATAL(plan.num, 3);
+	CU_ASSERT(!plan.boxes[0].loose && plan.boxes[1].loose && !plan.boxes[2].loose);
+	CU_ASSERT(guard_plan_has(&plan, BOX_ADDR, IP_V4, true));
+	CU_ASSERT(guard_plan_has(&plan, BOX_ADDR, IP_V4, false));
+	CU_ASSERT(!guard_plan_has(&plan, BOX_ADDR, IP_V6, false));
+	CU_ASSERT(!guard_plan_has(&plan, BOX_PROTO, IP_V4, false));
+	guard_plan_fini(&plan);
+	guard_plan_fini(&plan);
+}
+
+static void test_captured_only(void)
+{
+	struct guard_entry e[] = {entry("10.0.0.0/16", "10.1.0.0/24"),
+				  entry("10.0.1.0/24", "10.1.0.0/24")};
+	struct guard_plan plan;
+
+	e[1].capture = 1;
+	CU_ASSERT_FATAL(guard_plan_make(&plan, e, 2, true) == ERR_OK);
+	CU_ASSERT_EQUAL(plan.num, 1);
+	guard_plan_fini(&plan);
+}
+
+static void test_invalid_and_shortage(void)
+{
+	struct guard_entry e[20], bad = entry("10.0.0.0/16", "10.1.0.0/24");
+	struct guard_plan plan;
+
+	bad.remote.lo.family = IP_V6;
+	CU_ASSERT_EQUAL(guard_plan_make(&plan, &bad, 1, false), ERR_INVAL);
+	for (size_t i = 0; i < ARRAY_LEN(e); i++) {
+		e[i] = entry("10.0.0.0/16", "10.1.0.0/24");
+		e[i].remote.lo.b[0] = e[i].remote.hi.b[0] = (uint8_t)(20 + i);
+	}
+	for (uint64_t n = 1; n <= 2; n++) {
+		alloc_fail_nth(n);
+		CU_ASSERT_EQUAL(guard_plan_make(&plan, e, ARRAY_LEN(e), false), ERR_NOMEM);
+	}
+	alloc_fail_nth(0);
+	CU_ASSERT_EQUAL(guard_plan_make(&plan, e, ARRAY_LEN(e), false), ERR_OK);
+	CU_ASSERT_EQUAL(plan.num, ARRAY_LEN(e));
+	guard_plan_fini(&plan);
+	CU_ASSERT_EQUAL(guard_plan_make(&plan, NULL, 0, false), ERR_OK);
+	CU_ASSERT_EQUAL(plan.num, 0);
+}
+
+/* ---- model: small addresses, so that boxes touch and cross often -------------------------------
+ */
+
+static struct ts random_ts(uint8_t proto)
+{
+	uint8_t lo[4] = {10, 0, 0, (uint8_t)(rand() % 8)}, hi[4] = {10, 0, 0, 0};
+	struct ts t = {.proto = proto, .port_hi = UINT16_MAX};
+
+	hi[3] = (uint8_t)(lo[3] + rand() % (8 - lo[3]));
+	t.lo = ip_addr_v4(lo);
+	t.hi = ip_addr_v4(hi);
+	if (proto && rand() % 2) {
+		t.port_lo = (uint16_t)(rand() % 8);
+		t.port_hi = (uint16_t)(t.port_lo + rand() % (8 - t.port_lo));
+	}
+	return t;
+}
+
+static bool model(const struct guard_entry *e, size_t num, const struct flow *f)
+{
+	for (size_t i = 0; i < num; i++)
+		if (ts_match(&e[i].local, &f->local, f->proto, f->local_port) &&
+		    ts_match(&e[i].remote, &f->remote, f->proto, f->remote_port))
+			return true;
+	return false;
+}
+
+static bool in_box(const struct guard_box *b, const struct flow *f)
+{
+	if (ip_addr_cmp(&f->local, &b->local_lo) < 0 || ip_addr_cmp(&f->local, &b->local_hi) > 0 ||
+	    ip_addr_cmp(&f->remote, &b->remote_lo) < 0 ||
+	    ip_addr_cmp(&f->remote, &b->remote_hi) > 0)
+		return false;
+	if (b->kind != BOX_ADDR && b->proto != f->proto)
+		return false;
+	return b->kind != BOX_PORTS || (f->local_port >= b->a_lo && f->local_port <= b->a_hi &&
+					f->remote_port >= b->b_lo && f->remote_port <= b->b_hi);
+}
+
+static bool planned(const struct guard_plan *plan, const struct flow *f)
+{
+	for (size_t i = 0; i < plan->num; i++)
+		if (plan->boxes[i].kind != BOX_FRAG && in_box(&plan->boxes[i], f))
+			return true;
+	return false;
+}
+
+static bool no_overlap_in_sets(const struct guard_plan *plan)
+{
+	for (size_t i = 0; i < plan->num; i++)
+		for (size_t j = 0; j < i; j++) {
+			const struct guard_box *x = &plan->boxes[i], *y = &plan->boxes[j];
+
+			if (x->loose || y->loose || x->kind != y->kind || x->proto != y->proto)
+				continue;
+			if (ip_addr_cmp(&x->local_lo, &y->local_hi) <= 0 &&
+			    ip_addr_cmp(&y->local_lo, &x->local_hi) <= 0 &&
+			    ip_addr_cmp(&x->remote_lo, &y->remote_hi) <= 0 &&
+			    ip_addr_cmp(&y->remote_lo, &x->remote_hi) <= 0 && x->a_lo <= y->a_hi &&
+			    y->a_lo <= x->a_hi && x->b_lo <= y->b_hi && y->b_lo <= x->b_hi)
+				return false;
+		}
+	return true;
+}
+
+static void test_against_model(void)
+{
+	static const uint8_t protos[] = {0, 6, 17};
+	unsigned matched = 0, loose = 0, wrong = 0, overlapping = 0;
+
+	srand(43);
+	for (int round = 0; round < 300; round++) {
+		struct guard_entry e[12];
+		size_t num = (size_t)(rand() % 12 + 1);
+
+		for (size_t i = 0; i < num; i++) {
+			uint8_t proto = protos[rand() % 3];
+
+			e[i] = (struct guard_entry){random_ts(proto), random_ts(proto), 0};
+		}
+		struct guard_plan plan = plan_of(e, num);
+		overlapping += !no_overlap_in_sets(&plan);
+		for (size_t i = 0; i < plan.num; i++)
+			loose += plan.boxes[i].loose;
+		for (int i = 0; i < 300; i++) {
+			struct flow f = {.proto = protos[1 + rand() % 2],
+					 .local_port = (uint16_t)(rand() % 9),
+					 .remote_port = (uint16_t)(rand() % 9)};
+			uint8_t a[4] = {10, 0, 0, (uint8_t)(rand() % 8)};
+			uint8_t b[4] = {10, 0, 0, (uint8_t)(rand() % 8)};
+
+			f.local = ip_addr_v4(a);
+			f.remote = ip_addr_v4(b);
+			matched += model(e, num, &f);
+			wrong += model(e, num, &f) != planned(&plan, &f);
+		}
+		guard_plan_fini(&plan);
+	}
+	tap_diag("%u of 90000 packets matched, %u boxes were rules", matched, loose);
+	CU_ASSERT(matched > 1000 && matched < 89000 && loose > 100);
+	CU_ASSERT_EQUAL(wrong, 0);
+	CU_ASSERT_EQUAL(overlapping, 0);
+}
+
+static void test_scripts_out_of_memory(void)
+{
+	static const uint16_t ports[] = {500, 4500};
+	struct guard_entry e = entry("10.0.0.0/8[tcp/80]", "10.1.0.0/16[tcp]");
+	struct guard_plan plan = plan_of(&e, 1);
+	struct guard_spec spec = {"lk0", ports, 2, &plan, &plan};
+	struct text t = {0}, long_piece = {0};
+	char big[TEXT_PIECE_MAX + 2];
+
+	alloc_fail_nth(1);
+	guard_script_build(&t, &spec, 'a');
+	alloc_fail_nth(0);
+	CU_ASSERT_EQUAL(t.err, ERR_NOMEM);
+	text_fini(&t);
+	guard_script_build(&t, &spec, 'a');
+	guard_script_switch(&t, &spec, 'a');
+	guard_script_clear(&t, "lk0", 'b');
+	CU_ASSERT_EQUAL(t.err, ERR_OK);
+	CU_ASSERT_EQUAL(strlen(t.s), t.len);
+	text_fini(&t);
+	guard_plan_fini(&plan);
+	memset(big, 'x', sizeof(big));
+	big[sizeof(big) - 1] = '\0';
+	text_add(&long_piece, "abc");
+	text_add(&long_piece, "%s", big);
+	CU_ASSERT_EQUAL(long_piece.err, ERR_LIMIT);
+	CU_ASSERT_STRING_EQUAL(long_piece.s, "abc");
+	text_fini(&long_piece);
+}
+
+static const struct tap_test tests[] = {
+	TAP_TEST(test_kinds),         TAP_TEST(test_inside_and_crossing),
+	TAP_TEST(test_captured_only), TAP_TEST(test_invalid_and_shortage),
+	TAP_TEST(test_against_model), TAP_TEST(test_scripts_out_of_memory),
+};
+
+TAP_MAIN("api/guard_plan", tests)

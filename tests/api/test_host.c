@@ -1,0 +1,617 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every host operation against the real kernel, in namespaces of the tests' own, read back through
+ * iproute2. What the guard does to packets is in test_guard.c. */
+#include "api/host/host.h"
+
+#include "tests/drivers/netns.h"
+#include "tests/tap/tap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define OK(call) CU_ASSERT_EQUAL(call, ERR_OK)
+
+static struct ip_prefix prefix(const char *text)
+{
+	struct ip_prefix p;
+
+	CU_ASSERT_FATAL(ip_prefix_parse(&p, text) == ERR_OK);
+	return p;
+}
+
+static struct ip_addr addr(const char *text)
+{
+	struct ip_addr a;
+
+	CU_ASSERT_FATAL(ip_addr_parse(&a, text) == ERR_OK);
+	return a;
+}
+
+static struct ts ts(const char *text)
+{
+	struct ts t;
+
+	CU_ASSERT_FATAL(ts_parse(&t, text) == ERR_OK);
+	return t;
+}
+
+static bool same_text(const char *got, const char *wanted)
+{
+	if (strcmp(got, wanted) == 0)
+		return true;
+	tap_diag("got:    %s", got);
+	tap_diag("wanted: %s", wanted);
+	return false;
+}
+
+static bool addr_is(const struct ip_addr *a, const char *wanted)
+{
+	char text[IP_TEXT_MAX];
+
+	return same_text(ip_addr_text(text, a), wanted);
+}
+
+/* begin - a namespace with an underlay: out0 10.1.0.1/24, fd01::1/64, default routes. */
+static bool begin(struct host *h)
+{
+	if (!netns_enter())
+		return false;
+	netns_sh("ip link add out0 type veth peer name out1 && ip link set out0 up mtu 1480 && "
+		 "ip link set out1 up && ip addr add 10.1.0.1/24 dev out0 && "
+		 "ip -6 addr add fd01::1/64 dev out0 nodad && "
+		 "ip route add default via 10.1.0.2 && ip -6 route add default via fd01::2");
+	CU_ASSERT_FATAL(host_linux_open(h) == ERR_OK);
+	return true;
+}
+
+static int open_device(struct host *h, const char *name)
+{
+	bool tun = true;
+	int fd = -1;
+
+	CU_ASSERT_FATAL(h->ops->tap_open(h->ctx, &fd, &tun, name) == ERR_OK);
+	CU_ASSERT(!tun);
+	OK(h->ops->link_set(h->ctx, name, 1400, NULL));
+	return fd;
+}
+
+static void test_names(void)
+{
+	static const char *const bad[] = {"",
+					  "a/b",
+					  ".",
+					  "..",
+					  "a b",
+					  "-x",
+					  "a;b",
+					  "a\"b",
+					  "a{b}",
+					  "a:b",
+					  "1234567890123456"};
+	struct ip_prefix p = prefix("10.0.0.0/8");
+	struct host h;
+	bool tun;
+	int fd;
+
+	if (!begin(&h))
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		CU_ASSERT_EQUAL(h.ops->tap_open(h.ctx, &fd, &tun, bad[i]), ERR_INVAL);
+		CU_ASSERT_EQUAL(h.ops->link_set(h.ctx, bad[i], 1400, NULL), ERR_INVAL);
+		CU_ASSERT_EQUAL(h.ops->link_del(h.ctx, bad[i]), ERR_INVAL);
+		CU_ASSERT_EQUAL(h.ops->addr_add(h.ctx, bad[i], &p), ERR_INVAL);
+		CU_ASSERT_EQUAL(h.ops->route_add(h.ctx, &p, bad[i], NULL), ERR_INVAL);
+		CU_ASSERT_EQUAL(h.ops->rules_set(h.ctx, bad[i]), ERR_INVAL);
+		CU_ASSERT_EQUAL(h.ops->guard_set(h.ctx, bad[i], NULL, 0), ERR_INVAL);
+	}
+	/* The longest one, with all sorts of characters. */
+	fd = open_device(&h, "Lk_9.a-b_c.d-e0");
+	OK(h.ops->guard_set(h.ctx, "Lk_9.a-b_c.d-e0", NULL, 0));
+	CU_ASSERT(same_text(netns_read("nft list tables"), "table inet latchkey-Lk_9.a-b_c.d-e0"));
+	OK(h.ops->guard_del(h.ctx));
+	CU_ASSERT(same_text(netns_read("nft list tables"), ""));
+	close(fd);
+	h.ops->close(h.ctx);
+}
+
+static void test_missing_device(void)
+{
+	struct ip_prefix p = prefix("10.9.0.0/16");
+	struct host h;
+
+	if (!begin(&h))
+		return;
+	CU_ASSERT_EQUAL(h.ops->link_set(h.ctx, "lk0", 1400, NULL), ERR_NOT_FOUND);
+	CU_ASSERT_EQUAL(h.ops->addr_add(h.ctx, "lk0", &p), ERR_NOT_FOUND);
+	CU_ASSERT_EQUAL(h.ops->route_add(h.ctx, &p, "lk0", NULL), ERR_NOT_FOUND);
+	CU_ASSERT_EQUAL(h.ops->rules_set(h.ctx, "lk0"), ERR_NOT_FOUND);
+	/* Removing what is not there is done already. */
+	OK(h.ops->addr_del(h.ctx, "lk0", &p));
+	OK(h.ops->route_del(h.ctx, &p, "lk0"));
+	OK(h.ops->link_del(h.ctx, "lk0"));
+	OK(h.ops->rules_del(h.ctx));
+	OK(h.ops->guard_del(h.ctx));
+	h.ops->close(h.ctx);
+}
+
+static void test_tap_open(void)
+{
+	struct host h;
+	bool tun;
+	int fd, again = -1;
+
+	if (!begin(&h))
+		return;
+	fd = open_device(&h, "lk0");
+	CU_ASSERT(fcntl(fd, F_GETFL) & O_NONBLOCK);
+	CU_ASSERT(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	CU_ASSERT_EQUAL(h.ops->tap_open(h.ctx, &again, &tun, "lk0"), ERR_BUSY);
+	CU_ASSERT_EQUAL(again, -1);
+	close(fd);
+	/* It outlives the descriptor and is taken over. */
+	netns_sh("ip link show lk0 >/dev/null");
+	OK(h.ops->tap_open(h.ctx, &fd, &tun, "lk0"));
+	CU_ASSERT(!tun);
+	close(fd);
+	OK(h.ops->link_del(h.ctx, "lk0"));
+	CU_ASSERT(same_text(netns_read("ip -br link show lk0 2>/dev/null"), ""));
+	OK(h.ops->link_del(h.ctx, "lk0"));
+	/* A layer-3 device that is there already is used with packet information. */
+	netns_sh("ip tuntap add lk1 mode tun");
+	OK(h.ops->tap_open(h.ctx, &fd, &tun, "lk1"));
+	CU_ASSERT(tun);
+	OK(h.ops->link_set(h.ctx, "lk1", 1400, NULL));
+	CU_ASSERT(strstr(netns_read("ip -d link show lk1"), "tun type tun pi on") != NULL);
+	close(fd);
+	/* Somebody else's device is neither used nor removed. */
+	CU_ASSERT_EQUAL(h.ops->tap_open(h.ctx, &fd, &tun, "out0"), ERR_INVAL);
+	CU_ASSERT_EQUAL(h.ops->link_del(h.ctx, "out0"), ERR_INVAL);
+	netns_sh("ip link show out0 >/dev/null");
+	h.ops->close(h.ctx);
+}
+
+static void test_link_set(void)
+{
+	static const uint8_t mac[6] = {0x02, 0, 0, 0, 0xab, 0xcd};
+	struct host h;
+	int fd;
+
+	if (!begin(&h))
+		return;
+	netns_sh("echo 1 >/proc/sys/net/ipv4/conf/default/rp_filter");
+	fd = open_device(&h, "lk0");
+	OK(h.ops->link_set(h.ctx, "lk0", 1300, mac));
+	OK(h.ops->link_set(h.ctx, "lk0", 1300, mac));
+	OK(h.ops->link_set(h.ctx, "lk0", 1380, NULL));
+	CU_ASSERT(same_text(netns_read("ip -j -d link show lk0 | jq -r '.[0] | (.flags | "
+				       "map(select(. == \"NOARP\" or . == \"UP\")) | sort | "
+				       "join(\",\")), .mtu, .address, .inet6_addr_gen_mode'"),
+			    "NOARP,UP\n1380\n02:00:00:00:ab:cd\nnone"));
+	/* The address it always has, and none that the kernel made up. */
+	netns_wait(50);
+	CU_ASSERT(same_text(netns_read("ip -j addr show lk0 | jq -r '.[0].addr_info[] | "
+				       "\"\\(.local)/\\(.prefixlen) \\(.scope)\"'"),
+			    "169.254.43.1/32 host"));
+	CU_ASSERT(same_text(netns_read("cat /proc/sys/net/ipv4/conf/lk0/rp_filter"), "2"));
+	CU_ASSERT(same_text(netns_read("cat /proc/sys/net/ipv6/conf/lk0/accept_ra"), "0"));
+	CU_ASSERT_EQUAL(h.ops->link_set(h.ctx, "lk0", 1, NULL), ERR_SYS);
+	close(fd);
+	h.ops->close(h.ctx);
+}
+
+static void test_addresses(void)
+{
+	static const char *const list = "ip -j addr show lk0 | jq -r '.[0].addr_info[] | "
+					"\"\\(.local)/\\(.prefixlen) \\(.nodad // false)\"'";
+	struct ip_prefix v4 = prefix("172.20.0.5/24"), v6 = prefix("fd77::5/64");
+	struct ip_prefix bad = {.addr = v4.addr, .len = 33}, unset = {0};
+	struct host h;
+	int fd;
+
+	if (!begin(&h))
+		return;
+	fd = open_device(&h, "lk0");
+	for (int i = 0; i < 2; i++) {
+		OK(h.ops->addr_add(h.ctx, "lk0", &v4));
+		OK(h.ops->addr_add(h.ctx, "lk0", &v6));
+	}
+	CU_ASSERT(same_text(netns_read("%s", list),
+			    "169.254.43.1/32 false\n172.20.0.5/24 false\nfd77::5/64 true"));
+	/* Usable at once, and no route came with it. */
+	CU_ASSERT(same_text(netns_read("ip -6 -br addr show lk0 tentative"), ""));
+	CU_ASSERT(same_text(netns_read("ip route show dev lk0; ip -6 route show dev lk0"), ""));
+	CU_ASSERT_EQUAL(h.ops->addr_add(h.ctx, "lk0", &bad), ERR_INVAL);
+	CU_ASSERT_EQUAL(h.ops->addr_add(h.ctx, "lk0", &unset), ERR_INVAL);
+	for (int i = 0; i < 2; i++) {
+		OK(h.ops->addr_del(h.ctx, "lk0", &v4));
+		OK(h.ops->addr_del(h.ctx, "lk0", &v6));
+	}
+	CU_ASSERT(same_text(netns_read("%s", list), "169.254.43.1/32 false"));
+	close(fd);
+	h.ops->close(h.ctx);
+}
+
+/* source_chosen - the source the kernel would give a socket that talks to this address. */
+static struct ip_addr source_chosen(const char *remote)
+{
+	struct endpoint e = {.addr = addr(remote), .port = 9}, local;
+	struct sockaddr_storage ss;
+	socklen_t len = endpoint_to_sockaddr(&ss, &e);
+	int fd = socket(ss.ss_family, SOCK_DGRAM, 0);
+
+	CU_ASSERT_FATAL(fd >= 0 && connect(fd, (struct sockaddr *)&ss, len) == 0);
+	len = sizeof(ss);
+	CU_ASSERT_FATAL(getsockname(fd, (struct sockaddr *)&ss, &len) == 0);
+	CU_ASSERT_FATAL(endpoint_from_sockaddr(&local, &ss) == ERR_OK);
+	close(fd);
+	return local.addr;
+}
+
+static void test_routes(void)
+{
+	struct ip_prefix v4 = prefix("10.9.1.7/16"), v6 = prefix("fd99::7/32");
+	struct ip_addr src4 = addr("10.1.0.1"), src6 = addr("fd01::1"), none = {0}, chosen;
+	struct host h;
+	int fd;
+
+	if (!begin(&h))
+		return;
+	fd = open_device(&h, "lk0");
+	OK(h.ops->rules_set(h.ctx, "lk0"));
+	OK(h.ops->route_add(h.ctx, &v4, "lk0", &none));
+	OK(h.ops->route_add(h.ctx, &v6, "lk0", NULL));
+	CU_ASSERT(same_text(netns_read("ip route show table 4301; ip -6 route show table 4301"),
+			    "10.9.0.0/16 dev lk0 proto 201 scope link\n"
+			    "fd99::/32 dev lk0 proto 201 metric 1024 pref medium"));
+	/* The device's own address is never a source, with or without one in the route. */
+	chosen = source_chosen("10.9.3.3");
+	CU_ASSERT(addr_is(&chosen, "10.1.0.1"));
+	for (int i = 0; i < 2; i++) {
+		OK(h.ops->route_add(h.ctx, &v4, "lk0", &src4));
+		OK(h.ops->route_add(h.ctx, &v6, "lk0", &src6));
+	}
+	CU_ASSERT(same_text(netns_read("ip route show table 4301; ip -6 route show table 4301"),
+			    "10.9.0.0/16 dev lk0 proto 201 scope link src 10.1.0.1\n"
+			    "fd99::/32 dev lk0 proto 201 src fd01::1 metric 1024 pref medium"));
+	CU_ASSERT_EQUAL(h.ops->route_add(h.ctx, &v4, "lk0", &src6), ERR_INVAL);
+	for (int i = 0; i < 2; i++) {
+		OK(h.ops->route_del(h.ctx, &v4, "lk0"));
+		OK(h.ops->route_del(h.ctx, &v6, "lk0"));
+	}
+	CU_ASSERT(
+		same_text(netns_read("ip route show table 4301; ip -6 route show table 4301"), ""));
+	close(fd);
+	h.ops->close(h.ctx);
+}
+
+static bool goes_by(const char *what, const char *device)
+{
+	char wanted[32];
+	const char *got = netns_read("ip route get %s 2>&1", what);
+
+	snprintf(wanted, sizeof(wanted), "dev %s ", device);
+	if (strstr(got, wanted))
+		return true;
+	tap_diag("%s: %s", what, got);
+	return false;
+}
+
+static void test_rules(void)
+{
+	static const char *const list = "ip rule | grep -v -e main -e default -e local; "
+					"ip -6 rule | grep -v -e main -e local";
+	struct ip_prefix all4 = prefix("0.0.0.0/0"), all6 = prefix("::/0");
+	struct host h;
+	int fd;
+
+	if (!begin(&h))
+		return;
+	fd = open_device(&h, "lk0");
+	OK(h.ops->rules_set(h.ctx, "lk0"));
+	OK(h.ops->rules_set(h.ctx, "lk0"));
+	CU_ASSERT(same_text(
+		netns_read("%s", list),
+		"4300:\tfrom all fwmark 0x40000000/0xc0000000 lookup 4302 proto 201\n"
+		"4301:\tnot from all fwmark 0x80000000/0x80000000 lookup 4301 proto 201\n"
+		"4300:\tfrom all fwmark 0x40000000/0xc0000000 lookup 4302 proto 201\n"
+		"4301:\tnot from all fwmark 0x80000000/0x80000000 lookup 4301 proto 201"));
+	/* Captured traffic goes to the device whatever the routes say, unless it is ours. */
+	CU_ASSERT(goes_by("10.1.0.2", "out0"));
+	CU_ASSERT(goes_by("10.1.0.2 mark 0x40000000", "lk0"));
+	CU_ASSERT(goes_by("10.1.0.2 mark 0x40000005", "lk0"));
+	CU_ASSERT(goes_by("10.1.0.2 mark 0xc0000000", "out0"));
+	CU_ASSERT(goes_by("fd01::2 mark 0x40000000", "lk0"));
+	CU_ASSERT(goes_by("fd01::2 mark 0x80000000", "out0"));
+	/* Routes into the device, even to everything, are not for our own outer traffic. */
+	OK(h.ops->route_add(h.ctx, &all4, "lk0", NULL));
+	OK(h.ops->route_add(h.ctx, &all6, "lk0", NULL));
+	CU_ASSERT(goes_by("10.1.0.2", "lk0"));
+	CU_ASSERT(goes_by("10.1.0.2 mark 0x7", "lk0"));
+	CU_ASSERT(goes_by("10.1.0.2 mark 0x80000000", "out0"));
+	CU_ASSERT(goes_by("10.1.0.2 mark 0x80000007", "out0"));
+	CU_ASSERT(goes_by("192.0.2.1 mark 0x80000000", "out0"));
+	CU_ASSERT(goes_by("fd05::1", "lk0"));
+	CU_ASSERT(goes_by("fd05::1 mark 0x80000000", "out0"));
+	CU_ASSERT(goes_by("10.1.0.1", "lo"));
+	/* A copy that somebody made goes as well. */
+	netns_sh("ip rule add pref 4301 not fwmark 0x80000000/0x80000000 lookup 4301 proto 201 "
+		 "2>/dev/null || true");
+	OK(h.ops->rules_del(h.ctx));
+	OK(h.ops->rules_del(h.ctx));
+	CU_ASSERT(same_text(netns_read("%s", list), ""));
+	CU_ASSERT(same_text(
+		netns_read("ip route show table 4302 2>&1; ip -6 route show table 4302"), ""));
+	close(fd);
+	h.ops->close(h.ctx);
+}
+
+static void test_source_and_mtu(void)
+{
+	struct ip_prefix all4 = prefix("0.0.0.0/0");
+	struct ip_addr far4 = addr("192.0.2.1"), far6 = addr("2001:db8::1"),
+		       small = addr("10.4.0.1");
+	struct ip_addr unset = {0}, none = addr("10.5.0.1"), out;
+	struct host h;
+	uint32_t mtu;
+	int fd;
+
+	if (!begin(&h))
+		return;
+	fd = open_device(&h, "lk0");
+	OK(h.ops->rules_set(h.ctx, "lk0"));
+	OK(h.ops->route_add(h.ctx, &all4, "lk0", NULL));
+	netns_sh("ip route add 10.4.0.0/16 via 10.1.0.2 mtu 1200 && "
+		 "ip route add unreachable 10.5.0.0/16");
+	OK(h.ops->source_for(h.ctx, &out, &far4));
+	CU_ASSERT(addr_is(&out, "10.1.0.1"));
+	OK(h.ops->source_for(h.ctx, &out, &far6));
+	CU_ASSERT(addr_is(&out, "fd01::1"));
+	OK(h.ops->link_mtu(h.ctx, &mtu, &far4));
+	CU_ASSERT_EQUAL(mtu, 1480);
+	OK(h.ops->link_mtu(h.ctx, &mtu, &far6));
+	CU_ASSERT_EQUAL(mtu, 1480);
+	OK(h.ops->link_mtu(h.ctx, &mtu, &small));
+	CU_ASSERT_EQUAL(mtu, 1200);
+	CU_ASSERT_EQUAL(h.ops->source_for(h.ctx, &out, &none), ERR_NOT_FOUND);
+	CU_ASSERT_EQUAL(h.ops->link_mtu(h.ctx, &mtu, &none), ERR_NOT_FOUND);
+	CU_ASSERT_EQUAL(h.ops->source_for(h.ctx, &out, &unset), ERR_INVAL);
+	netns_sh("ip route del default && ip -6 route del default");
+	CU_ASSERT_EQUAL(h.ops->source_for(h.ctx, &out, &far4), ERR_NOT_FOUND);
+	CU_ASSERT_EQUAL(h.ops->source_for(h.ctx, &out, &far6), ERR_NOT_FOUND);
+	close(fd);
+	h.ops->close(h.ctx);
+}
+
+static void test_local_in(void)
+{
+	struct ts wide = ts("10.1.0.0/16"), narrow = ts("10.2.0.5-10.2.0.6"),
+		  gone = ts("10.7.0.0/16");
+	struct ts v6 = ts("fd00::/8"), linklocal = ts("fe80::/10"), tap = ts("169.254.0.0/16");
+	struct ts ports = ts("10.2.0.0/16[tcp/80]"), broken = {0};
+	struct ip_addr out;
+	struct host h;
+	int fd;
+
+	if (!begin(&h))
+		return;
+	fd = open_device(&h, "lk0");
+	netns_sh("ip addr add 10.2.0.5/24 dev out1 && ip addr add 10.2.0.6/24 dev out1 && "
+		 "ip -6 addr add fd02::9/64 dev out1 nodad preferred_lft 0 && "
+		 "ip -6 addr add fe80::9/64 dev out1 nodad");
+	OK(h.ops->local_in(h.ctx, &out, &wide));
+	CU_ASSERT(addr_is(&out, "10.1.0.1"));
+	/* Primary before secondary. */
+	OK(h.ops->local_in(h.ctx, &out, &narrow));
+	CU_ASSERT(addr_is(&out, "10.2.0.5"));
+	OK(h.ops->local_in(h.ctx, &out, &ports));
+	CU_ASSERT(addr_is(&out, "10.2.0.5"));
+	netns_sh("ip -6 addr del fd01::1/64 dev out0");
+	OK(h.ops->local_in(h.ctx, &out, &v6));
+	CU_ASSERT(addr_is(&out, "fd02::9"));
+	/* A deprecated one only where there is no other. */
+	netns_sh("ip -6 addr add fd01::1/64 dev out0 nodad");
+	OK(h.ops->local_in(h.ctx, &out, &v6));
+	CU_ASSERT(addr_is(&out, "fd01::1"));
+	OK(h.ops->local_in(h.ctx, &out, &linklocal));
+	CU_ASSERT_EQUAL(h.ops->local_in(h.ctx, &out, &gone), ERR_NOT_FOUND);
+	CU_ASSERT_EQUAL(h.ops->local_in(h.ctx, &out, &tap), ERR_NOT_FOUND);
+	CU_ASSERT_EQUAL(h.ops->local_in(h.ctx, &out, &broken), ERR_INVAL);
+	close(fd);
+	h.ops->close(h.ctx);
+}
+
+static int get_int(int fd, int level, int option)
+{
+	socklen_t len = sizeof(int);
+	int value = -1;
+
+	CU_ASSERT(getsockopt(fd, level, option, &value, &len) == 0);
+	return value;
+}
+
+static void test_udp_open(void)
+{
+	struct host h;
+	int v4, v6, other;
+
+	if (!begin(&h))
+		return;
+	OK(h.ops->udp_open(h.ctx, &v4, IP_V4, 500));
+	OK(h.ops->udp_open(h.ctx, &v6, IP_V6, 500));
+	CU_ASSERT(fcntl(v4, F_GETFL) & O_NONBLOCK);
+	CU_ASSERT_EQUAL((uint32_t)get_int(v4, SOL_SOCKET, SO_MARK), HOST_MARK_OUTER);
+	CU_ASSERT_EQUAL((uint32_t)get_int(v6, SOL_SOCKET, SO_MARK), HOST_MARK_OUTER);
+	CU_ASSERT_EQUAL(get_int(v4, IPPROTO_IP, IP_PKTINFO), 1);
+	CU_ASSERT_EQUAL(get_int(v6, IPPROTO_IPV6, IPV6_RECVPKTINFO), 1);
+	CU_ASSERT_EQUAL(get_int(v6, IPPROTO_IPV6, IPV6_V6ONLY), 1);
+	CU_ASSERT_EQUAL(get_int(v4, IPPROTO_IP, IP_MTU_DISCOVER), IP_PMTUDISC_OMIT);
+	CU_ASSERT_EQUAL(get_int(v6, IPPROTO_IPV6, IPV6_MTU_DISCOVER), IPV6_PMTUDISC_DONT);
+	CU_ASSERT(get_int(v4, SOL_SOCKET, SO_RCVBUF) >= 7 << 20);
+	CU_ASSERT(get_int(v6, SOL_SOCKET, SO_SNDBUF) >= 7 << 20);
+	/* Nobody can share the port, not even by saying so. */
+	CU_ASSERT_EQUAL(h.ops->udp_open(h.ctx, &other, IP_V4, 500), ERR_BUSY);
+	CU_ASSERT_EQUAL(h.ops->udp_open(h.ctx, &other, IP_NONE, 500), ERR_INVAL);
+	close(v4);
+	OK(h.ops->udp_open(h.ctx, &v4, IP_V4, 500));
+	close(v4);
+	close(v6);
+	h.ops->close(h.ctx);
+}
+
+static void test_rp_filter(void)
+{
+	const char *text = NULL;
+	struct host h;
+	bool ok = false;
+
+	if (!begin(&h))
+		return;
+	netns_sh("cd /proc/sys/net/ipv4/conf; echo 0 >all/rp_filter; echo 0 >out0/rp_filter; "
+		 "echo 1 >out1/rp_filter");
+	OK(h.ops->rp_filter_check(h.ctx, &ok, &text));
+	CU_ASSERT(ok && text && text[0]);
+	CU_ASSERT(same_text(netns_read("cd /proc/sys/net/ipv4/conf; cat all/rp_filter "
+				       "out0/rp_filter out1/rp_filter"),
+			    "0\n0\n2"));
+	/* Strict for all: each interface is made loose, "all" stays what the administrator said. */
+	netns_sh("echo 1 >/proc/sys/net/ipv4/conf/all/rp_filter");
+	OK(h.ops->rp_filter_check(h.ctx, &ok, &text));
+	CU_ASSERT(ok);
+	CU_ASSERT(same_text(netns_read("cd /proc/sys/net/ipv4/conf; cat all/rp_filter "
+				       "out0/rp_filter out1/rp_filter"),
+			    "1\n2\n2"));
+	h.ops->close(h.ctx);
+}
+
+/* in_child - run fn in a child process and return its exit status, since what it does to the
+ * process cannot be undone. */
+static int in_child(int (*fn)(void))
+{
+	int status = -1;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	CU_ASSERT_FATAL(pid >= 0);
+	if (pid == 0)
+		_exit(fn());
+	CU_ASSERT(waitpid(pid, &status, 0) == pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static struct host child_host;
+
+/* Step by step, so that the status tells which one went wrong. */
+static int rp_filter_read_only(void)
+{
+	const char *text = NULL;
+	bool ok = true;
+
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("/proc/sys", "/proc/sys", NULL, MS_BIND, NULL) ||
+	    mount(NULL, "/proc/sys", NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL))
+		return 77;
+	if (child_host.ops->rp_filter_check(child_host.ctx, &ok, &text))
+		return 1;
+	return !ok && strstr(text, "rp_filter") ? 0 : 2;
+}
+
+static void test_rp_filter_refused(void)
+{
+	int status;
+
+	if (!begin(&child_host))
+		return;
+	netns_sh("echo 1 >/proc/sys/net/ipv4/conf/all/rp_filter");
+	status = in_child(rp_filter_read_only);
+	if (status == 77)
+		tap_skip("mount namespaces are not permitted here");
+	else
+		CU_ASSERT_EQUAL(status, 0);
+	child_host.ops->close(child_host.ctx);
+}
+
+static int without_privilege(void)
+{
+	const struct host_ops *ops = child_host.ops;
+	void *ctx = child_host.ctx;
+	struct ip_prefix p = {.len = 8};
+	struct guard_entry entry = {0};
+	struct host h;
+	bool tun;
+	int fd;
+
+	p.addr = ip_addr_v4("\x0a\x00\x00");
+	entry.local = entry.remote = ts_from_prefix(&p);
+	if (setgroups(0, NULL) || setresgid(65534, 65534, 65534) ||
+	    setresuid(65534, 65534, 65534) || host_linux_open(&h))
+		return 1;
+	/* With the sockets of a privileged opener and with its own. */
+	for (int i = 0; i < 2; i++) {
+		if (ops->link_set(ctx, "lk0", 1400, NULL) != ERR_PERM)
+			return 2;
+		if (ops->addr_add(ctx, "lk0", &p) != ERR_PERM)
+			return 3;
+		if (ops->route_add(ctx, &p, "lk0", NULL) != ERR_PERM)
+			return 4;
+		if (ops->rules_set(ctx, "lk0") != ERR_PERM)
+			return 5;
+		if (ops->link_del(ctx, "lk0") != ERR_PERM)
+			return 6;
+		if (ops->udp_open(ctx, &fd, IP_V4, 5000) != ERR_PERM)
+			return 7;
+		if (ops->tap_open(ctx, &fd, &tun, "lk0") != ERR_PERM)
+			return 8;
+		if (ops->guard_set(ctx, "lk0", &entry, 1) != ERR_PERM)
+			return 9;
+		ops = h.ops;
+		ctx = h.ctx;
+	}
+	h.ops->close(h.ctx);
+	return 0;
+}
+
+static void test_without_privilege(void)
+{
+	int fd;
+
+	if (!begin(&child_host))
+		return;
+	fd = open_device(&child_host, "lk0");
+	close(fd);
+	int status = in_child(without_privilege);
+
+	if (status)
+		tap_diag("step %d", status);
+	CU_ASSERT_EQUAL(status, 0);
+	child_host.ops->close(child_host.ctx);
+}
+
+static const struct tap_test tests[] = {
+	TAP_TEST(test_names),
+	TAP_TEST(test_missing_device),
+	TAP_TEST(test_tap_open),
+	TAP_TEST(test_link_set),
+	TAP_TEST(test_addresses),
+	TAP_TEST(test_routes),
+	TAP_TEST(test_rules),
+	TAP_TEST(test_source_and_mtu),
+	TAP_TEST(test_local_in),
+	TAP_TEST(test_udp_open),
+	TAP_TEST(test_rp_filter),
+	TAP_TEST(test_rp_filter_refused),
+	TAP_TEST(test_without_privilege),
+};
+
+TAP_MAIN("api/host", tests)

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * netns.h - network namespaces for test programs: every test makes its own, so that nothing of the
+ * machine is touched and nothing is left behind. One thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* netns_enter - put this thread into a fresh namespace with "lo" up. Where that is not permitted
+ * the test is skipped and false comes back. */
+bool netns_enter(void);
+
+/* netns_make - another namespace with "lo" up; returns a descriptor for netns_switch(). Close it.
+ */
+int netns_make(void);
+
+/* netns_current - a descriptor of the namespace the thread is in. Close it. */
+int netns_current(void);
+
+/* netns_switch - enter the namespace. */
+void netns_switch(int fd);
+
+/* netns_sh - run a shell command in the current namespace; it must succeed. */
+void netns_sh(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* netns_in - the same in another namespace. */
+void netns_in(int fd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* netns_read - a command's output, lines trimmed at the end; static, until the next call. */
+const char *netns_read(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* netns_wait - sleep a little; for what the kernel does by itself. */
+void netns_wait(unsigned ms);
