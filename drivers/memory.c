@@ -156,20 +156,21 @@ static struct path_addr seen_from_here(const struct path_addr *to)
 	return from;
 }
 
+/* receive_one - the oldest frame that fits the packet; false if there is none. */
 static bool receive_one(struct memory_port *m, struct packet *p)
 {
 	struct frame *f = next(m);
 
+	while (f && f->len > p->pool->data_room) {
+		counter_add(&m->driver.stats.rx_error, 1);
+		give_back(m, f);
+		f = next(m);
+	}
 	if (!f)
 		return false;
-	if (f->len > p->pool->data_room) {
-		counter_add(&m->driver.stats.rx_error, 1);
-		p->len = UINT32_MAX;
-	} else {
-		p->len = f->len;
-		memcpy(p->data, f->bytes, f->len);
-		p->from = seen_from_here(&f->to);
-	}
+	p->len = f->len;
+	memcpy(p->data, f->bytes, f->len);
+	p->from = seen_from_here(&f->to);
 	give_back(m, f);
 	return true;
 }
@@ -185,7 +186,7 @@ static uint32_t rx(struct driver *d, struct pool *pool, struct pktvec *out)
 
 		if (!p)
 			break;
-		if (!receive_one(m, p) || p->len == UINT32_MAX) {
+		if (!receive_one(m, p)) {
 			packet_put(p);
 			break;
 		}

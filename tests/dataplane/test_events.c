@@ -162,12 +162,20 @@ static void test_S57_moved(void)
 	CU_ASSERT_EQUAL(ev.child, 1);
 	CU_ASSERT_EQUAL(ev.port, bed.b.outer);
 	CU_ASSERT_EQUAL(memcmp(&ev.path, &other, sizeof(other)), 0);
+	e.seq = 12; /* once a second at most */
+	CU_ASSERT_EQUAL(
+		memory_inject(bed.b.wire, esp,
+			      bed_seal(&bed, esp, &e, inner, bed_udp4(inner, true, 1, 2, 3, 10)),
+			      &other),
+		ERR_OK);
+	bed_turn_one(&bed, &bed.b);
+	CU_ASSERT_EQUAL(bed_events(&bed.b, DP_EVENT_MOVED), 0);
 	/* Control moves the path; answers go there, and nobody moved any more. */
 	CU_ASSERT_EQUAL(dataplane_pathset_move(bed.b.dp, bed.b.pathset, bed.b.outer, &other),
 			ERR_OK);
 	CU_ASSERT_EQUAL(dataplane_pathset_info(bed.b.dp, &info, bed.b.pathset), ERR_OK);
 	CU_ASSERT_EQUAL(info.addr.remote.port, 5555);
-	CU_ASSERT_EQUAL(info.rx_packets, 3); /* the counters go on */
+	CU_ASSERT_EQUAL(info.rx_packets, 4); /* the counters go on */
 	n = bed_udp4(inner, false, 2, 1, 3, 10);
 	bed_send(&bed.b, inner, n);
 	bed_turn_one(&bed, &bed.b);
