@@ -9,38 +9,6 @@
 #define IP6_OFFSET_MASK 0xfff8
 #define EXT_MAX         8 /* IPv6 extension headers before the protocol */
 
-/* struct words - an address as two words; IPv4 is the low half of the first. */
-struct words {
-	uint64_t lo, hi;
-};
-
-static_assert(offsetof(struct flow, local.family) == 16 && offsetof(struct flow, remote) == 20 &&
-		      offsetof(struct flow, remote.family) == 36 &&
-		      offsetof(struct flow, local_port) == 40 &&
-		      offsetof(struct flow, remote_port) == 42 &&
-		      offsetof(struct flow, proto) == 44,
-	      "fill() puts the key together word by word");
-
-/* put - one word of a key. */
-static inline void put(struct flow_key *k, unsigned int i, uint64_t v)
-{
-	memcpy((uint8_t *)k + 8 * i, &v, sizeof(v));
-}
-
-/* fill - in whole words, because the key is read again at once in whole words: an address or a byte
- * stored by itself would stall that. */
-static inline void fill(struct flow_key *k, enum ip_family family, struct words local,
-			struct words remote, uint8_t proto, uint32_t ports, bool no_ports)
-{
-	put(k, 0, local.lo);
-	put(k, 1, local.hi);
-	put(k, 2, family | remote.lo << 32);
-	put(k, 3, remote.lo >> 32 | remote.hi << 32);
-	put(k, 4, remote.hi >> 32 | (uint64_t)family << 32);
-	put(k, 5, ports | (uint64_t)proto << 32);
-	put(k, 6, no_ports);
-}
-
 /* read_ports - of the transport header at t, len bytes long: local | remote << 16. */
 static inline bool read_ports(uint32_t *ports, uint8_t proto, const uint8_t *t, uint32_t len,
 			      enum flow_dir dir)
@@ -70,17 +38,9 @@ static inline bool read_ports(uint32_t *ports, uint8_t proto, const uint8_t *t, 
 	}
 }
 
-static inline struct words words4(const uint8_t *p)
+static inline struct flow_words words6(const uint8_t *p)
 {
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return (struct words){.lo = v};
-}
-
-static inline struct words words6(const uint8_t *p)
-{
-	struct words v;
+	struct flow_words v;
 
 	memcpy(&v, p, sizeof(v));
 	return v;
@@ -102,8 +62,8 @@ static inline bool parse_v4(struct flow_key *k, struct packet *p, enum flow_dir 
 	if (likely(!no_ports) && !read_ports(&ports, h[9], h + header_len, len - header_len, dir))
 		return false;
 	p->len = len;
-	fill(k, IP_V4, words4(h + (dir == FLOW_OUT ? 12 : 16)),
-	     words4(h + (dir == FLOW_OUT ? 16 : 12)), h[9], ports, no_ports);
+	flow_fill(k, IP_V4, flow_words4(h + (dir == FLOW_OUT ? 12 : 16)),
+		  flow_words4(h + (dir == FLOW_OUT ? 16 : 12)), h[9], ports, no_ports);
 	return true;
 }
 
@@ -153,8 +113,8 @@ static bool parse_v6(struct flow_key *k, struct packet *p, enum flow_dir dir)
 	}
 	if (likely(!no_ports) && !read_ports(&ports, proto, h + at, len - at, dir))
 		return false;
-	fill(k, IP_V6, words6(h + (dir == FLOW_OUT ? 8 : 24)),
-	     words6(h + (dir == FLOW_OUT ? 24 : 8)), proto, ports, no_ports);
+	flow_fill(k, IP_V6, words6(h + (dir == FLOW_OUT ? 8 : 24)),
+		  words6(h + (dir == FLOW_OUT ? 24 : 8)), proto, ports, no_ports);
 	return true;
 }
 

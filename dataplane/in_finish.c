@@ -83,7 +83,7 @@ static enum drop_reason uncover(struct packet *p, struct flow_key *key)
 		return DROP_DUMMY;
 	if (unlikely(p->len == 0 || p->data[0] >> 4 != (kind == PAYLOAD_IPV4 ? 4 : 6)))
 		return DROP_MALFORMED_INNER;
-	return flow_parse(key, p, FLOW_IN) ? DROP_NONE : DROP_MALFORMED_INNER;
+	return flow_parse_fast(key, p, FLOW_IN) ? DROP_NONE : DROP_MALFORMED_INNER;
 }
 
 /* uncover_all - and where the flows are looked for; what is no inner packet is dropped. */

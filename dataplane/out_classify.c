@@ -38,7 +38,7 @@ static uint32_t find_places(struct worker *w, struct pktvec *in, struct flow_key
 		struct packet *p = in->pkt[i];
 
 		pass_prefetch(in, i);
-		if (unlikely(!flow_parse(&keys[num], p, FLOW_OUT))) {
+		if (unlikely(!flow_parse_fast(&keys[num], p, FLOW_OUT))) {
 			worker_drop(w, p, DROP_MALFORMED_INNER);
 			continue;
 		}

@@ -30,8 +30,7 @@ struct replay *replay_new(uint32_t window)
 	return r;
 }
 
-/* advance - clear the words that the window moves over. */
-static void advance(struct replay *r, uint64_t seq)
+void replay_advance(struct replay *r, uint64_t seq)
 {
 	uint64_t first = (r->top >> 6) + 1;
 	uint64_t last = seq >> 6;
@@ -41,17 +40,6 @@ static void advance(struct replay *r, uint64_t seq)
 	for (uint64_t w = first; w <= last; w++)
 		r->words[w & r->mask] = 0;
 	r->top = seq;
-}
-
-bool replay_commit(struct replay *r, uint64_t seq)
-{
-	if (!replay_check(r, seq))
-		return false;
-	if (seq > r->top)
-		advance(r, seq);
-	if (r->top - seq < r->window)
-		r->words[seq >> 6 & r->mask] |= 1ull << (seq & 63);
-	return true;
 }
 
 /* seen_bits - word number w of the sequence space as `r` knows it; what it forgot counts as seen.

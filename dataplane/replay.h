@@ -37,9 +37,24 @@ static inline bool replay_check(const struct replay *r, uint64_t seq)
 	return !(r->words[seq >> 6 & r->mask] >> (seq & 63) & 1);
 }
 
+/* replay_advance - the window's top becomes seq, which is beyond it: clear the words it moves over.
+ */
+void replay_advance(struct replay *r, uint64_t seq) NONNULL(1);
+
 /* replay_commit - check again and remember an authenticated seq; false if it may not be accepted.
  */
-MUST_USE bool replay_commit(struct replay *r, uint64_t seq) NONNULL(1);
+MUST_USE static inline bool replay_commit(struct replay *r, uint64_t seq)
+{
+	if (unlikely(!replay_check(r, seq)))
+		return false;
+	if (likely(seq > r->top && seq >> 6 == r->top >> 6))
+		r->top = seq;
+	else if (seq > r->top)
+		replay_advance(r, seq);
+	if (likely(r->top - seq < r->window))
+		r->words[seq >> 6 & r->mask] |= 1ull << (seq & 63);
+	return true;
+}
 
 /* replay_copy - make `to`, which is new, continue where `from` stands. What the smaller window no
  * longer knew counts as seen. */
