@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * payloads.h - for fuzz targets: every payload of a parsed message goes through its parser, and
+ * what comes out is used as the engine would use it. abort() on a broken promise.
+ */
+#pragma once
+
+#include <stdlib.h>
+
+#include "control/ike/wire/names.h"
+#include "control/ike/wire/payload.h"
+#include "control/ike/wire/proposal.h"
+#include "control/ike/wire/selectors.h"
+
+static inline void require(bool ok)
+{
+	if (!ok)
+		abort();
+}
+
+static inline void require_within(struct bytes inner, struct bytes outer)
+{
+	require(inner.len == 0 ||
+		(inner.p >= outer.p && inner.p + inner.len <= outer.p + outer.len));
+}
+
+static inline void use_sa(struct bytes body)
+{
+	static const struct conf_proposal ours[2] = {
+		{.encr = {{ENCR_AES_GCM_16, 256}, {ENCR_AES_GCM_16, 128}},
+		 .prf = {PRF_HMAC_SHA2_256, PRF_HMAC_SHA2_384},
+		 .dh = {DH_CURVE_25519, DH_ECP_256, DH_ECP_384},
+		 .esn = {1, 0},
+		 .num_encr = 2,
+		 .num_prf = 2,
+		 .num_dh = 3,
+		 .num_esn = 2},
+		{.encr = {{ENCR_AES_GCM_16, 128}},
+		 .prf = {PRF_HMAC_SHA2_256},
+		 .esn = {0},
+		 .num_encr = 1,
+		 .num_prf = 1,
+		 .num_esn = 1},
+	};
+	const struct ike_header h = {0};
+	struct sa_payload sa;
+	struct sa_chosen c;
+	char text[SA_TEXT_MAX];
+	uint8_t buf[512];
+
+	if (sa_parse(&sa, body) != ERR_OK)
+		return;
+	require(sa.num_proposals >= 1 && sa.num_proposals <= IKE_MAX_PROPOSALS);
+	require(sa.num_transforms <= IKE_MAX_TRANSFORMS);
+	for (enum sa_kind kind = SA_KIND_IKE; kind <= SA_KIND_CHILD; kind++) {
+		struct ike_builder b;
+		struct sa_payload answer;
+		struct sa_chosen again;
+		struct bytes out;
+
+		(void)!sa_check(&c, &sa, kind, ours, 2);
+		if (sa_select(&c, &sa, kind, ours, 2, DH_ECP_256) != ERR_OK)
+			continue;
+		/* What was selected can be answered, and the answer is within our own offer. */
+		require(strlen(sa_chosen_text(text, &c)) < sizeof(text));
+		ike_build_begin(&b, buf, sizeof(buf), &h);
+		c.number = 1;
+		sa_answer_build(&b, &c, 0x01020304);
+		require(ike_build_finish(&b, &out, NULL) == ERR_OK);
+		require(sa_parse(&answer, bytes_of(out.p + 32, out.len - 32)) == ERR_OK);
+		require(sa_check(&again, &answer, kind, &ours[0], 1) == ERR_OK ||
+			sa_check(&again, &answer, kind, &ours[1], 1) == ERR_OK);
+		require(again.encr.key_bits == c.encr.key_bits && again.dh == c.dh);
+	}
+}
+
+static inline void use_ts(struct bytes body)
+{
+	const struct ike_header h = {0};
+	struct ts_list l, again;
+	struct ike_builder b;
+	uint8_t buf[4096];
+	char text[TS_TEXT_MAX];
+	struct bytes out;
+
+	if (ts_list_parse(&l, body) != ERR_OK || !l.num)
+		return;
+	for (uint32_t i = 0; i < l.num; i++) {
+		require(ts_valid(&l.ts[i]));
+		require(strlen(ts_text(text, &l.ts[i])) < sizeof(text));
+	}
+	ike_build_begin(&b, buf, sizeof(buf), &h);
+	ts_list_build(&b, PAYLOAD_TSI, l.ts, l.num);
+	require(ike_build_finish(&b, &out, NULL) == ERR_OK);
+	require(ts_list_parse(&again, bytes_of(out.p + 32, out.len - 32)) == ERR_OK);
+	require(again.num == l.num && memcmp(again.ts, l.ts, l.num * sizeof(l.ts[0])) == 0);
+}
+
+static inline void use_notify(struct bytes body)
+{
+	struct wire_notify n;
+	char name[WIRE_NAME_MAX];
+	uint16_t group;
+
+	if (wire_notify_parse(&n, body) != ERR_OK)
+		return;
+	require_within(n.spi, body);
+	require_within(n.data, body);
+	require(strlen(wire_notify_name(name, n.type)) < sizeof(name));
+	if (n.type == NOTIFY_INVALID_KE_PAYLOAD)
+		require(wire_notify_u16(&group, &n) == ERR_OK);
+}
+
+static inline void use_id(struct bytes body)
+{
+	uint8_t buf[WIRE_ID_BODY_MAX];
+	struct ike_id id, again;
+
+	if (wire_id_parse(&id, body) != ERR_OK)
+		return;
+	require(wire_id_parse(&again, wire_id_body(buf, &id)) == ERR_OK);
+	require(memcmp(&id, &again, sizeof(id)) == 0);
+}
+
+static inline void use_delete(struct bytes body)
+{
+	struct wire_delete d;
+	uint32_t sum = 0;
+
+	if (wire_delete_parse(&d, body) != ERR_OK)
+		return;
+	for (uint16_t i = 0; i < d.num; i++)
+		sum += wire_delete_spi(&d, i);
+	__asm__ volatile("" : : "r"(sum));
+}
+
+/* use_payloads - all of a message's. */
+static inline void use_payloads(const struct ike_msg *m)
+{
+	struct wire_notify n;
+
+	for (uint32_t i = 0; i < m->num; i++) {
+		const struct bytes body = m->payloads[i].body;
+		struct wire_auth auth;
+		struct wire_ke ke;
+		struct bytes nonce;
+
+		/* Each body goes to each parser: a confused peer may send anything as anything. */
+		use_sa(body);
+		use_ts(body);
+		use_notify(body);
+		use_id(body);
+		use_delete(body);
+		if (wire_ke_parse(&ke, body) == ERR_OK)
+			require_within(ke.value, body);
+		if (wire_auth_parse(&auth, body) == ERR_OK)
+			require_within(auth.value, body);
+		if (wire_nonce_parse(&nonce, body) == ERR_OK)
+			require_within(nonce, body);
+	}
+	(void)wire_notify_find_error(&n, m);
+	(void)!wire_notify_check(m);
+}
