@@ -75,17 +75,20 @@ void events_collect(struct events *q)
 	}
 }
 
-void events_flush(struct events *q)
+static void ring_bell(const struct events *q)
 {
 	uint64_t one = 1;
+	ssize_t n = write(q->fd, &one, sizeof(one));
 
+	(void)n; /* fails only when the counter is full: then it is readable anyway */
+}
+
+void events_flush(struct events *q)
+{
 	if (!q->notify)
 		return;
 	q->notify = false;
-	/* Fails only when the counter is full: then the control thread is awake anyway. */
-	ssize_t n = write(q->fd, &one, sizeof(one));
-
-	(void)n;
+	ring_bell(q);
 }
 
 struct event_record *events_pop(struct events *q)
@@ -99,7 +102,10 @@ struct event_record *events_pop(struct events *q)
 	ssize_t n = read(q->fd, &num, sizeof(num));
 
 	(void)n;
-	return ring_pop(q->out);
+	r = ring_pop(q->out);
+	if (r)
+		ring_bell(q); /* there may be more, and the caller may not ask again now */
+	return r;
 }
 
 void events_release(struct events *q, struct event_record *r)
