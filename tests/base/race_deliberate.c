@@ -94,7 +94,7 @@ static void replace_all(bool early)
 	struct rcu_queue q;
 
 	rcu_queue_init(&q);
-	for (unsigned long i = 1; i <= 300; i++) {
+	for (unsigned long i = 1; i <= 60; i++) {
 		struct object *old = shared;
 		unsigned long until = count(&num_reads) + 4;
 

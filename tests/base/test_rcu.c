@@ -169,7 +169,7 @@ static void test_readers_never_see_a_freed_object(void)
 
 	rcu_queue_init(&q);
 	start(threads, ARRAY_LEN(threads));
-	for (int i = 0; i < 2000; i++) {
+	for (int i = 0; i < 300; i++) {
 		replace(&q);
 		if (i % 3 == 0)
 			rcu_flush(&q);
