@@ -144,8 +144,6 @@ enum err set_encap(struct check *c, void *obj, const struct tree *node)
 	bool encap = true;
 
 	(void)obj;
-
-	(void)obj;
 	take_bool(c, &encap, node);
 	if (!encap)
 		CHECK_WARN(c, node, "ESP is carried in UDP only as yet, so it stays yes");
