@@ -4,18 +4,21 @@
  * a new nonce in the key's own context. EVP takes one packet a call and costs some hundred cycles a
  * packet beside the cipher, so this is the back end for machines that have nothing better.
  *
- * The expanded key lies in EVP's own memory, which EVP wipes when it is freed; it cannot be placed
- * in the key arena, so the once-a-batch secret_alive() of the passes is what guards it after fork.
+ * The expanded key lies in EVP's own memory, which EVP wipes when it is freed. It cannot be placed
+ * in the key arena, but the only way to it can: in a forked child the pointer is zero, so that
+ * nothing is ever encrypted there under the parent's key and numbers.
  */
-#include "base/alloc.h"
+#include "base/secret.h"
 #include "dataplane/crypto/backends.h"
 
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
 
+/* In memory, which is in the key arena. */
 struct aead_key {
 	EVP_CIPHER_CTX *ctx; /* one worker at a time: a nonce is set in it for each packet */
+	struct secret memory;
 };
 
 static bool supports(enum aead_alg alg)
@@ -39,30 +42,39 @@ static EVP_CIPHER_CTX *ctx_new(const char *cipher_name, const uint8_t *key)
 static enum err key_new(struct aead_key **out, enum aead_alg alg, const uint8_t *key,
 			size_t key_len)
 {
+	struct secret memory = {0};
+	EVP_CIPHER_CTX *ctx;
 	struct aead_key *k;
+	enum err e;
 
 	if (!supports(alg))
 		return ERR_UNSUPPORTED;
 	if (key_len != aead_alg_key_len(alg))
 		return ERR_INVAL;
-	k = mem_alloc(sizeof(*k));
-	if (!k)
-		return ERR_NOMEM;
-	k->ctx = ctx_new(key_len == 16 ? "AES-128-GCM" : "AES-256-GCM", key);
-	if (!k->ctx) {
-		mem_free(k);
+	e = secret_init(&memory, sizeof(*k));
+	if (e != ERR_OK)
+		return e;
+	ctx = ctx_new(key_len == 16 ? "AES-128-GCM" : "AES-256-GCM", key);
+	if (!ctx) {
+		secret_fini(&memory);
 		return ERR_CRYPTO;
 	}
+	k = (void *)memory.p;
+	k->ctx = ctx;
+	secret_move(&k->memory, &memory);
 	*out = k;
 	return ERR_OK;
 }
 
 static void key_free(struct aead_key *key)
 {
+	struct secret memory = {0};
+
 	if (!key)
 		return;
 	EVP_CIPHER_CTX_free(key->ctx);
-	mem_free(key);
+	secret_move(&memory, &key->memory);
+	secret_fini(&memory);
 }
 
 static bool encrypt_one(EVP_CIPHER_CTX *ctx, struct aead_op *op)
@@ -73,7 +85,7 @@ static bool encrypt_one(EVP_CIPHER_CTX *ctx, struct aead_op *op)
 	};
 	int n;
 
-	return EVP_EncryptInit_ex2(ctx, NULL, NULL, op->nonce, NULL) == 1 &&
+	return ctx && EVP_EncryptInit_ex2(ctx, NULL, NULL, op->nonce, NULL) == 1 &&
 	       EVP_EncryptUpdate(ctx, NULL, &n, op->aad, op->aad_len) == 1 &&
 	       EVP_EncryptUpdate(ctx, op->text, &n, op->text, (int)op->len) == 1 &&
 	       EVP_EncryptFinal_ex(ctx, op->text, &n) == 1 &&
@@ -89,7 +101,7 @@ static bool decrypt_one(EVP_CIPHER_CTX *ctx, struct aead_op *op)
 	};
 	int n;
 
-	return EVP_DecryptInit_ex2(ctx, NULL, NULL, op->nonce, tag) == 1 &&
+	return ctx && EVP_DecryptInit_ex2(ctx, NULL, NULL, op->nonce, tag) == 1 &&
 	       EVP_DecryptUpdate(ctx, NULL, &n, op->aad, op->aad_len) == 1 &&
 	       EVP_DecryptUpdate(ctx, op->text, &n, op->text, (int)op->len) == 1 &&
 	       EVP_DecryptFinal_ex(ctx, op->text, &n) == 1;
