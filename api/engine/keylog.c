@@ -41,13 +41,16 @@ static void log_ike_sa(void *ctx, uint64_t spi_i, uint64_t spi_r, struct bytes s
 	struct engine *e = ctx;
 	FILE *f = open_log(e, "ikev2_decryption_table");
 
+	(void)encr_name;
 	if (!f)
 		return;
 	fprintf(f, "%016llx,%016llx,", (unsigned long long)spi_i, (unsigned long long)spi_r);
 	put_hex(f, sk_ei);
 	fputc(',', f);
 	put_hex(f, sk_er);
-	fprintf(f, ",\"%s with 16 octet ICV [RFC5282]\",,,\"NONE [RFC4306]\"\n", encr_name);
+	/* The name is Wireshark's own; the key is followed by four octets of salt (RFC 5282 7). */
+	fprintf(f, ",\"AES-GCM-%zu with 16 octet ICV [RFC5282]\",,,\"NONE [RFC4306]\"\n",
+		(sk_ei.len - 4) * 8);
 	fclose(f);
 }
 

@@ -151,7 +151,8 @@ def tshark(path, config, fields, display_filter):
         command += ["-e", field]
     done = subprocess.run(command, capture_output=True, text=True, check=False,
                           env={**os.environ, "WIRESHARK_CONFIG_DIR": config})
-    assert done.returncode == 0 and "UAT" not in done.stderr, done.stderr
+    assert done.returncode == 0 and "Error loading" not in done.stderr \
+        and "UAT" not in done.stderr, done.stderr
     return [line.split("\t") for line in done.stdout.splitlines()]
 
 
