@@ -184,9 +184,9 @@ static struct psk_match psk_match(const struct conf_secret *s, const struct ike_
 static int psk_score(const struct conf_secret *s, struct psk_match m)
 {
 	if (m.local && m.peer)
-		return 5;
+		return 6;
 	if (m.peer)
-		return 4;
+		return s->num_ids == 1 ? 5 : 4;
 	if (m.local)
 		return m.any || s->num_ids == 1 ? 3 : 0;
 	return m.any ? 2 : s->num_ids == 0 ? 1 : 0;

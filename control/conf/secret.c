@@ -107,6 +107,7 @@ static enum err parse_owner(struct check *c, struct conf_secret *s, const char *
 static enum err fill(struct check *c, struct conf_secret *s, const struct conf_secret_params *p,
 		     const struct tree *node)
 {
+	uint32_t errors = c->diags->num_errors;
 	enum err e = ERR_OK;
 
 	if (p->value.len == 0 || p->value.len > SECRET_MAX_LEN) {
@@ -125,7 +126,7 @@ static enum err fill(struct check *c, struct conf_secret *s, const struct conf_s
 	for (uint32_t i = 0; !e && i < p->num_owners; i++)
 		e = parse_owner(c, s, p->owners[i], node);
 	/* With owners that all went unsupported it would become everybody's secret. */
-	if (p->num_owners && s->num_ids == 0)
+	if (p->num_owners && s->num_ids == 0 && c->diags->num_errors == errors)
 		CHECK_ERROR(c, node, "none of the secret's identities is supported");
 	return e ? e : secret_init_copy(&s->value, p->value.p, p->value.len);
 }

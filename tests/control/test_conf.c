@@ -1,0 +1,582 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The validator: what becomes of every kind of key, and what it says about those that are wrong. */
+#include "control/conf/conf.h"
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "tests/tap/tap.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static enum err load(struct conf **out, struct conf_diags *diags, const char *text)
+{
+	struct tree *t;
+	enum err e;
+
+	memset(diags, 0, sizeof(*diags));
+	e = conf_parse_text(&t, diags, "f", text, strlen(text));
+	if (e)
+		return e;
+	e = conf_new(out, diags, t);
+	tree_free(t);
+	return e;
+}
+
+static struct conf *must_load(const char *text)
+{
+	static struct conf_diags diags;
+	struct conf *conf = NULL;
+	enum err e = load(&conf, &diags, text);
+
+	if (e)
+		tap_diag("%s", diags.list[0].text);
+	CU_ASSERT_EQUAL_FATAL(e, ERR_OK);
+	return conf;
+}
+
+#define SIDES "local { auth = psk\n}\nremote { auth = psk\n}\n"
+
+/* One key in a place where it belongs, and the remark that follows: "E..." or "W...", "" for none.
+ */
+struct row {
+	const char *key, *remark;
+};
+
+static void check_rows(const char *before, const char *after, const struct row *rows, size_t num)
+{
+	for (size_t i = 0; i < num; i++) {
+		static struct conf_diags diags;
+		bool error = rows[i].remark[0] == 'E';
+		const char *wanted = rows[i].remark + (rows[i].remark[0] != '\0');
+		struct conf *conf = NULL;
+		char text[1024];
+		enum err e;
+
+		snprintf(text, sizeof(text), "%s%s%s", before, rows[i].key, after);
+		e = load(&conf, &diags, text);
+		CU_ASSERT_EQUAL(e, error ? ERR_CONFIG : ERR_OK);
+		CU_ASSERT_EQUAL(diags.num, rows[i].remark[0] ? 1 : 0);
+		for (uint32_t j = wanted[0] != '\0'; j < diags.num; j++)
+			tap_diag("'%s': %s", rows[i].key, diags.list[j].text);
+		if (diags.num)
+			CU_ASSERT_STRING_EQUAL(diags.list[0].text, wanted);
+		if (diags.num)
+			CU_ASSERT_EQUAL(diags.list[0].error, error);
+		if (!e)
+			conf_put(conf);
+	}
+}
+
+#define LATER(path)   "Wf:4: " path ": is not supported yet and has no effect"
+#define REFUSED(path) "Ef:4: " path ": is not supported yet, and what it demands cannot be left out"
+#define IKE_SUPPORT \
+	"(supported: aes256gcm16, aes128gcm16; prfsha256, prfsha384; x25519, ecp256, ecp384)"
+
+static const struct row conn_rows[] = {
+	{"version = 2", ""},
+	{"version = 0", ""},
+	{"version = 1", "Ef:4: connections.a.version: IKEv1 is not supported: only IKEv2 is (2, or "
+			"0 for any)"},
+	{"version = 3", "Ef:4: connections.a.version: '3' is not a number from 0 to 2"},
+	{"remote_addrs = 192.0.2.1, 2001:db8::1, 10.0.0.0/8, 10.0.0.1-10.0.0.9, gw.example.com, "
+	 "%any",
+	 ""},
+	{"remote_addrs = 192.0.2.300", "Ef:4: connections.a.remote_addrs: '192.0.2.300' is not an "
+				       "address, prefix, range or name"},
+	{"local_addrs = a b", "Ef:4: connections.a.local_addrs: 'a b' is not an address, prefix, "
+			      "range or name"},
+	{"remote_addrs = 10.0.0.0/8[tcp/80]",
+	 "Ef:4: connections.a.remote_addrs: '10.0.0.0/8[tcp/80]' is not an address, prefix, range "
+	 "or name"},
+	{"remote_port = 65536",
+	 "Ef:4: connections.a.remote_port: '65536' is not a number from 0 to 65535"},
+	{"remote_adrs = x", "Ef:4: connections.a: unknown key 'remote_adrs'; did you mean "
+			    "'remote_addrs'?"},
+	{"xyzzyxyzzy = x", "Ef:4: connections.a: unknown key 'xyzzyxyzzy'"},
+	{"lokal { }", "Ef:4: connections.a: unknown key 'lokal'; did you mean 'local'?"},
+	{"proposals { }", "Ef:4: connections.a.proposals: is a value, not a section"},
+	{"children = x", "Ef:4: connections.a.children: is a section: { ... } was expected"},
+	{"local-2 { auth = psk\n}", "Ef:4: connections.a.local-2: more than one round of "
+				    "authentication is not supported yet"},
+	{"rekey_time = 3h", ""},
+	{"rekey_time = 3x", "Ef:4: connections.a.rekey_time: '3x' is not a time: seconds, or a "
+			    "number with s, m, h or d"},
+	{"rekey_time = -1", "Ef:4: connections.a.rekey_time: '-1' is not a time: seconds, or a "
+			    "number with s, m, h or d"},
+	{"rekey_time = 99999999999999999999d",
+	 "Ef:4: connections.a.rekey_time: '99999999999999999999d' is not a time: seconds, or a "
+	 "number with s, m, h or d"},
+	{"vips = 0.0.0.0", LATER("connections.a.vips")},
+	{"mobike = no", ""},
+	{"mobike = false", ""},
+	{"mobike = yes", LATER("connections.a.mobike")},
+	{"reauth_time = 0", ""},
+	{"reauth_time = 3h", LATER("connections.a.reauth_time")},
+	{"unique = never", ""},
+	{"unique = replace", LATER("connections.a.unique")},
+	{"send_cert = always", ""},
+	{"dpd_timeout = 3s", ""},
+	{"ppk_required = no", ""},
+	{"ppk_required = yes", REFUSED("connections.a.ppk_required")},
+	{"mediation = yes", REFUSED("connections.a.mediation")},
+	{"proposals = default", ""},
+	{"proposals = aes256gcm16-prfsha384-x25519", ""},
+	{"proposals = aes128gcm128-sha256-curve25519", ""},
+	{"proposals = aes128-sha256-modp2048, aes128gcm16-prfsha256-ecp256",
+	 "Wf:4: connections.a.proposals: 'aes128' is left out: it is not supported " IKE_SUPPORT},
+	{"proposals = aes128-sha256-modp2048",
+	 "Ef:4: connections.a.proposals: 'aes128-sha256-modp2048' has no proposal that is "
+	 "supported " IKE_SUPPORT},
+	{"proposals = aes128gcm16-x25519", "Ef:4: connections.a.proposals: 'aes128gcm16-x25519' "
+					   "has no proposal that is supported " IKE_SUPPORT},
+	{"proposals = aes128gcm16-prfsha256",
+	 "Ef:4: connections.a.proposals: 'aes128gcm16-prfsha256' has no proposal that is "
+	 "supported " IKE_SUPPORT},
+	{"proposals = aes128gcm16-prfsha265-x25519",
+	 "Ef:4: connections.a.proposals: 'prfsha265' is no algorithm; did you mean "
+	 "'prfsha256'? " IKE_SUPPORT},
+	{"proposals = aes128gcm16-prfsha256-x25519-esn",
+	 "Ef:4: connections.a.proposals: 'esn' belongs in ESP proposals only " IKE_SUPPORT},
+};
+
+static void test_connection_keys(void)
+{
+	check_rows("connections { a { local { auth = psk\n} remote {\n auth = psk\n} ", "\n } }",
+		   conn_rows, ARRAY_LEN(conn_rows));
+}
+
+static const struct row child_rows[] = {
+	{"local_ts = 10.0.0.0/8, 10.0.0.1-10.0.0.9[tcp/80], dynamic, dynamic[udp/53], fd00::/8",
+	 ""},
+	{"local_ts = 10.0.0.0/33",
+	 "Ef:4: connections.a.children.c.local_ts: '10.0.0.0/33' is not a selector: a prefix, a "
+	 "range or dynamic, then possibly [protocol/port]"},
+	{"remote_ts = dynamix", "Ef:4: connections.a.children.c.remote_ts: 'dynamix' is not a "
+				"selector: a prefix, a range or dynamic, then possibly "
+				"[protocol/port]"},
+	{"remote_ts = dynamic[tcp/99999]",
+	 "Ef:4: connections.a.children.c.remote_ts: 'dynamic[tcp/99999]' is not a selector: a "
+	 "prefix, a range or dynamic, then possibly [protocol/port]"},
+	{"mode = tunnel", ""},
+	{"mode = transport", "Ef:4: connections.a.children.c.mode: 'transport' is not supported "
+			     "yet: only tunnel is"},
+	{"mode = drop", "Ef:4: connections.a.children.c.mode: 'drop' is not supported yet: only "
+			"tunnel is"},
+	{"start_action = trap|start", ""},
+	{"start_action = go", "Ef:4: connections.a.children.c.start_action: 'go' is none of: none, "
+			      "trap, start, trap|start, start|trap, route"},
+	{"rekey_bytes = 500m", ""},
+	{"rekey_bytes = many", "Ef:4: connections.a.children.c.rekey_bytes: 'many' is not a number "
+			       "of bytes (k, m and g may follow it)"},
+	{"replay_window = 1024", ""},
+	{"replay_window = 0", "Wf:4: connections.a.children.c.replay_window: 0 means that repeated "
+			      "packets are accepted"},
+	{"replay_window = 1048577",
+	 "Ef:4: connections.a.children.c.replay_window: '1048577' is not "
+	 "a number from 0 to 1048576"},
+	{"ah_proposals = sha256", REFUSED("connections.a.children.c.ah_proposals")},
+	{"policies = yes", ""},
+	{"policies = no", REFUSED("connections.a.children.c.policies")},
+	{"label = x", REFUSED("connections.a.children.c.label")},
+	{"updown = /bin/x", LATER("connections.a.children.c.updown")},
+	{"mark_in = 0/0x00000000", ""},
+	{"mark_in = 42", LATER("connections.a.children.c.mark_in")},
+	{"hw_offload = auto", ""},
+	{"hw_offload = yes", LATER("connections.a.children.c.hw_offload")},
+	{"esp_proposals = aes128gcm16-x25519-esn-noesn", ""},
+	{"esp_proposals = aes128gcm16-modp2048",
+	 "Ef:4: connections.a.children.c.esp_proposals: 'aes128gcm16-modp2048' has no proposal "
+	 "that "
+	 "is supported (supported: aes256gcm16, aes128gcm16; x25519, ecp256, ecp384; esn, noesn)"},
+	{"life_time = 5m", "Wf:4: connections.a.children.c: life_time is less than rekey_time: the "
+			   "SA ends before it is re-keyed"},
+	{"rekeytime = 3", "Ef:4: connections.a.children.c: unknown key 'rekeytime'; did you mean "
+			  "'rekey_time'?"},
+};
+
+static void test_child_keys(void)
+{
+	check_rows(
+		"connections { a { local { auth = psk\n} remote {\n auth = psk\n} children { c { ",
+		"\n } } } }", child_rows, ARRAY_LEN(child_rows));
+}
+
+static const struct row side_rows[] = {
+	{"auth = psk\n id = gw.example.com", ""},
+	{"auth = psk\n id = *.example.com", ""},
+	{"auth = psk\n id = *", ""},
+	{"auth = psk\n id = a*b*", ""},
+	{"auth = psk\n id = *x*", "Ef:3: connections.a.remote.id: '*x*' is not an identity: only "
+				  "its beginning may be a '*'"},
+	{"auth = psk\n id = \"C=CH, O=x, CN=y\"",
+	 "Ef:3: connections.a.remote.id: 'C=CH, O=x, CN=y': this type of identity is not supported "
+	 "yet"},
+	{"auth = pubkey",
+	 "Ef:2: connections.a.remote.auth: 'pubkey' is not supported yet: only psk is"},
+	{"id = x",
+	 "Ef:1: connections.a.remote: auth is not set, which means pubkey, and that is not "
+	 "supported yet: only psk is"},
+	{"auth = psk\n round = 2", ""},
+	{"auth = psk\n revocation = strict", ""},
+	{"auth = psk\n groups = x", "Ef:3: connections.a.remote.groups: is not supported yet, and "
+				    "what it demands cannot be left out"},
+	{"auth = psk\n cacerts = x",
+	 "Ef:3: connections.a.remote.cacerts: is not supported yet, and "
+	 "what it demands cannot be left out"},
+	{"auth = psk\n cacert-1 { file = x\n }",
+	 "Ef:3: connections.a.remote.cacert-1: is not supported yet, and what it demands cannot be "
+	 "left out"},
+	{"auth = psk\n eap_id = x", "Wf:3: connections.a.remote.eap_id: is not supported yet and "
+				    "has no effect"},
+};
+
+static void test_side_keys(void)
+{
+	check_rows("connections { a { local { auth = psk } remote {\n", "\n} } }", side_rows,
+		   ARRAY_LEN(side_rows));
+}
+
+static const struct row root_rows[] = {
+	{"pools { p { addrs = 10.0.0.0/8\n dns = 1.1.1.1\n 25 = x } }",
+	 "Wf:1: pools.p: is not supported yet and has no effect"},
+	{"authorities { a { cacert = x } }",
+	 "Wf:1: authorities.a: is not supported yet and has no effect"},
+	{"authorities { }", ""},
+	{"conections { }", "Ef:1: unknown key 'conections'; did you mean 'connections'?"},
+	{"connections = x", "Ef:1: connections: is a section: { ... } was expected"},
+	{"connections { a = x\n }", "Ef:1: connections.a: is a section: { ... } was expected"},
+	{"secrets { eap-x { id = a\n secret = b\n } }",
+	 "Wf:1: secrets.eap-x: is not supported yet and has no effect"},
+	{"secrets { ikey { secret = 0123456789abcdef\n } }", ""},
+	{"secrets { psk { secret = 0123456789abcdef\n } }", "Ef:1: secrets: unknown key 'psk'; did "
+							    "you mean 'ppk'?"},
+	{"secrets { ike { id = a\n } }", "Ef:1: secrets.ike: secret: 1 to 4096 bytes were expected"},
+	{"secrets { ike { secret = short\n } }",
+	 "Wf:1: secrets.ike: the secret has fewer than 16 bytes: whoever answers an initiator can "
+	 "try to guess it"},
+	{"secrets { ike { secret = 0xzz\n } }",
+	 "Ef:1: secrets.ike.secret: is not valid hex after its prefix"},
+	{"secrets { ike { secret = 0s!!\n } }",
+	 "Ef:1: secrets.ike.secret: is not valid base64 after its prefix"},
+	{"secrets { ike { sekret = x\n } }",
+	 "Ef:1: secrets.ike: unknown key 'sekret'; did you mean 'secret'?"},
+	{"secrets { ike { secret = 0123456789abcdef\n id = *@x\n } }",
+	 "Ef:1: secrets.ike: '*@x': a secret's identity may not be a pattern"},
+	{"latchkey { interface = lk0\n address = 10.0.0.1/24, fd00::1\n mtu = 1400\n"
+	 "aead = openssl\n port = 501\n port_nat_t = 4501\n cookies = always\n log_level = debug }",
+	 ""},
+	{"latchkey { interface = a/b\n}", "Ef:1: latchkey.interface: 'a/b' is not an interface's "
+					  "name"},
+	{"latchkey { interface = sixteen-letters-\n}",
+	 "Ef:1: latchkey.interface: 'sixteen-letters-' is not an interface's name"},
+	{"latchkey { mtu = 500\n}", "Ef:1: latchkey.mtu: 500 is less than 576"},
+	{"latchkey { port = 0\n}", "Ef:1: latchkey.port: 0 is not a port"},
+	{"latchkey { address = 10.0.0.0.1\n}",
+	 "Ef:1: latchkey.address: '10.0.0.0.1' is not an address or address/length"},
+	{"latchkey { log_level = loud\n}", "Ef:1: latchkey.log_level: 'loud' is none of: error, "
+					   "warning, info, debug"},
+};
+
+static void test_other_keys(void)
+{
+	check_rows("", "", root_rows, ARRAY_LEN(root_rows));
+}
+
+/* A secret never shows in a remark, whatever is wrong with it. */
+static void test_secrets_are_not_shown(void)
+{
+	static const char *const texts[] = {
+		"secrets { ike { secret = 0xhunter2hunter2\n } }",
+		"secrets { ike { secret = 0shunter2!hunter2\n } }",
+		"secrets { ike { secret = hunter2\n id = *x\n } }",
+		"secrets { ike { secret { hunter2 = x\n } } }",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		static struct conf_diags diags;
+		struct conf *conf;
+
+		if (!load(&conf, &diags, texts[i]))
+			conf_put(conf);
+		CU_ASSERT_TRUE(diags.num > 0);
+		CU_ASSERT_PTR_NULL(strstr(diags.list[0].text, "hunter2"));
+	}
+}
+
+static void test_missing_sides(void)
+{
+	static const struct row rows[] = {
+		{"remote { auth = psk\n}",
+		 "Ef:1: connections.a: a section 'local' with auth = psk is missing: without it "
+		 "pubkey is meant, and that is not supported yet"},
+		{"local { auth = psk\n}",
+		 "Ef:1: connections.a: a section 'remote' with auth = psk is missing: without it "
+		 "pubkey is meant, and that is not supported yet"},
+	};
+
+	check_rows("connections { a { ", " } }", rows, ARRAY_LEN(rows));
+}
+
+static const char net2net[] =
+	"# a gateway as in strongSwan's net2net-psk\n"
+	"connections {\n"
+	"   gw-gw {\n"
+	"      local_addrs  = 192.168.0.1\n"
+	"      remote_addrs = 192.168.0.2\n"
+	"      local {\n         auth = psk\n         id = moon.strongswan.org\n      }\n"
+	"      remote {\n         auth = psk\n         id = sun.strongswan.org\n      }\n"
+	"      children {\n"
+	"         net-net {\n"
+	"            local_ts  = 10.1.0.0/16\n"
+	"            remote_ts = 10.2.0.0/16\n"
+	"            rekey_time = 5400\n"
+	"            rekey_bytes = 500000000\n"
+	"            rekey_packets = 1000000\n"
+	"            esp_proposals = aes128gcm128-x25519\n"
+	"         }\n"
+	"      }\n"
+	"      version = 2\n"
+	"      mobike = no\n"
+	"      reauth_time = 10800\n"
+	"      proposals = aes128gcm16-prfsha256-x25519\n"
+	"   }\n"
+	"}\n"
+	"secrets {\n"
+	"   ike-1 {\n      id-1 = moon.strongswan.org\n"
+	"      secret = 0sFpZAZqEN6Ti9sqt4ZP5EWcqx\n   }\n"
+	"   ike-2 {\n      id-2 = sun.strongswan.org\n"
+	"      secret = 0sFpZAZqEN6Ti9sqt4ZP5EWcqx\n   }\n"
+	"}\n";
+
+static void test_net2net(void)
+{
+	struct conf *conf = must_load(net2net);
+	const struct conf_conn *conn = conf_find_conn(conf, "gw-gw"), *of = NULL;
+	const struct conf_child *child = conf_find_child(conf, &of, NULL, "net-net");
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(conn);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(child);
+	CU_ASSERT_PTR_EQUAL(of, conn);
+	CU_ASSERT_PTR_NULL(conf_find_child(conf, &of, "other", "net-net"));
+	CU_ASSERT_STRING_EQUAL(conn->remote_addrs[0].text, "192.168.0.2");
+	CU_ASSERT_EQUAL(conn->local.id.type, 2);
+	CU_ASSERT_EQUAL(memcmp(conn->remote.id.data, "sun.strongswan.org", 18), 0);
+	CU_ASSERT_EQUAL(conn->num_ike, 1);
+	CU_ASSERT_EQUAL(conn->ike[0].num_encr, 1);
+	CU_ASSERT_EQUAL(conn->ike[0].dh[0], DH_CURVE_25519);
+	CU_ASSERT_EQUAL(child->esp[0].dh[0], DH_CURVE_25519);
+	CU_ASSERT_EQUAL(child->esp[0].num_prf, 0);
+	CU_ASSERT_EQUAL(child->esp[0].num_esn, 1);
+	CU_ASSERT_EQUAL(child->esp[0].esn[0], 0);
+	CU_ASSERT_EQUAL(child->rekey_ns, 5400 * NS_PER_S);
+	CU_ASSERT_EQUAL(child->life_ns, 5940 * NS_PER_S);
+	CU_ASSERT_EQUAL(child->rand_ns, 540 * NS_PER_S);
+	CU_ASSERT_EQUAL(child->life_bytes, 550000000);
+	CU_ASSERT_EQUAL(child->rand_packets, 100000);
+	CU_ASSERT_EQUAL(conf->num_secrets, 2);
+	CU_ASSERT_EQUAL(conf->secrets[0]->value.len, 18);
+	conf_put(conf);
+}
+
+/* What holds where nothing is said: swanctl.conf(5)'s defaults, and Latchkey's algorithms. */
+static void test_defaults(void)
+{
+	struct conf *conf = must_load("connections { a { " SIDES " children { c { } } } }");
+	const struct conf_conn *conn = conf->conns[0];
+	const struct conf_child *child = &conn->children[0];
+
+	CU_ASSERT_EQUAL(conn->rekey_ns, 14400 * NS_PER_S);
+	CU_ASSERT_EQUAL(conn->over_ns, 1440 * NS_PER_S);
+	CU_ASSERT_EQUAL(conn->rand_ns, 1440 * NS_PER_S);
+	CU_ASSERT_EQUAL(conn->dpd_delay_ns, 0);
+	CU_ASSERT_EQUAL(conn->keyingtries, 1);
+	CU_ASSERT_EQUAL(conn->local_port, 500);
+	CU_ASSERT_EQUAL(conn->num_remote_addrs, 0);
+	CU_ASSERT_EQUAL(conn->remote.id.type, 0);
+	CU_ASSERT_EQUAL(conn->ike[0].encr[0].key_bits, 256);
+	CU_ASSERT_EQUAL(conn->ike[0].num_dh, 3);
+	CU_ASSERT_EQUAL(child->rekey_ns, 3600 * NS_PER_S);
+	CU_ASSERT_EQUAL(child->life_ns, 3960 * NS_PER_S);
+	CU_ASSERT_EQUAL(child->rand_ns, 360 * NS_PER_S);
+	CU_ASSERT_EQUAL(child->rekey_bytes + child->life_bytes + child->rand_bytes, 0);
+	CU_ASSERT_EQUAL(child->replay_window, 64);
+	CU_ASSERT_EQUAL(child->start_action, ACTION_NONE);
+	CU_ASSERT_EQUAL(child->num_local_ts, 1);
+	CU_ASSERT_TRUE(child->local_ts[0].dynamic && child->remote_ts[0].dynamic);
+	CU_ASSERT_EQUAL(child->local_ts[0].ts.port_hi, 65535);
+	CU_ASSERT_EQUAL(child->esp[0].num_esn, 2);
+	CU_ASSERT_EQUAL(child->esp[0].num_dh, 0);
+	CU_ASSERT_STRING_EQUAL(conf->daemon.interface, "latchkey0");
+	CU_ASSERT_EQUAL(conf->daemon.port, 500);
+	CU_ASSERT_EQUAL(conf->daemon.port_nat_t, 4500);
+	conf_put(conf);
+}
+
+static void test_values(void)
+{
+	struct conf *conf = must_load(
+		"connections { a { " SIDES "rekey_time = 0\n remote_addrs = %any, gw.example.com\n"
+		"keyingtries = 0\n dpd_delay = 2m\n children { c { start_action = start|trap\n"
+		"dpd_action = restart\n close_action = hold\n life_time = 0\n rekey_bytes = 2k\n"
+		"remote_ts = dynamic[tcp/80]\n } } } }\n"
+		"latchkey { address = 10.0.0.1/24, fd00::1\n cookies = always\n aead = auto\n }");
+	const struct conf_conn *conn = conf->conns[0];
+	const struct conf_child *child = &conn->children[0];
+
+	CU_ASSERT_EQUAL(conn->rekey_ns + conn->over_ns + conn->rand_ns, 0);
+	CU_ASSERT_TRUE(conn->remote_addrs[0].any && !conn->remote_addrs[0].name);
+	CU_ASSERT_TRUE(conn->remote_addrs[1].name && !conn->remote_addrs[1].any);
+	CU_ASSERT_EQUAL(conn->keyingtries, 0);
+	CU_ASSERT_EQUAL(conn->dpd_delay_ns, 120 * NS_PER_S);
+	CU_ASSERT_EQUAL(child->start_action, ACTION_TRAP_START);
+	CU_ASSERT_EQUAL(child->dpd_action, ACTION_START);
+	CU_ASSERT_EQUAL(child->close_action, ACTION_TRAP);
+	CU_ASSERT_EQUAL(child->life_ns, 0);
+	CU_ASSERT_EQUAL(child->rekey_bytes, 2048);
+	CU_ASSERT_TRUE(child->remote_ts[0].dynamic);
+	CU_ASSERT_EQUAL(child->remote_ts[0].ts.proto, 6);
+	CU_ASSERT_EQUAL(child->remote_ts[0].ts.port_lo, 80);
+	CU_ASSERT_EQUAL(child->remote_ts[0].ts.lo.family, IP_NONE);
+	CU_ASSERT_EQUAL(conf->daemon.num_addresses, 2);
+	CU_ASSERT_EQUAL(conf->daemon.addresses[1].len, 128);
+	CU_ASSERT_TRUE(conf->daemon.cookies_always);
+	CU_ASSERT_STRING_EQUAL(conf->daemon.aead, "");
+	conf_put(conf);
+}
+
+/* All remarks of a file come at once, beyond the list's room they are counted. */
+static void test_many_remarks(void)
+{
+	static struct conf_diags diags;
+	char *text = calloc(1, 65536), *p = text;
+	struct conf *conf;
+
+	if (!text)
+		abort();
+	p += sprintf(p, "connections { a { " SIDES "\n");
+	for (int i = 0; i < 100; i++)
+		p += sprintf(p, "bad%d = x\n", i);
+	sprintf(p, "} }");
+	CU_ASSERT_EQUAL(load(&conf, &diags, text), ERR_CONFIG);
+	CU_ASSERT_EQUAL(diags.num, 100);
+	CU_ASSERT_EQUAL(diags.num_errors, 100);
+	free(text);
+}
+
+static struct tree *section_of(const char *text)
+{
+	static struct conf_diags diags;
+	struct tree *t;
+
+	memset(&diags, 0, sizeof(diags));
+	CU_ASSERT_EQUAL_FATAL(conf_parse_text(&t, &diags, "f", text, strlen(text)), ERR_OK);
+	return t;
+}
+
+static struct tree *first(const struct tree *t)
+{
+	return list_entry(t->children.next, struct tree, node);
+}
+
+static void test_with_and_without(void)
+{
+	static struct conf_diags diags;
+	struct conf *one = must_load(net2net), *two = NULL, *three = NULL;
+	struct tree *same = section_of(net2net);
+	struct tree *other = section_of("x { " SIDES " }"), *wrong = section_of("x { y = 1\n }");
+	struct conf_conn *kept = one->conns[0];
+
+	memset(&diags, 0, sizeof(diags));
+	/* The same again: the pointer stays. */
+	CU_ASSERT_EQUAL(conf_with_conn(&two, &diags, one, first(first(same))), ERR_OK);
+	CU_ASSERT_EQUAL(two->num_conns, 1);
+	CU_ASSERT_PTR_EQUAL(two->conns[0], kept);
+	conf_put(two);
+	CU_ASSERT_EQUAL(conf_with_conn(&two, &diags, one, first(other)), ERR_OK);
+	CU_ASSERT_EQUAL(two->num_conns, 2);
+	CU_ASSERT_EQUAL(two->num_secrets, 2);
+	CU_ASSERT_EQUAL(one->num_conns, 1);
+	CU_ASSERT_EQUAL(conf_with_conn(&three, &diags, two, first(wrong)), ERR_CONFIG);
+	CU_ASSERT_EQUAL(conf_without_conn(&three, two, "nothing"), ERR_NOT_FOUND);
+	CU_ASSERT_EQUAL(conf_without_conn(&three, two, "gw-gw"), ERR_OK);
+	CU_ASSERT_EQUAL(three->num_conns, 1);
+	CU_ASSERT_STRING_EQUAL(three->conns[0]->name, "x");
+	conf_put(three);
+	CU_ASSERT_EQUAL(conf_without_secret(&three, two, "ike-1"), ERR_OK);
+	CU_ASSERT_EQUAL(three->num_secrets, 1);
+	conf_put(three);
+	CU_ASSERT_EQUAL(conf_without_secret(&three, two, NULL), ERR_OK);
+	CU_ASSERT_EQUAL(three->num_secrets, 0);
+	CU_ASSERT_EQUAL(three->num_conns, 2);
+	conf_put(one);
+	conf_put(two);
+	/* Shared with those that are gone, and still whole. */
+	CU_ASSERT_STRING_EQUAL(three->conns[0]->name, "gw-gw");
+	conf_put(three);
+	tree_free(same);
+	tree_free(other);
+	tree_free(wrong);
+}
+
+/* A list from the control socket and commas in a file are the same connection. */
+static void test_list_or_commas(void)
+{
+	static struct conf_diags diags;
+	struct conf *one =
+		must_load("connections { a { " SIDES "remote_addrs = 192.0.2.1 , gw.x } }");
+	struct tree *t = section_of("a { " SIDES " }"), *list;
+	struct conf *two;
+
+	memset(&diags, 0, sizeof(diags));
+	CU_ASSERT_EQUAL(tree_list(first(t), &list, "remote_addrs"), ERR_OK);
+	CU_ASSERT_EQUAL(tree_append(list, "192.0.2.1", 9), ERR_OK);
+	CU_ASSERT_EQUAL(tree_append(list, "gw.x", 4), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(conf_with_conn(&two, &diags, one, first(t)), ERR_OK);
+	CU_ASSERT_PTR_EQUAL(two->conns[0], one->conns[0]);
+	conf_put(two);
+	CU_ASSERT_EQUAL(tree_append(list, "gw.y", 4), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(conf_with_conn(&two, &diags, one, first(t)), ERR_OK);
+	CU_ASSERT_PTR_NOT_EQUAL(two->conns[0], one->conns[0]);
+	CU_ASSERT_EQUAL(two->conns[0]->num_remote_addrs, 3);
+	conf_put(two);
+	conf_put(one);
+	tree_free(t);
+}
+
+/* Every allocation fails once in turn: no memory, no leak, no half a configuration. */
+static void test_out_of_memory(void)
+{
+	static struct conf_diags diags;
+	uint64_t n = 0;
+	enum err e;
+
+	do {
+		struct conf *conf;
+
+		alloc_fail_nth(++n);
+		e = load(&conf, &diags, net2net);
+		alloc_fail_nth(0);
+		if (!e)
+			conf_put(conf);
+		CU_ASSERT_TRUE(e == ERR_OK || e == ERR_NOMEM);
+	} while (e && n < 5000);
+	CU_ASSERT_TRUE(!e && n > 50);
+}
+
+static const struct tap_test tests[] = {
+	TAP_TEST(test_connection_keys),
+	TAP_TEST(test_child_keys),
+	TAP_TEST(test_side_keys),
+	TAP_TEST(test_other_keys),
+	TAP_TEST(test_secrets_are_not_shown),
+	TAP_TEST(test_missing_sides),
+	TAP_TEST(test_net2net),
+	TAP_TEST(test_defaults),
+	TAP_TEST(test_values),
+	TAP_TEST(test_many_remarks),
+	TAP_TEST(test_with_and_without),
+	TAP_TEST(test_list_or_commas),
+	TAP_TEST(test_out_of_memory),
+};
+TAP_MAIN("conf", tests)
