@@ -75,11 +75,11 @@ static enum err initiate(struct engine *e, const struct conf_conn *conn, const c
 		return ERR_OK;
 	}
 	p.path.remote.addr = *remote;
-	p.path.local.port = e->conf->daemon.port;
+	p.path.local.port = e->daemon.port;
 	p.path.remote.port = conn->remote_port;
 	/* A peer's port other than 500 speaks with the non-ESP marker (RFC 7296 2.23). */
 	if (conn->remote_port != 500) {
-		p.path.local.port = e->conf->daemon.port_nat_t;
+		p.path.local.port = e->daemon.port_nat_t;
 		p.path.encap = ENCAP_UDP;
 	}
 	err = ike_initiate(e->ike, &p, engine_now(e));

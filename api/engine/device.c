@@ -23,8 +23,8 @@
 
 static enum err failed(const struct engine *e, const char *what, enum err err)
 {
-	LOG(ERROR, KNL, NULL, "%s: %s failed: %s%s%s", e->conf->daemon.interface, what,
-	    err_text(err), err == ERR_SYS ? ": " : "", err == ERR_SYS ? strerror(errno) : "");
+	LOG(ERROR, KNL, NULL, "%s: %s failed: %s%s%s", e->daemon.interface, what, err_text(err),
+	    err == ERR_SYS ? ": " : "", err == ERR_SYS ? strerror(errno) : "");
 	return err;
 }
 
@@ -38,24 +38,24 @@ void device_fit_mtu(struct engine *e, const struct ip_addr *remote)
 {
 	uint32_t underlay, mtu;
 
-	if (e->conf->daemon.mtu || HOST(e, link_mtu, &underlay, remote))
+	if (e->daemon.mtu || HOST(e, link_mtu, &underlay, remote))
 		return;
 	mtu = underlay > overhead(remote->family) + MTU_MIN ? underlay - overhead(remote->family)
 							    : MTU_MIN;
 	if (mtu >= e->mtu)
 		return;
-	if (HOST(e, link_set, e->conf->daemon.interface, mtu, NULL)) {
-		LOG(WARN, KNL, NULL, "the MTU of %s cannot be set", e->conf->daemon.interface);
+	if (HOST(e, link_set, e->daemon.interface, mtu, NULL)) {
+		LOG(WARN, KNL, NULL, "the MTU of %s cannot be set", e->daemon.interface);
 		return;
 	}
 	LOG(INFO, KNL, NULL, "%s: MTU %u, which the path to the peer can carry",
-	    e->conf->daemon.interface, mtu);
+	    e->daemon.interface, mtu);
 	e->mtu = mtu;
 }
 
 static enum err inner_open(struct engine *e)
 {
-	const struct conf_daemon *d = &e->conf->daemon;
+	const struct conf_daemon *d = &e->daemon;
 	struct driver *driver;
 	uint16_t port;
 	bool tun;
@@ -83,7 +83,7 @@ static enum err inner_open(struct engine *e)
  * IPv6 is served with IPv4. */
 static enum err outer_sockets(struct engine *e, struct udp_socket *out, size_t *out_num)
 {
-	const uint16_t ports[] = {e->conf->daemon.port, e->conf->daemon.port_nat_t};
+	const uint16_t ports[] = {e->daemon.port, e->daemon.port_nat_t};
 	const enum ip_family families[] = {IP_V4, IP_V6};
 	enum err err = ERR_OK;
 	size_t num = 0;
@@ -140,7 +140,7 @@ enum err device_open(struct engine *e)
 	err = outer_open(e);
 	if (err)
 		return err;
-	err = HOST(e, rules_set, e->conf->daemon.interface);
+	err = HOST(e, rules_set, e->daemon.interface);
 	if (err)
 		return failed(e, "setting the policy rules", err);
 	e->has_rules = true;
@@ -154,6 +154,6 @@ void device_close(struct engine *e)
 		return;
 	if (e->has_rules && e->host.ops->rules_del(e->host.ctx))
 		LOG(WARN, KNL, NULL, "the policy rules could not be removed");
-	if (e->has_device && HOST(e, link_del, e->conf->daemon.interface))
-		LOG(WARN, KNL, NULL, "%s could not be removed", e->conf->daemon.interface);
+	if (e->has_device && HOST(e, link_del, e->daemon.interface))
+		LOG(WARN, KNL, NULL, "%s could not be removed", e->daemon.interface);
 }

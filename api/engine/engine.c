@@ -31,14 +31,19 @@ static void sink_write(void *ctx, enum log_level level, enum log_subsystem sub,
 	}
 }
 
+static void sink_level(struct engine *e)
+{
+	for (size_t i = 0; i < LOG_NUM_SUBSYSTEMS; i++)
+		e->sink.levels[i] = (enum log_level)e->conf->daemon.log_level;
+}
+
 /* An engine's lines go to its own observers; what was the thread's sink before stays behind it. */
 static void sink_init(struct engine *e)
 {
 	e->outer_sink = log_use(NULL);
 	log_use(e->outer_sink);
 	e->sink = (struct log_sink){.write = sink_write, .ctx = e};
-	for (size_t i = 0; i < LOG_NUM_SUBSYSTEMS; i++)
-		e->sink.levels[i] = (enum log_level)e->conf->daemon.log_level;
+	sink_level(e);
 }
 
 void engine_observe(struct engine *e, struct engine_observer *o)
@@ -202,7 +207,7 @@ static enum err make_ike(struct engine *e)
 		.ctx = e,
 		.keylog = keylog_hook(e),
 	};
-	const struct ike_limits limits = {.cookies_always = e->conf->daemon.cookies_always};
+	const struct ike_limits limits = {.cookies_always = e->daemon.cookies_always};
 	enum err err = ike_engine_new(&e->ike, &env, &limits, engine_now(e));
 
 	if (!err)
@@ -253,7 +258,7 @@ static enum err make_handles(struct engine *e)
 
 static enum err make_dataplane(struct engine *e)
 {
-	const char *aead = e->conf->daemon.aead;
+	const char *aead = e->daemon.aead;
 	const struct dataplane_config config = {.aead = aead[0] ? aead : NULL};
 	enum err err = dataplane_new(&e->dp, &config);
 
@@ -300,6 +305,7 @@ enum err engine_new(struct engine **out, const struct engine_params *params)
 	e->loop = params->loop;
 	e->host = params->host;
 	e->conf = conf_get(params->conf);
+	e->daemon = e->conf->daemon;
 	e->started_s = clock_wall_s();
 	list_init(&e->observers);
 	list_init(&e->groups);
@@ -368,6 +374,13 @@ void engine_free(struct engine *e)
 	mem_free(e);
 }
 
+/* same_daemon - nothing but the log level differs, which alone can be changed while running. */
+static bool same_daemon(struct conf_daemon a, struct conf_daemon b)
+{
+	a.log_level = b.log_level;
+	return memcmp(&a, &b, sizeof(a)) == 0;
+}
+
 enum err engine_configure(struct engine *e, struct conf *conf)
 {
 	const struct log_sink *before = log_use(&e->sink);
@@ -375,6 +388,10 @@ enum err engine_configure(struct engine *e, struct conf *conf)
 	conf_get(conf);
 	conf_put(e->conf);
 	e->conf = conf;
+	sink_level(e);
+	if (!same_daemon(e->daemon, conf->daemon))
+		LOG(WARN, CFG, NULL,
+		    "the section `latchkey` was changed: that takes effect at the next start");
 	ike_engine_configure(e->ike, conf);
 	policy_configure(e);
 	policy_settle(e);

@@ -89,6 +89,7 @@ struct engine {
 	uv_loop_t *loop;
 	struct host host;
 	struct conf *conf;
+	struct conf_daemon daemon; /* as at the start: devices and ports do not change meanwhile */
 	struct dataplane *dp;
 	struct ike_engine *ike;
 

@@ -42,9 +42,9 @@ static void route_want(struct engine *e, const struct ip_prefix *dst, const stru
 	r->dst = *dst;
 	r->refs = 1;
 	list_push_back(&e->routes, &r->node);
-	if (e->host.ops->route_add(e->host.ctx, dst, e->conf->daemon.interface, src))
+	if (e->host.ops->route_add(e->host.ctx, dst, e->daemon.interface, src))
 		LOG(ERROR, KNL, NULL, "the route to %s by %s cannot be set",
-		    ip_prefix_text(text, dst), e->conf->daemon.interface);
+		    ip_prefix_text(text, dst), e->daemon.interface);
 }
 
 static void route_drop(struct engine *e, const struct ip_prefix *dst)
@@ -53,7 +53,7 @@ static void route_drop(struct engine *e, const struct ip_prefix *dst)
 
 	if (!r || --r->refs)
 		return;
-	if (!e->leave_host && e->host.ops->route_del(e->host.ctx, dst, e->conf->daemon.interface))
+	if (!e->leave_host && e->host.ops->route_del(e->host.ctx, dst, e->daemon.interface))
 		LOG(WARN, KNL, NULL, "a route could not be removed");
 	list_remove(&r->node);
 	mem_free(r);
@@ -152,7 +152,7 @@ static void guard_flush(struct engine *e)
 	}
 	list_for_each (n, &e->groups)
 		num += guard_fill(entries + num, list_entry(n, struct sa_group, node));
-	if (e->host.ops->guard_set(e->host.ctx, e->conf->daemon.interface, entries, num))
+	if (e->host.ops->guard_set(e->host.ctx, e->daemon.interface, entries, num))
 		LOG(ERROR, KNL, NULL,
 		    "the guard cannot be set: protected traffic might pass by "
 		    "other interfaces in the clear");
