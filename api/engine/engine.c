@@ -374,11 +374,17 @@ void engine_free(struct engine *e)
 	mem_free(e);
 }
 
-/* same_daemon - nothing but the log level differs, which alone can be changed while running. */
-static bool same_daemon(struct conf_daemon a, struct conf_daemon b)
+/* same_daemon - what devices, sockets and the data path were made from is the same. */
+static bool same_daemon(const struct conf_daemon *a, const struct conf_daemon *b)
 {
-	a.log_level = b.log_level;
-	return memcmp(&a, &b, sizeof(a)) == 0;
+	bool same = a->num_addresses == b->num_addresses;
+
+	for (uint32_t i = 0; same && i < a->num_addresses; i++)
+		same = a->addresses[i].len == b->addresses[i].len &&
+		       ip_addr_equal(&a->addresses[i].addr, &b->addresses[i].addr);
+	return same && strcmp(a->interface, b->interface) == 0 && strcmp(a->aead, b->aead) == 0 &&
+	       a->mtu == b->mtu && a->port == b->port && a->port_nat_t == b->port_nat_t &&
+	       a->cookies_always == b->cookies_always;
 }
 
 enum err engine_configure(struct engine *e, struct conf *conf)
@@ -389,7 +395,7 @@ enum err engine_configure(struct engine *e, struct conf *conf)
 	conf_put(e->conf);
 	e->conf = conf;
 	sink_level(e);
-	if (!same_daemon(e->daemon, conf->daemon))
+	if (!same_daemon(&e->daemon, &conf->daemon))
 		LOG(WARN, CFG, NULL,
 		    "the section `latchkey` was changed: that takes effect at the next start");
 	ike_engine_configure(e->ike, conf);
