@@ -316,7 +316,9 @@ void ike_child_moved(struct ike_engine *e, uint64_t child, const struct path_add
 	struct ike_child *c = child_find(e, child);
 
 	e->now_ns = now_ns;
-	if (c && c->sa->nat_remote && c->sa->state == SA_ESTABLISHED)
-		sa_move(c->sa, path, port);
+	if (c) {
+		sa_probe(c->sa, path, port, now_ns);
+		step_task(c->sa, now_ns);
+	}
 	engine_sweep(e, now_ns);
 }

@@ -7,6 +7,8 @@
 
 /* MAX_RETRIES - how often one task is begun again after a refusal that may pass. */
 #define MAX_RETRIES 20
+/* MAX_CHILDREN - what one peer may have on one IKE SA. */
+#define MAX_CHILDREN 256
 
 enum err child_new_start(struct step *s)
 {
@@ -27,9 +29,25 @@ enum err child_new_start(struct step *s)
 	return child_offer(s, w, t->group);
 }
 
+static uint32_t num_children(const struct ike_sa *sa)
+{
+	uint32_t num = 0;
+
+	list_for_each (n, &sa->children) {
+		num++;
+	}
+	return num;
+}
+
 enum err child_new_request(struct step *s)
 {
-	enum err e = child_work_new(s->sa, &s->x->child, SA_KIND_CHILD, false, NULL, NULL);
+	enum err e;
+
+	if (num_children(s->sa) >= MAX_CHILDREN)
+		return step_fail_child(s, IKE_REASON_RESOURCES, NOTIFY_NO_ADDITIONAL_SAS,
+				       "the peer has %d children already and wants more",
+				       MAX_CHILDREN);
+	e = child_work_new(s->sa, &s->x->child, SA_KIND_CHILD, false, NULL, NULL);
 
 	if (!e)
 		e = child_choose(s, s->x->child);

@@ -100,3 +100,10 @@ bool halfopen_crowded(const struct ike_engine *e)
 	return e->limits.cookies_always || (e->conf && e->conf->daemon.cookies_always) ||
 	       e->half_open_num >= e->limits.cookie_threshold;
 }
+
+uint64_t halfopen_bound(const struct ike_engine *e)
+{
+	const bool crowd = e->half_open_num >= e->limits.cookie_threshold;
+
+	return crowd ? e->limits.half_open_ns / 6 : e->limits.half_open_ns;
+}

@@ -32,3 +32,6 @@ bool halfopen_full(const struct ike_engine *e, const struct ip_addr *from) NONNU
 
 /* halfopen_crowded - cookies are to be asked for. */
 bool halfopen_crowded(const struct ike_engine *e) NONNULL(1);
+
+/* halfopen_bound - how long a half-open IKE SA may last: short in a crowd (S43). */
+uint64_t halfopen_bound(const struct ike_engine *e) NONNULL(1);

@@ -56,14 +56,15 @@ static bool have_keys(struct ike_sa *sa)
 	return !e;
 }
 
-/* An authenticated message: the peer lives, and if a NAT gave it another address, it moved. */
-static void heard(struct ike_sa *sa, const struct ike_datagram *dg, uint64_t now_ns)
+/* An authenticated message: the peer lives, and a NAT may have given it another address. */
+static void heard(struct ike_sa *sa, const struct ike_header *h, const struct ike_datagram *dg,
+		  uint64_t now_ns)
 {
 	sa->seen_ns = now_ns;
-	if (!sa->nat_remote || sa->state < SA_ESTABLISHED || sa->state == SA_DEAD)
-		return;
-	if (memcmp(&sa->path.remote, &dg->path.remote, sizeof(sa->path.remote)) != 0)
-		sa_move(sa, &dg->path, dg->port);
+	if (is_response(h))
+		sa_probed(sa, &dg->path, dg->port);
+	else
+		sa_probe(sa, &dg->path, dg->port, now_ns);
 }
 
 static void encrypted(struct ike_sa *sa, const struct ike_msg *outer, const struct ike_datagram *dg,
@@ -83,7 +84,7 @@ static void encrypted(struct ike_sa *sa, const struct ike_msg *outer, const stru
 		e->stats.dropped++;
 		return;
 	}
-	heard(sa, dg, now_ns);
+	heard(sa, &outer->h, dg, now_ns);
 	if (err)
 		step_invalid(sa, &outer->h, dg, NOTIFY_INVALID_SYNTAX, 0, now_ns);
 	else if (inner.unknown_critical)

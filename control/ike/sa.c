@@ -266,7 +266,7 @@ void peer_ready(struct ike_sa *sa)
 	c->port = sa->port;
 }
 
-void sa_move(struct ike_sa *sa, const struct path_addr *path, uint16_t port)
+static void move(struct ike_sa *sa, const struct path_addr *path, uint16_t port)
 {
 	struct action_cell *c;
 
@@ -279,4 +279,33 @@ void sa_move(struct ike_sa *sa, const struct path_addr *path, uint16_t port)
 	}
 	sa->path = *path;
 	sa->port = port;
+}
+
+static bool same_remote(const struct path_addr *a, const struct path_addr *b)
+{
+	return a->remote.port == b->remote.port && ip_addr_equal(&a->remote.addr, &b->remote.addr);
+}
+
+void sa_probe(struct ike_sa *sa, const struct path_addr *path, uint16_t port, uint64_t now_ns)
+{
+	if (!sa->nat_remote || sa->state != SA_ESTABLISHED || same_remote(&sa->path, path))
+		return;
+	if (sa->probing && same_remote(&sa->probe, path))
+		return;
+	sa->probing = true;
+	sa->probe = *path;
+	sa->probe_port = port;
+	if (sa->out.waiting)
+		window_out_hurry(sa, now_ns);
+	else if (task_need(sa, TASK_LIVENESS, 0) == ERR_NOMEM)
+		sa->probing = false; /* the next packet from there asks again */
+}
+
+void sa_probed(struct ike_sa *sa, const struct path_addr *path, uint16_t port)
+{
+	if (!sa->probing)
+		return;
+	sa->probing = false;
+	if (same_remote(&sa->probe, path))
+		move(sa, path, port);
 }

@@ -170,6 +170,9 @@ struct ike_sa {
 	const struct conf_conn *conn;
 	struct path_addr path;
 	uint16_t port;
+	bool probing; /* the peer may be at probe now: every other send goes there */
+	uint16_t probe_port;
+	struct path_addr probe;
 	struct ike_peer *peer;
 	struct ike_id local_id, remote_id; /* type 0 while unknown */
 	struct sa_chosen suite;
@@ -238,5 +241,11 @@ struct ike_peer *peer_get(struct ike_peer *p) NONNULL(1);
 void peer_put(struct ike_peer *p);
 void peer_ready(struct ike_sa *sa) NONNULL(1);
 
-/* sa_move - the peer is at another address now (NAT): path and path set follow. */
-void sa_move(struct ike_sa *sa, const struct path_addr *path, uint16_t port) NONNULL(1, 2);
+/* sa_probe - something authentic came from another address, as after a NAT's change of mind (RFC
+ * 7296 2.23): our next request goes there too, and only its answer from there moves the SA (S57).
+ * Ignored unless the peer is behind a NAT. */
+void sa_probe(struct ike_sa *sa, const struct path_addr *path, uint16_t port, uint64_t now_ns)
+	NONNULL(1, 2);
+
+/* sa_probed - a response of the peer came along path: it is there. */
+void sa_probed(struct ike_sa *sa, const struct path_addr *path, uint16_t port) NONNULL(1, 2);

@@ -6,12 +6,15 @@
 #include "base/alloc.h"
 #include "control/child/work.h"
 #include "control/ike/ask.h"
+#include "control/ike/halfopen.h"
 #include "control/ike/rekey_work.h"
 #include "control/ike/task.h"
 #include "control/ike/window.h"
 
 /* STEPS_MAX - rows that one input may run in a row (S10): answers that need no ask. */
 #define STEPS_MAX 8
+/* PEER_LINES_PER_S - events that a peer can cause at will. */
+#define PEER_LINES_PER_S 20
 
 static bool in_handshake(enum sa_state s)
 {
@@ -35,7 +38,8 @@ static void enter(struct step *s)
 	if (row->next == SA_DELETING || row->next == SA_REKEYED)
 		window_in_abandon(sa);
 	if (bound && sa->state != row->next) {
-		bound = bound == HALF_OPEN ? sa->e->limits.half_open_ns : bound;
+		if (bound == HALF_OPEN)
+			bound = halfopen_bound(sa->e);
 		timer_set(&sa->e->timers, &sa->state_timer, s->now_ns + bound);
 	}
 	sa->state = row->next;
@@ -273,8 +277,8 @@ static void fail_handshake(struct step *s)
 
 static void fail_request(struct step *s)
 {
-	bool fatal = in_handshake(s->sa->state) || s->fail.notify == NOTIFY_INVALID_SYNTAX ||
-		     s->fail.notify == NOTIFY_UNSUPPORTED_CRITICAL_PAYLOAD;
+	/* INVALID_SYNTAX ends the IKE SA on both sides (2.21.3). */
+	bool fatal = in_handshake(s->sa->state) || s->fail.notify == NOTIFY_INVALID_SYNTAX;
 
 	if (s->fail.notify)
 		refuse(s);
@@ -284,7 +288,8 @@ static void fail_request(struct step *s)
 		sa_kill(s->sa, s->fail.reason, s->fail.text, s->now_ns);
 		return;
 	}
-	if (s->fail.notify != NOTIFY_TEMPORARY_FAILURE)
+	if (s->fail.notify != NOTIFY_TEMPORARY_FAILURE &&
+	    log_limited(&s->e->log_limit, PEER_LINES_PER_S, s->now_ns))
 		action_event_named(s->sa, IKE_EVENT_FAILED, child_name(s), s->fail.reason, 0,
 				   s->fail.text);
 	exchange_end(s);

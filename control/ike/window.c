@@ -93,8 +93,11 @@ static void arm(struct ike_sa *sa, uint64_t now_ns)
 static void send_request(struct ike_sa *sa)
 {
 	struct window_out *out = &sa->out;
+	const bool probe = sa->probing && out->tries % 2 == 0;
 
-	if (!action_send(sa->e, &sa->path, sa->port, bytes_of(out->request, out->request_len)))
+	/* Lost if memory is short; the timer sends it again. */
+	if (!action_send(sa->e, probe ? &sa->probe : &sa->path, probe ? sa->probe_port : sa->port,
+			 bytes_of(out->request, out->request_len)))
 		sa->sent_ns = sa->e->now_ns;
 	out->tries++;
 }
@@ -113,6 +116,14 @@ void window_out_send(struct ike_sa *sa, uint8_t exchange, uint8_t *bytes, size_t
 	out->interval_ns = sa->e->limits.retransmit_ns;
 	if (exchange == IKE_SA_INIT)
 		out->x.next_id = 0; /* again 0 with a cookie or another group (RFC 7296 2.6) */
+	send_request(sa);
+	arm(sa, now_ns);
+}
+
+void window_out_hurry(struct ike_sa *sa, uint64_t now_ns)
+{
+	sa->out.tries = 0;
+	sa->out.interval_ns = sa->e->limits.retransmit_ns;
 	send_request(sa);
 	arm(sa, now_ns);
 }

@@ -33,6 +33,9 @@ void window_in_abandon(struct ike_sa *sa) NONNULL(1);
 void window_out_send(struct ike_sa *sa, uint8_t exchange, uint8_t *bytes, size_t len,
 		     uint64_t now_ns) NONNULL(1, 3);
 
+/* window_out_hurry - repeat the request under way now: there is another address to try. */
+void window_out_hurry(struct ike_sa *sa, uint64_t now_ns) NONNULL(1);
+
 /* window_out_close - the response has come. */
 void window_out_close(struct ike_sa *sa) NONNULL(1);
 
