@@ -6,7 +6,8 @@
  *
  * The library's manager is only a table of functions for this processor: it is asked once and given
  * back. What is not ours to change: each call stores 0 to the library's global error number, so
- * workers on several cores share that one cache line.
+ * workers on several cores share that one cache line; with two of them, 68-byte packets cost 2 to 3
+ * % more than in two processes.
  */
 #include "base/alloc.h"
 #include "base/secret.h"
