@@ -5,6 +5,8 @@
 #include "control/crypto/ctx_priv.h"
 #include "control/crypto/rand.h"
 
+#include <openssl/crypto.h>
+
 static enum err fetch(struct crypto_ctx *c)
 {
 	enum err e = rand_install(c->lib, &c->rand, c->rng);
@@ -56,6 +58,11 @@ void crypto_ctx_free(struct crypto_ctx *c)
 		OSSL_PROVIDER_unload(c->rand);
 	OSSL_LIB_CTX_free(c->lib);
 	mem_free(c);
+}
+
+void crypto_ctx_leave(struct crypto_ctx *c)
+{
+	OPENSSL_thread_stop_ex(c->lib);
 }
 
 const struct rng *crypto_ctx_rng(const struct crypto_ctx *c)

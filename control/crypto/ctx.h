@@ -4,7 +4,8 @@
  * whose randomness, ephemeral keys included, comes from the injected struct rng alone. The same
  * stream of random bytes therefore gives the same handshake, byte for byte.
  *
- * Thread: the engine's control thread.
+ * Thread: one at a time; the engine's control thread. It may be made, used and freed by different
+ * threads.
  */
 #pragma once
 

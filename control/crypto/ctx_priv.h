@@ -21,3 +21,8 @@ struct crypto_ctx {
 	EVP_CIPHER *gcm_128;
 	EVP_CIPHER *gcm_256;
 };
+
+/* crypto_ctx_leave - after anything that may have drawn randomness (ephemeral keys, blinding): drop
+ * the generators that OpenSSL keeps for each thread and library context. A thread that kept them
+ * would touch the context when it ends, even after another thread has freed it. */
+void crypto_ctx_leave(struct crypto_ctx *c) NONNULL(1);

@@ -162,6 +162,7 @@ enum err dh_new(struct crypto_ctx *c, struct dh **out, uint16_t group)
 	key = info->curve ? EVP_PKEY_Q_keygen(c->lib, NULL, info->type, info->curve)
 			  : EVP_PKEY_Q_keygen(c->lib, NULL, info->type);
 	e = wrap(c, out, info, key);
+	crypto_ctx_leave(c);
 	ERR_pop_to_mark();
 	return e;
 }
@@ -222,6 +223,7 @@ enum err dh_new_private(struct crypto_ctx *c, struct dh **out, uint16_t group, s
 		return ERR_INVAL;
 	ERR_set_mark();
 	e = wrap(c, out, info, import_private(c, info, priv));
+	crypto_ctx_leave(c);
 	ERR_pop_to_mark();
 	return e;
 }
@@ -283,6 +285,7 @@ enum err dh_compute_shared(const struct dh *dh, struct secret *out, struct bytes
 	if (!key || !peer_valid(dh->c, dh->info, key) || !derive(dh, &shared, key))
 		e = ERR_MALFORMED;
 	EVP_PKEY_free(key);
+	crypto_ctx_leave(dh->c);
 	ERR_pop_to_mark();
 	if (e == ERR_OK)
 		secret_move(out, &shared);

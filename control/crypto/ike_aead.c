@@ -8,26 +8,13 @@
 #define NONCE_LEN (AEAD_SALT_LEN + IKE_AEAD_IV_LEN)
 #define TEXT_MAX  65535
 
+/* The key stays in secret memory; OpenSSL's heap sees its schedule during one operation only, and
+ * wipes it. IKE messages are few, so that setting the key each time costs nothing that matters. */
 struct ike_aead {
-	EVP_CIPHER_CTX *ctx; /* holds the expanded key */
-	struct secret salt;
-	uint64_t next_iv; /* 0 = all were used */
+	const EVP_CIPHER *cipher;
+	struct secret key; /* key || salt */
+	uint64_t next_iv;  /* 0 = all were used */
 };
-
-static enum err set_up(struct crypto_ctx *c, struct ike_aead *a, struct conf_encr encr,
-		       const struct secret *key)
-{
-	const EVP_CIPHER *cipher = encr.key_bits == 128 ? c->gcm_128 : c->gcm_256;
-	const size_t key_len = key->len - AEAD_SALT_LEN;
-
-	a->ctx = EVP_CIPHER_CTX_new();
-	if (!a->ctx)
-		return ERR_NOMEM;
-	if (EVP_CipherInit_ex2(a->ctx, cipher, key->p, NULL, 1, NULL) != 1)
-		return ERR_CRYPTO;
-	a->next_iv = 1;
-	return secret_init_copy(&a->salt, key->p + key_len, AEAD_SALT_LEN);
-}
 
 enum err ike_aead_new(struct crypto_ctx *c, struct ike_aead **out, struct conf_encr encr,
 		      const struct secret *key)
@@ -42,9 +29,9 @@ enum err ike_aead_new(struct crypto_ctx *c, struct ike_aead **out, struct conf_e
 	a = mem_alloc(sizeof(*a));
 	if (!a)
 		return ERR_NOMEM;
-	ERR_set_mark();
-	e = set_up(c, a, encr, key);
-	ERR_pop_to_mark();
+	a->cipher = encr.key_bits == 128 ? c->gcm_128 : c->gcm_256;
+	a->next_iv = 1;
+	e = secret_init_copy(&a->key, key->p, key->len);
 	if (e != ERR_OK) {
 		ike_aead_free(a);
 		return e;
@@ -57,43 +44,46 @@ void ike_aead_free(struct ike_aead *a)
 {
 	if (!a)
 		return;
-	EVP_CIPHER_CTX_free(a->ctx);
-	secret_fini(&a->salt);
+	secret_fini(&a->key);
 	mem_free(a);
 }
 
-/* begin - direction, nonce and additional data; the key stays as it is. */
-static bool begin(struct ike_aead *a, const uint8_t iv[static IKE_AEAD_IV_LEN], int encrypt,
-		  struct bytes aad)
+/* begin - key, direction, nonce and additional data. */
+static bool begin(EVP_CIPHER_CTX *ctx, const struct ike_aead *a,
+		  const uint8_t iv[static IKE_AEAD_IV_LEN], int encrypt, struct bytes aad)
 {
 	uint8_t nonce[NONCE_LEN];
 	bool ok;
 	int n;
 
-	memcpy(nonce, a->salt.p, AEAD_SALT_LEN);
+	memcpy(nonce, a->key.p + a->key.len - AEAD_SALT_LEN, AEAD_SALT_LEN);
 	memcpy(nonce + AEAD_SALT_LEN, iv, IKE_AEAD_IV_LEN);
-	ok = EVP_CipherInit_ex2(a->ctx, NULL, NULL, nonce, encrypt, NULL) == 1;
+	ok = ctx && EVP_CipherInit_ex2(ctx, a->cipher, a->key.p, nonce, encrypt, NULL) == 1;
 	secret_wipe(nonce, sizeof(nonce));
-	return ok && (aad.len == 0 || EVP_CipherUpdate(a->ctx, NULL, &n, aad.p, (int)aad.len) == 1);
+	return ok && (aad.len == 0 || EVP_CipherUpdate(ctx, NULL, &n, aad.p, (int)aad.len) == 1);
 }
 
-static bool crypt(struct ike_aead *a, uint8_t *text, size_t len)
+static bool crypt(EVP_CIPHER_CTX *ctx, uint8_t *text, size_t len)
 {
 	int n = 0;
 
 	return len == 0 ||
-	       (EVP_CipherUpdate(a->ctx, text, &n, text, (int)len) == 1 && (size_t)n == len);
+	       (EVP_CipherUpdate(ctx, text, &n, text, (int)len) == 1 && (size_t)n == len);
 }
 
-static bool seal(struct ike_aead *a, const uint8_t iv[static IKE_AEAD_IV_LEN],
+static bool seal(const struct ike_aead *a, const uint8_t iv[static IKE_AEAD_IV_LEN],
 		 uint8_t icv[static IKE_AEAD_ICV_LEN], uint8_t *text, size_t len, struct bytes aad)
 {
+	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
 	uint8_t rest[EVP_MAX_BLOCK_LENGTH];
 	int n = 0;
+	bool ok;
 
-	return begin(a, iv, 1, aad) && crypt(a, text, len) &&
-	       EVP_CipherFinal_ex(a->ctx, rest, &n) == 1 && n == 0 &&
-	       EVP_CIPHER_CTX_ctrl(a->ctx, EVP_CTRL_AEAD_GET_TAG, IKE_AEAD_ICV_LEN, icv) == 1;
+	ok = begin(ctx, a, iv, 1, aad) && crypt(ctx, text, len) &&
+	     EVP_CipherFinal_ex(ctx, rest, &n) == 1 && n == 0 &&
+	     EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, IKE_AEAD_ICV_LEN, icv) == 1;
+	EVP_CIPHER_CTX_free(ctx);
+	return ok;
 }
 
 enum err ike_aead_seal(struct ike_aead *a, uint8_t out_iv[static IKE_AEAD_IV_LEN],
@@ -120,15 +110,18 @@ enum err ike_aead_open(struct ike_aead *a, const uint8_t iv[static IKE_AEAD_IV_L
 {
 	uint8_t rest[EVP_MAX_BLOCK_LENGTH], tag[IKE_AEAD_ICV_LEN];
 	enum err e = ERR_CRYPTO;
+	EVP_CIPHER_CTX *ctx;
 	int n = 0;
 
 	if (len > TEXT_MAX || aad.len > TEXT_MAX)
 		return ERR_LIMIT;
 	memcpy(tag, icv, sizeof(tag));
 	ERR_set_mark();
-	if (begin(a, iv, 0, aad) && crypt(a, text, len) &&
-	    EVP_CIPHER_CTX_ctrl(a->ctx, EVP_CTRL_AEAD_SET_TAG, IKE_AEAD_ICV_LEN, tag) == 1)
-		e = EVP_CipherFinal_ex(a->ctx, rest, &n) == 1 ? ERR_OK : ERR_AUTH;
+	ctx = EVP_CIPHER_CTX_new();
+	if (begin(ctx, a, iv, 0, aad) && crypt(ctx, text, len) &&
+	    EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, IKE_AEAD_ICV_LEN, tag) == 1)
+		e = EVP_CipherFinal_ex(ctx, rest, &n) == 1 ? ERR_OK : ERR_AUTH;
+	EVP_CIPHER_CTX_free(ctx);
 	ERR_pop_to_mark();
 	if (e != ERR_OK && len)
 		secret_wipe(text, len);

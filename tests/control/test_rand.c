@@ -3,6 +3,7 @@
 #include "control/crypto/ctx.h"
 
 #include <openssl/rand.h>
+#include <pthread.h>
 
 #include "control/conf/conf.h"
 #include "control/crypto/ctx_priv.h"
@@ -149,6 +150,37 @@ static void test_default_context_untouched(void)
 	crypto_ctx_free(c);
 }
 
+/* An engine may be made in one thread, run in another and be freed in a third. */
+static void *use_in_thread(void *arg)
+{
+	struct dh *dh = NULL;
+
+	CU_ASSERT_EQUAL(dh_new(arg, &dh, DH_ECP_256), ERR_OK);
+	dh_free(dh);
+	return NULL;
+}
+
+static void *free_in_thread(void *arg)
+{
+	use_in_thread(arg);
+	crypto_ctx_free(arg);
+	return NULL;
+}
+
+static void test_threads(void)
+{
+	struct rng_seeded rng;
+	struct crypto_ctx *c = seeded_ctx(&rng, 1);
+	pthread_t t;
+
+	use_in_thread(c);
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&t, NULL, use_in_thread, c), 0);
+	pthread_join(t, NULL);
+	use_in_thread(c);
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&t, NULL, free_in_thread, c), 0);
+	pthread_join(t, NULL);
+}
+
 static void test_sha1(void)
 {
 	struct rng_seeded rng;
@@ -163,9 +195,13 @@ static void test_sha1(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_same_seed_same_keys),       TAP_TEST(test_two_contexts_do_not_mix),
-	TAP_TEST(test_draws_from_source),         TAP_TEST(test_S6_failing_source_is_a_return),
-	TAP_TEST(test_default_context_untouched), TAP_TEST(test_sha1),
+	TAP_TEST(test_same_seed_same_keys),
+	TAP_TEST(test_two_contexts_do_not_mix),
+	TAP_TEST(test_draws_from_source),
+	TAP_TEST(test_S6_failing_source_is_a_return),
+	TAP_TEST(test_default_context_untouched),
+	TAP_TEST(test_threads),
+	TAP_TEST(test_sha1),
 };
 
 TAP_MAIN("control/rand", tests)
