@@ -48,7 +48,9 @@ MUST_USE enum err dataplane_start(struct dataplane *dp) NONNULL(1);
 void dataplane_stop(struct dataplane *dp) NONNULL(1);
 
 /* dataplane_poll - without a thread: one turn of the worker (receive, all passes, transmit, due
- * timers); returns packets received. The caller's thread is off-line for RCU afterwards. */
+ * timers); returns packets received. Any one thread at a time, which is an RCU reader during the
+ * call only and must not be registered as one itself. The same input, times and rng give the same
+ * output. */
 uint32_t dataplane_poll(struct dataplane *dp, uint64_t now_ns) NONNULL(1);
 
 /* dataplane_poll_next - when the worker's next timer is due, on poll's clock; TIME_NEVER if none.
@@ -251,11 +253,19 @@ MUST_USE enum err dataplane_ike_send(struct dataplane *dp, uint16_t port,
 				     const struct path_addr *path, const void *bytes, size_t len,
 				     bool raw) NONNULL(1, 3, 4);
 
-/* struct dataplane_stats - sums over the workers. */
+/* struct dataplane_stats - sums over the workers. Between turns the books balance:
+ * rx_packets + made = tx_packets + held + punted + handed_off + all drops. */
 struct dataplane_stats {
-	uint64_t rx_packets, made, tx_packets, held, punted, handed_off;
-	uint64_t drops[64]; /* by enum drop_reason */
+	uint64_t rx_packets; /* taken from drivers */
+	uint64_t made;       /* IKE that control sent */
+	uint64_t tx_packets; /* sent by drivers */
+	uint64_t held;       /* waiting for an SA now */
+	uint64_t punted;     /* IKE given to control */
+	uint64_t handed_off; /* to another worker */
+	uint64_t drops[64];  /* by enum drop_reason */
 };
+
+/* dataplane_stats - slightly behind while the worker runs. */
 void dataplane_stats(struct dataplane *dp, struct dataplane_stats *out) NONNULL(1, 2);
 
 /* dataplane_drop_name - name and sentence of drops[i]; NULL past the last. */
