@@ -199,9 +199,10 @@ static void child_add(struct sim_node *n, const struct ike_child_add *add)
 {
 	const struct child_params *p = &add->params;
 	struct sim_pair *pair = &n->pairs[n->num_pairs++];
+	const struct sim_peer *peer = peer_by_id(n, add->peer);
 
 	assert(n->num_pairs < SIM_MAX_PAIRS);
-	assert(p->proof && peer_by_id(n, add->peer) && peer_by_id(n, add->peer)->live);
+	assert(p->proof && peer && peer->live);
 	assert(p->key_in.len && p->key_in.len == p->key_out.len);
 	*pair = (struct sim_pair){.id = p->id,
 				  .peer = add->peer,
