@@ -119,6 +119,8 @@ MUST_USE SET(set_aead);
 MUST_USE SET(set_port);
 MUST_USE SET(set_port_nat_t);
 MUST_USE SET(set_cookies);
+MUST_USE SET(set_retransmit_timeout);
+MUST_USE SET(set_retransmit_tries);
 MUST_USE SET(set_log_level);
 
 /* conn_check - make a connection with one reference from its section. *out is NULL if there were

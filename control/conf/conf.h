@@ -109,7 +109,7 @@ struct conf_conn {
 	struct conf_proposal ike[CONF_MAX_PROPOSALS];
 	uint32_t num_ike;
 	struct conf_side local, remote;
-	bool encap;                          /* force UDP encapsulation; true as yet, see set_encap() */
+	bool encap; /* force UDP encapsulation; true as yet, see set_encap() */
 	uint64_t rekey_ns, over_ns, rand_ns; /* re-key at rekey - [0, rand], gone at rekey + over */
 	uint64_t dpd_delay_ns;
 	uint32_t keyingtries; /* 0 = for ever */
@@ -138,7 +138,9 @@ struct conf_daemon {
 	char aead[16];             /* "" = fastest */
 	uint16_t port, port_nat_t; /* 500, 4500; for tests and embedders */
 	bool cookies_always;
-	uint32_t log_level; /* enum log_level */
+	uint64_t retransmit_ns;    /* first retransmission after; 0 = the engine's default */
+	uint32_t retransmit_tries; /* sends of one request; 0 = the engine's default */
+	uint32_t log_level;        /* enum log_level */
 };
 
 /* struct conf - everything. */

@@ -8,6 +8,8 @@
 
 #define MTU_MIN 576
 #define MTU_MAX 65535
+/* More tries than this are no patience but a fault. */
+#define RETRANSMIT_TRIES_MAX 1000
 
 void daemon_defaults(struct conf_daemon *d)
 {
@@ -126,6 +128,21 @@ enum err set_cookies(struct check *c, void *obj, const struct tree *node)
 
 	if (take_word(c, &v, node, words, ARRAY_LEN(words)))
 		((struct conf_daemon *)obj)->cookies_always = v != 0;
+	return ERR_OK;
+}
+
+enum err set_retransmit_timeout(struct check *c, void *obj, const struct tree *node)
+{
+	take_time(c, &((struct conf_daemon *)obj)->retransmit_ns, node);
+	return ERR_OK;
+}
+
+enum err set_retransmit_tries(struct check *c, void *obj, const struct tree *node)
+{
+	uint64_t v;
+
+	if (take_number(c, &v, node, RETRANSMIT_TRIES_MAX))
+		((struct conf_daemon *)obj)->retransmit_tries = (uint32_t)v;
 	return ERR_OK;
 }
 

@@ -217,6 +217,8 @@ static const struct key keys[] = {
 	SETS_(DAEMON, VALUE, "port", set_port),
 	SETS_(DAEMON, VALUE, "port_nat_t", set_port_nat_t),
 	SETS_(DAEMON, VALUE, "cookies", set_cookies),
+	SETS_(DAEMON, VALUE, "retransmit_timeout", set_retransmit_timeout),
+	SETS_(DAEMON, VALUE, "retransmit_tries", set_retransmit_tries),
 	SETS_(DAEMON, VALUE, "log_level", set_log_level),
 };
 

@@ -251,7 +251,8 @@ static const struct row root_rows[] = {
 	{"secrets { ikey { secret = 0123456789abcdef\n } }", ""},
 	{"secrets { psk { secret = 0123456789abcdef\n } }", "Ef:1: secrets: unknown key 'psk'; did "
 							    "you mean 'ppk'?"},
-	{"secrets { ike { id = a\n } }", "Ef:1: secrets.ike: secret: 1 to 4096 bytes were expected"},
+	{"secrets { ike { id = a\n } }",
+	 "Ef:1: secrets.ike: secret: 1 to 4096 bytes were expected"},
 	{"secrets { ike { secret = short\n } }",
 	 "Wf:1: secrets.ike: the secret has fewer than 16 bytes: whoever answers an initiator can "
 	 "try to guess it"},
@@ -266,6 +267,8 @@ static const struct row root_rows[] = {
 	{"latchkey { interface = lk0\n address = 10.0.0.1/24, fd00::1\n mtu = 1400\n"
 	 "aead = openssl\n port = 501\n port_nat_t = 4501\n cookies = always\n log_level = debug }",
 	 ""},
+	{"latchkey { retransmit_tries = 1001\n}",
+	 "Ef:1: latchkey.retransmit_tries: '1001' is not a number from 0 to 1000"},
 	{"latchkey { interface = a/b\n}", "Ef:1: latchkey.interface: 'a/b' is not an interface's "
 					  "name"},
 	{"latchkey { interface = sixteen-letters-\n}",
@@ -410,6 +413,18 @@ static void test_defaults(void)
 	CU_ASSERT_STRING_EQUAL(conf->daemon.interface, "latchkey0");
 	CU_ASSERT_EQUAL(conf->daemon.port, 500);
 	CU_ASSERT_EQUAL(conf->daemon.port_nat_t, 4500);
+	CU_ASSERT_EQUAL(conf->daemon.retransmit_ns, 0);
+	CU_ASSERT_EQUAL(conf->daemon.retransmit_tries, 0);
+	conf_put(conf);
+}
+
+static void test_retransmission(void)
+{
+	struct conf *conf =
+		must_load("latchkey { retransmit_timeout = 2s\n retransmit_tries = 3\n}");
+
+	CU_ASSERT_EQUAL(conf->daemon.retransmit_ns, 2000000000ull);
+	CU_ASSERT_EQUAL(conf->daemon.retransmit_tries, 3);
 	conf_put(conf);
 }
 
@@ -573,6 +588,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_missing_sides),
 	TAP_TEST(test_net2net),
 	TAP_TEST(test_defaults),
+	TAP_TEST(test_retransmission),
 	TAP_TEST(test_values),
 	TAP_TEST(test_many_remarks),
 	TAP_TEST(test_with_and_without),
