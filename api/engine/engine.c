@@ -207,7 +207,11 @@ static enum err make_ike(struct engine *e)
 		.ctx = e,
 		.keylog = keylog_hook(e),
 	};
-	const struct ike_limits limits = {.cookies_always = e->daemon.cookies_always};
+	const struct ike_limits limits = {
+		.cookies_always = e->daemon.cookies_always,
+		.retransmit_ns = e->daemon.retransmit_ns,
+		.retransmit_tries = e->daemon.retransmit_tries,
+	};
 	enum err err = ike_engine_new(&e->ike, &env, &limits, engine_now(e));
 
 	if (!err)
@@ -384,7 +388,8 @@ static bool same_daemon(const struct conf_daemon *a, const struct conf_daemon *b
 		       ip_addr_equal(&a->addresses[i].addr, &b->addresses[i].addr);
 	return same && strcmp(a->interface, b->interface) == 0 && strcmp(a->aead, b->aead) == 0 &&
 	       a->mtu == b->mtu && a->port == b->port && a->port_nat_t == b->port_nat_t &&
-	       a->cookies_always == b->cookies_always;
+	       a->cookies_always == b->cookies_always && a->retransmit_ns == b->retransmit_ns &&
+	       a->retransmit_tries == b->retransmit_tries;
 }
 
 enum err engine_configure(struct engine *e, struct conf *conf)

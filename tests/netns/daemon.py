@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What latchkeyd does by itself: loads again, comes back, and stays closed when a peer is lost."""
+
+import signal
+import time
+from dataclasses import replace
+
+from capture import assert_protected
+from lab import wait_for
+from nets import INNER, OUTER4, Pair, Side, section
+
+ICMP = 1
+# A silent peer is given up within two seconds instead of a minute.
+IMPATIENT = {"connection": {"dpd_delay": "1s"},
+             "daemon": {"retransmit_timeout": "1s", "retransmit_tries": 2}}
+
+
+def ping(pair, **options):
+    return pair.left.ping(INNER["right"][0], INNER["left"][0], **options)
+
+
+def way_out(pair):
+    """A route by which inner traffic would leave in the clear, if it were let."""
+    pair.left.run("ip", "route", "add", "default", "via", OUTER4["right"])
+
+
+def assert_nothing_leaked(pair):
+    """Only ESP and IKE, beside what the dead host's kernel says about its closed port."""
+    frames = [f for f in pair.capture.stop()
+              if not (f.protocol == ICMP and f.source == OUTER4["right"])]
+    assert_protected(frames, "wire")
+
+
+def test_reload():
+    """A broken file changes nothing; a good one is put in force, and SAs stay."""
+    with Pair("daemon-reload", Side(), Side()) as pair:
+        peer = pair.peers["left"]
+        peer.up("net")
+        before = peer.spis()
+        with open(peer.conf, encoding="utf-8") as file:
+            good = file.read()
+        pair.left.write("latchkey.conf", good + "connections { gw { proposalz = none } }\n")
+        peer.process.send(signal.SIGHUP)
+        wait_for(lambda: peer.said("did you mean 'proposals'"), "the fault to be named")
+        wait_for(lambda: peer.said("the old configuration stays in force"), "that it is kept")
+        assert peer.spis() == before
+        more = section("connections", {"gw": {"children": {"more": {
+            "local_ts": "10.1.0.0/24", "remote_ts": "10.9.0.0/24", "start_action": "trap"}}}})
+        pair.left.write("latchkey.conf", good + more + "\n")
+        peer.process.send(signal.SIGHUP)
+        wait_for(lambda: "10.9.0.0/24" in
+                 pair.left.run("ip", "route", "show", "table", "4301").stdout, "the new child's route")
+        assert peer.spis() == before, "the reload touched SAs"
+        ping(pair)
+        pair.left.write("latchkey.conf", good)
+        peer.process.send(signal.SIGHUP)
+        wait_for(lambda: "10.9.0.0/24" not in
+                 pair.left.run("ip", "route", "show", "table", "4301").stdout, "the route to go")
+        ping(pair)
+
+
+def test_lost_peer_stays_closed():
+    """A peer that falls silent: its traffic is stopped, not sent in the clear, until `down`."""
+    with Pair("daemon-lost", Side(**IMPATIENT), Side()) as pair:
+        way_out(pair)
+        pair.peers["left"].up("net")
+        ping(pair)
+        pair.peers["right"].kill()
+        wait_for(lambda: not pair.peers["left"].sas(), "the peer to be given up", seconds=30)
+        ping(pair, count=3, wait=1, check=False)
+        shown = pair.peers["left"].cli("show").stdout
+        assert "answer" in shown, f"show does not say why:\n{shown}"
+        assert_nothing_leaked(pair)
+        pair.peers["left"].cli("down", "gw", check=False)
+        wait_for(lambda: "10.2.0.0" not in
+                 pair.left.run("ip", "route", "show", "table", "4301").stdout, "the policy to go")
+
+
+def test_start_comes_back():
+    """start_action = start: up at once, and again after the peer was killed and restarted."""
+    left = replace(Side(**IMPATIENT), start_action="start", child={"dpd_action": "restart"})
+    left.connection["keyingtries"] = 0
+    with Pair("daemon-start", left, Side()) as pair:
+        way_out(pair)
+        wait_for(pair.peers["left"].children, "the tunnel without being asked")
+        ping(pair)
+        pair.peers["right"].kill()
+        time.sleep(1)
+        pair.peers["right"].start()
+        wait_for(lambda: pair.peers["right"].children(), "the tunnel again", seconds=60)
+        wait_for(lambda: ping(pair, count=1, wait=1, check=False), "traffic again", seconds=30)
+        assert_nothing_leaked(pair)
+
+
+TESTS = [
+    ("daemon: loads its configuration again", test_reload),
+    ("daemon: a lost peer's traffic is stopped", test_lost_peer_stays_closed),
+    ("daemon: start_action = start comes back", test_start_comes_back),
+]
