@@ -63,9 +63,8 @@ struct backend_ops {
 			     char text[BACKEND_TEXT_MAX]);
 
 	/* terminate - delete what matches (see ike_terminate; force: do not wait for the peer's
-	 * answer). *out_num SAs are on their way down; each ends in one IKE_DOWN event, or
-	 * CHILD_DOWN if the selection named Child SAs, that carries sel->request. Errors:
-	 * NOT_FOUND. */
+	 * answer). *out_num SAs are on their way down; each ends in one IKE_DOWN or CHILD_DOWN
+	 * event with its number (FAILED if it was not up yet). Errors: NOT_FOUND. */
 	enum err (*terminate)(void *ctx, uint32_t *out_num, const struct ike_select *sel,
 			      bool force);
 

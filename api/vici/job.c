@@ -14,6 +14,11 @@ enum job_kind {
 	JOB_TERMINATE,
 };
 
+/* struct victim - an SA that is to go: child_id is 0 for an IKE SA. Both are 0 once it has gone. */
+struct victim {
+	uint32_t ike_id, child_id;
+};
+
 /* struct job - what a client waits for. */
 struct job {
 	struct list_node node; /* server's jobs */
@@ -25,9 +30,10 @@ struct job {
 	bool of_children; /* Child SAs are meant, not IKE SAs */
 	int level;        /* control-log lines up to this one are wanted */
 	uint64_t deadline_ns;
-	uint32_t num;      /* TERMINATE: SAs that are to go, once known */
-	uint32_t num_gone; /* and have gone */
-	bool counted;      /* num is known */
+	struct victim *victims; /* TERMINATE: seen before the backend was asked */
+	uint32_t num_victims, num_gone;
+	uint32_t num; /* TERMINATE: what the backend says it found */
+	bool asked;   /* the backend has been asked: an end is answered as it comes */
 	bool ended;
 	enum err result;
 	enum ike_reason reason;
@@ -42,6 +48,7 @@ void job_free(struct job *job)
 		return;
 	list_remove(&job->node);
 	job->client->job = NULL;
+	mem_free(job->victims);
 	mem_free(job->conn);
 	mem_free(job->child);
 	mem_free(job);
@@ -198,14 +205,29 @@ static void initiate_event(struct job *job, const struct ike_event *event)
 		end(job, result_of(event->reason), event->reason, event->text);
 }
 
+/* The event ends this SA: itself, or its IKE SA with all that is in it. An IKE SA that was not up
+ * yet fails instead of going down. */
+static bool is_end_of(const struct victim *v, const struct ike_event *event)
+{
+	if (event->kind == IKE_EVENT_IKE_DOWN || (event->kind == IKE_EVENT_FAILED && !event->child))
+		return v->ike_id == event->ike_id;
+	return event->kind == IKE_EVENT_CHILD_DOWN && v->child_id != 0 &&
+	       v->child_id == event->child_id;
+}
+
+/* By the SAs' numbers, not by the request's: one that is given up half way tells so to whoever
+ * began it. */
 static void terminate_event(struct job *job, const struct ike_event *event)
 {
-	enum ike_event_kind kind = job->of_children ? IKE_EVENT_CHILD_DOWN : IKE_EVENT_IKE_DOWN;
+	for (uint32_t i = 0; i < job->num_victims; i++) {
+		struct victim *v = &job->victims[i];
 
-	if (event->request != job->request || event->kind != kind)
-		return;
-	job->num_gone++;
-	if (job->counted && job->num_gone >= job->num)
+		if (v->ike_id == 0 || !is_end_of(v, event))
+			continue;
+		*v = (struct victim){0};
+		job->num_gone++;
+	}
+	if (job->asked && job->num_gone >= job->num_victims)
 		end(job, ERR_OK, IKE_REASON_NONE, "");
 }
 
@@ -259,7 +281,7 @@ void job_event(struct vici_server *s, const struct ike_event *event)
 			initiate_event(job, event);
 		else
 			terminate_event(job, event);
-		if (job->ended && job->counted)
+		if (job->ended && job->asked)
 			answer_later(job);
 	}
 }
@@ -305,7 +327,7 @@ enum err cmd_initiate(struct call *call)
 		e = ERR_INVAL;
 	else
 		e = call->ops->initiate(call->ctx, &what, job->text);
-	job->counted = true;
+	job->asked = true;
 	if (e == ERR_INVAL)
 		snprintf(job->text, sizeof(job->text), "what is to be initiated?");
 	if (e && !job->ended) {
@@ -335,9 +357,61 @@ static bool selects_nothing(const struct ike_select *sel)
 	return !sel->conn && !sel->child && !sel->ike_id && !sel->child_id;
 }
 
+/* struct hunt - the victims of a selection being collected. */
+struct hunt {
+	const struct ike_select *sel;
+	struct job *job;
+	bool failed;
+};
+
+static void add_victim(struct hunt *h, uint32_t ike_id, uint32_t child_id)
+{
+	struct job *job = h->job;
+	struct victim *list = job->victims;
+
+	if ((job->num_victims & (job->num_victims - 1)) == 0)
+		list = mem_grow(list, job->num_victims ? job->num_victims * 2ul : 1, sizeof(*list));
+	if (!list) {
+		h->failed = true;
+		return;
+	}
+	job->victims = list;
+	list[job->num_victims++] = (struct victim){.ike_id = ike_id, .child_id = child_id};
+}
+
+static void hunt_sa(void *arg, const struct ike_sa_info *sa)
+{
+	struct hunt *h = arg;
+	const struct ike_select *sel = h->sel;
+
+	if ((sel->conn && !same(sel->conn, sa->conn)) || (sel->ike_id && sel->ike_id != sa->unique))
+		return;
+	if (!h->job->of_children)
+		add_victim(h, sa->unique, 0);
+	for (uint32_t i = 0; h->job->of_children && i < sa->num_children; i++) {
+		const struct ike_child_info *c = &sa->children[i];
+
+		if ((!sel->child || same(sel->child, c->name)) &&
+		    (!sel->child_id || sel->child_id == c->unique))
+			add_victim(h, sa->unique, c->unique);
+	}
+}
+
+static enum err ask_terminate(struct call *call, struct job *job, const struct ike_select *sel)
+{
+	struct hunt hunt = {.sel = sel, .job = job};
+
+	if (selects_nothing(sel))
+		return ERR_INVAL;
+	call->ops->each_sa(call->ctx, hunt_sa, &hunt);
+	if (hunt.failed)
+		return ERR_NOMEM;
+	return call->ops->terminate(call->ctx, &job->num, sel,
+				    same(tree_get(call->in, "force"), "yes"));
+}
+
 enum err cmd_terminate(struct call *call)
 {
-	const char *force = tree_get(call->in, "force");
 	struct job *job = job_new(call, JOB_TERMINATE);
 	struct ike_select sel;
 	enum err e;
@@ -346,17 +420,14 @@ enum err cmd_terminate(struct call *call)
 		return ERR_NOMEM;
 	sel = selection(call->in, job->request);
 	job->of_children = sel.child || sel.child_id;
-	if (selects_nothing(&sel))
-		e = ERR_INVAL;
-	else
-		e = call->ops->terminate(call->ctx, &job->num, &sel, same(force, "yes"));
-	job->counted = true;
+	e = ask_terminate(call, job, &sel);
+	job->asked = true;
 	if (e)
 		end(job, e, IKE_REASON_NONE,
 		    e == ERR_NOT_FOUND ? "no matching SAs to terminate found"
 		    : e == ERR_INVAL   ? "what is to be terminated?"
 				       : "");
-	else if (job->num_gone >= job->num || number(call->in, "timeout", 0) < 0)
+	else if (job->num_gone >= job->num_victims || number(call->in, "timeout", 0) < 0)
 		end(job, ERR_OK, IKE_REASON_NONE, "");
 	return job->ended ? answer_now(call, job) : ERR_OK;
 }

@@ -285,6 +285,51 @@ static void test_answer_within_request(void)
 	tear_down(&b);
 }
 
+/* The SA that is closed is not up yet: its end is a failure, told to whoever began it. */
+static void test_terminate_early(void)
+{
+	struct bench b;
+	struct ike_event ev;
+	struct tree *t;
+
+	set_up(&b);
+	b.fake.sa_up = true;
+	CU_ASSERT_EQUAL(submit(&b, VICI_CMD_REQUEST, "terminate", message("ike", "gw")), ERR_OK);
+	expect_silence(&b);
+	ev = fake_event(&b.fake, IKE_EVENT_FAILED, IKE_REASON_LOCAL, "given up");
+	ev.request = 0;
+	ev.ike_id = 99;
+	vici_server_event(b.server, &ev);
+	expect_silence(&b);
+	ev.ike_id = b.fake.sa.unique;
+	vici_server_event(b.server, &ev);
+	t = expect(&b, VICI_CMD_RESPONSE, "");
+	CU_ASSERT_TRUE(says(t, "success", "yes"));
+	tree_free(t);
+	tear_down(&b);
+}
+
+/* Children that go with their IKE SA have gone too; all of them have to. */
+static void test_terminate_children(void)
+{
+	struct bench b;
+	struct tree *t;
+
+	set_up(&b);
+	b.fake.sa_up = true;
+	b.fake.num_extra_children = 4;
+	CU_ASSERT_EQUAL(submit(&b, VICI_CMD_REQUEST, "terminate", message("child", "net")), ERR_OK);
+	tell(&b, IKE_EVENT_CHILD_DOWN, IKE_REASON_LOCAL, "");
+	tell(&b, IKE_EVENT_CHILD_DOWN, IKE_REASON_LOCAL, "");
+	expect_silence(&b);
+	tell(&b, IKE_EVENT_IKE_DOWN, IKE_REASON_PEER_DELETE, "");
+	t = expect(&b, VICI_CMD_RESPONSE, "");
+	CU_ASSERT_TRUE(says(t, "success", "yes"));
+	CU_ASSERT_TRUE(says(t, "terminated", "5"));
+	tree_free(t);
+	tear_down(&b);
+}
+
 static void test_timeout(void)
 {
 	struct bench b;
@@ -632,6 +677,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_initiate_waits),
 	TAP_TEST(test_initiate_fails),
 	TAP_TEST(test_answer_within_request),
+	TAP_TEST(test_terminate_early),
+	TAP_TEST(test_terminate_children),
 	TAP_TEST(test_timeout),
 	TAP_TEST(test_commands_queue_up),
 	TAP_TEST(test_client_leaves),
