@@ -41,6 +41,9 @@ struct host_ops {
 	enum err (*route_add)(void *ctx, const struct ip_prefix *dst, const char *ifname,
 			      const struct ip_addr *src);
 	enum err (*route_del)(void *ctx, const struct ip_prefix *dst, const char *ifname);
+	/* route_flush - remove every route by ifname from HOST_ROUTE_TABLE: what a process that was
+	 * killed left there. */
+	enum err (*route_flush)(void *ctx, const char *ifname);
 	/* rules_set - the policy rules: our own outer traffic skips HOST_ROUTE_TABLE, everything
 	 * else looks there; captured traffic goes to the interface. rules_del removes them. */
 	enum err (*rules_set)(void *ctx, const char *ifname);

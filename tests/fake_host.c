@@ -216,6 +216,17 @@ static enum err route_del(void *ctx, const struct ip_prefix *dst, const char *if
 	return ERR_OK;
 }
 
+static enum err route_flush(void *ctx, const char *ifname)
+{
+	struct fake_host *f = ctx;
+	enum err e = call(f, "route_flush");
+
+	(void)ifname; /* a fake host has one device with routes */
+	if (!e)
+		drop(f, "route", false);
+	return e;
+}
+
 static enum err rules_set(void *ctx, const char *ifname)
 {
 	char line[FAKE_HOST_LINE_MAX];
@@ -354,6 +365,7 @@ static const struct host_ops ops = {
 	.addr_del = addr_del,
 	.route_add = route_add,
 	.route_del = route_del,
+	.route_flush = route_flush,
 	.rules_set = rules_set,
 	.rules_del = rules_del,
 	.guard_set = guard_set,

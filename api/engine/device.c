@@ -140,6 +140,9 @@ enum err device_open(struct engine *e)
 	err = outer_open(e);
 	if (err)
 		return err;
+	err = HOST(e, route_flush, e->daemon.interface);
+	if (err)
+		return failed(e, "removing the routes of a process before us", err);
 	err = HOST(e, rules_set, e->daemon.interface);
 	if (err)
 		return failed(e, "setting the policy rules", err);

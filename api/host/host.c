@@ -127,6 +127,7 @@ static const struct host_ops host_linux_ops = {
 	.addr_del = host_addr_del,
 	.route_add = host_route_add,
 	.route_del = host_route_del,
+	.route_flush = host_route_flush,
 	.rules_set = host_rules_set,
 	.rules_del = host_rules_del,
 	.guard_set = host_guard_set,

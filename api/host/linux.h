@@ -65,6 +65,9 @@ MUST_USE enum err host_addr_always(struct host_linux *h, uint32_t ifindex) NONNU
 MUST_USE enum err host_route_add(void *ctx, const struct ip_prefix *dst, const char *ifname,
 				 const struct ip_addr *src);
 MUST_USE enum err host_route_del(void *ctx, const struct ip_prefix *dst, const char *ifname);
+/* route_flush.c */
+MUST_USE enum err host_route_flush(void *ctx, const char *ifname);
+
 MUST_USE enum err host_source_for(void *ctx, struct ip_addr *out, const struct ip_addr *remote);
 /* host_route_change - RTM_NEWROUTE or RTM_DELROUTE of dst in table; ifindex 0 = any (delete), src
  * may be NULL. */

@@ -295,6 +295,35 @@ static void test_routes(void)
 	h.ops->close(h.ctx);
 }
 
+/* Routes that a process before us left go, in either family; others' routes stay. */
+static void test_route_flush(void)
+{
+	struct ip_prefix v6 = prefix("fd99::7/32"), v4;
+	char text[32];
+	struct host h;
+	int fd;
+
+	if (!begin(&h))
+		return;
+	fd = open_device(&h, "lk0");
+	for (int i = 0; i < 150; i++) {
+		snprintf(text, sizeof(text), "10.9.%d.0/24", i);
+		v4 = prefix(text);
+		OK(h.ops->route_add(h.ctx, &v4, "lk0", NULL));
+	}
+	OK(h.ops->route_add(h.ctx, &v6, "lk0", NULL));
+	netns_read("ip route add 10.10.0.0/16 dev lo table 4301");
+	netns_read("ip route add 10.11.0.0/16 dev lk0 table 77");
+	for (int i = 0; i < 2; i++)
+		OK(h.ops->route_flush(h.ctx, "lk0"));
+	CU_ASSERT(same_text(netns_read("ip route show table 4301; ip -6 route show table 4301; "
+				       "ip route show table 77"),
+			    "10.10.0.0/16 dev lo scope link\n10.11.0.0/16 dev lk0 scope link"));
+	CU_ASSERT_EQUAL(h.ops->route_flush(h.ctx, "lk9"), ERR_NOT_FOUND);
+	close(fd);
+	h.ops->close(h.ctx);
+}
+
 static bool goes_by(const char *what, const char *device)
 {
 	char wanted[32];
@@ -605,6 +634,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_link_set),
 	TAP_TEST(test_addresses),
 	TAP_TEST(test_routes),
+	TAP_TEST(test_route_flush),
 	TAP_TEST(test_rules),
 	TAP_TEST(test_source_and_mtu),
 	TAP_TEST(test_local_in),
