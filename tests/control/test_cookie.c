@@ -49,6 +49,30 @@ static void test_S40_bound_to_request(void)
 	crypto_ctx_free(c);
 }
 
+/* The parts of what is hashed cannot change places: a cookie for an IPv6 address whose last bytes are
+ * somebody's IPv4 address must not prove that one with the rest as the end of the nonce. */
+static void test_S40_address_and_nonce_do_not_mix(void)
+{
+	uint8_t host6[16] = {0x20, 0x01, 0x0d, 0xb8, 1, 2, 3, 4, 5, 6, 7, 8}, joined[32 + 12];
+	struct crypto_ctx *c = seeded_ctx(&rng, 1);
+	const struct ip_addr victim = ip_addr_v4(host_a);
+	struct cookie_jar jar = {0};
+	uint8_t cookie[COOKIE_LEN];
+
+	memcpy(host6 + 12, host_a, 4);
+	const struct ip_addr from = ip_addr_v6(host6);
+
+	memcpy(joined, nonce, 32);
+	memcpy(joined + 32, host6, 12);
+	CU_ASSERT_EQUAL_FATAL(cookie_make(c, &jar, cookie, bytes_of(nonce, 32), &from, 77, 5),
+			      ERR_OK);
+	CU_ASSERT_EQUAL(cookie_check(c, &jar, bytes_of(cookie, COOKIE_LEN),
+				     bytes_of(joined, sizeof(joined)), &victim, 77, 6),
+			ERR_AUTH);
+	cookie_jar_fini(&jar);
+	crypto_ctx_free(c);
+}
+
 static void test_S40_every_change_is_noticed(void)
 {
 	const struct ip_addr a = ip_addr_v4(host_a);
@@ -117,6 +141,7 @@ static void test_empty_jar(void)
 static const struct tap_test tests[] = {
 	TAP_TEST(test_S40_bound_to_request),
 	TAP_TEST(test_S40_every_change_is_noticed),
+	TAP_TEST(test_S40_address_and_nonce_do_not_mix),
 	TAP_TEST(test_rolling),
 	TAP_TEST(test_empty_jar),
 };

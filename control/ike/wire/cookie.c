@@ -36,14 +36,16 @@ static enum err roll(struct crypto_ctx *c, struct cookie_jar *jar, uint64_t now_
 	return ERR_OK;
 }
 
-/* compute - the cookie that belongs to a request under one version of the secret. */
+/* compute - the cookie that belongs to a request under one version of the secret. What has a fixed
+ * length comes first, all 20 bytes of the address (family included), so that no other nonce and
+ * address give the same bytes. */
 static enum err compute(struct crypto_ctx *c, const struct cookie_jar *jar,
 			uint8_t out[static COOKIE_LEN], uint8_t version, struct bytes ni,
 			const struct ip_addr *from, uint64_t spi_i)
 {
 	const struct secret *s = &jar->secrets[version & 1];
 	const struct be64 spi = be64_make(spi_i);
-	const struct bytes parts[] = {ni, bytes_of(from->b, ip_addr_len(from)), bytes_of(&spi, 8)};
+	const struct bytes parts[] = {bytes_of(from, sizeof(*from)), bytes_of(&spi, 8), ni};
 	uint8_t mac[PRF_LEN_MAX];
 	enum err e;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cookie.h - stateless cookies (RFC 7296 2.6; S40): version of the secret || HMAC-SHA2-256 under it
- * of Ni | IPi | SPIi. The secret rolls every COOKIE_ROLL_NS; the one before is still accepted. An
+ * of IPi | SPIi | Ni. The secret rolls every COOKIE_ROLL_NS; the one before is still accepted. An
  * unproven source costs no state. Thread: the engine's control thread.
  */
 #pragma once
