@@ -9,9 +9,10 @@
 #define IP6_OFFSET_MASK 0xfff8
 #define EXT_MAX         8 /* IPv6 extension headers before the protocol */
 
-/* read_ports - of the transport header at t, len bytes long: local | remote << 16. */
-static inline bool read_ports(uint32_t *ports, uint8_t proto, const uint8_t *t, uint32_t len,
-			      enum flow_dir dir)
+/* read_ports - of the transport header at t, len bytes long: local | remote << 16. A protocol that
+ * has none is as if they were not known: a range that begins at 0 does not admit it. */
+static inline bool read_ports(uint32_t *ports, bool *no_ports, uint8_t proto, const uint8_t *t,
+			      uint32_t len, enum flow_dir dir)
 {
 	uint32_t src, dst;
 
@@ -34,6 +35,7 @@ static inline bool read_ports(uint32_t *ports, uint8_t proto, const uint8_t *t, 
 		*ports = load_be16(t);
 		return true;
 	default:
+		*no_ports = true;
 		return true;
 	}
 }
@@ -59,7 +61,8 @@ static inline bool parse_v4(struct flow_key *k, struct packet *p, enum flow_dir 
 
 	if (unlikely(header_len < IP4_MIN_LEN || len < header_len || len > p->len))
 		return false;
-	if (likely(!no_ports) && !read_ports(&ports, h[9], h + header_len, len - header_len, dir))
+	if (likely(!no_ports) &&
+	    !read_ports(&ports, &no_ports, h[9], h + header_len, len - header_len, dir))
 		return false;
 	p->len = len;
 	flow_fill(k, IP_V4, flow_words4(h + (dir == FLOW_OUT ? 12 : 16)),
@@ -111,7 +114,7 @@ static bool parse_v6(struct flow_key *k, struct packet *p, enum flow_dir dir)
 		if (i == EXT_MAX || !skip_ext(&no_ports, p, &at, &proto))
 			return false;
 	}
-	if (likely(!no_ports) && !read_ports(&ports, proto, h + at, len - at, dir))
+	if (likely(!no_ports) && !read_ports(&ports, &no_ports, proto, h + at, len - at, dir))
 		return false;
 	flow_fill(k, IP_V6, words6(h + (dir == FLOW_OUT ? 8 : 24)),
 		  words6(h + (dir == FLOW_OUT ? 24 : 8)), proto, ports, no_ports);
@@ -132,19 +135,20 @@ bool flow_parse(struct flow_key *out, struct packet *p, enum flow_dir dir)
 	}
 }
 
-static bool any_or_opaque(const struct ts *t)
+/* ports_fit - a selector of this kind is for packets of this kind: without ports only those for any
+ * port, or OPAQUE, which is for nothing else (RFC 4301 4.4.1.1). */
+static bool ports_fit(const struct flow_key *key, const struct ts *t)
 {
-	return (t->port_lo == 0 && t->port_hi == 0xffff) ||
-	       (t->port_lo == 0xffff && t->port_hi == 0);
+	bool opaque = t->port_lo == 0xffff && t->port_hi == 0;
+
+	return key->no_ports ? opaque || (t->port_lo == 0 && t->port_hi == 0xffff) : !opaque;
 }
 
 static bool match_one(const struct flow_key *key, const struct ip_addr *addr, uint16_t port,
 		      const struct ts *ts, uint32_t num)
 {
 	for (uint32_t i = 0; i < num; i++) {
-		if (key->no_ports && !any_or_opaque(&ts[i]))
-			continue;
-		if (ts_match(&ts[i], addr, key->flow.proto, port))
+		if (ports_fit(key, &ts[i]) && ts_match(&ts[i], addr, key->flow.proto, port))
 			return true;
 	}
 	return false;

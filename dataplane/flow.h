@@ -17,7 +17,7 @@ enum flow_dir {
 };
 
 /* struct flow_key - a flow, and whether its ports are not known: a fragment that is not the first
- * has none (RFC 4301 7). */
+ * has none (RFC 4301 7), nor has a protocol without ports. */
 struct flow_key {
 	struct flow flow;
 	uint32_t no_ports; /* 0 or 1 */
@@ -105,7 +105,8 @@ MUST_USE static inline bool flow_parse_fast(struct flow_key *out, struct packet 
 }
 
 /* flow_match - some local selector and some remote one match. Where ports are not known only the
- * selectors that admit any port, or OPAQUE, match. ICMP's type and code are both ends' port. */
+ * selectors that admit any port, or OPAQUE, match; OPAQUE matches nothing else. ICMP's type and
+ * code are both ends' port. */
 bool flow_match(const struct flow_key *key, const struct ts *local, uint32_t num_local,
 		const struct ts *remote, uint32_t num_remote) NONNULL(1);
 

@@ -214,6 +214,40 @@ static void test_S56_fragments_match_only_any_port(void)
 	CU_ASSERT(!match(&k, "10.1.0.0/16", "10.2.0.0/16[udp/0]"));
 }
 
+/* A protocol without ports has none that a range could admit, not even one that begins at 0. */
+static void test_S56_no_ports_match_only_any_port(void)
+{
+	uint8_t buf[200];
+	struct flow_key k;
+	size_t n = bed_udp4(buf, true, 0, 0, 0, 9);
+
+	buf[9] = IPPROTO_GRE;
+	CU_ASSERT_FATAL(parse(&k, buf, n, FLOW_IN, NULL));
+	CU_ASSERT(match(&k, "0.0.0.0/0", "0.0.0.0/0"));
+	CU_ASSERT(match(&k, "0.0.0.0/0[gre]", "0.0.0.0/0[gre]"));
+	CU_ASSERT(!match(&k, "0.0.0.0/0[/0-1023]", "0.0.0.0/0"));
+	CU_ASSERT(!match(&k, "0.0.0.0/0", "0.0.0.0/0[gre/0]"));
+	n = bed_udp6(buf, true, 0, 0, 0, 9);
+	buf[6] = IPPROTO_GRE;
+	CU_ASSERT_FATAL(parse(&k, buf, n, FLOW_IN, NULL));
+	CU_ASSERT(match(&k, "::/0", "::/0"));
+	CU_ASSERT(!match(&k, "::/0[/0-1023]", "::/0"));
+}
+
+/* OPAQUE is for ports that are not known (RFC 4301 4.4.1.1); zero is a port, and echo reply. */
+static void test_S56_opaque_does_not_match_zero(void)
+{
+	uint8_t buf[200];
+	struct flow_key k;
+	size_t n = bed_udp4(buf, true, 0, 0, 0, 9);
+
+	CU_ASSERT_FATAL(parse(&k, buf, n, FLOW_IN, NULL));
+	CU_ASSERT(!match(&k, "0.0.0.0/0[udp/opaque]", "0.0.0.0/0[udp/opaque]"));
+	buf[9] = IPPROTO_ICMP; /* type 0, code 0 */
+	CU_ASSERT_FATAL(parse(&k, buf, n, FLOW_IN, NULL));
+	CU_ASSERT(!match(&k, "0.0.0.0/0[icmp/opaque]", "0.0.0.0/0[icmp/opaque]"));
+}
+
 static void test_icmp_selectors(void)
 {
 	uint8_t buf[200];
@@ -237,6 +271,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_v6_extension_headers),
 	TAP_TEST(test_selectors),
 	TAP_TEST(test_S56_fragments_match_only_any_port),
+	TAP_TEST(test_S56_no_ports_match_only_any_port),
+	TAP_TEST(test_S56_opaque_does_not_match_zero),
 	TAP_TEST(test_icmp_selectors),
 };
 
