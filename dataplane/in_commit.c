@@ -43,8 +43,10 @@ static inline enum drop_reason commit(struct worker *w, struct sa_run *run, stru
 	struct esp_sa *sa = run->sa;
 	bool newest = p->seq > sa->replay->top;
 
-	if (unlikely(run_over(run)))
+	if (unlikely(run_over(run))) {
+		run_report(w, sa, SA_F_HARD);
 		return DROP_LIFETIME;
+	}
 	if (unlikely(!replay_commit(sa->replay, p->seq))) {
 		counter_add(&sa->num_replay, 1);
 		return DROP_REPLAY;

@@ -63,8 +63,10 @@ static enum drop_reason refuse(struct worker *w, const struct sa_run *run, const
 		run_report(w, run->sa, SA_F_HARD);
 		return DROP_SEQ_EXHAUSTED;
 	}
-	if (unlikely(run_over(run)))
+	if (unlikely(run_over(run))) {
+		run_report(w, run->sa, SA_F_HARD);
 		return DROP_LIFETIME;
+	}
 	if (unlikely(p->len > OUT_MAX_LEN || packet_headroom(p) < ESP_FRONT_LEN ||
 		     packet_tailroom(p) < 2 * ESP_ALIGN + AEAD_ICV_LEN))
 		return DROP_TOO_BIG;

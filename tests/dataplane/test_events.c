@@ -70,6 +70,30 @@ static void test_lifetime_in_packets(void)
 	bed_fini(&bed);
 }
 
+/* The end is reported as soon as there is a record for it, even if there was none as it came: the
+ * SA sends nothing any more, and nobody would make another one. */
+static void test_end_is_reported_later(void)
+{
+	struct events *q;
+	uint32_t num_free;
+	struct bed bed;
+
+	bed_init(&bed, &open_wire);
+	bed_pair(&bed, 1, packet_limits);
+	q = &bed.a.dp->worker.events;
+	num_free = q->num_free;
+	q->num_free = 0; /* all are with the control thread */
+	for (int i = 1; i <= 6; i++)
+		CU_ASSERT_EQUAL(carry(&bed, 10), i <= 5);
+	CU_ASSERT_EQUAL(bed_events(&bed.a, DP_EVENT_HARD), 0);
+	q->num_free = num_free;
+	CU_ASSERT(!carry(&bed, 10));
+	CU_ASSERT_EQUAL(bed_events(&bed.a, DP_EVENT_HARD), 1);
+	CU_ASSERT(!carry(&bed, 10));
+	CU_ASSERT_EQUAL(bed_events(&bed.a, DP_EVENT_HARD), 0);
+	bed_fini(&bed);
+}
+
 static void byte_limits(struct child_params *p, bool is_a)
 {
 	if (!is_a)
@@ -95,6 +119,25 @@ static void test_lifetime_in_bytes_inbound(void)
 		CU_ASSERT_EQUAL(hard, i >= 5);
 	}
 	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_LIFETIME), 3);
+	bed_fini(&bed);
+}
+
+static void test_end_is_reported_later_inbound(void)
+{
+	struct events *q;
+	uint32_t num_free;
+	struct bed bed;
+
+	bed_init(&bed, &open_wire);
+	bed_pair(&bed, 1, byte_limits);
+	q = &bed.b.dp->worker.events;
+	num_free = q->num_free;
+	q->num_free = 0;
+	for (int i = 1; i <= 6; i++)
+		CU_ASSERT_EQUAL(carry(&bed, 72), i <= 5); /* 100 bytes each */
+	q->num_free = num_free;
+	CU_ASSERT(!carry(&bed, 72));
+	CU_ASSERT_EQUAL(bed_events(&bed.b, DP_EVENT_HARD), 1);
 	bed_fini(&bed);
 }
 
@@ -330,6 +373,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_used_once),
 	TAP_TEST(test_lifetime_in_packets),
 	TAP_TEST(test_lifetime_in_bytes_inbound),
+	TAP_TEST(test_end_is_reported_later),
+	TAP_TEST(test_end_is_reported_later_inbound),
 	TAP_TEST(test_S53_sequence_numbers_end),
 	TAP_TEST(test_S57_moved),
 	TAP_TEST(test_ike_both_ways),
