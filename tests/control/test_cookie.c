@@ -49,8 +49,8 @@ static void test_S40_bound_to_request(void)
 	crypto_ctx_free(c);
 }
 
-/* The parts of what is hashed cannot change places: a cookie for an IPv6 address whose last bytes are
- * somebody's IPv4 address must not prove that one with the rest as the end of the nonce. */
+/* The parts of what is hashed cannot change places: a cookie for an IPv6 address whose last bytes
+ * are somebody's IPv4 address must not prove that one with the rest as the end of the nonce. */
 static void test_S40_address_and_nonce_do_not_mix(void)
 {
 	uint8_t host6[16] = {0x20, 0x01, 0x0d, 0xb8, 1, 2, 3, 4, 5, 6, 7, 8}, joined[32 + 12];
