@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * engine.h - the IKEv2 keying engine (RFC 7296) as the rest of Latchkey sees it. It is sans-I/O: its
- * inputs are datagrams, the passing of time, requests and answers; its outputs are actions that the
- * caller takes one by one and carries out. It reads no clock, opens no socket, and draws randomness
- * only from the source it was given: the same inputs give the same actions, byte for byte.
+ * engine.h - the IKEv2 keying engine (RFC 7296) as the rest of Latchkey sees it. It is sans-I/O:
+ * its inputs are datagrams, the passing of time, requests and answers; its outputs are actions that
+ * the caller takes one by one and carries out. It reads no clock, opens no socket, and draws
+ * randomness only from the source it was given: the same inputs give the same actions, byte for
+ * byte.
  *
  * After every input call, take all actions with ike_action_next(), carry them out in order, and ask
  * ike_deadline() when to come back. Thread: one control thread per engine.
@@ -37,22 +38,22 @@ struct ike_limits {
 	uint32_t cookie_threshold;     /* half-open IKE SAs at which cookies are asked for; 30 */
 	uint32_t half_open_max;        /* above it new IKE_SA_INITs are refused silently; 1000 */
 	uint32_t half_open_per_source; /* per IPv4 address or IPv6 /64; 8 */
-	uint64_t half_open_ns;         /* a half-open IKE SA lives this long; 60 s, 10 s in a crowd */
-	uint64_t retransmit_ns;        /* first retransmission after; 1 s, times 1.8 each */
-	uint64_t retransmit_max_ns;    /* no interval is longer; 4 s */
-	uint32_t retransmit_tries;     /* sends of one request before giving up; 20 (about 74 s) */
-	bool cookies_always;           /* ask for cookies from the first request on (tests) */
+	uint64_t half_open_ns;      /* a half-open IKE SA lives this long; 60 s, 10 s in a crowd */
+	uint64_t retransmit_ns;     /* first retransmission after; 1 s, times 1.8 each */
+	uint64_t retransmit_max_ns; /* no interval is longer; 4 s */
+	uint32_t retransmit_tries;  /* sends of one request before giving up; 20 (about 74 s) */
+	bool cookies_always;        /* ask for cookies from the first request on (tests) */
 };
 
 /* ike_engine_new - an engine with no configuration. Errors: NOMEM, CRYPTO. */
 MUST_USE enum err ike_engine_new(struct ike_engine **out, const struct ike_env *env,
-	const struct ike_limits *limits, uint64_t now_ns) NONNULL(1, 2, 3);
+				 const struct ike_limits *limits, uint64_t now_ns) NONNULL(1, 2, 3);
 
 /* ike_engine_free - forget everything without telling the peers; wipes all keys. NULL accepted. */
 void ike_engine_free(struct ike_engine *e);
 
-/* ike_engine_configure - new SAs use this configuration from now on (a reference is taken); SAs that
- * exist keep theirs until they are re-keyed or ended. */
+/* ike_engine_configure - new SAs use this configuration from now on (a reference is taken); SAs
+ * that exist keep theirs until they are re-keyed or ended. */
 void ike_engine_configure(struct ike_engine *e, struct conf *conf) NONNULL(1, 2);
 
 /* ---- inputs -------------------------------------------------------------------------------- */
@@ -64,8 +65,8 @@ struct ike_datagram {
 	struct bytes bytes;
 };
 
-/* ike_receive - handle a datagram. Nothing a peer sends is an error here: it is counted, answered or
- * logged. */
+/* ike_receive - handle a datagram. Nothing a peer sends is an error here: it is counted, answered
+ * or logged. */
 void ike_receive(struct ike_engine *e, const struct ike_datagram *dg, uint64_t now_ns)
 	NONNULL(1, 2);
 
@@ -83,38 +84,39 @@ struct ike_initiate_params {
 	struct path_addr path;
 	uint16_t port;
 	const struct flow *flow; /* NULL if no packet asked */
-	uint64_t request; /* comes back in events about this request; 0 = none */
+	uint64_t request;        /* comes back in events about this request; 0 = none */
 };
 
 /* ike_initiate - begin; events tell the outcome. If a usable IKE SA of the connection is up, only a
  * CREATE_CHILD_SA is made; if the child is up or under way and no flow asks for more, nothing.
  * Errors: NOT_FOUND (connection or child), NOMEM, CRYPTO, EXISTS (up already: not a failure). */
 MUST_USE enum err ike_initiate(struct ike_engine *e, const struct ike_initiate_params *params,
-	uint64_t now_ns) NONNULL(1, 2);
+			       uint64_t now_ns) NONNULL(1, 2);
 
 /* struct ike_select - which SAs a request is about; unset fields (0, NULL) match all. */
 struct ike_select {
-	const char *conn;   /* connection name */
-	const char *child;  /* child configuration name: then only Child SAs are meant */
-	uint32_t ike_id;    /* unique number of an IKE SA */
-	uint32_t child_id;  /* unique number of a Child SA */
-	uint64_t request;   /* comes back in events */
+	const char *conn;  /* connection name */
+	const char *child; /* child configuration name: then only Child SAs are meant */
+	uint32_t ike_id;   /* unique number of an IKE SA */
+	uint32_t child_id; /* unique number of a Child SA */
+	uint64_t request;  /* comes back in events */
 };
 
 /* ike_terminate, ike_rekey - delete or re-key all that match; *out_num is how many. Errors:
  * NOT_FOUND if none. */
 MUST_USE enum err ike_terminate(struct ike_engine *e, uint32_t *out_num,
-	const struct ike_select *sel, uint64_t now_ns) NONNULL(1, 2, 3);
+				const struct ike_select *sel, uint64_t now_ns) NONNULL(1, 2, 3);
 MUST_USE enum err ike_rekey(struct ike_engine *e, uint32_t *out_num, const struct ike_select *sel,
-	uint64_t now_ns) NONNULL(1, 2, 3);
+			    uint64_t now_ns) NONNULL(1, 2, 3);
 
-/* ike_child_used - DP_EVENT_CHILD_USED, ike_child_expiring - DP_EVENT_SOFT (re-key), ike_child_expired
+/* ike_child_used - DP_EVENT_CHILD_USED, ike_child_expiring - DP_EVENT_SOFT (re-key),
+ * ike_child_expired
  * - DP_EVENT_HARD (gone), ike_child_moved - DP_EVENT_MOVED. Unknown children are ignored. */
 void ike_child_used(struct ike_engine *e, uint64_t child, uint64_t now_ns) NONNULL(1);
 void ike_child_expiring(struct ike_engine *e, uint64_t child, uint64_t now_ns) NONNULL(1);
 void ike_child_expired(struct ike_engine *e, uint64_t child, uint64_t now_ns) NONNULL(1);
 void ike_child_moved(struct ike_engine *e, uint64_t child, const struct path_addr *path,
-	uint16_t port, uint64_t now_ns) NONNULL(1, 3);
+		     uint16_t port, uint64_t now_ns) NONNULL(1, 3);
 
 /* ike_child_failed - an IKE_ACTION_CHILD_ADD could not be carried out. */
 void ike_child_failed(struct ike_engine *e, uint64_t child, enum err why, uint64_t now_ns)
@@ -128,7 +130,8 @@ enum ike_ask_kind {
 	IKE_ASK_SIGN,         /* a signature by the local key (a later capability) */
 	IKE_ASK_VERIFY_CHAIN, /* a certificate chain (a later capability) */
 	IKE_ASK_AUTHORIZE,    /* the peer is authenticated: may it have an IKE SA? answer.allow */
-	IKE_ASK_CHILD_ACCEPT, /* a Child SA with these selectors is about to be made: answer.allow */
+	IKE_ASK_CHILD_ACCEPT, /* a Child SA with these selectors is about to be made: answer.allow
+			       */
 };
 
 /* struct ike_ask - a question; pointers are valid until the answer. */
@@ -149,8 +152,8 @@ struct ike_ask {
 /* struct ike_answer - to an ask; secret is borrowed during the call. */
 struct ike_answer {
 	bool allow;
-	struct bytes secret;      /* SECRET: the key; empty = there is none */
-	bool secret_is_group;     /* SECRET: more than one identity may use it */
+	struct bytes secret;  /* SECRET: the key; empty = there is none */
+	bool secret_is_group; /* SECRET: more than one identity may use it */
 };
 
 /* ike_answer - answer an open ask. Late, repeated or unknown ids are ignored. */
@@ -161,37 +164,37 @@ void ike_answer(struct ike_engine *e, uint64_t id, const struct ike_answer *answ
 
 /* enum ike_event_kind - what happened, for logs, lists, requests and reconnecting. */
 enum ike_event_kind {
-	IKE_EVENT_IKE_UP,       /* IKE SA established */
-	IKE_EVENT_IKE_REKEYED,  /* replaced by a new one; ike_id is the new one's */
-	IKE_EVENT_IKE_DOWN,     /* gone: deleted by either side, or the peer is dead */
+	IKE_EVENT_IKE_UP,      /* IKE SA established */
+	IKE_EVENT_IKE_REKEYED, /* replaced by a new one; ike_id is the new one's */
+	IKE_EVENT_IKE_DOWN,    /* gone: deleted by either side, or the peer is dead */
 	IKE_EVENT_CHILD_UP,
 	IKE_EVENT_CHILD_REKEYED,
 	IKE_EVENT_CHILD_DOWN,
-	IKE_EVENT_FAILED,       /* a negotiation failed; text says why and what to change */
-	IKE_EVENT_PROGRESS,     /* a step of a negotiation, for people who watch (text) */
+	IKE_EVENT_FAILED,   /* a negotiation failed; text says why and what to change */
+	IKE_EVENT_PROGRESS, /* a step of a negotiation, for people who watch (text) */
 };
 
 /* enum ike_reason - why something went down or failed. ike_reason_name() gives the short name. */
 enum ike_reason {
 	IKE_REASON_NONE,
-	IKE_REASON_LOCAL,              /* asked for here */
-	IKE_REASON_PEER_DELETE,        /* the peer deleted it */
-	IKE_REASON_NO_ANSWER,          /* no answer to retransmissions */
+	IKE_REASON_LOCAL,       /* asked for here */
+	IKE_REASON_PEER_DELETE, /* the peer deleted it */
+	IKE_REASON_NO_ANSWER,   /* no answer to retransmissions */
 	IKE_REASON_NO_PROPOSAL,
 	IKE_REASON_INVALID_KE,
-	IKE_REASON_AUTH_FAILED_PEER,   /* the peer refused our AUTH */
-	IKE_REASON_AUTH_FAILED_LOCAL,  /* we refused the peer's */
+	IKE_REASON_AUTH_FAILED_PEER,  /* the peer refused our AUTH */
+	IKE_REASON_AUTH_FAILED_LOCAL, /* we refused the peer's */
 	IKE_REASON_NO_SECRET,
 	IKE_REASON_ID_MISMATCH,
 	IKE_REASON_TS_UNACCEPTABLE,
-	IKE_REASON_NO_CONFIG,          /* no connection for these addresses and identities */
-	IKE_REASON_REFUSED,            /* an ask was answered no, or not in time */
+	IKE_REASON_NO_CONFIG, /* no connection for these addresses and identities */
+	IKE_REASON_REFUSED,   /* an ask was answered no, or not in time */
 	IKE_REASON_MALFORMED,
-	IKE_REASON_UNSUPPORTED,        /* unsupported critical payload, major version */
-	IKE_REASON_EXPIRED,            /* lifetime over without a re-key */
-	IKE_REASON_PEER_ERROR,         /* another error notify */
+	IKE_REASON_UNSUPPORTED, /* unsupported critical payload, major version */
+	IKE_REASON_EXPIRED,     /* lifetime over without a re-key */
+	IKE_REASON_PEER_ERROR,  /* another error notify */
 	IKE_REASON_RESOURCES,
-	IKE_REASON_REPLACED,           /* a newer SA took its place */
+	IKE_REASON_REPLACED, /* a newer SA took its place */
 	IKE_NUM_REASONS
 };
 
@@ -208,13 +211,13 @@ struct ike_event {
 	uint32_t child_id;
 	uint64_t request;
 	struct path_addr path;
-	const char *text;  /* one sentence for people: why, and what to change; "" if none */
+	const char *text; /* one sentence for people: why, and what to change; "" if none */
 };
 
 /* enum ike_action_kind - what the caller is to do. */
 enum ike_action_kind {
-	IKE_ACTION_SEND,           /* send bytes by path and port */
-	IKE_ACTION_PATHSET_ADD,    /* a peer's path set, named by the engine's ike_peer number */
+	IKE_ACTION_SEND,        /* send bytes by path and port */
+	IKE_ACTION_PATHSET_ADD, /* a peer's path set, named by the engine's ike_peer number */
 	IKE_ACTION_PATHSET_MOVE,
 	IKE_ACTION_PATHSET_REMOVE,
 	IKE_ACTION_CHILD_ADD,      /* install the pair (child_add) */
@@ -239,12 +242,12 @@ struct ike_child_add {
 struct ike_action {
 	enum ike_action_kind kind;
 	uint16_t port;
-	struct path_addr path;       /* SEND, PATHSET_* */
-	struct bytes bytes;          /* SEND: IKE header on, without the non-ESP marker */
-	bool raw;                    /* SEND: a NAT keepalive, to be sent as it is */
-	uint64_t peer;               /* PATHSET_* */
-	uint64_t child;              /* CHILD_ACTIVATE, CHILD_REMOVE */
-	enum child_half half;        /* CHILD_REMOVE */
+	struct path_addr path; /* SEND, PATHSET_* */
+	struct bytes bytes;    /* SEND: IKE header on, without the non-ESP marker */
+	bool raw;              /* SEND: a NAT keepalive, to be sent as it is */
+	uint64_t peer;         /* PATHSET_* */
+	uint64_t child;        /* CHILD_ACTIVATE, CHILD_REMOVE */
+	enum child_half half;  /* CHILD_REMOVE */
 	const struct ike_child_add *child_add;
 	const struct ike_ask *ask;
 	const struct ike_event *event;
@@ -265,12 +268,12 @@ enum ike_sa_state {
 
 /* struct ike_child_info - one Child SA; times absolute on the engine's clock, TIME_NEVER = not. */
 struct ike_child_info {
-	uint64_t id;           /* as in child_params */
-	uint32_t unique;       /* number for people */
+	uint64_t id;     /* as in child_params */
+	uint32_t unique; /* number for people */
 	const char *name;
-	const char *state;     /* "INSTALLED", "REKEYING", "DELETING" */
+	const char *state; /* "INSTALLED", "REKEYING", "DELETING" */
 	uint32_t spi_in, spi_out;
-	const char *proposal;  /* "AES_GCM_16-256" */
+	const char *proposal; /* "AES_GCM_16-256" */
 	bool esn, encap;
 	const struct ts *local;
 	const struct ts *remote;
@@ -296,7 +299,7 @@ struct ike_sa_info {
 
 /* ike_each_sa - call fn for every IKE SA, in order of unique number. fn may not call the engine. */
 void ike_each_sa(struct ike_engine *e, void (*fn)(void *ctx, const struct ike_sa_info *sa),
-	void *ctx) NONNULL(1, 2);
+		 void *ctx) NONNULL(1, 2);
 
 /* struct ike_stats - totals since the start. */
 struct ike_stats {
@@ -312,7 +315,7 @@ const char *ike_id_text(char *buf, size_t size, const struct ike_id *id) NONNULL
 /* struct ike_keylog - see ike_env.keylog; exists only in builds with -Dtest_keylog=true. */
 struct ike_keylog {
 	void (*ike_sa)(void *ctx, uint64_t spi_i, uint64_t spi_r, struct bytes sk_ei,
-		struct bytes sk_er, const char *encr_name);
+		       struct bytes sk_er, const char *encr_name);
 	void (*child)(void *ctx, const struct child_params *params, const struct path_addr *path);
 	void *ctx;
 };

@@ -116,11 +116,12 @@ void step_task_later(struct ike_sa *sa) NONNULL(1);
  * it comes from (S20). */
 void step_inherit(struct ike_sa *sa, uint64_t now_ns) NONNULL(1);
 
-/* step_fail - note why and what the peer is to hear; always returns ERR_PEER, for `return`. */
+/* step_fail - note why and what the peer is to hear; always returns ERR_PEER, for `return`.
+ * Not MUST_USE: it cannot fail itself. */
 enum err step_fail(struct step *s, enum ike_reason reason, uint16_t notify, const char *fmt, ...)
 	NONNULL(1) PRINTF_LIKE(4, 5);
 
-/* step_fail_child - the same when only the Child SA fails. */
+/* step_fail_child - the same when only the Child SA fails. Not MUST_USE: as above. */
 enum err step_fail_child(struct step *s, enum ike_reason reason, uint16_t notify, const char *fmt,
 			 ...) NONNULL(1) PRINTF_LIKE(4, 5);
 
