@@ -94,6 +94,8 @@ enum err ike_aead_seal(struct ike_aead *a, uint8_t out_iv[static IKE_AEAD_IV_LEN
 
 	if (len > TEXT_MAX || aad.len > TEXT_MAX)
 		return ERR_LIMIT;
+	if (!secret_alive())
+		return ERR_BAD_STATE;
 	if (a->next_iv == 0)
 		return ERR_EXHAUSTED;
 	/* Counted before it is used: an IV is never used twice, whatever fails. */
@@ -115,6 +117,9 @@ enum err ike_aead_open(struct ike_aead *a, const uint8_t iv[static IKE_AEAD_IV_L
 
 	if (len > TEXT_MAX || aad.len > TEXT_MAX)
 		return ERR_LIMIT;
+	/* Under a key of zeros anybody could speak. */
+	if (!secret_alive())
+		return ERR_BAD_STATE;
 	memcpy(tag, icv, sizeof(tag));
 	ERR_set_mark();
 	ctx = EVP_CIPHER_CTX_new();

@@ -25,13 +25,14 @@ MUST_USE enum err ike_aead_new(struct crypto_ctx *c, struct ike_aead **out, stru
 void ike_aead_free(struct ike_aead *a);
 
 /* ike_aead_seal - encrypt len bytes at text in place; writes the IV that was used and the ICV.
- * Errors: EXHAUSTED (no IV is left: the SA must end), LIMIT (65,535 bytes), CRYPTO. */
+ * Errors: EXHAUSTED (no IV is left: the SA must end), LIMIT (65,535 bytes), CRYPTO; BAD_STATE in a
+ * forked process, where the key is zero. */
 MUST_USE enum err ike_aead_seal(struct ike_aead *a, uint8_t out_iv[static IKE_AEAD_IV_LEN],
 				uint8_t out_icv[static IKE_AEAD_ICV_LEN], uint8_t *text, size_t len,
 				struct bytes aad) NONNULL(1, 4);
 
 /* ike_aead_open - check and decrypt len bytes at text in place. Errors: AUTH (text is then wiped),
- * LIMIT, CRYPTO. */
+ * LIMIT, CRYPTO; BAD_STATE in a forked process. */
 MUST_USE enum err ike_aead_open(struct ike_aead *a, const uint8_t iv[static IKE_AEAD_IV_LEN],
 				const uint8_t icv[static IKE_AEAD_ICV_LEN], uint8_t *text,
 				size_t len, struct bytes aad) NONNULL(1, 4);

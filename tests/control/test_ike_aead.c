@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/crypto/ike_aead.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "control/crypto/keys.h"
 #include "tests/control/hex.h"
 
@@ -135,11 +138,37 @@ static void test_refusals(void)
 	crypto_ctx_free(c);
 }
 
+/* S53: a forked child has keys of zeros. It seals nothing under them, and believes nobody who does.
+ */
+static void test_S53_forked(void)
+{
+	struct crypto_ctx *c = seeded_ctx(&rng, 1);
+	struct ike_aead *a = aead_of(c, 128, vectors[0].key);
+	struct ike_aead *zero = aead_of(c, 128, "0000000000000000000000000000000000000000");
+	uint8_t text[5] = "text", iv[IKE_AEAD_IV_LEN], icv[IKE_AEAD_ICV_LEN];
+	const struct bytes aad = bytes_of(NULL, 0);
+	int status = 0;
+	pid_t pid;
+
+	CU_ASSERT_EQUAL_FATAL(ike_aead_seal(zero, iv, icv, text, 5, aad), ERR_OK);
+	pid = fork();
+	CU_ASSERT_FATAL(pid >= 0);
+	if (pid == 0) {
+		bool opened = ike_aead_open(a, iv, icv, text, 5, aad) == ERR_OK;
+
+		_exit(!opened && ike_aead_seal(a, iv, icv, text, 5, aad) == ERR_BAD_STATE ? 42 : 1);
+	}
+	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+	CU_ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == 42);
+	CU_ASSERT_EQUAL(ike_aead_seal(a, iv, icv, text, 5, aad), ERR_OK);
+	ike_aead_free(a);
+	ike_aead_free(zero);
+	crypto_ctx_free(c);
+}
+
 static const struct tap_test tests[] = {
-	TAP_TEST(test_published_vectors),
-	TAP_TEST(test_seal_and_open),
-	TAP_TEST(test_bit_flips),
-	TAP_TEST(test_refusals),
+	TAP_TEST(test_published_vectors), TAP_TEST(test_seal_and_open), TAP_TEST(test_bit_flips),
+	TAP_TEST(test_refusals),          TAP_TEST(test_S53_forked),
 };
 
 TAP_MAIN("control/ike_aead", tests)
