@@ -86,7 +86,7 @@ def code_only(text):
         found = match.group(0)
         if found.startswith(("/*", "//")):
             return re.sub(r"[^\n]", " ", found)
-        return found[0] + found[0] if found[0] == '"' else found
+        return '"' + " " * (len(found) - 2) + '"' if found[0] == '"' else found
     return re.sub(r"/\*.*?\*/|//[^\n]*|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])+'", blank, text,
                   flags=re.DOTALL)
 
