@@ -405,6 +405,29 @@ static void test_answers_outside_the_offer(void)
 	CU_ASSERT_EQUAL(sa_check(&c, &sa, SA_KIND_IKE, &ike_any, 1), ERR_MALFORMED);
 }
 
+/* A configuration that lists NONE: good for a Child SA, never for an IKE SA. */
+static void test_none_is_configured(void)
+{
+	const struct p ike = {1, PROTO_IKE, 0, {GCM(256), PRF(5), DH(0)}};
+	const struct p esp[] = {{1, PROTO_ESP, 4, {GCM(256), ESN(1)}},
+				{1, PROTO_ESP, 4, {GCM(256), DH(31), ESN(1)}},
+				{1, PROTO_ESP, 4, {GCM(256), DH(14), ESN(1)}}};
+	struct conf_proposal ours = ike_any;
+	struct sa_chosen c;
+
+	ours.dh[0] = DH_NONE;
+	CU_ASSERT_EQUAL(choose(&c, &ike, 1, SA_KIND_IKE, &ours, 0), ERR_NO_PROPOSAL);
+	ours = esp_plain;
+	ours.dh[0] = DH_CURVE_25519;
+	ours.dh[1] = DH_NONE;
+	ours.num_dh = 2;
+	CU_ASSERT_EQUAL(choose(&c, &esp[0], 1, SA_KIND_CHILD, &ours, 0), ERR_OK);
+	CU_ASSERT_EQUAL(c.dh, DH_NONE);
+	CU_ASSERT_EQUAL(choose(&c, &esp[1], 1, SA_KIND_CHILD, &ours, 0), ERR_OK);
+	CU_ASSERT_EQUAL(c.dh, DH_CURVE_25519);
+	CU_ASSERT_EQUAL(choose(&c, &esp[2], 1, SA_KIND_CHILD, &ours, 0), ERR_NO_PROPOSAL);
+}
+
 static void test_zero_spi_refused(void)
 {
 	uint8_t buf[256];
@@ -588,6 +611,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_offer_answer),
 	TAP_TEST(test_answer_echoes_none),
 	TAP_TEST(test_answers_outside_the_offer),
+	TAP_TEST(test_none_is_configured),
 	TAP_TEST(test_zero_spi_refused),
 	TAP_TEST(test_attributes),
 	TAP_TEST(test_S3_bounds),

@@ -118,6 +118,12 @@ static void test_unknown_types(void)
 	CU_ASSERT(is(&l, "10.0.0.0/8"));
 	CU_ASSERT_EQUAL(parse_hex(&l, "01000000 0a000008 01020304"), ERR_OK);
 	CU_ASSERT_EQUAL(l.num, 0);
+	for (uint8_t len = 0; len < 8; len++) {
+		uint8_t body[4 + 8] = {1, 0, 0, 0, 10, 0, 0, len};
+
+		CU_ASSERT_EQUAL(ts_list_parse(&l, bytes_of(body, 4u + (len < 4 ? 4 : len))),
+				ERR_MALFORMED);
+	}
 }
 
 static void test_build_bounds(void)
@@ -167,6 +173,7 @@ static const struct {
 	/* Duplicates and what is contained. */
 	{"10.0.0.0/8 10.0.0.0/8", "0.0.0.0/0 10.0.0.0/8", "10.0.0.0/8"},
 	{"10.1.0.0/16 10.2.0.0/16 10.0.0.0/8", "10.0.0.0/8", "10.0.0.0/8"},
+	{"10.0.0.0/8 10.1.0.0/16 fd00::/8 10.2.3.4/32", "0.0.0.0/0 ::/0", "10.0.0.0/8 fd00::/8"},
 	{"10.1.0.0/16 172.16.0.0/12 10.0.0.0/8", "0.0.0.0/0", "10.0.0.0/8 172.16.0.0/12"},
 	{"0.0.0.0/0 ::/0", "10.0.0.0/8 fd00::/8", "10.0.0.0/8 fd00::/8"},
 	{"10.0.0.5..10.0.0.20", "10.0.0.0..10.0.0.7 10.0.0.16/28",

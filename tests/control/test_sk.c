@@ -84,12 +84,15 @@ static struct bytes raw_sk(uint8_t *buf, uint8_t first, const uint8_t *plain, si
 
 static enum err open_it(struct ike_msg *inner, bool *authentic, struct bytes m)
 {
-	static uint8_t plain[4096];
+	/* Exactly as large as the message, so that a sanitizer sees what is read beyond. */
+	static uint8_t *plain;
 	struct ike_msg outer;
 	enum err e = ike_msg_parse(&outer, m);
 
+	free(plain);
+	plain = malloc(m.len ? m.len : 1);
 	*authentic = false;
-	return e == ERR_OK ? sk_open(inner, authentic, plain, sizeof(plain), &outer, opener) : e;
+	return e == ERR_OK ? sk_open(inner, authentic, plain, m.len, &outer, opener) : e;
 }
 
 static void test_round_trip(void)
@@ -203,6 +206,32 @@ static void test_bad_contents_are_authentic(void)
 	tear_down();
 }
 
+/* A pad length of the whole text or more leaves nothing, and nothing is looked for behind it. */
+static void test_S50_pad_of_everything(void)
+{
+	uint8_t buf[512], plain[64] = {PAYLOAD_VENDOR, 0, 0, 200};
+	struct ike_msg inner;
+	bool authentic;
+
+	set_up();
+	for (size_t len = 1; len <= sizeof(plain); len++) {
+		const uint8_t before = plain[len - 1];
+
+		for (size_t pad = len; pad < 256; pad++) {
+			plain[len - 1] = (uint8_t)pad;
+			CU_ASSERT_EQUAL(open_it(&inner, &authentic,
+						raw_sk(buf, PAYLOAD_VENDOR, plain, len)),
+					ERR_MALFORMED);
+		}
+		plain[len - 1] = before;
+	}
+	/* Without even a pad length it is no SK payload, authentic or not. */
+	CU_ASSERT_EQUAL(open_it(&inner, &authentic, raw_sk(buf, PAYLOAD_NONE, plain, 0)),
+			ERR_TRUNCATED);
+	CU_ASSERT_FALSE(authentic);
+	tear_down();
+}
+
 static void test_refusals(void)
 {
 	uint8_t buf[256], small[4];
@@ -254,9 +283,13 @@ static void test_buffer_sizes(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_round_trip), TAP_TEST(test_S28_truncation_and_bit_flips),
-	TAP_TEST(test_padding),    TAP_TEST(test_bad_contents_are_authentic),
-	TAP_TEST(test_refusals),   TAP_TEST(test_buffer_sizes),
+	TAP_TEST(test_round_trip),
+	TAP_TEST(test_S28_truncation_and_bit_flips),
+	TAP_TEST(test_padding),
+	TAP_TEST(test_bad_contents_are_authentic),
+	TAP_TEST(test_S50_pad_of_everything),
+	TAP_TEST(test_refusals),
+	TAP_TEST(test_buffer_sizes),
 };
 
 TAP_MAIN("control/sk", tests)

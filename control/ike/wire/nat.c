@@ -20,11 +20,9 @@ enum err nat_build(struct crypto_ctx *c, struct ike_builder *b, uint64_t spi_i, 
 	struct endpoint from = path->local;
 	enum err e;
 
-	/* No datagram comes from address zero and port 0, so this hash matches none. */
-	if (force) {
+	/* No datagram comes from address zero, so this hash matches none. */
+	if (force)
 		memset(from.addr.b, 0, sizeof(from.addr.b));
-		from.port = 0;
-	}
 	e = nat_hash(c, source, spi_i, spi_r, &from);
 	if (e == ERR_OK)
 		e = nat_hash(c, destination, spi_i, spi_r, &path->remote);
