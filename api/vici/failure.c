@@ -68,9 +68,12 @@ static void fill(struct failure *f, const struct ike_event *event)
 	endpoint_text(f->remote, &event->path.remote);
 }
 
-/* Dead peers and expiry end an SA that was up: a failure too, unlike a deletion. */
+/* Dead peers and expiry end an SA that was up: a failure too, unlike a deletion. What was given up
+ * here because somebody asked is none. */
 static bool is_failure(const struct ike_event *event)
 {
+	if (event->reason == IKE_REASON_LOCAL)
+		return false;
 	if (event->kind == IKE_EVENT_FAILED)
 		return true;
 	return (event->kind == IKE_EVENT_IKE_DOWN || event->kind == IKE_EVENT_CHILD_DOWN) &&

@@ -202,6 +202,27 @@ static void drop_bases(struct job *job)
 	}
 }
 
+/* Copies may lie deeper than anything that was written; users of a tree rely on the bound. */
+static enum err check_depth(struct job *job, const struct tree *section, uint32_t depth)
+{
+	struct conf_place at = {.file = section->file, .line = section->line};
+	enum err e = ERR_OK;
+
+	if (depth >= TREE_DEPTH_MAX) {
+		conf_diag_add(job->diags, true, at,
+			      "section '%s' is nested deeper than %d by what it inherits",
+			      section->name, TREE_DEPTH_MAX);
+		return ERR_CONFIG;
+	}
+	tree_for_each (c, section) {
+		if (c->kind == TREE_SECTION)
+			e = check_depth(job, c, depth + 1);
+		if (e)
+			break;
+	}
+	return e;
+}
+
 enum err inherit_resolve(struct inherit *in, struct tree *root, size_t *num_nodes,
 			 struct conf_diags *diags)
 {
@@ -214,5 +235,5 @@ enum err inherit_resolve(struct inherit *in, struct tree *root, size_t *num_node
 		return e;
 	drop_bases(&job);
 	drop_cleared(root);
-	return ERR_OK;
+	return in->num ? check_depth(&job, root, 0) : ERR_OK;
 }

@@ -106,6 +106,9 @@ static void test_show(void)
 	CU_ASSERT_EQUAL(RUN(&s, "show"), 0);
 	CU_ASSERT_TRUE(has(&s, "gw: down, net down, other down (trapped)\n"));
 	CU_ASSERT_TRUE(has(&s, "lonely: down\n"));
+	tell(&s, IKE_EVENT_FAILED, IKE_REASON_LOCAL, "given up as asked");
+	CU_ASSERT_EQUAL(RUN(&s, "show"), 0);
+	CU_ASSERT_PTR_NULL(strstr(s.text, "given up as asked"));
 	tell(&s, IKE_EVENT_FAILED, IKE_REASON_NO_PROPOSAL, "the peer knows none of our algorithms");
 	s.fake.sa_up = true;
 	CU_ASSERT_EQUAL(RUN(&s, "show", "gw"), 0);

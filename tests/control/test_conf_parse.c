@@ -191,6 +191,15 @@ static void test_inheritance_is_bounded(void)
 	for (int i = 1; i < 30; i++)
 		p += sprintf(p, "s%d { x : s%d { }\n y : s%d { } }\n", i, i - 1, i - 1);
 	CU_ASSERT_EQUAL(parse(big, (size_t)(p - big)), ERR_CONFIG);
+	/* A copy of a copy lies deeper each time. */
+	for (int deep = 13; deep <= 15; deep++) {
+		p = big;
+		p += sprintf(p, "connections { s0 { a = 1 }\n");
+		for (int i = 1; i <= deep; i++)
+			p += sprintf(p, "s%d { x : connections.s%d { } }\n", i, i - 1);
+		p += sprintf(p, "}");
+		CU_ASSERT_EQUAL(parse(big, (size_t)(p - big)), deep == 13 ? ERR_OK : ERR_CONFIG);
+	}
 	p = big;
 	p += sprintf(p, "connections { ");
 	for (int i = 0; i < 500; i++)
