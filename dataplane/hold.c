@@ -80,6 +80,18 @@ static struct hold_queue *obtain(struct hold *h, uint32_t policy)
 	return q;
 }
 
+static bool is_due(const struct hold_queue *q, uint64_t now_ns)
+{
+	return !q->acquired || now_ns - q->acquire_ns >= HOLD_ACQUIRE_NS;
+}
+
+bool hold_due(const struct hold *h, uint32_t policy, uint64_t now_ns)
+{
+	const struct hold_queue *q = find(h, policy);
+
+	return q && q->num && is_due(q, now_ns);
+}
+
 enum hold_result hold_push(struct hold *h, struct packet *p, uint32_t policy, uint64_t now_ns)
 {
 	struct hold_queue *q = h->num < h->cap ? obtain(h, policy) : NULL;
@@ -91,9 +103,7 @@ enum hold_result hold_push(struct hold *h, struct packet *p, uint32_t policy, ui
 	h->ring[(h->head + h->num) % h->cap] = (struct hold_item){.packet = p, .queue = q};
 	h->num++;
 	q->num++;
-	if (q->acquired && now_ns - q->acquire_ns < HOLD_ACQUIRE_NS)
-		return HOLD_KEPT;
-	return HOLD_ACQUIRE;
+	return is_due(q, now_ns) ? HOLD_ACQUIRE : HOLD_KEPT;
 }
 
 void hold_acquired(struct hold *h, uint32_t policy, uint64_t now_ns)

@@ -30,7 +30,7 @@ struct hold {
 
 /* enum hold_result - what became of a packet. */
 enum hold_result {
-	HOLD_FULL,    /* not taken */
+	HOLD_FULL,    /* not taken; see hold_due() */
 	HOLD_KEPT,    /* taken */
 	HOLD_ACQUIRE, /* taken, and an acquire is due; report it with hold_acquired() */
 };
@@ -46,6 +46,9 @@ void hold_fini(struct hold *h) NONNULL(1);
  * its deadline. */
 MUST_USE enum hold_result hold_push(struct hold *h, struct packet *p, uint32_t policy,
 				    uint64_t now_ns) NONNULL(1, 2);
+
+/* hold_due - packets of this policy wait and an acquire is due, also if it holds all it may. */
+bool hold_due(const struct hold *h, uint32_t policy, uint64_t now_ns) NONNULL(1);
 
 /* hold_acquired - an acquire for this policy was reported now. */
 void hold_acquired(struct hold *h, uint32_t policy, uint64_t now_ns) NONNULL(1);

@@ -1,20 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataplane/passes.h"
 
-void out_hold(struct worker *w, struct packet *p, const struct flow_entry *e)
+/* acquire - ask for an SA for the flow. */
+static void acquire(struct worker *w, const struct flow_entry *e)
 {
-	uint32_t id = e->policy->id;
-	enum hold_result kept = hold_push(&w->hold, p, id, w->now_ns);
-
-	if (kept == HOLD_FULL) {
-		worker_drop(w, p, DROP_HOLD_FULL);
-		return;
-	}
-	counter_set(&w->count.held, w->hold.num);
-	if (!timer_is_set(&w->hold_timer))
-		timer_set(&w->timers, &w->hold_timer, hold_deadline(&w->hold));
-	if (kept == HOLD_KEPT)
-		return;
 	struct dp_event ev = {
 		.kind = DP_EVENT_ACQUIRE,
 		.group = e->group->id,
@@ -25,7 +14,25 @@ void out_hold(struct worker *w, struct packet *p, const struct flow_entry *e)
 
 	/* If there is no record now, the next packet of the policy asks again. */
 	if (events_push(&w->events, &ev, NULL))
-		hold_acquired(&w->hold, id, w->now_ns);
+		hold_acquired(&w->hold, e->policy->id, w->now_ns);
+}
+
+void out_hold(struct worker *w, struct packet *p, const struct flow_entry *e)
+{
+	uint32_t id = e->policy->id;
+	enum hold_result kept = hold_push(&w->hold, p, id, w->now_ns);
+
+	if (kept == HOLD_FULL) {
+		worker_drop(w, p, DROP_HOLD_FULL);
+		if (hold_due(&w->hold, id, w->now_ns))
+			acquire(w, e);
+		return;
+	}
+	counter_set(&w->count.held, w->hold.num);
+	if (!timer_is_set(&w->hold_timer))
+		timer_set(&w->timers, &w->hold_timer, hold_deadline(&w->hold));
+	if (kept == HOLD_ACQUIRE)
+		acquire(w, e);
 }
 
 /* find_places - the flows' keys and places; what has none is dropped. */

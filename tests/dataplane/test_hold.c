@@ -61,6 +61,35 @@ static void test_acquire_repeats_once_a_second(void)
 	bed_fini(&bed);
 }
 
+/* A full queue asks on: the first acquire may have come to nothing, and what waits is kept for
+ * long. */
+static void test_acquire_repeats_while_full(void)
+{
+	struct events *q;
+	uint32_t num_free;
+	struct bed bed;
+
+	bed_init(&bed, &(struct bed_options){.hold_packets = 2});
+	for (uint32_t i = 0; i < 9; i++) {
+		send_one(&bed, i);
+		bed.now += 250 * NS_PER_MS;
+	}
+	CU_ASSERT_EQUAL(bed_dropped(&bed.a, DROP_HOLD_FULL), 7);
+	CU_ASSERT_EQUAL(bed_events(&bed.a, DP_EVENT_ACQUIRE), 3); /* at 0, 1 and 2 s */
+	/* Without a record it is asked by the next packet. */
+	bed.now += NS_PER_S;
+	bed_turn_one(&bed, &bed.a); /* takes the records back */
+	q = &bed.a.dp->worker.events;
+	num_free = q->num_free;
+	q->num_free = 0;
+	send_one(&bed, 9);
+	q->num_free = num_free;
+	CU_ASSERT_EQUAL(bed_events(&bed.a, DP_EVENT_ACQUIRE), 0);
+	send_one(&bed, 10);
+	CU_ASSERT_EQUAL(bed_events(&bed.a, DP_EVENT_ACQUIRE), 1);
+	bed_fini(&bed);
+}
+
 /* Another policy's packets have an acquire and a bound of their own. */
 static void test_bounded_per_policy(void)
 {
@@ -209,6 +238,7 @@ static void test_sa_goes(void)
 static const struct tap_test tests[] = {
 	TAP_TEST(test_acquire_then_sent_in_order),
 	TAP_TEST(test_acquire_repeats_once_a_second),
+	TAP_TEST(test_acquire_repeats_while_full),
 	TAP_TEST(test_bounded_per_policy),
 	TAP_TEST(test_bounded_in_all),
 	TAP_TEST(test_expires),
