@@ -433,7 +433,10 @@ static void test_refusals(void)
 	CU_ASSERT_EQUAL(vec.num, 0);
 	CU_ASSERT_EQUAL(d->stats.tx_packets, 2);
 	CU_ASSERT_EQUAL(d->stats.tx_error, 5);
+	struct pollfd there = {.fd = peer, .events = POLLIN};
+	CU_ASSERT_EQUAL(poll(&there, 1, 10000), 1);
 	CU_ASSERT_EQUAL(recv(peer, got, sizeof(got), 0), 1);
+	CU_ASSERT_EQUAL(poll(&there, 1, 10000), 1);
 	CU_ASSERT_EQUAL(recv(peer, got + 1, sizeof(got) - 1, 0), 1);
 	CU_ASSERT(memcmp(got, "12", 2) == 0);
 	/* A port that nobody listens at is told by ICMP: no datagram after that is lost. */

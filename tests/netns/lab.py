@@ -7,6 +7,7 @@ program, so nothing is left behind even after a crash. The machine's own network
 
 import ctypes
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -136,12 +137,17 @@ class Host:
         self.run("nft", "-f", "-", text=rules)
 
     def ping(self, target, source=None, count=3, size=56, wait=2, check=True):
-        """Pings; returns how many answers came."""
-        command = ["ping", "-n", "-c", count, "-i", "0.05", "-W", wait, "-s", size]
+        """Pings; returns how many of the first count requests were answered, in their order.
+
+        With more than one, ping sends on until count answers came or the deadline is over: a host
+        that was only slow has still answered the first ones, one that lost a packet has not.
+        """
+        command = ["ping", "-n", "-c", count, "-i", "0.05", "-s", size]
+        command += ["-W", wait] if count == 1 else ["-w", max(wait, 10) if check else wait]
         command += ["-I", source] if source else []
         done = self.run(*command, target, check=False)
-        received = done.stdout.split(" received")[0].rsplit(" ", 1)[-1]
-        got = int(received) if received.isdigit() else 0
+        answered = [int(number) for number in re.findall(r"icmp_seq=(\d+) ttl", done.stdout)]
+        got = sum(1 for place, number in enumerate(answered[:count], 1) if place == number)
         assert not check or got == count, \
             f"{self.name}: ping {target}: {got} of {count}\n{done.stdout}{done.stderr}"
         return got
