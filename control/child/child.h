@@ -53,6 +53,10 @@ struct ike_child *child_by_spi_out(const struct ike_sa *sa, uint32_t spi) NONNUL
 struct ike_child *child_by_name(const struct ike_sa *sa, const struct conf_child *conf)
 	NONNULL(1, 2);
 
+/* CHILDREN_REPLACED_MAX - pairs of an IKE SA that the peer may have replaced without closing them.
+ */
+#define CHILDREN_REPLACED_MAX 32
+
 /* child_start - it is installed: list, timers, event. */
 void child_start(struct ike_child *c, bool active, uint64_t now_ns) NONNULL(1);
 

@@ -131,6 +131,26 @@ static enum err not_now(struct step *s)
 			       "the peer re-keys a child that is being closed");
 }
 
+/* hoards - the peer replaces pairs and closes none of those it replaced. */
+static bool hoards(const struct ike_sa *sa)
+{
+	uint32_t num = 0;
+
+	list_for_each (n, &sa->children) {
+		const struct ike_child *c = list_entry(n, struct ike_child, node);
+
+		num += c->replaced_by && c->state == CHILD_INSTALLED;
+	}
+	return num >= CHILDREN_REPLACED_MAX;
+}
+
+static enum err no_more(struct step *s)
+{
+	return step_fail_child(s, IKE_REASON_RESOURCES, NOTIFY_TEMPORARY_FAILURE,
+			       "the peer has re-keyed %d children and closed none of the old ones",
+			       CHILDREN_REPLACED_MAX);
+}
+
 enum err child_rekey_request(struct step *s)
 {
 	struct ike_child *old;
@@ -148,6 +168,8 @@ enum err child_rekey_request(struct step *s)
 		return not_found(s, load_be32(n.spi.p));
 	if (!can_be_rekeyed(old))
 		return not_now(s);
+	if (hoards(s->sa))
+		return no_more(s);
 	e = child_work_new(s->sa, &w, SA_KIND_CHILD, false, old->conf_ref, old->conf);
 	if (e)
 		return e;
