@@ -108,7 +108,9 @@ class Capture:
         self.process = host.spawn(f"tcpdump-{name or device}", "tcpdump", "-i", device, "-n", "-U",
                                   "--immediate-mode", "-B", "65536", "-s", snap, "-Z", "root",
                                   "-w", self.path, *([only] if only else []))
-        wait_for(lambda: "listening on" in self.process.log(), "tcpdump to listen")
+        wait_for(lambda: "listening on" in self.process.log() or not self.process.running(),
+                 "tcpdump to listen")
+        assert self.process.running(), f"tcpdump ended:\n{self.process.log()}"
         self.frames = None
         self.missed = 0
 
