@@ -427,10 +427,7 @@ void step_message(struct ike_sa *sa, const struct ike_msg *msg, const struct ike
 	s.dg = dg;
 	if (ike_msg_check(msg, 0, PAYLOAD_REPEATABLE) || wire_notify_check(msg)) {
 		if (in_handshake(sa->state) && msg->h.exchange == IKE_SA_INIT) {
-			out_of_order(&s);
-			sa->quiet = true;
-			if (sa->state == SA_NONE)
-				sa_kill(sa, IKE_REASON_MALFORMED, NULL, now_ns);
+			out_of_order(&s); /* anybody can have sent it */
 			return;
 		}
 		if (!response)

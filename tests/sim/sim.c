@@ -263,7 +263,7 @@ static void send_packet(struct sim *s, unsigned from)
 	struct sim_node *n = &s->n[from];
 	struct sim_pair *p = outbound(n);
 
-	sim_at(s, s->now_ns + s->packet_ns, send_packet, from);
+	sim_at(s, s->now_ns + (s->traffic ? s->packet_ns : NS_PER_S / 2), send_packet, from);
 	if (!s->traffic || !p)
 		return;
 	n->sent_packets++;

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/sim/forge.h"
+
+#include <string.h>
+
+#include "control/ike/wire/sk.h"
+
+struct ike_sa *forge_sa(struct sim *s, unsigned side, const struct ike_header *h)
+{
+	list_for_each (n, &s->n[side].e->sas) {
+		struct ike_sa *sa = list_entry(n, struct ike_sa, node);
+
+		if (sa->spi_i == h->spi_i && sa->spi_r == h->spi_r)
+			return sa;
+	}
+	return NULL;
+}
+
+/* The key that a side seals with; the nonces repeat its own, which only a test may do. */
+static struct ike_aead *sealing(struct sim *s, const struct ike_sa *sa)
+{
+	struct ike_aead *a;
+	const struct secret *key = sa->initiator ? &sa->keys.sk_ei : &sa->keys.sk_er;
+
+	return ike_aead_new(s->n[0].e->crypto, &a, sa->keys.encr, key) ? NULL : a;
+}
+
+bool forge_open(struct sim *s, struct forge_msg *out, unsigned from, const uint8_t *bytes,
+		size_t len)
+{
+	struct ike_msg m, inner;
+	bool authentic, ok = false;
+	struct ike_aead *a;
+	struct ike_sa *sa;
+
+	if (ike_msg_parse(&m, bytes_of(bytes, len)))
+		return false;
+	out->h = m.h;
+	out->encrypted = m.h.exchange != IKE_SA_INIT;
+	if (!out->encrypted) {
+		memcpy(out->buf, bytes, len);
+		if (ike_msg_parse(&inner, bytes_of(out->buf, len)))
+			return false;
+		ok = true;
+	} else {
+		sa = forge_sa(s, from, &m.h);
+		a = sa && sa->seal ? sealing(s, sa) : NULL;
+		ok = a && !sk_open(&inner, &authentic, out->buf, sizeof(out->buf), &m, a);
+		ike_aead_free(a);
+	}
+	if (!ok)
+		return false;
+	out->num = inner.num;
+	memcpy(out->payloads, inner.payloads, sizeof(out->payloads));
+	return true;
+}
+
+static size_t build(struct sim *s, struct ike_sa *sa, const struct ike_header *h, bool encrypted,
+		    const struct ike_payload *p, uint32_t num, uint8_t *out, size_t cap)
+{
+	struct ike_aead *a = encrypted ? sealing(s, sa) : NULL;
+	struct ike_builder b;
+	struct bytes done;
+	enum err e;
+
+	ike_build_begin(&b, out, cap, h);
+	if (encrypted)
+		ike_build_sk(&b);
+	for (uint32_t i = 0; i < num; i++)
+		writer_bytes(ike_build_payload(&b, p[i].type), p[i].body.p, p[i].body.len);
+	e = ike_build_finish(&b, &done, a);
+	ike_aead_free(a);
+	return e ? 0 : done.len;
+}
+
+size_t forge_close(struct sim *s, const struct forge_msg *m, unsigned from, uint8_t *out,
+		   size_t cap)
+{
+	return build(s, m->encrypted ? forge_sa(s, from, &m->h) : NULL, &m->h, m->encrypted,
+		     m->payloads, m->num, out, cap);
+}
+
+size_t forge_bare(struct sim *s, struct ike_sa *sa, uint8_t exchange, uint8_t flags, uint32_t msgid,
+		  const struct ike_payload *payloads, uint32_t num, uint8_t *out, size_t cap)
+{
+	const struct ike_header h = {
+		.spi_i = sa->spi_i,
+		.spi_r = sa->spi_r,
+		.exchange = exchange,
+		.flags = (uint8_t)(flags | (sa->initiator ? IKE_FLAG_INITIATOR : 0)),
+		.msgid = msgid,
+	};
+
+	return build(s, sa, &h, exchange != IKE_SA_INIT && sa->seal, payloads, num, out, cap);
+}

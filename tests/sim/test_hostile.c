@@ -1,0 +1,516 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Messages that no honest peer sends, at every point of the protocol. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "control/ike/step.h"
+#include "tests/sim/forge.h"
+#include "tests/tap/tap.h"
+
+#define A 0
+#define B 1
+
+static const struct sim_options plain = {.wire = {.jitter_ns = NS_PER_MS, .ask_ns = NS_PER_MS}};
+
+/* struct script - what a tap does to which message. */
+struct script {
+	uint32_t at; /* which datagram, counted from 0 */
+	uint32_t seen;
+	uint32_t what; /* the mutation's own number */
+	bool done;     /* the mutation applied */
+	void (*mutate)(struct script *sc, struct forge_msg *m);
+};
+
+static bool run_script(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx)
+{
+	struct script *sc = ctx;
+	static uint8_t out[FORGE_BUF];
+	struct forge_msg m;
+	size_t n;
+
+	if (sc->seen++ != sc->at || !forge_open(s, &m, from, bytes, *len))
+		return true;
+	sc->mutate(sc, &m);
+	if (!sc->done)
+		return true;
+	n = forge_close(s, &m, from, out, sizeof(out));
+	if (!n || n > *len + 512)
+		return true;
+	/* send_datagram() gave room for the message alone: inject what is longer */
+	if (n > *len) {
+		sim_inject(s, !from, out, n);
+		return false;
+	}
+	memcpy(bytes, out, n);
+	*len = n;
+	return true;
+}
+
+/* A scene with every exchange: handshake, re-keys from both sides, a new child, deletes. */
+static void play(struct sim *s)
+{
+	(void)!sim_initiate(s, A, "tun");
+	sim_run(s, s->now_ns + NS_PER_S);
+	(void)!sim_rekey(s, A, "tun");
+	sim_run(s, s->now_ns + NS_PER_S);
+	(void)!sim_rekey(s, B, "tun");
+	sim_run(s, s->now_ns + NS_PER_S);
+	(void)!sim_rekey(s, B, NULL);
+	sim_run(s, s->now_ns + NS_PER_S);
+	(void)!sim_terminate(s, B, "tun");
+	sim_run(s, s->now_ns + NS_PER_S);
+	(void)!sim_initiate(s, B, "tun");
+	sim_run(s, s->now_ns + NS_PER_S);
+	(void)!sim_terminate(s, A, NULL);
+	sim_run(s, s->now_ns + NS_PER_S);
+}
+
+static uint32_t count_messages(void)
+{
+	struct sim *s = sim_new(1, &plain);
+	struct ike_stats a, b;
+
+	play(s);
+	ike_stats(s->n[A].e, &a);
+	ike_stats(s->n[B].e, &b);
+	CU_ASSERT_TRUE(sim_clean(s, A) && sim_clean(s, B));
+	CU_ASSERT_EQUAL(a.dropped + b.dropped, 0);
+	sim_free(s);
+	return (uint32_t)(a.sent + b.sent);
+}
+
+/* Whatever happened, it ends: nothing is left once all time limits are over. */
+static void ends_clean(struct sim *s)
+{
+	(void)!sim_terminate(s, A, NULL);
+	(void)!sim_terminate(s, B, NULL);
+	sim_run(s, s->now_ns + 300 * NS_PER_S);
+	for (unsigned i = 0; i < 2; i++) {
+		CU_ASSERT_TRUE(sim_clean(s, i));
+		CU_ASSERT_EQUAL(sim_num_sas(s, i), 0);
+	}
+}
+
+static bool mutated(uint32_t at, uint32_t what, void (*mutate)(struct script *, struct forge_msg *))
+{
+	struct script sc = {.at = at, .what = what, .mutate = mutate};
+	struct sim *s = sim_new(1, &plain);
+
+	s->tap = run_script;
+	s->tap_ctx = &sc;
+	play(s);
+	ends_clean(s);
+	sim_free(s);
+	return sc.done;
+}
+
+static void omit(struct script *sc, struct forge_msg *m)
+{
+	if (sc->what >= m->num)
+		return;
+	for (uint32_t i = sc->what; i + 1 < m->num; i++)
+		m->payloads[i] = m->payloads[i + 1];
+	m->num--;
+	sc->done = true;
+}
+
+static void twice(struct script *sc, struct forge_msg *m)
+{
+	if (sc->what >= m->num || m->num == IKE_MAX_PAYLOADS)
+		return;
+	m->payloads[m->num] = m->payloads[sc->what];
+	m->num++;
+	sc->done = true;
+}
+
+static void swap(struct script *sc, struct forge_msg *m)
+{
+	struct ike_payload p;
+
+	if (sc->what + 1 >= m->num)
+		return;
+	p = m->payloads[sc->what];
+	m->payloads[sc->what] = m->payloads[sc->what + 1];
+	m->payloads[sc->what + 1] = p;
+	sc->done = true;
+}
+
+static void cut(struct script *sc, struct forge_msg *m)
+{
+	if (sc->what >= m->num || !m->payloads[sc->what].body.len)
+		return;
+	m->payloads[sc->what].body.len--;
+	sc->done = true;
+}
+
+static void test_S4_every_payload_of_every_message(void)
+{
+	static void (*const mutations[])(struct script *, struct forge_msg *) = {omit, twice, swap,
+										 cut};
+	uint32_t num = count_messages(), applied = 0;
+
+	CU_ASSERT_TRUE(num >= 18);
+	for (uint32_t at = 0; at < num; at++)
+		for (size_t k = 0; k < ARRAY_LEN(mutations); k++)
+			for (uint32_t what = 0; what < 12; what++) {
+				if (!mutated(at, what, mutations[k]))
+					break;
+				applied++;
+			}
+	tap_diag("%u messages, %u mutations", num, applied);
+	CU_ASSERT_TRUE(applied > 150);
+}
+
+/* ---- replay and reflection (S31)
+ * ----------------------------------------------------------------- */
+
+struct record {
+	uint8_t bytes[64][2048];
+	size_t len[64];
+	unsigned from[64];
+	uint32_t num;
+};
+
+static bool recording(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx)
+{
+	struct record *r = ctx;
+
+	(void)s;
+	if (r->num < 64 && *len <= sizeof(r->bytes[0])) {
+		memcpy(r->bytes[r->num], bytes, *len);
+		r->len[r->num] = *len;
+		r->from[r->num++] = from;
+	}
+	return true;
+}
+
+struct snapshot {
+	enum sa_state state[16];
+	uint32_t in[16], out[16], num, pairs;
+};
+
+static struct snapshot look(struct sim *s, unsigned side)
+{
+	struct snapshot shot = {.num = 0, .pairs = s->n[side].num_pairs};
+
+	list_for_each (n, &s->n[side].e->sas) {
+		struct ike_sa *sa = list_entry(n, struct ike_sa, node);
+
+		if (sa->state == SA_R_INIT) /* anybody may begin: it is not a change of ours */
+			continue;
+		shot.state[shot.num] = sa->state;
+		shot.in[shot.num] = sa->in.x.next_id;
+		shot.out[shot.num++] = sa->out.x.next_id;
+	}
+	return shot;
+}
+
+/* Everything recorded so far comes again, to where it went and to where it came from. */
+static void throw_all(struct sim *s, struct record *r, uint32_t num)
+{
+	for (unsigned side = 0; side < 2; side++) {
+		for (uint32_t i = 0; i < num; i++) {
+			struct snapshot before = look(s, side), after;
+			struct ike_stats st;
+
+			ike_stats(s->n[side].e, &st);
+			sim_inject(s, side, r->bytes[i], r->len[i]);
+			after = look(s, side);
+			CU_ASSERT_EQUAL(memcmp(&before, &after, sizeof(before)), 0);
+		}
+	}
+}
+
+/* After every message of the scene, all before it are replayed and reflected: no state changes. */
+static void test_S31_replay_and_reflect(void)
+{
+	struct record *r = calloc(1, sizeof(*r));
+	struct sim *s = sim_new(1, &plain);
+	uint32_t seen = 0;
+
+	s->tap = recording;
+	s->tap_ctx = r;
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	for (unsigned i = 0; i < 6; i++) {
+		sim_run(s, s->now_ns + NS_PER_S);
+		seen = r->num;
+		throw_all(s, r, seen);
+		r->num = seen; /* answers to repeats are repeats */
+		if (i == 0)
+			CU_ASSERT_TRUE(sim_up(s));
+		(void)!sim_rekey(s, i & 1, i % 3 == 2 ? NULL : "tun");
+	}
+	CU_ASSERT_TRUE(seen > 12);
+	sim_run(s, s->now_ns + 10 * NS_PER_S);
+	CU_ASSERT_TRUE(sim_up(s));
+	CU_ASSERT_EQUAL(s->n[A].failed + s->n[B].failed, 0);
+	ends_clean(s);
+	sim_free(s);
+	free(r);
+}
+
+/* ---- bits of IKE_SA_INIT (S28)
+ * -------------------------------------------------------------------- */
+
+struct flip {
+	uint32_t at, seen;
+	size_t bit, bits;
+};
+
+static bool flipping(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx)
+{
+	struct flip *f = ctx;
+
+	(void)s;
+	(void)from;
+	if (f->seen++ != f->at)
+		return true;
+	f->bits = *len * 8;
+	if (f->bit < f->bits)
+		bytes[f->bit / 8] ^= (uint8_t)(1u << f->bit % 8);
+	return true;
+}
+
+/* The attacker drops every repeat, so that no clean copy arrives. */
+static bool drop_repeats(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx)
+{
+	struct flip *f = ctx;
+	struct ike_header h;
+
+	if (f->seen > f->at && !ike_header_parse(&h, bytes_of(bytes, *len)) &&
+	    h.exchange == IKE_SA_INIT && f->seen > 1)
+		return false;
+	return flipping(s, from, bytes, len, ctx);
+}
+
+static bool in_state(struct sim *s, unsigned side, enum sa_state want)
+{
+	list_for_each (n, &s->n[side].e->sas) {
+		if (list_entry(n, struct ike_sa, node)->state == want)
+			return true;
+	}
+	return false;
+}
+
+static bool anything_up(struct sim *s)
+{
+	return s->n[A].ike_up || in_state(s, B, SA_ESTABLISHED) || s->n[A].num_pairs;
+}
+
+/* One bit of the request or of the response is not what was sent: nothing is established. (The
+ * responder may believe so until the initiator, who alone sees a changed response, tells it.) */
+static bool flip_one(struct sim *s, uint32_t at, size_t bit, size_t *out_bits)
+{
+	struct flip f = {.at = at, .bit = bit};
+	bool up;
+
+	s->tap = drop_repeats;
+	s->tap_ctx = &f;
+	s->n[A].ike_up = s->n[B].ike_up = 0;
+	(void)!sim_initiate(s, A, "tun");
+	sim_run(s, s->now_ns + NS_PER_S / 2);
+	up = anything_up(s) || (at == 0 && s->n[B].ike_up);
+	*out_bits = f.bits;
+	s->tap = NULL;
+	(void)!sim_terminate(s, A, NULL);
+	(void)!sim_terminate(s, B, NULL);
+	sim_run(s, s->now_ns + 100 * NS_PER_S);
+	CU_ASSERT_TRUE(sim_clean(s, A) && sim_clean(s, B));
+	return up;
+}
+
+static void test_S28_flip_every_bit_of_sa_init(void)
+{
+	struct sim *s = sim_new(1, &plain);
+	uint32_t established = 0, tried = 0;
+	size_t bits;
+
+	for (uint32_t at = 0; at < 2; at++) {
+		bits = 1;
+		for (size_t bit = 0; bit < bits; bit++, tried++)
+			if (flip_one(s, at, bit, &bits)) {
+				established++;
+				tap_diag("message %u bit %zu: established", at, bit);
+			}
+	}
+	CU_ASSERT_TRUE(flip_one(s, 99, 0, &bits)); /* untouched it is established */
+	tap_diag("%u bits", tried);
+	CU_ASSERT_TRUE(tried > 2000);
+	CU_ASSERT_EQUAL(established, 0);
+	sim_free(s);
+}
+
+/* ---- every state, every message (S9)
+ * --------------------------------------------------------------- */
+
+static const uint8_t exchanges[] = {0,  33, IKE_SA_INIT, IKE_AUTH, CREATE_CHILD_SA, INFORMATIONAL,
+				    43, 255};
+
+/* Sets of payloads: types in order, 0-terminated. */
+static const uint8_t contents[][8] = {
+	{0},
+	{PAYLOAD_SA, PAYLOAD_KE, PAYLOAD_NONCE},
+	{PAYLOAD_SA, PAYLOAD_NONCE, PAYLOAD_TSI, PAYLOAD_TSR},
+	{PAYLOAD_SA, PAYLOAD_NONCE, PAYLOAD_KE, PAYLOAD_TSI, PAYLOAD_TSR},
+	{PAYLOAD_IDI, PAYLOAD_AUTH, PAYLOAD_SA, PAYLOAD_TSI, PAYLOAD_TSR},
+	{PAYLOAD_IDR, PAYLOAD_AUTH, PAYLOAD_SA, PAYLOAD_TSI, PAYLOAD_TSR},
+	{PAYLOAD_IDR, PAYLOAD_AUTH},
+	{PAYLOAD_IDI, PAYLOAD_SA, PAYLOAD_TSI, PAYLOAD_TSR},
+	{PAYLOAD_NOTIFY},
+	{PAYLOAD_DELETE},
+	{PAYLOAD_NOTIFY, PAYLOAD_DELETE, PAYLOAD_NOTIFY},
+	{PAYLOAD_EAP},
+	{PAYLOAD_CP, PAYLOAD_VENDOR, PAYLOAD_CERT},
+	{PAYLOAD_TSI, PAYLOAD_TSI},
+};
+
+static const uint8_t zeros[64];
+
+/* A body for a payload: empty, zeros, or well formed as far as bytes without meaning can be. */
+static struct bytes body_of(uint8_t type, unsigned variant)
+{
+	static const uint8_t notify_cookie[] = {0, 0, 0x40, 0x06, 1, 2, 3, 4};
+	static const uint8_t notify_temporary[] = {0, 0, 0, 43};
+	static const uint8_t notify_ke[] = {0, 0, 0, 17, 0, 19};
+	static const uint8_t delete_ike[] = {1, 0, 0, 0};
+	static const uint8_t delete_esp[] = {3, 4, 0, 1, 1, 2, 3, 4};
+
+	if (variant == 0)
+		return bytes_of(zeros, 0);
+	if (variant == 1)
+		return bytes_of(zeros, sizeof(zeros));
+	if (type == PAYLOAD_NOTIFY)
+		return variant == 2   ? bytes_of(notify_cookie, sizeof(notify_cookie))
+		       : variant == 3 ? bytes_of(notify_temporary, sizeof(notify_temporary))
+				      : bytes_of(notify_ke, sizeof(notify_ke));
+	if (type == PAYLOAD_DELETE)
+		return variant == 2 ? bytes_of(delete_ike, sizeof(delete_ike))
+				    : bytes_of(delete_esp, sizeof(delete_esp));
+	return bytes_of(zeros, 36);
+}
+
+static unsigned waiting_side;
+static enum sa_state waiting_state;
+
+static bool reached(struct sim *s)
+{
+	return in_state(s, waiting_side, waiting_state);
+}
+
+static void bring(struct sim *s, enum sa_state state, unsigned *out_side)
+{
+	const bool responder = state >= SA_R_INIT && state <= SA_R_ACCEPT;
+
+	*out_side = waiting_side = responder ? B : A;
+	waiting_state = state;
+	(void)!sim_initiate(s, A, "tun");
+	if (state > SA_ESTABLISHED) {
+		sim_run(s, s->now_ns + NS_PER_S);
+		if (state == SA_REKEYED)
+			(void)!sim_rekey(s, B, NULL);
+		else
+			(void)!sim_terminate(s, A, NULL);
+	}
+	CU_ASSERT_TRUE(sim_run_until(s, s->now_ns + 5 * NS_PER_S, reached));
+}
+
+/* One message into one state. */
+static void probe(struct sim *s, enum sa_state state, uint8_t exchange, bool response,
+		  const uint8_t *types, unsigned variant)
+{
+	struct ike_payload p[8];
+	uint32_t num = 0;
+	uint8_t buf[2048];
+	struct ike_sa *sa = NULL, *peer;
+	unsigned side;
+	size_t len = 0;
+
+	bring(s, state, &side);
+	list_for_each (n, &s->n[side].e->sas) {
+		if (list_entry(n, struct ike_sa, node)->state == state)
+			sa = list_entry(n, struct ike_sa, node);
+	}
+	for (; types[num]; num++)
+		p[num] = (struct ike_payload){.type = types[num],
+					      .body = body_of(types[num], variant)};
+	if (sa) {
+		struct ike_header h = {.spi_i = sa->spi_i, .spi_r = sa->spi_r};
+
+		peer = forge_sa(s, !side, &h);
+		if (peer)
+			len = forge_bare(s, peer, exchange, response ? IKE_FLAG_RESPONSE : 0,
+					 response ? sa->out.x.next_id : sa->in.x.next_id, p, num,
+					 buf, sizeof(buf));
+	}
+	if (len)
+		sim_inject(s, side, buf, len);
+	ends_clean(s);
+}
+
+static void test_S9_every_state_every_message(void)
+{
+	static const enum sa_state states[] = {
+		SA_I_INIT,      SA_I_SECRET, SA_I_AUTH,   SA_I_VERIFY,    SA_I_AUTHORIZE,
+		SA_I_ACCEPT,    SA_R_INIT,   SA_R_VERIFY, SA_R_AUTHORIZE, SA_R_ACCEPT,
+		SA_ESTABLISHED, SA_REKEYED,  SA_DELETING};
+	const struct sim_options slow = {
+		.wire = {.delay_ns = 20 * NS_PER_MS, .ask_ns = 20 * NS_PER_MS}};
+	struct sim *s = sim_new(3, &slow);
+	uint32_t num = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(states); i++)
+		for (size_t j = 0; j < ARRAY_LEN(exchanges); j++)
+			for (size_t k = 0; k < ARRAY_LEN(contents); k++)
+				for (unsigned v = 0; v < 8; v++) {
+					probe(s, states[i], exchanges[j], v & 1, contents[k],
+					      v / 2);
+					num++;
+				}
+	tap_diag("%u messages in %zu states", num, ARRAY_LEN(states));
+	CU_ASSERT_TRUE(num > 10000);
+	sim_free(s);
+}
+
+/* ---- memory
+ * ---------------------------------------------------------------------------------------- */
+
+/* Each allocation of the whole scene fails once: errors are clean, nothing leaks, all ends. */
+static void test_fail_every_allocation(void)
+{
+	uint64_t first, last, before = alloc_count();
+	struct sim *s = sim_new(1, &plain);
+
+	first = alloc_count() - before;
+	play(s);
+	sim_free(s);
+	last = alloc_count() - before;
+	tap_diag("allocations %lu to %lu", (unsigned long)first, (unsigned long)last);
+	CU_ASSERT_TRUE(last - first > 300);
+	for (uint64_t n = 1; n <= last - first; n++) {
+		s = sim_new(1, &plain);
+		alloc_fail_nth(n);
+		play(s);
+		alloc_fail_nth(0);
+		sim_run(s, s->now_ns + 100 * NS_PER_S);
+		ends_clean(s);
+		sim_free(s);
+	}
+	for (uint64_t n = 1; n <= first; n++) {
+		alloc_fail_nth(n);
+		s = sim_new(1, &plain);
+		alloc_fail_nth(0);
+		sim_free(s);
+	}
+}
+
+static const struct tap_test tests[] = {
+	TAP_TEST(test_S4_every_payload_of_every_message),
+	TAP_TEST(test_S31_replay_and_reflect),
+	TAP_TEST(test_S28_flip_every_bit_of_sa_init),
+	TAP_TEST(test_S9_every_state_every_message),
+	TAP_TEST(test_fail_every_allocation),
+};
+
+TAP_MAIN("sim/hostile", tests)

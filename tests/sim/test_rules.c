@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rules that only an attacker on the way, a flood or a shortage of memory puts to the test. */
+#include <malloc.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "control/ike/halfopen.h"
+#include "control/ike/wire/build.h"
+#include "control/ike/wire/payload.h"
+#include "tests/sim/sim.h"
+#include "tests/tap/tap.h"
+
+#define A 0
+#define B 1
+
+static const struct sim_wire calm = {.jitter_ns = NS_PER_MS, .ask_ns = NS_PER_MS};
+
+/* struct capture - what one side sent, newest last; drop: it does not arrive. */
+struct capture {
+	unsigned from;
+	bool drop;
+	uint32_t num;
+	size_t len;
+	uint8_t last[2048];
+};
+
+static bool capturing(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx)
+{
+	struct capture *c = ctx;
+
+	(void)s;
+	if (from != c->from)
+		return true;
+	CU_ASSERT_FATAL(*len <= sizeof(c->last));
+	memcpy(c->last, bytes, *len);
+	c->len = *len;
+	c->num++;
+	return !c->drop;
+}
+
+static struct sim *watched(const struct sim_options *opt, struct capture *c)
+{
+	struct sim *s = sim_new(1, opt);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	s->tap = capturing;
+	s->tap_ctx = c;
+	return s;
+}
+
+static struct ike_sa *only_sa(struct sim *s, unsigned side)
+{
+	struct list_node *all = &s->n[side].e->sas;
+
+	CU_ASSERT_FATAL(!list_empty(all) && all->next == all->prev);
+	return list_entry(all->next, struct ike_sa, node);
+}
+
+static uint32_t num_half_open(struct sim *s)
+{
+	struct ike_stats st;
+
+	ike_stats(s->n[B].e, &st);
+	return st.half_open;
+}
+
+static struct ike_header header_of(const struct capture *c)
+{
+	struct ike_header h = {0};
+
+	CU_ASSERT_EQUAL_FATAL(ike_header_parse(&h, bytes_of(c->last, c->len)), ERR_OK);
+	return h;
+}
+
+static uint16_t group_of(const struct capture *c)
+{
+	struct wire_ke ke = {0};
+	struct ike_msg m;
+
+	CU_ASSERT_EQUAL_FATAL(ike_msg_parse(&m, bytes_of(c->last, c->len)), ERR_OK);
+	CU_ASSERT_EQUAL(wire_ke_parse(&ke, ike_msg_body(&m, PAYLOAD_KE)), ERR_OK);
+	return ke.group;
+}
+
+/* ---- INVALID_KE_PAYLOAD (S30) --------------------------------------------------------------- */
+
+/* Anybody can send this answer to the request that was captured. */
+static void demand_group(struct sim *s, const struct capture *c, uint16_t group)
+{
+	struct ike_header h = header_of(c);
+	struct ike_builder b;
+	struct bytes answer;
+	uint8_t buf[128];
+
+	h.flags = IKE_FLAG_RESPONSE;
+	ike_build_begin(&b, buf, sizeof(buf), &h);
+	wire_notify_ke_build(&b, group);
+	CU_ASSERT_EQUAL_FATAL(ike_build_finish(&b, &answer, NULL), ERR_OK);
+	sim_inject(s, A, answer.p, answer.len);
+}
+
+static void demand_groups(const uint16_t groups[2], uint32_t num_requests)
+{
+	const struct sim_options opt = {
+		.wire = calm,
+		.conf[A] = sim_conf(A, "proposals = aes256gcm16-prfsha256-x25519-ecp384", "")};
+	struct capture c = {.from = A, .drop = true};
+	struct sim *s = watched(&opt, &c);
+
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	CU_ASSERT_EQUAL(group_of(&c), DH_CURVE_25519);
+	for (int i = 0; i < 2 && groups[i] && !s->n[A].failed; i++)
+		demand_group(s, &c, groups[i]);
+	CU_ASSERT_EQUAL(c.num, num_requests);
+	CU_ASSERT_EQUAL(s->n[A].failed, 1);
+	CU_ASSERT_EQUAL(s->n[A].last_failure, IKE_REASON_INVALID_KE);
+	CU_ASSERT_EQUAL(sim_num_sas(s, A), 0);
+	sim_free(s);
+}
+
+static void test_S30_group_not_offered(void)
+{
+	demand_groups((const uint16_t[2]){DH_ECP_256, 0}, 1);
+	demand_groups((const uint16_t[2]){14, 0}, 1);
+}
+
+static void test_S30_group_just_sent(void)
+{
+	demand_groups((const uint16_t[2]){DH_CURVE_25519, 0}, 1);
+}
+
+static void test_S30_one_retry(void)
+{
+	demand_groups((const uint16_t[2]){DH_ECP_384, DH_CURVE_25519}, 2);
+}
+
+/* ---- reflection (S31) ----------------------------------------------------------------------- */
+
+/* Our own first message comes back: nobody answers, nothing is begun. */
+static void test_S31_own_first_message(void)
+{
+	const struct sim_options opt = {
+		.wire = calm,
+		.conf[A] = "connections { net { local { auth = psk }\n remote { auth = psk }\n"
+			   " children { tun { remote_ts = 10.2.0.0/16 } } } }\n"
+			   "secrets { ike-1 { secret = \"a fairly long shared secret\" } }\n"};
+	struct capture c = {.from = A, .drop = true};
+	struct sim *s = watched(&opt, &c);
+
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(c.num, 1);
+	sim_inject(s, A, c.last, c.len);
+	CU_ASSERT_EQUAL(c.num, 1);
+	CU_ASSERT_EQUAL(only_sa(s, A)->state, SA_I_INIT);
+	sim_free(s);
+}
+
+/* ---- half states (S33) ---------------------------------------------------------------------- */
+
+/* One allocation of a re-key fails, whichever it is: what the two sides have stays the same. */
+static void rekey_short_of_memory(const char *child)
+{
+	const struct sim_options opt = {.wire = calm};
+	uint64_t total = 0;
+	char why[200];
+
+	for (uint64_t nth = 0; nth <= total; nth++) {
+		struct sim *s = sim_new(1, &opt);
+		uint64_t before;
+
+		CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+		sim_run(s, s->now_ns + NS_PER_S);
+		CU_ASSERT_TRUE(sim_up(s));
+		before = alloc_count();
+		alloc_fail_nth(nth);
+		(void)!sim_rekey(s, A, child);
+		sim_run(s, s->now_ns + NS_PER_S / 2);
+		alloc_fail_nth(0);
+		if (nth == 0)
+			total = alloc_count() - before;
+		sim_run(s, s->now_ns + 30 * NS_PER_S);
+		if (!sim_same(s, why)) {
+			tap_diag("allocation %lu of %lu: %s", (unsigned long)nth,
+				 (unsigned long)total, why);
+			CU_FAIL("the sides differ");
+		}
+		CU_ASSERT_TRUE(sim_up(s));
+		sim_free(s);
+	}
+	CU_ASSERT_TRUE(total > 20);
+}
+
+static void test_S33_rekey_child(void)
+{
+	rekey_short_of_memory("tun");
+}
+
+static void test_S33_rekey_ike(void)
+{
+	rekey_short_of_memory(NULL);
+}
+
+/* ---- floods (S40, S43) ---------------------------------------------------------------------- */
+
+/* The captured first message, with another SPI, from any address. */
+static void flood(struct sim *s, struct capture *first, const struct ip_addr *from, uint64_t spi)
+{
+	struct ike_datagram dg = {
+		.path = {.local = s->n[B].addr, .remote = {.addr = *from, .port = 500}},
+		.bytes = bytes_of(first->last, first->len)};
+
+	store_be64(first->last, spi);
+	ike_receive(s->n[B].e, &dg, s->now_ns);
+	sim_settle(s, B);
+}
+
+static struct ip_addr v4(uint8_t last)
+{
+	const uint8_t b[4] = {198, 51, 100, last};
+
+	return ip_addr_v4(b);
+}
+
+static struct ip_addr v6(uint8_t subnet, uint8_t last)
+{
+	const uint8_t b[16] = {0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, subnet, [15] = last};
+
+	return ip_addr_v6(b);
+}
+
+static const char any_peer[] = "connections { net { local { auth = psk }\n remote { auth = psk }\n"
+			       " children { tun { } } } }\n";
+
+static struct sim *flooded(struct capture *first, struct ike_limits limits)
+{
+	const struct sim_options opt = {.wire = calm, .conf[B] = any_peer, .limits[B] = limits};
+	struct sim *s = watched(&opt, first);
+
+	first->from = A;
+	first->drop = true;
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(first->num, 1);
+	return s;
+}
+
+/* With cookies on, who did not prove its address costs no byte of memory. */
+static void test_S40_no_state(void)
+{
+	struct capture first = {.num = 0};
+	struct sim *s = flooded(&first, (struct ike_limits){.cookies_always = true});
+	struct ip_addr from;
+	struct ike_stats st;
+	size_t in_use = 0;
+
+	for (uint64_t i = 0; i < 1000; i++) {
+		if (i == 10) /* what is made once is there */
+			in_use = mallinfo2().uordblks;
+		from = i & 1 ? v4((uint8_t)i) : v6((uint8_t)i, 1);
+		s->tap = NULL;
+		s->wire.loss = 100; /* no answer is kept on its way either */
+		flood(s, &first, &from, 1000 + i);
+	}
+	CU_ASSERT_EQUAL(mallinfo2().uordblks, in_use);
+	ike_stats(s->n[B].e, &st);
+	CU_ASSERT_EQUAL(st.cookies_sent, 1000);
+	CU_ASSERT_EQUAL(st.half_open, 0);
+	CU_ASSERT_TRUE(list_empty(&s->n[B].e->sas));
+	sim_free(s);
+}
+
+static void test_S43_per_address(void)
+{
+	struct capture first = {.num = 0};
+	struct sim *s = flooded(&first, (struct ike_limits){.half_open_per_source = 5});
+	struct ip_addr one = v4(1), other = v4(2);
+
+	for (uint64_t i = 0; i < 20; i++)
+		flood(s, &first, &one, 1000 + i);
+	CU_ASSERT_EQUAL(num_half_open(s), 5);
+	flood(s, &first, &other, 5000);
+	CU_ASSERT_EQUAL(num_half_open(s), 6);
+	sim_free(s);
+}
+
+/* Whoever has an IPv6 network has 2^64 addresses. */
+static void test_S43_per_network(void)
+{
+	struct capture first = {.num = 0};
+	struct sim *s = flooded(&first, (struct ike_limits){.half_open_per_source = 5});
+	struct ip_addr from;
+
+	for (uint8_t i = 0; i < 20; i++) {
+		from = v6(1, i);
+		flood(s, &first, &from, 1000 + i);
+	}
+	CU_ASSERT_EQUAL(num_half_open(s), 5);
+	from = v6(2, 1);
+	flood(s, &first, &from, 5000);
+	CU_ASSERT_EQUAL(num_half_open(s), 6);
+	sim_free(s);
+}
+
+static void test_S43_in_all(void)
+{
+	struct capture first = {.num = 0};
+	struct sim *s = flooded(&first, (struct ike_limits){.half_open_max = 7});
+	struct ip_addr from;
+
+	for (uint8_t i = 0; i < 20; i++) {
+		from = v4(i);
+		flood(s, &first, &from, 1000 + i);
+	}
+	CU_ASSERT_EQUAL(num_half_open(s), 7);
+	sim_free(s);
+}
+
+/* In a crowd a half-open IKE SA goes sooner. */
+static void test_S43_short_life_in_a_crowd(void)
+{
+	struct capture first = {.num = 0};
+	struct sim *s = flooded(
+		&first, (struct ike_limits){.cookie_threshold = 4, .half_open_ns = 60 * NS_PER_S});
+	struct ip_addr from;
+
+	for (uint8_t i = 0; i < 4; i++) {
+		CU_ASSERT_EQUAL(halfopen_bound(s->n[B].e), 60 * NS_PER_S);
+		from = v4(i);
+		flood(s, &first, &from, 1000 + i);
+	}
+	CU_ASSERT_EQUAL(num_half_open(s), 4);
+	CU_ASSERT_EQUAL(halfopen_bound(s->n[B].e), 10 * NS_PER_S);
+	sim_free(s);
+}
+
+/* ---- cookies in the middle of a handshake (S41) --------------------------------------------- */
+
+static bool responder_begun(struct sim *s)
+{
+	return num_half_open(s) > 0;
+}
+
+/* The responder asks for a cookie, then takes a late copy of the first message all the same, and
+ * its answer is lost. The initiator goes on with the cookie, so the two have another transcript. */
+static void test_S41_two_transcripts(void)
+{
+	const struct sim_options opt = {.wire = calm, .limits[B] = {.cookies_always = true}};
+	struct capture first = {.from = A, .drop = true}, answers = {.from = B};
+	struct sim *s = watched(&opt, &first);
+
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(first.num, 1);
+	s->tap_ctx = &answers;
+	sim_inject(s, B, first.last, first.len); /* the cookie is on its way */
+	CU_ASSERT_EQUAL(answers.num, 1);
+	s->n[B].e->limits.cookies_always = false;
+	answers.drop = true;
+	sim_inject(s, B, first.last, first.len);
+	CU_ASSERT_EQUAL(answers.num, 2);
+	CU_ASSERT_TRUE_FATAL(responder_begun(s));
+	answers.drop = false;
+	sim_run(s, s->now_ns + 3 * NS_PER_S);
+	CU_ASSERT_TRUE(sim_up(s));
+	CU_ASSERT_EQUAL(s->n[A].failed + s->n[B].failed, 0);
+	sim_free(s);
+}
+
+/* ---- one key agreement for each pair of SPIs (S42) ------------------------------------------ */
+
+/* An IKE_AUTH request for the responder's half-open IKE SA whose content is noise. */
+static void noise(struct sim *s, uint8_t tag)
+{
+	const struct ike_sa *sa = only_sa(s, B);
+	const struct ike_header h = {.spi_i = sa->spi_i,
+				     .spi_r = sa->spi_r,
+				     .exchange = IKE_AUTH,
+				     .flags = IKE_FLAG_INITIATOR,
+				     .msgid = 1};
+	uint8_t buf[256], body[96];
+	struct ike_builder b;
+	struct bytes out;
+
+	memset(body, tag, sizeof(body));
+	ike_build_begin(&b, buf, sizeof(buf), &h);
+	writer_bytes(ike_build_payload(&b, PAYLOAD_SK), body, sizeof(body));
+	CU_ASSERT_EQUAL_FATAL(ike_build_finish(&b, &out, NULL), ERR_OK);
+	sim_inject(s, B, out.p, out.len);
+}
+
+static void test_S42_bad_auth_keeps_keys(void)
+{
+	const struct sim_options opt = {.wire = calm};
+	struct sim *s = sim_new(1, &opt);
+	const struct ike_aead *open;
+
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	CU_ASSERT_TRUE_FATAL(sim_run_until(s, s->now_ns + NS_PER_S, responder_begun));
+	noise(s, 1);
+	open = only_sa(s, B)->open;
+	CU_ASSERT_PTR_NOT_NULL(open);
+	CU_ASSERT_PTR_NULL(only_sa(s, B)->hs->dh); /* spent: no second agreement is possible */
+	for (uint8_t i = 2; i < 20; i++) {
+		noise(s, i);
+		CU_ASSERT_PTR_EQUAL(only_sa(s, B)->open, open);
+		CU_ASSERT_EQUAL(only_sa(s, B)->state, SA_R_INIT);
+	}
+	sim_run(s, s->now_ns + 3 * NS_PER_S);
+	CU_ASSERT_TRUE(sim_up(s));
+	sim_free(s);
+}
+
+/* ---- a peer behind a NAT moves (S57) -------------------------------------------------------- */
+
+static void test_S57_moves_when_it_answers(void)
+{
+	const struct sim_options opt = {.wire = calm};
+	struct sim *s = sim_new(1, &opt);
+	struct path_addr old, moved;
+	struct ike_sa *sa;
+
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	sim_run(s, s->now_ns + NS_PER_S);
+	CU_ASSERT_TRUE(sim_up(s));
+	sa = only_sa(s, B);
+	old = moved = sa->path;
+	moved.remote.port = 40000;
+	/* ESP came from there: that alone is no reason to send everything there. */
+	s->n[A].deaf = true;
+	ike_child_moved(s->n[B].e, s->n[B].pairs[0].id, &moved, 0, s->now_ns);
+	sim_settle(s, B);
+	sim_run(s, s->now_ns + NS_PER_S / 2);
+	CU_ASSERT_EQUAL(sa->path.remote.port, old.remote.port);
+	/* The answer to the next question, which went there, is. */
+	s->n[A].deaf = false;
+	sim_run(s, s->now_ns + 10 * NS_PER_S);
+	CU_ASSERT_EQUAL(sa->path.remote.port, 40000);
+	sim_free(s);
+}
+
+static const struct tap_test tests[] = {
+	TAP_TEST(test_S30_group_not_offered),
+	TAP_TEST(test_S30_group_just_sent),
+	TAP_TEST(test_S30_one_retry),
+	TAP_TEST(test_S31_own_first_message),
+	TAP_TEST(test_S33_rekey_child),
+	TAP_TEST(test_S33_rekey_ike),
+	TAP_TEST(test_S40_no_state),
+	TAP_TEST(test_S43_per_address),
+	TAP_TEST(test_S43_per_network),
+	TAP_TEST(test_S43_in_all),
+	TAP_TEST(test_S43_short_life_in_a_crowd),
+	TAP_TEST(test_S41_two_transcripts),
+	TAP_TEST(test_S42_bad_auth_keeps_keys),
+	TAP_TEST(test_S57_moves_when_it_answers),
+};
+
+TAP_MAIN("sim/rules", tests)
