@@ -110,7 +110,7 @@ static void child_add(struct engine *e, const struct ike_child_add *add)
 	c->half = CHILD_BOTH;
 	c->group->num_pairs++;
 	c->group->num_outbound++;
-	c->group->fail_closed = false;
+	policy_joined(e, c->group, add->params.proof);
 	htab_insert(&e->children, &c->by_id, bytes_of(&c->id, sizeof(c->id)));
 }
 

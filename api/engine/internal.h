@@ -29,12 +29,12 @@ struct sa_group {
 	struct ts local[CONF_MAX_TS];
 	struct ts remote[CONF_MAX_TS];
 	uint32_t num_local, num_remote;
-	uint32_t num_pairs;    /* child_recs that name this group */
-	uint32_t num_outbound; /* of these, with an outbound SA */
-	bool trap;             /* the configuration wants the policy whether or not SAs are up */
-	bool stale;            /* a trap of the configuration that is being replaced */
-	bool fail_closed;      /* SAs were lost, not ended: keep the policy until told otherwise */
-	bool acquiring;        /* a negotiation that a packet asked for is under way */
+	uint32_t num_pairs;       /* child_recs that name this group */
+	uint32_t num_outbound;    /* of these, with an outbound SA */
+	struct auth_proof *proof; /* of the newest pair, NULL if there was none; a reference */
+	bool trap;                /* the configuration wants the policy whether or not SAs are up */
+	bool fail_closed; /* SAs were lost, not ended: keep the policy until told otherwise */
+	bool acquiring;   /* a negotiation that a packet asked for is under way */
 };
 
 /* struct child_rec - an installed pair. */
@@ -141,6 +141,7 @@ void actions_forget(struct engine *e) NONNULL(1);
 MUST_USE enum err policy_group_for(struct engine *e, struct sa_group **out,
 				   const struct ike_child_add *add) NONNULL(1, 2, 3);
 struct sa_group *policy_find(struct engine *e, uint32_t id) NONNULL(1);
+void policy_joined(struct engine *e, struct sa_group *g, struct auth_proof *proof) NONNULL(1, 2);
 void policy_lost(struct engine *e, const char *conn, const char *child) NONNULL(1, 2);
 void policy_release(struct engine *e, const char *conn) NONNULL(1);
 void policy_configure(struct engine *e) NONNULL(1);

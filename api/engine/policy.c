@@ -204,6 +204,7 @@ static void group_free(struct engine *e, struct sa_group *g)
 		dataplane_group_remove(e->dp, g->id);
 	}
 	list_remove(&g->node);
+	auth_proof_put(g->proof);
 	mem_free(g->conn);
 	mem_free(g->child);
 	mem_free(g);
@@ -239,17 +240,6 @@ static bool group_is(const struct sa_group *g, const char *conn, const char *chi
 	return strcmp(g->conn, conn) == 0 && (!child || strcmp(g->child, child) == 0);
 }
 
-static struct sa_group *trap_find(struct engine *e, const char *conn, const char *child)
-{
-	list_for_each (n, &e->groups) {
-		struct sa_group *g = list_entry(n, struct sa_group, node);
-
-		if ((g->trap || g->stale || g->fail_closed) && group_is(g, conn, child))
-			return g;
-	}
-	return NULL;
-}
-
 /* covers - every selector negotiated lies in one of the group's. */
 static bool covers(const struct ts *wide, uint32_t num_wide, const struct ts *ts, uint32_t num)
 {
@@ -264,15 +254,63 @@ static bool covers(const struct ts *wide, uint32_t num_wide, const struct ts *ts
 	return true;
 }
 
+static bool same_ts(const struct ts *a, uint32_t num_a, const struct ts *b, uint32_t num_b)
+{
+	return num_a == num_b && memcmp(a, b, num_a * sizeof(*a)) == 0;
+}
+
+static bool same_id(const struct ike_id *a, const struct ike_id *b)
+{
+	return a->type == b->type && a->len == b->len && memcmp(a->data, b->data, a->len) == 0;
+}
+
+/* is_open_to - the group's pairs, if it has any, are with the peer of this proof: a second peer of
+ * a connection does not get what the first has. */
+static bool is_open_to(const struct sa_group *g, const struct auth_proof *proof)
+{
+	const struct auth_proof_params *a, *b;
+
+	if (!g->num_pairs || !g->proof)
+		return true;
+	a = auth_proof_params(g->proof);
+	b = auth_proof_params(proof);
+	return same_id(&a->peer, &b->peer) && same_id(&a->local, &b->local);
+}
+
+/* is_for - the group protects what the new pair does: it was there before, or it is that of the
+ * same peer, which came back while we still hold what it forgot. With a group of its own a new pair
+ * would stand behind the old one's policy. */
+static bool is_for(const struct sa_group *g, const struct child_params *p)
+{
+	if (g->trap || g->fail_closed)
+		return covers(g->local, g->num_local, p->local, p->num_local) &&
+		       covers(g->remote, g->num_remote, p->remote, p->num_remote);
+	return same_ts(g->local, g->num_local, p->local, p->num_local) &&
+	       same_ts(g->remote, g->num_remote, p->remote, p->num_remote) &&
+	       is_open_to(g, p->proof);
+}
+
+static struct sa_group *group_to_join(struct engine *e, const struct ike_child_add *add)
+{
+	list_for_each (n, &e->groups) {
+		struct sa_group *g = list_entry(n, struct sa_group, node);
+
+		if (group_is(g, add->conn, add->child) && is_for(g, &add->params))
+			return g;
+	}
+	return NULL;
+}
+
 enum err policy_group_for(struct engine *e, struct sa_group **out, const struct ike_child_add *add)
 {
 	const struct child_params *p = &add->params;
-	struct sa_group *g = trap_find(e, add->conn, add->child);
+	struct sa_group *g = group_to_join(e, add);
 
-	if (g && covers(g->local, g->num_local, p->local, p->num_local) &&
-	    covers(g->remote, g->num_remote, p->remote, p->num_remote)) {
+	if (g) {
+		if (!g->policy) /* its last pair was on the way out */
+			policy_install(e, g);
 		*out = g;
-		return ERR_OK;
+		return g->policy ? ERR_OK : ERR_NOMEM;
 	}
 	g = group_new(e, add->conn, add->child);
 	if (!g)
@@ -290,12 +328,31 @@ enum err policy_group_for(struct engine *e, struct sa_group **out, const struct 
 	return ERR_OK;
 }
 
+/* policy_joined - the group has a pair again. What stood closed for an earlier one of the child and
+ * lies in it altogether would only be in the way. */
+void policy_joined(struct engine *e, struct sa_group *g, struct auth_proof *proof)
+{
+	struct auth_proof *old = g->proof;
+
+	g->fail_closed = false;
+	g->proof = proof ? auth_proof_get(proof) : NULL;
+	auth_proof_put(old);
+	list_for_each (n, &e->groups) {
+		struct sa_group *o = list_entry(n, struct sa_group, node);
+
+		if (o != g && o->fail_closed && group_is(o, g->conn, g->child) &&
+		    covers(g->local, g->num_local, o->local, o->num_local) &&
+		    covers(g->remote, g->num_remote, o->remote, o->num_remote))
+			o->fail_closed = false;
+	}
+}
+
 void policy_lost(struct engine *e, const char *conn, const char *child)
 {
 	list_for_each (n, &e->groups) {
 		struct sa_group *g = list_entry(n, struct sa_group, node);
 
-		if (group_is(g, conn, child) && !g->trap && !g->num_outbound) {
+		if (group_is(g, conn, child) && g->policy && !g->trap && !g->num_outbound) {
 			g->fail_closed = true;
 			LOG(WARN, CHD, conn,
 			    "%s was lost: its traffic is stopped, not sent in the clear; "
@@ -366,17 +423,28 @@ static bool trap_selectors(struct engine *e, struct sa_group *g, const struct co
 
 static bool same_selectors(const struct sa_group *a, const struct sa_group *b)
 {
-	return a->num_local == b->num_local && a->num_remote == b->num_remote &&
-	       memcmp(a->local, b->local, a->num_local * sizeof(a->local[0])) == 0 &&
-	       memcmp(a->remote, b->remote, a->num_remote * sizeof(a->remote[0])) == 0;
+	return same_ts(a->local, a->num_local, b->local, b->num_local) &&
+	       same_ts(a->remote, a->num_remote, b->remote, b->num_remote);
+}
+
+/* twin_of - the child's group that is there already and protects the same. */
+static struct sa_group *twin_of(struct engine *e, const struct sa_group *g)
+{
+	list_for_each (n, &e->groups) {
+		struct sa_group *o = list_entry(n, struct sa_group, node);
+
+		if (o != g && group_is(o, g->conn, g->child) && same_selectors(o, g))
+			return o;
+	}
+	return NULL;
 }
 
 /* trap_install - the group of a child that is to be protected from now on. */
 static void trap_install(struct engine *e, const struct conf_conn *conn,
 			 const struct conf_child *child)
 {
-	struct sa_group *old = trap_find(e, conn->name, child->name);
 	struct sa_group *g = group_new(e, conn->name, child->name);
+	struct sa_group *old;
 
 	if (!g) {
 		LOG(ERROR, CHD, conn->name, "no memory for the policy of %s", child->name);
@@ -390,13 +458,14 @@ static void trap_install(struct engine *e, const struct conf_conn *conn,
 		group_free(e, g);
 		return;
 	}
-	if (old && same_selectors(old, g)) {
-		old->trap = true;
+	old = twin_of(e, g);
+	if (old) {
 		group_free(e, g);
-		return;
+		g = old;
 	}
 	g->trap = true;
-	policy_install(e, g);
+	if (!g->policy)
+		policy_install(e, g);
 }
 
 void policy_configure(struct engine *e)
@@ -406,7 +475,6 @@ void policy_configure(struct engine *e)
 	list_for_each (n, &e->groups) {
 		struct sa_group *g = list_entry(n, struct sa_group, node);
 
-		g->stale = g->trap;
 		g->trap = false;
 	}
 	for (uint32_t i = 0; i < conf->num_conns; i++)
@@ -416,7 +484,6 @@ void policy_configure(struct engine *e)
 	list_for_each (n, &e->groups) {
 		struct sa_group *g = list_entry(n, struct sa_group, node);
 
-		g->stale = false;
 		if (g->trap || !conf_find_conn(conf, g->conn))
 			g->fail_closed = false;
 	}

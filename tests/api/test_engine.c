@@ -301,6 +301,28 @@ static void test_new_configuration_moves_policies(void)
 	end();
 }
 
+/* A peer that was killed comes back while what it forgot still stands here. */
+static void test_a_peer_that_comes_back_is_reached_at_once(void)
+{
+	struct side a, b;
+
+	begin();
+	side_open(&a, text_of(true, "none", "s3cret-s3cret-s3cret"));
+	side_open(&b, text_of(false, "none", "s3cret-s3cret-s3cret"));
+	CU_ASSERT(engine_up(a.engine, "net", "net", 1) == ERR_OK);
+	CU_ASSERT_FATAL(wait_for(&a.ups, 1) && wait_for(&b.ups, 1));
+	side_close(&a);
+	side_open(&a, text_of(true, "none", "s3cret-s3cret-s3cret"));
+	CU_ASSERT(engine_up(a.engine, "net", "net", 1) == ERR_OK);
+	CU_ASSERT_FATAL(wait_for(&a.ups, 1) && wait_for(&b.ups, 2));
+	CU_ASSERT(fake_host_count(&b.host, "guard lkb") == 1);
+	send_and_check(&a, &b, 1, 2);
+	send_and_check(&b, &a, 2, 1);
+	side_close(&a);
+	side_close(&b);
+	end();
+}
+
 static void on_stopped(void *ctx)
 {
 	*(unsigned *)ctx += 1;
@@ -355,6 +377,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_trap_guards_first_and_sends_the_packet_that_asked),
 	TAP_TEST(test_wrong_secret_is_told_on_both_sides),
 	TAP_TEST(test_new_configuration_moves_policies),
+	TAP_TEST(test_a_peer_that_comes_back_is_reached_at_once),
 	TAP_TEST(test_orderly_stop_leaves_an_untouched_host),
 	TAP_TEST(test_failed_start_is_an_error_at_each_step),
 };
