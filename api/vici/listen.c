@@ -207,12 +207,20 @@ static void before_sleep(uv_prepare_t *prepare)
 			       deadline > now ? (deadline - now) / NS_PER_MS + 1 : 0, 0);
 }
 
-/* A dead daemon's socket refuses connections; then it is taken away. Errors: BUSY, SYS. */
+/* A dead daemon's socket refuses connections; then it is taken away. So does a file that is no
+ * socket, which is not ours to remove. Errors: BUSY, SYS. */
 static enum err make_room(const struct sockaddr_un *sun)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int res, err;
+	struct stat st;
+	int res, err, fd;
 
+	if (lstat(sun->sun_path, &st))
+		return errno == ENOENT ? ERR_OK : ERR_SYS;
+	if (!S_ISSOCK(st.st_mode)) {
+		errno = ENOTSOCK;
+		return ERR_SYS;
+	}
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return ERR_SYS;
 	res = connect(fd, (const struct sockaddr *)sun, sizeof(*sun));
