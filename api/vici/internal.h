@@ -153,6 +153,12 @@ void failures_free(struct vici_server *s) NONNULL(1);
 MUST_USE enum err sa_section(const struct backend *backend, struct tree *parent,
 			     const struct ike_sa_info *sa, uint32_t first, uint32_t num)
 	NONNULL(1, 2, 3);
+/* sa_fill - the same of the IKE SA itself into a section that is there, sa_child - of one child. */
+MUST_USE enum err sa_fill(const struct backend *backend, struct tree *t,
+			  const struct ike_sa_info *sa) NONNULL(1, 2, 3);
+MUST_USE enum err sa_child(const struct backend *backend, struct tree *t,
+			   const struct ike_sa_info *sa, const struct ike_child_info *child)
+	NONNULL(1, 2, 3, 4);
 /* sa_path - the path of an IKE SA as a section `path`. sa.c */
 MUST_USE enum err sa_path(const struct backend *backend, struct tree *parent,
 			  const struct ike_sa_info *sa) NONNULL(1, 2, 3);

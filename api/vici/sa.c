@@ -131,8 +131,8 @@ static uint32_t reqid_of(const struct backend *b, const char *conn, const char *
 	return 0;
 }
 
-static enum err fill_child(const struct backend *b, struct tree *t, const struct ike_sa_info *sa,
-			   const struct ike_child_info *c)
+enum err sa_child(const struct backend *b, struct tree *t, const struct ike_sa_info *sa,
+		  const struct ike_child_info *c)
 {
 	uint64_t now = b->ops->now(b->ctx);
 
@@ -169,7 +169,7 @@ static enum err fill_children(const struct backend *b, struct tree *t, const str
 
 		snprintf(name, sizeof(name), "%.200s-%u", c->name, c->unique);
 		TRY(tree_add_section(children, &section, name));
-		TRY(fill_child(b, section, sa, c));
+		TRY(sa_child(b, section, sa, c));
 	}
 	return ERR_OK;
 }
@@ -188,10 +188,17 @@ static enum err fill_nat(struct tree *t, const struct ike_sa_info *sa)
 enum err sa_section(const struct backend *b, struct tree *parent, const struct ike_sa_info *sa,
 		    uint32_t first, uint32_t num)
 {
-	uint64_t now = b->ops->now(b->ctx);
 	struct tree *t;
 
 	TRY(tree_add_section(parent, &t, sa->conn ? sa->conn : "(unnamed)"));
+	TRY(sa_fill(b, t, sa));
+	return num ? fill_children(b, t, sa, first, num) : ERR_OK;
+}
+
+enum err sa_fill(const struct backend *b, struct tree *t, const struct ike_sa_info *sa)
+{
+	uint64_t now = b->ops->now(b->ctx);
+
 	TRY(tree_setf(t, "uniqueid", "%u", sa->unique));
 	TRY(tree_setf(t, "version", "2"));
 	TRY(tree_setf(t, "state", "%s", sa_state_text(sa->state)));
@@ -207,7 +214,7 @@ enum err sa_section(const struct backend *b, struct tree *parent, const struct i
 		TRY(set_age(t, "established", sa->established_ns, now));
 		TRY(set_remaining(t, "rekey-time", sa->rekey_ns, now));
 	}
-	return num ? fill_children(b, t, sa, first, num) : ERR_OK;
+	return ERR_OK;
 }
 
 enum err sa_path(const struct backend *b, struct tree *parent, const struct ike_sa_info *sa)

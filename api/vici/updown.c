@@ -7,7 +7,7 @@ struct finding {
 	const struct vici_server *s;
 	const struct ike_event *event;
 	struct tree *out;
-	bool with_child;
+	bool with_child, rekeyed;
 	bool found;
 	enum err err;
 };
@@ -22,6 +22,25 @@ static uint32_t child_index(const struct ike_sa_info *sa, uint32_t child_id)
 	return i;
 }
 
+/* A re-key is told as strongSwan does, old and new apart; the old one has gone by now. */
+static enum err fill_rekeyed(const struct finding *f, const struct ike_sa_info *sa, uint32_t i)
+{
+	struct tree *t, *children, *child, *new;
+
+	TRY(tree_section(f->out, &t, sa->conn ? sa->conn : "(unnamed)"));
+	if (!f->with_child) {
+		TRY(tree_section(t, &new, "new"));
+		return sa_fill(f->s->backend, new, sa);
+	}
+	TRY(sa_fill(f->s->backend, t, sa));
+	if (i == sa->num_children)
+		return ERR_OK;
+	TRY(tree_section(t, &children, "child-sas"));
+	TRY(tree_section(children, &child, sa->children[i].name));
+	TRY(tree_section(child, &new, "new"));
+	return sa_child(f->s->backend, new, sa, &sa->children[i]);
+}
+
 static void find_sa(void *arg, const struct ike_sa_info *sa)
 {
 	struct finding *f = arg;
@@ -31,6 +50,10 @@ static void find_sa(void *arg, const struct ike_sa_info *sa)
 		return;
 	i = child_index(sa, f->event->child_id);
 	f->found = true;
+	if (f->rekeyed) {
+		f->err = fill_rekeyed(f, sa, i);
+		return;
+	}
 	f->err = sa_section(f->s->backend, f->out, sa, i,
 			    f->with_child && i < sa->num_children ? 1 : 0);
 }
@@ -51,22 +74,28 @@ static enum err fill_gone(struct tree *out, const struct ike_event *event)
 	return tree_setf(child, "uniqueid", "%u", event->child_id);
 }
 
-static enum err fill(struct vici_server *s, struct tree *out, const struct ike_event *event,
-		     bool up, bool with_child)
-{
-	struct finding f = {.s = s, .event = event, .out = out, .with_child = with_child};
-
-	if (up)
-		TRY(tree_setf(out, "up", "yes"));
-	s->backend->ops->each_sa(s->backend->ctx, find_sa, &f);
-	return f.found ? f.err : fill_gone(out, event);
-}
-
 /* struct kind - how an event of the engine is told. */
 struct kind {
 	enum vici_event_id id;
 	bool up, with_child;
 };
+
+static enum err fill(struct vici_server *s, struct tree *out, const struct ike_event *event,
+		     const struct kind *kind)
+{
+	struct finding f = {
+		.s = s,
+		.event = event,
+		.out = out,
+		.with_child = kind->with_child,
+		.rekeyed = kind->id == EV_IKE_REKEY || kind->id == EV_CHILD_REKEY,
+	};
+
+	if (kind->up)
+		TRY(tree_setf(out, "up", "yes"));
+	s->backend->ops->each_sa(s->backend->ctx, find_sa, &f);
+	return f.found ? f.err : fill_gone(out, event);
+}
 
 static bool kind_of(struct kind *out, const struct ike_event *event)
 {
@@ -104,7 +133,7 @@ void updown_event(struct vici_server *s, const struct ike_event *event)
 	if (!kind_of(&kind, event) || !vici_anyone_wants(s, kind.id))
 		return;
 	t = tree_new();
-	if (t && !fill(s, t, event, kind.up, kind.with_child))
+	if (t && !fill(s, t, event, &kind))
 		vici_broadcast(s, kind.id, t);
 	tree_free(t);
 }

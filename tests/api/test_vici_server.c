@@ -493,6 +493,38 @@ static void test_updown(void)
 	tear_down(&b);
 }
 
+static void test_rekeyed(void)
+{
+	const struct tree *sa, *child;
+	struct bench b;
+	struct tree *t;
+
+	set_up(&b);
+	listen_to(&b, "ike-rekey");
+	listen_to(&b, "child-rekey");
+	b.fake.sa_up = true;
+	tell(&b, IKE_EVENT_IKE_REKEYED, 0, "");
+	t = expect(&b, VICI_EVENT, "ike-rekey");
+	sa = tree_child(t, "gw");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sa);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(tree_child(sa, "new"));
+	CU_ASSERT_TRUE(says(tree_child(sa, "new"), "uniqueid", "3"));
+	tree_free(t);
+	snprintf(b.fake.name, sizeof(b.fake.name), "net");
+	tell(&b, IKE_EVENT_CHILD_REKEYED, 0, "");
+	t = expect(&b, VICI_EVENT, "child-rekey");
+	sa = tree_child(t, "gw");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sa);
+	CU_ASSERT_TRUE(says(sa, "uniqueid", "3"));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(tree_child(sa, "child-sas"));
+	child = tree_child(tree_child(sa, "child-sas"), "net");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(child);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(tree_child(child, "new"));
+	CU_ASSERT_TRUE(says(tree_child(child, "new"), "uniqueid", "5"));
+	tree_free(t);
+	tear_down(&b);
+}
+
 /* An SA with more children than fit one packet comes in several events, all of them once. */
 static void test_many_children(void)
 {
@@ -671,26 +703,16 @@ static void test_out_of_memory(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_in_pieces),
-	TAP_TEST(test_unknown),
-	TAP_TEST(test_S61_hostile),
-	TAP_TEST(test_initiate_waits),
-	TAP_TEST(test_initiate_fails),
-	TAP_TEST(test_answer_within_request),
-	TAP_TEST(test_terminate_early),
-	TAP_TEST(test_terminate_children),
-	TAP_TEST(test_timeout),
-	TAP_TEST(test_commands_queue_up),
-	TAP_TEST(test_client_leaves),
-	TAP_TEST(test_S63_slow_client),
-	TAP_TEST(test_too_many_clients),
-	TAP_TEST(test_log),
-	TAP_TEST(test_updown),
-	TAP_TEST(test_many_children),
-	TAP_TEST(test_load_conn),
-	TAP_TEST(test_load_shared),
-	TAP_TEST(test_unsupported_credentials),
-	TAP_TEST(test_reload),
-	TAP_TEST(test_out_of_memory),
+	TAP_TEST(test_in_pieces),        TAP_TEST(test_unknown),
+	TAP_TEST(test_S61_hostile),      TAP_TEST(test_initiate_waits),
+	TAP_TEST(test_initiate_fails),   TAP_TEST(test_answer_within_request),
+	TAP_TEST(test_terminate_early),  TAP_TEST(test_terminate_children),
+	TAP_TEST(test_timeout),          TAP_TEST(test_commands_queue_up),
+	TAP_TEST(test_client_leaves),    TAP_TEST(test_S63_slow_client),
+	TAP_TEST(test_too_many_clients), TAP_TEST(test_log),
+	TAP_TEST(test_updown),           TAP_TEST(test_rekeyed),
+	TAP_TEST(test_many_children),    TAP_TEST(test_load_conn),
+	TAP_TEST(test_load_shared),      TAP_TEST(test_unsupported_credentials),
+	TAP_TEST(test_reload),           TAP_TEST(test_out_of_memory),
 };
 TAP_MAIN("vici_server", tests)
