@@ -88,23 +88,22 @@ enum err child_new_response(struct step *s)
 
 	if (e && s->fail.only_child && w->chosen.spi && !child_prepare(s, w))
 		child_close_unused(s, w, s->fail.reason); /* the peer has installed it */
+	if (!e)
+		e = child_prepare(s, w);
 	return e ? e : step_ask(s, IKE_ASK_CHILD_ACCEPT);
 }
 
 enum err child_new_allowed_i(struct step *s)
 {
 	struct child_work *w = s->x->child;
-	enum err e;
 
 	if (child_work_is_closed(w))
 		return step_fail_child(s, IKE_REASON_PEER_DELETE, 0,
 				       "the peer closed child %s as soon as it was made",
 				       w->conf->name);
-	e = child_prepare(s, w);
-	if (e)
-		return e;
 	if (!s->answer->allow) {
-		e = refused_here(s);
+		enum err e = refused_here(s);
+
 		child_close_unused(s, w, IKE_REASON_REFUSED);
 		return e;
 	}

@@ -44,6 +44,8 @@ enum err child_rekey_response(struct step *s)
 
 	if (e && s->fail.only_child && w->chosen.spi && !child_prepare(s, w))
 		child_close_unused(s, w, s->fail.reason);
+	if (!e)
+		e = child_prepare(s, w);
 	return e ? e : step_ask(s, IKE_ASK_CHILD_ACCEPT);
 }
 
@@ -76,18 +78,13 @@ enum err child_rekey_allowed_i(struct step *s)
 {
 	struct child_work *w = s->x->child;
 	struct ike_child *old = child_find(s->e, w->replaces);
-	enum err e;
 
 	if (child_work_is_closed(w)) /* with the new pair the peer wants the old one closed */
 		return old ? child_delete(old, IKE_REASON_PEER_DELETE, 0) : ERR_OK;
-	e = child_prepare(s, w);
-	if (e)
-		return e;
 	if (!s->answer->allow) {
-		e = step_fail_child(s, IKE_REASON_REFUSED, 0,
-				    "the re-key of child %s was refused "
-				    "here",
-				    w->conf->name);
+		enum err e =
+			step_fail_child(s, IKE_REASON_REFUSED, 0,
+					"the re-key of child %s was refused here", w->conf->name);
 		child_close_unused(s, w, IKE_REASON_REFUSED);
 		return e;
 	}

@@ -51,14 +51,22 @@ static void unstarted_free(struct ike_child *c)
 	mem_free(c);
 }
 
+/* What was prepared, whole or in part, and was not handed over. */
+static void unprepare(struct child_work *w)
+{
+	add_free(w->add);
+	unstarted_free(w->child);
+	w->add = NULL;
+	w->child = NULL;
+}
+
 void child_work_free(struct ike_sa *sa, struct child_work *w)
 {
 	if (!w)
 		return;
 	if (w->spi_in)
 		sa->e->env.spi_release(sa->e->env.ctx, w->spi_in);
-	add_free(w->add);
-	unstarted_free(w->child);
+	unprepare(w);
 	dh_free(w->dh);
 	secret_fini(&w->shared);
 	conf_put(w->conf_ref);
@@ -345,6 +353,7 @@ static enum err take_dh(struct step *s, struct child_work *w, const struct wire_
 		return ERR_OK;
 	if (!w->dh || ke->group != w->chosen.dh || w->group != w->chosen.dh)
 		return bad_syntax(s, "KE");
+	secret_fini(&w->shared); /* of the same response, when memory was short the first time */
 	e = dh_compute_shared(w->dh, &w->shared, ke->value);
 	return e == ERR_MALFORMED ? bad_syntax(s, "KE") : e;
 }
@@ -484,8 +493,10 @@ static void fill_params(struct step *s, struct child_work *w, bool active)
 
 enum err child_prepare(struct step *s, struct child_work *w)
 {
-	enum err e = make_child(s, w);
+	enum err e;
 
+	unprepare(w);
+	e = make_child(s, w);
 	return e ? e : make_add(s, w);
 }
 

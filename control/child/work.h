@@ -59,7 +59,9 @@ MUST_USE enum err child_take(struct step *s, struct child_work *w) NONNULL(1, 2)
 /* child_answer - SA, Nr, [KEr,] TSi, TSr into s->b. */
 void child_answer(struct step *s, struct child_work *w) NONNULL(1, 2);
 
-/* child_prepare - everything of the installation that can fail. Errors: NOMEM, CRYPTO. */
+/* child_prepare - everything of the installation that can fail. An initiator calls it with the
+ * response in hand: if it fails, the response is as if lost, and the next copy is taken afresh.
+ * Later the peer would be left with a pair that we do not have (S33). Errors: NOMEM, CRYPTO. */
 MUST_USE enum err child_prepare(struct step *s, struct child_work *w) NONNULL(1, 2);
 
 /* child_install - the prepared pair is queued for the data path; active: send on it at once. Cannot

@@ -36,7 +36,7 @@ static struct ike_child_info child_info(const struct ike_child *c)
 		.spi_out = c->spi_out,
 		.proposal = c->proposal,
 		.esn = c->chosen.esn,
-		.encap = c->sa->path.encap == ENCAP_UDP,
+		.encap = sa_esp_encap(c->sa) == ENCAP_UDP,
 		.local = c->ts,
 		.remote = c->ts + c->num_local,
 		.num_local = c->num_local,

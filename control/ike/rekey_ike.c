@@ -85,6 +85,7 @@ static struct ike_sa *establish(struct step *s, struct rekey_work *w)
 	new->remote_id = old->remote_id;
 	new->nat_local = old->nat_local;
 	new->nat_remote = old->nat_remote;
+	new->udp_wanted = old->udp_wanted;
 	new->proof = auth_proof_get(old->proof);
 	step_inherit(new, s->now_ns);
 	return new;

@@ -254,6 +254,13 @@ void peer_put(struct ike_peer *p)
 	mem_free(p);
 }
 
+enum path_encap sa_esp_encap(const struct ike_sa *sa)
+{
+	bool udp = sa->nat_local || sa->nat_remote || sa->udp_wanted;
+
+	return udp && sa->path.encap == ENCAP_UDP ? ENCAP_UDP : ENCAP_NONE;
+}
+
 void peer_ready(struct ike_sa *sa)
 {
 	struct action_cell *c;
@@ -263,6 +270,7 @@ void peer_ready(struct ike_sa *sa)
 	sa->peer->added = true;
 	c = action_simple(&sa->e->actions, IKE_ACTION_PATHSET_ADD, sa->peer->id);
 	c->path = sa->path;
+	c->path.encap = (uint8_t)sa_esp_encap(sa);
 	c->port = sa->port;
 }
 
@@ -270,15 +278,16 @@ static void move(struct ike_sa *sa, const struct path_addr *path, uint16_t port)
 {
 	struct action_cell *c;
 
-	if (sa->peer && sa->peer->added) {
-		if (actions_promise(&sa->e->actions, 1))
-			return; /* the next packet from there asks again */
-		c = action_simple(&sa->e->actions, IKE_ACTION_PATHSET_MOVE, sa->peer->id);
-		c->path = *path;
-		c->port = port;
-	}
+	if (sa->peer && sa->peer->added && actions_promise(&sa->e->actions, 1))
+		return; /* the next packet from there asks again */
 	sa->path = *path;
 	sa->port = port;
+	if (!sa->peer || !sa->peer->added)
+		return;
+	c = action_simple(&sa->e->actions, IKE_ACTION_PATHSET_MOVE, sa->peer->id);
+	c->path = *path;
+	c->path.encap = (uint8_t)sa_esp_encap(sa);
+	c->port = port;
 }
 
 static bool same_remote(const struct path_addr *a, const struct path_addr *b)

@@ -161,10 +161,11 @@ struct ike_sa {
 	enum sa_state state;
 	bool initiator; /* we began it */
 	bool nat_local, nat_remote;
-	bool counted; /* in half_open_num and its source */
-	bool was_up;  /* IKE_UP or IKE_REKEYED was reported */
-	bool ended;   /* its end was reported: terminate while not yet established */
-	bool quiet;   /* its end is no news: replaced */
+	bool udp_wanted; /* we asked for encapsulation in UDP, NAT or not */
+	bool counted;    /* in half_open_num and its source */
+	bool was_up;     /* IKE_UP or IKE_REKEYED was reported */
+	bool ended;      /* its end was reported: terminate while not yet established */
+	bool quiet;      /* its end is no news: replaced */
 	uint64_t spi_i, spi_r;
 	struct conf *conf; /* NULL only while no connection is chosen */
 	const struct conf_conn *conn;
@@ -240,6 +241,11 @@ MUST_USE enum err peer_new(struct ike_engine *e, struct ike_peer **out) NONNULL(
 struct ike_peer *peer_get(struct ike_peer *p) NONNULL(1);
 void peer_put(struct ike_peer *p);
 void peer_ready(struct ike_sa *sa) NONNULL(1);
+
+/* sa_esp_encap - what carries ESP where IKE goes by sa->path: UDP with a NAT, or if either side
+ * wanted it (a peer that does looks like a NAT). IKE itself may be on port 4500 all the same, where
+ * a peer that does MOBIKE takes it (RFC 7296 2.23, RFC 4555 3.3). */
+enum path_encap sa_esp_encap(const struct ike_sa *sa) NONNULL(1);
 
 /* sa_probe - something authentic came from another address, as after a NAT's change of mind (RFC
  * 7296 2.23): our next request goes there too, and only its answer from there moves the SA (S57).

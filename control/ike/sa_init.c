@@ -38,13 +38,14 @@ static enum err build_request(struct step *s)
 	struct handshake *hs = sa->hs;
 	enum err e;
 
+	sa->udp_wanted = sa->conn->encap || s->e->env.udp_only;
 	step_request(s, IKE_SA_INIT);
 	if (hs->cookie_len)
 		wire_notify_build(&s->b, NOTIFY_COOKIE, bytes_of(hs->cookie, hs->cookie_len));
 	sa_offer_build(&s->b, SA_KIND_IKE, 0, sa->conn->ike, sa->conn->num_ike);
 	wire_ke_build(&s->b, hs->group, dh_public(hs->dh));
 	wire_nonce_build(&s->b, nonce_bytes(&hs->ni));
-	e = nat_build(s->e->crypto, &s->b, sa->spi_i, 0, &sa->path, sa->conn->encap);
+	e = nat_build(s->e->crypto, &s->b, sa->spi_i, 0, &sa->path, sa->udp_wanted);
 	if (!e)
 		e = step_finish(s);
 	if (!e)
@@ -187,7 +188,7 @@ static enum err float_ports(struct step *s)
 	sa->nat_local = found.known && found.local;
 	sa->nat_remote = found.known && found.peer;
 	if (sa->path.encap == ENCAP_UDP || !found.known ||
-	    !(found.local || found.peer || sa->conn->encap))
+	    !(found.local || found.peer || sa->udp_wanted))
 		return ERR_OK;
 	sa->path.encap = ENCAP_UDP;
 	sa->path.local.port = sa->conf->daemon.port_nat_t ? sa->conf->daemon.port_nat_t : 4500;
@@ -319,11 +320,12 @@ static enum err build_response(struct step *s)
 	struct handshake *hs = sa->hs;
 	enum err e;
 
+	sa->udp_wanted = sa->conn->encap || s->e->env.udp_only;
 	step_reply(s);
 	sa_answer_build(&s->b, &sa->suite, 0);
 	wire_ke_build(&s->b, sa->suite.dh, dh_public(hs->dh));
 	wire_nonce_build(&s->b, nonce_bytes(&hs->nr));
-	e = nat_build(s->e->crypto, &s->b, sa->spi_i, sa->spi_r, &sa->path, sa->conn->encap);
+	e = nat_build(s->e->crypto, &s->b, sa->spi_i, sa->spi_r, &sa->path, sa->udp_wanted);
 	wire_notify_build(&s->b, NOTIFY_CHILDLESS, bytes_of(NULL, 0));
 	if (!e)
 		e = step_finish(s);

@@ -264,7 +264,7 @@ static void send_packet(struct sim *s, unsigned from)
 	struct sim_pair *p = outbound(n);
 
 	sim_at(s, s->now_ns + (s->traffic ? s->packet_ns : NS_PER_S / 2), send_packet, from);
-	if (!s->traffic || !p)
+	if (!s->traffic || n->mute || !p)
 		return;
 	n->sent_packets++;
 	push(s, (struct sim_fly){.at_ns = s->now_ns + delay(s),

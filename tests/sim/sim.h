@@ -60,6 +60,7 @@ struct sim_node {
 	char last_text[400];
 	uint64_t sent_packets, lost_packets;
 	bool deaf; /* test: nothing reaches it */
+	bool mute; /* test: it sends no packets */
 };
 
 /* struct sim_fly - something that happens later. */

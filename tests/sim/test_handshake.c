@@ -2,6 +2,7 @@
 /* What two engines do over a wire that loses nothing: each exchange of IKEv2, in order. */
 #include <string.h>
 
+#include "control/child/child.h"
 #include "tests/sim/sim.h"
 #include "tests/tap/tap.h"
 
@@ -155,10 +156,28 @@ static void test_rekey_child(void)
 	}
 }
 
+/* Only the responder of the re-key has something to send: it goes on with the new pair when the old
+ * one is closed. */
+static void test_rekey_child_one_way(void)
+{
+	struct sim *s = up(8, &jittery);
+
+	after(s, NS_PER_S);
+	s->n[0].mute = true;
+	s->traffic = true;
+	after(s, NS_PER_S);
+	CU_ASSERT_EQUAL(sim_rekey(s, 0, "tun"), ERR_OK);
+	after(s, 10 * NS_PER_S);
+	CU_ASSERT_TRUE(sim_up(s));
+	CU_ASSERT_TRUE(s->n[1].sent_packets > 400);
+	CU_ASSERT_EQUAL(s->n[1].lost_packets, 0);
+	sim_free(s);
+}
+
 /* Both re-key the same child at once (2.8.1): one new pair is left, nothing is lost. */
 static void test_S32_rekey_child_collision(void)
 {
-	for (uint64_t seed = 0; seed < 40; seed++) {
+	for (uint64_t seed = 0; seed < 150; seed++) {
 		struct sim *s = up(100 + seed, &jittery);
 
 		after(s, NS_PER_S);
@@ -175,6 +194,65 @@ static void test_S32_rekey_child_collision(void)
 		CU_ASSERT_EQUAL(s->n[0].child_down + s->n[1].child_down, 0);
 		sim_free(s);
 	}
+}
+
+/* The first CREATE_CHILD_SA response of the wire is lost. */
+static bool lose_response(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx)
+{
+	bool *lost = ctx;
+
+	(void)s;
+	(void)from;
+	(void)len;
+	if (*lost || bytes[18] != CREATE_CHILD_SA || !(bytes[19] & IKE_FLAG_RESPONSE))
+		return true;
+	*lost = true;
+	return false;
+}
+
+/* The responder closes a new pair while its response is still under way: the initiator, who has
+ * never heard of it, does not install it afterwards. */
+static void test_closed_before_it_is_known(void)
+{
+	bool lost = false;
+	struct sim *s = up(9, &plain);
+
+	CU_ASSERT_EQUAL(sim_terminate(s, 0, "tun"), ERR_OK);
+	after(s, NS_PER_S);
+	s->tap = lose_response;
+	s->tap_ctx = &lost;
+	CU_ASSERT_EQUAL(sim_initiate(s, 0, "tun"), ERR_OK);
+	after(s, NS_PER_S / 2);
+	CU_ASSERT_TRUE(lost);
+	CU_ASSERT_EQUAL(sim_terminate(s, 1, "tun"), ERR_OK);
+	after(s, 10 * NS_PER_S);
+	CU_ASSERT_EQUAL(s->n[0].num_pairs + s->n[1].num_pairs, 0);
+	CU_ASSERT_EQUAL(s->n[0].num_spis + s->n[1].num_spis, 0);
+	CU_ASSERT_EQUAL(s->n[0].last_failure, IKE_REASON_PEER_DELETE);
+	sim_free(s);
+}
+
+/* The same with a re-key of it: the initiator asks for patience. */
+static void test_rekeyed_before_it_is_known(void)
+{
+	bool lost = false;
+	struct sim *s = up(10, &plain);
+
+	s->tap = lose_response;
+	s->tap_ctx = &lost;
+	CU_ASSERT_EQUAL(sim_rekey(s, 0, "tun"), ERR_OK);
+	after(s, NS_PER_S / 2);
+	CU_ASSERT_TRUE(lost);
+	list_for_each (n, &s->n[1].e->sas) {
+		children_confirm(list_entry(n, struct ike_sa, node)); /* a wrong belief */
+	}
+	CU_ASSERT_EQUAL(sim_rekey(s, 1, "tun"), ERR_OK);
+	after(s, 20 * NS_PER_S);
+	same(s);
+	CU_ASSERT_TRUE(sim_up(s));
+	CU_ASSERT_EQUAL(s->n[0].child_down + s->n[1].child_down, 0);
+	CU_ASSERT_EQUAL(s->n[0].failed + s->n[1].failed, 0);
+	sim_free(s);
 }
 
 static void test_rekey_ike(void)
@@ -231,10 +309,17 @@ static void test_S32_rekey_ike_collision(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_delete_child), TAP_TEST(test_delete_collision),
-	TAP_TEST(test_rekey_child),  TAP_TEST(test_S32_rekey_child_collision),
-	TAP_TEST(test_rekey_ike),    TAP_TEST(test_S32_rekey_ike_collision),
-	TAP_TEST(test_handshake),    TAP_TEST(test_initiate_again_is_nothing),
+	TAP_TEST(test_delete_child),
+	TAP_TEST(test_delete_collision),
+	TAP_TEST(test_rekey_child_one_way),
+	TAP_TEST(test_closed_before_it_is_known),
+	TAP_TEST(test_rekeyed_before_it_is_known),
+	TAP_TEST(test_rekey_child),
+	TAP_TEST(test_S32_rekey_child_collision),
+	TAP_TEST(test_rekey_ike),
+	TAP_TEST(test_S32_rekey_ike_collision),
+	TAP_TEST(test_handshake),
+	TAP_TEST(test_initiate_again_is_nothing),
 	TAP_TEST(test_delete_ike),
 };
 

@@ -163,6 +163,80 @@ static void test_S4_every_payload_of_every_message(void)
 	CU_ASSERT_TRUE(applied > 150);
 }
 
+/* ---- what is required (S4) ----------------------------------------------------------------------
+ */
+
+/* struct strict - every copy of one handshake message loses or doubles a payload. */
+struct strict {
+	uint8_t exchange, type;
+	bool response, doubled, applied;
+};
+
+static void change(struct strict *st, struct forge_msg *m)
+{
+	for (uint32_t i = 0; i < m->num; i++) {
+		if (m->payloads[i].type != st->type)
+			continue;
+		if (st->doubled)
+			m->payloads[m->num++] = m->payloads[i];
+		else
+			m->payloads[i] = m->payloads[--m->num];
+		st->applied = true;
+		return;
+	}
+}
+
+static bool be_strict(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx)
+{
+	static uint8_t out[FORGE_BUF];
+	struct strict *st = ctx;
+	struct forge_msg m;
+	size_t n;
+
+	if (bytes[18] != st->exchange || !(bytes[19] & IKE_FLAG_RESPONSE) == st->response ||
+	    !forge_open(s, &m, from, bytes, *len))
+		return true;
+	change(st, &m);
+	n = forge_close(s, &m, from, out, sizeof(out));
+	if (n)
+		sim_inject(s, !from, out, n);
+	return false;
+}
+
+/* Neither side takes a handshake message without a required payload, or with one twice. */
+static void test_S4_required_once(void)
+{
+	static const struct strict cases[] = {
+		{.exchange = IKE_SA_INIT, .type = PAYLOAD_SA},
+		{.exchange = IKE_SA_INIT, .type = PAYLOAD_KE},
+		{.exchange = IKE_SA_INIT, .type = PAYLOAD_NONCE},
+		{.exchange = IKE_AUTH, .type = PAYLOAD_AUTH},
+		{.exchange = IKE_AUTH, .type = PAYLOAD_IDI},
+		{.exchange = IKE_AUTH, .type = PAYLOAD_IDR, .response = true},
+		{.exchange = IKE_AUTH, .type = PAYLOAD_AUTH, .response = true},
+		{.exchange = IKE_AUTH, .type = PAYLOAD_SA, .response = true},
+		{.exchange = IKE_AUTH, .type = PAYLOAD_TSI},
+		{.exchange = IKE_AUTH, .type = PAYLOAD_TSR, .response = true},
+	};
+
+	for (size_t i = 0; i < 2 * ARRAY_LEN(cases); i++) {
+		struct strict st = cases[i / 2];
+		struct sim *s = sim_new(1, &plain);
+
+		st.doubled = i & 1;
+		s->tap = be_strict;
+		s->tap_ctx = &st;
+		(void)!sim_initiate(s, A, "tun");
+		sim_run(s, s->now_ns + 3 * NS_PER_S);
+		CU_ASSERT_TRUE(st.applied);
+		CU_ASSERT_FALSE(sim_up(s));
+		CU_ASSERT_EQUAL(s->n[A].ike_up, 0);
+		s->tap = NULL;
+		ends_clean(s);
+		sim_free(s);
+	}
+}
+
 /* ---- replay and reflection (S31)
  * ----------------------------------------------------------------- */
 
@@ -247,6 +321,27 @@ static void test_S31_replay_and_reflect(void)
 	CU_ASSERT_TRUE(sim_up(s));
 	CU_ASSERT_EQUAL(s->n[A].failed + s->n[B].failed, 0);
 	ends_clean(s);
+	sim_free(s);
+	free(r);
+}
+
+/* An initiator does not answer its own first request. */
+static void test_S31_own_request_comes_back(void)
+{
+	struct record *r = calloc(1, sizeof(*r));
+	struct sim *s = sim_new(1, &plain);
+	struct ike_stats st;
+
+	s->tap = recording;
+	s->tap_ctx = r;
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	CU_ASSERT_EQUAL(r->num, 1);
+	sim_inject(s, A, r->bytes[0], r->len[0]);
+	ike_stats(s->n[A].e, &st);
+	CU_ASSERT_EQUAL(st.half_open, 0);
+	CU_ASSERT_EQUAL(r->num, 1);
+	sim_run(s, s->now_ns + NS_PER_S);
+	CU_ASSERT_TRUE(sim_up(s));
 	sim_free(s);
 	free(r);
 }
@@ -507,6 +602,8 @@ static void test_fail_every_allocation(void)
 
 static const struct tap_test tests[] = {
 	TAP_TEST(test_S4_every_payload_of_every_message),
+	TAP_TEST(test_S4_required_once),
+	TAP_TEST(test_S31_own_request_comes_back),
 	TAP_TEST(test_S31_replay_and_reflect),
 	TAP_TEST(test_S28_flip_every_bit_of_sa_init),
 	TAP_TEST(test_S9_every_state_every_message),

@@ -115,10 +115,10 @@ const char *wire_notify_name(char buf[static WIRE_NAME_MAX], uint16_t type)
 static const char *dh_name(char buf[static WIRE_NAME_MAX], uint16_t id)
 {
 	static const struct name names[] = {
-		{DH_NONE, "NONE"},       {14, "MODP_2048"},
-		{15, "MODP_3072"},       {16, "MODP_4096"},
-		{DH_ECP_256, "ECP_256"}, {DH_ECP_384, "ECP_384"},
-		{21, "ECP_521"},         {DH_CURVE_25519, "CURVE_25519"},
+		{DH_NONE, "NONE"},           {DH_MODP_2048, "MODP_2048"},
+		{DH_MODP_3072, "MODP_3072"}, {DH_MODP_4096, "MODP_4096"},
+		{DH_ECP_256, "ECP_256"},     {DH_ECP_384, "ECP_384"},
+		{DH_ECP_521, "ECP_521"},     {DH_CURVE_25519, "CURVE_25519"},
 		{32, "CURVE_448"},
 	};
 
@@ -138,7 +138,7 @@ const char *wire_transform_name(char buf[static WIRE_NAME_MAX], uint8_t type, ui
 		{2, "PRF_HMAC_SHA1"},
 		{PRF_HMAC_SHA2_256, "PRF_HMAC_SHA2_256"},
 		{PRF_HMAC_SHA2_384, "PRF_HMAC_SHA2_384"},
-		{7, "PRF_HMAC_SHA2_512"},
+		{PRF_HMAC_SHA2_512, "PRF_HMAC_SHA2_512"},
 	};
 	static const struct name integ[] = {
 		{0, "NONE"},
