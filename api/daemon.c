@@ -113,6 +113,7 @@ static const char *action_text(enum conf_action a)
 		[ACTION_NONE] = "when asked or by the peer",
 		[ACTION_TRAP] = "when a packet needs it",
 		[ACTION_START] = "at once, and again when lost",
+		[ACTION_TRAP_START] = "at once, and when a packet needs it",
 	};
 
 	return text[a];
