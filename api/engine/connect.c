@@ -11,6 +11,8 @@
 
 #define RETRY_FIRST_NS (2 * NS_PER_S)
 #define RETRY_MAX_NS   (60 * NS_PER_S)
+/* A packet asks again each second; a peer that refuses is not asked that often. */
+#define ACQUIRE_MAX_NS (10 * NS_PER_S)
 
 const struct conf_addr *connect_remote(const struct conf_conn *conn)
 {
@@ -40,6 +42,8 @@ enum err connect_local(struct engine *e, struct ip_addr *out, const struct conf_
 
 /* ---- initiating ----------------------------------------------------------------------------- */
 
+static void failed(struct engine *e, const struct ike_event *ev, bool asked_peer);
+
 /* tell - what went wrong before there was an IKE SA that could have told it. */
 static void tell(struct engine *e, const char *conn, const char *child, uint64_t request,
 		 enum ike_reason reason, const char *text)
@@ -53,9 +57,93 @@ static void tell(struct engine *e, const char *conn, const char *child, uint64_t
 		.text = text,
 	};
 
-	connect_event(e, &ev);
+	failed(e, &ev, false);
 	status_event(e, &ev);
 }
+
+/* ---- requests for what is under way already -------------------------------------------------- */
+
+static void waiter_free(struct waiter *w)
+{
+	list_remove(&w->node);
+	mem_free(w->conn);
+	mem_free(w->child);
+	mem_free(w);
+}
+
+static enum err waiter_new(struct engine *e, const char *conn, const char *child, uint64_t request)
+{
+	struct waiter *w = mem_alloc(sizeof(*w));
+
+	if (!w)
+		return ERR_NOMEM;
+	list_push_back(&e->waiters, &w->node);
+	w->request = request;
+	w->conn = str_dup(conn);
+	w->child = child ? str_dup(child) : NULL;
+	if (w->conn && (!child || w->child))
+		return ERR_OK;
+	waiter_free(w);
+	return ERR_NOMEM;
+}
+
+/* waiters_up - those who wanted no more than the IKE SA have it. */
+static void waiters_up(struct engine *e, const char *conn)
+{
+	list_for_each_safe (n, &e->waiters) {
+		struct waiter *w = list_entry(n, struct waiter, node);
+
+		if (conn && !w->child && strcmp(w->conn, conn) == 0)
+			waiter_free(w);
+	}
+}
+
+/* waiters_event - it is up, which everybody sees; or it failed, which was told to whoever began. */
+static void waiters_event(struct engine *e, const struct ike_event *ev)
+{
+	struct ike_event copy = *ev;
+
+	list_for_each_safe (n, &e->waiters) {
+		struct waiter *w = list_entry(n, struct waiter, node);
+
+		if (!ev->conn || strcmp(w->conn, ev->conn) != 0 ||
+		    (w->child && ev->child && strcmp(w->child, ev->child) != 0))
+			continue;
+		copy.request = w->request;
+		waiter_free(w);
+		if (ev->kind == IKE_EVENT_FAILED)
+			status_event(e, &copy);
+	}
+}
+
+/* struct up_query - is it up? By names: the child, or the IKE SA if that is NULL. */
+struct up_query {
+	const char *conn, *child;
+	bool up;
+};
+
+static void find_up(void *ctx, const struct ike_sa_info *sa)
+{
+	struct up_query *q = ctx;
+
+	if (!sa->conn || strcmp(sa->conn, q->conn) != 0 ||
+	    (sa->state != IKE_STATE_ESTABLISHED && sa->state != IKE_STATE_REKEYING))
+		return;
+	q->up |= !q->child;
+	for (uint32_t i = 0; q->child && i < sa->num_children; i++)
+		q->up |= strcmp(sa->children[i].name, q->child) == 0 &&
+			 strcmp(sa->children[i].state, "DELETING") != 0;
+}
+
+static bool is_up(struct engine *e, const char *conn, const char *child)
+{
+	struct up_query q = {.conn = conn, .child = child};
+
+	ike_each_sa(e->ike, find_up, &q);
+	return q.up;
+}
+
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static enum err initiate(struct engine *e, const struct conf_conn *conn, const char *child,
 			 const struct ip_addr *remote, uint64_t request, const struct flow *flow)
@@ -117,14 +205,19 @@ static void resolved(struct engine *e, const struct resolving *r, int status,
 	struct ip_addr remote;
 	enum err err;
 
-	if (!conn)
-		return; /* unloaded meanwhile */
+	if (!conn) {
+		tell(e, r->conn, r->child, r->request, IKE_REASON_NO_CONFIG,
+		     "the connection was unloaded while its peer's name was looked up");
+		return;
+	}
 	if (status || first_address(&remote, list)) {
 		tell(e, r->conn, r->child, r->request, IKE_REASON_NO_ANSWER,
 		     "the name in remote_addrs cannot be resolved: check it and the resolver");
 		return;
 	}
 	err = initiate(e, conn, r->child, &remote, r->request, r->has_flow ? &r->flow : NULL);
+	if (err == ERR_EXISTS && r->request && !is_up(e, r->conn, r->child))
+		err = waiter_new(e, r->conn, r->child, r->request);
 	if (err && err != ERR_EXISTS)
 		tell(e, r->conn, r->child, r->request, IKE_REASON_RESOURCES, err_text(err));
 }
@@ -184,6 +277,8 @@ static enum err bring_up(struct engine *e, const struct conf_conn *conn, const c
 	return initiate(e, conn, child, &a->range.lo, request, flow);
 }
 
+static void starter_resume(struct engine *e, const char *conn, const char *child);
+
 enum err engine_up(struct engine *e, const char *conn_name, const char *child, uint64_t request)
 {
 	const struct log_sink *before = log_use(&e->sink);
@@ -194,29 +289,17 @@ enum err engine_up(struct engine *e, const char *conn_name, const char *child, u
 		conf_find_child(e->conf, &conn, conn_name, child);
 	else if (conn_name)
 		conn = conf_find_conn(e->conf, conn_name);
-	if (conn)
-		err = bring_up(e, conn, child, request, NULL);
+	if (conn) {
+		starter_resume(e, conn->name, child);
+		err = is_up(e, conn->name, child) ? ERR_EXISTS
+						  : bring_up(e, conn, child, request, NULL);
+		if (err == ERR_EXISTS && !is_up(e, conn->name, child))
+			err = waiter_new(e, conn->name, child, request);
+	}
 	engine_turn(e);
 	log_use(before);
 	return err;
 }
-
-void connect_acquire(struct engine *e, uint32_t group, const struct flow *flow)
-{
-	struct sa_group *g = policy_find(e, group);
-	const struct conf_conn *conn = NULL;
-
-	if (!g || g->acquiring || e->stopping || !g->trap)
-		return;
-	if (!conf_find_child(e->conf, &conn, g->conn, g->child) || !connect_remote(conn))
-		return;
-	LOG(INFO, CHD, g->conn, "%s: a packet needs it", g->child);
-	g->acquiring = true;
-	if (bring_up(e, conn, g->child, 0, flow))
-		g->acquiring = false;
-}
-
-/* ---- staying up ----------------------------------------------------------------------------- */
 
 static struct starter *starter_find(struct engine *e, const char *conn, const char *child)
 {
@@ -229,6 +312,34 @@ static struct starter *starter_find(struct engine *e, const char *conn, const ch
 	return NULL;
 }
 
+/* is_held_down - somebody took it down by hand, and the configuration lets packets stop but not
+ * start it. */
+static bool is_held_down(struct engine *e, const struct sa_group *g, const struct conf_child *child)
+{
+	const struct starter *s = starter_find(e, g->conn, g->child);
+
+	return s && s->stopped && !(child->start_action & ACTION_TRAP);
+}
+
+void connect_acquire(struct engine *e, uint32_t group, const struct flow *flow)
+{
+	struct sa_group *g = policy_find(e, group);
+	const struct conf_conn *conn = NULL;
+	const struct conf_child *child;
+
+	if (!g || g->acquiring || e->stopping || !g->trap || engine_now(e) < g->acquire_after_ns)
+		return;
+	child = conf_find_child(e->conf, &conn, g->conn, g->child);
+	if (!child || !connect_remote(conn) || is_held_down(e, g, child))
+		return;
+	LOG(INFO, CHD, g->conn, "%s: a packet needs it", g->child);
+	g->acquiring = true;
+	if (bring_up(e, conn, g->child, 0, flow))
+		g->acquiring = false;
+}
+
+/* ---- staying up ----------------------------------------------------------------------------- */
+
 static void starter_free(struct starter *s)
 {
 	timer_cancel(&s->engine->timers, &s->retry);
@@ -238,6 +349,17 @@ static void starter_free(struct starter *s)
 	mem_free(s);
 }
 
+static bool is_resolving(const struct engine *e, const char *conn, const char *child)
+{
+	list_for_each (n, &e->resolving) {
+		const struct resolving *r = list_entry(n, struct resolving, node);
+
+		if (strcmp(r->conn, conn) == 0 && r->child && strcmp(r->child, child) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void starter_fire(struct timer *t, uint64_t now_ns)
 {
 	struct starter *s = container_of(t, struct starter, retry);
@@ -245,6 +367,8 @@ static void starter_fire(struct timer *t, uint64_t now_ns)
 	enum err err = ERR_NOT_FOUND;
 
 	(void)now_ns;
+	if (is_up(s->engine, s->conn, s->child) || is_resolving(s->engine, s->conn, s->child))
+		return;
 	if (conf_find_child(s->engine->conf, &conn, s->conn, s->child))
 		err = bring_up(s->engine, conn, s->child, s->request, NULL);
 	if (err && err != ERR_EXISTS)
@@ -282,12 +406,23 @@ static void starter_begin(struct engine *e, const char *conn, const char *child)
 	}
 	if (s->stopped || timer_is_set(&s->retry))
 		return;
-	s->tries = 0;
+	s->tries = s->asked = 0;
 	timer_set(&e->timers, &s->retry, engine_now(e));
 }
 
-/* starter_failed - try again, each time later, as often as keyingtries says. */
-static void starter_failed(struct engine *e, struct starter *s)
+static void starter_resume(struct engine *e, const char *conn, const char *child)
+{
+	list_for_each (n, &e->starters) {
+		struct starter *s = list_entry(n, struct starter, node);
+
+		if (strcmp(s->conn, conn) == 0 && (!child || strcmp(s->child, child) == 0))
+			s->stopped = false;
+	}
+}
+
+/* starter_failed - try again, each time later, as often as keyingtries says. What fails before the
+ * peer was asked (no route or no name server yet) is not one of these tries. */
+static void starter_failed(struct engine *e, struct starter *s, bool asked_peer)
 {
 	const struct conf_conn *conn = conf_find_conn(e->conf, s->conn);
 	uint64_t wait_ns = RETRY_FIRST_NS << (s->tries < 5 ? s->tries : 5);
@@ -295,11 +430,22 @@ static void starter_failed(struct engine *e, struct starter *s)
 	if (!conn || s->stopped || timer_is_set(&s->retry))
 		return;
 	s->tries++;
-	if (conn->keyingtries && s->tries >= conn->keyingtries)
+	s->asked += asked_peer;
+	if (conn->keyingtries && s->asked >= conn->keyingtries)
 		return; /* the trap policy asks again when there is traffic */
 	if (wait_ns > RETRY_MAX_NS)
 		wait_ns = RETRY_MAX_NS;
 	timer_set(&e->timers, &s->retry, engine_now(e) + wait_ns);
+}
+
+static void start(struct engine *e, const struct conf_conn *conn, const struct conf_child *child)
+{
+	if (connect_remote(conn))
+		starter_begin(e, conn->name, child->name);
+	else
+		LOG(WARN, CFG, conn->name,
+		    "%s cannot be started from here: remote_addrs names no single peer",
+		    child->name);
 }
 
 void connect_configure(struct engine *e)
@@ -307,16 +453,17 @@ void connect_configure(struct engine *e)
 	list_for_each_safe (n, &e->starters) {
 		struct starter *s = list_entry(n, struct starter, node);
 		const struct conf_conn *conn;
+		const struct conf_child *c = conf_find_child(e->conf, &conn, s->conn, s->child);
 
-		if (!conf_find_child(e->conf, &conn, s->conn, s->child))
+		if (!c || !((c->start_action | c->dpd_action | c->close_action) & ACTION_START))
 			starter_free(s);
 	}
 	for (uint32_t i = 0; i < e->conf->num_conns; i++) {
 		const struct conf_conn *conn = e->conf->conns[i];
 
 		for (uint32_t c = 0; c < conn->num_children; c++)
-			if (conn->children[c].start_action == ACTION_START)
-				starter_begin(e, conn->name, conn->children[c].name);
+			if (conn->children[c].start_action & ACTION_START)
+				start(e, conn, &conn->children[c]);
 	}
 }
 
@@ -336,19 +483,41 @@ static void went_down(struct engine *e, const struct ike_event *ev)
 		action = c->dpd_action;
 	else if (ev->reason == IKE_REASON_PEER_DELETE)
 		action = c->close_action;
-	if (action == ACTION_START)
+	if ((action & ACTION_START) && connect_remote(conn))
 		starter_begin(e, ev->conn, ev->child);
+}
+
+static uint64_t acquire_pause_ns(uint32_t failures)
+{
+	uint64_t pause = NS_PER_S << (failures < 4 ? failures : 4);
+
+	return pause < ACQUIRE_MAX_NS ? pause : ACQUIRE_MAX_NS;
 }
 
 static void acquire_done(struct engine *e, const struct ike_event *ev)
 {
+	bool failed = ev->kind == IKE_EVENT_FAILED;
+
 	list_for_each (n, &e->groups) {
 		struct sa_group *g = list_entry(n, struct sa_group, node);
 
-		if (ev->conn && strcmp(g->conn, ev->conn) == 0 &&
-		    (!ev->child || strcmp(g->child, ev->child) == 0))
-			g->acquiring = false;
+		if (!g->acquiring || !ev->conn || strcmp(g->conn, ev->conn) != 0 ||
+		    (ev->child && strcmp(g->child, ev->child) != 0))
+			continue;
+		g->acquiring = false;
+		if (failed)
+			g->acquire_after_ns = engine_now(e) + acquire_pause_ns(g->acquires++);
 	}
+}
+
+static void failed(struct engine *e, const struct ike_event *ev, bool asked_peer)
+{
+	struct starter *s = ev->conn ? starter_find(e, ev->conn, ev->child) : NULL;
+
+	acquire_done(e, ev);
+	if (s)
+		starter_failed(e, s, asked_peer);
+	waiters_event(e, ev);
 }
 
 void connect_event(struct engine *e, const struct ike_event *ev)
@@ -358,13 +527,12 @@ void connect_event(struct engine *e, const struct ike_event *ev)
 	switch (ev->kind) {
 	case IKE_EVENT_CHILD_UP:
 		acquire_done(e, ev);
+		waiters_event(e, ev);
 		if (s)
-			s->tries = 0;
+			s->tries = s->asked = 0;
 		break;
 	case IKE_EVENT_FAILED:
-		acquire_done(e, ev);
-		if (s)
-			starter_failed(e, s);
+		failed(e, ev, true);
 		break;
 	case IKE_EVENT_IKE_DOWN:
 		acquire_done(e, ev);
@@ -374,6 +542,8 @@ void connect_event(struct engine *e, const struct ike_event *ev)
 		went_down(e, ev);
 		break;
 	case IKE_EVENT_IKE_UP:
+		waiters_up(e, ev->conn);
+		break;
 	case IKE_EVENT_IKE_REKEYED:
 	case IKE_EVENT_CHILD_REKEYED:
 	case IKE_EVENT_PROGRESS:
@@ -381,18 +551,52 @@ void connect_event(struct engine *e, const struct ike_event *ev)
 	}
 }
 
-void connect_stop(struct engine *e, const char *conn, const char *child)
+static bool is_named(const char *name, const char *wanted)
 {
+	return !wanted || (name && strcmp(name, wanted) == 0);
+}
+
+/* resolving_drop - the answer, when it comes, finds nobody. */
+static void resolving_drop(struct resolving *r)
+{
+	r->engine = NULL;
+	list_remove(&r->node);
+	uv_cancel((uv_req_t *)&r->req);
+}
+
+static bool resolving_stop(struct engine *e, const char *conn, const char *child)
+{
+	bool any = false;
+
+	list_for_each_safe (n, &e->resolving) {
+		struct resolving *r = list_entry(n, struct resolving, node);
+
+		if (!is_named(r->conn, conn) || !is_named(r->child, child))
+			continue;
+		resolving_drop(r);
+		tell(e, r->conn, r->child, r->request, IKE_REASON_LOCAL, "given up as asked");
+		any = true;
+	}
+	return any;
+}
+
+/* connect_stop - what matches is not brought up by itself any more, and what stood closed is
+ * lifted; true if there was anything to do. */
+bool connect_stop(struct engine *e, const char *conn, const char *child)
+{
+	bool any = false;
+
 	list_for_each (n, &e->starters) {
 		struct starter *s = list_entry(n, struct starter, node);
 
-		if ((conn && strcmp(s->conn, conn) != 0) || (child && strcmp(s->child, child) != 0))
+		if (!is_named(s->conn, conn) || !is_named(s->child, child))
 			continue;
+		any |= timer_is_set(&s->retry);
 		timer_cancel(&e->timers, &s->retry);
 		s->stopped = true;
 	}
-	if (conn)
-		policy_release(e, conn);
+	any |= resolving_stop(e, conn, child);
+	return (conn && policy_release(e, conn, child)) || any;
 }
 
 void connect_fini(struct engine *e)
@@ -400,10 +604,8 @@ void connect_fini(struct engine *e)
 	list_for_each_safe (n, &e->starters)
 		starter_free(list_entry(n, struct starter, node));
 	list_for_each_safe (n, &e->resolving) {
-		struct resolving *r = list_entry(n, struct resolving, node);
-
-		r->engine = NULL;
-		list_remove(&r->node);
-		uv_cancel((uv_req_t *)&r->req);
+		resolving_drop(list_entry(n, struct resolving, node));
 	}
+	list_for_each_safe (n, &e->waiters)
+		waiter_free(list_entry(n, struct waiter, node));
 }

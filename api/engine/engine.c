@@ -316,6 +316,7 @@ enum err engine_new(struct engine **out, const struct engine_params *params)
 	list_init(&e->routes);
 	list_init(&e->starters);
 	list_init(&e->resolving);
+	list_init(&e->waiters);
 	timers_init(&e->timers, ENGINE_TICK_NS, engine_now(e));
 	sink_init(e);
 	before = log_use(&e->sink);
@@ -338,8 +339,9 @@ void engine_stop(struct engine *e, void (*done)(void *ctx), void *ctx)
 	const struct ike_select all = {0};
 	uint32_t num;
 
+	/* Who asks twice does not want to wait. */
+	e->stop_deadline_ns = engine_now(e) + (e->stopping ? 0 : STOP_NS);
 	e->stopping = true;
-	e->stop_deadline_ns = engine_now(e) + STOP_NS;
 	e->stopped = done;
 	e->stopped_ctx = ctx;
 	connect_stop(e, NULL, NULL);
@@ -452,11 +454,13 @@ uint64_t engine_request(struct engine *e)
 enum err engine_down(struct engine *e, uint32_t *out_num, const struct ike_select *sel)
 {
 	const struct log_sink *before = log_use(&e->sink);
-	enum err err;
+	bool stopped = (sel->conn || sel->child) && connect_stop(e, sel->conn, sel->child);
+	enum err err = ike_terminate(e->ike, out_num, sel, engine_now(e));
 
-	if (sel->conn || sel->child)
-		connect_stop(e, sel->conn, sel->child);
-	err = ike_terminate(e->ike, out_num, sel, engine_now(e));
+	if (err == ERR_NOT_FOUND && stopped) {
+		*out_num = 0;
+		err = ERR_OK;
+	}
 	engine_turn(e);
 	log_use(before);
 	return err;

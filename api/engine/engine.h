@@ -66,7 +66,8 @@ MUST_USE enum err engine_up(struct engine *e, const char *conn, const char *chil
 	NONNULL(1);
 
 /* engine_down, engine_rekey - see ike_terminate(), ike_rekey(). Down also means: do not bring it up
- * again by yourself. */
+ * again by yourself, and let pass what was stopped when the SAs were lost; if that was all there
+ * was to do, it is OK with *out_num = 0. */
 MUST_USE enum err engine_down(struct engine *e, uint32_t *out_num, const struct ike_select *sel)
 	NONNULL(1, 2, 3);
 MUST_USE enum err engine_rekey(struct engine *e, uint32_t *out_num, const struct ike_select *sel)

@@ -33,8 +33,10 @@ struct sa_group {
 	uint32_t num_outbound;    /* of these, with an outbound SA */
 	struct auth_proof *proof; /* of the newest pair, NULL if there was none; a reference */
 	bool trap;                /* the configuration wants the policy whether or not SAs are up */
-	bool fail_closed; /* SAs were lost, not ended: keep the policy until told otherwise */
-	bool acquiring;   /* a negotiation that a packet asked for is under way */
+	bool fail_closed;  /* SAs were lost, not ended: keep the policy until told otherwise */
+	bool acquiring;    /* a negotiation that a packet asked for is under way */
+	uint32_t acquires; /* that failed in a row */
+	uint64_t acquire_after_ns; /* no other one before */
 };
 
 /* struct child_rec - an installed pair. */
@@ -68,9 +70,18 @@ struct starter {
 	struct engine *engine;
 	char *conn;
 	char *child;
-	uint32_t tries;
+	uint32_t tries; /* that failed in a row, for the pause before the next */
+	uint32_t asked; /* of these, which the peer did not answer or refused */
 	uint64_t request;
 	bool stopped; /* taken down by hand: leave it */
+};
+
+/* struct waiter - a request for what is under way by another request: it is told the same end. */
+struct waiter {
+	struct list_node node;
+	char *conn;
+	char *child;
+	uint64_t request;
 };
 
 /* struct resolving - a name that is being looked up for engine_up(). */
@@ -107,7 +118,7 @@ struct engine {
 
 	struct timers timers;
 	struct htab groups_by_id, children, peers;
-	struct list_node groups, routes, starters, resolving;
+	struct list_node groups, routes, starters, resolving, waiters;
 
 	uint64_t next_request;
 	int64_t started_s;
@@ -143,7 +154,7 @@ MUST_USE enum err policy_group_for(struct engine *e, struct sa_group **out,
 struct sa_group *policy_find(struct engine *e, uint32_t id) NONNULL(1);
 void policy_joined(struct engine *e, struct sa_group *g, struct auth_proof *proof) NONNULL(1, 2);
 void policy_lost(struct engine *e, const char *conn, const char *child) NONNULL(1, 2);
-void policy_release(struct engine *e, const char *conn) NONNULL(1);
+bool policy_release(struct engine *e, const char *conn, const char *child) NONNULL(1, 2);
 void policy_configure(struct engine *e) NONNULL(1);
 void policy_settle(struct engine *e) NONNULL(1);
 void policy_fini(struct engine *e) NONNULL(1);
@@ -152,7 +163,7 @@ void policy_fini(struct engine *e) NONNULL(1);
 void connect_configure(struct engine *e) NONNULL(1);
 void connect_acquire(struct engine *e, uint32_t group, const struct flow *flow) NONNULL(1, 3);
 void connect_event(struct engine *e, const struct ike_event *ev) NONNULL(1, 2);
-void connect_stop(struct engine *e, const char *conn, const char *child) NONNULL(1);
+bool connect_stop(struct engine *e, const char *conn, const char *child) NONNULL(1);
 MUST_USE enum err connect_local(struct engine *e, struct ip_addr *out, const struct conf_conn *conn,
 				const struct ip_addr *remote) NONNULL(1, 2, 3, 4);
 const struct conf_addr *connect_remote(const struct conf_conn *conn) NONNULL(1);

@@ -335,6 +335,8 @@ void policy_joined(struct engine *e, struct sa_group *g, struct auth_proof *proo
 	struct auth_proof *old = g->proof;
 
 	g->fail_closed = false;
+	g->acquires = 0;
+	g->acquire_after_ns = 0;
 	g->proof = proof ? auth_proof_get(proof) : NULL;
 	auth_proof_put(old);
 	list_for_each (n, &e->groups) {
@@ -362,14 +364,20 @@ void policy_lost(struct engine *e, const char *conn, const char *child)
 	}
 }
 
-void policy_release(struct engine *e, const char *conn)
+/* policy_release - lift what stands closed; true if there was something. */
+bool policy_release(struct engine *e, const char *conn, const char *child)
 {
+	bool any = false;
+
 	list_for_each (n, &e->groups) {
 		struct sa_group *g = list_entry(n, struct sa_group, node);
 
-		if (group_is(g, conn, NULL))
-			g->fail_closed = false;
+		if (!group_is(g, conn, child))
+			continue;
+		any |= g->fail_closed;
+		g->fail_closed = false;
 	}
+	return any;
 }
 
 /* ---- traps ---------------------------------------------------------------------------------- */

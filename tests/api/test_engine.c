@@ -21,6 +21,7 @@ struct side {
 	struct engine *engine;
 	struct engine_observer observer;
 	unsigned ups, downs, failures, packets;
+	uint32_t requests; /* bits: the numbers in the failures */
 	enum ike_reason reason;
 	char why[400];
 	uint8_t frame[FRAME_MAX];
@@ -43,6 +44,7 @@ static void on_event(struct engine_observer *o, const struct ike_event *ev)
 		s->downs++;
 	if (ev->kind == IKE_EVENT_FAILED) {
 		s->failures++;
+		s->requests |= 1u << (ev->request & 31);
 		s->reason = ev->reason;
 		snprintf(s->why, sizeof(s->why), "%s", ev->text);
 	}
@@ -87,14 +89,35 @@ static const char *text_of(bool first, const char *action, const char *secret)
 	return text[first];
 }
 
-static void side_open(struct side *s, const char *text)
+/* with - the text with one line or word in place of another; valid until the call after next. */
+static const char *with(const char *text, const char *what, const char *instead)
 {
-	const uint8_t loopback[4] = {127, 0, 0, 1};
+	static char texts[2][1200];
+	static int turn;
+	char *out = texts[turn ^= 1];
+	const char *at = strstr(text, what);
+
+	CU_ASSERT_FATAL(at != NULL);
+	snprintf(out, sizeof(texts[0]), "%.*s%s%s", (int)(at - text), text, instead,
+		 at + strlen(what));
+	return out;
+}
+
+static struct ip_addr loopback(void)
+{
+	const uint8_t bytes[4] = {127, 0, 0, 1};
+
+	return ip_addr_v4(bytes);
+}
+
+/* source: what the host says when asked where from a peer is reached; unset = no route. */
+static void side_open_at(struct side *s, const char *text, struct ip_addr source)
+{
 	struct engine_params params = {.loop = &loop};
 
 	memset(s, 0, sizeof(*s));
 	fake_host_init(&s->host);
-	s->host.source4 = ip_addr_v4(loopback);
+	s->host.source4 = source;
 	params.host = s->host.host;
 	params.conf = conf_of(text);
 	CU_ASSERT_FATAL(params.conf != NULL);
@@ -102,6 +125,11 @@ static void side_open(struct side *s, const char *text)
 	conf_put(params.conf);
 	s->observer.event = on_event;
 	engine_observe(s->engine, &s->observer);
+}
+
+static void side_open(struct side *s, const char *text)
+{
+	side_open_at(s, text, loopback());
 }
 
 static void side_close(struct side *s)
@@ -140,6 +168,26 @@ static bool wait_for(const unsigned *count, unsigned n)
 	while (*count < n && !late)
 		uv_run(&loop, UV_RUN_ONCE);
 	return *count >= n;
+}
+
+static void count(uv_timer_t *t)
+{
+	*(unsigned *)t->data += 1;
+}
+
+/* turn_for - turn the loop for a while, in which something must not happen. */
+static void turn_for(uint64_t ms)
+{
+	unsigned over = 0;
+	uv_timer_t timer;
+
+	uv_timer_init(&loop, &timer);
+	timer.data = &over;
+	uv_timer_start(&timer, count, ms, 0);
+	while (!over)
+		uv_run(&loop, UV_RUN_ONCE);
+	uv_close((uv_handle_t *)&timer, NULL);
+	uv_run(&loop, UV_RUN_NOWAIT);
 }
 
 static void nothing(uv_timer_t *t)
@@ -323,6 +371,134 @@ static void test_a_peer_that_comes_back_is_reached_at_once(void)
 	end();
 }
 
+#define SECRET "s3cret-s3cret-s3cret"
+
+static void test_trap_and_start_together_start(void)
+{
+	struct side a, b;
+
+	begin();
+	side_open(&b, text_of(false, "none", SECRET));
+	side_open(&a, text_of(true, "trap|start", SECRET));
+	CU_ASSERT(wait_for(&a.ups, 1) && wait_for(&b.ups, 1));
+	side_close(&a);
+	side_close(&b);
+	end();
+}
+
+static void test_what_was_taken_down_stays_down_until_asked_for(void)
+{
+	const struct ike_select sel = {.conn = "net"};
+	uint8_t frame[FRAME_MAX];
+	struct side a, b;
+	uint32_t num;
+	size_t len = make_frame(frame, 1, 2, 100);
+
+	begin();
+	side_open(&b, text_of(false, "none", SECRET));
+	side_open(&a, text_of(true, "start", SECRET));
+	CU_ASSERT_FATAL(wait_for(&a.ups, 1) && wait_for(&b.ups, 1));
+	CU_ASSERT(engine_down(a.engine, &num, &sel) == ERR_OK);
+	CU_ASSERT_FATAL(wait_for(&a.downs, 1) && wait_for(&b.downs, 1));
+	CU_ASSERT(send(a.host.tap_peers[0], frame, len, 0) == (ssize_t)len);
+	turn_for(300);
+	CU_ASSERT(a.ups == 1);
+	CU_ASSERT(fake_host_count(&a.host, "guard lka") == 1);
+	CU_ASSERT(engine_up(a.engine, "net", "net", 7) == ERR_OK);
+	CU_ASSERT_FATAL(wait_for(&a.ups, 2) && wait_for(&b.ups, 2));
+	/* From now on it comes back by itself again. */
+	side_close(&b);
+	side_open(&b, text_of(false, "none", SECRET));
+	CU_ASSERT(engine_down(a.engine, &num, &(struct ike_select){.ike_id = 2}) == ERR_OK);
+	CU_ASSERT(send(a.host.tap_peers[0], frame, len, 0) == (ssize_t)len);
+	CU_ASSERT(wait_for(&a.ups, 3));
+	side_close(&a);
+	side_close(&b);
+	end();
+}
+
+static void test_a_host_without_a_route_yet_does_not_use_up_its_tries(void)
+{
+	const struct ip_addr none = {.family = IP_NONE};
+	struct side a, b;
+
+	begin();
+	side_open(&b, text_of(false, "none", SECRET));
+	side_open_at(&a, with(text_of(true, "start", SECRET), " local_addrs = 127.0.0.1\n", ""),
+		     none);
+	CU_ASSERT(wait_for(&a.failures, 1));
+	CU_ASSERT(a.ups == 0);
+	a.host.source4 = loopback();
+	CU_ASSERT(wait_for(&a.ups, 1));
+	side_close(&a);
+	side_close(&b);
+	end();
+}
+
+/* Whoever asks for what is under way is told its end, too. */
+static void test_two_requests_for_one_child_each_have_an_end(void)
+{
+	struct side a, b;
+
+	begin();
+	side_open(&a, text_of(true, "none", SECRET));
+	side_open(&b, text_of(false, "none", "another-s3cret"));
+	CU_ASSERT(engine_up(a.engine, "net", "net", 1) == ERR_OK);
+	CU_ASSERT(engine_up(a.engine, "net", "net", 2) == ERR_OK);
+	CU_ASSERT(wait_for(&a.failures, 2));
+	CU_ASSERT(a.requests == (1u << 1 | 1u << 2));
+	side_close(&a);
+	side_close(&b);
+	end();
+}
+
+static void test_down_ends_the_search_for_a_name(void)
+{
+	const struct ike_select sel = {.conn = "net"};
+	struct side a, b;
+	uint32_t num = 9;
+
+	begin();
+	side_open(&b, text_of(false, "none", SECRET));
+	side_open(&a, with(text_of(true, "none", SECRET), "remote_addrs = 127.0.0.1",
+			   "remote_addrs = localhost"));
+	CU_ASSERT(engine_up(a.engine, "net", "net", 3) == ERR_OK);
+	CU_ASSERT(engine_down(a.engine, &num, &sel) == ERR_OK);
+	CU_ASSERT(num == 0);
+	CU_ASSERT(a.failures == 1 && a.reason == IKE_REASON_LOCAL && a.requests == 1u << 3);
+	turn_for(500);
+	CU_ASSERT(a.ups == 0 && b.ups == 0);
+	side_close(&a);
+	side_close(&b);
+	end();
+}
+
+static void test_down_lifts_what_a_lost_peer_left(void)
+{
+	static const char impatient[] =
+		"latchkey {\n retransmit_timeout = 1s\n retransmit_tries = 1\n";
+	const struct ike_select sel = {.conn = "net"};
+	struct side a, b;
+	uint32_t num = 9;
+
+	begin();
+	side_open(&b, text_of(false, "none", SECRET));
+	side_open(&a, with(with(text_of(true, "none", SECRET), "latchkey {\n", impatient),
+			   " remote_port", " dpd_delay = 1s\n remote_port"));
+	CU_ASSERT(engine_up(a.engine, "net", "net", 1) == ERR_OK);
+	CU_ASSERT_FATAL(wait_for(&a.ups, 1) && wait_for(&b.ups, 1));
+	side_close(&b);
+	CU_ASSERT(wait_for(&a.downs, 1));
+	turn_for(50);
+	CU_ASSERT(fake_host_count(&a.host, "guard lka") == 1);
+	CU_ASSERT(engine_down(a.engine, &num, &sel) == ERR_OK);
+	CU_ASSERT(num == 0);
+	CU_ASSERT(fake_host_count(&a.host, "guard lka") == 0);
+	CU_ASSERT(engine_down(a.engine, &num, &sel) == ERR_NOT_FOUND);
+	side_close(&a);
+	end();
+}
+
 static void on_stopped(void *ctx)
 {
 	*(unsigned *)ctx += 1;
@@ -378,6 +554,12 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_wrong_secret_is_told_on_both_sides),
 	TAP_TEST(test_new_configuration_moves_policies),
 	TAP_TEST(test_a_peer_that_comes_back_is_reached_at_once),
+	TAP_TEST(test_trap_and_start_together_start),
+	TAP_TEST(test_what_was_taken_down_stays_down_until_asked_for),
+	TAP_TEST(test_a_host_without_a_route_yet_does_not_use_up_its_tries),
+	TAP_TEST(test_two_requests_for_one_child_each_have_an_end),
+	TAP_TEST(test_down_ends_the_search_for_a_name),
+	TAP_TEST(test_down_lifts_what_a_lost_peer_left),
 	TAP_TEST(test_orderly_stop_leaves_an_untouched_host),
 	TAP_TEST(test_failed_start_is_an_error_at_each_step),
 };
