@@ -122,6 +122,27 @@ static struct ts flow_ts(const struct ip_addr *addr, uint8_t proto, uint16_t por
 			   .port_hi = ports ? port : 0xffff};
 }
 
+static bool matches(const struct ts_list *l, const struct ip_addr *addr, uint8_t proto,
+		    uint16_t port)
+{
+	for (uint32_t i = 0; i < l->num; i++)
+		if (ts_match(&l->ts[i], addr, proto, port))
+			return true;
+	return false;
+}
+
+bool child_allows(const struct conf_child *conf, const struct path_addr *path,
+		  const struct flow *flow)
+{
+	struct ts_list l;
+
+	configured(&l, conf->local_ts, conf->num_local_ts, &path->local.addr);
+	if (!matches(&l, &flow->local, flow->proto, flow->local_port))
+		return false;
+	configured(&l, conf->remote_ts, conf->num_remote_ts, &path->remote.addr);
+	return matches(&l, &flow->remote, flow->proto, flow->remote_port);
+}
+
 void child_selectors(struct ike_sa *sa, struct child_work *w, const struct flow *flow)
 {
 	const struct ike_child *old = w->replaces ? child_find(sa->e, w->replaces) : NULL;
@@ -135,7 +156,7 @@ void child_selectors(struct ike_sa *sa, struct child_work *w, const struct flow 
 	}
 	configured(&w->local, w->conf->local_ts, w->conf->num_local_ts, &sa->path.local.addr);
 	configured(&w->remote, w->conf->remote_ts, w->conf->num_remote_ts, &sa->path.remote.addr);
-	if (flow) {
+	if (flow && child_allows(w->conf, &sa->path, flow)) {
 		struct ts l = flow_ts(&flow->local, flow->proto, flow->local_port);
 		struct ts r = flow_ts(&flow->remote, flow->proto, flow->remote_port);
 
@@ -191,7 +212,22 @@ void child_answer(struct step *s, struct child_work *w)
 
 /* ---- responder ------------------------------------------------------------------------------- */
 
-/* How well a configuration fits the offered selectors: 0 not at all, 2 as they are, 1 narrowed. */
+/* How well a configuration fits the offered selectors: 0 not at all, 1 part of them, 2 the first
+ * ones too (those of the packet that asked, 2.9), 3 as they are. */
+static unsigned fit(const struct child_work *w, const struct ts_list *tsi,
+		    const struct ts_list *tsr)
+{
+	const struct ts_list *i = &w->remote, *r = &w->local;
+
+	if (ts_list_within(tsi->ts, tsi->num, i->ts, i->num) &&
+	    ts_list_within(tsr->ts, tsr->num, r->ts, r->num))
+		return 3;
+	return ts_list_within(tsi->ts, 1, i->ts, i->num) &&
+			       ts_list_within(tsr->ts, 1, r->ts, r->num)
+		       ? 2
+		       : 1;
+}
+
 static unsigned narrow(struct ike_sa *sa, struct child_work *out, const struct conf_child *conf,
 		       const struct ts_list *tsi, const struct ts_list *tsr)
 {
@@ -204,10 +240,7 @@ static unsigned narrow(struct ike_sa *sa, struct child_work *out, const struct c
 	configured(&ours, conf->local_ts, conf->num_local_ts, &sa->path.local.addr);
 	if (ts_list_narrow(&out->local, &cut, tsr->ts, tsr->num, ours.ts, ours.num, IKE_MAX_TS))
 		return 0;
-	return ts_list_within(tsi->ts, tsi->num, out->remote.ts, out->remote.num) &&
-			       ts_list_within(tsr->ts, tsr->num, out->local.ts, out->local.num)
-		       ? 2
-		       : 1;
+	return fit(out, tsi, tsr);
 }
 
 /* The child configuration for the offered selectors: the first that takes them as they are, else
@@ -220,10 +253,10 @@ static const struct conf_child *choose_conf(struct ike_sa *sa, struct child_work
 	unsigned best_fit = 0;
 
 	for (uint32_t i = 0; i < conn->num_children; i++) {
-		unsigned fit = narrow(sa, w, &conn->children[i], tsi, tsr);
+		unsigned f = narrow(sa, w, &conn->children[i], tsi, tsr);
 
-		if (fit > best_fit) {
-			best_fit = fit;
+		if (f > best_fit) {
+			best_fit = f;
 			best = &conn->children[i];
 		}
 	}

@@ -40,6 +40,10 @@ MUST_USE enum err child_work_new(struct ike_sa *sa, struct child_work **out, enu
 /* child_work_free - give the SPI back, wipe. NULL is accepted. */
 void child_work_free(struct ike_sa *sa, struct child_work *w) NONNULL(1);
 
+/* child_allows - a packet lies within the configured selectors for this path. */
+bool child_allows(const struct conf_child *conf, const struct path_addr *path,
+		  const struct flow *flow) NONNULL(1, 2, 3);
+
 /* child_selectors - the configured selectors for this path, or those of the pair that is re-keyed,
  * and a packet's own in front. */
 void child_selectors(struct ike_sa *sa, struct child_work *w, const struct flow *flow)

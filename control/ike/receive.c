@@ -67,6 +67,16 @@ static void heard(struct ike_sa *sa, const struct ike_header *h, const struct ik
 		sa_probe(sa, &dg->path, dg->port, now_ns);
 }
 
+/* The peer no longer knows an IKE SA that we are closing: the response was lost, and this is as
+ * good. Whoever forges it only spares us the repeats. */
+static bool is_gone(const struct ike_sa *sa, const struct ike_msg *m)
+{
+	struct wire_notify n;
+
+	return sa->state == SA_DELETING && is_response(&m->h) &&
+	       wire_notify_find(&n, m, NOTIFY_INVALID_IKE_SPI);
+}
+
 static void encrypted(struct ike_sa *sa, const struct ike_msg *outer, const struct ike_datagram *dg,
 		      uint64_t now_ns)
 {
@@ -116,7 +126,9 @@ static void for_sa(struct ike_sa *sa, const struct ike_msg *m, const struct ike_
 		sa->e->stats.dropped++;
 		return;
 	}
-	if (m->h.exchange != IKE_SA_INIT)
+	if (is_gone(sa, m))
+		sa_kill(sa, sa->reason, sa->why[0] ? sa->why : NULL, now_ns);
+	else if (m->h.exchange != IKE_SA_INIT)
 		encrypted(sa, m, dg, now_ns);
 	else if (is_response(&m->h) && sa->state == SA_I_INIT && !m->unknown_critical)
 		step_message(sa, m, dg, now_ns);

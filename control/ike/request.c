@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
-#include "control/child/child.h"
+#include "control/child/work.h"
 #include "control/ike/core.h"
 #include "control/ike/step.h"
 #include "control/ike/task.h"
@@ -91,6 +91,13 @@ static const struct conf_child *same_child(const struct conf_conn *conn, const c
 	return NULL;
 }
 
+/* A packet outside the configured selectors asks for nothing that can be had. */
+static const struct flow *useful_flow(const struct ike_sa *sa, const struct conf_child *child,
+				      const struct flow *flow)
+{
+	return flow && child_allows(child, &sa->path, flow) ? flow : NULL;
+}
+
 static enum err add_child(struct ike_sa *sa, const struct ike_initiate_params *p, uint64_t now_ns)
 {
 	const struct conf_child *child = p->child ? same_child(sa->conn, p->child) : NULL;
@@ -100,7 +107,7 @@ static enum err add_child(struct ike_sa *sa, const struct ike_initiate_params *p
 		return ERR_EXISTS;
 	if (!child)
 		return ERR_NOT_FOUND;
-	if (is_under_way(sa, child) || is_up(sa, child, p->flow))
+	if (is_under_way(sa, child) || is_up(sa, child, useful_flow(sa, child, p->flow)))
 		return ERR_EXISTS;
 	t = make_task(p, TASK_CHILD_NEW, child);
 	if (!t)

@@ -96,6 +96,7 @@ static void run(struct outcome *out, uint64_t seed)
 	if (sim_chance(s, 20)) /* both begin */
 		sim_at(s, start + sim_random(s, NS_PER_S), begin, !(seed & 1));
 	out->established = sim_run_until(s, start + 60 * NS_PER_S, sim_up);
+	s->packet_ns = 200 * NS_PER_MS;
 	s->traffic = true;
 	upsets = (unsigned)sim_random(s, 12);
 	for (unsigned i = 0; i < upsets; i++)

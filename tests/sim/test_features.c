@@ -343,9 +343,68 @@ static void test_acquire(void)
 	CU_ASSERT_TRUE(sim_up(s));
 	CU_ASSERT_EQUAL(only_child(s, A)->num_local, 1); /* the wide one covers the packet's */
 	CU_ASSERT_EQUAL(sim_initiate_flow(s, A, "tun", &flow), ERR_EXISTS);
-	flow.remote = ip_addr_v4(c);
+	flow.remote = ip_addr_v4(c); /* outside the configuration: nothing to ask for */
+	CU_ASSERT_EQUAL(sim_initiate_flow(s, A, "tun", &flow), ERR_EXISTS);
+	sim_free(s);
+}
+
+/* Where the pair was narrowed, a packet outside it asks for another pair. */
+static void test_acquire_beside_a_narrow_pair(void)
+{
+	const uint8_t a[4] = {10, 1, 0, 9}, b[4] = {10, 2, 9, 7};
+	struct flow flow = {.local = ip_addr_v4(a), .remote = ip_addr_v4(b), .proto = 17};
+	struct sim_options opt = {.wire = calm};
+	struct sim *s;
+
+	opt.conf[B] = "connections { net { remote_addrs = 192.0.2.1\n encap = yes\n"
+		      " local { auth = psk\n id = host2.example }\n"
+		      " remote { auth = psk\n id = host1.example }\n children {\n"
+		      " one { local_ts = 10.2.1.0/24\n remote_ts = 10.1.0.0/16 }\n"
+		      " two { local_ts = 10.2.9.0/24\n remote_ts = 10.1.0.0/16 } } } }";
+	s = begin(&opt);
+	after(s, NS_PER_S);
+	CU_ASSERT_TRUE(sim_up(s));
+	CU_ASSERT_EQUAL(sim_num_pairs(s, A), 1);
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_EXISTS);
 	CU_ASSERT_EQUAL(sim_initiate_flow(s, A, "tun", &flow), ERR_OK);
 	after(s, NS_PER_S);
+	CU_ASSERT_EQUAL(sim_num_pairs(s, A), 2);
+	CU_ASSERT_EQUAL(sim_num_pairs(s, B), 2);
+	CU_ASSERT_EQUAL(sim_initiate_flow(s, A, "tun", &flow), ERR_EXISTS);
+	sim_free(s);
+}
+
+/* A lost response to a delete does not cost the whole time of repeats. */
+static bool lose_informational(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx)
+{
+	bool *lost = ctx;
+
+	(void)s;
+	(void)len;
+	if (*lost || from != B || bytes[18] != INFORMATIONAL)
+		return true;
+	*lost = true;
+	return false;
+}
+
+static void test_delete_response_lost(void)
+{
+	const struct sim_options opt = {.wire = calm};
+	struct sim *s = begin(&opt);
+	bool lost = false;
+	uint32_t num;
+
+	after(s, NS_PER_S);
+	s->tap = lose_informational;
+	s->tap_ctx = &lost;
+	CU_ASSERT_EQUAL(
+		ike_terminate(s->n[A].e, &num, &(struct ike_select){.ike_id = 1}, s->now_ns),
+		ERR_OK);
+	sim_settle(s, A);
+	after(s, 3 * NS_PER_S);
+	CU_ASSERT_TRUE(lost);
+	CU_ASSERT_EQUAL(s->n[A].ike_down, 1);
+	CU_ASSERT_EQUAL(sim_num_sas(s, A), 0);
 	sim_free(s);
 }
 
@@ -458,6 +517,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_unknown_spi),
 	TAP_TEST(test_narrowing),
 	TAP_TEST(test_acquire),
+	TAP_TEST(test_acquire_beside_a_narrow_pair),
+	TAP_TEST(test_delete_response_lost),
 	TAP_TEST(test_lifetimes),
 	TAP_TEST(test_hard_lifetimes),
 	TAP_TEST(test_data_path_reports),

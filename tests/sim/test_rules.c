@@ -6,8 +6,6 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "control/ike/halfopen.h"
-#include "control/ike/wire/build.h"
-#include "control/ike/wire/payload.h"
 #include "tests/sim/forge.h"
 #include "tests/tap/tap.h"
 
@@ -63,24 +61,6 @@ static uint32_t num_half_open(struct sim *s)
 
 	ike_stats(s->n[B].e, &st);
 	return st.half_open;
-}
-
-static struct ike_header header_of(const struct capture *c)
-{
-	struct ike_header h = {0};
-
-	CU_ASSERT_EQUAL_FATAL(ike_header_parse(&h, bytes_of(c->last, c->len)), ERR_OK);
-	return h;
-}
-
-static uint16_t group_of(const struct capture *c)
-{
-	struct wire_ke ke = {0};
-	struct ike_msg m;
-
-	CU_ASSERT_EQUAL_FATAL(ike_msg_parse(&m, bytes_of(c->last, c->len)), ERR_OK);
-	CU_ASSERT_EQUAL(wire_ke_parse(&ke, ike_msg_body(&m, PAYLOAD_KE)), ERR_OK);
-	return ke.group;
 }
 
 /* ---- every state, with every log line (S9) -------------------------------------------------- */
@@ -179,79 +159,6 @@ static void test_S9_every_state_at_debug_level(void)
 		}
 	}
 	CU_ASSERT_TRUE(lines > 1000);
-}
-
-/* ---- INVALID_KE_PAYLOAD (S30) --------------------------------------------------------------- */
-
-/* Anybody can send this answer to the request that was captured. */
-static void demand_group(struct sim *s, const struct capture *c, uint16_t group)
-{
-	struct ike_header h = header_of(c);
-	struct ike_builder b;
-	struct bytes answer;
-	uint8_t buf[128];
-
-	h.flags = IKE_FLAG_RESPONSE;
-	ike_build_begin(&b, buf, sizeof(buf), &h);
-	wire_notify_ke_build(&b, group);
-	CU_ASSERT_EQUAL_FATAL(ike_build_finish(&b, &answer, NULL), ERR_OK);
-	sim_inject(s, A, answer.p, answer.len);
-}
-
-static void demand_groups(const uint16_t groups[2], uint32_t num_requests)
-{
-	const struct sim_options opt = {
-		.wire = calm,
-		.conf[A] = sim_conf(A, "proposals = aes256gcm16-prfsha256-x25519-ecp384", "")};
-	struct capture c = {.from = A, .drop = true};
-	struct sim *s = watched(&opt, &c);
-
-	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
-	CU_ASSERT_EQUAL(group_of(&c), DH_CURVE_25519);
-	for (int i = 0; i < 2 && groups[i] && !s->n[A].failed; i++)
-		demand_group(s, &c, groups[i]);
-	CU_ASSERT_EQUAL(c.num, num_requests);
-	CU_ASSERT_EQUAL(s->n[A].failed, 1);
-	CU_ASSERT_EQUAL(s->n[A].last_failure, IKE_REASON_INVALID_KE);
-	CU_ASSERT_EQUAL(sim_num_sas(s, A), 0);
-	sim_free(s);
-}
-
-static void test_S30_group_not_offered(void)
-{
-	demand_groups((const uint16_t[2]){DH_ECP_256, 0}, 1);
-	demand_groups((const uint16_t[2]){14, 0}, 1);
-}
-
-static void test_S30_group_just_sent(void)
-{
-	demand_groups((const uint16_t[2]){DH_CURVE_25519, 0}, 1);
-}
-
-static void test_S30_one_retry(void)
-{
-	demand_groups((const uint16_t[2]){DH_ECP_384, DH_CURVE_25519}, 2);
-}
-
-/* ---- reflection (S31) ----------------------------------------------------------------------- */
-
-/* Our own first message comes back: nobody answers, nothing is begun. */
-static void test_S31_own_first_message(void)
-{
-	const struct sim_options opt = {
-		.wire = calm,
-		.conf[A] = "connections { net { local { auth = psk }\n remote { auth = psk }\n"
-			   " children { tun { remote_ts = 10.2.0.0/16 } } } }\n"
-			   "secrets { ike-1 { secret = \"a fairly long shared secret\" } }\n"};
-	struct capture c = {.from = A, .drop = true};
-	struct sim *s = watched(&opt, &c);
-
-	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
-	CU_ASSERT_EQUAL_FATAL(c.num, 1);
-	sim_inject(s, A, c.last, c.len);
-	CU_ASSERT_EQUAL(c.num, 1);
-	CU_ASSERT_EQUAL(only_sa(s, A)->state, SA_I_INIT);
-	sim_free(s);
 }
 
 /* ---- half states (S33) ---------------------------------------------------------------------- */
@@ -370,20 +277,6 @@ static void test_S40_no_state(void)
 	sim_free(s);
 }
 
-static void test_S43_per_address(void)
-{
-	struct capture first = {.num = 0};
-	struct sim *s = flooded(&first, (struct ike_limits){.half_open_per_source = 5});
-	struct ip_addr one = v4(1), other = v4(2);
-
-	for (uint64_t i = 0; i < 20; i++)
-		flood(s, &first, &one, 1000 + i);
-	CU_ASSERT_EQUAL(num_half_open(s), 5);
-	flood(s, &first, &other, 5000);
-	CU_ASSERT_EQUAL(num_half_open(s), 6);
-	sim_free(s);
-}
-
 /* Whoever has an IPv6 network has 2^64 addresses. */
 static void test_S43_per_network(void)
 {
@@ -434,82 +327,6 @@ static void test_S43_short_life_in_a_crowd(void)
 	sim_free(s);
 }
 
-/* ---- cookies in the middle of a handshake (S41) --------------------------------------------- */
-
-static bool responder_begun(struct sim *s)
-{
-	return num_half_open(s) > 0;
-}
-
-/* The responder asks for a cookie, then takes a late copy of the first message all the same, and
- * its answer is lost. The initiator goes on with the cookie, so the two have another transcript. */
-static void test_S41_two_transcripts(void)
-{
-	const struct sim_options opt = {.wire = calm, .limits[B] = {.cookies_always = true}};
-	struct capture first = {.from = A, .drop = true}, answers = {.from = B};
-	struct sim *s = watched(&opt, &first);
-
-	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
-	CU_ASSERT_EQUAL_FATAL(first.num, 1);
-	s->tap_ctx = &answers;
-	sim_inject(s, B, first.last, first.len); /* the cookie is on its way */
-	CU_ASSERT_EQUAL(answers.num, 1);
-	s->n[B].e->limits.cookies_always = false;
-	answers.drop = true;
-	sim_inject(s, B, first.last, first.len);
-	CU_ASSERT_EQUAL(answers.num, 2);
-	CU_ASSERT_TRUE_FATAL(responder_begun(s));
-	answers.drop = false;
-	sim_run(s, s->now_ns + 3 * NS_PER_S);
-	CU_ASSERT_TRUE(sim_up(s));
-	CU_ASSERT_EQUAL(s->n[A].failed + s->n[B].failed, 0);
-	sim_free(s);
-}
-
-/* ---- one key agreement for each pair of SPIs (S42) ------------------------------------------ */
-
-/* An IKE_AUTH request for the responder's half-open IKE SA whose content is noise. */
-static void noise(struct sim *s, uint8_t tag)
-{
-	const struct ike_sa *sa = only_sa(s, B);
-	const struct ike_header h = {.spi_i = sa->spi_i,
-				     .spi_r = sa->spi_r,
-				     .exchange = IKE_AUTH,
-				     .flags = IKE_FLAG_INITIATOR,
-				     .msgid = 1};
-	uint8_t buf[256], body[96];
-	struct ike_builder b;
-	struct bytes out;
-
-	memset(body, tag, sizeof(body));
-	ike_build_begin(&b, buf, sizeof(buf), &h);
-	writer_bytes(ike_build_payload(&b, PAYLOAD_SK), body, sizeof(body));
-	CU_ASSERT_EQUAL_FATAL(ike_build_finish(&b, &out, NULL), ERR_OK);
-	sim_inject(s, B, out.p, out.len);
-}
-
-static void test_S42_bad_auth_keeps_keys(void)
-{
-	const struct sim_options opt = {.wire = calm};
-	struct sim *s = sim_new(1, &opt);
-	const struct ike_aead *open;
-
-	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
-	CU_ASSERT_TRUE_FATAL(sim_run_until(s, s->now_ns + NS_PER_S, responder_begun));
-	noise(s, 1);
-	open = only_sa(s, B)->open;
-	CU_ASSERT_PTR_NOT_NULL(open);
-	CU_ASSERT_PTR_NULL(only_sa(s, B)->hs->dh); /* spent: no second agreement is possible */
-	for (uint8_t i = 2; i < 20; i++) {
-		noise(s, i);
-		CU_ASSERT_PTR_EQUAL(only_sa(s, B)->open, open);
-		CU_ASSERT_EQUAL(only_sa(s, B)->state, SA_R_INIT);
-	}
-	sim_run(s, s->now_ns + 3 * NS_PER_S);
-	CU_ASSERT_TRUE(sim_up(s));
-	sim_free(s);
-}
-
 /* ---- a peer behind a NAT moves (S57) -------------------------------------------------------- */
 
 static void test_S57_moves_when_it_answers(void)
@@ -538,19 +355,12 @@ static void test_S57_moves_when_it_answers(void)
 
 static const struct tap_test tests[] = {
 	TAP_TEST(test_S9_every_state_at_debug_level),
-	TAP_TEST(test_S30_group_not_offered),
-	TAP_TEST(test_S30_group_just_sent),
-	TAP_TEST(test_S30_one_retry),
-	TAP_TEST(test_S31_own_first_message),
 	TAP_TEST(test_S33_rekey_child),
 	TAP_TEST(test_S33_rekey_ike),
 	TAP_TEST(test_S40_no_state),
-	TAP_TEST(test_S43_per_address),
 	TAP_TEST(test_S43_per_network),
 	TAP_TEST(test_S43_in_all),
 	TAP_TEST(test_S43_short_life_in_a_crowd),
-	TAP_TEST(test_S41_two_transcripts),
-	TAP_TEST(test_S42_bad_auth_keeps_keys),
 	TAP_TEST(test_S57_moves_when_it_answers),
 };
 
