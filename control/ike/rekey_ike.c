@@ -284,8 +284,13 @@ static enum err answer(struct step *s)
 {
 	struct rekey_work *w;
 	struct wire_ke ke;
-	enum err e = rekey_work_new(s->sa, &w, false);
+	enum err e;
 
+	if (s->sa->peer->refs >= PEER_REFS_MAX)
+		return step_fail_child(s, IKE_REASON_RESOURCES, NOTIFY_TEMPORARY_FAILURE,
+				       "the peer re-keys the IKE SA and closes none of the old "
+				       "ones");
+	e = rekey_work_new(s->sa, &w, false);
 	if (e)
 		return e;
 	s->x->rekey = w;

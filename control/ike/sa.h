@@ -145,6 +145,10 @@ struct handshake {
 	char child_text[300];
 };
 
+/* PEER_REFS_MAX - with more references than all children that one may have, and some IKE SAs, a
+ * peer re-keys IKE SAs and closes none of the old ones. */
+#define PEER_REFS_MAX 512
+
 /* struct ike_peer - a path set's name and life: IKE SAs and children hold references. */
 struct ike_peer {
 	struct ike_engine *e;

@@ -19,7 +19,7 @@ static struct ike_sa *first_sa(struct sim *s, unsigned side)
 /* A's INFORMATIONAL requests become empty: nothing is ever deleted. */
 static bool keep_all(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx)
 {
-	const struct ike_sa *sa = first_sa(s, A);
+	const struct ike_sa *sa;
 	struct ike_header h;
 	struct ike_aead *a;
 	struct ike_builder b;
@@ -28,6 +28,9 @@ static bool keep_all(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, 
 	(void)ctx;
 	if (from != A || ike_header_parse(&h, bytes_of(bytes, *len)) ||
 	    h.exchange != INFORMATIONAL || (h.flags & IKE_FLAG_RESPONSE))
+		return true;
+	sa = sa_by_spi(s->n[A].e, h.spi_i); /* A began all of them */
+	if (!sa)
 		return true;
 	CU_ASSERT_EQUAL_FATAL(ike_aead_new(s->n[A].e->crypto, &a, sa->keys.encr, &sa->keys.sk_ei),
 			      ERR_OK);
@@ -76,8 +79,48 @@ static void test_rekeys_without_deletes(void)
 	sim_free(s);
 }
 
+static uint32_t num_ike(struct sim *s, unsigned side)
+{
+	uint32_t num = 0;
+
+	list_for_each (n, &s->n[side].e->sas) {
+		num++;
+	}
+	return num;
+}
+
+/* IKE SAs that were replaced wait for a delete that does not come: not for more and more of them.
+ */
+static void test_ike_rekeys_without_deletes(void)
+{
+	const struct sim_options plain = {.wire = {.jitter_ns = NS_PER_MS, .ask_ns = NS_PER_MS}};
+	struct sim *s = sim_new(1, &plain);
+	uint32_t most = 0;
+
+	CU_ASSERT_EQUAL_FATAL(sim_initiate(s, A, "tun"), ERR_OK);
+	sim_run(s, s->now_ns + NS_PER_S);
+	s->tap = keep_all;
+	for (int i = 0; i < 2 * PEER_REFS_MAX; i++) {
+		(void)!sim_rekey(s, A, NULL);
+		sim_run(s, s->now_ns + 50 * NS_PER_MS);
+		if (num_ike(s, B) > most)
+			most = num_ike(s, B);
+	}
+	tap_diag("%u IKE SAs at most", most);
+	CU_ASSERT(most > 10);
+	CU_ASSERT(most <= PEER_REFS_MAX);
+	/* It goes on: the old ones end by themselves, and the newest is as it should be. */
+	s->tap = NULL;
+	sim_run(s, s->now_ns + 300 * NS_PER_S);
+	CU_ASSERT_EQUAL(num_ike(s, A), 1);
+	CU_ASSERT_EQUAL(num_ike(s, B), 1);
+	CU_ASSERT_TRUE(sim_up(s));
+	sim_free(s);
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_rekeys_without_deletes),
+	TAP_TEST(test_ike_rekeys_without_deletes),
 };
 
 TAP_MAIN("sim/greedy", tests)
