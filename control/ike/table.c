@@ -194,7 +194,7 @@ static const struct transition table[] = {
 	{SA_DELETING, ON_REQUEST, CREATE_CHILD_SA, TASK_NONE, 0, ANYTHING, refuse_temporarily,
 	 SA_DELETING, 0, "nothing new on an IKE SA that is being closed (2.25.2)"},
 	{SA_DELETING, ON_RESPONSE, INFORMATIONAL, TASK_NONE, 0, ANYTHING, ike_delete_response,
-	 SA_DEAD, 0, "closed"},
+	 SA_DEAD, 0, "the peer has closed it too"},
 };
 
 static bool fits(const struct transition *t, uint64_t have)
