@@ -155,8 +155,10 @@ struct algorithms {
 enum err cmd_get_algorithms(struct call *call)
 {
 	static const char *const aead[] = {"AES_GCM_16", NULL};
-	static const char *const prf[] = {"PRF_HMAC_SHA2_256", "PRF_HMAC_SHA2_384", NULL};
-	static const char *const dh[] = {"CURVE_25519", "ECP_256", "ECP_384", NULL};
+	static const char *const prf[] = {"PRF_HMAC_SHA2_256", "PRF_HMAC_SHA2_384",
+					  "PRF_HMAC_SHA2_512", NULL};
+	static const char *const dh[] = {"CURVE_25519", "ECP_256",   "ECP_384",   "ECP_521",
+					 "MODP_3072",   "MODP_4096", "MODP_2048", NULL};
 	static const struct algorithms all[] = {{"aead", aead}, {"prf", prf}, {"ke", dh}};
 	struct tree *t;
 

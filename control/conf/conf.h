@@ -17,11 +17,16 @@ enum ike_encr {
 enum ike_prf {
 	PRF_HMAC_SHA2_256 = 5,
 	PRF_HMAC_SHA2_384 = 6,
+	PRF_HMAC_SHA2_512 = 7,
 };
 enum ike_dh {
 	DH_NONE = 0,
+	DH_MODP_2048 = 14,
+	DH_MODP_3072 = 15,
+	DH_MODP_4096 = 16,
 	DH_ECP_256 = 19,
 	DH_ECP_384 = 20,
+	DH_ECP_521 = 21,
 	DH_CURVE_25519 = 31,
 };
 

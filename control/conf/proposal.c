@@ -42,14 +42,21 @@ static const struct keyword keywords[] = {
 	GCM_KEYWORDS(128),
 	{"prfsha256", KIND_PRF, PRF_HMAC_SHA2_256, 0},
 	{"prfsha384", KIND_PRF, PRF_HMAC_SHA2_384, 0},
+	{"prfsha512", KIND_PRF, PRF_HMAC_SHA2_512, 0},
 	{"sha256", KIND_INTEG, PRF_HMAC_SHA2_256, 0},
 	{"sha2_256", KIND_INTEG, PRF_HMAC_SHA2_256, 0},
 	{"sha384", KIND_INTEG, PRF_HMAC_SHA2_384, 0},
 	{"sha2_384", KIND_INTEG, PRF_HMAC_SHA2_384, 0},
+	{"sha512", KIND_INTEG, PRF_HMAC_SHA2_512, 0},
+	{"sha2_512", KIND_INTEG, PRF_HMAC_SHA2_512, 0},
 	{"x25519", KIND_DH, DH_CURVE_25519, 0},
 	{"curve25519", KIND_DH, DH_CURVE_25519, 0},
 	{"ecp256", KIND_DH, DH_ECP_256, 0},
 	{"ecp384", KIND_DH, DH_ECP_384, 0},
+	{"ecp521", KIND_DH, DH_ECP_521, 0},
+	{"modp2048", KIND_DH, DH_MODP_2048, 0},
+	{"modp3072", KIND_DH, DH_MODP_3072, 0},
+	{"modp4096", KIND_DH, DH_MODP_4096, 0},
 	{"esn", KIND_ESN, 1, 0},
 	{"noesn", KIND_ESN, 0, 0},
 	OTHER("null"),
@@ -132,8 +139,6 @@ static const struct keyword keywords[] = {
 	OTHER("sha1_160"),
 	OTHER("sha256_96"),
 	OTHER("sha2_256_96"),
-	OTHER("sha512"),
-	OTHER("sha2_512"),
 	OTHER("aesxcbc"),
 	OTHER("aescmac"),
 	OTHER("camelliaxcbc"),
@@ -142,7 +147,6 @@ static const struct keyword keywords[] = {
 	OTHER("aes256gmac"),
 	OTHER("prfmd5"),
 	OTHER("prfsha1"),
-	OTHER("prfsha512"),
 	OTHER("prfaesxcbc"),
 	OTHER("prfaescmac"),
 	OTHER("prfcamelliaxcbc"),
@@ -151,9 +155,6 @@ static const struct keyword keywords[] = {
 	OTHER("modp768"),
 	OTHER("modp1024"),
 	OTHER("modp1536"),
-	OTHER("modp2048"),
-	OTHER("modp3072"),
-	OTHER("modp4096"),
 	OTHER("modp6144"),
 	OTHER("modp8192"),
 	OTHER("modp1024s160"),
@@ -161,7 +162,6 @@ static const struct keyword keywords[] = {
 	OTHER("modp2048s256"),
 	OTHER("ecp192"),
 	OTHER("ecp224"),
-	OTHER("ecp521"),
 	OTHER("ecp224bp"),
 	OTHER("ecp256bp"),
 	OTHER("ecp384bp"),
@@ -175,9 +175,10 @@ static const struct keyword keywords[] = {
 	OTHER("newhope128"),
 };
 
-#define SUPPORTED_IKE \
-	"supported: aes256gcm16, aes128gcm16; prfsha256, prfsha384; x25519, ecp256, ecp384"
-#define SUPPORTED_ESP "supported: aes256gcm16, aes128gcm16; x25519, ecp256, ecp384; esn, noesn"
+#define SUPPORTED_ENCR "supported: aes256gcm16, aes128gcm16; "
+#define SUPPORTED_DH   "x25519, ecp256, ecp384, ecp521, modp3072, modp4096, modp2048"
+#define SUPPORTED_IKE  SUPPORTED_ENCR "prfsha256, prfsha384, prfsha512; " SUPPORTED_DH
+#define SUPPORTED_ESP  SUPPORTED_ENCR SUPPORTED_DH "; esn, noesn"
 
 /* struct parsing - one list of proposals. */
 struct parsing {
@@ -360,10 +361,11 @@ static struct conf_proposal default_proposal(bool is_ike)
 	static const struct conf_proposal ike = {
 		.encr = {{ENCR_AES_GCM_16, 256}, {ENCR_AES_GCM_16, 128}},
 		.num_encr = 2,
-		.prf = {PRF_HMAC_SHA2_256, PRF_HMAC_SHA2_384},
-		.num_prf = 2,
-		.dh = {DH_CURVE_25519, DH_ECP_256, DH_ECP_384},
-		.num_dh = 3,
+		.prf = {PRF_HMAC_SHA2_256, PRF_HMAC_SHA2_384, PRF_HMAC_SHA2_512},
+		.num_prf = 3,
+		.dh = {DH_CURVE_25519, DH_ECP_256, DH_ECP_384, DH_ECP_521, DH_MODP_3072,
+		       DH_MODP_4096, DH_MODP_2048},
+		.num_dh = 7,
 	};
 	static const struct conf_proposal esp = {
 		.encr = {{ENCR_AES_GCM_16, 256}, {ENCR_AES_GCM_16, 128}},

@@ -3,6 +3,7 @@
 
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
+#include <openssl/dh.h>
 #include <openssl/ec.h>
 #include <openssl/param_build.h>
 #include <openssl/params.h>
@@ -11,12 +12,21 @@
 #include "control/conf/conf.h"
 #include "control/crypto/ctx_priv.h"
 
-/* struct dh_info - one group. OpenSSL's encoding of an ECP point has one byte in front (4:
- * uncompressed, SEC 1 2.3.3) of what a KE payload holds. */
+/* enum family - what kinds of groups differ in. OpenSSL's encoding of an ECP point has one byte in
+ * front (4: uncompressed, SEC 1 2.3.3) of what a KE payload holds. A MODP value is a number as long
+ * as its prime, with leading zeros (RFC 7296 3.4), and so is the result (2.14). */
+enum family {
+	FAMILY_X25519,
+	FAMILY_ECP,
+	FAMILY_MODP,
+};
+
+/* struct dh_info - one group. */
 struct dh_info {
 	uint16_t group;
-	const char *type;
-	const char *curve; /* NULL for Curve25519 */
+	enum family family;
+	const char *type; /* of key, as OpenSSL calls it */
+	const char *name; /* of the group, as OpenSSL calls it; NULL for Curve25519 */
 	size_t public_len, shared_len;
 };
 
@@ -33,9 +43,13 @@ struct dh {
 static const struct dh_info *find(uint16_t group)
 {
 	static const struct dh_info known[] = {
-		{DH_CURVE_25519, "X25519", NULL, 32, 32},
-		{DH_ECP_256, "EC", "P-256", 64, 32},
-		{DH_ECP_384, "EC", "P-384", 96, 48},
+		{DH_CURVE_25519, FAMILY_X25519, "X25519", NULL, 32, 32},
+		{DH_ECP_256, FAMILY_ECP, "EC", "P-256", 64, 32},
+		{DH_ECP_384, FAMILY_ECP, "EC", "P-384", 96, 48},
+		{DH_ECP_521, FAMILY_ECP, "EC", "P-521", 132, 66},
+		{DH_MODP_2048, FAMILY_MODP, "DH", "modp_2048", 256, 256},
+		{DH_MODP_3072, FAMILY_MODP, "DH", "modp_3072", 384, 384},
+		{DH_MODP_4096, FAMILY_MODP, "DH", "modp_4096", 512, 512},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
@@ -77,36 +91,52 @@ static EVP_PKEY *import(struct crypto_ctx *c, const struct dh_info *info, int se
 
 static bool push_group(OSSL_PARAM_BLD *bld, const struct dh_info *info)
 {
-	return !info->curve || OSSL_PARAM_BLD_push_utf8_string(bld, OSSL_PKEY_PARAM_GROUP_NAME,
-							       info->curve, 0) == 1;
+	return !info->name ||
+	       OSSL_PARAM_BLD_push_utf8_string(bld, OSSL_PKEY_PARAM_GROUP_NAME, info->name, 0) == 1;
+}
+
+/* push_public - a public value, which lives until the key is made: point holds it, or *n. */
+static bool push_public(OSSL_PARAM_BLD *bld, uint8_t point[static POINT_MAX], BIGNUM **n,
+			const struct dh_info *info, struct bytes value)
+{
+	const size_t front = info->family == FAMILY_ECP ? 1 : 0;
+
+	if (info->family == FAMILY_MODP) {
+		*n = BN_bin2bn(value.p, (int)value.len, NULL);
+		return *n && OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_PUB_KEY, *n) == 1;
+	}
+	point[0] = POINT_UNCOMPRESSED;
+	memcpy(point + front, value.p, value.len);
+	return OSSL_PARAM_BLD_push_octet_string(bld, OSSL_PKEY_PARAM_PUB_KEY, point,
+						front + value.len) == 1;
 }
 
 /* import_peer - the peer's value as a key; a value that is no point of the curve gives NULL. */
 static EVP_PKEY *import_peer(struct crypto_ctx *c, const struct dh_info *info, struct bytes value)
 {
 	OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();
-	uint8_t point[POINT_MAX] = {POINT_UNCOMPRESSED};
-	const size_t skip = info->curve ? 0 : 1;
+	uint8_t point[POINT_MAX];
 	EVP_PKEY *key = NULL;
+	BIGNUM *n = NULL;
 
-	memcpy(point + 1, value.p, value.len);
-	if (bld && push_group(bld, info) &&
-	    OSSL_PARAM_BLD_push_octet_string(bld, OSSL_PKEY_PARAM_PUB_KEY, point + skip,
-					     1 + value.len - skip) == 1)
+	if (bld && push_group(bld, info) && push_public(bld, point, &n, info, value))
 		key = import(c, info, EVP_PKEY_PUBLIC_KEY, bld);
+	BN_free(n);
 	OSSL_PARAM_BLD_free(bld);
 	return key;
 }
 
-/* peer_valid - range, on the curve, not infinity: all that RFC 6989 asks of a group of prime order.
- * The import above checks most of it already, which is not promised. Every 32 bytes are a
- * Curve25519 value; low order shows in the result. */
+/* peer_valid - range, on the curve, not infinity: all that RFC 6989 asks of a group of prime order,
+ * and 1 < y < p - 1, all that it asks of a MODP group whose prime is a safe one (2.1). The import
+ * above checks most of it already, which is not promised; EVP_PKEY_derive() refuses a MODP value
+ * that is no power of the generator, too. Every 32 bytes are a Curve25519 value; low order shows in
+ * the result. */
 static bool peer_valid(struct crypto_ctx *c, const struct dh_info *info, EVP_PKEY *peer)
 {
 	EVP_PKEY_CTX *ctx;
 	bool ok;
 
-	if (!info->curve)
+	if (info->family == FAMILY_X25519)
 		return true;
 	ctx = EVP_PKEY_CTX_new_from_pkey(c->lib, peer, NULL);
 	ok = ctx && EVP_PKEY_public_check_quick(ctx) == 1;
@@ -118,13 +148,12 @@ static bool peer_valid(struct crypto_ctx *c, const struct dh_info *info, EVP_PKE
 static bool export_public(struct dh *dh)
 {
 	const struct dh_info *info = dh->info;
-	const char *name =
-		info->curve ? OSSL_PKEY_PARAM_ENCODED_PUBLIC_KEY : OSSL_PKEY_PARAM_PUB_KEY;
-	const size_t front = info->curve ? 1 : 0;
+	const size_t front = info->family == FAMILY_ECP ? 1 : 0;
 	uint8_t point[POINT_MAX];
 	size_t len = 0;
 
-	if (EVP_PKEY_get_octet_string_param(dh->key, name, point, sizeof(point), &len) != 1)
+	if (EVP_PKEY_get_octet_string_param(dh->key, OSSL_PKEY_PARAM_ENCODED_PUBLIC_KEY, point,
+					    sizeof(point), &len) != 1)
 		return false;
 	if (len != front + info->public_len || (front && point[0] != POINT_UNCOMPRESSED))
 		return false;
@@ -151,63 +180,100 @@ static enum err wrap(struct crypto_ctx *c, struct dh **out, const struct dh_info
 	return ERR_OK;
 }
 
+/* generate - a fresh key, NULL if OpenSSL cannot. A private MODP value has twice as many bits as
+ * the group has strength, which OpenSSL chooses for the groups that it knows by name. */
+static EVP_PKEY *generate(struct crypto_ctx *c, const struct dh_info *info)
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(c->lib, info->type, NULL);
+	EVP_PKEY *key = NULL;
+
+	if (!ctx || EVP_PKEY_keygen_init(ctx) != 1 ||
+	    (info->name && EVP_PKEY_CTX_set_group_name(ctx, info->name) != 1) ||
+	    EVP_PKEY_generate(ctx, &key) != 1)
+		key = NULL;
+	EVP_PKEY_CTX_free(ctx);
+	return key;
+}
+
 enum err dh_new(struct crypto_ctx *c, struct dh **out, uint16_t group)
 {
 	const struct dh_info *info = find(group);
-	EVP_PKEY *key;
 	enum err e;
 
 	if (!info)
 		return ERR_UNSUPPORTED;
 	ERR_set_mark();
-	key = info->curve ? EVP_PKEY_Q_keygen(c->lib, NULL, info->type, info->curve)
-			  : EVP_PKEY_Q_keygen(c->lib, NULL, info->type);
-	e = wrap(c, out, info, key);
+	e = wrap(c, out, info, generate(c, info));
 	crypto_ctx_leave(c);
 	ERR_pop_to_mark();
 	return e;
 }
 
-/* public_of - the point that belongs to a private ECP value, encoded. */
-static bool public_of(uint8_t out[static POINT_MAX], size_t *out_len, struct crypto_ctx *c,
-		      const struct dh_info *info, const BIGNUM *priv)
+/* ecp_public - the point that belongs to a private value, in KE payload format. */
+static bool ecp_public(uint8_t out[static DH_PUBLIC_MAX], struct crypto_ctx *c,
+		       const struct dh_info *info, const BIGNUM *priv)
 {
+	uint8_t encoded[POINT_MAX];
+	size_t len = 0;
 	EC_GROUP *group =
-		EC_GROUP_new_by_curve_name_ex(c->lib, NULL, EC_curve_nist2nid(info->curve));
+		EC_GROUP_new_by_curve_name_ex(c->lib, NULL, EC_curve_nist2nid(info->name));
 	EC_POINT *point = group ? EC_POINT_new(group) : NULL;
 	BN_CTX *bn = BN_CTX_new_ex(c->lib);
 
-	*out_len = 0;
 	if (point && bn && EC_POINT_mul(group, point, priv, NULL, NULL, bn) == 1)
-		*out_len = EC_POINT_point2oct(group, point, POINT_CONVERSION_UNCOMPRESSED, out,
-					      POINT_MAX, bn);
+		len = EC_POINT_point2oct(group, point, POINT_CONVERSION_UNCOMPRESSED, encoded,
+					 POINT_MAX, bn);
+	if (len == 1 + info->public_len)
+		memcpy(out, encoded + 1, info->public_len);
 	BN_CTX_free(bn);
 	EC_POINT_free(point);
 	EC_GROUP_free(group);
-	return *out_len != 0;
+	return len == 1 + info->public_len;
+}
+
+/* modp_public - 2^priv mod p (RFC 3526: the generator is 2 in every group). */
+static bool modp_public(uint8_t out[static DH_PUBLIC_MAX], struct crypto_ctx *c,
+			const struct dh_info *info, BIGNUM *priv)
+{
+	BIGNUM *p = info->group == DH_MODP_2048   ? BN_get_rfc3526_prime_2048(NULL)
+		    : info->group == DH_MODP_3072 ? BN_get_rfc3526_prime_3072(NULL)
+						  : BN_get_rfc3526_prime_4096(NULL);
+	BN_CTX *bn = BN_CTX_new_ex(c->lib);
+	BIGNUM *y = BN_new(), *g = BN_new();
+	bool ok;
+
+	BN_set_flags(priv, BN_FLG_CONSTTIME);
+	ok = p && bn && y && g && BN_set_word(g, 2) == 1 && BN_mod_exp(y, g, priv, p, bn) == 1 &&
+	     BN_bn2binpad(y, out, (int)info->public_len) == (int)info->public_len;
+	BN_free(g);
+	BN_free(y);
+	BN_CTX_free(bn);
+	BN_free(p);
+	return ok;
 }
 
 /* import_private - a key pair from a private value. */
 static EVP_PKEY *import_private(struct crypto_ctx *c, const struct dh_info *info, struct bytes priv)
 {
 	OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();
-	BIGNUM *n = BN_secure_new();
-	uint8_t point[POINT_MAX];
+	BIGNUM *n = BN_secure_new(), *y = NULL;
+	uint8_t public[DH_PUBLIC_MAX], point[POINT_MAX];
 	EVP_PKEY *key = NULL;
-	size_t len;
 	bool ok;
 
-	if (!info->curve) {
+	if (info->family == FAMILY_X25519) {
 		key = EVP_PKEY_new_raw_private_key_ex(c->lib, info->type, NULL, priv.p, priv.len);
 		goto out;
 	}
 	ok = bld && n && BN_bin2bn(priv.p, (int)priv.len, n) && push_group(bld, info) &&
-	     public_of(point, &len, c, info, n) &&
+	     (info->family == FAMILY_ECP ? ecp_public(public, c, info, n)
+					 : modp_public(public, c, info, n)) &&
 	     OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_PRIV_KEY, n) == 1 &&
-	     OSSL_PARAM_BLD_push_octet_string(bld, OSSL_PKEY_PARAM_PUB_KEY, point, len) == 1;
+	     push_public(bld, point, &y, info, bytes_of(public, info->public_len));
 	if (ok)
 		key = import(c, info, EVP_PKEY_KEYPAIR, bld);
 out:
+	BN_free(y);
 	BN_clear_free(n);
 	OSSL_PARAM_BLD_free(bld);
 	return key;
@@ -264,8 +330,9 @@ static bool derive(const struct dh *dh, struct secret *out, EVP_PKEY *peer)
 	size_t len = out->len;
 	bool ok;
 
-	ok = ctx && EVP_PKEY_derive_init(ctx) == 1 && EVP_PKEY_derive_set_peer(ctx, peer) == 1 &&
-	     EVP_PKEY_derive(ctx, out->p, &len) == 1;
+	ok = ctx && EVP_PKEY_derive_init(ctx) == 1 &&
+	     (dh->info->family != FAMILY_MODP || EVP_PKEY_CTX_set_dh_pad(ctx, 1) == 1) &&
+	     EVP_PKEY_derive_set_peer(ctx, peer) == 1 && EVP_PKEY_derive(ctx, out->p, &len) == 1;
 	EVP_PKEY_CTX_free(ctx);
 	return ok && len == out->len && !all_zero(out->p, len);
 }

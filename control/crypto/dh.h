@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dh.h - Diffie-Hellman: Curve25519 (RFC 8031), ECP-256 and ECP-384 (RFC 5903), in the formats of
- * the KE payload (u-coordinate; x || y). The peer's value is checked for length, range and place on
- * the curve before it is used, and an all-zero result is refused (S6; RFC 6989, RFC 7748 6.1).
+ * dh.h - Diffie-Hellman: Curve25519 (RFC 8031), ECP-256, -384 and -521 (RFC 5903), MODP-2048, -3072
+ * and -4096 (RFC 3526), in the formats of the KE payload (u-coordinate; x || y; a number as long as
+ * the prime). The peer's value is checked for length, range and place on the curve before it is
+ * used, and an all-zero result is refused (S6; RFC 6989, RFC 7748 6.1).
  * Thread: the engine's control thread.
  */
 #pragma once
@@ -11,8 +12,8 @@
 #include "control/crypto/ctx.h"
 
 /* DH_PUBLIC_MAX, DH_SHARED_MAX - bytes of the longest public value and shared secret. */
-#define DH_PUBLIC_MAX 96
-#define DH_SHARED_MAX 48
+#define DH_PUBLIC_MAX 512
+#define DH_SHARED_MAX 512
 
 /* struct dh - one ephemeral key pair; wiped when freed. */
 struct dh;
@@ -25,8 +26,8 @@ size_t dh_shared_len(uint16_t group);
 /* dh_new - a fresh key pair of a group (enum ike_dh). Errors: UNSUPPORTED, NOMEM, CRYPTO. */
 MUST_USE enum err dh_new(struct crypto_ctx *c, struct dh **out, uint16_t group) NONNULL(1, 2);
 
-/* dh_new_private - a key pair from a private value of dh_shared_len() bytes (big-endian for ECP),
- * for published test vectors. Errors: UNSUPPORTED, INVAL, NOMEM, CRYPTO. */
+/* dh_new_private - a key pair from a private value of dh_shared_len() bytes (big-endian for ECP
+ * and MODP), for published test vectors. Errors: UNSUPPORTED, INVAL, NOMEM, CRYPTO. */
 MUST_USE enum err dh_new_private(struct crypto_ctx *c, struct dh **out, uint16_t group,
 				 struct bytes priv) NONNULL(1, 2);
 

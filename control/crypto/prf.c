@@ -21,6 +21,7 @@ static const struct prf_info *find(uint16_t prf)
 	static const struct prf_info known[] = {
 		{PRF_HMAC_SHA2_256, "SHA256", 32},
 		{PRF_HMAC_SHA2_384, "SHA384", 48},
+		{PRF_HMAC_SHA2_512, "SHA512", 64},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(known); i++) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * prf.h - the pseudo-random functions of IKEv2: HMAC-SHA2-256 and -384 (RFC 4868), and prf+ (RFC
- * 7296 2.13). Transform numbers are enum ike_prf's, as uint16_t because they come from the wire.
- * Thread: the engine's control thread.
+ * prf.h - the pseudo-random functions of IKEv2: HMAC-SHA2-256, -384 and -512 (RFC 4868), and
+ * prf+ (RFC 7296 2.13). Transform numbers are enum ike_prf's, as uint16_t because they come from
+ * the wire. Thread: the engine's control thread.
  */
 #pragma once
 
@@ -10,7 +10,7 @@
 #include "control/crypto/ctx.h"
 
 /* PRF_LEN_MAX - bytes of the longest output. */
-#define PRF_LEN_MAX 48
+#define PRF_LEN_MAX 64
 
 /* prf_len - bytes of output, which is also the preferred key length; 0 if prf is not supported. */
 size_t prf_len(uint16_t prf);

@@ -70,8 +70,10 @@ static void check_rows(const char *before, const char *after, const struct row *
 
 #define LATER(path)   "Wf:4: " path ": is not supported yet and has no effect"
 #define REFUSED(path) "Ef:4: " path ": is not supported yet, and what it demands cannot be left out"
+#define GROUPS        "x25519, ecp256, ecp384, ecp521, modp3072, modp4096, modp2048"
 #define IKE_SUPPORT \
-	"(supported: aes256gcm16, aes128gcm16; prfsha256, prfsha384; x25519, ecp256, ecp384)"
+	"(supported: aes256gcm16, aes128gcm16; prfsha256, prfsha384, prfsha512; " GROUPS ")"
+#define ESP_SUPPORT "(supported: aes256gcm16, aes128gcm16; " GROUPS "; esn, noesn)"
 
 static const struct row conn_rows[] = {
 	{"version = 2", ""},
@@ -123,6 +125,8 @@ static const struct row conn_rows[] = {
 	{"proposals = default", ""},
 	{"proposals = aes256gcm16-prfsha384-x25519", ""},
 	{"proposals = aes128gcm128-sha256-curve25519", ""},
+	{"proposals = aes256gcm16-prfsha512-ecp521-modp2048-modp3072-modp4096", ""},
+	{"proposals = aes256gcm16-sha512-ecp521, aes256gcm16-sha2_512-modp4096", ""},
 	{"proposals = aes128-sha256-modp2048, aes128gcm16-prfsha256-ecp256",
 	 "Wf:4: connections.a.proposals: 'aes128' is left out: it is not supported " IKE_SUPPORT},
 	{"proposals = aes128-sha256-modp2048",
@@ -185,10 +189,10 @@ static const struct row child_rows[] = {
 	{"hw_offload = auto", ""},
 	{"hw_offload = yes", LATER("connections.a.children.c.hw_offload")},
 	{"esp_proposals = aes128gcm16-x25519-esn-noesn", ""},
-	{"esp_proposals = aes128gcm16-modp2048",
-	 "Ef:4: connections.a.children.c.esp_proposals: 'aes128gcm16-modp2048' has no proposal "
-	 "that "
-	 "is supported (supported: aes256gcm16, aes128gcm16; x25519, ecp256, ecp384; esn, noesn)"},
+	{"esp_proposals = aes128gcm16-modp2048-ecp521", ""},
+	{"esp_proposals = aes128gcm16-modp1536",
+	 "Ef:4: connections.a.children.c.esp_proposals: 'aes128gcm16-modp1536' has no proposal "
+	 "that is supported " ESP_SUPPORT},
 	{"life_time = 5m", "Wf:4: connections.a.children.c: life_time is less than rekey_time: the "
 			   "SA ends before it is re-keyed"},
 	{"rekeytime = 3", "Ef:4: connections.a.children.c: unknown key 'rekeytime'; did you mean "
@@ -398,7 +402,7 @@ static void test_defaults(void)
 	CU_ASSERT_EQUAL(conn->num_remote_addrs, 0);
 	CU_ASSERT_EQUAL(conn->remote.id.type, 0);
 	CU_ASSERT_EQUAL(conn->ike[0].encr[0].key_bits, 256);
-	CU_ASSERT_EQUAL(conn->ike[0].num_dh, 3);
+	CU_ASSERT_EQUAL(conn->ike[0].num_dh, 7);
 	CU_ASSERT_EQUAL(child->rekey_ns, 3600 * NS_PER_S);
 	CU_ASSERT_EQUAL(child->life_ns, 3960 * NS_PER_S);
 	CU_ASSERT_EQUAL(child->rand_ns, 360 * NS_PER_S);

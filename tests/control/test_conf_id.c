@@ -265,6 +265,11 @@ static void test_proposals(void)
 	CU_ASSERT_EQUAL(p[0].prf[0], PRF_HMAC_SHA2_384);
 	CU_ASSERT_EQUAL(p[0].dh[1], DH_ECP_384);
 	CU_ASSERT_EQUAL(p[0].num_esn, 0);
+	/* The default begins with what costs least. */
+	CU_ASSERT(p[1].num_prf == 3 && p[1].prf[0] == PRF_HMAC_SHA2_256 &&
+		  p[1].prf[2] == PRF_HMAC_SHA2_512);
+	CU_ASSERT(p[1].num_dh == 7 && p[1].dh[0] == DH_CURVE_25519 && p[1].dh[1] == DH_ECP_256 &&
+		  p[1].dh[2] == DH_ECP_384 && p[1].dh[3] == DH_ECP_521);
 	CU_ASSERT_EQUAL(conf_proposals_parse(p, &n, text, sizeof(text),
 					     "aes256gcm16-esn-noesn,aes128gcm16-ecp256", false),
 			ERR_OK);
@@ -279,10 +284,20 @@ static void test_proposals(void)
 					     true),
 			ERR_CONFIG);
 	CU_ASSERT_EQUAL(conf_proposals_parse(p, &n, text, sizeof(text),
-					     "aes256gcm16-prfsha256-x25519-modp2048", true),
+					     "aes256gcm16-prfsha256-x25519-modp1536", true),
 			ERR_OK);
-	CU_ASSERT_PTR_NOT_NULL(strstr(text, "'modp2048' is left out"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "'modp1536' is left out"));
 	CU_ASSERT_EQUAL(p[0].num_dh, 1);
+	CU_ASSERT_EQUAL(conf_proposals_parse(p, &n, text, sizeof(text),
+					     "aes256gcm16-sha512-prfsha512-ecp521-modp2048-"
+					     "modp3072-modp4096, aes256gcm16-sha2_512-ecp521",
+					     true),
+			ERR_OK);
+	CU_ASSERT_STRING_EQUAL(text, "");
+	CU_ASSERT(p[0].num_prf == 1 && p[0].prf[0] == PRF_HMAC_SHA2_512);
+	CU_ASSERT(p[0].num_dh == 4 && p[0].dh[0] == DH_ECP_521 && p[0].dh[1] == DH_MODP_2048 &&
+		  p[0].dh[2] == DH_MODP_3072 && p[0].dh[3] == DH_MODP_4096);
+	CU_ASSERT_EQUAL(p[1].prf[0], PRF_HMAC_SHA2_512);
 }
 
 static const struct tap_test tests[] = {

@@ -9,7 +9,8 @@
 #include "control/ike/wire/proto.h"
 #include "tests/control/hex.h"
 
-static const uint16_t groups[] = {DH_CURVE_25519, DH_ECP_256, DH_ECP_384};
+static const uint16_t groups[] = {DH_CURVE_25519, DH_ECP_256,   DH_ECP_384,  DH_ECP_521,
+				  DH_MODP_2048,   DH_MODP_3072, DH_MODP_4096};
 static uint8_t nonce[32];
 static struct rng_seeded rng;
 

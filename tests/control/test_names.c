@@ -17,6 +17,11 @@ static void test_known(void)
 	CU_ASSERT_STRING_EQUAL(wire_notify_name(b, 16390), "COOKIE");
 	CU_ASSERT_STRING_EQUAL(wire_transform_name(b, TRANSFORM_ENCR, 20), "AES_GCM_16");
 	CU_ASSERT_STRING_EQUAL(wire_transform_name(b, TRANSFORM_PRF, 6), "PRF_HMAC_SHA2_384");
+	CU_ASSERT_STRING_EQUAL(wire_transform_name(b, TRANSFORM_PRF, 7), "PRF_HMAC_SHA2_512");
+	CU_ASSERT_STRING_EQUAL(wire_transform_name(b, TRANSFORM_DH, 14), "MODP_2048");
+	CU_ASSERT_STRING_EQUAL(wire_transform_name(b, TRANSFORM_DH, 15), "MODP_3072");
+	CU_ASSERT_STRING_EQUAL(wire_transform_name(b, TRANSFORM_DH, 16), "MODP_4096");
+	CU_ASSERT_STRING_EQUAL(wire_transform_name(b, TRANSFORM_DH, 21), "ECP_521");
 	CU_ASSERT_STRING_EQUAL(wire_transform_name(b, TRANSFORM_DH, 31), "CURVE_25519");
 	CU_ASSERT_STRING_EQUAL(wire_transform_name(b, TRANSFORM_ESN, 0), "NO_ESN");
 	CU_ASSERT_STRING_EQUAL(wire_transform_type_name(b, 3), "INTEG");

@@ -13,30 +13,40 @@ static struct rng_seeded rng;
 
 /* RFC 4231 4.2 to 4.5, 4.7, 4.8 (4.6 truncates). */
 static const struct {
-	const char *key, *data, *sha256, *sha384;
+	const char *key, *data, *sha256, *sha384, *sha512;
 } vectors[] = {
 	{"0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b", "4869205468657265",
 	 "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7",
 	 "afd03944d84895626b0825f4ab46907f15f9dadbe4101ec682aa034c7cebc59c"
-	 "faea9ea9076ede7f4af152e8b2fa9cb6"},
+	 "faea9ea9076ede7f4af152e8b2fa9cb6",
+	 "87aa7cdea5ef619d4ff0b4241a1d6cb02379f4e2ce4ec2787ad0b30545e17cde"
+	 "daa833b7d6b8a702038b274eaea3f4e4be9d914eeb61f1702e696c203a126854"},
 	{"4a656665", "7768617420646f2079612077616e7420666f72206e6f7468696e673f",
 	 "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
 	 "af45d2e376484031617f78d2b58a6b1b9c7ef464f5a01b47e42ec3736322445e"
-	 "8e2240ca5e69e2c78b3239ecfab21649"},
+	 "8e2240ca5e69e2c78b3239ecfab21649",
+	 "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea250554"
+	 "9758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737"},
 	{AA20, DD10 DD10 DD10 DD10 DD10,
 	 "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe",
 	 "88062608d3e6ad8a0aa2ace014c8a86f0aa635d947ac9febe83ef4e55966144b"
-	 "2a5ab39dc13814b94e3ab6e101a34f27"},
+	 "2a5ab39dc13814b94e3ab6e101a34f27",
+	 "fa73b0089d56a284efb0f0756c890be9b1b5dbdd8ee81a3655f83e33b2279d39"
+	 "bf3e848279a722c806b485a47e67c807b946a337bee8942674278859e13292fb"},
 	{"0102030405060708090a0b0c0d0e0f10111213141516171819", CD10 CD10 CD10 CD10 CD10,
 	 "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b",
 	 "3e8a69b7783c25851933ab6290af6ca77a9981480850009cc5577c6e1f573b4e"
-	 "6801dd23c4a7d679ccf8a386c674cffb"},
+	 "6801dd23c4a7d679ccf8a386c674cffb",
+	 "b0ba465637458c6990e5a8c5f61d4af7e576d97ff94b872de76f8050361ee3db"
+	 "a91ca5c11aa25eb4d679275cc5788063a5f19741120c4f2de2adebeb10a298dd"},
 	{AA131,
 	 "54657374205573696e67204c6172676572205468616e20426c6f636b2d53697a"
 	 "65204b6579202d2048617368204b6579204669727374",
 	 "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54",
 	 "4ece084485813e9088d2c63a041bc5b44f9ef1012a2b588f3cd11f05033ac4c6"
-	 "0c2ef6ab4030fe8296248df163f44952"},
+	 "0c2ef6ab4030fe8296248df163f44952",
+	 "80b24263c7c1a3ebb71493c1dd7be8b49b46d1f41b4aeec1121b013783f8f352"
+	 "6b56d037e05f2598bd0fd2215d6a1e5295e64f73f63f0aec8b915a985d786598"},
 	{AA131,
 	 "5468697320697320612074657374207573696e672061206c6172676572207468"
 	 "616e20626c6f636b2d73697a65206b657920616e642061206c61726765722074"
@@ -45,7 +55,9 @@ static const struct {
 	 "642062792074686520484d414320616c676f726974686d2e",
 	 "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2",
 	 "6617178e941f020d351e2f254e8fd32c602420feb0b8fb9adccebb82461e99c5"
-	 "a678cc31e799176d3860e6110c46523e"},
+	 "a678cc31e799176d3860e6110c46523e",
+	 "e37b6a775dc87dbaa4dfa9f96e5e3ffddebd71f8867289865df5a32d20cdc944"
+	 "b6022cac3c4982b10d5eeb55c3e4de15134676fb6de0446065c97440fa8c6a58"},
 };
 
 static void check(struct crypto_ctx *c, uint16_t prf, struct bytes key, const struct hex *data,
@@ -74,6 +86,7 @@ static void test_published_vectors(void)
 		hex_read(&data, vectors[i].data);
 		check(c, PRF_HMAC_SHA2_256, hex_view(&key), &data, vectors[i].sha256);
 		check(c, PRF_HMAC_SHA2_384, hex_view(&key), &data, vectors[i].sha384);
+		check(c, PRF_HMAC_SHA2_512, hex_view(&key), &data, vectors[i].sha512);
 	}
 	crypto_ctx_free(c);
 }
@@ -111,6 +124,13 @@ static const struct {
 			    "0ee7d5256c4b36d400b95263d242167c93697ebf411e56ed01963be4d65de8c6"
 			    "b2ea70573c4f3609df67e7f8c9386adb4b6efa744c8d98692b01facdb99cb4ad"
 			    "ffc8f665c7137ae0"},
+	{PRF_HMAC_SHA2_512, "d6a9fcfe23ed14c98520a47bef376aaa241d1fb26f79c428431433f6a33fed32"
+			    "2665394fd5e903308d93686c6e82de3310165b3a3da37dc8c832e39200d639c0"
+			    "af3c2fcace2316d346c3d5517b19ca7820049285360c58eb01af4ca5679b3124"
+			    "14ae9659d801caa23f0d3f37a760a9e50dfddae15f46faee628de08c4d124243"
+			    "fbd04af3fe1a9ddfcb5a71c8cf928b5ea9b9408b402a397788b5659c26f85d77"
+			    "c0d1be3a490ea8a62edb50e7cf19ef201fb1f58e266e5812769659cc039432b0"
+			    "3460277f5af74de6"},
 };
 
 static void test_prf_plus_every_length(void)
@@ -163,8 +183,9 @@ static void test_unknown_prf(void)
 
 	CU_ASSERT_EQUAL(prf_len(PRF_HMAC_SHA2_256), 32);
 	CU_ASSERT_EQUAL(prf_len(PRF_HMAC_SHA2_384), 48);
+	CU_ASSERT_EQUAL(prf_len(PRF_HMAC_SHA2_512), 64);
 	for (uint16_t prf = 0; prf < 16; prf++) {
-		if (prf == PRF_HMAC_SHA2_256 || prf == PRF_HMAC_SHA2_384)
+		if (prf >= PRF_HMAC_SHA2_256 && prf <= PRF_HMAC_SHA2_512)
 			continue;
 		CU_ASSERT_EQUAL(prf_len(prf), 0);
 		CU_ASSERT_EQUAL(prf_compute(c, out, prf, bytes_of("k", 1), NULL, 0),

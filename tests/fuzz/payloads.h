@@ -28,12 +28,12 @@ static inline void use_sa(struct bytes body)
 {
 	static const struct conf_proposal ours[2] = {
 		{.encr = {{ENCR_AES_GCM_16, 256}, {ENCR_AES_GCM_16, 128}},
-		 .prf = {PRF_HMAC_SHA2_256, PRF_HMAC_SHA2_384},
-		 .dh = {DH_CURVE_25519, DH_ECP_256, DH_ECP_384},
+		 .prf = {PRF_HMAC_SHA2_256, PRF_HMAC_SHA2_384, PRF_HMAC_SHA2_512},
+		 .dh = {DH_CURVE_25519, DH_ECP_256, DH_ECP_384, DH_ECP_521, DH_MODP_2048},
 		 .esn = {1, 0},
 		 .num_encr = 2,
-		 .num_prf = 2,
-		 .num_dh = 3,
+		 .num_prf = 3,
+		 .num_dh = 5,
 		 .num_esn = 2},
 		{.encr = {{ENCR_AES_GCM_16, 128}},
 		 .prf = {PRF_HMAC_SHA2_256},

@@ -262,6 +262,8 @@ RESPONDER_TABLE = [
     ("cookies", cookies, {}, COOKIES, {}),
 ]
 # Only where the initiator is ours.
+SUITES = ["aes256gcm16-prfsha512-ecp521", "aes256gcm16-prfsha512-modp2048",
+          "aes256gcm16-prfsha384-modp3072", "aes256gcm16-prfsha512-modp4096"]
 INITIATOR_TABLE = [
     ("acquire by the first packet", acquire, {"start_action": "trap"}, {}, {}),
 ]
@@ -281,6 +283,9 @@ def test_of(name, scenario, left, right, options):
 
 def swanctl_test():
     name = "latchkey-charon: swanctl drives us"
+for suite in SUITES:
+    more = {"proposals": suite, "esp_proposals": "aes256gcm16-" + suite.rpartition("-")[2]}
+    TABLE.append((f"re-key under load with {suite}", rekey_under_load, more, more, {}))
 
     def test():
         with Pair("swanctl", LATCHKEY, CHARON, start=False) as pair:
