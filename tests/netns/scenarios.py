@@ -235,6 +235,8 @@ NO_CHILD_PROPOSAL = {"esp_proposals": "aes128gcm16"}
 GROUPS = {"proposals": "aes256gcm16-prfsha256-x25519-ecp256"}
 SECOND_GROUP = {"proposals": "aes256gcm16-prfsha256-ecp256"}
 OTHER_SUITE = {"proposals": "aes128gcm16-prfsha384-ecp384", "esp_proposals": "aes128gcm16"}
+SUITES = ["aes256gcm16-prfsha512-ecp521", "aes256gcm16-prfsha512-modp2048",
+          "aes256gcm16-prfsha384-modp3072", "aes256gcm16-prfsha512-modp4096"]
 
 # (what, scenario, left's difference, right's difference, options of the pair)
 TABLE = [
@@ -254,6 +256,9 @@ TABLE = [
     ("selectors are narrowed", narrowed, {"remote_ts": "10.2.0.0/16"},
      {"local_ts": "10.2.0.0/24"}, {}),
 ]
+for suite in SUITES:
+    more = {"proposals": suite, "esp_proposals": "aes256gcm16-" + suite.rpartition("-")[2]}
+    TABLE.append((f"re-key under load with {suite}", rekey_under_load, more, more, {}))
 DPD = {"connection": {"dpd_delay": "1s"}}
 COOKIES = {"daemon": {"cookies": "always"}}
 TABLE.append(("liveness", liveness, DPD, {}, {}))
@@ -262,8 +267,6 @@ RESPONDER_TABLE = [
     ("cookies", cookies, {}, COOKIES, {}),
 ]
 # Only where the initiator is ours.
-SUITES = ["aes256gcm16-prfsha512-ecp521", "aes256gcm16-prfsha512-modp2048",
-          "aes256gcm16-prfsha384-modp3072", "aes256gcm16-prfsha512-modp4096"]
 INITIATOR_TABLE = [
     ("acquire by the first packet", acquire, {"start_action": "trap"}, {}, {}),
 ]
@@ -283,9 +286,6 @@ def test_of(name, scenario, left, right, options):
 
 def swanctl_test():
     name = "latchkey-charon: swanctl drives us"
-for suite in SUITES:
-    more = {"proposals": suite, "esp_proposals": "aes256gcm16-" + suite.rpartition("-")[2]}
-    TABLE.append((f"re-key under load with {suite}", rekey_under_load, more, more, {}))
 
     def test():
         with Pair("swanctl", LATCHKEY, CHARON, start=False) as pair:
