@@ -153,6 +153,25 @@ static void test_S51_replayed(void)
 	bed_fini(&bed);
 }
 
+/* What is replayed is dropped before anybody spends a decryption on it. */
+static void test_S51_replay_is_not_decrypted(void)
+{
+	uint8_t inner[BED_MAX_PACKET], esp[BED_MAX_PACKET], got[BED_MAX_PACKET];
+	struct bed bed;
+	size_t n = clear_packet(inner);
+	const struct bed_esp e = {.pair = 1, .seq = 7, .next_header = 4, .pad_len = bed_pad(n)};
+
+	open_bed(&bed);
+	size_t len = bed_seal(&bed, esp, &e, inner, n);
+
+	CU_ASSERT_EQUAL(arrive(&bed, esp, len, got), n);
+	esp[len - 1] ^= 1;
+	CU_ASSERT_EQUAL(arrive(&bed, esp, len, got), 0);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_REPLAY), 1);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_AUTH), 0);
+	bed_fini(&bed);
+}
+
 /* All copies pass the first check together; the second one lets one through. */
 static void test_S51_copies_in_one_batch(void)
 {
@@ -456,14 +475,23 @@ static void test_token_is_the_class(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_S50_every_pad_length), TAP_TEST(test_S50_pad_longer_than_packet),
-	TAP_TEST(test_S01_truncated),        TAP_TEST(test_S55_bit_flips),
-	TAP_TEST(test_S51_replayed),         TAP_TEST(test_S51_copies_in_one_batch),
-	TAP_TEST(test_S52_esn_across_2_32),  TAP_TEST(test_window_grows_under_traffic),
-	TAP_TEST(test_next_headers),         TAP_TEST(test_not_aligned),
-	TAP_TEST(test_S56_another_peers_sa), TAP_TEST(test_tfc_padding_is_cut),
-	TAP_TEST(test_S56_selectors),        TAP_TEST(test_S56_ports_and_fragments),
-	TAP_TEST(test_inner_bit_flips),      TAP_TEST(test_inner_truncated),
+	TAP_TEST(test_S50_every_pad_length),
+	TAP_TEST(test_S50_pad_longer_than_packet),
+	TAP_TEST(test_S01_truncated),
+	TAP_TEST(test_S55_bit_flips),
+	TAP_TEST(test_S51_replayed),
+	TAP_TEST(test_S51_copies_in_one_batch),
+	TAP_TEST(test_S51_replay_is_not_decrypted),
+	TAP_TEST(test_S52_esn_across_2_32),
+	TAP_TEST(test_window_grows_under_traffic),
+	TAP_TEST(test_next_headers),
+	TAP_TEST(test_not_aligned),
+	TAP_TEST(test_S56_another_peers_sa),
+	TAP_TEST(test_tfc_padding_is_cut),
+	TAP_TEST(test_S56_selectors),
+	TAP_TEST(test_S56_ports_and_fragments),
+	TAP_TEST(test_inner_bit_flips),
+	TAP_TEST(test_inner_truncated),
 	TAP_TEST(test_token_is_the_class),
 };
 
