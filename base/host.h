@@ -62,6 +62,9 @@ struct host_ops {
 	 * packet information, HOST_MARK_OUTER, don't-fragment off, big buffers; esp_in_udp is not
 	 * set. */
 	enum err (*udp_open)(void *ctx, int *out_fd, enum ip_family family, uint16_t port);
+	/* esp_open - a non-blocking raw socket of this family for bare ESP (IP protocol 50) to any
+	 * address of the host, otherwise as udp_open. */
+	enum err (*esp_open)(void *ctx, int *out_fd, enum ip_family family);
 	/* rp_filter_check - the underlay accepts decrypted traffic's asymmetric routes: *out_ok
 	 * false with a sentence in text (a static string) if not. */
 	enum err (*rp_filter_check)(void *ctx, bool *out_ok, const char **out_text);

@@ -29,6 +29,8 @@ struct ike_env {
 	void (*spi_release)(void *ctx, uint32_t spi);
 	enum err (*child_stats)(void *ctx, struct child_stats *out, uint64_t child);
 	void *ctx;
+	/* udp_only - there is no port for bare ESP: encapsulation in UDP is wanted always. */
+	bool udp_only;
 	/* test_keylog - a test build's hook that sees the keys of each new SA; NULL otherwise. */
 	const struct ike_keylog *keylog;
 };

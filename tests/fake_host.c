@@ -337,6 +337,22 @@ static enum err udp_open(void *ctx, int *out_fd, enum ip_family family, uint16_t
 	return ERR_OK;
 }
 
+/* Without a network namespace of one's own there is nothing to send bare ESP by. */
+static enum err esp_open(void *ctx, int *out_fd, enum ip_family family)
+{
+	struct fake_host *f = ctx;
+	enum err e = call(f, "esp_open");
+
+	if (e)
+		return e;
+	errno = EPERM;
+	if (!f->raw_esp)
+		return ERR_PERM;
+	*out_fd = socket(family == IP_V4 ? AF_INET : AF_INET6,
+			 SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_ESP);
+	return *out_fd < 0 ? ERR_SYS : ERR_OK;
+}
+
 static enum err rp_filter_check(void *ctx, bool *out_ok, const char **out_text)
 {
 	struct fake_host *f = ctx;
@@ -373,6 +389,7 @@ static const struct host_ops ops = {
 	.source_for = source_for,
 	.local_in = local_in,
 	.udp_open = udp_open,
+	.esp_open = esp_open,
 	.rp_filter_check = rp_filter_check,
 	.close = close_host,
 };

@@ -26,6 +26,7 @@ struct fake_host {
 	uint32_t link_mtu;
 	bool rp_filter_ok;
 	bool tun_only; /* tap_open() gives a packet-info TUN */
+	bool raw_esp;  /* esp_open() gives a true raw socket, else PERM */
 
 	/* What it was told. */
 	char lines[FAKE_HOST_LINES][FAKE_HOST_LINE_MAX];

@@ -18,11 +18,24 @@ static struct peer_rec *peer_find(struct engine *e, uint64_t peer)
 
 /* ---- path sets ------------------------------------------------------------------------------ */
 
+/* esp_path - how ESP goes where IKE goes by a->path: the same way if that is UDP encapsulation,
+ * else by the port for bare ESP, where addresses have no ports. */
+static uint16_t esp_path(const struct engine *e, struct path_addr *out, const struct ike_action *a)
+{
+	*out = a->path;
+	if (a->path.encap != ENCAP_NONE || !e->has_esp_port)
+		return a->port;
+	out->local.port = out->remote.port = 0;
+	return e->esp_port;
+}
+
 static void pathset_add(struct engine *e, const struct ike_action *a)
 {
 	struct peer_rec *p = mem_alloc(sizeof(*p));
+	struct path_addr path;
+	uint16_t port = esp_path(e, &path, a);
 
-	if (!p || dataplane_pathset_add(e->dp, &p->set, a->port, &a->path)) {
+	if (!p || dataplane_pathset_add(e->dp, &p->set, port, &path)) {
 		LOG(ERROR, NET, NULL, "no memory for the paths of a peer");
 		mem_free(p);
 		return; /* its children will fail for want of a path set, and say so */
@@ -36,10 +49,12 @@ static void pathset_add(struct engine *e, const struct ike_action *a)
 static void pathset_move(struct engine *e, const struct ike_action *a)
 {
 	struct peer_rec *p = peer_find(e, a->peer);
+	struct path_addr path;
+	uint16_t port = esp_path(e, &path, a);
 
 	if (!p)
 		return;
-	if (dataplane_pathset_move(e->dp, p->set, a->port, &a->path)) {
+	if (dataplane_pathset_move(e->dp, p->set, port, &path)) {
 		LOG(ERROR, NET, NULL, "no memory to move a path: the old one stays");
 		return;
 	}
@@ -84,8 +99,8 @@ static enum err child_install(struct engine *e, struct child_rec *c,
 
 	if (!peer)
 		return ERR_NOMEM;
-	if (peer->encap != ENCAP_UDP)
-		return ERR_UNSUPPORTED; /* a peer without NAT traversal: no driver for bare ESP */
+	if (peer->encap == ENCAP_NONE && !e->has_esp_port)
+		return ERR_UNSUPPORTED; /* a peer without NAT traversal, a host without raw ESP */
 	err = child_group(e, &c->group, add);
 	if (err)
 		return err;

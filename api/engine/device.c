@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "api/engine/internal.h"
+#include "drivers/raw.h"
 #include "drivers/tap.h"
 #include "drivers/udp.h"
 
@@ -122,6 +123,49 @@ static enum err outer_open(struct engine *e)
 	return dataplane_attach(e->dp, &e->outer_port, driver);
 }
 
+/* esp_sockets - for bare ESP, as many as the host has families. */
+static enum err esp_sockets(struct engine *e, int *out, size_t *out_num)
+{
+	const enum ip_family families[] = {IP_V4, IP_V6};
+	size_t num = 0;
+
+	for (size_t f = 0; f < ARRAY_LEN(families); f++) {
+		enum err err = HOST(e, esp_open, &out[num], families[f]);
+
+		if (!err) {
+			num++;
+		} else if (families[f] == IP_V4 || errno != EAFNOSUPPORT) {
+			while (num)
+				close(out[--num]);
+			return err;
+		}
+	}
+	*out_num = num;
+	return ERR_OK;
+}
+
+/* esp_open - the port for bare ESP. A host that has no raw sockets for us is served with UDP. */
+static enum err esp_open(struct engine *e)
+{
+	int sockets[RAW_SOCKETS_MAX];
+	struct driver *driver;
+	size_t num = 0;
+	enum err err = esp_sockets(e, sockets, &num);
+
+	if (!err)
+		err = raw_driver_open(&driver, sockets, num);
+	if (err) {
+		LOG(WARN, KNL, NULL, "no raw sockets for ESP (%s): ESP is carried in UDP only",
+		    err == ERR_SYS ? strerror(errno) : err_text(err));
+		while (num)
+			close(sockets[--num]);
+		return ERR_OK;
+	}
+	err = dataplane_attach(e->dp, &e->esp_port, driver);
+	e->has_esp_port = !err;
+	return err;
+}
+
 static void check_rp_filter(struct engine *e)
 {
 	const char *text;
@@ -138,6 +182,8 @@ enum err device_open(struct engine *e)
 	if (err)
 		return err;
 	err = outer_open(e);
+	if (!err)
+		err = esp_open(e);
 	if (err)
 		return err;
 	err = HOST(e, route_flush, e->daemon.interface);

@@ -81,7 +81,9 @@ static void dp_event(struct engine *e, const struct dp_event *ev, uint64_t now_n
 		ike_child_expired(e->ike, ev->child, now_ns);
 		break;
 	case DP_EVENT_MOVED:
-		ike_child_moved(e->ike, ev->child, &ev->path, ev->port, now_ns);
+		/* Bare ESP has no ports to tell IKE: such a peer moves by MOBIKE only. */
+		if (ev->path.encap == ENCAP_UDP)
+			ike_child_moved(e->ike, ev->child, &ev->path, ev->port, now_ns);
 		break;
 	}
 }
@@ -205,6 +207,7 @@ static enum err make_ike(struct engine *e)
 		.spi_release = env_spi_release,
 		.child_stats = env_child_stats,
 		.ctx = e,
+		.udp_only = !e->has_esp_port,
 		.keylog = keylog_hook(e),
 	};
 	const struct ike_limits limits = {
@@ -281,6 +284,11 @@ static enum err build(struct engine *e)
 	    (err = make_ike(e)) || (err = make_handles(e)))
 		return err;
 	policy_configure(e);
+	err = policy_guard(e);
+	if (err) {
+		LOG(ERROR, KNL, NULL, "the guard cannot be set: is nf_tables in the kernel?");
+		return err;
+	}
 	policy_settle(e);
 	if ((err = dataplane_start(e->dp)))
 		return err;
@@ -318,6 +326,7 @@ enum err engine_new(struct engine **out, const struct engine_params *params)
 	list_init(&e->resolving);
 	list_init(&e->waiters);
 	timers_init(&e->timers, ENGINE_TICK_NS, engine_now(e));
+	policy_init(e);
 	sink_init(e);
 	before = log_use(&e->sink);
 	err = copy_names(e, params);

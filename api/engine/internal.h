@@ -111,12 +111,17 @@ struct engine {
 	const struct log_sink *outer_sink;
 	struct list_node observers;
 
-	uint16_t outer_port;
+	uint16_t outer_port; /* UDP: IKE, and ESP in UDP */
+	uint16_t esp_port;   /* bare ESP, if has_esp_port */
+	bool has_esp_port;
 	uint32_t mtu; /* of the virtual interface now */
 	bool has_device, has_rules, guard_dirty, has_guard;
 	bool leave_host; /* the start failed: what stands guarded stays so; host is not ours */
 
 	struct timers timers;
+	struct timer again; /* what the host refused: the guard, a route to a peer */
+	bool wants_ends;    /* a trap waits for a route to its peer */
+	bool told;          /* the log has that already */
 	struct htab groups_by_id, children, peers;
 	struct list_node groups, routes, starters, resolving, waiters;
 
@@ -155,6 +160,8 @@ struct sa_group *policy_find(struct engine *e, uint32_t id) NONNULL(1);
 void policy_joined(struct engine *e, struct sa_group *g, struct auth_proof *proof) NONNULL(1, 2);
 void policy_lost(struct engine *e, const char *conn, const char *child) NONNULL(1, 2);
 bool policy_release(struct engine *e, const char *conn, const char *child) NONNULL(1, 2);
+void policy_init(struct engine *e) NONNULL(1);
+MUST_USE enum err policy_guard(struct engine *e) NONNULL(1);
 void policy_configure(struct engine *e) NONNULL(1);
 void policy_settle(struct engine *e) NONNULL(1);
 void policy_fini(struct engine *e) NONNULL(1);

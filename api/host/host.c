@@ -135,6 +135,7 @@ static const struct host_ops host_linux_ops = {
 	.source_for = host_source_for,
 	.local_in = host_local_in,
 	.udp_open = host_udp_open,
+	.esp_open = host_esp_open,
 	.rp_filter_check = host_rp_filter_check,
 	.close = host_close,
 };

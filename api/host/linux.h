@@ -95,6 +95,7 @@ MUST_USE enum err host_guard_del(void *ctx);
 
 /* socket.c */
 MUST_USE enum err host_udp_open(void *ctx, int *out_fd, enum ip_family family, uint16_t port);
+MUST_USE enum err host_esp_open(void *ctx, int *out_fd, enum ip_family family);
 
 /* rp_filter.c */
 MUST_USE enum err host_rp_filter_check(void *ctx, bool *out_ok, const char **out_text);

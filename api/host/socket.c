@@ -21,8 +21,7 @@ static bool set_family_options(int fd, enum ip_family family)
 	if (family == IP_V4)
 		return set_int(fd, IPPROTO_IP, IP_PKTINFO, 1) &&
 		       set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);
-	return set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) &&
-	       set_int(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) &&
+	return set_int(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) &&
 	       set_int(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT);
 }
 
@@ -60,20 +59,39 @@ static void note_port(struct host_linux *h, uint16_t port)
 		h->ports[h->num_ports++] = port;
 }
 
-enum err host_udp_open(void *ctx, int *out_fd, enum ip_family family, uint16_t port)
+/* open_socket - of this type and protocol, with our options. */
+static enum err open_socket(int *out_fd, enum ip_family family, int type, int protocol)
 {
-	struct host_linux *h = ctx;
 	int fd, e;
 
 	if (family != IP_V4 && family != IP_V6) {
 		errno = EINVAL;
 		return ERR_INVAL;
 	}
-	fd = socket(family == IP_V4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-		    0);
+	fd = socket(family == IP_V4 ? AF_INET : AF_INET6, type | SOCK_NONBLOCK | SOCK_CLOEXEC,
+		    protocol);
 	if (fd < 0)
 		return host_err(errno);
-	if (!set_options(fd, family) || bind_any(fd, family, port) < 0) {
+	if (!set_options(fd, family)) {
+		e = errno;
+		close(fd);
+		errno = e;
+		return host_err(e);
+	}
+	*out_fd = fd;
+	return ERR_OK;
+}
+
+enum err host_udp_open(void *ctx, int *out_fd, enum ip_family family, uint16_t port)
+{
+	struct host_linux *h = ctx;
+	int fd, e;
+	enum err err = open_socket(&fd, family, SOCK_DGRAM, 0);
+
+	if (err)
+		return err;
+	if ((family == IP_V6 && !set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)) ||
+	    bind_any(fd, family, port) < 0) {
 		e = errno;
 		close(fd);
 		errno = e;
@@ -82,4 +100,10 @@ enum err host_udp_open(void *ctx, int *out_fd, enum ip_family family, uint16_t p
 	note_port(h, port);
 	*out_fd = fd;
 	return ERR_OK;
+}
+
+enum err host_esp_open(void *ctx, int *out_fd, enum ip_family family)
+{
+	(void)ctx;
+	return open_socket(out_fd, family, SOCK_RAW, IPPROTO_ESP);
 }

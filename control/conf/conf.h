@@ -114,7 +114,7 @@ struct conf_conn {
 	struct conf_proposal ike[CONF_MAX_PROPOSALS];
 	uint32_t num_ike;
 	struct conf_side local, remote;
-	bool encap; /* force UDP encapsulation; true as yet, see set_encap() */
+	bool encap; /* UDP encapsulation even without a NAT; yes: sockets for UDP are the faster */
 	uint64_t rekey_ns, over_ns, rand_ns; /* re-key at rekey - [0, rand], gone at rekey + over */
 	uint64_t dpd_delay_ns;
 	uint32_t keyingtries; /* 0 = for ever */

@@ -138,15 +138,9 @@ enum err set_ike_proposals(struct check *c, void *obj, const struct tree *node)
 	return ERR_OK;
 }
 
-/* ESP travels in UDP, NAT or not, until there is a driver for bare ESP. */
 enum err set_encap(struct check *c, void *obj, const struct tree *node)
 {
-	bool encap = true;
-
-	(void)obj;
-	take_bool(c, &encap, node);
-	if (!encap)
-		CHECK_WARN(c, node, "ESP is carried in UDP only as yet, so it stays yes");
+	take_bool(c, &CONN(obj)->encap, node);
 	return ERR_OK;
 }
 

@@ -469,6 +469,32 @@ static int get_int(int fd, int level, int option)
 	return value;
 }
 
+static void test_esp_open(void)
+{
+	struct host h;
+	int v4, v6;
+
+	if (!begin(&h))
+		return;
+	OK(h.ops->esp_open(h.ctx, &v4, IP_V4));
+	OK(h.ops->esp_open(h.ctx, &v6, IP_V6));
+	CU_ASSERT(fcntl(v4, F_GETFL) & O_NONBLOCK);
+	CU_ASSERT_EQUAL(get_int(v4, SOL_SOCKET, SO_TYPE), SOCK_RAW);
+	CU_ASSERT_EQUAL(get_int(v4, SOL_SOCKET, SO_PROTOCOL), IPPROTO_ESP);
+	CU_ASSERT_EQUAL(get_int(v6, SOL_SOCKET, SO_PROTOCOL), IPPROTO_ESP);
+	CU_ASSERT_EQUAL((uint32_t)get_int(v4, SOL_SOCKET, SO_MARK), HOST_MARK_OUTER);
+	CU_ASSERT_EQUAL((uint32_t)get_int(v6, SOL_SOCKET, SO_MARK), HOST_MARK_OUTER);
+	CU_ASSERT_EQUAL(get_int(v4, IPPROTO_IP, IP_PKTINFO), 1);
+	CU_ASSERT_EQUAL(get_int(v6, IPPROTO_IPV6, IPV6_RECVPKTINFO), 1);
+	CU_ASSERT_EQUAL(get_int(v4, IPPROTO_IP, IP_MTU_DISCOVER), IP_PMTUDISC_OMIT);
+	CU_ASSERT_EQUAL(get_int(v6, IPPROTO_IPV6, IPV6_MTU_DISCOVER), IPV6_PMTUDISC_DONT);
+	CU_ASSERT(get_int(v4, SOL_SOCKET, SO_RCVBUF) >= 7 << 20);
+	CU_ASSERT_EQUAL(h.ops->esp_open(h.ctx, &v4, IP_NONE), ERR_INVAL);
+	close(v4);
+	close(v6);
+	h.ops->close(h.ctx);
+}
+
 static void test_udp_open(void)
 {
 	struct host h;
@@ -604,6 +630,8 @@ static int without_privilege(void)
 			return 8;
 		if (ops->guard_set(ctx, "lk0", &entry, 1) != ERR_PERM)
 			return 9;
+		if (ops->esp_open(ctx, &fd, IP_V4) != ERR_PERM)
+			return 10;
 		ops = h.ops;
 		ctx = h.ctx;
 	}
@@ -639,6 +667,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_source_and_mtu),
 	TAP_TEST(test_local_in),
 	TAP_TEST(test_udp_open),
+	TAP_TEST(test_esp_open),
 	TAP_TEST(test_rp_filter),
 	TAP_TEST(test_rp_filter_refused),
 	TAP_TEST(test_without_privilege),

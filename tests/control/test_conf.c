@@ -398,6 +398,7 @@ static void test_defaults(void)
 	CU_ASSERT_EQUAL(conn->rand_ns, 1440 * NS_PER_S);
 	CU_ASSERT_EQUAL(conn->dpd_delay_ns, 0);
 	CU_ASSERT_EQUAL(conn->keyingtries, 1);
+	CU_ASSERT_TRUE(conn->encap);
 	CU_ASSERT_EQUAL(conn->local_port, 500);
 	CU_ASSERT_EQUAL(conn->num_remote_addrs, 0);
 	CU_ASSERT_EQUAL(conn->remote.id.type, 0);
@@ -436,8 +437,9 @@ static void test_values(void)
 {
 	struct conf *conf = must_load(
 		"connections { a { " SIDES "rekey_time = 0\n remote_addrs = %any, gw.example.com\n"
-		"keyingtries = 0\n dpd_delay = 2m\n children { c { start_action = start|trap\n"
-		"dpd_action = restart\n close_action = hold\n life_time = 0\n rekey_bytes = 2k\n"
+		"keyingtries = 0\n dpd_delay = 2m\n encap = no\n children { c {\n"
+		"start_action = start|trap\n dpd_action = restart\n close_action = hold\n "
+		"life_time = 0\n rekey_bytes = 2k\n"
 		"remote_ts = dynamic[tcp/80]\n } } } }\n"
 		"latchkey { address = 10.0.0.1/24, fd00::1\n cookies = always\n aead = auto\n }");
 	const struct conf_conn *conn = conf->conns[0];
@@ -447,6 +449,7 @@ static void test_values(void)
 	CU_ASSERT_TRUE(conn->remote_addrs[0].any && !conn->remote_addrs[0].name);
 	CU_ASSERT_TRUE(conn->remote_addrs[1].name && !conn->remote_addrs[1].any);
 	CU_ASSERT_EQUAL(conn->keyingtries, 0);
+	CU_ASSERT_FALSE(conn->encap);
 	CU_ASSERT_EQUAL(conn->dpd_delay_ns, 120 * NS_PER_S);
 	CU_ASSERT_EQUAL(child->start_action, ACTION_TRAP_START);
 	CU_ASSERT_EQUAL(child->dpd_action, ACTION_START);

@@ -167,6 +167,33 @@ def narrowed(pair):
     assert_protected(frames, "wire")
 
 
+# --- bare ESP ------------------------------------------------------------------------------------
+
+def bare(scenario):
+    """The scenario, and every ESP packet on the wire was IP protocol 50."""
+    def run(pair):
+        scenario(pair)
+        frames = [f for f in pair.capture.stop() if f.kind == "esp"]
+        assert frames and all(f.protocol == 50 for f in frames), "ESP in UDP, or none"
+    return run
+
+
+def one_wants_udp(pair):
+    """A side that wants ESP in UDP gets it from one that does not."""
+    both_up(pair)
+    pair.ping_all()
+    frames = [f for f in pair.capture.stop() if f.kind == "esp"]
+    assert frames and all(f.protocol == 17 for f in frames), "bare ESP, or none"
+
+
+def bare_between_selectors(pair):
+    """The outer addresses lie in what the guard protects: bare ESP and its fragments still pass."""
+    both_up(pair)
+    for version in (0, 1):
+        for size in (100, 1500, 1900):
+            pair.left.ping(INNER["right"][version], INNER["left"][version], size=size)
+
+
 # --- NAT -----------------------------------------------------------------------------------------
 
 def through_nat(pair):
@@ -270,8 +297,27 @@ RESPONDER_TABLE = [
 INITIATOR_TABLE = [
     ("acquire by the first packet", acquire, {"start_action": "trap"}, {}, {}),
 ]
+BARE = {"connection": {"encap": "no"}}
+EVERYTHING = {"local_ts": "0.0.0.0/0,::/0", "remote_ts": "0.0.0.0/0,::/0"}
+# The packets of the tunnel are larger than what the wire takes.
+BARE_LARGE = {**BARE, **EVERYTHING, "daemon": {"mtu": "2000"}}
 # Only between ourselves.
 OWN_TABLE = [
+    ("bare ESP, whole life", bare(whole_life), BARE, BARE, {}),
+    ("bare ESP, re-key under load", bare(rekey_under_load), BARE, BARE, {}),
+    ("bare ESP, outer IPv6, whole life", bare(whole_life), BARE, BARE, {"outer": "ip6"}),
+    ("bare ESP, outer IPv6, re-key under load", bare(rekey_under_load), BARE, BARE,
+     {"outer": "ip6"}),
+    ("bare ESP, guarded outer addresses, fragments", bare(bare_between_selectors), BARE_LARGE,
+     BARE_LARGE, {}),
+    ("bare ESP, outer IPv6, guarded outer addresses, fragments", bare(bare_between_selectors),
+     BARE_LARGE, BARE_LARGE, {"outer": "ip6"}),
+    # IKE is on port 4500, as where a peer that does MOBIKE takes it: that alone is no UDP for ESP.
+    ("bare ESP, IKE on port 4500", bare(whole_life),
+     {"connection": {"encap": "no", "remote_port": "4500"}}, BARE, {}),
+    ("bare ESP not wanted, translator between", through_nat, BARE, BARE, {"nat": True}),
+    ("only the initiator wants ESP in UDP", one_wants_udp, {}, BARE, {}),
+    ("only the responder wants ESP in UDP", one_wants_udp, BARE, {}, {}),
     ("outer IPv6, whole life", whole_life, {}, {}, {"outer": "ip6"}),
     ("outer IPv6, re-key under load", rekey_under_load, {}, {}, {"outer": "ip6"}),
 ]

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dgram.h - bursts of datagrams over one socket, with the addresses and the TOS byte of each: what
+ * the outer drivers share (udp.c, raw.c). Worker's thread, except dgram_set_options().
+ */
+#pragma once
+
+#include <sys/socket.h>
+
+#include "dataplane/driver.h"
+
+/* DGRAM_CONTROL_LEN - room for the control messages of one datagram: addresses (in6_pktinfo is the
+ * larger), TOS byte, count of lost ones. */
+#define DGRAM_CONTROL_LEN (CMSG_SPACE(20) + CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint32_t)))
+
+/* struct dgram_slot - the buffers of one datagram beside its payload. */
+struct dgram_slot {
+	struct sockaddr_storage addr;
+	struct iovec iov;
+	alignas(struct cmsghdr) uint8_t control[DGRAM_CONTROL_LEN];
+};
+
+/* struct dgram_burst - of one system call; receiving and sending take turns with it. */
+struct dgram_burst {
+	struct mmsghdr msgs[PKTVEC_MAX];
+	struct dgram_slot slots[PKTVEC_MAX];
+};
+
+/* struct dgram_socket - what is told apart by socket. front: bytes in front of each packet's data
+ * that what arrives begins with. */
+struct dgram_socket {
+	int fd;
+	uint32_t front;
+	uint32_t lost; /* the kernel's count of datagrams it had no room for, as last seen */
+	/* finish - p holds a datagram, addresses filled in but for what the socket knows. False: it
+	 * is not one to go on with. */
+	bool (*finish)(const struct dgram_socket *s, struct packet *p);
+};
+
+/* dgram_set_options - have addresses, TOS byte and losses told with each datagram. Errors: SYS. */
+MUST_USE enum err dgram_set_options(int fd, enum ip_family family);
+
+/* dgram_rx - one burst from the socket into `out`. A datagram that was cut, that has no usable
+ * address, or that finish() refuses is rx_error; lost ones are rx_no_buffer. */
+void dgram_rx(struct dgram_burst *b, struct driver_stats *stats, struct dgram_socket *s,
+	      struct pool *pool, struct pktvec *out) NONNULL(1, 2, 3, 4, 5);
+
+/* dgram_tx - num packets, at most PKTVEC_MAX, to their packet->to by this socket, with local
+ * address and interface where they are set. They stay the caller's. What the host cannot take now
+ * is tx_full, what it refuses tx_error. */
+void dgram_tx(struct dgram_burst *b, struct driver_stats *stats, int fd, struct packet **pkts,
+	      uint32_t num) NONNULL(1, 2, 4);
