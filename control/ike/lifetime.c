@@ -67,12 +67,34 @@ static void dpd_due(struct timer *t, uint64_t now_ns)
 		timer_set(&sa->e->timers, t, now_ns + delay - quiet);
 }
 
+/* When something was last sent on the path: by IKE or by ESP. */
+static uint64_t last_sent(const struct ike_sa *sa)
+{
+	const struct ike_env *env = &sa->e->env;
+	uint64_t last = sa->sent_ns;
+
+	list_for_each (n, &sa->children) {
+		const struct ike_child *c = list_entry(n, struct ike_child, node);
+		struct child_stats st;
+
+		if (c->out && env->child_stats && !env->child_stats(env->ctx, &st, c->id) &&
+		    st.out_last_ns > last)
+			last = st.out_last_ns;
+	}
+	return last;
+}
+
 static void keepalive_due(struct timer *t, uint64_t now_ns)
 {
 	struct ike_sa *sa = container_of(t, struct ike_sa, keepalive_timer);
+	uint64_t due = last_sent(sa) + KEEPALIVE_NS;
 
-	action_keepalive(sa->e, &sa->path, sa->port);
-	timer_set(&sa->e->timers, t, now_ns + KEEPALIVE_NS);
+	if (due <= now_ns) {
+		action_keepalive(sa->e, &sa->path, sa->port);
+		sa->sent_ns = now_ns;
+		due = now_ns + KEEPALIVE_NS;
+	}
+	timer_set(&sa->e->timers, t, due);
 }
 
 void lifetime_init(struct ike_sa *sa)

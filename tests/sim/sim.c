@@ -99,15 +99,32 @@ static uint64_t delay(struct sim *s)
 	return d;
 }
 
+/* What the other side sees of a path: the translator stands between. */
+static struct path_addr seen(const struct sim *s, unsigned from, const struct path_addr *path)
+{
+	static const uint8_t outside[4] = {203, 0, 113, 5};
+	struct path_addr p = {.local = path->remote, .remote = path->local, .encap = path->encap};
+
+	if (!s->nat)
+		return p;
+	if (from == 0) {
+		p.remote.addr = ip_addr_v4(outside);
+		p.remote.port = (uint16_t)(p.remote.port + s->nat);
+	} else {
+		p.local.addr = s->n[0].addr.addr;
+		p.local.port = (uint16_t)(p.local.port - s->nat);
+	}
+	return p;
+}
+
 static void fly_datagram(struct sim *s, unsigned from, const struct path_addr *path,
 			 const uint8_t *bytes, size_t len)
 {
-	struct sim_fly f = {
-		.at_ns = s->now_ns + delay(s),
-		.kind = SIM_DATAGRAM,
-		.to = !from,
-		.path = {.local = path->remote, .remote = path->local, .encap = path->encap},
-		.len = len};
+	struct sim_fly f = {.at_ns = s->now_ns + delay(s),
+			    .kind = SIM_DATAGRAM,
+			    .to = !from,
+			    .path = seen(s, from, path),
+			    .len = len};
 
 	f.bytes = malloc(len);
 	assert(f.bytes);
@@ -123,6 +140,7 @@ static void send_datagram(struct sim *s, unsigned from, const struct ike_action 
 	assert(copy);
 	memcpy(copy, a->bytes.p, len);
 	note(s, copy, len);
+	s->keepalives += a->raw;
 	if (!a->raw && (!s->tap || s->tap(s, from, copy, &len, s->tap_ctx))) {
 		if (!sim_chance(s, s->wire.loss))
 			fly_datagram(s, from, &a->path, copy, len);
@@ -418,8 +436,9 @@ static void happen(struct sim *s, struct sim_fly *f)
 
 	switch (f->kind) {
 	case SIM_DATAGRAM:
-		if (s->n[f->to].deaf)
-			break;
+		if (s->n[f->to].deaf ||
+		    (s->nat && !f->to && f->path.local.port != 500 && f->path.local.port != 4500))
+			break; /* also what is sent to a port that the translator has given up */
 		ike_receive(s->n[f->to].e, &dg, s->now_ns);
 		sim_settle(s, f->to);
 		break;

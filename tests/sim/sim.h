@@ -107,6 +107,8 @@ struct sim {
 	bool (*tap)(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx);
 	void *tap_ctx;
 	bool quiet_ask; /* asks are never answered */
+	uint16_t nat;   /* A is behind 203.0.113.5, its ports moved up by this; 0 = no NAT */
+	uint32_t keepalives;
 };
 
 /* struct sim_options - zero means the default given. */

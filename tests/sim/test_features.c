@@ -507,7 +507,67 @@ static void test_S57_moves_after_an_answer(void)
 	sim_free(s);
 }
 
+/* A translator between, which changes its mind: found out by both sides, kept open by the one
+ * behind it (RFC 3948 4), followed by the other (2.23). */
+static void test_nat(void)
+{
+	struct sim_options opt = {.wire = calm};
+	struct ike_sa *a, *b;
+	struct sim *s;
+
+	opt.conf[A] = "connections { net { remote_addrs = 192.0.2.2\n encap = no\n"
+		      " local { auth = psk\n id = host1.example }\n dpd_delay = 10s\n"
+		      " remote { auth = psk\n id = host2.example }\n"
+		      " children { tun { local_ts = 10.1.0.0/16\n remote_ts = 10.2.0.0/16 } } } }";
+	opt.conf[B] = "connections { net { local_addrs = 192.0.2.2\n encap = no\n"
+		      " local { auth = psk\n id = host2.example }\n"
+		      " remote { auth = psk\n id = host1.example }\n"
+		      " children { tun { local_ts = 10.2.0.0/16\n remote_ts = 10.1.0.0/16 } } } }";
+	s = sim_new(1, &opt);
+	s->nat = 10000;
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	after(s, NS_PER_S);
+	CU_ASSERT_TRUE(sim_up(s));
+	a = list_entry(s->n[A].e->sas.next, struct ike_sa, node);
+	b = list_entry(s->n[B].e->sas.next, struct ike_sa, node);
+	CU_ASSERT_TRUE(a->nat_local && !a->nat_remote && !b->nat_local && b->nat_remote);
+	CU_ASSERT_EQUAL(a->path.encap, ENCAP_UDP);
+	CU_ASSERT_EQUAL(b->path.remote.port, 14500);
+	s->nat = 20000;
+	after(s, 30 * NS_PER_S);
+	CU_ASSERT_EQUAL(b->path.remote.port, 24500);
+	CU_ASSERT_FALSE(b->probing);
+	CU_ASSERT_EQUAL(sim_rekey(s, B, "tun"), ERR_OK);
+	after(s, 10 * NS_PER_S);
+	CU_ASSERT_EQUAL(s->n[A].rekeyed_child, 1);
+	CU_ASSERT_EQUAL(s->n[A].ike_down + s->n[B].ike_down, 0);
+	sim_free(s);
+}
+
+/* Where nothing else is sent a keepalive goes out every 20 s, from behind the NAT only. */
+static void test_nat_keepalive(void)
+{
+	struct sim_options opt = {.wire = calm};
+	struct sim *s;
+
+	opt.conf[A] = sim_conf(A, "dpd_delay = 0s", "");
+	opt.conf[B] = "connections { net { local_addrs = 192.0.2.2\n dpd_delay = 0s\n"
+		      " local { auth = psk\n id = host2.example }\n"
+		      " remote { auth = psk\n id = host1.example }\n"
+		      " children { tun { local_ts = 10.2.0.0/16\n remote_ts = 10.1.0.0/16 } } } }";
+	s = sim_new(1, &opt);
+	s->nat = 10000;
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	after(s, NS_PER_S);
+	CU_ASSERT_TRUE(sim_up(s));
+	after(s, 200 * NS_PER_S);
+	CU_ASSERT_EQUAL(s->keepalives, 10);
+	sim_free(s);
+}
+
 static const struct tap_test tests[] = {
+	TAP_TEST(test_nat),
+	TAP_TEST(test_nat_keepalive),
 	TAP_TEST(test_S40_cookie),
 	TAP_TEST(test_S40_no_state_without_cookie),
 	TAP_TEST(test_S43_half_open_limits),
