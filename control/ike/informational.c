@@ -68,8 +68,13 @@ enum err informational_error(struct step *s)
 
 enum err tell_start(struct step *s)
 {
+	const uint16_t notify = s->sa->out.task->notify;
+
 	step_request(s, INFORMATIONAL);
-	wire_notify_build(&s->b, s->sa->out.task->notify, bytes_of(NULL, 0));
+	if (notify)
+		wire_notify_build(&s->b, notify, bytes_of(NULL, 0));
+	else
+		wire_delete_ike_build(&s->b);
 	return ERR_OK;
 }
 

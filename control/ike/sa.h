@@ -61,7 +61,7 @@ struct task {
 	const struct conf_child *child_conf; /* CHILD_NEW; lives with the SA's configuration */
 	struct flow flow;
 	bool has_flow;
-	uint16_t notify;        /* TELL */
+	uint16_t notify;        /* TELL; 0 = a delete */
 	uint16_t group;         /* DH group that the peer insists on, 0 = our first */
 	uint8_t retries;        /* answers of TEMPORARY_FAILURE or INVALID_KE_PAYLOAD */
 	uint64_t not_before_ns; /* waits after TEMPORARY_FAILURE */

@@ -254,13 +254,21 @@ static const char *child_name(const struct step *s)
 	return NULL;
 }
 
+/* A responder that has answered IKE_AUTH believes itself established; whoever refuses that answer
+ * has a notify for it, and whoever is short of memory takes it all back. */
+static bool must_tell(const struct step *s)
+{
+	return !of_peer(s) && s->sa->state > SA_I_SECRET && s->row && s->row->on != ON_START &&
+	       (s->fail.notify || s->fail.reason == IKE_REASON_RESOURCES);
+}
+
 /* The handshake is over. The initiator tells a responder that may believe itself established. */
 static void fail_handshake(struct step *s)
 {
 	struct ike_sa *sa = s->sa;
 	struct task *tell = NULL;
 
-	if (!of_peer(s) && sa->seal && s->fail.notify && s->row && s->row->on != ON_START)
+	if (must_tell(s))
 		tell = task_new(TASK_TELL, 0);
 	if (!tell) {
 		sa_kill(sa, s->fail.reason, s->fail.text, s->now_ns);

@@ -209,6 +209,34 @@ static void test_S33_rekey_ike(void)
 	rekey_short_of_memory(NULL);
 }
 
+/* The same for the handshake: either both sides are up or neither is. */
+static void test_S33_handshake(void)
+{
+	const struct sim_options opt = {.wire = calm};
+	uint64_t total = 0;
+	char why[200];
+
+	for (uint64_t nth = 0; nth <= total; nth++) {
+		struct sim *s = sim_new(1, &opt);
+		uint64_t before = alloc_count();
+
+		alloc_fail_nth(nth);
+		(void)!sim_initiate(s, A, "tun");
+		sim_run(s, s->now_ns + NS_PER_S / 2);
+		alloc_fail_nth(0);
+		if (nth == 0)
+			total = alloc_count() - before;
+		sim_run(s, s->now_ns + 100 * NS_PER_S);
+		if (!sim_same(s, why)) {
+			tap_diag("allocation %lu of %lu: %s", (unsigned long)nth,
+				 (unsigned long)total, why);
+			CU_FAIL("the sides differ");
+		}
+		sim_free(s);
+	}
+	CU_ASSERT_TRUE(total > 30);
+}
+
 /* ---- floods (S40, S43) ---------------------------------------------------------------------- */
 
 /* The captured first message, with another SPI, from any address. */
@@ -357,6 +385,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S9_every_state_at_debug_level),
 	TAP_TEST(test_S33_rekey_child),
 	TAP_TEST(test_S33_rekey_ike),
+	TAP_TEST(test_S33_handshake),
 	TAP_TEST(test_S40_no_state),
 	TAP_TEST(test_S43_per_network),
 	TAP_TEST(test_S43_in_all),
