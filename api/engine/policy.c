@@ -11,6 +11,8 @@
 #include "base/alloc.h"
 
 #define PREFIXES_MAX 64
+/* How long until what the host refused is tried again. */
+#define AGAIN_NS (2 * NS_PER_S)
 
 /* ---- routes --------------------------------------------------------------------------------- */
 
@@ -135,30 +137,44 @@ static size_t guard_fill(struct guard_entry *out, const struct sa_group *g)
 	return n;
 }
 
-static void guard_flush(struct engine *e)
+static enum err guard_write(struct engine *e)
 {
 	struct guard_entry *entries;
 	size_t max = 0, num = 0;
+	enum err err;
 
-	if (!e->guard_dirty)
-		return;
-	e->guard_dirty = false;
 	list_for_each (n, &e->groups)
 		max += guard_pairs(list_entry(n, struct sa_group, node));
 	entries = mem_alloc_array(max + 1, sizeof(*entries));
-	if (!entries) {
-		LOG(ERROR, KNL, NULL, "no memory for the guard: it stays as it was");
-		return;
-	}
+	if (!entries)
+		return ERR_NOMEM;
 	list_for_each (n, &e->groups)
 		num += guard_fill(entries + num, list_entry(n, struct sa_group, node));
-	if (e->host.ops->guard_set(e->host.ctx, e->daemon.interface, entries, num))
-		LOG(ERROR, KNL, NULL,
-		    "the guard cannot be set: protected traffic might pass by "
-		    "other interfaces in the clear");
-	else
-		e->has_guard = true;
+	err = e->host.ops->guard_set(e->host.ctx, e->daemon.interface, entries, num);
 	mem_free(entries);
+	return err;
+}
+
+enum err policy_guard(struct engine *e)
+{
+	enum err err;
+
+	if (!e->guard_dirty)
+		return ERR_OK;
+	err = guard_write(e);
+	e->guard_dirty = err != ERR_OK;
+	e->has_guard |= !err;
+	return err;
+}
+
+static void guard_flush(struct engine *e)
+{
+	if (timer_is_set(&e->again) || !policy_guard(e))
+		return;
+	LOG(ERROR, KNL, NULL,
+	    "the guard cannot be set and is tried again: until then protected traffic might pass "
+	    "by other interfaces in the clear");
+	timer_set(&e->timers, &e->again, engine_now(e) + AGAIN_NS);
 }
 
 /* ---- groups --------------------------------------------------------------------------------- */
@@ -435,6 +451,29 @@ static bool same_selectors(const struct sa_group *a, const struct sa_group *b)
 	       same_ts(a->remote, a->num_remote, b->remote, b->num_remote);
 }
 
+/* trap_wait - the tunnel's ends are not known. A route may come, and is looked for; the address of
+ * a name or of any peer is only known when the connection is up. */
+static void trap_wait(struct engine *e, const struct conf_conn *conn,
+		      const struct conf_child *child)
+{
+	const struct conf_addr *a = connect_remote(conn);
+
+	if (a && !a->name) {
+		if (!e->told)
+			LOG(WARN, CFG, conn->name,
+			    "%s: there is no route to %s yet, so its `dynamic` selectors are not "
+			    "known: until then it is not protected",
+			    child->name, a->text);
+		e->wants_ends = true;
+		return;
+	}
+	if (!e->told)
+		LOG(WARN, CFG, conn->name,
+		    "%s: with a remote_addrs that is not one address, `dynamic` selectors are "
+		    "known only when the connection is up; until then it is not protected",
+		    child->name);
+}
+
 /* twin_of - the child's group that is there already and protects the same. */
 static struct sa_group *twin_of(struct engine *e, const struct sa_group *g)
 {
@@ -459,10 +498,7 @@ static void trap_install(struct engine *e, const struct conf_conn *conn,
 		return;
 	}
 	if (!trap_selectors(e, g, conn, child)) {
-		LOG(WARN, CFG, conn->name,
-		    "%s: with a remote_addrs that is not one address, `dynamic` selectors are "
-		    "known only when the connection is up; until then it is not protected",
-		    child->name);
+		trap_wait(e, conn, child);
 		group_free(e, g);
 		return;
 	}
@@ -476,9 +512,31 @@ static void trap_install(struct engine *e, const struct conf_conn *conn,
 		policy_install(e, g);
 }
 
+/* again - what the host refused. */
+static void again(struct timer *t, uint64_t now_ns)
+{
+	struct engine *e = container_of(t, struct engine, again);
+
+	(void)now_ns;
+	e->told = true;
+	if (e->wants_ends)
+		policy_configure(e);
+	policy_settle(e);
+	e->told = false;
+}
+
+void policy_init(struct engine *e)
+{
+	timer_init(&e->again, again);
+	/* What another process left standing gives way to what is wanted now. */
+	e->guard_dirty = true;
+}
+
 void policy_configure(struct engine *e)
 {
 	const struct conf *conf = e->conf;
+
+	e->wants_ends = false;
 
 	list_for_each (n, &e->groups) {
 		struct sa_group *g = list_entry(n, struct sa_group, node);
@@ -489,6 +547,8 @@ void policy_configure(struct engine *e)
 		for (uint32_t c = 0; c < conf->conns[i]->num_children; c++)
 			if (conf->conns[i]->children[c].start_action != ACTION_NONE)
 				trap_install(e, conf->conns[i], &conf->conns[i]->children[c]);
+	if (e->wants_ends && !timer_is_set(&e->again))
+		timer_set(&e->timers, &e->again, engine_now(e) + AGAIN_NS);
 	list_for_each (n, &e->groups) {
 		struct sa_group *g = list_entry(n, struct sa_group, node);
 

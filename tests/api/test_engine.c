@@ -436,6 +436,71 @@ static void test_a_host_without_a_route_yet_does_not_use_up_its_tries(void)
 }
 
 /* Whoever asks for what is under way is told its end, too. */
+/* A selector that depends on the route to the peer is not forgotten when there is none yet. */
+static void test_a_trap_waits_for_a_route(void)
+{
+	const struct ip_addr none = {.family = IP_NONE};
+	struct side a;
+
+	begin();
+	side_open_at(&a,
+		     with(with(text_of(true, "trap", SECRET), " local_addrs = 127.0.0.1\n", ""),
+			  "local_ts = 10.1.0.0/24", "local_ts = dynamic"),
+		     none);
+	CU_ASSERT(fake_host_count(&a.host, "guard lka") == 0);
+	a.host.source4 = loopback();
+	while (!late && !fake_host_count(&a.host, "guard lka"))
+		uv_run(&loop, UV_RUN_ONCE);
+	CU_ASSERT(fake_host_has(&a.host, "guard lka 127.0.0.1/32 10.2.0.0/24"));
+	CU_ASSERT(fake_host_has(&a.host, "route 10.2.0.0/24 dev lka"));
+	side_close(&a);
+	end();
+}
+
+static void test_a_guard_that_was_refused_is_tried_again(void)
+{
+	struct conf *conf = conf_of(text_of(true, "trap", SECRET));
+	struct side a;
+
+	begin();
+	CU_ASSERT_FATAL(conf != NULL);
+	side_open(&a, text_of(true, "none", SECRET));
+	fake_host_fail(&a.host, "guard_set", ERR_SYS, 0);
+	CU_ASSERT(engine_configure(a.engine, conf) == ERR_OK);
+	conf_put(conf);
+	CU_ASSERT(fake_host_count(&a.host, "guard lka") == 0);
+	while (!late && !fake_host_count(&a.host, "guard lka"))
+		uv_run(&loop, UV_RUN_ONCE);
+	CU_ASSERT(fake_host_count(&a.host, "guard lka") == 1);
+	side_close(&a);
+	end();
+}
+
+/* A process that was killed left its guard; ours says what is guarded from the first moment, and is
+ * gone after an orderly stop though nothing was ever protected. */
+static void test_a_guard_left_behind_does_not_stay(void)
+{
+	struct engine_params params = {.loop = &loop};
+	struct engine *e = NULL;
+	struct fake_host host;
+
+	begin();
+	fake_host_init(&host);
+	snprintf(host.lines[host.num_lines++], FAKE_HOST_LINE_MAX, "guard lka old old");
+	params.host = host.host;
+	params.conf = conf_of(text_of(true, "none", SECRET));
+	CU_ASSERT_FATAL(params.conf != NULL);
+	CU_ASSERT_FATAL(engine_new(&e, &params) == ERR_OK);
+	conf_put(params.conf);
+	CU_ASSERT(fake_host_count(&host, "guard ") == 0);
+	snprintf(host.lines[host.num_lines++], FAKE_HOST_LINE_MAX, "guard lka new new");
+	engine_free(e);
+	uv_run(&loop, UV_RUN_NOWAIT);
+	CU_ASSERT(host.num_lines == 0);
+	fake_host_fini(&host);
+	end();
+}
+
 static void test_two_requests_for_one_child_each_have_an_end(void)
 {
 	struct side a, b;
@@ -525,7 +590,8 @@ static void test_orderly_stop_leaves_an_untouched_host(void)
 
 static void test_failed_start_is_an_error_at_each_step(void)
 {
-	static const char *const ops[] = {"tap_open", "link_set", "udp_open", "rules_set"};
+	static const char *const ops[] = {"tap_open", "link_set", "udp_open", "rules_set",
+					  "guard_set"};
 	struct engine_params params = {.loop = &loop};
 	struct fake_host host;
 
@@ -557,6 +623,9 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_trap_and_start_together_start),
 	TAP_TEST(test_what_was_taken_down_stays_down_until_asked_for),
 	TAP_TEST(test_a_host_without_a_route_yet_does_not_use_up_its_tries),
+	TAP_TEST(test_a_trap_waits_for_a_route),
+	TAP_TEST(test_a_guard_that_was_refused_is_tried_again),
+	TAP_TEST(test_a_guard_left_behind_does_not_stay),
 	TAP_TEST(test_two_requests_for_one_child_each_have_an_end),
 	TAP_TEST(test_down_ends_the_search_for_a_name),
 	TAP_TEST(test_down_lifts_what_a_lost_peer_left),
