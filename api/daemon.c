@@ -8,7 +8,9 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,6 +24,7 @@
 
 #define DEFAULT_CONF    "/etc/latchkey/latchkey.conf"
 #define DEFAULT_RUN_DIR "/run/latchkey"
+#define SOCKET_NAME     "latchkey.vici"
 #define PATH_LEN        256
 
 enum {
@@ -39,6 +42,7 @@ struct daemon {
 
 	uv_loop_t loop;
 	uv_signal_t on_signal[3];
+	struct host host;
 	struct engine *engine;
 	struct backend backend;
 	struct vici_server *vici;
@@ -112,7 +116,7 @@ static const char *action_text(enum conf_action a)
 	static const char *const text[] = {
 		[ACTION_NONE] = "when asked or by the peer",
 		[ACTION_TRAP] = "when a packet needs it",
-		[ACTION_START] = "at once, and again when lost",
+		[ACTION_START] = "at once",
 		[ACTION_TRAP_START] = "at once, and when a packet needs it",
 	};
 
@@ -179,7 +183,7 @@ static enum err control_open(struct daemon *d)
 	char path[PATH_LEN];
 	enum err err;
 
-	snprintf(path, sizeof(path), "%s/latchkey.vici", d->run_dir);
+	snprintf(path, sizeof(path), "%s/" SOCKET_NAME, d->run_dir);
 	d->backend = engine_backend(d->engine);
 	err = vici_server_new(&d->vici, &d->backend);
 	if (err)
@@ -272,7 +276,7 @@ static void tell_parent(struct daemon *d, uint8_t status)
 static enum err engine_open(struct daemon *d, struct conf *conf)
 {
 	struct engine_params params = {.loop = &d->loop, .conf = conf, .conf_file = d->conf_file};
-	enum err err = host_linux_open(&params.host);
+	enum err err = host_linux_open(&d->host);
 #ifdef LATCHKEY_TEST_KEYLOG
 	char keylog[PATH_LEN];
 
@@ -284,9 +288,26 @@ static enum err engine_open(struct daemon *d, struct conf *conf)
 		LOG(ERROR, DMN, NULL, "netlink cannot be opened: %s", err_text(err));
 		return err;
 	}
+	params.host = d->host;
 	err = engine_new(&d->engine, &params);
 	if (err)
-		params.host.ops->close(params.host.ctx);
+		d->host.ops->close(d->host.ctx);
+	return err;
+}
+
+/* start - on a failure what a process before us left guarded stays so. */
+static enum err start(struct daemon *d, struct conf *conf)
+{
+	enum err err = engine_open(d, conf);
+
+	if (err)
+		return err;
+	err = control_open(d);
+	if (!err)
+		return ERR_OK;
+	engine_abandon(d->engine);
+	d->engine = NULL;
+	d->host.ops->close(d->host.ctx);
 	return err;
 }
 
@@ -296,7 +317,7 @@ static int run(struct daemon *d, struct conf *conf)
 
 	uv_loop_init(&d->loop);
 	signals_open(d);
-	if (!engine_open(d, conf) && !control_open(d)) {
+	if (!start(d, conf)) {
 		LOG(INFO, DMN, NULL,
 		    "latchkeyd " LATCHKEY_VERSION " is ready; control socket in %s", d->run_dir);
 		tell_parent(d, EXIT_OK);
@@ -407,12 +428,34 @@ static int parse_args(struct daemon *d, int argc, char **argv)
 	return optind == argc ? EXIT_OK : EXIT_USAGE;
 }
 
+/* run_dir_fault - why the control socket cannot be made there; NULL if it can. Who may write in the
+ * directory may put a socket of his own in the place of ours, and be told the secrets. */
+static const char *run_dir_fault(const char *dir)
+{
+	struct stat st;
+
+	if (strlen(dir) + sizeof("/" SOCKET_NAME) > sizeof(((struct sockaddr_un *)0)->sun_path))
+		return "the path is too long for a socket";
+	if (mkdir(dir, 0750) && errno != EEXIST)
+		return strerror(errno);
+	if (stat(dir, &st))
+		return strerror(errno);
+	if (!S_ISDIR(st.st_mode))
+		return "it is not a directory";
+	if (st.st_uid != 0 && st.st_uid != geteuid())
+		return "it belongs to somebody else";
+	if (st.st_mode & S_IWOTH)
+		return "everybody may write there: chmod o-w it";
+	return NULL;
+}
+
 static bool make_run_dir(const char *dir)
 {
-	if (mkdir(dir, 0750) == 0 || errno == EEXIST)
-		return true;
-	fprintf(stderr, "latchkeyd: cannot make %s: %s\n", dir, strerror(errno));
-	return false;
+	const char *fault = run_dir_fault(dir);
+
+	if (fault)
+		fprintf(stderr, "latchkeyd: --run-dir %s: %s\n", dir, fault);
+	return !fault;
 }
 
 int main(int argc, char **argv)

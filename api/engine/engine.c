@@ -389,6 +389,12 @@ void engine_free(struct engine *e)
 	mem_free(e);
 }
 
+void engine_abandon(struct engine *e)
+{
+	e->leave_host = true;
+	engine_free(e);
+}
+
 /* same_daemon - what devices, sockets and the data path were made from is the same. */
 static bool same_daemon(const struct conf_daemon *a, const struct conf_daemon *b)
 {

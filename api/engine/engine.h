@@ -42,6 +42,10 @@ void engine_stop(struct engine *e, void (*done)(void *ctx), void *ctx) NONNULL(1
  * once more afterwards for its handles to close. NULL is accepted. */
 void engine_free(struct engine *e);
 
+/* engine_abandon - as engine_free(), but routes, rules, guard and device stay as they stand, and
+ * the host is the caller's again: for a start that fails after engine_new(). */
+void engine_abandon(struct engine *e) NONNULL(1);
+
 /* engine_configure - replace the configuration: new policies are installed, those that are gone are
  * removed, SAs of connections that changed or went stay until they end. Errors: NOMEM: the old
  * configuration is whole. */

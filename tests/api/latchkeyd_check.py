@@ -46,7 +46,7 @@ def check(text):
 def test_plan():
     for action, words in (("none", "when asked or by the peer"),
                           ("trap", "when a packet needs it"),
-                          ("start", "at once, and again when lost"),
+                          ("start", "at once"),
                           ("trap|start", "at once, and when a packet needs it")):
         done, _ = check(CONF.format(action=action))
         assert done.returncode == 0, done.stderr
@@ -68,6 +68,26 @@ def test_faults():
 def test_missing_file():
     done = latchkeyd("--check", "-c", "/nonexistent/latchkey.conf")
     assert done.returncode == 1 and "/nonexistent/latchkey.conf" in done.stderr, done.stderr
+
+
+def test_run_directory():
+    """Where others could put their own socket in the place of ours nothing is started."""
+    with tempfile.TemporaryDirectory() as folder, tempfile.NamedTemporaryFile("w") as conf:
+        conf.write(CONF.format(action="none"))
+        conf.flush()
+        shared, plain = os.path.join(folder, "shared"), os.path.join(folder, "plain")
+        os.mkdir(shared)
+        os.chmod(shared, 0o1777)
+        with open(plain, "w", encoding="ascii"):
+            pass
+        for where, why in ((shared, "everybody may write there"), (plain, "not a directory"),
+                           (os.path.join(folder, 100 * "x"), "too long for a socket"),
+                           (os.path.join(folder, "no", "way"), "No such file or directory")):
+            # In a network of its own, should it start after all.
+            alone = ["unshare", "--net"] if os.geteuid() == 0 else []
+            done = subprocess.run([*alone, LATCHKEYD, "--foreground", "-c", conf.name, "--run-dir",
+                                   where], capture_output=True, text=True, check=False, timeout=10)
+            assert done.returncode == 1 and why in done.stderr, (where, done)
 
 
 def test_arguments():
