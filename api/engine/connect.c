@@ -596,7 +596,7 @@ bool connect_stop(struct engine *e, const char *conn, const char *child)
 		s->stopped = true;
 	}
 	any |= resolving_stop(e, conn, child);
-	return (conn && policy_release(e, conn, child)) || any;
+	return ((conn || child) && policy_release(e, conn, child)) || any;
 }
 
 void connect_fini(struct engine *e)

@@ -412,15 +412,17 @@ static bool same_daemon(const struct conf_daemon *a, const struct conf_daemon *b
 enum err engine_configure(struct engine *e, struct conf *conf)
 {
 	const struct log_sink *before = log_use(&e->sink);
+	struct conf *old = e->conf;
 
-	conf_get(conf);
-	conf_put(e->conf);
-	e->conf = conf;
+	e->conf = conf_get(conf);
 	sink_level(e);
 	if (!same_daemon(&e->daemon, &conf->daemon))
 		LOG(WARN, CFG, NULL,
 		    "the section `latchkey` was changed: that takes effect at the next start");
 	ike_engine_configure(e->ike, conf);
+	if (old != conf)
+		conf_forget_secrets(old);
+	conf_put(old);
 	policy_configure(e);
 	policy_settle(e);
 	connect_configure(e);

@@ -47,8 +47,8 @@ void engine_free(struct engine *e);
 void engine_abandon(struct engine *e) NONNULL(1);
 
 /* engine_configure - replace the configuration: new policies are installed, those that are gone are
- * removed, SAs of connections that changed or went stay until they end. Errors: NOMEM: the old
- * configuration is whole. */
+ * removed, SAs of connections that changed or went stay until they end. The old one loses its
+ * secrets, whoever refers to it. Errors: NOMEM: the old configuration is whole. */
 MUST_USE enum err engine_configure(struct engine *e, struct conf *conf) NONNULL(1, 2);
 
 /* engine_load_conf - read and validate a file; diags hold every remark, also on success. Errors:

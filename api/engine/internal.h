@@ -159,7 +159,7 @@ MUST_USE enum err policy_group_for(struct engine *e, struct sa_group **out,
 struct sa_group *policy_find(struct engine *e, uint32_t id) NONNULL(1);
 void policy_joined(struct engine *e, struct sa_group *g, struct auth_proof *proof) NONNULL(1, 2);
 void policy_lost(struct engine *e, const char *conn, const char *child) NONNULL(1, 2);
-bool policy_release(struct engine *e, const char *conn, const char *child) NONNULL(1, 2);
+bool policy_release(struct engine *e, const char *conn, const char *child) NONNULL(1);
 void policy_init(struct engine *e) NONNULL(1);
 MUST_USE enum err policy_guard(struct engine *e) NONNULL(1);
 void policy_configure(struct engine *e) NONNULL(1);

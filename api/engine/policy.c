@@ -380,7 +380,8 @@ void policy_lost(struct engine *e, const char *conn, const char *child)
 	}
 }
 
-/* policy_release - lift what stands closed; true if there was something. */
+/* policy_release - lift what stands closed under these names (NULL = any); true if there was
+ * something. */
 bool policy_release(struct engine *e, const char *conn, const char *child)
 {
 	bool any = false;
@@ -388,7 +389,7 @@ bool policy_release(struct engine *e, const char *conn, const char *child)
 	list_for_each (n, &e->groups) {
 		struct sa_group *g = list_entry(n, struct sa_group, node);
 
-		if (!group_is(g, conn, child))
+		if ((conn && strcmp(g->conn, conn) != 0) || (child && strcmp(g->child, child) != 0))
 			continue;
 		any |= g->fail_closed;
 		g->fail_closed = false;

@@ -25,14 +25,19 @@ struct conf *conf_get(struct conf *c)
 	return c;
 }
 
+void conf_forget_secrets(struct conf *c)
+{
+	while (c->num_secrets)
+		secret_put(c->secrets[--c->num_secrets]);
+}
+
 void conf_put(struct conf *c)
 {
 	if (!c || --c->refs > 0)
 		return;
 	for (uint32_t i = 0; i < c->num_conns; i++)
 		conf_conn_put(c->conns[i]);
-	for (uint32_t i = 0; i < c->num_secrets; i++)
-		secret_put(c->secrets[i]);
+	conf_forget_secrets(c);
 	mem_free(c->conns);
 	mem_free(c->secrets);
 	mem_free(c);

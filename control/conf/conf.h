@@ -13,6 +13,7 @@
 /* IKE transform numbers used in proposals (RFC 7296 3.3.2 and IANA): only those supported. */
 enum ike_encr {
 	ENCR_AES_GCM_16 = 20,
+	ENCR_CHACHA20_POLY1305 = 28, /* RFC 7634 */
 };
 enum ike_prf {
 	PRF_HMAC_SHA2_256 = 5,
@@ -35,7 +36,8 @@ enum ike_dh {
 #define CONF_MAX_TS         64
 #define CONF_MAX_ADDRS      16
 
-/* struct conf_encr - cipher and key length in bits. */
+/* struct conf_encr - cipher and key length in bits; 0 for a cipher that has only one and is
+ * proposed without the attribute (ChaCha20-Poly1305, RFC 7634 4). */
 struct conf_encr {
 	uint16_t id;
 	uint16_t key_bits;
@@ -78,6 +80,7 @@ struct conf_child {
 	uint64_t rekey_bytes, life_bytes, rand_bytes;
 	uint64_t rekey_packets, life_packets, rand_packets;
 	uint32_t replay_window;
+	enum dscp_copy copy_dscp; /* out */
 	uint32_t priority;
 	enum conf_action start_action, dpd_action, close_action;
 };
@@ -210,6 +213,10 @@ struct conf_secret_params {
 };
 MUST_USE enum err conf_with_secret(struct conf **out, struct conf_diags *diags, struct conf *old,
 				   const struct conf_secret_params *secret) NONNULL(1, 2, 4);
+
+/* conf_forget_secrets - drop its secrets, though it may be referred to for long, as by the SAs that
+ * were made under it: a secret that was taken away is wiped when nothing in force has it. */
+void conf_forget_secrets(struct conf *c) NONNULL(1);
 
 /* conf_conn_get, conf_conn_put - references to one connection; put(NULL) is accepted. */
 struct conf_conn *conf_conn_get(struct conf_conn *c) NONNULL(1);

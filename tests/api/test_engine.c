@@ -501,6 +501,30 @@ static void test_a_guard_left_behind_does_not_stay(void)
 	end();
 }
 
+/* SAs refer to the configuration they were made under; its secrets are none of their business. */
+static void test_a_secret_taken_away_is_gone_at_once(void)
+{
+	struct conf *conf, *without;
+	struct side a, b;
+
+	begin();
+	side_open(&a, text_of(true, "none", SECRET));
+	side_open(&b, text_of(false, "none", SECRET));
+	CU_ASSERT(engine_up(a.engine, "net", "net", 1) == ERR_OK);
+	CU_ASSERT_FATAL(wait_for(&a.ups, 1) && wait_for(&b.ups, 1));
+	conf = conf_get(engine_conf(a.engine));
+	CU_ASSERT(conf->num_secrets == 1);
+	CU_ASSERT_FATAL(conf_without_secret(&without, conf, NULL) == ERR_OK);
+	CU_ASSERT(engine_configure(a.engine, without) == ERR_OK);
+	conf_put(without);
+	CU_ASSERT(conf->num_secrets == 0);
+	conf_put(conf);
+	send_and_check(&a, &b, 1, 2);
+	side_close(&a);
+	side_close(&b);
+	end();
+}
+
 static void test_two_requests_for_one_child_each_have_an_end(void)
 {
 	struct side a, b;
@@ -542,7 +566,7 @@ static void test_down_lifts_what_a_lost_peer_left(void)
 {
 	static const char impatient[] =
 		"latchkey {\n retransmit_timeout = 1s\n retransmit_tries = 1\n";
-	const struct ike_select sel = {.conn = "net"};
+	const struct ike_select sel = {.child = "net"};
 	struct side a, b;
 	uint32_t num = 9;
 
@@ -626,6 +650,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_a_trap_waits_for_a_route),
 	TAP_TEST(test_a_guard_that_was_refused_is_tried_again),
 	TAP_TEST(test_a_guard_left_behind_does_not_stay),
+	TAP_TEST(test_a_secret_taken_away_is_gone_at_once),
 	TAP_TEST(test_two_requests_for_one_child_each_have_an_end),
 	TAP_TEST(test_down_ends_the_search_for_a_name),
 	TAP_TEST(test_down_lifts_what_a_lost_peer_left),
