@@ -99,7 +99,6 @@ static void take_over(struct ike_sa *old, struct ike_sa *new)
 	children_move(old, new);
 	tasks_move(old, new);
 	old->quiet = true;
-	old->successor = sa_our_spi(new);
 	lifetime_replaced(old);
 	action_event(new, IKE_EVENT_IKE_REKEYED, NULL, IKE_REASON_NONE, 0,
 		     "re-keyed: %s, in place of [%u]", new->proposal, old->unique);

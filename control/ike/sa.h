@@ -46,9 +46,8 @@ enum task_kind {
 	TASK_IKE_REKEY_CROSSED, /* under way, and the peer's own request was answered meanwhile */
 	TASK_IKE_DELETE,
 	TASK_LIVENESS,
-	TASK_TELL, /* tell the responder that its AUTH was wrong, which ends the SA */
-	TASK_PEER, /* exchanges that the peer begins: only as exchange.kind */
-	TASK_PEER_CHILD_NEW,
+	TASK_TELL,           /* tell the responder that its AUTH was wrong, which ends the SA */
+	TASK_PEER_CHILD_NEW, /* exchanges that the peer begins: only as exchange.kind */
 	TASK_PEER_CHILD_REKEY,
 	TASK_NUM_KINDS
 };
@@ -201,7 +200,6 @@ struct ike_sa {
 	char why[300];            /* the same in a sentence */
 	struct timer state_timer; /* bound of this state; lifetime when established */
 	struct timer rekey_timer, dpd_timer, keepalive_timer, task_timer;
-	uint64_t successor; /* SPI of the IKE SA that took over (REKEYED) */
 };
 
 /* sa_new - a fresh IKE SA in state SA_NONE with an SPI of ours, in the engine's list. conf may be
