@@ -80,7 +80,10 @@ enum err cmd_list_sas(struct call *call)
 		.child_id = id_of(call->in, "child-id"),
 	};
 
-	call->ops->each_sa(call->ctx, list_sa, &l);
+	/* Events are made for those who get them: who asks a thousand times costs nobody else time.
+	 */
+	if (vici_client_wants(call->client, EV_LIST_SA))
+		call->ops->each_sa(call->ctx, list_sa, &l);
 	return l.err;
 }
 
@@ -103,7 +106,9 @@ enum err cmd_list_conns(struct call *call)
 	const struct conf *conf = call->ops->conf(call->ctx);
 	const char *ike = tree_get(call->in, "ike");
 
-	for (uint32_t i = 0; i < conf->num_conns; i++) {
+	if (!vici_client_wants(call->client, EV_LIST_CONN))
+		return ERR_OK;
+	for (uint32_t i = 0; i < conf->num_conns && !call->client->doomed; i++) {
 		if (!ike || strcmp(conf->conns[i]->name, ike) == 0)
 			TRY(send_conn(call, conf->conns[i]));
 	}
@@ -153,7 +158,7 @@ enum err cmd_list_policies(struct call *call)
 	const struct conf *conf = call->ops->conf(call->ctx);
 	const char *ike = tree_get(call->in, "ike"), *name = tree_get(call->in, "child");
 
-	if (!says_yes(call->in, "trap"))
+	if (!says_yes(call->in, "trap") || !vici_client_wants(call->client, EV_LIST_POLICY))
 		return ERR_OK;
 	for (uint32_t i = 0; i < conf->num_conns; i++) {
 		const struct conf_conn *conn = conf->conns[i];

@@ -142,9 +142,11 @@ enum err cmd_latchkey_show(struct call *call)
 	const struct failure *nobodys = failure_of(call->server, "");
 	struct sending s = {.call = call};
 
-	for (uint32_t i = 0; i < conf->num_conns; i++)
-		TRY(send_conn(call, conf->conns[i]));
-	call->ops->each_sa(call->ctx, send_sa, &s);
+	for (uint32_t i = 0; i < conf->num_conns && !call->client->doomed; i++)
+		if (vici_client_wants(call->client, EV_LATCHKEY_CONN))
+			TRY(send_conn(call, conf->conns[i]));
+	if (vici_client_wants(call->client, EV_LATCHKEY_SA))
+		call->ops->each_sa(call->ctx, send_sa, &s);
 	if (!s.err && nobodys)
 		s.err = set_failure(call->out, "last-refused", nobodys);
 	return s.err;

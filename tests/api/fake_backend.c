@@ -109,6 +109,7 @@ static void fake_each_sa(void *ctx, void (*fn)(void *arg, const struct ike_sa_in
 	struct ike_sa_info sa = f->sa;
 	uint32_t num = 1 + f->num_extra_children;
 
+	f->num_walks++;
 	if (!f->sa_up)
 		return;
 	sa.children = calloc(num, sizeof(sa.children[0]));

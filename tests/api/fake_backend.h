@@ -19,6 +19,7 @@ struct fake_backend {
 
 	/* Its one SA; shown if sa_up. */
 	bool sa_up;
+	uint32_t num_walks; /* each_sa() calls */
 	struct ike_sa_info sa;
 	struct ike_child_info child;
 	struct ts local, remote;

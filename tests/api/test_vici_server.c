@@ -656,6 +656,25 @@ static void test_unsupported_credentials(void)
 	}
 }
 
+/* A list that nobody listens to is not even made (S63). */
+static void test_lists_cost_nothing_without_a_listener(void)
+{
+	static const char *const lists[] = {"list-sas", "latchkey-show"};
+	struct vici_packet p;
+	struct tree *t = NULL;
+	struct bench b;
+
+	set_up(&b);
+	b.fake.sa_up = true;
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+		CU_ASSERT_EQUAL(submit(&b, VICI_CMD_REQUEST, lists[i], NULL), ERR_OK);
+		CU_ASSERT(receive(&b, &p, &t) && p.type == VICI_CMD_RESPONSE);
+		tree_free(t);
+	}
+	CU_ASSERT_EQUAL(b.fake.num_walks, 0);
+	tear_down(&b);
+}
+
 static void test_reload(void)
 {
 	struct bench b;
@@ -703,16 +722,28 @@ static void test_out_of_memory(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_in_pieces),        TAP_TEST(test_unknown),
-	TAP_TEST(test_S61_hostile),      TAP_TEST(test_initiate_waits),
-	TAP_TEST(test_initiate_fails),   TAP_TEST(test_answer_within_request),
-	TAP_TEST(test_terminate_early),  TAP_TEST(test_terminate_children),
-	TAP_TEST(test_timeout),          TAP_TEST(test_commands_queue_up),
-	TAP_TEST(test_client_leaves),    TAP_TEST(test_S63_slow_client),
-	TAP_TEST(test_too_many_clients), TAP_TEST(test_log),
-	TAP_TEST(test_updown),           TAP_TEST(test_rekeyed),
-	TAP_TEST(test_many_children),    TAP_TEST(test_load_conn),
-	TAP_TEST(test_load_shared),      TAP_TEST(test_unsupported_credentials),
-	TAP_TEST(test_reload),           TAP_TEST(test_out_of_memory),
+	TAP_TEST(test_in_pieces),
+	TAP_TEST(test_unknown),
+	TAP_TEST(test_S61_hostile),
+	TAP_TEST(test_initiate_waits),
+	TAP_TEST(test_initiate_fails),
+	TAP_TEST(test_answer_within_request),
+	TAP_TEST(test_terminate_early),
+	TAP_TEST(test_terminate_children),
+	TAP_TEST(test_timeout),
+	TAP_TEST(test_commands_queue_up),
+	TAP_TEST(test_client_leaves),
+	TAP_TEST(test_S63_slow_client),
+	TAP_TEST(test_too_many_clients),
+	TAP_TEST(test_log),
+	TAP_TEST(test_updown),
+	TAP_TEST(test_rekeyed),
+	TAP_TEST(test_many_children),
+	TAP_TEST(test_load_conn),
+	TAP_TEST(test_load_shared),
+	TAP_TEST(test_unsupported_credentials),
+	TAP_TEST(test_lists_cost_nothing_without_a_listener),
+	TAP_TEST(test_reload),
+	TAP_TEST(test_out_of_memory),
 };
 TAP_MAIN("vici_server", tests)
