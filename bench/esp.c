@@ -16,7 +16,7 @@
 #define RESULTS_MAX 32
 
 static const char usage[] =
-	"usage: esp [--json] [--aead NAME] [--alg aes128gcm16|aes256gcm16] [--sizes N,N...]\n"
+	"usage: esp [--json] [--aead NAME] [--alg NAME] [--sizes N,N...]\n"
 	"           [--runs N] [--packets N] [--sas N] [--flows N] [--window N] [--esn] [--udp]\n"
 	"Costs of the ESP data path in TSC cycles per packet. Defaults: every back end, "
 	"aes256gcm16,\n"
@@ -53,11 +53,11 @@ static void set_sizes(struct bench_options *o, char *list)
 
 static enum aead_alg alg_of(const char *name)
 {
-	if (strcmp(name, "aes128gcm16") == 0)
-		return AEAD_AES_GCM_16_128;
-	if (strcmp(name, "aes256gcm16") == 0)
-		return AEAD_AES_GCM_16_256;
-	fprintf(stderr, "esp: --alg is aes128gcm16 or aes256gcm16, not '%s'\n", name);
+	for (enum aead_alg alg = AEAD_NONE + 1; alg < AEAD_NUM; alg++)
+		if (strcmp(name, aead_alg_name(alg)) == 0)
+			return alg;
+	fprintf(stderr, "esp: --alg is aes128gcm16, aes256gcm16 or chacha20poly1305, not '%s'\n",
+		name);
 	exit(2);
 }
 

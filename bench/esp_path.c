@@ -248,7 +248,7 @@ static enum err end_add(struct end *end, const struct bench_options *o, const st
 			bool is_receiver, uint32_t set)
 {
 	struct ts near = net(10, 1, t->i), far = net(10, 2, t->i);
-	const size_t key_len = o->alg == AEAD_AES_GCM_16_128 ? 20 : 36;
+	const size_t key_len = aead_alg_key_len(o->alg) + 4; /* and the salt */
 	struct auth_proof_params who = {.method = AUTH_METHOD_PSK};
 	struct child_params c = {
 		.id = t->i + 1,

@@ -52,7 +52,7 @@ enum err raw_bench_new(struct raw_bench **out, const struct bench_options *o,
 	b->encrypt = mem_alloc_array(b->num_batches, sizeof(double));
 	b->decrypt = mem_alloc_array(b->num_batches, sizeof(double));
 	if (b->bufs && b->encrypt && b->decrypt)
-		e = be->key_new(&b->key, o->alg, key, o->alg == AEAD_AES_GCM_16_128 ? 16 : 32);
+		e = be->key_new(&b->key, o->alg, key, aead_alg_key_len(o->alg));
 	if (e != ERR_OK) {
 		raw_bench_free(b);
 		return e;

@@ -148,11 +148,6 @@ static const char *ipsec_mb_version(void)
 #define COMPILER "gcc " __VERSION__
 #endif
 
-static const char *alg_name(enum aead_alg alg)
-{
-	return alg == AEAD_AES_GCM_16_128 ? "aes128gcm16" : "aes256gcm16";
-}
-
 /* ---- for machines ------------------------------------------------------------------------------
  */
 
@@ -213,10 +208,11 @@ static json_t *loop_json(const struct bench_result *r, double tsc_hz)
 
 static json_t *settings_json(const struct bench_options *o)
 {
-	return json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:s}", "alg", alg_name(o->alg),
-			 "batch", BENCH_BATCH, "runs", (int)o->runs, "packets", (int)o->packets,
-			 "sas", (int)o->sas, "flows_per_sa", (int)o->flows, "replay_window",
-			 (int)o->window, "esn", o->esn, "encapsulation", o->udp ? "udp" : "none");
+	return json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:s}", "alg",
+			 aead_alg_name(o->alg), "batch", BENCH_BATCH, "runs", (int)o->runs,
+			 "packets", (int)o->packets, "sas", (int)o->sas, "flows_per_sa",
+			 (int)o->flows, "replay_window", (int)o->window, "esn", o->esn,
+			 "encapsulation", o->udp ? "udp" : "none");
 }
 
 enum err report_json(FILE *to, const struct bench_options *o, const struct bench_result *results,
@@ -277,7 +273,7 @@ void report_table(FILE *to, const struct bench_options *o, const struct bench_re
 	fprintf(to,
 		"one core, %s, tunnel mode IPv4, %s, %s, replay window %u, %u SA x %u flows, "
 		"medians of %u x %u packets\n\n",
-		alg_name(o->alg), o->udp ? "UDP encapsulation" : "raw ESP",
+		aead_alg_name(o->alg), o->udp ? "UDP encapsulation" : "raw ESP",
 		o->esn ? "ESN" : "no ESN", o->window, o->sas, o->flows, o->runs, o->packets);
 	fprintf(to, "%-9s %-4s %6s  %8s %13s  %8s %8s %8s %9s %7s\n", "AEAD", "", "inner B",
 		"cycles", "(min..max)", "Mpps", "crypto", "ratio", "(drivers)", "VPP*");

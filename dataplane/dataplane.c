@@ -51,11 +51,12 @@ static enum err init_tables(struct dataplane *dp)
 
 static enum err select_aead(struct dataplane *dp, const char *name)
 {
-	static const enum aead_alg algs[] = {AEAD_AES_GCM_16_128, AEAD_AES_GCM_16_256};
+	for (enum aead_alg alg = AEAD_NONE + 1; alg < AEAD_NUM; alg++) {
+		enum err e = aead_select(&dp->aead[alg], alg, name);
 
-	for (size_t i = 0; i < ARRAY_LEN(algs); i++) {
-		enum err e = aead_select(&dp->aead[algs[i]], algs[i], name);
-
+		/* Not every back end has every algorithm. */
+		if (e == ERR_UNSUPPORTED && name)
+			e = aead_select(&dp->aead[alg], alg, NULL);
 		if (e != ERR_OK)
 			return e;
 	}

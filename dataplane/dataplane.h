@@ -20,7 +20,7 @@ struct driver;
 
 /* struct dataplane_config - zero means the default given. */
 struct dataplane_config {
-	const char *aead;        /* back end to insist on; NULL = the fastest that works */
+	const char *aead; /* back end to insist on where it has the algorithm; NULL: fastest */
 	uint32_t flow_cache_len; /* entries per worker, rounded up to a power of two; 16384 */
 	uint32_t num_packets;    /* packet buffers per worker; 4096 */
 	uint32_t packet_room;    /* data bytes per packet buffer; 2048 */

@@ -41,9 +41,13 @@ static void log_ike_sa(void *ctx, uint64_t spi_i, uint64_t spi_r, struct bytes s
 	struct engine *e = ctx;
 	FILE *f = open_log(e, "ikev2_decryption_table");
 
-	(void)encr_name;
 	if (!f)
 		return;
+	/* tshark 4.0 cannot decrypt ChaCha20-Poly1305 in IKE, and refuses a table that names it. */
+	if (strncmp(encr_name, "CHACHA20", 8) == 0) {
+		fclose(f);
+		return;
+	}
 	fprintf(f, "%016llx,%016llx,", (unsigned long long)spi_i, (unsigned long long)spi_r);
 	put_hex(f, sk_ei);
 	fputc(',', f);
@@ -55,13 +59,13 @@ static void log_ike_sa(void *ctx, uint64_t spi_i, uint64_t spi_r, struct bytes s
 }
 
 static void esp_line(FILE *f, const struct ip_addr *src, const struct ip_addr *dst, uint32_t spi,
-		     struct bytes key)
+		     struct bytes key, const char *encr)
 {
 	char s[IP_TEXT_MAX], d[IP_TEXT_MAX];
 
-	fprintf(f, "\"%s\",\"%s\",\"%s\",\"0x%08x\",\"AES-GCM with 16 octet ICV [RFC4106]\",\"0x",
+	fprintf(f, "\"%s\",\"%s\",\"%s\",\"0x%08x\",\"%s\",\"0x",
 		src->family == IP_V4 ? "IPv4" : "IPv6", ip_addr_text(s, src), ip_addr_text(d, dst),
-		spi);
+		spi, encr);
 	put_hex(f, key);
 	fprintf(f, "\",\"NULL\",\"\"\n");
 }
@@ -70,11 +74,14 @@ static void log_child(void *ctx, const struct child_params *p, const struct path
 {
 	struct engine *e = ctx;
 	FILE *f = open_log(e, "esp_sa");
+	/* The names are Wireshark's; its 4.0 knows the second one and cannot decrypt it. */
+	const char *encr = p->alg == AEAD_CHACHA20_POLY1305 ? "ChaCha20 with Poly1305 [RFC7634]"
+							    : "AES-GCM with 16 octet ICV [RFC4106]";
 
 	if (!f)
 		return;
-	esp_line(f, &path->remote.addr, &path->local.addr, p->spi_in, p->key_in);
-	esp_line(f, &path->local.addr, &path->remote.addr, p->spi_out, p->key_out);
+	esp_line(f, &path->remote.addr, &path->local.addr, p->spi_in, p->key_in, encr);
+	esp_line(f, &path->local.addr, &path->remote.addr, p->spi_out, p->key_out, encr);
 	fclose(f);
 }
 

@@ -154,7 +154,7 @@ struct algorithms {
 /* strongSwan tells which plugin brings an algorithm; here there is one source. */
 enum err cmd_get_algorithms(struct call *call)
 {
-	static const char *const aead[] = {"AES_GCM_16", NULL};
+	static const char *const aead[] = {"AES_GCM_16", "CHACHA20_POLY1305", NULL};
 	static const char *const prf[] = {"PRF_HMAC_SHA2_256", "PRF_HMAC_SHA2_384",
 					  "PRF_HMAC_SHA2_512", NULL};
 	static const char *const dh[] = {"CURVE_25519", "ECP_256",   "ECP_384",   "ECP_521",

@@ -164,7 +164,7 @@ struct conf {
 /* struct conf_diag - one remark of the validator. */
 struct conf_diag {
 	bool error;     /* else a warning */
-	char text[240]; /* "file:line: sentence" for people */
+	char text[360]; /* "file:line: sentence" for people */
 };
 
 /* struct conf_diags - up to 64 remarks; more are counted. Zero-initialise. */

@@ -40,6 +40,7 @@ struct keyword {
 static const struct keyword keywords[] = {
 	GCM_KEYWORDS(256),
 	GCM_KEYWORDS(128),
+	{"chacha20poly1305", KIND_ENCR, ENCR_CHACHA20_POLY1305, 0},
 	{"prfsha256", KIND_PRF, PRF_HMAC_SHA2_256, 0},
 	{"prfsha384", KIND_PRF, PRF_HMAC_SHA2_384, 0},
 	{"prfsha512", KIND_PRF, PRF_HMAC_SHA2_512, 0},
@@ -99,7 +100,6 @@ static const struct keyword keywords[] = {
 	OTHER("aes256gcm12"),
 	OTHER("aes256gcm64"),
 	OTHER("aes256gcm96"),
-	OTHER("chacha20poly1305"),
 	OTHER("chacha20poly1305compat"),
 	OTHER("3des"),
 	OTHER("des"),
@@ -175,7 +175,7 @@ static const struct keyword keywords[] = {
 	OTHER("newhope128"),
 };
 
-#define SUPPORTED_ENCR "supported: aes256gcm16, aes128gcm16; "
+#define SUPPORTED_ENCR "supported: aes256gcm16, aes128gcm16, chacha20poly1305; "
 #define SUPPORTED_DH   "x25519, ecp256, ecp384, ecp521, modp3072, modp4096, modp2048"
 #define SUPPORTED_IKE  SUPPORTED_ENCR "prfsha256, prfsha384, prfsha512; " SUPPORTED_DH
 #define SUPPORTED_ESP  SUPPORTED_ENCR SUPPORTED_DH "; esn, noesn"
@@ -359,8 +359,10 @@ static enum err parse_item(struct parsing *p, struct draft *d, bool *out_usable,
 static struct conf_proposal default_proposal(bool is_ike)
 {
 	static const struct conf_proposal ike = {
-		.encr = {{ENCR_AES_GCM_16, 256}, {ENCR_AES_GCM_16, 128}},
-		.num_encr = 2,
+		.encr = {{ENCR_AES_GCM_16, 256},
+			 {ENCR_AES_GCM_16, 128},
+			 {ENCR_CHACHA20_POLY1305, 0}},
+		.num_encr = 3,
 		.prf = {PRF_HMAC_SHA2_256, PRF_HMAC_SHA2_384, PRF_HMAC_SHA2_512},
 		.num_prf = 3,
 		.dh = {DH_CURVE_25519, DH_ECP_256, DH_ECP_384, DH_ECP_521, DH_MODP_3072,
@@ -368,8 +370,10 @@ static struct conf_proposal default_proposal(bool is_ike)
 		.num_dh = 7,
 	};
 	static const struct conf_proposal esp = {
-		.encr = {{ENCR_AES_GCM_16, 256}, {ENCR_AES_GCM_16, 128}},
-		.num_encr = 2,
+		.encr = {{ENCR_AES_GCM_16, 256},
+			 {ENCR_AES_GCM_16, 128},
+			 {ENCR_CHACHA20_POLY1305, 0}},
+		.num_encr = 3,
 		.esn = {1, 0},
 		.num_esn = 2,
 	};

@@ -18,7 +18,8 @@ static enum err fetch(struct crypto_ctx *c)
 	c->sha1 = EVP_MD_fetch(c->lib, "SHA1", NULL);
 	c->gcm_128 = EVP_CIPHER_fetch(c->lib, "AES-128-GCM", NULL);
 	c->gcm_256 = EVP_CIPHER_fetch(c->lib, "AES-256-GCM", NULL);
-	if (!c->standard || !c->hmac || !c->sha1 || !c->gcm_128 || !c->gcm_256)
+	c->chacha = EVP_CIPHER_fetch(c->lib, "ChaCha20-Poly1305", NULL);
+	if (!c->standard || !c->hmac || !c->sha1 || !c->gcm_128 || !c->gcm_256 || !c->chacha)
 		return ERR_CRYPTO;
 	return ERR_OK;
 }
@@ -48,6 +49,7 @@ void crypto_ctx_free(struct crypto_ctx *c)
 {
 	if (!c)
 		return;
+	EVP_CIPHER_free(c->chacha);
 	EVP_CIPHER_free(c->gcm_256);
 	EVP_CIPHER_free(c->gcm_128);
 	EVP_MD_free(c->sha1);

@@ -20,6 +20,7 @@ struct crypto_ctx {
 	EVP_MD *sha1;
 	EVP_CIPHER *gcm_128;
 	EVP_CIPHER *gcm_256;
+	EVP_CIPHER *chacha;
 };
 
 /* crypto_ctx_leave - after anything that may have drawn randomness (ephemeral keys, blinding): drop

@@ -16,6 +16,13 @@ struct ike_aead {
 	uint64_t next_iv;  /* 0 = all were used */
 };
 
+static const EVP_CIPHER *cipher_of(const struct crypto_ctx *c, struct conf_encr encr)
+{
+	if (encr.id == ENCR_CHACHA20_POLY1305)
+		return c->chacha;
+	return encr.key_bits == 128 ? c->gcm_128 : c->gcm_256;
+}
+
 enum err ike_aead_new(struct crypto_ctx *c, struct ike_aead **out, struct conf_encr encr,
 		      const struct secret *key)
 {
@@ -29,7 +36,7 @@ enum err ike_aead_new(struct crypto_ctx *c, struct ike_aead **out, struct conf_e
 	a = mem_alloc(sizeof(*a));
 	if (!a)
 		return ERR_NOMEM;
-	a->cipher = encr.key_bits == 128 ? c->gcm_128 : c->gcm_256;
+	a->cipher = cipher_of(c, encr);
 	a->next_iv = 1;
 	e = secret_init_copy(&a->key, key->p, key->len);
 	if (e != ERR_OK) {

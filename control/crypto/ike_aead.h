@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ike_aead.h - AES-GCM for the Encrypted payload (RFC 5282): nonce = salt (4) || IV (8), ICV of 16
- * bytes. The sealing IV is a counter kept here, so that no caller can repeat one under a key; one
- * object serves one direction of one IKE SA, and a retransmission sends the stored bytes again.
- * Thread: the engine's control thread.
+ * ike_aead.h - AES-GCM (RFC 5282) and ChaCha20-Poly1305 (RFC 7634) for the Encrypted payload: nonce
+ * = salt (4) || IV (8), ICV of 16 bytes. The sealing IV is a counter kept here, so that no caller
+ * can repeat one under a key; one object serves one direction of one IKE SA, and a retransmission
+ * sends the stored bytes again. Thread: the engine's control thread.
  */
 #pragma once
 

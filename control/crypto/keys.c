@@ -5,14 +5,16 @@
 
 size_t encr_key_len(struct conf_encr encr)
 {
-	if (encr.id != ENCR_AES_GCM_16 || (encr.key_bits != 128 && encr.key_bits != 256))
-		return 0;
-	return encr.key_bits / 8u + AEAD_SALT_LEN;
+	const enum aead_alg alg = encr_aead_alg(encr);
+
+	return alg == AEAD_NONE ? 0 : aead_alg_key_len(alg) + AEAD_SALT_LEN;
 }
 
 enum aead_alg encr_aead_alg(struct conf_encr encr)
 {
-	if (!encr_key_len(encr))
+	if (encr.id == ENCR_CHACHA20_POLY1305 && encr.key_bits == 0)
+		return AEAD_CHACHA20_POLY1305;
+	if (encr.id != ENCR_AES_GCM_16 || (encr.key_bits != 128 && encr.key_bits != 256))
 		return AEAD_NONE;
 	return encr.key_bits == 128 ? AEAD_AES_GCM_16_128 : AEAD_AES_GCM_16_256;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * keys.h - the keys of IKE SAs and Child SAs: SKEYSEED and what follows from it (RFC 7296 2.14,
- * 2.17, 2.18; RFC 5282 7 and RFC 4106 8.1 for AES-GCM, whose keys end with a salt of 4 bytes).
+ * 2.17, 2.18; RFC 5282 7 and RFC 4106 8.1 for AES-GCM, RFC 7634 2 for ChaCha20-Poly1305, whose
+ * keys end with a salt of 4 bytes).
  * Thread: the engine's control thread.
  */
 #pragma once
@@ -10,11 +11,11 @@
 #include "control/conf/conf.h"
 #include "control/crypto/ctx.h"
 
-/* AEAD_SALT_LEN - the salt at the end of an AES-GCM key. */
+/* AEAD_SALT_LEN - the salt at the end of a key. */
 #define AEAD_SALT_LEN 4
 
 /* encr_key_len - bytes of keying material that a cipher takes, salt included; 0 if it is not
- * supported (only AES-GCM-16 with 128 or 256 bits is). */
+ * supported (AES-GCM-16 with 128 or 256 bits is, and ChaCha20-Poly1305, whose key_bits is 0). */
 size_t encr_key_len(struct conf_encr encr);
 
 /* struct ike_keys - the keys of one IKE SA; i is who initiated that SA (for a re-keyed one: who

@@ -13,6 +13,7 @@ static const struct aead_backend *const backends[] = {
 	&aead_ipsec_mb,
 #endif
 	&aead_openssl,
+	&aead_sodium,
 	NULL,
 };
 
@@ -33,11 +34,28 @@ size_t aead_alg_key_len(enum aead_alg alg)
 	case AEAD_AES_GCM_16_128:
 		return 16;
 	case AEAD_AES_GCM_16_256:
+	case AEAD_CHACHA20_POLY1305:
 		return 32;
 	case AEAD_NONE:
 	case AEAD_NUM:
 	default:
 		return 0;
+	}
+}
+
+const char *aead_alg_name(enum aead_alg alg)
+{
+	switch (alg) {
+	case AEAD_AES_GCM_16_128:
+		return "aes128gcm16";
+	case AEAD_AES_GCM_16_256:
+		return "aes256gcm16";
+	case AEAD_CHACHA20_POLY1305:
+		return "chacha20poly1305";
+	case AEAD_NONE:
+	case AEAD_NUM:
+	default:
+		return "none";
 	}
 }
 
@@ -50,9 +68,8 @@ static void test_one(size_t i, enum aead_alg alg)
 	verdicts[i][alg] = aead_self_test(be, alg);
 	if (verdicts[i][alg] != ERR_OK)
 		LOG(ERROR, ESP, NULL,
-		    "the %s back end failed its self-test for AES-GCM with %zu-bit keys and is not "
-		    "used for it",
-		    be->name, 8 * aead_alg_key_len(alg));
+		    "the %s back end failed its self-test for %s and is not used for it", be->name,
+		    aead_alg_name(alg));
 }
 
 static void test_all(void)

@@ -2,8 +2,8 @@
 /*
  * aead.h - AEAD over batches. A back end takes the whole batch, with a key pointer per operation,
  * so that packets of different SAs go together and a back end can interleave them. Chosen per SA
- * at install time. AES-GCM with 8-byte IV and 16-byte ICV (RFC 4106): the nonce is salt (4) || IV
- * (8); the AAD is SPI || sequence number, 8 bytes, or 12 with ESN.
+ * at install time. AES-GCM (RFC 4106) and ChaCha20-Poly1305 (RFC 7634), with 8-byte IV and 16-byte
+ * ICV: the nonce is salt (4) || IV (8); the AAD is SPI || sequence number, 8 bytes, or 12 with ESN.
  *
  * Thread: any worker for its own batches; keys are read-only after aead_key_new(), except that one
  * key is used by one worker at a time.
@@ -18,6 +18,7 @@ enum aead_alg {
 	AEAD_NONE,
 	AEAD_AES_GCM_16_128, /* RFC 4106, 128-bit key, 16-byte ICV */
 	AEAD_AES_GCM_16_256,
+	AEAD_CHACHA20_POLY1305, /* RFC 7634, 256-bit key, 16-byte ICV */
 	AEAD_NUM
 };
 
@@ -48,7 +49,7 @@ struct aead_op {
 
 /* struct aead_backend - one implementation. */
 struct aead_backend {
-	const char *name; /* "openssl", "ipsec-mb" */
+	const char *name; /* "openssl", "ipsec-mb", "libsodium" */
 	bool (*supports)(enum aead_alg alg);
 	/* key_new - expand key_len bytes (16 or 32, without the salt). Errors: NOMEM, UNSUPPORTED,
 	 * CRYPTO, INVAL. */
@@ -66,6 +67,14 @@ struct aead_backend {
  * NOT_FOUND (no back end of that name), CRYPTO (it failed its self-test). Control thread. */
 MUST_USE enum err aead_select(const struct aead_backend **out, enum aead_alg alg, const char *name)
 	NONNULL(1);
+
+/* aead_alg_key_len - bytes of key without the salt (RFC 4106 8.1, RFC 7634 2); 0 if alg is none of
+ * ours. */
+size_t aead_alg_key_len(enum aead_alg alg);
+
+/* aead_alg_name - as proposals call it: "aes128gcm16", "chacha20poly1305"; "none" if it is none of
+ * ours. */
+const char *aead_alg_name(enum aead_alg alg);
 
 /* aead_backends - all that were built in, NULL-terminated, fastest first; for tests and benches. */
 const struct aead_backend *const *aead_backends(void);

@@ -13,6 +13,9 @@ extern const struct aead_backend aead_openssl;
 /* aead_ipsec_mb - intel-ipsec-mb's direct functions; amd64 with AES-NI (LATCHKEY_IPSEC_MB). */
 extern const struct aead_backend aead_ipsec_mb;
 
+/* aead_sodium - libsodium, ChaCha20-Poly1305 alone; everywhere. */
+extern const struct aead_backend aead_sodium;
+
 /* aead_judge_fn - whether a back end may be used for alg: OK, or CRYPTO if it failed its test. */
 typedef enum err aead_judge_fn(const struct aead_backend *be, enum aead_alg alg);
 
@@ -21,6 +24,3 @@ typedef enum err aead_judge_fn(const struct aead_backend *be, enum aead_alg alg)
 MUST_USE enum err aead_pick(const struct aead_backend **out, const struct aead_backend *const *list,
 			    aead_judge_fn *judge, enum aead_alg alg, const char *name)
 	NONNULL(1, 2, 3);
-
-/* aead_alg_key_len - bytes of key without the salt (RFC 4106 8.1); 0 if alg is none of ours. */
-size_t aead_alg_key_len(enum aead_alg alg);

@@ -24,10 +24,19 @@ struct gcm {
 	aes_gcm_enc_dec_t dec;
 };
 
+/* struct chacha - the functions of ChaCha20-Poly1305: three calls a packet. */
+struct chacha {
+	chacha_poly_init_t init;
+	chacha_poly_enc_dec_update_t enc;
+	chacha_poly_enc_dec_update_t dec;
+	chacha_poly_finalize_t finalize;
+};
+
 /* Written once, under the once flag; constant afterwards. */
 static pthread_once_t asked = PTHREAD_ONCE_INIT;
 static bool usable;
 static struct gcm gcm_128, gcm_256;
+static struct chacha chacha;
 
 /* SCHEDULE_LEN - the schedule without the padding at its end: with the arena's canary it then just
  * fits a slot of 1 KiB. */
@@ -35,8 +44,8 @@ static struct gcm gcm_128, gcm_256;
 	(offsetof(struct gcm_key_data, ghash_keys) + sizeof(((struct gcm_key_data *)0)->ghash_keys))
 
 struct aead_key {
-	const struct gcm_key_data *schedule; /* in memory */
-	aes_gcm_enc_dec_t enc;
+	const void *schedule;  /* in memory: struct gcm_key_data, or the key of ChaCha20 itself */
+	aes_gcm_enc_dec_t enc; /* NULL for ChaCha20-Poly1305 */
 	aes_gcm_enc_dec_t dec;
 	struct secret memory;
 };
@@ -62,6 +71,9 @@ static void ask(void)
 	usable = fit(mgr);
 	gcm_128 = (struct gcm){mgr->gcm128_pre, mgr->gcm128_enc, mgr->gcm128_dec};
 	gcm_256 = (struct gcm){mgr->gcm256_pre, mgr->gcm256_enc, mgr->gcm256_dec};
+	chacha =
+		(struct chacha){mgr->chacha20_poly1305_init, mgr->chacha20_poly1305_enc_update,
+				mgr->chacha20_poly1305_dec_update, mgr->chacha20_poly1305_finalize};
 	free_mb_mgr(mgr);
 }
 
@@ -94,6 +106,7 @@ static enum err schedule_new(struct aead_key *k, const struct gcm *gcm, const ui
 static enum err key_new(struct aead_key **out, enum aead_alg alg, const uint8_t *key,
 			size_t key_len)
 {
+	const bool is_gcm = alg != AEAD_CHACHA20_POLY1305;
 	const struct gcm *gcm = key_len == 16 ? &gcm_128 : &gcm_256;
 	struct aead_key *k;
 	enum err e;
@@ -105,13 +118,17 @@ static enum err key_new(struct aead_key **out, enum aead_alg alg, const uint8_t 
 	k = mem_alloc(sizeof(*k));
 	if (!k)
 		return ERR_NOMEM;
-	e = schedule_new(k, gcm, key);
+	e = is_gcm ? schedule_new(k, gcm, key) : secret_init_copy(&k->memory, key, key_len);
 	if (e != ERR_OK) {
 		mem_free(k);
 		return e;
 	}
-	k->enc = gcm->enc;
-	k->dec = gcm->dec;
+	if (is_gcm) {
+		k->enc = gcm->enc;
+		k->dec = gcm->dec;
+	} else {
+		k->schedule = k->memory.p;
+	}
 	*out = k;
 	return ERR_OK;
 }
@@ -124,33 +141,57 @@ static void key_free(struct aead_key *key)
 	mem_free(key);
 }
 
+/* union work - what the library keeps between the calls for one packet; wiped after a batch. */
+union work {
+	struct gcm_context_data gcm;
+	struct chacha20_poly1305_context_data chacha;
+};
+
+/* chacha_crypt - in place, with the ICV to icv. */
+static void chacha_crypt(struct aead_op *op, struct chacha20_poly1305_context_data *ctx,
+			 chacha_poly_enc_dec_update_t update, uint8_t icv[static AEAD_ICV_LEN])
+{
+	const void *key = op->key->schedule;
+
+	chacha.init(key, ctx, op->nonce, op->aad, op->aad_len);
+	if (op->len)
+		update(key, ctx, op->text, op->text, op->len);
+	chacha.finalize(ctx, icv, AEAD_ICV_LEN);
+}
+
 static void encrypt(struct aead_op *ops, uint32_t n)
 {
-	struct gcm_context_data ctx;
+	union work work;
 
 	for (uint32_t i = 0; i < n; i++) {
 		struct aead_op *op = &ops[i];
 
-		op->key->enc(op->key->schedule, &ctx, op->text, op->text, op->len, op->nonce,
-			     op->aad, op->aad_len, op->icv, AEAD_ICV_LEN);
+		if (op->key->enc)
+			op->key->enc(op->key->schedule, &work.gcm, op->text, op->text, op->len,
+				     op->nonce, op->aad, op->aad_len, op->icv, AEAD_ICV_LEN);
+		else
+			chacha_crypt(op, &work.chacha, chacha.enc, op->icv);
 		op->ok = true;
 	}
-	secret_wipe(&ctx, sizeof(ctx));
+	secret_wipe(&work, sizeof(work));
 }
 
 static void decrypt(struct aead_op *ops, uint32_t n)
 {
-	struct gcm_context_data ctx;
+	union work work;
 	uint8_t icv[AEAD_ICV_LEN];
 
 	for (uint32_t i = 0; i < n; i++) {
 		struct aead_op *op = &ops[i];
 
-		op->key->dec(op->key->schedule, &ctx, op->text, op->text, op->len, op->nonce,
-			     op->aad, op->aad_len, icv, AEAD_ICV_LEN);
+		if (op->key->dec)
+			op->key->dec(op->key->schedule, &work.gcm, op->text, op->text, op->len,
+				     op->nonce, op->aad, op->aad_len, icv, AEAD_ICV_LEN);
+		else
+			chacha_crypt(op, &work.chacha, chacha.dec, icv);
 		op->ok = CRYPTO_memcmp(icv, op->icv, AEAD_ICV_LEN) == 0;
 	}
-	secret_wipe(&ctx, sizeof(ctx));
+	secret_wipe(&work, sizeof(work));
 	secret_wipe(icv, sizeof(icv));
 }
 

@@ -2,14 +2,16 @@
 /*
  * kat.h - known answers for AES-GCM as ESP uses it: the test cases of draft-mcgrew-gcm-test-01
  * section 4 ("Test Cases for the use of GCM and GMAC in IPsec ESP") with 128- and 256-bit keys.
- * They are what a back end has to reproduce before it may be used. Constant; any thread.
+ * For ChaCha20-Poly1305 that of RFC 7634 appendix A and the ones of RFC 8439 (2.8.2, A.5), whose
+ * additional data has the 12 bytes of an extended sequence number. They are what a back end has to
+ * reproduce before it may be used. Constant; any thread.
  */
 #pragma once
 
 #include "dataplane/crypto/aead.h"
 
 /* AEAD_KAT_TEXT_MAX - bytes of the longest plain text in the table. */
-#define AEAD_KAT_TEXT_MAX 80
+#define AEAD_KAT_TEXT_MAX 272
 
 /* struct aead_kat - one case: hexadecimal digits as printed there; out is cipher text || ICV. */
 struct aead_kat {

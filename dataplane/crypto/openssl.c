@@ -26,6 +26,13 @@ static bool supports(enum aead_alg alg)
 	return aead_alg_key_len(alg) != 0;
 }
 
+static const char *cipher_of(enum aead_alg alg)
+{
+	if (alg == AEAD_CHACHA20_POLY1305)
+		return "ChaCha20-Poly1305";
+	return alg == AEAD_AES_GCM_16_128 ? "AES-128-GCM" : "AES-256-GCM";
+}
+
 static EVP_CIPHER_CTX *ctx_new(const char *cipher_name, const uint8_t *key)
 {
 	EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, cipher_name, NULL);
@@ -54,7 +61,7 @@ static enum err key_new(struct aead_key **out, enum aead_alg alg, const uint8_t 
 	e = secret_init(&memory, sizeof(*k));
 	if (e != ERR_OK)
 		return e;
-	ctx = ctx_new(key_len == 16 ? "AES-128-GCM" : "AES-256-GCM", key);
+	ctx = ctx_new(cipher_of(alg), key);
 	if (!ctx) {
 		secret_fini(&memory);
 		return ERR_CRYPTO;

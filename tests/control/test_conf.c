@@ -71,9 +71,11 @@ static void check_rows(const char *before, const char *after, const struct row *
 #define LATER(path)   "Wf:4: " path ": is not supported yet and has no effect"
 #define REFUSED(path) "Ef:4: " path ": is not supported yet, and what it demands cannot be left out"
 #define GROUPS        "x25519, ecp256, ecp384, ecp521, modp3072, modp4096, modp2048"
-#define IKE_SUPPORT \
-	"(supported: aes256gcm16, aes128gcm16; prfsha256, prfsha384, prfsha512; " GROUPS ")"
-#define ESP_SUPPORT "(supported: aes256gcm16, aes128gcm16; " GROUPS "; esn, noesn)"
+#define IKE_SUPPORT                                                                      \
+	"(supported: aes256gcm16, aes128gcm16, chacha20poly1305; prfsha256, prfsha384, " \
+	"prfsha512; " GROUPS ")"
+#define ESP_SUPPORT \
+	"(supported: aes256gcm16, aes128gcm16, chacha20poly1305; " GROUPS "; esn, noesn)"
 
 static const struct row conn_rows[] = {
 	{"version = 2", ""},
@@ -126,6 +128,7 @@ static const struct row conn_rows[] = {
 	{"proposals = aes256gcm16-prfsha384-x25519", ""},
 	{"proposals = aes128gcm128-sha256-curve25519", ""},
 	{"proposals = aes256gcm16-prfsha512-ecp521-modp2048-modp3072-modp4096", ""},
+	{"proposals = chacha20poly1305-prfsha256-x25519", ""},
 	{"proposals = aes256gcm16-sha512-ecp521, aes256gcm16-sha2_512-modp4096", ""},
 	{"proposals = aes128-sha256-modp2048, aes128gcm16-prfsha256-ecp256",
 	 "Wf:4: connections.a.proposals: 'aes128' is left out: it is not supported " IKE_SUPPORT},
@@ -190,6 +193,7 @@ static const struct row child_rows[] = {
 	{"hw_offload = yes", LATER("connections.a.children.c.hw_offload")},
 	{"esp_proposals = aes128gcm16-x25519-esn-noesn", ""},
 	{"esp_proposals = aes128gcm16-modp2048-ecp521", ""},
+	{"esp_proposals = chacha20poly1305, chacha20poly1305-x25519-esn", ""},
 	{"esp_proposals = aes128gcm16-modp1536",
 	 "Ef:4: connections.a.children.c.esp_proposals: 'aes128gcm16-modp1536' has no proposal "
 	 "that is supported " ESP_SUPPORT},

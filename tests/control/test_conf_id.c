@@ -298,6 +298,13 @@ static void test_proposals(void)
 	CU_ASSERT(p[0].num_dh == 4 && p[0].dh[0] == DH_ECP_521 && p[0].dh[1] == DH_MODP_2048 &&
 		  p[0].dh[2] == DH_MODP_3072 && p[0].dh[3] == DH_MODP_4096);
 	CU_ASSERT_EQUAL(p[1].prf[0], PRF_HMAC_SHA2_512);
+	CU_ASSERT_EQUAL(conf_proposals_parse(p, &n, text, sizeof(text),
+					     "chacha20poly1305-aes128gcm16, default", false),
+			ERR_OK);
+	CU_ASSERT(p[0].num_encr == 2 && p[0].encr[0].id == ENCR_CHACHA20_POLY1305 &&
+		  p[0].encr[0].key_bits == 0 && p[0].encr[1].key_bits == 128);
+	CU_ASSERT(p[1].num_encr == 3 && p[1].encr[0].id == ENCR_AES_GCM_16 &&
+		  p[1].encr[2].id == ENCR_CHACHA20_POLY1305);
 }
 
 static const struct tap_test tests[] = {

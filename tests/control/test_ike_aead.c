@@ -13,32 +13,43 @@ static struct rng_seeded rng;
  * The first two are test cases 4 and 16 of the GCM specification (McGrew, Viega), whose nonce
  * cafebabe facedbaddecaf888 is salt and IV here. */
 static const struct {
-	uint16_t bits;
+	struct conf_encr encr;
 	const char *key, *iv, *aad, *plain, *cipher, *icv;
 } vectors[] = {
-	{128, "feffe9928665731c6d6a8f9467308308cafebabe", "facedbaddecaf888",
+	{{ENCR_AES_GCM_16, 128},
+	 "feffe9928665731c6d6a8f9467308308cafebabe",
+	 "facedbaddecaf888",
 	 "feedfacedeadbeeffeedfacedeadbeefabaddad2",
 	 "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a72"
 	 "1c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39",
 	 "42831ec2217774244b7221b784d0d49ce3aa212f2c02a4e035c17e2329aca12e"
 	 "21d514b25466931c7d8f6a5aac84aa051ba30b396a0aac973d58e091",
 	 "5bc94fbc3221a5db94fae95ae7121a47"},
-	{256, "feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308cafebabe",
-	 "facedbaddecaf888", "feedfacedeadbeeffeedfacedeadbeefabaddad2",
+	{{ENCR_AES_GCM_16, 256},
+	 "feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308cafebabe",
+	 "facedbaddecaf888",
+	 "feedfacedeadbeeffeedfacedeadbeefabaddad2",
 	 "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a72"
 	 "1c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39",
 	 "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa"
 	 "8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f662",
 	 "76fc6ece0f4e1768cddf8853bb2d551b"},
+	/* RFC 7634 appendix B: an INFORMATIONAL message. */
+	{{ENCR_CHACHA20_POLY1305, 0},
+	 "808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9fa0a1a2a3",
+	 "1011121314151617",
+	 "c0c1c2c3c4c5c6c7d0d1d2d3d4d5d6d72e202500000000090000004529000029",
+	 "0000000c000040010000000a00",
+	 "610394701f8d017f7c12924889",
+	 "6b71bfe25236efd7cdc67066906315b2"},
 };
 
-static struct ike_aead *aead_of(struct crypto_ctx *c, uint16_t bits, const char *key)
+static struct ike_aead *aead_of(struct crypto_ctx *c, struct conf_encr encr, const char *key)
 {
 	struct secret s = hex_secret(key);
 	struct ike_aead *a = NULL;
 
-	CU_ASSERT_EQUAL_FATAL(ike_aead_new(c, &a, (struct conf_encr){ENCR_AES_GCM_16, bits}, &s),
-			      ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(ike_aead_new(c, &a, encr, &s), ERR_OK);
 	secret_fini(&s);
 	return a;
 }
@@ -48,7 +59,7 @@ static void test_published_vectors(void)
 	struct crypto_ctx *c = seeded_ctx(&rng, 1);
 
 	for (size_t i = 0; i < ARRAY_LEN(vectors); i++) {
-		struct ike_aead *a = aead_of(c, vectors[i].bits, vectors[i].key);
+		struct ike_aead *a = aead_of(c, vectors[i].encr, vectors[i].key);
 		struct hex iv, aad, text, icv;
 
 		hex_read(&iv, vectors[i].iv);
@@ -65,10 +76,11 @@ static void test_published_vectors(void)
 
 /* What is sealed opens; IVs count up; both directions of use of one object do not disturb another.
  */
-static void test_seal_and_open(void)
+static void seal_and_open(size_t v)
 {
 	struct crypto_ctx *c = seeded_ctx(&rng, 1);
-	struct ike_aead *a = aead_of(c, 256, vectors[1].key), *b = aead_of(c, 256, vectors[1].key);
+	struct ike_aead *a = aead_of(c, vectors[v].encr, vectors[v].key);
+	struct ike_aead *b = aead_of(c, vectors[v].encr, vectors[v].key);
 	uint8_t text[600], plain[600], iv[IKE_AEAD_IV_LEN], icv[IKE_AEAD_ICV_LEN];
 	uint64_t last = 0;
 
@@ -89,11 +101,17 @@ static void test_seal_and_open(void)
 	crypto_ctx_free(c);
 }
 
+static void test_seal_and_open(void)
+{
+	for (size_t v = 0; v < ARRAY_LEN(vectors); v++)
+		seal_and_open(v);
+}
+
 /* Every changed bit of IV, ICV, text or AAD is noticed, and nothing of the plain text is left. */
-static void test_bit_flips(void)
+static void bit_flips(size_t v)
 {
 	struct crypto_ctx *c = seeded_ctx(&rng, 1);
-	struct ike_aead *a = aead_of(c, 128, vectors[0].key);
+	struct ike_aead *a = aead_of(c, vectors[v].encr, vectors[v].key);
 	uint8_t sealed[8 + 16 + 21 + 12], zero[21] = {0};
 
 	memset(sealed, 0x33, sizeof(sealed));
@@ -117,6 +135,12 @@ static void test_bit_flips(void)
 	crypto_ctx_free(c);
 }
 
+static void test_bit_flips(void)
+{
+	for (size_t v = 0; v < ARRAY_LEN(vectors); v++)
+		bit_flips(v);
+}
+
 static void test_refusals(void)
 {
 	struct crypto_ctx *c = seeded_ctx(&rng, 1);
@@ -127,6 +151,10 @@ static void test_refusals(void)
 	CU_ASSERT_EQUAL(ike_aead_new(c, &a, (struct conf_encr){12, 128}, &s), ERR_UNSUPPORTED);
 	CU_ASSERT_EQUAL(ike_aead_new(c, &a, (struct conf_encr){ENCR_AES_GCM_16, 256}, &s),
 			ERR_INVAL);
+	CU_ASSERT_EQUAL(ike_aead_new(c, &a, (struct conf_encr){ENCR_CHACHA20_POLY1305, 0}, &s),
+			ERR_INVAL);
+	CU_ASSERT_EQUAL(ike_aead_new(c, &a, (struct conf_encr){ENCR_CHACHA20_POLY1305, 256}, &s),
+			ERR_UNSUPPORTED);
 	CU_ASSERT_PTR_NULL(a);
 	CU_ASSERT_EQUAL_FATAL(ike_aead_new(c, &a, (struct conf_encr){ENCR_AES_GCM_16, 128}, &s),
 			      ERR_OK);
@@ -143,8 +171,9 @@ static void test_refusals(void)
 static void test_S53_forked(void)
 {
 	struct crypto_ctx *c = seeded_ctx(&rng, 1);
-	struct ike_aead *a = aead_of(c, 128, vectors[0].key);
-	struct ike_aead *zero = aead_of(c, 128, "0000000000000000000000000000000000000000");
+	struct ike_aead *a = aead_of(c, vectors[0].encr, vectors[0].key);
+	struct ike_aead *zero =
+		aead_of(c, vectors[0].encr, "0000000000000000000000000000000000000000");
 	uint8_t text[5] = "text", iv[IKE_AEAD_IV_LEN], icv[IKE_AEAD_ICV_LEN];
 	const struct bytes aad = bytes_of(NULL, 0);
 	int status = 0;

@@ -152,15 +152,19 @@ static void test_rekeyed_ike_sa(void)
 static void test_ciphers(void)
 {
 	const struct conf_encr gcm128 = {ENCR_AES_GCM_16, 128}, gcm256 = {ENCR_AES_GCM_16, 256};
+	const struct conf_encr chacha = {ENCR_CHACHA20_POLY1305, 0};
 
 	CU_ASSERT_EQUAL(encr_key_len(gcm128), 20);
 	CU_ASSERT_EQUAL(encr_key_len(gcm256), 36);
 	CU_ASSERT_EQUAL(encr_aead_alg(gcm128), AEAD_AES_GCM_16_128);
 	CU_ASSERT_EQUAL(encr_aead_alg(gcm256), AEAD_AES_GCM_16_256);
+	CU_ASSERT_EQUAL(encr_key_len(chacha), 36);
+	CU_ASSERT_EQUAL(encr_aead_alg(chacha), AEAD_CHACHA20_POLY1305);
 	for (uint16_t id = 0; id < 32; id++) {
 		for (uint16_t bits = 0; bits < 512; bits += 64) {
 			const struct conf_encr encr = {id, bits};
-			const bool good = id == ENCR_AES_GCM_16 && (bits == 128 || bits == 256);
+			const bool good = (id == ENCR_AES_GCM_16 && (bits == 128 || bits == 256)) ||
+					  (id == ENCR_CHACHA20_POLY1305 && bits == 0);
 
 			CU_ASSERT_EQUAL(encr_key_len(encr) != 0, good);
 			CU_ASSERT_EQUAL(encr_aead_alg(encr) != AEAD_NONE, good);

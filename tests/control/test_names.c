@@ -16,6 +16,7 @@ static void test_known(void)
 	CU_ASSERT_STRING_EQUAL(wire_notify_name(b, 14), "NO_PROPOSAL_CHOSEN");
 	CU_ASSERT_STRING_EQUAL(wire_notify_name(b, 16390), "COOKIE");
 	CU_ASSERT_STRING_EQUAL(wire_transform_name(b, TRANSFORM_ENCR, 20), "AES_GCM_16");
+	CU_ASSERT_STRING_EQUAL(wire_transform_name(b, TRANSFORM_ENCR, 28), "CHACHA20_POLY1305");
 	CU_ASSERT_STRING_EQUAL(wire_transform_name(b, TRANSFORM_PRF, 6), "PRF_HMAC_SHA2_384");
 	CU_ASSERT_STRING_EQUAL(wire_transform_name(b, TRANSFORM_PRF, 7), "PRF_HMAC_SHA2_512");
 	CU_ASSERT_STRING_EQUAL(wire_transform_name(b, TRANSFORM_DH, 14), "MODP_2048");

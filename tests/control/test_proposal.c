@@ -19,6 +19,10 @@ struct p {
 	{                                             \
 		TRANSFORM_ENCR, ENCR_AES_GCM_16, bits \
 	}
+#define CHACHA(bits)                                         \
+	{                                                    \
+		TRANSFORM_ENCR, ENCR_CHACHA20_POLY1305, bits \
+	}
 #define CBC                             \
 	{                               \
 		TRANSFORM_ENCR, 12, 256 \
@@ -599,9 +603,30 @@ static void test_text(void)
 	c.esn = true;
 	c.dh = DH_ECP_256;
 	CU_ASSERT_STRING_EQUAL(sa_chosen_text(buf, &c), "AES_GCM_16-128/ECP_256/ESN");
+	c = (struct sa_chosen){.kind = SA_KIND_CHILD, .encr = {ENCR_CHACHA20_POLY1305, 0}};
+	CU_ASSERT_STRING_EQUAL(sa_chosen_text(buf, &c), "CHACHA20_POLY1305");
 	c = (struct sa_chosen){
 		.kind = SA_KIND_IKE, .encr = {65535, 65535}, .prf = 65535, .dh = 65535};
 	CU_ASSERT(strlen(sa_chosen_text(buf, &c)) < SA_TEXT_MAX);
+}
+
+/* RFC 7634 4: no Key Length attribute, neither offered nor accepted; our preference is kept. */
+static void test_cipher_of_one_key_length(void)
+{
+	static const struct conf_proposal ours = {
+		.encr = {{ENCR_CHACHA20_POLY1305, 0}, {ENCR_AES_GCM_16, 256}},
+		.esn = {1},
+		.num_encr = 2,
+		.num_esn = 1,
+	};
+	const struct p plain = {1, PROTO_ESP, 4, {GCM(256), CHACHA(0), ESN(1)}};
+	const struct p with_length = {1, PROTO_ESP, 4, {CHACHA(256), GCM(256), ESN(1)}};
+	struct sa_chosen c;
+
+	CU_ASSERT_EQUAL(choose(&c, &plain, 1, SA_KIND_CHILD, &ours, 0), ERR_OK);
+	CU_ASSERT(c.encr.id == ENCR_CHACHA20_POLY1305 && c.encr.key_bits == 0);
+	CU_ASSERT_EQUAL(choose(&c, &with_length, 1, SA_KIND_CHILD, &ours, 0), ERR_OK);
+	CU_ASSERT_EQUAL(c.encr.id, ENCR_AES_GCM_16);
 }
 
 static const struct tap_test tests[] = {
@@ -619,6 +644,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_truncation_and_bit_flips),
 	TAP_TEST(test_groups),
 	TAP_TEST(test_text),
+	TAP_TEST(test_cipher_of_one_key_length),
 };
 
 TAP_MAIN("control/proposal", tests)

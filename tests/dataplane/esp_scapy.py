@@ -4,8 +4,8 @@
 
 usage: esp_scapy.py ESP_TOOL
 
-Both directions for IPv4 and IPv6 inside, AES-GCM with 128- and 256-bit keys, with and without
-extended sequence numbers, raw and UDP-encapsulated, through every AEAD back end that is built in.
+Both directions for IPv4 and IPv6 inside, AES-GCM with 128- and 256-bit keys and
+ChaCha20-Poly1305, with and without extended sequence numbers, raw and UDP-encapsulated, through every AEAD back end that is built in.
 What scapy does not check is written out here from RFC 4303 and 4106: padding, next header, IV and
 sequence numbers.
 """
@@ -20,7 +20,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from pytap import Skip, run  # noqa: E402
 
 try:
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
     from scapy.config import conf
     conf.ipv6_enabled = False  # no look at this machine's addresses
     from scapy.layers.inet import IP, TCP, UDP
@@ -40,10 +40,13 @@ LENGTHS = sorted(set(range(0, 70)) | {127, 128, 129, 255, 256, 257, 511, 512, 51
 class Tool:
     """A running data path; each call hands it one packet and returns its answer."""
 
-    def __init__(self, key_len=16, esn=False, udp=False, aead=None, window=64):
+    def __init__(self, key_len=16, esn=False, udp=False, aead=None, window=64, chacha=False):
         self.rng = random.Random(f"{key_len} {esn} {udp}")
+        self.cipher, self.name = (ChaCha20Poly1305, "CHACHA20-POLY1305") if chacha \
+            else (AESGCM, "AES-GCM")
         self.key_out, self.key_in = (self.rng.randbytes(key_len + 4) for _ in range(2))
-        options = ["--window", str(window)] + ["--esn"] * esn + ["--udp"] * udp
+        options = ["--window", str(window)] + ["--esn"] * esn + ["--udp"] * udp \
+            + ["--chacha"] * chacha
         options += ["--aead", aead] if aead else []
         self.esn = esn
         self.process = subprocess.Popen(
@@ -86,14 +89,14 @@ class Tool:
 
 def sa_out(tool, **changes):
     """scapy's view of the SA that the data path sends on."""
-    options = dict(spi=SPI_OUT, crypt_algo="AES-GCM", crypt_key=tool.key_out,
+    options = dict(spi=SPI_OUT, crypt_algo=tool.name, crypt_key=tool.key_out,
                    tunnel_header=IP(**OUTER), esn_en=tool.esn) | changes
     return SecurityAssociation(ESP, **options)
 
 
 def sa_in(tool, **changes):
     """scapy's view of the SA that the data path receives on."""
-    options = dict(spi=tool.spi_in, crypt_algo="AES-GCM", crypt_key=tool.key_in,
+    options = dict(spi=tool.spi_in, crypt_algo=tool.name, crypt_key=tool.key_in,
                    tunnel_header=IP(**BACK), esn_en=tool.esn) | changes
     return SecurityAssociation(ESP, **options)
 
@@ -119,7 +122,7 @@ def opened(sa, esp, **options):
 def check_trailer(tool, esp, inner):
     """Padding 1, 2, 3 ..., as short as it can be, and the next header (RFC 4303 2.4 to 2.6)."""
     high = bytes(4) if tool.esn else b""
-    text = AESGCM(tool.key_out[:-4]).decrypt(tool.key_out[-4:] + esp[8:16], esp[16:],
+    text = tool.cipher(tool.key_out[:-4]).decrypt(tool.key_out[-4:] + esp[8:16], esp[16:],
                                              esp[:4] + high + esp[4:8])
     assert text == inner + trailer(inner), text[len(inner):]
 
@@ -290,11 +293,16 @@ def kinds():
         for key_len in (16, 32):
             for esn in (False, True):
                 yield dict(aead=aead, key_len=key_len, esn=esn)
+    for aead in AEADS + CHACHA_ONLY:
+        for esn in (False, True):
+            yield dict(aead=aead, key_len=32, esn=esn, chacha=True)
     yield dict(aead=AEADS[0], key_len=32, udp=True)
+    yield dict(aead=AEADS[0], key_len=32, udp=True, chacha=True)
 
 
 def name(kind):
-    return " ".join([kind["aead"], f"AES-GCM-{8 * kind['key_len']}"] + ["ESN"] * kind.get("esn", 0)
+    cipher = "ChaCha20-Poly1305" if kind.get("chacha") else f"AES-GCM-{8 * kind['key_len']}"
+    return " ".join([kind["aead"], cipher] + ["ESN"] * kind.get("esn", 0)
                     + ["UDP"] * kind.get("udp", 0))
 
 
@@ -325,6 +333,9 @@ def tests():
     for aead in AEADS:
         yield f"a wrong bit anywhere is refused: {aead}", \
             lambda a=aead: test_we_refuse_a_wrong_bit(aead=a)
+    for aead in AEADS + CHACHA_ONLY:
+        yield f"a wrong bit anywhere is refused: {aead}, ChaCha20-Poly1305", \
+            lambda a=aead: test_we_refuse_a_wrong_bit(aead=a, key_len=32, chacha=True)
     for aead in set(KNOWN) - set(AEADS):
         yield aead, absent
     for test in (test_scapy_refuses_ours_with_a_wrong_bit, test_scapy_refuses_ours_with_other_keys,
@@ -338,6 +349,7 @@ if len(sys.argv) != 2:
     sys.exit(__doc__)
 TOOL = os.path.abspath(sys.argv[1])
 KNOWN = ("openssl", "ipsec-mb")
+CHACHA_ONLY = ["libsodium"]
 AEADS = [a for a in KNOWN if available(a)]
 assert "openssl" in AEADS, "the tool does not run"
 sys.exit(run((title, needs_scapy(test)) for title, test in tests()))

@@ -3,9 +3,10 @@
  * esp_tool: the real data path on standard input and output, so that other implementations can
  * judge what it makes and feed it what they make.
  *
- *	esp_tool [--aead NAME] [--esn] [--udp] [--window N] KEY_OUT KEY_IN SPI_OUT
+ *	esp_tool [--aead NAME] [--chacha] [--esn] [--udp] [--window N] KEY_OUT KEY_IN SPI_OUT
  *
- * The keys are hexadecimal digits, key || salt (RFC 4106 8.1); their length chooses the algorithm.
+ * The keys are hexadecimal digits, key || salt (RFC 4106 8.1, RFC 7634 2); their length chooses the
+ * algorithm, unless it is to be ChaCha20-Poly1305.
  * The first line of output is "spi N", the inbound SPI. Then each line of input is answered by one:
  *
  *	out PACKET    an inner packet goes to the peer; answer: the ESP packet
@@ -34,7 +35,7 @@ struct tool {
 	struct path_addr path; /* ours to the peer */
 	struct path_addr from; /* as a received datagram has it */
 	const char *aead;
-	bool esn, udp;
+	bool esn, udp, chacha;
 	uint32_t window;
 	uint8_t keys[2][64];
 	size_t key_len[2];
@@ -124,7 +125,9 @@ static uint32_t add_child(struct tool *t)
 	struct child_params c = {
 		.id = 1,
 		.spi_out = t->spi_out,
-		.alg = t->key_len[0] == 20 ? AEAD_AES_GCM_16_128 : AEAD_AES_GCM_16_256,
+		.alg = t->chacha             ? AEAD_CHACHA20_POLY1305
+		       : t->key_len[0] == 20 ? AEAD_AES_GCM_16_128
+					     : AEAD_AES_GCM_16_256,
 		.key_out = bytes_of(t->keys[0], t->key_len[0]),
 		.key_in = bytes_of(t->keys[1], t->key_len[1]),
 		.mode = SA_TUNNEL,
@@ -215,11 +218,9 @@ static void work(struct tool *t)
 static void set_options(struct tool *t, int argc, char **argv)
 {
 	static const struct option list[] = {
-		{"aead", required_argument, NULL, 'a'},
-		{"esn", no_argument, NULL, 'e'},
-		{"udp", no_argument, NULL, 'u'},
-		{"window", required_argument, NULL, 'w'},
-		{NULL, 0, NULL, 0},
+		{"aead", required_argument, NULL, 'a'},   {"chacha", no_argument, NULL, 'c'},
+		{"esn", no_argument, NULL, 'e'},          {"udp", no_argument, NULL, 'u'},
+		{"window", required_argument, NULL, 'w'}, {NULL, 0, NULL, 0},
 	};
 	int c;
 
@@ -227,6 +228,7 @@ static void set_options(struct tool *t, int argc, char **argv)
 		if (c == '?')
 			exit(2);
 		t->aead = c == 'a' ? optarg : t->aead;
+		t->chacha = t->chacha || c == 'c';
 		t->esn = t->esn || c == 'e';
 		t->udp = t->udp || c == 'u';
 		t->window = c == 'w' ? (uint32_t)strtoul(optarg, NULL, 0) : t->window;
@@ -234,8 +236,9 @@ static void set_options(struct tool *t, int argc, char **argv)
 	if (argc - optind != 3 ||
 	    !from_hex(t->keys[0], &t->key_len[0], sizeof(t->keys[0]), argv[optind]) ||
 	    !from_hex(t->keys[1], &t->key_len[1], sizeof(t->keys[1]), argv[optind + 1])) {
-		fputs("usage: esp_tool [--aead NAME] [--esn] [--udp] [--window N] KEY_OUT KEY_IN "
-		      "SPI_OUT\n",
+		fputs("usage: esp_tool [--aead NAME] [--chacha] [--esn] [--udp] [--window N] "
+		      "KEY_OUT "
+		      "KEY_IN SPI_OUT\n",
 		      stderr);
 		exit(2);
 	}

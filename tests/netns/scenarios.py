@@ -263,7 +263,8 @@ GROUPS = {"proposals": "aes256gcm16-prfsha256-x25519-ecp256"}
 SECOND_GROUP = {"proposals": "aes256gcm16-prfsha256-ecp256"}
 OTHER_SUITE = {"proposals": "aes128gcm16-prfsha384-ecp384", "esp_proposals": "aes128gcm16"}
 SUITES = ["aes256gcm16-prfsha512-ecp521", "aes256gcm16-prfsha512-modp2048",
-          "aes256gcm16-prfsha384-modp3072", "aes256gcm16-prfsha512-modp4096"]
+          "aes256gcm16-prfsha384-modp3072", "aes256gcm16-prfsha512-modp4096",
+          "chacha20poly1305-prfsha256-x25519"]
 
 # (what, scenario, left's difference, right's difference, options of the pair)
 TABLE = [
@@ -284,7 +285,8 @@ TABLE = [
      {"local_ts": "10.2.0.0/24"}, {}),
 ]
 for suite in SUITES:
-    more = {"proposals": suite, "esp_proposals": "aes256gcm16-" + suite.rpartition("-")[2]}
+    cipher, _, group = suite.split("-")
+    more = {"proposals": suite, "esp_proposals": f"{cipher}-{group}"}
     TABLE.append((f"re-key under load with {suite}", rekey_under_load, more, more, {}))
 DPD = {"connection": {"dpd_delay": "1s"}}
 COOKIES = {"daemon": {"cookies": "always"}}

@@ -132,7 +132,7 @@ const char *wire_transform_name(char buf[static WIRE_NAME_MAX], uint8_t type, ui
 		{12, "AES_CBC"},
 		{13, "AES_CTR"},
 		{ENCR_AES_GCM_16, "AES_GCM_16"},
-		{28, "CHACHA20_POLY1305"},
+		{ENCR_CHACHA20_POLY1305, "CHACHA20_POLY1305"},
 	};
 	static const struct name prf[] = {
 		{2, "PRF_HMAC_SHA1"},

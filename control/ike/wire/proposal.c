@@ -245,12 +245,14 @@ void sa_answer_build(struct ike_builder *b, const struct sa_chosen *chosen, uint
 
 const char *sa_chosen_text(char buf[static SA_TEXT_MAX], const struct sa_chosen *chosen)
 {
-	char encr[WIRE_NAME_MAX], prf[WIRE_NAME_MAX], dh[WIRE_NAME_MAX];
+	char bits[8] = "", encr[WIRE_NAME_MAX], prf[WIRE_NAME_MAX], dh[WIRE_NAME_MAX];
 	const bool ike = is_ike(chosen->kind);
 
-	snprintf(buf, SA_TEXT_MAX, "%.32s-%u%s%.32s%s%.32s%s",
-		 wire_transform_name(encr, TRANSFORM_ENCR, chosen->encr.id), chosen->encr.key_bits,
-		 ike ? "/" : "", ike ? wire_transform_name(prf, TRANSFORM_PRF, chosen->prf) : "",
+	if (chosen->encr.key_bits)
+		snprintf(bits, sizeof(bits), "-%u", chosen->encr.key_bits);
+	snprintf(buf, SA_TEXT_MAX, "%.32s%s%s%.32s%s%.32s%s",
+		 wire_transform_name(encr, TRANSFORM_ENCR, chosen->encr.id), bits, ike ? "/" : "",
+		 ike ? wire_transform_name(prf, TRANSFORM_PRF, chosen->prf) : "",
 		 chosen->dh ? "/" : "",
 		 chosen->dh ? wire_transform_name(dh, TRANSFORM_DH, chosen->dh) : "",
 		 !ike && chosen->esn ? "/ESN" : "");

@@ -93,5 +93,6 @@ uint16_t sa_first_dh(const struct conf_proposal *ours, uint32_t num) NONNULL(1);
 #define SA_TEXT_MAX 128
 
 /* sa_chosen_text - for people: "AES_GCM_16-256/PRF_HMAC_SHA2_256/CURVE_25519", for a Child SA
- * "AES_GCM_16-256" with "/CURVE_25519" and "/ESN" where they apply. Returns buf. */
+ * "AES_GCM_16-256" with "/CURVE_25519" and "/ESN" where they apply; a cipher of one key length goes
+ * without: "CHACHA20_POLY1305". Returns buf. */
 const char *sa_chosen_text(char buf[static SA_TEXT_MAX], const struct sa_chosen *chosen) NONNULL(2);
