@@ -26,6 +26,8 @@
 #define DEFAULT_RUN_DIR "/run/latchkey"
 #define SOCKET_NAME     "latchkey.vici"
 #define PATH_LEN        256
+#define END_TURNS       50
+#define END_TURN_MS     10
 
 enum {
 	EXIT_OK = 0,
@@ -311,6 +313,18 @@ static enum err start(struct daemon *d, struct conf *conf)
 	return err;
 }
 
+/* loop_end - let the loop's handles close. A name that is still being looked up cannot be called
+ * off and is not waited for: false. */
+static bool loop_end(struct daemon *d)
+{
+	for (int i = 0; i < END_TURNS; i++) {
+		if (!uv_run(&d->loop, UV_RUN_NOWAIT))
+			return true;
+		uv_sleep(END_TURN_MS);
+	}
+	return false;
+}
+
 static int run(struct daemon *d, struct conf *conf)
 {
 	int status = EXIT_FAILED;
@@ -329,7 +343,10 @@ static int run(struct daemon *d, struct conf *conf)
 		control_close(d);
 	engine_free(d->engine);
 	signals_close(d);
-	uv_run(&d->loop, UV_RUN_DEFAULT);
+	if (!loop_end(d)) {
+		LOG(INFO, DMN, NULL, "stopped, without waiting for a name server");
+		_exit(status);
+	}
 	vici_server_free(d->vici);
 	uv_loop_close(&d->loop);
 	LOG(INFO, DMN, NULL, "stopped");

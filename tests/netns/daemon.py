@@ -6,8 +6,9 @@ import time
 from dataclasses import replace
 
 from capture import assert_protected
-from lab import wait_for
+from lab import Lab, wait_for
 from nets import INNER, OUTER4, Pair, Side, section
+from peers import Latchkey
 
 ICMP = 1
 # A silent peer is given up within two seconds instead of a minute.
@@ -92,7 +93,34 @@ def test_start_comes_back():
         assert_nothing_leaked(pair)
 
 
+def test_stop_waits_for_no_name():
+    """A name server that does not answer keeps nobody from stopping."""
+    lab = Lab("daemon-names")
+    try:
+        host = lab.host("only")
+        for name, text in (("resolv.conf", "nameserver 192.0.2.53\n"),
+                           ("nsswitch.conf", "hosts: dns\n")):
+            host.run("mount", "--bind", host.write(name, text), f"/etc/{name}")
+        host.run("ip", "link", "add", "wire", "type", "veth", "peer", "name", "nowhere")
+        for device in ("wire", "nowhere"):
+            host.run("ip", "link", "set", device, "up")
+        host.address("wire", "192.0.2.1/24")
+        host.run("ip", "neigh", "add", "192.0.2.53", "lladdr", "02:00:00:00:00:01", "dev", "wire")
+        auth = {"local": {"auth": "psk", "id": "a"}, "remote": {"auth": "psk", "id": "b"}}
+        conf = host.write("latchkey.conf", section("connections", {"gw": {
+            "remote_addrs": "gw.nowhere.example", **auth, "children": {"net": {
+                "local_ts": "10.1.0.0/24", "remote_ts": "10.2.0.0/24",
+                "start_action": "start"}}}}) + "\n")
+        process = host.spawn("latchkeyd", f"{Latchkey.build}/api/latchkeyd", "-c", conf,
+                             "--run-dir", host.path("run"), "--foreground")
+        wait_for(lambda: "is ready" in process.log(), "the daemon")
+        assert process.stop(seconds=4) == 0
+    finally:
+        lab.close()
+
+
 TESTS = [
+    ("daemon: stops while a name is looked up", test_stop_waits_for_no_name),
     ("daemon: loads its configuration again", test_reload),
     ("daemon: a lost peer's traffic is stopped", test_lost_peer_stays_closed),
     ("daemon: start_action = start comes back", test_start_comes_back),
