@@ -145,6 +145,15 @@ struct sa_lifetime {
 	uint64_t soft_packets, hard_packets;
 };
 
+/* enum dscp_copy - where the DSCP of a tunnel's headers is copied to (RFC 4301 5.1.2). ECN always
+ * follows RFC 6040. */
+enum dscp_copy {
+	DSCP_COPY_NONE = 0,
+	DSCP_COPY_OUT = 1, /* inner to outer, as a packet is sent; else the outer one is 0 */
+	DSCP_COPY_IN = 2,  /* outer to inner, as one is received; else the inner one is kept */
+	DSCP_COPY_BOTH = 3,
+};
+
 /* struct child_params - a pair of ESP SAs, inbound and outbound. Everything is copied; the keys go
  * to secret memory and proof is counted. */
 struct child_params {
@@ -157,6 +166,7 @@ struct child_params {
 	struct bytes key_in; /* key || 4-byte salt (RFC 4106 8.1) */
 	struct bytes key_out;
 	enum sa_mode mode;
+	enum dscp_copy copy_dscp;
 	bool esn;               /* 64-bit sequence numbers (RFC 4303 2.2.1) */
 	bool outbound_active;   /* send on it at once; else after dataplane_child_activate() */
 	uint32_t replay_window; /* packets, 0 = no check, else rounded up to 64..2^20 */

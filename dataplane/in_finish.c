@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataplane/run.h"
+#include "dataplane/tos.h"
 
 #include <netinet/in.h>
 
@@ -123,6 +124,8 @@ void in_finish(struct worker *w, struct pktvec *in, struct pktvec *out)
 		}
 		enum drop_reason why = admit(w, &keys[i], places[i], run.conf);
 
+		if (why == DROP_NONE && unlikely(!tos_restore(p, run.conf->copy_dscp)))
+			why = DROP_ECN;
 		if (unlikely(why != DROP_NONE)) {
 			worker_drop(w, p, why);
 			continue;

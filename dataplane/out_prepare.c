@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataplane/run.h"
+#include "dataplane/tos.h"
 
 #include <netinet/in.h>
 
@@ -74,13 +75,15 @@ static enum drop_reason refuse(struct worker *w, const struct sa_run *run, const
 }
 
 /* prepare - p becomes an ESP packet whose text is still clear; op says what to encrypt. */
-static inline void prepare(struct packet *p, struct aead_op *op, struct esp_sa *sa)
+static inline void prepare(struct packet *p, struct aead_op *op, struct esp_sa *sa,
+			   uint8_t copy_dscp)
 {
 	uint32_t pad = pad_for(p->len);
 	uint32_t text_len = p->len + pad + ESP_TRAILER_LEN;
 
 	p->seq = sa->seq + 1;
 	counter_set(&sa->seq, p->seq);
+	p->dscp_ecn = tos_encapsulate(tos_get(p->data), copy_dscp);
 	add_trailer(p, pad);
 	add_header(p, sa, p->seq);
 	fill_op(op, p, sa, text_len);
@@ -111,7 +114,7 @@ void out_prepare(struct worker *w, struct pktvec *in, struct pktvec *out)
 			worker_drop(w, p, why);
 			continue;
 		}
-		prepare(p, &w->ops[out->num], run.sa);
+		prepare(p, &w->ops[out->num], run.sa, run.conf->copy_dscp);
 		run.packets++;
 		run.bytes += inner_len;
 		pktvec_push(out, p);

@@ -12,7 +12,8 @@
 
 /* out_classify - flow, policy, SA. Drops what no policy protects; holds what has no SA yet. */
 void out_classify(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1, 2, 3);
-/* out_prepare - sequence number, ESP header, IV, padding; fills w->ops for out (RFC 4303 3.3). */
+/* out_prepare - sequence number, ESP header, IV, padding, outer TOS byte; fills w->ops for out (RFC
+ * 4303 3.3). */
 void out_prepare(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1, 2, 3);
 /* out_encrypt - runs w->ops. */
 void out_encrypt(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1, 2, 3);
@@ -29,7 +30,8 @@ void in_lookup(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(
 void in_decrypt(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1, 2, 3);
 /* in_commit - replay commit, counters and lifetimes, reports (first use, peer moved). */
 void in_commit(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1, 2, 3);
-/* in_finish - padding, next header, selectors, protection class (RFC 4303 3.4.4, RFC 4301 5.2). */
+/* in_finish - padding, next header, selectors, protection class, TOS byte (RFC 4303 3.4.4, RFC
+ * 4301 5.2). */
 void in_finish(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1, 2, 3);
 /* in_deliver - stamps the token and hands to the inner port; out is not used. */
 void in_deliver(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1, 2, 3);

@@ -25,6 +25,7 @@ struct sa_conf *sa_conf_new(const struct child_params *params, struct sa_group *
 	c->paths = paths;
 	c->token = token;
 	c->mode = params->mode;
+	c->copy_dscp = (uint8_t)params->copy_dscp;
 	c->lifetime.soft_bytes = limit(params->lifetime.soft_bytes);
 	c->lifetime.hard_bytes = limit(params->lifetime.hard_bytes);
 	c->lifetime.soft_packets = limit(params->lifetime.soft_packets);

@@ -33,6 +33,7 @@ struct sa_conf {
 	uint64_t soft_seq;           /* sequence number that calls for another SA */
 	uint32_t token;              /* protection class */
 	enum sa_mode mode;
+	uint8_t copy_dscp; /* enum dscp_copy */
 	uint32_t num_local, num_remote;
 	struct rcu_head rcu;
 	struct ts ts[]; /* num_local local ones, then num_remote remote ones */

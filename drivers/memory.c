@@ -16,6 +16,7 @@
 struct frame {
 	struct path_addr to; /* as the sender sees it; zero on an inner wire */
 	uint32_t len;
+	uint8_t dscp_ecn; /* of the outer header */
 	uint8_t bytes[];
 };
 
@@ -112,7 +113,7 @@ static void notify(struct lane *l)
 
 /* send - copy to the other end; false if its ring is full. */
 static bool send_copy(struct memory_port *m, const void *bytes, uint32_t len,
-		      const struct path_addr *to)
+		      const struct path_addr *to, uint8_t dscp_ecn)
 {
 	struct frame *f = ring_pop(m->tx->empty);
 
@@ -120,6 +121,7 @@ static bool send_copy(struct memory_port *m, const void *bytes, uint32_t len,
 		return false;
 	f->to = to ? *to : (struct path_addr){0};
 	f->len = len;
+	f->dscp_ecn = dscp_ecn;
 	if (len)
 		memcpy(f->bytes, bytes, len);
 	return ring_push(m->tx->full, f); /* it holds all frames: always true */
@@ -171,6 +173,7 @@ static bool receive_one(struct memory_port *m, struct packet *p)
 	p->len = f->len;
 	memcpy(p->data, f->bytes, f->len);
 	p->from = seen_from_here(&f->to);
+	p->dscp_ecn = f->dscp_ecn;
 	give_back(m, f);
 	return true;
 }
@@ -208,7 +211,8 @@ static void tx(struct driver *d, struct pktvec *v)
 
 		if (p->len > m->wire->frame_len) {
 			counter_add(&d->stats.tx_error, 1);
-		} else if (!send_copy(m, p->data, p->len, d->role == PORT_OUTER ? p->to : NULL)) {
+		} else if (!send_copy(m, p->data, p->len, d->role == PORT_OUTER ? p->to : NULL,
+				      p->dscp_ecn)) {
 			counter_add(&d->stats.tx_full, 1);
 		} else {
 			counter_add(&d->stats.tx_packets, 1);
@@ -312,7 +316,7 @@ enum err memory_inject(struct memory_port *far, const void *bytes, size_t len,
 		return ERR_LIMIT;
 	if (from)
 		to = seen_from_here(from); /* exchanged back as the port receives it */
-	if (!send_copy(far, bytes, (uint32_t)len, from ? &to : NULL))
+	if (!send_copy(far, bytes, (uint32_t)len, from ? &to : NULL, 0))
 		return ERR_FULL;
 	notify(far->tx);
 	return ERR_OK;

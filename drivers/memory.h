@@ -24,7 +24,8 @@ MUST_USE enum err memory_open(struct driver **out, struct memory_port **out_far,
 			      const struct memory_params *params) NONNULL(1, 2, 3);
 
 /* memory_open_pair - two cross-connected ports: what one sends the other receives. As a datagram
- * goes over, `to` becomes `from` with local and remote exchanged. Errors: NOMEM, SYS. */
+ * goes over, `to` becomes `from` with local and remote exchanged, and its TOS byte goes with it.
+ * Errors: NOMEM, SYS. */
 MUST_USE enum err memory_open_pair(struct driver **out_a, struct driver **out_b,
 				   const struct memory_params *params) NONNULL(1, 2, 3);
 

@@ -509,6 +509,7 @@ static void fill_params(struct step *s, struct child_work *w, bool active)
 		.key_in = bytes_of(a->key_in.p, a->key_in.len),
 		.key_out = bytes_of(a->key_out.p, a->key_out.len),
 		.mode = SA_TUNNEL,
+		.copy_dscp = conf->copy_dscp,
 		.esn = c->chosen.esn,
 		.outbound_active = active,
 		.replay_window = conf->replay_window,

@@ -103,6 +103,7 @@ MUST_USE SET(set_life_packets);
 MUST_USE SET(set_rand_packets);
 MUST_USE SET(set_mode);
 MUST_USE SET(set_replay_window);
+MUST_USE SET(set_copy_dscp);
 MUST_USE SET(set_priority);
 MUST_USE SET(set_start_action);
 MUST_USE SET(set_dpd_action);

@@ -163,6 +163,21 @@ enum err set_start_action(struct check *c, void *obj, const struct tree *node)
 	return ERR_OK;
 }
 
+enum err set_copy_dscp(struct check *c, void *obj, const struct tree *node)
+{
+	static const struct take_word words[] = {
+		{"out", DSCP_COPY_OUT},
+		{"in", DSCP_COPY_IN},
+		{"yes", DSCP_COPY_BOTH},
+		{"no", DSCP_COPY_NONE},
+	};
+	int v;
+
+	if (take_word(c, &v, node, words, ARRAY_LEN(words)))
+		((struct conf_child *)obj)->copy_dscp = (enum dscp_copy)v;
+	return ERR_OK;
+}
+
 enum err set_dpd_action(struct check *c, void *obj, const struct tree *node)
 {
 	static const struct take_word words[] = {
@@ -234,6 +249,7 @@ enum err child_check(struct check *c, struct conf_child *child, const struct tre
 		.life_packets = CHECK_UNSET,
 		.rand_packets = CHECK_UNSET,
 		.replay_window = REPLAY_WINDOW_DEFAULT,
+		.copy_dscp = DSCP_COPY_OUT,
 		.name = str_dup(section->name),
 	};
 	if (!child->name)

@@ -163,7 +163,7 @@ static const struct key keys[] = {
 	FATE_(CHILD, "hw_offload", LATER, "no|auto"),
 	FATE_(CHILD, "copy_df", LATER, "yes"),
 	FATE_(CHILD, "copy_ecn", LATER, "yes"),
-	FATE_(CHILD, "copy_dscp", LATER, "out"),
+	SETS_(CHILD, VALUE, "copy_dscp", set_copy_dscp),
 	SETS_(CHILD, VALUE, "start_action", set_start_action),
 	SETS_(CHILD, VALUE, "close_action", set_close_action),
 

@@ -182,6 +182,12 @@ static const struct row child_rows[] = {
 	{"replay_window = 1048577",
 	 "Ef:4: connections.a.children.c.replay_window: '1048577' is not "
 	 "a number from 0 to 1048576"},
+	{"copy_dscp = out", ""},
+	{"copy_dscp = in", ""},
+	{"copy_dscp = yes", ""},
+	{"copy_dscp = no", ""},
+	{"copy_dscp = both",
+	 "Ef:4: connections.a.children.c.copy_dscp: 'both' is none of: out, in, yes, no"},
 	{"ah_proposals = sha256", REFUSED("connections.a.children.c.ah_proposals")},
 	{"policies = yes", ""},
 	{"policies = no", REFUSED("connections.a.children.c.policies")},
@@ -413,6 +419,7 @@ static void test_defaults(void)
 	CU_ASSERT_EQUAL(child->rand_ns, 360 * NS_PER_S);
 	CU_ASSERT_EQUAL(child->rekey_bytes + child->life_bytes + child->rand_bytes, 0);
 	CU_ASSERT_EQUAL(child->replay_window, 64);
+	CU_ASSERT_EQUAL(child->copy_dscp, DSCP_COPY_OUT);
 	CU_ASSERT_EQUAL(child->start_action, ACTION_NONE);
 	CU_ASSERT_EQUAL(child->num_local_ts, 1);
 	CU_ASSERT_TRUE(child->local_ts[0].dynamic && child->remote_ts[0].dynamic);
@@ -443,7 +450,7 @@ static void test_values(void)
 		"connections { a { " SIDES "rekey_time = 0\n remote_addrs = %any, gw.example.com\n"
 		"keyingtries = 0\n dpd_delay = 2m\n encap = no\n children { c {\n"
 		"start_action = start|trap\n dpd_action = restart\n close_action = hold\n "
-		"life_time = 0\n rekey_bytes = 2k\n"
+		"life_time = 0\n rekey_bytes = 2k\n copy_dscp = in\n"
 		"remote_ts = dynamic[tcp/80]\n } } } }\n"
 		"latchkey { address = 10.0.0.1/24, fd00::1\n cookies = always\n aead = auto\n }");
 	const struct conf_conn *conn = conf->conns[0];
@@ -460,6 +467,7 @@ static void test_values(void)
 	CU_ASSERT_EQUAL(child->close_action, ACTION_TRAP);
 	CU_ASSERT_EQUAL(child->life_ns, 0);
 	CU_ASSERT_EQUAL(child->rekey_bytes, 2048);
+	CU_ASSERT_EQUAL(child->copy_dscp, DSCP_COPY_IN);
 	CU_ASSERT_TRUE(child->remote_ts[0].dynamic);
 	CU_ASSERT_EQUAL(child->remote_ts[0].ts.proto, 6);
 	CU_ASSERT_EQUAL(child->remote_ts[0].ts.port_lo, 80);

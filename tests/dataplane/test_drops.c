@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "dataplane/passes.h"
 #include "tests/dataplane/testbed.h"
 #include "tests/tap/tap.h"
 
@@ -287,6 +288,39 @@ static void test_S53_forked(void)
 	finish(&bed);
 }
 
+/* RFC 6040 4.2: a mark of congestion that the inner header cannot carry on. */
+static void test_congestion(void)
+{
+	uint8_t inner[BED_MAX_PACKET], esp[BED_MAX_PACKET];
+	struct bed_esp e = {.pair = 1, .seq = 1, .next_header = 4};
+	size_t n = bed_udp4(inner, true, 1, 2, 3, 2); /* needs no padding */
+	struct pktvec v = {.num = 0}, out;
+	struct worker *w;
+	struct packet *p;
+	struct bed bed;
+
+	bed_init(&bed, &open_wire);
+	bed_pair(&bed, 1, NULL);
+	w = &bed.b.dp->worker;
+	p = packet_get(w->pool);
+	CU_ASSERT_FATAL(p != NULL);
+	p->len = (uint32_t)bed_seal(&bed, esp, &e, inner, n);
+	memcpy(p->data, esp, p->len);
+	p->port = bed.b.outer;
+	p->from = bed.b.path;
+	p->dscp_ecn = 3;
+	pktvec_push(&v, p);
+	counter_add(&w->count.rx, 1);
+	in_demux(w, &v, &out);
+	in_lookup(w, &out, &v);
+	in_decrypt(w, &v, &out);
+	in_commit(w, &out, &v);
+	in_finish(w, &v, &out);
+	CU_ASSERT_EQUAL(out.num, 0);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_ECN), 1);
+	finish(&bed);
+}
+
 static void test_every_reason_was_reached(void)
 {
 	for (int i = 1; i < DROP_NUM; i++) {
@@ -308,11 +342,17 @@ static void test_names(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_outbound),        TAP_TEST(test_policies),
-	TAP_TEST(test_selectors),       TAP_TEST(test_inbound),
-	TAP_TEST(test_paths_and_ports), TAP_TEST(test_devices),
-	TAP_TEST(test_too_big),         TAP_TEST(test_cipher_fails),
-	TAP_TEST(test_S53_forked),      TAP_TEST(test_every_reason_was_reached),
+	TAP_TEST(test_outbound),
+	TAP_TEST(test_policies),
+	TAP_TEST(test_selectors),
+	TAP_TEST(test_inbound),
+	TAP_TEST(test_paths_and_ports),
+	TAP_TEST(test_devices),
+	TAP_TEST(test_too_big),
+	TAP_TEST(test_cipher_fails),
+	TAP_TEST(test_S53_forked),
+	TAP_TEST(test_congestion),
+	TAP_TEST(test_every_reason_was_reached),
 	TAP_TEST(test_names),
 };
 

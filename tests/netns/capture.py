@@ -25,6 +25,7 @@ class Frame:
     protocol: int = 0
     length: int = 0  # of the UDP payload or, without UDP, of the IP payload
     spi: int = 0
+    tos: int = 0
     payload: bytes = b""
 
     def __str__(self):
@@ -73,6 +74,7 @@ def parse_ethernet(time, data):
     if kind == ETH_IPV4 and len(body) >= 20:
         head, total = (body[0] & 15) * 4, struct.unpack("!H", body[2:4])[0]
         frame.source, frame.destination = _text(body[12:16]), _text(body[16:20])
+        frame.tos = body[1]
         if struct.unpack("!H", body[6:8])[0] & 0x1FFF:
             frame.kind = "fragment"
             return frame
@@ -80,6 +82,7 @@ def parse_ethernet(time, data):
     if kind == ETH_IPV6 and len(body) >= 40:
         length, following = struct.unpack("!HB", body[4:7])
         frame.source, frame.destination = _text(body[8:24]), _text(body[24:40])
+        frame.tos = struct.unpack("!H", body[:2])[0] >> 4 & 0xFF
         payload = body[40:40 + length]
         if following == 0 and len(payload) >= 8:  # hop-by-hop options, as MLD reports have
             following, payload = payload[0], payload[8 + payload[1] * 8:]

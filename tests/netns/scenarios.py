@@ -194,6 +194,38 @@ def bare_between_selectors(pair):
             pair.left.ping(INNER["right"][version], INNER["left"][version], size=size)
 
 
+# --- TOS byte ------------------------------------------------------------------------------------
+
+def outer_tos(wanted):
+    """Each TOS byte pinged with is on the outer packets as `wanted` makes it, in both directions."""
+    def scenario(pair):
+        both_up(pair)
+        for tos in (0x00, 0xB8, 0x28, 0xBA):
+            for index in (0, 1):
+                pair.left.run("ping", "-n", "-c", "1", "-w", "10", "-Q", hex(tos), "-I",
+                              INNER["left"][index], INNER["right"][index])
+        frames = [f for f in pair.capture.stop() if f.kind == "esp"]
+        seen = collections.Counter(f.tos for f in frames)
+        expected = collections.Counter()
+        for tos in (0x00, 0xB8, 0x28, 0xBA):
+            expected[wanted(tos)] += 4
+        assert seen == expected, f"outer TOS bytes {seen}, not {expected}"
+    return scenario
+
+
+def congestion(pair):
+    """A router marks what it cannot queue: who speaks ECN is told, who does not loses the packet."""
+    both_up(pair)
+    pair.right.nft("table ip marks {\n chain c {\n  type filter hook prerouting priority -310;\n"
+                   "  udp dport 4500 @th,64,32 != 0 ip ecn set ce\n }\n}\n")
+    told = ["ping", "-n", "-c", "1", "-w", "10", "-I", INNER["left"][0], INNER["right"][0]]
+    pair.left.run(*told[:-3], "-Q", "0x2", *told[-3:])
+    lost = pair.left.run("ping", "-n", "-c", "1", "-W", "1", *told[-3:], check=False)
+    assert lost.returncode != 0, "a packet without ECN came through congestion"
+    stats = pair.peers["right"].cli("stats").stdout
+    assert re.search(r"ECN:\s+count: 1\b", stats), stats
+
+
 # --- NAT -----------------------------------------------------------------------------------------
 
 def through_nat(pair):
@@ -305,6 +337,11 @@ EVERYTHING = {"local_ts": "0.0.0.0/0,::/0", "remote_ts": "0.0.0.0/0,::/0"}
 BARE_LARGE = {**BARE, **EVERYTHING, "daemon": {"mtu": "2000"}}
 # Only between ourselves.
 OWN_TABLE = [
+    ("outer TOS byte, bare ESP", outer_tos(lambda tos: tos), BARE, BARE, {}),
+    ("outer TOS byte, outer IPv6", outer_tos(lambda tos: tos), {}, {}, {"outer": "ip6"}),
+    ("outer TOS byte, copy_dscp = no", outer_tos(lambda tos: tos & 3),
+     {"child": {"copy_dscp": "no"}}, {"child": {"copy_dscp": "no"}}, {}),
+    ("congestion on the way", congestion, {}, {}, {}),
     ("bare ESP, whole life", bare(whole_life), BARE, BARE, {}),
     ("bare ESP, re-key under load", bare(rekey_under_load), BARE, BARE, {}),
     ("bare ESP, outer IPv6, whole life", bare(whole_life), BARE, BARE, {"outer": "ip6"}),
