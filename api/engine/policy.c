@@ -529,8 +529,9 @@ static void again(struct timer *t, uint64_t now_ns)
 void policy_init(struct engine *e)
 {
 	timer_init(&e->again, again);
-	/* What another process left standing gives way to what is wanted now. */
-	e->guard_dirty = true;
+	/* What a killed process left guarded stays so until there is something else to guard, or
+	 * the stop is orderly. */
+	e->has_guard = true;
 }
 
 void policy_configure(struct engine *e)
