@@ -5,7 +5,6 @@
 #include <stdio.h>
 
 #include "api/engine/internal.h"
-#include "base/alloc.h"
 
 static uint64_t backend_now(void *ctx)
 {
@@ -24,23 +23,6 @@ static enum err backend_configure(void *ctx, struct conf *next, char text[BACKEN
 	if (err)
 		snprintf(text, BACKEND_TEXT_MAX, "the configuration cannot be put in force: %s",
 			 err_text(err));
-	return err;
-}
-
-static enum err backend_reload(void *ctx, char text[BACKEND_TEXT_MAX])
-{
-	struct conf_diags *diags = mem_alloc(sizeof(*diags));
-	enum err err;
-
-	if (!diags)
-		return ERR_NOMEM;
-	err = engine_reload(ctx, diags);
-	for (uint32_t i = 0; err && i < diags->num; i++)
-		if (diags->list[i].error) {
-			snprintf(text, BACKEND_TEXT_MAX, "%s", diags->list[i].text);
-			break;
-		}
-	mem_free(diags);
 	return err;
 }
 
@@ -95,11 +77,12 @@ static void backend_stats(void *ctx, struct backend_stats *out)
 	engine_dp_stats(ctx, &out->data);
 }
 
+/* There is no reload: as in strongSwan, reload-settings leaves connections alone, those that came
+ * by the socket above all. SIGHUP reads the file again and means the file alone. */
 static const struct backend_ops engine_backend_ops = {
 	.now = backend_now,
 	.conf = backend_conf,
 	.configure = backend_configure,
-	.reload = backend_reload,
 	.initiate = backend_initiate,
 	.terminate = backend_terminate,
 	.rekey = backend_rekey,
