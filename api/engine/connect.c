@@ -9,8 +9,6 @@
 #include "api/engine/internal.h"
 #include "base/alloc.h"
 
-#define RETRY_FIRST_NS (2 * NS_PER_S)
-#define RETRY_MAX_NS   (60 * NS_PER_S)
 /* A packet asks again each second; a peer that refuses is not asked that often. */
 #define ACQUIRE_MAX_NS (10 * NS_PER_S)
 
@@ -59,88 +57,6 @@ static void tell(struct engine *e, const char *conn, const char *child, uint64_t
 
 	failed(e, &ev, false);
 	status_event(e, &ev);
-}
-
-/* ---- requests for what is under way already -------------------------------------------------- */
-
-static void waiter_free(struct waiter *w)
-{
-	list_remove(&w->node);
-	mem_free(w->conn);
-	mem_free(w->child);
-	mem_free(w);
-}
-
-static enum err waiter_new(struct engine *e, const char *conn, const char *child, uint64_t request)
-{
-	struct waiter *w = mem_alloc(sizeof(*w));
-
-	if (!w)
-		return ERR_NOMEM;
-	list_push_back(&e->waiters, &w->node);
-	w->request = request;
-	w->conn = str_dup(conn);
-	w->child = child ? str_dup(child) : NULL;
-	if (w->conn && (!child || w->child))
-		return ERR_OK;
-	waiter_free(w);
-	return ERR_NOMEM;
-}
-
-/* waiters_up - those who wanted no more than the IKE SA have it. */
-static void waiters_up(struct engine *e, const char *conn)
-{
-	list_for_each_safe (n, &e->waiters) {
-		struct waiter *w = list_entry(n, struct waiter, node);
-
-		if (conn && !w->child && strcmp(w->conn, conn) == 0)
-			waiter_free(w);
-	}
-}
-
-/* waiters_event - it is up, which everybody sees; or it failed, which was told to whoever began. */
-static void waiters_event(struct engine *e, const struct ike_event *ev)
-{
-	struct ike_event copy = *ev;
-
-	list_for_each_safe (n, &e->waiters) {
-		struct waiter *w = list_entry(n, struct waiter, node);
-
-		if (!ev->conn || strcmp(w->conn, ev->conn) != 0 ||
-		    (w->child && ev->child && strcmp(w->child, ev->child) != 0))
-			continue;
-		copy.request = w->request;
-		waiter_free(w);
-		if (ev->kind == IKE_EVENT_FAILED)
-			status_event(e, &copy);
-	}
-}
-
-/* struct up_query - is it up? By names: the child, or the IKE SA if that is NULL. */
-struct up_query {
-	const char *conn, *child;
-	bool up;
-};
-
-static void find_up(void *ctx, const struct ike_sa_info *sa)
-{
-	struct up_query *q = ctx;
-
-	if (!sa->conn || strcmp(sa->conn, q->conn) != 0 ||
-	    (sa->state != IKE_STATE_ESTABLISHED && sa->state != IKE_STATE_REKEYING))
-		return;
-	q->up |= !q->child;
-	for (uint32_t i = 0; q->child && i < sa->num_children; i++)
-		q->up |= strcmp(sa->children[i].name, q->child) == 0 &&
-			 strcmp(sa->children[i].state, "DELETING") != 0;
-}
-
-static bool is_up(struct engine *e, const char *conn, const char *child)
-{
-	struct up_query q = {.conn = conn, .child = child};
-
-	ike_each_sa(e->ike, find_up, &q);
-	return q.up;
 }
 
 /* ---- names ----------------------------------------------------------------------------------- */
@@ -216,8 +132,8 @@ static void resolved(struct engine *e, const struct resolving *r, int status,
 		return;
 	}
 	err = initiate(e, conn, r->child, &remote, r->request, r->has_flow ? &r->flow : NULL);
-	if (err == ERR_EXISTS && r->request && !is_up(e, r->conn, r->child))
-		err = waiter_new(e, r->conn, r->child, r->request);
+	if (err == ERR_EXISTS && r->request && !waiters_is_up(e, r->conn, r->child))
+		err = waiters_add(e, r->conn, r->child, r->request);
 	if (err && err != ERR_EXISTS)
 		tell(e, r->conn, r->child, r->request, IKE_REASON_RESOURCES, err_text(err));
 }
@@ -261,8 +177,19 @@ static enum err resolve(struct engine *e, const struct conf_conn *conn, const ch
 	return ERR_OK;
 }
 
-static enum err bring_up(struct engine *e, const struct conf_conn *conn, const char *child,
-			 uint64_t request, const struct flow *flow)
+bool connect_is_resolving(const struct engine *e, const char *conn, const char *child)
+{
+	list_for_each (n, &e->resolving) {
+		const struct resolving *r = list_entry(n, struct resolving, node);
+
+		if (strcmp(r->conn, conn) == 0 && r->child && strcmp(r->child, child) == 0)
+			return true;
+	}
+	return false;
+}
+
+enum err connect_bring_up(struct engine *e, const struct conf_conn *conn, const char *child,
+			  uint64_t request, const struct flow *flow)
 {
 	const struct conf_addr *a = connect_remote(conn);
 
@@ -277,8 +204,6 @@ static enum err bring_up(struct engine *e, const struct conf_conn *conn, const c
 	return initiate(e, conn, child, &a->range.lo, request, flow);
 }
 
-static void starter_resume(struct engine *e, const char *conn, const char *child);
-
 enum err engine_up(struct engine *e, const char *conn_name, const char *child, uint64_t request)
 {
 	const struct log_sink *before = log_use(&e->sink);
@@ -290,26 +215,16 @@ enum err engine_up(struct engine *e, const char *conn_name, const char *child, u
 	else if (conn_name)
 		conn = conf_find_conn(e->conf, conn_name);
 	if (conn) {
-		starter_resume(e, conn->name, child);
-		err = is_up(e, conn->name, child) ? ERR_EXISTS
-						  : bring_up(e, conn, child, request, NULL);
-		if (err == ERR_EXISTS && !is_up(e, conn->name, child))
-			err = waiter_new(e, conn->name, child, request);
+		starters_resume(e, conn->name, child);
+		err = waiters_is_up(e, conn->name, child)
+			      ? ERR_EXISTS
+			      : connect_bring_up(e, conn, child, request, NULL);
+		if (err == ERR_EXISTS && !waiters_is_up(e, conn->name, child))
+			err = waiters_add(e, conn->name, child, request);
 	}
 	engine_turn(e);
 	log_use(before);
 	return err;
-}
-
-static struct starter *starter_find(struct engine *e, const char *conn, const char *child)
-{
-	list_for_each (n, &e->starters) {
-		struct starter *s = list_entry(n, struct starter, node);
-
-		if (strcmp(s->conn, conn) == 0 && (!child || strcmp(s->child, child) == 0))
-			return s;
-	}
-	return NULL;
 }
 
 /* is_held_down - somebody took it down by hand, and the configuration lets packets stop but not
@@ -334,138 +249,11 @@ void connect_acquire(struct engine *e, uint32_t group, const struct flow *flow)
 		return;
 	LOG(INFO, CHD, g->conn, "%s: a packet needs it", g->child);
 	g->acquiring = true;
-	if (bring_up(e, conn, g->child, 0, flow))
+	if (connect_bring_up(e, conn, g->child, 0, flow))
 		g->acquiring = false;
 }
 
-/* ---- staying up ----------------------------------------------------------------------------- */
-
-static void starter_free(struct starter *s)
-{
-	timer_cancel(&s->engine->timers, &s->retry);
-	list_remove(&s->node);
-	mem_free(s->conn);
-	mem_free(s->child);
-	mem_free(s);
-}
-
-static bool is_resolving(const struct engine *e, const char *conn, const char *child)
-{
-	list_for_each (n, &e->resolving) {
-		const struct resolving *r = list_entry(n, struct resolving, node);
-
-		if (strcmp(r->conn, conn) == 0 && r->child && strcmp(r->child, child) == 0)
-			return true;
-	}
-	return false;
-}
-
-static void starter_fire(struct timer *t, uint64_t now_ns)
-{
-	struct starter *s = container_of(t, struct starter, retry);
-	const struct conf_conn *conn;
-	enum err err = ERR_NOT_FOUND;
-
-	(void)now_ns;
-	if (is_up(s->engine, s->conn, s->child) || is_resolving(s->engine, s->conn, s->child))
-		return;
-	if (conf_find_child(s->engine->conf, &conn, s->conn, s->child))
-		err = bring_up(s->engine, conn, s->child, s->request, NULL);
-	if (err && err != ERR_EXISTS)
-		LOG(WARN, CHD, s->conn, "%s cannot be started: %s", s->child, err_text(err));
-}
-
-static struct starter *starter_new(struct engine *e, const char *conn, const char *child)
-{
-	struct starter *s = mem_alloc(sizeof(*s));
-
-	if (!s)
-		return NULL;
-	s->engine = e;
-	s->request = engine_request(e);
-	timer_init(&s->retry, starter_fire);
-	list_push_back(&e->starters, &s->node);
-	s->conn = str_dup(conn);
-	s->child = str_dup(child);
-	if (!s->conn || !s->child) {
-		starter_free(s);
-		return NULL;
-	}
-	return s;
-}
-
-static void starter_begin(struct engine *e, const char *conn, const char *child)
-{
-	struct starter *s = starter_find(e, conn, child);
-
-	if (!s)
-		s = starter_new(e, conn, child);
-	if (!s) {
-		LOG(ERROR, CHD, conn, "no memory to start %s", child);
-		return;
-	}
-	if (s->stopped || timer_is_set(&s->retry))
-		return;
-	s->tries = s->asked = 0;
-	timer_set(&e->timers, &s->retry, engine_now(e));
-}
-
-static void starter_resume(struct engine *e, const char *conn, const char *child)
-{
-	list_for_each (n, &e->starters) {
-		struct starter *s = list_entry(n, struct starter, node);
-
-		if (strcmp(s->conn, conn) == 0 && (!child || strcmp(s->child, child) == 0))
-			s->stopped = false;
-	}
-}
-
-/* starter_failed - try again, each time later, as often as keyingtries says. What fails before the
- * peer was asked (no route or no name server yet) is not one of these tries. */
-static void starter_failed(struct engine *e, struct starter *s, bool asked_peer)
-{
-	const struct conf_conn *conn = conf_find_conn(e->conf, s->conn);
-	uint64_t wait_ns = RETRY_FIRST_NS << (s->tries < 5 ? s->tries : 5);
-
-	if (!conn || s->stopped || timer_is_set(&s->retry))
-		return;
-	s->tries++;
-	s->asked += asked_peer;
-	if (conn->keyingtries && s->asked >= conn->keyingtries)
-		return; /* the trap policy asks again when there is traffic */
-	if (wait_ns > RETRY_MAX_NS)
-		wait_ns = RETRY_MAX_NS;
-	timer_set(&e->timers, &s->retry, engine_now(e) + wait_ns);
-}
-
-static void start(struct engine *e, const struct conf_conn *conn, const struct conf_child *child)
-{
-	if (connect_remote(conn))
-		starter_begin(e, conn->name, child->name);
-	else
-		LOG(WARN, CFG, conn->name,
-		    "%s cannot be started from here: remote_addrs names no single peer",
-		    child->name);
-}
-
-void connect_configure(struct engine *e)
-{
-	list_for_each_safe (n, &e->starters) {
-		struct starter *s = list_entry(n, struct starter, node);
-		const struct conf_conn *conn;
-		const struct conf_child *c = conf_find_child(e->conf, &conn, s->conn, s->child);
-
-		if (!c || !((c->start_action | c->dpd_action | c->close_action) & ACTION_START))
-			starter_free(s);
-	}
-	for (uint32_t i = 0; i < e->conf->num_conns; i++) {
-		const struct conf_conn *conn = e->conf->conns[i];
-
-		for (uint32_t c = 0; c < conn->num_children; c++)
-			if (conn->children[c].start_action & ACTION_START)
-				start(e, conn, &conn->children[c]);
-	}
-}
+/* ---- what happened --------------------------------------------------------------------------- */
 
 /* went_down - what the configuration wants done about it. */
 static void went_down(struct engine *e, const struct ike_event *ev)
@@ -551,7 +339,7 @@ void connect_event(struct engine *e, const struct ike_event *ev)
 	}
 }
 
-static bool is_named(const char *name, const char *wanted)
+bool connect_is_named(const char *name, const char *wanted)
 {
 	return !wanted || (name && strcmp(name, wanted) == 0);
 }
@@ -571,7 +359,7 @@ static bool resolving_stop(struct engine *e, const char *conn, const char *child
 	list_for_each_safe (n, &e->resolving) {
 		struct resolving *r = list_entry(n, struct resolving, node);
 
-		if (!is_named(r->conn, conn) || !is_named(r->child, child))
+		if (!connect_is_named(r->conn, conn) || !connect_is_named(r->child, child))
 			continue;
 		resolving_drop(r);
 		tell(e, r->conn, r->child, r->request, IKE_REASON_LOCAL, "given up as asked");
@@ -584,28 +372,17 @@ static bool resolving_stop(struct engine *e, const char *conn, const char *child
  * lifted; true if there was anything to do. */
 bool connect_stop(struct engine *e, const char *conn, const char *child)
 {
-	bool any = false;
+	bool any = starters_stop(e, conn, child);
 
-	list_for_each (n, &e->starters) {
-		struct starter *s = list_entry(n, struct starter, node);
-
-		if (!is_named(s->conn, conn) || !is_named(s->child, child))
-			continue;
-		any |= timer_is_set(&s->retry);
-		timer_cancel(&e->timers, &s->retry);
-		s->stopped = true;
-	}
 	any |= resolving_stop(e, conn, child);
 	return ((conn || child) && policy_release(e, conn, child)) || any;
 }
 
 void connect_fini(struct engine *e)
 {
-	list_for_each_safe (n, &e->starters)
-		starter_free(list_entry(n, struct starter, node));
+	starters_fini(e);
 	list_for_each_safe (n, &e->resolving) {
 		resolving_drop(list_entry(n, struct resolving, node));
 	}
-	list_for_each_safe (n, &e->waiters)
-		waiter_free(list_entry(n, struct waiter, node));
+	waiters_fini(e);
 }

@@ -292,7 +292,7 @@ static enum err build(struct engine *e)
 	policy_settle(e);
 	if ((err = dataplane_start(e->dp)))
 		return err;
-	connect_configure(e);
+	starters_configure(e);
 	engine_turn(e);
 	return ERR_OK;
 }
@@ -425,7 +425,7 @@ enum err engine_configure(struct engine *e, struct conf *conf)
 	conf_put(old);
 	policy_configure(e);
 	policy_settle(e);
-	connect_configure(e);
+	starters_configure(e);
 	engine_turn(e);
 	log_use(before);
 	return ERR_OK;

@@ -6,7 +6,9 @@
  *   device.c   the virtual interface, the sockets, their drivers
  *   actions.c  carries out what the keying engine decided
  *   policy.c   SA groups with their policies, routes and guard entries
- *   connect.c  who is to be brought up, and when again
+ *   connect.c  brings connections up, and takes them down
+ *   starters.c which of them by themselves, and when again
+ *   waiters.c  requests for what is under way already
  *   asks.c     answers the keying engine's questions from the configuration
  *   status.c   events to observers, lists, figures
  *   keylog.c   session keys for packet analysers, in test builds only
@@ -167,7 +169,12 @@ void policy_settle(struct engine *e) NONNULL(1);
 void policy_fini(struct engine *e) NONNULL(1);
 
 /* connect.c */
-void connect_configure(struct engine *e) NONNULL(1);
+MUST_USE enum err connect_bring_up(struct engine *e, const struct conf_conn *conn,
+				   const char *child, uint64_t request, const struct flow *flow)
+	NONNULL(1, 2);
+bool connect_is_resolving(const struct engine *e, const char *conn, const char *child)
+	NONNULL(1, 2, 3);
+bool connect_is_named(const char *name, const char *wanted);
 void connect_acquire(struct engine *e, uint32_t group, const struct flow *flow) NONNULL(1, 3);
 void connect_event(struct engine *e, const struct ike_event *ev) NONNULL(1, 2);
 bool connect_stop(struct engine *e, const char *conn, const char *child) NONNULL(1);
@@ -175,6 +182,23 @@ MUST_USE enum err connect_local(struct engine *e, struct ip_addr *out, const str
 				const struct ip_addr *remote) NONNULL(1, 2, 3, 4);
 const struct conf_addr *connect_remote(const struct conf_conn *conn) NONNULL(1);
 void connect_fini(struct engine *e) NONNULL(1);
+
+/* starters.c */
+struct starter *starter_find(struct engine *e, const char *conn, const char *child) NONNULL(1, 2);
+void starter_begin(struct engine *e, const char *conn, const char *child) NONNULL(1, 2, 3);
+void starter_failed(struct engine *e, struct starter *s, bool asked_peer) NONNULL(1, 2);
+void starters_resume(struct engine *e, const char *conn, const char *child) NONNULL(1, 2);
+void starters_configure(struct engine *e) NONNULL(1);
+bool starters_stop(struct engine *e, const char *conn, const char *child) NONNULL(1);
+void starters_fini(struct engine *e) NONNULL(1);
+
+/* waiters.c */
+MUST_USE enum err waiters_add(struct engine *e, const char *conn, const char *child,
+			      uint64_t request) NONNULL(1, 2);
+void waiters_up(struct engine *e, const char *conn) NONNULL(1);
+void waiters_event(struct engine *e, const struct ike_event *ev) NONNULL(1, 2);
+bool waiters_is_up(struct engine *e, const char *conn, const char *child) NONNULL(1, 2);
+void waiters_fini(struct engine *e) NONNULL(1);
 
 /* asks.c */
 void asks_answer(struct engine *e, const struct ike_ask *ask) NONNULL(1, 2);
