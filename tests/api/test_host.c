@@ -573,9 +573,9 @@ static int rp_filter_read_only(void)
 	const char *text = NULL;
 	bool ok = true;
 
-	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    mount("/proc/sys", "/proc/sys", NULL, MS_BIND, NULL) ||
-	    mount(NULL, "/proc/sys", NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL))
+	if (unshare(CLONE_NEWNS) || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) ||
+	    mount("/proc/sys", "/proc/sys", "none", MS_BIND, NULL) ||
+	    mount("none", "/proc/sys", "none", MS_BIND | MS_REMOUNT | MS_RDONLY, NULL))
 		return 77;
 	if (child_host.ops->rp_filter_check(child_host.ctx, &ok, &text))
 		return 1;
