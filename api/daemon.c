@@ -264,6 +264,17 @@ static void signals_close(struct daemon *d)
 		uv_close((uv_handle_t *)&d->on_signal[i], NULL);
 }
 
+/* leave_terminal - from now on the log alone tells. */
+static void leave_terminal(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (int fd = 0; fd < 3 && null >= 0; fd++)
+		dup2(null, fd);
+	if (null > 2)
+		close(null);
+}
+
 /* tell_parent - the waiting parent exits with this status; nobody waits in the foreground. */
 static void tell_parent(struct daemon *d, uint8_t status)
 {
@@ -273,6 +284,8 @@ static void tell_parent(struct daemon *d, uint8_t status)
 		LOG(WARN, DMN, NULL, "nobody waited for the start");
 	close(d->ready_fd);
 	d->ready_fd = -1;
+	if (status == EXIT_OK)
+		leave_terminal();
 }
 
 static enum err engine_open(struct daemon *d, struct conf *conf)
@@ -359,16 +372,18 @@ static int wait_for_child(int fd)
 	uint8_t status = EXIT_FAILED;
 
 	if (read(fd, &status, 1) != 1)
-		fprintf(stderr, "latchkeyd: ended while starting; see the system log\n");
+		fprintf(stderr, "latchkeyd: ended while starting; the system log may say why\n");
 	else if (status != EXIT_OK)
-		fprintf(stderr, "latchkeyd: could not start; see the system log\n");
+		fprintf(stderr, "latchkeyd: could not start; what is not said above is in the "
+				"system log\n");
 	return status;
 }
 
-/* background - fork before there is a thread or a key; returns only in the child. */
+/* background - fork before there is a thread or a key: the key arena does not outlive a fork.
+ * Returns only in the child, which keeps the terminal until it is ready. */
 static void background(struct daemon *d)
 {
-	int fds[2], null;
+	int fds[2];
 	pid_t pid;
 
 	if (pipe2(fds, O_CLOEXEC) || (pid = fork()) < 0) {
@@ -382,9 +397,6 @@ static void background(struct daemon *d)
 	close(fds[0]);
 	d->ready_fd = fds[1];
 	setsid();
-	null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	for (int fd = 0; fd < 3 && null >= 0; fd++)
-		dup2(null, fd);
 	syslog_open("latchkeyd");
 }
 
@@ -475,6 +487,19 @@ static bool make_run_dir(const char *dir)
 	return !fault;
 }
 
+/* serve - with a valid configuration: do what the arguments say. */
+static int serve(struct daemon *d, struct conf *conf)
+{
+	if (d->check) {
+		print_plan(conf);
+		return EXIT_OK;
+	}
+	if (!make_run_dir(d->run_dir))
+		return EXIT_FAILED;
+	log_begin(d, conf);
+	return run(d, conf);
+}
+
 int main(int argc, char **argv)
 {
 	struct daemon d = {
@@ -489,20 +514,11 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return EXIT_USAGE;
 	}
-	conf = load(d.conf_file);
-	if (!conf)
-		return EXIT_FAILED;
-	if (d.check) {
-		print_plan(conf);
-		conf_put(conf);
-		return EXIT_OK;
-	}
-	if (!make_run_dir(d.run_dir))
-		return EXIT_FAILED;
-	if (!d.foreground)
+	if (!d.foreground && !d.check)
 		background(&d);
-	log_begin(&d, conf);
-	status = run(&d, conf);
+	conf = load(d.conf_file);
+	status = conf ? serve(&d, conf) : EXIT_FAILED;
 	conf_put(conf);
+	tell_parent(&d, (uint8_t)status);
 	return status;
 }

@@ -65,6 +65,17 @@ def test_faults():
     assert f"{name}:1:" in done.stderr and "did you mean 'remote_addrs'?" in done.stderr, done.stderr
 
 
+def test_background_tells_faults():
+    """Without --foreground the caller still sees what is wrong, and the status."""
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
+        file.write("connections { gw { remote_addr = 192.0.2.1\n} }\n")
+        file.flush()
+        done = latchkeyd("-c", file.name, "--run-dir", "/nonexistent/run")
+    assert done.returncode == 1, done
+    assert "did you mean 'remote_addrs'?" in done.stderr, done.stderr
+    assert "could not start" in done.stderr, done.stderr
+
+
 def test_missing_file():
     done = latchkeyd("--check", "-c", "/nonexistent/latchkey.conf")
     assert done.returncode == 1 and "/nonexistent/latchkey.conf" in done.stderr, done.stderr

@@ -119,7 +119,25 @@ def test_stop_waits_for_no_name():
         lab.close()
 
 
+def test_background():
+    """Without --foreground: the command ends when the daemon is ready, with its keys at hand."""
+    with Pair("daemon-background", Side(), Side()) as pair:
+        peer = pair.peers["left"]
+        peer.stop()
+        done = pair.left.run(f"{peer.bin}/latchkeyd", "-c", peer.conf, "--run-dir", peer.run_dir)
+        assert not done.stdout and not done.stderr, done
+        peer.up("net")
+        ping(pair)
+        pid = pair.left.run("pgrep", "-f", f"latchkeyd -c {peer.conf}").stdout.split()
+        assert len(pid) == 1, pid
+        pair.left.run("kill", pid[0])
+        wait_for(lambda: not pair.left.run("pgrep", "-f", f"latchkeyd -c {peer.conf}",
+                                           check=False).stdout, "the daemon to end")
+        assert "latchkey0" not in pair.left.run("ip", "link").stdout, "the interface stayed"
+
+
 TESTS = [
+    ("daemon: goes to the background", test_background),
     ("daemon: stops while a name is looked up", test_stop_waits_for_no_name),
     ("daemon: loads its configuration again", test_reload),
     ("daemon: a lost peer's traffic is stopped", test_lost_peer_stays_closed),
