@@ -21,7 +21,7 @@
 struct ike_engine;
 
 /* struct ike_env - what the engine is given. spi_reserve and spi_release act on the inbound SAD
- * (dataplane_spi_reserve, dataplane_spi_release); child_stats and peer_seen tell what the data path
+ * (dataplane_spi_reserve, dataplane_spi_release); child_stats tells what the data path
  * saw (for liveness, RFC 7296 2.4, and lists). All are called during input calls only. */
 struct ike_env {
 	const struct rng *rng;

@@ -109,6 +109,3 @@ MUST_USE enum err engine_path_info(struct engine *e, struct path_info *out, uint
 /* struct backend, engine_backend - the engine for a control socket's server, see backend.h. */
 struct backend;
 struct backend engine_backend(struct engine *e) NONNULL(1);
-
-/* engine_child_group - the SA group number of a child (strongSwan's reqid); 0 if it has none. */
-uint32_t engine_child_group(struct engine *e, uint64_t child) NONNULL(1);

@@ -40,13 +40,6 @@ int64_t engine_started_s(const struct engine *e)
 	return e->started_s;
 }
 
-uint32_t engine_child_group(struct engine *e, uint64_t child)
-{
-	struct htab_node *n = engine_find(&e->children, &child, sizeof(child));
-
-	return n ? container_of(n, struct child_rec, by_id)->group->id : 0;
-}
-
 struct path_query {
 	struct engine *engine;
 	struct path_info *out;
