@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <uv.h>
+
 #include "api/engine/backend.h"
 #include "api/engine/engine.h"
 #include "api/host/host.h"
@@ -26,8 +28,6 @@
 #define DEFAULT_RUN_DIR "/run/latchkey"
 #define SOCKET_NAME     "latchkey.vici"
 #define PATH_LEN        256
-#define END_TURNS       50
-#define END_TURN_MS     10
 
 enum {
 	EXIT_OK = 0,
@@ -44,6 +44,8 @@ struct daemon {
 
 	uv_loop_t loop;
 	uv_signal_t on_signal[3];
+	uv_poll_t on_engine;
+	bool listens; /* on_engine is open */
 	struct host host;
 	struct engine *engine;
 	struct backend backend;
@@ -288,9 +290,35 @@ static void tell_parent(struct daemon *d, uint8_t status)
 		leave_terminal();
 }
 
+static void on_engine(uv_poll_t *handle, int status, int events)
+{
+	struct daemon *d = handle->data;
+
+	(void)status;
+	(void)events;
+	engine_dispatch(d->engine);
+}
+
+/* engine_listen - the loop turns the engine from now on. */
+static enum err engine_listen(struct daemon *d)
+{
+	if (uv_poll_init(&d->loop, &d->on_engine, engine_fd(d->engine)))
+		return ERR_SYS;
+	d->on_engine.data = d;
+	d->listens = true;
+	return uv_poll_start(&d->on_engine, UV_READABLE, on_engine) ? ERR_SYS : ERR_OK;
+}
+
+static void engine_unlisten(struct daemon *d)
+{
+	if (d->listens)
+		uv_close((uv_handle_t *)&d->on_engine, NULL);
+	d->listens = false;
+}
+
 static enum err engine_open(struct daemon *d, struct conf *conf)
 {
-	struct engine_params params = {.loop = &d->loop, .conf = conf, .conf_file = d->conf_file};
+	struct engine_params params = {.conf = conf, .conf_file = d->conf_file};
 	enum err err = host_linux_open(&d->host);
 #ifdef LATCHKEY_TEST_KEYLOG
 	char keylog[PATH_LEN];
@@ -317,25 +345,16 @@ static enum err start(struct daemon *d, struct conf *conf)
 
 	if (err)
 		return err;
-	err = control_open(d);
+	err = engine_listen(d);
+	if (!err)
+		err = control_open(d);
 	if (!err)
 		return ERR_OK;
+	engine_unlisten(d);
 	engine_abandon(d->engine);
 	d->engine = NULL;
 	d->host.ops->close(d->host.ctx);
 	return err;
-}
-
-/* loop_end - let the loop's handles close. A name that is still being looked up cannot be called
- * off and is not waited for: false. */
-static bool loop_end(struct daemon *d)
-{
-	for (int i = 0; i < END_TURNS; i++) {
-		if (!uv_run(&d->loop, UV_RUN_NOWAIT))
-			return true;
-		uv_sleep(END_TURN_MS);
-	}
-	return false;
 }
 
 static int run(struct daemon *d, struct conf *conf)
@@ -354,12 +373,10 @@ static int run(struct daemon *d, struct conf *conf)
 	tell_parent(d, EXIT_FAILED);
 	if (d->engine)
 		control_close(d);
+	engine_unlisten(d);
 	engine_free(d->engine);
 	signals_close(d);
-	if (!loop_end(d)) {
-		LOG(INFO, DMN, NULL, "stopped, without waiting for a name server");
-		_exit(status);
-	}
+	uv_run(&d->loop, UV_RUN_DEFAULT); /* the handles close */
 	vici_server_free(d->vici);
 	uv_loop_close(&d->loop);
 	LOG(INFO, DMN, NULL, "stopped");

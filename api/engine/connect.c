@@ -2,10 +2,8 @@
 /*
  * Who is to be brought up: by a command, because a packet needs it, because the configuration says
  * start, or because it was lost. The keying engine is always handed addresses; names are looked up
- * here, off the loop's thread by libuv.
+ * here, off this thread.
  */
-#include <netdb.h>
-
 #include "api/engine/internal.h"
 #include "base/alloc.h"
 
@@ -99,26 +97,9 @@ static void resolving_free(struct resolving *r)
 	mem_free(r);
 }
 
-static enum err first_address(struct ip_addr *out, const struct addrinfo *list)
-{
-	struct sockaddr_storage ss = {0};
-	struct endpoint ep;
-	enum err err;
-
-	if (!list)
-		return ERR_NOT_FOUND;
-	memcpy(&ss, list->ai_addr, list->ai_addrlen);
-	err = endpoint_from_sockaddr(&ep, &ss);
-	if (!err)
-		*out = ep.addr;
-	return err;
-}
-
-static void resolved(struct engine *e, const struct resolving *r, int status,
-		     const struct addrinfo *list)
+static void resolved(struct engine *e, const struct resolving *r, const struct ip_addr *remote)
 {
 	const struct conf_conn *conn = conf_find_conn(e->conf, r->conn);
-	struct ip_addr remote;
 	enum err err;
 
 	if (!conn) {
@@ -126,55 +107,66 @@ static void resolved(struct engine *e, const struct resolving *r, int status,
 		     "the connection was unloaded while its peer's name was looked up");
 		return;
 	}
-	if (status || first_address(&remote, list)) {
+	if (remote->family == IP_NONE) {
 		tell(e, r->conn, r->child, r->request, IKE_REASON_NO_ANSWER,
 		     "the name in remote_addrs cannot be resolved: check it and the resolver");
 		return;
 	}
-	err = initiate(e, conn, r->child, &remote, r->request, r->has_flow ? &r->flow : NULL);
+	err = initiate(e, conn, r->child, remote, r->request, r->has_flow ? &r->flow : NULL);
 	if (err == ERR_EXISTS && r->request && !waiters_is_up(e, r->conn, r->child))
 		err = waiters_add(e, r->conn, r->child, r->request);
 	if (err && err != ERR_EXISTS)
 		tell(e, r->conn, r->child, r->request, IKE_REASON_RESOURCES, err_text(err));
 }
 
-static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *list)
+static struct resolving *resolving_find(struct engine *e, uint64_t id)
 {
-	struct resolving *r = container_of(req, struct resolving, req);
-	struct engine *e = r->engine;
-	const struct log_sink *before;
+	list_for_each (n, &e->resolving) {
+		struct resolving *r = list_entry(n, struct resolving, node);
 
-	if (e) {
-		before = log_use(&e->sink);
-		resolved(e, r, status, list);
-		log_use(before);
+		if (r->id == id)
+			return r;
 	}
-	uv_freeaddrinfo(list);
-	resolving_free(r);
+	return NULL; /* given up meanwhile */
+}
+
+static void on_resolved(struct engine *e, struct loop_source *source)
+{
+	struct resolver_answer answer;
+
+	(void)source;
+	while (resolver_next(e->resolver, &answer)) {
+		struct resolving *r = resolving_find(e, answer.id);
+
+		if (!r)
+			continue;
+		list_remove(&r->node); /* or it would be under way still */
+		resolved(e, r, &answer.addr);
+		resolving_free(r);
+	}
 }
 
 static enum err resolve(struct engine *e, const struct conf_conn *conn, const char *child,
 			const char *name, uint64_t request, const struct flow *flow)
 {
-	const struct addrinfo hints = {.ai_socktype = SOCK_DGRAM};
 	struct resolving *r = mem_alloc(sizeof(*r));
+	enum err err;
 
 	if (!r)
 		return ERR_NOMEM;
 	list_push_back(&e->resolving, &r->node);
-	r->engine = e;
+	r->id = ++e->next_lookup;
 	r->request = request;
 	r->conn = str_dup(conn->name);
 	r->child = child ? str_dup(child) : NULL;
 	r->has_flow = flow != NULL;
 	if (flow)
 		r->flow = *flow;
-	if (!r->conn || (child && !r->child) ||
-	    uv_getaddrinfo(e->loop, &r->req, on_resolved, name, NULL, &hints)) {
+	err = r->conn && (!child || r->child) ? resolver_begin(e->resolver, r->id, name)
+					      : ERR_NOMEM;
+	if (err)
 		resolving_free(r);
-		return ERR_NOMEM;
-	}
-	return ERR_OK;
+	return err;
 }
 
 bool connect_is_resolving(const struct engine *e, const char *conn, const char *child)
@@ -344,14 +336,6 @@ bool connect_is_named(const char *name, const char *wanted)
 	return !wanted || (name && strcmp(name, wanted) == 0);
 }
 
-/* resolving_drop - the answer, when it comes, finds nobody. */
-static void resolving_drop(struct resolving *r)
-{
-	r->engine = NULL;
-	list_remove(&r->node);
-	uv_cancel((uv_req_t *)&r->req);
-}
-
 static bool resolving_stop(struct engine *e, const char *conn, const char *child)
 {
 	bool any = false;
@@ -361,8 +345,9 @@ static bool resolving_stop(struct engine *e, const char *conn, const char *child
 
 		if (!connect_is_named(r->conn, conn) || !connect_is_named(r->child, child))
 			continue;
-		resolving_drop(r);
+		list_remove(&r->node);
 		tell(e, r->conn, r->child, r->request, IKE_REASON_LOCAL, "given up as asked");
+		resolving_free(r);
 		any = true;
 	}
 	return any;
@@ -378,11 +363,22 @@ bool connect_stop(struct engine *e, const char *conn, const char *child)
 	return ((conn || child) && policy_release(e, conn, child)) || any;
 }
 
+enum err connect_init(struct engine *e)
+{
+	enum err err = resolver_open(&e->resolver);
+
+	if (err)
+		return err;
+	e->names = (struct loop_source){.fd = resolver_fd(e->resolver), .ready = on_resolved};
+	return loop_watch(e, &e->names);
+}
+
 void connect_fini(struct engine *e)
 {
 	starters_fini(e);
 	list_for_each_safe (n, &e->resolving) {
-		resolving_drop(list_entry(n, struct resolving, node));
+		resolving_free(list_entry(n, struct resolving, node));
 	}
+	resolver_close(e->resolver);
 	waiters_fini(e);
 }

@@ -57,7 +57,7 @@ void engine_unobserve(struct engine *e, struct engine_observer *o)
 	list_remove(&o->node);
 }
 
-/* ---- the loop ------------------------------------------------------------------------------- */
+/* ---- a turn --------------------------------------------------------------------------------- */
 
 static void dp_event(struct engine *e, const struct dp_event *ev, uint64_t now_ns)
 {
@@ -91,21 +91,16 @@ static void dp_event(struct engine *e, const struct dp_event *ev, uint64_t now_n
 /* Events per wake-up are bounded so that timers and the control socket get their turn (S63). */
 #define EVENTS_PER_TURN 256
 
-static void on_dp_events(uv_poll_t *handle, int status, int events)
+static void on_dp_events(struct engine *e, struct loop_source *source)
 {
-	struct engine *e = handle->data;
-	const struct log_sink *before = log_use(&e->sink);
 	struct dp_event ev;
 
-	(void)status;
-	(void)events;
+	(void)source;
 	for (int i = 0; i < EVENTS_PER_TURN && dataplane_event_next(e->dp, &ev); i++) {
 		dp_event(e, &ev, engine_now(e));
 		dp_event_release(e->dp, &ev);
 		actions_run(e);
 	}
-	engine_turn(e);
-	log_use(before);
 }
 
 static bool stop_finished(struct engine *e, uint64_t now_ns)
@@ -114,18 +109,6 @@ static bool stop_finished(struct engine *e, uint64_t now_ns)
 
 	ike_stats(e->ike, &st);
 	return st.ike_sas == 0 || now_ns >= e->stop_deadline_ns;
-}
-
-static void on_timer(uv_timer_t *handle)
-{
-	struct engine *e = handle->data;
-	const struct log_sink *before = log_use(&e->sink);
-	uint64_t now_ns = engine_now(e);
-
-	timers_run(&e->timers, now_ns);
-	ike_run(e->ike, now_ns);
-	engine_turn(e);
-	log_use(before);
 }
 
 static uint64_t next_deadline(const struct engine *e)
@@ -140,20 +123,6 @@ static uint64_t next_deadline(const struct engine *e)
 	return at;
 }
 
-static void arm_timer(struct engine *e, uint64_t now_ns)
-{
-	uint64_t at = next_deadline(e);
-	uint64_t wait_ms;
-
-	if (at == TIME_NEVER) {
-		uv_timer_stop(e->timer);
-		return;
-	}
-	wait_ms = at > now_ns ? (at - now_ns + NS_PER_MS - 1) / NS_PER_MS : 0;
-	uv_update_time(e->loop);
-	uv_timer_start(e->timer, on_timer, wait_ms, 0);
-}
-
 void engine_turn(struct engine *e)
 {
 	uint64_t now_ns = engine_now(e);
@@ -161,13 +130,31 @@ void engine_turn(struct engine *e)
 	actions_run(e);
 	policy_settle(e);
 	dataplane_reclaim(e->dp);
-	arm_timer(e, now_ns);
+	loop_arm(e, next_deadline(e), now_ns);
 	if (e->stopping && e->stopped && stop_finished(e, now_ns)) {
 		void (*stopped)(void *ctx) = e->stopped;
 
 		e->stopped = NULL;
 		stopped(e->stopped_ctx);
 	}
+}
+
+int engine_fd(const struct engine *e)
+{
+	return e->epoll_fd;
+}
+
+void engine_dispatch(struct engine *e)
+{
+	const struct log_sink *before = log_use(&e->sink);
+	uint64_t now_ns;
+
+	loop_dispatch(e);
+	now_ns = engine_now(e);
+	timers_run(&e->timers, now_ns);
+	ike_run(e->ike, now_ns);
+	engine_turn(e);
+	log_use(before);
 }
 
 uint64_t engine_now(const struct engine *e)
@@ -233,34 +220,10 @@ static enum err make_tables(struct engine *e)
 	return htab_init(&e->peers, rng_system());
 }
 
-static void free_handle(uv_handle_t *handle)
+static enum err make_sources(struct engine *e)
 {
-	mem_free(handle);
-}
-
-static void close_handle(void *handle)
-{
-	if (handle)
-		uv_close(handle, free_handle);
-}
-
-static enum err make_handles(struct engine *e)
-{
-	e->timer = mem_alloc(sizeof(*e->timer));
-	if (!e->timer)
-		return ERR_NOMEM;
-	uv_timer_init(e->loop, e->timer);
-	e->timer->data = e;
-	e->dp_events = mem_alloc(sizeof(*e->dp_events));
-	if (!e->dp_events)
-		return ERR_NOMEM;
-	if (uv_poll_init(e->loop, e->dp_events, dataplane_event_fd(e->dp))) {
-		mem_free(e->dp_events);
-		e->dp_events = NULL;
-		return ERR_SYS;
-	}
-	e->dp_events->data = e;
-	return uv_poll_start(e->dp_events, UV_READABLE, on_dp_events) ? ERR_SYS : ERR_OK;
+	e->dp_events = (struct loop_source){.fd = dataplane_event_fd(e->dp), .ready = on_dp_events};
+	return loop_watch(e, &e->dp_events);
 }
 
 static enum err make_dataplane(struct engine *e)
@@ -280,8 +243,9 @@ static enum err build(struct engine *e)
 {
 	enum err err;
 
-	if ((err = make_tables(e)) || (err = make_dataplane(e)) || (err = device_open(e)) ||
-	    (err = make_ike(e)) || (err = make_handles(e)))
+	if ((err = loop_open(e)) || (err = make_tables(e)) || (err = make_dataplane(e)) ||
+	    (err = device_open(e)) || (err = make_ike(e)) || (err = connect_init(e)) ||
+	    (err = make_sources(e)))
 		return err;
 	policy_configure(e);
 	err = policy_guard(e);
@@ -314,7 +278,7 @@ enum err engine_new(struct engine **out, const struct engine_params *params)
 
 	if (!e)
 		return ERR_NOMEM;
-	e->loop = params->loop;
+	e->epoll_fd = e->timer.fd = -1;
 	e->host = params->host;
 	e->conf = conf_get(params->conf);
 	e->daemon = e->conf->daemon;
@@ -368,8 +332,6 @@ void engine_free(struct engine *e)
 		return;
 	before = log_use(&e->sink);
 	connect_fini(e);
-	close_handle(e->dp_events);
-	close_handle(e->timer);
 	ike_engine_free(e->ike);
 	if (e->dp)
 		dataplane_stop(e->dp);
@@ -377,6 +339,7 @@ void engine_free(struct engine *e)
 	policy_fini(e);
 	device_close(e);
 	dataplane_free(e->dp);
+	loop_close(e);
 	htab_fini(&e->groups_by_id);
 	htab_fini(&e->children);
 	htab_fini(&e->peers);

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * engine.h - the composition: one data path, one keying engine, the host's devices and routes, and
- * a libuv loop that ties them together. What the control socket and the daemon are built on.
+ * engine.h - the composition: one data path, one keying engine, the host's devices and routes. What
+ * the daemon, the control socket and the library for embedders are built on. It has no loop of its
+ * own: whoever has one waits until engine_fd() is readable and calls engine_dispatch().
  *
- * Thread: the loop's thread, for everything here. No signal handler, no fork, no exit.
+ * Thread: one at a time, for everything here. No signal handler, no fork, no exit.
  */
 #pragma once
-
-#include <uv.h>
 
 #include "base/host.h"
 #include "base/log.h"
@@ -18,9 +17,8 @@
 struct engine;
 
 /* struct engine_params - what an engine is made of. host is taken over (closed with the engine);
- * conf is counted; loop is borrowed and must outlive the engine. */
+ * conf is counted. */
 struct engine_params {
-	uv_loop_t *loop;
 	struct host host;
 	struct conf *conf;
 	const char *conf_file; /* what engine_reload() reads; NULL = nothing; copied */
@@ -34,12 +32,19 @@ struct engine_params {
  * stand: a restart that fails does not open what was guarded. */
 MUST_USE enum err engine_new(struct engine **out, const struct engine_params *params) NONNULL(1, 2);
 
+/* engine_fd - readable when engine_dispatch() is to be called; for as long as the engine lives. */
+int engine_fd(const struct engine *e) NONNULL(1);
+
+/* engine_dispatch - do all that is to be done now; never blocks. Calling it too often is harmless.
+ */
+void engine_dispatch(struct engine *e) NONNULL(1);
+
 /* engine_stop - orderly end: tell every peer (DELETE) and wait for them, 2 seconds at most; then
- * `done` is called from the loop, and engine_free() may be. */
+ * `done` is called from engine_dispatch() or from here, and after that engine_free() may be. */
 void engine_stop(struct engine *e, void (*done)(void *ctx), void *ctx) NONNULL(1, 2);
 
-/* engine_free - remove routes, rules, guard and device, and free everything. The loop must be run
- * once more afterwards for its handles to close. NULL is accepted. */
+/* engine_free - remove routes, rules, guard and device, and free everything. Not from within
+ * engine_dispatch(). NULL is accepted. */
 void engine_free(struct engine *e);
 
 /* engine_abandon - as engine_free(), but routes, rules, guard and device stay as they stand, and

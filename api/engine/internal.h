@@ -2,11 +2,13 @@
 /*
  * internal.h - the engine's parts, shared by the files of this folder only. Loop thread.
  *
- *   engine.c   life and the loop: what wakes us, and one turn
+ *   engine.c   life, and one turn
+ *   loop.c     what wakes us, behind one descriptor
  *   device.c   the virtual interface, the sockets, their drivers
  *   actions.c  carries out what the keying engine decided
  *   policy.c   SA groups with their policies, routes and guard entries
  *   connect.c  brings connections up, and takes them down
+ *   resolver.c names to addresses, in threads of their own
  *   starters.c which of them by themselves, and when again
  *   waiters.c  requests for what is under way already
  *   asks.c     answers the keying engine's questions from the configuration
@@ -16,6 +18,7 @@
 #pragma once
 
 #include "api/engine/engine.h"
+#include "api/engine/resolver.h"
 #include "base/htab.h"
 #include "base/timers.h"
 
@@ -88,9 +91,8 @@ struct waiter {
 
 /* struct resolving - a name that is being looked up for engine_up(). */
 struct resolving {
-	uv_getaddrinfo_t req;
 	struct list_node node;
-	struct engine *engine; /* NULL: the engine is gone, drop the answer */
+	uint64_t id; /* the resolver's answer has it */
 	char *conn;
 	char *child;
 	uint64_t request;
@@ -98,16 +100,24 @@ struct resolving {
 	struct flow flow;
 };
 
+/* struct loop_source - a descriptor, and what is called when it is readable. The descriptor is its
+ * owner's; ready may be NULL: then it is only what wakes us. */
+struct loop_source {
+	int fd;
+	void (*ready)(struct engine *e, struct loop_source *s);
+};
+
 struct engine {
-	uv_loop_t *loop;
 	struct host host;
 	struct conf *conf;
 	struct conf_daemon daemon; /* as at the start: devices and ports do not change meanwhile */
 	struct dataplane *dp;
 	struct ike_engine *ike;
 
-	uv_poll_t *dp_events; /* handles are freed by their close callbacks */
-	uv_timer_t *timer;
+	int epoll_fd; /* what holds all sources */
+	struct loop_source timer, dp_events, names;
+	uint64_t armed_ns; /* what the timer is set to; 0 = not known */
+	struct resolver *resolver;
 
 	struct log_sink sink;
 	const struct log_sink *outer_sink;
@@ -127,7 +137,7 @@ struct engine {
 	struct htab groups_by_id, children, peers;
 	struct list_node groups, routes, starters, resolving, waiters;
 
-	uint64_t next_request;
+	uint64_t next_request, next_lookup;
 	int64_t started_s;
 	bool stopping;
 	uint64_t stop_deadline_ns;
@@ -143,6 +153,14 @@ void engine_turn(struct engine *e) NONNULL(1);
 
 /* engine_find - the container of a node found under an 8-byte or 4-byte number, or NULL. */
 struct htab_node *engine_find(const struct htab *t, const void *id, size_t len) NONNULL(1, 2);
+
+/* loop.c: sources may be added and taken away at any time, but not by their own ready(). */
+MUST_USE enum err loop_open(struct engine *e) NONNULL(1);
+void loop_close(struct engine *e) NONNULL(1);
+MUST_USE enum err loop_watch(struct engine *e, struct loop_source *s) NONNULL(1, 2);
+void loop_unwatch(struct engine *e, const struct loop_source *s) NONNULL(1, 2);
+void loop_arm(struct engine *e, uint64_t at_ns, uint64_t now_ns) NONNULL(1);
+void loop_dispatch(struct engine *e) NONNULL(1);
 
 /* device.c */
 MUST_USE enum err device_open(struct engine *e) NONNULL(1);
@@ -181,6 +199,7 @@ bool connect_stop(struct engine *e, const char *conn, const char *child) NONNULL
 MUST_USE enum err connect_local(struct engine *e, struct ip_addr *out, const struct conf_conn *conn,
 				const struct ip_addr *remote) NONNULL(1, 2, 3, 4);
 const struct conf_addr *connect_remote(const struct conf_conn *conn) NONNULL(1);
+MUST_USE enum err connect_init(struct engine *e) NONNULL(1);
 void connect_fini(struct engine *e) NONNULL(1);
 
 /* starters.c */

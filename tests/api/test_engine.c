@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include <uv.h>
+
 #include "api/engine/engine.h"
 #include "base/alloc.h"
 #include "tests/fake_host.h"
@@ -19,6 +21,7 @@
 struct side {
 	struct fake_host host;
 	struct engine *engine;
+	uv_poll_t *poll; /* freed as it closes */
 	struct engine_observer observer;
 	unsigned ups, downs, failures, packets;
 	uint32_t requests; /* bits: the numbers in the failures */
@@ -110,10 +113,31 @@ static struct ip_addr loopback(void)
 	return ip_addr_v4(bytes);
 }
 
+static void on_engine(uv_poll_t *poll, int status, int events)
+{
+	(void)status;
+	(void)events;
+	engine_dispatch(poll->data);
+}
+
+static void side_listen(struct side *s)
+{
+	s->poll = mem_alloc(sizeof(*s->poll));
+	CU_ASSERT_FATAL(s->poll != NULL);
+	CU_ASSERT_FATAL(uv_poll_init(&loop, s->poll, engine_fd(s->engine)) == 0);
+	s->poll->data = s->engine;
+	uv_poll_start(s->poll, UV_READABLE, on_engine);
+}
+
+static void free_poll(uv_handle_t *handle)
+{
+	mem_free(handle);
+}
+
 /* source: what the host says when asked where from a peer is reached; unset = no route. */
 static void side_open_at(struct side *s, const char *text, struct ip_addr source)
 {
-	struct engine_params params = {.loop = &loop};
+	struct engine_params params = {0};
 
 	memset(s, 0, sizeof(*s));
 	fake_host_init(&s->host);
@@ -123,6 +147,7 @@ static void side_open_at(struct side *s, const char *text, struct ip_addr source
 	CU_ASSERT_FATAL(params.conf != NULL);
 	CU_ASSERT_FATAL(engine_new(&s->engine, &params) == ERR_OK);
 	conf_put(params.conf);
+	side_listen(s);
 	s->observer.event = on_event;
 	engine_observe(s->engine, &s->observer);
 }
@@ -134,6 +159,7 @@ static void side_open(struct side *s, const char *text)
 
 static void side_close(struct side *s)
 {
+	uv_close((uv_handle_t *)s->poll, free_poll);
 	engine_free(s->engine);
 	uv_run(&loop, UV_RUN_NOWAIT);
 	fake_host_fini(&s->host);
@@ -480,7 +506,7 @@ static void test_a_guard_that_was_refused_is_tried_again(void)
  * nothing was protected meanwhile. */
 static void test_a_guard_left_behind_goes_with_an_orderly_stop(void)
 {
-	struct engine_params params = {.loop = &loop};
+	struct engine_params params = {0};
 	struct engine *e = NULL;
 	struct fake_host host;
 
@@ -615,7 +641,7 @@ static void test_failed_start_is_an_error_at_each_step(void)
 {
 	static const char *const ops[] = {"tap_open", "link_set", "udp_open", "rules_set",
 					  "guard_set"};
-	struct engine_params params = {.loop = &loop};
+	struct engine_params params = {0};
 	struct fake_host host;
 
 	begin();

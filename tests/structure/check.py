@@ -43,7 +43,7 @@ INCLUDE_TABLE = [
 # A library's headers are seen in one place each: (header, who may include it).
 LIBRARY_TABLE = [
     (r"urcu", r"base/rcu[^/]*$"),
-    (r"uv\.h$", r"api/"),
+    (r"uv\.h$", r"api/(vici/|[^/]+$)"),
     (r"libmnl/|nftables/", r"api/(host|helper)/"),
     (r"intel-ipsec-mb\.h$", r"(dataplane/crypto|bench)/"),
     (r"openssl/", r"(control|dataplane/crypto|base|tests|bench)/"),
