@@ -16,6 +16,7 @@ struct class
 {
 	struct htab_node node; /* keyed by key */
 	uint8_t *key;
+	struct class_info *info;
 	uint32_t num_refs;
 	uint32_t handle;
 	uint32_t next_free; /* index; 0 ends the queue */
@@ -50,6 +51,7 @@ void class_table_free(struct class_table *t)
 		return;
 	for (uint32_t i = 1; i < t->num_slots; i++) {
 		mem_free(t->slots[i]->key);
+		mem_free(t->slots[i]->info);
 		mem_free(t->slots[i]);
 	}
 	mem_free(t->slots);
@@ -144,6 +146,19 @@ static void give_slot(struct class_table *t, struct class *c)
 	t->free_tail = index;
 }
 
+static struct class_info *info_new(const struct auth_proof_params *proven)
+{
+	struct class_info *info = mem_alloc(sizeof(*info));
+
+	if (info)
+		*info = (struct class_info){
+			.method = proven->method,
+			.local = proven->local,
+			.peer = proven->peer,
+		};
+	return info;
+}
+
 enum err class_get(struct class_table *t, uint32_t *out, const struct auth_proof_params *proven)
 {
 	uint8_t buf[KEY_MAX];
@@ -162,15 +177,16 @@ enum err class_get(struct class_table *t, uint32_t *out, const struct auth_proof
 		return ERR_OK;
 	}
 	uint8_t *copy = mem_dup(key.p, key.len);
+	struct class_info *info = info_new(proven);
 
-	if (!copy)
-		return ERR_NOMEM;
-	e = take_slot(t, &c);
+	e = copy && info ? take_slot(t, &c) : ERR_NOMEM;
 	if (e != ERR_OK) {
 		mem_free(copy);
+		mem_free(info);
 		return e;
 	}
 	c->key = copy;
+	c->info = info;
 	c->num_refs = 1;
 	htab_insert(&t->by_key, &c->node, bytes_of(copy, key.len));
 	*out = c->handle;
@@ -186,8 +202,20 @@ void class_put(struct class_table *t, uint32_t handle)
 		return;
 	htab_remove(&t->by_key, &c->node);
 	mem_free(c->key);
+	mem_free(c->info);
 	c->key = NULL;
+	c->info = NULL;
 	give_slot(t, c);
+}
+
+enum err class_info(const struct class_table *t, struct class_info *out, uint32_t handle)
+{
+	const struct class *c = class_of(t, handle);
+
+	if (!c)
+		return ERR_NOT_FOUND;
+	*out = *c->info;
+	return ERR_OK;
 }
 
 bool class_live(const struct class_table *t, uint32_t handle)

@@ -32,5 +32,9 @@ MUST_USE enum err class_get(struct class_table *t, uint32_t *out,
 /* class_put - drop one reference; the handle of a class without references is stale. */
 void class_put(struct class_table *t, uint32_t handle) NONNULL(1);
 
+/* class_info - what a class stands for. Errors: NOT_FOUND (stale, or never was). */
+MUST_USE enum err class_info(const struct class_table *t, struct class_info *out, uint32_t handle)
+	NONNULL(1, 2);
+
 /* class_live - the handle names a class that has references. */
 bool class_live(const struct class_table *t, uint32_t handle) NONNULL(1);

@@ -144,6 +144,23 @@ enum err dataplane_attach(struct dataplane *dp, uint16_t *out_port, struct drive
 	return ERR_OK;
 }
 
+uint16_t dataplane_num_ports(const struct dataplane *dp)
+{
+	return dp->worker.num_ports;
+}
+
+int dataplane_port_fd(const struct dataplane *dp, uint16_t port)
+{
+	const struct driver *d = dp->worker.ports[port];
+
+	return d->ops->fd(d);
+}
+
+enum err dataplane_class(const struct dataplane *dp, struct class_info *out, uint32_t token)
+{
+	return class_info(dp->classes, out, token);
+}
+
 enum err dataplane_start(struct dataplane *dp)
 {
 	return worker_start(&dp->worker);

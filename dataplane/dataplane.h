@@ -42,6 +42,11 @@ void dataplane_free(struct dataplane *dp);
 MUST_USE enum err dataplane_attach(struct dataplane *dp, uint16_t *out_port, struct driver *driver)
 	NONNULL(1, 2, 3);
 
+/* dataplane_num_ports - ports attached so far; they are numbered from 0. dataplane_port_fd - what a
+ * port's driver wants waited for; -1: nothing. */
+uint16_t dataplane_num_ports(const struct dataplane *dp) NONNULL(1);
+int dataplane_port_fd(const struct dataplane *dp, uint16_t port) NONNULL(1);
+
 /* dataplane_start - run the worker in its own thread: sleeps in epoll when idle, off-line for RCU.
  * dataplane_stop - and join it. Errors: SYS, BAD_STATE (already running). */
 MUST_USE enum err dataplane_start(struct dataplane *dp) NONNULL(1);
@@ -216,6 +221,11 @@ MUST_USE enum err dataplane_child_window(struct dataplane *dp, uint64_t id, uint
 /* dataplane_child_remove - take away one or both SAs of a pair; the SPI is released with the
  * inbound one. What is gone already is ignored. */
 void dataplane_child_remove(struct dataplane *dp, uint64_t id, enum child_half half) NONNULL(1);
+
+/* dataplane_class - whom a packet's token (a protection class) stands for. Errors: NOT_FOUND: it
+ * names nobody, or nobody any more. */
+MUST_USE enum err dataplane_class(const struct dataplane *dp, struct class_info *out,
+				  uint32_t token) NONNULL(1, 2);
 
 /* dataplane_child_stats - counters, slightly behind. Errors: NOT_FOUND. */
 MUST_USE enum err dataplane_child_stats(struct dataplane *dp, struct child_stats *out, uint64_t id)

@@ -32,6 +32,13 @@ struct auth_proof_params {
 
 struct auth_proof;
 
+/* struct class_info - what a protection class stands for: all that its members have in common. */
+struct class_info {
+	enum auth_method method;
+	struct ike_id local;
+	struct ike_id peer;
+};
+
 /* auth_proof_new - evidence, one reference; NULL on shortage. Only control/auth may call it. */
 MALLOC_LIKE struct auth_proof *auth_proof_new(const struct auth_proof_params *params) NONNULL(1);
 

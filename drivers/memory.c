@@ -16,6 +16,7 @@
 struct frame {
 	struct path_addr to; /* as the sender sees it; zero on an inner wire */
 	uint32_t len;
+	uint32_t token;   /* inner: the packet's */
 	uint8_t dscp_ecn; /* of the outer header */
 	uint8_t bytes[];
 };
@@ -113,15 +114,16 @@ static void notify(struct lane *l)
 
 /* send - copy to the other end; false if its ring is full. */
 static bool send_copy(struct memory_port *m, const void *bytes, uint32_t len,
-		      const struct path_addr *to, uint8_t dscp_ecn)
+		      const struct memory_meta *meta)
 {
 	struct frame *f = ring_pop(m->tx->empty);
 
 	if (!f)
 		return false;
-	f->to = to ? *to : (struct path_addr){0};
+	f->to = meta->to;
 	f->len = len;
-	f->dscp_ecn = dscp_ecn;
+	f->token = meta->token;
+	f->dscp_ecn = meta->dscp_ecn;
 	if (len)
 		memcpy(f->bytes, bytes, len);
 	return ring_push(m->tx->full, f); /* it holds all frames: always true */
@@ -202,6 +204,17 @@ static uint32_t rx(struct driver *d, struct pool *pool, struct pktvec *out)
 	return num;
 }
 
+static bool send_packet(struct memory_port *m, const struct packet *p)
+{
+	struct memory_meta meta = {.token = p->token, .dscp_ecn = p->dscp_ecn};
+
+	if (m->driver.role == PORT_OUTER) {
+		meta.to = *p->to;
+		meta.token = 0;
+	}
+	return send_copy(m, p->data, p->len, &meta);
+}
+
 static void tx(struct driver *d, struct pktvec *v)
 {
 	struct memory_port *m = container_of(d, struct memory_port, driver);
@@ -211,8 +224,7 @@ static void tx(struct driver *d, struct pktvec *v)
 
 		if (p->len > m->wire->frame_len) {
 			counter_add(&d->stats.tx_error, 1);
-		} else if (!send_copy(m, p->data, p->len, d->role == PORT_OUTER ? p->to : NULL,
-				      p->dscp_ecn)) {
+		} else if (!send_packet(m, p)) {
 			counter_add(&d->stats.tx_full, 1);
 		} else {
 			counter_add(&d->stats.tx_packets, 1);
@@ -310,20 +322,20 @@ enum err memory_open_pair(struct driver **out_a, struct driver **out_b,
 enum err memory_inject(struct memory_port *far, const void *bytes, size_t len,
 		       const struct path_addr *from)
 {
-	struct path_addr to;
+	struct memory_meta meta = {0};
 
 	if (len > far->wire->frame_len)
 		return ERR_LIMIT;
 	if (from)
-		to = seen_from_here(from); /* exchanged back as the port receives it */
-	if (!send_copy(far, bytes, (uint32_t)len, from ? &to : NULL, 0))
+		meta.to = seen_from_here(from); /* exchanged back as the port receives it */
+	if (!send_copy(far, bytes, (uint32_t)len, &meta))
 		return ERR_FULL;
 	notify(far->tx);
 	return ERR_OK;
 }
 
-bool memory_take(struct memory_port *far, void *buf, size_t cap, size_t *out_len,
-		 struct path_addr *out_to)
+bool memory_take_meta(struct memory_port *far, void *buf, size_t cap, size_t *out_len,
+		      struct memory_meta *out)
 {
 	struct frame *f = next(far);
 
@@ -331,10 +343,26 @@ bool memory_take(struct memory_port *far, void *buf, size_t cap, size_t *out_len
 		return false;
 	*out_len = f->len < cap ? f->len : cap;
 	memcpy(buf, f->bytes, *out_len);
-	if (out_to)
-		*out_to = f->to;
+	*out = (struct memory_meta){.to = f->to, .token = f->token, .dscp_ecn = f->dscp_ecn};
 	give_back(far, f);
 	return true;
+}
+
+bool memory_take(struct memory_port *far, void *buf, size_t cap, size_t *out_len,
+		 struct path_addr *out_to)
+{
+	struct memory_meta meta;
+
+	if (!memory_take_meta(far, buf, cap, out_len, &meta))
+		return false;
+	if (out_to)
+		*out_to = meta.to;
+	return true;
+}
+
+int memory_far_fd(const struct memory_port *far)
+{
+	return far->rx->fd;
 }
 
 void memory_close_far(struct memory_port *far)

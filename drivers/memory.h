@@ -39,5 +39,19 @@ MUST_USE enum err memory_inject(struct memory_port *far, const void *bytes, size
 MUST_USE bool memory_take(struct memory_port *far, void *buf, size_t cap, size_t *out_len,
 			  struct path_addr *out_to) NONNULL(1, 2, 4);
 
+/* struct memory_meta - what goes with a frame beside its bytes. */
+struct memory_meta {
+	struct path_addr to; /* outer: where it goes */
+	uint32_t token;      /* inner: the packet's protection class */
+	uint8_t dscp_ecn;    /* outer: TOS byte */
+};
+
+/* memory_take_meta - memory_take() with all that goes with the frame. */
+MUST_USE bool memory_take_meta(struct memory_port *far, void *buf, size_t cap, size_t *out_len,
+			       struct memory_meta *out) NONNULL(1, 2, 4, 5);
+
+/* memory_far_fd - readable when memory_take() has something. */
+int memory_far_fd(const struct memory_port *far) NONNULL(1);
+
 /* memory_close_far - the caller is done with its end. NULL is accepted. */
 void memory_close_far(struct memory_port *far);

@@ -1,12 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/engine/internal.h"
 
-/* Every peer that is authenticated may have what the configuration allows it; applications that
- * decide for themselves come in front of this. */
+void engine_answer(struct engine *e, uint64_t id, const struct ike_answer *answer)
+{
+	const struct log_sink *before = log_use(&e->sink);
+
+	ike_answer(e->ike, id, answer, engine_now(e));
+	if (!e->asking) /* else the turn is under way */
+		engine_turn(e);
+	log_use(before);
+}
+
+/* taken - somebody else decides. */
+static bool taken(struct engine *e, const struct ike_ask *ask)
+{
+	bool taken;
+
+	if (!e->ask)
+		return false;
+	e->asking = true;
+	taken = e->ask(e->ctx, ask);
+	e->asking = false;
+	return taken;
+}
+
+/* Every peer that is authenticated may have what the configuration allows it. */
 void asks_answer(struct engine *e, const struct ike_ask *ask)
 {
 	struct ike_answer answer = {.allow = true};
 
+	if (taken(e, ask))
+		return;
 	if (ask->kind == IKE_ASK_SECRET) {
 		const struct conf_secret *s = conf_find_psk(e->conf, &answer.secret_is_group,
 							    ask->local_id, ask->peer_id);

@@ -197,6 +197,46 @@ enum err device_open(struct engine *e)
 	return ERR_OK;
 }
 
+void device_close_port(struct driver *driver)
+{
+	driver->ops->close(driver);
+}
+
+/* attach - one of the caller's ports. */
+static enum err attach(struct engine *e, const struct engine_port *p)
+{
+	uint16_t port;
+	enum err err = dataplane_attach(e->dp, &port, p->driver);
+
+	if (err)
+		return err;
+	if (p->bare) {
+		e->esp_port = port;
+		e->has_esp_port = true;
+	} else if (p->driver->role == PORT_OUTER && !e->has_outer_port) {
+		e->outer_port = port;
+		e->has_outer_port = true;
+	}
+	return ERR_OK;
+}
+
+/* device_attach - ports that the caller made; what cannot be attached is closed. */
+enum err device_attach(struct engine *e, const struct engine_port *ports, uint32_t num)
+{
+	enum err err = ERR_OK;
+
+	e->mtu = e->daemon.mtu ? e->daemon.mtu : MTU_DEFAULT;
+	for (uint32_t i = 0; i < num; i++) {
+		enum err failed = attach(e, &ports[i]);
+
+		if (failed)
+			device_close_port(ports[i].driver);
+		if (!err)
+			err = failed;
+	}
+	return err;
+}
+
 void device_close(struct engine *e)
 {
 	if (e->leave_host)

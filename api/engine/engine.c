@@ -120,7 +120,22 @@ static uint64_t next_deadline(const struct engine *e)
 		at = timers;
 	if (e->stopping && e->stop_deadline_ns < at)
 		at = e->stop_deadline_ns;
+	if (e->polled && dataplane_poll_next(e->dp) < at)
+		at = dataplane_poll_next(e->dp);
 	return at;
+}
+
+/* Turns of a polled data path in a row, for the same reason. */
+#define POLLS_PER_TURN 8
+
+/* poll_ports - without a thread of its own the data path takes its turns here. What it reports
+ * makes us readable. */
+static void poll_ports(struct engine *e, uint64_t now_ns)
+{
+	if (!e->polled)
+		return;
+	for (int i = 0; i < POLLS_PER_TURN && dataplane_poll(e->dp, now_ns); i++)
+		;
 }
 
 void engine_turn(struct engine *e)
@@ -129,6 +144,7 @@ void engine_turn(struct engine *e)
 
 	actions_run(e);
 	policy_settle(e);
+	poll_ports(e, now_ns);
 	dataplane_reclaim(e->dp);
 	loop_arm(e, next_deadline(e), now_ns);
 	if (e->stopping && e->stopped && stop_finished(e, now_ns)) {
@@ -149,6 +165,7 @@ void engine_dispatch(struct engine *e)
 	const struct log_sink *before = log_use(&e->sink);
 	uint64_t now_ns;
 
+	poll_ports(e, engine_now(e));
 	loop_dispatch(e);
 	now_ns = engine_now(e);
 	timers_run(&e->timers, now_ns);
@@ -159,8 +176,7 @@ void engine_dispatch(struct engine *e)
 
 uint64_t engine_now(const struct engine *e)
 {
-	(void)e;
-	return clock_now_ns();
+	return e->now ? e->now(e->ctx) : clock_now_ns();
 }
 
 /* ---- life ----------------------------------------------------------------------------------- */
@@ -189,7 +205,7 @@ static enum err env_child_stats(void *ctx, struct child_stats *out, uint64_t chi
 static enum err make_ike(struct engine *e)
 {
 	const struct ike_env env = {
-		.rng = rng_system(),
+		.rng = e->rng,
 		.spi_reserve = env_spi_reserve,
 		.spi_release = env_spi_release,
 		.child_stats = env_child_stats,
@@ -213,11 +229,11 @@ static enum err make_tables(struct engine *e)
 {
 	enum err err;
 
-	if ((err = htab_init(&e->groups_by_id, rng_system())))
+	if ((err = htab_init(&e->groups_by_id, e->rng)))
 		return err;
-	if ((err = htab_init(&e->children, rng_system())))
+	if ((err = htab_init(&e->children, e->rng)))
 		return err;
-	return htab_init(&e->peers, rng_system());
+	return htab_init(&e->peers, e->rng);
 }
 
 static enum err make_sources(struct engine *e)
@@ -229,7 +245,7 @@ static enum err make_sources(struct engine *e)
 static enum err make_dataplane(struct engine *e)
 {
 	const char *aead = e->daemon.aead;
-	const struct dataplane_config config = {.aead = aead[0] ? aead : NULL};
+	const struct dataplane_config config = {.aead = aead[0] ? aead : NULL, .rng = e->rng};
 	enum err err = dataplane_new(&e->dp, &config);
 
 	if (err)
@@ -238,13 +254,43 @@ static enum err make_dataplane(struct engine *e)
 	return err;
 }
 
+/* run_dataplane - in a thread, or by our own turns, which whatever arrives at a port asks for. */
+static enum err run_dataplane(struct engine *e)
+{
+	uint16_t num = dataplane_num_ports(e->dp);
+
+	if (!e->polled)
+		return dataplane_start(e->dp);
+	e->port_sources = mem_alloc_array(num + 1u, sizeof(*e->port_sources));
+	if (!e->port_sources)
+		return ERR_NOMEM;
+	for (uint16_t port = 0; port < num; port++) {
+		struct loop_source *s = &e->port_sources[e->num_port_sources++];
+		enum err err;
+
+		s->fd = dataplane_port_fd(e->dp, port);
+		err = s->fd < 0 ? ERR_OK : loop_watch(e, s);
+		if (err)
+			return err;
+	}
+	return ERR_OK;
+}
+
+static enum err open_ports(struct engine *e, const struct engine_params *params)
+{
+	if (!params->num_ports)
+		return device_open(e);
+	e->took_ports = true;
+	return device_attach(e, params->ports, params->num_ports);
+}
+
 /* In this order: nothing is received before there is somebody to receive it. */
-static enum err build(struct engine *e)
+static enum err build(struct engine *e, const struct engine_params *params)
 {
 	enum err err;
 
 	if ((err = loop_open(e)) || (err = make_tables(e)) || (err = make_dataplane(e)) ||
-	    (err = device_open(e)) || (err = make_ike(e)) || (err = connect_init(e)) ||
+	    (err = open_ports(e, params)) || (err = make_ike(e)) || (err = connect_init(e)) ||
 	    (err = make_sources(e)))
 		return err;
 	policy_configure(e);
@@ -254,7 +300,7 @@ static enum err build(struct engine *e)
 		return err;
 	}
 	policy_settle(e);
-	if ((err = dataplane_start(e->dp)))
+	if ((err = run_dataplane(e)))
 		return err;
 	starters_configure(e);
 	engine_turn(e);
@@ -270,18 +316,31 @@ static enum err copy_names(struct engine *e, const struct engine_params *params)
 	return ERR_OK;
 }
 
+static void close_ports(const struct engine_params *params)
+{
+	for (uint32_t i = 0; i < params->num_ports; i++)
+		device_close_port(params->ports[i].driver);
+}
+
 enum err engine_new(struct engine **out, const struct engine_params *params)
 {
 	struct engine *e = mem_alloc(sizeof(*e));
 	const struct log_sink *before;
 	enum err err;
 
-	if (!e)
+	if (!e) {
+		close_ports(params);
 		return ERR_NOMEM;
+	}
 	e->epoll_fd = e->timer.fd = -1;
 	e->host = params->host;
 	e->conf = conf_get(params->conf);
 	e->daemon = e->conf->daemon;
+	e->polled = params->polled;
+	e->now = params->now;
+	e->rng = params->rng ? params->rng : rng_system();
+	e->ask = params->ask;
+	e->ctx = params->ctx;
 	e->started_s = clock_wall_s();
 	list_init(&e->observers);
 	list_init(&e->groups);
@@ -295,9 +354,11 @@ enum err engine_new(struct engine **out, const struct engine_params *params)
 	before = log_use(&e->sink);
 	err = copy_names(e, params);
 	if (!err)
-		err = build(e);
+		err = build(e, params);
 	log_use(before);
 	if (err) {
+		if (!e->took_ports)
+			close_ports(params);
 		e->leave_host = true;
 		engine_free(e);
 		return err;
@@ -340,6 +401,7 @@ void engine_free(struct engine *e)
 	device_close(e);
 	dataplane_free(e->dp);
 	loop_close(e);
+	mem_free(e->port_sources);
 	htab_fini(&e->groups_by_id);
 	htab_fini(&e->children);
 	htab_fini(&e->peers);

@@ -16,6 +16,14 @@
 
 struct engine;
 
+/* struct engine_port - a driver of the caller's, in place of the devices and sockets that the host
+ * would open. Which outer port is which: that with `bare` carries ESP without UDP, the other one
+ * IKE and ESP in UDP. */
+struct engine_port {
+	struct driver *driver;
+	bool bare;
+};
+
 /* struct engine_params - what an engine is made of. host is taken over (closed with the engine);
  * conf is counted. */
 struct engine_params {
@@ -24,6 +32,18 @@ struct engine_params {
 	const char *conf_file; /* what engine_reload() reads; NULL = nothing; copied */
 	const char
 		*keylog_dir; /* test builds only: where keys are written; NULL = nowhere; copied */
+
+	/* For embedders; zero for the daemon. */
+	const struct engine_port *ports; /* with num_ports > 0 the host opens nothing; the drivers
+					  * are taken over, also on failure */
+	uint32_t num_ports;
+	bool polled;                /* the data path runs in engine_dispatch() and has no thread */
+	uint64_t (*now)(void *ctx); /* NULL = clock_now_ns(); only with polled */
+	const struct rng *rng;      /* NULL = rng_system(); outlives the engine */
+	/* ask - takes a question: true if engine_answer() was or will be called for it; false or
+	 * NULL: it is answered from the configuration. */
+	bool (*ask)(void *ctx, const struct ike_ask *ask);
+	void *ctx; /* of now and ask */
 };
 
 /* engine_new - open devices and sockets, install what the configuration asks for, start the worker.
@@ -95,6 +115,13 @@ struct engine_observer {
 };
 void engine_observe(struct engine *e, struct engine_observer *o) NONNULL(1, 2);
 void engine_unobserve(struct engine *e, struct engine_observer *o) NONNULL(1, 2);
+
+/* engine_answer - the answer to a question that `ask` took. Late or unknown ids are ignored. */
+void engine_answer(struct engine *e, uint64_t id, const struct ike_answer *answer) NONNULL(1, 3);
+
+/* engine_class - whom a packet's token stands for, see dataplane_class(). */
+MUST_USE enum err engine_class(struct engine *e, struct class_info *out, uint32_t token)
+	NONNULL(1, 2);
 
 /* engine_each_sa - as ike_each_sa(). engine_child_stats, engine_ike_stats, engine_dp_stats:
  * figures. engine_now: the engine's clock. engine_started_s: wall clock of its start. */

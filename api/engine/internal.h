@@ -113,9 +113,16 @@ struct engine {
 	struct conf_daemon daemon; /* as at the start: devices and ports do not change meanwhile */
 	struct dataplane *dp;
 	struct ike_engine *ike;
+	bool polled, asking;
+	uint64_t (*now)(void *ctx); /* NULL = clock_now_ns() */
+	const struct rng *rng;
+	bool (*ask)(void *ctx, const struct ike_ask *ask);
+	void *ctx; /* of now and ask */
 
 	int epoll_fd; /* what holds all sources */
 	struct loop_source timer, dp_events, names;
+	struct loop_source *port_sources; /* polled: those of the data path's ports */
+	uint32_t num_port_sources;
 	uint64_t armed_ns; /* what the timer is set to; 0 = not known */
 	struct resolver *resolver;
 
@@ -125,7 +132,7 @@ struct engine {
 
 	uint16_t outer_port; /* UDP: IKE, and ESP in UDP */
 	uint16_t esp_port;   /* bare ESP, if has_esp_port */
-	bool has_esp_port;
+	bool has_outer_port, has_esp_port, took_ports;
 	uint32_t mtu; /* of the virtual interface now */
 	bool has_device, has_rules, guard_dirty, has_guard;
 	bool leave_host; /* the start failed: what stands guarded stays so; host is not ours */
@@ -164,6 +171,9 @@ void loop_dispatch(struct engine *e) NONNULL(1);
 
 /* device.c */
 MUST_USE enum err device_open(struct engine *e) NONNULL(1);
+MUST_USE enum err device_attach(struct engine *e, const struct engine_port *ports, uint32_t num)
+	NONNULL(1);
+void device_close_port(struct driver *driver) NONNULL(1);
 void device_close(struct engine *e) NONNULL(1);
 void device_fit_mtu(struct engine *e, const struct ip_addr *remote) NONNULL(1, 2);
 

@@ -35,6 +35,11 @@ void engine_dp_stats(struct engine *e, struct dataplane_stats *out)
 	dataplane_stats(e->dp, out);
 }
 
+enum err engine_class(struct engine *e, struct class_info *out, uint32_t token)
+{
+	return dataplane_class(e->dp, out, token);
+}
+
 int64_t engine_started_s(const struct engine *e)
 {
 	return e->started_s;

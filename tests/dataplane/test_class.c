@@ -73,6 +73,23 @@ static void test_anything_else_differs(void)
 	class_table_free(t);
 }
 
+static void test_tells_whom_it_stands_for(void)
+{
+	struct class_table *t = table();
+	uint32_t handle = get(t, "here", "there");
+	struct class_info info;
+
+	CU_ASSERT_EQUAL(class_info(t, &info, handle), ERR_OK);
+	CU_ASSERT_EQUAL(info.method, AUTH_METHOD_PSK);
+	CU_ASSERT(info.local.len == 4 && memcmp(info.local.data, "here", 4) == 0);
+	CU_ASSERT(info.peer.len == 5 && memcmp(info.peer.data, "there", 5) == 0);
+	CU_ASSERT_EQUAL(class_info(t, &info, 0), ERR_NOT_FOUND);
+	CU_ASSERT_EQUAL(class_info(t, &info, handle + 1), ERR_NOT_FOUND);
+	class_put(t, handle);
+	CU_ASSERT_EQUAL(class_info(t, &info, handle), ERR_NOT_FOUND);
+	class_table_free(t);
+}
+
 static void test_not_reused_soon(void)
 {
 	struct class_table *t = table();
@@ -121,6 +138,7 @@ static void test_full(void)
 static const struct tap_test tests[] = {
 	TAP_TEST(test_same_identities_share),
 	TAP_TEST(test_anything_else_differs),
+	TAP_TEST(test_tells_whom_it_stands_for),
 	TAP_TEST(test_not_reused_soon),
 	TAP_TEST(test_full),
 };
