@@ -3,6 +3,7 @@
 #include "dataplane/state.h"
 
 #include "base/alloc.h"
+#include "dataplane/transport.h"
 
 #define SPI_RESERVED 255 /* RFC 4303 2.1 */
 
@@ -49,8 +50,10 @@ static enum err check(const struct dataplane *dp, const struct child_params *par
 	if (!flow_selectors_valid(params->local, params->num_local) ||
 	    !flow_selectors_valid(params->remote, params->num_remote))
 		return ERR_INVAL;
-	if (params->mode != SA_TUNNEL || params->alg <= AEAD_NONE || params->alg >= AEAD_NUM)
+	if (params->mode > SA_TRANSPORT || params->alg <= AEAD_NONE || params->alg >= AEAD_NUM)
 		return ERR_UNSUPPORTED;
+	if (params->mode == SA_TRANSPORT && !transport_valid(params))
+		return ERR_INVAL;
 	return find(dp, params->id) || slots_get(dp->sad, params->spi_in) ? ERR_EXISTS : ERR_OK;
 }
 

@@ -139,9 +139,11 @@ void dataplane_policy_remove(struct dataplane *dp, uint32_t id) NONNULL(1);
 
 /* ---- security associations ----------------------------------------------------------------- */
 
-/* enum sa_mode - how the packet is carried (transport comes with a later capability). */
+/* enum sa_mode - how the packet is carried (RFC 4303 3.1). */
 enum sa_mode {
-	SA_TUNNEL,
+	SA_TUNNEL,    /* whole */
+	SA_TRANSPORT, /* without its IP header: that is the path's. The selectors name one address
+		       * here and one there, of one family, between which the traffic is */
 };
 
 /* struct sa_lifetime - limits; 0 = none. Soft: an event, once. Hard: packets are dropped. */
@@ -179,6 +181,9 @@ struct child_params {
 	const struct ts *local;
 	const struct ts *remote;
 	uint32_t num_local, num_remote; /* 1 to 64 each */
+	/* SA_TRANSPORT through a NAT: our and its own address as the peer sees them, which its
+	 * transport checksums are made over (RFC 7296 2.23.1); unset: as in the selectors. */
+	struct ip_addr seen_local, seen_remote;
 	struct auth_proof *proof; /* whom the traffic is protected with; a reference is taken */
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataplane/run.h"
 #include "dataplane/tos.h"
+#include "dataplane/transport.h"
 
 #include <netinet/in.h>
 
@@ -71,11 +72,9 @@ static enum drop_reason admit(struct worker *w, const struct flow_key *key, uint
 	return why;
 }
 
-/* uncover - the inner packet and its flow's key. */
-static enum drop_reason uncover(struct packet *p, struct flow_key *key)
+/* uncover_tunnel - the next header says which IP packet it is. */
+static enum drop_reason uncover_tunnel(const struct packet *p)
 {
-	if (unlikely(!strip(p)))
-		return DROP_PADDING;
 	enum payload kind = next_headers[p->next_header];
 
 	if (unlikely(kind == PAYLOAD_REFUSED))
@@ -84,6 +83,27 @@ static enum drop_reason uncover(struct packet *p, struct flow_key *key)
 		return DROP_DUMMY;
 	if (unlikely(p->len == 0 || p->data[0] >> 4 != (kind == PAYLOAD_IPV4 ? 4 : 6)))
 		return DROP_MALFORMED_INNER;
+	return DROP_NONE;
+}
+
+/* uncover_transport - the next header is that of the IP header which is made again. */
+static enum drop_reason uncover_transport(struct packet *p, const struct sa_conf *c)
+{
+	return p->next_header == IPPROTO_NONE ? DROP_DUMMY : transport_restore(p, c);
+}
+
+/* uncover - the inner packet and its flow's key. */
+static enum drop_reason uncover(struct packet *p, struct flow_key *key)
+{
+	const struct sa_conf *c = rcu_deref(p->sa->conf);
+
+	if (unlikely(!strip(p)))
+		return DROP_PADDING;
+	enum drop_reason why =
+		likely(c->mode == SA_TUNNEL) ? uncover_tunnel(p) : uncover_transport(p, c);
+
+	if (unlikely(why != DROP_NONE))
+		return why;
 	return flow_parse_fast(key, p, FLOW_IN) ? DROP_NONE : DROP_MALFORMED_INNER;
 }
 
@@ -124,7 +144,8 @@ void in_finish(struct worker *w, struct pktvec *in, struct pktvec *out)
 		}
 		enum drop_reason why = admit(w, &keys[i], places[i], run.conf);
 
-		if (why == DROP_NONE && unlikely(!tos_restore(p, run.conf->copy_dscp)))
+		if (why == DROP_NONE && likely(run.conf->mode == SA_TUNNEL) &&
+		    unlikely(!tos_restore(p, run.conf->copy_dscp)))
 			why = DROP_ECN;
 		if (unlikely(why != DROP_NONE)) {
 			worker_drop(w, p, why);

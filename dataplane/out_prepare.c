@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataplane/run.h"
 #include "dataplane/tos.h"
+#include "dataplane/transport.h"
 
 #include <netinet/in.h>
 
@@ -20,11 +21,10 @@ static inline void add_trailer(struct packet *p, uint32_t pad)
 {
 	static const uint8_t padding[ESP_ALIGN] = {1, 2, 3, 4};
 	uint8_t *t = p->data + p->len;
-	uint8_t version = p->data[0] >> 4;
 
 	memcpy(t, padding, ESP_ALIGN); /* more than needed: the tail room is checked */
 	t[pad] = (uint8_t)pad;
-	t[pad + 1] = version == 4 ? IPPROTO_IPIP : IPPROTO_IPV6;
+	t[pad + 1] = p->next_header;
 }
 
 /* add_header - SPI, sequence number, and the IV: the 64-bit sequence number, which the one writer
@@ -74,16 +74,24 @@ static enum drop_reason refuse(struct worker *w, const struct sa_run *run, const
 	return DROP_NONE;
 }
 
+/* enclose - what ESP carries of p: in a tunnel all of it. */
+static inline enum drop_reason enclose(struct packet *p, const struct sa_conf *c)
+{
+	if (unlikely(c->mode == SA_TRANSPORT))
+		return transport_strip(p);
+	p->next_header = p->data[0] >> 4 == 4 ? IPPROTO_IPIP : IPPROTO_IPV6;
+	p->dscp_ecn = tos_encapsulate(tos_get(p->data), c->copy_dscp);
+	return DROP_NONE;
+}
+
 /* prepare - p becomes an ESP packet whose text is still clear; op says what to encrypt. */
-static inline void prepare(struct packet *p, struct aead_op *op, struct esp_sa *sa,
-			   uint8_t copy_dscp)
+static inline void prepare(struct packet *p, struct aead_op *op, struct esp_sa *sa)
 {
 	uint32_t pad = pad_for(p->len);
 	uint32_t text_len = p->len + pad + ESP_TRAILER_LEN;
 
 	p->seq = sa->seq + 1;
 	counter_set(&sa->seq, p->seq);
-	p->dscp_ecn = tos_encapsulate(tos_get(p->data), copy_dscp);
 	add_trailer(p, pad);
 	add_header(p, sa, p->seq);
 	fill_op(op, p, sa, text_len);
@@ -110,11 +118,13 @@ void out_prepare(struct worker *w, struct pktvec *in, struct pktvec *out)
 		}
 		if (likely(alive))
 			why = refuse(w, &run, p, max_seq);
+		if (likely(why == DROP_NONE))
+			why = enclose(p, run.conf);
 		if (unlikely(why != DROP_NONE)) {
 			worker_drop(w, p, why);
 			continue;
 		}
-		prepare(p, &w->ops[out->num], run.sa, run.conf->copy_dscp);
+		prepare(p, &w->ops[out->num], run.sa);
 		run.packets++;
 		run.bytes += inner_len;
 		pktvec_push(out, p);

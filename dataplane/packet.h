@@ -42,7 +42,8 @@ const char *drop_text(enum drop_reason r);
 
 /*
  * struct packet - len bytes at data inside buf[cap]. On an inner port data begins at the IP header;
- * on an outer port it is the UDP payload, or the ESP header where ESP is carried by IP itself. What
+ * on an outer port it is the UDP payload, or the ESP header where ESP is carried by IP itself: the
+ * driver writes and removes the outer IP header, in transport mode as well (transport.h). What
  * came by UDP has a local port in `from`: with ENCAP_UDP it is framed as RFC 3948 says, with
  * ENCAP_NONE it is IKE without a marker (port 500).
  */
@@ -65,7 +66,7 @@ struct packet {
 	uint16_t port;         /* index of the port it came by */
 	uint8_t drop_reason;   /* enum drop_reason once dropped */
 	uint8_t dscp_ecn;      /* TOS byte of the header just removed or to be written */
-	uint8_t next_header;   /* ESP next header after decryption */
+	uint8_t next_header;   /* ESP next header to be sent, or after decryption */
 	uint8_t flags;         /* PACKET_F_* */
 	struct path_addr from; /* rx on an outer port: the addresses it came with */
 };

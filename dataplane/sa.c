@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/secret.h"
+#include "dataplane/transport.h"
 
 #define SALT_LEN 4
 
@@ -26,6 +27,7 @@ struct sa_conf *sa_conf_new(const struct child_params *params, struct sa_group *
 	c->token = token;
 	c->mode = params->mode;
 	c->copy_dscp = (uint8_t)params->copy_dscp;
+	c->checksum_fix = params->mode == SA_TRANSPORT ? transport_fix(params) : 0;
 	c->lifetime.soft_bytes = limit(params->lifetime.soft_bytes);
 	c->lifetime.hard_bytes = limit(params->lifetime.hard_bytes);
 	c->lifetime.soft_packets = limit(params->lifetime.soft_packets);

@@ -2,7 +2,9 @@
 /*
  * sa.h - an ESP security association: a run-time half that one worker owns, and an RCU pointer to
  * an immutable configuration that can be swapped. Nothing here says where the peer is: that is the
- * path's. Source: RFC 4301 4.4.2, RFC 4303.
+ * path's. In transport mode the selectors name the two ends as applications here know them; the
+ * header of a packet is taken off before ESP and made again of them behind it (transport.h), while
+ * the outer header is, as always, the path's. Source: RFC 4301 4.4.2, RFC 4303.
  */
 #pragma once
 
@@ -33,11 +35,24 @@ struct sa_conf {
 	uint64_t soft_seq;           /* sequence number that calls for another SA */
 	uint32_t token;              /* protection class */
 	enum sa_mode mode;
-	uint8_t copy_dscp; /* enum dscp_copy */
+	uint8_t copy_dscp;     /* enum dscp_copy */
+	uint16_t checksum_fix; /* transport mode: transport_fix() */
 	uint32_t num_local, num_remote;
 	struct rcu_head rcu;
 	struct ts ts[]; /* num_local local ones, then num_remote remote ones */
 };
+
+/* sa_conf_local, sa_conf_remote - the first selector of each side; in transport mode every one has
+ * the same address. */
+static inline const struct ts *sa_conf_local(const struct sa_conf *c)
+{
+	return c->ts;
+}
+
+static inline const struct ts *sa_conf_remote(const struct sa_conf *c)
+{
+	return c->ts + c->num_local;
+}
 
 /* SA_SOFT_SEQ - with 32-bit sequence numbers a soft event is due when so many are used: 1/16 is
  * left for the time until another SA stands. */

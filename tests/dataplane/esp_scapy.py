@@ -26,6 +26,7 @@ try:
     from scapy.layers.inet import IP, TCP, UDP
     from scapy.layers.inet6 import IPv6
     from scapy.layers.ipsec import ESP, IPSecIntegrityError, SecurityAssociation, _ESPPlain
+    conf.ipv6_enabled = True  # without it there are no checksums over IPv6
     SCAPY = True
 except ImportError:
     SCAPY = False
@@ -40,7 +41,8 @@ LENGTHS = sorted(set(range(0, 70)) | {127, 128, 129, 255, 256, 257, 511, 512, 51
 class Tool:
     """A running data path; each call hands it one packet and returns its answer."""
 
-    def __init__(self, key_len=16, esn=False, udp=False, aead=None, window=64, chacha=False):
+    def __init__(self, key_len=16, esn=False, udp=False, aead=None, window=64, chacha=False,
+                 transport=None, seen=None):
         self.rng = random.Random(f"{key_len} {esn} {udp}")
         self.cipher, self.name = (ChaCha20Poly1305, "CHACHA20-POLY1305") if chacha \
             else (AESGCM, "AES-GCM")
@@ -48,6 +50,8 @@ class Tool:
         options = ["--window", str(window)] + ["--esn"] * esn + ["--udp"] * udp \
             + ["--chacha"] * chacha
         options += ["--aead", aead] if aead else []
+        options += ["--transport", ",".join(transport)] if transport else []
+        options += ["--seen", ",".join(seen)] if seen else []
         self.esn = esn
         self.process = subprocess.Popen(
             [TOOL, *options, self.key_out.hex(), self.key_in.hex(), hex(SPI_OUT)],
@@ -288,6 +292,68 @@ def test_every_next_header():
             assert answer == expected.get(header, "drop next_header"), f"{header}: {answer}"
 
 
+# ---- transport mode (RFC 4303 3.1.1): the addresses are those of the SA, the outer header is not ours
+
+TRANSPORT = {4: ("10.1.0.5", "10.2.0.9"), 6: ("2001:db8:1::5", "2001:db8:2::9")}
+NEVER = dict(id=0, flags="DF", ttl=64)  # of an IPv4 header that is made again
+
+
+def headed(version, upper, back=False, **fields):
+    """A whole packet between the two ends, its checksums right."""
+    src, dst = TRANSPORT[version][::-1] if back else TRANSPORT[version]
+    kind = IP if version == 4 else IPv6
+    return kind(bytes(kind(src=src, dst=dst, **fields) / upper))
+
+
+def uppers(rng):
+    """Upper layers of every length, those that have checksums over the addresses and others."""
+    for number, length in enumerate(LENGTHS):
+        yield (TCP(sport=1024 + number, dport=80, seq=number), UDP(sport=1024 + number, dport=53),
+               UDP(sport=53, dport=number, chksum=0))[number % 3] / rng.randbytes(length)
+
+
+def without_tunnel(make, tool):
+    """sa_out() or sa_in() in transport mode."""
+    return make(tool, tunnel_header=None)
+
+
+def test_scapy_opens_our_transport(version, **kind):
+    with Tool(transport=TRANSPORT[version], **kind) as tool:
+        sa = without_tunnel(sa_out, tool)
+        for number, upper in enumerate(uppers(tool.rng), 1):
+            packet = headed(version, upper)
+            esp = tool.out(bytes(packet))
+            assert len(esp) == 16 + (len(packet.payload) + 2 + 3) // 4 * 4 + 16, f"{len(esp)} bytes"
+            head = IP(proto=50, src=packet.src, dst=packet.dst) if version == 4 else \
+                IPv6(nh=50, src=packet.src, dst=packet.dst)
+            clear = sa.decrypt(type(head)(bytes(head / esp)))
+            assert bytes(clear.payload) == bytes(packet.payload), f"packet {number}"
+            assert (clear.proto if version == 4 else clear.nh) == \
+                (packet.proto if version == 4 else packet.nh), f"packet {number}: protocol"
+
+
+def test_we_open_scapys_transport(version, **kind):
+    with Tool(transport=TRANSPORT[version], **kind) as tool:
+        sa = without_tunnel(sa_in, tool)
+        for number, upper in enumerate(uppers(tool.rng), 1):
+            packet = headed(version, upper, back=True, **(NEVER if version == 4 else {}))
+            answer = tool.into(bytes(sa.encrypt(packet)[ESP]))
+            assert answer == bytes(packet), f"packet {number}: {answer}"
+
+
+def test_checksums_behind_a_nat(version):
+    """The peer's checksums are over addresses that a NAT changed: RFC 3948 3.1.2."""
+    seen = {4: ("198.51.100.7", "192.168.0.33"), 6: ("2001:db8:77::1", "fd00::33")}[version]
+    with Tool(transport=TRANSPORT[version], seen=seen) as tool:
+        sa = without_tunnel(sa_in, tool)
+        kind, fields = (IP, NEVER) if version == 4 else (IPv6, {})
+        for number, upper in enumerate(uppers(tool.rng), 1):
+            sent = kind(bytes(kind(src=seen[1], dst=seen[0], **fields) / upper))
+            answer = tool.into(bytes(sa.encrypt(sent)[ESP]))
+            expected = bytes(headed(version, upper, back=True, **fields))
+            assert answer == expected, f"packet {number}: {answer} instead of {expected}"
+
+
 def kinds():
     for aead in AEADS:
         for key_len in (16, 32):
@@ -330,6 +396,15 @@ def tests():
     for kind in kinds():
         yield f"scapy opens ours: {name(kind)}", lambda k=kind: test_scapy_opens_ours(**k)
         yield f"we open scapy's: {name(kind)}", lambda k=kind: test_we_open_scapys(**k)
+        for version in TRANSPORT:
+            title = f"IPv{version} in transport mode: {name(kind)}"
+            yield f"scapy opens ours, {title}", \
+                lambda k=kind, v=version: test_scapy_opens_our_transport(v, **k)
+            yield f"we open scapy's, {title}", \
+                lambda k=kind, v=version: test_we_open_scapys_transport(v, **k)
+    for version in TRANSPORT:
+        yield f"checksums behind a NAT: IPv{version}", \
+            lambda v=version: test_checksums_behind_a_nat(v)
     for aead in AEADS:
         yield f"a wrong bit anywhere is refused: {aead}", \
             lambda a=aead: test_we_refuse_a_wrong_bit(aead=a)

@@ -3,8 +3,11 @@
  * esp_tool: the real data path on standard input and output, so that other implementations can
  * judge what it makes and feed it what they make.
  *
- *	esp_tool [--aead NAME] [--chacha] [--esn] [--udp] [--window N] KEY_OUT KEY_IN SPI_OUT
+ *	esp_tool [--aead NAME] [--chacha] [--esn] [--udp] [--window N]
+ *		[--transport LOCAL,REMOTE] [--seen LOCAL,REMOTE] KEY_OUT KEY_IN SPI_OUT
  *
+ * Tunnel mode for any addresses, unless it is to be transport mode between two; --seen: as the peer
+ * sees these two through a NAT.
  * The keys are hexadecimal digits, key || salt (RFC 4106 8.1, RFC 7634 2); their length chooses the
  * algorithm, unless it is to be ChaCha20-Poly1305.
  * The first line of output is "spi N", the inbound SPI. Then each line of input is answered by one:
@@ -37,6 +40,7 @@ struct tool {
 	const char *aead;
 	bool esn, udp, chacha;
 	uint32_t window;
+	struct ip_addr ends[2], seen[2]; /* transport mode: local, remote; unset: tunnel mode */
 	uint8_t keys[2][64];
 	size_t key_len[2];
 	uint32_t spi_out;
@@ -118,6 +122,25 @@ static void set_paths(struct tool *t)
 	t->from = t->path;
 }
 
+/* Transport mode, if two addresses were given; ends is where their selectors are to be. */
+static void set_mode(const struct tool *t, struct child_params *c, struct ts ends[2])
+{
+	if (t->ends[0].family == IP_NONE)
+		return;
+	for (int i = 0; i < 2; i++) {
+		const struct ip_prefix one = {.addr = t->ends[i],
+					      .len = (uint8_t)(8 * ip_addr_len(&t->ends[i]))};
+
+		ends[i] = ts_from_prefix(&one);
+	}
+	c->mode = SA_TRANSPORT;
+	c->local = &ends[0];
+	c->remote = &ends[1];
+	c->num_local = c->num_remote = 1;
+	c->seen_local = t->seen[0];
+	c->seen_remote = t->seen[1];
+}
+
 static uint32_t add_child(struct tool *t)
 {
 	const struct ts any[2] = {everything(IP_V4), everything(IP_V6)};
@@ -147,8 +170,10 @@ static uint32_t add_child(struct tool *t)
 		.num_local = ARRAY_LEN(any),
 		.num_remote = ARRAY_LEN(any),
 	};
+	struct ts ends[2];
 	uint32_t id;
 
+	set_mode(t, &c, ends);
 	must(dataplane_pathset_add(t->dp, &c.pathset, t->wire_port, &t->path), "paths");
 	must(dataplane_group_add(t->dp, &c.group), "group");
 	policy.group = c.group;
@@ -215,18 +240,36 @@ static void work(struct tool *t)
 	}
 }
 
+/* "LOCAL,REMOTE" */
+static void two_addresses(struct ip_addr out[2], char *text)
+{
+	char *comma = strchr(text, ',');
+
+	must(comma ? ERR_OK : ERR_MALFORMED, text);
+	*comma = '\0';
+	must(ip_addr_parse(&out[0], text), text);
+	must(ip_addr_parse(&out[1], comma + 1), comma + 1);
+}
+
 static void set_options(struct tool *t, int argc, char **argv)
 {
 	static const struct option list[] = {
-		{"aead", required_argument, NULL, 'a'},   {"chacha", no_argument, NULL, 'c'},
-		{"esn", no_argument, NULL, 'e'},          {"udp", no_argument, NULL, 'u'},
-		{"window", required_argument, NULL, 'w'}, {NULL, 0, NULL, 0},
+		{"aead", required_argument, NULL, 'a'},
+		{"chacha", no_argument, NULL, 'c'},
+		{"esn", no_argument, NULL, 'e'},
+		{"udp", no_argument, NULL, 'u'},
+		{"window", required_argument, NULL, 'w'},
+		{"transport", required_argument, NULL, 't'},
+		{"seen", required_argument, NULL, 's'},
+		{NULL, 0, NULL, 0},
 	};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", list, NULL)) != -1) {
 		if (c == '?')
 			exit(2);
+		if (c == 't' || c == 's')
+			two_addresses(c == 't' ? t->ends : t->seen, optarg);
 		t->aead = c == 'a' ? optarg : t->aead;
 		t->chacha = t->chacha || c == 'c';
 		t->esn = t->esn || c == 'e';
@@ -236,9 +279,8 @@ static void set_options(struct tool *t, int argc, char **argv)
 	if (argc - optind != 3 ||
 	    !from_hex(t->keys[0], &t->key_len[0], sizeof(t->keys[0]), argv[optind]) ||
 	    !from_hex(t->keys[1], &t->key_len[1], sizeof(t->keys[1]), argv[optind + 1])) {
-		fputs("usage: esp_tool [--aead NAME] [--chacha] [--esn] [--udp] [--window N] "
-		      "KEY_OUT "
-		      "KEY_IN SPI_OUT\n",
+		fputs("usage: esp_tool [--aead NAME] [--chacha] [--esn] [--udp] [--window N]\n"
+		      "\t[--transport LOCAL,REMOTE] [--seen LOCAL,REMOTE] KEY_OUT KEY_IN SPI_OUT\n",
 		      stderr);
 		exit(2);
 	}

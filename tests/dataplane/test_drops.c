@@ -321,6 +321,39 @@ static void test_congestion(void)
 	finish(&bed);
 }
 
+static void transport(struct child_params *p, bool is_a)
+{
+	static struct ts a, b;
+
+	CU_ASSERT_EQUAL(ts_parse(&a, "10.1.0.1"), ERR_OK);
+	CU_ASSERT_EQUAL(ts_parse(&b, "10.2.0.1"), ERR_OK);
+	p->mode = SA_TRANSPORT;
+	p->local = is_a ? &a : &b;
+	p->remote = is_a ? &b : &a;
+	p->num_local = p->num_remote = 1;
+}
+
+/* What transport mode does not carry. */
+static void test_transport(void)
+{
+	uint8_t packet[BED_MAX_PACKET];
+	struct bed bed;
+
+	bed_init(&bed, &open_wire);
+	bed_pair(&bed, 1, transport);
+	size_t n = bed_udp4(packet, true, 1, 2, 3, 60);
+
+	store_be16(packet + 6, 0x2000); /* a fragment */
+	bed_send(&bed.a, packet, n);
+	store_be16(packet + 6, 0);
+	packet[0] = 0x46; /* options */
+	bed_send(&bed.a, packet, n);
+	bed_turn_one(&bed, &bed.a);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.a, DROP_TRANSPORT_FRAGMENT), 1);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.a, DROP_TRANSPORT_HEADER), 1);
+	finish(&bed);
+}
+
 static void test_every_reason_was_reached(void)
 {
 	for (int i = 1; i < DROP_NUM; i++) {
@@ -342,17 +375,12 @@ static void test_names(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_outbound),
-	TAP_TEST(test_policies),
-	TAP_TEST(test_selectors),
-	TAP_TEST(test_inbound),
-	TAP_TEST(test_paths_and_ports),
-	TAP_TEST(test_devices),
-	TAP_TEST(test_too_big),
-	TAP_TEST(test_cipher_fails),
-	TAP_TEST(test_S53_forked),
-	TAP_TEST(test_congestion),
-	TAP_TEST(test_every_reason_was_reached),
+	TAP_TEST(test_outbound),        TAP_TEST(test_policies),
+	TAP_TEST(test_selectors),       TAP_TEST(test_inbound),
+	TAP_TEST(test_paths_and_ports), TAP_TEST(test_devices),
+	TAP_TEST(test_too_big),         TAP_TEST(test_cipher_fails),
+	TAP_TEST(test_S53_forked),      TAP_TEST(test_congestion),
+	TAP_TEST(test_transport),       TAP_TEST(test_every_reason_was_reached),
 	TAP_TEST(test_names),
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fuzz_esp_in: datagrams on the outer port of a data path with two SAs. An input is a list of
+ * fuzz_esp_in: datagrams on the outer port of a data path with four SAs. An input is a list of
  *records
  *
  *	op (1 byte) || length (2 bytes, big endian) || that many bytes
@@ -17,13 +17,14 @@
 
 /* Bits of an op. */
 #define OP_SEALED 0x01 /* the bytes are inner packet, padding and trailer */
-#define OP_SA     0x02 /* which SA: 1 = the one with ESN */
+#define OP_SA     0x02 /* which SA: 1 = the one with ESN; in transport mode the one for IPv6 */
 #define OP_NO_UDP 0x04 /* came without encapsulation */
-#define OP_PORT   0x08 /* ... by UDP port 500 */
+#define OP_PORT   0x08 /* ... by UDP port 500; in UDP encapsulation: an SA in transport mode */
 #define OP_BACK   0x10 /* an older sequence number */
 #define OP_STEP   5    /* upper three bits: how far the number moves */
 
 #define MAX_LEN 2000
+#define NUM_SAS 4 /* tunnel mode, the same with ESN, transport mode for IPv4 and for IPv6 */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -32,15 +33,16 @@ struct target {
 	struct dataplane *dp;
 	struct memory_port *host, *wire;
 	struct path_addr path;
-	uint32_t spi[2];
-	uint64_t seq[2];
-	struct aead_key *key[2];
+	uint32_t spi[NUM_SAS];
+	uint64_t seq[NUM_SAS];
+	struct aead_key *key[NUM_SAS];
 	const struct aead_backend *aead;
 	uint64_t now;
 };
 
 static const uint8_t key_material[36] = {1, 2, 3, 4};
 static struct ts local[2], remote[2];
+static struct ts local_end[2], remote_end[2]; /* transport mode: IPv4, IPv6 */
 
 static void must(bool ok)
 {
@@ -61,6 +63,16 @@ static void add_ports(struct target *t)
 	must(dataplane_attach(t->dp, &port, d) == ERR_OK);
 }
 
+/* set_transport - between two addresses, with a NAT on the way. */
+static void set_transport(struct child_params *p, unsigned i)
+{
+	p->mode = SA_TRANSPORT;
+	p->local = &local_end[i];
+	p->remote = &remote_end[i];
+	p->num_local = p->num_remote = 1;
+	must(ip_addr_parse(&p->seen_remote, i ? "fd55::7" : "192.168.0.7") == ERR_OK);
+}
+
 static void add_sas(struct target *t)
 {
 	static const struct auth_proof_params proven = {.method = AUTH_METHOD_PSK};
@@ -79,7 +91,9 @@ static void add_sas(struct target *t)
 	p.key_in = p.key_out = bytes_of(key_material, sizeof(key_material));
 	p.proof = proof;
 	must(proof && dataplane_policy_add(t->dp, &id, &policy) == ERR_OK);
-	for (uint64_t i = 0; i < 2; i++) {
+	for (uint64_t i = 0; i < NUM_SAS; i++) {
+		if (i >= 2)
+			set_transport(&p, (unsigned)i - 2);
 		must(dataplane_spi_reserve(t->dp, &p.spi_in) == ERR_OK);
 		p.id = i;
 		p.esn = i == 1;
@@ -102,6 +116,10 @@ static void open_target(struct target *t)
 	must(ts_parse(&local[1], "fd02::/32") == ERR_OK);
 	must(ts_parse(&remote[0], "10.1.0.0/16") == ERR_OK);
 	must(ts_parse(&remote[1], "fd01::/32[udp]") == ERR_OK);
+	must(ts_parse(&local_end[0], "10.2.0.1") == ERR_OK);
+	must(ts_parse(&local_end[1], "fd02::1") == ERR_OK);
+	must(ts_parse(&remote_end[0], "10.1.0.1") == ERR_OK);
+	must(ts_parse(&remote_end[1], "fd01::1[udp]") == ERR_OK);
 	must(ip_addr_parse(&t->path.local.addr, "192.0.2.2") == ERR_OK);
 	must(ip_addr_parse(&t->path.remote.addr, "192.0.2.1") == ERR_OK);
 	t->path.local.port = t->path.remote.port = 4500;
@@ -117,21 +135,28 @@ static void close_target(struct target *t)
 	dataplane_free(t->dp);
 	memory_close_far(t->host);
 	memory_close_far(t->wire);
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < NUM_SAS; i++)
 		t->aead->key_free(t->key[i]);
+}
+
+/* sa_of - the number of the SA that an op means. */
+static unsigned sa_of(uint8_t op)
+{
+	return (op & OP_SA ? 1u : 0u) + ((op & (OP_NO_UDP | OP_PORT)) == OP_PORT ? 2u : 0u);
 }
 
 /* seal - encrypt len bytes of text at out + 16, which becomes an ESP packet. */
 static size_t seal(struct target *t, uint8_t *out, size_t len, uint8_t op_byte)
 {
-	unsigned sa = (op_byte & OP_SA) != 0;
+	unsigned sa = sa_of(op_byte);
+	bool esn = sa == 1;
 	uint64_t step = op_byte >> OP_STEP;
 	uint64_t seq = op_byte & OP_BACK ? t->seq[sa] - step : t->seq[sa] + step + 1;
 	struct aead_op op = {.key = t->key[sa],
 			     .text = out + 16,
 			     .icv = out + 16 + len,
 			     .len = (uint32_t)len,
-			     .aad_len = sa ? 12 : 8};
+			     .aad_len = esn ? 12 : 8};
 
 	if (!(op_byte & OP_BACK))
 		t->seq[sa] = seq;
@@ -141,7 +166,7 @@ static size_t seal(struct target *t, uint8_t *out, size_t len, uint8_t op_byte)
 	memcpy(op.nonce, key_material + 32, 4);
 	store_be64(op.nonce + 4, seq);
 	store_be32(op.aad, t->spi[sa]);
-	if (sa)
+	if (esn)
 		store_be64(op.aad + 4, seq);
 	else
 		store_be32(op.aad + 4, (uint32_t)seq);
@@ -198,7 +223,7 @@ static void arrive(struct target *t, uint8_t op, const uint8_t *bytes, size_t le
 		len = seal(t, buf, len, op);
 	} else {
 		memcpy(buf, bytes, len);
-		if (len >= 4 && load_be32(buf) <= 1 && len > 4 && buf[4] != 0)
+		if (len >= 4 && load_be32(buf) < NUM_SAS && len > 4 && buf[4] != 0)
 			store_be32(buf, t->spi[load_be32(buf)]); /* a live SPI */
 	}
 	if (op & OP_NO_UDP) {
