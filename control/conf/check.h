@@ -78,6 +78,7 @@ MUST_USE SET(set_remote_port);
 MUST_USE SET(set_ike_proposals);
 MUST_USE SET(set_encap);
 MUST_USE SET(set_dpd_delay);
+MUST_USE SET(set_fragmentation);
 MUST_USE SET(set_keyingtries);
 MUST_USE SET(set_ike_rekey_time);
 MUST_USE SET(set_ike_over_time);
@@ -122,6 +123,7 @@ MUST_USE SET(set_port_nat_t);
 MUST_USE SET(set_cookies);
 MUST_USE SET(set_retransmit_timeout);
 MUST_USE SET(set_retransmit_tries);
+MUST_USE SET(set_fragment_size);
 MUST_USE SET(set_log_level);
 
 /* conn_check - make a connection with one reference from its section. *out is NULL if there were

@@ -106,6 +106,14 @@ struct conf_addr {
 	bool name;       /* must be resolved before initiating */
 };
 
+/* enum conf_fragmentation - IKE messages in fragments (RFC 7383): taken if there are any, in any
+ * case; announced; sent. */
+enum conf_fragmentation {
+	FRAGMENTATION_YES,
+	FRAGMENTATION_ACCEPT, /* announced, not sent */
+	FRAGMENTATION_NO,     /* neither */
+};
+
 /* struct conf_conn - connections.<conn>; immutable, counted, shared by successive configurations as
  * long as it does not change: a pointer that both hold is a connection that stayed as it was. */
 struct conf_conn {
@@ -118,6 +126,7 @@ struct conf_conn {
 	uint32_t num_ike;
 	struct conf_side local, remote;
 	bool encap; /* UDP encapsulation even without a NAT; yes: sockets for UDP are the faster */
+	enum conf_fragmentation fragmentation;
 	uint64_t rekey_ns, over_ns, rand_ns; /* re-key at rekey - [0, rand], gone at rekey + over */
 	uint64_t dpd_delay_ns;
 	uint32_t keyingtries; /* 0 = for ever */
@@ -148,6 +157,7 @@ struct conf_daemon {
 	bool cookies_always;
 	uint64_t retransmit_ns;    /* first retransmission after; 0 = the engine's default */
 	uint32_t retransmit_tries; /* sends of one request; 0 = the engine's default */
+	uint32_t fragment_size;    /* of IP packets with fragments of IKE; 0 = 576 or 1280 (IPv6) */
 	uint32_t log_level;        /* enum log_level */
 };
 

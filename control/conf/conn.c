@@ -150,6 +150,20 @@ enum err set_dpd_delay(struct check *c, void *obj, const struct tree *node)
 	return ERR_OK;
 }
 
+enum err set_fragmentation(struct check *c, void *obj, const struct tree *node)
+{
+	/* force asks for fragments even of IKEv1's first message, and is yes for IKEv2. */
+	static const struct take_word words[] = {{"yes", FRAGMENTATION_YES},
+						 {"force", FRAGMENTATION_YES},
+						 {"accept", FRAGMENTATION_ACCEPT},
+						 {"no", FRAGMENTATION_NO}};
+	int v;
+
+	if (take_word(c, &v, node, words, ARRAY_LEN(words)))
+		CONN(obj)->fragmentation = (enum conf_fragmentation)v;
+	return ERR_OK;
+}
+
 enum err set_keyingtries(struct check *c, void *obj, const struct tree *node)
 {
 	uint64_t v;

@@ -10,6 +10,9 @@
 #define MTU_MAX 65535
 /* More tries than this are no patience but a fault. */
 #define RETRANSMIT_TRIES_MAX 1000
+/* Less leaves no room for a message of many fragments; more is no fragment any more. */
+#define FRAGMENT_SIZE_MIN 256
+#define FRAGMENT_SIZE_MAX 16384
 
 void daemon_defaults(struct conf_daemon *d)
 {
@@ -17,6 +20,7 @@ void daemon_defaults(struct conf_daemon *d)
 		.interface = "latchkey0",
 		.port = 500,
 		.port_nat_t = 4500,
+		.fragment_size = 1280,
 		.log_level = LOG_INFO,
 	};
 }
@@ -143,6 +147,20 @@ enum err set_retransmit_tries(struct check *c, void *obj, const struct tree *nod
 
 	if (take_number(c, &v, node, RETRANSMIT_TRIES_MAX))
 		((struct conf_daemon *)obj)->retransmit_tries = (uint32_t)v;
+	return ERR_OK;
+}
+
+enum err set_fragment_size(struct check *c, void *obj, const struct tree *node)
+{
+	uint64_t v;
+
+	if (!take_number(c, &v, node, FRAGMENT_SIZE_MAX))
+		return ERR_OK;
+	if (v != 0 && v < FRAGMENT_SIZE_MIN)
+		CHECK_ERROR(c, node, "%llu is less than %d", (unsigned long long)v,
+			    FRAGMENT_SIZE_MIN);
+	else
+		((struct conf_daemon *)obj)->fragment_size = (uint32_t)v;
 	return ERR_OK;
 }
 

@@ -73,7 +73,7 @@ static const struct key keys[] = {
 	FATE_(CONN, "mobike", LATER, "no"),
 	SETS_(CONN, VALUE, "dpd_delay", set_dpd_delay),
 	FATE_(CONN, "dpd_timeout", IDLE, NULL),
-	FATE_(CONN, "fragmentation", LATER, "no"),
+	SETS_(CONN, VALUE, "fragmentation", set_fragmentation),
 	FATE_(CONN, "childless", LATER, "allow|never"),
 	FATE_(CONN, "send_certreq", IDLE, NULL),
 	FATE_(CONN, "send_cert", IDLE, NULL),
@@ -219,6 +219,7 @@ static const struct key keys[] = {
 	SETS_(DAEMON, VALUE, "cookies", set_cookies),
 	SETS_(DAEMON, VALUE, "retransmit_timeout", set_retransmit_timeout),
 	SETS_(DAEMON, VALUE, "retransmit_tries", set_retransmit_tries),
+	SETS_(DAEMON, VALUE, "fragment_size", set_fragment_size),
 	SETS_(DAEMON, VALUE, "log_level", set_log_level),
 };
 

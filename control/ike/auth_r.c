@@ -30,6 +30,7 @@ static enum err choose_connection(struct step *s)
 			hs->idr_wanted.type ? ike_id_text(wanted, sizeof(wanted), &hs->idr_wanted)
 					    : "anybody");
 	sa->conn = conn;
+	sa->fragments &= conn->fragmentation == FRAGMENTATION_YES;
 	sa->local_id = match_local_id(conn, &sa->path);
 	return ERR_OK;
 }

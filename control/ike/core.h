@@ -29,6 +29,7 @@ struct ike_engine {
 	struct slots *spis;    /* our SPIs -> struct ike_sa */
 	struct htab half_open; /* initiator's endpoint and SPI -> struct ike_sa, as responder */
 	struct htab sources;   /* address or /64 -> struct source */
+	struct htab debtors;   /* address or /64 -> bytes of unfinished messages (reassembly.c) */
 	struct htab asks;      /* id -> struct ask_slot */
 	struct htab children;  /* id -> struct ike_child */
 	struct list_node sas;  /* by unique number */

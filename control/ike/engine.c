@@ -41,6 +41,8 @@ static enum err make_tables(struct ike_engine *e, const struct rng *rng)
 	if (!err)
 		err = htab_init(&e->sources, rng);
 	if (!err)
+		err = htab_init(&e->debtors, rng);
+	if (!err)
 		err = htab_init(&e->asks, rng);
 	return err ? err : htab_init(&e->children, rng);
 }
@@ -83,6 +85,7 @@ void ike_engine_free(struct ike_engine *e)
 	cookie_jar_fini(&e->cookies);
 	htab_fini(&e->half_open);
 	htab_fini(&e->sources);
+	htab_fini(&e->debtors);
 	htab_fini(&e->asks);
 	htab_fini(&e->children);
 	slots_free(e->spis);

@@ -3,6 +3,7 @@
 #include "control/ike/receive.h"
 
 #include "control/ike/halfopen.h"
+#include "control/ike/reassembly.h"
 #include "control/ike/sa_init.h"
 #include "control/ike/step.h"
 #include "control/ike/wire/sk.h"
@@ -77,6 +78,20 @@ static bool is_gone(const struct ike_sa *sa, const struct ike_msg *m)
 	       wire_notify_find(&n, m, NOTIFY_INVALID_IKE_SPI);
 }
 
+/* An authentic message: of what its payloads are, err says whether they could be parsed. */
+static void opened(struct ike_sa *sa, const struct ike_msg *inner, enum err err,
+		   const struct ike_datagram *dg, uint64_t now_ns)
+{
+	heard(sa, &inner->h, dg, now_ns);
+	if (err)
+		step_invalid(sa, &inner->h, dg, NOTIFY_INVALID_SYNTAX, 0, now_ns);
+	else if (inner->unknown_critical)
+		step_invalid(sa, &inner->h, dg, NOTIFY_UNSUPPORTED_CRITICAL_PAYLOAD,
+			     inner->unknown_critical, now_ns);
+	else
+		step_message(sa, inner, dg, now_ns);
+}
+
 static void encrypted(struct ike_sa *sa, const struct ike_msg *outer, const struct ike_datagram *dg,
 		      uint64_t now_ns)
 {
@@ -90,18 +105,58 @@ static void encrypted(struct ike_sa *sa, const struct ike_msg *outer, const stru
 		return;
 	}
 	err = sk_open(&inner, &authentic, e->in, sizeof(e->in), outer, sa->open);
-	if (!authentic) {
-		e->stats.dropped++;
-		return;
-	}
-	heard(sa, &outer->h, dg, now_ns);
-	if (err)
-		step_invalid(sa, &outer->h, dg, NOTIFY_INVALID_SYNTAX, 0, now_ns);
-	else if (inner.unknown_critical)
-		step_invalid(sa, &outer->h, dg, NOTIFY_UNSUPPORTED_CRITICAL_PAYLOAD,
-			     inner.unknown_critical, now_ns);
+	if (authentic)
+		opened(sa, &inner, err, dg, now_ns);
 	else
-		step_message(sa, &inner, dg, now_ns);
+		e->stats.dropped++;
+}
+
+/* ---- fragments (RFC 7383 2.6) ---------------------------------------------------------------- */
+
+/* The message is whole: it goes on as if it had come in one piece. */
+static void reassembled(struct ike_sa *sa, const struct ike_msg *outer,
+			const struct ike_datagram *dg, uint64_t now_ns)
+{
+	struct ike_engine *e = sa->e;
+	struct reassembly **parts = is_response(&outer->h) ? &sa->out.parts : &sa->in.parts;
+	struct ike_msg inner = {.h = outer->h, .raw = outer->raw};
+	struct bytes chain;
+	uint8_t first;
+
+	if (!reassembly_whole(*parts, &chain, &first, e->in))
+		return;
+	reassembly_drop(&e->debtors, parts);
+	opened(sa, &inner, ike_chain_parse(&inner, first, chain, false), dg, now_ns);
+}
+
+/* False if it was not good for anything. Nothing is kept, and nothing is answered, of what is not
+ * authentic (S2). */
+static bool fragment(struct ike_sa *sa, const struct ike_msg *outer, const struct ike_datagram *dg,
+		     uint64_t now_ns)
+{
+	struct ike_engine *e = sa->e;
+	struct reassembly **parts = is_response(&outer->h) ? &sa->out.parts : &sa->in.parts;
+	enum window_verdict verdict;
+	struct bytes text = {0};
+	bool authentic = false;
+	struct skf f;
+
+	if (outer->h.exchange == IKE_SA_INIT || skf_parse(&f, outer))
+		return false;
+	verdict = window_check_fragment(sa, &outer->h, f.number);
+	if (verdict == WINDOW_DROP || (verdict == WINDOW_NEW && !reassembly_wants(*parts, &f)))
+		return false;
+	if (!have_keys(sa) ||
+	    sk_decrypt(&text, &authentic, e->in, sizeof(e->in), &f.sealed, sa->open))
+		return false;
+	if (verdict == WINDOW_REPEAT) {
+		window_in_repeat(sa);
+		return false;
+	}
+	if (reassembly_add(&e->debtors, parts, &dg->path.remote.addr, &f, text))
+		return false;
+	reassembled(sa, outer, dg, now_ns);
+	return true;
 }
 
 /* The SA that a message names, if its sender has the other role and the other SPI fits. */
@@ -122,6 +177,12 @@ static struct ike_sa *find_sa(const struct ike_engine *e, const struct ike_heade
 static void for_sa(struct ike_sa *sa, const struct ike_msg *m, const struct ike_datagram *dg,
 		   uint64_t now_ns)
 {
+	if (m->present & PAYLOAD_BIT(PAYLOAD_SKF)) {
+		if (!fragment(sa, m, dg, now_ns))
+			sa->e->stats.dropped++;
+		step_task(sa, now_ns);
+		return;
+	}
 	if (window_check(sa, &m->h, dg->bytes) != WINDOW_NEW) {
 		sa->e->stats.dropped++;
 		return;

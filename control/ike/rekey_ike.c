@@ -83,6 +83,7 @@ static struct ike_sa *establish(struct step *s, struct rekey_work *w)
 	new->peer = peer_get(old->peer);
 	new->local_id = old->local_id;
 	new->remote_id = old->remote_id;
+	new->fragments = old->fragments;
 	new->nat_local = old->nat_local;
 	new->nat_remote = old->nat_remote;
 	new->udp_wanted = old->udp_wanted;

@@ -88,15 +88,18 @@ struct exchange {
 	struct rekey_work *rekey;
 };
 
+struct reassembly;
+
 /* struct window_in - what the peer begins. */
 struct window_in {
 	struct exchange x;
 	bool busy; /* the request waits for an answer to an ask: repeats are absorbed */
 	uint8_t exchange_type;
 	uint8_t digest[16]; /* of the request that is worked on or was answered last */
-	uint8_t *response;  /* to the request next_id - 1 */
+	uint8_t *response;  /* to the request next_id - 1: one message or its fragments */
 	size_t response_len;
-	struct path_addr path; /* where the response goes */
+	struct reassembly *parts; /* of the request next_id */
+	struct path_addr path;    /* where the response goes */
 	uint16_t port;
 };
 
@@ -106,8 +109,9 @@ struct window_out {
 	struct task *task; /* under way, from its start until its end */
 	bool waiting;      /* for the response */
 	uint8_t exchange_type;
-	uint8_t *request;
+	uint8_t *request; /* one message, or its fragments one after the other */
 	size_t request_len;
+	struct reassembly *parts; /* of the response */
 	uint32_t tries;
 	uint64_t interval_ns;
 	struct timer timer;
@@ -164,6 +168,7 @@ struct ike_sa {
 	enum sa_state state;
 	bool initiator; /* we began it */
 	bool nat_local, nat_remote;
+	bool fragments;  /* both can take fragments of messages (RFC 7383): we may send them */
 	bool udp_wanted; /* we asked for encapsulation in UDP, NAT or not */
 	bool counted;    /* in half_open_num and its source */
 	bool was_up;     /* IKE_UP or IKE_REKEYED was reported */

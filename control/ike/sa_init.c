@@ -46,6 +46,8 @@ static enum err build_request(struct step *s)
 	wire_ke_build(&s->b, hs->group, dh_public(hs->dh));
 	wire_nonce_build(&s->b, nonce_bytes(&hs->ni));
 	e = nat_build(s->e->crypto, &s->b, sa->spi_i, 0, &sa->path, sa->udp_wanted);
+	if (sa->conn->fragmentation != FRAGMENTATION_NO)
+		wire_notify_build(&s->b, NOTIFY_FRAGMENTATION_SUPPORTED, bytes_of(NULL, 0));
 	if (!e)
 		e = step_finish(s);
 	if (!e)
@@ -197,6 +199,16 @@ static enum err float_ports(struct step *s)
 	return ERR_OK;
 }
 
+/* Fragments are sent if both announce that they take them (RFC 7383 2.3) and we are to. */
+static bool take_fragmentation(struct step *s)
+{
+	struct wire_notify n;
+	const bool known = wire_notify_find(&n, s->msg, NOTIFY_FRAGMENTATION_SUPPORTED);
+
+	s->sa->fragments = known && s->sa->conn->fragmentation == FRAGMENTATION_YES;
+	return known && s->sa->conn->fragmentation != FRAGMENTATION_NO;
+}
+
 static enum err parse_share(struct step *s, struct wire_ke *ke, struct bytes *nonce)
 {
 	enum err e = wire_ke_parse(ke, ike_msg_body(s->msg, PAYLOAD_KE));
@@ -229,6 +241,7 @@ enum err sa_init_response(struct step *s)
 		return e;
 	nonce_set(&hs->nr, nonce);
 	hs->childless = wire_notify_find(&n, s->msg, NOTIFY_CHILDLESS);
+	(void)take_fragmentation(s);
 	sa->spi_r = s->msg->h.spi_r;
 	e = sa_init_derive(sa);
 	if (e)
@@ -327,6 +340,8 @@ static enum err build_response(struct step *s)
 	wire_nonce_build(&s->b, nonce_bytes(&hs->nr));
 	e = nat_build(s->e->crypto, &s->b, sa->spi_i, sa->spi_r, &sa->path, sa->udp_wanted);
 	wire_notify_build(&s->b, NOTIFY_CHILDLESS, bytes_of(NULL, 0));
+	if (take_fragmentation(s))
+		wire_notify_build(&s->b, NOTIFY_FRAGMENTATION_SUPPORTED, bytes_of(NULL, 0));
 	if (!e)
 		e = step_finish(s);
 	if (!e)

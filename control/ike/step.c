@@ -10,6 +10,7 @@
 #include "control/ike/rekey_work.h"
 #include "control/ike/task.h"
 #include "control/ike/window.h"
+#include "control/ike/wire/skf.h"
 
 /* STEPS_MAX - rows that one input may run in a row (S10): answers that need no ask. */
 #define STEPS_MAX 8
@@ -139,12 +140,38 @@ void step_request(struct step *s, uint8_t exchange)
 	begin(s, exchange, 0, out->x.next_id, false);
 }
 
+/* What an IKE message may take of an IP packet of the configured size; 0 = it is never cut. UDP and
+ * the marker of port 4500 (RFC 3948 2.2) come off too. */
+static size_t room(const struct ike_sa *sa)
+{
+	const bool v6 = sa->path.remote.addr.family == IP_V6;
+	const size_t least = v6 ? 1280 : 576;
+	const size_t size = sa->conf->daemon.fragment_size;
+
+	if (!sa->fragments)
+		return 0;
+	return (size ? size : least) - (v6 ? 40 : 20) - 8 - 4;
+}
+
+/* Too large for one datagram (RFC 7383 2.5). */
+static bool must_split(const struct step *s)
+{
+	const struct ike_builder *b = &s->b;
+	const size_t limit = room(s->sa);
+
+	return limit && b->sk_at && !b->w.err &&
+	       b->iv_at + ike_build_sealed_len(b->w.len - b->iv_at - IKE_AEAD_IV_LEN, s->sa->seal) >
+		       limit;
+}
+
 enum err step_finish(struct step *s)
 {
 	struct bytes message;
 	enum err e;
 
 	s->building = false;
+	if (must_split(s))
+		return skf_split(&s->reply.bytes, &s->reply.len, &s->b, s->sa->seal, room(s->sa));
 	e = ike_build_finish(&s->b, &message, s->b.sk_at ? s->sa->seal : NULL);
 	if (e)
 		return e;

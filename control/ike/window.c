@@ -7,19 +7,32 @@
 
 #include "base/alloc.h"
 #include "control/ike/ask.h"
+#include "control/ike/reassembly.h"
 
 static void digest(uint8_t out[16], struct bytes raw)
 {
 	crypto_generichash(out, 16, raw.p, raw.len, NULL, 0);
 }
 
+/* Each of the messages by itself, always all of them (RFC 7383 2.6.1). What memory is short for is
+ * as if it had been lost: it is sent or asked for again. */
+static void send_all(struct ike_sa *sa, const struct path_addr *path, uint16_t port,
+		     struct bytes messages)
+{
+	while (messages.len) {
+		const size_t len = skf_message_len(messages);
+
+		if (!action_send(sa->e, path, port, bytes_of(messages.p, len)))
+			sa->sent_ns = sa->e->now_ns;
+		messages = bytes_of(messages.p + len, messages.len - len);
+	}
+}
+
 static void send_response(struct ike_sa *sa)
 {
 	struct window_in *in = &sa->in;
 
-	/* Lost if memory is short; the peer asks again. */
-	if (!action_send(sa->e, &in->path, in->port, bytes_of(in->response, in->response_len)))
-		sa->sent_ns = sa->e->now_ns;
+	send_all(sa, &in->path, in->port, bytes_of(in->response, in->response_len));
 }
 
 static enum window_verdict check_request(struct ike_sa *sa, uint32_t id, struct bytes raw)
@@ -38,15 +51,42 @@ static enum window_verdict check_request(struct ike_sa *sa, uint32_t id, struct 
 	return WINDOW_REPEAT;
 }
 
-enum window_verdict window_check(struct ike_sa *sa, const struct ike_header *h, struct bytes raw)
+static enum window_verdict check_response(const struct ike_sa *sa, const struct ike_header *h)
 {
 	const struct window_out *out = &sa->out;
 
-	if (!(h->flags & IKE_FLAG_RESPONSE))
-		return check_request(sa, h->msgid, raw);
 	if (!out->waiting || h->msgid != out->x.next_id || h->exchange != out->exchange_type)
 		return WINDOW_DROP;
 	return WINDOW_NEW;
+}
+
+enum window_verdict window_check(struct ike_sa *sa, const struct ike_header *h, struct bytes raw)
+{
+	if (h->flags & IKE_FLAG_RESPONSE)
+		return check_response(sa, h);
+	return check_request(sa, h->msgid, raw);
+}
+
+enum window_verdict window_check_fragment(const struct ike_sa *sa, const struct ike_header *h,
+					  uint16_t number)
+{
+	const struct window_in *in = &sa->in;
+
+	if (h->flags & IKE_FLAG_RESPONSE)
+		return check_response(sa, h);
+	if (in->busy)
+		return WINDOW_DROP;
+	if (h->msgid == in->x.next_id)
+		return WINDOW_NEW;
+	if (h->msgid != in->x.next_id - 1 || !in->response || number != 1 ||
+	    h->exchange != in->exchange_type)
+		return WINDOW_DROP;
+	return WINDOW_REPEAT;
+}
+
+void window_in_repeat(struct ike_sa *sa)
+{
+	send_response(sa);
 }
 
 void window_in_open(struct ike_sa *sa, uint8_t exchange, const struct ike_datagram *dg)
@@ -59,6 +99,7 @@ void window_in_open(struct ike_sa *sa, uint8_t exchange, const struct ike_datagr
 	in->port = dg->port;
 	/* The digest of the last answered request goes: a repeat of it is older than this one. */
 	digest(in->digest, dg->bytes);
+	reassembly_drop(&sa->e->debtors, &in->parts);
 }
 
 void window_in_answer(struct ike_sa *sa, uint8_t *bytes, size_t len, uint64_t now_ns)
@@ -95,10 +136,8 @@ static void send_request(struct ike_sa *sa)
 	struct window_out *out = &sa->out;
 	const bool probe = sa->probing && out->tries % 2 == 0;
 
-	/* Lost if memory is short; the timer sends it again. */
-	if (!action_send(sa->e, probe ? &sa->probe : &sa->path, probe ? sa->probe_port : sa->port,
-			 bytes_of(out->request, out->request_len)))
-		sa->sent_ns = sa->e->now_ns;
+	send_all(sa, probe ? &sa->probe : &sa->path, probe ? sa->probe_port : sa->port,
+		 bytes_of(out->request, out->request_len));
 	out->tries++;
 }
 
@@ -136,6 +175,7 @@ void window_out_close(struct ike_sa *sa)
 	mem_free(out->request);
 	out->request = NULL;
 	out->request_len = 0;
+	reassembly_drop(&sa->e->debtors, &out->parts);
 	out->waiting = false;
 	out->x.next_id++;
 }
@@ -187,6 +227,8 @@ void window_fini(struct ike_sa *sa)
 	mem_free(sa->out.request);
 	mem_free(sa->out.task);
 	mem_free(sa->in.response);
+	reassembly_drop(&sa->e->debtors, &sa->in.parts);
+	reassembly_drop(&sa->e->debtors, &sa->out.parts);
 	sa->out.request = sa->in.response = NULL;
 	sa->out.task = NULL;
 	sa->out.waiting = false;

@@ -19,11 +19,19 @@ enum window_verdict {
 enum window_verdict window_check(struct ike_sa *sa, const struct ike_header *h, struct bytes raw)
 	NONNULL(1, 2);
 
+/* window_check_fragment - the same for one fragment of a message (RFC 7383 2.6.1). REPEAT: it is
+ * the first one of a request that was answered; once it is found authentic, window_in_repeat()
+ * sends the answer again. */
+enum window_verdict window_check_fragment(const struct ike_sa *sa, const struct ike_header *h,
+					  uint16_t number) NONNULL(1, 2);
+void window_in_repeat(struct ike_sa *sa) NONNULL(1);
+
 /* window_in_open - an authentic request is being worked on; its repeats are absorbed. */
 void window_in_open(struct ike_sa *sa, uint8_t exchange, const struct ike_datagram *dg)
 	NONNULL(1, 3);
 
-/* window_in_answer - send the response and keep it for repeats; takes bytes over. */
+/* window_in_answer - send the response (a message, or its fragments one after the other) and keep
+ * it for repeats; takes bytes over. */
 void window_in_answer(struct ike_sa *sa, uint8_t *bytes, size_t len, uint64_t now_ns) NONNULL(1, 2);
 
 /* window_in_abandon - no response will come from the work under way: a repeat is handled afresh. */

@@ -119,6 +119,12 @@ static const struct row conn_rows[] = {
 	{"reauth_time = 3h", LATER("connections.a.reauth_time")},
 	{"unique = never", ""},
 	{"unique = replace", LATER("connections.a.unique")},
+	{"fragmentation = yes", ""},
+	{"fragmentation = force", ""},
+	{"fragmentation = accept", ""},
+	{"fragmentation = no", ""},
+	{"fragmentation = maybe",
+	 "Ef:4: connections.a.fragmentation: 'maybe' is none of: yes, force, accept, no"},
 	{"send_cert = always", ""},
 	{"dpd_timeout = 3s", ""},
 	{"ppk_required = no", ""},
@@ -283,6 +289,9 @@ static const struct row root_rows[] = {
 	 ""},
 	{"latchkey { retransmit_tries = 1001\n}",
 	 "Ef:1: latchkey.retransmit_tries: '1001' is not a number from 0 to 1000"},
+	{"latchkey { fragment_size = 255\n}", "Ef:1: latchkey.fragment_size: 255 is less than 256"},
+	{"latchkey { fragment_size = 16385\n}",
+	 "Ef:1: latchkey.fragment_size: '16385' is not a number from 0 to 16384"},
 	{"latchkey { interface = a/b\n}", "Ef:1: latchkey.interface: 'a/b' is not an interface's "
 					  "name"},
 	{"latchkey { interface = sixteen-letters-\n}",
@@ -431,6 +440,22 @@ static void test_defaults(void)
 	CU_ASSERT_EQUAL(conf->daemon.port_nat_t, 4500);
 	CU_ASSERT_EQUAL(conf->daemon.retransmit_ns, 0);
 	CU_ASSERT_EQUAL(conf->daemon.retransmit_tries, 0);
+	CU_ASSERT_EQUAL(conf->daemon.fragment_size, 1280);
+	CU_ASSERT_EQUAL(conn->fragmentation, FRAGMENTATION_YES);
+	conf_put(conf);
+}
+
+static void test_fragmentation(void)
+{
+	struct conf *conf = must_load("connections {\n a { " SIDES " fragmentation = accept\n }\n"
+				      " b { " SIDES " fragmentation = no\n }\n c { " SIDES
+				      " fragmentation = force\n } }\n"
+				      "latchkey { fragment_size = 0\n}");
+
+	CU_ASSERT_EQUAL(conf->conns[0]->fragmentation, FRAGMENTATION_ACCEPT);
+	CU_ASSERT_EQUAL(conf->conns[1]->fragmentation, FRAGMENTATION_NO);
+	CU_ASSERT_EQUAL(conf->conns[2]->fragmentation, FRAGMENTATION_YES);
+	CU_ASSERT_EQUAL(conf->daemon.fragment_size, 0);
 	conf_put(conf);
 }
 
@@ -608,6 +633,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_net2net),
 	TAP_TEST(test_defaults),
 	TAP_TEST(test_retransmission),
+	TAP_TEST(test_fragmentation),
 	TAP_TEST(test_values),
 	TAP_TEST(test_many_remarks),
 	TAP_TEST(test_with_and_without),

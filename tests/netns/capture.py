@@ -132,12 +132,23 @@ class Capture:
 IKE_SA_INIT, IKE_AUTH, CREATE_CHILD_SA, INFORMATIONAL = 34, 35, 36, 37
 
 
+PAYLOAD_SKF = 53  # RFC 7383
+
+
+def header_byte(frame, at):
+    """A byte of the header of an IKE message, or None."""
+    marked = 4 if frame.payload[:4] == b"\0\0\0\0" else 0  # the non-ESP marker
+    return frame.payload[marked + at] if len(frame.payload) >= marked + 28 else None
+
+
 def exchanges(frames, kind):
     """The IKE messages of one exchange type."""
-    def exchange(frame):
-        marked = 4 if frame.payload[:4] == b"\0\0\0\0" else 0  # the non-ESP marker
-        return frame.payload[marked + 18] if len(frame.payload) >= marked + 28 else None
-    return [f for f in frames if f.kind == "ike" and exchange(f) == kind]
+    return [f for f in frames if f.kind == "ike" and header_byte(f, 18) == kind]
+
+
+def ike_fragments(frames):
+    """The IKE messages that are a fragment of one."""
+    return [f for f in frames if f.kind == "ike" and header_byte(f, 16) == PAYLOAD_SKF]
 
 
 def assert_protected(frames, what, at_least=1):

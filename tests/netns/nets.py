@@ -42,6 +42,7 @@ class Side:
     connection: dict = field(default_factory=dict)  # further keys of the connection
     child: dict = field(default_factory=dict)  # and of the child
     daemon: dict = field(default_factory=dict)  # and of our daemon's own section
+    charon: dict = field(default_factory=dict)  # and of charon's strongswan.conf
 
 
 def other(name):
@@ -71,7 +72,8 @@ def configuration(name, side, local_outer, remote_outer):
                   "local": {"auth": "psk", "id": f"{name}.example"},
                   "remote": {"auth": "psk", "id": f"{other(name)}.example"},
                   **side.connection, "children": {"net": child}}
-    secret = {"id-1": f"{name}.example", "id-2": f"{other(name)}.example",
+    secret = {"id-1": connection["local"].get("id", f"{name}.example"),
+              "id-2": connection["remote"].get("id", f"{other(name)}.example"),
               "secret": f'"{side.psk}"'}
     text = section("connections", {"gw": connection}) + "\n"
     text += section("secrets", {"ike-gw": secret}) + "\n"
@@ -123,7 +125,7 @@ class Pair:
         text = configuration(side, self.sides[side], *self.outers[side])
         if self.sides[side].kind == "latchkey":
             return KINDS["latchkey"](host, text, self.build)
-        return KINDS[self.sides[side].kind](host, text)
+        return KINDS[self.sides[side].kind](host, text, self.sides[side].charon)
 
     def start(self):
         for peer in self.peers.values():

@@ -22,6 +22,7 @@ charon-systemd {{
 	retransmit_timeout = 1.0
 	retransmit_tries = 4
 	plugins {{ vici {{ socket = unix://{socket} }} }}
+	{more}
 	filelog {{ log {{ path = {log}
 		default = 1
 		ike = 2
@@ -95,7 +96,8 @@ class Charon(Peer):
 
     kind = "charon"
 
-    def __init__(self, host, configuration):
+    def __init__(self, host, configuration, settings=None):
+        """settings: further keys of strongswan.conf's section for charon."""
         super().__init__(host)
         if not os.path.exists(CHARON):
             raise Skip("strongSwan is not installed")
@@ -103,7 +105,8 @@ class Charon(Peer):
         self.log_path = host.path("charon.log")
         self.conf = host.write("swanctl.conf", configuration)
         self.settings = host.write("strongswan.conf", STRONGSWAN_CONF.format(
-            socket=self.socket, log=self.log_path))
+            socket=self.socket, log=self.log_path,
+            more="\n\t".join(f"{key} = {value}" for key, value in (settings or {}).items())))
         # Away from the path that a security profile of the distribution is tied to.
         self.program = shutil.copy(CHARON, host.path("charon-systemd"))
 

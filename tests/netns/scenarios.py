@@ -10,7 +10,8 @@ import re
 import time
 from dataclasses import replace
 
-from capture import IKE_SA_INIT, INFORMATIONAL, assert_protected, exchanges
+from capture import (CREATE_CHILD_SA, IKE_AUTH, IKE_SA_INIT, INFORMATIONAL, assert_protected,
+                     exchanges, ike_fragments)
 from lab import wait_for
 from nets import INNER, Pair, Side, Stream, other, story
 
@@ -268,6 +269,34 @@ def cookies(pair):
     assert sent and int(sent) >= 1, f"{sent} cookies sent"
 
 
+# --- fragments of IKE messages -------------------------------------------------------------------
+
+FRAGMENT_SIZE = 300
+
+
+def frags(headers, ping=True):
+    """frags-ipv4, frags-ipv6: large messages both ways, none larger than an IP packet may be."""
+    def scenario(pair):
+        both_up(pair)
+        for side in ("left", "right"):
+            before = pair.peers[side].spis()
+            pair.peers[side].rekey(child="net")
+            wait_for(lambda before=before: agree(pair) and not before &
+                     pair.peers["left"].spis() | before & pair.peers["right"].spis(),
+                     f"the child to be re-keyed by {side}")
+        if ping:
+            pair.ping_all()
+        frames = pair.capture.stop()
+        assert not [f for f in frames if f.kind == "fragment"], "IP had to cut a message"
+        pieces = ike_fragments(frames)
+        assert max(f.length for f in pieces) + headers <= FRAGMENT_SIZE
+        for kind in (IKE_AUTH, CREATE_CHILD_SA):
+            for side in ("left", "right"):
+                sent = [f for f in exchanges(pieces, kind) if f.source == pair.outers[side][0]]
+                assert len(sent) >= 2, f"{side} sent {len(sent)} fragments in exchange {kind}"
+    return scenario
+
+
 # --- swanctl against our socket ------------------------------------------------------------------
 
 def swanctl_drives_us(pair):
@@ -335,6 +364,18 @@ for suite in SUITES:
 DPD = {"connection": {"dpd_delay": "1s"}}
 COOKIES = {"daemon": {"cookies": "always"}}
 TABLE.append(("liveness", liveness, DPD, {}, {}))
+# Long names and large key shares make the messages of every exchange large, both ways.
+SMALL = {"daemon": {"fragment_size": FRAGMENT_SIZE}, "charon": {"fragment_size": FRAGMENT_SIZE},
+         "esp_proposals": "aes256gcm16-modp4096"}
+LONG = {side: ".".join([side] + ["a-name-of-many-parts"] * 9 + ["example"])
+        for side in ("left", "right")}
+FRAGS = [{"connection": {"local": {"auth": "psk", "id": LONG[side]},
+                         "remote": {"auth": "psk", "id": LONG[other(side)]}}, **SMALL}
+         for side in ("left", "right")]
+TABLE += [
+    ("frags-ipv4", frags(28), *FRAGS, {}),
+    ("frags-ipv6", frags(48, ping=False), *FRAGS, {"outer": "ip6"}),
+]
 # Only where the responder is ours.
 RESPONDER_TABLE = [
     ("cookies", cookies, {}, COOKIES, {}),

@@ -55,7 +55,44 @@ void ike_build_sk(struct ike_builder *b)
 	b->sk_at = open_payload(b, PAYLOAD_SK);
 	/* Its length is known at the end only, when what is inside has been closed. */
 	b->len_at = 0;
+	b->iv_at = b->w.len;
 	writer_zero(&b->w, IKE_AEAD_IV_LEN);
+}
+
+void ike_build_skf(struct ike_builder *b, const struct ike_fragment *f)
+{
+	assert(!b->sk_at);
+	close_payload(b);
+	b->sk_at = open_payload(b, PAYLOAD_SKF);
+	b->len_at = 0;
+	if (b->w.err == ERR_OK)
+		b->w.buf[b->sk_at] = f->first;
+	writer_u16(&b->w, f->number);
+	writer_u16(&b->w, f->total);
+	b->iv_at = b->w.len;
+	writer_zero(&b->w, IKE_AEAD_IV_LEN);
+	writer_bytes(&b->w, f->text.p, f->text.len);
+}
+
+size_t ike_build_sealed_len(size_t text_len, const struct ike_aead *aead)
+{
+	(void)aead;
+	return IKE_AEAD_IV_LEN + text_len + 1 + IKE_AEAD_ICV_LEN;
+}
+
+enum err ike_build_plain(struct ike_builder *b, struct ike_fragment *out)
+{
+	const size_t text_at = b->iv_at + IKE_AEAD_IV_LEN;
+
+	assert(b->sk_at);
+	close_payload(b);
+	if (b->w.err != ERR_OK)
+		return b->w.err;
+	*out = (struct ike_fragment){.first = b->w.buf[b->sk_at],
+				     .number = 1,
+				     .total = 1,
+				     .text = bytes_of(b->w.buf + text_at, b->w.len - text_at)};
+	return ERR_OK;
 }
 
 static void set_message_length(struct ike_builder *b)
@@ -70,7 +107,7 @@ static void set_message_length(struct ike_builder *b)
  * (RFC 5282 5.1), so all lengths are set first. */
 static enum err seal(struct ike_builder *b, struct ike_aead *aead)
 {
-	const size_t iv_at = b->sk_at + IKE_PAYLOAD_HDR_LEN;
+	const size_t iv_at = b->iv_at;
 	const size_t text_at = iv_at + IKE_AEAD_IV_LEN;
 	size_t text_len;
 	uint8_t *icv;

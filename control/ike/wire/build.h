@@ -23,7 +23,16 @@ struct ike_builder {
 	struct writer w;
 	size_t next_at; /* offset of the Next Payload field that the next payload fills in */
 	size_t len_at;  /* mark of the open payload's length field, 0 if none is open */
-	size_t sk_at;   /* offset of the SK payload, 0 if there is none */
+	size_t sk_at;   /* offset of the SK or SKF payload, 0 if there is none */
+	size_t iv_at;   /* offset of its IV */
+};
+
+/* struct ike_fragment - what an Encrypted Fragment payload carries (RFC 7383 2.5): number counts
+ * from 1, first is the type of the first payload inside (0 in all but the first fragment). */
+struct ike_fragment {
+	uint8_t first;
+	uint16_t number, total;
+	struct bytes text;
 };
 
 /* ike_build_begin - write the header to cap bytes at buf, which stay the caller's; next_payload,
@@ -38,6 +47,17 @@ struct writer *ike_build_payload(struct ike_builder *b, uint8_t type) NONNULL(1)
 /* ike_build_sk - payloads from here on are encrypted. Once a message, before ike_build_finish()
  * with a key. */
 void ike_build_sk(struct ike_builder *b) NONNULL(1);
+
+/* ike_build_skf - the same with an Encrypted Fragment payload, whose piece of a chain is given. */
+void ike_build_skf(struct ike_builder *b, const struct ike_fragment *f) NONNULL(1, 2);
+
+/* ike_build_plain - instead of ike_build_finish(): what was built after ike_build_sk(), not
+ * encrypted, as a view of the buffer, which the caller wipes. Errors: FULL, LIMIT. */
+MUST_USE enum err ike_build_plain(struct ike_builder *b, struct ike_fragment *out) NONNULL(1, 2);
+
+/* ike_build_sealed_len - bytes that text_len bytes of payloads take in an Encrypted payload: IV,
+ * padding and ICV included, header not. */
+size_t ike_build_sealed_len(size_t text_len, const struct ike_aead *aead) NONNULL(2);
 
 /* ike_build_finish - close the message, encrypting what follows ike_build_sk() with aead (NULL if
  * it was not called); *out is a view of the caller's buffer. After an error the buffer is wiped.

@@ -132,6 +132,7 @@ enum ike_notify_type {
 	NOTIFY_REKEY_SA = 16393,
 	NOTIFY_ESP_TFC_PADDING_NOT_SUPPORTED = 16394,
 	NOTIFY_NON_FIRST_FRAGMENTS_ALSO = 16395,
+	NOTIFY_FRAGMENTATION_SUPPORTED = 16430, /* RFC 7383 */
 };
 
 /* Bounds (S3): one more is an error, not a truncation. */
@@ -140,6 +141,7 @@ enum ike_notify_type {
 #define IKE_MAX_PROPOSALS  32
 #define IKE_MAX_TRANSFORMS 256 /* in one SA payload */
 #define IKE_MAX_TS         64  /* in one TS payload */
+#define IKE_MAX_FRAGMENTS  64  /* of one message (RFC 7383) */
 #define IKE_NONCE_MIN      16  /* 3.9 */
 #define IKE_NONCE_MAX      256
 #define IKE_NONCE_LEN      32 /* of ours */

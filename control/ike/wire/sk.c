@@ -1,26 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/ike/wire/sk.h"
 
-/* struct sk_parts - an SK body: IV, ciphertext (Pad Length included), ICV (3.14, RFC 5282 3). */
+/* struct sk_parts - IV, ciphertext (Pad Length included), ICV (3.14, RFC 5282 3). */
 struct sk_parts {
-	struct bytes iv, text, icv, aad;
+	struct bytes iv, text, icv;
 };
 
-static enum err split(struct sk_parts *out, const struct ike_msg *outer,
-		      const struct ike_payload *sk)
+static enum err split(struct sk_parts *out, struct bytes sealed)
 {
 	struct reader r;
 	enum err e;
 
-	if (sk->body.len < IKE_AEAD_IV_LEN + 1 + IKE_AEAD_ICV_LEN)
+	if (sealed.len < IKE_AEAD_IV_LEN + 1 + IKE_AEAD_ICV_LEN)
 		return ERR_TRUNCATED;
-	reader_init(&r, sk->body.p, sk->body.len);
+	reader_init(&r, sealed.p, sealed.len);
 	e = reader_bytes(&r, &out->iv, IKE_AEAD_IV_LEN);
 	if (e == ERR_OK)
 		e = reader_bytes(&r, &out->text, r.left - IKE_AEAD_ICV_LEN);
 	if (e == ERR_OK)
 		e = reader_bytes(&r, &out->icv, IKE_AEAD_ICV_LEN);
-	out->aad = bytes_of(outer->raw.p, (size_t)(sk->body.p - outer->raw.p));
 	return e;
 }
 
@@ -35,29 +33,43 @@ static enum err unpad(struct bytes *out, const uint8_t *text, size_t len)
 	return ERR_OK;
 }
 
+enum err sk_decrypt(struct bytes *out, bool *out_authentic, void *buf, size_t cap,
+		    const struct sk_sealed *sealed, struct ike_aead *aead)
+{
+	struct sk_parts parts;
+	enum err e;
+
+	*out_authentic = false;
+	e = split(&parts, sealed->body);
+	if (e != ERR_OK)
+		return e;
+	if (parts.text.len > cap)
+		return ERR_FULL;
+	memcpy(buf, parts.text.p, parts.text.len);
+	e = ike_aead_open(aead, parts.iv.p, parts.icv.p, buf, parts.text.len, sealed->aad);
+	if (e != ERR_OK)
+		return e;
+	*out_authentic = true;
+	return unpad(out, buf, parts.text.len);
+}
+
 enum err sk_open(struct ike_msg *inner, bool *out_authentic, void *buf, size_t cap,
 		 const struct ike_msg *outer, struct ike_aead *aead)
 {
 	const struct ike_payload *sk = ike_msg_find(outer, PAYLOAD_SK);
-	struct sk_parts parts;
+	struct sk_sealed sealed;
 	struct bytes chain;
 	enum err e;
 
 	*out_authentic = false;
 	if (!sk)
 		return ERR_NOT_FOUND;
-	e = split(&parts, outer, sk);
-	if (e != ERR_OK)
-		return e;
-	if (parts.text.len > cap)
-		return ERR_FULL;
-	memcpy(buf, parts.text.p, parts.text.len);
-	e = ike_aead_open(aead, parts.iv.p, parts.icv.p, buf, parts.text.len, parts.aad);
-	if (e != ERR_OK)
-		return e;
-	*out_authentic = true;
-	inner->h = outer->h;
-	inner->raw = outer->raw;
-	e = unpad(&chain, buf, parts.text.len);
+	sealed.body = sk->body;
+	sealed.aad = bytes_of(outer->raw.p, (size_t)(sk->body.p - outer->raw.p));
+	e = sk_decrypt(&chain, out_authentic, buf, cap, &sealed, aead);
+	if (*out_authentic) {
+		inner->h = outer->h;
+		inner->raw = outer->raw;
+	}
 	return e == ERR_OK ? ike_chain_parse(inner, sk->next, chain, false) : e;
 }

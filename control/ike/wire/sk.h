@@ -19,3 +19,15 @@
 MUST_USE enum err sk_open(struct ike_msg *inner, bool *out_authentic, void *buf, size_t cap,
 			  const struct ike_msg *outer, struct ike_aead *aead)
 	NONNULL(1, 2, 3, 5, 6);
+
+/* struct sk_sealed - what an Encrypted or Encrypted Fragment payload protects: IV, ciphertext and
+ * ICV, and the bytes of the message in front of them, which are authenticated too. */
+struct sk_sealed {
+	struct bytes body, aad;
+};
+
+/* sk_decrypt - authenticate and decrypt into buf; *out is what is in front of the padding. Errors:
+ * as sk_open(); MALFORMED is bad padding. */
+MUST_USE enum err sk_decrypt(struct bytes *out, bool *out_authentic, void *buf, size_t cap,
+			     const struct sk_sealed *sealed, struct ike_aead *aead)
+	NONNULL(1, 2, 3, 5, 6);
