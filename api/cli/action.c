@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* action.c - the commands that change something: up, down. */
+/* action.c - the commands that change something: up, down, rekey. */
 #include "api/cli/cli.h"
 
 #include "base/alloc.h"
@@ -218,19 +218,28 @@ out:
 	return code;
 }
 
-/* Take down what is up under these names. NOT_FOUND if nothing is. */
-static enum exit_code take_down(struct cli *cli, const char *conn, const char *child)
+/* struct verb - what is done to SAs, and how success is told. */
+struct verb {
+	const char *command;
+	const char *done;
+};
+static const struct verb down = {"terminate", "is down"};
+static const struct verb rekey = {"rekey", "is being re-keyed"};
+
+/* Do it to what is up under these names. NOT_FOUND if nothing is. */
+static enum exit_code do_to(struct cli *cli, const struct verb *verb, const char *conn,
+			    const char *child)
 {
 	enum exit_code code;
 	struct tree *answer;
 
-	if (!act(cli, &answer, &code, "terminate", conn, child))
+	if (!act(cli, &answer, &code, verb->command, conn, child))
 		return code;
 	code = code_of(answer);
 	if (code != EXIT_NOT_FOUND)
 		note_result(cli, conn ? conn : "", child, answer);
 	if (code == EXIT_OK && !cli->json)
-		put("%s is down\n", child ? child : conn);
+		put("%s %s\n", child ? child : conn, verb->done);
 	else if (code != EXIT_OK && code != EXIT_NOT_FOUND)
 		cli_fail(cli, code, "%s", text(answer, "errmsg"));
 	tree_free(answer);
@@ -239,21 +248,21 @@ static enum exit_code take_down(struct cli *cli, const char *conn, const char *c
 
 /* "conn/child", "conn" or "child", as SAs have it, for the connection may not be configured any
  * more. */
-static enum exit_code take_down_name(struct cli *cli, const char *name)
+static enum exit_code do_to_name(struct cli *cli, const struct verb *verb, const char *name)
 {
 	const char *slash = strchr(name, '/');
-	enum exit_code code = take_down(cli, name, NULL);
+	enum exit_code code = do_to(cli, verb, name, NULL);
 	char *conn;
 
 	if (code == EXIT_NOT_FOUND)
-		code = take_down(cli, NULL, name);
+		code = do_to(cli, verb, NULL, name);
 	if (code != EXIT_NOT_FOUND || !slash)
 		return code;
 	conn = mem_alloc((size_t)(slash - name) + 1);
 	if (!conn)
 		return cli_fail(cli, EXIT_FAILED, "%s", err_text(ERR_NOMEM));
 	memcpy(conn, name, (size_t)(slash - name));
-	code = take_down(cli, conn, slash + 1);
+	code = do_to(cli, verb, conn, slash + 1);
 	mem_free(conn);
 	return code;
 }
@@ -265,7 +274,7 @@ enum exit_code run_down(struct cli *cli)
 
 	if (!find_target(cli, &t, &code) || !cli_listen(cli, &code, "control-log"))
 		goto out;
-	code = take_down_name(cli, t.name);
+	code = do_to_name(cli, &down, t.name);
 	if (code != EXIT_NOT_FOUND)
 		goto out;
 	if (list_empty(&t.found->children)) {
@@ -277,5 +286,18 @@ enum exit_code run_down(struct cli *cli)
 	code = EXIT_OK;
 out:
 	tree_free(t.found);
+	return code;
+}
+
+enum exit_code run_rekey(struct cli *cli)
+{
+	const char *name = cli->args[0];
+	enum exit_code code;
+
+	if (!cli_listen(cli, &code, "control-log"))
+		return code;
+	code = do_to_name(cli, &rekey, name);
+	if (code == EXIT_NOT_FOUND)
+		cli_fail(cli, code, "nothing called '%s' is up", name);
 	return code;
 }

@@ -31,6 +31,7 @@ struct cli {
 	int num_args;
 	struct client client; /* open while a command runs */
 	json_t *result;       /* --json: what will be printed */
+	bool streams;         /* --json: the command prints an object a line itself */
 };
 
 /* struct word - a command; the help is made from the table of them. */
@@ -50,6 +51,11 @@ enum exit_code run_stats(struct cli *cli);
 enum exit_code run_version(struct cli *cli);
 enum exit_code run_up(struct cli *cli);
 enum exit_code run_down(struct cli *cli);
+enum exit_code run_rekey(struct cli *cli);
+enum exit_code run_policies(struct cli *cli);
+enum exit_code run_log(struct cli *cli);
+enum exit_code run_load(struct cli *cli);
+enum exit_code run_check(struct cli *cli);
 
 /* cli_fail - say why, on stderr or in the JSON result; returns code. */
 enum exit_code cli_fail(struct cli *cli, enum exit_code code, const char *fmt, ...) NONNULL(1, 3)
@@ -62,6 +68,11 @@ bool cli_call(struct cli *cli, struct tree **out, enum exit_code *out_code, cons
 
 /* cli_listen - likewise for client_listen. */
 bool cli_listen(struct cli *cli, enum exit_code *out_code, const char *event) NONNULL(1, 2, 3);
+
+/* cli_watch - events from now on, until the time that was asked for is over (true) or the daemon
+ * goes (false, with *out_code set). */
+bool cli_watch(struct cli *cli, enum exit_code *out_code, client_event_fn *on_event, void *arg)
+	NONNULL(1, 2, 3);
 
 /* text - the value of key, or "" (never NULL). */
 const char *text(const struct tree *t, const char *key) NONNULL(1, 2);

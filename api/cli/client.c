@@ -225,3 +225,15 @@ enum err client_call(struct client *c, struct tree **out, const char *command,
 
 	return e ? e : await(c, &a);
 }
+
+enum err client_watch(struct client *c, client_event_fn *on_event, void *arg)
+{
+	struct answer a = {
+		.wanted = VICI_CMD_RESPONSE,
+		.unknown = VICI_CMD_UNKNOWN,
+		.on_event = on_event,
+		.arg = arg,
+	};
+
+	return await(c, &a);
+}

@@ -34,3 +34,8 @@ typedef void client_event_fn(void *arg, const char *event, const struct tree *me
 MUST_USE enum err client_call(struct client *c, struct tree **out, const char *command,
 			      const struct tree *message, client_event_fn *on_event, void *arg)
 	NONNULL(1, 2, 3);
+
+/* client_watch - hand every event to on_event until the deadline. Errors: TIMEOUT (that is how it
+ * ends well), SYS (errno), PEER (the daemon closed the connection), MALFORMED, NOMEM. */
+MUST_USE enum err client_watch(struct client *c, client_event_fn *on_event, void *arg)
+	NONNULL(1, 2);

@@ -17,8 +17,13 @@ static const struct word words[] = {
 	 run_show},
 	{"up", "NAME", "bring up a connection, a child, or CONNECTION/CHILD", 1, 1, run_up},
 	{"down", "NAME", "take it down", 1, 1, run_down},
+	{"rekey", "NAME", "new keys for it now, without an interruption", 1, 1, run_rekey},
 	{"sas", "[NAME]", "SAs, as swanctl --list-sas, with their paths", 1, 0, run_sas},
 	{"conns", "[NAME]", "configured connections, as swanctl --list-conns", 1, 0, run_conns},
+	{"policies", "[NAME]", "what is protected now, and by whom", 1, 0, run_policies},
+	{"log", "", "the daemon's log as it is written, until interrupted", 0, 0, run_log},
+	{"load", "", "the configuration file again; on an error the old one stays", 0, 0, run_load},
+	{"check", "[FILE]", "validate a configuration without using it", 1, 0, run_check},
 	{"stats", "", "totals of the daemon, and why packets were dropped", 0, 0, run_stats},
 	{"version", "", "versions of this program and of the daemon", 0, 0, run_version},
 };
@@ -27,7 +32,7 @@ static void print_help(FILE *to)
 {
 	fputs("usage: latchkey [--run-dir DIR] [--json] [--timeout S] [COMMAND [NAME]]\n\n", to);
 	for (size_t i = 0; i < ARRAY_LEN(words); i++)
-		fprintf(to, "  %-8s%-8s%s%s\n", words[i].name, words[i].args, words[i].help,
+		fprintf(to, "  %-10s%-8s%s%s\n", words[i].name, words[i].args, words[i].help,
 			i == 0 ? " (without a command)" : "");
 	fputs("\n"
 	      "  --run-dir DIR  where the daemon's socket is (" DEFAULT_RUN_DIR ")\n"
@@ -105,6 +110,19 @@ bool cli_listen(struct cli *cli, enum exit_code *out_code, const char *event)
 	return !e;
 }
 
+bool cli_watch(struct cli *cli, enum exit_code *out_code, client_event_fn *on_event, void *arg)
+{
+	enum err e;
+
+	cli->client.deadline_ns =
+		cli->timeout_s ? clock_now_ns() + cli->timeout_s * NS_PER_S : TIME_NEVER;
+	e = client_watch(&cli->client, on_event, arg);
+	if (e == ERR_TIMEOUT)
+		return true;
+	*out_code = call_failed(cli, e, "events");
+	return false;
+}
+
 static const struct word *find_word(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
@@ -141,7 +159,7 @@ static enum exit_code run(struct cli *cli, const struct word *word)
 	if (!cli->result)
 		return cli_fail(cli, EXIT_FAILED, "%s", err_text(ERR_NOMEM));
 	code = run_connected(cli, word);
-	if (cli->json) {
+	if (cli->json && !cli->streams) {
 		json_dumpf(cli->result, stdout, JSON_INDENT(2));
 		putchar('\n');
 	}

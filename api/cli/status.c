@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* status.c - the commands that only look: show, sas, conns, stats, version. */
+/* status.c - the commands that only look: show, sas, conns, policies, stats, version. */
 #include "api/cli/cli.h"
 
 #include <stdio.h>
@@ -239,6 +239,58 @@ enum exit_code run_conns(struct cli *cli)
 			tree_for_each (conn, v.conns)
 				print_conn(conn);
 		}
+	}
+	view_free(&v, answer);
+	return code;
+}
+
+static void print_selectors(const struct tree *policy, const char *key)
+{
+	const struct tree *list = tree_child(policy, key);
+
+	if (!list || list->kind != TREE_LIST)
+		return;
+	tree_for_each (item, list)
+		put(" %s", item->value);
+}
+
+static void print_policy(const struct tree *policy)
+{
+	put("%s: %s", policy->name, text(policy, "action"));
+	if (strcmp(text(policy, "trap"), "yes") == 0)
+		put(", trapped");
+	if (strcmp(text(policy, "closed"), "yes") == 0)
+		put(", nothing passes: no SA is up");
+	else if (text(policy, "sas")[0])
+		put(", SAs %s", text(policy, "sas"));
+	put("\n  local: ");
+	print_selectors(policy, "local-ts");
+	put("\n  remote:");
+	print_selectors(policy, "remote-ts");
+	put("\n");
+}
+
+enum exit_code run_policies(struct cli *cli)
+{
+	struct request r = {"latchkey-policies", {"latchkey-policy", NULL}, NULL};
+	enum exit_code code;
+	struct tree *answer;
+	struct view v;
+
+	if (collect(cli, &v, &answer, &code, &r)) {
+		const char *only = first_arg(cli);
+		json_t *list = json_array();
+
+		tree_for_each (policy, v.conns) {
+			if (only && strcmp(text(policy, "ike"), only) != 0)
+				continue;
+			json_array_append_new(list, json_named(policy));
+			if (!cli->json)
+				print_policy(policy);
+		}
+		if (only && json_array_size(list) == 0)
+			code = cli_fail(cli, EXIT_NOT_FOUND, "no policy of '%s' stands", only);
+		json_object_set_new(cli->result, "policies", list);
 	}
 	view_free(&v, answer);
 	return code;

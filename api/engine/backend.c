@@ -26,6 +26,22 @@ static enum err backend_configure(void *ctx, struct conf *next, char text[BACKEN
 	return err;
 }
 
+static enum err backend_load(void *ctx, struct conf_diags *diags)
+{
+	return engine_reload(ctx, diags);
+}
+
+static enum err backend_check(void *ctx, struct conf_diags *diags, const char *file)
+{
+	return engine_check(ctx, diags, file);
+}
+
+static void
+backend_each_policy(void *ctx, void (*fn)(void *arg, const struct engine_policy *policy), void *arg)
+{
+	engine_each_policy(ctx, fn, arg);
+}
+
 static enum err backend_initiate(void *ctx, const struct backend_initiate *what,
 				 char text[BACKEND_TEXT_MAX])
 {
@@ -77,16 +93,17 @@ static void backend_stats(void *ctx, struct backend_stats *out)
 	engine_dp_stats(ctx, &out->data);
 }
 
-/* There is no reload: as in strongSwan, reload-settings leaves connections alone, those that came
- * by the socket above all. SIGHUP reads the file again and means the file alone. */
 static const struct backend_ops engine_backend_ops = {
 	.now = backend_now,
 	.conf = backend_conf,
 	.configure = backend_configure,
+	.load = backend_load,
+	.check = backend_check,
 	.initiate = backend_initiate,
 	.terminate = backend_terminate,
 	.rekey = backend_rekey,
 	.each_sa = backend_each_sa,
+	.each_policy = backend_each_policy,
 	.child_stats = backend_child_stats,
 	.path_info = backend_path_info,
 	.stats = backend_stats,

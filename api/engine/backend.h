@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "api/engine/engine.h"
 #include "base/tree.h"
 #include "control/conf/conf.h"
 #include "control/engine.h"
@@ -52,9 +53,14 @@ struct backend_ops {
 	 * Existing SAs stay. Errors: any; the old configuration then remains whole. */
 	enum err (*configure)(void *ctx, struct conf *next, char text[BACKEND_TEXT_MAX]);
 
-	/* reload - read the configuration file again and put it in force; NULL if there is no file.
-	 * Errors: CONFIG, SYS (text says where). */
-	enum err (*reload)(void *ctx, char text[BACKEND_TEXT_MAX]);
+	/* load - read the configuration file again and put it in force: the file alone, what came
+	 * by a socket goes. diags hold every remark, also on success. Errors: NOT_FOUND (there is
+	 * no file), CONFIG, SYS, NOMEM; the old configuration then remains whole. */
+	enum err (*load)(void *ctx, struct conf_diags *diags);
+
+	/* check - read and validate a file (NULL: the one load would read) and forget it. Errors:
+	 * as load. */
+	enum err (*check)(void *ctx, struct conf_diags *diags, const char *file);
 
 	/* initiate - begin. OK: it is under way and ends in exactly one event with this request
 	 * number: CHILD_UP (IKE_UP if no child was named) or FAILED. EXISTS: up already, nothing to
@@ -74,6 +80,10 @@ struct backend_ops {
 	/* each_sa - fn for every IKE SA (ike_each_sa). fn does not call the backend's initiate,
 	 * terminate, rekey or configure. */
 	void (*each_sa)(void *ctx, void (*fn)(void *arg, const struct ike_sa_info *sa), void *arg);
+
+	/* each_policy - fn for every policy that is installed; fn changes nothing. */
+	void (*each_policy)(void *ctx, void (*fn)(void *arg, const struct engine_policy *policy),
+			    void *arg);
 
 	/* child_stats - counters of a Child SA by its id. Errors: NOT_FOUND. */
 	enum err (*child_stats)(void *ctx, struct child_stats *out, uint64_t child);

@@ -483,6 +483,21 @@ enum err engine_reload(struct engine *e, struct conf_diags *diags)
 	return err;
 }
 
+enum err engine_check(struct engine *e, struct conf_diags *diags, const char *file)
+{
+	struct conf *conf;
+	enum err err;
+
+	if (!file)
+		file = e->conf_file;
+	if (!file)
+		return ERR_NOT_FOUND;
+	err = engine_load_conf(&conf, diags, file);
+	if (!err)
+		conf_put(conf);
+	return err;
+}
+
 struct conf *engine_conf(struct engine *e)
 {
 	return e->conf;

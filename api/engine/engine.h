@@ -85,6 +85,11 @@ MUST_USE enum err engine_load_conf(struct conf **out, struct conf_diags *diags, 
  * stays whole and diags say why. Errors: as engine_load_conf(), NOT_FOUND (there is no file). */
 MUST_USE enum err engine_reload(struct engine *e, struct conf_diags *diags) NONNULL(1, 2);
 
+/* engine_check - as engine_load_conf() of `file` (NULL: the engine's own), and forget it. Errors:
+ * as there; NOT_FOUND (there is no file). */
+MUST_USE enum err engine_check(struct engine *e, struct conf_diags *diags, const char *file)
+	NONNULL(1, 2);
+
 /* engine_conf - the current configuration, borrowed. */
 struct conf *engine_conf(struct engine *e) NONNULL(1);
 
@@ -122,6 +127,22 @@ void engine_answer(struct engine *e, uint64_t id, const struct ike_answer *answe
 /* engine_class - whom a packet's token stands for, see dataplane_class(). */
 MUST_USE enum err engine_class(struct engine *e, struct class_info *out, uint32_t token)
 	NONNULL(1, 2);
+
+/* struct engine_policy - an SPD entry that the engine has installed; borrowed during the call. */
+struct engine_policy {
+	const char *conn, *child;
+	enum policy_action action;
+	uint32_t priority;
+	bool trap;        /* stands whether or not there are SAs */
+	bool closed;      /* PROTECT: no SA can send now: packets wait for one or are dropped */
+	uint32_t num_sas; /* pairs of SAs that serve it */
+	const struct ts *local, *remote;
+	uint32_t num_local, num_remote;
+};
+
+/* engine_each_policy - call fn for every one, the newest group last. fn changes nothing. */
+void engine_each_policy(struct engine *e, void (*fn)(void *ctx, const struct engine_policy *policy),
+			void *ctx) NONNULL(1, 2);
 
 /* engine_each_sa - as ike_each_sa(). engine_child_stats, engine_ike_stats, engine_dp_stats:
  * figures. engine_now: the engine's clock. engine_started_s: wall clock of its start. */

@@ -20,6 +20,29 @@ void engine_each_sa(struct engine *e, void (*fn)(void *ctx, const struct ike_sa_
 	ike_each_sa(e->ike, fn, ctx);
 }
 
+void engine_each_policy(struct engine *e, void (*fn)(void *ctx, const struct engine_policy *policy),
+			void *ctx)
+{
+	list_for_each (n, &e->groups) {
+		const struct sa_group *g = list_entry(n, struct sa_group, node);
+		struct engine_policy p = {
+			.conn = g->conn,
+			.child = g->child,
+			.action = POLICY_PROTECT,
+			.trap = g->trap,
+			.closed = !g->num_outbound,
+			.num_sas = g->num_pairs,
+			.local = g->local,
+			.remote = g->remote,
+			.num_local = g->num_local,
+			.num_remote = g->num_remote,
+		};
+
+		if (g->policy)
+			fn(ctx, &p);
+	}
+}
+
 enum err engine_child_stats(struct engine *e, struct child_stats *out, uint64_t child)
 {
 	return dataplane_child_stats(e->dp, out, child);

@@ -85,7 +85,8 @@ static enum err cmd_done(struct call *call)
 const struct command vici_commands[] = {
 	{"version", cmd_version},
 	{"stats", cmd_stats},
-	{"reload-settings", cmd_reload_settings},
+	/* As in strongSwan it leaves connections alone, and there are no other settings. */
+	{"reload-settings", cmd_done},
 	{"get-algorithms", cmd_get_algorithms},
 	{"initiate", cmd_initiate},
 	{"terminate", cmd_terminate},
@@ -119,5 +120,8 @@ const struct command vici_commands[] = {
 	{"get-pools", cmd_nothing},
 	{"latchkey-show", cmd_latchkey_show},
 	{"latchkey-stats", cmd_latchkey_stats},
+	{"latchkey-policies", cmd_latchkey_policies},
+	{"latchkey-load", cmd_latchkey_load},
+	{"latchkey-check", cmd_latchkey_check},
 	{0},
 };

@@ -25,6 +25,7 @@ enum vici_event_id {
 	EV_CHILD_REKEY,
 	EV_LATCHKEY_CONN,
 	EV_LATCHKEY_SA,
+	EV_LATCHKEY_POLICY,
 	EV_NUM
 };
 const char *vici_event_name(enum vici_event_id id);
@@ -126,14 +127,16 @@ COMMAND(cmd_load_shared);
 COMMAND(cmd_unload_shared);
 COMMAND(cmd_get_shared);
 COMMAND(cmd_clear_creds);
-COMMAND(cmd_reload_settings);
 COMMAND(cmd_initiate); /* job.c */
 COMMAND(cmd_terminate);
 COMMAND(cmd_rekey);
 COMMAND(cmd_list_sas); /* list.c */
 COMMAND(cmd_list_conns);
 COMMAND(cmd_list_policies);
-COMMAND(cmd_latchkey_show); /* show.c */
+COMMAND(cmd_latchkey_show);     /* show.c */
+COMMAND(cmd_latchkey_policies); /* policies.c */
+COMMAND(cmd_latchkey_load);     /* reload.c */
+COMMAND(cmd_latchkey_check);
 
 /* job_event - a waiting command may end by this event. jobs_run, jobs_deadline - by time. job_free
  * - forget a job: its client has gone. job.c */

@@ -196,15 +196,3 @@ enum err cmd_clear_creds(struct call *call)
 
 	return e ? e : put_in_force(call, next);
 }
-
-enum err cmd_reload_settings(struct call *call)
-{
-	char text[BACKEND_TEXT_MAX] = "";
-	enum err e = ERR_OK;
-
-	if (call->ops->reload)
-		e = call->ops->reload(call->ctx, text);
-	if (e)
-		return reply_failed(call->out, e, "%s", text[0] ? text : err_text(e));
-	return reply_ok(call->out);
-}

@@ -26,6 +26,7 @@ static const char *const event_names[EV_NUM] = {
 	[EV_CHILD_REKEY] = "child-rekey",
 	[EV_LATCHKEY_CONN] = "latchkey-conn",
 	[EV_LATCHKEY_SA] = "latchkey-sa",
+	[EV_LATCHKEY_POLICY] = "latchkey-policy",
 };
 
 const char *vici_event_name(enum vici_event_id id)
@@ -113,6 +114,7 @@ static enum err log_message(struct tree *t, enum log_level level, enum log_subsy
 {
 	TRY(tree_setf(t, "group", "%s", log_subsystem_name(sub)));
 	TRY(tree_setf(t, "level", "%d", strongswan_level(level)));
+	TRY(tree_setf(t, "latchkey-level", "%s", log_level_name(level)));
 	TRY(tree_setf(t, "thread", "1"));
 	if (conn)
 		TRY(tree_setf(t, "ikesa-name", "%s", conn));

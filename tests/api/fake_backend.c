@@ -34,13 +34,43 @@ static enum err fake_configure_op(void *ctx, struct conf *next, char text[BACKEN
 	return ERR_OK;
 }
 
-static enum err fake_reload(void *ctx, char text[BACKEND_TEXT_MAX])
+static enum err fake_load(void *ctx, struct conf_diags *diags)
 {
 	struct fake_backend *f = ctx;
 
-	if (f->reload_result)
-		snprintf(text, BACKEND_TEXT_MAX, "x.conf:3: it is wrong");
-	return f->reload_result;
+	diags->num = 1;
+	diags->list[0].error = f->load_result != ERR_OK;
+	snprintf(diags->list[0].text, sizeof(diags->list[0].text), "x.conf:3: it is %s",
+		 f->load_result ? "wrong" : "odd");
+	return f->load_result;
+}
+
+static enum err fake_check(void *ctx, struct conf_diags *diags, const char *file)
+{
+	struct fake_backend *f = ctx;
+
+	snprintf(f->checked, sizeof(f->checked), "%s", file ? file : "");
+	return fake_load(ctx, diags);
+}
+
+static void fake_each_policy(void *ctx, void (*fn)(void *arg, const struct engine_policy *policy),
+			     void *arg)
+{
+	struct fake_backend *f = ctx;
+	struct engine_policy p = {
+		.conn = "gw",
+		.child = "net",
+		.action = POLICY_PROTECT,
+		.trap = true,
+		.closed = !f->sa_up,
+		.num_sas = f->sa_up,
+		.local = &f->local,
+		.remote = &f->remote,
+		.num_local = 1,
+		.num_remote = 1,
+	};
+
+	fn(arg, &p);
 }
 
 static void note(char *to, size_t size, const char *text)
@@ -166,11 +196,13 @@ static const struct backend_ops fake_ops = {
 	.now = fake_now,
 	.conf = fake_conf,
 	.configure = fake_configure_op,
-	.reload = fake_reload,
+	.load = fake_load,
+	.check = fake_check,
 	.initiate = fake_initiate,
 	.terminate = fake_terminate,
 	.rekey = fake_rekey,
 	.each_sa = fake_each_sa,
+	.each_policy = fake_each_policy,
 	.child_stats = fake_child_stats,
 	.path_info = fake_path_info,
 	.stats = fake_stats,

@@ -15,7 +15,8 @@ struct fake_backend {
 	struct conf *conf;
 	uint32_t num_configured; /* configure() calls that were accepted */
 	enum err configure_result;
-	enum err reload_result;
+	enum err load_result; /* of load and check, with one remark each */
+	char checked[256];    /* the file that check was last asked about */
 
 	/* Its one SA; shown if sa_up. */
 	bool sa_up;

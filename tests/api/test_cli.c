@@ -318,6 +318,91 @@ static void test_down(void)
 	tear_down(&s);
 }
 
+static void test_rekey(void)
+{
+	struct stand s;
+
+	set_up(&s);
+	CU_ASSERT_EQUAL(RUN(&s, "rekey", "gw"), 4);
+	CU_ASSERT_TRUE(has(&s, "nothing called 'gw' is up"));
+	s.fake.sa_up = true;
+	CU_ASSERT_EQUAL(RUN(&s, "rekey", "gw"), 0);
+	CU_ASSERT_TRUE(has(&s, "gw is being re-keyed\n"));
+	CU_ASSERT_EQUAL(RUN(&s, "rekey", "net"), 0);
+	CU_ASSERT_EQUAL(RUN(&s, "rekey", "gw/net"), 0);
+	CU_ASSERT_EQUAL(s.fake.num_rekeyed, 3);
+	CU_ASSERT_EQUAL(RUN(&s, "rekey", "gw/other"), 4);
+	CU_ASSERT_EQUAL(s.fake.num_rekeyed, 3);
+	tear_down(&s);
+}
+
+static void test_policies(void)
+{
+	struct stand s;
+	json_t *j;
+
+	set_up(&s);
+	CU_ASSERT_EQUAL(RUN(&s, "policies"), 0);
+	CU_ASSERT_TRUE(has(&s, "gw/net: protect, trapped, nothing passes: no SA is up\n"));
+	CU_ASSERT_TRUE(has(&s, "  remote: 10.2.0.0/16[tcp/80]\n"));
+	s.fake.sa_up = true;
+	CU_ASSERT_EQUAL(RUN(&s, "policies", "gw"), 0);
+	CU_ASSERT_TRUE(has(&s, "gw/net: protect, trapped, SAs 1\n"));
+	CU_ASSERT_EQUAL(RUN(&s, "policies", "lonely"), 4);
+	CU_ASSERT_EQUAL(RUN(&s, "policies", "--json"), 0);
+	j = parse(&s);
+	CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(at(j, "policies", 0), "action")),
+			       "protect");
+	json_decref(j);
+	tear_down(&s);
+}
+
+static void test_load_and_check(void)
+{
+	char expected[64];
+	struct stand s;
+
+	set_up(&s);
+	CU_ASSERT_EQUAL(RUN(&s, "load"), 0);
+	CU_ASSERT_TRUE(has(&s, "warning: x.conf:3: it is odd\nthe configuration is in force\n"));
+	CU_ASSERT_EQUAL(RUN(&s, "check"), 0);
+	CU_ASSERT_STRING_EQUAL(s.fake.checked, "");
+	s.fake.load_result = ERR_CONFIG;
+	CU_ASSERT_EQUAL(RUN(&s, "load"), 1);
+	CU_ASSERT_TRUE(has(&s, "error: x.conf:3: it is wrong\n"));
+	CU_ASSERT_TRUE(has(&s, "the configuration has errors; the old one stays in force"));
+	stand_write(&s, "other.conf", "");
+	snprintf(expected, sizeof(expected), "%s/other.conf", s.dir);
+	CU_ASSERT_EQUAL(RUN(&s, "check", expected), 1);
+	CU_ASSERT_STRING_EQUAL(s.fake.checked, expected);
+	CU_ASSERT_PTR_NULL(strstr(s.text, "stays in force"));
+	CU_ASSERT_EQUAL(RUN(&s, "check", "/nonexistent/file"), 1);
+	CU_ASSERT_TRUE(has(&s, "/nonexistent/file: No such file"));
+	tear_down(&s);
+}
+
+static void writes_log(uv_timer_t *timer)
+{
+	struct stand *s = timer->data;
+
+	vici_server_log(s->server, LOG_WARN, LOG_IKE, "gw", "something odd");
+}
+
+static void test_log(void)
+{
+	struct stand s;
+
+	set_up(&s);
+	stand_later(&s, writes_log, 300);
+	CU_ASSERT_EQUAL(RUN(&s, "--timeout", "1", "log"), 0);
+	CU_ASSERT_TRUE(has(&s, "warn  [IKE] <gw> something odd\n"));
+	stand_later(&s, writes_log, 300);
+	CU_ASSERT_EQUAL(RUN(&s, "--timeout", "1", "--json", "log"), 0);
+	CU_ASSERT_EQUAL(s.text[0], '{');
+	CU_ASSERT_TRUE(has(&s, "\"msg\":\"something odd\"}\n"));
+	tear_down(&s);
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_help_and_usage),
 	TAP_TEST(test_no_daemon),
@@ -328,6 +413,10 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_up),
 	TAP_TEST(test_up_json),
 	TAP_TEST(test_down),
+	TAP_TEST(test_rekey),
+	TAP_TEST(test_policies),
+	TAP_TEST(test_load_and_check),
+	TAP_TEST(test_log),
 	TAP_TEST(test_sas_conns_stats_version),
 };
 

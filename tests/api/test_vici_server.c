@@ -675,17 +675,39 @@ static void test_lists_cost_nothing_without_a_listener(void)
 	tear_down(&b);
 }
 
-static void test_reload(void)
+static size_t list_count(const struct tree *list)
 {
+	size_t num = 0;
+
+	CU_ASSERT_FATAL(list && list->kind == TREE_LIST);
+	tree_for_each (item, list)
+		num += item->value_len > 0;
+	return num;
+}
+
+static void test_load_and_check(void)
+{
+	static const char *const commands[] = {"latchkey-load", "latchkey-check"};
 	struct bench b;
 	struct tree *t;
 
 	set_up(&b);
-	b.fake.reload_result = ERR_CONFIG;
-	CU_ASSERT_EQUAL(submit(&b, VICI_CMD_REQUEST, "reload-settings", NULL), ERR_OK);
-	t = expect(&b, VICI_CMD_RESPONSE, "");
-	CU_ASSERT_TRUE(says(t, "errmsg", "x.conf:3: it is wrong"));
-	tree_free(t);
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+		b.fake.load_result = ERR_OK;
+		CU_ASSERT_EQUAL(submit(&b, VICI_CMD_REQUEST, commands[i], NULL), ERR_OK);
+		t = expect(&b, VICI_CMD_RESPONSE, "");
+		CU_ASSERT_TRUE(says(t, "success", "yes"));
+		CU_ASSERT_EQUAL(list_count(tree_child(t, "errors")), 0);
+		CU_ASSERT_EQUAL(list_count(tree_child(t, "warnings")), 1);
+		tree_free(t);
+		b.fake.load_result = ERR_CONFIG;
+		CU_ASSERT_EQUAL(submit(&b, VICI_CMD_REQUEST, commands[i], NULL), ERR_OK);
+		t = expect(&b, VICI_CMD_RESPONSE, "");
+		CU_ASSERT_TRUE(says(t, "success", "no"));
+		CU_ASSERT_EQUAL(list_count(tree_child(t, "errors")), 1);
+		CU_ASSERT_EQUAL(list_count(tree_child(t, "warnings")), 0);
+		tree_free(t);
+	}
 	tear_down(&b);
 }
 
@@ -743,7 +765,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_load_shared),
 	TAP_TEST(test_unsupported_credentials),
 	TAP_TEST(test_lists_cost_nothing_without_a_listener),
-	TAP_TEST(test_reload),
+	TAP_TEST(test_load_and_check),
 	TAP_TEST(test_out_of_memory),
 };
 TAP_MAIN("vici_server", tests)
