@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Pairs of SAs: the control thread's functions. */
-#include "dataplane/state.h"
+#include "dataplane/workers.h"
 
 #include "base/alloc.h"
 #include "dataplane/transport.h"
@@ -13,6 +13,7 @@ struct child {
 	uint64_t id;
 	uint32_t spi_in;
 	uint32_t token;
+	uint16_t owner; /* worker */
 	struct sa_group *group;
 	struct path_set *paths;
 	struct auth_proof *proof;
@@ -54,6 +55,8 @@ static enum err check(const struct dataplane *dp, const struct child_params *par
 		return ERR_UNSUPPORTED;
 	if (params->mode == SA_TRANSPORT && !transport_valid(params))
 		return ERR_INVAL;
+	if (params->worker > dp->num_workers)
+		return ERR_NOT_FOUND;
 	return find(dp, params->id) || slots_get(dp->sad, params->spi_in) ? ERR_EXISTS : ERR_OK;
 }
 
@@ -66,7 +69,7 @@ static enum err make_sa(struct dataplane *dp, struct esp_sa **out, struct child 
 
 	if (!conf)
 		return ERR_NOMEM;
-	e = esp_sa_new(out, params, dir, dp->aead[params->alg], conf);
+	e = esp_sa_new(out, params, dir, dp->aead[params->alg], conf, c->owner);
 	if (e != ERR_OK)
 		mem_free(conf);
 	return e;
@@ -96,6 +99,9 @@ static enum err make_child(struct dataplane *dp, struct child **out,
 	c->paths = slots_get(dp->pathsets, params->pathset);
 	e = c->group && c->paths ? ERR_OK : ERR_NOT_FOUND;
 	if (e == ERR_OK)
+		c->owner = params->worker ? (uint16_t)(params->worker - 1)
+					  : workers_choose(dp, c->group);
+	if (e == ERR_OK)
 		e = class_get(dp->classes, &c->token, auth_proof_params(c->proof));
 	if (e == ERR_OK)
 		e = make_sa(dp, &c->in, c, params, CHILD_IN);
@@ -120,7 +126,9 @@ enum err dataplane_child_add(struct dataplane *dp, const struct child_params *pa
 	if (e != ERR_OK)
 		return e;
 	htab_insert(&dp->children, &c->node, bytes_of(&c->id, sizeof(c->id)));
-	c->group->num_children++;
+	if (c->group->num_children++ == 0)
+		c->group->owner = c->owner;
+	dp->num_pairs[c->owner]++;
 	c->paths->num_refs++;
 	group_set_token(c->group, c->token);
 	slots_publish(dp->sad, c->spi_in, c->in);
@@ -193,6 +201,7 @@ static void remove_halves(struct dataplane *dp, struct child *c, enum child_half
 		return;
 	htab_remove(&dp->children, &c->node);
 	c->group->num_children--;
+	dp->num_pairs[c->owner]--;
 	c->paths->num_refs--;
 	free_child(dp, c);
 }

@@ -21,45 +21,55 @@ struct driver;
 /* struct dataplane_config - zero means the default given. */
 struct dataplane_config {
 	const char *aead; /* back end to insist on where it has the algorithm; NULL: fastest */
-	uint32_t flow_cache_len; /* entries per worker, rounded up to a power of two; 16384 */
-	uint32_t num_packets;    /* packet buffers per worker; 4096 */
-	uint32_t packet_room;    /* data bytes per packet buffer; 2048 */
-	uint32_t hold_packets;   /* packets that wait for an SA, per policy; 16 */
-	uint64_t hold_ns;        /* how long they wait; 10 s */
-	const struct rng *rng;   /* NULL = rng_system() */
+	uint32_t flow_cache_len;  /* entries per worker, rounded up to a power of two; 16384 */
+	uint32_t num_packets;     /* packet buffers per worker; 4096 */
+	uint32_t packet_room;     /* data bytes per packet buffer; 2048 */
+	uint32_t hold_packets;    /* packets that wait for an SA, per policy; 16 */
+	uint64_t hold_ns;         /* how long they wait; 10 s */
+	uint32_t num_workers;     /* at most 64; 1 */
+	uint32_t handoff_packets; /* on their way from one worker to another at most; 512 */
+	const struct rng *rng;    /* NULL = rng_system() */
 };
 
 /* dataplane_new - an idle data path. Errors: NOMEM, NOT_FOUND (no such AEAD back end), CRYPTO (its
- * self-test failed). */
+ * self-test failed), INVAL (workers), SYS. */
 MUST_USE enum err dataplane_new(struct dataplane **out, const struct dataplane_config *config)
 	NONNULL(1, 2);
 
 /* dataplane_free - stops workers, closes drivers, wipes keys. NULL is accepted. */
 void dataplane_free(struct dataplane *dp);
 
-/* dataplane_attach - give a port to the data path, which owns the driver from now on. Before
- * dataplane_start(). Errors: FULL (8 ports). */
+/* dataplane_attach - give a port to the data path, which owns the driver from now on: the queue of
+ * worker 0. Before dataplane_start(). Errors: FULL (8 ports). */
 MUST_USE enum err dataplane_attach(struct dataplane *dp, uint16_t *out_port, struct driver *driver)
 	NONNULL(1, 2, 3);
 
-/* dataplane_num_ports - ports attached so far; they are numbered from 0. dataplane_port_fd - what a
- * port's driver wants waited for; -1: nothing. */
-uint16_t dataplane_num_ports(const struct dataplane *dp) NONNULL(1);
-int dataplane_port_fd(const struct dataplane *dp, uint16_t port) NONNULL(1);
+/* dataplane_attach_queue - one more queue of a port, for another worker: a socket with
+ * SO_REUSEPORT, a queue of a TAP or of a network card, as a driver of its own. A worker without a
+ * queue of the port sends by a worker that has one. Before dataplane_start(); the driver is the
+ * data path's on success. Errors: NOT_FOUND (port, worker), INVAL (a driver for the other side),
+ * EXISTS. */
+MUST_USE enum err dataplane_attach_queue(struct dataplane *dp, uint16_t port, uint32_t worker,
+					 struct driver *driver) NONNULL(1, 4);
 
-/* dataplane_start - run the worker in its own thread: sleeps in epoll when idle, off-line for RCU.
- * dataplane_stop - and join it. Errors: SYS, BAD_STATE (already running). */
+/* dataplane_num_ports - ports attached so far; they are numbered from 0. dataplane_port_fd - what a
+ * worker's queue of a port wants waited for; -1: nothing, or it has none. */
+uint16_t dataplane_num_ports(const struct dataplane *dp) NONNULL(1);
+int dataplane_port_fd(const struct dataplane *dp, uint16_t port, uint32_t worker) NONNULL(1);
+
+/* dataplane_start - run each worker in its own thread: sleeps in epoll when idle, off-line for RCU.
+ * dataplane_stop - and join them. Errors: SYS, BAD_STATE (already running). */
 MUST_USE enum err dataplane_start(struct dataplane *dp) NONNULL(1);
 void dataplane_stop(struct dataplane *dp) NONNULL(1);
 
-/* dataplane_poll - without a thread: one turn of the worker (receive, all passes, transmit, due
- * timers); returns packets received. Any one thread at a time, which is an RCU reader during the
- * call only and must not be registered as one itself. The same input, times and rng give the same
- * output. */
+/* dataplane_poll - without threads: one turn of each worker, in order (receive, all passes,
+ * transmit, due timers); returns packets received and taken from other workers. Any one thread at a
+ * time, which is an RCU reader during the call only and must not be registered as one itself. The
+ * same input, times and rng give the same output. */
 uint32_t dataplane_poll(struct dataplane *dp, uint64_t now_ns) NONNULL(1);
 
-/* dataplane_poll_next - when the worker's next timer is due, on poll's clock; TIME_NEVER if none.
- */
+/* dataplane_poll_next - when the workers' next timer is due, on poll's clock; TIME_NEVER if none; 0
+ * if packets are on their way between workers. */
 uint64_t dataplane_poll_next(const struct dataplane *dp) NONNULL(1);
 
 /* dataplane_reclaim - free what was retired and no reader holds any more; once per loop turn. */
@@ -185,6 +195,9 @@ struct child_params {
 	 * transport checksums are made over (RFC 7296 2.23.1); unset: as in the selectors. */
 	struct ip_addr seen_local, seen_remote;
 	struct auth_proof *proof; /* whom the traffic is protected with; a reference is taken */
+	/* Worker that owns the pair, and 1 more; 0: where the group's other pairs are, else the one
+	 * with the fewest. */
+	uint32_t worker;
 };
 
 /* struct child_stats - counters of a pair. Times are on the worker's clock, 0 = never. */
@@ -210,7 +223,7 @@ MUST_USE enum err dataplane_spi_reserve(struct dataplane *dp, uint32_t *out_spi)
 void dataplane_spi_release(struct dataplane *dp, uint32_t spi) NONNULL(1);
 
 /* dataplane_child_add - install a pair: receiving works when the call returns. Errors: NOMEM,
- * UNSUPPORTED, CRYPTO, NOT_FOUND (group or path set), INVAL, EXISTS. */
+ * UNSUPPORTED, CRYPTO, NOT_FOUND (group, path set or worker), INVAL, EXISTS. */
 MUST_USE enum err dataplane_child_add(struct dataplane *dp, const struct child_params *params)
 	NONNULL(1, 2);
 
@@ -242,7 +255,7 @@ MUST_USE enum err dataplane_child_stats(struct dataplane *dp, struct child_stats
 enum dp_event_kind {
 	DP_EVENT_IKE,        /* an IKE datagram: path, port, bytes (without the non-ESP marker) */
 	DP_EVENT_ACQUIRE,    /* a packet needs an SA: owner, group, flow; repeated at most once a
-			      * second    per policy while packets wait */
+			      * second per policy and worker while packets wait */
 	DP_EVENT_CHILD_USED, /* first authenticated packet of an inbound SA: child */
 	DP_EVENT_SOFT,       /* soft lifetime reached: child */
 	DP_EVENT_HARD,       /* hard lifetime or sequence numbers used up: child */
@@ -278,8 +291,10 @@ MUST_USE enum err dataplane_ike_send(struct dataplane *dp, uint16_t port,
 				     const struct path_addr *path, const void *bytes, size_t len,
 				     bool raw) NONNULL(1, 3, 4);
 
-/* struct dataplane_stats - sums over the workers. Between turns the books balance:
- * rx_packets + made = tx_packets + held + punted + handed_off + all drops. */
+/* struct dataplane_stats - sums over the workers. Between turns the books balance: rx_packets +
+ * made
+ * + taken = tx_packets + held + punted + handed_off + all drops. What was handed off and not taken
+ * is on its way between two workers. */
 struct dataplane_stats {
 	uint64_t rx_packets; /* taken from drivers */
 	uint64_t made;       /* IKE that control sent */
@@ -287,6 +302,7 @@ struct dataplane_stats {
 	uint64_t held;       /* waiting for an SA now */
 	uint64_t punted;     /* IKE given to control */
 	uint64_t handed_off; /* to another worker */
+	uint64_t taken;      /* from another worker */
 	uint64_t drops[64];  /* by enum drop_reason */
 };
 

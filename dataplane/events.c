@@ -1,19 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataplane/events.h"
 
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "dataplane/pool.h"
 
-enum err events_init(struct events *q, uint32_t max_ike)
+enum err events_init(struct events *q, uint32_t max_ike, int fd)
 {
 	*q = (struct events){.max_ike = max_ike < EVENTS_NUM_IKE ? max_ike : EVENTS_NUM_IKE};
-	q->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (q->fd < 0)
-		return ERR_SYS;
-	q->open = true;
+	q->fd = fd;
 	q->out = ring_new(EVENTS_NUM);
 	q->back = ring_new(EVENTS_NUM);
 	q->records = mem_alloc_array(EVENTS_NUM, sizeof(*q->records));
@@ -23,6 +19,7 @@ enum err events_init(struct events *q, uint32_t max_ike)
 		return ERR_NOMEM;
 	}
 	while (q->num_free < EVENTS_NUM) {
+		q->records[q->num_free].queue = q;
 		q->free[q->num_free] = &q->records[q->num_free];
 		q->num_free++;
 	}
@@ -39,8 +36,6 @@ void events_fini(struct events *q)
 	ring_free(q->back);
 	mem_free(q->records);
 	mem_free(q->free);
-	if (q->open)
-		close(q->fd);
 	*q = (struct events){0};
 }
 
@@ -75,37 +70,21 @@ void events_collect(struct events *q)
 	}
 }
 
-static void ring_bell(const struct events *q)
+void events_flush(struct events *q)
 {
 	uint64_t one = 1;
+
+	if (!q->notify)
+		return;
+	q->notify = false;
 	ssize_t n = write(q->fd, &one, sizeof(one));
 
 	(void)n; /* fails only when the counter is full: then it is readable anyway */
 }
 
-void events_flush(struct events *q)
-{
-	if (!q->notify)
-		return;
-	q->notify = false;
-	ring_bell(q);
-}
-
 struct event_record *events_pop(struct events *q)
 {
-	struct event_record *r = ring_pop(q->out);
-	uint64_t num;
-
-	if (r)
-		return r;
-	/* Look again after clearing: what was pushed in between would otherwise wait unseen. */
-	ssize_t n = read(q->fd, &num, sizeof(num));
-
-	(void)n;
-	r = ring_pop(q->out);
-	if (r)
-		ring_bell(q); /* there may be more, and the caller may not ask again now */
-	return r;
+	return ring_pop(q->out);
 }
 
 void events_release(struct events *q, struct event_record *r)

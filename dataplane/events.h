@@ -18,6 +18,7 @@
 /* struct event_record - owned by the free stack, a ring, or the control thread. */
 struct event_record {
 	struct dp_event ev;
+	struct events *queue; /* whose it is; constant */
 	struct packet *packet;
 };
 
@@ -25,8 +26,7 @@ struct event_record {
 struct events {
 	struct ring *out;  /* worker -> control */
 	struct ring *back; /* control -> worker */
-	int fd;
-	bool open;         /* fd is ours */
+	int fd;            /* eventfd of the data path, for all its workers */
 	uint32_t num_free; /* worker */
 	uint32_t num_ike;  /* worker: records out that carry a packet */
 	uint32_t max_ike;  /* constant */
@@ -35,9 +35,10 @@ struct events {
 	struct event_record **free; /* worker: a stack */
 };
 
-/* events_init - max_ike: packets that may be out at a time, at most EVENTS_NUM_IKE. Errors: NOMEM,
- * SYS. events_fini - frees packets that are still out; both threads are done. */
-MUST_USE enum err events_init(struct events *q, uint32_t max_ike) NONNULL(1);
+/* events_init - max_ike: packets that may be out at a time, at most EVENTS_NUM_IKE; fd: the eventfd
+ * that events_flush() makes readable. Errors: NOMEM. events_fini - frees packets that are still
+ * out; both threads are done. */
+MUST_USE enum err events_init(struct events *q, uint32_t max_ike, int fd) NONNULL(1);
 void events_fini(struct events *q) NONNULL(1);
 
 /* events_push - report ev, with a packet or NULL; false if there is no record. Worker. */
@@ -50,7 +51,7 @@ void events_collect(struct events *q) NONNULL(1);
 /* events_flush - wake the control thread if something was pushed. Worker, once a turn. */
 void events_flush(struct events *q) NONNULL(1);
 
-/* events_pop - the next report, NULL if there is none (the descriptor is not readable then).
- * events_release - give it back. Control thread. */
+/* events_pop - the next report, NULL if there is none. events_release - give it back. Control
+ * thread. */
 struct event_record *events_pop(struct events *q) NONNULL(1);
 void events_release(struct events *q, struct event_record *r) NONNULL(1, 2);

@@ -38,6 +38,7 @@ static void choose_sa(struct flow_entry *e)
 	e->in_conf = 0;
 	e->sa = NULL;
 	e->verdict = group_select(e->group, &e->sa, &e->key, e->policy->class_demanded);
+	e->owner = e->sa ? e->sa->owner : 0;
 }
 
 static enum drop_reason verdict_of(const struct spd_entry *policy)

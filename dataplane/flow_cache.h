@@ -25,6 +25,7 @@ struct flow_entry {
 	uint64_t in_conf;               /* in: uid of the sa_conf that admits the flow; 0 = none */
 	uint64_t used_ns;
 	enum drop_reason verdict; /* out: DROP_NO_SA = hold */
+	uint16_t owner;           /* out: worker that owns sa */
 };
 static_assert(sizeof(struct flow_entry) == 2 * CACHE_LINE, "a flow costs two cache lines");
 

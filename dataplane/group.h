@@ -18,6 +18,7 @@ struct sa_group {
 	uint32_t id;
 	uint32_t num_children; /* control only, as what follows */
 	uint32_t num_policies;
+	uint16_t owner; /* worker of its SAs, while there are any */
 	struct rcu_head rcu;
 };
 

@@ -28,12 +28,14 @@ struct arrival {
 	uint64_t packets, bytes;
 };
 
-static void flush(const struct arrival *a)
+static void flush(const struct worker *w, const struct arrival *a)
 {
 	if (a->packets == 0)
 		return;
-	counter_add(&a->path->counters->rx_packets, a->packets);
-	counter_add(&a->path->counters->rx_bytes, a->bytes);
+	struct path_counters *c = &a->path->counters[w->index];
+
+	counter_add(&c->rx_packets, a->packets);
+	counter_add(&c->rx_bytes, a->bytes);
 }
 
 /* commit - accept an authenticated packet: checked again, since one batch can hold it twice. */
@@ -71,7 +73,7 @@ void in_commit(struct worker *w, struct pktvec *in, struct pktvec *out)
 		struct packet *p = in->pkt[i];
 
 		if (p->sa != run.sa) {
-			flush(&arrival);
+			flush(w, &arrival);
 			run_end(w, &run);
 			run_begin(&run, p->sa);
 			arrival = (struct arrival){.path = rcu_deref(run.conf->paths->path)};
@@ -86,6 +88,6 @@ void in_commit(struct worker *w, struct pktvec *in, struct pktvec *out)
 			run_report(w, run.sa, SA_F_USED);
 		pktvec_push(out, p);
 	}
-	flush(&arrival);
+	flush(w, &arrival);
 	run_end(w, &run);
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "dataplane/handoff.h"
 #include "dataplane/passes.h"
 #include "dataplane/sa.h"
 
@@ -27,16 +28,26 @@ static inline void fill_op(struct aead_op *op, const struct packet *p, const str
 		store_be32(op->aad + 4, (uint32_t)p->seq);
 }
 
-/* find - the SA of a packet; successive packets of one SPI cost one look-up. */
-static struct esp_sa *find(const struct worker *w, struct esp_sa *last, const struct packet *p)
+/* HANDED - in place of a drop_reason: the packet went to another worker. */
+#define HANDED DROP_NUM
+
+/* find - the SA of a packet; successive packets of one SPI cost one look-up. Of an SA that another
+ * worker owns nothing is touched. */
+static enum drop_reason find(struct worker *w, struct packet *p, struct esp_sa **last)
 {
-	if (last && memcmp(p->data, last->spi.b, 4) == 0)
-		return last;
+	if (*last && memcmp(p->data, (*last)->spi.b, 4) == 0)
+		return DROP_NONE;
 	struct esp_sa *sa = slots_get(w->sad, load_be32(p->data));
 
-	if (sa)
-		esp_sa_adopt_window(sa);
-	return sa;
+	if (!sa)
+		return DROP_NO_SA;
+	if (sa->owner != w->index) {
+		handoff_push(w, sa->owner, p);
+		return HANDED;
+	}
+	esp_sa_adopt_window(sa);
+	*last = sa;
+	return DROP_NONE;
 }
 
 /* check_replay - the 64-bit sequence number, and whether it may be new. */
@@ -52,10 +63,11 @@ static enum drop_reason look_up(struct worker *w, struct packet *p, struct esp_s
 {
 	if (unlikely(!well_formed(p)))
 		return DROP_MALFORMED_ESP;
-	p->sa = find(w, *last, p);
-	if (unlikely(!p->sa))
-		return DROP_NO_SA;
-	*last = p->sa;
+	enum drop_reason why = find(w, p, last);
+
+	if (unlikely(why != DROP_NONE))
+		return why;
+	p->sa = *last;
 	if (unlikely(!check_replay(p, p->sa))) {
 		counter_add(&p->sa->num_replay, 1);
 		return DROP_REPLAY;
@@ -74,7 +86,8 @@ void in_lookup(struct worker *w, struct pktvec *in, struct pktvec *out)
 		enum drop_reason why = alive ? look_up(w, p, &last) : DROP_FORKED;
 
 		if (unlikely(why != DROP_NONE)) {
-			worker_drop(w, p, why);
+			if (why != HANDED)
+				worker_drop(w, p, why);
 			continue;
 		}
 		fill_op(&w->ops[out->num], p, p->sa);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "dataplane/handoff.h"
 #include "dataplane/passes.h"
 
 /* acquire - ask for an SA for the flow. */
@@ -67,9 +68,11 @@ void out_classify(struct worker *w, struct pktvec *in, struct pktvec *out)
 		const struct flow_entry *e =
 			flow_cache_get(&w->flows, &keys[i], places[i], w->now_ns);
 
-		if (likely(e->verdict == DROP_NONE)) {
+		if (likely(e->verdict == DROP_NONE && e->owner == w->index)) {
 			p->sa = e->sa;
 			pktvec_push(out, p);
+		} else if (e->verdict == DROP_NONE) {
+			handoff_push(w, e->owner, p);
 		} else if (e->verdict == DROP_NO_SA) {
 			out_hold(w, p, e);
 		} else {

@@ -10,11 +10,13 @@ struct tally {
 	uint64_t packets, bytes;
 };
 
-static void flush(struct tally *t)
+static void flush(const struct worker *w, const struct tally *t)
 {
 	if (t->path && t->packets) {
-		counter_add(&t->path->counters->tx_packets, t->packets);
-		counter_add(&t->path->counters->tx_bytes, t->bytes);
+		struct path_counters *c = &t->path->counters[w->index];
+
+		counter_add(&c->tx_packets, t->packets);
+		counter_add(&c->tx_bytes, t->bytes);
 	}
 }
 
@@ -27,7 +29,7 @@ void out_path(struct worker *w, struct pktvec *in, struct pktvec *out)
 		struct packet *p = in->pkt[i];
 
 		if (p->sa != t.sa) {
-			flush(&t);
+			flush(w, &t);
 			t = (struct tally){.sa = p->sa,
 					   .path = path_pick(rcu_deref(p->sa->conf)->paths)};
 		}
@@ -41,5 +43,5 @@ void out_path(struct worker *w, struct pktvec *in, struct pktvec *out)
 		p->to = &t.path->addr;
 		worker_tx(w, t.path->port, p);
 	}
-	flush(&t);
+	flush(w, &t);
 }

@@ -72,6 +72,7 @@ struct packet {
 };
 
 #define PACKET_F_CSUM_PARTIAL 0x01 /* inner transport checksum still to be completed */
+#define PACKET_F_SEND         0x80 /* handed to another worker to be sent by `port` */
 
 /* packet_headroom, packet_tailroom - free bytes before and behind the data. */
 static inline uint32_t packet_headroom(const struct packet *p)

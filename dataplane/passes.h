@@ -10,7 +10,8 @@
 
 /* Outbound: clear packets from an inner port. */
 
-/* out_classify - flow, policy, SA. Drops what no policy protects; holds what has no SA yet. */
+/* out_classify - flow, policy, SA. Drops what no policy protects; holds what has no SA yet; hands
+ * over what another worker's SA protects. */
 void out_classify(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1, 2, 3);
 /* out_prepare - sequence number, ESP header, IV, padding, outer TOS byte; fills w->ops for out (RFC
  * 4303 3.3). */
@@ -24,7 +25,8 @@ void out_path(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1
 
 /* in_demux - tells ESP, IKE and keepalives apart (RFC 3948 2). Punts IKE. */
 void in_demux(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1, 2, 3);
-/* in_lookup - SA by SPI, replay check; fills w->ops for out (RFC 4303 3.4.2, 3.4.3). */
+/* in_lookup - SA by SPI, replay check; fills w->ops for out (RFC 4303 3.4.2, 3.4.3). Hands over
+ * what another worker's SA protects. */
 void in_lookup(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1, 2, 3);
 /* in_decrypt - runs w->ops; drops what is not authentic. */
 void in_decrypt(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1, 2, 3);

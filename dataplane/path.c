@@ -12,22 +12,39 @@ static struct path *make(struct path_set *s, uint16_t port, const struct path_ad
 	p->id = s->id;
 	p->port = port;
 	p->addr = *addr;
-	p->counters = &s->counters;
+	p->counters = s->counters;
 	return p;
 }
 
-struct path_set *path_set_new(uint16_t port, const struct path_addr *addr)
+struct path_set *path_set_new(uint16_t port, const struct path_addr *addr, uint32_t num_workers)
 {
-	struct path_set *s = mem_alloc(sizeof(*s));
+	struct path_set *s = mem_alloc_aligned(
+		CACHE_LINE, sizeof(*s) + num_workers * sizeof(struct path_counters));
 
 	if (!s)
 		return NULL;
+	s->num_workers = num_workers;
 	s->path = make(s, port, addr);
 	if (!s->path) {
-		mem_free(s);
+		mem_free_aligned(s);
 		return NULL;
 	}
 	return s;
+}
+
+struct path_counters path_set_count(const struct path_set *s)
+{
+	struct path_counters sum = {0};
+
+	for (uint32_t i = 0; i < s->num_workers; i++) {
+		const struct path_counters *c = &s->counters[i];
+
+		sum.tx_packets += counter_get(&c->tx_packets);
+		sum.tx_bytes += counter_get(&c->tx_bytes);
+		sum.rx_packets += counter_get(&c->rx_packets);
+		sum.rx_bytes += counter_get(&c->rx_bytes);
+	}
+	return sum;
 }
 
 static void free_path(struct rcu_head *head)
@@ -40,7 +57,7 @@ static void free_set(struct rcu_head *head)
 	struct path_set *s = container_of(head, struct path_set, rcu);
 
 	mem_free(s->path);
-	mem_free(s);
+	mem_free_aligned(s);
 }
 
 void path_set_retire(struct path_set *s, struct rcu_queue *q)

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "base/addr.h"
+#include "base/counter.h"
 #include "base/rcu.h"
 
 /* enum path_state - whether packets may be sent. */
@@ -16,9 +17,11 @@ enum path_state {
 	PATH_DOWN,
 };
 
-/* struct path_counters - of a path, over all its generations. Worker: rw, control: r relaxed. */
+/* struct path_counters - of a path, over all its generations, one for each worker: that worker: rw,
+ * control: r relaxed. */
 struct path_counters {
-	uint64_t tx_packets, tx_bytes;
+	alignas(CACHE_LINE) uint64_t tx_packets;
+	uint64_t tx_bytes;
 	uint64_t rx_packets, rx_bytes;
 };
 
@@ -30,21 +33,26 @@ struct path {
 	uint16_t port; /* outer port of the data path */
 	uint16_t pmtu; /* largest outer IP packet; 0 = not known */
 	struct path_addr addr;
-	struct path_counters *counters;
+	struct path_counters *counters; /* by worker */
 	struct rcu_head rcu;
 };
 
 /* struct path_set - the paths to one peer. */
 struct path_set {
 	struct path *path; /* RCU. control: w, worker: r */
-	struct path_counters counters;
 	uint32_t id;       /* handle */
 	uint32_t num_refs; /* Child SAs that use it. control: rw */
+	uint32_t num_workers;
 	struct rcu_head rcu;
+	struct path_counters counters[]; /* num_workers */
 };
 
 /* path_set_new - a set with one usable path; NULL on shortage. Control thread. */
-MALLOC_LIKE struct path_set *path_set_new(uint16_t port, const struct path_addr *addr) NONNULL(2);
+MALLOC_LIKE struct path_set *path_set_new(uint16_t port, const struct path_addr *addr,
+					  uint32_t num_workers) NONNULL(2);
+
+/* path_set_count - the sums over the workers, slightly behind. Control thread. */
+struct path_counters path_set_count(const struct path_set *s) NONNULL(1);
 
 /* path_set_retire - free the set when no worker reads it any more. Control thread. */
 void path_set_retire(struct path_set *s, struct rcu_queue *q) NONNULL(1, 2);

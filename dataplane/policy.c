@@ -32,7 +32,7 @@ static void *leave(struct slots *table, uint32_t id)
 enum err dataplane_pathset_add(struct dataplane *dp, uint32_t *out_set, uint16_t port,
 			       const struct path_addr *addr)
 {
-	struct path_set *s = path_set_new(port, addr);
+	struct path_set *s = path_set_new(port, addr, dp->num_workers);
 	enum err e;
 
 	if (!s)
@@ -61,14 +61,16 @@ enum err dataplane_pathset_info(struct dataplane *dp, struct path_info *out, uin
 
 	if (!s)
 		return ERR_NOT_FOUND;
+	const struct path_counters sum = path_set_count(s);
+
 	*out = (struct path_info){
 		.addr = s->path->addr,
 		.port = s->path->port,
 		.pmtu = s->path->pmtu,
-		.tx_packets = counter_get(&s->counters.tx_packets),
-		.tx_bytes = counter_get(&s->counters.tx_bytes),
-		.rx_packets = counter_get(&s->counters.rx_packets),
-		.rx_bytes = counter_get(&s->counters.rx_bytes),
+		.tx_packets = sum.tx_packets,
+		.tx_bytes = sum.tx_bytes,
+		.rx_packets = sum.rx_packets,
+		.rx_bytes = sum.rx_bytes,
 	};
 	return ERR_OK;
 }

@@ -12,6 +12,12 @@ struct heap_pool {
 	struct packet **free;
 	struct packet *packets;
 	uint8_t *bufs;
+	/* What other threads gave back: a list linked through the buffers. Any number of them add
+	 * to it, and the owner takes all of it at once, so that there is no moment at which a link
+	 * that was read can be reused; it is never full, however many threads and packets there
+	 * are. */
+	alignas(CACHE_LINE) struct packet *returned; /* atomic */
+	struct pool away;
 };
 
 /* reset - empty data after the standard headroom; `from` is filled in by whoever needs it. */
@@ -22,10 +28,33 @@ static inline void reset(struct packet *p)
 	memset(&p->sa, 0, offsetof(struct packet, from) - offsetof(struct packet, sa));
 }
 
+/* link_of - where the next one of the list is kept: nobody uses a free packet's buffer. */
+static struct packet **link_of(const struct packet *p)
+{
+	return (struct packet **)(void *)p->buf;
+}
+
+/* collect - take back what other threads gave back. */
+static void collect(struct heap_pool *hp)
+{
+	/* Acquire pairs with the release in away_put(): they are done with the packets. */
+	struct packet *p = __atomic_exchange_n(&hp->returned, NULL, __ATOMIC_ACQUIRE);
+
+	while (p) {
+		struct packet *next = *link_of(p);
+
+		p->pool = &hp->pool;
+		hp->free[hp->num_free++] = p;
+		p = next;
+	}
+}
+
 static uint32_t heap_get(struct pool *pool, struct packet **out, uint32_t n)
 {
 	struct heap_pool *hp = container_of(pool, struct heap_pool, pool);
 
+	if (unlikely(__atomic_load_n(&hp->returned, __ATOMIC_RELAXED) != NULL))
+		collect(hp);
 	if (n > hp->num_free)
 		n = hp->num_free;
 	for (uint32_t i = 0; i < n; i++) {
@@ -46,6 +75,29 @@ static void heap_put(struct pool *pool, struct packet **pkts, uint32_t n)
 
 static const struct pool_ops heap_ops = {.get = heap_get, .put = heap_put};
 
+static uint32_t away_get(struct pool *pool, struct packet **out, uint32_t n)
+{
+	(void)pool, (void)out, (void)n;
+	return 0;
+}
+
+static void away_put(struct pool *pool, struct packet **pkts, uint32_t n)
+{
+	struct heap_pool *hp = container_of(pool, struct heap_pool, away);
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct packet **link = link_of(pkts[i]);
+
+		*link = __atomic_load_n(&hp->returned, __ATOMIC_RELAXED);
+		/* Release pairs with the acquire in collect(). */
+		while (!__atomic_compare_exchange_n(&hp->returned, link, pkts[i], true,
+						    __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+			;
+	}
+}
+
+static const struct pool_ops away_ops = {.get = away_get, .put = away_put};
+
 static void carve(struct heap_pool *hp, uint32_t stride)
 {
 	for (uint32_t i = 0; i < hp->num; i++) {
@@ -61,14 +113,15 @@ static void carve(struct heap_pool *hp, uint32_t stride)
 struct pool *pool_new(uint32_t num, uint32_t data_room)
 {
 	size_t stride = PACKET_HEADROOM + (size_t)data_room + PACKET_TAILROOM;
-	struct heap_pool *hp = mem_alloc(sizeof(*hp));
+	struct heap_pool *hp = mem_alloc_aligned(CACHE_LINE, sizeof(*hp));
 
 	/* An odd number of cache lines, so that headers do not all fall into the same cache sets.
 	 */
 	stride = ((stride + CACHE_LINE - 1) / CACHE_LINE | 1) * CACHE_LINE;
 	if (!hp)
 		return NULL;
-	hp->pool = (struct pool){.ops = &heap_ops, .data_room = data_room};
+	hp->away = (struct pool){.ops = &away_ops};
+	hp->pool = (struct pool){.ops = &heap_ops, .data_room = data_room, .away = &hp->away};
 	hp->num = hp->num_free = num;
 	hp->free = mem_alloc_array(num, sizeof(struct packet *));
 	hp->packets = mem_alloc_array(num, sizeof(struct packet));
@@ -88,15 +141,22 @@ void pool_free(struct pool *pool)
 		return;
 	struct heap_pool *hp = container_of(pool, struct heap_pool, pool);
 
+	collect(hp);
 	assert(hp->num_free == hp->num);
 	mem_free(hp->free);
 	mem_free(hp->packets);
 	mem_free_aligned(hp->bufs);
-	mem_free(hp);
+	mem_free_aligned(hp);
 }
 
 uint32_t pool_num_free(const struct pool *pool)
 {
 	static_assert(offsetof(struct heap_pool, pool) == 0, "the cast keeps const");
-	return ((const struct heap_pool *)(const void *)pool)->num_free;
+	const struct heap_pool *hp = (const struct heap_pool *)(const void *)pool;
+	uint32_t num = hp->num_free;
+
+	for (const struct packet *p = __atomic_load_n(&hp->returned, __ATOMIC_ACQUIRE); p;
+	     p = *link_of(p))
+		num++;
+	return num;
 }

@@ -56,7 +56,7 @@ static enum err set_keys(struct esp_sa *sa, enum aead_alg alg, struct bytes mate
 }
 
 enum err esp_sa_new(struct esp_sa **out, const struct child_params *params, enum child_half dir,
-		    const struct aead_backend *aead, struct sa_conf *conf)
+		    const struct aead_backend *aead, struct sa_conf *conf, uint16_t owner)
 {
 	bool in = dir == CHILD_IN;
 	struct esp_sa *sa = mem_alloc_aligned(CACHE_LINE, sizeof(*sa));
@@ -65,6 +65,7 @@ enum err esp_sa_new(struct esp_sa **out, const struct child_params *params, enum
 	if (!sa)
 		return ERR_NOMEM;
 	sa->aead = aead;
+	sa->owner = owner;
 	sa->spi = be32_make(in ? params->spi_in : params->spi_out);
 	sa->flags = params->esn ? SA_F_ESN : 0;
 	sa->aad_len = params->esn ? 12 : 8;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * sa.h - an ESP security association: a run-time half that one worker owns, and an RCU pointer to
- * an immutable configuration that can be swapped. Nothing here says where the peer is: that is the
+ * an immutable configuration that can be swapped. Any worker may look up an SA and read who owns
+ * it; nobody else does more with it (S51, S53). Nothing here says where the peer is: that is the
  * path's. In transport mode the selectors name the two ends as applications here know them; the
  * header of a packet is taken off before ESP and made again of them behind it (transport.h), while
  * the outer header is, as always, the path's. Source: RFC 4301 4.4.2, RFC 4303.
@@ -76,7 +77,8 @@ struct esp_sa {
 	uint8_t salt[4];            /* constant */
 	uint8_t flags;              /* SA_F_*. worker: rw */
 	uint8_t aad_len;            /* constant: 8, or 12 with ESN */
-	uint8_t pad[6];
+	uint16_t owner;             /* constant: index of the worker, the only writer */
+	uint8_t pad[4];
 
 	/* Line 1: counters. Worker: rw, control: r relaxed. */
 	uint64_t packets, bytes; /* authenticated or sent; inner bytes */
@@ -100,11 +102,11 @@ MALLOC_LIKE struct sa_conf *sa_conf_new(const struct child_params *params, struc
 					struct path_set *paths, uint32_t token, uint64_t uid)
 	NONNULL(1, 2, 3);
 
-/* esp_sa_new - one direction of a pair: dir is CHILD_IN or CHILD_OUT. conf passes to the SA on
- * success. Errors: NOMEM, UNSUPPORTED, CRYPTO, INVAL. Control thread. */
+/* esp_sa_new - one direction of a pair: dir is CHILD_IN or CHILD_OUT; worker `owner` will own it.
+ * conf passes to the SA on success. Errors: NOMEM, UNSUPPORTED, CRYPTO, INVAL. Control thread. */
 MUST_USE enum err esp_sa_new(struct esp_sa **out, const struct child_params *params,
 			     enum child_half dir, const struct aead_backend *aead,
-			     struct sa_conf *conf) NONNULL(1, 2, 4, 5);
+			     struct sa_conf *conf, uint16_t owner) NONNULL(1, 2, 4, 5);
 
 /* esp_sa_free - wipe and free at once: no worker may hold it. NULL is accepted. */
 void esp_sa_free(struct esp_sa *sa);

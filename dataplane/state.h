@@ -10,9 +10,15 @@
 #include "dataplane/path.h"
 #include "dataplane/worker.h"
 
-/* struct dataplane - one worker for now; sibling SAs on more come later. */
+/* struct dataplane - its workers, and the tables that they share. */
 struct dataplane {
-	struct worker worker;
+	struct worker *workers[WORKERS_MAX];
+	uint32_t num_pairs[WORKERS_MAX]; /* control: pairs of SAs that each owns */
+	uint32_t num_workers;
+	uint32_t num_ports;
+	uint32_t event_turn; /* control: worker that is asked first for an event */
+	int event_fd;        /* eventfd: workers -> control; -1 before workers_new() */
+	bool running;
 
 	/* Read by workers. */
 	struct spd spd;

@@ -29,6 +29,9 @@ enum err worker_init(struct worker *w, const struct worker_params *params)
 	enum err e;
 
 	*w = (struct worker){.wake_fd = -1, .epoll_fd = -1, .inner_port = WORKER_NO_PORT};
+	w->workers = params->workers;
+	w->num_workers = params->num_workers;
+	w->index = params->index;
 	w->spd = params->spd;
 	w->sad = params->sad;
 	w->change = params->change;
@@ -42,20 +45,24 @@ enum err worker_init(struct worker *w, const struct worker_params *params)
 		e = hold_init(&w->hold, hold_capacity(params), params->hold_packets,
 			      params->hold_ns);
 	if (e == ERR_OK)
-		e = events_init(&w->events, params->num_packets / 4);
+		e = events_init(&w->events, params->num_packets / 4, params->event_fd);
 	if (e == ERR_OK)
 		e = worker_ike_init(w);
-	if (e != ERR_OK)
-		worker_fini(w);
+	if (e == ERR_OK)
+		e = handoff_init(w, params->handoff_packets);
 	return e;
+}
+
+void worker_empty(struct worker *w)
+{
+	handoff_fini(w);
+	worker_ike_fini(w);
+	events_fini(&w->events);
+	hold_fini(&w->hold);
 }
 
 void worker_fini(struct worker *w)
 {
-	worker_stop(w);
-	worker_ike_fini(w);
-	events_fini(&w->events);
-	hold_fini(&w->hold);
 	flow_cache_fini(&w->flows);
 	pool_free(w->pool);
 	w->pool = NULL;
@@ -74,6 +81,10 @@ void worker_flush(struct worker *w, uint16_t port)
 
 	if (v->num == 0)
 		return;
+	if (unlikely(!w->ports[port])) {
+		handoff_send(w, w->senders[port], port, v);
+		return;
+	}
 	counter_add(&w->count.tx, v->num);
 	w->ports[port]->ops->tx(w->ports[port], v);
 }
@@ -88,23 +99,31 @@ static void outbound(struct worker *w, struct pktvec *a)
 	out_path(w, &b, a);
 }
 
+/* inbound_esp - ESP packets, be it that they came here or were handed over. */
+static void inbound_esp(struct worker *w, struct pktvec *a)
+{
+	struct pktvec b;
+
+	in_lookup(w, a, &b);
+	in_decrypt(w, &b, a);
+	in_commit(w, a, &b);
+	in_finish(w, &b, a);
+	in_deliver(w, a, &b);
+}
+
 static void inbound(struct worker *w, struct pktvec *a)
 {
 	struct pktvec b;
 
 	in_demux(w, a, &b);
-	in_lookup(w, &b, a);
-	in_decrypt(w, a, &b);
-	in_commit(w, &b, a);
-	in_finish(w, a, &b);
-	in_deliver(w, &b, a);
+	inbound_esp(w, &b);
 }
 
 static uint32_t receive(struct worker *w, uint16_t port)
 {
 	struct driver *d = w->ports[port];
 	struct pktvec v = {.num = 0};
-	uint32_t num = d->ops->rx(d, w->pool, &v);
+	uint32_t num = d ? d->ops->rx(d, w->pool, &v) : 0;
 
 	if (num == 0)
 		return 0;
@@ -115,6 +134,43 @@ static uint32_t receive(struct worker *w, uint16_t port)
 		outbound(w, &v);
 	else
 		inbound(w, &v);
+	return num;
+}
+
+/* go_on - with what another worker handed over, each packet from where it was. */
+static void go_on(struct worker *w, const struct pktvec *v)
+{
+	struct pktvec clear = {.num = 0}, sealed = {.num = 0};
+
+	for (uint32_t i = 0; i < v->num; i++) {
+		struct packet *p = v->pkt[i];
+
+		if (p->flags & PACKET_F_SEND)
+			worker_tx(w, p->port, p);
+		else if (w->roles[p->port] == PORT_INNER)
+			pktvec_push(&clear, p);
+		else
+			pktvec_push(&sealed, p);
+	}
+	if (clear.num)
+		outbound(w, &clear);
+	if (sealed.num)
+		inbound_esp(w, &sealed);
+}
+
+/* take_handed - a vector from each worker at most, so that a turn stays bounded. */
+static uint32_t take_handed(struct worker *w)
+{
+	uint32_t num = 0;
+
+	for (uint64_t left = handoff_pending(w); left; left &= left - 1) {
+		struct pktvec v = {.num = 0};
+
+		handoff_take(w, (uint32_t)__builtin_ctzll(left), &v);
+		counter_add(&w->count.taken, v.num);
+		num += v.num;
+		go_on(w, &v);
+	}
 	return num;
 }
 
@@ -149,11 +205,13 @@ uint32_t worker_turn(struct worker *w, uint64_t now_ns)
 	if (w->hold.num && w->hold.change != change)
 		retry_held(w, change);
 	w->hold.change = change;
+	num += take_handed(w);
 	for (uint16_t port = 0; port < w->num_ports; port++)
 		num += receive(w, port);
 	timers_run(&w->timers, now_ns);
 	for (uint16_t port = 0; port < w->num_ports; port++)
 		worker_flush(w, port);
+	handoff_notify(w);
 	events_flush(&w->events);
 	return num;
 }

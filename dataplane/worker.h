@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * worker.h - one worker: its ports, packets, flow cache and timers, and the turn it makes again and
- * again: receive, all passes, transmit, due timers. Run to completion; nothing waits between turns
- * but held packets and reports. Thread: the worker, unless said otherwise.
+ * worker.h - one worker: its queues of the ports, packets, flow cache and timers, and the turn it
+ * makes again and again: receive, all passes, transmit, due timers. Run to completion; nothing
+ * waits between turns but held packets, reports, and what was handed to another worker. Thread: the
+ * worker, unless said otherwise.
  */
 #pragma once
 
@@ -15,10 +16,12 @@
 #include "dataplane/driver.h"
 #include "dataplane/events.h"
 #include "dataplane/flow_cache.h"
+#include "dataplane/handoff.h"
 #include "dataplane/hold.h"
 #include "dataplane/pool.h"
 
-/* WORKER_MAX_PORTS - ports of a data path. WORKER_NO_PORT - there is none. */
+/* WORKER_MAX_PORTS - ports of a data path. WORKER_NO_PORT - there is none. A port has a queue,
+ * which is a driver, at one or more workers; its number is the same at all of them. */
 #define WORKER_MAX_PORTS 8
 #define WORKER_NO_PORT   0xffff
 
@@ -28,7 +31,7 @@
 
 /* struct worker_counters - written by the worker, read relaxed by control. */
 struct worker_counters {
-	uint64_t rx, made, tx, held, punted, handed_off;
+	uint64_t rx, made, tx, held, punted, handed_off, taken;
 	uint64_t drops[DROP_NUM];
 };
 
@@ -36,12 +39,16 @@ struct worker_counters {
 struct worker {
 	/* Of this turn. */
 	uint64_t now_ns;
+	uint64_t handed;                /* bits of the workers that were handed something */
 	struct aead_op ops[PKTVEC_MAX]; /* of the vector between prepare or look-up and crypto */
 
 	/* Tables of the control thread, read by RCU. */
 	const struct spd *spd;
 	const struct slots *sad; /* inbound SPI -> struct esp_sa */
 	const uint64_t *change;  /* atomic: bumped when held packets should be looked at again */
+	struct worker *const *workers; /* all of them; constant */
+	uint32_t num_workers;          /* constant */
+	uint16_t index;                /* constant: of this one */
 
 	/* The worker's own. */
 	struct pool *pool;
@@ -53,11 +60,14 @@ struct worker {
 	struct worker_counters count;
 
 	/* Ports: constant once the worker runs. */
-	struct driver *ports[WORKER_MAX_PORTS];
+	struct driver *ports[WORKER_MAX_PORTS]; /* queues; NULL: another worker has them */
+	enum port_role roles[WORKER_MAX_PORTS];
+	uint16_t senders[WORKER_MAX_PORTS]; /* worker that sends by the port for this one */
 	uint16_t num_ports;
 	uint16_t inner_port; /* where decrypted packets go */
 
 	/* Between the threads. */
+	struct inbox inbox;
 	struct events events;
 	struct ring *ike_out;  /* control -> worker: packets to send */
 	struct ring *ike_done; /* worker -> control: to be freed */
@@ -66,7 +76,7 @@ struct worker {
 	pthread_t thread;
 	bool running; /* control */
 	bool stop;    /* atomic: control -> worker */
-	int wake_fd;  /* eventfd: control -> sleeping worker; -1 before worker_start() */
+	int wake_fd;  /* eventfd: control or worker -> sleeping worker; -1 unless prepared */
 	int epoll_fd;
 };
 
@@ -78,14 +88,20 @@ struct worker_params {
 	const struct spd *spd;
 	const struct slots *sad;
 	const uint64_t *change;
+	struct worker *const *workers; /* all, once all are made */
+	uint32_t num_workers, handoff_packets;
+	uint16_t index;
+	int event_fd;
 };
 
-/* worker_init - Errors: NOMEM, CRYPTO, SYS. worker_fini - everything but the drivers. Control. */
+/* worker_init - Errors: NOMEM, CRYPTO. worker_empty - it gives up every packet that it holds; the
+ * drivers are closed already. worker_fini - the rest; all others are empty. Control. */
 MUST_USE enum err worker_init(struct worker *w, const struct worker_params *params) NONNULL(1, 2);
+void worker_empty(struct worker *w) NONNULL(1);
 void worker_fini(struct worker *w) NONNULL(1);
 
-/* worker_turn - one turn at now_ns; returns packets received. The thread must be an on-line RCU
- * reader, or the control thread itself. */
+/* worker_turn - one turn at now_ns; returns packets received and taken from other workers. The
+ * thread must be an on-line RCU reader, or the control thread itself. */
 uint32_t worker_turn(struct worker *w, uint64_t now_ns) NONNULL(1);
 
 /* worker_next - when the next timer is due; TIME_NEVER if none is set. */
@@ -109,13 +125,20 @@ static inline void worker_tx(struct worker *w, uint16_t port, struct packet *p)
 	pktvec_push(&w->tx[port], p);
 }
 
-/* worker_start - a thread that turns while there is work and sleeps otherwise. Errors: SYS,
- * BAD_STATE. worker_stop - join it; one that does not run is accepted. Control thread. */
+/* worker_prepare - what it sleeps with; of all workers, before the first starts. worker_start - a
+ * thread that turns while there is work and sleeps otherwise. Errors: SYS. Control thread. */
+MUST_USE enum err worker_prepare(struct worker *w) NONNULL(1);
 MUST_USE enum err worker_start(struct worker *w) NONNULL(1);
-void worker_stop(struct worker *w) NONNULL(1);
 
-/* worker_wake - a sleeping worker looks at its rings. Control thread. */
+/* worker_stop - join the thread; one that does not run is accepted. worker_unprepare - when none
+ * runs. Control thread. */
+void worker_stop(struct worker *w) NONNULL(1);
+void worker_unprepare(struct worker *w) NONNULL(1);
+
+/* worker_wake - a sleeping worker looks at its rings. Control thread. worker_ring_bell - the same
+ * for a prepared worker; any worker. */
 void worker_wake(struct worker *w) NONNULL(1);
+void worker_ring_bell(const struct worker *w) NONNULL(1);
 
 /* worker_ike_send - see dataplane_ike_send(). worker_ike_reclaim - free what was sent. Control. */
 MUST_USE enum err worker_ike_send(struct worker *w, uint16_t port, const struct path_addr *to,

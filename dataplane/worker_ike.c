@@ -73,7 +73,7 @@ enum err worker_ike_send(struct worker *w, uint16_t port, const struct path_addr
 
 	if (bytes.len > IKE_SEND_MAX_LEN)
 		return ERR_LIMIT;
-	if (port >= w->num_ports || w->ports[port]->role != PORT_OUTER)
+	if (port >= w->num_ports || !w->ports[port] || w->roles[port] != PORT_OUTER)
 		return ERR_NOT_FOUND;
 	worker_ike_reclaim(w);
 	if (w->ike_num >= IKE_SEND_MAX)

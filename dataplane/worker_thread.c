@@ -31,7 +31,9 @@ static void sleep_off_line(struct worker *w)
 	uint64_t num;
 
 	rcu_offline();
-	epoll_wait(w->epoll_fd, ev, ARRAY_LEN(ev), sleep_ms(w, clock_now_ns()));
+	if (handoff_sleep(w))
+		epoll_wait(w->epoll_fd, ev, ARRAY_LEN(ev), sleep_ms(w, clock_now_ns()));
+	handoff_awake(w);
 	ssize_t n = read(w->wake_fd, &num, sizeof(num));
 
 	(void)n; /* the rings are looked at in any case */
@@ -65,7 +67,8 @@ static bool watch_all(struct worker *w)
 	if (!watch(w, w->wake_fd))
 		return false;
 	for (uint16_t port = 0; port < w->num_ports; port++) {
-		int fd = w->ports[port]->ops->fd(w->ports[port]);
+		const struct driver *d = w->ports[port];
+		int fd = d ? d->ops->fd(d) : -1;
 
 		if (fd >= 0 && !watch(w, fd))
 			return false;
@@ -73,7 +76,7 @@ static bool watch_all(struct worker *w)
 	return true;
 }
 
-static void close_fds(struct worker *w)
+void worker_unprepare(struct worker *w)
 {
 	if (w->wake_fd >= 0)
 		close(w->wake_fd);
@@ -82,8 +85,19 @@ static void close_fds(struct worker *w)
 	w->wake_fd = w->epoll_fd = -1;
 }
 
-/* spawn - the thread takes no signals: those are the embedder's. */
-static enum err spawn(struct worker *w)
+enum err worker_prepare(struct worker *w)
+{
+	w->stop = false;
+	w->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (w->wake_fd >= 0 && w->epoll_fd >= 0 && watch_all(w))
+		return ERR_OK;
+	worker_unprepare(w);
+	return ERR_SYS;
+}
+
+/* The thread takes no signals: those are the embedder's. */
+enum err worker_start(struct worker *w)
 {
 	sigset_t all, before;
 	int rc;
@@ -92,25 +106,8 @@ static enum err spawn(struct worker *w)
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	rc = pthread_create(&w->thread, NULL, run, w);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	w->running = rc == 0;
 	return rc == 0 ? ERR_OK : ERR_SYS;
-}
-
-enum err worker_start(struct worker *w)
-{
-	enum err e = ERR_SYS;
-
-	if (w->running)
-		return ERR_BAD_STATE;
-	w->stop = false;
-	w->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (w->wake_fd >= 0 && w->epoll_fd >= 0 && watch_all(w))
-		e = spawn(w);
-	if (e == ERR_OK)
-		w->running = true;
-	else
-		close_fds(w);
-	return e;
 }
 
 void worker_stop(struct worker *w)
@@ -121,16 +118,18 @@ void worker_stop(struct worker *w)
 	worker_wake(w);
 	pthread_join(w->thread, NULL);
 	w->running = false;
-	close_fds(w);
+}
+
+void worker_ring_bell(const struct worker *w)
+{
+	uint64_t one = 1;
+	ssize_t n = write(w->wake_fd, &one, sizeof(one));
+
+	(void)n; /* fails only when the counter is full: then the worker is awake anyway */
 }
 
 void worker_wake(struct worker *w)
 {
-	uint64_t one = 1;
-
-	if (!w->running)
-		return;
-	ssize_t n = write(w->wake_fd, &one, sizeof(one));
-
-	(void)n; /* fails only when the counter is full: then the worker is awake anyway */
+	if (w->running)
+		worker_ring_bell(w);
 }

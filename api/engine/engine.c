@@ -268,7 +268,7 @@ static enum err run_dataplane(struct engine *e)
 		struct loop_source *s = &e->port_sources[e->num_port_sources++];
 		enum err err;
 
-		s->fd = dataplane_port_fd(e->dp, port);
+		s->fd = dataplane_port_fd(e->dp, port, 0);
 		err = s->fd < 0 ? ERR_OK : loop_watch(e, s);
 		if (err)
 			return err;

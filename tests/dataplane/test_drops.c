@@ -253,6 +253,32 @@ static void test_cipher_fails(void)
 	finish(&bed);
 }
 
+static void of_worker_0(struct child_params *p, bool is_a)
+{
+	(void)is_a;
+	p->worker = 1;
+}
+
+/* Of 128 packets that worker 1 receives in two turns its neighbour's ring takes two. */
+static void test_worker_is_behind(void)
+{
+	uint8_t buf[BED_MAX_PACKET];
+	struct bed bed;
+
+	bed_init(&bed,
+		 &(struct bed_options){.open_wire = true, .num_workers = 2, .handoff_packets = 2});
+	bed_pair(&bed, 1, of_worker_0);
+	for (int i = 0; i < 128; i++)
+		bed_send_to(&bed.a, 1, buf, bed_udp4(buf, true, 1, 2, 3, 40));
+	for (int i = 0; i < 3; i++)
+		bed_turn_one(&bed, &bed.a);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.a, DROP_HANDOFF_FULL), 124);
+	for (int i = 0; i < 4; i++)
+		CU_ASSERT_NOT_EQUAL(bed_capture(&bed.a, buf), 0);
+	CU_ASSERT_EQUAL(bed_capture(&bed.a, buf), 0);
+	finish(&bed);
+}
+
 /* S53: a child process has no keys; it sends nothing and accepts nothing, and says why. */
 static void test_S53_forked(void)
 {
@@ -301,7 +327,7 @@ static void test_congestion(void)
 
 	bed_init(&bed, &open_wire);
 	bed_pair(&bed, 1, NULL);
-	w = &bed.b.dp->worker;
+	w = bed.b.dp->workers[0];
 	p = packet_get(w->pool);
 	CU_ASSERT_FATAL(p != NULL);
 	p->len = (uint32_t)bed_seal(&bed, esp, &e, inner, n);
@@ -375,12 +401,19 @@ static void test_names(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_outbound),        TAP_TEST(test_policies),
-	TAP_TEST(test_selectors),       TAP_TEST(test_inbound),
-	TAP_TEST(test_paths_and_ports), TAP_TEST(test_devices),
-	TAP_TEST(test_too_big),         TAP_TEST(test_cipher_fails),
-	TAP_TEST(test_S53_forked),      TAP_TEST(test_congestion),
-	TAP_TEST(test_transport),       TAP_TEST(test_every_reason_was_reached),
+	TAP_TEST(test_outbound),
+	TAP_TEST(test_policies),
+	TAP_TEST(test_selectors),
+	TAP_TEST(test_inbound),
+	TAP_TEST(test_paths_and_ports),
+	TAP_TEST(test_devices),
+	TAP_TEST(test_too_big),
+	TAP_TEST(test_cipher_fails),
+	TAP_TEST(test_worker_is_behind),
+	TAP_TEST(test_S53_forked),
+	TAP_TEST(test_congestion),
+	TAP_TEST(test_transport),
+	TAP_TEST(test_every_reason_was_reached),
 	TAP_TEST(test_names),
 };
 

@@ -80,7 +80,7 @@ static void test_end_is_reported_later(void)
 
 	bed_init(&bed, &open_wire);
 	bed_pair(&bed, 1, packet_limits);
-	q = &bed.a.dp->worker.events;
+	q = &bed.a.dp->workers[0]->events;
 	num_free = q->num_free;
 	q->num_free = 0; /* all are with the control thread */
 	for (int i = 1; i <= 6; i++)
@@ -130,7 +130,7 @@ static void test_end_is_reported_later_inbound(void)
 
 	bed_init(&bed, &open_wire);
 	bed_pair(&bed, 1, byte_limits);
-	q = &bed.b.dp->worker.events;
+	q = &bed.b.dp->workers[0]->events;
 	num_free = q->num_free;
 	q->num_free = 0;
 	for (int i = 1; i <= 6; i++)
@@ -343,7 +343,7 @@ static void test_punt_is_bounded(void)
 	}
 	CU_ASSERT_EQUAL(num, 65);
 	bed_turn_one(&bed, &bed.b); /* takes the buffers back */
-	CU_ASSERT_EQUAL(pool_num_free(bed.b.dp->worker.pool), 256);
+	CU_ASSERT_EQUAL(pool_num_free(bed.b.dp->workers[0]->pool), 256);
 	bed_fini(&bed);
 }
 

@@ -79,7 +79,7 @@ static void test_acquire_repeats_while_full(void)
 	/* Without a record it is asked by the next packet. */
 	bed.now += NS_PER_S;
 	bed_turn_one(&bed, &bed.a); /* takes the records back */
-	q = &bed.a.dp->worker.events;
+	q = &bed.a.dp->workers[0]->events;
 	num_free = q->num_free;
 	q->num_free = 0;
 	send_one(&bed, 9);

@@ -67,7 +67,7 @@ static void push(struct worker *w, struct pktvec *v, const uint8_t *bytes, size_
 /* settle - the packets were not received by a turn, so the books do not know of them yet. */
 static void settle(struct side *s, uint32_t pushed)
 {
-	counter_add(&s->dp->worker.count.rx, pushed);
+	counter_add(&s->dp->workers[0]->count.rx, pushed);
 }
 
 static void test_outbound(void)
@@ -79,7 +79,7 @@ static void test_outbound(void)
 
 	bed_init(&bed, &(struct bed_options){.open_wire = true});
 	bed_pair(&bed, 1, NULL);
-	w = &bed.a.dp->worker;
+	w = bed.a.dp->workers[0];
 	for (uint32_t i = 0; i < 60; i++) {
 		size_t n = bed_udp4(buf, true, 1, 2, i, 30 + i);
 
@@ -112,7 +112,7 @@ static void test_outbound_held(void)
 	struct worker *w;
 
 	bed_init(&bed, NULL);
-	w = &bed.a.dp->worker;
+	w = bed.a.dp->workers[0];
 	for (uint32_t i = 0; i < 30; i++)
 		push(w, &v, buf, bed_udp4(buf, true, 1, 2, i, 30), bed.a.inner, NULL);
 	CU_ASSERT_EQUAL(run(w, out_classify, &v), 30); /* 16 held, 14 dropped */
@@ -163,7 +163,7 @@ static void test_inbound(void)
 
 	bed_init(&bed, &(struct bed_options){.open_wire = true});
 	bed_pair(&bed, 1, NULL);
-	w = &bed.b.dp->worker;
+	w = bed.b.dp->workers[0];
 	for (uint32_t i = 8; i < 64; i++)
 		push(w, &v, buf, make_arrival(&bed, buf, i), bed.b.outer, &bed.b.path);
 	CU_ASSERT_EQUAL(v.num, 56);

@@ -70,12 +70,12 @@ static void choose(struct child_params *p, bool is_a)
 
 static struct packet *new_packet(struct side *s, const uint8_t *bytes, size_t len)
 {
-	struct packet *p = packet_get(s->dp->worker.pool);
+	struct packet *p = packet_get(s->dp->workers[0]->pool);
 
 	CU_ASSERT_FATAL(p != NULL);
 	memcpy(p->data, bytes, len);
 	p->len = (uint32_t)len;
-	counter_add(&s->dp->worker.count.rx, 1);
+	counter_add(&s->dp->workers[0]->count.rx, 1);
 	return p;
 }
 
@@ -87,7 +87,7 @@ static size_t receive(struct bed *bed, uint8_t out[static BED_MAX_PACKET], uint6
 			    .seq = seq,
 			    .pad_len = bed_pad(len),
 			    .next_header = inner[0] >> 4 == 4 ? 4 : 41};
-	struct worker *w = &bed->b.dp->worker;
+	struct worker *w = bed->b.dp->workers[0];
 	struct pktvec v = {.num = 0}, next;
 	uint8_t esp[BED_MAX_PACKET];
 	size_t n = bed_seal(bed, esp, &e, inner, len);
@@ -149,7 +149,7 @@ static void test_received(void)
 
 static uint8_t sent_tos(struct bed *bed, const uint8_t *inner, size_t len)
 {
-	struct worker *w = &bed->a.dp->worker;
+	struct worker *w = bed->a.dp->workers[0];
 	struct pktvec v = {.num = 0}, next;
 	uint8_t buf[BED_MAX_PACKET], tos;
 

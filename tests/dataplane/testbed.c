@@ -37,6 +37,23 @@ static struct auth_proof *proof_for(const char *local, const char *peer)
 	return auth_proof_new(&p);
 }
 
+/* queues - how many workers have a queue of a port. */
+static uint32_t queues(const struct bed_options *o, uint32_t wanted)
+{
+	uint32_t num = o->num_workers ? o->num_workers : 1;
+
+	CU_ASSERT_FATAL(num <= BED_WORKERS);
+	return wanted ? wanted : num;
+}
+
+static void attach(struct side *s, uint16_t *port, uint32_t worker, struct driver *d)
+{
+	if (worker == 0)
+		must(dataplane_attach(s->dp, port, d));
+	else
+		must(dataplane_attach_queue(s->dp, *port, worker, d));
+}
+
 static void make_side(struct side *s, bool is_a, const struct bed_options *o)
 {
 	const struct memory_params inner = {.role = PORT_INNER,
@@ -50,16 +67,21 @@ static void make_side(struct side *s, bool is_a, const struct bed_options *o)
 		.hold_packets = o->hold_packets,
 		.flow_cache_len = o->flow_cache_len ? o->flow_cache_len : 64,
 		.hold_ns = o->hold_ns,
+		.num_workers = o->num_workers,
+		.handoff_packets = o->handoff_packets,
 	};
 	const char *a = o->outer_v6 ? "2001:db8::1" : "192.0.2.1";
 	const char *b = o->outer_v6 ? "2001:db8::2" : "192.0.2.2";
-	struct driver *d;
-
 	rng_seeded_init(&s->rng, is_a ? 1 : 2);
 	config.rng = &s->rng.rng;
 	must(dataplane_new(&s->dp, &config));
-	must(memory_open(&d, &s->host, &inner));
-	must(dataplane_attach(s->dp, &s->inner, d));
+	for (uint32_t i = 0; i < queues(o, o->num_inner); i++) {
+		struct driver *d;
+
+		must(memory_open(&d, &s->hosts[i], &inner));
+		attach(s, &s->inner, i, d);
+	}
+	s->host = s->hosts[0];
 	s->path.local = endpoint_of(is_a ? a : b, 4500);
 	s->path.remote = endpoint_of(is_a ? b : a, 4500);
 	s->path.encap = ENCAP_UDP;
@@ -77,16 +99,21 @@ static void join(struct bed *bed, const struct bed_options *o)
 					    .num_frames = o->num_frames,
 					    .frame_len =
 						    o->frame_len ? o->frame_len : BED_MAX_PACKET};
-	struct driver *da, *db;
 
-	if (o->open_wire) {
-		must(memory_open(&da, &bed->a.wire, &outer));
-		must(memory_open(&db, &bed->b.wire, &outer));
-	} else {
-		must(memory_open_pair(&da, &db, &outer));
+	for (uint32_t i = 0; i < queues(o, o->num_outer); i++) {
+		struct driver *da, *db;
+
+		if (o->open_wire) {
+			must(memory_open(&da, &bed->a.wires[i], &outer));
+			must(memory_open(&db, &bed->b.wires[i], &outer));
+		} else {
+			must(memory_open_pair(&da, &db, &outer));
+		}
+		attach(&bed->a, &bed->a.outer, i, da);
+		attach(&bed->b, &bed->b.outer, i, db);
 	}
-	must(dataplane_attach(bed->a.dp, &bed->a.outer, da));
-	must(dataplane_attach(bed->b.dp, &bed->b.outer, db));
+	bed->a.wire = bed->a.wires[0];
+	bed->b.wire = bed->b.wires[0];
 }
 
 static void set_policy(struct side *s)
@@ -124,8 +151,10 @@ void bed_init(struct bed *bed, const struct bed_options *options)
 static void fini_side(struct side *s)
 {
 	dataplane_free(s->dp);
-	memory_close_far(s->host);
-	memory_close_far(s->wire);
+	for (uint32_t i = 0; i < BED_WORKERS; i++) {
+		memory_close_far(s->hosts[i]);
+		memory_close_far(s->wires[i]);
+	}
 	auth_proof_put(s->proof);
 }
 
@@ -188,12 +217,14 @@ void bed_pair(struct bed *bed, uint64_t id, void (*tweak)(struct child_params *p
 void bed_balance(const struct side *s)
 {
 	struct dataplane_stats st;
+	uint64_t held = 0;
 
 	dataplane_stats(s->dp, &st);
-	CU_ASSERT_EQUAL(st.rx_packets + st.made,
+	CU_ASSERT_EQUAL(st.rx_packets + st.made + st.taken,
 			st.tx_packets + st.held + bed_drops(s) + st.punted + st.handed_off);
-	/* What is not in the pool is held, or with the control thread. */
-	CU_ASSERT_EQUAL(s->dp->worker.hold.num, st.held);
+	for (uint32_t i = 0; i < s->dp->num_workers; i++)
+		held += s->dp->workers[i]->hold.num;
+	CU_ASSERT_EQUAL(held, st.held);
 }
 
 uint64_t bed_dropped(const struct side *s, enum drop_reason why)
@@ -281,32 +312,52 @@ size_t bed_udp6(uint8_t *buf, bool a_to_b, uint16_t src_port, uint16_t dst_port,
 	return 48 + len;
 }
 
+void bed_send_to(struct side *s, uint32_t worker, const uint8_t *packet, size_t len)
+{
+	must(memory_inject(s->hosts[worker], packet, len, NULL));
+}
+
 void bed_send(struct side *s, const uint8_t *packet, size_t len)
 {
-	must(memory_inject(s->host, packet, len, NULL));
+	bed_send_to(s, 0, packet, len);
+}
+
+size_t bed_receive_from(struct side *s, uint32_t worker, uint8_t buf[static BED_MAX_PACKET])
+{
+	size_t len;
+
+	return memory_take(s->hosts[worker], buf, BED_MAX_PACKET, &len, NULL) ? len : 0;
 }
 
 size_t bed_receive(struct side *s, uint8_t buf[static BED_MAX_PACKET])
 {
-	size_t len;
-
-	return memory_take(s->host, buf, BED_MAX_PACKET, &len, NULL) ? len : 0;
+	return bed_receive_from(s, 0, buf);
 }
 
-size_t bed_capture(struct side *s, uint8_t buf[static BED_MAX_PACKET])
+size_t bed_capture_from(struct side *s, uint32_t worker, uint8_t buf[static BED_MAX_PACKET])
 {
 	struct path_addr to;
 	size_t len;
 
-	if (!memory_take(s->wire, buf, BED_MAX_PACKET, &len, &to))
+	if (!memory_take(s->wires[worker], buf, BED_MAX_PACKET, &len, &to))
 		return 0;
 	CU_ASSERT_EQUAL(memcmp(&to, &s->path, sizeof(to)), 0);
 	return len;
 }
 
+size_t bed_capture(struct side *s, uint8_t buf[static BED_MAX_PACKET])
+{
+	return bed_capture_from(s, 0, buf);
+}
+
+void bed_deliver_to(struct side *s, uint32_t worker, const uint8_t *bytes, size_t len)
+{
+	must(memory_inject(s->wires[worker], bytes, len, &s->path));
+}
+
 void bed_deliver(struct side *s, const uint8_t *bytes, size_t len)
 {
-	must(memory_inject(s->wire, bytes, len, &s->path));
+	bed_deliver_to(s, 0, bytes, len);
 }
 
 bool bed_event(struct side *s, struct dp_event *out)

@@ -11,13 +11,16 @@
 #include "drivers/memory.h"
 
 #define BED_MAX_PACKET 4096
+#define BED_WORKERS    4 /* of a side at most */
 
 /* struct side - one data path and its surroundings. */
 struct side {
 	struct dataplane *dp;
 	struct memory_port *host; /* far end of the inner port */
 	struct memory_port
-		*wire;         /* far end of the outer port; NULL when joined with the other side */
+		*wire; /* far end of the outer port; NULL when joined with the other side */
+	/* By worker; NULL: it has no queue. The first ones are host and wire. */
+	struct memory_port *hosts[BED_WORKERS], *wires[BED_WORKERS];
 	uint16_t inner, outer; /* ports */
 	uint32_t group, pathset, policy;
 	uint32_t spi_in; /* of the pair installed last */
@@ -42,6 +45,9 @@ struct bed_options {
 	const char *aead;
 	uint32_t num_packets, packet_room, hold_packets, flow_cache_len, num_frames, frame_len;
 	uint64_t hold_ns;
+	uint32_t num_workers;          /* 0: 1 */
+	uint32_t num_inner, num_outer; /* of these, how many have queues of the ports; 0: all */
+	uint32_t handoff_packets;
 };
 
 /* bed_init - both sides with a group, a path set and a PROTECT policy; no SA. Asserts on failure.
@@ -84,6 +90,13 @@ size_t bed_receive(struct side *s, uint8_t buf[static BED_MAX_PACKET]);
  * side a datagram as from the other one. */
 size_t bed_capture(struct side *s, uint8_t buf[static BED_MAX_PACKET]);
 void bed_deliver(struct side *s, const uint8_t *bytes, size_t len);
+
+/* bed_send_to, bed_receive_from, bed_capture_from, bed_deliver_to - the same by the queue of one
+ * worker. */
+void bed_send_to(struct side *s, uint32_t worker, const uint8_t *packet, size_t len);
+size_t bed_receive_from(struct side *s, uint32_t worker, uint8_t buf[static BED_MAX_PACKET]);
+size_t bed_capture_from(struct side *s, uint32_t worker, uint8_t buf[static BED_MAX_PACKET]);
+void bed_deliver_to(struct side *s, uint32_t worker, const uint8_t *bytes, size_t len);
 
 /* bed_event - the next event, released at once; its bytes are not valid. False if there is none. */
 bool bed_event(struct side *s, struct dp_event *out);

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * workers.h - all workers of a data path: made, given ports, started and stopped together. Thread:
+ * control.
+ */
+#pragma once
+
+#include "dataplane/state.h"
+
+/* workers_new - as many as config says. Errors: NOMEM, CRYPTO, SYS, INVAL (number). workers_free -
+ * stops them, closes the drivers and frees all; what was not made is accepted. */
+MUST_USE enum err workers_new(struct dataplane *dp, const struct dataplane_config *config)
+	NONNULL(1, 2);
+void workers_free(struct dataplane *dp) NONNULL(1);
+
+/* workers_choose - the worker that will own the SAs of a group: where its others are, else the one
+ * with the fewest pairs. */
+uint16_t workers_choose(const struct dataplane *dp, const struct sa_group *g) NONNULL(1, 2);
