@@ -6,20 +6,35 @@
 struct auth_proof {
 	uint32_t num_refs; /* atomic */
 	struct auth_proof_params params;
+	uint8_t data[]; /* what the views of params see */
 };
+
+/* Append a view's bytes at *at and let the view see the copy. */
+static void copy(struct bytes *view, uint8_t **at)
+{
+	if (view->len)
+		memcpy(*at, view->p, view->len);
+	view->p = *at;
+	*at += view->len;
+}
 
 struct auth_proof *auth_proof_new(const struct auth_proof_params *params)
 {
 	struct auth_proof *p;
+	uint8_t *at;
 
 	if (params->local.len > sizeof(params->local.data) ||
 	    params->peer.len > sizeof(params->peer.data))
 		return NULL;
-	p = mem_alloc(sizeof(*p));
+	p = mem_alloc(sizeof(*p) + params->local_key.len + params->peer_key.len + params->ca.len);
 	if (!p)
 		return NULL;
 	p->num_refs = 1;
 	p->params = *params;
+	at = p->data;
+	copy(&p->params.local_key, &at);
+	copy(&p->params.peer_key, &at);
+	copy(&p->params.ca, &at);
 	return p;
 }
 

@@ -14,6 +14,9 @@ enum auth_method {
 	AUTH_METHOD_NONE,
 	AUTH_METHOD_PSK,       /* unique pre-shared key */
 	AUTH_METHOD_GROUP_PSK, /* a pre-shared key that more than one identity may use */
+	AUTH_METHOD_X509,      /* a signature by the key of a certificate that leads to an anchor */
+	AUTH_METHOD_PUBKEY, /* a signature by a key that was configured, or a pinned certificate's
+			     */
 };
 
 /* struct ike_id - an identification payload body as value: type (RFC 7296 3.5) and data. */
@@ -23,11 +26,16 @@ struct ike_id {
 	uint8_t data[256];
 };
 
-/* struct auth_proof_params - what was proven; copied. */
+/* struct auth_proof_params - what was proven; copied, keys and names too. Keys are
+ * SubjectPublicKeyInfo and empty where a side has none; ca is the subject (DER) of the anchor that
+ * the peer's certificate leads to, empty without one. */
 struct auth_proof_params {
 	enum auth_method method;
 	struct ike_id local;
 	struct ike_id peer;
+	struct bytes local_key;
+	struct bytes peer_key;
+	struct bytes ca;
 };
 
 struct auth_proof;

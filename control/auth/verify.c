@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/auth/verify.h"
 
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "control/auth/cred.h"
 #include "control/ike/wire/payload.h"
 
 enum err auth_verify_psk(struct crypto_ctx *c, struct auth_proof **out,
@@ -33,5 +37,146 @@ enum err auth_verify_psk(struct crypto_ctx *c, struct auth_proof **out,
 	if (!proof)
 		return ERR_NOMEM;
 	*out = proof;
+	return ERR_OK;
+}
+
+enum err auth_octets_signed(struct crypto_ctx *c, uint8_t **out, size_t *out_len,
+			    const struct auth_octets *octets)
+{
+	const size_t len = prf_len(octets->prf);
+	const struct bytes *m = &octets->message, *n = &octets->nonce;
+	uint8_t maced_id[PRF_LEN_MAX];
+	enum err e;
+
+	if (!len)
+		return ERR_UNSUPPORTED;
+	e = prf_compute(c, maced_id, octets->prf, bytes_of(octets->sk_p->p, octets->sk_p->len),
+			&octets->id_body, 1);
+	if (e)
+		return e;
+	*out = mem_alloc(m->len + n->len + len);
+	if (!*out)
+		return ERR_NOMEM;
+	memcpy(*out, m->p, m->len);
+	memcpy(*out + m->len, n->p, n->len);
+	memcpy(*out + m->len + n->len, maced_id, len);
+	*out_len = m->len + n->len + len;
+	return ERR_OK;
+}
+
+/* struct signer - the peer's public key, from its certificate or from the configuration. */
+struct signer {
+	struct cred *cert; /* NULL: a raw key */
+	struct key_info info;
+	struct bytes spki;
+};
+
+static enum err find_signer(struct signer *out, char why[static KEY_WHY_MAX],
+			    const struct auth_signature_params *p, const struct ike_id *peer)
+{
+	enum err e;
+
+	if (!p->cert.len) {
+		out->spki = p->key;
+		return key_check(&out->info, why, p->key);
+	}
+	e = cred_from_peer(&out->cert, why, p->cert);
+	if (e)
+		return e;
+	out->info = out->cert->info;
+	out->spki = cred_spki(out->cert);
+	if (cred_has_id(out->cert, peer))
+		return ERR_OK;
+	snprintf(why, KEY_WHY_MAX, "its certificate does not hold that identity");
+	return ERR_NOT_FOUND;
+}
+
+static enum err check_strength(char why[static KEY_WHY_MAX], const struct auth_signature_params *p,
+			       const struct signer *s, const struct auth_sig *sig)
+{
+	const bool ecdsa = KEY_BIT(s->info.kind) & KEY_BITS_ECDSA;
+
+	if (!(p->kinds & KEY_BIT(s->info.kind)))
+		snprintf(why, KEY_WHY_MAX, "its key is %s, which `auth` does not let",
+			 key_kind_name(s->info.kind));
+	else if (!(p->hashes & SIG_HASH_BIT(sig->scheme.hash)))
+		snprintf(why, KEY_WHY_MAX, "its signature has a hash that `auth` does not let");
+	else if (p->pss && sig->scheme.form == SIG_RSA_PKCS1)
+		snprintf(why, KEY_WHY_MAX, "its signature is not RSASSA-PSS, as `auth` demands");
+	else if ((s->info.kind == KEY_RSA && s->info.bits < p->rsa_bits) ||
+		 (ecdsa && s->info.bits < p->ecdsa_bits))
+		snprintf(why, KEY_WHY_MAX, "its key has %u bits, fewer than `auth` demands",
+			 s->info.bits);
+	else
+		return ERR_OK;
+	return ERR_LIMIT;
+}
+
+static enum err check_signature(struct crypto_ctx *c, char why[static KEY_WHY_MAX],
+				const struct auth_signature_params *p, const struct signer *s)
+{
+	struct auth_sig sig;
+	uint8_t *octets;
+	size_t len;
+	enum err e = auth_sig_parse(&sig, p->method, p->auth);
+
+	if (e) {
+		snprintf(why, KEY_WHY_MAX,
+			 p->method == AUTH_RSA_SIGNATURE
+				 ? "it signs with SHA-1 (method 1): RFC 7427 is needed there"
+				 : "its AUTH value has an unknown method or algorithm");
+		return e;
+	}
+	if (sig.raw_kind != KEY_NONE && sig.raw_kind != s->info.kind)
+		e = ERR_AUTH;
+	if (!e)
+		e = check_strength(why, p, s, &sig);
+	if (!e)
+		e = auth_octets_signed(c, &octets, &len, &p->octets);
+	if (e)
+		return e;
+	e = sig_verify(c, sig.scheme, s->spki, bytes_of(octets, len), sig.sig);
+	mem_free(octets);
+	return e == ERR_UNSUPPORTED ? ERR_AUTH : e;
+}
+
+enum err auth_verify_signature(struct crypto_ctx *c, struct auth_proof **out,
+			       char why[static KEY_WHY_MAX],
+			       const struct auth_signature_params *params)
+{
+	struct auth_proof_params proven = {
+		.local = *params->local, .local_key = params->local_key, .ca = params->ca};
+	struct signer s = {.cert = NULL};
+	struct auth_proof *proof = NULL;
+	enum err e = wire_id_parse(&proven.peer, params->octets.id_body);
+
+	why[0] = '\0';
+	if (!e)
+		e = find_signer(&s, why, params, &proven.peer);
+	if (!e)
+		e = check_signature(c, why, params, &s);
+	if (!e) {
+		proven.method = params->ca.len ? AUTH_METHOD_X509 : AUTH_METHOD_PUBKEY;
+		proven.peer_key = s.spki;
+		proof = auth_proof_new(&proven);
+		e = proof ? ERR_OK : ERR_NOMEM;
+	}
+	cred_put(s.cert);
+	if (!e)
+		*out = proof;
+	return e;
+}
+
+enum err auth_proof_sign(struct auth_proof **proof, struct bytes local_key)
+{
+	struct auth_proof_params proven = *auth_proof_params(*proof);
+	struct auth_proof *more;
+
+	proven.local_key = local_key;
+	more = auth_proof_new(&proven);
+	if (!more)
+		return ERR_NOMEM;
+	auth_proof_put(*proof);
+	*proof = more;
 	return ERR_OK;
 }

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "control/auth/algorithm.h"
 #include "control/auth/psk.h"
 #include "dataplane/dataplane.h"
 
@@ -26,3 +27,40 @@ struct auth_psk_params {
  * (ID payload), NOMEM, CRYPTO. */
 MUST_USE enum err auth_verify_psk(struct crypto_ctx *c, struct auth_proof **out,
 				  const struct auth_psk_params *params) NONNULL(1, 2, 3);
+
+/* struct auth_signature_params - one verification of a signature. octets are the peer's; the
+ * identity that is proven is read from octets.id_body. Either cert (DER, an end's that was found
+ * good) or key (SubjectPublicKeyInfo, configured for this connection) is set. */
+struct auth_signature_params {
+	struct auth_octets octets;
+	const struct ike_id *local; /* ours, for the proof */
+	struct bytes local_key;     /* ours, for the proof; empty if there is none yet */
+	uint8_t method;             /* from the AUTH payload */
+	struct bytes auth;          /* from the AUTH payload */
+	struct bytes cert;
+	struct bytes key;
+	struct bytes ca;     /* subject of the anchor, empty if the certificate itself is pinned */
+	uint32_t kinds;      /* KEY_BIT()s that may sign */
+	uint32_t hashes;     /* SIG_HASH_BIT()s that may be used */
+	bool pss;            /* of RSA only RSASSA-PSS */
+	uint32_t rsa_bits;   /* at least */
+	uint32_t ecdsa_bits; /* at least */
+};
+
+/* auth_verify_signature - the signature is right (S24), the key strong enough (S25), the hash SHA-2
+ * (S28), and a certificate names the identity; *out has one reference. why[] says what is not.
+ * Errors: AUTH (wrong signature), NOT_FOUND (the certificate does not hold the identity),
+ * UNSUPPORTED (method or algorithm), LIMIT (weaker than is asked for), MALFORMED, NOMEM, CRYPTO. */
+MUST_USE enum err auth_verify_signature(struct crypto_ctx *c, struct auth_proof **out,
+					char why[static KEY_WHY_MAX],
+					const struct auth_signature_params *params)
+	NONNULL(1, 2, 4);
+
+/* auth_proof_sign - the same evidence, and that this side signed with local_key: *proof is replaced
+ * by a new one. Errors: NOMEM (*proof is as before). */
+MUST_USE enum err auth_proof_sign(struct auth_proof **proof, struct bytes local_key) NONNULL(1);
+
+/* auth_octets_signed - the octets themselves, which a signature covers (RFC 7296 2.15), in memory
+ * to be freed with mem_free(). Errors: NOMEM, UNSUPPORTED (prf), CRYPTO. */
+MUST_USE enum err auth_octets_signed(struct crypto_ctx *c, uint8_t **out, size_t *out_len,
+				     const struct auth_octets *octets) NONNULL(1, 2, 3, 4);

@@ -89,9 +89,20 @@ enum ike_id_type {
 	ID_KEY_ID = 11,
 };
 
-/* enum ike_auth_method - 3.8: only what we do. */
+/* enum ike_auth_method - 3.8 and IANA. RSA_SIGNATURE is refused: it is SHA-1 by custom (S28). */
 enum ike_auth_method {
+	AUTH_RSA_SIGNATURE = 1,
 	AUTH_SHARED_KEY_MIC = 2,
+	AUTH_ECDSA_256 = 9, /* RFC 4754 */
+	AUTH_ECDSA_384 = 10,
+	AUTH_ECDSA_521 = 11,
+	AUTH_DIGITAL_SIGNATURE = 14, /* RFC 7427 */
+};
+
+/* enum ike_cert_encoding - 3.6: only what we look at. */
+enum ike_cert_encoding {
+	CERT_X509_SIGNATURE = 4,
+	CERT_RAW_PUBLIC_KEY = 15, /* RFC 7670 */
 };
 
 /* enum ike_ts_type - 3.13.1. */
@@ -133,6 +144,7 @@ enum ike_notify_type {
 	NOTIFY_ESP_TFC_PADDING_NOT_SUPPORTED = 16394,
 	NOTIFY_NON_FIRST_FRAGMENTS_ALSO = 16395,
 	NOTIFY_FRAGMENTATION_SUPPORTED = 16430, /* RFC 7383 */
+	NOTIFY_SIGNATURE_HASH_ALGORITHMS = 16431, /* RFC 7427 */
 };
 
 /* Bounds (S3): one more is an error, not a truncation. */
@@ -146,3 +158,6 @@ enum ike_notify_type {
 #define IKE_NONCE_MAX      256
 #define IKE_NONCE_LEN      32 /* of ours */
 #define IKE_COOKIE_MAX     64 /* 2.6 */
+#define IKE_MAX_CERTS      10 /* in one message; S27: a chain is no longer */
+#define IKE_CERT_LEN_MAX   16384
+#define IKE_MAX_CERTREQS   100 /* authorities that are looked at or named in one message */

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cred.h - credentials: certificates, revocation lists, public and private keys, as immutable,
+ * counted objects. They are held as DER: a private key in secret memory, from which it is decoded
+ * for one signature at a time. Imports check what can be checked of one object alone (S25); whether
+ * a certificate is to be believed is chain.h's question. Control thread, but for imports: any.
+ */
+#pragma once
+
+#include "base/secret.h"
+#include "control/auth/key.h"
+#include "dataplane/dataplane.h"
+
+/* enum cred_kind - what a credential is. */
+enum cred_kind {
+	CRED_CERT,   /* an end's certificate */
+	CRED_CA,     /* a certification authority's, which is believed: an anchor */
+	CRED_CRL,    /* certificates that were taken back */
+	CRED_PUBKEY, /* a public key without a certificate */
+	CRED_KEY,    /* a private key */
+};
+
+/* Bounds of what is read: a file, and a certificate of a peer (S11, S27). */
+#define CRED_FILE_MAX (1 << 20)
+#define CRED_CERT_MAX 16384
+
+/* struct cred - one credential; der is the certificate, the list, or the SubjectPublicKeyInfo of a
+ * key. info and spki are unset in a list. */
+struct cred {
+	uint32_t refs;
+	enum cred_kind kind;
+	char *name; /* the file, or what the control socket calls it */
+	uint8_t *der;
+	size_t len;
+	uint8_t *spki;
+	size_t spki_len;
+	uint8_t *subject; /* certificates, DER */
+	size_t subject_len;
+	struct key_info info;
+	struct secret key; /* private keys: PKCS#8, DER */
+	int64_t not_before_s, not_after_s;
+	bool is_ca; /* basic constraints say so */
+};
+
+/* struct cred_source - bytes to import: PEM or DER. A passphrase opens an encrypted private key. */
+struct cred_source {
+	enum cred_kind kind;
+	const char *name;
+	struct bytes data;
+	struct bytes passphrase;
+};
+
+/* cred_import - *out has one reference. why[] is a sentence about what is wrong. Errors: MALFORMED
+ * (not of this kind), AUTH (an encrypted key, and no passphrase or a wrong one), LIMIT (weak),
+ * UNSUPPORTED, INVAL (no CA), NOMEM, CRYPTO. */
+MUST_USE enum err cred_import(struct cred **out, char why[static KEY_WHY_MAX],
+			      const struct cred_source *source) NONNULL(1, 3);
+
+/* cred_from_peer - a certificate as it came in a CERT payload: DER alone, of bounded length.
+ * Errors: MALFORMED, LIMIT, UNSUPPORTED, NOMEM, CRYPTO. */
+MUST_USE enum err cred_from_peer(struct cred **out, char why[static KEY_WHY_MAX], struct bytes der)
+	NONNULL(1);
+
+/* cred_import_file - the same from a file. Errors: SYS, LIMIT (too long) too. */
+MUST_USE enum err cred_import_file(struct cred **out, char why[static KEY_WHY_MAX],
+				   enum cred_kind kind, const char *path, struct bytes passphrase)
+	NONNULL(1, 4);
+
+/* cred_get, cred_put - references; the last one wipes and frees. put(NULL) is accepted. */
+struct cred *cred_get(struct cred *c) NONNULL(1);
+void cred_put(struct cred *c);
+
+/* cred_same_key - both hold the same public key. */
+bool cred_same_key(const struct cred *a, const struct cred *b) NONNULL(1, 2);
+
+/* cred_spki, cred_der, cred_subject - views that live as long as the reference. */
+struct bytes cred_spki(const struct cred *c) NONNULL(1);
+struct bytes cred_der(const struct cred *c) NONNULL(1);
+struct bytes cred_subject(const struct cred *c) NONNULL(1);
+
+/* cred_has_id - the identity is in the certificate: a subjectAltName of its type, or the subject
+ * itself (RFC 4945 3.1). A key id is the subject key identifier or a hash of the key. */
+bool cred_has_id(const struct cred *cert, const struct ike_id *id) NONNULL(1, 2);
