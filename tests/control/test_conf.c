@@ -459,6 +459,32 @@ static void test_fragmentation(void)
 	conf_put(conf);
 }
 
+/* What is said of lifetimes stands; what is not follows from it. */
+static void test_lifetimes(void)
+{
+	struct conf *conf = must_load(
+		"connections { a { " SIDES "rekey_time = 2h\n over_time = 5m\n rand_time = 1m\n"
+		"children { c { rekey_time = 30m\n life_time = 40m\n rand_time = 2m\n"
+		"rekey_bytes = 10k\n life_bytes = 12k\n rand_bytes = 1k\n"
+		"rekey_packets = 100\n life_packets = 120\n rand_packets = 7\n} } } }");
+	const struct conf_conn *conn = conf->conns[0];
+	const struct conf_child *child = &conn->children[0];
+
+	CU_ASSERT_EQUAL(conn->rekey_ns, 7200 * NS_PER_S);
+	CU_ASSERT_EQUAL(conn->over_ns, 300 * NS_PER_S);
+	CU_ASSERT_EQUAL(conn->rand_ns, 60 * NS_PER_S);
+	CU_ASSERT_EQUAL(child->rekey_ns, 1800 * NS_PER_S);
+	CU_ASSERT_EQUAL(child->life_ns, 2400 * NS_PER_S);
+	CU_ASSERT_EQUAL(child->rand_ns, 120 * NS_PER_S);
+	CU_ASSERT_EQUAL(child->rekey_bytes, 10240);
+	CU_ASSERT_EQUAL(child->life_bytes, 12288);
+	CU_ASSERT_EQUAL(child->rand_bytes, 1024);
+	CU_ASSERT_EQUAL(child->rekey_packets, 100);
+	CU_ASSERT_EQUAL(child->life_packets, 120);
+	CU_ASSERT_EQUAL(child->rand_packets, 7);
+	conf_put(conf);
+}
+
 static void test_retransmission(void)
 {
 	struct conf *conf =
@@ -632,6 +658,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_missing_sides),
 	TAP_TEST(test_net2net),
 	TAP_TEST(test_defaults),
+	TAP_TEST(test_lifetimes),
 	TAP_TEST(test_retransmission),
 	TAP_TEST(test_fragmentation),
 	TAP_TEST(test_values),

@@ -255,6 +255,72 @@ def rule_stands_alone(tree):
     return bad
 
 
+# Where the manual page tells about the keys of each scope of the table of keys.
+MANUAL_SECTIONS = {
+    "CONN": "connections.<conn>",
+    "LOCAL": "connections.<conn>.local<suffix>, connections.<conn>.remote<suffix>",
+    "REMOTE": "connections.<conn>.local<suffix>, connections.<conn>.remote<suffix>",
+    "CHILD": "connections.<conn>.children.<child>",
+    "SECRETS": "secrets",
+    "IKE_SECRET": "secrets.ike<suffix>",
+    "DAEMON": "latchkey",
+}
+WITHOUT_EFFECT = "KEYS OF STRONGSWAN WITHOUT EFFECT"
+SCOPE_OF_PARAGRAPH = {"connections.<conn>": "CONN", "local": "LOCAL", "remote": "REMOTE",
+                      "children.<child>": "CHILD", "secrets": "SECRETS"}
+
+
+def manual_keys(text):
+    """What a manual page describes: ({(section, key)}, {(scope, key) said to be without effect})."""
+    told, without, section, scope = set(), set(), "", ""
+    for line in text.splitlines():
+        if line.startswith("# "):
+            section = line[2:]
+        elif section == WITHOUT_EFFECT and line.strip() in SCOPE_OF_PARAGRAPH:
+            scope = SCOPE_OF_PARAGRAPH[line.strip()]
+        elif section == WITHOUT_EFFECT and line.startswith("\t"):
+            without |= {(scope, key) for key in re.findall(r"\*([\w<>]+)\*", line)}
+        elif found := re.match(r"\*([\w<>]+)\*", line):
+            told.add((section, found.group(1)))
+    return told, without
+
+
+def rule_configuration_is_told(tree):
+    """Every key stands in latchkey.conf(5), as supported or as not, and every supported one is in
+    a test; the page tells of no other."""
+    told, without = manual_keys(tree.get("docs/latchkey.conf.5.scd", ""))
+    tests = "\n".join(text for path, text in tree.items()
+                      if re.match(r"tests/(control|api)/test_\w+\.c$", path))
+    bad, known = [], set()
+    for macro, scope, rest in re.findall(r"^\t(SETS|FATE|INNER)_\((\w+), (.*)$",
+                                         tree.get("control/conf/keys.c", ""), re.MULTILINE):
+        key = re.search(r'"(\w+)"', rest).group(1)
+        shown = key + ("<suffix>" if macro == "INNER" or re.match("NAMED|VALUES", rest) else "")
+        if macro == "SETS" and scope != "ROOT":
+            section = MANUAL_SECTIONS.get(scope, scope)
+            known.add((section, shown))
+            if (section, shown) not in told:
+                bad.append(f"latchkey.conf(5): {section}: *{shown}* is not told")
+            if not re.search(rf"\b{key}", tests):
+                bad.append(f"{key} ({section}) is in no test of tests/control or tests/api")
+            if (scope, shown) in without:
+                bad.append(f"latchkey.conf(5): {scope} {shown} is said to be without effect")
+        elif scope in SCOPE_OF_PARAGRAPH.values() and not re.search(r"\bIDLE\b", rest) and \
+                (scope, shown) not in without:
+            bad.append(f"latchkey.conf(5): {scope} {shown} is not told to be without effect")
+    sections = set(MANUAL_SECTIONS.values())
+    return bad + [f"latchkey.conf(5): {section}: there is no key {key}"
+                  for section, key in sorted(told - known) if section in sections]
+
+
+def rule_commands_are_told(tree):
+    """Every word of the program's table stands in latchkey(1)."""
+    words = re.findall(r'^\t\{"(\w+)", "', tree.get("api/cli/main.c", ""), re.MULTILINE)
+    page = tree.get("docs/latchkey.1.scd", "")
+    return [f"latchkey(1) does not tell of {word}" for word in words
+            if not re.search(rf"^\*{word}\*", page, re.MULTILINE)]
+
+
 RULES = [  # (name, rule, a tree it must reject)
     ("who includes whom", rule_include_table,
      {"dataplane/bad.c": '#include "control/engine.h"\n'}),
@@ -280,6 +346,10 @@ RULES = [  # (name, rule, a tree it must reject)
      {"control/bad.c": "\tp = malloc(4);\n"}),
     ("ARCHITECTURE.md names functions that exist", rule_architecture_is_true,
      {"ARCHITECTURE.md": "first `no_such_function()` is called\n", "base/a.c": "int f(void)\n"}),
+    ("latchkey.conf(5) tells of every key, and a test has it", rule_configuration_is_told,
+     {"control/conf/keys.c": '\tSETS_(CONN, VALUE, "colour", set_colour),\n'}),
+    ("latchkey(1) tells of every command", rule_commands_are_told,
+     {"api/cli/main.c": '\t{"paint", "", "it", 0, 0, run_paint},\n'}),
     ("the repository stands alone", rule_stands_alone,
      {"base/bad.c": "/* see ../" + "shared/design */\n"}),
 ]
