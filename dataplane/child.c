@@ -18,6 +18,7 @@ struct child {
 	struct path_set *paths;
 	struct auth_proof *proof;
 	struct esp_sa *in, *out;   /* NULL once removed */
+	bool needs_whole;          /* the outbound one's selectors cannot judge fragments */
 	struct child_stats before; /* counters of the SAs that were removed */
 };
 
@@ -94,6 +95,9 @@ static enum err make_child(struct dataplane *dp, struct child **out,
 		return ERR_NOMEM;
 	c->id = params->id;
 	c->spi_in = params->spi_in;
+	c->needs_whole = params->mode == SA_TRANSPORT ||
+			 spd_needs_whole(params->local, params->num_local) ||
+			 spd_needs_whole(params->remote, params->num_remote);
 	c->proof = auth_proof_get(params->proof);
 	c->group = slots_get(dp->groups, params->group);
 	c->paths = slots_get(dp->pathsets, params->pathset);
@@ -129,6 +133,7 @@ enum err dataplane_child_add(struct dataplane *dp, const struct child_params *pa
 	if (c->group->num_children++ == 0)
 		c->group->owner = c->owner;
 	dp->num_pairs[c->owner]++;
+	spd_count_whole(&dp->spd, c->needs_whole);
 	c->paths->num_refs++;
 	group_set_token(c->group, c->token);
 	slots_publish(dp->sad, c->spi_in, c->in);
@@ -186,6 +191,7 @@ static void remove_out(struct dataplane *dp, struct child *c)
 	if (!c->out)
 		return;
 	group_deactivate(c->group, c->out);
+	spd_count_whole(&dp->spd, -(int)c->needs_whole);
 	add_out(&c->before, c->out);
 	esp_sa_retire(c->out, &dp->retired);
 	c->out = NULL;

@@ -28,6 +28,7 @@ struct dataplane_config {
 	uint64_t hold_ns;         /* how long they wait; 10 s */
 	uint32_t num_workers;     /* at most 64; 1 */
 	uint32_t handoff_packets; /* on their way from one worker to another at most; 512 */
+	uint32_t reasm_packets;   /* put together from fragments at a time, 65 KiB each; 32 */
 	const struct rng *rng;    /* NULL = rng_system() */
 };
 
@@ -81,7 +82,7 @@ void dataplane_reclaim(struct dataplane *dp) NONNULL(1);
 struct path_info {
 	struct path_addr addr;
 	uint16_t port; /* outer port it uses */
-	uint16_t pmtu; /* largest outer IP packet; 0 = not known, 1500 assumed */
+	uint16_t pmtu; /* largest outer IP packet, by the link or as routers said; 0 = not known */
 	uint64_t tx_packets, tx_bytes, rx_packets, rx_bytes;
 };
 
@@ -94,6 +95,12 @@ MUST_USE enum err dataplane_pathset_add(struct dataplane *dp, uint32_t *out_set,
  * Errors: NOT_FOUND, NOMEM. */
 MUST_USE enum err dataplane_pathset_move(struct dataplane *dp, uint32_t set, uint16_t port,
 					 const struct path_addr *addr) NONNULL(1, 4);
+
+/* dataplane_pathset_mtu - what the link that the path begins with takes: outer IP packets are no
+ * longer if that can be helped; 0 = not known, which is so after add and move. Errors: NOT_FOUND.
+ */
+MUST_USE enum err dataplane_pathset_mtu(struct dataplane *dp, uint32_t set, uint16_t mtu)
+	NONNULL(1);
 
 /* dataplane_pathset_info - the current path. Errors: NOT_FOUND. */
 MUST_USE enum err dataplane_pathset_info(struct dataplane *dp, struct path_info *out, uint32_t set)
@@ -171,6 +178,18 @@ enum dscp_copy {
 	DSCP_COPY_BOTH = 3,
 };
 
+/* enum df_copy - the outer IPv4 header's "do not fragment" (RFC 4301 8.1). With DF_CLEAR no packet
+ * is too big: what must not be cut itself is cut outside. */
+enum df_copy {
+	DF_COPY, /* of the inner header; IPv6 counts as set */
+	DF_CLEAR,
+	DF_SET,
+};
+
+/* MSS_CLAMP_PATH - as the path takes it. TFC_PADDING_PATH - to the length that the path takes. */
+#define MSS_CLAMP_PATH   1
+#define TFC_PADDING_PATH UINT32_MAX
+
 /* struct child_params - a pair of ESP SAs, inbound and outbound. Everything is copied; the keys go
  * to secret memory and proof is counted. */
 struct child_params {
@@ -184,6 +203,11 @@ struct child_params {
 	struct bytes key_out;
 	enum sa_mode mode;
 	enum dscp_copy copy_dscp;
+	enum df_copy copy_df;
+	uint16_t mss_clamp;     /* TCP MSS at most, both ways; 0 = as it is, or MSS_CLAMP_PATH */
+	uint32_t tfc_padding;   /* inner packets become so long at least (RFC 4303 2.7), but not
+				 * longer than the path takes: TFC_PADDING_PATH is just that; 0 = off
+				 */
 	bool esn;               /* 64-bit sequence numbers (RFC 4303 2.2.1) */
 	bool outbound_active;   /* send on it at once; else after dataplane_child_activate() */
 	uint32_t replay_window; /* packets, 0 = no check, else rounded up to 64..2^20 */
@@ -293,16 +317,17 @@ MUST_USE enum err dataplane_ike_send(struct dataplane *dp, uint16_t port,
 
 /* struct dataplane_stats - sums over the workers. Between turns the books balance: rx_packets +
  * made
- * + taken = tx_packets + held + punted + handed_off + all drops. What was handed off and not taken
- * is on its way between two workers. */
+ * + taken = tx_packets + held + punted + handed_off + consumed + all drops. What was handed off and
+ * not taken is on its way between two workers. */
 struct dataplane_stats {
 	uint64_t rx_packets; /* taken from drivers */
-	uint64_t made;       /* IKE that control sent */
+	uint64_t made;       /* IKE that control sent, whole packets, fragments, ICMP */
 	uint64_t tx_packets; /* sent by drivers */
-	uint64_t held;       /* waiting for an SA now */
+	uint64_t held;       /* waiting for an SA or for other fragments now */
 	uint64_t punted;     /* IKE given to control */
 	uint64_t handed_off; /* to another worker */
 	uint64_t taken;      /* from another worker */
+	uint64_t consumed;   /* fragments that were put together, packets that were cut */
 	uint64_t drops[64];  /* by enum drop_reason */
 };
 

@@ -3,11 +3,11 @@
 
 #include <netinet/in.h>
 
-#define IP4_MIN_LEN     20
-#define IP6_LEN         40
-#define IP4_OFFSET_MASK 0x1fff
+#include "dataplane/fragment.h"
+
 #define IP6_OFFSET_MASK 0xfff8
-#define EXT_MAX         8 /* IPv6 extension headers before the protocol */
+#define IP6_PART_MASK   0xfff9 /* offset, and more to come */
+#define EXT_MAX         8      /* IPv6 extension headers before the protocol */
 
 /* read_ports - of the transport header at t, len bytes long: local | remote << 16. A protocol that
  * has none is as if they were not known: a range that begins at 0 does not admit it. */
@@ -56,7 +56,8 @@ static inline bool parse_v4(struct flow_key *k, struct packet *p, enum flow_dir 
 		return false;
 	uint32_t header_len = (h[0] & 0x0fu) * 4;
 	uint32_t len = load_be16(h + 2);
-	bool no_ports = (load_be16(h + 6) & IP4_OFFSET_MASK) != 0;
+	uint32_t field = load_be16(h + 6);
+	bool no_ports = (field & IP4_OFFSET_MASK) != 0;
 	uint32_t ports = 0;
 
 	if (unlikely(header_len < IP4_MIN_LEN || len < header_len || len > p->len))
@@ -65,6 +66,7 @@ static inline bool parse_v4(struct flow_key *k, struct packet *p, enum flow_dir 
 	    !read_ports(&ports, &no_ports, h[9], h + header_len, len - header_len, dir))
 		return false;
 	p->len = len;
+	p->flags |= field & (IP4_MF | IP4_OFFSET_MASK) ? PACKET_F_FRAGMENT : 0;
 	flow_fill(k, IP_V4, flow_words4(h + (dir == FLOW_OUT ? 12 : 16)),
 		  flow_words4(h + (dir == FLOW_OUT ? 16 : 12)), h[9], ports, no_ports);
 	return true;
@@ -72,17 +74,19 @@ static inline bool parse_v4(struct flow_key *k, struct packet *p, enum flow_dir 
 
 /* skip_ext - step over one extension header at *at; false if it does not fit. *proto becomes what
  * follows; *no_ports is set behind a fragment header that is not the first fragment's. */
-static bool skip_ext(bool *no_ports, const struct packet *p, uint32_t *at, uint8_t *proto)
+static bool skip_ext(bool *no_ports, struct packet *p, uint32_t *at, uint8_t *proto)
 {
 	const uint8_t *h = p->data + *at;
 	uint32_t len = 8;
 
 	if (p->len - *at < len)
 		return false;
-	if (*proto == IPPROTO_FRAGMENT)
+	if (*proto == IPPROTO_FRAGMENT) {
 		*no_ports = (load_be16(h + 2) & IP6_OFFSET_MASK) != 0;
-	else
+		p->flags |= load_be16(h + 2) & IP6_PART_MASK ? PACKET_F_FRAGMENT : 0;
+	} else {
 		len = 8 + h[1] * 8u;
+	}
 	if (p->len - *at < len)
 		return false;
 	*proto = h[0];

@@ -26,7 +26,8 @@ struct flow_key {
 static_assert(sizeof(struct flow_key) == 56, "compared and hashed as seven words");
 
 /* flow_parse - the key of the inner packet p, which is cut to the length its IP header names (what
- * follows is link or TFC padding, RFC 4303 2.7). False if it is not well-formed. */
+ * follows is link or TFC padding, RFC 4303 2.7); a fragment gets PACKET_F_FRAGMENT. False if it is
+ * not well-formed. */
 MUST_USE bool flow_parse(struct flow_key *out, struct packet *p, enum flow_dir dir) NONNULL(1, 2);
 
 /* flow_put, flow_get - word i of a key. Keys are made and read in whole words: an address or a byte
@@ -94,7 +95,7 @@ MUST_USE static inline bool flow_parse_fast(struct flow_key *out, struct packet 
 	uint32_t len = load_be16(h + 2);
 	uint32_t ports = load_be32(h + 20); /* destination | source << 16 */
 
-	if (unlikely(len < FLOW_FAST_LEN || len > p->len || (load_be16(h + 6) & 0x1fff) != 0))
+	if (unlikely(len < FLOW_FAST_LEN || len > p->len || (load_be16(h + 6) & 0x3fff) != 0))
 		return flow_parse(out, p, dir);
 	if (dir == FLOW_OUT)
 		ports = ports << 16 | ports >> 16;

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "dataplane/fit.h"
+#include "dataplane/mss.h"
 #include "dataplane/run.h"
 #include "dataplane/tos.h"
 #include "dataplane/transport.h"
@@ -72,6 +74,33 @@ static enum drop_reason admit(struct worker *w, const struct flow_key *key, uint
 	return why;
 }
 
+/* join - a fragment waits until its packet is whole, among those of the same SA: what the SA's
+ * selectors and policy say, they say of the packet, and the host never puts together what came by
+ * different SAs. The outer header that is told of is this fragment's own. NULL: not whole yet. */
+static struct packet *join(struct worker *w, struct packet *p)
+{
+	const struct sa_conf *c = rcu_deref(p->sa->conf);
+
+	if (!tos_restore(p, c->copy_dscp)) {
+		worker_drop(w, p, DROP_ECN);
+		return NULL;
+	}
+	p->dscp_ecn = tos_get(p->data);
+	return pass_join(w, p, c->uid << 2);
+}
+
+/* clamp - the sender of a SYN says what it takes; our side will send no more than the way back
+ * does.
+ */
+static void clamp(const struct worker *w, struct packet *p, const struct sa_conf *c)
+{
+	uint32_t len = fit_len(p->sa, rcu_deref(c->paths->path), w->now_ns);
+	uint32_t mss = fit_mss(c, len, p->data[0] >> 4 == 6);
+
+	if (mss)
+		mss_clamp(p, mss);
+}
+
 /* uncover_tunnel - the next header says which IP packet it is. */
 static enum drop_reason uncover_tunnel(const struct packet *p)
 {
@@ -117,6 +146,13 @@ static uint32_t uncover_all(struct worker *w, struct pktvec *in, struct flow_key
 		struct packet *p = in->pkt[i];
 		enum drop_reason why = uncover(p, &keys[num]);
 
+		if (why == DROP_NONE && unlikely(p->flags & PACKET_F_FRAGMENT)) {
+			p = join(w, p);
+			if (!p)
+				continue;
+			if (!flow_parse(&keys[num], p, FLOW_IN) || p->flags & PACKET_F_FRAGMENT)
+				why = DROP_MALFORMED_INNER;
+		}
 		if (unlikely(why != DROP_NONE)) {
 			worker_drop(w, p, why);
 			continue;
@@ -145,12 +181,14 @@ void in_finish(struct worker *w, struct pktvec *in, struct pktvec *out)
 		enum drop_reason why = admit(w, &keys[i], places[i], run.conf);
 
 		if (why == DROP_NONE && likely(run.conf->mode == SA_TUNNEL) &&
-		    unlikely(!tos_restore(p, run.conf->copy_dscp)))
+		    !(p->flags & PACKET_F_JOINED) && unlikely(!tos_restore(p, run.conf->copy_dscp)))
 			why = DROP_ECN;
 		if (unlikely(why != DROP_NONE)) {
 			worker_drop(w, p, why);
 			continue;
 		}
+		if (run.conf->mss_clamp && unlikely(mss_is_syn(p)))
+			clamp(w, p, run.conf);
 		p->token = run.conf->token;
 		run.bytes += p->len;
 		pktvec_push(out, p);

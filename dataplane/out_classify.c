@@ -29,11 +29,30 @@ void out_hold(struct worker *w, struct packet *p, const struct flow_entry *e)
 			acquire(w, e);
 		return;
 	}
-	counter_set(&w->count.held, w->hold.num);
+	worker_count_held(w);
 	if (!timer_is_set(&w->hold_timer))
 		timer_set(&w->timers, &w->hold_timer, hold_deadline(&w->hold));
 	if (kept == HOLD_ACQUIRE)
 		acquire(w, e);
+}
+
+/* look - the key of p's flow. A fragment goes by itself only where no selector asks for ports: then
+ * all of its packet have one policy and SA (RFC 4301 7.1). Else it waits until the packet is whole,
+ * which then takes its place. False: there is no packet to go on with. */
+static inline bool look(struct worker *w, struct flow_key *key, struct packet **p)
+{
+	if (unlikely(!flow_parse_fast(key, *p, FLOW_OUT))) {
+		worker_drop(w, *p, DROP_MALFORMED_INNER);
+		return false;
+	}
+	if (likely(!((*p)->flags & PACKET_F_FRAGMENT)) || !spd_wants_whole(w->spd))
+		return true;
+	*p = pass_join(w, *p, REASM_HOST);
+	if (*p && (!flow_parse(key, *p, FLOW_OUT) || (*p)->flags & PACKET_F_FRAGMENT)) {
+		worker_drop(w, *p, DROP_MALFORMED_INNER);
+		return false;
+	}
+	return *p != NULL;
 }
 
 /* find_places - the flows' keys and places; what has none is dropped. */
@@ -46,10 +65,8 @@ static uint32_t find_places(struct worker *w, struct pktvec *in, struct flow_key
 		struct packet *p = in->pkt[i];
 
 		pass_prefetch(in, i);
-		if (unlikely(!flow_parse_fast(&keys[num], p, FLOW_OUT))) {
-			worker_drop(w, p, DROP_MALFORMED_INNER);
+		if (unlikely(!look(w, &keys[num], &p)))
 			continue;
-		}
 		places[num] = flow_cache_place(&w->flows, &keys[num]);
 		in->pkt[num++] = p;
 	}

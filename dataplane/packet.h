@@ -25,6 +25,7 @@ enum fate {
 	FATE_HOLD,    /* kept in a bounded queue (acquire) */
 	FATE_PUNT,    /* to the control thread or back to the host: IKE, ICMP to answer, not ours */
 	FATE_HANDOFF, /* to the worker that owns the SA */
+	FATE_CONSUMED, /* others were made of it: a fragment put together, a packet cut */
 	FATE_NUM
 };
 
@@ -68,10 +69,17 @@ struct packet {
 	uint8_t dscp_ecn;      /* TOS byte of the header just removed or to be written */
 	uint8_t next_header;   /* ESP next header to be sent, or after decryption */
 	uint8_t flags;         /* PACKET_F_* */
+	uint32_t fragment_id;  /* JOINED: the fragments' identification */
+	uint16_t fragment_at;  /* JOINED: IPv6: where their fragment header was */
+	uint16_t mtu;          /* JOINED: length of the longest fragment; TOLD: the MTU */
+	uint8_t fragment_next; /* JOINED: IPv6: where the fragment header was named */
 	struct path_addr from; /* rx on an outer port: the addresses it came with */
 };
 
 #define PACKET_F_CSUM_PARTIAL 0x01 /* inner transport checksum still to be completed */
+#define PACKET_F_FRAGMENT     0x02 /* it is one of an IP packet's fragments */
+#define PACKET_F_JOINED       0x04 /* fragments were put together to it */
+#define PACKET_F_DF           0x08 /* tx on an outer port: routers shall not cut it (IPv4) */
 #define PACKET_F_SEND         0x80 /* handed to another worker to be sent by `port` */
 
 /* packet_headroom, packet_tailroom - free bytes before and behind the data. */

@@ -13,6 +13,10 @@
 /* out_classify - flow, policy, SA. Drops what no policy protects; holds what has no SA yet; hands
  * over what another worker's SA protects. */
 void out_classify(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1, 2, 3);
+/* out_fit - packets that the path takes: cuts longer ones that may be cut, tells the senders of
+ * others (RFC 4301 8); the outer DF, TCP's MSS, traffic flow padding. Packets may become more than
+ * out holds: what is left stays in `in`, and the pass is called again until nothing is. */
+void out_fit(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1, 2, 3);
 /* out_prepare - sequence number, ESP header, IV, padding, outer TOS byte; fills w->ops for out (RFC
  * 4303 3.3). */
 void out_prepare(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1, 2, 3);
@@ -32,8 +36,8 @@ void in_lookup(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(
 void in_decrypt(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1, 2, 3);
 /* in_commit - replay commit, counters and lifetimes, reports (first use, peer moved). */
 void in_commit(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1, 2, 3);
-/* in_finish - padding, next header, selectors, protection class, TOS byte (RFC 4303 3.4.4, RFC
- * 4301 5.2). */
+/* in_finish - padding, next header, fragments, selectors, protection class, TOS byte, TCP's MSS
+ * (RFC 4303 3.4.4, RFC 4301 5.2). */
 void in_finish(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1, 2, 3);
 /* in_deliver - stamps the token and hands to the inner port; out is not used. */
 void in_deliver(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1, 2, 3);
@@ -41,6 +45,10 @@ void in_deliver(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL
 /* out_hold - packets without an SA: kept, and the control thread asked for one. One that cannot be
  * kept is dropped. */
 void out_hold(struct worker *w, struct packet *p, const struct flow_entry *e) NONNULL(1, 2, 3);
+
+/* pass_join - take a fragment (PACKET_F_FRAGMENT) of this context (reasm.h); the packet if it is
+ * whole now, else NULL. Its fragments are consumed and it is made, as the books have it. */
+struct packet *pass_join(struct worker *w, struct packet *p, uint64_t context) NONNULL(1, 2);
 
 /* pass_prefetch - the memory that the next packets' headers are in. */
 static inline void pass_prefetch(const struct pktvec *v, uint32_t i)

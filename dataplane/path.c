@@ -47,6 +47,39 @@ struct path_counters path_set_count(const struct path_set *s)
 	return sum;
 }
 
+/* Below these no router of today is believed: RFC 791 3.1's datagram that every host takes, and
+ * RFC 8200 5. */
+#define PMTU_MIN_V4 576
+#define PMTU_MIN_V6 1280
+
+void path_learn_pmtu(struct path *p, uint32_t mtu, uint64_t now_ns)
+{
+	uint32_t min = p->addr.remote.addr.family == IP_V6 ? PMTU_MIN_V6 : PMTU_MIN_V4;
+	uint32_t known = path_mtu(p, now_ns);
+
+	mtu = mtu < min ? min : mtu;
+	if (known && mtu >= known)
+		return;
+	__atomic_store_n(&p->pmtu_until_ns, now_ns + PATH_PMTU_NS, __ATOMIC_RELAXED);
+	__atomic_store_n(&p->pmtu, (uint16_t)(mtu < UINT16_MAX ? mtu : UINT16_MAX),
+			 __ATOMIC_RELAXED);
+	__atomic_store_n(&p->doubt_until_ns, 0, __ATOMIC_RELAXED);
+}
+
+void path_doubt(struct path *p, uint64_t now_ns)
+{
+	__atomic_store_n(&p->doubt_until_ns, now_ns + PATH_DOUBT_NS, __ATOMIC_RELAXED);
+}
+
+void path_set_link_mtu(struct path *p, uint32_t mtu)
+{
+	uint32_t min = p->addr.remote.addr.family == IP_V6 ? PMTU_MIN_V6 : PMTU_MIN_V4;
+
+	if (mtu)
+		mtu = mtu < min ? min : mtu < UINT16_MAX ? mtu : UINT16_MAX;
+	__atomic_store_n(&p->link_mtu, (uint16_t)mtu, __ATOMIC_RELAXED);
+}
+
 static void free_path(struct rcu_head *head)
 {
 	mem_free(container_of(head, struct path, rcu));
@@ -74,7 +107,6 @@ enum err path_set_move(struct path_set *s, struct rcu_queue *q, uint16_t port,
 	if (!p)
 		return ERR_NOMEM;
 	p->generation = old->generation + 1;
-	p->pmtu = 0; /* another way may have another limit */
 	rcu_publish(s->path, p);
 	rcu_defer(q, &old->rcu, free_path);
 	return ERR_OK;

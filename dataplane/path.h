@@ -8,6 +8,7 @@
 #pragma once
 
 #include "base/addr.h"
+#include "base/clock.h"
 #include "base/counter.h"
 #include "base/rcu.h"
 
@@ -25,13 +26,21 @@ struct path_counters {
 	uint64_t rx_packets, rx_bytes;
 };
 
-/* struct path - one generation of a path. */
+/* PATH_PMTU_NS - what a router said of a path's MTU is tried again after (RFC 8201 4).
+ * PATH_DOUBT_NS - what nobody vouches for only makes us careful for so long. */
+#define PATH_PMTU_NS  (600 * NS_PER_S)
+#define PATH_DOUBT_NS (30 * NS_PER_S)
+
+/* struct path - one generation of a path; immutable but for what is known of its MTU. */
 struct path {
 	uint32_t id;
 	uint32_t generation;
 	enum path_state state;
-	uint16_t port; /* outer port of the data path */
-	uint16_t pmtu; /* largest outer IP packet; 0 = not known */
+	uint16_t port;           /* outer port of the data path */
+	uint16_t link_mtu;       /* atomic: largest outer IP packet by the link; 0 = not known */
+	uint16_t pmtu;           /* atomic: and as a router said. control: w, worker: r */
+	uint64_t pmtu_until_ns;  /* atomic, on the worker's clock, as what follows */
+	uint64_t doubt_until_ns; /* somebody says that the MTU is less */
 	struct path_addr addr;
 	struct path_counters *counters; /* by worker */
 	struct rcu_head rcu;
@@ -69,6 +78,30 @@ static inline const struct path *path_pick(const struct path_set *s)
 
 	return likely(p->state == PATH_USABLE) ? p : NULL;
 }
+
+/* path_mtu - the largest outer IP packet now; 0 = not known. Worker. */
+static inline uint32_t path_mtu(const struct path *p, uint64_t now_ns)
+{
+	uint32_t link = __atomic_load_n(&p->link_mtu, __ATOMIC_RELAXED);
+	uint32_t pmtu = __atomic_load_n(&p->pmtu, __ATOMIC_RELAXED);
+
+	if (likely(!pmtu) || now_ns >= __atomic_load_n(&p->pmtu_until_ns, __ATOMIC_RELAXED))
+		return link;
+	return !link || pmtu < link ? pmtu : link;
+}
+
+/* path_in_doubt - the MTU may be less than path_mtu(). Worker. */
+static inline bool path_in_doubt(const struct path *p, uint64_t now_ns)
+{
+	return unlikely(now_ns < __atomic_load_n(&p->doubt_until_ns, __ATOMIC_RELAXED));
+}
+
+/* path_learn_pmtu - a router that saw one of our packets says: no longer than mtu; bounded below by
+ * what every link takes. path_doubt - somebody may have said so. path_set_link_mtu - 0 = not known.
+ * Control. */
+void path_learn_pmtu(struct path *p, uint32_t mtu, uint64_t now_ns) NONNULL(1);
+void path_doubt(struct path *p, uint64_t now_ns) NONNULL(1);
+void path_set_link_mtu(struct path *p, uint32_t mtu) NONNULL(1);
 
 /* path_is_from - a datagram with these addresses came by this path. The interface does not count,
  * and an unset local address is any. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Path sets, SA groups and policies: the control thread's functions. */
-#include "dataplane/state.h"
+#include "dataplane/workers.h"
 
 #include "base/alloc.h"
 
@@ -55,6 +55,16 @@ enum err dataplane_pathset_move(struct dataplane *dp, uint32_t set, uint16_t por
 	return s ? path_set_move(s, &dp->retired, port, addr) : ERR_NOT_FOUND;
 }
 
+enum err dataplane_pathset_mtu(struct dataplane *dp, uint32_t set, uint16_t mtu)
+{
+	const struct path_set *s = slots_get(dp->pathsets, set);
+
+	if (!s)
+		return ERR_NOT_FOUND;
+	path_set_link_mtu(s->path, mtu);
+	return ERR_OK;
+}
+
 enum err dataplane_pathset_info(struct dataplane *dp, struct path_info *out, uint32_t set)
 {
 	const struct path_set *s = slots_get(dp->pathsets, set);
@@ -66,7 +76,7 @@ enum err dataplane_pathset_info(struct dataplane *dp, struct path_info *out, uin
 	*out = (struct path_info){
 		.addr = s->path->addr,
 		.port = s->path->port,
-		.pmtu = s->path->pmtu,
+		.pmtu = (uint16_t)path_mtu(s->path, workers_clock(dp)),
 		.tx_packets = sum.tx_packets,
 		.tx_bytes = sum.tx_bytes,
 		.rx_packets = sum.rx_packets,

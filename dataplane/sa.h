@@ -37,6 +37,9 @@ struct sa_conf {
 	uint32_t token;              /* protection class */
 	enum sa_mode mode;
 	uint8_t copy_dscp;     /* enum dscp_copy */
+	uint8_t copy_df;       /* enum df_copy */
+	uint16_t mss_clamp;    /* a length, 0 = none, or MSS_CLAMP_PATH */
+	uint32_t tfc_padding;  /* inner packets have so many bytes at least; 0 = as they come */
 	uint16_t checksum_fix; /* transport mode: transport_fix() */
 	uint32_t num_local, num_remote;
 	struct rcu_head rcu;

@@ -46,9 +46,26 @@ static void bump(struct spd *s)
 	__atomic_store_n(&s->generation, s->generation + 1, __ATOMIC_RELEASE);
 }
 
+bool spd_needs_whole(const struct ts *ts, uint32_t num)
+{
+	for (uint32_t i = 0; i < num; i++) {
+		if (ts[i].port_lo != 0 || ts[i].port_hi != 0xffff)
+			return true;
+	}
+	return false;
+}
+
+void spd_count_whole(struct spd *s, int by)
+{
+	__atomic_store_n(&s->num_whole, s->num_whole + (uint32_t)by, __ATOMIC_RELAXED);
+}
+
 void spd_insert(struct spd *s, struct spd_entry *e)
 {
 	struct spd_entry **at = &s->layers[e->layer];
+
+	/* Before the generation: who sees the entry puts fragments together for it. */
+	spd_count_whole(s, spd_needs_whole(e->ts, e->num_local + e->num_remote));
 
 	/* Behind all of the same priority: within one priority the oldest comes first. */
 	while (*at && (*at)->priority <= e->priority)
@@ -71,6 +88,7 @@ void spd_remove(struct spd *s, struct spd_entry *e, struct rcu_queue *q)
 		at = &(*at)->next;
 	assert(*at == e);
 	rcu_publish(*at, e->next);
+	spd_count_whole(s, -(int)spd_needs_whole(e->ts, e->num_local + e->num_remote));
 	bump(s);
 	rcu_defer(q, &e->rcu, free_entry);
 }

@@ -30,6 +30,7 @@ struct spd_entry {
 struct spd {
 	struct spd_entry *layers[POLICY_NUM_LAYERS]; /* RCU */
 	uint64_t generation;                         /* atomic; never 0 */
+	uint32_t num_whole; /* atomic: entries and SAs that can only judge whole packets */
 };
 
 /* spd_init - empty. */
@@ -48,6 +49,17 @@ void spd_insert(struct spd *s, struct spd_entry *e) NONNULL(1, 2);
 
 /* spd_remove - as immediate; e is freed when no worker reads it. */
 void spd_remove(struct spd *s, struct spd_entry *e, struct rcu_queue *q) NONNULL(1, 2, 3);
+
+/* spd_needs_whole - whether one of the selectors asks for ports, which fragments do not have.
+ * spd_count_whole - an entry or an outbound SA with such selectors comes (1) or goes (-1); control
+ * thread. spd_wants_whole - there are any: fragments are put together before they are looked up.
+ * Worker. */
+bool spd_needs_whole(const struct ts *ts, uint32_t num) NONNULL(1);
+void spd_count_whole(struct spd *s, int by) NONNULL(1);
+static inline bool spd_wants_whole(const struct spd *s)
+{
+	return __atomic_load_n(&s->num_whole, __ATOMIC_RELAXED) != 0;
+}
 
 /* spd_generation - read it before the lookup whose result is to be remembered. */
 static inline uint64_t spd_generation(const struct spd *s)

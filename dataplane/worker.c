@@ -4,6 +4,7 @@
 #include "dataplane/passes.h"
 
 #define TIMER_TICK_NS NS_PER_MS
+#define WORKER_TELLS  100
 
 /* hold_capacity - so many buffers may wait that three quarters are left for traffic. */
 static uint32_t hold_capacity(const struct worker_params *params)
@@ -21,7 +22,7 @@ static void expire_held(struct timer *t, uint64_t now_ns)
 	hold_tidy(&w->hold);
 	if (w->hold.num)
 		timer_set(&w->timers, t, hold_deadline(&w->hold));
-	counter_set(&w->count.held, w->hold.num);
+	worker_count_held(w);
 }
 
 enum err worker_init(struct worker *w, const struct worker_params *params)
@@ -37,6 +38,7 @@ enum err worker_init(struct worker *w, const struct worker_params *params)
 	w->change = params->change;
 	timers_init(&w->timers, TIMER_TICK_NS, 0);
 	timer_init(&w->hold_timer, expire_held);
+	timer_init(&w->reasm_timer, worker_expire_fragments);
 	w->pool = pool_new(params->num_packets, params->packet_room);
 	if (!w->pool)
 		return ERR_NOMEM;
@@ -44,6 +46,8 @@ enum err worker_init(struct worker *w, const struct worker_params *params)
 	if (e == ERR_OK)
 		e = hold_init(&w->hold, hold_capacity(params), params->hold_packets,
 			      params->hold_ns);
+	if (e == ERR_OK)
+		e = reasm_init(&w->reasm, params->reasm_packets);
 	if (e == ERR_OK)
 		e = events_init(&w->events, params->num_packets / 4, params->event_fd);
 	if (e == ERR_OK)
@@ -59,13 +63,29 @@ void worker_empty(struct worker *w)
 	worker_ike_fini(w);
 	events_fini(&w->events);
 	hold_fini(&w->hold);
+	reasm_empty(&w->reasm);
 }
 
 void worker_fini(struct worker *w)
 {
+	reasm_fini(&w->reasm);
 	flow_cache_fini(&w->flows);
 	pool_free(w->pool);
 	w->pool = NULL;
+}
+
+bool worker_may_tell(struct worker *w)
+{
+	struct allowance *a = &w->tell;
+
+	if (w->now_ns - a->filled_ns >= NS_PER_S || a->filled_ns == 0) {
+		a->filled_ns = w->now_ns ? w->now_ns : 1;
+		a->left = WORKER_TELLS;
+	}
+	if (a->left == 0)
+		return false;
+	a->left--;
+	return true;
 }
 
 void worker_drop(struct worker *w, struct packet *p, enum drop_reason why)
@@ -91,12 +111,15 @@ void worker_flush(struct worker *w, uint16_t port)
 
 static void outbound(struct worker *w, struct pktvec *a)
 {
-	struct pktvec b;
+	struct pktvec b, c;
 
 	out_classify(w, a, &b);
-	out_prepare(w, &b, a);
-	out_encrypt(w, a, &b);
-	out_path(w, &b, a);
+	while (b.num) {
+		out_fit(w, &b, a);
+		out_prepare(w, a, &c);
+		out_encrypt(w, &c, a);
+		out_path(w, a, &c);
+	}
 }
 
 /* inbound_esp - ESP packets, be it that they came here or were handed over. */
@@ -190,7 +213,7 @@ static void retry_held(struct worker *w, uint64_t change)
 		outbound(w, &v);
 	}
 	hold_tidy(&w->hold);
-	counter_set(&w->count.held, w->hold.num);
+	worker_count_held(w);
 }
 
 uint32_t worker_turn(struct worker *w, uint64_t now_ns)
@@ -199,7 +222,7 @@ uint32_t worker_turn(struct worker *w, uint64_t now_ns)
 	uint64_t change = __atomic_load_n(w->change, __ATOMIC_ACQUIRE);
 	uint32_t num = 0;
 
-	w->now_ns = now_ns;
+	__atomic_store_n(&w->now_ns, now_ns, __ATOMIC_RELAXED);
 	events_collect(&w->events);
 	worker_ike_take(w);
 	if (w->hold.num && w->hold.change != change)

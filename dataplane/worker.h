@@ -19,6 +19,7 @@
 #include "dataplane/handoff.h"
 #include "dataplane/hold.h"
 #include "dataplane/pool.h"
+#include "dataplane/reasm.h"
 
 /* WORKER_MAX_PORTS - ports of a data path. WORKER_NO_PORT - there is none. A port has a queue,
  * which is a driver, at one or more workers; its number is the same at all of them. */
@@ -29,16 +30,22 @@
 #define IKE_SEND_MAX     1024
 #define IKE_SEND_MAX_LEN 65000
 
+/* struct allowance - a bucket: what may be done so often a second. */
+struct allowance {
+	uint64_t filled_ns;
+	uint32_t left;
+};
+
 /* struct worker_counters - written by the worker, read relaxed by control. */
 struct worker_counters {
-	uint64_t rx, made, tx, held, punted, handed_off, taken;
+	uint64_t rx, made, tx, held, punted, handed_off, taken, consumed;
 	uint64_t drops[DROP_NUM];
 };
 
 /* struct worker - see the fields' comments for who touches them. */
 struct worker {
 	/* Of this turn. */
-	uint64_t now_ns;
+	uint64_t now_ns;                /* control: r relaxed */
 	uint64_t handed;                /* bits of the workers that were handed something */
 	struct aead_op ops[PKTVEC_MAX]; /* of the vector between prepare or look-up and crypto */
 
@@ -54,8 +61,11 @@ struct worker {
 	struct pool *pool;
 	struct flow_cache flows;
 	struct hold hold;
+	struct reasm reasm;
+	struct fragment_cut cut; /* out_fit()'s, from one call to the next */
+	struct allowance tell;   /* ICMP messages */
 	struct timers timers;
-	struct timer hold_timer;
+	struct timer hold_timer, reasm_timer;
 	struct pktvec tx[WORKER_MAX_PORTS]; /* on their way out in this turn */
 	struct worker_counters count;
 
@@ -82,7 +92,7 @@ struct worker {
 
 /* struct worker_params - num_packets of packet_room bytes; the tables outlive the worker. */
 struct worker_params {
-	uint32_t flow_cache_len, num_packets, packet_room, hold_packets;
+	uint32_t flow_cache_len, num_packets, packet_room, hold_packets, reasm_packets;
 	uint64_t hold_ns;
 	const struct rng *rng;
 	const struct spd *spd;
@@ -106,6 +116,24 @@ uint32_t worker_turn(struct worker *w, uint64_t now_ns) NONNULL(1);
 
 /* worker_next - when the next timer is due; TIME_NEVER if none is set. */
 uint64_t worker_next(const struct worker *w) NONNULL(1);
+
+/* worker_count_held - packets that wait and fragments that do, after their number changed. */
+static inline void worker_count_held(struct worker *w)
+{
+	counter_set(&w->count.held, (uint64_t)w->hold.num + w->reasm.num);
+}
+
+/* worker_expire_fragments - of the timer: give up packets whose fragments do not come. */
+void worker_expire_fragments(struct timer *t, uint64_t now_ns) NONNULL(1);
+
+/* worker_clock - the time of its last turn. Any thread. */
+static inline uint64_t worker_clock(const struct worker *w)
+{
+	return __atomic_load_n(&w->now_ns, __ATOMIC_RELAXED);
+}
+
+/* worker_may_tell - one more ICMP message may be sent now: 100 a second, and as many at once. */
+MUST_USE bool worker_may_tell(struct worker *w) NONNULL(1);
 
 /* worker_drop - give p up. */
 void worker_drop(struct worker *w, struct packet *p, enum drop_reason why) NONNULL(1, 2);

@@ -12,6 +12,7 @@
 #define DEFAULT_HOLD    16
 #define DEFAULT_HOLD_NS (10 * NS_PER_S)
 #define DEFAULT_HANDOFF 512
+#define DEFAULT_REASM   32
 
 /* ---- made and unmade ------------------------------------------------------------------------ */
 
@@ -28,6 +29,7 @@ static struct worker_params params_of(struct dataplane *dp, const struct datapla
 		.packet_room = or_default(config->packet_room, DEFAULT_ROOM),
 		.hold_packets = or_default(config->hold_packets, DEFAULT_HOLD),
 		.hold_ns = config->hold_ns ? config->hold_ns : DEFAULT_HOLD_NS,
+		.reasm_packets = or_default(config->reasm_packets, DEFAULT_REASM),
 		.rng = &dp->rng,
 		.spd = &dp->spd,
 		.sad = dp->sad,
@@ -94,6 +96,18 @@ void workers_free(struct dataplane *dp)
 	}
 	if (dp->event_fd >= 0)
 		close(dp->event_fd);
+}
+
+uint64_t workers_clock(const struct dataplane *dp)
+{
+	uint64_t latest = 0;
+
+	for (uint32_t i = 0; i < dp->num_workers; i++) {
+		uint64_t now_ns = worker_clock(dp->workers[i]);
+
+		latest = now_ns > latest ? now_ns : latest;
+	}
+	return latest;
 }
 
 uint16_t workers_choose(const struct dataplane *dp, const struct sa_group *g)
@@ -328,6 +342,7 @@ static void add_worker(struct dataplane_stats *s, const struct worker *w)
 
 	s->rx_packets += counter_get(&c->rx);
 	s->made += counter_get(&c->made);
+	s->consumed += counter_get(&c->consumed);
 	s->tx_packets += counter_get(&c->tx);
 	s->held += counter_get(&c->held);
 	s->punted += counter_get(&c->punted);

@@ -13,6 +13,9 @@ MUST_USE enum err workers_new(struct dataplane *dp, const struct dataplane_confi
 	NONNULL(1, 2);
 void workers_free(struct dataplane *dp) NONNULL(1);
 
+/* workers_clock - the time of the latest turn of any. */
+uint64_t workers_clock(const struct dataplane *dp) NONNULL(1);
+
 /* workers_choose - the worker that will own the SAs of a group: where its others are, else the one
  * with the fewest pairs. */
 uint16_t workers_choose(const struct dataplane *dp, const struct sa_group *g) NONNULL(1, 2);

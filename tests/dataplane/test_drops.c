@@ -359,24 +359,106 @@ static void transport(struct child_params *p, bool is_a)
 	p->num_local = p->num_remote = 1;
 }
 
-/* What transport mode does not carry. */
+static void transport6(struct child_params *p, bool is_a)
+{
+	static struct ts a, b;
+
+	CU_ASSERT_EQUAL(ts_parse(&a, "fd01::1"), ERR_OK);
+	CU_ASSERT_EQUAL(ts_parse(&b, "fd02::1"), ERR_OK);
+	p->mode = SA_TRANSPORT;
+	p->local = is_a ? &a : &b;
+	p->remote = is_a ? &b : &a;
+	p->num_local = p->num_remote = 1;
+}
+
+/* What transport mode does not carry: IPv4 options, and a packet that says it is a fragment though
+ * it is all of it (others are put together). */
 static void test_transport(void)
 {
 	uint8_t packet[BED_MAX_PACKET];
 	struct bed bed;
+	size_t n = bed_udp4(packet, true, 1, 2, 3, 60);
 
 	bed_init(&bed, &open_wire);
 	bed_pair(&bed, 1, transport);
-	size_t n = bed_udp4(packet, true, 1, 2, 3, 60);
-
-	store_be16(packet + 6, 0x2000); /* a fragment */
-	bed_send(&bed.a, packet, n);
-	store_be16(packet + 6, 0);
 	packet[0] = 0x46; /* options */
 	bed_send(&bed.a, packet, n);
 	bed_turn_one(&bed, &bed.a);
-	CU_ASSERT_EQUAL(bed_dropped(&bed.a, DROP_TRANSPORT_FRAGMENT), 1);
 	CU_ASSERT_EQUAL(bed_dropped(&bed.a, DROP_TRANSPORT_HEADER), 1);
+	bed_pair(&bed, 2, transport6);
+	n = bed_udp6(packet, true, 1, 2, 3, 60);
+	memmove(packet + 48, packet + 40, n - 40);
+	memset(packet + 40, 0, 8);
+	packet[40] = 17;
+	packet[6] = 44;
+	store_be16(packet + 4, (uint16_t)(n + 8 - 40));
+	bed_send(&bed.a, packet, n + 8);
+	bed_turn_one(&bed, &bed.a);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.a, DROP_TRANSPORT_FRAGMENT), 1);
+	finish(&bed);
+}
+
+/* fragment - B receives eight bytes of a packet, at this offset and with this content. */
+static void fragment(struct bed *bed, uint64_t seq, uint16_t id, uint16_t field, uint8_t byte)
+{
+	uint8_t inner[BED_MAX_PACKET];
+	struct bed_esp e = {.seq = seq, .next_header = 4};
+
+	bed_udp4(inner, true, 1, 2, 3, 0);
+	store_be16(inner + 4, id);
+	store_be16(inner + 6, field);
+	inner[27] = byte;
+	sealed(bed, e, inner, 28);
+}
+
+static void test_fragments(void)
+{
+	struct bed bed;
+
+	bed_init(&bed, &open_wire);
+	bed_pair(&bed, 1, NULL);
+	fragment(&bed, 1, 1, 0x1fff, 0); /* beyond the longest packet there is */
+	fragment(&bed, 2, 1, 0x2000, 0);
+	fragment(&bed, 3, 1, 0x2000, 0);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_FRAGMENT_REPEATED), 1);
+	fragment(&bed, 4, 1, 0x2000, 1);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_FRAGMENT_MALFORMED), 1);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_FRAGMENT_OVERLAP), 2);
+	for (uint16_t i = 0; i < 32; i++)
+		fragment(&bed, 5u + i, 2 + i, 0x2000, 0);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_FRAGMENT_FULL), 0);
+	fragment(&bed, 40, 100, 0x2000, 0);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_FRAGMENT_FULL), 1);
+	bed.now += 31 * NS_PER_S;
+	bed_turn_one(&bed, &bed.b);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_FRAGMENT_EXPIRED), 32);
+	finish(&bed);
+}
+
+/* Too long for the path: one that is not to be cut, and one for which there are no buffers. */
+static void test_mtu(void)
+{
+	uint8_t buf[BED_MAX_PACKET];
+	struct packet *taken[256];
+	struct bed bed;
+	size_t n = bed_udp4(buf, true, 1, 2, 3, 1000);
+
+	bed_init(&bed, &open_wire);
+	bed_pair(&bed, 1, NULL);
+	CU_ASSERT_EQUAL(dataplane_pathset_mtu(bed.a.dp, bed.a.pathset, 600), ERR_OK);
+	CU_ASSERT_EQUAL(dataplane_pathset_mtu(bed.a.dp, 0, 600), ERR_NOT_FOUND);
+	buf[6] = 0x40;
+	bed_send(&bed.a, buf, n);
+	bed_turn_one(&bed, &bed.a);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.a, DROP_TOLD_MTU), 1);
+	struct pool *pool = bed.a.dp->workers[0]->pool;
+	uint32_t num = pool->ops->get(pool, taken, pool_num_free(pool) - 1);
+
+	buf[6] = 0;
+	bed_send(&bed.a, buf, n);
+	bed_turn_one(&bed, &bed.a);
+	pool->ops->put(pool, taken, num);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.a, DROP_NO_BUFFER), 1);
 	finish(&bed);
 }
 
@@ -413,6 +495,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S53_forked),
 	TAP_TEST(test_congestion),
 	TAP_TEST(test_transport),
+	TAP_TEST(test_fragments),
+	TAP_TEST(test_mtu),
 	TAP_TEST(test_every_reason_was_reached),
 	TAP_TEST(test_names),
 };

@@ -20,9 +20,10 @@ static struct books read_books(const struct worker *w)
 
 	for (int i = 0; i < DROP_NUM; i++)
 		b.fates[FATE_DROP] += counter_get(&w->count.drops[i]);
-	b.fates[FATE_HOLD] = w->hold.num;
+	b.fates[FATE_HOLD] = w->hold.num + w->reasm.num;
 	b.fates[FATE_PUNT] = counter_get(&w->count.punted);
 	b.fates[FATE_HANDOFF] = counter_get(&w->count.handed_off);
+	b.fates[FATE_CONSUMED] = counter_get(&w->count.consumed);
 	b.fates[FATE_NEXT] = counter_get(&w->count.tx);
 	for (uint16_t port = 0; port < w->num_ports; port++)
 		b.fates[FATE_NEXT] += w->tx[port].num;

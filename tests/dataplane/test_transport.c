@@ -184,19 +184,25 @@ static void refused(struct bed *bed, const uint8_t *packet, size_t len, enum dro
 	CU_ASSERT_EQUAL(st.out_seq, 0); /* it cost no sequence number either */
 }
 
+/* ESP is about whole packets (RFC 4303 3.3.4): fragments are put together first. */
 static void test_v4_fragments_and_options(void)
 {
-	uint8_t packet[BED_MAX_PACKET];
+	uint8_t packet[BED_MAX_PACKET], part[BED_MAX_PACKET], got[BED_MAX_PACKET];
 	struct bed bed;
 	size_t n = bed_udp4(packet, true, 1000, 2000, 1, 100);
 
 	open_bed(&bed, NULL, false);
-	store_be16(packet + 6, 0x2000); /* the first fragment */
-	refused(&bed, packet, n, DROP_TRANSPORT_FRAGMENT);
-	store_be16(packet + 6, 0x2003); /* one in the middle, and the last one */
-	refused(&bed, packet, n, DROP_TRANSPORT_FRAGMENT);
-	store_be16(packet + 6, 0x0003);
-	refused(&bed, packet, n, DROP_TRANSPORT_FRAGMENT);
+	memcpy(part, packet, 20 + 48);
+	store_be16(part + 2, 20 + 48);
+	store_be16(part + 6, 0x2000);
+	CU_ASSERT_EQUAL(cross(&bed, part, 20 + 48, got), 0);
+	memcpy(part + 20, packet + 68, n - 68);
+	store_be16(part + 2, (uint16_t)(n - 48));
+	store_be16(part + 6, 6);
+	CU_ASSERT_EQUAL(cross(&bed, part, n - 48, got), n);
+	CU_ASSERT_EQUAL(memcmp(got + 20, packet + 20, n - 20), 0);
+	bed_fini(&bed);
+	open_bed(&bed, NULL, false);
 	store_be16(packet + 6, 0x4000);
 	packet[0] = 0x46; /* router alert */
 	memmove(packet + 24, packet + 20, n - 20);

@@ -220,10 +220,11 @@ void bed_balance(const struct side *s)
 	uint64_t held = 0;
 
 	dataplane_stats(s->dp, &st);
-	CU_ASSERT_EQUAL(st.rx_packets + st.made + st.taken,
-			st.tx_packets + st.held + bed_drops(s) + st.punted + st.handed_off);
+	CU_ASSERT_EQUAL(st.rx_packets + st.made + st.taken, st.tx_packets + st.held + bed_drops(s) +
+								    st.punted + st.handed_off +
+								    st.consumed);
 	for (uint32_t i = 0; i < s->dp->num_workers; i++)
-		held += s->dp->workers[i]->hold.num;
+		held += s->dp->workers[i]->hold.num + s->dp->workers[i]->reasm.num;
 	CU_ASSERT_EQUAL(held, st.held);
 }
 

@@ -200,7 +200,7 @@ static void check_books(struct target *t)
 	dataplane_stats(t->dp, &st);
 	for (size_t i = 0; i < ARRAY_LEN(st.drops); i++)
 		drops += st.drops[i];
-	must(st.rx_packets + st.made == st.tx_packets + st.held + drops + st.punted);
+	must(st.rx_packets + st.made == st.tx_packets + st.held + drops + st.punted + st.consumed);
 }
 
 static void take_events(struct target *t)

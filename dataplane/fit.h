@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fit.h - how large an inner packet may be, for one SA at one time: what its path takes, less what
+ * ESP and the outer header add. Thread: the worker.
+ */
+#pragma once
+
+#include "dataplane/path.h"
+#include "dataplane/sa.h"
+
+/* FIT_ANY - nothing is known of the path: every length goes. */
+#define FIT_ANY UINT32_MAX
+
+/* fit_len - the longest inner packet that goes by `path` in one outer packet; FIT_ANY if the path's
+ * MTU is not known. */
+static inline uint32_t fit_len(const struct esp_sa *sa, const struct path *path, uint64_t now_ns)
+{
+	uint32_t mtu = path_mtu(path, now_ns);
+	uint32_t outer = path->addr.remote.addr.family == IP_V6 ? 40 : 20;
+
+	if (!mtu)
+		return FIT_ANY;
+	uint32_t len = mtu - outer - (path->addr.encap == ENCAP_UDP ? 8 : 0) - ESP_FRONT_LEN -
+		       AEAD_ICV_LEN;
+
+	len = (len & ~(ESP_ALIGN - 1u)) - ESP_TRAILER_LEN;
+	/* In transport mode the packet's own header is the outer one. */
+	return rcu_deref(sa->conf)->mode == SA_TRANSPORT ? len + outer : len;
+}
+
+/* fit_mss - the TCP MSS option's value at most (RFC 9293 3.7.1) for packets of fit_len() bytes, as
+ * the SA's configuration says (mss_clamp); 0 = none. */
+static inline uint32_t fit_mss(const struct sa_conf *c, uint32_t len, bool v6)
+{
+	if (c->mss_clamp != MSS_CLAMP_PATH)
+		return c->mss_clamp;
+	return len == FIT_ANY ? 0 : len - (v6 ? 60 : 40);
+}
