@@ -111,7 +111,7 @@ static bool stop_finished(struct engine *e, uint64_t now_ns)
 	return st.ike_sas == 0 || now_ns >= e->stop_deadline_ns;
 }
 
-static uint64_t next_deadline(const struct engine *e)
+uint64_t engine_deadline(const struct engine *e)
 {
 	uint64_t at = ike_deadline(e->ike);
 	uint64_t timers = timers_next(&e->timers);
@@ -146,7 +146,7 @@ void engine_turn(struct engine *e)
 	policy_settle(e);
 	poll_ports(e, now_ns);
 	dataplane_reclaim(e->dp);
-	loop_arm(e, next_deadline(e), now_ns);
+	loop_arm(e, engine_deadline(e), now_ns);
 	if (e->stopping && e->stopped && stop_finished(e, now_ns)) {
 		void (*stopped)(void *ctx) = e->stopped;
 
@@ -172,6 +172,11 @@ void engine_dispatch(struct engine *e)
 	ike_run(e->ike, now_ns);
 	engine_turn(e);
 	log_use(before);
+}
+
+void engine_wake(struct engine *e)
+{
+	loop_arm(e, 0, 0);
 }
 
 uint64_t engine_now(const struct engine *e)

@@ -59,6 +59,11 @@ int engine_fd(const struct engine *e) NONNULL(1);
  */
 void engine_dispatch(struct engine *e) NONNULL(1);
 
+/* engine_deadline - when engine_dispatch() has something to do though nothing arrives, on the
+ * engine's clock; TIME_NEVER if it has not. engine_wake - make engine_fd() readable. */
+uint64_t engine_deadline(const struct engine *e) NONNULL(1);
+void engine_wake(struct engine *e) NONNULL(1);
+
 /* engine_stop - orderly end: tell every peer (DELETE) and wait for them, 2 seconds at most; then
  * `done` is called from engine_dispatch() or from here, and after that engine_free() may be. */
 void engine_stop(struct engine *e, void (*done)(void *ctx), void *ctx) NONNULL(1, 2);

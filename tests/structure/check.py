@@ -34,6 +34,10 @@ INCLUDE_TABLE = [
     (r"api/(host|helper)/", [r"base/"]),
     (r"api/engine/", [r"base/", r"control/engine\.h$", r"control/conf/conf\.h$",
                       r"dataplane/dataplane\.h$", r"drivers/\w+\.h$"]),
+    (r"api/include/", []),
+    (r"api/embed/", [r"base/", r"api/(engine|include)/", r"drivers/\w+\.h$",
+                     r"dataplane/(driver|packet|pktvec|pool)\.h$"]),
+    (r"api/examples/", []),
     (r"api/(vici|app)/", [r"base/", r"api/engine/"]),
     (r"api/cli/", [r"base/", r"api/vici/proto\.h$", r"api/include/"]),
     (r"api/[^/]+$", [r"base/", r"api/(engine|host|vici|app)/"]),
@@ -361,12 +365,14 @@ def exported(path):
     done = subprocess.run(["nm", "-D", "--defined-only", path], capture_output=True, text=True,
                           check=True)
     names = [line.split()[-1] for line in done.stdout.splitlines()]
-    # A symbol with a version came from a library (a copy relocation such as stdout@GLIBC_2.2.5).
-    return [name for name in names if "@" not in name]
+    # name@@VERSION is a library's own; name@VERSION came from one (a copy relocation such as
+    # stdout@GLIBC_2.2.5), and an upper-case name alone is that of a version.
+    names = [name.split("@@")[0] for name in names]
+    return [name for name in names if "@" not in name and not re.match(r"[A-Z_0-9.]+$", name)]
 
 
 def unexpected_exports(path):
-    allowed = r"(ipsec_\w+|latchkey_driver)$" if ".so" in os.path.basename(path) else r"$^"
+    allowed = r"(ipsec_[a-z_]+|latchkey_driver)$" if ".so" in os.path.basename(path) else r"$^"
     return [f"{path}: exports {name}" for name in exported(path) if not re.match(allowed, name)]
 
 
@@ -389,6 +395,15 @@ def test_exports_rejects():
                              "void ipsec_fine(void) {}\n", text=True, check=True)
         bad = unexpected_exports(sample)
     assert [line.split()[-1] for line in bad] == ["stray"], bad
+
+
+def test_library_exports_its_header():
+    """What latchkey/engine.h declares, and nothing else, leaves the library."""
+    with open(os.path.join(SOURCE, "api/include/latchkey/engine.h"), encoding="utf-8") as file:
+        declared = set(re.findall(r"^IPSEC_API [^;(]*?\b(ipsec_\w+)\(", file.read(), re.MULTILINE))
+    found = set(exported(os.path.join(BUILD, "api/embed/liblatchkey-engine.so.0")))
+    assert declared, "nothing is declared"
+    assert declared == found, f"declared or exported alone: {sorted(declared ^ found)}"
 
 
 # --- sizes: printed, not enforced ----------------------------------------------------------------
@@ -453,6 +468,7 @@ def main():
         tests.append((rule, (f"{name}: rejects a bad sample", rejects(rule, sample))))
     return run([test for _, test in tests] + [
         ("exported symbols", test_exports),
+        ("exported symbols are the header's", test_library_exports_its_header),
         ("exported symbols: rejects a bad sample", test_exports_rejects),
         ("sizes", lambda: test_sizes(tree)),
         ("sizes: counts a sample right", test_sizes_counts),

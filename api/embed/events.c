@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdio.h>
+
+#include "api/embed/internal.h"
+#include "base/alloc.h"
+
+/* Events that wait for ipsec_engine_next_event() at most. */
+#define WAITING_MAX 256
+#define NAME_MAX    256
+#define TEXT_MAX    1024
+
+/* struct queued_event - with copies of its strings. */
+struct queued_event {
+	struct list_node node;
+	struct ipsec_event event;
+	char connection[NAME_MAX], child[NAME_MAX], text[TEXT_MAX];
+};
+
+static const enum ipsec_event_kind kinds[] = {
+	[IKE_EVENT_IKE_UP] = IPSEC_EVENT_IKE_UP,
+	[IKE_EVENT_IKE_REKEYED] = IPSEC_EVENT_IKE_REKEYED,
+	[IKE_EVENT_IKE_DOWN] = IPSEC_EVENT_IKE_DOWN,
+	[IKE_EVENT_CHILD_UP] = IPSEC_EVENT_CHILD_UP,
+	[IKE_EVENT_CHILD_REKEYED] = IPSEC_EVENT_CHILD_REKEYED,
+	[IKE_EVENT_CHILD_DOWN] = IPSEC_EVENT_CHILD_DOWN,
+	[IKE_EVENT_FAILED] = IPSEC_EVENT_FAILED,
+	[IKE_EVENT_PROGRESS] = IPSEC_EVENT_PROGRESS,
+};
+
+static const char *copy(char *out, size_t size, const char *in)
+{
+	if (!in)
+		return NULL;
+	snprintf(out, size, "%s", in);
+	return out;
+}
+
+static struct queued_event *pop(struct ipsec_engine *e)
+{
+	struct list_node *n = list_pop_front(&e->events);
+
+	if (!n)
+		return NULL;
+	e->num_events--;
+	return list_entry(n, struct queued_event, node);
+}
+
+/* queue - for want of memory an event is lost, as when too many wait. */
+static void queue(struct ipsec_engine *e, const struct ipsec_event *event)
+{
+	struct queued_event *q = mem_alloc(sizeof(*q));
+
+	if (!q)
+		return;
+	if (e->num_events == WAITING_MAX)
+		mem_free(pop(e));
+	q->event = *event;
+	q->event.connection = copy(q->connection, sizeof(q->connection), event->connection);
+	q->event.child = copy(q->child, sizeof(q->child), event->child);
+	q->event.text = copy(q->text, sizeof(q->text), event->text);
+	list_push_back(&e->events, &q->node);
+	e->num_events++;
+}
+
+static void tell(struct ipsec_engine *e, const struct ipsec_event *event)
+{
+	if (e->params.event)
+		e->params.event(e->params.ctx, event);
+	else
+		queue(e, event);
+}
+
+static void on_event(struct engine_observer *o, const struct ike_event *ev)
+{
+	struct ipsec_engine *e = container_of(o, struct ipsec_engine, observer);
+	const struct ipsec_event event = {
+		.kind = kinds[ev->kind],
+		.reason = ike_reason_name(ev->reason),
+		.connection = ev->conn,
+		.child = ev->child,
+		.ike_id = ev->ike_id,
+		.child_id = ev->child_id,
+		.request = ev->request,
+		.path = path_out(&ev->path),
+		.text = ev->text ? ev->text : "",
+	};
+
+	tell(e, &event);
+}
+
+void events_observe(struct ipsec_engine *e)
+{
+	e->observer.event = on_event;
+	engine_observe(e->core, &e->observer);
+}
+
+void events_stopped(struct ipsec_engine *e)
+{
+	const struct ipsec_event event = {
+		.kind = IPSEC_EVENT_STOPPED,
+		.reason = ike_reason_name(IKE_REASON_NONE),
+		.text = "",
+	};
+
+	tell(e, &event);
+}
+
+void events_free(struct ipsec_engine *e)
+{
+	struct queued_event *q;
+
+	while ((q = pop(e)))
+		mem_free(q);
+	mem_free(e->shown);
+	e->shown = NULL;
+}
+
+int ipsec_engine_next_event(struct ipsec_engine *e, struct ipsec_event *out)
+{
+	const struct log_sink *before = embed_enter(e);
+	int rc = -1;
+
+	errno = EINVAL;
+	if (!e->params.event) {
+		mem_free(e->shown);
+		e->shown = pop(e);
+		rc = e->shown != NULL;
+		if (e->shown)
+			*out = e->shown->event;
+	}
+	embed_leave(e, before);
+	return rc;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * internal.h - the library for embedders: latchkey/engine.h over api/engine, shared by the files of
+ * this folder only. What is here is held by the engine's lock.
+ *
+ *   engine.c    life, turning, requests
+ *   configure.c text and files, and what was wrong with them
+ *   attach.c    drivers of ours
+ *   driver.c    a driver of the program's own
+ *   port.c      clear packets without an interface
+ *   events.c    what happened
+ *   asks.c      questions and answers
+ *   lists.c     SAs and figures
+ *   convert.c   values of ours as values of theirs
+ *   no_host.c   a host whose devices, routes and filters are not touched
+ */
+#pragma once
+
+#include <pthread.h>
+
+#include "api/engine/engine.h"
+#include "api/include/latchkey/engine.h"
+#include "dataplane/driver.h"
+
+#define PORTS_MAX 8
+
+/* struct ipsec_port - the program's end of a port of packets. */
+struct ipsec_port {
+	struct list_node node;
+	struct memory_port *far;
+};
+
+struct ipsec_engine {
+	pthread_mutex_t lock; /* recursive: callbacks call us */
+	struct ipsec_engine_params params;
+	struct log_sink sink;
+	struct rng rng;
+	struct engine *core;                 /* NULL before the start */
+	struct conf *conf;                   /* before the start: what was configured, or NULL */
+	struct engine_port ports[PORTS_MAX]; /* before the start */
+	uint32_t num_ports;
+	bool has_outer, has_bare;
+	struct list_node packet_ports;
+
+	struct engine_observer observer;
+	struct list_node events; /* that wait, without a callback */
+	uint32_t num_events;
+	struct queued_event *shown; /* what the program has */
+
+	char *error; /* what the last call has to tell, NULL = nothing */
+	bool begun, running, stopped;
+};
+
+/* embed_enter, embed_leave - the lock, and our sink for this thread's log lines; *before is what
+ * enter() returned. */
+const struct log_sink *embed_enter(struct ipsec_engine *e) NONNULL(1);
+void embed_leave(struct ipsec_engine *e, const struct log_sink *before) NONNULL(1);
+
+/* embed_fail - -1, with the errno that an error is; 0 for OK. */
+int embed_fail(enum err err);
+
+/* attach.c */
+MUST_USE enum err embed_take(struct ipsec_engine *e, struct driver *d, bool bare, const char *name)
+	NONNULL(1, 2);
+bool embed_may_attach(const struct ipsec_engine *e, const char *name) NONNULL(1);
+void embed_drop_ports(struct ipsec_engine *e) NONNULL(1);
+
+/* driver.c */
+MUST_USE enum err program_driver_open(struct driver **out, const struct ipsec_driver_ops *ops,
+				      void *ctx, enum port_role role, uint32_t mtu) NONNULL(1, 2);
+
+/* port.c */
+void ports_free(struct ipsec_engine *e) NONNULL(1);
+
+/* events.c */
+void events_observe(struct ipsec_engine *e) NONNULL(1);
+void events_stopped(struct ipsec_engine *e) NONNULL(1);
+void events_free(struct ipsec_engine *e) NONNULL(1);
+
+/* asks.c: the engine's hook; ctx is the struct ipsec_engine. */
+bool asks_take(void *ctx, const struct ike_ask *ask);
+
+/* convert.c */
+struct ipsec_endpoint endpoint_out(const struct endpoint *ep) NONNULL(1);
+struct ipsec_path path_out(const struct path_addr *p) NONNULL(1);
+struct path_addr path_in(const struct ipsec_path *p) NONNULL(1);
+struct ipsec_selector selector_out(const struct ts *ts) NONNULL(1);
+void selectors_out(struct ipsec_selector *out, const struct ts *ts, uint32_t num) NONNULL(1, 2);
+
+/* no_host - nothing of the host is touched; it still knows from which address it would reach a
+ * peer. */
+struct host no_host(void);

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The host of an embedded engine: its devices, routes and filters are the program's business. What
+ * would be made there is not, and no error.
+ */
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "api/embed/internal.h"
+
+static enum err no_tap(void *ctx, int *out_fd, bool *out_tun, const char *name)
+{
+	(void)ctx, (void)out_fd, (void)out_tun, (void)name;
+	return ERR_UNSUPPORTED;
+}
+
+static enum err no_link(void *ctx, const char *ifname, uint32_t mtu, const uint8_t *mac)
+{
+	(void)ctx, (void)ifname, (void)mtu, (void)mac;
+	return ERR_OK;
+}
+
+static enum err no_name(void *ctx, const char *ifname)
+{
+	(void)ctx, (void)ifname;
+	return ERR_OK;
+}
+
+static enum err no_mtu(void *ctx, uint32_t *out_mtu, const struct ip_addr *remote)
+{
+	(void)ctx, (void)out_mtu, (void)remote;
+	return ERR_UNSUPPORTED;
+}
+
+static enum err no_addr(void *ctx, const char *ifname, const struct ip_prefix *addr)
+{
+	(void)ctx, (void)ifname, (void)addr;
+	return ERR_OK;
+}
+
+static enum err no_route(void *ctx, const struct ip_prefix *dst, const char *ifname,
+			 const struct ip_addr *src)
+{
+	(void)ctx, (void)dst, (void)ifname, (void)src;
+	return ERR_OK;
+}
+
+static enum err no_route_del(void *ctx, const struct ip_prefix *dst, const char *ifname)
+{
+	(void)ctx, (void)dst, (void)ifname;
+	return ERR_OK;
+}
+
+static enum err nothing(void *ctx)
+{
+	(void)ctx;
+	return ERR_OK;
+}
+
+static enum err no_guard(void *ctx, const char *ifname, const struct guard_entry *entries,
+			 size_t num_entries)
+{
+	(void)ctx, (void)ifname, (void)entries, (void)num_entries;
+	return ERR_OK;
+}
+
+/* source_for - what the host's routing says, which a connected socket knows without a packet. */
+static enum err source_for(void *ctx, struct ip_addr *out, const struct ip_addr *remote)
+{
+	const struct endpoint to = {.addr = *remote, .port = 500};
+	struct sockaddr_storage ss;
+	struct endpoint from = {0};
+	socklen_t len = endpoint_to_sockaddr(&ss, &to);
+	enum err err = ERR_NOT_FOUND;
+	int fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	(void)ctx;
+	if (fd < 0)
+		return ERR_SYS;
+	if (!connect(fd, (struct sockaddr *)&ss, len) &&
+	    !getsockname(fd, (struct sockaddr *)&ss, &len))
+		err = endpoint_from_sockaddr(&from, &ss);
+	close(fd);
+	if (!err)
+		*out = from.addr;
+	return err;
+}
+
+static enum err no_local(void *ctx, struct ip_addr *out, const struct ts *ts)
+{
+	(void)ctx, (void)out, (void)ts;
+	return ERR_NOT_FOUND;
+}
+
+static enum err no_udp(void *ctx, int *out_fd, enum ip_family family, uint16_t port)
+{
+	(void)ctx, (void)out_fd, (void)family, (void)port;
+	return ERR_UNSUPPORTED;
+}
+
+static enum err no_esp(void *ctx, int *out_fd, enum ip_family family)
+{
+	(void)ctx, (void)out_fd, (void)family;
+	return ERR_UNSUPPORTED;
+}
+
+static enum err no_rp_filter(void *ctx, bool *out_ok, const char **out_text)
+{
+	(void)ctx, (void)out_ok, (void)out_text;
+	return ERR_UNSUPPORTED;
+}
+
+static void no_close(void *ctx)
+{
+	(void)ctx;
+}
+
+static const struct host_ops ops = {
+	.tap_open = no_tap,
+	.link_set = no_link,
+	.link_del = no_name,
+	.link_mtu = no_mtu,
+	.addr_add = no_addr,
+	.addr_del = no_addr,
+	.route_add = no_route,
+	.route_del = no_route_del,
+	.route_flush = no_name,
+	.rules_set = no_name,
+	.rules_del = nothing,
+	.guard_set = no_guard,
+	.guard_del = nothing,
+	.source_for = source_for,
+	.local_in = no_local,
+	.udp_open = no_udp,
+	.esp_open = no_esp,
+	.rp_filter_check = no_rp_filter,
+	.close = no_close,
+};
+
+struct host no_host(void)
+{
+	return (struct host){.ops = &ops};
+}

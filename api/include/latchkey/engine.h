@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * engine.h - Latchkey inside a program of your own: IKEv2 (RFC 7296) and ESP (RFC 4303) without a
+ * daemon. Link with liblatchkey-engine (pkg-config latchkey-engine).
+ *
+ * An engine is made, configured, given its drivers, started, and then turned:
+ *
+ *	ipsec_engine_new(&e, &params);
+ *	ipsec_engine_configure(e, text, strlen(text));   the grammar of swanctl.conf(5)
+ *	ipsec_engine_attach_udp(e, sockets, 2);          towards peers
+ *	ipsec_engine_attach_packets(e, &port, NULL);     clear packets, without any interface
+ *	ipsec_engine_start(e);
+ *	ipsec_engine_run(e);                             or poll ipsec_engine_fd() yourself
+ *
+ * Errors: functions that return int return 0, or -1 with errno set; each tells which values it sets
+ * beside ENOMEM. Out-parameters are written on success only.
+ *
+ * Threads: any thread may call any function of an engine; calls to one engine wait for each other.
+ * Callbacks come in the thread that is inside ipsec_engine_dispatch() or ipsec_engine_run(), or
+ * inside the call that caused them; they may call the engine, but not free or run it. Different
+ * engines have nothing to do with each other.
+ *
+ * What the library does not do: install a signal handler, fork, exit, change the environment or the
+ * locale, write to standard output or error, touch the host's interfaces, routes or filters. What
+ * all engines of a process share: the pages that hold keys, the choice of cipher implementation,
+ *and what OpenSSL itself keeps. A forked child has no keys: it must not use an engine of its
+ *parent.
+ *
+ * Keys and SPIs are not seen here. Strings are UTF-8 or ASCII and end with 0; what a callback is
+ * given is borrowed until it returns.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define IPSEC_API __attribute__((visibility("default")))
+
+struct ipsec_engine;
+
+/* ---- values --------------------------------------------------------------------------------- */
+
+/* enum ipsec_family - the version field of the IP header; 0 = unset. */
+enum ipsec_family {
+	IPSEC_IPV4 = 4,
+	IPSEC_IPV6 = 6,
+};
+
+/* struct ipsec_endpoint - an address and a UDP port. */
+struct ipsec_endpoint {
+	uint8_t family;   /* enum ipsec_family; 0 = unset */
+	uint8_t zero;     /* 0 */
+	uint16_t port;    /* host order; 0 = none or any */
+	uint8_t addr[16]; /* wire order; IPv4 has the first four bytes, the others are 0 */
+};
+
+/* enum ipsec_encap - what ESP is carried in. */
+enum ipsec_encap {
+	IPSEC_ENCAP_NONE = 0, /* IP protocol 50; on a UDP socket: IKE without a marker (port 500) */
+	IPSEC_ENCAP_UDP = 1,  /* ESP, IKE and keepalives as RFC 3948 says (port 4500) */
+};
+
+/* struct ipsec_path - where a datagram comes from or goes to. */
+struct ipsec_path {
+	struct ipsec_endpoint local;
+	struct ipsec_endpoint remote;
+	uint32_t interface; /* the host's number of the interface; 0 = its routing decides */
+	uint32_t encap;     /* enum ipsec_encap */
+};
+
+/* struct ipsec_selector - traffic that a Child SA protects (RFC 7296 3.13.1). */
+struct ipsec_selector {
+	uint8_t family; /* enum ipsec_family */
+	uint8_t proto;  /* IP protocol number; 0 = any */
+	uint16_t port_lo,
+		port_hi; /* host order, inclusive; 0 to 65535 = any; ICMP: type << 8 | code */
+	uint16_t zero;   /* 0 */
+	uint8_t addr_lo[16], addr_hi[16]; /* wire order, inclusive */
+};
+
+/* struct ipsec_packet - one packet on its way between a program and the library. */
+struct ipsec_packet {
+	void *data;      /* an IP packet (inner), or a UDP payload or ESP packet (outer) */
+	size_t len;      /* bytes at data */
+	size_t room;     /* bytes that data has room for, when the packet is to be filled in */
+	uint32_t token;  /* inner, received: the protection class it arrived under, see
+			  * ipsec_engine_peer(); otherwise 0 */
+	uint8_t tos;     /* outer: the outer header's TOS or traffic class byte */
+	uint8_t zero[3]; /* 0 */
+	struct ipsec_path path; /* outer only */
+};
+
+/* ---- what an engine is made of -------------------------------------------------------------- */
+
+/* enum ipsec_log_level - what is written: everything up to the level. */
+enum ipsec_log_level {
+	IPSEC_LOG_ERROR,
+	IPSEC_LOG_WARN,
+	IPSEC_LOG_INFO,
+	IPSEC_LOG_DEBUG,
+};
+
+/* enum ipsec_event_kind - what happened. */
+enum ipsec_event_kind {
+	IPSEC_EVENT_IKE_UP = 1,    /* an IKE SA is established */
+	IPSEC_EVENT_IKE_REKEYED,   /* it was replaced by a new one, whose number ike_id is */
+	IPSEC_EVENT_IKE_DOWN,      /* it is gone */
+	IPSEC_EVENT_CHILD_UP,      /* a Child SA is in use: traffic is protected */
+	IPSEC_EVENT_CHILD_REKEYED, /* it was replaced by a new one, whose number child_id is */
+	IPSEC_EVENT_CHILD_DOWN,    /* it is gone */
+	IPSEC_EVENT_FAILED,        /* a negotiation failed: reason and text say why */
+	IPSEC_EVENT_PROGRESS,      /* a step of a negotiation, for people who watch */
+	IPSEC_EVENT_STOPPED,       /* ipsec_engine_stop() is done: the engine may be freed */
+};
+
+/* struct ipsec_event - see enum ipsec_event_kind. */
+struct ipsec_event {
+	enum ipsec_event_kind kind;
+	const char *reason;     /* a short stable word, "no-proposal"; "none" if it did not fail */
+	const char *connection; /* name in the configuration; NULL while none is chosen */
+	const char *child;      /* name in the configuration, or NULL */
+	uint32_t ike_id;        /* number of the IKE SA, 0 = none yet */
+	uint32_t child_id;      /* number of the Child SA, 0 = not about one */
+	uint64_t request;       /* that of ipsec_engine_initiate() and others; 0 = of nobody's */
+	struct ipsec_path path; /* of the IKE SA, as far as known */
+	const char *text;       /* one sentence for people, "" if there is nothing to say */
+};
+
+/* enum ipsec_ask_kind - what the engine wants to know. */
+enum ipsec_ask_kind {
+	IPSEC_ASK_SECRET = 1,   /* the pre-shared key of local_id and peer_id */
+	IPSEC_ASK_AUTHORIZE,    /* the peer is authenticated: may it have an IKE SA? */
+	IPSEC_ASK_CHILD_ACCEPT, /* may it have a Child SA with these selectors? */
+};
+
+/* struct ipsec_ask - a question about one peer. */
+struct ipsec_ask {
+	uint64_t id; /* for ipsec_engine_answer() */
+	enum ipsec_ask_kind kind;
+	uint64_t deadline_ns;   /* on the engine's clock; no answer until then is a refusal */
+	const char *connection; /* name in the configuration */
+	const char *child;      /* CHILD_ACCEPT: name in the configuration; else NULL */
+	const char *local_id;   /* as people write it: "gw.example.com"; NULL = not known */
+	const char *peer_id;    /* not authenticated yet with SECRET */
+	const struct ipsec_selector *local_ts;  /* CHILD_ACCEPT: what is to be protected */
+	const struct ipsec_selector *remote_ts; /* CHILD_ACCEPT */
+	uint32_t num_local_ts, num_remote_ts;
+};
+
+/* struct ipsec_answer - to a question. */
+struct ipsec_answer {
+	bool allow;            /* AUTHORIZE, CHILD_ACCEPT: yes or no; SECRET: there is a secret */
+	const void *secret;    /* SECRET: the key; copied and yours to wipe */
+	size_t secret_len;     /* bytes */
+	bool secret_is_shared; /* SECRET: more than one identity may use it, so it proves less */
+};
+
+/* struct ipsec_engine_params - what an engine is made of. Begin with IPSEC_ENGINE_PARAMS; a member
+ * that stays 0 means the default given. Copied, but for what ctx points to. */
+struct ipsec_engine_params {
+	size_t size; /* sizeof(struct ipsec_engine_params), set by IPSEC_ENGINE_PARAMS: how a later
+		      * library knows what an earlier program means */
+
+	/* ctx - handed to all callbacks here. */
+	void *ctx;
+
+	/* threads - 0: everything runs in ipsec_engine_dispatch(). 1: the data path has a thread of
+	 * its own, so that packets flow while the program does something else. */
+	unsigned int threads;
+
+	/* log - a line for people, without newline; connection may be NULL. Default: nothing is
+	 * written. log_level: how much; IPSEC_LOG_ERROR. `log_level` in the configuration does not
+	 * matter to an embedded engine. */
+	void (*log)(void *ctx, enum ipsec_log_level level, const char *subsystem,
+		    const char *connection, const char *line);
+	enum ipsec_log_level log_level;
+
+	/* event - something happened. Default: the last 256 wait for ipsec_engine_next_event(). */
+	void (*event)(void *ctx, const struct ipsec_event *event);
+
+	/* ask - a question. Return true if ipsec_engine_answer() was called or will be called for
+	 * it, from here or later; false: it is answered from the configuration, as without this. */
+	bool (*ask)(void *ctx, const struct ipsec_ask *ask);
+
+	/* clock - monotonic time in nanoseconds, for simulations; with threads = 0 only. Default:
+	 * the host's, suspended time included. */
+	uint64_t (*clock)(void *ctx);
+
+	/* random - fill len bytes with randomness fit for keys; 0, or -1 if it cannot: what needed
+	 * it then fails. Any thread, and not within the engine's lock. Default: the host's. */
+	int (*random)(void *ctx, void *out, size_t len);
+};
+
+/* IPSEC_ENGINE_PARAMS - the defaults: struct ipsec_engine_params p = IPSEC_ENGINE_PARAMS; */
+#define IPSEC_ENGINE_PARAMS                                \
+	{                                                  \
+		.size = sizeof(struct ipsec_engine_params) \
+	}
+
+/* struct ipsec_allocator - memory for everything but keys. realloc(NULL, n) allocates, realloc(p,
+ * 0) frees and returns NULL; aligned as malloc(3). Any thread. */
+struct ipsec_allocator {
+	void *(*realloc)(void *ctx, void *p, size_t size);
+	void *ctx;
+};
+
+/* ipsec_set_allocator - the allocator of all engines of the process, NULL = malloc(3)'s. Before the
+ * first engine is made and not after; the struct is copied. Errors: EBUSY. */
+IPSEC_API int ipsec_set_allocator(const struct ipsec_allocator *allocator);
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+/* ipsec_engine_new - an engine that does nothing yet; *out is freed with ipsec_engine_free().
+ * Errors: EINVAL (size; a clock with threads; more than 1 thread). */
+IPSEC_API int ipsec_engine_new(struct ipsec_engine **out, const struct ipsec_engine_params *params);
+
+/* ipsec_engine_free - forget all SAs without telling the peers, close all drivers, wipe all keys.
+ * Nobody may be inside a call of the engine. NULL is accepted. */
+IPSEC_API void ipsec_engine_free(struct ipsec_engine *e);
+
+/* ipsec_engine_configure - `len` bytes of text in the grammar of swanctl.conf(5) become the
+ * configuration, all of it: a connection that is not in it is gone, its SAs stay until they end.
+ * Before the start, and at any time after it. Of the section `latchkey` only `mtu`, `aead`, `port`,
+ * `port_nat_t`, `cookies_always`, `retransmit_timeout`, `retransmit_tries` matter, as they are at
+ * the start. Errors: EINVAL, and ipsec_engine_error() tells where and what; the old configuration
+ * then stays whole. */
+IPSEC_API int ipsec_engine_configure(struct ipsec_engine *e, const char *text, size_t len);
+
+/* ipsec_engine_configure_file - the same from a file and what it includes. Errors: as above, and
+ * those of open(2) and read(2). */
+IPSEC_API int ipsec_engine_configure_file(struct ipsec_engine *e, const char *path);
+
+/* ipsec_engine_error - what the last call that failed or warned has to tell people, a line for each
+ * remark ("name:line: sentence"); "" if nothing. Owned by the engine, until its next call. */
+IPSEC_API const char *ipsec_engine_error(struct ipsec_engine *e);
+
+/* ipsec_engine_start - begin: connections with start_action = start are brought up. What is
+ * attached stays so until the engine is freed. Errors: EBUSY (it was started before), ENOTCONN
+ * (nothing is attached towards peers), ENOENT (`aead` names no back end), EIO (a cipher failed its
+ * self-test). After an error the engine can only be freed. */
+IPSEC_API int ipsec_engine_start(struct ipsec_engine *e);
+
+/* ipsec_engine_fd - a descriptor that is readable when ipsec_engine_dispatch() is to be called; it
+ * includes a timer. Wait for it (poll, epoll, select), do nothing else with it. From the start
+ * until the engine is freed. Errors: EINVAL (not started). */
+IPSEC_API int ipsec_engine_fd(struct ipsec_engine *e);
+
+/* ipsec_engine_dispatch - do all that is to be done now; never blocks, and is harmless when there
+ * is nothing. With threads = 0 this is also what moves packets: call it after ipsec_port_send().
+ * Errors: EINVAL (not started). */
+IPSEC_API int ipsec_engine_dispatch(struct ipsec_engine *e);
+
+/* ipsec_engine_deadline - when something is due next, on the engine's clock; UINT64_MAX if nothing
+ * is. For programs with a clock of their own: the descriptor's timer runs on the host's. */
+IPSEC_API uint64_t ipsec_engine_deadline(struct ipsec_engine *e);
+
+/* ipsec_engine_run - wait and dispatch until ipsec_engine_stop() is done. For a program that gives
+ * the engine a thread. Errors: EINVAL (not started, or a clock of its own), EBUSY (runs already).
+ */
+IPSEC_API int ipsec_engine_run(struct ipsec_engine *e);
+
+/* ipsec_engine_stop - tell every peer that its SAs end (RFC 7296 1.4.1) and wait for their answers,
+ * 2 seconds at most; then comes IPSEC_EVENT_STOPPED and ipsec_engine_run() returns. Returns at
+ * once; a second call ends the waiting. Errors: EINVAL (not started). */
+IPSEC_API int ipsec_engine_stop(struct ipsec_engine *e);
+
+/* ---- drivers: before the start ----------------------------------------------------------------
+ */
+
+/* enum ipsec_role - which side of the protection boundary a driver is on (RFC 4301 3.1). */
+enum ipsec_role {
+	IPSEC_INNER, /* clear IP packets */
+	IPSEC_OUTER, /* datagrams to and from peers */
+};
+
+/* An engine has exactly one driver for IKE and ESP in UDP, at most one for bare ESP, and inner
+ * ones. Each attach function fails with EBUSY after the start and with ENOSPC when there are 8. A
+ * failed one leaves descriptors and ctx to the caller; else they are the engine's and closed with
+ * it. */
+
+/* struct ipsec_socket - a bound, non-blocking UDP socket and what arrives there: IPSEC_ENCAP_NONE
+ * for port 500, IPSEC_ENCAP_UDP for port 4500 (UDP_ENCAP of udp(7) is not to be set). The library
+ * sets what it needs: packet information, and that datagrams may be cut on the way. */
+struct ipsec_socket {
+	int fd;
+	uint32_t encap; /* enum ipsec_encap */
+};
+
+/* ipsec_engine_attach_udp - 1 to 8 sockets, of both families in any mixture. Errors: EINVAL (not
+ * UDP sockets, or their number), EEXIST (attached already). */
+IPSEC_API int ipsec_engine_attach_udp(struct ipsec_engine *e, const struct ipsec_socket *sockets,
+				      size_t num);
+
+/* ipsec_engine_attach_raw - bare ESP by one or two raw sockets of IP protocol 50, non-blocking, one
+ * of each family. Needs privilege to have made. Errors: as above. */
+IPSEC_API int ipsec_engine_attach_raw(struct ipsec_engine *e, const int *fds, size_t num);
+
+/* ipsec_engine_attach_wire - join two engines of one process by a wire of memory, which carries IKE
+ * and ESP in UDP between all addresses. Errors: EEXIST. */
+IPSEC_API int ipsec_engine_attach_wire(struct ipsec_engine *a, struct ipsec_engine *b);
+
+/* ipsec_engine_attach_tap - a TAP (or, with tun, a TUN with packet information) that the program
+ * opened, non-blocking, and gave addresses and routes; mtu: the device's, in bytes. Nothing guards
+ * what does not go through it: filters are the program's. name: that of a connection's `interface`,
+ * or NULL for all connections without one. Errors: EINVAL, EEXIST (the name). */
+IPSEC_API int ipsec_engine_attach_tap(struct ipsec_engine *e, int fd, bool tun, uint32_t mtu,
+				      const char *name);
+
+/* struct ipsec_driver_ops - a driver of the program's own. All are called by one thread at a time:
+ * that which dispatches, or with threads = 1 the data path's. None may block or call the engine. */
+struct ipsec_driver_ops {
+	/* receive - fill up to num packets: data has room bytes; set len, and on an outer driver
+	 * path (with encap) and tos. Returns how many were filled. */
+	unsigned int (*receive)(void *ctx, struct ipsec_packet *packets, unsigned int num);
+	/* send - send num packets in order; they are the library's. Returns how many were sent: the
+	 * others are counted and lost. */
+	unsigned int (*send)(void *ctx, const struct ipsec_packet *packets, unsigned int num);
+	/* fd - readable when receive() has something. -1 or NULL: the program calls
+	 * ipsec_engine_dispatch() itself when there is; not possible with threads = 1. */
+	int (*fd)(void *ctx);
+	/* close - the engine is done with it. May be NULL. */
+	void (*close)(void *ctx);
+};
+
+/* ipsec_engine_attach_driver - ops is borrowed and outlives the engine. bare: an outer driver that
+ * carries ESP as IP protocol 50 and no IKE. mtu: inner, largest packet in bytes; 0 = 1400. name: as
+ * for a TAP. Errors: EINVAL, EEXIST. */
+IPSEC_API int ipsec_engine_attach_driver(struct ipsec_engine *e, const struct ipsec_driver_ops *ops,
+					 void *ctx, enum ipsec_role role, bool bare, uint32_t mtu,
+					 const char *name);
+
+/* ---- clear packets without an interface ------------------------------------------------------ */
+
+struct ipsec_port;
+
+/* ipsec_engine_attach_packets - packets come from and go to ipsec_port_send() and
+ * ipsec_port_receive(). 256 packets of up to 2048 bytes wait in each direction. *out is valid until
+ * the engine is freed. name: as for a TAP. Errors: EEXIST. */
+IPSEC_API int ipsec_engine_attach_packets(struct ipsec_engine *e, struct ipsec_port **out,
+					  const char *name);
+
+/* ipsec_port_send - IP packets to be protected and sent: data and len are read, and copied. Returns
+ * how many were taken, in order; what no policy protects is dropped and counted, never sent in the
+ * clear. -1: EMSGSIZE (the first is longer than 2048), EAGAIN (no room now). One thread at a time
+ * for each port, without waiting for the engine. */
+IPSEC_API int ipsec_port_send(struct ipsec_port *port, const struct ipsec_packet *packets,
+			      unsigned int num);
+
+/* ipsec_port_receive - packets that arrived under protection: data and room say where to, len and
+ * token are set; what is longer than room is cut. Returns how many, 0 if there are none. Threads:
+ * as above, beside a thread that sends. */
+IPSEC_API int ipsec_port_receive(struct ipsec_port *port, struct ipsec_packet *packets,
+				 unsigned int num);
+
+/* ipsec_port_fd - readable when there is something to receive. */
+IPSEC_API int ipsec_port_fd(const struct ipsec_port *port);
+
+/* struct ipsec_peer - whom a token stands for. */
+struct ipsec_peer {
+	char local_id[264]; /* the identity we proved, as people write it; cut to fit */
+	char peer_id[264];  /* the identity the peer proved */
+	bool shared_secret; /* by a pre-shared key that more than one identity may use */
+};
+
+/* ipsec_engine_peer - the peer of a packet by its token. The token of a peer is the same for all
+ * its SAs and paths, also after re-keying. Errors: ENOENT: nobody's, or nobody's any more. */
+IPSEC_API int ipsec_engine_peer(struct ipsec_engine *e, struct ipsec_peer *out, uint32_t token);
+
+/* ---- requests -------------------------------------------------------------------------------- */
+
+/* ipsec_engine_initiate - bring up a child of a connection; child NULL: the IKE SA alone;
+ * connection NULL: that which has the child. *out_request (may be NULL) comes back in the events:
+ * exactly one of IPSEC_EVENT_CHILD_UP (IPSEC_EVENT_IKE_UP without a child) and IPSEC_EVENT_FAILED.
+ * Errors: EINVAL (not started, no name), ENOENT (no such connection or child), EEXIST (it is up).
+ */
+IPSEC_API int ipsec_engine_initiate(struct ipsec_engine *e, const char *connection,
+				    const char *child, uint64_t *out_request);
+
+/* struct ipsec_select - which SAs; a member that is 0 or NULL matches all. */
+struct ipsec_select {
+	const char *connection; /* by name */
+	const char *child;      /* by name: Child SAs only */
+	uint32_t ike_id;        /* one IKE SA */
+	uint32_t child_id;      /* one Child SA */
+};
+
+/* ipsec_engine_terminate - delete what matches, and do not bring it up again by itself; *out_num
+ * (may be NULL) is how many SAs that are. ipsec_engine_rekey - give them new keys now. Errors:
+ * EINVAL (not started), ENOENT (nothing matches). */
+IPSEC_API int ipsec_engine_terminate(struct ipsec_engine *e, uint32_t *out_num,
+				     const struct ipsec_select *select);
+IPSEC_API int ipsec_engine_rekey(struct ipsec_engine *e, uint32_t *out_num,
+				 const struct ipsec_select *select);
+
+/* ipsec_engine_answer - answer a question. Late, repeated and unknown ids are ignored. Errors:
+ * EINVAL (not started). */
+IPSEC_API int ipsec_engine_answer(struct ipsec_engine *e, uint64_t id,
+				  const struct ipsec_answer *answer);
+
+/* ipsec_engine_next_event - the oldest event that waits: 1, or 0 if none does. For engines without
+ * an event callback. Strings in it are valid until the next call. When 256 wait the oldest is lost.
+ * Errors: EINVAL (the engine has a callback). */
+IPSEC_API int ipsec_engine_next_event(struct ipsec_engine *e, struct ipsec_event *out);
+
+/* ---- lists and figures ----------------------------------------------------------------------- */
+
+/* enum ipsec_sa_state - of an IKE SA. */
+enum ipsec_sa_state {
+	IPSEC_SA_CONNECTING,
+	IPSEC_SA_ESTABLISHED,
+	IPSEC_SA_REKEYING,
+	IPSEC_SA_DELETING,
+};
+
+/* struct ipsec_child_info - one Child SA. Times are on the engine's clock, UINT64_MAX = never. */
+struct ipsec_child_info {
+	uint32_t child_id;
+	const char *name;     /* in the configuration */
+	const char *state;    /* "INSTALLED", "REKEYING", "DELETING" */
+	const char *proposal; /* "AES_GCM_16-256" */
+	bool encap;           /* ESP is carried in UDP */
+	const struct ipsec_selector *local_ts, *remote_ts;
+	uint32_t num_local_ts, num_remote_ts;
+	uint64_t in_packets, in_bytes, out_packets, out_bytes; /* inner bytes */
+	uint64_t installed_ns, rekey_ns, expire_ns;
+};
+
+/* struct ipsec_sa_info - one IKE SA and its Child SAs. */
+struct ipsec_sa_info {
+	uint32_t ike_id;
+	const char *connection; /* name in the configuration, NULL while none is chosen */
+	enum ipsec_sa_state state;
+	bool initiator;       /* we began it */
+	const char *local_id; /* NULL while unknown */
+	const char *peer_id;  /* NULL while unknown */
+	const char *proposal; /* "AES_GCM_16-256/PRF_HMAC_SHA2_256/CURVE_25519", "" while unknown */
+	struct ipsec_path path;
+	bool nat_local, nat_remote; /* an address translator on our or the peer's side */
+	uint64_t established_ns, rekey_ns;
+	const struct ipsec_child_info *children;
+	uint32_t num_children;
+};
+
+/* ipsec_engine_each_sa - fn for each IKE SA, by number; it may not call the engine. Errors: EINVAL
+ * (not started). */
+IPSEC_API int ipsec_engine_each_sa(struct ipsec_engine *e,
+				   void (*fn)(void *ctx, const struct ipsec_sa_info *sa),
+				   void *ctx);
+
+/* struct ipsec_stats - totals since the start. Every packet has one fate: rx_packets + made =
+ * tx_packets + held + punted + handed_off + dropped, when nothing is on its way. */
+struct ipsec_stats {
+	uint64_t rx_packets; /* taken from drivers */
+	uint64_t made;       /* IKE datagrams of ours, and what the data path made itself */
+	uint64_t tx_packets; /* sent by drivers */
+	uint64_t held;       /* waiting for an SA now */
+	uint64_t punted;     /* IKE datagrams received */
+	uint64_t handed_off; /* to another thread */
+	uint64_t dropped;    /* for all reasons */
+	uint32_t ike_sas, half_open, child_sas;              /* now */
+	uint64_t ike_established, child_established, failed; /* negotiations that ended so */
+	uint64_t ike_retransmitted, ike_malformed;           /* IKE messages */
+};
+
+/* ipsec_engine_stats - slightly behind while a thread runs. Errors: EINVAL (not started). */
+IPSEC_API int ipsec_engine_stats(struct ipsec_engine *e, struct ipsec_stats *out);
+
+/* ipsec_engine_drops - packets dropped for the reason numbered i, from 0; *out_name is a stable
+ * word
+ * ("REPLAY"), *out_text a sentence; both may be NULL and are constants. Errors: EINVAL (not
+ * started), ENOENT: i is past the last reason. */
+IPSEC_API int ipsec_engine_drops(struct ipsec_engine *e, unsigned int i, uint64_t *out_num,
+				 const char **out_name, const char **out_text);
+
+/* ipsec_version - of the library, "0.1.0". */
+IPSEC_API const char *ipsec_version(void);
+
+#ifdef __cplusplus
+}
+#endif
