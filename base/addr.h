@@ -71,14 +71,16 @@ struct ts {
 static_assert(sizeof(struct ts) == 48, "compared as bytes");
 
 /* struct flow - one direction-free 5-tuple as this host sees it; ports 0 where there are none, for
- * ICMP local_port = type << 8 | code. */
+ * ICMP local_port = type << 8 | code. no_ports: the packet shows none, being a later fragment or of
+ * a protocol without (RFC 4301 4.4.1.1). */
 struct flow {
 	struct ip_addr local;
 	struct ip_addr remote;
 	uint16_t local_port;
 	uint16_t remote_port;
 	uint8_t proto;
-	uint8_t zero[3];
+	uint8_t no_ports; /* 0 or 1 */
+	uint8_t zero[2];
 };
 static_assert(sizeof(struct flow) == 48, "compared and hashed as bytes");
 
@@ -139,6 +141,12 @@ bool ts_contains(const struct ts *outer, const struct ts *inner) NONNULL(1, 2);
  * selector. OPAQUE matches exactly what shows no port. */
 bool ts_match(const struct ts *t, const struct ip_addr *a, uint8_t proto, uint16_t port)
 	NONNULL(1, 2);
+
+/* flow_within - some local selector and some remote one match the flow. Where ports are not known
+ * only the selectors that admit any port, or OPAQUE, match; OPAQUE matches nothing else. ICMP's
+ * type and code are both ends' port, so that a selector of either side may name them. */
+bool flow_within(const struct flow *f, const struct ts *local, uint32_t num_local,
+		 const struct ts *remote, uint32_t num_remote) NONNULL(1);
 
 /* ts_to_prefixes - cover the address range exactly by prefixes, at most max of them; *out_num is
  * how many. Errors: LIMIT. */

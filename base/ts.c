@@ -2,6 +2,7 @@
 /* ts.c - the traffic selectors of addr.h. */
 #include "base/addr.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <strings.h>
 
@@ -89,6 +90,33 @@ bool ts_match(const struct ts *t, const struct ip_addr *a, uint8_t proto, uint16
 	if (ports_opaque(t))
 		return port == 0;
 	return port >= t->port_lo && port <= t->port_hi;
+}
+
+/* ports_fit - a selector of this kind is for packets of this kind: without ports only those for any
+ * port, or OPAQUE, which is for nothing else (RFC 4301 4.4.1.1). */
+static bool ports_fit(const struct flow *f, const struct ts *t)
+{
+	return f->no_ports ? ports_opaque(t) || ports_any(t) : !ports_opaque(t);
+}
+
+static bool end_within(const struct flow *f, const struct ip_addr *addr, uint16_t port,
+		       const struct ts *ts, uint32_t num)
+{
+	for (uint32_t i = 0; i < num; i++) {
+		if (ports_fit(f, &ts[i]) && ts_match(&ts[i], addr, f->proto, port))
+			return true;
+	}
+	return false;
+}
+
+bool flow_within(const struct flow *f, const struct ts *local, uint32_t num_local,
+		 const struct ts *remote, uint32_t num_remote)
+{
+	bool one_port = f->proto == IPPROTO_ICMP || f->proto == IPPROTO_ICMPV6;
+
+	return end_within(f, &f->local, f->local_port, local, num_local) &&
+	       end_within(f, &f->remote, one_port ? f->local_port : f->remote_port, remote,
+			  num_remote);
 }
 
 static u128 addr_number(const struct ip_addr *a)

@@ -276,6 +276,7 @@ struct ike_child_info {
 	const char *state; /* "INSTALLED", "REKEYING", "DELETING" */
 	uint32_t spi_in, spi_out;
 	const char *proposal; /* "AES_GCM_16-256" */
+	enum sa_mode mode;
 	bool esn, encap;
 	const struct ts *local;
 	const struct ts *remote;

@@ -139,34 +139,13 @@ bool flow_parse(struct flow_key *out, struct packet *p, enum flow_dir dir)
 	}
 }
 
-/* ports_fit - a selector of this kind is for packets of this kind: without ports only those for any
- * port, or OPAQUE, which is for nothing else (RFC 4301 4.4.1.1). */
-static bool ports_fit(const struct flow_key *key, const struct ts *t)
-{
-	bool opaque = t->port_lo == 0xffff && t->port_hi == 0;
-
-	return key->no_ports ? opaque || (t->port_lo == 0 && t->port_hi == 0xffff) : !opaque;
-}
-
-static bool match_one(const struct flow_key *key, const struct ip_addr *addr, uint16_t port,
-		      const struct ts *ts, uint32_t num)
-{
-	for (uint32_t i = 0; i < num; i++) {
-		if (ports_fit(key, &ts[i]) && ts_match(&ts[i], addr, key->flow.proto, port))
-			return true;
-	}
-	return false;
-}
-
 bool flow_match(const struct flow_key *key, const struct ts *local, uint32_t num_local,
 		const struct ts *remote, uint32_t num_remote)
 {
-	const struct flow *f = &key->flow;
-	bool icmp = f->proto == IPPROTO_ICMP || f->proto == IPPROTO_ICMPV6;
+	struct flow f = key->flow;
 
-	return match_one(key, &f->local, f->local_port, local, num_local) &&
-	       match_one(key, &f->remote, icmp ? f->local_port : f->remote_port, remote,
-			 num_remote);
+	f.no_ports = key->no_ports != 0;
+	return flow_within(&f, local, num_local, remote, num_remote);
 }
 
 bool flow_selectors_valid(const struct ts *ts, uint32_t num)

@@ -105,9 +105,7 @@ MUST_USE static inline bool flow_parse_fast(struct flow_key *out, struct packet 
 	return true;
 }
 
-/* flow_match - some local selector and some remote one match. Where ports are not known only the
- * selectors that admit any port, or OPAQUE, match; OPAQUE matches nothing else. ICMP's type and
- * code are both ends' port. */
+/* flow_match - some local selector and some remote one match: flow_within() for a key. */
 bool flow_match(const struct flow_key *key, const struct ts *local, uint32_t num_local,
 		const struct ts *remote, uint32_t num_remote) NONNULL(1);
 

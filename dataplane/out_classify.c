@@ -13,6 +13,7 @@ static void acquire(struct worker *w, const struct flow_entry *e)
 		.time_ns = w->now_ns,
 	};
 
+	ev.flow.no_ports = e->key.no_ports != 0;
 	/* If there is no record now, the next packet of the policy asks again. */
 	if (events_push(&w->events, &ev, NULL))
 		hold_acquired(&w->hold, e->policy->id, w->now_ns);

@@ -71,12 +71,24 @@ static const char *action_name(enum conf_action action)
 	return names[action];
 }
 
+const char *mode_name(enum conf_mode mode)
+{
+	static const char *const names[] = {
+		[CONF_TUNNEL] = "TUNNEL",
+		[CONF_TRANSPORT] = "TRANSPORT",
+		[CONF_PASS] = "PASS",
+		[CONF_DROP] = "DROP",
+	};
+
+	return names[mode];
+}
+
 static enum err child_section(struct tree *parent, const struct conf_child *child)
 {
 	struct tree *t;
 
 	TRY(tree_section(parent, &t, child->name));
-	TRY(tree_setf(t, "mode", "TUNNEL"));
+	TRY(tree_setf(t, "mode", "%s", mode_name(child->mode)));
 	TRY(tree_setf(t, "rekey_time", "%llu", (unsigned long long)(child->rekey_ns / NS_PER_S)));
 	TRY(tree_setf(t, "rekey_bytes", "%llu", (unsigned long long)child->rekey_bytes));
 	TRY(tree_setf(t, "rekey_packets", "%llu", (unsigned long long)child->rekey_packets));

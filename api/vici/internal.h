@@ -170,6 +170,9 @@ MUST_USE enum err sa_path(const struct backend *backend, struct tree *parent,
 /* sa_state_text - "ESTABLISHED". sa.c */
 const char *sa_state_text(enum ike_sa_state state);
 
+/* mode_name - as strongSwan calls it: "TUNNEL", "TRANSPORT", "PASS", "DROP". conns.c */
+const char *mode_name(enum conf_mode mode);
+
 /* conn_section - append a section with what list-conns tells about a connection. conns.c */
 MUST_USE enum err conn_section(struct tree *parent, const struct conf_conn *conn) NONNULL(1, 2);
 /* ts_list - configured selectors as the list `name`. addrs_list - addresses. conns.c */

@@ -125,7 +125,7 @@ static enum err fill_policy(struct tree *t, const struct conf_conn *conn,
 	TRY(tree_section(t, &section, name));
 	TRY(tree_setf(section, "child", "%s", child->name));
 	TRY(tree_setf(section, "ike", "%s", conn->name));
-	TRY(tree_setf(section, "mode", "TUNNEL"));
+	TRY(tree_setf(section, "mode", "%s", mode_name(child->mode)));
 	TRY(ts_list(section, "local-ts", child->local_ts, child->num_local_ts));
 	return ts_list(section, "remote-ts", child->remote_ts, child->num_remote_ts);
 }

@@ -140,7 +140,7 @@ enum err sa_child(const struct backend *b, struct tree *t, const struct ike_sa_i
 	TRY(tree_setf(t, "uniqueid", "%u", c->unique));
 	TRY(tree_setf(t, "reqid", "%u", reqid_of(b, sa->conn, c->name)));
 	TRY(tree_setf(t, "state", "%s", c->state));
-	TRY(tree_setf(t, "mode", "TUNNEL"));
+	TRY(tree_setf(t, "mode", c->mode == SA_TRANSPORT ? "TRANSPORT" : "TUNNEL"));
 	TRY(tree_setf(t, "protocol", "ESP"));
 	if (c->encap)
 		TRY(tree_setf(t, "encap", "yes"));

@@ -25,6 +25,7 @@ struct ike_child {
 	const struct conf_child *conf;
 	struct ike_peer *peer;
 	enum child_state state;
+	enum sa_mode mode;
 	bool in, out;   /* halves that the data path has */
 	bool active;    /* we send on it */
 	bool redundant; /* lost a collision, or was refused: its end is no news */

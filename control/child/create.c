@@ -2,6 +2,7 @@
 /* create.c - CREATE_CHILD_SA for a new Child SA (RFC 7296 1.3.1). */
 #include "control/child/create.h"
 
+#include "control/child/traffic.h"
 #include "control/child/work.h"
 #include "control/ike/handlers.h"
 
@@ -24,7 +25,7 @@ enum err child_new_start(struct step *s)
 		return e;
 	s->x->child = w;
 	w->request = t->request;
-	child_selectors(sa, w, t->has_flow ? &t->flow : NULL);
+	traffic_offer(sa, w, t->has_flow ? &t->flow : NULL);
 	step_request(s, CREATE_CHILD_SA);
 	return child_offer(s, w, t->group);
 }

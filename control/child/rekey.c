@@ -5,6 +5,7 @@
  * sends on the new one at once and then closes the old one, whose inbound half lingers.
  */
 #include "control/child/create.h"
+#include "control/child/traffic.h"
 #include "control/child/work.h"
 #include "control/ike/handlers.h"
 
@@ -31,7 +32,7 @@ enum err child_rekey_start(struct step *s)
 	s->x->child = w;
 	w->replaces = old->id;
 	w->request = t->request;
-	child_selectors(sa, w, NULL);
+	traffic_offer(sa, w, NULL);
 	step_request(s, CREATE_CHILD_SA);
 	wire_notify_spi_build(&s->b, NOTIFY_REKEY_SA, old->spi_in);
 	return child_offer(s, w, t->group);

@@ -2,6 +2,7 @@
 #include "control/child/work.h"
 
 #include "base/alloc.h"
+#include "control/child/traffic.h"
 
 #define CHILD_CELLS 3 /* CHILD_ACTIVATE and two of CHILD_REMOVE */
 
@@ -88,93 +89,7 @@ bool child_work_is_closed(const struct child_work *w)
 	return false;
 }
 
-/* ---- selectors ------------------------------------------------------------------------------- */
-
-static struct ts endpoint_ts(const struct conf_ts *c, const struct ip_addr *end)
-{
-	struct ts t = c->ts;
-
-	if (!c->dynamic)
-		return t;
-	t.lo = t.hi = *end;
-	if (!t.proto && !t.port_lo && !t.port_hi)
-		t.port_hi = 0xffff;
-	return t;
-}
-
-static void configured(struct ts_list *out, const struct conf_ts *list, uint32_t num,
-		       const struct ip_addr *end)
-{
-	out->num = 0;
-	for (uint32_t i = 0; i < num && i < IKE_MAX_TS; i++)
-		out->ts[out->num++] = endpoint_ts(&list[i], end);
-}
-
-/* A packet's own selector: host, protocol and, where there are any, port (2.9). */
-static struct ts flow_ts(const struct ip_addr *addr, uint8_t proto, uint16_t port)
-{
-	const bool ports = proto == 6 || proto == 17 || proto == 132;
-
-	return (struct ts){.lo = *addr,
-			   .hi = *addr,
-			   .proto = proto,
-			   .port_lo = ports ? port : 0,
-			   .port_hi = ports ? port : 0xffff};
-}
-
-static bool matches(const struct ts_list *l, const struct ip_addr *addr, uint8_t proto,
-		    uint16_t port)
-{
-	for (uint32_t i = 0; i < l->num; i++)
-		if (ts_match(&l->ts[i], addr, proto, port))
-			return true;
-	return false;
-}
-
-bool child_allows(const struct conf_child *conf, const struct path_addr *path,
-		  const struct flow *flow)
-{
-	struct ts_list l;
-
-	configured(&l, conf->local_ts, conf->num_local_ts, &path->local.addr);
-	if (!matches(&l, &flow->local, flow->proto, flow->local_port))
-		return false;
-	configured(&l, conf->remote_ts, conf->num_remote_ts, &path->remote.addr);
-	return matches(&l, &flow->remote, flow->proto, flow->remote_port);
-}
-
-void child_selectors(struct ike_sa *sa, struct child_work *w, const struct flow *flow)
-{
-	const struct ike_child *old = w->replaces ? child_find(sa->e, w->replaces) : NULL;
-
-	if (old) {
-		memcpy(w->local.ts, old->ts, old->num_local * sizeof(struct ts));
-		memcpy(w->remote.ts, old->ts + old->num_local, old->num_remote * sizeof(struct ts));
-		w->local.num = old->num_local;
-		w->remote.num = old->num_remote;
-		return;
-	}
-	configured(&w->local, w->conf->local_ts, w->conf->num_local_ts, &sa->path.local.addr);
-	configured(&w->remote, w->conf->remote_ts, w->conf->num_remote_ts, &sa->path.remote.addr);
-	if (flow && child_allows(w->conf, &sa->path, flow)) {
-		struct ts l = flow_ts(&flow->local, flow->proto, flow->local_port);
-		struct ts r = flow_ts(&flow->remote, flow->proto, flow->remote_port);
-
-		ts_list_prepend(&w->local, &l);
-		ts_list_prepend(&w->remote, &r);
-	}
-}
-
 /* ---- building -------------------------------------------------------------------------------- */
-
-static void build_selectors(struct step *s, const struct child_work *w)
-{
-	const struct ts_list *i = w->initiator ? &w->local : &w->remote;
-	const struct ts_list *r = w->initiator ? &w->remote : &w->local;
-
-	ts_list_build(&s->b, PAYLOAD_TSI, i->ts, i->num);
-	ts_list_build(&s->b, PAYLOAD_TSR, r->ts, r->num);
-}
 
 enum err child_offer(struct step *s, struct child_work *w, uint16_t group)
 {
@@ -195,7 +110,7 @@ enum err child_offer(struct step *s, struct child_work *w, uint16_t group)
 			wire_ke_build(&s->b, w->group, dh_public(w->dh));
 		}
 	}
-	build_selectors(s, w);
+	traffic_build(s, w);
 	return ERR_OK;
 }
 
@@ -207,90 +122,15 @@ void child_answer(struct step *s, struct child_work *w)
 		if (w->dh)
 			wire_ke_build(&s->b, w->chosen.dh, dh_public(w->dh));
 	}
-	build_selectors(s, w);
+	traffic_build(s, w);
 }
 
 /* ---- responder ------------------------------------------------------------------------------- */
 
-/* How well a configuration fits the offered selectors: 0 not at all, 1 part of them, 2 the first
- * ones too (those of the packet that asked, 2.9), 3 as they are. */
-static unsigned fit(const struct child_work *w, const struct ts_list *tsi,
-		    const struct ts_list *tsr)
-{
-	const struct ts_list *i = &w->remote, *r = &w->local;
-
-	if (ts_list_within(tsi->ts, tsi->num, i->ts, i->num) &&
-	    ts_list_within(tsr->ts, tsr->num, r->ts, r->num))
-		return 3;
-	return ts_list_within(tsi->ts, 1, i->ts, i->num) &&
-			       ts_list_within(tsr->ts, 1, r->ts, r->num)
-		       ? 2
-		       : 1;
-}
-
-static unsigned narrow(struct ike_sa *sa, struct child_work *out, const struct conf_child *conf,
-		       const struct ts_list *tsi, const struct ts_list *tsr)
-{
-	struct ts_list ours;
-	bool cut;
-
-	configured(&ours, conf->remote_ts, conf->num_remote_ts, &sa->path.remote.addr);
-	if (ts_list_narrow(&out->remote, &cut, tsi->ts, tsi->num, ours.ts, ours.num, IKE_MAX_TS))
-		return 0;
-	configured(&ours, conf->local_ts, conf->num_local_ts, &sa->path.local.addr);
-	if (ts_list_narrow(&out->local, &cut, tsr->ts, tsr->num, ours.ts, ours.num, IKE_MAX_TS))
-		return 0;
-	return fit(out, tsi, tsr);
-}
-
-/* The child configuration for the offered selectors: the first that takes them as they are, else
- * the first that takes part of them. */
-static const struct conf_child *choose_conf(struct ike_sa *sa, struct child_work *w,
-					    const struct ts_list *tsi, const struct ts_list *tsr)
-{
-	const struct conf_conn *conn = sa->conn;
-	const struct conf_child *best = NULL;
-	unsigned best_fit = 0;
-
-	for (uint32_t i = 0; i < conn->num_children; i++) {
-		unsigned f = narrow(sa, w, &conn->children[i], tsi, tsr);
-
-		if (f > best_fit) {
-			best_fit = f;
-			best = &conn->children[i];
-		}
-	}
-	return best;
-}
-
-static enum err bad_syntax(struct step *s, const char *what)
+enum err child_bad_syntax(struct step *s, const char *what)
 {
 	return step_fail(s, IKE_REASON_MALFORMED, NOTIFY_INVALID_SYNTAX,
 			 "the peer's %s payload does not follow the format", what);
-}
-
-static enum err choose_selectors(struct step *s, struct child_work *w)
-{
-	char text[TS_TEXT_MAX], text2[TS_TEXT_MAX];
-	struct ike_sa *sa = s->sa;
-	struct ts_list tsi, tsr;
-
-	if (ts_list_parse(&tsi, ike_msg_body(s->msg, PAYLOAD_TSI)) ||
-	    ts_list_parse(&tsr, ike_msg_body(s->msg, PAYLOAD_TSR)))
-		return bad_syntax(s, "TS");
-	if (tsi.num && tsr.num && !w->conf) {
-		w->conf = choose_conf(sa, w, &tsi, &tsr);
-		if (w->conf && !w->conf_ref)
-			w->conf_ref = conf_get(sa->conf);
-	}
-	if (tsi.num && tsr.num && w->conf && narrow(sa, w, w->conf, &tsi, &tsr))
-		return ERR_OK;
-	return step_fail_child(
-		s, IKE_REASON_TS_UNACCEPTABLE, NOTIFY_TS_UNACCEPTABLE,
-		"the peer wants traffic between %s (here) and %s (there), which no child of "
-		"connection %s allows (TS_UNACCEPTABLE): compare `local_ts` and `remote_ts`",
-		tsr.num ? ts_text(text, &tsr.ts[0]) : "nothing",
-		tsi.num ? ts_text(text2, &tsi.ts[0]) : "nothing", sa->conn->name);
 }
 
 static enum err no_proposal(struct step *s, const struct child_work *w)
@@ -318,7 +158,7 @@ static enum err choose_dh(struct step *s, struct child_work *w, const struct wir
 	e = dh_new(s->e->crypto, &w->dh, w->chosen.dh);
 	if (!e)
 		e = dh_compute_shared(w->dh, &w->shared, ke->value);
-	return e == ERR_MALFORMED ? bad_syntax(s, "KE") : e;
+	return e == ERR_MALFORMED ? child_bad_syntax(s, "KE") : e;
 }
 
 static enum err parse_share(struct step *s, struct wire_ke *ke, struct nonce *nonce)
@@ -327,11 +167,11 @@ static enum err parse_share(struct step *s, struct wire_ke *ke, struct nonce *no
 
 	*ke = (struct wire_ke){.group = DH_NONE};
 	if (wire_nonce_parse(&n, ike_msg_body(s->msg, PAYLOAD_NONCE)))
-		return bad_syntax(s, "nonce");
+		return child_bad_syntax(s, "nonce");
 	nonce_set(nonce, n);
 	if (s->msg->present & PAYLOAD_BIT(PAYLOAD_KE) &&
 	    wire_ke_parse(ke, ike_msg_body(s->msg, PAYLOAD_KE)))
-		return bad_syntax(s, "KE");
+		return child_bad_syntax(s, "KE");
 	return ERR_OK;
 }
 
@@ -342,11 +182,11 @@ enum err child_choose(struct step *s, struct child_work *w)
 	enum err e = ERR_OK;
 
 	if (sa_parse(&offer, ike_msg_body(s->msg, PAYLOAD_SA)))
-		return bad_syntax(s, "SA");
+		return child_bad_syntax(s, "SA");
 	if (w->kind == SA_KIND_CHILD)
 		e = parse_share(s, &ke, &w->ni);
 	if (!e)
-		e = choose_selectors(s, w);
+		e = traffic_choose(s, w);
 	if (e)
 		return e;
 	if (sa_select(&w->chosen, &offer, w->kind, w->conf->esp, w->conf->num_esp, ke.group))
@@ -359,25 +199,6 @@ enum err child_choose(struct step *s, struct child_work *w)
 
 /* ---- initiator ------------------------------------------------------------------------------- */
 
-static enum err take_selectors(struct step *s, struct child_work *w)
-{
-	struct ts_list tsi, tsr;
-
-	if (ts_list_parse(&tsi, ike_msg_body(s->msg, PAYLOAD_TSI)) ||
-	    ts_list_parse(&tsr, ike_msg_body(s->msg, PAYLOAD_TSR)))
-		return bad_syntax(s, "TS");
-	if (!ts_list_within(tsi.ts, tsi.num, w->local.ts, w->local.num) ||
-	    !ts_list_within(tsr.ts, tsr.num, w->remote.ts, w->remote.num))
-		return step_fail_child(
-			s, IKE_REASON_TS_UNACCEPTABLE, NOTIFY_TS_UNACCEPTABLE,
-			"the peer's traffic selectors for child %s are outside those "
-			"that were offered",
-			w->conf->name);
-	w->local = tsi;
-	w->remote = tsr;
-	return ERR_OK;
-}
-
 static enum err take_dh(struct step *s, struct child_work *w, const struct wire_ke *ke)
 {
 	enum err e;
@@ -385,10 +206,10 @@ static enum err take_dh(struct step *s, struct child_work *w, const struct wire_
 	if (w->chosen.dh == DH_NONE) /* the peer does without PFS, which we offered too */
 		return ERR_OK;
 	if (!w->dh || ke->group != w->chosen.dh || w->group != w->chosen.dh)
-		return bad_syntax(s, "KE");
+		return child_bad_syntax(s, "KE");
 	secret_fini(&w->shared); /* of the same response, when memory was short the first time */
 	e = dh_compute_shared(w->dh, &w->shared, ke->value);
-	return e == ERR_MALFORMED ? bad_syntax(s, "KE") : e;
+	return e == ERR_MALFORMED ? child_bad_syntax(s, "KE") : e;
 }
 
 enum err child_take(struct step *s, struct child_work *w)
@@ -398,7 +219,7 @@ enum err child_take(struct step *s, struct child_work *w)
 	enum err e = ERR_OK;
 
 	if (sa_parse(&answer, ike_msg_body(s->msg, PAYLOAD_SA)))
-		return bad_syntax(s, "SA");
+		return child_bad_syntax(s, "SA");
 	if (sa_check(&w->chosen, &answer, w->kind, w->conf->esp, w->conf->num_esp))
 		return step_fail_child(s, IKE_REASON_NO_PROPOSAL, NOTIFY_NO_PROPOSAL_CHOSEN,
 				       "the peer chose ESP algorithms that child %s did not offer",
@@ -406,7 +227,7 @@ enum err child_take(struct step *s, struct child_work *w)
 	if (w->kind == SA_KIND_CHILD)
 		e = parse_share(s, &ke, &w->nr);
 	if (!e)
-		e = take_selectors(s, w);
+		e = traffic_take(s, w);
 	if (!e && w->kind == SA_KIND_CHILD)
 		e = take_dh(s, w, &ke);
 	return e;
@@ -453,6 +274,7 @@ static enum err make_child(struct step *s, struct child_work *w)
 	c->spi_out = (uint32_t)w->chosen.spi;
 	c->chosen = w->chosen;
 	c->replaces = w->replaces;
+	c->mode = w->transport ? SA_TRANSPORT : SA_TUNNEL;
 	sa_chosen_text(c->proposal, &w->chosen);
 	return ERR_OK;
 }
@@ -508,7 +330,9 @@ static void fill_params(struct step *s, struct child_work *w, bool active)
 		.alg = encr_aead_alg(c->chosen.encr),
 		.key_in = bytes_of(a->key_in.p, a->key_in.len),
 		.key_out = bytes_of(a->key_out.p, a->key_out.len),
-		.mode = SA_TUNNEL,
+		.mode = c->mode,
+		.seen_local = w->seen_local,
+		.seen_remote = w->seen_remote,
 		.copy_dscp = conf->copy_dscp,
 		.esn = c->chosen.esn,
 		.outbound_active = active,
@@ -567,8 +391,9 @@ struct ike_child *child_install(struct step *s, struct child_work *w, bool activ
 	child_start(c, active, s->now_ns);
 	action_event(s->sa, w->replaces ? IKE_EVENT_CHILD_REKEYED : IKE_EVENT_CHILD_UP, c,
 		     IKE_REASON_NONE, w->request,
-		     "child %s %s: %s, SPIs %08x (in) and %08x (out), %s === %s", c->conf->name,
-		     w->replaces ? "re-keyed" : "installed", c->proposal, c->spi_in, c->spi_out,
+		     "child %s %s: %s%s, SPIs %08x (in) and %08x (out), %s === %s", c->conf->name,
+		     w->replaces ? "re-keyed" : "installed", c->proposal,
+		     c->mode == SA_TRANSPORT ? " in transport mode" : "", c->spi_in, c->spi_out,
 		     ts_text(l, &c->ts[0]), ts_text(r, &c->ts[c->num_local]));
 	return c;
 }

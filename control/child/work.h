@@ -20,6 +20,9 @@ struct child_work {
 	uint32_t spi_in;          /* reserved for us; 0 once installed */
 	struct sa_chosen chosen;
 	struct ts_list local, remote;
+	bool transport; /* transport mode: as initiator offered, then agreed */
+	struct ip_addr seen_local, seen_remote; /* transport mode through a NAT: as the peer sees us
+						 * and itself; unset = as in the selectors */
 	struct nonce ni, nr;
 	uint16_t group; /* of our KE payload; DH_NONE without PFS */
 	struct dh *dh;
@@ -40,15 +43,6 @@ MUST_USE enum err child_work_new(struct ike_sa *sa, struct child_work **out, enu
 /* child_work_free - give the SPI back, wipe. NULL is accepted. */
 void child_work_free(struct ike_sa *sa, struct child_work *w) NONNULL(1);
 
-/* child_allows - a packet lies within the configured selectors for this path. */
-bool child_allows(const struct conf_child *conf, const struct path_addr *path,
-		  const struct flow *flow) NONNULL(1, 2, 3);
-
-/* child_selectors - the configured selectors for this path, or those of the pair that is re-keyed,
- * and a packet's own in front. */
-void child_selectors(struct ike_sa *sa, struct child_work *w, const struct flow *flow)
-	NONNULL(1, 2);
-
 /* child_offer - SA, Ni, [KEi,] TSi, TSr into s->b; group: as the peer insists, 0 = our first.
  * Errors: NOMEM, CRYPTO. */
 MUST_USE enum err child_offer(struct step *s, struct child_work *w, uint16_t group) NONNULL(1, 2);
@@ -59,6 +53,9 @@ MUST_USE enum err child_choose(struct step *s, struct child_work *w) NONNULL(1, 
 
 /* child_take - as initiator, from the response. Errors: as child_choose(). */
 MUST_USE enum err child_take(struct step *s, struct child_work *w) NONNULL(1, 2);
+
+/* child_bad_syntax - a payload of the peer does not follow the format. Errors: PEER, always. */
+MUST_USE enum err child_bad_syntax(struct step *s, const char *what) NONNULL(1, 2);
 
 /* child_answer - SA, Nr, [KEr,] TSi, TSr into s->b. */
 void child_answer(struct step *s, struct child_work *w) NONNULL(1, 2);

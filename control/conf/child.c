@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 
+#define BEET                  -1 /* a mode that others have */
 #define REPLAY_WINDOW_DEFAULT 64
 #define REPLAY_WINDOW_MAX     (1u << 20)
 
@@ -109,11 +110,24 @@ LIFETIME(rand_packets, take_packets, rand_packets)
 
 enum err set_mode(struct check *c, void *obj, const struct tree *node)
 {
-	const char *text;
+	static const struct take_word words[] = {
+		{"tunnel", CONF_TUNNEL}, {"transport", CONF_TRANSPORT},
+		{"pass", CONF_PASS},     {"drop", CONF_DROP},
+		{"beet", BEET},
+	};
+	int v;
 
-	(void)obj;
-	if (take_text(c, &text, node) && strcmp(text, "tunnel") != 0)
-		CHECK_ERROR(c, node, "'%.40s' is not supported yet: only tunnel is", text);
+	if (!take_word(c, &v, node, words, ARRAY_LEN(words)))
+		return ERR_OK;
+	if (v == CONF_PASS || v == CONF_DROP) {
+		CHECK_ERROR(c, node, "'%s' is not supported yet", v == CONF_PASS ? "pass" : "drop");
+		return ERR_OK;
+	}
+	if (v == BEET) {
+		CHECK_WARN(c, node, "beet is not supported: tunnel mode is used");
+		v = CONF_TUNNEL;
+	}
+	((struct conf_child *)obj)->mode = (enum conf_mode)v;
 	return ERR_OK;
 }
 

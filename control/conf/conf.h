@@ -62,6 +62,21 @@ enum conf_action {
 	ACTION_TRAP_START = 3,
 };
 
+/* enum conf_mode - what a child does with its traffic: how it is protected, or that it is not
+ * (pass) or not at all sent (drop). */
+enum conf_mode {
+	CONF_TUNNEL,
+	CONF_TRANSPORT,
+	CONF_PASS,
+	CONF_DROP,
+};
+
+/* conf_negotiated - the child is made with the peer; else it is a policy of our own. */
+static inline bool conf_negotiated(enum conf_mode mode)
+{
+	return mode == CONF_TUNNEL || mode == CONF_TRANSPORT;
+}
+
 /* struct conf_ts - a configured selector; dynamic: the tunnel endpoint's address takes its place.
  */
 struct conf_ts {
@@ -80,8 +95,9 @@ struct conf_child {
 	uint64_t rekey_bytes, life_bytes, rand_bytes;
 	uint64_t rekey_packets, life_packets, rand_packets;
 	uint32_t replay_window;
+	enum conf_mode mode;
 	enum dscp_copy copy_dscp; /* out */
-	uint32_t priority;
+	uint32_t priority; /* of its policy: smaller is looked at first, 0 = after all that say */
 	enum conf_action start_action, dpd_action, close_action;
 };
 

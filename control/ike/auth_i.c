@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* auth_i.c - IKE_AUTH as initiator (RFC 7296 1.2). */
 #include "control/child/create.h"
+#include "control/child/traffic.h"
 #include "control/child/work.h"
 #include "control/ike/auth.h"
 #include "control/ike/handlers.h"
@@ -25,7 +26,7 @@ static enum err begin_child(struct step *s)
 	w->request = t->request;
 	w->ni = sa->hs->ni;
 	w->nr = sa->hs->nr;
-	child_selectors(sa, w, t->has_flow ? &t->flow : NULL);
+	traffic_offer(sa, w, t->has_flow ? &t->flow : NULL);
 	return ERR_OK;
 }
 
@@ -146,6 +147,8 @@ enum err auth_accepted_i(struct step *s)
 	auth_established(s);
 	if (w && !agreed) {
 		auth_child_report(s, w->conf->name, hs->child_reason, hs->child_text);
+		if (w->chosen.spi && !child_prepare(s, w)) /* the peer has installed it */
+			child_close_unused(s, w, hs->child_reason);
 	} else if (w && !s->answer->allow) {
 		auth_child_report(s, w->conf->name, IKE_REASON_REFUSED,
 				  "the child was refused here");

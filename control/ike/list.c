@@ -35,6 +35,7 @@ static struct ike_child_info child_info(const struct ike_child *c)
 		.spi_in = c->spi_in,
 		.spi_out = c->spi_out,
 		.proposal = c->proposal,
+		.mode = c->mode,
 		.esn = c->chosen.esn,
 		.encap = sa_esp_encap(c->sa) == ENCAP_UDP,
 		.local = c->ts,

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
-#include "control/child/work.h"
+#include "control/child/traffic.h"
 #include "control/ike/core.h"
 #include "control/ike/step.h"
 #include "control/ike/task.h"
@@ -31,13 +31,7 @@ static struct ike_sa *find_for(struct ike_engine *e, const struct conf_conn *con
 
 static bool covers(const struct ike_child *c, const struct flow *f)
 {
-	bool local = false, remote = false;
-
-	for (uint32_t i = 0; i < c->num_local; i++)
-		local |= ts_match(&c->ts[i], &f->local, f->proto, f->local_port);
-	for (uint32_t i = 0; i < c->num_remote; i++)
-		remote |= ts_match(&c->ts[c->num_local + i], &f->remote, f->proto, f->remote_port);
-	return local && remote;
+	return flow_within(f, c->ts, c->num_local, c->ts + c->num_local, c->num_remote);
 }
 
 /* The child is up and, if a packet asked, it would take the packet. */
@@ -95,7 +89,7 @@ static const struct conf_child *same_child(const struct conf_conn *conn, const c
 static const struct flow *useful_flow(const struct ike_sa *sa, const struct conf_child *child,
 				      const struct flow *flow)
 {
-	return flow && child_allows(child, &sa->path, flow) ? flow : NULL;
+	return flow && traffic_allows(child, &sa->path, flow) ? flow : NULL;
 }
 
 static enum err add_child(struct ike_sa *sa, const struct ike_initiate_params *p, uint64_t now_ns)
@@ -105,7 +99,7 @@ static enum err add_child(struct ike_sa *sa, const struct ike_initiate_params *p
 
 	if (!p->child)
 		return ERR_EXISTS;
-	if (!child)
+	if (!child || !conf_negotiated(child->mode))
 		return ERR_NOT_FOUND;
 	if (is_under_way(sa, child) || is_up(sa, child, useful_flow(sa, child, p->flow)))
 		return ERR_EXISTS;
@@ -150,7 +144,7 @@ static enum err initiate(struct ike_engine *e, const struct ike_initiate_params 
 		return ERR_NOT_FOUND;
 	if (p->child) {
 		child = same_child(conn, p->child);
-		if (!child)
+		if (!child || !conf_negotiated(child->mode))
 			return ERR_NOT_FOUND;
 	}
 	sa = find_for(e, conn, &p->path);

@@ -172,10 +172,13 @@ static const struct row child_rows[] = {
 	 "Ef:4: connections.a.children.c.remote_ts: 'dynamic[tcp/99999]' is not a selector: a "
 	 "prefix, a range or dynamic, then possibly [protocol/port]"},
 	{"mode = tunnel", ""},
-	{"mode = transport", "Ef:4: connections.a.children.c.mode: 'transport' is not supported "
-			     "yet: only tunnel is"},
-	{"mode = drop", "Ef:4: connections.a.children.c.mode: 'drop' is not supported yet: only "
-			"tunnel is"},
+	{"mode = transport", ""},
+	{"mode = pass", "Ef:4: connections.a.children.c.mode: 'pass' is not supported yet"},
+	{"mode = beet",
+	 "Wf:4: connections.a.children.c.mode: beet is not supported: tunnel mode is "
+	 "used"},
+	{"mode = transport_proxy", "Ef:4: connections.a.children.c.mode: 'transport_proxy' is none "
+				   "of: tunnel, transport, pass, drop, beet"},
 	{"start_action = trap|start", ""},
 	{"start_action = go", "Ef:4: connections.a.children.c.start_action: 'go' is none of: none, "
 			      "trap, start, trap|start, start|trap, route"},

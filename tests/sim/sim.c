@@ -229,6 +229,11 @@ static void child_add(struct sim_node *n, const struct ike_child_add *add)
 				  .in = true,
 				  .out = true,
 				  .key_len = p->key_in.len,
+				  .mode = p->mode,
+				  .local = p->local[0],
+				  .remote = p->remote[0],
+				  .seen_local = p->seen_local,
+				  .seen_remote = p->seen_remote,
 				  .num_ts = p->num_local + p->num_remote};
 	memcpy(pair->key_in, p->key_in.p, p->key_in.len);
 	memcpy(pair->key_out, p->key_out.p, p->key_out.len);
@@ -698,7 +703,7 @@ static bool matched(const struct sim_pair *a, const struct sim_node *other)
 		const struct sim_pair *b = &other->pairs[i];
 
 		if (a->spi_in == b->spi_out && a->spi_out == b->spi_in && b->in && b->out)
-			return a->key_len == b->key_len &&
+			return a->mode == b->mode && a->key_len == b->key_len &&
 			       memcmp(a->key_in, b->key_out, a->key_len) == 0 &&
 			       memcmp(a->key_out, b->key_in, a->key_len) == 0;
 	}

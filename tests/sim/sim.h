@@ -24,6 +24,9 @@ struct sim_pair {
 	uint8_t key_in[64], key_out[64];
 	size_t key_len;
 	uint32_t num_ts;
+	enum sa_mode mode;
+	struct ts local, remote; /* the first ones */
+	struct ip_addr seen_local, seen_remote;
 	char name[32];
 };
 

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/child/traffic.h"
+
+/* ---- configured ------------------------------------------------------------------------------ */
+
+static struct ts endpoint_ts(const struct conf_ts *c, const struct ip_addr *end)
+{
+	struct ts t = c->ts;
+
+	if (!c->dynamic)
+		return t;
+	t.lo = t.hi = *end;
+	if (!t.proto && !t.port_lo && !t.port_hi)
+		t.port_hi = 0xffff;
+	return t;
+}
+
+static void configured(struct ts_list *out, const struct conf_ts *list, uint32_t num,
+		       const struct ip_addr *end)
+{
+	out->num = 0;
+	for (uint32_t i = 0; i < num && i < IKE_MAX_TS; i++)
+		out->ts[out->num++] = endpoint_ts(&list[i], end);
+}
+
+static void configured_both(struct ts_list *local, struct ts_list *remote,
+			    const struct conf_child *conf, const struct path_addr *path)
+{
+	configured(local, conf->local_ts, conf->num_local_ts, &path->local.addr);
+	configured(remote, conf->remote_ts, conf->num_remote_ts, &path->remote.addr);
+}
+
+bool traffic_allows(const struct conf_child *conf, const struct path_addr *path,
+		    const struct flow *flow)
+{
+	struct ts_list local, remote;
+
+	configured_both(&local, &remote, conf, path);
+	return flow_within(flow, local.ts, local.num, remote.ts, remote.num);
+}
+
+/* ---- hosts ----------------------------------------------------------------------------------- */
+
+static bool is_host(const struct ts *t, const struct ip_addr *addr)
+{
+	return ip_addr_equal(&t->lo, addr) && ip_addr_equal(&t->hi, addr);
+}
+
+/* one_host - all selectors name one address, the same. */
+static bool one_host(struct ip_addr *out, const struct ts_list *l)
+{
+	for (uint32_t i = 0; i < l->num; i++)
+		if (!is_host(&l->ts[i], &l->ts[0].lo))
+			return false;
+	*out = l->ts[0].lo;
+	return l->num > 0;
+}
+
+/* clip - what of the selectors is about this address; false if nothing is. */
+static bool clip(struct ts_list *out, const struct ts_list *l, const struct ip_addr *addr)
+{
+	out->num = 0;
+	for (uint32_t i = 0; i < l->num; i++) {
+		if (ip_addr_cmp(&l->ts[i].lo, addr) > 0 || ip_addr_cmp(addr, &l->ts[i].hi) > 0)
+			continue;
+		out->ts[out->num] = l->ts[i];
+		out->ts[out->num].lo = out->ts[out->num].hi = *addr;
+		out->num++;
+	}
+	return out->num > 0;
+}
+
+/* translate - the selectors of one host are about `to`, as this side of a NAT knows it; *out_seen
+ * is how the peer does. */
+static void translate(struct ts_list *l, struct ip_addr *out_seen, const struct ip_addr *to)
+{
+	*out_seen = l->ts[0].lo;
+	for (uint32_t i = 0; i < l->num; i++)
+		l->ts[i].lo = l->ts[i].hi = *to;
+}
+
+/* as_seen_here - the peer's selectors for transport mode, local and remote as we see them, with our
+ * view of translated addresses (2.23.1). False if they are not those of two hosts. */
+static bool as_seen_here(const struct ike_sa *sa, struct child_work *w, struct ts_list *local,
+			 struct ts_list *remote)
+{
+	struct ip_addr l, r;
+
+	w->seen_local = w->seen_remote = (struct ip_addr){.family = IP_NONE};
+	if (!one_host(&l, local) || !one_host(&r, remote) ||
+	    l.family != sa->path.local.addr.family || r.family != l.family)
+		return false;
+	if (sa->nat_local)
+		translate(local, &w->seen_local, &sa->path.local.addr);
+	if (sa->nat_remote)
+		translate(remote, &w->seen_remote, &sa->path.remote.addr);
+	return true;
+}
+
+/* ---- initiator ------------------------------------------------------------------------------- */
+
+/* offer_transport - between the two ends of the IKE SA, if the selectors have them. */
+static void offer_transport(const struct ike_sa *sa, struct child_work *w)
+{
+	struct ts_list local, remote;
+
+	if (!clip(&local, &w->local, &sa->path.local.addr) ||
+	    !clip(&remote, &w->remote, &sa->path.remote.addr)) {
+		LOG(WARN, CHD, sa->conn->name,
+		    "%s: transport mode is between the addresses of the IKE SA, which `local_ts` "
+		    "and `remote_ts` do not hold: a tunnel is offered instead",
+		    w->conf->name);
+		return;
+	}
+	w->local = local;
+	w->remote = remote;
+	w->transport = true;
+}
+
+/* A packet's own selector: host, protocol and, where there are any, port (2.9). */
+static struct ts flow_ts(const struct ip_addr *addr, uint8_t proto, uint16_t port, bool no_ports)
+{
+	const bool ports = !no_ports && (proto == 6 || proto == 17 || proto == 132);
+
+	return (struct ts){.lo = *addr,
+			   .hi = *addr,
+			   .proto = proto,
+			   .port_lo = ports ? port : 0,
+			   .port_hi = ports ? port : 0xffff};
+}
+
+/* prepend_part - what the packet's selector has in common with the first one that it meets. */
+static void prepend_part(struct ts_list *l, const struct ts *packet)
+{
+	struct ts part;
+
+	for (uint32_t i = 0; i < l->num; i++) {
+		if (ts_intersect(&part, &l->ts[i], packet)) {
+			ts_list_prepend(l, &part);
+			return;
+		}
+	}
+}
+
+static void prepend_flow(struct child_work *w, const struct flow *f)
+{
+	struct ts l = flow_ts(&f->local, f->proto, f->local_port, f->no_ports);
+	struct ts r = flow_ts(&f->remote, f->proto, f->remote_port, f->no_ports);
+
+	if (!flow_within(f, w->local.ts, w->local.num, w->remote.ts, w->remote.num))
+		return;
+	prepend_part(&w->local, &l);
+	prepend_part(&w->remote, &r);
+}
+
+void traffic_offer(struct ike_sa *sa, struct child_work *w, const struct flow *flow)
+{
+	const struct ike_child *old = w->replaces ? child_find(sa->e, w->replaces) : NULL;
+
+	if (old) {
+		memcpy(w->local.ts, old->ts, old->num_local * sizeof(struct ts));
+		memcpy(w->remote.ts, old->ts + old->num_local, old->num_remote * sizeof(struct ts));
+		w->local.num = old->num_local;
+		w->remote.num = old->num_remote;
+		w->transport = old->mode == SA_TRANSPORT;
+		return;
+	}
+	configured_both(&w->local, &w->remote, w->conf, &sa->path);
+	if (w->conf->mode == CONF_TRANSPORT)
+		offer_transport(sa, w);
+	if (flow)
+		prepend_flow(w, flow);
+}
+
+void traffic_build(struct step *s, const struct child_work *w)
+{
+	const struct ts_list *i = w->initiator ? &w->local : &w->remote;
+	const struct ts_list *r = w->initiator ? &w->remote : &w->local;
+
+	if (w->transport)
+		wire_notify_build(&s->b, NOTIFY_USE_TRANSPORT_MODE, bytes_of(NULL, 0));
+	ts_list_build(&s->b, PAYLOAD_TSI, i->ts, i->num);
+	ts_list_build(&s->b, PAYLOAD_TSR, r->ts, r->num);
+}
+
+static enum err parse(struct step *s, struct ts_list *tsi, struct ts_list *tsr)
+{
+	if (ts_list_parse(tsi, ike_msg_body(s->msg, PAYLOAD_TSI)) ||
+	    ts_list_parse(tsr, ike_msg_body(s->msg, PAYLOAD_TSR)))
+		return child_bad_syntax(s, "TS");
+	return ERR_OK;
+}
+
+static bool asks_transport(const struct step *s)
+{
+	struct wire_notify n;
+
+	return wire_notify_find(&n, s->msg, NOTIFY_USE_TRANSPORT_MODE);
+}
+
+static enum err outside(struct step *s, const struct child_work *w)
+{
+	return step_fail_child(s, IKE_REASON_TS_UNACCEPTABLE, NOTIFY_TS_UNACCEPTABLE,
+			       "the peer's traffic selectors for child %s are outside those "
+			       "that were offered",
+			       w->conf->name);
+}
+
+/* take_mode - transport mode only if both want it (1.3.1). */
+static enum err take_mode(struct step *s, struct child_work *w)
+{
+	const bool answered = asks_transport(s);
+
+	if (answered && !w->transport)
+		return step_fail_child(s, IKE_REASON_PEER_ERROR, 0,
+				       "the peer made child %s in transport mode, which was not "
+				       "asked for",
+				       w->conf->name);
+	if (w->transport && !answered)
+		LOG(INFO, CHD, s->sa->conn->name,
+		    "%s: the peer does not want transport mode: a tunnel is made instead",
+		    w->conf->name);
+	w->transport = answered;
+	return ERR_OK;
+}
+
+enum err traffic_take(struct step *s, struct child_work *w)
+{
+	struct ts_list tsi, tsr;
+	enum err e = parse(s, &tsi, &tsr);
+
+	if (!e)
+		e = take_mode(s, w);
+	if (e)
+		return e;
+	if (w->transport && !as_seen_here(s->sa, w, &tsi, &tsr))
+		return outside(s, w);
+	if (!ts_list_within(tsi.ts, tsi.num, w->local.ts, w->local.num) ||
+	    !ts_list_within(tsr.ts, tsr.num, w->remote.ts, w->remote.num))
+		return outside(s, w);
+	w->local = tsi;
+	w->remote = tsr;
+	return ERR_OK;
+}
+
+/* ---- responder ------------------------------------------------------------------------------- */
+
+/* How well a configuration fits the offered selectors: 0 not at all, 1 part of them, 2 the first
+ * ones too (those of the packet that asked, 2.9), 3 as they are. */
+static unsigned fit(const struct child_work *w, const struct ts_list *tsi,
+		    const struct ts_list *tsr)
+{
+	const struct ts_list *i = &w->remote, *r = &w->local;
+
+	if (ts_list_within(tsi->ts, tsi->num, i->ts, i->num) &&
+	    ts_list_within(tsr->ts, tsr->num, r->ts, r->num))
+		return 3;
+	return ts_list_within(tsi->ts, 1, i->ts, i->num) &&
+			       ts_list_within(tsr->ts, 1, r->ts, r->num)
+		       ? 2
+		       : 1;
+}
+
+static unsigned narrow(struct ike_sa *sa, struct child_work *out, const struct conf_child *conf,
+		       const struct ts_list *tsi, const struct ts_list *tsr)
+{
+	struct ts_list local, remote;
+	bool cut;
+
+	configured_both(&local, &remote, conf, &sa->path);
+	if (ts_list_narrow(&out->remote, &cut, tsi->ts, tsi->num, remote.ts, remote.num,
+			   IKE_MAX_TS) ||
+	    ts_list_narrow(&out->local, &cut, tsr->ts, tsr->num, local.ts, local.num, IKE_MAX_TS))
+		return 0;
+	return fit(out, tsi, tsr);
+}
+
+/* choose_conf - of the children in this mode the first that takes the offered selectors as they
+ * are, else the first that takes most of them; w then has what is narrowed to it. */
+static bool choose_conf(struct ike_sa *sa, struct child_work *w, enum conf_mode mode,
+			const struct ts_list *tsi, const struct ts_list *tsr)
+{
+	const struct conf_conn *conn = sa->conn;
+	const struct conf_child *best = NULL;
+	unsigned best_fit = 0;
+
+	for (uint32_t i = 0; i < conn->num_children; i++) {
+		const struct conf_child *c = &conn->children[i];
+		unsigned f = c->mode == mode ? narrow(sa, w, c, tsi, tsr) : 0;
+
+		if (f > best_fit) {
+			best_fit = f;
+			best = c;
+		}
+	}
+	if (!best)
+		return false;
+	w->conf = best;
+	if (!w->conf_ref)
+		w->conf_ref = conf_get(sa->conf);
+	return narrow(sa, w, best, tsi, tsr) > 0;
+}
+
+/* choose_transport - if the selectors are of the two ends, as we see them, and a child allows it.
+ */
+static bool choose_transport(struct ike_sa *sa, struct child_work *w, const struct ts_list *tsi,
+			     const struct ts_list *tsr)
+{
+	struct ts_list remote = *tsi, local = *tsr;
+
+	if (!as_seen_here(sa, w, &local, &remote) || !is_host(&local.ts[0], &sa->path.local.addr) ||
+	    !is_host(&remote.ts[0], &sa->path.remote.addr))
+		return false;
+	if (w->conf)
+		return w->conf->mode == CONF_TRANSPORT && narrow(sa, w, w->conf, &remote, &local);
+	return choose_conf(sa, w, CONF_TRANSPORT, &remote, &local);
+}
+
+/* choose_tunnel - a child that is configured for transport mode is made as a tunnel too. */
+static bool choose_tunnel(struct ike_sa *sa, struct child_work *w, const struct ts_list *tsi,
+			  const struct ts_list *tsr)
+{
+	if (w->conf)
+		return narrow(sa, w, w->conf, tsi, tsr) > 0;
+	return choose_conf(sa, w, CONF_TUNNEL, tsi, tsr) ||
+	       choose_conf(sa, w, CONF_TRANSPORT, tsi, tsr);
+}
+
+static void say_tunnel(const struct ike_sa *sa, const struct child_work *w, bool asked)
+{
+	if (asked)
+		LOG(INFO, CHD, sa->conn->name,
+		    "%s: the peer asks for transport mode, which %s: a tunnel is made instead",
+		    w->conf->name,
+		    w->conf->mode == CONF_TRANSPORT ? "is between the two ends of the IKE SA only"
+						    : "is not configured");
+	else if (w->conf->mode == CONF_TRANSPORT)
+		LOG(INFO, CHD, sa->conn->name,
+		    "%s: the peer does not ask for transport mode: a tunnel is made instead",
+		    w->conf->name);
+}
+
+enum err traffic_choose(struct step *s, struct child_work *w)
+{
+	char text[TS_TEXT_MAX], text2[TS_TEXT_MAX];
+	const bool asked = asks_transport(s);
+	struct ike_sa *sa = s->sa;
+	struct ts_list tsi, tsr;
+	enum err e = parse(s, &tsi, &tsr);
+
+	if (e)
+		return e;
+	w->transport = tsi.num && tsr.num && asked && choose_transport(sa, w, &tsi, &tsr);
+	if (w->transport)
+		return ERR_OK;
+	w->seen_local = w->seen_remote = (struct ip_addr){.family = IP_NONE};
+	if (tsi.num && tsr.num && choose_tunnel(sa, w, &tsi, &tsr)) {
+		say_tunnel(sa, w, asked);
+		return ERR_OK;
+	}
+	return step_fail_child(
+		s, IKE_REASON_TS_UNACCEPTABLE, NOTIFY_TS_UNACCEPTABLE,
+		"the peer wants traffic between %s (here) and %s (there), which no child of "
+		"connection %s allows (TS_UNACCEPTABLE): compare `local_ts` and `remote_ts`",
+		tsr.num ? ts_text(text, &tsr.ts[0]) : "nothing",
+		tsi.num ? ts_text(text2, &tsi.ts[0]) : "nothing", sa->conn->name);
+}

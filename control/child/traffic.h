@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * traffic.h - which traffic a Child SA in the making is for, and how it is carried: the selectors
+ * of both sides (RFC 7296 2.9), and transport mode (1.3.1) with what a NAT means for it (2.23.1).
+ *
+ * Transport mode is between the two addresses of the IKE SA. Where a NAT translates one of them,
+ * its two sides know it by different addresses: each puts its own view into the selectors that it
+ * receives, which so become those of its own host, and keeps the peer's view beside them. If the
+ * peer does not want transport mode, or the selectors are for others than the two, it becomes a
+ * tunnel, as with strongSwan: the same traffic is protected. Control thread.
+ */
+#pragma once
+
+#include "control/child/work.h"
+
+/* traffic_allows - a packet lies within the configured selectors for this path. */
+bool traffic_allows(const struct conf_child *conf, const struct path_addr *path,
+		    const struct flow *flow) NONNULL(1, 2, 3);
+
+/* traffic_offer - as initiator: the configured selectors for this path and the configured mode, or
+ * those of the pair that is re-keyed; a packet's own selectors in front. flow may be NULL. */
+void traffic_offer(struct ike_sa *sa, struct child_work *w, const struct flow *flow) NONNULL(1, 2);
+
+/* traffic_build - [N(USE_TRANSPORT_MODE),] TSi, TSr into s->b. */
+void traffic_build(struct step *s, const struct child_work *w) NONNULL(1, 2);
+
+/* traffic_choose - as responder: a configuration for what the request asks, unless w has one;
+ * narrowed selectors and the mode. Errors: PEER (s->fail says what). */
+MUST_USE enum err traffic_choose(struct step *s, struct child_work *w) NONNULL(1, 2);
+
+/* traffic_take - as initiator: the response's selectors and mode. Errors: PEER. */
+MUST_USE enum err traffic_take(struct step *s, struct child_work *w) NONNULL(1, 2);
