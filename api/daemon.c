@@ -320,6 +320,7 @@ static enum err engine_open(struct daemon *d, struct conf *conf)
 {
 	struct engine_params params = {.conf = conf, .conf_file = d->conf_file};
 	enum err err = host_linux_open(&d->host);
+	char resolv[PATH_LEN];
 #ifdef LATCHKEY_TEST_KEYLOG
 	char keylog[PATH_LEN];
 
@@ -331,6 +332,8 @@ static enum err engine_open(struct daemon *d, struct conf *conf)
 		LOG(ERROR, DMN, NULL, "netlink cannot be opened: %s", err_text(err));
 		return err;
 	}
+	snprintf(resolv, sizeof(resolv), "%s/resolv.conf", d->run_dir);
+	params.resolv_file = resolv;
 	params.host = d->host;
 	err = engine_new(&d->engine, &params);
 	if (err)

@@ -225,6 +225,8 @@ enum ike_action_kind {
 	IKE_ACTION_CHILD_ADD,      /* install the pair (child_add) */
 	IKE_ACTION_CHILD_ACTIVATE, /* send on it from now on */
 	IKE_ACTION_CHILD_REMOVE,   /* child, half */
+	IKE_ACTION_ADDRESS_ADD,    /* address: the peer lends it to this host */
+	IKE_ACTION_ADDRESS_REMOVE, /* address: as often as it was added */
 	IKE_ACTION_ASK,
 	IKE_ACTION_EVENT,
 };
@@ -244,12 +246,13 @@ struct ike_child_add {
 struct ike_action {
 	enum ike_action_kind kind;
 	uint16_t port;
-	struct path_addr path; /* SEND, PATHSET_* */
-	struct bytes bytes;    /* SEND: IKE header on, without the non-ESP marker */
-	bool raw;              /* SEND: a NAT keepalive, to be sent as it is */
-	uint64_t peer;         /* PATHSET_* */
-	uint64_t child;        /* CHILD_ACTIVATE, CHILD_REMOVE */
-	enum child_half half;  /* CHILD_REMOVE */
+	struct path_addr path;  /* SEND, PATHSET_* */
+	struct bytes bytes;     /* SEND: IKE header on, without the non-ESP marker */
+	bool raw;               /* SEND: a NAT keepalive, to be sent as it is */
+	uint64_t peer;          /* PATHSET_* */
+	uint64_t child;         /* CHILD_ACTIVATE, CHILD_REMOVE */
+	enum child_half half;   /* CHILD_REMOVE */
+	struct ip_addr address; /* ADDRESS_* */
 	const struct ike_child_add *child_add;
 	const struct ike_ask *ask;
 	const struct ike_event *event;
@@ -296,6 +299,8 @@ struct ike_sa_info {
 	const char *proposal; /* "AES_GCM_16-256/PRF_HMAC_SHA2_256/CURVE_25519" or "" */
 	uint64_t established_ns, rekey_ns;
 	bool nat_local, nat_remote;
+	const struct ip_addr *vips, *dns; /* addresses lent to this host, name servers there */
+	uint32_t num_vips, num_dns;
 	struct ike_child_info *children;
 	uint32_t num_children;
 };

@@ -133,6 +133,21 @@ static void print_path(const struct tree *path, int indent)
 	put(", in %s bytes, out %s bytes\n", text(path, "rx-bytes"), text(path, "tx-bytes"));
 }
 
+/* What the peer lends this host. */
+static void print_lent(const struct tree *sa, int indent)
+{
+	if (tree_child(sa, "local-vips")) {
+		put("%*svirtual addresses", indent, "");
+		print_list(sa, "local-vips");
+		put("\n");
+	}
+	if (tree_child(sa, "local-dns")) {
+		put("%*sname servers", indent, "");
+		print_list(sa, "local-dns");
+		put("\n");
+	}
+}
+
 void print_sa(const struct tree *sa, int indent)
 {
 	bool initiator = says(sa, "initiator", "yes");
@@ -154,6 +169,7 @@ void print_sa(const struct tree *sa, int indent)
 			put(", rekeying in %ss", text(sa, "rekey-time"));
 		put("\n");
 	}
+	print_lent(sa, indent + 2);
 	if (path)
 		print_path(path, indent + 2);
 	if (!children)

@@ -185,6 +185,7 @@ static void event(struct engine *e, const struct ike_event *ev)
 	if (ev->conn && lost(ev->reason) &&
 	    (ev->kind == IKE_EVENT_IKE_DOWN || ev->kind == IKE_EVENT_CHILD_DOWN))
 		policy_lost(e, ev->conn, ev->child);
+	e->dns_dirty |= ev->kind == IKE_EVENT_IKE_UP || ev->kind == IKE_EVENT_IKE_DOWN;
 	connect_event(e, ev);
 	status_event(e, ev);
 }
@@ -215,6 +216,12 @@ void actions_run(struct engine *e)
 			break;
 		case IKE_ACTION_CHILD_REMOVE:
 			child_remove(e, a.child, a.half);
+			break;
+		case IKE_ACTION_ADDRESS_ADD:
+			vips_add(e, &a.address);
+			break;
+		case IKE_ACTION_ADDRESS_REMOVE:
+			vips_remove(e, &a.address);
 			break;
 		case IKE_ACTION_ASK:
 			asks_answer(e, a.ask);

@@ -144,6 +144,7 @@ void engine_turn(struct engine *e)
 
 	actions_run(e);
 	policy_settle(e);
+	vips_settle(e);
 	poll_ports(e, now_ns);
 	dataplane_reclaim(e->dp);
 	loop_arm(e, engine_deadline(e), now_ns);
@@ -318,6 +319,8 @@ static enum err copy_names(struct engine *e, const struct engine_params *params)
 		return ERR_NOMEM;
 	if (params->keylog_dir && !(e->keylog_dir = str_dup(params->keylog_dir)))
 		return ERR_NOMEM;
+	if (params->resolv_file && !(e->resolv_file = str_dup(params->resolv_file)))
+		return ERR_NOMEM;
 	return ERR_OK;
 }
 
@@ -353,6 +356,7 @@ enum err engine_new(struct engine **out, const struct engine_params *params)
 	list_init(&e->starters);
 	list_init(&e->resolving);
 	list_init(&e->waiters);
+	list_init(&e->vips);
 	timers_init(&e->timers, ENGINE_TICK_NS, engine_now(e));
 	policy_init(e);
 	sink_init(e);
@@ -403,6 +407,7 @@ void engine_free(struct engine *e)
 		dataplane_stop(e->dp);
 	actions_forget(e);
 	policy_fini(e);
+	vips_fini(e);
 	device_close(e);
 	dataplane_free(e->dp);
 	loop_close(e);
@@ -412,6 +417,7 @@ void engine_free(struct engine *e)
 	htab_fini(&e->peers);
 	conf_put(e->conf);
 	mem_free(e->conf_file);
+	mem_free(e->resolv_file);
 	mem_free(e->keylog_dir);
 	if (!e->leave_host)
 		e->host.ops->close(e->host.ctx);

@@ -29,7 +29,9 @@ struct engine_port {
 struct engine_params {
 	struct host host;
 	struct conf *conf;
-	const char *conf_file; /* what engine_reload() reads; NULL = nothing; copied */
+	const char *conf_file;   /* what engine_reload() reads; NULL = nothing; copied */
+	const char *resolv_file; /* name servers that peers name are written there, in the format of
+				  * resolv.conf(5); NULL = nowhere; copied */
 	const char
 		*keylog_dir; /* test builds only: where keys are written; NULL = nowhere; copied */
 

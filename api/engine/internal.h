@@ -6,11 +6,13 @@
  *   loop.c     what wakes us, behind one descriptor
  *   device.c   the virtual interface, the sockets, their drivers
  *   actions.c  carries out what the keying engine decided
- *   policy.c   SA groups with their policies, routes and guard entries
+ *   policy.c   SA groups with their policies and guard entries
+ *   routes.c   what leads their traffic to the virtual interface
  *   connect.c  brings connections up, and takes them down
  *   resolver.c names to addresses, in threads of their own
  *   starters.c which of them by themselves, and when again
  *   waiters.c  requests for what is under way already
+ *   vips.c     addresses and name servers that peers lend
  *   asks.c     answers the keying engine's questions from the configuration
  *   status.c   events to observers, lists, figures
  *   keylog.c   session keys for packet analysers, in test builds only
@@ -142,7 +144,7 @@ struct engine {
 	bool wants_ends;    /* a trap waits for a route to its peer */
 	bool told;          /* the log has that already */
 	struct htab groups_by_id, children, peers;
-	struct list_node groups, routes, starters, resolving, waiters;
+	struct list_node groups, routes, starters, resolving, waiters, vips;
 
 	uint64_t next_request, next_lookup;
 	int64_t started_s;
@@ -150,6 +152,8 @@ struct engine {
 	uint64_t stop_deadline_ns;
 	void (*stopped)(void *ctx);
 	void *stopped_ctx;
+	bool dns_dirty, has_dns; /* name servers may have changed; there are some in the file */
+	char *resolv_file;
 	char *conf_file;
 	char *keylog_dir;
 	struct ike_keylog keylog;
@@ -196,6 +200,18 @@ void policy_configure(struct engine *e) NONNULL(1);
 void policy_settle(struct engine *e) NONNULL(1);
 void policy_fini(struct engine *e) NONNULL(1);
 
+/* routes.c: those of one group come, go, or stay with the source that is right now (routes_again():
+ * those of all groups). routes_need_capture() - destination routes would take more than the group
+ * protects: it has none. */
+enum route_what {
+	ROUTE_WANT,
+	ROUTE_DROP,
+	ROUTE_AGAIN,
+};
+void routes_group(struct engine *e, const struct sa_group *g, enum route_what what) NONNULL(1, 2);
+void routes_again(struct engine *e) NONNULL(1);
+bool routes_need_capture(const struct sa_group *g) NONNULL(1);
+
 /* connect.c */
 MUST_USE enum err connect_bring_up(struct engine *e, const struct conf_conn *conn,
 				   const char *child, uint64_t request, const struct flow *flow)
@@ -211,6 +227,13 @@ MUST_USE enum err connect_local(struct engine *e, struct ip_addr *out, const str
 const struct conf_addr *connect_remote(const struct conf_conn *conn) NONNULL(1);
 MUST_USE enum err connect_init(struct engine *e) NONNULL(1);
 void connect_fini(struct engine *e) NONNULL(1);
+
+/* vips.c: vips_in() finds an address that a peer has lent, within ts. */
+void vips_add(struct engine *e, const struct ip_addr *a) NONNULL(1, 2);
+void vips_remove(struct engine *e, const struct ip_addr *a) NONNULL(1, 2);
+bool vips_in(const struct engine *e, struct ip_addr *out, const struct ts *ts) NONNULL(1, 2, 3);
+void vips_settle(struct engine *e) NONNULL(1);
+void vips_fini(struct engine *e) NONNULL(1);
 
 /* starters.c */
 struct starter *starter_find(struct engine *e, const char *conn, const char *child) NONNULL(1, 2);

@@ -10,108 +10,8 @@
 #include "api/engine/internal.h"
 #include "base/alloc.h"
 
-#define PREFIXES_MAX 64
 /* How long until what the host refused is tried again. */
 #define AGAIN_NS (2 * NS_PER_S)
-
-/* ---- routes --------------------------------------------------------------------------------- */
-
-static struct route_rec *route_find(struct engine *e, const struct ip_prefix *dst)
-{
-	list_for_each (n, &e->routes) {
-		struct route_rec *r = list_entry(n, struct route_rec, node);
-
-		if (r->dst.len == dst->len && ip_addr_equal(&r->dst.addr, &dst->addr))
-			return r;
-	}
-	return NULL;
-}
-
-static void route_want(struct engine *e, const struct ip_prefix *dst, const struct ip_addr *src)
-{
-	struct route_rec *r = route_find(e, dst);
-	char text[PREFIX_TEXT_MAX];
-
-	if (r) {
-		r->refs++;
-		return;
-	}
-	r = mem_alloc(sizeof(*r));
-	if (!r) {
-		LOG(ERROR, KNL, NULL, "no memory for a route");
-		return;
-	}
-	r->dst = *dst;
-	r->refs = 1;
-	list_push_back(&e->routes, &r->node);
-	if (e->host.ops->route_add(e->host.ctx, dst, e->daemon.interface, src))
-		LOG(ERROR, KNL, NULL, "the route to %s by %s cannot be set",
-		    ip_prefix_text(text, dst), e->daemon.interface);
-}
-
-static void route_drop(struct engine *e, const struct ip_prefix *dst)
-{
-	struct route_rec *r = route_find(e, dst);
-
-	if (!r || --r->refs)
-		return;
-	if (!e->leave_host && e->host.ops->route_del(e->host.ctx, dst, e->daemon.interface))
-		LOG(WARN, KNL, NULL, "a route could not be removed");
-	list_remove(&r->node);
-	mem_free(r);
-}
-
-/* needs_capture - a destination route would take more than the policy protects. */
-static bool needs_capture(const struct ts *local, const struct ts *remote)
-{
-	return local->proto || remote->proto || local->port_lo || local->port_hi != 0xffff ||
-	       remote->port_lo || remote->port_hi != 0xffff;
-}
-
-static bool group_needs_capture(const struct sa_group *g)
-{
-	for (uint32_t l = 0; l < g->num_local; l++)
-		for (uint32_t r = 0; r < g->num_remote; r++)
-			if (needs_capture(&g->local[l], &g->remote[r]))
-				return true;
-	return false;
-}
-
-/* source_in - a local address that the group's traffic may come from; unset if there is none (a
- * gateway for networks behind it needs none). */
-static struct ip_addr source_in(struct engine *e, const struct sa_group *g, uint8_t family)
-{
-	struct ip_addr src = {.family = IP_NONE};
-
-	for (uint32_t i = 0; i < g->num_local && !src.family; i++)
-		if (g->local[i].lo.family == family &&
-		    e->host.ops->local_in(e->host.ctx, &src, &g->local[i]))
-			src = (struct ip_addr){.family = IP_NONE};
-	return src;
-}
-
-static void group_routes(struct engine *e, const struct sa_group *g, bool want)
-{
-	struct ip_prefix prefixes[PREFIXES_MAX];
-	struct ip_addr src;
-	size_t num;
-
-	if (group_needs_capture(g))
-		return;
-	for (uint32_t i = 0; i < g->num_remote; i++) {
-		if (ts_to_prefixes(&g->remote[i], prefixes, &num, PREFIXES_MAX)) {
-			LOG(ERROR, KNL, g->conn, "%s: a remote_ts needs too many routes", g->child);
-			continue;
-		}
-		for (size_t p = 0; !want && p < num; p++)
-			route_drop(e, &prefixes[p]);
-		if (!want)
-			continue;
-		src = source_in(e, g, g->remote[i].lo.family);
-		for (size_t p = 0; p < num; p++)
-			route_want(e, &prefixes[p], &src);
-	}
-}
 
 /* ---- guard ---------------------------------------------------------------------------------- */
 
@@ -132,7 +32,7 @@ static size_t guard_fill(struct guard_entry *out, const struct sa_group *g)
 				out[n++] = (struct guard_entry){
 					.local = g->local[l],
 					.remote = g->remote[r],
-					.capture = group_needs_capture(g),
+					.capture = routes_need_capture(g),
 				};
 	return n;
 }
@@ -198,7 +98,7 @@ static void policy_install(struct engine *e, struct sa_group *g)
 		    err_text(err));
 		return;
 	}
-	group_routes(e, g, true);
+	routes_group(e, g, ROUTE_WANT);
 	e->guard_dirty = true;
 }
 
@@ -206,7 +106,7 @@ static void policy_uninstall(struct engine *e, struct sa_group *g)
 {
 	if (!g->policy)
 		return;
-	group_routes(e, g, false);
+	routes_group(e, g, ROUTE_DROP);
 	dataplane_policy_remove(e->dp, g->policy);
 	g->policy = 0;
 	e->guard_dirty = true;
@@ -411,6 +311,42 @@ static uint32_t fix_ts(struct ts *out, const struct conf_ts *in, uint32_t num,
 	return num;
 }
 
+/* add_any - an address that is yet to be lent may be any of the families asked for. */
+static uint32_t add_any(struct ts *out, uint32_t num, const struct ts *ports,
+			const struct conf_conn *conn)
+{
+	for (uint8_t family = IP_V4; family <= IP_V6; family += 2) {
+		bool wanted = false;
+
+		for (uint32_t i = 0; i < conn->num_vips; i++)
+			wanted |= conn->vips[i].family == family;
+		if (!wanted || num == CONF_MAX_TS)
+			continue;
+		out[num] = *ports;
+		out[num].lo = out[num].hi = (struct ip_addr){.family = family};
+		memset(out[num].hi.b, 0xff, ip_addr_len(&out[num].hi));
+		num++;
+	}
+	return num;
+}
+
+/* fix_local - the same for the local side, where "dynamic" may be a virtual address. */
+static uint32_t fix_local(struct ts *out, const struct conf_conn *conn,
+			  const struct conf_child *child, const struct ip_addr *end)
+{
+	uint32_t num = 0;
+
+	if (!conn->num_vips)
+		return fix_ts(out, child->local_ts, child->num_local_ts, end);
+	for (uint32_t i = 0; i < child->num_local_ts && num < CONF_MAX_TS; i++) {
+		if (child->local_ts[i].dynamic)
+			num = add_any(out, num, &child->local_ts[i].ts, conn);
+		else
+			out[num++] = child->local_ts[i].ts;
+	}
+	return num;
+}
+
 static bool is_dynamic(const struct conf_child *c)
 {
 	for (uint32_t i = 0; i < c->num_local_ts; i++)
@@ -441,7 +377,7 @@ static bool trap_selectors(struct engine *e, struct sa_group *g, const struct co
 
 	if (is_dynamic(child) && !trap_ends(e, &local, &remote, conn))
 		return false;
-	g->num_local = fix_ts(g->local, child->local_ts, child->num_local_ts, &local);
+	g->num_local = fix_local(g->local, conn, child, &local);
 	g->num_remote = fix_ts(g->remote, child->remote_ts, child->num_remote_ts, &remote);
 	return true;
 }

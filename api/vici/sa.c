@@ -174,6 +174,22 @@ static enum err fill_children(const struct backend *b, struct tree *t, const str
 	return ERR_OK;
 }
 
+static enum err set_addrs(struct tree *t, const char *name, const struct ip_addr *list,
+			  uint32_t num)
+{
+	char text[IP_TEXT_MAX];
+	struct tree *node;
+
+	if (!num)
+		return ERR_OK;
+	TRY(tree_list(t, &node, name));
+	for (uint32_t i = 0; i < num; i++) {
+		ip_addr_text(text, &list[i]);
+		TRY(tree_append(node, text, strlen(text)));
+	}
+	return ERR_OK;
+}
+
 static enum err fill_nat(struct tree *t, const struct ike_sa_info *sa)
 {
 	if (sa->nat_local)
@@ -209,6 +225,8 @@ enum err sa_fill(const struct backend *b, struct tree *t, const struct ike_sa_in
 	TRY(tree_setf(t, "initiator-spi", "%016llx", (unsigned long long)sa->spi_i));
 	TRY(tree_setf(t, "responder-spi", "%016llx", (unsigned long long)sa->spi_r));
 	TRY(fill_nat(t, sa));
+	TRY(set_addrs(t, "local-vips", sa->vips, sa->num_vips));
+	TRY(set_addrs(t, "local-dns", sa->dns, sa->num_dns));
 	TRY(set_proposal(t, sa->proposal));
 	if (sa->state != IKE_STATE_CONNECTING) {
 		TRY(set_age(t, "established", sa->established_ns, now));

@@ -130,6 +130,18 @@ enum err child_refused(struct step *s, const struct wire_notify *n)
 				       "(TS_UNACCEPTABLE): compare `local_ts` and `remote_ts` of "
 				       "connection %s with the peer's",
 				       child, conn);
+	if (n->type == NOTIFY_INTERNAL_ADDRESS_FAILURE)
+		return step_fail_child(s, IKE_REASON_PEER_ERROR, 0,
+				       "the peer lends no virtual address for child %s "
+				       "(INTERNAL_ADDRESS_FAILURE): its pool is empty, or does not "
+				       "have what `vips` of connection %s asks for",
+				       child, conn);
+	if (n->type == NOTIFY_FAILED_CP_REQUIRED)
+		return step_fail_child(s, IKE_REASON_PEER_ERROR, 0,
+				       "the peer lends an address to whoever asks for one, and "
+				       "refuses child %s without (FAILED_CP_REQUIRED): set `vips` "
+				       "of connection %s",
+				       child, conn);
 	return step_fail_child(s, IKE_REASON_PEER_ERROR, 0, "the peer refused child %s with %s",
 			       child, wire_notify_name(name, n->type));
 }

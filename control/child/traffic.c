@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/child/traffic.h"
 
+#include "control/ike/vips.h"
+
 /* ---- configured ------------------------------------------------------------------------------ */
 
 static struct ts endpoint_ts(const struct conf_ts *c, const struct ip_addr *end)
@@ -15,27 +17,42 @@ static struct ts endpoint_ts(const struct conf_ts *c, const struct ip_addr *end)
 	return t;
 }
 
-static void configured(struct ts_list *out, const struct conf_ts *list, uint32_t num,
-		       const struct ip_addr *end)
+static void configured_remote(struct ts_list *out, const struct ike_sa *sa,
+			      const struct conf_child *conf)
 {
 	out->num = 0;
-	for (uint32_t i = 0; i < num && i < IKE_MAX_TS; i++)
-		out->ts[out->num++] = endpoint_ts(&list[i], end);
+	for (uint32_t i = 0; i < conf->num_remote_ts && i < IKE_MAX_TS; i++)
+		out->ts[out->num++] = endpoint_ts(&conf->remote_ts[i], &sa->path.remote.addr);
 }
 
-static void configured_both(struct ts_list *local, struct ts_list *remote,
-			    const struct conf_child *conf, const struct path_addr *path)
+/* `dynamic` is what the peer has lent us, or our address. */
+static void configured_local(struct ts_list *out, const struct ike_sa *sa,
+			     const struct conf_child *conf)
 {
-	configured(local, conf->local_ts, conf->num_local_ts, &path->local.addr);
-	configured(remote, conf->remote_ts, conf->num_remote_ts, &path->remote.addr);
+	struct ts ends[CONF_MAX_VIPS];
+
+	out->num = 0;
+	for (uint32_t i = 0; i < conf->num_local_ts; i++) {
+		const struct conf_ts *c = &conf->local_ts[i];
+		uint32_t num = c->dynamic ? vips_dynamic(sa, ends, c) : 1;
+
+		for (uint32_t k = 0; k < num && out->num < IKE_MAX_TS; k++)
+			out->ts[out->num++] = c->dynamic ? ends[k] : c->ts;
+	}
 }
 
-bool traffic_allows(const struct conf_child *conf, const struct path_addr *path,
-		    const struct flow *flow)
+static void configured_both(struct ts_list *local, struct ts_list *remote, const struct ike_sa *sa,
+			    const struct conf_child *conf)
+{
+	configured_local(local, sa, conf);
+	configured_remote(remote, sa, conf);
+}
+
+bool traffic_allows(const struct ike_sa *sa, const struct conf_child *conf, const struct flow *flow)
 {
 	struct ts_list local, remote;
 
-	configured_both(&local, &remote, conf, path);
+	configured_both(&local, &remote, sa, conf);
 	return flow_within(flow, local.ts, local.num, remote.ts, remote.num);
 }
 
@@ -165,10 +182,10 @@ void traffic_offer(struct ike_sa *sa, struct child_work *w, const struct flow *f
 		w->transport = old->mode == SA_TRANSPORT;
 		return;
 	}
-	configured_both(&w->local, &w->remote, w->conf, &sa->path);
+	configured_both(&w->local, &w->remote, sa, w->conf);
 	if (w->conf->mode == CONF_TRANSPORT)
 		offer_transport(sa, w);
-	if (flow)
+	if (flow && !vips_awaited(sa)) /* its source is not what will be lent */
 		prepend_flow(w, flow);
 }
 
@@ -224,6 +241,33 @@ static enum err take_mode(struct step *s, struct child_work *w)
 	return ERR_OK;
 }
 
+static bool is_dynamic(const struct conf_child *conf)
+{
+	for (uint32_t i = 0; i < conf->num_local_ts; i++)
+		if (conf->local_ts[i].dynamic)
+			return true;
+	return false;
+}
+
+/* take_lent - `dynamic` was offered as all addresses while one was asked for: what was lent counts
+ * (2.19). */
+static enum err take_lent(struct step *s, struct child_work *w, const struct ts_list *tsi)
+{
+	struct ike_sa *sa = s->sa;
+	struct ts_list ours;
+	bool cut;
+
+	if (vips_awaited(sa) && is_dynamic(w->conf))
+		return step_fail_child(s, IKE_REASON_PEER_ERROR, NOTIFY_TS_UNACCEPTABLE,
+				       "the peer lends no address, as `vips` of connection %s "
+				       "asks for",
+				       sa->conn->name);
+	configured_local(&ours, sa, w->conf);
+	if (ts_list_narrow(&w->local, &cut, tsi->ts, tsi->num, ours.ts, ours.num, IKE_MAX_TS))
+		return outside(s, w);
+	return ERR_OK;
+}
+
 enum err traffic_take(struct step *s, struct child_work *w)
 {
 	struct ts_list tsi, tsr;
@@ -240,6 +284,8 @@ enum err traffic_take(struct step *s, struct child_work *w)
 		return outside(s, w);
 	w->local = tsi;
 	w->remote = tsr;
+	if (w->kind == SA_KIND_CHILD_AUTH && s->sa->conn->num_vips)
+		return take_lent(s, w, &tsi);
 	return ERR_OK;
 }
 
@@ -267,7 +313,7 @@ static unsigned narrow(struct ike_sa *sa, struct child_work *out, const struct c
 	struct ts_list local, remote;
 	bool cut;
 
-	configured_both(&local, &remote, conf, &sa->path);
+	configured_both(&local, &remote, sa, conf);
 	if (ts_list_narrow(&out->remote, &cut, tsi->ts, tsi->num, remote.ts, remote.num,
 			   IKE_MAX_TS) ||
 	    ts_list_narrow(&out->local, &cut, tsr->ts, tsr->num, local.ts, local.num, IKE_MAX_TS))

@@ -13,9 +13,9 @@
 
 #include "control/child/work.h"
 
-/* traffic_allows - a packet lies within the configured selectors for this path. */
-bool traffic_allows(const struct conf_child *conf, const struct path_addr *path,
-		    const struct flow *flow) NONNULL(1, 2, 3);
+/* traffic_allows - a packet lies within the configured selectors for this IKE SA. */
+bool traffic_allows(const struct ike_sa *sa, const struct conf_child *conf, const struct flow *flow)
+	NONNULL(1, 2, 3);
 
 /* traffic_offer - as initiator: the configured selectors for this path and the configured mode, or
  * those of the pair that is re-keyed; a packet's own selectors in front. flow may be NULL. */

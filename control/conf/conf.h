@@ -35,6 +35,7 @@ enum ike_dh {
 #define CONF_MAX_PROPOSALS  8
 #define CONF_MAX_TS         64
 #define CONF_MAX_ADDRS      16
+#define CONF_MAX_VIPS       8
 
 /* struct conf_encr - cipher and key length in bits; 0 for a cipher that has only one and is
  * proposed without the attribute (ChaCha20-Poly1305, RFC 7634 4). */
@@ -143,6 +144,8 @@ struct conf_conn {
 	struct conf_side local, remote;
 	bool encap; /* UDP encapsulation even without a NAT; yes: sockets for UDP are the faster */
 	enum conf_fragmentation fragmentation;
+	struct ip_addr vips[CONF_MAX_VIPS]; /* to be asked for; 0.0.0.0, :: = any of the family */
+	uint32_t num_vips;
 	uint64_t rekey_ns, over_ns, rand_ns; /* re-key at rekey - [0, rand], gone at rekey + over */
 	uint64_t dpd_delay_ns;
 	uint32_t keyingtries; /* 0 = for ever */

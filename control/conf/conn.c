@@ -107,6 +107,42 @@ enum err set_remote_addrs(struct check *c, void *obj, const struct tree *node)
 	return set_addrs(c, CONN(obj)->remote_addrs, &CONN(obj)->num_remote_addrs, node);
 }
 
+/* "%any" is strongSwan's other word for 0.0.0.0, "%any6" for ::. */
+static enum err vip_from_text(struct ip_addr *out, const char *text)
+{
+	if (strcmp(text, "%any") == 0 || strcmp(text, "%any4") == 0)
+		text = "0.0.0.0";
+	else if (strcmp(text, "%any6") == 0)
+		text = "::";
+	return ip_addr_parse(out, text);
+}
+
+enum err set_vips(struct check *c, void *obj, const struct tree *node)
+{
+	struct conf_conn *conn = CONN(obj);
+	char item[VALUE_ITEM_MAX];
+	struct value_items it;
+	enum err e;
+
+	value_items_init(&it, node);
+	while (!(e = value_items_next(&it, item))) {
+		if (conn->num_vips == CONF_MAX_VIPS) {
+			CHECK_ERROR(c, node, "more than %d addresses", CONF_MAX_VIPS);
+			return ERR_OK;
+		}
+		if (vip_from_text(&conn->vips[conn->num_vips], item))
+			CHECK_ERROR(c, node,
+				    "'%.60s' is not an address: 0.0.0.0 asks for any of IPv4, :: "
+				    "for any of IPv6",
+				    item);
+		else
+			conn->num_vips++;
+	}
+	if (e != ERR_NOT_FOUND)
+		CHECK_ERROR(c, node, "an address is too long");
+	return ERR_OK;
+}
+
 enum err set_local_port(struct check *c, void *obj, const struct tree *node)
 {
 	uint64_t v;

@@ -65,7 +65,7 @@ static const struct key keys[] = {
 	SETS_(CONN, VALUE, "local_port", set_local_port),
 	SETS_(CONN, VALUE, "remote_port", set_remote_port),
 	SETS_(CONN, VALUE, "proposals", set_ike_proposals),
-	FATE_(CONN, "vips", LATER, NULL),
+	SETS_(CONN, VALUE, "vips", set_vips),
 	FATE_(CONN, "aggressive", IDLE, NULL),
 	FATE_(CONN, "pull", IDLE, NULL),
 	FATE_(CONN, "dscp", LATER, "000000"),

@@ -221,6 +221,10 @@ static void describe(struct ike_engine *e, const struct action_cell *c, struct i
 	case IKE_ACTION_CHILD_REMOVE:
 		out->child = c->id;
 		break;
+	case IKE_ACTION_ADDRESS_ADD:
+	case IKE_ACTION_ADDRESS_REMOVE:
+		out->address = c->path.local.addr;
+		break;
 	case IKE_ACTION_ASK:
 		out->ask = ask_find(e, c->id);
 		break;

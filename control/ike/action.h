@@ -20,9 +20,9 @@ struct action_cell {
 	enum child_half half;
 	uint16_t port;
 	bool raw;
-	uint64_t id; /* child, peer or ask */
-	struct path_addr path;
-	uint8_t *bytes; /* SEND */
+	uint64_t id;           /* child, peer or ask */
+	struct path_addr path; /* ADDRESS_*: the address is path.local.addr */
+	uint8_t *bytes;        /* SEND */
 	size_t len;
 	struct action_child *child; /* CHILD_ADD */
 	struct action_event *event; /* EVENT */

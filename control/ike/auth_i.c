@@ -5,6 +5,7 @@
 #include "control/child/work.h"
 #include "control/ike/auth.h"
 #include "control/ike/handlers.h"
+#include "control/ike/vips.h"
 
 /* The first Child SA, unless only an IKE SA is wanted and the peer can do that (RFC 6023). */
 static enum err begin_child(struct step *s)
@@ -42,6 +43,7 @@ static enum err build(struct step *s, const uint8_t *auth)
 	if (remote->id.type && !remote->pattern)
 		wire_id_build(&s->b, PAYLOAD_IDR, &remote->id);
 	wire_auth_build(&s->b, AUTH_SHARED_KEY_MIC, bytes_of(auth, prf_len(sa->suite.prf)));
+	vips_request(sa, &s->b);
 	return s->x->child ? child_offer(s, s->x->child, 0) : ERR_OK;
 }
 
@@ -90,6 +92,8 @@ enum err auth_response(struct step *s)
 {
 	enum err e = auth_take_peer(s, PAYLOAD_IDR);
 
+	if (!e)
+		e = vips_take(s);
 	if (!e)
 		e = take_child(s);
 	return e ? e : step_ask(s, IKE_ASK_SECRET);
@@ -145,6 +149,7 @@ enum err auth_accepted_i(struct step *s)
 	if (e)
 		return e;
 	auth_established(s);
+	vips_install(sa);
 	if (w && !agreed) {
 		auth_child_report(s, w->conf->name, hs->child_reason, hs->child_text);
 		if (w->chosen.spi && !child_prepare(s, w)) /* the peer has installed it */

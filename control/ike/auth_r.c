@@ -4,6 +4,7 @@
 #include "control/ike/auth.h"
 #include "control/ike/handlers.h"
 #include "control/ike/match.h"
+#include "control/ike/vips.h"
 
 /* The connection for these addresses and claimed identities; what is claimed is proven later. */
 static enum err choose_connection(struct step *s)
@@ -48,7 +49,13 @@ static enum err begin_child(struct step *s)
 	s->x->child = w;
 	w->ni = s->sa->hs->ni;
 	w->nr = s->sa->hs->nr;
-	e = child_choose(s, w);
+	if (vips_refused(s->msg))
+		e = step_fail_child(s, IKE_REASON_UNSUPPORTED, NOTIFY_INTERNAL_ADDRESS_FAILURE,
+				    "the peer asks for a virtual address, and connection %s has "
+				    "none to give: `pools` are not supported yet",
+				    s->sa->conn->name);
+	else
+		e = child_choose(s, w);
 	if (!e || !s->fail.only_child)
 		return e;
 	auth_child_failed(s);

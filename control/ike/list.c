@@ -84,6 +84,10 @@ static void show(const struct ike_sa *sa, void (*fn)(void *ctx, const struct ike
 		.rekey_ns = sa->rekey_ns,
 		.nat_local = sa->nat_local,
 		.nat_remote = sa->nat_remote,
+		.vips = sa->vips.addrs,
+		.dns = sa->vips.dns,
+		.num_vips = sa->vips.installed ? sa->vips.num : 0,
+		.num_dns = sa->vips.installed ? sa->vips.num_dns : 0,
 		.children = children,
 	};
 

@@ -9,6 +9,7 @@
 #include "control/ike/lifetime.h"
 #include "control/ike/rekey_work.h"
 #include "control/ike/task.h"
+#include "control/ike/vips.h"
 
 #define MAX_RETRIES 20
 /* AGAIN_NS - after a re-key that was refused for good, as long as the SA lives. */
@@ -98,6 +99,7 @@ static void take_over(struct ike_sa *old, struct ike_sa *new)
 	new->quiet = false;
 	new->established_ns = old->e->now_ns;
 	children_move(old, new);
+	vips_move(old, new);
 	tasks_move(old, new);
 	old->quiet = true;
 	lifetime_replaced(old);

@@ -89,7 +89,7 @@ static const struct conf_child *same_child(const struct conf_conn *conn, const c
 static const struct flow *useful_flow(const struct ike_sa *sa, const struct conf_child *child,
 				      const struct flow *flow)
 {
-	return flow && traffic_allows(child, &sa->path, flow) ? flow : NULL;
+	return flow && traffic_allows(sa, child, flow) ? flow : NULL;
 }
 
 static enum err add_child(struct ike_sa *sa, const struct ike_initiate_params *p, uint64_t now_ns)

@@ -11,6 +11,7 @@
 #include "control/ike/lifetime.h"
 #include "control/ike/rekey_work.h"
 #include "control/ike/task.h"
+#include "control/ike/vips.h"
 #include "control/ike/window.h"
 
 static void insert_sorted(struct ike_engine *e, struct ike_sa *sa)
@@ -195,6 +196,7 @@ void sa_kill(struct ike_sa *sa, enum ike_reason reason, const char *text, uint64
 	if (!sa->quiet && reason != IKE_REASON_LOCAL)
 		rekey_settle(sa);
 	children_remove_all(sa, reason);
+	vips_drop(sa);
 	report_end(sa, why);
 	tasks_fail(sa, reason, why[0] ? why : "its IKE SA is gone");
 	detach(sa);

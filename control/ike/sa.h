@@ -11,6 +11,7 @@
 #include "control/crypto/prf.h"
 #include "control/ike/core.h"
 #include "control/ike/nonce.h"
+#include "control/ike/wire/cp.h"
 #include "control/ike/wire/payload.h"
 #include "control/ike/wire/proposal.h"
 #include "control/ike/wire/selectors.h"
@@ -148,6 +149,15 @@ struct handshake {
 	char child_text[300];
 };
 
+/* struct vips - what the peer has lent this host (vips.h). */
+struct vips {
+	struct ip_addr addrs[CONF_MAX_VIPS];
+	struct ip_addr dns[CP_MAX_DNS];
+	uint32_t num, num_dns;
+	uint32_t cells; /* actions promised and not used */
+	bool installed; /* the caller has the addresses */
+};
+
 /* PEER_REFS_MAX - with more references than all children that one may have, and some IKE SAs, a
  * peer re-keys IKE SAs and closes none of the old ones. */
 #define PEER_REFS_MAX 512
@@ -189,6 +199,7 @@ struct ike_sa {
 	struct ike_keys keys;
 	struct ike_aead *seal, *open;
 	struct handshake *hs;
+	struct vips vips;
 	struct auth_proof *proof; /* S20: non-NULL before anything is established */
 	struct window_in in;
 	struct window_out out;

@@ -111,7 +111,12 @@ static const struct row conn_rows[] = {
 	{"rekey_time = 99999999999999999999d",
 	 "Ef:4: connections.a.rekey_time: '99999999999999999999d' is not a time: seconds, or a "
 	 "number with s, m, h or d"},
-	{"vips = 0.0.0.0", LATER("connections.a.vips")},
+	{"vips = 0.0.0.0, ::", ""},
+	{"vips = %any, %any6, 10.3.0.5, fd00::5", ""},
+	{"vips = 10.3.0.0/24",
+	 "Ef:4: connections.a.vips: '10.3.0.0/24' is not an address: 0.0.0.0 asks for any of "
+	 "IPv4, :: for any of IPv6"},
+	{"vips = ::,::,::,::,::,::,::,::,::", "Ef:4: connections.a.vips: more than 8 addresses"},
 	{"mobike = no", ""},
 	{"mobike = false", ""},
 	{"mobike = yes", LATER("connections.a.mobike")},

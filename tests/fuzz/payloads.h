@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "control/ike/wire/cp.h"
 #include "control/ike/wire/names.h"
 #include "control/ike/wire/payload.h"
 #include "control/ike/wire/proposal.h"
@@ -136,6 +137,26 @@ static inline void use_delete(struct bytes body)
 	__asm__ volatile("" : : "r"(sum));
 }
 
+static inline void use_cp(struct bytes body)
+{
+	const struct ike_header h = {0};
+	uint8_t buf[512];
+	struct ike_builder b;
+	struct ike_msg m;
+	struct cp cp, again;
+	struct bytes built;
+
+	if (cp_parse(&cp, body) != ERR_OK)
+		return;
+	require(cp.num_addrs <= CP_MAX_ADDRS && cp.num_dns <= CP_MAX_DNS);
+	ike_build_begin(&b, buf, sizeof(buf), &h);
+	cp_build(&b, &cp);
+	require(ike_build_finish(&b, &built, NULL) == ERR_OK);
+	require(ike_msg_parse(&m, built) == ERR_OK);
+	require(cp_parse(&again, ike_msg_body(&m, PAYLOAD_CP)) == ERR_OK);
+	require(again.num_addrs == cp.num_addrs && again.num_dns == cp.num_dns);
+}
+
 /* use_payloads - all of a message's. */
 static inline void use_payloads(const struct ike_msg *m)
 {
@@ -153,6 +174,7 @@ static inline void use_payloads(const struct ike_msg *m)
 		use_notify(body);
 		use_id(body);
 		use_delete(body);
+		use_cp(body);
 		if (wire_ke_parse(&ke, body) == ERR_OK)
 			require_within(ke.value, body);
 		if (wire_auth_parse(&auth, body) == ERR_OK)

@@ -41,8 +41,10 @@ class Side:
     start_action: str = "none"
     connection: dict = field(default_factory=dict)  # further keys of the connection
     child: dict = field(default_factory=dict)  # and of the child
+    children: dict = field(default_factory=dict)  # and further children: their keys
     daemon: dict = field(default_factory=dict)  # and of our daemon's own section
     charon: dict = field(default_factory=dict)  # and of charon's strongswan.conf
+    pools: dict = field(default_factory=dict)  # and its pools
 
 
 def other(name):
@@ -71,12 +73,16 @@ def configuration(name, side, local_outer, remote_outer):
                   "proposals": side.proposals,
                   "local": {"auth": "psk", "id": f"{name}.example"},
                   "remote": {"auth": "psk", "id": f"{other(name)}.example"},
-                  **side.connection, "children": {"net": child}}
+                  **side.connection,
+                  "children": {"net": child, **{more: {**child, **keys}
+                                                for more, keys in side.children.items()}}}
     secret = {"id-1": connection["local"].get("id", f"{name}.example"),
               "id-2": connection["remote"].get("id", f"{other(name)}.example"),
               "secret": f'"{side.psk}"'}
     text = section("connections", {"gw": connection}) + "\n"
     text += section("secrets", {"ike-gw": secret}) + "\n"
+    if side.pools:
+        text += section("pools", side.pools) + "\n"
     if side.kind == "latchkey":
         text += section("latchkey", {"interface": "latchkey0", **side.daemon}) + "\n"
     return text

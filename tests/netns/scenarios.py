@@ -297,6 +297,172 @@ def frags(headers, ping=True):
     return scenario
 
 
+# --- virtual addresses ---------------------------------------------------------------------------
+
+def addresses(host, device):
+    shown = host.run("ip", "-o", "addr", "show", "dev", device).stdout
+    return set(re.findall(r"inet6? ([0-9a-f.:]+)/", shown))
+
+
+def virtual(*wanted):
+    """config-payload, ip-two-pools-v4v6: the peer lends addresses; they come, serve, and go."""
+    def scenario(pair):
+        peer = pair.peers["left"]
+        both_up(pair)
+        assert set(wanted) <= addresses(pair.left, "latchkey0"), "not on the virtual interface"
+        child = peer.children()[0]
+        assert set(child["local-ts"]) == {f"{a}/{128 if ':' in a else 32}" for a in wanted}, child
+        for address in wanted:
+            inner = INNER["right"][1 if ":" in address else 0]
+            pair.left.run("ping", "-n", "-c", "1", "-w", "10", inner)  # from where routes say
+            pair.right.ping(address, inner)
+        shown = peer.cli("show").stdout
+        with open(peer.run_dir + "/resolv.conf", encoding="utf-8") as file:
+            servers = file.read()
+        for text in ("10.2.0.53", "fd00:2::53")[:len(wanted)]:
+            assert text in shown and f"nameserver {text}" in servers, shown + servers
+        before = peer.ike_spis()
+        peer.rekey(ike="gw")
+        wait_for(lambda: agree(pair) and peer.ike_spis() and not before & peer.ike_spis(),
+                 "the IKE SA to be re-keyed")
+        time.sleep(0.5)
+        assert set(wanted) <= addresses(pair.left, "latchkey0"), "lost when re-keyed"
+        pair.left.run("ping", "-n", "-c", "1", "-w", "10", INNER["right"][0])
+        peer.down(ike="gw")
+        both_down(pair)
+        wait_for(lambda: not set(wanted) & addresses(pair.left, "latchkey0"), "the addresses to go")
+        with open(peer.run_dir + "/resolv.conf", encoding="utf-8") as file:
+            assert "nameserver" not in file.read()
+        assert_protected(pair.capture.stop(), "wire")
+    return scenario
+
+
+def virtual_acquire(pair):
+    """Without an address yet, traffic to the peer's network is held back and asks for one."""
+    pair.left.run("ping", "-n", "-c", "1", "-w", "10", INNER["right"][0])
+    assert "10.3.0.1" in addresses(pair.left, "latchkey0")
+    pair.peers["left"].down(ike="gw")
+    wait_for(lambda: "10.3.0.1" not in addresses(pair.left, "latchkey0"), "the address to go")
+    pair.left.run("ping", "-n", "-c", "1", "-w", "10", INNER["right"][0])  # and again
+    assert_protected(pair.capture.stop(), "wire")
+
+
+# --- several children ----------------------------------------------------------------------------
+
+def more_inner(side, number):
+    """Further inner addresses: 10.1N.0.1 behind left, 10.2N.0.1 behind right."""
+    return f"10.{'1' if side == 'left' else '2'}{number}.0.1"
+
+
+def more_children(side, **keys):
+    def network(whose, number):
+        return more_inner(whose, number)[:-1] + "0/24"
+    children = {f"more{number}": {"local_ts": network(side, number),
+                                  "remote_ts": network(other(side), number), **keys}
+                for number in (1, 2)}
+    # Each side has one that the other does not know.
+    children["odd"] = {"local_ts": f"10.9.{len(side)}.0/24", "remote_ts": "10.99.0.0/24"}
+    return children
+
+
+def give_more_inner(pair):
+    for side in ("left", "right"):
+        for number in (1, 2):
+            pair.host(side).address("lo", more_inner(side, number) + "/32")
+
+
+def child_spis(pair, name):
+    left, right = ({(c["spi-in"].lower(), c["spi-out"].lower())
+                    for c in pair.peers[side].children() if c["name"] == name}
+                   for side in ("left", "right"))
+    return left if left == {(b, a) for a, b in right} else None
+
+
+def ping_more(pair, numbers=(1, 2)):
+    for number in numbers:
+        left, right = more_inner("left", number), more_inner("right", number)
+        pair.left.ping(right, left)
+        pair.right.ping(left, right)
+
+
+def one_ike_sa(pair):
+    return all(len(peer.established()) == 1 for peer in pair.peers.values())
+
+
+NAMES = {"net", "more1", "more2"}
+
+
+def all_children(pair):
+    return all({c["name"] for c in peer.children()} == NAMES and len(peer.children()) == 3
+               for peer in pair.peers.values()) and agree(pair)
+
+
+def several_children(pair):
+    """On one IKE SA, begun by either side; re-keyed and closed one by one; a refusal hurts none."""
+    left, right = pair.peers["left"], pair.peers["right"]
+    give_more_inner(pair)
+    both_up(pair)
+    left.up("more1")
+    right.up("more2")
+    wait_for(lambda: all_children(pair), "three children on both sides")
+    assert one_ike_sa(pair), "more than one IKE SA"
+    pair.ping_all(versions=(4,))
+    ping_more(pair)
+    for peer, name in ((left, "more1"), (right, "net"), (right, "more1"), (left, "more2")):
+        before = {n: child_spis(pair, n) for n in NAMES}
+        peer.rekey(child=name)
+        wait_for(lambda name=name, before=before: child_spis(pair, name) and
+                 child_spis(pair, name) != before[name], f"{name} to be re-keyed")
+        assert all(child_spis(pair, n) == before[n] for n in NAMES - {name}), "another one changed"
+    for peer in (left, right):
+        assert not peer.up("odd", check=False), "a child came up that the peer does not know"
+        wait_for(lambda: all_children(pair), "the others to stay")
+    left.rekey(ike="gw")
+    time.sleep(1)
+    wait_for(lambda: all_children(pair) and one_ike_sa(pair), "the children to move")
+    ping_more(pair)
+    left.down(child="more1")
+    right.down(child="net")
+    wait_for(lambda: all([c["name"] for c in peer.children()] == ["more2"]
+                         for peer in pair.peers.values()), "one child to be left")
+    assert one_ike_sa(pair), "the IKE SA went with a child"
+    ping_more(pair, numbers=(2,))
+    left.down(ike="gw")
+    both_down(pair)
+    assert_protected(pair.capture.stop(), "wire")
+
+
+def all_start(pair):
+    """Each with start_action = start: they come up by themselves, on one IKE SA."""
+    give_more_inner(pair)
+    wait_for(lambda: all_children(pair), "three children on both sides")
+    assert one_ike_sa(pair), "more than one IKE SA"
+    pair.ping_all(versions=(4,))
+    ping_more(pair)
+
+
+def all_trap(pair):
+    """Each by its first packet, on one IKE SA."""
+    give_more_inner(pair)
+    for number in (2, 1):
+        left, right = more_inner("left", number), more_inner("right", number)
+        pair.left.ping(right, left, count=1, wait=20)
+    pair.left.ping(INNER["right"][0], INNER["left"][0], count=1, wait=20)
+    wait_for(lambda: all_children(pair), "three children on both sides")
+    assert one_ike_sa(pair), "more than one IKE SA"
+
+
+def first_refused(pair):
+    """The child of IKE_AUTH is refused: the IKE SA stands and takes another one (RFC 7296 1.3)."""
+    left = pair.peers["left"]
+    give_more_inner(pair)
+    assert not left.up("odd", check=False), "a child came up that the peer does not know"
+    assert one_ike_sa(pair), "the IKE SA did not stay"
+    left.up("more1")
+    ping_more(pair, numbers=(1,))
+    assert one_ike_sa(pair), "a second IKE SA"
+
+
 # --- swanctl against our socket ------------------------------------------------------------------
 
 def swanctl_drives_us(pair):
@@ -384,6 +550,42 @@ RESPONDER_TABLE = [
 INITIATOR_TABLE = [
     ("acquire by the first packet", acquire, {"start_action": "trap"}, {}, {}),
 ]
+MORE = [{"children": more_children(side)} for side in ("left", "right")]
+TABLE += [
+    ("several children", several_children, *MORE, {}),
+    ("first child refused", first_refused, *MORE, {}),
+]
+INITIATOR_TABLE += [
+    ("several children, each started", all_start,
+     {"children": {name: {**keys, "start_action": "none" if name == "odd" else "start"}
+                   for name, keys in more_children("left").items()}, "start_action": "start"},
+     MORE[1], {}),
+    ("several children, each by a packet", all_trap,
+     {"children": {name: {**keys, "start_action": "none" if name == "odd" else "trap"}
+                   for name, keys in more_children("left").items()}, "start_action": "trap"},
+     MORE[1], {}),
+]
+ROAD = {"local_ts": "dynamic"}
+GATEWAY = {"remote_ts": "dynamic"}
+POOL4 = {"four": {"addrs": "10.3.0.0/24", "dns": "10.2.0.53"}}
+POOL6 = {"six": {"addrs": "fd00:3::/120", "dns": "fd00:2::53"}}
+# Only from us to charon: as responder we have no pools.
+POOL_TABLE = [
+    ("config-payload", virtual("10.3.0.1"), {**ROAD, "connection": {"vips": "0.0.0.0"}},
+     {**GATEWAY, "connection": {"pools": "four"}, "pools": POOL4}, {}),
+    # charon lends what is next, whatever was asked for.
+    ("config-payload, another address than asked for", virtual("10.3.0.1"),
+     {**ROAD, "connection": {"vips": "10.3.0.77"}},
+     {**GATEWAY, "connection": {"pools": "four"}, "pools": POOL4}, {}),
+    ("ip-two-pools-v4v6", virtual("10.3.0.1", "fd00:3::1"),
+     {**ROAD, "connection": {"vips": "0.0.0.0, ::"}},
+     {**GATEWAY, "connection": {"pools": "four, six"}, "pools": {**POOL4, **POOL6}}, {}),
+    ("config-payload, acquire by the first packet", virtual_acquire,
+     {**ROAD, "connection": {"vips": "0.0.0.0"}, "start_action": "trap"},
+     {**GATEWAY, "connection": {"pools": "four"}, "pools": POOL4}, {}),
+    ("no address to lend", refused("no virtual address|address.failure"),
+     {**ROAD, "connection": {"vips": "0.0.0.0"}}, GATEWAY, {}),
+]
 BARE = {"connection": {"encap": "no"}}
 EVERYTHING = {"local_ts": "0.0.0.0/0,::/0", "remote_ts": "0.0.0.0/0,::/0"}
 # The packets of the tunnel are larger than what the wire takes.
@@ -443,6 +645,7 @@ def rows():
         table = list(TABLE)
         table += INITIATOR_TABLE if left.kind == "latchkey" else []
         table += RESPONDER_TABLE if right.kind == "latchkey" else []
+        table += POOL_TABLE if (left.kind, right.kind) == ("latchkey", "charon") else []
         table += OWN_TABLE if left.kind == right.kind else []
         for what, scenario, left_more, right_more, options in table:
             yield test_of(named(left, right, what), scenario,

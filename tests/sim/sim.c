@@ -381,6 +381,16 @@ static void take_event(struct sim *s, struct sim_node *n, const struct ike_event
 		       'A' + (int)n->index, (int)ev->kind, ike_reason_name(ev->reason), ev->text);
 }
 
+static void address_remove(struct sim_node *n, const struct ip_addr *a)
+{
+	for (uint32_t i = 0; i < n->num_addresses; i++)
+		if (ip_addr_equal(&n->addresses[i], a)) {
+			n->addresses[i] = n->addresses[--n->num_addresses];
+			return;
+		}
+	assert(!"an address is taken away that was not given");
+}
+
 static void act(struct sim *s, unsigned side, const struct ike_action *a)
 {
 	struct sim_node *n = &s->n[side];
@@ -414,6 +424,13 @@ static void act(struct sim *s, unsigned side, const struct ike_action *a)
 		break;
 	case IKE_ACTION_CHILD_REMOVE:
 		child_remove(n, a->child, a->half);
+		break;
+	case IKE_ACTION_ADDRESS_ADD:
+		assert(n->num_addresses < ARRAY_LEN(n->addresses));
+		n->addresses[n->num_addresses++] = a->address;
+		break;
+	case IKE_ACTION_ADDRESS_REMOVE:
+		address_remove(n, &a->address);
 		break;
 	case IKE_ACTION_ASK:
 		put_ask(s, side, a->ask);
@@ -788,5 +805,5 @@ bool sim_clean(const struct sim *s, unsigned side)
 {
 	const struct sim_node *n = &s->n[side];
 
-	return !n->num_pairs && !n->num_peers && !n->num_spis;
+	return !n->num_pairs && !n->num_peers && !n->num_spis && !n->num_addresses;
 }

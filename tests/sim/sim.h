@@ -53,6 +53,8 @@ struct sim_node {
 	uint64_t activations;
 	uint32_t spis[SIM_MAX_PAIRS * 4];
 	uint32_t num_spis;
+	struct ip_addr addresses[16]; /* that the peer has lent */
+	uint32_t num_addresses;
 	const char *secret; /* the pre-shared key that an ask is answered with; NULL = none */
 	bool refuse_peer, refuse_child;
 	uint64_t heard_ns; /* last packet received */

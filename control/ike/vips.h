@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vips.h - virtual addresses, as initiator (RFC 7296 2.19): what `vips` of a connection asks for in
+ * IKE_AUTH, what the peer lends, and its way to the host and back. They belong to the IKE SA, go
+ * over to the one that replaces it, and go with it. Control thread.
+ */
+#pragma once
+
+#include "control/ike/step.h"
+
+/* vips_request - CP(CFG_REQUEST) into the message, if the connection asks for addresses. */
+void vips_request(const struct ike_sa *sa, struct ike_builder *b) NONNULL(1, 2);
+
+/* vips_take - keep what the response to IKE_AUTH lends, of what was asked for; nothing is done with
+ * it before vips_install(). Errors: PEER, NOMEM. */
+MUST_USE enum err vips_take(struct step *s) NONNULL(1);
+
+/* vips_install - the peer is authenticated (S20): the host is given the addresses. Cannot fail. */
+void vips_install(struct ike_sa *sa) NONNULL(1);
+
+/* vips_drop - they end with their IKE SA. vips_move - they go over to another one. */
+void vips_drop(struct ike_sa *sa) NONNULL(1);
+void vips_move(struct ike_sa *from, struct ike_sa *to) NONNULL(1, 2);
+
+/* vips_awaited - asked for, and the answer is not there. */
+bool vips_awaited(const struct ike_sa *sa) NONNULL(1);
+
+/* vips_dynamic - what stands for a local `dynamic` selector: the addresses lent; all of a family
+ * while it is asked for one; else the address that IKE has here. Writes at most CONF_MAX_VIPS
+ * selectors; returns how many. */
+uint32_t vips_dynamic(const struct ike_sa *sa, struct ts out[CONF_MAX_VIPS],
+		      const struct conf_ts *conf) NONNULL(1, 2, 3);
+
+/* vips_refused - as responder: the request asks for an address, and there is none to be had. */
+bool vips_refused(const struct ike_msg *request) NONNULL(1);

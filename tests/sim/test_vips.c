@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Virtual addresses (RFC 7296 2.19) as initiator. B has none to lend, so what stands on the wire
+ * between the two lends them in its name: A's request is kept from B, a reply is put into B's
+ * answer.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "control/ike/wire/cp.h"
+#include "tests/sim/forge.h"
+#include "tests/tap/tap.h"
+
+#define A 0
+#define B 1
+
+static const struct sim_wire calm = {.jitter_ns = 2 * NS_PER_MS, .ask_ns = 5 * NS_PER_MS};
+
+static const char *road(const char *vips)
+{
+	static char text[2000];
+
+	snprintf(text, sizeof(text),
+		 "connections { net {\n local_addrs = 192.0.2.1\n remote_addrs = 192.0.2.2\n"
+		 " vips = %s\n local { auth = psk\n id = host1.example }\n"
+		 " remote { auth = psk\n id = host2.example }\n"
+		 " children { tun { remote_ts = 10.2.0.0/16\n }\n two { remote_ts = 10.9.0.0/16\n }"
+		 " } } }\n secrets { ike-1 { secret = \"a fairly long shared secret\" } }\n",
+		 vips);
+	return text;
+}
+
+static const char *gateway =
+	"connections { net {\n local_addrs = 192.0.2.2\n remote_addrs = 192.0.2.1\n"
+	" local { auth = psk\n id = host2.example }\n remote { auth = psk\n id = host1.example }\n"
+	" children { tun { local_ts = 10.2.0.0/16\n remote_ts = 10.3.0.0/24, fd00:3::/64\n }\n"
+	" two { local_ts = 10.9.0.0/16\n remote_ts = 10.3.0.0/24\n } } } }\n"
+	"secrets { ike-1 { secret = \"a fairly long shared secret\" } }\n";
+
+/* struct lender - the body of the reply, or nothing; what A asked for. */
+struct lender {
+	const uint8_t *reply;
+	size_t reply_len;
+	struct cp asked;
+	bool has_asked;
+};
+
+static void without_cp(struct forge_msg *m, struct lender *l)
+{
+	uint32_t num = 0;
+
+	for (uint32_t i = 0; i < m->num; i++) {
+		if (m->payloads[i].type == PAYLOAD_CP)
+			l->has_asked = !cp_parse(&l->asked, m->payloads[i].body);
+		else
+			m->payloads[num++] = m->payloads[i];
+	}
+	m->num = num;
+}
+
+static bool lend(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx)
+{
+	static struct forge_msg m;
+	struct lender *l = ctx;
+
+	if (bytes[18] != IKE_AUTH || !forge_open(s, &m, from, bytes, *len))
+		return true;
+	if (from == A) {
+		without_cp(&m, l);
+	} else if (l->reply_len) {
+		m.payloads[m.num++] = (struct ike_payload){
+			.type = PAYLOAD_CP, .body = bytes_of(l->reply, l->reply_len)};
+	}
+	{
+		/* Not longer than what the simulated wire holds: the request lost its CP. */
+		uint8_t out[2048];
+		size_t n = forge_close(s, &m, from, out, sizeof(out));
+		struct ike_datagram dg = {
+			.path = {.local = s->n[!from].addr, .remote = s->n[from].addr},
+			.bytes = bytes_of(out, n)};
+
+		dg.path.local.port = dg.path.remote.port = 4500;
+		dg.path.encap = ENCAP_UDP;
+		ike_receive(s->n[!from].e, &dg, s->now_ns);
+		sim_settle(s, !from);
+	}
+	return false;
+}
+
+static struct sim *begin(struct lender *l, const char *vips)
+{
+	const struct sim_options opt = {.wire = calm, .conf = {road(vips), gateway}};
+	struct sim *s = sim_new(1, &opt);
+
+	s->tap = lend;
+	s->tap_ctx = l;
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	return s;
+}
+
+static void after(struct sim *s, uint64_t ns)
+{
+	sim_run(s, s->now_ns + ns);
+}
+
+static const uint8_t reply4[] = {2, 0, 0, 0, 0, 1, 0, 4, 10, 3, 0, 7, 0, 3, 0, 4, 10, 2, 0, 53};
+
+struct listed {
+	struct ip_addr vips[8], dns[8], local;
+	uint32_t num_vips, num_dns, num_sas, num_children;
+	bool whole; /* a child's selectors are of one address */
+};
+
+static void list(void *ctx, const struct ike_sa_info *sa)
+{
+	struct listed *l = ctx;
+
+	l->num_sas++;
+	l->num_vips += sa->num_vips;
+	l->num_dns += sa->num_dns;
+	for (uint32_t i = 0; i < sa->num_children; i++) {
+		l->num_children++;
+		l->local = sa->children[i].local[0].lo;
+		l->whole =
+			ip_addr_equal(&sa->children[i].local[0].lo, &sa->children[i].local[0].hi);
+	}
+}
+
+static struct listed listed(struct sim *s, unsigned side)
+{
+	struct listed l = {.num_sas = 0};
+
+	ike_each_sa(s->n[side].e, list, &l);
+	return l;
+}
+
+static bool is_lent(const struct ip_addr *a)
+{
+	return a->family == IP_V4 && memcmp(a->b, reply4 + 8, 4) == 0;
+}
+
+static bool lent_local(struct sim *s)
+{
+	const struct listed l = listed(s, A);
+
+	return is_lent(&l.local);
+}
+
+/* Asked for, lent, installed before the child, used for `dynamic`, kept over a re-key, taken away.
+ */
+static void test_lent(void)
+{
+	struct lender l = {.reply = reply4, .reply_len = sizeof(reply4)};
+	struct sim *s = begin(&l, "0.0.0.0");
+
+	after(s, NS_PER_S);
+	CU_ASSERT_TRUE(l.has_asked && l.asked.type == CFG_REQUEST && l.asked.wants_v4);
+	CU_ASSERT_FALSE(l.asked.wants_v6);
+	CU_ASSERT_EQUAL_FATAL(s->n[A].num_addresses, 1);
+	CU_ASSERT_TRUE(is_lent(&s->n[A].addresses[0]));
+	CU_ASSERT_TRUE(listed(s, A).num_vips == 1 && listed(s, A).num_dns == 1);
+	CU_ASSERT_TRUE(listed(s, A).whole && lent_local(s));
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "two"), ERR_OK);
+	after(s, NS_PER_S);
+	CU_ASSERT_EQUAL(listed(s, A).num_children, 2);
+	CU_ASSERT_TRUE(lent_local(s));
+	CU_ASSERT_EQUAL(sim_rekey(s, A, NULL), ERR_OK);
+	after(s, NS_PER_S);
+	CU_ASSERT_EQUAL(sim_rekey(s, B, NULL), ERR_OK);
+	after(s, NS_PER_S);
+	CU_ASSERT_EQUAL(s->n[A].rekeyed_ike, 2);
+	CU_ASSERT_TRUE(s->n[A].num_addresses == 1 && listed(s, A).num_vips == 1);
+	CU_ASSERT_EQUAL(sim_terminate(s, A, NULL), ERR_OK);
+	after(s, NS_PER_S);
+	CU_ASSERT_TRUE(sim_clean(s, A) && sim_clean(s, B));
+	sim_free(s);
+}
+
+/* The IKE SA stands, the child does not, on either side. */
+static void refused(const uint8_t *reply, size_t len, const char *vips, const char *text)
+{
+	struct lender l = {.reply = reply, .reply_len = len};
+	struct sim *s = begin(&l, vips);
+
+	after(s, 10 * NS_PER_S);
+	CU_ASSERT_TRUE(listed(s, A).num_sas == 1 && listed(s, B).num_sas == 1);
+	CU_ASSERT_EQUAL(listed(s, A).num_children, 0);
+	CU_ASSERT_EQUAL(listed(s, B).num_children, 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(s->n[A].last_text, text));
+	CU_ASSERT_TRUE(!s->n[A].num_pairs && !s->n[B].num_pairs);
+	sim_free(s);
+}
+
+static void test_not_lent(void)
+{
+	static const uint8_t other_family[] = {2, 0, 0, 0, 0, 8, 0, 16, 0xfd, 0, 0, 3,
+					       0, 0, 0, 0, 0, 0, 0, 0,  0,    0, 0, 1};
+	static const uint8_t outside[] = {2, 0, 0, 0, 0, 1, 0, 4, 10, 99, 0, 7};
+
+	refused(NULL, 0, "0.0.0.0", "lends no address");
+	refused(other_family, sizeof(other_family), "0.0.0.0", "lends no address");
+	refused(outside, sizeof(outside), "0.0.0.0", "outside");
+}
+
+/* More than was asked for is not taken; a broken reply ends the handshake, and nothing is left. */
+static void test_more_and_broken(void)
+{
+	static const uint8_t more[] = {2, 0, 0,  0, 0, 1, 0, 4, 10, 3, 0,  7, 0, 1,
+				       0, 4, 10, 3, 0, 8, 0, 1, 0,  4, 10, 3, 0, 9};
+	static const uint8_t broken[] = {2, 0, 0, 0, 0, 1, 0, 4, 127, 0, 0, 1};
+	struct lender l = {.reply = more, .reply_len = sizeof(more)};
+	struct sim *s = begin(&l, "0.0.0.0");
+
+	after(s, NS_PER_S);
+	CU_ASSERT_EQUAL(s->n[A].num_addresses, 1);
+	sim_free(s);
+	l.reply = broken;
+	l.reply_len = sizeof(broken);
+	s = begin(&l, "0.0.0.0");
+	after(s, 10 * NS_PER_S);
+	CU_ASSERT_EQUAL(s->n[A].last_failure, IKE_REASON_MALFORMED);
+	CU_ASSERT_TRUE(sim_clean(s, A));
+	sim_free(s);
+}
+
+/* As responder we have nothing to lend: said politely, and the IKE SA stands (2.19, 3.10.1). */
+static void test_asked(void)
+{
+	const struct sim_options opt = {.wire = calm, .conf = {road("0.0.0.0, ::"), gateway}};
+	struct sim *s = sim_new(1, &opt);
+
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	after(s, NS_PER_S);
+	CU_ASSERT_TRUE(listed(s, A).num_sas == 1 && listed(s, B).num_sas == 1);
+	CU_ASSERT_EQUAL(listed(s, A).num_children + listed(s, B).num_children, 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(s->n[A].last_text, "INTERNAL_ADDRESS_FAILURE"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(s->n[B].last_text, "virtual address"));
+	CU_ASSERT_EQUAL(s->n[A].num_addresses, 0);
+	sim_free(s);
+}
+
+static void test_fail_every_allocation(void)
+{
+	uint64_t total = 0;
+
+	for (uint64_t nth = 0; nth <= total; nth++) {
+		struct lender l = {.reply = reply4, .reply_len = sizeof(reply4)};
+		const struct sim_options opt = {.wire = calm, .conf = {road("0.0.0.0"), gateway}};
+		struct sim *s = sim_new(1, &opt);
+		uint64_t before = alloc_count();
+
+		s->tap = lend;
+		s->tap_ctx = &l;
+		alloc_fail_nth(nth);
+		(void)!sim_initiate(s, A, "tun");
+		after(s, NS_PER_S / 2);
+		alloc_fail_nth(0);
+		if (nth == 0)
+			total = alloc_count() - before;
+		after(s, 100 * NS_PER_S);
+		CU_ASSERT_EQUAL(s->n[A].num_addresses, listed(s, A).num_vips);
+		(void)!sim_terminate(s, A, NULL);
+		after(s, NS_PER_S);
+		CU_ASSERT_TRUE(sim_clean(s, A));
+		sim_free(s);
+	}
+	CU_ASSERT_TRUE(total > 30);
+}
+
+static const struct tap_test tests[] = {
+	TAP_TEST(test_lent),
+	TAP_TEST(test_not_lent),
+	TAP_TEST(test_more_and_broken),
+	TAP_TEST(test_asked),
+	TAP_TEST(test_fail_every_allocation),
+};
+
+TAP_MAIN("sim/vips", tests)
