@@ -267,33 +267,35 @@ static void peer_remove(struct sim_node *n, uint64_t id)
 	*peer = n->peers[--n->num_peers];
 }
 
-/* The pair that a packet goes out on: the one activated last. */
-static struct sim_pair *outbound(struct sim_node *n)
+/* Packets of its child go out on it: it is the one that was activated last. */
+static bool is_outbound(const struct sim_node *n, const struct sim_pair *p)
 {
-	struct sim_pair *best = NULL;
-
+	if (!p->out || !p->active)
+		return false;
 	for (uint32_t i = 0; i < n->num_pairs; i++) {
-		struct sim_pair *p = &n->pairs[i];
+		const struct sim_pair *o = &n->pairs[i];
 
-		if (p->out && p->active && (!best || p->active > best->active))
-			best = p;
+		if (o->out && o->active > p->active && strcmp(o->name, p->name) == 0)
+			return false;
 	}
-	return best;
+	return true;
 }
 
+/* One of each child. */
 static void send_packet(struct sim *s, unsigned from)
 {
 	struct sim_node *n = &s->n[from];
-	struct sim_pair *p = outbound(n);
 
 	sim_at(s, s->now_ns + (s->traffic ? s->packet_ns : NS_PER_S / 2), send_packet, from);
-	if (!s->traffic || n->mute || !p)
-		return;
-	n->sent_packets++;
-	push(s, (struct sim_fly){.at_ns = s->now_ns + delay(s),
-				 .kind = SIM_PACKET,
-				 .to = !from,
-				 .spi = p->spi_out});
+	for (uint32_t i = 0; s->traffic && !n->mute && i < n->num_pairs; i++) {
+		if (!is_outbound(n, &n->pairs[i]))
+			continue;
+		n->sent_packets++;
+		push(s, (struct sim_fly){.at_ns = s->now_ns + delay(s),
+					 .kind = SIM_PACKET,
+					 .to = !from,
+					 .spi = n->pairs[i].spi_out});
+	}
 }
 
 static void receive_packet(struct sim *s, const struct sim_fly *f)
@@ -727,15 +729,24 @@ static bool matched(const struct sim_pair *a, const struct sim_node *other)
 	return false;
 }
 
-bool sim_up(struct sim *s)
+/* All that packets go out on, and there is something. */
+static bool side_up(const struct sim_node *n, const struct sim_node *other)
 {
-	for (unsigned i = 0; i < 2; i++) {
-		const struct sim_pair *out = outbound(&s->n[i]);
+	bool any = false;
 
-		if (!out || !matched(out, &s->n[!i]))
+	for (uint32_t i = 0; i < n->num_pairs; i++) {
+		if (!is_outbound(n, &n->pairs[i]))
+			continue;
+		any = true;
+		if (!matched(&n->pairs[i], other))
 			return false;
 	}
-	return true;
+	return any;
+}
+
+bool sim_up(struct sim *s)
+{
+	return side_up(&s->n[0], &s->n[1]) && side_up(&s->n[1], &s->n[0]);
 }
 
 struct sas {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Acceptance 5: many seeds over a wire that loses 30 %, reorders 10 % and repeats 5 %, with
- * re-keys, deletes and new beginnings from both sides at random moments. SIM_SEEDS sets how many
+ * re-keys, deletes and new beginnings of two children from both sides at random moments, and most
+ * IKE messages in fragments. SIM_SEEDS sets how many
  * (1,000), SIM_FIRST the first one.
  */
 #include <stdio.h>
@@ -31,44 +32,68 @@ static uint64_t env_number(const char *name, uint64_t otherwise)
 	return v ? strtoull(v, NULL, 10) : otherwise;
 }
 
+/* CHILDREN - "tun" and one more of each connection. */
+static const char *const children[] = {"tun", "two"};
+
+/* Most seeds cut their IKE messages, some on one side only or in other sizes on each. Static buffer
+ * for each side. */
+static const char *configuration(uint64_t seed, unsigned side)
+{
+	static const char *const fragmentation[] = {"yes", "yes", "accept", "no"};
+	static const unsigned size[] = {256, 1280, 400, 0};
+	static char text[2][6000];
+	const uint64_t dice = seed / 7 + side * (seed / 3);
+	char conn[200], child[300];
+
+	snprintf(conn, sizeof(conn), "dpd_delay = 30s\n rekey_time = 300s\n fragmentation = %s",
+		 fragmentation[dice % 4]);
+	snprintf(child, sizeof(child),
+		 "rekey_time = 90s\n }\n two { local_ts = 10.%u.0.0/16\n "
+		 "remote_ts = 10.%u.0.0/16\n rekey_time = 70s\n esp_proposals = %s",
+		 side + 11, 12 - side, dice % 3 ? "aes256gcm16" : "aes256gcm16-x25519");
+	snprintf(text[side], sizeof(text[side]), "%s latchkey { fragment_size = %u\n }\n",
+		 sim_conf(side, conn, child), size[dice / 4 % 4]);
+	return text[side];
+}
+
 static struct sim *make(uint64_t seed)
 {
 	struct sim_options opt = {.wire = rough};
 
 	for (unsigned i = 0; i < 2; i++)
-		opt.conf[i] =
-			sim_conf(i, "dpd_delay = 30s\n rekey_time = 300s", "rekey_time = 90s");
+		opt.conf[i] = configuration(seed, i);
 	return sim_new(seed, &opt);
 }
 
 static void upset(struct sim *s, unsigned what)
 {
+	const char *child = children[what >> 8 & 1], *another = children[what >> 9 & 1];
 	unsigned side = what & 1;
 
 	switch ((what >> 1) % 8) {
 	case 0:
 	case 1:
-		(void)sim_rekey(s, side, "tun");
+		(void)sim_rekey(s, side, child);
 		break;
 	case 2:
 		(void)sim_rekey(s, side, NULL);
 		break;
 	case 3: /* both at once */
-		(void)sim_rekey(s, side, "tun");
-		(void)sim_rekey(s, !side, "tun");
+		(void)sim_rekey(s, side, child);
+		(void)sim_rekey(s, !side, another);
 		break;
 	case 4:
 		(void)sim_rekey(s, side, NULL);
-		(void)sim_rekey(s, !side, sim_chance(s, 50) ? NULL : "tun");
+		(void)sim_rekey(s, !side, sim_chance(s, 50) ? NULL : child);
 		break;
 	case 5:
-		(void)sim_terminate(s, side, "tun");
+		(void)sim_terminate(s, side, child);
 		break;
 	case 6:
 		(void)sim_terminate(s, side, NULL);
 		break;
 	default:
-		(void)sim_initiate(s, side, "tun");
+		(void)sim_initiate(s, side, child);
 		break;
 	}
 }
@@ -96,6 +121,8 @@ static void run(struct outcome *out, uint64_t seed)
 	if (sim_chance(s, 20)) /* both begin */
 		sim_at(s, start + sim_random(s, NS_PER_S), begin, !(seed & 1));
 	out->established = sim_run_until(s, start + 60 * NS_PER_S, sim_up);
+	if (sim_chance(s, 70))
+		(void)sim_initiate(s, (unsigned)sim_random(s, 2), "two");
 	s->packet_ns = 200 * NS_PER_MS;
 	s->traffic = true;
 	upsets = (unsigned)sim_random(s, 12);
