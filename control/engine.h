@@ -28,6 +28,12 @@ struct ike_env {
 	enum err (*spi_reserve)(void *ctx, uint32_t *out_spi);
 	void (*spi_release)(void *ctx, uint32_t spi);
 	enum err (*child_stats)(void *ctx, struct child_stats *out, uint64_t child);
+	/* source_for - the local address that datagrams of a connection leave from towards remote;
+	 * NOT_FOUND: there is no way. local_addrs - up to max of the host's addresses; returns how
+	 * many. Both NULL: addresses never change. */
+	enum err (*source_for)(void *ctx, struct ip_addr *out, const struct conf_conn *conn,
+			       const struct ip_addr *remote);
+	uint32_t (*local_addrs)(void *ctx, struct ip_addr *out, uint32_t max);
 	void *ctx;
 	/* udp_only - there is no port for bare ESP: encapsulation in UDP is wanted always. */
 	bool udp_only;
@@ -119,6 +125,11 @@ void ike_child_expiring(struct ike_engine *e, uint64_t child, uint64_t now_ns) N
 void ike_child_expired(struct ike_engine *e, uint64_t child, uint64_t now_ns) NONNULL(1);
 void ike_child_moved(struct ike_engine *e, uint64_t child, const struct path_addr *path,
 		     uint16_t port, uint64_t now_ns) NONNULL(1, 3);
+
+/* ike_addresses_changed - addresses or routes of the host are others: every IKE SA asks
+ * ike_env.source_for where it goes from now. With MOBIKE it moves and tells its peer (RFC 4555);
+ * without, who began it makes it anew. */
+void ike_addresses_changed(struct ike_engine *e, uint64_t now_ns) NONNULL(1);
 
 /* ike_child_failed - an IKE_ACTION_CHILD_ADD could not be carried out. */
 void ike_child_failed(struct ike_engine *e, uint64_t child, enum err why, uint64_t now_ns)

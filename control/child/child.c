@@ -2,6 +2,7 @@
 #include "control/child/child.h"
 
 #include "base/alloc.h"
+#include "control/ike/move.h"
 #include "control/ike/step.h"
 #include "control/ike/task.h"
 
@@ -317,7 +318,7 @@ void ike_child_moved(struct ike_engine *e, uint64_t child, const struct path_add
 
 	e->now_ns = now_ns;
 	if (c) {
-		sa_probe(c->sa, path, port, now_ns);
+		sa_probe(c->sa, path, port, SA_PROBE_ESP, now_ns);
 		step_task(c->sa, now_ns);
 	}
 	engine_sweep(e, now_ns);

@@ -78,6 +78,7 @@ MUST_USE SET(set_remote_port);
 MUST_USE SET(set_ike_proposals);
 MUST_USE SET(set_encap);
 MUST_USE SET(set_vips);
+MUST_USE SET(set_mobike);
 MUST_USE SET(set_dpd_delay);
 MUST_USE SET(set_fragmentation);
 MUST_USE SET(set_keyingtries);

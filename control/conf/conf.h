@@ -142,7 +142,8 @@ struct conf_conn {
 	struct conf_proposal ike[CONF_MAX_PROPOSALS];
 	uint32_t num_ike;
 	struct conf_side local, remote;
-	bool encap; /* UDP encapsulation even without a NAT; yes: sockets for UDP are the faster */
+	bool encap;  /* UDP encapsulation even without a NAT; yes: sockets for UDP are the faster */
+	bool mobike; /* RFC 4555: the SAs follow when an address changes; yes */
 	enum conf_fragmentation fragmentation;
 	struct ip_addr vips[CONF_MAX_VIPS]; /* to be asked for; 0.0.0.0, :: = any of the family */
 	uint32_t num_vips;

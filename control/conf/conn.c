@@ -180,6 +180,12 @@ enum err set_encap(struct check *c, void *obj, const struct tree *node)
 	return ERR_OK;
 }
 
+enum err set_mobike(struct check *c, void *obj, const struct tree *node)
+{
+	take_bool(c, &CONN(obj)->mobike, node);
+	return ERR_OK;
+}
+
 enum err set_dpd_delay(struct check *c, void *obj, const struct tree *node)
 {
 	take_time(c, &CONN(obj)->dpd_delay_ns, node);
@@ -384,6 +390,7 @@ static struct conf_conn *conn_new(const char *name)
 	conn->refs = 1;
 	conn->local_port = conn->remote_port = 500;
 	conn->encap = true;
+	conn->mobike = true;
 	conn->keyingtries = 1;
 	conn->rekey_ns = conn->over_ns = conn->rand_ns = CHECK_UNSET;
 	conn->name = str_dup(name);

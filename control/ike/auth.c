@@ -184,6 +184,7 @@ void auth_established(struct step *s)
 	char remote[ENDPOINT_TEXT_MAX], peer[128];
 	struct ike_sa *sa = s->sa;
 
+	sa->origin = sa->path.remote.addr;
 	sa_established(sa, s->now_ns);
 	action_event(sa, IKE_EVENT_IKE_UP, NULL, IKE_REASON_NONE, sa->request,
 		     "established with %s (%s), %s",

@@ -5,6 +5,7 @@
 #include "control/child/work.h"
 #include "control/ike/auth.h"
 #include "control/ike/handlers.h"
+#include "control/ike/mobike.h"
 #include "control/ike/vips.h"
 
 /* The first Child SA, unless only an IKE SA is wanted and the peer can do that (RFC 6023). */
@@ -43,6 +44,7 @@ static enum err build(struct step *s, const uint8_t *auth)
 	if (remote->id.type && !remote->pattern)
 		wire_id_build(&s->b, PAYLOAD_IDR, &remote->id);
 	wire_auth_build(&s->b, AUTH_SHARED_KEY_MIC, bytes_of(auth, prf_len(sa->suite.prf)));
+	mobike_offer(s);
 	vips_request(sa, &s->b);
 	return s->x->child ? child_offer(s, s->x->child, 0) : ERR_OK;
 }
@@ -92,6 +94,7 @@ enum err auth_response(struct step *s)
 {
 	enum err e = auth_take_peer(s, PAYLOAD_IDR);
 
+	mobike_take(s);
 	if (!e)
 		e = vips_take(s);
 	if (!e)

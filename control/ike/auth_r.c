@@ -4,6 +4,7 @@
 #include "control/ike/auth.h"
 #include "control/ike/handlers.h"
 #include "control/ike/match.h"
+#include "control/ike/mobike.h"
 #include "control/ike/vips.h"
 
 /* The connection for these addresses and claimed identities; what is claimed is proven later. */
@@ -74,8 +75,10 @@ enum err auth_request(struct step *s)
 	sa->port = s->dg->port;
 	sa->hs->initial_contact = wire_notify_find(&n, s->msg, NOTIFY_INITIAL_CONTACT);
 	e = choose_connection(s);
-	if (!e)
-		e = begin_child(s);
+	if (e)
+		return e;
+	mobike_take(s);
+	e = begin_child(s);
 	return e ? e : step_ask(s, IKE_ASK_SECRET);
 }
 
@@ -127,6 +130,7 @@ static enum err build(struct step *s, bool agreed)
 	step_reply(s);
 	wire_id_build(&s->b, PAYLOAD_IDR, &sa->local_id);
 	wire_auth_build(&s->b, AUTH_SHARED_KEY_MIC, bytes_of(hs->own_auth, prf_len(sa->suite.prf)));
+	mobike_offer(s);
 	if (agreed)
 		child_answer(s, s->x->child);
 	else if (hs->child_error)

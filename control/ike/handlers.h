@@ -66,3 +66,13 @@ MUST_USE enum err informational_request(struct step *s);
 MUST_USE enum err informational_error(struct step *s);
 MUST_USE enum err liveness_start(struct step *s);
 MUST_USE enum err liveness_response(struct step *s);
+
+/* mobike_exchange.c (RFC 4555 3.5 to 3.8) */
+MUST_USE enum err mobike_update_start(struct step *s);
+MUST_USE enum err mobike_update_request(struct step *s);
+MUST_USE enum err mobike_update_response(struct step *s);
+MUST_USE enum err mobike_addrs_start(struct step *s);
+MUST_USE enum err mobike_addrs_request(struct step *s);
+MUST_USE enum err mobike_addrs_response(struct step *s);
+MUST_USE enum err mobike_check_start(struct step *s);
+MUST_USE enum err mobike_check_response(struct step *s);

@@ -4,6 +4,7 @@
 
 #include "control/child/work.h"
 #include "control/ike/handlers.h"
+#include "control/ike/mobike.h"
 #include "control/ike/rekey_work.h"
 #include "control/ike/task.h"
 
@@ -159,17 +160,18 @@ enum err child_delete_request(struct step *s)
 enum err informational_request(struct step *s)
 {
 	step_reply(s);
-	return ERR_OK;
+	return mobike_echo(s);
 }
 
 enum err liveness_start(struct step *s)
 {
 	step_request(s, INFORMATIONAL);
-	return ERR_OK;
+	return mobike_detect(s);
 }
 
 enum err liveness_response(struct step *s)
 {
-	(void)s;
+	mobike_detected(s);
+	mobike_greet(s->sa, s->now_ns);
 	return ERR_OK;
 }

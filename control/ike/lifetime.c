@@ -2,6 +2,7 @@
 #include "control/ike/lifetime.h"
 
 #include "control/child/child.h"
+#include "control/ike/mobike.h"
 #include "control/ike/step.h"
 #include "control/ike/task.h"
 
@@ -59,7 +60,7 @@ static void dpd_due(struct timer *t, uint64_t now_ns)
 	if (quiet > now_ns) /* heard after this run began */
 		quiet = 0;
 	if (quiet >= delay) {
-		if (!sa->out.waiting && task_need(sa, TASK_LIVENESS, 0) != ERR_NOMEM)
+		if (!sa->out.waiting && task_need(sa, mobike_question(sa), 0) != ERR_NOMEM)
 			step_task(sa, now_ns);
 		quiet = 0;
 	}
@@ -134,7 +135,16 @@ void lifetime_start(struct ike_sa *sa, uint64_t now_ns)
 	}
 	if (conn->dpd_delay_ns)
 		timer_set(w, &sa->dpd_timer, now_ns + conn->dpd_delay_ns);
-	if (sa->nat_local)
+	lifetime_nat(sa, now_ns);
+}
+
+void lifetime_nat(struct ike_sa *sa, uint64_t now_ns)
+{
+	struct timers *w = &sa->e->timers;
+
+	if (!sa->nat_local)
+		timer_cancel(w, &sa->keepalive_timer);
+	else if (!timer_is_set(&sa->keepalive_timer))
 		timer_set(w, &sa->keepalive_timer, now_ns + KEEPALIVE_NS);
 }
 

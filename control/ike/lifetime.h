@@ -14,5 +14,8 @@ void lifetime_fini(struct ike_sa *sa) NONNULL(1);
 /* lifetime_start - the SA is established: from now on it ages. */
 void lifetime_start(struct ike_sa *sa, uint64_t now_ns) NONNULL(1);
 
+/* lifetime_nat - NAT keepalives begin or end, as sa->nat_local says. */
+void lifetime_nat(struct ike_sa *sa, uint64_t now_ns) NONNULL(1);
+
 /* lifetime_replaced - it is only waiting for its delete. */
 void lifetime_replaced(struct ike_sa *sa) NONNULL(1);

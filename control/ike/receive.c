@@ -3,6 +3,8 @@
 #include "control/ike/receive.h"
 
 #include "control/ike/halfopen.h"
+#include "control/ike/mobike.h"
+#include "control/ike/move.h"
 #include "control/ike/reassembly.h"
 #include "control/ike/sa_init.h"
 #include "control/ike/step.h"
@@ -57,15 +59,18 @@ static bool have_keys(struct ike_sa *sa)
 	return !e;
 }
 
-/* An authenticated message: the peer lives, and a NAT may have given it another address. */
+/* An authenticated message: the peer lives, and a NAT may have given it another address. With
+ * MOBIKE the peer says so instead (RFC 4555 3.8). */
 static void heard(struct ike_sa *sa, const struct ike_header *h, const struct ike_datagram *dg,
 		  uint64_t now_ns)
 {
 	sa->seen_ns = now_ns;
-	if (is_response(h))
+	if (sa->mobike.on)
+		mobike_heard(sa, h, dg, now_ns);
+	else if (is_response(h))
 		sa_probed(sa, &dg->path, dg->port);
 	else
-		sa_probe(sa, &dg->path, dg->port, now_ns);
+		sa_probe(sa, &dg->path, dg->port, dg->bytes.len, now_ns);
 }
 
 /* The peer no longer knows an IKE SA that we are closing: the response was lost, and this is as
@@ -150,7 +155,7 @@ static bool fragment(struct ike_sa *sa, const struct ike_msg *outer, const struc
 	    sk_decrypt(&text, &authentic, e->in, sizeof(e->in), &f.sealed, sa->open))
 		return false;
 	if (verdict == WINDOW_REPEAT) {
-		window_in_repeat(sa);
+		window_in_repeat(sa, dg);
 		return false;
 	}
 	if (reassembly_add(&e->debtors, parts, &dg->path.remote.addr, &f, text))
@@ -183,7 +188,7 @@ static void for_sa(struct ike_sa *sa, const struct ike_msg *m, const struct ike_
 		step_task(sa, now_ns);
 		return;
 	}
-	if (window_check(sa, &m->h, dg->bytes) != WINDOW_NEW) {
+	if (window_check(sa, &m->h, dg) != WINDOW_NEW) {
 		sa->e->stats.dropped++;
 		return;
 	}

@@ -7,6 +7,7 @@
 #include "control/child/child.h"
 #include "control/ike/handlers.h"
 #include "control/ike/lifetime.h"
+#include "control/ike/mobike.h"
 #include "control/ike/rekey_work.h"
 #include "control/ike/task.h"
 #include "control/ike/vips.h"
@@ -88,6 +89,7 @@ static struct ike_sa *establish(struct step *s, struct rekey_work *w)
 	new->nat_local = old->nat_local;
 	new->nat_remote = old->nat_remote;
 	new->udp_wanted = old->udp_wanted;
+	new->origin = old->origin;
 	new->proof = auth_proof_get(old->proof);
 	step_inherit(new, s->now_ns);
 	return new;
@@ -101,6 +103,7 @@ static void take_over(struct ike_sa *old, struct ike_sa *new)
 	children_move(old, new);
 	vips_move(old, new);
 	tasks_move(old, new);
+	mobike_inherit(new, old);
 	old->quiet = true;
 	lifetime_replaced(old);
 	action_event(new, IKE_EVENT_IKE_REKEYED, NULL, IKE_REASON_NONE, 0,

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "control/child/traffic.h"
 #include "control/ike/core.h"
+#include "control/ike/request.h"
 #include "control/ike/step.h"
 #include "control/ike/task.h"
 
@@ -18,7 +19,8 @@ static struct ike_sa *find_for(struct ike_engine *e, const struct conf_conn *con
 		struct ike_sa *sa = list_entry(n, struct ike_sa, node);
 
 		if (!sa->conn || strcmp(sa->conn->name, conn->name) != 0 ||
-		    !ip_addr_equal(&sa->path.remote.addr, &path->remote.addr))
+		    (!ip_addr_equal(&sa->path.remote.addr, &path->remote.addr) &&
+		     !ip_addr_equal(&sa->origin, &path->remote.addr)))
 			continue;
 		if (sa_usable(sa) && !sa->quiet)
 			return sa;
@@ -134,7 +136,8 @@ static enum err begin_sa(struct ike_engine *e, const struct conf_conn *conn,
 	return sa->state == SA_I_INIT ? ERR_OK : ERR_NOMEM;
 }
 
-static enum err initiate(struct ike_engine *e, const struct ike_initiate_params *p, uint64_t now_ns)
+enum err request_initiate(struct ike_engine *e, const struct ike_initiate_params *p,
+			  uint64_t now_ns)
 {
 	const struct conf_conn *conn = e->conf ? conf_find_conn(e->conf, p->conn) : NULL;
 	const struct conf_child *child = NULL;
@@ -159,7 +162,7 @@ enum err ike_initiate(struct ike_engine *e, const struct ike_initiate_params *pa
 	enum err err;
 
 	e->now_ns = now_ns;
-	err = initiate(e, params, now_ns);
+	err = request_initiate(e, params, now_ns);
 	engine_sweep(e, now_ns);
 	return err;
 }

@@ -12,6 +12,7 @@
 #include "control/ike/core.h"
 #include "control/ike/nonce.h"
 #include "control/ike/wire/cp.h"
+#include "control/ike/wire/mobike.h"
 #include "control/ike/wire/payload.h"
 #include "control/ike/wire/proposal.h"
 #include "control/ike/wire/selectors.h"
@@ -47,6 +48,9 @@ enum task_kind {
 	TASK_IKE_REKEY_CROSSED, /* under way, and the peer's own request was answered meanwhile */
 	TASK_IKE_DELETE,
 	TASK_LIVENESS,
+	TASK_MOBIKE_UPDATE,  /* tell the peer where we are and where it is to be reached */
+	TASK_MOBIKE_ADDRS,   /* tell the peer what other addresses there are */
+	TASK_MOBIKE_CHECK,   /* does the peer answer from where it may be now? */
 	TASK_TELL,           /* tell the responder that its AUTH was wrong, which ends the SA */
 	TASK_PEER_CHILD_NEW, /* exchanges that the peer begins: only as exchange.kind */
 	TASK_PEER_CHILD_REKEY,
@@ -77,6 +81,7 @@ struct ask_slot {
 	struct ike_sa *sa;
 };
 
+struct sa_target;
 struct child_work;
 struct rekey_work;
 
@@ -170,6 +175,37 @@ struct ike_peer {
 	bool added; /* the caller was told */
 };
 
+/* struct sa_probe - where an authentic peer may be now, until it has answered from there (S57). */
+struct sa_probe {
+	bool on;
+	bool nat_local, nat_remote; /* as on that path; with MOBIKE */
+	bool strayed;    /* the check under way went elsewhere too: its answer proves nothing */
+	uint8_t checks;  /* begun */
+	uint16_t port;   /* outer port of the data path */
+	uint64_t credit; /* bytes that may still be sent there: three for each that came */
+	struct path_addr path;
+};
+
+/* struct sa_mobike - MOBIKE's share of an IKE SA (RFC 4555). */
+struct sa_mobike {
+	bool on;        /* both sides can do it */
+	bool initiator; /* we began the first IKE SA of the series: we decide about addresses */
+	bool pending;   /* the peer has not confirmed sa->path yet */
+	bool esp_waits; /* until it has, its children go where they went */
+	bool wandered;  /* the request under way was sent along other paths too */
+	bool restart;   /* it changed since the UPDATE_SA_ADDRESSES under way was built */
+	bool has_seen_as;
+	bool lost; /* it was reported that no path leads to the peer */
+	uint8_t cookie_len;
+	uint8_t greetings;         /* that are still sent after a move */
+	uint8_t next;              /* candidate to be tried next */
+	uint8_t refusals;          /* candidates that the peer did not want, in a row */
+	uint8_t cookie[64];        /* COOKIE2 of the exchange under way */
+	uint8_t seen_as[SHA1_LEN]; /* our address and port as the peer saw them, hashed */
+	struct mobike_addrs ours;  /* as the peer was told last */
+	struct mobike_addrs peers;
+};
+
 /* struct ike_sa - one IKE SA. */
 struct ike_sa {
 	struct list_node node;
@@ -188,10 +224,10 @@ struct ike_sa {
 	struct conf *conf; /* NULL only while no connection is chosen */
 	const struct conf_conn *conn;
 	struct path_addr path;
+	struct ip_addr origin; /* where the peer was when the first IKE SA of the series was made */
 	uint16_t port;
-	bool probing; /* the peer may be at probe now: every other send goes there */
-	uint16_t probe_port;
-	struct path_addr probe;
+	struct sa_probe probe;
+	struct sa_mobike mobike;
 	struct ike_peer *peer;
 	struct ike_id local_id, remote_id; /* type 0 while unknown */
 	struct sa_chosen suite;
@@ -264,12 +300,3 @@ void peer_ready(struct ike_sa *sa) NONNULL(1);
  * wanted it (a peer that does looks like a NAT). IKE itself may be on port 4500 all the same, where
  * a peer that does MOBIKE takes it (RFC 7296 2.23, RFC 4555 3.3). */
 enum path_encap sa_esp_encap(const struct ike_sa *sa) NONNULL(1);
-
-/* sa_probe - something authentic came from another address, as after a NAT's change of mind (RFC
- * 7296 2.23): our next request goes there too, and only its answer from there moves the SA (S57).
- * Ignored unless the peer is behind a NAT. */
-void sa_probe(struct ike_sa *sa, const struct path_addr *path, uint16_t port, uint64_t now_ns)
-	NONNULL(1, 2);
-
-/* sa_probed - a response of the peer came along path: it is there. */
-void sa_probed(struct ike_sa *sa, const struct path_addr *path, uint16_t port) NONNULL(1, 2);

@@ -7,6 +7,7 @@
 #include "control/ike/halfopen.h"
 #include "control/ike/handlers.h"
 #include "control/ike/match.h"
+#include "control/ike/mobike.h"
 #include "control/ike/receive.h"
 #include "control/ike/wire/nat.h"
 #include "control/ike/window.h"
@@ -178,7 +179,8 @@ static enum err check_answer(struct step *s, struct sa_chosen *out)
 	return e;
 }
 
-/* With a NAT, or if UDP is wanted all the same, both sides go on on port 4500 (2.23). */
+/* With a NAT, or if UDP is wanted all the same, both sides go on on port 4500 (2.23), and so they
+ * do where addresses may change (RFC 4555 3.3). */
 static enum err float_ports(struct step *s)
 {
 	struct ike_sa *sa = s->sa;
@@ -190,7 +192,7 @@ static enum err float_ports(struct step *s)
 	sa->nat_local = found.known && found.local;
 	sa->nat_remote = found.known && found.peer;
 	if (sa->path.encap == ENCAP_UDP || !found.known ||
-	    !(found.local || found.peer || sa->udp_wanted))
+	    !(found.local || found.peer || sa->udp_wanted || sa->conn->mobike))
 		return ERR_OK;
 	sa->path.encap = ENCAP_UDP;
 	sa->path.local.port = sa->conf->daemon.port_nat_t ? sa->conf->daemon.port_nat_t : 4500;
@@ -359,6 +361,9 @@ enum err sa_init_request(struct step *s)
 
 	if (!e)
 		e = choose(s, &ke);
+	if (!e && mobike_translated(s->msg, &s->dg->path))
+		e = step_fail(s, IKE_REASON_PEER_ERROR, NOTIFY_UNEXPECTED_NAT_DETECTED,
+			      "the peer forbids translators, and there is one on the way");
 	if (e)
 		return e;
 	sa->hs = hs = mem_alloc(sizeof(*hs));
@@ -411,7 +416,7 @@ static void repeated(struct ike_sa *sa, const struct ike_msg *m, const struct ik
 	struct handshake *hs = sa->hs;
 	struct bytes ni;
 
-	if (window_check(sa, &m->h, dg->bytes) == WINDOW_REPEAT)
+	if (window_check(sa, &m->h, dg) == WINDOW_REPEAT)
 		return;
 	sa->e->stats.dropped++;
 	if (sa->state != SA_R_INIT || !hs || hs->request2 ||

@@ -63,6 +63,12 @@ uint64_t step_bits(const struct ike_msg *msg)
 		bits |= HAS_INVALID_KE;
 	if (wire_notify_find(&n, msg, NOTIFY_AUTHENTICATION_FAILED))
 		bits |= HAS_AUTH_FAILED;
+	if (wire_notify_find(&n, msg, NOTIFY_UPDATE_SA_ADDRESSES))
+		bits |= HAS_UPDATE_SA;
+	if (wire_notify_find(&n, msg, NOTIFY_ADDITIONAL_IP4_ADDRESS) ||
+	    wire_notify_find(&n, msg, NOTIFY_ADDITIONAL_IP6_ADDRESS) ||
+	    wire_notify_find(&n, msg, NOTIFY_NO_ADDITIONAL_ADDRESSES))
+		bits |= HAS_ADDRESSES;
 	for (uint32_t i = 0; i < msg->num; i++) {
 		struct wire_delete d;
 

@@ -25,6 +25,8 @@ enum trigger {
 #define HAS_INVALID_KE  (UINT64_C(1) << 3) /* N(INVALID_KE_PAYLOAD) */
 #define HAS_DELETE_IKE  (UINT64_C(1) << 4) /* D of the IKE SA */
 #define HAS_AUTH_FAILED (UINT64_C(1) << 5) /* N(AUTHENTICATION_FAILED) */
+#define HAS_UPDATE_SA   (UINT64_C(1) << 6) /* N(UPDATE_SA_ADDRESSES) */
+#define HAS_ADDRESSES   (UINT64_C(1) << 7) /* N(ADDITIONAL_*_ADDRESS), N(NO_ADDITIONAL_ADDRESSES) */
 
 /* struct failure - why a step failed, and what the peer is to hear. */
 struct failure {

@@ -171,6 +171,38 @@ static const struct transition table[] = {
 	 child_delete_request, SA_ESTABLISHED, 0, "the peer closes Child SAs: close ours too"},
 	{SA_ESTABLISHED, ON_REQUEST, INFORMATIONAL, TASK_NONE, HAS_AUTH_FAILED, ANYTHING,
 	 informational_error, SA_DEAD, 0, "the peer refuses us after all (2.21.2)"},
+	/*
+	 *   HDR, SK {N(UPDATE_SA_ADDRESSES),                                  (RFC 4555 3.5)
+	 *       N(NAT_DETECTION_SOURCE_IP), N(NAT_DETECTION_DESTINATION_IP), N(COOKIE2)}  -->
+	 *                                <--  HDR, SK {N(NAT_DETECTION_SOURCE_IP),
+	 *                                         N(NAT_DETECTION_DESTINATION_IP), N(COOKIE2)}
+	 */
+	{SA_ESTABLISHED, ON_START, 0, TASK_MOBIKE_UPDATE, 0, 0, mobike_update_start, SA_ESTABLISHED,
+	 0, "tell the peer that we are elsewhere"},
+	{SA_ESTABLISHED, ON_REQUEST, INFORMATIONAL, TASK_NONE, HAS_UPDATE_SA, ANYTHING,
+	 mobike_update_request, SA_ESTABLISHED, 0,
+	 "the peer is elsewhere: ask it there, and only then follow"},
+	{SA_ESTABLISHED, ON_RESPONSE, INFORMATIONAL, TASK_MOBIKE_UPDATE, 0, ANYTHING,
+	 mobike_update_response, SA_ESTABLISHED, 0, "the peer follows: move the children"},
+	/*
+	 *   HDR, SK {N(ADDITIONAL_IP4_ADDRESS), ...}  -->                     (RFC 4555 3.6)
+	 *                                <--  HDR, SK {}
+	 */
+	{SA_ESTABLISHED, ON_START, 0, TASK_MOBIKE_ADDRS, 0, 0, mobike_addrs_start, SA_ESTABLISHED,
+	 0, "tell the peer where else we are"},
+	{SA_ESTABLISHED, ON_REQUEST, INFORMATIONAL, TASK_NONE, HAS_ADDRESSES, ANYTHING,
+	 mobike_addrs_request, SA_ESTABLISHED, 0, "the peer says where else it is"},
+	{SA_ESTABLISHED, ON_RESPONSE, INFORMATIONAL, TASK_MOBIKE_ADDRS, 0, ANYTHING,
+	 mobike_addrs_response, SA_ESTABLISHED, 0, "the peer knows where else we are"},
+	/*
+	 *   HDR, SK {N(COOKIE2)}  -->                                         (RFC 4555 3.7)
+	 *                                <--  HDR, SK {N(COOKIE2)}
+	 */
+	{SA_ESTABLISHED, ON_START, 0, TASK_MOBIKE_CHECK, 0, 0, mobike_check_start, SA_ESTABLISHED,
+	 0, "does the peer answer from where it says it is?"},
+	{SA_ESTABLISHED, ON_RESPONSE, INFORMATIONAL, TASK_MOBIKE_CHECK, 0, ANYTHING,
+	 mobike_check_response, SA_ESTABLISHED, 0, "if it does, move the SA and its children"},
+
 	{SA_ESTABLISHED, ON_REQUEST, INFORMATIONAL, TASK_NONE, 0, ANYTHING, informational_request,
 	 SA_ESTABLISHED, 0, "we are alive"},
 	{SA_ESTABLISHED, ON_RESPONSE, INFORMATIONAL, TASK_CHILD_DELETE, 0, ANYTHING,

@@ -58,7 +58,9 @@ static unsigned urgency(enum task_kind k)
 {
 	if (k == TASK_TELL || k == TASK_IKE_DELETE)
 		return 0;
-	return k == TASK_CHILD_DELETE ? 1 : 2;
+	if (k == TASK_MOBIKE_UPDATE || k == TASK_MOBIKE_CHECK)
+		return 1;
+	return k == TASK_CHILD_DELETE ? 2 : 3;
 }
 
 /* When a task may begin: 0 = now, TIME_NEVER = when something else has ended. */

@@ -7,6 +7,8 @@
 
 #include "base/alloc.h"
 #include "control/ike/ask.h"
+#include "control/ike/mobike.h"
+#include "control/ike/move.h"
 #include "control/ike/reassembly.h"
 
 static void digest(uint8_t out[16], struct bytes raw)
@@ -28,14 +30,23 @@ static void send_all(struct ike_sa *sa, const struct path_addr *path, uint16_t p
 	}
 }
 
-static void send_response(struct ike_sa *sa)
+static void send_response(struct ike_sa *sa, const struct path_addr *path, uint16_t port)
 {
 	struct window_in *in = &sa->in;
 
-	send_all(sa, &in->path, in->port, bytes_of(in->response, in->response_len));
+	send_all(sa, path, port, bytes_of(in->response, in->response_len));
+	sa_probe_sent(sa, path, in->response_len);
 }
 
-static enum window_verdict check_request(struct ike_sa *sa, uint32_t id, struct bytes raw)
+/* A peer that moved repeats its request from where it is now, and so may whoever recorded it: where
+ * it did not come from the first time no more than three bytes go for one (S57). */
+static bool may_repeat(const struct window_in *in, const struct ike_datagram *dg)
+{
+	return path_same_remote(&in->path, &dg->path) || in->response_len <= 3 * dg->bytes.len;
+}
+
+static enum window_verdict check_request(struct ike_sa *sa, uint32_t id,
+					 const struct ike_datagram *dg)
 {
 	struct window_in *in = &sa->in;
 	uint8_t d[16];
@@ -44,10 +55,10 @@ static enum window_verdict check_request(struct ike_sa *sa, uint32_t id, struct 
 		return in->busy ? WINDOW_DROP : WINDOW_NEW;
 	if (id != in->x.next_id - 1 || !in->response || in->busy)
 		return WINDOW_DROP;
-	digest(d, raw);
-	if (memcmp(d, in->digest, sizeof(d)) != 0)
+	digest(d, dg->bytes);
+	if (memcmp(d, in->digest, sizeof(d)) != 0 || !may_repeat(in, dg))
 		return WINDOW_DROP;
-	send_response(sa);
+	send_response(sa, &dg->path, dg->port);
 	return WINDOW_REPEAT;
 }
 
@@ -60,11 +71,12 @@ static enum window_verdict check_response(const struct ike_sa *sa, const struct 
 	return WINDOW_NEW;
 }
 
-enum window_verdict window_check(struct ike_sa *sa, const struct ike_header *h, struct bytes raw)
+enum window_verdict window_check(struct ike_sa *sa, const struct ike_header *h,
+				 const struct ike_datagram *dg)
 {
 	if (h->flags & IKE_FLAG_RESPONSE)
 		return check_response(sa, h);
-	return check_request(sa, h->msgid, raw);
+	return check_request(sa, h->msgid, dg);
 }
 
 enum window_verdict window_check_fragment(const struct ike_sa *sa, const struct ike_header *h,
@@ -84,9 +96,10 @@ enum window_verdict window_check_fragment(const struct ike_sa *sa, const struct 
 	return WINDOW_REPEAT;
 }
 
-void window_in_repeat(struct ike_sa *sa)
+void window_in_repeat(struct ike_sa *sa, const struct ike_datagram *dg)
 {
-	send_response(sa);
+	if (may_repeat(&sa->in, dg))
+		send_response(sa, &dg->path, dg->port);
 }
 
 void window_in_open(struct ike_sa *sa, uint8_t exchange, const struct ike_datagram *dg)
@@ -112,7 +125,7 @@ void window_in_answer(struct ike_sa *sa, uint8_t *bytes, size_t len, uint64_t no
 	in->response_len = len;
 	in->busy = false;
 	in->x.next_id++;
-	send_response(sa);
+	send_response(sa, &in->path, in->port);
 }
 
 void window_in_abandon(struct ike_sa *sa)
@@ -134,10 +147,13 @@ static void arm(struct ike_sa *sa, uint64_t now_ns)
 static void send_request(struct ike_sa *sa)
 {
 	struct window_out *out = &sa->out;
-	const bool probe = sa->probing && out->tries % 2 == 0;
+	const struct bytes request = bytes_of(out->request, out->request_len);
+	struct sa_target to;
 
-	send_all(sa, probe ? &sa->probe : &sa->path, probe ? sa->probe_port : sa->port,
-		 bytes_of(out->request, out->request_len));
+	if (sa_target(sa, &to, out->tries, request.len))
+		send_all(sa, &to.path, to.port, request);
+	if (mobike_detour(sa, &to, out->tries))
+		send_all(sa, &to.path, to.port, request);
 	out->tries++;
 }
 

@@ -15,16 +15,17 @@ enum window_verdict {
 	WINDOW_DROP,   /* old, too new, or being worked on */
 };
 
-/* window_check - by message ID alone; the repeat of an answered request is answered here. */
-enum window_verdict window_check(struct ike_sa *sa, const struct ike_header *h, struct bytes raw)
-	NONNULL(1, 2);
+/* window_check - by message ID alone; the repeat of an answered request is answered here, to where
+ * it came from. */
+enum window_verdict window_check(struct ike_sa *sa, const struct ike_header *h,
+				 const struct ike_datagram *dg) NONNULL(1, 2, 3);
 
 /* window_check_fragment - the same for one fragment of a message (RFC 7383 2.6.1). REPEAT: it is
  * the first one of a request that was answered; once it is found authentic, window_in_repeat()
- * sends the answer again. */
+ * sends the answer again, to where it came from. */
 enum window_verdict window_check_fragment(const struct ike_sa *sa, const struct ike_header *h,
 					  uint16_t number) NONNULL(1, 2);
-void window_in_repeat(struct ike_sa *sa) NONNULL(1);
+void window_in_repeat(struct ike_sa *sa, const struct ike_datagram *dg) NONNULL(1, 2);
 
 /* window_in_open - an authentic request is being worked on; its repeats are absorbed. */
 void window_in_open(struct ike_sa *sa, uint8_t exchange, const struct ike_datagram *dg)

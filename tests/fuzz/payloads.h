@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "control/ike/wire/cp.h"
+#include "control/ike/wire/mobike.h"
 #include "control/ike/wire/names.h"
 #include "control/ike/wire/payload.h"
 #include "control/ike/wire/proposal.h"
@@ -157,6 +158,18 @@ static inline void use_cp(struct bytes body)
 	require(again.num_addrs == cp.num_addrs && again.num_dns == cp.num_dns);
 }
 
+static inline void use_mobike(const struct ike_msg *m)
+{
+	const struct path_addr path = {.local.addr.family = IP_V6, .remote.addr.family = IP_V4};
+	struct mobike_addrs addrs;
+
+	mobike_addrs_take(&addrs, m);
+	require(addrs.num <= MOBIKE_ADDRS_MAX);
+	for (uint8_t i = 0; i < addrs.num; i++)
+		require(mobike_addr_usable(&addrs.list[i]));
+	(void)mobike_translated(m, &path);
+}
+
 /* use_payloads - all of a message's. */
 static inline void use_payloads(const struct ike_msg *m)
 {
@@ -182,6 +195,7 @@ static inline void use_payloads(const struct ike_msg *m)
 		if (wire_nonce_parse(&nonce, body) == ERR_OK)
 			require_within(nonce, body);
 	}
+	use_mobike(m);
 	(void)wire_notify_find_error(&n, m);
 	(void)!wire_notify_check(m);
 }

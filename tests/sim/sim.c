@@ -117,6 +117,75 @@ static struct path_addr seen(const struct sim *s, unsigned from, const struct pa
 	return p;
 }
 
+struct ip_addr sim_addr(unsigned side, unsigned i)
+{
+	const uint8_t v4[2][4] = {{192, 0, 2, (uint8_t)(side + 1)},
+				  {198, 51, 100, (uint8_t)(side + 1)}};
+	const uint8_t v6[16] = {0x20, 1, 0xd, 0xb8, (uint8_t)i, [15] = (uint8_t)(side + 1)};
+
+	return i < 2 ? ip_addr_v4(v4[i]) : ip_addr_v6(v6);
+}
+
+static bool has(const struct sim_node *n, const struct ip_addr *a)
+{
+	for (uint32_t i = 0; i < n->num_addrs; i++)
+		if (ip_addr_equal(&n->addrs[i], a))
+			return true;
+	return false;
+}
+
+/* There is a way for what `from` sends along path. */
+static bool passes(struct sim *s, unsigned from, const struct path_addr *path)
+{
+	if (!s->addresses)
+		return true;
+	return has(&s->n[from], &path->local.addr) && !(s->cut && s->cut(s, path));
+}
+
+/* Who receives has the address that it was sent to. */
+static bool arrives(const struct sim *s, const struct sim_fly *f)
+{
+	return !s->addresses || has(&s->n[f->to], &f->path.local.addr);
+}
+
+void sim_have(struct sim *s, unsigned side, unsigned mask, unsigned first)
+{
+	struct sim_node *n = &s->n[side];
+
+	s->addresses = true;
+	n->num_addrs = 0;
+	if (mask & 1u << first)
+		n->addrs[n->num_addrs++] = sim_addr(side, first);
+	for (unsigned i = 0; i < SIM_MAX_ADDRS; i++)
+		if (mask & 1u << i && i != first)
+			n->addrs[n->num_addrs++] = sim_addr(side, i);
+	ike_addresses_changed(n->e, s->now_ns);
+	sim_settle(s, side);
+}
+
+static enum err source_for(void *ctx, struct ip_addr *out, const struct conf_conn *conn,
+			   const struct ip_addr *remote)
+{
+	const struct sim_node *n = ctx;
+
+	(void)conn;
+	for (uint32_t i = 0; i < n->num_addrs; i++)
+		if (n->addrs[i].family == remote->family) {
+			*out = n->addrs[i];
+			return ERR_OK;
+		}
+	return ERR_NOT_FOUND;
+}
+
+static uint32_t local_addrs(void *ctx, struct ip_addr *out, uint32_t max)
+{
+	const struct sim_node *n = ctx;
+
+	assert(n->num_addrs <= max);
+	memcpy(out, n->addrs, n->num_addrs * sizeof(*out));
+	return n->num_addrs;
+}
+
 static void fly_datagram(struct sim *s, unsigned from, const struct path_addr *path,
 			 const uint8_t *bytes, size_t len)
 {
@@ -141,7 +210,8 @@ static void send_datagram(struct sim *s, unsigned from, const struct ike_action 
 	memcpy(copy, a->bytes.p, len);
 	note(s, copy, len);
 	s->keepalives += a->raw;
-	if (!a->raw && (!s->tap || s->tap(s, from, copy, &len, s->tap_ctx))) {
+	if (!a->raw && passes(s, from, &a->path) &&
+	    (!s->tap || s->tap(s, from, copy, &len, s->tap_ctx))) {
 		if (!sim_chance(s, s->wire.loss))
 			fly_datagram(s, from, &a->path, copy, len);
 		if (sim_chance(s, s->wire.repeat))
@@ -282,31 +352,62 @@ static bool is_outbound(const struct sim_node *n, const struct sim_pair *p)
 }
 
 /* One of each child. */
+static void send_on(struct sim *s, unsigned from, const struct sim_pair *p)
+{
+	struct sim_node *n = &s->n[from];
+	const struct sim_peer *peer = peer_by_id(n, p->peer);
+
+	n->sent_packets++;
+	if (!passes(s, from, &peer->path)) {
+		n->lost_packets++;
+		return;
+	}
+	push(s, (struct sim_fly){.at_ns = s->now_ns + delay(s),
+				 .kind = SIM_PACKET,
+				 .to = !from,
+				 .path = seen(s, from, &peer->path),
+				 .spi = p->spi_out});
+}
+
 static void send_packet(struct sim *s, unsigned from)
 {
 	struct sim_node *n = &s->n[from];
 
 	sim_at(s, s->now_ns + (s->traffic ? s->packet_ns : NS_PER_S / 2), send_packet, from);
-	for (uint32_t i = 0; s->traffic && !n->mute && i < n->num_pairs; i++) {
-		if (!is_outbound(n, &n->pairs[i]))
-			continue;
-		n->sent_packets++;
-		push(s, (struct sim_fly){.at_ns = s->now_ns + delay(s),
-					 .kind = SIM_PACKET,
-					 .to = !from,
-					 .spi = n->pairs[i].spi_out});
-	}
+	for (uint32_t i = 0; s->traffic && !n->mute && i < n->num_pairs; i++)
+		if (is_outbound(n, &n->pairs[i]))
+			send_on(s, from, &n->pairs[i]);
+}
+
+/* As the data path does: the newest packet alone says it, and at most once a second. */
+static void report_move(struct sim *s, const struct sim_fly *f)
+{
+	struct sim_pair *p = pair_by_spi_in(&s->n[f->to], f->spi);
+	struct sim_peer *peer = p && f->order > p->top ? peer_by_id(&s->n[f->to], p->peer) : NULL;
+
+	if (!peer || !s->addresses || f->path.encap != ENCAP_UDP ||
+	    !memcmp(&peer->path.remote, &f->path.remote, sizeof(f->path.remote)) ||
+	    s->now_ns - peer->moved_ns < NS_PER_S)
+		return;
+	peer->moved_ns = s->now_ns;
+	ike_child_moved(s->n[f->to].e, p->id, &f->path, 0, s->now_ns);
+	sim_settle(s, f->to);
 }
 
 static void receive_packet(struct sim *s, const struct sim_fly *f)
 {
 	struct sim_node *n = &s->n[f->to];
-	struct sim_pair *p = pair_by_spi_in(n, f->spi);
+	struct sim_pair *p;
 
+	if (arrives(s, f))
+		report_move(s, f);
+	p = arrives(s, f) ? pair_by_spi_in(n, f->spi) : NULL;
 	if (!p) {
 		s->n[!f->to].lost_packets++;
 		return;
 	}
+	n->got_packets++;
+	p->top = f->order > p->top ? f->order : p->top;
 	n->heard_ns = s->now_ns;
 	if (p->used)
 		return;
@@ -396,6 +497,7 @@ static void address_remove(struct sim_node *n, const struct ip_addr *a)
 static void act(struct sim *s, unsigned side, const struct ike_action *a)
 {
 	struct sim_node *n = &s->n[side];
+	struct sim_peer *peer;
 	struct sim_pair *p;
 
 	note_u64(s, s->now_ns);
@@ -407,10 +509,14 @@ static void act(struct sim *s, unsigned side, const struct ike_action *a)
 		break;
 	case IKE_ACTION_PATHSET_ADD:
 		assert(!peer_by_id(n, a->peer));
-		n->peers[n->num_peers++] = (struct sim_peer){.id = a->peer, .live = true};
+		n->peers[n->num_peers++] =
+			(struct sim_peer){.id = a->peer, .live = true, .path = a->path};
 		break;
 	case IKE_ACTION_PATHSET_MOVE:
-		assert(peer_by_id(n, a->peer));
+		peer = peer_by_id(n, a->peer);
+		assert(peer);
+		peer->path = a->path;
+		n->moves++;
 		break;
 	case IKE_ACTION_PATHSET_REMOVE:
 		peer_remove(n, a->peer);
@@ -460,7 +566,7 @@ static void happen(struct sim *s, struct sim_fly *f)
 
 	switch (f->kind) {
 	case SIM_DATAGRAM:
-		if (s->n[f->to].deaf ||
+		if (s->n[f->to].deaf || !arrives(s, f) ||
 		    (s->nat && !f->to && f->path.local.port != 500 && f->path.local.port != 4500))
 			break; /* also what is sent to a port that the translator has given up */
 		ike_receive(s->n[f->to].e, &dg, s->now_ns);
@@ -533,21 +639,34 @@ bool sim_run_until(struct sim *s, uint64_t until_ns, bool (*done)(struct sim *s)
 /* ---- making ------------------------------------------------------------------------------------
  */
 
-const char *sim_conf(unsigned side, const char *extra, const char *child_extra)
+static const char *conf_text(unsigned side, const char *addrs, const char *extra,
+			     const char *child_extra)
 {
 	static char text[2][4096];
 	const unsigned us = side + 1, them = 2 - side;
 
 	snprintf(text[side], sizeof(text[side]),
-		 "connections { net {\n version = 2\n local_addrs = 192.0.2.%u\n"
-		 " remote_addrs = 192.0.2.%u\n encap = yes\n %s\n"
+		 "connections { net {\n version = 2\n %s\n encap = yes\n %s\n"
 		 " local { auth = psk\n id = host%u.example }\n"
 		 " remote { auth = psk\n id = host%u.example }\n"
 		 " children { tun { local_ts = 10.%u.0.0/16\n remote_ts = 10.%u.0.0/16\n"
 		 "  %s\n } } } }\n"
 		 "secrets { ike-1 { secret = \"a fairly long shared secret\" } }\n",
-		 us, them, extra, us, them, us, them, child_extra);
+		 addrs, extra, us, them, us, them, child_extra);
 	return text[side];
+}
+
+const char *sim_conf(unsigned side, const char *extra, const char *child_extra)
+{
+	return conf_text(side,
+			 side ? "local_addrs = 192.0.2.2\n remote_addrs = 192.0.2.1"
+			      : "local_addrs = 192.0.2.1\n remote_addrs = 192.0.2.2",
+			 extra, child_extra);
+}
+
+const char *sim_conf_anywhere(unsigned side, const char *extra, const char *child_extra)
+{
+	return conf_text(side, "", extra, child_extra);
 }
 
 static struct conf *parse(const char *text)
@@ -572,17 +691,19 @@ static bool make_node(struct sim *s, unsigned i, uint64_t seed, const struct sim
 {
 	struct sim_node *n = &s->n[i];
 	const char *text = opt->conf[i] ? opt->conf[i] : sim_conf(i, "", "");
-	const uint8_t addr[4] = {192, 0, 2, (uint8_t)(i + 1)};
 	struct ike_env env = {.rng = &n->rng.rng,
 			      .spi_reserve = spi_reserve,
 			      .spi_release = spi_release,
 			      .child_stats = child_stats,
+			      .source_for = source_for,
+			      .local_addrs = local_addrs,
 			      .ctx = n};
 
 	n->sim = s;
 	n->index = i;
 	n->secret = opt->secret[i] ? opt->secret[i] : "a fairly long shared secret";
-	n->addr = (struct endpoint){.addr = ip_addr_v4(addr), .port = 500};
+	n->addr = (struct endpoint){.addr = sim_addr(i, 0), .port = 500};
+	n->addrs[n->num_addrs++] = n->addr.addr;
 	rng_seeded_init(&n->rng, seed * 3 + i + 1);
 	n->conf = parse(text);
 	if (!n->conf || ike_engine_new(&n->e, &env, &opt->limits[i], s->now_ns))

@@ -19,6 +19,7 @@ struct sim_pair {
 	uint64_t id;
 	uint64_t peer;
 	uint64_t active; /* order of activation, 0 = not sent on */
+	uint64_t top;    /* the newest packet received */
 	uint32_t spi_in, spi_out;
 	bool in, out, used;
 	uint8_t key_in[64], key_out[64];
@@ -34,7 +35,12 @@ struct sim_pair {
 struct sim_peer {
 	uint64_t id;
 	bool live;
+	struct path_addr path;
+	uint64_t moved_ns; /* last report that it sends from elsewhere */
 };
+
+/* SIM_MAX_ADDRS - addresses that a side can have: the first two are IPv4, the others IPv6. */
+#define SIM_MAX_ADDRS 4
 
 struct sim;
 
@@ -63,9 +69,12 @@ struct sim_node {
 	uint64_t up_ns; /* first CHILD_UP */
 	enum ike_reason last_failure, last_down;
 	char last_text[400];
-	uint64_t sent_packets, lost_packets;
-	bool deaf; /* test: nothing reaches it */
-	bool mute; /* test: it sends no packets */
+	uint64_t sent_packets, lost_packets, got_packets;
+	struct ip_addr addrs[SIM_MAX_ADDRS]; /* those it has now, the preferred one first */
+	uint32_t num_addrs;
+	uint32_t moves; /* PATHSET_MOVE */
+	bool deaf;      /* test: nothing reaches it */
+	bool mute;      /* test: it sends no packets */
 };
 
 /* struct sim_fly - something that happens later. */
@@ -114,6 +123,11 @@ struct sim {
 	bool quiet_ask; /* asks are never answered */
 	uint16_t nat;   /* A is behind 203.0.113.5, its ports moved up by this; 0 = no NAT */
 	uint32_t keepalives;
+	/* addresses: datagrams go only from and to addresses that the sides have */
+	bool addresses;
+	/* cut: with addresses, no datagram goes along this path of its sender. NULL: none is cut.
+	 */
+	bool (*cut)(struct sim *s, const struct path_addr *path);
 };
 
 /* struct sim_options - zero means the default given. */
@@ -127,6 +141,9 @@ struct sim_options {
 /* sim_conf - a configuration text: connection "net", child "tun". extra goes into the connection,
  * child_extra into the child. Static buffer for each side. */
 const char *sim_conf(unsigned side, const char *extra, const char *child_extra);
+
+/* sim_conf_anywhere - the same between whatever addresses. */
+const char *sim_conf_anywhere(unsigned side, const char *extra, const char *child_extra);
 
 /* sim_new, sim_free - a world at time 1000 s. NULL if an allocation failed (then nothing is left).
  */
@@ -154,6 +171,13 @@ void sim_inject(struct sim *s, unsigned to, const void *bytes, size_t len);
 
 /* sim_at - call fn(s, arg) later. */
 void sim_at(struct sim *s, uint64_t at_ns, void (*fn)(struct sim *s, unsigned arg), unsigned arg);
+
+/* sim_addr - address number i of a side; 0 is the one it begins with. */
+struct ip_addr sim_addr(unsigned side, unsigned i);
+
+/* sim_have - from now on a side has these addresses (bit i: number i; the lowest is preferred, or
+ * number `first` if it is among them), and its engine is told. */
+void sim_have(struct sim *s, unsigned side, unsigned mask, unsigned first);
 
 /* sim_up - both sides have a pair that matches the other's, keys and all. */
 bool sim_up(struct sim *s);

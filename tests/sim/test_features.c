@@ -498,11 +498,11 @@ static void test_S57_moves_after_an_answer(void)
 	sim_settle(s, B);
 	after(s, 5 * NS_PER_S);
 	CU_ASSERT_FALSE(ip_addr_equal(&sa->path.remote.addr, &path.remote.addr));
-	CU_ASSERT_TRUE(sa->probing);
+	CU_ASSERT_TRUE(sa->probe.on);
 	s->n[A].deaf =
 		false; /* in the simulation every address leads to A: it answers from its own */
-	after(s, 10 * NS_PER_S);
-	CU_ASSERT_FALSE(sa->probing);
+	after(s, 20 * NS_PER_S);
+	CU_ASSERT_FALSE(sa->probe.on);
 	CU_ASSERT_TRUE(sim_up(s));
 	sim_free(s);
 }
@@ -536,7 +536,7 @@ static void test_nat(void)
 	s->nat = 20000;
 	after(s, 30 * NS_PER_S);
 	CU_ASSERT_EQUAL(b->path.remote.port, 24500);
-	CU_ASSERT_FALSE(b->probing);
+	CU_ASSERT_FALSE(b->probe.on);
 	CU_ASSERT_EQUAL(sim_rekey(s, B, "tun"), ERR_OK);
 	after(s, 10 * NS_PER_S);
 	CU_ASSERT_EQUAL(s->n[A].rekeyed_child, 1);

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mobike.h - an IKE SA whose addresses change (RFC 4555). The side that began the first IKE SA of a
+ * series decides: it tells the other with UPDATE_SA_ADDRESSES, tries other pairs of addresses when
+ * nothing is answered any more (3.10), and finds out when a NAT maps it elsewhere (3.8). The other
+ * side says what addresses it has, and follows after it has asked at the new one. Control thread.
+ */
+#pragma once
+
+#include "control/ike/step.h"
+
+/* mobike_offer - into an IKE_AUTH message: MOBIKE_SUPPORTED and our other addresses, if the
+ * connection wants it and, as responder, the peer offered it. */
+void mobike_offer(struct step *s) NONNULL(1);
+
+/* mobike_take - from the peer's IKE_AUTH message, once sa->conn is known. */
+void mobike_take(struct step *s) NONNULL(1);
+
+/* mobike_inherit - an IKE SA that takes another one's place goes on where that one was. */
+void mobike_inherit(struct ike_sa *sa, struct ike_sa *old) NONNULL(1, 2);
+
+/* mobike_heard - an authentic message came: from where the peer is asked for, or, as response to
+ * what was tried, along another path. */
+void mobike_heard(struct ike_sa *sa, const struct ike_header *h, const struct ike_datagram *dg,
+		  uint64_t now_ns) NONNULL(1, 2, 3);
+
+/* mobike_go - we decide that the SA goes along path: requests at once, children too unless the peer
+ * has yet to answer from there (3.5); the peer is told. */
+void mobike_go(struct ike_sa *sa, const struct path_addr *path, uint64_t now_ns) NONNULL(1, 2);
+
+/* mobike_moved - the peer knows where we are. mobike_greet - the next of a few messages after that,
+ * which only give it room to ask. */
+void mobike_moved(struct ike_sa *sa, uint64_t now_ns) NONNULL(1);
+void mobike_greet(struct ike_sa *sa, uint64_t now_ns) NONNULL(1);
+
+/* mobike_detour - beside copy number `tries` of a request another one goes along *out: false if
+ * there is no reason or no other path. */
+bool mobike_detour(struct ike_sa *sa, struct sa_target *out, uint32_t tries) NONNULL(1, 2);
+
+/* mobike_candidate - another pair of addresses to reach the peer by; false if there is none. */
+bool mobike_candidate(struct ike_sa *sa, struct path_addr *out) NONNULL(1, 2);
+
+/* mobike_ours - the addresses that the peer may be told of beside the one in use. */
+void mobike_ours(const struct ike_sa *sa, struct mobike_addrs *out) NONNULL(1, 2);
+
+/* mobike_question - what asks whether the peer lives: behind a NAT whose mapping is not known yet
+ * it is also told where we are, so that a mapping that changed before is mended (3.8). */
+enum task_kind mobike_question(const struct ike_sa *sa) NONNULL(1);
+
+/* mobike_detect - NAT detection into a question whether the peer lives, where we are behind a NAT.
+ * mobike_detected - the answer: has the NAT changed its mind? (3.8) Errors: CRYPTO. */
+MUST_USE enum err mobike_detect(struct step *s) NONNULL(1);
+void mobike_detected(struct step *s) NONNULL(1);
+
+/* mobike_echo - what the answer to any INFORMATIONAL request has of it: COOKIE2, and NAT detection
+ * if the request has it (3.7, 3.8). Errors: CRYPTO. */
+MUST_USE enum err mobike_echo(struct step *s) NONNULL(1);
+
+/* mobike_nat - the path has these NATs from now on: keepalives begin or end. */
+void mobike_nat(struct ike_sa *sa, bool local, bool remote, uint64_t now_ns) NONNULL(1);

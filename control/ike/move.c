@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/ike/move.h"
+
+#include "control/ike/task.h"
+#include "control/ike/window.h"
+
+/* CREDIT - bytes that an unproven address is sent for each that came from there (S57). */
+#define CREDIT 3
+/* CHECK_TRIES - copies of a check that go to the new address alone. If none of them is answered the
+ * old one gets some too: an IKE SA lives only as long as its requests are answered (RFC 7296 2.4).
+ */
+#define CHECK_TRIES 5
+
+bool path_same_remote(const struct path_addr *a, const struct path_addr *b)
+{
+	return a->remote.port == b->remote.port && ip_addr_equal(&a->remote.addr, &b->remote.addr);
+}
+
+bool path_same_addrs(const struct path_addr *a, const struct path_addr *b)
+{
+	return ip_addr_equal(&a->remote.addr, &b->remote.addr) &&
+	       ip_addr_equal(&a->local.addr, &b->local.addr);
+}
+
+enum err sa_move_children(struct ike_sa *sa)
+{
+	struct action_cell *c;
+
+	if (!sa->peer || !sa->peer->added)
+		return ERR_OK;
+	if (actions_promise(&sa->e->actions, 1))
+		return ERR_NOMEM;
+	c = action_simple(&sa->e->actions, IKE_ACTION_PATHSET_MOVE, sa->peer->id);
+	c->path = sa->path;
+	c->path.encap = (uint8_t)sa_esp_encap(sa);
+	c->port = sa->port;
+	return ERR_OK;
+}
+
+void sa_move(struct ike_sa *sa, const struct path_addr *path, uint16_t port)
+{
+	const struct path_addr old = sa->path;
+	const uint16_t old_port = sa->port;
+
+	sa->path = *path;
+	sa->port = port;
+	if (!sa_move_children(sa))
+		return;
+	sa->path = old;
+	sa->port = old_port;
+}
+
+/* ---- asking whether the peer is there -------------------------------------------------------- */
+
+static bool probing_there(const struct ike_sa *sa, const struct path_addr *path)
+{
+	return sa->probe.on && path_same_remote(&sa->probe.path, path);
+}
+
+static enum err ask(struct ike_sa *sa)
+{
+	enum err e = task_need(sa, sa->mobike.on ? TASK_MOBIKE_CHECK : TASK_LIVENESS, 0);
+
+	return e == ERR_NOMEM ? e : ERR_OK;
+}
+
+enum err sa_probe_begin(struct ike_sa *sa, const struct path_addr *path, uint16_t port, size_t len)
+{
+	const struct sa_probe old = sa->probe;
+
+	sa->probe = (struct sa_probe){.on = true,
+				      .nat_local = sa->nat_local,
+				      .nat_remote = sa->nat_remote,
+				      .port = port,
+				      .credit = CREDIT * len,
+				      .path = *path};
+	if (ask(sa)) {
+		sa->probe = old; /* the next packet from there asks again */
+		return ERR_NOMEM;
+	}
+	/* A check of another place may be under way: its answer proves nothing about this one. */
+	sa->probe.strayed = sa->out.waiting && sa->out.x.kind == TASK_MOBIKE_CHECK;
+	return ERR_OK;
+}
+
+void sa_probe(struct ike_sa *sa, const struct path_addr *path, uint16_t port, size_t len,
+	      uint64_t now_ns)
+{
+	if (!sa->nat_remote || sa->state != SA_ESTABLISHED || path_same_remote(&sa->path, path))
+		return;
+	if (probing_there(sa, path)) {
+		sa_probe_heard(sa, path, len);
+		return;
+	}
+	if (!sa_probe_begin(sa, path, port, len) && sa->out.waiting)
+		window_out_hurry(sa, now_ns);
+}
+
+void sa_probe_heard(struct ike_sa *sa, const struct path_addr *path, size_t len)
+{
+	if (probing_there(sa, path))
+		sa->probe.credit += CREDIT * len;
+}
+
+void sa_probe_sent(struct ike_sa *sa, const struct path_addr *path, size_t len)
+{
+	struct sa_probe *p = &sa->probe;
+
+	if (probing_there(sa, path))
+		p->credit = p->credit > len ? p->credit - len : 0;
+}
+
+void sa_probed(struct ike_sa *sa, const struct path_addr *path, uint16_t port)
+{
+	if (!sa->probe.on)
+		return;
+	sa->probe.on = false;
+	if (path_same_remote(&sa->probe.path, path))
+		sa_move(sa, path, port);
+}
+
+bool sa_target(struct ike_sa *sa, struct sa_target *out, uint32_t tries, size_t len)
+{
+	struct sa_probe *p = &sa->probe;
+	const bool check = p->on && sa->out.x.kind == TASK_MOBIKE_CHECK;
+	const bool only_there = check && tries < CHECK_TRIES && !p->strayed;
+
+	if (p->on && (only_there || tries % 2 == 0) && p->credit >= len) {
+		*out = (struct sa_target){.path = p->path, .port = p->port};
+		sa_probe_sent(sa, &p->path, len);
+		return true;
+	}
+	if (only_there)
+		return false;
+	p->strayed |= check;
+	*out = (struct sa_target){.path = sa->path, .port = sa->port};
+	return true;
+}
