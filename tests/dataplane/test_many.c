@@ -12,7 +12,7 @@
 #define WORKERS      4
 #define GROUPS       5   /* the last one's pairs go from worker to worker */
 #define STREAMS      24  /* in each direction; the last one is nobody's */
-#define IN_FLIGHT    384 /* in each direction: no queue is ever full */
+#define IN_FLIGHT    320 /* packets in each direction: no queue is ever full */
 #define REMEMBERED   1024
 #define MIN_LEN      48
 #define MAX_LEN      1400
@@ -31,6 +31,7 @@ struct stream {
 	uint64_t ahead;       /* arrived before an older one did */
 	uint64_t parts_until; /* what went in fragments is before this */
 	uint8_t seen[REMEMBERED];
+	uint8_t cost[REMEMBERED]; /* packets that it takes */
 };
 
 /* struct way - one direction. */
@@ -40,6 +41,7 @@ struct way {
 	struct stream streams[STREAMS];
 	uint64_t given, injected, parts; /* packets; these and fragments; of them, fragments */
 	uint64_t delivered, forbidden, unknown;
+	uint64_t on_the_way; /* packets in queues, of those that will arrive */
 	uint64_t corrupt, twice;
 	bool pausing;      /* stream 0 rests: then a policy forbids it */
 	uint32_t ban;      /* that policy; 0 = none */
@@ -153,6 +155,7 @@ static void arrived(struct way *way, const uint8_t *p, size_t len)
 		return;
 	}
 	s->ahead += n != s->next;
+	way->on_the_way -= s->cost[n % REMEMBERED];
 	s->seen[n % REMEMBERED] = 1;
 	while (s->seen[s->next % REMEMBERED])
 		s->seen[s->next++ % REMEMBERED] = 0;
@@ -163,7 +166,7 @@ static uint64_t in_flight(const struct way *w)
 	return w->given - w->delivered - w->forbidden - w->unknown;
 }
 
-static void inject(struct way *w, uint32_t stream, const uint8_t *packet, size_t len)
+static void send_packet(struct way *w, uint32_t stream, const uint8_t *packet, size_t len)
 {
 	bed_send_to(w->from, stream / GROUPS % WORKERS, packet, len);
 	w->injected++;
@@ -188,7 +191,7 @@ static void send_parts(struct play *p, struct way *w, uint32_t stream, const uin
 		store_be16(buf + 6, (uint16_t)(at / 8 | (at + part < len - 20 ? 0x2000 : 0)));
 		store_be16(buf + 10, 0);
 		checksum(buf);
-		inject(w, stream, buf, 20 + part);
+		send_packet(w, stream, buf, 20 + part);
 		w->parts += part < len - 20; /* else it is whole */
 	}
 }
@@ -198,14 +201,16 @@ static void send_one(struct play *p, struct way *w, uint32_t stream)
 	uint8_t buf[BED_MAX_PACKET];
 	struct stream *s = &w->streams[stream];
 	size_t len = make(buf, w, stream, s->sent);
+	uint64_t before = w->injected;
 
 	if (in_parts(stream, s->sent)) {
 		send_parts(p, w, stream, buf, len);
 		s->parts_until = s->sent + 1;
 	} else {
-		inject(w, stream, buf, len);
+		send_packet(w, stream, buf, len);
 	}
-	s->sent++;
+	s->cost[s->sent++ % REMEMBERED] = (uint8_t)(w->injected - before);
+	w->on_the_way += w->injected - before;
 	w->given++;
 }
 
@@ -214,7 +219,7 @@ static void pump(struct play *p, struct way *w, uint64_t limit)
 	uint8_t buf[BED_MAX_PACKET];
 	size_t n;
 
-	for (int i = 0; i < 64 && w->injected < limit && in_flight(w) < IN_FLIGHT; i++) {
+	for (int i = 0; i < 64 && w->injected < limit && w->on_the_way < IN_FLIGHT; i++) {
 		uint32_t stream = below(p, STREAMS);
 		struct stream *s = &w->streams[stream];
 
@@ -228,6 +233,7 @@ static void pump(struct play *p, struct way *w, uint64_t limit)
 				continue;
 			s->next++;
 			w->unknown++;
+			w->on_the_way--;
 		}
 		send_one(p, w, stream);
 	}
@@ -355,6 +361,7 @@ static void ban(struct play *p, struct way *w)
 	for (int i = 0; i < BAN_LEN; i++)
 		send_one(p, w, 0);
 	w->forbidden += BAN_LEN;
+	w->on_the_way -= BAN_LEN;
 }
 
 /* disturb - changes that must not touch the traffic. */

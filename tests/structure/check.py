@@ -53,6 +53,7 @@ LIBRARY_TABLE = [
     (r"openssl/", r"(control|dataplane/crypto|base|tests|bench)/"),
     (r"sodium", r"(base|control|dataplane|tests|bench)/"),
     (r"jansson\.h$", r"(api|bench|tests)/"),
+    (r"pcap", r"(drivers|tests)/"),
 ]
 
 
