@@ -41,7 +41,7 @@ MUST_USE enum err dataplane_new(struct dataplane **out, const struct dataplane_c
 void dataplane_free(struct dataplane *dp);
 
 /* dataplane_attach - give a port to the data path, which owns the driver from now on: the queue of
- * worker 0. Before dataplane_start(). Errors: FULL (8 ports). */
+ * worker 0. Before dataplane_start(). Errors: FULL (64 ports). */
 MUST_USE enum err dataplane_attach(struct dataplane *dp, uint16_t *out_port, struct driver *driver)
 	NONNULL(1, 2, 3);
 
@@ -52,6 +52,18 @@ MUST_USE enum err dataplane_attach(struct dataplane *dp, uint16_t *out_port, str
  * EXISTS. */
 MUST_USE enum err dataplane_attach_queue(struct dataplane *dp, uint16_t port, uint32_t worker,
 					 struct driver *driver) NONNULL(1, 4);
+
+/* dataplane_vif_add - an inner port with traffic of its own: policies and pairs with this
+ * *out_scope (never 0) have to do with no packet of another port, so that the same inner addresses
+ * may be known by several. At any time; workers that run wait meanwhile. The driver is the data
+ * path's on success; *out_port names its descriptor. Errors: FULL, INVAL (not an inner driver), SYS
+ * (the workers cannot go on: stop). */
+MUST_USE enum err dataplane_vif_add(struct dataplane *dp, uint32_t *out_scope, uint16_t *out_port,
+				    struct driver *driver) NONNULL(1, 2, 3, 4);
+
+/* dataplane_vif_remove - closes the driver; no policy or pair may have the scope any more (asserted
+ * for policies). Errors: NOT_FOUND, SYS. */
+MUST_USE enum err dataplane_vif_remove(struct dataplane *dp, uint32_t scope) NONNULL(1);
 
 /* dataplane_num_ports - ports attached so far; they are numbered from 0. dataplane_port_fd - what a
  * worker's queue of a port wants waited for; -1: nothing, or it has none. */
@@ -134,6 +146,7 @@ struct policy_params {
 	uint32_t group;          /* PROTECT: SA group that protects it */
 	uint64_t owner;          /* who asked for it; comes back with an acquire */
 	uint32_t class_demanded; /* protection class the traffic must have; 0 = the group's */
+	uint32_t scope;          /* traffic of this virtual interface; 0 = of the shared ports */
 	const struct ts *local;
 	const struct ts *remote;
 	uint32_t num_local, num_remote; /* 1 to 64 each */
@@ -196,6 +209,7 @@ struct child_params {
 	uint64_t id;      /* the keying engine's name for the pair, unique */
 	uint32_t group;   /* SA group it joins */
 	uint32_t pathset; /* paths to the peer */
+	uint32_t scope;   /* virtual interface of its traffic; 0 = the shared port */
 	uint32_t spi_in;  /* from dataplane_spi_reserve(), host order */
 	uint32_t spi_out; /* the peer's, host order */
 	enum aead_alg alg;

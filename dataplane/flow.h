@@ -16,12 +16,13 @@ enum flow_dir {
 	FLOW_IN,  /* its destination is local */
 };
 
-/* struct flow_key - a flow, and whether its ports are not known: a fragment that is not the first
- * has none (RFC 4301 7), nor has a protocol without ports. */
+/* struct flow_key - a flow, whether its ports are not known: a fragment that is not the first has
+ * none (RFC 4301 7), nor has a protocol without ports; and where: two virtual interfaces may know
+ * the same addresses. */
 struct flow_key {
 	struct flow flow;
 	uint32_t no_ports; /* 0 or 1 */
-	uint32_t zero;
+	uint32_t scope;    /* dataplane_vif_add(); 0 = the inner ports that all share */
 };
 static_assert(sizeof(struct flow_key) == 56, "compared and hashed as seven words");
 
@@ -43,6 +44,13 @@ static inline uint64_t flow_get(const struct flow_key *k, unsigned int i)
 
 	memcpy(&v, (const uint8_t *)k + 8 * i, sizeof(v));
 	return v;
+}
+
+/* flow_scope - the key of a flow of this scope; the key has none yet. */
+static inline void flow_scope(struct flow_key *k, uint32_t scope)
+{
+	if (unlikely(scope))
+		flow_put(k, 6, flow_get(k, 6) | (uint64_t)scope << 32);
 }
 
 /* struct flow_words - an address as two words; IPv4 is the low half of the first. */

@@ -157,6 +157,7 @@ static uint32_t uncover_all(struct worker *w, struct pktvec *in, struct flow_key
 			worker_drop(w, p, why);
 			continue;
 		}
+		flow_scope(&keys[num], rcu_deref(p->sa->conf)->scope);
 		places[num] = flow_cache_place(&w->flows, &keys[num]);
 		in->pkt[num++] = p;
 	}
@@ -190,6 +191,7 @@ void in_finish(struct worker *w, struct pktvec *in, struct pktvec *out)
 		if (run.conf->mss_clamp && unlikely(mss_is_syn(p)))
 			clamp(w, p, run.conf);
 		p->token = run.conf->token;
+		p->scope = run.conf->scope;
 		run.bytes += p->len;
 		pktvec_push(out, p);
 	}

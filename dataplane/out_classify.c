@@ -46,14 +46,19 @@ static inline bool look(struct worker *w, struct flow_key *key, struct packet **
 		worker_drop(w, *p, DROP_MALFORMED_INNER);
 		return false;
 	}
-	if (likely(!((*p)->flags & PACKET_F_FRAGMENT)) || !spd_wants_whole(w->spd))
-		return true;
-	*p = pass_join(w, *p, REASM_HOST);
-	if (*p && (!flow_parse(key, *p, FLOW_OUT) || (*p)->flags & PACKET_F_FRAGMENT)) {
-		worker_drop(w, *p, DROP_MALFORMED_INNER);
-		return false;
+	uint32_t scope = w->scopes[(*p)->port];
+
+	if (unlikely((*p)->flags & PACKET_F_FRAGMENT) && spd_wants_whole(w->spd)) {
+		*p = pass_join(w, *p, (uint64_t)scope << 2 | REASM_HOST);
+		if (!*p)
+			return false;
+		if (!flow_parse(key, *p, FLOW_OUT) || (*p)->flags & PACKET_F_FRAGMENT) {
+			worker_drop(w, *p, DROP_MALFORMED_INNER);
+			return false;
+		}
 	}
-	return *p != NULL;
+	flow_scope(key, scope);
+	return true;
 }
 
 /* find_places - the flows' keys and places; what has none is dropped. */

@@ -63,8 +63,9 @@ struct packet {
 	uint64_t seq;           /* ESP sequence number, 64 bits */
 	uint64_t hold_until_ns; /* acquire: when it is given up; 0 = it never waited */
 	uint32_t token; /* protection class handle: stamped inbound, demanded outbound; 0 = none */
-	uint16_t seg_len;      /* super-packet: payload bytes per segment; 0 = a single packet */
-	uint16_t port;         /* index of the port it came by */
+	uint16_t seg_len; /* super-packet: payload bytes per segment; 0 = a single packet */
+	uint16_t port;    /* index of the port it came by */
+	uint32_t scope;   /* inbound, after decryption: virtual interface it goes to; 0 = shared */
 	uint8_t drop_reason;   /* enum drop_reason once dropped */
 	uint8_t dscp_ecn;      /* TOS byte of the header just removed or to be written */
 	uint8_t next_header;   /* ESP next header to be sent, or after decryption */

@@ -22,7 +22,7 @@
 #define REASM_ROOM (FRAGMENT_HEAD_MAX + 65536)
 
 /* Contexts that are not an SA's (whose are uid << 2). */
-#define REASM_HOST 1 /* from the inner side */
+#define REASM_HOST 1 /* from the inner side, | scope << 2 */
 #define REASM_WIRE 2 /* outer fragments */
 
 struct reasm_slot;

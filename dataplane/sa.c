@@ -26,6 +26,7 @@ struct sa_conf *sa_conf_new(const struct child_params *params, struct sa_group *
 	c->paths = paths;
 	c->token = token;
 	c->mode = params->mode;
+	c->scope = params->scope;
 	c->copy_dscp = (uint8_t)params->copy_dscp;
 	c->copy_df = (uint8_t)params->copy_df;
 	c->mss_clamp = params->mss_clamp;

@@ -35,6 +35,7 @@ struct sa_conf {
 	struct sa_lifetime lifetime; /* "none" is UINT64_MAX here */
 	uint64_t soft_seq;           /* sequence number that calls for another SA */
 	uint32_t token;              /* protection class */
+	uint32_t scope;              /* of its traffic, as flow_key has it */
 	enum sa_mode mode;
 	uint8_t copy_dscp;     /* enum dscp_copy */
 	uint8_t copy_df;       /* enum df_copy */

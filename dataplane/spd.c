@@ -31,6 +31,7 @@ struct spd_entry *spd_entry_new(const struct policy_params *params, struct sa_gr
 	e->action = params->action;
 	e->priority = params->priority;
 	e->class_demanded = params->class_demanded;
+	e->scope = params->scope;
 	e->num_local = params->num_local;
 	e->num_remote = params->num_remote;
 	e->owner = params->owner;
@@ -98,10 +99,22 @@ const struct spd_entry *spd_lookup(const struct spd *s, const struct flow_key *k
 	for (int l = 0; l < POLICY_NUM_LAYERS; l++) {
 		for (const struct spd_entry *e = rcu_deref(s->layers[l]); e;
 		     e = rcu_deref(e->next)) {
-			if (flow_match(key, e->ts, e->num_local, e->ts + e->num_local,
+			if (e->scope == key->scope &&
+			    flow_match(key, e->ts, e->num_local, e->ts + e->num_local,
 				       e->num_remote))
 				return e;
 		}
 	}
 	return NULL;
+}
+
+bool spd_has_scope(const struct spd *s, uint32_t scope)
+{
+	for (int l = 0; l < POLICY_NUM_LAYERS; l++) {
+		for (const struct spd_entry *e = s->layers[l]; e; e = e->next) {
+			if (e->scope == scope)
+				return true;
+		}
+	}
+	return false;
 }

@@ -19,6 +19,7 @@ struct spd_entry {
 	uint32_t priority;
 	uint32_t id;
 	uint32_t class_demanded;
+	uint32_t scope;
 	uint32_t num_local, num_remote;
 	uint64_t owner;
 	struct sa_group *group; /* PROTECT only */
@@ -60,6 +61,9 @@ static inline bool spd_wants_whole(const struct spd *s)
 {
 	return __atomic_load_n(&s->num_whole, __ATOMIC_RELAXED) != 0;
 }
+
+/* spd_has_scope - an entry is about this virtual interface. Control. */
+bool spd_has_scope(const struct spd *s, uint32_t scope) NONNULL(1);
 
 /* spd_generation - read it before the lookup whose result is to be remembered. */
 static inline uint64_t spd_generation(const struct spd *s)

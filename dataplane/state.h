@@ -26,6 +26,7 @@ struct dataplane {
 	uint64_t change; /* atomic: see dataplane_changed() */
 
 	/* Control's own. */
+	struct driver gone[WORKER_MAX_PORTS]; /* in place of virtual interfaces that went */
 	struct rng rng;
 	struct class_table *classes;
 	struct slots *groups, *pathsets, *policies; /* handle -> object */

@@ -23,7 +23,7 @@
 
 /* WORKER_MAX_PORTS - ports of a data path. WORKER_NO_PORT - there is none. A port has a queue,
  * which is a driver, at one or more workers; its number is the same at all of them. */
-#define WORKER_MAX_PORTS 8
+#define WORKER_MAX_PORTS 64
 #define WORKER_NO_PORT   0xffff
 
 /* IKE_SEND_MAX - IKE datagrams on their way to a worker at most, and bytes in each. */
@@ -41,6 +41,17 @@ struct worker_counters {
 	uint64_t rx, made, tx, held, punted, handed_off, taken, consumed;
 	uint64_t drops[DROP_NUM];
 };
+
+/* scope_port, port_scope - a virtual interface's scope is its port's number + 1. */
+static inline uint16_t scope_port(uint32_t scope)
+{
+	return (uint16_t)(scope - 1);
+}
+
+static inline uint32_t port_scope(uint16_t port)
+{
+	return port + 1u;
+}
 
 /* struct worker - see the fields' comments for who touches them. */
 struct worker {
@@ -72,6 +83,7 @@ struct worker {
 	/* Ports: constant once the worker runs. */
 	struct driver *ports[WORKER_MAX_PORTS]; /* queues; NULL: another worker has them */
 	enum port_role roles[WORKER_MAX_PORTS];
+	uint32_t scopes[WORKER_MAX_PORTS];  /* of inner ports; 0 = shared */
 	uint16_t senders[WORKER_MAX_PORTS]; /* worker that sends by the port for this one */
 	uint16_t num_ports;
 	uint16_t inner_port; /* where decrypted packets go */

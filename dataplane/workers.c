@@ -138,7 +138,7 @@ static void set_senders(struct dataplane *dp, uint16_t port)
 		dp->workers[i]->senders[port] = dp->workers[i]->ports[port] ? i : with[i % num];
 }
 
-enum err dataplane_attach(struct dataplane *dp, uint16_t *out_port, struct driver *driver)
+enum err workers_add_port(struct dataplane *dp, uint16_t *out_port, struct driver *driver)
 {
 	uint16_t port = (uint16_t)dp->num_ports;
 
@@ -148,8 +148,6 @@ enum err dataplane_attach(struct dataplane *dp, uint16_t *out_port, struct drive
 	for (uint32_t i = 0; i < dp->num_workers; i++) {
 		struct worker *w = dp->workers[i];
 
-		if (driver->role == PORT_INNER && w->inner_port == WORKER_NO_PORT)
-			w->inner_port = port;
 		w->roles[port] = driver->role;
 		w->num_ports++;
 	}
@@ -158,6 +156,19 @@ enum err dataplane_attach(struct dataplane *dp, uint16_t *out_port, struct drive
 	set_senders(dp, port);
 	*out_port = port;
 	return ERR_OK;
+}
+
+enum err dataplane_attach(struct dataplane *dp, uint16_t *out_port, struct driver *driver)
+{
+	enum err e = workers_add_port(dp, out_port, driver);
+
+	for (uint32_t i = 0; e == ERR_OK && i < dp->num_workers; i++) {
+		struct worker *w = dp->workers[i];
+
+		if (driver->role == PORT_INNER && w->inner_port == WORKER_NO_PORT)
+			w->inner_port = *out_port;
+	}
+	return e;
 }
 
 enum err dataplane_attach_queue(struct dataplane *dp, uint16_t port, uint32_t worker,
@@ -336,7 +347,7 @@ static void add_driver(struct dataplane_stats *s, const struct driver_stats *d)
 	s->drops[DROP_TX_ERROR] += error;
 }
 
-static void add_worker(struct dataplane_stats *s, const struct worker *w)
+static void add_worker(struct dataplane_stats *s, const struct worker *w, const struct driver *gone)
 {
 	const struct worker_counters *c = &w->count;
 
@@ -351,7 +362,7 @@ static void add_worker(struct dataplane_stats *s, const struct worker *w)
 	for (int i = 0; i < DROP_NUM; i++)
 		s->drops[i] += counter_get(&c->drops[i]);
 	for (uint16_t port = 0; port < w->num_ports; port++) {
-		if (w->ports[port])
+		if (w->ports[port] && w->ports[port] != &gone[port])
 			add_driver(s, &w->ports[port]->stats);
 	}
 }
@@ -361,7 +372,9 @@ void dataplane_stats(struct dataplane *dp, struct dataplane_stats *out)
 	static_assert(DROP_NUM <= ARRAY_LEN(out->drops), "every reason has its counter");
 	*out = (struct dataplane_stats){0};
 	for (uint32_t i = 0; i < dp->num_workers; i++)
-		add_worker(out, dp->workers[i]);
+		add_worker(out, dp->workers[i], dp->gone);
+	for (uint32_t port = 0; port < dp->num_ports; port++)
+		add_driver(out, &dp->gone[port].stats);
 }
 
 const char *dataplane_drop_name(uint32_t i, const char **out_text)

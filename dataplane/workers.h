@@ -13,6 +13,10 @@ MUST_USE enum err workers_new(struct dataplane *dp, const struct dataplane_confi
 	NONNULL(1, 2);
 void workers_free(struct dataplane *dp) NONNULL(1);
 
+/* workers_add_port - one more port, whose driver worker 0 has. Errors: FULL. */
+MUST_USE enum err workers_add_port(struct dataplane *dp, uint16_t *out_port, struct driver *driver)
+	NONNULL(1, 2, 3);
+
 /* workers_clock - the time of the latest turn of any. */
 uint64_t workers_clock(const struct dataplane *dp) NONNULL(1);
 

@@ -138,6 +138,8 @@ int ipsec_engine_stats(struct ipsec_engine *e, struct ipsec_stats *out)
 			.held = data.held,
 			.punted = data.punted,
 			.handed_off = data.handed_off,
+			.taken = data.taken,
+			.consumed = data.consumed,
 			.ike_sas = ike.ike_sas,
 			.half_open = ike.half_open,
 			.child_sas = ike.child_sas,

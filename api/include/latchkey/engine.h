@@ -452,8 +452,8 @@ IPSEC_API int ipsec_engine_each_sa(struct ipsec_engine *e,
 				   void (*fn)(void *ctx, const struct ipsec_sa_info *sa),
 				   void *ctx);
 
-/* struct ipsec_stats - totals since the start. Every packet has one fate: rx_packets + made =
- * tx_packets + held + punted + handed_off + dropped, when nothing is on its way. */
+/* struct ipsec_stats - totals since the start. Every packet has one fate: rx_packets + made + taken
+ * = tx_packets + held + punted + handed_off + consumed + dropped, when nothing is on its way. */
 struct ipsec_stats {
 	uint64_t rx_packets; /* taken from drivers */
 	uint64_t made;       /* IKE datagrams of ours, and what the data path made itself */
@@ -461,6 +461,8 @@ struct ipsec_stats {
 	uint64_t held;       /* waiting for an SA now */
 	uint64_t punted;     /* IKE datagrams received */
 	uint64_t handed_off; /* to another thread */
+	uint64_t taken;      /* from another thread */
+	uint64_t consumed;   /* fragments that became part of a whole packet, and the reverse */
 	uint64_t dropped;    /* for all reasons */
 	uint32_t ike_sas, half_open, child_sas;              /* now */
 	uint64_t ike_established, child_established, failed; /* negotiations that ended so */
