@@ -133,6 +133,7 @@ static enum err set_data_stats(struct tree *out, const struct backend_ops *ops,
 	TRY(set_count(t, "held", st->held));
 	TRY(set_count(t, "punted", st->punted));
 	TRY(set_count(t, "handed-off", st->handed_off));
+	TRY(set_count(t, "taken", st->taken));
 	TRY(set_count(t, "consumed", st->consumed));
 	return set_drops(t, ops, st);
 }

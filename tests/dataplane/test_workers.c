@@ -209,6 +209,50 @@ static void test_held_packets_go_to_the_owner(void)
 	bed_fini(&bed);
 }
 
+/* port_53 - selectors that ask for ports: fragments have to be put together first. */
+static struct ts port_53[2]; /* A's, B's */
+
+static void only_port_53(struct child_params *p, bool is_a)
+{
+	p->worker = owner_wanted;
+	p->local = &port_53[!is_a];
+	p->remote = &port_53[is_a];
+	p->num_local = p->num_remote = 1;
+}
+
+/* What was put together at one worker, in a buffer for the longest packet, goes to the owner, and
+ * the buffer home. */
+static void test_joined_packets_go_to_the_owner(void)
+{
+	uint8_t whole[BED_MAX_PACKET], part[BED_MAX_PACKET];
+	struct bed bed;
+	size_t n, free_before;
+
+	bed_init(&bed, &four);
+	port_53[0] = bed.a.local4;
+	port_53[1] = bed.b.local4;
+	port_53[1].proto = 17;
+	port_53[1].port_lo = port_53[1].port_hi = 53;
+	owner_wanted = 1;
+	bed_pair(&bed, 1, only_port_53);
+	free_before = pool_num_free(bed.a.dp->workers[3]->reasm.pool);
+	n = bed_udp4(whole, true, 1, 53, 3, 1200);
+	memcpy(part, whole, n);
+	store_be16(part + 2, 20 + 800);
+	store_be16(part + 6, 0x2000);
+	bed_send_to(&bed.a, 3, part, 820);
+	store_be16(part + 2, (uint16_t)(n - 800));
+	store_be16(part + 6, 100);
+	memcpy(part + 20, whole + 820, n - 820);
+	bed_send_to(&bed.a, 3, part, n - 800);
+	settle(&bed);
+	CU_ASSERT_EQUAL(handed(&bed.a), 1);
+	CU_ASSERT_NOT_EQUAL(bed_capture_from(&bed.a, 0, part), 0);
+	CU_ASSERT_EQUAL(pool_num_free(bed.a.dp->workers[3]->reasm.pool), free_before);
+	pools_full(&bed.a);
+	bed_fini(&bed);
+}
+
 /* More than one turn takes: nothing is lost or overtaken, and what does not fit is counted. */
 static void test_full_ring(void)
 {
@@ -390,6 +434,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_path_moves_on_the_way),
 	TAP_TEST(test_sa_goes_on_the_way),
 	TAP_TEST(test_held_packets_go_to_the_owner),
+	TAP_TEST(test_joined_packets_go_to_the_owner),
 	TAP_TEST(test_full_ring),
 	TAP_TEST(test_freed_on_the_way),
 	TAP_TEST(test_choice_of_owner),
