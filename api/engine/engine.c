@@ -469,14 +469,7 @@ enum err engine_configure(struct engine *e, struct conf *conf)
 
 enum err engine_load_conf(struct conf **out, struct conf_diags *diags, const char *file)
 {
-	struct tree *tree;
-	enum err err = conf_parse_file(&tree, diags, file);
-
-	if (err)
-		return err;
-	err = conf_new(out, diags, tree);
-	tree_free(tree);
-	return err;
+	return conf_load(out, diags, file);
 }
 
 enum err engine_reload(struct engine *e, struct conf_diags *diags)

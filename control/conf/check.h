@@ -16,19 +16,26 @@ enum scope {
 	SCOPE_LOCAL,
 	SCOPE_REMOTE,
 	SCOPE_CERT,
+	SCOPE_CACERT,
 	SCOPE_CHILD,
 	SCOPE_SECRETS,
 	SCOPE_IKE_SECRET,
+	SCOPE_KEY_SECRET,
 	SCOPE_OTHER_SECRET,
 	SCOPE_POOL,
 	SCOPE_AUTHORITY,
 	SCOPE_DAEMON,
 };
 
+struct creds_passphrase;
+
 /* struct check - one validation: where it is, and what it has found. */
 struct check {
 	struct conf_diags *diags;
-	char path[200]; /* of the section or key being looked at */
+	char path[200];     /* of the section or key being looked at */
+	const char *folder; /* that the file is in; NULL: there is no file */
+	struct creds_passphrase *passphrases;
+	uint32_t num_passphrases;
 };
 
 /* CHECK_UNSET - a number that no key has set yet. */
@@ -79,6 +86,8 @@ MUST_USE SET(set_ike_proposals);
 MUST_USE SET(set_encap);
 MUST_USE SET(set_vips);
 MUST_USE SET(set_mobike);
+MUST_USE SET(set_send_cert);
+MUST_USE SET(set_send_certreq);
 MUST_USE SET(set_dpd_delay);
 MUST_USE SET(set_fragmentation);
 MUST_USE SET(set_keyingtries);
@@ -91,6 +100,14 @@ MUST_USE SET(set_children);
 /* struct side_draft (side.c) */
 MUST_USE SET(set_auth);
 MUST_USE SET(set_id);
+MUST_USE SET(set_certs);
+MUST_USE SET(set_cacerts);
+MUST_USE SET(set_pubkeys);
+MUST_USE SET(set_cert);
+MUST_USE SET(set_cacert);
+MUST_USE SET(set_cert_file);
+MUST_USE SET(set_cacert_file);
+MUST_USE SET(set_revocation);
 /* struct conf_child (child.c) */
 MUST_USE SET(set_esp_proposals);
 MUST_USE SET(set_local_ts);
@@ -115,6 +132,12 @@ MUST_USE SET(set_close_action);
 MUST_USE SET(set_ike_secret);
 MUST_USE SET(set_secret_value);
 MUST_USE SET(set_secret_id);
+/* struct passphrase_draft, struct authority_draft (creds.c) */
+MUST_USE SET(set_key_passphrase);
+MUST_USE SET(set_key_file);
+MUST_USE SET(set_key_secret);
+MUST_USE SET(set_authority_cacert);
+MUST_USE SET(set_authority_file);
 /* struct conf_daemon (daemon.c) */
 MUST_USE SET(set_interface);
 MUST_USE SET(set_addresses);
@@ -136,6 +159,15 @@ MUST_USE enum err conn_check(struct check *c, struct conf_conn **out, const stru
 /* side_check - local or remote section. side.c */
 MUST_USE enum err side_check(struct check *c, struct conf_side *side, enum scope scope,
 			     const struct tree *section) NONNULL(1, 2, 4);
+/* side_defaults - what holds where no section says anything: any signature. side_fini - free what
+ * a side holds. side.c */
+void side_defaults(struct conf_side *side) NONNULL(1);
+void side_fini(struct conf_side *side) NONNULL(1);
+
+/* authority_check - the anchor of authorities.<name>, added to creds. Errors: NOMEM, LIMIT.
+ * creds.c */
+MUST_USE enum err authority_check(struct check *c, struct conf_creds *creds,
+				  const struct tree *section) NONNULL(1, 2, 3);
 
 /* child_check - make a child from its section; child_fini frees what it holds. child.c */
 MUST_USE enum err child_check(struct check *c, struct conf_child *child, const struct tree *section)

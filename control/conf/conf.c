@@ -3,7 +3,9 @@
 #include "control/conf/conf.h"
 
 #include "base/alloc.h"
-#include "control/conf/check.h"
+#include "control/conf/creds.h"
+
+#include <stdio.h>
 
 #define CONNS_MAX   65536
 #define SECRETS_MAX 65536
@@ -27,8 +29,19 @@ struct conf *conf_get(struct conf *c)
 
 void conf_forget_secrets(struct conf *c)
 {
+	uint32_t kept = 0;
+
 	while (c->num_secrets)
 		secret_put(c->secrets[--c->num_secrets]);
+	for (uint32_t i = 0; i < c->creds.num; i++) {
+		struct cred *cred = c->creds.list[i];
+
+		if (cred->kind == CRED_KEY)
+			cred_put(cred);
+		else
+			c->creds.list[kept++] = cred;
+	}
+	c->creds.num = kept;
 }
 
 void conf_put(struct conf *c)
@@ -38,6 +51,7 @@ void conf_put(struct conf *c)
 	for (uint32_t i = 0; i < c->num_conns; i++)
 		conf_conn_put(c->conns[i]);
 	conf_forget_secrets(c);
+	creds_fini(&c->creds);
 	mem_free(c->conns);
 	mem_free(c->secrets);
 	mem_free(c);
@@ -122,13 +136,27 @@ enum err set_pools(struct check *c, void *obj, const struct tree *node)
 
 enum err set_authorities(struct check *c, void *obj, const struct tree *node)
 {
-	(void)obj;
-	return check_unsupported(c, SCOPE_AUTHORITY, node);
+	struct conf *conf = obj;
+
+	tree_for_each (section, node) {
+		size_t mark = check_enter(c, section->name);
+		enum err e = ERR_OK;
+
+		if (section->kind != TREE_SECTION)
+			CHECK_ERROR(c, section, "is a section: { ... } was expected");
+		else if (check_name(c, section))
+			e = authority_check(c, &conf->creds, section);
+		check_leave(c, mark);
+		if (e)
+			return e;
+	}
+	return ERR_OK;
 }
 
-enum err conf_new(struct conf **out, struct conf_diags *diags, const struct tree *tree)
+static enum err build(struct conf **out, struct conf_diags *diags, const struct tree *tree,
+		      const char *folder)
 {
-	struct check c = {.diags = diags};
+	struct check c = {.diags = diags, .folder = folder};
 	uint32_t errors = diags->num_errors;
 	struct conf *conf = conf_alloc();
 	enum err e;
@@ -136,6 +164,9 @@ enum err conf_new(struct conf **out, struct conf_diags *diags, const struct tree
 	if (!conf)
 		return ERR_NOMEM;
 	e = check_section(&c, SCOPE_ROOT, conf, tree);
+	if (!e)
+		e = creds_folders(&c, &conf->creds);
+	creds_passphrases_free(&c);
 	if (!e && diags->num_errors != errors)
 		e = ERR_CONFIG;
 	if (e) {
@@ -146,12 +177,37 @@ enum err conf_new(struct conf **out, struct conf_diags *diags, const struct tree
 	return ERR_OK;
 }
 
+enum err conf_new(struct conf **out, struct conf_diags *diags, const struct tree *tree)
+{
+	return build(out, diags, tree, NULL);
+}
+
+enum err conf_load(struct conf **out, struct conf_diags *diags, const char *file)
+{
+	const char *slash = strrchr(file, '/');
+	struct tree *tree;
+	char folder[768];
+	enum err e = conf_parse_file(&tree, diags, file);
+	int n = slash ? snprintf(folder, sizeof(folder), "%.*s", (int)(slash - file), file)
+		      : snprintf(folder, sizeof(folder), ".");
+
+	if (e)
+		return e;
+	e = n < 0 || (size_t)n >= sizeof(folder) ? ERR_LIMIT : build(out, diags, tree, folder);
+	tree_free(tree);
+	return e;
+}
+
 /* struct edit - what a copy leaves out or exchanges. */
 struct edit {
 	const char *drop_conn, *drop_secret; /* NULL: none */
 	bool drop_all_conns, drop_all_secrets;
 	struct conf_conn *conn; /* to put in the place of the dropped one; borrowed */
 	struct conf_secret *secret;
+	const uint8_t *drop_key;    /* its bits_id */
+	const char *drop_authority; /* its name */
+	bool drop_all_creds;
+	struct cred *cred;
 	bool dropped;
 };
 
@@ -214,6 +270,29 @@ static enum err copy_secrets(struct conf *to, const struct conf *from, struct ed
 	return e;
 }
 
+static bool drops_cred(const struct edit *edit, const struct cred *c)
+{
+	if (edit->drop_key && c->kind == CRED_KEY &&
+	    bytes_equal(bytes_of(c->info.bits_id, KEY_ID_LEN),
+			bytes_of(edit->drop_key, KEY_ID_LEN)))
+		return true;
+	return edit->drop_all_creds ||
+	       (c->kind == CRED_CA && is_named(c->name, edit->drop_authority));
+}
+
+static enum err copy_creds(struct conf *to, const struct conf *from, struct edit *edit)
+{
+	enum err e = ERR_OK;
+
+	for (uint32_t i = 0; !e && i < from->creds.num; i++) {
+		if (drops_cred(edit, from->creds.list[i]))
+			edit->dropped = true;
+		else
+			e = creds_add(&to->creds, from->creds.list[i]);
+	}
+	return !e && edit->cred ? creds_add(&to->creds, edit->cred) : e;
+}
+
 static enum err conf_edit(struct conf **out, const struct conf *old, struct edit *edit)
 {
 	struct conf *conf = conf_alloc();
@@ -226,6 +305,8 @@ static enum err conf_edit(struct conf **out, const struct conf *old, struct edit
 	e = copy_conns(conf, old ? old : conf, edit);
 	if (!e)
 		e = copy_secrets(conf, old ? old : conf, edit);
+	if (!e)
+		e = copy_creds(conf, old ? old : conf, edit);
 	if (e) {
 		conf_put(conf);
 		return e;
@@ -310,6 +391,55 @@ enum err conf_without_secret(struct conf **out, struct conf *old, const char *na
 		return e;
 	conf_put(*out);
 	return ERR_NOT_FOUND;
+}
+
+enum err conf_with_cred(struct conf **out, struct conf *old, struct cred *cred)
+{
+	struct edit edit = {.cred = cred};
+
+	return conf_edit(out, old, &edit);
+}
+
+static enum err without(struct conf **out, struct conf *old, struct edit *edit)
+{
+	enum err e = conf_edit(out, old, edit);
+
+	if (e || edit->dropped)
+		return e;
+	conf_put(*out);
+	return ERR_NOT_FOUND;
+}
+
+enum err conf_without_key(struct conf **out, struct conf *old, const uint8_t id[static KEY_ID_LEN])
+{
+	struct edit edit = {.drop_key = id};
+
+	return without(out, old, &edit);
+}
+
+enum err conf_without_authority(struct conf **out, struct conf *old, const char *name)
+{
+	struct edit edit = {.drop_authority = name};
+
+	return without(out, old, &edit);
+}
+
+enum err conf_without_creds(struct conf **out, struct conf *old)
+{
+	struct edit edit = {.drop_all_creds = true, .drop_all_secrets = true};
+
+	return conf_edit(out, old, &edit);
+}
+
+const struct cred *conf_private_key(const struct conf *c, const struct cred *public)
+{
+	for (uint32_t i = 0; i < c->creds.num; i++) {
+		const struct cred *key = c->creds.list[i];
+
+		if (key->kind == CRED_KEY && cred_same_key(key, public))
+			return key;
+	}
+	return NULL;
 }
 
 const struct conf_conn *conf_find_conn(const struct conf *c, const char *name)

@@ -8,6 +8,8 @@
 #include "base/addr.h"
 #include "base/secret.h"
 #include "base/tree.h"
+#include "control/auth/cred.h"
+#include "control/crypto/sig.h"
 #include "dataplane/dataplane.h"
 
 /* IKE transform numbers used in proposals (RFC 7296 3.3.2 and IANA): only those supported. */
@@ -105,14 +107,42 @@ struct conf_child {
 /* enum conf_auth - how a side authenticates. */
 enum conf_auth {
 	CONF_AUTH_PSK,
+	CONF_AUTH_PUBKEY, /* a signature */
+};
+
+/* enum conf_revocation - what a certificate's revocation must be known by: relaxed: what is known
+ * counts; ifuri: a certificate that says where its list is has one here; strict: every one has. */
+enum conf_revocation {
+	CONF_REVOCATION_RELAXED,
+	CONF_REVOCATION_IFURI,
+	CONF_REVOCATION_STRICT,
+};
+
+/* struct conf_sign - which signatures a side may make: `auth = ecdsa-384-sha384`. */
+struct conf_sign {
+	uint32_t kinds;                /* KEY_BIT()s */
+	uint32_t hashes;               /* SIG_HASH_BIT()s */
+	uint32_t rsa_bits, ecdsa_bits; /* at least; 0 = what S25 asks */
+	bool pss;                      /* of RSA only RSASSA-PSS */
+};
+
+/* struct conf_creds - a list of credentials, references. */
+struct conf_creds {
+	struct cred **list;
+	uint32_t num;
 };
 
 /* struct conf_side - local or remote section: id.type 0 means "any" (remote) or "the address"
- * (local). Wildcards in a remote id ("*.example.com", "*@example.com") are kept in pattern. */
+ * (local). Wildcards in a remote id are kept in pattern, as text: "*.example.com",
+ * "*@example.com", or "C=DE, CN=*", which is in id too, its stars being values. Credentials: of the
+ * local side our own, of the remote side those that it must use. */
 struct conf_side {
 	enum conf_auth auth;
 	struct ike_id id;
 	char *pattern; /* NULL if id is exact or any */
+	struct conf_sign sign;
+	struct conf_creds certs, cacerts, pubkeys;
+	enum conf_revocation revocation;
 };
 
 /* struct conf_addr - local_addrs/remote_addrs entry: a prefix, a range, or a name to resolve. */
@@ -131,6 +161,13 @@ enum conf_fragmentation {
 	FRAGMENTATION_NO,     /* neither */
 };
 
+/* enum conf_send_cert - whether our certificate goes with our signature. */
+enum conf_send_cert {
+	CONF_SEND_CERT_IFASKED,
+	CONF_SEND_CERT_ALWAYS,
+	CONF_SEND_CERT_NEVER,
+};
+
 /* struct conf_conn - connections.<conn>; immutable, counted, shared by successive configurations as
  * long as it does not change: a pointer that both hold is a connection that stayed as it was. */
 struct conf_conn {
@@ -142,6 +179,8 @@ struct conf_conn {
 	struct conf_proposal ike[CONF_MAX_PROPOSALS];
 	uint32_t num_ike;
 	struct conf_side local, remote;
+	enum conf_send_cert send_cert;
+	bool send_certreq; /* name our authorities to the peer */
 	bool encap;  /* UDP encapsulation even without a NAT; yes: sockets for UDP are the faster */
 	bool mobike; /* RFC 4555: the SAs follow when an address changes; yes */
 	enum conf_fragmentation fragmentation;
@@ -189,6 +228,8 @@ struct conf {
 	uint32_t num_conns;
 	struct conf_secret **secrets;
 	uint32_t num_secrets;
+	struct conf_creds
+		creds; /* certificates, authorities, lists and keys of nobody in particular */
 };
 
 /* struct conf_diag - one remark of the validator. */
@@ -212,11 +253,17 @@ MUST_USE enum err conf_parse_file(struct tree **out, struct conf_diags *diags, c
 MUST_USE enum err conf_parse_text(struct tree **out, struct conf_diags *diags, const char *name,
 				  const char *text, size_t len) NONNULL(1, 2, 3, 4);
 
-/* conf_new - validate a tree (sections connections, secrets, latchkey; pools and authorities give a
+/* conf_new - validate a tree (sections connections, secrets, authorities, latchkey; pools give a
  * warning) into a configuration with one reference. An unknown key is an error that names the
  * nearest known key; a key that strongSwan knows and Latchkey does not support is a warning.
  * Errors: CONFIG (diags), NOMEM. */
 MUST_USE enum err conf_new(struct conf **out, struct conf_diags *diags, const struct tree *tree)
+	NONNULL(1, 2, 3);
+
+/* conf_load - conf_parse_file() and conf_new(), and the credentials that lie in swanctl's folders
+ * beside the file: x509, x509ca, x509crl, pubkey, private, rsa, ecdsa, pkcs8. What cannot be read
+ * there is a warning. Errors: as both. */
+MUST_USE enum err conf_load(struct conf **out, struct conf_diags *diags, const char *file)
 	NONNULL(1, 2, 3);
 
 /*
@@ -244,8 +291,26 @@ struct conf_secret_params {
 MUST_USE enum err conf_with_secret(struct conf **out, struct conf_diags *diags, struct conf *old,
 				   const struct conf_secret_params *secret) NONNULL(1, 2, 4);
 
-/* conf_forget_secrets - drop its secrets, though it may be referred to for long, as by the SAs that
- * were made under it: a secret that was taken away is wiped when nothing in force has it. */
+/*
+ * conf_with_cred - `old` (NULL = empty) plus a credential, a reference to which is taken; in place
+ * of one that is the same. conf_without_key - less the private key whose bits_id this is.
+ * conf_without_authority - less the anchor of this name. conf_without_creds - less all of them.
+ * Errors: NOT_FOUND, NOMEM, LIMIT.
+ */
+MUST_USE enum err conf_with_cred(struct conf **out, struct conf *old, struct cred *cred)
+	NONNULL(1, 3);
+MUST_USE enum err conf_without_key(struct conf **out, struct conf *old,
+				   const uint8_t id[static KEY_ID_LEN]) NONNULL(1, 2);
+MUST_USE enum err conf_without_authority(struct conf **out, struct conf *old, const char *name)
+	NONNULL(1, 2, 3);
+MUST_USE enum err conf_without_creds(struct conf **out, struct conf *old) NONNULL(1, 2);
+
+/* conf_private_key - the private key that belongs to this public one, or NULL. */
+const struct cred *conf_private_key(const struct conf *c, const struct cred *public) NONNULL(1, 2);
+
+/* conf_forget_secrets - drop its secrets and private keys, though it may be referred to for long,
+ * as by the SAs that were made under it: a secret that was taken away is wiped when nothing in
+ * force has it. */
 void conf_forget_secrets(struct conf *c) NONNULL(1);
 
 /* conf_conn_get, conf_conn_put - references to one connection; put(NULL) is accepted. */
@@ -271,7 +336,7 @@ const struct conf_secret *conf_find_psk(const struct conf *c, bool *out_group,
 	NONNULL(1, 2, 3, 4);
 
 /* conf_id_parse - an identity as in swanctl.conf ("gw.example.com", "1.2.3.4", "user@host",
- * "@#hex", "fqdn:x", "keyid:x", "%any"). Errors: MALFORMED, LIMIT, UNSUPPORTED. */
+ * "@#hex", "fqdn:x", "keyid:x", "C=DE, CN=gw", "%any"). Errors: MALFORMED, LIMIT, UNSUPPORTED. */
 MUST_USE enum err conf_id_parse(struct ike_id *out, const char *text) NONNULL(1, 2);
 
 /* conf_id_matches - the authenticated identity satisfies a configured side (S22 compares here). */

@@ -186,6 +186,24 @@ enum err set_mobike(struct check *c, void *obj, const struct tree *node)
 	return ERR_OK;
 }
 
+enum err set_send_cert(struct check *c, void *obj, const struct tree *node)
+{
+	static const struct take_word words[] = {{"ifasked", CONF_SEND_CERT_IFASKED},
+						 {"always", CONF_SEND_CERT_ALWAYS},
+						 {"never", CONF_SEND_CERT_NEVER}};
+	int v;
+
+	if (take_word(c, &v, node, words, ARRAY_LEN(words)))
+		CONN(obj)->send_cert = (enum conf_send_cert)v;
+	return ERR_OK;
+}
+
+enum err set_send_certreq(struct check *c, void *obj, const struct tree *node)
+{
+	take_bool(c, &CONN(obj)->send_certreq, node);
+	return ERR_OK;
+}
+
 enum err set_dpd_delay(struct check *c, void *obj, const struct tree *node)
 {
 	take_time(c, &CONN(obj)->dpd_delay_ns, node);
@@ -333,24 +351,40 @@ static enum err set_defaults(struct conf_conn *conn)
 	return ERR_OK;
 }
 
-static void check_complete(struct check *c, const struct conn_draft *d, const struct tree *section)
-{
-	const char *missing = !d->has_local ? "local" : !d->has_remote ? "remote" : NULL;
-
-	if (missing)
-		CHECK_ERROR(
-			c, section,
-			"a section '%s' with auth = psk is missing: without it pubkey is meant, "
-			"and that is not supported yet",
-			missing);
-}
-
 /* The digest is the same for one meaning in a file's words and in a control message's: commas in
  * values and lists make the same items. */
 static void digest_text(crypto_generichash_state *h, char kind, const char *text)
 {
 	crypto_generichash_update(h, (const uint8_t *)&kind, 1);
 	crypto_generichash_update(h, (const uint8_t *)text, strlen(text) + 1);
+}
+
+static void digest_data(crypto_generichash_state *h, const struct tree *value)
+{
+	const uint64_t len = value->value_len;
+
+	crypto_generichash_update(h, (const uint8_t *)&len, sizeof(len));
+	crypto_generichash_update(h, (const uint8_t *)value->value, value->value_len);
+}
+
+static void digest_list(crypto_generichash_state *h, const struct tree *list)
+{
+	tree_for_each (item, list) {
+		digest_text(h, ',', "");
+		digest_data(h, item);
+	}
+}
+
+/* Lists of certificates are compared by their bytes; other values by their items. */
+static bool is_data(const struct tree *node)
+{
+	static const char *const names[] = {"certs", "cacerts", "pubkeys"};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		if (strcmp(node->name, names[i]) == 0)
+			return node->kind == TREE_LIST;
+	}
+	return false;
 }
 
 static void digest_section(crypto_generichash_state *h, const struct tree *section)
@@ -363,6 +397,15 @@ static void digest_section(crypto_generichash_state *h, const struct tree *secti
 		if (node->kind == TREE_SECTION) {
 			digest_section(h, node);
 			digest_text(h, '}', "");
+			continue;
+		}
+		/* A certificate's commas separate nothing. */
+		if (node->kind == TREE_VALUE && node->value_len >= VALUE_ITEM_MAX) {
+			digest_data(h, node);
+			continue;
+		}
+		if (is_data(node)) {
+			digest_list(h, node);
 			continue;
 		}
 		value_items_init(&it, node);
@@ -391,6 +434,9 @@ static struct conf_conn *conn_new(const char *name)
 	conn->local_port = conn->remote_port = 500;
 	conn->encap = true;
 	conn->mobike = true;
+	conn->send_certreq = true;
+	side_defaults(&conn->local);
+	side_defaults(&conn->remote);
 	conn->keyingtries = 1;
 	conn->rekey_ns = conn->over_ns = conn->rand_ns = CHECK_UNSET;
 	conn->name = str_dup(name);
@@ -410,7 +456,6 @@ enum err conn_check(struct check *c, struct conf_conn **out, const struct tree *
 		return ERR_NOMEM;
 	e = check_section(c, SCOPE_CONN, &d, section);
 	if (!e) {
-		check_complete(c, &d, section);
 		e = set_defaults(d.conn);
 	}
 	if (e || c->diags->num_errors != errors) {
@@ -444,8 +489,8 @@ void conf_conn_put(struct conf_conn *conn)
 	for (uint32_t i = 0; i < conn->num_children; i++)
 		child_fini(&conn->children[i]);
 	mem_free(conn->children);
-	mem_free(conn->local.pattern);
-	mem_free(conn->remote.pattern);
+	side_fini(&conn->local);
+	side_fini(&conn->remote);
 	mem_free(conn->name);
 	mem_free(conn);
 }

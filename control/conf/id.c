@@ -2,6 +2,8 @@
 /* id.c - identities: from text as in swanctl.conf(5), and whether one satisfies another. */
 #include "control/conf/conf.h"
 
+#include "control/auth/dn.h"
+
 #include <ctype.h>
 #include <sodium.h>
 #include <strings.h>
@@ -54,6 +56,20 @@ static bool length_fits(const struct ike_id *id)
 	return id->type == ID_IPV4_ADDR ? id->len == 4 : id->type != ID_IPV6_ADDR || id->len == 16;
 }
 
+static enum err parse_dn(struct ike_id *out, const char *text)
+{
+	struct ike_id id = {.type = ID_DER_ASN1_DN};
+	size_t len;
+	bool wild;
+	enum err e = dn_parse(id.data, sizeof(id.data), &len, &wild, text);
+
+	if (e)
+		return e;
+	id.len = (uint16_t)len;
+	*out = id;
+	return ERR_OK;
+}
+
 static enum err parse_prefixed(struct ike_id *out, const char *text, bool *out_done)
 {
 	enum err e = ERR_OK;
@@ -65,7 +81,9 @@ static enum err parse_prefixed(struct ike_id *out, const char *text, bool *out_d
 		if (strncasecmp(text, prefixes[i].text, strlen(prefixes[i].text)) != 0)
 			continue;
 		*out_done = true;
-		if (*data == '#')
+		if (prefixes[i].type == ID_DER_ASN1_DN && *data != '#')
+			e = parse_dn(out, data);
+		else if (*data == '#')
 			e = id_set_hex(out, prefixes[i].type, data + 1);
 		else
 			e = id_set(out, prefixes[i].type, data, strlen(data));
@@ -113,8 +131,10 @@ enum err conf_id_parse(struct ike_id *out, const char *text)
 	e = parse_prefixed(out, text, &done);
 	if (done)
 		return e;
-	if (text[0] == '{' || strchr(text, '='))
-		return ERR_UNSUPPORTED; /* numbered types; distinguished names need certificates */
+	if (text[0] == '{')
+		return ERR_UNSUPPORTED; /* numbered types */
+	if (strchr(text, '='))
+		return parse_dn(out, text);
 	if (strchr(text, '@'))
 		return parse_with_at(out, text);
 	if (!ip_addr_parse(&addr, text))
@@ -130,7 +150,11 @@ static bool ignores_case(uint8_t type)
 
 static bool ids_equal(const struct ike_id *a, const struct ike_id *b)
 {
-	if (a->type != b->type || a->len != b->len)
+	if (a->type != b->type)
+		return false;
+	if (a->type == ID_DER_ASN1_DN)
+		return dn_equal(bytes_of(a->data, a->len), bytes_of(b->data, b->len), false);
+	if (a->len != b->len)
 		return false;
 	if (!ignores_case(a->type))
 		return bytes_equal(bytes_of(a->data, a->len), bytes_of(b->data, b->len));
@@ -156,6 +180,9 @@ static bool matches_pattern(const char *pattern, const struct ike_id *id)
 
 bool conf_id_matches(const struct conf_side *side, const struct ike_id *id)
 {
+	if (side->pattern && side->id.type == ID_DER_ASN1_DN)
+		return id->type == ID_DER_ASN1_DN && dn_equal(bytes_of(side->id.data, side->id.len),
+							      bytes_of(id->data, id->len), true);
 	if (side->pattern)
 		return matches_pattern(side->pattern, id);
 	if (side->id.type == 0)

@@ -1,28 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* side.c - local and remote sections: who we are, whom we expect, and how it is proven. */
 #include "base/alloc.h"
-#include "control/conf/check.h"
+#include "control/auth/dn.h"
+#include "control/conf/creds.h"
+#include "control/conf/sign.h"
 
 #include <strings.h>
+
+/* Identification type (RFC 7296 3.5). */
+#define ID_DER_ASN1_DN 9
 
 /* struct side_draft - what the set functions fill in. */
 struct side_draft {
 	struct conf_side *side;
 	bool remote;
-	bool has_auth;
+	bool has_id;
 };
 
 enum err set_auth(struct check *c, void *obj, const struct tree *node)
 {
 	struct side_draft *d = obj;
+	char bad[SIGN_WORD_MAX];
 	const char *text;
 
 	if (!take_text(c, &text, node))
 		return ERR_OK;
-	d->has_auth = true;
-	if (strcasecmp(text, "psk") != 0)
-		CHECK_ERROR(c, node, "'%.40s' is not supported yet: only psk is", text);
-	d->side->auth = CONF_AUTH_PSK;
+	if (strcasecmp(text, "psk") == 0) {
+		d->side->auth = CONF_AUTH_PSK;
+		return ERR_OK;
+	}
+	d->side->auth = CONF_AUTH_PUBKEY;
+	if (!sign_parse(&d->side->sign, bad, text))
+		CHECK_ERROR(c, node,
+			    "'%.40s': '%s' is not supported: psk, or pubkey, rsa, rsa/pss, ecdsa, "
+			    "ed25519, ed448 with sizes and sha256, sha384, sha512 after dashes",
+			    text, bad);
 	return ERR_OK;
 }
 
@@ -46,6 +58,30 @@ static enum err set_pattern(struct check *c, struct side_draft *d, const struct 
 	return ERR_OK;
 }
 
+/* A distinguished name with values "*". */
+static bool has_stars(const char *text, const struct ike_id *id)
+{
+	uint8_t der[sizeof(id->data)];
+	bool wild = false;
+	size_t len;
+
+	text = strncasecmp(text, "asn1dn:", 7) == 0 ? text + 7 : text;
+	return id->type == ID_DER_ASN1_DN && !dn_parse(der, sizeof(der), &len, &wild, text) && wild;
+}
+
+static enum err set_name_pattern(struct check *c, struct side_draft *d, const struct tree *node,
+				 const char *text)
+{
+	if (!d->remote) {
+		CHECK_ERROR(c, node, "'%.60s': a wildcard is possible for the remote side only",
+			    text);
+		return ERR_OK;
+	}
+	mem_free(d->side->pattern);
+	d->side->pattern = str_dup(text);
+	return d->side->pattern ? ERR_OK : ERR_NOMEM;
+}
+
 enum err set_id(struct check *c, void *obj, const struct tree *node)
 {
 	struct side_draft *d = obj;
@@ -54,14 +90,94 @@ enum err set_id(struct check *c, void *obj, const struct tree *node)
 
 	if (!take_text(c, &text, node))
 		return ERR_OK;
+	d->has_id = true;
 	if (is_pattern(text))
 		return set_pattern(c, d, node, text);
 	e = conf_id_parse(&d->side->id, text);
+	if (!e && has_stars(text, &d->side->id))
+		return set_name_pattern(c, d, node, text);
 	if (e == ERR_UNSUPPORTED)
 		CHECK_ERROR(c, node, "'%.60s': this type of identity is not supported yet", text);
 	else if (e)
 		CHECK_ERROR(c, node, "'%.60s' is not an identity", text);
 	return ERR_OK;
+}
+
+static struct conf_side *side_of(void *obj)
+{
+	return ((struct side_draft *)obj)->side;
+}
+
+enum err set_certs(struct check *c, void *obj, const struct tree *node)
+{
+	return creds_take(c, &side_of(obj)->certs, node, CRED_CERT);
+}
+
+enum err set_cacerts(struct check *c, void *obj, const struct tree *node)
+{
+	return creds_take(c, &side_of(obj)->cacerts, node, CRED_CA);
+}
+
+enum err set_pubkeys(struct check *c, void *obj, const struct tree *node)
+{
+	return creds_take(c, &side_of(obj)->pubkeys, node, CRED_PUBKEY);
+}
+
+enum err set_cert(struct check *c, void *obj, const struct tree *node)
+{
+	return check_section(c, SCOPE_CERT, obj, node);
+}
+
+enum err set_cacert(struct check *c, void *obj, const struct tree *node)
+{
+	return check_section(c, SCOPE_CACERT, obj, node);
+}
+
+enum err set_cert_file(struct check *c, void *obj, const struct tree *node)
+{
+	return creds_take_file(c, &side_of(obj)->certs, node, CRED_CERT);
+}
+
+enum err set_cacert_file(struct check *c, void *obj, const struct tree *node)
+{
+	return creds_take_file(c, &side_of(obj)->cacerts, node, CRED_CA);
+}
+
+enum err set_revocation(struct check *c, void *obj, const struct tree *node)
+{
+	static const struct take_word words[] = {{"relaxed", CONF_REVOCATION_RELAXED},
+						 {"ifuri", CONF_REVOCATION_IFURI},
+						 {"strict", CONF_REVOCATION_STRICT}};
+	int v;
+
+	if (take_word(c, &v, node, words, ARRAY_LEN(words)))
+		side_of(obj)->revocation = (enum conf_revocation)v;
+	return ERR_OK;
+}
+
+/* Without an identity of its own this side has its certificate's subject, as with strongSwan. */
+static void id_of_cert(struct check *c, struct conf_side *side, const struct tree *section)
+{
+	const struct cred *cert = side->certs.list[0];
+
+	if (cert->subject_len > sizeof(side->id.data)) {
+		CHECK_ERROR(c, section,
+			    "id is missing, and the certificate's subject is too long to be one");
+		return;
+	}
+	side->id = (struct ike_id){.type = ID_DER_ASN1_DN, .len = (uint16_t)cert->subject_len};
+	memcpy(side->id.data, cert->subject, cert->subject_len);
+}
+
+static void check_local_id(struct check *c, const struct conf_side *side,
+			   const struct tree *section)
+{
+	for (uint32_t i = 0; i < side->certs.num; i++) {
+		if (cred_has_id(side->certs.list[i], &side->id))
+			return;
+	}
+	if (side->certs.num)
+		CHECK_ERROR(c, section, "none of `certs` holds the identity `id`");
 }
 
 enum err side_check(struct check *c, struct conf_side *side, enum scope scope,
@@ -70,9 +186,25 @@ enum err side_check(struct check *c, struct conf_side *side, enum scope scope,
 	struct side_draft d = {.side = side, .remote = scope == SCOPE_REMOTE};
 	enum err e = check_section(c, scope, &d, section);
 
-	if (!e && !d.has_auth)
-		CHECK_ERROR(c, section,
-			    "auth is not set, which means pubkey, and that is not supported yet: "
-			    "only psk is");
-	return e;
+	if (e || d.remote || side->auth == CONF_AUTH_PSK || !side->certs.num)
+		return e;
+	if (!d.has_id)
+		id_of_cert(c, side, section);
+	else if (side->id.type)
+		check_local_id(c, side, section);
+	return ERR_OK;
+}
+
+void side_defaults(struct conf_side *side)
+{
+	side->auth = CONF_AUTH_PUBKEY;
+	side->sign = (struct conf_sign){.kinds = KEY_BITS_ANY, .hashes = SIG_HASHES_ALL};
+}
+
+void side_fini(struct conf_side *side)
+{
+	creds_fini(&side->certs);
+	creds_fini(&side->cacerts);
+	creds_fini(&side->pubkeys);
+	mem_free(side->pattern);
 }

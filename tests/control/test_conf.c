@@ -132,6 +132,11 @@ static const struct row conn_rows[] = {
 	{"fragmentation = maybe",
 	 "Ef:4: connections.a.fragmentation: 'maybe' is none of: yes, force, accept, no"},
 	{"send_cert = always", ""},
+	{"send_cert = ifasked", ""},
+	{"send_cert = perhaps",
+	 "Ef:4: connections.a.send_cert: 'perhaps' is none of: ifasked, always, never"},
+	{"send_certreq = no", ""},
+	{"send_certreq = some", "Ef:4: connections.a.send_certreq: 'some' is neither yes nor no"},
 	{"dpd_timeout = 3s", ""},
 	{"ppk_required = no", ""},
 	{"ppk_required = yes", REFUSED("connections.a.ppk_required")},
@@ -231,6 +236,14 @@ static void test_child_keys(void)
 		"\n } } } }", child_rows, ARRAY_LEN(child_rows));
 }
 
+#define AUTH_WORDS(text, word)                                                               \
+	"Ef:2: connections.a.remote.auth: '" text "': '" word "' is not supported: psk, or " \
+	"pubkey, rsa, rsa/pss, ecdsa, ed25519, ed448 with sizes and sha256, sha384, sha512 " \
+	"after dashes"
+#define NOWHERE(key)                                                                              \
+	"Ef:2: connections.a.remote." key ": '/nowhere/x.pem' is not usable: it cannot be read: " \
+	"No such file or directory"
+
 static const struct row side_rows[] = {
 	{"auth = psk\n id = gw.example.com", ""},
 	{"auth = psk\n id = *.example.com", ""},
@@ -238,24 +251,38 @@ static const struct row side_rows[] = {
 	{"auth = psk\n id = a*b*", ""},
 	{"auth = psk\n id = *x*", "Ef:3: connections.a.remote.id: '*x*' is not an identity: only "
 				  "its beginning may be a '*'"},
-	{"auth = psk\n id = \"C=CH, O=x, CN=y\"",
-	 "Ef:3: connections.a.remote.id: 'C=CH, O=x, CN=y': this type of identity is not supported "
-	 "yet"},
-	{"auth = pubkey",
-	 "Ef:2: connections.a.remote.auth: 'pubkey' is not supported yet: only psk is"},
-	{"id = x",
-	 "Ef:1: connections.a.remote: auth is not set, which means pubkey, and that is not "
-	 "supported yet: only psk is"},
+	{"auth = psk\n id = \"C=CH, O=x, CN=y\"", ""},
+	{"auth = psk\n id = \"C=CH, O=x, CN=*\"", ""},
+	{"auth = psk\n id = \"C=CH, XYZZY=x\"",
+	 "Ef:3: connections.a.remote.id: 'C=CH, XYZZY=x' is not an identity"},
+	{"auth = pubkey", ""},
+	{"auth = pubkey-sha256-sha384", ""},
+	{"auth = rsa-3072-sha512", ""},
+	{"auth = rsa/pss-sha256", ""},
+	{"auth = ecdsa-384-sha384", ""},
+	{"auth = ed25519", ""},
+	{"auth = ecdsa-sha1", AUTH_WORDS("ecdsa-sha1", "sha1")},
+	{"auth = ike:rsa-sha256", AUTH_WORDS("ike:rsa-sha256", "ike:rsa")},
+	{"auth = pubkey-2048", AUTH_WORDS("pubkey-2048", "2048")},
+	{"auth = eap-mschapv2", AUTH_WORDS("eap-mschapv2", "eap")},
+	{"id = x", ""},
 	{"auth = psk\n round = 2", ""},
-	{"auth = psk\n revocation = strict", ""},
+	{"revocation = strict", ""},
+	{"revocation = ifuri", ""},
+	{"revocation = never",
+	 "Ef:2: connections.a.remote.revocation: 'never' is none of: relaxed, ifuri, strict"},
 	{"auth = psk\n groups = x", "Ef:3: connections.a.remote.groups: is not supported yet, and "
 				    "what it demands cannot be left out"},
-	{"auth = psk\n cacerts = x",
-	 "Ef:3: connections.a.remote.cacerts: is not supported yet, and "
-	 "what it demands cannot be left out"},
-	{"auth = psk\n cacert-1 { file = x\n }",
-	 "Ef:3: connections.a.remote.cacert-1: is not supported yet, and what it demands cannot be "
-	 "left out"},
+	{"cacerts = x.pem", "Ef:2: connections.a.remote.cacerts: 'x.pem': files cannot be named "
+			    "here, only with a whole path"},
+	{"certs = /nowhere/x.pem", NOWHERE("certs")},
+	{"pubkeys = /nowhere/x.pem", NOWHERE("pubkeys")},
+	{"cacert-1 { file = /nowhere/x.pem\n }", NOWHERE("cacert-1.file")},
+	{"cert { file = /nowhere/x.pem\n }", NOWHERE("cert.file")},
+	{"cert { handle = 01\n }", "Ef:2: connections.a.remote.cert.handle: is not supported yet, "
+				   "and what it demands cannot be left out"},
+	{"ca_id = x", "Ef:2: connections.a.remote.ca_id: is not supported yet, and what it demands "
+		      "cannot be left out"},
 	{"auth = psk\n eap_id = x", "Wf:3: connections.a.remote.eap_id: is not supported yet and "
 				    "has no effect"},
 };
@@ -270,7 +297,13 @@ static const struct row root_rows[] = {
 	{"pools { p { addrs = 10.0.0.0/8\n dns = 1.1.1.1\n 25 = x } }",
 	 "Wf:1: pools.p: is not supported yet and has no effect"},
 	{"authorities { a { cacert = x } }",
-	 "Wf:1: authorities.a: is not supported yet and has no effect"},
+	 "Ef:1: authorities.a.cacert: 'x': files cannot be named here, only with a whole path"},
+	{"authorities { a { } }",
+	 "Ef:1: authorities.a: one certificate was expected: 'cacert' or 'file'"},
+	{"secrets { private-x { file = a\n secret = b\n } }", ""},
+	{"secrets { rsa { file = a\n } }", "Ef:1: secrets.rsa: 'file' and 'secret' were expected"},
+	{"secrets { pkcs8 { file = x/y\n secret = b\n } }",
+	 "Ef:1: secrets.pkcs8: 'x/y': a file in the folder `private`, without a path"},
 	{"authorities { }", ""},
 	{"conections { }", "Ef:1: unknown key 'conections'; did you mean 'connections'?"},
 	{"connections = x", "Ef:1: connections: is a section: { ... } was expected"},
@@ -339,18 +372,16 @@ static void test_secrets_are_not_shown(void)
 	}
 }
 
+/* A side that says nothing signs, and the other side's signature is wanted. */
 static void test_missing_sides(void)
 {
-	static const struct row rows[] = {
-		{"remote { auth = psk\n}",
-		 "Ef:1: connections.a: a section 'local' with auth = psk is missing: without it "
-		 "pubkey is meant, and that is not supported yet"},
-		{"local { auth = psk\n}",
-		 "Ef:1: connections.a: a section 'remote' with auth = psk is missing: without it "
-		 "pubkey is meant, and that is not supported yet"},
-	};
+	struct conf *conf = must_load("connections { a { } }");
 
-	check_rows("connections { a { ", " } }", rows, ARRAY_LEN(rows));
+	CU_ASSERT_EQUAL(conf->conns[0]->local.auth, CONF_AUTH_PUBKEY);
+	CU_ASSERT_EQUAL(conf->conns[0]->remote.auth, CONF_AUTH_PUBKEY);
+	CU_ASSERT_EQUAL(conf->conns[0]->remote.sign.kinds, KEY_BITS_ANY);
+	CU_ASSERT_EQUAL(conf->conns[0]->remote.sign.hashes, SIG_HASHES_ALL);
+	conf_put(conf);
 }
 
 static const char net2net[] =

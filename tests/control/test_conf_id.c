@@ -8,6 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* C=CH, CN=x in DER, both as PrintableString. */
+#define DN_CH_X                                                \
+	"\x30\x19\x31\x0b\x30\x09\x06\x03\x55\x04\x06\x13\x02" \
+	"CH\x31\x0a\x30\x08\x06\x03\x55\x04\x03\x13\x01x"
+
 static const struct {
 	const char *text;
 	enum err err;
@@ -39,7 +44,13 @@ static const struct {
 	{"@#xy", ERR_MALFORMED, 0, "", 0},
 	{"@", ERR_MALFORMED, 0, "", 0},
 	{"keyid:", ERR_MALFORMED, 0, "", 0},
-	{"C=CH, CN=x", ERR_UNSUPPORTED, 0, "", 0},
+	{"C=CH, CN=x", ERR_OK, 9, DN_CH_X, sizeof(DN_CH_X) - 1},
+	{"/C=CH/CN=x", ERR_OK, 9, DN_CH_X, sizeof(DN_CH_X) - 1},
+	{"asn1dn:C = CH , CN=\"x\"", ERR_OK, 9, DN_CH_X, sizeof(DN_CH_X) - 1},
+	{"2.5.4.6=CH, 2.5.4.3=x", ERR_OK, 9, DN_CH_X, sizeof(DN_CH_X) - 1},
+	{"C=CH, CN=", ERR_MALFORMED, 0, "", 0},
+	{"C=CH, x", ERR_MALFORMED, 0, "", 0},
+	{"asn1dn:", ERR_MALFORMED, 0, "", 0},
 	{"{9}:x", ERR_UNSUPPORTED, 0, "", 0},
 };
 
@@ -235,7 +246,7 @@ static void test_no_psk(void)
 /* A secret none of whose owners is of a supported type is refused: it would be everybody's. */
 static void test_unsupported_owner(void)
 {
-	static const char text[] = "secrets { ike { id = \"C=CH, CN=x\"\n"
+	static const char text[] = "secrets { ike { id = \"{7}:x\"\n"
 				   "secret = 0123456789abcdef\n } }";
 	static struct conf_diags diags;
 	struct conf *conf;

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/conf/creds.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "base/alloc.h"
+#include "control/conf/values.h"
+
+#define CREDS_MAX 4096
+#define PATH_MAX_ 1024
+
+/* ---- lists ----------------------------------------------------------------------------------- */
+
+static bool has(const struct conf_creds *creds, const struct cred *c)
+{
+	for (uint32_t i = 0; i < creds->num; i++) {
+		if (creds->list[i]->kind == c->kind &&
+		    bytes_equal(cred_der(creds->list[i]), cred_der(c)))
+			return true;
+	}
+	return false;
+}
+
+enum err creds_add(struct conf_creds *creds, struct cred *c)
+{
+	struct cred **list;
+
+	if (has(creds, c))
+		return ERR_OK;
+	if (creds->num == CREDS_MAX)
+		return ERR_LIMIT;
+	list = mem_grow(creds->list, creds->num + 1, sizeof(creds->list[0]));
+	if (!list)
+		return ERR_NOMEM;
+	creds->list = list;
+	list[creds->num++] = cred_get(c);
+	return ERR_OK;
+}
+
+void creds_fini(struct conf_creds *creds)
+{
+	while (creds->num)
+		cred_put(creds->list[--creds->num]);
+	mem_free(creds->list);
+	*creds = (struct conf_creds){0};
+}
+
+/* Takes the reference over. */
+static enum err take_over(struct conf_creds *creds, struct cred *c)
+{
+	enum err e = creds_add(creds, c);
+
+	cred_put(c);
+	return e;
+}
+
+/* ---- values ---------------------------------------------------------------------------------- */
+
+static const char *folder_of(enum cred_kind kind)
+{
+	switch (kind) {
+	case CRED_CERT:
+		return "x509";
+	case CRED_CA:
+		return "x509ca";
+	case CRED_CRL:
+		return "x509crl";
+	case CRED_PUBKEY:
+		return "pubkey";
+	case CRED_KEY:
+	default:
+		return "private";
+	}
+}
+
+static enum err take_path(struct check *c, struct conf_creds *creds, const struct tree *node,
+			  enum cred_kind kind, const char *name)
+{
+	char path[PATH_MAX_], why[KEY_WHY_MAX];
+	struct cred *cred;
+	enum err e;
+	int n;
+
+	if (name[0] != '/' && !c->folder) {
+		CHECK_ERROR(c, node, "'%.80s': files cannot be named here, only with a whole path",
+			    name);
+		return ERR_OK;
+	}
+	n = name[0] == '/'
+		    ? snprintf(path, sizeof(path), "%s", name)
+		    : snprintf(path, sizeof(path), "%s/%s/%s", c->folder, folder_of(kind), name);
+	if (n < 0 || (size_t)n >= sizeof(path)) {
+		CHECK_ERROR(c, node, "the name of a file is too long");
+		return ERR_OK;
+	}
+	e = cred_import_file(&cred, why, kind, path, bytes_of(NULL, 0));
+	if (e == ERR_NOMEM)
+		return e;
+	if (!e)
+		return take_over(creds, cred);
+	CHECK_ERROR(c, node, "'%.140s' is not usable: %s", path, why);
+	return ERR_OK;
+}
+
+static enum err take_data(struct check *c, struct conf_creds *creds, const struct tree *node,
+			  enum cred_kind kind, const struct tree *value)
+{
+	const struct cred_source source = {
+		.kind = kind, .name = node->name, .data = bytes_of(value->value, value->value_len)};
+	char why[KEY_WHY_MAX];
+	struct cred *cred;
+	enum err e = cred_import(&cred, why, &source);
+
+	if (e == ERR_NOMEM)
+		return e;
+	if (!e)
+		return take_over(creds, cred);
+	CHECK_ERROR(c, node, "is not usable: %s", why);
+	return ERR_OK;
+}
+
+/* A certificate itself: DER or PEM. The name of a file is neither. */
+static bool is_data(const struct tree *value)
+{
+	return value->value_len && ((uint8_t)value->value[0] == 0x30 ||
+				    memmem(value->value, value->value_len, "-----BEGIN ", 11));
+}
+
+static enum err take_names(struct check *c, struct conf_creds *creds, const struct tree *node,
+			   enum cred_kind kind)
+{
+	char item[VALUE_ITEM_MAX];
+	struct value_items it;
+	enum err e;
+
+	value_items_init(&it, node);
+	while (!(e = value_items_next(&it, item))) {
+		e = take_path(c, creds, node, kind, item);
+		if (e)
+			return e;
+	}
+	if (e != ERR_NOT_FOUND)
+		CHECK_ERROR(c, node, "the name of a file is too long");
+	return ERR_OK;
+}
+
+static enum err take_list(struct check *c, struct conf_creds *creds, const struct tree *node,
+			  enum cred_kind kind)
+{
+	tree_for_each (item, node) {
+		enum err e = take_data(c, creds, node, kind, item);
+
+		if (e)
+			return e;
+	}
+	return ERR_OK;
+}
+
+/* A binary first byte that is also a letter of a file's name ('0') is DER only from the socket. */
+enum err creds_take(struct check *c, struct conf_creds *creds, const struct tree *node,
+		    enum cred_kind kind)
+{
+	if (node->kind == TREE_LIST)
+		return take_list(c, creds, node, kind);
+	if (is_data(node) && (!node->file || (uint8_t)node->value[0] != 0x30))
+		return take_data(c, creds, node, kind, node);
+	return take_names(c, creds, node, kind);
+}
+
+enum err creds_take_file(struct check *c, struct conf_creds *creds, const struct tree *node,
+			 enum cred_kind kind)
+{
+	const char *name;
+
+	return take_text(c, &name, node) ? take_path(c, creds, node, kind, name) : ERR_OK;
+}
+
+/* ---- folders --------------------------------------------------------------------------------- */
+
+static struct bytes passphrase_for(const struct check *c, const char *file)
+{
+	for (uint32_t i = 0; i < c->num_passphrases; i++) {
+		if (strcmp(c->passphrases[i].file, file) == 0)
+			return bytes_of(c->passphrases[i].value.p, c->passphrases[i].value.len);
+	}
+	return bytes_of(NULL, 0);
+}
+
+static enum err load_one(struct check *c, struct conf_creds *creds, enum cred_kind kind,
+			 const char *path, const char *file)
+{
+	char why[KEY_WHY_MAX];
+	struct cred *cred;
+	struct stat st;
+	enum err e;
+
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		return ERR_OK;
+	e = cred_import_file(&cred, why, kind, path, passphrase_for(c, file));
+	if (e == ERR_NOMEM)
+		return e;
+	if (!e)
+		return take_over(creds, cred);
+	conf_diag_add(c->diags, false, (struct conf_place){.file = NULL}, "%.140s is left out: %s",
+		      path, why);
+	return ERR_OK;
+}
+
+static int is_visible(const struct dirent *d)
+{
+	return d->d_name[0] != '.';
+}
+
+static enum err load_folder(struct check *c, struct conf_creds *creds, const char *name,
+			    enum cred_kind kind)
+{
+	char path[PATH_MAX_];
+	struct dirent **found;
+	enum err e = ERR_OK;
+	int num;
+
+	snprintf(path, sizeof(path), "%.700s/%s", c->folder, name);
+	num = scandir(path, &found, is_visible, alphasort);
+	if (num < 0)
+		return ERR_OK;
+	for (int i = 0; i < num; i++) {
+		snprintf(path, sizeof(path), "%.700s/%s/%s", c->folder, name, found[i]->d_name);
+		if (!e)
+			e = load_one(c, creds, kind, path, found[i]->d_name);
+		free(found[i]); /* the C library's, not ours */
+	}
+	free(found);
+	return e;
+}
+
+enum err creds_folders(struct check *c, struct conf_creds *creds)
+{
+	static const struct {
+		const char *name;
+		enum cred_kind kind;
+	} folders[] = {
+		{"x509ca", CRED_CA},     {"x509", CRED_CERT},   {"x509crl", CRED_CRL},
+		{"pubkey", CRED_PUBKEY}, {"private", CRED_KEY}, {"rsa", CRED_KEY},
+		{"ecdsa", CRED_KEY},     {"pkcs8", CRED_KEY},
+	};
+	enum err e = ERR_OK;
+
+	for (size_t i = 0; c->folder && !e && i < ARRAY_LEN(folders); i++)
+		e = load_folder(c, creds, folders[i].name, folders[i].kind);
+	return e;
+}
+
+/* ---- secrets.private, rsa, ecdsa, pkcs8: passphrases ----------------------------------------- */
+
+/* struct passphrase_draft - what a section says. */
+struct passphrase_draft {
+	const char *file;
+	const char *secret;
+};
+
+enum err set_key_file(struct check *c, void *obj, const struct tree *node)
+{
+	take_text(c, &((struct passphrase_draft *)obj)->file, node);
+	return ERR_OK;
+}
+
+enum err set_key_secret(struct check *c, void *obj, const struct tree *node)
+{
+	take_text(c, &((struct passphrase_draft *)obj)->secret, node);
+	return ERR_OK;
+}
+
+static enum err add_passphrase(struct check *c, const struct passphrase_draft *d)
+{
+	struct creds_passphrase *list =
+		mem_grow(c->passphrases, c->num_passphrases + 1, sizeof(*list));
+
+	if (!list)
+		return ERR_NOMEM;
+	c->passphrases = list;
+	list[c->num_passphrases] = (struct creds_passphrase){.file = d->file};
+	if (secret_init_copy(&list[c->num_passphrases].value, d->secret, strlen(d->secret)))
+		return ERR_NOMEM;
+	c->num_passphrases++;
+	return ERR_OK;
+}
+
+static bool is_there(const struct check *c, const char *file)
+{
+	static const char *const folders[] = {"private", "rsa", "ecdsa", "pkcs8"};
+	char path[PATH_MAX_];
+	struct stat st;
+
+	for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
+		snprintf(path, sizeof(path), "%.700s/%s/%.200s", c->folder, folders[i], file);
+		if (stat(path, &st) == 0)
+			return true;
+	}
+	return false;
+}
+
+enum err set_key_passphrase(struct check *c, void *obj, const struct tree *node)
+{
+	struct passphrase_draft d = {0};
+	enum err e = check_section(c, SCOPE_KEY_SECRET, &d, node);
+
+	(void)obj;
+	if (e)
+		return e;
+	if (!d.file || !d.secret || !*d.secret)
+		CHECK_ERROR(c, node, "'file' and 'secret' were expected");
+	else if (strchr(d.file, '/'))
+		CHECK_ERROR(c, node, "'%.80s': a file in the folder `private`, without a path",
+			    d.file);
+	else if (c->folder && !is_there(c, d.file))
+		CHECK_ERROR(c, node, "there is no file '%.80s' in the folder `private`", d.file);
+	else
+		return add_passphrase(c, &d);
+	return ERR_OK;
+}
+
+void creds_passphrases_free(struct check *c)
+{
+	for (uint32_t i = 0; i < c->num_passphrases; i++)
+		secret_fini(&c->passphrases[i].value);
+	mem_free(c->passphrases);
+	c->passphrases = NULL;
+	c->num_passphrases = 0;
+}
+
+/* ---- authorities ----------------------------------------------------------------------------- */
+
+/* struct authority_draft - one section. */
+struct authority_draft {
+	struct conf_creds creds;
+};
+
+enum err set_authority_cacert(struct check *c, void *obj, const struct tree *node)
+{
+	return creds_take(c, &((struct authority_draft *)obj)->creds, node, CRED_CA);
+}
+
+enum err set_authority_file(struct check *c, void *obj, const struct tree *node)
+{
+	return creds_take_file(c, &((struct authority_draft *)obj)->creds, node, CRED_CA);
+}
+
+enum err authority_check(struct check *c, struct conf_creds *creds, const struct tree *section)
+{
+	struct authority_draft d = {0};
+	uint32_t errors = c->diags->num_errors;
+	enum err e = check_section(c, SCOPE_AUTHORITY, &d, section);
+
+	if (!e && c->diags->num_errors == errors && d.creds.num != 1)
+		CHECK_ERROR(c, section, "one certificate was expected: 'cacert' or 'file'");
+	for (uint32_t i = 0; !e && i < d.creds.num; i++) {
+		char *name = str_dup(section->name);
+
+		if (!name)
+			e = ERR_NOMEM;
+		else {
+			mem_free(d.creds.list[i]->name);
+			d.creds.list[i]->name = name;
+			e = creds_add(creds, d.creds.list[i]);
+		}
+	}
+	creds_fini(&d.creds);
+	return e;
+}
