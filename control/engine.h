@@ -135,16 +135,61 @@ void ike_addresses_changed(struct ike_engine *e, uint64_t now_ns) NONNULL(1);
 void ike_child_failed(struct ike_engine *e, uint64_t child, enum err why, uint64_t now_ns)
 	NONNULL(1);
 
+/* enum ike_reason - why something went down or failed. ike_reason_name() gives the short name. */
+enum ike_reason {
+	IKE_REASON_NONE,
+	IKE_REASON_LOCAL,       /* asked for here */
+	IKE_REASON_PEER_DELETE, /* the peer deleted it */
+	IKE_REASON_NO_ANSWER,   /* no answer to retransmissions */
+	IKE_REASON_NO_PROPOSAL,
+	IKE_REASON_INVALID_KE,
+	IKE_REASON_AUTH_FAILED_PEER,  /* the peer refused our AUTH */
+	IKE_REASON_AUTH_FAILED_LOCAL, /* we refused the peer's */
+	IKE_REASON_NO_SECRET,
+	IKE_REASON_NO_KEY, /* no private key, or none that the peer could verify */
+	IKE_REASON_ID_MISMATCH,
+	IKE_REASON_CERT_INVALID, /* malformed, or a signature of the chain is wrong */
+	IKE_REASON_CERT_EXPIRED,
+	IKE_REASON_CERT_NOT_YET,     /* not valid yet */
+	IKE_REASON_CERT_NAME,        /* does not hold the identity, or a constraint forbids it */
+	IKE_REASON_CERT_USAGE,       /* is not for this use, or not for an authority's */
+	IKE_REASON_CERT_UNKNOWN_CA,  /* leads to no authority that is believed */
+	IKE_REASON_CERT_PATH_LENGTH, /* a chain is longer than an authority allows */
+	IKE_REASON_CERT_REVOKED,
+	IKE_REASON_CERT_NO_REVOCATION, /* nothing is known, and something must be */
+	IKE_REASON_CERT_WEAK,          /* a key or a signature of the chain */
+	IKE_REASON_TS_UNACCEPTABLE,
+	IKE_REASON_NO_CONFIG, /* no connection for these addresses and identities */
+	IKE_REASON_REFUSED,   /* an ask was answered no, or not in time */
+	IKE_REASON_MALFORMED,
+	IKE_REASON_UNSUPPORTED, /* unsupported critical payload, major version */
+	IKE_REASON_EXPIRED,     /* lifetime over without a re-key */
+	IKE_REASON_PEER_ERROR,  /* another error notify */
+	IKE_REASON_RESOURCES,
+	IKE_REASON_REPLACED, /* a newer SA took its place */
+	IKE_NUM_REASONS
+};
+
+/* ike_reason_name - a short stable name ("no-proposal") for --json. */
+const char *ike_reason_name(enum ike_reason r);
+
 /* ---- asks: what the engine does not decide or know itself ------------------------------------ */
 
 /* enum ike_ask_kind - what is asked. Only one ask per IKE SA is open at a time. */
 enum ike_ask_kind {
 	IKE_ASK_SECRET,       /* the pre-shared key for (local id, peer id): answer.secret */
-	IKE_ASK_SIGN,         /* a signature by the local key (a later capability) */
-	IKE_ASK_VERIFY_CHAIN, /* a certificate chain (a later capability) */
+	IKE_ASK_SIGN,         /* our AUTH value, a signature: answer.auth and answer.certs */
+	IKE_ASK_VERIFY_CHAIN, /* whose signature would prove the peer's identity? answer.trust */
 	IKE_ASK_AUTHORIZE,    /* the peer is authenticated: may it have an IKE SA? answer.allow */
 	IKE_ASK_CHILD_ACCEPT, /* a Child SA with these selectors is about to be made: answer.allow
 			       */
+};
+
+/* struct ike_cert - what a CERT payload holds: encoding (RFC 7296 3.6; 4 X.509, 15 raw public key)
+ * and DER. */
+struct ike_cert {
+	uint8_t encoding;
+	struct bytes data;
 };
 
 /* struct ike_ask - a question; pointers are valid until the answer. */
@@ -160,6 +205,22 @@ struct ike_ask {
 	const struct ts *local;         /* CHILD_ACCEPT */
 	const struct ts *remote;
 	uint32_t num_local, num_remote;
+	const struct conf_conn *config; /* SIGN, VERIFY_CHAIN: the connection as the SA has it */
+	struct bytes octets;            /* SIGN: what is to be signed (RFC 7296 2.15) */
+	uint32_t peer_hashes;           /* SIGN: SIG_HASH_BIT()s; 0: it does not speak RFC 7427 */
+	bool asked_x509, asked_raw;     /* SIGN: the peer wants to see a certificate, a raw key */
+	struct bytes authorities;       /* SIGN: hashes of keys, of authorities that it named */
+	const struct ike_cert *certs; /* VERIFY_CHAIN: as the peer sent them, the end's own first */
+	uint32_t num_certs;
+};
+
+/* struct ike_trust - a key that speaks for the peer: an end's certificate (DER), or a raw public
+ * key (SubjectPublicKeyInfo) that the configuration names. ca: the subject (DER) of the anchor that
+ * the certificate leads to; empty if it is named itself. */
+struct ike_trust {
+	struct bytes cert;
+	struct bytes key;
+	struct bytes ca;
 };
 
 /* struct ike_answer - to an ask; secret is borrowed during the call. */
@@ -167,6 +228,17 @@ struct ike_answer {
 	bool allow;
 	struct bytes secret;  /* SECRET: the key; empty = there is none */
 	bool secret_is_group; /* SECRET: more than one identity may use it */
+	/* SIGN, VERIFY_CHAIN: why not, if not allowed; text is a clause ("it has expired"), or NULL
+	 */
+	enum ike_reason reason;
+	const char *text;
+	uint8_t auth_method;          /* SIGN: of the AUTH payload */
+	struct bytes auth;            /* SIGN: its value */
+	struct bytes key;             /* SIGN: our public key (SubjectPublicKeyInfo) */
+	const struct ike_cert *certs; /* SIGN: what to send with it */
+	uint32_t num_certs;
+	const struct ike_trust *trust; /* VERIFY_CHAIN: any of them will do */
+	uint32_t num_trust;
 };
 
 /* ike_answer - answer an open ask. Late, repeated or unknown ids are ignored. */
@@ -186,33 +258,6 @@ enum ike_event_kind {
 	IKE_EVENT_FAILED,   /* a negotiation failed; text says why and what to change */
 	IKE_EVENT_PROGRESS, /* a step of a negotiation, for people who watch (text) */
 };
-
-/* enum ike_reason - why something went down or failed. ike_reason_name() gives the short name. */
-enum ike_reason {
-	IKE_REASON_NONE,
-	IKE_REASON_LOCAL,       /* asked for here */
-	IKE_REASON_PEER_DELETE, /* the peer deleted it */
-	IKE_REASON_NO_ANSWER,   /* no answer to retransmissions */
-	IKE_REASON_NO_PROPOSAL,
-	IKE_REASON_INVALID_KE,
-	IKE_REASON_AUTH_FAILED_PEER,  /* the peer refused our AUTH */
-	IKE_REASON_AUTH_FAILED_LOCAL, /* we refused the peer's */
-	IKE_REASON_NO_SECRET,
-	IKE_REASON_ID_MISMATCH,
-	IKE_REASON_TS_UNACCEPTABLE,
-	IKE_REASON_NO_CONFIG, /* no connection for these addresses and identities */
-	IKE_REASON_REFUSED,   /* an ask was answered no, or not in time */
-	IKE_REASON_MALFORMED,
-	IKE_REASON_UNSUPPORTED, /* unsupported critical payload, major version */
-	IKE_REASON_EXPIRED,     /* lifetime over without a re-key */
-	IKE_REASON_PEER_ERROR,  /* another error notify */
-	IKE_REASON_RESOURCES,
-	IKE_REASON_REPLACED, /* a newer SA took its place */
-	IKE_NUM_REASONS
-};
-
-/* ike_reason_name - a short stable name ("no-proposal") for --json. */
-const char *ike_reason_name(enum ike_reason r);
 
 /* struct ike_event - borrowed until the next ike_action_next(). */
 struct ike_event {
@@ -330,6 +375,24 @@ void ike_stats(const struct ike_engine *e, struct ike_stats *out) NONNULL(1, 2);
 
 /* ike_id_text - an identity for people ("gw.example.com"), cleaned; cut to fit. Returns buf. */
 const char *ike_id_text(char *buf, size_t size, const struct ike_id *id) NONNULL(1, 3);
+
+/* ---- credentials of the configuration ----------------------------------------------------------
+ */
+
+/* struct ike_keyring - answers asks from what the configuration holds: pre-shared keys, private
+ * keys, certificates. One for an engine; the thread of its callers. */
+struct ike_keyring;
+
+/* ike_keyring_new - it draws from rng, which must outlive it. Errors: NOMEM, CRYPTO.
+ * ike_keyring_free - NULL accepted. */
+MUST_USE enum err ike_keyring_new(struct ike_keyring **out, const struct rng *rng) NONNULL(1, 2);
+void ike_keyring_free(struct ike_keyring *k);
+
+/* ike_keyring_answer - the answer to SECRET, SIGN or VERIFY_CHAIN by conf at wall clock time
+ * wall_s; to other kinds: allowed. *out is valid until the next call. Certificates and lists are
+ * taken from what was loaded: nothing is fetched. */
+void ike_keyring_answer(struct ike_keyring *k, struct ike_answer *out, const struct conf *conf,
+			const struct ike_ask *ask, int64_t wall_s) NONNULL(1, 2, 3, 4);
 
 /* struct ike_keylog - see ike_env.keylog; exists only in builds with -Dtest_keylog=true. */
 struct ike_keylog {

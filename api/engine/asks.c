@@ -27,19 +27,10 @@ static bool taken(struct engine *e, const struct ike_ask *ask)
 /* Every peer that is authenticated may have what the configuration allows it. */
 void asks_answer(struct engine *e, const struct ike_ask *ask)
 {
-	struct ike_answer answer = {.allow = true};
+	struct ike_answer answer;
 
 	if (taken(e, ask))
 		return;
-	if (ask->kind == IKE_ASK_SECRET) {
-		const struct conf_secret *s = conf_find_psk(e->conf, &answer.secret_is_group,
-							    ask->local_id, ask->peer_id);
-
-		answer.allow = s != NULL;
-		if (s)
-			answer.secret = bytes_of(s->value.p, s->value.len);
-	} else if (ask->kind == IKE_ASK_SIGN || ask->kind == IKE_ASK_VERIFY_CHAIN) {
-		answer.allow = false;
-	}
+	ike_keyring_answer(e->keyring, &answer, e->conf, ask, clock_wall_s());
 	ike_answer(e->ike, ask->id, &answer, engine_now(e));
 }

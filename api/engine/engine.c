@@ -227,6 +227,8 @@ static enum err make_ike(struct engine *e)
 	enum err err = ike_engine_new(&e->ike, &env, &limits, engine_now(e));
 
 	if (!err)
+		err = ike_keyring_new(&e->keyring, e->rng);
+	if (!err)
 		ike_engine_configure(e->ike, e->conf);
 	return err;
 }
@@ -403,6 +405,7 @@ void engine_free(struct engine *e)
 	before = log_use(&e->sink);
 	connect_fini(e);
 	ike_engine_free(e->ike);
+	ike_keyring_free(e->keyring);
 	if (e->dp)
 		dataplane_stop(e->dp);
 	actions_forget(e);

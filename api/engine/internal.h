@@ -115,6 +115,7 @@ struct engine {
 	struct conf_daemon daemon; /* as at the start: devices and ports do not change meanwhile */
 	struct dataplane *dp;
 	struct ike_engine *ike;
+	struct ike_keyring *keyring;
 	bool polled, asking;
 	uint64_t (*now)(void *ctx); /* NULL = clock_now_ns() */
 	const struct rng *rng;

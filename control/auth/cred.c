@@ -88,6 +88,7 @@ static enum err fill_cert(struct cred *c, char why[static KEY_WHY_MAX], X509 *x)
 	if (X509_get_extension_flags(x) & EXFLAG_INVALID)
 		return say(why, ERR_MALFORMED, "one of its extensions is malformed");
 	c->is_ca = X509_check_ca(x) == 1;
+	c->is_root = (X509_get_extension_flags(x) & EXFLAG_SS) != 0;
 	if (c->kind == CRED_CA && !c->is_ca)
 		return say(why, ERR_INVAL,
 			   "it is not an authority's: its basic constraints lack CA");

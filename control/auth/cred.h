@@ -39,7 +39,8 @@ struct cred {
 	struct key_info info;
 	struct secret key; /* private keys: PKCS#8, DER */
 	int64_t not_before_s, not_after_s;
-	bool is_ca; /* basic constraints say so */
+	bool is_ca;   /* basic constraints say so */
+	bool is_root; /* signed by itself */
 };
 
 /* struct cred_source - bytes to import: PEM or DER. A passphrase opens an encrypted private key. */

@@ -84,6 +84,20 @@ void ask_init(struct ask_slot *slot, struct ike_sa *sa)
 	timer_init(&slot->timer, expired);
 }
 
+static void fill_signature(const struct ike_sa *sa, struct ike_ask *ask)
+{
+	const struct handshake *hs = sa->hs;
+
+	ask->config = sa->conn;
+	ask->octets = bytes_of(hs->octets, hs->octets_len);
+	ask->peer_hashes = hs->peer_hashes;
+	ask->asked_x509 = hs->asked_x509;
+	ask->asked_raw = hs->asked_raw;
+	ask->authorities = bytes_of(hs->authorities, hs->authorities_len);
+	ask->certs = hs->certs;
+	ask->num_certs = hs->num_certs;
+}
+
 static void fill(struct step *s, struct ike_ask *ask, enum ike_ask_kind kind)
 {
 	const struct child_work *w = s->x->child;
@@ -95,6 +109,8 @@ static void fill(struct step *s, struct ike_ask *ask, enum ike_ask_kind kind)
 				.local_id = &sa->local_id,
 				.peer_id = &sa->remote_id,
 				.proof = sa->proof};
+	if (kind == IKE_ASK_SIGN || kind == IKE_ASK_VERIFY_CHAIN)
+		fill_signature(sa, ask);
 	if (kind != IKE_ASK_CHILD_ACCEPT)
 		return;
 	ask->child = w->conf->name;

@@ -9,8 +9,7 @@
 #include "control/ike/handlers.h"
 #include "control/ike/task.h"
 
-/* The octets that one side signs. own: ours, else the peer's. */
-static struct auth_octets octets(const struct ike_sa *sa, bool own, struct bytes id_body)
+struct auth_octets auth_octets_of(const struct ike_sa *sa, bool own, struct bytes id_body)
 {
 	const struct handshake *hs = sa->hs;
 	const bool initiators = sa->initiator == own;
@@ -25,12 +24,46 @@ static struct auth_octets octets(const struct ike_sa *sa, bool own, struct bytes
 	};
 }
 
-enum err auth_own(struct step *s, uint8_t out[static PRF_LEN_MAX])
+static enum err no_secret(struct step *s)
 {
-	uint8_t buf[WIRE_ID_BODY_MAX];
-	struct auth_octets o = octets(s->sa, true, wire_id_body(buf, &s->sa->local_id));
+	char peer[128], local[128];
 
-	return auth_psk_compute(s->e->crypto, out, &o, s->answer->secret);
+	/* Nothing was said yet by an initiator who lacks the secret of its own AUTH. */
+	return step_fail(s, IKE_REASON_NO_SECRET,
+			 s->sa->state == SA_I_SECRET ? 0 : NOTIFY_AUTHENTICATION_FAILED,
+			 "there is no pre-shared key for %s (peer) and %s (local): add one to "
+			 "`secrets`",
+			 ike_id_text(peer, sizeof(peer), &s->sa->remote_id),
+			 ike_id_text(local, sizeof(local), &s->sa->local_id));
+}
+
+static enum err make_psk(struct step *s)
+{
+	struct handshake *hs = s->sa->hs;
+	uint8_t buf[WIRE_ID_BODY_MAX];
+	struct auth_octets o = auth_octets_of(s->sa, true, wire_id_body(buf, &s->sa->local_id));
+	enum err e;
+
+	if (!s->answer->secret.len)
+		return no_secret(s);
+	e = auth_psk_compute(s->e->crypto, hs->own_auth, &o, s->answer->secret);
+	if (e)
+		return e;
+	hs->own_method = AUTH_SHARED_KEY_MIC;
+	hs->own_auth_len = prf_len(s->sa->suite.prf);
+	return ERR_OK;
+}
+
+enum err auth_make_own(struct step *s)
+{
+	return s->sa->conn->local.auth == CONF_AUTH_PSK ? make_psk(s) : auth_take_signature(s);
+}
+
+void auth_build_own(struct step *s)
+{
+	const struct handshake *hs = s->sa->hs;
+
+	wire_auth_build(&s->b, hs->own_method, bytes_of(hs->own_auth, hs->own_auth_len));
 }
 
 enum err auth_take_peer(struct step *s, uint8_t id_payload)
@@ -49,15 +82,16 @@ enum err auth_take_peer(struct step *s, uint8_t id_payload)
 	memcpy(hs->auth, auth.value.p, auth.value.len);
 	hs->auth_len = auth.value.len;
 	hs->auth_method = auth.method;
-	return ERR_OK;
+	return auth_take_certs(s);
 }
 
-static enum err verify(struct step *s, struct auth_proof **out, struct bytes request)
+static enum err verify_psk(struct step *s, struct auth_proof **out, struct bytes request)
 {
 	struct ike_sa *sa = s->sa;
 	const struct handshake *hs = sa->hs;
 	struct auth_psk_params p = {
-		.octets = octets(sa, false, bytes_of(hs->peer_id_body, hs->peer_id_body_len)),
+		.octets =
+			auth_octets_of(sa, false, bytes_of(hs->peer_id_body, hs->peer_id_body_len)),
 		.local = &sa->local_id,
 		.method = hs->auth_method,
 		.auth = bytes_of(hs->auth, hs->auth_len),
@@ -68,17 +102,6 @@ static enum err verify(struct step *s, struct auth_proof **out, struct bytes req
 	if (!sa->initiator)
 		p.octets.message = request;
 	return auth_verify_psk(s->e->crypto, out, &p);
-}
-
-static enum err no_secret(struct step *s)
-{
-	char peer[128], local[128];
-
-	return step_fail(s, IKE_REASON_NO_SECRET, NOTIFY_AUTHENTICATION_FAILED,
-			 "there is no pre-shared key for %s (peer) and %s (local): add one to "
-			 "`secrets`",
-			 ike_id_text(peer, sizeof(peer), &s->sa->remote_id),
-			 ike_id_text(local, sizeof(local), &s->sa->local_id));
 }
 
 static enum err wrong_auth(struct step *s, enum err e)
@@ -108,29 +131,133 @@ static enum err wrong_identity(struct step *s, const struct ike_id *id)
 				       : ike_id_text(want, sizeof(want), &side->id));
 }
 
-enum err auth_check_peer(struct step *s)
+/* S22: the one choke point of identities. Takes the proof over. */
+static enum err admit(struct step *s, struct auth_proof *proof)
 {
 	struct ike_sa *sa = s->sa;
-	struct handshake *hs = sa->hs;
+	enum err e;
+
+	if (conf_id_matches(&sa->conn->remote, &auth_proof_params(proof)->peer)) {
+		sa->proof = proof;
+		return ERR_OK;
+	}
+	e = wrong_identity(s, &auth_proof_params(proof)->peer);
+	auth_proof_put(proof);
+	return e;
+}
+
+static enum err check_psk(struct step *s)
+{
+	struct handshake *hs = s->sa->hs;
 	struct auth_proof *proof;
 	enum err e;
 
 	if (!s->answer->secret.len)
 		return no_secret(s);
-	e = verify(s, &proof, bytes_of(hs->request, hs->request_len));
+	e = verify_psk(s, &proof, bytes_of(hs->request, hs->request_len));
 	if (e == ERR_AUTH && hs->request2) /* the other transcript (S41) */
-		e = verify(s, &proof, bytes_of(hs->request2, hs->request2_len));
+		e = verify_psk(s, &proof, bytes_of(hs->request2, hs->request2_len));
 	if (e == ERR_NOMEM || e == ERR_CRYPTO)
 		return e;
-	if (e)
-		return wrong_auth(s, e);
-	if (!conf_id_matches(&sa->conn->remote, &auth_proof_params(proof)->peer)) {
-		e = wrong_identity(s, &auth_proof_params(proof)->peer);
-		auth_proof_put(proof);
-		return e;
+	return e ? wrong_auth(s, e) : admit(s, proof);
+}
+
+/* ---- signatures ------------------------------------------------------------------------------ */
+
+static enum err verify_signature(struct step *s, struct auth_proof **out,
+				 char why[static KEY_WHY_MAX], const struct ike_trust *trust,
+				 struct bytes request)
+{
+	struct ike_sa *sa = s->sa;
+	const struct handshake *hs = sa->hs;
+	const struct conf_sign *sign = &sa->conn->remote.sign;
+	struct auth_signature_params p = {
+		.octets =
+			auth_octets_of(sa, false, bytes_of(hs->peer_id_body, hs->peer_id_body_len)),
+		.local = &sa->local_id,
+		.local_key = bytes_of(hs->own_key, hs->own_key_len),
+		.method = hs->auth_method,
+		.auth = bytes_of(hs->auth, hs->auth_len),
+		.cert = trust->cert,
+		.key = trust->key,
+		.ca = trust->ca,
+		.kinds = sign->kinds,
+		.hashes = sign->hashes,
+		.pss = sign->pss,
+		.rsa_bits = sign->rsa_bits,
+		.ecdsa_bits = sign->ecdsa_bits,
+	};
+
+	if (!sa->initiator)
+		p.octets.message = request;
+	return auth_verify_signature(s->e->crypto, out, why, &p);
+}
+
+/* Any key that speaks for the peer will do; the last one's fault is told. */
+static enum err find_signature(struct step *s, struct auth_proof **out,
+			       char why[static KEY_WHY_MAX])
+{
+	const struct handshake *hs = s->sa->hs;
+	enum err e = ERR_AUTH;
+
+	for (uint32_t i = 0; i < s->answer->num_trust; i++) {
+		const struct ike_trust *t = &s->answer->trust[i];
+
+		e = verify_signature(s, out, why, t, bytes_of(hs->request, hs->request_len));
+		if (e == ERR_AUTH && hs->request2) /* the other transcript (S41) */
+			e = verify_signature(s, out, why, t,
+					     bytes_of(hs->request2, hs->request2_len));
+		if (!e || e == ERR_NOMEM || e == ERR_CRYPTO)
+			return e;
 	}
-	sa->proof = proof;
-	return ERR_OK;
+	return e;
+}
+
+static enum err wrong_signature(struct step *s, enum err e, const char *why)
+{
+	const enum ike_reason reason = e == ERR_NOT_FOUND ? IKE_REASON_CERT_NAME
+				       : e == ERR_LIMIT   ? IKE_REASON_CERT_WEAK
+							  : IKE_REASON_AUTH_FAILED_LOCAL;
+	char peer[128];
+
+	return step_fail(s, reason, NOTIFY_AUTHENTICATION_FAILED, "%s is not believed: %s",
+			 ike_id_text(peer, sizeof(peer), &s->sa->remote_id),
+			 why[0] ? why : "the signature in its AUTH payload is wrong");
+}
+
+static enum err not_trusted(struct step *s)
+{
+	const struct ike_answer *a = s->answer;
+	char peer[128];
+
+	return step_fail(s, a->reason ? a->reason : IKE_REASON_REFUSED,
+			 NOTIFY_AUTHENTICATION_FAILED, "%s is not believed: %s",
+			 ike_id_text(peer, sizeof(peer), &s->sa->remote_id),
+			 a->text ? a->text : "its certificate was not vouched for in time");
+}
+
+static enum err check_signature(struct step *s)
+{
+	char why[KEY_WHY_MAX] = "", peer[128];
+	struct auth_proof *proof;
+	enum err e;
+
+	if (s->sa->hs->auth_method == AUTH_SHARED_KEY_MIC)
+		return step_fail(s, IKE_REASON_AUTH_FAILED_LOCAL, NOTIFY_AUTHENTICATION_FAILED,
+				 "the peer %s authenticates itself with a pre-shared key, and a "
+				 "signature is wanted: set `auth = pubkey` there",
+				 ike_id_text(peer, sizeof(peer), &s->sa->remote_id));
+	if (!s->answer->allow)
+		return not_trusted(s);
+	e = find_signature(s, &proof, why);
+	if (e == ERR_NOMEM || e == ERR_CRYPTO)
+		return e;
+	return e ? wrong_signature(s, e, why) : admit(s, proof);
+}
+
+enum err auth_check_peer(struct step *s)
+{
+	return s->sa->conn->remote.auth == CONF_AUTH_PSK ? check_psk(s) : check_signature(s);
 }
 
 void auth_child_failed(struct step *s)

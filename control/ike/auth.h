@@ -4,18 +4,47 @@
  */
 #pragma once
 
+#include "control/auth/psk.h"
 #include "control/ike/step.h"
 
-/* auth_own - our AUTH value into out[PRF_LEN_MAX], which takes prf_len() bytes. Errors: INVAL
- * (empty secret), CRYPTO. */
-MUST_USE enum err auth_own(struct step *s, uint8_t out[static PRF_LEN_MAX]) NONNULL(1);
+/* auth_octets_of - what one side signs: own = ours, else the peer's. */
+struct auth_octets auth_octets_of(const struct ike_sa *sa, bool own, struct bytes id_body)
+	NONNULL(1);
 
-/* auth_take_peer - the peer's ID and AUTH payloads are kept for the verification. Errors: PEER. */
+/* auth_ask_own - ask for what makes our AUTH: a signature or a secret, as `local.auth` says.
+ * auth_ask_peer - for what verifies the peer's. Errors: NOMEM, CRYPTO. */
+MUST_USE enum err auth_ask_own(struct step *s) NONNULL(1);
+MUST_USE enum err auth_ask_peer(struct step *s) NONNULL(1);
+
+/* auth_make_own - our AUTH from the answer, into the handshake. Errors: PEER, NOMEM, CRYPTO. */
+MUST_USE enum err auth_make_own(struct step *s) NONNULL(1);
+/* auth_take_signature - the part of it that is a signature, with the certificates that go with it.
+ */
+MUST_USE enum err auth_take_signature(struct step *s) NONNULL(1);
+
+/* auth_build_certs - our certificates. auth_build_own - our AUTH. auth_build_certreq - a request
+ * for the peer's certificate, if it is to sign and `send_certreq` lets. */
+void auth_build_certs(struct step *s) NONNULL(1);
+void auth_build_own(struct step *s) NONNULL(1);
+void auth_build_certreq(struct step *s) NONNULL(1);
+
+/* auth_take_init - what IKE_SA_INIT tells about signatures: hash algorithms, requests for
+ * certificates. Errors: MALFORMED, TRUNCATED: the message is not authentic yet. */
+MUST_USE enum err auth_take_init(struct step *s) NONNULL(1);
+
+/* auth_take_certs - certificates and requests of IKE_AUTH. Errors: PEER, NOMEM. */
+MUST_USE enum err auth_take_certs(struct step *s) NONNULL(1);
+
+/* auth_certs_free - free the copies in a list and empty it. */
+void auth_certs_free(struct ike_cert *list, uint32_t *num) NONNULL(1, 2);
+
+/* auth_take_peer - the peer's ID, AUTH and certificates are kept for the verification. Errors:
+ * PEER, NOMEM. */
 MUST_USE enum err auth_take_peer(struct step *s, uint8_t id_payload) NONNULL(1);
 
-/* auth_check_peer - verify AUTH with the answered secret, make the proof, and compare the proven
- * identity with the configured one: the only place that does (S20, S22). Errors: PEER, NOMEM,
- * CRYPTO. */
+/* auth_check_peer - verify AUTH with the answer (a secret, or keys that speak for the peer), make
+ * the proof, and compare the proven identity with the configured one: the only place that does
+ * (S20, S22). Errors: PEER, NOMEM, CRYPTO. */
 MUST_USE enum err auth_check_peer(struct step *s) NONNULL(1);
 
 /* auth_child_failed - the first Child SA will not be: note why; the IKE SA goes on. */

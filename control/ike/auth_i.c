@@ -32,18 +32,20 @@ static enum err begin_child(struct step *s)
 	return ERR_OK;
 }
 
-static enum err build(struct step *s, const uint8_t *auth)
+static enum err build(struct step *s)
 {
 	const struct ike_sa *sa = s->sa;
 	const struct conf_side *remote = &sa->conn->remote;
 
 	step_request(s, IKE_AUTH);
 	wire_id_build(&s->b, PAYLOAD_IDI, &sa->local_id);
+	auth_build_certs(s);
+	auth_build_certreq(s);
 	if (auth_first_contact(sa))
 		wire_notify_build(&s->b, NOTIFY_INITIAL_CONTACT, bytes_of(NULL, 0));
 	if (remote->id.type && !remote->pattern)
 		wire_id_build(&s->b, PAYLOAD_IDR, &remote->id);
-	wire_auth_build(&s->b, AUTH_SHARED_KEY_MIC, bytes_of(auth, prf_len(sa->suite.prf)));
+	auth_build_own(s);
 	mobike_offer(s);
 	vips_request(sa, &s->b);
 	return s->x->child ? child_offer(s, s->x->child, 0) : ERR_OK;
@@ -51,21 +53,11 @@ static enum err build(struct step *s, const uint8_t *auth)
 
 enum err auth_start(struct step *s)
 {
-	uint8_t auth[PRF_LEN_MAX];
-	char peer[128];
-	enum err e;
+	enum err e = auth_make_own(s);
 
-	if (!s->answer->secret.len)
-		return step_fail(s, IKE_REASON_NO_SECRET, 0,
-				 "there is no pre-shared key for %s: add one to `secrets`",
-				 ike_id_text(peer, sizeof(peer), &s->sa->remote_id));
-	e = auth_own(s, auth);
 	if (!e)
 		e = begin_child(s);
-	if (!e)
-		e = build(s, auth);
-	secret_wipe(auth, sizeof(auth));
-	return e;
+	return e ? e : build(s);
 }
 
 /* The answer about the first Child SA: taken, or why it is not to be. */
@@ -99,7 +91,7 @@ enum err auth_response(struct step *s)
 		e = vips_take(s);
 	if (!e)
 		e = take_child(s);
-	return e ? e : step_ask(s, IKE_ASK_SECRET);
+	return e ? e : auth_ask_peer(s);
 }
 
 enum err auth_refused(struct step *s)
@@ -114,7 +106,9 @@ enum err auth_refused(struct step *s)
 		return step_fail(s, IKE_REASON_AUTH_FAILED_PEER, 0,
 				 "the peer does not accept our identity or our key "
 				 "(AUTHENTICATION_FAILED): compare `local.id`, `remote.id` and the "
-				 "secret of connection %s with the peer's",
+				 "%s of connection %s with the peer's",
+				 s->sa->conn->local.auth == CONF_AUTH_PSK ? "secret"
+									  : "certificate or key",
 				 conn);
 	return step_fail(s, IKE_REASON_PEER_ERROR, 0,
 			 "the peer refused the connection with %s: its log says more",

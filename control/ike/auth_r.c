@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* auth_r.c - IKE_AUTH as responder (RFC 7296 1.2). */
+#include "control/auth/verify.h"
 #include "control/child/work.h"
 #include "control/ike/auth.h"
 #include "control/ike/handlers.h"
@@ -19,10 +20,12 @@ static enum err choose_connection(struct step *s)
 	    wire_id_parse(&hs->idr_wanted, ike_msg_body(s->msg, PAYLOAD_IDR)))
 		return step_fail(s, IKE_REASON_MALFORMED, NOTIFY_INVALID_SYNTAX,
 				 "the peer's IDr payload does not follow the format");
-	conn = match_identities(sa->conf, &(struct match_ids){.path = &sa->path,
-							      .suite = &sa->suite,
-							      .peer = &sa->remote_id,
-							      .wanted = &hs->idr_wanted});
+	conn = match_identities(sa->conf,
+				&(struct match_ids){.path = &sa->path,
+						    .suite = &sa->suite,
+						    .peer = &sa->remote_id,
+						    .psk = hs->auth_method == AUTH_SHARED_KEY_MIC,
+						    .wanted = &hs->idr_wanted});
 	if (!conn)
 		return step_fail(
 			s, IKE_REASON_NO_CONFIG, NOTIFY_AUTHENTICATION_FAILED,
@@ -79,7 +82,7 @@ enum err auth_request(struct step *s)
 		return e;
 	mobike_take(s);
 	e = begin_child(s);
-	return e ? e : step_ask(s, IKE_ASK_SECRET);
+	return e ? e : auth_ask_peer(s);
 }
 
 enum err auth_wants_eap(struct step *s)
@@ -91,16 +94,33 @@ enum err auth_wants_eap(struct step *s)
 		id.type = 0;
 	return step_fail(s, IKE_REASON_AUTH_FAILED_LOCAL, NOTIFY_AUTHENTICATION_FAILED,
 			 "the peer %s wants to authenticate itself by EAP, which is not offered "
-			 "here: set `auth = psk` there",
+			 "here: set `auth = psk` or `auth = pubkey` there",
 			 ike_id_text(peer, sizeof(peer), &id));
 }
 
+/* The secret that verified the peer's AUTH makes ours too. */
 enum err auth_verify_r(struct step *s)
 {
 	enum err e = auth_check_peer(s);
 
+	if (e)
+		return e;
+	if (s->row->what != IKE_ASK_SECRET || s->sa->conn->local.auth != CONF_AUTH_PSK)
+		return auth_ask_own(s);
+	e = auth_make_own(s);
 	if (!e)
-		e = auth_own(s, s->sa->hs->own_auth);
+		step_pass(s, IKE_ASK_SIGN);
+	return e;
+}
+
+enum err auth_signed_r(struct step *s)
+{
+	struct ike_sa *sa = s->sa;
+	const struct handshake *hs = sa->hs;
+	enum err e = hs->own_auth_len ? ERR_OK : auth_make_own(s);
+
+	if (!e && hs->own_key_len)
+		e = auth_proof_sign(&sa->proof, bytes_of(hs->own_key, hs->own_key_len));
 	return e ? e : step_ask(s, IKE_ASK_AUTHORIZE);
 }
 
@@ -129,7 +149,8 @@ static enum err build(struct step *s, bool agreed)
 
 	step_reply(s);
 	wire_id_build(&s->b, PAYLOAD_IDR, &sa->local_id);
-	wire_auth_build(&s->b, AUTH_SHARED_KEY_MIC, bytes_of(hs->own_auth, prf_len(sa->suite.prf)));
+	auth_build_certs(s);
+	auth_build_own(s);
 	mobike_offer(s);
 	if (agreed)
 		child_answer(s, s->x->child);

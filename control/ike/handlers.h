@@ -26,6 +26,7 @@ MUST_USE enum err auth_accepted_i(struct step *s);
 MUST_USE enum err auth_request(struct step *s);
 MUST_USE enum err auth_wants_eap(struct step *s);
 MUST_USE enum err auth_verify_r(struct step *s);
+MUST_USE enum err auth_signed_r(struct step *s);
 MUST_USE enum err auth_authorized_r(struct step *s);
 MUST_USE enum err auth_accepted_r(struct step *s);
 

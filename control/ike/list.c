@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "control/auth/dn.h"
 #include "control/child/child.h"
 #include "control/ike/core.h"
 #include "control/ike/task.h"
@@ -149,7 +150,7 @@ static void hex(char *buf, size_t size, const struct ike_id *id)
 
 const char *ike_id_text(char *buf, size_t size, const struct ike_id *id)
 {
-	char addr[IP_TEXT_MAX];
+	char addr[IP_TEXT_MAX], name[300];
 	struct ip_addr a;
 
 	if (!size)
@@ -169,6 +170,12 @@ const char *ike_id_text(char *buf, size_t size, const struct ike_id *id)
 	case ID_FQDN:
 	case ID_RFC822_ADDR:
 		clean(buf, size, id->data, id->len);
+		break;
+	case ID_DER_ASN1_DN:
+		dn_text(name, sizeof(name), bytes_of(id->data, id->len));
+		clean(buf, size, (const uint8_t *)name, strlen(name));
+		if (!buf[0])
+			hex(buf, size, id);
 		break;
 	default:
 		hex(buf, size, id);

@@ -118,7 +118,9 @@ const struct conf_conn *match_identities(const struct conf *conf, const struct m
 		const struct conf_conn *c = conf->conns[i];
 		uint32_t addrs = match_addrs(c, ids->path);
 		uint32_t peer = score_id(&c->remote, ids->peer);
-		uint32_t score = peer * 16 + addrs;
+		/* One that wants another kind of AUTH says so better than "no connection". */
+		uint32_t fits = (c->remote.auth == CONF_AUTH_PSK) == ids->psk;
+		uint32_t score = fits * 64 + peer * 16 + addrs;
 
 		if (!addrs || !peer || !wanted(c, ids) || !accepts(c, ids->suite))
 			continue;

@@ -7,6 +7,7 @@
 #include "control/child/child.h"
 #include "control/child/work.h"
 #include "control/ike/ask.h"
+#include "control/ike/auth.h"
 #include "control/ike/halfopen.h"
 #include "control/ike/lifetime.h"
 #include "control/ike/rekey_work.h"
@@ -73,6 +74,9 @@ void sa_handshake_free(struct ike_sa *sa)
 	mem_free(hs->request);
 	mem_free(hs->request2);
 	mem_free(hs->response);
+	mem_free(hs->octets);
+	auth_certs_free(hs->certs, &hs->num_certs);
+	auth_certs_free(hs->own_certs, &hs->num_own_certs);
 	secret_wipe(hs, sizeof(*hs));
 	mem_free(hs);
 	sa->hs = NULL;
@@ -110,13 +114,21 @@ struct ike_sa *sa_by_spi(const struct ike_engine *e, uint64_t spi)
 const char *sa_state_name(enum sa_state s)
 {
 	static const char *const names[SA_NUM_STATES] = {
-		[SA_NONE] = "NONE",         [SA_I_INIT] = "I_INIT",
-		[SA_I_SECRET] = "I_SECRET", [SA_I_AUTH] = "I_AUTH",
-		[SA_I_VERIFY] = "I_VERIFY", [SA_I_AUTHORIZE] = "I_AUTHORIZE",
-		[SA_I_ACCEPT] = "I_ACCEPT", [SA_R_INIT] = "R_INIT",
-		[SA_R_VERIFY] = "R_VERIFY", [SA_R_AUTHORIZE] = "R_AUTHORIZE",
-		[SA_R_ACCEPT] = "R_ACCEPT", [SA_ESTABLISHED] = "ESTABLISHED",
-		[SA_REKEYED] = "REKEYED",   [SA_DELETING] = "DELETING",
+		[SA_NONE] = "NONE",
+		[SA_I_INIT] = "I_INIT",
+		[SA_I_SECRET] = "I_SECRET",
+		[SA_I_AUTH] = "I_AUTH",
+		[SA_I_VERIFY] = "I_VERIFY",
+		[SA_I_AUTHORIZE] = "I_AUTHORIZE",
+		[SA_I_ACCEPT] = "I_ACCEPT",
+		[SA_R_INIT] = "R_INIT",
+		[SA_R_VERIFY] = "R_VERIFY",
+		[SA_R_AUTHORIZE] = "R_AUTHORIZE",
+		[SA_R_SIGN] = "R_SIGN",
+		[SA_R_ACCEPT] = "R_ACCEPT",
+		[SA_ESTABLISHED] = "ESTABLISHED",
+		[SA_REKEYED] = "REKEYED",
+		[SA_DELETING] = "DELETING",
 		[SA_DEAD] = "DEAD",
 	};
 

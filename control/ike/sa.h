@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "control/auth/algorithm.h"
 #include "control/crypto/dh.h"
 #include "control/crypto/ike_aead.h"
 #include "control/crypto/keys.h"
@@ -28,6 +29,7 @@ enum sa_state {
 	SA_I_ACCEPT,    /* initiator: asks whether the first Child SA is */
 	SA_R_INIT,      /* responder: IKE_SA_INIT answered; half open */
 	SA_R_VERIFY,    /* responder: as above, with the request unanswered */
+	SA_R_SIGN,      /* responder: asks for its own AUTH */
 	SA_R_AUTHORIZE,
 	SA_R_ACCEPT,
 	SA_ESTABLISHED,
@@ -142,13 +144,28 @@ struct handshake {
 	size_t response_len;
 	struct ike_id idr_wanted; /* responder: the IDr of the request; type 0 if there was none */
 	uint8_t auth_method;
-	uint8_t auth[256];
+	uint8_t auth[AUTH_SIG_MAX];
 	size_t auth_len;
+	struct ike_cert certs[IKE_MAX_CERTS]; /* of the peer; their data is owned */
+	uint32_t num_certs;
+	uint32_t peer_hashes;       /* SIG_HASH_BIT()s that the peer can verify */
+	bool peer_speaks_7427;      /* the peer sent SIGNATURE_HASH_ALGORITHMS */
+	bool asked_x509, asked_raw; /* the peer's certificate requests */
+	uint8_t authorities[IKE_MAX_CERTREQS * KEY_ID_LEN];
+	size_t authorities_len;
 	uint8_t peer_id_body[WIRE_ID_BODY_MAX];
 	size_t peer_id_body_len;
-	bool initial_contact;          /* the peer claims to have no other SA with us */
-	bool childless;                /* the peer can do without a first Child SA (RFC 6023) */
-	uint8_t own_auth[PRF_LEN_MAX]; /* responder: computed with the secret, sent at the end */
+	bool initial_contact; /* the peer claims to have no other SA with us */
+	bool childless;       /* the peer can do without a first Child SA (RFC 6023) */
+	uint8_t *octets;      /* what is being signed */
+	size_t octets_len;
+	uint8_t own_method; /* our AUTH; a responder sends it at the end */
+	uint8_t own_auth[AUTH_SIG_MAX];
+	size_t own_auth_len; /* 0 = not made yet */
+	struct ike_cert own_certs[IKE_MAX_CERTS];
+	uint32_t num_own_certs;
+	uint8_t own_key[KEY_SPKI_MAX];
+	size_t own_key_len;
 	uint16_t child_error; /* notify that answers the first Child SA's offer; 0 = it is made */
 	enum ike_reason child_reason;
 	char child_text[300];

@@ -4,11 +4,13 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "control/ike/auth.h"
 #include "control/ike/halfopen.h"
 #include "control/ike/handlers.h"
 #include "control/ike/match.h"
 #include "control/ike/mobike.h"
 #include "control/ike/receive.h"
+#include "control/ike/wire/cert.h"
 #include "control/ike/wire/nat.h"
 #include "control/ike/window.h"
 
@@ -46,6 +48,8 @@ static enum err build_request(struct step *s)
 	sa_offer_build(&s->b, SA_KIND_IKE, 0, sa->conn->ike, sa->conn->num_ike);
 	wire_ke_build(&s->b, hs->group, dh_public(hs->dh));
 	wire_nonce_build(&s->b, nonce_bytes(&hs->ni));
+	if (sa->conn->remote.auth == CONF_AUTH_PUBKEY)
+		wire_hashes_build(&s->b);
 	e = nat_build(s->e->crypto, &s->b, sa->spi_i, 0, &sa->path, sa->udp_wanted);
 	if (sa->conn->fragmentation != FRAGMENTATION_NO)
 		wire_notify_build(&s->b, NOTIFY_FRAGMENTATION_SUPPORTED, bytes_of(NULL, 0));
@@ -236,6 +240,8 @@ enum err sa_init_response(struct step *s)
 	if (!e && sa->suite.dh != hs->group)
 		e = ERR_MALFORMED;
 	if (!e)
+		e = auth_take_init(s);
+	if (!e)
 		e = float_ports(s);
 	if (!e)
 		e = keep(&hs->response, &hs->response_len, s->dg->bytes.p, s->dg->bytes.len);
@@ -254,7 +260,7 @@ enum err sa_init_response(struct step *s)
 	action_event(sa, IKE_EVENT_PROGRESS, NULL, IKE_REASON_NONE, sa->request,
 		     "IKE_SA_INIT answered: %s%s", sa->proposal,
 		     sa->nat_local || sa->nat_remote ? ", with a NAT on the way" : "");
-	return step_ask(s, IKE_ASK_SECRET);
+	return auth_ask_own(s);
 }
 
 enum err sa_init_derive(struct ike_sa *sa)
@@ -340,6 +346,9 @@ static enum err build_response(struct step *s)
 	sa_answer_build(&s->b, &sa->suite, 0);
 	wire_ke_build(&s->b, sa->suite.dh, dh_public(hs->dh));
 	wire_nonce_build(&s->b, nonce_bytes(&hs->nr));
+	auth_build_certreq(s);
+	if (hs->peer_speaks_7427)
+		wire_hashes_build(&s->b);
 	e = nat_build(s->e->crypto, &s->b, sa->spi_i, sa->spi_r, &sa->path, sa->udp_wanted);
 	wire_notify_build(&s->b, NOTIFY_CHILDLESS, bytes_of(NULL, 0));
 	if (take_fragmentation(s))
@@ -378,6 +387,8 @@ enum err sa_init_request(struct step *s)
 		e = dh_new(s->e->crypto, &hs->dh, hs->group);
 	if (!e)
 		e = nonce_fill(s->e, &hs->nr);
+	if (!e)
+		e = auth_take_init(s);
 	if (!e)
 		e = detect_nat(s);
 	if (!e)

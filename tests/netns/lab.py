@@ -107,6 +107,13 @@ class Host:
             file.write(text)
         return self.path(name)
 
+    def write_bytes(self, name, data):
+        """A file, the folders above it made if they are missing."""
+        os.makedirs(os.path.dirname(self.path(name)), exist_ok=True)
+        with open(self.path(name), "wb") as file:
+            file.write(data)
+        return self.path(name)
+
     def inside(self, command):
         return ["nsenter", "-t", str(self.pid), "-n", "-m", "-p", "--", *map(str, command)]
 

@@ -43,6 +43,8 @@ class Side:
     child: dict = field(default_factory=dict)  # and of the child
     children: dict = field(default_factory=dict)  # and further children: their keys
     daemon: dict = field(default_factory=dict)  # and of our daemon's own section
+    files: dict = field(default_factory=dict)  # credentials: name below the configuration -> bytes
+    secrets: dict = field(default_factory=dict)  # further secrets
     charon: dict = field(default_factory=dict)  # and of charon's strongswan.conf
     pools: dict = field(default_factory=dict)  # and its pools
 
@@ -80,7 +82,7 @@ def configuration(name, side, local_outer, remote_outer):
               "id-2": connection["remote"].get("id", f"{other(name)}.example"),
               "secret": f'"{side.psk}"'}
     text = section("connections", {"gw": connection}) + "\n"
-    text += section("secrets", {"ike-gw": secret}) + "\n"
+    text += section("secrets", {"ike-gw": secret, **side.secrets}) + "\n"
     if side.pools:
         text += section("pools", side.pools) + "\n"
     if side.kind == "latchkey":
@@ -129,6 +131,8 @@ class Pair:
 
     def _peer(self, side, host):
         text = configuration(side, self.sides[side], *self.outers[side])
+        for name, data in self.sides[side].files.items():
+            host.write_bytes(name, data)
         if self.sides[side].kind == "latchkey":
             return KINDS["latchkey"](host, text, self.build)
         return KINDS[self.sides[side].kind](host, text, self.sides[side].charon)

@@ -18,7 +18,7 @@ from vici import Vici, ViciError
 CHARON = "/usr/sbin/charon-systemd"
 STRONGSWAN_CONF = """
 charon-systemd {{
-	load = random nonce openssl aes sha1 sha2 hmac kdf gcm aesni chapoly curve25519 pem pkcs1 x509 pubkey constraints kernel-libipsec kernel-netlink socket-default vici
+	load = random nonce openssl aes sha1 sha2 hmac kdf gcm aesni chapoly curve25519 pem pkcs1 pkcs8 x509 pubkey constraints revocation kernel-libipsec kernel-netlink socket-default vici
 	retransmit_timeout = 1.0
 	retransmit_tries = 4
 	plugins {{ vici {{ socket = unix://{socket} }} }}
@@ -32,7 +32,7 @@ charon-systemd {{
 		time_add_ms = yes
 	}} }}
 }}
-swanctl {{ load = pem pkcs1 x509 pubkey openssl random }}
+swanctl {{ load = pem pkcs1 pkcs8 x509 pubkey openssl curve25519 random }}
 """
 
 
@@ -126,7 +126,8 @@ class Charon(Peer):
             return False
 
     def swanctl(self, *arguments, check=True):
-        return self.host.run("env", f"STRONGSWAN_CONF={self.settings}", "swanctl", *arguments,
+        return self.host.run("env", f"STRONGSWAN_CONF={self.settings}",
+                             f"SWANCTL_DIR={self.host.folder}", "swanctl", *arguments,
                              "--uri", f"unix://{self.socket}", check=check)
 
     def stop(self):

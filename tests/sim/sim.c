@@ -2,6 +2,8 @@
 #include "tests/sim/sim.h"
 
 #include "base/log.h"
+#include "control/ike/core.h"
+#include "tests/pki_conf.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -435,7 +437,10 @@ static void give_answer(struct sim *s, const struct sim_fly *f)
 {
 	struct sim_node *n = &s->n[f->to];
 	struct ike_answer a = {.allow = true};
+	const struct ike_ask *ask = ask_find(n->e, f->ask);
 
+	if (ask && (f->ask_kind == IKE_ASK_SIGN || f->ask_kind == IKE_ASK_VERIFY_CHAIN))
+		ike_keyring_answer(n->keyring, &a, n->conf, ask, n->wall_s);
 	if (f->ask_kind == IKE_ASK_SECRET && n->secret)
 		a.secret = bytes_of(n->secret, strlen(n->secret));
 	if (f->ask_kind == IKE_ASK_AUTHORIZE)
@@ -669,6 +674,41 @@ const char *sim_conf_anywhere(unsigned side, const char *extra, const char *chil
 	return conf_text(side, "", extra, child_extra);
 }
 
+const char *sim_conf_sign(unsigned side, const char *extra, const char *child_extra)
+{
+	static char text[2][4096];
+	const unsigned us = side + 1, them = 2 - side;
+
+	snprintf(text[side], sizeof(text[side]),
+		 "connections { net {\n version = 2\n local_addrs = 192.0.2.%u\n"
+		 " remote_addrs = 192.0.2.%u\n encap = yes\n %s\n"
+		 " local { id = host%u.example }\n remote { id = host%u.example }\n"
+		 " children { tun { local_ts = 10.%u.0.0/16\n remote_ts = 10.%u.0.0/16\n"
+		 "  %s\n } } } }\n",
+		 us, them, extra, us, them, us, them, child_extra);
+	return text[side];
+}
+
+struct conf *sim_creds(struct conf *conf, unsigned side, const char *kind)
+{
+	static struct pki_cert authority, own;
+	char subject[64], names[64];
+
+	if (!authority.len)
+		pki_cert_make(&authority, &(struct pki_params){.subject = "/C=CH/CN=Sim root",
+							       .ca = "critical,CA:TRUE"});
+	snprintf(subject, sizeof(subject), "/C=CH/CN=host%u.example", side + 1);
+	snprintf(names, sizeof(names), "DNS:host%u.example", side + 1);
+	pki_cert_make(&own, &(struct pki_params){.subject = subject,
+						 .names = names,
+						 .key = pki_key_get(kind),
+						 .issuer = &authority,
+						 .serial = side + 2});
+	return pki_add(
+		pki_add(pki_add(conf, CRED_CA, pki_der(&authority)), CRED_CERT, pki_der(&own)),
+		CRED_KEY, pki_private(own.key));
+}
+
 static struct conf *parse(const char *text)
 {
 	struct conf_diags *diags = calloc(1, sizeof(*diags));
@@ -690,7 +730,9 @@ static struct conf *parse(const char *text)
 static bool make_node(struct sim *s, unsigned i, uint64_t seed, const struct sim_options *opt)
 {
 	struct sim_node *n = &s->n[i];
-	const char *text = opt->conf[i] ? opt->conf[i] : sim_conf(i, "", "");
+	const char *text = opt->conf[i] ? opt->conf[i]
+			   : opt->sign  ? sim_conf_sign(i, "", "")
+					: sim_conf(i, "", "");
 	struct ike_env env = {.rng = &n->rng.rng,
 			      .spi_reserve = spi_reserve,
 			      .spi_release = spi_release,
@@ -706,6 +748,12 @@ static bool make_node(struct sim *s, unsigned i, uint64_t seed, const struct sim
 	n->addrs[n->num_addrs++] = n->addr.addr;
 	rng_seeded_init(&n->rng, seed * 3 + i + 1);
 	n->conf = parse(text);
+	n->wall_s = PKI_NOW_S;
+	if (opt->sign && n->conf)
+		n->conf = sim_creds(n->conf, i, "P-256");
+	rng_seeded_init(&n->keyring_rng, seed * 5 + i + 1);
+	if (opt->sign && ike_keyring_new(&n->keyring, &n->keyring_rng.rng))
+		return false;
 	if (!n->conf || ike_engine_new(&n->e, &env, &opt->limits[i], s->now_ns))
 		return false;
 	ike_engine_configure(n->e, n->conf);
@@ -763,6 +811,7 @@ void sim_free(struct sim *s)
 		return;
 	for (unsigned i = 0; i < 2; i++) {
 		ike_engine_free(s->n[i].e);
+		ike_keyring_free(s->n[i].keyring);
 		conf_put(s->n[i].conf);
 	}
 	for (size_t i = 0; i < s->num_fly; i++)

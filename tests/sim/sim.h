@@ -62,6 +62,9 @@ struct sim_node {
 	struct ip_addr addresses[16]; /* that the peer has lent */
 	uint32_t num_addresses;
 	const char *secret; /* the pre-shared key that an ask is answered with; NULL = none */
+	struct ike_keyring *keyring; /* answers asks about signatures and certificates */
+	struct rng_seeded keyring_rng;
+	int64_t wall_s; /* the time by which certificates are judged */
 	bool refuse_peer, refuse_child;
 	uint64_t heard_ns; /* last packet received */
 	/* what was reported */
@@ -136,6 +139,8 @@ struct sim_options {
 	struct ike_limits limits[2];
 	const char *conf[2]; /* text; NULL = sim_conf() of that side */
 	const char *secret[2];
+	bool sign; /* both sides sign: conf NULL is sim_conf_sign(), certificates come from
+		      sim_creds() */
 };
 
 /* sim_conf - a configuration text: connection "net", child "tun". extra goes into the connection,
@@ -144,6 +149,13 @@ const char *sim_conf(unsigned side, const char *extra, const char *child_extra);
 
 /* sim_conf_anywhere - the same between whatever addresses. */
 const char *sim_conf_anywhere(unsigned side, const char *extra, const char *child_extra);
+
+/* sim_conf_sign - the same with auth = pubkey on both sides. */
+const char *sim_conf_sign(unsigned side, const char *extra, const char *child_extra);
+
+/* sim_creds - the configuration plus a side's certificate and key of this kind and the authority of
+ * both; takes conf over. */
+struct conf *sim_creds(struct conf *conf, unsigned side, const char *kind);
 
 /* sim_new, sim_free - a world at time 1000 s. NULL if an allocation failed (then nothing is left).
  */

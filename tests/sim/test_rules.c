@@ -97,7 +97,8 @@ static bool in_state(struct sim *s)
 static struct sim *brought_to(enum sa_state state)
 {
 	const struct sim_options slow = {
-		.wire = {.delay_ns = 20 * NS_PER_MS, .ask_ns = 20 * NS_PER_MS}};
+		.wire = {.delay_ns = 20 * NS_PER_MS, .ask_ns = 20 * NS_PER_MS},
+		.sign = state == SA_R_SIGN};
 	struct sim *s = sim_new(3, &slow);
 
 	wanted = state;

@@ -268,11 +268,17 @@ MANUAL_SECTIONS = {
     "CHILD": "connections.<conn>.children.<child>",
     "SECRETS": "secrets",
     "IKE_SECRET": "secrets.ike<suffix>",
+    "KEY_SECRET": "secrets.private<suffix>, secrets.rsa<suffix>, secrets.ecdsa<suffix>, "
+                  "secrets.pkcs8<suffix>",
+    "CERT": "cert<suffix>, cacert<suffix>",
+    "CACERT": "cert<suffix>, cacert<suffix>",
+    "AUTHORITY": "authorities.<name>",
     "DAEMON": "latchkey",
 }
 WITHOUT_EFFECT = "KEYS OF STRONGSWAN WITHOUT EFFECT"
 SCOPE_OF_PARAGRAPH = {"connections.<conn>": "CONN", "local": "LOCAL", "remote": "REMOTE",
-                      "children.<child>": "CHILD", "secrets": "SECRETS"}
+                      "children.<child>": "CHILD", "secrets": "SECRETS",
+                      "authorities.<name>": "AUTHORITY", "cert<suffix>, cacert<suffix>": "CERT"}
 
 
 def manual_keys(text):

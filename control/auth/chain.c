@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/auth/chain.h"
+
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "control/auth/dn.h"
+
+/* Extended key usages that let IKE (RFC 4945 5.1.3.12), beside those of TLS, which many use. */
+#define OID_IPSEC_IKE        "1.3.6.1.5.5.7.3.17"
+#define OID_IKE_INTERMEDIATE "1.3.6.1.5.5.8.2.2"
+
+static enum err fault_set(struct chain_fault *f, enum ike_reason reason, const char *fmt, ...)
+	PRINTF_LIKE(3, 4);
+static enum err fault_set(struct chain_fault *f, enum ike_reason reason, const char *fmt, ...)
+{
+	va_list ap;
+
+	f->reason = reason;
+	va_start(ap, fmt);
+	vsnprintf(f->text, sizeof(f->text), fmt, ap);
+	va_end(ap);
+	return ERR_AUTH;
+}
+
+/* ---- OpenSSL's objects ----------------------------------------------------------------------- */
+
+static X509 *decode(const struct cred *c)
+{
+	const unsigned char *at = c->der;
+
+	return d2i_X509(NULL, &at, (long)c->len);
+}
+
+static X509_CRL *decode_crl(const struct cred *c)
+{
+	const unsigned char *at = c->der;
+
+	return d2i_X509_CRL(NULL, &at, (long)c->len);
+}
+
+/* Takes x over. */
+static bool push(STACK_OF(X509) * list, X509 *x)
+{
+	if (x && sk_X509_push(list, x) > 0)
+		return true;
+	X509_free(x);
+	return false;
+}
+
+/* struct work - one verification under way. */
+struct work {
+	const struct chain_params *p;
+	struct chain_fault *fault;
+	X509_STORE *anchors;
+	X509_STORE_CTX *ctx;
+	STACK_OF(X509) * helpers; /* of the peer, and authorities that are not anchors here */
+	STACK_OF(X509_CRL) * lists;
+	X509 *end;
+};
+
+static bool add_anchors(struct work *w)
+{
+	const struct conf_creds *a = w->p->anchors;
+
+	for (uint32_t i = 0; i < a->num; i++) {
+		X509 *x = a->list[i]->kind == CRED_CA ? decode(a->list[i]) : NULL;
+		bool ok = !x || X509_STORE_add_cert(w->anchors, x) == 1;
+
+		X509_free(x);
+		if (!ok)
+			return false;
+	}
+	return true;
+}
+
+static bool add_helpers(struct work *w)
+{
+	const struct conf_creds *store = w->p->store;
+
+	for (uint32_t i = 1; i < w->p->num_certs; i++) {
+		if (!push(w->helpers, decode(w->p->certs[i])))
+			return false;
+	}
+	for (uint32_t i = 0; i < store->num; i++) {
+		X509_CRL *crl;
+
+		if (store->list[i]->is_ca && !push(w->helpers, decode(store->list[i])))
+			return false;
+		if (store->list[i]->kind != CRED_CRL)
+			continue;
+		crl = decode_crl(store->list[i]);
+		if (!crl || sk_X509_CRL_push(w->lists, crl) <= 0) {
+			X509_CRL_free(crl);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* ---- revocation ------------------------------------------------------------------------------ */
+
+static bool says_where(X509 *x)
+{
+	return X509_get_ext_by_NID(x, NID_crl_distribution_points, -1) >= 0 ||
+	       X509_get_ext_by_NID(x, NID_info_access, -1) >= 0;
+}
+
+/* No usable list for a certificate of the chain: what that means is the configuration's choice. An
+ * anchor is believed because it is configured. */
+static int without_list(struct work *w, X509_STORE_CTX *ctx)
+{
+	const int last = sk_X509_num(X509_STORE_CTX_get0_chain(ctx)) - 1;
+	X509 *x = X509_STORE_CTX_get_current_cert(ctx);
+
+	if (X509_STORE_CTX_get_error_depth(ctx) >= last ||
+	    w->p->revocation == CONF_REVOCATION_RELAXED)
+		return 1;
+	return w->p->revocation == CONF_REVOCATION_IFURI && x && !says_where(x);
+}
+
+/* Called for each fault; 1 lets it pass. */
+static int on_fault(int ok, X509_STORE_CTX *ctx)
+{
+	struct work *w = X509_STORE_CTX_get_app_data(ctx);
+
+	if (ok)
+		return 1;
+	switch (X509_STORE_CTX_get_error(ctx)) {
+	case X509_V_ERR_UNABLE_TO_GET_CRL:
+	case X509_V_ERR_CRL_NOT_YET_VALID:
+	case X509_V_ERR_CRL_HAS_EXPIRED:
+	case X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER:
+	case X509_V_ERR_CRL_SIGNATURE_FAILURE:
+	case X509_V_ERR_DIFFERENT_CRL_SCOPE:
+	case X509_V_ERR_CRL_PATH_VALIDATION_ERROR:
+	case X509_V_ERR_UNHANDLED_CRITICAL_CRL_EXTENSION:
+	case X509_V_ERR_KEYUSAGE_NO_CRL_SIGN:
+		return without_list(w, ctx);
+	default:
+		return 0;
+	}
+}
+
+/* ---- what OpenSSL found ---------------------------------------------------------------------- */
+
+static const struct verdict {
+	int error;
+	enum ike_reason reason;
+	const char *text;
+} verdicts[] = {
+	{X509_V_ERR_CERT_HAS_EXPIRED, IKE_REASON_CERT_EXPIRED, "has expired"},
+	{X509_V_ERR_CERT_NOT_YET_VALID, IKE_REASON_CERT_NOT_YET, "is not valid yet"},
+	{X509_V_ERR_CERT_REVOKED, IKE_REASON_CERT_REVOKED, "was revoked"},
+	{X509_V_ERR_PATH_LENGTH_EXCEEDED, IKE_REASON_CERT_PATH_LENGTH,
+	 "has more authorities below it than its path length allows"},
+	{X509_V_ERR_CERT_CHAIN_TOO_LONG, IKE_REASON_CERT_PATH_LENGTH,
+	 "is at the end of too long a chain"},
+	{X509_V_ERR_INVALID_CA, IKE_REASON_CERT_USAGE, "is not an authority's, and has signed one"},
+	{X509_V_ERR_INVALID_NON_CA, IKE_REASON_CERT_USAGE, "is an authority's where none may be"},
+	{X509_V_ERR_KEYUSAGE_NO_CERTSIGN, IKE_REASON_CERT_USAGE,
+	 "may not sign certificates (key usage), and has signed one"},
+	{X509_V_ERR_INVALID_PURPOSE, IKE_REASON_CERT_USAGE, "is not for this use"},
+	{X509_V_ERR_PERMITTED_VIOLATION, IKE_REASON_CERT_NAME,
+	 "holds a name that a name constraint above it does not permit"},
+	{X509_V_ERR_EXCLUDED_VIOLATION, IKE_REASON_CERT_NAME,
+	 "holds a name that a name constraint above it excludes"},
+	{X509_V_ERR_SUBTREE_MINMAX, IKE_REASON_CERT_NAME,
+	 "is below a name constraint that cannot be enforced"},
+	{X509_V_ERR_UNSUPPORTED_CONSTRAINT_TYPE, IKE_REASON_CERT_NAME,
+	 "is below a name constraint that cannot be enforced"},
+	{X509_V_ERR_UNSUPPORTED_CONSTRAINT_SYNTAX, IKE_REASON_CERT_NAME,
+	 "is below a name constraint that cannot be enforced"},
+	{X509_V_ERR_UNSUPPORTED_NAME_SYNTAX, IKE_REASON_CERT_NAME,
+	 "holds a name that a name constraint cannot be held against"},
+	{X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION, IKE_REASON_CERT_USAGE,
+	 "has a critical extension that is not understood"},
+	{X509_V_ERR_EE_KEY_TOO_SMALL, IKE_REASON_CERT_WEAK, "has a weak key"},
+	{X509_V_ERR_CA_KEY_TOO_SMALL, IKE_REASON_CERT_WEAK, "has a weak key"},
+	{X509_V_ERR_CA_MD_TOO_WEAK, IKE_REASON_CERT_WEAK,
+	 "is signed with a hash that is too weak (SHA-1, MD5)"},
+	{X509_V_ERR_CERT_SIGNATURE_FAILURE, IKE_REASON_CERT_INVALID, "has a wrong signature"},
+	{X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, IKE_REASON_CERT_UNKNOWN_CA,
+	 "is of an authority that is not known here (x509ca, cacerts)"},
+	{X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, IKE_REASON_CERT_UNKNOWN_CA,
+	 "is of an authority that is not known here (x509ca, cacerts)"},
+	{X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, IKE_REASON_CERT_UNKNOWN_CA,
+	 "is signed by itself and not configured here"},
+	{X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, IKE_REASON_CERT_UNKNOWN_CA,
+	 "is an authority's that is not known here (x509ca, cacerts)"},
+	{X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, IKE_REASON_CERT_UNKNOWN_CA,
+	 "is of an authority that is not known here (x509ca, cacerts)"},
+	{X509_V_ERR_UNABLE_TO_GET_CRL, IKE_REASON_CERT_NO_REVOCATION,
+	 "has no revocation list here (x509crl; lists are not fetched yet)"},
+	{X509_V_ERR_CRL_HAS_EXPIRED, IKE_REASON_CERT_NO_REVOCATION,
+	 "has only an outdated revocation list here (x509crl; lists are not fetched yet)"},
+	{X509_V_ERR_CRL_NOT_YET_VALID, IKE_REASON_CERT_NO_REVOCATION,
+	 "has only a revocation list here that is not valid yet"},
+};
+
+/* The certificate at fault, for people. */
+static const char *name_of(char *buf, size_t size, X509 *x)
+{
+	unsigned char *der = NULL;
+	int len = x ? i2d_X509_NAME(X509_get_subject_name(x), &der) : 0;
+
+	if (len > 0)
+		dn_text(buf, size, bytes_of(der, (size_t)len));
+	else
+		snprintf(buf, size, "?");
+	OPENSSL_free(der);
+	for (char *p = buf; *p; p++) {
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = '?';
+	}
+	return buf;
+}
+
+static enum err tell(struct work *w, int error, X509 *x)
+{
+	char name[100];
+
+	name_of(name, sizeof(name), x);
+	for (size_t i = 0; i < ARRAY_LEN(verdicts); i++) {
+		if (verdicts[i].error == error)
+			return fault_set(w->fault, verdicts[i].reason, "the certificate %s %s",
+					 name, verdicts[i].text);
+	}
+	return fault_set(w->fault, IKE_REASON_CERT_INVALID, "the certificate %s: %s", name,
+			 X509_verify_cert_error_string(error));
+}
+
+/* ---- what OpenSSL does not look at ----------------------------------------------------------- */
+
+static bool lets_ike(X509 *x)
+{
+	EXTENDED_KEY_USAGE *list = X509_get_ext_d2i(x, NID_ext_key_usage, NULL, NULL);
+	bool found = !list;
+
+	for (int i = 0; list && i < sk_ASN1_OBJECT_num(list); i++) {
+		const ASN1_OBJECT *o = sk_ASN1_OBJECT_value(list, i);
+		const int nid = OBJ_obj2nid(o);
+		char oid[64];
+
+		OBJ_obj2txt(oid, sizeof(oid), o, 1);
+		found |= nid == NID_anyExtendedKeyUsage || nid == NID_server_auth ||
+			 nid == NID_client_auth || nid == NID_ipsecEndSystem ||
+			 nid == NID_ipsecTunnel || nid == NID_ipsecUser ||
+			 strcmp(oid, OID_IPSEC_IKE) == 0 ||      /* public data: an OID */
+			 strcmp(oid, OID_IKE_INTERMEDIATE) == 0; /* public data: an OID */
+	}
+	EXTENDED_KEY_USAGE_free(list);
+	return found;
+}
+
+/* RFC 4945 5.1.3.2, 5.1.3.12 */
+static enum err check_end(struct work *w)
+{
+	const uint32_t usage = X509_get_key_usage(w->end); /* all bits without the extension */
+	char name[100];
+
+	name_of(name, sizeof(name), w->end);
+	if (!(usage & (KU_DIGITAL_SIGNATURE | KU_NON_REPUDIATION)))
+		return fault_set(w->fault, IKE_REASON_CERT_USAGE,
+				 "the certificate %s may not sign (key usage)", name);
+	if (!lets_ike(w->end))
+		return fault_set(w->fault, IKE_REASON_CERT_USAGE,
+				 "the certificate %s is for other uses than IKE (extended key "
+				 "usage)",
+				 name);
+	return ERR_OK;
+}
+
+static bool is_enforced(const STACK_OF(GENERAL_SUBTREE) * trees)
+{
+	for (int i = 0; i < sk_GENERAL_SUBTREE_num(trees); i++) {
+		switch (sk_GENERAL_SUBTREE_value(trees, i)->base->type) {
+		case GEN_DNS:
+		case GEN_EMAIL:
+		case GEN_DIRNAME:
+		case GEN_IPADD:
+		case GEN_URI:
+			break;
+		default:
+			return false;
+		}
+	}
+	return true;
+}
+
+/* S26: a constraint on a kind of name that OpenSSL cannot hold against names is a refusal, also
+ * where no name of that kind is there. */
+static bool constraints_enforced(X509 *x)
+{
+	NAME_CONSTRAINTS *nc;
+	int critical;
+	bool ok;
+
+	nc = X509_get_ext_d2i(x, NID_name_constraints, &critical, NULL);
+	ok = nc ? is_enforced(nc->permittedSubtrees) && is_enforced(nc->excludedSubtrees)
+		: critical == -1; /* -1: there is none; else it is malformed or there twice */
+	NAME_CONSTRAINTS_free(nc);
+	return ok;
+}
+
+static bool hash_allowed(X509 *x, uint32_t hashes)
+{
+	int md = NID_undef, pk = NID_undef;
+
+	if (X509_get_signature_info(x, &md, &pk, NULL, NULL) != 1)
+		return false;
+	switch (md) {
+	case NID_sha256:
+		return hashes & SIG_HASH_BIT(SIG_SHA2_256);
+	case NID_sha384:
+		return hashes & SIG_HASH_BIT(SIG_SHA2_384);
+	case NID_sha512:
+		return hashes & SIG_HASH_BIT(SIG_SHA2_512);
+	default:
+		return pk == NID_ED25519 || pk == NID_ED448;
+	}
+}
+
+static bool size_allowed(X509 *x, const struct conf_sign *sign)
+{
+	EVP_PKEY *key = X509_get0_pubkey(x);
+	const uint32_t bits = key ? (uint32_t)EVP_PKEY_get_bits(key) : 0;
+	const int id = key ? EVP_PKEY_get_base_id(key) : 0;
+
+	return key && !(id == EVP_PKEY_RSA && bits < sign->rsa_bits) &&
+	       !(id == EVP_PKEY_EC && bits < sign->ecdsa_bits);
+}
+
+/* One certificate of the chain at a depth, 0 being the end's own. */
+static enum err check_one(struct work *w, X509 *x, int depth, bool anchor)
+{
+	char name[100];
+
+	name_of(name, sizeof(name), x);
+	if (depth > 0 && X509_check_ca(x) != 1)
+		return fault_set(w->fault, IKE_REASON_CERT_USAGE,
+				 "the certificate %s is not an authority's, and has signed one",
+				 name);
+	if (depth > 0 && !constraints_enforced(x))
+		return fault_set(w->fault, IKE_REASON_CERT_NAME,
+				 "the certificate %s has a name constraint that cannot be "
+				 "enforced",
+				 name);
+	/* Nobody looks at the signature of an anchor. */
+	if (!anchor && !hash_allowed(x, w->p->sign->hashes))
+		return fault_set(w->fault, IKE_REASON_CERT_WEAK,
+				 "the certificate %s is signed with a hash that is too weak or "
+				 "that `auth` does not let",
+				 name);
+	if (!size_allowed(x, w->p->sign))
+		return fault_set(w->fault, IKE_REASON_CERT_WEAK,
+				 "the certificate %s has a shorter key than `auth` demands", name);
+	return ERR_OK;
+}
+
+static enum err check_chain(struct work *w, struct bytes *out_ca)
+{
+	STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(w->ctx);
+	const int num = sk_X509_num(chain);
+	const struct conf_creds *a = w->p->anchors;
+	enum err e = num > CHAIN_MAX
+			     ? fault_set(w->fault, IKE_REASON_CERT_PATH_LENGTH,
+					 "the chain has more than %d certificates", CHAIN_MAX)
+			     : ERR_OK;
+
+	for (int i = 0; !e && i < num; i++)
+		e = check_one(w, sk_X509_value(chain, i), i, i == num - 1);
+	for (uint32_t i = 0; !e && i < a->num; i++) {
+		X509 *x = a->list[i]->kind == CRED_CA ? decode(a->list[i]) : NULL;
+
+		if (x && X509_cmp(x, sk_X509_value(chain, num - 1)) == 0)
+			*out_ca = cred_subject(a->list[i]);
+		X509_free(x);
+	}
+	return e || out_ca->len ? e : ERR_CRYPTO;
+}
+
+/* ---- together -------------------------------------------------------------------------------- */
+
+static bool prepare(struct work *w)
+{
+	X509_VERIFY_PARAM *param;
+
+	w->anchors = X509_STORE_new();
+	w->ctx = X509_STORE_CTX_new();
+	w->helpers = sk_X509_new_null();
+	w->lists = sk_X509_CRL_new_null();
+	w->end = decode(w->p->certs[0]);
+	if (!w->anchors || !w->ctx || !w->helpers || !w->lists || !w->end || !add_anchors(w) ||
+	    !add_helpers(w) || X509_STORE_CTX_init(w->ctx, w->anchors, w->end, w->helpers) != 1)
+		return false;
+	param = X509_STORE_CTX_get0_param(w->ctx);
+	X509_VERIFY_PARAM_set_time(param, (time_t)w->p->wall_s);
+	X509_VERIFY_PARAM_set_depth(param, CHAIN_MAX);
+	X509_VERIFY_PARAM_set_auth_level(param,
+					 2); /* 112 bits of strength: no SHA-1, RSA >= 2048 */
+	X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_CRL_CHECK |
+						   X509_V_FLAG_CRL_CHECK_ALL |
+						   X509_V_FLAG_TRUSTED_FIRST);
+	X509_STORE_CTX_set0_crls(w->ctx, w->lists);
+	X509_STORE_CTX_set_app_data(w->ctx, w);
+	X509_STORE_CTX_set_verify_cb(w->ctx, on_fault);
+	return true;
+}
+
+static enum err verify(struct work *w, struct bytes *out_ca)
+{
+	enum err e;
+
+	if (!prepare(w))
+		return ERR_CRYPTO;
+	e = check_end(w);
+	if (e)
+		return e;
+	if (X509_verify_cert(w->ctx) != 1)
+		return tell(w, X509_STORE_CTX_get_error(w->ctx),
+			    X509_STORE_CTX_get_current_cert(w->ctx));
+	return check_chain(w, out_ca);
+}
+
+enum err chain_verify(struct bytes *out_ca, struct chain_fault *fault,
+		      const struct chain_params *params)
+{
+	struct work w = {.p = params, .fault = fault};
+	enum err e;
+
+	*out_ca = bytes_of(NULL, 0);
+	if (!params->num_certs || params->num_certs > CHAIN_MAX)
+		return fault_set(fault, IKE_REASON_CERT_PATH_LENGTH,
+				 "it sent no certificate, or more than %d", CHAIN_MAX);
+	ERR_set_mark();
+	e = verify(&w, out_ca);
+	X509_STORE_CTX_free(w.ctx);
+	X509_STORE_free(w.anchors);
+	sk_X509_pop_free(w.helpers, X509_free);
+	sk_X509_CRL_pop_free(w.lists, X509_CRL_free);
+	X509_free(w.end);
+	ERR_pop_to_mark();
+	return e;
+}
+
+enum err chain_valid_at(struct chain_fault *fault, const struct cred *cert, int64_t wall_s)
+{
+	if (wall_s < cert->not_before_s)
+		return fault_set(fault, IKE_REASON_CERT_NOT_YET,
+				 "its certificate is not valid yet");
+	if (wall_s > cert->not_after_s)
+		return fault_set(fault, IKE_REASON_CERT_EXPIRED, "its certificate has expired");
+	return ERR_OK;
+}
+
+static bool issued(const struct cred *issuer, const struct cred *cert)
+{
+	X509 *x = decode(issuer), *y = decode(cert);
+	bool ok = x && y && X509_check_issued(x, y) == X509_V_OK;
+
+	X509_free(x);
+	X509_free(y);
+	return ok;
+}
+
+static const struct cred *find_issuer(const struct conf_creds *store, const struct cred *cert)
+{
+	for (uint32_t i = 0; i < store->num; i++) {
+		if (store->list[i]->is_ca && issued(store->list[i], cert))
+			return store->list[i];
+	}
+	return NULL;
+}
+
+uint32_t chain_above(const struct cred *out[], uint32_t max, const struct cred *cert,
+		     const struct conf_creds *store)
+{
+	uint32_t num = 0;
+
+	ERR_set_mark();
+	while (num < max && !cert->is_root) {
+		cert = find_issuer(store, cert);
+		if (!cert)
+			break;
+		out[num++] = cert;
+	}
+	ERR_pop_to_mark();
+	return num;
+}

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* keyring.c - asks answered from what the configuration holds: see control/engine.h. */
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "control/auth/algorithm.h"
+#include "control/auth/chain.h"
+#include "control/ike/wire/proto.h"
+
+/* TRUST_MAX - keys that may speak for one peer at a time. */
+#define TRUST_MAX 8
+
+/* struct ike_keyring - what an answer points to stays here until the next one. */
+struct ike_keyring {
+	struct crypto_ctx *crypto;
+	uint8_t auth[AUTH_SIG_MAX];
+	struct ike_cert certs[CHAIN_MAX];
+	struct ike_trust trust[TRUST_MAX];
+	struct cred *peer[IKE_MAX_CERTS]; /* imported certificates of the peer */
+	uint32_t num_peer;
+	struct chain_fault fault;
+};
+
+enum err ike_keyring_new(struct ike_keyring **out, const struct rng *rng)
+{
+	struct ike_keyring *k = mem_alloc(sizeof(*k));
+	enum err e;
+
+	if (!k)
+		return ERR_NOMEM;
+	e = crypto_ctx_new(&k->crypto, rng);
+	if (e) {
+		mem_free(k);
+		return e;
+	}
+	*out = k;
+	return ERR_OK;
+}
+
+static void forget(struct ike_keyring *k)
+{
+	while (k->num_peer)
+		cred_put(k->peer[--k->num_peer]);
+}
+
+void ike_keyring_free(struct ike_keyring *k)
+{
+	if (!k)
+		return;
+	forget(k);
+	crypto_ctx_free(k->crypto);
+	mem_free(k);
+}
+
+static void refuse(struct ike_keyring *k, enum ike_reason reason, const char *text)
+{
+	k->fault.reason = reason;
+	if (text != k->fault.text)
+		snprintf(k->fault.text, sizeof(k->fault.text), "%s", text);
+}
+
+/* ---- our signature --------------------------------------------------------------------------- */
+
+/* struct choice - a key, what certifies it (NULL: nothing), and how good that is. */
+struct choice {
+	const struct cred *cert;
+	const struct cred *public; /* the certificate or raw key */
+	const struct cred *key;
+	struct sig_scheme scheme;
+	uint32_t score;
+};
+
+static bool names_authority(const struct ike_ask *ask, const struct cred *ca)
+{
+	for (size_t i = 0; i + KEY_ID_LEN <= ask->authorities.len; i += KEY_ID_LEN) {
+		if (bytes_equal(bytes_of(ask->authorities.p + i, KEY_ID_LEN),
+				bytes_of(ca->info.spki_id, KEY_ID_LEN)))
+			return true;
+	}
+	return false;
+}
+
+/* One whose authority the peer named is better than any other. */
+static uint32_t score(const struct conf *conf, const struct ike_ask *ask, const struct cred *cert)
+{
+	const struct cred *above[CHAIN_MAX];
+	uint32_t num = chain_above(above, CHAIN_MAX, cert, &conf->creds);
+
+	for (uint32_t i = 0; i < num; i++) {
+		if (names_authority(ask, above[i]))
+			return 2;
+	}
+	return 1;
+}
+
+static void try_one(struct ike_keyring *k, struct choice *best, const struct conf *conf,
+		    const struct ike_ask *ask, const struct cred *public)
+{
+	const struct conf_sign *sign = &ask->config->local.sign;
+	struct choice c = {.public = public, .key = conf_private_key(conf, public)};
+	char why[KEY_WHY_MAX];
+
+	if (public->kind != CRED_PUBKEY)
+		c.cert = public;
+	if (!c.key) {
+		refuse(k, IKE_REASON_NO_KEY, "there is no private key for its certificate or key");
+		return;
+	}
+	if (!(sign->kinds & KEY_BIT(public->info.kind)) ||
+	    (public->info.kind == KEY_RSA && public->info.bits < sign->rsa_bits)) {
+		refuse(k, IKE_REASON_NO_KEY, "its key is not what `local.auth` asks for");
+		return;
+	}
+	if (!auth_sig_choose(&c.scheme, why, public->info.kind, ask->peer_hashes, sign->hashes)) {
+		refuse(k, IKE_REASON_NO_KEY, why);
+		return;
+	}
+	c.score = c.cert ? score(conf, ask, c.cert) : 1;
+	if (c.score > best->score)
+		*best = c;
+}
+
+/* Without certificates or keys of the connection's own: any that holds our identity. */
+static void try_store(struct ike_keyring *k, struct choice *best, const struct conf *conf,
+		      const struct ike_ask *ask)
+{
+	for (uint32_t i = 0; i < conf->creds.num; i++) {
+		const struct cred *c = conf->creds.list[i];
+
+		if (c->kind == CRED_CERT && cred_has_id(c, ask->local_id))
+			try_one(k, best, conf, ask, c);
+	}
+}
+
+static void choose(struct ike_keyring *k, struct choice *best, const struct conf *conf,
+		   const struct ike_ask *ask)
+{
+	const struct conf_side *local = &ask->config->local;
+
+	refuse(k, IKE_REASON_NO_KEY,
+	       "there is no certificate with that identity (x509, `local.certs`) and no public key "
+	       "(`local.pubkeys`)");
+	for (uint32_t i = 0; i < local->certs.num; i++) {
+		if (cred_has_id(local->certs.list[i], ask->local_id))
+			try_one(k, best, conf, ask, local->certs.list[i]);
+	}
+	for (uint32_t i = 0; i < local->pubkeys.num && !best->key; i++)
+		try_one(k, best, conf, ask, local->pubkeys.list[i]);
+	if (!local->certs.num && !local->pubkeys.num)
+		try_store(k, best, conf, ask);
+}
+
+static bool sends_cert(const struct ike_ask *ask, const struct choice *c)
+{
+	switch (ask->config->send_cert) {
+	case CONF_SEND_CERT_ALWAYS:
+		return true;
+	case CONF_SEND_CERT_NEVER:
+		return false;
+	case CONF_SEND_CERT_IFASKED:
+	default:
+		return c->cert ? ask->asked_x509 : ask->asked_raw;
+	}
+}
+
+/* The certificate and those above it; the root is the peer's own. */
+static void add_certs(struct ike_keyring *k, struct ike_answer *out, const struct conf *conf,
+		      const struct choice *c)
+{
+	const struct cred *above[CHAIN_MAX - 1];
+	uint32_t num = c->cert ? chain_above(above, CHAIN_MAX - 1, c->cert, &conf->creds) : 0;
+
+	k->certs[out->num_certs++] =
+		(struct ike_cert){.encoding = c->cert ? CERT_X509_SIGNATURE : CERT_RAW_PUBLIC_KEY,
+				  .data = cred_der(c->public)};
+	for (uint32_t i = 0; i < num && !above[i]->is_root; i++)
+		k->certs[out->num_certs++] = (struct ike_cert){.encoding = CERT_X509_SIGNATURE,
+							       .data = cred_der(above[i])};
+	out->certs = k->certs;
+}
+
+static enum err sign(struct ike_keyring *k, struct ike_answer *out, const struct choice *c,
+		     const struct ike_ask *ask)
+{
+	uint8_t sig[SIG_MAX];
+	struct writer w;
+	size_t len;
+	enum err e = sig_sign(k->crypto, sig, &len, c->scheme,
+			      bytes_of(c->key->key.p, c->key->key.len), ask->octets);
+
+	if (e)
+		return e;
+	out->auth_method = auth_sig_method(c->scheme, c->public->info.kind);
+	writer_init(&w, k->auth, sizeof(k->auth));
+	auth_sig_write(&w, out->auth_method, c->scheme, bytes_of(sig, len));
+	out->key = cred_spki(c->public);
+	return writer_finish(&w, &out->auth);
+}
+
+static bool answer_sign(struct ike_keyring *k, struct ike_answer *out, const struct conf *conf,
+			const struct ike_ask *ask)
+{
+	struct choice best = {.score = 0};
+	enum err e;
+
+	choose(k, &best, conf, ask);
+	if (!best.key)
+		return false;
+	e = sign(k, out, &best, ask);
+	if (e) {
+		refuse(k, IKE_REASON_RESOURCES, err_text(e));
+		return false;
+	}
+	if (sends_cert(ask, &best))
+		add_certs(k, out, conf, &best);
+	return true;
+}
+
+/* ---- the peer's key -------------------------------------------------------------------------- */
+
+static void trust_add(struct ike_keyring *k, struct ike_answer *out, const struct cred *c,
+		      struct bytes ca)
+{
+	if (out->num_trust == TRUST_MAX)
+		return;
+	k->trust[out->num_trust++] = c->kind == CRED_PUBKEY
+					     ? (struct ike_trust){.key = cred_spki(c)}
+					     : (struct ike_trust){.cert = cred_der(c), .ca = ca};
+	out->trust = k->trust;
+}
+
+static bool import_certs(struct ike_keyring *k, const struct ike_ask *ask)
+{
+	for (uint32_t i = 0; i < ask->num_certs && i < IKE_MAX_CERTS; i++) {
+		char why[KEY_WHY_MAX];
+		enum err e;
+
+		if (ask->certs[i].encoding != CERT_X509_SIGNATURE)
+			continue;
+		e = cred_from_peer(&k->peer[k->num_peer], why, ask->certs[i].data);
+		if (e) {
+			k->fault.reason =
+				e == ERR_LIMIT ? IKE_REASON_CERT_WEAK : IKE_REASON_CERT_INVALID;
+			snprintf(k->fault.text, sizeof(k->fault.text),
+				 "a certificate that it sent is not usable: %s", why);
+			return false;
+		}
+		k->num_peer++;
+	}
+	return true;
+}
+
+/* Raw public keys: those that are configured, or of these the one that the peer shows. */
+static bool trust_pubkeys(struct ike_keyring *k, struct ike_answer *out, const struct ike_ask *ask)
+{
+	const struct conf_creds *pinned = &ask->config->remote.pubkeys;
+	const struct ike_cert *shown = NULL;
+
+	for (uint32_t i = 0; i < ask->num_certs; i++) {
+		if (ask->certs[i].encoding == CERT_RAW_PUBLIC_KEY)
+			shown = &ask->certs[i];
+	}
+	for (uint32_t i = 0; i < pinned->num; i++) {
+		if (!shown || bytes_equal(shown->data, cred_spki(pinned->list[i])))
+			trust_add(k, out, pinned->list[i], bytes_of(NULL, 0));
+	}
+	refuse(k, IKE_REASON_CERT_UNKNOWN_CA,
+	       "the public key that it shows is not among `remote.pubkeys`");
+	return out->num_trust > 0;
+}
+
+static bool lists(const struct conf_creds *creds, const struct cred *c)
+{
+	for (uint32_t i = 0; i < creds->num; i++) {
+		if (bytes_equal(cred_der(creds->list[i]), cred_der(c)))
+			return true;
+	}
+	return false;
+}
+
+/* A chain from these certificates, the end's own first. */
+static bool trust_chain(struct ike_keyring *k, struct ike_answer *out, const struct conf *conf,
+			const struct ike_ask *ask, struct cred *const *certs, uint32_t num,
+			int64_t wall_s)
+{
+	const struct conf_side *remote = &ask->config->remote;
+	const struct chain_params p = {
+		.certs = certs,
+		.num_certs = num,
+		.anchors = remote->cacerts.num ? &remote->cacerts : &conf->creds,
+		.store = &conf->creds,
+		.sign = &remote->sign,
+		.revocation = remote->revocation,
+		.wall_s = wall_s,
+	};
+	struct bytes ca;
+	enum err e = chain_verify(&ca, &k->fault, &p);
+
+	if (e && e != ERR_AUTH)
+		refuse(k, IKE_REASON_RESOURCES, err_text(e));
+	if (!e)
+		trust_add(k, out, certs[0], ca);
+	return !e;
+}
+
+/* Certificates of the peer that are configured need lead nowhere, unless authorities are too. */
+static bool trust_pinned(struct ike_keyring *k, struct ike_answer *out, const struct conf *conf,
+			 const struct ike_ask *ask, int64_t wall_s)
+{
+	const struct conf_side *remote = &ask->config->remote;
+
+	if (k->num_peer && !lists(&remote->certs, k->peer[0])) {
+		refuse(k, IKE_REASON_CERT_UNKNOWN_CA,
+		       "the certificate that it sent is not among `remote.certs`");
+		return false;
+	}
+	for (uint32_t i = 0; i < remote->certs.num; i++) {
+		struct cred *c = remote->certs.list[i];
+
+		if (k->num_peer && !bytes_equal(cred_der(c), cred_der(k->peer[0])))
+			continue;
+		if (chain_valid_at(&k->fault, c, wall_s))
+			continue;
+		if (!remote->cacerts.num)
+			trust_add(k, out, c, bytes_of(NULL, 0));
+		else
+			(void)trust_chain(k, out, conf, ask, &c, 1, wall_s);
+	}
+	return out->num_trust > 0;
+}
+
+/* The peer sent nothing: its certificate may lie here. */
+static bool trust_store(struct ike_keyring *k, struct ike_answer *out, const struct conf *conf,
+			const struct ike_ask *ask, int64_t wall_s)
+{
+	refuse(k, IKE_REASON_CERT_UNKNOWN_CA,
+	       "it sent no certificate, and there is none of it here (x509, `remote.certs`, "
+	       "`remote.pubkeys`)");
+	for (uint32_t i = 0; i < conf->creds.num; i++) {
+		struct cred *c = conf->creds.list[i];
+
+		if (c->kind == CRED_CERT && cred_has_id(c, ask->peer_id))
+			(void)trust_chain(k, out, conf, ask, &c, 1, wall_s);
+	}
+	return out->num_trust > 0;
+}
+
+static bool answer_chain(struct ike_keyring *k, struct ike_answer *out, const struct conf *conf,
+			 const struct ike_ask *ask, int64_t wall_s)
+{
+	const struct conf_side *remote = &ask->config->remote;
+
+	if (remote->pubkeys.num)
+		return trust_pubkeys(k, out, ask);
+	if (!import_certs(k, ask))
+		return false;
+	if (remote->certs.num)
+		return trust_pinned(k, out, conf, ask, wall_s);
+	if (k->num_peer)
+		return trust_chain(k, out, conf, ask, k->peer, k->num_peer, wall_s);
+	return trust_store(k, out, conf, ask, wall_s);
+}
+
+/* ---- any ask --------------------------------------------------------------------------------- */
+
+static bool answer_secret(struct ike_answer *out, const struct conf *conf,
+			  const struct ike_ask *ask)
+{
+	const struct conf_secret *s =
+		conf_find_psk(conf, &out->secret_is_group, ask->local_id, ask->peer_id);
+
+	if (s)
+		out->secret = bytes_of(s->value.p, s->value.len);
+	return s != NULL;
+}
+
+void ike_keyring_answer(struct ike_keyring *k, struct ike_answer *out, const struct conf *conf,
+			const struct ike_ask *ask, int64_t wall_s)
+{
+	forget(k);
+	*out = (struct ike_answer){.allow = true};
+	if (ask->kind == IKE_ASK_SECRET)
+		out->allow = answer_secret(out, conf, ask);
+	else if (ask->kind == IKE_ASK_SIGN)
+		out->allow = answer_sign(k, out, conf, ask);
+	else if (ask->kind == IKE_ASK_VERIFY_CHAIN)
+		out->allow = answer_chain(k, out, conf, ask, wall_s);
+	if (out->allow || ask->kind == IKE_ASK_SECRET)
+		return;
+	out->reason = k->fault.reason;
+	out->text = k->fault.text;
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* auth_sig.c - what IKE_AUTH needs for signatures beside AUTH itself: certificates and requests for
+ * them (RFC 7296 3.6, 3.7), and the asks for our signature and the peer's key. */
+#include "base/alloc.h"
+#include "control/auth/verify.h"
+#include "control/ike/auth.h"
+#include "control/ike/wire/cert.h"
+
+void auth_certs_free(struct ike_cert *list, uint32_t *num)
+{
+	for (uint32_t i = 0; i < *num; i++)
+		mem_free((void *)(uintptr_t)list[i].data.p);
+	*num = 0;
+}
+
+/* Append a copy. Errors: NOMEM, LIMIT. */
+static enum err add_cert(struct ike_cert list[IKE_MAX_CERTS], uint32_t *num, uint8_t encoding,
+			 struct bytes data)
+{
+	uint8_t *copy;
+
+	if (*num == IKE_MAX_CERTS)
+		return ERR_LIMIT;
+	copy = mem_dup(data.p, data.len);
+	if (!copy)
+		return ERR_NOMEM;
+	list[(*num)++] = (struct ike_cert){.encoding = encoding, .data = bytes_of(copy, data.len)};
+	return ERR_OK;
+}
+
+/* ---- what the peer sends --------------------------------------------------------------------- */
+
+static enum err take_cert(struct handshake *hs, struct bytes body)
+{
+	struct wire_cert c;
+	enum err e = wire_cert_parse(&c, body);
+
+	if (e || (c.encoding != CERT_X509_SIGNATURE && c.encoding != CERT_RAW_PUBLIC_KEY))
+		return e;
+	return add_cert(hs->certs, &hs->num_certs, c.encoding, c.data);
+}
+
+/* More authorities than are looked at are passed over: they only help to choose. */
+static enum err take_certreq(struct handshake *hs, struct bytes body)
+{
+	struct wire_cert c;
+	enum err e = wire_certreq_parse(&c, body);
+	size_t room = sizeof(hs->authorities) - hs->authorities_len;
+
+	if (e)
+		return e;
+	hs->asked_raw |= c.encoding == CERT_RAW_PUBLIC_KEY;
+	if (c.encoding != CERT_X509_SIGNATURE)
+		return ERR_OK;
+	hs->asked_x509 = true;
+	if (c.data.len < room)
+		room = c.data.len;
+	memcpy(hs->authorities + hs->authorities_len, c.data.p, room);
+	hs->authorities_len += room;
+	return ERR_OK;
+}
+
+enum err auth_take_certs(struct step *s)
+{
+	struct handshake *hs = s->sa->hs;
+	enum err e = ERR_OK;
+
+	for (uint32_t i = 0; !e && i < s->msg->num; i++) {
+		const struct ike_payload *p = &s->msg->payloads[i];
+
+		if (p->type == PAYLOAD_CERT)
+			e = take_cert(hs, p->body);
+		else if (p->type == PAYLOAD_CERTREQ)
+			e = take_certreq(hs, p->body);
+	}
+	if (!e || e == ERR_NOMEM)
+		return e;
+	return step_fail(s, IKE_REASON_MALFORMED, NOTIFY_INVALID_SYNTAX,
+			 e == ERR_LIMIT
+				 ? "the peer sends more than %d certificates, or longer ones than "
+				   "are looked at"
+				 : "a certificate payload of the peer does not follow the format "
+				   "(at most %d are looked at)",
+			 IKE_MAX_CERTS);
+}
+
+enum err auth_take_init(struct step *s)
+{
+	struct handshake *hs = s->sa->hs;
+	struct wire_notify n;
+	enum err e = ERR_OK;
+
+	if (wire_notify_find(&n, s->msg, NOTIFY_SIGNATURE_HASH_ALGORITHMS)) {
+		hs->peer_speaks_7427 = true;
+		e = wire_hashes_parse(&hs->peer_hashes, n.data);
+	}
+	for (uint32_t i = 0; !e && i < s->msg->num; i++) {
+		if (s->msg->payloads[i].type == PAYLOAD_CERTREQ)
+			e = take_certreq(hs, s->msg->payloads[i].body);
+	}
+	return e;
+}
+
+/* ---- what we ask the peer for ---------------------------------------------------------------- */
+
+static void write_authorities(struct writer *w, const struct conf_creds *creds, uint32_t *left)
+{
+	for (uint32_t i = 0; i < creds->num && *left; i++) {
+		if (creds->list[i]->kind != CRED_CA)
+			continue;
+		writer_bytes(w, creds->list[i]->info.spki_id, KEY_ID_LEN);
+		--*left;
+	}
+}
+
+void auth_build_certreq(struct step *s)
+{
+	const struct ike_sa *sa = s->sa;
+	const struct conf_side *remote = &sa->conn->remote;
+	uint32_t left = IKE_MAX_CERTREQS;
+
+	if (remote->auth != CONF_AUTH_PUBKEY || !sa->conn->send_certreq)
+		return;
+	if (remote->pubkeys.num) {
+		wire_certreq_begin(&s->b, CERT_RAW_PUBLIC_KEY);
+		return;
+	}
+	write_authorities(wire_certreq_begin(&s->b, CERT_X509_SIGNATURE),
+			  remote->cacerts.num ? &remote->cacerts : &sa->conf->creds, &left);
+}
+
+/* ---- asks ------------------------------------------------------------------------------------ */
+
+enum err auth_ask_own(struct step *s)
+{
+	struct handshake *hs = s->sa->hs;
+	uint8_t buf[WIRE_ID_BODY_MAX];
+	struct auth_octets o;
+	enum err e;
+
+	if (s->sa->conn->local.auth == CONF_AUTH_PSK)
+		return step_ask(s, IKE_ASK_SECRET);
+	o = auth_octets_of(s->sa, true, wire_id_body(buf, &s->sa->local_id));
+	mem_free(hs->octets);
+	hs->octets = NULL;
+	e = auth_octets_signed(s->e->crypto, &hs->octets, &hs->octets_len, &o);
+	return e ? e : step_ask(s, IKE_ASK_SIGN);
+}
+
+enum err auth_ask_peer(struct step *s)
+{
+	const bool psk = s->sa->conn->remote.auth == CONF_AUTH_PSK;
+
+	return step_ask(s, psk ? IKE_ASK_SECRET : IKE_ASK_VERIFY_CHAIN);
+}
+
+static enum err no_signature(struct step *s)
+{
+	const struct ike_answer *a = s->answer;
+	char local[128];
+
+	return step_fail(s, a->reason ? a->reason : IKE_REASON_NO_KEY,
+			 s->sa->initiator ? 0 : NOTIFY_AUTHENTICATION_FAILED,
+			 "this side cannot sign as %s: %s",
+			 ike_id_text(local, sizeof(local), &s->sa->local_id),
+			 a->text ? a->text : "there was no answer in time");
+}
+
+enum err auth_take_signature(struct step *s)
+{
+	const struct ike_answer *a = s->answer;
+	struct handshake *hs = s->sa->hs;
+	enum err e = ERR_OK;
+
+	if (!a->allow || !a->auth.len)
+		return no_signature(s);
+	if (a->auth.len > sizeof(hs->own_auth) || a->key.len > sizeof(hs->own_key))
+		return ERR_LIMIT;
+	auth_certs_free(hs->own_certs, &hs->num_own_certs);
+	for (uint32_t i = 0; !e && i < a->num_certs; i++)
+		e = add_cert(hs->own_certs, &hs->num_own_certs, a->certs[i].encoding,
+			     a->certs[i].data);
+	if (e)
+		return e;
+	memcpy(hs->own_auth, a->auth.p, a->auth.len);
+	hs->own_auth_len = a->auth.len;
+	hs->own_method = a->auth_method;
+	memcpy(hs->own_key, a->key.p, a->key.len);
+	hs->own_key_len = a->key.len;
+	mem_free(hs->octets);
+	hs->octets = NULL;
+	return ERR_OK;
+}
+
+void auth_build_certs(struct step *s)
+{
+	const struct handshake *hs = s->sa->hs;
+
+	for (uint32_t i = 0; i < hs->num_own_certs; i++)
+		wire_cert_build(&s->b, hs->own_certs[i].encoding, hs->own_certs[i].data);
+}
