@@ -48,8 +48,8 @@ MUST_USE enum err dataplane_attach(struct dataplane *dp, uint16_t *out_port, str
 /* dataplane_attach_queue - one more queue of a port, for another worker: a socket with
  * SO_REUSEPORT, a queue of a TAP or of a network card, as a driver of its own. A worker without a
  * queue of the port sends by a worker that has one. Before dataplane_start(); the driver is the
- * data path's on success. Errors: NOT_FOUND (port, worker), INVAL (a driver for the other side),
- * EXISTS. */
+ * data path's on success. Errors: NOT_FOUND (port, worker), INVAL (a driver for the other
+ * side, or a virtual interface, which has one queue), EXISTS. */
 MUST_USE enum err dataplane_attach_queue(struct dataplane *dp, uint16_t port, uint32_t worker,
 					 struct driver *driver) NONNULL(1, 4);
 

@@ -179,7 +179,7 @@ enum err dataplane_attach_queue(struct dataplane *dp, uint16_t port, uint32_t wo
 		return ERR_NOT_FOUND;
 	struct worker *w = dp->workers[worker];
 
-	if (w->roles[port] != driver->role)
+	if (w->roles[port] != driver->role || w->scopes[port])
 		return ERR_INVAL;
 	if (w->ports[port])
 		return ERR_EXISTS;

@@ -342,9 +342,10 @@ static void test_refused(void)
 {
 	const struct memory_params inner = {.role = PORT_INNER};
 	const struct memory_params outer = {.role = PORT_OUTER};
-	struct memory_port *far[2];
-	struct driver *d[2];
+	struct memory_port *far[4];
+	struct driver *d[4];
 	struct dataplane *dp = NULL;
+	uint32_t scope;
 	uint16_t port = 9;
 
 	CU_ASSERT_EQUAL(dataplane_new(&dp, &(struct dataplane_config){.num_workers = 65}),
@@ -362,11 +363,16 @@ static void test_refused(void)
 	CU_ASSERT_EQUAL(dataplane_attach_queue(dp, 0, 64, d[1]), ERR_NOT_FOUND);
 	CU_ASSERT_EQUAL(dataplane_attach_queue(dp, 0, 63, d[1]), ERR_INVAL);
 	CU_ASSERT_EQUAL(dataplane_attach_queue(dp, 0, 0, d[0]), ERR_EXISTS);
+	CU_ASSERT_EQUAL_FATAL(memory_open(&d[2], &far[2], &inner), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(memory_open(&d[3], &far[3], &inner), ERR_OK);
+	CU_ASSERT_EQUAL(dataplane_vif_add(dp, &scope, &port, d[2]), ERR_OK);
+	CU_ASSERT_EQUAL(dataplane_attach_queue(dp, port, 1, d[3]), ERR_INVAL);
 	d[1]->ops->close(d[1]);
+	d[3]->ops->close(d[3]);
 	CU_ASSERT_EQUAL(dataplane_poll(dp, NS_PER_S), 0);
 	dataplane_free(dp);
-	memory_close_far(far[0]);
-	memory_close_far(far[1]);
+	for (int i = 0; i < 4; i++)
+		memory_close_far(far[i]);
 }
 
 /* IKE that any worker received reaches control, which answers by a worker that has the port. */
