@@ -58,6 +58,14 @@ struct host_ops {
 	enum err (*source_for)(void *ctx, struct ip_addr *out, const struct ip_addr *remote);
 	/* local_in - a local address inside ts (for `src` of routes). NOT_FOUND. */
 	enum err (*local_in)(void *ctx, struct ip_addr *out, const struct ts *ts);
+	/* addrs - up to max addresses that others may reach the host at: of any interface but our
+	 * own device, of more than link scope, ready for use. */
+	enum err (*addrs)(void *ctx, struct ip_addr *out, size_t *out_num, size_t max);
+	/* watch_open - a non-blocking descriptor that is readable when addresses, links or routes
+	 * change; the caller owns it. UNSUPPORTED: they are not watched. watch_read - read it
+	 * empty; *out_changed: something changed that was not ours. */
+	enum err (*watch_open)(void *ctx, int *out_fd);
+	enum err (*watch_read)(void *ctx, int fd, bool *out_changed);
 	/* udp_open - a non-blocking socket of this family bound to port on all addresses, with
 	 * packet information, HOST_MARK_OUTER, don't-fragment off, big buffers; esp_in_udp is not
 	 * set. */

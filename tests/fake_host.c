@@ -305,6 +305,59 @@ static enum err local_in(void *ctx, struct ip_addr *out, const struct ts *ts)
 	return ERR_OK;
 }
 
+static enum err addrs(void *ctx, struct ip_addr *out, size_t *out_num, size_t max)
+{
+	struct fake_host *f = ctx;
+	enum err e = call(f, "addrs");
+	size_t num = 0;
+
+	if (e)
+		return e;
+	if (f->source4.family && num < max)
+		out[num++] = f->source4;
+	if (f->source6.family && num < max)
+		out[num++] = f->source6;
+	*out_num = num;
+	return ERR_OK;
+}
+
+static enum err watch_open(void *ctx, int *out_fd)
+{
+	struct fake_host *f = ctx;
+	enum err e = call(f, "watch_open");
+	int pair[2];
+
+	if (e)
+		return e;
+	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) != 0)
+		return ERR_SYS;
+	if (f->watch_peer > 0)
+		close(f->watch_peer);
+	f->watch_peer = pair[1];
+	*out_fd = pair[0];
+	return ERR_OK;
+}
+
+static enum err watch_read(void *ctx, int fd, bool *out_changed)
+{
+	enum err e = call(ctx, "watch_read");
+	char byte;
+
+	if (e)
+		return e;
+	*out_changed = false;
+	while (read(fd, &byte, 1) == 1)
+		*out_changed |= byte == 'y';
+	return ERR_OK;
+}
+
+void fake_host_changed(struct fake_host *f, bool by_others)
+{
+	ssize_t n = write(f->watch_peer, by_others ? "y" : "n", 1);
+
+	assert(n == 1);
+}
+
 /* A true socket, but on the loopback address and on a port of the kernel's choice. */
 static enum err udp_open(void *ctx, int *out_fd, enum ip_family family, uint16_t port)
 {
@@ -388,6 +441,9 @@ static const struct host_ops ops = {
 	.guard_del = guard_del,
 	.source_for = source_for,
 	.local_in = local_in,
+	.addrs = addrs,
+	.watch_open = watch_open,
+	.watch_read = watch_read,
 	.udp_open = udp_open,
 	.esp_open = esp_open,
 	.rp_filter_check = rp_filter_check,
@@ -412,6 +468,8 @@ void fake_host_fini(struct fake_host *f)
 {
 	while (f->num_taps > 0)
 		close(f->tap_peers[--f->num_taps]);
+	if (f->watch_peer > 0)
+		close(f->watch_peer);
 }
 
 void fake_host_fail(struct fake_host *f, const char *op, enum err e, size_t skip)

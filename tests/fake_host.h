@@ -21,7 +21,7 @@ struct fake_host {
 	struct host host; /* what is handed to the code under test */
 
 	/* What it answers; set by fake_host_init() to something sensible, free to be changed. */
-	struct ip_addr source4, source6; /* source_for(); unset = NOT_FOUND */
+	struct ip_addr source4, source6; /* source_for(), addrs(); unset = NOT_FOUND */
 	struct ip_addr local;            /* local_in(), if it lies in the selector */
 	uint32_t link_mtu;
 	bool rp_filter_ok;
@@ -38,6 +38,8 @@ struct fake_host {
 	int tap_peers[FAKE_HOST_FDS];
 	size_t num_taps;
 
+	int watch_peer; /* test's end of what watch_open() gave */
+
 	const char *fail_op;
 	enum err fail_err;
 	size_t fail_skip;
@@ -45,6 +47,9 @@ struct fake_host {
 
 /* fake_host_init - an empty host: sources 192.0.2.1 and 2001:db8::1, MTU 1500. Not to be moved. */
 void fake_host_init(struct fake_host *f) NONNULL(1);
+
+/* fake_host_changed - the host's watcher reports a change, or, not by_others, what is none. */
+void fake_host_changed(struct fake_host *f, bool by_others) NONNULL(1);
 
 /* fake_host_fini - closes the test's ends. */
 void fake_host_fini(struct fake_host *f) NONNULL(1);

@@ -92,6 +92,26 @@ static enum err no_local(void *ctx, struct ip_addr *out, const struct ts *ts)
 	return ERR_NOT_FOUND;
 }
 
+/* addrs, watch_open, watch_read - the embedder knows its host, and says when it changed. */
+static enum err no_addrs(void *ctx, struct ip_addr *out, size_t *out_num, size_t max)
+{
+	(void)ctx, (void)out, (void)max;
+	*out_num = 0;
+	return ERR_OK;
+}
+
+static enum err no_watch(void *ctx, int *out_fd)
+{
+	(void)ctx, (void)out_fd;
+	return ERR_UNSUPPORTED;
+}
+
+static enum err no_watch_read(void *ctx, int fd, bool *out_changed)
+{
+	(void)ctx, (void)fd, (void)out_changed;
+	return ERR_UNSUPPORTED;
+}
+
 static enum err no_udp(void *ctx, int *out_fd, enum ip_family family, uint16_t port)
 {
 	(void)ctx, (void)out_fd, (void)family, (void)port;
@@ -131,6 +151,9 @@ static const struct host_ops ops = {
 	.guard_del = nothing,
 	.source_for = source_for,
 	.local_in = no_local,
+	.addrs = no_addrs,
+	.watch_open = no_watch,
+	.watch_read = no_watch_read,
 	.udp_open = no_udp,
 	.esp_open = no_esp,
 	.rp_filter_check = no_rp_filter,

@@ -215,6 +215,8 @@ static enum err make_ike(struct engine *e)
 		.spi_reserve = env_spi_reserve,
 		.spi_release = env_spi_release,
 		.child_stats = env_child_stats,
+		.source_for = roam_source,
+		.local_addrs = roam_addrs,
 		.ctx = e,
 		.udp_only = !e->has_esp_port,
 		.keylog = keylog_hook(e),
@@ -247,7 +249,7 @@ static enum err make_tables(struct engine *e)
 static enum err make_sources(struct engine *e)
 {
 	e->dp_events = (struct loop_source){.fd = dataplane_event_fd(e->dp), .ready = on_dp_events};
-	return loop_watch(e, &e->dp_events);
+	return loop_watch(e, &e->dp_events) ? ERR_SYS : roam_open(e);
 }
 
 static enum err make_dataplane(struct engine *e)
@@ -342,7 +344,7 @@ enum err engine_new(struct engine **out, const struct engine_params *params)
 		close_ports(params);
 		return ERR_NOMEM;
 	}
-	e->epoll_fd = e->timer.fd = -1;
+	e->epoll_fd = e->timer.fd = e->watch.fd = -1;
 	e->host = params->host;
 	e->conf = conf_get(params->conf);
 	e->daemon = e->conf->daemon;
@@ -413,6 +415,7 @@ void engine_free(struct engine *e)
 	vips_fini(e);
 	device_close(e);
 	dataplane_free(e->dp);
+	roam_close(e);
 	loop_close(e);
 	mem_free(e->port_sources);
 	htab_fini(&e->groups_by_id);

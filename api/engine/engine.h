@@ -88,6 +88,11 @@ MUST_USE enum err engine_configure(struct engine *e, struct conf *conf) NONNULL(
 MUST_USE enum err engine_load_conf(struct conf **out, struct conf_diags *diags, const char *file)
 	NONNULL(1, 2, 3);
 
+/* engine_addresses_changed - addresses or routes of the host are others: connections follow (RFC
+ * 4555), or are made anew. For a host whose watch_open() is UNSUPPORTED; else it comes by itself.
+ */
+void engine_addresses_changed(struct engine *e) NONNULL(1);
+
 /* engine_reload - read the configuration file again and put it in force; on an error the old one
  * stays whole and diags say why. Errors: as engine_load_conf(), NOT_FOUND (there is no file). */
 MUST_USE enum err engine_reload(struct engine *e, struct conf_diags *diags) NONNULL(1, 2);

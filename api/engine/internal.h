@@ -7,6 +7,7 @@
  *   device.c   the virtual interface, the sockets, their drivers
  *   actions.c  carries out what the keying engine decided
  *   policy.c   SA groups with their policies and guard entries
+ *   roam.c     the host's addresses change: whom to tell
  *   routes.c   what leads their traffic to the virtual interface
  *   connect.c  brings connections up, and takes them down
  *   resolver.c names to addresses, in threads of their own
@@ -123,7 +124,7 @@ struct engine {
 	void *ctx; /* of now and ask */
 
 	int epoll_fd; /* what holds all sources */
-	struct loop_source timer, dp_events, names;
+	struct loop_source timer, dp_events, watch, names;
 	struct loop_source *port_sources; /* polled: those of the data path's ports */
 	uint32_t num_port_sources;
 	uint64_t armed_ns; /* what the timer is set to; 0 = not known */
@@ -142,6 +143,7 @@ struct engine {
 
 	struct timers timers;
 	struct timer again; /* what the host refused: the guard, a route to a peer */
+	struct timer roam;  /* a change of the host's addresses is being waited out */
 	bool wants_ends;    /* a trap waits for a route to its peer */
 	bool told;          /* the log has that already */
 	struct htab groups_by_id, children, peers;
@@ -200,6 +202,13 @@ MUST_USE enum err policy_guard(struct engine *e) NONNULL(1);
 void policy_configure(struct engine *e) NONNULL(1);
 void policy_settle(struct engine *e) NONNULL(1);
 void policy_fini(struct engine *e) NONNULL(1);
+
+/* roam.c: roam_source() and roam_addrs() are ike_env's, ctx is the engine */
+MUST_USE enum err roam_open(struct engine *e) NONNULL(1);
+void roam_close(struct engine *e) NONNULL(1);
+MUST_USE enum err roam_source(void *ctx, struct ip_addr *out, const struct conf_conn *conn,
+			      const struct ip_addr *remote) NONNULL(1, 2, 3, 4);
+uint32_t roam_addrs(void *ctx, struct ip_addr *out, uint32_t max) NONNULL(1, 2);
 
 /* routes.c: those of one group come, go, or stay with the source that is right now (routes_again():
  * those of all groups). routes_need_capture() - destination routes would take more than the group

@@ -154,3 +154,54 @@ enum err host_local_in(void *ctx, struct ip_addr *out, const struct ts *ts)
 	*out = search.best;
 	return ERR_OK;
 }
+
+/* struct addr_list - what addrs() gives. */
+struct addr_list {
+	struct ip_addr *out;
+	size_t num, max;
+	uint32_t own; /* index of our device: what is on it is reached through us only */
+};
+
+static bool listed(const struct addr_list *l, const struct ip_addr *a)
+{
+	for (size_t i = 0; i < l->num; i++)
+		if (ip_addr_equal(&l->out[i], a))
+			return true;
+	return false;
+}
+
+static int list_cb(const struct nlmsghdr *head, void *data)
+{
+	struct addr_list *l = data;
+	const struct ifaddrmsg *ifa = mnl_nlmsg_get_payload(head);
+	struct addr_attrs attrs = {.flags = ifa->ifa_flags};
+	struct ip_addr addr;
+
+	if (mnl_attr_parse(head, sizeof(*ifa), addr_attr_cb, &attrs) < 0)
+		return MNL_CB_ERROR;
+	if (!attrs.local)
+		attrs.local = attrs.address;
+	if (!attrs.local || ifa->ifa_index == l->own || ifa->ifa_scope != RT_SCOPE_UNIVERSE ||
+	    attrs.flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED | IFA_F_DEPRECATED) ||
+	    netlink_get_addr(&addr, attrs.local, ifa->ifa_family) || l->num == l->max ||
+	    listed(l, &addr))
+		return MNL_CB_OK;
+	l->out[l->num++] = addr;
+	return MNL_CB_OK;
+}
+
+enum err host_addrs(void *ctx, struct ip_addr *out, size_t *out_num, size_t max)
+{
+	struct addr_list list = {.out = out, .max = max};
+	struct host_linux *h = ctx;
+	struct netlink_msg m;
+	enum err err;
+
+	if (h->device[0] && host_ifindex(&list.own, h->device))
+		list.own = 0;
+	(void)netlink_begin(&m, RTM_GETADDR, NLM_F_DUMP, sizeof(struct ifaddrmsg));
+	err = netlink_talk(h, &m, list_cb, &list);
+	if (!err)
+		*out_num = list.num;
+	return err;
+}

@@ -58,6 +58,7 @@ MUST_USE enum err host_link_mtu(void *ctx, uint32_t *out_mtu, const struct ip_ad
 MUST_USE enum err host_addr_add(void *ctx, const char *ifname, const struct ip_prefix *addr);
 MUST_USE enum err host_addr_del(void *ctx, const char *ifname, const struct ip_prefix *addr);
 MUST_USE enum err host_local_in(void *ctx, struct ip_addr *out, const struct ts *ts);
+MUST_USE enum err host_addrs(void *ctx, struct ip_addr *out, size_t *out_num, size_t max);
 /* host_addr_always - give the device the address that it always has. */
 MUST_USE enum err host_addr_always(struct host_linux *h, uint32_t ifindex) NONNULL(1);
 
@@ -83,6 +84,13 @@ struct host_route {
 /* host_route_get - look an address up with HOST_MARK_OUTER. Errors: NOT_FOUND. */
 MUST_USE enum err host_route_get(struct host_linux *h, struct host_route *out,
 				 const struct ip_addr *remote) NONNULL(1, 2, 3);
+
+/* monitor.c */
+MUST_USE enum err host_watch_open(void *ctx, int *out_fd);
+MUST_USE enum err host_watch_read(void *ctx, int fd, bool *out_changed);
+/* host_monitor_parse - messages of the kernel tell of a change that is not of the device with index
+ * own, nor in our tables. */
+bool host_monitor_parse(const void *buf, size_t len, uint32_t own) NONNULL(1);
 
 /* rules.c */
 MUST_USE enum err host_rules_set(void *ctx, const char *ifname);

@@ -483,6 +483,37 @@ static void test_a_trap_waits_for_a_route(void)
 	end();
 }
 
+/* An address goes and another one comes: routes that the kernel has dropped are set again, and the
+ * keying engine hears of it: without MOBIKE the connection is over. */
+static void test_the_host_changes_its_address(void)
+{
+	static const char route[] = "route 10.2.0.0/24 dev lka";
+	struct ip_addr other = loopback();
+	struct ip_prefix dst;
+	struct side a, b;
+
+	begin();
+	CU_ASSERT_FATAL(!ip_prefix_parse(&dst, "10.2.0.0/24"));
+	other.b[3] = 2;
+	side_open(&b, text_of(false, "none", SECRET));
+	side_open(&a, with(text_of(true, "start", SECRET), " local_addrs = 127.0.0.1\n",
+			   " mobike = no\n"));
+	CU_ASSERT(wait_for(&a.ups, 1));
+	CU_ASSERT(fake_host_has(&a.host, route));
+	CU_ASSERT(!a.host.host.ops->route_del(&a.host, &dst, "lka"));
+	fake_host_changed(&a.host, false); /* our own doing */
+	turn_for(300);
+	CU_ASSERT(!fake_host_has(&a.host, route));
+	CU_ASSERT_EQUAL(a.downs, 0);
+	a.host.source4 = other;
+	fake_host_changed(&a.host, true);
+	CU_ASSERT(wait_for(&a.downs, 1));
+	CU_ASSERT(fake_host_has(&a.host, route));
+	side_close(&a);
+	side_close(&b);
+	end();
+}
+
 static void test_a_guard_that_was_refused_is_tried_again(void)
 {
 	struct conf *conf = conf_of(text_of(true, "trap", SECRET));
@@ -673,6 +704,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_what_was_taken_down_stays_down_until_asked_for),
 	TAP_TEST(test_a_host_without_a_route_yet_does_not_use_up_its_tries),
 	TAP_TEST(test_a_trap_waits_for_a_route),
+	TAP_TEST(test_the_host_changes_its_address),
 	TAP_TEST(test_a_guard_that_was_refused_is_tried_again),
 	TAP_TEST(test_a_guard_left_behind_goes_with_an_orderly_stop),
 	TAP_TEST(test_a_secret_taken_away_is_gone_at_once),

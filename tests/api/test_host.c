@@ -460,6 +460,94 @@ static void test_local_in(void)
 	h.ops->close(h.ctx);
 }
 
+/* What others may reach the host at: not what is on our own device, nor what is no use to them. */
+static void test_addrs(void)
+{
+	struct ts none = ts("10.99.0.0/16");
+	struct guard_entry entry = {.local = none, .remote = none};
+	struct ip_prefix lent = prefix("10.77.0.1/32");
+	struct ip_addr list[16];
+	size_t num = 0, found = 0;
+	struct host h;
+	int fd;
+
+	if (!begin(&h))
+		return;
+	fd = open_device(&h, "lk0");
+	OK(h.ops->guard_set(h.ctx, "lk0", &entry, 1)); /* says which device is ours */
+	OK(h.ops->addr_add(h.ctx, "lk0", &lent));
+	netns_sh("ip -6 addr add fe80::9/64 dev out1 nodad && "
+		 "ip -6 addr add fd02::9/64 dev out1 nodad preferred_lft 0 && "
+		 "ip -6 addr add fd02::8/64 dev out1 nodad && "
+		 "ip addr add 10.2.0.5/24 dev out1");
+	OK(h.ops->addrs(h.ctx, list, &num, ARRAY_LEN(list)));
+	for (size_t i = 0; i < num; i++) {
+		char text[IP_TEXT_MAX];
+
+		ip_addr_text(text, &list[i]);
+		CU_ASSERT(strcmp(text, "10.77.0.1") != 0 && strcmp(text, "fe80::9") != 0 &&
+			  strcmp(text, "fd02::9") != 0 && strcmp(text, "127.0.0.1") != 0 &&
+			  strcmp(text, "169.254.43.1") != 0 && strcmp(text, "::1") != 0);
+		found += addr_is(&list[i], text) &&
+			 (!strcmp(text, "fd02::8") || !strcmp(text, "10.2.0.5"));
+	}
+	CU_ASSERT_EQUAL(found, 2);
+	OK(h.ops->addrs(h.ctx, list, &num, 1));
+	CU_ASSERT_EQUAL(num, 1);
+	OK(h.ops->guard_del(h.ctx));
+	close(fd);
+	h.ops->close(h.ctx);
+}
+
+static bool watched(struct host *h, int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	bool changed = false;
+
+	if (poll(&p, 1, 0) != 1)
+		return false;
+	OK(h->ops->watch_read(h->ctx, fd, &changed));
+	CU_ASSERT_EQUAL(poll(&p, 1, 0), 0); /* read empty */
+	return changed;
+}
+
+/* Others' changes are reported, ours are not. */
+static void test_watch(void)
+{
+	static const char *const theirs[] = {
+		"ip addr add 10.2.0.5/24 dev out1",
+		"ip addr del 10.2.0.5/24 dev out1",
+		"ip route add 10.55.0.0/16 dev out1",
+		"ip -6 addr add fd02::8/64 dev out1 nodad",
+		"ip link set out1 down",
+		"ip route del 10.55.0.0/16 dev out1 || true; ip link set out1 up"};
+	struct ip_prefix lent = prefix("10.77.0.1/32"), net = prefix("10.99.0.0/16");
+	struct ts none = ts("10.99.0.0/16");
+	struct guard_entry entry = {.local = none, .remote = none};
+	struct host h;
+	int fd, watch = -1;
+
+	if (!begin(&h))
+		return;
+	fd = open_device(&h, "lk0");
+	OK(h.ops->guard_set(h.ctx, "lk0", &entry, 1));
+	OK(h.ops->watch_open(h.ctx, &watch));
+	CU_ASSERT_FALSE(watched(&h, watch));
+	OK(h.ops->addr_add(h.ctx, "lk0", &lent));
+	OK(h.ops->route_add(h.ctx, &net, "lk0", NULL));
+	OK(h.ops->route_del(h.ctx, &net, "lk0"));
+	OK(h.ops->link_set(h.ctx, "lk0", 1300, NULL));
+	CU_ASSERT_FALSE(watched(&h, watch));
+	for (size_t i = 0; i < ARRAY_LEN(theirs); i++) {
+		netns_sh("%s", theirs[i]);
+		CU_ASSERT(watched(&h, watch));
+	}
+	OK(h.ops->guard_del(h.ctx));
+	close(watch);
+	close(fd);
+	h.ops->close(h.ctx);
+}
+
 static int get_int(int fd, int level, int option)
 {
 	socklen_t len = sizeof(int);
@@ -666,6 +754,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_rules),
 	TAP_TEST(test_source_and_mtu),
 	TAP_TEST(test_local_in),
+	TAP_TEST(test_addrs),
+	TAP_TEST(test_watch),
 	TAP_TEST(test_udp_open),
 	TAP_TEST(test_esp_open),
 	TAP_TEST(test_rp_filter),

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * roam.c - the host's addresses and routes change under us: the keying engine is told (RFC 4555),
+ * and the routes that the kernel dropped with an address are put back.
+ */
+#include <unistd.h>
+
+#include "api/engine/internal.h"
+
+/* SETTLE_NS - a change of address is several events: they are taken together. */
+#define SETTLE_NS (100 * NS_PER_MS)
+#define ADDRS_MAX 64
+
+static void settled(struct timer *t, uint64_t now_ns)
+{
+	struct engine *e = container_of(t, struct engine, roam);
+
+	routes_again(e);
+	ike_addresses_changed(e->ike, now_ns);
+}
+
+static void on_change(struct engine *e, struct loop_source *s)
+{
+	bool changed = false;
+
+	if (e->host.ops->watch_read(e->host.ctx, s->fd, &changed)) {
+		LOG(ERROR, KNL, NULL, "the host's addresses are not watched any more");
+		loop_unwatch(e, s);
+		return;
+	}
+	if (changed && !timer_is_set(&e->roam))
+		timer_set(&e->timers, &e->roam, engine_now(e) + SETTLE_NS);
+}
+
+enum err roam_open(struct engine *e)
+{
+	enum err err;
+
+	timer_init(&e->roam, settled);
+	e->watch = (struct loop_source){.fd = -1, .ready = on_change};
+	err = e->host.ops->watch_open(e->host.ctx, &e->watch.fd);
+	if (err == ERR_UNSUPPORTED)
+		return ERR_OK;
+	return err ? err : loop_watch(e, &e->watch);
+}
+
+void roam_close(struct engine *e)
+{
+	if (e->watch.fd >= 0)
+		close(e->watch.fd);
+	e->watch.fd = -1;
+}
+
+void engine_addresses_changed(struct engine *e)
+{
+	const struct log_sink *before = log_use(&e->sink);
+
+	timer_cancel(&e->timers, &e->roam);
+	settled(&e->roam, engine_now(e));
+	engine_turn(e);
+	log_use(before);
+}
+
+/* ---- what the keying engine asks ------------------------------------------------------------- */
+
+uint32_t roam_addrs(void *ctx, struct ip_addr *out, uint32_t max)
+{
+	struct engine *e = ctx;
+	size_t num = 0;
+
+	return e->host.ops->addrs(e->host.ctx, out, &num, max) ? 0 : (uint32_t)num;
+}
+
+static bool is_one(const struct conf_addr *a)
+{
+	return !a->any && !a->name && ip_addr_equal(&a->range.lo, &a->range.hi);
+}
+
+/* An address that the connection names, if the host has it; else what the host would use. */
+enum err roam_source(void *ctx, struct ip_addr *out, const struct conf_conn *conn,
+		     const struct ip_addr *remote)
+{
+	struct engine *e = ctx;
+	struct ip_addr list[ADDRS_MAX], routed;
+	uint32_t num = roam_addrs(ctx, list, ADDRS_MAX);
+	enum err err = e->host.ops->source_for(e->host.ctx, &routed, remote);
+
+	if (err)
+		return err;
+	for (uint32_t i = 0; i < conn->num_local_addrs; i++)
+		for (uint32_t j = 0; is_one(&conn->local_addrs[i]) && j < num; j++)
+			if (list[j].family == remote->family &&
+			    ip_addr_equal(&list[j], &conn->local_addrs[i].range.lo)) {
+				*out = list[j];
+				return ERR_OK;
+			}
+	*out = routed;
+	return ERR_OK;
+}
