@@ -104,6 +104,11 @@ static enum err child_install(struct engine *e, struct child_rec *c,
 	err = child_group(e, &c->group, add);
 	if (err)
 		return err;
+	/* TCP sees the route to the peer there, not the virtual interface that takes its packets.
+	 */
+	if (params.mode == SA_TRANSPORT && !params.mss_clamp)
+		params.mss_clamp =
+			(uint16_t)(e->mtu - (params.local[0].lo.family == IP_V6 ? 60 : 40));
 	params.group = c->group->id;
 	params.pathset = peer->set;
 	return dataplane_child_add(e->dp, &params);

@@ -304,7 +304,7 @@ static enum err build(struct engine *e, const struct engine_params *params)
 	    (err = make_sources(e)))
 		return err;
 	policy_configure(e);
-	err = policy_guard(e);
+	err = guard_update(e);
 	if (err) {
 		LOG(ERROR, KNL, NULL, "the guard cannot be set: is nf_tables in the kernel?");
 		return err;

@@ -6,7 +6,8 @@
  *   loop.c     what wakes us, behind one descriptor
  *   device.c   the virtual interface, the sockets, their drivers
  *   actions.c  carries out what the keying engine decided
- *   policy.c   SA groups with their policies and guard entries
+ *   policy.c   SA groups and their policies
+ *   guard.c    what the packet filter is to hold of all of them
  *   roam.c     the host's addresses change: whom to tell
  *   routes.c   what leads their traffic to the virtual interface
  *   connect.c  brings connections up, and takes them down
@@ -25,6 +26,9 @@
 #include "base/htab.h"
 #include "base/timers.h"
 
+/* HOST_AGAIN_NS - how long until what the host refused is tried again. */
+#define HOST_AGAIN_NS (2 * NS_PER_S)
+
 /* struct sa_group - the SAs that protect one child configuration's traffic with one peer. Named by
  * the data path's group number, which is also the owner of its policy. */
 struct sa_group {
@@ -37,6 +41,7 @@ struct sa_group {
 	struct ts local[CONF_MAX_TS];
 	struct ts remote[CONF_MAX_TS];
 	uint32_t num_local, num_remote;
+	bool transport;           /* between the two hosts of the IKE SA */
 	uint32_t num_pairs;       /* child_recs that name this group */
 	uint32_t num_outbound;    /* of these, with an outbound SA */
 	struct auth_proof *proof; /* of the newest pair, NULL if there was none; a reference */
@@ -198,7 +203,6 @@ void policy_joined(struct engine *e, struct sa_group *g, struct auth_proof *proo
 void policy_lost(struct engine *e, const char *conn, const char *child) NONNULL(1, 2);
 bool policy_release(struct engine *e, const char *conn, const char *child) NONNULL(1);
 void policy_init(struct engine *e) NONNULL(1);
-MUST_USE enum err policy_guard(struct engine *e) NONNULL(1);
 void policy_configure(struct engine *e) NONNULL(1);
 void policy_settle(struct engine *e) NONNULL(1);
 void policy_fini(struct engine *e) NONNULL(1);
@@ -244,6 +248,10 @@ void vips_remove(struct engine *e, const struct ip_addr *a) NONNULL(1, 2);
 bool vips_in(const struct engine *e, struct ip_addr *out, const struct ts *ts) NONNULL(1, 2, 3);
 void vips_settle(struct engine *e) NONNULL(1);
 void vips_fini(struct engine *e) NONNULL(1);
+
+/* guard.c */
+MUST_USE enum err guard_update(struct engine *e) NONNULL(1);
+void guard_flush(struct engine *e) NONNULL(1);
 
 /* starters.c */
 struct starter *starter_find(struct engine *e, const char *conn, const char *child) NONNULL(1, 2);

@@ -10,73 +10,6 @@
 #include "api/engine/internal.h"
 #include "base/alloc.h"
 
-/* How long until what the host refused is tried again. */
-#define AGAIN_NS (2 * NS_PER_S)
-
-/* ---- guard ---------------------------------------------------------------------------------- */
-
-static size_t guard_pairs(const struct sa_group *g)
-{
-	return g->policy ? (size_t)g->num_local * g->num_remote : 0;
-}
-
-static size_t guard_fill(struct guard_entry *out, const struct sa_group *g)
-{
-	size_t n = 0;
-
-	if (!g->policy)
-		return 0;
-	for (uint32_t l = 0; l < g->num_local; l++)
-		for (uint32_t r = 0; r < g->num_remote; r++)
-			if (g->local[l].lo.family == g->remote[r].lo.family)
-				out[n++] = (struct guard_entry){
-					.local = g->local[l],
-					.remote = g->remote[r],
-					.capture = routes_need_capture(g),
-				};
-	return n;
-}
-
-static enum err guard_write(struct engine *e)
-{
-	struct guard_entry *entries;
-	size_t max = 0, num = 0;
-	enum err err;
-
-	list_for_each (n, &e->groups)
-		max += guard_pairs(list_entry(n, struct sa_group, node));
-	entries = mem_alloc_array(max + 1, sizeof(*entries));
-	if (!entries)
-		return ERR_NOMEM;
-	list_for_each (n, &e->groups)
-		num += guard_fill(entries + num, list_entry(n, struct sa_group, node));
-	err = e->host.ops->guard_set(e->host.ctx, e->daemon.interface, entries, num);
-	mem_free(entries);
-	return err;
-}
-
-enum err policy_guard(struct engine *e)
-{
-	enum err err;
-
-	if (!e->guard_dirty)
-		return ERR_OK;
-	err = guard_write(e);
-	e->guard_dirty = err != ERR_OK;
-	e->has_guard |= !err;
-	return err;
-}
-
-static void guard_flush(struct engine *e)
-{
-	if (timer_is_set(&e->again) || !policy_guard(e))
-		return;
-	LOG(ERROR, KNL, NULL,
-	    "the guard cannot be set and is tried again: until then protected traffic might pass "
-	    "by other interfaces in the clear");
-	timer_set(&e->timers, &e->again, engine_now(e) + AGAIN_NS);
-}
-
 /* ---- groups --------------------------------------------------------------------------------- */
 
 static void policy_install(struct engine *e, struct sa_group *g)
@@ -235,6 +168,7 @@ enum err policy_group_for(struct engine *e, struct sa_group **out, const struct 
 	memcpy(g->remote, p->remote, p->num_remote * sizeof(*p->remote));
 	g->num_local = p->num_local;
 	g->num_remote = p->num_remote;
+	g->transport = p->mode == SA_TRANSPORT;
 	policy_install(e, g);
 	if (!g->policy) {
 		group_free(e, g);
@@ -347,8 +281,11 @@ static uint32_t fix_local(struct ts *out, const struct conf_conn *conn,
 	return num;
 }
 
-static bool is_dynamic(const struct conf_child *c)
+/* needs_ends - the policy is not known before the tunnel's ends are. */
+static bool needs_ends(const struct conf_child *c)
 {
+	if (c->mode == CONF_TRANSPORT)
+		return true;
 	for (uint32_t i = 0; i < c->num_local_ts; i++)
 		if (c->local_ts[i].dynamic)
 			return true;
@@ -370,15 +307,52 @@ static bool trap_ends(struct engine *e, struct ip_addr *local, struct ip_addr *r
 	return connect_local(e, local, conn, remote) == ERR_OK;
 }
 
+/* clip - of the selectors only what is about this address; how many are left. */
+static uint32_t clip(struct ts *ts, uint32_t num, const struct ip_addr *end)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < num; i++) {
+		if (ip_addr_cmp(&ts[i].lo, end) > 0 || ip_addr_cmp(end, &ts[i].hi) > 0)
+			continue;
+		ts[kept] = ts[i];
+		ts[kept].lo = ts[kept].hi = *end;
+		kept++;
+	}
+	return kept;
+}
+
+/* trap_transport - between the two ends only, as it will be offered; for others it is a tunnel. */
+static void trap_transport(struct sa_group *g, const struct ip_addr *local,
+			   const struct ip_addr *remote)
+{
+	struct ts ts[2][CONF_MAX_TS];
+	uint32_t num[2];
+
+	memcpy(ts[0], g->local, g->num_local * sizeof(ts[0][0]));
+	memcpy(ts[1], g->remote, g->num_remote * sizeof(ts[1][0]));
+	num[0] = clip(ts[0], g->num_local, local);
+	num[1] = clip(ts[1], g->num_remote, remote);
+	if (!num[0] || !num[1])
+		return;
+	memcpy(g->local, ts[0], num[0] * sizeof(ts[0][0]));
+	memcpy(g->remote, ts[1], num[1] * sizeof(ts[1][0]));
+	g->num_local = num[0];
+	g->num_remote = num[1];
+	g->transport = true;
+}
+
 static bool trap_selectors(struct engine *e, struct sa_group *g, const struct conf_conn *conn,
 			   const struct conf_child *child)
 {
 	struct ip_addr local = {0}, remote = {0};
 
-	if (is_dynamic(child) && !trap_ends(e, &local, &remote, conn))
+	if (needs_ends(child) && !trap_ends(e, &local, &remote, conn))
 		return false;
 	g->num_local = fix_local(g->local, conn, child, &local);
 	g->num_remote = fix_ts(g->remote, child->remote_ts, child->num_remote_ts, &remote);
+	if (child->mode == CONF_TRANSPORT)
+		trap_transport(g, &local, &remote);
 	return true;
 }
 
@@ -398,7 +372,7 @@ static void trap_wait(struct engine *e, const struct conf_conn *conn,
 	if (a && !a->name) {
 		if (!e->told)
 			LOG(WARN, CFG, conn->name,
-			    "%s: there is no route to %s yet, so its `dynamic` selectors are not "
+			    "%s: there is no route to %s yet, so its selectors are not "
 			    "known: until then it is not protected",
 			    child->name, a->text);
 		e->wants_ends = true;
@@ -406,7 +380,7 @@ static void trap_wait(struct engine *e, const struct conf_conn *conn,
 	}
 	if (!e->told)
 		LOG(WARN, CFG, conn->name,
-		    "%s: with a remote_addrs that is not one address, `dynamic` selectors are "
+		    "%s: with a remote_addrs that is not one address, its selectors are "
 		    "known only when the connection is up; until then it is not protected",
 		    child->name);
 }
@@ -486,7 +460,7 @@ void policy_configure(struct engine *e)
 			if (conf->conns[i]->children[c].start_action != ACTION_NONE)
 				trap_install(e, conf->conns[i], &conf->conns[i]->children[c]);
 	if (e->wants_ends && !timer_is_set(&e->again))
-		timer_set(&e->timers, &e->again, engine_now(e) + AGAIN_NS);
+		timer_set(&e->timers, &e->again, engine_now(e) + HOST_AGAIN_NS);
 	list_for_each (n, &e->groups) {
 		struct sa_group *g = list_entry(n, struct sa_group, node);
 

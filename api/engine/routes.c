@@ -65,6 +65,9 @@ static bool needs_capture(const struct ts *local, const struct ts *remote)
 
 bool routes_need_capture(const struct sa_group *g)
 {
+	/* Between two hosts the route would be one to the peer itself. */
+	if (g->transport)
+		return true;
 	for (uint32_t l = 0; l < g->num_local; l++)
 		for (uint32_t r = 0; r < g->num_remote; r++)
 			if (needs_capture(&g->local[l], &g->remote[r]))

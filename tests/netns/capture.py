@@ -86,6 +86,11 @@ def parse_ethernet(time, data):
         payload = body[40:40 + length]
         if following == 0 and len(payload) >= 8:  # hop-by-hop options, as MLD reports have
             following, payload = payload[0], payload[8 + payload[1] * 8:]
+        if following == 44 and len(payload) >= 8:
+            following, offset, payload = payload[0], payload[2:4], payload[8:]
+            if struct.unpack("!H", offset)[0] & 0xFFF8:
+                frame.kind = "fragment"
+                return frame
         return _classify(frame, following, payload)
     return frame
 
