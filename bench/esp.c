@@ -56,8 +56,10 @@ static enum aead_alg alg_of(const char *name)
 	for (enum aead_alg alg = AEAD_NONE + 1; alg < AEAD_NUM; alg++)
 		if (strcmp(name, aead_alg_name(alg)) == 0)
 			return alg;
-	fprintf(stderr, "esp: --alg is aes128gcm16, aes256gcm16 or chacha20poly1305, not '%s'\n",
-		name);
+	fprintf(stderr, "esp: there is no algorithm '%s'; there are", name);
+	for (enum aead_alg alg = AEAD_NONE + 1; alg < AEAD_NUM; alg++)
+		fprintf(stderr, " %s", aead_alg_name(alg));
+	fputc('\n', stderr);
 	exit(2);
 }
 

@@ -65,9 +65,11 @@ struct bench_result {
 };
 
 /* esp_text_len - bytes that are encrypted for an inner packet: with padding and trailer. */
-static inline uint32_t esp_text_len(uint32_t inner_len)
+static inline uint32_t esp_text_len(enum aead_alg alg, uint32_t inner_len)
 {
-	return (inner_len + 2 + 3) & ~3U;
+	const uint32_t align = aead_shape(alg)->align;
+
+	return (inner_len + 2 + align - 1) & ~(align - 1);
 }
 
 /* ---- the crypto alone (esp_raw.c) ------------------------------------------------------------ */

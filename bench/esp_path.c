@@ -241,14 +241,14 @@ static struct path_addr path_between(const struct bench_options *o, bool reverse
 struct tunnel {
 	uint32_t i;
 	uint32_t spi[2]; /* inbound at the sender, at the receiver */
-	uint8_t key[2][36];
+	uint8_t key[2][AEAD_KEY_MAX];
 };
 
 static enum err end_add(struct end *end, const struct bench_options *o, const struct tunnel *t,
 			bool is_receiver, uint32_t set)
 {
 	struct ts near = net(10, 1, t->i), far = net(10, 2, t->i);
-	const size_t key_len = aead_alg_key_len(o->alg) + 4; /* and the salt */
+	const size_t key_len = aead_alg_material_len(o->alg);
 	struct auth_proof_params who = {.method = AUTH_METHOD_PSK};
 	struct child_params c = {
 		.id = t->i + 1,

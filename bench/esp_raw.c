@@ -6,6 +6,7 @@
 #include "dataplane/packet.h"
 
 struct raw_bench {
+	struct aead_work *work;
 	const struct aead_backend *be;
 	struct aead_key *key;
 	uint8_t *bufs;
@@ -40,7 +41,7 @@ static void set_ops(struct raw_bench *b, uint32_t len, uint32_t aad_len)
 enum err raw_bench_new(struct raw_bench **out, const struct bench_options *o,
 		       const struct aead_backend *be, uint32_t inner_len)
 {
-	static const uint8_t key[32] = {1, 2, 3};
+	static const uint8_t key[AEAD_KEY_MAX] = {1, 2, 3};
 	struct raw_bench *b = mem_alloc(sizeof(*b));
 	enum err e = ERR_NOMEM;
 
@@ -52,12 +53,14 @@ enum err raw_bench_new(struct raw_bench **out, const struct bench_options *o,
 	b->encrypt = mem_alloc_array(b->num_batches, sizeof(double));
 	b->decrypt = mem_alloc_array(b->num_batches, sizeof(double));
 	if (b->bufs && b->encrypt && b->decrypt)
-		e = be->key_new(&b->key, o->alg, key, aead_alg_key_len(o->alg));
+		e = aead_work_new(&b->work);
+	if (e == ERR_OK)
+		e = be->key_new(&b->key, o->alg, key, aead_alg_key_len(o->alg), key);
 	if (e != ERR_OK) {
 		raw_bench_free(b);
 		return e;
 	}
-	set_ops(b, esp_text_len(inner_len), o->esn ? 12 : 8);
+	set_ops(b, esp_text_len(o->alg, inner_len), o->esn ? 12 : 8);
 	*out = b;
 	return ERR_OK;
 }
@@ -67,6 +70,7 @@ void raw_bench_free(struct raw_bench *b)
 	if (!b)
 		return;
 	b->be->key_free(b->key);
+	aead_work_free(b->work);
 	mem_free_aligned(b->bufs);
 	mem_free(b->encrypt);
 	mem_free(b->decrypt);
@@ -80,9 +84,9 @@ enum err raw_bench_run(struct raw_bench *b, double *out_encrypt, double *out_dec
 	for (uint32_t i = 0; i < b->num_batches; i++) {
 		uint64_t t0 = bench_tsc(), t1;
 
-		b->be->encrypt(b->ops, BENCH_BATCH);
+		b->be->encrypt(b->work, b->ops, BENCH_BATCH);
 		t1 = bench_tsc();
-		b->be->decrypt(b->ops, BENCH_BATCH);
+		b->be->decrypt(b->work, b->ops, BENCH_BATCH);
 		b->decrypt[i] = (double)(bench_tsc() - t1) / BENCH_BATCH;
 		b->encrypt[i] = (double)(t1 - t0) / BENCH_BATCH;
 		ok = ok && b->ops[i % BENCH_BATCH].ok;

@@ -185,7 +185,7 @@ static json_t *result_json(const struct bench_options *o, const struct bench_res
 
 	return json_pack("{s:s, s:s, s:i, s:i, s:o, s:o, s:f, s:f, s:f, s:o}", "aead", r->aead,
 			 "direction", in ? "in" : "out", "inner_bytes", (int)r->inner_len,
-			 "esp_text_bytes", (int)esp_text_len(r->inner_len), "path_cycles",
+			 "esp_text_bytes", (int)esp_text_len(o->alg, r->inner_len), "path_cycles",
 			 series_json(path), "crypto_cycles", series_json(raw), "ratio",
 			 cycles / series_median(raw), "mpps", tsc_hz / cycles / 1e6,
 			 "driver_cycles", series_median(in ? &r->driver_in : &r->driver_out),

@@ -70,7 +70,7 @@ static enum err make_sa(struct dataplane *dp, struct esp_sa **out, struct child 
 
 	if (!conf)
 		return ERR_NOMEM;
-	e = esp_sa_new(out, params, dir, dp->aead[params->alg], conf, c->owner);
+	e = esp_sa_new(out, params, dir, dp->aead[params->alg], conf, c->owner, &dp->rng);
 	if (e != ERR_OK)
 		mem_free(conf);
 	return e;

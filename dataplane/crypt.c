@@ -18,7 +18,7 @@ void out_encrypt(struct worker *w, struct pktvec *in, struct pktvec *out)
 {
 	for (uint32_t i = 0, n; i < in->num; i += n) {
 		n = same_backend(in, i);
-		in->pkt[i]->sa->aead->encrypt(&w->ops[i], n);
+		in->pkt[i]->sa->aead->encrypt(w->crypto, &w->ops[i], n);
 	}
 	out->num = 0;
 	for (uint32_t i = 0; i < in->num; i++) {
@@ -33,7 +33,7 @@ void in_decrypt(struct worker *w, struct pktvec *in, struct pktvec *out)
 {
 	for (uint32_t i = 0, n; i < in->num; i += n) {
 		n = same_backend(in, i);
-		in->pkt[i]->sa->aead->decrypt(&w->ops[i], n);
+		in->pkt[i]->sa->aead->decrypt(w->crypto, &w->ops[i], n);
 	}
 	out->num = 0;
 	for (uint32_t i = 0; i < in->num; i++) {

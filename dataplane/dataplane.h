@@ -213,7 +213,7 @@ struct child_params {
 	uint32_t spi_in;  /* from dataplane_spi_reserve(), host order */
 	uint32_t spi_out; /* the peer's, host order */
 	enum aead_alg alg;
-	struct bytes key_in; /* key || 4-byte salt (RFC 4106 8.1) */
+	struct bytes key_in; /* cipher key || salt || MAC key: aead_alg_material_len() bytes */
 	struct bytes key_out;
 	enum sa_mode mode;
 	enum dscp_copy copy_dscp;

@@ -20,10 +20,10 @@ static inline uint32_t fit_len(const struct esp_sa *sa, const struct path *path,
 
 	if (!mtu)
 		return FIT_ANY;
-	uint32_t len = mtu - outer - (path->addr.encap == ENCAP_UDP ? 8 : 0) - ESP_FRONT_LEN -
-		       AEAD_ICV_LEN;
+	uint32_t around =
+		outer + (path->addr.encap == ENCAP_UDP ? 8u : 0u) + sa->front_len + sa->icv_len;
+	uint32_t len = ((mtu - around) & ~(sa->align - 1u)) - ESP_TRAILER_LEN;
 
-	len = (len & ~(ESP_ALIGN - 1u)) - ESP_TRAILER_LEN;
 	/* In transport mode the packet's own header is the outer one. */
 	return rcu_deref(sa->conf)->mode == SA_TRANSPORT ? len + outer : len;
 }

@@ -24,8 +24,9 @@ static const uint8_t next_headers[256] = {
 /* strip - ESP header and trailer off; false if the padding is not 1, 2, 3 ... (S50). */
 static bool strip(struct packet *p)
 {
-	uint8_t *text = p->data + ESP_FRONT_LEN;
-	uint32_t len = p->len - ESP_FRONT_LEN - AEAD_ICV_LEN;
+	const struct esp_sa *sa = p->sa;
+	uint8_t *text = p->data + sa->front_len;
+	uint32_t len = p->len - sa->front_len - sa->icv_len;
 	uint32_t pad = text[len - 2];
 	uint8_t wrong = 0;
 

@@ -5,22 +5,28 @@
 
 #include "base/secret.h"
 
-static bool well_formed(const struct packet *p)
+/* well_formed - header, IV, whole blocks of text, ICV. */
+static bool well_formed(const struct packet *p, const struct esp_sa *sa)
 {
-	return p->len >= ESP_MIN_LEN && (p->len - ESP_FRONT_LEN - AEAD_ICV_LEN) % ESP_ALIGN == 0;
+	uint32_t around = (uint32_t)sa->front_len + sa->icv_len;
+
+	return p->len >= around + sa->align && ((p->len - around) & (sa->align - 1U)) == 0;
 }
 
 /* fill_op - decrypt in place, in a buffer that is ours alone (S54). */
 static inline void fill_op(struct aead_op *op, const struct packet *p, const struct esp_sa *sa)
 {
+	uint8_t *text = p->data + sa->front_len;
+	uint32_t len = p->len - sa->front_len - sa->icv_len;
+
 	op->key = sa->key;
-	op->text = p->data + ESP_FRONT_LEN;
-	op->len = p->len - ESP_FRONT_LEN - AEAD_ICV_LEN;
-	op->icv = op->text + op->len;
+	op->text = text;
+	op->len = len;
+	op->icv = text + len;
 	op->aad_len = sa->aad_len;
 	op->ok = false;
 	memcpy(op->nonce, sa->salt, 4);
-	memcpy(op->nonce + 4, p->data + ESP_HEADER_LEN, ESP_IV_LEN);
+	memcpy(op->nonce + 4, text - 8, 8);
 	memcpy(op->aad, sa->spi.b, 4);
 	if (sa->aad_len == 12)
 		store_be64(op->aad + 4, p->seq);
@@ -61,13 +67,15 @@ static bool check_replay(struct packet *p, const struct esp_sa *sa)
 
 static enum drop_reason look_up(struct worker *w, struct packet *p, struct esp_sa **last)
 {
-	if (unlikely(!well_formed(p)))
+	if (unlikely(p->len < ESP_HEADER_LEN))
 		return DROP_MALFORMED_ESP;
 	enum drop_reason why = find(w, p, last);
 
 	if (unlikely(why != DROP_NONE))
 		return why;
 	p->sa = *last;
+	if (unlikely(!well_formed(p, p->sa)))
+		return DROP_MALFORMED_ESP;
 	if (unlikely(!check_replay(p, p->sa))) {
 		counter_add(&p->sa->num_replay, 1);
 		return DROP_REPLAY;

@@ -11,34 +11,38 @@
 #define OUT_MAX_LEN (65535 - 128)
 
 /* pad_for - bytes of padding that align payload and trailer (RFC 4303 2.4). */
-static inline uint32_t pad_for(uint32_t len)
+static inline uint32_t pad_for(uint32_t len, uint32_t align)
 {
-	return -(len + ESP_TRAILER_LEN) & (ESP_ALIGN - 1);
+	return -(len + ESP_TRAILER_LEN) & (align - 1);
 }
 
 /* add_trailer - padding 1, 2, 3, pad length, next header; room for the ICV. */
 static inline void add_trailer(struct packet *p, uint32_t pad)
 {
-	static const uint8_t padding[ESP_ALIGN] = {1, 2, 3, 4};
+	static const uint8_t padding[AEAD_ALIGN_MAX] = {1, 2,  3,  4,  5,  6,  7,  8,
+							9, 10, 11, 12, 13, 14, 15, 16};
 	uint8_t *t = p->data + p->len;
 
-	memcpy(t, padding, ESP_ALIGN); /* more than needed: the tail room is checked */
+	memcpy(t, padding, sizeof(padding)); /* more than needed: the tail room is checked */
 	t[pad] = (uint8_t)pad;
 	t[pad + 1] = p->next_header;
 }
 
-/* add_header - SPI, sequence number, and the IV: the 64-bit sequence number, which the one writer
- * of the SA never uses twice (RFC 4106 3.1, S53). */
+/* add_header - the IV: the 64-bit sequence number, which the one writer of the SA never uses twice
+ * (RFC 4106 3.1, S53), filled up with zeros; where it must be unpredictable the back end encrypts
+ * it. Then SPI and sequence number, over as much of that as is not the IV's place. */
 static inline void add_header(struct packet *p, const struct esp_sa *sa, uint64_t seq)
 {
-	uint8_t *h = p->data - ESP_FRONT_LEN;
+	uint8_t *h = p->data - sa->front_len;
 
+	store_be64(p->data - AEAD_IV_MAX, 0);
+	store_be64(p->data - 8, seq);
 	memcpy(h, sa->spi.b, 4);
 	store_be32(h + 4, (uint32_t)seq);
-	store_be64(h + 8, seq);
 }
 
-/* fill_op - nonce is salt || IV; the AAD has the high half in the middle with ESN (RFC 4106 5). */
+/* fill_op - nonce is salt || IV; the AAD has the high half in the middle with ESN (RFC 4106 5). A
+ * back end that needs them elsewhere finds them here. */
 static inline void fill_op(struct aead_op *op, const struct packet *p, const struct esp_sa *sa,
 			   uint32_t text_len)
 {
@@ -68,8 +72,8 @@ static enum drop_reason refuse(struct worker *w, const struct sa_run *run, const
 		run_report(w, run->sa, SA_F_HARD);
 		return DROP_LIFETIME;
 	}
-	if (unlikely(p->len > OUT_MAX_LEN || packet_headroom(p) < ESP_FRONT_LEN ||
-		     packet_tailroom(p) < 2 * ESP_ALIGN + AEAD_ICV_LEN))
+	if (unlikely(p->len > OUT_MAX_LEN || packet_headroom(p) < ESP_FRONT_MAX ||
+		     packet_tailroom(p) < 2 * AEAD_ALIGN_MAX + AEAD_ICV_MAX))
 		return DROP_TOO_BIG;
 	return DROP_NONE;
 }
@@ -87,7 +91,8 @@ static inline enum drop_reason enclose(struct packet *p, const struct sa_conf *c
 /* prepare - p becomes an ESP packet whose text is still clear; op says what to encrypt. */
 static inline void prepare(struct packet *p, struct aead_op *op, struct esp_sa *sa)
 {
-	uint32_t pad = pad_for(p->len);
+	const uint32_t front_len = sa->front_len, icv_len = sa->icv_len;
+	uint32_t pad = pad_for(p->len, sa->align);
 	uint32_t text_len = p->len + pad + ESP_TRAILER_LEN;
 
 	p->seq = sa->seq + 1;
@@ -95,8 +100,8 @@ static inline void prepare(struct packet *p, struct aead_op *op, struct esp_sa *
 	add_trailer(p, pad);
 	add_header(p, sa, p->seq);
 	fill_op(op, p, sa, text_len);
-	p->data -= ESP_FRONT_LEN;
-	p->len = ESP_FRONT_LEN + text_len + AEAD_ICV_LEN;
+	p->data -= front_len;
+	p->len = front_len + text_len + icv_len;
 }
 
 void out_prepare(struct worker *w, struct pktvec *in, struct pktvec *out)

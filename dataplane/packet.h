@@ -13,8 +13,8 @@ struct path;
 struct esp_sa;
 
 /* PACKET_HEADROOM - bytes in front of data when a driver delivers a packet: outer IPv6 (40) + UDP
- * (8) + ESP (8) + IV (8), rounded up to cache lines. PACKET_TAILROOM: padding (255) + trailer (2) +
- * ICV (16), rounded up. */
+ * (8) + ESP (8) + IV (16), rounded up to cache lines. PACKET_TAILROOM: padding (255) + trailer (2)
+ * + ICV (32), rounded up. */
 #define PACKET_HEADROOM 128
 #define PACKET_TAILROOM 320
 

@@ -5,8 +5,6 @@
 #include "base/secret.h"
 #include "dataplane/transport.h"
 
-#define SALT_LEN 4
-
 static uint64_t limit(uint64_t v)
 {
 	return v ? v : UINT64_MAX;
@@ -44,23 +42,55 @@ struct sa_conf *sa_conf_new(const struct child_params *params, struct sa_group *
 	return c;
 }
 
-/* set_keys - the key material is key || salt (RFC 4106 8.1). */
-static enum err set_keys(struct esp_sa *sa, enum aead_alg alg, struct bytes material)
+/* key_new - with a secret for the IVs of what is sent, if they must be unpredictable. AES of the
+ * sequence number under it: no state, no system call a packet, and nobody who lacks the secret can
+ * tell the next one, which a counter or the last block of the packet before would give away (RFC
+ * 3602 3, S53). It is not the SA's own key: no chosen text can then be made to meet a later IV. */
+static enum err key_new(struct esp_sa *sa, enum aead_alg alg, const uint8_t *key, bool in,
+			const struct rng *rng)
 {
-	if (material.len <= SALT_LEN)
-		return ERR_INVAL;
-	size_t key_len = material.len - SALT_LEN;
-	enum err e = sa->aead->key_new(&sa->own_key, alg, material.p, key_len);
+	const bool secret_iv = aead_shape(alg)->secret_iv && !in;
+	uint8_t iv_key[AEAD_IV_KEY_LEN];
+	enum err e = ERR_OK;
 
+	if (secret_iv)
+		e = rng_fill(rng, iv_key, sizeof(iv_key));
+	if (e == ERR_OK)
+		e = sa->aead->key_new(&sa->own_key, alg, key, aead_alg_key_len(alg),
+				      secret_iv ? iv_key : NULL);
+	secret_wipe(iv_key, sizeof(iv_key));
+	return e;
+}
+
+/* set_keys - the key material is cipher key || salt, or cipher key || MAC key. */
+static enum err set_keys(struct esp_sa *sa, const struct child_params *params, bool in,
+			 const struct rng *rng)
+{
+	const struct bytes material = in ? params->key_in : params->key_out;
+	enum err e;
+
+	if (material.len == 0 || material.len != aead_alg_material_len(params->alg))
+		return ERR_INVAL;
+	e = key_new(sa, params->alg, material.p, in, rng);
 	if (e != ERR_OK)
 		return e;
 	sa->key = sa->own_key;
-	memcpy(sa->salt, material.p + key_len, SALT_LEN);
+	if (aead_shape(params->alg)->salt_len)
+		memcpy(sa->salt, material.p + aead_alg_key_len(params->alg), AEAD_SALT_LEN);
 	return ERR_OK;
 }
 
+static void set_shape(struct esp_sa *sa, const struct aead_shape *shape, bool esn)
+{
+	sa->aad_len = esn ? 12 : 8;
+	sa->front_len = (uint8_t)(ESP_HEADER_LEN + shape->iv_len);
+	sa->align = shape->align;
+	sa->icv_len = shape->icv_len;
+}
+
 enum err esp_sa_new(struct esp_sa **out, const struct child_params *params, enum child_half dir,
-		    const struct aead_backend *aead, struct sa_conf *conf, uint16_t owner)
+		    const struct aead_backend *aead, struct sa_conf *conf, uint16_t owner,
+		    const struct rng *rng)
 {
 	bool in = dir == CHILD_IN;
 	struct esp_sa *sa = mem_alloc_aligned(CACHE_LINE, sizeof(*sa));
@@ -72,8 +102,8 @@ enum err esp_sa_new(struct esp_sa **out, const struct child_params *params, enum
 	sa->owner = owner;
 	sa->spi = be32_make(in ? params->spi_in : params->spi_out);
 	sa->flags = params->esn ? SA_F_ESN : 0;
-	sa->aad_len = params->esn ? 12 : 8;
-	e = set_keys(sa, params->alg, in ? params->key_in : params->key_out);
+	set_shape(sa, aead_shape(params->alg), params->esn);
+	e = set_keys(sa, params, in, rng);
 	if (e == ERR_OK && in) {
 		sa->replay = replay_new(params->replay_window);
 		if (!sa->replay)

@@ -18,13 +18,11 @@
 struct sa_group;
 struct path_set;
 
-/* ESP on the wire (RFC 4303 2, RFC 4106): SPI, sequence number, IV, ciphertext, ICV. */
-#define ESP_HEADER_LEN  8
-#define ESP_IV_LEN      8
+/* ESP on the wire (RFC 4303 2): SPI and sequence number, IV, text with padding and trailer, ICV.
+ * What depends on the algorithm is in the SA (front_len, align, icv_len). */
+#define ESP_HEADER_LEN  AEAD_HEAD_LEN
 #define ESP_TRAILER_LEN 2
-#define ESP_ALIGN       4
-#define ESP_FRONT_LEN   (ESP_HEADER_LEN + ESP_IV_LEN)
-#define ESP_MIN_LEN     (ESP_FRONT_LEN + ESP_ALIGN + AEAD_ICV_LEN)
+#define ESP_FRONT_MAX   (ESP_HEADER_LEN + AEAD_IV_MAX)
 
 /* struct sa_conf - what does not change packet by packet; immutable once published. */
 struct sa_conf {
@@ -76,13 +74,15 @@ struct esp_sa {
 	const struct aead_backend *aead;  /* constant */
 	const struct sa_conf *conf;       /* RCU. control: w */
 	struct replay *replay;            /* in; NULL for outbound */
-	struct replay *replay_next; /* a larger window to adopt. control and worker: exchange */
-	struct be32 spi;            /* constant */
-	uint8_t salt[4];            /* constant */
-	uint8_t flags;              /* SA_F_*. worker: rw */
-	uint8_t aad_len;            /* constant: 8, or 12 with ESN */
-	uint16_t owner;             /* constant: index of the worker, the only writer */
-	uint8_t pad[4];
+	struct replay *replay_next;  /* a larger window to adopt. control and worker: exchange */
+	struct be32 spi;             /* constant */
+	uint8_t salt[AEAD_SALT_LEN]; /* constant */
+	uint8_t flags;               /* SA_F_*. worker: rw */
+	/* Constant, in bytes: additional data (8, or 12 with ESN), header and IV, what the text is
+	 * a multiple of (4 or 16), ICV. */
+	uint8_t aad_len, front_len, align, icv_len;
+	uint8_t pad;
+	uint16_t owner; /* constant: index of the worker, the only writer */
 
 	/* Line 1: counters. Worker: rw, control: r relaxed. */
 	uint64_t packets, bytes; /* authenticated or sent; inner bytes */
@@ -107,10 +107,12 @@ MALLOC_LIKE struct sa_conf *sa_conf_new(const struct child_params *params, struc
 	NONNULL(1, 2, 3);
 
 /* esp_sa_new - one direction of a pair: dir is CHILD_IN or CHILD_OUT; worker `owner` will own it.
- * conf passes to the SA on success. Errors: NOMEM, UNSUPPORTED, CRYPTO, INVAL. Control thread. */
+ * conf passes to the SA on success; rng makes the secret of its IVs, where they must be
+ * unpredictable. Errors: NOMEM, UNSUPPORTED, CRYPTO, INVAL. Control thread. */
 MUST_USE enum err esp_sa_new(struct esp_sa **out, const struct child_params *params,
 			     enum child_half dir, const struct aead_backend *aead,
-			     struct sa_conf *conf, uint16_t owner) NONNULL(1, 2, 4, 5);
+			     struct sa_conf *conf, uint16_t owner, const struct rng *rng)
+	NONNULL(1, 2, 4, 5, 7);
 
 /* esp_sa_free - wipe and free at once: no worker may hold it. NULL is accepted. */
 void esp_sa_free(struct esp_sa *sa);

@@ -54,6 +54,8 @@ enum err worker_init(struct worker *w, const struct worker_params *params)
 		e = worker_ike_init(w);
 	if (e == ERR_OK)
 		e = handoff_init(w, params->handoff_packets);
+	if (e == ERR_OK)
+		e = aead_work_new(&w->crypto);
 	return e;
 }
 
@@ -70,6 +72,8 @@ void worker_fini(struct worker *w)
 {
 	reasm_fini(&w->reasm);
 	flow_cache_fini(&w->flows);
+	aead_work_free(w->crypto);
+	w->crypto = NULL;
 	pool_free(w->pool);
 	w->pool = NULL;
 }

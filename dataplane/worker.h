@@ -69,6 +69,7 @@ struct worker {
 	uint16_t index;                /* constant: of this one */
 
 	/* The worker's own. */
+	struct aead_work *crypto;
 	struct pool *pool;
 	struct flow_cache flows;
 	struct hold hold;

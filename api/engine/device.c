@@ -13,8 +13,8 @@
 
 /* Bytes that tunnel-mode ESP in UDP adds at most: outer header, UDP, ESP header and IV, two bytes
  * of trailer, three of padding, ICV. */
-#define OVERHEAD_V4 (20 + 8 + 16 + 2 + 3 + AEAD_ICV_LEN)
-#define OVERHEAD_V6 (40 + 8 + 16 + 2 + 3 + AEAD_ICV_LEN)
+#define OVERHEAD_V4 (20 + 8 + 16 + 2 + 3 + AEAD_TAG_LEN)
+#define OVERHEAD_V6 (40 + 8 + 16 + 2 + 3 + AEAD_TAG_LEN)
 /* What fits an Ethernet underlay with IPv6 outside. */
 #define MTU_DEFAULT (1500 - OVERHEAD_V6)
 /* IPv6 needs this much inside (RFC 8200 5); below it the underlay has to fragment. */

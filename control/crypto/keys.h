@@ -11,9 +11,6 @@
 #include "control/conf/conf.h"
 #include "control/crypto/ctx.h"
 
-/* AEAD_SALT_LEN - the salt at the end of a key. */
-#define AEAD_SALT_LEN 4
-
 /* encr_key_len - bytes of keying material that a cipher takes, salt included; 0 if it is not
  * supported (AES-GCM-16 with 128 or 256 bits is, and ChaCha20-Poly1305, whose key_bits is 0). */
 size_t encr_key_len(struct conf_encr encr);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataplane/crypto/aead.h"
 
+#include "base/alloc.h"
 #include "base/log.h"
 #include "dataplane/crypto/backends.h"
 
-#include <assert.h>
 #include <pthread.h>
 
 /* Fastest first: measured by bench/esp, ipsec-mb is ahead at every packet size. */
@@ -19,72 +19,73 @@ static const struct aead_backend *const backends[] = {
 
 #define NUM_BACKENDS (ARRAY_LEN(backends) - 1)
 
-/* Verdicts of the start-up test; written once, under the once flag. */
-static pthread_once_t tested = PTHREAD_ONCE_INIT;
-static enum err verdicts[NUM_BACKENDS][AEAD_NUM];
+/* Verdicts of the start-up tests: each is given once, when the pair is first asked for. */
+static pthread_mutex_t judging = PTHREAD_MUTEX_INITIALIZER;
+static struct {
+	bool given;
+	enum err is;
+} verdicts[NUM_BACKENDS][AEAD_NUM];
 
 const struct aead_backend *const *aead_backends(void)
 {
 	return backends;
 }
 
-size_t aead_alg_key_len(enum aead_alg alg)
+enum err aead_work_new(struct aead_work **out)
 {
-	switch (alg) {
-	case AEAD_AES_GCM_16_128:
-		return 16;
-	case AEAD_AES_GCM_16_256:
-	case AEAD_CHACHA20_POLY1305:
-		return 32;
-	case AEAD_NONE:
-	case AEAD_NUM:
-	default:
-		return 0;
+	struct aead_work *work = mem_alloc(sizeof(*work));
+	enum err e = work ? ERR_OK : ERR_NOMEM;
+
+#ifdef LATCHKEY_IPSEC_MB
+	if (work)
+		e = ipsec_mb_work_new(&work->ipsec_mb);
+#endif
+	if (e != ERR_OK) {
+		mem_free(work);
+		return e;
 	}
+	*out = work;
+	return ERR_OK;
 }
 
-const char *aead_alg_name(enum aead_alg alg)
+void aead_work_free(struct aead_work *work)
 {
-	switch (alg) {
-	case AEAD_AES_GCM_16_128:
-		return "aes128gcm16";
-	case AEAD_AES_GCM_16_256:
-		return "aes256gcm16";
-	case AEAD_CHACHA20_POLY1305:
-		return "chacha20poly1305";
-	case AEAD_NONE:
-	case AEAD_NUM:
-	default:
-		return "none";
-	}
-}
-
-static void test_one(size_t i, enum aead_alg alg)
-{
-	const struct aead_backend *be = backends[i];
-
-	if (!be->supports(alg))
+	if (!work)
 		return;
-	verdicts[i][alg] = aead_self_test(be, alg);
-	if (verdicts[i][alg] != ERR_OK)
+#ifdef LATCHKEY_IPSEC_MB
+	ipsec_mb_work_free(work->ipsec_mb);
+#endif
+	mem_free(work);
+}
+
+static enum err try_out(const struct aead_backend *be, enum aead_alg alg)
+{
+	enum err e = aead_self_test(be, alg);
+
+	if (e != ERR_OK)
 		LOG(ERROR, ESP, NULL,
 		    "the %s back end failed its self-test for %s and is not used for it", be->name,
 		    aead_alg_name(alg));
-}
-
-static void test_all(void)
-{
-	for (size_t i = 0; i < NUM_BACKENDS; i++)
-		for (enum aead_alg alg = AEAD_NONE + 1; alg < AEAD_NUM; alg++)
-			test_one(i, alg);
+	return e;
 }
 
 static enum err verdict(const struct aead_backend *be, enum aead_alg alg)
 {
-	for (size_t i = 0; i < NUM_BACKENDS; i++)
-		if (backends[i] == be)
-			return verdicts[i][alg];
-	return ERR_NOT_FOUND;
+	enum err e;
+	size_t i = 0;
+
+	while (i < NUM_BACKENDS && backends[i] != be)
+		i++;
+	if (i == NUM_BACKENDS)
+		return ERR_NOT_FOUND;
+	pthread_mutex_lock(&judging);
+	if (!verdicts[i][alg].given) {
+		verdicts[i][alg].is = try_out(be, alg);
+		verdicts[i][alg].given = verdicts[i][alg].is != ERR_NOMEM;
+	}
+	e = verdicts[i][alg].is;
+	pthread_mutex_unlock(&judging);
+	return e;
 }
 
 enum err aead_pick(const struct aead_backend **out, const struct aead_backend *const *list,
@@ -112,9 +113,5 @@ enum err aead_pick(const struct aead_backend **out, const struct aead_backend *c
 
 enum err aead_select(const struct aead_backend **out, enum aead_alg alg, const char *name)
 {
-	int failed = pthread_once(&tested, test_all);
-
-	assert(!failed);
-	(void)failed;
 	return aead_pick(out, backends, verdict, alg, name);
 }

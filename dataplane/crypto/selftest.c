@@ -18,8 +18,9 @@ struct bench {
 	size_t num_kats;
 	struct aead_kat_bytes kats[KATS_MAX];
 	struct aead_key *keys[KATS_MAX];
+	struct aead_work *work;
 	struct aead_op ops[AEAD_BATCH_MAX];
-	uint8_t bufs[AEAD_BATCH_MAX][AEAD_KAT_TEXT_MAX + AEAD_ICV_LEN];
+	uint8_t rooms[AEAD_BATCH_MAX][AEAD_KAT_ROOM];
 };
 
 static size_t kat_at(const struct bench *b, size_t pos)
@@ -29,58 +30,46 @@ static size_t kat_at(const struct bench *b, size_t pos)
 
 static enum err bench_fill(struct bench *b, enum aead_alg alg)
 {
-	size_t num;
-	const struct aead_kat *kats = aead_kats(&num);
+	const struct aead_kat *kat;
 	enum err e = ERR_OK;
 
-	for (size_t i = 0; i < num && e == ERR_OK; i++) {
-		if (kats[i].alg != alg)
+	for (size_t i = 0; e == ERR_OK && (kat = aead_kat(i)); i++) {
+		if (kat->alg != alg)
 			continue;
 		if (b->num_kats == KATS_MAX)
 			return ERR_LIMIT;
-		e = aead_kat_decode(&b->kats[b->num_kats], &kats[i]);
+		e = aead_kat_decode(&b->kats[b->num_kats], kat);
 		if (e == ERR_OK)
 			e = b->be->key_new(&b->keys[b->num_kats], alg, b->kats[b->num_kats].key,
-					   b->kats[b->num_kats].key_len);
+					   b->kats[b->num_kats].key_len, aead_kat_iv_key);
 		if (e == ERR_OK)
 			b->num_kats++;
 	}
 	return e == ERR_OK && b->num_kats == 0 ? ERR_UNSUPPORTED : e;
 }
 
-/* The op at pos over its buffer, which receives len bytes of from and, to decrypt, the ICV. */
-static void set_op(struct bench *b, size_t pos, const uint8_t *from, size_t len)
+static void set_op(struct bench *b, size_t pos, bool encrypts)
 {
-	const struct aead_kat_bytes *kat = &b->kats[kat_at(b, pos)];
-	struct aead_op *op = &b->ops[pos];
-
-	memset(b->bufs[pos], 0, sizeof(b->bufs[pos]));
-	memcpy(b->bufs[pos], from, len);
-	*op = (struct aead_op){
-		.key = b->keys[kat_at(b, pos)],
-		.text = b->bufs[pos],
-		.icv = b->bufs[pos] + kat->text_len,
-		.len = (uint32_t)kat->text_len,
-		.aad_len = (uint8_t)kat->aad_len,
-	};
-	memcpy(op->nonce, kat->nonce, sizeof(op->nonce));
-	memcpy(op->aad, kat->aad, kat->aad_len);
+	b->ops[pos] = aead_kat_place(b->rooms[pos], &b->kats[kat_at(b, pos)],
+				     b->keys[kat_at(b, pos)], encrypts);
 }
 
-static bool holds(const struct bench *b, size_t pos, const uint8_t *want, size_t len)
+static bool holds(const uint8_t *p, const uint8_t *want, size_t len)
 {
-	return bytes_equal(bytes_of(b->bufs[pos], len), bytes_of(want, len));
+	return bytes_equal(bytes_of(p, len), bytes_of(want, len));
 }
 
 static bool encrypts_right(struct bench *b, uint32_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		set_op(b, i, b->kats[kat_at(b, i)].text, b->kats[kat_at(b, i)].text_len);
-	b->be->encrypt(b->ops, n);
+		set_op(b, i, true);
+	b->be->encrypt(b->work, b->ops, n);
 	for (size_t i = 0; i < n; i++) {
 		const struct aead_kat_bytes *kat = &b->kats[kat_at(b, i)];
+		const struct aead_op *op = &b->ops[i];
 
-		if (!b->ops[i].ok || !holds(b, i, kat->out, kat->text_len + AEAD_ICV_LEN))
+		if (!op->ok || !holds(op->text, kat->out, kat->text_len + kat->shape->icv_len) ||
+		    !holds(op->text - kat->shape->iv_len, kat->iv, kat->shape->iv_len))
 			return false;
 	}
 	return true;
@@ -90,17 +79,17 @@ static bool encrypts_right(struct bench *b, uint32_t n)
 static bool decrypts_right(struct bench *b, uint32_t n, size_t bad)
 {
 	for (size_t i = 0; i < n; i++)
-		set_op(b, i, b->kats[kat_at(b, i)].out,
-		       b->kats[kat_at(b, i)].text_len + AEAD_ICV_LEN);
+		set_op(b, i, false);
 	if (bad < n)
-		b->ops[bad].icv[bad * 5 % AEAD_ICV_LEN] ^= (uint8_t)(1U << bad % 8);
-	b->be->decrypt(b->ops, n);
+		b->ops[bad].icv[bad * 5 % b->kats[kat_at(b, bad)].shape->icv_len] ^=
+			(uint8_t)(1U << bad % 8);
+	b->be->decrypt(b->work, b->ops, n);
 	for (size_t i = 0; i < n; i++) {
 		const struct aead_kat_bytes *kat = &b->kats[kat_at(b, i)];
 
 		if (b->ops[i].ok != (i != bad))
 			return false;
-		if (i != bad && !holds(b, i, kat->text, kat->text_len))
+		if (i != bad && !holds(b->ops[i].text, kat->text, kat->text_len))
 			return false;
 	}
 	return true;
@@ -130,11 +119,14 @@ enum err aead_self_test(const struct aead_backend *be, enum aead_alg alg)
 	if (!b)
 		return ERR_NOMEM;
 	b->be = be;
-	e = bench_fill(b, alg);
+	e = aead_work_new(&b->work);
+	if (e == ERR_OK)
+		e = bench_fill(b, alg);
 	if (e == ERR_OK && !passes(b))
 		e = ERR_CRYPTO;
 	for (size_t i = 0; i < b->num_kats; i++)
 		be->key_free(b->keys[i]);
+	aead_work_free(b->work);
 	mem_free(b);
 	return e;
 }

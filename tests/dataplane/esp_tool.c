@@ -3,13 +3,13 @@
  * esp_tool: the real data path on standard input and output, so that other implementations can
  * judge what it makes and feed it what they make.
  *
- *	esp_tool [--aead NAME] [--chacha] [--esn] [--udp] [--window N]
+ *	esp_tool [--aead NAME] [--alg NAME] [--esn] [--udp] [--window N]
  *		[--transport LOCAL,REMOTE] [--seen LOCAL,REMOTE] KEY_OUT KEY_IN SPI_OUT
  *
  * Tunnel mode for any addresses, unless it is to be transport mode between two; --seen: as the peer
  * sees these two through a NAT.
- * The keys are hexadecimal digits, key || salt (RFC 4106 8.1, RFC 7634 2); their length chooses the
- * algorithm, unless it is to be ChaCha20-Poly1305.
+ * The keys are hexadecimal digits, cipher key || salt || MAC key; the algorithm is named as in a
+ * proposal ("aes128gcm16", "aes256-sha512").
  * The first line of output is "spi N", the inbound SPI. Then each line of input is answered by one:
  *
  *	out PACKET    an inner packet goes to the peer; answer: the ESP packet
@@ -38,10 +38,11 @@ struct tool {
 	struct path_addr path; /* ours to the peer */
 	struct path_addr from; /* as a received datagram has it */
 	const char *aead;
-	bool esn, udp, chacha;
+	enum aead_alg alg;
+	bool esn, udp;
 	uint32_t window;
 	struct ip_addr ends[2], seen[2]; /* transport mode: local, remote; unset: tunnel mode */
-	uint8_t keys[2][64];
+	uint8_t keys[2][AEAD_KEY_MAX];
 	size_t key_len[2];
 	uint32_t spi_out;
 	uint64_t drops[NUM_DROPS_MAX];
@@ -148,9 +149,7 @@ static uint32_t add_child(struct tool *t)
 	struct child_params c = {
 		.id = 1,
 		.spi_out = t->spi_out,
-		.alg = t->chacha             ? AEAD_CHACHA20_POLY1305
-		       : t->key_len[0] == 20 ? AEAD_AES_GCM_16_128
-					     : AEAD_AES_GCM_16_256,
+		.alg = t->alg,
 		.key_out = bytes_of(t->keys[0], t->key_len[0]),
 		.key_in = bytes_of(t->keys[1], t->key_len[1]),
 		.mode = SA_TUNNEL,
@@ -251,11 +250,20 @@ static void two_addresses(struct ip_addr out[2], char *text)
 	must(ip_addr_parse(&out[1], comma + 1), comma + 1);
 }
 
+static enum aead_alg alg_of(const char *name)
+{
+	for (enum aead_alg alg = AEAD_NONE + 1; alg < AEAD_NUM; alg++)
+		if (strcmp(name, aead_alg_name(alg)) == 0)
+			return alg;
+	must(ERR_NOT_FOUND, name);
+	return AEAD_NONE;
+}
+
 static void set_options(struct tool *t, int argc, char **argv)
 {
 	static const struct option list[] = {
 		{"aead", required_argument, NULL, 'a'},
-		{"chacha", no_argument, NULL, 'c'},
+		{"alg", required_argument, NULL, 'g'},
 		{"esn", no_argument, NULL, 'e'},
 		{"udp", no_argument, NULL, 'u'},
 		{"window", required_argument, NULL, 'w'},
@@ -271,7 +279,7 @@ static void set_options(struct tool *t, int argc, char **argv)
 		if (c == 't' || c == 's')
 			two_addresses(c == 't' ? t->ends : t->seen, optarg);
 		t->aead = c == 'a' ? optarg : t->aead;
-		t->chacha = t->chacha || c == 'c';
+		t->alg = c == 'g' ? alg_of(optarg) : t->alg;
 		t->esn = t->esn || c == 'e';
 		t->udp = t->udp || c == 'u';
 		t->window = c == 'w' ? (uint32_t)strtoul(optarg, NULL, 0) : t->window;
@@ -279,7 +287,7 @@ static void set_options(struct tool *t, int argc, char **argv)
 	if (argc - optind != 3 ||
 	    !from_hex(t->keys[0], &t->key_len[0], sizeof(t->keys[0]), argv[optind]) ||
 	    !from_hex(t->keys[1], &t->key_len[1], sizeof(t->keys[1]), argv[optind + 1])) {
-		fputs("usage: esp_tool [--aead NAME] [--chacha] [--esn] [--udp] [--window N]\n"
+		fputs("usage: esp_tool [--aead NAME] [--alg NAME] [--esn] [--udp] [--window N]\n"
 		      "\t[--transport LOCAL,REMOTE] [--seen LOCAL,REMOTE] KEY_OUT KEY_IN SPI_OUT\n",
 		      stderr);
 		exit(2);
@@ -289,7 +297,7 @@ static void set_options(struct tool *t, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	static struct tool t = {.window = 64};
+	static struct tool t = {.window = 64, .alg = AEAD_AES_GCM_16_128};
 	struct dataplane_config config = {.packet_room = INNER_ROOM};
 
 	set_options(&t, argc, argv);

@@ -140,7 +140,9 @@ void bed_init(struct bed *bed, const struct bed_options *options)
 {
 	static const struct bed_options none;
 
-	*bed = (struct bed){.now = NS_PER_S};
+	*bed = (struct bed){.now = NS_PER_S, .alg = AEAD_AES_GCM_16_256};
+	if (options && options->alg)
+		bed->alg = options->alg;
 	make_side(&bed->a, true, options ? options : &none);
 	make_side(&bed->b, false, options ? options : &none);
 	join(bed, options ? options : &none);
@@ -191,12 +193,15 @@ void bed_pair(struct bed *bed, uint64_t id, void (*tweak)(struct child_params *p
 	struct child_params pb = bed_child_params(&bed->b, id);
 	const struct ts la[] = {bed->a.local4, bed->a.local6};
 	const struct ts lb[] = {bed->b.local4, bed->b.local6};
-	uint8_t ab[36], ba[36];
+	uint8_t ab[BED_KEY_MAX], ba[BED_KEY_MAX];
+	size_t key_len;
 
 	bed_key(ab, id, true);
 	bed_key(ba, id, false);
-	pa.key_out = pb.key_in = bytes_of(ab, sizeof(ab));
-	pa.key_in = pb.key_out = bytes_of(ba, sizeof(ba));
+	pa.alg = pb.alg = bed->alg;
+	key_len = aead_alg_material_len(bed->alg);
+	pa.key_out = pb.key_in = bytes_of(ab, key_len);
+	pa.key_in = pb.key_out = bytes_of(ba, key_len);
 	pa.local = pb.remote = la;
 	pa.remote = pb.local = lb;
 	pa.num_local = pa.num_remote = pb.num_local = pb.num_remote = 2;
@@ -382,15 +387,20 @@ uint32_t bed_events(struct side *s, enum dp_event_kind kind)
 	return num;
 }
 
-void bed_key(uint8_t out[static 36], uint64_t pair, bool a_to_b)
+void bed_key(uint8_t out[static BED_KEY_MAX], uint64_t pair, bool a_to_b)
 {
-	for (unsigned i = 0; i < 36; i++)
+	for (unsigned i = 0; i < BED_KEY_MAX; i++)
 		out[i] = (uint8_t)(a_to_b ? pair * 7 + i : pair * 13 + 3 * i + 1);
 }
 
 uint8_t bed_pad(size_t len)
 {
-	return (uint8_t)(-(len + ESP_TRAILER_LEN) & (ESP_ALIGN - 1));
+	return bed_pad_for(AEAD_AES_GCM_16_256, len);
+}
+
+uint8_t bed_pad_for(enum aead_alg alg, size_t len)
+{
+	return (uint8_t)(-(len + ESP_TRAILER_LEN) & (aead_shape(alg)->align - 1U));
 }
 
 static size_t add_trailer(uint8_t *text, size_t len, const struct bed_esp *esp)
@@ -407,31 +417,35 @@ static size_t add_trailer(uint8_t *text, size_t len, const struct bed_esp *esp)
 size_t bed_seal(struct bed *bed, uint8_t out[static BED_MAX_PACKET], const struct bed_esp *esp,
 		const uint8_t *inner, size_t len)
 {
-	struct aead_op op = {.text = out + ESP_FRONT_LEN, .aad_len = esp->esn ? 12 : 8};
+	const struct aead_shape *shape = aead_shape(bed->alg);
+	const size_t front = ESP_HEADER_LEN + shape->iv_len, key_len = aead_alg_key_len(bed->alg);
+	struct aead_op op = {.text = out + ESP_FRONT_MAX, .aad_len = esp->esn ? 12 : 8};
 	const struct aead_backend *aead;
 	struct aead_key *key;
-	uint8_t material[36];
+	uint8_t material[BED_KEY_MAX], *head = op.text - front;
 
 	bed_key(material, esp->pair, true);
-	must(aead_select(&aead, AEAD_AES_GCM_16_256, NULL));
-	must(aead->key_new(&key, AEAD_AES_GCM_16_256, material, 32));
-	store_be32(out, bed->b.spi_in);
-	store_be32(out + 4, (uint32_t)esp->seq);
-	store_be64(out + 8, esp->seq);
+	must(aead_select(&aead, bed->alg, NULL));
+	must(aead->key_new(&key, bed->alg, material, key_len, material));
+	store_be64(out, 0);
+	store_be64(op.text - 8, esp->seq);
+	store_be32(head, bed->b.spi_in);
+	store_be32(head + 4, (uint32_t)esp->seq);
 	if (len)
 		memcpy(op.text, inner, len);
 	op.key = key;
 	op.len = (uint32_t)add_trailer(op.text, len, esp);
 	op.icv = op.text + op.len;
-	memcpy(op.nonce, material + 32, 4);
+	memcpy(op.nonce, material + key_len, shape->salt_len);
 	store_be64(op.nonce + 4, esp->seq);
 	store_be32(op.aad, bed->b.spi_in);
 	if (esp->esn)
 		store_be64(op.aad + 4, esp->seq);
 	else
 		store_be32(op.aad + 4, (uint32_t)esp->seq);
-	aead->encrypt(&op, 1);
+	aead->encrypt(bed->b.dp->workers[0]->crypto, &op, 1);
 	CU_ASSERT_FATAL(op.ok);
 	aead->key_free(key);
-	return ESP_FRONT_LEN + op.len + AEAD_ICV_LEN;
+	memmove(out, head, front + op.len + shape->icv_len);
+	return front + op.len + shape->icv_len;
 }

@@ -12,6 +12,7 @@
 
 #define BED_MAX_PACKET 4096
 #define BED_WORKERS    4 /* of a side at most */
+#define BED_KEY_MAX    AEAD_KEY_MAX
 
 /* struct side - one data path and its surroundings. */
 struct side {
@@ -35,7 +36,8 @@ struct side {
 struct bed {
 	struct side a, b;
 	uint64_t now;
-	bool threaded; /* books are not checked while the workers run */
+	enum aead_alg alg; /* of bed_pair() and bed_seal() */
+	bool threaded;     /* books are not checked while the workers run */
 };
 
 /* struct bed_options - zero is the ordinary bed. */
@@ -43,6 +45,7 @@ struct bed_options {
 	bool open_wire; /* the test moves the datagrams */
 	bool outer_v6;
 	const char *aead;
+	enum aead_alg alg; /* AES-GCM with 256 bits if none is named */
 	uint32_t num_packets, packet_room, hold_packets, flow_cache_len, num_frames, frame_len;
 	uint64_t hold_ns;
 	uint32_t num_workers;          /* 0: 1 */
@@ -115,10 +118,12 @@ struct bed_esp {
 };
 
 /* bed_seal - encrypt len bytes of inner packet for B's newest pair; returns the ESP packet's
- * length. bed_pad - the padding that aligns len bytes. */
+ * length. bed_pad - the padding that aligns len bytes to 4; bed_pad_for - to what alg needs. */
 size_t bed_seal(struct bed *bed, uint8_t out[static BED_MAX_PACKET], const struct bed_esp *esp,
 		const uint8_t *inner, size_t len);
 uint8_t bed_pad(size_t len);
+uint8_t bed_pad_for(enum aead_alg alg, size_t len);
 
-/* bed_key - the key material of a pair, from A to B or back. */
-void bed_key(uint8_t out[static 36], uint64_t pair, bool a_to_b);
+/* bed_key - the key material of a pair, from A to B or back; as much of it as its algorithm needs.
+ */
+void bed_key(uint8_t out[static BED_KEY_MAX], uint64_t pair, bool a_to_b);

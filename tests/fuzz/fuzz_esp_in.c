@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fuzz_esp_in: datagrams on the outer port of a data path with four SAs. An input is a list of
- *records
+ * fuzz_esp_in: datagrams on the outer port of a data path with four SAs. The first byte chooses
+ * their algorithm; the rest of an input is a list of records
  *
  *	op (1 byte) || length (2 bytes, big endian) || that many bytes
  *
  * whose bytes arrive as they are, or are encrypted with an SA's key first, so that what lies behind
- * authentication is reached as well. What is delivered must be well-formed and inside the
- *selectors, and the books must balance.
+ * authentication is reached as well (text that is not whole blocks is cut). What is delivered must
+ * be well-formed and inside the selectors, and the books must balance.
  */
 #include <stdlib.h>
 
@@ -23,8 +23,9 @@
 #define OP_BACK   0x10 /* an older sequence number */
 #define OP_STEP   5    /* upper three bits: how far the number moves */
 
-#define MAX_LEN 2000
-#define NUM_SAS 4 /* tunnel mode, the same with ESN, transport mode for IPv4 and for IPv6 */
+#define MAX_LEN   2000
+#define FRONT_MAX (AEAD_HEAD_LEN + AEAD_IV_MAX)
+#define NUM_SAS   4 /* tunnel mode, the same with ESN, transport mode for IPv4 and for IPv6 */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -35,12 +36,15 @@ struct target {
 	struct path_addr path;
 	uint32_t spi[NUM_SAS];
 	uint64_t seq[NUM_SAS];
+	enum aead_alg alg;
 	struct aead_key *key[NUM_SAS];
+	struct aead_work *work;
 	const struct aead_backend *aead;
 	uint64_t now;
 };
 
-static const uint8_t key_material[36] = {1, 2, 3, 4};
+static const uint8_t key_material[AEAD_KEY_MAX] = {1, 2, 3, 4};
+static const struct aead_shape *shape;
 static struct ts local[2], remote[2];
 static struct ts local_end[2], remote_end[2]; /* transport mode: IPv4, IPv6 */
 
@@ -78,8 +82,7 @@ static void add_sas(struct target *t)
 	static const struct auth_proof_params proven = {.method = AUTH_METHOD_PSK};
 	struct auth_proof *proof = auth_proof_new(&proven);
 	struct policy_params policy = {.layer = POLICY_CONFIG, .action = POLICY_PROTECT};
-	struct child_params p = {
-		.spi_out = 0x1000, .alg = AEAD_AES_GCM_16_256, .replay_window = 64};
+	struct child_params p = {.spi_out = 0x1000, .alg = t->alg, .replay_window = 64};
 	uint32_t id;
 
 	must(dataplane_group_add(t->dp, &p.group) == ERR_OK);
@@ -88,7 +91,7 @@ static void add_sas(struct target *t)
 	policy.remote = p.remote = remote;
 	policy.num_local = policy.num_remote = p.num_local = p.num_remote = 2;
 	policy.group = p.group;
-	p.key_in = p.key_out = bytes_of(key_material, sizeof(key_material));
+	p.key_in = p.key_out = bytes_of(key_material, aead_alg_material_len(t->alg));
 	p.proof = proof;
 	must(proof && dataplane_policy_add(t->dp, &id, &policy) == ERR_OK);
 	for (uint64_t i = 0; i < NUM_SAS; i++) {
@@ -99,18 +102,20 @@ static void add_sas(struct target *t)
 		p.esn = i == 1;
 		must(dataplane_child_add(t->dp, &p) == ERR_OK);
 		t->spi[i] = p.spi_in;
-		must(t->aead->key_new(&t->key[i], p.alg, key_material, 32) == ERR_OK);
+		must(t->aead->key_new(&t->key[i], p.alg, key_material, aead_alg_key_len(p.alg),
+				      key_material) == ERR_OK);
 	}
 	auth_proof_put(proof);
 }
 
-static void open_target(struct target *t)
+static void open_target(struct target *t, uint8_t alg)
 {
 	struct rng_seeded rng;
 	const struct dataplane_config config = {
 		.num_packets = 32, .flow_cache_len = 64, .rng = &rng.rng};
 
-	*t = (struct target){.now = NS_PER_S};
+	*t = (struct target){.now = NS_PER_S, .alg = AEAD_NONE + 1 + alg % (AEAD_NUM - 1)};
+	shape = aead_shape(t->alg);
 	rng_seeded_init(&rng, 1);
 	must(ts_parse(&local[0], "10.2.0.0/16") == ERR_OK);
 	must(ts_parse(&local[1], "fd02::/32") == ERR_OK);
@@ -124,7 +129,8 @@ static void open_target(struct target *t)
 	must(ip_addr_parse(&t->path.remote.addr, "192.0.2.1") == ERR_OK);
 	t->path.local.port = t->path.remote.port = 4500;
 	t->path.encap = ENCAP_UDP;
-	must(aead_select(&t->aead, AEAD_AES_GCM_16_256, "openssl") == ERR_OK);
+	must(aead_select(&t->aead, t->alg, "openssl") == ERR_OK);
+	must(aead_work_new(&t->work) == ERR_OK);
 	must(dataplane_new(&t->dp, &config) == ERR_OK);
 	add_ports(t);
 	add_sas(t);
@@ -137,6 +143,7 @@ static void close_target(struct target *t)
 	memory_close_far(t->wire);
 	for (int i = 0; i < NUM_SAS; i++)
 		t->aead->key_free(t->key[i]);
+	aead_work_free(t->work);
 }
 
 /* sa_of - the number of the SA that an op means. */
@@ -145,34 +152,38 @@ static unsigned sa_of(uint8_t op)
 	return (op & OP_SA ? 1u : 0u) + ((op & (OP_NO_UDP | OP_PORT)) == OP_PORT ? 2u : 0u);
 }
 
-/* seal - encrypt len bytes of text at out + 16, which becomes an ESP packet. */
-static size_t seal(struct target *t, uint8_t *out, size_t len, uint8_t op_byte)
+/* seal - encrypt len bytes of text at room + FRONT_MAX, which becomes an ESP packet; where it
+ * begins. */
+static uint8_t *seal(struct target *t, uint8_t *room, size_t *len, uint8_t op_byte)
 {
 	unsigned sa = sa_of(op_byte);
 	bool esn = sa == 1;
 	uint64_t step = op_byte >> OP_STEP;
 	uint64_t seq = op_byte & OP_BACK ? t->seq[sa] - step : t->seq[sa] + step + 1;
-	struct aead_op op = {.key = t->key[sa],
-			     .text = out + 16,
-			     .icv = out + 16 + len,
-			     .len = (uint32_t)len,
-			     .aad_len = esn ? 12 : 8};
+	struct aead_op op = {.key = t->key[sa], .text = room + FRONT_MAX, .aad_len = esn ? 12 : 8};
+	uint8_t *head = op.text - shape->iv_len - AEAD_HEAD_LEN;
 
+	*len -= *len % shape->align;
+	if (*len == 0)
+		*len = shape->align;
+	op.len = (uint32_t)*len;
+	op.icv = op.text + *len;
 	if (!(op_byte & OP_BACK))
 		t->seq[sa] = seq;
-	store_be32(out, t->spi[sa]);
-	store_be32(out + 4, (uint32_t)seq);
-	store_be64(out + 8, seq);
-	memcpy(op.nonce, key_material + 32, 4);
+	store_be64(op.text - 8, seq);
+	store_be32(head, t->spi[sa]);
+	store_be32(head + 4, (uint32_t)seq);
+	memcpy(op.nonce, key_material + aead_alg_key_len(t->alg), shape->salt_len);
 	store_be64(op.nonce + 4, seq);
 	store_be32(op.aad, t->spi[sa]);
 	if (esn)
 		store_be64(op.aad + 4, seq);
 	else
 		store_be32(op.aad + 4, (uint32_t)seq);
-	t->aead->encrypt(&op, 1);
+	t->aead->encrypt(t->work, &op, 1);
 	must(op.ok);
-	return 16 + len + 16;
+	*len += (size_t)(op.text - head) + shape->icv_len;
+	return head;
 }
 
 /* check_delivered - what came in is IP that the SAs admit. */
@@ -215,12 +226,12 @@ static void take_events(struct target *t)
 
 static void arrive(struct target *t, uint8_t op, const uint8_t *bytes, size_t len)
 {
-	uint8_t buf[16 + MAX_LEN + 16];
+	uint8_t room[FRONT_MAX + MAX_LEN + AEAD_ALIGN_MAX + AEAD_ICV_MAX] = {0}, *buf = room;
 	struct path_addr from = t->path;
 
 	if (op & OP_SEALED) {
-		memcpy(buf + 16, bytes, len);
-		len = seal(t, buf, len, op);
+		memcpy(room + FRONT_MAX, bytes, len);
+		buf = seal(t, room, &len, op);
 	} else {
 		memcpy(buf, bytes, len);
 		if (len >= 4 && load_be32(buf) < NUM_SAS && len > 4 && buf[4] != 0)
@@ -247,7 +258,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct target t;
 	unsigned num = 0;
 
-	open_target(&t);
+	open_target(&t, len > 0 ? data[0] : 0);
+	if (len > 0) {
+		data++;
+		len--;
+	}
 	while (len >= 3 && num < 64) {
 		size_t n = load_be16(data + 1);
 
