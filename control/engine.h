@@ -167,6 +167,7 @@ enum ike_reason {
 	IKE_REASON_PEER_ERROR,  /* another error notify */
 	IKE_REASON_RESOURCES,
 	IKE_REASON_REPLACED, /* a newer SA took its place */
+	IKE_REASON_INACTIVE, /* no packet for as long as `inactivity` says */
 	IKE_NUM_REASONS
 };
 

@@ -54,6 +54,38 @@ static void rekey_due(struct timer *t, uint64_t now_ns)
 		step_task(c->sa, now_ns);
 }
 
+/* When a packet of it last came or went; of the pair it replaces, if that was later. */
+static uint64_t last_used(struct ike_child *c)
+{
+	const struct ike_env *env = &c->sa->e->env;
+	struct child_stats st;
+
+	if (env->child_stats && !env->child_stats(env->ctx, &st, c->id)) {
+		if (st.in_last_ns > c->used_ns)
+			c->used_ns = st.in_last_ns;
+		if (st.out_last_ns > c->used_ns)
+			c->used_ns = st.out_last_ns;
+	}
+	return c->used_ns;
+}
+
+/* While it is being replaced its successor is asked. */
+static void idle_due(struct timer *t, uint64_t now_ns)
+{
+	struct ike_child *c = container_of(t, struct ike_child, idle_timer);
+	const uint64_t end = last_used(c) + c->conf->inactivity_ns;
+
+	if (c->state != CHILD_INSTALLED || c->replaced_by || c->redundant)
+		return;
+	if (end > now_ns) {
+		timer_set(&c->sa->e->timers, t, end);
+		return;
+	}
+	if (child_delete(c, IKE_REASON_INACTIVE, 0))
+		timer_set(&c->sa->e->timers, t, now_ns + NS_PER_S);
+	step_task(c->sa, now_ns);
+}
+
 static struct action_cell *act(struct ike_child *c, enum ike_action_kind kind)
 {
 	assert(c->cells);
@@ -80,6 +112,7 @@ static void start_timers(struct ike_child *c, uint64_t now_ns)
 
 	timer_init(&c->rekey_timer, rekey_due);
 	timer_init(&c->end_timer, end_due);
+	timer_init(&c->idle_timer, idle_due);
 	c->installed_ns = now_ns;
 	c->rekey_ns = c->expire_ns = TIME_NEVER;
 	if (conf->rekey_ns) {
@@ -91,6 +124,12 @@ static void start_timers(struct ike_child *c, uint64_t now_ns)
 	if (conf->life_ns) {
 		c->expire_ns = now_ns + conf->life_ns;
 		timer_set(&e->timers, &c->end_timer, c->expire_ns);
+	}
+	if (conf->inactivity_ns) {
+		struct ike_child *old = c->replaces ? child_find(e, c->replaces) : NULL;
+
+		c->used_ns = old ? last_used(old) : now_ns;
+		timer_set(&e->timers, &c->idle_timer, c->used_ns + conf->inactivity_ns);
 	}
 }
 
@@ -161,6 +200,7 @@ void child_remove(struct ike_child *c)
 	take_away(c, true, true);
 	timer_cancel(&e->timers, &c->rekey_timer);
 	timer_cancel(&e->timers, &c->end_timer);
+	timer_cancel(&e->timers, &c->idle_timer);
 	htab_remove(&e->children, &c->by_id);
 	list_remove(&c->node);
 	actions_release(&e->actions, c->cells);
@@ -180,6 +220,7 @@ static void report_down(struct ike_child *c, enum ike_reason reason)
 		[IKE_REASON_EXPIRED] = "its lifetime is over",
 		[IKE_REASON_REFUSED] = "refused here",
 		[IKE_REASON_RESOURCES] = "could not be installed",
+		[IKE_REASON_INACTIVE] = "no packet for as long as `inactivity` says",
 	};
 
 	if (c->redundant || c->replaced_by || c->state == CHILD_LINGERING)

@@ -41,7 +41,8 @@ struct ike_child {
 	enum ike_reason reason; /* of its end, once it is decided here */
 	uint64_t request;       /* of who asked for its end */
 	uint64_t installed_ns, rekey_ns, expire_ns;
-	struct timer rekey_timer, end_timer;
+	uint64_t used_ns; /* as last asked: a packet, or its beginning */
+	struct timer rekey_timer, end_timer, idle_timer;
 };
 
 /* child_find - by engine-wide id, or NULL; also those that linger. */

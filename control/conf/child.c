@@ -85,7 +85,7 @@ enum err set_remote_ts(struct check *c, void *obj, const struct tree *node)
 	return set_ts(c, child->remote_ts, &child->num_remote_ts, node);
 }
 
-/* The nine lifetimes differ in their field and in what kind of number they are. */
+/* The lifetimes differ in their field and in what kind of number they are. */
 #define LIFETIME(name, take, field)                                              \
 	enum err set_##name(struct check *c, void *obj, const struct tree *node) \
 	{                                                                        \
@@ -101,6 +101,7 @@ static bool take_packets(struct check *c, uint64_t *out, const struct tree *node
 LIFETIME(rekey_time, take_time, rekey_ns)
 LIFETIME(life_time, take_time, life_ns)
 LIFETIME(rand_time, take_time, rand_ns)
+LIFETIME(inactivity, take_time, inactivity_ns)
 LIFETIME(rekey_bytes, take_size, rekey_bytes)
 LIFETIME(life_bytes, take_size, life_bytes)
 LIFETIME(rand_bytes, take_size, rand_bytes)

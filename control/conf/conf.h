@@ -95,6 +95,7 @@ struct conf_child {
 	struct conf_proposal esp[CONF_MAX_PROPOSALS];
 	uint32_t num_esp;
 	uint64_t rekey_ns, life_ns, rand_ns; /* re-key at rekey - [0, rand] */
+	uint64_t inactivity_ns;              /* closed after no packet either way for so long */
 	uint64_t rekey_bytes, life_bytes, rand_bytes;
 	uint64_t rekey_packets, life_packets, rand_packets;
 	uint32_t replay_window;
@@ -168,6 +169,14 @@ enum conf_send_cert {
 	CONF_SEND_CERT_NEVER,
 };
 
+/* enum conf_unique - what becomes of the IKE SAs that a peer has already when it makes another. */
+enum conf_unique {
+	UNIQUE_NO,      /* they are closed if it says that it has none (INITIAL_CONTACT) */
+	UNIQUE_NEVER,   /* they stay whatever it says, and we do not say it */
+	UNIQUE_KEEP,    /* they stay, and the new one is refused if it comes from elsewhere */
+	UNIQUE_REPLACE, /* they are closed */
+};
+
 /* struct conf_conn - connections.<conn>; immutable, counted, shared by successive configurations as
  * long as it does not change: a pointer that both hold is a connection that stayed as it was. */
 struct conf_conn {
@@ -184,6 +193,7 @@ struct conf_conn {
 	bool encap;  /* UDP encapsulation even without a NAT; yes: sockets for UDP are the faster */
 	bool mobike; /* RFC 4555: the SAs follow when an address changes; yes */
 	enum conf_fragmentation fragmentation;
+	enum conf_unique unique;
 	struct ip_addr vips[CONF_MAX_VIPS]; /* to be asked for; 0.0.0.0, :: = any of the family */
 	uint32_t num_vips;
 	uint64_t rekey_ns, over_ns, rand_ns; /* re-key at rekey - [0, rand], gone at rekey + over */

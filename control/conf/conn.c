@@ -224,6 +224,19 @@ enum err set_fragmentation(struct check *c, void *obj, const struct tree *node)
 	return ERR_OK;
 }
 
+enum err set_unique(struct check *c, void *obj, const struct tree *node)
+{
+	static const struct take_word words[] = {{"no", UNIQUE_NO},
+						 {"never", UNIQUE_NEVER},
+						 {"keep", UNIQUE_KEEP},
+						 {"replace", UNIQUE_REPLACE}};
+	int v;
+
+	if (take_word(c, &v, node, words, ARRAY_LEN(words)))
+		CONN(obj)->unique = (enum conf_unique)v;
+	return ERR_OK;
+}
+
 enum err set_keyingtries(struct check *c, void *obj, const struct tree *node)
 {
 	uint64_t v;

@@ -283,6 +283,7 @@ const char *ike_reason_name(enum ike_reason r)
 		[IKE_REASON_PEER_ERROR] = "peer-error",
 		[IKE_REASON_RESOURCES] = "resources",
 		[IKE_REASON_REPLACED] = "replaced",
+		[IKE_REASON_INACTIVE] = "inactive",
 	};
 
 	return (unsigned)r < IKE_NUM_REASONS && names[r] ? names[r] : "unknown";

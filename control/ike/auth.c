@@ -270,25 +270,72 @@ void auth_child_failed(struct step *s)
 	s->fail = (struct failure){.reason = IKE_REASON_NONE};
 }
 
-bool auth_first_contact(const struct ike_sa *sa)
-{
-	list_for_each (n, &sa->e->sas) {
-		const struct ike_sa *o = list_entry(n, struct ike_sa, node);
-
-		if (o != sa && o->conn && o->state == SA_ESTABLISHED &&
-		    strcmp(o->conn->name, sa->conn->name) == 0)
-			return false;
-	}
-	return true;
-}
-
 static bool same_id(const struct ike_id *a, const struct ike_id *b)
 {
 	return a->type == b->type && a->len == b->len && memcmp(a->data, b->data, a->len) == 0;
 }
 
-/* INITIAL_CONTACT (2.4): the peer has no other SA with us. What we still have is closed in the
- * orderly way, in case it was only slow to arrive. */
+/* Another one joins the same two, as far as the peer's name is known yet. */
+static bool is_contact(const struct ike_sa *sa, const struct ike_sa *o)
+{
+	if (strcmp(o->conn->name, sa->conn->name) == 0)
+		return true;
+	if (!same_id(&o->local_id, &sa->local_id))
+		return false;
+	return sa->remote_id.type ? same_id(&o->remote_id, &sa->remote_id)
+				  : ip_addr_equal(&o->path.remote.addr, &sa->path.remote.addr);
+}
+
+bool auth_first_contact(const struct ike_sa *sa)
+{
+	list_for_each (n, &sa->e->sas) {
+		const struct ike_sa *o = list_entry(n, struct ike_sa, node);
+
+		if (o != sa && o->conn && o->state == SA_ESTABLISHED && is_contact(sa, o))
+			return false;
+	}
+	return true;
+}
+
+/* The same two are joined by it already. */
+static bool is_twin(const struct ike_sa *sa, const struct ike_sa *o)
+{
+	return o != sa && o->state == SA_ESTABLISHED && !o->quiet &&
+	       same_id(&o->remote_id, &sa->remote_id) && same_id(&o->local_id, &sa->local_id);
+}
+
+/* INITIAL_CONTACT (2.4): the peer has no other SA with us; or `unique` says that it is to have one
+ * only. What we still have is closed in the orderly way, in case it was only slow to arrive. When
+ * both begin at once, one of the two is established before the other's AUTH is read, so that not
+ * both are closed. */
+static bool replaces_older(const struct ike_sa *sa)
+{
+	if (sa->conn->unique == UNIQUE_NEVER)
+		return false;
+	return sa->hs->initial_contact || (sa->conn->unique == UNIQUE_REPLACE && !sa->initiator);
+}
+
+enum err auth_check_unique(struct step *s)
+{
+	char peer[128], there[ENDPOINT_TEXT_MAX];
+	struct ike_sa *sa = s->sa;
+
+	if (sa->conn->unique != UNIQUE_KEEP)
+		return ERR_OK;
+	list_for_each (n, &s->e->sas) {
+		const struct ike_sa *o = list_entry(n, struct ike_sa, node);
+
+		if (!is_twin(sa, o) || ip_addr_equal(&o->path.remote.addr, &sa->path.remote.addr))
+			continue;
+		return step_fail(s, IKE_REASON_REFUSED, NOTIFY_AUTHENTICATION_FAILED,
+				 "%s is connected from %s already, and `unique = keep` of "
+				 "connection %s lets nobody take its place",
+				 ike_id_text(peer, sizeof(peer), &sa->remote_id),
+				 endpoint_text(there, &o->path.remote), sa->conn->name);
+	}
+	return ERR_OK;
+}
+
 static void close_older(struct step *s)
 {
 	struct ike_sa *sa = s->sa;
@@ -296,9 +343,7 @@ static void close_older(struct step *s)
 	list_for_each (n, &s->e->sas) {
 		struct ike_sa *o = list_entry(n, struct ike_sa, node);
 
-		if (o == sa || o->state != SA_ESTABLISHED || o->quiet ||
-		    !same_id(&o->remote_id, &sa->remote_id) ||
-		    !same_id(&o->local_id, &sa->local_id))
+		if (!is_twin(sa, o))
 			continue;
 		o->reason = IKE_REASON_REPLACED;
 		if (task_need(o, TASK_IKE_DELETE, 0) != ERR_NOMEM)
@@ -317,7 +362,7 @@ void auth_established(struct step *s)
 		     "established with %s (%s), %s",
 		     ike_id_text(peer, sizeof(peer), &sa->remote_id),
 		     endpoint_text(remote, &sa->path.remote), sa->proposal);
-	if (sa->hs->initial_contact)
+	if (replaces_older(sa))
 		close_older(s);
 }
 

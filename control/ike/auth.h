@@ -50,10 +50,14 @@ MUST_USE enum err auth_check_peer(struct step *s) NONNULL(1);
 /* auth_child_failed - the first Child SA will not be: note why; the IKE SA goes on. */
 void auth_child_failed(struct step *s) NONNULL(1);
 
+/* auth_check_unique - as responder, with the peer proven: it may have another IKE SA (`unique`).
+ * Errors: PEER. */
+MUST_USE enum err auth_check_unique(struct step *s) NONNULL(1);
+
 /* auth_established - timers, event, and the end of what only the handshake needed. Cannot fail. */
 void auth_established(struct step *s) NONNULL(1);
 
-/* auth_first_contact - no other IKE SA of this connection is up. */
+/* auth_first_contact - no other IKE SA of this connection, or with this peer, is up. */
 bool auth_first_contact(const struct ike_sa *sa) NONNULL(1);
 
 /* auth_child_report - the event about a first Child SA that failed. */

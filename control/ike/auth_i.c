@@ -41,7 +41,7 @@ static enum err build(struct step *s)
 	wire_id_build(&s->b, PAYLOAD_IDI, &sa->local_id);
 	auth_build_certs(s);
 	auth_build_certreq(s);
-	if (auth_first_contact(sa))
+	if (sa->conn->unique != UNIQUE_NEVER && auth_first_contact(sa))
 		wire_notify_build(&s->b, NOTIFY_INITIAL_CONTACT, bytes_of(NULL, 0));
 	if (remote->id.type && !remote->pattern)
 		wire_id_build(&s->b, PAYLOAD_IDR, &remote->id);

@@ -103,6 +103,8 @@ enum err auth_verify_r(struct step *s)
 {
 	enum err e = auth_check_peer(s);
 
+	if (!e)
+		e = auth_check_unique(s);
 	if (e)
 		return e;
 	if (s->row->what != IKE_ASK_SECRET || s->sa->conn->local.auth != CONF_AUTH_PSK)

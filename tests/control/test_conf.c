@@ -124,7 +124,11 @@ static const struct row conn_rows[] = {
 	{"reauth_time = 0", ""},
 	{"reauth_time = 3h", LATER("connections.a.reauth_time")},
 	{"unique = never", ""},
-	{"unique = replace", LATER("connections.a.unique")},
+	{"unique = no", ""},
+	{"unique = keep", ""},
+	{"unique = replace", ""},
+	{"unique = once", "Ef:4: connections.a.unique: 'once' is none of: no, never, keep, "
+			  "replace"},
 	{"fragmentation = yes", ""},
 	{"fragmentation = force", ""},
 	{"fragmentation = accept", ""},
@@ -212,6 +216,9 @@ static const struct row child_rows[] = {
 	{"policies = yes", ""},
 	{"policies = no", REFUSED("connections.a.children.c.policies")},
 	{"label = x", REFUSED("connections.a.children.c.label")},
+	{"inactivity = 30m", ""},
+	{"inactivity = soon", "Ef:4: connections.a.children.c.inactivity: 'soon' is not a time: "
+			      "seconds, or a number with s, m, h or d"},
 	{"updown = /bin/x", LATER("connections.a.children.c.updown")},
 	{"mark_in = 0/0x00000000", ""},
 	{"mark_in = 42", LATER("connections.a.children.c.mark_in")},
@@ -482,6 +489,9 @@ static void test_defaults(void)
 	CU_ASSERT_EQUAL(conf->daemon.retransmit_tries, 0);
 	CU_ASSERT_EQUAL(conf->daemon.fragment_size, 1280);
 	CU_ASSERT_EQUAL(conn->fragmentation, FRAGMENTATION_YES);
+	CU_ASSERT_EQUAL(conn->unique, UNIQUE_NO);
+	CU_ASSERT_EQUAL(conn->num_vips, 0);
+	CU_ASSERT_EQUAL(child->inactivity_ns, 0);
 	conf_put(conf);
 }
 
@@ -539,7 +549,8 @@ static void test_values(void)
 {
 	struct conf *conf = must_load(
 		"connections { a { " SIDES "rekey_time = 0\n remote_addrs = %any, gw.example.com\n"
-		"keyingtries = 0\n dpd_delay = 2m\n encap = no\n children { c {\n"
+		"keyingtries = 0\n dpd_delay = 2m\n encap = no\n unique = keep\n"
+		"vips = 0.0.0.0, fd00::5\n children { c {\n inactivity = 30m\n"
 		"start_action = start|trap\n dpd_action = restart\n close_action = hold\n "
 		"life_time = 0\n rekey_bytes = 2k\n copy_dscp = in\n"
 		"remote_ts = dynamic[tcp/80]\n } } } }\n"
@@ -551,6 +562,11 @@ static void test_values(void)
 	CU_ASSERT_TRUE(conn->remote_addrs[0].any && !conn->remote_addrs[0].name);
 	CU_ASSERT_TRUE(conn->remote_addrs[1].name && !conn->remote_addrs[1].any);
 	CU_ASSERT_EQUAL(conn->keyingtries, 0);
+	CU_ASSERT_EQUAL(conn->unique, UNIQUE_KEEP);
+	CU_ASSERT_EQUAL(conn->num_vips, 2);
+	CU_ASSERT_TRUE(conn->vips[0].family == IP_V4 && ip_addr_is_any(&conn->vips[0]));
+	CU_ASSERT_TRUE(conn->vips[1].family == IP_V6 && conn->vips[1].b[15] == 5);
+	CU_ASSERT_EQUAL(child->inactivity_ns, 1800 * NS_PER_S);
 	CU_ASSERT_FALSE(conn->encap);
 	CU_ASSERT_EQUAL(conn->dpd_delay_ns, 120 * NS_PER_S);
 	CU_ASSERT_EQUAL(child->start_action, ACTION_TRAP_START);

@@ -32,10 +32,11 @@ static enum err add(struct ip_addr *list, uint32_t *num, uint32_t max, const str
 	return ERR_OK;
 }
 
-/* An address of a request may be anything, and none is no value; of a reply it must be one. */
+/* An address that is asked for may be anything, and 0.0.0.0 is no value; one that is lent must be
+ * usable. */
 static enum err take_addr(struct cp *cp, const struct ip_addr *a)
 {
-	if (ip_addr_is_any(a) && cp->type == CFG_REQUEST)
+	if (ip_addr_is_any(a) && cp->type != CFG_REPLY)
 		return ERR_OK;
 	if (cp->type == CFG_REPLY && !is_usable(a))
 		return ERR_MALFORMED;

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is closed without anybody asking: idle children, and IKE SAs that a peer has too many of. */
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/sim/forge.h"
+#include "tests/tap/tap.h"
+
+#define A 0
+#define B 1
+
+static const struct sim_wire calm = {.jitter_ns = 2 * NS_PER_MS, .ask_ns = 5 * NS_PER_MS};
+
+static void after(struct sim *s, uint64_t ns)
+{
+	sim_run(s, s->now_ns + ns);
+}
+
+/* ---- inactivity ------------------------------------------------------------------------------ */
+
+static struct sim *idle_pair(const char *child)
+{
+	const struct sim_options opt = {.wire = calm, .conf = {sim_conf(A, "", child)}};
+	struct sim *s = sim_new(1, &opt);
+
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	after(s, NS_PER_S);
+	CU_ASSERT_TRUE(sim_up(s));
+	return s;
+}
+
+/* Packets keep it up; without them it goes, on both sides, and the IKE SA stays. */
+static void test_inactivity(void)
+{
+	struct sim *s = idle_pair("inactivity = 30s");
+
+	s->traffic = true;
+	after(s, 100 * NS_PER_S);
+	CU_ASSERT_TRUE(sim_up(s));
+	s->traffic = false;
+	after(s, 27 * NS_PER_S);
+	CU_ASSERT_TRUE(sim_up(s));
+	after(s, 5 * NS_PER_S);
+	CU_ASSERT_EQUAL(sim_num_pairs(s, A) + sim_num_pairs(s, B), 0);
+	CU_ASSERT_TRUE(s->n[A].child_down == 1 && s->n[B].child_down == 1);
+	CU_ASSERT_TRUE(sim_num_sas(s, A) == 1 && sim_num_sas(s, B) == 1);
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	after(s, NS_PER_S);
+	CU_ASSERT_TRUE(sim_up(s));
+	sim_free(s);
+}
+
+/* New keys are no packet. */
+static void test_inactivity_over_rekeys(void)
+{
+	struct sim *s = idle_pair("inactivity = 35s\n rekey_time = 10s\n rand_time = 0");
+
+	after(s, 32 * NS_PER_S);
+	CU_ASSERT_EQUAL(s->n[A].rekeyed_child, 3);
+	CU_ASSERT_TRUE(sim_up(s));
+	after(s, 5 * NS_PER_S);
+	CU_ASSERT_EQUAL(sim_num_pairs(s, A) + sim_num_pairs(s, B), 0);
+	sim_free(s);
+}
+
+/* ---- unique ---------------------------------------------------------------------------------- */
+
+/* A has two connections to B, which are the same but for their names. */
+static const char *twice(const char *extra)
+{
+	static char text[3000];
+	static const char *const format =
+		"%s {\n local_addrs = %%any\n remote_addrs = 192.0.2.2\n %s\n"
+		" local { auth = psk\n id = host1.example }\n"
+		" remote { auth = psk\n id = host2.example }\n"
+		" children { tun { local_ts = 10.1.0.0/16\n remote_ts = 10.2.0.0/16\n } } }\n";
+	int n = snprintf(text, sizeof(text), "connections {\n");
+
+	for (int i = 0; i < 2; i++) {
+		const char *name = i ? "again" : "net";
+
+		n += snprintf(text + n, sizeof(text) - (size_t)n, format, name, extra);
+	}
+	snprintf(text + n, sizeof(text) - (size_t)n,
+		 "}\nsecrets { ike-1 { secret = \"a fairly long shared secret\" } }\n");
+	return text;
+}
+
+static void initiate(struct sim *s, const char *conn, const char *from)
+{
+	struct ike_initiate_params p = {.conn = conn, .child = "tun"};
+
+	CU_ASSERT_EQUAL(ip_addr_parse(&p.path.local.addr, from), ERR_OK);
+	p.path.local.port = 500;
+	p.path.remote = s->n[B].addr;
+	CU_ASSERT_EQUAL(ike_initiate(s->n[A].e, &p, s->now_ns), ERR_OK);
+	sim_settle(s, A);
+	after(s, NS_PER_S);
+}
+
+static char *sim_conf_any(const char *extra)
+{
+	static char text[4096];
+	char *at;
+
+	snprintf(text, sizeof(text), "%s", sim_conf(B, extra, ""));
+	at = strstr(text, "remote_addrs = 192.0.2.1");
+	memcpy(at, "remote_addrs = %any     ", 24);
+	return text;
+}
+
+/* How many IKE SAs each side has after A has come twice, the second time from somewhere. */
+static uint32_t come_twice(const char *extra_a, const char *extra_b, const char *from)
+{
+	struct sim_options opt = {.wire = calm, .conf = {twice(extra_a), sim_conf_any(extra_b)}};
+	struct sim *s = sim_new(1, &opt);
+	uint32_t num;
+
+	initiate(s, "net", "192.0.2.1");
+	after(s, 20 * NS_PER_S);
+	initiate(s, "again", from);
+	after(s, 5 * NS_PER_S);
+	num = sim_num_sas(s, B);
+	CU_ASSERT_EQUAL(sim_num_sas(s, A), num);
+	sim_free(s);
+	return num;
+}
+
+static void test_unique(void)
+{
+	/* Who has an IKE SA with the peer does not say that this is the first. */
+	CU_ASSERT_EQUAL(come_twice("", "", "192.0.2.1"), 2);
+	CU_ASSERT_EQUAL(come_twice("", "unique = never", "192.0.2.1"), 2);
+	CU_ASSERT_EQUAL(come_twice("", "unique = replace", "192.0.2.1"), 1);
+	CU_ASSERT_EQUAL(come_twice("", "unique = replace", "192.0.2.9"), 1);
+	CU_ASSERT_EQUAL(come_twice("", "unique = keep", "192.0.2.1"), 2);
+	CU_ASSERT_EQUAL(come_twice("", "unique = keep", "192.0.2.9"), 1);
+}
+
+static void test_unique_keeps_the_first(void)
+{
+	struct sim_options opt = {.wire = calm, .conf = {twice(""), sim_conf_any("unique = keep")}};
+	struct sim *s = sim_new(1, &opt);
+
+	initiate(s, "net", "192.0.2.1");
+	CU_ASSERT_TRUE(sim_up(s));
+	initiate(s, "again", "192.0.2.9");
+	CU_ASSERT_EQUAL(s->n[A].last_failure, IKE_REASON_AUTH_FAILED_PEER);
+	CU_ASSERT_EQUAL(s->n[B].last_failure, IKE_REASON_REFUSED);
+	CU_ASSERT_PTR_NOT_NULL(strstr(s->n[B].last_text, "unique = keep"));
+	CU_ASSERT_TRUE(sim_up(s));
+	sim_free(s);
+}
+
+/* A forgot everything, which it says: INITIAL_CONTACT. Then the old one goes, but not with never.
+ */
+static uint32_t come_back(const char *extra_a, const char *extra_b)
+{
+	struct sim_options opt = {.wire = calm, .conf = {twice(extra_a), sim_conf_any(extra_b)}};
+	struct sim *s = sim_new(1, &opt);
+	uint32_t num;
+
+	initiate(s, "net", "192.0.2.1");
+	s->n[B].deaf = true; /* A's goodbye is not heard */
+	CU_ASSERT_EQUAL(sim_terminate(s, A, NULL), ERR_OK);
+	after(s, 100 * NS_PER_S);
+	s->n[B].deaf = false;
+	CU_ASSERT_TRUE(sim_num_sas(s, A) == 0 && sim_num_sas(s, B) == 1);
+	initiate(s, "net", "192.0.2.1");
+	after(s, 100 * NS_PER_S);
+	num = sim_num_sas(s, B);
+	sim_free(s);
+	return num;
+}
+
+static void test_initial_contact(void)
+{
+	CU_ASSERT_EQUAL(come_back("", ""), 1);
+	CU_ASSERT_EQUAL(come_back("", "unique = keep"), 1);
+	CU_ASSERT_EQUAL(come_back("", "unique = never"), 2);
+	CU_ASSERT_EQUAL(come_back("unique = never", ""), 2);
+}
+
+static bool without_claim(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx)
+{
+	static struct forge_msg m;
+	uint32_t num = 0;
+
+	(void)ctx;
+	if (bytes[18] != IKE_AUTH || !forge_open(s, &m, from, bytes, *len))
+		return true;
+	for (uint32_t i = 0; i < m.num; i++) {
+		const struct ike_payload *p = &m.payloads[i];
+
+		if (p->type != PAYLOAD_NOTIFY || load_be16(p->body.p + 2) != NOTIFY_INITIAL_CONTACT)
+			m.payloads[num++] = *p;
+	}
+	m.num = num;
+	*len = forge_close(s, &m, from, bytes, *len);
+	return true;
+}
+
+/* Both begin at once: neither closes what the other has just begun. */
+static void test_unique_crossing(void)
+{
+	for (uint64_t seed = 1; seed <= 40; seed++) {
+		struct sim_options opt = {.wire = calm,
+					  .conf = {sim_conf(A, "unique = replace", ""),
+						   sim_conf(B, "unique = replace", "")}};
+		struct sim *s = sim_new(seed, &opt);
+
+		/* without a claim to be the first, which is about what was there before */
+		s->tap = without_claim;
+		CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+		after(s, sim_random(s, 20 * NS_PER_MS));
+		CU_ASSERT_EQUAL(sim_initiate(s, B, "tun"), ERR_OK);
+		after(s, 10 * NS_PER_S);
+		CU_ASSERT_TRUE(sim_up(s));
+		sim_free(s);
+	}
+}
+
+static const struct tap_test tests[] = {
+	TAP_TEST(test_inactivity),      TAP_TEST(test_inactivity_over_rekeys),
+	TAP_TEST(test_unique),          TAP_TEST(test_unique_keeps_the_first),
+	TAP_TEST(test_initial_contact), TAP_TEST(test_unique_crossing),
+};
+
+TAP_MAIN("sim/upkeep", tests)
