@@ -48,6 +48,10 @@ struct host_ops {
 	 * else looks there; captured traffic goes to the interface. rules_del removes them. */
 	enum err (*rules_set)(void *ctx, const char *ifname);
 	enum err (*rules_del)(void *ctx);
+	/* guard_devices - devices beside guard_set()'s by which protected traffic passes: virtual
+	 * interfaces of single connections. What comes in by another one, though the host would
+	 * send to its source by one of these, is dropped. In force with the next guard_set(). */
+	enum err (*guard_devices)(void *ctx, const char *const *names, size_t num);
 	/* guard_set - replace the guard by these entries in one transaction. guard_del removes it.
 	 */
 	enum err (*guard_set)(void *ctx, const char *ifname, const struct guard_entry *entries,

@@ -249,6 +249,22 @@ static enum err rules_del(void *ctx)
 	return e;
 }
 
+static enum err guard_devices(void *ctx, const char *const *names, size_t num)
+{
+	enum err e = call(ctx, "guard_devices");
+
+	if (e)
+		return e;
+	drop(ctx, "device", false);
+	for (size_t i = 0; i < num; i++) {
+		char line[FAKE_HOST_LINE_MAX];
+
+		snprintf(line, sizeof(line), "device %s", names[i]);
+		add(ctx, line);
+	}
+	return ERR_OK;
+}
+
 static enum err guard_set(void *ctx, const char *ifname, const struct guard_entry *entries,
 			  size_t num_entries)
 {
@@ -272,8 +288,10 @@ static enum err guard_del(void *ctx)
 {
 	enum err e = call(ctx, "guard_del");
 
-	if (!e)
+	if (!e) {
 		drop(ctx, "guard", false);
+		drop(ctx, "device", false);
+	}
 	return e;
 }
 
@@ -437,6 +455,7 @@ static const struct host_ops ops = {
 	.route_flush = route_flush,
 	.rules_set = rules_set,
 	.rules_del = rules_del,
+	.guard_devices = guard_devices,
 	.guard_set = guard_set,
 	.guard_del = guard_del,
 	.source_for = source_for,

@@ -8,6 +8,7 @@
  *	link NAME mtu N            tap NAME
  *	addr NAME ADDR/LEN         route PREFIX dev NAME[ src ADDR]
  *	rules NAME                 guard NAME LOCAL REMOTE[ capture]
+ *	device NAME (of the guard, beside its own)
  */
 #pragma once
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <sys/socket.h>
 
 #include "api/embed/internal.h"
@@ -16,9 +17,17 @@
 /* embed_may_attach - now, and under this name; else errno says why not. */
 bool embed_may_attach(const struct ipsec_engine *e, const char *name)
 {
-	(void)name;
 	errno = e->begun ? EBUSY : ENOSPC;
-	return !e->begun && e->num_ports < PORTS_MAX;
+	if (e->begun || e->num_ports == PORTS_MAX)
+		return false;
+	errno = EINVAL;
+	if (name && strlen(name) >= sizeof(e->names[0]))
+		return false;
+	errno = EEXIST;
+	for (uint32_t i = 0; i < e->num_ports; i++)
+		if (name && strcmp(e->names[i], name) == 0)
+			return false;
+	return true;
 }
 
 static bool may_attach_outer(const struct ipsec_engine *e, bool bare)
@@ -32,10 +41,13 @@ static bool may_attach_outer(const struct ipsec_engine *e, bool bare)
 /* embed_take - the driver is the engine's from now on, also on failure. */
 enum err embed_take(struct ipsec_engine *e, struct driver *d, bool bare, const char *name)
 {
-	(void)name;
+	char *kept = e->names[e->num_ports];
+
+	if (name)
+		snprintf(kept, sizeof(e->names[0]), "%s", name);
 	e->has_bare |= bare;
 	e->has_outer |= !bare && d->role == PORT_OUTER;
-	e->ports[e->num_ports++] = (struct engine_port){.driver = d, .bare = bare};
+	e->ports[e->num_ports++] = (struct engine_port){.driver = d, .bare = bare, .name = kept};
 	return ERR_OK;
 }
 

@@ -22,7 +22,7 @@
 #include "api/include/latchkey/engine.h"
 #include "dataplane/driver.h"
 
-#define PORTS_MAX 8
+#define PORTS_MAX 64
 
 /* struct ipsec_port - the program's end of a port of packets. */
 struct ipsec_port {
@@ -38,6 +38,7 @@ struct ipsec_engine {
 	struct engine *core;                 /* NULL before the start */
 	struct conf *conf;                   /* before the start: what was configured, or NULL */
 	struct engine_port ports[PORTS_MAX]; /* before the start */
+	char names[PORTS_MAX][16];           /* of inner ones */
 	uint32_t num_ports;
 	bool has_outer, has_bare;
 	struct list_node packet_ports;

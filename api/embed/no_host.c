@@ -64,6 +64,12 @@ static enum err no_guard(void *ctx, const char *ifname, const struct guard_entry
 	return ERR_OK;
 }
 
+static enum err no_devices(void *ctx, const char *const *names, size_t num)
+{
+	(void)ctx, (void)names, (void)num;
+	return ERR_OK;
+}
+
 /* source_for - what the host's routing says, which a connected socket knows without a packet. */
 static enum err source_for(void *ctx, struct ip_addr *out, const struct ip_addr *remote)
 {
@@ -147,6 +153,7 @@ static const struct host_ops ops = {
 	.route_flush = no_name,
 	.rules_set = no_name,
 	.rules_del = nothing,
+	.guard_devices = no_devices,
 	.guard_set = no_guard,
 	.guard_del = nothing,
 	.source_for = source_for,

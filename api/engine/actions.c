@@ -111,6 +111,7 @@ static enum err child_install(struct engine *e, struct child_rec *c,
 			(uint16_t)(e->mtu - (params.local[0].lo.family == IP_V6 ? 60 : 40));
 	params.group = c->group->id;
 	params.pathset = peer->set;
+	params.scope = c->group->vif ? c->group->vif->scope : 0;
 	return dataplane_child_add(e->dp, &params);
 }
 

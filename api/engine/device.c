@@ -52,6 +52,7 @@ void device_fit_mtu(struct engine *e, const struct ip_addr *remote)
 	LOG(INFO, KNL, NULL, "%s: MTU %u, which the path to the peer can carry",
 	    e->daemon.interface, mtu);
 	e->mtu = mtu;
+	vif_fit_mtu(e);
 }
 
 static enum err inner_open(struct engine *e)
@@ -206,10 +207,15 @@ void device_close_port(struct driver *driver)
 static enum err attach(struct engine *e, const struct engine_port *p)
 {
 	uint16_t port;
-	enum err err = dataplane_attach(e->dp, &port, p->driver);
+	enum err err;
 
-	if (err)
+	if (p->name && p->name[0])
+		return vif_attach(e, p->name, p->driver);
+	err = dataplane_attach(e->dp, &port, p->driver);
+	if (err) {
+		device_close_port(p->driver);
 		return err;
+	}
 	if (p->bare) {
 		e->esp_port = port;
 		e->has_esp_port = true;
@@ -229,8 +235,6 @@ enum err device_attach(struct engine *e, const struct engine_port *ports, uint32
 	for (uint32_t i = 0; i < num; i++) {
 		enum err failed = attach(e, &ports[i]);
 
-		if (failed)
-			device_close_port(ports[i].driver);
 		if (!err)
 			err = failed;
 	}

@@ -278,7 +278,7 @@ static enum err run_dataplane(struct engine *e)
 		struct loop_source *s = &e->port_sources[e->num_port_sources++];
 		enum err err;
 
-		s->fd = dataplane_port_fd(e->dp, port, 0);
+		s->fd = vif_has_port(e, port) ? -1 : dataplane_port_fd(e->dp, port, 0);
 		err = s->fd < 0 ? ERR_OK : loop_watch(e, s);
 		if (err)
 			return err;
@@ -355,6 +355,7 @@ enum err engine_new(struct engine **out, const struct engine_params *params)
 	e->ctx = params->ctx;
 	e->started_s = clock_wall_s();
 	list_init(&e->observers);
+	list_init(&e->vifs);
 	list_init(&e->groups);
 	list_init(&e->routes);
 	list_init(&e->starters);
@@ -412,6 +413,7 @@ void engine_free(struct engine *e)
 		dataplane_stop(e->dp);
 	actions_forget(e);
 	policy_fini(e);
+	vif_fini(e);
 	vips_fini(e);
 	device_close(e);
 	dataplane_free(e->dp);

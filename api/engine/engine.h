@@ -22,6 +22,8 @@ struct engine;
 struct engine_port {
 	struct driver *driver;
 	bool bare;
+	const char *name; /* inner: for the connections that name it as their interface; NULL or "":
+			   * shared; copied */
 };
 
 /* struct engine_params - what an engine is made of. host is taken over (closed with the engine);

@@ -15,7 +15,8 @@ static size_t guard_fill(struct guard_entry *out, const struct sa_group *g)
 {
 	size_t n = 0;
 
-	if (!g->policy)
+	/* What goes into an interface of a connection's own is for the routes to say. */
+	if (!g->policy || g->vif)
 		return 0;
 	for (uint32_t l = 0; l < g->num_local; l++)
 		for (uint32_t r = 0; r < g->num_remote; r++)
@@ -41,7 +42,9 @@ static enum err guard_write(struct engine *e)
 		return ERR_NOMEM;
 	list_for_each (n, &e->groups)
 		num += guard_fill(entries + num, list_entry(n, struct sa_group, node));
-	err = e->host.ops->guard_set(e->host.ctx, e->daemon.interface, entries, num);
+	err = vif_guard(e);
+	if (!err)
+		err = e->host.ops->guard_set(e->host.ctx, e->daemon.interface, entries, num);
 	mem_free(entries);
 	return err;
 }

@@ -9,6 +9,7 @@
  *   policy.c   SA groups and their policies
  *   guard.c    what the packet filter is to hold of all of them
  *   roam.c     the host's addresses change: whom to tell
+ *   vif.c      virtual interfaces of connections' own
  *   routes.c   what leads their traffic to the virtual interface
  *   connect.c  brings connections up, and takes them down
  *   resolver.c names to addresses, in threads of their own
@@ -36,6 +37,7 @@ struct sa_group {
 	struct list_node node;
 	uint32_t id;
 	uint32_t policy; /* 0 = none installed */
+	struct vif *vif; /* NULL: the shared interface */
 	char *conn;
 	char *child;
 	struct ts local[CONF_MAX_TS];
@@ -115,6 +117,22 @@ struct loop_source {
 	void (*ready)(struct engine *e, struct loop_source *s);
 };
 
+/* VIFS_MAX - virtual interfaces of connections' own; the data path has no more ports. */
+#define VIFS_MAX 64
+
+/* struct vif - one of them. */
+struct vif {
+	struct list_node node;
+	char name[16];
+	uint32_t scope; /* 0 = not attached */
+	uint16_t port;
+	uint32_t num_groups;       /* that name it */
+	struct loop_source source; /* polled */
+	bool made;                 /* a device of ours; removed with it */
+	bool foreign;              /* a driver of the caller's: it stays */
+	bool wanted;               /* a connection names it */
+};
+
 struct engine {
 	struct host host;
 	struct conf *conf;
@@ -152,7 +170,7 @@ struct engine {
 	bool wants_ends;    /* a trap waits for a route to its peer */
 	bool told;          /* the log has that already */
 	struct htab groups_by_id, children, peers;
-	struct list_node groups, routes, starters, resolving, waiters, vips;
+	struct list_node vifs, groups, routes, starters, resolving, waiters, vips;
 
 	uint64_t next_request, next_lookup;
 	int64_t started_s;
@@ -188,6 +206,18 @@ MUST_USE enum err device_attach(struct engine *e, const struct engine_port *port
 void device_close_port(struct driver *driver) NONNULL(1);
 void device_close(struct engine *e) NONNULL(1);
 void device_fit_mtu(struct engine *e, const struct ip_addr *remote) NONNULL(1, 2);
+
+/* vif.c */
+struct vif *vif_find(struct engine *e, const char *name) NONNULL(1, 2);
+bool vif_has_port(const struct engine *e, uint16_t port) NONNULL(1);
+bool vif_is_own(const struct engine *e, const struct conf_conn *conn) NONNULL(1);
+MUST_USE enum err vif_attach(struct engine *e, const char *name, struct driver *driver)
+	NONNULL(1, 2, 3);
+void vif_configure(struct engine *e) NONNULL(1);
+void vif_settle(struct engine *e) NONNULL(1);
+void vif_fit_mtu(struct engine *e) NONNULL(1);
+MUST_USE enum err vif_guard(struct engine *e) NONNULL(1);
+void vif_fini(struct engine *e) NONNULL(1);
 
 /* actions.c */
 void actions_run(struct engine *e) NONNULL(1);

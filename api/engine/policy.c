@@ -23,6 +23,7 @@ static void policy_install(struct engine *e, struct sa_group *g)
 		.remote = g->remote,
 		.num_local = g->num_local,
 		.num_remote = g->num_remote,
+		.scope = g->vif ? g->vif->scope : 0,
 	};
 	enum err err = dataplane_policy_add(e->dp, &g->policy, &params);
 
@@ -52,11 +53,33 @@ static void group_free(struct engine *e, struct sa_group *g)
 		htab_remove(&e->groups_by_id, &g->by_id);
 		dataplane_group_remove(e->dp, g->id);
 	}
+	if (g->vif)
+		g->vif->num_groups--;
 	list_remove(&g->node);
 	auth_proof_put(g->proof);
 	mem_free(g->conn);
 	mem_free(g->child);
 	mem_free(g);
+}
+
+/* where - the interface of a connection's traffic: its own, or NULL for the shared one. False: its
+ * own is not there, or nobody knows which it was: the connection is not configured any more. */
+static bool where(struct engine *e, struct vif **out, const char *conn)
+{
+	const struct conf_conn *c = conf_find_conn(e->conf, conn);
+
+	if (!c) {
+		list_for_each (n, &e->groups) {
+			const struct sa_group *g = list_entry(n, struct sa_group, node);
+
+			*out = g->vif;
+			if (strcmp(g->conn, conn) == 0)
+				return true;
+		}
+		return false;
+	}
+	*out = vif_is_own(e, c) ? vif_find(e, c->interface) : NULL;
+	return !vif_is_own(e, c) || (*out && (*out)->scope);
 }
 
 static struct sa_group *group_new(struct engine *e, const char *conn, const char *child)
@@ -65,6 +88,12 @@ static struct sa_group *group_new(struct engine *e, const char *conn, const char
 
 	if (!g)
 		return NULL;
+	if (!where(e, &g->vif, conn)) {
+		mem_free(g);
+		return NULL;
+	}
+	if (g->vif)
+		g->vif->num_groups++;
 	g->conn = str_dup(conn);
 	g->child = str_dup(child);
 	if (!g->conn || !g->child || dataplane_group_add(e->dp, &g->id)) {
@@ -141,10 +170,14 @@ static bool is_for(const struct sa_group *g, const struct child_params *p)
 
 static struct sa_group *group_to_join(struct engine *e, const struct ike_child_add *add)
 {
+	struct vif *vif;
+
+	if (!where(e, &vif, add->conn))
+		return NULL;
 	list_for_each (n, &e->groups) {
 		struct sa_group *g = list_entry(n, struct sa_group, node);
 
-		if (group_is(g, add->conn, add->child) && is_for(g, &add->params))
+		if (group_is(g, add->conn, add->child) && g->vif == vif && is_for(g, &add->params))
 			return g;
 	}
 	return NULL;
@@ -391,7 +424,8 @@ static struct sa_group *twin_of(struct engine *e, const struct sa_group *g)
 	list_for_each (n, &e->groups) {
 		struct sa_group *o = list_entry(n, struct sa_group, node);
 
-		if (o != g && group_is(o, g->conn, g->child) && same_selectors(o, g))
+		if (o != g && o->vif == g->vif && group_is(o, g->conn, g->child) &&
+		    same_selectors(o, g))
 			return o;
 	}
 	return NULL;
@@ -449,7 +483,7 @@ void policy_configure(struct engine *e)
 	const struct conf *conf = e->conf;
 
 	e->wants_ends = false;
-
+	vif_configure(e);
 	list_for_each (n, &e->groups) {
 		struct sa_group *g = list_entry(n, struct sa_group, node);
 
@@ -480,6 +514,7 @@ void policy_settle(struct engine *e)
 		if (!g->num_pairs)
 			group_free(e, g);
 	}
+	vif_settle(e);
 	guard_flush(e);
 }
 

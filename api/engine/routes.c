@@ -108,7 +108,7 @@ void routes_group(struct engine *e, const struct sa_group *g, enum route_what wh
 	struct ip_addr src;
 	size_t num;
 
-	if (routes_need_capture(g))
+	if (g->vif || routes_need_capture(g))
 		return;
 	for (uint32_t i = 0; i < g->num_remote; i++) {
 		if (ts_to_prefixes(&g->remote[i], prefixes, &num, PREFIXES_MAX)) {

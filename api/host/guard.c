@@ -73,6 +73,24 @@ static enum err replace(struct host_linux *h, const struct guard_spec *spec)
 	return err;
 }
 
+enum err host_guard_devices(void *ctx, const char *const *names, size_t num)
+{
+	struct host_linux *h = ctx;
+
+	if (num > HOST_DEVICES_MAX)
+		return ERR_LIMIT;
+	for (size_t i = 0; i < num; i++) {
+		if (!host_name_ok(names[i])) {
+			errno = EINVAL;
+			return ERR_INVAL;
+		}
+	}
+	for (size_t i = 0; i < num; i++)
+		snprintf(h->devices[i], sizeof(h->devices[i]), "%s", names[i]);
+	h->num_devices = num;
+	return ERR_OK;
+}
+
 enum err host_guard_set(void *ctx, const char *ifname, const struct guard_entry *entries,
 			size_t num_entries)
 {
@@ -83,6 +101,8 @@ enum err host_guard_set(void *ctx, const char *ifname, const struct guard_entry 
 		.device = ifname,
 		.ports = h->num_ports ? h->ports : default_ports,
 		.num_ports = h->num_ports ? h->num_ports : ARRAY_LEN(default_ports),
+		.devices = h->devices,
+		.num_devices = h->num_devices,
 		.all = &all,
 		.captured = &captured,
 	};

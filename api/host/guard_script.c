@@ -226,10 +226,25 @@ static void add_rule(struct text *t, const char *device, const char *chain, cons
 }
 
 /* add_own_side - what goes by the device, or never leaves the host, is not the guard's. */
-static void add_own_side(struct text *t, const char *device, const char *chain, const char *dir)
+static void add_own_side(struct text *t, const struct guard_spec *spec, const char *chain,
+			 const char *dir)
 {
-	text_add(t, "add rule inet latchkey-%s %s %sname { \"lo\", \"%s\" } accept\n", device,
-		 chain, dir, device);
+	text_add(t, "add rule inet latchkey-%s %s %sname { \"lo\", \"%s\"", spec->device, chain,
+		 dir, spec->device);
+	for (size_t i = 0; i < spec->num_devices; i++)
+		text_add(t, ", \"%s\"", spec->devices[i]);
+	text_add(t, " } accept\n");
+}
+
+/* add_way_back - into which virtual interface traffic goes is for the operator's routes to say:
+ * where they send an address there, it comes from there and from nowhere else. */
+static void add_way_back(struct text *t, const struct guard_spec *spec, const char *chain)
+{
+	for (size_t i = 0; i < spec->num_devices; i++)
+		text_add(t,
+			 "add rule inet latchkey-%s %s fib saddr oifname \"%s\" counter name "
+			 "entering drop\n",
+			 spec->device, chain, spec->devices[i]);
 }
 
 static void add_jump(struct text *t, const char *device, const char *chain, const char *to, char x)
@@ -244,7 +259,7 @@ static void switch_arriving(struct text *t, const struct guard_spec *spec, const
 {
 	const char *device = spec->device;
 
-	add_own_side(t, device, chain, "iif");
+	add_own_side(t, spec, chain, "iif");
 	add_rule(t, device, chain, NEIGHBOURS);
 	text_add(t, "add rule inet latchkey-%s %s udp dport { ", device, chain);
 	for (size_t i = 0; i < spec->num_ports; i++)
@@ -256,10 +271,12 @@ static void switch_arriving(struct text *t, const struct guard_spec *spec, const
 	add_jump(t, device, chain, "in", x);
 }
 
-static void switch_leaving(struct text *t, const char *device, const char *chain, const char *to,
-			   char x)
+static void switch_leaving(struct text *t, const struct guard_spec *spec, const char *chain,
+			   const char *to, char x)
 {
-	add_own_side(t, device, chain, "oif");
+	const char *device = spec->device;
+
+	add_own_side(t, spec, chain, "oif");
 	add_rule(t, device, chain, NOT_OURS);
 	add_rule(t, device, chain, NEIGHBOURS);
 	add_jump(t, device, chain, to, x);
@@ -272,13 +289,14 @@ void guard_script_switch(struct text *t, const struct guard_spec *spec, char x)
 	for (size_t i = 0; i < ARRAY_LEN(base_chains); i++)
 		text_add(t, "flush chain inet latchkey-%s %s\n", device, base_chains[i].name);
 	switch_arriving(t, spec, "wire", x);
+	add_way_back(t, spec, "wire");
 	switch_arriving(t, spec, "input", x);
-	add_own_side(t, device, "forward", "iif");
+	add_own_side(t, spec, "forward", "iif");
 	add_jump(t, device, "forward", "in", x);
-	switch_leaving(t, device, "leave", "out", x);
-	switch_leaving(t, device, "leave_nat", "out", x);
-	switch_leaving(t, device, "output", "capture", x);
-	add_own_side(t, device, "transit", "iif");
+	switch_leaving(t, spec, "leave", "out", x);
+	switch_leaving(t, spec, "leave_nat", "out", x);
+	switch_leaving(t, spec, "output", "capture", x);
+	add_own_side(t, spec, "transit", "iif");
 	add_jump(t, device, "transit", "capture", x);
 }
 

@@ -16,12 +16,16 @@
  */
 #pragma once
 
+#include <net/if.h>
+
 #include "api/host/guard_plan.h"
 #include "api/host/text.h"
 
 /* struct guard_spec - what the scripts say. */
 struct guard_spec {
 	const char *device;
+	char (*devices)[IF_NAMESIZE]; /* virtual interfaces of single connections */
+	size_t num_devices;
 	const uint16_t *ports; /* UDP ports at which our own outer traffic arrives */
 	size_t num_ports;      /* 1 or more */
 	const struct guard_plan *all;

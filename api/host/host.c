@@ -130,6 +130,7 @@ static const struct host_ops host_linux_ops = {
 	.route_flush = host_route_flush,
 	.rules_set = host_rules_set,
 	.rules_del = host_rules_del,
+	.guard_devices = host_guard_devices,
 	.guard_set = host_guard_set,
 	.guard_del = host_guard_del,
 	.source_for = host_source_for,

@@ -20,6 +20,9 @@ struct nft_ctx;
 /* HOST_PORTS_MAX - local UDP ports that the guard lets outer traffic arrive at. */
 #define HOST_PORTS_MAX 8
 
+/* HOST_DEVICES_MAX - devices beside the guard's own. */
+#define HOST_DEVICES_MAX 64
+
 /* struct host_linux - the state. */
 struct host_linux {
 	struct mnl_socket *nl;
@@ -28,6 +31,8 @@ struct host_linux {
 	char device[IF_NAMESIZE];       /* whose guard it is: set by the operations that name it */
 	uint16_t ports[HOST_PORTS_MAX]; /* that udp_open() bound */
 	size_t num_ports;
+	char devices[HOST_DEVICES_MAX][IF_NAMESIZE]; /* guard_devices() */
+	size_t num_devices;
 };
 
 /* host_err - the error that errno e means; e 0 is OK. */
@@ -97,6 +102,7 @@ MUST_USE enum err host_rules_set(void *ctx, const char *ifname);
 MUST_USE enum err host_rules_del(void *ctx);
 
 /* guard.c */
+MUST_USE enum err host_guard_devices(void *ctx, const char *const *names, size_t num);
 MUST_USE enum err host_guard_set(void *ctx, const char *ifname, const struct guard_entry *entries,
 				 size_t num_entries);
 MUST_USE enum err host_guard_del(void *ctx);

@@ -88,6 +88,8 @@ MUST_USE SET(set_vips);
 MUST_USE SET(set_mobike);
 MUST_USE SET(set_send_cert);
 MUST_USE SET(set_send_certreq);
+MUST_USE SET(set_conn_interface);
+MUST_USE SET(set_conn_interface_addrs);
 MUST_USE SET(set_dpd_delay);
 MUST_USE SET(set_fragmentation);
 MUST_USE SET(set_unique);
@@ -185,6 +187,12 @@ void secret_put(struct conf_secret *s);
 
 /* daemon_defaults - what holds where the latchkey section says nothing. daemon.c */
 void daemon_defaults(struct conf_daemon *d) NONNULL(1);
+
+/* take_interface - a device's name. take_addresses - addresses for one, with prefix lengths, up to
+ * CONF_MAX_INTERFACE_ADDRS. daemon.c */
+void take_interface(struct check *c, char out[static 16], const struct tree *node) NONNULL(1, 3);
+void take_addresses(struct check *c, struct ip_prefix *out, uint32_t *num, const struct tree *node)
+	NONNULL(1, 2, 3, 4);
 
 /* take_* - a value of this kind, or a remark that says what was expected; false then. value.c */
 bool take_text(struct check *c, const char **out, const struct tree *node) NONNULL(1, 2, 3);

@@ -37,7 +37,9 @@ enum ike_dh {
 #define CONF_MAX_PROPOSALS  8
 #define CONF_MAX_TS         64
 #define CONF_MAX_ADDRS      16
-#define CONF_MAX_VIPS       8
+/* Addresses given to a virtual interface. */
+#define CONF_MAX_INTERFACE_ADDRS 8
+#define CONF_MAX_VIPS            8
 
 /* struct conf_encr - cipher and key length in bits; 0 for a cipher that has only one and is
  * proposed without the attribute (ChaCha20-Poly1305, RFC 7634 4). */
@@ -196,6 +198,9 @@ struct conf_conn {
 	enum conf_unique unique;
 	struct ip_addr vips[CONF_MAX_VIPS]; /* to be asked for; 0.0.0.0, :: = any of the family */
 	uint32_t num_vips;
+	char interface[16]; /* "" = the shared one */
+	struct ip_prefix interface_addrs[CONF_MAX_INTERFACE_ADDRS];
+	uint32_t num_interface_addrs;
 	uint64_t rekey_ns, over_ns, rand_ns; /* re-key at rekey - [0, rand], gone at rekey + over */
 	uint64_t dpd_delay_ns;
 	uint32_t keyingtries; /* 0 = for ever */
@@ -217,8 +222,8 @@ struct conf_secret {
 
 /* struct conf_daemon - the latchkey section. */
 struct conf_daemon {
-	char interface[16];            /* "latchkey0" */
-	struct ip_prefix addresses[8]; /* given to the interface */
+	char interface[16];                                   /* "latchkey0" */
+	struct ip_prefix addresses[CONF_MAX_INTERFACE_ADDRS]; /* given to the interface */
 	uint32_t num_addresses;
 	uint32_t mtu;              /* 0 = derived from the underlay */
 	char aead[16];             /* "" = fastest */

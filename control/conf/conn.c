@@ -180,6 +180,18 @@ enum err set_encap(struct check *c, void *obj, const struct tree *node)
 	return ERR_OK;
 }
 
+enum err set_conn_interface(struct check *c, void *obj, const struct tree *node)
+{
+	take_interface(c, CONN(obj)->interface, node);
+	return ERR_OK;
+}
+
+enum err set_conn_interface_addrs(struct check *c, void *obj, const struct tree *node)
+{
+	take_addresses(c, CONN(obj)->interface_addrs, &CONN(obj)->num_interface_addrs, node);
+	return ERR_OK;
+}
+
 enum err set_mobike(struct check *c, void *obj, const struct tree *node)
 {
 	take_bool(c, &CONN(obj)->mobike, node);

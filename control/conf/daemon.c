@@ -40,40 +40,50 @@ static bool is_interface_name(const char *text)
 	return true;
 }
 
-enum err set_interface(struct check *c, void *obj, const struct tree *node)
+void take_interface(struct check *c, char out[static 16], const struct tree *node)
 {
-	struct conf_daemon *d = obj;
 	const char *text;
 
 	if (!take_text(c, &text, node))
-		return ERR_OK;
+		return;
 	if (!is_interface_name(text))
 		CHECK_ERROR(c, node, "'%.40s' is not an interface's name", text);
 	else
-		snprintf(d->interface, sizeof(d->interface), "%s", text);
-	return ERR_OK;
+		snprintf(out, 16, "%s", text);
 }
 
-enum err set_addresses(struct check *c, void *obj, const struct tree *node)
+void take_addresses(struct check *c, struct ip_prefix *out, uint32_t *num, const struct tree *node)
 {
-	struct conf_daemon *d = obj;
 	char item[VALUE_ITEM_MAX];
 	struct value_items it;
 	enum err e;
 
 	value_items_init(&it, node);
 	while (!(e = value_items_next(&it, item))) {
-		if (d->num_addresses == ARRAY_LEN(d->addresses)) {
-			CHECK_ERROR(c, node, "more than %zu addresses", ARRAY_LEN(d->addresses));
-			return ERR_OK;
+		if (*num == CONF_MAX_INTERFACE_ADDRS) {
+			CHECK_ERROR(c, node, "more than %d addresses", CONF_MAX_INTERFACE_ADDRS);
+			return;
 		}
-		if (ip_prefix_parse(&d->addresses[d->num_addresses], item))
+		if (ip_prefix_parse(&out[*num], item))
 			CHECK_ERROR(c, node, "'%.60s' is not an address or address/length", item);
 		else
-			d->num_addresses++;
+			++*num;
 	}
 	if (e != ERR_NOT_FOUND)
 		CHECK_ERROR(c, node, "an address is too long");
+}
+
+enum err set_interface(struct check *c, void *obj, const struct tree *node)
+{
+	take_interface(c, ((struct conf_daemon *)obj)->interface, node);
+	return ERR_OK;
+}
+
+enum err set_addresses(struct check *c, void *obj, const struct tree *node)
+{
+	struct conf_daemon *d = obj;
+
+	take_addresses(c, d->addresses, &d->num_addresses, node);
 	return ERR_OK;
 }
 

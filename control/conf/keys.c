@@ -66,6 +66,8 @@ static const struct key keys[] = {
 	SETS_(CONN, VALUE, "remote_port", set_remote_port),
 	SETS_(CONN, VALUE, "proposals", set_ike_proposals),
 	SETS_(CONN, VALUE, "vips", set_vips),
+	SETS_(CONN, VALUE, "interface", set_conn_interface),
+	SETS_(CONN, VALUE, "interface_addrs", set_conn_interface_addrs),
 	FATE_(CONN, "aggressive", IDLE, NULL),
 	FATE_(CONN, "pull", IDLE, NULL),
 	FATE_(CONN, "dscp", LATER, "000000"),

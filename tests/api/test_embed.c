@@ -650,6 +650,118 @@ static void test_a_driver_of_the_programs(void)
 	CU_ASSERT(tubes[0].closed && tubes[1].closed);
 }
 
+/* hub_conf - two peers that know the same network, each behind a port of its own. */
+static const char *hub_conf(void)
+{
+	static char text[2600];
+	int len = 0;
+
+	for (int i = 2; i < 4; i++)
+		len += snprintf(
+			text + len, sizeof(text) - (size_t)len,
+			"connections { peer%d {\n local_addrs = 192.0.2.1\n"
+			" remote_addrs = 192.0.2.%d\n interface = to-%d\n"
+			" local { auth = psk\n id = side1.example }\n"
+			" remote { auth = psk\n id = peer%d.example }\n"
+			" children { net%d { local_ts = 10.1.0.0/16\n remote_ts = 10.2.0.0/16\n"
+			" } } } }\n",
+			i, i, i, i, i);
+	snprintf(text + len, sizeof(text) - (size_t)len, SECRET);
+	return text;
+}
+
+/* struct hub_wire - a driver that takes each datagram to the engine of its address. */
+static struct tube hub_tubes[3];
+
+static unsigned int hub_send(void *ctx, const struct ipsec_packet *packets, unsigned int num)
+{
+	for (unsigned int i = 0; i < num; i++) {
+		struct tube *to = &hub_tubes[packets[i].path.remote.addr[3] - 1];
+
+		CU_ASSERT_FATAL(to < hub_tubes + 3 && to != ctx && to->num < 64);
+		memcpy(to->data[to->num], packets[i].data, packets[i].len);
+		to->packets[to->num++] = packets[i];
+	}
+	return num;
+}
+
+static const struct ipsec_driver_ops hub_ops = {.receive = tube_receive, .send = hub_send};
+
+static void site_new(struct side *s, int number)
+{
+	const struct ipsec_engine_params params = IPSEC_ENGINE_PARAMS;
+	char text[1400], id[20];
+	char *at;
+
+	side_new(s, params, 2, SECRET);
+	snprintf(text, sizeof(text), "%s", conf_text(2, SECRET));
+	snprintf(id, sizeof(id), "peer%d.example", number);
+	at = strstr(text, "side2.example");
+	memcpy(at, id, strlen(id));
+	at = strstr(text, "192.0.2.2");
+	at[8] = (char)('0' + number);
+	configure(s, text);
+	CU_ASSERT(ipsec_engine_attach_driver(s->engine, &hub_ops, &hub_tubes[number - 1],
+					     IPSEC_OUTER, false, 0, NULL) == 0);
+	CU_ASSERT(ipsec_engine_start(s->engine) == 0);
+}
+
+static void turn_all(struct side *hub, struct side *sites)
+{
+	for (int i = 0; i < 4; i++) {
+		ipsec_engine_dispatch(hub->engine);
+		ipsec_engine_dispatch(sites[0].engine);
+		ipsec_engine_dispatch(sites[1].engine);
+	}
+}
+
+/* arrives - a packet into this port of the hub comes out at this site and nowhere else. */
+static void arrives(struct side *hub, struct ipsec_port *port, struct side *sites, int wanted)
+{
+	uint8_t sent[200], got[2048];
+	struct ipsec_packet out = {.data = sent, .len = sizeof(sent)};
+	struct ipsec_packet in = {.data = got, .room = sizeof(got)};
+
+	make_packet(sent, sizeof(sent), 1, 2);
+	CU_ASSERT(ipsec_port_send(port, &out, 1) == 1);
+	turn_all(hub, sites);
+	CU_ASSERT(ipsec_port_receive(sites[1 - wanted].port, &in, 1) == 0);
+	CU_ASSERT_FATAL(ipsec_port_receive(sites[wanted].port, &in, 1) == 1);
+	CU_ASSERT(in.len == sizeof(sent) && memcmp(got, sent, in.len) == 0);
+}
+
+static void test_ports_of_single_connections(void)
+{
+	const struct ipsec_engine_params params = IPSEC_ENGINE_PARAMS;
+	struct ipsec_port *ports[2], *more;
+	struct side hub, sites[2];
+
+	side_new(&hub, params, 1, SECRET);
+	configure(&hub, hub_conf());
+	CU_ASSERT(ipsec_engine_attach_packets(hub.engine, &ports[0], "to-2") == 0);
+	CU_ASSERT(ipsec_engine_attach_packets(hub.engine, &ports[1], "to-3") == 0);
+	CU_ASSERT(ipsec_engine_attach_packets(hub.engine, &more, "to-3") == -1 && errno == EEXIST);
+	CU_ASSERT(ipsec_engine_attach_packets(hub.engine, &more, "sixteen-letters-") == -1 &&
+		  errno == EINVAL);
+	CU_ASSERT(ipsec_engine_attach_driver(hub.engine, &hub_ops, &hub_tubes[0], IPSEC_OUTER,
+					     false, 0, NULL) == 0);
+	CU_ASSERT(ipsec_engine_start(hub.engine) == 0);
+	site_new(&sites[0], 2);
+	site_new(&sites[1], 3);
+	CU_ASSERT(ipsec_engine_initiate(hub.engine, "peer2", "net2", NULL) == 0);
+	CU_ASSERT(ipsec_engine_initiate(hub.engine, "peer3", "net3", NULL) == 0);
+	while (hub.ups < 2 && !hub.failures && !late())
+		turn_all(&hub, sites);
+	turn_all(&hub, sites);
+	CU_ASSERT_FATAL(hub.ups == 2 && sites[0].ups == 1 && sites[1].ups == 1);
+	arrives(&hub, ports[0], sites, 0);
+	arrives(&hub, ports[1], sites, 1);
+	arrives(&hub, ports[0], sites, 0);
+	ipsec_engine_free(hub.engine);
+	ipsec_engine_free(sites[0].engine);
+	ipsec_engine_free(sites[1].engine);
+}
+
 static size_t blocks;
 
 static void *count_blocks(void *ctx, void *p, size_t size)
@@ -699,6 +811,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_the_data_path_in_a_thread_too),
 	TAP_TEST(test_clock_log_and_random_are_the_programs),
 	TAP_TEST(test_a_driver_of_the_programs),
+	TAP_TEST(test_ports_of_single_connections),
 };
 
 TAP_MAIN("embed", tests)

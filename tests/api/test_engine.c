@@ -92,12 +92,12 @@ static const char *text_of(bool first, const char *action, const char *secret)
 	return text[first];
 }
 
-/* with - the text with one line or word in place of another; valid until the call after next. */
+/* with - the text with one line or word in place of another; valid until the fourth call after. */
 static const char *with(const char *text, const char *what, const char *instead)
 {
-	static char texts[2][1200];
+	static char texts[4][1300];
 	static int turn;
-	char *out = texts[turn ^= 1];
+	char *out = texts[turn = (turn + 1) % 4];
 	const char *at = strstr(text, what);
 
 	CU_ASSERT_FATAL(at != NULL);
@@ -644,6 +644,87 @@ static void test_down_lifts_what_a_lost_peer_left(void)
 	end();
 }
 
+/* pair_conf - one end of a connection that has an interface of its own, with wide selectors. */
+static const char *vif_text(bool first)
+{
+	const char *text =
+		with(text_of(first, "none", SECRET), " remote_port",
+		     first ? " interface = vifa\n interface_addrs = 10.1.0.1/32\n remote_port"
+			   : " interface = vifb\n remote_port");
+
+	text = with(text, first ? "local_ts = 10.1.0.0/24" : "local_ts = 10.2.0.0/24",
+		    "local_ts = 0.0.0.0/0");
+	return with(text, first ? "remote_ts = 10.2.0.0/24" : "remote_ts = 10.1.0.0/24",
+		    "remote_ts = 0.0.0.0/0");
+}
+
+static void test_an_interface_of_its_own(void)
+{
+	const struct ike_select sel = {.conn = "net"};
+	struct conf *conf;
+	struct side a, b;
+	uint8_t frame[FRAME_MAX];
+	size_t len = make_frame(frame, 1, 2, 500);
+	uint32_t num;
+
+	begin();
+	side_open(&a, vif_text(true));
+	side_open(&b, vif_text(false));
+	CU_ASSERT(fake_host_has(&a.host, "tap vifa"));
+	CU_ASSERT(fake_host_has(&a.host, "addr vifa 10.1.0.1/32"));
+	CU_ASSERT(fake_host_has(&a.host, "device vifa"));
+	CU_ASSERT(engine_up(a.engine, "net", "net", 1) == ERR_OK);
+	CU_ASSERT_FATAL(wait_for(&a.ups, 1) && wait_for(&b.ups, 1));
+	CU_ASSERT(fake_host_count(&a.host, "route ") == 0); /* the operator's business */
+	CU_ASSERT(fake_host_count(&a.host, "guard ") == 0);
+	CU_ASSERT(a.host.num_taps == 2);
+	CU_ASSERT(send(a.host.tap_peers[0], frame, len, 0) == (ssize_t)len); /* the shared one */
+	turn_for(50);
+	CU_ASSERT(recv(b.host.tap_peers[1], frame, FRAME_MAX, MSG_DONTWAIT) < 0);
+	a.host.tap_peers[0] = a.host.tap_peers[1]; /* from here on it is the one of its own */
+	b.host.tap_peers[0] = b.host.tap_peers[1];
+	send_and_check(&a, &b, 1, 2);
+	send_and_check(&b, &a, 2, 1);
+	/* It goes with the connection, though not before its traffic has ended. */
+	conf = conf_of(
+		with(text_of(true, "none", SECRET), "connections { net", "connections { no"));
+	CU_ASSERT_FATAL(conf != NULL);
+	CU_ASSERT(engine_configure(a.engine, conf) == ERR_OK);
+	conf_put(conf);
+	CU_ASSERT(fake_host_has(&a.host, "tap vifa"));
+	send_and_check(&a, &b, 1, 2);
+	CU_ASSERT(engine_down(a.engine, &num, &sel) == ERR_OK);
+	CU_ASSERT(wait_for(&a.downs, 1));
+	turn_for(20);
+	CU_ASSERT(!fake_host_has(&a.host, "tap vifa") && !fake_host_has(&a.host, "device vifa"));
+	side_close(&a);
+	side_close(&b);
+	CU_ASSERT(a.host.num_lines == 0 && b.host.num_lines == 0);
+	end();
+}
+
+static void test_an_interface_that_cannot_be_made_carries_nothing(void)
+{
+	struct engine_params params = {0};
+	struct engine *e = NULL;
+	struct fake_host host;
+
+	begin();
+	fake_host_init(&host);
+	host.source4 = loopback();
+	fake_host_fail(&host, "tap_open", ERR_SYS, 1); /* after the shared one */
+	params.host = host.host;
+	params.conf = conf_of(with(vif_text(true), "start_action = none", "start_action = trap"));
+	CU_ASSERT_FATAL(params.conf != NULL);
+	CU_ASSERT_FATAL(engine_new(&e, &params) == ERR_OK);
+	conf_put(params.conf);
+	CU_ASSERT(!fake_host_has(&host, "tap vifa"));
+	CU_ASSERT(fake_host_count(&host, "guard ") == 0 && fake_host_count(&host, "route ") == 0);
+	engine_free(e);
+	fake_host_fini(&host);
+	end();
+}
+
 static void on_stopped(void *ctx)
 {
 	*(unsigned *)ctx += 1;
@@ -711,6 +792,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_two_requests_for_one_child_each_have_an_end),
 	TAP_TEST(test_down_ends_the_search_for_a_name),
 	TAP_TEST(test_down_lifts_what_a_lost_peer_left),
+	TAP_TEST(test_an_interface_of_its_own),
+	TAP_TEST(test_an_interface_that_cannot_be_made_carries_nothing),
 	TAP_TEST(test_orderly_stop_leaves_an_untouched_host),
 	TAP_TEST(test_failed_start_is_an_error_at_each_step),
 };

@@ -253,7 +253,13 @@ static void test_scripts_out_of_memory(void)
 	static const uint16_t ports[] = {500, 4500};
 	struct guard_entry e = entry("10.0.0.0/8[tcp/80]", "10.1.0.0/16[tcp]");
 	struct guard_plan plan = plan_of(&e, 1);
-	struct guard_spec spec = {"lk0", ports, 2, &plan, &plan};
+	struct guard_spec spec = {
+		.device = "lk0",
+		.ports = ports,
+		.num_ports = 2,
+		.all = &plan,
+		.captured = &plan,
+	};
 	struct text t = {0}, long_piece = {0};
 	char big[TEXT_PIECE_MAX + 2];
 

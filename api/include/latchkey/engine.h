@@ -279,7 +279,7 @@ enum ipsec_role {
 };
 
 /* An engine has exactly one driver for IKE and ESP in UDP, at most one for bare ESP, and inner
- * ones. Each attach function fails with EBUSY after the start and with ENOSPC when there are 8. A
+ * ones. Each attach function fails with EBUSY after the start and with ENOSPC when there are 64. A
  * failed one leaves descriptors and ctx to the caller; else they are the engine's and closed with
  * it. */
 
