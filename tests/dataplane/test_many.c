@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Many packets of random sizes, fragments among them, through two data paths of four workers each,
- * in both directions, while pairs are re-keyed and moved, policies come and go and paths change:
- * every byte is compared, and every packet is accounted for. MANY_PACKETS=N sends N packets in each
- * direction. Built with ThreadSanitizer this is also the race test of the hand-off. */
+ * in both directions and by five algorithms, while pairs are re-keyed and moved, policies come and
+ * go and paths change: every byte is compared, and every packet is accounted for. MANY_PACKETS=N
+ * sends N packets in each direction. Built with ThreadSanitizer this is also the race test of the
+ * hand-off. */
 #include <sched.h>
 #include <stdlib.h>
 
@@ -250,11 +251,30 @@ static void pump(struct play *p, struct way *w, uint64_t limit)
 static const struct play *playing; /* for set_pair(), which has no context */
 static uint32_t set_group;
 
+/* set_keys - each group has an algorithm of its own. */
+static void set_keys(struct child_params *params, bool is_a)
+{
+	static const enum aead_alg algs[GROUPS] = {AEAD_AES_GCM_16_256, AEAD_CHACHA20_POLY1305,
+						   AEAD_AES_CBC_256_SHA2_512, AEAD_AES_GMAC_128,
+						   AEAD_AES_GCM_16_128};
+	static uint8_t keys[2][AEAD_KEY_MAX + AEAD_SALT_LEN]; /* from A to B, and back */
+	size_t len = aead_alg_material_len(algs[set_group]);
+
+	for (size_t i = 0; i < len; i++) {
+		keys[0][i] = (uint8_t)mix(params->id << 8 | i);
+		keys[1][i] = (uint8_t)mix(params->id << 8 | 1u << 31 | i);
+	}
+	params->alg = algs[set_group];
+	params->key_out = bytes_of(keys[!is_a], len);
+	params->key_in = bytes_of(keys[is_a], len);
+}
+
 static void set_pair(struct child_params *params, bool is_a)
 {
 	const struct group *g = &playing->groups[set_group];
 	uint32_t owner = set_group;
 
+	set_keys(params, is_a);
 	params->outbound_active = false;
 	params->group = is_a ? g->id_a : g->id_b;
 	if (set_group == MAY_OVERTAKE)
