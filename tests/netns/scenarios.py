@@ -463,6 +463,21 @@ def first_refused(pair):
     assert one_ike_sa(pair), "a second IKE SA"
 
 
+# --- inactivity ----------------------------------------------------------------------------------
+
+def inactivity(pair):
+    """inactivity-timeout: packets keep the child up; without them it goes, and the IKE SA stays."""
+    both_up(pair)
+    for _ in range(4):
+        pair.left.ping(INNER["right"][0], INNER["left"][0], count=1)
+        time.sleep(1)
+    assert agree(pair) and pair.peers["left"].children(), "closed in spite of packets"
+    wait_for(lambda: not any(peer.children() for peer in pair.peers.values()),
+             "the idle child to be closed")
+    assert one_ike_sa(pair), "the IKE SA went too"
+    both_up(pair)
+
+
 # --- swanctl against our socket ------------------------------------------------------------------
 
 def swanctl_drives_us(pair):
@@ -550,6 +565,7 @@ RESPONDER_TABLE = [
 INITIATOR_TABLE = [
     ("acquire by the first packet", acquire, {"start_action": "trap"}, {}, {}),
 ]
+TABLE.append(("inactivity-timeout", inactivity, {"child": {"inactivity": "3"}}, {}, {}))
 MORE = [{"children": more_children(side)} for side in ("left", "right")]
 TABLE += [
     ("several children", several_children, *MORE, {}),
