@@ -63,6 +63,58 @@ static void test_inactivity_over_rekeys(void)
 	sim_free(s);
 }
 
+/* ---- deletes --------------------------------------------------------------------------------- */
+
+static bool count_deleted(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx)
+{
+	static struct forge_msg m;
+	uint16_t *num = ctx;
+	struct wire_delete d;
+
+	if (from == A && bytes[18] == INFORMATIONAL && forge_open(s, &m, from, bytes, *len))
+		for (uint32_t i = 0; i < m.num; i++)
+			if (m.payloads[i].type == PAYLOAD_DELETE &&
+			    !wire_delete_parse(&d, m.payloads[i].body))
+				*num += d.num;
+	return true;
+}
+
+/* One Delete payload may name several Child SAs (RFC 7296 3.11): each that is known is closed,
+ * once, and named in the answer. */
+static void test_delete_several(void)
+{
+	const struct sim_options opt = {
+		.wire = calm,
+		.conf = {sim_conf(A, "", "}\n two { local_ts = 10.3.0.0/16\n"),
+			 sim_conf(B, "", "}\n two { remote_ts = 10.3.0.0/16\n")}};
+	struct sim *s = sim_new(1, &opt);
+	uint8_t body[4 + 4 * 4] = {PROTO_ESP, 4, 0, 4}, message[300];
+	struct ike_payload p = {.type = PAYLOAD_DELETE, .body = bytes_of(body, sizeof(body))};
+	struct ike_sa *sa;
+	uint16_t deleted = 0;
+	size_t len;
+
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	after(s, NS_PER_S);
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "two"), ERR_OK);
+	after(s, NS_PER_S);
+	CU_ASSERT_EQUAL_FATAL(sim_num_pairs(s, B), 2);
+	store_be32(body + 4, s->n[B].pairs[0].spi_in);
+	store_be32(body + 8, 0x12345678);
+	store_be32(body + 12, s->n[B].pairs[1].spi_in);
+	store_be32(body + 16, s->n[B].pairs[0].spi_in);
+	sa = list_entry(s->n[B].e->sas.next, struct ike_sa, node);
+	len = forge_bare(s, sa, INFORMATIONAL, 0, sa->out.x.next_id, &p, 1, message,
+			 sizeof(message));
+	s->tap = count_deleted;
+	s->tap_ctx = &deleted;
+	sim_inject(s, A, message, len);
+	CU_ASSERT_EQUAL(sim_num_pairs(s, A), 0);
+	CU_ASSERT_EQUAL(s->n[A].child_down, 2);
+	CU_ASSERT_EQUAL(deleted, 2);
+	sim_free(s);
+}
+
 /* ---- unique ---------------------------------------------------------------------------------- */
 
 /* A has two connections to B, which are the same but for their names. */
@@ -221,9 +273,10 @@ static void test_unique_crossing(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_inactivity),      TAP_TEST(test_inactivity_over_rekeys),
-	TAP_TEST(test_unique),          TAP_TEST(test_unique_keeps_the_first),
-	TAP_TEST(test_initial_contact), TAP_TEST(test_unique_crossing),
+	TAP_TEST(test_delete_several),         TAP_TEST(test_inactivity),
+	TAP_TEST(test_inactivity_over_rekeys), TAP_TEST(test_unique),
+	TAP_TEST(test_unique_keeps_the_first), TAP_TEST(test_initial_contact),
+	TAP_TEST(test_unique_crossing),
 };
 
 TAP_MAIN("sim/upkeep", tests)
