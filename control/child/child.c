@@ -10,8 +10,6 @@
 #define LINGER_NS (5 * NS_PER_S)
 /* REKEY_AGAIN_NS - after a failed re-key. */
 #define REKEY_AGAIN_NS (10 * NS_PER_S)
-/* CONFIRM_NS - without a repeat of its request in that time the peer has our response. */
-#define CONFIRM_NS (5 * NS_PER_S)
 
 struct ike_child *child_find(const struct ike_engine *e, uint64_t id)
 {
@@ -151,7 +149,7 @@ void children_confirm(struct ike_sa *sa)
 
 uint64_t child_unconfirmed_until(const struct ike_child *c)
 {
-	return c->confirmed ? 0 : c->installed_ns + CONFIRM_NS;
+	return c->confirmed ? 0 : c->installed_ns + SA_CONFIRM_NS;
 }
 
 void child_activate(struct ike_child *c)

@@ -357,6 +357,7 @@ void auth_established(struct step *s)
 	struct ike_sa *sa = s->sa;
 
 	sa->origin = sa->path.remote.addr;
+	sa->confirmed = true;
 	sa_established(sa, s->now_ns);
 	action_event(sa, IKE_EVENT_IKE_UP, NULL, IKE_REASON_NONE, sa->request,
 		     "established with %s (%s), %s",

@@ -44,6 +44,8 @@ enum err ike_delete_request(struct step *s)
 	step_reply(s);
 	if (step_finish(s))
 		return ERR_NOMEM;
+	if (sa->successor && sa_by_spi(s->e, sa->successor)) /* the peer goes on with that one */
+		sa_confirm(sa_by_spi(s->e, sa->successor));
 	if (sa->state == SA_DELETING)
 		return ERR_OK;
 	sa->reason = IKE_REASON_PEER_DELETE;

@@ -65,6 +65,8 @@ static void heard(struct ike_sa *sa, const struct ike_header *h, const struct ik
 		  uint64_t now_ns)
 {
 	sa->seen_ns = now_ns;
+	if (sa->state >= SA_ESTABLISHED)
+		sa_confirm(sa);
 	if (sa->mobike.on)
 		mobike_heard(sa, h, dg, now_ns);
 	else if (is_response(h))

@@ -90,6 +90,7 @@ static struct ike_sa *establish(struct step *s, struct rekey_work *w)
 	new->nat_remote = old->nat_remote;
 	new->udp_wanted = old->udp_wanted;
 	new->origin = old->origin;
+	new->confirmed = new->initiator; /* else the peer may not have our response yet */
 	new->proof = auth_proof_get(old->proof);
 	step_inherit(new, s->now_ns);
 	return new;
@@ -105,6 +106,7 @@ static void take_over(struct ike_sa *old, struct ike_sa *new)
 	tasks_move(old, new);
 	mobike_inherit(new, old);
 	old->quiet = true;
+	old->successor = sa_our_spi(new);
 	lifetime_replaced(old);
 	action_event(new, IKE_EVENT_IKE_REKEYED, NULL, IKE_REASON_NONE, 0,
 		     "re-keyed: %s, in place of [%u]", new->proposal, old->unique);

@@ -11,6 +11,7 @@
 #include "control/ike/halfopen.h"
 #include "control/ike/lifetime.h"
 #include "control/ike/rekey_work.h"
+#include "control/ike/step.h"
 #include "control/ike/task.h"
 #include "control/ike/vips.h"
 #include "control/ike/window.h"
@@ -225,6 +226,19 @@ void sa_established(struct ike_sa *sa, uint64_t now_ns)
 	sa->seen_ns = now_ns;
 	sa->e->stats.ike_established++;
 	lifetime_start(sa, now_ns);
+}
+
+uint64_t sa_unconfirmed_until(const struct ike_sa *sa)
+{
+	return sa->confirmed ? 0 : sa->established_ns + SA_CONFIRM_NS;
+}
+
+void sa_confirm(struct ike_sa *sa)
+{
+	if (sa->confirmed)
+		return;
+	sa->confirmed = true;
+	step_task_later(sa);
 }
 
 bool sa_usable(const struct ike_sa *sa)

@@ -223,6 +223,9 @@ struct sa_mobike {
 	struct mobike_addrs peers;
 };
 
+/* SA_CONFIRM_NS - without a repeat of its request in that time the peer has our response. */
+#define SA_CONFIRM_NS (5 * NS_PER_S)
+
 /* struct ike_sa - one IKE SA. */
 struct ike_sa {
 	struct list_node node;
@@ -231,12 +234,14 @@ struct ike_sa {
 	enum sa_state state;
 	bool initiator; /* we began it */
 	bool nat_local, nat_remote;
-	bool fragments;  /* both can take fragments of messages (RFC 7383): we may send them */
-	bool udp_wanted; /* we asked for encapsulation in UDP, NAT or not */
-	bool counted;    /* in half_open_num and its source */
-	bool was_up;     /* IKE_UP or IKE_REKEYED was reported */
-	bool ended;      /* its end was reported: terminate while not yet established */
-	bool quiet;      /* its end is no news: replaced */
+	bool fragments;     /* both can take fragments of messages (RFC 7383): we may send them */
+	bool udp_wanted;    /* we asked for encapsulation in UDP, NAT or not */
+	bool counted;       /* in half_open_num and its source */
+	bool was_up;        /* IKE_UP or IKE_REKEYED was reported */
+	bool ended;         /* its end was reported: terminate while not yet established */
+	bool quiet;         /* its end is no news: replaced */
+	bool confirmed;     /* the peer is known to have it, too */
+	uint64_t successor; /* our SPI of the IKE SA that took its place, 0 = none */
 	uint64_t spi_i, spi_r;
 	struct conf *conf; /* NULL only while no connection is chosen */
 	const struct conf_conn *conn;
@@ -302,6 +307,11 @@ void sa_kill(struct ike_sa *sa, enum ike_reason reason, const char *text, uint64
 
 /* sa_established - start the lifetime, liveness and keepalive timers. */
 void sa_established(struct ike_sa *sa, uint64_t now_ns) NONNULL(1);
+
+/* sa_unconfirmed_until - it was made by the peer's exchange, and the peer may not have our response
+ * yet: nothing is begun on it until then. 0 = no need to wait. sa_confirm - the peer has it. */
+uint64_t sa_unconfirmed_until(const struct ike_sa *sa) NONNULL(1);
+void sa_confirm(struct ike_sa *sa) NONNULL(1);
 
 /* sa_usable - established, and new Child SAs can be made on it. */
 bool sa_usable(const struct ike_sa *sa) NONNULL(1);

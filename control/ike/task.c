@@ -66,8 +66,11 @@ static unsigned urgency(enum task_kind k)
 /* When a task may begin: 0 = now, TIME_NEVER = when something else has ended. */
 static uint64_t begins_at(const struct ike_sa *sa, const struct task *t)
 {
+	const uint64_t confirmed = sa->state >= SA_ESTABLISHED ? sa_unconfirmed_until(sa) : 0;
 	const struct ike_child *c;
 
+	if (confirmed > sa->e->now_ns)
+		return confirmed;
 	if (t->not_before_ns)
 		return t->not_before_ns;
 	if (t->kind == TASK_IKE_REKEY &&

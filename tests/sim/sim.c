@@ -823,18 +823,33 @@ void sim_free(struct sim *s)
 /* ---- what a side asks for ----------------------------------------------------------------------
  */
 
+/* Between the addresses that the sides have now, as names would be looked up. */
+static void find_ends(const struct sim *s, unsigned side, struct path_addr *p)
+{
+	const struct sim_node *n = &s->n[side], *other = &s->n[!side];
+
+	for (uint32_t i = 0; i < n->num_addrs; i++)
+		for (uint32_t j = 0; j < other->num_addrs; j++)
+			if (n->addrs[i].family == other->addrs[j].family) {
+				p->local.addr = n->addrs[i];
+				p->remote.addr = other->addrs[j];
+				return;
+			}
+}
+
 enum err sim_initiate_flow(struct sim *s, unsigned side, const char *child, const struct flow *flow)
 {
 	struct sim_node *n = &s->n[side];
-	enum err e = ike_initiate(n->e,
-				  &(struct ike_initiate_params){
-					  .conn = "net",
-					  .child = child,
-					  .path = {.local = n->addr, .remote = s->n[!side].addr},
-					  .flow = flow,
-					  .request = 1},
-				  s->now_ns);
+	struct ike_initiate_params p = {.conn = "net",
+					.child = child,
+					.path = {.local = n->addr, .remote = s->n[!side].addr},
+					.flow = flow,
+					.request = 1};
+	enum err e;
 
+	if (s->addresses)
+		find_ends(s, side, &p.path);
+	e = ike_initiate(n->e, &p, s->now_ns);
 	sim_settle(s, side);
 	return e;
 }

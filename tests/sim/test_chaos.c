@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Acceptance 5: many seeds over a wire that loses 30 %, reorders 10 % and repeats 5 %, with
- * re-keys, deletes and new beginnings of two children from both sides at random moments, and most
- * IKE messages in fragments. SIM_SEEDS sets how many
- * (1,000), SIM_FIRST the first one.
+ * re-keys, deletes, new beginnings of two children and changes of address from both sides at random
+ * moments, and most IKE messages in fragments. SIM_SEEDS sets how many (1,000), SIM_FIRST the first
+ * one; longer runs are told of in tests/long/README.md.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +35,12 @@ static uint64_t env_number(const char *name, uint64_t otherwise)
 /* CHILDREN - "tun" and one more of each connection. */
 static const char *const children[] = {"tun", "two"};
 
+/* In two of three seeds the sides change their addresses. */
+static bool moves(uint64_t seed)
+{
+	return seed % 3 != 0;
+}
+
 /* Most seeds cut their IKE messages, some on one side only or in other sizes on each. Static buffer
  * for each side. */
 static const char *configuration(uint64_t seed, unsigned side)
@@ -45,14 +51,16 @@ static const char *configuration(uint64_t seed, unsigned side)
 	const uint64_t dice = seed / 7 + side * (seed / 3);
 	char conn[200], child[300];
 
-	snprintf(conn, sizeof(conn), "dpd_delay = 30s\n rekey_time = 300s\n fragmentation = %s",
-		 fragmentation[dice % 4]);
+	snprintf(conn, sizeof(conn),
+		 "dpd_delay = 30s\n rekey_time = 300s\n fragmentation = %s\n mobike = %s",
+		 fragmentation[dice % 4], dice % 11 ? "yes" : "no");
 	snprintf(child, sizeof(child),
 		 "rekey_time = 90s\n }\n two { local_ts = 10.%u.0.0/16\n "
 		 "remote_ts = 10.%u.0.0/16\n rekey_time = 70s\n esp_proposals = %s",
 		 side + 11, 12 - side, dice % 3 ? "aes256gcm16" : "aes256gcm16-x25519");
 	snprintf(text[side], sizeof(text[side]), "%s latchkey { fragment_size = %u\n }\n",
-		 sim_conf(side, conn, child), size[dice / 4 % 4]);
+		 moves(seed) ? sim_conf_anywhere(side, conn, child) : sim_conf(side, conn, child),
+		 size[dice / 4 % 4]);
 	return text[side];
 }
 
@@ -70,7 +78,7 @@ static void upset(struct sim *s, unsigned what)
 	const char *child = children[what >> 8 & 1], *another = children[what >> 9 & 1];
 	unsigned side = what & 1;
 
-	switch ((what >> 1) % 8) {
+	switch ((what >> 1) % (s->addresses ? 11 : 8)) {
 	case 0:
 	case 1:
 		(void)sim_rekey(s, side, child);
@@ -92,8 +100,15 @@ static void upset(struct sim *s, unsigned what)
 	case 6:
 		(void)sim_terminate(s, side, NULL);
 		break;
-	default:
+	case 7:
 		(void)sim_initiate(s, side, child);
+		break;
+	case 8: /* both at once */
+		sim_have(s, !side, 1u << (what >> 4 & 1), 0);
+		sim_have(s, side, 1u << (what >> 5 & 1), 0);
+		break;
+	default: /* some, another one first perhaps, or for a while none */
+		sim_have(s, side, what >> 4 & 7, what >> 7 & 3);
 		break;
 	}
 }
@@ -117,6 +132,9 @@ static void run(struct outcome *out, uint64_t seed)
 	uint64_t start = s->now_ns;
 	unsigned upsets;
 
+	for (unsigned i = 0; moves(seed) && i < 2; i++)
+		sim_have(s, i, 1, 0);
+
 	begin(s, (unsigned)seed & 1);
 	if (sim_chance(s, 20)) /* both begin */
 		sim_at(s, start + sim_random(s, NS_PER_S), begin, !(seed & 1));
@@ -129,8 +147,13 @@ static void run(struct outcome *out, uint64_t seed)
 	for (unsigned i = 0; i < upsets; i++)
 		sim_at(s, s->now_ns + sim_random(s, CHAOS), upset, (unsigned)sim_random(s, 1024));
 	sim_run(s, s->now_ns + CHAOS);
+	for (unsigned i = 0; i < 2; i++) /* nobody stays without */
+		if (!s->n[i].num_addrs)
+			sim_have(s, i, 2, 1);
 	s->wire.loss = s->wire.reorder = s->wire.repeat = 0;
 	sim_run(s, s->now_ns + LIVENESS);
+	if (moves(seed)) /* a side may only now have given up what went to an address that is gone */
+		sim_run(s, s->now_ns + LIVENESS);
 	/* a re-key may be under way just now: it is over in a moment */
 	for (unsigned i = 0; i < 20 && !(out->same = sim_same(s, out->why)); i++)
 		sim_run(s, s->now_ns + NS_PER_S);

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * S32: every pair of exchanges that can cross (RFC 7296 2.25, 2.8.1, 2.8.2), begun by the two sides
+ * at every moment of each other, in every order in which their messages can arrive. A run is a list
+ * of choices (which datagram comes next, or the second side begins); the lists are counted through
+ * like the figures of a number.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/sim/sim.h"
+#include "tests/tap/tap.h"
+
+#define A 0
+#define B 1
+
+#define QUEUE_MAX   16
+#define CHOICES_MAX 40
+/* Nonces of one seed make the one side win, those of another the other. */
+#define SEEDS 2
+#define QUIET (90 * NS_PER_S)
+
+enum act {
+	REKEY_CHILD,
+	DELETE_CHILD,
+	CREATE_CHILD,
+	REKEY_IKE,
+	DELETE_IKE,
+	NUM_ACTS
+};
+
+static const char *const act_names[NUM_ACTS] = {"re-key child", "delete child", "create child",
+						"re-key IKE", "delete IKE"};
+
+/* struct flying - a datagram that has not arrived. */
+struct flying {
+	unsigned from;
+	size_t len;
+	uint8_t bytes[SIM_MAX_REQUEST];
+};
+
+/* struct order - the choices of one run. */
+struct order {
+	unsigned choice[CHOICES_MAX], of[CHOICES_MAX];
+	unsigned num;   /* made in this run */
+	unsigned given; /* of these, decided beforehand */
+};
+
+/* struct play - one run. */
+struct play {
+	struct sim *s;
+	struct flying queue[QUEUE_MAX];
+	unsigned num;
+	bool by_hand; /* datagrams wait to be chosen */
+};
+
+static bool hold(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx)
+{
+	struct play *p = ctx;
+	struct flying *f;
+
+	(void)s;
+	if (!p->by_hand)
+		return true;
+	CU_ASSERT_FATAL(p->num < QUEUE_MAX && *len <= SIM_MAX_REQUEST);
+	f = &p->queue[p->num++];
+	f->from = from;
+	f->len = *len;
+	memcpy(f->bytes, bytes, *len);
+	return false;
+}
+
+static void act(struct sim *s, unsigned side, enum act what)
+{
+	if (what == REKEY_CHILD || what == REKEY_IKE)
+		(void)!sim_rekey(s, side, what == REKEY_CHILD ? "tun" : NULL);
+	else if (what == CREATE_CHILD)
+		(void)!sim_initiate(s, side, "two");
+	else
+		(void)!sim_terminate(s, side, what == DELETE_CHILD ? "tun" : NULL);
+	sim_run(s, s->now_ns + NS_PER_MS);
+}
+
+static const char *conf_of(unsigned side)
+{
+	char child[300];
+
+	snprintf(child, sizeof(child),
+		 "}\n two { local_ts = 10.%u.0.0/16\n remote_ts = 10.%u.0.0/16", 11 + side,
+		 12 - side);
+	/* Both on port 500, where sim_inject() delivers. */
+	return sim_conf(side, "encap = no\n mobike = no\n rekey_time = 0s", child);
+}
+
+static struct sim *up(uint64_t seed)
+{
+	const struct sim_options opt = {.conf = {conf_of(A), conf_of(B)}};
+	struct sim *s = sim_new(seed, &opt);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	CU_ASSERT_TRUE(sim_run_until(s, s->now_ns + NS_PER_S, sim_up));
+	sim_run(s, s->now_ns + NS_PER_S / 10);
+	return s;
+}
+
+static unsigned choose(struct order *o, unsigned of)
+{
+	unsigned i = o->num;
+
+	CU_ASSERT_FATAL(i < CHOICES_MAX);
+	if (of < 2)
+		return 0;
+	o->of[i] = of;
+	if (i >= o->given)
+		o->choice[i] = 0;
+	o->num++;
+	return o->choice[i];
+}
+
+static void deliver(struct play *p, unsigned i)
+{
+	struct flying f = p->queue[i];
+
+	memmove(&p->queue[i], &p->queue[i + 1], (--p->num - i) * sizeof(f));
+	sim_inject(p->s, !f.from, f.bytes, f.len);
+	sim_run(p->s, p->s->now_ns + NS_PER_MS); /* asks are answered */
+}
+
+/* The first side begins; after that each choice is a datagram or the other side's beginning. */
+static void play_through(struct play *p, struct order *o, unsigned first, const enum act what[2])
+{
+	bool begun = false;
+
+	p->by_hand = true;
+	act(p->s, first, what[first]);
+	while (p->num || !begun) {
+		unsigned pick = choose(o, p->num + !begun);
+
+		if (pick < p->num) {
+			deliver(p, pick);
+			continue;
+		}
+		begun = true;
+		act(p->s, !first, what[!first]);
+	}
+	p->by_hand = false;
+	p->s->traffic = true;
+	sim_run(p->s, p->s->now_ns + QUIET);
+}
+
+/* The next list of choices; false after the last one. */
+static bool next_order(struct order *o)
+{
+	while (o->num && o->choice[o->num - 1] + 1 >= o->of[o->num - 1])
+		o->num--;
+	if (!o->num)
+		return false;
+	o->choice[o->num - 1]++;
+	o->given = o->num;
+	o->num = 0;
+	return true;
+}
+
+/* Pairs by name that both sides send and receive on. */
+static unsigned pairs(const struct sim *s, const char *name)
+{
+	unsigned num = 0;
+
+	for (uint32_t i = 0; i < s->n[A].num_pairs; i++)
+		num += !strcmp(s->n[A].pairs[i].name, name) && s->n[A].pairs[i].in &&
+		       s->n[A].pairs[i].out;
+	return num;
+}
+
+/* What is there in the end, whatever came first. */
+static bool is_right(struct sim *s, const enum act what[2], char why[static 200])
+{
+	const bool ended = what[A] == DELETE_IKE || what[B] == DELETE_IKE;
+	const bool deleted = what[A] == DELETE_CHILD || what[B] == DELETE_CHILD;
+	const bool created = what[A] == CREATE_CHILD || what[B] == CREATE_CHILD;
+
+	if (!sim_same(s, why))
+		return false;
+	snprintf(why, 200, "%u and %u IKE SAs, %u of tun, %u of two", sim_num_sas(s, A),
+		 sim_num_sas(s, B), pairs(s, "tun"), pairs(s, "two"));
+	/* A delete that is asked for while the IKE SA is being replaced closes the new one too. */
+	if (ended && created && sim_num_sas(s, A) == 1) /* made anew, for the new child alone */
+		return pairs(s, "tun") == 0 && pairs(s, "two") == 1;
+	if (ended)
+		return sim_num_sas(s, A) == 0 && sim_num_sas(s, B) == 0 && sim_clean(s, A) &&
+		       sim_clean(s, B);
+	return sim_num_sas(s, A) == 1 && sim_num_sas(s, B) == 1 &&
+	       pairs(s, "tun") == (deleted ? 0 : 1) &&
+	       (created ? pairs(s, "two") >= 1 && pairs(s, "two") <= 2 : pairs(s, "two") == 0);
+}
+
+static void tell(const struct order *o, unsigned first, const enum act what[2], uint64_t seed,
+		 const char *why)
+{
+	char list[200] = "";
+
+	for (unsigned i = 0; i < o->num; i++)
+		snprintf(list + strlen(list), sizeof(list) - strlen(list), " %u/%u", o->choice[i],
+			 o->of[i]);
+	tap_diag("%s by A, %s by B, %c first, seed %lu, choices%s: %s", act_names[what[A]],
+		 act_names[what[B]], 'A' + (int)first, (unsigned long)seed, list, why);
+}
+
+static unsigned long total, wrong;
+
+/* All orders of a pair. */
+static void cross(enum act by_a, enum act by_b)
+{
+	const enum act what[2] = {by_a, by_b};
+
+	for (uint64_t seed = 1; seed <= SEEDS; seed++)
+		for (unsigned first = 0; first < 2; first++) {
+			struct order o = {.num = 0};
+
+			do {
+				struct play p = {.s = up(seed)};
+				char why[200];
+
+				p.s->tap = hold;
+				p.s->tap_ctx = &p;
+				play_through(&p, &o, first, what);
+				if (!is_right(p.s, what, why) && wrong++ < 20)
+					tell(&o, first, what, seed, why);
+				sim_free(p.s);
+				total++;
+			} while (next_order(&o));
+		}
+}
+
+static void cross_all(enum act what)
+{
+	total = wrong = 0;
+	for (unsigned other = 0; other < NUM_ACTS; other++)
+		cross(what, other);
+	tap_diag("%lu orders, %lu wrong", total, wrong);
+	CU_ASSERT_EQUAL(wrong, 0);
+	CU_ASSERT_TRUE(total >= 100);
+}
+
+static void test_S32_rekey_child(void)
+{
+	cross_all(REKEY_CHILD);
+}
+
+static void test_S32_delete_child(void)
+{
+	cross_all(DELETE_CHILD);
+}
+
+static void test_S32_create_child(void)
+{
+	cross_all(CREATE_CHILD);
+}
+
+static void test_S32_rekey_ike(void)
+{
+	cross_all(REKEY_IKE);
+}
+
+static void test_S32_delete_ike(void)
+{
+	cross_all(DELETE_IKE);
+}
+
+static const struct tap_test tests[] = {
+	TAP_TEST(test_S32_rekey_child),  TAP_TEST(test_S32_delete_child),
+	TAP_TEST(test_S32_create_child), TAP_TEST(test_S32_rekey_ike),
+	TAP_TEST(test_S32_delete_ike),
+};
+
+TAP_MAIN("sim/collisions", tests)
