@@ -152,7 +152,8 @@ static void run(struct outcome *out, uint64_t seed)
 			sim_have(s, i, 2, 1);
 	s->wire.loss = s->wire.reorder = s->wire.repeat = 0;
 	sim_run(s, s->now_ns + LIVENESS);
-	if (moves(seed)) /* a side may only now have given up what went to an address that is gone */
+	if (moves(seed)) /* a side may only now have given up what went to an address that is gone
+			  */
 		sim_run(s, s->now_ns + LIVENESS);
 	/* a re-key may be under way just now: it is over in a moment */
 	for (unsigned i = 0; i < 20 && !(out->same = sim_same(s, out->why)); i++)
