@@ -14,20 +14,24 @@
 
 #define SOCKETS_MAX 8
 
+/* embed_name_ok - an interface's name, or none, and no other port has it; else errno says why. */
+bool embed_name_ok(const struct ipsec_engine *e, const char *name)
+{
+	errno = EINVAL;
+	if (name && (!name[0] || strlen(name) >= sizeof(e->names[0])))
+		return false;
+	errno = EEXIST;
+	for (uint32_t i = 0; name && i < e->num_ports; i++)
+		if (strcmp(e->names[i], name) == 0)
+			return false;
+	return true;
+}
+
 /* embed_may_attach - now, and under this name; else errno says why not. */
 bool embed_may_attach(const struct ipsec_engine *e, const char *name)
 {
 	errno = e->begun ? EBUSY : ENOSPC;
-	if (e->begun || e->num_ports == PORTS_MAX)
-		return false;
-	errno = EINVAL;
-	if (name && strlen(name) >= sizeof(e->names[0]))
-		return false;
-	errno = EEXIST;
-	for (uint32_t i = 0; i < e->num_ports; i++)
-		if (name && strcmp(e->names[i], name) == 0)
-			return false;
-	return true;
+	return !e->begun && e->num_ports < PORTS_MAX && embed_name_ok(e, name);
 }
 
 static bool may_attach_outer(const struct ipsec_engine *e, bool bare)
@@ -41,8 +45,15 @@ static bool may_attach_outer(const struct ipsec_engine *e, bool bare)
 /* embed_take - the driver is the engine's from now on, also on failure. */
 enum err embed_take(struct ipsec_engine *e, struct driver *d, bool bare, const char *name)
 {
-	char *kept = e->names[e->num_ports];
+	char *kept;
 
+	if (e->core)
+		return engine_vif_add(e->core, name, d);
+	if (e->num_ports == PORTS_MAX) {
+		d->ops->close(d);
+		return ERR_FULL;
+	}
+	kept = e->names[e->num_ports];
 	if (name)
 		snprintf(kept, sizeof(e->names[0]), "%s", name);
 	e->has_bare |= bare;
@@ -146,6 +157,29 @@ int ipsec_engine_attach_tap(struct ipsec_engine *e, int fd, bool tun, uint32_t m
 
 	embed_leave(e, before);
 	return rc;
+}
+
+int ipsec_vif_create_tap(struct ipsec_engine *e, int fd, bool tun, uint32_t mtu, const char *name)
+{
+	const struct log_sink *before = embed_enter(e);
+	struct driver *d = NULL;
+	int rc = embed_name_ok(e, name)
+			 ? attach_opened(e, tap_driver_open(&d, fd, tun, mtu), &d, false, name)
+			 : -1;
+
+	embed_leave(e, before);
+	return rc;
+}
+
+int ipsec_vif_destroy(struct ipsec_engine *e, const char *name)
+{
+	const struct log_sink *before = embed_enter(e);
+	enum err err = e->core ? engine_vif_remove(e->core, name) : ERR_INVAL;
+
+	if (!err)
+		ports_free_named(e, name);
+	embed_leave(e, before);
+	return embed_fail(err);
 }
 
 /* open_program - a data path that sleeps has to be woken. */

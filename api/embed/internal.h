@@ -28,6 +28,7 @@
 struct ipsec_port {
 	struct list_node node;
 	struct memory_port *far;
+	char name[16]; /* "" = shared */
 };
 
 struct ipsec_engine {
@@ -63,6 +64,7 @@ int embed_fail(enum err err);
 /* attach.c */
 MUST_USE enum err embed_take(struct ipsec_engine *e, struct driver *d, bool bare, const char *name)
 	NONNULL(1, 2);
+bool embed_name_ok(const struct ipsec_engine *e, const char *name) NONNULL(1);
 bool embed_may_attach(const struct ipsec_engine *e, const char *name) NONNULL(1);
 void embed_drop_ports(struct ipsec_engine *e) NONNULL(1);
 
@@ -72,6 +74,7 @@ MUST_USE enum err program_driver_open(struct driver **out, const struct ipsec_dr
 
 /* port.c */
 void ports_free(struct ipsec_engine *e) NONNULL(1);
+void ports_free_named(struct ipsec_engine *e, const char *name) NONNULL(1, 2);
 
 /* events.c */
 void events_observe(struct ipsec_engine *e) NONNULL(1);

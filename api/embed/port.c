@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Clear packets without an interface: the far end of a memory driver is the program's. */
 #include <errno.h>
+#include <stdio.h>
 
 #include "api/embed/internal.h"
 #include "base/alloc.h"
@@ -19,6 +20,16 @@ void ports_free(struct ipsec_engine *e)
 		port_free(list_entry(n, struct ipsec_port, node));
 }
 
+void ports_free_named(struct ipsec_engine *e, const char *name)
+{
+	list_for_each_safe (n, &e->packet_ports) {
+		struct ipsec_port *port = list_entry(n, struct ipsec_port, node);
+
+		if (strcmp(port->name, name) == 0)
+			port_free(port);
+	}
+}
+
 static enum err attach(struct ipsec_engine *e, struct ipsec_port **out, const char *name)
 {
 	const struct memory_params params = {.role = PORT_INNER};
@@ -33,6 +44,8 @@ static enum err attach(struct ipsec_engine *e, struct ipsec_port **out, const ch
 		mem_free(port);
 		return err;
 	}
+	if (name)
+		snprintf(port->name, sizeof(port->name), "%s", name);
 	list_push_back(&e->packet_ports, &port->node);
 	err = embed_take(e, driver, false, name);
 	if (err)
@@ -46,6 +59,15 @@ int ipsec_engine_attach_packets(struct ipsec_engine *e, struct ipsec_port **out,
 {
 	const struct log_sink *before = embed_enter(e);
 	int rc = embed_may_attach(e, name) ? embed_fail(attach(e, out, name)) : -1;
+
+	embed_leave(e, before);
+	return rc;
+}
+
+int ipsec_vif_create(struct ipsec_engine *e, struct ipsec_port **out, const char *name)
+{
+	const struct log_sink *before = embed_enter(e);
+	int rc = embed_name_ok(e, name) ? embed_fail(attach(e, out, name)) : -1;
 
 	embed_leave(e, before);
 	return rc;

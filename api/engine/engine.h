@@ -135,6 +135,13 @@ struct engine_observer {
 void engine_observe(struct engine *e, struct engine_observer *o) NONNULL(1, 2);
 void engine_unobserve(struct engine *e, struct engine_observer *o) NONNULL(1, 2);
 
+/* engine_vif_add - a driver for the connections that name this interface, at any time; it is the
+ * engine's, also on failure. Errors: EXISTS, NOMEM, FULL, SYS. engine_vif_remove - Errors:
+ * NOT_FOUND, BUSY (traffic of a connection goes by it). */
+MUST_USE enum err engine_vif_add(struct engine *e, const char *name, struct driver *driver)
+	NONNULL(1, 2, 3);
+MUST_USE enum err engine_vif_remove(struct engine *e, const char *name) NONNULL(1, 2);
+
 /* engine_answer - the answer to a question that `ask` took. Late or unknown ids are ignored. */
 void engine_answer(struct engine *e, uint64_t id, const struct ike_answer *answer) NONNULL(1, 3);
 

@@ -74,16 +74,61 @@ static enum err attach(struct engine *e, struct vif *v, struct driver *driver)
 	return v->source.fd < 0 ? ERR_OK : loop_watch(e, &v->source);
 }
 
+static void vif_close(struct engine *e, struct vif *v)
+{
+	if (v->scope && v->source.fd >= 0)
+		loop_unwatch(e, &v->source);
+	if (v->scope && dataplane_vif_remove(e->dp, v->scope))
+		LOG(ERROR, KNL, NULL, "%s: the data path cannot go on without it", v->name);
+	if (v->made && !e->leave_host && HOST(e, link_del, v->name))
+		LOG(WARN, KNL, NULL, "%s could not be removed", v->name);
+	e->guard_dirty = true;
+	vif_forget(v);
+}
+
 enum err vif_attach(struct engine *e, const char *name, struct driver *driver)
 {
 	struct vif *v = vif_new(e, name);
+	enum err err;
 
 	if (!v) {
 		device_close_port(driver);
 		return ERR_NOMEM;
 	}
 	v->foreign = true;
-	return attach(e, v, driver);
+	err = attach(e, v, driver);
+	if (err)
+		vif_close(e, v);
+	return err;
+}
+
+enum err engine_vif_add(struct engine *e, const char *name, struct driver *driver)
+{
+	const struct log_sink *before = log_use(&e->sink);
+	enum err err = ERR_EXISTS;
+
+	if (vif_find(e, name))
+		device_close_port(driver);
+	else
+		err = vif_attach(e, name, driver);
+	if (!err)
+		policy_configure(e); /* connections may have waited for it */
+	engine_turn(e);
+	log_use(before);
+	return err;
+}
+
+enum err engine_vif_remove(struct engine *e, const char *name)
+{
+	const struct log_sink *before = log_use(&e->sink);
+	struct vif *v = vif_find(e, name);
+	enum err err = !v || !v->foreign ? ERR_NOT_FOUND : v->num_groups ? ERR_BUSY : ERR_OK;
+
+	if (!err)
+		vif_close(e, v);
+	engine_turn(e);
+	log_use(before);
+	return err;
 }
 
 /* ---- devices that we make -------------------------------------------------------------------- */
@@ -116,18 +161,6 @@ static enum err make(struct engine *e, struct vif *v, const struct conf_conn *co
 		return err;
 	}
 	return attach(e, v, driver);
-}
-
-static void vif_close(struct engine *e, struct vif *v)
-{
-	if (v->scope && v->source.fd >= 0)
-		loop_unwatch(e, &v->source);
-	if (v->scope && dataplane_vif_remove(e->dp, v->scope))
-		LOG(ERROR, KNL, NULL, "%s: the data path cannot go on without it", v->name);
-	if (v->made && !e->leave_host && HOST(e, link_del, v->name))
-		LOG(WARN, KNL, NULL, "%s could not be removed", v->name);
-	e->guard_dirty = true;
-	vif_forget(v);
 }
 
 static void open_for(struct engine *e, const struct conf_conn *conn)

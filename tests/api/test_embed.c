@@ -733,19 +733,21 @@ static void arrives(struct side *hub, struct ipsec_port *port, struct side *site
 static void test_ports_of_single_connections(void)
 {
 	const struct ipsec_engine_params params = IPSEC_ENGINE_PARAMS;
+	const struct ipsec_select third = {.connection = "peer3"};
 	struct ipsec_port *ports[2], *more;
 	struct side hub, sites[2];
 
 	side_new(&hub, params, 1, SECRET);
 	configure(&hub, hub_conf());
 	CU_ASSERT(ipsec_engine_attach_packets(hub.engine, &ports[0], "to-2") == 0);
-	CU_ASSERT(ipsec_engine_attach_packets(hub.engine, &ports[1], "to-3") == 0);
-	CU_ASSERT(ipsec_engine_attach_packets(hub.engine, &more, "to-3") == -1 && errno == EEXIST);
+	CU_ASSERT(ipsec_engine_attach_packets(hub.engine, &more, "to-2") == -1 && errno == EEXIST);
 	CU_ASSERT(ipsec_engine_attach_packets(hub.engine, &more, "sixteen-letters-") == -1 &&
 		  errno == EINVAL);
 	CU_ASSERT(ipsec_engine_attach_driver(hub.engine, &hub_ops, &hub_tubes[0], IPSEC_OUTER,
 					     false, 0, NULL) == 0);
 	CU_ASSERT(ipsec_engine_start(hub.engine) == 0);
+	CU_ASSERT(ipsec_vif_create(hub.engine, &ports[1], "to-3") == 0); /* it runs already */
+	CU_ASSERT(ipsec_vif_create(hub.engine, &more, "to-3") == -1 && errno == EEXIST);
 	site_new(&sites[0], 2);
 	site_new(&sites[1], 3);
 	CU_ASSERT(ipsec_engine_initiate(hub.engine, "peer2", "net2", NULL) == 0);
@@ -756,6 +758,18 @@ static void test_ports_of_single_connections(void)
 	CU_ASSERT_FATAL(hub.ups == 2 && sites[0].ups == 1 && sites[1].ups == 1);
 	arrives(&hub, ports[0], sites, 0);
 	arrives(&hub, ports[1], sites, 1);
+	arrives(&hub, ports[0], sites, 0);
+	CU_ASSERT(ipsec_vif_destroy(hub.engine, "to-3") == -1 && errno == EBUSY);
+	CU_ASSERT(ipsec_vif_destroy(hub.engine, "to-4") == -1 && errno == ENOENT);
+	CU_ASSERT(ipsec_engine_terminate(hub.engine, NULL, &third) == 0);
+	while (hub.downs < 1 && !late())
+		turn_all(&hub, sites);
+	turn_all(&hub, sites);
+	CU_ASSERT(ipsec_vif_destroy(hub.engine, "to-3") == 0);
+	CU_ASSERT(ipsec_engine_initiate(hub.engine, "peer3", "net3", NULL) == 0);
+	while (!hub.failures && hub.downs < 2 && !late())
+		turn_all(&hub, sites);
+	CU_ASSERT(hub.failures || hub.downs == 2); /* what has no interface does not stay */
 	arrives(&hub, ports[0], sites, 0);
 	ipsec_engine_free(hub.engine);
 	ipsec_engine_free(sites[0].engine);

@@ -360,6 +360,27 @@ IPSEC_API int ipsec_port_receive(struct ipsec_port *port, struct ipsec_packet *p
 /* ipsec_port_fd - readable when there is something to receive. */
 IPSEC_API int ipsec_port_fd(const struct ipsec_port *port);
 
+/* ---- virtual interfaces of single connections ------------------------------------------------ */
+
+/* A connection with `interface = NAME` in its configuration is route-based: its traffic is what
+ * goes in and comes out at the driver of that name, whatever its selectors are, and two of them may
+ * know the same inner addresses. A connection whose interface is not there carries nothing. */
+
+/* ipsec_vif_create - one of packets, as ipsec_engine_attach_packets(); before the start or at any
+ * time after it. *out is valid until ipsec_vif_destroy(). Errors: EINVAL (the name: 1 to 15 bytes),
+ * EEXIST, ENOSPC. */
+IPSEC_API int ipsec_vif_create(struct ipsec_engine *e, struct ipsec_port **out, const char *name);
+
+/* ipsec_vif_create_tap - one that is a device of the host, as ipsec_engine_attach_tap(); the
+ * descriptor is the engine's, also on failure, unless that is EINVAL or EEXIST. */
+IPSEC_API int ipsec_vif_create_tap(struct ipsec_engine *e, int fd, bool tun, uint32_t mtu,
+				   const char *name);
+
+/* ipsec_vif_destroy - closes the driver, and ends the port of one of packets. Errors: EINVAL (not
+ * started), ENOENT, EBUSY: a connection protects its traffic; terminate that and configure it away,
+ * or use it no more. */
+IPSEC_API int ipsec_vif_destroy(struct ipsec_engine *e, const char *name);
+
 /* struct ipsec_peer - whom a token stands for. */
 struct ipsec_peer {
 	char local_id[264]; /* the identity we proved, as people write it; cut to fit */
