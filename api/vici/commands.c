@@ -28,14 +28,9 @@ static enum err refuse(struct call *call, const char *what)
 	return reply_failed(call->out, ERR_UNSUPPORTED, "%s not supported yet", what);
 }
 
-static enum err cmd_certs(struct call *call)
+static enum err cmd_tokens(struct call *call)
 {
-	return refuse(call, "certificates and certification authorities are");
-}
-
-static enum err cmd_keys(struct call *call)
-{
-	return refuse(call, "private keys and tokens are");
+	return refuse(call, "keys on tokens are");
 }
 
 static enum err cmd_pools(struct call *call)
@@ -53,24 +48,7 @@ static enum err cmd_install(struct call *call)
 	return refuse(call, "trapping a child by command is (start_action = trap does it)");
 }
 
-/* What there can be none of yet is told as an empty list, or taken away with success. */
-static enum err empty_list(struct call *call, const char *name)
-{
-	struct tree *list;
-
-	return tree_list(call->out, &list, name);
-}
-
-static enum err cmd_get_keys(struct call *call)
-{
-	return empty_list(call, "keys");
-}
-
-static enum err cmd_get_authorities(struct call *call)
-{
-	return empty_list(call, "authorities");
-}
-
+/* What there can be none of yet. */
 static enum err cmd_nothing(struct call *call)
 {
 	(void)call;
@@ -97,8 +75,8 @@ const struct command vici_commands[] = {
 	{"list-sas", cmd_list_sas},
 	{"list-policies", cmd_list_policies},
 	{"list-conns", cmd_list_conns},
-	{"list-certs", cmd_nothing},
-	{"list-authorities", cmd_nothing},
+	{"list-certs", cmd_list_certs},
+	{"list-authorities", cmd_list_authorities},
 	{"load-conn", cmd_load_conn},
 	{"unload-conn", cmd_unload_conn},
 	{"get-conns", cmd_get_conns},
@@ -107,13 +85,13 @@ const struct command vici_commands[] = {
 	{"get-shared", cmd_get_shared},
 	{"clear-creds", cmd_clear_creds},
 	{"flush-certs", cmd_done},
-	{"load-cert", cmd_certs},
-	{"load-key", cmd_keys},
-	{"load-token", cmd_keys},
-	{"unload-key", cmd_done},
+	{"load-cert", cmd_load_cert},
+	{"load-key", cmd_load_key},
+	{"load-token", cmd_tokens},
+	{"unload-key", cmd_unload_key},
 	{"get-keys", cmd_get_keys},
-	{"load-authority", cmd_certs},
-	{"unload-authority", cmd_done},
+	{"load-authority", cmd_load_authority},
+	{"unload-authority", cmd_unload_authority},
 	{"get-authorities", cmd_get_authorities},
 	{"load-pool", cmd_pools},
 	{"unload-pool", cmd_done},

@@ -45,13 +45,31 @@ enum err addrs_list(struct tree *parent, const char *name, const struct conf_add
 	return num ? ERR_OK : tree_append(node, "%any", 4);
 }
 
+/* Certificates by their subjects, as strongSwan lists them. */
+static enum err creds_list(struct tree *parent, const char *name, const struct conf_creds *creds)
+{
+	char text[300];
+	struct tree *node;
+
+	if (!creds->num)
+		return ERR_OK;
+	TRY(tree_list(parent, &node, name));
+	for (uint32_t i = 0; i < creds->num; i++) {
+		cred_subject_text(text, sizeof(text), creds->list[i]);
+		TRY(tree_append(node, text, strlen(text)));
+	}
+	return ERR_OK;
+}
+
 static enum err side_section(struct tree *parent, const char *name, const struct conf_side *side)
 {
 	char text[300];
 	struct tree *t;
 
 	TRY(tree_section(parent, &t, name));
-	TRY(tree_setf(t, "class", "pre-shared key"));
+	TRY(tree_setf(t, "class", side->auth == CONF_AUTH_PSK ? "pre-shared key" : "public key"));
+	TRY(creds_list(t, "certs", &side->certs));
+	TRY(creds_list(t, "cacerts", &side->cacerts));
 	if (side->pattern)
 		return tree_setf(t, "id", "%s", side->pattern);
 	if (side->id.type)

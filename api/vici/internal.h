@@ -127,6 +127,15 @@ COMMAND(cmd_load_shared);
 COMMAND(cmd_unload_shared);
 COMMAND(cmd_get_shared);
 COMMAND(cmd_clear_creds);
+COMMAND(cmd_load_cert); /* creds.c */
+COMMAND(cmd_load_key);
+COMMAND(cmd_unload_key);
+COMMAND(cmd_get_keys);
+COMMAND(cmd_load_authority);
+COMMAND(cmd_unload_authority);
+COMMAND(cmd_get_authorities);
+COMMAND(cmd_list_authorities);
+COMMAND(cmd_list_certs);
 COMMAND(cmd_initiate); /* job.c */
 COMMAND(cmd_terminate);
 COMMAND(cmd_rekey);
@@ -137,6 +146,9 @@ COMMAND(cmd_latchkey_show);     /* show.c */
 COMMAND(cmd_latchkey_policies); /* policies.c */
 COMMAND(cmd_latchkey_load);     /* reload.c */
 COMMAND(cmd_latchkey_check);
+
+/* put_in_force - make `next` the configuration and answer the call; takes the reference. load.c */
+MUST_USE enum err put_in_force(struct call *call, struct conf *next) NONNULL(1, 2);
 
 /* job_event - a waiting command may end by this event. jobs_run, jobs_deadline - by time. job_free
  * - forget a job: its client has gone. job.c */

@@ -6,8 +6,7 @@
 #include <stdio.h>
 #include <strings.h>
 
-/* Put `next` in force and answer; takes the reference. */
-static enum err put_in_force(struct call *call, struct conf *next)
+enum err put_in_force(struct call *call, struct conf *next)
 {
 	char text[BACKEND_TEXT_MAX] = "";
 	enum err e = call->ops->configure(call->ctx, next, text);
@@ -192,7 +191,7 @@ enum err cmd_load_shared(struct call *call)
 enum err cmd_clear_creds(struct call *call)
 {
 	struct conf *next;
-	enum err e = conf_without_secret(&next, call->ops->conf(call->ctx), NULL);
+	enum err e = conf_without_creds(&next, call->ops->conf(call->ctx));
 
 	return e ? e : put_in_force(call, next);
 }

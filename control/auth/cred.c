@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "control/auth/dn.h"
 
 static enum err say(char why[static KEY_WHY_MAX], enum err e, const char *text)
 {
@@ -429,4 +430,9 @@ struct bytes cred_der(const struct cred *c)
 struct bytes cred_subject(const struct cred *c)
 {
 	return bytes_of(c->subject, c->subject_len);
+}
+
+const char *cred_subject_text(char *buf, size_t size, const struct cred *c)
+{
+	return dn_text(buf, size, cred_subject(c));
 }

@@ -79,6 +79,10 @@ struct bytes cred_spki(const struct cred *c) NONNULL(1);
 struct bytes cred_der(const struct cred *c) NONNULL(1);
 struct bytes cred_subject(const struct cred *c) NONNULL(1);
 
+/* cred_subject_text - a certificate's subject for people, cut to fit; "" without one. Returns buf.
+ */
+const char *cred_subject_text(char *buf, size_t size, const struct cred *c) NONNULL(1, 3);
+
 /* cred_has_id - the identity is in the certificate: a subjectAltName of its type, or the subject
  * itself (RFC 4945 3.1). A key id is the subject key identifier or a hash of the key. */
 bool cred_has_id(const struct cred *cert, const struct ike_id *id) NONNULL(1, 2);

@@ -6,6 +6,7 @@
 #include <openssl/err.h>
 #include <openssl/x509.h>
 #include <stdio.h>
+#include <strings.h>
 
 /* A relative name's text. */
 #define RDN_MAX 512
@@ -40,15 +41,38 @@ static char *trim(char *text)
 }
 
 /* PrintableString where that can hold it, as strongSwan encodes it, else UTF8String. */
-static int string_type(const char *key, const char *value)
+static int string_type(const ASN1_OBJECT *key, const char *value)
 {
 	static const char printable[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 					"0123456789 '()+,-./:=?";
 
-	if (OBJ_txt2nid(key) == NID_pkcs9_emailAddress || OBJ_txt2nid(key) == NID_domainComponent)
+	if (OBJ_obj2nid(key) == NID_pkcs9_emailAddress || OBJ_obj2nid(key) == NID_domainComponent)
 		return V_ASN1_IA5STRING;
 	return strspn(value, printable) == strlen(value) ? V_ASN1_PRINTABLESTRING
 							 : V_ASN1_UTF8STRING;
+}
+
+/* What strongSwan calls differently than OpenSSL, and in any case. */
+static ASN1_OBJECT *find_key(const char *key)
+{
+	static const struct {
+		const char *key, *name;
+	} other[] = {
+		{"E", "emailAddress"}, {"EMAIL", "emailAddress"}, {"SN", "serialNumber"},
+		{"S", "surname"},      {"G", "givenName"},        {"T", "title"},
+		{"D", "description"},  {"I", "initials"},         {"N", "name"},
+	};
+	static const char *const plain[] = {"C", "CN", "O", "OU", "L", "ST", "DC", "UID"};
+
+	for (size_t i = 0; i < ARRAY_LEN(other); i++) {
+		if (strcasecmp(key, other[i].key) == 0)
+			return OBJ_txt2obj(other[i].name, 0);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(plain); i++) {
+		if (strcasecmp(key, plain[i]) == 0)
+			return OBJ_txt2obj(plain[i], 0);
+	}
+	return OBJ_txt2obj(key, 0);
 }
 
 static enum err add_rdn(X509_NAME *name, char *text, bool *wild)
@@ -63,15 +87,13 @@ static enum err add_rdn(X509_NAME *name, char *text, bool *wild)
 	*value++ = '\0';
 	key = trim(text);
 	value = trim(value);
-	if (key[0] == 'E' && key[1] == '\0')
-		key = "emailAddress";
-	oid = OBJ_txt2obj(key, 0);
+	oid = find_key(key);
 	if (!oid || !*value) {
 		ASN1_OBJECT_free(oid);
 		return ERR_MALFORMED;
 	}
 	*wild |= value[0] == '*' && value[1] == '\0';
-	ok = X509_NAME_add_entry_by_OBJ(name, oid, string_type(key, value),
+	ok = X509_NAME_add_entry_by_OBJ(name, oid, string_type(oid, value),
 					(const unsigned char *)value, (int)strlen(value), -1,
 					0) == 1;
 	ASN1_OBJECT_free(oid);

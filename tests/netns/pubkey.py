@@ -17,7 +17,7 @@ IN_FUTURE = ("01.01.49 00:00:00", "01.01.50 00:00:00")
 
 
 @functools.lru_cache(maxsize=None)
-def root(kind="ecdsa", name="Root"):
+def root(kind, name="Root"):
     return Authority(f"{name} {kind}", kind)
 
 
@@ -118,6 +118,102 @@ def pss(left, right):
     return tuple(sides)
 
 
+def verifier(_, right):
+    """The side whose refusal is looked at: ours; the responder if both are."""
+    return "right" if right.kind == "latchkey" else "left"
+
+
+def other_differs(**difference):
+    """The peer of the side that is ours has another certificate, or ours knows more."""
+    def make(left, right):
+        kinds = {"left": left.kind, "right": right.kind}
+        us = verifier(left, right)
+        sides = {us: with_cert(us, kinds[us], **difference.get("us", {}))}
+        sides[other(us)] = with_cert(other(us), kinds[other(us)], **difference.get("peer", {}))
+        for name, data in difference.get("peer_files", lambda side: {})(other(us)).items():
+            sides[other(us)].files[name] = data
+        for name, data in difference.get("our_files", lambda side: {})(other(us)).items():
+            sides[us].files[name] = data
+        return sides["left"], sides["right"]
+    return make
+
+
+def peer_cert(**more):
+    """Another certificate for the peer, by the same authority."""
+    return lambda side: {"x509/own.pem": cert(root("ecdsa"), side, **more)}
+
+
+def wrong_name(side):
+    return {"x509/own.pem": root("ecdsa").issue("C=CH, O=Latchkey, CN=mallory", "mallory.example",
+                                         key("ecdsa", side))}
+
+
+def revoked(side):
+    return {"x509crl/list.pem": root("ecdsa").revoke(cert(root("ecdsa"), side, "ecdsa"))}
+
+
+def not_revoked(side):
+    return {"x509crl/list.pem": root("ecdsa").revoke(cert(root("ecdsa"), other(side), "ecdsa"))}
+
+
+@functools.lru_cache(maxsize=None)
+def below(above=None, name="Below", **more):
+    return Authority(name, "ecdsa", above or root("ecdsa"), **more)
+
+
+def chained(left, right):
+    """Both have an authority between their certificate and the root, which they send along."""
+    sides = []
+    for side, one in (("left", left), ("right", right)):
+        between = below(name=f"Below {side}")
+        made = with_cert(side, one.kind, authority=between, trusted=[root("ecdsa"), between])
+        sides.append(made)
+    return tuple(sides)
+
+
+def path_length(side):
+    """The peer shows a chain with more authorities than the uppermost one allows."""
+    narrow = below(name="Narrow", pathlen=0)
+    deeper = below(narrow, name="Deeper")
+    return {"x509/own.pem": cert(deeper, side), "x509ca/narrow.pem": narrow.cert,
+            "x509ca/deeper.pem": deeper.cert}
+
+
+STRICT = {"remote": {"revocation": "strict"}}
+REFUSALS = [
+    ("certificate expired", "has expired", {"peer_files": peer_cert(dates=LONG_AGO)}),
+    ("certificate not valid yet", "is not valid yet", {"peer_files": peer_cert(dates=IN_FUTURE)}),
+    ("certificate revoked", "was revoked", {"our_files": revoked}),
+    ("no revocation list, and one is wanted", "no revocation list", {"us": STRICT}),
+    ("path length", "path length allows", {"peer_files": path_length}),
+]
+
+
+def stranger(left, right):
+    """The peer's certificate is of an authority that we do not know, and it knows ours."""
+    kinds = {"left": left.kind, "right": right.kind}
+    us = verifier(left, right)
+    strange = root("ecdsa", "Stranger")
+    sides = {us: with_cert(us, kinds[us])}
+    sides[other(us)] = with_cert(other(us), kinds[other(us)], authority=strange,
+                                 trusted=[strange, root("ecdsa")])
+    return sides["left"], sides["right"]
+
+
+def renamed(left, right):
+    """The peer shows a certificate that does not hold the identity it claims."""
+    kinds = {"left": left.kind, "right": right.kind}
+    us = verifier(left, right)
+    sides = {side: with_cert(side, kinds[side]) for side in ("left", "right")}
+    # A pattern, for an initiator tells whom it wants otherwise, and in quotes for its commas.
+    sides[us].connection["remote"]["id"] = "C=CH, O=Elsewhere, CN=*"
+    peer = sides[other(us)]
+    peer.files.update(wrong_name(other(us)))
+    peer.connection["local"] = {"auth": "pubkey", "certs": "own.pem",
+                                "id": "C=CH, O=Latchkey, CN=mallory"}
+    return sides["left"], sides["right"]
+
+
 ROWS = [
     ("certificates, ECDSA P-256", up_and_down, both("ecdsa")),
     ("certificates, ECDSA P-384", up_and_down, both("ecdsa384")),
@@ -127,7 +223,14 @@ ROWS = [
     ("certificates of two authorities, ECDSA and RSA", up_and_down, mixed),
     ("raw public keys, Ed25519", up_and_down, raw_keys("ed25519")),
     ("raw public keys, ECDSA", up_and_down, raw_keys("ecdsa")),
+    ("an authority between", up_and_down, chained),
+    ("a revocation list that names others", up_and_down,
+     other_differs(us=STRICT, our_files=not_revoked)),
 ]
+for what, reason, difference in REFUSALS:
+    ROWS.append((what, said_by_us(reason), other_differs(**difference)))
+ROWS.append(("unknown authority", said_by_us("authority that is not known here"), stranger))
+ROWS.append(("another identity than the one expected", said_by_us("says it is|asks for"), renamed))
 
 
 def rows():
@@ -143,4 +246,41 @@ def test_of(name, scenario, make, left, right):
     return name, test
 
 
-TESTS = list(rows())
+def swanctl_test():
+    """Debian's swanctl brings certificates, keys and connections to a daemon that has none."""
+    name = "latchkey-charon: swanctl loads certificates and keys"
+
+    def test():
+        left, right = with_cert("left", "latchkey"), with_cert("right", "charon")
+        files, left.files = left.files, {}
+        with Pair("swanctl-creds", left, right, start=False) as pair:
+            peer = pair.peers["left"]
+            with open(peer.conf, encoding="utf-8") as file:
+                whole = file.read()
+            cut = whole.index("latchkey {")
+            conf = pair.left.write("swanctl.conf", whole[:cut])
+            pair.left.write("latchkey.conf", whole[cut:])
+            pair.start()
+            for name, data in files.items():
+                pair.left.write_bytes(name, data)
+            environment = ["env", f"SWANCTL_DIR={pair.left.folder}", "swanctl"]
+            uri = ["--uri", f"unix://{peer.socket}"]
+            loaded = pair.left.run(*environment, "--load-all", "--noprompt", "--file", conf,
+                                   *uri).stdout
+            assert "loaded certificate from" in loaded, loaded
+            assert re.search(r"loaded \w+ key from", loaded), loaded
+            assert "loaded connection 'gw'" in loaded, loaded
+            listed = peer.swanctl("--list-certs").stdout
+            for word in ("CN=left.example", "CN=Root ecdsa", "has private key"):
+                assert word in listed, f"{word} is missing:\n{listed}"
+            assert "PRIVATE" not in listed and "public key" in peer.swanctl("--list-conns").stdout
+            up_and_down(pair)
+            # What is gone from the folders goes from the daemon.
+            pair.left.run("rm", pair.left.path("private/left.pem"))
+            pair.left.run(*environment, "--load-creds", "--noprompt", "--file", conf, *uri)
+            assert "has private key" not in peer.swanctl("--list-certs").stdout
+            assert not peer.up("net", check=False), "signed without a key"
+    return name, test
+
+
+TESTS = list(rows()) + [swanctl_test()]
