@@ -51,6 +51,8 @@ enum exit_code run_stats(struct cli *cli);
 enum exit_code run_version(struct cli *cli);
 enum exit_code run_up(struct cli *cli);
 enum exit_code run_down(struct cli *cli);
+enum exit_code run_genkey(struct cli *cli);
+enum exit_code run_pubkey(struct cli *cli);
 enum exit_code run_rekey(struct cli *cli);
 enum exit_code run_policies(struct cli *cli);
 enum exit_code run_log(struct cli *cli);

@@ -24,6 +24,10 @@ static const struct word words[] = {
 	{"log", "", "the daemon's log as it is written, until interrupted", 0, 0, run_log},
 	{"load", "", "the configuration file again; on an error the old one stays", 0, 0, run_load},
 	{"check", "[FILE]", "validate a configuration without using it", 1, 0, run_check},
+	{"genkey", "[KIND]", "a private key: ed25519, ecdsa256, rsa3072 ... (PEM)", 1, 0,
+	 run_genkey},
+	{"pubkey", "[FILE]", "the public key of a private one, from FILE or standard input", 1, 0,
+	 run_pubkey},
 	{"stats", "", "totals of the daemon, and why packets were dropped", 0, 0, run_stats},
 	{"version", "", "versions of this program and of the daemon", 0, 0, run_version},
 };
@@ -151,10 +155,20 @@ static enum exit_code run_connected(struct cli *cli, const struct word *word)
 	return code;
 }
 
+static enum exit_code usage(const char *why, const char *what)
+{
+	fprintf(stderr, "latchkey: %s '%s'\n\n", why, what);
+	print_help(stderr);
+	return EXIT_USAGE;
+}
+
 static enum exit_code run(struct cli *cli, const struct word *word)
 {
 	enum exit_code code;
 
+	if (word->run == run_genkey || word->run == run_pubkey) /* no daemon, no JSON */
+		return cli->json ? usage("--json is not possible with", word->name)
+				 : word->run(cli);
 	cli->result = json_pack("{s:i, s:s}", "version", JSON_VERSION, "command", word->name);
 	if (!cli->result)
 		return cli_fail(cli, EXIT_FAILED, "%s", err_text(ERR_NOMEM));
@@ -178,13 +192,6 @@ static bool parse_timeout(uint32_t *out, const char *value)
 		return false;
 	*out = (uint32_t)v;
 	return true;
-}
-
-static enum exit_code usage(const char *why, const char *what)
-{
-	fprintf(stderr, "latchkey: %s '%s'\n\n", why, what);
-	print_help(stderr);
-	return EXIT_USAGE;
 }
 
 /* -1 to go on, or the exit code. */

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char *program;
@@ -403,6 +404,52 @@ static void test_log(void)
 	tear_down(&s);
 }
 
+/* Keys are made without a daemon, and a program reads what another one wrote. */
+static void test_genkey_and_pubkey(void)
+{
+	static const char *const kinds[] = {NULL,       "ed25519",  "ed448",  "ecdsa256",
+					    "ecdsa384", "ecdsa521", "rsa2048"};
+	char file[300], copy[8192];
+	struct stand s;
+
+	set_up(&s);
+	snprintf(file, sizeof(file), "%s/key.pem", s.dir);
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		CU_ASSERT_EQUAL(RUN(&s, "genkey", kinds[i]), 0);
+		CU_ASSERT_TRUE(has(&s, "-----BEGIN PRIVATE KEY-----"));
+		snprintf(copy, sizeof(copy), "%.*s", (int)s.text_len, s.text);
+		stand_write(&s, "key.pem", copy);
+		CU_ASSERT_EQUAL(RUN(&s, "pubkey", file), 0);
+		CU_ASSERT_TRUE(has(&s, "-----BEGIN PUBLIC KEY-----"));
+		CU_ASSERT_PTR_NULL(memmem(s.text, s.text_len, "PRIVATE", 7));
+	}
+	CU_ASSERT_EQUAL(RUN(&s, "genkey", "rsa1024"), 2);
+	CU_ASSERT_EQUAL(RUN(&s, "genkey", "dsa"), 2);
+	CU_ASSERT_EQUAL(RUN(&s, "--json", "genkey"), 2);
+	CU_ASSERT_EQUAL(RUN(&s, "pubkey", "/nowhere/key"), 4);
+	CU_ASSERT_EQUAL(RUN(&s, "pubkey", program), 1);
+	unlink(file);
+	tear_down(&s);
+}
+
+/* Whatever the umask, the file that a key goes to is its owner's. */
+static void test_genkey_closes_its_file(void)
+{
+	char command[700], file[300];
+	struct stat st;
+	struct stand s;
+
+	set_up(&s);
+	snprintf(file, sizeof(file), "%s/open.pem", s.dir);
+	snprintf(command, sizeof(command), "umask 0; %s genkey > %s", program, file);
+	CU_ASSERT_EQUAL(system(command), 0);
+	CU_ASSERT_EQUAL(stat(file, &st), 0);
+	CU_ASSERT_EQUAL(st.st_mode & 0777, 0600);
+	CU_ASSERT_TRUE(st.st_size > 100);
+	unlink(file);
+	tear_down(&s);
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_help_and_usage),
 	TAP_TEST(test_no_daemon),
@@ -418,6 +465,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_load_and_check),
 	TAP_TEST(test_log),
 	TAP_TEST(test_sas_conns_stats_version),
+	TAP_TEST(test_genkey_and_pubkey),
+	TAP_TEST(test_genkey_closes_its_file),
 };
 
 int main(int argc, char **argv)

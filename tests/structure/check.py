@@ -50,7 +50,7 @@ LIBRARY_TABLE = [
     (r"uv\.h$", r"api/(vici/|[^/]+$)"),
     (r"libmnl/|nftables/", r"api/(host|helper)/"),
     (r"intel-ipsec-mb\.h$", r"(dataplane/crypto|bench)/"),
-    (r"openssl/", r"(control|dataplane/crypto|base|tests|bench)/"),
+    (r"openssl/", r"((control|dataplane/crypto|base|tests|bench)/|api/cli/keygen\.c$)"),
     (r"sodium", r"(base|control|dataplane|tests|bench)/"),
     (r"jansson\.h$", r"(api|bench|tests)/"),
     (r"pcap", r"(drivers|tests)/"),
