@@ -433,6 +433,17 @@ static void put_ask(struct sim *s, unsigned side, const struct ike_ask *ask)
 				 .ask_kind = ask->kind});
 }
 
+static void answer_from_keyring(struct sim_node *n, struct ike_answer *a, const struct ike_ask *ask)
+{
+	struct ike_ask asked = *ask;
+
+	if (n->forge_ask)
+		n->forge_ask(n, &asked);
+	ike_keyring_answer(n->keyring, a, n->conf, &asked, n->wall_s);
+	if (n->forge)
+		n->forge(n, ask, a);
+}
+
 static void give_answer(struct sim *s, const struct sim_fly *f)
 {
 	struct sim_node *n = &s->n[f->to];
@@ -440,7 +451,7 @@ static void give_answer(struct sim *s, const struct sim_fly *f)
 	const struct ike_ask *ask = ask_find(n->e, f->ask);
 
 	if (ask && (f->ask_kind == IKE_ASK_SIGN || f->ask_kind == IKE_ASK_VERIFY_CHAIN))
-		ike_keyring_answer(n->keyring, &a, n->conf, ask, n->wall_s);
+		answer_from_keyring(n, &a, ask);
 	if (f->ask_kind == IKE_ASK_SECRET && n->secret)
 		a.secret = bytes_of(n->secret, strlen(n->secret));
 	if (f->ask_kind == IKE_ASK_AUTHORIZE)
@@ -691,22 +702,36 @@ const char *sim_conf_sign(unsigned side, const char *extra, const char *child_ex
 
 struct conf *sim_creds(struct conf *conf, unsigned side, const char *kind)
 {
-	static struct pki_cert authority, own;
+	/* Made once: the same seed gives the same run, and a certificate's signature is random. */
+	static struct {
+		char kind[16];
+		struct pki_cert own[2];
+	} made[8];
+	static struct pki_cert authority;
+	struct pki_cert *own = NULL;
 	char subject[64], names[64];
 
 	if (!authority.len)
 		pki_cert_make(&authority, &(struct pki_params){.subject = "/C=CH/CN=Sim root",
 							       .ca = "critical,CA:TRUE"});
+	for (size_t i = 0; i < ARRAY_LEN(made) && !own; i++) {
+		if (!made[i].kind[0])
+			snprintf(made[i].kind, sizeof(made[i].kind), "%s", kind);
+		if (strcmp(made[i].kind, kind) == 0)
+			own = &made[i].own[side];
+	}
+	assert(own);
 	snprintf(subject, sizeof(subject), "/C=CH/CN=host%u.example", side + 1);
 	snprintf(names, sizeof(names), "DNS:host%u.example", side + 1);
-	pki_cert_make(&own, &(struct pki_params){.subject = subject,
-						 .names = names,
-						 .key = pki_key_get(kind),
-						 .issuer = &authority,
-						 .serial = side + 2});
+	if (!own->len)
+		pki_cert_make(own, &(struct pki_params){.subject = subject,
+							.names = names,
+							.key = pki_key_get(kind),
+							.issuer = &authority,
+							.serial = side + 2});
 	return pki_add(
-		pki_add(pki_add(conf, CRED_CA, pki_der(&authority)), CRED_CERT, pki_der(&own)),
-		CRED_KEY, pki_private(own.key));
+		pki_add(pki_add(conf, CRED_CA, pki_der(&authority)), CRED_CERT, pki_der(own)),
+		CRED_KEY, pki_private(own->key));
 }
 
 static struct conf *parse(const char *text)
@@ -750,7 +775,7 @@ static bool make_node(struct sim *s, unsigned i, uint64_t seed, const struct sim
 	n->conf = parse(text);
 	n->wall_s = PKI_NOW_S;
 	if (opt->sign && n->conf)
-		n->conf = sim_creds(n->conf, i, "P-256");
+		n->conf = sim_creds(n->conf, i, opt->kind ? opt->kind : "P-256");
 	rng_seeded_init(&n->keyring_rng, seed * 5 + i + 1);
 	if (opt->sign && ike_keyring_new(&n->keyring, &n->keyring_rng.rng))
 		return false;

@@ -65,6 +65,9 @@ struct sim_node {
 	struct ike_keyring *keyring; /* answers asks about signatures and certificates */
 	struct rng_seeded keyring_rng;
 	int64_t wall_s; /* the time by which certificates are judged */
+	/* test: may change an answer about signatures, or the question before it is answered */
+	void (*forge_ask)(struct sim_node *n, struct ike_ask *ask);
+	void (*forge)(struct sim_node *n, const struct ike_ask *ask, struct ike_answer *answer);
 	bool refuse_peer, refuse_child;
 	uint64_t heard_ns; /* last packet received */
 	/* what was reported */
@@ -139,8 +142,9 @@ struct sim_options {
 	struct ike_limits limits[2];
 	const char *conf[2]; /* text; NULL = sim_conf() of that side */
 	const char *secret[2];
-	bool sign; /* both sides sign: conf NULL is sim_conf_sign(), certificates come from
-		      sim_creds() */
+	const char *kind; /* of keys with sign; NULL = "P-256" */
+	bool sign;        /* both sides sign: conf NULL is sim_conf_sign(), certificates come from
+			     sim_creds() */
 };
 
 /* sim_conf - a configuration text: connection "net", child "tun". extra goes into the connection,
