@@ -310,6 +310,7 @@ struct ike_action {
 	uint64_t child;         /* CHILD_ACTIVATE, CHILD_REMOVE */
 	enum child_half half;   /* CHILD_REMOVE */
 	struct ip_addr address; /* ADDRESS_* */
+	const char *conn;       /* ADDRESS_*: the connection that it is for */
 	const struct ike_child_add *child_add;
 	const struct ike_ask *ask;
 	const struct ike_event *event;

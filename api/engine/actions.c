@@ -224,10 +224,10 @@ void actions_run(struct engine *e)
 			child_remove(e, a.child, a.half);
 			break;
 		case IKE_ACTION_ADDRESS_ADD:
-			vips_add(e, &a.address);
+			vips_add(e, a.conn, &a.address);
 			break;
 		case IKE_ACTION_ADDRESS_REMOVE:
-			vips_remove(e, &a.address);
+			vips_remove(e, a.conn, &a.address);
 			break;
 		case IKE_ACTION_ASK:
 			asks_answer(e, a.ask);

@@ -273,8 +273,8 @@ MUST_USE enum err connect_init(struct engine *e) NONNULL(1);
 void connect_fini(struct engine *e) NONNULL(1);
 
 /* vips.c: vips_in() finds an address that a peer has lent, within ts. */
-void vips_add(struct engine *e, const struct ip_addr *a) NONNULL(1, 2);
-void vips_remove(struct engine *e, const struct ip_addr *a) NONNULL(1, 2);
+void vips_add(struct engine *e, const char *conn, const struct ip_addr *a) NONNULL(1, 2, 3);
+void vips_remove(struct engine *e, const char *conn, const struct ip_addr *a) NONNULL(1, 2, 3);
 bool vips_in(const struct engine *e, struct ip_addr *out, const struct ts *ts) NONNULL(1, 2, 3);
 void vips_settle(struct engine *e) NONNULL(1);
 void vips_fini(struct engine *e) NONNULL(1);

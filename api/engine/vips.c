@@ -13,10 +13,12 @@
 /* DNS_MAX - name servers in the file: the C library looks at three. */
 #define DNS_MAX 16
 
-/* struct vip_rec - an address that is lent, and by how many IKE SAs. */
+/* struct vip_rec - an address that is lent for a connection, and by how many IKE SAs. */
 struct vip_rec {
 	struct list_node node;
 	struct ip_addr addr;
+	char *conn;
+	char device[16]; /* where it is */
 	uint32_t refs;
 	bool ours; /* the host did not have it before */
 };
@@ -26,12 +28,12 @@ static struct ip_prefix whole(const struct ip_addr *a)
 	return (struct ip_prefix){.addr = *a, .len = (uint8_t)(ip_addr_len(a) * 8)};
 }
 
-static struct vip_rec *find(const struct engine *e, const struct ip_addr *a)
+static struct vip_rec *find(const struct engine *e, const char *conn, const struct ip_addr *a)
 {
 	list_for_each (n, &e->vips) {
 		struct vip_rec *v = list_entry(n, struct vip_rec, node);
 
-		if (ip_addr_equal(&v->addr, a))
+		if (ip_addr_equal(&v->addr, a) && strcmp(v->conn, conn) == 0)
 			return v;
 	}
 	return NULL;
@@ -46,40 +48,76 @@ static bool host_has(struct engine *e, const struct ip_addr *a)
 	return !e->host.ops->local_in(e->host.ctx, &found, &ts);
 }
 
+/* The connection's own interface, if it has one, or the shared one. */
+static const char *device_of(const struct engine *e, const char *name)
+{
+	const struct conf_conn *conn = conf_find_conn(e->conf, name);
+
+	return conn && vif_is_own(e, conn) ? conn->interface : e->daemon.interface;
+}
+
 static void put_on(struct engine *e, struct vip_rec *v)
 {
 	const struct ip_prefix p = whole(&v->addr);
 	char text[IP_TEXT_MAX];
 
 	ip_addr_text(text, &v->addr);
+	snprintf(v->device, sizeof(v->device), "%s", device_of(e, v->conn));
 	if (!e->has_device || host_has(e, &v->addr))
 		return;
-	if (e->host.ops->addr_add(e->host.ctx, e->daemon.interface, &p)) {
-		LOG(ERROR, KNL, NULL, "the virtual address %s cannot be set on %s", text,
-		    e->daemon.interface);
+	if (e->host.ops->addr_add(e->host.ctx, v->device, &p)) {
+		LOG(ERROR, KNL, v->conn, "the virtual address %s cannot be set on %s", text,
+		    v->device);
 		return;
 	}
 	v->ours = true;
-	LOG(INFO, KNL, NULL, "virtual address %s on %s", text, e->daemon.interface);
+	LOG(INFO, KNL, v->conn, "virtual address %s on %s", text, v->device);
 	/* It is the source of what is routed into the tunnel from now on. */
 	routes_again(e);
 }
 
-void vips_add(struct engine *e, const struct ip_addr *a)
+static struct vip_rec *rec_new(struct engine *e, const char *conn, const struct ip_addr *a)
 {
-	struct vip_rec *v = find(e, a);
+	struct vip_rec *v = mem_alloc(sizeof(*v));
 
-	if (!v) {
-		v = mem_alloc(sizeof(*v));
-		if (!v) {
-			LOG(ERROR, KNL, NULL, "no memory for a virtual address");
-			return;
-		}
-		v->addr = *a;
-		list_push_back(&e->vips, &v->node);
-		put_on(e, v);
+	if (!v)
+		return NULL;
+	v->addr = *a;
+	v->conn = str_dup(conn);
+	if (!v->conn) {
+		mem_free(v);
+		return NULL;
 	}
-	v->refs++;
+	list_push_back(&e->vips, &v->node);
+	put_on(e, v);
+	return v;
+}
+
+void vips_add(struct engine *e, const char *conn, const struct ip_addr *a)
+{
+	struct vip_rec *v = find(e, conn, a);
+
+	if (!v)
+		v = rec_new(e, conn, a);
+	if (v)
+		v->refs++;
+	else
+		LOG(ERROR, KNL, conn, "no memory for a virtual address");
+}
+
+/* Another connection has the same address: it stays for that one. */
+static bool leave_to_another(struct engine *e, const struct vip_rec *v)
+{
+	list_for_each (n, &e->vips) {
+		struct vip_rec *o = list_entry(n, struct vip_rec, node);
+
+		if (!ip_addr_equal(&o->addr, &v->addr))
+			continue;
+		o->ours = true;
+		memcpy(o->device, v->device, sizeof(o->device));
+		return true;
+	}
+	return false;
 }
 
 static void take_off(struct engine *e, struct vip_rec *v)
@@ -87,16 +125,17 @@ static void take_off(struct engine *e, struct vip_rec *v)
 	const struct ip_prefix p = whole(&v->addr);
 
 	list_remove(&v->node);
-	if (v->ours && !e->leave_host &&
-	    e->host.ops->addr_del(e->host.ctx, e->daemon.interface, &p))
-		LOG(WARN, KNL, NULL, "a virtual address could not be removed from %s",
-		    e->daemon.interface);
+	if (v->ours && !e->leave_host && !leave_to_another(e, v) &&
+	    e->host.ops->addr_del(e->host.ctx, v->device, &p))
+		LOG(WARN, KNL, v->conn, "a virtual address could not be removed from %s",
+		    v->device);
+	mem_free(v->conn);
 	mem_free(v);
 }
 
-void vips_remove(struct engine *e, const struct ip_addr *a)
+void vips_remove(struct engine *e, const char *conn, const struct ip_addr *a)
 {
-	struct vip_rec *v = find(e, a);
+	struct vip_rec *v = find(e, conn, a);
 
 	if (!v || --v->refs)
 		return;

@@ -33,6 +33,7 @@ static void cell_free(struct action_cell *c)
 	if (!c)
 		return;
 	child_free(c->child);
+	conf_put(c->conf);
 	if (c->event)
 		conf_put(c->event->conf);
 	mem_free(c->event);
@@ -224,6 +225,7 @@ static void describe(struct ike_engine *e, const struct action_cell *c, struct i
 	case IKE_ACTION_ADDRESS_ADD:
 	case IKE_ACTION_ADDRESS_REMOVE:
 		out->address = c->path.local.addr;
+		out->conn = c->conn;
 		break;
 	case IKE_ACTION_ASK:
 		out->ask = ask_find(e, c->id);

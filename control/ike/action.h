@@ -24,6 +24,8 @@ struct action_cell {
 	struct path_addr path; /* ADDRESS_*: the address is path.local.addr */
 	uint8_t *bytes;        /* SEND */
 	size_t len;
+	struct conf *conf; /* ADDRESS_*: keeps conn alive */
+	const char *conn;
 	struct action_child *child; /* CHILD_ADD */
 	struct action_event *event; /* EVENT */
 };

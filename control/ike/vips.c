@@ -86,9 +86,14 @@ static void act(struct ike_sa *sa, enum ike_action_kind kind)
 	struct vips *v = &sa->vips;
 
 	for (uint32_t i = 0; i < v->num; i++) {
+		struct action_cell *c;
+
 		assert(v->cells);
 		v->cells--;
-		action_simple(&sa->e->actions, kind, 0)->path.local.addr = v->addrs[i];
+		c = action_simple(&sa->e->actions, kind, 0);
+		c->path.local.addr = v->addrs[i];
+		c->conf = conf_get(sa->conf);
+		c->conn = sa->conn->name;
 	}
 }
 

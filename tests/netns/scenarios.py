@@ -337,6 +337,18 @@ def virtual(*wanted):
     return scenario
 
 
+def virtual_own(pair):
+    """The address goes to the interface of the connection's own, where routes are the operator's."""
+    both_up(pair)
+    assert "10.3.0.1" in addresses(pair.left, "own"), "not on the connection's interface"
+    assert "10.3.0.1" not in addresses(pair.left, "latchkey0")
+    pair.left.run("ip", "route", "add", "10.2.0.0/24", "dev", "own", "src", "10.3.0.1")
+    pair.left.run("ping", "-n", "-c", "1", "-w", "10", INNER["right"][0])
+    pair.peers["left"].down(ike="gw")
+    wait_for(lambda: "10.3.0.1" not in addresses(pair.left, "own"), "the address to go")
+    assert_protected(pair.capture.stop(), "wire")
+
+
 def virtual_acquire(pair):
     """Without an address yet, traffic to the peer's network is held back and asks for one."""
     pair.left.run("ping", "-n", "-c", "1", "-w", "10", INNER["right"][0])
@@ -598,6 +610,9 @@ POOL_TABLE = [
      {**GATEWAY, "connection": {"pools": "four, six"}, "pools": {**POOL4, **POOL6}}, {}),
     ("config-payload, acquire by the first packet", virtual_acquire,
      {**ROAD, "connection": {"vips": "0.0.0.0"}, "start_action": "trap"},
+     {**GATEWAY, "connection": {"pools": "four"}, "pools": POOL4}, {}),
+    ("config-payload, an interface of the connection's own", virtual_own,
+     {**ROAD, "connection": {"vips": "0.0.0.0", "interface": "own"}},
      {**GATEWAY, "connection": {"pools": "four"}, "pools": POOL4}, {}),
     ("no address to lend", refused("no virtual address|address.failure"),
      {**ROAD, "connection": {"vips": "0.0.0.0"}}, GATEWAY, {}),
