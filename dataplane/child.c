@@ -9,7 +9,8 @@
 
 /* struct child - a pair as the control thread knows it. */
 struct child {
-	struct htab_node node; /* keyed by id */
+	struct htab_node node;     /* keyed by id */
+	struct htab_node out_node; /* while `out` is there: keyed by its SPI */
 	uint64_t id;
 	uint32_t spi_in;
 	uint32_t token;
@@ -27,6 +28,14 @@ static struct child *find(const struct dataplane *dp, uint64_t id)
 	struct htab_node *node = htab_find(&dp->children, bytes_of(&id, sizeof(id)));
 
 	return node ? container_of(node, struct child, node) : NULL;
+}
+
+struct esp_sa *dataplane_outbound(const struct dataplane *dp, uint32_t spi)
+{
+	struct be32 key = be32_make(spi);
+	struct htab_node *node = htab_find(&dp->outbound, bytes_of(&key, sizeof(key)));
+
+	return node ? container_of(node, struct child, out_node)->out : NULL;
 }
 
 enum err dataplane_spi_reserve(struct dataplane *dp, uint32_t *out_spi)
@@ -130,6 +139,7 @@ enum err dataplane_child_add(struct dataplane *dp, const struct child_params *pa
 	if (e != ERR_OK)
 		return e;
 	htab_insert(&dp->children, &c->node, bytes_of(&c->id, sizeof(c->id)));
+	htab_insert(&dp->outbound, &c->out_node, bytes_of(&c->out->spi, sizeof(c->out->spi)));
 	if (c->group->num_children++ == 0)
 		c->group->owner = c->owner;
 	dp->num_pairs[c->owner]++;
@@ -191,6 +201,7 @@ static void remove_out(struct dataplane *dp, struct child *c)
 	if (!c->out)
 		return;
 	group_deactivate(c->group, c->out);
+	htab_remove(&dp->outbound, &c->out_node);
 	spd_count_whole(&dp->spd, -(int)c->needs_whole);
 	add_out(&c->before, c->out);
 	esp_sa_retire(c->out, &dp->retired);

@@ -18,7 +18,9 @@ static enum err init_tables(struct dataplane *dp)
 	dp->classes = class_table_new(&dp->rng);
 	if (!dp->sad || !dp->groups || !dp->pathsets || !dp->policies || !dp->classes)
 		return ERR_NOMEM;
-	return htab_init(&dp->children, &dp->rng);
+	enum err e = htab_init(&dp->children, &dp->rng);
+
+	return e == ERR_OK ? htab_init(&dp->outbound, &dp->rng) : e;
 }
 
 static enum err select_aead(struct dataplane *dp, const char *name)
@@ -91,6 +93,7 @@ void dataplane_free(struct dataplane *dp)
 	rcu_flush(&dp->retired);
 	spd_fini(&dp->spd);
 	htab_fini(&dp->children);
+	htab_fini(&dp->outbound);
 	class_table_free(dp->classes);
 	slots_free(dp->policies);
 	slots_free(dp->pathsets);

@@ -297,6 +297,7 @@ enum dp_event_kind {
 	DP_EVENT_CHILD_USED, /* first authenticated packet of an inbound SA: child */
 	DP_EVENT_SOFT,       /* soft lifetime reached: child */
 	DP_EVENT_HARD,       /* hard lifetime or sequence numbers used up: child */
+	DP_EVENT_TOLD,       /* the data path's own: dataplane_event_next() does not return it */
 	DP_EVENT_MOVED,      /* authenticated packet with the newest sequence number came from other
 			      * addresses than the path's: child, path, port */
 };
@@ -311,8 +312,11 @@ struct dp_event {
 	struct flow flow;
 	struct path_addr path;
 	struct bytes bytes;
-	uint64_t time_ns; /* when the worker saw it */
-	void *storage;    /* the data path's */
+	uint64_t time_ns;  /* when the worker saw it */
+	uint32_t spi, seq; /* TOLD: of the packet that is quoted; what follows too */
+	uint16_t mtu;
+	bool trusted;
+	void *storage; /* the data path's */
 };
 
 /* dataplane_event_fd - readable when events wait; for the control thread's loop. */

@@ -50,6 +50,11 @@ void in_demux(struct worker *w, struct pktvec *in, struct pktvec *out)
 		struct packet *p = in->pkt[i];
 
 		pass_prefetch(in, i);
+		if (unlikely(p->flags & (PACKET_F_IP | PACKET_F_TOLD))) {
+			p = in_wire(w, p);
+			if (!p)
+				continue;
+		}
 		switch (kind_of(p)) {
 		case OUTER_ESP:
 			pktvec_push(out, p);

@@ -26,7 +26,7 @@ static void begin(struct fit *f, const struct esp_sa *sa, uint64_t now_ns)
 
 	*f = (struct fit){.sa = sa, .conf = c, .len = fit_len(sa, path, now_ns)};
 	f->copy_df = path_in_doubt(path, now_ns) ? DF_CLEAR : c->copy_df;
-	if (c->tfc_padding)
+	if (c->tfc_padding && c->mode == SA_TUNNEL)
 		f->tfc = c->tfc_padding < f->len ? c->tfc_padding : f->len;
 	if (f->tfc == FIT_ANY) /* "as the path takes", and that is not known */
 		f->tfc = 0;
@@ -86,7 +86,7 @@ static inline void pass_on(const struct fit *f, struct packet *p, uint8_t df, st
 /* tell - the packet's sender, as often as is proper (RFC 4443 2.4 f). */
 static void tell(struct worker *w, const struct packet *p, uint32_t mtu)
 {
-	struct packet *icmp = worker_may_tell(w) ? packet_get(w->pool) : NULL;
+	struct packet *icmp = worker_may(w, &w->tell, WORKER_TELLS) ? packet_get(w->pool) : NULL;
 
 	if (!icmp)
 		return;

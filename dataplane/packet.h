@@ -47,6 +47,11 @@ const char *drop_text(enum drop_reason r);
  * driver writes and removes the outer IP header, in transport mode as well (transport.h). What
  * came by UDP has a local port in `from`: with ENCAP_UDP it is framed as RFC 3948 says, with
  * ENCAP_NONE it is IKE without a marker (port 500).
+ *
+ * A driver that sees the wire itself leaves IP headers and fragments to the data path
+ * (PACKET_F_IP). With PACKET_F_TOLD data begins where that of a packet we sent did, as far as it is
+ * quoted (it may be empty), `from` is where it was sent, seen from here, and mtu what is said to
+ * fit.
  */
 struct packet {
 	uint8_t *data;
@@ -81,6 +86,9 @@ struct packet {
 #define PACKET_F_FRAGMENT     0x02 /* it is one of an IP packet's fragments */
 #define PACKET_F_JOINED       0x04 /* fragments were put together to it */
 #define PACKET_F_DF           0x08 /* tx on an outer port: routers shall not cut it (IPv4) */
+#define PACKET_F_TOLD         0x10 /* rx: no packet, but that ours was too big: data is what is quoted */
+#define PACKET_F_TRUSTED      0x20 /* TOLD: by our own host */
+#define PACKET_F_IP           0x40 /* rx on an outer port: data begins at the outer IP header */
 #define PACKET_F_SEND         0x80 /* handed to another worker to be sent by `port` */
 
 /* packet_headroom, packet_tailroom - free bytes before and behind the data. */

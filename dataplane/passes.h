@@ -46,6 +46,10 @@ void in_deliver(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL
  * kept is dropped. */
 void out_hold(struct worker *w, struct packet *p, const struct flow_entry *e) NONNULL(1, 2, 3);
 
+/* in_wire - for in_demux(): p with PACKET_F_IP becomes a datagram (which goes on: returned), one in
+ * the making, or what it tells; what is told is reported. NULL: nothing goes on now. */
+struct packet *in_wire(struct worker *w, struct packet *p) NONNULL(1, 2);
+
 /* pass_join - take a fragment (PACKET_F_FRAGMENT) of this context (reasm.h); the packet if it is
  * whole now, else NULL. Its fragments are consumed and it is made, as the books have it. */
 struct packet *pass_join(struct worker *w, struct packet *p, uint64_t context) NONNULL(1, 2);

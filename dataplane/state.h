@@ -31,6 +31,7 @@ struct dataplane {
 	struct class_table *classes;
 	struct slots *groups, *pathsets, *policies; /* handle -> object */
 	struct htab children;                       /* id -> struct child */
+	struct htab outbound;                       /* SPI of an outbound SA -> struct child */
 	struct rcu_queue retired;
 	uint64_t next_uid; /* of struct sa_conf; never 0 */
 	const struct aead_backend *aead[AEAD_NUM];
@@ -39,6 +40,10 @@ struct dataplane {
 /* dataplane_changed - held packets may have become sendable, or lost their policy: release the
  * change to the worker and wake it. */
 void dataplane_changed(struct dataplane *dp) NONNULL(1);
+
+/* dataplane_outbound - the SA that sends with this SPI, the newest of them; NULL if there is none.
+ */
+struct esp_sa *dataplane_outbound(const struct dataplane *dp, uint32_t spi) NONNULL(1);
 
 /* dataplane_children_free - take away every pair; workers are stopped. */
 void dataplane_children_free(struct dataplane *dp) NONNULL(1);

@@ -4,7 +4,6 @@
 #include "dataplane/passes.h"
 
 #define TIMER_TICK_NS NS_PER_MS
-#define WORKER_TELLS  100
 
 /* hold_capacity - so many buffers may wait that three quarters are left for traffic. */
 static uint32_t hold_capacity(const struct worker_params *params)
@@ -78,13 +77,11 @@ void worker_fini(struct worker *w)
 	w->pool = NULL;
 }
 
-bool worker_may_tell(struct worker *w)
+bool worker_may(const struct worker *w, struct allowance *a, uint32_t a_second)
 {
-	struct allowance *a = &w->tell;
-
 	if (w->now_ns - a->filled_ns >= NS_PER_S || a->filled_ns == 0) {
 		a->filled_ns = w->now_ns ? w->now_ns : 1;
-		a->left = WORKER_TELLS;
+		a->left = a_second;
 	}
 	if (a->left == 0)
 		return false;

@@ -75,7 +75,8 @@ struct worker {
 	struct hold hold;
 	struct reasm reasm;
 	struct fragment_cut cut; /* out_fit()'s, from one call to the next */
-	struct allowance tell;   /* ICMP messages */
+	struct allowance tell;   /* ICMP messages we send */
+	struct allowance hear;   /* and what we are told */
 	struct timers timers;
 	struct timer hold_timer, reasm_timer;
 	struct pktvec tx[WORKER_MAX_PORTS]; /* on their way out in this turn */
@@ -145,8 +146,13 @@ static inline uint64_t worker_clock(const struct worker *w)
 	return __atomic_load_n(&w->now_ns, __ATOMIC_RELAXED);
 }
 
-/* worker_may_tell - one more ICMP message may be sent now: 100 a second, and as many at once. */
-MUST_USE bool worker_may_tell(struct worker *w) NONNULL(1);
+/* WORKER_TELLS - ICMP messages sent a second; WORKER_HEARS - of those received, looked at. */
+#define WORKER_TELLS 100
+#define WORKER_HEARS 50
+
+/* worker_may - once more is within what may be done in this second. */
+MUST_USE bool worker_may(const struct worker *w, struct allowance *a, uint32_t a_second)
+	NONNULL(1, 2);
 
 /* worker_drop - give p up. */
 void worker_drop(struct worker *w, struct packet *p, enum drop_reason why) NONNULL(1, 2);

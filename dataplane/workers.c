@@ -287,23 +287,38 @@ static struct event_record *next_record(struct dataplane *dp)
 	return NULL;
 }
 
-bool dataplane_event_next(struct dataplane *dp, struct dp_event *out)
+/* next_report - NULL if there is none, and then the descriptor is not readable. */
+static struct event_record *next_report(struct dataplane *dp)
 {
 	struct event_record *r = next_record(dp);
 	uint64_t num = 1;
 	ssize_t n;
 
-	if (!r) {
-		/* Look again after clearing: what was pushed in between would wait unseen. */
-		n = read(dp->event_fd, &num, sizeof(num));
-		r = next_record(dp);
-		if (!r)
-			return false;
-		/* There may be more, and the caller may not ask again now. */
-		num = 1;
-		n = write(dp->event_fd, &num, sizeof(num));
-		(void)n;
+	if (r)
+		return r;
+	/* Look again after clearing: what was pushed in between would wait unseen. */
+	n = read(dp->event_fd, &num, sizeof(num));
+	r = next_record(dp);
+	if (!r)
+		return NULL;
+	/* There may be more, and the caller may not ask again now. */
+	num = 1;
+	n = write(dp->event_fd, &num, sizeof(num));
+	(void)n;
+	return r;
+}
+
+bool dataplane_event_next(struct dataplane *dp, struct dp_event *out)
+{
+	struct event_record *r = next_report(dp);
+
+	while (r && r->ev.kind == DP_EVENT_TOLD) {
+		told_judge(dp, &r->ev);
+		events_release(r->queue, r);
+		r = next_report(dp);
 	}
+	if (!r)
+		return false;
 	*out = r->ev;
 	return true;
 }

@@ -20,6 +20,9 @@ MUST_USE enum err workers_add_port(struct dataplane *dp, uint16_t *out_port, str
 /* workers_clock - the time of the latest turn of any. */
 uint64_t workers_clock(const struct dataplane *dp) NONNULL(1);
 
+/* told_judge - what a worker was told of a path's MTU (DP_EVENT_TOLD). */
+void told_judge(struct dataplane *dp, const struct dp_event *ev) NONNULL(1, 2);
+
 /* workers_choose - the worker that will own the SAs of a group: where its others are, else the one
  * with the fewest pairs. */
 uint16_t workers_choose(const struct dataplane *dp, const struct sa_group *g) NONNULL(1, 2);

@@ -2,6 +2,7 @@
 #include "drivers/dgram.h"
 
 #include <errno.h>
+#include <linux/errqueue.h>
 #include <netinet/in.h>
 
 #include "base/counter.h"
@@ -109,6 +110,9 @@ void dgram_rx(struct dgram_burst *b, struct driver_stats *stats, struct dgram_so
 		return;
 	}
 	rc = recvmmsg(s->fd, b->msgs, n, MSG_DONTWAIT, NULL);
+	/* What became of a datagram that was sent is told once, and is nothing to us. */
+	if (rc < 0 && errno != EAGAIN && errno != EINTR)
+		rc = recvmmsg(s->fd, b->msgs, n, MSG_DONTWAIT, NULL);
 	if (rc > 0)
 		got = (uint32_t)rc;
 	else if (rc < 0 && errno != EAGAIN && errno != EINTR)
@@ -127,6 +131,82 @@ void dgram_rx(struct dgram_burst *b, struct driver_stats *stats, struct dgram_so
 		pool->ops->put(pool, pkts + got, n - got);
 	counter_add(&stats->rx_packets, accepted);
 	counter_add(&stats->rx_bytes, bytes);
+}
+
+/* ---- what is told of datagrams we sent --------------------------------------------------------
+ */
+
+/* read_error - the MTU that the message tells, 0 if it is about something else. */
+static uint32_t read_error(struct packet *p, struct msghdr *m)
+{
+	struct sock_extended_err e;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		bool v4 = c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR;
+		bool v6 = c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR;
+
+		if ((!v4 && !v6) || c->cmsg_len < CMSG_LEN(sizeof(e)))
+			continue;
+		memcpy(&e, CMSG_DATA(c), sizeof(e));
+		if (e.ee_errno != EMSGSIZE || e.ee_info == 0)
+			return 0;
+		if (e.ee_origin == SO_EE_ORIGIN_LOCAL)
+			p->flags |= PACKET_F_TRUSTED;
+		return e.ee_info;
+	}
+	return 0;
+}
+
+/* take_error - false if there is none; *useful: p is to go on. */
+static bool take_error(struct dgram_socket *s, struct packet *p, bool *useful)
+{
+	struct sockaddr_storage to = {0};
+	alignas(struct cmsghdr) uint8_t control[512];
+	struct iovec iov = {p->data, p->pool->data_room};
+	struct msghdr m = {.msg_name = &to,
+			   .msg_namelen = sizeof(to),
+			   .msg_iov = &iov,
+			   .msg_iovlen = 1,
+			   .msg_control = control,
+			   .msg_controllen = sizeof(control)};
+	ssize_t n = recvmsg(s->fd, &m, MSG_ERRQUEUE | MSG_DONTWAIT);
+
+	if (n < 0)
+		return false;
+	uint32_t mtu = read_error(p, &m);
+
+	*useful = mtu && endpoint_from_sockaddr(&p->from.remote, &to) == ERR_OK;
+	p->from.local = (struct endpoint){0};
+	p->from.ifindex = 0;
+	p->len = (uint32_t)n;
+	p->mtu = (uint16_t)(mtu < UINT16_MAX ? mtu : UINT16_MAX);
+	p->flags |= PACKET_F_TOLD;
+	if (s->raw) {
+		p->from.encap = ENCAP_NONE;
+		p->from.remote.port = 0;
+		return true;
+	}
+	*useful = s->finish(s, p) && *useful;
+	return true;
+}
+
+void dgram_errors(struct dgram_socket *s, struct pool *pool, struct pktvec *out)
+{
+	while (pktvec_room(out)) {
+		struct packet *p = packet_get(pool);
+		bool useful = false;
+
+		if (!p)
+			return;
+		if (!take_error(s, p, &useful)) {
+			packet_put(p);
+			return;
+		}
+		if (useful)
+			pktvec_push(out, p);
+		else
+			packet_put(p);
+	}
 }
 
 /* ---- sending --------------------------------------------------------------------------------- */
@@ -188,10 +268,12 @@ static void prepare_tx(struct dgram_burst *b, uint32_t i, struct packet *p)
 	};
 }
 
-void dgram_tx(struct dgram_burst *b, struct driver_stats *stats, int fd, struct packet **pkts,
-	      uint32_t num)
+/* send_run - num packets with the same DF. */
+static void send_run(struct dgram_burst *b, struct driver_stats *stats, int fd,
+		     struct packet **pkts, uint32_t num)
 {
 	uint32_t done = 0;
+	bool again = false;
 
 	for (uint32_t i = 0; i < num; i++)
 		prepare_tx(b, i, pkts[i]);
@@ -202,18 +284,55 @@ void dgram_tx(struct dgram_burst *b, struct driver_stats *stats, int fd, struct 
 			counter_add(&stats->tx_packets, 1);
 			counter_add(&stats->tx_bytes, pkts[done]->len);
 		}
-		if (rc > 0 || (rc < 0 && errno == EINTR))
+		if (rc > 0 || (rc < 0 && errno == EINTR)) {
+			again = false;
 			continue;
+		}
 		/* The first one left was refused; those behind it may have better luck, unless the
 		 * socket is full. */
 		if (rc < 0 && errno == EAGAIN) {
 			counter_add(&stats->tx_full, num - done);
 			return;
 		}
+		/* Or the error is that of an earlier one, which a router sent: it is told once. */
+		if (!again) {
+			again = true;
+			continue;
+		}
 		counter_add(errno == ENOBUFS || errno == ENOMEM ? &stats->tx_full
 								: &stats->tx_error,
 			    1);
+		again = false;
 		done++;
+	}
+}
+
+/* set_df - of what is sent next; without, the kernel cuts what is longer than the link takes. It
+ * never goes by what routers say: that is judged elsewhere. */
+static void set_df(struct dgram_socket *s, bool df)
+{
+	uint8_t want = df ? DGRAM_DF_SET : DGRAM_DF_CLEAR;
+	int value = df ? IP_PMTUDISC_PROBE : IP_PMTUDISC_OMIT;
+
+	if (s->df != want &&
+	    setsockopt(s->fd, IPPROTO_IP, IP_MTU_DISCOVER, &value, sizeof(value)) == 0)
+		s->df = want;
+}
+
+static bool wants_df(const struct packet *p)
+{
+	return (p->flags & PACKET_F_DF) != 0;
+}
+
+void dgram_tx(struct dgram_burst *b, struct driver_stats *stats, struct dgram_socket *s,
+	      struct packet **pkts, uint32_t num)
+{
+	for (uint32_t begin = 0, end = 0; begin < num; begin = end) {
+		while (end < num && wants_df(pkts[end]) == wants_df(pkts[begin]))
+			end++;
+		if (pkts[begin]->to->remote.addr.family == IP_V4)
+			set_df(s, wants_df(pkts[begin]));
+		send_run(b, stats, s->fd, pkts + begin, end - begin);
 	}
 }
 
@@ -232,9 +351,10 @@ enum err dgram_set_options(int fd, enum ip_family family)
 
 	if (family == IP_V4)
 		ok = ok && set_flag(fd, IPPROTO_IP, IP_PKTINFO) &&
-		     set_flag(fd, IPPROTO_IP, IP_RECVTOS);
+		     set_flag(fd, IPPROTO_IP, IP_RECVTOS) && set_flag(fd, IPPROTO_IP, IP_RECVERR);
 	else
 		ok = ok && set_flag(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO) &&
-		     set_flag(fd, IPPROTO_IPV6, IPV6_RECVTCLASS);
+		     set_flag(fd, IPPROTO_IPV6, IPV6_RECVTCLASS) &&
+		     set_flag(fd, IPPROTO_IPV6, IPV6_RECVERR);
 	return ok ? ERR_OK : ERR_SYS;
 }

@@ -26,10 +26,19 @@ struct dgram_burst {
 	struct dgram_slot slots[PKTVEC_MAX];
 };
 
+/* enum dgram_df - whether an IPv4 socket sends with "do not fragment". */
+enum dgram_df {
+	DGRAM_DF_UNKNOWN,
+	DGRAM_DF_CLEAR,
+	DGRAM_DF_SET,
+};
+
 /* struct dgram_socket - what is told apart by socket. front: bytes in front of each packet's data
  * that what arrives begins with. */
 struct dgram_socket {
 	int fd;
+	bool raw;   /* of IP itself: no ports */
+	uint8_t df; /* enum dgram_df: what the socket was told last */
 	uint32_t front;
 	uint32_t lost; /* the kernel's count of datagrams it had no room for, as last seen */
 	/* finish - p holds a datagram, addresses filled in but for what the socket knows. False: it
@@ -37,7 +46,8 @@ struct dgram_socket {
 	bool (*finish)(const struct dgram_socket *s, struct packet *p);
 };
 
-/* dgram_set_options - have addresses, TOS byte and losses told with each datagram. Errors: SYS. */
+/* dgram_set_options - have addresses, TOS byte and losses told with each datagram, and what routers
+ * say of those we sent. Errors: SYS. */
 MUST_USE enum err dgram_set_options(int fd, enum ip_family family);
 
 /* dgram_rx - one burst from the socket into `out`. A datagram that was cut, that has no usable
@@ -45,8 +55,13 @@ MUST_USE enum err dgram_set_options(int fd, enum ip_family family);
 void dgram_rx(struct dgram_burst *b, struct driver_stats *stats, struct dgram_socket *s,
 	      struct pool *pool, struct pktvec *out) NONNULL(1, 2, 3, 4, 5);
 
+/* dgram_errors - what the socket was told of datagrams it sent: that one was too big is a packet in
+ * `out` (PACKET_F_TOLD), trusted if this host says so; the rest is of no use. When its descriptor
+ * has an error pending, which also keeps a socket from sending once. */
+void dgram_errors(struct dgram_socket *s, struct pool *pool, struct pktvec *out) NONNULL(1, 2, 3);
+
 /* dgram_tx - num packets, at most PKTVEC_MAX, to their packet->to by this socket, with local
- * address and interface where they are set. They stay the caller's. What the host cannot take now
- * is tx_full, what it refuses tx_error. */
-void dgram_tx(struct dgram_burst *b, struct driver_stats *stats, int fd, struct packet **pkts,
-	      uint32_t num) NONNULL(1, 2, 4);
+ * address and interface where they are set, and DF as PACKET_F_DF says. They stay the caller's.
+ * What the host cannot take now is tx_full, what it refuses tx_error. */
+void dgram_tx(struct dgram_burst *b, struct driver_stats *stats, struct dgram_socket *s,
+	      struct packet **pkts, uint32_t num) NONNULL(1, 2, 3, 4);

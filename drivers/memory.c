@@ -175,6 +175,8 @@ static bool receive_one(struct memory_port *m, struct packet *p)
 	p->len = f->len;
 	memcpy(p->data, f->bytes, f->len);
 	p->from = seen_from_here(&f->to);
+	if (m->driver.role == PORT_OUTER && f->to.remote.addr.family == IP_NONE)
+		p->flags |= PACKET_F_IP;
 	p->dscp_ecn = f->dscp_ecn;
 	give_back(m, f);
 	return true;

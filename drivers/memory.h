@@ -29,8 +29,9 @@ MUST_USE enum err memory_open(struct driver **out, struct memory_port **out_far,
 MUST_USE enum err memory_open_pair(struct driver **out_a, struct driver **out_b,
 				   const struct memory_params *params) NONNULL(1, 2, 3);
 
-/* memory_inject - the port will receive a copy of len bytes; from is NULL for inner ports. Errors:
- * FULL, LIMIT (longer than a frame). Far end's thread. */
+/* memory_inject - the port will receive a copy of len bytes; from is NULL for inner ports; on an
+ * outer one it means an IP packet as it came from the wire (PACKET_F_IP). Errors: FULL, LIMIT
+ * (longer than a frame). Far end's thread. */
 MUST_USE enum err memory_inject(struct memory_port *far, const void *bytes, size_t len,
 				const struct path_addr *from) NONNULL(1);
 

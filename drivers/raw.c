@@ -73,14 +73,20 @@ static uint32_t raw_rx(struct driver *d, struct pool *pool, struct pktvec *out)
 	int n = epoll_wait(r->epoll, ready, RAW_SOCKETS_MAX, 0);
 
 	/* The kernel puts a socket that is still ready at the end of its list: both are heard. */
-	for (int i = 0; i < n && pktvec_room(out); i++)
-		dgram_rx(&r->burst, &d->stats, &r->sockets[ready[i].data.u32], pool, out);
+	for (int i = 0; i < n && pktvec_room(out); i++) {
+		struct dgram_socket *s = &r->sockets[ready[i].data.u32];
+
+		if (ready[i].events & EPOLLERR)
+			dgram_errors(s, pool, out);
+		if (pktvec_room(out))
+			dgram_rx(&r->burst, &d->stats, s, pool, out);
+	}
 	return out->num - before;
 }
 
 /* ---- sending -------------------------------------------------------------------------------- */
 
-static const struct dgram_socket *socket_for(const struct raw *r, const struct path_addr *to)
+static struct dgram_socket *socket_for(struct raw *r, const struct path_addr *to)
 {
 	for (uint32_t i = 0; i < r->num_sockets; i++)
 		if (r->families[i] == to->remote.addr.family)
@@ -94,13 +100,13 @@ static void raw_tx(struct driver *d, struct pktvec *v)
 	uint32_t begin = 0;
 
 	while (begin < v->num) {
-		const struct dgram_socket *s = socket_for(r, v->pkt[begin]->to);
+		struct dgram_socket *s = socket_for(r, v->pkt[begin]->to);
 		uint32_t end = begin + 1;
 
 		while (end < v->num && socket_for(r, v->pkt[end]->to) == s)
 			end++;
 		if (s)
-			dgram_tx(&r->burst, &d->stats, s->fd, v->pkt + begin, end - begin);
+			dgram_tx(&r->burst, &d->stats, s, v->pkt + begin, end - begin);
 		else
 			counter_add(&d->stats.tx_error, end - begin);
 		begin = end;
@@ -152,6 +158,7 @@ static enum err socket_add(struct raw *r, int fd)
 	r->families[r->num_sockets] = family;
 	r->sockets[r->num_sockets++] = (struct dgram_socket){
 		.fd = fd,
+		.raw = true,
 		/* So much in front of the data that ESP begins where a UDP payload would. */
 		.front = family == IP_V4 ? IP4_MIN_LEN : 0,
 		.finish = family == IP_V4 ? finish_v4 : finish_v6,

@@ -57,8 +57,12 @@ static uint32_t udp_rx(struct driver *d, struct pool *pool, struct pktvec *out)
 
 	for (int i = 0; i < n && pktvec_room(out); i++) {
 		uint32_t which = (u->turn + (uint32_t)i) % (uint32_t)n;
+		struct dgram_socket *s = &u->ports[ready[which].data.u32].sock;
 
-		dgram_rx(&u->burst, &d->stats, &u->ports[ready[which].data.u32].sock, pool, out);
+		if (ready[which].events & EPOLLERR)
+			dgram_errors(s, pool, out);
+		if (pktvec_room(out))
+			dgram_rx(&u->burst, &d->stats, s, pool, out);
 	}
 	u->turn++;
 	return out->num - before;
@@ -84,13 +88,13 @@ static void udp_tx(struct driver *d, struct pktvec *v)
 	uint32_t begin = 0;
 
 	while (begin < v->num) {
-		const struct udp_port *sock = socket_for(u, v->pkt[begin]->to);
+		struct udp_port *sock = socket_for(u, v->pkt[begin]->to);
 		uint32_t end = begin + 1;
 
 		while (end < v->num && socket_for(u, v->pkt[end]->to) == sock)
 			end++;
 		if (sock)
-			dgram_tx(&u->burst, &d->stats, sock->sock.fd, v->pkt + begin, end - begin);
+			dgram_tx(&u->burst, &d->stats, &sock->sock, v->pkt + begin, end - begin);
 		else
 			counter_add(&d->stats.tx_error, end - begin);
 		begin = end;

@@ -43,7 +43,7 @@ static void pathset_add(struct engine *e, const struct ike_action *a)
 	p->peer = a->peer;
 	p->encap = (enum path_encap)a->path.encap;
 	htab_insert(&e->peers, &p->by_id, bytes_of(&p->peer, sizeof(p->peer)));
-	device_fit_mtu(e, &a->path.remote.addr);
+	device_fit_mtu(e, p->set, &a->path.remote.addr);
 }
 
 static void pathset_move(struct engine *e, const struct ike_action *a)
@@ -59,7 +59,7 @@ static void pathset_move(struct engine *e, const struct ike_action *a)
 		return;
 	}
 	p->encap = (enum path_encap)a->path.encap;
-	device_fit_mtu(e, &a->path.remote.addr);
+	device_fit_mtu(e, p->set, &a->path.remote.addr);
 }
 
 static void peer_free(struct engine *e, struct peer_rec *p)

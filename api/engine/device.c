@@ -34,12 +34,17 @@ static uint32_t overhead(uint8_t family)
 	return family == IP_V6 ? OVERHEAD_V6 : OVERHEAD_V4;
 }
 
-/* device_fit_mtu - a new underlay may carry less: then the interface says so to its users. */
-void device_fit_mtu(struct engine *e, const struct ip_addr *remote)
+/* device_fit_mtu - what the way to a peer begins with; a new one may carry less: then the interface
+ * says so to its users. */
+void device_fit_mtu(struct engine *e, uint32_t set, const struct ip_addr *remote)
 {
 	uint32_t underlay, mtu;
 
-	if (e->daemon.mtu || HOST(e, link_mtu, &underlay, remote))
+	if (HOST(e, link_mtu, &underlay, remote))
+		return;
+	if (dataplane_pathset_mtu(e->dp, set, (uint16_t)(underlay < UINT16_MAX ? underlay : 0)))
+		LOG(WARN, KNL, NULL, "a path set to be told its MTU is not there any more");
+	if (e->daemon.mtu)
 		return;
 	mtu = underlay > overhead(remote->family) + MTU_MIN ? underlay - overhead(remote->family)
 							    : MTU_MIN;

@@ -205,7 +205,7 @@ MUST_USE enum err device_attach(struct engine *e, const struct engine_port *port
 	NONNULL(1);
 void device_close_port(struct driver *driver) NONNULL(1);
 void device_close(struct engine *e) NONNULL(1);
-void device_fit_mtu(struct engine *e, const struct ip_addr *remote) NONNULL(1, 2);
+void device_fit_mtu(struct engine *e, uint32_t set, const struct ip_addr *remote) NONNULL(1, 3);
 
 /* vif.c */
 struct vif *vif_find(struct engine *e, const char *name) NONNULL(1, 2);

@@ -175,6 +175,19 @@ static enum err parse_share(struct step *s, struct wire_ke *ke, struct nonce *no
 	return ERR_OK;
 }
 
+/* note_tfc - a peer whose ESP does not look for where the inner packet ends gets no padding behind
+ * it (RFC 7296 3.10.1). Ours does, so we never say so. */
+static void note_tfc(const struct step *s, struct child_work *w)
+{
+	struct wire_notify n;
+
+	w->no_tfc = wire_notify_find(&n, s->msg, NOTIFY_ESP_TFC_PADDING_NOT_SUPPORTED);
+	if (w->no_tfc && w->conf->tfc_padding)
+		LOG(INFO, CHD, s->sa->conn->name,
+		    "%s: the peer takes no traffic flow padding: tfc_padding has no effect",
+		    w->conf->name);
+}
+
 enum err child_choose(struct step *s, struct child_work *w)
 {
 	struct wire_ke ke = {.group = DH_NONE};
@@ -189,6 +202,7 @@ enum err child_choose(struct step *s, struct child_work *w)
 		e = traffic_choose(s, w);
 	if (e)
 		return e;
+	note_tfc(s, w);
 	if (sa_select(&w->chosen, &offer, w->kind, w->conf->esp, w->conf->num_esp, ke.group))
 		return no_proposal(s, w);
 	if (w->kind != SA_KIND_CHILD)
@@ -224,6 +238,7 @@ enum err child_take(struct step *s, struct child_work *w)
 		return step_fail_child(s, IKE_REASON_NO_PROPOSAL, NOTIFY_NO_PROPOSAL_CHOSEN,
 				       "the peer chose ESP algorithms that child %s did not offer",
 				       w->conf->name);
+	note_tfc(s, w);
 	if (w->kind == SA_KIND_CHILD)
 		e = parse_share(s, &ke, &w->nr);
 	if (!e)
@@ -334,6 +349,9 @@ static void fill_params(struct step *s, struct child_work *w, bool active)
 		.seen_local = w->seen_local,
 		.seen_remote = w->seen_remote,
 		.copy_dscp = conf->copy_dscp,
+		.copy_df = conf->copy_df,
+		.mss_clamp = conf->mss_clamp,
+		.tfc_padding = w->no_tfc || w->transport ? 0 : conf->tfc_padding,
 		.esn = c->chosen.esn,
 		.outbound_active = active,
 		.replay_window = conf->replay_window,

@@ -20,6 +20,7 @@ struct child_work {
 	uint32_t spi_in;          /* reserved for us; 0 once installed */
 	struct sa_chosen chosen;
 	struct ts_list local, remote;
+	bool no_tfc;    /* the peer takes no padding behind packets (RFC 7296 3.10.1) */
 	bool transport; /* transport mode: as initiator offered, then agreed */
 	struct ip_addr seen_local, seen_remote; /* transport mode through a NAT: as the peer sees us
 						 * and itself; unset = as in the selectors */

@@ -265,6 +265,8 @@ enum err child_check(struct check *c, struct conf_child *child, const struct tre
 		.rand_packets = CHECK_UNSET,
 		.replay_window = REPLAY_WINDOW_DEFAULT,
 		.copy_dscp = DSCP_COPY_OUT,
+		.copy_df = DF_COPY,
+		.mss_clamp = MSS_CLAMP_PATH,
 		.name = str_dup(section->name),
 	};
 	if (!child->name)

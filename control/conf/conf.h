@@ -103,6 +103,9 @@ struct conf_child {
 	uint32_t replay_window;
 	enum conf_mode mode;
 	enum dscp_copy copy_dscp; /* out */
+	enum df_copy copy_df;     /* copy */
+	uint16_t mss_clamp;       /* MSS_CLAMP_PATH */
+	uint32_t tfc_padding;     /* 0 */
 	uint32_t priority; /* of its policy: smaller is looked at first, 0 = after all that say */
 	enum conf_action start_action, dpd_action, close_action;
 };

@@ -220,6 +220,22 @@ static const struct row child_rows[] = {
 	{"copy_dscp = in", ""},
 	{"copy_dscp = yes", ""},
 	{"copy_dscp = no", ""},
+	{"copy_df = yes", ""},
+	{"copy_df = no", ""},
+	{"copy_df = set", ""},
+	{"copy_df = maybe",
+	 "Ef:4: connections.a.children.c.copy_df: 'maybe' is none of: yes, no, set"},
+	{"mss_clamp = yes", ""},
+	{"mss_clamp = no", ""},
+	{"mss_clamp = 1300", ""},
+	{"mss_clamp = 500", "Ef:4: connections.a.children.c.mss_clamp: '500' is neither yes nor no "
+			    "nor a number from 536 to 65535"},
+	{"tfc_padding = 0", ""},
+	{"tfc_padding = 1000", ""},
+	{"tfc_padding = mtu", ""},
+	{"tfc_padding = all",
+	 "Ef:4: connections.a.children.c.tfc_padding: 'all' is neither mtu nor "
+	 "a number from 0 to 65535"},
 	{"copy_dscp = both",
 	 "Ef:4: connections.a.children.c.copy_dscp: 'both' is none of: out, in, yes, no"},
 	{"ah_proposals = sha256", REFUSED("connections.a.children.c.ah_proposals")},
@@ -486,6 +502,9 @@ static void test_defaults(void)
 	CU_ASSERT_EQUAL(child->rekey_bytes + child->life_bytes + child->rand_bytes, 0);
 	CU_ASSERT_EQUAL(child->replay_window, 64);
 	CU_ASSERT_EQUAL(child->copy_dscp, DSCP_COPY_OUT);
+	CU_ASSERT_EQUAL(child->copy_df, DF_COPY);
+	CU_ASSERT_EQUAL(child->mss_clamp, MSS_CLAMP_PATH);
+	CU_ASSERT_EQUAL(child->tfc_padding, 0);
 	CU_ASSERT_EQUAL(child->start_action, ACTION_NONE);
 	CU_ASSERT_EQUAL(child->num_local_ts, 1);
 	CU_ASSERT_TRUE(child->local_ts[0].dynamic && child->remote_ts[0].dynamic);
@@ -563,6 +582,7 @@ static void test_values(void)
 		"vips = 0.0.0.0, fd00::5\n children { c {\n inactivity = 30m\n"
 		"start_action = start|trap\n dpd_action = restart\n close_action = hold\n "
 		"life_time = 0\n rekey_bytes = 2k\n copy_dscp = in\n"
+		"copy_df = set\n mss_clamp = 1200\n tfc_padding = mtu\n"
 		"remote_ts = dynamic[tcp/80]\n } } } }\n"
 		"latchkey { address = 10.0.0.1/24, fd00::1\n cookies = always\n aead = auto\n }");
 	const struct conf_conn *conn = conf->conns[0];
@@ -585,6 +605,9 @@ static void test_values(void)
 	CU_ASSERT_EQUAL(child->life_ns, 0);
 	CU_ASSERT_EQUAL(child->rekey_bytes, 2048);
 	CU_ASSERT_EQUAL(child->copy_dscp, DSCP_COPY_IN);
+	CU_ASSERT_EQUAL(child->copy_df, DF_SET);
+	CU_ASSERT_EQUAL(child->mss_clamp, 1200);
+	CU_ASSERT_EQUAL(child->tfc_padding, TFC_PADDING_PATH);
 	CU_ASSERT_TRUE(child->remote_ts[0].dynamic);
 	CU_ASSERT_EQUAL(child->remote_ts[0].ts.proto, 6);
 	CU_ASSERT_EQUAL(child->remote_ts[0].ts.port_lo, 80);

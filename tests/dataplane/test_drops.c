@@ -463,6 +463,29 @@ static void test_mtu(void)
 	finish(&bed);
 }
 
+/* From the wire itself: neither ESP nor UDP, and a message that one of ours was too big. */
+static void test_wire(void)
+{
+	uint8_t ip[60] = {0x45}, quote[] = {0x45, 0, 0, 36};
+	struct bed bed;
+
+	bed_init(&bed, &open_wire);
+	bed_pair(&bed, 1, NULL);
+	store_be16(ip + 2, 60);
+	ip[9] = 6;
+	CU_ASSERT_EQUAL(memory_inject(bed.b.wire, ip, sizeof(ip), NULL), ERR_OK);
+	ip[9] = 1;
+	ip[20] = 3;
+	ip[21] = 4;
+	memcpy(ip + 28, quote, sizeof(quote));
+	ip[28 + 9] = 50;
+	CU_ASSERT_EQUAL(memory_inject(bed.b.wire, ip, sizeof(ip), NULL), ERR_OK);
+	bed_turn_one(&bed, &bed.b);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_OUTER), 1);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_TOLD), 1);
+	finish(&bed);
+}
+
 static void test_every_reason_was_reached(void)
 {
 	for (int i = 1; i < DROP_NUM; i++) {
@@ -498,6 +521,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_transport),
 	TAP_TEST(test_fragments),
 	TAP_TEST(test_mtu),
+	TAP_TEST(test_wire),
 	TAP_TEST(test_every_reason_was_reached),
 	TAP_TEST(test_names),
 };

@@ -412,7 +412,7 @@ static void test_refusals(void)
 	struct path_addr not_mine = {.remote = endpoint("10.1.0.9", 6000),
 				     .local = endpoint("10.77.0.1", 500)};
 	struct path_addr no_device = good;
-	int peer, pmtu = IP_PMTUDISC_DO;
+	int peer;
 	char got[16];
 
 	if (!begin())
@@ -420,12 +420,11 @@ static void test_refusals(void)
 	no_device.ifindex = 9999;
 	peer = udp_socket("10.1.0.9", 6000);
 	netns_sh("ip link set lo mtu 1500");
-	CU_ASSERT(setsockopt(sockets[IKE4].fd, IPPROTO_IP, IP_MTU_DISCOVER, &pmtu, sizeof(pmtu)) ==
-		  0);
 	queue(&nowhere, "x", 1);
 	queue(&good, "1", 1);
 	queue(&not_mine, "x", 1);
-	queue(&good, big, sizeof(big)); /* EMSGSIZE under these circumstances */
+	queue(&good, big, sizeof(big));
+	vec.pkt[vec.num - 1]->flags |= PACKET_F_DF; /* too long for that */
 	queue(&no_device, "x", 1);
 	queue(&good, "2", 1);
 	queue(&nowhere, "x", 1);
@@ -439,6 +438,13 @@ static void test_refusals(void)
 	CU_ASSERT_EQUAL(poll(&there, 1, 10000), 1);
 	CU_ASSERT_EQUAL(recv(peer, got + 1, sizeof(got) - 1, 0), 1);
 	CU_ASSERT(memcmp(got, "12", 2) == 0);
+	/* The host says what it would have taken. */
+	CU_ASSERT_FATAL(rx() >= 1);
+	CU_ASSERT(vec.pkt[0]->flags == (PACKET_F_TOLD | PACKET_F_TRUSTED));
+	CU_ASSERT(vec.pkt[0]->mtu == 1500 && vec.pkt[0]->len == 0);
+	CU_ASSERT(ip_addr_equal(&vec.pkt[0]->from.remote.addr, &good.remote.addr));
+	CU_ASSERT_EQUAL(vec.pkt[0]->from.local.port, 500);
+	put_all();
 	/* A port that nobody listens at is told by ICMP: no datagram after that is lost. */
 	struct path_addr closed = good;
 	closed.remote.port = 6001;

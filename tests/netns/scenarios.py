@@ -620,7 +620,7 @@ POOL_TABLE = [
 BARE = {"connection": {"encap": "no"}}
 EVERYTHING = {"local_ts": "0.0.0.0/0,::/0", "remote_ts": "0.0.0.0/0,::/0"}
 # The packets of the tunnel are larger than what the wire takes.
-BARE_LARGE = {**BARE, **EVERYTHING, "daemon": {"mtu": "2000"}}
+BARE_LARGE = {**BARE, **EVERYTHING, "daemon": {"mtu": "2000"}, "child": {"copy_df": "no"}}
 # Only between ourselves.
 OWN_TABLE = [
     ("outer TOS byte, bare ESP", outer_tos(lambda tos: tos), BARE, BARE, {}),
