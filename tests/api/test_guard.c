@@ -269,6 +269,36 @@ static void test_S58_spoofed_clear_packets(void)
 	end();
 }
 
+/* Interfaces of single connections: the operator's routes say what is behind one. */
+static void test_S58_what_routes_send_there_comes_from_there(void)
+{
+	static const char *const own[] = {"vf1"};
+	struct probe near;
+
+	if (!begin())
+		return;
+	near = spoof4();
+	near.src = NEXT_V4;
+	netns_sh("for i in all wire0; do echo 0 >/proc/sys/net/ipv4/conf/$i/rp_filter; done; "
+		 "ip tuntap add vf1 mode tap && ip link set vf1 up && "
+		 "ip route add 10.9.0.0/16 dev vf1 && ip -6 route add fd09::/16 dev vf1");
+	guard(NULL, 0);
+	CU_ASSERT(passes(spoof4()));
+	CU_ASSERT(passes(spoof6()));
+	OK(lab.host.ops->guard_devices(lab.host.ctx, own, 1));
+	guard(NULL, 0);
+	CU_ASSERT(blocked(spoof4()));
+	CU_ASSERT(blocked(spoof6()));
+	CU_ASSERT_EQUAL(dropped("entering"), 6);
+	CU_ASSERT(passes(near)); /* what they do not send there is not touched */
+	netns_sh("ip route del 10.9.0.0/16 dev vf1");
+	CU_ASSERT(passes(spoof4()));
+	OK(lab.host.ops->guard_devices(lab.host.ctx, NULL, 0));
+	guard(NULL, 0);
+	CU_ASSERT(passes(spoof6()));
+	end();
+}
+
 static void test_S58_leaks(void)
 {
 	struct guard_entry e[] = {entry("10.1.0.0/24", "10.9.0.0/16", false),
@@ -712,6 +742,7 @@ static void test_taken_over(void)
 
 static const struct tap_test tests[] = {
 	TAP_TEST(test_S58_spoofed_clear_packets),
+	TAP_TEST(test_S58_what_routes_send_there_comes_from_there),
 	TAP_TEST(test_S58_leaks),
 	TAP_TEST(test_S58_forwarded),
 	TAP_TEST(test_S58_address_translation),
