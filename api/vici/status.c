@@ -156,12 +156,20 @@ struct algorithms {
 /* strongSwan tells which plugin brings an algorithm; here there is one source. */
 enum err cmd_get_algorithms(struct call *call)
 {
-	static const char *const aead[] = {"AES_GCM_16", "CHACHA20_POLY1305", NULL};
+	static const char *const aead[] = {"AES_GCM_16", "CHACHA20_POLY1305", "NULL_AES_GMAC",
+					   NULL};
+	static const char *const encr[] = {"AES_CBC", "NULL", NULL};
+	static const char *const integ[] = {"HMAC_SHA2_256_128", "HMAC_SHA2_384_192",
+					    "HMAC_SHA2_512_256", NULL};
 	static const char *const prf[] = {"PRF_HMAC_SHA2_256", "PRF_HMAC_SHA2_384",
 					  "PRF_HMAC_SHA2_512", NULL};
 	static const char *const dh[] = {"CURVE_25519", "ECP_256",   "ECP_384",   "ECP_521",
 					 "MODP_3072",   "MODP_4096", "MODP_2048", NULL};
-	static const struct algorithms all[] = {{"aead", aead}, {"prf", prf}, {"ke", dh}};
+	static const struct algorithms all[] = {{"encryption", encr},
+						{"integrity", integ},
+						{"aead", aead},
+						{"prf", prf},
+						{"ke", dh}};
 	struct tree *t;
 
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {

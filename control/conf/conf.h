@@ -14,8 +14,17 @@
 
 /* IKE transform numbers used in proposals (RFC 7296 3.3.2 and IANA): only those supported. */
 enum ike_encr {
+	ENCR_NULL = 11,    /* ESP only; with an integrity algorithm */
+	ENCR_AES_CBC = 12, /* RFC 3602; with an integrity algorithm */
 	ENCR_AES_GCM_16 = 20,
+	ENCR_AES_GMAC = 21,          /* ESP only; ENCR_NULL_AUTH_AES_GMAC, RFC 4543 */
 	ENCR_CHACHA20_POLY1305 = 28, /* RFC 7634 */
+};
+enum ike_integ {
+	INTEG_NONE = 0,
+	INTEG_HMAC_SHA2_256_128 = 12, /* RFC 4868 */
+	INTEG_HMAC_SHA2_384_192 = 13,
+	INTEG_HMAC_SHA2_512_256 = 14,
 };
 enum ike_prf {
 	PRF_HMAC_SHA2_256 = 5,
@@ -46,16 +55,27 @@ enum ike_dh {
 struct conf_encr {
 	uint16_t id;
 	uint16_t key_bits;
+	uint16_t integ; /* of one that was chosen: what goes with it, INTEG_NONE for a combined
+			 * mode. In a proposal the integrity algorithms are a list of their own. */
 };
 
-/* struct conf_proposal - the transforms of each type, in order of preference. For ESP prf is empty,
+/* conf_encr_combined - the cipher authenticates too: it has no integrity algorithm beside it, and
+ * is not proposed together with ciphers that need one (RFC 7296 3.3, RFC 5282 8). */
+static inline bool conf_encr_combined(uint16_t id)
+{
+	return id != ENCR_NULL && id != ENCR_AES_CBC;
+}
+
+/* struct conf_proposal - the transforms of each type, in order of preference. integ is empty if the
+ * ciphers are combined modes, and else not. For ESP prf is empty,
  * dh is for PFS (may be empty), esn holds 0 and/or 1. */
 struct conf_proposal {
 	struct conf_encr encr[CONF_MAX_TRANSFORMS];
+	uint16_t integ[CONF_MAX_TRANSFORMS];
 	uint16_t prf[CONF_MAX_TRANSFORMS];
 	uint16_t dh[CONF_MAX_TRANSFORMS];
 	uint8_t esn[2];
-	uint8_t num_encr, num_prf, num_dh, num_esn;
+	uint8_t num_encr, num_integ, num_prf, num_dh, num_esn;
 };
 
 /* enum conf_action - start_action, dpd_action, close_action: bits, for start_action may have both

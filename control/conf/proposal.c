@@ -14,7 +14,7 @@
 enum kind {
 	KIND_ENCR,
 	KIND_PRF,
-	KIND_INTEG, /* beside an AEAD it only names the PRF, if no PRF is named itself */
+	KIND_INTEG, /* names the PRF too, if no PRF is named itself; all it does beside an AEAD */
 	KIND_DH,
 	KIND_ESN,
 	KIND_OTHER, /* strongSwan knows it, Latchkey does not support it */
@@ -41,15 +41,23 @@ static const struct keyword keywords[] = {
 	GCM_KEYWORDS(256),
 	GCM_KEYWORDS(128),
 	{"chacha20poly1305", KIND_ENCR, ENCR_CHACHA20_POLY1305, 0},
+	{"aes256", KIND_ENCR, ENCR_AES_CBC, 256},
+	{"aes192", KIND_ENCR, ENCR_AES_CBC, 192},
+	{"aes128", KIND_ENCR, ENCR_AES_CBC, 128},
+	{"aes", KIND_ENCR, ENCR_AES_CBC, 128},
+	{"null", KIND_ENCR, ENCR_NULL, 0},
+	{"aes256gmac", KIND_ENCR, ENCR_AES_GMAC, 256},
+	{"aes192gmac", KIND_ENCR, ENCR_AES_GMAC, 192},
+	{"aes128gmac", KIND_ENCR, ENCR_AES_GMAC, 128},
 	{"prfsha256", KIND_PRF, PRF_HMAC_SHA2_256, 0},
 	{"prfsha384", KIND_PRF, PRF_HMAC_SHA2_384, 0},
 	{"prfsha512", KIND_PRF, PRF_HMAC_SHA2_512, 0},
-	{"sha256", KIND_INTEG, PRF_HMAC_SHA2_256, 0},
-	{"sha2_256", KIND_INTEG, PRF_HMAC_SHA2_256, 0},
-	{"sha384", KIND_INTEG, PRF_HMAC_SHA2_384, 0},
-	{"sha2_384", KIND_INTEG, PRF_HMAC_SHA2_384, 0},
-	{"sha512", KIND_INTEG, PRF_HMAC_SHA2_512, 0},
-	{"sha2_512", KIND_INTEG, PRF_HMAC_SHA2_512, 0},
+	{"sha256", KIND_INTEG, INTEG_HMAC_SHA2_256_128, 0},
+	{"sha2_256", KIND_INTEG, INTEG_HMAC_SHA2_256_128, 0},
+	{"sha384", KIND_INTEG, INTEG_HMAC_SHA2_384_192, 0},
+	{"sha2_384", KIND_INTEG, INTEG_HMAC_SHA2_384_192, 0},
+	{"sha512", KIND_INTEG, INTEG_HMAC_SHA2_512_256, 0},
+	{"sha2_512", KIND_INTEG, INTEG_HMAC_SHA2_512_256, 0},
 	{"x25519", KIND_DH, DH_CURVE_25519, 0},
 	{"curve25519", KIND_DH, DH_CURVE_25519, 0},
 	{"ecp256", KIND_DH, DH_ECP_256, 0},
@@ -60,11 +68,6 @@ static const struct keyword keywords[] = {
 	{"modp4096", KIND_DH, DH_MODP_4096, 0},
 	{"esn", KIND_ESN, 1, 0},
 	{"noesn", KIND_ESN, 0, 0},
-	OTHER("null"),
-	OTHER("aes"),
-	OTHER("aes128"),
-	OTHER("aes192"),
-	OTHER("aes256"),
 	OTHER("aes128ctr"),
 	OTHER("aes192ctr"),
 	OTHER("aes256ctr"),
@@ -142,9 +145,6 @@ static const struct keyword keywords[] = {
 	OTHER("aesxcbc"),
 	OTHER("aescmac"),
 	OTHER("camelliaxcbc"),
-	OTHER("aes128gmac"),
-	OTHER("aes192gmac"),
-	OTHER("aes256gmac"),
 	OTHER("prfmd5"),
 	OTHER("prfsha1"),
 	OTHER("prfaesxcbc"),
@@ -175,10 +175,12 @@ static const struct keyword keywords[] = {
 	OTHER("newhope128"),
 };
 
-#define SUPPORTED_ENCR "supported: aes256gcm16, aes128gcm16, chacha20poly1305; "
-#define SUPPORTED_DH   "x25519, ecp256, ecp384, ecp521, modp3072, modp4096, modp2048"
-#define SUPPORTED_IKE  SUPPORTED_ENCR "prfsha256, prfsha384, prfsha512; " SUPPORTED_DH
-#define SUPPORTED_ESP  SUPPORTED_ENCR SUPPORTED_DH "; esn, noesn"
+#define SUPPORTED_ENCR                                                                \
+	"supported: aes256gcm16, aes128gcm16, chacha20poly1305, aes256/192/128 with " \
+	"sha256/384/512; "
+#define SUPPORTED_DH  "x25519, ecp256, ecp384, ecp521, modp3072, modp4096, modp2048"
+#define SUPPORTED_IKE SUPPORTED_ENCR "prfsha256, prfsha384, prfsha512; " SUPPORTED_DH
+#define SUPPORTED_ESP SUPPORTED_ENCR "null, aes256gmac; " SUPPORTED_DH "; esn, noesn"
 
 /* struct parsing - one list of proposals. */
 struct parsing {
@@ -255,26 +257,25 @@ static void add_esn(struct conf_proposal *p, uint8_t esn)
 	p->esn[p->num_esn++] = esn;
 }
 
-/* struct draft - a proposal and the PRFs that integrity keywords would give it. */
-struct draft {
-	struct conf_proposal p;
-	uint16_t implied_prf[CONF_MAX_TRANSFORMS];
-	uint8_t num_implied;
-};
+/* The PRF of the same hash (RFC 4868). */
+static uint16_t prf_of(uint16_t integ)
+{
+	return (uint16_t)(integ - INTEG_HMAC_SHA2_256_128 + PRF_HMAC_SHA2_256);
+}
 
-static bool add_keyword(struct draft *d, const struct keyword *k)
+static bool add_keyword(struct conf_proposal *d, const struct keyword *k)
 {
 	switch (k->kind) {
 	case KIND_ENCR:
-		return add_encr(&d->p, k->id, k->key_bits);
+		return add_encr(d, k->id, k->key_bits);
 	case KIND_PRF:
-		return add_u16(d->p.prf, &d->p.num_prf, k->id);
+		return add_u16(d->prf, &d->num_prf, k->id);
 	case KIND_INTEG:
-		return add_u16(d->implied_prf, &d->num_implied, k->id);
+		return add_u16(d->integ, &d->num_integ, k->id);
 	case KIND_DH:
-		return add_u16(d->p.dh, &d->p.num_dh, k->id);
+		return add_u16(d->dh, &d->num_dh, k->id);
 	case KIND_ESN:
-		add_esn(&d->p, (uint8_t)k->id);
+		add_esn(d, (uint8_t)k->id);
 		return true;
 	case KIND_OTHER:
 	default:
@@ -282,7 +283,13 @@ static bool add_keyword(struct draft *d, const struct keyword *k)
 	}
 }
 
-static enum err parse_keyword(struct parsing *p, struct draft *d, const char *name)
+/* It does not hide anything, which IKE has to. */
+static bool is_esp_only(const struct keyword *k)
+{
+	return k->kind == KIND_ENCR && (k->id == ENCR_NULL || k->id == ENCR_AES_GMAC);
+}
+
+static enum err parse_keyword(struct parsing *p, struct conf_proposal *d, const char *name)
 {
 	const struct keyword *k = find_keyword(name);
 
@@ -296,28 +303,40 @@ static enum err parse_keyword(struct parsing *p, struct draft *d, const char *na
 		return fail(p, name, why);
 	}
 	if (k->kind == KIND_OTHER)
-		warn(p, name, "it is not supported");
-	else if (k->kind == KIND_ESN && p->is_ike)
+		warn(p, name,
+		     strstr(name, "_96") ? "RFC 4868 has 128 bits of it, not 96"
+					 : "it is not supported");
+	else if (p->is_ike && (k->kind == KIND_ESN || is_esp_only(k)))
 		return fail(p, name, "belongs in ESP proposals only");
 	else if (!add_keyword(d, k))
 		return fail(p, name, "is one algorithm too many in one proposal");
 	return ERR_OK;
 }
 
-/* What a proposal needs and what follows from the rest. False with a warning if it is of no use. */
-static bool complete(struct parsing *p, struct draft *d, const char *item)
+static uint8_t count_combined(const struct conf_proposal *p)
 {
-	if (p->is_ike && d->p.num_prf == 0) {
-		memcpy(d->p.prf, d->implied_prf, sizeof(d->p.prf));
-		d->p.num_prf = d->num_implied;
-	}
+	uint8_t n = 0;
+
+	for (uint8_t i = 0; i < p->num_encr; i++)
+		n += conf_encr_combined(p->encr[i].id);
+	return n;
+}
+
+/* What a proposal needs and what follows from the rest. False with a warning if it is of no use. */
+static bool complete(struct parsing *p, struct conf_proposal *d, const char *item)
+{
+	if (p->is_ike && d->num_prf == 0)
+		for (; d->num_prf < d->num_integ; d->num_prf++)
+			d->prf[d->num_prf] = prf_of(d->integ[d->num_prf]);
 	if (!p->is_ike)
-		d->p.num_prf = 0;
-	if (d->p.num_encr == 0)
+		d->num_prf = 0;
+	if (d->num_encr == 0)
 		warn(p, item, "it has no supported encryption algorithm");
-	else if (p->is_ike && d->p.num_prf == 0)
+	else if (d->num_integ == 0 && count_combined(d) == 0)
+		warn(p, item, "its cipher needs an integrity algorithm");
+	else if (p->is_ike && d->num_prf == 0)
 		warn(p, item, "it has no supported PRF");
-	else if (p->is_ike && d->p.num_dh == 0)
+	else if (p->is_ike && d->num_dh == 0)
 		warn(p, item, "it has no supported key exchange method");
 	else
 		return true;
@@ -332,7 +351,8 @@ static bool names_dh(const char *word)
 }
 
 /* Errors: CONFIG. *out_usable is false if nothing supported remains of it. */
-static enum err parse_item(struct parsing *p, struct draft *d, bool *out_usable, const char *item)
+static enum err parse_item(struct parsing *p, struct conf_proposal *d, bool *out_usable,
+			   const char *item)
 {
 	char buf[VALUE_ITEM_MAX], *save = NULL;
 	bool wants_dh = false;
@@ -347,38 +367,84 @@ static enum err parse_item(struct parsing *p, struct draft *d, bool *out_usable,
 	}
 	*out_usable = complete(p, d, item);
 	/* Without this a child that asks for forward secrecy would silently go without it. */
-	if (*out_usable && wants_dh && d->p.num_dh == 0) {
+	if (*out_usable && wants_dh && d->num_dh == 0) {
 		warn(p, item, "it has no supported key exchange method");
 		*out_usable = false;
 	}
-	if (*out_usable && !p->is_ike && d->p.num_esn == 0)
-		add_esn(&d->p, 0);
+	if (*out_usable && !p->is_ike && d->num_esn == 0)
+		add_esn(d, 0);
 	return ERR_OK;
 }
 
+/* part_of - a proposal of the combined modes, or of the other ciphers, among p's; these need an
+ * integrity algorithm. False if there are none. */
+static bool part_of(struct conf_proposal *out, const struct conf_proposal *p, bool combined)
+{
+	*out = *p;
+	out->num_encr = 0;
+	for (uint8_t i = 0; i < p->num_encr; i++)
+		if (conf_encr_combined(p->encr[i].id) == combined)
+			out->encr[out->num_encr++] = p->encr[i];
+	memset(out->encr + out->num_encr, 0,
+	       sizeof(out->encr[0]) * (size_t)(CONF_MAX_TRANSFORMS - out->num_encr));
+	if (combined) {
+		memset(out->integ, 0, sizeof(out->integ));
+		out->num_integ = 0;
+	}
+	return out->num_encr > 0 && (combined || out->num_integ > 0);
+}
+
+/* What both are offered by default: as with strongSwan everything strong, combined modes first. */
 static struct conf_proposal default_proposal(bool is_ike)
 {
 	static const struct conf_proposal ike = {
-		.encr = {{ENCR_AES_GCM_16, 256},
-			 {ENCR_AES_GCM_16, 128},
-			 {ENCR_CHACHA20_POLY1305, 0}},
-		.num_encr = 3,
+		.encr = {{.id = ENCR_AES_GCM_16, .key_bits = 256},
+			 {.id = ENCR_AES_GCM_16, .key_bits = 128},
+			 {.id = ENCR_CHACHA20_POLY1305},
+			 {.id = ENCR_AES_CBC, .key_bits = 256},
+			 {.id = ENCR_AES_CBC, .key_bits = 192},
+			 {.id = ENCR_AES_CBC, .key_bits = 128}},
+		.num_encr = 6,
+		.integ = {INTEG_HMAC_SHA2_256_128, INTEG_HMAC_SHA2_384_192,
+			  INTEG_HMAC_SHA2_512_256},
+		.num_integ = 3,
 		.prf = {PRF_HMAC_SHA2_256, PRF_HMAC_SHA2_384, PRF_HMAC_SHA2_512},
 		.num_prf = 3,
 		.dh = {DH_CURVE_25519, DH_ECP_256, DH_ECP_384, DH_ECP_521, DH_MODP_3072,
 		       DH_MODP_4096, DH_MODP_2048},
 		.num_dh = 7,
 	};
-	static const struct conf_proposal esp = {
-		.encr = {{ENCR_AES_GCM_16, 256},
-			 {ENCR_AES_GCM_16, 128},
-			 {ENCR_CHACHA20_POLY1305, 0}},
-		.num_encr = 3,
-		.esn = {1, 0},
-		.num_esn = 2,
-	};
+	struct conf_proposal p = ike;
 
-	return is_ike ? ike : esp;
+	if (!is_ike) {
+		memset(p.prf, 0, sizeof(p.prf));
+		memset(p.dh, 0, sizeof(p.dh));
+		p.num_prf = p.num_dh = 0;
+		p.esn[0] = 1;
+		p.num_esn = 2;
+	}
+	return p;
+}
+
+/* struct list - the proposals so far. */
+struct list {
+	struct conf_proposal at[CONF_MAX_PROPOSALS];
+	uint32_t num;
+};
+
+/* add_parts - a proposal, or two where it mixes kinds of ciphers. False: too many. */
+static bool add_parts(struct list *l, const struct conf_proposal *p)
+{
+	struct conf_proposal part;
+
+	for (int combined = 1; combined >= 0; combined--) {
+		if (!part_of(&part, p, combined))
+			continue;
+		if (l->num == CONF_MAX_PROPOSALS)
+			return false;
+		l->at[l->num++] = part;
+	}
+	return true;
 }
 
 enum err conf_proposals_parse_node(struct conf_proposal out[CONF_MAX_PROPOSALS], uint32_t *out_num,
@@ -386,36 +452,33 @@ enum err conf_proposals_parse_node(struct conf_proposal out[CONF_MAX_PROPOSALS],
 				   bool is_ike)
 {
 	struct parsing p = {.text = text, .text_len = text_len, .is_ike = is_ike};
-	struct conf_proposal list[CONF_MAX_PROPOSALS];
+	struct list list = {.num = 0};
 	char item[VALUE_ITEM_MAX];
 	struct value_items it;
-	uint32_t num = 0;
 	enum err e;
 
 	text[0] = '\0';
 	value_items_init(&it, node);
 	while (!(e = value_items_next(&it, item))) {
-		struct draft d = {0};
+		struct conf_proposal d = {0};
 		bool usable = true;
 
-		if (num == CONF_MAX_PROPOSALS)
-			return fail(&p, item, "is one proposal too many");
 		if (strcasecmp(item, "default") == 0)
-			d.p = default_proposal(is_ike);
+			d = default_proposal(is_ike);
 		else
 			e = parse_item(&p, &d, &usable, item);
 		if (e)
 			return e;
-		if (usable)
-			list[num++] = d.p;
+		if (usable && !add_parts(&list, &d))
+			return fail(&p, item, "is one proposal too many");
 	}
 	if (e != ERR_NOT_FOUND)
 		return fail(&p, "a proposal", "is too long");
-	if (num == 0)
+	if (list.num == 0)
 		return fail(&p, node->kind == TREE_VALUE ? node->value : "the list",
 			    "has no proposal that is supported");
-	memcpy(out, list, num * sizeof(list[0]));
-	*out_num = num;
+	memcpy(out, list.at, list.num * sizeof(list.at[0]));
+	*out_num = list.num;
 	return ERR_OK;
 }
 

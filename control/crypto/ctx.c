@@ -19,7 +19,11 @@ static enum err fetch(struct crypto_ctx *c)
 	c->gcm_128 = EVP_CIPHER_fetch(c->lib, "AES-128-GCM", NULL);
 	c->gcm_256 = EVP_CIPHER_fetch(c->lib, "AES-256-GCM", NULL);
 	c->chacha = EVP_CIPHER_fetch(c->lib, "ChaCha20-Poly1305", NULL);
-	if (!c->standard || !c->hmac || !c->sha1 || !c->gcm_128 || !c->gcm_256 || !c->chacha)
+	c->cbc_128 = EVP_CIPHER_fetch(c->lib, "AES-128-CBC", NULL);
+	c->cbc_192 = EVP_CIPHER_fetch(c->lib, "AES-192-CBC", NULL);
+	c->cbc_256 = EVP_CIPHER_fetch(c->lib, "AES-256-CBC", NULL);
+	if (!c->standard || !c->hmac || !c->sha1 || !c->gcm_128 || !c->gcm_256 || !c->chacha ||
+	    !c->cbc_128 || !c->cbc_192 || !c->cbc_256)
 		return ERR_CRYPTO;
 	return ERR_OK;
 }
@@ -49,6 +53,9 @@ void crypto_ctx_free(struct crypto_ctx *c)
 {
 	if (!c)
 		return;
+	EVP_CIPHER_free(c->cbc_256);
+	EVP_CIPHER_free(c->cbc_192);
+	EVP_CIPHER_free(c->cbc_128);
 	EVP_CIPHER_free(c->chacha);
 	EVP_CIPHER_free(c->gcm_256);
 	EVP_CIPHER_free(c->gcm_128);

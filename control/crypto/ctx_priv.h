@@ -21,6 +21,7 @@ struct crypto_ctx {
 	EVP_CIPHER *gcm_128;
 	EVP_CIPHER *gcm_256;
 	EVP_CIPHER *chacha;
+	EVP_CIPHER *cbc_128, *cbc_192, *cbc_256;
 };
 
 /* crypto_ctx_leave - after anything that may have drawn randomness (ephemeral keys, blinding): drop

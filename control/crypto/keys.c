@@ -5,18 +5,41 @@
 
 size_t encr_key_len(struct conf_encr encr)
 {
-	const enum aead_alg alg = encr_aead_alg(encr);
-
-	return alg == AEAD_NONE ? 0 : aead_alg_key_len(alg) + AEAD_SALT_LEN;
+	return aead_alg_material_len(encr_aead_alg(encr));
 }
+
+#define WITH_HASH(encr, bits, name)                                              \
+	{{encr, bits, INTEG_HMAC_SHA2_256_128}, AEAD_##name##_SHA2_256},         \
+		{{encr, bits, INTEG_HMAC_SHA2_384_192}, AEAD_##name##_SHA2_384}, \
+	{                                                                        \
+		{encr, bits, INTEG_HMAC_SHA2_512_256}, AEAD_##name##_SHA2_512    \
+	}
 
 enum aead_alg encr_aead_alg(struct conf_encr encr)
 {
-	if (encr.id == ENCR_CHACHA20_POLY1305 && encr.key_bits == 0)
-		return AEAD_CHACHA20_POLY1305;
-	if (encr.id != ENCR_AES_GCM_16 || (encr.key_bits != 128 && encr.key_bits != 256))
-		return AEAD_NONE;
-	return encr.key_bits == 128 ? AEAD_AES_GCM_16_128 : AEAD_AES_GCM_16_256;
+	static const struct {
+		struct conf_encr encr;
+		enum aead_alg alg;
+	} known[] = {
+		{{ENCR_AES_GCM_16, 128, INTEG_NONE}, AEAD_AES_GCM_16_128},
+		{{ENCR_AES_GCM_16, 256, INTEG_NONE}, AEAD_AES_GCM_16_256},
+		{{ENCR_CHACHA20_POLY1305, 0, INTEG_NONE}, AEAD_CHACHA20_POLY1305},
+		WITH_HASH(ENCR_AES_CBC, 128, AES_CBC_128),
+		WITH_HASH(ENCR_AES_CBC, 192, AES_CBC_192),
+		WITH_HASH(ENCR_AES_CBC, 256, AES_CBC_256),
+		WITH_HASH(ENCR_NULL, 0, NULL),
+		{{ENCR_AES_GMAC, 128, INTEG_NONE}, AEAD_AES_GMAC_128},
+		{{ENCR_AES_GMAC, 192, INTEG_NONE}, AEAD_AES_GMAC_192},
+		{{ENCR_AES_GMAC, 256, INTEG_NONE}, AEAD_AES_GMAC_256},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+		const struct conf_encr *k = &known[i].encr;
+
+		if (k->id == encr.id && k->key_bits == encr.key_bits && k->integ == encr.integ)
+			return known[i].alg;
+	}
+	return AEAD_NONE;
 }
 
 static struct bytes view(const struct secret *s)
@@ -55,7 +78,7 @@ static enum err skeyseed(struct crypto_ctx *c, uint8_t out[static PRF_LEN_MAX], 
 }
 
 /* {SK_d | SK_ai | SK_ar | SK_ei | SK_er | SK_pi | SK_pr} = prf+(SKEYSEED, Ni | Nr | SPIi | SPIr);
- * with an AEAD SK_ai and SK_ar are empty (RFC 5282 7). */
+ * with a combined mode SK_ai and SK_ar are empty (RFC 5282 7). */
 static enum err expand(struct crypto_ctx *c, struct secret *material, const uint8_t *seed,
 		       size_t seed_len, const struct ike_keys_params *p)
 {
@@ -65,23 +88,35 @@ static enum err expand(struct crypto_ctx *c, struct secret *material, const uint
 	return prf_plus(c, material, p->prf, bytes_of(seed, seed_len), parts, 4);
 }
 
-static enum err distribute(struct ike_keys *k, const struct secret *material, size_t prf,
-			   size_t encr)
+/* join - SK_e* || SK_a* as one secret, from where they lie in the keying material. */
+static enum err join(struct secret *out, const uint8_t *encr, size_t encr_len, const uint8_t *auth,
+		     size_t auth_len)
 {
-	const struct {
-		struct secret *key;
-		size_t len;
-	} order[] = {{&k->sk_d, prf},
-		     {&k->sk_ei, encr},
-		     {&k->sk_er, encr},
-		     {&k->sk_pi, prf},
-		     {&k->sk_pr, prf}};
-	size_t at = 0;
-	enum err e = ERR_OK;
+	enum err e = secret_init(out, encr_len + auth_len);
 
-	for (size_t i = 0; e == ERR_OK && i < ARRAY_LEN(order); i++)
-		e = cut(order[i].key, material, &at, order[i].len);
-	return e;
+	if (e != ERR_OK)
+		return e;
+	memcpy(out->p, encr, encr_len);
+	memcpy(out->p + encr_len, auth, auth_len);
+	return ERR_OK;
+}
+
+static enum err distribute(struct ike_keys *k, const struct secret *material, size_t prf)
+{
+	const size_t auth = aead_shape(encr_aead_alg(k->encr))->auth_len;
+	const size_t encr = encr_key_len(k->encr) - auth;
+	const uint8_t *sk_a = material->p + prf, *sk_e = sk_a + 2 * auth;
+	size_t at = 0;
+	enum err e = cut(&k->sk_d, material, &at, prf);
+
+	if (e == ERR_OK)
+		e = join(&k->sk_ei, sk_e, encr, sk_a, auth);
+	if (e == ERR_OK)
+		e = join(&k->sk_er, sk_e + encr, encr, sk_a + auth, auth);
+	at += 2 * (encr + auth);
+	if (e == ERR_OK)
+		e = cut(&k->sk_pi, material, &at, prf);
+	return e == ERR_OK ? cut(&k->sk_pr, material, &at, prf) : e;
 }
 
 enum err ike_keys_derive(struct crypto_ctx *c, struct ike_keys *out,
@@ -101,7 +136,7 @@ enum err ike_keys_derive(struct crypto_ctx *c, struct ike_keys *out,
 	if (e == ERR_OK)
 		e = expand(c, &material, seed, seed_len, params);
 	if (e == ERR_OK)
-		e = distribute(&k, &material, prf, encr);
+		e = distribute(&k, &material, prf);
 	secret_wipe(seed, sizeof(seed));
 	secret_fini(&material);
 	if (e != ERR_OK) {

@@ -2,7 +2,8 @@
 /*
  * keys.h - the keys of IKE SAs and Child SAs: SKEYSEED and what follows from it (RFC 7296 2.14,
  * 2.17, 2.18; RFC 5282 7 and RFC 4106 8.1 for AES-GCM, RFC 7634 2 for ChaCha20-Poly1305, whose
- * keys end with a salt of 4 bytes).
+ * keys end with a salt of 4 bytes). What protects one direction is one secret here: cipher key ||
+ * salt, or cipher key || MAC key.
  * Thread: the engine's control thread.
  */
 #pragma once
@@ -11,8 +12,8 @@
 #include "control/conf/conf.h"
 #include "control/crypto/ctx.h"
 
-/* encr_key_len - bytes of keying material that a cipher takes, salt included; 0 if it is not
- * supported (AES-GCM-16 with 128 or 256 bits is, and ChaCha20-Poly1305, whose key_bits is 0). */
+/* encr_key_len - bytes of keying material that one direction takes: of the cipher, its salt, and
+ * its integrity transform; 0 if they are not supported together. */
 size_t encr_key_len(struct conf_encr encr);
 
 /* struct ike_keys - the keys of one IKE SA; i is who initiated that SA (for a re-keyed one: who
@@ -21,7 +22,7 @@ struct ike_keys {
 	struct conf_encr encr;
 	uint16_t prf;
 	struct secret sk_d;  /* for Child SA keys and for re-keying */
-	struct secret sk_ei; /* encryption, initiator to responder; key || salt */
+	struct secret sk_ei; /* initiator to responder: SK_ei (with salt) || SK_ai */
 	struct secret sk_er;
 	struct secret sk_pi; /* for AUTH */
 	struct secret sk_pr;
@@ -46,7 +47,7 @@ MUST_USE enum err ike_keys_derive(struct crypto_ctx *c, struct ike_keys *out,
 /* ike_keys_fini - wipe; the zero state is accepted and is what remains. */
 void ike_keys_fini(struct ike_keys *k) NONNULL(1);
 
-/* struct child_keys - the keys of a pair of ESP SAs, key || salt: i2r protects what the initiator
+/* struct child_keys - the keys of a pair of ESP SAs: i2r protects what the initiator
  * of the exchange sends. The zero state is "no keys". End with child_keys_fini(). */
 struct child_keys {
 	struct secret i2r;
@@ -64,5 +65,6 @@ MUST_USE enum err child_keys_derive(struct crypto_ctx *c, struct child_keys *out
 /* child_keys_fini - wipe; the zero state is accepted and is what remains. */
 void child_keys_fini(struct child_keys *k) NONNULL(1);
 
-/* encr_aead_alg - the data path's name for an ESP cipher; AEAD_NONE if it is not supported. */
+/* encr_aead_alg - the data path's name for a cipher and its integrity transform; AEAD_NONE if they
+ * are not supported. */
 enum aead_alg encr_aead_alg(struct conf_encr encr);

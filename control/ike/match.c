@@ -80,6 +80,8 @@ static bool accepts(const struct conf_conn *c, const struct sa_chosen *s)
 		for (uint8_t j = 0; j < p->num_encr; j++)
 			encr |= p->encr[j].id == s->encr.id &&
 				p->encr[j].key_bits == s->encr.key_bits;
+		encr = encr && (s->encr.integ == INTEG_NONE ||
+				lists16(p->integ, p->num_integ, s->encr.integ));
 		if (encr && lists16(p->prf, p->num_prf, s->prf) && lists16(p->dh, p->num_dh, s->dh))
 			return true;
 	}

@@ -134,6 +134,8 @@ static const char *offer_text(char *buf, size_t size, const struct conf_conn *co
 			.kind = SA_KIND_IKE, .encr = p->encr[0], .prf = p->prf[0], .dh = p->dh[0]};
 		char one[SA_TEXT_MAX];
 
+		first.encr.integ = p->integ[0];
+
 		len += (size_t)snprintf(buf + len, size - len, "%s%s", i ? ", " : "",
 					sa_chosen_text(one, &first));
 	}

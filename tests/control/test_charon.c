@@ -38,7 +38,7 @@ enum {
 
 static struct conf_encr encr_of(const struct charon_session *s)
 {
-	return (struct conf_encr){ENCR_AES_GCM_16, s->encr_bits};
+	return (struct conf_encr){ENCR_AES_GCM_16, s->encr_bits, 0};
 }
 
 static struct ike_aead *aead_of(struct crypto_ctx *c, const struct charon_session *s,
@@ -332,7 +332,7 @@ static void test_nat_hashes(void)
 static struct conf_proposal ike_offer(const struct charon_session *s)
 {
 	return (struct conf_proposal){
-		.encr = {{ENCR_AES_GCM_16, s->encr_bits}},
+		.encr = {{ENCR_AES_GCM_16, s->encr_bits, 0}},
 		.prf = {s->prf},
 		.dh = {s->dh},
 		.num_encr = 1,
@@ -345,7 +345,7 @@ static void check_selection(struct crypto_ctx *c, const struct charon_session *s
 {
 	const struct conf_proposal ike = ike_offer(s);
 	const struct conf_proposal esp = {
-		.encr = {{ENCR_AES_GCM_16, s->encr_bits}}, .num_encr = 1, .num_esn = 1};
+		.encr = {{ENCR_AES_GCM_16, s->encr_bits, 0}}, .num_encr = 1, .num_esn = 1};
 	struct opened request, response;
 	struct sa_chosen chosen, answered;
 	struct sa_payload sa;

@@ -71,11 +71,11 @@ static void check_rows(const char *before, const char *after, const struct row *
 #define LATER(path)   "Wf:4: " path ": is not supported yet and has no effect"
 #define REFUSED(path) "Ef:4: " path ": is not supported yet, and what it demands cannot be left out"
 #define GROUPS        "x25519, ecp256, ecp384, ecp521, modp3072, modp4096, modp2048"
-#define IKE_SUPPORT                                                                      \
-	"(supported: aes256gcm16, aes128gcm16, chacha20poly1305; prfsha256, prfsha384, " \
-	"prfsha512; " GROUPS ")"
-#define ESP_SUPPORT \
-	"(supported: aes256gcm16, aes128gcm16, chacha20poly1305; " GROUPS "; esn, noesn)"
+#define CIPHERS                                                                        \
+	"(supported: aes256gcm16, aes128gcm16, chacha20poly1305, aes256/192/128 with " \
+	"sha256/384/512; "
+#define IKE_SUPPORT CIPHERS "prfsha256, prfsha384, prfsha512; " GROUPS ")"
+#define ESP_SUPPORT CIPHERS "null, aes256gmac; " GROUPS "; esn, noesn)"
 
 static const struct row conn_rows[] = {
 	{"version = 2", ""},
@@ -161,10 +161,16 @@ static const struct row conn_rows[] = {
 	{"proposals = aes256gcm16-prfsha512-ecp521-modp2048-modp3072-modp4096", ""},
 	{"proposals = chacha20poly1305-prfsha256-x25519", ""},
 	{"proposals = aes256gcm16-sha512-ecp521, aes256gcm16-sha2_512-modp4096", ""},
-	{"proposals = aes128-sha256-modp2048, aes128gcm16-prfsha256-ecp256",
-	 "Wf:4: connections.a.proposals: 'aes128' is left out: it is not supported " IKE_SUPPORT},
-	{"proposals = aes128-sha256-modp2048",
-	 "Ef:4: connections.a.proposals: 'aes128-sha256-modp2048' has no proposal that is "
+	{"proposals = aes128-sha256-modp2048, aes256-sha512-prfsha384-x25519", ""},
+	{"proposals = aes128-sha256_96-modp2048, aes128gcm16-prfsha256-ecp256",
+	 "Wf:4: connections.a.proposals: 'sha256_96' is left out: RFC 4868 has 128 bits of it, not "
+	 "96 " IKE_SUPPORT},
+	{"proposals = null-sha256-modp2048", "Ef:4: connections.a.proposals: 'null' belongs in ESP "
+					     "proposals only " IKE_SUPPORT},
+	{"proposals = aes128gmac-prfsha256-modp2048",
+	 "Ef:4: connections.a.proposals: 'aes128gmac' belongs in ESP proposals only " IKE_SUPPORT},
+	{"proposals = aes128-sha1-modp2048",
+	 "Ef:4: connections.a.proposals: 'aes128-sha1-modp2048' has no proposal that is "
 	 "supported " IKE_SUPPORT},
 	{"proposals = aes128gcm16-x25519", "Ef:4: connections.a.proposals: 'aes128gcm16-x25519' "
 					   "has no proposal that is supported " IKE_SUPPORT},
@@ -253,6 +259,13 @@ static const struct row child_rows[] = {
 	{"esp_proposals = aes128gcm16-x25519-esn-noesn", ""},
 	{"esp_proposals = aes128gcm16-modp2048-ecp521", ""},
 	{"esp_proposals = chacha20poly1305, chacha20poly1305-x25519-esn", ""},
+	{"esp_proposals = aes128-sha256, aes256-sha2_384-esn, null-sha256, aes128gmac", ""},
+	{"esp_proposals = aes128",
+	 "Ef:4: connections.a.children.c.esp_proposals: 'aes128' has no proposal that is "
+	 "supported " ESP_SUPPORT},
+	{"esp_proposals = aes128, aes128gcm16",
+	 "Wf:4: connections.a.children.c.esp_proposals: 'aes128' is left out: its cipher needs an "
+	 "integrity algorithm " ESP_SUPPORT},
 	{"esp_proposals = aes128gcm16-modp1536",
 	 "Ef:4: connections.a.children.c.esp_proposals: 'aes128gcm16-modp1536' has no proposal "
 	 "that is supported " ESP_SUPPORT},

@@ -268,7 +268,7 @@ static void test_proposals(void)
 					     "prfsha256-x25519-ecp384, default",
 					     true),
 			ERR_OK);
-	CU_ASSERT_EQUAL(n, 2);
+	CU_ASSERT_EQUAL(n, 3); /* the default is two: with and without integrity algorithms */
 	CU_ASSERT_STRING_EQUAL(text, "");
 	CU_ASSERT_EQUAL(p[0].num_encr, 2);
 	CU_ASSERT_EQUAL(p[0].encr[0].key_bits, 256);
@@ -315,7 +315,45 @@ static void test_proposals(void)
 	CU_ASSERT(p[0].num_encr == 2 && p[0].encr[0].id == ENCR_CHACHA20_POLY1305 &&
 		  p[0].encr[0].key_bits == 0 && p[0].encr[1].key_bits == 128);
 	CU_ASSERT(p[1].num_encr == 3 && p[1].encr[0].id == ENCR_AES_GCM_16 &&
-		  p[1].encr[2].id == ENCR_CHACHA20_POLY1305);
+		  p[1].encr[2].id == ENCR_CHACHA20_POLY1305 && p[1].num_integ == 0);
+	CU_ASSERT(n == 3 && p[2].num_encr == 3 && p[2].encr[0].id == ENCR_AES_CBC &&
+		  p[2].encr[0].key_bits == 256 && p[2].num_integ == 3 && p[2].num_prf == 0);
+}
+
+/* Combined modes and other ciphers go into proposals of their own (RFC 7296 3.3). */
+static void test_proposals_with_integrity(void)
+{
+	struct conf_proposal p[CONF_MAX_PROPOSALS];
+	char text[300];
+	uint32_t n;
+
+	CU_ASSERT_EQUAL(conf_proposals_parse(p, &n, text, sizeof(text),
+					     "aes128-aes256gcm16-aes256-sha384-sha256-x25519",
+					     true),
+			ERR_OK);
+	CU_ASSERT_STRING_EQUAL(text, "");
+	CU_ASSERT_EQUAL_FATAL(n, 2);
+	CU_ASSERT(p[0].num_encr == 1 && p[0].encr[0].id == ENCR_AES_GCM_16 && !p[0].num_integ);
+	CU_ASSERT(p[1].num_encr == 2 && p[1].encr[0].id == ENCR_AES_CBC &&
+		  p[1].encr[0].key_bits == 128 && p[1].encr[1].key_bits == 256);
+	CU_ASSERT(p[1].num_integ == 2 && p[1].integ[0] == INTEG_HMAC_SHA2_384_192);
+	for (uint32_t i = 0; i < n; i++)
+		CU_ASSERT(p[i].num_prf == 2 && p[i].prf[0] == PRF_HMAC_SHA2_384 &&
+			  p[i].prf[1] == PRF_HMAC_SHA2_256);
+	CU_ASSERT_EQUAL(conf_proposals_parse(p, &n, text, sizeof(text),
+					     "null-sha256, aes192gmac, aes-sha512-esn", false),
+			ERR_OK);
+	CU_ASSERT_STRING_EQUAL(text, "");
+	CU_ASSERT_EQUAL_FATAL(n, 3);
+	CU_ASSERT(p[0].encr[0].id == ENCR_NULL && p[0].integ[0] == INTEG_HMAC_SHA2_256_128);
+	CU_ASSERT(p[1].encr[0].id == ENCR_AES_GMAC && p[1].encr[0].key_bits == 192);
+	CU_ASSERT(p[1].num_integ == 0 && p[1].num_prf == 0);
+	CU_ASSERT(p[2].encr[0].key_bits == 128 && p[2].integ[0] == INTEG_HMAC_SHA2_512_256);
+	/* Nothing goes without a MAC: not even what hides nothing. */
+	CU_ASSERT_EQUAL(conf_proposals_parse(p, &n, text, sizeof(text), "null", false), ERR_CONFIG);
+	CU_ASSERT_EQUAL(
+		conf_proposals_parse(p, &n, text, sizeof(text), "aes256-prfsha256-x25519", true),
+		ERR_CONFIG);
 }
 
 static const struct tap_test tests[] = {
@@ -327,5 +365,6 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_no_psk),
 	TAP_TEST(test_unsupported_owner),
 	TAP_TEST(test_proposals),
+	TAP_TEST(test_proposals_with_integrity),
 };
 TAP_MAIN("conf_id", tests)

@@ -44,7 +44,7 @@ static enum err verify(struct all *a)
 static enum err everything(struct all *a, uint16_t group)
 {
 	const struct bytes n = bytes_of(nonce, sizeof(nonce));
-	struct ike_keys_params p = {.encr = {ENCR_AES_GCM_16, 256}, .prf = PRF_HMAC_SHA2_256};
+	struct ike_keys_params p = {.encr = {ENCR_AES_GCM_16, 256, 0}, .prf = PRF_HMAC_SHA2_256};
 	enum err e;
 
 	rng_seeded_init(&rng, 1);

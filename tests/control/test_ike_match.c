@@ -78,7 +78,7 @@ static struct ike_id fqdn(const char *name)
 static const char *chosen(const struct conf *conf, const struct path_addr *path, const char *peer,
 			  const char *wanted, uint16_t key_bits)
 {
-	const struct sa_chosen suite = {.encr = {ENCR_AES_GCM_16, key_bits},
+	const struct sa_chosen suite = {.encr = {ENCR_AES_GCM_16, key_bits, 0},
 					.prf = PRF_HMAC_SHA2_256,
 					.dh = DH_CURVE_25519};
 	const struct ike_id id = fqdn(peer), none = {0}, want = fqdn(wanted ? wanted : "");

@@ -2,6 +2,7 @@
 /* Key derivation against values computed with Python's hmac from the formulas of RFC 7296 2.13,
  * 2.14, 2.17, 2.18. test_wire_corpus.c checks against strongSwan's keys. */
 #include "control/crypto/keys.h"
+#include "control/crypto/prf.h"
 
 #include "base/alloc.h"
 #include "tests/control/hex.h"
@@ -151,8 +152,9 @@ static void test_rekeyed_ike_sa(void)
 
 static void test_ciphers(void)
 {
-	const struct conf_encr gcm128 = {ENCR_AES_GCM_16, 128}, gcm256 = {ENCR_AES_GCM_16, 256};
-	const struct conf_encr chacha = {ENCR_CHACHA20_POLY1305, 0};
+	const struct conf_encr gcm128 = {ENCR_AES_GCM_16, 128, 0},
+			       gcm256 = {ENCR_AES_GCM_16, 256, 0};
+	const struct conf_encr chacha = {ENCR_CHACHA20_POLY1305, 0, 0};
 
 	CU_ASSERT_EQUAL(encr_key_len(gcm128), 20);
 	CU_ASSERT_EQUAL(encr_key_len(gcm256), 36);
@@ -162,21 +164,70 @@ static void test_ciphers(void)
 	CU_ASSERT_EQUAL(encr_aead_alg(chacha), AEAD_CHACHA20_POLY1305);
 	for (uint16_t id = 0; id < 32; id++) {
 		for (uint16_t bits = 0; bits < 512; bits += 64) {
-			const struct conf_encr encr = {id, bits};
-			const bool good = (id == ENCR_AES_GCM_16 && (bits == 128 || bits == 256)) ||
-					  (id == ENCR_CHACHA20_POLY1305 && bits == 0);
+			for (uint16_t integ = 0; integ < 20; integ++) {
+				const struct conf_encr encr = {id, bits, integ};
+				const bool aes = bits == 128 || bits == 192 || bits == 256;
+				const bool sha2 = integ >= 12 && integ <= 14;
+				const bool good = id == ENCR_AES_GCM_16
+							  ? aes && bits != 192 && !integ
+						  : id == ENCR_CHACHA20_POLY1305 ? !bits && !integ
+						  : id == ENCR_AES_CBC           ? aes && sha2
+						  : id == ENCR_NULL              ? !bits && sha2
+						  : id == ENCR_AES_GMAC          ? aes && !integ
+										 : false;
 
-			CU_ASSERT_EQUAL(encr_key_len(encr) != 0, good);
-			CU_ASSERT_EQUAL(encr_aead_alg(encr) != AEAD_NONE, good);
+				CU_ASSERT_EQUAL(encr_key_len(encr) != 0, good);
+				CU_ASSERT_EQUAL(encr_aead_alg(encr) != AEAD_NONE, good);
+			}
 		}
 	}
+	/* RFC 4868 2.1.1: the MAC's key is as long as its hash. */
+	CU_ASSERT_EQUAL(encr_key_len((struct conf_encr){12, 256, 14}), 32 + 64);
+	CU_ASSERT_EQUAL(encr_key_len((struct conf_encr){11, 0, 13}), 48);
+	CU_ASSERT_EQUAL(encr_key_len((struct conf_encr){21, 192, 0}), 24 + 4);
+}
+
+/* {SK_d | SK_ai | SK_ar | SK_ei | SK_er | SK_pi | SK_pr} (RFC 7296 2.14): what a combined mode with
+ * as much keying material has in one piece lies in two here. */
+static void test_order_of_mac_keys(void)
+{
+	struct crypto_ctx *c = seeded_ctx(&rng, 1);
+	struct ike_keys_params p = params_of(PRF_HMAC_SHA2_256, 256);
+	const struct bytes parts[] = {p.ni, p.nr, bytes_of("\0\0\0\0\0\0\0\1", 8),
+				      bytes_of("\0\0\0\0\0\0\0\2", 8)};
+	struct secret all = {0};
+	struct ike_keys k = {0};
+	uint8_t seed[PRF_LEN_MAX], nonces[512];
+	const struct bytes g = bytes_of(p.dh->p, p.dh->len);
+
+	p.spi_i = 1;
+	p.spi_r = 2;
+	p.encr = (struct conf_encr){ENCR_AES_CBC, 128, INTEG_HMAC_SHA2_384_192};
+	memcpy(nonces, p.ni.p, p.ni.len);
+	memcpy(nonces + p.ni.len, p.nr.p, p.nr.len);
+	CU_ASSERT_EQUAL(prf_compute(c, seed, p.prf, bytes_of(nonces, p.ni.len + p.nr.len), &g, 1),
+			ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(secret_init(&all, 32 + 2 * 48 + 2 * 16 + 2 * 32), ERR_OK);
+	CU_ASSERT_EQUAL(prf_plus(c, &all, p.prf, bytes_of(seed, 32), parts, 4), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(ike_keys_derive(c, &k, &p), ERR_OK);
+	CU_ASSERT(k.sk_ei.len == 16 + 48 && k.sk_er.len == 16 + 48);
+	CU_ASSERT_EQUAL(memcmp(k.sk_d.p, all.p, 32), 0);
+	CU_ASSERT_EQUAL(memcmp(k.sk_ei.p + 16, all.p + 32, 48), 0);
+	CU_ASSERT_EQUAL(memcmp(k.sk_er.p + 16, all.p + 80, 48), 0);
+	CU_ASSERT_EQUAL(memcmp(k.sk_ei.p, all.p + 128, 16), 0);
+	CU_ASSERT_EQUAL(memcmp(k.sk_er.p, all.p + 144, 16), 0);
+	CU_ASSERT_EQUAL(memcmp(k.sk_pi.p, all.p + 160, 32), 0);
+	CU_ASSERT_EQUAL(memcmp(k.sk_pr.p, all.p + 192, 32), 0);
+	ike_keys_fini(&k);
+	secret_fini(&all);
+	crypto_ctx_free(c);
 }
 
 static void test_refusals(void)
 {
 	struct crypto_ctx *c = seeded_ctx(&rng, 1);
 	struct ike_keys_params p = params_of(PRF_HMAC_SHA2_256, 192);
-	const struct conf_encr cbc = {12, 256};
+	const struct conf_encr cbc = {12, 256, 0};
 	uint8_t big[300] = {0};
 	struct ike_keys k = {0};
 	struct child_keys child = {0};
@@ -196,8 +247,9 @@ static void test_refusals(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_first_ike_sa), TAP_TEST(test_child_sa), TAP_TEST(test_rekeyed_ike_sa),
-	TAP_TEST(test_ciphers),      TAP_TEST(test_refusals),
+	TAP_TEST(test_first_ike_sa),      TAP_TEST(test_child_sa),
+	TAP_TEST(test_rekeyed_ike_sa),    TAP_TEST(test_ciphers),
+	TAP_TEST(test_order_of_mac_keys), TAP_TEST(test_refusals),
 };
 
 int main(void)

@@ -23,9 +23,9 @@ struct p {
 	{                                                    \
 		TRANSFORM_ENCR, ENCR_CHACHA20_POLY1305, bits \
 	}
-#define CBC                             \
-	{                               \
-		TRANSFORM_ENCR, 12, 256 \
+#define CBC(bits)                        \
+	{                                \
+		TRANSFORM_ENCR, 12, bits \
 	}
 #define PRF(id)                      \
 	{                            \
@@ -45,7 +45,7 @@ struct p {
 	}
 
 static const struct conf_proposal ike_any = {
-	.encr = {{ENCR_AES_GCM_16, 256}, {ENCR_AES_GCM_16, 128}},
+	.encr = {{ENCR_AES_GCM_16, 256, 0}, {ENCR_AES_GCM_16, 128, 0}},
 	.prf = {PRF_HMAC_SHA2_384, PRF_HMAC_SHA2_256},
 	.dh = {DH_CURVE_25519, DH_ECP_384, DH_ECP_256},
 	.num_encr = 2,
@@ -53,13 +53,13 @@ static const struct conf_proposal ike_any = {
 	.num_dh = 3,
 };
 static const struct conf_proposal esp_plain = {
-	.encr = {{ENCR_AES_GCM_16, 256}, {ENCR_AES_GCM_16, 128}},
+	.encr = {{ENCR_AES_GCM_16, 256, 0}, {ENCR_AES_GCM_16, 128, 0}},
 	.esn = {1, 0},
 	.num_encr = 2,
 	.num_esn = 2,
 };
 static const struct conf_proposal esp_pfs = {
-	.encr = {{ENCR_AES_GCM_16, 128}},
+	.encr = {{ENCR_AES_GCM_16, 128, 0}},
 	.dh = {DH_ECP_256},
 	.esn = {0},
 	.num_encr = 1,
@@ -145,7 +145,7 @@ static void test_our_preference_wins(void)
 static void test_second_proposal(void)
 {
 	const struct p peer[] = {
-		{1, PROTO_IKE, 0, {CBC, PRF(5), INTEG(12), DH(31)}},
+		{1, PROTO_IKE, 0, {CBC(256), PRF(5), INTEG(12), DH(31)}},
 		{2, PROTO_IKE, 0, {GCM(128), PRF(5), DH(31)}},
 	};
 	struct sa_payload sa;
@@ -591,22 +591,22 @@ static void test_groups(void)
 static void test_text(void)
 {
 	struct sa_chosen c = {.kind = SA_KIND_IKE,
-			      .encr = {ENCR_AES_GCM_16, 256},
+			      .encr = {ENCR_AES_GCM_16, 256, 0},
 			      .prf = PRF_HMAC_SHA2_256,
 			      .dh = DH_CURVE_25519};
 	char buf[SA_TEXT_MAX];
 
 	CU_ASSERT_STRING_EQUAL(sa_chosen_text(buf, &c),
 			       "AES_GCM_16-256/PRF_HMAC_SHA2_256/CURVE_25519");
-	c = (struct sa_chosen){.kind = SA_KIND_CHILD, .encr = {ENCR_AES_GCM_16, 128}};
+	c = (struct sa_chosen){.kind = SA_KIND_CHILD, .encr = {ENCR_AES_GCM_16, 128, 0}};
 	CU_ASSERT_STRING_EQUAL(sa_chosen_text(buf, &c), "AES_GCM_16-128");
 	c.esn = true;
 	c.dh = DH_ECP_256;
 	CU_ASSERT_STRING_EQUAL(sa_chosen_text(buf, &c), "AES_GCM_16-128/ECP_256/ESN");
-	c = (struct sa_chosen){.kind = SA_KIND_CHILD, .encr = {ENCR_CHACHA20_POLY1305, 0}};
+	c = (struct sa_chosen){.kind = SA_KIND_CHILD, .encr = {ENCR_CHACHA20_POLY1305, 0, 0}};
 	CU_ASSERT_STRING_EQUAL(sa_chosen_text(buf, &c), "CHACHA20_POLY1305");
 	c = (struct sa_chosen){
-		.kind = SA_KIND_IKE, .encr = {65535, 65535}, .prf = 65535, .dh = 65535};
+		.kind = SA_KIND_IKE, .encr = {65535, 65535, 0}, .prf = 65535, .dh = 65535};
 	CU_ASSERT(strlen(sa_chosen_text(buf, &c)) < SA_TEXT_MAX);
 }
 
@@ -614,7 +614,7 @@ static void test_text(void)
 static void test_cipher_of_one_key_length(void)
 {
 	static const struct conf_proposal ours = {
-		.encr = {{ENCR_CHACHA20_POLY1305, 0}, {ENCR_AES_GCM_16, 256}},
+		.encr = {{ENCR_CHACHA20_POLY1305, 0, 0}, {ENCR_AES_GCM_16, 256, 0}},
 		.esn = {1},
 		.num_encr = 2,
 		.num_esn = 1,
@@ -629,8 +629,87 @@ static void test_cipher_of_one_key_length(void)
 	CU_ASSERT_EQUAL(c.encr.id, ENCR_AES_GCM_16);
 }
 
+static const struct conf_proposal esp_cbc = {
+	.encr = {{ENCR_AES_CBC, 256, 0}, {ENCR_AES_CBC, 128, 0}, {ENCR_NULL, 0, 0}},
+	.integ = {INTEG_HMAC_SHA2_512_256, INTEG_HMAC_SHA2_256_128},
+	.esn = {1, 0},
+	.num_encr = 3,
+	.num_integ = 2,
+	.num_esn = 2,
+};
+
+/* A cipher that authenticates nothing has one integrity transform beside it, in common, and never
+ * NONE; a combined mode has none (RFC 7296 3.3, RFC 5282 8). */
+static void test_integrity(void)
+{
+	const struct {
+		struct p peer;
+		const struct conf_proposal *ours;
+		uint16_t bits, integ; /* 0, 0: no proposal */
+	} cases[] = {
+		{{1, PROTO_ESP, 4, {CBC(128), CBC(256), INTEG(12), INTEG(14), ESN(0)}},
+		 &esp_cbc,
+		 256,
+		 14},
+		{{1, PROTO_ESP, 4, {CBC(128), INTEG(12), INTEG(13), ESN(0)}}, &esp_cbc, 128, 12},
+		{{1, PROTO_ESP, 4, {CBC(128), INTEG(0), INTEG(12), ESN(0)}}, &esp_cbc, 128, 12},
+		{{1, PROTO_ESP, 4, {CBC(128), INTEG(13), ESN(0)}}, &esp_cbc, 0, 0},
+		{{1, PROTO_ESP, 4, {CBC(128), INTEG(2), ESN(0)}}, &esp_cbc, 0, 0},
+		{{1, PROTO_ESP, 4, {CBC(128), INTEG(0), ESN(0)}}, &esp_cbc, 0, 0},
+		{{1, PROTO_ESP, 4, {CBC(128), ESN(0)}}, &esp_cbc, 0, 0},
+		{{1, PROTO_ESP, 4, {CBC(0), INTEG(12), ESN(0)}}, &esp_cbc, 0, 0},
+		{{1, PROTO_ESP, 4, {GCM(256), INTEG(12), ESN(0)}}, &esp_plain, 0, 0},
+		{{1, PROTO_ESP, 4, {GCM(256), CBC(256), INTEG(12), ESN(0)}}, &esp_plain, 0, 0},
+		{{1, PROTO_ESP, 4, {GCM(256), CBC(256), INTEG(12), ESN(0)}}, &esp_cbc, 256, 12},
+		{{1, PROTO_ESP, 4, {{TRANSFORM_ENCR, 11, 0}, INTEG(12), ESN(0)}}, &esp_cbc, 0, 12},
+		{{1, PROTO_ESP, 4, {{TRANSFORM_ENCR, 11, 0}, ESN(0)}}, &esp_cbc, 0, 0},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct sa_chosen c = {.number = 0};
+		const bool good = cases[i].integ != 0;
+
+		CU_ASSERT_EQUAL(choose(&c, &cases[i].peer, 1, SA_KIND_CHILD, cases[i].ours, 0),
+				good ? ERR_OK : ERR_NO_PROPOSAL);
+		CU_ASSERT_EQUAL(c.encr.key_bits, cases[i].bits);
+		CU_ASSERT_EQUAL(c.encr.integ, cases[i].integ);
+	}
+}
+
+/* Our offer carries them, our answer the one that was chosen, and the initiator takes that. */
+static void test_integrity_there_and_back(void)
+{
+	const struct ike_header h = {.spi_i = 1, .exchange = CREATE_CHILD_SA};
+	uint8_t buf[1024];
+	struct sa_payload sa;
+	struct sa_chosen c, checked;
+	struct ike_builder b;
+	struct ike_msg m;
+	struct bytes out;
+	char text[SA_TEXT_MAX];
+
+	ike_build_begin(&b, buf, sizeof(buf), &h);
+	sa_offer_build(&b, SA_KIND_CHILD, 77, &esp_cbc, 1);
+	CU_ASSERT_EQUAL_FATAL(ike_build_finish(&b, &out, NULL), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(ike_msg_parse(&m, out), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(sa_parse(&sa, ike_msg_body(&m, PAYLOAD_SA)), ERR_OK);
+	CU_ASSERT_EQUAL(sa.num_transforms, 3 + 2 + 2);
+	CU_ASSERT_EQUAL(sa_select(&c, &sa, SA_KIND_CHILD, &esp_cbc, 1, 0), ERR_OK);
+	ike_build_begin(&b, buf, sizeof(buf), &h);
+	sa_answer_build(&b, &c, 78);
+	CU_ASSERT_EQUAL_FATAL(ike_build_finish(&b, &out, NULL), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(ike_msg_parse(&m, out), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(sa_parse(&sa, ike_msg_body(&m, PAYLOAD_SA)), ERR_OK);
+	CU_ASSERT_EQUAL(sa_check(&checked, &sa, SA_KIND_CHILD, &esp_cbc, 1), ERR_OK);
+	CU_ASSERT(checked.encr.id == ENCR_AES_CBC && checked.encr.key_bits == 256);
+	CU_ASSERT_EQUAL(checked.encr.integ, INTEG_HMAC_SHA2_512_256);
+	CU_ASSERT_STRING_EQUAL(sa_chosen_text(text, &checked), "AES_CBC-256/HMAC_SHA2_512_256/ESN");
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_our_preference_wins),
+	TAP_TEST(test_integrity),
+	TAP_TEST(test_integrity_there_and_back),
 	TAP_TEST(test_second_proposal),
 	TAP_TEST(test_rules),
 	TAP_TEST(test_offer_answer),

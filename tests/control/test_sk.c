@@ -26,8 +26,8 @@ static struct ike_aead *aead(void)
 	struct secret key = hex_secret(KEY);
 	struct ike_aead *a = NULL;
 
-	CU_ASSERT_EQUAL_FATAL(ike_aead_new(ctx, &a, (struct conf_encr){ENCR_AES_GCM_16, 128}, &key),
-			      ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(
+		ike_aead_new(ctx, &a, (struct conf_encr){ENCR_AES_GCM_16, 128, 0}, &key), ERR_OK);
 	secret_fini(&key);
 	return a;
 }
@@ -282,6 +282,65 @@ static void test_buffer_sizes(void)
 	tear_down();
 }
 
+static struct ike_aead *cbc_aead(void)
+{
+	const struct conf_encr encr = {ENCR_AES_CBC, 256, INTEG_HMAC_SHA2_384_192};
+	struct secret key = {0};
+	struct ike_aead *a = NULL;
+
+	CU_ASSERT_EQUAL_FATAL(secret_init(&key, 32 + 48), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(ike_aead_new(ctx, &a, encr, &key), ERR_OK);
+	secret_fini(&key);
+	return a;
+}
+
+/* AES-CBC: blocks are filled up whatever is inside; what is cut or changed is not authentic. */
+static void test_cbc_messages(void)
+{
+	uint8_t buf[4096];
+	struct ike_msg inner;
+	bool authentic;
+
+	set_up();
+	ike_aead_free(sealer);
+	ike_aead_free(opener);
+	sealer = cbc_aead();
+	opener = cbc_aead();
+	for (size_t len = 0; len < 50; len++) {
+		struct bytes m = sealed(buf, sizeof(buf), 2, len);
+
+		CU_ASSERT_EQUAL(m.len,
+				IKE_HEADER_LEN + 4 + ike_build_sealed_len(2 * (4 + len), sealer));
+		CU_ASSERT_EQUAL((m.len - IKE_HEADER_LEN - 4 - 16 - 24) % 16, 0);
+		CU_ASSERT_EQUAL(open_it(&inner, &authentic, m), ERR_OK);
+		CU_ASSERT(authentic && inner.num == 2 && inner.payloads[1].body.len == len);
+	}
+	struct bytes m = sealed(buf, sizeof(buf), 1, 20);
+
+	for (size_t bit = 0; bit < 8 * m.len; bit++) {
+		buf[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		CU_ASSERT_NOT_EQUAL(open_it(&inner, &authentic, m), ERR_OK);
+		CU_ASSERT_FALSE(authentic);
+		buf[bit / 8] ^= (uint8_t)(1 << bit % 8);
+	}
+	for (size_t cut = 0; cut < m.len; cut++) {
+		CU_ASSERT_NOT_EQUAL(open_it(&inner, &authentic, bytes_of(buf, cut)), ERR_OK);
+		CU_ASSERT_FALSE(authentic);
+	}
+	CU_ASSERT_EQUAL(open_it(&inner, &authentic, m), ERR_OK);
+	/* No room for the longer IV, or for the rest. */
+	for (size_t cap = 0; cap < m.len; cap++) {
+		struct ike_builder b;
+		struct bytes out;
+
+		ike_build_begin(&b, buf, cap, &header);
+		ike_build_sk(&b);
+		writer_zero(ike_build_payload(&b, PAYLOAD_VENDOR), 20);
+		CU_ASSERT_EQUAL(ike_build_finish(&b, &out, sealer), ERR_FULL);
+	}
+	tear_down();
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_round_trip),
 	TAP_TEST(test_S28_truncation_and_bit_flips),
@@ -290,6 +349,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S50_pad_of_everything),
 	TAP_TEST(test_refusals),
 	TAP_TEST(test_buffer_sizes),
+	TAP_TEST(test_cbc_messages),
 };
 
 TAP_MAIN("control/sk", tests)

@@ -27,8 +27,8 @@ static struct ike_aead *aead(void)
 	struct secret key = hex_secret(KEY);
 	struct ike_aead *a = NULL;
 
-	CU_ASSERT_EQUAL_FATAL(ike_aead_new(ctx, &a, (struct conf_encr){ENCR_AES_GCM_16, 128}, &key),
-			      ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(
+		ike_aead_new(ctx, &a, (struct conf_encr){ENCR_AES_GCM_16, 128, 0}, &key), ERR_OK);
 	secret_fini(&key);
 	return a;
 }

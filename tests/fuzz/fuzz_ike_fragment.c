@@ -24,7 +24,7 @@ static enum err no_rng(void *ctx, void *out, size_t len)
 
 static struct ike_aead *aead_new(struct crypto_ctx *c)
 {
-	const struct conf_encr encr = {ENCR_AES_GCM_16, 128};
+	const struct conf_encr encr = {ENCR_AES_GCM_16, 128, 0};
 	struct secret key = {0};
 	struct ike_aead *a = NULL;
 

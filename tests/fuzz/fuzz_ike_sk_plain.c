@@ -11,7 +11,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
-static struct ike_aead *sealer, *opener;
+/* A combined mode, and AES-CBC with a MAC, whose text is whole blocks. */
+static const struct conf_encr encrs[] = {{ENCR_AES_GCM_16, 128, 0},
+					 {ENCR_AES_CBC, 256, INTEG_HMAC_SHA2_256_128}};
+static struct ike_aead *sealers[ARRAY_LEN(encrs)], *openers[ARRAY_LEN(encrs)];
 
 static enum err no_rng(void *ctx, void *out, size_t len)
 {
@@ -20,9 +23,8 @@ static enum err no_rng(void *ctx, void *out, size_t len)
 	return ERR_OK;
 }
 
-static struct ike_aead *aead_new(struct crypto_ctx *c, uint8_t fill)
+static struct ike_aead *aead_new(struct crypto_ctx *c, struct conf_encr encr, uint8_t fill)
 {
-	const struct conf_encr encr = {ENCR_AES_GCM_16, 128};
 	struct secret key = {0};
 	struct ike_aead *a = NULL;
 
@@ -41,16 +43,20 @@ static void set_up(void)
 	if (c)
 		return;
 	require(crypto_ctx_new(&c, &rng) == ERR_OK);
-	sealer = aead_new(c, 7);
-	opener = aead_new(c, 7);
+	for (size_t i = 0; i < ARRAY_LEN(encrs); i++) {
+		sealers[i] = aead_new(c, encrs[i], 7);
+		openers[i] = aead_new(c, encrs[i], 7);
+	}
 }
 
 /* seal - header and SK payload around the plain text; returns the length of the message. */
-static size_t seal(uint8_t *buf, uint8_t first, const uint8_t *plain, size_t len)
+static size_t seal(uint8_t *buf, struct ike_aead *sealer, uint8_t first, const uint8_t *plain,
+		   size_t len)
 {
+	const size_t iv_len = ike_aead_iv_len(sealer);
 	const size_t total =
-		IKE_HEADER_LEN + IKE_PAYLOAD_HDR_LEN + IKE_AEAD_IV_LEN + len + IKE_AEAD_ICV_LEN;
-	uint8_t *sk = buf + IKE_HEADER_LEN;
+		IKE_HEADER_LEN + IKE_PAYLOAD_HDR_LEN + iv_len + len + ike_aead_icv_len(sealer);
+	uint8_t *sk = buf + IKE_HEADER_LEN, *text = sk + IKE_PAYLOAD_HDR_LEN + iv_len;
 
 	memset(buf, 0, IKE_HEADER_LEN);
 	buf[16] = PAYLOAD_SK;
@@ -60,35 +66,51 @@ static size_t seal(uint8_t *buf, uint8_t first, const uint8_t *plain, size_t len
 	sk[0] = first;
 	sk[1] = 0;
 	store_be16(sk + 2, (uint16_t)(total - IKE_HEADER_LEN));
-	memcpy(sk + 12, plain, len);
-	require(ike_aead_seal(sealer, sk + 4, sk + 12 + len, sk + 12, len, bytes_of(buf, 32)) ==
-		ERR_OK);
+	memcpy(text, plain, len);
+	require(ike_aead_seal(sealer, sk + 4, text + len, text, len, bytes_of(buf, 32)) == ERR_OK);
 	return total;
+}
+
+static struct ike_msg outer, inner;
+static uint8_t message[8192], plain[8192];
+
+static void open_raw(size_t i, struct bytes m)
+{
+	bool authentic;
+
+	if (ike_msg_parse(&outer, m) != ERR_OK)
+		return;
+	require(sk_open(&inner, &authentic, plain, sizeof(plain), &outer, openers[i]) != ERR_OK);
+	require(!authentic);
+}
+
+static void open_sealed(size_t i, uint8_t first, const uint8_t *text, size_t len)
+{
+	bool authentic;
+	enum err e;
+
+	if (encrs[i].integ)
+		len -= len % 16;
+	if (len == 0)
+		return;
+	len = seal(message, sealers[i], first, text, len);
+	require(ike_msg_parse(&outer, bytes_of(message, len)) == ERR_OK);
+	e = sk_open(&inner, &authentic, plain, sizeof(plain), &outer, openers[i]);
+	require(authentic);
+	if (e == ERR_OK)
+		use_payloads(&inner);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	static struct ike_msg outer, inner;
-	static uint8_t message[8192], plain[8192];
-	bool authentic;
-	enum err e;
-
 	set_up();
-	if (len < 2 || len > sizeof(message) - 64)
+	if (len < 2 || len > sizeof(message) - 128)
 		return 0;
-	if (data[0] == 255) {
-		if (ike_msg_parse(&outer, bytes_of(data + 1, len - 1)) == ERR_OK) {
-			require(sk_open(&inner, &authentic, plain, sizeof(plain), &outer, opener) !=
-				ERR_OK);
-			require(!authentic);
-		}
-		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(encrs); i++) {
+		if (data[0] == 255)
+			open_raw(i, bytes_of(data + 1, len - 1));
+		else
+			open_sealed(i, data[0], data + 1, len - 1);
 	}
-	require(ike_msg_parse(&outer, bytes_of(message, seal(message, data[0], data + 1,
-							     len - 1))) == ERR_OK);
-	e = sk_open(&inner, &authentic, plain, sizeof(plain), &outer, opener);
-	require(authentic);
-	if (e == ERR_OK)
-		use_payloads(&inner);
 	return 0;
 }

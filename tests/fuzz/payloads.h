@@ -29,9 +29,9 @@ static inline void require_within(struct bytes inner, struct bytes outer)
 static inline void use_sa(struct bytes body)
 {
 	static const struct conf_proposal ours[2] = {
-		{.encr = {{ENCR_AES_GCM_16, 256},
-			  {ENCR_AES_GCM_16, 128},
-			  {ENCR_CHACHA20_POLY1305, 0}},
+		{.encr = {{ENCR_AES_GCM_16, 256, 0},
+			  {ENCR_AES_GCM_16, 128, 0},
+			  {ENCR_CHACHA20_POLY1305, 0, 0}},
 		 .prf = {PRF_HMAC_SHA2_256, PRF_HMAC_SHA2_384, PRF_HMAC_SHA2_512},
 		 .dh = {DH_CURVE_25519, DH_ECP_256, DH_ECP_384, DH_ECP_521, DH_MODP_2048},
 		 .esn = {1, 0},
@@ -39,7 +39,7 @@ static inline void use_sa(struct bytes body)
 		 .num_prf = 3,
 		 .num_dh = 5,
 		 .num_esn = 2},
-		{.encr = {{ENCR_AES_GCM_16, 128}},
+		{.encr = {{ENCR_AES_GCM_16, 128, 0}},
 		 .prf = {PRF_HMAC_SHA2_256},
 		 .esn = {0},
 		 .num_encr = 1,

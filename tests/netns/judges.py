@@ -28,12 +28,13 @@ def scapy_ipsec():
     return inet, inet6, ipsec, l2
 
 
-def keylog_pair(name, **options):
+def keylog_pair(name, more=None, **options):
     from peers import Latchkey
     build = os.path.join(os.path.dirname(Latchkey.build), KEYLOG_BUILD)
     if not os.path.exists(os.path.join(build, "api", "latchkeyd")):
         raise Skip(f"{KEYLOG_BUILD} was not built")
-    return Pair(name, Side(), Side(), build=build, **options)
+    left, right = (Side(**(more or {})) for _ in range(2))
+    return Pair(name, left, right, build=build, **options)
 
 
 def esp_sas(text):
@@ -156,8 +157,8 @@ def tshark(path, config, fields, display_filter):
     return [line.split("\t") for line in done.stdout.splitlines()]
 
 
-def test_tshark_opens_ours():
-    with keylog_pair("tshark-opens") as pair:
+def tshark_opens_ours(name, more):
+    with keylog_pair(name, more) as pair:
         pair.peers["left"].up("net")
         pair.ping_all()
         pair.peers["left"].rekey(child="net")
@@ -181,6 +182,17 @@ def test_tshark_opens_ours():
         story(f"tshark verified {esp} of {esp} ESP packets and opened IKE_AUTH")
 
 
+def test_tshark_opens_ours():
+    tshark_opens_ours("tshark-opens", {})
+
+
+def test_tshark_opens_our_cbc():
+    tshark_opens_ours("tshark-cbc", {"proposals": "aes256-sha384-ecp384",
+                                     "esp_proposals": "aes128-sha256"})
+    tshark_opens_ours("tshark-cbc-512", {"proposals": "aes128-sha256-x25519",
+                                         "esp_proposals": "aes256-sha512"})
+
+
 def test_no_keys_are_written():
     """The everyday build has no key log, neither on disk nor as code."""
     with Pair("no-keylog", Side(), Side()) as pair:
@@ -195,5 +207,6 @@ TESTS = [
     ("scapy decrypts our ESP", test_scapy_opens_ours),
     ("we decrypt scapy's ESP, and drop what is wrong", test_we_open_scapys),
     ("tshark decrypts and authenticates IKE and ESP", test_tshark_opens_ours),
+    ("tshark decrypts and authenticates AES-CBC with HMAC", test_tshark_opens_our_cbc),
     ("no key is written by the everyday build", test_no_keys_are_written),
 ]

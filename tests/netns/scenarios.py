@@ -554,6 +554,14 @@ for suite in SUITES:
     cipher, _, group = suite.split("-")
     more = {"proposals": suite, "esp_proposals": f"{cipher}-{group}"}
     TABLE.append((f"re-key under load with {suite}", rekey_under_load, more, more, {}))
+# IKE and ESP of ciphers that need a MAC beside them, and of none.
+for title, ike, esp in (
+        ("aes128-sha256", "aes128-sha256-x25519", "aes128-sha256"),
+        ("aes256-sha512-modp2048", "aes256-sha512-modp2048", "aes256-sha512-modp2048"),
+        ("net2net-null", "aes256-sha384-ecp384", "null-sha256"),
+        ("aes192-sha384", "aes192-sha384-prfsha256-ecp256", "aes192-sha384-ecp256")):
+    more = {"proposals": ike, "esp_proposals": esp}
+    TABLE.append((title, rekey_under_load, more, more, {}))
 DPD = {"connection": {"dpd_delay": "1s"}}
 COOKIES = {"daemon": {"cookies": "always"}}
 TABLE.append(("liveness", liveness, DPD, {}, {}))

@@ -76,8 +76,8 @@ void ike_build_skf(struct ike_builder *b, const struct ike_fragment *f)
 
 size_t ike_build_sealed_len(size_t text_len, const struct ike_aead *aead)
 {
-	(void)aead;
-	return IKE_AEAD_IV_LEN + text_len + 1 + IKE_AEAD_ICV_LEN;
+	return ike_aead_iv_len(aead) + text_len + ike_aead_pad_len(aead, text_len) + 1 +
+	       ike_aead_icv_len(aead);
 }
 
 enum err ike_build_plain(struct ike_builder *b, struct ike_fragment *out)
@@ -103,18 +103,42 @@ static void set_message_length(struct ike_builder *b)
 		store_be32(b->w.buf + LENGTH_AT, (uint32_t)b->w.len);
 }
 
-/* seal - IV, encrypted payloads, Pad Length 0, ICV; what is in front of the IV is authenticated too
- * (RFC 5282 5.1), so all lengths are set first. */
+/* make_iv_room - text moves back where the IV is longer than was left room for. */
+static void make_iv_room(struct ike_builder *b, size_t iv_len)
+{
+	const size_t text_at = b->iv_at + IKE_AEAD_IV_LEN, more = iv_len - IKE_AEAD_IV_LEN;
+	const size_t text_len = b->w.len - text_at;
+
+	if (more && writer_reserve(&b->w, more))
+		memmove(b->w.buf + text_at + more, b->w.buf + text_at, text_len);
+}
+
+/* pad - with zeros, whose number is told behind them (3.14). */
+static void pad(struct ike_builder *b, size_t text_at, const struct ike_aead *aead)
+{
+	const size_t len = ike_aead_pad_len(aead, b->w.len - text_at);
+
+	writer_zero(&b->w, len);
+	writer_u8(&b->w, (uint8_t)len);
+}
+
+/* seal - IV, encrypted payloads, padding, ICV; what is in front of the IV is authenticated too (RFC
+ * 5282 5.1), so all lengths are set first. */
 static enum err seal(struct ike_builder *b, struct ike_aead *aead)
 {
 	const size_t iv_at = b->iv_at;
-	const size_t text_at = iv_at + IKE_AEAD_IV_LEN;
+	const size_t text_at = iv_at + ike_aead_iv_len(aead);
 	size_t text_len;
 	uint8_t *icv;
 
-	writer_u8(&b->w, 0);
+	if (b->w.err != ERR_OK)
+		return b->w.err;
+	make_iv_room(b, ike_aead_iv_len(aead));
+	if (b->w.err != ERR_OK)
+		return b->w.err;
+	pad(b, text_at, aead);
 	text_len = b->w.len - text_at;
-	icv = writer_reserve(&b->w, IKE_AEAD_ICV_LEN);
+	icv = writer_reserve(&b->w, ike_aead_icv_len(aead));
 	set_message_length(b);
 	if (!icv || b->w.err != ERR_OK)
 		return b->w.err;

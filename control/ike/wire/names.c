@@ -129,10 +129,11 @@ static const char *dh_name(char buf[static WIRE_NAME_MAX], uint16_t id)
 const char *wire_transform_name(char buf[static WIRE_NAME_MAX], uint8_t type, uint16_t id)
 {
 	static const struct name encr[] = {
-		{11, "NULL"},
-		{12, "AES_CBC"},
+		{ENCR_NULL, "NULL"},
+		{ENCR_AES_CBC, "AES_CBC"},
 		{13, "AES_CTR"},
 		{ENCR_AES_GCM_16, "AES_GCM_16"},
+		{ENCR_AES_GMAC, "NULL_AES_GMAC"},
 		{ENCR_CHACHA20_POLY1305, "CHACHA20_POLY1305"},
 	};
 	static const struct name prf[] = {

@@ -209,6 +209,8 @@ static void put_offer(struct writer *w, enum sa_kind kind, uint8_t number, uint6
 		put_transform(&m, TRANSFORM_ENCR, p->encr[i].id, p->encr[i].key_bits);
 	for (uint8_t i = 0; is_ike(kind) && i < p->num_prf; i++)
 		put_transform(&m, TRANSFORM_PRF, p->prf[i], 0);
+	for (uint8_t i = 0; i < p->num_integ; i++)
+		put_transform(&m, TRANSFORM_INTEG, p->integ[i], 0);
 	for (uint8_t i = 0; kind != SA_KIND_CHILD_AUTH && i < p->num_dh; i++)
 		put_transform(&m, TRANSFORM_DH, p->dh[i], 0);
 	for (uint8_t i = 0; !is_ike(kind) && i < p->num_esn; i++)
@@ -234,8 +236,8 @@ void sa_answer_build(struct ike_builder *b, const struct sa_chosen *chosen, uint
 	put_transform(&m, TRANSFORM_ENCR, chosen->encr.id, chosen->encr.key_bits);
 	if (is_ike(chosen->kind))
 		put_transform(&m, TRANSFORM_PRF, chosen->prf, 0);
-	if (chosen->lists_integ_none)
-		put_transform(&m, TRANSFORM_INTEG, 0, 0);
+	if (chosen->encr.integ || chosen->lists_integ_none)
+		put_transform(&m, TRANSFORM_INTEG, chosen->encr.integ, 0);
 	if (chosen->dh != DH_NONE || chosen->lists_dh_none)
 		put_transform(&m, TRANSFORM_DH, chosen->dh, 0);
 	if (!is_ike(chosen->kind))
@@ -245,14 +247,19 @@ void sa_answer_build(struct ike_builder *b, const struct sa_chosen *chosen, uint
 
 const char *sa_chosen_text(char buf[static SA_TEXT_MAX], const struct sa_chosen *chosen)
 {
-	char bits[8] = "", encr[WIRE_NAME_MAX], prf[WIRE_NAME_MAX], dh[WIRE_NAME_MAX];
+	char bits[8] = "", encr[WIRE_NAME_MAX], integ[WIRE_NAME_MAX], prf[WIRE_NAME_MAX];
+	char dh[WIRE_NAME_MAX];
 	const bool ike = is_ike(chosen->kind);
 
 	if (chosen->encr.key_bits)
 		snprintf(bits, sizeof(bits), "-%u", chosen->encr.key_bits);
-	snprintf(buf, SA_TEXT_MAX, "%.32s%s%s%.32s%s%.32s%s",
-		 wire_transform_name(encr, TRANSFORM_ENCR, chosen->encr.id), bits, ike ? "/" : "",
-		 ike ? wire_transform_name(prf, TRANSFORM_PRF, chosen->prf) : "",
+	snprintf(buf, SA_TEXT_MAX, "%.24s%s%s%.24s%s%.24s%s%.24s%s",
+		 wire_transform_name(encr, TRANSFORM_ENCR, chosen->encr.id), bits,
+		 chosen->encr.integ ? "/" : "",
+		 chosen->encr.integ
+			 ? wire_transform_name(integ, TRANSFORM_INTEG, chosen->encr.integ)
+			 : "",
+		 ike ? "/" : "", ike ? wire_transform_name(prf, TRANSFORM_PRF, chosen->prf) : "",
 		 chosen->dh ? "/" : "",
 		 chosen->dh ? wire_transform_name(dh, TRANSFORM_DH, chosen->dh) : "",
 		 !ike && chosen->esn ? "/ESN" : "");

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * proposal.h - the SA payload (RFC 7296 3.3): parse, offer, select (2.7, 3.3.6), and check that a
- * selection is one of our offers. Ciphers are AEAD, so INTEG is absent or NONE. Pure functions over
- * untrusted bytes, any thread.
+ * selection is one of our offers. Pure functions over untrusted bytes, any thread.
  */
 #pragma once
 
@@ -46,9 +45,9 @@ enum sa_kind {
 /* struct sa_chosen - the outcome of a negotiation. */
 struct sa_chosen {
 	enum sa_kind kind;
-	uint8_t number; /* of the proposal */
-	uint64_t spi;   /* the peer's SPI from its SA payload; 0 for SA_KIND_IKE */
-	struct conf_encr encr;
+	uint8_t number;        /* of the proposal */
+	uint64_t spi;          /* the peer's SPI from its SA payload; 0 for SA_KIND_IKE */
+	struct conf_encr encr; /* with its integrity transform */
 	uint16_t prf;          /* IKE only */
 	uint16_t dh;           /* DH_NONE for a Child SA without PFS */
 	bool esn;              /* Child SAs only */
@@ -94,5 +93,6 @@ uint16_t sa_first_dh(const struct conf_proposal *ours, uint32_t num) NONNULL(1);
 
 /* sa_chosen_text - for people: "AES_GCM_16-256/PRF_HMAC_SHA2_256/CURVE_25519", for a Child SA
  * "AES_GCM_16-256" with "/CURVE_25519" and "/ESN" where they apply; a cipher of one key length goes
- * without: "CHACHA20_POLY1305". Returns buf. */
+ * without: "CHACHA20_POLY1305"; one that needs it has its integrity transform behind it:
+ * "AES_CBC-256/HMAC_SHA2_512_256". Returns buf. */
 const char *sa_chosen_text(char buf[static SA_TEXT_MAX], const struct sa_chosen *chosen) NONNULL(2);

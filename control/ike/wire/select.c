@@ -66,22 +66,35 @@ static bool shape_fits(const struct offer *o, enum sa_kind kind)
 	return true;
 }
 
-static bool pick_encr(struct sa_chosen *c, const struct offer *o, const struct conf_proposal *ours)
+/* pick_integ - with a combined mode no transform, or NONE among them (3.3.3, RFC 5282 8); with any
+ * other cipher one in common, which is never NONE. */
+static bool pick_integ(struct sa_chosen *c, const struct offer *o, const struct conf_proposal *ours)
 {
-	for (uint8_t i = 0; i < ours->num_encr; i++) {
-		if (lists(o, TRANSFORM_ENCR, ours->encr[i].id, ours->encr[i].key_bits)) {
-			c->encr = ours->encr[i];
+	c->encr.integ = INTEG_NONE;
+	c->lists_integ_none = false;
+	if (conf_encr_combined(c->encr.id)) {
+		c->lists_integ_none = lists(o, TRANSFORM_INTEG, INTEG_NONE, 0);
+		return c->lists_integ_none || count_type(o, TRANSFORM_INTEG) == 0;
+	}
+	for (uint8_t i = 0; i < ours->num_integ; i++) {
+		if (ours->integ[i] != INTEG_NONE && lists(o, TRANSFORM_INTEG, ours->integ[i], 0)) {
+			c->encr.integ = ours->integ[i];
 			return true;
 		}
 	}
 	return false;
 }
 
-/* pick_integ - our ciphers are AEAD: no transform, or NONE among them (3.3.3, RFC 5282 8). */
-static bool pick_integ(struct sa_chosen *c, const struct offer *o)
+/* pick_encr - a cipher, with what authenticates. */
+static bool pick_encr(struct sa_chosen *c, const struct offer *o, const struct conf_proposal *ours)
 {
-	c->lists_integ_none = lists(o, TRANSFORM_INTEG, 0, 0);
-	return c->lists_integ_none || count_type(o, TRANSFORM_INTEG) == 0;
+	for (uint8_t i = 0; i < ours->num_encr; i++) {
+		c->encr = ours->encr[i];
+		if (lists(o, TRANSFORM_ENCR, c->encr.id, c->encr.key_bits) &&
+		    pick_integ(c, o, ours))
+			return true;
+	}
+	return false;
 }
 
 static bool pick_prf(struct sa_chosen *c, const struct offer *o, const struct conf_proposal *ours)
@@ -147,8 +160,7 @@ static bool match(struct sa_chosen *out, const struct offer *o, enum sa_kind kin
 {
 	struct sa_chosen c = {.kind = kind, .number = o->p->number, .spi = o->p->spi};
 
-	if (!shape_fits(o, kind) || !pick_encr(&c, o, ours) || !pick_integ(&c, o) ||
-	    !pick_dh(&c, o, ours, ke_group))
+	if (!shape_fits(o, kind) || !pick_encr(&c, o, ours) || !pick_dh(&c, o, ours, ke_group))
 		return false;
 	if (is_ike(kind) ? !pick_prf(&c, o, ours) : !pick_esn(&c, o, ours))
 		return false;

@@ -6,19 +6,20 @@ struct sk_parts {
 	struct bytes iv, text, icv;
 };
 
-static enum err split(struct sk_parts *out, struct bytes sealed)
+static enum err split(struct sk_parts *out, struct bytes sealed, const struct ike_aead *aead)
 {
+	const size_t iv_len = ike_aead_iv_len(aead), icv_len = ike_aead_icv_len(aead);
 	struct reader r;
 	enum err e;
 
-	if (sealed.len < IKE_AEAD_IV_LEN + 1 + IKE_AEAD_ICV_LEN)
+	if (sealed.len < iv_len + 1 + icv_len)
 		return ERR_TRUNCATED;
 	reader_init(&r, sealed.p, sealed.len);
-	e = reader_bytes(&r, &out->iv, IKE_AEAD_IV_LEN);
+	e = reader_bytes(&r, &out->iv, iv_len);
 	if (e == ERR_OK)
-		e = reader_bytes(&r, &out->text, r.left - IKE_AEAD_ICV_LEN);
+		e = reader_bytes(&r, &out->text, r.left - icv_len);
 	if (e == ERR_OK)
-		e = reader_bytes(&r, &out->icv, IKE_AEAD_ICV_LEN);
+		e = reader_bytes(&r, &out->icv, icv_len);
 	return e;
 }
 
@@ -40,7 +41,7 @@ enum err sk_decrypt(struct bytes *out, bool *out_authentic, void *buf, size_t ca
 	enum err e;
 
 	*out_authentic = false;
-	e = split(&parts, sealed->body);
+	e = split(&parts, sealed->body, aead);
 	if (e != ERR_OK)
 		return e;
 	if (parts.text.len > cap)
