@@ -291,7 +291,7 @@ static const char *child_name(const struct step *s)
  * has a notify for it, and whoever is short of memory takes it all back. */
 static bool must_tell(const struct step *s)
 {
-	return !of_peer(s) && s->sa->state > SA_I_SECRET && s->row && s->row->on != ON_START &&
+	return !of_peer(s) && s->sa->state > SA_I_SECRET && (!s->row || s->row->on != ON_START) &&
 	       (s->fail.notify || s->fail.reason == IKE_REASON_RESOURCES);
 }
 
@@ -341,7 +341,7 @@ static void fail_own(struct step *s)
 	struct ike_sa *sa = s->sa;
 	uint64_t request = sa->out.task ? sa->out.task->request : 0;
 
-	if (s->row && s->row->on == ON_RESPONSE)
+	if (sa->out.waiting) /* this is the response, whether or not a row takes it */
 		window_out_close(sa);
 	if (in_handshake(sa->state)) {
 		fail_handshake(s);
@@ -448,7 +448,7 @@ static void no_row(struct step *s, bool response)
 		out_of_order(s);
 		return;
 	}
-	if (response && exchange == IKE_SA_INIT) { /* anybody can have sent it */
+	if (exchange == IKE_SA_INIT) { /* anybody can have sent it (3.10.1, INVALID_SYNTAX) */
 		out_of_order(s);
 		return;
 	}

@@ -16,13 +16,26 @@ struct ike_sa *forge_sa(struct sim *s, unsigned side, const struct ike_header *h
 	return NULL;
 }
 
-/* The key that a side seals with; the nonces repeat its own, which only a test may do. */
-static struct ike_aead *sealing(struct sim *s, const struct ike_sa *sa)
+/* The key that a side seals with, or, not own, its peer; the nonces repeat its own, which only a
+ * test may do. */
+static struct ike_aead *sealing(struct sim *s, const struct ike_sa *sa, bool own)
 {
 	struct ike_aead *a;
-	const struct secret *key = sa->initiator ? &sa->keys.sk_ei : &sa->keys.sk_er;
+	const struct secret *key = sa->initiator == own ? &sa->keys.sk_ei : &sa->keys.sk_er;
 
 	return ike_aead_new(s->n[0].e->crypto, &a, sa->keys.encr, key) ? NULL : a;
+}
+
+/* The key of a message that a side sends. Where it has forgotten its IKE SA with that message, its
+ * peer has the key, too. */
+static struct ike_aead *key_of(struct sim *s, unsigned from, const struct ike_header *h)
+{
+	const struct ike_sa *sa = forge_sa(s, from, h);
+	const bool own = sa != NULL;
+
+	if (!own)
+		sa = forge_sa(s, !from, h);
+	return sa && sa->seal ? sealing(s, sa, own) : NULL;
 }
 
 bool forge_open(struct sim *s, struct forge_msg *out, unsigned from, const uint8_t *bytes,
@@ -31,7 +44,6 @@ bool forge_open(struct sim *s, struct forge_msg *out, unsigned from, const uint8
 	struct ike_msg m, inner;
 	bool authentic, ok = false;
 	struct ike_aead *a;
-	struct ike_sa *sa;
 
 	if (ike_msg_parse(&m, bytes_of(bytes, len)))
 		return false;
@@ -43,8 +55,7 @@ bool forge_open(struct sim *s, struct forge_msg *out, unsigned from, const uint8
 			return false;
 		ok = true;
 	} else {
-		sa = forge_sa(s, from, &m.h);
-		a = sa && sa->seal ? sealing(s, sa) : NULL;
+		a = key_of(s, from, &m.h);
 		ok = a && !sk_open(&inner, &authentic, out->buf, sizeof(out->buf), &m, a);
 		ike_aead_free(a);
 	}
@@ -55,16 +66,16 @@ bool forge_open(struct sim *s, struct forge_msg *out, unsigned from, const uint8
 	return true;
 }
 
-static size_t build(struct sim *s, struct ike_sa *sa, const struct ike_header *h, bool encrypted,
-		    const struct ike_payload *p, uint32_t num, uint8_t *out, size_t cap)
+/* Takes the key over; NULL: not encrypted. */
+static size_t build(struct ike_aead *a, const struct ike_header *h, const struct ike_payload *p,
+		    uint32_t num, uint8_t *out, size_t cap)
 {
-	struct ike_aead *a = encrypted ? sealing(s, sa) : NULL;
 	struct ike_builder b;
 	struct bytes done;
 	enum err e;
 
 	ike_build_begin(&b, out, cap, h);
-	if (encrypted)
+	if (a)
 		ike_build_sk(&b);
 	for (uint32_t i = 0; i < num; i++)
 		writer_bytes(ike_build_payload(&b, p[i].type), p[i].body.p, p[i].body.len);
@@ -76,8 +87,11 @@ static size_t build(struct sim *s, struct ike_sa *sa, const struct ike_header *h
 size_t forge_close(struct sim *s, const struct forge_msg *m, unsigned from, uint8_t *out,
 		   size_t cap)
 {
-	return build(s, m->encrypted ? forge_sa(s, from, &m->h) : NULL, &m->h, m->encrypted,
-		     m->payloads, m->num, out, cap);
+	struct ike_aead *a = m->encrypted ? key_of(s, from, &m->h) : NULL;
+
+	if (m->encrypted && !a)
+		return 0;
+	return build(a, &m->h, m->payloads, m->num, out, cap);
 }
 
 size_t forge_bare(struct sim *s, struct ike_sa *sa, uint8_t exchange, uint8_t flags, uint32_t msgid,
@@ -91,5 +105,6 @@ size_t forge_bare(struct sim *s, struct ike_sa *sa, uint8_t exchange, uint8_t fl
 		.msgid = msgid,
 	};
 
-	return build(s, sa, &h, exchange != IKE_SA_INIT && sa->seal, payloads, num, out, cap);
+	return build(exchange != IKE_SA_INIT && sa->seal ? sealing(s, sa, true) : NULL, &h,
+		     payloads, num, out, cap);
 }
