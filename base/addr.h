@@ -71,8 +71,8 @@ struct ts {
 static_assert(sizeof(struct ts) == 48, "compared as bytes");
 
 /* struct flow - one direction-free 5-tuple as this host sees it; ports 0 where there are none, for
- * ICMP local_port = type << 8 | code. no_ports: the packet shows none, being a later fragment or of
- * a protocol without (RFC 4301 4.4.1.1). */
+ * ICMP local_port = type << 8 | code, for mobility headers their type << 8. no_ports: the packet
+ * shows none, being a later fragment or of a protocol without (RFC 4301 4.4.1.1). */
 struct flow {
 	struct ip_addr local;
 	struct ip_addr remote;
@@ -157,5 +157,8 @@ MUST_USE enum err ts_to_prefixes(const struct ts *t, struct ip_prefix *out, size
 const char *ts_text(char buf[static TS_TEXT_MAX], const struct ts *t) NONNULL(2);
 
 /* ts_parse - the same form: prefix or "lo-hi"/"lo..hi", optional "[proto/port]" ("[/80]", "[tcp]",
- * "[udp/1000-2000]", "[tcp/opaque]"; proto by name or number). "dynamic" is not handled here. */
+ * "[udp/1000-2000]", "[tcp/opaque]"; proto by name or number). In place of ports ICMP has a type
+ * and perhaps a code: "[icmp/8]", "[icmp/3(4)]", "[icmp/3-5]", or both in one number as on the
+ * wire,
+ * "[icmp/2048]". "dynamic" is not handled here. */
 MUST_USE enum err ts_parse(struct ts *out, const char *text) NONNULL(1, 2);

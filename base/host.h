@@ -11,15 +11,18 @@
 /* Marks (bits of the kernel's fwmark), see ARCHITECTURE.md. */
 #define HOST_MARK_OUTER   0x80000000u /* our own outer traffic: IKE and ESP sockets carry it */
 #define HOST_MARK_CAPTURE 0x40000000u /* captured for the data path by the route hook */
+#define HOST_MARK_PASS    0x20000000u /* passes in the clear: HOST_ROUTE_TABLE is not for it */
 
 /* HOST_ROUTE_TABLE - routes into the virtual interface live in this table, behind one rule. */
 #define HOST_ROUTE_TABLE 4301
 
-/* struct guard_entry - traffic that may only pass by the virtual interface. */
+/* struct guard_entry - traffic that may only pass by the virtual interface or, a hole in what
+ * stands behind it in the list, by any other. The first entry that matches decides. */
 struct guard_entry {
 	struct ts local;
 	struct ts remote;
 	uint8_t capture; /* also capture by mark: routes cannot express it (ports, host to host) */
+	uint8_t pass;    /* a hole */
 };
 
 /* struct host_ops - see the wrappers' comments in api/host/host.h for the Linux implementation.
@@ -44,8 +47,9 @@ struct host_ops {
 	/* route_flush - remove every route by ifname from HOST_ROUTE_TABLE: what a process that was
 	 * killed left there. */
 	enum err (*route_flush)(void *ctx, const char *ifname);
-	/* rules_set - the policy rules: our own outer traffic skips HOST_ROUTE_TABLE, everything
-	 * else looks there; captured traffic goes to the interface. rules_del removes them. */
+	/* rules_set - the policy rules: our own outer traffic and what passes in the clear skip
+	 * HOST_ROUTE_TABLE, everything else looks there; captured traffic goes to the interface.
+	 * rules_del removes them. */
 	enum err (*rules_set)(void *ctx, const char *ifname);
 	enum err (*rules_del)(void *ctx);
 	/* guard_devices - devices beside guard_set()'s by which protected traffic passes: virtual

@@ -112,7 +112,8 @@ static bool end_within(const struct flow *f, const struct ip_addr *addr, uint16_
 bool flow_within(const struct flow *f, const struct ts *local, uint32_t num_local,
 		 const struct ts *remote, uint32_t num_remote)
 {
-	bool one_port = f->proto == IPPROTO_ICMP || f->proto == IPPROTO_ICMPV6;
+	bool one_port =
+		f->proto == IPPROTO_ICMP || f->proto == IPPROTO_ICMPV6 || f->proto == IPPROTO_MH;
 
 	return end_within(f, &f->local, f->local_port, local, num_local) &&
 	       end_within(f, &f->remote, one_port ? f->local_port : f->remote_port, remote,
@@ -227,12 +228,34 @@ static int range_text(char *buf, size_t size, const struct ts *t)
 	return snprintf(buf, size, "%s..%s", ip_addr_text(lo, &t->lo), ip_addr_text(hi, &t->hi));
 }
 
+static bool is_icmp(const struct ts *t)
+{
+	return t->proto == IPPROTO_ICMP || t->proto == IPPROTO_ICMPV6;
+}
+
+/* icmp_text - types, with their codes where not all of a type's are meant. */
+static int icmp_text(char *buf, size_t size, const struct ts *t)
+{
+	unsigned lo = t->port_lo >> 8, lo_code = t->port_lo & 0xff;
+	unsigned hi = t->port_hi >> 8, hi_code = t->port_hi & 0xff;
+
+	if (t->port_lo == t->port_hi)
+		return snprintf(buf, size, "/%u(%u)", lo, lo_code);
+	if (lo_code != 0 || hi_code != 0xff)
+		return snprintf(buf, size, "/%u(%u)-%u(%u)", lo, lo_code, hi, hi_code);
+	if (lo == hi)
+		return snprintf(buf, size, "/%u", lo);
+	return snprintf(buf, size, "/%u-%u", lo, hi);
+}
+
 static int port_text(char *buf, size_t size, const struct ts *t)
 {
 	if (ports_any(t))
 		return 0;
 	if (ports_opaque(t))
 		return snprintf(buf, size, "/opaque");
+	if (is_icmp(t))
+		return icmp_text(buf, size, t);
 	if (t->port_lo == t->port_hi)
 		return snprintf(buf, size, "/%u", t->port_lo);
 	return snprintf(buf, size, "/%u-%u", t->port_lo, t->port_hi);
@@ -242,7 +265,7 @@ const char *ts_text(char buf[static TS_TEXT_MAX], const struct ts *t)
 {
 	const char *name = proto_name(t->proto);
 	char number[4] = "";
-	char port[16] = "";
+	char port[24] = "";
 
 	range_text(buf, TS_TEXT_MAX, t);
 	port_text(port, sizeof(port), t);
@@ -292,6 +315,39 @@ static enum err parse_proto(struct ts *t, const char *text)
 	return ERR_OK;
 }
 
+/* icmp_item - a type ("8": with all codes), a type and a code ("8(0)"), or both in one number of
+ * 256 or more ("2048"), as the wire has them. */
+static enum err icmp_item(uint16_t *lo, uint16_t *hi, const char **end, const char *text)
+{
+	uint16_t v, code;
+
+	if (number(&v, &text, text, PORT_MAX))
+		return ERR_MALFORMED;
+	*lo = *hi = v;
+	if (v < 256) {
+		*lo = (uint16_t)(v << 8);
+		*hi = (uint16_t)(v << 8 | 0xff);
+	}
+	if (v < 256 && *text == '(') {
+		if (number(&code, &text, text + 1, UINT8_MAX) || *text++ != ')')
+			return ERR_MALFORMED;
+		*lo = *hi = (uint16_t)(v << 8 | code);
+	}
+	*end = text;
+	return ERR_OK;
+}
+
+static enum err parse_icmp(struct ts *t, const char *text)
+{
+	uint16_t unused;
+
+	if (icmp_item(&t->port_lo, &t->port_hi, &text, text))
+		return ERR_MALFORMED;
+	if (*text == '-' && icmp_item(&unused, &t->port_hi, &text, text + 1))
+		return ERR_MALFORMED;
+	return *text || t->port_lo > t->port_hi ? ERR_MALFORMED : ERR_OK;
+}
+
 static enum err parse_ports(struct ts *t, const char *text)
 {
 	if (!*text || strcasecmp(text, "any") == 0)
@@ -301,6 +357,8 @@ static enum err parse_ports(struct ts *t, const char *text)
 		t->port_hi = 0;
 		return ERR_OK;
 	}
+	if (is_icmp(t))
+		return parse_icmp(t, text);
 	if (number(&t->port_lo, &text, text, PORT_MAX))
 		return ERR_MALFORMED;
 	t->port_hi = t->port_lo;

@@ -34,6 +34,11 @@ static inline bool read_ports(uint32_t *ports, bool *no_ports, uint8_t proto, co
 			return false;
 		*ports = load_be16(t);
 		return true;
+	case IPPROTO_MH: /* the type, as both ends' port (RFC 4301 4.4.1.1) */
+		if (unlikely(len < 3))
+			return false;
+		*ports = (uint32_t)t[2] << 8;
+		return true;
 	default:
 		*no_ports = true;
 		return true;

@@ -359,6 +359,7 @@ enum err engine_new(struct engine **out, const struct engine_params *params)
 	list_init(&e->observers);
 	list_init(&e->vifs);
 	list_init(&e->groups);
+	list_init(&e->shunts);
 	list_init(&e->routes);
 	list_init(&e->starters);
 	list_init(&e->resolving);

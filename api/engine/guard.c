@@ -6,45 +6,95 @@
 #include "api/engine/internal.h"
 #include "base/alloc.h"
 
-static size_t guard_pairs(const struct sa_group *g)
+#include <stdlib.h>
+
+/* struct guarded - an entry and its place. */
+struct guarded {
+	struct guard_entry entry;
+	uint32_t priority;
+	size_t at;
+};
+
+/* struct filling - entries so far; list NULL: they are only counted. */
+struct filling {
+	struct guarded *list;
+	size_t num;
+};
+
+/* struct side - the selectors of one side. */
+struct side {
+	const struct ts *ts;
+	uint32_t num;
+};
+
+static void fill(struct filling *f, const struct side *local, const struct side *remote,
+		 uint32_t priority, struct guard_entry like)
 {
-	return g->policy ? (size_t)g->num_local * g->num_remote : 0;
+	for (uint32_t l = 0; l < local->num; l++)
+		for (uint32_t r = 0; r < remote->num; r++) {
+			if (local->ts[l].lo.family != remote->ts[r].lo.family)
+				continue;
+			like.local = local->ts[l];
+			like.remote = remote->ts[r];
+			if (f->list)
+				f->list[f->num] = (struct guarded){like, priority, f->num};
+			f->num++;
+		}
 }
 
-static size_t guard_fill(struct guard_entry *out, const struct sa_group *g)
+static void fill_all(struct filling *f, const struct engine *e)
 {
-	size_t n = 0;
+	list_for_each (n, &e->groups) {
+		const struct sa_group *g = list_entry(n, struct sa_group, node);
+		const struct side local = {g->local, g->num_local};
+		const struct side remote = {g->remote, g->num_remote};
 
-	/* What goes into an interface of a connection's own is for the routes to say. */
-	if (!g->policy || g->vif)
-		return 0;
-	for (uint32_t l = 0; l < g->num_local; l++)
-		for (uint32_t r = 0; r < g->num_remote; r++)
-			if (g->local[l].lo.family == g->remote[r].lo.family)
-				out[n++] = (struct guard_entry){
-					.local = g->local[l],
-					.remote = g->remote[r],
-					.capture = routes_need_capture(g),
-				};
-	return n;
+		/* What goes into an interface of a connection's own is for the routes to say. */
+		if (g->policy && !g->vif)
+			fill(f, &local, &remote, g->priority,
+			     (struct guard_entry){.capture = routes_need_capture(g)});
+	}
+	list_for_each (n, &e->shunts) {
+		const struct shunt *s = list_entry(n, struct shunt, node);
+		const struct side local = {s->local, s->num_local};
+		const struct side remote = {s->remote, s->num_remote};
+
+		fill(f, &local, &remote, s->priority,
+		     (struct guard_entry){.pass = s->action == POLICY_BYPASS});
+	}
 }
 
+static int by_priority(const void *a, const void *b)
+{
+	const struct guarded *x = a, *y = b;
+
+	if (x->priority != y->priority)
+		return x->priority < y->priority ? -1 : 1;
+	return x->at < y->at ? -1 : x->at > y->at;
+}
+
+/* guard_write - in the order of the policies, since the first entry that matches decides. */
 static enum err guard_write(struct engine *e)
 {
+	struct filling f = {0};
 	struct guard_entry *entries;
-	size_t max = 0, num = 0;
-	enum err err;
+	enum err err = ERR_NOMEM;
 
-	list_for_each (n, &e->groups)
-		max += guard_pairs(list_entry(n, struct sa_group, node));
-	entries = mem_alloc_array(max + 1, sizeof(*entries));
-	if (!entries)
-		return ERR_NOMEM;
-	list_for_each (n, &e->groups)
-		num += guard_fill(entries + num, list_entry(n, struct sa_group, node));
-	err = vif_guard(e);
-	if (!err)
-		err = e->host.ops->guard_set(e->host.ctx, e->daemon.interface, entries, num);
+	fill_all(&f, e);
+	f.list = mem_alloc_array(f.num + 1, sizeof(*f.list));
+	entries = mem_alloc_array(f.num + 1, sizeof(*entries));
+	f.num = 0;
+	if (f.list && entries) {
+		fill_all(&f, e);
+		qsort(f.list, f.num, sizeof(*f.list), by_priority);
+		for (size_t i = 0; i < f.num; i++)
+			entries[i] = f.list[i].entry;
+		err = vif_guard(e);
+		if (!err)
+			err = e->host.ops->guard_set(e->host.ctx, e->daemon.interface, entries,
+						     f.num);
+	}
+	mem_free(f.list);
 	mem_free(entries);
 	return err;
 }

@@ -8,6 +8,8 @@
  *   actions.c  carries out what the keying engine decided
  *   policy.c   SA groups and their policies
  *   guard.c    what the packet filter is to hold of all of them
+ *   shunts.c   what passes or is dropped, without SAs
+ *   priority.c the order of policies
  *   roam.c     the host's addresses change: whom to tell
  *   vif.c      virtual interfaces of connections' own
  *   routes.c   what leads their traffic to the virtual interface
@@ -43,6 +45,7 @@ struct sa_group {
 	struct ts local[CONF_MAX_TS];
 	struct ts remote[CONF_MAX_TS];
 	uint32_t num_local, num_remote;
+	uint32_t priority;        /* of the policy, the data path's */
 	bool transport;           /* between the two hosts of the IKE SA */
 	uint32_t num_pairs;       /* child_recs that name this group */
 	uint32_t num_outbound;    /* of these, with an outbound SA */
@@ -52,6 +55,23 @@ struct sa_group {
 	bool acquiring;    /* a negotiation that a packet asked for is under way */
 	uint32_t acquires; /* that failed in a row */
 	uint64_t acquire_after_ns; /* no other one before */
+};
+
+/* PRIORITY_STEP - between priorities as configured and those of the data path. */
+#define PRIORITY_STEP 4u
+
+/* struct shunt - a child with mode = pass or drop. */
+struct shunt {
+	struct list_node node;
+	uint32_t policy;
+	uint32_t priority; /* the data path's */
+	enum policy_action action;
+	char *conn;
+	char *child;
+	struct ts local[CONF_MAX_TS];
+	struct ts remote[CONF_MAX_TS];
+	uint32_t num_local, num_remote;
+	bool wanted; /* by the configuration that is looked at */
 };
 
 /* struct child_rec - an installed pair. */
@@ -170,7 +190,7 @@ struct engine {
 	bool wants_ends;    /* a trap waits for a route to its peer */
 	bool told;          /* the log has that already */
 	struct htab groups_by_id, children, peers;
-	struct list_node vifs, groups, routes, starters, resolving, waiters, vips;
+	struct list_node vifs, groups, shunts, routes, starters, resolving, waiters, vips;
 
 	uint64_t next_request, next_lookup;
 	int64_t started_s;
@@ -278,6 +298,14 @@ void vips_remove(struct engine *e, const char *conn, const struct ip_addr *a) NO
 bool vips_in(const struct engine *e, struct ip_addr *out, const struct ts *ts) NONNULL(1, 2, 3);
 void vips_settle(struct engine *e) NONNULL(1);
 void vips_fini(struct engine *e) NONNULL(1);
+
+/* priority.c: of a policy, by its action and selectors unless one is configured; guard.c has the
+ * same order. */
+uint32_t priority_of(const struct policy_params *p, uint32_t configured) NONNULL(1);
+
+/* shunts.c */
+void shunts_configure(struct engine *e) NONNULL(1);
+void shunts_fini(struct engine *e) NONNULL(1);
 
 /* guard.c */
 MUST_USE enum err guard_update(struct engine *e) NONNULL(1);

@@ -12,9 +12,24 @@
 
 /* ---- groups --------------------------------------------------------------------------------- */
 
+static uint32_t group_priority(const struct engine *e, const struct sa_group *g)
+{
+	const struct conf_conn *conn;
+	const struct conf_child *child = conf_find_child(e->conf, &conn, g->conn, g->child);
+	const struct policy_params params = {
+		.action = POLICY_PROTECT,
+		.local = g->local,
+		.remote = g->remote,
+		.num_local = g->num_local,
+		.num_remote = g->num_remote,
+	};
+
+	return priority_of(&params, child ? child->priority : 0);
+}
+
 static void policy_install(struct engine *e, struct sa_group *g)
 {
-	const struct policy_params params = {
+	struct policy_params params = {
 		.layer = POLICY_CONFIG,
 		.action = POLICY_PROTECT,
 		.group = g->id,
@@ -25,7 +40,10 @@ static void policy_install(struct engine *e, struct sa_group *g)
 		.num_remote = g->num_remote,
 		.scope = g->vif ? g->vif->scope : 0,
 	};
-	enum err err = dataplane_policy_add(e->dp, &g->policy, &params);
+	enum err err;
+
+	g->priority = params.priority = group_priority(e, g);
+	err = dataplane_policy_add(e->dp, &g->policy, &params);
 
 	if (err) {
 		LOG(ERROR, CHD, g->conn, "the policy of %s cannot be installed: %s", g->child,
@@ -453,6 +471,8 @@ static void trap_install(struct engine *e, const struct conf_conn *conn,
 		g = old;
 	}
 	g->trap = true;
+	if (g->policy && g->priority != group_priority(e, g))
+		policy_uninstall(e, g); /* it has another place now */
 	if (!g->policy)
 		policy_install(e, g);
 }
@@ -484,6 +504,7 @@ void policy_configure(struct engine *e)
 
 	e->wants_ends = false;
 	vif_configure(e);
+	shunts_configure(e);
 	list_for_each (n, &e->groups) {
 		struct sa_group *g = list_entry(n, struct sa_group, node);
 
@@ -491,7 +512,8 @@ void policy_configure(struct engine *e)
 	}
 	for (uint32_t i = 0; i < conf->num_conns; i++)
 		for (uint32_t c = 0; c < conf->conns[i]->num_children; c++)
-			if (conf->conns[i]->children[c].start_action != ACTION_NONE)
+			if (conf->conns[i]->children[c].start_action != ACTION_NONE &&
+			    conf_negotiated(conf->conns[i]->children[c].mode))
 				trap_install(e, conf->conns[i], &conf->conns[i]->children[c]);
 	if (e->wants_ends && !timer_is_set(&e->again))
 		timer_set(&e->timers, &e->again, engine_now(e) + HOST_AGAIN_NS);
@@ -522,6 +544,7 @@ void policy_fini(struct engine *e)
 {
 	list_for_each_safe (n, &e->groups)
 		group_free(e, list_entry(n, struct sa_group, node));
+	shunts_fini(e);
 	if (e->has_guard && !e->leave_host && e->host.ops->guard_del(e->host.ctx))
 		LOG(WARN, KNL, NULL, "the guard could not be removed");
 }

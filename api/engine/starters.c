@@ -132,7 +132,8 @@ void starters_configure(struct engine *e)
 		const struct conf_conn *conn = e->conf->conns[i];
 
 		for (uint32_t c = 0; c < conn->num_children; c++)
-			if (conn->children[c].start_action & ACTION_START)
+			if (conn->children[c].start_action & ACTION_START &&
+			    conf_negotiated(conn->children[c].mode))
 				start(e, conn, &conn->children[c]);
 	}
 }

@@ -20,6 +20,27 @@ void engine_each_sa(struct engine *e, void (*fn)(void *ctx, const struct ike_sa_
 	ike_each_sa(e->ike, fn, ctx);
 }
 
+static void each_shunt(struct engine *e, void (*fn)(void *ctx, const struct engine_policy *policy),
+		       void *ctx)
+{
+	list_for_each (n, &e->shunts) {
+		const struct shunt *s = list_entry(n, struct shunt, node);
+		const struct engine_policy p = {
+			.conn = s->conn,
+			.child = s->child,
+			.action = s->action,
+			.priority = s->priority / PRIORITY_STEP,
+			.trap = true,
+			.local = s->local,
+			.remote = s->remote,
+			.num_local = s->num_local,
+			.num_remote = s->num_remote,
+		};
+
+		fn(ctx, &p);
+	}
+}
+
 void engine_each_policy(struct engine *e, void (*fn)(void *ctx, const struct engine_policy *policy),
 			void *ctx)
 {
@@ -29,6 +50,7 @@ void engine_each_policy(struct engine *e, void (*fn)(void *ctx, const struct eng
 			.conn = g->conn,
 			.child = g->child,
 			.action = POLICY_PROTECT,
+			.priority = g->priority / PRIORITY_STEP,
 			.trap = g->trap,
 			.closed = !g->num_outbound,
 			.num_sas = g->num_pairs,
@@ -41,6 +63,7 @@ void engine_each_policy(struct engine *e, void (*fn)(void *ctx, const struct eng
 		if (g->policy)
 			fn(ctx, &p);
 	}
+	each_shunt(e, fn, ctx);
 }
 
 enum err engine_child_stats(struct engine *e, struct child_stats *out, uint64_t child)

@@ -96,7 +96,7 @@ enum err host_guard_set(void *ctx, const char *ifname, const struct guard_entry 
 {
 	static const uint16_t default_ports[] = {500, 4500};
 	struct host_linux *h = ctx;
-	struct guard_plan all = {0}, captured = {0};
+	struct guard_plan all = {0}, captured = {0}, holes = {0};
 	struct guard_spec spec = {
 		.device = ifname,
 		.ports = h->num_ports ? h->ports : default_ports,
@@ -105,6 +105,7 @@ enum err host_guard_set(void *ctx, const char *ifname, const struct guard_entry 
 		.num_devices = h->num_devices,
 		.all = &all,
 		.captured = &captured,
+		.holes = &holes,
 	};
 	enum err err;
 
@@ -116,11 +117,14 @@ enum err host_guard_set(void *ctx, const char *ifname, const struct guard_entry 
 	if (!err)
 		err = guard_plan_make(&captured, entries, num_entries, true);
 	if (!err)
+		err = guard_plan_holes(&holes, entries, num_entries);
+	if (!err)
 		err = replace(h, &spec);
 	if (!err)
 		snprintf(h->device, sizeof(h->device), "%s", ifname);
 	guard_plan_fini(&all);
 	guard_plan_fini(&captured);
+	guard_plan_fini(&holes);
 	return err;
 }
 

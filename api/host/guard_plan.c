@@ -45,7 +45,7 @@ static bool box_meets(const struct guard_box *x, const struct guard_box *y)
 
 static enum err plan_add(struct guard_plan *plan, struct guard_box box)
 {
-	box.loose = false;
+	box.loose = plan->ordered;
 	for (size_t i = 0; i < plan->num; i++) {
 		if (box_inside(&box, &plan->boxes[i]))
 			return ERR_OK;
@@ -105,7 +105,7 @@ static enum err add_ports(struct guard_plan *plan, struct guard_box box, uint8_t
 	box.b_lo = any_port(remote) ? 0 : remote->port_lo;
 	box.b_hi = any_port(remote) ? UINT16_MAX : remote->port_hi;
 	err = plan_add(plan, box);
-	return err ? err : add_plain(plan, box, BOX_FRAG);
+	return err || box.pass ? err : add_plain(plan, box, BOX_FRAG);
 }
 
 /* add_any_with_ports - "port 80 of whatever has ports". */
@@ -152,11 +152,29 @@ static enum err add_icmp(struct guard_plan *plan, struct guard_box box, const st
 		if (!err)
 			err = add_icmp_box(plan, box, type_hi, type_hi, 0, code_hi);
 	}
-	return err ? err : add_plain(plan, box, BOX_FRAG);
+	return err || box.pass ? err : add_plain(plan, box, BOX_FRAG);
 }
 
-static enum err add_pair(struct guard_plan *plan, const struct ts *local, const struct ts *remote)
+static bool opaque(const struct ts *t)
 {
+	return t->port_lo > t->port_hi;
+}
+
+/* too_wide - the boxes of this pair say more than the pair does: it makes no hole. */
+static bool too_wide(const struct ts *local, const struct ts *remote, uint8_t proto)
+{
+	bool one = !any_port(local), other = !any_port(remote);
+
+	if (opaque(local) || opaque(remote))
+		return true;
+	if (is_icmp(proto, local->lo.family))
+		return one && other;
+	return (one || other) && proto && !has_ports(proto);
+}
+
+static enum err add_pair(struct guard_plan *plan, const struct guard_entry *e)
+{
+	const struct ts *local = &e->local, *remote = &e->remote;
 	bool ports = !any_port(local) || !any_port(remote);
 	struct guard_box box = {
 		.local_lo = local->lo,
@@ -164,6 +182,8 @@ static enum err add_pair(struct guard_plan *plan, const struct ts *local, const 
 		.remote_lo = remote->lo,
 		.remote_hi = remote->hi,
 		.proto = local->proto ? local->proto : remote->proto,
+		.pass = e->pass,
+		.capture = e->capture,
 	};
 	enum err err;
 
@@ -171,6 +191,8 @@ static enum err add_pair(struct guard_plan *plan, const struct ts *local, const 
 		return ERR_INVAL;
 	if (local->lo.family != remote->lo.family ||
 	    (local->proto && remote->proto && local->proto != remote->proto))
+		return ERR_OK;
+	if (e->pass && too_wide(local, remote, box.proto))
 		return ERR_OK;
 	if (!box.proto)
 		return ports ? add_any_with_ports(plan, box, local, remote)
@@ -192,8 +214,25 @@ enum err guard_plan_make(struct guard_plan *out, const struct guard_entry *entri
 	enum err err = ERR_OK;
 
 	for (size_t i = 0; i < num_entries && !err; i++)
-		if (!captured_only || entries[i].capture)
-			err = add_pair(&plan, &entries[i].local, &entries[i].remote);
+		if (!entries[i].pass && (!captured_only || entries[i].capture))
+			err = add_pair(&plan, &entries[i]);
+	if (err)
+		guard_plan_fini(&plan);
+	else
+		*out = plan;
+	return err;
+}
+
+enum err guard_plan_holes(struct guard_plan *out, const struct guard_entry *entries,
+			  size_t num_entries)
+{
+	struct guard_plan plan = {.ordered = true};
+	enum err err = ERR_OK;
+
+	while (num_entries && !entries[num_entries - 1].pass)
+		num_entries--;
+	for (size_t i = 0; i < num_entries && !err; i++)
+		err = add_pair(&plan, &entries[i]);
 	if (err)
 		guard_plan_fini(&plan);
 	else

@@ -26,13 +26,16 @@ struct guard_box {
 	uint16_t a_lo, a_hi, b_lo, b_hi;
 	uint8_t kind; /* enum box_kind */
 	uint8_t proto;
-	bool loose; /* overlaps a box of the set: a rule of its own */
+	bool loose;   /* overlaps a box of the set: a rule of its own */
+	bool pass;    /* of guard_plan_holes(): traffic that is not guarded */
+	bool capture; /* of guard_plan_holes(): guarded and captured */
 };
 
 /* struct guard_plan - the boxes, without those that lie inside another. */
 struct guard_plan {
 	struct guard_box *boxes;
 	size_t num, cap;
+	bool ordered; /* of guard_plan_holes() */
 };
 
 /*
@@ -44,6 +47,15 @@ struct guard_plan {
  */
 MUST_USE enum err guard_plan_make(struct guard_plan *out, const struct guard_entry *entries,
 				  size_t num_entries, bool captured_only) NONNULL(1);
+
+/*
+ * guard_plan_holes - what is asked before everything else, in order: the holes (entries that pass)
+ * and, before them, guarded entries that stand before a hole. All boxes are loose. A hole is never
+ * wider than its policy: of traffic whose ports are not seen nothing passes by a hole for ports.
+ * Empty without holes. Errors: as guard_plan_make().
+ */
+MUST_USE enum err guard_plan_holes(struct guard_plan *out, const struct guard_entry *entries,
+				   size_t num_entries) NONNULL(1);
 
 /* guard_plan_fini - free it; the zero state is accepted. */
 void guard_plan_fini(struct guard_plan *plan) NONNULL(1);

@@ -4,7 +4,10 @@
 /* Bit 31 and bit 30 as nft reads them; checked against base/host.h below. */
 #define NOT_OURS "meta mark & 0x80000000 == 0x80000000 accept"
 #define CAPTURE  "meta mark set meta mark | 0x40000000"
-static_assert(HOST_MARK_OUTER == 0x80000000u && HOST_MARK_CAPTURE == 0x40000000u, "as above");
+#define PASS     "meta mark set meta mark | 0x20000000"
+static_assert(HOST_MARK_OUTER == 0x80000000u && HOST_MARK_CAPTURE == 0x40000000u &&
+		      HOST_MARK_PASS == 0x20000000u,
+	      "as above");
 
 /* Neighbour discovery must go by the wire, or the outer packets would find no way either. A hop
  * limit of 255 shows that it comes from the link (RFC 4861 6.1, 7.1). */
@@ -167,6 +170,27 @@ struct lookup {
 	bool inbound;
 };
 
+/* hole_action - what becomes of a packet that matches a box of the ordered list. */
+static const char *hole_action(const struct lookup *l, const struct guard_box *b)
+{
+	if (strcmp(l->group, CAPTURED) != 0)
+		return b->pass ? "accept" : l->action;
+	if (b->pass)
+		return PASS " accept";
+	return b->capture ? CAPTURE " accept" : "accept";
+}
+
+/* build_holes - in front of everything else: the first box that matches decides. */
+static void build_holes(struct text *t, const char *device, const struct lookup *l,
+			const struct guard_plan *holes, char x)
+{
+	for (size_t i = 0; i < holes->num; i++) {
+		text_add(t, "add rule inet latchkey-%s %s_%c ", device, l->chain, x);
+		add_loose_match(t, &holes->boxes[i], l->inbound);
+		text_add(t, "%s\n", hole_action(l, &holes->boxes[i]));
+	}
+}
+
 static void build_lookup(struct text *t, const char *device, const struct lookup *l, char x)
 {
 	bool captured = strcmp(l->group, CAPTURED) == 0;
@@ -213,8 +237,10 @@ void guard_script_build(struct text *t, const struct guard_spec *spec, char x)
 
 	build_table(t, spec->device, x);
 	build_sets(t, spec, x);
-	for (size_t i = 0; i < ARRAY_LEN(lookups); i++)
+	for (size_t i = 0; i < ARRAY_LEN(lookups); i++) {
+		build_holes(t, spec->device, &lookups[i], spec->holes, x);
 		build_lookup(t, spec->device, &lookups[i], x);
+	}
 }
 
 /* ---- base chains ------------------------------------------------------------------------------
@@ -282,6 +308,21 @@ static void switch_leaving(struct text *t, const struct guard_spec *spec, const 
 	add_jump(t, device, chain, to, x);
 }
 
+/* switch_output - what a route leads to the device may be what passes, so it is looked at as well.
+ */
+static void switch_output(struct text *t, const struct guard_spec *spec, char x)
+{
+	const char *device = spec->device;
+
+	text_add(t, "add rule inet latchkey-%s output oifname { \"lo\"", device);
+	for (size_t i = 0; i < spec->num_devices; i++)
+		text_add(t, ", \"%s\"", spec->devices[i]);
+	text_add(t, " } accept\n");
+	add_rule(t, device, "output", NOT_OURS);
+	add_rule(t, device, "output", NEIGHBOURS);
+	add_jump(t, device, "output", "capture", x);
+}
+
 void guard_script_switch(struct text *t, const struct guard_spec *spec, char x)
 {
 	const char *device = spec->device;
@@ -295,7 +336,7 @@ void guard_script_switch(struct text *t, const struct guard_spec *spec, char x)
 	add_jump(t, device, "forward", "in", x);
 	switch_leaving(t, spec, "leave", "out", x);
 	switch_leaving(t, spec, "leave_nat", "out", x);
-	switch_leaving(t, spec, "output", "capture", x);
+	switch_output(t, spec, x);
 	add_own_side(t, spec, "transit", "iif");
 	add_jump(t, device, "transit", "capture", x);
 }

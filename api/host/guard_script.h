@@ -12,7 +12,7 @@
  *	leave     postrouting, first: what would leave in the clear
  *	leave_nat postrouting, last: the same as source NAT left it
  *	output, transit: give captured traffic its mark, made here or on its way through
- *	in_X, out_X, capture_X: the look-ups themselves, X being a or b
+ *	in_X, out_X, capture_X: the look-ups themselves, X being a or b; holes come first
  */
 #pragma once
 
@@ -30,6 +30,7 @@ struct guard_spec {
 	size_t num_ports;      /* 1 or more */
 	const struct guard_plan *all;
 	const struct guard_plan *captured;
+	const struct guard_plan *holes; /* asked first */
 };
 
 /* guard_script_build, _switch, _clear - append one transaction; x is 'a' or 'b'. */

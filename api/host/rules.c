@@ -10,11 +10,10 @@
 /* Duplicates of one of our rules that rules_del() takes away at most. */
 #define RULE_COPIES_MAX 16
 
-/* struct rule - one policy rule: `match` under `mask` (or anything but it) looks in a table. */
+/* struct rule - one policy rule: `match` under `mask` looks in a table. */
 struct rule {
 	uint32_t priority;
 	uint32_t match, mask;
-	bool invert;
 	uint32_t table;
 };
 
@@ -23,10 +22,10 @@ static const struct rule rules[] = {
 	 .match = HOST_MARK_CAPTURE,
 	 .mask = HOST_MARK_CAPTURE | HOST_MARK_OUTER,
 	 .table = HOST_CAPTURE_TABLE},
+	/* Neither our own outer traffic nor what passes in the clear. */
 	{.priority = 4301,
-	 .match = HOST_MARK_OUTER,
-	 .mask = HOST_MARK_OUTER,
-	 .invert = true,
+	 .match = 0,
+	 .mask = HOST_MARK_OUTER | HOST_MARK_PASS,
 	 .table = HOST_ROUTE_TABLE},
 };
 
@@ -42,7 +41,6 @@ static enum err rule_change(struct host_linux *h, uint16_t type, uint8_t family,
 	head->family = family;
 	head->action = FR_ACT_TO_TBL;
 	head->table = RT_TABLE_UNSPEC;
-	head->flags = r->invert ? FIB_RULE_INVERT : 0;
 	mnl_attr_put_u32(m.head, FRA_PRIORITY, r->priority);
 	mnl_attr_put_u32(m.head, FRA_FWMARK, r->match);
 	mnl_attr_put_u32(m.head, FRA_FWMASK, r->mask);

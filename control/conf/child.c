@@ -7,7 +7,8 @@
 
 #include <stdio.h>
 
-#define BEET                  -1 /* a mode that others have */
+#define BEET                  -1                   /* a mode that others have */
+#define PRIORITY_MAX          (UINT32_MAX / 4 - 1) /* there are steps between two of them */
 #define REPLAY_WINDOW_DEFAULT 64
 #define REPLAY_WINDOW_MAX     (1u << 20)
 
@@ -120,10 +121,6 @@ enum err set_mode(struct check *c, void *obj, const struct tree *node)
 
 	if (!take_word(c, &v, node, words, ARRAY_LEN(words)))
 		return ERR_OK;
-	if (v == CONF_PASS || v == CONF_DROP) {
-		CHECK_ERROR(c, node, "'%s' is not supported yet", v == CONF_PASS ? "pass" : "drop");
-		return ERR_OK;
-	}
 	if (v == BEET) {
 		CHECK_WARN(c, node, "beet is not supported: tunnel mode is used");
 		v = CONF_TUNNEL;
@@ -149,7 +146,7 @@ enum err set_priority(struct check *c, void *obj, const struct tree *node)
 	struct conf_child *child = obj;
 	uint64_t v;
 
-	if (take_number(c, &v, node, UINT32_MAX))
+	if (take_number(c, &v, node, PRIORITY_MAX))
 		child->priority = (uint32_t)v;
 	return ERR_OK;
 }
@@ -236,6 +233,10 @@ static enum err set_defaults(struct check *c, struct conf_child *child, const st
 	static const struct conf_ts dynamic = {.dynamic = true, .ts = {.port_hi = UINT16_MAX}};
 	char text[8];
 
+	if (!conf_negotiated(child->mode) && child->start_action == ACTION_NONE)
+		CHECK_WARN(c, section,
+			   "mode = pass and mode = drop stand with start_action = trap "
+			   "only: this child does nothing");
 	lifetime_defaults(c, section, "time", &child->rekey_ns, &child->life_ns, &child->rand_ns);
 	lifetime_defaults(c, section, "bytes", &child->rekey_bytes, &child->life_bytes,
 			  &child->rand_bytes);

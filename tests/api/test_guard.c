@@ -602,6 +602,36 @@ static void test_capture(void)
 	end();
 }
 
+/* S58: a hole lets through what it names, and nothing that something before it guards. */
+static void test_S58_holes(void)
+{
+	struct guard_entry e[] = {
+		entry("10.1.0.0/24[udp]", FAR_V4 "/32[udp/7779]", false),
+		entry("10.1.0.0/24[udp]", FAR_V4 "/32[udp/7777-7780]", false),
+		entry("fd01::/64[udp]", FAR_V6 "/128[udp/7777-7780]", false),
+		entry("10.1.0.0/24[udp]", FAR_V4 "/32", true),
+		entry("fd01::/64", FAR_V6 "/128", false),
+	};
+
+	if (!begin())
+		return;
+	e[1].pass = e[2].pass = 1;
+	guard(e, ARRAY_LEN(e));
+	CU_ASSERT(passes(with_ports(leak4(), 4000, 7777)));
+	CU_ASSERT(passes(with_ports(leak4(), 4000, 7780)));
+	CU_ASSERT(passes(with_ports(leak6(), 4000, 7779)));
+	CU_ASSERT_EQUAL(tapped(7777), 0); /* nor was it captured */
+	CU_ASSERT(blocked(with_ports(leak4(), 4000, 7779)));
+	CU_ASSERT(blocked(with_ports(leak4(), 4000, 7781)));
+	CU_ASSERT(blocked(with_ports(leak6(), 4000, 7781)));
+	CU_ASSERT_EQUAL(tapped(7781), 3);
+	/* Without them. */
+	guard(e + 3, 2);
+	CU_ASSERT(blocked(with_ports(leak4(), 4000, 7777)));
+	CU_ASSERT(blocked(with_ports(leak6(), 4000, 7779)));
+	end();
+}
+
 static void test_overlaps(void)
 {
 	/* Contained, equal, crossing, and crossing in ports: all of it must hold at once. */
@@ -750,6 +780,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_own_outer_arrives),
 	TAP_TEST(test_loopback_lives),
 	TAP_TEST(test_capture),
+	TAP_TEST(test_S58_holes),
 	TAP_TEST(test_overlaps),
 	TAP_TEST(test_no_gap),
 	TAP_TEST(test_taken_over),

@@ -222,7 +222,8 @@ static void test_against_model(void)
 		for (size_t i = 0; i < num; i++) {
 			uint8_t proto = protos[rand() % 3];
 
-			e[i] = (struct guard_entry){random_ts(proto), random_ts(proto), 0};
+			e[i] = (struct guard_entry){.local = random_ts(proto),
+						    .remote = random_ts(proto)};
 		}
 		struct guard_plan plan = plan_of(e, num);
 		overlapping += !no_overlap_in_sets(&plan);
@@ -248,6 +249,95 @@ static void test_against_model(void)
 	CU_ASSERT_EQUAL(overlapping, 0);
 }
 
+/* first - the entry that decides; NULL if none matches. */
+static const struct guard_entry *first(const struct guard_entry *e, size_t num,
+				       const struct flow *f)
+{
+	for (size_t i = 0; i < num; i++)
+		if (model(&e[i], 1, f))
+			return &e[i];
+	return NULL;
+}
+
+/* guarded - what the two plans together say. */
+static bool guarded(const struct guard_plan *holes, const struct guard_plan *all,
+		    const struct flow *f)
+{
+	for (size_t i = 0; i < holes->num; i++)
+		if (holes->boxes[i].kind != BOX_FRAG && in_box(&holes->boxes[i], f))
+			return !holes->boxes[i].pass;
+	return planned(all, f);
+}
+
+/* The first entry that matches decides, whatever crosses whatever. */
+static void test_S58_holes_against_model(void)
+{
+	static const uint8_t protos[] = {0, 6, 17};
+	unsigned passed = 0, stopped = 0, wrong = 0;
+
+	srand(44);
+	for (int round = 0; round < 300; round++) {
+		struct guard_plan all, holes;
+		struct guard_entry e[8];
+
+		for (size_t i = 0; i < ARRAY_LEN(e); i++) {
+			uint8_t proto = protos[rand() % 3];
+
+			e[i] = (struct guard_entry){.local = random_ts(proto),
+						    .remote = random_ts(proto),
+						    .pass = rand() % 3 == 0};
+		}
+		all = plan_of(e, ARRAY_LEN(e));
+		CU_ASSERT_EQUAL_FATAL(guard_plan_holes(&holes, e, ARRAY_LEN(e)), ERR_OK);
+		for (int i = 0; i < 300; i++) {
+			uint8_t a[4] = {10, 0, 0, (uint8_t)(rand() % 8)};
+			uint8_t b[4] = {10, 0, 0, (uint8_t)(rand() % 8)};
+			struct flow f = {.local = ip_addr_v4(a),
+					 .remote = ip_addr_v4(b),
+					 .proto = protos[1 + rand() % 2],
+					 .local_port = (uint16_t)(rand() % 9),
+					 .remote_port = (uint16_t)(rand() % 9)};
+			const struct guard_entry *decides = first(e, ARRAY_LEN(e), &f);
+
+			passed += decides && decides->pass;
+			stopped += decides && !decides->pass;
+			wrong += guarded(&holes, &all, &f) != (decides && !decides->pass);
+		}
+		guard_plan_fini(&all);
+		guard_plan_fini(&holes);
+	}
+	CU_ASSERT(passed > 1000 && stopped > 1000);
+	CU_ASSERT_EQUAL(wrong, 0);
+}
+
+static size_t num_holes(const char *local, const char *remote)
+{
+	struct guard_entry e = entry(local, remote);
+	struct guard_plan holes;
+	size_t num;
+
+	e.pass = 1;
+	CU_ASSERT_EQUAL_FATAL(guard_plan_holes(&holes, &e, 1), ERR_OK);
+	num = holes.num;
+	for (size_t i = 0; i < num; i++)
+		CU_ASSERT_NOT_EQUAL(holes.boxes[i].kind, BOX_FRAG);
+	guard_plan_fini(&holes);
+	return num;
+}
+
+/* What cannot be said exactly makes no hole: fragments show no port, and so on. */
+static void test_S58_no_hole_is_too_wide(void)
+{
+	CU_ASSERT_EQUAL(num_holes("10.0.0.0/8", "10.1.0.0/16"), 1);
+	CU_ASSERT_EQUAL(num_holes("10.0.0.0/8[tcp/80]", "10.1.0.0/16[tcp]"), 1);
+	CU_ASSERT_EQUAL(num_holes("10.0.0.0/8[/80]", "10.1.0.0/16"), 5);
+	CU_ASSERT_EQUAL(num_holes("10.0.0.0/8[icmp/8]", "10.1.0.0/16[icmp]"), 1);
+	CU_ASSERT_EQUAL(num_holes("10.0.0.0/8[icmp/8]", "10.1.0.0/16[icmp/8]"), 0);
+	CU_ASSERT_EQUAL(num_holes("10.0.0.0/8[tcp/opaque]", "10.1.0.0/16"), 0);
+	CU_ASSERT_EQUAL(num_holes("10.0.0.0/8[gre/7]", "10.1.0.0/16"), 0);
+	CU_ASSERT_EQUAL(num_holes("10.0.0.0/8[gre]", "10.1.0.0/16"), 1);
+}
+
 static void test_scripts_out_of_memory(void)
 {
 	static const uint16_t ports[] = {500, 4500};
@@ -259,6 +349,7 @@ static void test_scripts_out_of_memory(void)
 		.num_ports = 2,
 		.all = &plan,
 		.captured = &plan,
+		.holes = &plan,
 	};
 	struct text t = {0}, long_piece = {0};
 	char big[TEXT_PIECE_MAX + 2];
@@ -285,9 +376,14 @@ static void test_scripts_out_of_memory(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_kinds),         TAP_TEST(test_inside_and_crossing),
-	TAP_TEST(test_captured_only), TAP_TEST(test_invalid_and_shortage),
-	TAP_TEST(test_against_model), TAP_TEST(test_scripts_out_of_memory),
+	TAP_TEST(test_kinds),
+	TAP_TEST(test_inside_and_crossing),
+	TAP_TEST(test_captured_only),
+	TAP_TEST(test_invalid_and_shortage),
+	TAP_TEST(test_against_model),
+	TAP_TEST(test_S58_holes_against_model),
+	TAP_TEST(test_S58_no_hole_is_too_wide),
+	TAP_TEST(test_scripts_out_of_memory),
 };
 
 TAP_MAIN("api/guard_plan", tests)

@@ -349,12 +349,11 @@ static void test_rules(void)
 	fd = open_device(&h, "lk0");
 	OK(h.ops->rules_set(h.ctx, "lk0"));
 	OK(h.ops->rules_set(h.ctx, "lk0"));
-	CU_ASSERT(same_text(
-		netns_read("%s", list),
-		"4300:\tfrom all fwmark 0x40000000/0xc0000000 lookup 4302 proto 201\n"
-		"4301:\tnot from all fwmark 0x80000000/0x80000000 lookup 4301 proto 201\n"
-		"4300:\tfrom all fwmark 0x40000000/0xc0000000 lookup 4302 proto 201\n"
-		"4301:\tnot from all fwmark 0x80000000/0x80000000 lookup 4301 proto 201"));
+	CU_ASSERT(same_text(netns_read("%s", list),
+			    "4300:\tfrom all fwmark 0x40000000/0xc0000000 lookup 4302 proto 201\n"
+			    "4301:\tfrom all fwmark 0/0xa0000000 lookup 4301 proto 201\n"
+			    "4300:\tfrom all fwmark 0x40000000/0xc0000000 lookup 4302 proto 201\n"
+			    "4301:\tfrom all fwmark 0/0xa0000000 lookup 4301 proto 201"));
 	/* Captured traffic goes to the device whatever the routes say, unless it is ours. */
 	CU_ASSERT(goes_by("10.1.0.2", "out0"));
 	CU_ASSERT(goes_by("10.1.0.2 mark 0x40000000", "lk0"));
@@ -370,11 +369,13 @@ static void test_rules(void)
 	CU_ASSERT(goes_by("10.1.0.2 mark 0x80000000", "out0"));
 	CU_ASSERT(goes_by("10.1.0.2 mark 0x80000007", "out0"));
 	CU_ASSERT(goes_by("192.0.2.1 mark 0x80000000", "out0"));
+	CU_ASSERT(goes_by("10.1.0.2 mark 0x20000000", "out0")); /* nor for what passes */
+	CU_ASSERT(goes_by("fd05::1 mark 0x20000000", "out0"));
 	CU_ASSERT(goes_by("fd05::1", "lk0"));
 	CU_ASSERT(goes_by("fd05::1 mark 0x80000000", "out0"));
 	CU_ASSERT(goes_by("10.1.0.1", "lo"));
 	/* A copy that somebody made goes as well. */
-	netns_sh("ip rule add pref 4301 not fwmark 0x80000000/0x80000000 lookup 4301 proto 201 "
+	netns_sh("ip rule add pref 4301 fwmark 0/0xa0000000 lookup 4301 proto 201 "
 		 "2>/dev/null || true");
 	OK(h.ops->rules_del(h.ctx));
 	OK(h.ops->rules_del(h.ctx));

@@ -204,7 +204,10 @@ static const struct row child_rows[] = {
 	 "prefix, a range or dynamic, then possibly [protocol/port]"},
 	{"mode = tunnel", ""},
 	{"mode = transport", ""},
-	{"mode = pass", "Ef:4: connections.a.children.c.mode: 'pass' is not supported yet"},
+	{"mode = pass\n start_action = trap", ""},
+	{"mode = drop\n start_action = trap", ""},
+	{"mode = drop", "Wf:4: connections.a.children.c: mode = pass and mode = drop stand with "
+			"start_action = trap only: this child does nothing"},
 	{"mode = beet",
 	 "Wf:4: connections.a.children.c.mode: beet is not supported: tunnel mode is "
 	 "used"},

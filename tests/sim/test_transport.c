@@ -338,6 +338,19 @@ static void test_S56_widened_answer(void)
 	sim_free(s);
 }
 
+/* Policies of our own are not made with the peer. */
+static void test_pass_and_drop(void)
+{
+	struct sim *s = begin("mode = tunnel", "mode = pass\n} other { mode = drop\n", 0);
+
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	CU_ASSERT_EQUAL(sim_initiate(s, B, "tun"), ERR_NOT_FOUND);
+	CU_ASSERT_EQUAL(sim_initiate(s, B, "other"), ERR_NOT_FOUND);
+	sim_run(s, s->now_ns + NS_PER_S);
+	CU_ASSERT_EQUAL(s->n[A].last_failure, IKE_REASON_TS_UNACCEPTABLE);
+	sim_free(s);
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_agreed),
 	TAP_TEST(test_new_child),
@@ -350,6 +363,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_not_asked_for),
 	TAP_TEST(test_S56_others_addresses),
 	TAP_TEST(test_S56_widened_answer),
+	TAP_TEST(test_pass_and_drop),
 };
 
 TAP_MAIN("sim/transport", tests)
