@@ -311,6 +311,8 @@ static void test_S25_rsa_exponents(void)
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		memcpy(key.spki + key.spki_len - 3, bad[i], 3);
 		CU_ASSERT_NOT_EQUAL(key_check(&info, why, pki_spki(&key)), ERR_OK);
+		CU_ASSERT_STRING_EQUAL(
+			why, "its RSA exponent is even, below 65537 or longer than 64 bits");
 	}
 	memcpy(key.spki + key.spki_len - 3, "\1\0\1", 3);
 	CU_ASSERT_EQUAL(key_check(&info, why, pki_spki(&key)), ERR_OK);

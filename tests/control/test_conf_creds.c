@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Credentials of a configuration file: the folders beside it, the files it names, passphrases, and
+ * what is said about those that are not usable. */
+#include "control/conf/conf.h"
+#include "tests/pki_conf.h"
+#include "tests/tap/tap.h"
+
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char folder[] = "/tmp/latchkey-creds-XXXXXX";
+static struct pki_cert root, own;
+
+static const char *path_of(const char *name)
+{
+	static char path[300];
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	return path;
+}
+
+static void put(const char *name, const char *text)
+{
+	FILE *file = fopen(path_of(name), "w");
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+static void put_encrypted(const char *name, const struct pki_key *k, const char *passphrase)
+{
+	const unsigned char *at = k->private;
+	EVP_PKEY *key = d2i_AutoPrivateKey(NULL, &at, (long)k->private_len);
+	FILE *file = fopen(path_of(name), "w");
+
+	CU_ASSERT_FATAL(key && file);
+	CU_ASSERT_EQUAL(PEM_write_PKCS8PrivateKey(file, key, EVP_aes_256_cbc(), passphrase,
+						  (int)strlen(passphrase), NULL, NULL),
+			1);
+	fclose(file);
+	EVP_PKEY_free(key);
+}
+
+/* Folders with a root, a certificate, its key; and a file that is none of it in each. */
+static void set_up(void)
+{
+	static const char *const names[] = {"x509", "x509ca", "x509crl", "pubkey", "private"};
+
+	if (root.len)
+		return;
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		CU_ASSERT_EQUAL_FATAL(mkdir(path_of(names[i]), 0700), 0);
+	pki_cert_make(&root, &(struct pki_params){.subject = "/CN=Root", .ca = "critical,CA:TRUE"});
+	pki_cert_make(&own, &(struct pki_params){.subject = "/C=CH/CN=gw",
+						 .names = "DNS:gw.example",
+						 .issuer = &root,
+						 .key = pki_key_get("ed25519")});
+	put("x509ca/root.pem", pki_pem("CERTIFICATE", pki_der(&root)));
+	put("x509/own.pem", pki_pem("CERTIFICATE", pki_der(&own)));
+	put("private/own.pem", pki_pem("PRIVATE KEY", pki_private(own.key)));
+	put("pubkey/peer.pem", pki_pem("PUBLIC KEY", pki_spki(pki_key_get("P-256"))));
+}
+
+/* Load a file of this text; the remarks go to diags. */
+static enum err load(struct conf **out, struct conf_diags *diags, const char *text)
+{
+	memset(diags, 0, sizeof(*diags));
+	put("latchkey.conf", text);
+	return conf_load(out, diags, path_of("latchkey.conf"));
+}
+
+static struct conf_diags diags;
+
+static struct conf *must_load(const char *text)
+{
+	struct conf *conf = NULL;
+	enum err e = load(&conf, &diags, text);
+
+	if (e)
+		tap_diag("%s", diags.list[0].text);
+	CU_ASSERT_EQUAL_FATAL(e, ERR_OK);
+	return conf;
+}
+
+static uint32_t count(const struct conf *conf, enum cred_kind kind)
+{
+	uint32_t num = 0;
+
+	for (uint32_t i = 0; i < conf->creds.num; i++)
+		num += conf->creds.list[i]->kind == kind;
+	return num;
+}
+
+static void test_folders(void)
+{
+	struct conf *conf;
+
+	set_up();
+	conf = must_load("connections { a { } }\n");
+	CU_ASSERT_EQUAL(diags.num, 0);
+	CU_ASSERT_EQUAL(count(conf, CRED_CA), 1);
+	CU_ASSERT_EQUAL(count(conf, CRED_CERT), 1);
+	CU_ASSERT_EQUAL(count(conf, CRED_KEY), 1);
+	CU_ASSERT_EQUAL(count(conf, CRED_PUBKEY), 1);
+	for (uint32_t i = 0; i < conf->creds.num; i++) {
+		const struct cred *c = conf->creds.list[i];
+
+		if (c->kind == CRED_CERT)
+			CU_ASSERT_PTR_NOT_NULL(conf_private_key(conf, c));
+		if (c->kind == CRED_PUBKEY)
+			CU_ASSERT_PTR_NULL(conf_private_key(conf, c));
+	}
+	conf_forget_secrets(conf);
+	CU_ASSERT_EQUAL(count(conf, CRED_KEY), 0);
+	CU_ASSERT_EQUAL(count(conf, CRED_CERT), 1);
+	conf_put(conf);
+}
+
+static void test_bad_files_are_left_out(void)
+{
+	struct conf *conf;
+
+	set_up();
+	put("x509ca/zz.pem", pki_pem("CERTIFICATE", pki_der(&own)));
+	put("x509/zz.pem", "nothing");
+	put("private/zz.pem", "");
+	conf = must_load("connections { a { } }\n");
+	CU_ASSERT_EQUAL(diags.num, 3);
+	CU_ASSERT_EQUAL(diags.num_errors, 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(diags.list[0].text, "x509ca/zz.pem is left out: it is not an "
+							  "authority's: its basic constraints"));
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(diags.list[1].text, "x509/zz.pem is left out: it is not a certificate"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(diags.list[2].text, "it is no file, or empty, or too long"));
+	conf_put(conf);
+	unlink(path_of("x509ca/zz.pem"));
+	unlink(path_of("x509/zz.pem"));
+	unlink(path_of("private/zz.pem"));
+}
+
+static void test_named_files(void)
+{
+	static const char text[] = "connections { a { local { certs = own.pem\n }\n"
+				   " remote { cacerts = root.pem\n pubkeys = peer.pem\n } } }\n";
+	struct conf *conf;
+
+	set_up();
+	conf = must_load(text);
+	CU_ASSERT_EQUAL(conf->conns[0]->local.certs.num, 1);
+	CU_ASSERT_EQUAL(conf->conns[0]->remote.cacerts.num, 1);
+	CU_ASSERT_EQUAL(conf->conns[0]->remote.pubkeys.num, 1);
+	/* Without an identity ours is the certificate's subject. */
+	CU_ASSERT_EQUAL(conf->conns[0]->local.id.type, 9);
+	CU_ASSERT_TRUE(cred_has_id(conf->conns[0]->local.certs.list[0], &conf->conns[0]->local.id));
+	conf_put(conf);
+}
+
+static void refused(const char *text, const char *remark)
+{
+	struct conf *conf;
+
+	CU_ASSERT_EQUAL(load(&conf, &diags, text), ERR_CONFIG);
+	if (!strstr(diags.list[0].text, remark))
+		tap_diag("%s", diags.list[0].text);
+	CU_ASSERT_PTR_NOT_NULL(strstr(diags.list[0].text, remark));
+}
+
+static void test_named_files_refused(void)
+{
+	set_up();
+	refused("connections { a { local {\n certs = nowhere.pem\n } } }\n",
+		"latchkey.conf:2: connections.a.local.certs: '");
+	refused("connections { a { local {\n certs = nowhere.pem\n } } }\n",
+		"x509/nowhere.pem' is not usable: it cannot be read");
+	refused("connections { a { remote {\n cacerts = ../x509/own.pem\n } } }\n",
+		"it is not an authority's");
+	refused("connections { a { remote {\n pubkeys = /dev/zero\n } } }\n", "it is no file");
+	refused("connections { a { local {\n certs = own.pem\n id = else.example\n } } }\n",
+		"none of `certs` holds the identity `id`");
+	refused("secrets { private-a { file = nowhere.pem\n secret = x\n } }\n",
+		"there is no file 'nowhere.pem' in the folder `private`");
+}
+
+static void test_passphrases(void)
+{
+	static const char right[] = "secrets { private-a { file = enc.pem\n secret = right\n } }\n";
+	static const char wrong[] = "secrets { private-a { file = enc.pem\n secret = wrong\n } }\n";
+	struct conf *conf;
+
+	set_up();
+	put_encrypted("private/enc.pem", pki_key_get("P-384"), "right");
+	conf = must_load(right);
+	CU_ASSERT_EQUAL(diags.num, 0);
+	CU_ASSERT_EQUAL(count(conf, CRED_KEY), 2);
+	conf_put(conf);
+	conf = must_load(wrong);
+	CU_ASSERT_EQUAL(count(conf, CRED_KEY), 1);
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(diags.list[0].text, "enc.pem is left out: its passphrase is wrong"));
+	CU_ASSERT_PTR_NULL(strstr(diags.list[0].text, "secret"));
+	conf_put(conf);
+	conf = must_load("connections { }\n");
+	CU_ASSERT_PTR_NOT_NULL(strstr(diags.list[0].text, "there is no passphrase for it"));
+	conf_put(conf);
+	unlink(path_of("private/enc.pem"));
+}
+
+static void test_authorities(void)
+{
+	struct conf *conf, *less;
+	char text[400];
+
+	set_up();
+	snprintf(text, sizeof(text), "authorities { mine { file = %s/x509ca/root.pem\n } }\n",
+		 folder);
+	conf = must_load(text);
+	CU_ASSERT_EQUAL(count(conf, CRED_CA), 1); /* the same as in the folder */
+	CU_ASSERT_EQUAL(conf_without_authority(&less, conf, "nobody"), ERR_NOT_FOUND);
+	CU_ASSERT_EQUAL(conf_without_authority(&less, conf, "mine"), ERR_OK);
+	CU_ASSERT_EQUAL(count(less, CRED_CA), 0);
+	conf_put(less);
+	conf_put(conf);
+}
+
+static void test_clean_up(void)
+{
+	static const char *const names[] = {"latchkey.conf",   "x509ca/root.pem", "x509/own.pem",
+					    "private/own.pem", "pubkey/peer.pem", "x509",
+					    "x509ca",          "x509crl",         "pubkey",
+					    "private"};
+
+	set_up();
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		(void)!remove(path_of(names[i]));
+	CU_ASSERT_EQUAL(rmdir(folder), 0);
+}
+
+static const struct tap_test tests[] = {
+	TAP_TEST(test_folders),     TAP_TEST(test_bad_files_are_left_out),
+	TAP_TEST(test_named_files), TAP_TEST(test_named_files_refused),
+	TAP_TEST(test_passphrases), TAP_TEST(test_authorities),
+	TAP_TEST(test_clean_up),
+};
+
+TAP_MAIN("conf_creds", tests)

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fuzz_x509: what public-key authentication reads, chosen by the first byte: a certificate of a
+ * peer (with its identities, and as a chain under itself), revocation lists, keys, AUTH values, the
+ * payloads CERT and CERTREQ, SIGNATURE_HASH_ALGORITHMS, distinguished names as DER and as text.
+ */
+#include "control/auth/algorithm.h"
+#include "control/auth/chain.h"
+#include "control/auth/dn.h"
+#include "control/ike/wire/cert.h"
+#include "tests/fuzz/payloads.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+#define NOW_S INT64_C(1750000000)
+
+/* A certificate that is taken has a key that is fit for use, and is never believed by itself. */
+static void use_certificate(struct bytes der)
+{
+	static const struct ike_id id = {.type = ID_FQDN, .len = 4, .data = "gw.e"};
+	const struct conf_creds nobody = {.num = 0};
+	const struct conf_sign any = {.kinds = KEY_BITS_ANY, .hashes = SIG_HASHES_ALL};
+	struct chain_fault fault;
+	char why[KEY_WHY_MAX], text[64];
+	struct cred *c;
+	struct bytes ca;
+
+	if (cred_from_peer(&c, why, der)) {
+		require(why[0] && strlen(why) < sizeof(why));
+		return;
+	}
+	require(c->info.kind != KEY_NONE && c->spki_len && bytes_equal(cred_der(c), der));
+	require(c->info.kind != KEY_RSA || c->info.bits >= KEY_RSA_BITS_MIN);
+	(void)cred_has_id(c, &id);
+	require(strlen(cred_subject_text(text, sizeof(text), c)) < sizeof(text));
+	require(chain_verify(&ca, &fault,
+			     &(struct chain_params){.certs = &c,
+						    .num_certs = 1,
+						    .anchors = &nobody,
+						    .store = &nobody,
+						    .sign = &any,
+						    .wall_s = NOW_S}) != ERR_OK);
+	cred_put(c);
+}
+
+static void use_file(enum cred_kind kind, struct bytes data)
+{
+	char why[KEY_WHY_MAX];
+	struct cred *c;
+
+	if (cred_import(&c, why, &(struct cred_source){.kind = kind, .data = data})) {
+		require(why[0] && strlen(why) < sizeof(why));
+		return;
+	}
+	require((kind == CRED_KEY) == (c->key.len > 0));
+	cred_put(c);
+}
+
+/* An algorithm that is known is written as it was read, or in the form that is ours. */
+static void use_auth(uint8_t method, struct bytes value)
+{
+	uint8_t built[AUTH_SIG_MAX];
+	struct auth_sig a, b;
+	struct bytes again;
+	struct writer w;
+
+	if (auth_sig_parse(&a, method, value))
+		return;
+	require_within(a.sig, value);
+	require(a.sig.len > 0 && method != AUTH_RSA_SIGNATURE && method != AUTH_SHARED_KEY_MIC);
+	writer_init(&w, built, sizeof(built));
+	auth_sig_write(&w, method, a.scheme, a.sig);
+	if (writer_finish(&w, &again))
+		return; /* longer than any signature */
+	require(auth_sig_parse(&b, method, again) == ERR_OK);
+	require(a.scheme.form == b.scheme.form && a.scheme.hash == b.scheme.hash);
+	require(bytes_equal(a.sig, b.sig));
+}
+
+static void use_wire(struct bytes body)
+{
+	struct wire_cert c;
+	uint32_t hashes;
+
+	if (!wire_cert_parse(&c, body))
+		require_within(c.data, body);
+	if (!wire_certreq_parse(&c, body))
+		require_within(c.data, body);
+	if (!wire_hashes_parse(&hashes, body))
+		require(!(hashes & ~SIG_HASHES_ALL));
+}
+
+static void use_name(struct bytes der)
+{
+	char text[80];
+
+	require(strlen(dn_text(text, sizeof(text), der)) < sizeof(text));
+	require(dn_equal(der, der, true) || !dn_equal(der, der, false));
+}
+
+static void use_name_text(struct bytes data)
+{
+	uint8_t der[256];
+	char text[600];
+	bool wild;
+	size_t len;
+
+	if (data.len >= sizeof(text))
+		return;
+	memcpy(text, data.p, data.len);
+	text[data.len] = '\0';
+	if (dn_parse(der, sizeof(der), &len, &wild, text))
+		return;
+	require(len > 0 && len <= sizeof(der));
+	use_name(bytes_of(der, len));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	struct bytes rest = bytes_of(data + 1, len ? len - 1 : 0);
+
+	if (!len)
+		return 0;
+	switch (data[0] % 9) {
+	case 0:
+		use_certificate(rest);
+		break;
+	case 1:
+		use_file(CRED_CERT, rest);
+		break;
+	case 2:
+		use_file(CRED_CRL, rest);
+		break;
+	case 3:
+		use_file(CRED_PUBKEY, rest);
+		break;
+	case 4:
+		use_file(CRED_KEY, rest);
+		break;
+	case 5:
+		if (rest.len)
+			use_auth(rest.p[0], bytes_of(rest.p + 1, rest.len - 1));
+		break;
+	case 6:
+		use_wire(rest);
+		break;
+	case 7:
+		use_name(rest);
+		break;
+	default:
+		use_name_text(rest);
+		break;
+	}
+	return 0;
+}
