@@ -65,6 +65,8 @@ enum err auth_take_certs(struct step *s)
 	struct handshake *hs = s->sa->hs;
 	enum err e = ERR_OK;
 
+	/* A request that was dropped for want of memory comes again. */
+	auth_certs_free(hs->certs, &hs->num_certs);
 	for (uint32_t i = 0; !e && i < s->msg->num; i++) {
 		const struct ike_payload *p = &s->msg->payloads[i];
 
