@@ -38,6 +38,16 @@ static enum err keep(uint8_t **out, size_t *out_len, const void *p, int len)
 	return ERR_OK;
 }
 
+/* Without this OpenSSL asks the terminal, also about what is no private key. */
+static int no_passphrase(char *buf, int size, int writing, void *arg)
+{
+	(void)buf;
+	(void)size;
+	(void)writing;
+	(void)arg;
+	return -1;
+}
+
 /* ---- certificates ---------------------------------------------------------------------------- */
 
 static bool seconds_of(int64_t *out, const ASN1_TIME *t)
@@ -110,7 +120,7 @@ static X509 *decode_cert(struct bytes data)
 		return NULL;
 	}
 	bio = BIO_new_mem_buf(data.p, (int)data.len);
-	x = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+	x = bio ? PEM_read_bio_X509(bio, NULL, no_passphrase, NULL) : NULL;
 	BIO_free(bio);
 	return x;
 }
@@ -143,7 +153,7 @@ static X509_CRL *decode_crl(struct bytes data)
 		return NULL;
 	}
 	bio = BIO_new_mem_buf(data.p, (int)data.len);
-	x = bio ? PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL) : NULL;
+	x = bio ? PEM_read_bio_X509_CRL(bio, NULL, no_passphrase, NULL) : NULL;
 	BIO_free(bio);
 	return x;
 }
@@ -193,7 +203,7 @@ static EVP_PKEY *decode_public(struct bytes data)
 		return NULL;
 	}
 	bio = BIO_new_mem_buf(data.p, (int)data.len);
-	key = bio ? PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL) : NULL;
+	key = bio ? PEM_read_bio_PUBKEY(bio, NULL, no_passphrase, NULL) : NULL;
 	BIO_free(bio);
 	return key;
 }
@@ -341,12 +351,22 @@ enum err cred_import(struct cred **out, char why[static KEY_WHY_MAX],
 enum err cred_from_peer(struct cred **out, char why[static KEY_WHY_MAX], struct bytes der)
 {
 	const struct cred_source source = {.kind = CRED_CERT, .name = "peer", .data = der};
+	struct cred *c;
+	enum err e;
 
 	if (der.len > CRED_CERT_MAX)
 		return say(why, ERR_LIMIT, "it is too long");
 	if (!der.len || der.p[0] != 0x30) /* no PEM from the network */
 		return say(why, ERR_MALFORMED, "it is not a certificate");
-	return cred_import(out, why, &source);
+	e = cred_import(&c, why, &source);
+	if (e)
+		return e;
+	if (!bytes_equal(cred_der(c), der)) { /* one certificate has one encoding */
+		cred_put(c);
+		return say(why, ERR_MALFORMED, "it is not encoded as DER");
+	}
+	*out = c;
+	return ERR_OK;
 }
 
 /* Only a regular file is read: a device or a pipe would keep the reader waiting. */
