@@ -136,11 +136,19 @@ static uint32_t room_for(const struct packet *p, uint32_t head_len, uint32_t max
 	return max_len > front ? (max_len - front) & ~(FRAGMENT_UNIT - 1) : 0;
 }
 
+/* end_fits - a fragment's own end can be said, and so each part's place. */
+static bool end_fits(const struct packet *p)
+{
+	uint32_t offset = p->data[0] >> 4 == 4 ? load_be16(p->data + 6) & IP4_OFFSET_MASK : 0;
+
+	return offset * FRAGMENT_UNIT + p->len <= IP_MAX_LEN;
+}
+
 bool fragment_cut_begin(struct fragment_cut *c, struct packet *p, uint32_t max_len)
 {
 	uint32_t head_len = head_of(p);
 
-	if (!head_len || room_for(p, head_len, max_len) == 0)
+	if (!head_len || room_for(p, head_len, max_len) == 0 || !end_fits(p))
 		return false;
 	*c = (struct fragment_cut){.whole = p, .max_len = max_len};
 	return true;
@@ -216,6 +224,7 @@ bool fragment_cut_next(struct fragment_cut *c, struct packet *out)
 
 	memcpy(out->data + n, p->data + head_len + c->offset, len);
 	out->len = n + len;
+	out->flags |= PACKET_F_FRAGMENT;
 	out->sa = p->sa;
 	out->path = p->path;
 	out->token = p->token;

@@ -58,7 +58,7 @@ struct fragment_cut {
 /* fragment_cut_begin - cut p, longer than max_len, into fragments of at most so many bytes: an IPv4
  * packet or fragment without DF, or an IPv6 packet that fragments were put together to (others may
  * not be cut: RFC 8200 4.5), with p->fragment_at and p->fragment_id. False: max_len is too small,
- * or p is not well-formed. */
+ * p is not well-formed, or a fragment that ends behind the longest packet there is. */
 MUST_USE bool fragment_cut_begin(struct fragment_cut *c, struct packet *p, uint32_t max_len)
 	NONNULL(1, 2);
 

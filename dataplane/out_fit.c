@@ -26,6 +26,8 @@ static void begin(struct fit *f, const struct esp_sa *sa, uint64_t now_ns)
 
 	*f = (struct fit){.sa = sa, .conf = c, .len = fit_len(sa, path, now_ns)};
 	f->copy_df = path_in_doubt(path, now_ns) ? DF_CLEAR : c->copy_df;
+	/* A transport header does not say where what it begins ends: padding would be taken for
+	 * data (RFC 4303 2.7). */
 	if (c->tfc_padding && c->mode == SA_TUNNEL)
 		f->tfc = c->tfc_padding < f->len ? c->tfc_padding : f->len;
 	if (f->tfc == FIT_ANY) /* "as the path takes", and that is not known */
@@ -137,8 +139,6 @@ static bool too_big(struct worker *w, const struct fit *f, struct packet *p, str
 {
 	bool v6 = p->data[0] >> 4 == 6;
 
-	if (w->cut.whole == p)
-		return cut(w, f, p, out);
 	if (f->conf->mode != SA_TUNNEL && !keeps_whole(p)) {
 		pass_on(f, p, 0, out); /* ESP is about whole packets there (RFC 4303 3.3.4) */
 	} else if (!keeps_whole(p)) {
@@ -186,6 +186,11 @@ void out_fit(struct worker *w, struct pktvec *in, struct pktvec *out)
 	uint32_t i = 0;
 
 	out->num = 0;
+	if (unlikely(w->cut.whole)) { /* to its end, whatever its path takes by now */
+		assert(w->cut.whole == in->pkt[0]);
+		begin(&f, in->pkt[0]->sa, w->now_ns);
+		i = cut(w, &f, in->pkt[0], out);
+	}
 	while (i < in->num && pktvec_room(out)) {
 		struct packet *p = in->pkt[i];
 

@@ -142,6 +142,40 @@ static void test_cut_many(void)
 	free(buf);
 }
 
+/* A vector ends in the middle of a packet, and its path takes it whole all at once: it is cut to
+ * its end, and what was remembered of it is not applied to the next packet in its buffer. */
+static void test_cut_while_path_grows(void)
+{
+	struct bed bed;
+
+	wanted = (struct child_params){0};
+	bed_init(&bed, &(struct bed_options){
+			       .open_wire = true, .num_packets = 256, .packet_room = 65535});
+	bed_pair(&bed, 1, tweak);
+	struct worker *w = bed.a.dp->workers[0];
+	struct pktvec v = {.num = 0}, out;
+	struct packet *p = packet_get(w->pool);
+	uint32_t num = 0;
+
+	CU_ASSERT_EQUAL(dataplane_pathset_mtu(bed.a.dp, bed.a.pathset, 576), ERR_OK);
+	p->len = (uint32_t)udp4(p->data, 60000, false);
+	pktvec_push(&v, p);
+	counter_add(&w->count.rx, 1);
+	out_classify(w, &v, &out);
+	v = out;
+	while (v.num) {
+		out_fit(w, &v, &out);
+		for (uint32_t i = 0; i < out.num; i++, num++) {
+			CU_ASSERT(out.pkt[i]->len <= 576);
+			worker_drop(w, out.pkt[i], DROP_DUMMY);
+		}
+		CU_ASSERT_EQUAL(dataplane_pathset_mtu(bed.a.dp, bed.a.pathset, 0), ERR_OK);
+	}
+	CU_ASSERT(num > 110 && !w->cut.whole);
+	CU_ASSERT_EQUAL(pool_num_free(w->pool), 256);
+	bed_fini(&bed);
+}
+
 static uint16_t sum(const uint8_t *p, size_t n, uint32_t start_value)
 {
 	for (size_t i = 0; i < n; i += 2)
@@ -433,6 +467,32 @@ static void test_mss_left_alone(void)
 	bed_fini(&bed);
 }
 
+/* Of a segment that is cut only the first part has a TCP header: what lies in its place in the
+ * others is data, whatever it looks like, and arrives as it was. */
+static void test_mss_not_in_parts(void)
+{
+	static const uint8_t like_syn[8] = {0x70, 2, 2, 4, 0xff, 0xff, 0xff, 0xff};
+	uint8_t buf[BED_MAX_PACKET], got[BED_MAX_PACKET];
+	struct bed bed;
+	size_t n = udp4(buf, 2000, false), len;
+
+	/* Parts begin at whole units: length and flags of a SYN at 12, and from 20 on options. */
+	for (size_t at = 20; at < n; at++)
+		buf[at] = like_syn[at % 8];
+	buf[9] = IPPROTO_TCP;
+	buf[33] = 0x10; /* of the packet itself: no SYN */
+	store_be16(buf + 10, ip4_checksum(buf, 20));
+	start(&bed, (struct child_params){.mss_clamp = 1000}, 700);
+	bed_send(&bed.a, buf, n);
+	bed_turn_one(&bed, &bed.a);
+	while ((len = bed_capture(&bed.a, got)) != 0)
+		bed_deliver(&bed.b, got, len);
+	bed_turn_one(&bed, &bed.b);
+	CU_ASSERT_EQUAL(bed_receive(&bed.b, got), n);
+	CU_ASSERT_EQUAL(memcmp(got, buf, n), 0);
+	bed_fini(&bed);
+}
+
 /* Every option list of three bytes, and cut at each length: nothing is read or written outside. */
 static void test_mss_hostile(void)
 {
@@ -508,11 +568,23 @@ static void test_no_buffer(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_len),         TAP_TEST(test_cut),         TAP_TEST(test_cut_many),
-	TAP_TEST(test_told),        TAP_TEST(test_ip6_min_mtu), TAP_TEST(test_df_clear),
-	TAP_TEST(test_df),          TAP_TEST(test_not_told),    TAP_TEST(test_told_at_a_rate),
-	TAP_TEST(test_mss),         TAP_TEST(test_mss_in),      TAP_TEST(test_mss_left_alone),
-	TAP_TEST(test_mss_hostile), TAP_TEST(test_tfc),         TAP_TEST(test_no_buffer),
+	TAP_TEST(test_len),
+	TAP_TEST(test_cut),
+	TAP_TEST(test_cut_many),
+	TAP_TEST(test_told),
+	TAP_TEST(test_ip6_min_mtu),
+	TAP_TEST(test_df_clear),
+	TAP_TEST(test_df),
+	TAP_TEST(test_not_told),
+	TAP_TEST(test_told_at_a_rate),
+	TAP_TEST(test_mss),
+	TAP_TEST(test_mss_in),
+	TAP_TEST(test_mss_left_alone),
+	TAP_TEST(test_mss_hostile),
+	TAP_TEST(test_tfc),
+	TAP_TEST(test_no_buffer),
+	TAP_TEST(test_mss_not_in_parts),
+	TAP_TEST(test_cut_while_path_grows),
 };
 
 TAP_MAIN("dataplane/fit", tests)

@@ -538,6 +538,29 @@ static void test_one_address_each(void)
 	bed_fini(&bed);
 }
 
+static void transport_padded(struct child_params *p, bool is_a)
+{
+	transport(p, is_a);
+	p->tfc_padding = 500;
+}
+
+/* RFC 4303 2.7: no header behind ESP says where the data ends; what would be added would be data.
+ */
+static void test_no_tfc_padding(void)
+{
+	uint8_t buf[BED_MAX_PACKET], got[BED_MAX_PACKET];
+	struct bed bed;
+	size_t n = bed_udp4(buf, true, 1, 1, 9, 100);
+
+	bed_init(&bed, NULL);
+	want_between("10.1.0.1", "10.2.0.1");
+	bed_pair(&bed, 1, transport_padded);
+	bed_send(&bed.a, buf, n);
+	bed_turn(&bed);
+	CU_ASSERT_EQUAL(bed_receive(&bed.b, got), n);
+	bed_fini(&bed);
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_v4),
 	TAP_TEST(test_v6),
@@ -554,6 +577,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_checksums_left_alone),
 	TAP_TEST(test_every_checksum),
 	TAP_TEST(test_one_address_each),
+	TAP_TEST(test_no_tfc_padding),
 };
 
 TAP_MAIN("dataplane/transport", tests)
