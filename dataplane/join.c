@@ -25,6 +25,12 @@ void worker_expire_fragments(struct timer *t, uint64_t now_ns)
 		timer_set(&w->timers, t, reasm_next(&w->reasm));
 }
 
+void worker_forget_fragments(struct worker *w, uint64_t context)
+{
+	reasm_forget(&w->reasm, context);
+	settle(w);
+}
+
 struct packet *pass_join(struct worker *w, struct packet *p, uint64_t context)
 {
 	struct fragment f;

@@ -77,7 +77,7 @@ struct packet {
 	uint8_t flags;         /* PACKET_F_* */
 	uint32_t fragment_id;  /* JOINED: the fragments' identification */
 	uint16_t fragment_at;  /* JOINED: IPv6: where their fragment header was */
-	uint16_t mtu;          /* JOINED: length of the longest fragment; TOLD: the MTU */
+	uint16_t mtu;          /* JOINED: length that fragments of it may have; TOLD: the MTU */
 	uint8_t fragment_next; /* JOINED: IPv6: where the fragment header was named */
 	struct path_addr from; /* rx on an outer port: the addresses it came with */
 };

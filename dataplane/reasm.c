@@ -31,7 +31,7 @@ struct reasm_slot {
 	uint32_t have;         /* bytes of payload that are here */
 	uint32_t total;        /* of them in all; 0 = not known */
 	uint32_t end;          /* the furthest that one reached */
-	uint32_t longest;      /* fragment, with its headers */
+	uint32_t longest;      /* payload of a fragment */
 	uint64_t map[NUM_WORDS];
 };
 
@@ -224,7 +224,7 @@ static void take(struct reasm *r, struct reasm_slot *s, const struct packet *p,
 	s->have += f->len;
 	s->end = end > s->end ? end : s->end;
 	s->total = f->more ? s->total : end;
-	s->longest = f->at + f->len > s->longest ? f->at + f->len : s->longest;
+	s->longest = f->len > s->longest ? f->len : s->longest;
 	s->num++;
 	r->num++;
 }
@@ -267,6 +267,9 @@ static bool fits(const struct reasm_slot *s)
 static struct packet *finish(struct reasm_slot *s, const struct packet *last)
 {
 	struct packet *w = s->packet;
+	/* Behind the first one's headers, which all will have: if it is cut again, no more
+	 * fragments come of it than it was. */
+	uint32_t mtu = s->first.at + s->longest;
 
 	w->data -= s->first.head_len;
 	w->len = s->first.head_len + s->total;
@@ -278,7 +281,7 @@ static struct packet *finish(struct reasm_slot *s, const struct packet *last)
 	w->fragment_id = s->first.id;
 	w->fragment_at = (uint16_t)s->first.head_len;
 	w->fragment_next = (uint8_t)s->first.next_at;
-	w->mtu = (uint16_t)(s->longest < UINT16_MAX ? s->longest : UINT16_MAX);
+	w->mtu = (uint16_t)(mtu < UINT16_MAX ? mtu : UINT16_MAX);
 	w->sa = last->sa;
 	w->path = last->path;
 	w->seq = last->seq;
@@ -331,6 +334,16 @@ void reasm_expire(struct reasm *r, uint64_t now_ns)
 		struct reasm_slot *s = &r->slots[i];
 
 		if (s->used && s->since_ns + REASM_NS <= now_ns)
+			r->num_expired += clear(r, s);
+	}
+}
+
+void reasm_forget(struct reasm *r, uint64_t context)
+{
+	for (uint32_t i = 0; i < r->num_slots; i++) {
+		struct reasm_slot *s = &r->slots[i];
+
+		if (s->used && s->key.context == context)
 			r->num_expired += clear(r, s);
 	}
 }

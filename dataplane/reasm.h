@@ -52,7 +52,9 @@ enum drop_reason reasm_add(struct reasm *r, struct packet **out_whole, uint32_t 
 			   const struct packet *p, const struct fragment *f, uint64_t context,
 			   uint64_t now_ns) NONNULL(1, 2, 3, 4, 5);
 
-/* reasm_expire - give up what is over. reasm_next - when that will be; TIME_NEVER if nothing is
- * being put together. */
+/* reasm_expire - give up what is over. reasm_forget - and what is of this context, which ends or
+ * comes to mean something else; counted with what expired. reasm_next - when that will be;
+ * TIME_NEVER if nothing is being put together. */
 void reasm_expire(struct reasm *r, uint64_t now_ns) NONNULL(1);
+void reasm_forget(struct reasm *r, uint64_t context) NONNULL(1);
 uint64_t reasm_next(const struct reasm *r) NONNULL(1);

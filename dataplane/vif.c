@@ -119,6 +119,8 @@ enum err dataplane_vif_remove(struct dataplane *dp, uint32_t scope)
 	/* Packets that wait for an SA or for another worker find what became of their policy. */
 	for (int i = 0; i == 0 || (i < TURNS_MAX && dataplane_poll_next(dp) == 0); i++)
 		dataplane_poll(dp, workers_clock(dp));
+	for (uint32_t i = 0; i < dp->num_workers; i++)
+		worker_forget_fragments(dp->workers[i], (uint64_t)scope << 2 | REASM_HOST);
 	keep_books(dp, port);
 	w->ports[port]->ops->close(w->ports[port]);
 	leave(dp, port);

@@ -137,8 +137,10 @@ static inline void worker_count_held(struct worker *w)
 	counter_set(&w->count.held, (uint64_t)w->hold.num + w->reasm.num);
 }
 
-/* worker_expire_fragments - of the timer: give up packets whose fragments do not come. */
+/* worker_expire_fragments - of the timer: give up packets whose fragments do not come.
+ * worker_forget_fragments - those of a context that ends; workers are stopped. */
 void worker_expire_fragments(struct timer *t, uint64_t now_ns) NONNULL(1);
+void worker_forget_fragments(struct worker *w, uint64_t context) NONNULL(1);
 
 /* worker_clock - the time of its last turn. Any thread. */
 static inline uint64_t worker_clock(const struct worker *w)

@@ -401,6 +401,83 @@ static void test_bounded(void)
 	reasm_fini(&r);
 }
 
+/* The first part has long headers and the others none, so that theirs is the longer payload: not
+ * more fragments are made of the packet than it came in, which would multiply what is sent. */
+static void test_no_more_than_came(void)
+{
+	struct pool *pool = pool_new(2, 66000);
+	struct packet *p = packet_get(pool), *whole = NULL;
+	struct fragment f;
+	struct fragment_cut c;
+	struct reasm r;
+	uint32_t num = 0, came = 0, made = 0;
+	bool more = true;
+
+	CU_ASSERT_EQUAL_FATAL(reasm_init(&r, 1), ERR_OK);
+	for (uint32_t at = 0; at < 16008; came++) {
+		uint32_t head = at ? 40 : 240, len = at ? 200 : 8;
+		uint8_t *h = p->data;
+
+		memset(h, 0, 40);
+		h[0] = 0x60;
+		h[6] = at ? IPPROTO_FRAGMENT : IPPROTO_HOPOPTS;
+		store_be16(h + 4, (uint16_t)(head - 40 + 8 + len));
+		if (!at) {
+			memset(h + 40, 0, 200);
+			h[40] = IPPROTO_FRAGMENT;
+			h[41] = 24;
+		}
+		memset(h + head, 0, 8);
+		h[head] = 17;
+		store_be16(h + head + 2, (uint16_t)(at | (at + len < 16008)));
+		memset(h + head + 8, (int)at / 8, len);
+		p->len = head + 8 + len;
+		CU_ASSERT_EQUAL_FATAL(fragment_parse(&f, h, p->len), FRAGMENT_PART);
+		CU_ASSERT_EQUAL(reasm_add(&r, &whole, &num, p, &f, 4, 1), DROP_NONE);
+		at += len;
+	}
+	CU_ASSERT_PTR_NOT_NULL_FATAL(whole);
+	CU_ASSERT_EQUAL(num, came);
+	CU_ASSERT(fragment_cut_begin(&c, whole, whole->mtu));
+	while (more) {
+		struct packet *part = packet_get(pool);
+
+		more = fragment_cut_next(&c, part);
+		packet_put(part);
+		made++;
+	}
+	CU_ASSERT(made <= came);
+	packet_put(whole);
+	packet_put(p);
+	reasm_fini(&r);
+	pool_free(pool);
+}
+
+/* A later fragment so far behind that its end cannot be said is not cut: the parts would be at
+ * other places, the first among them. */
+static void test_cut_beyond_the_end(void)
+{
+	struct pool *pool = pool_new(2, 2048);
+	struct packet *p = packet_get(pool), *out = packet_get(pool);
+	struct fragment_cut c;
+
+	p->len = (uint32_t)bed_udp4(p->data, true, 1, 2, 3, 1200);
+	store_be16(p->data + 6, 0x1fff - 50);
+	CU_ASSERT(!fragment_cut_begin(&c, p, 400));
+	store_be16(p->data + 6, (65535 - 20 - 1208) / 8);
+	CU_ASSERT_FATAL(fragment_cut_begin(&c, p, 400));
+	for (bool more = true; more;) {
+		struct fragment f;
+
+		more = fragment_cut_next(&c, out);
+		CU_ASSERT_EQUAL(fragment_parse(&f, out->data, out->len), FRAGMENT_PART);
+		CU_ASSERT(out->flags & PACKET_F_FRAGMENT);
+	}
+	packet_put(p);
+	packet_put(out);
+	pool_free(pool);
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_round_trip),
 	TAP_TEST(test_cut_again),
@@ -412,6 +489,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_contradictions),
 	TAP_TEST(test_contexts_never_meet),
 	TAP_TEST(test_bounded),
+	TAP_TEST(test_no_more_than_came),
+	TAP_TEST(test_cut_beyond_the_end),
 };
 
 TAP_MAIN("dataplane/fragment", tests)

@@ -157,11 +157,11 @@ static void test_S56_selectors_hold_in_an_interface(void)
 	bed_fini(&bed);
 }
 
-/* Fragments with the same identification from two interfaces are of two packets. */
-static void test_fragments_stay_apart(void)
+/* want_whole - fragments are put together before they are looked up, in every scope. */
+static void want_whole(struct side *s)
 {
 	struct ts ports = {0};
-	struct policy_params wants_whole = {
+	struct policy_params p = {
 		.layer = POLICY_CONFIG,
 		.action = POLICY_DISCARD,
 		.priority = 9,
@@ -170,26 +170,50 @@ static void test_fragments_stay_apart(void)
 		.num_local = 1,
 		.num_remote = 1,
 	};
-	uint8_t whole[BED_MAX_PACKET], part[2][600];
-	struct bed bed;
 	uint32_t id;
 
-	open_two(&bed, NULL);
 	CU_ASSERT(ts_parse(&ports, "10.200.0.0/16[udp/53]") == ERR_OK);
-	CU_ASSERT_FATAL(dataplane_policy_add(bed.a.dp, &id, &wants_whole) == ERR_OK);
+	CU_ASSERT_FATAL(dataplane_policy_add(s->dp, &id, &p) == ERR_OK);
+}
+
+/* struct halves - both fragments of one packet. */
+struct halves {
+	uint8_t part[2][600];
+};
+
+static void make_halves(struct halves *h)
+{
+	uint8_t whole[BED_MAX_PACKET];
+
 	bed_udp4(whole, true, 5, 6, 7, 992);
 	for (int i = 0; i < 2; i++) {
-		memcpy(part[i], whole, 20);
-		memcpy(part[i] + 20, whole + 20 + 500 / 8 * 8 * i, 504);
-		store_be16(part[i] + 2, (uint16_t)(i ? 20 + 1000 - 496 : 20 + 496));
-		store_be16(part[i] + 4, 77);
-		store_be16(part[i] + 6, i ? 496 / 8 : 0x2000);
+		memcpy(h->part[i], whole, 20);
+		memcpy(h->part[i] + 20, whole + 20 + 500 / 8 * 8 * i, 504);
+		store_be16(h->part[i] + 2, (uint16_t)(i ? 20 + 1000 - 496 : 20 + 496));
+		store_be16(h->part[i] + 4, 77);
+		store_be16(h->part[i] + 6, i ? 496 / 8 : 0x2000);
 	}
-	CU_ASSERT(memory_inject(vifs[0][0].far, part[0], 20 + 496, NULL) == ERR_OK);
-	CU_ASSERT(memory_inject(vifs[1][0].far, part[1], 20 + 504, NULL) == ERR_OK);
+}
+
+static void give_half(struct memory_port *far, const struct halves *h, int i)
+{
+	CU_ASSERT(memory_inject(far, h->part[i], i ? 20 + 504 : 20 + 496, NULL) == ERR_OK);
+}
+
+/* Fragments with the same identification from two interfaces are of two packets. */
+static void test_fragments_stay_apart(void)
+{
+	struct halves h;
+	struct bed bed;
+
+	open_two(&bed, NULL);
+	want_whole(&bed.a);
+	make_halves(&h);
+	give_half(vifs[0][0].far, &h, 0);
+	give_half(vifs[1][0].far, &h, 1);
 	bed_turn(&bed);
 	CU_ASSERT(!got(vifs[0][1].far) && !got(vifs[1][1].far));
-	CU_ASSERT(memory_inject(vifs[0][0].far, part[1], 20 + 504, NULL) == ERR_OK);
+	give_half(vifs[0][0].far, &h, 1);
 	bed_turn(&bed);
 	CU_ASSERT(got(vifs[0][1].far) == 7 && !got(vifs[1][1].far));
 	close_two(&bed);
@@ -202,6 +226,32 @@ static void take_away(struct side *s, struct vif *v, uint64_t pair)
 	dataplane_group_remove(s->dp, v->group);
 	CU_ASSERT(dataplane_vif_remove(s->dp, v->scope) == ERR_OK);
 	CU_ASSERT(dataplane_vif_remove(s->dp, v->scope) == ERR_NOT_FOUND);
+}
+
+/* Nor are one of an interface that went and one of that which has its number now. */
+static void test_fragments_go_with_their_interface(void)
+{
+	struct halves h;
+	struct bed bed;
+	uint32_t scope;
+
+	open_two(&bed, NULL);
+	want_whole(&bed.a);
+	make_halves(&h);
+	give_half(vifs[0][0].far, &h, 0);
+	bed_turn(&bed);
+	scope = vifs[0][0].scope;
+	take_away(&bed.a, &vifs[0][0], 10);
+	take_away(&bed.b, &vifs[0][1], 10);
+	memory_close_far(vifs[0][0].far);
+	memory_close_far(vifs[0][1].far);
+	make_pair(&bed, 0);
+	CU_ASSERT(vifs[0][0].scope == scope);
+	give_half(vifs[0][0].far, &h, 1);
+	bed_turn(&bed);
+	CU_ASSERT(!got(vifs[0][1].far));
+	CU_ASSERT(bed_dropped(&bed.a, DROP_FRAGMENT_EXPIRED) == 1);
+	close_two(&bed);
 }
 
 static void test_they_come_and_go(void)
@@ -272,6 +322,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S56_a_policy_is_its_interfaces),
 	TAP_TEST(test_S56_selectors_hold_in_an_interface),
 	TAP_TEST(test_fragments_stay_apart),
+	TAP_TEST(test_fragments_go_with_their_interface),
 	TAP_TEST(test_they_come_and_go),
 	TAP_TEST(test_they_come_and_go_under_workers),
 };
