@@ -92,17 +92,25 @@ bool hold_due(const struct hold *h, uint32_t policy, uint64_t now_ns)
 	return q && q->num && is_due(q, now_ns);
 }
 
+static bool is_joined(const struct packet *p)
+{
+	return (p->flags & PACKET_F_JOINED) != 0;
+}
+
 enum hold_result hold_push(struct hold *h, struct packet *p, uint32_t policy, uint64_t now_ns)
 {
 	struct hold_queue *q = h->num < h->cap ? obtain(h, policy) : NULL;
 
 	if (!q || q->num >= h->per_policy)
 		return HOLD_FULL;
+	if (is_joined(p) && h->num_joined >= h->max_joined)
+		return HOLD_FULL;
 	if (p->hold_until_ns == 0)
 		p->hold_until_ns = now_ns + h->wait_ns;
 	h->ring[(h->head + h->num) % h->cap] = (struct hold_item){.packet = p, .queue = q};
 	h->num++;
 	q->num++;
+	h->num_joined += is_joined(p);
 	return is_due(q, now_ns) ? HOLD_ACQUIRE : HOLD_KEPT;
 }
 
@@ -125,6 +133,7 @@ struct packet *hold_pop(struct hold *h)
 	h->head = (h->head + 1) % h->cap;
 	h->num--;
 	item->queue->num--;
+	h->num_joined -= is_joined(item->packet);
 	return item->packet;
 }
 

@@ -52,6 +52,8 @@ bool spd_needs_whole(const struct ts *ts, uint32_t num)
 	for (uint32_t i = 0; i < num; i++) {
 		if (ts[i].port_lo != 0 || ts[i].port_hi != 0xffff)
 			return true;
+		if (ts[i].proto && ts[i].lo.family == IP_V6)
+			return true;
 	}
 	return false;
 }

@@ -51,7 +51,8 @@ void spd_insert(struct spd *s, struct spd_entry *e) NONNULL(1, 2);
 /* spd_remove - as immediate; e is freed when no worker reads it. */
 void spd_remove(struct spd *s, struct spd_entry *e, struct rcu_queue *q) NONNULL(1, 2, 3);
 
-/* spd_needs_whole - whether one of the selectors asks for ports, which fragments do not have.
+/* spd_needs_whole - whether one of the selectors asks for what a fragment does not say: ports, and
+ * with IPv6 the protocol, since extension headers may lie between fragment header and payload.
  * spd_count_whole - an entry or an outbound SA with such selectors comes (1) or goes (-1); control
  * thread. spd_wants_whole - there are any: fragments are put together before they are looked up.
  * Worker. */

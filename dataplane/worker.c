@@ -11,6 +11,15 @@ static uint32_t hold_capacity(const struct worker_params *params)
 	return params->num_packets / 4 ? params->num_packets / 4 : 1;
 }
 
+/* hold_joined - so many put together by any worker may wait at this one: of each worker's buffers
+ * half are left, wherever the packets wait. */
+static uint32_t hold_joined(const struct worker_params *params)
+{
+	uint32_t share = params->reasm_packets / 2 / params->num_workers;
+
+	return share ? share : 1;
+}
+
 /* expire_held - give up what waited too long; set again for the next one. */
 static void expire_held(struct timer *t, uint64_t now_ns)
 {
@@ -45,6 +54,7 @@ enum err worker_init(struct worker *w, const struct worker_params *params)
 	if (e == ERR_OK)
 		e = hold_init(&w->hold, hold_capacity(params), params->hold_packets,
 			      params->hold_ns);
+	w->hold.max_joined = hold_joined(params);
 	if (e == ERR_OK)
 		e = reasm_init(&w->reasm, params->reasm_packets);
 	if (e == ERR_OK)

@@ -324,6 +324,80 @@ static void test_flood(void)
 	bed_fini(&bed);
 }
 
+/* S56: where protocols matter, and an IPv6 fragment header can name another one than the first
+ * fragment's upper layer, packets are put together before they are looked up. */
+static void test_S56_fragments_out_by_protocol(void)
+{
+	struct bed bed;
+	struct policy_params p = {.layer = POLICY_LATCH, .action = POLICY_DISCARD};
+	struct dataplane_stats st;
+	uint8_t buf[BED_MAX_PACKET], got[BED_MAX_PACKET];
+	struct ts udp;
+	uint32_t id;
+	size_t n = bed_udp6(buf, true, 1, 2, 3, 3000);
+
+	/* Destination options in front of UDP: they are behind the fragment header. */
+	memmove(buf + 48, buf + 40, n - 40);
+	memcpy(buf + 40, (const uint8_t[]){IPPROTO_UDP, 0, 1, 4, 0, 0, 0, 0}, 8);
+	buf[6] = IPPROTO_DSTOPTS;
+	n += 8;
+	store_be16(buf + 4, (uint16_t)(n - 40));
+	bed_init(&bed, &open_wire);
+	bed_pair(&bed, 1, NULL);
+	CU_ASSERT_EQUAL(ts_parse(&udp, "fd02::/32[udp]"), ERR_OK);
+	p.local = &bed.a.local6;
+	p.remote = &udp;
+	p.num_local = p.num_remote = 1;
+	CU_ASSERT_EQUAL(dataplane_policy_add(bed.a.dp, &id, &p), ERR_OK);
+	parts_of(buf, n, 1200, to_host, &bed.a);
+	bed_turn_one(&bed, &bed.a);
+	CU_ASSERT_EQUAL(bed_capture(&bed.a, got), 0);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.a, DROP_POLICY_DISCARD), 1);
+	dataplane_stats(bed.a.dp, &st);
+	CU_ASSERT_EQUAL(st.held, 0);
+	dataplane_policy_remove(bed.a.dp, id);
+	CU_ASSERT(!spd_wants_whole(&bed.a.dp->spd));
+	bed_fini(&bed);
+}
+
+/* Packets that wait for an SA do not take all the buffers in which others are put together. */
+static void test_waiting_leaves_buffers(void)
+{
+	struct bed bed;
+	struct policy_params p = {.layer = POLICY_LATCH, .action = POLICY_PROTECT};
+	uint8_t inner[BED_MAX_PACKET], got[BED_MAX_PACKET];
+	struct sealing s = {.bed = &bed, .pair = 1};
+	size_t n;
+
+	bed_init(&bed, &(struct bed_options){.open_wire = true, .hold_packets = 100});
+	bed_pair(&bed, 1, NULL);
+	for (unsigned i = 0; i < 2; i++) {
+		struct ts dns;
+		uint32_t id;
+
+		CU_ASSERT_EQUAL(ts_parse(&dns, i ? "10.1.0.0/16[udp/53]" : "10.1.0.0/16[udp/54]"),
+				ERR_OK);
+		p.local = &bed.b.local4;
+		p.remote = &dns;
+		p.num_local = p.num_remote = 1;
+		CU_ASSERT_EQUAL(dataplane_group_add(bed.b.dp, &p.group), ERR_OK);
+		CU_ASSERT_EQUAL(dataplane_policy_add(bed.b.dp, &id, &p), ERR_OK);
+	}
+	for (unsigned i = 0; i < 100; i++) { /* B's host sends what no SA protects */
+		n = bed_udp4(inner, false, 9, (uint16_t)(53 + i % 2), i, 3000);
+		store_be16(inner + 4, (uint16_t)i);
+		parts_of(inner, n, 1200, to_host, &bed.b);
+		bed_turn_one(&bed, &bed.b);
+	}
+	CU_ASSERT(bed.b.dp->workers[0]->hold.num > 0);
+	CU_ASSERT(bed_dropped(&bed.b, DROP_HOLD_FULL) > 0);
+	n = bed_udp4(inner, true, 1, 2, 5, 3000);
+	parts_of(inner, n, 1200, to_wire, &s);
+	bed_turn_one(&bed, &bed.b);
+	CU_ASSERT_EQUAL(bed_receive(&bed.b, got), n);
+	bed_fini(&bed);
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_S56_fragments_by_port),
 	TAP_TEST(test_S56_two_sas),
@@ -333,6 +407,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_out_by_sa),
 	TAP_TEST(test_out_held),
 	TAP_TEST(test_flood),
+	TAP_TEST(test_S56_fragments_out_by_protocol),
+	TAP_TEST(test_waiting_leaves_buffers),
 };
 
 TAP_MAIN("dataplane/join", tests)
