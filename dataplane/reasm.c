@@ -268,7 +268,7 @@ static struct packet *finish(struct reasm_slot *s, const struct packet *last)
 {
 	struct packet *w = s->packet;
 	/* Behind the first one's headers, which all will have: if it is cut again, no more
-	 * fragments come of it than it was. */
+	 * fragments come of it than it was, but for one that the last one's odd end makes. */
 	uint32_t mtu = s->first.at + s->longest;
 
 	w->data -= s->first.head_len;
