@@ -192,7 +192,8 @@ static bool take_error(struct dgram_socket *s, struct packet *p, bool *useful)
 
 void dgram_errors(struct dgram_socket *s, struct pool *pool, struct pktvec *out)
 {
-	while (pktvec_room(out)) {
+	/* What is of no use uses up tries too, so that a burst is bounded. */
+	for (uint32_t tries = pktvec_room(out); tries; tries--) {
 		struct packet *p = packet_get(pool);
 		bool useful = false;
 

@@ -523,6 +523,27 @@ static void test_bad_arguments(void)
 	close(unix_fd);
 }
 
+/* Messages that are nothing to us use up a burst as others do: who sends many holds up nobody. */
+static void test_useless_errors_are_bounded(void)
+{
+	struct endpoint peer = endpoint("10.1.0.9", 4999); /* where nobody listens */
+	struct sockaddr_storage ss;
+	socklen_t len = endpoint_to_sockaddr(&ss, &peer);
+	struct pollfd p;
+
+	if (!begin())
+		return;
+	p = (struct pollfd){.fd = sockets[NAT4].fd, .events = POLLERR};
+	for (int i = 0; i < 3 * PKTVEC_MAX;) /* an error that is told takes one's place */
+		i += sendto(p.fd, "x", 1, 0, (struct sockaddr *)&ss, len) == 1;
+	CU_ASSERT_EQUAL(rx(), 0);
+	CU_ASSERT(poll(&p, 1, 5000) == 1 && p.revents & POLLERR);
+	for (int i = 0; i < 1000 && poll(&p, 1, 0) == 1; i++)
+		CU_ASSERT_EQUAL(rx(), 0);
+	CU_ASSERT_EQUAL(poll(&p, 1, 0), 0);
+	end();
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_addresses),
 	TAP_TEST(test_unset_local),
@@ -535,6 +556,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_overflow_is_counted),
 	TAP_TEST(test_refusals),
 	TAP_TEST(test_full_socket),
+	TAP_TEST(test_useless_errors_are_bounded),
 	TAP_TEST(test_bad_arguments),
 };
 
