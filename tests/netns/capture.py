@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 import struct
+import time
 from dataclasses import dataclass
 
 from lab import wait_for
@@ -108,6 +109,10 @@ def read_pcap(path):
     return frames
 
 
+PROGRESS = re.compile(r"(\d+) packets? captured, (\d+) packets? received by filter, "
+                      r"(\d+) packets? dropped by kernel")
+
+
 class Capture:
     """A running tcpdump."""
 
@@ -122,9 +127,22 @@ class Capture:
         self.frames = None
         self.missed = 0
 
+    def _drain(self, tries=100):
+        """Waits until it has read what the kernel has for it: when it ends, the rest is lost."""
+        for asked in range(1, tries + 1):
+            self.process.send(signal.SIGUSR1)
+            wait_for(lambda asked=asked: len(PROGRESS.findall(self.process.log())) >= asked
+                     or not self.process.running(), "tcpdump to say how far it is")
+            captured, received, dropped = map(int, (PROGRESS.findall(self.process.log())
+                                                    or [(0, 0, 0)])[-1])
+            if captured + dropped >= received:
+                return
+            time.sleep(0.05)
+
     def stop(self, whole=True):
         """Ends the capture and returns its frames. If whole, a frame it missed is an error."""
         if self.frames is None:
+            self._drain()
             self.process.stop(signal.SIGINT)
             counted = re.search(r"^(\d+) packets dropped by kernel", self.process.log(), re.M)
             assert counted, self.process.log()
