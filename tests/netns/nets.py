@@ -25,6 +25,7 @@ OUTER6 = {"left": "2001:db8::1", "right": "2001:db8::2"}
 # Behind a translator the right host is elsewhere, and the left one has a private address.
 NAT_LEFT, NAT_INSIDE, NAT_OUTSIDE, NAT_RIGHT = "172.16.0.2", "172.16.0.1", "203.0.113.1", \
     "203.0.113.2"
+FAR_INSIDE, FAR_RIGHT = "172.17.0.1", "172.17.0.2"  # where the right one has a translator too
 PSK = "a pre-shared key for tests only"
 
 
@@ -42,6 +43,7 @@ class Side:
     connection: dict = field(default_factory=dict)  # further keys of the connection
     child: dict = field(default_factory=dict)  # and of the child
     children: dict = field(default_factory=dict)  # and further children: their keys
+    connections: dict = field(default_factory=dict)  # further connections, before this one
     daemon: dict = field(default_factory=dict)  # and of our daemon's own section
     files: dict = field(default_factory=dict)  # credentials: name below the configuration -> bytes
     secrets: dict = field(default_factory=dict)  # further secrets
@@ -81,13 +83,21 @@ def configuration(name, side, local_outer, remote_outer):
     secret = {"id-1": connection["local"].get("id", f"{name}.example"),
               "id-2": connection["remote"].get("id", f"{other(name)}.example"),
               "secret": f'"{side.psk}"'}
-    text = section("connections", {"gw": connection}) + "\n"
+    more = {key: {**connection, **keys} for key, keys in side.connections.items()}
+    text = section("connections", {**more, "gw": connection}) + "\n"
     text += section("secrets", {"ike-gw": secret, **side.secrets}) + "\n"
     if side.pools:
         text += section("pools", side.pools) + "\n"
     if side.kind == "latchkey":
         text += section("latchkey", {"interface": "latchkey0", **side.daemon}) + "\n"
     return text
+
+
+def translate(host, how, more=""):
+    """What the host forwards to its device "outside" has this device's address there."""
+    host.sysctl("net.ipv4.ip_forward", 1)
+    host.nft("table ip nat {\n chain post {\n  type nat hook postrouting priority 100;\n"
+             f"  oifname \"outside\" {how}\n }}\n}}\n" + more)
 
 
 class Pair:
@@ -100,7 +110,8 @@ class Pair:
         self.build = build
         try:
             self.left, self.right = self.lab.host("left"), self.lab.host("right")
-            self.outers = self._wire_nat() if nat else self._wire(OUTER6 if outer == "ip6" else OUTER4)
+            self.outers = self._wire_nat(nat == "double") if nat else \
+                self._wire(OUTER6 if outer == "ip6" else OUTER4)
             for side, host in (("left", self.left), ("right", self.right)):
                 host.address("lo", f"{INNER[side][0]}/32", f"{INNER[side][1]}/128")
             self.capture = Capture(self.right, "wire", snap=snap)
@@ -118,16 +129,22 @@ class Pair:
                       [f"{outer['left']}/{bits}"], [f"{outer['right']}/{bits}"])
         return {"left": (outer["left"], outer["right"]), "right": (outer["right"], outer["left"])}
 
-    def _wire_nat(self):
+    def _wire_nat(self, double):
+        """The left host behind a translator; if double, the right one behind another."""
         nat = self.nat = self.lab.host("nat")
         self.lab.link(self.left, "wire", nat, "inside", [f"{NAT_LEFT}/24"], [f"{NAT_INSIDE}/24"])
-        self.lab.link(nat, "outside", self.right, "wire", [f"{NAT_OUTSIDE}/24"],
-                      [f"{NAT_RIGHT}/24"])
+        far, device = (self.lab.host("far"), "outside") if double else (self.right, "wire")
+        self.lab.link(nat, "outside", far, device, [f"{NAT_OUTSIDE}/24"], [f"{NAT_RIGHT}/24"])
         self.left.run("ip", "route", "add", "default", "via", NAT_INSIDE)
-        nat.sysctl("net.ipv4.ip_forward", 1)
-        nat.nft("table ip nat {\n chain post {\n  type nat hook postrouting priority 100;\n"
-                "  oifname \"outside\" masquerade random\n }\n}\n")
-        return {"left": (NAT_LEFT, NAT_RIGHT), "right": (NAT_RIGHT, NAT_OUTSIDE)}
+        translate(nat, "masquerade random")
+        if not double:
+            return {"left": (NAT_LEFT, NAT_RIGHT), "right": (NAT_RIGHT, NAT_OUTSIDE)}
+        self.lab.link(far, "inside", self.right, "wire", [f"{FAR_INSIDE}/24"], [f"{FAR_RIGHT}/24"])
+        self.right.run("ip", "route", "add", "default", "via", FAR_INSIDE)
+        translate(far, "masquerade", "table ip in {\n chain pre {\n"
+                  "  type nat hook prerouting priority -100;\n  iifname \"outside\" "
+                  f"udp dport {{ 500, 4500 }} dnat to {FAR_RIGHT}\n }}\n}}\n")
+        return {"left": (NAT_LEFT, NAT_RIGHT), "right": (FAR_RIGHT, NAT_OUTSIDE)}
 
     def _peer(self, side, host):
         text = configuration(side, self.sides[side], *self.outers[side])

@@ -68,6 +68,11 @@ class Peer:
         answer, _ = self.vici("rekey", message)
         assert answer.get("success") == "yes", f"{self.host.name}: rekey: {answer}"
 
+    def kill(self):
+        """Ends it without a chance to clean up."""
+        self.process.send(signal.SIGKILL)
+        self.process.outer.wait()
+
     def sas(self):
         """The IKE SAs as VICI lists them: [(name, {...})]."""
         _, messages = self.vici("list-sas", {}, "list-sa")
@@ -181,11 +186,6 @@ class Latchkey(Peer):
     def swanctl(self, *arguments, check=True):
         """Debian's own swanctl, talking to our socket."""
         return self.host.run("swanctl", *arguments, "--uri", f"unix://{self.socket}", check=check)
-
-    def kill(self):
-        """Ends it without a chance to clean up."""
-        self.process.send(signal.SIGKILL)
-        self.process.outer.wait()
 
     def stop(self):
         status = self.process.stop()
