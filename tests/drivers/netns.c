@@ -3,13 +3,16 @@
 
 #include "tests/tap/tap.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,6 +23,16 @@ static void start_namespace(void)
 		 "echo 0 >/proc/sys/net/ipv6/conf/$i/accept_dad; done");
 }
 
+static void stay_here(void)
+{
+	int cpu = sched_getcpu();
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu < 0 ? 0 : cpu, &set);
+	CU_ASSERT_EQUAL(sched_setaffinity(0, sizeof(set), &set), 0);
+}
+
 bool netns_enter(void)
 {
 	if (unshare(CLONE_NEWNET) < 0) {
@@ -27,7 +40,24 @@ bool netns_enter(void)
 		return false;
 	}
 	start_namespace();
+	stay_here();
 	return true;
+}
+
+/* A datagram of our own waits behind what was sent before it. */
+void netns_settle(void)
+{
+	struct sockaddr_in self = {.sin_family = AF_INET,
+				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(self);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	CU_ASSERT_FATAL(fd >= 0 && bind(fd, (struct sockaddr *)&self, len) == 0);
+	CU_ASSERT_FATAL(getsockname(fd, (struct sockaddr *)&self, &len) == 0);
+	CU_ASSERT_FATAL(sendto(fd, "", 1, 0, (struct sockaddr *)&self, len) == 1);
+	CU_ASSERT_EQUAL_FATAL(poll(&p, 1, 10000), 1);
+	close(fd);
 }
 
 int netns_current(void)
@@ -88,6 +118,12 @@ void netns_in(int fd, const char *fmt, ...)
 	run(command);
 	netns_switch(here);
 	close(here);
+}
+
+void netns_wait_for6(const char *address)
+{
+	netns_sh("until ip -6 route show table local | grep -q '^local %s '; do sleep 0.01; done",
+		 address);
 }
 
 const char *netns_read(const char *fmt, ...)

@@ -32,5 +32,14 @@ void netns_in(int fd, const char *fmt, ...) __attribute__((format(printf, 2, 3))
 /* netns_read - a command's output, lines trimmed at the end; static, until the next call. */
 const char *netns_read(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* netns_wait_for6 - an IPv6 address that was just given is the host's own: a kernel thread sees to
+ * that some time after "ip address add" came back. */
+void netns_wait_for6(const char *address);
+
+/* netns_settle - what this thread has sent by "lo" so far has arrived. A busy machine may leave
+ * that to a kernel thread; its queue is one for a processor, which netns_enter() keeps the thread
+ * on. */
+void netns_settle(void);
+
 /* netns_wait - sleep a little; for what the kernel does by itself. */
 void netns_wait(unsigned ms);

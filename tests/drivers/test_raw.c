@@ -57,6 +57,9 @@ static bool begin(void)
 		return false;
 	netns_sh("for i in 1 2 9; do ip addr add 10.1.0.$i/24 dev lo && "
 		 "ip -6 addr add fd01::$i/64 dev lo nodad || exit 1; done");
+	netns_wait_for6("fd01::1");
+	netns_wait_for6("fd01::2");
+	netns_wait_for6("fd01::9");
 	sockets[0] = raw_socket(AF_INET, IPPROTO_ESP);
 	sockets[1] = raw_socket(AF_INET6, IPPROTO_ESP);
 	CU_ASSERT_FATAL(raw_driver_open(&d, sockets, 2) == ERR_OK);
@@ -101,6 +104,7 @@ static void transmit(const struct path_addr *to, const void *data, uint32_t len)
 	queue(to, data, len);
 	d->ops->tx(d, &vec);
 	CU_ASSERT_EQUAL(vec.num, 0);
+	netns_settle();
 }
 
 /* Every pair of addresses: they arrive with the packet, and its data is where it would be if it had

@@ -40,6 +40,7 @@ static int open_device(short flags)
 	netns_sh("ip link set drvtap mtu %d addrgenmode none && ip link set drvtap arp off up && "
 		 "ip addr add 10.1.0.1/24 dev drvtap && ip -6 addr add fd01::1/64 dev drvtap nodad",
 		 MTU);
+	netns_wait_for6("fd01::1");
 	return fd;
 }
 

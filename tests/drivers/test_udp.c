@@ -76,6 +76,9 @@ static bool begin(void)
 		return false;
 	netns_sh("for i in 1 2 9; do ip addr add 10.1.0.$i/24 dev lo && "
 		 "ip -6 addr add fd01::$i/64 dev lo nodad || exit 1; done");
+	netns_wait_for6("fd01::1");
+	netns_wait_for6("fd01::2");
+	netns_wait_for6("fd01::9");
 	sockets[IKE4] = (struct udp_socket){udp_socket("0.0.0.0", 500), ENCAP_NONE};
 	sockets[IKE6] = (struct udp_socket){udp_socket("::", 500), ENCAP_NONE};
 	sockets[NAT4] = (struct udp_socket){udp_socket("0.0.0.0", 4500), ENCAP_UDP};
@@ -113,6 +116,7 @@ static void send_to(int fd, const char *addr, uint16_t port, const void *data, s
 	socklen_t ss_len = endpoint_to_sockaddr(&ss, &e);
 
 	CU_ASSERT(sendto(fd, data, len, 0, (struct sockaddr *)&ss, ss_len) == (ssize_t)len);
+	netns_settle();
 }
 
 static void queue(const struct path_addr *to, const void *data, uint32_t len)
@@ -131,6 +135,7 @@ static void transmit(const struct path_addr *to, const void *data, uint32_t len)
 	queue(to, data, len);
 	d->ops->tx(d, &vec);
 	CU_ASSERT_EQUAL(vec.num, 0);
+	netns_settle();
 }
 
 /* One datagram to each socket at one of several addresses, and its answer from there. */
