@@ -60,14 +60,17 @@ static bool seconds_of(int64_t *out, const ASN1_TIME *t)
 	return true;
 }
 
-static enum err keep_spki(struct cred *c, char why[static KEY_WHY_MAX], const X509 *x)
+static enum err keep_spki(struct cred *c, char why[static KEY_WHY_MAX], const X509 *x, bool quick)
 {
 	unsigned char *der = NULL;
 	int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(x), &der);
 	enum err e = keep(&c->spki, &c->spki_len, der, len);
 
 	OPENSSL_free(der);
-	return e ? e : key_check(&c->info, why, cred_spki(c));
+	if (e)
+		return e;
+	return quick ? key_check_quick(&c->info, why, cred_spki(c))
+		     : key_check(&c->info, why, cred_spki(c));
 }
 
 static enum err keep_subject(struct cred *c, const X509 *x)
@@ -80,7 +83,7 @@ static enum err keep_subject(struct cred *c, const X509 *x)
 	return e;
 }
 
-static enum err fill_cert(struct cred *c, char why[static KEY_WHY_MAX], X509 *x)
+static enum err fill_cert(struct cred *c, char why[static KEY_WHY_MAX], X509 *x, bool quick)
 {
 	unsigned char *der = NULL;
 	int len = i2d_X509(x, &der);
@@ -88,7 +91,7 @@ static enum err fill_cert(struct cred *c, char why[static KEY_WHY_MAX], X509 *x)
 
 	OPENSSL_free(der);
 	if (!e)
-		e = keep_spki(c, why, x);
+		e = keep_spki(c, why, x, quick);
 	if (!e)
 		e = keep_subject(c, x);
 	if (e)
@@ -125,14 +128,15 @@ static X509 *decode_cert(struct bytes data)
 	return x;
 }
 
-static enum err import_cert(struct cred *c, char why[static KEY_WHY_MAX], struct bytes data)
+static enum err import_cert(struct cred *c, char why[static KEY_WHY_MAX],
+			    const struct cred_source *source)
 {
-	X509 *x = decode_cert(data);
+	X509 *x = decode_cert(source->data);
 	enum err e;
 
 	if (!x)
 		return say(why, ERR_MALFORMED, "it is not a certificate");
-	e = fill_cert(c, why, x);
+	e = fill_cert(c, why, x, source->unproven);
 	X509_free(x);
 	return e;
 }
@@ -312,7 +316,7 @@ static enum err import(struct cred *c, char why[static KEY_WHY_MAX],
 	switch (source->kind) {
 	case CRED_CERT:
 	case CRED_CA:
-		return import_cert(c, why, source->data);
+		return import_cert(c, why, source);
 	case CRED_CRL:
 		return import_crl(c, why, source->data);
 	case CRED_PUBKEY:
@@ -350,7 +354,8 @@ enum err cred_import(struct cred **out, char why[static KEY_WHY_MAX],
 
 enum err cred_from_peer(struct cred **out, char why[static KEY_WHY_MAX], struct bytes der)
 {
-	const struct cred_source source = {.kind = CRED_CERT, .name = "peer", .data = der};
+	const struct cred_source source = {
+		.kind = CRED_CERT, .name = "peer", .data = der, .unproven = true};
 	struct cred *c;
 	enum err e;
 

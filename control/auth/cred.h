@@ -49,6 +49,7 @@ struct cred_source {
 	const char *name;
 	struct bytes data;
 	struct bytes passphrase;
+	bool unproven; /* of a peer: key_check_quick() has to do until it is vouched for */
 };
 
 /* cred_import - *out has one reference. why[] is a sentence about what is wrong. Errors: MALFORMED
@@ -57,8 +58,9 @@ struct cred_source {
 MUST_USE enum err cred_import(struct cred **out, char why[static KEY_WHY_MAX],
 			      const struct cred_source *source) NONNULL(1, 3);
 
-/* cred_from_peer - a certificate as it came in a CERT payload: DER alone, of bounded length.
- * Errors: MALFORMED, LIMIT, UNSUPPORTED, NOMEM, CRYPTO. */
+/* cred_from_peer - a certificate as it came in a CERT payload: DER alone, of bounded length,
+ * its key looked at by key_check_quick() alone. Errors: MALFORMED, LIMIT, UNSUPPORTED, NOMEM,
+ * CRYPTO. */
 MUST_USE enum err cred_from_peer(struct cred **out, char why[static KEY_WHY_MAX], struct bytes der)
 	NONNULL(1);
 

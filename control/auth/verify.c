@@ -83,8 +83,11 @@ static enum err find_signer(struct signer *out, char why[static KEY_WHY_MAX],
 	e = cred_from_peer(&out->cert, why, p->cert);
 	if (e)
 		return e;
-	out->info = out->cert->info;
 	out->spki = cred_spki(out->cert);
+	/* All of it now: who vouches for the key has been found. */
+	e = key_check(&out->info, why, out->spki);
+	if (e)
+		return e;
 	if (cred_has_id(out->cert, peer))
 		return ERR_OK;
 	snprintf(why, KEY_WHY_MAX, "its certificate does not hold that identity");

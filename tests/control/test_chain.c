@@ -2,7 +2,11 @@
 /* Certificates: imports, identities, chains, and each refusal with its reason. */
 #include "control/auth/chain.h"
 
+#include <openssl/bn.h>
+
+#include "base/rng.h"
 #include "control/auth/dn.h"
+#include "control/auth/verify.h"
 #include "tests/pki_conf.h"
 #include "tests/tap/tap.h"
 
@@ -556,6 +560,62 @@ static void test_cut_and_longer_certificates(void)
 	CU_ASSERT_EQUAL(import(CRED_CERT, more, root.len + 1, NULL, why), ERR_MALFORMED);
 }
 
+/* A modulus that is a prime costs whoever tests it, and is no key. */
+static const struct pki_key *degenerate_key(void)
+{
+	static struct pki_key key;
+	BIGNUM *prime = BN_get_rfc3526_prime_2048(NULL);
+
+	key = *pki_key_get("rsa2048");
+	BN_bn2bin(prime, key.spki + key.spki_len - 5 - 256); /* 02 03 01 00 01 follows */
+	BN_free(prime);
+	return &key;
+}
+
+static enum err verify_with(char why[static KEY_WHY_MAX], struct bytes cert)
+{
+	static const uint8_t id[] = {2, 0, 0, 0, 'g', 'w'}, auth[64] = {0};
+	const struct rng *rng = rng_system();
+	struct ike_id local = {.type = 2, .len = 1, .data = {'l'}};
+	struct auth_signature_params p = {.octets = {.id_body = bytes_of(id, sizeof(id))},
+					  .local = &local,
+					  .method = 14,
+					  .auth = bytes_of(auth, sizeof(auth)),
+					  .cert = cert,
+					  .kinds = KEY_BITS_ANY,
+					  .hashes = SIG_HASHES_ALL};
+	struct auth_proof *proof = NULL;
+	struct crypto_ctx *c;
+	enum err e;
+
+	CU_ASSERT_EQUAL_FATAL(crypto_ctx_new(&c, rng), ERR_OK);
+	e = auth_verify_signature(c, &proof, why, &p);
+	crypto_ctx_free(c);
+	CU_ASSERT_PTR_NULL(proof);
+	return e;
+}
+
+/* Whoever has shown nothing yet costs no test of a modulus; whoever signs does. */
+static void test_S27_keys_are_tested_when_vouched_for(void)
+{
+	char why[KEY_WHY_MAX];
+	struct pki_cert cert;
+	struct cred *c;
+
+	make_root();
+	pki_cert_make(&cert, &(struct pki_params){.subject = "/CN=gw",
+						  .issuer = &root,
+						  .names = "DNS:gw",
+						  .key = degenerate_key()});
+	CU_ASSERT_EQUAL_FATAL(cred_from_peer(&c, why, pki_der(&cert)), ERR_OK);
+	CU_ASSERT_EQUAL(c->info.kind, KEY_RSA);
+	CU_ASSERT_TRUE(c->info.bits == 2048);
+	cred_put(c);
+	CU_ASSERT_EQUAL(verify_with(why, pki_der(&cert)), ERR_LIMIT);
+	CU_ASSERT_STRING_EQUAL(why, "its RSA key is degenerate");
+	CU_ASSERT_EQUAL(import(CRED_CERT, cert.der, cert.len, NULL, why), ERR_LIMIT);
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_good_ends),
 	TAP_TEST(test_time),
@@ -569,6 +629,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S26_name_constraints),
 	TAP_TEST(test_S26_unenforceable),
 	TAP_TEST(test_S27_number_of_certificates),
+	TAP_TEST(test_S27_keys_are_tested_when_vouched_for),
 	TAP_TEST(test_circle),
 	TAP_TEST(test_revocation),
 	TAP_TEST(test_identities),
