@@ -377,6 +377,10 @@ const struct conf_secret *conf_find_psk(const struct conf *c, bool *out_group,
  * "@#hex", "fqdn:x", "keyid:x", "C=DE, CN=gw", "%any"). Errors: MALFORMED, LIMIT, UNSUPPORTED. */
 MUST_USE enum err conf_id_parse(struct ike_id *out, const char *text) NONNULL(1, 2);
 
+/* conf_id_equal - the same identity, as certificates and configurations are compared: names without
+ * regard to case. */
+bool conf_id_equal(const struct ike_id *a, const struct ike_id *b) NONNULL(1, 2);
+
 /* conf_id_matches - the authenticated identity satisfies a configured side (S22 compares here). */
 bool conf_id_matches(const struct conf_side *side, const struct ike_id *id) NONNULL(1, 2);
 

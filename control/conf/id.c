@@ -148,7 +148,7 @@ static bool ignores_case(uint8_t type)
 	return type == ID_FQDN || type == ID_RFC822_ADDR;
 }
 
-static bool ids_equal(const struct ike_id *a, const struct ike_id *b)
+bool conf_id_equal(const struct ike_id *a, const struct ike_id *b)
 {
 	if (a->type != b->type)
 		return false;
@@ -187,7 +187,7 @@ bool conf_id_matches(const struct conf_side *side, const struct ike_id *id)
 		return matches_pattern(side->pattern, id);
 	if (side->id.type == 0)
 		return true;
-	return ids_equal(&side->id, id);
+	return conf_id_equal(&side->id, id);
 }
 
 /* struct psk_match - how well a secret's identities fit. */
@@ -201,8 +201,8 @@ static struct psk_match psk_match(const struct conf_secret *s, const struct ike_
 	struct psk_match m = {0};
 
 	for (uint32_t i = 0; i < s->num_ids; i++) {
-		m.local |= ids_equal(&s->ids[i], local);
-		m.peer |= ids_equal(&s->ids[i], peer);
+		m.local |= conf_id_equal(&s->ids[i], local);
+		m.peer |= conf_id_equal(&s->ids[i], peer);
 		m.any |= s->ids[i].type == 0;
 	}
 	return m;

@@ -270,19 +270,14 @@ void auth_child_failed(struct step *s)
 	s->fail = (struct failure){.reason = IKE_REASON_NONE};
 }
 
-static bool same_id(const struct ike_id *a, const struct ike_id *b)
-{
-	return a->type == b->type && a->len == b->len && memcmp(a->data, b->data, a->len) == 0;
-}
-
 /* Another one joins the same two, as far as the peer's name is known yet. */
 static bool is_contact(const struct ike_sa *sa, const struct ike_sa *o)
 {
 	if (strcmp(o->conn->name, sa->conn->name) == 0)
 		return true;
-	if (!same_id(&o->local_id, &sa->local_id))
+	if (!conf_id_equal(&o->local_id, &sa->local_id))
 		return false;
-	return sa->remote_id.type ? same_id(&o->remote_id, &sa->remote_id)
+	return sa->remote_id.type ? conf_id_equal(&o->remote_id, &sa->remote_id)
 				  : ip_addr_equal(&o->path.remote.addr, &sa->path.remote.addr);
 }
 
@@ -297,11 +292,14 @@ bool auth_first_contact(const struct ike_sa *sa)
 	return true;
 }
 
-/* The same two are joined by it already. */
+/* The same two are joined by it already. A name that is good enough for one connection says nothing
+ * about another's peers: that one may ask for more than this one did. */
 static bool is_twin(const struct ike_sa *sa, const struct ike_sa *o)
 {
 	return o != sa && o->state == SA_ESTABLISHED && !o->quiet &&
-	       same_id(&o->remote_id, &sa->remote_id) && same_id(&o->local_id, &sa->local_id);
+	       strcmp(o->conn->name, sa->conn->name) == 0 &&
+	       conf_id_equal(&o->remote_id, &sa->remote_id) &&
+	       conf_id_equal(&o->local_id, &sa->local_id);
 }
 
 /* INITIAL_CONTACT (2.4): the peer has no other SA with us; or `unique` says that it is to have one

@@ -204,6 +204,59 @@ static void test_unique_keeps_the_first(void)
 	sim_free(s);
 }
 
+/* B takes the name of host1 from anybody at 192.0.2.9: less than its other connection asks for. */
+static const char *two_standards(void)
+{
+	static char text[3000];
+	static const char *const format =
+		"%s {\n local_addrs = 192.0.2.2\n remote_addrs = %s\n unique = replace\n"
+		" local { auth = psk\n id = host2.example }\n remote { auth = psk\n id = %s }\n"
+		" children { tun { local_ts = 10.2.0.0/16\n remote_ts = 10.1.0.0/16\n } } }\n";
+	int n = snprintf(text, sizeof(text), "connections {\n");
+
+	n += snprintf(text + n, sizeof(text) - (size_t)n, format, "strict", "192.0.2.1",
+		      "host1.example");
+	n += snprintf(text + n, sizeof(text) - (size_t)n, format, "lax", "192.0.2.9", "%any");
+	snprintf(text + n, sizeof(text) - (size_t)n,
+		 "}\nsecrets { ike-1 { secret = \"a fairly long shared secret\" } }\n");
+	return text;
+}
+
+/* Who may take a name in one connection does not end the IKE SA of its owner in another. */
+static void test_unique_within_a_connection(void)
+{
+	struct sim_options opt = {.wire = calm, .conf = {twice(""), two_standards()}};
+	struct sim *s = sim_new(1, &opt);
+
+	initiate(s, "net", "192.0.2.1");
+	CU_ASSERT_TRUE(sim_up(s));
+	initiate(s, "again", "192.0.2.9");
+	after(s, 5 * NS_PER_S);
+	CU_ASSERT_EQUAL(sim_num_sas(s, B), 2);
+	sim_free(s);
+}
+
+/* Another spelling of a name is no other peer. */
+static void test_unique_in_any_case(void)
+{
+	struct sim_options opt = {.wire = calm, .conf = {NULL}};
+	char *at, other[3000];
+	struct sim *s;
+
+	snprintf(other, sizeof(other), "%s", twice(""));
+	at = strstr(strstr(other, "again {"), "host1");
+	memcpy(at, "HOST1", 5);
+	opt.conf[0] = other;
+	opt.conf[1] = sim_conf_any("unique = replace");
+	s = sim_new(1, &opt);
+	initiate(s, "net", "192.0.2.1");
+	after(s, 20 * NS_PER_S);
+	initiate(s, "again", "192.0.2.1");
+	after(s, 5 * NS_PER_S);
+	CU_ASSERT_EQUAL(sim_num_sas(s, B), 1);
+	sim_free(s);
+}
+
 /* A forgot everything, which it says: INITIAL_CONTACT. Then the old one goes, but not with never.
  */
 static uint32_t come_back(const char *extra_a, const char *extra_b)
@@ -275,7 +328,8 @@ static void test_unique_crossing(void)
 static const struct tap_test tests[] = {
 	TAP_TEST(test_delete_several),         TAP_TEST(test_inactivity),
 	TAP_TEST(test_inactivity_over_rekeys), TAP_TEST(test_unique),
-	TAP_TEST(test_unique_keeps_the_first), TAP_TEST(test_initial_contact),
+	TAP_TEST(test_unique_keeps_the_first), TAP_TEST(test_unique_within_a_connection),
+	TAP_TEST(test_unique_in_any_case),     TAP_TEST(test_initial_contact),
 	TAP_TEST(test_unique_crossing),
 };
 
