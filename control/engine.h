@@ -224,7 +224,25 @@ struct ike_trust {
 	struct bytes ca;
 };
 
-/* struct ike_answer - to an ask; secret is borrowed during the call. */
+/* enum ike_scheme - how a key outside of this process signs. ECDSA: the DER of r and s; RSA: PSS
+ * with MGF1 of the same hash and a salt as long as the hash. */
+enum ike_scheme {
+	IKE_SCHEME_NONE,
+	IKE_SCHEME_ED25519,
+	IKE_SCHEME_ECDSA_SHA2_256,
+	IKE_SCHEME_ECDSA_SHA2_384,
+	IKE_SCHEME_ECDSA_SHA2_512,
+	IKE_SCHEME_RSA_PSS_SHA2_256,
+	IKE_SCHEME_RSA_PSS_SHA2_384,
+	IKE_SCHEME_RSA_PSS_SHA2_512,
+	IKE_NUM_SCHEMES
+};
+
+/* ike_schemes - SIGN: 1u << enum ike_scheme of those that the peer can verify (RFC 7427; without it
+ * ECDSA as in RFC 4754) and the connection's `local.auth` lets. */
+uint32_t ike_schemes(const struct ike_ask *ask) NONNULL(1);
+
+/* struct ike_answer - to an ask; all that it points to is borrowed during the call. */
 struct ike_answer {
 	bool allow;
 	struct bytes secret;  /* SECRET: the key; empty = there is none */
@@ -238,8 +256,13 @@ struct ike_answer {
 	struct bytes key;             /* SIGN: our public key (SubjectPublicKeyInfo) */
 	const struct ike_cert *certs; /* SIGN: what to send with it */
 	uint32_t num_certs;
+	/* SIGN, instead of auth_method, auth and key: a signature by the key of certs[0]. The
+	 * engine makes the AUTH value, and `send_cert` decides whether certs are sent. */
+	enum ike_scheme scheme;
+	struct bytes signature;
 	const struct ike_trust *trust; /* VERIFY_CHAIN: any of them will do */
 	uint32_t num_trust;
+	bool vouched; /* VERIFY_CHAIN, instead of trust: what the peer shows first is its own */
 };
 
 /* ike_answer - answer an open ask. Late, repeated or unknown ids are ignored. */

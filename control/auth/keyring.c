@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* keyring.c - asks answered from what the configuration holds: see control/engine.h. */
+#include "control/auth/keyring.h"
+
 #include <stdio.h>
 
 #include "base/alloc.h"
@@ -93,6 +95,14 @@ static uint32_t score(const struct conf *conf, const struct ike_ask *ask, const 
 	return 1;
 }
 
+bool keyring_lets(const struct ike_ask *ask, const struct key_info *info)
+{
+	const struct conf_sign *sign = &ask->config->local.sign;
+
+	return (sign->kinds & KEY_BIT(info->kind)) &&
+	       (info->kind != KEY_RSA || info->bits >= sign->rsa_bits);
+}
+
 static void try_one(struct ike_keyring *k, struct choice *best, const struct conf *conf,
 		    const struct ike_ask *ask, const struct cred *public)
 {
@@ -106,8 +116,7 @@ static void try_one(struct ike_keyring *k, struct choice *best, const struct con
 		refuse(k, IKE_REASON_NO_KEY, "there is no private key for its certificate or key");
 		return;
 	}
-	if (!(sign->kinds & KEY_BIT(public->info.kind)) ||
-	    (public->info.kind == KEY_RSA && public->info.bits < sign->rsa_bits)) {
+	if (!keyring_lets(ask, &public->info)) {
 		refuse(k, IKE_REASON_NO_KEY, "its key is not what `local.auth` asks for");
 		return;
 	}
@@ -150,7 +159,7 @@ static void choose(struct ike_keyring *k, struct choice *best, const struct conf
 		try_store(k, best, conf, ask);
 }
 
-static bool sends_cert(const struct ike_ask *ask, const struct choice *c)
+bool keyring_sends(const struct ike_ask *ask, uint8_t encoding)
 {
 	switch (ask->config->send_cert) {
 	case CONF_SEND_CERT_ALWAYS:
@@ -159,7 +168,7 @@ static bool sends_cert(const struct ike_ask *ask, const struct choice *c)
 		return false;
 	case CONF_SEND_CERT_IFASKED:
 	default:
-		return c->cert ? ask->asked_x509 : ask->asked_raw;
+		return encoding == CERT_X509_SIGNATURE ? ask->asked_x509 : ask->asked_raw;
 	}
 }
 
@@ -211,7 +220,7 @@ static bool answer_sign(struct ike_keyring *k, struct ike_answer *out, const str
 		refuse(k, IKE_REASON_RESOURCES, err_text(e));
 		return false;
 	}
-	if (sends_cert(ask, &best))
+	if (keyring_sends(ask, best.cert ? CERT_X509_SIGNATURE : CERT_RAW_PUBLIC_KEY))
 		add_certs(k, out, conf, &best);
 	return true;
 }

@@ -94,21 +94,34 @@ static size_t half_len(const EVP_PKEY *key)
 	return ((size_t)EVP_PKEY_get_bits(key) + 7) / 8;
 }
 
-static enum err to_raw(uint8_t *sig, size_t *len, size_t half)
+/* In place is fine: what was read is held apart. */
+static enum err to_raw(uint8_t *out, size_t *out_len, size_t half, struct bytes der)
 {
-	const unsigned char *at = sig;
-	ECDSA_SIG *s = d2i_ECDSA_SIG(NULL, &at, (long)*len);
+	const unsigned char *at = der.p;
+	ECDSA_SIG *s = d2i_ECDSA_SIG(NULL, &at, (long)der.len);
 	const BIGNUM *r_part, *s_part;
-	bool ok = s != NULL;
+	bool ok = s && at == der.p + der.len;
 
 	if (ok) {
 		ECDSA_SIG_get0(s, &r_part, &s_part);
-		ok = BN_bn2binpad(r_part, sig, (int)half) == (int)half &&
-		     BN_bn2binpad(s_part, sig + half, (int)half) == (int)half;
+		ok = BN_bn2binpad(r_part, out, (int)half) == (int)half &&
+		     BN_bn2binpad(s_part, out + half, (int)half) == (int)half;
 	}
 	ECDSA_SIG_free(s);
-	*len = 2 * half;
+	*out_len = 2 * half;
 	return ok ? ERR_OK : ERR_CRYPTO;
+}
+
+enum err sig_ecdsa_raw(uint8_t out[static SIG_MAX], size_t *out_len, enum key_kind kind,
+		       struct bytes der)
+{
+	const size_t half = kind == KEY_ECP_256 ? 32 : kind == KEY_ECP_384 ? 48 : 66;
+	enum err e;
+
+	ERR_set_mark();
+	e = to_raw(out, out_len, half, der);
+	ERR_pop_to_mark();
+	return e;
 }
 
 static enum err from_raw(uint8_t out[static SIG_MAX], size_t *out_len, size_t half,
@@ -164,7 +177,7 @@ static enum err sign(struct crypto_ctx *c, EVP_MD_CTX *md, uint8_t out[static SI
 	    EVP_DigestSignInit_ex(md, &ctx, hash_name(scheme.hash), c->lib, NULL, key, NULL) != 1 ||
 	    !set_padding(ctx, scheme) || EVP_DigestSign(md, out, &len, message.p, message.len) != 1)
 		return ERR_CRYPTO;
-	if (scheme.form == SIG_ECDSA_RAW && to_raw(out, &len, half_len(key)))
+	if (scheme.form == SIG_ECDSA_RAW && to_raw(out, &len, half_len(key), bytes_of(out, len)))
 		return ERR_CRYPTO;
 	*out_len = len;
 	return ERR_OK;

@@ -56,3 +56,8 @@ MUST_USE enum err sig_sign(struct crypto_ctx *c, uint8_t out[static SIG_MAX], si
  * (wrong, empty or malformed), UNSUPPORTED (the key does not fit the scheme), CRYPTO. */
 MUST_USE enum err sig_verify(struct crypto_ctx *c, struct sig_scheme scheme, struct bytes spki,
 			     struct bytes message, struct bytes sig) NONNULL(1);
+
+/* sig_ecdsa_raw - the DER of r and s (SIG_ECDSA) by a key of this kind as SIG_ECDSA_RAW. Errors:
+ * CRYPTO (it is not that). */
+MUST_USE enum err sig_ecdsa_raw(uint8_t out[static SIG_MAX], size_t *out_len, enum key_kind kind,
+				struct bytes der) NONNULL(2);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/ike/ask.h"
 
+#include "control/auth/outside.h"
 #include "control/child/work.h"
 
 /* ASK_NS - an answer that takes longer is a refusal; the peer's patience is longer. */
@@ -144,9 +145,14 @@ void step_pass(struct step *s, enum ike_ask_kind kind)
 void ike_answer(struct ike_engine *e, uint64_t id, const struct ike_answer *answer, uint64_t now_ns)
 {
 	struct htab_node *n = htab_find(&e->asks, bytes_of(&id, sizeof(id)));
+	struct outside outside;
 
 	e->now_ns = now_ns;
-	if (n)
-		answered(container_of(n, struct ask_slot, node), answer, now_ns);
+	if (n) {
+		struct ask_slot *slot = container_of(n, struct ask_slot, node);
+
+		outside_take(&outside, &slot->ask, answer);
+		answered(slot, &outside.answer, now_ns);
+	}
 	engine_sweep(e, now_ns);
 }

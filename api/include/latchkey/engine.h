@@ -136,9 +136,35 @@ enum ipsec_ask_kind {
 	IPSEC_ASK_SECRET = 1,   /* the pre-shared key of local_id and peer_id */
 	IPSEC_ASK_AUTHORIZE,    /* the peer is authenticated: may it have an IKE SA? */
 	IPSEC_ASK_CHILD_ACCEPT, /* may it have a Child SA with these selectors? */
+	IPSEC_ASK_SIGN,         /* our signature, by a key that the program has: a connection with
+				 * `local.auth = pubkey`; see ipsec_engine_sign() */
+	IPSEC_ASK_VERIFY, /* are these the peer's certificates, or is this its key? A connection
+			   * with `remote.auth = pubkey`; see ipsec_engine_answer() */
 };
 
-/* struct ipsec_ask - a question about one peer. */
+/* enum ipsec_scheme - how a key signs. ECDSA signatures are the DER of r and s, as libraries give
+ * them; RSASSA-PSS is with MGF1 of the same hash and a salt as long as the hash. */
+enum ipsec_scheme {
+	IPSEC_SCHEME_ED25519 = 1,
+	IPSEC_SCHEME_ECDSA_SHA2_256,
+	IPSEC_SCHEME_ECDSA_SHA2_384,
+	IPSEC_SCHEME_ECDSA_SHA2_512,
+	IPSEC_SCHEME_RSA_PSS_SHA2_256,
+	IPSEC_SCHEME_RSA_PSS_SHA2_384,
+	IPSEC_SCHEME_RSA_PSS_SHA2_512,
+};
+
+/* IPSEC_SCHEME_BIT - a scheme's bit in a mask. */
+#define IPSEC_SCHEME_BIT(scheme) (1u << (scheme))
+
+/* struct ipsec_bytes - borrowed bytes; NULL and 0: none. */
+struct ipsec_bytes {
+	const void *data;
+	size_t len;
+};
+
+/* struct ipsec_ask - a question about one peer. A later library may ask what a program does not
+ * know, and add members at the end. */
 struct ipsec_ask {
 	uint64_t id; /* for ipsec_engine_answer() */
 	enum ipsec_ask_kind kind;
@@ -146,17 +172,39 @@ struct ipsec_ask {
 	const char *connection; /* name in the configuration */
 	const char *child;      /* CHILD_ACCEPT: name in the configuration; else NULL */
 	const char *local_id;   /* as people write it: "gw.example.com"; NULL = not known */
-	const char *peer_id;    /* not authenticated yet with SECRET */
+	const char *peer_id;    /* authenticated with AUTHORIZE and CHILD_ACCEPT, else claimed */
 	const struct ipsec_selector *local_ts;  /* CHILD_ACCEPT: what is to be protected */
 	const struct ipsec_selector *remote_ts; /* CHILD_ACCEPT */
 	uint32_t num_local_ts, num_remote_ts;
+	struct ipsec_bytes octets;      /* SIGN: what is to be signed, unhashed (RFC 7296 2.15) */
+	uint32_t schemes;               /* SIGN: IPSEC_SCHEME_BIT()s that the peer can verify and
+					 * `local.auth` lets; 0: there is no way */
+	bool wants_certificate;         /* SIGN: the peer asks for certificates */
+	bool wants_key;                 /* SIGN: the peer asks for a raw public key */
+	struct ipsec_bytes authorities; /* SIGN: those that the peer names, as SHA-1 of their
+					 * SubjectPublicKeyInfo, 20 bytes each (RFC 7296 3.7) */
+	const struct ipsec_bytes *certificates; /* VERIFY: X.509, DER, unchecked; as the peer sent
+						 * them, its own first */
+	uint32_t num_certificates;
+	struct ipsec_bytes key; /* VERIFY: SubjectPublicKeyInfo, DER, unchecked, if the peer sent
+				 * one raw */
+};
+
+/* struct ipsec_signature - the answer to SIGN; copied. What the peer did not ask for is not sent,
+ * unless `send_cert` says so. */
+struct ipsec_signature {
+	enum ipsec_scheme scheme;
+	struct ipsec_bytes value;
+	const struct ipsec_bytes *certificates; /* X.509, DER: that of the key, then those above */
+	uint32_t num_certificates;              /* at most 10; 0: the key has none */
+	struct ipsec_bytes key; /* without certificates: its SubjectPublicKeyInfo, DER */
 };
 
 /* struct ipsec_answer - to a question. */
 struct ipsec_answer {
-	bool allow;            /* AUTHORIZE, CHILD_ACCEPT: yes or no; SECRET: there is a secret */
-	const void *secret;    /* SECRET: the key; copied and yours to wipe */
-	size_t secret_len;     /* bytes */
+	bool allow;         /* AUTHORIZE, CHILD_ACCEPT, VERIFY: yes or no; SECRET: there is one */
+	const void *secret; /* SECRET: the key; copied and yours to wipe */
+	size_t secret_len;  /* bytes */
 	bool secret_is_shared; /* SECRET: more than one identity may use it, so it proves less */
 };
 
@@ -184,7 +232,8 @@ struct ipsec_engine_params {
 	void (*event)(void *ctx, const struct ipsec_event *event);
 
 	/* ask - a question. Return true if ipsec_engine_answer() was called or will be called for
-	 * it, from here or later; false: it is answered from the configuration, as without this. */
+	 * it (or one of its sisters), from here or later; false, as for all kinds that the program
+	 * does not know: it is answered from the configuration, as without this. */
 	bool (*ask)(void *ctx, const struct ipsec_ask *ask);
 
 	/* clock - monotonic time in nanoseconds, for simulations; with threads = 0 only. Default:
@@ -419,9 +468,27 @@ IPSEC_API int ipsec_engine_rekey(struct ipsec_engine *e, uint32_t *out_num,
 				 const struct ipsec_select *select);
 
 /* ipsec_engine_answer - answer a question. Late, repeated and unknown ids are ignored. Errors:
- * EINVAL (not started). */
+ * EINVAL (not started).
+ *
+ * Yes to VERIFY means: whoever can sign with the key of certificates[0] (of `key`, if there is no
+ * certificate) is peer_id. It stands for all of the chain: authorities, validity, usage, revocation
+ * and `remote.certs`, `cacerts`, `pubkeys` are not looked at any more. The engine goes on to verify
+ * the signature, how strong key and signature are, that a certificate holds the identity, and that
+ * the identity is the configured one: a raw key holds none, so only the program knows whose it is.
+ */
 IPSEC_API int ipsec_engine_answer(struct ipsec_engine *e, uint64_t id,
 				  const struct ipsec_answer *answer);
+
+/* ipsec_engine_sign - answer SIGN. A scheme that is not the key's, or that is not among the
+ * question's, is a refusal, which IPSEC_EVENT_FAILED tells; a wrong signature is found by the peer.
+ * Errors: EINVAL (not started; no such scheme, more than 10 certificates: the question stays). */
+IPSEC_API int ipsec_engine_sign(struct ipsec_engine *e, uint64_t id,
+				const struct ipsec_signature *signature);
+
+/* ipsec_engine_refuse - answer any question with no; text (may be NULL) goes on from "cannot sign:"
+ * or "is not believed:" in what IPSEC_EVENT_FAILED tells about SIGN and VERIFY. Errors: EINVAL (not
+ * started). */
+IPSEC_API int ipsec_engine_refuse(struct ipsec_engine *e, uint64_t id, const char *text);
 
 /* ipsec_engine_next_event - the oldest event that waits: 1, or 0 if none does. For engines without
  * an event callback. Strings in it are valid until the next call. When 256 wait the oldest is lost.
