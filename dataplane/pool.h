@@ -19,11 +19,17 @@ struct pool_ops {
 struct pool {
 	const struct pool_ops *ops;
 	uint32_t data_room; /* bytes between the standard headroom and tailroom */
+	/* Where a driver takes a packet for what came and is longer than one of this pool; the same
+	 * thread owns both. NULL: there is none. Constant. */
+	struct pool *longer;
 	/* The pool that a packet has while another thread than the owner holds it: it gives
 	 * nothing, and any thread may put. NULL: put of this one may be called by any thread.
 	 * Constant. */
 	struct pool *away;
 };
+
+/* POOL_LONGEST - data_room for the longest datagram there is, with its IP header. */
+#define POOL_LONGEST 65536
 
 /* pool_new - a heap pool of num packets with data_room bytes each, all allocated now; get and put
  * belong to one thread, put of `away` to any. NULL on shortage. */

@@ -5,6 +5,10 @@
 
 #define TIMER_TICK_NS NS_PER_MS
 
+/* NUM_LONGER - packets for what the host's sockets put together: as many as one burst brings. Their
+ * memory is the kernel's to give as it is used. */
+#define NUM_LONGER PKTVEC_MAX
+
 /* hold_capacity - so many buffers may wait that three quarters are left for traffic. */
 static uint32_t hold_capacity(const struct worker_params *params)
 {
@@ -48,8 +52,10 @@ enum err worker_init(struct worker *w, const struct worker_params *params)
 	timer_init(&w->hold_timer, expire_held);
 	timer_init(&w->reasm_timer, worker_expire_fragments);
 	w->pool = pool_new(params->num_packets, params->packet_room);
-	if (!w->pool)
+	w->longer = pool_new(NUM_LONGER, POOL_LONGEST);
+	if (!w->pool || !w->longer)
 		return ERR_NOMEM;
+	w->pool->longer = w->longer;
 	e = flow_cache_init(&w->flows, params->flow_cache_len, params->spd, params->rng);
 	if (e == ERR_OK)
 		e = hold_init(&w->hold, hold_capacity(params), params->hold_packets,
@@ -84,7 +90,8 @@ void worker_fini(struct worker *w)
 	aead_work_free(w->crypto);
 	w->crypto = NULL;
 	pool_free(w->pool);
-	w->pool = NULL;
+	pool_free(w->longer);
+	w->pool = w->longer = NULL;
 }
 
 bool worker_may(const struct worker *w, struct allowance *a, uint32_t a_second)

@@ -70,7 +70,7 @@ struct worker {
 
 	/* The worker's own. */
 	struct aead_work *crypto;
-	struct pool *pool;
+	struct pool *pool, *longer; /* see pool.h */
 	struct flow_cache flows;
 	struct hold hold;
 	struct reasm reasm;

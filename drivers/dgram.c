@@ -6,7 +6,6 @@
 #include <netinet/in.h>
 
 #include "base/counter.h"
-#include "dataplane/pool.h"
 
 static_assert(sizeof(struct in6_pktinfo) <= 20 && sizeof(struct in_pktinfo) <= 20,
 	      "DGRAM_CONTROL_LEN holds either");
@@ -23,12 +22,13 @@ static uint32_t prepare_rx(struct dgram_burst *b, uint32_t front, struct pool *p
 
 		/* What comes in only shrinks, so it may use the room behind a packet as well. */
 		pkts[i]->data -= front;
-		s->iov = (struct iovec){pkts[i]->data, packet_tailroom(pkts[i])};
+		s->iov[0] = (struct iovec){pkts[i]->data, packet_tailroom(pkts[i])};
+		s->iov[1] = (struct iovec){b->spare[i], sizeof(b->spare[i])};
 		b->msgs[i].msg_hdr = (struct msghdr){
 			.msg_name = &s->addr,
 			.msg_namelen = sizeof(s->addr),
-			.msg_iov = &s->iov,
-			.msg_iovlen = 1,
+			.msg_iov = s->iov,
+			.msg_iovlen = pool->longer ? 2 : 1,
 			.msg_control = s->control,
 			.msg_controllen = sizeof(s->control),
 		};
@@ -82,9 +82,30 @@ static void read_control(struct driver_stats *stats, struct dgram_socket *sock, 
 	}
 }
 
-/* accept_datagram - fill in what p came with. False: it was cut, or has no usable address. */
-static bool accept_datagram(struct dgram_burst *b, struct driver_stats *stats,
-			    struct dgram_socket *sock, struct packet *p, uint32_t i)
+/* whole - message i, whose end did not fit p, in a packet that holds all of it, with the same
+ * headroom; p is given back. NULL: there is none, and p stays. */
+static struct packet *whole(const struct dgram_burst *b, uint32_t i, struct pool *pool,
+			    struct packet *p)
+{
+	uint32_t len = b->msgs[i].msg_len, room = packet_tailroom(p);
+	struct packet *w = packet_get(pool->longer);
+
+	if (!w)
+		return NULL;
+	w->data = w->buf + packet_headroom(p);
+	if (packet_tailroom(w) < len) {
+		packet_put(w);
+		return NULL;
+	}
+	memcpy(w->data, p->data, room);
+	memcpy(w->data + room, b->spare[i], len - room);
+	packet_put(p);
+	return w;
+}
+
+/* fill_in - what p came with. False: it was cut, or has no usable address. */
+static bool fill_in(struct dgram_burst *b, struct driver_stats *stats, struct dgram_socket *sock,
+		    struct packet *p, uint32_t i)
 {
 	struct msghdr *m = &b->msgs[i].msg_hdr;
 
@@ -94,6 +115,28 @@ static bool accept_datagram(struct dgram_burst *b, struct driver_stats *stats,
 		return false;
 	return endpoint_from_sockaddr(&p->from.remote, &b->slots[i].addr) == ERR_OK &&
 	       sock->finish(sock, p);
+}
+
+/* accept_datagram - message i, received into p, as a packet; NULL: counted, and p is given back. */
+static struct packet *accept_datagram(struct dgram_burst *b, struct driver_stats *stats,
+				      struct dgram_socket *s, struct pool *pool, struct packet *p,
+				      uint32_t i)
+{
+	if (unlikely(b->msgs[i].msg_len > packet_tailroom(p))) {
+		struct packet *w = whole(b, i, pool, p);
+
+		if (!w) {
+			counter_add(&stats->rx_no_buffer, 1);
+			packet_put(p);
+			return NULL;
+		}
+		p = w;
+	}
+	if (fill_in(b, stats, s, p, i))
+		return p;
+	counter_add(&stats->rx_error, 1);
+	packet_put(p);
+	return NULL;
 }
 
 void dgram_rx(struct dgram_burst *b, struct driver_stats *stats, struct dgram_socket *s,
@@ -118,14 +161,13 @@ void dgram_rx(struct dgram_burst *b, struct driver_stats *stats, struct dgram_so
 	else if (rc < 0 && errno != EAGAIN && errno != EINTR)
 		counter_add(&stats->rx_error, 1);
 	for (uint32_t i = 0; i < got; i++) {
-		if (!accept_datagram(b, stats, s, pkts[i], i)) {
-			counter_add(&stats->rx_error, 1);
-			packet_put(pkts[i]);
+		struct packet *p = accept_datagram(b, stats, s, pool, pkts[i], i);
+
+		if (!p)
 			continue;
-		}
-		bytes += pkts[i]->len;
+		bytes += p->len;
 		accepted++;
-		pktvec_push(out, pkts[i]);
+		pktvec_push(out, p);
 	}
 	if (got < n)
 		pool->ops->put(pool, pkts + got, n - got);
@@ -258,11 +300,11 @@ static void prepare_tx(struct dgram_burst *b, uint32_t i, struct packet *p)
 	} else {
 		control_len = put_control(s, control_len, IPPROTO_IP, IP_TOS, &tos, sizeof(tos));
 	}
-	s->iov = (struct iovec){p->data, p->len};
+	s->iov[0] = (struct iovec){p->data, p->len};
 	b->msgs[i].msg_hdr = (struct msghdr){
 		.msg_name = &s->addr,
 		.msg_namelen = addr_len,
-		.msg_iov = &s->iov,
+		.msg_iov = s->iov,
 		.msg_iovlen = 1,
 		.msg_control = s->control,
 		.msg_controllen = control_len,

@@ -8,22 +8,27 @@
 #include <sys/socket.h>
 
 #include "dataplane/driver.h"
+#include "dataplane/pool.h"
 
 /* DGRAM_CONTROL_LEN - room for the control messages of one datagram: addresses (in6_pktinfo is the
  * larger), TOS byte, count of lost ones. */
 #define DGRAM_CONTROL_LEN (CMSG_SPACE(20) + CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint32_t)))
 
-/* struct dgram_slot - the buffers of one datagram beside its payload. */
+/* struct dgram_slot - the buffers of one datagram beside its payload. iov: the packet, and when
+ * receiving the spare room for what is longer. */
 struct dgram_slot {
 	struct sockaddr_storage addr;
-	struct iovec iov;
+	struct iovec iov[2];
 	alignas(struct cmsghdr) uint8_t control[DGRAM_CONTROL_LEN];
 };
 
-/* struct dgram_burst - of one system call; receiving and sending take turns with it. */
+/* struct dgram_burst - of one system call; receiving and sending take turns with it. spare: the
+ * ends of datagrams that are longer than a packet's buffer, each moved at once with what is before
+ * it to a packet of pool->longer. It takes no memory as long as nothing is written there. */
 struct dgram_burst {
 	struct mmsghdr msgs[PKTVEC_MAX];
 	struct dgram_slot slots[PKTVEC_MAX];
+	uint8_t spare[PKTVEC_MAX][POOL_LONGEST];
 };
 
 /* enum dgram_df - whether an IPv4 socket sends with "do not fragment". */
@@ -50,8 +55,10 @@ struct dgram_socket {
  * say of those we sent. Errors: SYS. */
 MUST_USE enum err dgram_set_options(int fd, enum ip_family family);
 
-/* dgram_rx - one burst from the socket into `out`. A datagram that was cut, that has no usable
- * address, or that finish() refuses is rx_error; lost ones are rx_no_buffer. */
+/* dgram_rx - one burst from the socket into `out`. A datagram longer than a packet of the pool is
+ * one of pool->longer; if none is free there it is rx_no_buffer, as are those the socket lost. One
+ * that was cut (there is no pool->longer), that has no usable address, or that finish() refuses is
+ * rx_error. */
 void dgram_rx(struct dgram_burst *b, struct driver_stats *stats, struct dgram_socket *s,
 	      struct pool *pool, struct pktvec *out) NONNULL(1, 2, 3, 4, 5);
 

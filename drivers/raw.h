@@ -18,7 +18,8 @@
  * from packet->dscp_ecn; packet->to's local address and interface are used if set, else the host
  * chooses.
  *
- * A datagram longer than a buffer, or whose IPv4 header is not a whole one, is rx_error; one the
+ * A datagram longer than a packet of the pool comes in one of pool->longer; if none is free it is
+ * rx_no_buffer, and if there are none, or its IPv4 header is not a whole one, rx_error. One the
  * host cannot take now is tx_full, one it refuses (too long, no route) or whose family has no
  * socket is tx_error; datagrams lost in a socket's full buffer are rx_no_buffer. None of it is
  * fatal. The driver owns the sockets from now on; on failure they stay the caller's. Errors: NOMEM,

@@ -25,7 +25,8 @@ struct udp_socket {
  * (port 0: the first whose encapsulation fits); packet->to's local address and interface are used
  * if set, else the host chooses. Outer TOS bytes are received into and sent from packet->dscp_ecn.
  *
- * A datagram longer than a buffer is rx_error; one the host cannot take now is tx_full, one it
+ * A datagram longer than a packet of the pool comes in one of pool->longer; if none is free it is
+ * rx_no_buffer, and if there are none rx_error. One the host cannot take now is tx_full, one it
  * refuses (too long, no route, refused before) tx_error; datagrams lost in a socket's full buffer
  * are rx_no_buffer. None of it is fatal. The driver owns the sockets from now on; on failure they
  * stay the caller's. Errors: NOMEM, INVAL (number, or not UDP over IP), SYS.

@@ -88,6 +88,21 @@ static uint32_t rx(void)
 	return d->ops->rx(d, pool, &vec);
 }
 
+/* rx_until - n datagrams are in vec or were given up for want of a buffer; false: they do not come.
+ * The loopback interface may be behind with what was cut. */
+static bool rx_until(uint64_t n)
+{
+	struct pollfd there = {.fd = d->ops->fd(d), .events = POLLIN};
+	uint64_t before = d->stats.rx_no_buffer;
+
+	while (vec.num + d->stats.rx_no_buffer - before < n) {
+		if (poll(&there, 1, 10000) != 1)
+			return false;
+		rx();
+	}
+	return true;
+}
+
 static void queue(const struct path_addr *to, const void *data, uint32_t len)
 {
 	struct packet *p = packet_get(pool);
@@ -287,6 +302,52 @@ static void test_fragments_and_long_ones(void)
 		put_all();
 	}
 	end();
+}
+
+/* With longer packets to take, they arrive whole among short ones, and come back; the last one
+ * finds none free. */
+static void test_longer(void)
+{
+	static const char *const ends[2][2] = {{"10.1.0.9", "10.1.0.1"}, {"fd01::9", "fd01::1"}};
+	const uint32_t room = 2048 + PACKET_TAILROOM;
+	static const uint32_t lens[] = {60000, 10, 2048 + PACKET_TAILROOM + 1, 65515, 10, 4000};
+	struct pool *longer = pool_new(3, POOL_LONGEST);
+	static uint8_t data[65536];
+	int buf = 1 << 20;
+
+	CU_ASSERT_FATAL(longer != NULL);
+	if (begin()) {
+		pool->longer = longer;
+		for (size_t i = 0; i < sizeof(data); i++)
+			data[i] = (uint8_t)(i * 7 + i / 256);
+		for (int i = 0; i < 2; i++) {
+			struct sockaddr_storage ss;
+			struct endpoint to = {.addr = addr(ends[i][1])};
+			socklen_t len = endpoint_to_sockaddr(&ss, &to);
+
+			CU_ASSERT(setsockopt(sockets[i], SOL_SOCKET, SO_RCVBUFFORCE, &buf,
+					     sizeof(buf)) == 0);
+			for (size_t l = 0; l < ARRAY_LEN(lens); l++)
+				CU_ASSERT(sendto(sockets[i], data + l, lens[l], 0,
+						 (struct sockaddr *)&ss, len) == (ssize_t)lens[l]);
+			CU_ASSERT_FATAL(rx_until(ARRAY_LEN(lens)));
+			CU_ASSERT_EQUAL_FATAL(vec.num, ARRAY_LEN(lens) - 1);
+			for (uint32_t l = 0; l < vec.num; l++) {
+				const struct packet *p = vec.pkt[l];
+
+				CU_ASSERT(p->len == lens[l] &&
+					  memcmp(p->data, data + l, lens[l]) == 0);
+				CU_ASSERT_EQUAL(packet_headroom(p), PACKET_HEADROOM);
+				CU_ASSERT(p->pool == (lens[l] > room ? longer : pool));
+			}
+			put_all();
+			CU_ASSERT_EQUAL(pool_num_free(longer), 3);
+			CU_ASSERT_EQUAL(d->stats.rx_no_buffer, (unsigned)i + 1);
+		}
+		CU_ASSERT_EQUAL(d->stats.rx_error, 0);
+		end();
+	}
+	pool_free(longer);
 }
 
 static void test_no_buffers(void)
@@ -506,6 +567,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_fair),
 	TAP_TEST(test_fd_wakes),
 	TAP_TEST(test_fragments_and_long_ones),
+	TAP_TEST(test_longer),
 	TAP_TEST(test_no_buffers),
 	TAP_TEST(test_overflow_is_counted),
 	TAP_TEST(test_refusals),

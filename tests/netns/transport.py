@@ -110,9 +110,10 @@ def host_to_host(protocol):
 
 
 def big_packets(pair):
-    """Packets that are longer than the wire takes behind ESP: cut before it, put together after."""
+    """Packets that are longer than the wire takes, up to many buffers: put together before ESP, cut
+    behind it, and whole again when they arrive."""
     both_up(pair)
-    for size in (1300, 1400, 1472, 2000):
+    for size in (1300, 1400, 1472, 2000, 2800, 20000, 60000):
         ping_both(pair, size=size)
     assert modes(pair) == {"TRANSPORT"}, modes(pair)
     assert not [f for f in pair.capture.stop() if f.kind == "clear"], "a packet in the clear"
