@@ -39,9 +39,19 @@ static bool has(const struct vips *v, const struct ip_addr *a)
 	return false;
 }
 
-/* Of each family as many as were asked for. */
-static void keep(struct vips *v, const struct conf_conn *conn, const struct cp *cp)
+/* What a peer is reached at is no address of ours: with it here, that peer could not be. */
+static bool is_of_peer(const struct ike_engine *e, const struct ip_addr *a)
 {
+	list_for_each (n, &e->sas)
+		if (ip_addr_equal(&list_entry(n, struct ike_sa, node)->path.remote.addr, a))
+			return true;
+	return false;
+}
+
+/* Of each family as many as were asked for. */
+static void keep(struct vips *v, const struct ike_sa *sa, const struct cp *cp)
+{
+	const struct conf_conn *conn = sa->conn;
 	uint32_t left[2] = {num_wanted(conn, IP_V4), num_wanted(conn, IP_V6)};
 
 	for (uint32_t i = 0; i < cp->num_addrs && v->num < CONF_MAX_VIPS; i++) {
@@ -50,6 +60,11 @@ static void keep(struct vips *v, const struct conf_conn *conn, const struct cp *
 
 		if (!*of_family || has(v, a))
 			continue;
+		if (is_of_peer(sa->e, a)) {
+			LOG(WARN, IKE, conn->name,
+			    "the peer lends an address that a peer is reached at: not taken");
+			continue;
+		}
 		(*of_family)--;
 		v->addrs[v->num++] = *a;
 	}
@@ -72,7 +87,7 @@ enum err vips_take(struct step *s)
 				 "has an address that no host can have");
 	if (cp.type != CFG_REPLY)
 		return ERR_OK;
-	keep(&v, sa->conn, &cp);
+	keep(&v, sa, &cp);
 	v.cells = v.num * CELLS_PER_ADDR;
 	if (actions_promise(&sa->e->actions, v.cells))
 		return ERR_NOMEM;

@@ -268,9 +268,29 @@ static void test_fail_every_allocation(void)
 	CU_ASSERT_TRUE(total > 30);
 }
 
+/* The address of the gateway itself, then a good one: the gateway stays where it is. */
+static void test_address_of_a_peer(void)
+{
+	static const uint8_t reply[] = {2, 0, 0, 0, 0, 1, 0,  4, 192, 0,
+					2, 2, 0, 1, 0, 4, 10, 3, 0,   7};
+
+	for (size_t n = 0; n < 2; n++) {
+		struct lender l = {.reply = reply, .reply_len = n ? sizeof(reply) : 12};
+		struct sim *s = begin(&l, "0.0.0.0");
+
+		after(s, NS_PER_S);
+		CU_ASSERT_EQUAL(s->n[A].num_addresses, n);
+		CU_ASSERT_EQUAL(listed(s, A).num_vips, n);
+		CU_ASSERT_EQUAL(listed(s, A).num_children, n);
+		CU_ASSERT_EQUAL(lent_local(s), n == 1);
+		sim_free(s);
+	}
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_lent),
 	TAP_TEST(test_not_lent),
+	TAP_TEST(test_address_of_a_peer),
 	TAP_TEST(test_more_and_broken),
 	TAP_TEST(test_asked),
 	TAP_TEST(test_fail_every_allocation),

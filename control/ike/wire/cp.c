@@ -14,6 +14,7 @@
 static bool is_usable(const struct ip_addr *a)
 {
 	static const uint8_t loopback[16] = {[15] = 1};
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 
 	if (ip_addr_is_any(a))
 		return false;
@@ -21,7 +22,8 @@ static bool is_usable(const struct ip_addr *a)
 		return a->b[0] != 0 && a->b[0] != 127 && a->b[0] < 224 &&
 		       (a->b[0] != 169 || a->b[1] != 254);
 	return a->b[0] != 0xff && (a->b[0] != 0xfe || (a->b[1] & 0xc0) != 0x80) &&
-	       memcmp(a->b, loopback, sizeof(loopback)) != 0;
+	       memcmp(a->b, loopback, sizeof(loopback)) != 0 &&
+	       memcmp(a->b, mapped, sizeof(mapped)) != 0; /* IPv4's, which has its own rules */
 }
 
 static enum err add(struct ip_addr *list, uint32_t *num, uint32_t max, const struct ip_addr *a)
