@@ -439,6 +439,20 @@ static void digest_section(crypto_generichash_state *h, const struct tree *secti
 	}
 }
 
+/* What files held counts, not only their names: a certificate or key may have been exchanged. */
+static void digest_creds(crypto_generichash_state *h, const struct conf_creds *creds)
+{
+	for (uint32_t i = 0; i < creds->num; i++)
+		crypto_generichash_update(h, creds->list[i]->der, creds->list[i]->len);
+}
+
+static void digest_side(crypto_generichash_state *h, const struct conf_side *side)
+{
+	digest_creds(h, &side->certs);
+	digest_creds(h, &side->cacerts);
+	digest_creds(h, &side->pubkeys);
+}
+
 static void digest(struct conf_conn *conn, const struct tree *section)
 {
 	crypto_generichash_state h;
@@ -446,6 +460,8 @@ static void digest(struct conf_conn *conn, const struct tree *section)
 	crypto_generichash_init(&h, NULL, 0, sizeof(conn->digest));
 	digest_text(&h, '{', section->name);
 	digest_section(&h, section);
+	digest_side(&h, &conn->local);
+	digest_side(&h, &conn->remote);
 	crypto_generichash_final(&h, conn->digest, sizeof(conn->digest));
 }
 

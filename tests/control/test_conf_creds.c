@@ -226,6 +226,29 @@ static void test_authorities(void)
 	conf_put(conf);
 }
 
+/* A key that was exchanged for another in the same file makes another connection. */
+static void test_exchanged_files(void)
+{
+	static const char text[] = "connections { a { remote { auth = pubkey\n"
+				   "pubkeys = peer.pem } } }\n";
+	struct conf *first, *same, *other;
+
+	set_up();
+	first = must_load(text);
+	same = must_load(text);
+	put("pubkey/peer.pem", pki_pem("PUBLIC KEY", pki_spki(pki_key_get("P-384"))));
+	other = must_load(text);
+	CU_ASSERT_EQUAL(memcmp(first->conns[0]->digest, same->conns[0]->digest,
+			       sizeof(first->conns[0]->digest)),
+			0);
+	CU_ASSERT_NOT_EQUAL(memcmp(first->conns[0]->digest, other->conns[0]->digest,
+				   sizeof(first->conns[0]->digest)),
+			    0);
+	conf_put(first);
+	conf_put(same);
+	conf_put(other);
+}
+
 static void test_clean_up(void)
 {
 	static const char *const names[] = {"latchkey.conf",   "x509ca/root.pem", "x509/own.pem",
@@ -240,10 +263,10 @@ static void test_clean_up(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_folders),     TAP_TEST(test_bad_files_are_left_out),
-	TAP_TEST(test_named_files), TAP_TEST(test_named_files_refused),
-	TAP_TEST(test_passphrases), TAP_TEST(test_authorities),
-	TAP_TEST(test_clean_up),
+	TAP_TEST(test_folders),         TAP_TEST(test_bad_files_are_left_out),
+	TAP_TEST(test_named_files),     TAP_TEST(test_named_files_refused),
+	TAP_TEST(test_passphrases),     TAP_TEST(test_authorities),
+	TAP_TEST(test_exchanged_files), TAP_TEST(test_clean_up),
 };
 
 TAP_MAIN("conf_creds", tests)
