@@ -111,6 +111,7 @@ static void raw(struct reasm *r, struct pool *pool, const uint8_t *bytes, size_t
 	struct fragment f;
 	uint32_t num;
 
+	must(p != NULL);
 	memcpy(p->data, bytes, len);
 	p->len = (uint32_t)len;
 	if (fragment_parse(&f, p->data, p->len) == FRAGMENT_PART) {
@@ -130,6 +131,7 @@ static void record(struct reasm *r, struct pool *pool, struct model *models, con
 	uint32_t num = 0;
 	bool complete = false;
 
+	must(p != NULL);
 	make(p, bytes);
 	if (fragment_parse(&f, p->data, p->len) == FRAGMENT_PART) {
 		enum drop_reason wanted = expect(m, &f, p->data + f.at, &complete);
