@@ -90,6 +90,19 @@ static enum err child_group(struct engine *e, struct sa_group **out,
 	return ERR_OK;
 }
 
+/* mss_clamp - TCP sees the route to the peer in transport mode, not the virtual interface that
+ * takes its packets, and what that one does not take the host would tell it as the peer's path MTU.
+ */
+static uint16_t mss_clamp(const struct engine *e, const struct child_params *params)
+{
+	uint32_t most = e->mtu - (params->local[0].lo.family == IP_V6 ? 60 : 40);
+	bool given = params->mss_clamp && params->mss_clamp != MSS_CLAMP_PATH;
+
+	if (params->mode != SA_TRANSPORT || (given && params->mss_clamp < most))
+		return params->mss_clamp;
+	return (uint16_t)most;
+}
+
 static enum err child_install(struct engine *e, struct child_rec *c,
 			      const struct ike_child_add *add)
 {
@@ -104,11 +117,7 @@ static enum err child_install(struct engine *e, struct child_rec *c,
 	err = child_group(e, &c->group, add);
 	if (err)
 		return err;
-	/* TCP sees the route to the peer there, not the virtual interface that takes its packets.
-	 */
-	if (params.mode == SA_TRANSPORT && !params.mss_clamp)
-		params.mss_clamp =
-			(uint16_t)(e->mtu - (params.local[0].lo.family == IP_V6 ? 60 : 40));
+	params.mss_clamp = mss_clamp(e, &params);
 	params.group = c->group->id;
 	params.pathset = peer->set;
 	params.scope = c->group->vif ? c->group->vif->scope : 0;
