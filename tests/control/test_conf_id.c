@@ -243,18 +243,26 @@ static void test_no_psk(void)
 	conf_put(conf);
 }
 
-/* A secret none of whose owners is of a supported type is refused: it would be everybody's. */
+/* A secret one of whose owners is of a type that is not supported is refused: it would be more
+ * peers' than it was meant for. */
 static void test_unsupported_owner(void)
 {
-	static const char text[] = "secrets { ike { id = \"{7}:x\"\n"
-				   "secret = 0123456789abcdef\n } }";
-	static struct conf_diags diags;
-	struct conf *conf;
-	struct tree *t;
+	static const char *const owners[] = {"id = \"{7}:x\"\n",
+					     "id-a = own.example\n id-b = \"{7}:x\"\n"};
 
-	CU_ASSERT_EQUAL_FATAL(conf_parse_text(&t, &diags, "f", text, strlen(text)), ERR_OK);
-	CU_ASSERT_EQUAL(conf_new(&conf, &diags, t), ERR_CONFIG);
-	tree_free(t);
+	for (size_t i = 0; i < ARRAY_LEN(owners); i++) {
+		static struct conf_diags diags;
+		struct conf *conf;
+		struct tree *t;
+		char text[256];
+
+		memset(&diags, 0, sizeof(diags));
+		snprintf(text, sizeof(text), "secrets { ike { %s secret = 0123456789abcdef\n } }",
+			 owners[i]);
+		CU_ASSERT_EQUAL_FATAL(conf_parse_text(&t, &diags, "f", text, strlen(text)), ERR_OK);
+		CU_ASSERT_EQUAL(conf_new(&conf, &diags, t), ERR_CONFIG);
+		tree_free(t);
+	}
 }
 
 static void test_proposals(void)
