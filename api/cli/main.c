@@ -64,8 +64,7 @@ enum exit_code cli_fail(struct cli *cli, enum exit_code code, const char *fmt, .
 	fflush(stdout);
 	fprintf(stderr, "latchkey: %s\n", line);
 	error = json_pack("{s:i, s:s}", "code", (int)code, "text", line);
-	if (error && cli->result)
-		json_object_set_new(cli->result, "error", error);
+	json_object_set_new(cli->result, "error", error); /* without a result it is given back */
 	return code;
 }
 
