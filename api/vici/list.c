@@ -152,13 +152,22 @@ static bool says_yes(const struct tree *in, const char *key)
 	return text && strcmp(text, "yes") == 0;
 }
 
-/* Trapped children are the only policies that can be listed yet. */
+/* What strongSwan's programs ask for by kind: children that are trapped, and policies without SAs.
+ */
+static bool is_asked_for(const struct tree *in, const struct conf_child *child)
+{
+	return (child->start_action & ACTION_TRAP) &&
+	       says_yes(in, child->mode == CONF_PASS   ? "pass"
+			    : child->mode == CONF_DROP ? "drop"
+						       : "trap");
+}
+
 enum err cmd_list_policies(struct call *call)
 {
 	const struct conf *conf = call->ops->conf(call->ctx);
 	const char *ike = tree_get(call->in, "ike"), *name = tree_get(call->in, "child");
 
-	if (!says_yes(call->in, "trap") || !vici_client_wants(call->client, EV_LIST_POLICY))
+	if (!vici_client_wants(call->client, EV_LIST_POLICY))
 		return ERR_OK;
 	for (uint32_t i = 0; i < conf->num_conns; i++) {
 		const struct conf_conn *conn = conf->conns[i];
@@ -168,7 +177,7 @@ enum err cmd_list_policies(struct call *call)
 		for (uint32_t j = 0; j < conn->num_children; j++) {
 			const struct conf_child *child = &conn->children[j];
 
-			if ((child->start_action & ACTION_TRAP) &&
+			if (is_asked_for(call->in, child) &&
 			    (!name || strcmp(child->name, name) == 0))
 				TRY(send_policy(call, conn, child));
 		}

@@ -686,6 +686,34 @@ static void test_lists_cost_nothing_without_a_listener(void)
 	tear_down(&b);
 }
 
+/* Each kind of policy comes to who asks for it, and to nobody else. */
+static void test_list_policies(void)
+{
+	static const char *const kinds[][2] = {
+		{"trap", "gw/net"}, {"pass", "gw/open"}, {"drop", "gw/shut"}};
+	struct bench b;
+
+	set_up(&b);
+	fake_configure(&b.fake, "connections { gw { remote_addrs = 192.0.2.2\n"
+				"local { auth = psk\n}\nremote { auth = psk\n}\n"
+				"children { net { start_action = trap\n}\n"
+				"later { start_action = none\n}\n"
+				"open { mode = pass\n start_action = trap\n}\n"
+				"shut { mode = drop\n start_action = trap\n} } } }");
+	listen_to(&b, "list-policy");
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		struct tree *in = message(kinds[i][0], "yes"), *t;
+
+		CU_ASSERT_EQUAL(submit(&b, VICI_CMD_REQUEST, "list-policies", in), ERR_OK);
+		t = expect(&b, VICI_EVENT, "list-policy");
+		CU_ASSERT_PTR_NOT_NULL(tree_child(t, kinds[i][1]));
+		tree_free(t);
+		tree_free(expect(&b, VICI_CMD_RESPONSE, ""));
+		expect_silence(&b);
+	}
+	tear_down(&b);
+}
+
 static size_t list_count(const struct tree *list)
 {
 	size_t num = 0;
@@ -776,6 +804,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_load_shared),
 	TAP_TEST(test_refused_credentials),
 	TAP_TEST(test_lists_cost_nothing_without_a_listener),
+	TAP_TEST(test_list_policies),
 	TAP_TEST(test_load_and_check),
 	TAP_TEST(test_out_of_memory),
 };
