@@ -42,12 +42,13 @@ def children_of(pid):
 
 
 class Process:
-    """A program running in a host, its output in a file."""
+    """A program running in a host, its output in a file that those of its name before it wrote too."""
 
     def __init__(self, host, name, command, env):
         self.name = name
         self.log_path = host.path(f"{name}.log")
         with open(self.log_path, "ab") as log:
+            self.log_start = log.tell()
             self.outer = subprocess.Popen(host.inside(command), stdin=subprocess.DEVNULL,
                                           stdout=log, stderr=subprocess.STDOUT,
                                           env={**os.environ, **(env or {})},
@@ -74,8 +75,10 @@ class Process:
             raise AssertionError(f"{self.name} did not end in {seconds} s after signal {number}")
 
     def log(self):
-        with open(self.log_path, encoding="utf-8", errors="replace") as file:
-            return file.read()
+        """What this process wrote: a word of one that had its name before is not this one's."""
+        with open(self.log_path, "rb") as file:
+            file.seek(self.log_start)
+            return file.read().decode(errors="replace")
 
 
 class Host:

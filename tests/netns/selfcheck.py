@@ -4,7 +4,7 @@
 import time
 
 from capture import assert_protected
-from lab import wait_for
+from lab import Lab, wait_for
 from nets import INNER, Pair, Side, Stream
 
 
@@ -61,8 +61,22 @@ def test_a_lost_datagram_is_counted():
         assert result["lost"] and result["received"] < result["sent"], result
 
 
+def test_a_log_is_of_its_process():
+    """A word that an earlier process of the same name said does not answer for the next one."""
+    lab = Lab("log-of-process")
+    try:
+        host = lab.host("only")
+        for text, other in (("first", "second"), ("second", "first")):
+            process = host.spawn("same", "echo", text)
+            wait_for(lambda process=process, text=text: text in process.log(), f"{text} to be said")
+            assert other not in process.log(), process.log()
+    finally:
+        lab.close()
+
+
 TESTS = [
     ("harness: charon to charon, whole life", test_charon_to_charon),
     ("harness: a packet in the clear is noticed", test_a_clear_packet_is_noticed),
     ("harness: a lost datagram is counted", test_a_lost_datagram_is_counted),
+    ("harness: a log is of its process", test_a_log_is_of_its_process),
 ]
