@@ -3,6 +3,7 @@
 #include "dataplane/workers.h"
 
 #include "base/alloc.h"
+#include "dataplane/dummy.h"
 #include "dataplane/transport.h"
 
 #define SPI_RESERVED 255 /* RFC 4303 2.1 */
@@ -64,6 +65,8 @@ static enum err check(const struct dataplane *dp, const struct child_params *par
 	if (params->mode > SA_TRANSPORT || params->alg <= AEAD_NONE || params->alg >= AEAD_NUM)
 		return ERR_UNSUPPORTED;
 	if (params->mode == SA_TRANSPORT && !transport_valid(params))
+		return ERR_INVAL;
+	if (params->dummies > DUMMIES_MAX)
 		return ERR_INVAL;
 	if (params->worker > dp->num_workers)
 		return ERR_NOT_FOUND;
@@ -157,6 +160,7 @@ enum err dataplane_child_activate(struct dataplane *dp, uint64_t id)
 	if (!c || !c->out)
 		return ERR_NOT_FOUND;
 	group_activate(c->group, c->out);
+	dummies_begin(&dp->dummies, c->out);
 	dataplane_changed(dp);
 	return ERR_OK;
 }
@@ -200,6 +204,7 @@ static void remove_out(struct dataplane *dp, struct child *c)
 {
 	if (!c->out)
 		return;
+	dummies_end(&dp->dummies, c->out);
 	group_deactivate(c->group, c->out);
 	htab_remove(&dp->outbound, &c->out_node);
 	spd_count_whole(&dp->spd, -(int)c->needs_whole);

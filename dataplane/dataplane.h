@@ -203,6 +203,9 @@ enum df_copy {
 #define MSS_CLAMP_PATH   1
 #define TFC_PADDING_PATH UINT32_MAX
 
+/* DUMMIES_MAX - a second: the workers' timers count milliseconds. */
+#define DUMMIES_MAX 1000
+
 /* struct child_params - a pair of ESP SAs, inbound and outbound. Everything is copied; the keys go
  * to secret memory and proof is counted. */
 struct child_params {
@@ -218,12 +221,15 @@ struct child_params {
 	enum sa_mode mode;
 	enum dscp_copy copy_dscp;
 	enum df_copy copy_df;
-	uint16_t mss_clamp;     /* TCP MSS at most, both ways; 0 = as it is, or MSS_CLAMP_PATH */
-	uint32_t tfc_padding;   /* inner packets become so long at least (RFC 4303 2.7), but not
-				 * longer than the path takes: TFC_PADDING_PATH is just that; 0 = off
-				 */
-	bool esn;               /* 64-bit sequence numbers (RFC 4303 2.2.1) */
-	bool outbound_active;   /* send on it at once; else after dataplane_child_activate() */
+	uint16_t mss_clamp;   /* TCP MSS at most, both ways; 0 = as it is, or MSS_CLAMP_PATH */
+	uint32_t tfc_padding; /* inner packets become so long at least (RFC 4303 2.7), but not
+			       * longer than the path takes: TFC_PADDING_PATH is just that; 0 = off
+			       */
+	uint32_t dummies;     /* packets a second that leave at least: when there are fewer, dummies
+			       * (RFC 4303 2.6) make up for them; 0 to DUMMIES_MAX */
+	uint32_t dummy_len;   /* their length, or TFC_PADDING_PATH; no longer than the path takes */
+	bool esn;             /* 64-bit sequence numbers (RFC 4303 2.2.1) */
+	bool outbound_active; /* send on it at once; else after dataplane_child_activate() */
 	uint32_t replay_window; /* packets, 0 = no check, else rounded up to 64..2^20 */
 	struct sa_lifetime lifetime;
 	const struct ts *local;

@@ -11,9 +11,9 @@
 /* FIT_ANY - nothing is known of the path: every length goes. */
 #define FIT_ANY UINT32_MAX
 
-/* fit_len - the longest inner packet that goes by `path` in one outer packet; FIT_ANY if the path's
- * MTU is not known. */
-static inline uint32_t fit_len(const struct esp_sa *sa, const struct path *path, uint64_t now_ns)
+/* fit_text - the most that ESP may carry by `path` in one outer packet, without padding and
+ * trailer; FIT_ANY if the path's MTU is not known. */
+static inline uint32_t fit_text(const struct esp_sa *sa, const struct path *path, uint64_t now_ns)
 {
 	uint32_t mtu = path_mtu(path, now_ns);
 	uint32_t outer = path->addr.remote.addr.family == IP_V6 ? 40 : 20;
@@ -22,10 +22,19 @@ static inline uint32_t fit_len(const struct esp_sa *sa, const struct path *path,
 		return FIT_ANY;
 	uint32_t around =
 		outer + (path->addr.encap == ENCAP_UDP ? 8u : 0u) + sa->front_len + sa->icv_len;
-	uint32_t len = ((mtu - around) & ~(sa->align - 1u)) - ESP_TRAILER_LEN;
 
-	/* In transport mode the packet's own header is the outer one. */
-	return rcu_deref(sa->conf)->mode == SA_TRANSPORT ? len + outer : len;
+	return ((mtu - around) & ~(sa->align - 1u)) - ESP_TRAILER_LEN;
+}
+
+/* fit_len - the longest inner packet that goes by `path` in one outer packet; FIT_ANY if the path's
+ * MTU is not known. In transport mode the packet's own header is the outer one. */
+static inline uint32_t fit_len(const struct esp_sa *sa, const struct path *path, uint64_t now_ns)
+{
+	uint32_t len = fit_text(sa, path, now_ns);
+
+	if (len == FIT_ANY || likely(rcu_deref(sa->conf)->mode != SA_TRANSPORT))
+		return len;
+	return len + (path->addr.remote.addr.family == IP_V6 ? 40 : 20);
 }
 
 /* fit_mss - the TCP MSS option's value at most (RFC 9293 3.7.1) for packets of fit_len() bytes, as

@@ -81,6 +81,11 @@ static enum drop_reason refuse(struct worker *w, const struct sa_run *run, const
 /* enclose - what ESP carries of p: in a tunnel all of it. */
 static inline enum drop_reason enclose(struct packet *p, const struct sa_conf *c)
 {
+	if (unlikely(p->flags & PACKET_F_DUMMY)) {
+		p->next_header = IPPROTO_NONE;
+		p->dscp_ecn = 0;
+		return DROP_NONE;
+	}
 	if (unlikely(c->mode == SA_TRANSPORT))
 		return transport_strip(p);
 	p->next_header = p->data[0] >> 4 == 4 ? IPPROTO_IPIP : IPPROTO_IPV6;

@@ -74,10 +74,10 @@ struct packet {
 	uint8_t drop_reason;   /* enum drop_reason once dropped */
 	uint8_t dscp_ecn;      /* TOS byte of the header just removed or to be written */
 	uint8_t next_header;   /* ESP next header to be sent, or after decryption */
-	uint8_t flags;         /* PACKET_F_* */
 	uint32_t fragment_id;  /* JOINED: the fragments' identification */
 	uint16_t fragment_at;  /* JOINED: IPv6: where their fragment header was */
 	uint16_t mtu;          /* JOINED: length that fragments of it may have; TOLD: the MTU */
+	uint16_t flags;        /* PACKET_F_* */
 	uint8_t fragment_next; /* JOINED: IPv6: where the fragment header was named */
 	struct path_addr from; /* rx on an outer port: the addresses it came with */
 };
@@ -87,9 +87,10 @@ struct packet {
 #define PACKET_F_JOINED       0x04 /* fragments were put together to it */
 #define PACKET_F_DF           0x08 /* tx on an outer port: routers shall not cut it (IPv4) */
 #define PACKET_F_TOLD         0x10 /* rx: no packet, but that ours was too big: data is what is quoted */
-#define PACKET_F_TRUSTED      0x20 /* TOLD: by our own host */
-#define PACKET_F_IP           0x40 /* rx on an outer port: data begins at the outer IP header */
-#define PACKET_F_SEND         0x80 /* handed to another worker to be sent by `port` */
+#define PACKET_F_TRUSTED      0x20  /* TOLD: by our own host */
+#define PACKET_F_IP           0x40  /* rx on an outer port: data begins at the outer IP header */
+#define PACKET_F_SEND         0x80  /* handed to another worker to be sent by `port` */
+#define PACKET_F_DUMMY        0x100 /* to be sent by ESP, and to say nothing (dummy.h) */
 
 /* packet_headroom, packet_tailroom - free bytes before and behind the data. */
 static inline uint32_t packet_headroom(const struct packet *p)

@@ -29,6 +29,8 @@ struct sa_conf *sa_conf_new(const struct child_params *params, struct sa_group *
 	c->copy_df = (uint8_t)params->copy_df;
 	c->mss_clamp = params->mss_clamp;
 	c->tfc_padding = params->tfc_padding;
+	c->dummies = params->dummies;
+	c->dummy_len = params->dummy_len;
 	c->checksum_fix = params->mode == SA_TRANSPORT ? transport_fix(params) : 0;
 	c->lifetime.soft_bytes = limit(params->lifetime.soft_bytes);
 	c->lifetime.hard_bytes = limit(params->lifetime.hard_bytes);

@@ -39,6 +39,8 @@ struct sa_conf {
 	uint8_t copy_df;       /* enum df_copy */
 	uint16_t mss_clamp;    /* a length, 0 = none, or MSS_CLAMP_PATH */
 	uint32_t tfc_padding;  /* inner packets have so many bytes at least; 0 = as they come */
+	uint32_t dummies;      /* packets a second that leave at least; 0 = as they come */
+	uint32_t dummy_len;    /* of those that are made for that, or TFC_PADDING_PATH */
 	uint16_t checksum_fix; /* transport mode: transport_fix() */
 	uint32_t num_local, num_remote;
 	struct rcu_head rcu;
@@ -88,9 +90,9 @@ struct esp_sa {
 	uint64_t packets, bytes; /* authenticated or sent; inner bytes */
 	uint64_t last_ns;
 	uint64_t num_replay, num_auth_failed;
-	uint64_t moved_ns;   /* last report that the peer moved; worker only */
-	struct esp_sa *next; /* out: next older SA of the group. RCU, control: w */
-	uint64_t unused;
+	uint64_t moved_ns;         /* last report that the peer moved; worker only */
+	struct esp_sa *next;       /* out: next older SA of the group. RCU, control: w */
+	struct esp_sa *next_dummy; /* out: next SA that sends dummies. RCU, control: w */
 
 	/* Line 2: control's. */
 	struct aead_key *own_key;

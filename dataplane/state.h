@@ -23,7 +23,8 @@ struct dataplane {
 	/* Read by workers. */
 	struct spd spd;
 	struct slots *sad;
-	uint64_t change; /* atomic: see dataplane_changed() */
+	struct esp_sa *dummies; /* RCU: SAs that send them (dummy.h) */
+	uint64_t change;        /* atomic: see dataplane_changed() */
 
 	/* Control's own. */
 	struct driver gone[WORKER_MAX_PORTS]; /* in place of virtual interfaces that went */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataplane/worker.h"
 
+#include "dataplane/dummy.h"
 #include "dataplane/passes.h"
 
 #define TIMER_TICK_NS NS_PER_MS
@@ -47,10 +48,12 @@ enum err worker_init(struct worker *w, const struct worker_params *params)
 	w->index = params->index;
 	w->spd = params->spd;
 	w->sad = params->sad;
+	w->dummies = params->dummies;
 	w->change = params->change;
 	timers_init(&w->timers, TIMER_TICK_NS, 0);
 	timer_init(&w->hold_timer, expire_held);
 	timer_init(&w->reasm_timer, worker_expire_fragments);
+	timer_init(&w->dummy_timer, dummies_due);
 	w->pool = pool_new(params->num_packets, params->packet_room);
 	w->longer = pool_new(NUM_LONGER, POOL_LONGEST);
 	if (!w->pool || !w->longer)
@@ -216,11 +219,10 @@ static uint32_t take_handed(struct worker *w)
 }
 
 /* retry_held - classify what waits once more; what still has no SA is held again, in order. */
-static void retry_held(struct worker *w, uint64_t change)
+static void retry_held(struct worker *w)
 {
 	uint32_t left = w->hold.num;
 
-	w->hold.change = change;
 	while (left) {
 		struct pktvec v = {.num = 0};
 
@@ -234,6 +236,16 @@ static void retry_held(struct worker *w, uint64_t change)
 	worker_count_held(w);
 }
 
+/* look_again - SAs or policies are others than before. */
+static void look_again(struct worker *w, uint64_t change)
+{
+	w->hold.change = change;
+	if (w->hold.num)
+		retry_held(w);
+	if (rcu_deref(*w->dummies))
+		timer_set(&w->timers, &w->dummy_timer, w->now_ns);
+}
+
 uint32_t worker_turn(struct worker *w, uint64_t now_ns)
 {
 	/* Acquire: what was changed before the counter was bumped is seen by the passes. */
@@ -243,9 +255,8 @@ uint32_t worker_turn(struct worker *w, uint64_t now_ns)
 	__atomic_store_n(&w->now_ns, now_ns, __ATOMIC_RELAXED);
 	events_collect(&w->events);
 	worker_ike_take(w);
-	if (w->hold.num && w->hold.change != change)
-		retry_held(w, change);
-	w->hold.change = change;
+	if (w->hold.change != change)
+		look_again(w, change);
 	num += take_handed(w);
 	for (uint16_t port = 0; port < w->num_ports; port++)
 		num += receive(w, port);

@@ -62,8 +62,9 @@ struct worker {
 
 	/* Tables of the control thread, read by RCU. */
 	const struct spd *spd;
-	const struct slots *sad; /* inbound SPI -> struct esp_sa */
-	const uint64_t *change;  /* atomic: bumped when held packets should be looked at again */
+	const struct slots *sad;       /* inbound SPI -> struct esp_sa */
+	struct esp_sa *const *dummies; /* SAs that send them (dummy.h) */
+	const uint64_t *change; /* atomic: bumped when held packets should be looked at again */
 	struct worker *const *workers; /* all of them; constant */
 	uint32_t num_workers;          /* constant */
 	uint16_t index;                /* constant: of this one */
@@ -78,7 +79,7 @@ struct worker {
 	struct allowance tell;   /* ICMP messages we send */
 	struct allowance hear;   /* and what we are told */
 	struct timers timers;
-	struct timer hold_timer, reasm_timer;
+	struct timer hold_timer, reasm_timer, dummy_timer;
 	struct pktvec tx[WORKER_MAX_PORTS]; /* on their way out in this turn */
 	struct worker_counters count;
 
@@ -111,6 +112,7 @@ struct worker_params {
 	const struct rng *rng;
 	const struct spd *spd;
 	const struct slots *sad;
+	struct esp_sa *const *dummies;
 	const uint64_t *change;
 	struct worker *const *workers; /* all, once all are made */
 	uint32_t num_workers, handoff_packets;

@@ -33,6 +33,7 @@ static struct worker_params params_of(struct dataplane *dp, const struct datapla
 		.rng = &dp->rng,
 		.spd = &dp->spd,
 		.sad = dp->sad,
+		.dummies = &dp->dummies,
 		.change = &dp->change,
 		.workers = dp->workers,
 		.num_workers = dp->num_workers,

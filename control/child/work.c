@@ -352,6 +352,8 @@ static void fill_params(struct step *s, struct child_work *w, bool active)
 		.copy_df = conf->copy_df,
 		.mss_clamp = conf->mss_clamp,
 		.tfc_padding = w->no_tfc || w->transport ? 0 : conf->tfc_padding,
+		.dummies = conf->tfc_dummies,
+		.dummy_len = conf->tfc_padding,
 		.esn = c->chosen.esn,
 		.outbound_active = active,
 		.replay_window = conf->replay_window,

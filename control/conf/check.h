@@ -131,6 +131,7 @@ MUST_USE SET(set_copy_dscp);
 MUST_USE SET(set_copy_df);
 MUST_USE SET(set_mss_clamp);
 MUST_USE SET(set_tfc_padding);
+MUST_USE SET(set_tfc_dummies);
 MUST_USE SET(set_priority);
 MUST_USE SET(set_start_action);
 MUST_USE SET(set_dpd_action);

@@ -237,6 +237,10 @@ static enum err set_defaults(struct check *c, struct conf_child *child, const st
 		CHECK_WARN(c, section,
 			   "mode = pass and mode = drop stand with start_action = trap "
 			   "only: this child does nothing");
+	if (child->tfc_dummies && !child->tfc_padding)
+		CHECK_ERROR(c, section,
+			    "tfc_dummies needs tfc_padding: by their length dummies would be told "
+			    "from packets that are not padded");
 	lifetime_defaults(c, section, "time", &child->rekey_ns, &child->life_ns, &child->rand_ns);
 	lifetime_defaults(c, section, "bytes", &child->rekey_bytes, &child->life_bytes,
 			  &child->rand_bytes);

@@ -165,6 +165,7 @@ static const struct key keys[] = {
 	FATE_(CHILD, "label", REFUSED, NULL),
 	FATE_(CHILD, "label_mode", IDLE, NULL),
 	SETS_(CHILD, VALUE, "tfc_padding", set_tfc_padding),
+	SETS_(CHILD, VALUE, "tfc_dummies", set_tfc_dummies),
 	SETS_(CHILD, VALUE, "mss_clamp", set_mss_clamp),
 	SETS_(CHILD, VALUE, "replay_window", set_replay_window),
 	FATE_(CHILD, "hw_offload", LATER, "no|auto"),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mtu.c - keys of a child about the length of packets: copy_df, mss_clamp, tfc_padding. */
+/* mtu.c - keys of a child about the length of packets and their number: copy_df, mss_clamp,
+ * tfc_padding, tfc_dummies. */
 #include "control/conf/check.h"
 #include "control/conf/values.h"
 
@@ -57,5 +58,15 @@ enum err set_tfc_padding(struct check *c, void *obj, const struct tree *node)
 	else
 		CHECK_ERROR(c, node, "'%.40s' is neither mtu nor a number from 0 to %d", text,
 			    TFC_PADDING_MAX);
+	return ERR_OK;
+}
+
+enum err set_tfc_dummies(struct check *c, void *obj, const struct tree *node)
+{
+	struct conf_child *child = obj;
+	uint64_t v;
+
+	if (take_number(c, &v, node, DUMMIES_MAX))
+		child->tfc_dummies = (uint32_t)v;
 	return ERR_OK;
 }

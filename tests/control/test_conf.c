@@ -245,6 +245,13 @@ static const struct row child_rows[] = {
 	{"tfc_padding = all",
 	 "Ef:4: connections.a.children.c.tfc_padding: 'all' is neither mtu nor "
 	 "a number from 0 to 65535"},
+	{"tfc_padding = 500\n tfc_dummies = 1000", ""},
+	{"tfc_padding = 500\n tfc_dummies = 1001",
+	 "Ef:5: connections.a.children.c.tfc_dummies: '1001' is not a number from 0 to 1000"},
+	{"tfc_dummies = 0", ""},
+	{"tfc_dummies = 5",
+	 "Ef:4: connections.a.children.c: tfc_dummies needs tfc_padding: by their length dummies "
+	 "would be told from packets that are not padded"},
 	{"copy_dscp = both",
 	 "Ef:4: connections.a.children.c.copy_dscp: 'both' is none of: out, in, yes, no"},
 	{"ah_proposals = sha256", REFUSED("connections.a.children.c.ah_proposals")},
@@ -521,6 +528,7 @@ static void test_defaults(void)
 	CU_ASSERT_EQUAL(child->copy_df, DF_COPY);
 	CU_ASSERT_EQUAL(child->mss_clamp, MSS_CLAMP_PATH);
 	CU_ASSERT_EQUAL(child->tfc_padding, 0);
+	CU_ASSERT_EQUAL(child->tfc_dummies, 0);
 	CU_ASSERT_EQUAL(child->start_action, ACTION_NONE);
 	CU_ASSERT_EQUAL(child->num_local_ts, 1);
 	CU_ASSERT_TRUE(child->local_ts[0].dynamic && child->remote_ts[0].dynamic);
@@ -598,7 +606,7 @@ static void test_values(void)
 		"vips = 0.0.0.0, fd00::5\n children { c {\n inactivity = 30m\n"
 		"start_action = start|trap\n dpd_action = restart\n close_action = hold\n "
 		"life_time = 0\n rekey_bytes = 2k\n copy_dscp = in\n"
-		"copy_df = set\n mss_clamp = 1200\n tfc_padding = mtu\n"
+		"copy_df = set\n mss_clamp = 1200\n tfc_padding = mtu\n tfc_dummies = 20\n"
 		"remote_ts = dynamic[tcp/80]\n } } } }\n"
 		"latchkey { address = 10.0.0.1/24, fd00::1\n cookies = always\n aead = auto\n }");
 	const struct conf_conn *conn = conf->conns[0];
@@ -624,6 +632,7 @@ static void test_values(void)
 	CU_ASSERT_EQUAL(child->copy_df, DF_SET);
 	CU_ASSERT_EQUAL(child->mss_clamp, 1200);
 	CU_ASSERT_EQUAL(child->tfc_padding, TFC_PADDING_PATH);
+	CU_ASSERT_EQUAL(child->tfc_dummies, 20);
 	CU_ASSERT_TRUE(child->remote_ts[0].dynamic);
 	CU_ASSERT_EQUAL(child->remote_ts[0].ts.proto, 6);
 	CU_ASSERT_EQUAL(child->remote_ts[0].ts.port_lo, 80);

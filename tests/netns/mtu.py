@@ -6,6 +6,7 @@ Neither end sees that link: it can only be told, by a router that quotes its ESP
 
 import json
 import re
+import time
 from dataclasses import replace
 
 from lab import wait_for
@@ -172,8 +173,24 @@ def padded(pair):
     assert len(lengths) == 1, lengths
 
 
+def dummies(pair):
+    """Nobody sends anything and the wire shows packets, of one length, as later with traffic."""
+    both_up(pair)
+    time.sleep(1.5)
+    pair.left.ping(INNER["right"][0], INNER["left"][0], size=100)
+    left = pair.outers["left"][0]
+    frames = [f for f in pair.capture.stop() if f.kind == "esp" and f.source == left]
+    assert len(frames) > 20, f"{len(frames)} packets"
+    assert len({f.length for f in frames}) == 1, {f.length for f in frames}
+    if pair.sides["right"].kind == "latchkey":
+        dropped = drops_of(pair.peers["right"])["DUMMY"]
+        assert dropped >= 20, dropped
+    story(f"{len(frames)} packets of {frames[0].length} bytes, of which 3 are a ping's")
+
+
 L, C = Side(kind="latchkey"), Side(kind="charon")
 TFC = {"child": {"tfc_padding": "1000"}}
+DUMMIES = {"child": {"tfc_padding": "mtu", "tfc_dummies": "20"}}
 NO_CLAMP = {"child": {"mss_clamp": "no"}}
 TABLE = [
     ("the path's MTU is learned", Routed, is_learned, L, L, {}, {}),
@@ -191,6 +208,8 @@ TABLE = [
     ("odd fragments", Pair, odd_fragments, L, L, {}, {}),
     ("traffic flow padding", Pair, padded, L, L, TFC, {}),
     ("traffic flow padding", Pair, padded, L, C, TFC, {}),
+    ("dummies", Pair, dummies, L, L, DUMMIES, {}),
+    ("dummies", Pair, dummies, L, C, DUMMIES, {}),
 ]
 
 

@@ -306,6 +306,9 @@ static void child_add(struct sim_node *n, const struct ike_child_add *add)
 				  .remote = p->remote[0],
 				  .seen_local = p->seen_local,
 				  .seen_remote = p->seen_remote,
+				  .tfc_padding = p->tfc_padding,
+				  .dummies = p->dummies,
+				  .dummy_len = p->dummy_len,
 				  .num_ts = p->num_local + p->num_remote};
 	memcpy(pair->key_in, p->key_in.p, p->key_in.len);
 	memcpy(pair->key_out, p->key_out.p, p->key_out.len);

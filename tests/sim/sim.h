@@ -28,6 +28,7 @@ struct sim_pair {
 	enum sa_mode mode;
 	struct ts local, remote; /* the first ones */
 	struct ip_addr seen_local, seen_remote;
+	uint32_t tfc_padding, dummies, dummy_len;
 	char name[32];
 };
 
