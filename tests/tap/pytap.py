@@ -5,6 +5,10 @@ A test is a (name, callable). It passes by returning, fails by raising, and is s
 Skip with a reason.
 """
 
+import concurrent.futures.process
+import contextlib
+import io
+import multiprocessing
 import os
 import sys
 import time
@@ -41,14 +45,42 @@ def _one(number, name, test):
     return True
 
 
-def run(tests):
+_tests = []  # what a process of run() takes its tests from, by their place
+
+
+def _captured(place):
+    """Runs one test; returns what it printed and whether it is good."""
+    with contextlib.redirect_stdout(io.StringIO()) as text:
+        good = _one(place + 1, *_tests[place])
+    return text.getvalue(), good
+
+
+def _side_by_side(tests, jobs, prepare):
+    """Yields the results in order, while jobs processes run the tests."""
+    _tests[:] = tests
+    with concurrent.futures.ProcessPoolExecutor(jobs, multiprocessing.get_context("fork"),
+                                                prepare) as pool:
+        for text, good in pool.map(_captured, range(len(tests))):
+            print(text, end="", flush=True)
+            yield good
+
+
+def run(tests, jobs=1, prepare=None):
     """Runs (name, callable) pairs; returns the exit status. With the environment variable TAP_ONLY
-    set, only those whose name contains its text."""
+    set, only those whose name contains its text. jobs: so many at a time, each in a process for
+    which prepare() was called; what they print comes in order."""
     only = os.environ.get("TAP_ONLY", "")
     tests = [(name, test) for name, test in tests if only in name]
     print("TAP version 13")
     print(f"1..{len(tests)}", flush=True)
-    results = [_one(i, name, test) for i, (name, test) in enumerate(tests, 1)]
+    if jobs > 1:
+        try:
+            results = list(_side_by_side(tests, jobs, prepare))
+        except concurrent.futures.process.BrokenProcessPool:
+            print("Bail out! a process that ran tests died", flush=True)
+            return 1
+    else:
+        results = [_one(i, name, test) for i, (name, test) in enumerate(tests, 1)]
     if not results:
         diag("no test to run")
     sys.stdout.flush()

@@ -9,6 +9,7 @@ import io
 import os
 import subprocess
 import sys
+import time
 from contextlib import redirect_stdout
 
 sys.dont_write_bytecode = True
@@ -79,15 +80,25 @@ def test_python_reporter():
     def skipping():
         raise pytap.Skip("because")
 
+    for jobs in (1, 3):
+        with redirect_stdout(io.StringIO()) as out:
+            status = pytap.run([("good", lambda: time.sleep(0.2)), ("failing", failing),
+                                ("broken", broken), ("skipping", skipping)], jobs)
+            nothing = pytap.run([], jobs)
+        text = out.getvalue()
+        assert status == 1 and nothing == 1
+        at = 0
+        for line in ("1..4", "ok 1 - good", "not ok 2 - failing", "one is not two",
+                     "not ok 3 - broken", "ok 4 - skipping # SKIP because", "no test to run"):
+            assert line in text[at:], text
+            at = text.index(line, at)
+
+
+def test_a_process_that_dies():
     with redirect_stdout(io.StringIO()) as out:
-        status = pytap.run([("good", lambda: None), ("failing", failing), ("broken", broken),
-                            ("skipping", skipping)])
-        nothing = pytap.run([])
-    text = out.getvalue()
-    assert status == 1 and nothing == 1
-    for line in ("1..4", "ok 1 - good", "not ok 2 - failing", "not ok 3 - broken",
-                 "ok 4 - skipping # SKIP because", "one is not two"):
-        assert line in text, text
+        status = pytap.run([("good", lambda: None), ("dead", lambda: os._exit(0))], 2)
+    assert status == 1 and "Bail out!" in out.getvalue(), out.getvalue()
+    assert count(out.getvalue(), status).failed, "a process that died was not noticed"
 
 
 if __name__ == "__main__":
@@ -104,4 +115,5 @@ if __name__ == "__main__":
         ("test points are counted", test_counts),
         ("bad ends are failures", test_bad_ends),
         ("the Python reporter", test_python_reporter),
+        ("a process that dies is noticed", test_a_process_that_dies),
     ]))
