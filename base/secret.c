@@ -14,17 +14,19 @@
 #include <unistd.h>
 
 /*
- * The arena is made of chunks of 16 pages, each beginning at a multiple of its size:
+ * The arena is made of chunks of address space, each beginning at a multiple of CHUNK_LEN:
  *
- *   | head | guard | payload: 13 pages cut into slots of one size | guard |
+ *   | head | guard | payload, cut into slots of one size | guard, up to the end |
  *
- * The head (which slots are taken) is ordinary memory outside the payload: an overrun cannot reach
- * it, and a forked child, where the payload is zeros, can still read it. A slot holds the secret
- * and, just behind, a copy of the arena's canary that secret_fini() checks. What does not fit a
- * slot of SLOT_MAX has a chunk of its own, as long as it needs.
+ * The payload begins with FIRST_PAGES and doubles in place as it is used up: few secrets cost
+ * little memory, and many few mappings, of which a process may have 65,530. The head (which slots
+ * are taken) is ordinary memory outside the payload: an overrun cannot reach it, and a forked
+ * child, where the payload is zeros, can still read it. A slot holds the secret and, just behind, a
+ * copy of the arena's canary that secret_fini() checks. What does not fit a slot of SLOT_MAX has a
+ * chunk of its own, as long as it needs.
  */
-#define CHUNK_PAGES   16
-#define PAYLOAD_PAGES (CHUNK_PAGES - 3)
+#define CHUNK_LEN     ((size_t)4 << 20)
+#define FIRST_PAGES   13
 #define SLOT_MIN_BITS 5
 #define SLOT_MAX_BITS 12
 #define NUM_CLASSES   (SLOT_MAX_BITS - SLOT_MIN_BITS + 1)
@@ -36,7 +38,9 @@ struct chunk {
 	uint32_t class;        /* NUM_CLASSES: one slot, as long as the payload */
 	uint32_t num_slots;
 	uint32_t num_used;
+	uint32_t first; /* word of used[] before which all slots are taken */
 	size_t slot_len;
+	size_t payload_len;
 	size_t map_len;
 	uint64_t used[]; /* one bit a slot */
 };
@@ -47,6 +51,7 @@ static struct {
 	bool unlocked; /* mlock() failed once, and that was said */
 	size_t page;
 	struct list_node partial[NUM_CLASSES];
+	struct chunk *newest[NUM_CLASSES]; /* the one that may be made longer; NULL = none */
 	uint8_t *
 		canary; /* CANARY_LEN random bytes in a page of their own; zero in a forked child */
 } arena = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -54,11 +59,6 @@ static struct {
 /* What secret_alive() looks at: a constant until the arena stands, then the arena's canary. */
 static const uint64_t no_arena_yet = 1;
 static const uint64_t *alive = &no_arena_yet;
-
-static size_t chunk_len(void)
-{
-	return CHUNK_PAGES * arena.page;
-}
 
 static size_t round_to_page(size_t len)
 {
@@ -134,8 +134,8 @@ static uint8_t *payload(const struct chunk *c)
 
 static enum err chunk_new(struct chunk **out, uint32_t class, size_t payload_len)
 {
-	size_t map_len = payload_len + 3 * arena.page;
-	uint8_t *p = map_aligned(map_len, chunk_len());
+	size_t map_len = class < NUM_CLASSES ? CHUNK_LEN : payload_len + 3 * arena.page;
+	uint8_t *p = map_aligned(map_len, CHUNK_LEN);
 	struct chunk *c = (struct chunk *)(void *)p;
 	enum err e = ERR_NOMEM;
 
@@ -150,6 +150,7 @@ static enum err chunk_new(struct chunk **out, uint32_t class, size_t payload_len
 	}
 	c->class = class;
 	c->slot_len = class < NUM_CLASSES ? (size_t)1 << (class + SLOT_MIN_BITS) : payload_len;
+	c->payload_len = payload_len;
 	c->num_slots = (uint32_t)(payload_len / c->slot_len);
 	c->map_len = map_len;
 	SANITIZE_POISON(payload(c), payload_len);
@@ -157,11 +158,42 @@ static enum err chunk_new(struct chunk **out, uint32_t class, size_t payload_len
 	return ERR_OK;
 }
 
+/* How many more bytes the payload may have: within the chunk, its head, and twice what it has. */
+static size_t room_to_grow(const struct chunk *c)
+{
+	size_t in_head = (arena.page - sizeof(*c)) / sizeof(c->used[0]) * 64 * c->slot_len;
+	size_t most = c->map_len - 3 * arena.page;
+
+	most = in_head < most ? in_head & ~(arena.page - 1) : most;
+	return most - c->payload_len < c->payload_len ? most - c->payload_len : c->payload_len;
+}
+
+static enum err chunk_grow(struct chunk *c, size_t more)
+{
+	uint8_t *end = payload(c) + c->payload_len;
+	enum err e;
+
+	if (mprotect(end, more, PROT_READ | PROT_WRITE) != 0)
+		return ERR_NOMEM;
+	e = protect(end, more);
+	if (e) {
+		mprotect(end, more, PROT_NONE);
+		return e;
+	}
+	c->payload_len += more;
+	c->num_slots = (uint32_t)(c->payload_len / c->slot_len);
+	SANITIZE_POISON(end, more);
+	list_push_back(&arena.partial[c->class], &c->node);
+	return ERR_OK;
+}
+
 static void chunk_free(struct chunk *c)
 {
 	size_t len = c->map_len;
 
-	SANITIZE_UNPOISON(payload(c), len - 3 * arena.page);
+	if (c->class < NUM_CLASSES && arena.newest[c->class] == c)
+		arena.newest[c->class] = NULL;
+	SANITIZE_UNPOISON(payload(c), c->payload_len);
 	munmap(c, len);
 }
 
@@ -175,6 +207,23 @@ static uint32_t class_for(size_t len)
 	return class;
 }
 
+/* Every chunk of the class is full: more room in the newest, else another one. */
+static enum err make_room(uint32_t class)
+{
+	struct chunk *c = arena.newest[class];
+	size_t more = c ? room_to_grow(c) : 0;
+	enum err e;
+
+	if (more)
+		return chunk_grow(c, more);
+	e = chunk_new(&c, class, FIRST_PAGES * arena.page);
+	if (e)
+		return e;
+	arena.newest[class] = c;
+	list_push_back(&arena.partial[class], &c->node);
+	return ERR_OK;
+}
+
 static enum err chunk_with_room(struct chunk **out, size_t len)
 {
 	uint32_t class = class_for(len);
@@ -183,10 +232,9 @@ static enum err chunk_with_room(struct chunk **out, size_t len)
 	if (class == NUM_CLASSES)
 		return chunk_new(out, class, round_to_page(len));
 	if (list_empty(&arena.partial[class])) {
-		e = chunk_new(out, class, PAYLOAD_PAGES * arena.page);
+		e = make_room(class);
 		if (e)
 			return e;
-		list_push_back(&arena.partial[class], &(*out)->node);
 	}
 	*out = list_entry(arena.partial[class].next, struct chunk, node);
 	return ERR_OK;
@@ -195,11 +243,12 @@ static enum err chunk_with_room(struct chunk **out, size_t len)
 /* A slot of a chunk that has a free one. */
 static uint8_t *slot_take(struct chunk *c)
 {
-	uint32_t word = 0;
+	uint32_t word = c->first;
 	uint32_t i;
 
 	while (c->used[word] == UINT64_MAX)
 		word++;
+	c->first = word;
 	i = 64 * word + (uint32_t)__builtin_ctzll(~c->used[word]);
 	assert(i < c->num_slots);
 	c->used[word] |= 1ull << (i % 64);
@@ -210,10 +259,11 @@ static uint8_t *slot_take(struct chunk *c)
 
 static struct chunk *chunk_of(const uint8_t *p)
 {
-	return (struct chunk *)((uintptr_t)p & ~(uintptr_t)(chunk_len() - 1));
+	return (struct chunk *)((uintptr_t)p & ~(uintptr_t)(CHUNK_LEN - 1));
 }
 
-/* An empty chunk is kept if it is the only one of its class with room: the next secret needs it. */
+/* An empty chunk is kept if it is the only one of its class with room, for the next secret needs
+ * it; but not what it has grown to. */
 static void slot_give(struct chunk *c, const uint8_t *p)
 {
 	size_t i = (size_t)(p - payload(c)) / c->slot_len;
@@ -221,15 +271,17 @@ static void slot_give(struct chunk *c, const uint8_t *p)
 
 	assert(i < c->num_slots && (c->used[i / 64] & bit));
 	c->used[i / 64] &= ~bit;
+	c->first = i / 64 < c->first ? (uint32_t)(i / 64) : c->first;
 	SANITIZE_POISON(p, c->slot_len);
 	c->num_used--;
 	if (c->class == NUM_CLASSES) {
 		chunk_free(c);
 		return;
 	}
-	if (c->num_used + 1 == c->num_slots)
+	if (!list_linked(&c->node))
 		list_push_front(&arena.partial[c->class], &c->node);
-	if (c->num_used == 0 && c->node.next != c->node.prev) {
+	if (c->num_used == 0 &&
+	    (c->node.next != c->node.prev || c->payload_len > FIRST_PAGES * arena.page)) {
 		list_remove(&c->node);
 		chunk_free(c);
 	}

@@ -508,34 +508,65 @@ static void test_threads(void)
 	}
 }
 
-/* Mappings that a child would find wiped: those of the arena. */
-static size_t num_payloads(void)
+/* struct payloads - mappings that a child would find wiped: those of the arena. */
+struct payloads {
+	size_t num, kib;
+};
+
+static struct payloads payloads(void)
 {
 	FILE *f = fopen("/proc/self/smaps", "re");
+	struct payloads all = {0};
 	char line[512];
-	size_t num = 0;
+	size_t kib = 0;
 
-	while (f && fgets(line, sizeof(line), f))
-		num += strncmp(line, "VmFlags:", 8) == 0 && strstr(line, " wf") != NULL;
+	while (f && fgets(line, sizeof(line), f)) {
+		sscanf(line, "Size: %zu kB", &kib);
+		if (strncmp(line, "VmFlags:", 8) == 0 && strstr(line, " wf") != NULL) {
+			all.num++;
+			all.kib += kib;
+		}
+	}
 	if (f)
 		fclose(f);
-	return num;
+	return all;
 }
 
-/* What grew is given back, but for a chunk a size. */
+/* What grew is given back, but for a small chunk a size. */
 static void test_memory_is_given_back(void)
 {
 	static struct secret s[3000];
-	size_t before = num_payloads();
+	size_t before = payloads().kib;
 
 	for (int round = 0; round < 4; round++) {
 		for (size_t i = 0; i < ARRAY_LEN(s); i++)
 			CU_ASSERT_EQUAL_FATAL(secret_init(&s[i], 16 + i), ERR_OK);
-		CU_ASSERT(num_payloads() > before + 50);
+		CU_ASSERT(payloads().kib > before + 4000);
 		for (size_t i = 0; i < ARRAY_LEN(s); i++)
 			secret_fini(&s[round % 2 ? i : ARRAY_LEN(s) - 1 - i]);
-		CU_ASSERT(num_payloads() <= before + 8);
+		CU_ASSERT(payloads().kib <= before + 8 * 13 * 4);
 	}
+}
+
+/* A process may have 65,530 mappings, and there are to be two keys for each of a million SAs. */
+static void test_many_need_few_mappings(void)
+{
+	static struct secret s[40000];
+	struct payloads before = payloads(), after;
+
+	for (size_t i = 0; i < ARRAY_LEN(s); i++) {
+		CU_ASSERT_EQUAL_FATAL(secret_init(&s[i], 600), ERR_OK);
+		memset(s[i].p, (int)i, s[i].len);
+	}
+	after = payloads();
+	CU_ASSERT(after.num <= before.num + 12);
+	CU_ASSERT(after.kib >= before.kib + 40000);
+	CU_ASSERT(after.kib <= before.kib + 40000 + 4096);
+	for (size_t i = 0; i < ARRAY_LEN(s); i++)
+		CU_ASSERT_FATAL(s[i].p[0] == (uint8_t)i && s[i].p[599] == (uint8_t)i);
+	for (size_t i = 0; i < ARRAY_LEN(s); i++) /* in no order */
+		secret_fini(&s[i * 7919 % ARRAY_LEN(s)]);
+	CU_ASSERT(payloads().kib <= before.kib + 8 * 13 * 4);
 }
 
 static const struct tap_test tests[] = {
@@ -555,6 +586,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_a_forked_child_has_no_keys),
 	TAP_TEST(test_threads),
 	TAP_TEST(test_memory_is_given_back),
+	TAP_TEST(test_many_need_few_mappings),
 };
 
 int main(int argc, char **argv)
