@@ -48,8 +48,9 @@ enum err dataplane_new(struct dataplane **out, const struct dataplane_config *co
 	dp->next_uid = 1;
 	dp->event_fd = -1;
 	rcu_queue_init(&dp->retired);
-	spd_init(&dp->spd);
-	e = select_aead(dp, config->aead);
+	e = spd_init(&dp->spd, &dp->rng);
+	if (e == ERR_OK)
+		e = select_aead(dp, config->aead);
 	if (e == ERR_OK)
 		e = init_tables(dp);
 	if (e == ERR_OK)

@@ -46,6 +46,17 @@ static inline uint64_t flow_get(const struct flow_key *k, unsigned int i)
 	return v;
 }
 
+__extension__ typedef unsigned __int128 u128;
+
+/* flow_mix - a 128-bit product folded: a step of a hash, whose seed keeps a sender from choosing
+ * places. */
+static inline uint64_t flow_mix(uint64_t a, uint64_t b)
+{
+	u128 m = (u128)a * b;
+
+	return (uint64_t)m ^ (uint64_t)(m >> 64);
+}
+
 /* flow_scope - the key of a flow of this scope; the key has none yet. */
 static inline void flow_scope(struct flow_key *k, uint32_t scope)
 {

@@ -43,16 +43,6 @@ MUST_USE enum err flow_cache_init(struct flow_cache *c, uint32_t num, const stru
 				  const struct rng *rng) NONNULL(1, 3, 4);
 void flow_cache_fini(struct flow_cache *c) NONNULL(1);
 
-__extension__ typedef unsigned __int128 u128;
-
-/* flow_mix - a 128-bit product folded; the seed keeps a sender from choosing places. */
-static inline uint64_t flow_mix(uint64_t a, uint64_t b)
-{
-	u128 m = (u128)a * b;
-
-	return (uint64_t)m ^ (uint64_t)(m >> 64);
-}
-
 /* flow_hash - of a key. */
 static inline uint64_t flow_hash(const struct flow_cache *c, const struct flow_key *k)
 {

@@ -146,7 +146,7 @@ enum err dataplane_policy_add(struct dataplane *dp, uint32_t *out_id,
 	if (g)
 		g->num_policies++;
 	*out_id = entry->id;
-	spd_insert(&dp->spd, entry);
+	spd_insert(&dp->spd, entry, &dp->retired);
 	dataplane_changed(dp);
 	return ERR_OK;
 }

@@ -3,30 +3,36 @@
 
 #include "base/alloc.h"
 
-void spd_init(struct spd *s)
+enum err spd_init(struct spd *s, const struct rng *rng)
 {
 	*s = (struct spd){.generation = 1};
+	list_init(&s->entries);
+	return spd_index_init(&s->index, rng);
 }
 
 void spd_fini(struct spd *s)
 {
-	for (int l = 0; l < POLICY_NUM_LAYERS; l++) {
-		while (s->layers[l]) {
-			struct spd_entry *e = s->layers[l];
-
-			s->layers[l] = e->next;
-			mem_free(e);
-		}
-	}
+	while (s->entries.next && !list_empty(&s->entries))
+		mem_free(container_of(list_pop_front(&s->entries), struct spd_entry, node));
+	spd_index_fini(&s->index);
 }
+
+static_assert(offsetof(struct spd_entry, ts) % alignof(struct spd_place) == 0 &&
+		      sizeof(struct ts) % alignof(struct spd_place) == 0,
+	      "places lie behind the selectors");
 
 struct spd_entry *spd_entry_new(const struct policy_params *params, struct sa_group *group)
 {
 	size_t num = (size_t)params->num_local + params->num_remote;
-	struct spd_entry *e = mem_alloc(sizeof(*e) + num * sizeof(e->ts[0]));
+	size_t num_places =
+		params->num_local > params->num_remote ? params->num_local : params->num_remote;
+	struct spd_entry *e =
+		mem_alloc(sizeof(*e) + num * sizeof(e->ts[0]) + num_places * sizeof(e->places[0]));
 
 	if (!e)
 		return NULL;
+	e->places = (struct spd_place *)(void *)&e->ts[num];
+	e->rank = (uint64_t)params->layer << 32 | params->priority;
 	e->layer = params->layer;
 	e->action = params->action;
 	e->priority = params->priority;
@@ -63,18 +69,13 @@ void spd_count_whole(struct spd *s, int by)
 	__atomic_store_n(&s->num_whole, s->num_whole + (uint32_t)by, __ATOMIC_RELAXED);
 }
 
-void spd_insert(struct spd *s, struct spd_entry *e)
+void spd_insert(struct spd *s, struct spd_entry *e, struct rcu_queue *q)
 {
-	struct spd_entry **at = &s->layers[e->layer];
-
 	/* Before the generation: who sees the entry puts fragments together for it. */
 	spd_count_whole(s, spd_needs_whole(e->ts, e->num_local + e->num_remote));
-
-	/* Behind all of the same priority: within one priority the oldest comes first. */
-	while (*at && (*at)->priority <= e->priority)
-		at = &(*at)->next;
-	e->next = *at;
-	rcu_publish(*at, e);
+	e->age = s->next_age++;
+	list_push_back(&s->entries, &e->node);
+	e->num_places = spd_index_add(&s->index, e, e->places, q);
 	bump(s);
 }
 
@@ -85,12 +86,8 @@ static void free_entry(struct rcu_head *head)
 
 void spd_remove(struct spd *s, struct spd_entry *e, struct rcu_queue *q)
 {
-	struct spd_entry **at = &s->layers[e->layer];
-
-	while (*at && *at != e)
-		at = &(*at)->next;
-	assert(*at == e);
-	rcu_publish(*at, e->next);
+	list_remove(&e->node);
+	spd_index_remove(&s->index, e->places, e->num_places);
 	spd_count_whole(s, -(int)spd_needs_whole(e->ts, e->num_local + e->num_remote));
 	bump(s);
 	rcu_defer(q, &e->rcu, free_entry);
@@ -98,25 +95,14 @@ void spd_remove(struct spd *s, struct spd_entry *e, struct rcu_queue *q)
 
 const struct spd_entry *spd_lookup(const struct spd *s, const struct flow_key *key)
 {
-	for (int l = 0; l < POLICY_NUM_LAYERS; l++) {
-		for (const struct spd_entry *e = rcu_deref(s->layers[l]); e;
-		     e = rcu_deref(e->next)) {
-			if (e->scope == key->scope &&
-			    flow_match(key, e->ts, e->num_local, e->ts + e->num_local,
-				       e->num_remote))
-				return e;
-		}
-	}
-	return NULL;
+	return spd_index_find(&s->index, key);
 }
 
 bool spd_has_scope(const struct spd *s, uint32_t scope)
 {
-	for (int l = 0; l < POLICY_NUM_LAYERS; l++) {
-		for (const struct spd_entry *e = s->layers[l]; e; e = e->next) {
-			if (e->scope == scope)
-				return true;
-		}
+	for (struct list_node *n = s->entries.next; n != &s->entries; n = n->next) {
+		if (container_of(n, struct spd_entry, node)->scope == scope)
+			return true;
 	}
 	return false;
 }

@@ -10,10 +10,12 @@
 #include "dataplane/dataplane.h"
 #include "dataplane/flow.h"
 #include "dataplane/group.h"
+#include "dataplane/spd_index.h"
 
-/* struct spd_entry - immutable but for the link. */
+/* struct spd_entry - immutable but for its places in the index. */
 struct spd_entry {
-	struct spd_entry *next; /* RCU: the next to look at in its layer */
+	uint64_t rank; /* layer and priority: the smaller is looked at first, of equal ones the */
+	uint64_t age;  /* older */
 	enum policy_layer layer;
 	enum policy_action action;
 	uint32_t priority;
@@ -23,21 +25,33 @@ struct spd_entry {
 	uint32_t num_local, num_remote;
 	uint64_t owner;
 	struct sa_group *group; /* PROTECT only */
+	uint32_t num_places;
+	struct spd_place *places; /* behind ts */
+	struct list_node node;    /* control: of all entries */
 	struct rcu_head rcu;
 	struct ts ts[]; /* num_local local ones, then num_remote remote ones */
 };
 
+/* spd_before - a is looked at before b. */
+static inline bool spd_before(const struct spd_entry *a, const struct spd_entry *b)
+{
+	return a->rank != b->rank ? a->rank < b->rank : a->age < b->age;
+}
+
 /* struct spd - control: rw, worker: r. */
 struct spd {
-	struct spd_entry *layers[POLICY_NUM_LAYERS]; /* RCU */
-	uint64_t generation;                         /* atomic; never 0 */
-	uint32_t num_whole; /* atomic: entries and SAs that can only judge whole packets */
+	struct spd_index index;
+	uint64_t generation; /* atomic; never 0 */
+	uint32_t num_whole;  /* atomic: entries and SAs that can only judge whole packets */
+	/* Control's own. */
+	struct list_node entries;
+	uint64_t next_age;
 };
 
-/* spd_init - empty. */
-void spd_init(struct spd *s) NONNULL(1);
+/* spd_init - empty. Errors: NOMEM, CRYPTO. */
+MUST_USE enum err spd_init(struct spd *s, const struct rng *rng) NONNULL(1, 2);
 
-/* spd_fini - free all entries; no worker may read any more. */
+/* spd_fini - free all entries; no worker may read any more. Zero is accepted. */
 void spd_fini(struct spd *s) NONNULL(1);
 
 /* spd_entry_new - an entry outside the SPD; group is NULL unless PROTECT. NULL on shortage. Params
@@ -46,7 +60,7 @@ MALLOC_LIKE struct spd_entry *spd_entry_new(const struct policy_params *params,
 					    struct sa_group *group) NONNULL(1);
 
 /* spd_insert - effective for every packet looked at after the return. */
-void spd_insert(struct spd *s, struct spd_entry *e) NONNULL(1, 2);
+void spd_insert(struct spd *s, struct spd_entry *e, struct rcu_queue *q) NONNULL(1, 2, 3);
 
 /* spd_remove - as immediate; e is freed when no worker reads it. */
 void spd_remove(struct spd *s, struct spd_entry *e, struct rcu_queue *q) NONNULL(1, 2, 3);

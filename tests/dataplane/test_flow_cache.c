@@ -10,7 +10,7 @@ static struct flow_cache cache;
 static void set_up(uint32_t num, struct rng_seeded *rng, uint64_t seed)
 {
 	rng_seeded_init(rng, seed);
-	spd_init(&spd);
+	CU_ASSERT_EQUAL_FATAL(spd_init(&spd, &rng->rng), ERR_OK);
 	CU_ASSERT_FATAL(flow_cache_init(&cache, num, &spd, &rng->rng) == ERR_OK);
 }
 
