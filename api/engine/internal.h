@@ -292,7 +292,7 @@ const struct conf_addr *connect_remote(const struct conf_conn *conn) NONNULL(1);
 MUST_USE enum err connect_init(struct engine *e) NONNULL(1);
 void connect_fini(struct engine *e) NONNULL(1);
 
-/* vips.c: vips_in() finds an address that a peer has lent, within ts. */
+/* vips.c: vips_in() finds an address that a peer has lent and the host has, within ts. */
 void vips_add(struct engine *e, const char *conn, const struct ip_addr *a) NONNULL(1, 2, 3);
 void vips_remove(struct engine *e, const char *conn, const struct ip_addr *a) NONNULL(1, 2, 3);
 bool vips_in(const struct engine *e, struct ip_addr *out, const struct ts *ts) NONNULL(1, 2, 3);

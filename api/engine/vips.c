@@ -20,7 +20,8 @@ struct vip_rec {
 	char *conn;
 	char device[16]; /* where it is */
 	uint32_t refs;
-	bool ours; /* the host did not have it before */
+	bool there; /* the host has it */
+	bool ours;  /* and did not have it before */
 };
 
 static struct ip_prefix whole(const struct ip_addr *a)
@@ -63,15 +64,18 @@ static void put_on(struct engine *e, struct vip_rec *v)
 
 	ip_addr_text(text, &v->addr);
 	snprintf(v->device, sizeof(v->device), "%s", device_of(e, v->conn));
-	if (!e->has_device || host_has(e, &v->addr))
+	if (!e->has_device)
 		return;
-	if (e->host.ops->addr_add(e->host.ctx, v->device, &p)) {
+	v->there = host_has(e, &v->addr);
+	if (!v->there && e->host.ops->addr_add(e->host.ctx, v->device, &p)) {
 		LOG(ERROR, KNL, v->conn, "the virtual address %s cannot be set on %s", text,
 		    v->device);
 		return;
 	}
-	v->ours = true;
-	LOG(INFO, KNL, v->conn, "virtual address %s on %s", text, v->device);
+	v->ours = !v->there;
+	v->there = true;
+	if (v->ours)
+		LOG(INFO, KNL, v->conn, "virtual address %s on %s", text, v->device);
 	/* It is the source of what is routed into the tunnel from now on. */
 	routes_again(e);
 }
@@ -149,8 +153,8 @@ bool vips_in(const struct engine *e, struct ip_addr *out, const struct ts *ts)
 	list_for_each (n, &e->vips) {
 		const struct vip_rec *v = list_entry(n, struct vip_rec, node);
 
-		if (v->addr.family == ts->lo.family && ip_addr_cmp(&ts->lo, &v->addr) <= 0 &&
-		    ip_addr_cmp(&v->addr, &ts->hi) <= 0) {
+		if (v->there && v->addr.family == ts->lo.family &&
+		    ip_addr_cmp(&ts->lo, &v->addr) <= 0 && ip_addr_cmp(&v->addr, &ts->hi) <= 0) {
 			*out = v->addr;
 			return true;
 		}
