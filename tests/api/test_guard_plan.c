@@ -338,6 +338,54 @@ static void test_S58_no_hole_is_too_wide(void)
 	CU_ASSERT_EQUAL(num_holes("10.0.0.0/8[gre]", "10.1.0.0/16"), 1);
 }
 
+static bool in_icmp(const struct guard_plan *plan, unsigned type, unsigned code)
+{
+	for (size_t i = 0; i < plan->num; i++) {
+		const struct guard_box *b = &plan->boxes[i];
+
+		if (b->kind == BOX_ICMP && type >= b->a_lo && type <= b->a_hi && code >= b->b_lo &&
+		    code <= b->b_hi)
+			return true;
+	}
+	return false;
+}
+
+/* Of every type and code: what a selector names is guarded, or passes, and nothing else. */
+static void test_S58_icmp_types_and_codes(void)
+{
+	static const char *const ranges[] = {"8",         "8(0)",        "0",    "0(3)-0(9)",
+					     "3(4)-5(1)", "3-5",         "3(4)", "254(3)-255(255)",
+					     "255(255)",  "0(1)-255(0)", "7-8"};
+
+	for (size_t i = 0; i < 2 * ARRAY_LEN(ranges); i++) {
+		char local[TS_TEXT_MAX] = "10.0.0.0/8[icmp]", remote[TS_TEXT_MAX];
+		char *narrow = i % 2 ? local : remote;
+		struct guard_plan plan, holes;
+		unsigned wrong = 0;
+
+		snprintf(remote, sizeof(remote), "10.1.0.0/16[icmp]");
+		snprintf(narrow, TS_TEXT_MAX, "10.%u.0.0/16[icmp/%s]", i % 2 ? 0 : 1,
+			 ranges[i / 2]);
+		struct guard_entry e = entry(local, remote);
+		const struct ts *t = i % 2 ? &e.local : &e.remote;
+
+		plan = plan_of(&e, 1);
+		e.pass = 1;
+		CU_ASSERT_EQUAL_FATAL(guard_plan_holes(&holes, &e, 1), ERR_OK);
+		for (unsigned n = 0; n <= UINT16_MAX; n++) {
+			const bool named = n >= t->port_lo && n <= t->port_hi;
+
+			wrong += in_icmp(&plan, n >> 8, n & 255) != named;
+			wrong += in_icmp(&holes, n >> 8, n & 255) != named;
+		}
+		if (wrong)
+			tap_diag("%s: %u are wrong", narrow, wrong);
+		CU_ASSERT_EQUAL(wrong, 0);
+		guard_plan_fini(&plan);
+		guard_plan_fini(&holes);
+	}
+}
+
 static void test_scripts_out_of_memory(void)
 {
 	static const uint16_t ports[] = {500, 4500};
@@ -383,6 +431,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_against_model),
 	TAP_TEST(test_S58_holes_against_model),
 	TAP_TEST(test_S58_no_hole_is_too_wide),
+	TAP_TEST(test_S58_icmp_types_and_codes),
 	TAP_TEST(test_scripts_out_of_memory),
 };
 

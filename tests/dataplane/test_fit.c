@@ -332,7 +332,8 @@ static void test_not_told(void)
 	pool_free(pool);
 }
 
-static void test_told_at_a_rate(void)
+/* A flood of packets that are too long makes no flood of messages (RFC 4443 2.4 f). */
+static void test_S57_told_at_a_rate(void)
 {
 	uint8_t buf[BED_MAX_PACKET], icmp[BED_MAX_PACKET];
 	struct bed bed;
@@ -576,7 +577,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_df_clear),
 	TAP_TEST(test_df),
 	TAP_TEST(test_not_told),
-	TAP_TEST(test_told_at_a_rate),
+	TAP_TEST(test_S57_told_at_a_rate),
 	TAP_TEST(test_mss),
 	TAP_TEST(test_mss_in),
 	TAP_TEST(test_mss_left_alone),

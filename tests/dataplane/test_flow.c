@@ -248,7 +248,7 @@ static void test_S56_opaque_does_not_match_zero(void)
 	CU_ASSERT(!match(&k, "0.0.0.0/0[icmp/opaque]", "0.0.0.0/0[icmp/opaque]"));
 }
 
-static void test_icmp_selectors(void)
+static void test_S56_icmp_selectors(void)
 {
 	uint8_t buf[200];
 	struct flow_key k;
@@ -258,6 +258,9 @@ static void test_icmp_selectors(void)
 	CU_ASSERT_FATAL(parse(&k, buf, n, FLOW_OUT, NULL));
 	CU_ASSERT(match(&k, "0.0.0.0/0[icmp/2048]", "0.0.0.0/0[icmp/2048]"));
 	CU_ASSERT(!match(&k, "0.0.0.0/0[icmp/2048]", "0.0.0.0/0[icmp/0]"));
+	CU_ASSERT(!match(&k, "0.0.0.0/0[icmp/0]", "0.0.0.0/0[icmp/2048]"));
+	CU_ASSERT(!match(&k, "0.0.0.0/0", "0.0.0.0/0[icmp/8(1)]"));
+	CU_ASSERT(!match(&k, "0.0.0.0/0[ipv6-icmp/8]", "0.0.0.0/0"));
 	CU_ASSERT(match(&k, "0.0.0.0/0", "0.0.0.0/0[icmp]"));
 }
 
@@ -273,7 +276,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S56_fragments_match_only_any_port),
 	TAP_TEST(test_S56_no_ports_match_only_any_port),
 	TAP_TEST(test_S56_opaque_does_not_match_zero),
-	TAP_TEST(test_icmp_selectors),
+	TAP_TEST(test_S56_icmp_selectors),
 };
 
 TAP_MAIN("dataplane/flow", tests)

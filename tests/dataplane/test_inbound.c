@@ -410,6 +410,52 @@ static void test_S56_ports(void)
 	bed_fini(&bed);
 }
 
+static struct ts echo_local, echo_remote;
+
+/* B lets A ask: echo requests with code 0 alone, from one end of the selectors or the other. */
+static void only_echo(struct child_params *p, bool is_a)
+{
+	static const char *const ends[2][2] = {{"10.1.0.0/16[icmp/8(0)]", "10.2.0.0/16[icmp]"},
+					       {"10.1.0.0/16[icmp]", "10.2.0.0/16[icmp/8(0)]"}};
+
+	CU_ASSERT_EQUAL(ts_parse(is_a ? &echo_local : &echo_remote, ends[p->id == 2][0]), ERR_OK);
+	CU_ASSERT_EQUAL(ts_parse(is_a ? &echo_remote : &echo_local, ends[p->id == 2][1]), ERR_OK);
+	p->local = &echo_local;
+	p->remote = &echo_remote;
+	p->num_local = p->num_remote = 1;
+}
+
+/* RFC 4301 4.4.1.1: type and code are the port of both ends. */
+static void test_S56_icmp_types_and_codes(void)
+{
+	uint8_t inner[BED_MAX_PACKET], got[BED_MAX_PACKET];
+	struct bed bed;
+
+	for (unsigned pair = 1; pair <= 2; pair++) {
+		struct bed_esp e = {.pair = pair, .next_header = 4};
+		uint64_t admitted = 0;
+
+		bed_init(&bed, &open_wire);
+		bed_pair(&bed, pair, only_echo);
+		for (unsigned type = 0; type < 256; type++) {
+			for (unsigned code = 0; code < 256; code += type == 8 ? 1 : 51) {
+				const uint16_t both = (uint16_t)(type << 8 | code);
+				size_t n = bed_udp4(inner, true, both, both, 0, 30);
+
+				inner[9] = IPPROTO_ICMP;
+				e.pad_len = bed_pad(n);
+				e.seq++;
+				n = arrive_sealed(&bed, &e, inner, n, got);
+				CU_ASSERT_EQUAL(n != 0, type == 8 && code == 0);
+				admitted += n != 0;
+			}
+		}
+		CU_ASSERT_EQUAL(admitted, 1);
+		CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_SA_SELECTOR_IN), e.seq - 1);
+		bed_fini(&bed);
+	}
+}
+
 /* Every inner header field spoilt in turn, well encrypted: delivered whole or dropped, never more.
  */
 static void test_inner_bit_flips(void)
@@ -486,6 +532,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_tfc_padding_is_cut),
 	TAP_TEST(test_S56_selectors),
 	TAP_TEST(test_S56_ports),
+	TAP_TEST(test_S56_icmp_types_and_codes),
 	TAP_TEST(test_inner_bit_flips),
 	TAP_TEST(test_inner_truncated),
 	TAP_TEST(test_token_is_the_class),

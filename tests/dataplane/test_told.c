@@ -105,6 +105,31 @@ static void test_S57_not_believed(void)
 	bed_fini(&bed);
 }
 
+/* Nor who says that a packet of ours went elsewhere: not that path shrinks, and not the SA's. */
+static void test_S57_of_another_path(void)
+{
+	uint8_t esp[BED_MAX_PACKET], icmp[200];
+	static const size_t at[] = {28 + 19, 28 + 20 + 3}; /* the address it went to, the port */
+
+	for (size_t i = 0; i < ARRAY_LEN(at); i++) {
+		struct dp_event ev;
+		struct bed bed;
+
+		start(&bed);
+		CU_ASSERT_NOT_EQUAL(sends(&bed, 1300, esp), 0);
+		size_t n = ptb(icmp, &bed, esp, 8, 1000);
+
+		icmp[at[i]] ^= 1;
+		CU_ASSERT_EQUAL(memory_inject(bed.a.wire, icmp, n, NULL), ERR_OK);
+		bed_turn_one(&bed, &bed.a);
+		CU_ASSERT(!bed_event(&bed.a, &ev));
+		CU_ASSERT_EQUAL(bed_dropped(&bed.a, DROP_TOLD), 1);
+		CU_ASSERT_EQUAL(path_mtu(path_of(&bed.a), bed.now), 1500);
+		CU_ASSERT(!path_in_doubt(path_of(&bed.a), bed.now));
+		bed_fini(&bed);
+	}
+}
+
 /* Who saw our packets is, for ten minutes, and senders inside are told in turn. */
 static void test_S57_believed(void)
 {
@@ -246,7 +271,8 @@ static void test_hostile(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_S57_not_believed), TAP_TEST(test_S57_believed), TAP_TEST(test_S57_at_a_rate),
+	TAP_TEST(test_S57_not_believed), TAP_TEST(test_S57_of_another_path),
+	TAP_TEST(test_S57_believed),     TAP_TEST(test_S57_at_a_rate),
 	TAP_TEST(test_outer_fragments),  TAP_TEST(test_hostile),
 };
 
