@@ -555,6 +555,7 @@ static void act(struct sim *s, unsigned side, const struct ike_action *a)
 	case IKE_ACTION_ADDRESS_ADD:
 		assert(n->num_addresses < ARRAY_LEN(n->addresses));
 		n->addresses[n->num_addresses++] = a->address;
+		n->num_lent++;
 		break;
 	case IKE_ACTION_ADDRESS_REMOVE:
 		address_remove(n, &a->address);

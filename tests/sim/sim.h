@@ -60,8 +60,8 @@ struct sim_node {
 	uint64_t activations;
 	uint32_t spis[SIM_MAX_PAIRS * 4];
 	uint32_t num_spis;
-	struct ip_addr addresses[16]; /* that the peer has lent */
-	uint32_t num_addresses;
+	struct ip_addr addresses[16];     /* that the peer has lent */
+	uint32_t num_addresses, num_lent; /* now, and in all */
 	const char *secret; /* the pre-shared key that an ask is answered with; NULL = none */
 	struct ike_keyring *keyring; /* answers asks about signatures and certificates */
 	struct rng_seeded keyring_rng;

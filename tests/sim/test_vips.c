@@ -43,7 +43,8 @@ struct lender {
 	const uint8_t *reply;
 	size_t reply_len;
 	struct cp asked;
-	bool has_asked;
+	bool has_asked, has_lent;
+	bool wrong_auth; /* one bit of it */
 };
 
 static void without_cp(struct forge_msg *m, struct lender *l)
@@ -59,6 +60,22 @@ static void without_cp(struct forge_msg *m, struct lender *l)
 	m->num = num;
 }
 
+static void spoil_auth(struct forge_msg *m)
+{
+	static uint8_t auth[128];
+
+	for (uint32_t i = 0; i < m->num; i++) {
+		struct bytes *body = &m->payloads[i].body;
+
+		if (m->payloads[i].type != PAYLOAD_AUTH)
+			continue;
+		CU_ASSERT_FATAL(body->len > 4 && body->len <= sizeof(auth));
+		memcpy(auth, body->p, body->len);
+		auth[body->len - 1] ^= 1;
+		body->p = auth;
+	}
+}
+
 static bool lend(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx)
 {
 	static struct forge_msg m;
@@ -69,6 +86,9 @@ static bool lend(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void
 	if (from == A) {
 		without_cp(&m, l);
 	} else if (l->reply_len) {
+		l->has_lent = true;
+		if (l->wrong_auth)
+			spoil_auth(&m);
 		m.payloads[m.num++] = (struct ike_payload){
 			.type = PAYLOAD_CP, .body = bytes_of(l->reply, l->reply_len)};
 	}
@@ -203,6 +223,20 @@ static void test_not_lent(void)
 	refused(outside, sizeof(outside), "0.0.0.0", "outside");
 }
 
+/* What somebody lends who does not prove who it is never reaches the host. */
+static void test_S20_lent_by_nobody(void)
+{
+	struct lender l = {.reply = reply4, .reply_len = sizeof(reply4), .wrong_auth = true};
+	struct sim *s = begin(&l, "0.0.0.0");
+
+	after(s, 10 * NS_PER_S);
+	CU_ASSERT_TRUE(l.has_lent);
+	CU_ASSERT_EQUAL(s->n[A].last_failure, IKE_REASON_AUTH_FAILED_LOCAL);
+	CU_ASSERT_EQUAL(s->n[A].num_lent, 0);
+	CU_ASSERT_TRUE(sim_clean(s, A));
+	sim_free(s);
+}
+
 /* More than was asked for is not taken; a broken reply ends the handshake, and nothing is left. */
 static void test_more_and_broken(void)
 {
@@ -269,7 +303,7 @@ static void test_fail_every_allocation(void)
 }
 
 /* The address of the gateway itself, then a good one: the gateway stays where it is. */
-static void test_address_of_a_peer(void)
+static void test_S57_address_of_a_peer(void)
 {
 	static const uint8_t reply[] = {2, 0, 0, 0, 0, 1, 0,  4, 192, 0,
 					2, 2, 0, 1, 0, 4, 10, 3, 0,   7};
@@ -290,7 +324,8 @@ static void test_address_of_a_peer(void)
 static const struct tap_test tests[] = {
 	TAP_TEST(test_lent),
 	TAP_TEST(test_not_lent),
-	TAP_TEST(test_address_of_a_peer),
+	TAP_TEST(test_S57_address_of_a_peer),
+	TAP_TEST(test_S20_lent_by_nobody),
 	TAP_TEST(test_more_and_broken),
 	TAP_TEST(test_asked),
 	TAP_TEST(test_fail_every_allocation),
