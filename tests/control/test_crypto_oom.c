@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every allocation of a handshake's cryptography fails once: a clean error each time, nothing leaks
  * (sanitizers tell), and with memory again it works. */
+#include <openssl/crypto.h>
+#include <stdlib.h>
+
 #include "base/alloc.h"
 #include "control/auth/verify.h"
 #include "control/crypto/dh.h"
@@ -13,6 +16,40 @@ static const uint16_t groups[] = {DH_CURVE_25519, DH_ECP_256,   DH_ECP_384,  DH_
 				  DH_MODP_2048,   DH_MODP_3072, DH_MODP_4096};
 static uint8_t nonce[32];
 static struct rng_seeded rng;
+
+/* What OpenSSL allocates by itself: the nth from now on is refused to this thread; 0 = none. */
+static uint64_t refuse_nth, num_asked, asked_for_ctx;
+static bool watched;
+
+static bool refused(void)
+{
+	num_asked++;
+	return refuse_nth && --refuse_nth == 0;
+}
+
+static void *watched_malloc(size_t len, const char *file, int line)
+{
+	(void)file, (void)line;
+	return refused() ? NULL : malloc(len);
+}
+
+static void *watched_realloc(void *p, size_t len, const char *file, int line)
+{
+	(void)file, (void)line;
+	return refused() ? NULL : realloc(p, len);
+}
+
+static void watched_free(void *p, const char *file, int line)
+{
+	(void)file, (void)line;
+	free(p);
+}
+
+/* OpenSSL takes another allocator only before its first allocation. */
+__attribute__((constructor)) static void watch(void)
+{
+	watched = CRYPTO_set_mem_functions(watched_malloc, watched_realloc, watched_free) == 1;
+}
 
 /* struct all - what a handshake holds. */
 struct all {
@@ -48,7 +85,9 @@ static enum err everything(struct all *a, uint16_t group)
 	enum err e;
 
 	rng_seeded_init(&rng, 1);
-	if ((e = crypto_ctx_new(&a->c, &rng.rng)) || (e = dh_new(a->c, &a->dh, group)) ||
+	e = crypto_ctx_new(&a->c, &rng.rng);
+	asked_for_ctx = num_asked;
+	if (e || (e = dh_new(a->c, &a->dh, group)) ||
 	    (e = dh_compute_shared(a->dh, &a->shared, dh_public(a->dh))))
 		return e;
 	p.ni = p.nr = n;
@@ -72,16 +111,34 @@ static void give_back(struct all *a)
 	*a = (struct all){0};
 }
 
+/* KEPT_MAX - of a result that is compared: the secret of the exchange, and keys of either kind. */
+#define KEPT_MAX (DH_SHARED_MAX + 4 * PRF_LEN_MAX)
+
+static size_t keep(uint8_t out[static KEPT_MAX], const struct all *a)
+{
+	const struct secret *const parts[] = {&a->shared, &a->ike.sk_d, &a->ike.sk_pr,
+					      &a->child.i2r, &a->child.r2i};
+	size_t len = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		CU_ASSERT_FATAL(parts[i]->len > 0 && len + parts[i]->len <= KEPT_MAX);
+		memcpy(out + len, parts[i]->p, parts[i]->len);
+		len += parts[i]->len;
+	}
+	return len;
+}
+
 static void test_every_allocation_fails_once(void)
 {
 	for (size_t g = 0; g < ARRAY_LEN(groups); g++) {
 		struct all a = {0};
 		uint64_t before = alloc_count(), num, failed = 0;
-		uint8_t shared[DH_SHARED_MAX];
+		uint8_t right[KEPT_MAX], got[KEPT_MAX];
+		size_t len;
 
 		CU_ASSERT_EQUAL_FATAL(everything(&a, groups[g]), ERR_OK);
 		num = alloc_count() - before;
-		memcpy(shared, a.shared.p, a.shared.len);
+		len = keep(right, &a);
 		give_back(&a);
 		CU_ASSERT(num >= 5);
 		for (uint64_t i = 1; i <= num; i++) {
@@ -93,8 +150,7 @@ static void test_every_allocation_fails_once(void)
 			/* OpenSSL can do without one of its own generators' allocations: then the
 			 * result is the right one. */
 			if (e == ERR_OK)
-				CU_ASSERT(secret_equal(a.shared.p, a.shared.len, shared,
-						       a.shared.len))
+				CU_ASSERT(secret_equal(got, keep(got, &a), right, len))
 			else
 				CU_ASSERT(e == ERR_NOMEM || e == ERR_CRYPTO);
 			failed += e != ERR_OK;
@@ -106,8 +162,46 @@ static void test_every_allocation_fails_once(void)
 	}
 }
 
+/* What OpenSSL could not do is an error, or was done all the same: never another result (S6). */
+static void refuse_each(uint16_t group, uint64_t step)
+{
+	struct all a = {0};
+	uint64_t total, failed = 0, num = 0;
+	uint8_t right[KEPT_MAX], got[KEPT_MAX];
+	size_t len;
+
+	CU_ASSERT_EQUAL_FATAL(everything(&a, group), ERR_OK);
+	len = keep(right, &a);
+	give_back(&a);
+	num_asked = 0;
+	CU_ASSERT_EQUAL_FATAL(everything(&a, group), ERR_OK);
+	total = num_asked;
+	give_back(&a);
+	for (uint64_t n = asked_for_ctx + 1; n <= total; n += step, num++) {
+		enum err e;
+
+		refuse_nth = n;
+		e = everything(&a, group);
+		refuse_nth = 0;
+		CU_ASSERT(e || secret_equal(got, keep(got, &a), right, len));
+		failed += e != ERR_OK;
+		give_back(&a);
+	}
+	tap_diag("group %u: %lu of %lu refusals were errors", group, (unsigned long)failed,
+		 (unsigned long)num);
+	CU_ASSERT(failed > 20);
+}
+
+static void test_S6_failing_library_is_a_return(void)
+{
+	CU_ASSERT_FATAL(watched);
+	refuse_each(DH_CURVE_25519, 1);
+	refuse_each(DH_ECP_256, 3);
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_every_allocation_fails_once),
+	TAP_TEST(test_S6_failing_library_is_a_return),
 };
 
 TAP_MAIN("control/crypto_oom", tests)

@@ -207,10 +207,27 @@ static void test_bad_contents_are_authentic(void)
 }
 
 /* A pad length of the whole text or more leaves nothing, and nothing is looked for behind it. */
+static enum err decrypt_it(struct bytes *out, struct bytes message)
+{
+	static uint8_t buf[512];
+	const struct ike_payload *sk;
+	struct sk_sealed sealed;
+	struct ike_msg outer;
+	bool authentic;
+
+	CU_ASSERT_EQUAL_FATAL(ike_msg_parse(&outer, message), ERR_OK);
+	sk = ike_msg_find(&outer, PAYLOAD_SK);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sk);
+	sealed.body = sk->body;
+	sealed.aad = bytes_of(message.p, (size_t)(sk->body.p - message.p));
+	return sk_decrypt(out, &authentic, buf, sizeof(buf), &sealed, opener);
+}
+
 static void test_S50_pad_of_everything(void)
 {
 	uint8_t buf[512], plain[64] = {PAYLOAD_VENDOR, 0, 0, 200};
 	struct ike_msg inner;
+	struct bytes text;
 	bool authentic;
 
 	set_up();
@@ -221,6 +238,8 @@ static void test_S50_pad_of_everything(void)
 			plain[len - 1] = (uint8_t)pad;
 			CU_ASSERT_EQUAL(open_it(&inner, &authentic,
 						raw_sk(buf, PAYLOAD_VENDOR, plain, len)),
+					ERR_MALFORMED);
+			CU_ASSERT_EQUAL(decrypt_it(&text, raw_sk(buf, PAYLOAD_VENDOR, plain, len)),
 					ERR_MALFORMED);
 		}
 		plain[len - 1] = before;

@@ -186,6 +186,60 @@ static void test_S41_both_transcripts(void)
 	sim_free(s);
 }
 
+/* half_begun - A's IKE_SA_INIT, which B has got once and A has no answer to. */
+static struct sim *half_begun(struct keep *k)
+{
+	const struct sim_options opt = {.wire = calm};
+	struct sim *s = sim_new(1, &opt);
+
+	*k = first_request(s);
+	CU_ASSERT_FATAL(k->num == 1 && k->bytes[0][18] == IKE_SA_INIT);
+	sim_inject(s, B, k->bytes[0], k->len[0]);
+	CU_ASSERT_EQUAL_FATAL(stats(s, B).half_open, 1);
+	return s;
+}
+
+static struct ike_sa *half_open(struct sim *s)
+{
+	return list_entry(s->n[B].e->sas.next, struct ike_sa, node);
+}
+
+/* What comes without a right cookie is no second transcript: anybody could have changed it. */
+static void test_S41_second_transcript_has_a_cookie(void)
+{
+	struct keep k = {.num = 0};
+	struct sim *s = half_begun(&k);
+
+	for (size_t at = 28; at < k.len[0]; at++) {
+		k.bytes[0][at] ^= 1;
+		sim_inject(s, B, k.bytes[0], k.len[0]);
+		k.bytes[0][at] ^= 1;
+		CU_ASSERT_PTR_NULL(half_open(s)->hs->request2);
+	}
+	sim_free(s);
+}
+
+/* However often it comes, a pair of SPI and address costs one key share (S42). */
+static void test_S42_one_key_share(void)
+{
+	struct keep k = {.num = 0};
+	struct sim *s = half_begun(&k);
+	const struct ike_sa *sa = half_open(s);
+	const struct dh *dh = sa->hs->dh;
+
+	CU_ASSERT_PTR_NOT_NULL(dh);
+	for (unsigned i = 0; i < 50; i++) {
+		sim_inject(s, B, k.bytes[0], k.len[0]);
+		k.bytes[0][k.len[0] - 1] ^= (uint8_t)i;
+		sim_inject(s, B, k.bytes[0], k.len[0]);
+		k.bytes[0][k.len[0] - 1] ^= (uint8_t)i;
+	}
+	CU_ASSERT_EQUAL(stats(s, B).half_open, 1);
+	CU_ASSERT_PTR_EQUAL(half_open(s), sa);
+	CU_ASSERT_PTR_EQUAL(sa->hs->dh, dh);
+	sim_free(s);
+}
+
 /* A bad IKE_AUTH neither ends the half-open SA nor makes the responder compute again (S42). */
 static void test_S42_bad_auth_is_ignored(void)
 {
@@ -572,6 +626,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S40_no_state_without_cookie),
 	TAP_TEST(test_S43_half_open_limits),
 	TAP_TEST(test_S41_both_transcripts),
+	TAP_TEST(test_S41_second_transcript_has_a_cookie),
+	TAP_TEST(test_S42_one_key_share),
 	TAP_TEST(test_S42_bad_auth_is_ignored),
 	TAP_TEST(test_S30_only_offered_groups),
 	TAP_TEST(test_unknown_spi),

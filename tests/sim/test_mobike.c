@@ -2,6 +2,7 @@
 /* Addresses that change under an IKE SA (RFC 4555), honest peers and others. */
 #include <string.h>
 
+#include "base/alloc.h"
 #include "control/ike/move.h"
 #include "tests/sim/forge.h"
 #include "tests/tap/tap.h"
@@ -382,6 +383,66 @@ static void test_S57_three_bytes_for_one(void)
 	sim_free(s);
 }
 
+/* struct request - the last one of A, as it was on the wire. */
+struct request {
+	uint8_t bytes[2048];
+	size_t len;
+};
+
+static bool keep_request(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx)
+{
+	struct request *r = ctx;
+
+	(void)s;
+	if (from == A && !(bytes[19] & IKE_FLAG_RESPONSE)) {
+		CU_ASSERT_FATAL(*len <= sizeof(r->bytes));
+		memcpy(r->bytes, bytes, *len);
+		r->len = *len;
+	}
+	return true;
+}
+
+/* lengthen - the answer that side has kept for a repeat becomes so long. */
+static void lengthen(struct sim *s, unsigned side, size_t len)
+{
+	struct window_in *in = &sa_of(s, side)->in;
+	uint8_t *longer = mem_alloc(len);
+
+	CU_ASSERT_FATAL(longer && in->response && in->response_len < len);
+	memcpy(longer, in->response, in->response_len);
+	store_be32(longer + 24, (uint32_t)len);
+	mem_free(in->response);
+	in->response = longer;
+	in->response_len = len;
+}
+
+/* A request that somebody sends again under a victim's address is answered there with three bytes
+ * for one at most; where it came from first it is answered whatever the answer's length. */
+static void test_S57_repeated_from_elsewhere(void)
+{
+	const uint8_t victim[4] = {203, 0, 113, 99};
+	const struct ip_addr to = ip_addr_v4(victim);
+	struct request r = {.len = 0};
+	struct sim *s = up(&calm, 1, 1, "");
+
+	s->tap = keep_request;
+	s->tap_ctx = &r;
+	sim_have(s, A, 2, 1);
+	after(s, 30 * NS_PER_S);
+	CU_ASSERT_FATAL(r.len > 0);
+	const struct ip_addr home = sa_of(s, B)->in.path.remote.addr;
+
+	for (int more = 0; more < 2; more++) {
+		lengthen(s, B, 3 * r.len + (size_t)more);
+		receive_from(s, B, &to, r.bytes, r.len);
+		CU_ASSERT_EQUAL(sent_to(s, B, &to), more ? 0 : 3 * r.len);
+		receive_from(s, B, &home, r.bytes, r.len);
+		CU_ASSERT_EQUAL(sent_to(s, B, &home), 3 * r.len + (size_t)more);
+	}
+	settled(s, 1, 0);
+	sim_free(s);
+}
+
 /* The thief can only delay: who answers at the new address is followed, the real one too. */
 static void test_S57_stolen_update(void)
 {
@@ -585,6 +646,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_initiate_again_after_a_move),
 	TAP_TEST(test_mapping_changes),
 	TAP_TEST(test_S57_three_bytes_for_one),
+	TAP_TEST(test_S57_repeated_from_elsewhere),
 	TAP_TEST(test_S57_stolen_update),
 	TAP_TEST(test_S57_old_update),
 	TAP_TEST(test_S57_not_authentic),

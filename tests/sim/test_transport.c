@@ -328,14 +328,19 @@ static void test_S56_others_addresses(void)
 }
 
 /* A responder that widens the addresses in its answer has its pair closed. */
-static void test_S56_widened_answer(void)
+static void widened(const char *tsi, const char *mode)
 {
-	struct sim *s = forged((struct forgery){.from = B, .tsi = "192.0.2.0/24"},
-			       "mode = transport", "mode = transport");
+	struct sim *s = forged((struct forgery){.from = B, .tsi = tsi}, mode, mode);
 
 	CU_ASSERT_EQUAL(s->n[A].num_pairs, 0);
 	CU_ASSERT_EQUAL(s->n[A].last_failure, IKE_REASON_TS_UNACCEPTABLE);
 	sim_free(s);
+}
+
+static void test_S56_widened_answer(void)
+{
+	widened("192.0.2.0/24", "mode = transport");
+	widened("10.0.0.0/8", "mode = tunnel");
 }
 
 /* Policies of our own are not made with the peer. */
