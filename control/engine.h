@@ -180,7 +180,8 @@ const char *ike_reason_name(enum ike_reason r);
 enum ike_ask_kind {
 	IKE_ASK_SECRET,       /* the pre-shared key for (local id, peer id): answer.secret */
 	IKE_ASK_SIGN,         /* our AUTH value, a signature: answer.auth and answer.certs */
-	IKE_ASK_VERIFY_CHAIN, /* whose signature would prove the peer's identity? answer.trust */
+	IKE_ASK_VERIFY_CHAIN, /* whose signature would prove the peer's identity? answer.trust; as
+			       * responder again for each further connection that it may be for */
 	IKE_ASK_AUTHORIZE,    /* the peer is authenticated: may it have an IKE SA? answer.allow */
 	IKE_ASK_CHILD_ACCEPT, /* a Child SA with these selectors is about to be made: answer.allow
 			       */

@@ -23,7 +23,8 @@ MUST_USE enum err auth_make_own(struct step *s) NONNULL(1);
 MUST_USE enum err auth_take_signature(struct step *s) NONNULL(1);
 
 /* auth_build_certs - our certificates. auth_build_own - our AUTH. auth_build_certreq - a request
- * for the peer's certificate, if it is to sign and `send_certreq` lets. */
+ * for the peer's certificate or key, if it is to sign and `send_certreq` lets: a responder's names
+ * what would do for any connection that the peer may be for. */
 void auth_build_certs(struct step *s) NONNULL(1);
 void auth_build_own(struct step *s) NONNULL(1);
 void auth_build_certreq(struct step *s) NONNULL(1);

@@ -3,41 +3,52 @@
 #include "control/auth/verify.h"
 #include "control/child/work.h"
 #include "control/ike/auth.h"
+#include "control/ike/candidates.h"
 #include "control/ike/handlers.h"
 #include "control/ike/match.h"
 #include "control/ike/mobike.h"
 #include "control/ike/vips.h"
 
-/* The connection for these addresses and claimed identities; what is claimed is proven later. */
+/* PEER_LINES_PER_S - lines that a peer can cause at will. */
+#define PEER_LINES_PER_S 20
+
+static enum err no_connection(struct step *s)
+{
+	const struct ike_id *wanted = &s->sa->hs->idr_wanted;
+	char peer[128], text[128];
+
+	return step_fail(s, IKE_REASON_NO_CONFIG, NOTIFY_AUTHENTICATION_FAILED,
+			 "no connection takes a peer that says it is %s and wants to speak to %s: "
+			 "compare `local.id` and `remote.id`",
+			 ike_id_text(peer, sizeof(peer), &s->sa->remote_id),
+			 wanted->type ? ike_id_text(text, sizeof(text), wanted) : "anybody");
+}
+
+/* The connections for these addresses and claimed identities; what is claimed is proven later. */
 static enum err choose_connection(struct step *s)
 {
 	struct ike_sa *sa = s->sa;
 	struct handshake *hs = sa->hs;
-	char peer[128], wanted[128];
-	const struct conf_conn *conn;
+	const struct conf_conn *conns[MATCH_MAX];
+	const struct match_ids ids = {.path = &sa->path,
+				      .suite = &sa->suite,
+				      .peer = &sa->remote_id,
+				      .psk = hs->auth_method == AUTH_SHARED_KEY_MIC,
+				      .wanted = &hs->idr_wanted};
+	uint32_t num;
 
 	if (s->msg->present & PAYLOAD_BIT(PAYLOAD_IDR) &&
 	    wire_id_parse(&hs->idr_wanted, ike_msg_body(s->msg, PAYLOAD_IDR)))
 		return step_fail(s, IKE_REASON_MALFORMED, NOTIFY_INVALID_SYNTAX,
 				 "the peer's IDr payload does not follow the format");
-	conn = match_identities(sa->conf,
-				&(struct match_ids){.path = &sa->path,
-						    .suite = &sa->suite,
-						    .peer = &sa->remote_id,
-						    .psk = hs->auth_method == AUTH_SHARED_KEY_MIC,
-						    .wanted = &hs->idr_wanted});
-	if (!conn)
-		return step_fail(
-			s, IKE_REASON_NO_CONFIG, NOTIFY_AUTHENTICATION_FAILED,
-			"no connection takes a peer that says it is %s and wants to speak to %s: "
-			"compare `local.id` and `remote.id`",
-			ike_id_text(peer, sizeof(peer), &sa->remote_id),
-			hs->idr_wanted.type ? ike_id_text(wanted, sizeof(wanted), &hs->idr_wanted)
-					    : "anybody");
-	sa->conn = conn;
-	sa->fragments &= conn->fragmentation == FRAGMENTATION_YES;
-	sa->local_id = match_local_id(conn, &sa->path);
-	return ERR_OK;
+	num = match_identities(conns, sa->conf, &ids);
+	if (!num)
+		return no_connection(s);
+	sa->conn = conns[0];
+	/* A request that was dropped for want of memory comes again. */
+	candidates_free(hs->candidates);
+	hs->candidates = NULL;
+	return num > 1 ? candidates_new(&hs->candidates, conns, num, s->msg) : ERR_OK;
 }
 
 static enum err begin_child(struct step *s)
@@ -66,6 +77,21 @@ static enum err begin_child(struct step *s)
 	return ERR_OK;
 }
 
+/* What the request comes to if the peer is of the connection that was chosen. */
+static enum err take_connection(struct step *s)
+{
+	struct ike_sa *sa = s->sa;
+	const struct conf_conn *conn = sa->conn;
+
+	sa->fragments = sa->hs->fragments && conn->fragmentation == FRAGMENTATION_YES;
+	sa->local_id = match_local_id(conn, &sa->path);
+	mobike_take(s);
+	child_work_free(sa, s->x->child);
+	s->x->child = NULL;
+	sa->hs->child_error = 0;
+	return begin_child(s);
+}
+
 enum err auth_request(struct step *s)
 {
 	struct ike_sa *sa = s->sa;
@@ -78,10 +104,8 @@ enum err auth_request(struct step *s)
 	sa->port = s->dg->port;
 	sa->hs->initial_contact = wire_notify_find(&n, s->msg, NOTIFY_INITIAL_CONTACT);
 	e = choose_connection(s);
-	if (e)
-		return e;
-	mobike_take(s);
-	e = begin_child(s);
+	if (!e)
+		e = take_connection(s);
 	return e ? e : auth_ask_peer(s);
 }
 
@@ -98,11 +122,45 @@ enum err auth_wants_eap(struct step *s)
 			 ike_id_text(peer, sizeof(peer), &id));
 }
 
+/* All that could be tried was: the best one's reason is told. */
+static enum err nobody_believes(struct step *s)
+{
+	const struct candidates *c = s->sa->hs->candidates;
+
+	s->sa->conn = c->conns[0];
+	return step_fail(s, c->first.reason, c->first.notify, "%.250s (connections tried: %u)",
+			 c->first.text, c->num);
+}
+
+/* Other connections for the same identity may believe in other authorities, certificates or keys,
+ * and ask for less. Each verifies the proof by itself and compares the identity (S22). */
+static enum err try_next(struct step *s)
+{
+	struct candidates *c = s->sa->hs->candidates;
+	const struct conf_conn *next = candidates_next(c, &s->fail);
+	enum err e;
+
+	if (!next)
+		return nobody_believes(s);
+	if (log_limited(&s->e->log_limit, PEER_LINES_PER_S, s->now_ns))
+		LOG(INFO, IKE, s->sa->conn->name, "[%u] %s: connection %s is tried", s->sa->unique,
+		    s->fail.text, next->name);
+	s->fail = (struct failure){.reason = IKE_REASON_NONE};
+	s->msg = &c->msg;
+	s->sa->conn = next;
+	e = take_connection(s);
+	s->msg = NULL;
+	s->stay = true;
+	return e ? e : auth_ask_peer(s);
+}
+
 /* The secret that verified the peer's AUTH makes ours too. */
 enum err auth_verify_r(struct step *s)
 {
 	enum err e = auth_check_peer(s);
 
+	if (e == ERR_PEER && s->sa->hs->candidates)
+		return try_next(s);
 	if (!e)
 		e = auth_check_unique(s);
 	if (e)

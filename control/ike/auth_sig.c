@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "control/auth/verify.h"
 #include "control/ike/auth.h"
+#include "control/ike/match.h"
 #include "control/ike/wire/cert.h"
 
 void auth_certs_free(struct ike_cert *list, uint32_t *num)
@@ -105,30 +106,70 @@ enum err auth_take_init(struct step *s)
 
 /* ---- what we ask the peer for ---------------------------------------------------------------- */
 
-static void write_authorities(struct writer *w, const struct conf_creds *creds, uint32_t *left)
+/* struct request - what is asked for: kinds of proof, and authorities each named once. */
+struct request {
+	bool raw, x509;
+	const uint8_t *ids[IKE_MAX_CERTREQS];
+	uint32_t num;
+};
+
+static void add_authority(struct request *r, const struct cred *ca)
 {
-	for (uint32_t i = 0; i < creds->num && *left; i++) {
-		if (creds->list[i]->kind != CRED_CA)
-			continue;
-		writer_bytes(w, creds->list[i]->info.spki_id, KEY_ID_LEN);
-		--*left;
+	const struct bytes id = bytes_of(ca->info.spki_id, KEY_ID_LEN);
+
+	for (uint32_t i = 0; i < r->num; i++) {
+		if (bytes_equal(bytes_of(r->ids[i], KEY_ID_LEN), id))
+			return;
+	}
+	if (r->num < IKE_MAX_CERTREQS)
+		r->ids[r->num++] = id.p;
+}
+
+/* What would do for this connection. */
+static void add_wishes(struct request *r, const struct conf *conf, const struct conf_conn *conn)
+{
+	const struct conf_side *remote = &conn->remote;
+	const struct conf_creds *creds = remote->cacerts.num ? &remote->cacerts : &conf->creds;
+
+	if (remote->auth != CONF_AUTH_PUBKEY || !conn->send_certreq)
+		return;
+	if (remote->pubkeys.num) {
+		r->raw = true;
+		return;
+	}
+	r->x509 = true;
+	for (uint32_t i = 0; i < creds->num; i++) {
+		if (creds->list[i]->kind == CRED_CA)
+			add_authority(r, creds->list[i]);
+	}
+}
+
+/* A responder does not know yet who the peer is: whatever connection it may be for counts, and the
+ * chosen one's authorities come first. */
+static void add_all_wishes(struct request *r, const struct ike_sa *sa)
+{
+	add_wishes(r, sa->conf, sa->conn);
+	for (uint32_t i = 0; !sa->initiator && i < sa->conf->num_conns; i++) {
+		const struct conf_conn *c = sa->conf->conns[i];
+
+		if (c != sa->conn && match_may(c, &sa->path, &sa->suite))
+			add_wishes(r, sa->conf, c);
 	}
 }
 
 void auth_build_certreq(struct step *s)
 {
-	const struct ike_sa *sa = s->sa;
-	const struct conf_side *remote = &sa->conn->remote;
-	uint32_t left = IKE_MAX_CERTREQS;
+	struct request r = {.num = 0};
+	struct writer *w;
 
-	if (remote->auth != CONF_AUTH_PUBKEY || !sa->conn->send_certreq)
-		return;
-	if (remote->pubkeys.num) {
+	add_all_wishes(&r, s->sa);
+	if (r.raw)
 		wire_certreq_begin(&s->b, CERT_RAW_PUBLIC_KEY);
+	if (!r.x509)
 		return;
-	}
-	write_authorities(wire_certreq_begin(&s->b, CERT_X509_SIGNATURE),
-			  remote->cacerts.num ? &remote->cacerts : &sa->conf->creds, &left);
+	w = wire_certreq_begin(&s->b, CERT_X509_SIGNATURE);
+	for (uint32_t i = 0; i < r.num; i++)
+		writer_bytes(w, r.ids[i], KEY_ID_LEN);
 }
 
 /* ---- asks ------------------------------------------------------------------------------------ */

@@ -5,6 +5,8 @@
 #define SCORE_ANY   1
 #define SCORE_RANGE 2
 #define SCORE_EXACT 3
+/* The peer's AUTH is of the kind that the connection wants: before all else. */
+#define SCORE_FITS 64
 
 static uint32_t score_addr(const struct conf_addr *list, uint32_t num, const struct ip_addr *a)
 {
@@ -88,6 +90,12 @@ static bool accepts(const struct conf_conn *c, const struct sa_chosen *s)
 	return false;
 }
 
+bool match_may(const struct conf_conn *conn, const struct path_addr *path,
+	       const struct sa_chosen *suite)
+{
+	return match_addrs(conn, path) && accepts(conn, suite);
+}
+
 static uint32_t score_id(const struct conf_side *side, const struct ike_id *id)
 {
 	if (!conf_id_matches(side, id))
@@ -111,27 +119,58 @@ static bool wanted(const struct conf_conn *c, const struct match_ids *ids)
 	return !ids->wanted->type || id_equal(&local, ids->wanted);
 }
 
-const struct conf_conn *match_identities(const struct conf *conf, const struct match_ids *ids)
+/* struct scored - a connection, and how well it fits. */
+struct scored {
+	const struct conf_conn *conn;
+	uint32_t score;
+};
+
+/* One that wants another kind of AUTH says so better than "no connection". */
+static uint32_t score_conn(const struct conf_conn *c, const struct match_ids *ids)
 {
-	const struct conf_conn *best = NULL;
-	uint32_t best_score = 0;
+	const uint32_t addrs = match_addrs(c, ids->path), peer = score_id(&c->remote, ids->peer);
+	const bool fits = (c->remote.auth == CONF_AUTH_PSK) == ids->psk;
+
+	if (!addrs || !peer || !wanted(c, ids) || !accepts(c, ids->suite))
+		return 0;
+	return (fits ? SCORE_FITS : 0) + peer * 16 + addrs;
+}
+
+/* Behind those that fit as well, which stand before it in the configuration. */
+static void insert(struct scored list[MATCH_MAX], uint32_t *num, struct scored one)
+{
+	uint32_t at = *num;
+
+	while (at > 0 && list[at - 1].score < one.score)
+		at--;
+	if (at == MATCH_MAX)
+		return;
+	if (*num == MATCH_MAX)
+		--*num;
+	memmove(&list[at + 1], &list[at], (*num - at) * sizeof(list[0]));
+	list[at] = one;
+	++*num;
+}
+
+uint32_t match_identities(const struct conf_conn *out[MATCH_MAX], const struct conf *conf,
+			  const struct match_ids *ids)
+{
+	struct scored list[MATCH_MAX];
+	uint32_t num = 0, found = 0;
 
 	for (uint32_t i = 0; i < conf->num_conns; i++) {
 		const struct conf_conn *c = conf->conns[i];
-		uint32_t addrs = match_addrs(c, ids->path);
-		uint32_t peer = score_id(&c->remote, ids->peer);
-		/* One that wants another kind of AUTH says so better than "no connection". */
-		uint32_t fits = (c->remote.auth == CONF_AUTH_PSK) == ids->psk;
-		uint32_t score = fits * 64 + peer * 16 + addrs;
+		const struct scored one = {.conn = c, .score = score_conn(c, ids)};
 
-		if (!addrs || !peer || !wanted(c, ids) || !accepts(c, ids->suite))
-			continue;
-		if (score > best_score) {
-			best_score = score;
-			best = c;
-		}
+		if (one.score)
+			insert(list, &num, one);
 	}
-	return best;
+	for (uint32_t i = 0; i < num; i++) {
+		/* S29: never another kind of AUTH instead; a secret is found by identities alone */
+		if (i == 0 || (!ids->psk && list[i].score >= SCORE_FITS))
+			out[found++] = list[i].conn;
+	}
+	return found;
 }
 
 struct ike_id match_local_id(const struct conf_conn *conn, const struct path_addr *path)

@@ -8,6 +8,7 @@
 #include "control/child/work.h"
 #include "control/ike/ask.h"
 #include "control/ike/auth.h"
+#include "control/ike/candidates.h"
 #include "control/ike/halfopen.h"
 #include "control/ike/lifetime.h"
 #include "control/ike/rekey_work.h"
@@ -78,6 +79,7 @@ void sa_handshake_free(struct ike_sa *sa)
 	mem_free(hs->octets);
 	auth_certs_free(hs->certs, &hs->num_certs);
 	auth_certs_free(hs->own_certs, &hs->num_own_certs);
+	candidates_free(hs->candidates);
 	secret_wipe(hs, sizeof(*hs));
 	mem_free(hs);
 	sa->hs = NULL;

@@ -97,6 +97,7 @@ struct exchange {
 };
 
 struct reassembly;
+struct candidates;
 
 /* struct window_in - what the peer begins. */
 struct window_in {
@@ -142,6 +143,8 @@ struct handshake {
 	size_t request2_len;
 	uint8_t *response;
 	size_t response_len;
+	bool fragments;                /* both announced them, and we are to send them */
+	struct candidates *candidates; /* responder: NULL if one connection alone is possible */
 	struct ike_id idr_wanted; /* responder: the IDr of the request; type 0 if there was none */
 	uint8_t auth_method;
 	uint8_t auth[AUTH_SIG_MAX];

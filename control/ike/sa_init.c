@@ -213,7 +213,8 @@ static bool take_fragmentation(struct step *s)
 	struct wire_notify n;
 	const bool known = wire_notify_find(&n, s->msg, NOTIFY_FRAGMENTATION_SUPPORTED);
 
-	s->sa->fragments = known && s->sa->conn->fragmentation == FRAGMENTATION_YES;
+	s->sa->hs->fragments = known && s->sa->conn->fragmentation == FRAGMENTATION_YES;
+	s->sa->fragments = s->sa->hs->fragments;
 	return known && s->sa->conn->fragmentation != FRAGMENTATION_NO;
 }
 

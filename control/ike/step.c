@@ -29,6 +29,8 @@ static void enter(struct step *s)
 	const struct transition *row = s->row;
 	uint64_t bound = row->timeout_ns;
 
+	if (s->stay)
+		return;
 	if (sa->state != row->next)
 		LOG(DEBUG, IKE, sa->conn ? sa->conn->name : NULL, "[%u] %s -> %s: %s", sa->unique,
 		    sa_state_name(sa->state), sa_state_name(row->next), row->story);

@@ -17,13 +17,25 @@ static const char text[] =
 	" other { local_addrs = 198.51.100.1\n local { auth = psk }\n remote { auth = psk } }\n"
 	"}\n";
 
-static struct conf *parse(void)
+/* Peers that identities do not tell apart, and one that does not sign. */
+static const char signers[] =
+	"connections {\n"
+	" first { remote { id = *.example } }\n"
+	" secret { local { auth = psk }\n remote { auth = psk } }\n"
+	" any { }\n"
+	" exact { remote { id = nine.example } }\n"
+	" second { remote { id = *.example } }\n"
+	" other { remote { id = ten.example } }\n"
+	" far { remote_addrs = 198.51.100.1\n remote { id = nine.example } }\n"
+	"}\n";
+
+static struct conf *parse_text(const char *from)
 {
 	struct conf_diags *diags = calloc(1, sizeof(*diags));
 	struct tree *tree = NULL;
 	struct conf *conf = NULL;
 
-	if (conf_parse_text(&tree, diags, "test", text, strlen(text)) ||
+	if (conf_parse_text(&tree, diags, "test", from, strlen(from)) ||
 	    conf_new(&conf, diags, tree))
 		conf = NULL;
 	for (uint32_t i = 0; i < diags->num && i < 64; i++)
@@ -33,6 +45,11 @@ static struct conf *parse(void)
 	free(diags);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(conf);
 	return conf;
+}
+
+static struct conf *parse(void)
+{
+	return parse_text(text);
 }
 
 static struct path_addr path_of(const char *local, const char *remote)
@@ -75,20 +92,35 @@ static struct ike_id fqdn(const char *name)
 	return id;
 }
 
-static const char *chosen(const struct conf *conf, const struct path_addr *path, const char *peer,
-			  const char *wanted, uint16_t key_bits)
+/* The connections' names, the best first. */
+static const char *found(const struct conf *conf, const struct path_addr *path, const char *peer,
+			 const char *wanted, uint16_t key_bits, bool psk)
 {
 	const struct sa_chosen suite = {.encr = {ENCR_AES_GCM_16, key_bits, 0},
 					.prf = PRF_HMAC_SHA2_256,
 					.dh = DH_CURVE_25519};
 	const struct ike_id id = fqdn(peer), none = {0}, want = fqdn(wanted ? wanted : "");
-	const struct conf_conn *c =
-		match_identities(conf, &(struct match_ids){.path = path,
-							   .suite = &suite,
-							   .peer = &id,
-							   .wanted = wanted ? &want : &none});
+	const struct match_ids ids = {.path = path,
+				      .suite = &suite,
+				      .peer = &id,
+				      .psk = psk,
+				      .wanted = wanted ? &want : &none};
+	const struct conf_conn *list[MATCH_MAX];
+	uint32_t num = match_identities(list, conf, &ids);
+	static char names[400];
+	size_t len = 0;
 
-	return c ? c->name : "none";
+	names[0] = 0;
+	for (uint32_t i = 0; i < num; i++)
+		len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s", i ? " " : "",
+					list[i]->name);
+	return names;
+}
+
+static const char *chosen(const struct conf *conf, const struct path_addr *path, const char *peer,
+			  const char *wanted, uint16_t key_bits)
+{
+	return found(conf, path, peer, wanted, key_bits, true);
 }
 
 static void test_identities(void)
@@ -103,7 +135,35 @@ static void test_identities(void)
 	CU_ASSERT_STRING_EQUAL(chosen(conf, &nine, "nine.example", NULL, 256), "net");
 	/* whom the initiator wants to speak to */
 	CU_ASSERT_STRING_EQUAL(chosen(conf, &nine, "ten.example", "us.example", 256), "net");
-	CU_ASSERT_STRING_EQUAL(chosen(conf, &nine, "ten.example", "them.example", 256), "none");
+	CU_ASSERT_STRING_EQUAL(chosen(conf, &nine, "ten.example", "them.example", 256), "");
+	conf_put(conf);
+}
+
+static void test_S29_several_connections(void)
+{
+	struct conf *conf = parse_text(signers);
+	struct path_addr nine = path_of("203.0.113.1", "192.0.2.9");
+	char many[2000] = "connections {\n";
+	size_t len = strlen(many);
+
+	/* by identity, then as they stand there; never another kind of AUTH */
+	CU_ASSERT_STRING_EQUAL(found(conf, &nine, "nine.example", NULL, 256, false),
+			       "exact first second any");
+	CU_ASSERT_STRING_EQUAL(found(conf, &nine, "nine.elsewhere", NULL, 256, false), "any");
+	CU_ASSERT_STRING_EQUAL(found(conf, &nine, "nine.example", NULL, 256, true), "secret");
+	conf_put(conf);
+	/* a secret is for an identity; one that wants a signature is there for what it can say */
+	conf = parse();
+	CU_ASSERT_STRING_EQUAL(found(conf, &nine, "ten.example", NULL, 256, true), "net");
+	CU_ASSERT_STRING_EQUAL(found(conf, &nine, "ten.example", NULL, 256, false), "net");
+	conf_put(conf);
+	/* not without bounds, and the best is among them wherever it stands */
+	for (int i = 0; i < MATCH_MAX + 4; i++)
+		len += (size_t)snprintf(many + len, sizeof(many) - len, " c%d { }\n", i);
+	snprintf(many + len, sizeof(many) - len, " best { remote { id = nine.example } } }\n");
+	conf = parse_text(many);
+	CU_ASSERT_STRING_EQUAL(found(conf, &nine, "nine.example", NULL, 256, false),
+			       "best c0 c1 c2 c3 c4 c5 c6 c7 c8 c9 c10 c11 c12 c13 c14");
 	conf_put(conf);
 }
 
@@ -145,6 +205,7 @@ static void test_S8_identity_text(void)
 static const struct tap_test tests[] = {
 	TAP_TEST(test_addresses),
 	TAP_TEST(test_identities),
+	TAP_TEST(test_S29_several_connections),
 	TAP_TEST(test_local_id),
 	TAP_TEST(test_S8_identity_text),
 };

@@ -214,7 +214,28 @@ def renamed(left, right):
     return sides["left"], sides["right"]
 
 
+def two_connections(left, right):
+    """The responder has another connection for the same peer first, under another authority."""
+    strange = root("ecdsa", "Stranger")
+    sides = (with_cert("left", left.kind), with_cert("right", right.kind))
+    remote = sides[1].connection["remote"]
+    sides[1].files["x509ca/strange.pem"] = strange.cert
+    sides[1].connection["remote"] = {**remote, "cacerts": "0.pem"}
+    sides[1].connections = {"stranger": {"remote": {**remote, "cacerts": "strange.pem"}}}
+    return sides
+
+
+def second_connection(pair):
+    """The responder goes over to the connection that believes the peer."""
+    both_up(pair)
+    listed = pair.peers["right"].swanctl("--list-sas").stdout
+    assert listed.startswith("gw:") and "stranger" not in listed, listed
+    pair.ping_all(versions=(4,))
+    assert_protected(pair.capture.stop(), "wire", at_least=2)
+
+
 ROWS = [
+    ("two connections for one identity", second_connection, two_connections),
     ("certificates, ECDSA P-256", up_and_down, both("ecdsa")),
     ("certificates, ECDSA P-384", up_and_down, both("ecdsa384")),
     ("certificates, Ed25519", up_and_down, both("ed25519")),

@@ -343,6 +343,287 @@ static void test_out_of_memory(void)
 	}
 }
 
+/* ---- several connections for one identity ---------------------------------------------------- */
+
+/* The authority of both sides' certificates, and one that signs nothing here. */
+static const struct cred *authority_of(struct sim *s)
+{
+	const struct conf_creds *creds = &s->n[B].conf->creds;
+
+	for (uint32_t i = 0; i < creds->num; i++) {
+		if (creds->list[i]->kind == CRED_CA)
+			return creds->list[i];
+	}
+	return NULL;
+}
+
+static struct bytes other_authority(void)
+{
+	static struct pki_cert other;
+
+	if (!other.len)
+		pki_cert_make(&other, &(struct pki_params){.subject = "/C=CH/CN=Other root",
+							   .key = pki_key_get("P-384"),
+							   .ca = "critical,CA:TRUE"});
+	return pki_der(&other);
+}
+
+/* struct row - one connection of the responder. */
+struct row {
+	const char *name;
+	char anchor; /* 's' the common authority, 'o' the other one, else those of the store */
+	const char *remote; /* more in its remote section */
+	const char *child;
+};
+
+static void add_row(char *text, size_t size, struct sim *s, const struct row *r)
+{
+	const size_t len = strlen(text);
+	struct bytes ca = r->anchor == 's' ? cred_der(authority_of(s)) : other_authority();
+	const bool named = r->anchor == 's' || r->anchor == 'o';
+
+	snprintf(text + len, size - len,
+		 " %s { remote_addrs = 192.0.2.1\n local { id = host2.example }\n"
+		 " remote { %s\n %s%s%s }\n"
+		 " children { %s { local_ts = 10.2.0.0/16\n remote_ts = 10.1.0.0/16 } } }\n",
+		 r->name, r->remote, named ? "cacerts = \"" : "",
+		 named ? pki_pem("CERTIFICATE", ca) : "", named ? "\"" : "", r->child);
+}
+
+/* The responder has these connections instead; both authorities are in its store. */
+static void respond_with(struct sim *s, const struct row *rows, size_t num)
+{
+	static char text[65536];
+	struct conf_diags *diags = calloc(1, sizeof(*diags));
+	struct tree *tree = NULL;
+	struct conf *conf = NULL;
+
+	snprintf(text, sizeof(text), "connections {\n");
+	for (size_t i = 0; i < num; i++)
+		add_row(text, sizeof(text), s, &rows[i]);
+	strcat(text, "}\n");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(diags);
+	CU_ASSERT_EQUAL_FATAL(conf_parse_text(&tree, diags, "b", text, strlen(text)), ERR_OK);
+	if (conf_new(&conf, diags, tree))
+		tap_diag("%s", diags->list[0].text);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(conf);
+	conf = pki_add(sim_creds(conf, B, "P-256"), CRED_CA, other_authority());
+	conf_put(s->n[B].conf);
+	s->n[B].conf = conf;
+	ike_engine_configure(s->n[B].e, conf);
+	tree_free(tree);
+	free(diags);
+}
+
+/* Asks about a chain that reached the responder, by the connections' names. */
+static char asked[400];
+
+static void note_ask(struct sim_node *n, const struct ike_ask *ask, struct ike_answer *answer)
+{
+	(void)n;
+	(void)answer;
+	if (ask->kind == IKE_ASK_VERIFY_CHAIN)
+		snprintf(asked + strlen(asked), sizeof(asked) - strlen(asked), "%s ", ask->conn);
+}
+
+static struct sim *respond(const struct row *rows, size_t num)
+{
+	struct sim *s = world(&(struct sim_options){.wire = calm, .sign = true});
+
+	respond_with(s, rows, num);
+	asked[0] = 0;
+	s->n[B].forge = note_ask;
+	go(s, 10 * NS_PER_S);
+	return s;
+}
+
+static const char *conn_of(struct sim *s)
+{
+	list_for_each (n, &s->n[B].e->sas) {
+		const struct ike_sa *sa = list_entry(n, struct ike_sa, node);
+
+		if (sa->state == SA_ESTABLISHED)
+			return sa->conn->name;
+	}
+	return "none";
+}
+
+static void test_another_connection_believes(void)
+{
+	static const struct row rows[] = {
+		{"first", 'o', "id = host1.example", "wrong"},
+		{"second", 'o', "id = *.example", "wrong2"},
+		{"third", 's', "", "right"},
+		{"fourth", 'o', "", "wrong3"},
+	};
+	struct sim *s = respond(rows, ARRAY_LEN(rows));
+
+	CU_ASSERT_STRING_EQUAL(asked, "first second third ");
+	check_proofs(s);
+	CU_ASSERT_STRING_EQUAL(conn_of(s), "third");
+	/* its child, too, is the one of that connection */
+	CU_ASSERT_STRING_EQUAL(s->n[B].pairs[0].name, "right");
+	CU_ASSERT_EQUAL(s->n[B].failed, 0);
+	sim_free(s);
+}
+
+/* What one connection asks of a signature is asked by it alone. */
+static void test_another_connection_lets_it(void)
+{
+	static const struct row rows[] = {
+		{"strict", 0, "id = host1.example\n auth = ed25519", "wrong"},
+		{"lists", 0, "id = host1.example\n revocation = strict", "wrong2"},
+		{"lax", 0, "id = host1.example", "right"},
+	};
+	struct sim *s = respond(rows, ARRAY_LEN(rows));
+
+	CU_ASSERT_STRING_EQUAL(asked, "strict lists lax ");
+	check_proofs(s);
+	CU_ASSERT_STRING_EQUAL(conn_of(s), "lax");
+	sim_free(s);
+}
+
+static void test_no_connection_believes(void)
+{
+	static const struct row rows[] = {
+		{"first", 'o', "id = host1.example", "a"},
+		{"second", 0, "auth = ed25519", "b"},
+	};
+	struct sim *s = respond(rows, ARRAY_LEN(rows));
+
+	CU_ASSERT_STRING_EQUAL(asked, "first second ");
+	CU_ASSERT_PTR_NOT_NULL(strstr(s->n[B].last_text, "(connections tried: 2)"));
+	refused(s, B, IKE_REASON_CERT_UNKNOWN_CA, "that is not known here");
+}
+
+/* S22: a connection for another identity is no candidate, whatever it believes in; S29: nor is one
+ * that is content with a secret, or any that comes after so many. */
+static void test_S22_S29_no_other_connection(void)
+{
+	static const struct row rows[] = {
+		{"first", 'o', "id = host1.example", "a"},
+		{"other", 's', "id = host7.example", "b"},
+		{"secret", 0, "auth = psk", "c"},
+	};
+	struct row many[20];
+	char names[20][8];
+	struct sim *s = respond(rows, ARRAY_LEN(rows));
+
+	CU_ASSERT_STRING_EQUAL(asked, "first ");
+	refused(s, B, IKE_REASON_CERT_UNKNOWN_CA, "that is not known here");
+	for (int i = 0; i < 20; i++) {
+		snprintf(names[i], sizeof(names[i]), "c%d", i);
+		many[i] = (struct row){names[i], i == 19 ? 's' : 'o', "", "a"};
+	}
+	s = respond(many, ARRAY_LEN(many));
+	CU_ASSERT_PTR_NOT_NULL(strstr(asked, "c15 "));
+	CU_ASSERT_PTR_NULL(strstr(asked, "c16 "));
+	refused(s, B, IKE_REASON_CERT_UNKNOWN_CA, "that is not known here");
+}
+
+/* A wrong signature is one for every connection. */
+static void test_S20_wrong_for_all(void)
+{
+	static const struct row rows[] = {
+		{"first", 0, "id = host1.example", "a"},
+		{"second", 0, "", "b"},
+	};
+	struct sim *s = world(&(struct sim_options){.wire = calm, .sign = true});
+
+	respond_with(s, rows, ARRAY_LEN(rows));
+	s->n[A].forge = flip;
+	go(s, 10 * NS_PER_S);
+	refused(s, B, IKE_REASON_AUTH_FAILED_LOCAL, "signature in its AUTH payload is wrong");
+}
+
+/* Repeats of the request while connections are tried change nothing; nor does a want of memory. */
+static void test_connections_on_a_bad_wire(void)
+{
+	static const struct row rows[] = {
+		{"first", 'o', "id = host1.example", "wrong"},
+		{"second", 's', "", "right"},
+	};
+
+	for (uint64_t seed = 1; seed <= 8; seed++) {
+		struct sim *s =
+			sim_new(seed, &(struct sim_options){.wire = {.loss = 30,
+								     .repeat = 30,
+								     .jitter_ns = 20 * NS_PER_MS,
+								     .ask_ns = 900 * NS_PER_MS},
+							    .sign = true});
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+		respond_with(s, rows, ARRAY_LEN(rows));
+		CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+		CU_ASSERT_TRUE(sim_run_until(s, s->now_ns + 90 * NS_PER_S, sim_up));
+		sim_free(s);
+	}
+	for (uint64_t nth = 1; nth < 300; nth += 7) {
+		struct sim *s = world(&(struct sim_options){.sign = true});
+
+		respond_with(s, rows, ARRAY_LEN(rows));
+		alloc_fail_nth(nth);
+		(void)!sim_initiate(s, A, "tun");
+		sim_run(s, s->now_ns + 2 * NS_PER_S);
+		alloc_fail_nth(0);
+		sim_run(s, s->now_ns + 90 * NS_PER_S);
+		CU_ASSERT_TRUE(sim_up(s) ||
+			       (sim_num_pairs(s, A) == 0 && sim_num_pairs(s, B) == 0) ||
+			       sim_num_sas(s, A) != sim_num_sas(s, B));
+		sim_free(s);
+	}
+}
+
+/* The authorities that the initiator was told, of the first answer. */
+static void told(struct sim_node *n, const struct ike_ask *ask, struct ike_answer *answer)
+{
+	const struct bytes common = bytes_of(authority_of(n->sim)->info.spki_id, KEY_ID_LEN);
+
+	(void)answer;
+	if (ask->kind != IKE_ASK_SIGN)
+		return;
+	snprintf(asked, sizeof(asked), "%u%s%s%s", (unsigned)(ask->authorities.len / KEY_ID_LEN),
+		 ask->asked_x509 ? " x509" : "", ask->asked_raw ? " raw" : "",
+		 ask->authorities.len &&
+				 bytes_equal(bytes_of(ask->authorities.p, KEY_ID_LEN), common)
+			 ? " common first"
+			 : "");
+}
+
+static void check_told(const struct row *rows, size_t num, const char *expected)
+{
+	struct sim *s = world(&(struct sim_options){.wire = calm, .sign = true});
+
+	respond_with(s, rows, num);
+	asked[0] = 0;
+	s->n[A].forge = told;
+	go(s, 5 * NS_PER_S);
+	if (strcmp(asked, expected) != 0)
+		tap_diag("told: %s", asked);
+	CU_ASSERT_STRING_EQUAL(asked, expected);
+	sim_free(s);
+}
+
+/* A responder asks for what would do for any connection that the peer may be for. */
+static void test_certificate_requests(void)
+{
+	static const struct row rows[] = {
+		{"first", 's', "", "a"},
+		{"second", 'o', "", "b"},
+		{"third", 's', "", "c"},
+	};
+	static const struct row store[] = {{"first", 's', "", "a"}, {"second", 0, "", "b"}};
+	static const struct row secret[] = {{"first", 0, "auth = psk", "a"},
+					    {"second", 'o', "", "b"}};
+	static const struct row none[] = {{"first", 0, "auth = psk", "a"}};
+
+	check_told(rows, 1, "1 x509 common first");
+	check_told(rows, ARRAY_LEN(rows), "2 x509 common first");
+	check_told(store, ARRAY_LEN(store), "2 x509 common first");
+	check_told(secret, ARRAY_LEN(secret), "1 x509");
+	check_told(none, ARRAY_LEN(none), "0");
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_every_kind_of_key),
 	TAP_TEST(test_either_method_on_either_side),
@@ -356,6 +637,13 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_no_answer),
 	TAP_TEST(test_no_key),
 	TAP_TEST(test_out_of_memory),
+	TAP_TEST(test_another_connection_believes),
+	TAP_TEST(test_another_connection_lets_it),
+	TAP_TEST(test_no_connection_believes),
+	TAP_TEST(test_S22_S29_no_other_connection),
+	TAP_TEST(test_S20_wrong_for_all),
+	TAP_TEST(test_connections_on_a_bad_wire),
+	TAP_TEST(test_certificate_requests),
 };
 
 TAP_MAIN("signatures", tests)

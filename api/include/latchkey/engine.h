@@ -139,7 +139,8 @@ enum ipsec_ask_kind {
 	IPSEC_ASK_SIGN,         /* our signature, by a key that the program has: a connection with
 				 * `local.auth = pubkey`; see ipsec_engine_sign() */
 	IPSEC_ASK_VERIFY, /* are these the peer's certificates, or is this its key? A connection
-			   * with `remote.auth = pubkey`; see ipsec_engine_answer() */
+			   * with `remote.auth = pubkey`; see ipsec_engine_answer(). After a no,
+			   * a responder asks for the next connection that the peer may be for. */
 };
 
 /* enum ipsec_scheme - how a key signs. ECDSA signatures are the DER of r and s, as libraries give
