@@ -110,14 +110,10 @@ static bool has_id(const struct cred *cert, X509 *x, const struct ike_id *id)
 
 bool cred_has_id(const struct cred *cert, const struct ike_id *id)
 {
-	const unsigned char *at = cert->der;
-	X509 *x;
 	bool found;
 
 	ERR_set_mark();
-	x = d2i_X509(NULL, &at, (long)cert->len);
-	found = x && id->len && has_id(cert, x, id);
-	X509_free(x);
+	found = cert->x509 && id->len && has_id(cert, cert->x509, id);
 	ERR_pop_to_mark();
 	return found;
 }

@@ -27,35 +27,30 @@ static enum err fault_set(struct chain_fault *f, enum ike_reason reason, const c
 
 /* ---- OpenSSL's objects ----------------------------------------------------------------------- */
 
-static X509 *decode(const struct cred *c)
+/* The list holds a reference of its own. */
+static bool push(STACK_OF(X509) * list, const struct cred *c)
 {
-	const unsigned char *at = c->der;
-
-	return d2i_X509(NULL, &at, (long)c->len);
+	if (!c->x509 || sk_X509_push(list, c->x509) <= 0)
+		return false;
+	X509_up_ref(c->x509);
+	return true;
 }
 
-static X509_CRL *decode_crl(const struct cred *c)
+static bool push_crl(STACK_OF(X509_CRL) * list, const struct cred *c)
 {
-	const unsigned char *at = c->der;
-
-	return d2i_X509_CRL(NULL, &at, (long)c->len);
-}
-
-/* Takes x over. */
-static bool push(STACK_OF(X509) * list, X509 *x)
-{
-	if (x && sk_X509_push(list, x) > 0)
-		return true;
-	X509_free(x);
-	return false;
+	if (!c->crl || sk_X509_CRL_push(list, c->crl) <= 0)
+		return false;
+	X509_CRL_up_ref(c->crl);
+	return true;
 }
 
 /* struct work - one verification under way. */
 struct work {
 	const struct chain_params *p;
 	struct chain_fault *fault;
-	X509_STORE *anchors;
+	X509_STORE *store; /* empty: there are no anchors but these */
 	X509_STORE_CTX *ctx;
+	STACK_OF(X509) * anchors;
 	STACK_OF(X509) * helpers; /* of the peer, and authorities that are not anchors here */
 	STACK_OF(X509_CRL) * lists;
 	X509 *end;
@@ -66,11 +61,7 @@ static bool add_anchors(struct work *w)
 	const struct conf_creds *a = w->p->anchors;
 
 	for (uint32_t i = 0; i < a->num; i++) {
-		X509 *x = a->list[i]->kind == CRED_CA ? decode(a->list[i]) : NULL;
-		bool ok = !x || X509_STORE_add_cert(w->anchors, x) == 1;
-
-		X509_free(x);
-		if (!ok)
+		if (a->list[i]->kind == CRED_CA && !push(w->anchors, a->list[i]))
 			return false;
 	}
 	return true;
@@ -81,21 +72,15 @@ static bool add_helpers(struct work *w)
 	const struct conf_creds *store = w->p->store;
 
 	for (uint32_t i = 1; i < w->p->num_certs; i++) {
-		if (!push(w->helpers, decode(w->p->certs[i])))
+		if (!push(w->helpers, w->p->certs[i]))
 			return false;
 	}
 	for (uint32_t i = 0; i < store->num; i++) {
-		X509_CRL *crl;
+		const struct cred *c = store->list[i];
 
-		if (store->list[i]->is_ca && !push(w->helpers, decode(store->list[i])))
+		if ((c->is_ca && !push(w->helpers, c)) ||
+		    (c->kind == CRED_CRL && !push_crl(w->lists, c)))
 			return false;
-		if (store->list[i]->kind != CRED_CRL)
-			continue;
-		crl = decode_crl(store->list[i]);
-		if (!crl || sk_X509_CRL_push(w->lists, crl) <= 0) {
-			X509_CRL_free(crl);
-			return false;
-		}
 	}
 	return true;
 }
@@ -373,11 +358,9 @@ static enum err check_chain(struct work *w, struct bytes *out_ca)
 	for (int i = 0; !e && i < num; i++)
 		e = check_one(w, sk_X509_value(chain, i), i, i == num - 1);
 	for (uint32_t i = 0; !e && i < a->num; i++) {
-		X509 *x = a->list[i]->kind == CRED_CA ? decode(a->list[i]) : NULL;
-
-		if (x && X509_cmp(x, sk_X509_value(chain, num - 1)) == 0)
+		if (a->list[i]->kind == CRED_CA &&
+		    X509_cmp(a->list[i]->x509, sk_X509_value(chain, num - 1)) == 0)
 			*out_ca = cred_subject(a->list[i]);
-		X509_free(x);
 	}
 	return e || out_ca->len ? e : ERR_CRYPTO;
 }
@@ -388,13 +371,15 @@ static bool prepare(struct work *w)
 {
 	X509_VERIFY_PARAM *param;
 
-	w->anchors = X509_STORE_new();
+	w->store = X509_STORE_new();
+	w->anchors = sk_X509_new_null();
 	w->ctx = X509_STORE_CTX_new();
 	w->helpers = sk_X509_new_null();
 	w->lists = sk_X509_CRL_new_null();
-	w->end = decode(w->p->certs[0]);
-	if (!w->anchors || !w->ctx || !w->helpers || !w->lists || !w->end || !add_anchors(w) ||
-	    !add_helpers(w) || X509_STORE_CTX_init(w->ctx, w->anchors, w->end, w->helpers) != 1)
+	w->end = w->p->certs[0]->x509;
+	if (!w->store || !w->anchors || !w->ctx || !w->helpers || !w->lists || !w->end ||
+	    !add_anchors(w) || !add_helpers(w) ||
+	    X509_STORE_CTX_init(w->ctx, w->store, w->end, w->helpers) != 1)
 		return false;
 	param = X509_STORE_CTX_get0_param(w->ctx);
 	X509_VERIFY_PARAM_set_time(param, (time_t)w->p->wall_s);
@@ -404,6 +389,7 @@ static bool prepare(struct work *w)
 	X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_CRL_CHECK |
 						   X509_V_FLAG_CRL_CHECK_ALL |
 						   X509_V_FLAG_TRUSTED_FIRST);
+	X509_STORE_CTX_set0_trusted_stack(w->ctx, w->anchors);
 	X509_STORE_CTX_set0_crls(w->ctx, w->lists);
 	X509_STORE_CTX_set_app_data(w->ctx, w);
 	X509_STORE_CTX_set_verify_cb(w->ctx, on_fault);
@@ -438,10 +424,10 @@ enum err chain_verify(struct bytes *out_ca, struct chain_fault *fault,
 	ERR_set_mark();
 	e = verify(&w, out_ca);
 	X509_STORE_CTX_free(w.ctx);
-	X509_STORE_free(w.anchors);
+	X509_STORE_free(w.store);
+	sk_X509_pop_free(w.anchors, X509_free);
 	sk_X509_pop_free(w.helpers, X509_free);
 	sk_X509_CRL_pop_free(w.lists, X509_CRL_free);
-	X509_free(w.end);
 	ERR_pop_to_mark();
 	return e;
 }
@@ -458,12 +444,8 @@ enum err chain_valid_at(struct chain_fault *fault, const struct cred *cert, int6
 
 static bool issued(const struct cred *issuer, const struct cred *cert)
 {
-	X509 *x = decode(issuer), *y = decode(cert);
-	bool ok = x && y && X509_check_issued(x, y) == X509_V_OK;
-
-	X509_free(x);
-	X509_free(y);
-	return ok;
+	return issuer->x509 && cert->x509 &&
+	       X509_check_issued(issuer->x509, cert->x509) == X509_V_OK;
 }
 
 static const struct cred *find_issuer(const struct conf_creds *store, const struct cred *cert)

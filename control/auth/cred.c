@@ -132,13 +132,11 @@ static enum err import_cert(struct cred *c, char why[static KEY_WHY_MAX],
 			    const struct cred_source *source)
 {
 	X509 *x = decode_cert(source->data);
-	enum err e;
 
 	if (!x)
 		return say(why, ERR_MALFORMED, "it is not a certificate");
-	e = fill_cert(c, why, x, source->unproven);
-	X509_free(x);
-	return e;
+	c->x509 = x;
+	return fill_cert(c, why, x, source->unproven);
 }
 
 /* ---- revocation lists ------------------------------------------------------------------------ */
@@ -174,7 +172,7 @@ static enum err import_crl(struct cred *c, char why[static KEY_WHY_MAX], struct 
 	len = i2d_X509_CRL(x, &der);
 	e = keep(&c->der, &c->len, der, len);
 	OPENSSL_free(der);
-	X509_CRL_free(x);
+	c->crl = x;
 	return e;
 }
 
@@ -430,6 +428,8 @@ void cred_put(struct cred *c)
 	if (!c || --c->refs > 0)
 		return;
 	secret_fini(&c->key);
+	X509_free(c->x509);
+	X509_CRL_free(c->crl);
 	mem_free(c->name);
 	mem_free(c->der);
 	mem_free(c->spki);

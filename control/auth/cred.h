@@ -2,8 +2,9 @@
 /*
  * cred.h - credentials: certificates, revocation lists, public and private keys, as immutable,
  * counted objects. They are held as DER: a private key in secret memory, from which it is decoded
- * for one signature at a time. Imports check what can be checked of one object alone (S25); whether
- * a certificate is to be believed is chain.h's question. Control thread, but for imports: any.
+ * for one signature at a time; certificates and lists also as OpenSSL decoded them on import.
+ * Imports check what can be checked of one object alone (S25); whether a certificate is to be
+ * believed is chain.h's question. Control thread, but for imports: any.
  */
 #pragma once
 
@@ -24,6 +25,9 @@ enum cred_kind {
 #define CRED_FILE_MAX (1 << 20)
 #define CRED_CERT_MAX 16384
 
+struct x509_st;     /* OpenSSL's X509 */
+struct X509_crl_st; /* and its X509_CRL */
+
 /* struct cred - one credential; der is the certificate, the list, or the SubjectPublicKeyInfo of a
  * key. info and spki are unset in a list. */
 struct cred {
@@ -36,6 +40,8 @@ struct cred {
 	size_t spki_len;
 	uint8_t *subject; /* certificates, DER */
 	size_t subject_len;
+	struct x509_st *x509;    /* certificates, decoded: that takes longer than all the rest */
+	struct X509_crl_st *crl; /* lists, decoded */
 	struct key_info info;
 	struct secret key; /* private keys: PKCS#8, DER */
 	int64_t not_before_s, not_after_s;

@@ -3,6 +3,7 @@
 #include "control/auth/chain.h"
 
 #include <openssl/bn.h>
+#include <time.h>
 
 #include "base/rng.h"
 #include "control/auth/dn.h"
@@ -616,6 +617,59 @@ static void test_S27_keys_are_tested_when_vouched_for(void)
 	CU_ASSERT_EQUAL(import(CRED_CERT, cert.der, cert.len, NULL, why), ERR_LIMIT);
 }
 
+/* CPU time of a verification in nanoseconds, the best of some. */
+static uint64_t cost(struct world *w)
+{
+	const struct chain_params p = {.certs = w->certs,
+				       .num_certs = w->num_certs,
+				       .anchors = &w->conf->creds,
+				       .store = &w->conf->creds,
+				       .sign = &w->sign,
+				       .wall_s = w->wall_s};
+	uint64_t best = UINT64_MAX;
+
+	for (int i = 0; i < 10; i++) {
+		struct timespec from, to;
+		struct chain_fault fault;
+		struct bytes ca;
+		uint64_t ns;
+
+		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
+		CU_ASSERT_EQUAL(chain_verify(&ca, &fault, &p), ERR_OK);
+		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
+		ns = (uint64_t)((to.tv_sec - from.tv_sec) * 1000000000 + to.tv_nsec - from.tv_nsec);
+		best = ns < best ? ns : best;
+	}
+	return best;
+}
+
+/* Authorities that have nothing to do with a chain cost it next to nothing: they are decoded once,
+ * on import. */
+static void test_many_authorities(void)
+{
+	struct world w = world_new();
+	struct pki_cert more;
+	char subject[40];
+	uint64_t alone, among;
+
+	make_root();
+	pki_cert_make(&end, &(struct pki_params){.subject = "/CN=gw", .issuer = &root});
+	trust(&w, &root);
+	show(&w, &end);
+	alone = cost(&w);
+	for (int i = 0; i < 200; i++) {
+		snprintf(subject, sizeof(subject), "/CN=Authority %d", i);
+		pki_cert_make(&more, &(struct pki_params){.subject = subject, .ca = CA});
+		trust(&w, &more);
+	}
+	among = cost(&w);
+	if (among > 5 * alone)
+		tap_diag("%llu us instead of %llu us", (unsigned long long)among / 1000,
+			 (unsigned long long)alone / 1000);
+	CU_ASSERT_TRUE(among <= 5 * alone);
+	expect(&w, IKE_REASON_NONE, NULL);
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_good_ends),
 	TAP_TEST(test_time),
@@ -637,6 +691,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_imports),
 	TAP_TEST(test_S25_weak_keys_are_not_imported),
 	TAP_TEST(test_cut_and_longer_certificates),
+	TAP_TEST(test_many_authorities),
 };
 
 TAP_MAIN("chain", tests)
