@@ -167,6 +167,11 @@ MUST_USE enum err conn_check(struct check *c, struct conf_conn **out, const stru
 /* side_check - local or remote section. side.c */
 MUST_USE enum err side_check(struct check *c, struct conf_side *side, enum scope scope,
 			     const struct tree *section) NONNULL(1, 2, 4);
+/* conn_check_open - a warning if the connection is open to whoever has a certificate of any
+ * authority among creds, and does not say that this is meant. conn.c */
+void conn_check_open(struct check *c, const struct conf_conn *conn, const struct conf_creds *creds)
+	NONNULL(1, 2, 3);
+
 /* side_defaults - what holds where no section says anything: any signature. side_fini - free what
  * a side holds. side.c */
 void side_defaults(struct conf_side *side) NONNULL(1);

@@ -166,6 +166,8 @@ static enum err build(struct conf **out, struct conf_diags *diags, const struct 
 	e = check_section(&c, SCOPE_ROOT, conf, tree);
 	if (!e)
 		e = creds_folders(&c, &conf->creds);
+	for (uint32_t i = 0; !e && i < conf->num_conns; i++)
+		conn_check_open(&c, conf->conns[i], &conf->creds);
 	creds_passphrases_free(&c);
 	if (!e && diags->num_errors != errors)
 		e = ERR_CONFIG;
@@ -343,6 +345,8 @@ enum err conf_with_conn(struct conf **out, struct conf_diags *diags, struct conf
 		e = ERR_CONFIG;
 	if (e)
 		return e;
+	if (old)
+		conn_check_open(&c, made, &old->creds);
 	edit.conn = keep_if_same(old, made);
 	e = conf_edit(out, old, &edit);
 	conf_conn_put(made);

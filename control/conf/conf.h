@@ -167,6 +167,7 @@ struct conf_side {
 	enum conf_auth auth;
 	struct ike_id id;
 	char *pattern; /* NULL if id is exact or any */
+	bool anybody;  /* that is said: id = %any */
 	struct conf_sign sign;
 	struct conf_creds certs, cacerts, pubkeys;
 	enum conf_revocation revocation;

@@ -509,6 +509,38 @@ enum err conn_check(struct check *c, struct conf_conn **out, const struct tree *
 	return ERR_OK;
 }
 
+static bool negotiates(const struct conf_conn *conn)
+{
+	bool found = conn->num_children == 0;
+
+	for (uint32_t i = 0; i < conn->num_children; i++)
+		found |= conf_negotiated(conn->children[i].mode);
+	return found;
+}
+
+/* No identity, authority, certificate or key is asked for. */
+static bool is_open(const struct conf_side *remote)
+{
+	return remote->auth == CONF_AUTH_PUBKEY && !remote->anybody && !remote->id.type &&
+	       !remote->pattern && !remote->cacerts.num && !remote->certs.num &&
+	       !remote->pubkeys.num;
+}
+
+void conn_check_open(struct check *c, const struct conf_conn *conn, const struct conf_creds *creds)
+{
+	bool believes = false;
+	char path[160];
+
+	snprintf(path, sizeof(path), "connections.%s", conn->name);
+	for (uint32_t i = 0; i < creds->num; i++)
+		believes |= creds->list[i]->kind == CRED_CA;
+	if (believes && negotiates(conn) && is_open(&conn->remote))
+		conf_diag_add(c->diags, false, (struct conf_place){.path = path},
+			      "takes whoever has a certificate of any authority that is loaded "
+			      "(x509ca, authorities): set `remote.id`, `cacerts`, `certs` or "
+			      "`pubkeys`; `id = %%any` says that it is meant");
+}
+
 struct conf_conn *conf_conn_get(struct conf_conn *conn)
 {
 	conn->refs++;

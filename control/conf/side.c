@@ -186,6 +186,7 @@ enum err side_check(struct check *c, struct conf_side *side, enum scope scope,
 	struct side_draft d = {.side = side, .remote = scope == SCOPE_REMOTE};
 	enum err e = check_section(c, scope, &d, section);
 
+	side->anybody = d.has_id && !side->id.type && !side->pattern;
 	if (e || d.remote || side->auth == CONF_AUTH_PSK || !side->certs.num)
 		return e;
 	if (!d.has_id)

@@ -100,7 +100,7 @@ static void test_folders(void)
 	struct conf *conf;
 
 	set_up();
-	conf = must_load("connections { a { } }\n");
+	conf = must_load("connections { a { remote { id = b } } }\n");
 	CU_ASSERT_EQUAL(diags.num, 0);
 	CU_ASSERT_EQUAL(count(conf, CRED_CA), 1);
 	CU_ASSERT_EQUAL(count(conf, CRED_CERT), 1);
@@ -128,7 +128,7 @@ static void test_bad_files_are_left_out(void)
 	put("x509ca/zz.pem", pki_pem("CERTIFICATE", pki_der(&own)));
 	put("x509/zz.pem", "nothing");
 	put("private/zz.pem", "");
-	conf = must_load("connections { a { } }\n");
+	conf = must_load("connections { }\n");
 	CU_ASSERT_EQUAL(diags.num, 3);
 	CU_ASSERT_EQUAL(diags.num_errors, 0);
 	CU_ASSERT_PTR_NOT_NULL(strstr(diags.list[0].text, "x509ca/zz.pem is left out: it is not an "
@@ -157,6 +157,68 @@ static void test_named_files(void)
 	CU_ASSERT_EQUAL(conf->conns[0]->local.id.type, 9);
 	CU_ASSERT_TRUE(cred_has_id(conf->conns[0]->local.certs.list[0], &conf->conns[0]->local.id));
 	conf_put(conf);
+}
+
+/* The remark that has this in it, or NULL. */
+static const char *remark_with(const char *part)
+{
+	for (uint32_t i = 0; i < diags.num && i < ARRAY_LEN(diags.list); i++) {
+		if (strstr(diags.list[i].text, part))
+			return diags.list[i].text;
+	}
+	return NULL;
+}
+
+static bool is_called_open(const char *conn)
+{
+	char text[300];
+
+	snprintf(text, sizeof(text), "connections { gw { %s } }\n", conn);
+	conf_put(must_load(text));
+	return remark_with("connections.gw: takes whoever has a certificate of any authority");
+}
+
+/* Whoever takes anybody under any authority is told, unless that is what was said. */
+static void test_open_connections(void)
+{
+	static const char *const closed[] = {
+		"remote { id = peer.example }",
+		"remote { id = \"C=CH, CN=*\" }",
+		"remote { id = *.example }",
+		"remote { id = %any }",
+		"remote { cacerts = root.pem }",
+		"remote { certs = own.pem }",
+		"remote { pubkeys = peer.pem }",
+		"local { auth = psk }\n remote { auth = psk }",
+		"children { a { mode = pass\n start_action = trap } }",
+	};
+	struct conf_diags *more = calloc(1, sizeof(*more));
+	struct conf *conf, *next;
+	struct tree *tree;
+
+	set_up();
+	CU_ASSERT_TRUE(is_called_open(""));
+	CU_ASSERT_TRUE(is_called_open("remote { auth = ecdsa }"));
+	CU_ASSERT_TRUE(is_called_open("local { certs = own.pem }\n children { a { } }"));
+	for (size_t i = 0; i < ARRAY_LEN(closed); i++) {
+		if (is_called_open(closed[i]))
+			tap_diag("%s", closed[i]);
+		CU_ASSERT_FALSE(is_called_open(closed[i]));
+	}
+	/* one that comes by the control socket, too */
+	conf = must_load("connections { }\n");
+	CU_ASSERT_FATAL(more != NULL);
+	CU_ASSERT_EQUAL_FATAL(conf_parse_text(&tree, more, "t", "gw { }", 6), ERR_OK);
+	CU_ASSERT_EQUAL(conf_with_conn(&next, more, conf, tree_child(tree, "gw")), ERR_OK);
+	CU_ASSERT_EQUAL(more->num, 1);
+	conf_put(next);
+	/* and without an authority there is nobody to be taken */
+	CU_ASSERT_EQUAL(conf_with_conn(&next, more, NULL, tree_child(tree, "gw")), ERR_OK);
+	CU_ASSERT_EQUAL(more->num, 1);
+	conf_put(next);
+	conf_put(conf);
+	tree_free(tree);
+	free(more);
 }
 
 static void refused(const char *text, const char *remark)
@@ -263,10 +325,15 @@ static void test_clean_up(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_folders),         TAP_TEST(test_bad_files_are_left_out),
-	TAP_TEST(test_named_files),     TAP_TEST(test_named_files_refused),
-	TAP_TEST(test_passphrases),     TAP_TEST(test_authorities),
-	TAP_TEST(test_exchanged_files), TAP_TEST(test_clean_up),
+	TAP_TEST(test_folders),
+	TAP_TEST(test_bad_files_are_left_out),
+	TAP_TEST(test_named_files),
+	TAP_TEST(test_open_connections),
+	TAP_TEST(test_named_files_refused),
+	TAP_TEST(test_passphrases),
+	TAP_TEST(test_authorities),
+	TAP_TEST(test_exchanged_files),
+	TAP_TEST(test_clean_up),
 };
 
 TAP_MAIN("conf_creds", tests)
