@@ -180,12 +180,33 @@ static void check_local_id(struct check *c, const struct conf_side *side,
 		CHECK_ERROR(c, section, "none of `certs` holds the identity `id`");
 }
 
+/* A secret proves without them, and who wrote them there thinks that they are asked for. */
+static void warn_unused(struct check *c, const struct conf_side *side, const struct tree *section)
+{
+	const struct {
+		const char *name;
+		uint32_t num;
+	} lists[] = {{"certs", side->certs.num},
+		     {"cacerts", side->cacerts.num},
+		     {"pubkeys", side->pubkeys.num}};
+
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+		if (lists[i].num)
+			CHECK_WARN(c, section,
+				   "`%s` has no effect beside `auth = psk`: what is asked for is "
+				   "the secret alone",
+				   lists[i].name);
+	}
+}
+
 enum err side_check(struct check *c, struct conf_side *side, enum scope scope,
 		    const struct tree *section)
 {
 	struct side_draft d = {.side = side, .remote = scope == SCOPE_REMOTE};
 	enum err e = check_section(c, scope, &d, section);
 
+	if (!e && side->auth == CONF_AUTH_PSK)
+		warn_unused(c, side, section);
 	side->anybody = d.has_id && !side->id.type && !side->pattern;
 	if (e || d.remote || side->auth == CONF_AUTH_PSK || !side->certs.num)
 		return e;

@@ -221,6 +221,38 @@ static void test_open_connections(void)
 	free(more);
 }
 
+/* Certificates and keys beside a secret are not asked for, and that is said. */
+static void test_creds_beside_psk(void)
+{
+	static const struct {
+		const char *text, *remark;
+	} rows[] = {
+		{"remote { auth = psk\n cacerts = root.pem }",
+		 "connections.a.remote: `cacerts` has no effect"},
+		{"remote { auth = psk\n certs = own.pem }",
+		 "connections.a.remote: `certs` has no effect"},
+		{"remote { pubkeys = peer.pem\n auth = psk }",
+		 "connections.a.remote: `pubkeys` has no effect"},
+		{"local { certs = own.pem\n auth = psk }",
+		 "connections.a.local: `certs` has no effect"},
+		{"local { auth = psk\n cert { file = own.pem } }",
+		 "connections.a.local: `certs` has no effect"},
+	};
+
+	set_up();
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char text[300];
+
+		snprintf(text, sizeof(text), "connections { a { %s\n %s } }\n", rows[i].text,
+			 strstr(rows[i].text, "local") ? "remote { id = b }" : "");
+		conf_put(must_load(text));
+		CU_ASSERT_EQUAL(diags.num, 1);
+		CU_ASSERT_PTR_NOT_NULL(remark_with(rows[i].remark));
+	}
+	conf_put(must_load("connections { a { local { auth = psk }\n remote { auth = psk } } }\n"));
+	CU_ASSERT_EQUAL(diags.num, 0);
+}
+
 static void refused(const char *text, const char *remark)
 {
 	struct conf *conf;
@@ -325,15 +357,11 @@ static void test_clean_up(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_folders),
-	TAP_TEST(test_bad_files_are_left_out),
-	TAP_TEST(test_named_files),
-	TAP_TEST(test_open_connections),
-	TAP_TEST(test_named_files_refused),
-	TAP_TEST(test_passphrases),
-	TAP_TEST(test_authorities),
-	TAP_TEST(test_exchanged_files),
-	TAP_TEST(test_clean_up),
+	TAP_TEST(test_folders),          TAP_TEST(test_bad_files_are_left_out),
+	TAP_TEST(test_named_files),      TAP_TEST(test_open_connections),
+	TAP_TEST(test_creds_beside_psk), TAP_TEST(test_named_files_refused),
+	TAP_TEST(test_passphrases),      TAP_TEST(test_authorities),
+	TAP_TEST(test_exchanged_files),  TAP_TEST(test_clean_up),
 };
 
 TAP_MAIN("conf_creds", tests)
