@@ -189,6 +189,16 @@ static struct bytes passphrase_for(const struct check *c, const char *file)
 	return bytes_of(NULL, 0);
 }
 
+/* Who can read a private key can be us. */
+static void warn_readable(struct check *c, const char *path, const struct stat *st)
+{
+	if (st->st_mode & 077)
+		conf_diag_add(c->diags, false, (struct conf_place){.file = NULL},
+			      "%.140s is open to other users (mode %04o): chmod 600 it, and make "
+			      "another key if somebody may have read it",
+			      path, (unsigned)(st->st_mode & 07777));
+}
+
 static enum err load_one(struct check *c, struct conf_creds *creds, enum cred_kind kind,
 			 const char *path, const char *file)
 {
@@ -197,8 +207,12 @@ static enum err load_one(struct check *c, struct conf_creds *creds, enum cred_ki
 	struct stat st;
 	enum err e;
 
-	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+	if (stat(path, &st))
+		st = (struct stat){0}; /* what is wrong is told when it is read */
+	if (S_ISDIR(st.st_mode))
 		return ERR_OK;
+	if (kind == CRED_KEY)
+		warn_readable(c, path, &st);
 	e = cred_import_file(&cred, why, kind, path, passphrase_for(c, file));
 	if (e == ERR_NOMEM)
 		return e;

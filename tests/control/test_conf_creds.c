@@ -26,6 +26,7 @@ static void put(const char *name, const char *text)
 	FILE *file = fopen(path_of(name), "w");
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+	fchmod(fileno(file), 0600);
 	fputs(text, file);
 	fclose(file);
 }
@@ -37,6 +38,7 @@ static void put_encrypted(const char *name, const struct pki_key *k, const char 
 	FILE *file = fopen(path_of(name), "w");
 
 	CU_ASSERT_FATAL(key && file);
+	fchmod(fileno(file), 0600);
 	CU_ASSERT_EQUAL(PEM_write_PKCS8PrivateKey(file, key, EVP_aes_256_cbc(), passphrase,
 						  (int)strlen(passphrase), NULL, NULL),
 			1);
@@ -253,6 +255,28 @@ static void test_creds_beside_psk(void)
 	CU_ASSERT_EQUAL(diags.num, 0);
 }
 
+/* A private key that others can get at: one warning that says which. */
+static void test_readable_key(void)
+{
+	static const struct {
+		mode_t mode;
+		uint32_t num;
+	} rows[] = {{0600, 0}, {0400, 0}, {0644, 1}, {0640, 1}, {0604, 1}, {0620, 1}};
+	char mode[20];
+
+	set_up();
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		CU_ASSERT_EQUAL(chmod(path_of("private/own.pem"), rows[i].mode), 0);
+		CU_ASSERT_EQUAL(chmod(path_of("x509/own.pem"), rows[i].mode), 0);
+		conf_put(must_load("connections { }\n"));
+		CU_ASSERT_EQUAL(diags.num, rows[i].num);
+		snprintf(mode, sizeof(mode), "(mode %04o)", (unsigned)rows[i].mode);
+		CU_ASSERT_TRUE(!rows[i].num ||
+			       (remark_with("private/own.pem is open") && remark_with(mode)));
+	}
+	CU_ASSERT_EQUAL(chmod(path_of("private/own.pem"), 0600), 0);
+}
+
 static void refused(const char *text, const char *remark)
 {
 	struct conf *conf;
@@ -357,11 +381,17 @@ static void test_clean_up(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_folders),          TAP_TEST(test_bad_files_are_left_out),
-	TAP_TEST(test_named_files),      TAP_TEST(test_open_connections),
-	TAP_TEST(test_creds_beside_psk), TAP_TEST(test_named_files_refused),
-	TAP_TEST(test_passphrases),      TAP_TEST(test_authorities),
-	TAP_TEST(test_exchanged_files),  TAP_TEST(test_clean_up),
+	TAP_TEST(test_folders),
+	TAP_TEST(test_bad_files_are_left_out),
+	TAP_TEST(test_named_files),
+	TAP_TEST(test_open_connections),
+	TAP_TEST(test_readable_key),
+	TAP_TEST(test_creds_beside_psk),
+	TAP_TEST(test_named_files_refused),
+	TAP_TEST(test_passphrases),
+	TAP_TEST(test_authorities),
+	TAP_TEST(test_exchanged_files),
+	TAP_TEST(test_clean_up),
 };
 
 TAP_MAIN("conf_creds", tests)
