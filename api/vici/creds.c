@@ -28,6 +28,28 @@ static enum err add(struct call *call, struct cred *cred)
 	return e ? reply_failed(call->out, e, "%s", err_text(e)) : put_in_force(call, next);
 }
 
+/* All of a bundle at once; drops it. */
+static enum err add_bundle(struct call *call, struct cred_bundle *b)
+{
+	struct conf *next = NULL;
+	enum err e = ERR_OK;
+
+	for (uint32_t i = 0; !e && i < b->num; i++) {
+		struct conf *more;
+
+		e = conf_with_cred(&more, next ? next : call->ops->conf(call->ctx), b->list[i]);
+		if (!e) {
+			conf_put(next);
+			next = more;
+		}
+	}
+	cred_bundle_fini(b);
+	if (!e)
+		return put_in_force(call, next);
+	conf_put(next);
+	return e == ERR_NOMEM ? e : reply_failed(call->out, e, "%s", err_text(e));
+}
+
 /* A credential out of the message's `data`; NULL if the call was answered with what is wrong. */
 static struct cred *import(struct call *call, enum cred_kind kind, const char *key,
 			   const char *name, enum err *out_err)
@@ -78,17 +100,30 @@ static enum err kind_of(enum cred_kind *out, const struct tree *in)
 enum err cmd_load_cert(struct call *call)
 {
 	const char *type = tree_get(call->in, "type"), *flag = tree_get(call->in, "flag");
-	enum cred_kind kind;
-	struct cred *cred;
-	enum err e = kind_of(&kind, call->in);
+	const struct tree *data = tree_child(call->in, "data");
+	struct cred_source source = {.name = "control socket"};
+	struct cred_bundle bundle;
+	enum err e = kind_of(&source.kind, call->in);
 
 	if (e)
 		return reply_failed(call->out, e,
 				    "certificates of type '%.20s' with flag '%.20s' are not "
 				    "supported",
 				    type ? type : "", flag ? flag : "");
-	cred = import(call, kind, "data", "control socket", &e);
-	return cred ? add(call, cred) : e;
+	if (!data || data->kind != TREE_VALUE)
+		return reply_failed(call->out, ERR_INVAL, "'data' is missing");
+	source.data = bytes_of(data->value, data->value_len);
+	e = cred_import_bundle(&bundle, &source);
+	if (e == ERR_NOMEM)
+		return e;
+	if (e)
+		return reply_failed(call->out, e, "the data cannot be used: %s", bundle.why);
+	if (bundle.bad)
+		LOG(WARN, CFG, NULL,
+		    "of certificates by the control socket %u are left out; the first is number "
+		    "%u: %s",
+		    bundle.bad, bundle.nth, bundle.why);
+	return add_bundle(call, &bundle);
 }
 
 enum err cmd_load_key(struct call *call)

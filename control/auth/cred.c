@@ -396,26 +396,143 @@ static enum err read_file(uint8_t **out, size_t *out_len, char why[static KEY_WH
 	return e;
 }
 
-enum err cred_import_file(struct cred **out, char why[static KEY_WHY_MAX], enum cred_kind kind,
-			  const char *path, struct bytes passphrase)
+/* ---- several in one source ------------------------------------------------------------------- */
+
+/* Takes the reference over. */
+static enum err bundle_add(struct cred_bundle *b, struct cred *c)
+{
+	struct cred **list = mem_grow(b->list, b->num + 1, sizeof(b->list[0]));
+
+	if (!list) {
+		cred_put(c);
+		return ERR_NOMEM;
+	}
+	b->list = list;
+	list[b->num++] = c;
+	return ERR_OK;
+}
+
+/* *first is kept of the first that cannot be used. */
+static enum err bundle_take(struct cred_bundle *b, enum err *first,
+			    const struct cred_source *source)
+{
+	char why[KEY_WHY_MAX];
+	struct cred *c;
+	enum err e = cred_import(&c, why, source);
+
+	if (!e)
+		return bundle_add(b, c);
+	if (e == ERR_NOMEM)
+		return e;
+	if (b->bad++ == 0) {
+		*first = e;
+		b->nth = b->num + 1;
+		memcpy(b->why, why, sizeof(why));
+	}
+	return ERR_OK;
+}
+
+/* The next block with this label; false at the end, and at what is no PEM. */
+static bool next_block(BIO *bio, const char *label, unsigned char **der, long *len)
+{
+	char *name = NULL;
+	const bool ok = PEM_bytes_read_bio(der, len, &name, label, bio, no_passphrase, NULL) == 1;
+
+	OPENSSL_free(name);
+	return ok;
+}
+
+static enum err read_blocks(struct cred_bundle *b, enum err *first,
+			    const struct cred_source *source, BIO *bio)
+{
+	const char *label = source->kind == CRED_CRL ? PEM_STRING_X509_CRL : PEM_STRING_X509;
+	struct cred_source one = *source;
+	unsigned char *der;
+	enum err e = ERR_OK;
+	long len;
+
+	while (!e && next_block(bio, label, &der, &len)) {
+		one.data = bytes_of(der, (size_t)len);
+		e = b->num + b->bad < CRED_BUNDLE_MAX ? bundle_take(b, first, &one)
+						      : say(b->why, ERR_LIMIT, "it holds too many");
+		OPENSSL_free(der);
+	}
+	if (e || b->num + b->bad == 0 ||
+	    ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE)
+		return e;
+	if (b->bad++ == 0) {
+		*first = ERR_MALFORMED;
+		b->nth = b->num + 1;
+		snprintf(b->why, sizeof(b->why), "what follows is not PEM");
+	}
+	return ERR_OK;
+}
+
+static enum err import_blocks(struct cred_bundle *b, enum err *first,
+			      const struct cred_source *source)
+{
+	BIO *bio = BIO_new_mem_buf(source->data.p, (int)source->data.len);
+	enum err e = ERR_NOMEM;
+
+	ERR_set_mark();
+	if (bio)
+		e = read_blocks(b, first, source, bio);
+	BIO_free(bio);
+	ERR_pop_to_mark();
+	return e;
+}
+
+enum err cred_import_bundle(struct cred_bundle *out, const struct cred_source *source)
+{
+	const bool many =
+		source->kind == CRED_CERT || source->kind == CRED_CA || source->kind == CRED_CRL;
+	enum err e = ERR_OK, first = ERR_OK;
+
+	*out = (struct cred_bundle){0};
+	if (many && is_pem(source->data) && source->data.len <= CRED_FILE_MAX)
+		e = import_blocks(out, &first, source);
+	if (!e && !out->num && !out->bad)
+		e = bundle_take(out, &first, source);
+	if (!e && !out->num)
+		e = first;
+	if (!e)
+		return ERR_OK;
+	if (!out->why[0])
+		snprintf(out->why, sizeof(out->why), "%s", err_text(e));
+	cred_bundle_fini(out);
+	return e;
+}
+
+void cred_bundle_fini(struct cred_bundle *b)
+{
+	while (b->num)
+		cred_put(b->list[--b->num]);
+	mem_free(b->list);
+	b->list = NULL;
+}
+
+enum err cred_import_bundle_file(struct cred_bundle *out, enum cred_kind kind, const char *path,
+				 struct bytes passphrase)
 {
 	struct cred_source source = {.kind = kind, .name = path, .passphrase = passphrase};
 	uint8_t *data = NULL;
 	size_t len = 0;
 	enum err e;
 
-	why[0] = '\0';
-	e = read_file(&data, &len, why, path);
+	*out = (struct cred_bundle){0};
+	e = read_file(&data, &len, out->why, path);
 	source.data = bytes_of(data, len);
 	if (!e)
-		e = cred_import(out, why, &source);
+		e = cred_import_bundle(out, &source);
 	if (data)
 		secret_wipe(data, len);
 	mem_free(data);
-	if (e && !why[0])
-		snprintf(why, KEY_WHY_MAX, "%s", err_text(e));
+	if (e && !out->why[0])
+		snprintf(out->why, sizeof(out->why), "%s", err_text(e));
 	return e;
 }
+
+/* ---- references ------------------------------------------------------------------------------ */
 
 struct cred *cred_get(struct cred *c)
 {

@@ -70,10 +70,26 @@ MUST_USE enum err cred_import(struct cred **out, char why[static KEY_WHY_MAX],
 MUST_USE enum err cred_from_peer(struct cred **out, char why[static KEY_WHY_MAX], struct bytes der)
 	NONNULL(1);
 
-/* cred_import_file - the same from a file. Errors: SYS, LIMIT (too long) too. */
-MUST_USE enum err cred_import_file(struct cred **out, char why[static KEY_WHY_MAX],
-				   enum cred_kind kind, const char *path, struct bytes passphrase)
-	NONNULL(1, 4);
+/* CRED_BUNDLE_MAX - certificates or lists of one file that are read (S3, S27). */
+#define CRED_BUNDLE_MAX 512
+
+/* struct cred_bundle - what one source holds of its kind: num references. bad: how many more cannot
+ * be used; why is about the first of these, which is number nth (from 1). */
+struct cred_bundle {
+	struct cred **list;
+	uint32_t num, bad, nth;
+	char why[KEY_WHY_MAX];
+};
+
+/* cred_import_bundle - all certificates or revocation lists of a source, PEM one after the other;
+ * of other kinds the first. Nothing usable is an error. Errors: as cred_import(), of the first;
+ * LIMIT (too many). cred_import_bundle_file - the same from a file. cred_bundle_fini - drop the
+ * references; of the zero state, too. */
+MUST_USE enum err cred_import_bundle(struct cred_bundle *out, const struct cred_source *source)
+	NONNULL(1, 2);
+MUST_USE enum err cred_import_bundle_file(struct cred_bundle *out, enum cred_kind kind,
+					  const char *path, struct bytes passphrase) NONNULL(1, 3);
+void cred_bundle_fini(struct cred_bundle *b) NONNULL(1);
 
 /* cred_get, cred_put - references; the last one wipes and frees. put(NULL) is accepted. */
 struct cred *cred_get(struct cred *c) NONNULL(1);

@@ -48,15 +48,6 @@ void creds_fini(struct conf_creds *creds)
 	*creds = (struct conf_creds){0};
 }
 
-/* Takes the reference over. */
-static enum err take_over(struct conf_creds *creds, struct cred *c)
-{
-	enum err e = creds_add(creds, c);
-
-	cred_put(c);
-	return e;
-}
-
 /* ---- values ---------------------------------------------------------------------------------- */
 
 static const char *folder_of(enum cred_kind kind)
@@ -76,11 +67,31 @@ static const char *folder_of(enum cred_kind kind)
 	}
 }
 
+/* What was read goes to the list, or is a remark: of authorities all, else the first. e: of reading
+ * it; the bundle is dropped. what: "'FILE' " or "". */
+static enum err take_bundle(struct check *c, struct conf_creds *creds, const struct tree *node,
+			    struct cred_bundle *b, enum err e, const char *what)
+{
+	const bool all = !e && b->list[0]->kind == CRED_CA;
+
+	if (e && e != ERR_NOMEM) {
+		CHECK_ERROR(c, node, "%sis not usable: %s", what, b->why);
+		return ERR_OK;
+	}
+	if (all && b->bad)
+		CHECK_ERROR(c, node, "%sis not usable: its certificate %u: %s", what, b->nth,
+			    b->why);
+	for (uint32_t i = 0; !e && i < b->num && (all || i == 0); i++)
+		e = creds_add(creds, b->list[i]);
+	cred_bundle_fini(b);
+	return e;
+}
+
 static enum err take_path(struct check *c, struct conf_creds *creds, const struct tree *node,
 			  enum cred_kind kind, const char *name)
 {
-	char path[PATH_MAX_], why[KEY_WHY_MAX];
-	struct cred *cred;
+	struct cred_bundle bundle;
+	char path[PATH_MAX_], what[160];
 	enum err e;
 	int n;
 
@@ -96,13 +107,9 @@ static enum err take_path(struct check *c, struct conf_creds *creds, const struc
 		CHECK_ERROR(c, node, "the name of a file is too long");
 		return ERR_OK;
 	}
-	e = cred_import_file(&cred, why, kind, path, bytes_of(NULL, 0));
-	if (e == ERR_NOMEM)
-		return e;
-	if (!e)
-		return take_over(creds, cred);
-	CHECK_ERROR(c, node, "'%.140s' is not usable: %s", path, why);
-	return ERR_OK;
+	e = cred_import_bundle_file(&bundle, kind, path, bytes_of(NULL, 0));
+	snprintf(what, sizeof(what), "'%.140s' ", path);
+	return take_bundle(c, creds, node, &bundle, e, what);
 }
 
 static enum err take_data(struct check *c, struct conf_creds *creds, const struct tree *node,
@@ -110,16 +117,10 @@ static enum err take_data(struct check *c, struct conf_creds *creds, const struc
 {
 	const struct cred_source source = {
 		.kind = kind, .name = node->name, .data = bytes_of(value->value, value->value_len)};
-	char why[KEY_WHY_MAX];
-	struct cred *cred;
-	enum err e = cred_import(&cred, why, &source);
+	struct cred_bundle bundle;
+	enum err e = cred_import_bundle(&bundle, &source);
 
-	if (e == ERR_NOMEM)
-		return e;
-	if (!e)
-		return take_over(creds, cred);
-	CHECK_ERROR(c, node, "is not usable: %s", why);
-	return ERR_OK;
+	return take_bundle(c, creds, node, &bundle, e, "");
 }
 
 /* A certificate itself: DER or PEM. The name of a file is neither. */
@@ -202,8 +203,8 @@ static void warn_readable(struct check *c, const char *path, const struct stat *
 static enum err load_one(struct check *c, struct conf_creds *creds, enum cred_kind kind,
 			 const char *path, const char *file)
 {
-	char why[KEY_WHY_MAX];
-	struct cred *cred;
+	static const struct conf_place nowhere = {.file = NULL};
+	struct cred_bundle b;
 	struct stat st;
 	enum err e;
 
@@ -213,14 +214,21 @@ static enum err load_one(struct check *c, struct conf_creds *creds, enum cred_ki
 		return ERR_OK;
 	if (kind == CRED_KEY)
 		warn_readable(c, path, &st);
-	e = cred_import_file(&cred, why, kind, path, passphrase_for(c, file));
+	e = cred_import_bundle_file(&b, kind, path, passphrase_for(c, file));
 	if (e == ERR_NOMEM)
 		return e;
-	if (!e)
-		return take_over(creds, cred);
-	conf_diag_add(c->diags, false, (struct conf_place){.file = NULL}, "%.140s is left out: %s",
-		      path, why);
-	return ERR_OK;
+	if (e) {
+		conf_diag_add(c->diags, false, nowhere, "%.140s is left out: %s", path, b.why);
+		return ERR_OK;
+	}
+	if (b.bad)
+		conf_diag_add(c->diags, false, nowhere,
+			      "%.140s: %u in it are left out; the first is number %u: %s", path,
+			      b.bad, b.nth, b.why);
+	for (uint32_t i = 0; !e && i < b.num; i++)
+		e = creds_add(creds, b.list[i]);
+	cred_bundle_fini(&b);
+	return e;
 }
 
 static int is_visible(const struct dirent *d)
@@ -368,8 +376,8 @@ enum err authority_check(struct check *c, struct conf_creds *creds, const struct
 	uint32_t errors = c->diags->num_errors;
 	enum err e = check_section(c, SCOPE_AUTHORITY, &d, section);
 
-	if (!e && c->diags->num_errors == errors && d.creds.num != 1)
-		CHECK_ERROR(c, section, "one certificate was expected: 'cacert' or 'file'");
+	if (!e && c->diags->num_errors == errors && !d.creds.num)
+		CHECK_ERROR(c, section, "a certificate was expected: 'cacert' or 'file'");
 	for (uint32_t i = 0; !e && i < d.creds.num; i++) {
 		char *name = str_dup(section->name);
 

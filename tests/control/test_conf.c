@@ -355,7 +355,7 @@ static const struct row root_rows[] = {
 	{"authorities { a { cacert = x } }",
 	 "Ef:1: authorities.a.cacert: 'x': files cannot be named here, only with a whole path"},
 	{"authorities { a { } }",
-	 "Ef:1: authorities.a: one certificate was expected: 'cacert' or 'file'"},
+	 "Ef:1: authorities.a: a certificate was expected: 'cacert' or 'file'"},
 	{"secrets { private-x { file = a\n secret = b\n } }", ""},
 	{"secrets { rsa { file = a\n } }", "Ef:1: secrets.rsa: 'file' and 'secret' were expected"},
 	{"secrets { pkcs8 { file = x/y\n secret = b\n } }",

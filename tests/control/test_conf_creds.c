@@ -255,6 +255,107 @@ static void test_creds_beside_psk(void)
 	CU_ASSERT_EQUAL(diags.num, 0);
 }
 
+/* Certificates as PEM, one after the other. */
+static const char *bundle_of(const struct pki_cert *const *certs, size_t num)
+{
+	static char text[65536];
+	size_t len = 0;
+
+	for (size_t i = 0; i < num; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "# %zu\n%s", i,
+					pki_pem("CERTIFICATE", pki_der(certs[i])));
+	return text;
+}
+
+/* A file with several: all authorities, or an end's certificate and those above it. */
+static void test_bundles(void)
+{
+	static struct pki_cert second, third, below;
+	const struct pki_cert *const authorities[] = {&second, &third, &own, &below};
+	const struct pki_cert *const chain[] = {&own, &below};
+	struct conf *conf;
+
+	set_up();
+	pki_cert_make(&second, &(struct pki_params){.subject = "/CN=Second", .ca = "CA:TRUE"});
+	pki_cert_make(&third, &(struct pki_params){.subject = "/CN=Third", .ca = "CA:TRUE"});
+	pki_cert_make(&below, &(struct pki_params){
+				      .subject = "/CN=Below", .ca = "CA:TRUE", .issuer = &root});
+	put("x509ca/zz.pem", bundle_of(authorities, 2));
+	conf = must_load("connections { a { remote { cacerts = zz.pem } } }\n");
+	CU_ASSERT_EQUAL(diags.num, 0);
+	CU_ASSERT_EQUAL(count(conf, CRED_CA), 3);
+	CU_ASSERT_EQUAL(conf->conns[0]->remote.cacerts.num, 2);
+	conf_put(conf);
+	/* one of them is no authority's: the others count, but not where they are named */
+	put("x509ca/zz.pem", bundle_of(authorities, 4));
+	conf = must_load("connections { }\n");
+	CU_ASSERT_EQUAL(count(conf, CRED_CA), 4);
+	CU_ASSERT_PTR_NOT_NULL(remark_with(
+		"1 in it are left out; the first is number 3: it is not an authority's"));
+	conf_put(conf);
+	CU_ASSERT_EQUAL(load(&conf, &diags, "connections { a { remote { cacerts = zz.pem } } }\n"),
+			ERR_CONFIG);
+	CU_ASSERT_PTR_NOT_NULL(remark_with("its certificate 3: it is not an authority's"));
+	unlink(path_of("x509ca/zz.pem"));
+	/* no anchors in x509, and pinned is the first alone */
+	put("x509/own.pem", bundle_of(chain, 2));
+	conf = must_load(
+		"connections { a { local { certs = own.pem }\n remote { certs = own.pem } } }\n");
+	CU_ASSERT_EQUAL(count(conf, CRED_CA), 1);
+	CU_ASSERT_EQUAL(count(conf, CRED_CERT), 2);
+	CU_ASSERT_EQUAL(conf->conns[0]->local.certs.num, 1);
+	CU_ASSERT_EQUAL(conf->conns[0]->remote.certs.num, 1);
+	CU_ASSERT_TRUE(
+		cred_has_id(conf->conns[0]->remote.certs.list[0], &conf->conns[0]->local.id));
+	conf_put(conf);
+	put("x509/own.pem", pki_pem("CERTIFICATE", pki_der(&own)));
+}
+
+/* Cut anywhere a bundle holds what is whole; S3, S27: and no more than so many. */
+static void test_S3_bundle_bounds(void)
+{
+	const struct pki_cert *const two[] = {&root, &root};
+	struct cred_source source = {.kind = CRED_CA, .name = "t"};
+	struct cred_bundle b;
+	size_t len, one;
+	char *text, *many;
+
+	set_up();
+	text = strdup(bundle_of(two, 2));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+	len = strlen(text);
+	one = len / 2;
+	for (size_t cut = 0; cut <= len; cut += 13) {
+		source.data = bytes_of(text, cut);
+		if (!cred_import_bundle(&b, &source))
+			CU_ASSERT_TRUE(b.num == 1 || (b.num == 2 && cut == len));
+		cred_bundle_fini(&b);
+	}
+	source.data = bytes_of(text, len - 40);
+	CU_ASSERT_EQUAL(cred_import_bundle(&b, &source), ERR_OK);
+	CU_ASSERT_TRUE(b.num == 1 && b.bad == 1 && b.nth == 2);
+	cred_bundle_fini(&b);
+	text[one + 100] = '!';
+	source.data = bytes_of(text, len);
+	CU_ASSERT_EQUAL(cred_import_bundle(&b, &source), ERR_OK);
+	CU_ASSERT_TRUE(b.num == 1 && b.bad == 1 && b.nth == 2);
+	cred_bundle_fini(&b);
+	many = malloc((CRED_BUNDLE_MAX + 1) * one + 1);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(many);
+	for (size_t i = 0; i <= CRED_BUNDLE_MAX; i++)
+		memcpy(many + i * one, text, one);
+	source.data = bytes_of(many, CRED_BUNDLE_MAX * one);
+	CU_ASSERT_EQUAL(cred_import_bundle(&b, &source), ERR_OK);
+	CU_ASSERT_EQUAL(b.num, CRED_BUNDLE_MAX);
+	cred_bundle_fini(&b);
+	source.data = bytes_of(many, (CRED_BUNDLE_MAX + 1) * one);
+	CU_ASSERT_EQUAL(cred_import_bundle(&b, &source), ERR_LIMIT);
+	CU_ASSERT_PTR_NOT_NULL(strstr(b.why, "too many"));
+	cred_bundle_fini(&b);
+	free(many);
+	free(text);
+}
+
 /* A private key that others can get at: one warning that says which. */
 static void test_readable_key(void)
 {
@@ -391,6 +492,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_passphrases),
 	TAP_TEST(test_authorities),
 	TAP_TEST(test_exchanged_files),
+	TAP_TEST(test_bundles),
+	TAP_TEST(test_S3_bundle_bounds),
 	TAP_TEST(test_clean_up),
 };
 

@@ -56,6 +56,18 @@ static void use_file(enum cred_kind kind, struct bytes data)
 	cred_put(c);
 }
 
+/* All of a source, or a reason. */
+static void use_bundle(enum cred_kind kind, struct bytes data)
+{
+	struct cred_bundle b;
+
+	if (cred_import_bundle(&b, &(struct cred_source){.kind = kind, .data = data}))
+		require(!b.num && b.why[0] && strlen(b.why) < sizeof(b.why));
+	else
+		require(b.num && b.num + b.bad <= CRED_BUNDLE_MAX + 1 && !b.bad == !b.nth);
+	cred_bundle_fini(&b);
+}
+
 /* An algorithm that is known is written as it was read, or in the form that is ours. */
 static void use_auth(uint8_t method, struct bytes value)
 {
@@ -127,9 +139,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		break;
 	case 1:
 		use_file(CRED_CERT, rest);
+		use_bundle(CRED_CERT, rest);
 		break;
 	case 2:
 		use_file(CRED_CRL, rest);
+		use_bundle(CRED_CRL, rest);
 		break;
 	case 3:
 		use_file(CRED_PUBKEY, rest);

@@ -274,6 +274,8 @@ def swanctl_test():
     def test():
         left, right = with_cert("left", "latchkey"), with_cert("right", "charon")
         files, left.files = left.files, {}
+        # Several in one file: the one that is needed is not the first.
+        files["x509ca/0.pem"] = root("ecdsa", "Stranger").cert + files["x509ca/0.pem"]
         with Pair("swanctl-creds", left, right, start=False) as pair:
             peer = pair.peers["left"]
             with open(peer.conf, encoding="utf-8") as file:
@@ -292,7 +294,8 @@ def swanctl_test():
             assert re.search(r"loaded \w+ key from", loaded), loaded
             assert "loaded connection 'gw'" in loaded, loaded
             listed = peer.swanctl("--list-certs").stdout
-            for word in ("CN=left.example", "CN=Root ecdsa", "has private key"):
+            for word in ("CN=left.example", "CN=Root ecdsa", "CN=Stranger ecdsa",
+                         "has private key"):
                 assert word in listed, f"{word} is missing:\n{listed}"
             assert "PRIVATE" not in listed and "public key" in peer.swanctl("--list-conns").stdout
             up_and_down(pair)
