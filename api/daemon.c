@@ -536,6 +536,8 @@ int main(int argc, char **argv)
 	}
 	if (!d.foreground && !d.check)
 		background(&d);
+	if (cred_wipe_freed())
+		LOG(WARN, CFG, NULL, "what OpenSSL frees cannot be wiped here");
 	conf = load(d.conf_file);
 	status = conf ? serve(&d, conf) : EXIT_FAILED;
 	conf_put(conf);

@@ -91,6 +91,11 @@ MUST_USE enum err cred_import_bundle_file(struct cred_bundle *out, enum cred_kin
 					  const char *path, struct bytes passphrase) NONNULL(1, 3);
 void cred_bundle_fini(struct cred_bundle *b) NONNULL(1);
 
+/* cred_wipe_freed - from now on what OpenSSL gives back is wiped, in the whole process: for a
+ * program to call before all else. Errors: BAD_STATE (OpenSSL has memory already; all stays as it
+ * was). */
+MUST_USE enum err cred_wipe_freed(void);
+
 /* cred_get, cred_put - references; the last one wipes and frees. put(NULL) is accepted. */
 struct cred *cred_get(struct cred *c) NONNULL(1);
 void cred_put(struct cred *c);
