@@ -128,7 +128,7 @@ static void give_way(struct ike_sa *sa, bool by_us)
 
 static struct ike_sa *rival_of(const struct ike_sa *old, const struct rekey_work *w)
 {
-	struct ike_sa *r = w && w->rival ? sa_by_spi(old->e, w->rival) : NULL;
+	struct ike_sa *r = w && w->rival && !w->settled ? sa_by_spi(old->e, w->rival) : NULL;
 
 	return r && r->state == SA_ESTABLISHED ? r : NULL;
 }
@@ -139,6 +139,17 @@ void rekey_settle(struct ike_sa *old)
 
 	if (rival)
 		take_over(old, rival);
+}
+
+void rekey_used(struct ike_sa *sa)
+{
+	struct ike_sa *old = sa->reserve ? sa_by_spi(sa->e, sa->reserve) : NULL;
+
+	sa->reserve = 0;
+	if (!old || rival_of(old, old->out.x.rekey) != sa)
+		return;
+	old->out.x.rekey->settled = true;
+	take_over(old, sa);
 }
 
 /* ---- initiator ------------------------------------------------------------------------------- */
@@ -205,6 +216,10 @@ enum err ike_rekey_response(struct step *s)
 	if (e)
 		return e;
 	new = establish(s, w);
+	if (w->settled) {
+		give_way(new, true);
+		return ERR_OK;
+	}
 	if (rival && nonce_loses(&w->ni, &w->nr, &w->rival_nonce)) {
 		give_way(new, true);
 		take_over(s->sa, rival);
@@ -333,13 +348,16 @@ enum err ike_rekey_request(struct step *s)
 enum err ike_rekey_crossing(struct step *s)
 {
 	struct rekey_work *ours = s->sa->out.x.rekey, *w;
+	struct ike_sa *new;
 	enum err e = answer(s);
 
 	if (e)
 		return e;
 	w = s->x->rekey;
 	ours->rival_nonce = *nonce_lower(&w->ni, &w->nr);
-	ours->rival = sa_our_spi(establish(s, w));
+	new = establish(s, w);
+	new->reserve = sa_our_spi(s->sa);
+	ours->rival = sa_our_spi(new);
 	s->sa->out.x.kind = TASK_IKE_REKEY_CROSSED;
 	return ERR_OK;
 }

@@ -15,6 +15,7 @@ struct rekey_work {
 	uint16_t group;
 	uint64_t rival; /* re-key of ours: SPI of the IKE SA of the peer's that crossed it */
 	struct nonce rival_nonce;
+	bool settled; /* the peer went on with that one: it has taken over */
 };
 
 /* rekey_work_new - Errors: NOMEM, FULL, CRYPTO. */
@@ -27,3 +28,7 @@ void rekey_work_free(struct ike_sa *old, struct rekey_work *w) NONNULL(1);
 /* rekey_settle - our own re-key will not be answered any more: if the peer's crossed it, that one
  * takes over. */
 void rekey_settle(struct ike_sa *old) NONNULL(1);
+
+/* rekey_used - the peer makes a request on this IKE SA: if it crossed a re-key of ours that is not
+ * decided yet, the peer has decided, and it takes over now. */
+void rekey_used(struct ike_sa *sa) NONNULL(1);

@@ -245,6 +245,7 @@ struct ike_sa {
 	bool quiet;         /* its end is no news: replaced */
 	bool confirmed;     /* the peer is known to have it, too */
 	uint64_t successor; /* our SPI of the IKE SA that took its place, 0 = none */
+	uint64_t reserve;   /* our SPI of the one whose place it takes if our own re-key does not */
 	uint64_t spi_i, spi_r;
 	struct conf *conf; /* NULL only while no connection is chosen */
 	const struct conf_conn *conn;

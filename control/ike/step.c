@@ -465,6 +465,7 @@ void step_message(struct ike_sa *sa, const struct ike_msg *msg, const struct ike
 {
 	const bool response = msg->h.flags & IKE_FLAG_RESPONSE;
 	struct step s = step_of(sa, response ? &sa->out.x : &sa->in.x, now_ns);
+	uint64_t bits;
 
 	s.msg = msg;
 	s.dg = dg;
@@ -480,10 +481,13 @@ void step_message(struct ike_sa *sa, const struct ike_msg *msg, const struct ike
 		fail(&s, ERR_PEER);
 		return;
 	}
+	bits = step_bits(msg);
 	if (!response)
 		children_confirm(sa);
+	if (!response && !(bits & HAS_DELETE_IKE))
+		rekey_used(sa);
 	s.row = transition_find(sa->state, response ? ON_RESPONSE : ON_REQUEST, msg->h.exchange,
-				sa->out.x.kind, step_bits(msg));
+				sa->out.x.kind, bits);
 	if (!response)
 		window_in_open(sa, msg->h.exchange, dg);
 	if (s.row)

@@ -268,10 +268,79 @@ static void test_S32_delete_ike(void)
 	cross_all(DELETE_IKE);
 }
 
+/* ---- what follows a collision -------------------------------------------------------------------
+ */
+
+/* The letter of a side that waits longest arrives. */
+static void deliver_of(struct play *p, unsigned from)
+{
+	unsigned i = 0;
+
+	while (i < p->num && p->queue[i].from != from)
+		i++;
+	CU_ASSERT_FATAL(i < p->num);
+	deliver(p, i);
+}
+
+/*
+ * Both re-key the IKE SA. B has A's answer before A's request, goes on with its new IKE SA and
+ * makes a request there, which overtakes its delete of the old one: A, which knows of two, learns
+ * by the request which one it is to be.
+ */
+static bool used_at_once(uint64_t seed, enum act then, bool request_arrives, char why[static 200])
+{
+	struct play p = {.s = up(seed), .by_hand = true};
+	bool same;
+
+	p.s->tap = hold;
+	p.s->tap_ctx = &p;
+	sim_run(p.s, p.s->now_ns + 6 * NS_PER_S); /* B knows that A has the child */
+	act(p.s, A, REKEY_IKE);
+	act(p.s, B, REKEY_IKE);
+	deliver_of(&p, B); /* its request */
+	CU_ASSERT_EQUAL_FATAL(p.num, 2);
+	deliver(&p, 1); /* A's answer to it: B has a new IKE SA, and closes the old one */
+	act(p.s, B, then);
+	CU_ASSERT_EQUAL_FATAL(p.num, 3);
+	deliver(&p, 2); /* what it asks for there */
+	CU_ASSERT_EQUAL_FATAL(p.num, 3);
+	deliver_of(&p, A); /* A's own request, which B does not take any more */
+	if (!request_arrives)
+		p.num = 0; /* all else is lost, and comes again */
+	p.by_hand = false;
+	while (p.num)
+		deliver(&p, 0);
+	p.s->traffic = true;
+	sim_run(p.s, p.s->now_ns + QUIET);
+	same = sim_same(p.s, why);
+	if (same)
+		snprintf(why, 200, "%u IKE SAs, %u of tun, %u of two", sim_num_sas(p.s, A),
+			 pairs(p.s, "tun"), pairs(p.s, "two"));
+	same = same && sim_num_sas(p.s, A) == 1 && pairs(p.s, "tun") == (then != DELETE_CHILD) &&
+	       pairs(p.s, "two") == (then == CREATE_CHILD);
+	sim_free(p.s);
+	return same;
+}
+
+static void test_S32_used_before_it_is_decided(void)
+{
+	for (uint64_t seed = 1; seed <= 4; seed++)
+		for (unsigned then = REKEY_CHILD; then <= CREATE_CHILD; then++)
+			for (unsigned arrives = 0; arrives < 2; arrives++) {
+				char why[200];
+				bool right = used_at_once(seed, then, arrives, why);
+
+				if (!right)
+					tap_diag("%s, seed %lu: %s", act_names[then],
+						 (unsigned long)seed, why);
+				CU_ASSERT_TRUE(right);
+			}
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_S32_rekey_child),  TAP_TEST(test_S32_delete_child),
 	TAP_TEST(test_S32_create_child), TAP_TEST(test_S32_rekey_ike),
-	TAP_TEST(test_S32_delete_ike),
+	TAP_TEST(test_S32_delete_ike),   TAP_TEST(test_S32_used_before_it_is_decided),
 };
 
 TAP_MAIN("sim/collisions", tests)
