@@ -212,6 +212,7 @@ static void send_datagram(struct sim *s, unsigned from, const struct ike_action 
 	memcpy(copy, a->bytes.p, len);
 	note(s, copy, len);
 	s->keepalives += a->raw;
+	s->tapped = seen(s, from, &a->path);
 	if (!a->raw && passes(s, from, &a->path) &&
 	    (!s->tap || s->tap(s, from, copy, &len, s->tap_ctx))) {
 		if (!sim_chance(s, s->wire.loss))
@@ -427,7 +428,7 @@ static void receive_packet(struct sim *s, const struct sim_fly *f)
 static void put_ask(struct sim *s, unsigned side, const struct ike_ask *ask)
 {
 	assert(ask && ask->conn && ask->local_id);
-	if (s->quiet_ask)
+	if (s->quiet_ask || (s->asked && !s->asked(s, side, ask, s->tap_ctx)))
 		return;
 	push(s, (struct sim_fly){.at_ns = s->now_ns + sim_random(s, s->wire.ask_ns),
 				 .kind = SIM_ANSWER,
@@ -447,22 +448,22 @@ static void answer_from_keyring(struct sim_node *n, struct ike_answer *a, const 
 		n->forge(n, ask, a);
 }
 
-static void give_answer(struct sim *s, const struct sim_fly *f)
+void sim_answer(struct sim *s, unsigned side, uint64_t id, enum ike_ask_kind kind, bool allow)
 {
-	struct sim_node *n = &s->n[f->to];
-	struct ike_answer a = {.allow = true};
-	const struct ike_ask *ask = ask_find(n->e, f->ask);
+	struct sim_node *n = &s->n[side];
+	struct ike_answer a = {.allow = allow};
+	const struct ike_ask *ask = ask_find(n->e, id);
 
-	if (ask && (f->ask_kind == IKE_ASK_SIGN || f->ask_kind == IKE_ASK_VERIFY_CHAIN))
+	if (allow && ask && (kind == IKE_ASK_SIGN || kind == IKE_ASK_VERIFY_CHAIN))
 		answer_from_keyring(n, &a, ask);
-	if (f->ask_kind == IKE_ASK_SECRET && n->secret)
+	if (allow && kind == IKE_ASK_SECRET && n->secret)
 		a.secret = bytes_of(n->secret, strlen(n->secret));
-	if (f->ask_kind == IKE_ASK_AUTHORIZE)
-		a.allow = !n->refuse_peer;
-	if (f->ask_kind == IKE_ASK_CHILD_ACCEPT)
-		a.allow = !n->refuse_child;
-	ike_answer(n->e, f->ask, &a, s->now_ns);
-	sim_settle(s, f->to);
+	if (kind == IKE_ASK_AUTHORIZE)
+		a.allow = allow && !n->refuse_peer;
+	if (kind == IKE_ASK_CHILD_ACCEPT)
+		a.allow = allow && !n->refuse_child;
+	ike_answer(n->e, id, &a, s->now_ns);
+	sim_settle(s, side);
 }
 
 static void take_event(struct sim *s, struct sim_node *n, const struct ike_event *ev)
@@ -593,7 +594,7 @@ static void happen(struct sim *s, struct sim_fly *f)
 		sim_settle(s, f->to);
 		break;
 	case SIM_ANSWER:
-		give_answer(s, f);
+		sim_answer(s, f->to, f->ask, f->ask_kind, true);
 		break;
 	case SIM_PACKET:
 		receive_packet(s, f);
@@ -738,7 +739,7 @@ struct conf *sim_creds(struct conf *conf, unsigned side, const char *kind)
 		CRED_KEY, pki_private(own->key));
 }
 
-static struct conf *parse(const char *text)
+struct conf *sim_conf_parse(const char *text)
 {
 	struct conf_diags *diags = calloc(1, sizeof(*diags));
 	struct tree *tree = NULL;
@@ -776,7 +777,7 @@ static bool make_node(struct sim *s, unsigned i, uint64_t seed, const struct sim
 	n->addr = (struct endpoint){.addr = sim_addr(i, 0), .port = 500};
 	n->addrs[n->num_addrs++] = n->addr.addr;
 	rng_seeded_init(&n->rng, seed * 3 + i + 1);
-	n->conf = parse(text);
+	n->conf = opt->ready[i] ? conf_get(opt->ready[i]) : sim_conf_parse(text);
 	n->wall_s = PKI_NOW_S;
 	if (opt->sign && n->conf)
 		n->conf = sim_creds(n->conf, i, opt->kind ? opt->kind : "P-256");
@@ -908,13 +909,20 @@ enum err sim_rekey(struct sim *s, unsigned side, const char *child)
 	return e;
 }
 
-void sim_inject(struct sim *s, unsigned to, const void *bytes, size_t len)
+void sim_deliver(struct sim *s, unsigned to, const struct path_addr *path, const void *bytes,
+		 size_t len)
 {
-	struct ike_datagram dg = {.path = {.local = s->n[to].addr, .remote = s->n[!to].addr},
-				  .bytes = bytes_of(bytes, len)};
+	struct ike_datagram dg = {.path = *path, .bytes = bytes_of(bytes, len)};
 
 	ike_receive(s->n[to].e, &dg, s->now_ns);
 	sim_settle(s, to);
+}
+
+void sim_inject(struct sim *s, unsigned to, const void *bytes, size_t len)
+{
+	const struct path_addr path = {.local = s->n[to].addr, .remote = s->n[!to].addr};
+
+	sim_deliver(s, to, &path, bytes, len);
 }
 
 /* ---- judging -----------------------------------------------------------------------------------

@@ -127,8 +127,12 @@ struct sim {
 	/* tap: sees every datagram sent; may change it (returns false to drop it). */
 	bool (*tap)(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx);
 	void *tap_ctx;
-	bool quiet_ask; /* asks are never answered */
-	uint16_t nat;   /* A is behind 203.0.113.5, its ports moved up by this; 0 = no NAT */
+	struct path_addr tapped; /* the path of what tap sees, as its receiver would see it */
+	bool quiet_ask;          /* asks are never answered */
+	/* asked: sees every ask; false: it is answered by sim_answer(), or never. ctx is tap_ctx.
+	 */
+	bool (*asked)(struct sim *s, unsigned side, const struct ike_ask *ask, void *ctx);
+	uint16_t nat; /* A is behind 203.0.113.5, its ports moved up by this; 0 = no NAT */
 	uint32_t keepalives;
 	/* addresses: datagrams go only from and to addresses that the sides have */
 	bool addresses;
@@ -142,6 +146,8 @@ struct sim_options {
 	struct sim_wire wire;
 	struct ike_limits limits[2];
 	const char *conf[2]; /* text; NULL = sim_conf() of that side */
+	struct conf
+		*ready[2]; /* instead of a text: one that was made before; a reference is taken */
 	const char *secret[2];
 	const char *kind; /* of keys with sign; NULL = "P-256" */
 	bool sign;        /* both sides sign: conf NULL is sim_conf_sign(), certificates come from
@@ -183,8 +189,18 @@ enum err sim_rekey(struct sim *s, unsigned side, const char *child);
 /* sim_settle - carry out the actions of a side; after any call to its engine. */
 void sim_settle(struct sim *s, unsigned side);
 
-/* sim_inject - a datagram reaches a side now, as if from the other. */
+/* sim_inject - a datagram reaches a side now, as if from the other. sim_deliver - by this path. */
 void sim_inject(struct sim *s, unsigned to, const void *bytes, size_t len);
+void sim_deliver(struct sim *s, unsigned to, const struct path_addr *path, const void *bytes,
+		 size_t len);
+
+/* sim_answer - an ask of a side is answered now as it would be, or not allowed. An id that is no
+ * longer asked is ignored. */
+void sim_answer(struct sim *s, unsigned side, uint64_t ask, enum ike_ask_kind kind, bool allow);
+
+/* sim_conf_parse - a configuration text as a side would read it; NULL: it is wrong, and why went to
+ * stderr. */
+struct conf *sim_conf_parse(const char *text);
 
 /* sim_at - call fn(s, arg) later. */
 void sim_at(struct sim *s, uint64_t at_ns, void (*fn)(struct sim *s, unsigned arg), unsigned arg);
