@@ -21,6 +21,7 @@ struct driver_stats {
 	uint64_t rx_no_buffer; /* left in the device because no packet was free, or lost there */
 	uint64_t rx_error;
 	uint64_t tx_full, tx_error;
+	uint64_t offload_refused; /* what the host did not take as one, and got one by one */
 };
 
 struct driver;

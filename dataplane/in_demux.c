@@ -43,28 +43,70 @@ static void punt(struct worker *w, struct packet *p)
 		worker_drop(w, p, DROP_PUNT_FULL);
 }
 
+/* cut_off - the next datagram of the super-datagram p, whose rest begins behind it; *last: there is
+ * no rest. NULL: there is no buffer, and p is dropped. */
+static struct packet *cut_off(struct worker *w, struct packet *p, bool *last)
+{
+	uint32_t len = p->len < p->seg_len ? p->len : p->seg_len;
+	struct packet *part = packet_get(len <= w->pool->data_room ? w->pool : w->longer);
+
+	*last = !part || len == p->len;
+	if (!part) {
+		worker_drop(w, p, DROP_NO_BUFFER);
+		return NULL;
+	}
+	memcpy(part->data, p->data, len);
+	part->len = len;
+	part->from = p->from;
+	part->port = p->port;
+	part->dscp_ecn = p->dscp_ecn;
+	counter_add(&w->count.made, 1);
+	p->data += len;
+	p->len -= len;
+	if (*last) {
+		counter_add(&w->count.consumed, 1);
+		packet_put(p);
+	}
+	return part;
+}
+
+/* demux - p goes on in out if it is ESP. */
+static void demux(struct worker *w, struct packet *p, struct pktvec *out)
+{
+	if (unlikely(p->flags & (PACKET_F_IP | PACKET_F_TOLD))) {
+		p = in_wire(w, p);
+		if (!p)
+			return;
+	}
+	switch (kind_of(p)) {
+	case OUTER_ESP:
+		pktvec_push(out, p);
+		break;
+	case OUTER_IKE:
+		punt(w, p);
+		break;
+	case OUTER_KEEPALIVE:
+		worker_drop(w, p, DROP_KEEPALIVE);
+		break;
+	}
+}
+
 void in_demux(struct worker *w, struct pktvec *in, struct pktvec *out)
 {
+	uint32_t i = 0;
+
 	out->num = 0;
-	for (uint32_t i = 0; i < in->num; i++) {
+	while (i < in->num && pktvec_room(out)) {
 		struct packet *p = in->pkt[i];
+		bool last = true;
 
 		pass_prefetch(in, i);
-		if (unlikely(p->flags & (PACKET_F_IP | PACKET_F_TOLD))) {
-			p = in_wire(w, p);
-			if (!p)
-				continue;
-		}
-		switch (kind_of(p)) {
-		case OUTER_ESP:
-			pktvec_push(out, p);
-			break;
-		case OUTER_IKE:
-			punt(w, p);
-			break;
-		case OUTER_KEEPALIVE:
-			worker_drop(w, p, DROP_KEEPALIVE);
-			break;
-		}
+		if (unlikely(p->seg_len))
+			p = cut_off(w, p, &last);
+		i += last;
+		if (likely(p != NULL))
+			demux(w, p, out);
 	}
+	in->num -= i;
+	memmove(in->pkt, in->pkt + i, in->num * sizeof(in->pkt[0]));
 }

@@ -48,6 +48,9 @@ const char *drop_text(enum drop_reason r);
  * came by UDP has a local port in `from`: with ENCAP_UDP it is framed as RFC 3948 says, with
  * ENCAP_NONE it is IKE without a marker (port 500).
  *
+ * A super-packet is one packet with a segment length (seg_len): datagrams of one sender one behind
+ * the other, as an outer port's socket joined them.
+ *
  * A driver that sees the wire itself leaves IP headers and fragments to the data path
  * (PACKET_F_IP). With PACKET_F_TOLD data begins where that of a packet we sent did, as far as it is
  * quoted (it may be empty), `from` is where it was sent, seen from here, and mtu what is said to
@@ -68,7 +71,7 @@ struct packet {
 	uint64_t seq;           /* ESP sequence number, 64 bits */
 	uint64_t hold_until_ns; /* acquire: when it is given up; 0 = it never waited */
 	uint32_t token; /* protection class handle: stamped inbound, demanded outbound; 0 = none */
-	uint16_t seg_len; /* super-packet: payload bytes per segment; 0 = a single packet */
+	uint16_t seg_len; /* super-packet: bytes of each segment but the last; 0 = a single one */
 	uint16_t port;    /* index of the port it came by */
 	uint32_t scope;   /* inbound, after decryption: virtual interface it goes to; 0 = shared */
 	uint8_t drop_reason;   /* enum drop_reason once dropped */
@@ -82,15 +85,14 @@ struct packet {
 	struct path_addr from; /* rx on an outer port: the addresses it came with */
 };
 
-#define PACKET_F_CSUM_PARTIAL 0x01 /* inner transport checksum still to be completed */
-#define PACKET_F_FRAGMENT     0x02 /* it is one of an IP packet's fragments */
-#define PACKET_F_JOINED       0x04 /* fragments were put together to it */
-#define PACKET_F_DF           0x08 /* tx on an outer port: routers shall not cut it (IPv4) */
-#define PACKET_F_TOLD         0x10 /* rx: no packet, but that ours was too big: data is what is quoted */
-#define PACKET_F_TRUSTED      0x20  /* TOLD: by our own host */
-#define PACKET_F_IP           0x40  /* rx on an outer port: data begins at the outer IP header */
-#define PACKET_F_SEND         0x80  /* handed to another worker to be sent by `port` */
-#define PACKET_F_DUMMY        0x100 /* to be sent by ESP, and to say nothing (dummy.h) */
+#define PACKET_F_FRAGMENT 0x02 /* it is one of an IP packet's fragments */
+#define PACKET_F_JOINED   0x04 /* fragments were put together to it */
+#define PACKET_F_DF       0x08 /* tx on an outer port: routers shall not cut it (IPv4) */
+#define PACKET_F_TOLD     0x10 /* rx: no packet, but that ours was too big: data is what is quoted */
+#define PACKET_F_TRUSTED  0x20  /* TOLD: by our own host */
+#define PACKET_F_IP       0x40  /* rx on an outer port: data begins at the outer IP header */
+#define PACKET_F_SEND     0x80  /* handed to another worker to be sent by `port` */
+#define PACKET_F_DUMMY    0x100 /* to be sent by ESP, and to say nothing (dummy.h) */
 
 /* packet_headroom, packet_tailroom - free bytes before and behind the data. */
 static inline uint32_t packet_headroom(const struct packet *p)

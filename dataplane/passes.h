@@ -27,7 +27,9 @@ void out_path(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1
 
 /* Inbound: datagrams from an outer port. */
 
-/* in_demux - tells ESP, IKE and keepalives apart (RFC 3948 2). Punts IKE. */
+/* in_demux - tells ESP, IKE and keepalives apart (RFC 3948 2). Punts IKE. Cuts super-datagrams,
+ * which may become more than out holds: what is left stays in `in`, and the pass is called again
+ * until nothing is. */
 void in_demux(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1, 2, 3);
 /* in_lookup - SA by SPI, replay check; fills w->ops for out (RFC 4303 3.4.2, 3.4.3). Hands over
  * what another worker's SA protects. */

@@ -159,8 +159,10 @@ static void inbound(struct worker *w, struct pktvec *a)
 {
 	struct pktvec b;
 
-	in_demux(w, a, &b);
-	inbound_esp(w, &b);
+	do {
+		in_demux(w, a, &b);
+		inbound_esp(w, &b);
+	} while (a->num);
 }
 
 static uint32_t receive(struct worker *w, uint16_t port)

@@ -11,11 +11,12 @@
 #include "dataplane/pool.h"
 
 /* DGRAM_CONTROL_LEN - room for the control messages of one datagram: addresses (in6_pktinfo is the
- * larger), TOS byte, count of lost ones. */
-#define DGRAM_CONTROL_LEN (CMSG_SPACE(20) + CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint32_t)))
+ * larger), TOS byte, count of lost ones, length of the datagrams that are together. */
+#define DGRAM_CONTROL_LEN \
+	(CMSG_SPACE(20) + 2 * CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint32_t)))
 
-/* struct dgram_slot - the buffers of one datagram beside its payload. iov: the packet, and when
- * receiving the spare room for what is longer. */
+/* struct dgram_slot - the buffers of one message beside its payload. iov: receiving, the packet,
+ * and room for what is longer. */
 struct dgram_slot {
 	struct sockaddr_storage addr;
 	struct iovec iov[2];
@@ -24,10 +25,15 @@ struct dgram_slot {
 
 /* struct dgram_burst - of one system call; receiving and sending take turns with it. spare: the
  * ends of datagrams that are longer than a packet's buffer, each moved at once with what is before
- * it to a packet of pool->longer. It takes no memory as long as nothing is written there. */
+ * it to a packet of pool->longer. It takes no memory as long as nothing is written there. longer:
+ * or the packet where such an end is already. num: packets in each message that is sent; tx_iov:
+ * theirs, and one more for each message (UDP_SEGMENT's cure). */
 struct dgram_burst {
 	struct mmsghdr msgs[PKTVEC_MAX];
 	struct dgram_slot slots[PKTVEC_MAX];
+	struct packet *longer[PKTVEC_MAX];
+	struct iovec tx_iov[2 * PKTVEC_MAX];
+	uint8_t num[PKTVEC_MAX];
 	uint8_t spare[PKTVEC_MAX][POOL_LONGEST];
 };
 
@@ -45,7 +51,12 @@ struct dgram_socket {
 	bool raw;   /* of IP itself: no ports */
 	uint8_t df; /* enum dgram_df: what the socket was told last */
 	uint32_t front;
-	uint32_t lost; /* the kernel's count of datagrams it had no room for, as last seen */
+	uint32_t lost;  /* the kernel's count of datagrams it had no room for, as last seen */
+	bool coalesced; /* the last burst brought super-datagrams */
+	/* Sending several datagrams as one message: it may be done; dgram_gso_is_ill();
+	 * datagrams that go one by one until it is tried again, and how many that were last. */
+	bool gso, gso_cure;
+	uint32_t gso_wait, gso_step;
 	/* finish - p holds a datagram, addresses filled in but for what the socket knows. False: it
 	 * is not one to go on with. */
 	bool (*finish)(const struct dgram_socket *s, struct packet *p);
@@ -54,6 +65,16 @@ struct dgram_socket {
 /* dgram_set_options - have addresses, TOS byte and losses told with each datagram, and what routers
  * say of those we sent. Errors: SYS. */
 MUST_USE enum err dgram_set_options(int fd, enum ip_family family);
+
+/* dgram_set_gro - what comes from one sender in one length may come as one message, with the length
+ * of each datagram (packet->seg_len). False: this kernel has no such thing. dgram_set_gso - the
+ * same for sending. */
+bool dgram_set_gro(struct dgram_socket *s) NONNULL(1);
+bool dgram_set_gso(struct dgram_socket *s) NONNULL(1);
+
+/* dgram_gso_is_ill - Linux of this release (as uname(2) has it) corrupts the last datagram of a
+ * message whose datagrams are all of one length: 7.0 to 7.1.4. */
+bool dgram_gso_is_ill(const char *release) NONNULL(1);
 
 /* dgram_rx - one burst from the socket into `out`. A datagram longer than a packet of the pool is
  * one of pool->longer; if none is free there it is rx_no_buffer, as are those the socket lost. One
@@ -69,6 +90,7 @@ void dgram_errors(struct dgram_socket *s, struct pool *pool, struct pktvec *out)
 
 /* dgram_tx - num packets, at most PKTVEC_MAX, to their packet->to by this socket, with local
  * address and interface where they are set, and DF as PACKET_F_DF says. They stay the caller's.
- * What the host cannot take now is tx_full, what it refuses tx_error. */
+ * What the host cannot take now is tx_full, what it refuses tx_error; what it refuses to send as
+ * one message is sent one by one (offload_refused counts the messages). */
 void dgram_tx(struct dgram_burst *b, struct driver_stats *stats, struct dgram_socket *s,
 	      struct packet **pkts, uint32_t num) NONNULL(1, 2, 3, 4);

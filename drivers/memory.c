@@ -17,6 +17,7 @@ struct frame {
 	struct path_addr to; /* as the sender sees it; zero on an inner wire */
 	uint32_t len;
 	uint32_t token;   /* inner: the packet's */
+	uint16_t seg_len; /* of a super-packet */
 	uint8_t dscp_ecn; /* of the outer header */
 	uint8_t bytes[];
 };
@@ -123,6 +124,7 @@ static bool send_copy(struct memory_port *m, const void *bytes, uint32_t len,
 	f->to = meta->to;
 	f->len = len;
 	f->token = meta->token;
+	f->seg_len = meta->seg_len;
 	f->dscp_ecn = meta->dscp_ecn;
 	if (len)
 		memcpy(f->bytes, bytes, len);
@@ -160,26 +162,46 @@ static struct path_addr seen_from_here(const struct path_addr *to)
 	return from;
 }
 
-/* receive_one - the oldest frame that fits the packet; false if there is none. */
-static bool receive_one(struct memory_port *m, struct packet *p)
+/* room_for - a packet that holds the frame in place of p; NULL: there is none, and p stays. */
+static struct packet *room_for(struct driver_stats *stats, const struct frame *f, struct packet *p,
+			       struct pool *pool)
 {
-	struct frame *f = next(m);
+	struct packet *w;
 
-	while (f && f->len > p->pool->data_room) {
-		counter_add(&m->driver.stats.rx_error, 1);
-		give_back(m, f);
-		f = next(m);
+	if (f->len <= pool->data_room)
+		return p;
+	if (!pool->longer || f->len > pool->longer->data_room) {
+		counter_add(&stats->rx_error, 1);
+		return NULL;
 	}
+	w = packet_get(pool->longer);
+	if (w)
+		packet_put(p);
+	else
+		counter_add(&stats->rx_no_buffer, 1);
+	return w;
+}
+
+/* receive_one - the oldest frame for which there is room, in p or another one; NULL if there is
+ * none, and p stays. */
+static struct packet *receive_one(struct memory_port *m, struct packet *p, struct pool *pool)
+{
+	struct packet *w = NULL;
+	struct frame *f;
+
+	while ((f = next(m)) != NULL && !(w = room_for(&m->driver.stats, f, p, pool)))
+		give_back(m, f);
 	if (!f)
-		return false;
-	p->len = f->len;
-	memcpy(p->data, f->bytes, f->len);
-	p->from = seen_from_here(&f->to);
+		return NULL;
+	w->len = f->len;
+	memcpy(w->data, f->bytes, f->len);
+	w->from = seen_from_here(&f->to);
 	if (m->driver.role == PORT_OUTER && f->to.remote.addr.family == IP_NONE)
-		p->flags |= PACKET_F_IP;
-	p->dscp_ecn = f->dscp_ecn;
+		w->flags |= PACKET_F_IP;
+	w->dscp_ecn = f->dscp_ecn;
+	w->seg_len = f->seg_len;
 	give_back(m, f);
-	return true;
+	return w;
 }
 
 static uint32_t rx(struct driver *d, struct pool *pool, struct pktvec *out)
@@ -189,12 +211,12 @@ static uint32_t rx(struct driver *d, struct pool *pool, struct pktvec *out)
 	uint64_t bytes = 0;
 
 	while (pktvec_room(out)) {
-		struct packet *p = packet_get(pool);
+		struct packet *free = packet_get(pool);
+		struct packet *p = free ? receive_one(m, free, pool) : NULL;
 
-		if (!p)
-			break;
-		if (!receive_one(m, p)) {
-			packet_put(p);
+		if (!p) {
+			if (free)
+				packet_put(free);
 			break;
 		}
 		bytes += p->len;
@@ -324,7 +346,13 @@ enum err memory_open_pair(struct driver **out_a, struct driver **out_b,
 enum err memory_inject(struct memory_port *far, const void *bytes, size_t len,
 		       const struct path_addr *from)
 {
-	struct memory_meta meta = {0};
+	return memory_inject_super(far, bytes, len, 0, from);
+}
+
+enum err memory_inject_super(struct memory_port *far, const void *bytes, size_t len,
+			     uint16_t seg_len, const struct path_addr *from)
+{
+	struct memory_meta meta = {.seg_len = seg_len};
 
 	if (len > far->wire->frame_len)
 		return ERR_LIMIT;
@@ -345,7 +373,8 @@ bool memory_take_meta(struct memory_port *far, void *buf, size_t cap, size_t *ou
 		return false;
 	*out_len = f->len < cap ? f->len : cap;
 	memcpy(buf, f->bytes, *out_len);
-	*out = (struct memory_meta){.to = f->to, .token = f->token, .dscp_ecn = f->dscp_ecn};
+	*out = (struct memory_meta){
+		.to = f->to, .token = f->token, .seg_len = f->seg_len, .dscp_ecn = f->dscp_ecn};
 	give_back(far, f);
 	return true;
 }

@@ -35,6 +35,10 @@ MUST_USE enum err memory_open_pair(struct driver **out_a, struct driver **out_b,
 MUST_USE enum err memory_inject(struct memory_port *far, const void *bytes, size_t len,
 				const struct path_addr *from) NONNULL(1);
 
+/* memory_inject_super - the same with a super-packet, whose segments are seg_len bytes long. */
+MUST_USE enum err memory_inject_super(struct memory_port *far, const void *bytes, size_t len,
+				      uint16_t seg_len, const struct path_addr *from) NONNULL(1);
+
 /* memory_take - the oldest frame that the port sent: copied to buf (len bytes, cut to cap); *out_to
  * (may be NULL) is where it goes. False if there is none. Far end's thread. */
 MUST_USE bool memory_take(struct memory_port *far, void *buf, size_t cap, size_t *out_len,
@@ -44,6 +48,7 @@ MUST_USE bool memory_take(struct memory_port *far, void *buf, size_t cap, size_t
 struct memory_meta {
 	struct path_addr to; /* outer: where it goes */
 	uint32_t token;      /* inner: the packet's protection class */
+	uint16_t seg_len;    /* of a super-packet */
 	uint8_t dscp_ecn;    /* outer: TOS byte */
 };
 

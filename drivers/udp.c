@@ -125,7 +125,14 @@ static enum err port_init(struct udp_port *s, const struct udp_socket *from)
 		.family = ss.ss_family == AF_INET ? IP_V4 : IP_V6,
 		.encap = from->encap,
 	};
-	return dgram_set_options(from->fd, (enum ip_family)s->family);
+	enum err err = dgram_set_options(from->fd, (enum ip_family)s->family);
+
+	/* What a kernel does not know goes without. */
+	if (!err && from->gso)
+		dgram_set_gso(&s->sock);
+	if (!err && from->gro)
+		dgram_set_gro(&s->sock);
+	return err;
 }
 
 static enum err port_add(struct udp *u, const struct udp_socket *from)

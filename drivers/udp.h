@@ -13,10 +13,12 @@
 #define UDP_SOCKETS_MAX 8
 
 /* struct udp_socket - a bound, non-blocking UDP socket and what arrives there: ENCAP_UDP, framed as
- * RFC 3948 says (port 4500), or ENCAP_NONE, IKE without a marker (port 500). */
+ * RFC 3948 says (port 4500), or ENCAP_NONE, IKE without a marker (port 500). gso, gro: datagrams of
+ * one length are sent and received as one message, where the kernel can. */
 struct udp_socket {
 	int fd;
 	uint8_t encap; /* enum path_encap */
+	bool gso, gro;
 };
 
 /*
@@ -24,6 +26,10 @@ struct udp_socket {
  * from them. A packet is sent by the socket whose family and local port are those of packet->to
  * (port 0: the first whose encapsulation fits); packet->to's local address and interface are used
  * if set, else the host chooses. Outer TOS bytes are received into and sent from packet->dscp_ecn.
+ *
+ * With gro a packet may be several datagrams one behind the other, packet->seg_len bytes each but
+ * the last. With gso what the host does not take as one message (offload_refused) is sent one by
+ * one.
  *
  * A datagram longer than a packet of the pool comes in one of pool->longer; if none is free it is
  * rx_no_buffer, and if there are none rx_error. One the host cannot take now is tx_full, one it

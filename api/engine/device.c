@@ -87,6 +87,14 @@ static enum err inner_open(struct engine *e)
 	return dataplane_attach(e->dp, &port, driver);
 }
 
+/* set_socket - what arrives there; ESP comes and goes many packets at a time, where it may. */
+static void set_socket(struct udp_socket *s, const struct conf_daemon *d, bool nat_t)
+{
+	s->encap = nat_t ? ENCAP_UDP : ENCAP_NONE;
+	s->gso = nat_t && d->udp_gso;
+	s->gro = nat_t && d->udp_gro;
+}
+
 /* outer_sockets - IKE's port and the one for UDP encapsulation, for both families; a host without
  * IPv6 is served with IPv4. */
 static enum err outer_sockets(struct engine *e, struct udp_socket *out, size_t *out_num)
@@ -100,7 +108,7 @@ static enum err outer_sockets(struct engine *e, struct udp_socket *out, size_t *
 		for (size_t p = 0; p < ARRAY_LEN(ports); p++) {
 			err = HOST(e, udp_open, &out[num].fd, families[f], ports[p]);
 			if (!err)
-				out[num++].encap = p ? ENCAP_UDP : ENCAP_NONE;
+				set_socket(&out[num++], &e->daemon, p != 0);
 			else if (families[f] == IP_V4 || errno != EAFNOSUPPORT)
 				goto out;
 		}

@@ -158,6 +158,8 @@ MUST_USE SET(set_retransmit_timeout);
 MUST_USE SET(set_retransmit_tries);
 MUST_USE SET(set_fragment_size);
 MUST_USE SET(set_log_level);
+MUST_USE SET(set_udp_gso);
+MUST_USE SET(set_udp_gro);
 
 /* conn_check - make a connection with one reference from its section. *out is NULL if there were
  * errors. Errors: NOMEM. conn.c */

@@ -22,6 +22,8 @@ void daemon_defaults(struct conf_daemon *d)
 		.port_nat_t = 4500,
 		.fragment_size = 1280,
 		.log_level = LOG_INFO,
+		.udp_gso = true,
+		.udp_gro = true,
 	};
 }
 
@@ -186,5 +188,17 @@ enum err set_log_level(struct check *c, void *obj, const struct tree *node)
 
 	if (take_word(c, &v, node, words, ARRAY_LEN(words)))
 		((struct conf_daemon *)obj)->log_level = (uint32_t)v;
+	return ERR_OK;
+}
+
+enum err set_udp_gso(struct check *c, void *obj, const struct tree *node)
+{
+	take_bool(c, &((struct conf_daemon *)obj)->udp_gso, node);
+	return ERR_OK;
+}
+
+enum err set_udp_gro(struct check *c, void *obj, const struct tree *node)
+{
+	take_bool(c, &((struct conf_daemon *)obj)->udp_gro, node);
 	return ERR_OK;
 }

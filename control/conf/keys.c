@@ -232,6 +232,8 @@ static const struct key keys[] = {
 	SETS_(DAEMON, VALUE, "retransmit_tries", set_retransmit_tries),
 	SETS_(DAEMON, VALUE, "fragment_size", set_fragment_size),
 	SETS_(DAEMON, VALUE, "log_level", set_log_level),
+	SETS_(DAEMON, VALUE, "udp_gso", set_udp_gso),
+	SETS_(DAEMON, VALUE, "udp_gro", set_udp_gro),
 };
 
 static bool is_section_key(const struct key *k)

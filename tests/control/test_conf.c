@@ -390,6 +390,7 @@ static const struct row root_rows[] = {
 	{"latchkey { fragment_size = 255\n}", "Ef:1: latchkey.fragment_size: 255 is less than 256"},
 	{"latchkey { fragment_size = 16385\n}",
 	 "Ef:1: latchkey.fragment_size: '16385' is not a number from 0 to 16384"},
+	{"latchkey { udp_gso = maybe\n}", "Ef:1: latchkey.udp_gso: 'maybe' is neither yes nor no"},
 	{"latchkey { interface = a/b\n}", "Ef:1: latchkey.interface: 'a/b' is not an interface's "
 					  "name"},
 	{"latchkey { interface = sixteen-letters-\n}",
@@ -560,6 +561,25 @@ static void test_fragmentation(void)
 	CU_ASSERT_EQUAL(conf->conns[2]->fragmentation, FRAGMENTATION_YES);
 	CU_ASSERT_EQUAL(conf->daemon.fragment_size, 0);
 	conf_put(conf);
+}
+
+/* Offloads are on unless switched off, each by itself. */
+static void test_offloads(void)
+{
+	static const char *const keys[] = {"udp_gso", "udp_gro"};
+
+	for (size_t off = 0; off <= ARRAY_LEN(keys); off++) {
+		char text[128] = "connections { }";
+
+		if (off < ARRAY_LEN(keys))
+			snprintf(text, sizeof(text), "latchkey { %s = no\n}", keys[off]);
+		struct conf *conf = must_load(text);
+		const bool is[] = {conf->daemon.udp_gso, conf->daemon.udp_gro};
+
+		for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+			CU_ASSERT_EQUAL(is[i], i != off);
+		conf_put(conf);
+	}
 }
 
 /* What is said of lifetimes stands; what is not follows from it. */
@@ -775,6 +795,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_lifetimes),
 	TAP_TEST(test_retransmission),
 	TAP_TEST(test_fragmentation),
+	TAP_TEST(test_offloads),
 	TAP_TEST(test_values),
 	TAP_TEST(test_many_remarks),
 	TAP_TEST(test_with_and_without),

@@ -80,10 +80,10 @@ static bool begin(void)
 	netns_wait_for6("fd01::1");
 	netns_wait_for6("fd01::2");
 	netns_wait_for6("fd01::9");
-	sockets[IKE4] = (struct udp_socket){udp_socket("0.0.0.0", 500), ENCAP_NONE};
-	sockets[IKE6] = (struct udp_socket){udp_socket("::", 500), ENCAP_NONE};
-	sockets[NAT4] = (struct udp_socket){udp_socket("0.0.0.0", 4500), ENCAP_UDP};
-	sockets[NAT6] = (struct udp_socket){udp_socket("::", 4500), ENCAP_UDP};
+	sockets[IKE4] = (struct udp_socket){.fd = udp_socket("0.0.0.0", 500), .encap = ENCAP_NONE};
+	sockets[IKE6] = (struct udp_socket){.fd = udp_socket("::", 500), .encap = ENCAP_NONE};
+	sockets[NAT4] = (struct udp_socket){.fd = udp_socket("0.0.0.0", 4500), .encap = ENCAP_UDP};
+	sockets[NAT6] = (struct udp_socket){.fd = udp_socket("::", 4500), .encap = ENCAP_UDP};
 	CU_ASSERT_FATAL(udp_driver_open(&d, sockets, NUM_SOCKETS) == ERR_OK);
 	pool = pool_new(NUM_PACKETS, 2048);
 	CU_ASSERT_FATAL(pool != NULL);
