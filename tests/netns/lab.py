@@ -183,8 +183,11 @@ class Lab:
         self.hosts[name] = Host(self, name)
         return self.hosts[name]
 
-    def link(self, one, one_dev, two, two_dev, one_addresses=(), two_addresses=(), mtu=1500):
-        """A cable between two hosts: (host, device name, addresses) at each end."""
+    def link(self, one, one_dev, two, two_dev, one_addresses=(), two_addresses=(), mtu=1500,
+             together=False):
+        """A cable between two hosts: (host, device name, addresses) at each end. As on a cable, and
+        so that who looks at it sees what is sent, each packet goes by itself; with `together` the
+        kernel hands over what it has joined (GSO) as it is."""
         one.run("ip", "link", "add", one_dev, "mtu", mtu, "type", "veth", "peer", "name",
                 "lkpeer", "mtu", mtu)
         subprocess.run(["nsenter", "-t", str(one.pid), "-n", "ip", "link", "set", "lkpeer",
@@ -193,6 +196,8 @@ class Lab:
         for host, device, addresses in ((one, one_dev, one_addresses),
                                         (two, two_dev, two_addresses)):
             host.address(device, *addresses)
+            if not together:
+                host.run("ip", "link", "set", device, "gso_max_segs", 1)
             host.run("ip", "link", "set", device, "up")
 
     def keep(self, to):
