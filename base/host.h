@@ -25,12 +25,31 @@ struct guard_entry {
 	uint8_t pass;    /* a hole */
 };
 
+/* HOST_OFFLOAD_* - what the virtual interface leaves to us: completing checksums, which all others
+ * need, and cutting what is longer than the MTU, TCP (also with ECN's CWR) and UDP; the same is
+ * taken from us. Each packet has a header then (IFF_VNET_HDR, little endian). */
+#define HOST_OFFLOAD_SUM  0x01
+#define HOST_OFFLOAD_TCP4 0x02
+#define HOST_OFFLOAD_TCP6 0x04
+#define HOST_OFFLOAD_ECN  0x08
+#define HOST_OFFLOAD_UDP  0x60
+
+/* struct host_tap - an opened virtual interface. tun: only a packet-info TUN could be had.
+ * offloads: what is in force; 0: packets have no header. */
+struct host_tap {
+	int fd;
+	bool tun;
+	uint32_t offloads;
+};
+
 /* struct host_ops - see the wrappers' comments in api/host/host.h for the Linux implementation.
  * All return SYS (errno tells), PERM without the privilege, INVAL for bad names. */
 struct host_ops {
-	/* tap_open - open or make the persistent layer-2 device `name`, non-blocking; *out_tun is
-	 * true when only a packet-info TUN could be had. The caller owns the descriptor. */
-	enum err (*tap_open)(void *ctx, int *out_fd, bool *out_tun, const char *name);
+	/* tap_open - open or make the persistent layer-2 device `name`, non-blocking, with those of
+	 * these offloads that the kernel has. The caller owns the descriptor. */
+	enum err (*tap_open)(void *ctx, struct host_tap *out, const char *name, uint32_t offloads);
+	/* link_gso - super-packets of the device have so many bytes and segments at most. */
+	enum err (*link_gso)(void *ctx, const char *ifname, uint32_t max_len, uint32_t max_num);
 	/* link_set - MTU, ARP off, link up; mac may be NULL (unchanged). */
 	enum err (*link_set)(void *ctx, const char *ifname, uint32_t mtu, const uint8_t *mac);
 	/* link_del - remove a persistent device. */

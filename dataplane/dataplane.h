@@ -344,15 +344,16 @@ MUST_USE enum err dataplane_ike_send(struct dataplane *dp, uint16_t port,
  * + taken = tx_packets + held + punted + handed_off + consumed + all drops. What was handed off and
  * not taken is on its way between two workers. */
 struct dataplane_stats {
-	uint64_t rx_packets; /* taken from drivers */
-	uint64_t made;       /* IKE that control sent, whole packets, fragments, ICMP */
-	uint64_t tx_packets; /* sent by drivers */
-	uint64_t held;       /* waiting for an SA or for other fragments now */
-	uint64_t punted;     /* IKE given to control */
-	uint64_t handed_off; /* to another worker */
-	uint64_t taken;      /* from another worker */
-	uint64_t consumed;   /* fragments that were put together, packets that were cut */
-	uint64_t drops[64];  /* by enum drop_reason */
+	uint64_t rx_packets;      /* taken from drivers */
+	uint64_t made;            /* IKE that control sent, whole packets, fragments, ICMP */
+	uint64_t tx_packets;      /* sent by drivers */
+	uint64_t held;            /* waiting for an SA or for other fragments now */
+	uint64_t punted;          /* IKE given to control */
+	uint64_t handed_off;      /* to another worker */
+	uint64_t taken;           /* from another worker */
+	uint64_t consumed;        /* fragments that were put together, packets that were cut */
+	uint64_t drops[64];       /* by enum drop_reason */
+	uint64_t offload_refused; /* packets together that the host did not take so */
 };
 
 /* dataplane_stats - slightly behind while the worker runs. */

@@ -24,6 +24,12 @@ struct driver_stats {
 	uint64_t offload_refused; /* what the host did not take as one, and got one by one */
 };
 
+/* JOIN_* - what may be chained (packet->next_part). */
+#define JOIN_TCP4 0x01
+#define JOIN_TCP6 0x02
+#define JOIN_UDP4 0x04
+#define JOIN_UDP6 0x08
+
 struct driver;
 
 /* struct driver_ops - what a driver implements. */
@@ -46,6 +52,7 @@ struct driver_ops {
 struct driver {
 	const struct driver_ops *ops;
 	enum port_role role;
-	uint32_t mtu; /* inner: of the device; outer: 0, the path knows */
+	uint32_t mtu;  /* inner: of the device; outer: 0, the path knows */
+	uint8_t joins; /* inner: JOIN_*: packets that it takes chained; it may take away some */
 	struct driver_stats stats;
 };

@@ -45,9 +45,20 @@ void handoff_fini(struct worker *w)
 	w->inbox.from = NULL;
 }
 
+/* is_scarce - p is one of this worker's long packets, half of which are away: the others are for
+ * what is to come. */
+static bool is_scarce(const struct worker *w, const struct packet *p)
+{
+	return p->pool == w->longer && pool_num_away(w->longer) >= w->num_longer / 2;
+}
+
 /* hand - p is worker to's from now on. */
 static void hand(struct worker *w, uint16_t to, struct packet *p)
 {
+	if (unlikely(is_scarce(w, p))) {
+		worker_drop(w, p, DROP_HANDOFF_FULL);
+		return;
+	}
 	struct pool *pool = pool_send_away(p);
 
 	/* The SA and the path may be gone before that worker looks; a new wait begins there. */

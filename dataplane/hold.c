@@ -97,13 +97,19 @@ static bool is_joined(const struct packet *p)
 	return (p->flags & PACKET_F_JOINED) != 0;
 }
 
+static bool is_super(const struct packet *p)
+{
+	return p->seg_len != 0;
+}
+
 enum hold_result hold_push(struct hold *h, struct packet *p, uint32_t policy, uint64_t now_ns)
 {
 	struct hold_queue *q = h->num < h->cap ? obtain(h, policy) : NULL;
 
 	if (!q || q->num >= h->per_policy)
 		return HOLD_FULL;
-	if (is_joined(p) && h->num_joined >= h->max_joined)
+	if ((is_joined(p) && h->num_joined >= h->max_joined) ||
+	    (is_super(p) && h->num_super >= h->max_super))
 		return HOLD_FULL;
 	if (p->hold_until_ns == 0)
 		p->hold_until_ns = now_ns + h->wait_ns;
@@ -111,6 +117,7 @@ enum hold_result hold_push(struct hold *h, struct packet *p, uint32_t policy, ui
 	h->num++;
 	q->num++;
 	h->num_joined += is_joined(p);
+	h->num_super += is_super(p);
 	return is_due(q, now_ns) ? HOLD_ACQUIRE : HOLD_KEPT;
 }
 
@@ -134,6 +141,7 @@ struct packet *hold_pop(struct hold *h)
 	h->num--;
 	item->queue->num--;
 	h->num_joined -= is_joined(item->packet);
+	h->num_super -= is_super(item->packet);
 	return item->packet;
 }
 

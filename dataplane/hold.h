@@ -22,6 +22,8 @@ struct hold {
 	uint32_t per_policy;    /* at most, for each policy */
 	uint32_t num_joined;    /* of those waiting: in a reassembler's buffers */
 	uint32_t max_joined;    /* at most: others are put together meanwhile */
+	uint32_t num_super;     /* of those waiting: super-packets, in long buffers */
+	uint32_t max_super;     /* at most: others come meanwhile */
 	uint32_t head;          /* of the ring */
 	uint64_t wait_ns;       /* how long a packet waits */
 	uint64_t change;        /* the change counter when all were classified last */

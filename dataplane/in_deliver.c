@@ -1,12 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataplane/passes.h"
 
-/* port_of - the virtual interface that is its SA's own, else the shared one. */
-static inline uint16_t port_of(const struct worker *w, const struct packet *p)
-{
-	return unlikely(p->scope) ? scope_port(p->scope) : w->inner_port;
-}
-
 /* cut - a packet that was put together goes on in fragments as long as those it came in: a router
  * behind us may not cut it (RFC 8200 4.5). They follow one another, so that the host, where it is
  * for it, has them whole at once. */
@@ -30,7 +24,7 @@ static void cut(struct worker *w, struct packet *p)
 		}
 		more = fragment_cut_next(&c, part);
 		counter_add(&w->count.made, 1);
-		worker_tx(w, port_of(w, p), part);
+		worker_tx(w, packet_inner_port(w, p), part);
 	}
 	counter_add(&w->count.consumed, 1);
 	packet_put(p);
@@ -42,7 +36,7 @@ static inline void deliver(struct worker *w, struct packet *p)
 	if (unlikely(p->flags & PACKET_F_JOINED) && p->data[0] >> 4 == 6 && p->len > p->mtu)
 		cut(w, p);
 	else
-		worker_tx(w, port_of(w, p), p);
+		worker_tx(w, packet_inner_port(w, p), p);
 }
 
 void in_deliver(struct worker *w, struct pktvec *in, struct pktvec *out)

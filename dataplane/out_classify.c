@@ -48,6 +48,10 @@ static inline bool look(struct worker *w, struct flow_key *key, struct packet **
 	}
 	uint32_t scope = w->scopes[(*p)->port];
 
+	if (unlikely((*p)->flags & PACKET_F_FRAGMENT) && (*p)->seg_len) {
+		worker_drop(w, *p, DROP_MALFORMED_INNER); /* one is not the other */
+		return false;
+	}
 	if (unlikely((*p)->flags & PACKET_F_FRAGMENT) && spd_wants_whole(w->spd)) {
 		*p = pass_join(w, *p, (uint64_t)scope << 2 | REASM_HOST);
 		if (!*p)

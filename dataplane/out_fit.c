@@ -100,9 +100,10 @@ static void tell(struct worker *w, const struct packet *p, uint32_t mtu)
 	worker_tx(w, p->port, icmp);
 }
 
-/* cut - into out, from where it stopped; true once nothing is left of p. */
-static bool cut(struct worker *w, const struct fit *f, struct packet *p, struct pktvec *out)
+/* cut - w->cut into out, from where it stopped; true once nothing is left of it. */
+static bool cut(struct worker *w, const struct fit *f, struct pktvec *out)
 {
+	struct packet *p = w->cut.whole;
 	bool more = true;
 
 	while (more) {
@@ -133,23 +134,35 @@ static uint32_t max_part(const struct worker *w, const struct fit *f, const stru
 	return p->flags & PACKET_F_JOINED && p->mtu < max ? p->mtu : max;
 }
 
-/* too_big - p is longer than what goes in one outer packet, or came in fragments. True: it is dealt
- * with; false: out is full. */
-static bool too_big(struct worker *w, const struct fit *f, struct packet *p, struct pktvec *out)
+/* may_exceed - the outer packet is cut instead of this one, which says that it is not to be. */
+static bool may_exceed(const struct fit *f, const struct packet *p, uint32_t len)
+{
+	return f->copy_df == DF_CLEAR || (p->data[0] >> 4 == 6 && len <= IP6_MIN_MTU);
+}
+
+/* refuse - p is not to be cut and does not fit. */
+static void refuse(struct worker *w, const struct fit *f, struct packet *p)
 {
 	bool v6 = p->data[0] >> 4 == 6;
 
+	tell(w, p, v6 && f->len < IP6_MIN_MTU ? IP6_MIN_MTU : f->len);
+	worker_drop(w, p, DROP_TOLD_MTU);
+}
+
+/* too_big - p is longer than what goes in one outer packet, or came in fragments. True: it is dealt
+ * with; false: out is full, and w->cut has the rest. */
+static bool too_big(struct worker *w, const struct fit *f, struct packet *p, struct pktvec *out)
+{
 	if (f->conf->mode != SA_TUNNEL && !keeps_whole(p)) {
 		pass_on(f, p, 0, out); /* ESP is about whole packets there (RFC 4303 3.3.4) */
 	} else if (!keeps_whole(p)) {
 		if (fragment_cut_begin(&w->cut, p, max_part(w, f, p)))
-			return cut(w, f, p, out);
+			return cut(w, f, out);
 		worker_drop(w, p, DROP_TOO_BIG);
-	} else if (f->copy_df == DF_CLEAR || (v6 && p->len <= IP6_MIN_MTU)) {
-		pass_on(f, p, 0, out); /* the outer packet is cut instead */
+	} else if (may_exceed(f, p, p->len)) {
+		pass_on(f, p, 0, out);
 	} else {
-		tell(w, p, v6 && f->len < IP6_MIN_MTU ? IP6_MIN_MTU : f->len);
-		worker_drop(w, p, DROP_TOLD_MTU);
+		refuse(w, f, p);
 	}
 	return true;
 }
@@ -157,7 +170,74 @@ static bool too_big(struct worker *w, const struct fit *f, struct packet *p, str
 /* goes_whole - p is for one outer packet. */
 static inline bool goes_whole(const struct fit *f, const struct packet *p)
 {
-	return p->len <= f->len && !(unlikely(p->flags & PACKET_F_JOINED) && p->len > p->mtu);
+	return p->len <= f->len && !p->seg_len &&
+	       !(unlikely(p->flags & PACKET_F_JOINED) && p->len > p->mtu);
+}
+
+/* take_segment - the next one of w->super; NULL: there is no buffer, and what is left is dropped.
+ */
+static struct packet *take_segment(struct worker *w)
+{
+	struct packet *p = w->super.whole;
+	bool fits = super_longest(&w->super) <= w->pool->data_room;
+	struct packet *part = packet_get(fits ? w->pool : w->longer);
+
+	if (!part) {
+		worker_drop(w, p, DROP_NO_BUFFER);
+		w->super.whole = NULL;
+		return NULL;
+	}
+	counter_add(&w->count.made, 1);
+	if (super_next(&w->super, part))
+		return part;
+	counter_add(&w->count.consumed, 1);
+	packet_put(p);
+	w->super.whole = NULL;
+	return part;
+}
+
+/* cut_super - w->super into out, from where it stopped; each segment is then a packet as any other.
+ * False: out is full. */
+static bool cut_super(struct worker *w, const struct fit *f, struct pktvec *out)
+{
+	while (w->super.whole) {
+		if (pktvec_room(out) == 0)
+			return false;
+		struct packet *p = take_segment(w);
+
+		if (likely(p != NULL) && likely(goes_whole(f, p)))
+			pass_on(f, p, df_of(f, p), out);
+		else if (p && !too_big(w, f, p, out))
+			return false;
+	}
+	return true;
+}
+
+/* begin_super - as cut_super() with p. One that would not fit out beside what is there waits, so
+ * that its segments stay together on their way. If segments do not fit the path TCP's are made
+ * shorter; where they may not be cut the sender is told once. */
+static bool begin_super(struct worker *w, const struct fit *f, struct packet *p, struct pktvec *out)
+{
+	struct super *s = &w->super;
+
+	if (!super_begin(s, p)) {
+		worker_drop(w, p, DROP_MALFORMED_INNER);
+		return true;
+	}
+	if (unlikely(super_longest(s) > f->len) && keeps_whole(p) &&
+	    !may_exceed(f, p, super_longest(s))) {
+		super_first(s);
+		s->whole = NULL;
+		refuse(w, f, p);
+		return true;
+	}
+	/* What cannot be made shorter is cut segment by segment. */
+	bool shorter = super_longest(s) > f->len && !keeps_whole(p) && super_shrink(s, f->len);
+
+	(void)shorter;
+	if (out->num && super_count(s) > pktvec_room(out))
+		return false;
+	return cut_super(w, f, out);
 }
 
 /* as_it_is - how many from in->pkt[i] on are for one outer packet each and need nothing else: the
@@ -180,18 +260,32 @@ static uint32_t as_it_is(const struct fit *f, const struct pktvec *in, uint32_t 
 	return n;
 }
 
+/* go_on - with what did not fit out the last time, whatever its path takes by now. False: it still
+ * does not. */
+static bool go_on(struct worker *w, struct fit *f, struct pktvec *out)
+{
+	if (w->cut.whole) {
+		begin(f, w->cut.whole->sa, w->now_ns);
+		if (!cut(w, f, out))
+			return false;
+	}
+	if (w->super.whole) {
+		begin(f, w->super.whole->sa, w->now_ns);
+		return cut_super(w, f, out);
+	}
+	return true;
+}
+
 void out_fit(struct worker *w, struct pktvec *in, struct pktvec *out)
 {
 	struct fit f = {0};
+	bool goes = true;
 	uint32_t i = 0;
 
 	out->num = 0;
-	if (unlikely(w->cut.whole)) { /* to its end, whatever its path takes by now */
-		assert(w->cut.whole == in->pkt[0]);
-		begin(&f, in->pkt[0]->sa, w->now_ns);
-		i = cut(w, &f, in->pkt[0], out);
-	}
-	while (i < in->num && pktvec_room(out)) {
+	if (unlikely(out_fit_pending(w)))
+		goes = go_on(w, &f, out);
+	while (goes && i < in->num && pktvec_room(out)) {
 		struct packet *p = in->pkt[i];
 
 		if (p->sa != f.sa)
@@ -200,11 +294,13 @@ void out_fit(struct worker *w, struct pktvec *in, struct pktvec *out)
 			i += as_it_is(&f, in, i, out);
 			continue;
 		}
-		if (goes_whole(&f, p))
-			pass_on(&f, p, df_of(&f, p), out);
-		else if (!too_big(w, &f, p, out))
-			break;
 		i++;
+		if (p->seg_len)
+			goes = begin_super(w, &f, p, out);
+		else if (goes_whole(&f, p))
+			pass_on(&f, p, df_of(&f, p), out);
+		else
+			goes = too_big(w, &f, p, out);
 	}
 	in->num -= i;
 	memmove(in->pkt, in->pkt + i, in->num * sizeof(in->pkt[0]));

@@ -48,8 +48,10 @@ const char *drop_text(enum drop_reason r);
  * came by UDP has a local port in `from`: with ENCAP_UDP it is framed as RFC 3948 says, with
  * ENCAP_NONE it is IKE without a marker (port 500).
  *
- * A super-packet is one packet with a segment length (seg_len): datagrams of one sender one behind
- * the other, as an outer port's socket joined them.
+ * A super-packet is one packet with a segment length: datagrams of one sender one behind the other,
+ * as an outer port's socket joined them, or on an inner port a TCP or UDP packet that the host left
+ * to us to cut (super.h). The driver says so by seg_len. On their way to an inner port whose driver
+ * takes it packets may be chained (next_part): each is whole, and the host may have them as one.
  *
  * A driver that sees the wire itself leaves IP headers and fragments to the data path
  * (PACKET_F_IP). With PACKET_F_TOLD data begins where that of a packet we sent did, as far as it is
@@ -67,13 +69,16 @@ struct packet {
 	struct esp_sa *sa;       /* SA that protects or protected it */
 	const struct path *path; /* path chosen or arrived by; NULL = unknown remote */
 	const struct path_addr
-		*to;            /* tx on an outer port: destination, valid until the driver sent */
-	uint64_t seq;           /* ESP sequence number, 64 bits */
-	uint64_t hold_until_ns; /* acquire: when it is given up; 0 = it never waited */
+		*to; /* tx on an outer port: destination, valid until the driver sent */
+	struct packet *next_part; /* tx on an inner port: sent together with this one, behind it */
+	uint64_t seq;             /* ESP sequence number, 64 bits */
+	uint64_t hold_until_ns;   /* acquire: when it is given up; 0 = it never waited */
 	uint32_t token; /* protection class handle: stamped inbound, demanded outbound; 0 = none */
-	uint16_t seg_len; /* super-packet: bytes of each segment but the last; 0 = a single one */
-	uint16_t port;    /* index of the port it came by */
-	uint32_t scope;   /* inbound, after decryption: virtual interface it goes to; 0 = shared */
+	uint16_t seg_len;  /* super-packet: bytes of each segment but the last; 0 = a single one */
+	uint16_t head_len; /* with next_part: headers that all of them have; seg_len is set, too */
+	uint8_t num_parts; /* packets behind this one */
+	uint16_t port;     /* index of the port it came by */
+	uint32_t scope;    /* inbound, after decryption: virtual interface it goes to; 0 = shared */
 	uint8_t drop_reason;   /* enum drop_reason once dropped */
 	uint8_t dscp_ecn;      /* TOS byte of the header just removed or to be written */
 	uint8_t next_header;   /* ESP next header to be sent, or after decryption */

@@ -13,10 +13,18 @@
 /* out_classify - flow, policy, SA. Drops what no policy protects; holds what has no SA yet; hands
  * over what another worker's SA protects. */
 void out_classify(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1, 2, 3);
-/* out_fit - packets that the path takes: cuts longer ones that may be cut, tells the senders of
- * others (RFC 4301 8); the outer DF, TCP's MSS, traffic flow padding. Packets may become more than
- * out holds: what is left stays in `in`, and the pass is called again until nothing is. */
+/* out_fit - packets that the path takes: cuts super-packets, and longer ones that may be cut, tells
+ * the senders of others (RFC 4301 8); the outer DF, TCP's MSS, traffic flow padding. Packets may
+ * become more than out holds: what is left stays in `in`, or with the worker (out_fit_pending()),
+ * and the pass is called again until nothing is. */
 void out_fit(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1, 2, 3);
+
+/* out_fit_pending - a packet is being cut. */
+static inline bool out_fit_pending(const struct worker *w)
+{
+	return w->cut.whole || w->super.whole;
+}
+
 /* out_prepare - sequence number, ESP header, IV, padding, outer TOS byte; fills w->ops for out (RFC
  * 4303 3.3). */
 void out_prepare(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1, 2, 3);
@@ -41,6 +49,8 @@ void in_commit(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(
 /* in_finish - padding, next header, fragments, selectors, protection class, TOS byte, TCP's MSS
  * (RFC 4303 3.4.4, RFC 4301 5.2). */
 void in_finish(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1, 2, 3);
+/* in_join - chains what the driver of the virtual interface takes as one (packet->next_part). */
+void in_join(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1, 2, 3);
 /* in_deliver - stamps the token and hands to the inner port; out is not used. */
 void in_deliver(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1, 2, 3);
 

@@ -44,6 +44,7 @@ static void collect(struct heap_pool *hp)
 		struct packet *next = *link_of(p);
 
 		p->pool = &hp->pool;
+		hp->pool.num_away--;
 		hp->free[hp->num_free++] = p;
 		p = next;
 	}
@@ -159,4 +160,12 @@ uint32_t pool_num_free(const struct pool *pool)
 	     p = *link_of(p))
 		num++;
 	return num;
+}
+
+uint32_t pool_num_away(struct pool *pool)
+{
+	struct heap_pool *hp = container_of(pool, struct heap_pool, pool);
+
+	collect(hp);
+	return pool->num_away;
 }

@@ -26,6 +26,7 @@ struct pool {
 	 * nothing, and any thread may put. NULL: put of this one may be called by any thread.
 	 * Constant. */
 	struct pool *away;
+	uint32_t num_away; /* packets that have it now, or had and are not collected. Owner */
 };
 
 /* POOL_LONGEST - data_room for the longest datagram there is, with its IP header. */
@@ -41,6 +42,9 @@ void pool_free(struct pool *pool);
 
 /* pool_num_free - packets that are in the pool now (heap pool); no other thread gives back. */
 uint32_t pool_num_free(const struct pool *pool) NONNULL(1);
+
+/* pool_num_away - packets that other threads have (heap pool). Owner's thread. */
+uint32_t pool_num_away(struct pool *pool) NONNULL(1);
 
 /* packet_get - one reset packet: empty data after the standard headroom; NULL if none is free. */
 static inline struct packet *packet_get(struct pool *pool)
@@ -61,13 +65,17 @@ static inline struct pool *pool_send_away(struct packet *p)
 {
 	struct pool *pool = p->pool;
 
-	if (pool->away)
+	if (pool->away) {
 		p->pool = pool->away;
+		pool->num_away++;
+	}
 	return pool;
 }
 
 /* pool_call_back - it did not go after all. */
 static inline void pool_call_back(struct packet *p, struct pool *pool)
 {
+	if (pool->away)
+		pool->num_away--;
 	p->pool = pool;
 }

@@ -54,6 +54,7 @@ static void keep_books(struct dataplane *dp, uint16_t port)
 
 	counter_add(&dp->gone[port].stats.tx_full, s->tx_full);
 	counter_add(&dp->gone[port].stats.tx_error, s->tx_error);
+	counter_add(&dp->gone[port].stats.offload_refused, s->offload_refused);
 }
 
 static bool is_gone(const struct dataplane *dp, uint16_t port)

@@ -6,8 +6,8 @@
 
 #define TIMER_TICK_NS NS_PER_MS
 
-/* NUM_LONGER - packets for what the host's sockets put together: as many as one burst brings. Their
- * memory is the kernel's to give as it is used. */
+/* NUM_LONGER - packets for what the host's sockets put together and for super-packets: as many as
+ * one burst brings. Their memory is the kernel's to give as it is used. */
 #define NUM_LONGER PKTVEC_MAX
 
 /* hold_capacity - so many buffers may wait that three quarters are left for traffic. */
@@ -21,6 +21,15 @@ static uint32_t hold_capacity(const struct worker_params *params)
 static uint32_t hold_joined(const struct worker_params *params)
 {
 	uint32_t share = params->reasm_packets / 2 / params->num_workers;
+
+	return share ? share : 1;
+}
+
+/* hold_super - so many super-packets of any worker may wait at this one: of each worker's long
+ * packets three quarters are left, wherever they wait. */
+static uint32_t hold_super(const struct worker_params *params)
+{
+	uint32_t share = NUM_LONGER / 4 / params->num_workers;
 
 	return share ? share : 1;
 }
@@ -56,6 +65,7 @@ enum err worker_init(struct worker *w, const struct worker_params *params)
 	timer_init(&w->dummy_timer, dummies_due);
 	w->pool = pool_new(params->num_packets, params->packet_room);
 	w->longer = pool_new(NUM_LONGER, POOL_LONGEST);
+	w->num_longer = NUM_LONGER;
 	if (!w->pool || !w->longer)
 		return ERR_NOMEM;
 	w->pool->longer = w->longer;
@@ -64,6 +74,7 @@ enum err worker_init(struct worker *w, const struct worker_params *params)
 		e = hold_init(&w->hold, hold_capacity(params), params->hold_packets,
 			      params->hold_ns);
 	w->hold.max_joined = hold_joined(params);
+	w->hold.max_super = hold_super(params);
 	if (e == ERR_OK)
 		e = reasm_init(&w->reasm, params->reasm_packets);
 	if (e == ERR_OK)
@@ -116,6 +127,16 @@ void worker_drop(struct worker *w, struct packet *p, enum drop_reason why)
 	packet_put(p);
 }
 
+/* num_chained - packets that are behind others. */
+static uint32_t num_chained(const struct driver *d, const struct pktvec *v)
+{
+	uint32_t num = 0;
+
+	for (uint32_t i = 0; d->role == PORT_INNER && i < v->num; i++)
+		num += v->pkt[i]->num_parts;
+	return num;
+}
+
 void worker_flush(struct worker *w, uint16_t port)
 {
 	struct pktvec *v = &w->tx[port];
@@ -126,7 +147,7 @@ void worker_flush(struct worker *w, uint16_t port)
 		handoff_send(w, w->senders[port], port, v);
 		return;
 	}
-	counter_add(&w->count.tx, v->num);
+	counter_add(&w->count.tx, v->num + num_chained(w->ports[port], v));
 	w->ports[port]->ops->tx(w->ports[port], v);
 }
 
@@ -135,7 +156,7 @@ static void outbound(struct worker *w, struct pktvec *a)
 	struct pktvec b, c;
 
 	out_classify(w, a, &b);
-	while (b.num) {
+	while (b.num || out_fit_pending(w)) {
 		out_fit(w, &b, a);
 		out_prepare(w, a, &c);
 		out_encrypt(w, &c, a);
@@ -152,7 +173,8 @@ static void inbound_esp(struct worker *w, struct pktvec *a)
 	in_decrypt(w, &b, a);
 	in_commit(w, a, &b);
 	in_finish(w, &b, a);
-	in_deliver(w, a, &b);
+	in_join(w, a, &b);
+	in_deliver(w, &b, a);
 }
 
 static void inbound(struct worker *w, struct pktvec *a)

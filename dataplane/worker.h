@@ -20,6 +20,7 @@
 #include "dataplane/hold.h"
 #include "dataplane/pool.h"
 #include "dataplane/reasm.h"
+#include "dataplane/super.h"
 
 /* WORKER_MAX_PORTS - ports of a data path. WORKER_NO_PORT - there is none. A port has a queue,
  * which is a driver, at one or more workers; its number is the same at all of them. */
@@ -72,10 +73,12 @@ struct worker {
 	/* The worker's own. */
 	struct aead_work *crypto;
 	struct pool *pool, *longer; /* see pool.h */
+	uint32_t num_longer;        /* constant */
 	struct flow_cache flows;
 	struct hold hold;
 	struct reasm reasm;
 	struct fragment_cut cut; /* out_fit()'s, from one call to the next */
+	struct super super;      /* the same */
 	struct allowance tell;   /* ICMP messages we send */
 	struct allowance hear;   /* and what we are told */
 	struct timers timers;
@@ -104,6 +107,13 @@ struct worker {
 	int wake_fd;  /* eventfd: control or worker -> sleeping worker; -1 unless prepared */
 	int epoll_fd;
 };
+
+/* packet_inner_port - where a decrypted packet goes: the virtual interface that is its SA's own,
+ * else the shared one. */
+static inline uint16_t packet_inner_port(const struct worker *w, const struct packet *p)
+{
+	return unlikely(p->scope) ? scope_port(p->scope) : w->inner_port;
+}
 
 /* struct worker_params - num_packets of packet_room bytes; the tables outlive the worker. */
 struct worker_params {

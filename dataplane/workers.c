@@ -361,6 +361,7 @@ static void add_driver(struct dataplane_stats *s, const struct driver_stats *d)
 	s->tx_packets -= full + error;
 	s->drops[DROP_TX_FULL] += full;
 	s->drops[DROP_TX_ERROR] += error;
+	s->offload_refused += counter_get(&d->offload_refused);
 }
 
 static void add_worker(struct dataplane_stats *s, const struct worker *w, const struct driver *gone)

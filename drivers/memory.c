@@ -8,6 +8,7 @@
 #include "base/counter.h"
 #include "base/ring.h"
 #include "dataplane/pool.h"
+#include "drivers/vnet.h"
 
 #define DEFAULT_FRAMES    256
 #define DEFAULT_FRAME_LEN 2048
@@ -239,6 +240,42 @@ static bool send_packet(struct memory_port *m, const struct packet *p)
 	return send_copy(m, p->data, p->len, &meta);
 }
 
+/* count_sent - num packets of so many bytes. */
+static void count_sent(struct driver *d, uint32_t num, uint64_t bytes, bool sent)
+{
+	if (!sent) {
+		counter_add(&d->stats.tx_full, num);
+		return;
+	}
+	counter_add(&d->stats.tx_packets, num);
+	counter_add(&d->stats.tx_bytes, bytes);
+}
+
+/* send_chain - as the super-packet that it is. */
+static void send_chain(struct memory_port *m, struct packet *p)
+{
+	uint8_t vnet[VNET_LEN], head[VNET_HEAD_MAX];
+	struct frame *f = ring_pop(m->tx->empty);
+	uint32_t num = p->num_parts + 1u, head_len = p->head_len;
+	uint64_t bytes = 0;
+
+	if (f) {
+		*f = (struct frame){.len = head_len, .token = p->token, .seg_len = p->seg_len};
+		vnet_join(vnet, head, p, 0);
+		memcpy(f->bytes, head, head_len);
+	}
+	for (struct packet *next; p; p = next) {
+		next = p->next_part;
+		bytes += p->len;
+		if (f) {
+			memcpy(f->bytes + f->len, p->data + head_len, p->len - head_len);
+			f->len += p->len - head_len;
+		}
+		packet_put(p);
+	}
+	count_sent(&m->driver, num, bytes, f != NULL && ring_push(m->tx->full, f));
+}
+
 static void tx(struct driver *d, struct pktvec *v)
 {
 	struct memory_port *m = container_of(d, struct memory_port, driver);
@@ -246,14 +283,14 @@ static void tx(struct driver *d, struct pktvec *v)
 	for (uint32_t i = 0; i < v->num; i++) {
 		struct packet *p = v->pkt[i];
 
-		if (p->len > m->wire->frame_len) {
-			counter_add(&d->stats.tx_error, 1);
-		} else if (!send_packet(m, p)) {
-			counter_add(&d->stats.tx_full, 1);
-		} else {
-			counter_add(&d->stats.tx_packets, 1);
-			counter_add(&d->stats.tx_bytes, p->len);
+		if (p->next_part) {
+			send_chain(m, p);
+			continue;
 		}
+		if (p->len > m->wire->frame_len)
+			counter_add(&d->stats.tx_error, 1);
+		else
+			count_sent(d, 1, p->len, send_packet(m, p));
 		packet_put(p);
 	}
 	if (v->num)
@@ -325,6 +362,8 @@ enum err memory_open(struct driver **out, struct memory_port **out_far,
 
 	if (e != ERR_OK)
 		return e;
+	/* A frame holds any chain. */
+	ends[0]->driver.joins = ends[0]->wire->frame_len > UINT16_MAX ? params->joins : 0;
 	*out = &ends[0]->driver;
 	*out_far = ends[1];
 	return ERR_OK;

@@ -14,6 +14,7 @@ struct memory_params {
 	enum port_role role;
 	uint32_t num_frames; /* in each direction, rounded up to a power of two; 256 */
 	uint32_t frame_len;  /* bytes a frame holds; 2048 */
+	uint8_t joins;       /* JOIN_*: chains become super-packets; with frames of 65536 bytes */
 };
 
 struct memory_port;

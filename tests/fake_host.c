@@ -76,7 +76,7 @@ static bool bad_name(const char *ifname)
 	return !*ifname || strlen(ifname) > 15 || strchr(ifname, '/') || strchr(ifname, ' ');
 }
 
-static enum err tap_open(void *ctx, int *out_fd, bool *out_tun, const char *name)
+static enum err tap_open(void *ctx, struct host_tap *out, const char *name, uint32_t offloads)
 {
 	struct fake_host *f = ctx;
 	char line[FAKE_HOST_LINE_MAX];
@@ -93,8 +93,24 @@ static enum err tap_open(void *ctx, int *out_fd, bool *out_tun, const char *name
 	f->tap_peers[f->num_taps++] = pair[1];
 	snprintf(line, sizeof(line), "tap %s", name);
 	add(f, line);
-	*out_fd = pair[0];
-	*out_tun = f->tun_only;
+	f->given = offloads & f->offloads;
+	*out = (struct host_tap){
+		.fd = pair[0], .tun = f->tun_only, .offloads = offloads & f->offloads};
+	return ERR_OK;
+}
+
+static enum err link_gso(void *ctx, const char *ifname, uint32_t max_len, uint32_t max_num)
+{
+	struct fake_host *f = ctx;
+	char line[FAKE_HOST_LINE_MAX];
+	enum err e = call(f, "link_gso");
+
+	if (e)
+		return e;
+	snprintf(line, sizeof(line), "gso %s", ifname);
+	drop(f, line, false);
+	snprintf(line, sizeof(line), "gso %s %u bytes %u segments", ifname, max_len, max_num);
+	add(f, line);
 	return ERR_OK;
 }
 
@@ -128,6 +144,8 @@ static enum err link_del(void *ctx, const char *ifname)
 	snprintf(line, sizeof(line), "addr %s", ifname);
 	drop(f, line, false);
 	snprintf(line, sizeof(line), "tap %s", ifname);
+	drop(f, line, false);
+	snprintf(line, sizeof(line), "gso %s", ifname);
 	drop(f, line, false);
 	snprintf(line, sizeof(line), "dev %s", ifname);
 	drop(f, line, true);
@@ -445,6 +463,7 @@ static void close_host(void *ctx)
 
 static const struct host_ops ops = {
 	.tap_open = tap_open,
+	.link_gso = link_gso,
 	.link_set = link_set,
 	.link_del = link_del,
 	.link_mtu = link_mtu,

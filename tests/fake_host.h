@@ -8,6 +8,7 @@
  *	link NAME mtu N            tap NAME
  *	addr NAME ADDR/LEN         route PREFIX dev NAME[ src ADDR]
  *	rules NAME                 guard NAME LOCAL REMOTE[ capture]
+ *	gso NAME N bytes N segments
  *	device NAME (of the guard, beside its own)
  */
 #pragma once
@@ -26,8 +27,10 @@ struct fake_host {
 	struct ip_addr local;            /* local_in(), if it lies in the selector */
 	uint32_t link_mtu;
 	bool rp_filter_ok;
-	bool tun_only; /* tap_open() gives a packet-info TUN */
-	bool raw_esp;  /* esp_open() gives a true raw socket, else PERM */
+	bool tun_only;     /* tap_open() gives a packet-info TUN */
+	uint32_t offloads; /* that tap_open() can give; none */
+	uint32_t given;    /* what it gave last */
+	bool raw_esp;      /* esp_open() gives a true raw socket, else PERM */
 
 	/* What it was told. */
 	char lines[FAKE_HOST_LINES][FAKE_HOST_LINE_MAX];

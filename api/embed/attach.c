@@ -146,13 +146,19 @@ int ipsec_engine_attach_raw(struct ipsec_engine *e, const int *fds, size_t num)
 	return rc;
 }
 
+/* open_tap - a device as the program made it: without offloads. */
+static enum err open_tap(struct driver **out, int fd, bool tun, uint32_t mtu)
+{
+	return tap_driver_open(out, &(struct host_tap){.fd = fd, .tun = tun}, mtu);
+}
+
 int ipsec_engine_attach_tap(struct ipsec_engine *e, int fd, bool tun, uint32_t mtu,
 			    const char *name)
 {
 	const struct log_sink *before = embed_enter(e);
 	struct driver *d = NULL;
 	int rc = embed_may_attach(e, name)
-			 ? attach_opened(e, tap_driver_open(&d, fd, tun, mtu), &d, false, name)
+			 ? attach_opened(e, open_tap(&d, fd, tun, mtu), &d, false, name)
 			 : -1;
 
 	embed_leave(e, before);
@@ -164,7 +170,7 @@ int ipsec_vif_create_tap(struct ipsec_engine *e, int fd, bool tun, uint32_t mtu,
 	const struct log_sink *before = embed_enter(e);
 	struct driver *d = NULL;
 	int rc = embed_name_ok(e, name)
-			 ? attach_opened(e, tap_driver_open(&d, fd, tun, mtu), &d, false, name)
+			 ? attach_opened(e, open_tap(&d, fd, tun, mtu), &d, false, name)
 			 : -1;
 
 	embed_leave(e, before);

@@ -8,9 +8,15 @@
 
 #include "api/embed/internal.h"
 
-static enum err no_tap(void *ctx, int *out_fd, bool *out_tun, const char *name)
+static enum err no_tap(void *ctx, struct host_tap *out, const char *name, uint32_t offloads)
 {
-	(void)ctx, (void)out_fd, (void)out_tun, (void)name;
+	(void)ctx, (void)out, (void)name, (void)offloads;
+	return ERR_UNSUPPORTED;
+}
+
+static enum err no_gso(void *ctx, const char *ifname, uint32_t max_len, uint32_t max_num)
+{
+	(void)ctx, (void)ifname, (void)max_len, (void)max_num;
 	return ERR_UNSUPPORTED;
 }
 
@@ -143,6 +149,7 @@ static void no_close(void *ctx)
 
 static const struct host_ops ops = {
 	.tap_open = no_tap,
+	.link_gso = no_gso,
 	.link_set = no_link,
 	.link_del = no_name,
 	.link_mtu = no_mtu,

@@ -21,6 +21,11 @@
 /* IPv6 needs this much inside (RFC 8200 5); below it the underlay has to fragment. */
 #define MTU_MIN 1280
 
+/* Bytes and segments of a super-packet: 44 full ones, with what ESP adds, are a message of 64 KB.
+ */
+#define GSO_MAX_LEN 60000
+#define GSO_MAX_NUM 44
+
 #define HOST(e, op, ...) ((e)->host.ops->op((e)->host.ctx, __VA_ARGS__))
 
 static enum err failed(const struct engine *e, const char *what, enum err err)
@@ -61,17 +66,44 @@ void device_fit_mtu(struct engine *e, uint32_t set, const struct ip_addr *remote
 	vif_fit_mtu(e);
 }
 
+/* offloads - that are wanted; super-packets need checksums to be ours. */
+static uint32_t offloads(const struct conf_daemon *d)
+{
+	uint32_t tcp = HOST_OFFLOAD_TCP4 | HOST_OFFLOAD_TCP6 | HOST_OFFLOAD_ECN;
+
+	if (!d->tun_checksum)
+		return 0;
+	return HOST_OFFLOAD_SUM | (d->tun_tso ? tcp : 0) | (d->tun_uso ? HOST_OFFLOAD_UDP : 0);
+}
+
+/* device_tap_open - the virtual interface `name`. What a super-packet is cut into goes as one
+ * message to the peer, so it is no longer than that takes (drivers/dgram.h). */
+enum err device_tap_open(struct engine *e, struct host_tap *out, const char *name)
+{
+	enum err err = HOST(e, tap_open, out, name, offloads(&e->daemon));
+
+	if (err)
+		return err;
+	if (out->offloads & ~(uint32_t)HOST_OFFLOAD_SUM &&
+	    HOST(e, link_gso, name, GSO_MAX_LEN, GSO_MAX_NUM))
+		LOG(DEBUG, KNL, NULL, "%s: the length of super-packets cannot be set", name);
+	LOG(DEBUG, KNL, NULL, "%s: offloads%s%s%s", name,
+	    out->offloads & HOST_OFFLOAD_SUM ? " checksum" : " none",
+	    out->offloads & HOST_OFFLOAD_TCP4 ? " tso" : "",
+	    out->offloads & HOST_OFFLOAD_UDP ? " uso" : "");
+	return ERR_OK;
+}
+
 static enum err inner_open(struct engine *e)
 {
 	const struct conf_daemon *d = &e->daemon;
 	struct driver *driver;
+	struct host_tap tap;
 	uint16_t port;
-	bool tun;
 	enum err err;
-	int fd;
 
 	e->mtu = d->mtu ? d->mtu : MTU_DEFAULT;
-	err = HOST(e, tap_open, &fd, &tun, d->interface);
+	err = device_tap_open(e, &tap, d->interface);
 	if (err)
 		return failed(e, "opening the virtual interface", err);
 	e->has_device = true;
@@ -79,9 +111,9 @@ static enum err inner_open(struct engine *e)
 	for (uint32_t i = 0; !err && i < d->num_addresses; i++)
 		err = HOST(e, addr_add, d->interface, &d->addresses[i]);
 	if (!err)
-		err = tap_driver_open(&driver, fd, tun, e->mtu);
+		err = tap_driver_open(&driver, &tap, e->mtu);
 	if (err) {
-		close(fd);
+		close(tap.fd);
 		return failed(e, "setting up the virtual interface", err);
 	}
 	return dataplane_attach(e->dp, &port, driver);

@@ -221,6 +221,8 @@ void loop_dispatch(struct engine *e) NONNULL(1);
 
 /* device.c */
 MUST_USE enum err device_open(struct engine *e) NONNULL(1);
+MUST_USE enum err device_tap_open(struct engine *e, struct host_tap *out, const char *name)
+	NONNULL(1, 2, 3);
 MUST_USE enum err device_attach(struct engine *e, const struct engine_port *ports, uint32_t num)
 	NONNULL(1);
 void device_close_port(struct driver *driver) NONNULL(1);

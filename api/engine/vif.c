@@ -145,19 +145,18 @@ static enum err set_up(struct engine *e, const struct vif *v, const struct conf_
 static enum err make(struct engine *e, struct vif *v, const struct conf_conn *conn)
 {
 	struct driver *driver;
+	struct host_tap tap;
 	enum err err;
-	bool tun;
-	int fd;
 
-	err = HOST(e, tap_open, &fd, &tun, v->name);
+	err = device_tap_open(e, &tap, v->name);
 	if (err)
 		return err;
 	v->made = true;
 	err = set_up(e, v, conn);
 	if (!err)
-		err = tap_driver_open(&driver, fd, tun, e->mtu);
+		err = tap_driver_open(&driver, &tap, e->mtu);
 	if (err) {
-		close(fd);
+		close(tap.fd);
 		return err;
 	}
 	return attach(e, v, driver);

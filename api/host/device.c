@@ -8,48 +8,95 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-/* attach - make or open the device with these flags, without offloads that another program may
- * have left on it. A persistent device that has no owner could be opened by every user of the host,
- * and what goes through it is clear. errno on failure, else 0. */
-static int attach(int fd, const char *name, short flags)
+/* What the kernel calls the offloads; its header has USO's from 6.2 on. */
+static_assert(HOST_OFFLOAD_SUM == TUN_F_CSUM && HOST_OFFLOAD_TCP4 == TUN_F_TSO4 &&
+		      HOST_OFFLOAD_TCP6 == TUN_F_TSO6 && HOST_OFFLOAD_ECN == TUN_F_TSO_ECN,
+	      "TUNSETOFFLOAD takes them as they are");
+#define TUN_F_USO (0x20 | 0x40)
+static_assert(HOST_OFFLOAD_UDP == TUN_F_USO, "here too");
+
+/* set_offloads - those of `wanted` that this kernel knows; none that another program may have left
+ * on the device. */
+static bool set_offloads(int fd, uint32_t wanted, uint32_t *out)
 {
-	struct ifreq ifr = {.ifr_flags = flags};
+	const uint32_t tries[] = {wanted, wanted & ~(uint32_t)HOST_OFFLOAD_UDP,
+				  wanted & HOST_OFFLOAD_SUM, 0};
+
+	for (size_t i = 0; i < ARRAY_LEN(tries); i++) {
+		if (ioctl(fd, TUNSETOFFLOAD, (unsigned long)tries[i]) == 0) {
+			*out = tries[i];
+			return true;
+		}
+	}
+	return false;
+}
+
+/* set_header - the header that each packet has then. */
+static bool set_header(int fd)
+{
+	int len = 10, little = 1;
+
+	return ioctl(fd, TUNSETVNETHDRSZ, &len) == 0 && ioctl(fd, TUNSETVNETLE, &little) == 0;
+}
+
+/* attach - make or open the device with these flags and offloads. A persistent device that has no
+ * owner could be opened by every user of the host, and what goes through it is clear. errno on
+ * failure, else 0. */
+static int attach(int fd, const char *name, int flags, uint32_t *offloads)
+{
+	struct ifreq ifr = {.ifr_flags = (short)(flags | (*offloads ? IFF_VNET_HDR : 0))};
 
 	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
-	if (ioctl(fd, TUNSETIFF, &ifr) < 0 || ioctl(fd, TUNSETOFFLOAD, 0UL) < 0 ||
+	if (ioctl(fd, TUNSETIFF, &ifr) < 0 || (*offloads && !set_header(fd)) ||
+	    !set_offloads(fd, *offloads, offloads) ||
 	    ioctl(fd, TUNSETOWNER, (unsigned long)geteuid()) < 0 ||
 	    ioctl(fd, TUNSETPERSIST, 1UL) < 0)
 		return errno;
 	return 0;
 }
 
-enum err host_tap_open(void *ctx, int *out_fd, bool *out_tun, const char *name)
+/* open_device - with these offloads, fewer, or none. errno on failure, else 0: *out is open. */
+static int open_device(struct host_tap *out, const char *name, uint32_t offloads)
+{
+	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC), e;
+
+	if (fd < 0)
+		return errno;
+	*out = (struct host_tap){.fd = fd, .offloads = offloads};
+	e = attach(fd, name, IFF_TAP | IFF_NO_PI, &out->offloads);
+	/* A device of that name that is there already, but layer 3, is taken as it is. */
+	if (e == EINVAL) {
+		out->tun = true;
+		out->offloads = offloads;
+		e = attach(fd, name, IFF_TUN, &out->offloads);
+	}
+	if (e)
+		close(fd);
+	return e;
+}
+
+enum err host_tap_open(void *ctx, struct host_tap *out, const char *name, uint32_t offloads)
 {
 	struct host_linux *h = ctx;
-	bool tun = false;
-	int fd, e;
+	struct host_tap tap;
+	int e;
 
 	if (!host_name_ok(name)) {
 		errno = EINVAL;
 		return ERR_INVAL;
 	}
-	fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0)
-		return host_err(errno);
-	e = attach(fd, name, IFF_TAP | IFF_NO_PI);
-	/* A device of that name that is there already, but layer 3, is taken as it is. */
-	if (e == EINVAL) {
-		tun = true;
-		e = attach(fd, name, IFF_TUN);
+	e = open_device(&tap, name, offloads & HOST_OFFLOAD_SUM ? offloads : 0);
+	/* A header without anything that it is for: better without. */
+	if (!e && offloads && !tap.offloads) {
+		close(tap.fd);
+		e = open_device(&tap, name, 0);
 	}
 	if (e) {
-		close(fd);
 		errno = e;
 		/* The name belongs to a device of another kind. */
 		return e == EINVAL ? ERR_INVAL : host_err(e);
 	}
 	snprintf(h->device, sizeof(h->device), "%s", name);
-	*out_fd = fd;
-	*out_tun = tun;
+	*out = tap;
 	return ERR_OK;
 }

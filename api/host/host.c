@@ -120,6 +120,7 @@ static void host_close(void *ctx)
 
 static const struct host_ops host_linux_ops = {
 	.tap_open = host_tap_open,
+	.link_gso = host_link_gso,
 	.link_set = host_link_set,
 	.link_del = host_link_del,
 	.link_mtu = host_link_mtu,

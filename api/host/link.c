@@ -83,6 +83,23 @@ enum err host_link_set(void *ctx, const char *ifname, uint32_t mtu, const uint8_
 	return host_addr_always(h, ifindex);
 }
 
+enum err host_link_gso(void *ctx, const char *ifname, uint32_t max_len, uint32_t max_num)
+{
+	struct host_linux *h = ctx;
+	struct netlink_msg m;
+	uint32_t ifindex;
+	enum err err = host_ifindex(&ifindex, ifname);
+
+	if (err)
+		return err;
+	struct ifinfomsg *ifi = netlink_begin(&m, RTM_NEWLINK, 0, sizeof(*ifi));
+
+	ifi->ifi_index = (int)ifindex;
+	mnl_attr_put_u32(m.head, IFLA_GSO_MAX_SIZE, max_len);
+	mnl_attr_put_u32(m.head, IFLA_GSO_MAX_SEGS, max_num);
+	return netlink_talk(h, &m, NULL, NULL);
+}
+
 /* struct link_facts - of one device. */
 struct link_facts {
 	uint32_t mtu;

@@ -52,7 +52,9 @@ MUST_USE enum err host_sysctl_write(const char *family, const char *ifname, cons
 				    long value) NONNULL(1, 2, 3);
 
 /* device.c */
-MUST_USE enum err host_tap_open(void *ctx, int *out_fd, bool *out_tun, const char *name);
+MUST_USE enum err host_tap_open(void *ctx, struct host_tap *out, const char *name,
+				uint32_t offloads);
+MUST_USE enum err host_link_gso(void *ctx, const char *ifname, uint32_t max_len, uint32_t max_num);
 
 /* link.c */
 MUST_USE enum err host_link_set(void *ctx, const char *ifname, uint32_t mtu, const uint8_t *mac);

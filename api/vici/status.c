@@ -135,6 +135,7 @@ static enum err set_data_stats(struct tree *out, const struct backend_ops *ops,
 	TRY(set_count(t, "handed-off", st->handed_off));
 	TRY(set_count(t, "taken", st->taken));
 	TRY(set_count(t, "consumed", st->consumed));
+	TRY(set_count(t, "offload-refused", st->offload_refused));
 	return set_drops(t, ops, st);
 }
 

@@ -160,6 +160,9 @@ MUST_USE SET(set_fragment_size);
 MUST_USE SET(set_log_level);
 MUST_USE SET(set_udp_gso);
 MUST_USE SET(set_udp_gro);
+MUST_USE SET(set_tun_checksum);
+MUST_USE SET(set_tun_tso);
+MUST_USE SET(set_tun_uso);
 
 /* conn_check - make a connection with one reference from its section. *out is NULL if there were
  * errors. Errors: NOMEM. conn.c */

@@ -258,7 +258,9 @@ struct conf_daemon {
 	uint32_t retransmit_tries; /* sends of one request; 0 = the engine's default */
 	uint32_t fragment_size;    /* of IP packets with fragments of IKE; 0 = 576 or 1280 (IPv6) */
 	uint32_t log_level;        /* enum log_level */
-	bool udp_gso, udp_gro;     /* many datagrams as one message, where the kernel can */
+	/* Many datagrams as one message; super-packets of the virtual interface. Where the kernel
+	 * can. */
+	bool udp_gso, udp_gro, tun_checksum, tun_tso, tun_uso;
 };
 
 /* struct conf - everything. */

@@ -24,6 +24,9 @@ void daemon_defaults(struct conf_daemon *d)
 		.log_level = LOG_INFO,
 		.udp_gso = true,
 		.udp_gro = true,
+		.tun_checksum = true,
+		.tun_tso = true,
+		.tun_uso = true,
 	};
 }
 
@@ -200,5 +203,23 @@ enum err set_udp_gso(struct check *c, void *obj, const struct tree *node)
 enum err set_udp_gro(struct check *c, void *obj, const struct tree *node)
 {
 	take_bool(c, &((struct conf_daemon *)obj)->udp_gro, node);
+	return ERR_OK;
+}
+
+enum err set_tun_checksum(struct check *c, void *obj, const struct tree *node)
+{
+	take_bool(c, &((struct conf_daemon *)obj)->tun_checksum, node);
+	return ERR_OK;
+}
+
+enum err set_tun_tso(struct check *c, void *obj, const struct tree *node)
+{
+	take_bool(c, &((struct conf_daemon *)obj)->tun_tso, node);
+	return ERR_OK;
+}
+
+enum err set_tun_uso(struct check *c, void *obj, const struct tree *node)
+{
+	take_bool(c, &((struct conf_daemon *)obj)->tun_uso, node);
 	return ERR_OK;
 }

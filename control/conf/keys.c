@@ -234,6 +234,9 @@ static const struct key keys[] = {
 	SETS_(DAEMON, VALUE, "log_level", set_log_level),
 	SETS_(DAEMON, VALUE, "udp_gso", set_udp_gso),
 	SETS_(DAEMON, VALUE, "udp_gro", set_udp_gro),
+	SETS_(DAEMON, VALUE, "tun_checksum", set_tun_checksum),
+	SETS_(DAEMON, VALUE, "tun_tso", set_tun_tso),
+	SETS_(DAEMON, VALUE, "tun_uso", set_tun_uso),
 };
 
 static bool is_section_key(const struct key *k)

@@ -725,6 +725,50 @@ static void test_an_interface_that_cannot_be_made_carries_nothing(void)
 	end();
 }
 
+/* Offloads are asked for as configured, and super-packets have the length that a peer is sent. */
+static void test_offloads_of_the_device(void)
+{
+	static const struct {
+		const char *keys;
+		uint32_t host, wanted;
+		bool super;
+	} rows[] = {
+		{"", 0x6f, 0x6f, true},
+		{"", 0x0f, 0x0f, true},
+		{"", 0, 0, false},
+		{"tun_uso = no\n", 0x6f, 0x0f, true},
+		{"tun_tso = no\n", 0x6f, 0x61, true},
+		{"tun_tso = no\n tun_uso = no\n", 0x6f, 0x01, false},
+		{"tun_checksum = no\n", 0x6f, 0, false},
+	};
+
+	begin();
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct engine_params params = {0};
+		struct engine *e = NULL;
+		struct fake_host host;
+		char keys[64];
+
+		fake_host_init(&host);
+		host.source4 = loopback();
+		host.offloads = rows[i].host;
+		params.host = host.host;
+		snprintf(keys, sizeof(keys), "latchkey {\n %s", rows[i].keys);
+		params.conf = conf_of(
+			with(text_of(true, "trap", "s3cret-s3cret-s3cret"), "latchkey {\n", keys));
+		CU_ASSERT_FATAL(params.conf != NULL);
+		CU_ASSERT_FATAL(engine_new(&e, &params) == ERR_OK);
+		conf_put(params.conf);
+		CU_ASSERT_EQUAL(host.given, rows[i].wanted);
+		CU_ASSERT_EQUAL(fake_host_has(&host, "gso lka 60000 bytes 44 segments"),
+				rows[i].super);
+		engine_free(e);
+		CU_ASSERT_EQUAL(host.num_lines, 0);
+		fake_host_fini(&host);
+	}
+	end();
+}
+
 static void on_stopped(void *ctx)
 {
 	*(unsigned *)ctx += 1;
@@ -794,6 +838,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_down_lifts_what_a_lost_peer_left),
 	TAP_TEST(test_an_interface_of_its_own),
 	TAP_TEST(test_an_interface_that_cannot_be_made_carries_nothing),
+	TAP_TEST(test_offloads_of_the_device),
 	TAP_TEST(test_orderly_stop_leaves_an_untouched_host),
 	TAP_TEST(test_failed_start_is_an_error_at_each_step),
 };

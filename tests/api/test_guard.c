@@ -69,7 +69,7 @@ static void guard_one(const char *local, const char *remote, bool capture)
 
 static bool begin(void)
 {
-	bool tun;
+	struct host_tap tap;
 
 	if (!netns_enter())
 		return false;
@@ -100,7 +100,8 @@ static bool begin(void)
 		 "ip addr add 10.3.0.1/24 dev lan0 && ip -6 addr add fd03::1/64 dev lan0 nodad && "
 		 "ip route add default via " NEXT_V4 " && ip -6 route add default via " NEXT_V6);
 	CU_ASSERT_FATAL(host_linux_open(&lab.host) == ERR_OK);
-	OK(lab.host.ops->tap_open(lab.host.ctx, &lab.tap, &tun, "lk0"));
+	OK(lab.host.ops->tap_open(lab.host.ctx, &tap, "lk0", 0));
+	lab.tap = tap.fd;
 	OK(lab.host.ops->link_set(lab.host.ctx, "lk0", 1400, NULL));
 	OK(lab.host.ops->rules_set(lab.host.ctx, "lk0"));
 	return true;

@@ -14,6 +14,10 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
@@ -77,13 +81,12 @@ static bool begin(struct host *h)
 
 static int open_device(struct host *h, const char *name)
 {
-	bool tun = true;
-	int fd = -1;
+	struct host_tap tap;
 
-	CU_ASSERT_FATAL(h->ops->tap_open(h->ctx, &fd, &tun, name) == ERR_OK);
-	CU_ASSERT(!tun);
+	CU_ASSERT_FATAL(h->ops->tap_open(h->ctx, &tap, name, 0) == ERR_OK);
+	CU_ASSERT(!tap.tun && !tap.offloads);
 	OK(h->ops->link_set(h->ctx, name, 1400, NULL));
-	return fd;
+	return tap.fd;
 }
 
 static void test_names(void)
@@ -101,13 +104,13 @@ static void test_names(void)
 					  "1234567890123456"};
 	struct ip_prefix p = prefix("10.0.0.0/8");
 	struct host h;
-	bool tun;
+	struct host_tap tap;
 	int fd;
 
 	if (!begin(&h))
 		return;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-		CU_ASSERT_EQUAL(h.ops->tap_open(h.ctx, &fd, &tun, bad[i]), ERR_INVAL);
+		CU_ASSERT_EQUAL(h.ops->tap_open(h.ctx, &tap, bad[i], 0), ERR_INVAL);
 		CU_ASSERT_EQUAL(h.ops->link_set(h.ctx, bad[i], 1400, NULL), ERR_INVAL);
 		CU_ASSERT_EQUAL(h.ops->link_del(h.ctx, bad[i]), ERR_INVAL);
 		CU_ASSERT_EQUAL(h.ops->addr_add(h.ctx, bad[i], &p), ERR_INVAL);
@@ -145,37 +148,94 @@ static void test_missing_device(void)
 	h.ops->close(h.ctx);
 }
 
+/* feature - what the device says of itself (SIOCETHTOOL). */
+static bool feature(const char *name, uint32_t what)
+{
+	struct ethtool_value value = {.cmd = what};
+	struct ifreq ifr = {.ifr_data = (void *)&value};
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+	CU_ASSERT(ioctl(fd, SIOCETHTOOL, &ifr) == 0);
+	close(fd);
+	return value.data != 0;
+}
+
+/* What is asked for is in force, what another program left is not, with either kind of device. */
+static void test_tap_offloads(void)
+{
+	static const uint32_t sets[] = {
+		HOST_OFFLOAD_SUM | HOST_OFFLOAD_TCP4 | HOST_OFFLOAD_TCP6 | HOST_OFFLOAD_ECN |
+			HOST_OFFLOAD_UDP,
+		0,
+		HOST_OFFLOAD_SUM | HOST_OFFLOAD_UDP,
+		HOST_OFFLOAD_SUM,
+		HOST_OFFLOAD_SUM | HOST_OFFLOAD_TCP4 | HOST_OFFLOAD_TCP6,
+	};
+	struct host_tap tap;
+	struct host h;
+
+	if (!begin(&h))
+		return;
+	netns_sh("ip tuntap add lk1 mode tun");
+	for (size_t i = 0; i < ARRAY_LEN(sets); i++) {
+		for (int tun = 0; tun < 2; tun++) {
+			const char *name = tun ? "lk1" : "lk0";
+
+			OK(h.ops->tap_open(h.ctx, &tap, name, sets[i]));
+			CU_ASSERT_EQUAL(tap.tun, tun);
+			CU_ASSERT_EQUAL(tap.offloads, sets[i]);
+			CU_ASSERT_EQUAL(feature(name, ETHTOOL_GTXCSUM), sets[i] != 0);
+			CU_ASSERT_EQUAL(feature(name, ETHTOOL_GTSO),
+					(sets[i] & HOST_OFFLOAD_TCP4) != 0);
+			CU_ASSERT_EQUAL(strstr(netns_read("ip -d link show %s", name),
+					       "vnet_hdr on") != NULL,
+					sets[i] != 0);
+			close(tap.fd);
+		}
+	}
+	/* Others need the checksum. */
+	OK(h.ops->tap_open(h.ctx, &tap, "lk0", HOST_OFFLOAD_TCP4));
+	CU_ASSERT_EQUAL(tap.offloads, 0);
+	OK(h.ops->link_gso(h.ctx, "lk0", 60000, 44));
+	CU_ASSERT(strstr(netns_read("ip -d link show lk0"), "gso_max_size 60000 gso_max_segs 44") !=
+		  NULL);
+	CU_ASSERT_EQUAL(h.ops->link_gso(h.ctx, "lk9", 60000, 44), ERR_NOT_FOUND);
+	close(tap.fd);
+	h.ops->close(h.ctx);
+}
+
 static void test_tap_open(void)
 {
 	struct host h;
-	bool tun;
-	int fd, again = -1;
+	struct host_tap tap, again = {.fd = -1};
+	int fd;
 
 	if (!begin(&h))
 		return;
 	fd = open_device(&h, "lk0");
 	CU_ASSERT(fcntl(fd, F_GETFL) & O_NONBLOCK);
 	CU_ASSERT(fcntl(fd, F_GETFD) & FD_CLOEXEC);
-	CU_ASSERT_EQUAL(h.ops->tap_open(h.ctx, &again, &tun, "lk0"), ERR_BUSY);
-	CU_ASSERT_EQUAL(again, -1);
+	CU_ASSERT_EQUAL(h.ops->tap_open(h.ctx, &again, "lk0", 0), ERR_BUSY);
+	CU_ASSERT_EQUAL(again.fd, -1);
 	close(fd);
 	/* It outlives the descriptor and is taken over. */
 	netns_sh("ip link show lk0 >/dev/null");
-	OK(h.ops->tap_open(h.ctx, &fd, &tun, "lk0"));
-	CU_ASSERT(!tun);
-	close(fd);
+	OK(h.ops->tap_open(h.ctx, &tap, "lk0", 0));
+	CU_ASSERT(!tap.tun);
+	close(tap.fd);
 	OK(h.ops->link_del(h.ctx, "lk0"));
 	CU_ASSERT(same_text(netns_read("ip -br link show lk0 2>/dev/null"), ""));
 	OK(h.ops->link_del(h.ctx, "lk0"));
 	/* A layer-3 device that is there already is used with packet information. */
 	netns_sh("ip tuntap add lk1 mode tun");
-	OK(h.ops->tap_open(h.ctx, &fd, &tun, "lk1"));
-	CU_ASSERT(tun);
+	OK(h.ops->tap_open(h.ctx, &tap, "lk1", 0));
+	CU_ASSERT(tap.tun);
 	OK(h.ops->link_set(h.ctx, "lk1", 1400, NULL));
 	CU_ASSERT(strstr(netns_read("ip -d link show lk1"), "tun type tun pi on") != NULL);
-	close(fd);
+	close(tap.fd);
 	/* Somebody else's device is neither used nor removed. */
-	CU_ASSERT_EQUAL(h.ops->tap_open(h.ctx, &fd, &tun, "out0"), ERR_INVAL);
+	CU_ASSERT_EQUAL(h.ops->tap_open(h.ctx, &tap, "out0", 0), ERR_INVAL);
 	CU_ASSERT_EQUAL(h.ops->link_del(h.ctx, "out0"), ERR_INVAL);
 	netns_sh("ip link show out0 >/dev/null");
 	h.ops->close(h.ctx);
@@ -693,7 +753,7 @@ static int without_privilege(void)
 	struct ip_prefix p = {.len = 8};
 	struct guard_entry entry = {0};
 	struct host h;
-	bool tun;
+	struct host_tap tap;
 	int fd;
 
 	p.addr = ip_addr_v4("\x0a\x00\x00");
@@ -715,7 +775,7 @@ static int without_privilege(void)
 			return 6;
 		if (ops->udp_open(ctx, &fd, IP_V4, 5000) != ERR_PERM)
 			return 7;
-		if (ops->tap_open(ctx, &fd, &tun, "lk0") != ERR_PERM)
+		if (ops->tap_open(ctx, &tap, "lk0", 0) != ERR_PERM)
 			return 8;
 		if (ops->guard_set(ctx, "lk0", &entry, 1) != ERR_PERM)
 			return 9;
@@ -748,6 +808,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_names),
 	TAP_TEST(test_missing_device),
 	TAP_TEST(test_tap_open),
+	TAP_TEST(test_tap_offloads),
 	TAP_TEST(test_link_set),
 	TAP_TEST(test_addresses),
 	TAP_TEST(test_routes),

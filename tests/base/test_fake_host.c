@@ -106,13 +106,14 @@ static void test_devices_carry_frames(void)
 {
 	const struct host *h = &f.host;
 	char buf[16];
-	bool tun = true;
+	struct host_tap tap;
 	int fd = -1;
 
 	fake_host_init(&f);
-	CU_ASSERT_EQUAL(h->ops->tap_open(h->ctx, &fd, &tun, "a name too long for it"), ERR_INVAL);
-	CU_ASSERT_EQUAL_FATAL(h->ops->tap_open(h->ctx, &fd, &tun, "lk0"), ERR_OK);
-	CU_ASSERT(!tun);
+	CU_ASSERT_EQUAL(h->ops->tap_open(h->ctx, &tap, "a name too long for it", 0), ERR_INVAL);
+	CU_ASSERT_EQUAL_FATAL(h->ops->tap_open(h->ctx, &tap, "lk0", 0), ERR_OK);
+	CU_ASSERT(!tap.tun);
+	fd = tap.fd;
 	CU_ASSERT_EQUAL(write(fd, "frame", 5), 5);
 	CU_ASSERT_EQUAL(read(f.tap_peers[0], buf, sizeof(buf)), 5);
 	CU_ASSERT_EQUAL(read(fd, buf, sizeof(buf)), -1);

@@ -566,7 +566,8 @@ static void test_fragmentation(void)
 /* Offloads are on unless switched off, each by itself. */
 static void test_offloads(void)
 {
-	static const char *const keys[] = {"udp_gso", "udp_gro"};
+	static const char *const keys[] = {"udp_gso", "udp_gro", "tun_checksum", "tun_tso",
+					   "tun_uso"};
 
 	for (size_t off = 0; off <= ARRAY_LEN(keys); off++) {
 		char text[128] = "connections { }";
@@ -574,7 +575,8 @@ static void test_offloads(void)
 		if (off < ARRAY_LEN(keys))
 			snprintf(text, sizeof(text), "latchkey { %s = no\n}", keys[off]);
 		struct conf *conf = must_load(text);
-		const bool is[] = {conf->daemon.udp_gso, conf->daemon.udp_gro};
+		const struct conf_daemon *d = &conf->daemon;
+		const bool is[] = {d->udp_gso, d->udp_gro, d->tun_checksum, d->tun_tso, d->tun_uso};
 
 		for (size_t i = 0; i < ARRAY_LEN(keys); i++)
 			CU_ASSERT_EQUAL(is[i], i != off);

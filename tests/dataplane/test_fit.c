@@ -163,7 +163,7 @@ static void test_cut_while_path_grows(void)
 	counter_add(&w->count.rx, 1);
 	out_classify(w, &v, &out);
 	v = out;
-	while (v.num) {
+	while (v.num || out_fit_pending(w)) {
 		out_fit(w, &v, &out);
 		for (uint32_t i = 0; i < out.num; i++, num++) {
 			CU_ASSERT(out.pkt[i]->len <= 576);

@@ -57,6 +57,7 @@ static void attach(struct side *s, uint16_t *port, uint32_t worker, struct drive
 static void make_side(struct side *s, bool is_a, const struct bed_options *o)
 {
 	const struct memory_params inner = {.role = PORT_INNER,
+					    .joins = o->joins,
 					    .num_frames = o->num_frames,
 					    .frame_len =
 						    o->frame_len ? o->frame_len : BED_MAX_PACKET};

@@ -4,6 +4,7 @@
 #include "drivers/tap.h"
 
 #include "base/alloc.h"
+#include "base/checksum.h"
 #include "dataplane/pool.h"
 
 #include "tests/drivers/netns.h"
@@ -17,6 +18,7 @@
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -49,7 +51,8 @@ static bool begin(bool tun)
 	if (!netns_enter())
 		return false;
 	int fd = open_device(tun ? IFF_TUN : IFF_TAP | IFF_NO_PI);
-	CU_ASSERT_FATAL(tap_driver_open(&d, fd, tun, MTU) == ERR_OK);
+	CU_ASSERT_FATAL(tap_driver_open(&d, &(struct host_tap){.fd = fd, .tun = tun}, MTU) ==
+			ERR_OK);
 	pool = pool_new(128, 2048);
 	CU_ASSERT_FATAL(pool != NULL);
 	vec.num = 0;
@@ -385,7 +388,7 @@ static void test_full_queue(void)
 	/* A socket in place of the device, since a device's queue never refuses. */
 	CU_ASSERT_FATAL(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, pair) == 0);
 	setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &buf, sizeof(buf));
-	CU_ASSERT_FATAL(tap_driver_open(&d, pair[0], false, MTU) == ERR_OK);
+	CU_ASSERT_FATAL(tap_driver_open(&d, &(struct host_tap){.fd = pair[0]}, MTU) == ERR_OK);
 	pool = pool_new(128, 2048);
 	while (sent++ < 1000 && !d->stats.tx_full)
 		send_packet(udp4, sizeof(udp4), 0);
@@ -395,16 +398,247 @@ static void test_full_queue(void)
 	close(pair[1]);
 }
 
+/* ---- offloads ------------------------------------------------------------------------------- */
+
+#define ALL (HOST_OFFLOAD_SUM | HOST_OFFLOAD_TCP4 | HOST_OFFLOAD_TCP6 | HOST_OFFLOAD_UDP)
+
+static struct pool *longer;
+
+/* begin_offloads - false also where this kernel has no USO. */
+static bool begin_offloads(bool tun)
+{
+	short flags = (short)((tun ? IFF_TUN : IFF_TAP | IFF_NO_PI) | IFF_VNET_HDR);
+	int fd, one = 1;
+
+	if (!netns_enter())
+		return false;
+	fd = open_device(flags);
+	if (ioctl(fd, TUNSETVNETLE, &one) != 0 ||
+	    ioctl(fd, TUNSETOFFLOAD, (unsigned long)ALL) != 0) {
+		close(fd);
+		tap_skip("this kernel has no USO");
+		return false;
+	}
+	CU_ASSERT_FATAL(tap_driver_open(&d,
+					&(struct host_tap){.fd = fd, .tun = tun, .offloads = ALL},
+					MTU) == ERR_OK);
+	CU_ASSERT_EQUAL(d->joins, JOIN_TCP4 | JOIN_TCP6 | JOIN_UDP4 | JOIN_UDP6);
+	pool = pool_new(128, 2048);
+	longer = pool_new(8, POOL_LONGEST);
+	CU_ASSERT_FATAL(pool && longer);
+	pool->longer = longer;
+	vec.num = 0;
+	return true;
+}
+
+static void end_offloads(void)
+{
+	put_all();
+	CU_ASSERT_EQUAL(pool_num_free(longer), 8);
+	end();
+	pool_free(longer);
+}
+
+/* udp_right - the packet's UDP checksum, or only that of its pseudo header. */
+static bool udp_right(const uint8_t *h, uint32_t len, bool pseudo_only)
+{
+	uint32_t at = h[0] >> 4 == 4 ? 20 : 40;
+	uint64_t sum = checksum_pseudo(h, IPPROTO_UDP) + checksum_value((uint16_t)(len - at));
+
+	if (pseudo_only)
+		return checksum_fold(sum) == checksum_get(h + at + 6);
+	return checksum_fold(checksum_add(sum, h + at, len - at)) == 0xffff;
+}
+
+static void fill(uint8_t *p, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		p[i] = (uint8_t)(i * 7 + (i >> 8) * 3);
+}
+
+/* What the host leaves to us: a checksum, and datagrams in one piece. A long one moves to a long
+ * packet; without one it waits in the device. */
+static void offloads_in(bool tun)
+{
+	static uint8_t data[60000];
+	static const size_t lens[] = {100, 1000, 3000, 40000, 60000, 999, 1001};
+	int v4, v6, seg_len = 1000;
+
+	if (!begin_offloads(tun))
+		return;
+	fill(data, sizeof(data));
+	v4 = udp_socket("10.1.0.1", NULL, 4000);
+	v6 = udp_socket(NULL, "fd01::1", 4000);
+	CU_ASSERT(setsockopt(v4, SOL_UDP, UDP_SEGMENT, &seg_len, sizeof(seg_len)) == 0);
+	CU_ASSERT(setsockopt(v6, SOL_UDP, UDP_SEGMENT, &seg_len, sizeof(seg_len)) == 0);
+	for (size_t i = 0; i < ARRAY_LEN(lens); i++) {
+		for (int six = 0; six < 2; six++) {
+			send_to(six ? v6 : v4, six ? "fd01::2" : "10.1.0.2", 4001, data, lens[i]);
+			soon(d->ops->fd(d));
+			CU_ASSERT_EQUAL_FATAL(rx(), 1);
+			struct packet *p = vec.pkt[0];
+			uint32_t head = six ? 48 : 28;
+			CU_ASSERT_EQUAL(p->len, head + lens[i]);
+			CU_ASSERT_EQUAL(p->seg_len, lens[i] > 1000 ? 1000 : 0);
+			CU_ASSERT(udp_right(p->data, p->len, lens[i] > 1000));
+			CU_ASSERT(memcmp(p->data + head, data, lens[i]) == 0);
+			CU_ASSERT(p->pool == (p->len > 2048 ? longer : pool));
+			CU_ASSERT_EQUAL(packet_headroom(p), PACKET_HEADROOM);
+			put_all();
+		}
+	}
+	CU_ASSERT_EQUAL(d->stats.rx_packets, 2 * (1 + 1 + 4 + 41 + 61 + 1 + 2));
+	/* A burst is as many packets as a vector holds, however they come. */
+	for (int i = 0; i < 4; i++)
+		send_to(v4, "10.1.0.2", 4001, data, 40000);
+	CU_ASSERT_EQUAL(rx(), 2);
+	put_all();
+	CU_ASSERT_EQUAL(rx(), 2);
+	put_all();
+	struct packet *taken[8];
+	CU_ASSERT_EQUAL(longer->ops->get(longer, taken, 8), 8);
+	send_to(v4, "10.1.0.2", 4001, data, 3000);
+	CU_ASSERT_EQUAL(rx(), 0);
+	CU_ASSERT_EQUAL(d->stats.rx_no_buffer, 1);
+	longer->ops->put(longer, taken, 8);
+	CU_ASSERT_EQUAL(rx(), 1);
+	CU_ASSERT_EQUAL(d->stats.rx_error, 0);
+	close(v4);
+	close(v6);
+	end_offloads();
+}
+
+static void test_offloads_in_tap(void)
+{
+	offloads_in(false);
+}
+
+static void test_offloads_in_tun(void)
+{
+	offloads_in(true);
+}
+
+/* put_udp - a UDP packet to the host, behind the last one in vec if there is one and `chained`. */
+static void put_udp(bool six, uint32_t number, uint32_t len, bool chained)
+{
+	struct packet *p = packet_get(pool), *head = vec.num ? vec.pkt[vec.num - 1] : NULL, *last;
+	uint32_t at = six ? 40 : 20;
+	uint8_t *h = p->data;
+
+	memset(h, 0, at + 8);
+	p->len = at + 8 + len;
+	if (six) {
+		h[0] = 0x60;
+		store_be16(h + 4, (uint16_t)(8 + len));
+		h[6] = IPPROTO_UDP;
+		h[7] = 64;
+		inet_pton(AF_INET6, "fd01::2", h + 8);
+		inet_pton(AF_INET6, "fd01::1", h + 24);
+	} else {
+		memcpy(h, udp4, 20);
+		store_be16(h + 2, (uint16_t)p->len);
+		store_be16(h + 10, 0);
+		checksum_put(h + 10, (uint16_t)~checksum_fold(checksum_add(0, h, 20)));
+	}
+	store_be16(h + at, 4001);
+	store_be16(h + at + 2, 4000);
+	store_be16(h + at + 4, (uint16_t)(8 + len));
+	fill(h + at + 8, len);
+	h[at + 8] = (uint8_t)number;
+	checksum_put(h + at + 6,
+		     (uint16_t)~checksum_fold(checksum_add(
+			     checksum_pseudo(h, IPPROTO_UDP) + checksum_value((uint16_t)(8 + len)),
+			     h + at, 8 + len)));
+	if (!chained || !head) {
+		pktvec_push(&vec, p);
+		return;
+	}
+	for (last = head; last->next_part; last = last->next_part)
+		;
+	last->next_part = p;
+	head->num_parts++;
+	head->seg_len = (uint16_t)(head->len - at - 8);
+	head->head_len = (uint16_t)(at + 8);
+}
+
+static void check_udp(int fd, uint32_t number, uint32_t len)
+{
+	static uint8_t got[2048], want[2048];
+
+	fill(want, len);
+	want[0] = (uint8_t)number;
+	CU_ASSERT_EQUAL(recv(soon(fd), got, sizeof(got), 0), (ssize_t)len);
+	CU_ASSERT(memcmp(got, want, len) == 0);
+}
+
+/* Chains arrive as their packets; one that the device refuses goes packet by packet, as do all of
+ * its kind from then on. */
+static void offloads_out(bool tun)
+{
+	int fds[2];
+
+	if (!begin_offloads(tun))
+		return;
+	fds[0] = udp_socket("10.1.0.1", NULL, 4000);
+	fds[1] = udp_socket(NULL, "fd01::1", 4000);
+	for (int refused = 0; refused < 2; refused++) {
+		for (int six = 0; six < 2; six++) {
+			uint64_t sent = d->stats.tx_packets, bytes = d->stats.tx_bytes;
+
+			for (uint32_t i = 0; i < 20; i++)
+				put_udp(six, i, i < 19 ? 1000 : 500, true);
+			put_udp(six, 20, 30, false);
+			put_udp(six, 21, 30, true);
+			if (refused)
+				vec.pkt[0]->seg_len = vec.pkt[1]->seg_len = 0;
+			CU_ASSERT_EQUAL(vec.num, 2);
+			d->ops->tx(d, &vec);
+			for (uint32_t i = 0; i < 22; i++)
+				check_udp(fds[six], i, i < 19 ? 1000 : i < 20 ? 500 : 30);
+			CU_ASSERT_EQUAL(d->stats.tx_packets - sent, 22);
+			CU_ASSERT_EQUAL(d->stats.tx_bytes - bytes,
+					22u * (six ? 48 : 28) + 19 * 1000 + 500 + 2 * 30);
+			CU_ASSERT_EQUAL(d->stats.offload_refused, refused ? six + 1u : 0);
+			CU_ASSERT_EQUAL(d->joins & JOIN_UDP4, refused ? 0 : JOIN_UDP4);
+			CU_ASSERT_EQUAL(d->joins & JOIN_UDP6, refused && six ? 0 : JOIN_UDP6);
+			CU_ASSERT(d->joins & JOIN_TCP4 && d->joins & JOIN_TCP6);
+		}
+	}
+	CU_ASSERT_EQUAL(d->stats.tx_error + d->stats.tx_full, 0);
+	/* A device that is down takes neither. */
+	netns_sh("ip link set drvtap down");
+	vec.num = 0;
+	d->joins |= JOIN_UDP4;
+	for (uint32_t i = 0; i < 5; i++)
+		put_udp(false, i, 100, true);
+	d->ops->tx(d, &vec);
+	CU_ASSERT_EQUAL(d->stats.tx_error, 5);
+	CU_ASSERT_EQUAL(d->stats.offload_refused, 2);
+	close(fds[0]);
+	close(fds[1]);
+	end_offloads();
+}
+
+static void test_offloads_out_tap(void)
+{
+	offloads_out(false);
+}
+
+static void test_offloads_out_tun(void)
+{
+	offloads_out(true);
+}
+
 static void test_bad_arguments(void)
 {
 	struct driver *out = NULL;
 	int pair[2];
 
-	CU_ASSERT_EQUAL(tap_driver_open(&out, -1, false, MTU), ERR_INVAL);
-	CU_ASSERT_EQUAL(tap_driver_open(&out, 0, false, 0), ERR_INVAL);
+	CU_ASSERT_EQUAL(tap_driver_open(&out, &(struct host_tap){.fd = -1}, MTU), ERR_INVAL);
+	CU_ASSERT_EQUAL(tap_driver_open(&out, &(struct host_tap){0}, 0), ERR_INVAL);
 	CU_ASSERT_FATAL(pipe(pair) == 0);
 	alloc_fail_nth(1);
-	CU_ASSERT_EQUAL(tap_driver_open(&out, pair[0], false, MTU), ERR_NOMEM);
+	CU_ASSERT_EQUAL(tap_driver_open(&out, &(struct host_tap){.fd = pair[0]}, MTU), ERR_NOMEM);
 	alloc_fail_nth(0);
 	CU_ASSERT_PTR_NULL(out);
 	close(pair[0]);
@@ -412,11 +646,20 @@ static void test_bad_arguments(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_tap_round_trip),  TAP_TEST(test_tun_round_trip),
-	TAP_TEST(test_sizes),           TAP_TEST(test_burst_and_shortage),
-	TAP_TEST(test_token_in_source), TAP_TEST(test_token_becomes_mark),
-	TAP_TEST(test_what_is_not_ip),  TAP_TEST(test_device_down_and_gone),
-	TAP_TEST(test_full_queue),      TAP_TEST(test_bad_arguments),
+	TAP_TEST(test_tap_round_trip),
+	TAP_TEST(test_tun_round_trip),
+	TAP_TEST(test_sizes),
+	TAP_TEST(test_burst_and_shortage),
+	TAP_TEST(test_token_in_source),
+	TAP_TEST(test_token_becomes_mark),
+	TAP_TEST(test_what_is_not_ip),
+	TAP_TEST(test_device_down_and_gone),
+	TAP_TEST(test_full_queue),
+	TAP_TEST(test_bad_arguments),
+	TAP_TEST(test_offloads_in_tap),
+	TAP_TEST(test_offloads_in_tun),
+	TAP_TEST(test_offloads_out_tap),
+	TAP_TEST(test_offloads_out_tun),
 };
 
 TAP_MAIN("drivers/tap", tests)
