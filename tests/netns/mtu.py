@@ -23,7 +23,7 @@ ROUTED6 = {"left": ("2001:db8:1::1", "2001:db8:1::ff", 64),
 class Routed(Pair):
     """A pair with two routers between and a narrow link between these: only they know of it."""
 
-    def _wire(self, outer):
+    def _wire(self, outer, together):
         table = ROUTED6 if ":" in outer["left"] else ROUTED4
         routers = {side: self.lab.host(f"router-{side}") for side in ("left", "right")}
         v6 = ":" in outer["left"]
@@ -31,11 +31,12 @@ class Routed(Pair):
                   for i, side in enumerate(("left", "right"), 1)}
         bits = 64 if v6 else 24
         self.lab.link(routers["left"], "narrow", routers["right"], "narrow",
-                      [f"{middle['left']}/{bits}"], [f"{middle['right']}/{bits}"], mtu=NARROW)
+                      [f"{middle['left']}/{bits}"], [f"{middle['right']}/{bits}"], mtu=NARROW,
+                      together=together)
         for side, router in routers.items():
             host, (address, gateway, length) = self.host(side), table[side]
             self.lab.link(host, "wire", router, "wide", [f"{address}/{length}"],
-                          [f"{gateway}/{length}"])
+                          [f"{gateway}/{length}"], together=together)
             host.run("ip", "route", "add", "default", "via", gateway)
             router.run("ip", "route", "add", "default", "via", middle[other(side)])
             router.sysctl("net.ipv4.ip_forward", 1)

@@ -104,14 +104,14 @@ class Pair:
     """Two hosts, a daemon on each, and a capture of the wire between them."""
 
     def __init__(self, name, left, right, nat=False, outer="ip4", start=True, build=None,
-                 snap=0):
+                 snap=0, together=False):
         self.lab = Lab(name)
         self.sides = {"left": left, "right": right}
         self.build = build
         try:
             self.left, self.right = self.lab.host("left"), self.lab.host("right")
             self.outers = self._wire_nat(nat == "double") if nat else \
-                self._wire(OUTER6 if outer == "ip6" else OUTER4)
+                self._wire(OUTER6 if outer == "ip6" else OUTER4, together)
             for side, host in (("left", self.left), ("right", self.right)):
                 host.address("lo", f"{INNER[side][0]}/32", f"{INNER[side][1]}/128")
             self.capture = Capture(self.right, "wire", snap=snap)
@@ -123,10 +123,10 @@ class Pair:
             self.close(failed=True)
             raise
 
-    def _wire(self, outer):
+    def _wire(self, outer, together):
         bits = 64 if ":" in outer["left"] else 24
         self.lab.link(self.left, "wire", self.right, "wire",
-                      [f"{outer['left']}/{bits}"], [f"{outer['right']}/{bits}"])
+                      [f"{outer['left']}/{bits}"], [f"{outer['right']}/{bits}"], together=together)
         return {"left": (outer["left"], outer["right"]), "right": (outer["right"], outer["left"])}
 
     def _wire_nat(self, double):
