@@ -107,7 +107,8 @@ enum err set_mtu(struct check *c, void *obj, const struct tree *node)
 
 enum err set_aead(struct check *c, void *obj, const struct tree *node)
 {
-	static const struct take_word words[] = {{"auto", 0}, {"openssl", 1}, {"ipsec-mb", 2}};
+	static const struct take_word words[] = {
+		{"auto", 0}, {"openssl", 1}, {"ipsec-mb", 2}, {"vaes", 3}};
 	struct conf_daemon *d = obj;
 	int v;
 

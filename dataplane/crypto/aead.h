@@ -82,29 +82,29 @@ struct aead_work; /* what back ends need while they work, beside keys; one for e
 
 /*
  * struct aead_op - one packet, in place: SPI, sequence number and IV lie right in front of text,
- * icv has room for the ICV. Encrypt: len bytes at text are replaced by ciphertext and the ICV is
- * written. Where the IV is secret, what lies in its place must be a number that was never there
- * before under this key, and is replaced by its AES encryption. Decrypt: text is replaced by plain
- * text and ok tells whether the ICV was right (constant time); if not, text is unspecified and must
- * not be used; in both cases what lies at icv is unspecified then.
+ * the ICV, or room for it, lies right behind. Encrypt: len bytes at text are replaced by ciphertext
+ * and the ICV is written. Where the IV is secret, what lies in its place must be a number that was
+ * never there before under this key, and is replaced by its AES encryption. Decrypt: text is
+ * replaced by plain text and ok tells whether the ICV was right (constant time); if not, text is
+ * unspecified and must not be used; in both cases what lies at icv is unspecified then.
  */
 struct aead_op {
 	const struct aead_key *key;
 	uint8_t *text;
-	uint8_t *icv;
+	uint8_t *icv; /* text + len */
 	uint32_t len;
-	uint8_t aad_len;               /* 8, or 12 with ESN */
-	bool ok;                       /* decrypt: result; encrypt: false if the back end failed */
-	uint8_t nonce[AEAD_NONCE_LEN]; /* combined modes: salt || IV */
+	uint8_t aad_len; /* 8, or 12 with ESN */
+	bool ok;         /* decrypt: result; encrypt: false if the back end failed */
 	/* SPI || sequence number, with ESN SPI || high half || low half (RFC 4106 5). Encrypt-then-
 	 * MAC authenticates the packet's own header instead, and the high half behind the text (RFC
 	 * 4303 2.2.1). */
 	uint8_t aad[AEAD_AAD_MAX];
+	uint8_t nonce[AEAD_NONCE_LEN]; /* combined modes: salt || IV */
 };
 
 /* struct aead_backend - one implementation. */
 struct aead_backend {
-	const char *name; /* "openssl", "ipsec-mb", "libsodium" */
+	const char *name; /* "vaes", "ipsec-mb", "openssl", "libsodium" */
 	bool (*supports)(enum aead_alg alg);
 	/* key_new - expand key_len bytes: cipher key || MAC key, without the salt. iv_key: 16 bytes
 	 * of a secret of this SA alone, from which secret IVs are made; without it (NULL) such a

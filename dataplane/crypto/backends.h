@@ -15,6 +15,10 @@ struct aead_work {
 /* aead_openssl - OpenSSL 3 EVP, one packet at a time; everywhere. */
 extern const struct aead_backend aead_openssl;
 
+/* aead_vaes - AES-GCM, several packets at a time; amd64 with VAES and VPCLMULQDQ (LATCHKEY_VAES).
+ */
+extern const struct aead_backend aead_vaes;
+
 /* aead_ipsec_mb - intel-ipsec-mb; amd64 with AES-NI (LATCHKEY_IPSEC_MB). */
 extern const struct aead_backend aead_ipsec_mb;
 

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vaes.h - what the files of the vaes back end share: vaes.c (the back end), vaes_key.c (key
+ * schedules), vaes_gcm.c (the kernel). Not for other rooms. Thread: as aead.h says.
+ */
+#pragma once
+
+#include "base/secret.h"
+#include "dataplane/crypto/backends.h"
+
+#include <immintrin.h>
+
+/* VAES - of a function that uses these instructions; called only if supports() says so. */
+#define VAES __attribute__((target("avx2,aes,pclmul,vaes,vpclmulqdq")))
+
+/* VAES_INLINE - and is a piece of the kernel. */
+#define VAES_INLINE static inline __attribute__((always_inline)) VAES
+
+/* VAES_CHUNK - blocks of one packet that go through the kernel at a time. */
+#define VAES_CHUNK 8
+
+/* VAES_POWERS - of H that are kept: H^(CHUNK + 1) first, H, then zeros for what lies behind the end
+ * of a chunk that is shorter than the one beside it. */
+#define VAES_POWERS (2 * VAES_CHUNK + 1)
+
+/* struct aead_key - in its own memory, which is in the key arena. power and sum, see vaes_ghash.h:
+ * those of H^(CHUNK + 1) first, H last. */
+struct aead_key {
+	struct secret memory;
+	uint32_t rounds; /* 10 or 14; 0 in a forked child, where all of this is zero */
+	__m128i round[15];
+	__m128i power[VAES_POWERS];
+	__m128i sum[VAES_POWERS];
+};
+
+/* vaes_key_expand - the key schedule of AES and the powers of H; key_len: 16 or 32. */
+void vaes_key_expand(struct aead_key *k, const uint8_t *key, size_t key_len) NONNULL(1, 2);
+
+/* vaes_gcm_encrypt, _decrypt - n operations whose keys have the same number of rounds; sets ok. */
+void vaes_gcm_encrypt(struct aead_op *const *ops, uint32_t n) NONNULL(1);
+void vaes_gcm_decrypt(struct aead_op *const *ops, uint32_t n) NONNULL(1);
