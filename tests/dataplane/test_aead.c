@@ -861,6 +861,22 @@ static void encrypt_short_aad(struct aead_work *w, struct aead_op *o, uint32_t n
 	aead_openssl.encrypt(w, o, n);
 }
 
+/* Right in what is published: longer texts are not. */
+static void encrypt_wrong_far_behind(struct aead_work *w, struct aead_op *o, uint32_t n)
+{
+	aead_openssl.encrypt(w, o, n);
+	for (uint32_t i = 0; i < n; i++)
+		if (o[i].len > 1024)
+			o[i].text[1024] ^= 1;
+}
+
+static void decrypt_refuses_long(struct aead_work *w, struct aead_op *o, uint32_t n)
+{
+	aead_openssl.decrypt(w, o, n);
+	for (uint32_t i = 0; i < n; i++)
+		o[i].ok = o[i].ok && o[i].len < 1024;
+}
+
 static void decrypt_believes(struct aead_work *w, struct aead_op *o, uint32_t n)
 {
 	aead_openssl.decrypt(w, o, n);
@@ -949,10 +965,12 @@ static void test_self_test_passes_the_good(void)
 static void test_self_test_finds_the_faulty(void)
 {
 	static void (*const encrypts[])(struct aead_work *, struct aead_op *, uint32_t) = {
-		encrypt_not_last, encrypt_swaps_lanes, encrypt_reports_failure, encrypt_short_aad};
+		encrypt_not_last, encrypt_swaps_lanes, encrypt_reports_failure, encrypt_short_aad,
+		encrypt_wrong_far_behind};
 	static void (*const decrypts[])(struct aead_work *, struct aead_op *, uint32_t) = {
-		decrypt_believes, decrypt_believes_position_63, decrypt_blames_neighbour,
-		decrypt_half_icv, decrypt_no_text};
+		decrypt_believes,         decrypt_believes_position_63,
+		decrypt_blames_neighbour, decrypt_half_icv,
+		decrypt_no_text,          decrypt_refuses_long};
 	struct aead_backend be = faulty();
 
 	CU_ASSERT(aead_self_test(&be, AEAD_AES_GCM_16_128) == ERR_OK);
