@@ -20,7 +20,8 @@ static const char usage[] =
 	"           [--runs N] [--packets N] [--sas N] [--flows N] [--window N] [--esn] [--udp]\n"
 	"Costs of the ESP data path in TSC cycles per packet. Defaults: every back end, "
 	"aes256gcm16,\n"
-	"sizes 64,512,1400, 25 runs of 16384 packets, 1 SA, 8 flows in each, replay window 1024.\n";
+	"sizes 64,128,256,512,1024,1400,imix, 25 runs of 16384 packets, 1 SA, 8 flows in each, "
+	"replay window 1024.\n";
 
 /* ---- options ------------------------------------------------------------------------------------
  */
@@ -47,7 +48,8 @@ static void set_sizes(struct bench_options *o, char *list)
 			fprintf(stderr, "esp: at most %zu sizes\n", ARRAY_LEN(o->sizes));
 			exit(2);
 		}
-		o->sizes[o->num_sizes++] = number(p, "a size", 28, 1900);
+		o->sizes[o->num_sizes++] =
+			strcmp(p, "imix") == 0 ? BENCH_IMIX : number(p, "a size", 28, 1900);
 	}
 }
 
@@ -130,8 +132,8 @@ static struct bench_options options(int argc, char **argv)
 		.sas = 1,
 		.flows = 8,
 		.window = 1024,
-		.sizes = {64, 512, 1400},
-		.num_sizes = 3,
+		.sizes = {64, 128, 256, 512, 1024, 1400, BENCH_IMIX},
+		.num_sizes = 7,
 	};
 	int c;
 
@@ -190,7 +192,7 @@ static enum err case_open(struct bench_case *c, const struct bench_options *o,
 	if (e == ERR_OK)
 		e = path_bench_new(&c->path, o, be->name, size);
 	c->result->aead = be->name;
-	c->result->inner_len = size;
+	c->result->size = size;
 	return e;
 }
 

@@ -50,19 +50,41 @@ struct bench_options {
 	uint32_t flows;   /* flows in each */
 	uint32_t window;  /* replay window */
 	bool esn;
-	bool udp; /* RFC 3948 instead of raw ESP */
-	uint32_t sizes[8];
+	bool udp;          /* RFC 3948 instead of raw ESP */
+	uint32_t sizes[8]; /* BENCH_IMIX is one */
 	uint32_t num_sizes;
 };
 
 /* struct bench_result - one back end and size. path_*: the passes, without the drivers. */
 struct bench_result {
 	const char *aead;
-	uint32_t inner_len;
+	uint32_t size;
 	struct series raw_out, raw_in;
 	struct series path_out, path_in;
 	struct series driver_out, driver_in;
 };
+
+/* BENCH_IMIX - a size of its own: of 12 packets 7 have 64 bytes, 4 have 570 and one has 1400. */
+#define BENCH_IMIX     0
+#define BENCH_IMIX_NUM 12
+
+/* bench_len - inner bytes of the i-th packet. bench_mean_len - of all of them. */
+static inline uint32_t bench_len(uint32_t size, uint32_t i)
+{
+	static const uint16_t imix[BENCH_IMIX_NUM] = {64,   570, 64,  64, 570, 64,
+						      1400, 64,  570, 64, 64,  570};
+
+	return size == BENCH_IMIX ? imix[i % BENCH_IMIX_NUM] : size;
+}
+
+static inline uint32_t bench_mean_len(uint32_t size)
+{
+	uint32_t sum = 0;
+
+	for (uint32_t i = 0; i < BENCH_IMIX_NUM; i++)
+		sum += bench_len(size, i);
+	return sum / BENCH_IMIX_NUM;
+}
 
 /* esp_text_len - bytes that are encrypted for an inner packet: with padding and trailer. */
 static inline uint32_t esp_text_len(enum aead_alg alg, uint32_t inner_len)
@@ -76,10 +98,10 @@ static inline uint32_t esp_text_len(enum aead_alg alg, uint32_t inner_len)
 
 struct raw_bench;
 
-/* raw_bench_new - as many packets as o says, for inner packets of that length. Errors: NOMEM, and
+/* raw_bench_new - as many packets as o says, for inner packets of that size. Errors: NOMEM, and
  * those of key_new. */
 MUST_USE enum err raw_bench_new(struct raw_bench **out, const struct bench_options *o,
-				const struct aead_backend *be, uint32_t inner_len) NONNULL(1, 2, 3);
+				const struct aead_backend *be, uint32_t size) NONNULL(1, 2, 3);
 void raw_bench_free(struct raw_bench *b);
 
 /* raw_bench_run - cost of encrypting and of decrypting them: the median batch's. Errors: CRYPTO. */
@@ -100,7 +122,7 @@ struct path_bench;
 /* path_bench_new - two data paths, one encrypting and one decrypting, joined by a wire of memory,
  * with SAs, policies and paths as a tunnel has them. Errors: those of dataplane.h. */
 MUST_USE enum err path_bench_new(struct path_bench **out, const struct bench_options *o,
-				 const char *aead, uint32_t inner_len) NONNULL(1, 2, 3);
+				 const char *aead, uint32_t size) NONNULL(1, 2, 3);
 void path_bench_free(struct path_bench *b);
 
 /* path_bench_run - send as many packets through as its options say; the costs are the median

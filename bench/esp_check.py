@@ -47,11 +47,12 @@ def documented():
 
 
 def test_every_case_is_reported():
-    results = report("--sizes", "64,577", "--alg", "aes128gcm16")["results"]
+    results = report("--sizes", "64,577,imix", "--alg", "aes128gcm16")["results"]
     cases = {(r["aead"], r["direction"], r["inner_bytes"]) for r in results}
     assert len(cases) == len(results) and len(results) >= 4, results
     for aead in {r["aead"] for r in results}:
         for direction in ("out", "in"):
+            assert (aead, direction, 344) in cases, cases
             assert {(aead, direction, n) for n in (64, 577)} <= cases, cases
     assert "openssl" in {r["aead"] for r in results}
 
@@ -85,9 +86,10 @@ def test_settings_take_effect():
 
 
 def test_table_for_people():
-    done = esp(*SHORT, "--sizes", "64,1400")
+    done = esp(*SHORT, "--sizes", "64,1400,imix")
     assert done.returncode == 0, done.stderr
-    for wanted in (r"^openssl +out +64 ", r"^openssl +in +1400 ", r"TSC [\d.]+ GHz"):
+    for wanted in (r"^openssl +out +64 ", r"^openssl +in +1400 ", r"^openssl +in +imix ",
+                   r"TSC [\d.]+ GHz"):
         assert re.search(wanted, done.stdout, re.MULTILINE), f"{wanted}\n{done.stdout}"
 
 

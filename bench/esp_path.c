@@ -43,7 +43,7 @@ struct path_bench {
 	struct pktvec wire;
 	struct path_addr from; /* as the receiver sees what is on the wire */
 	uint32_t offer;        /* packets to be offered in this turn */
-	uint32_t inner_len;
+	uint32_t size;
 	uint32_t num_turns;
 	uint32_t num_templates, next_template;
 	uint8_t (*templates)[HEADERS_LEN];
@@ -80,7 +80,7 @@ static uint32_t offer(struct driver *d, struct pool *pool, struct pktvec *out)
 		struct packet *p = out->pkt[out->num + i];
 
 		memcpy(p->data, b->templates[b->next_template], HEADERS_LEN);
-		p->len = b->inner_len;
+		p->len = load_be16(p->data + 2);
 		if (++b->next_template == b->num_templates)
 			b->next_template = 0;
 		if (b->check)
@@ -94,7 +94,7 @@ static uint32_t offer(struct driver *d, struct pool *pool, struct pktvec *out)
 
 static bool intact(const struct path_bench *b, const struct packet *p)
 {
-	if (p->len != b->inner_len || p->data[0] != 0x45)
+	if (p->len < HEADERS_LEN || p->len != load_be16(p->data + 2) || p->data[0] != 0x45)
 		return false;
 	for (uint32_t i = HEADERS_LEN; b->check && i < p->len; i++)
 		if (p->data[i] != body_byte(i))
@@ -365,17 +365,18 @@ static void fill_template(uint8_t h[HEADERS_LEN], uint32_t inner_len, uint32_t s
 
 static enum err make_templates(struct path_bench *b, const struct bench_options *o)
 {
-	b->num_templates = o->sas * o->flows;
+	b->num_templates = o->sas * o->flows * (b->size == BENCH_IMIX ? BENCH_IMIX_NUM : 1);
 	b->templates = mem_alloc_array(b->num_templates, sizeof(*b->templates));
 	if (!b->templates)
 		return ERR_NOMEM;
 	for (uint32_t i = 0; i < b->num_templates; i++)
-		fill_template(b->templates[i], b->inner_len, i % o->sas, i / o->sas);
+		fill_template(b->templates[i], bench_len(b->size, i), i % o->sas,
+			      i / o->sas % o->flows);
 	return ERR_OK;
 }
 
 enum err path_bench_new(struct path_bench **out, const struct bench_options *o, const char *aead,
-			uint32_t inner_len)
+			uint32_t size)
 {
 	struct path_bench *b = mem_alloc(sizeof(*b));
 	uint32_t sets[2] = {0, 0};
@@ -383,7 +384,7 @@ enum err path_bench_new(struct path_bench **out, const struct bench_options *o, 
 
 	if (!b)
 		return ERR_NOMEM;
-	b->inner_len = inner_len;
+	b->size = size;
 	b->num_turns = o->packets / BENCH_BATCH;
 	b->now_ns = 1000000000;
 	e = make_templates(b, o);

@@ -20,10 +20,11 @@ struct raw_bench {
 	(((PACKET_HEADROOM + 2048 + PACKET_TAILROOM + CACHE_LINE - 1) / CACHE_LINE | 1) * \
 	 CACHE_LINE)
 
-static void set_ops(struct raw_bench *b, uint32_t len, uint32_t aad_len)
+static void set_ops(struct raw_bench *b, enum aead_alg alg, uint32_t size, uint32_t aad_len)
 {
 	for (uint32_t i = 0; i < BENCH_BATCH; i++) {
 		uint8_t *text = b->bufs + (size_t)i * STRIDE + PACKET_HEADROOM;
+		const uint32_t len = esp_text_len(alg, bench_len(size, i));
 
 		b->ops[i] = (struct aead_op){
 			.key = b->key,
@@ -39,7 +40,7 @@ static void set_ops(struct raw_bench *b, uint32_t len, uint32_t aad_len)
 }
 
 enum err raw_bench_new(struct raw_bench **out, const struct bench_options *o,
-		       const struct aead_backend *be, uint32_t inner_len)
+		       const struct aead_backend *be, uint32_t size)
 {
 	static const uint8_t key[AEAD_KEY_MAX] = {1, 2, 3};
 	struct raw_bench *b = mem_alloc(sizeof(*b));
@@ -60,7 +61,7 @@ enum err raw_bench_new(struct raw_bench **out, const struct bench_options *o,
 		raw_bench_free(b);
 		return e;
 	}
-	set_ops(b, esp_text_len(o->alg, inner_len), o->esn ? 12 : 8);
+	set_ops(b, o->alg, size, o->esn ? 12 : 8);
 	*out = b;
 	return ERR_OK;
 }

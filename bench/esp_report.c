@@ -89,7 +89,7 @@ static double vpp_here(const struct bench_options *o, const struct bench_result 
 	for (size_t i = 0; i < num; i++)
 		for (size_t k = 0; k < ARRAY_LEN(vpp); k++)
 			if (strcmp(results[i].aead, "ipsec-mb") == 0 &&
-			    results[i].inner_len == inner_len && vpp[k].inner_len == inner_len)
+			    results[i].size == inner_len && vpp[k].inner_len == inner_len)
 				return vpp[k].node[in] / vpp[k].raw[in] *
 				       series_median(in ? &results[i].raw_in : &results[i].raw_out);
 	return 0;
@@ -175,21 +175,31 @@ static json_t *series_json(const struct series *s)
 			 series_max(s));
 }
 
+static uint32_t mean_text_len(enum aead_alg alg, uint32_t size)
+{
+	uint32_t sum = 0;
+
+	for (uint32_t i = 0; i < BENCH_IMIX_NUM; i++)
+		sum += esp_text_len(alg, bench_len(size, i));
+	return sum / BENCH_IMIX_NUM;
+}
+
 static json_t *result_json(const struct bench_options *o, const struct bench_result *results,
 			   size_t num, size_t i, bool in, double tsc_hz)
 {
 	const struct bench_result *r = &results[i];
 	const struct series *path = in ? &r->path_in : &r->path_out;
 	const struct series *raw = in ? &r->raw_in : &r->raw_out;
-	double cycles = series_median(path), peer = vpp_here(o, results, num, r->inner_len, in);
+	double cycles = series_median(path), peer = vpp_here(o, results, num, r->size, in);
 
-	return json_pack("{s:s, s:s, s:i, s:i, s:o, s:o, s:f, s:f, s:f, s:o}", "aead", r->aead,
-			 "direction", in ? "in" : "out", "inner_bytes", (int)r->inner_len,
-			 "esp_text_bytes", (int)esp_text_len(o->alg, r->inner_len), "path_cycles",
-			 series_json(path), "crypto_cycles", series_json(raw), "ratio",
-			 cycles / series_median(raw), "mpps", tsc_hz / cycles / 1e6,
-			 "driver_cycles", series_median(in ? &r->driver_in : &r->driver_out),
-			 "vpp_cycles_scaled", peer > 0 ? json_real(peer) : json_null());
+	return json_pack("{s:s, s:s, s:b, s:i, s:i, s:o, s:o, s:f, s:f, s:f, s:o}", "aead", r->aead,
+			 "direction", in ? "in" : "out", "imix", r->size == BENCH_IMIX,
+			 "inner_bytes", (int)bench_mean_len(r->size), "esp_text_bytes",
+			 (int)mean_text_len(o->alg, r->size), "path_cycles", series_json(path),
+			 "crypto_cycles", series_json(raw), "ratio", cycles / series_median(raw),
+			 "mpps", tsc_hz / cycles / 1e6, "driver_cycles",
+			 series_median(in ? &r->driver_in : &r->driver_out), "vpp_cycles_scaled",
+			 peer > 0 ? json_real(peer) : json_null());
 }
 
 /* Packets a second, in millions, out and in again with the benchmark's own drivers. */
@@ -202,8 +212,8 @@ static double loop_mpps(const struct bench_result *r, double tsc_hz)
 
 static json_t *loop_json(const struct bench_result *r, double tsc_hz)
 {
-	return json_pack("{s:s, s:i, s:f}", "aead", r->aead, "inner_bytes", (int)r->inner_len,
-			 "mpps", loop_mpps(r, tsc_hz));
+	return json_pack("{s:s, s:b, s:i, s:f}", "aead", r->aead, "imix", r->size == BENCH_IMIX,
+			 "inner_bytes", (int)bench_mean_len(r->size), "mpps", loop_mpps(r, tsc_hz));
 }
 
 static json_t *settings_json(const struct bench_options *o)
@@ -242,18 +252,28 @@ enum err report_json(FILE *to, const struct bench_options *o, const struct bench
 /* ---- for people ---------------------------------------------------------------------------------
  */
 
+/* size_name - for the table, to buf. */
+static const char *size_name(char buf[static 12], uint32_t size)
+{
+	if (size == BENCH_IMIX)
+		return "imix";
+	snprintf(buf, 12, "%u", size);
+	return buf;
+}
+
 static void table_row(FILE *to, const struct bench_options *o, const struct bench_result *results,
 		      size_t num, size_t i, bool in, double tsc_hz)
 {
 	const struct bench_result *r = &results[i];
 	const struct series *path = in ? &r->path_in : &r->path_out;
+	char size[12];
 	double cycles = series_median(path);
 	double raw = series_median(in ? &r->raw_in : &r->raw_out);
-	double peer = vpp_here(o, results, num, r->inner_len, in);
+	double peer = vpp_here(o, results, num, r->size, in);
 
-	fprintf(to, "%-9s %-4s %6u  %8.0f (%4.0f..%5.0f) %8.2f %8.0f %8.2f %9.0f", r->aead,
-		in ? "in" : "out", r->inner_len, cycles, series_min(path), series_max(path),
-		tsc_hz / cycles / 1e6, raw, cycles / raw,
+	fprintf(to, "%-9s %-4s %6s  %8.0f (%4.0f..%5.0f) %8.2f %8.0f %8.2f %9.0f", r->aead,
+		in ? "in" : "out", size_name(size, r->size), cycles, series_min(path),
+		series_max(path), tsc_hz / cycles / 1e6, raw, cycles / raw,
 		series_median(in ? &r->driver_in : &r->driver_out));
 	if (peer > 0)
 		fprintf(to, " %7.0f", peer);
@@ -263,7 +283,7 @@ static void table_row(FILE *to, const struct bench_options *o, const struct benc
 void report_table(FILE *to, const struct bench_options *o, const struct bench_result *results,
 		  size_t num, double tsc_hz)
 {
-	char cpu[128];
+	char cpu[128], size[12];
 	struct utsname u;
 
 	cpuinfo(cpu, sizeof(cpu), "model name");
@@ -283,8 +303,8 @@ void report_table(FILE *to, const struct bench_options *o, const struct bench_re
 	}
 	fputs("\nout and in again, drivers included, Mpps:", to);
 	for (size_t i = 0; i < num; i++)
-		fprintf(to, "%s %s %u B %.2f", i ? "," : "", results[i].aead, results[i].inner_len,
-			loop_mpps(&results[i], tsc_hz));
+		fprintf(to, "%s %s %s B %.2f", i ? "," : "", results[i].aead,
+			size_name(size, results[i].size), loop_mpps(&results[i], tsc_hz));
 	fprintf(to, "\n\ncycles: TSC cycles a packet from one driver to the other, without them; "
 		    "crypto: the cipher alone\n"
 		    "in the same run; VPP*: VPP 26.06's ESP nodes, carried over by their ratio to "
