@@ -54,6 +54,7 @@ LIBRARY_TABLE = [
     (r"sodium", r"(base|control|dataplane|tests|bench)/"),
     (r"jansson\.h$", r"(api|bench|tests)/"),
     (r"pcap", r"(drivers|tests)/"),
+    (r"rte_", r"drivers/dpdk/"),
 ]
 
 
@@ -341,6 +342,8 @@ RULES = [  # (name, rule, a tree it must reject)
      {"tests/base/bad.c": '#include "err.h"\n'}),
     ("a library is used in its place only", rule_library_table,
      {"control/bad.c": "#include <uv.h>\n"}),
+    ("DPDK is used in its module only", rule_library_table,
+     {"drivers/bad.c": "#include <rte_mbuf.h>\n"}),
     ("every header compiles alone", rule_headers_compile_alone,
      {"base/bad.h": "#pragma once\nint f(struct nowhere x, uint99_t y);\n"}),
     ("formatting", rule_format, {"base/bad.c": "int main(void) { return 0; }\n"}),
@@ -413,6 +416,22 @@ def test_library_exports_its_header():
     assert declared == found, f"declared or exported alone: {sorted(declared ^ found)}"
 
 
+def undefined(path):
+    done = subprocess.run(["nm", "-D", "--undefined-only", path], capture_output=True, text=True,
+                          check=True)
+    return {line.split()[-1].split("@")[0] for line in done.stdout.splitlines()}
+
+
+def test_module_stands_alone():
+    """DPDK's module exports one symbol, and takes none of a program's own."""
+    path = os.path.join(BUILD, "drivers/dpdk/latchkey-dpdk.so")
+    if not os.path.exists(path):
+        raise Skip("built without DPDK")
+    assert exported(path) == ["latchkey_driver"], exported(path)
+    ours = {name for name in undefined(path) if re.match(r"(mem|log|packet|pool|rcu)_", name)}
+    assert "rte_eal_init" in undefined(path) and not ours, ours
+
+
 # --- sizes: printed, not enforced ----------------------------------------------------------------
 
 def functions(path, text):
@@ -476,6 +495,7 @@ def main():
     return run([test for _, test in tests] + [
         ("exported symbols", test_exports),
         ("exported symbols are the header's", test_library_exports_its_header),
+        ("DPDK's module exports one symbol and takes none", test_module_stands_alone),
         ("exported symbols: rejects a bad sample", test_exports_rejects),
         ("sizes", lambda: test_sizes(tree)),
         ("sizes: counts a sample right", test_sizes_counts),

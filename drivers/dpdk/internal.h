@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * internal.h - the module's files among themselves.
+ *
+ *   module.c  the one symbol
+ *   eal.c     DPDK's start and its thread
+ *   mbuf.c    packets in mbufs
+ *   port.c    opening, closing, what is known of a port
+ *   burst.c   a queue's rx and tx
+ */
+#pragma once
+
+#include "drivers/dpdk/module.h"
+
+struct rte_mbuf;
+struct rte_mempool;
+
+/* eal.c */
+extern const struct driver_services *dpdk_services;
+MUST_USE enum err eal_start(const struct dpdk_params *params, char text[static DPDK_TEXT_MAX]);
+void eal_stop(void);
+/* eal_why - what DPDK said last of a failure, since eal_forget(); "" if nothing. */
+void eal_forget(void);
+const char *eal_why(void);
+/* eal_join_thread - this thread is one that DPDK keeps caches for, until it ends. */
+void eal_join_thread(void);
+
+/* mbuf.c: a packet lies in the mbuf's private area; the mbuf's buffer is the packet's. */
+MUST_USE enum err mbuf_pool_open(uint32_t num, uint32_t room);
+void mbuf_pool_close(void);
+struct rte_mempool *mbuf_mempool(void);
+/* mbuf_room - longest frame that a packet of the pool takes. */
+uint32_t mbuf_room(void);
+/* mbuf_packet - the packet of a received mbuf of one segment, with its data. */
+struct packet *mbuf_packet(struct rte_mbuf *m) NONNULL(1);
+/* mbuf_of - the mbuf with the packet's data, a copy if it is none of ours; then p is given back.
+ * NULL: none is free, and p stays the caller's. */
+struct rte_mbuf *mbuf_of(struct packet *p) NONNULL(1);
+
+/* port.c */
+struct dpdk_port {
+	uint16_t id;
+	uint32_t num_queues, num_open;
+	struct dpdk_queue *queues;
+	char device[DPDK_DEVICE_MAX];
+	char driver[32];
+};
+
+/* struct dpdk_queue - one queue each way. */
+struct dpdk_queue {
+	struct driver driver;
+	struct dpdk_port *port;
+	uint16_t index;
+};
+
+MUST_USE enum err port_open(struct driver *out[], const char *device, uint32_t num_queues,
+			    uint32_t mtu, char text[static DPDK_TEXT_MAX]);
+void port_info(const struct driver *d, struct dpdk_port_info *out) NONNULL(1, 2);
+MUST_USE enum err port_set_mtu(struct driver *d, uint32_t mtu) NONNULL(1);
+void port_close(struct driver *d) NONNULL(1);
+
+/* burst.c */
+extern const struct driver_ops dpdk_queue_ops;

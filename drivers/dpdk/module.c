@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "drivers/dpdk/internal.h"
+
+static const struct dpdk_module module = {
+	.abi = DPDK_MODULE_ABI,
+	.start = eal_start,
+	.stop = eal_stop,
+	.open = port_open,
+	.info = port_info,
+	.set_mtu = port_set_mtu,
+};
+
+API_PUBLIC dpdk_module_fn latchkey_driver;
+
+const struct dpdk_module *latchkey_driver(const struct driver_services *services)
+{
+	if (!services || services->abi != DPDK_MODULE_ABI)
+		return NULL;
+	dpdk_services = services;
+	return &module;
+}

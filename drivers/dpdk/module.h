@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * module.h - the DPDK back end as its host sees it. It is a shared object of its own, loaded when
+ * it is wanted: it exports latchkey_driver() and resolves none of its host's symbols, and what it
+ * needs of its host comes as a table. Its ports are drivers that move whole Ethernet frames:
+ * packet->data begins at the Ethernet header, both ways.
+ *
+ * Thread: control, all but rx and tx of the drivers.
+ */
+#pragma once
+
+#include "dataplane/driver.h"
+
+/* DPDK_MODULE_ABI - both sides compare it; any change of this file or of the packet headers raises
+ * it. */
+#define DPDK_MODULE_ABI 1
+
+/* DPDK_TEXT_MAX - room for one sentence. DPDK_QUEUES_MAX - queues of a port. DPDK_DEVICE_MAX - room
+ * for a device and its arguments. */
+#define DPDK_TEXT_MAX   512
+#define DPDK_QUEUES_MAX 64
+#define DPDK_DEVICE_MAX 160
+
+/* struct driver_services - what the host lends; it outlives the module. */
+struct driver_services {
+	uint32_t abi;
+	/* log - a line without its newline of what DPDK says; error: it went wrong. Any thread. */
+	void (*log)(bool error, const char *line);
+};
+
+/* struct dpdk_params - for the process, which has one DPDK. */
+struct dpdk_params {
+	bool huge;                /* memory in huge pages; else ordinary pages */
+	uint32_t memory_mb;       /* at most, with ordinary pages all of it at once */
+	uint32_t num_packets;     /* buffers, shared by all ports */
+	uint32_t packet_room;     /* longest frame */
+	const char *const *allow; /* PCI addresses; no other device on that bus is touched */
+	uint32_t num_allow;
+};
+
+/* struct dpdk_port_info - a port now. */
+struct dpdk_port_info {
+	uint8_t mac[6];
+	bool up;
+	uint32_t mtu;
+	uint32_t speed_mbps;           /* 0 = not known */
+	const char *driver;            /* "net_af_packet"; valid as long as the port */
+	uint64_t rx_packets, rx_bytes; /* as the device counts */
+	uint64_t tx_packets, tx_bytes;
+	uint64_t rx_missed, rx_error, rx_no_buffer, tx_error;
+};
+
+/* struct dpdk_module - its functions. Those with text write a sentence there when they fail. */
+struct dpdk_module {
+	uint32_t abi;
+
+	/* start - EAL, on a thread of its own. Errors: SYS, NOMEM, INVAL; EXISTS (it runs). */
+	enum err (*start)(const struct dpdk_params *params, char text[static DPDK_TEXT_MAX]);
+
+	/* stop - all ports are closed. DPDK cannot be started again in this process. */
+	void (*stop)(void);
+
+	/* open - the device (a PCI address, or a virtual device with its arguments, as in
+	 * net_af_packet0,iface=wire) with num_queues queues, one driver each, started. The port is
+	 * closed with the last of them. mtu 0 = as it is. Errors: SYS, NOMEM, INVAL, UNSUPPORTED.
+	 */
+	enum err (*open)(struct driver *out[], const char *device, uint32_t num_queues,
+			 uint32_t mtu, char text[static DPDK_TEXT_MAX]);
+
+	/* info - of the port that a queue belongs to. set_mtu - Errors: SYS (as it was). */
+	void (*info)(const struct driver *d, struct dpdk_port_info *out);
+	enum err (*set_mtu)(struct driver *d, uint32_t mtu);
+};
+
+/* latchkey_driver - the module's functions; NULL: made for another host. */
+#define DPDK_MODULE_SYMBOL "latchkey_driver"
+typedef const struct dpdk_module *dpdk_module_fn(const struct driver_services *services);

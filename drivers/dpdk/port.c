@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ports: a device is made or found, given its queues, started; and what is known of it. Control. */
+#include "drivers/dpdk/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <rte_dev.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+
+#define RX_DESCRIPTORS 1024
+#define TX_DESCRIPTORS 1024
+
+/* What is taken where the device has it: frees mbufs of one pool faster. */
+#define TX_OFFLOADS RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE
+/* What spreads flows over queues: ESP has no ports, but an SPI that some devices look at. */
+#define RSS_TYPES (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_ESP)
+
+static enum err refuse(char text[static DPDK_TEXT_MAX], const char *device, const char *what,
+		       int rc)
+{
+	const char *why = eal_why();
+
+	snprintf(text, DPDK_TEXT_MAX, "%s: %s: %s", device, what, why[0] ? why : strerror(-rc));
+	return ERR_SYS;
+}
+
+/* ---- opening -------------------------------------------------------------------------------- */
+
+/* find - the port of a device, which is made if it is not there. */
+static enum err find(struct dpdk_port *p, char text[static DPDK_TEXT_MAX])
+{
+	struct rte_dev_iterator it;
+	uint16_t id, found = RTE_MAX_ETHPORTS;
+	int rc;
+
+	eal_forget();
+	rc = rte_dev_probe(p->device);
+	if (rc && rc != -EEXIST)
+		return refuse(text, p->device, "DPDK has no such device", rc);
+	RTE_ETH_FOREACH_MATCHING_DEV(id, p->device, &it)
+	{
+		if (found == RTE_MAX_ETHPORTS)
+			found = id;
+	}
+	if (found == RTE_MAX_ETHPORTS)
+		return refuse(text, p->device, "the device is not a port, or did not start",
+			      -ENODEV);
+	p->id = found;
+	return ERR_OK;
+}
+
+static int queues_set_up(struct dpdk_port *p)
+{
+	int socket = rte_eth_dev_socket_id(p->id);
+	int rc = 0;
+
+	for (uint16_t i = 0; i < p->num_queues && !rc; i++) {
+		rc = rte_eth_rx_queue_setup(p->id, i, RX_DESCRIPTORS, (unsigned int)socket, NULL,
+					    mbuf_mempool());
+		if (!rc)
+			rc = rte_eth_tx_queue_setup(p->id, i, TX_DESCRIPTORS, (unsigned int)socket,
+						    NULL);
+	}
+	return rc;
+}
+
+static int configure(const struct dpdk_port *p, const struct rte_eth_dev_info *info)
+{
+	struct rte_eth_conf conf = {
+		.txmode.offloads = TX_OFFLOADS & info->tx_offload_capa,
+	};
+
+	if (p->num_queues > 1) {
+		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+		conf.rx_adv_conf.rss_conf.rss_hf = RSS_TYPES & info->flow_type_rss_offloads;
+	}
+	return rte_eth_dev_configure(p->id, (uint16_t)p->num_queues, (uint16_t)p->num_queues,
+				     &conf);
+}
+
+/* set_up - each step has its name, so that a failure says which it was. */
+static enum err set_up(struct dpdk_port *p, uint32_t mtu, char text[static DPDK_TEXT_MAX])
+{
+	struct rte_eth_dev_info info;
+	int rc = rte_eth_dev_info_get(p->id, &info);
+
+	if (rc)
+		return refuse(text, p->device, "nothing is known of it", rc);
+	snprintf(p->driver, sizeof(p->driver), "%s", info.driver_name);
+	if (p->num_queues > info.max_rx_queues || p->num_queues > info.max_tx_queues) {
+		snprintf(text, DPDK_TEXT_MAX, "%s: it has %u queues to receive and %u to send",
+			 p->device, info.max_rx_queues, info.max_tx_queues);
+		return ERR_UNSUPPORTED;
+	}
+	rc = configure(p, &info);
+	if (rc)
+		return refuse(text, p->device, "it cannot be configured", rc);
+	if (mtu && (rc = rte_eth_dev_set_mtu(p->id, (uint16_t)mtu)) != 0)
+		return refuse(text, p->device, "it does not take this MTU", rc);
+	rc = queues_set_up(p);
+	if (rc)
+		return refuse(text, p->device, "its queues cannot be set up", rc);
+	rc = rte_eth_dev_start(p->id);
+	return rc ? refuse(text, p->device, "it does not start", rc) : ERR_OK;
+}
+
+static void release(struct dpdk_port *p)
+{
+	free(p->queues);
+	free(p);
+}
+
+static struct dpdk_port *port_new(const char *device, uint32_t num_queues)
+{
+	struct dpdk_port *p = calloc(1, sizeof(*p)); /* system allocator: the host's is not here */
+
+	if (!p)
+		return NULL;
+	p->num_queues = num_queues;
+	p->queues = calloc(num_queues, sizeof(*p->queues)); /* system allocator: as above */
+	if (!p->queues) {
+		release(p);
+		return NULL;
+	}
+	snprintf(p->device, sizeof(p->device), "%s", device);
+	for (uint32_t i = 0; i < num_queues; i++)
+		p->queues[i] = (struct dpdk_queue){
+			.driver = {.ops = &dpdk_queue_ops, .role = PORT_OUTER},
+			.port = p,
+			.index = (uint16_t)i,
+		};
+	return p;
+}
+
+enum err port_open(struct driver *out[], const char *device, uint32_t num_queues, uint32_t mtu,
+		   char text[static DPDK_TEXT_MAX])
+{
+	struct dpdk_port *p;
+	enum err err;
+
+	if (!num_queues || num_queues > DPDK_QUEUES_MAX || mtu > UINT16_MAX ||
+	    strlen(device) >= DPDK_DEVICE_MAX) {
+		snprintf(text, DPDK_TEXT_MAX, "%.60s: no such port can be", device);
+		return ERR_INVAL;
+	}
+	p = port_new(device, num_queues);
+	if (!p)
+		return ERR_NOMEM;
+	err = find(p, text);
+	if (err) {
+		release(p);
+		return err;
+	}
+	err = set_up(p, mtu, text);
+	if (err) {
+		rte_eth_dev_close(p->id);
+		release(p);
+		return err;
+	}
+	p->num_open = num_queues;
+	for (uint32_t i = 0; i < num_queues; i++)
+		out[i] = &p->queues[i].driver;
+	return ERR_OK;
+}
+
+/* ---- later ---------------------------------------------------------------------------------- */
+
+static struct dpdk_port *port_of(const struct driver *d)
+{
+	return ((const struct dpdk_queue *)(const void *)d)->port;
+}
+
+void port_info(const struct driver *d, struct dpdk_port_info *out)
+{
+	const struct dpdk_port *p = port_of(d);
+	struct rte_eth_link link = {0};
+	struct rte_ether_addr mac = {0};
+	struct rte_eth_stats s = {0};
+	uint16_t mtu = 0;
+
+	/* What the device does not tell stays zero. */
+	(void)!rte_eth_link_get_nowait(p->id, &link);
+	(void)!rte_eth_macaddr_get(p->id, &mac);
+	(void)!rte_eth_dev_get_mtu(p->id, &mtu);
+	(void)!rte_eth_stats_get(p->id, &s);
+	*out = (struct dpdk_port_info){
+		.up = link.link_status == RTE_ETH_LINK_UP,
+		.mtu = mtu,
+		.speed_mbps = link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN ? 0 : link.link_speed,
+		.driver = p->driver,
+		.rx_packets = s.ipackets,
+		.rx_bytes = s.ibytes,
+		.tx_packets = s.opackets,
+		.tx_bytes = s.obytes,
+		.rx_missed = s.imissed,
+		.rx_error = s.ierrors,
+		.rx_no_buffer = s.rx_nombuf,
+		.tx_error = s.oerrors,
+	};
+	memcpy(out->mac, mac.addr_bytes, sizeof(out->mac));
+}
+
+enum err port_set_mtu(struct driver *d, uint32_t mtu)
+{
+	if (mtu > UINT16_MAX || rte_eth_dev_set_mtu(port_of(d)->id, (uint16_t)mtu))
+		return ERR_SYS;
+	return ERR_OK;
+}
+
+void port_close(struct driver *d)
+{
+	struct dpdk_port *p = port_of(d);
+
+	if (--p->num_open)
+		return;
+	rte_eth_dev_stop(p->id);
+	rte_eth_dev_close(p->id);
+	release(p);
+}
