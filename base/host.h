@@ -42,6 +42,44 @@ struct host_tap {
 	uint32_t offloads;
 };
 
+/* enum host_change_kind - what the host's mirror tells. BEGIN: all there is follows, up to END;
+ * what was not named in between is gone. */
+enum host_change_kind {
+	HOST_CHANGE_BEGIN,
+	HOST_CHANGE_END,
+	HOST_CHANGE_LINK,
+	HOST_CHANGE_ROUTE,
+	HOST_CHANGE_NEIGH,
+};
+
+/* enum host_route_kind - what the host does by a route. */
+enum host_route_kind {
+	HOST_ROUTE_FORWARD, /* sends by ifindex, to gateway if it is set */
+	HOST_ROUTE_LOCAL,   /* it is the host itself */
+	HOST_ROUTE_OTHER,   /* refuses, drops, sends to all */
+};
+
+/* struct host_change - one link, route or neighbour as it is now, or gone. */
+struct host_change {
+	enum host_change_kind kind;
+	bool gone; /* a neighbour that cannot be reached is gone too */
+	uint32_t ifindex;
+	/* link */
+	bool up;
+	uint32_t mtu;
+	/* route */
+	enum host_route_kind route;
+	struct ip_prefix dst;
+	struct ip_addr gateway;
+	uint32_t table, metric;
+	/* neighbour */
+	struct ip_addr addr;
+	uint8_t mac[6];
+	bool stale; /* not heard of for a while: the host would ask before long */
+};
+
+struct host_mirror;
+
 /* struct host_ops - see the wrappers' comments in api/host/host.h for the Linux implementation.
  * All return SYS (errno tells), PERM without the privilege, INVAL for bad names. */
 struct host_ops {
@@ -93,6 +131,17 @@ struct host_ops {
 	 * empty; *out_changed: something changed that was not ours. */
 	enum err (*watch_open)(void *ctx, int *out_fd);
 	enum err (*watch_read)(void *ctx, int fd, bool *out_changed);
+	/* shadow_open - open or make the persistent layer-2 device `name` with this address and
+	 * MTU, up, non-blocking: an ordinary interface of the host, whose wire is the caller's. */
+	enum err (*shadow_open)(void *ctx, int *out_fd, uint32_t *out_ifindex, const char *name,
+				const uint8_t *mac, uint32_t mtu);
+	/* mirror_open - links, routes and neighbours, all there are and each that changes;
+	 * readable when mirror_read() has something. mirror_read - call fn for each. Errors: as
+	 * all, NOMEM. */
+	enum err (*mirror_open)(void *ctx, struct host_mirror **out, int *out_fd);
+	enum err (*mirror_read)(void *ctx, struct host_mirror *m,
+				void (*fn)(void *arg, const struct host_change *change), void *arg);
+	void (*mirror_close)(void *ctx, struct host_mirror *m);
 	/* udp_open - a non-blocking socket of this family bound to port on all addresses, with
 	 * packet information, HOST_MARK_OUTER, don't-fragment off, big buffers; esp_in_udp is not
 	 * set. */

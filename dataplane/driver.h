@@ -42,7 +42,8 @@ struct driver_ops {
 	 * sent now is counted (tx_full, tx_error) and freed; never blocks. Outer drivers send to
 	 * packet->to. */
 	void (*tx)(struct driver *d, struct pktvec *v);
-	/* fd - readable when rx has something; -1 for a poll-mode driver. */
+	/* fd - readable when rx has something; -1 for a poll-mode driver, whose worker does not
+	 * sleep until something comes. */
 	int (*fd)(const struct driver *d);
 	/* close - after the worker stopped; frees the driver. */
 	void (*close)(struct driver *d);
@@ -54,5 +55,9 @@ struct driver {
 	enum port_role role;
 	uint32_t mtu;  /* inner: of the device; outer: 0, the path knows */
 	uint8_t joins; /* inner: JOIN_*: packets that it takes chained; it may take away some */
+	/* Poll mode: how long its worker may sleep at most when nothing comes; 0 = not at all. */
+	uint32_t idle_us;
+	/* Inner: of a router. What no policy protects comes back by tx, with PACKET_F_PASS. */
+	bool routed;
 	struct driver_stats stats;
 };

@@ -83,6 +83,20 @@ static uint32_t find_places(struct worker *w, struct pktvec *in, struct flow_key
 	return num;
 }
 
+/* refuse - what no policy protects. A router lets it pass, where nothing says discard: its port
+ * knows which way. */
+static void refuse(struct worker *w, struct packet *p, enum drop_reason why)
+{
+	const struct driver *d = w->ports[p->port];
+
+	if ((why != DROP_NO_POLICY && why != DROP_POLICY_BYPASS) || !d || !d->routed) {
+		worker_drop(w, p, why);
+		return;
+	}
+	p->flags |= PACKET_F_PASS;
+	worker_tx(w, p->port, p);
+}
+
 void out_classify(struct worker *w, struct pktvec *in, struct pktvec *out)
 {
 	struct flow_key keys[PKTVEC_MAX];
@@ -103,7 +117,7 @@ void out_classify(struct worker *w, struct pktvec *in, struct pktvec *out)
 		} else if (e->verdict == DROP_NO_SA) {
 			out_hold(w, p, e);
 		} else {
-			worker_drop(w, p, e->verdict);
+			refuse(w, p, e->verdict);
 		}
 	}
 }

@@ -87,6 +87,7 @@ struct packet {
 	uint16_t mtu;          /* JOINED: length that fragments of it may have; TOLD: the MTU */
 	uint16_t flags;        /* PACKET_F_* */
 	uint8_t fragment_next; /* JOINED: IPv6: where the fragment header was named */
+	uint8_t way;           /* the driver's own, from rx to tx with PACKET_F_PASS */
 	struct path_addr from; /* rx on an outer port: the addresses it came with */
 };
 
@@ -98,6 +99,7 @@ struct packet {
 #define PACKET_F_IP       0x40  /* rx on an outer port: data begins at the outer IP header */
 #define PACKET_F_SEND     0x80  /* handed to another worker to be sent by `port` */
 #define PACKET_F_DUMMY    0x100 /* to be sent by ESP, and to say nothing (dummy.h) */
+#define PACKET_F_PASS     0x200 /* tx on a routed inner port: no policy protects it */
 
 /* packet_headroom, packet_tailroom - free bytes before and behind the data. */
 static inline uint32_t packet_headroom(const struct packet *p)

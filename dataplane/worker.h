@@ -102,9 +102,12 @@ struct worker {
 	struct pool ike_pool;  /* gives nothing, takes back into ike_done */
 	uint32_t ike_num;      /* control: datagrams between ike_send and reclaim */
 	pthread_t thread;
-	bool running; /* control */
-	bool stop;    /* atomic: control -> worker */
-	int wake_fd;  /* eventfd: control or worker -> sleeping worker; -1 unless prepared */
+	bool running;      /* control */
+	bool stop;         /* atomic: control -> worker */
+	bool polls;        /* a port is poll-mode */
+	uint32_t idle_us;  /* polls: the longest sleep; 0 = none */
+	uint32_t num_idle; /* polls: turns without a packet */
+	int wake_fd;       /* eventfd: control or worker -> sleeping worker; -1 unless prepared */
 	int epoll_fd;
 };
 

@@ -11,6 +11,8 @@
 #include "base/rcu.h"
 
 #define SLEEP_MAX_MS 60000
+/* Turns without a packet before a poll-mode worker sleeps: traffic comes in bursts. */
+#define IDLE_TURNS 64
 
 /* sleep_ms - until the next timer, rounded up; it also wakes when any port or the wake descriptor
  * is readable. */
@@ -25,19 +27,40 @@ static int sleep_ms(const struct worker *w, uint64_t now_ns)
 	return ms < SLEEP_MAX_MS ? (int)ms : SLEEP_MAX_MS;
 }
 
+/* sleep_time - as sleep_ms(), but a poll-mode port is looked at again after idle_us. */
+static struct timespec sleep_time(const struct worker *w)
+{
+	uint64_t ns = (uint64_t)sleep_ms(w, clock_now_ns()) * NS_PER_MS;
+
+	if (w->polls && (uint64_t)w->idle_us * NS_PER_US < ns)
+		ns = (uint64_t)w->idle_us * NS_PER_US;
+	return (struct timespec){.tv_sec = (time_t)(ns / NS_PER_S),
+				 .tv_nsec = (long)(ns % NS_PER_S)};
+}
+
 static void sleep_off_line(struct worker *w)
 {
 	struct epoll_event ev[4];
 	uint64_t num;
 
 	rcu_offline();
-	if (handoff_sleep(w))
-		epoll_wait(w->epoll_fd, ev, ARRAY_LEN(ev), sleep_ms(w, clock_now_ns()));
+	if (handoff_sleep(w)) {
+		struct timespec ts = sleep_time(w);
+
+		epoll_pwait2(w->epoll_fd, ev, ARRAY_LEN(ev), &ts, NULL);
+	}
 	handoff_awake(w);
 	ssize_t n = read(w->wake_fd, &num, sizeof(num));
 
 	(void)n; /* the rings are looked at in any case */
 	rcu_online();
+}
+
+static bool may_sleep(const struct worker *w)
+{
+	if (!w->polls)
+		return w->num_idle > 0;
+	return w->idle_us && w->num_idle > IDLE_TURNS;
 }
 
 static void *run(void *arg)
@@ -46,7 +69,8 @@ static void *run(void *arg)
 
 	rcu_thread_register();
 	while (!__atomic_load_n(&w->stop, __ATOMIC_ACQUIRE)) {
-		if (worker_turn(w, clock_now_ns()) == 0)
+		w->num_idle = worker_turn(w, clock_now_ns()) ? 0 : w->num_idle + 1;
+		if (may_sleep(w))
 			sleep_off_line(w);
 		else
 			rcu_quiescent();
@@ -62,15 +86,25 @@ static bool watch(const struct worker *w, int fd)
 	return epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, fd, &ev) == 0;
 }
 
+/* note_poll_mode - the most impatient port decides. */
+static void note_poll_mode(struct worker *w, const struct driver *d)
+{
+	w->idle_us = w->polls && w->idle_us < d->idle_us ? w->idle_us : d->idle_us;
+	w->polls = true;
+}
+
 static bool watch_all(struct worker *w)
 {
+	w->polls = false;
 	if (!watch(w, w->wake_fd))
 		return false;
 	for (uint16_t port = 0; port < w->num_ports; port++) {
 		const struct driver *d = w->ports[port];
 		int fd = d ? d->ops->fd(d) : -1;
 
-		if (fd >= 0 && !watch(w, fd))
+		if (d && fd < 0)
+			note_poll_mode(w, d);
+		else if (fd >= 0 && !watch(w, fd))
 			return false;
 	}
 	return true;

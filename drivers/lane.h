@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lane.h - the fast lane of a gateway that is otherwise an ordinary Linux router: ports that move
+ * whole frames, each with a shadow, a TAP that bears its MAC and IP addresses. ESP and what the
+ * policies protect go through the data path; all else goes between wire and shadow, so that ARP,
+ * neighbour discovery, ICMP, IKE and routing daemons are the host's own. Where frames go is learned
+ * from the host's routes and neighbours, and what the lane cannot do (no neighbour yet, too long,
+ * TTL at its end) it leaves to the host, which sends by the shadow and tells whom it must.
+ *
+ * To the data path it is two ports, an inner and an outer one. Thread: control, except their rx and
+ * tx.
+ */
+#pragma once
+
+#include "base/host.h"
+#include "dataplane/driver.h"
+
+/* LANE_PORTS_MAX - ports of a lane. */
+#define LANE_PORTS_MAX 16
+
+struct lane;
+
+/* struct lane_params - ports of UDP as the sockets have them; idle_us: see struct driver. */
+struct lane_params {
+	uint16_t port_ike, port_nat_t;
+	uint32_t idle_us;
+};
+
+/* struct lane_port_params - frames: a driver of whole frames, and shadow, the TAP's descriptor, are
+ * taken over. */
+struct lane_port_params {
+	struct driver *frames;
+	int shadow;
+	uint32_t ifindex; /* of the shadow */
+	uint8_t mac[6];
+	uint32_t mtu;
+};
+
+/* lane_new - without ports. Errors: NOMEM. */
+MUST_USE enum err lane_new(struct lane **out, const struct lane_params *params) NONNULL(1, 2);
+
+/* lane_free - the caller needs it no more; it lives on until both its ports are closed. NULL is
+ * accepted. */
+void lane_free(struct lane *l);
+
+/* lane_add_port - before its drivers are attached. Errors: FULL; what was to be taken over stays
+ * the caller's. */
+MUST_USE enum err lane_add_port(struct lane *l, const struct lane_port_params *params)
+	NONNULL(1, 2);
+
+/* lane_use_host - what it leaves to the host: decrypted packets by `tap`, sealed ones by `udp` or,
+ * bare, by `esp`; each may be NULL. They are drivers of the same worker and outlive its turns. */
+void lane_use_host(struct lane *l, struct driver *tap, struct driver *udp, struct driver *esp)
+	NONNULL(1);
+
+/* lane_inner, lane_outer - the two ports, each to be attached once. */
+struct driver *lane_inner(struct lane *l) NONNULL(1);
+struct driver *lane_outer(struct lane *l) NONNULL(1);
+
+/* lane_change - what the host's mirror told. lane_settle - then: workers see it from now on.
+ * Errors: NOMEM: they see what was before; call it again. */
+void lane_change(struct lane *l, const struct host_change *change) NONNULL(1, 2);
+MUST_USE enum err lane_settle(struct lane *l) NONNULL(1);
+
+/* lane_link - the port's wire has a carrier, or has not: its shadow shows it. */
+void lane_link(struct lane *l, uint32_t port, bool up) NONNULL(1);
+
+/* struct lane_stats - frames of a port. */
+struct lane_stats {
+	uint64_t rx_inner, rx_outer, rx_host; /* from the wire, by whose they were */
+	uint64_t tx_fast, tx_host;            /* to the wire: by the lane, from the host */
+	uint64_t left_to_host;                /* packets that the lane could not send by it */
+	uint64_t shadow_error;                /* frames that the shadow did not take */
+	uint32_t routes, neighbours;          /* of all ports, that are known now */
+};
+
+/* lane_stats - slightly behind. */
+void lane_stats(const struct lane *l, uint32_t port, struct lane_stats *out) NONNULL(1, 3);

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fib.h - where the fast lane sends: the host's routes and neighbours as one immutable table, made
+ * anew from the mirror when they change and published by RCU. A look-up is one probe for each
+ * prefix length there is, the longest first. Thread: made by control, read by workers.
+ */
+#pragma once
+
+#include "base/addr.h"
+#include "base/rcu.h"
+
+/* FIB_NO_PORT - a device of the host's that is none of the lane's ports. */
+#define FIB_NO_PORT 0xff
+
+/* struct fib_neigh - a neighbour that can be reached. */
+struct fib_neigh {
+	struct ip_addr addr;
+	uint8_t mac[6];
+	uint8_t port;
+	bool stale;
+	uint64_t asked_ns; /* workers: rw relaxed: a packet was left to the host, which asks */
+};
+
+/* enum fib_set - which routes: those into the virtual interface go before all others. */
+enum fib_set {
+	FIB_PROTECT,
+	FIB_MAIN,
+};
+
+/* struct fib_route - one prefix of a set. */
+struct fib_route {
+	struct ip_addr dst, gateway;
+	uint8_t len;
+	uint8_t set;  /* enum fib_set */
+	uint8_t port; /* FIB_NO_PORT: the host's affair */
+	bool local;   /* the host itself */
+	uint32_t metric;
+};
+
+struct fib;
+
+/* fib_new - from lists that are copied; of routes to the same prefix the one with the smaller
+ * metric counts. NULL on shortage. */
+MALLOC_LIKE struct fib *fib_new(const struct fib_route *routes, size_t num_routes,
+				const struct fib_neigh *neighs, size_t num_neighs);
+
+/* fib_free - one that was not published. fib_retire - one that was. NULL is accepted. */
+void fib_free(struct fib *f);
+void fib_retire(struct fib *f, struct rcu_queue *q) NONNULL(2);
+
+/* fib_route - the longest prefix with the address; NULL if there is none. */
+const struct fib_route *fib_route(const struct fib *f, enum fib_set set, const struct ip_addr *a)
+	NONNULL(1, 3);
+
+/* fib_is_local - an address of the host. */
+bool fib_is_local(const struct fib *f, const struct ip_addr *a) NONNULL(1, 2);
+
+/* fib_neigh - the neighbour with the address at a port; NULL: not known. */
+struct fib_neigh *fib_neigh(const struct fib *f, uint8_t port, const struct ip_addr *a)
+	NONNULL(1, 3);

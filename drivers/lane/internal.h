@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * internal.h - the lane's files among themselves.
+ *
+ *   lane.c    life, ports, receiving
+ *   send.c    sending, or leaving it to the host
+ *   shadow.c  frames from and to a port's TAP
+ *   sort.c    which way a frame goes
+ *   mirror.c  what the host told of routes and neighbours, and the table made of it
+ *   fib.c     that table
+ */
+#pragma once
+
+#include "base/htab.h"
+#include "base/list.h"
+#include "dataplane/pool.h"
+#include "drivers/lane.h"
+#include "drivers/lane/sort.h"
+
+/* LANE_FROM_HOST - in packet->way, beside the port's number: it came by the shadow. */
+#define LANE_FROM_HOST 0x80
+
+/* struct lane_port - worker: rw, unless said otherwise. */
+struct lane_port {
+	struct driver *frames;
+	int shadow;
+	uint32_t ifindex;        /* constant */
+	uint8_t mac[6];          /* constant */
+	uint32_t mtu;            /* atomic; control: w, worker: r */
+	bool up;                 /* atomic; as mtu. Wire and shadow are up */
+	bool carrier, shadow_up; /* control */
+	bool shadow_busy;        /* it had frames when it was looked at last */
+	struct pktvec tx;        /* on their way out */
+	struct lane_stats stats; /* worker: rw, control: r relaxed */
+};
+
+/* struct mirror - all that the host told of. Control. */
+struct mirror {
+	struct htab entries;
+	struct list_node list;
+	uint32_t generation; /* of the dump that is under way or was last */
+	bool dirty;
+};
+
+struct lane {
+	struct driver inner, outer;
+	uint32_t refs; /* atomic: control, both drivers */
+	struct lane_params params;
+	struct lane_port ports[LANE_PORTS_MAX];
+	uint32_t num_ports;
+	struct driver *tap, *udp, *esp; /* the host's; borrowed */
+	struct fib *fib;                /* RCU: control: w, worker: r */
+	struct pktvec inner_rx, outer_rx;
+	uint32_t turn;
+	uint16_t id; /* of outer IPv4 packets */
+	struct mirror mirror;
+	struct rcu_queue retired;
+	uint32_t num_routes, num_neighs; /* control */
+};
+
+/* shadow.c */
+void shadow_write(struct lane_port *port, struct packet *p) NONNULL(1, 2);
+MUST_USE struct packet *shadow_read(struct lane_port *port, struct pool *pool) NONNULL(1, 2);
+void shadow_carrier(const struct lane_port *port, bool up) NONNULL(1);
+
+/* send.c */
+void lane_send_frame(struct lane *l, struct lane_port *port, struct packet *p) NONNULL(1, 2, 3);
+void lane_flush(struct lane *l) NONNULL(1);
+void lane_inner_tx(struct driver *d, struct pktvec *v) NONNULL(1, 2);
+void lane_outer_tx(struct driver *d, struct pktvec *v) NONNULL(1, 2);
+
+/* mirror.c */
+MUST_USE enum err mirror_init(struct lane *l) NONNULL(1);
+void mirror_fini(struct lane *l) NONNULL(1);
+uint8_t lane_port_of(const struct lane *l, uint32_t ifindex) NONNULL(1);

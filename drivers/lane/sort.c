@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "drivers/lane/sort.h"
+
+#include <netinet/in.h>
+
+#define ETHERNET_LEN     14
+#define ETHERTYPE_V4     0x0800
+#define ETHERTYPE_V6     0x86dd
+#define V4_LEN           20
+#define V4_FRAGMENT_MASK 0x3fff /* more fragments, and the offset */
+#define V6_LEN           40
+#define UDP_LEN          8
+#define ICMP_LEN         8
+#define ESP_LEN          8
+#define ICMP6_NO_ERROR   128
+#define ND_FIRST         133 /* ICMPv6 types of neighbour discovery (RFC 4861) */
+#define ND_LAST          137
+
+/* struct ip - what an IP header says; at, end: of what it carries. */
+struct ip {
+	struct ip_addr src, dst;
+	uint8_t proto, tos, ttl;
+	bool plain; /* without options or extension headers that routers look at; no fragment */
+	uint32_t at, end;
+};
+
+static bool parse_v4(struct ip *ip, const uint8_t *h, uint32_t len)
+{
+	uint32_t header_len = (h[0] & 0x0fu) * 4;
+
+	if (header_len < V4_LEN || header_len > len)
+		return false;
+	*ip = (struct ip){
+		.src = ip_addr_v4(h + 12),
+		.dst = ip_addr_v4(h + 16),
+		.proto = h[9],
+		.tos = h[1],
+		.ttl = h[8],
+		.plain = header_len == V4_LEN && !(load_be16(h + 6) & V4_FRAGMENT_MASK),
+		.at = header_len,
+		.end = load_be16(h + 2),
+	};
+	return ip->end >= header_len;
+}
+
+static bool parse_v6(struct ip *ip, const uint8_t *h, uint32_t len)
+{
+	if (len < V6_LEN)
+		return false;
+	*ip = (struct ip){
+		.src = ip_addr_v6(h + 8),
+		.dst = ip_addr_v6(h + 24),
+		.proto = h[6],
+		.tos = (uint8_t)(load_be16(h) >> 4),
+		.ttl = h[7],
+		.plain = h[6] != IPPROTO_HOPOPTS && h[6] != IPPROTO_FRAGMENT &&
+			 h[6] != IPPROTO_ROUTING,
+		.at = V6_LEN,
+		.end = V6_LEN + load_be16(h + 4),
+	};
+	return true;
+}
+
+/* parse - the header of an IP packet that may be cut off behind it. */
+static bool parse(struct ip *ip, const uint8_t *h, uint32_t len)
+{
+	if (len < V4_LEN)
+		return false;
+	if (h[0] >> 4 == IP_V4)
+		return parse_v4(ip, h, len);
+	return h[0] >> 4 == IP_V6 && parse_v6(ip, h, len);
+}
+
+/* parse_frame - that of a whole packet in a frame, whose type agrees. */
+static bool parse_frame(struct ip *ip, const struct packet *p)
+{
+	if (p->len < ETHERNET_LEN + V4_LEN)
+		return false;
+	uint16_t type = load_be16(p->data + 12);
+	const uint8_t *h = p->data + ETHERNET_LEN;
+
+	return type == (h[0] >> 4 == IP_V4 ? ETHERTYPE_V4 : ETHERTYPE_V6) &&
+	       parse(ip, h, p->len - ETHERNET_LEN) && ip->end <= p->len - ETHERNET_LEN;
+}
+
+/* header_sum_ok - RFC 791 3.1, of a header without options. */
+static bool header_sum_ok(const uint8_t *h)
+{
+	uint32_t sum = 0;
+
+	for (uint32_t i = 0; i < V4_LEN; i += 2)
+		sum += load_be16(h + i);
+	sum = (sum >> 16) + (sum & 0xffff);
+	return (uint16_t)(sum + (sum >> 16)) == 0xffff;
+}
+
+void lane_ttl_less(uint8_t *h)
+{
+	if (h[0] >> 4 == IP_V6) {
+		h[7]--;
+		return;
+	}
+	uint32_t sum = load_be16(h + 10) + 0x0100u; /* RFC 1624 */
+
+	h[8]--;
+	store_be16(h + 10, (uint16_t)(sum + (sum >> 16)));
+}
+
+void lane_ttl_more(uint8_t *h)
+{
+	if (h[0] >> 4 == IP_V6) {
+		h[7]++;
+		return;
+	}
+	uint32_t sum = load_be16(h + 10) + 0xfeffu;
+
+	h[8]++;
+	store_be16(h + 10, (uint16_t)(sum + (sum >> 16)));
+}
+
+/* ---- addresses ------------------------------------------------------------------------------ */
+
+/* stays_on_link - not to be forwarded: multicast, link-local, loopback, none. */
+static bool stays_on_link(const struct ip_addr *a)
+{
+	if (a->family == IP_V4)
+		return a->b[0] >= 224 || a->b[0] == 127 || a->b[0] == 0 ||
+		       (a->b[0] == 169 && a->b[1] == 254);
+	if (a->b[0] == 0xff || (a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80))
+		return true;
+	return load_be64(a->b) == 0 && load_be64(a->b + 8) <= 1;
+}
+
+/* ---- from the wire -------------------------------------------------------------------------- */
+
+/* is_esp_in_udp - a UDP header at u, len bytes up to the packet's end: RFC 3948 2. IKE and
+ * keepalives are the host's. */
+static bool is_esp_in_udp(const uint8_t *u, uint32_t len, uint16_t port)
+{
+	if (len < UDP_LEN + ESP_LEN || load_be16(u + 2) != port)
+		return false;
+	uint32_t udp_len = load_be16(u + 4);
+
+	return udp_len >= UDP_LEN + ESP_LEN && udp_len <= len && load_be32(u + UDP_LEN) != 0;
+}
+
+/* take_esp - p becomes the ESP packet. */
+static enum lane_way take_esp(struct packet *p, const struct ip *ip)
+{
+	const uint8_t *h = p->data + ETHERNET_LEN;
+	uint32_t at = ip->at, end = ip->end;
+
+	p->from.local = (struct endpoint){.addr = ip->dst};
+	p->from.remote = (struct endpoint){.addr = ip->src};
+	p->from.encap = ENCAP_NONE;
+	if (ip->proto == IPPROTO_UDP) {
+		p->from.remote.port = load_be16(h + at);
+		p->from.local.port = load_be16(h + at + 2);
+		p->from.encap = ENCAP_UDP;
+		end = at + load_be16(h + at + 4);
+		at += UDP_LEN;
+	}
+	p->dscp_ecn = ip->tos;
+	p->data += ETHERNET_LEN + at;
+	p->len = end - at;
+	return LANE_OUTER;
+}
+
+/* quotes_esp - an ICMP message of len bytes at m is an error about ESP that we sent. */
+static bool quotes_esp(const uint8_t *m, uint32_t len, bool v6, const struct lane_sort *s)
+{
+	struct ip mine;
+
+	if (len < ICMP_LEN)
+		return false;
+	if (v6 ? m[0] >= ICMP6_NO_ERROR : m[0] != 3 && m[0] != 4 && m[0] != 11 && m[0] != 12)
+		return false;
+	if (!parse(&mine, m + ICMP_LEN, len - ICMP_LEN) || !fib_is_local(s->fib, &mine.src))
+		return false;
+	if (mine.proto == IPPROTO_ESP)
+		return true;
+	uint32_t at = ICMP_LEN + mine.at;
+
+	if (mine.proto != IPPROTO_UDP || len < at + UDP_LEN || load_be16(m + at) != s->port_nat_t)
+		return false;
+	/* Of IKE the host's socket is told. */
+	return len < at + UDP_LEN + 4 || load_be32(m + at + UDP_LEN) != 0;
+}
+
+static enum lane_way for_us(struct packet *p, const struct ip *ip, const struct lane_sort *s)
+{
+	const uint8_t *h = p->data + ETHERNET_LEN;
+	uint32_t len = ip->end - ip->at;
+
+	switch (ip->proto) {
+	case IPPROTO_ESP:
+		return len >= ESP_LEN ? take_esp(p, ip) : LANE_HOST;
+	case IPPROTO_UDP:
+		return is_esp_in_udp(h + ip->at, len, s->port_nat_t) ? take_esp(p, ip) : LANE_HOST;
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		if ((ip->proto == IPPROTO_ICMPV6) != (ip->dst.family == IP_V6) ||
+		    !quotes_esp(h + ip->at, len, ip->dst.family == IP_V6, s))
+			return LANE_HOST;
+		p->data += ETHERNET_LEN;
+		p->len = ip->end;
+		p->flags |= PACKET_F_IP;
+		return LANE_TOLD;
+	default:
+		return LANE_HOST;
+	}
+}
+
+enum lane_way lane_sort_wire(struct packet *p, const struct lane_sort *s)
+{
+	struct ip ip;
+
+	if (!s->fib || p->len < ETHERNET_LEN || memcmp(p->data, s->mac, sizeof(s->mac)) != 0 ||
+	    !parse_frame(&ip, p) || !ip.plain)
+		return LANE_HOST;
+	uint8_t *h = p->data + ETHERNET_LEN;
+
+	if (ip.dst.family == IP_V4 && !header_sum_ok(h))
+		return LANE_HOST;
+	if (stays_on_link(&ip.dst) || stays_on_link(&ip.src))
+		return LANE_HOST;
+	if (fib_is_local(s->fib, &ip.dst))
+		return for_us(p, &ip, s);
+	if (ip.ttl <= 1) /* the host says so to its sender */
+		return LANE_HOST;
+	lane_ttl_less(h);
+	p->data += ETHERNET_LEN;
+	p->len = ip.end;
+	return LANE_INNER;
+}
+
+/* ---- from the host -------------------------------------------------------------------------- */
+
+/* is_ours - IKE and ESP by our own sockets. */
+static bool is_ours(const struct packet *p, const struct ip *ip, const struct lane_sort *s)
+{
+	const uint8_t *u = p->data + ETHERNET_LEN + ip->at;
+
+	if (!fib_is_local(s->fib, &ip->src))
+		return false;
+	if (ip->proto == IPPROTO_ESP)
+		return true;
+	if (ip->proto != IPPROTO_UDP || !ip->plain || ip->end - ip->at < UDP_LEN)
+		return false;
+	return load_be16(u) == s->port_ike || load_be16(u) == s->port_nat_t;
+}
+
+/* is_discovery - RFC 4861; it goes no further than the link (hop limit 255). */
+static bool is_discovery(const struct packet *p, const struct ip *ip)
+{
+	const uint8_t *m = p->data + ETHERNET_LEN + ip->at;
+
+	return ip->dst.family == IP_V6 && ip->proto == IPPROTO_ICMPV6 && ip->ttl == 255 &&
+	       ip->end > ip->at && m[0] >= ND_FIRST && m[0] <= ND_LAST;
+}
+
+bool lane_sort_host(struct packet *p, const struct lane_sort *s)
+{
+	struct ip ip;
+
+	if (p->len < ETHERNET_LEN)
+		return false;
+	uint16_t type = load_be16(p->data + 12);
+
+	if (type != ETHERTYPE_V4 && type != ETHERTYPE_V6)
+		return false;
+	if (parse_frame(&ip, p) &&
+	    (stays_on_link(&ip.dst) || is_discovery(p, &ip) || (s->fib && is_ours(p, &ip, s))))
+		return false;
+	/* What is no IP packet the policies will not pass either. */
+	p->data += ETHERNET_LEN;
+	p->len -= ETHERNET_LEN;
+	return true;
+}
