@@ -395,6 +395,24 @@ void fake_host_changed(struct fake_host *f, bool by_others)
 }
 
 /* A true socket, but on the loopback address and on a port of the kernel's choice. */
+/* Nobody's wire is here. */
+static enum err shadow_open(void *ctx, int *out_fd, uint32_t *out_ifindex, const char *name,
+			    const uint8_t *mac, uint32_t mtu)
+{
+	enum err e = call(ctx, "shadow_open");
+
+	(void)out_fd, (void)out_ifindex, (void)name, (void)mac, (void)mtu;
+	return e ? e : ERR_UNSUPPORTED;
+}
+
+static enum err mirror_open(void *ctx, struct host_mirror **out, int *out_fd)
+{
+	enum err e = call(ctx, "mirror_open");
+
+	(void)out, (void)out_fd;
+	return e ? e : ERR_UNSUPPORTED;
+}
+
 static enum err udp_open(void *ctx, int *out_fd, enum ip_family family, uint16_t port)
 {
 	static const uint8_t loopback4[4] = {127, 0, 0, 1};
@@ -482,6 +500,8 @@ static const struct host_ops ops = {
 	.addrs = addrs,
 	.watch_open = watch_open,
 	.watch_read = watch_read,
+	.shadow_open = shadow_open,
+	.mirror_open = mirror_open,
 	.udp_open = udp_open,
 	.esp_open = esp_open,
 	.rp_filter_check = rp_filter_check,

@@ -8,25 +8,30 @@
 #include <stdlib.h>
 
 /* What counts or measures is a number; everything else stays text, also if it looks like one. */
+/* clang-format off */
+static const char *const number_keys[] = {
+	"age", "bytes-in", "bytes-out", "child-established",
+	"child-sas", "cookies-sent", "count", "dropped",
+	"encr-keysize", "established", "failed", "half-open",
+	"handed-off", "held", "ike-established", "ike-sas",
+	"install-time", "life-time", "local-port", "made",
+	"malformed", "packets-in", "packets-out", "pmtu",
+	"punted", "received", "rekey-time", "remote-port",
+	"reqid", "retransmitted", "rx-bytes", "rx-packets",
+	"sent", "time", "tx-bytes", "tx-packets",
+	"uniqueid", "use-in", "use-out", "rekey_time",
+	"rekey_bytes", "rekey_packets", "dpd_delay", "local_port",
+	"remote_port", "reauth_time", "mtu", "speed",
+	"rx-lost", "rx-error", "tx-error", "rx-inner",
+	"rx-esp", "rx-host", "tx-fast", "tx-host",
+	"left-to-host",
+};
+/* clang-format on */
+
 static bool is_number_key(const char *key)
 {
-	static const char *const keys[] = {
-		"age",          "bytes-in",      "bytes-out",       "child-established",
-		"child-sas",    "cookies-sent",  "count",           "dropped",
-		"encr-keysize", "established",   "failed",          "half-open",
-		"handed-off",   "held",          "ike-established", "ike-sas",
-		"install-time", "life-time",     "local-port",      "made",
-		"malformed",    "packets-in",    "packets-out",     "pmtu",
-		"punted",       "received",      "rekey-time",      "remote-port",
-		"reqid",        "retransmitted", "rx-bytes",        "rx-packets",
-		"sent",         "time",          "tx-bytes",        "tx-packets",
-		"uniqueid",     "use-in",        "use-out",         "rekey_time",
-		"rekey_bytes",  "rekey_packets", "dpd_delay",       "local_port",
-		"remote_port",  "reauth_time",
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
-		if (strcmp(keys[i], key) == 0)
+	for (size_t i = 0; i < ARRAY_LEN(number_keys); i++) {
+		if (strcmp(number_keys[i], key) == 0)
 			return true;
 	}
 	return false;

@@ -122,9 +122,19 @@ static void print_other_sas(const struct view *v)
 	}
 }
 
+static void print_port(const struct tree *port)
+{
+	put("port %s: link %s, %s by %s, MTU %s", port->name, text(port, "link"),
+	    text(port, "device"), text(port, "driver"), text(port, "mtu"));
+	if (text(port, "speed")[0])
+		put(", %s Mb/s", text(port, "speed"));
+	put("\n");
+}
+
 static void print_show(const struct view *v, const struct tree *answer)
 {
 	const struct tree *refused = tree_child(answer, "last-refused");
+	const struct tree *ports = tree_child(answer, "ports");
 
 	if (list_empty(&v->conns->children))
 		put("no connections are configured\n");
@@ -136,6 +146,10 @@ static void print_show(const struct view *v, const struct tree *answer)
 	if (refused && !v->only) {
 		put("peers without a connection:\n");
 		print_failure(refused, "last refused");
+	}
+	if (ports && !v->only) {
+		tree_for_each (port, ports)
+			print_port(port);
 	}
 }
 
@@ -203,6 +217,9 @@ enum exit_code run_show(struct cli *cli)
 		json_object_set_new(cli->result, "sas", array_of(v.sas));
 		if (refused && !v.only)
 			json_object_set_new(cli->result, "last-refused", json_of(refused));
+		if (tree_child(answer, "ports") && !v.only)
+			json_object_set_new(cli->result, "ports",
+					    json_of(tree_child(answer, "ports")));
 	}
 	view_free(&v, answer);
 	return code;

@@ -19,14 +19,17 @@ static struct peer_rec *peer_find(struct engine *e, uint64_t peer)
 /* ---- path sets ------------------------------------------------------------------------------ */
 
 /* esp_path - how ESP goes where IKE goes by a->path: the same way if that is UDP encapsulation,
- * else by the port for bare ESP, where addresses have no ports. */
+ * else by the port for bare ESP, where addresses have no ports; a gateway's lane does both. */
 static uint16_t esp_path(const struct engine *e, struct path_addr *out, const struct ike_action *a)
 {
+	uint16_t lane;
+	bool gateway = gateway_outer(e, &lane);
+
 	*out = a->path;
 	if (a->path.encap != ENCAP_NONE || !e->has_esp_port)
-		return a->port;
+		return gateway ? lane : a->port;
 	out->local.port = out->remote.port = 0;
-	return e->esp_port;
+	return gateway ? lane : e->esp_port;
 }
 
 static void pathset_add(struct engine *e, const struct ike_action *a)

@@ -85,6 +85,12 @@ static enum err backend_path_info(void *ctx, struct path_info *out, uint32_t ike
 	return engine_path_info(ctx, out, ike_id);
 }
 
+static void backend_each_port(void *ctx, void (*fn)(void *arg, const struct engine_port_info *port),
+			      void *arg)
+{
+	engine_each_port(ctx, fn, arg);
+}
+
 static void backend_stats(void *ctx, struct backend_stats *out)
 {
 	out->start_wall_s = engine_started_s(ctx);
@@ -106,6 +112,7 @@ static const struct backend_ops engine_backend_ops = {
 	.each_policy = backend_each_policy,
 	.child_stats = backend_child_stats,
 	.path_info = backend_path_info,
+	.each_port = backend_each_port,
 	.stats = backend_stats,
 	.drop_name = dataplane_drop_name,
 };

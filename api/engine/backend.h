@@ -91,6 +91,10 @@ struct backend_ops {
 	/* path_info - the path in use of an IKE SA by its unique number. Errors: NOT_FOUND. */
 	enum err (*path_info)(void *ctx, struct path_info *out, uint32_t ike_id);
 
+	/* each_port - fn for every port of a gateway's (DPDK). */
+	void (*each_port)(void *ctx, void (*fn)(void *arg, const struct engine_port_info *port),
+			  void *arg);
+
 	/* stats - totals. drop_name - as dataplane_drop_name. */
 	void (*stats)(void *ctx, struct backend_stats *out);
 	const char *(*drop_name)(uint32_t i, const char **out_text);

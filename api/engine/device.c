@@ -94,7 +94,12 @@ enum err device_tap_open(struct engine *e, struct host_tap *out, const char *nam
 	return ERR_OK;
 }
 
-static enum err inner_open(struct engine *e)
+/* struct drivers - the host's, for a gateway's lane. */
+struct drivers {
+	struct driver *tap, *udp, *esp;
+};
+
+static enum err inner_open(struct engine *e, struct drivers *out)
 {
 	const struct conf_daemon *d = &e->daemon;
 	struct driver *driver;
@@ -116,6 +121,7 @@ static enum err inner_open(struct engine *e)
 		close(tap.fd);
 		return failed(e, "setting up the virtual interface", err);
 	}
+	out->tap = driver;
 	return dataplane_attach(e->dp, &port, driver);
 }
 
@@ -152,7 +158,7 @@ out:
 	return failed(e, "opening UDP ports 500 and 4500 (is another IKE daemon running?)", err);
 }
 
-static enum err outer_open(struct engine *e)
+static enum err outer_open(struct engine *e, struct drivers *out)
 {
 	struct udp_socket sockets[4];
 	struct driver *driver;
@@ -167,6 +173,7 @@ static enum err outer_open(struct engine *e)
 			close(sockets[--num].fd);
 		return failed(e, "setting up the UDP sockets", err);
 	}
+	out->udp = driver;
 	return dataplane_attach(e->dp, &e->outer_port, driver);
 }
 
@@ -192,7 +199,7 @@ static enum err esp_sockets(struct engine *e, int *out, size_t *out_num)
 }
 
 /* esp_open - the port for bare ESP. A host that has no raw sockets for us is served with UDP. */
-static enum err esp_open(struct engine *e)
+static enum err esp_open(struct engine *e, struct drivers *out)
 {
 	int sockets[RAW_SOCKETS_MAX];
 	struct driver *driver;
@@ -208,6 +215,7 @@ static enum err esp_open(struct engine *e)
 			close(sockets[--num]);
 		return ERR_OK;
 	}
+	out->esp = driver;
 	err = dataplane_attach(e->dp, &e->esp_port, driver);
 	e->has_esp_port = !err;
 	return err;
@@ -224,15 +232,18 @@ static void check_rp_filter(struct engine *e)
 
 enum err device_open(struct engine *e)
 {
-	enum err err = inner_open(e);
+	struct drivers drivers = {0};
+	enum err err = gateway_open(e);
 
-	if (err)
-		return err;
-	err = outer_open(e);
 	if (!err)
-		err = esp_open(e);
+		err = inner_open(e, &drivers);
+	if (!err)
+		err = outer_open(e, &drivers);
+	if (!err)
+		err = esp_open(e, &drivers);
 	if (err)
 		return err;
+	gateway_use_host(e, drivers.tap, drivers.udp, drivers.esp);
 	err = HOST(e, route_flush, e->daemon.interface);
 	if (err)
 		return failed(e, "removing the routes of a process before us", err);

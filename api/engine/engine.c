@@ -83,9 +83,12 @@ static void dp_event(struct engine *e, const struct dp_event *ev, uint64_t now_n
 	case DP_EVENT_TOLD: /* the data path keeps it */
 		break;
 	case DP_EVENT_MOVED:
-		/* Bare ESP has no ports to tell IKE: such a peer moves by MOBIKE only. */
+		/* Bare ESP has no ports to tell IKE: such a peer moves by MOBIKE only. IKE goes by
+		 * the sockets also where ESP does not. */
 		if (ev->path.encap == ENCAP_UDP)
-			ike_child_moved(e->ike, ev->child, &ev->path, ev->port, now_ns);
+			ike_child_moved(e->ike, ev->child, &ev->path,
+					gateway_is_outer(e, ev->port) ? e->outer_port : ev->port,
+					now_ns);
 		break;
 	}
 }
@@ -420,6 +423,7 @@ void engine_free(struct engine *e)
 	vips_fini(e);
 	device_close(e);
 	dataplane_free(e->dp);
+	gateway_close(e);
 	roam_close(e);
 	loop_close(e);
 	mem_free(e->port_sources);
@@ -450,6 +454,7 @@ static bool same_daemon(const struct conf_daemon *a, const struct conf_daemon *b
 	for (uint32_t i = 0; same && i < a->num_addresses; i++)
 		same = a->addresses[i].len == b->addresses[i].len &&
 		       ip_addr_equal(&a->addresses[i].addr, &b->addresses[i].addr);
+	same = same && memcmp(&a->dpdk, &b->dpdk, sizeof(a->dpdk)) == 0;
 	return same && strcmp(a->interface, b->interface) == 0 && strcmp(a->aead, b->aead) == 0 &&
 	       a->mtu == b->mtu && a->port == b->port && a->port_nat_t == b->port_nat_t &&
 	       a->cookies_always == b->cookies_always && a->retransmit_ns == b->retransmit_ns &&

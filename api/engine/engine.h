@@ -165,6 +165,25 @@ struct engine_policy {
 void engine_each_policy(struct engine *e, void (*fn)(void *ctx, const struct engine_policy *policy),
 			void *ctx) NONNULL(1, 2);
 
+/* struct engine_port_info - a port of a gateway's; borrowed during the call. */
+struct engine_port_info {
+	const char *name, *device, *driver;
+	uint8_t mac[6];
+	bool up;
+	uint32_t mtu;
+	uint32_t speed_mbps;           /* 0 = not known */
+	uint64_t rx_packets, rx_bytes; /* as the device counts */
+	uint64_t tx_packets, tx_bytes;
+	uint64_t rx_lost, rx_error, tx_error;
+	uint64_t rx_inner, rx_esp, rx_host; /* frames by whose they were */
+	uint64_t tx_fast, tx_host;
+	uint64_t left_to_host; /* packets that the lane did not send itself; told of the first */
+};
+
+/* engine_each_port - call fn for every one. */
+void engine_each_port(struct engine *e, void (*fn)(void *ctx, const struct engine_port_info *port),
+		      void *ctx) NONNULL(1, 2);
+
 /* engine_each_sa - as ike_each_sa(). engine_child_stats, engine_ike_stats, engine_dp_stats:
  * figures. engine_now: the engine's clock. engine_started_s: wall clock of its start. */
 void engine_each_sa(struct engine *e, void (*fn)(void *ctx, const struct ike_sa_info *sa),

@@ -4,6 +4,7 @@
  *
  *   engine.c   life, and one turn
  *   loop.c     what wakes us, behind one descriptor
+ *   gateway.c  DPDK's ports and the fast lane between them
  *   device.c   the virtual interface, the sockets, their drivers
  *   actions.c  carries out what the keying engine decided
  *   policy.c   SA groups and their policies
@@ -180,7 +181,8 @@ struct engine {
 	uint16_t outer_port; /* UDP: IKE, and ESP in UDP */
 	uint16_t esp_port;   /* bare ESP, if has_esp_port */
 	bool has_outer_port, has_esp_port, took_ports;
-	uint32_t mtu; /* of the virtual interface now */
+	struct gateway *gateway; /* NULL: no DPDK */
+	uint32_t mtu;            /* of the virtual interface now */
 	bool has_device, has_rules, guard_dirty, has_guard;
 	bool leave_host; /* the start failed: what stands guarded stays so; host is not ours */
 
@@ -228,6 +230,16 @@ MUST_USE enum err device_attach(struct engine *e, const struct engine_port *port
 void device_close_port(struct driver *driver) NONNULL(1);
 void device_close(struct engine *e) NONNULL(1);
 void device_fit_mtu(struct engine *e, uint32_t set, const struct ip_addr *remote) NONNULL(1, 3);
+
+/* gateway.c: nothing, if no ports are configured. gateway_use_host() - what the lane leaves to the
+ * host goes by these. gateway_outer() - where ESP goes, if there is one. */
+struct gateway;
+MUST_USE enum err gateway_open(struct engine *e) NONNULL(1);
+void gateway_use_host(struct engine *e, struct driver *tap, struct driver *udp, struct driver *esp)
+	NONNULL(1);
+bool gateway_outer(const struct engine *e, uint16_t *out_port) NONNULL(1, 2);
+bool gateway_is_outer(const struct engine *e, uint16_t port) NONNULL(1);
+void gateway_close(struct engine *e) NONNULL(1);
 
 /* vif.c */
 struct vif *vif_find(struct engine *e, const char *name) NONNULL(1, 2);

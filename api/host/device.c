@@ -4,9 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
+#include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+
+#include "api/host/netlink.h"
 
 /* What the kernel calls the offloads; its header has USO's from 6.2 on. */
 static_assert(HOST_OFFLOAD_SUM == TUN_F_CSUM && HOST_OFFLOAD_TCP4 == TUN_F_TSO4 &&
@@ -98,5 +101,57 @@ enum err host_tap_open(void *ctx, struct host_tap *out, const char *name, uint32
 	}
 	snprintf(h->device, sizeof(h->device), "%s", name);
 	*out = tap;
+	return ERR_OK;
+}
+
+/* raise_shadow - address and MTU before it is up: its own IPv6 address is made of the first. */
+static enum err raise_shadow(struct host_linux *h, uint32_t ifindex, const uint8_t *mac,
+			     uint32_t mtu)
+{
+	struct netlink_msg m;
+	struct ifinfomsg *ifi = netlink_begin(&m, RTM_NEWLINK, 0, sizeof(*ifi));
+	enum err err;
+
+	ifi->ifi_index = (int)ifindex;
+	mnl_attr_put(m.head, IFLA_ADDRESS, 6, mac);
+	mnl_attr_put_u32(m.head, IFLA_MTU, mtu);
+	err = netlink_talk(h, &m, NULL, NULL);
+	if (err)
+		return err;
+	ifi = netlink_begin(&m, RTM_NEWLINK, 0, sizeof(*ifi));
+	ifi->ifi_index = (int)ifindex;
+	ifi->ifi_flags = ifi->ifi_change = IFF_UP;
+	return netlink_talk(h, &m, NULL, NULL);
+}
+
+enum err host_shadow_open(void *ctx, int *out_fd, uint32_t *out_ifindex, const char *name,
+			  const uint8_t *mac, uint32_t mtu)
+{
+	struct host_linux *h = ctx;
+	enum err err = ERR_OK;
+	uint32_t none = 0;
+	int fd, e;
+
+	if (!host_name_ok(name)) {
+		errno = EINVAL;
+		return ERR_INVAL;
+	}
+	fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return host_err(errno);
+	e = attach(fd, name, IFF_TAP | IFF_NO_PI, &none);
+	if (e)
+		err = host_err(e);
+	if (!err)
+		err = host_ifindex(out_ifindex, name);
+	if (!err)
+		err = raise_shadow(h, *out_ifindex, mac, mtu);
+	if (err) {
+		e = e ? e : errno;
+		close(fd);
+		errno = e;
+		return err;
+	}
+	*out_fd = fd;
 	return ERR_OK;
 }

@@ -55,6 +55,15 @@ MUST_USE enum err host_sysctl_write(const char *family, const char *ifname, cons
 MUST_USE enum err host_tap_open(void *ctx, struct host_tap *out, const char *name,
 				uint32_t offloads);
 MUST_USE enum err host_link_gso(void *ctx, const char *ifname, uint32_t max_len, uint32_t max_num);
+MUST_USE enum err host_shadow_open(void *ctx, int *out_fd, uint32_t *out_ifindex, const char *name,
+				   const uint8_t *mac, uint32_t mtu);
+
+/* mirror.c */
+MUST_USE enum err host_mirror_open(void *ctx, struct host_mirror **out, int *out_fd);
+MUST_USE enum err host_mirror_read(void *ctx, struct host_mirror *m,
+				   void (*fn)(void *arg, const struct host_change *change),
+				   void *arg);
+void host_mirror_close(void *ctx, struct host_mirror *m);
 
 /* link.c */
 MUST_USE enum err host_link_set(void *ctx, const char *ifname, uint32_t mtu, const uint8_t *mac);

@@ -119,6 +119,9 @@ MUST_USE enum err reply_failed(struct tree *out, enum err why, const char *fmt, 
 COMMAND(cmd_version); /* status.c */
 COMMAND(cmd_stats);
 COMMAND(cmd_latchkey_stats);
+
+/* set_ports - the section "ports" of the answer, where there are any. ports.c */
+MUST_USE enum err set_ports(struct call *call, bool counters) NONNULL(1);
 COMMAND(cmd_get_algorithms);
 COMMAND(cmd_load_conn); /* load.c */
 COMMAND(cmd_unload_conn);

@@ -149,5 +149,5 @@ enum err cmd_latchkey_show(struct call *call)
 		call->ops->each_sa(call->ctx, send_sa, &s);
 	if (!s.err && nobodys)
 		s.err = set_failure(call->out, "last-refused", nobodys);
-	return s.err;
+	return s.err ? s.err : set_ports(call, false);
 }

@@ -146,6 +146,7 @@ enum err cmd_latchkey_stats(struct call *call)
 	call->ops->stats(call->ctx, &st);
 	TRY(set_uptime(call->out, &st));
 	TRY(set_ike_stats(call->out, &st.ike));
+	TRY(set_ports(call, true));
 	return set_data_stats(call->out, call->ops, &st.data);
 }
 

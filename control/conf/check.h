@@ -25,6 +25,8 @@ enum scope {
 	SCOPE_POOL,
 	SCOPE_AUTHORITY,
 	SCOPE_DAEMON,
+	SCOPE_DPDK,
+	SCOPE_DPDK_PORT,
 };
 
 struct creds_passphrase;
@@ -163,6 +165,16 @@ MUST_USE SET(set_udp_gro);
 MUST_USE SET(set_tun_checksum);
 MUST_USE SET(set_tun_tso);
 MUST_USE SET(set_tun_uso);
+MUST_USE SET(set_dpdk);
+/* struct conf_dpdk, struct conf_dpdk_port (dpdk.c) */
+MUST_USE SET(set_dpdk_module);
+MUST_USE SET(set_dpdk_huge);
+MUST_USE SET(set_dpdk_memory);
+MUST_USE SET(set_dpdk_packets);
+MUST_USE SET(set_dpdk_idle);
+MUST_USE SET(set_dpdk_ports);
+MUST_USE SET(set_dpdk_device);
+MUST_USE SET(set_dpdk_mtu);
 
 /* conn_check - make a connection with one reference from its section. *out is NULL if there were
  * errors. Errors: NOMEM. conn.c */
@@ -201,6 +213,9 @@ void secret_put(struct conf_secret *s);
 
 /* daemon_defaults - what holds where the latchkey section says nothing. daemon.c */
 void daemon_defaults(struct conf_daemon *d) NONNULL(1);
+
+/* conf_is_interface_name - as the kernel has it. daemon.c */
+bool conf_is_interface_name(const char *text) NONNULL(1);
 
 /* take_interface - a device's name. take_addresses - addresses for one, with prefix lengths, up to
  * CONF_MAX_INTERFACE_ADDRS. daemon.c */

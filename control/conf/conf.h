@@ -245,6 +245,28 @@ struct conf_secret {
 	uint32_t num_ids;
 };
 
+/* CONF_MAX_DPDK_PORTS - ports; CONF_DEVICE_MAX - room for a device with its arguments. */
+#define CONF_MAX_DPDK_PORTS 16
+#define CONF_DEVICE_MAX     160
+
+/* struct conf_dpdk_port - one section of latchkey.dpdk.ports. */
+struct conf_dpdk_port {
+	char name[16]; /* of its shadow */
+	char device[CONF_DEVICE_MAX];
+	uint32_t mtu; /* 0 = as the device has it */
+};
+
+/* struct conf_dpdk - the section latchkey.dpdk; without ports there is no DPDK. */
+struct conf_dpdk {
+	char module[CONF_DEVICE_MAX]; /* "" = where it was installed */
+	bool no_huge;
+	uint32_t memory_mb;   /* 0 = enough for the packets */
+	uint32_t num_packets; /* 0 = the default */
+	uint32_t idle_us;     /* the worker's longest sleep; 0 = it does not sleep */
+	struct conf_dpdk_port ports[CONF_MAX_DPDK_PORTS];
+	uint32_t num_ports;
+};
+
 /* struct conf_daemon - the latchkey section. */
 struct conf_daemon {
 	char interface[16];                                   /* "latchkey0" */
@@ -261,6 +283,7 @@ struct conf_daemon {
 	/* Many datagrams as one message; super-packets of the virtual interface. Where the kernel
 	 * can. */
 	bool udp_gso, udp_gro, tun_checksum, tun_tso, tun_uso;
+	struct conf_dpdk dpdk;
 };
 
 /* struct conf - everything. */

@@ -31,7 +31,7 @@ void daemon_defaults(struct conf_daemon *d)
 }
 
 /* As the kernel has it: no '/', no blanks, not "." or "..", 15 characters at most. */
-static bool is_interface_name(const char *text)
+bool conf_is_interface_name(const char *text)
 {
 	size_t len = strlen(text);
 
@@ -51,7 +51,7 @@ void take_interface(struct check *c, char out[static 16], const struct tree *nod
 
 	if (!take_text(c, &text, node))
 		return;
-	if (!is_interface_name(text))
+	if (!conf_is_interface_name(text))
 		CHECK_ERROR(c, node, "'%.40s' is not an interface's name", text);
 	else
 		snprintf(out, 16, "%s", text);

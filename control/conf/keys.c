@@ -237,6 +237,17 @@ static const struct key keys[] = {
 	SETS_(DAEMON, VALUE, "tun_checksum", set_tun_checksum),
 	SETS_(DAEMON, VALUE, "tun_tso", set_tun_tso),
 	SETS_(DAEMON, VALUE, "tun_uso", set_tun_uso),
+	SETS_(DAEMON, SECTION, "dpdk", set_dpdk),
+
+	SETS_(DPDK, VALUE, "module", set_dpdk_module),
+	SETS_(DPDK, VALUE, "huge", set_dpdk_huge),
+	SETS_(DPDK, VALUE, "memory", set_dpdk_memory),
+	SETS_(DPDK, VALUE, "packets", set_dpdk_packets),
+	SETS_(DPDK, VALUE, "idle", set_dpdk_idle),
+	SETS_(DPDK, SECTION, "ports", set_dpdk_ports),
+
+	SETS_(DPDK_PORT, VALUE, "device", set_dpdk_device),
+	SETS_(DPDK_PORT, VALUE, "mtu", set_dpdk_mtu),
 };
 
 static bool is_section_key(const struct key *k)

@@ -172,6 +172,25 @@ static enum err fake_path_info(void *ctx, struct path_info *out, uint32_t ike_id
 	return ERR_OK;
 }
 
+static void fake_each_port(void *ctx, void (*fn)(void *arg, const struct engine_port_info *port),
+			   void *arg)
+{
+	const struct fake_backend *f = ctx;
+	const struct engine_port_info wan = {.name = "wan",
+					     .device = "net_af_packet1,iface=eth1",
+					     .driver = "net_af_packet",
+					     .mac = {2, 0, 0, 0, 0, 0x20},
+					     .up = true,
+					     .mtu = 1500,
+					     .speed_mbps = 10000,
+					     .rx_packets = 77,
+					     .rx_esp = 70,
+					     .tx_fast = 66};
+
+	if (f->has_port)
+		fn(arg, &wan);
+}
+
 static void fake_stats(void *ctx, struct backend_stats *out)
 {
 	struct fake_backend *f = ctx;
@@ -205,6 +224,7 @@ static const struct backend_ops fake_ops = {
 	.each_policy = fake_each_policy,
 	.child_stats = fake_child_stats,
 	.path_info = fake_path_info,
+	.each_port = fake_each_port,
 	.stats = fake_stats,
 	.drop_name = fake_drop_name,
 };

@@ -20,6 +20,7 @@ struct fake_backend {
 
 	/* Its one SA; shown if sa_up. */
 	bool sa_up;
+	bool has_port;      /* each_port() tells of one, "wan" */
 	uint32_t num_walks; /* each_sa() calls */
 	struct ike_sa_info sa;
 	struct ike_child_info child;

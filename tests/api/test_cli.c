@@ -191,6 +191,37 @@ static void test_json(void)
 	tear_down(&s);
 }
 
+/* A gateway's ports, where there are some. */
+static void test_ports(void)
+{
+	struct stand s;
+	json_t *j, *port;
+
+	set_up(&s);
+	CU_ASSERT_EQUAL(RUN(&s, "show"), 0);
+	CU_ASSERT_PTR_NULL(strstr(s.text, "port "));
+	CU_ASSERT_EQUAL(RUN(&s, "stats"), 0);
+	CU_ASSERT_PTR_NULL(strstr(s.text, "ports"));
+	s.fake.has_port = true;
+	CU_ASSERT_EQUAL(RUN(&s, "show"), 0);
+	CU_ASSERT_TRUE(has(&s, "port wan: link up, net_af_packet1,iface=eth1 by net_af_packet, "
+			       "MTU 1500, 10000 Mb/s"));
+	CU_ASSERT_EQUAL(RUN(&s, "stats"), 0);
+	CU_ASSERT_TRUE(has(&s, "    rx-esp: 70"));
+	CU_ASSERT_TRUE(has(&s, "    mac: 02:00:00:00:00:20"));
+	CU_ASSERT_EQUAL(RUN(&s, "stats", "--json"), 0);
+	j = parse(&s);
+	port = json_object_get(json_object_get(json_object_get(j, "stats"), "ports"), "wan");
+	CU_ASSERT_EQUAL(json_integer_value(json_object_get(port, "tx-fast")), 66);
+	json_decref(j);
+	CU_ASSERT_EQUAL(RUN(&s, "show", "--json"), 0);
+	j = parse(&s);
+	port = json_object_get(json_object_get(j, "ports"), "wan");
+	CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(port, "link")), "up");
+	json_decref(j);
+	tear_down(&s);
+}
+
 static void test_sas_conns_stats_version(void)
 {
 	struct stand s;
@@ -464,6 +495,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_policies),
 	TAP_TEST(test_load_and_check),
 	TAP_TEST(test_log),
+	TAP_TEST(test_ports),
 	TAP_TEST(test_sas_conns_stats_version),
 	TAP_TEST(test_genkey_and_pubkey),
 	TAP_TEST(test_genkey_closes_its_file),

@@ -387,6 +387,24 @@ static const struct row root_rows[] = {
 	 ""},
 	{"latchkey { retransmit_tries = 1001\n}",
 	 "Ef:1: latchkey.retransmit_tries: '1001' is not a number from 0 to 1000"},
+	{"latchkey { dpdk { packets = 1023\n} }",
+	 "Ef:1: latchkey.dpdk.packets: 1023 is less than 1024"},
+	{"latchkey { dpdk { memory = 63\n} }", "Ef:1: latchkey.dpdk.memory: 63 is less than 64"},
+	{"latchkey { dpdk { idle = 1000001\n} }",
+	 "Ef:1: latchkey.dpdk.idle: '1000001' is not a number from 0 to 1000000"},
+	{"latchkey { dpdk { huge = perhaps\n} }",
+	 "Ef:1: latchkey.dpdk.huge: 'perhaps' is neither yes nor no"},
+	{"latchkey { dpdk { ports { wan { mtu = 1500\n} } } }",
+	 "Ef:1: latchkey.dpdk.ports.wan: names no device"},
+	{"latchkey { dpdk { ports { wan = net_null0\n} } }",
+	 "Ef:1: latchkey.dpdk.ports.wan: is a section: { ... } was expected"},
+	{"latchkey { dpdk { ports { a_name_too_long_ { device = net_null0\n} } } }",
+	 "Ef:1: latchkey.dpdk.ports.a_name_too_long_: 'a_name_too_long_' is not an interface's "
+	 "name"},
+	{"latchkey { dpdk { ports { a { device = x\n} b { device = x\n} } } }",
+	 "Ef:2: latchkey.dpdk.ports.b: its device is that of 'a' too"},
+	{"latchkey { dpdk { ports { a { device = x\n mtu = 1279\n} } } }",
+	 "Ef:2: latchkey.dpdk.ports.a.mtu: 1279 is less than 1280"},
 	{"latchkey { fragment_size = 255\n}", "Ef:1: latchkey.fragment_size: 255 is less than 256"},
 	{"latchkey { fragment_size = 16385\n}",
 	 "Ef:1: latchkey.fragment_size: '16385' is not a number from 0 to 16384"},
@@ -546,6 +564,33 @@ static void test_defaults(void)
 	CU_ASSERT_EQUAL(conn->unique, UNIQUE_NO);
 	CU_ASSERT_EQUAL(conn->num_vips, 0);
 	CU_ASSERT_EQUAL(child->inactivity_ns, 0);
+	conf_put(conf);
+}
+
+static void test_dpdk(void)
+{
+	struct conf *conf = must_load("latchkey { dpdk {\n module = /opt/x.so\n huge = no\n"
+				      "memory = 256\n packets = 8192\n idle = 50\n ports {\n"
+				      "lan { device = 0000:01:00.0\n }\n"
+				      "wan { device = net_af_packet0,iface=eth1\n mtu = 9000\n }\n"
+				      "} } }");
+	const struct conf_dpdk *d = &conf->daemon.dpdk;
+
+	CU_ASSERT_STRING_EQUAL(d->module, "/opt/x.so");
+	CU_ASSERT_TRUE(d->no_huge);
+	CU_ASSERT_EQUAL(d->memory_mb, 256);
+	CU_ASSERT_EQUAL(d->num_packets, 8192);
+	CU_ASSERT_EQUAL(d->idle_us, 50);
+	CU_ASSERT_EQUAL_FATAL(d->num_ports, 2);
+	CU_ASSERT_STRING_EQUAL(d->ports[0].name, "lan");
+	CU_ASSERT_STRING_EQUAL(d->ports[0].device, "0000:01:00.0");
+	CU_ASSERT_EQUAL(d->ports[0].mtu, 0);
+	CU_ASSERT_STRING_EQUAL(d->ports[1].device, "net_af_packet0,iface=eth1");
+	CU_ASSERT_EQUAL(d->ports[1].mtu, 9000);
+	conf_put(conf);
+	conf = must_load("latchkey { dpdk { ports { wan { device = net_null0\n} } } }");
+	CU_ASSERT_FALSE(conf->daemon.dpdk.no_huge);
+	CU_ASSERT_EQUAL(conf->daemon.dpdk.idle_us, 0);
 	conf_put(conf);
 }
 
@@ -796,6 +841,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_defaults),
 	TAP_TEST(test_lifetimes),
 	TAP_TEST(test_retransmission),
+	TAP_TEST(test_dpdk),
 	TAP_TEST(test_fragmentation),
 	TAP_TEST(test_offloads),
 	TAP_TEST(test_values),

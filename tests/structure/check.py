@@ -275,6 +275,8 @@ MANUAL_SECTIONS = {
     "CACERT": "cert<suffix>, cacert<suffix>",
     "AUTHORITY": "authorities.<name>",
     "DAEMON": "latchkey",
+    "DPDK": "latchkey.dpdk",
+    "DPDK_PORT": "latchkey.dpdk.ports.<port>",
 }
 WITHOUT_EFFECT = "KEYS OF STRONGSWAN WITHOUT EFFECT"
 SCOPE_OF_PARAGRAPH = {"connections.<conn>": "CONN", "local": "LOCAL", "remote": "REMOTE",

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * gateway.c - DPDK's ports, their shadows, and the fast lane between them (drivers/lane.h): made as
+ * the configuration says, told of the host's routes and neighbours, and of the wires' carriers.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "api/engine/internal.h"
+#include "base/alloc.h"
+#include "drivers/dpdk.h"
+#include "drivers/lane.h"
+
+#define HOST(e, op, ...) ((e)->host.ops->op((e)->host.ctx, __VA_ARGS__))
+
+#define DEFAULT_PACKETS 16384
+/* A packet's buffer beside the frame, its headers and tails, and what the pool wants. */
+#define PACKET_EXTRA 1024
+#define ROOM_MIN     2048
+/* Ethernet's header and a VLAN's tag. */
+#define FRAME_EXTRA 18
+/* For DPDK itself. */
+#define MEMORY_EXTRA_MB 64
+#define MIB             (1024u * 1024u)
+/* How often the wires are looked at. */
+#define TICK_NS NS_PER_S
+
+/* struct gateway - what an engine with DPDK has beside the rest. */
+struct gateway {
+	struct engine *engine;
+	struct dpdk *dpdk;
+	struct lane *lane;
+	struct driver *frames[CONF_MAX_DPDK_PORTS]; /* the lane's; for info */
+	bool up[CONF_MAX_DPDK_PORTS];
+	uint32_t mtu[CONF_MAX_DPDK_PORTS]; /* that the device was told */
+	uint32_t ifindex[CONF_MAX_DPDK_PORTS];
+	uint32_t num_ports;
+	bool attached;
+	struct host_mirror *mirror;
+	struct loop_source source;
+	struct timer tick;
+	uint16_t outer_port;
+};
+
+/* ---- starting DPDK -------------------------------------------------------------------------- */
+
+static uint32_t room_for(const struct conf_dpdk *d)
+{
+	uint32_t room = ROOM_MIN;
+
+	for (uint32_t i = 0; i < d->num_ports; i++)
+		if (d->ports[i].mtu + FRAME_EXTRA > room)
+			room = d->ports[i].mtu + FRAME_EXTRA;
+	return room;
+}
+
+static enum err start(struct gateway *g, const struct conf_dpdk *d)
+{
+	const char *allow[CONF_MAX_DPDK_PORTS];
+	char text[DPDK_TEXT_MAX] = "";
+	struct dpdk_params p = {
+		.huge = !d->no_huge,
+		.num_packets = d->num_packets ? d->num_packets : DEFAULT_PACKETS,
+		.packet_room = room_for(d),
+		.allow = allow,
+	};
+	enum err err = dpdk_load(&g->dpdk, d->module[0] ? d->module : NULL, NULL, text);
+
+	for (uint32_t i = 0; i < d->num_ports; i++)
+		if (dpdk_is_pci(d->ports[i].device))
+			allow[p.num_allow++] = d->ports[i].device;
+	p.memory_mb = d->memory_mb ? d->memory_mb
+				   : MEMORY_EXTRA_MB +
+					     p.num_packets * (p.packet_room + PACKET_EXTRA) / MIB;
+	if (!err)
+		err = dpdk_module(g->dpdk)->start(&p, text);
+	if (err)
+		LOG(ERROR, KNL, NULL, "%s", text[0] ? text : err_text(err));
+	return err;
+}
+
+/* ---- ports ---------------------------------------------------------------------------------- */
+
+/* open_shadow - the port's TAP, and both to the lane. */
+static enum err open_shadow(struct gateway *g, const struct conf_dpdk_port *port,
+			    struct driver *frames)
+{
+	struct lane_port_params p = {.frames = frames};
+	struct dpdk_port_info info;
+	enum err err;
+
+	dpdk_module(g->dpdk)->info(frames, &info);
+	memcpy(p.mac, info.mac, sizeof(p.mac));
+	p.mtu = info.mtu;
+	err = HOST(g->engine, shadow_open, &p.shadow, &p.ifindex, port->name, info.mac, info.mtu);
+	if (err) {
+		LOG(ERROR, KNL, NULL, "%s: making the port's interface failed: %s%s%s", port->name,
+		    err_text(err), err == ERR_SYS ? ": " : "",
+		    err == ERR_SYS ? strerror(errno) : "");
+		return err;
+	}
+	err = lane_add_port(g->lane, &p);
+	if (err)
+		return err;
+	g->frames[g->num_ports] = frames;
+	g->ifindex[g->num_ports] = p.ifindex;
+	g->mtu[g->num_ports] = info.mtu;
+	g->up[g->num_ports] = info.up;
+	lane_link(g->lane, g->num_ports++, info.up);
+	LOG(INFO, KNL, NULL, "%s: %s by %s, MTU %u, link %s", port->name, port->device, info.driver,
+	    info.mtu, info.up ? "up" : "down");
+	return ERR_OK;
+}
+
+static enum err open_port(struct gateway *g, const struct conf_dpdk_port *port)
+{
+	char text[DPDK_TEXT_MAX] = "";
+	struct driver *frames;
+	enum err err = dpdk_module(g->dpdk)->open(&frames, port->device, 1, port->mtu, text);
+
+	if (err) {
+		LOG(ERROR, KNL, NULL, "%s: %s", port->name, text[0] ? text : err_text(err));
+		return err;
+	}
+	err = open_shadow(g, port, frames);
+	if (err)
+		device_close_port(frames);
+	return err;
+}
+
+static enum err attach(struct engine *e, struct gateway *g)
+{
+	uint16_t port;
+	enum err err;
+
+	/* The first inner port is where decrypted packets go. */
+	err = dataplane_attach(e->dp, &port, lane_inner(g->lane));
+	if (err)
+		return err;
+	g->attached = true;
+	return dataplane_attach(e->dp, &g->outer_port, lane_outer(g->lane));
+}
+
+/* ---- following the host --------------------------------------------------------------------- */
+
+/* follow_mtu - the shadow's MTU was changed by hand: the device's follows where it can. */
+static void follow_mtu(struct gateway *g, uint32_t i, uint32_t mtu)
+{
+	const char *name = g->engine->daemon.dpdk.ports[i].name;
+
+	if (!mtu || mtu == g->mtu[i])
+		return;
+	g->mtu[i] = mtu;
+	if (dpdk_module(g->dpdk)->set_mtu(g->frames[i], mtu))
+		LOG(INFO, KNL, NULL, "%s: MTU %u; the device stays as it is", name, mtu);
+	else
+		LOG(INFO, KNL, NULL, "%s: MTU %u", name, mtu);
+}
+
+static void on_change(void *arg, const struct host_change *c)
+{
+	struct gateway *g = arg;
+
+	lane_change(g->lane, c);
+	for (uint32_t i = 0; c->kind == HOST_CHANGE_LINK && i < g->num_ports; i++)
+		if (g->ifindex[i] == c->ifindex && !c->gone)
+			follow_mtu(g, i, c->mtu);
+}
+
+static void on_mirror(struct engine *e, struct loop_source *s)
+{
+	struct gateway *g = container_of(s, struct gateway, source);
+
+	if (HOST(e, mirror_read, g->mirror, on_change, g)) {
+		LOG(ERROR, KNL, NULL, "the host's routes are not followed any more");
+		loop_unwatch(e, s);
+		return;
+	}
+	if (lane_settle(g->lane))
+		LOG(ERROR, KNL, NULL, "no memory for the routes: those of before stay");
+}
+
+static void on_tick(struct timer *t, uint64_t now_ns)
+{
+	struct gateway *g = container_of(t, struct gateway, tick);
+	struct engine *e = g->engine;
+
+	for (uint32_t i = 0; i < g->num_ports; i++) {
+		struct dpdk_port_info info;
+
+		dpdk_module(g->dpdk)->info(g->frames[i], &info);
+		if (info.up == g->up[i])
+			continue;
+		g->up[i] = info.up;
+		lane_link(g->lane, i, info.up);
+		LOG(WARN, KNL, NULL, "%s: the link is %s", e->daemon.dpdk.ports[i].name,
+		    info.up ? "up" : "down");
+	}
+	/* What a change left behind is tried again. */
+	if (lane_settle(g->lane))
+		LOG(ERROR, KNL, NULL, "no memory for the routes: those of before stay");
+	timer_set(&e->timers, t, now_ns + TICK_NS);
+}
+
+static enum err follow(struct engine *e, struct gateway *g)
+{
+	enum err err = HOST(e, mirror_open, &g->mirror, &g->source.fd);
+
+	if (err) {
+		LOG(ERROR, KNL, NULL, "the host's routes cannot be followed: %s", err_text(err));
+		return err;
+	}
+	g->source.ready = on_mirror;
+	err = loop_watch(e, &g->source);
+	if (err)
+		return err;
+	timer_init(&g->tick, on_tick);
+	timer_set(&e->timers, &g->tick, engine_now(e) + TICK_NS);
+	on_mirror(e, &g->source); /* the first dump begins */
+	return ERR_OK;
+}
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+enum err gateway_open(struct engine *e)
+{
+	const struct conf_dpdk *d = &e->daemon.dpdk;
+	const struct lane_params params = {.port_ike = e->daemon.port,
+					   .port_nat_t = e->daemon.port_nat_t,
+					   .idle_us = d->idle_us};
+	struct gateway *g;
+	enum err err;
+
+	if (!d->num_ports)
+		return ERR_OK;
+	g = mem_alloc(sizeof(*g));
+	if (!g)
+		return ERR_NOMEM;
+	e->gateway = g;
+	g->engine = e;
+	err = start(g, d);
+	if (!err)
+		err = lane_new(&g->lane, &params);
+	for (uint32_t i = 0; i < d->num_ports && !err; i++)
+		err = open_port(g, &d->ports[i]);
+	if (!err)
+		err = attach(e, g);
+	return err ? err : follow(e, g);
+}
+
+void gateway_use_host(struct engine *e, struct driver *tap, struct driver *udp, struct driver *esp)
+{
+	if (e->gateway)
+		lane_use_host(e->gateway->lane, tap, udp, esp);
+}
+
+bool gateway_outer(const struct engine *e, uint16_t *out_port)
+{
+	if (!e->gateway)
+		return false;
+	*out_port = e->gateway->outer_port;
+	return true;
+}
+
+bool gateway_is_outer(const struct engine *e, uint16_t port)
+{
+	return e->gateway && e->gateway->attached && e->gateway->outer_port == port;
+}
+
+/* gateway_close - the data path, which has the lane's ports, is gone. */
+void gateway_close(struct engine *e)
+{
+	struct gateway *g = e->gateway;
+
+	if (!g)
+		return;
+	/* What was never attached is closed here. */
+	if (g->lane && !g->attached) {
+		device_close_port(lane_inner(g->lane));
+		device_close_port(lane_outer(g->lane));
+	}
+	lane_free(g->lane);
+	if (g->mirror)
+		e->host.ops->mirror_close(e->host.ctx, g->mirror);
+	dpdk_unload(g->dpdk);
+	mem_free(g);
+	e->gateway = NULL;
+}
+
+void engine_each_port(struct engine *e, void (*fn)(void *ctx, const struct engine_port_info *port),
+		      void *ctx)
+{
+	const struct gateway *g = e->gateway;
+
+	for (uint32_t i = 0; g && i < g->num_ports; i++) {
+		const struct conf_dpdk_port *conf = &e->daemon.dpdk.ports[i];
+		struct engine_port_info out = {.name = conf->name, .device = conf->device};
+		struct dpdk_port_info info;
+		struct lane_stats st;
+
+		dpdk_module(g->dpdk)->info(g->frames[i], &info);
+		lane_stats(g->lane, i, &st);
+		memcpy(out.mac, info.mac, sizeof(out.mac));
+		out.driver = info.driver;
+		out.up = info.up;
+		out.mtu = g->mtu[i];
+		out.speed_mbps = info.speed_mbps;
+		out.rx_packets = info.rx_packets;
+		out.rx_bytes = info.rx_bytes;
+		out.tx_packets = info.tx_packets;
+		out.tx_bytes = info.tx_bytes;
+		out.rx_lost = info.rx_missed + info.rx_no_buffer;
+		out.rx_error = info.rx_error;
+		out.tx_error = info.tx_error;
+		out.rx_inner = st.rx_inner;
+		out.rx_esp = st.rx_outer;
+		out.rx_host = st.rx_host;
+		out.tx_fast = st.tx_fast;
+		out.tx_host = st.tx_host;
+		out.left_to_host = st.left_to_host;
+		fn(ctx, &out);
+	}
+}

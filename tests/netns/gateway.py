@@ -1,0 +1,372 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Gateways on DPDK: client - gateway - gateway - client, DPDK on net_af_packet in ordinary pages.
+
+A gateway's devices are veths that the host's own stack has nothing to do with; what bears the
+addresses are the shadows. Between the gateways is a switch, where everything on the wire is seen.
+"""
+
+import os
+import re
+import time
+
+from capture import PROTECTED, Capture
+from lab import Lab, wait_for
+from nets import PSK, Side, configuration, other
+from peers import KINDS, Latchkey
+from pytap import Skip, diag
+
+WAN = {"left": ("192.0.2.1", "2001:db8::1"), "right": ("192.0.2.2", "2001:db8::2")}
+LAN = {"left": ("10.1.0.1", "fd00:1::1"), "right": ("10.2.0.1", "fd00:2::1")}
+CLIENT = {"left": ("10.1.0.9", "fd00:1::9"), "right": ("10.2.0.9", "fd00:2::9")}
+OUTSIDE = "198.51.100.9"  # a host of the network between, with which nothing is protected
+
+# What a driver of frames cannot take from a veth: packets without checksums, or of many segments.
+NO_OFFLOADS = """
+import array, fcntl, socket, struct, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for command in (0x17, 0x1f, 0x24, 0x2c):  # ETHTOOL_STXCSUM, _STSO, _SGSO, _SGRO
+    value = array.array("B", struct.pack("II", command, 0))
+    request = struct.pack("16sP", sys.argv[1].encode(), value.buffer_info()[0])
+    fcntl.ioctl(s, 0x8946, request + bytes(16))
+"""
+
+
+def module():
+    path = os.path.join(Latchkey.build, "drivers/dpdk/latchkey-dpdk.so")
+    if not os.path.exists(path):
+        raise Skip("built without DPDK")
+    return path
+
+
+def dpdk_section(**more):
+    return {"dpdk": {"module": module(), "huge": "no", "packets": 4096, "idle": 100, **more,
+                     "ports": {name: {"device": f"net_af_packet{i},iface=dev-{name}"}
+                               for i, name in enumerate(("lan", "wan"))}}}
+
+
+def no_offloads(host, device):
+    host.run("/usr/bin/python3", "-c", NO_OFFLOADS, device)
+
+
+def bare(host, device):
+    """The host's own stack has nothing to do with the device: it is DPDK's."""
+    host.sysctl(f"net.ipv6.conf.{device}.disable_ipv6", 1)
+    host.run("ip", "address", "flush", "dev", device)
+    host.nft(f"table netdev unused-{device} {{\n chain away {{\n"
+             f"  type filter hook ingress device \"{device}\" priority 0; policy drop;\n }}\n}}\n")
+    no_offloads(host, device)
+
+
+class Gateways:
+    """The five hosts, a daemon on each gateway. kinds: "dpdk", "latchkey" or "charon"."""
+
+    def __init__(self, name, kinds=("dpdk", "dpdk"), left=None, right=None, start=True):
+        self.lab = Lab(name)
+        self.kinds = dict(zip(("left", "right"), kinds))
+        self.sides = {"left": left or Side(), "right": right or Side()}
+        self.switch = self.lab.host("switch")
+        self.gateways, self.clients, self.peers = {}, {}, {}
+        try:
+            self.switch.run("ip", "link", "add", "sw", "type", "bridge", "mcast_snooping", "0")
+            self.switch.address("sw", "192.0.2.99/24", f"{OUTSIDE}/32")
+            self.switch.run("ip", "link", "set", "sw", "up")
+            for side in ("left", "right"):
+                self.switch.run("ip", "route", "add", LAN[side][0][:-1] + "0/24", "via",
+                                WAN[side][0])
+            for side in ("left", "right"):
+                self._make(side)
+            self.capture = Capture(self.switch, "to-right")
+            if start:
+                self.start()
+        except BaseException:
+            self.close(failed=True)
+            raise
+
+    def device(self, side, name):
+        """What the wire is at: the veth of DPDK's, else the interface itself."""
+        return f"dev-{name}" if self.kinds[side] == "dpdk" else name
+
+    def _make(self, side):
+        gateway = self.gateways[side] = self.lab.host(side)
+        client = self.clients[side] = self.lab.host(f"{side}-client")
+        self.lab.link(client, "eth", gateway, self.device(side, "lan"),
+                      [f"{CLIENT[side][0]}/24", f"{CLIENT[side][1]}/64"])
+        self.lab.link(self.switch, f"to-{side}", gateway, self.device(side, "wan"))
+        self.switch.run("ip", "link", "set", f"to-{side}", "master", "sw")
+        for host, device in ((client, "eth"), (self.switch, f"to-{side}")):
+            no_offloads(host, device)
+        no_offloads(self.switch, "sw")
+        client.run("ip", "route", "add", "default", "via", LAN[side][0])
+        client.run("ip", "-6", "route", "add", "default", "via", LAN[side][1])
+        gateway.sysctl("net.ipv4.ip_forward", 1)
+        gateway.sysctl("net.ipv6.conf.all.forwarding", 1)
+        daemon = {}
+        if self.kinds[side] == "dpdk":
+            bare(gateway, "dev-lan")
+            bare(gateway, "dev-wan")
+            daemon = dpdk_section()
+        else:
+            no_offloads(gateway, "wan")
+            no_offloads(gateway, "lan")
+            self.address(side)
+        kind = "charon" if self.kinds[side] == "charon" else "latchkey"
+        self.sides[side].kind = kind
+        self.sides[side].daemon = {**daemon, **self.sides[side].daemon}
+        text = configuration(side, self.sides[side], WAN[side][0], WAN[other(side)][0])
+        self.peers[side] = KINDS[kind](gateway, text)
+
+    def address(self, side):
+        gateway = self.gateways[side]
+        gateway.address("wan", f"{WAN[side][0]}/24", f"{WAN[side][1]}/64")
+        gateway.address("lan", f"{LAN[side][0]}/24", f"{LAN[side][1]}/64")
+        gateway.run("ip", "route", "add", f"{OUTSIDE}/32", "via", "192.0.2.99")
+
+    def start(self):
+        for side, peer in self.peers.items():
+            peer.start()
+            if self.kinds[side] == "dpdk":
+                self.address(side)
+
+    def ping(self, side="left", version=4, **options):
+        index = 0 if version == 4 else 1
+        return self.clients[side].ping(CLIENT[other(side)][index], **options)
+
+    def protected(self):
+        """The wire between carried nothing in the clear; returns the kinds that it did carry."""
+        frames = self.capture.stop()
+        clear = [f for f in frames if f.kind not in PROTECTED]
+        assert not clear, "in the clear:\n" + "\n".join(map(str, clear[:10]))
+        return {frame.kind for frame in frames}
+
+    def tcp(self, side="left", seconds=2):
+        """One TCP flow between the clients; returns Mb/s."""
+        server = self.clients[other(side)].spawn("iperf3", "iperf3", "-s", "-1")
+        target = CLIENT[other(side)][0]
+        wait_for(lambda: "5201" in self.clients[other(side)].run("ss", "-ltn").stdout, "iperf3")
+        done = self.clients[side].run("iperf3", "-c", target, "-t", seconds, "-f", "m", timeout=60)
+        server.outer.wait(10)
+        return float(re.findall(r"([\d.]+) Mbits/sec\s+receiver", done.stdout)[-1])
+
+    def udp(self, side="left", rate="20M", seconds=2):
+        """UDP datagrams at a rate; returns how many of a hundred were lost."""
+        server = self.clients[other(side)].spawn("iperf3", "iperf3", "-s", "-1")
+        wait_for(lambda: "5201" in self.clients[other(side)].run("ss", "-ltn").stdout, "iperf3")
+        done = self.clients[side].run("iperf3", "-u", "-c", CLIENT[other(side)][0], "-b", rate, "-l",
+                                      1200, "-t", seconds, timeout=60)
+        server.outer.wait(10)
+        return float(re.findall(r"\(([\d.e+-]+)%\)\s+receiver", done.stdout)[-1])
+
+    def port(self, side, name):
+        """What `stats` says of a port."""
+        return self.peers[side].cli_json("stats")["stats"]["ports"][name]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        self.close(failed=kind is not None)
+
+    def close(self, failed):
+        if failed:
+            where = os.path.join(os.environ.get("LATCHKEY_LOGS", "/tmp/latchkey-netns"),
+                                 self.lab.name)
+            self.lab.keep(where)
+            diag(f"files of the failed scenario: {where}")
+        self.lab.close()
+
+
+def life(name, kinds, versions=(4, 6)):
+    """Ping, TCP and UDP both ways; the wire shows ESP, IKE and what keeps a link alive only."""
+    def test():
+        with Gateways(name, kinds) as g:
+            g.peers["left"].up("net")
+            for version in versions:
+                for side in ("left", "right"):
+                    g.ping(side, version)
+            for side in ("left", "right"):
+                diag(f"TCP from the {side}: {g.tcp(side):.0f} Mb/s")
+                lost = g.udp(side)
+                assert lost < 1, f"{lost} % of the datagrams were lost"
+            for side in (name for name, kind in g.kinds.items() if kind == "dpdk"):
+                wan, lan = g.port(side, "wan"), g.port(side, "lan")
+                diag(f"{side}: by the lane {wan['tx-fast']} and {lan['tx-fast']} packets, left to "
+                     f"the host {lan['left-to-host']}")
+                assert wan["tx-fast"] > 20 * lan["left-to-host"] and lan["rx-inner"] > 1000, \
+                    f"not by the fast lane: {wan} {lan}"
+                assert "port wan: link up" in g.peers[side].cli("show").stdout
+            kinds_seen = g.protected()
+            assert {"esp", "ike"} <= kinds_seen, kinds_seen
+            g.peers["left"].down(ike="gw")
+    return test
+
+
+def test_port_that_does_not_start():
+    """DPDK goes on without a device that failed; the daemon does not."""
+    lab = Lab("gateway-no-port")
+    try:
+        host = lab.host("only")
+        text = configuration("left", Side(daemon={"dpdk": {
+            "module": module(), "huge": "no", "packets": 1024,
+            "ports": {"wan": {"device": "net_af_packet0,iface=nowhere"}}}}), "192.0.2.1",
+            "192.0.2.2")
+        conf = host.write("latchkey.conf", text)
+        process = host.spawn("latchkeyd", f"{Latchkey.build}/api/latchkeyd", "-c", conf,
+                             "--run-dir", host.path("run"), "--foreground")
+        assert process.outer.wait(20) != 0
+        assert "wan: net_af_packet0,iface=nowhere: DPDK has no such device" in process.log(), \
+            process.log()
+        text = text.replace(module(), "/nonexistent.so")
+        conf = host.write("latchkey.conf", text)
+        process = host.spawn("latchkeyd", f"{Latchkey.build}/api/latchkeyd", "-c", conf,
+                             "--run-dir", host.path("run"), "--foreground")
+        assert process.outer.wait(20) != 0
+        assert "DPDK's module cannot be loaded: /nonexistent.so" in process.log(), process.log()
+    finally:
+        lab.close()
+
+
+def nothing_leaked(g):
+    """No frame between has an inner address; returns them all."""
+    frames = g.capture.stop()
+    inner = tuple(address[:-1] for address, _ in LAN.values())
+    leaked = [f for f in frames if f.source.startswith(inner) or f.destination.startswith(inner)]
+    assert not leaked, f"in the clear: {leaked[0]}"
+    return frames
+
+
+def counts(g, side="left"):
+    wan = g.port(side, "wan")
+    return wan["tx-fast"], wan["left-to-host"]
+
+
+def fast(g, what):
+    """Traffic goes by the lane again: ten pings and what little the host is asked for."""
+    before = counts(g)
+    g.ping(count=10)
+    after = counts(g)
+    assert after[0] - before[0] >= 9, f"{what}: not by the lane: {before} {after}"
+
+
+def test_follows_the_host():
+    """Neighbours that expire or move, routes that change, links and MTUs: without a restart."""
+    with Gateways("gateway-follow", ("dpdk", "latchkey")) as g:
+        left, right = g.gateways["left"], g.gateways["right"]
+        g.peers["left"].up("net")
+        g.ping()
+        fast(g, "at first")
+
+        left.run("ip", "neigh", "flush", "all")
+        g.ping()
+        fast(g, "neighbours forgotten")
+
+        # The peer's card is another one. The host hears of it, and so does the lane.
+        right.run("ip", "link", "set", "wan", "address", "02:00:00:00:00:77")
+        right.run("ip", "neigh", "flush", "all")
+        left.run("ip", "neigh", "change", "192.0.2.2", "dev", "wan", "nud", "stale")
+        wait_for(lambda: g.ping(count=1, wait=1, check=False), "traffic after the card changed")
+        wait_for(lambda: "02:00:00:00:00:77" in left.run("ip", "neigh").stdout, "its address")
+        fast(g, "another card")
+
+        # By a next hop, a host that forwards to the peer.
+        g.switch.sysctl("net.ipv4.ip_forward", 1)
+        g.switch.sysctl("net.ipv4.conf.all.send_redirects", 0)
+        g.switch.sysctl("net.ipv4.conf.sw.send_redirects", 0)
+        left.run("ip", "route", "add", "192.0.2.2/32", "via", "192.0.2.99")
+        g.ping()
+        fast(g, "a next hop")
+        mac = g.switch.run("cat", "/sys/class/net/sw/address", check=False).stdout.strip() or \
+            re.search(r"link/ether (\S+)", g.switch.run("ip", "link", "show", "sw").stdout).group(1)
+        sent = Capture(g.switch, "to-left", only=f"ether dst {mac} and udp port 4500")
+        g.ping()
+        assert len(sent.stop()) >= 3, "not by the next hop"
+        left.run("ip", "route", "del", "192.0.2.2/32")
+        g.ping()
+        fast(g, "the route gone again")
+
+        # The cable. net_af_packet says nothing of it; that a device does is tested by itself.
+        g.switch.run("ip", "link", "set", "to-left", "down")
+        assert not g.ping(count=1, wait=1, check=False)
+        g.switch.run("ip", "link", "set", "to-left", "up")
+        wait_for(lambda: g.ping(count=1, wait=1, check=False), "traffic after the cable is back")
+        fast(g, "the link again")
+
+        left.run("ip", "link", "set", "wan", "down")
+        assert not g.ping(count=1, wait=1, check=False)
+        left.run("ip", "link", "set", "wan", "up")
+        wait_for(lambda: g.ping(count=1, wait=1, check=False), "traffic after the shadow is up")
+        fast(g, "the shadow up again")
+
+        # A link that takes less, at both ends: nothing that leaves is longer.
+        for host, device in ((left, "wan"), (right, "wan"), (g.switch, "to-left"),
+                             (g.switch, "to-right"), (g.switch, "sw")):
+            host.run("ip", "link", "set", device, "mtu", 1300)
+        wait_for(lambda: g.port("left", "wan")["mtu"] == 1300, "the MTU to be seen")
+        wait_for(lambda: g.ping(count=1, size=1400, wait=1, check=False), "long packets in parts")
+        g.ping(count=3, size=1400)
+        fast(g, "the shorter link")
+        frames = nothing_leaked(g)
+        late = [f for f in frames if f.kind == "esp" and f.source == WAN["left"][0]][-3:]
+        assert all(f.length + 28 <= 1300 for f in late), [str(f) for f in late]
+
+
+def test_nothing_by_the_shadow():
+    """What a policy protects leaves by no shadow: injected routes, SAs that are lost, a daemon that
+    is killed. What none protects is forwarded and answered by the host."""
+    with Gateways("gateway-shadow", ("dpdk", "latchkey")) as g:
+        left, client = g.gateways["left"], g.clients["left"]
+        client.ping(OUTSIDE)  # by the host: nothing protects it
+        client.ping(LAN["left"][0])
+        left.ping(OUTSIDE)
+        answer = client.run("ping", "-n", "-c", 1, "-W", 2, "-t", 1, OUTSIDE, check=False).stdout
+        assert "Time to live exceeded" in answer, answer
+        g.capture.stop()
+        g.capture = Capture(g.switch, "to-left", name="again")
+        g.peers["left"].up("net")
+        g.ping()
+        assert left.ping(CLIENT["right"][0], LAN["left"][0]) == 3  # the host's own
+        left.run("ip", "route", "add", "10.2.0.0/24", "via", "192.0.2.2", "dev", "wan")
+        left.run("ip", "rule", "add", "pref", 1, "lookup", "main")
+        g.ping()
+        left.ping(CLIENT["right"][0], LAN["left"][0], check=False, wait=3)
+        # Without the guard the policies alone stand before the wire: it goes protected.
+        left.run("nft", "delete", "table", "inet", "latchkey-latchkey0")
+        assert left.ping(CLIENT["right"][0], LAN["left"][0]) == 3
+        g.peers["right"].kill()
+        g.ping(count=3, wait=1, check=False)
+        g.peers["left"].kill()
+        g.ping(count=3, wait=1, check=False)
+        left.ping(CLIENT["right"][0], LAN["left"][0], count=2, check=False, wait=1)
+        assert any(f.kind == "esp" for f in nothing_leaked(g))
+
+
+def test_guide():
+    """The trial of docs/gateway.md, line by line as it stands there."""
+    module()
+    root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+    with open(os.path.join(root, "docs/gateway.md"), encoding="utf-8") as file:
+        blocks = re.findall(r"^```sh\n(.*?)^```", file.read(), re.M | re.S)
+    assert len(blocks) == 1, "the guide has one trial"
+    script = blocks[0].replace("build/", f"{Latchkey.build}/").replace("$PWD/", "")
+    lab = Lab("gateway-guide")
+    try:
+        host = lab.host("only")
+        done = host.run("bash", "-eu", "-c", script, timeout=120)
+        assert " 0% packet loss" in done.stdout or re.search(r"[45] received", done.stdout), \
+            done.stdout
+        assert "gw: up, net up" in done.stdout, done.stdout
+        assert "port wan: link up" in done.stdout, done.stdout
+        fast_ones = re.findall(r"tx-fast: (\d+)", done.stdout)
+        assert any(int(n) >= 4 for n in fast_ones), done.stdout
+    finally:
+        lab.close()
+
+
+TESTS = [
+    ("gateway: the guide's trial", test_guide),
+    ("gateway: a port that does not start", test_port_that_does_not_start),
+    ("gateway: follows the host", test_follows_the_host),
+    ("gateway: nothing protected by the shadow", test_nothing_by_the_shadow),
+    ("gateway: two on DPDK", life("gateway-dpdk", ("dpdk", "dpdk"))),
+    ("gateway: DPDK and a TUN", life("gateway-tun", ("dpdk", "latchkey"))),
+    ("gateway: DPDK and charon", life("gateway-charon", ("dpdk", "charon"), versions=(4,))),
+]
