@@ -24,7 +24,7 @@ static inline uint64_t bench_tsc(void)
 	return (uint64_t)hi << 32 | lo;
 }
 
-/* struct series - one figure, once for each repetition. */
+/* struct series - one figure, once for each repetition. series.c */
 struct series {
 	uint32_t num;
 	double value[BENCH_RUNS_MAX];

@@ -137,14 +137,29 @@ bool frame_strip_outer(struct packet *p)
 
 /* ---- on ------------------------------------------------------------------------------------- */
 
-/* add - the ones' complement sum of RFC 1071, continued. */
+/* add - the ones' complement sum of RFC 1071, continued: four bytes at a time in the machine's own
+ * order, which the sum does not mind but for a swap at the end. */
 static uint32_t add(uint32_t sum, const uint8_t *p, uint32_t len)
 {
-	for (; len > 1; p += 2, len -= 2)
+	uint64_t native = 0;
+	uint16_t swapped;
+	uint32_t word;
+
+	for (; len >= 4; p += 4, len -= 4) {
+		memcpy(&word, p, sizeof(word));
+		native += word;
+	}
+	native = (native >> 32) + (native & 0xffffffff);
+	native = (native >> 16) + (native & 0xffff);
+	native = (native >> 16) + (native & 0xffff);
+	swapped = (uint16_t)((native >> 16) + (native & 0xffff));
+	sum += load_be16(&swapped);
+	if (len > 1) {
 		sum += load_be16(p);
-	if (len)
-		sum += (uint32_t)p[0] << 8;
-	return sum;
+		p += 2;
+		len -= 2;
+	}
+	return len ? sum + ((uint32_t)p[0] << 8) : sum;
 }
 
 static uint16_t folded(uint32_t sum)

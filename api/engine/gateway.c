@@ -233,6 +233,10 @@ enum err gateway_open(struct engine *e)
 
 	if (!d->num_ports)
 		return ERR_OK;
+	if (e->polled) {
+		LOG(ERROR, KNL, NULL, "DPDK needs a worker of its own: the engine is polled");
+		return ERR_UNSUPPORTED;
+	}
 	g = mem_alloc(sizeof(*g));
 	if (!g)
 		return ERR_NOMEM;

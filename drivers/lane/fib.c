@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 
 #define LENGTHS_MAX 130 /* of both families */
+#define KEPT_BITS   10
 
 /* struct lengths - of the prefixes of one set and family, the longest first. */
 struct lengths {
@@ -18,6 +19,7 @@ struct fib {
 	struct fib_neigh *neighs;
 	uint32_t *route_places, *neigh_places;
 	size_t route_mask, neigh_mask;
+	struct fib_dst *kept;         /* 1 << KEPT_BITS places. Worker: rw */
 	struct lengths lengths[2][2]; /* by enum fib_set, IPv6 */
 };
 
@@ -89,13 +91,6 @@ const struct fib_route *fib_route(const struct fib *f, enum fib_set set, const s
 	return NULL;
 }
 
-bool fib_is_local(const struct fib *f, const struct ip_addr *a)
-{
-	const struct fib_route *r = fib_route(f, FIB_MAIN, a);
-
-	return r && r->local;
-}
-
 struct fib_neigh *fib_neigh(const struct fib *f, uint8_t port, const struct ip_addr *a)
 {
 	for (size_t at = hash(a, port);; at++) {
@@ -108,6 +103,42 @@ struct fib_neigh *fib_neigh(const struct fib *f, uint8_t port, const struct ip_a
 		if (n->port == port && ip_addr_equal(&n->addr, a))
 			return n;
 	}
+}
+
+/* place_of - in the kept ones; senders may choose addresses that meet there, and gain a look-up. */
+static size_t place_of(const struct ip_addr *a)
+{
+	uint64_t lo, hi;
+
+	memcpy(&lo, a->b, sizeof(lo));
+	memcpy(&hi, a->b + 8, sizeof(hi));
+	return (size_t)((lo ^ hi * 31) * UINT64_C(0x9e3779b97f4a7c15) >> (64 - KEPT_BITS));
+}
+
+static bool is_same(const struct ip_addr *a, const struct ip_addr *b)
+{
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+static void look_up(const struct fib *f, struct fib_dst *d, const struct ip_addr *a)
+{
+	const struct fib_route *r = fib_route(f, FIB_MAIN, a);
+
+	*d = (struct fib_dst){.addr = *a,
+			      .route = r,
+			      .local = r && r->local,
+			      .protect = fib_route(f, FIB_PROTECT, a) != NULL};
+	if (r && !r->local && r->port != FIB_NO_PORT)
+		d->neigh = fib_neigh(f, r->port, r->gateway.family ? &r->gateway : a);
+}
+
+const struct fib_dst *fib_find(const struct fib *f, const struct ip_addr *a)
+{
+	struct fib_dst *d = &f->kept[place_of(a)];
+
+	if (unlikely(!is_same(&d->addr, a)))
+		look_up(f, d, a);
+	return d;
 }
 
 /* ---- making --------------------------------------------------------------------------------- */
@@ -179,7 +210,8 @@ struct fib *fib_new(const struct fib_route *routes, size_t num_routes,
 	f->neighs = mem_alloc_array(num_neighs + 1, sizeof(*f->neighs));
 	f->route_places = mem_alloc_array(f->route_mask + 1, sizeof(*f->route_places));
 	f->neigh_places = mem_alloc_array(f->neigh_mask + 1, sizeof(*f->neigh_places));
-	if (!f->routes || !f->neighs || !f->route_places || !f->neigh_places) {
+	f->kept = mem_alloc_array((size_t)1 << KEPT_BITS, sizeof(*f->kept));
+	if (!f->kept || !f->routes || !f->neighs || !f->route_places || !f->neigh_places) {
 		fib_free(f);
 		return NULL;
 	}
@@ -198,6 +230,7 @@ void fib_free(struct fib *f)
 	mem_free(f->neighs);
 	mem_free(f->route_places);
 	mem_free(f->neigh_places);
+	mem_free(f->kept);
 	mem_free(f);
 }
 

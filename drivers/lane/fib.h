@@ -2,7 +2,8 @@
 /*
  * fib.h - where the fast lane sends: the host's routes and neighbours as one immutable table, made
  * anew from the mirror when they change and published by RCU. A look-up is one probe for each
- * prefix length there is, the longest first. Thread: made by control, read by workers.
+ * prefix length there is, the longest first; what was found for a destination is kept in the table,
+ * which is why one worker reads it. Thread: made by control, read by that worker.
  */
 #pragma once
 
@@ -52,8 +53,23 @@ void fib_retire(struct fib *f, struct rcu_queue *q) NONNULL(2);
 const struct fib_route *fib_route(const struct fib *f, enum fib_set set, const struct ip_addr *a)
 	NONNULL(1, 3);
 
+/* struct fib_dst - all that is known of a destination. */
+struct fib_dst {
+	struct ip_addr addr;
+	bool local;                    /* an address of the host */
+	bool protect;                  /* routes into the virtual interface have it */
+	const struct fib_route *route; /* FIB_MAIN; NULL: none */
+	struct fib_neigh *neigh;       /* next hop by one of the lane's ports; NULL: none known */
+};
+
+/* fib_find - valid until the next call; a destination that was found lately costs one compare. */
+const struct fib_dst *fib_find(const struct fib *f, const struct ip_addr *a) NONNULL(1, 2);
+
 /* fib_is_local - an address of the host. */
-bool fib_is_local(const struct fib *f, const struct ip_addr *a) NONNULL(1, 2);
+static inline bool fib_is_local(const struct fib *f, const struct ip_addr *a)
+{
+	return fib_find(f, a)->local;
+}
 
 /* fib_neigh - the neighbour with the address at a port; NULL: not known. */
 struct fib_neigh *fib_neigh(const struct fib *f, uint8_t port, const struct ip_addr *a)

@@ -49,18 +49,16 @@ static bool ask_now(struct fib_neigh *n)
 static struct fib_neigh *next_hop(const struct lane *l, const struct fib *f,
 				  const struct ip_addr *dst, uint32_t len)
 {
-	const struct fib_route *r = f ? fib_route(f, FIB_MAIN, dst) : NULL;
+	struct fib_neigh *n = f ? fib_find(f, dst)->neigh : NULL;
 	const struct lane_port *port;
-	struct fib_neigh *n;
 
-	if (!r || r->local || r->port == FIB_NO_PORT)
+	if (!n)
 		return NULL;
-	port = &l->ports[r->port];
+	port = &l->ports[n->port];
 	if (!__atomic_load_n(&port->up, __ATOMIC_RELAXED) ||
 	    len > __atomic_load_n(&port->mtu, __ATOMIC_RELAXED))
 		return NULL;
-	n = fib_neigh(f, r->port, r->gateway.family ? &r->gateway : dst);
-	return n && n->stale && ask_now(n) ? NULL : n;
+	return n->stale && ask_now(n) ? NULL : n;
 }
 
 static void push_ethernet(struct packet *p, const struct lane_port *port, const uint8_t *to)
@@ -151,7 +149,7 @@ static bool forward(struct lane *l, const struct fib *f, struct packet *p)
 	struct ip_addr dst;
 	struct fib_neigh *n;
 
-	if (!f || !destination(&dst, p) || fib_route(f, FIB_PROTECT, &dst))
+	if (!f || !destination(&dst, p) || fib_find(f, &dst)->protect)
 		return false;
 	if (p->data[p->data[0] >> 4 == IP_V4 ? 8 : 7] <= 1)
 		return false;
