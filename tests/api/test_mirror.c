@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the mirror tells of a host's links, routes and neighbours, and a port's shadow: in a
+ * namespace of the test's own. */
+#include "api/host/host.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "tests/drivers/netns.h"
+#include "tests/tap/tap.h"
+
+#define TOLD_MAX 512
+
+/* struct stand - a host, and what its mirror has told. */
+struct stand {
+	struct host host;
+	struct host_mirror *mirror;
+	int fd;
+	struct host_change told[TOLD_MAX];
+	size_t num;
+};
+
+static void on_change(void *arg, const struct host_change *c)
+{
+	struct stand *s = arg;
+
+	if (s->num < TOLD_MAX)
+		s->told[s->num++] = *c;
+}
+
+/* hear - all that is told within a while. */
+static void hear(struct stand *s)
+{
+	for (int i = 0; i < 20; i++) {
+		CU_ASSERT_EQUAL(s->host.ops->mirror_read(s->host.ctx, s->mirror, on_change, s),
+				ERR_OK);
+		netns_wait(10);
+	}
+}
+
+static bool begin(struct stand *s)
+{
+	*s = (struct stand){.fd = -1};
+	if (!netns_enter())
+		return false;
+	netns_sh("ip link add one type veth peer name two");
+	netns_sh("ip link set one up && ip link set two up");
+	netns_sh("ip address add 10.9.0.1/24 dev one");
+	CU_ASSERT_EQUAL_FATAL(host_linux_open(&s->host), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(s->host.ops->mirror_open(s->host.ctx, &s->mirror, &s->fd), ERR_OK);
+	return true;
+}
+
+static void end(struct stand *s)
+{
+	s->host.ops->mirror_close(s->host.ctx, s->mirror);
+	s->host.ops->close(s->host.ctx);
+}
+
+/* last - the newest word about a route to dst or, kind NEIGH, about that address. */
+static const struct host_change *last(const struct stand *s, enum host_change_kind kind,
+				      const char *text, uint8_t len)
+{
+	struct ip_addr a;
+
+	CU_ASSERT_EQUAL_FATAL(ip_addr_parse(&a, text), ERR_OK);
+	for (size_t i = s->num; i-- > 0;) {
+		const struct host_change *c = &s->told[i];
+		bool route = kind == HOST_CHANGE_ROUTE;
+
+		if (c->kind == kind && ip_addr_equal(route ? &c->dst.addr : &c->addr, &a) &&
+		    (!route || c->dst.len == len))
+			return c;
+	}
+	return NULL;
+}
+
+static size_t count(const struct stand *s, enum host_change_kind kind)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->num; i++)
+		n += s->told[i].kind == kind;
+	return n;
+}
+
+static void test_first_all_there_is(void)
+{
+	const struct host_change *c;
+	struct stand s;
+
+	if (!begin(&s))
+		return;
+	netns_sh("ip neigh add 10.9.0.7 lladdr 02:00:00:00:00:07 dev one nud permanent");
+	netns_sh("ip route add 10.8.0.0/16 via 10.9.0.7 metric 5");
+	netns_sh("ip route add blackhole 10.7.0.0/16");
+	hear(&s);
+	CU_ASSERT_TRUE(count(&s, HOST_CHANGE_BEGIN) >= 1);
+	CU_ASSERT_TRUE(count(&s, HOST_CHANGE_END) >= 1);
+	CU_ASSERT_TRUE(count(&s, HOST_CHANGE_LINK) >= 3); /* lo, one, two */
+	c = last(&s, HOST_CHANGE_ROUTE, "10.9.0.1", 32);
+	CU_ASSERT_TRUE(c && !c->gone && c->route == HOST_ROUTE_LOCAL && c->table == 255);
+	c = last(&s, HOST_CHANGE_ROUTE, "10.8.0.0", 16);
+	CU_ASSERT_TRUE(c && c->route == HOST_ROUTE_FORWARD && c->table == 254 && c->metric == 5);
+	CU_ASSERT_TRUE(c && c->gateway.b[3] == 7 && c->ifindex);
+	c = last(&s, HOST_CHANGE_ROUTE, "10.7.0.0", 16);
+	CU_ASSERT_TRUE(c && c->route == HOST_ROUTE_OTHER);
+	c = last(&s, HOST_CHANGE_NEIGH, "10.9.0.7", 0);
+	CU_ASSERT_TRUE(c && !c->gone && !c->stale && c->mac[5] == 7);
+	end(&s);
+}
+
+static void test_then_what_changes(void)
+{
+	const struct host_change *c;
+	struct stand s;
+
+	if (!begin(&s))
+		return;
+	hear(&s);
+	netns_sh("ip route add 10.8.0.0/16 via 10.9.0.7");
+	netns_sh("ip neigh add 10.9.0.7 lladdr 02:00:00:00:00:07 dev one nud stale");
+	hear(&s);
+	c = last(&s, HOST_CHANGE_ROUTE, "10.8.0.0", 16);
+	CU_ASSERT_TRUE(c && !c->gone && c->gateway.b[3] == 7);
+	c = last(&s, HOST_CHANGE_NEIGH, "10.9.0.7", 0);
+	CU_ASSERT_TRUE(c && !c->gone && c->stale);
+	netns_sh("ip route change 10.8.0.0/16 via 10.9.0.8");
+	netns_sh("ip neigh del 10.9.0.7 dev one");
+	hear(&s);
+	c = last(&s, HOST_CHANGE_ROUTE, "10.8.0.0", 16);
+	CU_ASSERT_TRUE(c && !c->gone && c->gateway.b[3] == 8);
+	c = last(&s, HOST_CHANGE_NEIGH, "10.9.0.7", 0);
+	CU_ASSERT_TRUE(c && c->gone);
+	netns_sh("ip route del 10.8.0.0/16");
+	hear(&s);
+	c = last(&s, HOST_CHANGE_ROUTE, "10.8.0.0", 16);
+	CU_ASSERT_TRUE(c && c->gone);
+	end(&s);
+}
+
+/* The kernel does not tell of the IPv4 routes that go with a link: the dump after it does not name
+ * them. */
+static void test_routes_that_go_with_a_link(void)
+{
+	struct stand s;
+
+	if (!begin(&s))
+		return;
+	hear(&s);
+	CU_ASSERT_PTR_NOT_NULL(last(&s, HOST_CHANGE_ROUTE, "10.9.0.0", 24));
+	s.num = 0;
+	netns_sh("ip link set one down");
+	hear(&s);
+	CU_ASSERT_TRUE(count(&s, HOST_CHANGE_BEGIN) >= 1);
+	CU_ASSERT_TRUE(count(&s, HOST_CHANGE_END) >= 1);
+	CU_ASSERT_PTR_NULL(last(&s, HOST_CHANGE_ROUTE, "10.9.0.0", 24));
+	end(&s);
+}
+
+static void test_shadow(void)
+{
+	static const uint8_t mac[6] = {2, 0, 0, 0, 0xab, 0xcd};
+	uint32_t ifindex = 0, again = 0;
+	struct stand s;
+	int fd = -1;
+
+	if (!begin(&s))
+		return;
+	CU_ASSERT_EQUAL_FATAL(s.host.ops->shadow_open(s.host.ctx, &fd, &ifindex, "wan", mac, 1400),
+			      ERR_OK);
+	CU_ASSERT_TRUE(ifindex > 0);
+	CU_ASSERT_STRING_EQUAL(netns_read("ip -o link show wan | grep -o 02:00:00:00:ab:cd"),
+			       "02:00:00:00:ab:cd");
+	CU_ASSERT_STRING_EQUAL(netns_read("ip -o link show wan | grep -o 'mtu 1400'"), "mtu 1400");
+	CU_ASSERT_STRING_EQUAL(netns_read("ip -o link show wan | grep -c NOARP"), "0");
+	close(fd);
+	/* It stays, with its addresses, and is opened again. */
+	netns_sh("ip address add 192.0.2.1/24 dev wan");
+	CU_ASSERT_EQUAL_FATAL(s.host.ops->shadow_open(s.host.ctx, &fd, &again, "wan", mac, 1500),
+			      ERR_OK);
+	CU_ASSERT_EQUAL(again, ifindex);
+	CU_ASSERT_STRING_EQUAL(netns_read("ip -o -4 address show wan | grep -c 192.0.2.1"), "1");
+	close(fd);
+	CU_ASSERT_EQUAL(s.host.ops->shadow_open(s.host.ctx, &fd, &again, "a/b", mac, 1500),
+			ERR_INVAL);
+	CU_ASSERT_NOT_EQUAL(s.host.ops->shadow_open(s.host.ctx, &fd, &again, "one", mac, 1500),
+			    ERR_OK); /* a veth */
+	end(&s);
+}
+
+static const struct tap_test tests[] = {
+	TAP_TEST(test_first_all_there_is),
+	TAP_TEST(test_then_what_changes),
+	TAP_TEST(test_routes_that_go_with_a_link),
+	TAP_TEST(test_shadow),
+};
+TAP_MAIN("api/mirror", tests)
