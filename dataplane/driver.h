@@ -57,7 +57,9 @@ struct driver {
 	uint8_t joins; /* inner: JOIN_*: packets that it takes chained; it may take away some */
 	/* Poll mode: how long its worker may sleep at most when nothing comes; 0 = not at all. */
 	uint32_t idle_us;
-	/* Inner: of a router. What no policy protects comes back by tx, with PACKET_F_PASS. */
+	/* Inner: of a router. What no policy protects comes back by tx, with PACKET_F_PASS.
+	 * Decrypted packets that another policy protects or discards, when they are forwarded, have
+	 * PACKET_F_HOST: they are the host's to send, which asks us again. */
 	bool routed;
 	struct driver_stats stats;
 };

@@ -23,6 +23,7 @@ static void cut(struct worker *w, struct packet *p)
 			return;
 		}
 		more = fragment_cut_next(&c, part);
+		part->flags |= p->flags & PACKET_F_HOST;
 		counter_add(&w->count.made, 1);
 		worker_tx(w, packet_inner_port(w, p), part);
 	}
@@ -30,9 +31,35 @@ static void cut(struct worker *w, struct packet *p)
 	packet_put(p);
 }
 
+/* another_asks - a policy says what becomes of p where a router would send it (RFC 4301 5.2): it is
+ * looked up as if it came from our side. What shows no ports counts as if it had those of any. */
+static bool another_asks(struct worker *w, struct packet *p)
+{
+	const struct flow_entry *e;
+	struct flow_key key;
+
+	if (!flow_parse_fast(&key, p, FLOW_OUT))
+		return true;
+	if (p->flags & PACKET_F_FRAGMENT && spd_wants_whole(w->spd))
+		return true;
+	flow_scope(&key, p->scope);
+	e = flow_cache_get(&w->flows, &key, flow_cache_place(&w->flows, &key), w->now_ns);
+	return e->verdict != DROP_NO_POLICY && e->verdict != DROP_POLICY_BYPASS;
+}
+
+/* is_routed - p goes to a router's port. */
+static inline bool is_routed(const struct worker *w, const struct packet *p)
+{
+	uint16_t port = packet_inner_port(w, p);
+
+	return port < w->num_ports && w->ports[port] && w->ports[port]->routed;
+}
+
 /* deliver - IPv4 is put together for good: who forwards it may cut it again. */
 static inline void deliver(struct worker *w, struct packet *p)
 {
+	if (unlikely(is_routed(w, p)) && another_asks(w, p))
+		p->flags |= PACKET_F_HOST;
 	if (unlikely(p->flags & PACKET_F_JOINED) && p->data[0] >> 4 == 6 && p->len > p->mtu)
 		cut(w, p);
 	else

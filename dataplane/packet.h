@@ -100,6 +100,7 @@ struct packet {
 #define PACKET_F_SEND     0x80  /* handed to another worker to be sent by `port` */
 #define PACKET_F_DUMMY    0x100 /* to be sent by ESP, and to say nothing (dummy.h) */
 #define PACKET_F_PASS     0x200 /* tx on a routed inner port: no policy protects it */
+#define PACKET_F_HOST     0x400 /* the same: where it would go a policy is about it */
 
 /* packet_headroom, packet_tailroom - free bytes before and behind the data. */
 static inline uint32_t packet_headroom(const struct packet *p)

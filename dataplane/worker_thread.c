@@ -47,7 +47,10 @@ static void sleep_off_line(struct worker *w)
 	if (handoff_sleep(w)) {
 		struct timespec ts = sleep_time(w);
 
-		epoll_pwait2(w->epoll_fd, ev, ARRAY_LEN(ev), &ts, NULL);
+		if (w->polls)
+			epoll_pwait2(w->epoll_fd, ev, ARRAY_LEN(ev), &ts, NULL);
+		else
+			epoll_wait(w->epoll_fd, ev, ARRAY_LEN(ev), sleep_ms(w, clock_now_ns()));
 	}
 	handoff_awake(w);
 	ssize_t n = read(w->wake_fd, &num, sizeof(num));

@@ -142,8 +142,9 @@ static bool destination(struct ip_addr *out, const struct packet *p)
 	return true;
 }
 
-/* forward - a decrypted packet, as a router does. What another policy protects in turn, as routes
- * into the virtual interface say, and what is for the host, goes there. */
+/* forward - a decrypted packet, as a router does. What another policy protects in turn, as it was
+ * looked up (PACKET_F_HOST) or as routes into the virtual interface say, and what is for the host,
+ * goes there. */
 static bool forward(struct lane *l, const struct fib *f, struct packet *p)
 {
 	struct ip_addr dst;
@@ -174,7 +175,7 @@ void lane_inner_tx(struct driver *d, struct pktvec *v)
 		counter_add(&d->stats.tx_bytes, p->len);
 		if (p->flags & PACKET_F_PASS)
 			pass(l, p);
-		else if (!forward(l, f, p))
+		else if (p->flags & PACKET_F_HOST || !forward(l, f, p))
 			leave(l, l->tap, &left.tap, p);
 	}
 	v->num = 0;

@@ -293,6 +293,85 @@ static void test_more_flows_than_places(void)
 	bed_fini(&bed);
 }
 
+/* ---- a router's port ------------------------------------------------------------------------- */
+
+static uint16_t seen_flags; /* of the packet that was delivered last */
+static void (*real_tx)(struct driver *d, struct pktvec *v);
+
+static void spy_tx(struct driver *d, struct pktvec *v)
+{
+	seen_flags = v->num ? v->pkt[0]->flags : 0;
+	real_tx(d, v);
+}
+
+/* on_b - a policy of B about what A's network sends on to B's, as a hub between two has it. */
+static uint32_t on_b(struct bed *bed, enum policy_action action, uint16_t port)
+{
+	struct ts from = bed->b.remote4, to = bed->b.local4;
+	struct policy_params p = {.layer = POLICY_CONFIG,
+				  .action = action,
+				  .group = bed->b.group,
+				  .local = &from,
+				  .remote = &to,
+				  .num_local = 1,
+				  .num_remote = 1};
+	uint32_t id = 0;
+
+	to.proto = port ? 17 : 0;
+	if (port)
+		to.port_lo = to.port_hi = port;
+	CU_ASSERT_EQUAL_FATAL(dataplane_policy_add(bed->b.dp, &id, &p), ERR_OK);
+	return id;
+}
+
+/* left_to_host - a packet for this port, of which B's policies ask something as it goes on. */
+static bool left_to_host(struct bed *bed, uint16_t dst_port)
+{
+	uint8_t buf[BED_MAX_PACKET];
+
+	seen_flags = 0x8000;
+	bed_send(&bed->a, buf, bed_udp4(buf, true, 5, dst_port, 7, 8));
+	bed_turn(bed);
+	CU_ASSERT(bed_receive(&bed->b, buf) > 0);
+	CU_ASSERT_NOT_EQUAL(seen_flags, 0x8000);
+	return seen_flags & PACKET_F_HOST;
+}
+
+/* S58: what was decrypted and is forwarded is judged by the policies where it goes. */
+static void test_S58_forwarded_is_judged_again(void)
+{
+	static struct driver_ops ops;
+	struct driver *d;
+	struct bed bed;
+	uint32_t id;
+
+	bed_init(&bed, NULL);
+	bed_pair(&bed, 1, NULL);
+	d = bed.b.dp->workers[0]->ports[bed.b.inner];
+	ops = *d->ops;
+	real_tx = ops.tx;
+	ops.tx = spy_tx;
+	d->ops = &ops;
+	d->routed = true;
+	CU_ASSERT_FALSE(left_to_host(&bed, 80));
+	id = on_b(&bed, POLICY_PROTECT, 80);
+	CU_ASSERT_TRUE(left_to_host(&bed, 80));
+	CU_ASSERT_FALSE(left_to_host(&bed, 81));
+	dataplane_policy_remove(bed.b.dp, id);
+	CU_ASSERT_FALSE(left_to_host(&bed, 80));
+	id = on_b(&bed, POLICY_DISCARD, 0);
+	CU_ASSERT_TRUE(left_to_host(&bed, 80));
+	dataplane_policy_remove(bed.b.dp, id);
+	id = on_b(&bed, POLICY_BYPASS, 0);
+	CU_ASSERT_FALSE(left_to_host(&bed, 80));
+	dataplane_policy_remove(bed.b.dp, id);
+	id = on_b(&bed, POLICY_PROTECT, 0);
+	CU_ASSERT_TRUE(left_to_host(&bed, 80));
+	d->routed = false; /* a host's own */
+	CU_ASSERT_FALSE(left_to_host(&bed, 80));
+	bed_fini(&bed);
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_layers_and_priorities),
 	TAP_TEST(test_same_priority_oldest_first),
@@ -303,6 +382,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_class_demanded_outbound),
 	TAP_TEST(test_S56_class_demanded_inbound),
 	TAP_TEST(test_more_flows_than_places),
+	TAP_TEST(test_S58_forwarded_is_judged_again),
 };
 
 TAP_MAIN("dataplane/policy", tests)

@@ -269,16 +269,22 @@ static void put_all(struct pktvec *v)
 }
 
 /* decrypted - as the data path hands it over: the IP packet of the frame that was made. */
-static void decrypted(struct stand *s)
+static void decrypted_as(struct stand *s, uint16_t flags)
 {
 	struct driver *d = lane_inner(s->lane);
 	struct packet *p = packet_get(s->pool);
 	struct pktvec v = {.num = 1, .pkt = {p}};
 
+	p->flags = flags;
 	p->len = (uint32_t)s->len - 14;
 	memcpy(p->data, s->frame + 14, p->len);
 	d->ops->tx(d, &v);
 	CU_ASSERT_EQUAL(v.num, 0);
+}
+
+static void decrypted(struct stand *s)
+{
+	decrypted_as(s, 0);
 }
 
 /* at_tap - the host got the packet as it was. */
@@ -620,6 +626,8 @@ static void test_decrypted_that_is_left_to_the_host(void)
 		}
 	}
 	make_v4(&s, LAN, "10.2.0.9", "10.1.0.9");
+	decrypted_as(&s, PACKET_F_HOST); /* a policy is about it there */
+	CU_ASSERT_TRUE(at_tap(&s));
 	s.frame[14 + 8] = 1; /* its sender is to be told */
 	decrypted(&s);
 	CU_ASSERT_TRUE(at_tap(&s));
