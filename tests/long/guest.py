@@ -114,8 +114,10 @@ def make_image(folder):
     kernel, modules = unpack_kernel(folder)
     image = f"{folder}/image.cpio.gz"
     make_root(f"{folder}/root", modules)
-    subprocess.run("find . | cpio --quiet -o -H newc | gzip -1", shell=True, check=True,
-                   cwd=f"{folder}/root", stdout=open(image, "wb"))
+    with open(image, "wb") as file:
+        subprocess.run(["bash", "-o", "pipefail", "-c",
+                        "find . | cpio --quiet -o -H newc | gzip -1"], check=True,
+                       cwd=f"{folder}/root", stdout=file)
     return kernel, image
 
 
