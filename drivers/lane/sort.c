@@ -94,16 +94,22 @@ static bool header_sum_ok(const uint8_t *h)
 	return (uint16_t)(sum + (sum >> 16)) == 0xffff;
 }
 
+/* add_to_sum - RFC 1624 3: never 0xffff, which no sum over a header is. */
+static void add_to_sum(uint8_t *at, uint32_t add)
+{
+	uint32_t sum = load_be16(at) + add;
+
+	store_be16(at, (uint16_t)(sum + (sum >= 0xffff)));
+}
+
 void lane_ttl_less(uint8_t *h)
 {
 	if (h[0] >> 4 == IP_V6) {
 		h[7]--;
 		return;
 	}
-	uint32_t sum = load_be16(h + 10) + 0x0100u; /* RFC 1624 */
-
 	h[8]--;
-	store_be16(h + 10, (uint16_t)(sum + (sum >> 16)));
+	add_to_sum(h + 10, 0x0100);
 }
 
 void lane_ttl_more(uint8_t *h)
@@ -112,10 +118,8 @@ void lane_ttl_more(uint8_t *h)
 		h[7]++;
 		return;
 	}
-	uint32_t sum = load_be16(h + 10) + 0xfeffu;
-
 	h[8]++;
-	store_be16(h + 10, (uint16_t)(sum + (sum >> 16)));
+	add_to_sum(h + 10, 0xfeff);
 }
 
 /* ---- addresses ------------------------------------------------------------------------------ */

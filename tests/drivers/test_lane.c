@@ -11,6 +11,7 @@
 #include "base/rcu.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/pool.h"
+#include "dataplane/fragment.h"
 #include "drivers/ip_frame.h"
 #include "drivers/lane/fib.h"
 #include "drivers/lane/sort.h"
@@ -989,6 +990,26 @@ static void test_policies_stand_between_wire_and_host(void)
 	end_host(&s);
 }
 
+/* test_checksum_with_the_ttl - for every identification it is the one that a whole sum gives. */
+static void test_checksum_with_the_ttl(void)
+{
+	uint8_t h[20] = {0x45, 0, 0, 84, 0, 0, 0x40, 0, 64, 17, 0, 0, 10, 1, 0, 9, 10, 2, 0, 9};
+	uint32_t wrong = 0;
+
+	for (uint32_t id = 0; id <= UINT16_MAX; id++) {
+		store_be16(h + 4, (uint16_t)id);
+		store_be16(h + 10, ip4_checksum(h, sizeof(h)));
+		uint16_t before = load_be16(h + 10);
+
+		lane_ttl_less(h);
+		wrong += load_be16(h + 10) != ip4_checksum(h, sizeof(h));
+		lane_ttl_more(h);
+		wrong += load_be16(h + 10) != before;
+	}
+	CU_ASSERT_EQUAL(wrong, 0);
+	CU_ASSERT_EQUAL(h[8], 64);
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_host_has_what_is_nobodys),
 	TAP_TEST(test_passed_frame_is_as_it_was),
@@ -1005,5 +1026,6 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_longest_prefix),
 	TAP_TEST(test_cut_short_and_bits_turned),
 	TAP_TEST(test_policies_stand_between_wire_and_host),
+	TAP_TEST(test_checksum_with_the_ttl),
 };
 TAP_MAIN("drivers/lane", tests)
