@@ -84,8 +84,11 @@ struct host_mirror;
  * All return SYS (errno tells), PERM without the privilege, INVAL for bad names. */
 struct host_ops {
 	/* tap_open - open or make the persistent layer-2 device `name`, non-blocking, with those of
-	 * these offloads that the kernel has. The caller owns the descriptor. */
-	enum err (*tap_open)(void *ctx, struct host_tap *out, const char *name, uint32_t offloads);
+	 * these offloads that the kernel has, and up to num queues, a descriptor for each: the host
+	 * keeps a flow to the queue that it was last written to. *out_num: queues that could be
+	 * had, at least one. The caller owns the descriptors. Errors: as all, BUSY. */
+	enum err (*tap_open)(void *ctx, struct host_tap *out, uint32_t *out_num, const char *name,
+			     uint32_t offloads, uint32_t num);
 	/* link_gso - super-packets of the device have so many bytes and segments at most. */
 	enum err (*link_gso)(void *ctx, const char *ifname, uint32_t max_len, uint32_t max_num);
 	/* link_set - MTU, ARP off, link up; mac may be NULL (unchanged). */
@@ -142,10 +145,11 @@ struct host_ops {
 	enum err (*mirror_read)(void *ctx, struct host_mirror *m,
 				void (*fn)(void *arg, const struct host_change *change), void *arg);
 	void (*mirror_close)(void *ctx, struct host_mirror *m);
-	/* udp_open - a non-blocking socket of this family bound to port on all addresses, with
+	/* udp_open - num non-blocking sockets of this family bound to port on all addresses, with
 	 * packet information, HOST_MARK_OUTER, don't-fragment off, big buffers; esp_in_udp is not
-	 * set. */
-	enum err (*udp_open)(void *ctx, int *out_fd, enum ip_family family, uint16_t port);
+	 * set. Several share what arrives, each flow goes to one of them. Errors: as all, BUSY. */
+	enum err (*udp_open)(void *ctx, int *out_fds, enum ip_family family, uint16_t port,
+			     uint32_t num);
 	/* esp_open - a non-blocking raw socket of this family for bare ESP (IP protocol 50) to any
 	 * address of the host, otherwise as udp_open. */
 	enum err (*esp_open)(void *ctx, int *out_fd, enum ip_family family);

@@ -18,6 +18,9 @@
 struct dataplane;
 struct driver;
 
+/* DATAPLANE_WORKERS_MAX - workers of a data path. */
+#define DATAPLANE_WORKERS_MAX 64
+
 /* struct dataplane_config - zero means the default given. */
 struct dataplane_config {
 	const char *aead; /* back end to insist on where it has the algorithm; NULL: fastest */
@@ -26,7 +29,7 @@ struct dataplane_config {
 	uint32_t packet_room;     /* data bytes per packet buffer; 2048 */
 	uint32_t hold_packets;    /* packets that wait for an SA, per policy; 16 */
 	uint64_t hold_ns;         /* how long they wait; 10 s */
-	uint32_t num_workers;     /* at most 64; 1 */
+	uint32_t num_workers;     /* at most DATAPLANE_WORKERS_MAX; 1 */
 	uint32_t handoff_packets; /* on their way from one worker to another at most; 512 */
 	uint32_t reasm_packets;   /* put together from fragments at a time, 65 KiB each; 32 */
 	const struct rng *rng;    /* NULL = rng_system() */

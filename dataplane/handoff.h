@@ -13,12 +13,14 @@
 #pragma once
 
 #include "base/ring.h"
+#include "dataplane/dataplane.h"
 #include "dataplane/pktvec.h"
 
 struct worker;
 
 /* WORKERS_MAX - of a data path: a bit each. */
-#define WORKERS_MAX 64
+#define WORKERS_MAX DATAPLANE_WORKERS_MAX
+static_assert(WORKERS_MAX <= 64, "a bit each");
 
 /* struct inbox - where a worker is handed packets. */
 struct inbox {

@@ -76,26 +76,38 @@ static bool bad_name(const char *ifname)
 	return !*ifname || strlen(ifname) > 15 || strchr(ifname, '/') || strchr(ifname, ' ');
 }
 
-static enum err tap_open(void *ctx, struct host_tap *out, const char *name, uint32_t offloads)
+static enum err open_queue(struct fake_host *f, struct host_tap *out)
 {
-	struct fake_host *f = ctx;
-	char line[FAKE_HOST_LINE_MAX];
 	int pair[2];
-	enum err e = call(f, "tap_open");
 
-	if (e)
-		return e;
-	if (bad_name(name))
-		return ERR_INVAL;
 	if (f->num_taps == FAKE_HOST_FDS ||
 	    socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) != 0)
 		return ERR_SYS;
 	f->tap_peers[f->num_taps++] = pair[1];
+	*out = (struct host_tap){.fd = pair[0], .tun = f->tun_only, .offloads = f->given};
+	return ERR_OK;
+}
+
+static enum err tap_open(void *ctx, struct host_tap *out, uint32_t *out_num, const char *name,
+			 uint32_t offloads, uint32_t num)
+{
+	struct fake_host *f = ctx;
+	char line[FAKE_HOST_LINE_MAX];
+	enum err e = call(f, "tap_open");
+
+	if (e)
+		return e;
+	if (bad_name(name) || !num)
+		return ERR_INVAL;
+	if (f->queues && f->queues < num)
+		num = f->queues;
+	f->given = offloads & f->offloads;
+	for (uint32_t i = 0; i < num; i++)
+		if (open_queue(f, &out[i]))
+			return ERR_SYS;
+	*out_num = num;
 	snprintf(line, sizeof(line), "tap %s", name);
 	add(f, line);
-	f->given = offloads & f->offloads;
-	*out = (struct host_tap){
-		.fd = pair[0], .tun = f->tun_only, .offloads = offloads & f->offloads};
 	return ERR_OK;
 }
 
@@ -394,7 +406,6 @@ void fake_host_changed(struct fake_host *f, bool by_others)
 	assert(n == 1);
 }
 
-/* A true socket, but on the loopback address and on a port of the kernel's choice. */
 /* Nobody's wire is here. */
 static enum err shadow_open(void *ctx, int *out_fd, uint32_t *out_ifindex, const char *name,
 			    const uint8_t *mac, uint32_t mtu)
@@ -413,35 +424,50 @@ static enum err mirror_open(void *ctx, struct host_mirror **out, int *out_fd)
 	return e ? e : ERR_UNSUPPORTED;
 }
 
-static enum err udp_open(void *ctx, int *out_fd, enum ip_family family, uint16_t port)
+/* open_udp - a socket at ss, which becomes what it is bound to. */
+static enum err open_udp(int *out_fd, struct sockaddr_storage *ss, socklen_t len, bool shared)
 {
-	static const uint8_t loopback4[4] = {127, 0, 0, 1};
-	static const uint8_t loopback6[16] = {[15] = 1};
-	struct endpoint e = {.addr = family == IP_V4 ? ip_addr_v4(loopback4)
-						     : ip_addr_v6(loopback6)};
-	struct sockaddr_storage ss;
-	socklen_t len = endpoint_to_sockaddr(&ss, &e);
 	const int on = 1;
-	enum err err = call(ctx, "udp_open");
-	int fd;
+	int fd = socket(ss->ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-	if (err)
-		return err;
-	e.port = port >= 1024 ? port : 0;
-	len = endpoint_to_sockaddr(&ss, &e);
-	fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return ERR_SYS;
-	if (family == IP_V4)
+	if (ss->ss_family == AF_INET)
 		setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on));
 	else
 		setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on));
-	if (bind(fd, (const struct sockaddr *)&ss, len) != 0) {
+	if ((shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0) ||
+	    bind(fd, (const struct sockaddr *)ss, len) != 0 ||
+	    getsockname(fd, (struct sockaddr *)ss, &len) != 0) {
 		close(fd);
 		return ERR_SYS;
 	}
 	*out_fd = fd;
 	return ERR_OK;
+}
+
+/* True sockets, but on the loopback address and on a port of the kernel's choice. */
+static enum err udp_open(void *ctx, int *out_fds, enum ip_family family, uint16_t port,
+			 uint32_t num)
+{
+	static const uint8_t loopback4[4] = {127, 0, 0, 1};
+	static const uint8_t loopback6[16] = {[15] = 1};
+	const struct endpoint e = {.addr = family == IP_V4 ? ip_addr_v4(loopback4)
+							   : ip_addr_v6(loopback6),
+				   .port = port >= 1024 ? port : 0};
+	struct sockaddr_storage ss;
+	socklen_t len = endpoint_to_sockaddr(&ss, &e);
+	enum err err = call(ctx, "udp_open");
+	uint32_t got = 0;
+
+	while (!err && got < num) {
+		err = open_udp(&out_fds[got], &ss, len, num > 1);
+		if (!err)
+			got++;
+	}
+	while (err && got)
+		close(out_fds[--got]);
+	return err;
 }
 
 /* Without a network namespace of one's own there is nothing to send bare ESP by. */

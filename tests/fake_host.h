@@ -28,6 +28,7 @@ struct fake_host {
 	uint32_t link_mtu;
 	bool rp_filter_ok;
 	bool tun_only;     /* tap_open() gives a packet-info TUN */
+	uint32_t queues;   /* and so many queues at most; as many as are wanted */
 	uint32_t offloads; /* that tap_open() can give; none */
 	uint32_t given;    /* what it gave last */
 	bool raw_esp;      /* esp_open() gives a true raw socket, else PERM */
@@ -38,7 +39,8 @@ struct fake_host {
 	size_t num_calls;
 	bool closed;
 
-	/* Test's ends of what tap_open() gave, newest last (datagram sockets: one frame each). */
+	/* Test's ends of what tap_open() gave, newest last, one for each queue (datagram sockets:
+	 * one frame each). */
 	int tap_peers[FAKE_HOST_FDS];
 	size_t num_taps;
 

@@ -8,9 +8,10 @@
 
 #include "api/embed/internal.h"
 
-static enum err no_tap(void *ctx, struct host_tap *out, const char *name, uint32_t offloads)
+static enum err no_tap(void *ctx, struct host_tap *out, uint32_t *out_num, const char *name,
+		       uint32_t offloads, uint32_t num)
 {
-	(void)ctx, (void)out, (void)name, (void)offloads;
+	(void)ctx, (void)out, (void)out_num, (void)name, (void)offloads, (void)num;
 	return ERR_UNSUPPORTED;
 }
 
@@ -124,9 +125,9 @@ static enum err no_watch_read(void *ctx, int fd, bool *out_changed)
 	return ERR_UNSUPPORTED;
 }
 
-static enum err no_udp(void *ctx, int *out_fd, enum ip_family family, uint16_t port)
+static enum err no_udp(void *ctx, int *out_fds, enum ip_family family, uint16_t port, uint32_t num)
 {
-	(void)ctx, (void)out_fd, (void)family, (void)port;
+	(void)ctx, (void)out_fds, (void)family, (void)port, (void)num;
 	return ERR_UNSUPPORTED;
 }
 

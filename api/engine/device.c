@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The virtual interface and the outer sockets, and the drivers over them. The interface survives us
- * unless the stop is orderly, so that what it guards stays guarded.
+ * The virtual interface, with a queue for each worker, and what else is opened at the start. The
+ * interface survives us unless the stop is orderly, so that what it guards stays guarded.
  */
 #include <errno.h>
 #include <unistd.h>
 
 #include "api/engine/internal.h"
-#include "drivers/raw.h"
 #include "drivers/tap.h"
-#include "drivers/udp.h"
 
 /* Bytes that tunnel-mode ESP in UDP adds at most: outer header, UDP, ESP header and IV, two bytes
  * of trailer, three of padding, ICV. AES-CBC and the longer HMACs add up to 36 more: such packets
@@ -28,7 +26,7 @@
 
 #define HOST(e, op, ...) ((e)->host.ops->op((e)->host.ctx, __VA_ARGS__))
 
-static enum err failed(const struct engine *e, const char *what, enum err err)
+enum err device_failed(const struct engine *e, const char *what, enum err err)
 {
 	LOG(ERROR, KNL, NULL, "%s: %s failed: %s%s%s", e->daemon.interface, what, err_text(err),
 	    err == ERR_SYS ? ": " : "", err == ERR_SYS ? strerror(errno) : "");
@@ -76,11 +74,12 @@ static uint32_t offloads(const struct conf_daemon *d)
 	return HOST_OFFLOAD_SUM | (d->tun_tso ? tcp : 0) | (d->tun_uso ? HOST_OFFLOAD_UDP : 0);
 }
 
-/* device_tap_open - the virtual interface `name`. What a super-packet is cut into goes as one
- * message to the peer, so it is no longer than that takes (drivers/dgram.h). */
-enum err device_tap_open(struct engine *e, struct host_tap *out, const char *name)
+/* device_tap_open - up to num queues of the virtual interface `name`. What a super-packet is cut
+ * into goes as one message to the peer, so it is no longer than that takes (drivers/dgram.h). */
+enum err device_tap_open(struct engine *e, struct host_tap *out, uint32_t *out_num,
+			 const char *name, uint32_t num)
 {
-	enum err err = HOST(e, tap_open, out, name, offloads(&e->daemon));
+	enum err err = HOST(e, tap_open, out, out_num, name, offloads(&e->daemon), num);
 
 	if (err)
 		return err;
@@ -94,131 +93,58 @@ enum err device_tap_open(struct engine *e, struct host_tap *out, const char *nam
 	return ERR_OK;
 }
 
-/* struct drivers - the host's, for a gateway's lane. */
-struct drivers {
-	struct driver *tap, *udp, *esp;
-};
+/* attach_taps - a queue for each of the first num workers. */
+static enum err attach_taps(struct engine *e, struct host_drivers *out, const struct host_tap *taps,
+			    uint32_t num)
+{
+	struct driver *driver;
+	uint16_t port = 0;
 
-static enum err inner_open(struct engine *e, struct drivers *out)
+	for (uint32_t i = 0; i < num; i++) {
+		enum err err = tap_driver_open(&driver, &taps[i], e->mtu);
+
+		if (err) {
+			while (i < num)
+				close(taps[i++].fd);
+			return err;
+		}
+		err = queue_attach(e, &port, i, driver);
+		if (err) {
+			while (++i < num)
+				close(taps[i].fd);
+			return err;
+		}
+		out->tap = i ? out->tap : driver;
+	}
+	return ERR_OK;
+}
+
+static enum err inner_open(struct engine *e, struct host_drivers *out)
 {
 	const struct conf_daemon *d = &e->daemon;
-	struct driver *driver;
-	struct host_tap tap;
-	uint16_t port;
+	struct host_tap taps[DATAPLANE_WORKERS_MAX];
+	uint32_t num = 0;
 	enum err err;
 
 	e->mtu = d->mtu ? d->mtu : MTU_DEFAULT;
-	err = device_tap_open(e, &tap, d->interface);
+	err = device_tap_open(e, taps, &num, d->interface, e->num_workers);
 	if (err)
-		return failed(e, "opening the virtual interface", err);
+		return device_failed(e, "opening the virtual interface", err);
+	if (num < e->num_workers)
+		LOG(WARN, KNL, NULL,
+		    "%s stands already and has %s: workers without one have it send and receive by "
+		    "the others",
+		    d->interface, num > 1 ? "too few queues" : "one queue");
 	e->has_device = true;
 	err = HOST(e, link_set, d->interface, e->mtu, NULL);
 	for (uint32_t i = 0; !err && i < d->num_addresses; i++)
 		err = HOST(e, addr_add, d->interface, &d->addresses[i]);
 	if (!err)
-		err = tap_driver_open(&driver, &tap, e->mtu);
-	if (err) {
-		close(tap.fd);
-		return failed(e, "setting up the virtual interface", err);
-	}
-	out->tap = driver;
-	return dataplane_attach(e->dp, &port, driver);
-}
-
-/* set_socket - what arrives there; ESP comes and goes many packets at a time, where it may. */
-static void set_socket(struct udp_socket *s, const struct conf_daemon *d, bool nat_t)
-{
-	s->encap = nat_t ? ENCAP_UDP : ENCAP_NONE;
-	s->gso = nat_t && d->udp_gso;
-	s->gro = nat_t && d->udp_gro;
-}
-
-/* outer_sockets - IKE's port and the one for UDP encapsulation, for both families; a host without
- * IPv6 is served with IPv4. */
-static enum err outer_sockets(struct engine *e, struct udp_socket *out, size_t *out_num)
-{
-	const uint16_t ports[] = {e->daemon.port, e->daemon.port_nat_t};
-	const enum ip_family families[] = {IP_V4, IP_V6};
-	enum err err = ERR_OK;
-	size_t num = 0;
-
-	for (size_t f = 0; f < ARRAY_LEN(families); f++)
-		for (size_t p = 0; p < ARRAY_LEN(ports); p++) {
-			err = HOST(e, udp_open, &out[num].fd, families[f], ports[p]);
-			if (!err)
-				set_socket(&out[num++], &e->daemon, p != 0);
-			else if (families[f] == IP_V4 || errno != EAFNOSUPPORT)
-				goto out;
-		}
-	*out_num = num;
-	return ERR_OK;
-out:
-	while (num)
-		close(out[--num].fd);
-	return failed(e, "opening UDP ports 500 and 4500 (is another IKE daemon running?)", err);
-}
-
-static enum err outer_open(struct engine *e, struct drivers *out)
-{
-	struct udp_socket sockets[4];
-	struct driver *driver;
-	size_t num = 0;
-	enum err err = outer_sockets(e, sockets, &num);
-
-	if (err)
-		return err;
-	err = udp_driver_open(&driver, sockets, num);
-	if (err) {
+		err = attach_taps(e, out, taps, num);
+	else
 		while (num)
-			close(sockets[--num].fd);
-		return failed(e, "setting up the UDP sockets", err);
-	}
-	out->udp = driver;
-	return dataplane_attach(e->dp, &e->outer_port, driver);
-}
-
-/* esp_sockets - for bare ESP, as many as the host has families. */
-static enum err esp_sockets(struct engine *e, int *out, size_t *out_num)
-{
-	const enum ip_family families[] = {IP_V4, IP_V6};
-	size_t num = 0;
-
-	for (size_t f = 0; f < ARRAY_LEN(families); f++) {
-		enum err err = HOST(e, esp_open, &out[num], families[f]);
-
-		if (!err) {
-			num++;
-		} else if (families[f] == IP_V4 || errno != EAFNOSUPPORT) {
-			while (num)
-				close(out[--num]);
-			return err;
-		}
-	}
-	*out_num = num;
-	return ERR_OK;
-}
-
-/* esp_open - the port for bare ESP. A host that has no raw sockets for us is served with UDP. */
-static enum err esp_open(struct engine *e, struct drivers *out)
-{
-	int sockets[RAW_SOCKETS_MAX];
-	struct driver *driver;
-	size_t num = 0;
-	enum err err = esp_sockets(e, sockets, &num);
-
-	if (!err)
-		err = raw_driver_open(&driver, sockets, num);
-	if (err) {
-		LOG(WARN, KNL, NULL, "no raw sockets for ESP (%s): ESP is carried in UDP only",
-		    err == ERR_SYS ? strerror(errno) : err_text(err));
-		while (num)
-			close(sockets[--num]);
-		return ERR_OK;
-	}
-	out->esp = driver;
-	err = dataplane_attach(e->dp, &e->esp_port, driver);
-	e->has_esp_port = !err;
-	return err;
+			close(taps[--num].fd);
+	return err ? device_failed(e, "setting up the virtual interface", err) : ERR_OK;
 }
 
 static void check_rp_filter(struct engine *e)
@@ -232,24 +158,22 @@ static void check_rp_filter(struct engine *e)
 
 enum err device_open(struct engine *e)
 {
-	struct drivers drivers = {0};
+	struct host_drivers drivers = {0};
 	enum err err = gateway_open(e);
 
 	if (!err)
 		err = inner_open(e, &drivers);
 	if (!err)
-		err = outer_open(e, &drivers);
-	if (!err)
-		err = esp_open(e, &drivers);
+		err = sockets_open(e, &drivers);
 	if (err)
 		return err;
 	gateway_use_host(e, drivers.tap, drivers.udp, drivers.esp);
 	err = HOST(e, route_flush, e->daemon.interface);
 	if (err)
-		return failed(e, "removing the routes of a process before us", err);
+		return device_failed(e, "removing the routes of a process before us", err);
 	err = HOST(e, rules_set, e->daemon.interface);
 	if (err)
-		return failed(e, "setting the policy rules", err);
+		return device_failed(e, "setting the policy rules", err);
 	e->has_rules = true;
 	check_rp_filter(e);
 	return ERR_OK;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/engine/engine.h"
 
+#include <sched.h>
+
 #include "api/engine/internal.h"
 #include "base/alloc.h"
 
@@ -257,12 +259,35 @@ static enum err make_sources(struct engine *e)
 	return loop_watch(e, &e->dp_events) ? ERR_SYS : roam_open(e);
 }
 
-static enum err make_dataplane(struct engine *e)
+/* num_processors - that we may run on, as far as there are workers. */
+static uint32_t num_processors(void)
+{
+	cpu_set_t set;
+	uint32_t num;
+
+	if (sched_getaffinity(0, sizeof(set), &set))
+		return 1;
+	num = (uint32_t)CPU_COUNT(&set);
+	return num < DATAPLANE_WORKERS_MAX ? num : DATAPLANE_WORKERS_MAX;
+}
+
+/* num_workers - of our own devices and sockets; a caller's ports have one queue each, and what is
+ * polled has one thread. */
+static uint32_t num_workers(const struct engine *e, const struct engine_params *params)
+{
+	if (params->num_ports || e->polled)
+		return 1;
+	return e->daemon.workers == CONF_WORKERS_AUTO ? num_processors() : e->daemon.workers;
+}
+
+static enum err make_dataplane(struct engine *e, const struct engine_params *params)
 {
 	const char *aead = e->daemon.aead;
-	const struct dataplane_config config = {.aead = aead[0] ? aead : NULL, .rng = e->rng};
-	enum err err = dataplane_new(&e->dp, &config);
+	struct dataplane_config config = {.aead = aead[0] ? aead : NULL, .rng = e->rng};
+	enum err err;
 
+	config.num_workers = e->num_workers = num_workers(e, params);
+	err = dataplane_new(&e->dp, &config);
 	if (err)
 		LOG(ERROR, DMN, NULL, "the data path cannot start%s%s: %s",
 		    aead[0] ? " with aead = " : "", aead, err_text(err));
@@ -304,7 +329,7 @@ static enum err build(struct engine *e, const struct engine_params *params)
 {
 	enum err err;
 
-	if ((err = loop_open(e)) || (err = make_tables(e)) || (err = make_dataplane(e)) ||
+	if ((err = loop_open(e)) || (err = make_tables(e)) || (err = make_dataplane(e, params)) ||
 	    (err = open_ports(e, params)) || (err = make_ike(e)) || (err = connect_init(e)) ||
 	    (err = make_sources(e)))
 		return err;
@@ -456,9 +481,9 @@ static bool same_daemon(const struct conf_daemon *a, const struct conf_daemon *b
 		       ip_addr_equal(&a->addresses[i].addr, &b->addresses[i].addr);
 	same = same && memcmp(&a->dpdk, &b->dpdk, sizeof(a->dpdk)) == 0;
 	return same && strcmp(a->interface, b->interface) == 0 && strcmp(a->aead, b->aead) == 0 &&
-	       a->mtu == b->mtu && a->port == b->port && a->port_nat_t == b->port_nat_t &&
-	       a->cookies_always == b->cookies_always && a->retransmit_ns == b->retransmit_ns &&
-	       a->retransmit_tries == b->retransmit_tries;
+	       a->mtu == b->mtu && a->workers == b->workers && a->port == b->port &&
+	       a->port_nat_t == b->port_nat_t && a->cookies_always == b->cookies_always &&
+	       a->retransmit_ns == b->retransmit_ns && a->retransmit_tries == b->retransmit_tries;
 }
 
 enum err engine_configure(struct engine *e, struct conf *conf)

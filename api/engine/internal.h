@@ -5,7 +5,8 @@
  *   engine.c   life, and one turn
  *   loop.c     what wakes us, behind one descriptor
  *   gateway.c  DPDK's ports and the fast lane between them
- *   device.c   the virtual interface, the sockets, their drivers
+ *   device.c   the virtual interface, and what is opened at the start
+ *   sockets.c  the outer sockets, a set for each worker
  *   actions.c  carries out what the keying engine decided
  *   policy.c   SA groups and their policies
  *   guard.c    what the packet filter is to hold of all of them
@@ -159,6 +160,7 @@ struct engine {
 	struct conf *conf;
 	struct conf_daemon daemon; /* as at the start: devices and ports do not change meanwhile */
 	struct dataplane *dp;
+	uint32_t num_workers; /* of dp */
 	struct ike_engine *ike;
 	struct ike_keyring *keyring;
 	bool polled, asking;
@@ -223,13 +225,23 @@ void loop_dispatch(struct engine *e) NONNULL(1);
 
 /* device.c */
 MUST_USE enum err device_open(struct engine *e) NONNULL(1);
-MUST_USE enum err device_tap_open(struct engine *e, struct host_tap *out, const char *name)
-	NONNULL(1, 2, 3);
+MUST_USE enum err device_tap_open(struct engine *e, struct host_tap *out, uint32_t *out_num,
+				  const char *name, uint32_t num) NONNULL(1, 2, 3, 4);
 MUST_USE enum err device_attach(struct engine *e, const struct engine_port *ports, uint32_t num)
 	NONNULL(1);
 void device_close_port(struct driver *driver) NONNULL(1);
+MUST_USE enum err device_failed(const struct engine *e, const char *what, enum err err)
+	NONNULL(1, 2);
 void device_close(struct engine *e) NONNULL(1);
 void device_fit_mtu(struct engine *e, uint32_t set, const struct ip_addr *remote) NONNULL(1, 3);
+
+/* sockets.c: queue_attach() - the driver as a worker's queue of a port, which worker 0's makes. */
+struct host_drivers { /* worker 0's, for a gateway's lane */
+	struct driver *tap, *udp, *esp;
+};
+MUST_USE enum err sockets_open(struct engine *e, struct host_drivers *out) NONNULL(1, 2);
+MUST_USE enum err queue_attach(struct engine *e, uint16_t *port, uint32_t worker,
+			       struct driver *driver) NONNULL(1, 2, 4);
 
 /* gateway.c: nothing, if no ports are configured. gateway_use_host() - what the lane leaves to the
  * host goes by these. gateway_outer() - where ESP goes, if there is one. */

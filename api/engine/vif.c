@@ -146,9 +146,10 @@ static enum err make(struct engine *e, struct vif *v, const struct conf_conn *co
 {
 	struct driver *driver;
 	struct host_tap tap;
+	uint32_t num;
 	enum err err;
 
-	err = device_tap_open(e, &tap, v->name);
+	err = device_tap_open(e, &tap, &num, v->name, 1);
 	if (err)
 		return err;
 	v->made = true;

@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/ethtool.h>
 #include <linux/if_tun.h>
 #include <linux/rtnetlink.h>
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -58,49 +60,100 @@ static int attach(int fd, const char *name, int flags, uint32_t *offloads)
 	return 0;
 }
 
-/* open_device - with these offloads, fewer, or none. errno on failure, else 0: *out is open. */
-static int open_device(struct host_tap *out, const char *name, uint32_t offloads)
+/* open_queue - of a device with these flags, with these offloads, fewer, or none. errno on failure,
+ * else 0: *out is open. */
+static int open_queue(struct host_tap *out, const char *name, int flags, uint32_t offloads)
 {
 	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC), e;
 
 	if (fd < 0)
 		return errno;
-	*out = (struct host_tap){.fd = fd, .offloads = offloads};
-	e = attach(fd, name, IFF_TAP | IFF_NO_PI, &out->offloads);
-	/* A device of that name that is there already, but layer 3, is taken as it is. */
-	if (e == EINVAL) {
-		out->tun = true;
-		out->offloads = offloads;
-		e = attach(fd, name, IFF_TUN, &out->offloads);
-	}
+	*out = (struct host_tap){.fd = fd, .tun = (flags & IFF_TUN) != 0, .offloads = offloads};
+	e = attach(fd, name, flags, &out->offloads);
 	if (e)
 		close(fd);
 	return e;
 }
 
-enum err host_tap_open(void *ctx, struct host_tap *out, const char *name, uint32_t offloads)
+/* open_first - a queue of a device as wanted. One of that name that is there already is taken as it
+ * is, though it be layer 3, or have one queue instead of several, or the other way round. */
+static int open_first(struct host_tap *out, int *flags, const char *name, uint32_t offloads,
+		      bool several)
 {
-	struct host_linux *h = ctx;
-	struct host_tap tap;
+	const int queues[] = {several ? IFF_MULTI_QUEUE : 0, several ? 0 : IFF_MULTI_QUEUE};
+	const int kinds[] = {IFF_TAP | IFF_NO_PI, IFF_TUN};
+	int e = EINVAL;
+
+	for (size_t i = 0; i < 4 && e == EINVAL; i++) {
+		*flags = queues[i / 2] | kinds[i % 2];
+		e = open_queue(out, name, *flags, offloads);
+	}
+	return e;
+}
+
+static bool ask(int fd, const char *name, void *what)
+{
+	struct ifreq ifr = {.ifr_data = what};
+
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+	return ioctl(fd, SIOCETHTOOL, &ifr) == 0;
+}
+
+/* is_taken - some process has a queue of this TAP or TUN: with another one of ours both would get
+ * some of the packets. The kernel says so only of a device with one queue. The carrier tells; the
+ * flag IFF_RUNNING would tell it late. */
+static bool is_taken(const char *name)
+{
+	struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
+	struct ethtool_value link = {.cmd = ETHTOOL_GLINK};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool taken = fd >= 0 && ask(fd, name, &info) && strcmp(info.driver, "tun") == 0 &&
+		     ask(fd, name, &link) && link.data;
+
+	if (fd >= 0)
+		close(fd);
+	return taken;
+}
+
+/* open_device - the first queue, and with which flags. errno on failure, else 0. */
+static int open_device(struct host_tap *out, int *flags, const char *name, uint32_t offloads,
+		       bool several)
+{
 	int e;
 
-	if (!host_name_ok(name)) {
+	if (is_taken(name))
+		return EBUSY;
+	e = open_first(out, flags, name, offloads & HOST_OFFLOAD_SUM ? offloads : 0, several);
+	/* A header without anything that it is for: better without. */
+	if (!e && offloads && !out->offloads) {
+		close(out->fd);
+		e = open_first(out, flags, name, 0, several);
+	}
+	return e;
+}
+
+enum err host_tap_open(void *ctx, struct host_tap *out, uint32_t *out_num, const char *name,
+		       uint32_t offloads, uint32_t num)
+{
+	struct host_linux *h = ctx;
+	uint32_t got = 1;
+	int e, flags;
+
+	if (!host_name_ok(name) || !num) {
 		errno = EINVAL;
 		return ERR_INVAL;
 	}
-	e = open_device(&tap, name, offloads & HOST_OFFLOAD_SUM ? offloads : 0);
-	/* A header without anything that it is for: better without. */
-	if (!e && offloads && !tap.offloads) {
-		close(tap.fd);
-		e = open_device(&tap, name, 0);
-	}
+	e = open_device(&out[0], &flags, name, offloads, num > 1);
 	if (e) {
 		errno = e;
 		/* The name belongs to a device of another kind. */
 		return e == EINVAL ? ERR_INVAL : host_err(e);
 	}
+	while (got < num && flags & IFF_MULTI_QUEUE &&
+	       open_queue(&out[got], name, flags, out[0].offloads) == 0)
+		got++;
 	snprintf(h->device, sizeof(h->device), "%s", name);
-	*out = tap;
+	*out_num = got;
 	return ERR_OK;
 }
 

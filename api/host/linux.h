@@ -52,8 +52,8 @@ MUST_USE enum err host_sysctl_write(const char *family, const char *ifname, cons
 				    long value) NONNULL(1, 2, 3);
 
 /* device.c */
-MUST_USE enum err host_tap_open(void *ctx, struct host_tap *out, const char *name,
-				uint32_t offloads);
+MUST_USE enum err host_tap_open(void *ctx, struct host_tap *out, uint32_t *out_num,
+				const char *name, uint32_t offloads, uint32_t num);
 MUST_USE enum err host_link_gso(void *ctx, const char *ifname, uint32_t max_len, uint32_t max_num);
 MUST_USE enum err host_shadow_open(void *ctx, int *out_fd, uint32_t *out_ifindex, const char *name,
 				   const uint8_t *mac, uint32_t mtu);
@@ -119,7 +119,8 @@ MUST_USE enum err host_guard_set(void *ctx, const char *ifname, const struct gua
 MUST_USE enum err host_guard_del(void *ctx);
 
 /* socket.c */
-MUST_USE enum err host_udp_open(void *ctx, int *out_fd, enum ip_family family, uint16_t port);
+MUST_USE enum err host_udp_open(void *ctx, int *out_fds, enum ip_family family, uint16_t port,
+				uint32_t num);
 MUST_USE enum err host_esp_open(void *ctx, int *out_fd, enum ip_family family);
 
 /* rp_filter.c */

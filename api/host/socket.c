@@ -27,7 +27,8 @@ static bool set_family_options(int fd, enum ip_family family)
 
 static bool set_options(int fd, enum ip_family family)
 {
-	/* No SO_REUSEADDR: it would let another program share the port and take our datagrams. */
+	/* No SO_REUSEADDR: it would let another program share the port and take our datagrams. Nor
+	 * can another user's by SO_REUSEPORT, which is for sockets of one user. */
 	if (!set_int(fd, SOL_SOCKET, SO_MARK, (int)HOST_MARK_OUTER) ||
 	    !set_family_options(fd, family))
 		return false;
@@ -82,23 +83,57 @@ static enum err open_socket(int *out_fd, enum ip_family family, int type, int pr
 	return ERR_OK;
 }
 
-enum err host_udp_open(void *ctx, int *out_fd, enum ip_family family, uint16_t port)
+/* open_udp - one socket; `shared`: with others of ours that are bound to the port. */
+static enum err open_udp(int *out_fd, enum ip_family family, uint16_t port, bool shared)
 {
-	struct host_linux *h = ctx;
 	int fd, e;
 	enum err err = open_socket(&fd, family, SOCK_DGRAM, 0);
 
 	if (err)
 		return err;
-	if ((family == IP_V6 && !set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)) ||
+	if ((shared && !set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1)) ||
+	    (family == IP_V6 && !set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)) ||
 	    bind_any(fd, family, port) < 0) {
 		e = errno;
 		close(fd);
 		errno = e;
 		return host_err(e);
 	}
-	note_port(h, port);
 	*out_fd = fd;
+	return ERR_OK;
+}
+
+/* is_free - nobody has the port, not even a process that would share it with us. */
+static enum err is_free(enum ip_family family, uint16_t port)
+{
+	int fd;
+	enum err err = open_udp(&fd, family, port, false);
+
+	if (!err)
+		close(fd);
+	return err;
+}
+
+enum err host_udp_open(void *ctx, int *out_fds, enum ip_family family, uint16_t port, uint32_t num)
+{
+	struct host_linux *h = ctx;
+	enum err err = num > 1 ? is_free(family, port) : ERR_OK;
+	uint32_t got = 0;
+	int e;
+
+	while (!err && got < num) {
+		err = open_udp(&out_fds[got], family, port, num > 1);
+		if (!err)
+			got++;
+	}
+	if (err) {
+		e = errno;
+		while (got)
+			close(out_fds[--got]);
+		errno = e;
+		return err;
+	}
+	note_port(h, port);
 	return ERR_OK;
 }
 

@@ -153,6 +153,7 @@ MUST_USE SET(set_interface);
 MUST_USE SET(set_addresses);
 MUST_USE SET(set_mtu);
 MUST_USE SET(set_aead);
+MUST_USE SET(set_workers);
 MUST_USE SET(set_port);
 MUST_USE SET(set_port_nat_t);
 MUST_USE SET(set_cookies);

@@ -267,12 +267,16 @@ struct conf_dpdk {
 	uint32_t num_ports;
 };
 
+/* CONF_WORKERS_AUTO - as many as there are processors. */
+#define CONF_WORKERS_AUTO 0
+
 /* struct conf_daemon - the latchkey section. */
 struct conf_daemon {
 	char interface[16];                                   /* "latchkey0" */
 	struct ip_prefix addresses[CONF_MAX_INTERFACE_ADDRS]; /* given to the interface */
 	uint32_t num_addresses;
 	uint32_t mtu;              /* 0 = derived from the underlay */
+	uint32_t workers;          /* of the data path, or CONF_WORKERS_AUTO; 1 */
 	char aead[16];             /* "" = fastest */
 	uint16_t port, port_nat_t; /* 500, 4500; for tests and embedders */
 	bool cookies_always;

@@ -5,6 +5,7 @@
 #include "control/conf/values.h"
 
 #include <stdio.h>
+#include <strings.h>
 
 #define MTU_MIN 576
 #define MTU_MAX 65535
@@ -18,6 +19,7 @@ void daemon_defaults(struct conf_daemon *d)
 {
 	*d = (struct conf_daemon){
 		.interface = "latchkey0",
+		.workers = 1,
 		.port = 500,
 		.port_nat_t = 4500,
 		.fragment_size = 1280,
@@ -114,6 +116,24 @@ enum err set_aead(struct check *c, void *obj, const struct tree *node)
 
 	if (take_word(c, &v, node, words, ARRAY_LEN(words)))
 		snprintf(d->aead, sizeof(d->aead), "%s", v ? words[v].word : "");
+	return ERR_OK;
+}
+
+enum err set_workers(struct check *c, void *obj, const struct tree *node)
+{
+	struct conf_daemon *d = obj;
+	const char *text;
+	uint64_t v;
+
+	if (!take_text(c, &text, node))
+		return ERR_OK;
+	if (strcasecmp(text, "auto") == 0)
+		d->workers = CONF_WORKERS_AUTO;
+	else if (value_u64(&v, text, DATAPLANE_WORKERS_MAX) || v == 0)
+		CHECK_ERROR(c, node, "'%.40s' is neither auto nor a number from 1 to %d", text,
+			    DATAPLANE_WORKERS_MAX);
+	else
+		d->workers = (uint32_t)v;
 	return ERR_OK;
 }
 

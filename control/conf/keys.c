@@ -225,6 +225,7 @@ static const struct key keys[] = {
 	SETS_(DAEMON, VALUE, "addresses", set_addresses),
 	SETS_(DAEMON, VALUE, "mtu", set_mtu),
 	SETS_(DAEMON, VALUE, "aead", set_aead),
+	SETS_(DAEMON, VALUE, "workers", set_workers),
 	SETS_(DAEMON, VALUE, "port", set_port),
 	SETS_(DAEMON, VALUE, "port_nat_t", set_port_nat_t),
 	SETS_(DAEMON, VALUE, "cookies", set_cookies),

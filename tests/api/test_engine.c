@@ -4,6 +4,7 @@
  * UDP sockets on the loopback; packets go in and come out at the test's ends of the virtual
  * interfaces.
  */
+#include <sched.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -769,6 +770,106 @@ static void test_offloads_of_the_device(void)
 	end();
 }
 
+/* worker_text - one end's configuration with so many workers. */
+static const char *worker_text(bool first, const char *workers)
+{
+	static char keys[64];
+
+	snprintf(keys, sizeof(keys), "latchkey {\n workers = %s\n", workers);
+	return with(text_of(first, "none", SECRET), "latchkey {\n", keys);
+}
+
+/* poll_any - as poll_frame(), at any queue of the interface. */
+static bool poll_any(struct side *s)
+{
+	uv_timer_t tick;
+
+	s->frame_len = -1;
+	uv_timer_init(&loop, &tick);
+	uv_timer_start(&tick, nothing, 1, 1);
+	do {
+		uv_run(&loop, UV_RUN_ONCE);
+		for (size_t i = 0; i < s->host.num_taps && s->frame_len < 0; i++)
+			s->frame_len =
+				recv(s->host.tap_peers[i], s->frame, FRAME_MAX, MSG_DONTWAIT);
+	} while (s->frame_len < 0 && !late);
+	uv_close((uv_handle_t *)&tick, NULL);
+	uv_run(&loop, UV_RUN_NOWAIT);
+	return s->frame_len > 0;
+}
+
+/* send_by_each - a packet by each queue of the sender's interface. */
+static void send_by_each(struct side *from, struct side *to, uint8_t from_net, uint8_t to_net)
+{
+	for (size_t i = 0; i < from->host.num_taps; i++) {
+		uint8_t frame[FRAME_MAX];
+		size_t len = make_frame(frame, from_net, to_net, 100 + i);
+
+		CU_ASSERT(send(from->host.tap_peers[i], frame, len, 0) == (ssize_t)len);
+		CU_ASSERT_FATAL(poll_any(to));
+		CU_ASSERT((size_t)to->frame_len == len);
+		CU_ASSERT(memcmp(to->frame + ETH_LEN, frame + ETH_LEN, len - ETH_LEN) == 0);
+	}
+}
+
+/* Whatever queue a packet comes by, and if there are fewer than workers. */
+static void test_several_workers(void)
+{
+	struct engine_params params = {0};
+	struct dataplane_stats st;
+	struct side a, b;
+
+	begin();
+	side_open(&a, worker_text(true, "3"));
+	CU_ASSERT_EQUAL(a.host.num_taps, 3);
+	memset(&b, 0, sizeof(b));
+	fake_host_init(&b.host);
+	b.host.source4 = loopback();
+	b.host.queues = 2;
+	params.host = b.host.host;
+	params.conf = conf_of(worker_text(false, "4"));
+	CU_ASSERT_FATAL(params.conf != NULL);
+	CU_ASSERT_FATAL(engine_new(&b.engine, &params) == ERR_OK);
+	conf_put(params.conf);
+	side_listen(&b);
+	b.observer.event = on_event;
+	engine_observe(b.engine, &b.observer);
+	CU_ASSERT_EQUAL(b.host.num_taps, 2);
+	CU_ASSERT(engine_up(a.engine, "net", "net", engine_request(a.engine)) == ERR_OK);
+	CU_ASSERT_FATAL(wait_for(&a.ups, 1) && wait_for(&b.ups, 1));
+	send_by_each(&a, &b, 1, 2);
+	send_by_each(&b, &a, 2, 1);
+	engine_dp_stats(a.engine, &st);
+	CU_ASSERT(st.handed_off >= 2); /* of three queues two are not the owner's */
+	side_close(&a);
+	side_close(&b);
+	CU_ASSERT(a.host.num_lines == 0 && b.host.num_lines == 0);
+	end();
+}
+
+/* auto - as many as we may run on. */
+static void test_a_worker_for_each_processor(void)
+{
+	struct side a;
+	cpu_set_t all, one;
+
+	begin();
+	CU_ASSERT_FATAL(sched_getaffinity(0, sizeof(all), &all) == 0);
+	side_open(&a, worker_text(true, "auto"));
+	CU_ASSERT_EQUAL(a.host.num_taps, CPU_COUNT(&all) < 64 ? (size_t)CPU_COUNT(&all) : 64);
+	side_close(&a);
+	CPU_ZERO(&one);
+	for (int i = 0; CPU_COUNT(&one) == 0; i++)
+		if (CPU_ISSET(i, &all))
+			CPU_SET(i, &one);
+	CU_ASSERT_FATAL(sched_setaffinity(0, sizeof(one), &one) == 0);
+	side_open(&a, worker_text(true, "auto"));
+	CU_ASSERT_EQUAL(a.host.num_taps, 1);
+	side_close(&a);
+	CU_ASSERT(sched_setaffinity(0, sizeof(all), &all) == 0);
+	end();
+}
+
 static void on_stopped(void *ctx)
 {
 	*(unsigned *)ctx += 1;
@@ -839,6 +940,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_an_interface_of_its_own),
 	TAP_TEST(test_an_interface_that_cannot_be_made_carries_nothing),
 	TAP_TEST(test_offloads_of_the_device),
+	TAP_TEST(test_several_workers),
+	TAP_TEST(test_a_worker_for_each_processor),
 	TAP_TEST(test_orderly_stop_leaves_an_untouched_host),
 	TAP_TEST(test_failed_start_is_an_error_at_each_step),
 };

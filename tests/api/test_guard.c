@@ -69,6 +69,7 @@ static void guard_one(const char *local, const char *remote, bool capture)
 
 static bool begin(void)
 {
+	uint32_t queues;
 	struct host_tap tap;
 
 	if (!netns_enter())
@@ -100,7 +101,7 @@ static bool begin(void)
 		 "ip addr add 10.3.0.1/24 dev lan0 && ip -6 addr add fd03::1/64 dev lan0 nodad && "
 		 "ip route add default via " NEXT_V4 " && ip -6 route add default via " NEXT_V6);
 	CU_ASSERT_FATAL(host_linux_open(&lab.host) == ERR_OK);
-	OK(lab.host.ops->tap_open(lab.host.ctx, &tap, "lk0", 0));
+	OK(lab.host.ops->tap_open(lab.host.ctx, &tap, &queues, "lk0", 0, 1));
 	lab.tap = tap.fd;
 	OK(lab.host.ops->link_set(lab.host.ctx, "lk0", 1400, NULL));
 	OK(lab.host.ops->rules_set(lab.host.ctx, "lk0"));
@@ -514,7 +515,7 @@ static void test_own_outer_arrives(void)
 	CU_ASSERT(blocked(with_ports(p6, 500, 7777)));
 	/* Other ports, once they are ours. */
 	int fd;
-	OK(lab.host.ops->udp_open(lab.host.ctx, &fd, IP_V4, 7778));
+	OK(lab.host.ops->udp_open(lab.host.ctx, &fd, IP_V4, 7778, 1));
 	guard(e, 2);
 	close(fd);
 	CU_ASSERT(passes(with_ports(p4, 500, 7778)));

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <arpa/inet.h>
 #include <grp.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -25,6 +26,10 @@
 #include <unistd.h>
 
 #define OK(call) CU_ASSERT_EQUAL(call, ERR_OK)
+
+static uint32_t num_queues; /* that tap_open() gave */
+
+static uint32_t num_queues; /* that tap_open() gave */
 
 static struct ip_prefix prefix(const char *text)
 {
@@ -83,7 +88,7 @@ static int open_device(struct host *h, const char *name)
 {
 	struct host_tap tap;
 
-	CU_ASSERT_FATAL(h->ops->tap_open(h->ctx, &tap, name, 0) == ERR_OK);
+	CU_ASSERT_FATAL(h->ops->tap_open(h->ctx, &tap, &num_queues, name, 0, 1) == ERR_OK);
 	CU_ASSERT(!tap.tun && !tap.offloads);
 	OK(h->ops->link_set(h->ctx, name, 1400, NULL));
 	return tap.fd;
@@ -110,7 +115,7 @@ static void test_names(void)
 	if (!begin(&h))
 		return;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-		CU_ASSERT_EQUAL(h.ops->tap_open(h.ctx, &tap, bad[i], 0), ERR_INVAL);
+		CU_ASSERT_EQUAL(h.ops->tap_open(h.ctx, &tap, &num_queues, bad[i], 0, 1), ERR_INVAL);
 		CU_ASSERT_EQUAL(h.ops->link_set(h.ctx, bad[i], 1400, NULL), ERR_INVAL);
 		CU_ASSERT_EQUAL(h.ops->link_del(h.ctx, bad[i]), ERR_INVAL);
 		CU_ASSERT_EQUAL(h.ops->addr_add(h.ctx, bad[i], &p), ERR_INVAL);
@@ -182,7 +187,7 @@ static void test_tap_offloads(void)
 		for (int tun = 0; tun < 2; tun++) {
 			const char *name = tun ? "lk1" : "lk0";
 
-			OK(h.ops->tap_open(h.ctx, &tap, name, sets[i]));
+			OK(h.ops->tap_open(h.ctx, &tap, &num_queues, name, sets[i], 1));
 			CU_ASSERT_EQUAL(tap.tun, tun);
 			CU_ASSERT_EQUAL(tap.offloads, sets[i]);
 			CU_ASSERT_EQUAL(feature(name, ETHTOOL_GTXCSUM), sets[i] != 0);
@@ -195,7 +200,7 @@ static void test_tap_offloads(void)
 		}
 	}
 	/* Others need the checksum. */
-	OK(h.ops->tap_open(h.ctx, &tap, "lk0", HOST_OFFLOAD_TCP4));
+	OK(h.ops->tap_open(h.ctx, &tap, &num_queues, "lk0", HOST_OFFLOAD_TCP4, 1));
 	CU_ASSERT_EQUAL(tap.offloads, 0);
 	OK(h.ops->link_gso(h.ctx, "lk0", 60000, 44));
 	CU_ASSERT(strstr(netns_read("ip -d link show lk0"), "gso_max_size 60000 gso_max_segs 44") !=
@@ -216,12 +221,12 @@ static void test_tap_open(void)
 	fd = open_device(&h, "lk0");
 	CU_ASSERT(fcntl(fd, F_GETFL) & O_NONBLOCK);
 	CU_ASSERT(fcntl(fd, F_GETFD) & FD_CLOEXEC);
-	CU_ASSERT_EQUAL(h.ops->tap_open(h.ctx, &again, "lk0", 0), ERR_BUSY);
+	CU_ASSERT_EQUAL(h.ops->tap_open(h.ctx, &again, &num_queues, "lk0", 0, 1), ERR_BUSY);
 	CU_ASSERT_EQUAL(again.fd, -1);
 	close(fd);
 	/* It outlives the descriptor and is taken over. */
 	netns_sh("ip link show lk0 >/dev/null");
-	OK(h.ops->tap_open(h.ctx, &tap, "lk0", 0));
+	OK(h.ops->tap_open(h.ctx, &tap, &num_queues, "lk0", 0, 1));
 	CU_ASSERT(!tap.tun);
 	close(tap.fd);
 	OK(h.ops->link_del(h.ctx, "lk0"));
@@ -229,15 +234,67 @@ static void test_tap_open(void)
 	OK(h.ops->link_del(h.ctx, "lk0"));
 	/* A layer-3 device that is there already is used with packet information. */
 	netns_sh("ip tuntap add lk1 mode tun");
-	OK(h.ops->tap_open(h.ctx, &tap, "lk1", 0));
+	OK(h.ops->tap_open(h.ctx, &tap, &num_queues, "lk1", 0, 1));
 	CU_ASSERT(tap.tun);
 	OK(h.ops->link_set(h.ctx, "lk1", 1400, NULL));
 	CU_ASSERT(strstr(netns_read("ip -d link show lk1"), "tun type tun pi on") != NULL);
 	close(tap.fd);
 	/* Somebody else's device is neither used nor removed. */
-	CU_ASSERT_EQUAL(h.ops->tap_open(h.ctx, &tap, "out0", 0), ERR_INVAL);
+	CU_ASSERT_EQUAL(h.ops->tap_open(h.ctx, &tap, &num_queues, "out0", 0, 1), ERR_INVAL);
 	CU_ASSERT_EQUAL(h.ops->link_del(h.ctx, "out0"), ERR_INVAL);
 	netns_sh("ip link show out0 >/dev/null");
+	h.ops->close(h.ctx);
+}
+
+static void close_queues(const struct host_tap *taps, uint32_t n)
+{
+	while (n)
+		close(taps[--n].fd);
+}
+
+/* One device, a queue for each; what stands already is taken with the queues that it has. */
+static void test_tap_queues(void)
+{
+	struct host_tap taps[4], again[4];
+	const uint32_t all = HOST_OFFLOAD_SUM | HOST_OFFLOAD_TCP4 | HOST_OFFLOAD_TCP6;
+	struct host h;
+
+	if (!begin(&h))
+		return;
+	OK(h.ops->tap_open(h.ctx, taps, &num_queues, "lk0", all, 4));
+	CU_ASSERT_EQUAL_FATAL(num_queues, 4);
+	for (uint32_t i = 0; i < 4; i++)
+		CU_ASSERT(!taps[i].tun && taps[i].offloads == all &&
+			  fcntl(taps[i].fd, F_GETFL) & O_NONBLOCK);
+	CU_ASSERT(strstr(netns_read("ip -d link show lk0"), "multi_queue") != NULL);
+	/* The kernel would give further queues, and each process some of the packets. */
+	OK(h.ops->link_set(h.ctx, "lk0", 1400, NULL));
+	CU_ASSERT_EQUAL(h.ops->tap_open(h.ctx, again, &num_queues, "lk0", 0, 4), ERR_BUSY);
+	CU_ASSERT_EQUAL(h.ops->tap_open(h.ctx, again, &num_queues, "lk0", 0, 1), ERR_BUSY);
+	CU_ASSERT_EQUAL(feature("lk0", ETHTOOL_GTSO), true);
+	close_queues(taps, 4);
+	/* As soon as its queues are closed it can be taken over, by as many or by one. */
+	OK(h.ops->tap_open(h.ctx, taps, &num_queues, "lk0", 0, 2));
+	CU_ASSERT_EQUAL_FATAL(num_queues, 2);
+	close_queues(taps, 2);
+	OK(h.ops->tap_open(h.ctx, taps, &num_queues, "lk0", 0, 1));
+	CU_ASSERT(num_queues == 1 && !taps[0].tun);
+	close_queues(taps, 1);
+	OK(h.ops->link_del(h.ctx, "lk0"));
+	/* One that was made with one queue has no more, layer 3 or not. */
+	for (int tun = 0; tun < 2; tun++) {
+		netns_sh("ip tuntap add lk1 mode %s", tun ? "tun" : "tap");
+		OK(h.ops->tap_open(h.ctx, taps, &num_queues, "lk1", all, 4));
+		CU_ASSERT(num_queues == 1 && taps[0].tun == tun && taps[0].offloads == all);
+		close_queues(taps, 1);
+		OK(h.ops->link_del(h.ctx, "lk1"));
+	}
+	netns_sh("ip tuntap add lk2 mode tun multi_queue");
+	OK(h.ops->tap_open(h.ctx, taps, &num_queues, "lk2", 0, 3));
+	CU_ASSERT(num_queues == 3 && taps[2].tun);
+	close_queues(taps, 3);
+	CU_ASSERT_EQUAL(h.ops->tap_open(h.ctx, taps, &num_queues, "out0", 0, 4), ERR_INVAL);
+	CU_ASSERT_EQUAL(h.ops->tap_open(h.ctx, taps, &num_queues, "lk0", 0, 0), ERR_INVAL);
 	h.ops->close(h.ctx);
 }
 
@@ -651,8 +708,8 @@ static void test_udp_open(void)
 
 	if (!begin(&h))
 		return;
-	OK(h.ops->udp_open(h.ctx, &v4, IP_V4, 500));
-	OK(h.ops->udp_open(h.ctx, &v6, IP_V6, 500));
+	OK(h.ops->udp_open(h.ctx, &v4, IP_V4, 500, 1));
+	OK(h.ops->udp_open(h.ctx, &v6, IP_V6, 500, 1));
 	CU_ASSERT(fcntl(v4, F_GETFL) & O_NONBLOCK);
 	CU_ASSERT_EQUAL((uint32_t)get_int(v4, SOL_SOCKET, SO_MARK), HOST_MARK_OUTER);
 	CU_ASSERT_EQUAL((uint32_t)get_int(v6, SOL_SOCKET, SO_MARK), HOST_MARK_OUTER);
@@ -664,12 +721,71 @@ static void test_udp_open(void)
 	CU_ASSERT(get_int(v4, SOL_SOCKET, SO_RCVBUF) >= 7 << 20);
 	CU_ASSERT(get_int(v6, SOL_SOCKET, SO_SNDBUF) >= 7 << 20);
 	/* Nobody can share the port, not even by saying so. */
-	CU_ASSERT_EQUAL(h.ops->udp_open(h.ctx, &other, IP_V4, 500), ERR_BUSY);
-	CU_ASSERT_EQUAL(h.ops->udp_open(h.ctx, &other, IP_NONE, 500), ERR_INVAL);
+	CU_ASSERT_EQUAL(h.ops->udp_open(h.ctx, &other, IP_V4, 500, 1), ERR_BUSY);
+	CU_ASSERT_EQUAL(h.ops->udp_open(h.ctx, &other, IP_NONE, 500, 1), ERR_INVAL);
 	close(v4);
-	OK(h.ops->udp_open(h.ctx, &v4, IP_V4, 500));
+	OK(h.ops->udp_open(h.ctx, &v4, IP_V4, 500, 1));
 	close(v4);
 	close(v6);
+	h.ops->close(h.ctx);
+}
+
+/* datagrams_at - that wait in the socket. */
+static unsigned datagrams_at(int fd)
+{
+	uint8_t buf[64];
+	unsigned n = 0;
+
+	while (recv(fd, buf, sizeof(buf), MSG_DONTWAIT) >= 0)
+		n++;
+	return n;
+}
+
+/* Sockets that share a port share its flows; whoever else has the port has it alone. */
+static void test_udp_open_shared(void)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(4500)};
+	int fds[4], others[4], single;
+	unsigned got = 0, with = 0;
+	struct host h;
+
+	if (!begin(&h))
+		return;
+	netns_sh("ip link set lo up");
+	OK(h.ops->udp_open(h.ctx, fds, IP_V4, 4500, 4));
+	OK(h.ops->udp_open(h.ctx, others, IP_V6, 4500, 4));
+	for (int i = 0; i < 4; i++) {
+		CU_ASSERT_EQUAL((uint32_t)get_int(fds[i], SOL_SOCKET, SO_MARK), HOST_MARK_OUTER);
+		CU_ASSERT_EQUAL(get_int(fds[i], IPPROTO_IP, IP_PKTINFO), 1);
+		CU_ASSERT_EQUAL(get_int(others[i], IPPROTO_IPV6, IPV6_V6ONLY), 1);
+		close(others[i]);
+	}
+	inet_pton(AF_INET, "127.0.0.1", &to.sin_addr);
+	for (int flow = 0; flow < 32; flow++) {
+		int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+		for (int i = 0; i < 2; i++)
+			CU_ASSERT(sendto(fd, "12345678", 8, 0, (struct sockaddr *)&to,
+					 sizeof(to)) == 8);
+		close(fd);
+	}
+	for (int i = 0; i < 4; i++) {
+		unsigned n = datagrams_at(fds[i]);
+
+		CU_ASSERT_EQUAL(n % 2, 0);
+		got += n;
+		with += n > 0;
+	}
+	CU_ASSERT_EQUAL(got, 64);
+	CU_ASSERT(with > 1); /* of four, for 32 flows: all of one socket 1 in 4^31 times */
+	/* A second daemon, with one socket or several, is told that somebody is there. */
+	CU_ASSERT_EQUAL(h.ops->udp_open(h.ctx, others, IP_V4, 4500, 4), ERR_BUSY);
+	CU_ASSERT_EQUAL(h.ops->udp_open(h.ctx, others, IP_V4, 4500, 1), ERR_BUSY);
+	for (int i = 0; i < 4; i++)
+		close(fds[i]);
+	OK(h.ops->udp_open(h.ctx, &single, IP_V4, 4500, 1));
+	CU_ASSERT_EQUAL(h.ops->udp_open(h.ctx, fds, IP_V4, 4500, 4), ERR_BUSY);
+	close(single);
 	h.ops->close(h.ctx);
 }
 
@@ -773,9 +889,9 @@ static int without_privilege(void)
 			return 5;
 		if (ops->link_del(ctx, "lk0") != ERR_PERM)
 			return 6;
-		if (ops->udp_open(ctx, &fd, IP_V4, 5000) != ERR_PERM)
+		if (ops->udp_open(ctx, &fd, IP_V4, 5000, 1) != ERR_PERM)
 			return 7;
-		if (ops->tap_open(ctx, &tap, "lk0", 0) != ERR_PERM)
+		if (ops->tap_open(ctx, &tap, &num_queues, "lk0", 0, 1) != ERR_PERM)
 			return 8;
 		if (ops->guard_set(ctx, "lk0", &entry, 1) != ERR_PERM)
 			return 9;
@@ -809,6 +925,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_missing_device),
 	TAP_TEST(test_tap_open),
 	TAP_TEST(test_tap_offloads),
+	TAP_TEST(test_tap_queues),
 	TAP_TEST(test_link_set),
 	TAP_TEST(test_addresses),
 	TAP_TEST(test_routes),
@@ -819,6 +936,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_addrs),
 	TAP_TEST(test_watch),
 	TAP_TEST(test_udp_open),
+	TAP_TEST(test_udp_open_shared),
 	TAP_TEST(test_esp_open),
 	TAP_TEST(test_rp_filter),
 	TAP_TEST(test_rp_filter_refused),

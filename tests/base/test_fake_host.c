@@ -107,18 +107,20 @@ static void test_devices_carry_frames(void)
 	const struct host *h = &f.host;
 	char buf[16];
 	struct host_tap tap;
+	uint32_t num = 0;
 	int fd = -1;
 
 	fake_host_init(&f);
-	CU_ASSERT_EQUAL(h->ops->tap_open(h->ctx, &tap, "a name too long for it", 0), ERR_INVAL);
-	CU_ASSERT_EQUAL_FATAL(h->ops->tap_open(h->ctx, &tap, "lk0", 0), ERR_OK);
+	CU_ASSERT_EQUAL(h->ops->tap_open(h->ctx, &tap, &num, "a name too long for it", 0, 1),
+			ERR_INVAL);
+	CU_ASSERT_EQUAL_FATAL(h->ops->tap_open(h->ctx, &tap, &num, "lk0", 0, 1), ERR_OK);
 	CU_ASSERT(!tap.tun);
 	fd = tap.fd;
 	CU_ASSERT_EQUAL(write(fd, "frame", 5), 5);
 	CU_ASSERT_EQUAL(read(f.tap_peers[0], buf, sizeof(buf)), 5);
 	CU_ASSERT_EQUAL(read(fd, buf, sizeof(buf)), -1);
 	close(fd);
-	CU_ASSERT_EQUAL_FATAL(h->ops->udp_open(h->ctx, &fd, IP_V4, 500), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(h->ops->udp_open(h->ctx, &fd, IP_V4, 500, 1), ERR_OK);
 	close(fd);
 	fake_host_fini(&f);
 }

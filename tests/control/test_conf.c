@@ -408,6 +408,12 @@ static const struct row root_rows[] = {
 	{"latchkey { fragment_size = 255\n}", "Ef:1: latchkey.fragment_size: 255 is less than 256"},
 	{"latchkey { fragment_size = 16385\n}",
 	 "Ef:1: latchkey.fragment_size: '16385' is not a number from 0 to 16384"},
+	{"latchkey { workers = 0\n}",
+	 "Ef:1: latchkey.workers: '0' is neither auto nor a number from 1 to 64"},
+	{"latchkey { workers = 65\n}",
+	 "Ef:1: latchkey.workers: '65' is neither auto nor a number from 1 to 64"},
+	{"latchkey { workers = many\n}",
+	 "Ef:1: latchkey.workers: 'many' is neither auto nor a number from 1 to 64"},
 	{"latchkey { udp_gso = maybe\n}", "Ef:1: latchkey.udp_gso: 'maybe' is neither yes nor no"},
 	{"latchkey { interface = a/b\n}", "Ef:1: latchkey.interface: 'a/b' is not an interface's "
 					  "name"},
@@ -606,6 +612,26 @@ static void test_fragmentation(void)
 	CU_ASSERT_EQUAL(conf->conns[2]->fragmentation, FRAGMENTATION_YES);
 	CU_ASSERT_EQUAL(conf->daemon.fragment_size, 0);
 	conf_put(conf);
+}
+
+static void test_workers(void)
+{
+	static const struct {
+		const char *text;
+		uint32_t workers;
+	} rows[] = {
+		{"connections { }", 1},
+		{"latchkey { workers = 1\n}", 1},
+		{"latchkey { workers = 64\n}", 64},
+		{"latchkey { workers = auto\n}", CONF_WORKERS_AUTO},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct conf *conf = must_load(rows[i].text);
+
+		CU_ASSERT_EQUAL(conf->daemon.workers, rows[i].workers);
+		conf_put(conf);
+	}
 }
 
 /* Offloads are on unless switched off, each by itself. */
@@ -843,6 +869,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_retransmission),
 	TAP_TEST(test_dpdk),
 	TAP_TEST(test_fragmentation),
+	TAP_TEST(test_workers),
 	TAP_TEST(test_offloads),
 	TAP_TEST(test_values),
 	TAP_TEST(test_many_remarks),

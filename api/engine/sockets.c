@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The outer sockets: UDP's, a set for each worker, and those of bare ESP. */
+#include <errno.h>
+#include <unistd.h>
+
+#include "api/engine/internal.h"
+#include "drivers/raw.h"
+#include "drivers/udp.h"
+
+#define HOST(e, op, ...) ((e)->host.ops->op((e)->host.ctx, __VA_ARGS__))
+
+/* UDP_SET - sockets of a worker at most: two ports, two families. */
+#define UDP_SET 4
+
+/* struct udp_sets - all of them; num of each worker are open. */
+struct udp_sets {
+	struct udp_socket of[DATAPLANE_WORKERS_MAX][UDP_SET];
+	size_t num;
+};
+
+/* set_socket - what arrives there; ESP comes and goes many packets at a time, where it may. */
+static struct udp_socket set_socket(int fd, const struct conf_daemon *d, bool nat_t)
+{
+	return (struct udp_socket){.fd = fd,
+				   .encap = nat_t ? ENCAP_UDP : ENCAP_NONE,
+				   .gso = nat_t && d->udp_gso,
+				   .gro = nat_t && d->udp_gro};
+}
+
+/* open_for_all - the same socket of each worker. */
+static enum err open_for_all(struct engine *e, struct udp_sets *sets, enum ip_family family,
+			     bool nat_t)
+{
+	const struct conf_daemon *d = &e->daemon;
+	int fds[DATAPLANE_WORKERS_MAX];
+	enum err err =
+		HOST(e, udp_open, fds, family, nat_t ? d->port_nat_t : d->port, e->num_workers);
+
+	if (err)
+		return err;
+	for (uint32_t i = 0; i < e->num_workers; i++)
+		sets->of[i][sets->num] = set_socket(fds[i], d, nat_t);
+	sets->num++;
+	return ERR_OK;
+}
+
+/* close_from - those of the workers from this one on: the others' are their drivers'. */
+static void close_from(const struct engine *e, const struct udp_sets *sets, uint32_t worker)
+{
+	for (uint32_t i = worker; i < e->num_workers; i++)
+		for (size_t s = 0; s < sets->num; s++)
+			close(sets->of[i][s].fd);
+}
+
+/* open_udp - IKE's port and the one for UDP encapsulation, for both families; a host without IPv6
+ * is served with IPv4. */
+static enum err open_udp(struct engine *e, struct udp_sets *sets)
+{
+	const enum ip_family families[] = {IP_V4, IP_V6};
+
+	for (size_t i = 0; i < UDP_SET; i++) {
+		enum ip_family family = families[i / 2];
+		enum err err = open_for_all(e, sets, family, i % 2 != 0);
+
+		if (err && (family == IP_V4 || errno != EAFNOSUPPORT)) {
+			int before = errno;
+
+			close_from(e, sets, 0);
+			errno = before;
+			return err;
+		}
+	}
+	return ERR_OK;
+}
+
+enum err queue_attach(struct engine *e, uint16_t *port, uint32_t worker, struct driver *driver)
+{
+	enum err err = worker ? dataplane_attach_queue(e->dp, *port, worker, driver)
+			      : dataplane_attach(e->dp, port, driver);
+
+	if (err)
+		device_close_port(driver);
+	return err;
+}
+
+static enum err udp_port(struct engine *e, struct host_drivers *out)
+{
+	struct udp_sets sets = {.num = 0};
+	struct driver *driver = NULL;
+	enum err err = open_udp(e, &sets);
+
+	if (err)
+		return device_failed(
+			e, "opening UDP ports 500 and 4500 (is another IKE daemon running?)", err);
+	for (uint32_t i = 0; i < e->num_workers; i++) {
+		err = udp_driver_open(&driver, sets.of[i], sets.num);
+		if (err) {
+			close_from(e, &sets, i);
+			return device_failed(e, "setting up the UDP sockets", err);
+		}
+		err = queue_attach(e, &e->outer_port, i, driver);
+		if (err) {
+			close_from(e, &sets, i + 1);
+			return err;
+		}
+		out->udp = i ? out->udp : driver;
+	}
+	return ERR_OK;
+}
+
+/* open_esp - for bare ESP, as many as the host has families. */
+static enum err open_esp(struct engine *e, int *out, size_t *out_num)
+{
+	const enum ip_family families[] = {IP_V4, IP_V6};
+	size_t num = 0;
+
+	for (size_t f = 0; f < ARRAY_LEN(families); f++) {
+		enum err err = HOST(e, esp_open, &out[num], families[f]);
+
+		if (!err) {
+			num++;
+		} else if (families[f] == IP_V4 || errno != EAFNOSUPPORT) {
+			while (num)
+				close(out[--num]);
+			return err;
+		}
+	}
+	*out_num = num;
+	return ERR_OK;
+}
+
+/* esp_port - the port for bare ESP. A host that has no raw sockets for us is served with UDP. */
+static enum err esp_port(struct engine *e, struct host_drivers *out)
+{
+	int sockets[RAW_SOCKETS_MAX];
+	struct driver *driver;
+	size_t num = 0;
+	enum err err = open_esp(e, sockets, &num);
+
+	if (!err)
+		err = raw_driver_open(&driver, sockets, num);
+	if (err) {
+		LOG(WARN, KNL, NULL, "no raw sockets for ESP (%s): ESP is carried in UDP only",
+		    err == ERR_SYS ? strerror(errno) : err_text(err));
+		while (num)
+			close(sockets[--num]);
+		return ERR_OK;
+	}
+	out->esp = driver;
+	err = dataplane_attach(e->dp, &e->esp_port, driver);
+	e->has_esp_port = !err;
+	return err;
+}
+
+enum err sockets_open(struct engine *e, struct host_drivers *out)
+{
+	enum err err = udp_port(e, out);
+
+	return err ? err : esp_port(e, out);
+}
