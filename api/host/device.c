@@ -136,6 +136,7 @@ enum err host_tap_open(void *ctx, struct host_tap *out, uint32_t *out_num, const
 		       uint32_t offloads, uint32_t num)
 {
 	struct host_linux *h = ctx;
+	struct host_tap first;
 	uint32_t got = 1;
 	int e, flags;
 
@@ -143,14 +144,15 @@ enum err host_tap_open(void *ctx, struct host_tap *out, uint32_t *out_num, const
 		errno = EINVAL;
 		return ERR_INVAL;
 	}
-	e = open_device(&out[0], &flags, name, offloads, num > 1);
+	e = open_device(&first, &flags, name, offloads, num > 1);
 	if (e) {
 		errno = e;
 		/* The name belongs to a device of another kind. */
 		return e == EINVAL ? ERR_INVAL : host_err(e);
 	}
+	out[0] = first;
 	while (got < num && flags & IFF_MULTI_QUEUE &&
-	       open_queue(&out[got], name, flags, out[0].offloads) == 0)
+	       open_queue(&out[got], name, flags, first.offloads) == 0)
 		got++;
 	snprintf(h->device, sizeof(h->device), "%s", name);
 	*out_num = got;

@@ -745,7 +745,7 @@ static unsigned datagrams_at(int fd)
 static void test_udp_open_shared(void)
 {
 	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(4500)};
-	int fds[4], others[4], single;
+	int fds[4], others[4], single = -1;
 	unsigned got = 0, with = 0;
 	struct host h;
 
