@@ -156,17 +156,22 @@ static struct slot *reserved_slot(const struct slots *s, uint64_t id)
 
 /* Random bits above the slot number, other than at its last use. A source that never gives such
  * bits is broken: of a good one 64 draws fail with a probability of 2^-64 at most. */
-static enum err fresh_id(const struct slots *s, uint64_t *out, uint32_t index, uint64_t last)
+static enum err fresh_id(const struct slots *s, uint64_t *out, uint32_t index, uint64_t last,
+			 uint32_t of, uint32_t rest)
 {
+	uint64_t mask = (1ull << (s->id_bits - s->index_bits)) - 1;
+
 	for (int tries = 0; tries < 64; tries++) {
 		uint64_t v;
 		enum err e = rng_fill(s->rng, &v, sizeof(v));
 
 		if (e)
 			return e;
+		v &= mask;
+		v = v - v % of + rest;
+		if (v > mask)
+			continue;
 		v = v << s->index_bits | index;
-		if (s->id_bits == 32)
-			v &= UINT32_MAX;
 		if (v > 255 && v != last) {
 			*out = v;
 			return ERR_OK;
@@ -177,12 +182,18 @@ static enum err fresh_id(const struct slots *s, uint64_t *out, uint32_t index, u
 
 enum err slots_reserve(struct slots *s, uint64_t *out_id)
 {
+	return slots_reserve_as(s, out_id, 1, 0);
+}
+
+enum err slots_reserve_as(struct slots *s, uint64_t *out_id, uint32_t of, uint32_t rest)
+{
 	uint64_t id = 0;
 	uint64_t pick;
 	struct chunk *c;
 	struct slot *slot;
 	enum err e;
 
+	assert(rest < of && of <= 1ull << (s->id_bits - s->index_bits));
 	if (s->num_free <= capacity(s) / 2) {
 		e = grow(s);
 		if (e && s->num_free == 0)
@@ -193,7 +204,7 @@ enum err slots_reserve(struct slots *s, uint64_t *out_id)
 		return e;
 	c = chunk_of(s, s->free[pick]);
 	slot = &c->slots[in_chunk(s, s->free[pick])];
-	e = fresh_id(s, &id, s->free[pick], slot->id);
+	e = fresh_id(s, &id, s->free[pick], slot->id, of, rest);
 	if (e)
 		return e;
 	s->free[pick] = s->free[--s->num_free];

@@ -23,6 +23,11 @@ void slots_free(struct slots *s);
 /* slots_reserve - a fresh identifier that names nothing yet. Errors: FULL, NOMEM, CRYPTO. */
 MUST_USE enum err slots_reserve(struct slots *s, uint64_t *out_id) NONNULL(1, 2);
 
+/* slots_reserve_as - the same, whose bits above the slot number are `rest` modulo `of`: an
+ * identifier that says something to who sees it pass. of: 1 to as many as the bits can be. */
+MUST_USE enum err slots_reserve_as(struct slots *s, uint64_t *out_id, uint32_t of, uint32_t rest)
+	NONNULL(1, 2);
+
 /* slots_publish - the identifier, reserved before, names obj from now on. */
 void slots_publish(struct slots *s, uint64_t id, void *obj) NONNULL(1, 3);
 

@@ -21,11 +21,12 @@
 struct ike_engine;
 
 /* struct ike_env - what the engine is given. spi_reserve and spi_release act on the inbound SAD
- * (dataplane_spi_reserve, dataplane_spi_release); child_stats tells what the data path
+ * (dataplane_spi_reserve, dataplane_spi_release); `replaces` is the pair in whose place the new one
+ * will be, 0 = none; child_stats tells what the data path
  * saw (for liveness, RFC 7296 2.4, and lists). All are called during input calls only. */
 struct ike_env {
 	const struct rng *rng;
-	enum err (*spi_reserve)(void *ctx, uint32_t *out_spi);
+	enum err (*spi_reserve)(void *ctx, uint32_t *out_spi, uint64_t replaces);
 	void (*spi_release)(void *ctx, uint32_t spi);
 	enum err (*child_stats)(void *ctx, struct child_stats *out, uint64_t child);
 	/* source_for - the local address that datagrams of a connection leave from towards remote;

@@ -39,19 +39,37 @@ struct esp_sa *dataplane_outbound(const struct dataplane *dp, uint32_t spi)
 	return node ? container_of(node, struct child, out_node)->out : NULL;
 }
 
+enum err dataplane_spi_reserve_at(struct dataplane *dp, uint32_t *out_spi, uint32_t worker)
+{
+	uint32_t named = worker ? worker - 1 : workers_least(dp);
+	uint64_t id;
+	enum err e;
+
+	if (worker > dp->num_workers)
+		return ERR_NOT_FOUND;
+	e = slots_reserve_as(dp->sad, &id, dp->num_workers, named);
+	if (e != ERR_OK)
+		return e;
+	dp->num_reserved[named]++;
+	*out_spi = (uint32_t)id;
+	return ERR_OK;
+}
+
 enum err dataplane_spi_reserve(struct dataplane *dp, uint32_t *out_spi)
 {
-	uint64_t id;
-	enum err e = slots_reserve(dp->sad, &id);
+	return dataplane_spi_reserve_at(dp, out_spi, 0);
+}
 
-	if (e == ERR_OK)
-		*out_spi = (uint32_t)id;
-	return e;
+/* not_waiting - the SPI is given back or installed. */
+static void not_waiting(struct dataplane *dp, uint32_t spi)
+{
+	dp->num_reserved[dataplane_spi_worker(spi, dp->num_workers)]--;
 }
 
 void dataplane_spi_release(struct dataplane *dp, uint32_t spi)
 {
 	slots_release(dp->sad, spi);
+	not_waiting(dp, spi);
 }
 
 /* check - what the caller must have right, before anything is made. */
@@ -116,7 +134,7 @@ static enum err make_child(struct dataplane *dp, struct child **out,
 	e = c->group && c->paths ? ERR_OK : ERR_NOT_FOUND;
 	if (e == ERR_OK)
 		c->owner = params->worker ? (uint16_t)(params->worker - 1)
-					  : workers_choose(dp, c->group);
+					  : workers_choose(dp, c->group, c->spi_in);
 	if (e == ERR_OK)
 		e = class_get(dp->classes, &c->token, auth_proof_params(c->proof));
 	if (e == ERR_OK)
@@ -146,6 +164,7 @@ enum err dataplane_child_add(struct dataplane *dp, const struct child_params *pa
 	if (c->group->num_children++ == 0)
 		c->group->owner = c->owner;
 	dp->num_pairs[c->owner]++;
+	not_waiting(dp, c->spi_in);
 	spd_count_whole(&dp->spd, c->needs_whole);
 	c->paths->num_refs++;
 	group_set_token(c->group, c->token);
@@ -244,6 +263,7 @@ enum err dataplane_child_stats(struct dataplane *dp, struct child_stats *out, ui
 		return ERR_NOT_FOUND;
 	*out = c->before;
 	out->token = c->token;
+	out->worker = c->owner;
 	if (c->in)
 		add_in(out, c->in);
 	if (c->out)

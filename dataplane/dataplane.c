@@ -5,9 +5,10 @@
 #include "dataplane/workers.h"
 
 #define SPI_BITS       32
-#define SPI_INDEX_BITS 22
-#define HANDLE_BITS    32
-#define HANDLE_INDEX   20
+#define SPI_INDEX_BITS DATAPLANE_SPI_SHIFT
+static_assert(WORKERS_MAX <= 1 << (SPI_BITS - SPI_INDEX_BITS), "an SPI names a worker");
+#define HANDLE_BITS  32
+#define HANDLE_INDEX 20
 
 static enum err init_tables(struct dataplane *dp)
 {

@@ -243,7 +243,7 @@ struct child_params {
 	struct ip_addr seen_local, seen_remote;
 	struct auth_proof *proof; /* whom the traffic is protected with; a reference is taken */
 	/* Worker that owns the pair, and 1 more; 0: where the group's other pairs are, else the one
-	 * with the fewest. */
+	 * that spi_in names. */
 	uint32_t worker;
 };
 
@@ -253,7 +253,8 @@ struct child_stats {
 	uint64_t in_last_ns, out_last_ns;
 	uint64_t out_seq; /* last sequence number sent */
 	uint64_t in_replay, in_auth_failed;
-	uint32_t token; /* protection class handle */
+	uint32_t token;  /* protection class handle */
+	uint32_t worker; /* that owns the pair */
 };
 
 /* enum child_half - which SAs of a pair. */
@@ -263,8 +264,22 @@ enum child_half {
 	CHILD_BOTH = 3,
 };
 
-/* dataplane_spi_reserve - an inbound SPI that names nothing yet. Errors: FULL, NOMEM, CRYPTO. */
+/* DATAPLANE_SPI_SHIFT, dataplane_spi_worker - an inbound SPI names the worker that its packets
+ * should arrive at, of so many: who spreads packets over the workers' queues of a port spares them
+ * the way from one to another. They arrive at the right SA from any. */
+#define DATAPLANE_SPI_SHIFT 22
+static inline uint32_t dataplane_spi_worker(uint32_t spi, uint32_t num_workers)
+{
+	return (spi >> DATAPLANE_SPI_SHIFT) % num_workers;
+}
+
+/* dataplane_spi_reserve - an inbound SPI that names nothing yet, but the worker with the fewest
+ * pairs, those that are being negotiated included. dataplane_spi_reserve_at - the same, that names
+ * this worker (its number and 1 more, as in child_params; 0 is as above). Errors: FULL, NOMEM,
+ * CRYPTO; NOT_FOUND (no such worker). */
 MUST_USE enum err dataplane_spi_reserve(struct dataplane *dp, uint32_t *out_spi) NONNULL(1, 2);
+MUST_USE enum err dataplane_spi_reserve_at(struct dataplane *dp, uint32_t *out_spi, uint32_t worker)
+	NONNULL(1, 2);
 
 /* dataplane_spi_release - give back an SPI that was reserved but never installed. */
 void dataplane_spi_release(struct dataplane *dp, uint32_t spi) NONNULL(1);

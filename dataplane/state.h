@@ -13,7 +13,8 @@
 /* struct dataplane - its workers, and the tables that they share. */
 struct dataplane {
 	struct worker *workers[WORKERS_MAX];
-	uint32_t num_pairs[WORKERS_MAX]; /* control: pairs of SAs that each owns */
+	uint32_t num_pairs[WORKERS_MAX];    /* control: pairs of SAs that each owns */
+	uint32_t num_reserved[WORKERS_MAX]; /* and SPIs that name it, not installed yet */
 	uint32_t num_workers;
 	uint32_t num_ports;
 	uint32_t event_turn; /* control: worker that is asked first for an event */

@@ -111,14 +111,24 @@ uint64_t workers_clock(const struct dataplane *dp)
 	return latest;
 }
 
-uint16_t workers_choose(const struct dataplane *dp, const struct sa_group *g)
+uint16_t workers_choose(const struct dataplane *dp, const struct sa_group *g, uint32_t spi_in)
+{
+	if (g->num_children)
+		return g->owner;
+	return (uint16_t)dataplane_spi_worker(spi_in, dp->num_workers);
+}
+
+static uint32_t load_of(const struct dataplane *dp, uint16_t worker)
+{
+	return dp->num_pairs[worker] + dp->num_reserved[worker];
+}
+
+uint16_t workers_least(const struct dataplane *dp)
 {
 	uint16_t least = 0;
 
-	if (g->num_children)
-		return g->owner;
 	for (uint16_t i = 1; i < dp->num_workers; i++) {
-		if (dp->num_pairs[i] < dp->num_pairs[least])
+		if (load_of(dp, i) < load_of(dp, least))
 			least = i;
 	}
 	return least;

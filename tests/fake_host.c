@@ -470,6 +470,20 @@ static enum err udp_open(void *ctx, int *out_fds, enum ip_family family, uint16_
 	return err;
 }
 
+static enum err udp_steer(void *ctx, int fd, uint32_t shift, uint32_t num)
+{
+	struct fake_host *f = ctx;
+	enum err e = call(f, "udp_steer");
+
+	(void)fd;
+	if (e)
+		return e;
+	f->steer_shift = shift;
+	f->steer_num = num;
+	f->num_steered++;
+	return ERR_OK;
+}
+
 /* Without a network namespace of one's own there is nothing to send bare ESP by. */
 static enum err esp_open(void *ctx, int *out_fd, enum ip_family family)
 {
@@ -529,6 +543,7 @@ static const struct host_ops ops = {
 	.shadow_open = shadow_open,
 	.mirror_open = mirror_open,
 	.udp_open = udp_open,
+	.udp_steer = udp_steer,
 	.esp_open = esp_open,
 	.rp_filter_check = rp_filter_check,
 	.close = close_host,

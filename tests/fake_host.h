@@ -38,6 +38,7 @@ struct fake_host {
 	size_t num_lines;
 	size_t num_calls;
 	bool closed;
+	uint32_t steer_shift, steer_num, num_steered; /* by udp_steer(): last, and how often */
 
 	/* Test's ends of what tap_open() gave, newest last, one for each queue (datagram sockets:
 	 * one frame each). */

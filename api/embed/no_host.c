@@ -131,6 +131,12 @@ static enum err no_udp(void *ctx, int *out_fds, enum ip_family family, uint16_t 
 	return ERR_UNSUPPORTED;
 }
 
+static enum err no_steer(void *ctx, int fd, uint32_t shift, uint32_t num)
+{
+	(void)ctx, (void)fd, (void)shift, (void)num;
+	return ERR_UNSUPPORTED;
+}
+
 static enum err no_esp(void *ctx, int *out_fd, enum ip_family family)
 {
 	(void)ctx, (void)out_fd, (void)family;
@@ -170,6 +176,7 @@ static const struct host_ops ops = {
 	.watch_open = no_watch,
 	.watch_read = no_watch_read,
 	.udp_open = no_udp,
+	.udp_steer = no_steer,
 	.esp_open = no_esp,
 	.rp_filter_check = no_rp_filter,
 	.close = no_close,

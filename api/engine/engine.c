@@ -194,11 +194,14 @@ uint64_t engine_now(const struct engine *e)
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
-static enum err env_spi_reserve(void *ctx, uint32_t *out_spi)
+/* env_spi_reserve - a re-keyed pair stays with the worker, and its packets arrive there. */
+static enum err env_spi_reserve(void *ctx, uint32_t *out_spi, uint64_t replaces)
 {
 	struct engine *e = ctx;
+	struct child_stats st;
+	bool stays = replaces && !dataplane_child_stats(e->dp, &st, replaces);
 
-	return dataplane_spi_reserve(e->dp, out_spi);
+	return dataplane_spi_reserve_at(e->dp, out_spi, stays ? st.worker + 1 : 0);
 }
 
 static void env_spi_release(void *ctx, uint32_t spi)

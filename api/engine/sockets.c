@@ -41,6 +41,11 @@ static enum err open_for_all(struct engine *e, struct udp_sets *sets, enum ip_fa
 	for (uint32_t i = 0; i < e->num_workers; i++)
 		sets->of[i][sets->num] = set_socket(fds[i], d, nat_t);
 	sets->num++;
+	/* ESP begins with the SPI. Without, each flow goes somewhere, and ESP is handed over. */
+	if (nat_t && e->num_workers > 1 &&
+	    HOST(e, udp_steer, fds[0], DATAPLANE_SPI_SHIFT, e->num_workers))
+		LOG(DEBUG, KNL, NULL, "port %u: ESP does not arrive at its own worker",
+		    d->port_nat_t);
 	return ERR_OK;
 }
 

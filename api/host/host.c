@@ -144,6 +144,7 @@ static const struct host_ops host_linux_ops = {
 	.mirror_read = host_mirror_read,
 	.mirror_close = host_mirror_close,
 	.udp_open = host_udp_open,
+	.udp_steer = host_udp_steer,
 	.esp_open = host_esp_open,
 	.rp_filter_check = host_rp_filter_check,
 	.close = host_close,

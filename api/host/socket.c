@@ -2,6 +2,7 @@
 #include "api/host/linux.h"
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -134,6 +135,28 @@ enum err host_udp_open(void *ctx, int *out_fds, enum ip_family family, uint16_t 
 		return err;
 	}
 	note_port(h, port);
+	return ERR_OK;
+}
+
+/* The program sees the datagram behind its UDP header; what it names is the socket by the order in
+ * which they were bound. */
+enum err host_udp_steer(void *ctx, int fd, uint32_t shift, uint32_t num)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+		BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, shift),
+		BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, num),
+		BPF_STMT(BPF_RET | BPF_A, 0),
+	};
+	const struct sock_fprog prog = {.len = ARRAY_LEN(code), .filter = code};
+
+	(void)ctx;
+	if (shift > 31 || !num) {
+		errno = EINVAL;
+		return ERR_INVAL;
+	}
+	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &prog, sizeof(prog)) < 0)
+		return host_err(errno);
 	return ERR_OK;
 }
 

@@ -26,11 +26,10 @@ enum err child_rekey_start(struct step *s)
 
 	if (!can_be_rekeyed(old))
 		return ERR_OK;
-	e = child_work_new(sa, &w, SA_KIND_CHILD, true, old->conf_ref, old->conf);
+	e = child_work_rekey(sa, &w, true, old);
 	if (e)
 		return e;
 	s->x->child = w;
-	w->replaces = old->id;
 	w->request = t->request;
 	traffic_offer(sa, w, NULL);
 	step_request(s, CREATE_CHILD_SA);
@@ -168,11 +167,10 @@ enum err child_rekey_request(struct step *s)
 		return not_now(s);
 	if (hoards(s->sa))
 		return no_more(s);
-	e = child_work_new(s->sa, &w, SA_KIND_CHILD, false, old->conf_ref, old->conf);
+	e = child_work_rekey(s->sa, &w, false, old);
 	if (e)
 		return e;
 	s->x->child = w;
-	w->replaces = old->id;
 	e = child_choose(s, w);
 	if (e)
 		return e;

@@ -6,25 +6,45 @@
 
 #define CHILD_CELLS 3 /* CHILD_ACTIVATE and two of CHILD_REMOVE */
 
-enum err child_work_new(struct ike_sa *sa, struct child_work **out, enum sa_kind kind,
-			bool initiator, struct conf *ref, const struct conf_child *conf)
+/* make - with an inbound SPI, otherwise as `first`, whose configuration is counted. */
+static enum err make(struct ike_sa *sa, struct child_work **out, const struct child_work *first)
 {
 	struct child_work *w = mem_alloc(sizeof(*w));
 	enum err e;
 
 	if (!w)
 		return ERR_NOMEM;
-	e = sa->e->env.spi_reserve(sa->e->env.ctx, &w->spi_in);
+	*w = *first;
+	e = sa->e->env.spi_reserve(sa->e->env.ctx, &w->spi_in, w->replaces);
 	if (e) {
 		mem_free(w);
 		return e;
 	}
-	w->kind = kind;
-	w->initiator = initiator;
-	w->conf_ref = ref ? conf_get(ref) : NULL;
-	w->conf = conf;
+	if (w->conf_ref)
+		conf_get(w->conf_ref);
 	*out = w;
 	return ERR_OK;
+}
+
+enum err child_work_new(struct ike_sa *sa, struct child_work **out, enum sa_kind kind,
+			bool initiator, struct conf *ref, const struct conf_child *conf)
+{
+	const struct child_work first = {
+		.kind = kind, .initiator = initiator, .conf_ref = ref, .conf = conf};
+
+	return make(sa, out, &first);
+}
+
+enum err child_work_rekey(struct ike_sa *sa, struct child_work **out, bool initiator,
+			  const struct ike_child *old)
+{
+	const struct child_work first = {.kind = SA_KIND_CHILD,
+					 .initiator = initiator,
+					 .conf_ref = old->conf_ref,
+					 .conf = old->conf,
+					 .replaces = old->id};
+
+	return make(sa, out, &first);
 }
 
 static void add_free(struct action_cell *c)

@@ -41,6 +41,10 @@ MUST_USE enum err child_work_new(struct ike_sa *sa, struct child_work **out, enu
 				 bool initiator, struct conf *ref, const struct conf_child *conf)
 	NONNULL(1, 2);
 
+/* child_work_rekey - one that takes the place of `old`. Errors: as child_work_new(). */
+MUST_USE enum err child_work_rekey(struct ike_sa *sa, struct child_work **out, bool initiator,
+				   const struct ike_child *old) NONNULL(1, 2, 4);
+
 /* child_work_free - give the SPI back, wipe. NULL is accepted. */
 void child_work_free(struct ike_sa *sa, struct child_work *w) NONNULL(1);
 

@@ -822,6 +822,8 @@ static void test_several_workers(void)
 	begin();
 	side_open(&a, worker_text(true, "3"));
 	CU_ASSERT_EQUAL(a.host.num_taps, 3);
+	CU_ASSERT_EQUAL(a.host.num_steered, 2); /* the port of ESP, of two families */
+	CU_ASSERT(a.host.steer_shift == DATAPLANE_SPI_SHIFT && a.host.steer_num == 3);
 	memset(&b, 0, sizeof(b));
 	fake_host_init(&b.host);
 	b.host.source4 = loopback();

@@ -741,6 +741,43 @@ static unsigned datagrams_at(int fd)
 	return n;
 }
 
+/* A datagram goes where its first 32 bits say, whatever flow it is of; one that is too short to say
+ * so, and what begins with zeros (IKE behind its marker), to the first. */
+static void test_udp_steer(void)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(4500)};
+	struct host h;
+	int fds[3], from;
+
+	if (!begin(&h))
+		return;
+	netns_sh("ip link set lo up");
+	OK(h.ops->udp_open(h.ctx, fds, IP_V4, 4500, 3));
+	OK(h.ops->udp_steer(h.ctx, fds[0], 22, 3));
+	inet_pton(AF_INET, "127.0.0.1", &to.sin_addr);
+	from = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	for (uint32_t high = 0; high < 1024; high += 31) {
+		uint8_t esp[40] = {0};
+
+		store_be32(esp, high << 22 | high);
+		CU_ASSERT(sendto(from, esp, sizeof(esp), 0, (struct sockaddr *)&to, sizeof(to)) ==
+			  sizeof(esp));
+		for (uint32_t i = 0; i < 3; i++)
+			CU_ASSERT_EQUAL(datagrams_at(fds[i]), i == high % 3);
+	}
+	for (size_t len = 0; len < 4; len++) {
+		CU_ASSERT(sendto(from, "\xff\xff\xff\xff", len, 0, (struct sockaddr *)&to,
+				 sizeof(to)) == (ssize_t)len);
+		CU_ASSERT_EQUAL(datagrams_at(fds[0]), 1);
+	}
+	CU_ASSERT_EQUAL(h.ops->udp_steer(h.ctx, fds[0], 22, 0), ERR_INVAL);
+	CU_ASSERT_EQUAL(h.ops->udp_steer(h.ctx, fds[0], 32, 2), ERR_INVAL);
+	close(from);
+	for (int i = 0; i < 3; i++)
+		close(fds[i]);
+	h.ops->close(h.ctx);
+}
+
 /* Sockets that share a port share its flows; whoever else has the port has it alone. */
 static void test_udp_open_shared(void)
 {
@@ -937,6 +974,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_watch),
 	TAP_TEST(test_udp_open),
 	TAP_TEST(test_udp_open_shared),
+	TAP_TEST(test_udp_steer),
 	TAP_TEST(test_esp_open),
 	TAP_TEST(test_rp_filter),
 	TAP_TEST(test_rp_filter_refused),

@@ -191,6 +191,34 @@ static void test_slot_numbers_are_shuffled(void)
 	slots_free(s);
 }
 
+/* The bits above the slot number say what they are asked to, and vary as far as that leaves room.
+ */
+static void test_high_bits_that_say_something(void)
+{
+	static const uint32_t sets[] = {1, 2, 3, 64, 1000, 1024};
+	struct slots *s = table(32, 22);
+
+	for (size_t i = 0; i < ARRAY_LEN(sets); i++) {
+		for (uint32_t rest = 0; rest < sets[i]; rest += 1 + sets[i] / 9) {
+			uint32_t seen = 0;
+			uint64_t first = 0;
+
+			for (int n = 0; n < 16; n++) {
+				uint64_t id = 0;
+
+				CU_ASSERT_EQUAL_FATAL(slots_reserve_as(s, &id, sets[i], rest),
+						      ERR_OK);
+				CU_ASSERT(id > 255 && id <= UINT32_MAX);
+				CU_ASSERT_EQUAL((id >> 22) % sets[i], rest);
+				first = n ? first : id >> 22;
+				seen += id >> 22 != first;
+			}
+			CU_ASSERT_EQUAL(seen > 0, rest + sets[i] < 1024);
+		}
+	}
+	slots_free(s);
+}
+
 static void count(void *ctx, uint64_t id, void *obj)
 {
 	struct slots *s = ctx;
@@ -463,6 +491,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_a_full_table),
 	TAP_TEST(test_bits_are_drawn_until_they_will_do),
 	TAP_TEST(test_a_stale_identifier_does_not_match),
+	TAP_TEST(test_high_bits_that_say_something),
 	TAP_TEST(test_slot_numbers_are_shuffled),
 	TAP_TEST(test_each_visits_all_and_may_release),
 	TAP_TEST(test_a_constant_source_is_an_error_not_a_hang),

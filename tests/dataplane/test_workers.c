@@ -338,6 +338,43 @@ static void test_choice_of_owner(void)
 	bed_fini(&bed);
 }
 
+/* named - the worker that an SPI of A's names. */
+static uint32_t named(struct bed *bed, uint32_t spi)
+{
+	return dataplane_spi_worker(spi, bed->a.dp->num_workers);
+}
+
+/* An SPI names the worker that will own the pair, so that its packets can be brought there at once;
+ * negotiations that have not come to an end count. */
+static void test_spi_names_the_owner(void)
+{
+	struct child_stats cs;
+	uint32_t spi[4], other;
+	struct bed bed;
+
+	bed_init(&bed, &four);
+	for (uint32_t i = 0; i < 4; i++) {
+		CU_ASSERT_EQUAL_FATAL(dataplane_spi_reserve(bed.a.dp, &spi[i]), ERR_OK);
+		CU_ASSERT_EQUAL(named(&bed, spi[i]), i);
+	}
+	dataplane_spi_release(bed.a.dp, spi[2]);
+	bed_pair(&bed, 1, NULL);
+	CU_ASSERT_EQUAL(named(&bed, bed.a.spi_in), 2);
+	CU_ASSERT_EQUAL(dataplane_child_stats(bed.a.dp, &cs, 1), ERR_OK);
+	CU_ASSERT_EQUAL(cs.worker, 2);
+	/* As asked for: for the pair that takes its place. */
+	CU_ASSERT_EQUAL(dataplane_spi_reserve_at(bed.a.dp, &other, cs.worker + 1), ERR_OK);
+	CU_ASSERT_EQUAL(named(&bed, other), 2);
+	dataplane_spi_release(bed.a.dp, other);
+	CU_ASSERT_EQUAL(dataplane_spi_reserve_at(bed.a.dp, &other, 5), ERR_NOT_FOUND);
+	for (uint32_t i = 0; i < 4; i++) {
+		if (i != 2)
+			dataplane_spi_release(bed.a.dp, spi[i]);
+		CU_ASSERT_EQUAL(bed.a.dp->num_reserved[i], 0);
+	}
+	bed_fini(&bed);
+}
+
 static void test_refused(void)
 {
 	const struct memory_params inner = {.role = PORT_INNER};
@@ -444,6 +481,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_full_ring),
 	TAP_TEST(test_freed_on_the_way),
 	TAP_TEST(test_choice_of_owner),
+	TAP_TEST(test_spi_names_the_owner),
 	TAP_TEST(test_refused),
 	TAP_TEST(test_ike),
 	TAP_TEST(test_memory_short_at_start),

@@ -242,11 +242,12 @@ static struct sim_pair *pair_by_spi_in(struct sim_node *n, uint32_t spi)
 	return NULL;
 }
 
-static enum err spi_reserve(void *ctx, uint32_t *out)
+static enum err spi_reserve(void *ctx, uint32_t *out, uint64_t replaces)
 {
 	struct sim_node *n = ctx;
 	uint32_t spi;
 
+	(void)replaces;
 	if (rng_fill(&n->rng.rng, &spi, sizeof(spi)))
 		return ERR_CRYPTO;
 	spi |= 0x100;
