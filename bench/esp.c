@@ -18,6 +18,7 @@
 static const char usage[] =
 	"usage: esp [--json] [--aead NAME] [--alg NAME] [--sizes N,N...]\n"
 	"           [--runs N] [--packets N] [--sas N] [--flows N] [--window N] [--esn] [--udp]\n"
+	"           [--passes]\n"
 	"Costs of the ESP data path in TSC cycles per packet. Defaults: every back end, "
 	"aes256gcm16,\n"
 	"sizes 64,128,256,512,1024,1400,imix, 25 runs of 16384 packets, 1 SA, 8 flows in each, "
@@ -66,19 +67,13 @@ static enum aead_alg alg_of(const char *name)
 }
 
 static const struct option long_options[] = {
-	{"json", no_argument, NULL, 'j'},
-	{"aead", required_argument, NULL, 'a'},
-	{"alg", required_argument, NULL, 'g'},
-	{"sizes", required_argument, NULL, 's'},
-	{"runs", required_argument, NULL, 'r'},
-	{"packets", required_argument, NULL, 'p'},
-	{"sas", required_argument, NULL, 'S'},
-	{"flows", required_argument, NULL, 'f'},
-	{"window", required_argument, NULL, 'w'},
-	{"esn", no_argument, NULL, 'e'},
-	{"udp", no_argument, NULL, 'u'},
-	{"help", no_argument, NULL, 'h'},
-	{NULL, 0, NULL, 0},
+	{"json", no_argument, NULL, 'j'},         {"aead", required_argument, NULL, 'a'},
+	{"alg", required_argument, NULL, 'g'},    {"sizes", required_argument, NULL, 's'},
+	{"runs", required_argument, NULL, 'r'},   {"packets", required_argument, NULL, 'p'},
+	{"sas", required_argument, NULL, 'S'},    {"flows", required_argument, NULL, 'f'},
+	{"window", required_argument, NULL, 'w'}, {"esn", no_argument, NULL, 'e'},
+	{"udp", no_argument, NULL, 'u'},          {"passes", no_argument, NULL, 'P'},
+	{"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
 };
 
 static void set_option(struct bench_options *o, int c, char *arg)
@@ -117,10 +112,29 @@ static void set_option(struct bench_options *o, int c, char *arg)
 	case 'u':
 		o->udp = true;
 		break;
+	case 'P':
+		o->passes = true;
+		break;
 	default:
 		fputs(usage, c == 'h' ? stdout : stderr);
 		exit(c == 'h' ? 0 : 2);
 	}
+}
+
+/* check_passes - that --passes can be had. */
+static void check_passes(const struct bench_options *o)
+{
+	const char *why = NULL;
+
+#ifndef LATCHKEY_PASS_CYCLES
+	why = "is for a build with -Dpass_cycles=true";
+#endif
+	if (o->json)
+		why = "is for people, not --json";
+	if (!o->passes || !why)
+		return;
+	fprintf(stderr, "esp: --passes %s\n", why);
+	exit(2);
 }
 
 static struct bench_options options(int argc, char **argv)
@@ -143,6 +157,7 @@ static struct bench_options options(int argc, char **argv)
 		fputs(usage, stderr);
 		exit(2);
 	}
+	check_passes(&o);
 	return o;
 }
 
@@ -213,6 +228,8 @@ static enum err case_run(struct bench_case *c)
 	series_add(&r->path_in, cost.in);
 	series_add(&r->driver_out, cost.driver_out);
 	series_add(&r->driver_in, cost.driver_in);
+	for (uint32_t i = 0; i < PASS_NUM; i++)
+		series_add(&r->pass[i], cost.pass[i]);
 	return ERR_OK;
 }
 
@@ -267,6 +284,8 @@ int main(int argc, char **argv)
 		e = report_json(stdout, &o, results, num, tsc_hz);
 	else if (e == ERR_OK)
 		report_table(stdout, &o, results, num, tsc_hz);
+	if (e == ERR_OK && o.passes)
+		report_passes(stdout, results, num);
 	if (e != ERR_OK)
 		fprintf(stderr, "esp: %s\n", err_text(e));
 	return e == ERR_OK ? 0 : 1;

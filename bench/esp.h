@@ -6,6 +6,7 @@
 #pragma once
 
 #include "dataplane/crypto/aead.h"
+#include "dataplane/pass_cycles.h"
 
 #include <stdio.h>
 
@@ -51,6 +52,7 @@ struct bench_options {
 	uint32_t window;  /* replay window */
 	bool esn;
 	bool udp;          /* RFC 3948 instead of raw ESP */
+	bool passes;       /* what each pass costs */
 	uint32_t sizes[8]; /* BENCH_IMIX is one */
 	uint32_t num_sizes;
 };
@@ -62,6 +64,7 @@ struct bench_result {
 	struct series raw_out, raw_in;
 	struct series path_out, path_in;
 	struct series driver_out, driver_in;
+	struct series pass[PASS_NUM]; /* in a build that counts them */
 };
 
 /* BENCH_IMIX - a size of its own: of 12 packets 7 have 64 bytes, 4 have 570 and one has 1400. */
@@ -115,6 +118,7 @@ MUST_USE enum err raw_bench_run(struct raw_bench *b, double *out_encrypt, double
 struct path_cost {
 	double out, in;
 	double driver_out, driver_in;
+	double pass[PASS_NUM]; /* in a build that counts them */
 };
 
 struct path_bench;
@@ -131,6 +135,9 @@ MUST_USE enum err path_bench_run(struct path_bench *b, struct path_cost *out) NO
 
 /* ---- the report (esp_report.c) -----------------------------------------------------------------
  */
+
+/* report_passes - what each pass costs, for people. */
+void report_passes(FILE *to, const struct bench_result *results, size_t num) NONNULL(1, 2);
 
 /* report_table - for people. report_json - bench/README.md has the schema. tsc_hz: cycles a second.
  * Errors: NOMEM. */

@@ -93,9 +93,23 @@ def test_table_for_people():
         assert re.search(wanted, done.stdout, re.MULTILINE), f"{wanted}\n{done.stdout}"
 
 
+def test_passes_are_told_or_refused():
+    with open(PASSES_H, encoding="utf-8") as file:
+        passes = re.findall(r"^void (\w+)\(struct worker \*w, struct pktvec", file.read(), re.MULTILINE)
+    done = esp(*SHORT, "--sizes", "64", "--aead", "openssl", "--passes")
+    if done.returncode != 0:  # as built for use: nothing counts
+        assert "-Dpass_cycles=true" in done.stderr and not done.stdout, done
+        return
+    told = dict(re.findall(r"^(\w+) +([\d.]+)$", done.stdout, re.MULTILINE))
+    assert list(told) == passes, (list(told), passes)
+    assert all(float(cycles) > 0 for cycles in told.values()), told
+    assert float(told["out_encrypt"]) > float(told["out_path"]), told
+
+
 def test_bad_arguments_are_refused():
     for arguments in (["--aead", "rot13"], ["--alg", "des"], ["--sizes", "27"], ["--sizes", "x"],
-                      ["--runs", "0"], ["--sas", "201"], ["--flows", "-1"], ["extra"], ["--what"]):
+                      ["--runs", "0"], ["--sas", "201"], ["--flows", "-1"], ["extra"], ["--what"],
+                      ["--passes", "--json"]):
         done = esp(*arguments)
         assert done.returncode in (1, 2) and done.stderr and not done.stdout, (arguments, done)
 
@@ -103,6 +117,8 @@ def test_bad_arguments_are_refused():
 if len(sys.argv) != 3:
     sys.exit(__doc__)
 ESP, README = sys.argv[1:]
+PASSES_H = os.path.join(os.path.dirname(README), "..", "dataplane", "passes.h")
 sys.exit(run((test.__name__, test) for test in (
     test_every_case_is_reported, test_figures_make_sense, test_schema_is_documented,
-    test_settings_take_effect, test_table_for_people, test_bad_arguments_are_refused)))
+    test_settings_take_effect, test_table_for_people,
+    test_passes_are_told_or_refused, test_bad_arguments_are_refused)))

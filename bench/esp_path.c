@@ -11,6 +11,7 @@
 #include "dataplane/dataplane.h"
 #include "dataplane/driver.h"
 #include "dataplane/pool.h"
+#include "dataplane/state.h"
 
 #include <netinet/in.h>
 
@@ -22,6 +23,7 @@ struct end {
 	struct dataplane *dp;
 	uint64_t driver_cycles; /* of this turn */
 	double *path, *driver;  /* cycles a packet, turn by turn */
+	double *pass[PASS_NUM]; /* the same, where the build counts them */
 };
 
 /* struct inner - the port on the clear side. */
@@ -326,6 +328,10 @@ static enum err open_end(struct path_bench *b, struct end *end, const struct ben
 	end->path = mem_alloc_array(b->num_turns, sizeof(double));
 	end->driver = mem_alloc_array(b->num_turns, sizeof(double));
 	e = end->path && end->driver ? dataplane_new(&end->dp, &config) : ERR_NOMEM;
+	for (uint32_t i = 0; i < PASS_NUM && e == ERR_OK; i++) {
+		end->pass[i] = mem_alloc_array(b->num_turns, sizeof(double));
+		e = end->pass[i] ? ERR_OK : ERR_NOMEM;
+	}
 	if (e == ERR_OK)
 		e = attach_inner(b, end);
 	if (e == ERR_OK)
@@ -407,6 +413,8 @@ static void close_end(struct end *end)
 	dataplane_free(end->dp);
 	mem_free(end->path);
 	mem_free(end->driver);
+	for (uint32_t i = 0; i < PASS_NUM; i++)
+		mem_free(end->pass[i]);
 }
 
 void path_bench_free(struct path_bench *b)
@@ -440,6 +448,21 @@ static void show_drops(const char *which, struct dataplane *dp)
 				(unsigned long long)s.drops[i], name, text);
 }
 
+/* note_passes - what the turn spent in each pass. */
+static void note_passes(struct end *end, uint32_t turn)
+{
+#ifdef LATCHKEY_PASS_CYCLES
+	uint64_t *cycles = end->dp->workers[0]->cycles;
+
+	for (uint32_t i = 0; i < PASS_NUM; i++) {
+		end->pass[i][turn] = (double)cycles[i] / BENCH_BATCH;
+		cycles[i] = 0;
+	}
+#else
+	(void)end, (void)turn;
+#endif
+}
+
 /* One turn of an end; i is its number among those that are measured. */
 static void turn(struct path_bench *b, struct end *end, uint32_t i)
 {
@@ -450,6 +473,7 @@ static void turn(struct path_bench *b, struct end *end, uint32_t i)
 	total = bench_tsc() - start;
 	end->path[i] = (double)(total - end->driver_cycles) / BENCH_BATCH;
 	end->driver[i] = (double)end->driver_cycles / BENCH_BATCH;
+	note_passes(end, i);
 }
 
 static void pump(struct path_bench *b, uint32_t num_turns)
@@ -492,5 +516,8 @@ enum err path_bench_run(struct path_bench *b, struct path_cost *out)
 	out->in = median_of(b->receiver.path, b->num_turns);
 	out->driver_out = median_of(b->sender.driver, b->num_turns);
 	out->driver_in = median_of(b->receiver.driver, b->num_turns);
+	for (uint32_t i = 0; i < PASS_NUM; i++)
+		out->pass[i] = median_of(
+			i < PASS_in_demux ? b->sender.pass[i] : b->receiver.pass[i], b->num_turns);
 	return ERR_OK;
 }

@@ -259,3 +259,52 @@ void report_table(FILE *to, const struct bench_options *o, const struct bench_re
 		    "in the same run; VPP*: VPP 26.06's ESP nodes, carried over by their ratio to "
 		    "ipsec-mb's cipher cost.\n");
 }
+
+/* ---- pass by pass ------------------------------------------------------------------------------
+ */
+
+static const char *const pass_names[PASS_NUM] = {
+#define PASS_NAME(pass) [PASS_##pass] = #pass,
+	PASSES(PASS_NAME)
+#undef PASS_NAME
+};
+
+/* rest_of - what a direction costs beside its passes: the turn around them. */
+static double rest_of(const struct bench_result *r, bool in)
+{
+	double rest = series_median(in ? &r->path_in : &r->path_out);
+
+	for (uint32_t i = in ? PASS_in_demux : 0; i < (in ? PASS_NUM : PASS_in_demux); i++)
+		rest -= series_median(&r->pass[i]);
+	return rest;
+}
+
+static void rest_row(FILE *to, const struct bench_result *results, size_t num, bool in)
+{
+	fprintf(to, "%-14s", in ? "in: the turn" : "out: the turn");
+	for (size_t i = 0; i < num; i++)
+		fprintf(to, " %13.1f", rest_of(&results[i], in));
+	fputc('\n', to);
+}
+
+void report_passes(FILE *to, const struct bench_result *results, size_t num)
+{
+	char name[32], size[12];
+
+	fprintf(to, "\n%-14s", "cycles a packet");
+	for (size_t i = 0; i < num; i++) {
+		snprintf(name, sizeof(name), "%s %s", results[i].aead,
+			 size_name(size, results[i].size));
+		fprintf(to, " %13s", name);
+	}
+	fputc('\n', to);
+	for (uint32_t pass = 0; pass < PASS_NUM; pass++) {
+		if (pass == PASS_in_demux)
+			rest_row(to, results, num, false);
+		fprintf(to, "%-14s", pass_names[pass]);
+		for (size_t i = 0; i < num; i++)
+			fprintf(to, " %13.1f", series_median(&results[i].pass[pass]));
+		fputc('\n', to);
+	}
+	rest_row(to, results, num, true);
+}

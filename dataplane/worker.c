@@ -155,12 +155,12 @@ static void outbound(struct worker *w, struct pktvec *a)
 {
 	struct pktvec b, c;
 
-	out_classify(w, a, &b);
+	PASS_RUN(out_classify, w, a, &b);
 	while (b.num || out_fit_pending(w)) {
-		out_fit(w, &b, a);
-		out_prepare(w, a, &c);
-		out_encrypt(w, &c, a);
-		out_path(w, a, &c);
+		PASS_RUN(out_fit, w, &b, a);
+		PASS_RUN(out_prepare, w, a, &c);
+		PASS_RUN(out_encrypt, w, &c, a);
+		PASS_RUN(out_path, w, a, &c);
 	}
 }
 
@@ -169,12 +169,12 @@ static void inbound_esp(struct worker *w, struct pktvec *a)
 {
 	struct pktvec b;
 
-	in_lookup(w, a, &b);
-	in_decrypt(w, &b, a);
-	in_commit(w, a, &b);
-	in_finish(w, &b, a);
-	in_join(w, a, &b);
-	in_deliver(w, &b, a);
+	PASS_RUN(in_lookup, w, a, &b);
+	PASS_RUN(in_decrypt, w, &b, a);
+	PASS_RUN(in_commit, w, a, &b);
+	PASS_RUN(in_finish, w, &b, a);
+	PASS_RUN(in_join, w, a, &b);
+	PASS_RUN(in_deliver, w, &b, a);
 }
 
 static void inbound(struct worker *w, struct pktvec *a)
@@ -182,7 +182,7 @@ static void inbound(struct worker *w, struct pktvec *a)
 	struct pktvec b;
 
 	do {
-		in_demux(w, a, &b);
+		PASS_RUN(in_demux, w, a, &b);
 		inbound_esp(w, &b);
 	} while (a->num);
 }

@@ -18,6 +18,7 @@
 #include "dataplane/flow_cache.h"
 #include "dataplane/handoff.h"
 #include "dataplane/hold.h"
+#include "dataplane/pass_cycles.h"
 #include "dataplane/pool.h"
 #include "dataplane/reasm.h"
 #include "dataplane/super.h"
@@ -85,6 +86,9 @@ struct worker {
 	struct timer hold_timer, reasm_timer, dummy_timer;
 	struct pktvec tx[WORKER_MAX_PORTS]; /* on their way out in this turn */
 	struct worker_counters count;
+#ifdef LATCHKEY_PASS_CYCLES
+	uint64_t cycles[PASS_NUM]; /* spent in each pass; bench/esp: rw between turns */
+#endif
 
 	/* Ports: constant once the worker runs. */
 	struct driver *ports[WORKER_MAX_PORTS]; /* queues; NULL: another worker has them */
