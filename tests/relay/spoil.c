@@ -23,6 +23,8 @@
 #define VNET_LEN               10
 #define NEEDS_SUM              0x01
 #define ETHERNET_LEN           14
+#define AGAIN                  3 /* segments in front of a wrong one */
+#define PACKET_MAX             2048
 #define FRAME_MAX              (VNET_LEN + ETHERNET_LEN + 65536)
 
 static volatile sig_atomic_t asked_to_end;
@@ -42,11 +44,11 @@ static void fail(const char *what)
 /* struct seen - a packet of several segments that the host sent; h: its IP header. */
 struct seen {
 	uint8_t *h;
-	uint32_t at, head_len, payload, segment; /* TCP header, all headers */
+	uint32_t at, head_len, payload, segment; /* at: TCP header; head_len: all headers */
 	bool v6;
 };
 
-/* parse - false: it is not TCP to `port`, or its last segment is not a whole one. */
+/* parse - false: it is not TCP to `port`, or not of enough segments that all are whole. */
 static bool parse(struct seen *s, uint8_t *frame, size_t len, uint16_t port)
 {
 	uint8_t *h = frame + VNET_LEN + ETHERNET_LEN;
@@ -60,33 +62,73 @@ static bool parse(struct seen *s, uint8_t *frame, size_t len, uint16_t port)
 		return false;
 	s->head_len = s->at + (h[s->at + 12] >> 4) * 4u;
 	s->payload = (uint32_t)len - VNET_LEN - ETHERNET_LEN - s->head_len;
-	return s->payload % s->segment == 0;
+	return s->payload % s->segment == 0 && s->payload >= AGAIN * s->segment &&
+	       s->head_len + s->segment <= PACKET_MAX;
 }
 
-/* make - the packet that would be next, made from the one seen; returns its length. */
-static uint32_t make(const struct seen *s)
+/* finish - lengths and checksums of a packet of len bytes. */
+static void finish(const struct seen *s, uint8_t *h, uint32_t len)
 {
-	uint8_t *h = s->h, *t = h + s->at;
-	uint32_t len = s->head_len + s->segment;
+	uint8_t *t = h + s->at;
+	uint32_t tcp_len = len - s->at;
+	uint64_t sum;
 
-	memset(h + s->head_len, 0x5a, s->segment);
-	store_be32(t + 4, load_be32(t + 4) + s->payload);
-	t[13] &= 0x10; /* ACK alone */
 	if (s->v6) {
 		store_be16(h + 4, (uint16_t)(len - 40));
 	} else {
 		store_be16(h + 2, (uint16_t)len);
-		store_be16(h + 4, (uint16_t)(load_be16(h + 4) + s->payload / s->segment));
 		store_be16(h + 10, 0);
 		checksum_put(h + 10, (uint16_t)~checksum_fold(checksum_add(0, h, 20)));
 	}
 	store_be16(t + 16, 0);
-	checksum_put(t + 16, (uint16_t)~checksum_fold(
-				     checksum_add(checksum_pseudo(h, IPPROTO_TCP) +
-							  checksum_value((uint16_t)(len - s->at)),
-						  t, len - s->at)));
-	t[17] ^= 0x10;
+	sum = checksum_pseudo(h, IPPROTO_TCP) + checksum_value((uint16_t)tcp_len);
+	checksum_put(t + 16, (uint16_t)~checksum_fold(checksum_add(sum, t, tcp_len)));
+}
+
+/* make - packet `index` of a run that goes from AGAIN segments before the end to one behind it,
+ * which is spoilt; returns its length. */
+static uint32_t make(const struct seen *s, uint8_t *h, uint32_t index)
+{
+	uint32_t offset = s->payload - AGAIN * s->segment + index * s->segment;
+	uint32_t len = s->head_len + s->segment;
+	uint8_t *t = h + s->at;
+
+	memcpy(h, s->h, s->head_len);
+	if (index < AGAIN)
+		memcpy(h + s->head_len, s->h + s->head_len + offset, s->segment);
+	else
+		memset(h + s->head_len, 0x5a, s->segment);
+	store_be32(t + 4, load_be32(t + 4) + offset);
+	t[13] &= 0x10; /* ACK alone */
+	if (!s->v6)
+		store_be16(h + 4, (uint16_t)(load_be16(h + 4) + offset / s->segment));
+	finish(s, h, len);
+	if (index == AGAIN)
+		t[17] ^= 0x10;
 	return len;
+}
+
+/* send_run - at once, so that they stay together. */
+static void send_run(int fd, const struct seen *s, struct sockaddr_ll *to)
+{
+	static uint8_t packet[AGAIN + 1][PACKET_MAX];
+	struct mmsghdr msgs[AGAIN + 1];
+	struct iovec iov[AGAIN + 1];
+
+	to->sll_protocol = htons(s->v6 ? 0x86dd : 0x0800);
+	to->sll_halen = 6;
+	for (uint32_t i = 0; i <= AGAIN; i++) {
+		iov[i] = (struct iovec){packet[i], make(s, packet[i], i)};
+		msgs[i] = (struct mmsghdr){.msg_hdr = {.msg_name = to,
+						       .msg_namelen = sizeof(*to),
+						       .msg_iov = &iov[i],
+						       .msg_iovlen = 1}};
+	}
+	for (int done = 0, n; done <= AGAIN; done += n > 0 ? n : 0) {
+		n = sendmmsg(fd, msgs + done, (unsigned int)(AGAIN + 1 - done), 0);
+		if (n < 0 && errno != EINTR && errno != ENOBUFS)
+			fail("sendmmsg");
+	}
 }
 
 int main(int argc, char **argv)
@@ -127,11 +169,7 @@ int main(int argc, char **argv)
 		if (len <= 0 || from.sll_pkttype != PACKET_OUTGOING ||
 		    !parse(&s, frame, (size_t)len, port) || turn++ % one_in)
 			continue;
-		at.sll_protocol = htons(s.v6 ? 0x86dd : 0x0800);
-		at.sll_halen = 6;
-		len = (ssize_t)make(&s);
-		if (sendto(out, s.h, (size_t)len, 0, (struct sockaddr *)&at, sizeof(at)) != len)
-			continue;
+		send_run(out, &s, &at);
 		if (spoilt++ == 0) {
 			puts("begun");
 			fflush(stdout);
