@@ -69,7 +69,7 @@ def lost_by(host):
 class Flood:
     """left - relay - right, a daemon on left and right."""
 
-    def __init__(self, name, seed=1):
+    def __init__(self, name, seed, workers):
         self.lab, self.seed = Lab(name), seed
         self.hosts = {side: self.lab.host(side) for side in ("left", "right")}
         self.between, self.relay, self.phases = self.lab.host("relay"), None, 0
@@ -80,7 +80,8 @@ class Flood:
                 self.lab.link(host, "wire", self.between, side, [f"{own}/24"],
                               [f"{next_hop}/24"], together=True)
                 host.address("lo", f"{INNER[side][0]}/32", f"{INNER[side][1]}/128")
-                text = configuration(side, Side(**SIDE), own, next_hop)
+                text = configuration(side, Side(**SIDE, daemon={"workers": workers}), own,
+                                     next_hop)
                 self.peers[side] = KINDS["latchkey"](host, text)
                 self.peers[side].start()
                 # All that may be on the way is room for: the queue is not what is looked at.
@@ -244,17 +245,21 @@ HOSTILE = {"late": 8, "again": 16, "forged": 64}
 LESS_SO = {"late": 32, "again": 64, "forged": 256}
 
 
-def play(count, seed):
+def play(count, seed, workers):
     """So many datagrams altogether, by a wire that becomes worse."""
-    with Flood("content", seed) as flood:
+    with Flood(f"content-{workers}", seed, workers) as flood:
         flood.phase("as they come", count // 20)
         flood.phase("out of order", count // 20 * 7, streams=True, **LESS_SO)
         flood.phase("hardly in order", count // 20, streams=True, **HOSTILE)
         flood.phase("with losses", count // 20, **HOSTILE, lost=200)
 
 
-def test_content():
-    play(int(os.environ.get("CONTENT_PACKETS", "200000")), int(os.environ.get("CONTENT_SEED", "1")))
+def test_of(workers):
+    def test():
+        play(int(os.environ.get("CONTENT_PACKETS", "200000")),
+             int(os.environ.get("CONTENT_SEED", "1")), workers)
+    return test
 
 
-TESTS = [("content: out of order, again, forged, lost", test_content)]
+TESTS = [("content: out of order, again, forged, lost", test_of(1)),
+         ("content: the same by three workers", test_of(3))]
