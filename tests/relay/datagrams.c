@@ -437,6 +437,8 @@ static int receive_them(struct content_books *books, uint64_t count, char **argv
 	       (unsigned long long)r.joined, (unsigned long long)read_book(&books->spoilt),
 	       (unsigned long long)r.laundered);
 	write_book(&books->is_over, 1);
+	for (uint32_t i = 0; i < CONTENT_FLOWS; i++)
+		free(r.seen[i]);
 	return 0;
 }
 

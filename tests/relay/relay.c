@@ -437,5 +437,10 @@ int main(int argc, char **argv)
 	printf(", ");
 	print_way("right", &r->way[1]);
 	printf("}\n");
+	for (uint32_t i = 0; i < 2; i++) {
+		free(r->way[i].late_ones);
+		free(r->way[i].copies);
+	}
+	free(r);
 	return 0;
 }
