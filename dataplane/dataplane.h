@@ -377,5 +377,17 @@ struct dataplane_stats {
 /* dataplane_stats - slightly behind while the worker runs. */
 void dataplane_stats(struct dataplane *dp, struct dataplane_stats *out) NONNULL(1, 2);
 
+/* struct dataplane_worker_stats - of one worker; the packets' counters as in dataplane_stats. */
+struct dataplane_worker_stats {
+	uint64_t rx_packets, tx_packets;
+	uint64_t handed_off, taken;
+	uint64_t drops;     /* for any reason */
+	uint32_t num_pairs; /* of SAs that it owns */
+};
+
+/* dataplane_worker_stats - of the worker with this number; false: there is none. */
+MUST_USE bool dataplane_worker_stats(struct dataplane *dp, struct dataplane_worker_stats *out,
+				     uint32_t worker) NONNULL(1, 2);
+
 /* dataplane_drop_name - name and sentence of drops[i]; NULL past the last. */
 const char *dataplane_drop_name(uint32_t i, const char **out_text);

@@ -404,6 +404,26 @@ void dataplane_stats(struct dataplane *dp, struct dataplane_stats *out)
 		add_driver(out, &dp->gone[port].stats);
 }
 
+bool dataplane_worker_stats(struct dataplane *dp, struct dataplane_worker_stats *out,
+			    uint32_t worker)
+{
+	struct dataplane_stats s = {0};
+
+	if (worker >= dp->num_workers)
+		return false;
+	add_worker(&s, dp->workers[worker], dp->gone);
+	*out = (struct dataplane_worker_stats){
+		.rx_packets = s.rx_packets,
+		.tx_packets = s.tx_packets,
+		.handed_off = s.handed_off,
+		.taken = s.taken,
+		.num_pairs = dp->num_pairs[worker],
+	};
+	for (int i = 0; i < DROP_NUM; i++)
+		out->drops += s.drops[i];
+	return true;
+}
+
 const char *dataplane_drop_name(uint32_t i, const char **out_text)
 {
 	if (i >= DROP_NUM)

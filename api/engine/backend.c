@@ -91,6 +91,11 @@ static void backend_each_port(void *ctx, void (*fn)(void *arg, const struct engi
 	engine_each_port(ctx, fn, arg);
 }
 
+static bool backend_worker_stats(void *ctx, struct dataplane_worker_stats *out, uint32_t worker)
+{
+	return engine_worker_stats(ctx, out, worker);
+}
+
 static void backend_stats(void *ctx, struct backend_stats *out)
 {
 	out->start_wall_s = engine_started_s(ctx);
@@ -113,6 +118,7 @@ static const struct backend_ops engine_backend_ops = {
 	.child_stats = backend_child_stats,
 	.path_info = backend_path_info,
 	.each_port = backend_each_port,
+	.worker_stats = backend_worker_stats,
 	.stats = backend_stats,
 	.drop_name = dataplane_drop_name,
 };

@@ -95,6 +95,9 @@ struct backend_ops {
 	void (*each_port)(void *ctx, void (*fn)(void *arg, const struct engine_port_info *port),
 			  void *arg);
 
+	/* worker_stats - of one worker; false: there is none of this number. */
+	bool (*worker_stats)(void *ctx, struct dataplane_worker_stats *out, uint32_t worker);
+
 	/* stats - totals. drop_name - as dataplane_drop_name. */
 	void (*stats)(void *ctx, struct backend_stats *out);
 	const char *(*drop_name)(uint32_t i, const char **out_text);

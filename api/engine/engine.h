@@ -184,14 +184,17 @@ struct engine_port_info {
 void engine_each_port(struct engine *e, void (*fn)(void *ctx, const struct engine_port_info *port),
 		      void *ctx) NONNULL(1, 2);
 
-/* engine_each_sa - as ike_each_sa(). engine_child_stats, engine_ike_stats, engine_dp_stats:
- * figures. engine_now: the engine's clock. engine_started_s: wall clock of its start. */
+/* engine_each_sa - as ike_each_sa(). engine_child_stats, engine_ike_stats, engine_dp_stats,
+ * engine_worker_stats (false: no such worker): figures. engine_now: the engine's clock.
+ * engine_started_s: wall clock of its start. */
 void engine_each_sa(struct engine *e, void (*fn)(void *ctx, const struct ike_sa_info *sa),
 		    void *ctx) NONNULL(1, 2);
 MUST_USE enum err engine_child_stats(struct engine *e, struct child_stats *out, uint64_t child)
 	NONNULL(1, 2);
 void engine_ike_stats(struct engine *e, struct ike_stats *out) NONNULL(1, 2);
 void engine_dp_stats(struct engine *e, struct dataplane_stats *out) NONNULL(1, 2);
+MUST_USE bool engine_worker_stats(struct engine *e, struct dataplane_worker_stats *out,
+				  uint32_t worker) NONNULL(1, 2);
 uint64_t engine_now(const struct engine *e) NONNULL(1);
 int64_t engine_started_s(const struct engine *e) NONNULL(1);
 

@@ -81,6 +81,11 @@ void engine_dp_stats(struct engine *e, struct dataplane_stats *out)
 	dataplane_stats(e->dp, out);
 }
 
+bool engine_worker_stats(struct engine *e, struct dataplane_worker_stats *out, uint32_t worker)
+{
+	return dataplane_worker_stats(e->dp, out, worker);
+}
+
 enum err engine_class(struct engine *e, struct class_info *out, uint32_t token)
 {
 	return dataplane_class(e->dp, out, token);

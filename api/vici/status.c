@@ -139,6 +139,29 @@ static enum err set_data_stats(struct tree *out, const struct backend_ops *ops,
 	return set_drops(t, ops, st);
 }
 
+/* set_worker_stats - a section for each, by its number. */
+static enum err set_worker_stats(struct tree *out, const struct backend_ops *ops, void *ctx)
+{
+	struct dataplane_worker_stats st;
+	struct tree *workers, *t;
+	char name[16];
+
+	if (!ops->worker_stats)
+		return ERR_OK;
+	TRY(tree_section(out, &workers, "workers"));
+	for (uint32_t i = 0; ops->worker_stats(ctx, &st, i); i++) {
+		snprintf(name, sizeof(name), "%u", i);
+		TRY(tree_add_section(workers, &t, name));
+		TRY(set_count(t, "rx-packets", st.rx_packets));
+		TRY(set_count(t, "tx-packets", st.tx_packets));
+		TRY(set_count(t, "handed-off", st.handed_off));
+		TRY(set_count(t, "taken", st.taken));
+		TRY(set_count(t, "drops", st.drops));
+		TRY(set_count(t, "pairs", st.num_pairs));
+	}
+	return ERR_OK;
+}
+
 enum err cmd_latchkey_stats(struct call *call)
 {
 	struct backend_stats st = {0};
@@ -147,6 +170,7 @@ enum err cmd_latchkey_stats(struct call *call)
 	TRY(set_uptime(call->out, &st));
 	TRY(set_ike_stats(call->out, &st.ike));
 	TRY(set_ports(call, true));
+	TRY(set_worker_stats(call->out, call->ops, call->ctx));
 	return set_data_stats(call->out, call->ops, &st.data);
 }
 

@@ -203,6 +203,14 @@ static void fake_stats(void *ctx, struct backend_stats *out)
 	};
 }
 
+/* Two workers. */
+static bool fake_worker_stats(void *ctx, struct dataplane_worker_stats *out, uint32_t worker)
+{
+	(void)ctx;
+	*out = (struct dataplane_worker_stats){.rx_packets = 60 + worker, .num_pairs = 3};
+	return worker < 2;
+}
+
 static const char *fake_drop_name(uint32_t i, const char **out_text)
 {
 	static const char *const names[] = {"NONE", "REPLAY"};
@@ -225,6 +233,7 @@ static const struct backend_ops fake_ops = {
 	.child_stats = fake_child_stats,
 	.path_info = fake_path_info,
 	.each_port = fake_each_port,
+	.worker_stats = fake_worker_stats,
 	.stats = fake_stats,
 	.drop_name = fake_drop_name,
 };

@@ -168,7 +168,7 @@ static json_t *at(json_t *j, const char *key, size_t i)
 static void test_json(void)
 {
 	struct stand s;
-	json_t *j, *sa, *child;
+	json_t *j, *sa, *child, *workers;
 
 	set_up(&s);
 	s.fake.sa_up = true;
@@ -187,6 +187,11 @@ static void test_json(void)
 	CU_ASSERT_EQUAL(RUN(&s, "stats", "--json"), 0);
 	j = parse(&s);
 	CU_ASSERT_PTR_NOT_NULL(json_object_get(json_object_get(j, "stats"), "data"));
+	workers = json_object_get(json_object_get(j, "stats"), "workers");
+	CU_ASSERT_EQUAL(json_object_size(workers), 2);
+	CU_ASSERT_EQUAL(
+		json_integer_value(json_object_get(json_object_get(workers, "1"), "rx-packets")),
+		61);
 	json_decref(j);
 	tear_down(&s);
 }
@@ -238,6 +243,7 @@ static void test_sas_conns_stats_version(void)
 	CU_ASSERT_TRUE(has(&s, "  net: TUNNEL, rekeying every 3600s"));
 	CU_ASSERT_EQUAL(RUN(&s, "stats"), 0);
 	CU_ASSERT_TRUE(has(&s, "rx-packets: 99"));
+	CU_ASSERT_TRUE(has(&s, "workers:\n  0:\n    rx-packets: 60"));
 	CU_ASSERT_TRUE(has(&s, "REPLAY:\n      count: 5"));
 	CU_ASSERT_EQUAL(RUN(&s, "version"), 0);
 	CU_ASSERT_TRUE(has(&s, "latchkeyd"));

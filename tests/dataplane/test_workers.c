@@ -375,6 +375,42 @@ static void test_spi_names_the_owner(void)
 	bed_fini(&bed);
 }
 
+/* What each worker did is the whole. */
+static void test_counters_by_worker(void)
+{
+	struct dataplane_worker_stats w;
+	struct dataplane_stats all, sum = {0};
+	uint8_t in[BED_MAX_PACKET];
+	uint64_t drops = 0;
+	struct bed bed;
+
+	bed_init(&bed, &four);
+	pair_owned_by(&bed, 1, 2);
+	for (uint32_t from = 0; from < 4; from++)
+		for (uint32_t n = 0; n <= from; n++)
+			bed_send_to(&bed.a, from, in, bed_udp4(in, true, 1, 2, 3, 40));
+	in[0] = 0;
+	bed_send_to(&bed.a, 3, in, 20); /* no IP */
+	settle(&bed);
+	dataplane_stats(bed.a.dp, &all);
+	for (uint32_t i = 0; i < 4; i++) {
+		CU_ASSERT_FATAL(dataplane_worker_stats(bed.a.dp, &w, i));
+		CU_ASSERT_EQUAL(w.rx_packets, i + 1 + (i == 3));
+		CU_ASSERT_EQUAL(w.handed_off, i == 2 ? 0 : i + 1);
+		CU_ASSERT_EQUAL(w.taken, i == 2 ? 7 : 0);
+		CU_ASSERT_EQUAL(w.tx_packets, i == 2 ? 10 : 0);
+		CU_ASSERT_EQUAL(w.drops, i == 3);
+		CU_ASSERT_EQUAL(w.num_pairs, i == 2);
+		sum.rx_packets += w.rx_packets;
+		sum.tx_packets += w.tx_packets;
+		drops += w.drops;
+	}
+	CU_ASSERT(sum.rx_packets == all.rx_packets && sum.tx_packets == all.tx_packets);
+	CU_ASSERT_EQUAL(drops, bed_drops(&bed.a));
+	CU_ASSERT_FALSE(dataplane_worker_stats(bed.a.dp, &w, 4));
+	bed_fini(&bed);
+}
+
 static void test_refused(void)
 {
 	const struct memory_params inner = {.role = PORT_INNER};
@@ -482,6 +518,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_freed_on_the_way),
 	TAP_TEST(test_choice_of_owner),
 	TAP_TEST(test_spi_names_the_owner),
+	TAP_TEST(test_counters_by_worker),
 	TAP_TEST(test_refused),
 	TAP_TEST(test_ike),
 	TAP_TEST(test_memory_short_at_start),
