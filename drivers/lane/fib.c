@@ -106,25 +106,20 @@ struct fib_neigh *fib_neigh(const struct fib *f, uint8_t port, const struct ip_a
 }
 
 /* place_of - in the kept ones; senders may choose addresses that meet there, and gain a look-up. */
-static size_t place_of(const struct ip_addr *a)
+static size_t place_of(uint64_t lo, uint64_t hi)
 {
-	uint64_t lo, hi;
-
-	memcpy(&lo, a->b, sizeof(lo));
-	memcpy(&hi, a->b + 8, sizeof(hi));
 	return (size_t)((lo ^ hi * 31) * UINT64_C(0x9e3779b97f4a7c15) >> (64 - KEPT_BITS));
 }
 
-static bool is_same(const struct ip_addr *a, const struct ip_addr *b)
+/* Kept apart: what is found every time stays short. */
+static __attribute__((noinline)) void look_up(const struct fib *f, struct fib_dst *d,
+					      uint8_t family, const uint8_t *b)
 {
-	return memcmp(a, b, sizeof(*a)) == 0;
-}
-
-static void look_up(const struct fib *f, struct fib_dst *d, const struct ip_addr *a)
-{
+	const struct ip_addr addr = family == IP_V4 ? ip_addr_v4(b) : ip_addr_v6(b);
+	const struct ip_addr *a = &addr;
 	const struct fib_route *r = fib_route(f, FIB_MAIN, a);
 
-	*d = (struct fib_dst){.addr = *a,
+	*d = (struct fib_dst){.addr = addr,
 			      .route = r,
 			      .local = r && r->local,
 			      .protect = fib_route(f, FIB_PROTECT, a) != NULL};
@@ -132,12 +127,25 @@ static void look_up(const struct fib *f, struct fib_dst *d, const struct ip_addr
 		d->neigh = fib_neigh(f, r->port, r->gateway.family ? &r->gateway : a);
 }
 
-const struct fib_dst *fib_find(const struct fib *f, const struct ip_addr *a)
+const struct fib_dst *fib_find(const struct fib *f, uint8_t family, const uint8_t *a)
 {
-	struct fib_dst *d = &f->kept[place_of(a)];
+	uint64_t lo = 0, hi = 0, kept_lo, kept_hi;
+	uint32_t v4;
 
-	if (unlikely(!is_same(&d->addr, a)))
-		look_up(f, d, a);
+	/* In words, never put together from bytes: a load that spans stores waits for them. */
+	if (likely(family == IP_V4)) {
+		memcpy(&v4, a, sizeof(v4));
+		lo = v4;
+	} else {
+		memcpy(&lo, a, sizeof(lo));
+		memcpy(&hi, a + 8, sizeof(hi));
+	}
+	struct fib_dst *d = &f->kept[place_of(lo, hi)];
+
+	memcpy(&kept_lo, d->addr.b, sizeof(kept_lo));
+	memcpy(&kept_hi, d->addr.b + 8, sizeof(kept_hi));
+	if (unlikely(kept_lo != lo || kept_hi != hi || d->addr.family != family))
+		look_up(f, d, family, a);
 	return d;
 }
 

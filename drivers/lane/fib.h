@@ -16,7 +16,7 @@
 /* struct fib_neigh - a neighbour that can be reached. */
 struct fib_neigh {
 	struct ip_addr addr;
-	uint8_t mac[6];
+	uint8_t macs[12]; /* its own and the port's, as a frame to it begins */
 	uint8_t port;
 	bool stale;
 	uint64_t asked_ns; /* workers: rw relaxed: a packet was left to the host, which asks */
@@ -62,14 +62,9 @@ struct fib_dst {
 	struct fib_neigh *neigh;       /* next hop by one of the lane's ports; NULL: none known */
 };
 
-/* fib_find - valid until the next call; a destination that was found lately costs one compare. */
-const struct fib_dst *fib_find(const struct fib *f, const struct ip_addr *a) NONNULL(1, 2);
-
-/* fib_is_local - an address of the host. */
-static inline bool fib_is_local(const struct fib *f, const struct ip_addr *a)
-{
-	return fib_find(f, a)->local;
-}
+/* fib_find - the address at a, of that family, as a header has it. Valid until the next call; a
+ * destination that was found lately costs one compare. */
+const struct fib_dst *fib_find(const struct fib *f, uint8_t family, const uint8_t *a) NONNULL(1, 3);
 
 /* fib_neigh - the neighbour with the address at a port; NULL: not known. */
 struct fib_neigh *fib_neigh(const struct fib *f, uint8_t port, const struct ip_addr *a)

@@ -178,8 +178,11 @@ static bool neigh_of(struct fib_neigh *out, const struct lane *l, const struct h
 {
 	*out = (struct fib_neigh){
 		.addr = c->addr, .port = lane_port_of(l, c->ifindex), .stale = c->stale};
-	memcpy(out->mac, c->mac, sizeof(out->mac));
-	return out->port != FIB_NO_PORT;
+	if (out->port == FIB_NO_PORT)
+		return false;
+	memcpy(out->macs, c->mac, 6);
+	memcpy(out->macs + 6, l->ports[out->port].mac, 6);
+	return true;
 }
 
 static struct fib *make(struct lane *l)

@@ -46,10 +46,9 @@ static bool ask_now(struct fib_neigh *n)
 }
 
 /* next_hop - who gets an IP packet of len bytes for dst; NULL: the host sees to it. */
-static struct fib_neigh *next_hop(const struct lane *l, const struct fib *f,
-				  const struct ip_addr *dst, uint32_t len)
+static struct fib_neigh *next_hop(const struct lane *l, const struct fib_dst *dst, uint32_t len)
 {
-	struct fib_neigh *n = f ? fib_find(f, dst)->neigh : NULL;
+	struct fib_neigh *n = dst->neigh;
 	const struct lane_port *port;
 
 	if (!n)
@@ -61,14 +60,13 @@ static struct fib_neigh *next_hop(const struct lane *l, const struct fib *f,
 	return n->stale && ask_now(n) ? NULL : n;
 }
 
-static void push_ethernet(struct packet *p, const struct lane_port *port, const uint8_t *to)
+static void push_ethernet(struct packet *p, const struct fib_neigh *to)
 {
 	uint16_t type = p->data[0] >> 4 == IP_V4 ? 0x0800 : 0x86dd;
 
 	p->data -= ETHERNET_LEN;
 	p->len += ETHERNET_LEN;
-	memcpy(p->data, to, 6);
-	memcpy(p->data + 6, port->mac, 6);
+	memcpy(p->data, to->macs, sizeof(to->macs));
 	store_be16(p->data + 12, type);
 }
 
@@ -76,7 +74,7 @@ static void send_to(struct lane *l, const struct fib_neigh *n, struct packet *p)
 {
 	struct lane_port *port = &l->ports[n->port];
 
-	push_ethernet(p, port, n->mac);
+	push_ethernet(p, n);
 	counter_add(&port->stats.tx_fast, 1);
 	lane_send_frame(l, port, p);
 }
@@ -129,17 +127,16 @@ static void pass(struct lane *l, struct packet *p)
 	}
 }
 
-static bool destination(struct ip_addr *out, const struct packet *p)
+/* destination - NULL: it is no IP packet. */
+static const struct fib_dst *destination(const struct fib *f, const struct packet *p)
 {
 	uint8_t version = p->len ? p->data[0] >> 4 : 0;
 
 	if (version == IP_V4 && p->len >= V4_LEN)
-		*out = ip_addr_v4(p->data + 16);
-	else if (version == IP_V6 && p->len >= V6_LEN)
-		*out = ip_addr_v6(p->data + 24);
-	else
-		return false;
-	return true;
+		return fib_find(f, IP_V4, p->data + 16);
+	if (version == IP_V6 && p->len >= V6_LEN)
+		return fib_find(f, IP_V6, p->data + 24);
+	return NULL;
 }
 
 /* forward - a decrypted packet, as a router does. What another policy protects in turn, as it was
@@ -147,14 +144,14 @@ static bool destination(struct ip_addr *out, const struct packet *p)
  * goes there. */
 static bool forward(struct lane *l, const struct fib *f, struct packet *p)
 {
-	struct ip_addr dst;
+	const struct fib_dst *dst = f ? destination(f, p) : NULL;
 	struct fib_neigh *n;
 
-	if (!f || !destination(&dst, p) || fib_find(f, &dst)->protect)
+	if (!dst || dst->protect)
 		return false;
 	if (p->data[p->data[0] >> 4 == IP_V4 ? 8 : 7] <= 1)
 		return false;
-	n = next_hop(l, f, &dst, p->len);
+	n = next_hop(l, dst, p->len);
 	if (!n)
 		return false;
 	lane_ttl_less(p->data);
@@ -166,18 +163,21 @@ void lane_inner_tx(struct driver *d, struct pktvec *v)
 {
 	struct lane *l = container_of(d, struct lane, inner);
 	const struct fib *f = rcu_deref(l->fib);
-	struct leftover left = {0};
+	struct leftover left;
+	uint64_t bytes = 0;
 
+	left.tap.num = left.udp.num = left.esp.num = 0;
 	for (uint32_t i = 0; i < v->num; i++) {
 		struct packet *p = v->pkt[i];
 
-		counter_add(&d->stats.tx_packets, 1);
-		counter_add(&d->stats.tx_bytes, p->len);
+		bytes += p->len;
 		if (p->flags & PACKET_F_PASS)
 			pass(l, p);
 		else if (p->flags & PACKET_F_HOST || !forward(l, f, p))
 			leave(l, l->tap, &left.tap, p);
 	}
+	counter_add(&d->stats.tx_packets, v->num);
+	counter_add(&d->stats.tx_bytes, bytes);
 	v->num = 0;
 	send_leftover(l, &left);
 	lane_flush(l);
@@ -194,12 +194,13 @@ static uint32_t headers_len(const struct path_addr *to)
 static bool send_sealed(struct lane *l, const struct fib *f, struct packet *p)
 {
 	const struct path_addr *to = p->to;
+	const struct ip_addr *remote = &to->remote.addr;
 	struct fib_neigh *n;
 
 	/* The host knows which of its addresses goes with a way. */
-	if (to->local.addr.family != to->remote.addr.family)
+	if (!f || to->local.addr.family != remote->family)
 		return false;
-	n = next_hop(l, f, &to->remote.addr, p->len + headers_len(to));
+	n = next_hop(l, fib_find(f, remote->family, remote->b), p->len + headers_len(to));
 	if (!n || packet_headroom(p) < headers_len(to) + ETHERNET_LEN ||
 	    !frame_push_outer(p, l->id))
 		return false;
@@ -212,13 +213,14 @@ void lane_outer_tx(struct driver *d, struct pktvec *v)
 {
 	struct lane *l = container_of(d, struct lane, outer);
 	const struct fib *f = rcu_deref(l->fib);
-	struct leftover left = {0};
+	struct leftover left;
+	uint64_t bytes = 0;
 
+	left.tap.num = left.udp.num = left.esp.num = 0;
 	for (uint32_t i = 0; i < v->num; i++) {
 		struct packet *p = v->pkt[i];
 
-		counter_add(&d->stats.tx_packets, 1);
-		counter_add(&d->stats.tx_bytes, p->len);
+		bytes += p->len;
 		if (send_sealed(l, f, p))
 			continue;
 		if (p->to->encap == ENCAP_UDP)
@@ -226,6 +228,8 @@ void lane_outer_tx(struct driver *d, struct pktvec *v)
 		else
 			leave(l, l->esp, &left.esp, p);
 	}
+	counter_add(&d->stats.tx_packets, v->num);
+	counter_add(&d->stats.tx_bytes, bytes);
 	v->num = 0;
 	send_leftover(l, &left);
 	lane_flush(l);

@@ -16,10 +16,10 @@
 #define ND_FIRST         133 /* ICMPv6 types of neighbour discovery (RFC 4861) */
 #define ND_LAST          137
 
-/* struct ip - what an IP header says; at, end: of what it carries. */
+/* struct ip - what an IP header says; src, dst: in it; at, end: of what it carries. */
 struct ip {
-	struct ip_addr src, dst;
-	uint8_t proto, tos, ttl;
+	const uint8_t *src, *dst;
+	uint8_t family, proto, tos, ttl;
 	bool plain; /* without options or extension headers that routers look at; no fragment */
 	uint32_t at, end;
 };
@@ -31,8 +31,9 @@ static bool parse_v4(struct ip *ip, const uint8_t *h, uint32_t len)
 	if (header_len < V4_LEN || header_len > len)
 		return false;
 	*ip = (struct ip){
-		.src = ip_addr_v4(h + 12),
-		.dst = ip_addr_v4(h + 16),
+		.src = h + 12,
+		.dst = h + 16,
+		.family = IP_V4,
 		.proto = h[9],
 		.tos = h[1],
 		.ttl = h[8],
@@ -48,8 +49,9 @@ static bool parse_v6(struct ip *ip, const uint8_t *h, uint32_t len)
 	if (len < V6_LEN)
 		return false;
 	*ip = (struct ip){
-		.src = ip_addr_v6(h + 8),
-		.dst = ip_addr_v6(h + 24),
+		.src = h + 8,
+		.dst = h + 24,
+		.family = IP_V6,
 		.proto = h[6],
 		.tos = (uint8_t)(load_be16(h) >> 4),
 		.ttl = h[7],
@@ -83,13 +85,18 @@ static bool parse_frame(struct ip *ip, const struct packet *p)
 	       parse(ip, h, p->len - ETHERNET_LEN) && ip->end <= p->len - ETHERNET_LEN;
 }
 
-/* header_sum_ok - RFC 791 3.1, of a header without options. */
+/* header_sum_ok - RFC 791 3.1, of a header without options; all ones in any order of the bytes. */
 static bool header_sum_ok(const uint8_t *h)
 {
-	uint32_t sum = 0;
+	uint64_t sum = 0;
+	uint32_t word;
 
-	for (uint32_t i = 0; i < V4_LEN; i += 2)
-		sum += load_be16(h + i);
+	for (uint32_t i = 0; i < V4_LEN; i += sizeof(word)) {
+		memcpy(&word, h + i, sizeof(word));
+		sum += word;
+	}
+	sum = (sum >> 32) + (sum & 0xffffffff);
+	sum = (sum >> 16) + (sum & 0xffff);
 	sum = (sum >> 16) + (sum & 0xffff);
 	return (uint16_t)(sum + (sum >> 16)) == 0xffff;
 }
@@ -125,14 +132,24 @@ void lane_ttl_more(uint8_t *h)
 /* ---- addresses ------------------------------------------------------------------------------ */
 
 /* stays_on_link - not to be forwarded: multicast, link-local, loopback, none. */
-static bool stays_on_link(const struct ip_addr *a)
+static bool stays_on_link(uint8_t family, const uint8_t *a)
 {
-	if (a->family == IP_V4)
-		return a->b[0] >= 224 || a->b[0] == 127 || a->b[0] == 0 ||
-		       (a->b[0] == 169 && a->b[1] == 254);
-	if (a->b[0] == 0xff || (a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80))
+	if (family == IP_V4)
+		return a[0] >= 224 || a[0] == 127 || a[0] == 0 || (a[0] == 169 && a[1] == 254);
+	if (a[0] == 0xff || (a[0] == 0xfe && (a[1] & 0xc0) == 0x80))
 		return true;
-	return load_be64(a->b) == 0 && load_be64(a->b + 8) <= 1;
+	return load_be64(a) == 0 && load_be64(a + 8) <= 1;
+}
+
+/* is_local - an address of the host. */
+static bool is_local(const struct lane_sort *s, uint8_t family, const uint8_t *a)
+{
+	return fib_find(s->fib, family, a)->local;
+}
+
+static struct ip_addr addr_of(const struct ip *ip, const uint8_t *a)
+{
+	return ip->family == IP_V4 ? ip_addr_v4(a) : ip_addr_v6(a);
 }
 
 /* ---- from the wire -------------------------------------------------------------------------- */
@@ -154,8 +171,8 @@ static enum lane_way take_esp(struct packet *p, const struct ip *ip)
 	const uint8_t *h = p->data + ETHERNET_LEN;
 	uint32_t at = ip->at, end = ip->end;
 
-	p->from.local = (struct endpoint){.addr = ip->dst};
-	p->from.remote = (struct endpoint){.addr = ip->src};
+	p->from.local = (struct endpoint){.addr = addr_of(ip, ip->dst)};
+	p->from.remote = (struct endpoint){.addr = addr_of(ip, ip->src)};
 	p->from.encap = ENCAP_NONE;
 	if (ip->proto == IPPROTO_UDP) {
 		p->from.remote.port = load_be16(h + at);
@@ -179,7 +196,7 @@ static bool quotes_esp(const uint8_t *m, uint32_t len, bool v6, const struct lan
 		return false;
 	if (v6 ? m[0] >= ICMP6_NO_ERROR : m[0] != 3 && m[0] != 4 && m[0] != 11 && m[0] != 12)
 		return false;
-	if (!parse(&mine, m + ICMP_LEN, len - ICMP_LEN) || !fib_is_local(s->fib, &mine.src))
+	if (!parse(&mine, m + ICMP_LEN, len - ICMP_LEN) || !is_local(s, mine.family, mine.src))
 		return false;
 	if (mine.proto == IPPROTO_ESP)
 		return true;
@@ -203,8 +220,8 @@ static enum lane_way for_us(struct packet *p, const struct ip *ip, const struct 
 		return is_esp_in_udp(h + ip->at, len, s->port_nat_t) ? take_esp(p, ip) : LANE_HOST;
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
-		if ((ip->proto == IPPROTO_ICMPV6) != (ip->dst.family == IP_V6) ||
-		    !quotes_esp(h + ip->at, len, ip->dst.family == IP_V6, s))
+		if ((ip->proto == IPPROTO_ICMPV6) != (ip->family == IP_V6) ||
+		    !quotes_esp(h + ip->at, len, ip->family == IP_V6, s))
 			return LANE_HOST;
 		p->data += ETHERNET_LEN;
 		p->len = ip->end;
@@ -224,11 +241,11 @@ enum lane_way lane_sort_wire(struct packet *p, const struct lane_sort *s)
 		return LANE_HOST;
 	uint8_t *h = p->data + ETHERNET_LEN;
 
-	if (ip.dst.family == IP_V4 && !header_sum_ok(h))
+	if (ip.family == IP_V4 && !header_sum_ok(h))
 		return LANE_HOST;
-	if (stays_on_link(&ip.dst) || stays_on_link(&ip.src))
+	if (stays_on_link(ip.family, ip.dst) || stays_on_link(ip.family, ip.src))
 		return LANE_HOST;
-	if (fib_is_local(s->fib, &ip.dst))
+	if (is_local(s, ip.family, ip.dst))
 		return for_us(p, &ip, s);
 	if (ip.ttl <= 1) /* the host says so to its sender */
 		return LANE_HOST;
@@ -245,7 +262,7 @@ static bool is_ours(const struct packet *p, const struct ip *ip, const struct la
 {
 	const uint8_t *u = p->data + ETHERNET_LEN + ip->at;
 
-	if (!fib_is_local(s->fib, &ip->src))
+	if (!is_local(s, ip->family, ip->src))
 		return false;
 	if (ip->proto == IPPROTO_ESP)
 		return true;
@@ -259,7 +276,7 @@ static bool is_discovery(const struct packet *p, const struct ip *ip)
 {
 	const uint8_t *m = p->data + ETHERNET_LEN + ip->at;
 
-	return ip->dst.family == IP_V6 && ip->proto == IPPROTO_ICMPV6 && ip->ttl == 255 &&
+	return ip->family == IP_V6 && ip->proto == IPPROTO_ICMPV6 && ip->ttl == 255 &&
 	       ip->end > ip->at && m[0] >= ND_FIRST && m[0] <= ND_LAST;
 }
 
@@ -273,8 +290,8 @@ bool lane_sort_host(struct packet *p, const struct lane_sort *s)
 
 	if (type != ETHERTYPE_V4 && type != ETHERTYPE_V6)
 		return false;
-	if (parse_frame(&ip, p) &&
-	    (stays_on_link(&ip.dst) || is_discovery(p, &ip) || (s->fib && is_ours(p, &ip, s))))
+	if (parse_frame(&ip, p) && (stays_on_link(ip.family, ip.dst) || is_discovery(p, &ip) ||
+				    (s->fib && is_ours(p, &ip, s))))
 		return false;
 	/* What is no IP packet the policies will not pass either. */
 	p->data += ETHERNET_LEN;

@@ -857,8 +857,8 @@ static void test_longest_prefix(void)
 			     (routes[i].len == best->len && routes[i].metric < best->metric)))
 				best = &routes[i];
 		CU_ASSERT_EQUAL_FATAL(is != NULL, best != NULL);
-		CU_ASSERT_PTR_EQUAL_FATAL(fib_find(f, &a)->route, is);
-		CU_ASSERT_PTR_EQUAL_FATAL(fib_find(f, &a)->route, is); /* as it was kept */
+		CU_ASSERT_PTR_EQUAL_FATAL(fib_find(f, a.family, a.b)->route, is);
+		CU_ASSERT_PTR_EQUAL_FATAL(fib_find(f, a.family, a.b)->route, is); /* as it was kept */
 		if (!is)
 			continue;
 		found++;
