@@ -73,10 +73,11 @@ static uint32_t offer(struct driver *d, struct pool *pool, struct pktvec *out)
 	struct inner *in = container_of(d, struct inner, driver);
 	struct path_bench *b = in->bench;
 	uint32_t n = b->offer < pktvec_room(out) ? b->offer : pktvec_room(out);
-	uint64_t start = bench_tsc();
 
 	if (in->end != &b->sender)
 		return 0;
+	uint64_t start = bench_tsc();
+
 	n = pool->ops->get(pool, out->pkt + out->num, n);
 	for (uint32_t i = 0; i < n; i++) {
 		struct packet *p = out->pkt[out->num + i];
@@ -150,12 +151,13 @@ static uint32_t wire_get(struct driver *d, struct pool *pool, struct pktvec *out
 {
 	struct wire_end *w = container_of(d, struct wire_end, driver);
 	struct path_bench *b = w->bench;
-	uint64_t start = bench_tsc();
 	uint32_t n = b->wire.num;
 
 	(void)pool; /* the sender's packets travel on, and go home when they are freed */
 	if (w->end != &b->receiver)
 		return 0;
+	uint64_t start = bench_tsc();
+
 	for (uint32_t i = 0; i < n; i++) {
 		forget(b->wire.pkt[i], &b->from);
 		pktvec_push(out, b->wire.pkt[i]);

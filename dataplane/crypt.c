@@ -6,12 +6,24 @@
 /* same_backend - how many operations from i on go to one back end. */
 static uint32_t same_backend(const struct pktvec *v, uint32_t i)
 {
-	const struct aead_backend *aead = v->pkt[i]->sa->aead;
+	const struct esp_sa *sa = v->pkt[i]->sa;
 	uint32_t n = 1;
 
-	while (i + n < v->num && v->pkt[i + n]->sa->aead == aead)
+	while (i + n < v->num && (v->pkt[i + n]->sa == sa || v->pkt[i + n]->sa->aead == sa->aead))
 		n++;
 	return n;
+}
+
+/* all_ok - nothing of the vector is dropped: it goes on as it is. */
+static bool all_ok(const struct worker *w, const struct pktvec *in, struct pktvec *out)
+{
+	bool ok = true;
+
+	for (uint32_t i = 0; i < in->num; i++)
+		ok = ok & w->ops[i].ok;
+	if (likely(ok))
+		pktvec_copy(out, in);
+	return ok;
 }
 
 void out_encrypt(struct worker *w, struct pktvec *in, struct pktvec *out)
@@ -20,6 +32,8 @@ void out_encrypt(struct worker *w, struct pktvec *in, struct pktvec *out)
 		n = same_backend(in, i);
 		in->pkt[i]->sa->aead->encrypt(w->crypto, &w->ops[i], n);
 	}
+	if (likely(all_ok(w, in, out)))
+		return;
 	out->num = 0;
 	for (uint32_t i = 0; i < in->num; i++) {
 		if (likely(w->ops[i].ok))
@@ -35,6 +49,8 @@ void in_decrypt(struct worker *w, struct pktvec *in, struct pktvec *out)
 		n = same_backend(in, i);
 		in->pkt[i]->sa->aead->decrypt(w->crypto, &w->ops[i], n);
 	}
+	if (likely(all_ok(w, in, out)))
+		return;
 	out->num = 0;
 	for (uint32_t i = 0; i < in->num; i++) {
 		struct packet *p = in->pkt[i];

@@ -45,15 +45,23 @@ static inline bool read_ports(uint32_t *ports, bool *no_ports, uint8_t proto, co
 	}
 }
 
-static inline struct flow_words words6(const uint8_t *p)
+struct flow_key flow_key(const struct flow_id *id)
 {
-	struct flow_words v;
+	const uint8_t *addr = (const uint8_t *)id->addr;
+	bool v6 = id->what & FLOW_V6, no_ports = id->what & FLOW_NO_PORTS;
 
-	memcpy(&v, p, sizeof(v));
-	return v;
+	return (struct flow_key){
+		.flow = {.local = v6 ? ip_addr_v6(addr) : ip_addr_v4(addr),
+			 .remote = v6 ? ip_addr_v6(addr + 16) : ip_addr_v4(addr + 4),
+			 .local_port = (uint16_t)id->what,
+			 .remote_port = (uint16_t)(id->what >> 16),
+			 .proto = (uint8_t)(id->what >> 32)},
+		.no_ports = no_ports,
+		.scope = (uint16_t)(id->what >> 48),
+	};
 }
 
-static inline bool parse_v4(struct flow_key *k, struct packet *p, enum flow_dir dir)
+static inline bool parse_v4(struct flow_id *id, struct packet *p, enum flow_dir dir)
 {
 	const uint8_t *h = p->data;
 
@@ -72,8 +80,7 @@ static inline bool parse_v4(struct flow_key *k, struct packet *p, enum flow_dir 
 		return false;
 	p->len = len;
 	p->flags |= field & (IP4_MF | IP4_OFFSET_MASK) ? PACKET_F_FRAGMENT : 0;
-	flow_fill(k, IP_V4, flow_words4(h + (dir == FLOW_OUT ? 12 : 16)),
-		  flow_words4(h + (dir == FLOW_OUT ? 16 : 12)), h[9], ports, no_ports);
+	flow_fill4(id, flow_addrs4(h, dir), h[9], ports, no_ports);
 	return true;
 }
 
@@ -105,7 +112,7 @@ static bool is_ext(uint8_t proto)
 	       proto == IPPROTO_DSTOPTS;
 }
 
-static bool parse_v6(struct flow_key *k, struct packet *p, enum flow_dir dir)
+static bool parse_v6(struct flow_id *id, struct packet *p, enum flow_dir dir)
 {
 	const uint8_t *h = p->data;
 
@@ -125,12 +132,13 @@ static bool parse_v6(struct flow_key *k, struct packet *p, enum flow_dir dir)
 	}
 	if (likely(!no_ports) && !read_ports(&ports, &no_ports, proto, h + at, len - at, dir))
 		return false;
-	flow_fill(k, IP_V6, words6(h + (dir == FLOW_OUT ? 8 : 24)),
-		  words6(h + (dir == FLOW_OUT ? 24 : 8)), proto, ports, no_ports);
+	id->what = ports | (uint64_t)proto << 32 | FLOW_V6 | (no_ports ? FLOW_NO_PORTS : 0);
+	memcpy(id->addr, h + (dir == FLOW_OUT ? 8 : 24), 16);
+	memcpy(id->addr + 2, h + (dir == FLOW_OUT ? 24 : 8), 16);
 	return true;
 }
 
-bool flow_parse(struct flow_key *out, struct packet *p, enum flow_dir dir)
+bool flow_parse(struct flow_id *out, struct packet *p, enum flow_dir dir)
 {
 	if (unlikely(p->len == 0))
 		return false;

@@ -18,33 +18,30 @@ enum flow_dir {
 
 /* struct flow_key - a flow, whether its ports are not known: a fragment that is not the first has
  * none (RFC 4301 7), nor has a protocol without ports; and where: two virtual interfaces may know
- * the same addresses. */
+ * the same addresses. What policies and selectors are asked with. */
 struct flow_key {
 	struct flow flow;
 	uint32_t no_ports; /* 0 or 1 */
 	uint32_t scope;    /* dataplane_vif_add(); 0 = the inner ports that all share */
 };
-static_assert(sizeof(struct flow_key) == 56, "compared and hashed as seven words");
 
-/* flow_parse - the key of the inner packet p, which is cut to the length its IP header names (what
+/* struct flow_id - the same in whole words, few of which tell one IPv4 flow from another: what
+ * passes make and the flow cache is asked with. */
+struct flow_id {
+	uint64_t what; /* local port | remote port << 16 | protocol << 32 | FLOW_* | scope << 48 */
+	uint64_t addr[4]; /* IPv4: local | remote << 32, zeros; IPv6: two words local, two remote */
+};
+
+#define FLOW_V6       (1ull << 40)
+#define FLOW_NO_PORTS (1ull << 41)
+
+/* flow_key - of an id. */
+struct flow_key flow_key(const struct flow_id *id) NONNULL(1);
+
+/* flow_parse - the id of the inner packet p, which is cut to the length its IP header names (what
  * follows is link or TFC padding, RFC 4303 2.7); a fragment gets PACKET_F_FRAGMENT. False if it is
  * not well-formed. */
-MUST_USE bool flow_parse(struct flow_key *out, struct packet *p, enum flow_dir dir) NONNULL(1, 2);
-
-/* flow_put, flow_get - word i of a key. Keys are made and read in whole words: an address or a byte
- * stored by itself would stall the next load of its word. */
-static inline void flow_put(struct flow_key *k, unsigned int i, uint64_t v)
-{
-	memcpy((uint8_t *)k + 8 * i, &v, sizeof(v));
-}
-
-static inline uint64_t flow_get(const struct flow_key *k, unsigned int i)
-{
-	uint64_t v;
-
-	memcpy(&v, (const uint8_t *)k + 8 * i, sizeof(v));
-	return v;
-}
+MUST_USE bool flow_parse(struct flow_id *out, struct packet *p, enum flow_dir dir) NONNULL(1, 2);
 
 __extension__ typedef unsigned __int128 u128;
 
@@ -57,45 +54,40 @@ static inline uint64_t flow_mix(uint64_t a, uint64_t b)
 	return (uint64_t)m ^ (uint64_t)(m >> 64);
 }
 
-/* flow_scope - the key of a flow of this scope; the key has none yet. */
-static inline void flow_scope(struct flow_key *k, uint32_t scope)
+/* flow_equal - it is one flow. */
+static inline bool flow_equal(const struct flow_id *a, const struct flow_id *b)
 {
-	if (unlikely(scope))
-		flow_put(k, 6, flow_get(k, 6) | (uint64_t)scope << 32);
+	uint64_t differ = (a->what ^ b->what) | (a->addr[0] ^ b->addr[0]);
+
+	if (unlikely(b->what & FLOW_V6))
+		differ |= (a->addr[1] ^ b->addr[1]) | (a->addr[2] ^ b->addr[2]) |
+			  (a->addr[3] ^ b->addr[3]);
+	return differ == 0;
 }
 
-/* struct flow_words - an address as two words; IPv4 is the low half of the first. */
-struct flow_words {
-	uint64_t lo, hi;
-};
-
-static_assert(offsetof(struct flow, local.family) == 16 && offsetof(struct flow, remote) == 20 &&
-		      offsetof(struct flow, remote.family) == 36 &&
-		      offsetof(struct flow, local_port) == 40 &&
-		      offsetof(struct flow, remote_port) == 42 &&
-		      offsetof(struct flow, proto) == 44,
-	      "flow_fill() puts the key together word by word");
-
-/* flow_fill - a whole key; ports: local | remote << 16. */
-static inline void flow_fill(struct flow_key *k, enum ip_family family, struct flow_words local,
-			     struct flow_words remote, uint8_t proto, uint32_t ports, bool no_ports)
+/* flow_scope - the id of a flow of this scope, which is a port's number + 1; it has none yet. */
+static inline void flow_scope(struct flow_id *id, uint32_t scope)
 {
-	flow_put(k, 0, local.lo);
-	flow_put(k, 1, local.hi);
-	flow_put(k, 2, family | remote.lo << 32);
-	flow_put(k, 3, remote.lo >> 32 | remote.hi << 32);
-	flow_put(k, 4, remote.hi >> 32 | (uint64_t)family << 32);
-	flow_put(k, 5, ports | (uint64_t)proto << 32);
-	flow_put(k, 6, no_ports);
+	id->what |= (uint64_t)scope << 48;
 }
 
-/* flow_words4 - an IPv4 address in a packet. */
-static inline struct flow_words flow_words4(const uint8_t *p)
+/* flow_fill4 - a whole id; ports: local | remote << 16, v4: both addresses. */
+static inline void flow_fill4(struct flow_id *id, uint64_t v4, uint8_t proto, uint32_t ports,
+			      bool no_ports)
 {
-	uint32_t v;
+	*id = (struct flow_id){
+		.what = ports | (uint64_t)proto << 32 | (no_ports ? FLOW_NO_PORTS : 0),
+		.addr = {v4},
+	};
+}
 
-	memcpy(&v, p, sizeof(v));
-	return (struct flow_words){.lo = v};
+/* flow_addrs4 - of the IPv4 header h. */
+static inline uint64_t flow_addrs4(const uint8_t *h, enum flow_dir dir)
+{
+	uint64_t both;
+
+	memcpy(&both, h + 12, sizeof(both));
+	return dir == FLOW_OUT ? both : both << 32 | both >> 32;
 }
 
 /* FLOW_FAST_LEN - an IPv4 header without options, and the ports. */
@@ -103,7 +95,7 @@ static inline struct flow_words flow_words4(const uint8_t *p)
 
 /* flow_parse_fast - flow_parse() for passes, where dir is a constant: whole UDP and TCP packets in
  * IPv4 without options here, everything else there. */
-MUST_USE static inline bool flow_parse_fast(struct flow_key *out, struct packet *p,
+MUST_USE static inline bool flow_parse_fast(struct flow_id *out, struct packet *p,
 					    enum flow_dir dir)
 {
 	const uint8_t *h = p->data;
@@ -119,8 +111,7 @@ MUST_USE static inline bool flow_parse_fast(struct flow_key *out, struct packet 
 	if (dir == FLOW_OUT)
 		ports = ports << 16 | ports >> 16;
 	p->len = len;
-	flow_fill(out, IP_V4, flow_words4(h + (dir == FLOW_OUT ? 12 : 16)),
-		  flow_words4(h + (dir == FLOW_OUT ? 16 : 12)), h[9], ports, false);
+	flow_fill4(out, flow_addrs4(h, dir), h[9], ports, false);
 	return true;
 }
 

@@ -31,13 +31,13 @@ void flow_cache_fini(struct flow_cache *c)
 }
 
 /* choose_sa - the SA to send on; nothing is admitted inbound until it is checked again. */
-static void choose_sa(struct flow_entry *e)
+static void choose_sa(struct flow_entry *e, const struct flow_key *key)
 {
 	/* The generation first: a change in between makes the entry stale, not wrong. */
 	e->group_gen = group_generation(e->group);
 	e->in_conf = 0;
 	e->sa = NULL;
-	e->verdict = group_select(e->group, &e->sa, &e->key, e->policy->class_demanded);
+	e->verdict = group_select(e->group, &e->sa, key, e->policy->class_demanded);
 	e->owner = e->sa ? e->sa->owner : 0;
 }
 
@@ -48,16 +48,17 @@ static enum drop_reason verdict_of(const struct spd_entry *policy)
 	return policy->action == POLICY_BYPASS ? DROP_POLICY_BYPASS : DROP_POLICY_DISCARD;
 }
 
-static void look_up(const struct flow_cache *c, struct flow_entry *e, uint64_t gen)
+static void look_up(const struct flow_cache *c, struct flow_entry *e, const struct flow_key *key,
+		    uint64_t gen)
 {
 	e->policy_gen = gen;
-	e->policy = spd_lookup(c->spd, &e->key);
+	e->policy = spd_lookup(c->spd, key);
 	e->group = NULL;
 	e->group_gen = 0;
 	e->in_conf = 0;
 	if (e->policy && e->policy->action == POLICY_PROTECT) {
 		e->group = e->policy->group;
-		choose_sa(e);
+		choose_sa(e, key);
 	} else {
 		e->verdict = verdict_of(e->policy);
 	}
@@ -65,21 +66,21 @@ static void look_up(const struct flow_cache *c, struct flow_entry *e, uint64_t g
 
 /* The second pair of neighbours lies where the hash's upper half says, so that flows which share
  * one pair hardly ever share both. */
-struct flow_entry *flow_cache_elsewhere(struct flow_cache *c, const struct flow_key *key,
+struct flow_entry *flow_cache_elsewhere(struct flow_cache *c, const struct flow_id *id,
 					uint64_t place)
 {
-	uint64_t second = flow_hash(c, key) >> 32 & c->mask;
+	uint64_t second = flow_hash(c, id) >> 32 & c->mask;
 	struct flow_entry *const tries[] = {&c->entries[place ^ 1], &c->entries[second],
 					    &c->entries[second ^ 1]};
 	struct flow_entry *oldest = &c->entries[place];
 
 	for (size_t i = 0; i < ARRAY_LEN(tries); i++) {
-		if (flow_is(tries[i], key))
+		if (flow_equal(&tries[i]->id, id))
 			return tries[i];
 		if (tries[i]->used_ns < oldest->used_ns)
 			oldest = tries[i];
 	}
-	oldest->key = *key;
+	oldest->id = *id;
 	oldest->policy_gen = 0;
 	return oldest;
 }
@@ -87,9 +88,10 @@ struct flow_entry *flow_cache_elsewhere(struct flow_cache *c, const struct flow_
 void flow_cache_refresh(const struct flow_cache *c, struct flow_entry *e)
 {
 	uint64_t gen = spd_generation(c->spd);
+	struct flow_key key = flow_key(&e->id);
 
 	if (e->policy_gen != gen)
-		look_up(c, e, gen);
+		look_up(c, e, &key, gen);
 	else
-		choose_sa(e);
+		choose_sa(e, &key);
 }

@@ -14,16 +14,16 @@
 /* struct flow_entry - two cache lines. */
 struct flow_entry {
 	/* Line 0: which flow, and how old the knowledge is. */
-	alignas(CACHE_LINE) struct flow_key key;
+	alignas(CACHE_LINE) struct flow_id id;
 	uint64_t policy_gen; /* 0 = empty */
+	uint64_t used_ns;
 
 	/* Line 1: valid while policy_gen is the SPD's. */
-	const struct spd_entry *policy; /* NULL = none matches */
-	struct sa_group *group;         /* of a PROTECT policy, else NULL */
-	uint64_t group_gen;             /* what follows is valid while it is the group's */
-	struct esp_sa *sa;              /* out: if verdict is DROP_NONE */
-	uint64_t in_conf;               /* in: uid of the sa_conf that admits the flow; 0 = none */
-	uint64_t used_ns;
+	alignas(CACHE_LINE) const struct spd_entry *policy; /* NULL = none matches */
+	struct sa_group *group;                             /* of a PROTECT policy, else NULL */
+	uint64_t group_gen;       /* what follows is valid while it is the group's */
+	struct esp_sa *sa;        /* out: if verdict is DROP_NONE */
+	uint64_t in_conf;         /* in: uid of the sa_conf that admits the flow; 0 = none */
 	enum drop_reason verdict; /* out: DROP_NO_SA = hold */
 	uint16_t owner;           /* out: worker that owns sa */
 };
@@ -43,32 +43,23 @@ MUST_USE enum err flow_cache_init(struct flow_cache *c, uint32_t num, const stru
 				  const struct rng *rng) NONNULL(1, 3, 4);
 void flow_cache_fini(struct flow_cache *c) NONNULL(1);
 
-/* flow_hash - of a key. */
-static inline uint64_t flow_hash(const struct flow_cache *c, const struct flow_key *k)
+/* flow_hash - of an id. */
+static inline uint64_t flow_hash(const struct flow_cache *c, const struct flow_id *id)
 {
 	const uint64_t s0 = c->seed[0], s1 = c->seed[1];
-	uint64_t h = flow_mix(flow_get(k, 0) ^ s0, flow_get(k, 1) ^ s1) ^
-		     flow_mix(flow_get(k, 2) ^ s1, flow_get(k, 3) ^ ~s0);
+	uint64_t h = flow_mix(id->what ^ s0, id->addr[0] ^ s1);
 
-	return flow_mix(h ^ flow_mix(flow_get(k, 4) ^ ~s1, flow_get(k, 5) ^ s0),
-			flow_get(k, 6) ^ s1 ^ 0x9e3779b97f4a7c15ull);
+	if (unlikely(id->what & FLOW_V6))
+		h ^= flow_mix(id->addr[1] ^ s1, id->addr[2] ^ ~s0) ^
+		     flow_mix(id->addr[3] ^ ~s1, s0);
+	return flow_mix(h ^ s0, s1 ^ 0x9e3779b97f4a7c15ull);
 }
 
-/* flow_is - the entry is that flow's. */
-static inline bool flow_is(const struct flow_entry *e, const struct flow_key *k)
-{
-	uint64_t diff = 0;
-
-	for (unsigned int i = 0; i < 7; i++)
-		diff |= flow_get(&e->key, i) ^ flow_get(k, i);
-	return diff == 0;
-}
-
-/* flow_cache_place - where the flow of a key is looked for; its lines are fetched meanwhile. For a
+/* flow_cache_place - where the flow of an id is looked for; its lines are fetched meanwhile. For a
  * whole vector first, then flow_cache_get() for each. */
-static inline uint64_t flow_cache_place(const struct flow_cache *c, const struct flow_key *key)
+static inline uint64_t flow_cache_place(const struct flow_cache *c, const struct flow_id *id)
 {
-	uint64_t at = flow_hash(c, key) & c->mask;
+	uint64_t at = flow_hash(c, id) & c->mask;
 
 	__builtin_prefetch(&c->entries[at], 1);
 	__builtin_prefetch((const uint8_t *)&c->entries[at] + CACHE_LINE, 1);
@@ -77,7 +68,7 @@ static inline uint64_t flow_cache_place(const struct flow_cache *c, const struct
 
 /* flow_cache_elsewhere - for flow_cache_get(): the entry of a flow that is not at its first place:
  * at one of the three others, else the one of the four that was used longest ago, emptied. */
-struct flow_entry *flow_cache_elsewhere(struct flow_cache *c, const struct flow_key *key,
+struct flow_entry *flow_cache_elsewhere(struct flow_cache *c, const struct flow_id *id,
 					uint64_t place) NONNULL(1, 2);
 
 /* flow_cache_refresh - for flow_cache_get(): look up what is out of date. */
@@ -85,13 +76,13 @@ void flow_cache_refresh(const struct flow_cache *c, struct flow_entry *e) NONNUL
 
 /* flow_cache_get - the entry of a flow, up to date when the call returns; never NULL. place is
  * flow_cache_place()'s. The entry's pointers are valid until the worker's next quiescent state. */
-static inline struct flow_entry *flow_cache_get(struct flow_cache *c, const struct flow_key *key,
+static inline struct flow_entry *flow_cache_get(struct flow_cache *c, const struct flow_id *id,
 						uint64_t place, uint64_t now_ns)
 {
 	struct flow_entry *e = &c->entries[place];
 
-	if (unlikely(!flow_is(e, key)))
-		e = flow_cache_elsewhere(c, key, place);
+	if (unlikely(!flow_equal(&e->id, id)))
+		e = flow_cache_elsewhere(c, id, place);
 	/* The group is not looked at unless the policy's generation is this one. */
 	if (unlikely(e->policy_gen != spd_generation(c->spd) ||
 		     (e->group && e->group_gen != group_generation(e->group))))

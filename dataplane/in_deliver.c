@@ -36,39 +36,46 @@ static void cut(struct worker *w, struct packet *p)
 static bool another_asks(struct worker *w, struct packet *p)
 {
 	const struct flow_entry *e;
-	struct flow_key key;
+	struct flow_id id;
 
-	if (!flow_parse_fast(&key, p, FLOW_OUT))
+	if (!flow_parse_fast(&id, p, FLOW_OUT))
 		return true;
 	if (p->flags & PACKET_F_FRAGMENT && spd_wants_whole(w->spd))
 		return true;
-	flow_scope(&key, p->scope);
-	e = flow_cache_get(&w->flows, &key, flow_cache_place(&w->flows, &key), w->now_ns);
+	flow_scope(&id, p->scope);
+	e = flow_cache_get(&w->flows, &id, flow_cache_place(&w->flows, &id), w->now_ns);
 	return e->verdict != DROP_NO_POLICY && e->verdict != DROP_POLICY_BYPASS;
 }
 
-/* is_routed - p goes to a router's port. */
-static inline bool is_routed(const struct worker *w, const struct packet *p)
+/* is_routed - the port is a router's. */
+static bool is_routed(const struct worker *w, uint16_t port)
 {
-	uint16_t port = packet_inner_port(w, p);
-
 	return port < w->num_ports && w->ports[port] && w->ports[port]->routed;
 }
 
 /* deliver - IPv4 is put together for good: who forwards it may cut it again. */
-static inline void deliver(struct worker *w, struct packet *p)
+static inline void deliver(struct worker *w, struct packet *p, uint16_t port, bool routed)
 {
-	if (unlikely(is_routed(w, p)) && another_asks(w, p))
+	if (unlikely(routed) && another_asks(w, p))
 		p->flags |= PACKET_F_HOST;
 	if (unlikely(p->flags & PACKET_F_JOINED) && p->data[0] >> 4 == 6 && p->len > p->mtu)
 		cut(w, p);
 	else
-		worker_tx(w, packet_inner_port(w, p), p);
+		worker_tx(w, port, p);
 }
 
 void in_deliver(struct worker *w, struct pktvec *in, struct pktvec *out)
 {
+	uint16_t last = WORKER_NO_PORT;
+	bool routed = false;
+
 	out->num = 0;
-	for (uint32_t i = 0; i < in->num; i++)
-		deliver(w, in->pkt[i]);
+	for (uint32_t i = 0; i < in->num; i++) {
+		uint16_t port = packet_inner_port(w, in->pkt[i]);
+
+		if (port != last)
+			routed = is_routed(w, port);
+		last = port;
+		deliver(w, in->pkt[i], port, routed);
+	}
 }

@@ -21,23 +21,33 @@ static const uint8_t next_headers[256] = {
 	[IPPROTO_NONE] = PAYLOAD_DUMMY,
 };
 
-/* strip - ESP header and trailer off; false if the padding is not 1, 2, 3 ... (S50). */
-static bool strip(struct packet *p)
+/* is_padding - the pad bytes in front of `end` are 1, 2, 3 ... Seven at most are looked at in one
+ * word; with the header there is always one in front of end. */
+static inline bool is_padding(const uint8_t *end, uint32_t pad)
 {
-	const struct esp_sa *sa = p->sa;
+	uint32_t others = 56 - 8 * pad;
+	uint8_t wrong = 0;
+
+	if (likely(pad < 8))
+		return (load_be64(end - 8) ^ 0x01020304050607 >> others) << others << 8 == 0;
+	for (uint32_t i = 0; i < pad; i++)
+		wrong |= *(end - pad + i) ^ (uint8_t)(i + 1);
+	return wrong == 0;
+}
+
+/* strip - ESP header and trailer off; false if the padding is not 1, 2, 3 ... (S50). */
+static inline bool strip(struct packet *p, const struct esp_sa *sa)
+{
 	uint8_t *text = p->data + sa->front_len;
 	uint32_t len = p->len - sa->front_len - sa->icv_len;
 	uint32_t pad = text[len - 2];
-	uint8_t wrong = 0;
 
 	if (unlikely(pad + ESP_TRAILER_LEN > len))
 		return false;
 	p->next_header = text[len - 1];
 	p->data = text;
 	p->len = len - ESP_TRAILER_LEN - pad;
-	for (uint32_t i = 0; i < pad; i++)
-		wrong |= text[p->len + i] ^ (uint8_t)(i + 1);
-	return wrong == 0;
+	return is_padding(text + len - ESP_TRAILER_LEN, pad);
 }
 
 /* class_allows - the packet came under the protection that its policy demands: the class that is
@@ -59,14 +69,16 @@ static enum drop_reason class_allows(const struct flow_entry *e, const struct sa
 }
 
 /* admit - the packet lies inside its SA's selectors and policy lets it in (S56). */
-static enum drop_reason admit(struct worker *w, const struct flow_key *key, uint64_t place,
-			      const struct sa_conf *c)
+static inline enum drop_reason admit(struct worker *w, const struct flow_id *id, uint64_t place,
+				     const struct sa_conf *c)
 {
-	struct flow_entry *e = flow_cache_get(&w->flows, key, place, w->now_ns);
+	struct flow_entry *e = flow_cache_get(&w->flows, id, place, w->now_ns);
 
 	if (likely(e->in_conf == c->uid))
 		return DROP_NONE;
-	if (!flow_match(key, c->ts, c->num_local, c->ts + c->num_local, c->num_remote))
+	struct flow_key key = flow_key(id);
+
+	if (!flow_match(&key, c->ts, c->num_local, c->ts + c->num_local, c->num_remote))
 		return DROP_SA_SELECTOR_IN;
 	enum drop_reason why = class_allows(e, c);
 
@@ -122,44 +134,50 @@ static enum drop_reason uncover_transport(struct packet *p, const struct sa_conf
 	return p->next_header == IPPROTO_NONE ? DROP_DUMMY : transport_restore(p, c);
 }
 
-/* uncover - the inner packet and its flow's key. */
-static enum drop_reason uncover(struct packet *p, struct flow_key *key)
+/* uncover - the inner packet and its flow's id. */
+static inline enum drop_reason uncover(struct packet *p, const struct sa_conf *c,
+				       struct flow_id *id)
 {
-	const struct sa_conf *c = rcu_deref(p->sa->conf);
-
-	if (unlikely(!strip(p)))
+	if (unlikely(!strip(p, p->sa)))
 		return DROP_PADDING;
 	enum drop_reason why =
 		likely(c->mode == SA_TUNNEL) ? uncover_tunnel(p) : uncover_transport(p, c);
 
 	if (unlikely(why != DROP_NONE))
 		return why;
-	return flow_parse_fast(key, p, FLOW_IN) ? DROP_NONE : DROP_MALFORMED_INNER;
+	return flow_parse_fast(id, p, FLOW_IN) ? DROP_NONE : DROP_MALFORMED_INNER;
 }
 
 /* uncover_all - and where the flows are looked for; what is no inner packet is dropped. */
-static uint32_t uncover_all(struct worker *w, struct pktvec *in, struct flow_key *keys,
+static uint32_t uncover_all(struct worker *w, struct pktvec *in, struct flow_id *ids,
 			    uint64_t *places)
 {
+	const struct esp_sa *sa = NULL;
+	const struct sa_conf *c = NULL;
 	uint32_t num = 0;
 
 	for (uint32_t i = 0; i < in->num; i++) {
 		struct packet *p = in->pkt[i];
-		enum drop_reason why = uncover(p, &keys[num]);
+
+		if (p->sa != sa) {
+			sa = p->sa;
+			c = rcu_deref(sa->conf);
+		}
+		enum drop_reason why = uncover(p, c, &ids[num]);
 
 		if (why == DROP_NONE && unlikely(p->flags & PACKET_F_FRAGMENT)) {
 			p = join(w, p);
 			if (!p)
 				continue;
-			if (!flow_parse(&keys[num], p, FLOW_IN) || p->flags & PACKET_F_FRAGMENT)
+			if (!flow_parse(&ids[num], p, FLOW_IN) || p->flags & PACKET_F_FRAGMENT)
 				why = DROP_MALFORMED_INNER;
 		}
 		if (unlikely(why != DROP_NONE)) {
 			worker_drop(w, p, why);
 			continue;
 		}
-		flow_scope(&keys[num], rcu_deref(p->sa->conf)->scope);
-		places[num] = flow_cache_place(&w->flows, &keys[num]);
+		flow_scope(&ids[num], c->scope);
+		places[num] = flow_cache_place(&w->flows, &ids[num]);
 		in->pkt[num++] = p;
 	}
 	return num;
@@ -167,12 +185,12 @@ static uint32_t uncover_all(struct worker *w, struct pktvec *in, struct flow_key
 
 void in_finish(struct worker *w, struct pktvec *in, struct pktvec *out)
 {
-	struct flow_key keys[PKTVEC_MAX];
+	struct flow_id ids[PKTVEC_MAX];
 	uint64_t places[PKTVEC_MAX];
 	struct sa_run run = {0};
 
 	out->num = 0;
-	in->num = uncover_all(w, in, keys, places);
+	in->num = uncover_all(w, in, ids, places);
 	for (uint32_t i = 0; i < in->num; i++) {
 		struct packet *p = in->pkt[i];
 
@@ -180,7 +198,7 @@ void in_finish(struct worker *w, struct pktvec *in, struct pktvec *out)
 			run_end(w, &run);
 			run_begin(&run, p->sa);
 		}
-		enum drop_reason why = admit(w, &keys[i], places[i], run.conf);
+		enum drop_reason why = admit(w, &ids[i], places[i], run.conf);
 
 		if (why == DROP_NONE && likely(run.conf->mode == SA_TUNNEL) &&
 		    !(p->flags & PACKET_F_JOINED) && unlikely(!tos_restore(p, run.conf->copy_dscp)))

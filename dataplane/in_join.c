@@ -103,6 +103,16 @@ static inline uint8_t joins_of(const struct worker *w, const struct packet *p)
 	return port < w->num_ports && w->ports[port] ? w->ports[port]->joins : 0;
 }
 
+/* any_joins - there is a driver that takes chains. */
+static bool any_joins(const struct worker *w)
+{
+	for (uint16_t port = 0; port < w->num_ports; port++) {
+		if (w->ports[port] && w->ports[port]->joins)
+			return true;
+	}
+	return false;
+}
+
 /* kind_of - which of JOIN_* it would be. */
 static uint8_t kind_of(const struct segment *s)
 {
@@ -232,12 +242,16 @@ void in_join(struct worker *w, struct pktvec *in, struct pktvec *out)
 	struct chain open[NUM_OPEN];
 	uint32_t num = 0, turn = 0;
 
+	if (!any_joins(w)) {
+		pktvec_copy(out, in);
+		return;
+	}
 	out->num = 0;
 	for (uint32_t i = 0; i < in->num; i++) {
 		uint8_t joins = joins_of(w, in->pkt[i]);
 		struct segment s;
 
-		if (likely(!joins) || !parse(&s, in->pkt[i]) || !(joins & kind_of(&s))) {
+		if (!joins || !parse(&s, in->pkt[i]) || !(joins & kind_of(&s))) {
 			pktvec_push(out, in->pkt[i]);
 			continue;
 		}

@@ -16,22 +16,7 @@ static bool well_formed(const struct packet *p, const struct esp_sa *sa)
 /* fill_op - decrypt in place, in a buffer that is ours alone (S54). */
 static inline void fill_op(struct aead_op *op, const struct packet *p, const struct esp_sa *sa)
 {
-	uint8_t *text = p->data + sa->front_len;
-	uint32_t len = p->len - sa->front_len - sa->icv_len;
-
-	op->key = sa->key;
-	op->text = text;
-	op->len = len;
-	op->icv = text + len;
-	op->aad_len = sa->aad_len;
-	op->ok = false;
-	memcpy(op->nonce, sa->salt, 4);
-	memcpy(op->nonce + 4, text - 8, 8);
-	memcpy(op->aad, sa->spi.b, 4);
-	if (sa->aad_len == 12)
-		store_be64(op->aad + 4, p->seq);
-	else
-		store_be32(op->aad + 4, (uint32_t)p->seq);
+	esp_op(op, sa, p->data + sa->front_len, p->len - sa->front_len - sa->icv_len, p->seq);
 }
 
 /* HANDED - in place of a drop_reason: the packet went to another worker. */

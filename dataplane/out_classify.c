@@ -5,15 +5,16 @@
 /* acquire - ask for an SA for the flow. */
 static void acquire(struct worker *w, const struct flow_entry *e)
 {
+	struct flow_key key = flow_key(&e->id);
 	struct dp_event ev = {
 		.kind = DP_EVENT_ACQUIRE,
 		.group = e->group->id,
 		.owner = e->policy->owner,
-		.flow = e->key.flow,
+		.flow = key.flow,
 		.time_ns = w->now_ns,
 	};
 
-	ev.flow.no_ports = e->key.no_ports != 0;
+	ev.flow.no_ports = key.no_ports != 0;
 	/* If there is no record now, the next packet of the policy asks again. */
 	if (events_push(&w->events, &ev, NULL))
 		hold_acquired(&w->hold, e->policy->id, w->now_ns);
@@ -37,12 +38,12 @@ void out_hold(struct worker *w, struct packet *p, const struct flow_entry *e)
 		acquire(w, e);
 }
 
-/* look - the key of p's flow. A fragment goes by itself only where no selector asks for ports: then
+/* look - the id of p's flow. A fragment goes by itself only where no selector asks for ports: then
  * all of its packet have one policy and SA (RFC 4301 7.1). Else it waits until the packet is whole,
  * which then takes its place. False: there is no packet to go on with. */
-static inline bool look(struct worker *w, struct flow_key *key, struct packet **p)
+static inline bool look(struct worker *w, struct flow_id *id, struct packet **p)
 {
-	if (unlikely(!flow_parse_fast(key, *p, FLOW_OUT))) {
+	if (unlikely(!flow_parse_fast(id, *p, FLOW_OUT))) {
 		worker_drop(w, *p, DROP_MALFORMED_INNER);
 		return false;
 	}
@@ -56,17 +57,17 @@ static inline bool look(struct worker *w, struct flow_key *key, struct packet **
 		*p = pass_join(w, *p, (uint64_t)scope << 2 | REASM_HOST);
 		if (!*p)
 			return false;
-		if (!flow_parse(key, *p, FLOW_OUT) || (*p)->flags & PACKET_F_FRAGMENT) {
+		if (!flow_parse(id, *p, FLOW_OUT) || (*p)->flags & PACKET_F_FRAGMENT) {
 			worker_drop(w, *p, DROP_MALFORMED_INNER);
 			return false;
 		}
 	}
-	flow_scope(key, scope);
+	flow_scope(id, scope);
 	return true;
 }
 
-/* find_places - the flows' keys and places; what has none is dropped. */
-static uint32_t find_places(struct worker *w, struct pktvec *in, struct flow_key *keys,
+/* find_places - the flows' ids and places; what has none is dropped. */
+static uint32_t find_places(struct worker *w, struct pktvec *in, struct flow_id *ids,
 			    uint64_t *places)
 {
 	uint32_t num = 0;
@@ -75,9 +76,9 @@ static uint32_t find_places(struct worker *w, struct pktvec *in, struct flow_key
 		struct packet *p = in->pkt[i];
 
 		pass_prefetch(in, i);
-		if (unlikely(!look(w, &keys[num], &p)))
+		if (unlikely(!look(w, &ids[num], &p)))
 			continue;
-		places[num] = flow_cache_place(&w->flows, &keys[num]);
+		places[num] = flow_cache_place(&w->flows, &ids[num]);
 		in->pkt[num++] = p;
 	}
 	return num;
@@ -99,15 +100,15 @@ static void refuse(struct worker *w, struct packet *p, enum drop_reason why)
 
 void out_classify(struct worker *w, struct pktvec *in, struct pktvec *out)
 {
-	struct flow_key keys[PKTVEC_MAX];
+	struct flow_id ids[PKTVEC_MAX];
 	uint64_t places[PKTVEC_MAX];
 
 	out->num = 0;
-	in->num = find_places(w, in, keys, places);
+	in->num = find_places(w, in, ids, places);
 	for (uint32_t i = 0; i < in->num; i++) {
 		struct packet *p = in->pkt[i];
 		const struct flow_entry *e =
-			flow_cache_get(&w->flows, &keys[i], places[i], w->now_ns);
+			flow_cache_get(&w->flows, &ids[i], places[i], w->now_ns);
 
 		if (likely(e->verdict == DROP_NONE && e->owner == w->index)) {
 			p->sa = e->sa;

@@ -41,26 +41,6 @@ static inline void add_header(struct packet *p, const struct esp_sa *sa, uint64_
 	store_be32(h + 4, (uint32_t)seq);
 }
 
-/* fill_op - nonce is salt || IV; the AAD has the high half in the middle with ESN (RFC 4106 5). A
- * back end that needs them elsewhere finds them here. */
-static inline void fill_op(struct aead_op *op, const struct packet *p, const struct esp_sa *sa,
-			   uint32_t text_len)
-{
-	op->key = sa->key;
-	op->text = p->data;
-	op->len = text_len;
-	op->icv = p->data + text_len;
-	op->aad_len = sa->aad_len;
-	op->ok = false;
-	memcpy(op->nonce, sa->salt, 4);
-	store_be64(op->nonce + 4, p->seq);
-	memcpy(op->aad, sa->spi.b, 4);
-	if (sa->aad_len == 12)
-		store_be64(op->aad + 4, p->seq);
-	else
-		store_be32(op->aad + 4, (uint32_t)p->seq);
-}
-
 static enum drop_reason refuse(struct worker *w, const struct sa_run *run, const struct packet *p,
 			       uint64_t max_seq)
 {
@@ -104,7 +84,7 @@ static inline void prepare(struct packet *p, struct aead_op *op, struct esp_sa *
 	counter_set(&sa->seq, p->seq);
 	add_trailer(p, pad);
 	add_header(p, sa, p->seq);
-	fill_op(op, p, sa, text_len);
+	esp_op(op, sa, p->data, text_len, p->seq);
 	p->data -= front_len;
 	p->len = front_len + text_len + icv_len;
 }

@@ -59,6 +59,7 @@ const char *drop_text(enum drop_reason r);
  * fit.
  */
 struct packet {
+	/* Line 0: all that most passes touch. */
 	uint8_t *data;
 	uint32_t len;
 	uint32_t cap;
@@ -66,30 +67,33 @@ struct packet {
 	struct pool *pool;
 
 	/* meta data, valid as the passes set it */
-	struct esp_sa *sa;       /* SA that protects or protected it */
+	struct esp_sa *sa; /* SA that protects or protected it */
+	uint64_t seq;      /* ESP sequence number, 64 bits */
+	uint16_t flags;    /* PACKET_F_* */
+	uint16_t seg_len;  /* super-packet: bytes of each segment but the last; 0 = a single one */
+	uint16_t port;     /* index of the port it came by */
+	uint8_t dscp_ecn;  /* TOS byte of the header just removed or to be written */
+	uint8_t next_header; /* ESP next header to be sent, or after decryption */
+	uint32_t token; /* protection class handle: stamped inbound, demanded outbound; 0 = none */
+	uint32_t scope; /* inbound, after decryption: virtual interface it goes to; 0 = shared */
+
+	/* Lines 1 and 2: where it goes and came from, and what is seldom. */
 	const struct path *path; /* path chosen or arrived by; NULL = unknown remote */
 	const struct path_addr
 		*to; /* tx on an outer port: destination, valid until the driver sent */
 	struct packet *next_part; /* tx on an inner port: sent together with this one, behind it */
-	uint64_t seq;             /* ESP sequence number, 64 bits */
 	uint64_t hold_until_ns;   /* acquire: when it is given up; 0 = it never waited */
-	uint32_t token; /* protection class handle: stamped inbound, demanded outbound; 0 = none */
-	uint16_t seg_len;  /* super-packet: bytes of each segment but the last; 0 = a single one */
 	uint16_t head_len; /* with next_part: headers that all of them have; seg_len is set, too */
 	uint8_t num_parts; /* packets behind this one */
-	uint16_t port;     /* index of the port it came by */
-	uint32_t scope;    /* inbound, after decryption: virtual interface it goes to; 0 = shared */
 	uint8_t drop_reason;   /* enum drop_reason once dropped */
-	uint8_t dscp_ecn;      /* TOS byte of the header just removed or to be written */
-	uint8_t next_header;   /* ESP next header to be sent, or after decryption */
 	uint32_t fragment_id;  /* JOINED: the fragments' identification */
 	uint16_t fragment_at;  /* JOINED: IPv6: where their fragment header was */
 	uint16_t mtu;          /* JOINED: length that fragments of it may have; TOLD: the MTU */
-	uint16_t flags;        /* PACKET_F_* */
 	uint8_t fragment_next; /* JOINED: IPv6: where the fragment header was named */
 	uint8_t way;           /* the driver's own, from rx to tx with PACKET_F_PASS */
 	struct path_addr from; /* rx on an outer port: the addresses it came with */
 };
+static_assert(offsetof(struct packet, path) == CACHE_LINE, "line 0 is what most passes touch");
 
 #define PACKET_F_FRAGMENT 0x02 /* it is one of an IP packet's fragments */
 #define PACKET_F_JOINED   0x04 /* fragments were put together to it */

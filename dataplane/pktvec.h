@@ -26,3 +26,10 @@ static inline void pktvec_push(struct pktvec *v, struct packet *p)
 {
 	v->pkt[v->num++] = p;
 }
+
+/* pktvec_copy - out holds what v does, which gives it up. */
+static inline void pktvec_copy(struct pktvec *out, const struct pktvec *v)
+{
+	out->num = v->num;
+	memcpy(out->pkt, v->pkt, v->num * sizeof(v->pkt[0]));
+}

@@ -4,13 +4,18 @@
 #include "base/alloc.h"
 #include "base/bytes.h"
 
+/* struct heap_packet - at the beginning of a cache line. */
+struct heap_packet {
+	alignas(CACHE_LINE) struct packet packet;
+};
+
 /* struct heap_pool - a stack of free packets, so that the one used last (warm) is used next. */
 struct heap_pool {
 	struct pool pool;
 	uint32_t num;
 	uint32_t num_free;
 	struct packet **free;
-	struct packet *packets;
+	struct heap_packet *packets;
 	uint8_t *bufs;
 	/* What other threads gave back: a list linked through the buffers. Any number of them add
 	 * to it, and the owner takes all of it at once, so that there is no moment at which a link
@@ -102,7 +107,7 @@ static const struct pool_ops away_ops = {.get = away_get, .put = away_put};
 static void carve(struct heap_pool *hp, uint32_t stride)
 {
 	for (uint32_t i = 0; i < hp->num; i++) {
-		struct packet *p = &hp->packets[hp->num - 1 - i];
+		struct packet *p = &hp->packets[hp->num - 1 - i].packet;
 
 		p->buf = hp->bufs + (size_t)(hp->num - 1 - i) * stride;
 		p->cap = PACKET_HEADROOM + hp->pool.data_room + PACKET_TAILROOM;
@@ -125,7 +130,7 @@ struct pool *pool_new(uint32_t num, uint32_t data_room)
 	hp->pool = (struct pool){.ops = &heap_ops, .data_room = data_room, .away = &hp->away};
 	hp->num = hp->num_free = num;
 	hp->free = mem_alloc_array(num, sizeof(struct packet *));
-	hp->packets = mem_alloc_array(num, sizeof(struct packet));
+	hp->packets = mem_alloc_aligned(CACHE_LINE, num * sizeof(struct heap_packet));
 	hp->bufs = mem_alloc_aligned(CACHE_LINE, num * stride);
 	if (!hp->free || !hp->packets || !hp->bufs) {
 		hp->num = hp->num_free = 0;
@@ -145,7 +150,7 @@ void pool_free(struct pool *pool)
 	collect(hp);
 	assert(hp->num_free == hp->num);
 	mem_free(hp->free);
-	mem_free(hp->packets);
+	mem_free_aligned(hp->packets);
 	mem_free_aligned(hp->bufs);
 	mem_free_aligned(hp);
 }

@@ -1,9 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataplane/run.h"
 
+static uint64_t less(uint64_t limit, uint64_t used)
+{
+	return limit > used ? limit - used : 0;
+}
+
 void run_begin(struct sa_run *r, struct esp_sa *sa)
 {
-	*r = (struct sa_run){.sa = sa, .conf = rcu_deref(sa->conf)};
+	const struct sa_conf *c = rcu_deref(sa->conf);
+
+	*r = (struct sa_run){
+		.sa = sa,
+		.conf = c,
+		.max_packets = less(c->lifetime.hard_packets, sa->packets),
+		.max_bytes = less(c->lifetime.hard_bytes, sa->bytes),
+	};
 }
 
 static enum dp_event_kind kind_of(uint8_t flag)

@@ -9,20 +9,19 @@
 #include "dataplane/passes.h"
 #include "dataplane/sa.h"
 
-/* struct sa_run - packets and bytes of this run, not yet in the SA's counters. */
+/* struct sa_run - packets and bytes of this run, not yet in the SA's counters, and how many there
+ * may be within the hard lifetime. */
 struct sa_run {
 	struct esp_sa *sa; /* NULL = no run yet */
 	const struct sa_conf *conf;
 	uint64_t packets, bytes;
+	uint64_t max_packets, max_bytes;
 };
 
 /* run_over - one more packet would go beyond the hard lifetime (packets, bytes). */
 static inline bool run_over(const struct sa_run *r)
 {
-	const struct sa_lifetime *l = &r->conf->lifetime;
-
-	return r->sa->packets + r->packets >= l->hard_packets ||
-	       r->sa->bytes + r->bytes >= l->hard_bytes;
+	return r->packets >= r->max_packets || r->bytes >= r->max_bytes;
 }
 
 /* run_begin - packets of `sa` follow. run_end - write the counters, report lifetimes; a run that

@@ -103,6 +103,24 @@ struct esp_sa {
 static_assert(offsetof(struct esp_sa, packets) == CACHE_LINE, "line 1 holds the counters");
 static_assert(offsetof(struct esp_sa, own_key) == 2 * CACHE_LINE, "line 2 is the control thread's");
 
+/* esp_op - op is to seal or open, in place, len bytes of text behind header and IV. Nonce is
+ * salt || IV; the AAD has the high half of seq in the middle with ESN (RFC 4106 5). A back end that
+ * needs them elsewhere finds them there. */
+static inline void esp_op(struct aead_op *op, const struct esp_sa *sa, uint8_t *text, uint32_t len,
+			  uint64_t seq)
+{
+	op->key = sa->key;
+	op->text = text;
+	op->icv = text + len;
+	op->len = len;
+	op->aad_len = sa->aad_len;
+	op->ok = false;
+	memcpy(op->aad, sa->spi.b, 4);
+	store_be64(op->aad + 4, sa->aad_len == AEAD_AAD_MAX ? seq : seq << 32);
+	memcpy(op->nonce, sa->salt, 4);
+	memcpy(op->nonce + 4, text - 8, 8);
+}
+
 /* sa_conf_new - copy params (already validated) for the class `token`; NULL on shortage. */
 MALLOC_LIKE struct sa_conf *sa_conf_new(const struct child_params *params, struct sa_group *group,
 					struct path_set *paths, uint32_t token, uint64_t uid)

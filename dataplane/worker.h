@@ -50,6 +50,8 @@ static inline uint16_t scope_port(uint32_t scope)
 	return (uint16_t)(scope - 1);
 }
 
+static_assert(WORKER_MAX_PORTS < UINT16_MAX, "a scope has 16 bits in a flow_id");
+
 static inline uint32_t port_scope(uint16_t port)
 {
 	return port + 1u;

@@ -16,7 +16,10 @@ static bool parse(struct flow_key *k, const uint8_t *bytes, size_t len, enum flo
 	/* Exactly as long as it is: a sanitizer sees every read beyond. */
 	uint8_t *copy = mem_dup(bytes, len ? len : 1);
 	struct packet p = {.data = copy, .buf = copy, .len = (uint32_t)len, .cap = (uint32_t)len};
-	bool ok = flow_parse(k, &p, dir);
+	struct flow_id id = {0};
+	bool ok = flow_parse(&id, &p, dir);
+
+	*k = flow_key(&id);
 
 	if (out_len)
 		*out_len = p.len;

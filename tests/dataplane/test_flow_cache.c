@@ -20,19 +20,18 @@ static void tear_down(void)
 	spd_fini(&spd);
 }
 
-static struct flow_key key_of(uint32_t i)
+static struct flow_id id_of(uint32_t i)
 {
-	const uint8_t local[4] = {10, 1, 0, 1}, remote[4] = {10, 2, (uint8_t)(i >> 8), (uint8_t)i};
-	struct flow_key k = {
-		.flow = {.local = ip_addr_v4(local), .remote = ip_addr_v4(remote), .proto = 17}};
+	const uint8_t header[20] = {[12] = 10, 1, 0, 1, 10, 2, (uint8_t)(i >> 8), (uint8_t)i};
+	struct flow_id id;
 
-	k.flow.local_port = (uint16_t)(i >> 16);
-	return k;
+	flow_fill4(&id, flow_addrs4(header, FLOW_OUT), 17, i >> 16, false);
+	return id;
 }
 
 static struct flow_entry *get(uint32_t i, uint64_t now_ns)
 {
-	struct flow_key k = key_of(i);
+	struct flow_id k = id_of(i);
 
 	return flow_cache_get(&cache, &k, flow_cache_place(&cache, &k), now_ns);
 }
@@ -71,11 +70,11 @@ static void test_overflow_pushes_out_the_oldest(void)
 
 	set_up(64, &rng, 1);
 	for (uint32_t i = 0; i < 10000; i++) {
-		struct flow_key k = key_of(i);
+		struct flow_id k = id_of(i);
 		struct flow_entry *e = get(i, 1 + i);
 
 		CU_ASSERT(flow_cache_place(&cache, &k) < 64);
-		CU_ASSERT(memcmp(&e->key, &k, sizeof(k)) == 0);
+		CU_ASSERT(memcmp(&e->id, &k, sizeof(k)) == 0);
 		CU_ASSERT(e->in_conf == 0); /* nothing of whoever was there before */
 		CU_ASSERT(e->verdict == DROP_NO_POLICY);
 		e->in_conf = 1;
@@ -96,22 +95,30 @@ static void test_another_generation_is_looked_up_again(void)
 	tear_down();
 }
 
-static void test_one_bit_is_another_flow(void)
+/* Each of num_words words of `id`, bit by bit. */
+static void other_bits(struct flow_id id, unsigned num_words)
 {
 	struct rng_seeded rng;
-	struct flow_key k = key_of(3);
 
 	set_up(4096, &rng, 1);
-	flow_cache_get(&cache, &k, flow_cache_place(&cache, &k), 1)->in_conf = 9;
-	for (unsigned bit = 0; bit < 8 * sizeof(k); bit++) {
-		struct flow_key other = k;
+	flow_cache_get(&cache, &id, flow_cache_place(&cache, &id), 1)->in_conf = 9;
+	for (unsigned bit = 0; bit < 64 * num_words; bit++) {
+		struct flow_id other = id;
 
 		((uint8_t *)&other)[bit / 8] ^= (uint8_t)(1U << bit % 8);
 		CU_ASSERT(flow_cache_get(&cache, &other, flow_cache_place(&cache, &other), 1)
 				  ->in_conf == 0);
 	}
-	CU_ASSERT(flow_cache_get(&cache, &k, flow_cache_place(&cache, &k), 2)->in_conf == 9);
+	CU_ASSERT(flow_cache_get(&cache, &id, flow_cache_place(&cache, &id), 2)->in_conf == 9);
 	tear_down();
+}
+
+static void test_one_bit_is_another_flow(void)
+{
+	struct flow_id v6 = {.what = 17ull << 32 | FLOW_V6, .addr = {1, 2, 3, 4}};
+
+	other_bits(id_of(3), 2); /* the others are zero in every one of IPv4 */
+	other_bits(v6, 5);
 }
 
 static const struct tap_test tests[] = {

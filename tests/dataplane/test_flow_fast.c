@@ -20,7 +20,7 @@ static uint32_t below(uint32_t n)
 /* struct outcome - what a parser makes of a packet. */
 struct outcome {
 	bool ok;
-	struct flow_key key;
+	struct flow_id id;
 	uint32_t len;
 };
 
@@ -33,11 +33,11 @@ static struct outcome parse(const uint8_t *bytes, uint32_t len, enum flow_dir di
 	memcpy(copy, bytes, ROOM);
 	/* Each direction by name: the passes have a constant there. */
 	if (!fast)
-		o.ok = flow_parse(&o.key, &p, dir);
+		o.ok = flow_parse(&o.id, &p, dir);
 	else if (dir == FLOW_OUT)
-		o.ok = flow_parse_fast(&o.key, &p, FLOW_OUT);
+		o.ok = flow_parse_fast(&o.id, &p, FLOW_OUT);
 	else
-		o.ok = flow_parse_fast(&o.key, &p, FLOW_IN);
+		o.ok = flow_parse_fast(&o.id, &p, FLOW_IN);
 	o.len = p.len;
 	return o;
 }
@@ -53,7 +53,7 @@ static bool agree(const uint8_t *bytes, uint32_t len, uint32_t *num_ok)
 
 		same = same && a.ok == b.ok;
 		if (a.ok && b.ok) {
-			same = same && a.len == b.len && memcmp(&a.key, &b.key, sizeof(a.key)) == 0;
+			same = same && a.len == b.len && memcmp(&a.id, &b.id, sizeof(a.id)) == 0;
 			++*num_ok;
 		}
 	}

@@ -196,8 +196,10 @@ static void check_delivered(struct target *t)
 		struct packet p = {
 			.data = buf, .buf = buf, .len = (uint32_t)len, .cap = sizeof(buf)};
 		struct flow_key key;
+		struct flow_id id;
 
-		must(flow_parse(&key, &p, FLOW_IN));
+		must(flow_parse(&id, &p, FLOW_IN));
+		key = flow_key(&id);
 		must(p.len == len);
 		must(flow_match(&key, local, 2, remote, 2));
 	}

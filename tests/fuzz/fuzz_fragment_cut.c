@@ -96,10 +96,10 @@ static void cut(struct world *w, struct packet *whole, uint32_t num)
 static void look(struct world *w, struct packet *p)
 {
 	struct packet *out = packet_get(w->pool);
-	struct flow_key key;
+	struct flow_id id;
 
 	must(out);
-	if (flow_parse(&key, p, FLOW_OUT)) {
+	if (flow_parse(&id, p, FLOW_OUT)) {
 		if (mss_is_syn(p))
 			mss_clamp(p, 500);
 		if (icmp_too_big(out, p, 1300))
