@@ -66,6 +66,9 @@ static const char *const number_keys[] = {
 	"tx-fast",
 	"tx-host",
 	"left-to-host",
+	"taken",
+	"drops",
+	"pairs",
 };
 
 static bool is_number_key(const char *key)

@@ -168,7 +168,8 @@ static json_t *at(json_t *j, const char *key, size_t i)
 static void test_json(void)
 {
 	struct stand s;
-	json_t *j, *sa, *child, *workers;
+	json_t *j, *sa, *child, *workers, *value;
+	const char *key;
 
 	set_up(&s);
 	s.fake.sa_up = true;
@@ -192,6 +193,8 @@ static void test_json(void)
 	CU_ASSERT_EQUAL(
 		json_integer_value(json_object_get(json_object_get(workers, "1"), "rx-packets")),
 		61);
+	json_object_foreach(json_object_get(workers, "0"), key, value)
+		CU_ASSERT(json_is_integer(value));
 	json_decref(j);
 	tear_down(&s);
 }

@@ -55,11 +55,11 @@ def datagram(i, size):
 if role == "server":
     s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
     s.bind((address, port))
-    s.settimeout(3)
     print("ready", flush=True)
     got, wrong = 0, 0
     try:
         while got < count:
+            s.settimeout(3 if got else 30)
             data = s.recv(65536)
             got += 1
             wrong += data != datagram(int.from_bytes(data[:4], "big"), len(data))
@@ -80,17 +80,22 @@ else:
 """
 
 
+def talk_between(program, client, server, amount, port):
+    """One transfer from the first (host, address) to the second; what either said last."""
+    (here, source), (there, target) = client, server
+    common = ("6" if ":" in target else "4", target, port, amount, 7)
+    listens = there.spawn(f"talk-{port}", "/usr/bin/python3", "-c", program, "server", *common)
+    wait_for(lambda: "ready" in listens.log() or not listens.running(), "the server to listen")
+    sends = here.run("/usr/bin/python3", "-c", program, "client", *common, text=source + "\n",
+                     timeout=120)
+    wait_for(lambda: not listens.running(), "the server to end", 120)
+    return sends.stdout.split(), listens.log().split()[1:]
+
+
 def talk(pair, program, source, version, amount, port):
     """One transfer from `source` to the other side; what either said last."""
-    target, family = other(source), "46"[version]
-    common = (family, INNER[target][version], port, amount, 7)
-    server = pair.host(target).spawn("talk-server", "/usr/bin/python3", "-c", program, "server",
-                                     *common)
-    wait_for(lambda: "ready" in server.log() or not server.running(), "the server to listen")
-    client = pair.host(source).run("/usr/bin/python3", "-c", program, "client", *common,
-                                   text=INNER[source][version] + "\n", timeout=120)
-    wait_for(lambda: not server.running(), "the server to end", 120)
-    return client.stdout.split(), server.log().split()[1:]
+    client, server = ((pair.host(side), INNER[side][version]) for side in (source, other(source)))
+    return talk_between(program, client, server, amount, port)
 
 
 def stats_of(pair, side):
