@@ -26,6 +26,8 @@ struct path_counters {
 	uint64_t rx_packets, rx_bytes;
 };
 
+static_assert(sizeof(struct path_counters) == CACHE_LINE, "no two workers share a line");
+
 /* PATH_PMTU_NS - what a router said of a path's MTU is tried again after (RFC 8201 4).
  * PATH_DOUBT_NS - what nobody vouches for only makes us careful for so long. */
 #define PATH_PMTU_NS  (600 * NS_PER_S)

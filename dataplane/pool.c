@@ -121,6 +121,10 @@ struct pool *pool_new(uint32_t num, uint32_t data_room)
 	size_t stride = PACKET_HEADROOM + (size_t)data_room + PACKET_TAILROOM;
 	struct heap_pool *hp = mem_alloc_aligned(CACHE_LINE, sizeof(*hp));
 
+	/* The stack is the owner's, line by line. */
+	size_t free_len =
+		(num * sizeof(struct packet *) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+
 	/* An odd number of cache lines, so that headers do not all fall into the same cache sets.
 	 */
 	stride = ((stride + CACHE_LINE - 1) / CACHE_LINE | 1) * CACHE_LINE;
@@ -129,7 +133,7 @@ struct pool *pool_new(uint32_t num, uint32_t data_room)
 	hp->away = (struct pool){.ops = &away_ops};
 	hp->pool = (struct pool){.ops = &heap_ops, .data_room = data_room, .away = &hp->away};
 	hp->num = hp->num_free = num;
-	hp->free = mem_alloc_array(num, sizeof(struct packet *));
+	hp->free = mem_alloc_aligned(CACHE_LINE, free_len);
 	hp->packets = mem_alloc_aligned(CACHE_LINE, num * sizeof(struct heap_packet));
 	hp->bufs = mem_alloc_aligned(CACHE_LINE, num * stride);
 	if (!hp->free || !hp->packets || !hp->bufs) {
@@ -149,7 +153,7 @@ void pool_free(struct pool *pool)
 
 	collect(hp);
 	assert(hp->num_free == hp->num);
-	mem_free(hp->free);
+	mem_free_aligned(hp->free);
 	mem_free_aligned(hp->packets);
 	mem_free_aligned(hp->bufs);
 	mem_free_aligned(hp);

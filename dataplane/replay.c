@@ -14,13 +14,21 @@ static uint32_t round_up(uint32_t window)
 	return w;
 }
 
+/* lines - whole cache lines: the owner writes for each packet, and what is beside may be another
+ * worker's. */
+static size_t lines(size_t len)
+{
+	return (len + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+}
+
 struct replay *replay_new(uint32_t window)
 {
 	uint32_t size = round_up(window);
 	/* One word more than the window needs, because its lower edge lies inside a word; a power
 	 * of two, for the mask. */
 	uint32_t num_words = 2 * size / WORD_BITS;
-	struct replay *r = mem_alloc(sizeof(*r) + num_words * sizeof(r->words[0]));
+	struct replay *r =
+		mem_alloc_aligned(CACHE_LINE, lines(sizeof(*r) + num_words * sizeof(r->words[0])));
 
 	if (!r)
 		return NULL;

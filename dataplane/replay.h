@@ -22,7 +22,8 @@ struct replay {
 };
 
 /* replay_new - a window of at least `window` packets, rounded up to a power of two within
- * REPLAY_WINDOW_MIN and _MAX; 0 = no check. NULL on shortage. Free with mem_free(). */
+ * REPLAY_WINDOW_MIN and _MAX; 0 = no check. NULL on shortage. Free with
+ * mem_free_aligned(). */
 MALLOC_LIKE struct replay *replay_new(uint32_t window);
 
 /* replay_check - seq may be accepted if it is authentic. */

@@ -125,7 +125,7 @@ static void free_windows(struct replay *r)
 	while (r) {
 		struct replay *older = r->older;
 
-		mem_free(r);
+		mem_free_aligned(r);
 		r = older;
 	}
 }

@@ -101,6 +101,7 @@ struct esp_sa {
 	struct rcu_head rcu;
 };
 static_assert(offsetof(struct esp_sa, packets) == CACHE_LINE, "line 1 holds the counters");
+static_assert(alignof(struct esp_sa) == CACHE_LINE, "no two SAs share a line");
 static_assert(offsetof(struct esp_sa, own_key) == 2 * CACHE_LINE, "line 2 is the control thread's");
 
 /* esp_op - op is to seal or open, in place, len bytes of text behind header and IV. Nonce is

@@ -117,6 +117,10 @@ struct worker {
 	int epoll_fd;
 };
 
+static_assert(alignof(struct worker) == CACHE_LINE && alignof(struct inbox) == CACHE_LINE &&
+		      sizeof(struct inbox) == CACHE_LINE,
+	      "what one worker writes and what others do are lines apart");
+
 /* packet_inner_port - where a decrypted packet goes: the virtual interface that is its SA's own,
  * else the shared one. */
 static inline uint16_t packet_inner_port(const struct worker *w, const struct packet *p)

@@ -39,7 +39,7 @@ static_assert(sizeof(struct pi_head) == 4, "wire format");
 #define FRONT_MAX (sizeof(struct eth_head) + VNET_LEN)
 
 struct tap {
-	struct driver driver;
+	alignas(CACHE_LINE) struct driver driver; /* its counters are one worker's */
 	int fd;
 	bool tun;
 	bool vnet;
@@ -334,7 +334,7 @@ static void tap_close(struct driver *d)
 	struct tap *t = tap_of(d);
 
 	close(t->fd);
-	mem_free(t);
+	mem_free_aligned(t);
 }
 
 static const struct driver_ops tap_ops = {
@@ -358,7 +358,7 @@ enum err tap_driver_open(struct driver **out, const struct host_tap *tap, uint32
 
 	if (tap->fd < 0 || !mtu)
 		return ERR_INVAL;
-	t = mem_alloc(sizeof(*t));
+	t = mem_alloc_aligned(CACHE_LINE, sizeof(*t));
 	if (!t)
 		return ERR_NOMEM;
 	t->driver = (struct driver){.ops = tap->tun ? &tun_ops : &tap_ops,

@@ -77,7 +77,7 @@ static void compare(uint64_t seed, uint32_t window, uint32_t grow_to, uint64_t b
 
 			CU_ASSERT_PTR_NOT_NULL_FATAL(bigger);
 			replay_copy(bigger, r);
-			mem_free(r);
+			mem_free_aligned(r);
 			r = bigger;
 			for (uint64_t s = base; s < edge; s++)
 				m->seen[s - base] = true; /* unknown counts as seen */
@@ -94,7 +94,7 @@ static void compare(uint64_t seed, uint32_t window, uint32_t grow_to, uint64_t b
 	CU_ASSERT_EQUAL(differ, 0);
 	CU_ASSERT(accepted > 1000);
 	CU_ASSERT_EQUAL(r->top, m->top);
-	mem_free(r);
+	mem_free_aligned(r);
 	free(m);
 }
 
@@ -139,7 +139,7 @@ static void test_window_sizes(void)
 		CU_ASSERT(replay_commit(r, r->window + 1));
 		CU_ASSERT(!replay_commit(r, r->window));
 		CU_ASSERT(!replay_commit(r, r->window + 1));
-		mem_free(r);
+		mem_free_aligned(r);
 	}
 }
 
@@ -153,7 +153,7 @@ static void test_off(void)
 	CU_ASSERT(replay_commit(r, 1));
 	CU_ASSERT(!replay_commit(r, 0));
 	CU_ASSERT_EQUAL(r->top, 5000);
-	mem_free(r);
+	mem_free_aligned(r);
 }
 
 static void test_jump(void)
@@ -168,7 +168,7 @@ static void test_jump(void)
 	CU_ASSERT(replay_commit(r, UINT64_MAX));
 	CU_ASSERT(!replay_commit(r, UINT64_MAX - 3));
 	CU_ASSERT(!replay_commit(r, 200));
-	mem_free(r);
+	mem_free_aligned(r);
 }
 
 /* extended - RFC 4303 A2.2 as written, with the subspaces of figure 9. */
@@ -218,7 +218,7 @@ static void test_S52_esn_high_half(void)
 		}
 	}
 	CU_ASSERT_EQUAL(differ, 0);
-	mem_free(r);
+	mem_free_aligned(r);
 }
 
 static const struct tap_test tests[] = {

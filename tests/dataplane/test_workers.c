@@ -411,6 +411,55 @@ static void test_counters_by_worker(void)
 	bed_fini(&bed);
 }
 
+/* struct span - bytes that a worker writes while packets pass. */
+struct span {
+	uintptr_t from, to; /* lines */
+	uint32_t worker;
+};
+
+static struct span span(const void *p, size_t len, uint32_t worker)
+{
+	uintptr_t at = (uintptr_t)p;
+
+	CU_ASSERT_EQUAL(at % CACHE_LINE, 0);
+	return (struct span){at / CACHE_LINE, (at + len - 1) / CACHE_LINE, worker};
+}
+
+/* What one worker writes for each packet lies in no cache line that another one writes too: two
+ * cores would take it from each other again and again. */
+static void test_no_line_is_written_by_two(void)
+{
+	struct span spans[64];
+	struct dataplane *dp;
+	size_t num = 0;
+	struct bed bed;
+
+	bed_init(&bed, &four);
+	dp = bed.a.dp;
+	for (uint32_t i = 0; i < 16; i++) {
+		pair_owned_by(&bed, 1 + i, i % 4);
+		const struct esp_sa *sa = slots_get(dp->sad, bed.a.spi_in);
+
+		CU_ASSERT_FATAL(sa != NULL && sa->owner == i % 4);
+		spans[num++] = span(sa, offsetof(struct esp_sa, own_key), sa->owner);
+		spans[num++] = span(sa->replay,
+				    sizeof(*sa->replay) +
+					    (sa->replay->mask + 1) * sizeof(sa->replay->words[0]),
+				    sa->owner);
+	}
+	for (uint32_t i = 0; i < 4; i++) {
+		const struct worker *w = dp->workers[i];
+
+		spans[num++] = span(w, sizeof(*w), i);
+		spans[num++] = span(w->flows.entries, sizeof(*w->flows.entries), i);
+	}
+	for (size_t i = 0; i < num; i++)
+		for (size_t j = 0; j < i; j++)
+			CU_ASSERT(spans[i].worker == spans[j].worker ||
+				  spans[i].from > spans[j].to || spans[j].from > spans[i].to);
+	bed_fini(&bed);
+}
+
 static void test_refused(void)
 {
 	const struct memory_params inner = {.role = PORT_INNER};
@@ -519,6 +568,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_choice_of_owner),
 	TAP_TEST(test_spi_names_the_owner),
 	TAP_TEST(test_counters_by_worker),
+	TAP_TEST(test_no_line_is_written_by_two),
 	TAP_TEST(test_refused),
 	TAP_TEST(test_ike),
 	TAP_TEST(test_memory_short_at_start),
