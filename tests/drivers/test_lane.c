@@ -858,7 +858,8 @@ static void test_longest_prefix(void)
 				best = &routes[i];
 		CU_ASSERT_EQUAL_FATAL(is != NULL, best != NULL);
 		CU_ASSERT_PTR_EQUAL_FATAL(fib_find(f, a.family, a.b)->route, is);
-		CU_ASSERT_PTR_EQUAL_FATAL(fib_find(f, a.family, a.b)->route, is); /* as it was kept */
+		CU_ASSERT_PTR_EQUAL_FATAL(fib_find(f, a.family, a.b)->route,
+					  is); /* as it was kept */
 		if (!is)
 			continue;
 		found++;
