@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "dataplane/dummy.h"
+#include "dataplane/sibling.h"
 #include "dataplane/transport.h"
 
 #define SPI_RESERVED 255 /* RFC 4303 2.1 */
@@ -84,7 +85,7 @@ static enum err check(const struct dataplane *dp, const struct child_params *par
 		return ERR_UNSUPPORTED;
 	if (params->mode == SA_TRANSPORT && !transport_valid(params))
 		return ERR_INVAL;
-	if (params->dummies > DUMMIES_MAX)
+	if (params->dummies > DUMMIES_MAX || params->share > SHARE_OWNER)
 		return ERR_INVAL;
 	if (params->worker > dp->num_workers)
 		return ERR_NOT_FOUND;
@@ -133,16 +134,20 @@ static enum err make_child(struct dataplane *dp, struct child **out,
 	c->paths = slots_get(dp->pathsets, params->pathset);
 	e = c->group && c->paths ? ERR_OK : ERR_NOT_FOUND;
 	if (e == ERR_OK)
-		c->owner = params->worker ? (uint16_t)(params->worker - 1)
-					  : workers_choose(dp, c->group, c->spi_in);
+		c->owner = workers_choose(dp, c->group, c->spi_in, params->worker);
 	if (e == ERR_OK)
 		e = class_get(dp->classes, &c->token, auth_proof_params(c->proof));
 	if (e == ERR_OK)
 		e = make_sa(dp, &c->in, c, params, CHILD_IN);
 	if (e == ERR_OK)
 		e = make_sa(dp, &c->out, c, params, CHILD_OUT);
+	if (e == ERR_OK && params->share == SHARE_ASK) {
+		c->out->asks = sibling_asks_new(dp->num_workers);
+		e = c->out->asks ? ERR_OK : ERR_NOMEM;
+	}
 	if (e != ERR_OK) {
 		esp_sa_free(c->in);
+		esp_sa_free(c->out);
 		free_child(dp, c);
 		return e;
 	}

@@ -40,6 +40,9 @@ struct dataplane_config {
 MUST_USE enum err dataplane_new(struct dataplane **out, const struct dataplane_config *config)
 	NONNULL(1, 2);
 
+/* dataplane_num_workers - as many as it was made with, numbered from 0. */
+uint32_t dataplane_num_workers(const struct dataplane *dp) NONNULL(1);
+
 /* dataplane_free - stops workers, closes drivers, wipes keys. NULL is accepted. */
 void dataplane_free(struct dataplane *dp);
 
@@ -209,6 +212,13 @@ enum df_copy {
 /* DUMMIES_MAX - a second: the workers' timers count milliseconds. */
 #define DUMMIES_MAX 1000
 
+/* enum child_share - whose packets a pair sends, where a group has several (RFC 9611). */
+enum child_share {
+	SHARE_ALL,   /* those of every worker; the newest pair does */
+	SHARE_ASK,   /* the same, and who has no pair of its own is reported: DP_EVENT_SIBLING */
+	SHARE_OWNER, /* its worker's; those of others only where no pair is for all */
+};
+
 /* struct child_params - a pair of ESP SAs, inbound and outbound. Everything is copied; the keys go
  * to secret memory and proof is counted. */
 struct child_params {
@@ -245,6 +255,7 @@ struct child_params {
 	/* Worker that owns the pair, and 1 more; 0: where the group's other pairs are, else the one
 	 * that spi_in names. */
 	uint32_t worker;
+	enum child_share share;
 };
 
 /* struct child_stats - counters of a pair. Times are on the worker's clock, 0 = never. */
@@ -318,6 +329,8 @@ enum dp_event_kind {
 	DP_EVENT_IKE,        /* an IKE datagram: path, port, bytes (without the non-ESP marker) */
 	DP_EVENT_ACQUIRE,    /* a packet needs an SA: owner, group, flow; repeated at most once a
 			      * second per policy and worker while packets wait */
+	DP_EVENT_SIBLING,    /* worker sends by a pair that others use too (SHARE_ASK), and has none
+			      * of its own: child, worker, flow; at most once a minute for each */
 	DP_EVENT_CHILD_USED, /* first authenticated packet of an inbound SA: child */
 	DP_EVENT_SOFT,       /* soft lifetime reached: child */
 	DP_EVENT_HARD,       /* hard lifetime or sequence numbers used up: child */
@@ -330,6 +343,7 @@ enum dp_event_kind {
 struct dp_event {
 	enum dp_event_kind kind;
 	uint16_t port;
+	uint16_t worker; /* SIBLING: its index */
 	uint32_t group;
 	uint64_t owner;
 	uint64_t child;

@@ -31,14 +31,15 @@ void flow_cache_fini(struct flow_cache *c)
 }
 
 /* choose_sa - the SA to send on; nothing is admitted inbound until it is checked again. */
-static void choose_sa(struct flow_entry *e, const struct flow_key *key)
+static void choose_sa(const struct flow_cache *c, struct flow_entry *e, const struct flow_key *key)
 {
 	/* The generation first: a change in between makes the entry stale, not wrong. */
 	e->group_gen = group_generation(e->group);
 	e->in_conf = 0;
 	e->sa = NULL;
-	e->verdict = group_select(e->group, &e->sa, key, e->policy->class_demanded);
+	e->verdict = group_select(e->group, &e->sa, key, e->policy->class_demanded, c->worker);
 	e->owner = e->sa ? e->sa->owner : 0;
+	e->ask = e->sa && e->sa->asks;
 }
 
 static enum drop_reason verdict_of(const struct spd_entry *policy)
@@ -56,9 +57,10 @@ static void look_up(const struct flow_cache *c, struct flow_entry *e, const stru
 	e->group = NULL;
 	e->group_gen = 0;
 	e->in_conf = 0;
+	e->ask = false;
 	if (e->policy && e->policy->action == POLICY_PROTECT) {
 		e->group = e->policy->group;
-		choose_sa(e, key);
+		choose_sa(c, e, key);
 	} else {
 		e->verdict = verdict_of(e->policy);
 	}
@@ -93,5 +95,5 @@ void flow_cache_refresh(const struct flow_cache *c, struct flow_entry *e)
 	if (e->policy_gen != gen)
 		look_up(c, e, &key, gen);
 	else
-		choose_sa(e, &key);
+		choose_sa(c, e, &key);
 }

@@ -26,6 +26,7 @@ struct flow_entry {
 	uint64_t in_conf;         /* in: uid of the sa_conf that admits the flow; 0 = none */
 	enum drop_reason verdict; /* out: DROP_NO_SA = hold */
 	uint16_t owner;           /* out: worker that owns sa */
+	bool ask;                 /* out: sa is for all workers, who may have ones of their own */
 };
 static_assert(sizeof(struct flow_entry) == 2 * CACHE_LINE, "a flow costs two cache lines");
 
@@ -35,6 +36,7 @@ struct flow_cache {
 	const struct spd *spd;
 	uint64_t mask;
 	uint64_t seed[2];
+	uint16_t worker; /* whose it is */
 };
 
 /* flow_cache_init - num entries, rounded up to a power of two (64 to 2^24). Errors: NOMEM, CRYPTO.

@@ -67,23 +67,49 @@ void group_set_token(struct sa_group *g, uint32_t token)
 	bump(g);
 }
 
-enum drop_reason group_select(const struct sa_group *g, struct esp_sa **out,
-			      const struct flow_key *key, uint32_t demanded)
+/* enum rank - how near an SA is to a worker: its own, one for all, another worker's. */
+enum rank {
+	RANK_OWN,
+	RANK_ALL,
+	RANK_OTHERS,
+	NUM_RANKS
+};
+
+static enum rank rank(const struct esp_sa *sa, uint16_t worker)
 {
+	if (!sa->owners_only)
+		return RANK_ALL;
+	return sa->owner == worker ? RANK_OWN : RANK_OTHERS;
+}
+
+/* nearest - of those that admit the flow; NULL if none does. */
+static struct esp_sa *nearest(struct esp_sa *const best[NUM_RANKS])
+{
+	for (int i = 0; i < NUM_RANKS; i++) {
+		if (best[i])
+			return best[i];
+	}
+	return NULL;
+}
+
+enum drop_reason group_select(const struct sa_group *g, struct esp_sa **out,
+			      const struct flow_key *key, uint32_t demanded, uint16_t worker)
+{
+	struct esp_sa *best[NUM_RANKS] = {NULL};
 	enum drop_reason why = DROP_NO_SA;
 
-	for (struct esp_sa *sa = rcu_deref(g->newest); sa; sa = rcu_deref(sa->next)) {
+	for (struct esp_sa *sa = rcu_deref(g->newest); sa && !best[RANK_OWN];
+	     sa = rcu_deref(sa->next)) {
 		const struct sa_conf *c = rcu_deref(sa->conf);
+		enum rank r = rank(sa, worker);
 
-		if (demanded && demanded != c->token) {
+		if (demanded && demanded != c->token)
 			why = why == DROP_NO_SA ? DROP_CLASS : why;
-			continue;
-		}
-		if (flow_match(key, c->ts, c->num_local, c->ts + c->num_local, c->num_remote)) {
-			*out = sa;
-			return DROP_NONE;
-		}
-		why = DROP_SA_SELECTOR_OUT;
+		else if (!flow_match(key, c->ts, c->num_local, c->ts + c->num_local, c->num_remote))
+			why = DROP_SA_SELECTOR_OUT;
+		else if (!best[r])
+			best[r] = sa;
 	}
-	return why;
+	*out = nearest(best);
+	return *out ? DROP_NONE : why;
 }

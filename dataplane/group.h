@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * group.h - an SA group: the SAs that protect the same traffic with the same peer (re-keyed ones
- * and siblings). The newest active outbound SA that admits a packet sends it. Workers read by RCU;
+ * and siblings, RFC 9611). The newest active outbound SA that admits a packet sends it, of the
+ * packet's own worker if that has one. Workers read by RCU;
  * every change bumps the generation after it was made, so that what a flow cache remembers is
  * looked up again.
  */
@@ -18,7 +19,7 @@ struct sa_group {
 	uint32_t id;
 	uint32_t num_children; /* control only, as what follows */
 	uint32_t num_policies;
-	uint16_t owner; /* worker of its SAs, while there are any */
+	uint16_t owner; /* worker of its SAs but siblings, while there are any */
 	struct rcu_head rcu;
 };
 
@@ -42,7 +43,9 @@ static inline uint64_t group_generation(const struct sa_group *g)
 	return __atomic_load_n(&g->generation, __ATOMIC_ACQUIRE);
 }
 
-/* group_select - the SA for a flow; *out is written on DROP_NONE. demanded: a protection class or
- * 0. DROP_NO_SA: none is active (hold the packet). Else why none fits. Worker. */
+/* group_select - the SA for a flow at this worker: of its own ones and of those for all the newest,
+ * in this order, else another worker's; *out is written on DROP_NONE. demanded: a protection class
+ * or 0. DROP_NO_SA: none is active (hold the packet). Else why none fits. Worker. */
 enum drop_reason group_select(const struct sa_group *g, struct esp_sa **out,
-			      const struct flow_key *key, uint32_t demanded) NONNULL(1, 2, 3);
+			      const struct flow_key *key, uint32_t demanded, uint16_t worker)
+	NONNULL(1, 2, 3);

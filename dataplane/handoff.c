@@ -76,6 +76,7 @@ static void hand(struct worker *w, uint16_t to, struct packet *p)
 
 void handoff_push(struct worker *w, uint16_t to, struct packet *p)
 {
+	p->flags |= PACKET_F_HANDED;
 	hand(w, to, p);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataplane/handoff.h"
 #include "dataplane/passes.h"
+#include "dataplane/sibling.h"
 
 /* acquire - ask for an SA for the flow. */
 static void acquire(struct worker *w, const struct flow_entry *e)
@@ -110,6 +111,8 @@ void out_classify(struct worker *w, struct pktvec *in, struct pktvec *out)
 		const struct flow_entry *e =
 			flow_cache_get(&w->flows, &ids[i], places[i], w->now_ns);
 
+		if (unlikely(e->ask))
+			sibling_ask(w, p, e);
 		if (likely(e->verdict == DROP_NONE && e->owner == w->index)) {
 			p->sa = e->sa;
 			pktvec_push(out, p);

@@ -105,6 +105,7 @@ static_assert(offsetof(struct packet, path) == CACHE_LINE, "line 0 is what most 
 #define PACKET_F_DUMMY    0x100 /* to be sent by ESP, and to say nothing (dummy.h) */
 #define PACKET_F_PASS     0x200 /* tx on a routed inner port: no policy protects it */
 #define PACKET_F_HOST     0x400 /* the same: where it would go a policy is about it */
+#define PACKET_F_HANDED   0x800 /* another worker handed it over to be protected */
 
 /* packet_headroom, packet_tailroom - free bytes before and behind the data. */
 static inline uint32_t packet_headroom(const struct packet *p)

@@ -102,6 +102,7 @@ enum err esp_sa_new(struct esp_sa **out, const struct child_params *params, enum
 		return ERR_NOMEM;
 	sa->aead = aead;
 	sa->owner = owner;
+	sa->owners_only = !in && params->share == SHARE_OWNER;
 	sa->spi = be32_make(in ? params->spi_in : params->spi_out);
 	sa->flags = params->esn ? SA_F_ESN : 0;
 	set_shape(sa, aead_shape(params->alg), params->esn);
@@ -138,6 +139,7 @@ void esp_sa_free(struct esp_sa *sa)
 	free_windows(sa->replay);
 	free_windows(sa->replay_next);
 	free_windows(sa->replay_old);
+	mem_free_aligned(sa->asks);
 	mem_free((void *)(uintptr_t)sa->conf); /* ours since esp_sa_new(); const for its readers */
 	secret_wipe(sa, sizeof(*sa));
 	mem_free_aligned(sa);

@@ -17,6 +17,7 @@
 
 struct sa_group;
 struct path_set;
+struct sibling_ask;
 
 /* ESP on the wire (RFC 4303 2): SPI and sequence number, IV, text with padding and trailer, ICV.
  * What depends on the algorithm is in the SA (front_len, align, icv_len). */
@@ -83,8 +84,8 @@ struct esp_sa {
 	/* Constant, in bytes: additional data (8, or 12 with ESN), header and IV, what the text is
 	 * a multiple of (4 or 16), ICV. */
 	uint8_t aad_len, front_len, align, icv_len;
-	uint8_t pad;
-	uint16_t owner; /* constant: index of the worker, the only writer */
+	bool owners_only; /* out, constant: SHARE_OWNER */
+	uint16_t owner;   /* constant: index of the worker, the only writer */
 
 	/* Line 1: counters. Worker: rw, control: r relaxed. */
 	uint64_t packets, bytes; /* authenticated or sent; inner bytes */
@@ -98,6 +99,7 @@ struct esp_sa {
 	struct aead_key *own_key;
 	struct replay *replay_old; /* windows the worker gave up. control and worker: exchange */
 	bool active;               /* in its group's list */
+	struct sibling_ask *asks;  /* out: by worker, each writes its own; NULL without SHARE_ASK */
 	struct rcu_head rcu;
 };
 static_assert(offsetof(struct esp_sa, packets) == CACHE_LINE, "line 1 holds the counters");

@@ -70,6 +70,7 @@ enum err worker_init(struct worker *w, const struct worker_params *params)
 		return ERR_NOMEM;
 	w->pool->longer = w->longer;
 	e = flow_cache_init(&w->flows, params->flow_cache_len, params->spd, params->rng);
+	w->flows.worker = params->index;
 	if (e == ERR_OK)
 		e = hold_init(&w->hold, hold_capacity(params), params->hold_packets,
 			      params->hold_ns);

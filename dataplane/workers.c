@@ -111,8 +111,16 @@ uint64_t workers_clock(const struct dataplane *dp)
 	return latest;
 }
 
-uint16_t workers_choose(const struct dataplane *dp, const struct sa_group *g, uint32_t spi_in)
+uint32_t dataplane_num_workers(const struct dataplane *dp)
 {
+	return dp->num_workers;
+}
+
+uint16_t workers_choose(const struct dataplane *dp, const struct sa_group *g, uint32_t spi_in,
+			uint32_t wished)
+{
+	if (wished)
+		return (uint16_t)(wished - 1);
 	if (g->num_children)
 		return g->owner;
 	return (uint16_t)dataplane_spi_worker(spi_in, dp->num_workers);

@@ -23,8 +23,9 @@ uint64_t workers_clock(const struct dataplane *dp) NONNULL(1);
 /* told_judge - what a worker was told of a path's MTU (DP_EVENT_TOLD). */
 void told_judge(struct dataplane *dp, const struct dp_event *ev) NONNULL(1, 2);
 
-/* workers_choose - the worker that will own the SAs of a group: where its others are, else the one
- * that the inbound SPI names. workers_least - the one with the fewest pairs. */
-uint16_t workers_choose(const struct dataplane *dp, const struct sa_group *g, uint32_t spi_in)
-	NONNULL(1, 2);
+/* workers_choose - the worker that will own a pair of a group: the wished one (its index and 1
+ * more), else where the others are, else the one that the inbound SPI names. workers_least - the
+ * one with the fewest pairs. */
+uint16_t workers_choose(const struct dataplane *dp, const struct sa_group *g, uint32_t spi_in,
+			uint32_t wished) NONNULL(1, 2);
 uint16_t workers_least(const struct dataplane *dp) NONNULL(1);

@@ -82,7 +82,8 @@ static void dp_event(struct engine *e, const struct dp_event *ev, uint64_t now_n
 	case DP_EVENT_HARD:
 		ike_child_expired(e->ike, ev->child, now_ns);
 		break;
-	case DP_EVENT_TOLD: /* the data path keeps it */
+	case DP_EVENT_SIBLING: /* no pair is shared so */
+	case DP_EVENT_TOLD:    /* the data path keeps it */
 		break;
 	case DP_EVENT_MOVED:
 		/* Bare ESP has no ports to tell IKE: such a peer moves by MOBIKE only. IKE goes by
