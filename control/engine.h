@@ -22,11 +22,12 @@ struct ike_engine;
 
 /* struct ike_env - what the engine is given. spi_reserve and spi_release act on the inbound SAD
  * (dataplane_spi_reserve, dataplane_spi_release); `replaces` is the pair in whose place the new one
- * will be, 0 = none; child_stats tells what the data path
- * saw (for liveness, RFC 7296 2.4, and lists). All are called during input calls only. */
+ * will be, 0 = none, worker the one (and 1 more) that it is for, 0 = any; child_stats tells what
+ * the data path saw (for liveness, RFC 7296 2.4, and lists). All are called during input calls
+ * only. */
 struct ike_env {
 	const struct rng *rng;
-	enum err (*spi_reserve)(void *ctx, uint32_t *out_spi, uint64_t replaces);
+	enum err (*spi_reserve)(void *ctx, uint32_t *out_spi, uint64_t replaces, uint32_t worker);
 	void (*spi_release)(void *ctx, uint32_t spi);
 	enum err (*child_stats)(void *ctx, struct child_stats *out, uint64_t child);
 	/* source_for - the local address that datagrams of a connection leave from towards remote;
@@ -38,6 +39,8 @@ struct ike_env {
 	void *ctx;
 	/* udp_only - there is no port for bare ESP: encapsulation in UDP is wanted always. */
 	bool udp_only;
+	/* num_workers - of the data path, which may each have pairs of their own; 0: 1. */
+	uint32_t num_workers;
 	/* test_keylog - a test build's hook that sees the keys of each new SA; NULL otherwise. */
 	const struct ike_keylog *keylog;
 };
@@ -51,7 +54,8 @@ struct ike_limits {
 	uint64_t retransmit_ns;     /* first retransmission after; 1 s, times 1.8 each */
 	uint64_t retransmit_max_ns; /* no interval is longer; 4 s */
 	uint32_t retransmit_tries;  /* sends of one request before giving up; 20 (about 74 s) */
-	bool cookies_always;        /* ask for cookies from the first request on (tests) */
+	uint32_t siblings_max; /* pairs of a child for single workers that a peer may make; 64 */
+	bool cookies_always;   /* ask for cookies from the first request on (tests) */
 };
 
 /* ike_engine_new - an engine with no configuration. Errors: NOMEM, CRYPTO. */
@@ -126,6 +130,11 @@ void ike_child_expiring(struct ike_engine *e, uint64_t child, uint64_t now_ns) N
 void ike_child_expired(struct ike_engine *e, uint64_t child, uint64_t now_ns) NONNULL(1);
 void ike_child_moved(struct ike_engine *e, uint64_t child, const struct path_addr *path,
 		     uint16_t port, uint64_t now_ns) NONNULL(1, 3);
+
+/* ike_child_alone - DP_EVENT_SIBLING: worker sends by this pair, and has none of its own: one is
+ * made, if the peer lets (RFC 9611). */
+void ike_child_alone(struct ike_engine *e, uint64_t child, uint32_t worker, uint64_t now_ns)
+	NONNULL(1);
 
 /* ike_addresses_changed - addresses or routes of the host are others: every IKE SA asks
  * ike_env.source_for where it goes from now. With MOBIKE it moves and tells its peer (RFC 4555);
@@ -364,6 +373,8 @@ struct ike_child_info {
 	const char *proposal; /* "AES_GCM_16-256" */
 	enum sa_mode mode;
 	bool esn, encap;
+	bool siblings;   /* it is one of several (RFC 9611) */
+	uint32_t worker; /* that it is for, and 1 more; 0 = all */
 	const struct ts *local;
 	const struct ts *remote;
 	uint32_t num_local, num_remote;

@@ -108,6 +108,8 @@ static void print_child(const struct tree *c, int indent)
 	    text(c, "reqid"), text(c, "state"), text(c, "mode"),
 	    says(c, "encap", "yes") ? "-in-UDP" : "", text(c, "protocol"));
 	print_algorithms(c);
+	if (has(c, "cpu"))
+		put(", worker %s", text(c, "cpu"));
 	put("\n%*sinstalled %ss ago", indent + 2, "", text(c, "install-time"));
 	if (has(c, "rekey-time"))
 		put(", rekeying in %ss", text(c, "rekey-time"));

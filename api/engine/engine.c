@@ -82,8 +82,10 @@ static void dp_event(struct engine *e, const struct dp_event *ev, uint64_t now_n
 	case DP_EVENT_HARD:
 		ike_child_expired(e->ike, ev->child, now_ns);
 		break;
-	case DP_EVENT_SIBLING: /* no pair is shared so */
-	case DP_EVENT_TOLD:    /* the data path keeps it */
+	case DP_EVENT_SIBLING:
+		ike_child_alone(e->ike, ev->child, ev->worker, now_ns);
+		break;
+	case DP_EVENT_TOLD: /* the data path keeps it */
 		break;
 	case DP_EVENT_MOVED:
 		/* Bare ESP has no ports to tell IKE: such a peer moves by MOBIKE only. IKE goes by
@@ -195,14 +197,15 @@ uint64_t engine_now(const struct engine *e)
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
-/* env_spi_reserve - a re-keyed pair stays with the worker, and its packets arrive there. */
-static enum err env_spi_reserve(void *ctx, uint32_t *out_spi, uint64_t replaces)
+/* env_spi_reserve - a re-keyed pair stays with the worker, and its packets arrive there, as those
+ * of one for a worker do. */
+static enum err env_spi_reserve(void *ctx, uint32_t *out_spi, uint64_t replaces, uint32_t worker)
 {
 	struct engine *e = ctx;
 	struct child_stats st;
 	bool stays = replaces && !dataplane_child_stats(e->dp, &st, replaces);
 
-	return dataplane_spi_reserve_at(e->dp, out_spi, stays ? st.worker + 1 : 0);
+	return dataplane_spi_reserve_at(e->dp, out_spi, stays ? st.worker + 1 : worker);
 }
 
 static void env_spi_release(void *ctx, uint32_t spi)
@@ -230,6 +233,7 @@ static enum err make_ike(struct engine *e)
 		.local_addrs = roam_addrs,
 		.ctx = e,
 		.udp_only = !e->has_esp_port,
+		.num_workers = dataplane_num_workers(e->dp),
 		.keylog = keylog_hook(e),
 	};
 	const struct ike_limits limits = {

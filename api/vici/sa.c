@@ -149,6 +149,10 @@ enum err sa_child(const struct backend *b, struct tree *t, const struct ike_sa_i
 	TRY(set_proposal(t, c->proposal));
 	if (c->esn)
 		TRY(tree_setf(t, "esn", "1"));
+	if (c->siblings)
+		TRY(tree_setf(t, "per-cpu-sas", "yes"));
+	if (c->worker)
+		TRY(tree_setf(t, "cpu", "%u", c->worker - 1));
 	TRY(set_child_stats(b, t, c->id, now));
 	TRY(set_remaining(t, "rekey-time", c->rekey_ns, now));
 	TRY(set_remaining(t, "life-time", c->expire_ns, now));

@@ -2,6 +2,7 @@
 #include "control/child/child.h"
 
 #include "base/alloc.h"
+#include "control/child/sibling.h"
 #include "control/ike/move.h"
 #include "control/ike/step.h"
 #include "control/ike/task.h"
@@ -34,7 +35,7 @@ struct ike_child *child_by_name(const struct ike_sa *sa, const struct conf_child
 	list_for_each (n, &sa->children) {
 		struct ike_child *c = list_entry(n, struct ike_child, node);
 
-		if (c->state == CHILD_INSTALLED && !c->replaced_by && !c->redundant &&
+		if (c->state == CHILD_INSTALLED && !c->replaced_by && !c->redundant && !c->worker &&
 		    strcmp(c->conf->name, conf->name) == 0)
 			return c;
 	}
@@ -75,8 +76,9 @@ static void idle_due(struct timer *t, uint64_t now_ns)
 
 	if (c->state != CHILD_INSTALLED || c->replaced_by || c->redundant)
 		return;
-	if (end > now_ns) {
-		timer_set(&c->sa->e->timers, t, end);
+	if (end > now_ns || sibling_any(c)) { /* shared, it is there for workers to come */
+		timer_set(&c->sa->e->timers, t,
+			  end > now_ns ? end : now_ns + c->conf->inactivity_ns);
 		return;
 	}
 	if (child_delete(c, IKE_REASON_INACTIVE, 0))

@@ -26,12 +26,15 @@ struct ike_child {
 	struct ike_peer *peer;
 	enum child_state state;
 	enum sa_mode mode;
-	bool in, out;   /* halves that the data path has */
-	bool active;    /* we send on it */
-	bool redundant; /* lost a collision, or was refused: its end is no news */
-	bool confirmed; /* the peer is known to have it: it was used, or another request came */
-	bool spi_kept;  /* the data path never took the inbound SPI: it is given back at the end */
-	uint8_t cells;  /* actions promised and not used */
+	uint32_t worker; /* that it is for, and 1 more; 0 = all */
+	bool in, out;    /* halves that the data path has */
+	bool active;     /* we send on it */
+	bool redundant;  /* lost a collision, or was refused: its end is no news */
+	bool confirmed;  /* the peer is known to have it: it was used, or another request came */
+	bool siblings;   /* it is one of several (sibling.h) */
+	bool no_more;    /* shared: the peer has refused a sibling of it */
+	bool spi_kept;   /* the data path never took the inbound SPI: it is given back at the end */
+	uint8_t cells;   /* actions promised and not used */
 	uint32_t spi_in, spi_out;
 	struct sa_chosen chosen;
 	char proposal[SA_TEXT_MAX];
@@ -51,7 +54,8 @@ struct ike_child *child_find(const struct ike_engine *e, uint64_t id) NONNULL(1)
 /* child_by_spi_out - the pair of an IKE SA that sends with this SPI and is not closed, or NULL. */
 struct ike_child *child_by_spi_out(const struct ike_sa *sa, uint32_t spi) NONNULL(1);
 
-/* child_by_name - the pair of this configuration that is in use on an IKE SA, or NULL. */
+/* child_by_name - the pair of this configuration, no worker's own, that is in use on an IKE SA, or
+ * NULL. */
 struct ike_child *child_by_name(const struct ike_sa *sa, const struct conf_child *conf)
 	NONNULL(1, 2);
 

@@ -172,7 +172,8 @@ static void prepend_flow(struct child_work *w, const struct flow *f)
 
 void traffic_offer(struct ike_sa *sa, struct child_work *w, const struct flow *flow)
 {
-	const struct ike_child *old = w->replaces ? child_find(sa->e, w->replaces) : NULL;
+	const uint64_t like = w->replaces ? w->replaces : w->like;
+	const struct ike_child *old = like ? child_find(sa->e, like) : NULL;
 
 	if (old) {
 		memcpy(w->local.ts, old->ts, old->num_local * sizeof(struct ts));

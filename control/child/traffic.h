@@ -18,7 +18,8 @@ bool traffic_allows(const struct ike_sa *sa, const struct conf_child *conf, cons
 	NONNULL(1, 2, 3);
 
 /* traffic_offer - as initiator: the configured selectors for this path and the configured mode, or
- * those of the pair that is re-keyed; a packet's own selectors in front. flow may be NULL. */
+ * those of the pair that it re-keys or is a sibling of; a packet's own selectors in front. flow may
+ * be NULL. */
 void traffic_offer(struct ike_sa *sa, struct child_work *w, const struct flow *flow) NONNULL(1, 2);
 
 /* traffic_build - [N(USE_TRANSPORT_MODE),] TSi, TSr into s->b. */

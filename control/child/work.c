@@ -2,7 +2,10 @@
 #include "control/child/work.h"
 
 #include "base/alloc.h"
+#include "control/child/sibling.h"
 #include "control/child/traffic.h"
+
+#include <stdio.h>
 
 #define CHILD_CELLS 3 /* CHILD_ACTIVATE and two of CHILD_REMOVE */
 
@@ -15,7 +18,7 @@ static enum err make(struct ike_sa *sa, struct child_work **out, const struct ch
 	if (!w)
 		return ERR_NOMEM;
 	*w = *first;
-	e = sa->e->env.spi_reserve(sa->e->env.ctx, &w->spi_in, w->replaces);
+	e = sa->e->env.spi_reserve(sa->e->env.ctx, &w->spi_in, w->replaces, w->worker);
 	if (e) {
 		mem_free(w);
 		return e;
@@ -29,8 +32,11 @@ static enum err make(struct ike_sa *sa, struct child_work **out, const struct ch
 enum err child_work_new(struct ike_sa *sa, struct child_work **out, enum sa_kind kind,
 			bool initiator, struct conf *ref, const struct conf_child *conf)
 {
-	const struct child_work first = {
-		.kind = kind, .initiator = initiator, .conf_ref = ref, .conf = conf};
+	const struct child_work first = {.kind = kind,
+					 .initiator = initiator,
+					 .conf_ref = ref,
+					 .conf = conf,
+					 .siblings = initiator && conf && conf->per_cpu_sas};
 
 	return make(sa, out, &first);
 }
@@ -42,9 +48,37 @@ enum err child_work_rekey(struct ike_sa *sa, struct child_work **out, bool initi
 					 .initiator = initiator,
 					 .conf_ref = old->conf_ref,
 					 .conf = old->conf,
-					 .replaces = old->id};
+					 .replaces = old->id,
+					 .worker = old->worker,
+					 .siblings = old->siblings};
 
 	return make(sa, out, &first);
+}
+
+enum err child_work_sibling(struct ike_sa *sa, struct child_work **out,
+			    const struct ike_child *shared, uint32_t worker)
+{
+	const struct child_work first = {.kind = SA_KIND_CHILD,
+					 .initiator = true,
+					 .conf_ref = shared->conf_ref,
+					 .conf = shared->conf,
+					 .like = shared->id,
+					 .worker = worker,
+					 .siblings = true};
+
+	return make(sa, out, &first);
+}
+
+enum err child_work_move(struct ike_sa *sa, struct child_work *w)
+{
+	uint32_t spi;
+	enum err e = sa->e->env.spi_reserve(sa->e->env.ctx, &spi, 0, w->worker);
+
+	if (e)
+		return e;
+	sa->e->env.spi_release(sa->e->env.ctx, w->spi_in);
+	w->spi_in = spi;
+	return ERR_OK;
 }
 
 static void add_free(struct action_cell *c)
@@ -130,6 +164,7 @@ enum err child_offer(struct step *s, struct child_work *w, uint16_t group)
 			wire_ke_build(&s->b, w->group, dh_public(w->dh));
 		}
 	}
+	sibling_build(s, w);
 	traffic_build(s, w);
 	return ERR_OK;
 }
@@ -142,6 +177,7 @@ void child_answer(struct step *s, struct child_work *w)
 		if (w->dh)
 			wire_ke_build(&s->b, w->chosen.dh, dh_public(w->dh));
 	}
+	sibling_build(s, w);
 	traffic_build(s, w);
 }
 
@@ -225,8 +261,9 @@ enum err child_choose(struct step *s, struct child_work *w)
 	note_tfc(s, w);
 	if (sa_select(&w->chosen, &offer, w->kind, w->conf->esp, w->conf->num_esp, ke.group))
 		return no_proposal(s, w);
-	if (w->kind != SA_KIND_CHILD)
-		return ERR_OK;
+	e = sibling_choose(s, w);
+	if (e || w->kind != SA_KIND_CHILD)
+		return e;
 	e = choose_dh(s, w, &ke);
 	return e ? e : nonce_fill(s->e, &w->nr);
 }
@@ -263,6 +300,8 @@ enum err child_take(struct step *s, struct child_work *w)
 		e = parse_share(s, &ke, &w->nr);
 	if (!e)
 		e = traffic_take(s, w);
+	if (!e)
+		e = sibling_take(s, w);
 	if (!e && w->kind == SA_KIND_CHILD)
 		e = take_dh(s, w, &ke);
 	return e;
@@ -309,6 +348,8 @@ static enum err make_child(struct step *s, struct child_work *w)
 	c->spi_out = (uint32_t)w->chosen.spi;
 	c->chosen = w->chosen;
 	c->replaces = w->replaces;
+	c->siblings = w->siblings;
+	c->worker = w->worker;
 	c->mode = w->transport ? SA_TRANSPORT : SA_TUNNEL;
 	sa_chosen_text(c->proposal, &w->chosen);
 	return ERR_OK;
@@ -346,6 +387,13 @@ static enum err make_add(struct step *s, struct child_work *w)
 		return ERR_NOMEM;
 	a->conf = conf_get(w->conf_ref);
 	return make_keys(s, w, a);
+}
+
+static enum child_share share_of(const struct ike_engine *e, const struct ike_child *c)
+{
+	if (!c->siblings)
+		return SHARE_ALL;
+	return c->worker ? SHARE_OWNER : e->num_workers > 1 ? SHARE_ASK : SHARE_ALL;
 }
 
 static void fill_params(struct step *s, struct child_work *w, bool active)
@@ -386,6 +434,8 @@ static void fill_params(struct step *s, struct child_work *w, bool active)
 		.num_local = c->num_local,
 		.num_remote = c->num_remote,
 		.proof = auth_proof_get(s->sa->proof),
+		.worker = c->worker,
+		.share = share_of(s->e, c),
 	};
 }
 
@@ -409,11 +459,21 @@ static struct ike_child *hand_over(struct step *s, struct child_work *w)
 	return c;
 }
 
+#define WHOSE_MAX 24
+
+static const char *whose(char buf[static WHOSE_MAX], const struct ike_child *c)
+{
+	buf[0] = 0;
+	if (c->worker)
+		snprintf(buf, WHOSE_MAX, " for worker %u", c->worker - 1);
+	return buf;
+}
+
 struct ike_child *child_install(struct step *s, struct child_work *w, bool active)
 {
 	struct ike_engine *e = s->e;
 	struct ike_child *c = hand_over(s, w);
-	char l[TS_TEXT_MAX], r[TS_TEXT_MAX];
+	char l[TS_TEXT_MAX], r[TS_TEXT_MAX], worker[WHOSE_MAX];
 	struct action_cell *add = w->add;
 
 	assert(s->sa->proof); /* S20 */
@@ -431,8 +491,8 @@ struct ike_child *child_install(struct step *s, struct child_work *w, bool activ
 	child_start(c, active, s->now_ns);
 	action_event(s->sa, w->replaces ? IKE_EVENT_CHILD_REKEYED : IKE_EVENT_CHILD_UP, c,
 		     IKE_REASON_NONE, w->request,
-		     "child %s %s: %s%s, SPIs %08x (in) and %08x (out), %s === %s", c->conf->name,
-		     w->replaces ? "re-keyed" : "installed", c->proposal,
+		     "child %s %s%s: %s%s, SPIs %08x (in) and %08x (out), %s === %s", c->conf->name,
+		     w->replaces ? "re-keyed" : "installed", whose(worker, c), c->proposal,
 		     c->mode == SA_TRANSPORT ? " in transport mode" : "", c->spi_in, c->spi_out,
 		     ts_text(l, &c->ts[0]), ts_text(r, &c->ts[c->num_local]));
 	return c;

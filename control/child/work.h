@@ -15,6 +15,9 @@ struct child_work {
 	bool initiator; /* of this exchange */
 	enum sa_kind kind;
 	uint64_t replaces; /* the pair that is re-keyed, 0 = none */
+	uint64_t like;     /* the pair that it is a sibling of, 0 = none */
+	uint32_t worker;   /* that it is for, and 1 more; 0 = all */
+	bool siblings;     /* it is one of several: as initiator offered, then agreed */
 	uint64_t rival;    /* re-key of ours: the pair of the peer's re-key that crossed it */
 	struct nonce rival_nonce; /* the lower one of that exchange */
 	uint32_t spi_in;          /* reserved for us; 0 once installed */
@@ -44,6 +47,14 @@ MUST_USE enum err child_work_new(struct ike_sa *sa, struct child_work **out, enu
 /* child_work_rekey - one that takes the place of `old`. Errors: as child_work_new(). */
 MUST_USE enum err child_work_rekey(struct ike_sa *sa, struct child_work **out, bool initiator,
 				   const struct ike_child *old) NONNULL(1, 2, 4);
+
+/* child_work_sibling - one beside `shared`, for a worker (index and 1 more). child_work_move - w->
+ * worker was chosen since: another SPI, at which its packets arrive. Errors: as child_work_new().
+ */
+MUST_USE enum err child_work_sibling(struct ike_sa *sa, struct child_work **out,
+				     const struct ike_child *shared, uint32_t worker)
+	NONNULL(1, 2, 3);
+MUST_USE enum err child_work_move(struct ike_sa *sa, struct child_work *w) NONNULL(1, 2);
 
 /* child_work_free - give the SPI back, wipe. NULL is accepted. */
 void child_work_free(struct ike_sa *sa, struct child_work *w) NONNULL(1);

@@ -129,6 +129,7 @@ MUST_USE SET(set_life_packets);
 MUST_USE SET(set_rand_packets);
 MUST_USE SET(set_mode);
 MUST_USE SET(set_replay_window);
+MUST_USE SET(set_per_cpu_sas);
 MUST_USE SET(set_copy_dscp);
 MUST_USE SET(set_copy_df);
 MUST_USE SET(set_mss_clamp);

@@ -175,6 +175,18 @@ enum err set_start_action(struct check *c, void *obj, const struct tree *node)
 	return ERR_OK;
 }
 
+/* With encap each pair has a UDP source port of its own, which only the sender knows. */
+enum err set_per_cpu_sas(struct check *c, void *obj, const struct tree *node)
+{
+	if (node->value && strcmp(node->value, "encap") == 0)
+		CHECK_ERROR(c, node,
+			    "encap, a UDP port for each pair of SAs, is not supported: say yes, "
+			    "then all go by the port of the connection");
+	else
+		take_bool(c, &((struct conf_child *)obj)->per_cpu_sas, node);
+	return ERR_OK;
+}
+
 enum err set_copy_dscp(struct check *c, void *obj, const struct tree *node)
 {
 	static const struct take_word words[] = {

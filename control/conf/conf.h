@@ -127,6 +127,7 @@ struct conf_child {
 	uint16_t mss_clamp;       /* MSS_CLAMP_PATH */
 	uint32_t tfc_padding;     /* 0 */
 	uint32_t tfc_dummies;     /* a second at least; 0 */
+	bool per_cpu_sas;         /* a pair of SAs for each worker (RFC 9611); no */
 	uint32_t priority; /* of its policy: smaller is looked at first, 0 = after all that say */
 	enum conf_action start_action, dpd_action, close_action;
 };

@@ -168,6 +168,7 @@ static const struct key keys[] = {
 	SETS_(CHILD, VALUE, "tfc_dummies", set_tfc_dummies),
 	SETS_(CHILD, VALUE, "mss_clamp", set_mss_clamp),
 	SETS_(CHILD, VALUE, "replay_window", set_replay_window),
+	SETS_(CHILD, VALUE, "per_cpu_sas", set_per_cpu_sas),
 	FATE_(CHILD, "hw_offload", LATER, "no|auto"),
 	SETS_(CHILD, VALUE, "copy_df", set_copy_df),
 	FATE_(CHILD, "copy_ecn", LATER, "yes"),

@@ -38,6 +38,7 @@ struct ike_engine {
 	struct log_limit log_limit;   /* lines that anybody can trigger */
 	struct log_limit error_limit; /* unprotected error answers */
 	struct ike_stats stats;       /* gauges are counted when asked for */
+	uint32_t num_workers;         /* of the data path; constant */
 	uint32_t half_open_num;
 	uint32_t last_unique, last_child_unique;
 	uint64_t last_child, last_peer, last_ask;

@@ -25,6 +25,7 @@ static void set_limits(struct ike_limits *out, const struct ike_limits *in)
 	DEFAULT(retransmit_ns, NS_PER_S);
 	DEFAULT(retransmit_max_ns, 4 * NS_PER_S);
 	DEFAULT(retransmit_tries, 20);
+	DEFAULT(siblings_max, 64);
 #undef DEFAULT
 }
 
@@ -56,6 +57,7 @@ enum err ike_engine_new(struct ike_engine **out, const struct ike_env *env,
 	if (!e)
 		return ERR_NOMEM;
 	e->env = *env;
+	e->num_workers = env->num_workers ? env->num_workers : 1;
 	e->now_ns = now_ns;
 	set_limits(&e->limits, limits);
 	list_init(&e->sas);

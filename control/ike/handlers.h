@@ -38,6 +38,12 @@ MUST_USE enum err child_new_response(struct step *s);
 MUST_USE enum err child_new_allowed_i(struct step *s);
 MUST_USE enum err child_new_refused(struct step *s);
 
+/* control/child/sibling.c (RFC 9611) */
+MUST_USE enum err child_sibling_start(struct step *s);
+MUST_USE enum err child_sibling_response(struct step *s);
+MUST_USE enum err child_sibling_refused(struct step *s);
+MUST_USE enum err child_sibling_allowed(struct step *s);
+
 /* control/child/rekey.c (1.3.3, 2.8) */
 MUST_USE enum err child_rekey_start(struct step *s);
 MUST_USE enum err child_rekey_request(struct step *s);

@@ -42,8 +42,8 @@ static bool is_up(const struct ike_sa *sa, const struct conf_child *conf, const 
 	list_for_each (n, &sa->children) {
 		const struct ike_child *c = list_entry(n, struct ike_child, node);
 
-		if (c->state == CHILD_INSTALLED && strcmp(c->conf->name, conf->name) == 0 &&
-		    (!flow || covers(c, flow)))
+		if (c->state == CHILD_INSTALLED && !c->worker &&
+		    strcmp(c->conf->name, conf->name) == 0 && (!flow || covers(c, flow)))
 			return true;
 	}
 	return false;

@@ -45,6 +45,7 @@ enum task_kind {
 	TASK_SA_INIT, /* the whole handshake */
 	TASK_CHILD_NEW,
 	TASK_CHILD_REKEY,
+	TASK_CHILD_SIBLING, /* one more like a pair that is there, for a worker */
 	TASK_CHILD_DELETE,
 	TASK_IKE_REKEY,
 	TASK_IKE_REKEY_CROSSED, /* under way, and the peer's own request was answered meanwhile */
@@ -70,6 +71,7 @@ struct task {
 	uint16_t notify;        /* TELL; 0 = a delete */
 	uint16_t group;         /* DH group that the peer insists on, 0 = our first */
 	uint8_t retries;        /* answers of TEMPORARY_FAILURE or INVALID_KE_PAYLOAD */
+	uint32_t worker;        /* CHILD_SIBLING: that it is for, and 1 more */
 	uint64_t not_before_ns; /* waits after TEMPORARY_FAILURE */
 	uint64_t request;
 };

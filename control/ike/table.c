@@ -95,6 +95,9 @@ static const struct transition table[] = {
 	{SA_ESTABLISHED, ON_REQUEST, CREATE_CHILD_SA, TASK_CHILD_REKEY,
 	 BIT(SA) | BIT(NONCE) | BIT(KE), 0, refuse_temporarily, SA_ESTABLISHED, 0,
 	 "not while we re-key a Child SA (2.25.1)"},
+	{SA_ESTABLISHED, ON_REQUEST, CREATE_CHILD_SA, TASK_CHILD_SIBLING,
+	 BIT(SA) | BIT(NONCE) | BIT(KE), 0, refuse_temporarily, SA_ESTABLISHED, 0,
+	 "not while a sibling of ours is being made (2.25.1)"},
 	{SA_ESTABLISHED, ON_REQUEST, CREATE_CHILD_SA, TASK_CHILD_DELETE,
 	 BIT(SA) | BIT(NONCE) | BIT(KE), 0, refuse_temporarily, SA_ESTABLISHED, 0,
 	 "not while we close a Child SA (2.25.1)"},
@@ -142,12 +145,29 @@ static const struct transition table[] = {
 	 BIT(KE), child_rekey_response, SA_ESTABLISHED, 0, "check the choice, ask about it"},
 	{SA_ESTABLISHED, ON_RESPONSE, CREATE_CHILD_SA, TASK_CHILD_REKEY, HAS_ERROR, 0,
 	 child_rekey_refused, SA_ESTABLISHED, 0, "try again later, or let it go"},
+	/*
+	 *   HDR, SK {N(SA_RESOURCE_INFO),                                     (RFC 9611 4)
+	 *       SA, Ni, [KEi,] TSi, TSr}  -->
+	 *                                <--  HDR, SK {N(SA_RESOURCE_INFO),
+	 *                                         SA, Nr, [KEr,] TSi, TSr}
+	 */
+	{SA_ESTABLISHED, ON_START, 0, TASK_CHILD_SIBLING, 0, 0, child_sibling_start, SA_ESTABLISHED,
+	 0, "offer a Child SA beside one that all workers share"},
+	{SA_ESTABLISHED, ON_RESPONSE, CREATE_CHILD_SA, TASK_CHILD_SIBLING, CHILD_OFFER | BIT(NONCE),
+	 BIT(KE), child_sibling_response, SA_ESTABLISHED, 0, "check that it is like that one"},
+	/*
+	 *                                <--  HDR, SK {N(TS_MAX_QUEUE)}           (RFC 9611 4)
+	 */
+	{SA_ESTABLISHED, ON_RESPONSE, CREATE_CHILD_SA, TASK_CHILD_SIBLING, HAS_ERROR, 0,
+	 child_sibling_refused, SA_ESTABLISHED, 0, "do without, or try again later"},
 	/* Answers: the exchange's kind says what it makes. Those of ours (out) and of the peer (in)
 	 * differ in their kind, see exchange.kind. */
 	{SA_ESTABLISHED, ON_ANSWER, IKE_ASK_CHILD_ACCEPT, TASK_CHILD_NEW, 0, 0, child_new_allowed_i,
 	 SA_ESTABLISHED, 0, "install what we offered"},
 	{SA_ESTABLISHED, ON_ANSWER, IKE_ASK_CHILD_ACCEPT, TASK_CHILD_REKEY, 0, 0,
 	 child_rekey_allowed_i, SA_ESTABLISHED, 0, "install it, use it, close the old one"},
+	{SA_ESTABLISHED, ON_ANSWER, IKE_ASK_CHILD_ACCEPT, TASK_CHILD_SIBLING, 0, 0,
+	 child_sibling_allowed, SA_ESTABLISHED, 0, "install it for its worker"},
 	{SA_ESTABLISHED, ON_ANSWER, IKE_ASK_CHILD_ACCEPT, TASK_PEER_CHILD_NEW, 0, 0,
 	 child_new_allowed_r, SA_ESTABLISHED, 0, "install what was offered, and answer"},
 	{SA_ESTABLISHED, ON_ANSWER, IKE_ASK_CHILD_ACCEPT, TASK_PEER_CHILD_REKEY, 0, 0,

@@ -76,7 +76,7 @@ static uint64_t begins_at(const struct ike_sa *sa, const struct task *t)
 	if (t->kind == TASK_IKE_REKEY &&
 	    sa->in.busy) /* a Child SA of the peer's is being decided */
 		return TIME_NEVER;
-	if (t->kind != TASK_CHILD_REKEY)
+	if (t->kind != TASK_CHILD_REKEY && t->kind != TASK_CHILD_SIBLING)
 		return 0;
 	c = child_find(sa->e, t->child);
 	return c ? child_unconfirmed_until(c) : 0;

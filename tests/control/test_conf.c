@@ -229,6 +229,13 @@ static const struct row child_rows[] = {
 	{"copy_dscp = in", ""},
 	{"copy_dscp = yes", ""},
 	{"copy_dscp = no", ""},
+	{"per_cpu_sas = yes", ""},
+	{"per_cpu_sas = no", ""},
+	{"per_cpu_sas = 4",
+	 "Ef:4: connections.a.children.c.per_cpu_sas: '4' is neither yes nor no"},
+	{"per_cpu_sas = encap",
+	 "Ef:4: connections.a.children.c.per_cpu_sas: encap, a UDP port for each pair of SAs, is "
+	 "not supported: say yes, then all go by the port of the connection"},
 	{"copy_df = yes", ""},
 	{"copy_df = no", ""},
 	{"copy_df = set", ""},
@@ -554,6 +561,7 @@ static void test_defaults(void)
 	CU_ASSERT_EQUAL(child->mss_clamp, MSS_CLAMP_PATH);
 	CU_ASSERT_EQUAL(child->tfc_padding, 0);
 	CU_ASSERT_EQUAL(child->tfc_dummies, 0);
+	CU_ASSERT_FALSE(child->per_cpu_sas);
 	CU_ASSERT_EQUAL(child->start_action, ACTION_NONE);
 	CU_ASSERT_EQUAL(child->num_local_ts, 1);
 	CU_ASSERT_TRUE(child->local_ts[0].dynamic && child->remote_ts[0].dynamic);

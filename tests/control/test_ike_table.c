@@ -117,9 +117,11 @@ static void test_S32_crossing_requests(void)
 	CU_ASSERT_PTR_EQUAL(handler_for(TASK_LIVENESS, ike), ike_rekey_request);
 	CU_ASSERT_PTR_EQUAL(handler_for(TASK_CHILD_NEW, ike), refuse_temporarily);
 	CU_ASSERT_PTR_EQUAL(handler_for(TASK_CHILD_REKEY, ike), refuse_temporarily);
+	CU_ASSERT_PTR_EQUAL(handler_for(TASK_CHILD_SIBLING, ike), refuse_temporarily);
 	CU_ASSERT_PTR_EQUAL(handler_for(TASK_CHILD_DELETE, ike), refuse_temporarily);
 	CU_ASSERT_PTR_EQUAL(handler_for(TASK_IKE_REKEY, ike), ike_rekey_crossing);
 	CU_ASSERT_PTR_EQUAL(handler_for(TASK_NONE, child), child_new_request);
+	CU_ASSERT_PTR_EQUAL(handler_for(TASK_CHILD_SIBLING, child), child_new_request);
 	CU_ASSERT_PTR_EQUAL(handler_for(TASK_NONE, child | HAS_REKEY), child_rekey_request);
 	CU_ASSERT_PTR_EQUAL(handler_for(TASK_CHILD_REKEY, child | HAS_REKEY), child_rekey_request);
 	CU_ASSERT_PTR_EQUAL(handler_for(TASK_IKE_REKEY, child), refuse_temporarily);

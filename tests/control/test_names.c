@@ -15,6 +15,8 @@ static void test_known(void)
 	CU_ASSERT_STRING_EQUAL(wire_payload_name(b, PAYLOAD_SK), "SK");
 	CU_ASSERT_STRING_EQUAL(wire_notify_name(b, 14), "NO_PROPOSAL_CHOSEN");
 	CU_ASSERT_STRING_EQUAL(wire_notify_name(b, 16390), "COOKIE");
+	CU_ASSERT_STRING_EQUAL(wire_notify_name(b, 48), "TS_MAX_QUEUE");
+	CU_ASSERT_STRING_EQUAL(wire_notify_name(b, 16444), "SA_RESOURCE_INFO");
 	CU_ASSERT_STRING_EQUAL(wire_transform_name(b, TRANSFORM_ENCR, 20), "AES_GCM_16");
 	CU_ASSERT_STRING_EQUAL(wire_transform_name(b, TRANSFORM_ENCR, 28), "CHACHA20_POLY1305");
 	CU_ASSERT_STRING_EQUAL(wire_transform_name(b, TRANSFORM_PRF, 6), "PRF_HMAC_SHA2_384");

@@ -2,6 +2,7 @@
 #include "control/ike/wire/payload.h"
 
 #include "tests/control/hex.h"
+#include "tests/control/sweep.h"
 
 static const struct ike_header header = {.exchange = INFORMATIONAL};
 
@@ -126,11 +127,48 @@ static void test_only_status(void)
 	CU_ASSERT_FALSE(wire_notify_find_error(&n, &m));
 }
 
+static void test_resource(void)
+{
+	static const uint8_t id[17] = {0, 0, 0, 0x1f};
+	char b[WIRE_RESOURCE_MAX];
+
+	CU_ASSERT_STRING_EQUAL(wire_resource_text(b, bytes_of(NULL, 0)), "-");
+	CU_ASSERT_STRING_EQUAL(wire_resource_text(b, bytes_of(id, 4)), "0000001f");
+	CU_ASSERT_STRING_EQUAL(wire_resource_text(b, bytes_of(id, 16)),
+			       "0000001f000000000000000000000000");
+	CU_ASSERT_STRING_EQUAL(wire_resource_text(b, bytes_of(id, 17)),
+			       "0000001f000000000000000000000000...");
+}
+
+/* What is changed by one bit or cut off is another notify, or none; what is said of its data fits.
+ */
+static void visit(struct bytes body, long changed_bit)
+{
+	struct wire_notify n;
+	char b[WIRE_RESOURCE_MAX];
+	enum err e = wire_notify_parse(&n, body);
+
+	if (changed_bit < 0)
+		CU_ASSERT_EQUAL(e, body.len < 4 ? ERR_TRUNCATED : ERR_OK);
+	if (e)
+		return;
+	CU_ASSERT_EQUAL(4 + n.spi.len + n.data.len, body.len);
+	CU_ASSERT(strlen(wire_resource_text(b, n.data)) < sizeof(b));
+}
+
+static void test_S1_sweep(void)
+{
+	struct hex h;
+
+	hex_read(&h, "0000403c 00000003");
+	CU_ASSERT_EQUAL(sweep(h.b, h.len, visit), h.len * 9);
+	hex_read(&h, "0000403c 000102030405060708090a0b0c0d0e0f1011");
+	CU_ASSERT_EQUAL(sweep(h.b, h.len, visit), h.len * 9);
+}
+
 static const struct tap_test tests[] = {
-	TAP_TEST(test_parse),
-	TAP_TEST(test_shapes),
-	TAP_TEST(test_build_and_find),
-	TAP_TEST(test_only_status),
+	TAP_TEST(test_parse),       TAP_TEST(test_shapes),   TAP_TEST(test_build_and_find),
+	TAP_TEST(test_only_status), TAP_TEST(test_resource), TAP_TEST(test_S1_sweep),
 };
 
 TAP_MAIN("control/notify", tests)

@@ -103,7 +103,7 @@ static inline void use_ts(struct bytes body)
 static inline void use_notify(struct bytes body)
 {
 	struct wire_notify n;
-	char name[WIRE_NAME_MAX];
+	char name[WIRE_NAME_MAX], resource[WIRE_RESOURCE_MAX];
 	uint16_t group;
 
 	if (wire_notify_parse(&n, body) != ERR_OK)
@@ -111,6 +111,7 @@ static inline void use_notify(struct bytes body)
 	require_within(n.spi, body);
 	require_within(n.data, body);
 	require(strlen(wire_notify_name(name, n.type)) < sizeof(name));
+	require(strlen(wire_resource_text(resource, n.data)) < sizeof(resource));
 	if (n.type == NOTIFY_INVALID_KE_PAYLOAD)
 		require(wire_notify_u16(&group, &n) == ERR_OK);
 }

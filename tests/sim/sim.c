@@ -242,15 +242,19 @@ static struct sim_pair *pair_by_spi_in(struct sim_node *n, uint32_t spi)
 	return NULL;
 }
 
-static enum err spi_reserve(void *ctx, uint32_t *out, uint64_t replaces)
+static enum err spi_reserve(void *ctx, uint32_t *out, uint64_t replaces, uint32_t worker)
 {
 	struct sim_node *n = ctx;
+	const struct sim_pair *old = replaces ? pair_by_id(n, replaces) : NULL;
 	uint32_t spi;
 
-	(void)replaces;
 	if (rng_fill(&n->rng.rng, &spi, sizeof(spi)))
 		return ERR_CRYPTO;
 	spi |= 0x100;
+	if (old)
+		worker = old->worker;
+	if (worker) /* the SPI names it */
+		spi = (spi & 0xffffff) | worker << 24;
 	assert(n->num_spis < SIM_MAX_PAIRS * 4);
 	n->spis[n->num_spis++] = spi;
 	*out = spi;
@@ -296,6 +300,8 @@ static void child_add(struct sim_node *n, const struct ike_child_add *add)
 	assert(n->num_pairs < SIM_MAX_PAIRS);
 	assert(p->proof && peer && peer->live);
 	assert(p->key_in.len && p->key_in.len == p->key_out.len);
+	assert(p->worker <= n->num_workers);
+	assert(!p->worker || p->spi_in >> 24 == p->worker);
 	*pair = (struct sim_pair){.id = p->id,
 				  .peer = add->peer,
 				  .spi_in = p->spi_in,
@@ -311,6 +317,8 @@ static void child_add(struct sim_node *n, const struct ike_child_add *add)
 				  .tfc_padding = p->tfc_padding,
 				  .dummies = p->dummies,
 				  .dummy_len = p->dummy_len,
+				  .worker = p->worker,
+				  .share = p->share,
 				  .num_ts = p->num_local + p->num_remote};
 	memcpy(pair->key_in, p->key_in.p, p->key_in.len);
 	memcpy(pair->key_out, p->key_out.p, p->key_out.len);
@@ -770,10 +778,12 @@ static bool make_node(struct sim *s, unsigned i, uint64_t seed, const struct sim
 			      .child_stats = child_stats,
 			      .source_for = source_for,
 			      .local_addrs = local_addrs,
+			      .num_workers = opt->workers[i],
 			      .ctx = n};
 
 	n->sim = s;
 	n->index = i;
+	n->num_workers = opt->workers[i] ? opt->workers[i] : 1;
 	n->secret = opt->secret[i] ? opt->secret[i] : "a fairly long shared secret";
 	n->addr = (struct endpoint){.addr = sim_addr(i, 0), .port = 500};
 	n->addrs[n->num_addrs++] = n->addr.addr;
@@ -908,6 +918,26 @@ enum err sim_rekey(struct sim *s, unsigned side, const char *child)
 
 	sim_settle(s, side);
 	return e;
+}
+
+void sim_alone(struct sim *s, unsigned side, uint32_t worker)
+{
+	struct sim_node *n = &s->n[side];
+	const struct sim_pair *shared = NULL;
+
+	for (uint32_t i = 0; i < n->num_pairs; i++) {
+		const struct sim_pair *p = &n->pairs[i];
+
+		if (p->out && p->share == SHARE_OWNER && p->worker == worker + 1 && p->active)
+			return;
+		if (p->out && p->share == SHARE_ASK && p->active &&
+		    (!shared || p->active > shared->active))
+			shared = p;
+	}
+	if (!shared)
+		return;
+	ike_child_alone(n->e, shared->id, worker, s->now_ns);
+	sim_settle(s, side);
 }
 
 void sim_deliver(struct sim *s, unsigned to, const struct path_addr *path, const void *bytes,

@@ -29,6 +29,8 @@ struct sim_pair {
 	struct ts local, remote; /* the first ones */
 	struct ip_addr seen_local, seen_remote;
 	uint32_t tfc_padding, dummies, dummy_len;
+	uint32_t worker; /* that it is for, and 1 more */
+	enum child_share share;
 	char name[32];
 };
 
@@ -58,6 +60,7 @@ struct sim_node {
 	struct sim_peer peers[SIM_MAX_PAIRS];
 	uint32_t num_peers;
 	uint64_t activations;
+	uint32_t num_workers;
 	uint32_t spis[SIM_MAX_PAIRS * 4];
 	uint32_t num_spis;
 	struct ip_addr addresses[16];     /* that the peer has lent */
@@ -149,9 +152,10 @@ struct sim_options {
 	struct conf
 		*ready[2]; /* instead of a text: one that was made before; a reference is taken */
 	const char *secret[2];
-	const char *kind; /* of keys with sign; NULL = "P-256" */
-	bool sign;        /* both sides sign: conf NULL is sim_conf_sign(), certificates come from
-			     sim_creds() */
+	uint32_t workers[2]; /* of the data paths */
+	const char *kind;    /* of keys with sign; NULL = "P-256" */
+	bool sign; /* both sides sign: conf NULL is sim_conf_sign(), certificates come from
+		      sim_creds() */
 };
 
 /* sim_conf - a configuration text: connection "net", child "tun". extra goes into the connection,
@@ -185,6 +189,10 @@ enum err sim_initiate_flow(struct sim *s, unsigned side, const char *child,
 /* sim_terminate, sim_rekey - child NULL: the IKE SA. */
 enum err sim_terminate(struct sim *s, unsigned side, const char *child);
 enum err sim_rekey(struct sim *s, unsigned side, const char *child);
+
+/* sim_alone - a worker of a side sends by the pair that all share, and has none of its own: said as
+ * the data path says it. */
+void sim_alone(struct sim *s, unsigned side, uint32_t worker);
 
 /* sim_settle - carry out the actions of a side; after any call to its engine. */
 void sim_settle(struct sim *s, unsigned side);

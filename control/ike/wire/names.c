@@ -92,6 +92,8 @@ const char *wire_notify_name(char buf[static WIRE_NAME_MAX], uint16_t type)
 		{NOTIFY_UPDATE_SA_ADDRESSES, "UPDATE_SA_ADDRESSES"},
 		{NOTIFY_COOKIE2, "COOKIE2"},
 		{NOTIFY_NO_NATS_ALLOWED, "NO_NATS_ALLOWED"},
+		{NOTIFY_TS_MAX_QUEUE, "TS_MAX_QUEUE"},
+		{NOTIFY_SA_RESOURCE_INFO, "SA_RESOURCE_INFO"},
 		/* Not spoken, but seen from other implementations. */
 		{42, "USE_ASSIGNED_HoA"},
 		{45, "INVALID_GROUP_ID"},

@@ -2,6 +2,8 @@
 /* Notify payloads (RFC 7296 3.10). */
 #include "control/ike/wire/payload.h"
 
+#include <stdio.h>
+
 /* struct shape - what a type that we act on must look like: data between min and max bytes, and the
  * SPI's length where one belongs (-1: any). */
 struct shape {
@@ -123,6 +125,17 @@ enum err wire_notify_u16(uint16_t *out, const struct wire_notify *n)
 		return ERR_MALFORMED;
 	*out = load_be16(n->data.p);
 	return ERR_OK;
+}
+
+const char *wire_resource_text(char buf[static WIRE_RESOURCE_MAX], struct bytes data)
+{
+	const size_t most = 16;
+	size_t at = 0;
+
+	for (size_t i = 0; i < data.len && i < most; i++)
+		at += (size_t)snprintf(buf + at, WIRE_RESOURCE_MAX - at, "%02x", data.p[i]);
+	snprintf(buf + at, WIRE_RESOURCE_MAX - at, "%s", data.len > most ? "..." : at ? "" : "-");
+	return buf;
 }
 
 enum err wire_notify_check(const struct ike_msg *m)

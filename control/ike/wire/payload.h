@@ -74,6 +74,12 @@ bool wire_notify_find_error(struct wire_notify *out, const struct ike_msg *m) NO
 /* wire_notify_u16 - the data of INVALID_KE_PAYLOAD as a number. Errors: MALFORMED. */
 MUST_USE enum err wire_notify_u16(uint16_t *out, const struct wire_notify *n) NONNULL(1, 2);
 
+/* WIRE_RESOURCE_MAX - a buffer for wire_resource_text() that always suffices. wire_resource_text -
+ * what the peer calls the resource of a pair (SA_RESOURCE_INFO, RFC 9611 5.1), for people: the
+ * first bytes in hexadecimal, "-" if it says nothing. It is opaque. Returns buf. */
+#define WIRE_RESOURCE_MAX 40
+const char *wire_resource_text(char buf[static WIRE_RESOURCE_MAX], struct bytes data);
+
 /* wire_notify_check - every Notify payload of the message is well formed. Errors: as
  * wire_notify_parse(). */
 MUST_USE enum err wire_notify_check(const struct ike_msg *m) NONNULL(1);
