@@ -70,6 +70,13 @@ static struct packet *cut_off(struct worker *w, struct packet *p, bool *last)
 	return part;
 }
 
+/* goes_beside - the super-datagram p, or what is left of it, goes into out as a whole, or there is
+ * nothing else there: what the sender had together is to be joined again for the host. */
+static bool goes_beside(const struct packet *p, const struct pktvec *out)
+{
+	return out->num == 0 || p->len <= (uint32_t)p->seg_len * pktvec_room(out);
+}
+
 /* demux - p goes on in out if it is ESP. */
 static void demux(struct worker *w, struct packet *p, struct pktvec *out)
 {
@@ -100,6 +107,8 @@ void in_demux(struct worker *w, struct pktvec *in, struct pktvec *out)
 		struct packet *p = in->pkt[i];
 		bool last = true;
 
+		if (unlikely(p->seg_len) && !goes_beside(p, out))
+			break;
 		pass_prefetch(in, i);
 		if (unlikely(p->seg_len))
 			p = cut_off(w, p, &last);

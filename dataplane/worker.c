@@ -152,6 +152,16 @@ void worker_flush(struct worker *w, uint16_t port)
 	w->ports[port]->ops->tx(w->ports[port], v);
 }
 
+/* flush_full - vectors that as much again would not fit in are sent now: the segments of a
+ * super-packet go as one message, while they are near, and before the next ones are made. */
+static void flush_full(struct worker *w)
+{
+	for (uint16_t port = 0; port < w->num_ports; port++) {
+		if (w->tx[port].num > PKTVEC_MAX / 2)
+			worker_flush(w, port);
+	}
+}
+
 static void outbound(struct worker *w, struct pktvec *a)
 {
 	struct pktvec b, c;
@@ -162,6 +172,7 @@ static void outbound(struct worker *w, struct pktvec *a)
 		PASS_RUN(out_prepare, w, a, &c);
 		PASS_RUN(out_encrypt, w, &c, a);
 		PASS_RUN(out_path, w, a, &c);
+		flush_full(w);
 	}
 }
 

@@ -51,8 +51,8 @@ struct dgram_socket {
 	bool raw;   /* of IP itself: no ports */
 	uint8_t df; /* enum dgram_df: what the socket was told last */
 	uint32_t front;
-	uint32_t lost;  /* the kernel's count of datagrams it had no room for, as last seen */
-	bool coalesced; /* the last burst brought super-datagrams */
+	uint32_t lost;     /* the kernel's count of datagrams it had no room for, as last seen */
+	uint8_t coalesced; /* bursts that may bring none until no super-datagrams are expected */
 	/* Sending several datagrams as one message: it may be done; dgram_gso_is_ill();
 	 * datagrams that go one by one until it is tried again, and how many that were last. */
 	bool gso, gso_cure;

@@ -13,9 +13,13 @@
 static_assert(sizeof(struct in6_pktinfo) <= 20 && sizeof(struct in_pktinfo) <= 20,
 	      "DGRAM_CONTROL_LEN holds either");
 
-/* NUM_SUPER - messages of one system call while they hold many datagrams each: more would only
- * spread over more memory than is near. */
-#define NUM_SUPER 8
+/* NUM_SUPER - messages of one system call while they hold many datagrams each: of more than two
+ * the first is far from the processor again before it is looked at. */
+#define NUM_SUPER 2
+
+/* PATIENCE - bursts without super-datagrams until they are no longer expected: with few messages in
+ * each some have none by chance, and many that come unexpected need a long packet each at once. */
+#define PATIENCE 32
 
 /* obtain - up to n packets. While super-datagrams come each has a long packet beside it: what goes
  * beyond the packet's own buffer is received into the place it will have there. */
@@ -109,7 +113,7 @@ static void read_segment(struct dgram_socket *sock, struct packet *p, const stru
 	memcpy(&len, CMSG_DATA(c), sizeof(len));
 	if (len > 0 && (uint32_t)len < p->len) {
 		p->seg_len = (uint16_t)len;
-		sock->coalesced = true;
+		sock->coalesced = PATIENCE;
 	}
 }
 
@@ -204,7 +208,8 @@ static void accept_all(struct dgram_burst *b, struct driver_stats *stats, struct
 {
 	uint64_t bytes = 0, num = 0;
 
-	s->coalesced = s->coalesced && got == 0; /* unless one of these is */
+	if (s->coalesced && got)
+		s->coalesced--; /* unless one of these is */
 	for (uint32_t i = 0; i < got; i++) {
 		struct packet *p = accept_datagram(b, stats, s, pool, pkts[i], i);
 

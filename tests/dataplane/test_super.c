@@ -1008,7 +1008,96 @@ static void test_flows_by_turns(void)
 	bed_fini(&bed);
 }
 
+/* ---- what is together stays so ----------------------------------------------------------------
+ */
+
+#define TOGETHER 44 /* segments: three are more than two vectors, and one is not half of one */
+
+/* seal_queued - what was queued from `first` on as B's wire's super-datagram. */
+static void seal_queued(uint32_t first)
+{
+	size_t at = 0, n = 0;
+
+	for (uint32_t i = first; i < num_sent; i++) {
+		bed_send(&bed.a, sent[i].bytes, sent[i].len);
+		bed_turn_one(&bed, &bed.a);
+		n = bed_capture(&bed.a, got);
+		CU_ASSERT_FATAL(n && at + n <= sizeof(big));
+		memcpy(big + at, got, n);
+		at += n;
+	}
+	inject(at, n);
+}
+
+/* A super-datagram is one vector's affair, whatever came with it, so that the host has one
+ * super-packet for each and not parts that end where vectors do. */
+static void test_together_in(void)
+{
+	const struct bed_options o = {
+		.open_wire = true, .frame_len = 65536, .num_packets = 512, .joins = JOIN_ALL};
+	struct shape s = base_shape(4);
+	struct memory_meta meta;
+	uint32_t num = 0;
+	size_t len;
+
+	bed_init(&bed, &o);
+	bed_pair(&bed, 1, NULL);
+	num_sent = 0;
+	for (uint32_t i = 0; i < 3 * TOGETHER; i++) {
+		queue(&s, i * 1000, 1000, i % TOGETHER != 0);
+		s.id++;
+		if (num_sent % TOGETHER == 0)
+			seal_queued(num_sent - TOGETHER);
+	}
+	bed_turn_one(&bed, &bed.b);
+	for (; memory_take_meta(bed.b.host, big, sizeof(big), &len, &meta); num++)
+		CU_ASSERT(meta.seg_len == 1000 && len / 1000 == TOGETHER);
+	CU_ASSERT_EQUAL(num, 3);
+	bed_fini(&bed);
+}
+
+static uint32_t sent_at_once[16], num_calls;
+static const struct driver_ops *real_ops;
+
+static void spy_tx(struct driver *d, struct pktvec *v)
+{
+	CU_ASSERT_FATAL(num_calls < ARRAY_LEN(sent_at_once));
+	sent_at_once[num_calls++] = v->num;
+	real_ops->tx(d, v);
+}
+
+/* The outer port is given the segments of one super-packet at a time. */
+static void test_together_out(void)
+{
+	struct shape s = {.seg_len = 1000, .len = TOGETHER * 1000, .flags = 0x10};
+	struct driver_ops spy;
+	struct driver *d;
+
+	begin_out(0);
+	d = bed.a.dp->workers[0]->ports[bed.a.outer];
+	real_ops = d->ops;
+	spy = *real_ops;
+	spy.tx = spy_tx;
+	d->ops = &spy;
+	num_calls = 0;
+	for (int i = 0; i < 3; i++)
+		send_super(&s);
+	bed_turn_one(&bed, &bed.a);
+	CU_ASSERT_EQUAL(num_calls, 3);
+	for (uint32_t i = 0; i < num_calls; i++)
+		CU_ASSERT_EQUAL(sent_at_once[i], TOGETHER);
+	bed_turn_one(&bed, &bed.b);
+	bed_turn_one(&bed, &bed.b);
+	bed_turn_one(&bed, &bed.b);
+	for (int i = 0; i < 3; i++)
+		CU_ASSERT(arrives(&s, s.seg_len));
+	d->ops = real_ops;
+	bed_fini(&bed);
+}
+
 static const struct tap_test tests[] = {
+	TAP_TEST(test_together_in),
+	TAP_TEST(test_together_out),
 	TAP_TEST(test_joined),
 	TAP_TEST(test_joined_if_taken),
 	TAP_TEST(test_not_joined),
