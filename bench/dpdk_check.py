@@ -18,14 +18,14 @@ def figures(*options):
     done = subprocess.run([PROGRAM, "--module", MODULE, "--runs", "3", "--turns", "16", *options],
                           capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    return re.findall(r"^ +(\d+) +(\d+) +([\d.]+) +(\d+) +([\d.]+)$", done.stdout, re.M)
+    return re.findall(r"^ +(\d+) +(\d+) +([\d.]+) +([\d.]+) +(\d+) +([\d.]+)$", done.stdout, re.M)
 
 
 def check(*options):
     rows = figures(*options)
     assert [row[0] for row in rows] == ["64", "512", "1400"], rows
-    for _, cycles, _, ceiling, _ in rows:
-        assert 0 < int(ceiling) < int(cycles), rows
+    for _, cycles, _, together, ceiling, _ in rows:
+        assert 0 < int(ceiling) < int(cycles) and float(together) > 0, rows
 
 
 def test_wrong_option():
