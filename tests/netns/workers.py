@@ -25,7 +25,9 @@ def workers_of(peer):
 
 
 def assert_spread(name, peer, pairs=1, arrive=True):
-    """Each worker owns as many pairs and carries something; little is handed over."""
+    """Each worker owns as many pairs and carries something; little is handed over. Pairs that were
+    replaced receive for a few seconds more."""
+    wait_for(lambda: all(w["pairs"] <= pairs for w in workers_of(peer)), "replaced pairs to go")
     workers = workers_of(peer)
     text = f"{name}: " + "; ".join(
         f"received {w['rx-packets']}, sent {w['tx-packets']}, handed over {w['handed-off']}, "
