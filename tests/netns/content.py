@@ -9,9 +9,8 @@ import signal
 import time
 
 from lab import Lab, wait_for
-from nets import INNER, Side, configuration, other, story, wait_until_ready
+from nets import INNER, Scene, Side, configuration, other, story, wait_until_ready
 from peers import KINDS, Latchkey
-from pytap import diag
 
 OUTER = {"left": ("192.0.2.1", "192.0.2.254"), "right": ("198.51.100.1", "198.51.100.254")}
 WINDOW = 1024
@@ -66,7 +65,7 @@ def lost_by(host):
     return lost
 
 
-class Flood:
+class Flood(Scene):
     """left - relay - right, a daemon on left and right."""
 
     def __init__(self, name, seed, workers):
@@ -225,20 +224,6 @@ class Flood:
             host.get("TcpInCsumErrors", 0)
         assert missing == relay["lost"], f"missing {missing}: {book} {relay} {host}"
         assert host.get("UdpInErrors", 0) + host.get("Udp6InErrors", 0) == wrong, host
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, *_):
-        self.close(failed=kind is not None)
-
-    def close(self, failed):
-        if failed:
-            where = os.path.join(os.environ.get("LATCHKEY_LOGS", "/tmp/latchkey-netns"),
-                                 self.lab.name)
-            self.lab.keep(where)
-            diag(f"files of the failed scenario: {where}")
-        self.lab.close()
 
 
 HOSTILE = {"late": 8, "again": 16, "forged": 64}

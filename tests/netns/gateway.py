@@ -12,7 +12,7 @@ import time
 
 from capture import PROTECTED, Capture
 from lab import Lab, wait_for
-from nets import Side, configuration, other, wait_until_ready
+from nets import Scene, Side, configuration, other, wait_until_ready
 from peers import KINDS, Latchkey
 from pytap import Skip, diag
 
@@ -58,7 +58,7 @@ def bare(host, device):
     no_offloads(host, device)
 
 
-class Gateways:
+class Gateways(Scene):
     """The five hosts, a daemon on each gateway. kinds: "dpdk", "latchkey" or "charon"."""
 
     def __init__(self, name, kinds=("dpdk", "dpdk"), left=None, right=None, start=True):
@@ -167,20 +167,6 @@ class Gateways:
     def port(self, side, name):
         """What `stats` says of a port."""
         return self.peers[side].cli_json("stats")["stats"]["ports"][name]
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, *_):
-        self.close(failed=kind is not None)
-
-    def close(self, failed):
-        if failed:
-            where = os.path.join(os.environ.get("LATCHKEY_LOGS", "/tmp/latchkey-netns"),
-                                 self.lab.name)
-            self.lab.keep(where)
-            diag(f"files of the failed scenario: {where}")
-        self.lab.close()
 
 
 def life(name, kinds, versions=(4, 6)):

@@ -100,7 +100,25 @@ def translate(host, how, more=""):
              f"  oifname \"outside\" {how}\n }}\n}}\n" + more)
 
 
-class Pair:
+class Scene:
+    """Hosts in self.lab that are there within `with`; of a failed scenario the files are kept."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        self.close(failed=kind is not None)
+
+    def close(self, failed):
+        if failed:
+            folder = os.environ.get("LATCHKEY_LOGS", "/tmp/latchkey-netns")
+            where = os.path.join(folder, self.lab.name)
+            self.lab.keep(where)
+            diag(f"files of the failed scenario: {where}")
+        self.lab.close()
+
+
+class Pair(Scene):
     """Two hosts, a daemon on each, and a capture of the wire between them."""
 
     def __init__(self, name, left, right, nat=False, outer="ip4", start=True, build=None,
@@ -157,20 +175,6 @@ class Pair:
     def start(self):
         for peer in self.peers.values():
             peer.start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, *_):
-        self.close(failed=kind is not None)
-
-    def close(self, failed):
-        if failed:
-            folder = os.environ.get("LATCHKEY_LOGS", "/tmp/latchkey-netns")
-            where = os.path.join(folder, self.lab.name)
-            self.lab.keep(where)
-            diag(f"files of the failed scenario: {where}")
-        self.lab.close()
 
     def host(self, side):
         return {"left": self.left, "right": self.right}[side]

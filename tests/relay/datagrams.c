@@ -26,20 +26,19 @@
 #include "base/addr.h"
 #include "base/checksum.h"
 #include "tests/relay/content.h"
+#include "tests/relay/segments.h"
 
-#define UDP_SEGMENT_OPTION 103
-#define UDP_GRO_OPTION     104
-#define BUFFER_LEN         (64 << 20)
-#define AHEAD              256
-#define MSG_LEN            65536
-#define SEGMENTS           60 /* at most; a super-packet that the tunnel takes has up to 44 */
-#define FEW                44
-#define PAYLOAD            60000
-#define SINGLE_MAX         1320 /* that the tunnel takes in one packet */
-#define SEGMENT_MAX        1200
-#define MSGS               16
-#define PATIENCE_S         5 /* for the last ones */
-#define PROGRESS           5000000
+#define BUFFER_LEN  (64 << 20)
+#define AHEAD       256
+#define MSG_LEN     65536
+#define SEGMENTS    60 /* at most; a super-packet that the tunnel takes has up to 44 */
+#define FEW         44
+#define PAYLOAD     60000
+#define SINGLE_MAX  1320 /* that the tunnel takes in one packet */
+#define SEGMENT_MAX 1200
+#define MSGS        16
+#define PATIENCE_S  5 /* for the last ones */
+#define PROGRESS    5000000
 
 static uint64_t seed, chance;
 
@@ -331,20 +330,6 @@ static void judge(struct receiver *r, uint32_t flow, const uint8_t *at, size_t l
 	*byte |= bit;
 	if (s.n >= top)
 		write_book(&r->books->top[flow], s.n + 1);
-}
-
-/* segment_of - how long each datagram of a message is. */
-static size_t segment_of(struct msghdr *m, size_t len)
-{
-	int segment;
-
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
-		if (c->cmsg_level != IPPROTO_UDP || c->cmsg_type != UDP_GRO_OPTION)
-			continue;
-		memcpy(&segment, CMSG_DATA(c), sizeof(segment));
-		return (size_t)segment;
-	}
-	return len;
 }
 
 static bool receive(struct receiver *r, uint32_t flow)

@@ -27,19 +27,18 @@
 #include <unistd.h>
 
 #include "base/addr.h"
+#include "tests/relay/segments.h"
 
-#define UDP_SEGMENT_OPTION 103
-#define UDP_GRO_OPTION     104
-#define PORTS              2 /* 500 and 4500 */
-#define IN_MSGS            16
-#define MSG_LEN            65536
-#define OUT_MSGS           64
-#define OUT_SEGMENTS       512
-#define MSG_SEGMENTS       60
-#define MSG_PAYLOAD        60000
-#define ESP_HEADER         8
-#define BUFFER_LEN         (32 << 20)
-#define IDLE_MS            3
+#define PORTS        2 /* 500 and 4500 */
+#define IN_MSGS      16
+#define MSG_LEN      65536
+#define OUT_MSGS     64
+#define OUT_SEGMENTS 512
+#define MSG_SEGMENTS 60
+#define MSG_PAYLOAD  60000
+#define ESP_HEADER   8
+#define BUFFER_LEN   (32 << 20)
+#define IDLE_MS      3
 
 /* struct datagram - one that waits, in memory of its own. */
 struct datagram {
@@ -274,20 +273,6 @@ static bool is_esp(const uint8_t *bytes, size_t len)
 	static const uint8_t marker[4];
 
 	return len > 2 * ESP_HEADER && memcmp(bytes, marker, sizeof(marker)) != 0;
-}
-
-/* segment_of - how long each datagram of a message is. */
-static size_t segment_of(struct msghdr *m, size_t len)
-{
-	int segment;
-
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
-		if (c->cmsg_level != IPPROTO_UDP || c->cmsg_type != UDP_GRO_OPTION)
-			continue;
-		memcpy(&segment, CMSG_DATA(c), sizeof(segment));
-		return (size_t)segment;
-	}
-	return len;
 }
 
 static void take(struct relay *r, uint32_t port, uint32_t side, uint8_t *bytes, size_t len)
