@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * AES-GCM with the 256-bit forms of AES and carry-less multiplication (VAES, VPCLMULQDQ), several
- * packets of a batch at a time: vaes_gcm.c says how.
+ * packets of a batch at a time: vaes_gcm.c and vaes_whole.c say how.
  */
 #include "dataplane/crypto/vaes.h"
 
@@ -61,45 +61,89 @@ static void key_free(struct aead_key *key)
 	secret_fini(&memory);
 }
 
-/* choose - those of a batch whose keys have so many rounds. */
-static uint32_t choose(struct aead_op **out, struct aead_op *ops, uint32_t n, uint32_t rounds)
+static inline uint32_t vectors_of(const struct aead_op *op)
+{
+	return (op->len + VAES_FRONT + VAES_VECTOR - 1) / VAES_VECTOR;
+}
+
+/* class_of - which operations can go together: twice the vectors of those of one chunk, 0 for the
+ * longer ones, plus one for keys of 14 rounds. */
+static inline uint32_t class_of(const struct aead_op *op)
+{
+	const uint32_t vectors = vectors_of(op);
+
+	return (vectors > VAES_WHOLE_VECTORS ? 0 : 2 * vectors) + (op->key->rounds == 14);
+}
+
+/* alike - one key and one number of vectors, as most batches have; all: those of the batch. */
+static bool alike(struct aead_op **all, struct aead_op *ops, uint32_t n)
+{
+	const uintptr_t key = (uintptr_t)ops[0].key;
+	const uint32_t vectors = vectors_of(&ops[0]);
+	uintptr_t differ = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		all[i] = &ops[i];
+		differ |= ((uintptr_t)ops[i].key ^ key) | (vectors_of(&ops[i]) ^ vectors);
+	}
+	return differ == 0;
+}
+
+/* choose - those of a batch of that class. */
+static uint32_t choose(struct aead_op **out, struct aead_op *ops, uint32_t n, uint32_t class)
 {
 	uint32_t num = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
 		out[num] = &ops[i];
-		num += ops[i].key->rounds == rounds;
+		num += class_of(&ops[i]) == class;
 	}
 	return num;
 }
 
-static void run(struct aead_op *ops, uint32_t n, void (*gcm)(struct aead_op *const *, uint32_t))
+static void run_class(struct aead_op *const *ops, uint32_t n, uint32_t class, bool encrypts)
 {
-	static const uint32_t rounds[] = {14, 10};
+	if (class < 2)
+		vaes_gcm_long(ops, n, encrypts);
+	else
+		vaes_gcm_whole(ops, n, class / 2, encrypts);
+}
+
+static void run(struct aead_op *ops, uint32_t n, bool encrypts)
+{
 	struct aead_op *chosen[AEAD_BATCH_MAX];
-	uint32_t left = n;
+	uint32_t left = 0;
 
+	if (unlikely(n == 0))
+		return;
+	if (unlikely(ops[0].key->rounds == 0)) { /* in a forked child, where keys are zero */
+		for (uint32_t i = 0; i < n; i++)
+			ops[i].ok = false;
+		return;
+	}
+	if (likely(alike(chosen, ops, n))) {
+		run_class(chosen, n, class_of(&ops[0]), encrypts);
+		return;
+	}
 	for (uint32_t i = 0; i < n; i++)
-		ops[i].ok = false; /* and so it stays in a forked child, whose keys are zero */
-	for (size_t i = 0; i < ARRAY_LEN(rounds) && left > 0; i++) {
-		uint32_t num = choose(chosen, ops, n, rounds[i]);
+		left |= 1u << class_of(&ops[i]);
+	for (; left; left &= left - 1) {
+		uint32_t class = (uint32_t)__builtin_ctz(left);
 
-		if (num > 0)
-			gcm(chosen, num);
-		left -= num;
+		run_class(chosen, choose(chosen, ops, n, class), class, encrypts);
 	}
 }
 
 static void encrypt(struct aead_work *work, struct aead_op *ops, uint32_t n)
 {
 	(void)work;
-	run(ops, n, vaes_gcm_encrypt);
+	run(ops, n, true);
 }
 
 static void decrypt(struct aead_work *work, struct aead_op *ops, uint32_t n)
 {
 	(void)work;
-	run(ops, n, vaes_gcm_decrypt);
+	run(ops, n, false);
 }
 
 const struct aead_backend aead_vaes = {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * vaes.h - what the files of the vaes back end share: vaes.c (the back end), vaes_key.c (key
- * schedules), vaes_gcm.c (the kernel). Not for other rooms. Thread: as aead.h says.
+ * schedules), vaes_gcm.c and vaes_whole.c (the kernels, for packets of any length and for small
+ * ones). Not for other rooms. Thread: as aead.h says.
  */
 #pragma once
 
@@ -18,6 +19,12 @@
 
 /* VAES_CHUNK - blocks of one packet that go through the kernel at a time. */
 #define VAES_CHUNK 8
+
+/* VAES_FRONT - bytes in front of a text that go through the kernel with it: vaes_block.h says why.
+ * VAES_VECTOR - bytes of a vector. VAES_WHOLE_VECTORS - that a chunk has. */
+#define VAES_FRONT         16
+#define VAES_VECTOR        32
+#define VAES_WHOLE_VECTORS (VAES_CHUNK / 2)
 
 /* VAES_POWERS - of H that are kept: H^(CHUNK + 1) first, H, then zeros for what lies behind the end
  * of a chunk that is shorter than the one beside it. */
@@ -36,6 +43,9 @@ struct aead_key {
 /* vaes_key_expand - the key schedule of AES and the powers of H; key_len: 16 or 32. */
 void vaes_key_expand(struct aead_key *k, const uint8_t *key, size_t key_len) NONNULL(1, 2);
 
-/* vaes_gcm_encrypt, _decrypt - n operations whose keys have the same number of rounds; sets ok. */
-void vaes_gcm_encrypt(struct aead_op *const *ops, uint32_t n) NONNULL(1);
-void vaes_gcm_decrypt(struct aead_op *const *ops, uint32_t n) NONNULL(1);
+/* vaes_gcm_long, vaes_gcm_whole - seal or open n operations, 1 to AEAD_BATCH_MAX, whose keys have
+ * the same number of rounds; sets ok. _long: of any length. _whole: each is one chunk, and together
+ * with VAES_FRONT bytes in front it takes so many vectors, 1 to VAES_WHOLE_VECTORS. */
+void vaes_gcm_long(struct aead_op *const *ops, uint32_t n, bool encrypts) NONNULL(1);
+void vaes_gcm_whole(struct aead_op *const *ops, uint32_t n, uint32_t vectors, bool encrypts)
+	NONNULL(1);

@@ -6,8 +6,7 @@
  * others could have begun, and GHASH needs the cipher text that is only being made. So two packets
  * (streams) go side by side, each in chunks of up to eight blocks, which are four 256-bit vectors,
  * and while a chunk is in the cipher, the one before it is hashed (step): these are four chains of
- * work that do not wait for each other. A packet of up to 112 bytes is one chunk, and then it is
- * the two packets before that are hashed. A stream whose packet ends takes the next of the batch;
+ * work that do not wait for each other. A stream whose packet ends takes the next of the batch;
  * when none is left it works on an idle packet until the other one is done.
  */
 #include "dataplane/crypto/vaes_stream.h"
@@ -25,28 +24,7 @@ const uint8_t vaes_keep[2 * VECTOR] = {
 	255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
 };
 
-/* ---- the cipher: w vectors ------------------------------------------------------------------- */
-
-VAES_INLINE void round_of(__m256i v[VECTORS], const __m128i *round, const unsigned w)
-{
-	const __m256i key = _mm256_broadcastsi128_si256(*round);
-
-#define ROUND(i) v[i] = _mm256_aesenc_epi128(v[i], key)
-	EACH(w, ROUND);
-}
-
-VAES_INLINE void last_round_of(__m256i v[VECTORS], const __m128i *round, const unsigned w)
-{
-	const __m256i key = _mm256_broadcastsi128_si256(*round);
-
-#define LAST_ROUND(i) v[i] = _mm256_aesenclast_epi128(v[i], key)
-	EACH(w, LAST_ROUND);
-}
-
 /* ---- the hash -------------------------------------------------------------------------------- */
-
-/* SUM - that belongs to a power. */
-#define SUM(power) ((power) + VAES_POWERS)
 
 /* hash_vector - add the i-th vector times its powers; what was hashed before goes into the first
  * block. */
@@ -58,18 +36,6 @@ VAES_INLINE void hash_vector(struct product *p, const struct stream *s, const un
 	if (i == 0)
 		v = _mm256_xor_si256(v, _mm256_zextsi128_si256(s->hash));
 	ghash_multiply(p, v, load_2(power), load_2(SUM(power)));
-}
-
-VAES_INLINE __m256i pair(__m128i low, __m128i high)
-{
-	return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
-}
-
-/* lanes_added - those of a in the low lane, those of b in the high one. */
-VAES_INLINE __m256i lanes_added(__m256i a, __m256i b)
-{
-	return _mm256_xor_si256(_mm256_permute2x128_si256(a, b, 0x20),
-				_mm256_permute2x128_si256(a, b, 0x31));
 }
 
 /* length_block - the last one; zero for a packet that does not end yet. */
@@ -225,7 +191,7 @@ static void run(struct pipeline *p, bool encrypts)
 	}
 }
 
-VAES static void gcm(struct aead_op *const *ops, uint32_t n, bool encrypts)
+VAES void vaes_gcm_long(struct aead_op *const *ops, uint32_t n, bool encrypts)
 {
 	uint8_t room[2 * BLOCK] = {0};
 	struct aead_op idle = {.key = ops[0]->key, .text = room + BLOCK, .icv = room + BLOCK};
@@ -239,14 +205,4 @@ VAES static void gcm(struct aead_op *const *ops, uint32_t n, bool encrypts)
 	run(&p, encrypts);
 	secret_wipe(&p, sizeof(p));
 	secret_wipe(room, sizeof(room));
-}
-
-void vaes_gcm_encrypt(struct aead_op *const *ops, uint32_t n)
-{
-	gcm(ops, n, true);
-}
-
-void vaes_gcm_decrypt(struct aead_op *const *ops, uint32_t n)
-{
-	gcm(ops, n, false);
 }
