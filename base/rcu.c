@@ -15,15 +15,34 @@
  */
 static char grace_period;
 
+static _Thread_local bool registered;
+
 void rcu_thread_register(void)
 {
 	urcu_qsbr_register_thread();
+	registered = true;
 }
 
 void rcu_thread_unregister(void)
 {
 	SANITIZE_RELEASE(&grace_period);
 	urcu_qsbr_unregister_thread();
+	registered = false;
+}
+
+void rcu_visit_begin(void)
+{
+	if (!registered)
+		urcu_qsbr_register_thread();
+}
+
+void rcu_visit_end(void)
+{
+	SANITIZE_RELEASE(&grace_period);
+	if (registered)
+		urcu_qsbr_quiescent_state();
+	else
+		urcu_qsbr_unregister_thread();
 }
 
 void rcu_quiescent(void)

@@ -27,6 +27,11 @@ struct rcu_queue {
 void rcu_thread_register(void);
 void rcu_thread_unregister(void);
 
+/* rcu_visit_begin, _end - around what a thread reads that may not come back, or not for long: a
+ * registered one, which stays on-line, costs less. */
+void rcu_visit_begin(void);
+void rcu_visit_end(void);
+
 /* rcu_quiescent - this reader holds nothing that rcu_deref() gave. */
 void rcu_quiescent(void);
 

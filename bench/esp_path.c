@@ -8,6 +8,7 @@
 #include "bench/esp.h"
 
 #include "base/alloc.h"
+#include "base/rcu.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/driver.h"
 #include "dataplane/pool.h"
@@ -506,11 +507,13 @@ enum err path_bench_run(struct path_bench *b, struct path_cost *out)
 	enum err e;
 
 	b->num_arrived = 0;
+	rcu_thread_register(); /* as a worker's thread does */
 	b->check = true;
 	pump(b, warm_up);
 	b->check = false;
 	pump(b, warm_up);
 	pump(b, b->num_turns);
+	rcu_thread_unregister();
 	e = all_arrived(b, (uint64_t)BENCH_BATCH * (2 * warm_up + b->num_turns));
 	if (e != ERR_OK)
 		return e;

@@ -90,28 +90,34 @@ static inline uint64_t flow_addrs4(const uint8_t *h, enum flow_dir dir)
 	return dir == FLOW_OUT ? both : both << 32 | both >> 32;
 }
 
-/* FLOW_FAST_LEN - an IPv4 header without options, and the ports. */
-#define FLOW_FAST_LEN 24
+/* FLOW_FAST_LEN - an IPv4 header without options, and the ports. FLOW_FAST_BITS, _IS - of its first
+ * eight bytes: version and header length; neither a fragment nor the first of some. */
+#define FLOW_FAST_LEN  24
+#define FLOW_FAST_BITS 0xff00000000003fff
+#define FLOW_FAST_IS   0x4500000000000000
 
-/* flow_parse_fast - flow_parse() for passes, where dir is a constant: whole UDP and TCP packets in
- * IPv4 without options here, everything else there. */
+/* flow_parse_fast - flow_parse() and flow_scope() for what passes see most, where dir is a
+ * constant: whole UDP and TCP packets in IPv4 without options. False: p is none of these, and as it
+ * was. */
 MUST_USE static inline bool flow_parse_fast(struct flow_id *out, struct packet *p,
-					    enum flow_dir dir)
+					    enum flow_dir dir, uint32_t scope)
 {
 	const uint8_t *h = p->data;
 
-	if (unlikely(p->len < FLOW_FAST_LEN || h[0] != 0x45 ||
-		     (h[9] != IPPROTO_UDP && h[9] != IPPROTO_TCP)))
-		return flow_parse(out, p, dir);
-	uint32_t len = load_be16(h + 2);
+	if (unlikely(p->len < FLOW_FAST_LEN))
+		return false;
+	uint64_t first = load_be64(h);
+	uint32_t len = (uint16_t)(first >> 32);
 	uint32_t ports = load_be32(h + 20); /* destination | source << 16 */
 
-	if (unlikely(len < FLOW_FAST_LEN || len > p->len || (load_be16(h + 6) & 0x3fff) != 0))
-		return flow_parse(out, p, dir);
+	if (unlikely((first & FLOW_FAST_BITS) != FLOW_FAST_IS || len < FLOW_FAST_LEN ||
+		     len > p->len || (h[9] != IPPROTO_UDP && h[9] != IPPROTO_TCP)))
+		return false;
 	if (dir == FLOW_OUT)
 		ports = ports << 16 | ports >> 16;
 	p->len = len;
 	flow_fill4(out, flow_addrs4(h, dir), h[9], ports, false);
+	flow_scope(out, scope);
 	return true;
 }
 

@@ -40,6 +40,7 @@ static void choose_sa(const struct flow_cache *c, struct flow_entry *e, const st
 	e->verdict = group_select(e->group, &e->sa, key, e->policy->class_demanded, c->worker);
 	e->owner = e->sa ? e->sa->owner : 0;
 	e->ask = e->sa && e->sa->asks;
+	e->direct = e->verdict == DROP_NONE && e->owner == c->worker && !e->ask;
 }
 
 static enum drop_reason verdict_of(const struct spd_entry *policy)
@@ -57,7 +58,7 @@ static void look_up(const struct flow_cache *c, struct flow_entry *e, const stru
 	e->group = NULL;
 	e->group_gen = 0;
 	e->in_conf = 0;
-	e->ask = false;
+	e->ask = e->direct = false;
 	if (e->policy && e->policy->action == POLICY_PROTECT) {
 		e->group = e->policy->group;
 		choose_sa(c, e, key);
@@ -69,12 +70,12 @@ static void look_up(const struct flow_cache *c, struct flow_entry *e, const stru
 /* The second pair of neighbours lies where the hash's upper half says, so that flows which share
  * one pair hardly ever share both. */
 struct flow_entry *flow_cache_elsewhere(struct flow_cache *c, const struct flow_id *id,
-					uint64_t place)
+					struct flow_entry *place)
 {
 	uint64_t second = flow_hash(c, id) >> 32 & c->mask;
-	struct flow_entry *const tries[] = {&c->entries[place ^ 1], &c->entries[second],
-					    &c->entries[second ^ 1]};
-	struct flow_entry *oldest = &c->entries[place];
+	struct flow_entry *const tries[] = {&c->entries[(place - c->entries) ^ 1],
+					    &c->entries[second], &c->entries[second ^ 1]};
+	struct flow_entry *oldest = place;
 
 	for (size_t i = 0; i < ARRAY_LEN(tries); i++) {
 		if (flow_equal(&tries[i]->id, id))
@@ -83,17 +84,18 @@ struct flow_entry *flow_cache_elsewhere(struct flow_cache *c, const struct flow_
 			oldest = tries[i];
 	}
 	oldest->id = *id;
-	oldest->policy_gen = 0;
+	oldest->epoch = oldest->policy_gen = 0;
 	return oldest;
 }
 
-void flow_cache_refresh(const struct flow_cache *c, struct flow_entry *e)
+void flow_cache_refresh(const struct flow_cache *c, struct flow_entry *e, uint64_t epoch)
 {
 	uint64_t gen = spd_generation(c->spd);
 	struct flow_key key = flow_key(&e->id);
 
 	if (e->policy_gen != gen)
 		look_up(c, e, &key, gen);
-	else
+	else if (e->group && e->group_gen != group_generation(e->group))
 		choose_sa(c, e, &key);
+	e->epoch = epoch;
 }

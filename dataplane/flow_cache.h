@@ -2,9 +2,9 @@
 /*
  * flow_cache.h - what a worker remembers about a conversation, in both directions: its policy, the
  * class it must have, the SA to send on, and the SA from which it was last admitted. SPD and groups
- * are authoritative: an entry of another generation is looked up again, and none of its pointers is
- * followed before that. A fixed set of places, four for each flow: nothing a peer sends makes it
- * grow or slow. Thread: its worker.
+ * are authoritative: an entry of another epoch is compared with their generations, and what is out
+ * of date is looked up again before any of its pointers is followed. A fixed set of places, four
+ * for each flow: nothing a peer sends makes it grow or slow. Thread: its worker.
  */
 #pragma once
 
@@ -15,6 +15,7 @@
 struct flow_entry {
 	/* Line 0: which flow, and how old the knowledge is. */
 	alignas(CACHE_LINE) struct flow_id id;
+	uint64_t epoch;      /* when it was up to date */
 	uint64_t policy_gen; /* 0 = empty */
 	uint64_t used_ns;
 
@@ -27,6 +28,7 @@ struct flow_entry {
 	enum drop_reason verdict; /* out: DROP_NO_SA = hold */
 	uint16_t owner;           /* out: worker that owns sa */
 	bool ask;                 /* out: sa is for all workers, who may have ones of their own */
+	bool direct;              /* out: sa is this worker's, and there is nothing to ask */
 };
 static_assert(sizeof(struct flow_entry) == 2 * CACHE_LINE, "a flow costs two cache lines");
 
@@ -59,36 +61,44 @@ static inline uint64_t flow_hash(const struct flow_cache *c, const struct flow_i
 
 /* flow_cache_place - where the flow of an id is looked for; its lines are fetched meanwhile. For a
  * whole vector first, then flow_cache_get() for each. */
-static inline uint64_t flow_cache_place(const struct flow_cache *c, const struct flow_id *id)
+static inline struct flow_entry *flow_cache_place(const struct flow_cache *c,
+						  const struct flow_id *id)
 {
-	uint64_t at = flow_hash(c, id) & c->mask;
+	struct flow_entry *e = &c->entries[flow_hash(c, id) & c->mask];
 
-	__builtin_prefetch(&c->entries[at], 1);
-	__builtin_prefetch((const uint8_t *)&c->entries[at] + CACHE_LINE, 1);
-	return at;
+	__builtin_prefetch(e, 1);
+	__builtin_prefetch((const uint8_t *)e + CACHE_LINE, 1);
+	return e;
+}
+
+/* flow_cache_epoch - for flow_cache_get(), once for a vector. */
+static inline uint64_t flow_cache_epoch(const struct flow_cache *c)
+{
+	return spd_epoch(c->spd);
 }
 
 /* flow_cache_elsewhere - for flow_cache_get(): the entry of a flow that is not at its first place:
  * at one of the three others, else the one of the four that was used longest ago, emptied. */
 struct flow_entry *flow_cache_elsewhere(struct flow_cache *c, const struct flow_id *id,
-					uint64_t place) NONNULL(1, 2);
+					struct flow_entry *place) NONNULL(1, 2, 3);
 
-/* flow_cache_refresh - for flow_cache_get(): look up what is out of date. */
-void flow_cache_refresh(const struct flow_cache *c, struct flow_entry *e) NONNULL(1, 2);
+/* flow_cache_refresh - for flow_cache_get(): look up what is out of date; it was not so at epoch,
+ * which was read before. */
+void flow_cache_refresh(const struct flow_cache *c, struct flow_entry *e, uint64_t epoch)
+	NONNULL(1, 2);
 
-/* flow_cache_get - the entry of a flow, up to date when the call returns; never NULL. place is
+/* flow_cache_get - the entry of a flow, as it is in this epoch; never NULL. place is
  * flow_cache_place()'s. The entry's pointers are valid until the worker's next quiescent state. */
 static inline struct flow_entry *flow_cache_get(struct flow_cache *c, const struct flow_id *id,
-						uint64_t place, uint64_t now_ns)
+						struct flow_entry *place, uint64_t epoch,
+						uint64_t now_ns)
 {
-	struct flow_entry *e = &c->entries[place];
+	struct flow_entry *e = place;
 
 	if (unlikely(!flow_equal(&e->id, id)))
 		e = flow_cache_elsewhere(c, id, place);
-	/* The group is not looked at unless the policy's generation is this one. */
-	if (unlikely(e->policy_gen != spd_generation(c->spd) ||
-		     (e->group && e->group_gen != group_generation(e->group))))
-		flow_cache_refresh(c, e);
+	if (unlikely(e->epoch != epoch))
+		flow_cache_refresh(c, e, epoch);
 	e->used_ns = now_ns;
 	return e;
 }

@@ -2,13 +2,16 @@
 #include "dataplane/group.h"
 
 #include "base/alloc.h"
+#include "dataplane/spd.h"
 
-struct sa_group *group_new(void)
+struct sa_group *group_new(struct spd *spd)
 {
 	struct sa_group *g = mem_alloc(sizeof(*g));
 
-	if (g)
-		g->generation = 1;
+	if (!g)
+		return NULL;
+	g->generation = 1;
+	g->spd = spd;
 	return g;
 }
 
@@ -27,6 +30,7 @@ void group_retire(struct sa_group *g, struct rcu_queue *q)
 static void bump(struct sa_group *g)
 {
 	__atomic_store_n(&g->generation, g->generation + 1, __ATOMIC_RELEASE);
+	spd_next_epoch(g->spd);
 }
 
 static void unlink_sa(struct sa_group *g, struct esp_sa *sa)

@@ -2,9 +2,8 @@
 /*
  * group.h - an SA group: the SAs that protect the same traffic with the same peer (re-keyed ones
  * and siblings, RFC 9611). The newest active outbound SA that admits a packet sends it, of the
- * packet's own worker if that has one. Workers read by RCU;
- * every change bumps the generation after it was made, so that what a flow cache remembers is
- * looked up again.
+ * packet's own worker if that has one. Workers read by RCU; every change bumps the generation, and
+ * then the SPD's epoch, after it was made, so that what a flow cache remembers is looked up again.
  */
 #pragma once
 
@@ -15,6 +14,7 @@
 struct sa_group {
 	struct esp_sa *newest; /* RCU: active outbound SAs, linked by esp_sa.next */
 	uint64_t generation;   /* atomic; bumped after each change */
+	struct spd *spd;       /* whose epoch is bumped then; constant */
 	uint32_t token;        /* atomic: protection class of the child added last; 0 = none yet */
 	uint32_t id;
 	uint32_t num_children; /* control only, as what follows */
@@ -23,8 +23,8 @@ struct sa_group {
 	struct rcu_head rcu;
 };
 
-/* group_new - an empty group; NULL on shortage. */
-MALLOC_LIKE struct sa_group *group_new(void);
+/* group_new - an empty group, for policies of that SPD; NULL on shortage. */
+MALLOC_LIKE struct sa_group *group_new(struct spd *spd) NONNULL(1);
 
 /* group_retire - free when no worker reads it; it must be empty (asserted). */
 void group_retire(struct sa_group *g, struct rcu_queue *q) NONNULL(1, 2);

@@ -22,30 +22,26 @@ static void report_moved(struct worker *w, struct esp_sa *sa, const struct packe
 		sa->moved_ns = w->now_ns ? w->now_ns : 1;
 }
 
-/* struct arrival - packets of a run of one SA, not yet in the counters of its path. */
-struct arrival {
-	const struct path *path;
-	uint64_t packets, bytes;
-};
-
-static void flush(const struct worker *w, const struct arrival *a)
+/* flush - packets of a run of one SA go into the counters of its path. */
+static void flush(const struct worker *w, const struct path *path, uint64_t packets, uint64_t bytes)
 {
-	if (a->packets == 0)
+	if (packets == 0)
 		return;
-	struct path_counters *c = &a->path->counters[w->index];
+	struct path_counters *c = &path->counters[w->index];
 
-	counter_add(&c->rx_packets, a->packets);
-	counter_add(&c->rx_bytes, a->bytes);
+	counter_add(&c->rx_packets, packets);
+	counter_add(&c->rx_bytes, bytes);
 }
 
-/* commit - accept an authenticated packet: checked again, since one batch can hold it twice. */
-static inline enum drop_reason commit(struct worker *w, struct sa_run *run, struct arrival *a,
-				      struct packet *p)
+/* commit - accept an authenticated packet, the run's packets-th: checked again, since one batch can
+ * hold it twice. */
+static inline enum drop_reason commit(struct worker *w, const struct sa_run *run, uint64_t packets,
+				      const struct path *path, struct packet *p)
 {
 	struct esp_sa *sa = run->sa;
 	bool newest = p->seq > sa->replay->top;
 
-	if (unlikely(run_over(run))) {
+	if (unlikely(run_over(run, packets, 0))) {
 		run_report(w, sa, SA_F_HARD);
 		return DROP_LIFETIME;
 	}
@@ -53,32 +49,31 @@ static inline enum drop_reason commit(struct worker *w, struct sa_run *run, stru
 		counter_add(&sa->num_replay, 1);
 		return DROP_REPLAY;
 	}
-	if (likely(path_is_from(a->path, p->port, &p->from)))
-		p->path = a->path;
+	if (likely(path_is_from(path, p->port, &p->from)))
+		p->path = path;
 	else if (newest)
 		report_moved(w, sa, p);
-	a->packets++;
-	a->bytes += p->len;
-	run->packets++;
 	return DROP_NONE;
 }
 
 void in_commit(struct worker *w, struct pktvec *in, struct pktvec *out)
 {
 	struct sa_run run = {0};
-	struct arrival arrival = {0};
+	const struct path *path = NULL;
+	uint64_t packets = 0, bytes = 0;
+	uint32_t num = 0;
 
-	out->num = 0;
 	for (uint32_t i = 0; i < in->num; i++) {
 		struct packet *p = in->pkt[i];
 
 		if (p->sa != run.sa) {
-			flush(w, &arrival);
-			run_end(w, &run);
+			flush(w, path, packets, bytes);
+			run_end(w, &run, packets, 0);
 			run_begin(&run, p->sa);
-			arrival = (struct arrival){.path = rcu_deref(run.conf->paths->path)};
+			path = rcu_deref(run.conf->paths->path);
+			packets = bytes = 0;
 		}
-		enum drop_reason why = commit(w, &run, &arrival, p);
+		enum drop_reason why = commit(w, &run, packets, path, p);
 
 		if (unlikely(why != DROP_NONE)) {
 			worker_drop(w, p, why);
@@ -86,8 +81,11 @@ void in_commit(struct worker *w, struct pktvec *in, struct pktvec *out)
 		}
 		if (unlikely(!(run.sa->flags & SA_F_USED)))
 			run_report(w, run.sa, SA_F_USED);
-		pktvec_push(out, p);
+		packets++;
+		bytes += p->len;
+		out->pkt[num++] = p;
 	}
-	flush(w, &arrival);
-	run_end(w, &run);
+	out->num = num;
+	flush(w, path, packets, bytes);
+	run_end(w, &run, packets, 0);
 }

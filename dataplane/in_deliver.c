@@ -38,12 +38,13 @@ static bool another_asks(struct worker *w, struct packet *p)
 	const struct flow_entry *e;
 	struct flow_id id;
 
-	if (!flow_parse_fast(&id, p, FLOW_OUT))
+	if (!flow_parse(&id, p, FLOW_OUT))
 		return true;
 	if (p->flags & PACKET_F_FRAGMENT && spd_wants_whole(w->spd))
 		return true;
 	flow_scope(&id, p->scope);
-	e = flow_cache_get(&w->flows, &id, flow_cache_place(&w->flows, &id), w->now_ns);
+	e = flow_cache_get(&w->flows, &id, flow_cache_place(&w->flows, &id),
+			   flow_cache_epoch(&w->flows), w->now_ns);
 	return e->verdict != DROP_NO_POLICY && e->verdict != DROP_POLICY_BYPASS;
 }
 
@@ -53,29 +54,45 @@ static bool is_routed(const struct worker *w, uint16_t port)
 	return port < w->num_ports && w->ports[port] && w->ports[port]->routed;
 }
 
-/* deliver - IPv4 is put together for good: who forwards it may cut it again. */
-static inline void deliver(struct worker *w, struct packet *p, uint16_t port, bool routed)
+/* deliver - to a port that needs a closer look at p. IPv4 is put together for good: who forwards it
+ * may cut it again. */
+static void deliver(struct worker *w, struct packet *p, uint16_t port, bool routed)
 {
-	if (unlikely(routed) && another_asks(w, p))
+	if (routed && another_asks(w, p))
 		p->flags |= PACKET_F_HOST;
-	if (unlikely(p->flags & PACKET_F_JOINED) && p->data[0] >> 4 == 6 && p->len > p->mtu)
+	if (p->flags & PACKET_F_JOINED && p->data[0] >> 4 == 6 && p->len > p->mtu)
 		cut(w, p);
 	else
 		worker_tx(w, port, p);
 }
 
+/* as_they_are - how many from in->pkt[i] on go to that port by themselves. */
+static uint32_t as_they_are(const struct worker *w, const struct pktvec *in, uint32_t i,
+			    uint16_t port)
+{
+	uint32_t n = 0;
+
+	while (i + n < in->num && packet_inner_port(w, in->pkt[i + n]) == port &&
+	       !(in->pkt[i + n]->flags & PACKET_F_JOINED))
+		n++;
+	return n;
+}
+
 void in_deliver(struct worker *w, struct pktvec *in, struct pktvec *out)
 {
-	uint16_t last = WORKER_NO_PORT;
-	bool routed = false;
+	uint32_t n;
 
 	out->num = 0;
-	for (uint32_t i = 0; i < in->num; i++) {
-		uint16_t port = packet_inner_port(w, in->pkt[i]);
+	for (uint32_t i = 0; i < in->num; i += n) {
+		const uint16_t port = packet_inner_port(w, in->pkt[i]);
+		const bool routed = is_routed(w, port);
 
-		if (port != last)
-			routed = is_routed(w, port);
-		last = port;
+		n = routed ? 0 : as_they_are(w, in, i, port);
+		if (likely(n)) {
+			worker_tx_run(w, port, &in->pkt[i], n);
+			continue;
+		}
 		deliver(w, in->pkt[i], port, routed);
+		n = 1;
 	}
 }

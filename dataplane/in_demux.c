@@ -98,11 +98,31 @@ static void demux(struct worker *w, struct packet *p, struct pktvec *out)
 	}
 }
 
+/* as_they_are - how many from in->pkt[i] on are single ESP packets and nothing else; they go to
+ * out, in which there is room for all. */
+static uint32_t as_they_are(const struct pktvec *in, uint32_t i, struct pktvec *out)
+{
+	uint32_t n;
+
+	for (n = 0; i + n < in->num; n++) {
+		struct packet *p = in->pkt[i + n];
+
+		pass_prefetch(in, i + n);
+		if (unlikely(p->seg_len || p->flags & (PACKET_F_IP | PACKET_F_TOLD) ||
+			     kind_of(p) != OUTER_ESP))
+			break;
+		out->pkt[out->num + n] = p;
+	}
+	out->num += n;
+	return n;
+}
+
 void in_demux(struct worker *w, struct pktvec *in, struct pktvec *out)
 {
 	uint32_t i = 0;
 
 	out->num = 0;
+	i = as_they_are(in, 0, out);
 	while (i < in->num && pktvec_room(out)) {
 		struct packet *p = in->pkt[i];
 		bool last = true;

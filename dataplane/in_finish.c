@@ -69,14 +69,9 @@ static enum drop_reason class_allows(const struct flow_entry *e, const struct sa
 }
 
 /* admit - the packet lies inside its SA's selectors and policy lets it in (S56). */
-static inline enum drop_reason admit(struct worker *w, const struct flow_id *id, uint64_t place,
-				     const struct sa_conf *c)
+static enum drop_reason admit(struct flow_entry *e, const struct sa_conf *c)
 {
-	struct flow_entry *e = flow_cache_get(&w->flows, id, place, w->now_ns);
-
-	if (likely(e->in_conf == c->uid))
-		return DROP_NONE;
-	struct flow_key key = flow_key(id);
+	struct flow_key key = flow_key(&e->id);
 
 	if (!flow_match(&key, c->ts, c->num_local, c->ts + c->num_local, c->num_remote))
 		return DROP_SA_SELECTOR_IN;
@@ -134,23 +129,44 @@ static enum drop_reason uncover_transport(struct packet *p, const struct sa_conf
 	return p->next_header == IPPROTO_NONE ? DROP_DUMMY : transport_restore(p, c);
 }
 
-/* uncover - the inner packet and its flow's id. */
+/* uncover - the inner packet and its flow's id, which is most often that of IPv4 in a tunnel. */
 static inline enum drop_reason uncover(struct packet *p, const struct sa_conf *c,
 				       struct flow_id *id)
 {
 	if (unlikely(!strip(p, p->sa)))
 		return DROP_PADDING;
-	enum drop_reason why =
-		likely(c->mode == SA_TUNNEL) ? uncover_tunnel(p) : uncover_transport(p, c);
+	if (likely(p->next_header == IPPROTO_IPIP && c->mode == SA_TUNNEL) &&
+	    likely(flow_parse_fast(id, p, FLOW_IN, c->scope)))
+		return DROP_NONE;
+	enum drop_reason why = c->mode == SA_TUNNEL ? uncover_tunnel(p) : uncover_transport(p, c);
 
-	if (unlikely(why != DROP_NONE))
+	if (why != DROP_NONE)
 		return why;
-	return flow_parse_fast(id, p, FLOW_IN) ? DROP_NONE : DROP_MALFORMED_INNER;
+	if (!flow_parse(id, p, FLOW_IN))
+		return DROP_MALFORMED_INNER;
+	flow_scope(id, c->scope);
+	return DROP_NONE;
+}
+
+/* uncover_joined - the same of the packet whose fragment p is, once that is whole; NULL: it is not,
+ * or it is dropped. */
+static struct packet *uncover_joined(struct worker *w, struct packet *p, const struct sa_conf *c,
+				     struct flow_id *id)
+{
+	p = join(w, p);
+	if (!p)
+		return NULL;
+	if (!flow_parse(id, p, FLOW_IN) || p->flags & PACKET_F_FRAGMENT) {
+		worker_drop(w, p, DROP_MALFORMED_INNER);
+		return NULL;
+	}
+	flow_scope(id, c->scope);
+	return p;
 }
 
 /* uncover_all - and where the flows are looked for; what is no inner packet is dropped. */
 static uint32_t uncover_all(struct worker *w, struct pktvec *in, struct flow_id *ids,
-			    uint64_t *places)
+			    struct flow_entry **places)
 {
 	const struct esp_sa *sa = NULL;
 	const struct sa_conf *c = NULL;
@@ -165,54 +181,66 @@ static uint32_t uncover_all(struct worker *w, struct pktvec *in, struct flow_id 
 		}
 		enum drop_reason why = uncover(p, c, &ids[num]);
 
-		if (why == DROP_NONE && unlikely(p->flags & PACKET_F_FRAGMENT)) {
-			p = join(w, p);
-			if (!p)
-				continue;
-			if (!flow_parse(&ids[num], p, FLOW_IN) || p->flags & PACKET_F_FRAGMENT)
-				why = DROP_MALFORMED_INNER;
-		}
 		if (unlikely(why != DROP_NONE)) {
 			worker_drop(w, p, why);
 			continue;
 		}
-		flow_scope(&ids[num], c->scope);
+		if (unlikely(p->flags & PACKET_F_FRAGMENT)) {
+			p = uncover_joined(w, p, c, &ids[num]);
+			if (!p)
+				continue;
+		}
 		places[num] = flow_cache_place(&w->flows, &ids[num]);
 		in->pkt[num++] = p;
 	}
 	return num;
 }
 
+/* restore - the inner header as the SA's configuration wants it. */
+static inline enum drop_reason restore(const struct worker *w, struct packet *p,
+				       const struct sa_conf *c)
+{
+	if (likely(c->mode == SA_TUNNEL) && !(p->flags & PACKET_F_JOINED) &&
+	    unlikely(!tos_restore(p, c->copy_dscp)))
+		return DROP_ECN;
+	if (c->mss_clamp && unlikely(mss_is_syn(p)))
+		clamp(w, p, c);
+	return DROP_NONE;
+}
+
 void in_finish(struct worker *w, struct pktvec *in, struct pktvec *out)
 {
 	struct flow_id ids[PKTVEC_MAX];
-	uint64_t places[PKTVEC_MAX];
+	struct flow_entry *places[PKTVEC_MAX];
+	const uint64_t epoch = flow_cache_epoch(&w->flows), now_ns = w->now_ns;
 	struct sa_run run = {0};
+	uint64_t bytes = 0;
+	uint32_t num = 0;
 
-	out->num = 0;
 	in->num = uncover_all(w, in, ids, places);
 	for (uint32_t i = 0; i < in->num; i++) {
 		struct packet *p = in->pkt[i];
 
 		if (p->sa != run.sa) {
-			run_end(w, &run);
+			run_end(w, &run, 0, bytes);
 			run_begin(&run, p->sa);
+			bytes = 0;
 		}
-		enum drop_reason why = admit(w, &ids[i], places[i], run.conf);
+		const struct sa_conf *c = run.conf;
+		struct flow_entry *e = flow_cache_get(&w->flows, &ids[i], places[i], epoch, now_ns);
+		enum drop_reason why = likely(e->in_conf == c->uid) ? DROP_NONE : admit(e, c);
 
-		if (why == DROP_NONE && likely(run.conf->mode == SA_TUNNEL) &&
-		    !(p->flags & PACKET_F_JOINED) && unlikely(!tos_restore(p, run.conf->copy_dscp)))
-			why = DROP_ECN;
+		if (likely(why == DROP_NONE))
+			why = restore(w, p, c);
 		if (unlikely(why != DROP_NONE)) {
 			worker_drop(w, p, why);
 			continue;
 		}
-		if (run.conf->mss_clamp && unlikely(mss_is_syn(p)))
-			clamp(w, p, run.conf);
-		p->token = run.conf->token;
-		p->scope = run.conf->scope;
-		run.bytes += p->len;
-		pktvec_push(out, p);
+		p->token = c->token;
+		p->scope = c->scope;
+		bytes += p->len;
+		out->pkt[num++] = p;
 	}
-	run_end(w, &run);
+	out->num = num;
+	run_end(w, &run, 0, bytes);
 }

@@ -22,12 +22,10 @@ static inline void fill_op(struct aead_op *op, const struct packet *p, const str
 /* HANDED - in place of a drop_reason: the packet went to another worker. */
 #define HANDED DROP_NUM
 
-/* find - the SA of a packet; successive packets of one SPI cost one look-up. Of an SA that another
- * worker owns nothing is touched. */
-static enum drop_reason find(struct worker *w, struct packet *p, struct esp_sa **last)
+/* find - the SA of a packet, which is this worker's; of one that another worker owns nothing is
+ * touched. */
+static enum drop_reason find(struct worker *w, struct packet *p, struct esp_sa **out)
 {
-	if (*last && memcmp(p->data, (*last)->spi.b, 4) == 0)
-		return DROP_NONE;
 	struct esp_sa *sa = slots_get(w->sad, load_be32(p->data));
 
 	if (!sa)
@@ -37,7 +35,7 @@ static enum drop_reason find(struct worker *w, struct packet *p, struct esp_sa *
 		return HANDED;
 	}
 	esp_sa_adopt_window(sa);
-	*last = sa;
+	*out = sa;
 	return DROP_NONE;
 }
 
@@ -50,40 +48,61 @@ static bool check_replay(struct packet *p, const struct esp_sa *sa)
 	return replay_check(sa->replay, p->seq);
 }
 
-static enum drop_reason look_up(struct worker *w, struct packet *p, struct esp_sa **last)
+/* is_of - p names the SA's SPI. */
+static inline bool is_of(const struct packet *p, const struct esp_sa *sa)
 {
-	if (unlikely(p->len < ESP_HEADER_LEN))
-		return DROP_MALFORMED_ESP;
-	enum drop_reason why = find(w, p, last);
+	return sa && p->len >= ESP_HEADER_LEN && memcmp(p->data, sa->spi.b, 4) == 0;
+}
 
-	if (unlikely(why != DROP_NONE))
-		return why;
-	p->sa = *last;
-	if (unlikely(!well_formed(p, p->sa)))
+/* admit - p is of this SA, and may be opened. */
+static inline enum drop_reason admit(struct packet *p, struct esp_sa *sa)
+{
+	p->sa = sa;
+	if (unlikely(!well_formed(p, sa)))
 		return DROP_MALFORMED_ESP;
-	if (unlikely(!check_replay(p, p->sa))) {
-		counter_add(&p->sa->num_replay, 1);
+	if (unlikely(!check_replay(p, sa))) {
+		counter_add(&sa->num_replay, 1);
 		return DROP_REPLAY;
 	}
 	return DROP_NONE;
 }
 
-void in_lookup(struct worker *w, struct pktvec *in, struct pktvec *out)
+/* open_all - successive packets of one SPI cost one look-up; returns how many are to be opened. */
+static uint32_t open_all(struct worker *w, const struct pktvec *in, struct pktvec *out)
 {
-	bool alive = secret_alive();
-	struct esp_sa *last = NULL;
+	struct esp_sa *sa = NULL;
+	uint32_t num = 0;
 
-	out->num = 0;
 	for (uint32_t i = 0; i < in->num; i++) {
 		struct packet *p = in->pkt[i];
-		enum drop_reason why = alive ? look_up(w, p, &last) : DROP_FORKED;
+		enum drop_reason why = DROP_NONE;
 
+		if (unlikely(!is_of(p, sa))) {
+			struct esp_sa *found = sa;
+
+			why = p->len < ESP_HEADER_LEN ? DROP_MALFORMED_ESP : find(w, p, &found);
+			sa = found;
+		}
+		if (likely(why == DROP_NONE))
+			why = admit(p, sa);
 		if (unlikely(why != DROP_NONE)) {
 			if (why != HANDED)
 				worker_drop(w, p, why);
 			continue;
 		}
-		fill_op(&w->ops[out->num], p, p->sa);
-		pktvec_push(out, p);
+		fill_op(&w->ops[num], p, sa);
+		out->pkt[num++] = p;
 	}
+	return num;
+}
+
+void in_lookup(struct worker *w, struct pktvec *in, struct pktvec *out)
+{
+	if (likely(secret_alive())) {
+		out->num = open_all(w, in, out);
+		return;
+	}
+	out->num = 0;
+	for (uint32_t i = 0; i < in->num; i++)
+		worker_drop(w, in->pkt[i], DROP_FORKED);
 }

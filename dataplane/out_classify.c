@@ -39,22 +39,20 @@ void out_hold(struct worker *w, struct packet *p, const struct flow_entry *e)
 		acquire(w, e);
 }
 
-/* look - the id of p's flow. A fragment goes by itself only where no selector asks for ports: then
- * all of its packet have one policy and SA (RFC 4301 7.1). Else it waits until the packet is whole,
- * which then takes its place. False: there is no packet to go on with. */
-static inline bool look(struct worker *w, struct flow_id *id, struct packet **p)
+/* look_closely - the id of p's flow. A fragment goes by itself only where no selector asks for
+ * ports: then all of its packet have one policy and SA (RFC 4301 7.1). Else it waits until the
+ * packet is whole, which then takes its place. False: there is no packet to go on with. */
+static bool look_closely(struct worker *w, struct flow_id *id, struct packet **p, uint32_t scope)
 {
-	if (unlikely(!flow_parse_fast(id, *p, FLOW_OUT))) {
+	if (!flow_parse(id, *p, FLOW_OUT)) {
 		worker_drop(w, *p, DROP_MALFORMED_INNER);
 		return false;
 	}
-	uint32_t scope = w->scopes[(*p)->port];
-
-	if (unlikely((*p)->flags & PACKET_F_FRAGMENT) && (*p)->seg_len) {
+	if ((*p)->flags & PACKET_F_FRAGMENT && (*p)->seg_len) {
 		worker_drop(w, *p, DROP_MALFORMED_INNER); /* one is not the other */
 		return false;
 	}
-	if (unlikely((*p)->flags & PACKET_F_FRAGMENT) && spd_wants_whole(w->spd)) {
+	if ((*p)->flags & PACKET_F_FRAGMENT && spd_wants_whole(w->spd)) {
 		*p = pass_join(w, *p, (uint64_t)scope << 2 | REASM_HOST);
 		if (!*p)
 			return false;
@@ -69,15 +67,17 @@ static inline bool look(struct worker *w, struct flow_id *id, struct packet **p)
 
 /* find_places - the flows' ids and places; what has none is dropped. */
 static uint32_t find_places(struct worker *w, struct pktvec *in, struct flow_id *ids,
-			    uint64_t *places)
+			    struct flow_entry **places)
 {
 	uint32_t num = 0;
 
 	for (uint32_t i = 0; i < in->num; i++) {
 		struct packet *p = in->pkt[i];
+		uint32_t scope = w->scopes[p->port];
 
 		pass_prefetch(in, i);
-		if (unlikely(!look(w, &ids[num], &p)))
+		if (unlikely(!flow_parse_fast(&ids[num], p, FLOW_OUT, scope)) &&
+		    !look_closely(w, &ids[num], &p, scope))
 			continue;
 		places[num] = flow_cache_place(&w->flows, &ids[num]);
 		in->pkt[num++] = p;
@@ -99,29 +99,39 @@ static void refuse(struct worker *w, struct packet *p, enum drop_reason why)
 	worker_tx(w, p->port, p);
 }
 
+/* turn_off - p does not go on from here, or not before something is asked. True: it does. */
+static bool turn_off(struct worker *w, struct packet *p, const struct flow_entry *e)
+{
+	if (e->ask)
+		sibling_ask(w, p, e);
+	if (e->verdict == DROP_NONE && e->owner == w->index)
+		return true;
+	if (e->verdict == DROP_NONE)
+		handoff_push(w, e->owner, p);
+	else if (e->verdict == DROP_NO_SA)
+		out_hold(w, p, e);
+	else
+		refuse(w, p, e->verdict);
+	return false;
+}
+
 void out_classify(struct worker *w, struct pktvec *in, struct pktvec *out)
 {
 	struct flow_id ids[PKTVEC_MAX];
-	uint64_t places[PKTVEC_MAX];
+	struct flow_entry *places[PKTVEC_MAX];
+	const uint64_t epoch = flow_cache_epoch(&w->flows), now_ns = w->now_ns;
+	uint32_t num = 0;
 
-	out->num = 0;
 	in->num = find_places(w, in, ids, places);
 	for (uint32_t i = 0; i < in->num; i++) {
 		struct packet *p = in->pkt[i];
 		const struct flow_entry *e =
-			flow_cache_get(&w->flows, &ids[i], places[i], w->now_ns);
+			flow_cache_get(&w->flows, &ids[i], places[i], epoch, now_ns);
 
-		if (unlikely(e->ask))
-			sibling_ask(w, p, e);
-		if (likely(e->verdict == DROP_NONE && e->owner == w->index)) {
-			p->sa = e->sa;
-			pktvec_push(out, p);
-		} else if (e->verdict == DROP_NONE) {
-			handoff_push(w, e->owner, p);
-		} else if (e->verdict == DROP_NO_SA) {
-			out_hold(w, p, e);
-		} else {
-			refuse(w, p, e->verdict);
-		}
+		if (unlikely(!e->direct) && !turn_off(w, p, e))
+			continue;
+		p->sa = e->sa;
+		out->pkt[num++] = p;
 	}
+	out->num = num;
 }

@@ -3,45 +3,39 @@
 #include "dataplane/path.h"
 #include "dataplane/sa.h"
 
-/* struct tally - what went by one path, until the next one is looked at. */
-struct tally {
-	const struct esp_sa *sa;
-	const struct path *path;
-	uint64_t packets, bytes;
-};
-
-static void flush(const struct worker *w, const struct tally *t)
+/* go_by - successive packets of one SA by its path; bytes of all of them. */
+static void go_by(struct worker *w, const struct path *path, struct packet *const *pkts, uint32_t n,
+		  uint64_t bytes)
 {
-	if (t->path && t->packets) {
-		struct path_counters *c = &t->path->counters[w->index];
+	struct path_counters *c = &path->counters[w->index];
 
-		counter_add(&c->tx_packets, t->packets);
-		counter_add(&c->tx_bytes, t->bytes);
-	}
+	counter_add(&c->tx_packets, n);
+	counter_add(&c->tx_bytes, bytes);
+	worker_tx_run(w, path->port, pkts, n);
 }
 
 void out_path(struct worker *w, struct pktvec *in, struct pktvec *out)
 {
-	struct tally t = {0};
+	uint32_t n;
 
 	out->num = 0;
-	for (uint32_t i = 0; i < in->num; i++) {
-		struct packet *p = in->pkt[i];
+	for (uint32_t i = 0; i < in->num; i += n) {
+		const struct esp_sa *sa = in->pkt[i]->sa;
+		const struct path *path = path_pick(rcu_deref(sa->conf)->paths);
+		uint64_t bytes = 0;
 
-		if (p->sa != t.sa) {
-			flush(w, &t);
-			t = (struct tally){.sa = p->sa,
-					   .path = path_pick(rcu_deref(p->sa->conf)->paths)};
+		for (n = 0; i + n < in->num && in->pkt[i + n]->sa == sa; n++) {
+			struct packet *p = in->pkt[i + n];
+
+			p->path = path;
+			p->to = path ? &path->addr : NULL;
+			bytes += p->len;
 		}
-		if (unlikely(!t.path)) {
-			worker_drop(w, p, DROP_NO_PATH);
+		if (likely(path != NULL)) {
+			go_by(w, path, &in->pkt[i], n, bytes);
 			continue;
 		}
-		t.packets++;
-		t.bytes += p->len;
-		p->path = t.path;
-		p->to = &t.path->addr;
-		worker_tx(w, t.path->port, p);
+		for (uint32_t k = 0; k < n; k++)
+			worker_drop(w, in->pkt[i + k], DROP_NO_PATH);
 	}
-	flush(w, &t);
 }

@@ -16,46 +16,50 @@ static inline uint32_t pad_for(uint32_t len, uint32_t align)
 	return -(len + ESP_TRAILER_LEN) & (align - 1);
 }
 
-/* add_trailer - padding 1, 2, 3, pad length, next header; room for the ICV. */
-static inline void add_trailer(struct packet *p, uint32_t pad)
+/* add_trailer - at t: padding 1, 2, 3, pad length, next header. */
+static inline void add_trailer(uint8_t *t, uint32_t pad, uint8_t next_header)
 {
 	static const uint8_t padding[AEAD_ALIGN_MAX] = {1, 2,  3,  4,  5,  6,  7,  8,
 							9, 10, 11, 12, 13, 14, 15, 16};
-	uint8_t *t = p->data + p->len;
-
 	memcpy(t, padding, sizeof(padding)); /* more than needed: the tail room is checked */
-	t[pad] = (uint8_t)pad;
-	t[pad + 1] = p->next_header;
+	store_be16(t + pad, (uint16_t)(pad << 8 | next_header));
 }
 
-/* add_header - the IV: the 64-bit sequence number, which the one writer of the SA never uses twice
- * (RFC 4106 3.1, S53), filled up with zeros; where it must be unpredictable the back end encrypts
- * it. Then SPI and sequence number, over as much of that as is not the IV's place. */
-static inline void add_header(struct packet *p, const struct esp_sa *sa, uint64_t seq)
+/* add_header - in front of text: the IV: the 64-bit sequence number, which the one writer of the SA
+ * never uses twice (RFC 4106 3.1, S53), filled up with zeros; where it must be unpredictable the
+ * back end encrypts it. Then SPI and sequence number, over as much of that as is not the IV's
+ * place. */
+static inline void add_header(uint8_t *text, const struct esp_sa *sa, uint64_t seq)
 {
-	uint8_t *h = p->data - sa->front_len;
+	uint8_t *h = text - sa->front_len;
 
-	store_be64(p->data - AEAD_IV_MAX, 0);
-	store_be64(p->data - 8, seq);
+	store_be64(text - AEAD_IV_MAX, 0);
+	store_be64(text - 8, seq);
 	memcpy(h, sa->spi.b, 4);
 	store_be32(h + 4, (uint32_t)seq);
 }
 
-static enum drop_reason refuse(struct worker *w, const struct sa_run *run, const struct packet *p,
-			       uint64_t max_seq)
+/* last_of - the last sequence number that a run may use; the one before its first is `before`. */
+static uint64_t last_of(const struct sa_run *run, uint64_t before)
 {
-	if (unlikely(run->sa->seq >= max_seq)) {
-		run_report(w, run->sa, SA_F_HARD);
-		return DROP_SEQ_EXHAUSTED;
-	}
-	if (unlikely(run_over(run))) {
-		run_report(w, run->sa, SA_F_HARD);
-		return DROP_LIFETIME;
-	}
-	if (unlikely(p->len > OUT_MAX_LEN || packet_headroom(p) < ESP_FRONT_MAX ||
-		     packet_tailroom(p) < 2 * AEAD_ALIGN_MAX + AEAD_ICV_MAX))
-		return DROP_TOO_BIG;
-	return DROP_NONE;
+	const uint64_t last = run->sa->flags & SA_F_ESN ? UINT64_MAX : UINT32_MAX;
+
+	return run->max_packets < last - before ? before + run->max_packets : last;
+}
+
+/* used_up - nothing more is sent by the SA. */
+static enum drop_reason used_up(struct worker *w, const struct sa_run *run, uint64_t seq)
+{
+	run_report(w, run->sa, SA_F_HARD);
+	return seq == (run->sa->flags & SA_F_ESN ? UINT64_MAX : UINT32_MAX) ? DROP_SEQ_EXHAUSTED
+									    : DROP_LIFETIME;
+}
+
+/* fits - there is room around p for all that is added. */
+static inline bool fits(const struct packet *p)
+{
+	return p->len <= OUT_MAX_LEN && packet_headroom(p) >= ESP_FRONT_MAX &&
+	       packet_tailroom(p) >= 2 * AEAD_ALIGN_MAX + AEAD_ICV_MAX;
 }
 
 /* enclose - what ESP carries of p: in a tunnel all of it. */
@@ -74,50 +78,71 @@ static inline enum drop_reason enclose(struct packet *p, const struct sa_conf *c
 }
 
 /* prepare - p becomes an ESP packet whose text is still clear; op says what to encrypt. */
-static inline void prepare(struct packet *p, struct aead_op *op, struct esp_sa *sa)
+static inline void prepare(struct packet *p, struct aead_op *op, const struct esp_sa *sa,
+			   uint64_t seq)
 {
-	const uint32_t front_len = sa->front_len, icv_len = sa->icv_len;
-	uint32_t pad = pad_for(p->len, sa->align);
-	uint32_t text_len = p->len + pad + ESP_TRAILER_LEN;
+	uint8_t *const text = p->data;
+	const uint32_t len = p->len, pad = pad_for(len, sa->align);
+	const uint32_t text_len = len + pad + ESP_TRAILER_LEN;
 
-	p->seq = sa->seq + 1;
-	counter_set(&sa->seq, p->seq);
-	add_trailer(p, pad);
-	add_header(p, sa, p->seq);
-	esp_op(op, sa, p->data, text_len, p->seq);
-	p->data -= front_len;
-	p->len = front_len + text_len + icv_len;
+	p->seq = seq;
+	add_trailer(text + len, pad, p->next_header);
+	add_header(text, sa, seq);
+	esp_op(op, sa, text, text_len, seq);
+	p->data = text - sa->front_len;
+	p->len = sa->front_len + text_len + sa->icv_len;
+}
+
+/* end - seq is the last number that the run has used: it is written before any other packet of the
+ * SA is looked at. */
+static void end(struct worker *w, const struct sa_run *run, uint64_t seq, uint64_t bytes)
+{
+	uint64_t before = run->sa ? run->sa->seq : seq;
+
+	if (seq != before)
+		counter_set(&run->sa->seq, seq);
+	run_end(w, run, seq - before, bytes);
+}
+
+static void drop_all(struct worker *w, const struct pktvec *in, enum drop_reason why)
+{
+	for (uint32_t i = 0; i < in->num; i++)
+		worker_drop(w, in->pkt[i], why);
 }
 
 void out_prepare(struct worker *w, struct pktvec *in, struct pktvec *out)
 {
-	bool alive = secret_alive();
 	struct sa_run run = {0};
-	uint64_t max_seq = 0;
+	uint64_t seq = 0, last = 0, bytes = 0;
+	uint32_t num = 0;
 
-	out->num = 0;
+	if (unlikely(!secret_alive())) {
+		drop_all(w, in, DROP_FORKED);
+		in->num = 0;
+	}
 	for (uint32_t i = 0; i < in->num; i++) {
 		struct packet *p = in->pkt[i];
-		enum drop_reason why = DROP_FORKED;
-		uint32_t inner_len = p->len;
+		uint32_t len = p->len;
 
 		if (p->sa != run.sa) {
-			run_end(w, &run);
+			end(w, &run, seq, bytes);
 			run_begin(&run, p->sa);
-			max_seq = p->sa->flags & SA_F_ESN ? UINT64_MAX : UINT32_MAX;
+			seq = p->sa->seq;
+			last = last_of(&run, seq);
+			bytes = 0;
 		}
-		if (likely(alive))
-			why = refuse(w, &run, p, max_seq);
-		if (likely(why == DROP_NONE))
-			why = enclose(p, run.conf);
+		enum drop_reason why = likely(fits(p)) ? enclose(p, run.conf) : DROP_TOO_BIG;
+
+		if (unlikely(seq >= last || bytes >= run.max_bytes))
+			why = used_up(w, &run, seq);
 		if (unlikely(why != DROP_NONE)) {
 			worker_drop(w, p, why);
 			continue;
 		}
-		prepare(p, &w->ops[out->num], run.sa);
-		run.packets++;
-		run.bytes += inner_len;
-		pktvec_push(out, p);
+		bytes += len;
+		prepare(p, &w->ops[num], run.sa, ++seq);
+		out->pkt[num++] = p;
 	}
-	run_end(w, &run);
+	out->num = num;
+	end(w, &run, seq, bytes);
 }

@@ -97,7 +97,7 @@ void dataplane_pathset_remove(struct dataplane *dp, uint32_t set)
 
 enum err dataplane_group_add(struct dataplane *dp, uint32_t *out_group)
 {
-	struct sa_group *g = group_new();
+	struct sa_group *g = group_new(&dp->spd);
 	enum err e;
 
 	if (!g)

@@ -46,12 +46,14 @@ void replay_advance(struct replay *r, uint64_t seq) NONNULL(1);
  */
 MUST_USE static inline bool replay_commit(struct replay *r, uint64_t seq)
 {
-	if (unlikely(!replay_check(r, seq)))
+	if (likely(seq > r->top)) {
+		if (likely(seq >> 6 == r->top >> 6))
+			r->top = seq;
+		else
+			replay_advance(r, seq);
+	} else if (unlikely(!replay_check(r, seq))) {
 		return false;
-	if (likely(seq > r->top && seq >> 6 == r->top >> 6))
-		r->top = seq;
-	else if (seq > r->top)
-		replay_advance(r, seq);
+	}
 	if (likely(r->top - seq < r->window))
 		r->words[seq >> 6 & r->mask] |= 1ull << (seq & 63);
 	return true;

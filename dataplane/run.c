@@ -44,16 +44,16 @@ void run_report(struct worker *w, struct esp_sa *sa, uint8_t flag)
 		sa->flags |= flag;
 }
 
-void run_end(struct worker *w, struct sa_run *r)
+void run_end(struct worker *w, const struct sa_run *r, uint64_t packets, uint64_t bytes)
 {
 	struct esp_sa *sa = r->sa;
 
-	if (!sa || (r->packets == 0 && r->bytes == 0))
+	if (!sa || (packets == 0 && bytes == 0))
 		return;
 	const struct sa_lifetime *l = &r->conf->lifetime;
 
-	counter_add(&sa->packets, r->packets);
-	counter_add(&sa->bytes, r->bytes);
+	counter_add(&sa->packets, packets);
+	counter_add(&sa->bytes, bytes);
 	counter_set(&sa->last_ns, w->now_ns);
 	if (unlikely(sa->packets >= l->soft_packets || sa->bytes >= l->soft_bytes ||
 		     sa->seq >= r->conf->soft_seq))

@@ -5,7 +5,7 @@
 
 enum err spd_init(struct spd *s, const struct rng *rng)
 {
-	*s = (struct spd){.generation = 1};
+	*s = (struct spd){.generation = 1, .epoch = 1};
 	list_init(&s->entries);
 	return spd_index_init(&s->index, rng);
 }
@@ -47,10 +47,16 @@ struct spd_entry *spd_entry_new(const struct policy_params *params, struct sa_gr
 	return e;
 }
 
+void spd_next_epoch(struct spd *s)
+{
+	__atomic_store_n(&s->epoch, s->epoch + 1, __ATOMIC_RELEASE);
+}
+
 /* bump - release: whoever reads the new generation reads the change too. */
 static void bump(struct spd *s)
 {
 	__atomic_store_n(&s->generation, s->generation + 1, __ATOMIC_RELEASE);
+	spd_next_epoch(s);
 }
 
 bool spd_needs_whole(const struct ts *ts, uint32_t num)

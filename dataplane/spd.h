@@ -42,6 +42,7 @@ static inline bool spd_before(const struct spd_entry *a, const struct spd_entry 
 struct spd {
 	struct spd_index index;
 	uint64_t generation; /* atomic; never 0 */
+	uint64_t epoch;      /* atomic; never 0 */
 	uint32_t num_whole;  /* atomic: entries and SAs that can only judge whole packets */
 	/* Control's own. */
 	struct list_node entries;
@@ -59,7 +60,7 @@ void spd_fini(struct spd *s) NONNULL(1);
 MALLOC_LIKE struct spd_entry *spd_entry_new(const struct policy_params *params,
 					    struct sa_group *group) NONNULL(1);
 
-/* spd_insert - effective for every packet looked at after the return. */
+/* spd_insert - effective for every vector that is looked at after the return. */
 void spd_insert(struct spd *s, struct spd_entry *e, struct rcu_queue *q) NONNULL(1, 2, 3);
 
 /* spd_remove - as immediate; e is freed when no worker reads it. */
@@ -85,6 +86,15 @@ static inline uint64_t spd_generation(const struct spd *s)
 {
 	return __atomic_load_n(&s->generation, __ATOMIC_ACQUIRE);
 }
+
+/* spd_epoch - bumped after each change of the SPD or of any group: what a worker knew to be up to
+ * date is so still while it is this one. Read it before what is looked up. spd_next_epoch - after
+ * the change and its own generation. Control thread. */
+static inline uint64_t spd_epoch(const struct spd *s)
+{
+	return __atomic_load_n(&s->epoch, __ATOMIC_ACQUIRE);
+}
+void spd_next_epoch(struct spd *s) NONNULL(1);
 
 /* spd_lookup - the first entry that matches, NULL if none does. Worker. */
 const struct spd_entry *spd_lookup(const struct spd *s, const struct flow_key *key) NONNULL(1, 2);

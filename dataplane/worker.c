@@ -152,6 +152,19 @@ void worker_flush(struct worker *w, uint16_t port)
 	w->ports[port]->ops->tx(w->ports[port], v);
 }
 
+void worker_tx_run(struct worker *w, uint16_t port, struct packet *const *pkts, uint32_t n)
+{
+	const uint32_t room = port < w->num_ports ? pktvec_room(&w->tx[port]) : 0;
+
+	if (likely(n <= room)) {
+		memcpy(&w->tx[port].pkt[w->tx[port].num], pkts, n * sizeof(*pkts));
+		w->tx[port].num += n;
+		return;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		worker_tx(w, port, pkts[i]);
+}
+
 /* flush_full - vectors that as much again would not fit in are sent now: the segments of a
  * super-packet go as one message, while they are near, and before the next ones are made. */
 static void flush_full(struct worker *w)

@@ -187,6 +187,10 @@ void worker_drop(struct worker *w, struct packet *p, enum drop_reason why) NONNU
 /* worker_flush - what is on its way out by a port is sent now. */
 void worker_flush(struct worker *w, uint16_t port) NONNULL(1);
 
+/* worker_tx_run - as worker_tx(), n packets in this order. */
+void worker_tx_run(struct worker *w, uint16_t port, struct packet *const *pkts, uint32_t n)
+	NONNULL(1, 3);
+
 /* worker_tx - send p by a port before the turn ends. */
 static inline void worker_tx(struct worker *w, uint16_t port, struct packet *p)
 {

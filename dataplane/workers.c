@@ -254,11 +254,11 @@ uint32_t dataplane_poll(struct dataplane *dp, uint64_t now_ns)
 	uint32_t num = 0;
 
 	assert(!dp->running);
-	/* Registered for one turn only: an embedder's thread may end, or not come back for long. */
-	rcu_thread_register();
+	/* For one turn only: an embedder's thread may end, or not come back for long. */
+	rcu_visit_begin();
 	for (uint32_t i = 0; i < dp->num_workers; i++)
 		num += worker_turn(dp->workers[i], now_ns);
-	rcu_thread_unregister();
+	rcu_visit_end();
 	return num;
 }
 

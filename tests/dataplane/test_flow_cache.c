@@ -29,11 +29,17 @@ static struct flow_id id_of(uint32_t i)
 	return id;
 }
 
+static struct flow_entry *at(const struct flow_id *id, uint64_t now_ns)
+{
+	return flow_cache_get(&cache, id, flow_cache_place(&cache, id), flow_cache_epoch(&cache),
+			      now_ns);
+}
+
 static struct flow_entry *get(uint32_t i, uint64_t now_ns)
 {
 	struct flow_id k = id_of(i);
 
-	return flow_cache_get(&cache, &k, flow_cache_place(&cache, &k), now_ns);
+	return at(&k, now_ns);
 }
 
 /* How many of num flows are still known when they come the second time. */
@@ -73,7 +79,7 @@ static void test_overflow_pushes_out_the_oldest(void)
 		struct flow_id k = id_of(i);
 		struct flow_entry *e = get(i, 1 + i);
 
-		CU_ASSERT(flow_cache_place(&cache, &k) < 64);
+		CU_ASSERT(flow_cache_place(&cache, &k) - cache.entries < 64);
 		CU_ASSERT(memcmp(&e->id, &k, sizeof(k)) == 0);
 		CU_ASSERT(e->in_conf == 0); /* nothing of whoever was there before */
 		CU_ASSERT(e->verdict == DROP_NO_POLICY);
@@ -90,8 +96,11 @@ static void test_another_generation_is_looked_up_again(void)
 	set_up(64, &rng, 1);
 	get(7, 1)->in_conf = 5;
 	CU_ASSERT(get(7, 2)->in_conf == 5);
+	spd_next_epoch(&spd); /* something else has changed */
+	CU_ASSERT(get(7, 3)->in_conf == 5);
 	__atomic_fetch_add(&spd.generation, 1, __ATOMIC_RELEASE);
-	CU_ASSERT(get(7, 3)->in_conf == 0);
+	spd_next_epoch(&spd);
+	CU_ASSERT(get(7, 4)->in_conf == 0);
 	tear_down();
 }
 
@@ -101,15 +110,14 @@ static void other_bits(struct flow_id id, unsigned num_words)
 	struct rng_seeded rng;
 
 	set_up(4096, &rng, 1);
-	flow_cache_get(&cache, &id, flow_cache_place(&cache, &id), 1)->in_conf = 9;
+	at(&id, 1)->in_conf = 9;
 	for (unsigned bit = 0; bit < 64 * num_words; bit++) {
 		struct flow_id other = id;
 
 		((uint8_t *)&other)[bit / 8] ^= (uint8_t)(1U << bit % 8);
-		CU_ASSERT(flow_cache_get(&cache, &other, flow_cache_place(&cache, &other), 1)
-				  ->in_conf == 0);
+		CU_ASSERT(at(&other, 1)->in_conf == 0);
 	}
-	CU_ASSERT(flow_cache_get(&cache, &id, flow_cache_place(&cache, &id), 2)->in_conf == 9);
+	CU_ASSERT(at(&id, 2)->in_conf == 9);
 	tear_down();
 }
 

@@ -35,9 +35,9 @@ static struct outcome parse(const uint8_t *bytes, uint32_t len, enum flow_dir di
 	if (!fast)
 		o.ok = flow_parse(&o.id, &p, dir);
 	else if (dir == FLOW_OUT)
-		o.ok = flow_parse_fast(&o.id, &p, FLOW_OUT);
+		o.ok = flow_parse_fast(&o.id, &p, FLOW_OUT, 0) || flow_parse(&o.id, &p, FLOW_OUT);
 	else
-		o.ok = flow_parse_fast(&o.id, &p, FLOW_IN);
+		o.ok = flow_parse_fast(&o.id, &p, FLOW_IN, 0) || flow_parse(&o.id, &p, FLOW_IN);
 	o.len = p.len;
 	return o;
 }
