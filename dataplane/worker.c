@@ -215,9 +215,11 @@ static void inbound(struct worker *w, struct pktvec *a)
 static uint32_t receive(struct worker *w, uint16_t port)
 {
 	struct driver *d = w->ports[port];
-	struct pktvec v = {.num = 0};
-	uint32_t num = d ? d->ops->rx(d, w->pool, &v) : 0;
+	struct pktvec v; /* most of it is written by the driver, if by anybody */
+	uint32_t num;
 
+	v.num = 0;
+	num = d ? d->ops->rx(d, w->pool, &v) : 0;
 	if (num == 0)
 		return 0;
 	counter_add(&w->count.rx, num);

@@ -151,16 +151,27 @@ VAES_INLINE void whole_step(struct whole *a, struct whole *b, __m128i masks[2],
 	whole_crypt(b, &masks[1], next_b, vb, w, encrypts);
 }
 
+/* whole_idle - what is hashed before there was a packet. */
+VAES_INLINE void whole_idle(struct whole *s, struct aead_op *idle, const unsigned w)
+{
+	s->op = idle;
+	s->power = idle->key->power;
+	s->icv = _mm_setzero_si128();
+#define ZERO(i) s->blocks[i] = _mm256_setzero_si256()
+	EACH(w, ZERO);
+}
+
 /* whole_all - n packets, of which the idle one stands for those before the first and behind the
  * last. What masks an ICV must not stay: with the ICV it tells what the hash was. */
 VAES_INLINE void whole_all(struct aead_op *const *ops, uint32_t n, struct aead_op *idle,
 			   const unsigned w, const bool encrypts)
 {
-	struct whole a = {.op = idle, .power = idle->key->power};
-	struct whole b = {.op = idle, .power = idle->key->power};
 	const uint32_t rounds = idle->key->rounds;
 	__m128i masks[2] = {_mm_setzero_si128(), _mm_setzero_si128()};
+	struct whole a, b;
 
+	whole_idle(&a, idle, w);
+	whole_idle(&b, idle, w);
 	for (uint32_t i = 0; i < n; i += 2)
 		whole_step(&a, &b, masks, ops[i], i + 1 < n ? ops[i + 1] : idle, rounds, w,
 			   encrypts);
