@@ -38,11 +38,13 @@ static bool another_asks(struct worker *w, struct packet *p)
 	const struct flow_entry *e;
 	struct flow_id id;
 
-	if (!flow_parse(&id, p, FLOW_OUT))
-		return true;
-	if (p->flags & PACKET_F_FRAGMENT && spd_wants_whole(w->spd))
-		return true;
-	flow_scope(&id, p->scope);
+	if (unlikely(!flow_parse_fast(&id, p, FLOW_OUT, p->scope))) {
+		if (!flow_parse(&id, p, FLOW_OUT))
+			return true;
+		if (p->flags & PACKET_F_FRAGMENT && spd_wants_whole(w->spd))
+			return true;
+		flow_scope(&id, p->scope);
+	}
 	e = flow_cache_get(&w->flows, &id, flow_cache_place(&w->flows, &id),
 			   flow_cache_epoch(&w->flows), w->now_ns);
 	return e->verdict != DROP_NO_POLICY && e->verdict != DROP_POLICY_BYPASS;
