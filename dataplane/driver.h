@@ -30,6 +30,15 @@ struct driver_stats {
 #define JOIN_UDP4 0x04
 #define JOIN_UDP6 0x08
 
+/* DRIVER_SOURCES_MAX - descriptors that a driver may name. */
+#define DRIVER_SOURCES_MAX 8
+
+/* struct driver_ready - of a driver's sources, as bits: something came or is wrong; of these, where
+ * something is wrong. */
+struct driver_ready {
+	uint8_t any, failed;
+};
+
 struct driver;
 
 /* struct driver_ops - what a driver implements. */
@@ -42,9 +51,16 @@ struct driver_ops {
 	 * sent now is counted (tx_full, tx_error) and freed; never blocks. Outer drivers send to
 	 * packet->to. */
 	void (*tx)(struct driver *d, struct pktvec *v);
-	/* fd - readable when rx has something; -1 for a poll-mode driver, whose worker does not
-	 * sleep until something comes. */
+	/* fd - readable as long as rx has something, and rx is not called otherwise; -1 for a
+	 * poll-mode driver, which is always asked, and whose worker does not sleep until something
+	 * comes. */
 	int (*fd)(const struct driver *d);
+	/* source - of a driver whose fd stands for several: number i of them, -1 behind the last. A
+	 * worker that sleeps watches these in place of fd. NULL: fd is all there is. */
+	int (*source)(const struct driver *d, uint32_t i);
+	/* rx_from - as rx, from the sources that are ready; with source only. */
+	uint32_t (*rx_from)(struct driver *d, const struct driver_ready *ready, struct pool *pool,
+			    struct pktvec *out);
 	/* close - after the worker stopped; frees the driver. */
 	void (*close)(struct driver *d);
 };

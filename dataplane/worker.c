@@ -212,14 +212,27 @@ static void inbound(struct worker *w, struct pktvec *a)
 	} while (a->num);
 }
 
-static uint32_t receive(struct worker *w, uint16_t port)
+/* ask - the driver of a port, or those of its sources that are known to have something. */
+static uint32_t ask(struct worker *w, const struct worker_ready *ready, uint16_t port,
+		    struct pktvec *v)
 {
 	struct driver *d = w->ports[port];
+
+	if (unlikely(!d))
+		return 0;
+	if (ready && ready->sources[port].any)
+		return d->ops->rx_from(d, &ready->sources[port], w->pool, v);
+	return d->ops->rx(d, w->pool, v);
+}
+
+static uint32_t receive(struct worker *w, const struct worker_ready *ready, uint16_t port)
+{
+	const struct driver *d = w->ports[port];
 	struct pktvec v; /* most of it is written by the driver, if by anybody */
 	uint32_t num;
 
 	v.num = 0;
-	num = d ? d->ops->rx(d, w->pool, &v) : 0;
+	num = ask(w, ready, port, &v);
 	if (num == 0)
 		return 0;
 	counter_add(&w->count.rx, num);
@@ -297,7 +310,12 @@ static void look_again(struct worker *w, uint64_t change)
 		timer_set(&w->timers, &w->dummy_timer, w->now_ns);
 }
 
-uint32_t worker_turn(struct worker *w, uint64_t now_ns)
+static uint64_t all_ports(const struct worker *w)
+{
+	return w->num_ports ? UINT64_MAX >> (WORKER_MAX_PORTS - w->num_ports) : 0;
+}
+
+uint32_t worker_turn(struct worker *w, const struct worker_ready *ready, uint64_t now_ns)
 {
 	/* Acquire: what was changed before the counter was bumped is seen by the passes. */
 	uint64_t change = __atomic_load_n(w->change, __ATOMIC_ACQUIRE);
@@ -309,8 +327,8 @@ uint32_t worker_turn(struct worker *w, uint64_t now_ns)
 	if (w->hold.change != change)
 		look_again(w, change);
 	num += take_handed(w);
-	for (uint16_t port = 0; port < w->num_ports; port++)
-		num += receive(w, port);
+	for (uint64_t left = ready ? ready->ports : all_ports(w); left; left &= left - 1)
+		num += receive(w, ready, (uint16_t)__builtin_ctzll(left));
 	timers_run(&w->timers, now_ns);
 	for (uint16_t port = 0; port < w->num_ports; port++)
 		worker_flush(w, port);

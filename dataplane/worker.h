@@ -57,6 +57,14 @@ static inline uint32_t port_scope(uint16_t port)
 	return port + 1u;
 }
 
+/* struct worker_ready - what is to be received from in a turn: ports as bits, and of those that
+ * have sources which, if that is known. */
+struct worker_ready {
+	uint64_t ports;
+	struct driver_ready sources[WORKER_MAX_PORTS];
+};
+static_assert(WORKER_MAX_PORTS <= 64, "a bit each");
+
 /* struct worker - see the fields' comments for who touches them. */
 struct worker {
 	/* Of this turn. */
@@ -110,8 +118,8 @@ struct worker {
 	pthread_t thread;
 	bool running;      /* control */
 	bool stop;         /* atomic: control -> worker */
-	bool polls;        /* a port is poll-mode */
-	uint32_t idle_us;  /* polls: the longest sleep; 0 = none */
+	uint64_t polled;   /* bits of the ports that are poll-mode */
+	uint32_t idle_us;  /* polled: the longest sleep; 0 = none */
 	uint32_t num_idle; /* polls: turns without a packet */
 	int wake_fd;       /* eventfd: control or worker -> sleeping worker; -1 unless prepared */
 	int epoll_fd;
@@ -149,9 +157,11 @@ MUST_USE enum err worker_init(struct worker *w, const struct worker_params *para
 void worker_empty(struct worker *w) NONNULL(1);
 void worker_fini(struct worker *w) NONNULL(1);
 
-/* worker_turn - one turn at now_ns; returns packets received and taken from other workers. The
- * thread must be an on-line RCU reader, or the control thread itself. */
-uint32_t worker_turn(struct worker *w, uint64_t now_ns) NONNULL(1);
+/* worker_turn - one turn at now_ns that receives from what is ready, NULL: all ports are asked.
+ * Returns packets received and taken from other workers. The thread must be an on-line RCU reader,
+ * or the control thread itself. */
+uint32_t worker_turn(struct worker *w, const struct worker_ready *ready, uint64_t now_ns)
+	NONNULL(1);
 
 /* worker_next - when the next timer is due; TIME_NEVER if none is set. */
 uint64_t worker_next(const struct worker *w) NONNULL(1);

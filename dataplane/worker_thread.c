@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A worker's own thread: it turns while there is work, and sleeps in epoll, off-line for RCU, when
- * there is none. */
+ * there is none. Between turns epoll tells what to receive from: nothing else is asked but
+ * poll-mode ports. It is level-triggered, so what a turn leaves is told again. */
 #include "dataplane/worker.h"
 
 #include <signal.h>
@@ -13,6 +14,61 @@
 #define SLEEP_MAX_MS 60000
 /* Turns without a packet before a poll-mode worker sleeps: traffic comes in bursts. */
 #define IDLE_TURNS 64
+/* EVENTS_MAX - of what is ready at once; the kernel puts what it told at the end of its list. */
+#define EVENTS_MAX 16
+
+/* struct watched - what an event's data says. source: DRIVER_SOURCES_MAX: of the whole port; port:
+ * WORKER_NO_PORT: the wake descriptor. */
+struct watched {
+	uint16_t port, source;
+};
+
+static uint64_t data_of(struct watched what)
+{
+	return (uint64_t)what.source << 16 | what.port;
+}
+
+static struct watched watched_of(uint64_t data)
+{
+	return (struct watched){.port = (uint16_t)data, .source = (uint16_t)(data >> 16)};
+}
+
+/* hush - the bell has rung; what for is looked at in every turn. */
+static void hush(const struct worker *w)
+{
+	uint64_t num;
+	ssize_t n = read(w->wake_fd, &num, sizeof(num));
+
+	(void)n;
+}
+
+static void note(const struct worker *w, struct worker_ready *ready, const struct epoll_event *ev)
+{
+	struct watched what = watched_of(ev->data.u64);
+
+	if (what.port == WORKER_NO_PORT) {
+		hush(w);
+		return;
+	}
+	ready->ports |= UINT64_C(1) << what.port;
+	if (what.source == DRIVER_SOURCES_MAX)
+		return;
+	struct driver_ready *r = &ready->sources[what.port];
+
+	r->any |= (uint8_t)(1u << what.source);
+	if (ev->events & EPOLLERR)
+		r->failed |= (uint8_t)(1u << what.source);
+}
+
+/* look - what is ready, without waiting. */
+static void look(const struct worker *w, struct worker_ready *ready)
+{
+	struct epoll_event ev[EVENTS_MAX];
+	int n = epoll_wait(w->epoll_fd, ev, EVENTS_MAX, 0);
+
+	for (int i = 0; i < n; i++)
+		note(w, ready, &ev[i]);
+}
 
 /* sleep_ms - until the next timer, rounded up; it also wakes when any port or the wake descriptor
  * is readable. */
@@ -32,36 +88,41 @@ static struct timespec sleep_time(const struct worker *w)
 {
 	uint64_t ns = (uint64_t)sleep_ms(w, clock_now_ns()) * NS_PER_MS;
 
-	if (w->polls && (uint64_t)w->idle_us * NS_PER_US < ns)
+	if ((uint64_t)w->idle_us * NS_PER_US < ns)
 		ns = (uint64_t)w->idle_us * NS_PER_US;
 	return (struct timespec){.tv_sec = (time_t)(ns / NS_PER_S),
 				 .tv_nsec = (long)(ns % NS_PER_S)};
 }
 
-static void sleep_off_line(struct worker *w)
+/* wait_for - as look(), once there is something or it is time. */
+static void wait_for(const struct worker *w, struct worker_ready *ready)
 {
-	struct epoll_event ev[4];
-	uint64_t num;
+	struct epoll_event ev[EVENTS_MAX];
+	int n;
 
-	rcu_offline();
-	if (handoff_sleep(w)) {
+	if (w->polled) {
 		struct timespec ts = sleep_time(w);
 
-		if (w->polls)
-			epoll_pwait2(w->epoll_fd, ev, ARRAY_LEN(ev), &ts, NULL);
-		else
-			epoll_wait(w->epoll_fd, ev, ARRAY_LEN(ev), sleep_ms(w, clock_now_ns()));
+		n = epoll_pwait2(w->epoll_fd, ev, EVENTS_MAX, &ts, NULL);
+	} else {
+		n = epoll_wait(w->epoll_fd, ev, EVENTS_MAX, sleep_ms(w, clock_now_ns()));
 	}
-	handoff_awake(w);
-	ssize_t n = read(w->wake_fd, &num, sizeof(num));
+	for (int i = 0; i < n; i++)
+		note(w, ready, &ev[i]);
+}
 
-	(void)n; /* the rings are looked at in any case */
+static void sleep_off_line(struct worker *w, struct worker_ready *ready)
+{
+	rcu_offline();
+	if (handoff_sleep(w))
+		wait_for(w, ready);
+	handoff_awake(w);
 	rcu_online();
 }
 
 static bool may_sleep(const struct worker *w)
 {
-	if (!w->polls)
+	if (!w->polled)
 		return w->num_idle > 0;
 	return w->idle_us && w->num_idle > IDLE_TURNS;
 }
@@ -69,45 +130,70 @@ static bool may_sleep(const struct worker *w)
 static void *run(void *arg)
 {
 	struct worker *w = arg;
+	struct worker_ready ready = {.ports = w->polled};
 
 	rcu_thread_register();
 	while (!__atomic_load_n(&w->stop, __ATOMIC_ACQUIRE)) {
-		w->num_idle = worker_turn(w, clock_now_ns()) ? 0 : w->num_idle + 1;
-		if (may_sleep(w))
-			sleep_off_line(w);
-		else
+		w->num_idle = worker_turn(w, &ready, clock_now_ns()) ? 0 : w->num_idle + 1;
+		ready = (struct worker_ready){.ports = w->polled};
+		if (may_sleep(w)) {
+			sleep_off_line(w, &ready);
+		} else {
 			rcu_quiescent();
+			look(w, &ready);
+		}
 	}
 	rcu_thread_unregister();
 	return NULL;
 }
 
-static bool watch(const struct worker *w, int fd)
+static bool watch(const struct worker *w, int fd, uint16_t port, uint32_t source)
 {
-	struct epoll_event ev = {.events = EPOLLIN, .data.fd = fd};
+	const struct watched what = {.port = port, .source = (uint16_t)source};
+	struct epoll_event ev = {.events = EPOLLIN, .data.u64 = data_of(what)};
 
 	return epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, fd, &ev) == 0;
 }
 
-/* note_poll_mode - the most impatient port decides. */
-static void note_poll_mode(struct worker *w, const struct driver *d)
+static bool watch_sources(const struct worker *w, const struct driver *d, uint16_t port)
 {
-	w->idle_us = w->polls && w->idle_us < d->idle_us ? w->idle_us : d->idle_us;
-	w->polls = true;
+	for (uint32_t i = 0; i < DRIVER_SOURCES_MAX; i++) {
+		int fd = d->ops->source(d, i);
+
+		if (fd < 0)
+			return true;
+		if (!watch(w, fd, port, i))
+			return false;
+	}
+	return true;
+}
+
+/* note_poll_mode - the most impatient port decides. */
+static void note_poll_mode(struct worker *w, const struct driver *d, uint16_t port)
+{
+	w->idle_us = w->polled && w->idle_us < d->idle_us ? w->idle_us : d->idle_us;
+	w->polled |= UINT64_C(1) << port;
+}
+
+static bool watch_port(struct worker *w, const struct driver *d, uint16_t port)
+{
+	int fd = d->ops->fd(d);
+
+	if (d->ops->source)
+		return watch_sources(w, d, port);
+	if (fd >= 0)
+		return watch(w, fd, port, DRIVER_SOURCES_MAX);
+	note_poll_mode(w, d, port);
+	return true;
 }
 
 static bool watch_all(struct worker *w)
 {
-	w->polls = false;
-	if (!watch(w, w->wake_fd))
+	w->polled = 0;
+	if (!watch(w, w->wake_fd, WORKER_NO_PORT, 0))
 		return false;
 	for (uint16_t port = 0; port < w->num_ports; port++) {
-		const struct driver *d = w->ports[port];
-		int fd = d ? d->ops->fd(d) : -1;
-
-		if (d && fd < 0)
-			note_poll_mode(w, d);
-		else if (fd >= 0 && !watch(w, fd))
+		if (w->ports[port] && !watch_port(w, w->ports[port], port))
 			return false;
 	}
 	return true;

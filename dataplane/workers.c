@@ -257,7 +257,7 @@ uint32_t dataplane_poll(struct dataplane *dp, uint64_t now_ns)
 	/* For one turn only: an embedder's thread may end, or not come back for long. */
 	rcu_visit_begin();
 	for (uint32_t i = 0; i < dp->num_workers; i++)
-		num += worker_turn(dp->workers[i], now_ns);
+		num += worker_turn(dp->workers[i], NULL, now_ns);
 	rcu_visit_end();
 	return num;
 }

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <stdio.h>
+#include <sys/epoll.h>
 #include <sys/utsname.h>
 
 /* ---- what is told of datagrams we sent --------------------------------------------------------
@@ -83,6 +84,33 @@ void dgram_errors(struct dgram_socket *s, struct pool *pool, struct pktvec *out)
 		else
 			packet_put(p);
 	}
+}
+
+/* ---- which socket ---------------------------------------------------------------------------- */
+
+struct driver_ready dgram_ready(int epoll)
+{
+	struct epoll_event ev[DRIVER_SOURCES_MAX];
+	struct driver_ready ready = {0};
+	int n = epoll_wait(epoll, ev, DRIVER_SOURCES_MAX, 0);
+
+	for (int i = 0; i < n; i++) {
+		ready.any |= (uint8_t)(1u << ev[i].data.u32);
+		if (ev[i].events & EPOLLERR)
+			ready.failed |= (uint8_t)(1u << ev[i].data.u32);
+	}
+	return ready;
+}
+
+void dgram_take(struct dgram_burst *b, struct driver_stats *stats, struct dgram_socket *s,
+		const struct driver_ready *ready, uint32_t i, struct pool *pool, struct pktvec *out)
+{
+	if (!(ready->any >> i & 1))
+		return;
+	if (ready->failed >> i & 1)
+		dgram_errors(s, pool, out);
+	if (pktvec_room(out))
+		dgram_rx(b, stats, s, pool, out);
 }
 
 /* ---- options --------------------------------------------------------------------------------- */

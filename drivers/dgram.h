@@ -83,6 +83,15 @@ bool dgram_gso_is_ill(const char *release) NONNULL(1);
 void dgram_rx(struct dgram_burst *b, struct driver_stats *stats, struct dgram_socket *s,
 	      struct pool *pool, struct pktvec *out) NONNULL(1, 2, 3, 4, 5);
 
+/* dgram_ready - which sockets of a driver's own epoll have something; their numbers are the events'
+ * data.u32. For who has not been told by a worker. */
+struct driver_ready dgram_ready(int epoll);
+
+/* dgram_take - if socket number i is ready: its errors if it has some, and a burst. */
+void dgram_take(struct dgram_burst *b, struct driver_stats *stats, struct dgram_socket *s,
+		const struct driver_ready *ready, uint32_t i, struct pool *pool, struct pktvec *out)
+	NONNULL(1, 2, 3, 4, 6, 7);
+
 /* dgram_errors - what the socket was told of datagrams it sent: that one was too big is a packet in
  * `out` (PACKET_F_TOLD), trusted if this host says so; the rest is of no use. When its descriptor
  * has an error pending, which also keeps a socket from sending once. */

@@ -16,6 +16,7 @@
 struct raw {
 	struct driver driver;
 	int epoll;
+	uint32_t turn; /* which socket is read first, so that a busy one starves nobody */
 	uint32_t num_sockets;
 	struct dgram_socket sockets[RAW_SOCKETS_MAX];
 	uint8_t families[RAW_SOCKETS_MAX]; /* enum ip_family */
@@ -65,23 +66,26 @@ static bool finish_v6(const struct dgram_socket *s, struct packet *p)
 	return true;
 }
 
-static uint32_t raw_rx(struct driver *d, struct pool *pool, struct pktvec *out)
+static uint32_t raw_rx_from(struct driver *d, const struct driver_ready *ready, struct pool *pool,
+			    struct pktvec *out)
 {
 	struct raw *r = raw_of(d);
-	struct epoll_event ready[RAW_SOCKETS_MAX];
 	uint32_t before = out->num;
-	int n = epoll_wait(r->epoll, ready, RAW_SOCKETS_MAX, 0);
 
-	/* The kernel puts a socket that is still ready at the end of its list: both are heard. */
-	for (int i = 0; i < n && pktvec_room(out); i++) {
-		struct dgram_socket *s = &r->sockets[ready[i].data.u32];
+	for (uint32_t i = 0; i < r->num_sockets && pktvec_room(out); i++) {
+		uint32_t which = (r->turn + i) % r->num_sockets;
 
-		if (ready[i].events & EPOLLERR)
-			dgram_errors(s, pool, out);
-		if (pktvec_room(out))
-			dgram_rx(&r->burst, &d->stats, s, pool, out);
+		dgram_take(&r->burst, &d->stats, &r->sockets[which], ready, which, pool, out);
 	}
+	r->turn++;
 	return out->num - before;
+}
+
+static uint32_t raw_rx(struct driver *d, struct pool *pool, struct pktvec *out)
+{
+	struct driver_ready ready = dgram_ready(raw_of(d)->epoll);
+
+	return ready.any ? raw_rx_from(d, &ready, pool, out) : 0;
 }
 
 /* ---- sending -------------------------------------------------------------------------------- */
@@ -166,12 +170,20 @@ static enum err socket_add(struct raw *r, int fd)
 	return ERR_OK;
 }
 
-static_assert(offsetof(struct raw, driver) == 0, "raw_fd() relies on it");
+static_assert(offsetof(struct raw, driver) == 0, "raw_fd() and raw_source() rely on it");
+static_assert(RAW_SOCKETS_MAX <= DRIVER_SOURCES_MAX, "a bit each");
 static_assert(PACKET_HEADROOM >= IP4_MIN_LEN, "the IPv4 header is read into it");
 
 static int raw_fd(const struct driver *d)
 {
 	return ((const struct raw *)(const void *)d)->epoll;
+}
+
+static int raw_source(const struct driver *d, uint32_t i)
+{
+	const struct raw *r = (const struct raw *)(const void *)d;
+
+	return i < r->num_sockets ? r->sockets[i].fd : -1;
 }
 
 static void raw_close(struct driver *d)
@@ -185,7 +197,14 @@ static void raw_close(struct driver *d)
 }
 
 static const struct driver_ops raw_ops = {
-	.name = "raw", .rx = raw_rx, .tx = raw_tx, .fd = raw_fd, .close = raw_close};
+	.name = "raw",
+	.rx = raw_rx,
+	.tx = raw_tx,
+	.fd = raw_fd,
+	.source = raw_source,
+	.rx_from = raw_rx_from,
+	.close = raw_close,
+};
 
 enum err raw_driver_open(struct driver **out, const int *fds, size_t num)
 {

@@ -23,7 +23,7 @@ struct udp_port {
 struct udp {
 	struct driver driver;
 	int epoll;
-	uint32_t turn; /* which ready socket is read first, so that a busy one starves nobody */
+	uint32_t turn; /* which socket is read first, so that a busy one starves nobody */
 	uint32_t num_ports;
 	struct udp_port ports[UDP_SOCKETS_MAX];
 	struct dgram_burst burst;
@@ -48,24 +48,26 @@ static bool finish(const struct dgram_socket *s, struct packet *p)
 	return true;
 }
 
-static uint32_t udp_rx(struct driver *d, struct pool *pool, struct pktvec *out)
+static uint32_t udp_rx_from(struct driver *d, const struct driver_ready *ready, struct pool *pool,
+			    struct pktvec *out)
 {
 	struct udp *u = udp_of(d);
-	struct epoll_event ready[UDP_SOCKETS_MAX];
 	uint32_t before = out->num;
-	int n = epoll_wait(u->epoll, ready, UDP_SOCKETS_MAX, 0);
 
-	for (int i = 0; i < n && pktvec_room(out); i++) {
-		uint32_t which = (u->turn + (uint32_t)i) % (uint32_t)n;
-		struct dgram_socket *s = &u->ports[ready[which].data.u32].sock;
+	for (uint32_t i = 0; i < u->num_ports && pktvec_room(out); i++) {
+		uint32_t which = (u->turn + i) % u->num_ports;
 
-		if (ready[which].events & EPOLLERR)
-			dgram_errors(s, pool, out);
-		if (pktvec_room(out))
-			dgram_rx(&u->burst, &d->stats, s, pool, out);
+		dgram_take(&u->burst, &d->stats, &u->ports[which].sock, ready, which, pool, out);
 	}
 	u->turn++;
 	return out->num - before;
+}
+
+static uint32_t udp_rx(struct driver *d, struct pool *pool, struct pktvec *out)
+{
+	struct driver_ready ready = dgram_ready(udp_of(d)->epoll);
+
+	return ready.any ? udp_rx_from(d, &ready, pool, out) : 0;
 }
 
 /* ---- sending -------------------------------------------------------------------------------- */
@@ -148,11 +150,18 @@ static enum err port_add(struct udp *u, const struct udp_socket *from)
 	return ERR_OK;
 }
 
-static_assert(offsetof(struct udp, driver) == 0, "udp_fd() relies on it");
+static_assert(offsetof(struct udp, driver) == 0, "udp_fd() and udp_source() rely on it");
 
 static int udp_fd(const struct driver *d)
 {
 	return ((const struct udp *)(const void *)d)->epoll;
+}
+
+static int udp_source(const struct driver *d, uint32_t i)
+{
+	const struct udp *u = (const struct udp *)(const void *)d;
+
+	return i < u->num_ports ? u->ports[i].sock.fd : -1;
 }
 
 static void udp_close(struct driver *d)
@@ -166,7 +175,14 @@ static void udp_close(struct driver *d)
 }
 
 static const struct driver_ops udp_ops = {
-	.name = "udp", .rx = udp_rx, .tx = udp_tx, .fd = udp_fd, .close = udp_close};
+	.name = "udp",
+	.rx = udp_rx,
+	.tx = udp_tx,
+	.fd = udp_fd,
+	.source = udp_source,
+	.rx_from = udp_rx_from,
+	.close = udp_close,
+};
 
 enum err udp_driver_open(struct driver **out, const struct udp_socket *sockets, size_t num)
 {

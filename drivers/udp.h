@@ -10,7 +10,7 @@
 #include "dataplane/driver.h"
 
 /* UDP_SOCKETS_MAX - sockets that one driver takes. */
-#define UDP_SOCKETS_MAX 8
+#define UDP_SOCKETS_MAX DRIVER_SOURCES_MAX
 
 /* struct udp_socket - a bound, non-blocking UDP socket and what arrives there: ENCAP_UDP, framed as
  * RFC 3948 says (port 4500), or ENCAP_NONE, IKE without a marker (port 500). gso, gro: datagrams of

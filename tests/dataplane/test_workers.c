@@ -267,7 +267,7 @@ static void test_full_ring(void)
 	for (uint32_t i = 0; i < 192; i++)
 		bed_send_to(&bed.a, 1, buf, bed_udp4(buf, true, 1, 2, i, 40));
 	for (uint32_t i = 0; i < 3; i++)
-		worker_turn(bed.a.dp->workers[1], bed.now); /* the other one does not come */
+		worker_turn(bed.a.dp->workers[1], NULL, bed.now); /* the other one does not come */
 	rcu_thread_unregister();
 	bed_balance(&bed.a);
 	CU_ASSERT_EQUAL(bed_dropped(&bed.a, DROP_HANDOFF_FULL), 64);

@@ -272,6 +272,30 @@ static void test_fd_wakes(void)
 	end();
 }
 
+/* Who watches the sockets says which are read, and no other is. */
+static void test_sources(void)
+{
+	struct path_addr to[2] = {path("10.1.0.9", "10.1.0.1"), path("fd01::9", "fd01::1")};
+	struct driver_ready ready;
+
+	if (!begin())
+		return;
+	for (uint32_t i = 0; i < 2; i++) {
+		struct pollfd pfd = {.fd = d->ops->source(d, i), .events = POLLIN};
+
+		transmit(&to[i], "x", 1);
+		CU_ASSERT_EQUAL(poll(&pfd, 1, 0), 1);
+		ready = (struct driver_ready){.any = (uint8_t)(1u << !i)};
+		CU_ASSERT_EQUAL(d->ops->rx_from(d, &ready, pool, &vec), 0);
+		ready = (struct driver_ready){.any = (uint8_t)(1u << i)};
+		CU_ASSERT_EQUAL(d->ops->rx_from(d, &ready, pool, &vec), 1);
+		CU_ASSERT_EQUAL(poll(&pfd, 1, 0), 0);
+		put_all();
+	}
+	CU_ASSERT_EQUAL(d->ops->source(d, 2), -1);
+	end();
+}
+
 /* What came in fragments arrives whole; what does not fit a buffer is an error and nothing else. */
 static void test_fragments_and_long_ones(void)
 {
@@ -566,6 +590,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_mixed_bursts),
 	TAP_TEST(test_fair),
 	TAP_TEST(test_fd_wakes),
+	TAP_TEST(test_sources),
 	TAP_TEST(test_fragments_and_long_ones),
 	TAP_TEST(test_longer),
 	TAP_TEST(test_no_buffers),

@@ -358,6 +358,32 @@ static void test_fd_wakes(void)
 	end();
 }
 
+/* Who watches the sockets says which are read, and no other is. */
+static void test_sources(void)
+{
+	struct driver_ready ready;
+
+	if (!begin())
+		return;
+	for (uint32_t i = 0; i < NUM_SOCKETS; i++) {
+		struct pollfd pfd = {.fd = d->ops->source(d, i), .events = POLLIN};
+		int peer = udp_socket(i % 2 ? "fd01::9" : "10.1.0.9", 6000);
+
+		CU_ASSERT_EQUAL(poll(&pfd, 1, 0), 0);
+		send_to(peer, i % 2 ? "fd01::1" : "10.1.0.1", i < 2 ? 500 : 4500, "x", 1);
+		close(peer);
+		CU_ASSERT_EQUAL(poll(&pfd, 1, 0), 1);
+		ready = (struct driver_ready){.any = (uint8_t) ~(1u << i)};
+		CU_ASSERT_EQUAL(d->ops->rx_from(d, &ready, pool, &vec), 0);
+		ready = (struct driver_ready){.any = (uint8_t)(1u << i)};
+		CU_ASSERT_EQUAL(d->ops->rx_from(d, &ready, pool, &vec), 1);
+		CU_ASSERT_EQUAL(poll(&pfd, 1, 0), 0);
+		put_all();
+	}
+	CU_ASSERT_EQUAL(d->ops->source(d, NUM_SOCKETS), -1);
+	end();
+}
+
 static void test_long_and_empty(void)
 {
 	static uint8_t big[4096];
@@ -647,6 +673,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_mixed_bursts),
 	TAP_TEST(test_fair),
 	TAP_TEST(test_fd_wakes),
+	TAP_TEST(test_sources),
 	TAP_TEST(test_long_and_empty),
 	TAP_TEST(test_longer),
 	TAP_TEST(test_no_buffers),

@@ -370,8 +370,9 @@ struct ipsec_driver_ops {
 	/* send - send num packets in order; they are the library's. Returns how many were sent: the
 	 * others are counted and lost. */
 	unsigned int (*send)(void *ctx, const struct ipsec_packet *packets, unsigned int num);
-	/* fd - readable when receive() has something. -1 or NULL: the program calls
-	 * ipsec_engine_dispatch() itself when there is; not possible with threads = 1. */
+	/* fd - readable as long as receive() has something: with threads = 1 it is not called
+	 * otherwise. -1 or NULL: the program calls ipsec_engine_dispatch() itself when there is;
+	 * not possible with threads = 1. */
 	int (*fd)(void *ctx);
 	/* close - the engine is done with it. May be NULL. */
 	void (*close)(void *ctx);
