@@ -52,6 +52,7 @@ struct dgram_socket {
 	uint8_t df; /* enum dgram_df: what the socket was told last */
 	uint32_t front;
 	uint32_t lost;     /* the kernel's count of datagrams it had no room for, as last seen */
+	uint8_t expected;  /* messages that the next system call asks for; 0: not known */
 	uint8_t coalesced; /* bursts that may bring none until no super-datagrams are expected */
 	/* Sending several datagrams as one message: it may be done; dgram_gso_is_ill();
 	 * datagrams that go one by one until it is tried again, and how many that were last. */

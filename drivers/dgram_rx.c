@@ -21,6 +21,12 @@ static_assert(sizeof(struct in6_pktinfo) <= 20 && sizeof(struct in_pktinfo) <= 2
  * each some have none by chance, and many that come unexpected need a long packet each at once. */
 #define PATIENCE 32
 
+/* NUM_FEW - messages that an idle socket is asked for: more cost a look at as many packets, which
+ * are far from the processor after a sleep. NUM_GROW - times as many next, when that was not
+ * enough. */
+#define NUM_FEW  4
+#define NUM_GROW 4
+
 /* obtain - up to n packets. While super-datagrams come each has a long packet beside it: what goes
  * beyond the packet's own buffer is received into the place it will have there. */
 static uint32_t obtain(struct dgram_burst *b, const struct dgram_socket *s, struct pool *pool,
@@ -223,17 +229,18 @@ static void accept_all(struct dgram_burst *b, struct driver_stats *stats, struct
 	counter_add(&stats->rx_bytes, bytes);
 }
 
-void dgram_rx(struct dgram_burst *b, struct driver_stats *stats, struct dgram_socket *s,
-	      struct pool *pool, struct pktvec *out)
+/* receive - one system call for up to num messages; how many came. */
+static uint32_t receive(struct dgram_burst *b, struct driver_stats *stats, struct dgram_socket *s,
+			struct pool *pool, uint32_t num, struct pktvec *out)
 {
 	struct packet *pkts[PKTVEC_MAX];
-	uint32_t n = prepare_rx(b, s, pool, pkts, pktvec_room(out));
+	uint32_t n = prepare_rx(b, s, pool, pkts, num);
 	uint32_t got = 0;
 	int rc;
 
 	if (!n) {
 		counter_add(&stats->rx_no_buffer, 1);
-		return;
+		return 0;
 	}
 	rc = recvmmsg(s->fd, b->msgs, n, MSG_DONTWAIT, NULL);
 	/* What became of a datagram that was sent is told once, and is nothing to us. */
@@ -250,4 +257,33 @@ void dgram_rx(struct dgram_burst *b, struct driver_stats *stats, struct dgram_so
 		if (b->longer[i])
 			packet_put(b->longer[i]);
 	}
+	return got;
+}
+
+/* expect - of num that it was asked for a socket had got: how many it is asked for next. */
+static uint8_t expect(uint32_t num, uint32_t got)
+{
+	if (got == num)
+		num = num * NUM_GROW;
+	else if (got < num / 2)
+		num = num / 2;
+	if (num < NUM_FEW)
+		return NUM_FEW;
+	return num < PKTVEC_MAX ? (uint8_t)num : PKTVEC_MAX;
+}
+
+void dgram_rx(struct dgram_burst *b, struct driver_stats *stats, struct dgram_socket *s,
+	      struct pool *pool, struct pktvec *out)
+{
+	uint32_t room, num, got;
+
+	/* What was not asked for may be there. Of super-datagrams fewer come than are expected. */
+	do {
+		room = pktvec_room(out);
+		num = s->expected ? s->expected : NUM_FEW;
+		num = num < room ? num : room;
+		got = receive(b, stats, s, pool, num, out);
+		if (num < room || got < num)
+			s->expected = expect(num, got);
+	} while (got == num && pktvec_room(out));
 }

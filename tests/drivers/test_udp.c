@@ -384,6 +384,55 @@ static void test_sources(void)
 	end();
 }
 
+/* The most packets that were taken at once. */
+static const struct pool_ops *real_ops;
+static uint32_t most;
+
+static uint32_t get_counting(struct pool *p, struct packet **out, uint32_t n)
+{
+	most = n > most ? n : most;
+	return real_ops->get(p, out, n);
+}
+
+static void put_on(struct pool *p, struct packet **pkts, uint32_t n)
+{
+	real_ops->put(p, pkts, n);
+}
+
+/* An idle socket is not offered a whole vector, a busy one is, and either has all it brings by one
+ * call. */
+static void test_few_when_idle(void)
+{
+	static const struct pool_ops counting = {.get = get_counting, .put = put_on};
+	static const struct {
+		uint32_t sent, times, least, most;
+	} steps[] = {
+		{1, 3, 1, 4},  {64, 1, 1, 64}, {64, 1, 16, 64}, /* it was busy just now */
+		{1, 8, 1, 64}, {1, 3, 1, 4},
+	};
+	int peer;
+
+	if (!begin())
+		return;
+	real_ops = pool->ops;
+	pool->ops = &counting;
+	peer = udp_socket("10.1.0.9", 6000);
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+		for (uint32_t n = 0; n < steps[i].times; n++) {
+			for (uint32_t k = 0; k < steps[i].sent; k++)
+				send_to(peer, "10.1.0.1", 500, "x", 1);
+			most = 0;
+			CU_ASSERT_EQUAL(rx(), steps[i].sent);
+			CU_ASSERT(most >= steps[i].least);
+			CU_ASSERT(most <= steps[i].most);
+			put_all();
+		}
+	}
+	close(peer);
+	pool->ops = real_ops;
+	end();
+}
+
 static void test_long_and_empty(void)
 {
 	static uint8_t big[4096];
@@ -674,6 +723,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_fair),
 	TAP_TEST(test_fd_wakes),
 	TAP_TEST(test_sources),
+	TAP_TEST(test_few_when_idle),
 	TAP_TEST(test_long_and_empty),
 	TAP_TEST(test_longer),
 	TAP_TEST(test_no_buffers),
