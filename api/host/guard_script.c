@@ -27,17 +27,19 @@ static const char *const kind_names[BOX_NUM_KINDS] = {
 	[BOX_ICMP] = "icmp", [BOX_FRAG] = "frag",
 };
 
-static const struct {
+/* capturing: there only while something is captured, as a chain costs each packet that comes by. */
+static const struct base_chain {
 	const char *name, *hook;
+	bool capturing;
 } base_chains[] = {
-	{"wire", "type filter hook prerouting priority -300"},
-	{"input", "type filter hook input priority -300"},
-	{"forward", "type filter hook forward priority -300"},
-	{"leave", "type filter hook postrouting priority -300"},
-	{"leave_nat", "type filter hook postrouting priority 2147483647"},
+	{"wire", "type filter hook prerouting priority -300", false},
+	{"input", "type filter hook input priority -300", false},
+	{"forward", "type filter hook forward priority -300", false},
+	{"leave", "type filter hook postrouting priority -300", false},
+	{"leave_nat", "type filter hook postrouting priority 2147483647", false},
 	/* After destination NAT (-100), before the packet is routed for good. */
-	{"output", "type route hook output priority -90"},
-	{"transit", "type filter hook prerouting priority -90"},
+	{"output", "type route hook output priority -90", true},
+	{"transit", "type filter hook prerouting priority -90", true},
 };
 
 static const char *const inner_chains[] = {"in", "out", "capture"};
@@ -45,6 +47,22 @@ static const char *const inner_chains[] = {"in", "out", "capture"};
 static const char *ip_word(enum ip_family family)
 {
 	return family == IP_V4 ? "ip" : "ip6";
+}
+
+/* captures - anything is captured, or marked as what passes. */
+static bool captures(const struct guard_spec *spec)
+{
+	for (size_t i = 0; i < spec->holes->num; i++)
+		if (spec->holes->boxes[i].pass || spec->holes->boxes[i].capture)
+			return true;
+	return spec->captured->num > 0;
+}
+
+/* add_chain - it may be there. */
+static void add_chain(struct text *t, const char *device, const struct base_chain *c)
+{
+	text_add(t, "add chain inet latchkey-%s %s { %s; policy accept; }\n", device, c->name,
+		 c->hook);
 }
 
 /* ---- sets -------------------------------------------------------------------------------------
@@ -213,14 +231,16 @@ static void build_lookup(struct text *t, const char *device, const struct lookup
 	}
 }
 
-static void build_table(struct text *t, const char *device, char x)
+static void build_table(struct text *t, const struct guard_spec *spec, char x)
 {
+	const char *device = spec->device;
+
 	text_add(t, "add table inet latchkey-%s\n", device);
 	text_add(t, "add counter inet latchkey-%s entering\n", device);
 	text_add(t, "add counter inet latchkey-%s leaving\n", device);
 	for (size_t i = 0; i < ARRAY_LEN(base_chains); i++)
-		text_add(t, "add chain inet latchkey-%s %s { %s; policy accept; }\n", device,
-			 base_chains[i].name, base_chains[i].hook);
+		if (!base_chains[i].capturing || captures(spec))
+			add_chain(t, device, &base_chains[i]);
 	for (size_t i = 0; i < ARRAY_LEN(inner_chains); i++) {
 		text_add(t, "add chain inet latchkey-%s %s_%c\n", device, inner_chains[i], x);
 		text_add(t, "flush chain inet latchkey-%s %s_%c\n", device, inner_chains[i], x);
@@ -235,7 +255,7 @@ void guard_script_build(struct text *t, const struct guard_spec *spec, char x)
 		{"capture", CAPTURED, CAPTURE, spec->captured, false},
 	};
 
-	build_table(t, spec->device, x);
+	build_table(t, spec, x);
 	build_sets(t, spec, x);
 	for (size_t i = 0; i < ARRAY_LEN(lookups); i++) {
 		build_holes(t, spec->device, &lookups[i], spec->holes, x);
@@ -308,12 +328,14 @@ static void switch_leaving(struct text *t, const struct guard_spec *spec, const 
 	add_jump(t, device, chain, to, x);
 }
 
-/* switch_output - what a route leads to the device may be what passes, so it is looked at as well.
- */
-static void switch_output(struct text *t, const struct guard_spec *spec, char x)
+/* switch_capturing - what a route leads to the device may be what passes, so output looks at it as
+ * well. */
+static void switch_capturing(struct text *t, const struct guard_spec *spec, char x)
 {
 	const char *device = spec->device;
 
+	if (!captures(spec))
+		return;
 	text_add(t, "add rule inet latchkey-%s output oifname { \"lo\"", device);
 	for (size_t i = 0; i < spec->num_devices; i++)
 		text_add(t, ", \"%s\"", spec->devices[i]);
@@ -321,14 +343,31 @@ static void switch_output(struct text *t, const struct guard_spec *spec, char x)
 	add_rule(t, device, "output", NOT_OURS);
 	add_rule(t, device, "output", NEIGHBOURS);
 	add_jump(t, device, "output", "capture", x);
+	add_own_side(t, spec, "transit", "iif");
+	add_jump(t, device, "transit", "capture", x);
+}
+
+/* empty_base - all base chains, of which those that are of no use go. */
+static void empty_base(struct text *t, const struct guard_spec *spec)
+{
+	for (size_t i = 0; i < ARRAY_LEN(base_chains); i++) {
+		const struct base_chain *c = &base_chains[i];
+		bool useless = c->capturing && !captures(spec);
+
+		/* Made first, so that it may be absent. */
+		if (useless)
+			add_chain(t, spec->device, c);
+		text_add(t, "flush chain inet latchkey-%s %s\n", spec->device, c->name);
+		if (useless)
+			text_add(t, "delete chain inet latchkey-%s %s\n", spec->device, c->name);
+	}
 }
 
 void guard_script_switch(struct text *t, const struct guard_spec *spec, char x)
 {
 	const char *device = spec->device;
 
-	for (size_t i = 0; i < ARRAY_LEN(base_chains); i++)
-		text_add(t, "flush chain inet latchkey-%s %s\n", device, base_chains[i].name);
+	empty_base(t, spec);
 	switch_arriving(t, spec, "wire", x);
 	add_way_back(t, spec, "wire");
 	switch_arriving(t, spec, "input", x);
@@ -336,9 +375,7 @@ void guard_script_switch(struct text *t, const struct guard_spec *spec, char x)
 	add_jump(t, device, "forward", "in", x);
 	switch_leaving(t, spec, "leave", "out", x);
 	switch_leaving(t, spec, "leave_nat", "out", x);
-	switch_output(t, spec, x);
-	add_own_side(t, spec, "transit", "iif");
-	add_jump(t, device, "transit", "capture", x);
+	switch_capturing(t, spec, x);
 }
 
 static void clear_set(struct text *t, const char *device, const char *group, enum box_kind kind,

@@ -11,7 +11,8 @@
  *	forward   the same for what is for others
  *	leave     postrouting, first: what would leave in the clear
  *	leave_nat postrouting, last: the same as source NAT left it
- *	output, transit: give captured traffic its mark, made here or on its way through
+ *	output, transit: give captured traffic its mark, made here or on its way through; they are
+ *	there only if something is captured
  *	in_X, out_X, capture_X: the look-ups themselves, X being a or b; holes come first
  */
 #pragma once

@@ -631,6 +631,11 @@ static void test_S58_holes(void)
 	guard(e + 3, 2);
 	CU_ASSERT(blocked(with_ports(leak4(), 4000, 7777)));
 	CU_ASSERT(blocked(with_ports(leak6(), 4000, 7779)));
+	/* What passes is marked for the routes, also where nothing is captured. */
+	guard(e + 1, 2);
+	CU_ASSERT_STRING_EQUAL(
+		netns_read("nft list chain inet latchkey-lk0 output | grep -c 'jump capture_'"),
+		"1");
 	end();
 }
 
@@ -743,7 +748,7 @@ static void test_taken_over(void)
 	OK(other.ops->guard_set(other.ctx, "lk0", e, 1));
 	CU_ASSERT_STRING_EQUAL(netns_read("%s", names),
 			       "all_addr4_b capture_b forward in_b input leave leave_nat out_b "
-			       "output transit wire");
+			       "wire"); /* nothing is captured any more */
 	/* One that died half way: the leftovers of the unused half do no harm. */
 	netns_sh("nft 'add chain inet latchkey-lk0 in_a; add rule inet latchkey-lk0 in_a drop; add "
 		 "set inet latchkey-lk0 all_addr4_a { type ipv4_addr . ipv4_addr; flags interval; "
