@@ -26,6 +26,9 @@
 #define NUM_FLOWS 8
 #define KEY_LEN   36
 #define TURNS_MAX 4096
+#define SIZES_MAX 8
+#define INNER_MIN 28 /* IPv4, UDP */
+#define INNER_MAX 1900
 
 static const uint8_t mac_a[6] = {2, 0, 0, 0, 0, 1}, mac_b[6] = {2, 0, 0, 0, 0, 2},
 		     mac_c[6] = {2, 0, 0, 0, 0, 3};
@@ -35,7 +38,8 @@ struct half {
 	struct driver driver;
 	struct driver *device;
 	bool receives, sends;
-	uint32_t inner_len; /* a source: of the packets it makes; else 0 */
+	bool makes; /* a source: the heads of the packets it gives are these */
+	uint8_t heads[NUM_FLOWS][HEAD_LEN];
 	uint32_t turn;
 	uint64_t num_sent;
 };
@@ -58,16 +62,17 @@ static void must(enum err e, const char *what)
 
 /* ---- frames ---------------------------------------------------------------------------------- */
 
-static void write_head(struct packet *p, uint32_t inner_len, uint32_t flow)
+/* make_head - of flow's packets. */
+static void make_head(uint8_t head[static HEAD_LEN], uint32_t inner_len, uint32_t flow)
 {
 	static const uint8_t addresses[8] = {10, 1, 0, 9, 10, 2, 0, 9};
-	uint8_t *h = p->data + 14;
+	uint8_t *h = head + 14;
 	uint32_t sum = 0;
 
-	memcpy(p->data, mac_a, 6);
-	memcpy(p->data + 6, mac_c, 6);
-	store_be16(p->data + 12, 0x0800);
-	memset(h, 0, 20);
+	memset(head, 0, HEAD_LEN);
+	memcpy(head, mac_a, 6);
+	memcpy(head + 6, mac_c, 6);
+	store_be16(head + 12, 0x0800);
 	h[0] = 0x45;
 	store_be16(h + 2, (uint16_t)inner_len);
 	h[8] = 64;
@@ -80,7 +85,6 @@ static void write_head(struct packet *p, uint32_t inner_len, uint32_t flow)
 	store_be16(h + 20, (uint16_t)(20000 + flow));
 	store_be16(h + 22, 5001);
 	store_be16(h + 24, (uint16_t)(inner_len - 20));
-	store_be16(h + 26, 0);
 }
 
 static uint32_t half_rx(struct driver *d, struct pool *pool, struct pktvec *out)
@@ -91,8 +95,8 @@ static uint32_t half_rx(struct driver *d, struct pool *pool, struct pktvec *out)
 	if (!half->receives)
 		return 0;
 	half->device->ops->rx(half->device, pool, out);
-	for (uint32_t i = before; half->inner_len && i < out->num; i++)
-		write_head(out->pkt[i], half->inner_len, half->turn++ % NUM_FLOWS);
+	for (uint32_t i = before; half->makes && i < out->num; i++)
+		memcpy(out->pkt[i]->data, half->heads[half->turn++ % NUM_FLOWS], HEAD_LEN);
 	return out->num - before;
 }
 
@@ -125,13 +129,23 @@ static void half_close(struct driver *d)
 static const struct driver_ops half_ops = {
 	.name = "half", .rx = half_rx, .tx = half_tx, .fd = half_fd, .close = half_close};
 
-static struct half half_of(struct driver *device, bool receives, bool sends, uint32_t inner_len)
+static struct half half_of(struct driver *device, bool receives, bool sends)
 {
 	return (struct half){.driver = {.ops = &half_ops},
 			     .device = device,
 			     .receives = receives,
-			     .sends = sends,
-			     .inner_len = inner_len};
+			     .sends = sends};
+}
+
+/* source_of - a half that gives packets of NUM_FLOWS flows. */
+static struct half source_of(struct driver *device, uint32_t inner_len)
+{
+	struct half half = half_of(device, true, false);
+
+	half.makes = true;
+	for (uint32_t i = 0; i < NUM_FLOWS; i++)
+		make_head(half.heads[i], inner_len, i);
+	return half;
 }
 
 /* ---- gateways -------------------------------------------------------------------------------- */
@@ -274,6 +288,7 @@ static void join(struct gateway g[2], bool udp)
 struct options {
 	const char *module, *aead;
 	uint32_t runs, turns;
+	uint32_t sizes[SIZES_MAX], num_sizes;
 	bool udp;
 };
 
@@ -341,10 +356,10 @@ static void close_gateway(struct gateway *g)
 static void measure(const struct options *o, const struct devices *d, uint32_t inner_len,
 		    double tsc_hz)
 {
-	struct half source = half_of(d->in, true, false, inner_len);
-	struct half wire_out = half_of(d->ring, false, true, 0);
-	struct half wire_in = half_of(d->ring, true, false, 0);
-	struct half sink = half_of(d->out, false, true, 0);
+	struct half source = source_of(d->in, inner_len);
+	struct half wire_out = half_of(d->ring, false, true);
+	struct half wire_in = half_of(d->ring, true, false);
+	struct half sink = half_of(d->out, false, true);
 	struct gateway g[2] = {0};
 	struct series path = {0}, all = {0}, io = {0};
 	double mean;
@@ -383,20 +398,49 @@ static double measure_tsc_hz(void)
 	return (double)(bench_tsc() - tsc) * 1e9 / (double)(clock_now_ns() - ns);
 }
 
+static void usage(void)
+{
+	fputs("usage: dpdk [--module FILE] [--aead NAME] [--sizes N,N...] [--runs N] [--turns N] "
+	      "[--udp]\n",
+	      stderr);
+	exit(2);
+}
+
+static void set_sizes(struct options *o, const char *list)
+{
+	char *end;
+
+	for (o->num_sizes = 0; o->num_sizes < SIZES_MAX; list = end + 1) {
+		unsigned long size = strtoul(list, &end, 10);
+
+		if (size < INNER_MIN || size > INNER_MAX || (*end && *end != ','))
+			break;
+		o->sizes[o->num_sizes++] = (uint32_t)size;
+		if (!*end)
+			return;
+	}
+	usage();
+}
+
 static void options_init(struct options *o, int argc, char **argv)
 {
-	static const struct option list[] = {
-		{"module", required_argument, NULL, 'm'}, {"aead", required_argument, NULL, 'a'},
-		{"runs", required_argument, NULL, 'r'},   {"turns", required_argument, NULL, 't'},
-		{"udp", no_argument, NULL, 'u'},          {NULL, 0, NULL, 0}};
+	static const struct option list[] = {{"module", required_argument, NULL, 'm'},
+					     {"aead", required_argument, NULL, 'a'},
+					     {"sizes", required_argument, NULL, 's'},
+					     {"runs", required_argument, NULL, 'r'},
+					     {"turns", required_argument, NULL, 't'},
+					     {"udp", no_argument, NULL, 'u'},
+					     {NULL, 0, NULL, 0}};
 	int c;
 
-	*o = (struct options){.runs = 11, .turns = 256};
+	*o = (struct options){.runs = 11, .turns = 256, .sizes = {64, 512, 1400}, .num_sizes = 3};
 	while ((c = getopt_long(argc, argv, "", list, NULL)) != -1) {
 		if (c == 'm')
 			o->module = optarg;
 		else if (c == 'a')
 			o->aead = optarg;
+		else if (c == 's')
+			set_sizes(o, optarg);
 		else if (c == 'r')
 			o->runs = (uint32_t)strtoul(optarg, NULL, 10);
 		else if (c == 't')
@@ -407,11 +451,8 @@ static void options_init(struct options *o, int argc, char **argv)
 			exit(2);
 	}
 	if (!o->runs || o->runs > BENCH_RUNS_MAX || !o->turns || o->turns > TURNS_MAX ||
-	    optind != argc) {
-		fputs("usage: dpdk [--module FILE] [--aead NAME] [--runs N] [--turns N] [--udp]\n",
-		      stderr);
-		exit(2);
-	}
+	    optind != argc)
+		usage();
 }
 
 static struct driver *open_device(const struct dpdk_module *m, const char *device)
@@ -428,7 +469,6 @@ static struct driver *open_device(const struct dpdk_module *m, const char *devic
 
 int main(int argc, char **argv)
 {
-	static const uint32_t sizes[] = {64, 512, 1400};
 	const struct dpdk_params params = {
 		.memory_mb = 96, .num_packets = 8191, .packet_room = 2048};
 	char text[DPDK_TEXT_MAX] = "", device[64];
@@ -451,10 +491,10 @@ int main(int argc, char **argv)
 	       "inner", "cycles", "Mpps", "with all", "io cycles", "io Mpps");
 	d.ring = open_device(m, "net_ring0");
 	d.out = open_device(m, "net_null9");
-	for (uint32_t i = 0; i < ARRAY_LEN(sizes); i++) {
-		snprintf(device, sizeof(device), "net_null%u,size=%u", i, sizes[i] + 14);
+	for (uint32_t i = 0; i < o.num_sizes; i++) {
+		snprintf(device, sizeof(device), "net_null%u,size=%u", i, o.sizes[i] + 14);
 		d.in = open_device(m, device);
-		measure(&o, &d, sizes[i], tsc_hz);
+		measure(&o, &d, o.sizes[i], tsc_hz);
 		d.in->ops->close(d.in);
 	}
 	d.ring->ops->close(d.ring);
