@@ -3,7 +3,7 @@
 #include "drivers/dpdk/internal.h"
 
 #include "base/counter.h"
-#include "dataplane/pool.h"
+#include "drivers/dpdk/mbuf.h"
 
 #include <rte_ethdev.h>
 
@@ -16,7 +16,7 @@ static_assert(offsetof(struct dpdk_queue, driver) == 0, "the cast in queue_of()"
 /* fits - one frame, in one piece that leaves the tailroom that the passes count on. */
 static bool fits(const struct rte_mbuf *m)
 {
-	return m->nb_segs == 1 && m->data_len <= mbuf_room();
+	return m->nb_segs == 1 && m->data_len <= mbuf_pool.pool.data_room;
 }
 
 /* The pool that is offered is not used: the device has written into its own. */
@@ -49,18 +49,22 @@ static uint32_t rx(struct driver *d, struct pool *unused, struct pktvec *out)
 	return out->num - before;
 }
 
-static uint16_t to_mbufs(struct driver *d, struct rte_mbuf **m, struct pktvec *v)
+/* to_mbufs - those of v, which is empty then; returns how many, and their bytes. */
+static uint16_t to_mbufs(struct driver *d, struct rte_mbuf **m, uint64_t *bytes, struct pktvec *v)
 {
 	uint16_t num = 0;
 
+	*bytes = 0;
 	for (uint32_t i = 0; i < v->num; i++) {
-		m[num] = mbuf_of(v->pkt[i]);
-		if (likely(m[num] != NULL)) {
-			num++;
+		struct rte_mbuf *one = mbuf_of(v->pkt[i]);
+
+		if (unlikely(!one)) {
+			counter_add(&d->stats.tx_full, 1);
+			packet_put(v->pkt[i]);
 			continue;
 		}
-		counter_add(&d->stats.tx_full, 1);
-		packet_put(v->pkt[i]);
+		*bytes += one->pkt_len;
+		m[num++] = one;
 	}
 	v->num = 0;
 	return num;
@@ -71,19 +75,17 @@ static void tx(struct driver *d, struct pktvec *v)
 {
 	const struct dpdk_queue *q = queue_of(d);
 	struct rte_mbuf *m[PKTVEC_MAX];
-	uint64_t bytes = 0, unsent = 0;
+	uint64_t bytes, unsent = 0;
 	uint16_t num, sent;
 
 	if (!v->num)
 		return;
-	num = to_mbufs(d, m, v);
-	for (uint16_t i = 0; i < num; i++)
-		bytes += m[i]->pkt_len;
+	num = to_mbufs(d, m, &bytes, v);
 	sent = rte_eth_tx_burst(q->port->id, q->index, m, num);
-	for (uint16_t i = sent; i < num; i++) {
+	for (uint16_t i = sent; i < num; i++)
 		unsent += m[i]->pkt_len;
-		rte_pktmbuf_free(m[i]);
-	}
+	if (unlikely(sent < num))
+		rte_pktmbuf_free_bulk(m + sent, num - sent);
 	counter_add(&d->stats.tx_packets, sent);
 	counter_add(&d->stats.tx_bytes, bytes - unsent);
 	counter_add(&d->stats.tx_full, (uint64_t)num - sent);

@@ -6,6 +6,7 @@
  * one by one (port.c), since one that fails in the list given here would fail unnoticed.
  */
 #include "drivers/dpdk/internal.h"
+#include "drivers/dpdk/mbuf.h"
 
 #include <pthread.h>
 #include <sched.h>

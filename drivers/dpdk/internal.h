@@ -12,9 +12,6 @@
 
 #include "drivers/dpdk/module.h"
 
-struct rte_mbuf;
-struct rte_mempool;
-
 /* eal.c */
 extern const struct driver_services *dpdk_services;
 MUST_USE enum err eal_start(const struct dpdk_params *params, char text[static DPDK_TEXT_MAX]);
@@ -24,18 +21,6 @@ void eal_forget(void);
 const char *eal_why(void);
 /* eal_join_thread - this thread is one that DPDK keeps caches for, until it ends. */
 void eal_join_thread(void);
-
-/* mbuf.c: a packet lies in the mbuf's private area; the mbuf's buffer is the packet's. */
-MUST_USE enum err mbuf_pool_open(uint32_t num, uint32_t room);
-void mbuf_pool_close(void);
-struct rte_mempool *mbuf_mempool(void);
-/* mbuf_room - longest frame that a packet of the pool takes. */
-uint32_t mbuf_room(void);
-/* mbuf_packet - the packet of a received mbuf of one segment, with its data. */
-struct packet *mbuf_packet(struct rte_mbuf *m) NONNULL(1);
-/* mbuf_of - the mbuf with the packet's data, a copy if it is none of ours; then p is given back.
- * NULL: none is free, and p stays the caller's. */
-struct rte_mbuf *mbuf_of(struct packet *p) NONNULL(1);
 
 /* port.c */
 struct dpdk_port {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ports: a device is made or found, given its queues, started; and what is known of it. Control. */
 #include "drivers/dpdk/internal.h"
+#include "drivers/dpdk/mbuf.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,7 +59,7 @@ static int queues_set_up(struct dpdk_port *p)
 
 	for (uint16_t i = 0; i < p->num_queues && !rc; i++) {
 		rc = rte_eth_rx_queue_setup(p->id, i, RX_DESCRIPTORS, (unsigned int)socket, NULL,
-					    mbuf_mempool());
+					    mbuf_pool.mempool);
 		if (!rc)
 			rc = rte_eth_tx_queue_setup(p->id, i, TX_DESCRIPTORS, (unsigned int)socket,
 						    NULL);

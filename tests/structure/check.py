@@ -144,11 +144,21 @@ def rule_library_table(tree):
     return bad
 
 
+def dpdk_flags():
+    """What DPDK's headers want; None where they are not installed."""
+    done = subprocess.run(["pkg-config", "--cflags", "libdpdk"], capture_output=True, text=True,
+                          check=False) if shutil.which("pkg-config") else None
+    return done.stdout.split() if done and done.returncode == 0 else None
+
+
 def compile_alone(item):
     path, text = item
+    more = dpdk_flags() if "#include <rte_" in text else []
+    if more is None:
+        return None
     done = subprocess.run(
         [shutil.which("cc") or "gcc", "-fsyntax-only", "-std=gnu17", "-D_GNU_SOURCE", "-Wall",
-         "-Wextra", "-Werror", "-Wno-unused", "-I", SOURCE, "-x", "c", "-"],
+         "-Wextra", "-Werror", "-Wno-unused", "-I", SOURCE, *more, "-x", "c", "-"],
         cwd="/", input=text.replace("#pragma once", ""), capture_output=True, text=True, check=False)
     return f"{path}: {done.stderr.splitlines()[0]}" if done.returncode else None
 
