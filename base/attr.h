@@ -20,6 +20,9 @@
 /* API_PUBLIC - the symbol leaves a shared library; everything else is hidden. */
 #define API_PUBLIC __attribute__((visibility("default")))
 
+/* ALWAYS_INLINE - of a hot path's pieces: what is known where it is called counts inside. */
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+
 /* CACHE_LINE - bytes that cores exchange at once; hot structures assert their layout against it. */
 #define CACHE_LINE 64
 

@@ -50,7 +50,7 @@ struct lane {
 	uint32_t num_ports;
 	struct driver *tap, *udp, *esp; /* the host's; borrowed */
 	struct fib *fib;                /* RCU: control: w, worker: r */
-	struct pktvec inner_rx, outer_rx;
+	struct pktvec outer_rx;         /* brought by the inner port's turn for the outer one */
 	uint32_t turn;
 	uint16_t id; /* of outer IPv4 packets */
 	struct mirror mirror;

@@ -19,6 +19,7 @@ static struct lane_sort sort_of(const struct lane *l, const struct lane_port *po
 		.fib = rcu_deref(l->fib),
 		.port_ike = l->params.port_ike,
 		.port_nat_t = l->params.port_nat_t,
+		.ifindex = port->ifindex,
 	};
 
 	memcpy(s.mac, port->mac, sizeof(s.mac));
@@ -26,53 +27,74 @@ static struct lane_sort sort_of(const struct lane *l, const struct lane_port *po
 }
 
 /* room - how many frames may come: each may be for either side. */
-static uint32_t room(const struct lane *l)
+static uint32_t room(const struct lane *l, const struct pktvec *inner)
 {
-	uint32_t inner = pktvec_room(&l->inner_rx), outer = pktvec_room(&l->outer_rx);
+	uint32_t a = pktvec_room(inner), b = pktvec_room(&l->outer_rx);
 
-	return inner < outer ? inner : outer;
+	return a < b ? a : b;
 }
 
-static void poll_wire(struct lane *l, uint32_t i, struct pool *pool)
+/* struct sorted - of one burst, by enum lane_way. */
+struct sorted {
+	uint32_t num[LANE_WAYS];
+	uint64_t bytes[LANE_WAYS];
+};
+
+static void count(struct lane *l, struct lane_port *port, const struct sorted *s)
+{
+	counter_add(&port->stats.rx_host, s->num[LANE_HOST]);
+	counter_add(&port->stats.rx_inner, s->num[LANE_INNER]);
+	counter_add(&port->stats.rx_outer, s->num[LANE_OUTER] + s->num[LANE_TOLD]);
+	counter_add(&l->inner.stats.rx_packets, s->num[LANE_INNER]);
+	counter_add(&l->inner.stats.rx_bytes, s->bytes[LANE_INNER]);
+	counter_add(&l->outer.stats.rx_packets, s->num[LANE_OUTER] + s->num[LANE_TOLD]);
+	counter_add(&l->outer.stats.rx_bytes, s->bytes[LANE_OUTER] + s->bytes[LANE_TOLD]);
+}
+
+/* sort - the frames of v from the begin-th on, each to whom it is for. */
+static void sort(struct lane *l, uint32_t i, const struct pktvec *v, uint32_t begin,
+		 struct pktvec *inner)
 {
 	struct lane_port *port = &l->ports[i];
-	uint32_t begin = PKTVEC_MAX - room(l);
-	struct pktvec v = {.num = begin};
+	struct lane_sort s = sort_of(l, port);
+	struct sorted sorted = {0};
 
-	if (begin == PKTVEC_MAX || !port->frames->ops->rx(port->frames, pool, &v))
-		return;
-	const struct lane_sort s = sort_of(l, port);
-
-	for (uint32_t k = begin; k < v.num; k++) {
-		struct packet *p = v.pkt[k];
+	for (uint32_t k = begin; k < v->num; k++) {
+		struct packet *p = v->pkt[k];
 
 		p->way = (uint8_t)i;
-		switch (lane_sort_wire(p, &s)) {
-		case LANE_HOST:
-			counter_add(&port->stats.rx_host, 1);
-			shadow_write(port, p);
-			break;
-		case LANE_INNER:
-			counter_add(&port->stats.rx_inner, 1);
-			pktvec_push(&l->inner_rx, p);
-			break;
-		case LANE_OUTER:
-		case LANE_TOLD:
-			p->from.ifindex = port->ifindex;
-			counter_add(&port->stats.rx_outer, 1);
+		enum lane_way way = lane_sort_wire(p, &s);
+
+		sorted.num[way]++;
+		sorted.bytes[way] += p->len;
+		if (way == LANE_INNER)
+			pktvec_push(inner, p);
+		else if (way != LANE_HOST)
 			pktvec_push(&l->outer_rx, p);
-			break;
-		}
+		else
+			shadow_write(port, p);
 	}
+	count(l, port, &sorted);
 }
 
-static void poll_shadow(struct lane *l, uint32_t i, struct pool *pool)
+static void poll_wire(struct lane *l, uint32_t i, struct pool *pool, struct pktvec *inner)
+{
+	struct driver *frames = l->ports[i].frames;
+	uint32_t begin = PKTVEC_MAX - room(l, inner);
+	struct pktvec v;
+
+	v.num = begin;
+	if (begin < PKTVEC_MAX && frames->ops->rx(frames, pool, &v))
+		sort(l, i, &v, begin, inner);
+}
+
+static void poll_shadow(struct lane *l, uint32_t i, struct pool *pool, struct pktvec *inner)
 {
 	struct lane_port *port = &l->ports[i];
 	const struct lane_sort s = sort_of(l, port);
 
 	port->shadow_busy = false;
-	for (uint32_t n = 0; n < SHADOW_BURST && pktvec_room(&l->inner_rx); n++) {
+	for (uint32_t n = 0; n < SHADOW_BURST && pktvec_room(inner); n++) {
 		struct packet *p = shadow_read(port, pool);
 
 		if (!p)
@@ -80,26 +102,14 @@ static void poll_shadow(struct lane *l, uint32_t i, struct pool *pool)
 		port->shadow_busy = true;
 		p->way = (uint8_t)(i | LANE_FROM_HOST);
 		if (lane_sort_host(p, &s)) {
-			pktvec_push(&l->inner_rx, p);
+			counter_add(&l->inner.stats.rx_packets, 1);
+			counter_add(&l->inner.stats.rx_bytes, p->len);
+			pktvec_push(inner, p);
 			continue;
 		}
 		counter_add(&port->stats.tx_host, 1);
 		lane_send_frame(l, port, p);
 	}
-}
-
-static uint32_t give(struct driver *d, struct pktvec *from, struct pktvec *out)
-{
-	uint64_t bytes = 0;
-
-	for (uint32_t i = 0; i < from->num; i++) {
-		bytes += from->pkt[i]->len;
-		pktvec_push(out, from->pkt[i]);
-	}
-	counter_add(&d->stats.rx_packets, from->num);
-	counter_add(&d->stats.rx_bytes, bytes);
-	from->num = 0;
-	return out->num;
 }
 
 /* The inner port, which has its turn first, looks at all devices; the outer one has what that
@@ -108,22 +118,28 @@ static uint32_t inner_rx(struct driver *d, struct pool *pool, struct pktvec *out
 {
 	struct lane *l = container_of(d, struct lane, inner);
 	bool look = l->turn++ % SHADOW_TURNS == 0 || l->params.idle_us;
+	uint32_t before = out->num;
 
 	for (uint32_t i = 0; i < l->num_ports; i++)
-		poll_wire(l, (l->turn + i) % l->num_ports, pool);
+		poll_wire(l, (l->turn + i) % l->num_ports, pool, out);
 	for (uint32_t i = 0; i < l->num_ports; i++)
 		if (look || l->ports[i].shadow_busy)
-			poll_shadow(l, i, pool);
+			poll_shadow(l, i, pool, out);
 	lane_flush(l);
-	return give(d, &l->inner_rx, out);
+	return out->num - before;
 }
 
 static uint32_t outer_rx(struct driver *d, struct pool *pool, struct pktvec *out)
 {
 	struct lane *l = container_of(d, struct lane, outer);
 
+	uint32_t num = l->outer_rx.num;
+
 	(void)pool;
-	return give(d, &l->outer_rx, out);
+	memcpy(out->pkt + out->num, l->outer_rx.pkt, num * sizeof(out->pkt[0]));
+	out->num += num;
+	l->outer_rx.num = 0;
+	return num;
 }
 
 static int no_fd(const struct driver *d)
@@ -154,7 +170,6 @@ static void release(struct lane *l)
 /* close_devices - with the inner port, while what the packets belong to is there. */
 static void close_devices(struct lane *l)
 {
-	put_all(&l->inner_rx);
 	put_all(&l->outer_rx);
 	for (uint32_t i = 0; i < l->num_ports; i++) {
 		struct lane_port *port = &l->ports[i];

@@ -16,23 +16,32 @@
 #define ND_FIRST         133 /* ICMPv6 types of neighbour discovery (RFC 4861) */
 #define ND_LAST          137
 
-/* struct ip - what an IP header says; src, dst: in it; at, end: of what it carries. */
+/* struct ip - what an IP header at h says; at, end: of what it carries. */
 struct ip {
-	const uint8_t *src, *dst;
+	const uint8_t *h;
 	uint8_t family, proto, tos, ttl;
 	bool plain; /* without options or extension headers that routers look at; no fragment */
 	uint32_t at, end;
 };
 
-static bool parse_v4(struct ip *ip, const uint8_t *h, uint32_t len)
+static inline const uint8_t *src_of(const struct ip *ip)
+{
+	return ip->h + (ip->family == IP_V4 ? 12 : 8);
+}
+
+static inline const uint8_t *dst_of(const struct ip *ip)
+{
+	return ip->h + (ip->family == IP_V4 ? 16 : 24);
+}
+
+static inline bool parse_v4(struct ip *ip, const uint8_t *h, uint32_t len)
 {
 	uint32_t header_len = (h[0] & 0x0fu) * 4;
 
 	if (header_len < V4_LEN || header_len > len)
 		return false;
 	*ip = (struct ip){
-		.src = h + 12,
-		.dst = h + 16,
+		.h = h,
 		.family = IP_V4,
 		.proto = h[9],
 		.tos = h[1],
@@ -44,13 +53,12 @@ static bool parse_v4(struct ip *ip, const uint8_t *h, uint32_t len)
 	return ip->end >= header_len;
 }
 
-static bool parse_v6(struct ip *ip, const uint8_t *h, uint32_t len)
+static inline bool parse_v6(struct ip *ip, const uint8_t *h, uint32_t len)
 {
 	if (len < V6_LEN)
 		return false;
 	*ip = (struct ip){
-		.src = h + 8,
-		.dst = h + 24,
+		.h = h,
 		.family = IP_V6,
 		.proto = h[6],
 		.tos = (uint8_t)(load_be16(h) >> 4),
@@ -64,17 +72,17 @@ static bool parse_v6(struct ip *ip, const uint8_t *h, uint32_t len)
 }
 
 /* parse - the header of an IP packet that may be cut off behind it. */
-static bool parse(struct ip *ip, const uint8_t *h, uint32_t len)
+static ALWAYS_INLINE bool parse(struct ip *ip, const uint8_t *h, uint32_t len)
 {
 	if (len < V4_LEN)
 		return false;
-	if (h[0] >> 4 == IP_V4)
+	if (likely(h[0] >> 4 == IP_V4))
 		return parse_v4(ip, h, len);
 	return h[0] >> 4 == IP_V6 && parse_v6(ip, h, len);
 }
 
 /* parse_frame - that of a whole packet in a frame, whose type agrees. */
-static bool parse_frame(struct ip *ip, const struct packet *p)
+static ALWAYS_INLINE bool parse_frame(struct ip *ip, const struct packet *p)
 {
 	if (p->len < ETHERNET_LEN + V4_LEN)
 		return false;
@@ -86,16 +94,16 @@ static bool parse_frame(struct ip *ip, const struct packet *p)
 }
 
 /* header_sum_ok - RFC 791 3.1, of a header without options; all ones in any order of the bytes. */
-static bool header_sum_ok(const uint8_t *h)
+static inline bool header_sum_ok(const uint8_t *h)
 {
-	uint64_t sum = 0;
-	uint32_t word;
+	uint64_t a, b, sum;
+	uint32_t c;
 
-	for (uint32_t i = 0; i < V4_LEN; i += sizeof(word)) {
-		memcpy(&word, h + i, sizeof(word));
-		sum += word;
-	}
-	sum = (sum >> 32) + (sum & 0xffffffff);
+	memcpy(&a, h, sizeof(a));
+	memcpy(&b, h + 8, sizeof(b));
+	memcpy(&c, h + 16, sizeof(c));
+	sum = (a >> 32) + (uint32_t)a + (b >> 32) + (uint32_t)b + c;
+	sum = (sum >> 32) + (uint32_t)sum;
 	sum = (sum >> 16) + (sum & 0xffff);
 	sum = (sum >> 16) + (sum & 0xffff);
 	return (uint16_t)(sum + (sum >> 16)) == 0xffff;
@@ -147,9 +155,48 @@ static bool is_local(const struct lane_sort *s, uint8_t family, const uint8_t *a
 	return fib_find(s->fib, family, a)->local;
 }
 
-static struct ip_addr addr_of(const struct ip *ip, const uint8_t *a)
+/* pair_words - both addresses, which lie side by side in either header. */
+static inline void pair_words(uint64_t word[static 4], const struct ip *ip)
 {
-	return ip->family == IP_V4 ? ip_addr_v4(a) : ip_addr_v6(a);
+	memset(word, 0, 4 * sizeof(*word));
+	if (likely(ip->family == IP_V4))
+		memcpy(word, ip->h + 12, 8);
+	else
+		memcpy(word, ip->h + 8, 32);
+}
+
+static __attribute__((noinline)) void learn_pair(struct lane_sort *s, const struct ip *ip,
+						 const uint64_t word[static 4])
+{
+	const uint8_t *src = src_of(ip), *dst = dst_of(ip);
+	bool v4 = ip->family == IP_V4;
+	struct lane_pair *pair = &s->last;
+
+	*pair = (struct lane_pair){
+		.family = ip->family,
+		.stays = stays_on_link(ip->family, dst) || stays_on_link(ip->family, src),
+		.local = is_local(s, ip->family, dst),
+		.from = {.local.addr = v4 ? ip_addr_v4(dst) : ip_addr_v6(dst),
+			 .remote.addr = v4 ? ip_addr_v4(src) : ip_addr_v6(src),
+			 .ifindex = s->ifindex,
+			 .encap = ENCAP_NONE},
+	};
+	memcpy(pair->word, word, sizeof(pair->word));
+}
+
+/* pair_of - frames come in runs between the same two; others cost a look-up. */
+static inline const struct lane_pair *pair_of(struct lane_sort *s, const struct ip *ip)
+{
+	const struct lane_pair *last = &s->last;
+	uint64_t word[4];
+
+	pair_words(word, ip);
+	if (unlikely(
+		    last->family != ip->family || last->word[0] != word[0] ||
+		    (ip->family == IP_V6 && ((last->word[1] ^ word[1]) | (last->word[2] ^ word[2]) |
+					     (last->word[3] ^ word[3])) != 0)))
+		learn_pair(s, ip, word);
+	return last;
 }
 
 /* ---- from the wire -------------------------------------------------------------------------- */
@@ -166,19 +213,19 @@ static bool is_esp_in_udp(const uint8_t *u, uint32_t len, uint16_t port)
 }
 
 /* take_esp - p becomes the ESP packet. */
-static enum lane_way take_esp(struct packet *p, const struct ip *ip)
+static inline enum lane_way take_esp(struct packet *p, const struct ip *ip,
+				     const struct lane_pair *pair)
 {
-	const uint8_t *h = p->data + ETHERNET_LEN;
 	uint32_t at = ip->at, end = ip->end;
 
-	p->from.local = (struct endpoint){.addr = addr_of(ip, ip->dst)};
-	p->from.remote = (struct endpoint){.addr = addr_of(ip, ip->src)};
-	p->from.encap = ENCAP_NONE;
+	p->from = pair->from;
 	if (ip->proto == IPPROTO_UDP) {
-		p->from.remote.port = load_be16(h + at);
-		p->from.local.port = load_be16(h + at + 2);
+		const uint8_t *u = ip->h + at;
+
+		p->from.remote.port = load_be16(u);
+		p->from.local.port = load_be16(u + 2);
 		p->from.encap = ENCAP_UDP;
-		end = at + load_be16(h + at + 4);
+		end = at + load_be16(u + 4);
 		at += UDP_LEN;
 	}
 	p->dscp_ecn = ip->tos;
@@ -196,7 +243,7 @@ static bool quotes_esp(const uint8_t *m, uint32_t len, bool v6, const struct lan
 		return false;
 	if (v6 ? m[0] >= ICMP6_NO_ERROR : m[0] != 3 && m[0] != 4 && m[0] != 11 && m[0] != 12)
 		return false;
-	if (!parse(&mine, m + ICMP_LEN, len - ICMP_LEN) || !is_local(s, mine.family, mine.src))
+	if (!parse(&mine, m + ICMP_LEN, len - ICMP_LEN) || !is_local(s, mine.family, src_of(&mine)))
 		return false;
 	if (mine.proto == IPPROTO_ESP)
 		return true;
@@ -208,50 +255,61 @@ static bool quotes_esp(const uint8_t *m, uint32_t len, bool v6, const struct lan
 	return len < at + UDP_LEN + 4 || load_be32(m + at + UDP_LEN) != 0;
 }
 
-static enum lane_way for_us(struct packet *p, const struct ip *ip, const struct lane_sort *s)
+/* take_told - an ICMP message for us: what it says of ESP is the data path's, all else the host's.
+ */
+static enum lane_way take_told(struct packet *p, const struct ip *ip, const struct lane_sort *s)
 {
-	const uint8_t *h = p->data + ETHERNET_LEN;
+	bool v6 = ip->family == IP_V6;
+
+	if ((ip->proto == IPPROTO_ICMPV6) != v6 ||
+	    !quotes_esp(ip->h + ip->at, ip->end - ip->at, v6, s))
+		return LANE_HOST;
+	p->data += ETHERNET_LEN;
+	p->len = ip->end;
+	p->flags |= PACKET_F_IP;
+	p->from.ifindex = s->ifindex;
+	return LANE_TOLD;
+}
+
+static inline enum lane_way for_us(struct packet *p, const struct ip *ip,
+				   const struct lane_pair *pair, const struct lane_sort *s)
+{
 	uint32_t len = ip->end - ip->at;
 
 	switch (ip->proto) {
 	case IPPROTO_ESP:
-		return len >= ESP_LEN ? take_esp(p, ip) : LANE_HOST;
+		return len >= ESP_LEN ? take_esp(p, ip, pair) : LANE_HOST;
 	case IPPROTO_UDP:
-		return is_esp_in_udp(h + ip->at, len, s->port_nat_t) ? take_esp(p, ip) : LANE_HOST;
+		return is_esp_in_udp(ip->h + ip->at, len, s->port_nat_t) ? take_esp(p, ip, pair)
+									 : LANE_HOST;
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
-		if ((ip->proto == IPPROTO_ICMPV6) != (ip->family == IP_V6) ||
-		    !quotes_esp(h + ip->at, len, ip->family == IP_V6, s))
-			return LANE_HOST;
-		p->data += ETHERNET_LEN;
-		p->len = ip->end;
-		p->flags |= PACKET_F_IP;
-		return LANE_TOLD;
+		return take_told(p, ip, s);
 	default:
 		return LANE_HOST;
 	}
 }
 
-enum lane_way lane_sort_wire(struct packet *p, const struct lane_sort *s)
+enum lane_way lane_sort_wire(struct packet *p, struct lane_sort *s)
 {
 	struct ip ip;
 
-	if (!s->fib || p->len < ETHERNET_LEN || memcmp(p->data, s->mac, sizeof(s->mac)) != 0 ||
-	    !parse_frame(&ip, p) || !ip.plain)
+	if (unlikely(!s->fib) || p->len < ETHERNET_LEN ||
+	    memcmp(p->data, s->mac, sizeof(s->mac)) != 0 || !parse_frame(&ip, p) || !ip.plain)
 		return LANE_HOST;
-	uint8_t *h = p->data + ETHERNET_LEN;
+	if (ip.family == IP_V4 && !header_sum_ok(ip.h))
+		return LANE_HOST;
+	const struct lane_pair *pair = pair_of(s, &ip);
 
-	if (ip.family == IP_V4 && !header_sum_ok(h))
+	if (unlikely(pair->stays))
 		return LANE_HOST;
-	if (stays_on_link(ip.family, ip.dst) || stays_on_link(ip.family, ip.src))
-		return LANE_HOST;
-	if (is_local(s, ip.family, ip.dst))
-		return for_us(p, &ip, s);
+	if (pair->local)
+		return for_us(p, &ip, pair, s);
 	if (ip.ttl <= 1) /* the host says so to its sender */
 		return LANE_HOST;
-	lane_ttl_less(h);
 	p->data += ETHERNET_LEN;
 	p->len = ip.end;
+	lane_ttl_less(p->data);
 	return LANE_INNER;
 }
 
@@ -262,7 +320,7 @@ static bool is_ours(const struct packet *p, const struct ip *ip, const struct la
 {
 	const uint8_t *u = p->data + ETHERNET_LEN + ip->at;
 
-	if (!is_local(s, ip->family, ip->src))
+	if (!is_local(s, ip->family, src_of(ip)))
 		return false;
 	if (ip->proto == IPPROTO_ESP)
 		return true;
@@ -290,7 +348,7 @@ bool lane_sort_host(struct packet *p, const struct lane_sort *s)
 
 	if (type != ETHERTYPE_V4 && type != ETHERTYPE_V6)
 		return false;
-	if (parse_frame(&ip, p) && (stays_on_link(ip.family, ip.dst) || is_discovery(p, &ip) ||
+	if (parse_frame(&ip, p) && (stays_on_link(ip.family, dst_of(&ip)) || is_discovery(p, &ip) ||
 				    (s->fib && is_ours(p, &ip, s))))
 		return false;
 	/* What is no IP packet the policies will not pass either. */

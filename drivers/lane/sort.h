@@ -18,15 +18,29 @@ enum lane_way {
 	LANE_TOLD,  /* an ICMP error about ESP of ours: PACKET_F_IP */
 };
 
+/* LANE_WAYS - how many there are. */
+#define LANE_WAYS (LANE_TOLD + 1)
+
+/* struct lane_pair - the two addresses of a packet, and what is known of it by these. */
+struct lane_pair {
+	uint64_t word[4]; /* as the header has them: source, destination; IPv4 in the first one */
+	uint8_t family;   /* IP_NONE: nothing yet */
+	bool stays;       /* one of them is not to be forwarded */
+	bool local;       /* the destination is an address of the host */
+	struct path_addr from; /* `from` of bare ESP between them */
+};
+
 /* struct lane_sort - what is known beside the frame. */
 struct lane_sort {
 	const struct fib *fib; /* NULL: nothing yet, and all is the host's */
 	uint8_t mac[6];        /* of the port */
 	uint16_t port_ike, port_nat_t;
+	uint32_t ifindex;      /* for packet->from */
+	struct lane_pair last; /* zero at first: of the frame before, with the same fib */
 };
 
 /* lane_sort_wire - p's data begins at the Ethernet header. */
-enum lane_way lane_sort_wire(struct packet *p, const struct lane_sort *s) NONNULL(1, 2);
+enum lane_way lane_sort_wire(struct packet *p, struct lane_sort *s) NONNULL(1, 2);
 
 /* lane_sort_host - p, a frame that the host sends by the port, has to be judged by the policies:
  * data begins at its IP header now. False, and p unchanged: it is none of their affair (other

@@ -874,7 +874,7 @@ static void test_longest_prefix(void)
 /* ---- hostile frames ------------------------------------------------------------------------- */
 
 /* sort_copy - in a buffer that ends where the frame does: a read beyond it is seen. */
-static void sort_copy(const struct lane_sort *how, const uint8_t *frame, size_t len)
+static void sort_copy(struct lane_sort *how, const uint8_t *frame, size_t len)
 {
 	for (int host = 0; host < 2; host++) {
 		uint8_t *copy = malloc(len ? len : 1);
