@@ -11,6 +11,7 @@
 #define VLAN_TAGS_MAX    2
 
 #define V4_MIN_LEN       20
+#define V4_PLAIN         0x45 /* version, and length without options */
 #define V4_DF            0x4000
 #define V4_FRAGMENT_MASK 0x3fff /* more fragments, and the offset */
 #define V6_LEN           40
@@ -168,67 +169,130 @@ static uint16_t folded(uint32_t sum)
 	return (uint16_t) ~(sum + (sum >> 16));
 }
 
-/* write_udp - in front of payload_len bytes; its checksum covers both addresses too. */
-static void write_udp(uint8_t *u, const struct path_addr *to, uint32_t payload_len)
+static uint8_t *ip_of(struct frame_head *h)
+{
+	return h->bytes + FRAME_HEAD_MAX - h->ip_len;
+}
+
+static void init_udp(struct frame_head *h)
+{
+	uint8_t *u = h->bytes + FRAME_HEAD_MAX - UDP_LEN;
+
+	store_be16(u, h->to->local.port);
+	store_be16(u + 2, h->to->remote.port);
+}
+
+/* init_v4 - without lengths, identification, TOS and DF. */
+static void init_v4(struct frame_head *h, uint8_t proto)
+{
+	uint8_t *ip = ip_of(h);
+
+	ip[0] = V4_PLAIN;
+	ip[8] = HOP_LIMIT;
+	ip[9] = proto;
+	memcpy(ip + 12, h->to->local.addr.b, 4);
+	memcpy(ip + 16, h->to->remote.addr.b, 4);
+	h->sum = add(0, ip, V4_MIN_LEN);
+}
+
+static void init_v6(struct frame_head *h, uint8_t proto)
+{
+	uint8_t *ip = ip_of(h);
+
+	ip[6] = proto;
+	ip[7] = HOP_LIMIT;
+	memcpy(ip + 8, h->to->local.addr.b, 16);
+	memcpy(ip + 24, h->to->remote.addr.b, 16);
+}
+
+bool frame_head_init(struct frame_head *h, const struct path_addr *to, bool udp_sum)
+{
+	uint8_t family = to->remote.addr.family;
+	bool udp = to->remote.port != 0;
+	uint8_t proto = udp ? IPPROTO_UDP : IPPROTO_ESP;
+
+	if (family != IP_V4 && family != IP_V6)
+		return false;
+	*h = (struct frame_head){
+		.family = family, .udp = udp, .udp_sum = udp_sum || family == IP_V6, .to = to};
+	h->ip_len = (family == IP_V4 ? V4_MIN_LEN : V6_LEN) + (udp ? UDP_LEN : 0);
+	h->len = h->ip_len;
+	if (udp)
+		init_udp(h);
+	if (family == IP_V4)
+		init_v4(h, proto);
+	else
+		init_v6(h, proto);
+	return true;
+}
+
+void frame_head_ethernet(struct frame_head *h, const uint8_t macs[static 12])
+{
+	uint8_t *at = ip_of(h) - FRAME_ETHERNET_LEN;
+
+	memcpy(at, macs, 12);
+	store_be16(at + 12, h->family == IP_V4 ? ETHERTYPE_V4 : ETHERTYPE_V6);
+	h->len = h->ip_len + FRAME_ETHERNET_LEN;
+}
+
+/* sum_udp - of the datagram and both addresses. */
+static void sum_udp(uint8_t *u, const struct path_addr *to, uint32_t len)
 {
 	uint32_t address_len = (uint32_t)ip_addr_len(&to->remote.addr);
-	uint32_t len = UDP_LEN + payload_len;
 	uint32_t sum = IPPROTO_UDP + len;
 	uint16_t check;
 
-	store_be16(u, to->local.port);
-	store_be16(u + 2, to->remote.port);
-	store_be16(u + 4, (uint16_t)len);
-	store_be16(u + 6, 0);
 	sum = add(sum, to->local.addr.b, address_len);
 	sum = add(sum, to->remote.addr.b, address_len);
 	check = folded(add(sum, u, len));
 	store_be16(u + 6, check ? check : 0xffff);
 }
 
-static void write_v4(uint8_t *h, const struct packet *p, uint32_t len, uint8_t proto, uint16_t id)
+/* finish_v4 - what differs: its first eight bytes at once, and what these add to the checksum. */
+static inline void finish_v4(uint8_t *ip, const struct frame_head *h, const struct packet *p,
+			     uint32_t len, uint16_t id)
 {
-	memset(h, 0, V4_MIN_LEN);
-	h[0] = 0x45;
-	h[1] = p->dscp_ecn;
-	store_be16(h + 2, (uint16_t)len);
-	store_be16(h + 4, id);
-	store_be16(h + 6, p->flags & PACKET_F_DF ? V4_DF : 0);
-	h[8] = HOP_LIMIT;
-	h[9] = proto;
-	memcpy(h + 12, p->to->local.addr.b, 4);
-	memcpy(h + 16, p->to->remote.addr.b, 4);
-	store_be16(h + 10, folded(add(0, h, V4_MIN_LEN)));
+	uint16_t df = p->flags & PACKET_F_DF ? V4_DF : 0;
+
+	store_be64(ip, (uint64_t)V4_PLAIN << 56 | (uint64_t)p->dscp_ecn << 48 |
+			       (uint64_t)len << 32 | (uint32_t)id << 16 | df);
+	store_be16(ip + 10, folded(h->sum + p->dscp_ecn + len + id + df));
 }
 
-static void write_v6(uint8_t *h, const struct packet *p, uint32_t len, uint8_t proto)
+static inline void finish_v6(uint8_t *ip, const struct packet *p, uint32_t len)
 {
-	store_be32(h, UINT32_C(6) << 28 | (uint32_t)p->dscp_ecn << 20);
-	store_be16(h + 4, (uint16_t)(len - V6_LEN));
-	h[6] = proto;
-	h[7] = HOP_LIMIT;
-	memcpy(h + 8, p->to->local.addr.b, 16);
-	memcpy(h + 24, p->to->remote.addr.b, 16);
+	store_be32(ip, UINT32_C(6) << 28 | (uint32_t)p->dscp_ecn << 20);
+	store_be16(ip + 4, (uint16_t)(len - V6_LEN));
+}
+
+bool frame_head_push(const struct frame_head *h, struct packet *p, uint16_t id)
+{
+	uint32_t room = packet_headroom(p), len = p->len + h->ip_len;
+	uint8_t *ip = p->data - h->ip_len, *u = p->data - UDP_LEN;
+
+	if (unlikely(room < h->len || len > 65535))
+		return false;
+	if (likely(room >= FRAME_HEAD_MAX)) /* of a constant length: in a few moves */
+		memcpy(p->data - FRAME_HEAD_MAX, h->bytes, FRAME_HEAD_MAX);
+	else
+		memcpy(p->data - h->len, h->bytes + FRAME_HEAD_MAX - h->len, h->len);
+	if (h->udp) {
+		store_be16(u + 4, (uint16_t)(p->len + UDP_LEN));
+		if (h->udp_sum)
+			sum_udp(u, h->to, p->len + UDP_LEN);
+	}
+	if (likely(h->family == IP_V4))
+		finish_v4(ip, h, p, len, id);
+	else
+		finish_v6(ip, p, len);
+	p->data -= h->len;
+	p->len += h->len;
+	return true;
 }
 
 bool frame_push_outer(struct packet *p, uint16_t id)
 {
-	const struct path_addr *to = p->to;
-	uint8_t family = to->remote.addr.family;
-	uint32_t udp_len = to->remote.port ? UDP_LEN : 0;
-	uint32_t headers = udp_len + (family == IP_V4 ? V4_MIN_LEN : V6_LEN);
-	uint8_t proto = udp_len ? IPPROTO_UDP : IPPROTO_ESP;
+	struct frame_head h;
 
-	if ((family != IP_V4 && family != IP_V6) || packet_headroom(p) < headers ||
-	    p->len > 65535 - headers)
-		return false;
-	if (udp_len)
-		write_udp(p->data - UDP_LEN, to, p->len);
-	p->data -= headers;
-	p->len += headers;
-	if (family == IP_V4)
-		write_v4(p->data, p, p->len, proto, id);
-	else
-		write_v6(p->data, p, p->len, proto);
-	return true;
+	return frame_head_init(&h, p->to, true) && frame_head_push(&h, p, id);
 }

@@ -9,7 +9,6 @@
 #define ETHERNET_LEN 14
 #define V4_LEN       20
 #define V6_LEN       40
-#define UDP_LEN      8
 /* ASK_NS - of a neighbour not heard of for a while one packet in so long is the host's, which then
  * asks whether it is there still. */
 #define ASK_NS NS_PER_S
@@ -17,6 +16,19 @@
 /* struct leftover - packets for the host's own drivers. */
 struct leftover {
 	struct pktvec tap, udp, esp;
+};
+
+/* struct sending - one call of tx. */
+struct sending {
+	struct lane *l;
+	const struct fib *fib;
+	uint64_t now_ns; /* 0: nobody asked yet */
+	/* Of the sealed packet before: where it went, NULL if not by the lane. */
+	const struct path_addr *to;
+	struct lane_port *port;
+	uint32_t mtu;
+	struct frame_head head;
+	struct leftover left;
 };
 
 void lane_send_frame(struct lane *l, struct lane_port *port, struct packet *p)
@@ -35,48 +47,29 @@ void lane_flush(struct lane *l)
 }
 
 /* ask_now - this packet is the one. */
-static bool ask_now(struct fib_neigh *n)
+static bool ask_now(struct sending *s, struct fib_neigh *n)
 {
-	uint64_t now_ns = clock_now_ns();
-
-	if (now_ns - __atomic_load_n(&n->asked_ns, __ATOMIC_RELAXED) < ASK_NS)
+	if (!s->now_ns)
+		s->now_ns = clock_now_ns();
+	if (s->now_ns - __atomic_load_n(&n->asked_ns, __ATOMIC_RELAXED) < ASK_NS)
 		return false;
-	__atomic_store_n(&n->asked_ns, now_ns, __ATOMIC_RELAXED);
+	__atomic_store_n(&n->asked_ns, s->now_ns, __ATOMIC_RELAXED);
 	return true;
 }
 
 /* next_hop - who gets an IP packet of len bytes for dst; NULL: the host sees to it. */
-static struct fib_neigh *next_hop(const struct lane *l, const struct fib_dst *dst, uint32_t len)
+static struct fib_neigh *next_hop(struct sending *s, const struct fib_dst *dst, uint32_t len)
 {
 	struct fib_neigh *n = dst->neigh;
 	const struct lane_port *port;
 
 	if (!n)
 		return NULL;
-	port = &l->ports[n->port];
+	port = &s->l->ports[n->port];
 	if (!__atomic_load_n(&port->up, __ATOMIC_RELAXED) ||
 	    len > __atomic_load_n(&port->mtu, __ATOMIC_RELAXED))
 		return NULL;
-	return n->stale && ask_now(n) ? NULL : n;
-}
-
-static void push_ethernet(struct packet *p, const struct fib_neigh *to)
-{
-	uint16_t type = p->data[0] >> 4 == IP_V4 ? 0x0800 : 0x86dd;
-
-	p->data -= ETHERNET_LEN;
-	p->len += ETHERNET_LEN;
-	memcpy(p->data, to->macs, sizeof(to->macs));
-	store_be16(p->data + 12, type);
-}
-
-static void send_to(struct lane *l, const struct fib_neigh *n, struct packet *p)
-{
-	struct lane_port *port = &l->ports[n->port];
-
-	push_ethernet(p, n);
-	counter_add(&port->stats.tx_fast, 1);
-	lane_send_frame(l, port, p);
+	return unlikely(n->stale) && ask_now(s, n) ? NULL : n;
 }
 
 /* leave - to a driver of the host's; without one the packet is lost. */
@@ -99,6 +92,29 @@ static void send_leftover(const struct lane *l, struct leftover *left)
 		l->udp->ops->tx(l->udp, &left->udp);
 	if (left->esp.num)
 		l->esp->ops->tx(l->esp, &left->esp);
+}
+
+/* transmit - all packets of v, each by send, which gives it to the lane or to the host. */
+static ALWAYS_INLINE void transmit(struct lane *l, struct driver *d, struct pktvec *v,
+				   void (*send)(struct sending *s, struct packet *p))
+{
+	struct sending s;
+	uint64_t bytes = 0;
+
+	s.l = l;
+	s.fib = rcu_deref(l->fib);
+	s.now_ns = 0;
+	s.to = NULL;
+	s.left.tap.num = s.left.udp.num = s.left.esp.num = 0;
+	for (uint32_t i = 0; i < v->num; i++) {
+		bytes += v->pkt[i]->len;
+		send(&s, v->pkt[i]);
+	}
+	counter_add(&d->stats.tx_packets, v->num);
+	counter_add(&d->stats.tx_bytes, bytes);
+	v->num = 0;
+	send_leftover(l, &s.left);
+	lane_flush(l);
 }
 
 /* ---- clear ---------------------------------------------------------------------------------- */
@@ -127,110 +143,104 @@ static void pass(struct lane *l, struct packet *p)
 	}
 }
 
-/* destination - NULL: it is no IP packet. */
-static const struct fib_dst *destination(const struct fib *f, const struct packet *p)
+/* push_ethernet - in front of an IP packet. */
+static void push_ethernet(struct packet *p, const struct fib_neigh *to, bool v4)
 {
-	uint8_t version = p->len ? p->data[0] >> 4 : 0;
-
-	if (version == IP_V4 && p->len >= V4_LEN)
-		return fib_find(f, IP_V4, p->data + 16);
-	if (version == IP_V6 && p->len >= V6_LEN)
-		return fib_find(f, IP_V6, p->data + 24);
-	return NULL;
+	p->data -= ETHERNET_LEN;
+	p->len += ETHERNET_LEN;
+	memcpy(p->data, to->macs, sizeof(to->macs));
+	store_be16(p->data + 12, v4 ? 0x0800 : 0x86dd);
 }
 
 /* forward - a decrypted packet, as a router does. What another policy protects in turn, as it was
  * looked up (PACKET_F_HOST) or as routes into the virtual interface say, and what is for the host,
  * goes there. */
-static bool forward(struct lane *l, const struct fib *f, struct packet *p)
+static bool forward(struct sending *s, struct packet *p)
 {
-	const struct fib_dst *dst = f ? destination(f, p) : NULL;
-	struct fib_neigh *n;
+	if (!s->fib || p->len < V4_LEN)
+		return false;
+	uint8_t family = p->data[0] >> 4;
+	bool v4 = family == IP_V4;
 
-	if (!dst || dst->protect)
+	if (!v4 && (family != IP_V6 || p->len < V6_LEN))
 		return false;
-	if (p->data[p->data[0] >> 4 == IP_V4 ? 8 : 7] <= 1)
+	const struct fib_dst *dst = fib_find(s->fib, family, p->data + (v4 ? 16 : 24));
+
+	if (dst->protect || p->data[v4 ? 8 : 7] <= 1)
 		return false;
-	n = next_hop(l, dst, p->len);
+	const struct fib_neigh *n = next_hop(s, dst, p->len);
+
 	if (!n)
 		return false;
 	lane_ttl_less(p->data);
-	send_to(l, n, p);
+	push_ethernet(p, n, v4);
+	counter_add(&s->l->ports[n->port].stats.tx_fast, 1);
+	lane_send_frame(s->l, &s->l->ports[n->port], p);
 	return true;
+}
+
+static inline void send_clear(struct sending *s, struct packet *p)
+{
+	if (p->flags & PACKET_F_PASS)
+		pass(s->l, p);
+	else if (p->flags & PACKET_F_HOST || !forward(s, p))
+		leave(s->l, s->l->tap, &s->left.tap, p);
 }
 
 void lane_inner_tx(struct driver *d, struct pktvec *v)
 {
-	struct lane *l = container_of(d, struct lane, inner);
-	const struct fib *f = rcu_deref(l->fib);
-	struct leftover left;
-	uint64_t bytes = 0;
-
-	left.tap.num = left.udp.num = left.esp.num = 0;
-	for (uint32_t i = 0; i < v->num; i++) {
-		struct packet *p = v->pkt[i];
-
-		bytes += p->len;
-		if (p->flags & PACKET_F_PASS)
-			pass(l, p);
-		else if (p->flags & PACKET_F_HOST || !forward(l, f, p))
-			leave(l, l->tap, &left.tap, p);
-	}
-	counter_add(&d->stats.tx_packets, v->num);
-	counter_add(&d->stats.tx_bytes, bytes);
-	v->num = 0;
-	send_leftover(l, &left);
-	lane_flush(l);
+	transmit(container_of(d, struct lane, inner), d, v, send_clear);
 }
 
 /* ---- sealed --------------------------------------------------------------------------------- */
 
-static uint32_t headers_len(const struct path_addr *to)
+/* find_way - where sealed packets of len bytes to `to` go by the lane, and what is in front of
+ * them; it holds for the packets that follow. */
+static __attribute__((noinline)) bool find_way(struct sending *s, const struct path_addr *to,
+					       uint32_t len)
 {
-	return (to->remote.addr.family == IP_V4 ? V4_LEN : V6_LEN) +
-	       (to->remote.port ? UDP_LEN : 0);
+	const struct ip_addr *remote = &to->remote.addr;
+
+	s->to = NULL;
+	/* The host knows which of its addresses goes with a way. */
+	if (!s->fib || to->local.addr.family != remote->family ||
+	    !frame_head_init(&s->head, to, false))
+		return false;
+	const struct fib_neigh *n =
+		next_hop(s, fib_find(s->fib, remote->family, remote->b), len + s->head.ip_len);
+
+	if (!n)
+		return false;
+	frame_head_ethernet(&s->head, n->macs);
+	s->port = &s->l->ports[n->port];
+	s->mtu = __atomic_load_n(&s->port->mtu, __ATOMIC_RELAXED);
+	s->to = to;
+	return true;
 }
 
-static bool send_sealed(struct lane *l, const struct fib *f, struct packet *p)
+static inline bool send_sealed_fast(struct sending *s, struct packet *p)
 {
-	const struct path_addr *to = p->to;
-	const struct ip_addr *remote = &to->remote.addr;
-	struct fib_neigh *n;
-
-	/* The host knows which of its addresses goes with a way. */
-	if (!f || to->local.addr.family != remote->family)
+	if (unlikely(p->to != s->to) && !find_way(s, p->to, p->len))
 		return false;
-	n = next_hop(l, fib_find(f, remote->family, remote->b), p->len + headers_len(to));
-	if (!n || packet_headroom(p) < headers_len(to) + ETHERNET_LEN ||
-	    !frame_push_outer(p, l->id))
+	if (unlikely(p->len + s->head.ip_len > s->mtu) || !frame_head_push(&s->head, p, s->l->id))
 		return false;
-	l->id++;
-	send_to(l, n, p);
+	s->l->id++;
+	counter_add(&s->port->stats.tx_fast, 1);
+	lane_send_frame(s->l, s->port, p);
 	return true;
+}
+
+static inline void send_sealed(struct sending *s, struct packet *p)
+{
+	if (send_sealed_fast(s, p))
+		return;
+	if (p->to->encap == ENCAP_UDP)
+		leave(s->l, s->l->udp, &s->left.udp, p);
+	else
+		leave(s->l, s->l->esp, &s->left.esp, p);
 }
 
 void lane_outer_tx(struct driver *d, struct pktvec *v)
 {
-	struct lane *l = container_of(d, struct lane, outer);
-	const struct fib *f = rcu_deref(l->fib);
-	struct leftover left;
-	uint64_t bytes = 0;
-
-	left.tap.num = left.udp.num = left.esp.num = 0;
-	for (uint32_t i = 0; i < v->num; i++) {
-		struct packet *p = v->pkt[i];
-
-		bytes += p->len;
-		if (send_sealed(l, f, p))
-			continue;
-		if (p->to->encap == ENCAP_UDP)
-			leave(l, l->udp, &left.udp, p);
-		else
-			leave(l, l->esp, &left.esp, p);
-	}
-	counter_add(&d->stats.tx_packets, v->num);
-	counter_add(&d->stats.tx_bytes, bytes);
-	v->num = 0;
-	send_leftover(l, &left);
-	lane_flush(l);
+	transmit(container_of(d, struct lane, outer), d, v, send_sealed);
 }
