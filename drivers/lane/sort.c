@@ -155,18 +155,7 @@ static bool is_local(const struct lane_sort *s, uint8_t family, const uint8_t *a
 	return fib_find(s->fib, family, a)->local;
 }
 
-/* pair_words - both addresses, which lie side by side in either header. */
-static inline void pair_words(uint64_t word[static 4], const struct ip *ip)
-{
-	memset(word, 0, 4 * sizeof(*word));
-	if (likely(ip->family == IP_V4))
-		memcpy(word, ip->h + 12, 8);
-	else
-		memcpy(word, ip->h + 8, 32);
-}
-
-static __attribute__((noinline)) void learn_pair(struct lane_sort *s, const struct ip *ip,
-						 const uint64_t word[static 4])
+static __attribute__((noinline)) void learn_pair(struct lane_sort *s, const struct ip *ip)
 {
 	const uint8_t *src = src_of(ip), *dst = dst_of(ip);
 	bool v4 = ip->family == IP_V4;
@@ -181,22 +170,24 @@ static __attribute__((noinline)) void learn_pair(struct lane_sort *s, const stru
 			 .ifindex = s->ifindex,
 			 .encap = ENCAP_NONE},
 	};
-	memcpy(pair->word, word, sizeof(pair->word));
+	/* They lie side by side in either header. */
+	memcpy(pair->word, src, v4 ? 8 : sizeof(pair->word));
 }
 
-/* pair_of - frames come in runs between the same two; others cost a look-up. */
-static inline const struct lane_pair *pair_of(struct lane_sort *s, const struct ip *ip)
+static inline bool is_pair(const struct lane_pair *pair, const struct ip *ip)
 {
-	const struct lane_pair *last = &s->last;
-	uint64_t word[4];
+	uint64_t w[4];
 
-	pair_words(word, ip);
-	if (unlikely(
-		    last->family != ip->family || last->word[0] != word[0] ||
-		    (ip->family == IP_V6 && ((last->word[1] ^ word[1]) | (last->word[2] ^ word[2]) |
-					     (last->word[3] ^ word[3])) != 0)))
-		learn_pair(s, ip, word);
-	return last;
+	if (pair->family != ip->family)
+		return false;
+	memcpy(&w[0], src_of(ip), 8);
+	if (ip->family == IP_V4)
+		return w[0] == pair->word[0];
+	memcpy(&w[1], src_of(ip) + 8, 8);
+	memcpy(&w[2], src_of(ip) + 16, 8);
+	memcpy(&w[3], src_of(ip) + 24, 8);
+	return ((w[0] ^ pair->word[0]) | (w[1] ^ pair->word[1]) | (w[2] ^ pair->word[2]) |
+		(w[3] ^ pair->word[3])) == 0;
 }
 
 /* ---- from the wire -------------------------------------------------------------------------- */
@@ -304,17 +295,22 @@ static inline enum lane_way for_us(struct packet *p, const struct ip *ip,
 	}
 }
 
-enum lane_way lane_sort_wire(struct packet *p, struct lane_sort *s)
+/* sort_ip - of a family that is known where it is called. */
+static ALWAYS_INLINE enum lane_way sort_ip(struct packet *p, struct lane_sort *s, uint8_t family)
 {
+	const uint8_t *h = p->data + ETHERNET_LEN;
+	uint32_t len = p->len - ETHERNET_LEN;
+	const struct lane_pair *pair = &s->last;
 	struct ip ip;
 
-	if (unlikely(!s->fib) || p->len < ETHERNET_LEN ||
-	    memcmp(p->data, s->mac, sizeof(s->mac)) != 0 || !parse_frame(&ip, p) || !ip.plain)
+	if (h[0] >> 4 != family || !(family == IP_V4 ? parse_v4 : parse_v6)(&ip, h, len) ||
+	    ip.end > len || !ip.plain)
 		return LANE_HOST;
-	if (ip.family == IP_V4 && !header_sum_ok(ip.h))
+	if (family == IP_V4 && !header_sum_ok(h))
 		return LANE_HOST;
-	const struct lane_pair *pair = pair_of(s, &ip);
-
+	/* Frames come in runs between the same two; others cost a look-up. */
+	if (unlikely(!is_pair(pair, &ip)))
+		learn_pair(s, &ip);
 	if (unlikely(pair->stays))
 		return LANE_HOST;
 	if (pair->local)
@@ -325,6 +321,29 @@ enum lane_way lane_sort_wire(struct packet *p, struct lane_sort *s)
 	p->len = ip.end;
 	lane_ttl_less(p->data);
 	return LANE_INNER;
+}
+
+static inline bool is_to(const uint8_t *frame, const uint8_t mac[static 6])
+{
+	uint32_t a, b;
+	uint16_t c, d;
+
+	memcpy(&a, frame, sizeof(a));
+	memcpy(&b, mac, sizeof(b));
+	memcpy(&c, frame + sizeof(a), sizeof(c));
+	memcpy(&d, mac + sizeof(a), sizeof(d));
+	return ((a ^ b) | (uint32_t)(c ^ d)) == 0;
+}
+
+enum lane_way lane_sort_wire(struct packet *p, struct lane_sort *s)
+{
+	if (unlikely(!s->fib) || p->len < ETHERNET_LEN + V4_LEN || !is_to(p->data, s->mac))
+		return LANE_HOST;
+	uint16_t type = load_be16(p->data + 12);
+
+	if (likely(type == ETHERTYPE_V4))
+		return sort_ip(p, s, IP_V4);
+	return type == ETHERTYPE_V6 ? sort_ip(p, s, IP_V6) : LANE_HOST;
 }
 
 /* ---- from the host -------------------------------------------------------------------------- */

@@ -498,6 +498,82 @@ static void test_esp_in_udp(void)
 	end(&s);
 }
 
+/* struct run_case - a frame of a burst on the WAN port. */
+struct run_case {
+	const char *src, *dst;
+	uint8_t proto;
+	enum lane_way way;
+};
+
+/* Successive ones share one address, or all but a bit of both. */
+static const struct run_case run[] = {
+	{"198.51.100.1", "192.0.2.1", 50, LANE_OUTER},
+	{"198.51.100.2", "192.0.2.1", 50, LANE_OUTER},
+	{"198.51.100.2", "10.1.0.9", 17, LANE_INNER},
+	{"198.51.100.2", "10.1.0.1", 17, LANE_HOST},
+	{"198.51.100.2", "192.0.2.1", 50, LANE_OUTER},
+	{"127.0.0.2", "192.0.2.1", 50, LANE_HOST},
+	{"2001:db8:9::1", "2001:db8:2::1", 50, LANE_OUTER},
+	{"2001:db8:9::1", "2001:db8:2::2", 50, LANE_INNER},
+	{"2001:db8:9::1", "2001:db8:3::1", 50, LANE_INNER},
+	{"2001:db8:9::1", "2001:db8:2::1", 50, LANE_OUTER},
+	{"2001:db8:9::2", "2001:db8:2::1", 50, LANE_OUTER},
+	{"2001:db9:9::2", "2001:db8:2::1", 50, LANE_OUTER},
+	{"c633:6402:c000:201::1", "2001:db8:2::1", 50, LANE_OUTER}, /* begins as the next two do */
+	{"198.51.100.2", "192.0.2.1", 50, LANE_OUTER},
+};
+
+/* Of each frame of a burst it is asked anew whose it is, however near it is to the one before. */
+static void test_run_of_frames(void)
+{
+	struct pktvec inner, outer;
+	uint32_t num[LANE_WAYS] = {0};
+	struct stand s;
+	uint8_t buf[2048];
+
+	begin(&s);
+	tell_all(&s);
+	for (size_t i = 0; i < ARRAY_LEN(run); i++) {
+		if (strchr(run[i].src, ':')) {
+			make_v6(&s, run[i].src, run[i].dst, run[i].proto);
+		} else {
+			make_v4(&s, WAN, run[i].src, run[i].dst);
+			s.frame[14 + 9] = run[i].proto;
+			checksum(s.frame + 14);
+		}
+		to_wire(&s, WAN);
+	}
+	receive(&s, lane_inner(s.lane), &inner);
+	receive(&s, lane_outer(s.lane), &outer);
+	for (size_t i = 0; i < ARRAY_LEN(run); i++) {
+		uint32_t k = num[run[i].way]++;
+		struct ip_addr src = addr(run[i].src), dst = addr(run[i].dst);
+
+		if (run[i].way == LANE_OUTER) {
+			CU_ASSERT_TRUE_FATAL(k < outer.num);
+			const struct path_addr *from = &outer.pkt[k]->from;
+
+			CU_ASSERT_TRUE(ip_addr_equal(&from->remote.addr, &src));
+			CU_ASSERT_TRUE(ip_addr_equal(&from->local.addr, &dst));
+			CU_ASSERT_EQUAL(from->ifindex, IF_WAN);
+			CU_ASSERT_EQUAL(from->encap, ENCAP_NONE);
+		} else if (run[i].way == LANE_INNER) {
+			CU_ASSERT_TRUE_FATAL(k < inner.num);
+			const uint8_t *at = inner.pkt[k]->data + (dst.family == IP_V4 ? 16 : 24);
+
+			CU_ASSERT_EQUAL(memcmp(at, dst.b, ip_addr_len(&dst)), 0);
+		} else {
+			CU_ASSERT_TRUE(recv(s.shadow[WAN], buf, sizeof(buf), 0) > 0);
+		}
+	}
+	CU_ASSERT_EQUAL(inner.num, num[LANE_INNER]);
+	CU_ASSERT_EQUAL(outer.num, num[LANE_OUTER]);
+	CU_ASSERT_TRUE(recv(s.shadow[WAN], buf, sizeof(buf), 0) < 0);
+	put_all(&inner);
+	put_all(&outer);
+	end(&s);
+}
+
 /* An error that quotes our ESP is not for the host; of another packet it is. */
 static void test_icmp_that_quotes_our_esp(void)
 {
@@ -710,6 +786,86 @@ static void check_sealed(struct stand *s, const struct path_addr *to)
 	CU_ASSERT_EQUAL(p.dscp_ecn, 0x28);
 	CU_ASSERT_EQUAL(memcmp(&p.from.remote, &to->local, sizeof(to->local)), 0);
 	CU_ASSERT_EQUAL(memcmp(&p.from.local, &to->remote, sizeof(to->remote)), 0);
+}
+
+/* sums_ok - checksums as they are to be: of an IPv4 header; of UDP over IPv6, and none over IPv4
+ * (RFC 3948 2.1). */
+static bool sums_ok(const uint8_t *ip, size_t len)
+{
+	bool v4 = ip[0] >> 4 == 4;
+	uint32_t at = v4 ? 20 : 40, sum = 0;
+
+	for (uint32_t i = 0; v4 && i < at; i += 2)
+		sum += load_be16(ip + i);
+	if (v4)
+		return sum % 0xffff == 0 && (ip[9] != 17 || load_be16(ip + at + 6) == 0);
+	if (ip[6] != 17)
+		return true;
+	sum = 17 + (uint32_t)(len - at);
+	for (size_t i = 8; i < len; i += 2)
+		sum += load_be16(ip + i);
+	return sum % 0xffff == 0;
+}
+
+/* Sealed packets of a vector by turns to different places, one of them too long: each has its own
+ * headers. */
+static void test_run_of_sealed(void)
+{
+	struct path_addr to[] = {
+		{.local = {.addr = addr("192.0.2.1"), .port = 4500},
+		 .remote = {.addr = addr("198.51.100.1"), .port = 4500},
+		 .encap = ENCAP_UDP},
+		{.local = {.addr = addr("192.0.2.1")}, .remote = {.addr = addr("198.51.100.2")}},
+		{.local = {.addr = addr("2001:db8:2::1"), .port = 4500},
+		 .remote = {.addr = addr("2001:db8:9::1"), .port = 4500},
+		 .encap = ENCAP_UDP},
+	};
+	static const uint8_t turns[] = {0, 0, 1, 1, 2, 2, 1, 1, 2, 0};
+	struct pktvec v = {.num = ARRAY_LEN(turns)};
+	struct path_addr took;
+	uint8_t buf[2048];
+	struct stand s;
+	size_t n;
+
+	begin(&s);
+	tell_all(&s);
+	for (uint32_t i = 0; i < v.num; i++) {
+		struct packet *p = v.pkt[i] = packet_get(s.pool);
+
+		p->len = i == 7 ? 1490 : 64 + 2 * i;
+		memset(p->data, 0x40 + (int)i, p->len);
+		p->to = &to[turns[i]];
+		p->dscp_ecn = (uint8_t)(i << 3);
+		p->flags = i & 1 ? PACKET_F_DF : 0;
+	}
+	lane_outer(s.lane)->ops->tx(lane_outer(s.lane), &v);
+	for (uint32_t i = 0, id = 0; i < ARRAY_LEN(turns); i++) {
+		const struct path_addr *t = &to[turns[i]];
+
+		if (i == 7) { /* the host's, by the socket for it */
+			CU_ASSERT_TRUE(memory_take(s.esp_far, buf, sizeof(buf), &n, &took));
+			CU_ASSERT_TRUE(n == 1490 && memcmp(&took, t, sizeof(took)) == 0);
+			continue;
+		}
+		CU_ASSERT_TRUE_FATAL(memory_take(s.wire[WAN], buf, sizeof(buf), &n, NULL));
+		struct packet p = {.data = buf, .buf = buf, .len = (uint32_t)n, .cap = sizeof(buf)};
+
+		CU_ASSERT_EQUAL(memcmp(buf, router_mac, 6), 0);
+		CU_ASSERT_TRUE(sums_ok(buf + 14, n - 14));
+		if (t->remote.addr.family == IP_V4) {
+			CU_ASSERT_EQUAL(load_be16(buf + 14 + 4), id);
+			CU_ASSERT_EQUAL(load_be16(buf + 14 + 6), i & 1 ? 0x4000 : 0);
+		}
+		id++;
+		CU_ASSERT_TRUE_FATAL(frame_strip_ethernet(&p) && frame_strip_outer(&p));
+		CU_ASSERT_TRUE(p.len == 64 + 2 * i && p.data[p.len - 1] == 0x40 + i);
+		CU_ASSERT_EQUAL(p.dscp_ecn, i << 3);
+		CU_ASSERT_EQUAL(memcmp(&p.from.remote, &t->local, sizeof(t->local)), 0);
+		CU_ASSERT_EQUAL(memcmp(&p.from.local, &t->remote, sizeof(t->remote)), 0);
+		CU_ASSERT_EQUAL(p.from.encap, t->encap);
+	}
+	CU_ASSERT_FALSE(memory_take(s.wire[WAN], buf, sizeof(buf), &n, NULL));
+	end(&s);
 }
 
 static void test_sealed(void)
@@ -1016,6 +1172,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_passed_frame_is_as_it_was),
 	TAP_TEST(test_which_way_from_the_wire),
 	TAP_TEST(test_esp_in_udp),
+	TAP_TEST(test_run_of_frames),
 	TAP_TEST(test_icmp_that_quotes_our_esp),
 	TAP_TEST(test_which_way_from_the_host),
 	TAP_TEST(test_decrypted_is_forwarded),
@@ -1023,6 +1180,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_neighbour_that_ages),
 	TAP_TEST(test_sealed),
 	TAP_TEST(test_sealed_that_is_too_long),
+	TAP_TEST(test_run_of_sealed),
 	TAP_TEST(test_routes_that_change),
 	TAP_TEST(test_longest_prefix),
 	TAP_TEST(test_cut_short_and_bits_turned),
