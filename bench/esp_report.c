@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench/esp.h"
 
+#include "bench/machine.h"
+
 #include <jansson.h>
 #include <openssl/crypto.h>
-#include <stdlib.h>
 #include <sys/utsname.h>
-#include <unistd.h>
-#ifdef LATCHKEY_IPSEC_MB
-#include <intel-ipsec-mb.h>
-#endif
 
 /* ---- the peer -------------------------------------------------------------------------------- */
 
@@ -44,85 +41,8 @@ static double vpp_here(const struct bench_options *o, const struct bench_result 
 	return 0;
 }
 
-/* ---- the machine ------------------------------------------------------------------------------
- */
-
-/* The value of the first line of /proc/cpuinfo that begins with key, to buf. */
-static void cpuinfo(char *buf, size_t size, const char *key)
-{
-	FILE *f = fopen("/proc/cpuinfo", "re");
-	char *line = NULL;
-	size_t room = 0;
-
-	snprintf(buf, size, "unknown");
-	while (f && getline(&line, &room, f) > 0) {
-		char *colon = strchr(line, ':');
-
-		if (!colon || strncmp(line, key, strlen(key)) != 0)
-			continue;
-		line[strcspn(line, "\n")] = '\0';
-		snprintf(buf, size, "%s", colon + 2);
-		break;
-	}
-	free(line);
-	if (f)
-		fclose(f);
-}
-
-static const char *const features[] = {"aes",  "pclmulqdq",  "avx2",      "avx512f",
-				       "vaes", "vpclmulqdq", "hypervisor"};
-
-static bool has_flag(const char *flags, const char *flag)
-{
-	size_t len = strlen(flag);
-
-	for (const char *p = strstr(flags, flag); p; p = strstr(p + 1, flag))
-		if ((p == flags || p[-1] == ' ') && (p[len] == ' ' || p[len] == '\0'))
-			return true;
-	return false;
-}
-
-static const char *ipsec_mb_version(void)
-{
-#ifdef LATCHKEY_IPSEC_MB
-	return imb_get_version_str();
-#else
-	return "not built in";
-#endif
-}
-
-#ifdef __clang__
-#define COMPILER __VERSION__
-#else
-#define COMPILER "gcc " __VERSION__
-#endif
-
 /* ---- for machines ------------------------------------------------------------------------------
  */
-
-static json_t *machine_json(double tsc_hz)
-{
-	char cpu[128], flags[8192];
-	struct utsname u;
-	json_t *list = json_array();
-
-	cpuinfo(cpu, sizeof(cpu), "model name");
-	cpuinfo(flags, sizeof(flags), "flags");
-	for (size_t i = 0; i < ARRAY_LEN(features); i++)
-		if (has_flag(flags, features[i]))
-			json_array_append_new(list, json_string(features[i]));
-	uname(&u);
-	return json_pack("{s:s, s:i, s:s, s:o, s:f, s:s, s:{s:s, s:s}}", "cpu", cpu, "cores",
-			 (int)sysconf(_SC_NPROCESSORS_ONLN), "kernel", u.release, "features", list,
-			 "tsc_hz", tsc_hz, "compiler", COMPILER, "libraries", "openssl",
-			 OpenSSL_version(OPENSSL_VERSION_STRING), "ipsec-mb", ipsec_mb_version());
-}
-
-static json_t *series_json(const struct series *s)
-{
-	return json_pack("{s:f, s:f, s:f}", "median", series_median(s), "min", series_min(s), "max",
-			 series_max(s));
-}
 
 static uint32_t mean_text_len(enum aead_alg alg, uint32_t size)
 {
@@ -144,11 +64,11 @@ static json_t *result_json(const struct bench_options *o, const struct bench_res
 	return json_pack("{s:s, s:s, s:b, s:i, s:i, s:o, s:o, s:f, s:f, s:f, s:o}", "aead", r->aead,
 			 "direction", in ? "in" : "out", "imix", r->size == BENCH_IMIX,
 			 "inner_bytes", (int)bench_mean_len(r->size), "esp_text_bytes",
-			 (int)mean_text_len(o->alg, r->size), "path_cycles", series_json(path),
-			 "crypto_cycles", series_json(raw), "ratio", cycles / series_median(raw),
-			 "mpps", tsc_hz / cycles / 1e6, "driver_cycles",
-			 series_median(in ? &r->driver_in : &r->driver_out), "vpp_cycles_scaled",
-			 peer > 0 ? json_real(peer) : json_null());
+			 (int)mean_text_len(o->alg, r->size), "path_cycles",
+			 bench_series_json(path), "crypto_cycles", bench_series_json(raw), "ratio",
+			 cycles / series_median(raw), "mpps", tsc_hz / cycles / 1e6,
+			 "driver_cycles", series_median(in ? &r->driver_in : &r->driver_out),
+			 "vpp_cycles_scaled", peer > 0 ? json_real(peer) : json_null());
 }
 
 /* Packets a second, in millions, out and in again with the benchmark's own drivers. */
@@ -232,13 +152,13 @@ static void table_row(FILE *to, const struct bench_options *o, const struct benc
 void report_table(FILE *to, const struct bench_options *o, const struct bench_result *results,
 		  size_t num, double tsc_hz)
 {
-	char cpu[128], size[12];
+	char cpu[MACHINE_CPU_MAX], size[12];
 	struct utsname u;
 
-	cpuinfo(cpu, sizeof(cpu), "model name");
+	machine_cpu(cpu);
 	uname(&u);
 	fprintf(to, "%s, TSC %.3f GHz, Linux %s, OpenSSL %s, ipsec-mb %s\n", cpu, tsc_hz / 1e9,
-		u.release, OpenSSL_version(OPENSSL_VERSION_STRING), ipsec_mb_version());
+		u.release, OpenSSL_version(OPENSSL_VERSION_STRING), machine_ipsec_mb());
 	fprintf(to,
 		"one core, %s, tunnel mode IPv4, %s, %s, replay window %u, %u SA x %u flows, "
 		"medians of %u x %u packets\n\n",
