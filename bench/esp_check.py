@@ -16,6 +16,7 @@ import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "tap"))
 from pytap import run  # noqa: E402
+from schema import documented, paths  # noqa: E402
 
 SHORT = ["--runs", "3", "--packets", "1280"]
 
@@ -29,21 +30,6 @@ def report(*arguments):
     done = esp("--json", *SHORT, *arguments)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
-
-
-def paths(value, prefix=""):
-    """Every key of an object, those of lists' first items too, as a.b.c."""
-    if isinstance(value, list):
-        return paths(value[0], prefix) if value and isinstance(value[0], dict) else set()
-    if not isinstance(value, dict):
-        return set()
-    names = {prefix + key for key in value}
-    return names.union(*(paths(item, prefix + key + ".") for key, item in value.items()))
-
-
-def documented():
-    with open(README, encoding="utf-8") as file:
-        return set(re.findall(r"^\| `([\w.-]+)` \|", file.read(), re.MULTILINE))
 
 
 def test_every_case_is_reported():
@@ -73,7 +59,7 @@ def test_figures_make_sense():
 def test_schema_is_documented():
     data = report("--sizes", "64")
     assert data["schema"] == "latchkey-bench-esp/1", data["schema"]
-    wanted, known = paths(data), documented()
+    wanted, known = paths(data), documented(README, "esp")
     assert wanted == known, f"undocumented {sorted(wanted - known)}, stale {sorted(known - wanted)}"
 
 
