@@ -14,6 +14,8 @@
 #define SLEEP_MAX_MS 60000
 /* Turns without a packet before a poll-mode worker sleeps: traffic comes in bursts. */
 #define IDLE_TURNS 64
+/* Busy turns of a poll-mode worker before it looks what else is ready: that is a system call. */
+#define BUSY_TURNS 16
 /* EVENTS_MAX - of what is ready at once; the kernel puts what it told at the end of its list. */
 #define EVENTS_MAX 16
 
@@ -127,10 +129,17 @@ static bool may_sleep(const struct worker *w)
 	return w->idle_us && w->num_idle > IDLE_TURNS;
 }
 
+/* must_look - poll-mode ports that are busy keep others waiting for some turns. */
+static bool must_look(const struct worker *w, uint32_t turn)
+{
+	return !w->polled || w->num_idle > 0 || turn % BUSY_TURNS == 0;
+}
+
 static void *run(void *arg)
 {
 	struct worker *w = arg;
 	struct worker_ready ready = {.ports = w->polled};
+	uint32_t turn = 0;
 
 	rcu_thread_register();
 	while (!__atomic_load_n(&w->stop, __ATOMIC_ACQUIRE)) {
@@ -140,7 +149,8 @@ static void *run(void *arg)
 			sleep_off_line(w, &ready);
 		} else {
 			rcu_quiescent();
-			look(w, &ready);
+			if (must_look(w, turn++))
+				look(w, &ready);
 		}
 	}
 	rcu_thread_unregister();

@@ -3,6 +3,7 @@
  * and nothing else. Drivers that count how often they are asked; what they give is of no policy and
  * dropped. */
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -24,6 +25,8 @@ struct fake {
 	uint32_t have[SOURCES];       /* atomic */
 	uint32_t num_rx, num_rx_from; /* atomic */
 	struct driver_ready last;
+	uint32_t looks; /* atomic: num_looks when rx was called for the last time with packets there
+			 */
 };
 
 /* wake_fd - reads of which are counted. */
@@ -36,6 +39,16 @@ ssize_t read(int fd, void *buf, size_t len)
 	if (fd == __atomic_load_n(&wake_fd, __ATOMIC_RELAXED))
 		__atomic_fetch_add(&wake_reads, 1, __ATOMIC_RELAXED);
 	return syscall(SYS_read, fd, buf, len);
+}
+
+static uint32_t num_looks; /* atomic: at what is ready, without waiting */
+
+/* epoll_wait - the same. */
+int epoll_wait(int epfd, struct epoll_event *events, int max, int timeout_ms)
+{
+	if (timeout_ms == 0)
+		__atomic_fetch_add(&num_looks, 1, __ATOMIC_RELAXED);
+	return epoll_pwait(epfd, events, max, timeout_ms, NULL);
 }
 
 static struct fake *fake_of(const struct driver *d)
@@ -68,6 +81,9 @@ static uint32_t rx(struct driver *d, struct pool *pool, struct pktvec *out)
 	struct fake *f = fake_of(d);
 
 	__atomic_fetch_add(&f->num_rx, 1, __ATOMIC_RELAXED);
+	if (__atomic_load_n(&f->have[0], __ATOMIC_RELAXED))
+		__atomic_store_n(&f->looks, __atomic_load_n(&num_looks, __ATOMIC_RELAXED),
+				 __ATOMIC_RELAXED);
 	return give(f, 0, pool, out);
 }
 
@@ -268,6 +284,28 @@ static void test_poll_mode_is_always_asked(void)
 	poll_mode(0);
 }
 
+/* While there is always more for it the others are asked for now and then. */
+static void test_busy_poll_mode(void)
+{
+	const uint32_t turns = 400;
+	struct stand s;
+
+	begin(&s, &one_fd, 0);
+	s.c.driver.idle_us = 100;
+	offer(&s.c, 0, turns * PKTVEC_MAX);
+	offer(&s.b, 0, 1);
+	__atomic_store_n(&num_looks, 0, __ATOMIC_RELAXED);
+	start(&s);
+	wait_until(&s.c.num_rx, turns);
+	uint32_t looks = __atomic_load_n(&s.c.looks, __ATOMIC_RELAXED);
+
+	CU_ASSERT(looks >= turns / 40 && looks <= turns / 10);
+	CU_ASSERT_EQUAL(s.b.num_rx, 1);
+	wait_for(&s, (uint64_t)turns * PKTVEC_MAX + 1);
+	stop(&s);
+	dataplane_free(s.dp);
+}
+
 static void test_sources_are_told(void)
 {
 	struct stand s;
@@ -337,6 +375,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_only_ready_ports),
 	TAP_TEST(test_full_burst),
 	TAP_TEST(test_poll_mode_is_always_asked),
+	TAP_TEST(test_busy_poll_mode),
 	TAP_TEST(test_sources_are_told),
 	TAP_TEST(test_bell),
 	TAP_TEST(test_poll_asks_all),
