@@ -176,10 +176,16 @@ static bool route_of(struct fib_route *out, const struct lane *l, const struct h
 
 static bool neigh_of(struct fib_neigh *out, const struct lane *l, const struct host_change *c)
 {
+	const struct fib_neigh *before;
+
 	*out = (struct fib_neigh){
 		.addr = c->addr, .port = lane_port_of(l, c->ifindex), .stale = c->stale};
 	if (out->port == FIB_NO_PORT)
 		return false;
+	/* What changed may be another's affair: when this one was asked for is known still. */
+	before = l->fib ? fib_neigh(l->fib, out->port, &out->addr) : NULL;
+	if (before)
+		out->asked_ns = __atomic_load_n(&before->asked_ns, __ATOMIC_RELAXED);
 	memcpy(out->macs, c->mac, 6);
 	memcpy(out->macs + 6, l->ports[out->port].mac, 6);
 	return true;

@@ -741,6 +741,8 @@ static void test_neighbour_that_ages(void)
 	for (int i = 0; i < 3; i++) {
 		decrypted(&s);
 		CU_ASSERT_TRUE(forwarded(&s, LAN, client_mac));
+		tell_neigh(&s, "10.1.0.8", IF_LAN, router_mac, i % 2); /* another one's affair */
+		settle(&s);
 	}
 	tell_neigh(&s, "10.1.0.9", IF_LAN, router_mac, false); /* another card */
 	settle(&s);
