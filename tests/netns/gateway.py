@@ -5,14 +5,13 @@ A gateway's devices are veths that the host's own stack has nothing to do with; 
 addresses are the shadows. Between the gateways is a switch, where everything on the wire is seen.
 """
 
-import json
 import os
 import re
 import time
 
 from capture import PROTECTED, Capture
 from lab import Lab, wait_for
-from nets import Scene, Side, configuration, other, wait_until_ready
+from nets import Scene, Side, Stream, configuration, other
 from peers import KINDS, Latchkey
 from pytap import Skip, diag
 
@@ -59,10 +58,12 @@ def bare(host, device):
 
 
 class Gateways(Scene):
-    """The five hosts, a daemon on each gateway. kinds: "dpdk", "latchkey" or "charon"."""
+    """The five hosts, a daemon on each gateway. kinds: "dpdk", "latchkey" or "charon"; outer: the
+    version of IP between the gateways."""
 
-    def __init__(self, name, kinds=("dpdk", "dpdk"), left=None, right=None, start=True):
+    def __init__(self, name, kinds=("dpdk", "dpdk"), left=None, right=None, start=True, outer=4):
         self.lab = Lab(name)
+        self.outer = {side: addresses[outer == 6] for side, addresses in WAN.items()}
         self.kinds = dict(zip(("left", "right"), kinds))
         self.sides = {"left": left or Side(), "right": right or Side()}
         self.switch = self.lab.host("switch")
@@ -113,7 +114,7 @@ class Gateways(Scene):
         kind = "charon" if self.kinds[side] == "charon" else "latchkey"
         self.sides[side].kind = kind
         self.sides[side].daemon = {**daemon, **self.sides[side].daemon}
-        text = configuration(side, self.sides[side], WAN[side][0], WAN[other(side)][0])
+        text = configuration(side, self.sides[side], self.outer[side], self.outer[other(side)])
         self.peers[side] = KINDS[kind](gateway, text)
 
     def address(self, side):
@@ -132,65 +133,80 @@ class Gateways(Scene):
         index = 0 if version == 4 else 1
         return self.clients[side].ping(CLIENT[other(side)][index], **options)
 
+    def host(self, side):
+        """Where a side's streams begin and end."""
+        return self.clients[side]
+
     def protected(self):
-        """The wire between carried nothing in the clear; returns the kinds that it did carry."""
+        """The wire between carried nothing in the clear; returns its frames."""
         frames = self.capture.stop()
         clear = [f for f in frames if f.kind not in PROTECTED]
         assert not clear, "in the clear:\n" + "\n".join(map(str, clear[:10]))
-        return {frame.kind for frame in frames}
+        return frames
 
-    def tcp(self, side="left", seconds=2):
+    def tcp(self, side="left", version=4, seconds=2):
         """One TCP flow between the clients; returns Mb/s."""
         server = self.clients[other(side)].spawn("iperf3", "iperf3", "-s", "-1")
-        target = CLIENT[other(side)][0]
+        target = CLIENT[other(side)][version == 6]
         wait_for(lambda: "5201" in self.clients[other(side)].run("ss", "-ltn").stdout, "iperf3")
         done = self.clients[side].run("iperf3", "-c", target, "-t", seconds, "-f", "m", timeout=60)
         server.outer.wait(10)
         return float(re.findall(r"([\d.]+) Mbits/sec\s+receiver", done.stdout)[-1])
 
-    def udp(self, side="left", rate=1000, seconds=2):
-        """Numbered datagrams at a rate; returns {sent, received, lost, ...}."""
-        script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "stream.py")
-        source, target = CLIENT[side][0], CLIENT[other(side)][0]
-        python = ("/usr/bin/python3", "-B", script)
-        receiver = self.clients[other(side)].spawn("receive", *python, "receive", target, 9000)
-        wait_until_ready(receiver)
-        sender = self.clients[side].spawn("send", *python, "send", source, target, 9000, rate, 1200)
-        wait_until_ready(sender)
-        time.sleep(seconds)
-        sender.stop()
-        time.sleep(1)
-        receiver.stop()
-        return {**json.loads(sender.log().splitlines()[-1]),
-                **json.loads(receiver.log().splitlines()[-1])}
+    def stream(self, side="left", version=4, rate=1000, size=1200):
+        """Numbered datagrams to the other client, on their way."""
+        return Stream(self, side, rate, size, version=version, ends=CLIENT).start()
 
     def port(self, side, name):
         """What `stats` says of a port."""
         return self.peers[side].cli_json("stats")["stats"]["ports"][name]
 
 
-def life(name, kinds, versions=(4, 6)):
+def by_the_lane(g, side):
+    """Nearly all packets were the lane's, and the host had the rest."""
+    wan, lan = g.port(side, "wan"), g.port(side, "lan")
+    diag(f"{side}: by the lane {wan['tx-fast']} and {lan['tx-fast']} packets, left to the host "
+         f"{lan['left-to-host']}")
+    assert wan["tx-fast"] > 20 * lan["left-to-host"] and lan["rx-inner"] > 1000 and \
+        wan["rx-esp"] > 1000, f"not by the fast lane: {wan} {lan}"
+    assert "port wan: link up" in g.peers[side].cli("show").stdout
+
+
+def between(g, outer, bare):
+    """What the wire carried: IKE, and ESP of both sides as it was agreed on."""
+    frames = [f for f in g.protected() if f.kind in ("ike", "esp")]
+    assert {6 if ":" in f.source else 4 for f in frames} == {outer}, frames[0]
+    assert any(f.kind == "ike" for f in frames), "no IKE was seen"
+    esp = [f for f in frames if f.kind == "esp"]
+    assert {f.source for f in esp} == set(g.outer.values()), {f.source for f in esp}
+    assert {f.protocol for f in esp} == {50 if bare else 17}, {f.protocol for f in esp}
+    return esp
+
+
+def sides(bare):
+    """Both sides' configurations: ESP in UDP, or bare."""
+    return [Side(connection={"encap": "no"} if bare else {}) for _ in range(2)]
+
+
+def life(name, kinds, versions=(4, 6), outer=4, bare=False):
     """Ping, TCP and UDP both ways; the wire shows ESP, IKE and what keeps a link alive only."""
     def test():
-        with Gateways(name, kinds) as g:
+        left, right = sides(bare)
+        with Gateways(name, kinds, left, right, outer=outer) as g:
             g.peers["left"].up("net")
             for version in versions:
                 for side in ("left", "right"):
                     g.ping(side, version)
-            for side in ("left", "right"):
-                diag(f"TCP from the {side}: {g.tcp(side):.0f} Mb/s")
-                stream = g.udp(side)
-                assert stream["sent"] > 500 and \
-                    stream["received"] >= stream["sent"] * 0.99, stream
+            for side, version in (("left", versions[0]), ("right", versions[-1])):
+                diag(f"TCP from the {side}: {g.tcp(side, version):.0f} Mb/s")
+                stream = g.stream(side, version)
+                time.sleep(2)
+                counted = stream.stop()
+                assert counted["sent"] > 500 and \
+                    counted["received"] >= counted["sent"] * 0.99, counted
             for side in (name for name, kind in g.kinds.items() if kind == "dpdk"):
-                wan, lan = g.port(side, "wan"), g.port(side, "lan")
-                diag(f"{side}: by the lane {wan['tx-fast']} and {lan['tx-fast']} packets, left to "
-                     f"the host {lan['left-to-host']}")
-                assert wan["tx-fast"] > 20 * lan["left-to-host"] and lan["rx-inner"] > 1000, \
-                    f"not by the fast lane: {wan} {lan}"
-                assert "port wan: link up" in g.peers[side].cli("show").stdout
-            kinds_seen = g.protected()
-            assert {"esp", "ike"} <= kinds_seen, kinds_seen
+                by_the_lane(g, side)
+            assert len(between(g, outer, bare)) > 1000
             g.peers["left"].down(ike="gw")
     return test
 
@@ -230,16 +246,42 @@ def nothing_leaked(g):
 
 
 def counts(g, side="left"):
-    wan = g.port(side, "wan")
-    return wan["tx-fast"], wan["left-to-host"]
+    """Sent to the wire by the lane; left to the host of all ports, which the first one counts."""
+    return g.port(side, "wan")["tx-fast"], g.port(side, "lan")["left-to-host"]
 
 
-def fast(g, what):
+def fast(g, what, version=4):
     """Traffic goes by the lane again: ten pings and what little the host is asked for."""
     before = counts(g)
-    g.ping(count=10)
+    g.ping(version=version, count=10)
     after = counts(g)
     assert after[0] - before[0] >= 9, f"{what}: not by the lane: {before} {after}"
+
+
+def shorter_link(g):
+    """The link between, at both ends and within: 1300 bytes."""
+    for host, device in ((g.gateways["left"], "wan"), (g.gateways["right"], "wan"),
+                         (g.switch, "to-left"), (g.switch, "to-right"), (g.switch, "sw")):
+        host.run("ip", "link", "set", device, "mtu", 1300)
+    wait_for(lambda: g.port("left", "wan")["mtu"] == 1300, "the MTU to be seen")
+
+
+def long_pings(g, side="left", version=4):
+    """The first ones learn what the path takes."""
+    wait_for(lambda: g.ping(side, version, count=1, size=1400, wait=1, check=False),
+             "long packets in parts")
+    g.ping(side, version, count=3, size=1400)
+
+
+def none_longer(g):
+    """Nothing leaked, and no ESP that left last is longer than the shorter link takes."""
+    frames = nothing_leaked(g)
+    late = [f for f in frames if f.kind == "esp" and f.source == g.outer["left"]][-3:]
+    for f in late:
+        headers = (40 if ":" in f.source else 20) + (8 if f.protocol == 17 else 0)
+        assert f.length + headers <= 1300, str(f)
+    assert late, "no ESP"
+    return frames
 
 
 def test_follows_the_host():
@@ -291,17 +333,27 @@ def test_follows_the_host():
         wait_for(lambda: g.ping(count=1, wait=1, check=False), "traffic after the shadow is up")
         fast(g, "the shadow up again")
 
-        # A link that takes less, at both ends: nothing that leaves is longer.
-        for host, device in ((left, "wan"), (right, "wan"), (g.switch, "to-left"),
-                             (g.switch, "to-right"), (g.switch, "sw")):
-            host.run("ip", "link", "set", device, "mtu", 1300)
-        wait_for(lambda: g.port("left", "wan")["mtu"] == 1300, "the MTU to be seen")
-        wait_for(lambda: g.ping(count=1, size=1400, wait=1, check=False), "long packets in parts")
-        g.ping(count=3, size=1400)
+        shorter_link(g)
+        long_pings(g)
         fast(g, "the shorter link")
-        frames = nothing_leaked(g)
-        late = [f for f in frames if f.kind == "esp" and f.source == WAN["left"][0]][-3:]
-        assert all(f.length + 28 <= 1300 for f in late), [str(f) for f in late]
+        none_longer(g)
+
+
+def long_packets(outer, bare):
+    """A link that takes less, and packets of IPv4 and of IPv6 that it does not take as they are:
+    those of IPv6 have 1280 bytes at least, and then the outer ones are cut, which is the host's."""
+    def test():
+        left, right = sides(bare)
+        with Gateways(f"gateway-long-{outer}{'-bare' * bare}", ("dpdk", "latchkey"), left, right,
+                      outer=outer) as g:
+            g.peers["left"].up("net")
+            shorter_link(g)
+            for side, version in (("left", 4), ("right", 4), ("left", 6), ("right", 6)):
+                long_pings(g, side, version)
+            fast(g, "the shorter link")
+            frames = none_longer(g)
+            assert any(f.kind == "fragment" for f in frames), "no outer packet was cut"
+    return test
 
 
 def test_nothing_by_the_shadow():
@@ -363,5 +415,19 @@ TESTS = [
     ("gateway: nothing protected by the shadow", test_nothing_by_the_shadow),
     ("gateway: two on DPDK", life("gateway-dpdk", ("dpdk", "dpdk"))),
     ("gateway: DPDK and a TUN", life("gateway-tun", ("dpdk", "latchkey"))),
-    ("gateway: DPDK and charon", life("gateway-charon", ("dpdk", "charon"), versions=(4,))),
+    ("gateway: DPDK and charon", life("gateway-charon", ("dpdk", "charon"))),
+    ("gateway: IPv6 outside, two on DPDK", life("gateway-dpdk-6", ("dpdk", "dpdk"), outer=6)),
+    ("gateway: IPv6 outside, DPDK and a TUN", life("gateway-tun-6", ("dpdk", "latchkey"), outer=6)),
+    ("gateway: IPv6 outside, DPDK and charon",
+     life("gateway-charon-6", ("dpdk", "charon"), outer=6)),
+    ("gateway: long packets, IPv6 outside", long_packets(6, bare=False)),
+    ("gateway: long packets, bare ESP", long_packets(4, bare=True)),
+    ("gateway: long packets, bare ESP, IPv6 outside", long_packets(6, bare=True)),
+    ("gateway: bare ESP, two on DPDK", life("gateway-bare", ("dpdk", "dpdk"), bare=True)),
+    ("gateway: bare ESP, IPv6 outside, two on DPDK",
+     life("gateway-bare-6", ("dpdk", "dpdk"), outer=6, bare=True)),
+    ("gateway: bare ESP, DPDK and a TUN",
+     life("gateway-bare-tun", ("dpdk", "latchkey"), bare=True)),
+    ("gateway: bare ESP, IPv6 outside, DPDK and a TUN",
+     life("gateway-bare-tun-6", ("dpdk", "latchkey"), outer=6, bare=True)),
 ]

@@ -188,13 +188,14 @@ class Pair(Scene):
 
 
 class Stream:
-    """A numbered UDP stream from one inner address to the other."""
+    """A numbered UDP stream from one side's inner address, or that of `ends`, to the other's."""
 
-    def __init__(self, pair, source, rate=1000, size=333, port=9000, version=4):
+    def __init__(self, pair, source, rate=1000, size=333, port=9000, version=4, ends=None):
         self.size = size
+        ends = ends or INNER
         index = 0 if version == 4 else 1
         target = other(source)
-        addresses = INNER[source][index], INNER[target][index]
+        addresses = ends[source][index], ends[target][index]
         script = os.path.join(HERE, "stream.py")
         tag = f"{source}-{port}"
         self.receiver = pair.host(target).spawn(f"stream-receive-{tag}", "/usr/bin/python3", "-B",
