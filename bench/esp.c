@@ -17,12 +17,15 @@
 
 static const char usage[] =
 	"usage: esp [--json] [--aead NAME] [--alg NAME] [--sizes N,N...]\n"
-	"           [--runs N] [--packets N] [--sas N] [--flows N] [--window N] [--esn] [--udp]\n"
-	"           [--passes]\n"
+	"           [--runs N] [--packets N] [--sas N[,N...]] [--flows N] [--cache N] [--window "
+	"N]\n"
+	"           [--esn] [--udp] [--passes]\n"
 	"Costs of the ESP data path in TSC cycles per packet. Defaults: every back end, "
 	"aes256gcm16,\n"
 	"sizes 64,128,256,512,1024,1400,imix, 25 runs of 16384 packets, 1 SA, 8 flows in each, "
-	"replay window 1024.\n";
+	"replay window 1024.\n"
+	"--sas with several numbers, or one of more than 200: what so many SAs cost, with one back "
+	"end\nand size.\n";
 
 /* ---- options ------------------------------------------------------------------------------------
  */
@@ -54,6 +57,31 @@ static void set_sizes(struct bench_options *o, char *list)
 	}
 }
 
+/* A list, or more than what can take turns, is compared. */
+static void set_sas(struct bench_options *o, char *list)
+{
+	bool several = strchr(list, ',') != NULL;
+
+	o->num_many = 0;
+	for (char *p = strtok(list, ","); p; p = strtok(NULL, ",")) {
+		uint32_t num = number(p, "--sas", 1, BENCH_SAS_MAX);
+
+		if (!several && num <= BENCH_SAS_TURN) {
+			o->sas = num;
+			return;
+		}
+		if (o->num_many == ARRAY_LEN(o->many)) {
+			fprintf(stderr, "esp: at most %zu numbers of SAs\n", ARRAY_LEN(o->many));
+			exit(2);
+		}
+		o->many[o->num_many++] = num;
+	}
+	if (!o->num_many) {
+		fputs("esp: --sas has no number\n", stderr);
+		exit(2);
+	}
+}
+
 static enum aead_alg alg_of(const char *name)
 {
 	for (enum aead_alg alg = AEAD_NONE + 1; alg < AEAD_NUM; alg++)
@@ -67,13 +95,21 @@ static enum aead_alg alg_of(const char *name)
 }
 
 static const struct option long_options[] = {
-	{"json", no_argument, NULL, 'j'},         {"aead", required_argument, NULL, 'a'},
-	{"alg", required_argument, NULL, 'g'},    {"sizes", required_argument, NULL, 's'},
-	{"runs", required_argument, NULL, 'r'},   {"packets", required_argument, NULL, 'p'},
-	{"sas", required_argument, NULL, 'S'},    {"flows", required_argument, NULL, 'f'},
-	{"window", required_argument, NULL, 'w'}, {"esn", no_argument, NULL, 'e'},
-	{"udp", no_argument, NULL, 'u'},          {"passes", no_argument, NULL, 'P'},
-	{"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+	{"json", no_argument, NULL, 'j'},
+	{"aead", required_argument, NULL, 'a'},
+	{"alg", required_argument, NULL, 'g'},
+	{"sizes", required_argument, NULL, 's'},
+	{"runs", required_argument, NULL, 'r'},
+	{"packets", required_argument, NULL, 'p'},
+	{"sas", required_argument, NULL, 'S'},
+	{"flows", required_argument, NULL, 'f'},
+	{"cache", required_argument, NULL, 'c'},
+	{"window", required_argument, NULL, 'w'},
+	{"esn", no_argument, NULL, 'e'},
+	{"udp", no_argument, NULL, 'u'},
+	{"passes", no_argument, NULL, 'P'},
+	{"help", no_argument, NULL, 'h'},
+	{NULL, 0, NULL, 0},
 };
 
 static void set_option(struct bench_options *o, int c, char *arg)
@@ -98,10 +134,13 @@ static void set_option(struct bench_options *o, int c, char *arg)
 		o->packets = number(arg, "--packets", BENCH_BATCH, 10000000) & ~(BENCH_BATCH - 1U);
 		break;
 	case 'S':
-		o->sas = number(arg, "--sas", 1, 200);
+		set_sas(o, arg);
 		break;
 	case 'f':
 		o->flows = number(arg, "--flows", 1, 10000);
+		break;
+	case 'c':
+		o->cache = number(arg, "--cache", 64, 1 << 24);
 		break;
 	case 'w':
 		o->window = number(arg, "--window", 0, 1 << 20);
@@ -208,6 +247,7 @@ static enum err case_open(struct bench_case *c, const struct bench_options *o,
 		e = path_bench_new(&c->path, o, be->name, size);
 	c->result->aead = be->name;
 	c->result->size = size;
+	c->result->sas = o->sas;
 	return e;
 }
 
@@ -262,30 +302,51 @@ static enum err run_all(struct bench_case *cases, size_t num, const struct bench
 	return e;
 }
 
+/* measure - every back end and size. */
+static enum err measure(const struct bench_options *o, struct bench_result *results,
+			size_t *out_num)
+{
+	static struct bench_case cases[RESULTS_MAX];
+	size_t num = 0;
+	enum err e = open_all(cases, &num, o, results);
+
+	if (e == ERR_OK)
+		e = run_all(cases, num, o);
+	for (size_t i = 0; i < num; i++) {
+		raw_bench_free(cases[i].raw);
+		path_bench_free(cases[i].path);
+	}
+	*out_num = num;
+	return e;
+}
+
+static enum err report(const struct bench_options *o, const struct bench_result *results,
+		       size_t num, double tsc_hz)
+{
+	if (o->json)
+		return report_json(stdout, o, results, num, tsc_hz);
+	if (o->num_many)
+		report_sas(stdout, o, results, num, tsc_hz);
+	else
+		report_table(stdout, o, results, num, tsc_hz);
+	if (o->passes)
+		report_passes(stdout, o, results, num);
+	return ERR_OK;
+}
+
 int main(int argc, char **argv)
 {
 	static struct bench_result results[RESULTS_MAX];
-	static struct bench_case cases[RESULTS_MAX];
 	struct bench_options o = options(argc, argv);
-	size_t num = 0;
+	size_t num = 2 * o.num_many;
 	double tsc_hz;
 	enum err e;
 
 	stay_on_this_core();
 	tsc_hz = measure_tsc_hz();
-	e = open_all(cases, &num, &o, results);
+	e = num > 0 ? sas_bench_run(results, &o) : measure(&o, results, &num);
 	if (e == ERR_OK)
-		e = run_all(cases, num, &o);
-	for (size_t i = 0; i < num; i++) {
-		raw_bench_free(cases[i].raw);
-		path_bench_free(cases[i].path);
-	}
-	if (e == ERR_OK && o.json)
-		e = report_json(stdout, &o, results, num, tsc_hz);
-	else if (e == ERR_OK)
-		report_table(stdout, &o, results, num, tsc_hz);
-	if (e == ERR_OK && o.passes)
-		report_passes(stdout, results, num);
+		e = report(&o, results, num, tsc_hz);
 	if (e != ERR_OK)
 		fprintf(stderr, "esp: %s\n", err_text(e));
 	return e == ERR_OK ? 0 : 1;

@@ -47,20 +47,30 @@ struct bench_options {
 	enum aead_alg alg;
 	uint32_t runs;    /* repetitions */
 	uint32_t packets; /* per repetition and figure, a multiple of BENCH_BATCH */
-	uint32_t sas;     /* security associations that take turns, 1 to 200 */
+	uint32_t sas;     /* security associations that take turns, 1 to BENCH_SAS_TURN */
 	uint32_t flows;   /* flows in each */
 	uint32_t window;  /* replay window */
+	uint32_t cache;   /* entries of the flow cache; 0 = the data path's own number */
 	bool esn;
 	bool udp;          /* RFC 3948 instead of raw ESP */
 	bool passes;       /* what each pass costs */
 	uint32_t sizes[8]; /* BENCH_IMIX is one */
 	uint32_t num_sizes;
+	uint32_t many[8]; /* or numbers of SAs to compare, 1 to BENCH_SAS_MAX */
+	uint32_t num_many;
 };
 
-/* struct bench_result - one back end and size. path_*: the passes, without the drivers. */
+/* BENCH_SAS_TURN, BENCH_SAS_MAX - SAs at most that take turns, and that are compared. */
+#define BENCH_SAS_TURN 200
+#define BENCH_SAS_MAX  1000000
+
+/* struct bench_result - one back end and size, or number of SAs. path_*: the passes, without the
+ * drivers. */
 struct bench_result {
 	const char *aead;
 	uint32_t size;
+	uint32_t sas;
+	bool cold; /* each packet's SA is drawn among all */
 	struct series raw_out, raw_in;
 	struct series path_out, path_in;
 	struct series driver_out, driver_in;
@@ -133,16 +143,34 @@ void path_bench_free(struct path_bench *b);
  * turn's. Every packet must arrive as it was: else CRYPTO, and the drop counters go to stderr. */
 MUST_USE enum err path_bench_run(struct path_bench *b, struct path_cost *out) NONNULL(1, 2);
 
+/* path_bench_among - packets are of the first num flows from now, in turn, or drawn among them. */
+void path_bench_among(struct path_bench *b, uint32_t num, bool drawn) NONNULL(1);
+
+/* path_bench_prime - one packet of every flow, whose SAs so have been used. Errors: as of
+ * path_bench_run(). */
+MUST_USE enum err path_bench_prime(struct path_bench *b) NONNULL(1);
+
+/* ---- many SAs (esp_sas.c) ---------------------------------------------------------------------
+ */
+
+/* sas_bench_run - each number of SAs in o->many, warm and cold, by turns; out has twice as many
+ * places. Errors: NOT_FOUND (no back end), those of path_bench_new() and path_bench_run(). */
+MUST_USE enum err sas_bench_run(struct bench_result *out, const struct bench_options *o)
+	NONNULL(1, 2);
+
 /* ---- the report (esp_report.c) -----------------------------------------------------------------
  */
 
 /* report_passes - what each pass costs, for people. */
-void report_passes(FILE *to, const struct bench_result *results, size_t num) NONNULL(1, 2);
+void report_passes(FILE *to, const struct bench_options *o, const struct bench_result *results,
+		   size_t num) NONNULL(1, 2, 3);
 
-/* report_table - for people. report_json - bench/README.md has the schema. tsc_hz: cycles a second.
- * Errors: NOMEM. */
+/* report_table, report_sas - for people. report_json - bench/README.md has the schema. tsc_hz:
+ * cycles a second. Errors: NOMEM. */
 void report_table(FILE *to, const struct bench_options *o, const struct bench_result *results,
 		  size_t num, double tsc_hz) NONNULL(1, 2, 3);
+void report_sas(FILE *to, const struct bench_options *o, const struct bench_result *results,
+		size_t num, double tsc_hz) NONNULL(1, 2, 3);
 MUST_USE enum err report_json(FILE *to, const struct bench_options *o,
 			      const struct bench_result *results, size_t num, double tsc_hz)
 	NONNULL(1, 2, 3);

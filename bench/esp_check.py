@@ -59,16 +59,30 @@ def test_figures_make_sense():
 def test_schema_is_documented():
     data = report("--sizes", "64")
     assert data["schema"] == "latchkey-bench-esp/1", data["schema"]
-    wanted, known = paths(data), documented(README, "esp")
+    wanted = paths(data) | paths(report("--sas", "1,2"))
+    known = documented(README, "esp")
     assert wanted == known, f"undocumented {sorted(wanted - known)}, stale {sorted(known - wanted)}"
 
 
 def test_settings_take_effect():
     data = report("--sizes", "100", "--esn", "--udp", "--sas", "5", "--flows", "3",
-                  "--window", "128", "--alg", "aes256gcm16")
+                  "--cache", "128", "--window", "128", "--alg", "aes256gcm16")
     assert data["settings"] == {
         "alg": "aes256gcm16", "batch": 64, "runs": 3, "packets": 1280, "sas": 5, "flows_per_sa": 3,
-        "replay_window": 128, "esn": True, "encapsulation": "udp"}, data["settings"]
+        "flow_cache": 128, "replay_window": 128, "esn": True, "encapsulation": "udp"}, data["settings"]
+
+
+def test_many_sas():
+    data = report("--sas", "1,20000")
+    assert not data["results"] and not data["loops"], data
+    figures = {(r["num"], r["cold"]): (r["out_cycles"], r["in_cycles"]) for r in data["sas"]}
+    assert list(figures) == [(1, False), (1, True), (20000, False), (20000, True)], data
+    for both in figures.values():
+        assert all(0 < f["min"] <= f["median"] <= f["max"] for f in both), data
+    for warm, cold in zip(figures[20000, False], figures[20000, True]):
+        assert cold["median"] > 1.5 * warm["median"], "drawn among 20000 and not cold"
+    done = esp(*SHORT, "--sas", "201")
+    assert re.search(r"^ +201 cold +\d", done.stdout, re.MULTILINE), done
 
 
 def test_table_for_people():
@@ -94,7 +108,9 @@ def test_passes_are_told_or_refused():
 
 def test_bad_arguments_are_refused():
     for arguments in (["--aead", "rot13"], ["--alg", "des"], ["--sizes", "27"], ["--sizes", "x"],
-                      ["--runs", "0"], ["--sas", "201"], ["--flows", "-1"], ["extra"], ["--what"],
+                      ["--runs", "0"], ["--sas", "0"], ["--sas", "1000001"], ["--sas", "1,x"],
+                      ["--sas", ","], ["--sas", "1,2,3,4,5,6,7,8,9"], ["--cache", "63"],
+                      ["--flows", "-1"], ["extra"], ["--what"],
                       ["--passes", "--json"]):
         done = esp(*arguments)
         assert done.returncode in (1, 2) and done.stderr and not done.stdout, (arguments, done)
@@ -106,5 +122,5 @@ ESP, README = sys.argv[1:]
 PASSES_H = os.path.join(os.path.dirname(README), "..", "dataplane", "passes.h")
 sys.exit(run((test.__name__, test) for test in (
     test_every_case_is_reported, test_figures_make_sense, test_schema_is_documented,
-    test_settings_take_effect, test_table_for_people,
+    test_settings_take_effect, test_many_sas, test_table_for_people,
     test_passes_are_told_or_refused, test_bad_arguments_are_refused)))

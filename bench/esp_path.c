@@ -6,6 +6,7 @@
  * cost is measured and taken off.
  */
 #include "bench/esp.h"
+#include "bench/tunnel.h"
 
 #include "base/alloc.h"
 #include "base/rcu.h"
@@ -18,6 +19,9 @@
 
 #define HEADERS_LEN 28 /* IPv4, UDP */
 #define NUM_PACKETS (4 * BENCH_BATCH)
+/* Either side's networks, where each SA has one address. */
+#define NEAR 0x0a000000 /* 10/8 */
+#define FAR  0xac100000 /* 172.16/12 */
 
 /* struct end - one data path and its two ports. */
 struct end {
@@ -48,8 +52,10 @@ struct path_bench {
 	uint32_t offer;        /* packets to be offered in this turn */
 	uint32_t size;
 	uint32_t num_turns;
-	uint32_t num_templates, next_template;
+	uint32_t num_templates;
 	uint8_t (*templates)[HEADERS_LEN];
+	uint32_t among, next; /* templates that packets are made of: in turn */
+	bool drawn;           /* or as they are drawn: next is the last number then */
 	uint64_t now_ns;
 	uint64_t num_arrived, num_damaged;
 	bool check; /* look at what arrives, byte by byte */
@@ -69,6 +75,19 @@ static void write_body(struct packet *p)
 		p->data[i] = body_byte(i);
 }
 
+/* next_template - which one it is. */
+static uint32_t next_template(struct path_bench *b)
+{
+	uint32_t i = b->next;
+
+	if (b->drawn) {
+		b->next = b->next * 1664525 + 1013904223;
+		return (uint32_t)((uint64_t)b->next * b->among >> 32);
+	}
+	b->next = i + 1 < b->among ? i + 1 : 0;
+	return i;
+}
+
 static uint32_t offer(struct driver *d, struct pool *pool, struct pktvec *out)
 {
 	struct inner *in = container_of(d, struct inner, driver);
@@ -83,10 +102,8 @@ static uint32_t offer(struct driver *d, struct pool *pool, struct pktvec *out)
 	for (uint32_t i = 0; i < n; i++) {
 		struct packet *p = out->pkt[out->num + i];
 
-		memcpy(p->data, b->templates[b->next_template], HEADERS_LEN);
+		memcpy(p->data, b->templates[next_template(b)], HEADERS_LEN);
 		p->len = load_be16(p->data + 2);
-		if (++b->next_template == b->num_templates)
-			b->next_template = 0;
 		if (b->check)
 			write_body(p);
 	}
@@ -223,13 +240,6 @@ static struct ip_addr ip(uint32_t a, uint32_t b, uint32_t c, uint32_t d)
 	return ip_addr_v4(bytes);
 }
 
-static struct ts net(uint32_t a, uint32_t b, uint32_t c)
-{
-	struct ip_prefix p = {.addr = ip(a, b, c, 0), .len = 24};
-
-	return ts_from_prefix(&p);
-}
-
 static struct path_addr path_between(const struct bench_options *o, bool reversed)
 {
 	struct endpoint left = {.addr = ip(192, 0, 2, 1), .port = o->udp ? 4500 : 0};
@@ -252,9 +262,8 @@ struct tunnel {
 static enum err end_add(struct end *end, const struct bench_options *o, const struct tunnel *t,
 			bool is_receiver, uint32_t set)
 {
-	struct ts near = net(10, 1, t->i), far = net(10, 2, t->i);
+	struct ts near = tunnel_ts(NEAR | t->i, 32), far = tunnel_ts(FAR | t->i, 32);
 	const size_t key_len = aead_alg_material_len(o->alg);
-	struct auth_proof_params who = {.method = AUTH_METHOD_PSK};
 	struct child_params c = {
 		.id = t->i + 1,
 		.pathset = set,
@@ -272,31 +281,8 @@ static enum err end_add(struct end *end, const struct bench_options *o, const st
 		.num_local = 1,
 		.num_remote = 1,
 	};
-	struct policy_params policy = {
-		.layer = POLICY_CONFIG,
-		.action = POLICY_PROTECT,
-		.priority = 100,
-		.owner = t->i + 1,
-		.local = c.local,
-		.remote = c.remote,
-		.num_local = 1,
-		.num_remote = 1,
-	};
-	uint32_t id;
-	enum err e = dataplane_group_add(end->dp, &c.group);
 
-	if (e != ERR_OK)
-		return e;
-	policy.group = c.group;
-	e = dataplane_policy_add(end->dp, &id, &policy);
-	if (e != ERR_OK)
-		return e;
-	c.proof = auth_proof_new(&who);
-	if (!c.proof)
-		return ERR_NOMEM;
-	e = dataplane_child_add(end->dp, &c);
-	auth_proof_put(c.proof);
-	return e;
+	return tunnel_add(end->dp, NULL, &c);
 }
 
 static enum err add_tunnels(struct path_bench *b, const struct bench_options *o,
@@ -323,7 +309,8 @@ static enum err add_tunnels(struct path_bench *b, const struct bench_options *o,
 static enum err open_end(struct path_bench *b, struct end *end, const struct bench_options *o,
 			 const char *aead, uint32_t *out_set)
 {
-	const struct dataplane_config config = {.aead = aead, .num_packets = NUM_PACKETS};
+	const struct dataplane_config config = {
+		.aead = aead, .num_packets = NUM_PACKETS, .flow_cache_len = o->cache};
 	struct path_addr addr = path_between(o, end == &b->receiver);
 	uint16_t port = 0;
 	enum err e;
@@ -358,14 +345,13 @@ static uint16_t ip_checksum(const uint8_t *header)
 
 static void fill_template(uint8_t h[HEADERS_LEN], uint32_t inner_len, uint32_t sa, uint32_t flow)
 {
-	const uint8_t addresses[8] = {10, 1, (uint8_t)sa, 5, 10, 2, (uint8_t)sa, 9};
-
 	memset(h, 0, HEADERS_LEN);
 	h[0] = 0x45;
 	store_be16(h + 2, (uint16_t)inner_len);
 	h[8] = 64;
 	h[9] = IPPROTO_UDP;
-	memcpy(h + 12, addresses, sizeof(addresses));
+	store_be32(h + 12, NEAR | sa);
+	store_be32(h + 16, FAR | sa);
 	store_be16(h + 10, ip_checksum(h));
 	store_be16(h + 20, (uint16_t)(20000 + flow));
 	store_be16(h + 22, 5001);
@@ -403,6 +389,7 @@ enum err path_bench_new(struct path_bench **out, const struct bench_options *o, 
 		e = open_end(b, &b->receiver, o, aead, &sets[1]);
 	if (e == ERR_OK)
 		e = add_tunnels(b, o, sets);
+	path_bench_among(b, b->num_templates, false);
 	if (e != ERR_OK) {
 		path_bench_free(b);
 		return e;
@@ -499,6 +486,30 @@ static enum err all_arrived(struct path_bench *b, uint64_t num)
 	show_drops("outbound", b->sender.dp);
 	show_drops("inbound", b->receiver.dp);
 	return ERR_CRYPTO;
+}
+
+void path_bench_among(struct path_bench *b, uint32_t num, bool drawn)
+{
+	b->among = num < b->num_templates ? num : b->num_templates;
+	b->drawn = drawn;
+	b->next = 0;
+}
+
+enum err path_bench_prime(struct path_bench *b)
+{
+	uint32_t left = (b->num_templates + BENCH_BATCH - 1) / BENCH_BATCH;
+	uint64_t num = (uint64_t)left * BENCH_BATCH;
+
+	path_bench_among(b, b->num_templates, false);
+	b->num_arrived = 0;
+	b->check = true;
+	while (left > 0) {
+		uint32_t n = left < b->num_turns ? left : b->num_turns;
+
+		pump(b, n);
+		left -= n;
+	}
+	return all_arrived(b, num);
 }
 
 enum err path_bench_run(struct path_bench *b, struct path_cost *out)

@@ -87,33 +87,53 @@ static json_t *loop_json(const struct bench_result *r, double tsc_hz)
 
 static json_t *settings_json(const struct bench_options *o)
 {
-	return json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:s}", "alg",
+	return json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:s}", "alg",
 			 aead_alg_name(o->alg), "batch", BENCH_BATCH, "runs", (int)o->runs,
 			 "packets", (int)o->packets, "sas", (int)o->sas, "flows_per_sa",
-			 (int)o->flows, "replay_window", (int)o->window, "esn", o->esn,
-			 "encapsulation", o->udp ? "udp" : "none");
+			 (int)o->flows, "flow_cache", (int)o->cache, "replay_window",
+			 (int)o->window, "esn", o->esn, "encapsulation", o->udp ? "udp" : "none");
 }
 
-enum err report_json(FILE *to, const struct bench_options *o, const struct bench_result *results,
-		     size_t num, double tsc_hz)
+static json_t *sas_json(const struct bench_result *r)
 {
-	json_t *list = json_array(), *loops = json_array();
-	json_t *root = json_pack("{s:s, s:o, s:o, s:O, s:O}", "schema", "latchkey-bench-esp/1",
-				 "machine", machine_json(tsc_hz), "settings", settings_json(o),
-				 "results", list, "loops", loops);
-	enum err e = ERR_NOMEM;
+	return json_pack("{s:s, s:i, s:b, s:i, s:o, s:o}", "aead", r->aead, "num", (int)r->sas,
+			 "cold", r->cold, "inner_bytes", (int)bench_mean_len(r->size), "out_cycles",
+			 bench_series_json(&r->path_out), "in_cycles",
+			 bench_series_json(&r->path_in));
+}
 
+/* lists_json - what was measured to the list that it belongs into. False: shortage. */
+static bool lists_json(json_t *list, json_t *loops, json_t *sas, const struct bench_options *o,
+		       const struct bench_result *results, size_t num, double tsc_hz)
+{
+	for (size_t i = 0; i < num && o->num_many; i++)
+		json_array_append_new(sas, sas_json(&results[i]));
+	if (o->num_many)
+		return json_array_size(sas) == num;
 	for (size_t i = 0; i < num; i++) {
 		json_array_append_new(list, result_json(o, results, num, i, false, tsc_hz));
 		json_array_append_new(list, result_json(o, results, num, i, true, tsc_hz));
 		json_array_append_new(loops, loop_json(&results[i], tsc_hz));
 	}
-	if (root && json_array_size(list) == 2 * num && json_array_size(loops) == num &&
+	return json_array_size(list) == 2 * num && json_array_size(loops) == num;
+}
+
+enum err report_json(FILE *to, const struct bench_options *o, const struct bench_result *results,
+		     size_t num, double tsc_hz)
+{
+	json_t *list = json_array(), *loops = json_array(), *sas = json_array();
+	json_t *root = json_pack("{s:s, s:o, s:o, s:O, s:O, s:O}", "schema", "latchkey-bench-esp/1",
+				 "machine", machine_json(tsc_hz), "settings", settings_json(o),
+				 "results", list, "loops", loops, "sas", sas);
+	enum err e = ERR_NOMEM;
+
+	if (root && lists_json(list, loops, sas, o, results, num, tsc_hz) &&
 	    json_dumpf(root, to, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) == 0 &&
 	    fputc('\n', to) != EOF)
 		e = ERR_OK;
 	json_decref(list);
 	json_decref(loops);
+	json_decref(sas);
 	json_decref(root);
 	return e;
 }
@@ -149,16 +169,23 @@ static void table_row(FILE *to, const struct bench_options *o, const struct benc
 	fputc('\n', to);
 }
 
-void report_table(FILE *to, const struct bench_options *o, const struct bench_result *results,
-		  size_t num, double tsc_hz)
+static void machine_line(FILE *to, double tsc_hz)
 {
-	char cpu[MACHINE_CPU_MAX], size[12];
+	char cpu[MACHINE_CPU_MAX];
 	struct utsname u;
 
 	machine_cpu(cpu);
 	uname(&u);
 	fprintf(to, "%s, TSC %.3f GHz, Linux %s, OpenSSL %s, ipsec-mb %s\n", cpu, tsc_hz / 1e9,
 		u.release, OpenSSL_version(OPENSSL_VERSION_STRING), machine_ipsec_mb());
+}
+
+void report_table(FILE *to, const struct bench_options *o, const struct bench_result *results,
+		  size_t num, double tsc_hz)
+{
+	char size[12];
+
+	machine_line(to, tsc_hz);
 	fprintf(to,
 		"one core, %s, tunnel mode IPv4, %s, %s, replay window %u, %u SA x %u flows, "
 		"medians of %u x %u packets\n\n",
@@ -178,6 +205,32 @@ void report_table(FILE *to, const struct bench_options *o, const struct bench_re
 		    "crypto: the cipher alone\n"
 		    "in the same run; VPP*: VPP 26.06's ESP nodes, carried over by their ratio to "
 		    "ipsec-mb's cipher cost.\n");
+}
+
+/* ---- by number of SAs --------------------------------------------------------------------------
+ */
+
+static void sas_row(FILE *to, const struct bench_result *r)
+{
+	fprintf(to, "%9u %-5s %7.0f (%5.0f..%6.0f) %7.0f (%5.0f..%6.0f)\n", r->sas,
+		r->cold ? "cold" : "warm", series_median(&r->path_out), series_min(&r->path_out),
+		series_max(&r->path_out), series_median(&r->path_in), series_min(&r->path_in),
+		series_max(&r->path_in));
+}
+
+void report_sas(FILE *to, const struct bench_options *o, const struct bench_result *results,
+		size_t num, double tsc_hz)
+{
+	machine_line(to, tsc_hz);
+	fprintf(to,
+		"one core, %s by %s, inner packets of %u bytes, %s, replay window %u, one flow in "
+		"each SA,\nmedians of %u x %u packets\n\n",
+		aead_alg_name(o->alg), results[0].aead, bench_mean_len(results[0].size),
+		o->udp ? "UDP encapsulation" : "raw ESP", o->window, o->runs, o->packets);
+	fprintf(to, "%9s %-5s %7s %15s %7s %15s\n", "SAs", "", "out", "(min..max)", "in",
+		"(min..max)");
+	for (size_t i = 0; i < num; i++)
+		sas_row(to, &results[i]);
 }
 
 /* ---- pass by pass ------------------------------------------------------------------------------
@@ -207,16 +260,27 @@ static void rest_row(FILE *to, const struct bench_result *results, size_t num, b
 	fputc('\n', to);
 }
 
-void report_passes(FILE *to, const struct bench_result *results, size_t num)
+/* column - what is measured there, to buf. */
+static const char *column(char buf[static 32], const struct bench_options *o,
+			  const struct bench_result *r)
 {
-	char name[32], size[12];
+	char size[12];
+
+	if (o->num_many)
+		snprintf(buf, 32, "%u %s", r->sas, r->cold ? "cold" : "warm");
+	else
+		snprintf(buf, 32, "%s %s", r->aead, size_name(size, r->size));
+	return buf;
+}
+
+void report_passes(FILE *to, const struct bench_options *o, const struct bench_result *results,
+		   size_t num)
+{
+	char name[32];
 
 	fprintf(to, "\n%-14s", "cycles a packet");
-	for (size_t i = 0; i < num; i++) {
-		snprintf(name, sizeof(name), "%s %s", results[i].aead,
-			 size_name(size, results[i].size));
-		fprintf(to, " %13s", name);
-	}
+	for (size_t i = 0; i < num; i++)
+		fprintf(to, " %13s", column(name, o, &results[i]));
 	fputc('\n', to);
 	for (uint32_t pass = 0; pass < PASS_NUM; pass++) {
 		if (pass == PASS_in_demux)

@@ -12,12 +12,17 @@
 #include <string.h>
 
 #include "bench/esp.h"
+#include "bench/tunnel.h"
+
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "dataplane/state.h"
 
 #define SAMPLES 20000
 #define WARM    32
+/* This host, and where each tunnel has one address of 10/8. */
+#define HERE   0xac100001
+#define REMOTE 0x0a000000
 
 /* struct tunnels - so many, and what finds them. */
 struct tunnels {
@@ -47,31 +52,18 @@ static void must(enum err e, const char *what)
 	exit(1);
 }
 
-/* remote - tunnel i's network: one address of 10/8. */
-static struct ip_addr remote(uint32_t i)
+static struct ip_addr addr(uint32_t address)
 {
-	const uint8_t b[4] = {10, (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i};
+	uint8_t b[4];
 
+	store_be32(b, address);
 	return ip_addr_v4(b);
-}
-
-static struct ts one(struct ip_addr a)
-{
-	struct ip_prefix p = {.addr = a, .len = 32};
-
-	return ts_from_prefix(&p);
 }
 
 static void add(struct tunnels *t, uint32_t i)
 {
-	const uint8_t here[4] = {172, 16, 0, 1}, key[AEAD_KEY_MAX] = {1};
-	struct ts local = one(ip_addr_v4(here)), far = one(remote(i));
-	struct policy_params p = {.layer = POLICY_CONFIG,
-				  .action = POLICY_PROTECT,
-				  .local = &local,
-				  .remote = &far,
-				  .num_local = 1,
-				  .num_remote = 1};
+	const uint8_t key[AEAD_KEY_MAX] = {1};
+	struct ts local = tunnel_ts(HERE, 32), far = tunnel_ts(REMOTE | i, 32);
 	struct child_params c = {.id = i + 1,
 				 .pathset = t->set,
 				 .spi_out = 0x10000 + i,
@@ -86,12 +78,10 @@ static void add(struct tunnels *t, uint32_t i)
 				 .outbound_active = true};
 
 	c.key_in = c.key_out = bytes_of(key, aead_alg_material_len(c.alg));
-	must(dataplane_group_add(t->dp, &t->groups[i]), "group");
-	p.group = c.group = t->groups[i];
-	must(dataplane_policy_add(t->dp, &t->policies[i], &p), "policy");
 	must(dataplane_spi_reserve(t->dp, &t->spis[i]), "SPI");
 	c.spi_in = t->spis[i];
-	must(dataplane_child_add(t->dp, &c), "pair of SAs");
+	must(tunnel_add(t->dp, &t->policies[i], &c), "tunnel");
+	t->groups[i] = c.group;
 }
 
 static void take_out(struct tunnels *t, uint32_t i)
@@ -122,13 +112,12 @@ static struct figure measure(struct tunnels *t, bool policy, bool cold)
 	uint64_t missed = 0;
 
 	for (uint32_t i = 0; i < SAMPLES; i++) {
-		const uint8_t here[4] = {172, 16, 0, 1};
-		struct flow_key k = {.flow = {.local = ip_addr_v4(here), .proto = 17}};
+		struct flow_key k = {.flow = {.local = addr(HERE), .proto = 17}};
 
 		x = x * 1664525 + 1013904223;
 		uint32_t which = (uint32_t)((uint64_t)x * among >> 32), spi = t->spis[which];
 
-		k.flow.remote = remote(which);
+		k.flow.remote = addr(REMOTE | which);
 		uint64_t start = bench_tsc();
 		const void *found = policy ? (const void *)spd_lookup(&t->dp->spd, &k)
 					   : slots_get(t->dp->sad, spi);
@@ -152,7 +141,7 @@ static struct row run(uint32_t num)
 	struct tunnels t = {.num = num};
 	struct dataplane_config config = {.num_packets = 256, .flow_cache_len = 1024};
 	struct auth_proof_params who = {.method = AUTH_METHOD_PSK};
-	struct path_addr path = {.remote.addr = remote(1), .encap = ENCAP_NONE};
+	struct path_addr path = {.remote.addr = addr(REMOTE | 1), .encap = ENCAP_NONE};
 
 	t.groups = calloc(num, sizeof(uint32_t));
 	t.policies = calloc(num, sizeof(uint32_t));

@@ -7,6 +7,7 @@
  * several take turns, so that whatever else the machine does meets both.
  */
 #include "bench/esp.h"
+#include "bench/tunnel.h"
 
 #include "base/alloc.h"
 #include "base/counter.h"
@@ -160,21 +161,14 @@ struct options {
 	enum aead_alg alg;
 };
 
-static struct ts net(uint8_t side, uint8_t peer)
-{
-	const uint8_t bytes[4] = {10, side, peer, 0};
-	const struct ip_prefix p = {.addr = ip_addr_v4(bytes), .len = 24};
-
-	return ts_from_prefix(&p);
-}
-
 /* add_half - one end of peer number i's pairs: near is the side that it sends from. */
 static void add_half(struct dataplane *dp, const struct options *o, uint32_t i, bool far,
 		     const uint32_t spi[2], const uint8_t *key, uint32_t set, uint32_t worker)
 {
-	struct ts local = net(far ? 2 : 1, (uint8_t)i), remote = net(far ? 1 : 2, (uint8_t)i);
+	const uint32_t left = 0x0a010000 | i << 8, right = 0x0a020000 | i << 8;
+	struct ts local = tunnel_ts(far ? right : left, 24),
+		  remote = tunnel_ts(far ? left : right, 24);
 	const size_t key_len = aead_alg_material_len(o->alg);
-	const struct auth_proof_params who = {.method = AUTH_METHOD_PSK};
 	struct child_params c = {
 		.id = 2 * i + far + 1,
 		.pathset = set,
@@ -191,21 +185,8 @@ static void add_half(struct dataplane *dp, const struct options *o, uint32_t i, 
 		.num_remote = 1,
 		.worker = worker + 1,
 	};
-	struct policy_params policy = {.layer = POLICY_CONFIG,
-				       .action = POLICY_PROTECT,
-				       .owner = c.id,
-				       .local = &local,
-				       .remote = &remote,
-				       .num_local = 1,
-				       .num_remote = 1};
-	uint32_t id;
 
-	must(dataplane_group_add(dp, &c.group), "a group");
-	policy.group = c.group;
-	must(dataplane_policy_add(dp, &id, &policy), "a policy");
-	c.proof = auth_proof_new(&who);
-	must(c.proof ? dataplane_child_add(dp, &c) : ERR_NOMEM, "a pair");
-	auth_proof_put(c.proof);
+	must(tunnel_add(dp, NULL, &c), "a tunnel");
 }
 
 static void add_peer(struct dataplane *dp, const struct options *o, uint32_t i, uint32_t worker,
