@@ -32,7 +32,7 @@ struct slots {
 	uint32_t *order;     /* a permutation of chunk numbers, random as far as made */
 	uint32_t *free;      /* free slot numbers, num_free of them */
 	size_t num_free;
-	size_t num_reserved;
+	size_t num_reserved; /* writer: w, readers: r relaxed */
 	const struct rng *rng;
 	struct chunk *chunks[];
 };
@@ -208,7 +208,7 @@ enum err slots_reserve_as(struct slots *s, uint64_t *out_id, uint32_t of, uint32
 	if (e)
 		return e;
 	s->free[pick] = s->free[--s->num_free];
-	s->num_reserved++;
+	__atomic_store_n(&s->num_reserved, s->num_reserved + 1, __ATOMIC_RELAXED);
 	*reserved_word(s, c, id) |= reserved_bit(s, id);
 	/* Pairs with the first load in slots_get(): whoever sees the new identifier sees that the
 	 * object of the last one is gone. */
@@ -236,7 +236,7 @@ void slots_release(struct slots *s, uint64_t id)
 	assert(!slot->obj);
 	*reserved_word(s, chunk_of(s, id), id) &= ~reserved_bit(s, id);
 	s->free[s->num_free++] = (uint32_t)(id & ((1ull << s->index_bits) - 1));
-	s->num_reserved--;
+	__atomic_store_n(&s->num_reserved, s->num_reserved - 1, __ATOMIC_RELAXED);
 }
 
 /* A reader may be delayed while the slot goes to another identifier. An object is only believed if
@@ -256,9 +256,17 @@ void *slots_get(const struct slots *s, uint64_t id)
 	return likely(__atomic_load_n(&slot->id, __ATOMIC_RELAXED) == id) ? obj : NULL;
 }
 
+void slots_ahead(const struct slots *s, uint64_t id)
+{
+	const struct chunk *c = chunk_of(s, id);
+
+	if (c)
+		__builtin_prefetch(&c->slots[in_chunk(s, id)]);
+}
+
 size_t slots_num(const struct slots *s)
 {
-	return s->num_reserved;
+	return __atomic_load_n(&s->num_reserved, __ATOMIC_RELAXED);
 }
 
 void slots_each(struct slots *s, void (*fn)(void *ctx, uint64_t id, void *obj), void *ctx)

@@ -40,7 +40,10 @@ void slots_release(struct slots *s, uint64_t id) NONNULL(1);
 /* slots_get - the object of id, or NULL. Any registered reader, or the writer. */
 MUST_USE void *slots_get(const struct slots *s, uint64_t id) NONNULL(1);
 
-/* slots_num - identifiers reserved now. */
+/* slots_ahead - the memory that slots_get() is going to read. Any reader. */
+void slots_ahead(const struct slots *s, uint64_t id) NONNULL(1);
+
+/* slots_num - identifiers reserved now; to readers, lately. */
 size_t slots_num(const struct slots *s) NONNULL(1);
 
 /* slots_each - call fn(ctx, id, obj) for each published identifier, writer thread; fn may withdraw

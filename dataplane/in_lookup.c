@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "dataplane/ahead.h"
 #include "dataplane/handoff.h"
 #include "dataplane/passes.h"
 #include "dataplane/sa.h"
@@ -96,9 +97,38 @@ static uint32_t open_all(struct worker *w, const struct pktvec *in, struct pktve
 	return num;
 }
 
+/* ask_ahead - for all packets: the slots, then the SAs, then what these point at. */
+static void ask_ahead(const struct worker *w, const struct pktvec *in)
+{
+	struct esp_sa *sas[PKTVEC_MAX];
+	uint32_t num = 0;
+
+	for (uint32_t i = 0; i < in->num; i++)
+		if (likely(in->pkt[i]->len >= ESP_HEADER_LEN))
+			slots_ahead(w->sad, load_be32(in->pkt[i]->data));
+	for (uint32_t i = 0; i < in->num; i++) {
+		const struct packet *p = in->pkt[i];
+
+		if (unlikely(p->len < ESP_HEADER_LEN))
+			continue;
+		sas[num] = slots_get(w->sad, load_be32(p->data));
+		if (unlikely(!sas[num]) || (num && sas[num] == sas[num - 1]))
+			continue;
+		ahead_sa(sas[num++]);
+	}
+	for (uint32_t i = 0; i < num; i++) {
+		if (sas[i]->owner != w->index)
+			continue;
+		ahead(sas[i]->replay, 2 * CACHE_LINE);
+		ahead_parts(sas[i]);
+	}
+}
+
 void in_lookup(struct worker *w, struct pktvec *in, struct pktvec *out)
 {
 	if (likely(secret_alive())) {
+		if (unlikely(slots_num(w->sad) >= AHEAD_SAS))
+			ask_ahead(w, in);
 		out->num = open_all(w, in, out);
 		return;
 	}

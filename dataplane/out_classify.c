@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/slots.h"
+#include "dataplane/ahead.h"
 #include "dataplane/handoff.h"
 #include "dataplane/passes.h"
 #include "dataplane/sibling.h"
@@ -115,6 +117,21 @@ static bool turn_off(struct worker *w, struct packet *p, const struct flow_entry
 	return false;
 }
 
+/* ask_ahead - for all packets: the SAs, then what these point at. */
+static void ask_ahead(const struct pktvec *v)
+{
+	const struct esp_sa *last = NULL;
+
+	for (uint32_t i = 0; i < v->num; i++)
+		ahead_sa(v->pkt[i]->sa);
+	for (uint32_t i = 0; i < v->num; i++) {
+		if (v->pkt[i]->sa == last)
+			continue;
+		last = v->pkt[i]->sa;
+		ahead_parts(last);
+	}
+}
+
 void out_classify(struct worker *w, struct pktvec *in, struct pktvec *out)
 {
 	struct flow_id ids[PKTVEC_MAX];
@@ -134,4 +151,6 @@ void out_classify(struct worker *w, struct pktvec *in, struct pktvec *out)
 		out->pkt[num++] = p;
 	}
 	out->num = num;
+	if (unlikely(slots_num(w->sad) >= AHEAD_SAS))
+		ask_ahead(out);
 }

@@ -2,6 +2,7 @@
 /* What a peer, or somebody on the way, may send: every packet made or spoilt by the test. */
 #include <netinet/in.h>
 
+#include "dataplane/ahead.h"
 #include "tests/dataplane/testbed.h"
 #include "tests/tap/tap.h"
 
@@ -80,6 +81,59 @@ static void test_S50_pad_longer_than_packet(void)
 		}
 	}
 	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_PADDING), e.seq);
+	bed_fini(&bed);
+}
+
+/* With thousands of SPIs memory is asked for what a vector needs, before any of it is judged: of
+ * packets that are too short or of nobody's SPI among others, and of both SAs. */
+static void test_thousands_of_spis(void)
+{
+	uint8_t inner[BED_MAX_PACKET], esp[BED_MAX_PACKET], got[BED_MAX_PACKET];
+	const struct bed_options o = {.open_wire = true, .num_packets = 128, .num_frames = 128};
+	struct bed_esp e = {.next_header = 4};
+	struct bed bed;
+	uint32_t spi, spis[2];
+
+	bed_init(&bed, &o);
+	for (e.pair = 1; e.pair <= 2; e.pair++) {
+		bed_pair(&bed, e.pair, NULL);
+		spis[e.pair - 1] = bed.b.spi_in;
+	}
+	for (uint32_t i = 0; i < AHEAD_SAS; i++) {
+		CU_ASSERT_EQUAL_FATAL(dataplane_spi_reserve(bed.a.dp, &spi), ERR_OK);
+		CU_ASSERT_EQUAL_FATAL(dataplane_spi_reserve(bed.b.dp, &spi), ERR_OK);
+	}
+	size_t n = clear_packet(inner);
+
+	e.pad_len = bed_pad(n);
+	for (uint32_t i = 0; i < 60; i += 4) {
+		for (e.pair = 1; e.pair <= 2; e.pair++) {
+			e.seq = i + 1;
+			bed.b.spi_in = spis[e.pair - 1];
+			bed_deliver(&bed.b, esp, bed_seal(&bed, esp, &e, inner, n));
+		}
+		bed_deliver(&bed.b, esp, i / 4);
+		store_be32(esp, spi); /* reserved, and no SA has it */
+		bed_deliver(&bed.b, esp, n);
+	}
+	while (bed_turn_one(&bed, &bed.b))
+		;
+	for (uint32_t i = 0; i < 30; i++) {
+		CU_ASSERT_EQUAL(bed_receive(&bed.b, got), n);
+		CU_ASSERT_EQUAL(memcmp(got, inner, n), 0);
+	}
+	CU_ASSERT_EQUAL(bed_receive(&bed.b, got), 0);
+	CU_ASSERT_EQUAL(bed_drops(&bed.b), 30);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_NO_SA), 15);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_MALFORMED_ESP), 15);
+	/* And outbound. */
+	for (uint32_t i = 0; i < 30; i++)
+		bed_send(&bed.a, inner, n);
+	while (bed_turn_one(&bed, &bed.a))
+		;
+	for (uint32_t i = 0; i < 30; i++)
+		CU_ASSERT(bed_capture(&bed.a, got) > n);
+	CU_ASSERT_EQUAL(bed_drops(&bed.a), 0);
 	bed_fini(&bed);
 }
 
@@ -519,6 +573,7 @@ static void test_token_is_the_class(void)
 static const struct tap_test tests[] = {
 	TAP_TEST(test_S50_every_pad_length),
 	TAP_TEST(test_S50_pad_longer_than_packet),
+	TAP_TEST(test_thousands_of_spis),
 	TAP_TEST(test_S01_truncated),
 	TAP_TEST(test_S55_bit_flips),
 	TAP_TEST(test_S51_replayed),
