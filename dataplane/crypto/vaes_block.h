@@ -123,3 +123,59 @@ VAES_INLINE __m256i lanes_added(__m256i a, __m256i b)
 	return _mm256_xor_si256(_mm256_permute2x128_si256(a, b, 0x20),
 				_mm256_permute2x128_si256(a, b, 0x31));
 }
+
+/* products_joined - those of a in the low lane, those of b in the high one: from here on both go
+ * together. */
+VAES_INLINE struct product products_joined(const struct product *a, const struct product *b)
+{
+	return (struct product){
+		.lo = lanes_added(a->lo, b->lo),
+		.hi = lanes_added(a->hi, b->hi),
+		.both = lanes_added(a->both, b->both),
+	};
+}
+
+/* INTERLEAVE - the first w vectors of va and vb through the rounds of AES, with the keys ka and kb;
+ * between them the work of the hash, so that the processor finds both at any time: hash_a and
+ * hash_b for each number of a vector, and then done. */
+#define INTERLEAVE(va, ka, vb, kb, w, rounds, hash_a, hash_b, done) \
+	do {                                                        \
+		static_assert(VECTORS == 4, "each is hashed");      \
+		BOTH_ROUNDS(va, ka, vb, kb, w, 1);                  \
+		hash_a(0);                                          \
+		BOTH_ROUNDS(va, ka, vb, kb, w, 2);                  \
+		hash_a(1);                                          \
+		BOTH_ROUNDS(va, ka, vb, kb, w, 3);                  \
+		hash_a(2);                                          \
+		BOTH_ROUNDS(va, ka, vb, kb, w, 4);                  \
+		hash_a(3);                                          \
+		BOTH_ROUNDS(va, ka, vb, kb, w, 5);                  \
+		hash_b(0);                                          \
+		BOTH_ROUNDS(va, ka, vb, kb, w, 6);                  \
+		hash_b(1);                                          \
+		BOTH_ROUNDS(va, ka, vb, kb, w, 7);                  \
+		hash_b(2);                                          \
+		BOTH_ROUNDS(va, ka, vb, kb, w, 8);                  \
+		hash_b(3);                                          \
+		BOTH_ROUNDS(va, ka, vb, kb, w, 9);                  \
+		done;                                               \
+		if ((rounds) > 10) {                                \
+			BOTH_ROUNDS(va, ka, vb, kb, w, 10);         \
+			BOTH_ROUNDS(va, ka, vb, kb, w, 11);         \
+			BOTH_ROUNDS(va, ka, vb, kb, w, 12);         \
+			BOTH_ROUNDS(va, ka, vb, kb, w, 13);         \
+		}                                                   \
+		last_round_of(va, (ka) + (rounds), w);              \
+		last_round_of(vb, (kb) + (rounds), w);              \
+	} while (0)
+#define BOTH_ROUNDS(va, ka, vb, kb, w, n) (round_of(va, (ka) + (n), w), round_of(vb, (kb) + (n), w))
+
+/* op_settle - the ICV that was made; came: decrypt: as received, compared all at once. */
+VAES_INLINE void op_settle(struct aead_op *op, __m128i icv, __m128i came, const bool encrypts)
+{
+	const __m128i differ = _mm_xor_si128(icv, came);
+
+	if (encrypts)
+		_mm_storeu_si128((void *)op->icv, icv);
+	op->ok = encrypts || _mm_testz_si128(differ, differ);
+}

@@ -52,11 +52,7 @@ VAES_INLINE __m256i hash_both(const struct stream *a, const struct stream *b,
 {
 	const __m128i *ha = &a->before->key->power[VAES_CHUNK];
 	const __m128i *hb = &b->before->key->power[VAES_CHUNK];
-	struct product p = {
-		.lo = lanes_added(pa->lo, pb->lo),
-		.hi = lanes_added(pa->hi, pb->hi),
-		.both = lanes_added(pa->both, pb->both),
-	};
+	struct product p = products_joined(pa, pb);
 
 	if (a->ends || b->ends)
 		ghash_multiply(&p, pair(length_block(a), length_block(b)), pair(*ha, *hb),
@@ -67,20 +63,11 @@ VAES_INLINE __m256i hash_both(const struct stream *a, const struct stream *b,
 /* settle - what became of the chunk that was hashed: the ICV, if it was its packet's last. */
 VAES_INLINE void settle(struct stream *s, __m128i hash, const bool encrypts)
 {
-	__m128i icv;
-
 	s->hash = hash;
 	if (!s->ends)
 		return;
 	s->hash = _mm_setzero_si128();
-	icv = _mm_xor_si128(ghash_reverse_1(hash), s->mask);
-	if (encrypts) {
-		_mm_storeu_si128((void *)s->before->icv, icv);
-		s->before->ok = true;
-	} else {
-		icv = _mm_xor_si128(icv, s->icv);
-		s->before->ok = _mm_testz_si128(icv, icv); /* all of it at once */
-	}
+	op_settle(s->before, _mm_xor_si128(ghash_reverse_1(hash), s->mask), s->icv, encrypts);
 }
 
 /* ---- both ------------------------------------------------------------------------------------ */
@@ -99,8 +86,7 @@ VAES_INLINE void advance(struct stream *s, struct pipeline *p)
 }
 
 /* step - one chunk of each stream through the cipher, and the chunk before it through the hash;
- * none has more than w vectors. The work of the hash stands between the rounds of AES, so that the
- * processor finds both at any time. */
+ * none has more than w vectors. */
 VAES_INLINE void step(struct pipeline *p, const unsigned w, const bool encrypts)
 {
 	struct stream *a = &p->a, *b = &p->b;
@@ -108,40 +94,11 @@ VAES_INLINE void step(struct pipeline *p, const unsigned w, const bool encrypts)
 	struct product pa = ghash_none(), pb = ghash_none();
 	__m256i va[VECTORS], vb[VECTORS], hash;
 
-#define ROUNDS(n) (round_of(va, ka + (n), w), round_of(vb, kb + (n), w))
-#define HASH(x, i)                                \
-	do {                                      \
-		if ((i) < w)                      \
-			hash_vector(&p##x, x, i); \
-	} while (0)
+#define HASH_A(i) ((i) < w ? hash_vector(&pa, a, i) : (void)0)
+#define HASH_B(i) ((i) < w ? hash_vector(&pb, b, i) : (void)0)
 	stream_counters(va, a, w);
 	stream_counters(vb, b, w);
-	ROUNDS(1);
-	HASH(a, 0);
-	ROUNDS(2);
-	HASH(a, 1);
-	ROUNDS(3);
-	HASH(a, 2);
-	ROUNDS(4);
-	HASH(a, 3);
-	ROUNDS(5);
-	HASH(b, 0);
-	ROUNDS(6);
-	HASH(b, 1);
-	ROUNDS(7);
-	HASH(b, 2);
-	ROUNDS(8);
-	HASH(b, 3);
-	ROUNDS(9);
-	hash = hash_both(a, b, &pa, &pb);
-	if (p->rounds > 10) {
-		ROUNDS(10);
-		ROUNDS(11);
-		ROUNDS(12);
-		ROUNDS(13);
-	}
-	last_round_of(va, ka + p->rounds, w);
-	last_round_of(vb, kb + p->rounds, w);
+	INTERLEAVE(va, ka, vb, kb, w, p->rounds, HASH_A, HASH_B, hash = hash_both(a, b, &pa, &pb));
 	settle(a, _mm256_castsi256_si128(hash), encrypts);
 	settle(b, _mm256_extracti128_si256(hash, 1), encrypts);
 	stream_crypt(a, va, w, encrypts);

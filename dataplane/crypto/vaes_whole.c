@@ -75,34 +75,14 @@ VAES_INLINE __m256i whole_hash_both(const struct whole *a, const struct whole *b
 {
 	const __m128i *ha = &a->op->key->power[VAES_CHUNK];
 	const __m128i *hb = &b->op->key->power[VAES_CHUNK];
-	struct product p = {
-		.lo = lanes_added(pa->lo, pb->lo),
-		.hi = lanes_added(pa->hi, pb->hi),
-		.both = lanes_added(pa->both, pb->both),
-	};
+	struct product p = products_joined(pa, pb);
 
 	ghash_multiply(&p, whole_lengths(a->op, b->op), pair(*ha, *hb), pair(*SUM(ha), *SUM(hb)));
 	return ghash_reduce(&p);
 }
 
-/* whole_settle - the ICV. */
-VAES_INLINE void whole_settle(const struct whole *s, __m128i mask, __m128i hash,
-			      const bool encrypts)
-{
-	__m128i icv = _mm_xor_si128(hash, mask);
-
-	if (encrypts) {
-		_mm_storeu_si128((void *)s->op->icv, icv);
-		s->op->ok = true;
-	} else {
-		icv = _mm_xor_si128(icv, s->icv);
-		s->op->ok = _mm_testz_si128(icv, icv); /* all of it at once */
-	}
-}
-
 /* whole_step - the next two packets through the cipher, and a and b, which were there before them,
- * through the hash: its work stands between the rounds, so that the processor finds both at any
- * time. */
+ * through the hash. */
 VAES_INLINE void whole_step(struct whole *a, struct whole *b, __m128i masks[2],
 			    struct aead_op *next_a, struct aead_op *next_b, const uint32_t rounds,
 			    const unsigned w, const bool encrypts)
@@ -111,42 +91,15 @@ VAES_INLINE void whole_step(struct whole *a, struct whole *b, __m128i masks[2],
 	struct product pa = ghash_none(), pb = ghash_none();
 	__m256i va[VECTORS], vb[VECTORS], hash;
 
-#define ROUNDS(n) (round_of(va, ka + (n), w), round_of(vb, kb + (n), w))
-#define HASH(x, i)                               \
-	do {                                     \
-		if ((i) < w)                     \
-			whole_hash(&p##x, x, i); \
-	} while (0)
+#define HASH_A(i) ((i) < w ? whole_hash(&pa, a, i) : (void)0)
+#define HASH_B(i) ((i) < w ? whole_hash(&pb, b, i) : (void)0)
 	whole_counters(va, next_a, w);
 	whole_counters(vb, next_b, w);
-	ROUNDS(1);
-	HASH(a, 0);
-	ROUNDS(2);
-	HASH(a, 1);
-	ROUNDS(3);
-	HASH(a, 2);
-	ROUNDS(4);
-	HASH(a, 3);
-	ROUNDS(5);
-	HASH(b, 0);
-	ROUNDS(6);
-	HASH(b, 1);
-	ROUNDS(7);
-	HASH(b, 2);
-	ROUNDS(8);
-	HASH(b, 3);
-	ROUNDS(9);
-	hash = ghash_reverse(whole_hash_both(a, b, &pa, &pb));
-	if (rounds > 10) {
-		ROUNDS(10);
-		ROUNDS(11);
-		ROUNDS(12);
-		ROUNDS(13);
-	}
-	last_round_of(va, ka + rounds, w);
-	last_round_of(vb, kb + rounds, w);
-	whole_settle(a, masks[0], _mm256_castsi256_si128(hash), encrypts);
-	whole_settle(b, masks[1], _mm256_extracti128_si256(hash, 1), encrypts);
+	INTERLEAVE(va, ka, vb, kb, w, rounds, HASH_A, HASH_B,
+		   hash = ghash_reverse(whole_hash_both(a, b, &pa, &pb)));
+	op_settle(a->op, _mm_xor_si128(_mm256_castsi256_si128(hash), masks[0]), a->icv, encrypts);
+	op_settle(b->op, _mm_xor_si128(_mm256_extracti128_si256(hash, 1), masks[1]), b->icv,
+		  encrypts);
 	whole_crypt(a, &masks[0], next_a, va, w, encrypts);
 	whole_crypt(b, &masks[1], next_b, vb, w, encrypts);
 }
