@@ -66,8 +66,8 @@ static inline uint32_t vectors_of(const struct aead_op *op)
 	return (op->len + VAES_FRONT + VAES_VECTOR - 1) / VAES_VECTOR;
 }
 
-/* class_of - which operations can go together: twice the vectors of those of one chunk, 0 for the
- * longer ones, plus one for keys of 14 rounds. */
+/* class_of - which operations can go together: twice the vectors of small ones, 0 for the longer
+ * ones, plus one for keys of 14 rounds. */
 static inline uint32_t class_of(const struct aead_op *op)
 {
 	const uint32_t vectors = vectors_of(op);

@@ -18,34 +18,35 @@
 #define VAES_INLINE static inline __attribute__((always_inline)) VAES
 
 /* VAES_CHUNK - blocks of one packet that go through the kernel at a time. */
-#define VAES_CHUNK 8
+#define VAES_CHUNK 16
 
 /* VAES_FRONT - bytes in front of a text that go through the kernel with it: vaes_block.h says why.
- * VAES_VECTOR - bytes of a vector. VAES_WHOLE_VECTORS - that a chunk has. */
+ * VAES_VECTOR - bytes of a vector. VAES_WHOLE_VECTORS - that a small packet has at most. */
 #define VAES_FRONT         16
 #define VAES_VECTOR        32
-#define VAES_WHOLE_VECTORS (VAES_CHUNK / 2)
+#define VAES_WHOLE_VECTORS 4
 
-/* VAES_POWERS - of H that are kept: H^(CHUNK + 1) first, H, then zeros for what lies behind the end
- * of a chunk that is shorter than the one beside it. */
-#define VAES_POWERS (2 * VAES_CHUNK + 1)
+/* VAES_POWERS - of H that are kept: H^(CHUNK + 1) first, H last. */
+#define VAES_POWERS (VAES_CHUNK + 1)
 
-/* struct aead_key - in its own memory, which is in the key arena. power and sum, see vaes_ghash.h:
- * those of H^(CHUNK + 1) first, H last. */
+/* struct aead_key - in its own memory, which is in the key arena. power and sum, see vaes_ghash.h.
+ * behind: what the blocks of a chunk that is not there are multiplied with; they are zero, so it
+ * does not matter what it is. */
 struct aead_key {
 	struct secret memory;
 	uint32_t rounds; /* 10 or 14; 0 in a forked child, where all of this is zero */
 	__m128i round[15];
 	__m128i power[VAES_POWERS];
 	__m128i sum[VAES_POWERS];
+	__m128i behind[VAES_CHUNK];
 };
 
 /* vaes_key_expand - the key schedule of AES and the powers of H; key_len: 16 or 32. */
 void vaes_key_expand(struct aead_key *k, const uint8_t *key, size_t key_len) NONNULL(1, 2);
 
 /* vaes_gcm_long, vaes_gcm_whole - seal or open n operations, 1 to AEAD_BATCH_MAX, whose keys have
- * the same number of rounds; sets ok. _long: of any length. _whole: each is one chunk, and together
- * with VAES_FRONT bytes in front it takes so many vectors, 1 to VAES_WHOLE_VECTORS. */
+ * the same number of rounds; sets ok. _long: of any length. _whole: each, together with VAES_FRONT
+ * bytes in front, takes so many vectors, 1 to VAES_WHOLE_VECTORS. */
 void vaes_gcm_long(struct aead_op *const *ops, uint32_t n, bool encrypts) NONNULL(1);
 void vaes_gcm_whole(struct aead_op *const *ops, uint32_t n, uint32_t vectors, bool encrypts)
 	NONNULL(1);

@@ -14,10 +14,9 @@
 
 #include "dataplane/crypto/vaes_ghash.h"
 
-#define BLOCK   16
-#define VECTOR  VAES_VECTOR
-#define VECTORS VAES_WHOLE_VECTORS
-#define CHUNK   (VAES_CHUNK * BLOCK)
+#define BLOCK  16
+#define VECTOR VAES_VECTOR
+#define CHUNK  (VAES_CHUNK * BLOCK)
 
 /* EACH - do_(i) for the first w vectors. */
 #define EACH(w, do_)            \
@@ -29,6 +28,14 @@
 			do_(2); \
 		if ((w) > 3)    \
 			do_(3); \
+		if ((w) > 4)    \
+			do_(4); \
+		if ((w) > 5)    \
+			do_(5); \
+		if ((w) > 6)    \
+			do_(6); \
+		if ((w) > 7)    \
+			do_(7); \
 	} while (0)
 
 /* vaes_keep - from vaes_keep + VECTOR - n on n times 0xff, then zeros. */
@@ -91,9 +98,9 @@ VAES_INLINE __m256i crypt_end(uint8_t *at, __m256i key_stream, size_t len, const
 	return ghash_reverse(_mm256_and_si256(encrypts ? out : in, mask));
 }
 
-/* ---- the cipher: w vectors ------------------------------------------------------------------- */
+/* ---- w vectors ------------------------------------------------------------------------------- */
 
-VAES_INLINE void round_of(__m256i v[VECTORS], const __m128i *round, const unsigned w)
+VAES_INLINE void round_of(__m256i *v, const __m128i *round, const unsigned w)
 {
 	const __m256i key = _mm256_broadcastsi128_si256(*round);
 
@@ -101,7 +108,7 @@ VAES_INLINE void round_of(__m256i v[VECTORS], const __m128i *round, const unsign
 	EACH(w, ROUND);
 }
 
-VAES_INLINE void last_round_of(__m256i v[VECTORS], const __m128i *round, const unsigned w)
+VAES_INLINE void last_round_of(__m256i *v, const __m128i *round, const unsigned w)
 {
 	const __m256i key = _mm256_broadcastsi128_si256(*round);
 
@@ -111,64 +118,6 @@ VAES_INLINE void last_round_of(__m256i v[VECTORS], const __m128i *round, const u
 
 /* SUM - that belongs to a power. */
 #define SUM(power) ((power) + VAES_POWERS)
-
-VAES_INLINE __m256i pair(__m128i low, __m128i high)
-{
-	return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
-}
-
-/* lanes_added - those of a in the low lane, those of b in the high one. */
-VAES_INLINE __m256i lanes_added(__m256i a, __m256i b)
-{
-	return _mm256_xor_si256(_mm256_permute2x128_si256(a, b, 0x20),
-				_mm256_permute2x128_si256(a, b, 0x31));
-}
-
-/* products_joined - those of a in the low lane, those of b in the high one: from here on both go
- * together. */
-VAES_INLINE struct product products_joined(const struct product *a, const struct product *b)
-{
-	return (struct product){
-		.lo = lanes_added(a->lo, b->lo),
-		.hi = lanes_added(a->hi, b->hi),
-		.both = lanes_added(a->both, b->both),
-	};
-}
-
-/* INTERLEAVE - the first w vectors of va and vb through the rounds of AES, with the keys ka and kb;
- * between them the work of the hash, so that the processor finds both at any time: hash_a and
- * hash_b for each number of a vector, and then done. */
-#define INTERLEAVE(va, ka, vb, kb, w, rounds, hash_a, hash_b, done) \
-	do {                                                        \
-		static_assert(VECTORS == 4, "each is hashed");      \
-		BOTH_ROUNDS(va, ka, vb, kb, w, 1);                  \
-		hash_a(0);                                          \
-		BOTH_ROUNDS(va, ka, vb, kb, w, 2);                  \
-		hash_a(1);                                          \
-		BOTH_ROUNDS(va, ka, vb, kb, w, 3);                  \
-		hash_a(2);                                          \
-		BOTH_ROUNDS(va, ka, vb, kb, w, 4);                  \
-		hash_a(3);                                          \
-		BOTH_ROUNDS(va, ka, vb, kb, w, 5);                  \
-		hash_b(0);                                          \
-		BOTH_ROUNDS(va, ka, vb, kb, w, 6);                  \
-		hash_b(1);                                          \
-		BOTH_ROUNDS(va, ka, vb, kb, w, 7);                  \
-		hash_b(2);                                          \
-		BOTH_ROUNDS(va, ka, vb, kb, w, 8);                  \
-		hash_b(3);                                          \
-		BOTH_ROUNDS(va, ka, vb, kb, w, 9);                  \
-		done;                                               \
-		if ((rounds) > 10) {                                \
-			BOTH_ROUNDS(va, ka, vb, kb, w, 10);         \
-			BOTH_ROUNDS(va, ka, vb, kb, w, 11);         \
-			BOTH_ROUNDS(va, ka, vb, kb, w, 12);         \
-			BOTH_ROUNDS(va, ka, vb, kb, w, 13);         \
-		}                                                   \
-		last_round_of(va, (ka) + (rounds), w);              \
-		last_round_of(vb, (kb) + (rounds), w);              \
-	} while (0)
-#define BOTH_ROUNDS(va, ka, vb, kb, w, n) (round_of(va, (ka) + (n), w), round_of(vb, (kb) + (n), w))
 
 /* op_settle - the ICV that was made; came: decrypt: as received, compared all at once. */
 VAES_INLINE void op_settle(struct aead_op *op, __m128i icv, __m128i came, const bool encrypts)

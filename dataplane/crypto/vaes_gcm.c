@@ -2,20 +2,18 @@
 /*
  * AES-GCM over many packets (SP 800-38D, RFC 4106).
  *
- * One packet alone leaves the processor waiting: a round of AES takes four cycles, in which eight
- * others could have begun, and GHASH needs the cipher text that is only being made. So two packets
- * (streams) go side by side, each in chunks of up to eight blocks, which are four 256-bit vectors,
- * and while a chunk is in the cipher, the one before it is hashed (step): these are four chains of
- * work that do not wait for each other. A stream whose packet ends takes the next of the batch;
- * when none is left it works on an idle packet until the other one is done.
+ * A round of AES takes four cycles, in which eight 256-bit vectors can be begun: so a packet goes
+ * in chunks of up to sixteen blocks, which are eight vectors. GHASH needs the cipher text that is
+ * only being made: so while a chunk is in the cipher, the one before it is hashed (step), be it of
+ * the same packet or of the one before.
  */
 #include "dataplane/crypto/vaes_stream.h"
 
-/* struct pipeline - the two streams, and where they take packets from. */
+/* struct pipeline - the stream, and where it takes packets from. */
 struct pipeline {
-	struct stream a, b;
+	struct stream s;
 	struct aead_op *const *next, *const *end;
-	struct aead_op *idle;
+	struct aead_op *idle; /* that comes behind the last */
 	uint32_t rounds;
 };
 
@@ -38,26 +36,32 @@ VAES_INLINE void hash_vector(struct product *p, const struct stream *s, const un
 	ghash_multiply(p, v, load_2(power), load_2(SUM(power)));
 }
 
-/* length_block - the last one; zero for a packet that does not end yet. */
-VAES_INLINE __m128i length_block(const struct stream *s)
+/* hash_lengths - the last block. */
+VAES_INLINE void hash_lengths(struct product *p, const struct aead_op *op)
 {
-	if (!s->ends)
-		return _mm_setzero_si128();
-	return _mm_set_epi64x(8LL * s->before->aad_len, 8LL * s->before->len);
+	const __m128i *h = &op->key->power[VAES_CHUNK];
+	const __m128i lengths = _mm_set_epi64x(8LL * op->aad_len, 8LL * op->len);
+
+	ghash_multiply(p, _mm256_zextsi128_si256(lengths), _mm256_zextsi128_si256(*h),
+		       _mm256_zextsi128_si256(*SUM(h)));
 }
 
-/* hash_both - of a in the low lane, of b in the high one: from here on both go together. */
-VAES_INLINE __m256i hash_both(const struct stream *a, const struct stream *b,
-			      const struct product *pa, const struct product *pb)
+/* both_lanes - what is in them added, in the low one. */
+VAES_INLINE __m256i both_lanes(__m256i v)
 {
-	const __m128i *ha = &a->before->key->power[VAES_CHUNK];
-	const __m128i *hb = &b->before->key->power[VAES_CHUNK];
-	struct product p = products_joined(pa, pb);
+	return _mm256_zextsi128_si256(
+		_mm_xor_si128(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1)));
+}
 
-	if (a->ends || b->ends)
-		ghash_multiply(&p, pair(length_block(a), length_block(b)), pair(*ha, *hb),
-			       pair(*SUM(ha), *SUM(hb)));
-	return ghash_reduce(&p);
+/* hash_end - of the chunk. */
+VAES_INLINE __m128i hash_end(const struct stream *s, struct product *p)
+{
+	if (s->ends)
+		hash_lengths(p, s->before);
+	p->lo = both_lanes(p->lo);
+	p->hi = both_lanes(p->hi);
+	p->both = both_lanes(p->both);
+	return _mm256_castsi256_si128(ghash_reduce(p));
 }
 
 /* settle - what became of the chunk that was hashed: the ICV, if it was its packet's last. */
@@ -72,39 +76,66 @@ VAES_INLINE void settle(struct stream *s, __m128i hash, const bool encrypts)
 
 /* ---- both ------------------------------------------------------------------------------------ */
 
-VAES_INLINE void take(struct stream *s, struct pipeline *p)
+VAES_INLINE void take(struct pipeline *p)
 {
-	stream_begin(s, p->next == p->end ? p->idle : *p->next++);
+	stream_begin(&p->s, p->next == p->end ? p->idle : *p->next++);
 }
 
-VAES_INLINE void advance(struct stream *s, struct pipeline *p)
+/* NOW - v is made here: the compiler would add up the sums of the hash in an order of its own,
+ * which takes more registers than there are. */
+#define NOW(v) __asm__("" : "+x"(v))
+
+/* round_and_hash - the n-th round of AES, and the vector of the hash that goes with it, if there is
+ * one. */
+VAES_INLINE void round_and_hash(__m256i *v, struct product *p, const struct stream *s,
+				const unsigned n, const unsigned w)
 {
-	if (s->ends)
-		take(s, p);
-	else
-		stream_go_on(s);
+	round_of(v, s->op->key->round + n, w);
+#define NOW_V(i) NOW(v[i])
+	EACH(w, NOW_V);
+	if (n > w)
+		return;
+	hash_vector(p, s, n - 1);
+	NOW(p->lo);
+	NOW(p->hi);
+	NOW(p->both);
 }
 
-/* step - one chunk of each stream through the cipher, and the chunk before it through the hash;
- * none has more than w vectors. */
+/* step - a chunk through the cipher, and the one before it through the hash; neither has more than
+ * w vectors. */
 VAES_INLINE void step(struct pipeline *p, const unsigned w, const bool encrypts)
 {
-	struct stream *a = &p->a, *b = &p->b;
-	const __m128i *ka = a->key->round, *kb = b->key->round;
-	struct product pa = ghash_none(), pb = ghash_none();
-	__m256i va[VECTORS], vb[VECTORS], hash;
+	struct stream *s = &p->s;
+	const __m128i *key = s->op->key->round;
+	struct product sum = ghash_none();
+	__m256i v[VECTORS];
+	__m128i hash;
 
-#define HASH_A(i) ((i) < w ? hash_vector(&pa, a, i) : (void)0)
-#define HASH_B(i) ((i) < w ? hash_vector(&pb, b, i) : (void)0)
-	stream_counters(va, a, w);
-	stream_counters(vb, b, w);
-	INTERLEAVE(va, ka, vb, kb, w, p->rounds, HASH_A, HASH_B, hash = hash_both(a, b, &pa, &pb));
-	settle(a, _mm256_castsi256_si128(hash), encrypts);
-	settle(b, _mm256_extracti128_si256(hash, 1), encrypts);
-	stream_crypt(a, va, w, encrypts);
-	stream_crypt(b, vb, w, encrypts);
-	advance(a, p);
-	advance(b, p);
+	static_assert(VECTORS == 8, "a round for each");
+	stream_counters(v, s, w);
+	round_and_hash(v, &sum, s, 1, w);
+	round_and_hash(v, &sum, s, 2, w);
+	round_and_hash(v, &sum, s, 3, w);
+	round_and_hash(v, &sum, s, 4, w);
+	round_and_hash(v, &sum, s, 5, w);
+	round_and_hash(v, &sum, s, 6, w);
+	round_and_hash(v, &sum, s, 7, w);
+	round_and_hash(v, &sum, s, 8, w);
+	hash = hash_end(s, &sum);
+	round_of(v, key + 9, w);
+	if (p->rounds > 10) {
+		round_of(v, key + 10, w);
+		round_of(v, key + 11, w);
+		round_of(v, key + 12, w);
+		round_of(v, key + 13, w);
+	}
+	last_round_of(v, key + p->rounds, w);
+	settle(s, hash, encrypts);
+	stream_crypt(s, v, w, encrypts);
+	if (s->ends)
+		take(p);
+	else
+		stream_go_on(s);
 }
 
 /* A function for each number of vectors, so that all of them stay in registers. */
@@ -121,10 +152,14 @@ STEP(1)
 STEP(2)
 STEP(3)
 STEP(4)
+STEP(5)
+STEP(6)
+STEP(7)
+STEP(8)
 
 static void (*const steps[2][VECTORS])(struct pipeline *p) = {
-	{decrypt_1, decrypt_2, decrypt_3, decrypt_4},
-	{encrypt_1, encrypt_2, encrypt_3, encrypt_4},
+	{decrypt_1, decrypt_2, decrypt_3, decrypt_4, decrypt_5, decrypt_6, decrypt_7, decrypt_8},
+	{encrypt_1, encrypt_2, encrypt_3, encrypt_4, encrypt_5, encrypt_6, encrypt_7, encrypt_8},
 };
 
 /* ---- a batch --------------------------------------------------------------------------------- */
@@ -134,15 +169,15 @@ static size_t most(size_t a, size_t b)
 	return a > b ? a : b;
 }
 
-/* run - until one step was done for idle packets alone: it has hashed the last others. */
+/* run - until the idle packet was in the cipher: that step has hashed the last one before it. */
 static void run(struct pipeline *p, bool encrypts)
 {
 	size_t len, hashed = 1;
 	bool was_idle = false;
 
 	while (!was_idle) {
-		was_idle = p->a.op == p->idle && p->b.op == p->idle;
-		len = most(p->a.len, p->b.len);
+		was_idle = p->s.op == p->idle;
+		len = p->s.len;
 		steps[encrypts][(most(len, hashed) - 1) / VECTOR](p);
 		hashed = len;
 	}
@@ -155,10 +190,9 @@ VAES void vaes_gcm_long(struct aead_op *const *ops, uint32_t n, bool encrypts)
 	struct pipeline p = {
 		.next = ops, .end = ops + n, .idle = &idle, .rounds = idle.key->rounds};
 
-	p.a.before = p.b.before = &idle;
-	p.a.power = p.b.power = idle.key->power;
-	take(&p.a, &p);
-	take(&p.b, &p);
+	p.s.before = &idle;
+	p.s.power = idle.key->power;
+	take(&p);
 	run(&p, encrypts);
 	secret_wipe(&p, sizeof(p));
 	secret_wipe(room, sizeof(room));

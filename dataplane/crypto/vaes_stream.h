@@ -7,11 +7,13 @@
 
 #include "dataplane/crypto/vaes_block.h"
 
+/* VECTORS - of a full chunk. */
+#define VECTORS (VAES_CHUNK / 2)
+
 /* struct stream - of packets, one after the other. The hash is one chunk behind the cipher. */
 struct stream {
 	/* the chunk that is next in the cipher */
 	struct aead_op *op;
-	const struct aead_key *key;
 	uint8_t *at;
 	size_t len;      /* its bytes */
 	size_t left;     /* bytes of text behind it */
@@ -30,13 +32,19 @@ struct stream {
 
 /* ---- from chunk to chunk --------------------------------------------------------------------- */
 
-/* chunk_for - a packet of len bytes, those in front of the text among them. 5, 6 and 9 vectors go
- * by threes: a full chunk and a rest would cost two full ones. */
+static inline size_t vectors_in(size_t len)
+{
+	return (len + VECTOR - 1) / VECTOR;
+}
+
+/* chunk_for - a packet of len bytes, those in front of the text among them: as few chunks as can
+ * be, and all of about the same length, since a step costs as much as the longer one of its two. */
 VAES_INLINE size_t chunk_for(size_t len)
 {
-	const size_t vectors = (len + VECTOR - 1) / VECTOR;
+	const uint32_t vectors = (uint32_t)vectors_in(len);
+	const uint32_t chunks = (vectors + VECTORS - 1) / VECTORS;
 
-	return vectors == 5 || vectors == 6 || vectors == 9 ? 3 * VECTOR : CHUNK;
+	return (vectors + chunks - 1) / chunks * VECTOR;
 }
 
 /* stream_cut - the next chunk, of left bytes. */
@@ -49,7 +57,6 @@ VAES_INLINE void stream_cut(struct stream *s, size_t left)
 VAES_INLINE void stream_begin(struct stream *s, struct aead_op *op)
 {
 	s->op = op;
-	s->key = op->key;
 	s->at = op->text - BLOCK;
 	s->chunk = chunk_for(op->len + BLOCK);
 	stream_cut(s, op->len + BLOCK);
@@ -68,36 +75,40 @@ VAES_INLINE void stream_go_on(struct stream *s)
 /* ---- what is encrypted, and what with -------------------------------------------------------- */
 
 /* stream_counters - the chunk's counter blocks, with the first round key added. */
-VAES_INLINE void stream_counters(__m256i v[VECTORS], const struct stream *s, const unsigned w)
+VAES_INLINE void stream_counters(__m256i *v, const struct stream *s, const unsigned w)
 {
 	const __m256i from = _mm256_broadcastsi128_si256(s->counter);
-	const __m256i key = _mm256_broadcastsi128_si256(s->key->round[0]);
+	const __m256i key = _mm256_broadcastsi128_si256(s->op->key->round[0]);
 
 #define STEPS(i)   _mm256_setr_epi32(2 * (i) + 1, 0, 0, 0, 2 * (i) + 2, 0, 0, 0)
 #define COUNTER(i) v[i] = _mm256_xor_si256(key, ghash_reverse(_mm256_add_epi32(from, STEPS(i))))
 	EACH(w, COUNTER);
 }
 
-/* crypt_chunk - of w vectors; the others are zero for the hash. */
-VAES_INLINE void crypt_chunk(struct stream *s, __m256i key_stream[VECTORS], const unsigned w,
-			     const bool encrypts)
+/* crypt_full - the i-th vector of the longest chunk. */
+VAES_INLINE void crypt_full(struct stream *s, __m256i key_stream, const unsigned i,
+			    const bool encrypts)
 {
-	const __m256i zero = _mm256_setzero_si256();
+	s->blocks[i] = crypt_vector(s->at + VECTOR * i, key_stream, encrypts);
+}
 
-#define AT(i)   (s->at + VECTOR * (i))
-#define END(i)  crypt_end(AT(i), key_stream[i], s->len - VECTOR * (i), encrypts)
-#define TEXT(i) s->blocks[i] = (i) + 1 < w ? crypt_vector(AT(i), key_stream[i], encrypts) : END(i)
-	EACH(w, TEXT);
-	if (w < 2)
-		s->blocks[1] = zero;
-	if (w < 3)
-		s->blocks[2] = zero;
-	if (w < 4)
-		s->blocks[3] = zero;
+/* crypt_some - the i-th vector of a chunk: a whole one, the last one, or one behind the end, which
+ * is zero for the hash. */
+VAES_INLINE void crypt_some(struct stream *s, __m256i key_stream, const unsigned i,
+			    const bool encrypts)
+{
+	uint8_t *at = s->at + VECTOR * i;
+
+	if (likely(s->len >= VECTOR * (i + 1)))
+		s->blocks[i] = crypt_vector(at, key_stream, encrypts);
+	else if (s->len > VECTOR * i)
+		s->blocks[i] = crypt_end(at, key_stream, s->len - VECTOR * i, encrypts);
+	else
+		s->blocks[i] = _mm256_setzero_si256();
 }
 
 /* stream_crypt - the chunk in the cipher, w vectors at most; it becomes the one to be hashed. */
-VAES_INLINE void stream_crypt(struct stream *s, __m256i key_stream[VECTORS], const unsigned w,
+VAES_INLINE void stream_crypt(struct stream *s, __m256i *key_stream, const unsigned w,
 			      const bool encrypts)
 {
 	if (s->begins) {
@@ -107,17 +118,15 @@ VAES_INLINE void stream_crypt(struct stream *s, __m256i key_stream[VECTORS], con
 	s->ends = s->left == 0;
 	if (!encrypts && s->ends)
 		s->icv = load_1(s->op->icv);
-	if (w > 3 && s->len > 3 * VECTOR)
-		crypt_chunk(s, key_stream, 4, encrypts);
-	else if (w > 2 && s->len > 2 * VECTOR)
-		crypt_chunk(s, key_stream, 3, encrypts);
-	else if (w > 1 && s->len > VECTOR)
-		crypt_chunk(s, key_stream, 2, encrypts);
+#define FULL(i) crypt_full(s, key_stream[i], i, encrypts)
+#define SOME(i) crypt_some(s, key_stream[i], i, encrypts)
+	if (w == VECTORS && s->len == CHUNK)
+		EACH(w, FULL);
 	else
-		crypt_chunk(s, key_stream, 1, encrypts);
+		EACH(w, SOME);
 	if (s->begins)
 		s->blocks[0] = _mm256_blend_epi32(s->blocks[0], aad_block(s->op), 0x0f);
 	/* A chunk of n blocks begins with H^n; at the end there is one block more, the lengths. */
-	s->power = &s->key->power[VAES_CHUNK + !s->ends - (s->len + BLOCK - 1) / BLOCK];
+	s->power = &s->op->key->power[VAES_CHUNK + !s->ends - (s->len + BLOCK - 1) / BLOCK];
 	s->before = s->op;
 }
