@@ -43,6 +43,14 @@ static void punt(struct worker *w, struct packet *p)
 		worker_drop(w, p, DROP_PUNT_FULL);
 }
 
+/* came_with - part came as p did. */
+static void came_with(struct packet *part, const struct packet *p)
+{
+	part->from = p->from;
+	part->port = p->port;
+	part->dscp_ecn = p->dscp_ecn;
+}
+
 /* cut_off - the next datagram of the super-datagram p, whose rest begins behind it; *last: there is
  * no rest. NULL: there is no buffer, and p is dropped. */
 static struct packet *cut_off(struct worker *w, struct packet *p, bool *last)
@@ -57,9 +65,7 @@ static struct packet *cut_off(struct worker *w, struct packet *p, bool *last)
 	}
 	memcpy(part->data, p->data, len);
 	part->len = len;
-	part->from = p->from;
-	part->port = p->port;
-	part->dscp_ecn = p->dscp_ecn;
+	came_with(part, p);
 	counter_add(&w->count.made, 1);
 	p->data += len;
 	p->len -= len;
@@ -70,10 +76,38 @@ static struct packet *cut_off(struct worker *w, struct packet *p, bool *last)
 	return part;
 }
 
+/* take_first - the first datagram of a super-datagram that came in parts; *slot: those behind it.
+ */
+static struct packet *take_first(struct worker *w, struct packet **slot)
+{
+	struct packet *p = *slot, *rest = p->next_part;
+
+	came_with(rest, p);
+	rest->seg_len = rest->next_part ? p->seg_len : 0;
+	rest->num_parts = (uint8_t)(p->num_parts - 1);
+	p->next_part = NULL;
+	p->seg_len = 0;
+	p->num_parts = 0;
+	counter_add(&w->count.made, 1);
+	*slot = rest;
+	return p;
+}
+
+/* next_datagram - of what is in *slot; *last: there is no more. NULL: dropped. */
+static struct packet *next_datagram(struct worker *w, struct packet **slot, bool *last)
+{
+	*last = !(*slot)->seg_len;
+	if (likely(*last))
+		return *slot;
+	return (*slot)->next_part ? take_first(w, slot) : cut_off(w, *slot, last);
+}
+
 /* goes_beside - the super-datagram p, or what is left of it, goes into out as a whole, or there is
  * nothing else there: what the sender had together is to be joined again for the host. */
 static bool goes_beside(const struct packet *p, const struct pktvec *out)
 {
+	if (p->next_part)
+		return out->num == 0 || p->num_parts < pktvec_room(out);
 	return out->num == 0 || p->len <= (uint32_t)p->seg_len * pktvec_room(out);
 }
 
@@ -125,13 +159,12 @@ void in_demux(struct worker *w, struct pktvec *in, struct pktvec *out)
 	i = as_they_are(in, 0, out);
 	while (i < in->num && pktvec_room(out)) {
 		struct packet *p = in->pkt[i];
-		bool last = true;
+		bool last;
 
 		if (unlikely(p->seg_len) && !goes_beside(p, out))
 			break;
 		pass_prefetch(in, i);
-		if (unlikely(p->seg_len))
-			p = cut_off(w, p, &last);
+		p = next_datagram(w, &in->pkt[i], &last);
 		i += last;
 		if (likely(p != NULL))
 			demux(w, p, out);

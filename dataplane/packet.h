@@ -50,8 +50,10 @@ const char *drop_text(enum drop_reason r);
  *
  * A super-packet is one packet with a segment length: datagrams of one sender one behind the other,
  * as an outer port's socket joined them, or on an inner port a TCP or UDP packet that the host left
- * to us to cut (super.h). The driver says so by seg_len. On their way to an inner port whose driver
- * takes it packets may be chained (next_part): each is whole, and the host may have them as one.
+ * to us to cut (super.h). The driver says so by seg_len. Datagrams may also come as a chain of
+ * packets (next_part), of which the first has what is known of all. On their way to an inner port
+ * whose driver takes it packets may be chained as well: each is whole, and the host may have them
+ * as one.
  *
  * A driver that sees the wire itself leaves IP headers and fragments to the data path
  * (PACKET_F_IP). With PACKET_F_TOLD data begins where that of a packet we sent did, as far as it is
@@ -81,14 +83,14 @@ struct packet {
 	const struct path *path; /* path chosen or arrived by; NULL = unknown remote */
 	const struct path_addr
 		*to; /* tx on an outer port: destination, valid until the driver sent */
-	struct packet *next_part; /* tx on an inner port: sent together with this one, behind it */
+	struct packet *next_part; /* of a chain: the packet behind this one */
 	uint64_t hold_until_ns;   /* acquire: when it is given up; 0 = it never waited */
-	uint16_t head_len; /* with next_part: headers that all of them have; seg_len is set, too */
-	uint8_t num_parts; /* packets behind this one */
-	uint8_t drop_reason;   /* enum drop_reason once dropped */
-	uint32_t fragment_id;  /* JOINED: the fragments' identification */
-	uint16_t fragment_at;  /* JOINED: IPv6: where their fragment header was */
-	uint16_t mtu;          /* JOINED: length that fragments of it may have; TOLD: the MTU */
+	uint16_t head_len;    /* tx, first of a chain: headers that all have; seg_len is set, too */
+	uint8_t num_parts;    /* packets behind this one */
+	uint8_t drop_reason;  /* enum drop_reason once dropped */
+	uint32_t fragment_id; /* JOINED: the fragments' identification */
+	uint16_t fragment_at; /* JOINED: IPv6: where their fragment header was */
+	uint16_t mtu;         /* JOINED: length that fragments of it may have; TOLD: the MTU */
 	uint8_t fragment_next; /* JOINED: IPv6: where the fragment header was named */
 	uint8_t way;           /* the driver's own, from rx to tx with PACKET_F_PASS */
 	struct path_addr from; /* rx on an outer port: the addresses it came with */

@@ -23,15 +23,28 @@ struct dgram_slot {
 	alignas(struct cmsghdr) uint8_t control[DGRAM_CONTROL_LEN];
 };
 
+/* DGRAM_NUM_SUPER - messages of one system call while they hold many datagrams each: of more than
+ * two the first is far from the processor again before it is looked at. */
+#define DGRAM_NUM_SUPER 2
+
+/* struct dgram_parts - a message that is expected to hold num datagrams of len bytes: a packet for
+ * each, and room for what is beyond. num 0: nothing is. */
+struct dgram_parts {
+	struct packet *pkts[PKTVEC_MAX];
+	struct iovec iov[PKTVEC_MAX + 1];
+	uint32_t num, len;
+};
+
 /* struct dgram_burst - of one system call; receiving and sending take turns with it. spare: the
  * ends of datagrams that are longer than a packet's buffer, each moved at once with what is before
  * it to a packet of pool->longer. It takes no memory as long as nothing is written there. longer:
- * or the packet where such an end is already. num: packets in each message that is sent; tx_iov:
- * theirs, and one more for each message (UDP_SEGMENT's cure). */
+ * or the packet where such an end is already. parts: of the first messages. num: packets in each
+ * message that is sent; tx_iov: theirs, and one more for each message (UDP_SEGMENT's cure). */
 struct dgram_burst {
 	struct mmsghdr msgs[PKTVEC_MAX];
 	struct dgram_slot slots[PKTVEC_MAX];
 	struct packet *longer[PKTVEC_MAX];
+	struct dgram_parts parts[DGRAM_NUM_SUPER];
 	struct iovec tx_iov[2 * PKTVEC_MAX];
 	uint8_t num[PKTVEC_MAX];
 	uint8_t spare[PKTVEC_MAX][POOL_LONGEST];
@@ -54,6 +67,9 @@ struct dgram_socket {
 	uint32_t lost;     /* the kernel's count of datagrams it had no room for, as last seen */
 	uint8_t expected;  /* messages that the next system call asks for; 0: not known */
 	uint8_t coalesced; /* bursts that may bring none until no super-datagrams are expected */
+	uint8_t num_segs;  /* datagrams that one is expected to hold, and the length of each; 0: not
+			    */
+	uint16_t seg_len;  /* known */
 	/* Sending several datagrams as one message: it may be done; dgram_gso_is_ill();
 	 * datagrams that go one by one until it is tried again, and how many that were last. */
 	bool gso, gso_cure;
@@ -83,6 +99,24 @@ bool dgram_gso_is_ill(const char *release) NONNULL(1);
  * rx_error. */
 void dgram_rx(struct dgram_burst *b, struct driver_stats *stats, struct dgram_socket *s,
 	      struct pool *pool, struct pktvec *out) NONNULL(1, 2, 3, 4, 5);
+
+/* dgram_parts_expect - a super-datagram came: num of seg_len bytes each. */
+void dgram_parts_expect(struct dgram_socket *s, uint16_t seg_len, uint32_t num) NONNULL(1);
+
+/* dgram_parts_prepare - places for a message as the socket expects it: first's, those of more
+ * packets of its pool, and behind them the end of `longer`, a packet for the longest message.
+ * Returns how many are in parts->iov; 0: nothing is expected, or does not fit. */
+uint32_t dgram_parts_prepare(struct dgram_parts *parts, const struct dgram_socket *s,
+			     struct packet *first, struct packet *longer) NONNULL(1, 2, 3, 4);
+
+/* dgram_parts_settle - the message that came: the first of parts has its whole length, and what
+ * else is known of it. As a chain of packets (packet->next_part) with the first one's seg_len, if
+ * there are several and they are as expected; else as one packet, which may be *longer (NULL then).
+ */
+struct packet *dgram_parts_settle(struct dgram_parts *parts, struct packet **longer) NONNULL(1, 2);
+
+/* dgram_parts_put - what is left, if anything: all packets but the first go back. */
+void dgram_parts_put(struct dgram_parts *parts) NONNULL(1);
 
 /* dgram_ready - which sockets of a driver's own epoll have something; their numbers are the events'
  * data.u32. For who has not been told by a worker. */

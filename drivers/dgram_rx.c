@@ -13,10 +13,6 @@
 static_assert(sizeof(struct in6_pktinfo) <= 20 && sizeof(struct in_pktinfo) <= 20,
 	      "DGRAM_CONTROL_LEN holds either");
 
-/* NUM_SUPER - messages of one system call while they hold many datagrams each: of more than two
- * the first is far from the processor again before it is looked at. */
-#define NUM_SUPER 2
-
 /* PATIENCE - bursts without super-datagrams until they are no longer expected: with few messages in
  * each some have none by chance, and many that come unexpected need a long packet each at once. */
 #define PATIENCE 32
@@ -36,7 +32,7 @@ static uint32_t obtain(struct dgram_burst *b, const struct dgram_socket *s, stru
 
 	if (s->coalesced && pool->longer)
 		num_longer = pool->longer->ops->get(pool->longer, b->longer,
-						    n < NUM_SUPER ? n : NUM_SUPER);
+						    n < DGRAM_NUM_SUPER ? n : DGRAM_NUM_SUPER);
 	n = pool->ops->get(pool, pkts, num_longer ? num_longer : n);
 	if (n < num_longer)
 		pool->longer->ops->put(pool->longer, b->longer + n, num_longer - n);
@@ -55,6 +51,19 @@ static struct iovec end_of(struct dgram_burst *b, const struct packet *p, uint32
 		return (struct iovec){b->spare[i], sizeof(b->spare[i])};
 	w->data = w->buf + packet_headroom(p);
 	return (struct iovec){w->data + room, packet_tailroom(w) - room};
+}
+
+/* expect_parts - message i is received in parts if it is known what they are like. */
+static void expect_parts(struct dgram_burst *b, const struct dgram_socket *sock, struct packet *p,
+			 uint32_t i)
+{
+	struct msghdr *m = &b->msgs[i].msg_hdr;
+	uint32_t num = dgram_parts_prepare(&b->parts[i], sock, p, b->longer[i]);
+
+	if (num) {
+		m->msg_iov = b->parts[i].iov;
+		m->msg_iovlen = num;
+	}
 }
 
 /* prepare_rx - n packets from the pool as buffers of messages 0 to n - 1; returns how many. */
@@ -77,6 +86,8 @@ static uint32_t prepare_rx(struct dgram_burst *b, const struct dgram_socket *soc
 			.msg_control = s->control,
 			.msg_controllen = sizeof(s->control),
 		};
+		if (b->longer[i])
+			expect_parts(b, sock, pkts[i], i);
 	}
 	return n;
 }
@@ -109,6 +120,12 @@ static void read_control_v6(struct packet *p, const struct cmsghdr *c)
 	}
 }
 
+/* num_in - datagrams in p. */
+static uint32_t num_in(const struct packet *p)
+{
+	return p->seg_len ? (p->len + p->seg_len - 1) / p->seg_len : 1;
+}
+
 /* read_segment - how long each datagram of a message is but the last. */
 static void read_segment(struct dgram_socket *sock, struct packet *p, const struct cmsghdr *c)
 {
@@ -120,6 +137,7 @@ static void read_segment(struct dgram_socket *sock, struct packet *p, const stru
 	if (len > 0 && (uint32_t)len < p->len) {
 		p->seg_len = (uint16_t)len;
 		sock->coalesced = PATIENCE;
+		dgram_parts_expect(sock, p->seg_len, num_in(p));
 	}
 }
 
@@ -180,12 +198,19 @@ static bool fill_in(struct dgram_burst *b, struct driver_stats *stats, struct dg
 	       sock->finish(sock, p);
 }
 
-/* accept_datagram - message i, received into p, as a packet; NULL: counted, and p is given back. */
-static struct packet *accept_datagram(struct dgram_burst *b, struct driver_stats *stats,
-				      struct dgram_socket *s, struct pool *pool, struct packet *p,
-				      uint32_t i)
+/* is_apart - message i is in parts. */
+static bool is_apart(const struct dgram_burst *b, uint32_t i)
 {
-	if (unlikely(b->msgs[i].msg_len > packet_tailroom(p))) {
+	return i < DGRAM_NUM_SUPER && b->parts[i].num;
+}
+
+/* accept_message - message i, received into p, as a packet or a chain of such; NULL: counted, and p
+ * is given back. */
+static struct packet *accept_message(struct dgram_burst *b, struct driver_stats *stats,
+				     struct dgram_socket *s, struct pool *pool, struct packet *p,
+				     uint32_t i)
+{
+	if (unlikely(b->msgs[i].msg_len > packet_tailroom(p)) && !is_apart(b, i)) {
 		struct packet *w = whole(b, i, pool, p);
 
 		if (!w) {
@@ -195,38 +220,28 @@ static struct packet *accept_datagram(struct dgram_burst *b, struct driver_stats
 		}
 		p = w;
 	}
-	if (fill_in(b, stats, s, p, i))
-		return p;
-	counter_add(&stats->rx_error, 1);
-	packet_put(p);
-	return NULL;
-}
-
-/* num_in - datagrams in p. */
-static uint32_t num_in(const struct packet *p)
-{
-	return p->seg_len ? (p->len + p->seg_len - 1) / p->seg_len : 1;
+	if (!fill_in(b, stats, s, p, i)) {
+		counter_add(&stats->rx_error, 1);
+		packet_put(p);
+		return NULL;
+	}
+	counter_add(&stats->rx_packets, num_in(p));
+	counter_add(&stats->rx_bytes, p->len);
+	return is_apart(b, i) ? dgram_parts_settle(&b->parts[i], &b->longer[i]) : p;
 }
 
 /* accept_all - messages 0 to got - 1 into out. */
 static void accept_all(struct dgram_burst *b, struct driver_stats *stats, struct dgram_socket *s,
 		       struct pool *pool, struct packet **pkts, uint32_t got, struct pktvec *out)
 {
-	uint64_t bytes = 0, num = 0;
-
 	if (s->coalesced && got)
 		s->coalesced--; /* unless one of these is */
 	for (uint32_t i = 0; i < got; i++) {
-		struct packet *p = accept_datagram(b, stats, s, pool, pkts[i], i);
+		struct packet *p = accept_message(b, stats, s, pool, pkts[i], i);
 
-		if (!p)
-			continue;
-		bytes += p->len;
-		num += num_in(p);
-		pktvec_push(out, p);
+		if (p)
+			pktvec_push(out, p);
 	}
-	counter_add(&stats->rx_packets, num);
-	counter_add(&stats->rx_bytes, bytes);
 }
 
 /* receive - one system call for up to num messages; how many came. */
@@ -253,7 +268,8 @@ static uint32_t receive(struct dgram_burst *b, struct driver_stats *stats, struc
 	accept_all(b, stats, s, pool, pkts, got, out);
 	if (got < n)
 		pool->ops->put(pool, pkts + got, n - got);
-	for (uint32_t i = 0; i < n && i < NUM_SUPER; i++) {
+	for (uint32_t i = 0; i < n && i < DGRAM_NUM_SUPER; i++) {
+		dgram_parts_put(&b->parts[i]);
 		if (b->longer[i])
 			packet_put(b->longer[i]);
 	}

@@ -36,6 +36,7 @@ struct wire {
 	struct lane lanes[2]; /* end i sends on lanes[i] */
 	uint32_t frame_len;
 	uint32_t num_ends; /* atomic */
+	bool apart;        /* memory_come_apart() */
 };
 
 /* struct memory_port - one end: a driver, or the caller's far end. */
@@ -183,6 +184,30 @@ static struct packet *room_for(struct driver_stats *stats, const struct frame *f
 	return w;
 }
 
+/* come_apart - the super-packet p as a chain of num packets; p as it is if there are not so many.
+ */
+static struct packet *come_apart(struct packet *p, struct pool *pool, uint32_t num)
+{
+	struct packet *parts[PKTVEC_MAX];
+	uint32_t got = pool->ops->get(pool, parts, num), len = p->seg_len;
+
+	if (got < num || len > pool->data_room) {
+		pool->ops->put(pool, parts, got);
+		return p;
+	}
+	for (uint32_t i = 0; i < num; i++) {
+		parts[i]->len = i + 1 < num ? len : p->len - i * len;
+		memcpy(parts[i]->data, p->data + i * len, parts[i]->len);
+		parts[i]->next_part = i + 1 < num ? parts[i + 1] : NULL;
+	}
+	parts[0]->from = p->from;
+	parts[0]->dscp_ecn = p->dscp_ecn;
+	parts[0]->seg_len = p->seg_len;
+	parts[0]->num_parts = (uint8_t)(num - 1);
+	packet_put(p);
+	return parts[0];
+}
+
 /* receive_one - the oldest frame for which there is room, in p or another one; NULL if there is
  * none, and p stays. */
 static struct packet *receive_one(struct memory_port *m, struct packet *p, struct pool *pool)
@@ -202,6 +227,9 @@ static struct packet *receive_one(struct memory_port *m, struct packet *p, struc
 	w->dscp_ecn = f->dscp_ecn;
 	w->seg_len = f->seg_len;
 	give_back(m, f);
+	if (m->wire->apart && w->seg_len && w->len > w->seg_len &&
+	    w->len <= (uint32_t)w->seg_len * PKTVEC_MAX)
+		return come_apart(w, pool, (w->len + w->seg_len - 1) / w->seg_len);
 	return w;
 }
 
@@ -401,6 +429,11 @@ enum err memory_inject_super(struct memory_port *far, const void *bytes, size_t 
 		return ERR_FULL;
 	notify(far->tx);
 	return ERR_OK;
+}
+
+void memory_come_apart(struct memory_port *far, bool apart)
+{
+	far->wire->apart = apart;
 }
 
 bool memory_take_meta(struct memory_port *far, void *buf, size_t cap, size_t *out_len,

@@ -40,6 +40,10 @@ MUST_USE enum err memory_inject(struct memory_port *far, const void *bytes, size
 MUST_USE enum err memory_inject_super(struct memory_port *far, const void *bytes, size_t len,
 				      uint16_t seg_len, const struct path_addr *from) NONNULL(1);
 
+/* memory_come_apart - super-packets of up to PKTVEC_MAX segments are received as chains of packets
+ * (packet->next_part) or not, which is so at first. While nothing is received. */
+void memory_come_apart(struct memory_port *far, bool apart) NONNULL(1);
+
 /* memory_take - the oldest frame that the port sent: copied to buf (len bytes, cut to cap); *out_to
  * (may be NULL) is where it goes. False if there is none. Far end's thread. */
 MUST_USE bool memory_take(struct memory_port *far, void *buf, size_t cap, size_t *out_len,

@@ -50,15 +50,18 @@ static bool delivered(uint32_t num, size_t len, size_t last_len)
 	return bed_receive(&bed.b, got) == 0;
 }
 
-static void begin(void)
+/* begin - apart: super-datagrams reach B as chains of packets. */
+static void begin(uint32_t num_packets, bool apart)
 {
-	const struct bed_options o = {.open_wire = true, .frame_len = 65536, .num_packets = 512};
+	const struct bed_options o = {
+		.open_wire = true, .frame_len = 65536, .num_packets = num_packets};
 
 	bed_init(&bed, &o);
 	bed_pair(&bed, 1, NULL);
+	memory_come_apart(bed.b.wire, apart);
 }
 
-static void test_super_datagram(void)
+static void check_super_datagrams(bool apart)
 {
 	static const struct {
 		uint32_t num;
@@ -67,9 +70,10 @@ static void test_super_datagram(void)
 
 	for (size_t c = 0; c < ARRAY_LEN(cases); c++) {
 		struct dataplane_stats before, after;
+		bool chain = apart && cases[c].num <= PKTVEC_MAX;
 		size_t seg_len, len;
 
-		begin();
+		begin(512, apart);
 		len = seal(cases[c].num, cases[c].len, cases[c].last_len, &seg_len);
 		dataplane_stats(bed.b.dp, &before);
 		inject(len, seg_len);
@@ -77,21 +81,25 @@ static void test_super_datagram(void)
 		CU_ASSERT(delivered(cases[c].num, cases[c].len, cases[c].last_len));
 		dataplane_stats(bed.b.dp, &after);
 		CU_ASSERT_EQUAL(after.rx_packets - before.rx_packets, 1);
-		CU_ASSERT_EQUAL(after.made - before.made, cases[c].num);
-		CU_ASSERT_EQUAL(after.consumed - before.consumed, 1);
+		CU_ASSERT_EQUAL(after.made - before.made, cases[c].num - chain);
+		CU_ASSERT_EQUAL(after.consumed - before.consumed, chain ? 0 : 1);
 		CU_ASSERT_EQUAL(after.tx_packets - before.tx_packets, cases[c].num);
 		bed_fini(&bed);
 	}
 }
 
-/* Any sender may choose what is together: each datagram is judged by itself, as if it had come so.
- */
-static void test_any_datagram_inside(void)
+static void test_super_datagram(void)
+{
+	check_super_datagrams(false);
+	check_super_datagrams(true);
+}
+
+static void check_any_datagram_inside(bool apart)
 {
 	struct dp_event ev;
 	size_t seg_len, len;
 
-	begin();
+	begin(512, apart);
 	len = seal(3, 100, 100, &seg_len);
 	memcpy(big + 4 * seg_len, big + 2 * seg_len, seg_len); /* [0] [1] IKE damaged [2] [1] */
 	memcpy(big + 5 * seg_len, big + seg_len, seg_len);
@@ -120,15 +128,45 @@ static void test_any_datagram_inside(void)
 	bed_fini(&bed);
 }
 
+/* Any sender may choose what is together: each datagram is judged by itself, as if it had come so.
+ */
+static void test_any_datagram_inside(void)
+{
+	check_any_datagram_inside(false);
+	check_any_datagram_inside(true);
+}
+
+/* Those that are apart need no more than they have: a full vector, and one behind another. */
+static void test_apart_with_few_buffers(void)
+{
+	size_t seg_len, len;
+
+	begin(PKTVEC_MAX + 16, true);
+	for (uint32_t num = 2; num <= PKTVEC_MAX; num += 2) {
+		len = seal(num, 300, 40, &seg_len);
+		inject(len, seg_len);
+		bed_turn_one(&bed, &bed.b);
+		CU_ASSERT(delivered(num, 300, 40));
+	}
+	for (uint32_t num = 2; num < 30; num++) {
+		len = seal(num, 100, 100, &seg_len);
+		inject(len, seg_len);
+		inject(len, seg_len); /* the same once more */
+		bed_turn_one(&bed, &bed.b);
+		CU_ASSERT(delivered(num, 100, 100));
+	}
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_NO_BUFFER), 0);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_REPLAY), (2 + 29) * 28 / 2);
+	bed_fini(&bed);
+}
+
 /* Where buffers are short the rest is dropped, and all of it comes back to the pools. */
 static void test_shortage(void)
 {
-	const struct bed_options o = {.open_wire = true, .frame_len = 65536, .num_packets = 20};
 	size_t seg_len, len;
 	uint32_t num = 0;
 
-	bed_init(&bed, &o);
-	bed_pair(&bed, 1, NULL);
+	begin(20, false);
 	len = seal(40, 100, 100, &seg_len);
 	inject(len, seg_len);
 	bed_turn_one(&bed, &bed.b);
@@ -141,6 +179,7 @@ static void test_shortage(void)
 
 static const struct tap_test tests[] = {
 	TAP_TEST(test_any_datagram_inside),
+	TAP_TEST(test_apart_with_few_buffers),
 	TAP_TEST(test_shortage),
 	TAP_TEST(test_super_datagram),
 };

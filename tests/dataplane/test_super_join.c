@@ -323,7 +323,7 @@ static void seal_queued(uint32_t first)
 
 /* A super-datagram is one vector's affair, whatever came with it, so that the host has one
  * super-packet for each and not parts that end where vectors do. */
-static void test_together_in(void)
+static void check_together_in(bool apart)
 {
 	const struct bed_options o = {.open_wire = true,
 				      .frame_len = 65536,
@@ -336,6 +336,7 @@ static void test_together_in(void)
 
 	bed_init(&f.bed, &o);
 	bed_pair(&f.bed, 1, NULL);
+	memory_come_apart(f.bed.b.wire, apart);
 	f.num = 0;
 	for (uint32_t i = 0; i < 3 * TOGETHER; i++) {
 		flight_add(&f, &s, i * 1000, 1000, i % TOGETHER != 0);
@@ -348,6 +349,12 @@ static void test_together_in(void)
 		CU_ASSERT(meta.seg_len == 1000 && len / 1000 == TOGETHER);
 	CU_ASSERT_EQUAL(num, 3);
 	bed_fini(&f.bed);
+}
+
+static void test_together_in(void)
+{
+	check_together_in(false);
+	check_together_in(true);
 }
 
 static const struct tap_test tests[] = {

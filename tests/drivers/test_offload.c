@@ -138,8 +138,13 @@ static bool begin(bool gso, bool gro)
 
 static void put_all(void)
 {
-	while (vec.num)
-		packet_put(vec.pkt[--vec.num]);
+	for (uint32_t i = 0; i < vec.num; i++) {
+		for (struct packet *p = vec.pkt[i], *next; p; p = next) {
+			next = p->next_part;
+			packet_put(p);
+		}
+	}
+	vec.num = 0;
 }
 
 static void end(void)
@@ -526,46 +531,128 @@ static void send_many(int fd, const struct path_addr *to, uint32_t seg_len, uint
 	netns_settle();
 }
 
-/* check_received - p holds num datagrams from `first` on, as send_many() made them. */
-static void check_received(const struct packet *p, const struct path_addr *to, uint32_t seg_len,
-			   uint32_t last_len, uint32_t num, uint32_t first)
+/* check_apart - p is a chain of num datagrams from `first` on, as send_many() made them. */
+static void check_apart(const struct packet *p, uint32_t seg_len, uint32_t last_len, uint32_t num,
+			uint32_t first)
 {
-	CU_ASSERT_EQUAL(p->len, (num - 1) * seg_len + last_len);
-	CU_ASSERT_EQUAL(p->seg_len, num > 1 ? seg_len : 0);
+	CU_ASSERT_EQUAL(p->num_parts, num - 1);
+	for (uint32_t i = 0; i < num && p; i++, p = p->next_part) {
+		CU_ASSERT_EQUAL(packet_headroom(p), PACKET_HEADROOM);
+		CU_ASSERT_EQUAL(p->len, i + 1 == num ? last_len : seg_len);
+		CU_ASSERT(is_filled(p->data, p->len, first + i));
+		CU_ASSERT((i + 1 == num) == !p->next_part);
+	}
+}
+
+/* check_together - the same in one piece. */
+static void check_together(const struct packet *p, uint32_t seg_len, uint32_t last_len,
+			   uint32_t num, uint32_t first)
+{
 	CU_ASSERT_EQUAL(packet_headroom(p), PACKET_HEADROOM);
-	CU_ASSERT(memcmp(&p->from.remote, &to->remote, sizeof(to->remote)) == 0);
-	CU_ASSERT(memcmp(&p->from.local, &to->local, sizeof(to->local)) == 0);
-	CU_ASSERT_EQUAL(p->from.encap, ENCAP_UDP);
+	CU_ASSERT_EQUAL(p->len, (num - 1) * seg_len + last_len);
 	for (uint32_t i = 0; i < num && p->len == (num - 1) * seg_len + last_len; i++)
 		CU_ASSERT(is_filled(p->data + i * seg_len, i + 1 == num ? last_len : seg_len,
 				    first + i));
 }
 
+/* check_received - p holds num datagrams from `first` on, as send_many() made them. */
+static void check_received(const struct packet *p, const struct path_addr *to, uint32_t seg_len,
+			   uint32_t last_len, uint32_t num, uint32_t first)
+{
+	CU_ASSERT_EQUAL(p->seg_len, num > 1 ? seg_len : 0);
+	CU_ASSERT(memcmp(&p->from.remote, &to->remote, sizeof(to->remote)) == 0);
+	CU_ASSERT(memcmp(&p->from.local, &to->local, sizeof(to->local)) == 0);
+	CU_ASSERT_EQUAL(p->from.encap, ENCAP_UDP);
+	if (p->next_part)
+		check_apart(p, seg_len, last_len, num, first);
+	else
+		check_together(p, seg_len, last_len, num, first);
+}
+
 /* Super-datagrams of every size come whole, also when the last burst brought none, and single ones
- * between them. */
+ * between them. What is as the one before it comes in parts. */
 static void test_super_datagrams(void)
 {
-	uint64_t num = 0, bytes = 0;
+	uint64_t num = 0, bytes = 0, apart = 0, together = 0;
+	uint32_t seg_len = 1;
 
 	if (!begin(true, true))
 		return;
-	for (int round = 0; round < 300; round++) {
+	for (int round = 0; round < 600; round++) {
 		const struct path_addr *to = below(2) ? &to4 : &to6;
-		uint32_t seg_len = 1 + below(round % 3 ? 1472 : 9000);
+		if (below(2))
+			seg_len = 1 + below(round % 3 ? 1472 : 9000);
 		uint32_t max = 65507 / seg_len < 64 ? 65507 / seg_len : 64;
 		uint32_t n = below(4) ? 1 + below(max) : 1, last = 1 + below(seg_len);
 
 		send_many(to == &to4 ? peer4 : peer6, to, seg_len, last, n, num & 0xff);
 		CU_ASSERT_EQUAL_FATAL(d->ops->rx(d, pool, &vec), 1);
 		check_received(vec.pkt[0], to, seg_len, last, n, num & 0xff);
-		bytes += vec.pkt[0]->len;
+		apart += vec.pkt[0]->next_part != NULL;
+		together += vec.pkt[0]->seg_len && !vec.pkt[0]->next_part;
+		bytes += (n - 1) * seg_len + last;
 		num += n;
 		put_all();
 		if (below(3) == 0) /* nothing there: what comes is still expected to be long */
 			CU_ASSERT_EQUAL(d->ops->rx(d, pool, &vec), 0);
 	}
+	CU_ASSERT(apart > 50 && together > 50);
 	CU_ASSERT_EQUAL(d->stats.rx_packets, num);
 	CU_ASSERT_EQUAL(d->stats.rx_bytes, bytes);
+	CU_ASSERT_EQUAL(d->stats.rx_error + d->stats.rx_no_buffer, 0);
+	end();
+}
+
+/* With fewer packets left than parts are expected a message comes all the same, in one piece, and
+ * so does one whose datagrams are longer, shorter or more than those before. */
+static void test_not_as_expected(void)
+{
+	static const struct {
+		uint32_t seg_len, last_len, num;
+		bool apart;
+	} cases[] = {
+		{1000, 1000, 30, true},  {1000, 1, 30, true},      {1000, 1000, 2, true},
+		{1000, 700, 1, false},   {999, 999, 30, false},    {1001, 1001, 30, false},
+		{1000, 1000, 31, false}, {1400, 1400, 1, false},   {1, 1, 2, false},
+		{2000, 2000, 1, false},  {60000, 60000, 1, false}, {3000, 3000, 20, false},
+	};
+	static struct packet *taken[NUM_PACKETS];
+
+	if (!begin(true, true))
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		send_many(peer4, &to4, 1000, 1000, 30, 0); /* what is expected */
+		send_many(peer4, &to4, 10, 10, 1, 0);
+		while (d->ops->rx(d, pool, &vec))
+			put_all();
+		send_many(peer4, &to4, 1000, 1000, 30, 0);
+		CU_ASSERT_EQUAL(d->ops->rx(d, pool, &vec), 1);
+		put_all();
+		send_many(peer4, &to4, cases[i].seg_len, cases[i].last_len, cases[i].num, 3);
+		CU_ASSERT_EQUAL_FATAL(d->ops->rx(d, pool, &vec), 1);
+		check_received(vec.pkt[0], &to4, cases[i].seg_len, cases[i].last_len, cases[i].num,
+			       3);
+		CU_ASSERT_EQUAL(vec.pkt[0]->next_part != NULL, cases[i].apart);
+		put_all();
+	}
+	for (uint32_t left = 2; left < 40; left++) {
+		send_many(peer4, &to4, 1000, 1000, 30, 0);
+		CU_ASSERT_EQUAL(d->ops->rx(d, pool, &vec), 1);
+		put_all();
+		uint32_t n = pool->ops->get(pool, taken, NUM_PACKETS - left);
+		send_many(peer4, &to4, 1000, 900, 30, 0);
+		CU_ASSERT_EQUAL_FATAL(d->ops->rx(d, pool, &vec), 1);
+		check_received(vec.pkt[0], &to4, 1000, 900, 30, 0);
+		CU_ASSERT_EQUAL(vec.pkt[0]->next_part != NULL, left > 30);
+		put_all();
+		pool->ops->put(pool, taken, n);
+	}
+	for (int i = 0; i < 2; i++) { /* as many as the longest message nearly has no room for */
+		send_many(peer4, &to4, 1480, 10, 45, 0);
+		CU_ASSERT_EQUAL_FATAL(d->ops->rx(d, pool, &vec), 1);
+		check_received(vec.pkt[0], &to4, 1480, 10, 45, 0);
+		put_all();
+	}
 	CU_ASSERT_EQUAL(d->stats.rx_error + d->stats.rx_no_buffer, 0);
 	end();
 }
@@ -643,6 +730,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_kernel_refuses),
 	TAP_TEST(test_cure),
 	TAP_TEST(test_super_datagrams),
+	TAP_TEST(test_not_as_expected),
 	TAP_TEST(test_mixed_burst),
 	TAP_TEST(test_no_long_packet),
 	TAP_TEST(test_gro_switched_off),
