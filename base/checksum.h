@@ -8,8 +8,10 @@
 
 #include "base/bytes.h"
 
-/* checksum_add - sum and the len bytes at p; an odd last byte is followed by a zero. */
+/* checksum_add - sum and the len bytes at p; an odd last byte is followed by a zero.
+ * checksum_add_plain - the same by what every processor has; for tests. */
 uint64_t checksum_add(uint64_t sum, const void *p, size_t len);
+uint64_t checksum_add_plain(uint64_t sum, const void *p, size_t len);
 
 /* checksum_value - what a 16-bit field of this value adds. */
 static inline uint64_t checksum_value(uint16_t v)
