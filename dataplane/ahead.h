@@ -13,7 +13,7 @@
 #define AHEAD_SAS 4096
 
 /* AHEAD_KEY_LEN - of a key: what a short packet needs of it. */
-#define AHEAD_KEY_LEN (10 * CACHE_LINE)
+#define AHEAD_KEY_LEN (9 * CACHE_LINE)
 
 /* ahead - bytes that are going to be read. */
 static inline void ahead(const void *at, size_t len)

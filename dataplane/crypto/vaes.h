@@ -29,17 +29,16 @@
 /* VAES_POWERS - of H that are kept: H^(CHUNK + 1) first, H last. */
 #define VAES_POWERS (VAES_CHUNK + 1)
 
-/* struct aead_key - in its own memory, which is in the key arena. power and sum, see vaes_ghash.h.
- * behind: what the blocks of a chunk that is not there are multiplied with; they are zero, so it
- * does not matter what it is. */
+/* struct aead_key - in its own memory, which is in the key arena. power: see vaes_ghash.h. Blocks
+ * of a chunk that are not there are zero, and it does not matter what they are multiplied with: it
+ * is what lies behind the last power. */
 struct aead_key {
 	struct secret memory;
-	uint32_t rounds; /* 10 or 14; 0 in a forked child, where all of this is zero */
-	__m128i round[15];
 	__m128i power[VAES_POWERS];
-	__m128i sum[VAES_POWERS];
-	__m128i behind[VAES_CHUNK];
+	__m128i round[15];
+	uint32_t rounds; /* 10 or 14; 0 in a forked child, where all of this is zero */
 };
+static_assert(VAES_CHUNK <= 15 + 2, "as many as there are behind the powers of one block");
 
 /* vaes_key_expand - the key schedule of AES and the powers of H; key_len: 16 or 32. */
 void vaes_key_expand(struct aead_key *k, const uint8_t *key, size_t key_len) NONNULL(1, 2);

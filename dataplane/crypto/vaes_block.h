@@ -116,9 +116,6 @@ VAES_INLINE void last_round_of(__m256i *v, const __m128i *round, const unsigned 
 	EACH(w, LAST_ROUND);
 }
 
-/* SUM - that belongs to a power. */
-#define SUM(power) ((power) + VAES_POWERS)
-
 /* op_settle - the ICV that was made; came: decrypt: as received, compared all at once. */
 VAES_INLINE void op_settle(struct aead_op *op, __m128i icv, __m128i came, const bool encrypts)
 {

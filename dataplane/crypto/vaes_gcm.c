@@ -33,17 +33,16 @@ VAES_INLINE void hash_vector(struct product *p, const struct stream *s, const un
 
 	if (i == 0)
 		v = _mm256_xor_si256(v, _mm256_zextsi128_si256(s->hash));
-	ghash_multiply(p, v, load_2(power), load_2(SUM(power)));
+	ghash_multiply(p, v, load_2(power));
 }
 
 /* hash_lengths - the last block. */
 VAES_INLINE void hash_lengths(struct product *p, const struct aead_op *op)
 {
-	const __m128i *h = &op->key->power[VAES_CHUNK];
+	const __m128i h = op->key->power[VAES_CHUNK];
 	const __m128i lengths = _mm_set_epi64x(8LL * op->aad_len, 8LL * op->len);
 
-	ghash_multiply(p, _mm256_zextsi128_si256(lengths), _mm256_zextsi128_si256(*h),
-		       _mm256_zextsi128_si256(*SUM(h)));
+	ghash_multiply(p, _mm256_zextsi128_si256(lengths), _mm256_zextsi128_si256(h));
 }
 
 /* both_lanes - what is in them added, in the low one. */

@@ -16,10 +16,9 @@
  * all of it is in hi. So it is the product divided by x^128, which for mirror images is just the
  * reduced product's mirror image.
  *
- * Karatsuba. The middle part of a product a b is (a0 + a1)(b0 + b1) - a0 b0 - a1 b1; `sum` is
- * b0 + b1 of each power. Sums of products are kept apart as three sums (struct product), and are
- * put right and reduced once for all of them (aggregation): for blocks c1 ... cn GHASH is c1 H^n +
- * ... + cn H.
+ * Karatsuba. The middle part of a product a b is (a0 + a1)(b0 + b1) - a0 b0 - a1 b1. Sums of
+ * products are kept apart as three sums (struct product), and are put right and reduced once for
+ * all of them (aggregation): for blocks c1 ... cn GHASH is c1 H^n + ... + cn H.
  */
 #pragma once
 
@@ -58,14 +57,15 @@ VAES_INLINE __m256i ghash_swap(__m256i v)
 	return _mm256_shuffle_epi32(v, 0x4e);
 }
 
-/* ghash_multiply - add blocks times power, whose sum of halves is sum. */
-VAES_INLINE void ghash_multiply(struct product *p, __m256i blocks, __m256i power, __m256i sum)
+/* ghash_multiply - add blocks times power. */
+VAES_INLINE void ghash_multiply(struct product *p, __m256i blocks, __m256i power)
 {
-	const __m256i halves = _mm256_xor_si256(blocks, ghash_swap(blocks));
+	const __m256i a = _mm256_xor_si256(blocks, ghash_swap(blocks));
+	const __m256i b = _mm256_xor_si256(power, ghash_swap(power));
 
 	p->lo = _mm256_xor_si256(p->lo, _mm256_clmulepi64_epi128(blocks, power, 0x00));
 	p->hi = _mm256_xor_si256(p->hi, _mm256_clmulepi64_epi128(blocks, power, 0x11));
-	p->both = _mm256_xor_si256(p->both, _mm256_clmulepi64_epi128(halves, sum, 0x00));
+	p->both = _mm256_xor_si256(p->both, _mm256_clmulepi64_epi128(a, b, 0x00));
 }
 
 /* fold - what v, whose low half must vanish, adds to the part above it. */

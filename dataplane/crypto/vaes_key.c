@@ -68,17 +68,11 @@ VAES static __m128i times_x(__m128i v)
 	return _mm_xor_si128(up, _mm_and_si128(over, q));
 }
 
-VAES static __m128i halves_added(__m128i v)
-{
-	return _mm_xor_si128(v, _mm_shuffle_epi32(v, 0x4e));
-}
-
-VAES static __m128i times(__m128i a, __m128i power, __m128i sum)
+VAES static __m128i times(__m128i a, __m128i power)
 {
 	struct product p = {_mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256()};
 
-	ghash_multiply(&p, _mm256_zextsi128_si256(a), _mm256_zextsi128_si256(power),
-		       _mm256_zextsi128_si256(sum));
+	ghash_multiply(&p, _mm256_zextsi128_si256(a), _mm256_zextsi128_si256(power));
 	return _mm256_castsi256_si128(ghash_reduce(&p));
 }
 
@@ -90,11 +84,8 @@ VAES static void set_powers(struct aead_key *k)
 		h = _mm_aesenc_si128(h, k->round[i]);
 	h = ghash_reverse_1(_mm_aesenclast_si128(h, k->round[k->rounds]));
 	k->power[VAES_CHUNK] = times_x(h);
-	k->sum[VAES_CHUNK] = halves_added(k->power[VAES_CHUNK]);
-	for (int i = VAES_CHUNK - 1; i >= 0; i--) {
-		k->power[i] = times(k->power[i + 1], k->power[VAES_CHUNK], k->sum[VAES_CHUNK]);
-		k->sum[i] = halves_added(k->power[i]);
-	}
+	for (int i = VAES_CHUNK - 1; i >= 0; i--)
+		k->power[i] = times(k->power[i + 1], k->power[VAES_CHUNK]);
 }
 
 VAES void vaes_key_expand(struct aead_key *k, const uint8_t *key, size_t key_len)
