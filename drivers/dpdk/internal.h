@@ -10,6 +10,8 @@
  */
 #pragma once
 
+/* A lookaside device is crypto*.c: see crypto.h. */
+
 #include "drivers/dpdk/module.h"
 
 /* eal.c */

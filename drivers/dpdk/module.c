@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "drivers/dpdk/crypto.h"
 #include "drivers/dpdk/internal.h"
 
 static const struct dpdk_module module = {
@@ -8,6 +9,7 @@ static const struct dpdk_module module = {
 	.open = port_open,
 	.info = port_info,
 	.set_mtu = port_set_mtu,
+	.crypto_open = crypto_open,
 };
 
 API_PUBLIC dpdk_module_fn latchkey_driver;

@@ -11,9 +11,9 @@
 
 #include "dataplane/driver.h"
 
-/* DPDK_MODULE_ABI - both sides compare it; any change of this file or of the packet headers raises
- * it. */
-#define DPDK_MODULE_ABI 1
+/* DPDK_MODULE_ABI - both sides compare it; any change of this file, of device.h or of the packet
+ * headers raises it. */
+#define DPDK_MODULE_ABI 2
 
 /* DPDK_TEXT_MAX - room for one sentence. DPDK_QUEUES_MAX - queues of a port. DPDK_DEVICE_MAX - room
  * for a device and its arguments. */
@@ -50,6 +50,17 @@ struct dpdk_port_info {
 	uint64_t rx_missed, rx_error, rx_no_buffer, tx_error;
 };
 
+struct aead_device;
+
+/* struct dpdk_crypto_params - a lookaside device: a PCI address, or a virtual device with its
+ * arguments. */
+struct dpdk_crypto_params {
+	const char *device;
+	uint32_t num_queues;   /* the workers', and the control thread's */
+	uint32_t num_sessions; /* keys that it holds at most */
+	bool copy;             /* it gets copies of packets even where it reaches them: for tests */
+};
+
 /* struct dpdk_module - its functions. Those with text write a sentence there when they fail. */
 struct dpdk_module {
 	uint32_t abi;
@@ -70,6 +81,11 @@ struct dpdk_module {
 	/* info - of the port that a queue belongs to. set_mtu - Errors: SYS (as it was). */
 	void (*info)(const struct driver *d, struct dpdk_port_info *out);
 	enum err (*set_mtu)(struct driver *d, uint32_t mtu);
+
+	/* crypto_open - see dataplane/crypto/device.h. Errors: SYS, NOMEM, INVAL, UNSUPPORTED (so
+	 * many queues it does not have). */
+	enum err (*crypto_open)(struct aead_device **out, const struct dpdk_crypto_params *params,
+				char text[static DPDK_TEXT_MAX]);
 };
 
 /* latchkey_driver - the module's functions; NULL: made for another host. */

@@ -29,7 +29,8 @@ SKIPPED_DIRS = re.compile(r"(^|/)(build[^/]*|\.git|__pycache__)(/|$)")
 INCLUDE_TABLE = [
     (r"base/", [r"base/"]),
     (r"dataplane/", [r"base/", r"dataplane/"]),
-    (r"drivers/", [r"base/", r"drivers/", r"dataplane/(driver|packet|pktvec|pool)\.h$"]),
+    (r"drivers/", [r"base/", r"drivers/",
+                   r"dataplane/(driver|packet|pktvec|pool|crypto/aead|crypto/device)\.h$"]),
     (r"control/", [r"base/", r"control/", r"dataplane/dataplane\.h$"]),
     (r"api/(host|helper)/", [r"base/"]),
     (r"api/engine/", [r"base/", r"control/engine\.h$", r"control/conf/conf\.h$",
@@ -50,7 +51,7 @@ LIBRARY_TABLE = [
     (r"uv\.h$", r"api/(vici/|[^/]+$)"),
     (r"libmnl/|nftables/", r"api/(host|helper)/"),
     (r"intel-ipsec-mb\.h$", r"(dataplane/crypto|bench)/"),
-    (r"openssl/", r"((control|dataplane/crypto|base|tests|bench)/|api/cli/keygen\.c$)"),
+    (r"openssl/", r"((control|dataplane/crypto|drivers/dpdk|base|tests|bench)/|api/cli/keygen\.c$)"),
     (r"sodium", r"(base|control|dataplane|tests|bench)/"),
     (r"jansson\.h$", r"(api|bench|tests)/"),
     (r"pcap", r"(drivers|tests)/"),
