@@ -17,6 +17,8 @@ static char grace_period;
 
 static _Thread_local bool registered;
 
+static uint32_t num_waiting; /* atomic: threads in rcu_flush() that wait */
+
 void rcu_thread_register(void)
 {
 	urcu_qsbr_register_thread();
@@ -51,6 +53,11 @@ void rcu_quiescent(void)
 	urcu_qsbr_quiescent_state();
 }
 
+bool rcu_wanted(void)
+{
+	return __atomic_load_n(&num_waiting, __ATOMIC_RELAXED) != 0;
+}
+
 void rcu_offline(void)
 {
 	SANITIZE_RELEASE(&grace_period);
@@ -81,7 +88,9 @@ size_t rcu_flush(struct rcu_queue *q)
 
 	if (list_empty(&q->retired))
 		return 0;
+	__atomic_fetch_add(&num_waiting, 1, __ATOMIC_RELAXED);
 	urcu_qsbr_synchronize_rcu();
+	__atomic_fetch_sub(&num_waiting, 1, __ATOMIC_RELAXED);
 	SANITIZE_ACQUIRE(&grace_period);
 	/* What a free function retires in its turn waits for the next grace period. */
 	while (!was_last) {

@@ -35,6 +35,10 @@ void rcu_visit_end(void);
 /* rcu_quiescent - this reader holds nothing that rcu_deref() gave. */
 void rcu_quiescent(void);
 
+/* rcu_wanted - somebody waits for the readers now: one that can put off its next quiescent state
+ * should not. */
+bool rcu_wanted(void);
+
 /* rcu_offline, rcu_online - around a sleep: an off-line reader delays nobody and reads nothing. */
 void rcu_offline(void);
 void rcu_online(void);

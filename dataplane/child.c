@@ -104,6 +104,8 @@ static enum err make_sa(struct dataplane *dp, struct esp_sa **out, struct child 
 	e = esp_sa_new(out, params, dir, dp->aead[params->alg], conf, c->owner, &dp->rng);
 	if (e != ERR_OK)
 		mem_free(conf);
+	else
+		dataplane_device_give(dp, *out, params, dir);
 	return e;
 }
 

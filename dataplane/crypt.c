@@ -1,18 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The two passes that run w->ops[0..in->num): successive operations of one back end in one call. */
-#include "dataplane/passes.h"
-#include "dataplane/sa.h"
+#include "dataplane/crypt.h"
 
-/* same_backend - how many operations from i on go to one back end. */
-static uint32_t same_backend(const struct pktvec *v, uint32_t i)
-{
-	const struct esp_sa *sa = v->pkt[i]->sa;
-	uint32_t n = 1;
-
-	while (i + n < v->num && (v->pkt[i + n]->sa == sa || v->pkt[i + n]->sa->aead == sa->aead))
-		n++;
-	return n;
-}
+#include "dataplane/lookaside.h"
 
 /* all_ok - nothing of the vector is dropped: it goes on as it is. */
 static bool all_ok(const struct worker *w, const struct pktvec *in, struct pktvec *out)
@@ -26,40 +16,43 @@ static bool all_ok(const struct worker *w, const struct pktvec *in, struct pktve
 	return ok;
 }
 
-void out_encrypt(struct worker *w, struct pktvec *in, struct pktvec *out)
+void crypt_judge(struct worker *w, enum crypt_way way, struct packet *p, bool ok,
+		 struct pktvec *out)
 {
+	if (likely(ok)) {
+		pktvec_push(out, p);
+	} else if (way == CRYPT_OUT) {
+		worker_drop(w, p, DROP_CRYPTO);
+	} else {
+		counter_add(&p->sa->num_auth_failed, 1);
+		worker_drop(w, p, DROP_AUTH);
+	}
+}
+
+static inline void crypt(struct worker *w, enum crypt_way way, struct pktvec *in,
+			 struct pktvec *out)
+{
+	if (unlikely(w->lookaside != NULL)) {
+		lookaside_crypt(w, way, in, out);
+		return;
+	}
 	for (uint32_t i = 0, n; i < in->num; i += n) {
-		n = same_backend(in, i);
-		in->pkt[i]->sa->aead->encrypt(w->crypto, &w->ops[i], n);
+		n = crypt_same_backend(in, i);
+		crypt_run(w, way, in->pkt[i]->sa->aead, &w->ops[i], n);
 	}
 	if (likely(all_ok(w, in, out)))
 		return;
 	out->num = 0;
-	for (uint32_t i = 0; i < in->num; i++) {
-		if (likely(w->ops[i].ok))
-			pktvec_push(out, in->pkt[i]);
-		else
-			worker_drop(w, in->pkt[i], DROP_CRYPTO);
-	}
+	for (uint32_t i = 0; i < in->num; i++)
+		crypt_judge(w, way, in->pkt[i], w->ops[i].ok, out);
+}
+
+void out_encrypt(struct worker *w, struct pktvec *in, struct pktvec *out)
+{
+	crypt(w, CRYPT_OUT, in, out);
 }
 
 void in_decrypt(struct worker *w, struct pktvec *in, struct pktvec *out)
 {
-	for (uint32_t i = 0, n; i < in->num; i += n) {
-		n = same_backend(in, i);
-		in->pkt[i]->sa->aead->decrypt(w->crypto, &w->ops[i], n);
-	}
-	if (likely(all_ok(w, in, out)))
-		return;
-	out->num = 0;
-	for (uint32_t i = 0; i < in->num; i++) {
-		struct packet *p = in->pkt[i];
-
-		if (likely(w->ops[i].ok)) {
-			pktvec_push(out, p);
-			continue;
-		}
-		counter_add(&p->sa->num_auth_failed, 1);
-		worker_drop(w, p, DROP_AUTH);
-	}
+	crypt(w, CRYPT_IN, in, out);
 }

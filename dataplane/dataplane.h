@@ -15,6 +15,7 @@
 #include "dataplane/crypto/aead.h"
 #include "dataplane/proof.h"
 
+struct aead_device;
 struct dataplane;
 struct driver;
 
@@ -80,6 +81,15 @@ int dataplane_port_fd(const struct dataplane *dp, uint16_t port, uint32_t worker
  * dataplane_stop - and join them. Errors: SYS, BAD_STATE (already running). */
 MUST_USE enum err dataplane_start(struct dataplane *dp) NONNULL(1);
 void dataplane_stop(struct dataplane *dp) NONNULL(1);
+
+/* dataplane_use_device - a lookaside device (crypto/device.h) for the SAs that are added from now
+ * on, where it has their algorithm and passed its self-test: its bit in out_algs, that of each that
+ * it failed in out_failed (1 << enum aead_alg). It has a queue for each worker and one more. The
+ * device is the data path's, which closes it when it fails. Before dataplane_start(). Errors:
+ * NOMEM, UNSUPPORTED (no algorithm is left), EXISTS, INVAL (queues). */
+MUST_USE enum err dataplane_use_device(struct dataplane *dp, uint32_t *out_algs,
+				       uint32_t *out_failed, struct aead_device *device)
+	NONNULL(1, 2, 3, 4);
 
 /* dataplane_poll - without threads: one turn of each worker, in order (receive, all passes,
  * transmit, due timers); returns packets received and taken from other workers. Any one thread at a
@@ -334,6 +344,7 @@ enum dp_event_kind {
 	DP_EVENT_CHILD_USED, /* first authenticated packet of an inbound SA: child */
 	DP_EVENT_SOFT,       /* soft lifetime reached: child */
 	DP_EVENT_HARD,       /* hard lifetime or sequence numbers used up: child */
+	DP_EVENT_DEVICE,     /* the lookaside device did not answer and is not used any more */
 	DP_EVENT_TOLD,       /* the data path's own: dataplane_event_next() does not return it */
 	DP_EVENT_MOVED,      /* authenticated packet with the newest sequence number came from other
 			      * addresses than the path's: child, path, port */

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/secret.h"
+#include "dataplane/lookaside.h"
 #include "dataplane/transport.h"
 
 static uint64_t limit(uint64_t v)
@@ -121,6 +122,43 @@ enum err esp_sa_new(struct esp_sa **out, const struct child_params *params, enum
 	return ERR_OK;
 }
 
+enum err esp_sa_use_device(struct esp_sa *sa, struct aead_device *device,
+			   const struct child_params *params, enum child_half dir,
+			   const struct rng *rng)
+{
+	const bool in = dir == CHILD_IN, secret_iv = aead_shape(params->alg)->secret_iv && !in;
+	const struct aead_use use = {params->alg, !in, sa->aad_len};
+	uint8_t iv_key[AEAD_IV_KEY_LEN];
+	struct aead_key *key = NULL;
+	enum err e = device->ops->supports(device, &use) ? ERR_OK : ERR_UNSUPPORTED;
+
+	if (e == ERR_OK && secret_iv)
+		e = rng_fill(rng, iv_key, sizeof(iv_key));
+	if (e == ERR_OK)
+		e = device->ops->key_new(device, &key, &use,
+					 in ? params->key_in.p : params->key_out.p,
+					 secret_iv ? iv_key : NULL);
+	secret_wipe(iv_key, sizeof(iv_key));
+	if (e != ERR_OK)
+		return e;
+	sa->spare = sa->aead;
+	sa->spare_key = sa->own_key;
+	sa->device = device;
+	sa->aead = &aead_lookaside;
+	sa->key = sa->own_key = key;
+	return ERR_OK;
+}
+
+static void free_keys(struct esp_sa *sa)
+{
+	if (!sa->device) {
+		sa->aead->key_free(sa->own_key);
+		return;
+	}
+	sa->device->ops->key_free(sa->device, sa->own_key);
+	sa->spare->key_free(sa->spare_key);
+}
+
 static void free_windows(struct replay *r)
 {
 	while (r) {
@@ -135,7 +173,7 @@ void esp_sa_free(struct esp_sa *sa)
 {
 	if (!sa)
 		return;
-	sa->aead->key_free(sa->own_key);
+	free_keys(sa);
 	free_windows(sa->replay);
 	free_windows(sa->replay_next);
 	free_windows(sa->replay_old);

@@ -97,6 +97,10 @@ struct esp_sa {
 
 	/* Line 2: control's. */
 	struct aead_key *own_key;
+	struct aead_device *device; /* that it is of; NULL: sa->aead's */
+	/* With a device, constant: what does what the device does not. */
+	const struct aead_backend *spare;
+	struct aead_key *spare_key;
 	struct replay *replay_old; /* windows the worker gave up. control and worker: exchange */
 	bool active;               /* in its group's list */
 	struct sibling_ask *asks;  /* out: by worker, each writes its own; NULL without SHARE_ASK */
@@ -136,6 +140,13 @@ MUST_USE enum err esp_sa_new(struct esp_sa **out, const struct child_params *par
 			     enum child_half dir, const struct aead_backend *aead,
 			     struct sa_conf *conf, uint16_t owner, const struct rng *rng)
 	NONNULL(1, 2, 4, 5, 7);
+
+/* esp_sa_use_device - an SA that nothing reaches yet encrypts or decrypts by a device, which has a
+ * way of use for it; with params and dir as it was made. What it had is its spare. Errors: NOMEM,
+ * UNSUPPORTED, CRYPTO: it is as it was. Control thread. */
+MUST_USE enum err esp_sa_use_device(struct esp_sa *sa, struct aead_device *device,
+				    const struct child_params *params, enum child_half dir,
+				    const struct rng *rng) NONNULL(1, 2, 3, 5);
 
 /* esp_sa_free - wipe and free at once: no worker may hold it. NULL is accepted. */
 void esp_sa_free(struct esp_sa *sa);

@@ -37,6 +37,9 @@ struct dataplane {
 	struct rcu_queue retired;
 	uint64_t next_uid; /* of struct sa_conf; never 0 */
 	const struct aead_backend *aead[AEAD_NUM];
+	struct aead_device *device; /* NULL: none */
+	uint32_t device_algs;       /* that it does: 1 << enum aead_alg */
+	bool device_full;           /* it was said that it has no room for more keys */
 };
 
 /* dataplane_changed - held packets may have become sendable, or lost their policy: release the
@@ -46,6 +49,12 @@ void dataplane_changed(struct dataplane *dp) NONNULL(1);
 /* dataplane_outbound - the SA that sends with this SPI, the newest of them; NULL if there is none.
  */
 struct esp_sa *dataplane_outbound(const struct dataplane *dp, uint32_t spi) NONNULL(1);
+
+/* dataplane_device_give - an SA that nothing reaches yet to the lookaside device, if there is one,
+ * it has the algorithm, and has room. dataplane_device_close - no worker runs and no SA is left. */
+void dataplane_device_give(struct dataplane *dp, struct esp_sa *sa,
+			   const struct child_params *params, enum child_half dir) NONNULL(1, 2, 3);
+void dataplane_device_close(struct dataplane *dp) NONNULL(1);
 
 /* dataplane_children_free - take away every pair; workers are stopped. */
 void dataplane_children_free(struct dataplane *dp) NONNULL(1);

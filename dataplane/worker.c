@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataplane/worker.h"
 
+#include "base/clock.h"
 #include "dataplane/dummy.h"
+#include "dataplane/lookaside.h"
 #include "dataplane/passes.h"
 
 #define TIMER_TICK_NS NS_PER_MS
@@ -95,6 +97,8 @@ void worker_empty(struct worker *w)
 	worker_ike_fini(w);
 	events_fini(&w->events);
 	hold_fini(&w->hold);
+	lookaside_free(w->lookaside);
+	w->lookaside = NULL;
 	reasm_empty(&w->reasm);
 }
 
@@ -119,6 +123,13 @@ bool worker_may(const struct worker *w, struct allowance *a, uint32_t a_second)
 		return false;
 	a->left--;
 	return true;
+}
+
+void worker_count_held(struct worker *w)
+{
+	const uint32_t with_device = w->lookaside ? lookaside_num(w->lookaside) : 0;
+
+	counter_set(&w->count.held, (uint64_t)w->hold.num + w->reasm.num + with_device);
 }
 
 void worker_drop(struct worker *w, struct packet *p, enum drop_reason why)
@@ -189,6 +200,17 @@ static void outbound(struct worker *w, struct pktvec *a)
 	}
 }
 
+/* inbound_clear - what was decrypted. */
+static void inbound_clear(struct worker *w, struct pktvec *a)
+{
+	struct pktvec b;
+
+	PASS_RUN(in_commit, w, a, &b);
+	PASS_RUN(in_finish, w, &b, a);
+	PASS_RUN(in_join, w, a, &b);
+	PASS_RUN(in_deliver, w, &b, a);
+}
+
 /* inbound_esp - ESP packets, be it that they came here or were handed over. */
 static void inbound_esp(struct worker *w, struct pktvec *a)
 {
@@ -196,10 +218,7 @@ static void inbound_esp(struct worker *w, struct pktvec *a)
 
 	PASS_RUN(in_lookup, w, a, &b);
 	PASS_RUN(in_decrypt, w, &b, a);
-	PASS_RUN(in_commit, w, a, &b);
-	PASS_RUN(in_finish, w, &b, a);
-	PASS_RUN(in_join, w, a, &b);
-	PASS_RUN(in_deliver, w, &b, a);
+	inbound_clear(w, a);
 }
 
 static void inbound(struct worker *w, struct pktvec *a)
@@ -282,6 +301,49 @@ static uint32_t take_handed(struct worker *w)
 	return num;
 }
 
+/* take_back - what a lookaside device is done with goes on from there. */
+static uint32_t take_back(struct worker *w)
+{
+	struct pktvec v, none;
+	uint32_t num = 0, n;
+
+	lookaside_poll(w);
+	while ((n = lookaside_take(w, CRYPT_OUT, &v)) != 0) {
+		num += n;
+		PASS_RUN(out_path, w, &v, &none);
+		flush_full(w);
+	}
+	while ((n = lookaside_take(w, CRYPT_IN, &v)) != 0) {
+		num += n;
+		inbound_clear(w, &v);
+	}
+	return num;
+}
+
+/* end_turn - all that the turn made goes where it is meant for. */
+static void end_turn(struct worker *w)
+{
+	for (uint16_t port = 0; port < w->num_ports; port++)
+		worker_flush(w, port);
+	handoff_notify(w);
+	events_flush(&w->events);
+}
+
+void worker_settle(struct worker *w)
+{
+	uint64_t until_ns;
+
+	if (likely(!w->lookaside) || !lookaside_num(w->lookaside))
+		return;
+	until_ns = clock_now_ns() + AEAD_DEVICE_TIMEOUT_NS;
+	while (lookaside_num(w->lookaside)) {
+		take_back(w);
+		if (clock_now_ns() > until_ns)
+			lookaside_lose(w);
+	}
+	end_turn(w);
+}
+
 /* retry_held - classify what waits once more; what still has no SA is held again, in order. */
 static void retry_held(struct worker *w)
 {
@@ -326,14 +388,17 @@ uint32_t worker_turn(struct worker *w, const struct worker_ready *ready, uint64_
 	worker_ike_take(w);
 	if (w->hold.change != change)
 		look_again(w, change);
+	uint64_t left = ready ? ready->ports : all_ports(w);
+
+	if (unlikely(w->lookaside != NULL)) {
+		num += take_back(w);
+		left = lookaside_behind(w->lookaside) ? 0 : left;
+	}
 	num += take_handed(w);
-	for (uint64_t left = ready ? ready->ports : all_ports(w); left; left &= left - 1)
+	for (; left; left &= left - 1)
 		num += receive(w, ready, (uint16_t)__builtin_ctzll(left));
 	timers_run(&w->timers, now_ns);
-	for (uint16_t port = 0; port < w->num_ports; port++)
-		worker_flush(w, port);
-	handoff_notify(w);
-	events_flush(&w->events);
+	end_turn(w);
 	return num;
 }
 

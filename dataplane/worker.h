@@ -96,6 +96,7 @@ struct worker {
 	struct timer hold_timer, reasm_timer, dummy_timer;
 	struct pktvec tx[WORKER_MAX_PORTS]; /* on their way out in this turn */
 	struct worker_counters count;
+	struct lookaside *lookaside; /* its queue of a lookaside device; NULL: none. Constant */
 #ifdef LATCHKEY_PASS_CYCLES
 	uint64_t cycles[PASS_NUM]; /* spent in each pass; bench/esp: rw between turns */
 #endif
@@ -166,11 +167,13 @@ uint32_t worker_turn(struct worker *w, const struct worker_ready *ready, uint64_
 /* worker_next - when the next timer is due; TIME_NEVER if none is set. */
 uint64_t worker_next(const struct worker *w) NONNULL(1);
 
-/* worker_count_held - packets that wait and fragments that do, after their number changed. */
-static inline void worker_count_held(struct worker *w)
-{
-	counter_set(&w->count.held, (uint64_t)w->hold.num + w->reasm.num);
-}
+/* worker_count_held - packets that wait, fragments that do, and what is with a lookaside device,
+ * after their number changed. */
+void worker_count_held(struct worker *w) NONNULL(1);
+
+/* worker_settle - waits for what is with the lookaside device, and sends what comes of it: nothing
+ * that RCU holds for this worker is used any more. */
+void worker_settle(struct worker *w) NONNULL(1);
 
 /* worker_expire_fragments - of the timer: give up packets whose fragments do not come.
  * worker_forget_fragments - those of a context that ends; workers are stopped. */

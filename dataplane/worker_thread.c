@@ -2,7 +2,7 @@
 /* A worker's own thread: it turns while there is work, and sleeps in epoll, off-line for RCU, when
  * there is none. Between turns epoll tells what to receive from: nothing else is asked but
  * poll-mode ports. It is level-triggered, so what a turn leaves is told again. */
-#include "dataplane/worker.h"
+#include "dataplane/lookaside.h"
 
 #include <signal.h>
 #include <sys/epoll.h>
@@ -122,8 +122,16 @@ static void sleep_off_line(struct worker *w, struct worker_ready *ready)
 	rcu_online();
 }
 
+/* is_waiting - something is with a lookaside device. */
+static bool is_waiting(const struct worker *w)
+{
+	return unlikely(w->lookaside != NULL) && lookaside_num(w->lookaside);
+}
+
 static bool may_sleep(const struct worker *w)
 {
+	if (is_waiting(w))
+		return false;
 	if (!w->polled)
 		return w->num_idle > 0;
 	return w->idle_us && w->num_idle > IDLE_TURNS;
@@ -133,6 +141,18 @@ static bool may_sleep(const struct worker *w)
 static bool must_look(const struct worker *w, uint32_t turn)
 {
 	return !w->polled || w->num_idle > 0 || turn % BUSY_TURNS == 0;
+}
+
+/* rest - between turns nothing that RCU holds is used, but for packets that are with a lookaside
+ * device: these are waited for only if somebody waits for us. */
+static void rest(struct worker *w)
+{
+	if (is_waiting(w)) {
+		if (!rcu_wanted())
+			return;
+		worker_settle(w);
+	}
+	rcu_quiescent();
 }
 
 static void *run(void *arg)
@@ -148,11 +168,12 @@ static void *run(void *arg)
 		if (may_sleep(w)) {
 			sleep_off_line(w, &ready);
 		} else {
-			rcu_quiescent();
+			rest(w);
 			if (must_look(w, turn++))
 				look(w, &ready);
 		}
 	}
+	worker_settle(w);
 	rcu_thread_unregister();
 	return NULL;
 }

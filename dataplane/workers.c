@@ -256,8 +256,10 @@ uint32_t dataplane_poll(struct dataplane *dp, uint64_t now_ns)
 	assert(!dp->running);
 	/* For one turn only: an embedder's thread may end, or not come back for long. */
 	rcu_visit_begin();
-	for (uint32_t i = 0; i < dp->num_workers; i++)
+	for (uint32_t i = 0; i < dp->num_workers; i++) {
 		num += worker_turn(dp->workers[i], NULL, now_ns);
+		worker_settle(dp->workers[i]);
+	}
 	rcu_visit_end();
 	return num;
 }

@@ -85,6 +85,9 @@ static void dp_event(struct engine *e, const struct dp_event *ev, uint64_t now_n
 	case DP_EVENT_SIBLING:
 		ike_child_alone(e->ike, ev->child, ev->worker, now_ns);
 		break;
+	case DP_EVENT_DEVICE:
+		crypto_lost(e);
+		break;
 	case DP_EVENT_TOLD: /* the data path keeps it */
 		break;
 	case DP_EVENT_MOVED:
@@ -341,6 +344,7 @@ static enum err build(struct engine *e, const struct engine_params *params)
 	    (err = open_ports(e, params)) || (err = make_ike(e)) || (err = connect_init(e)) ||
 	    (err = make_sources(e)))
 		return err;
+	crypto_open(e);
 	policy_configure(e);
 	err = guard_update(e);
 	if (err) {

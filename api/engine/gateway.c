@@ -21,6 +21,13 @@
 #define FRAME_EXTRA 18
 /* For DPDK itself. */
 #define MEMORY_EXTRA_MB 64
+/* Without ports: the pool is there, and nobody takes from it. */
+#define LEAST_PACKETS 1024
+/* For a lookaside device: itself, a key, a queue, a queue with room for copies. */
+#define CRYPTO_EXTRA_MB 32
+#define SESSION_LEN     4096
+#define QUEUE_MB        2
+#define QUEUE_COPIES_MB 16
 #define MIB             (1024u * 1024u)
 /* How often the wires are looked at. */
 #define TICK_NS NS_PER_S
@@ -54,9 +61,18 @@ static uint32_t room_for(const struct conf_dpdk *d)
 	return room;
 }
 
-static enum err start(struct gateway *g, const struct conf_dpdk *d)
+/* crypto_mb - what a lookaside device needs: its sessions, operations, and hardware its copies. */
+static uint32_t crypto_mb(const struct engine *e, const struct conf_dpdk *d)
 {
-	const char *allow[CONF_MAX_DPDK_PORTS];
+	if (!d->crypto[0])
+		return 0;
+	return CRYPTO_EXTRA_MB + conf_crypto_sessions(d) * SESSION_LEN / MIB +
+	       (e->num_workers + 1) * (dpdk_is_pci(d->crypto) ? QUEUE_COPIES_MB : QUEUE_MB);
+}
+
+static enum err start(struct engine *e, struct dpdk **out, const struct conf_dpdk *d)
+{
+	const char *allow[CONF_MAX_DPDK_PORTS + 1];
 	char text[DPDK_TEXT_MAX] = "";
 	struct dpdk_params p = {
 		.huge = !d->no_huge,
@@ -64,16 +80,21 @@ static enum err start(struct gateway *g, const struct conf_dpdk *d)
 		.packet_room = room_for(d),
 		.allow = allow,
 	};
-	enum err err = dpdk_load(&g->dpdk, d->module[0] ? d->module : NULL, NULL, text);
+	enum err err = dpdk_load(out, d->module[0] ? d->module : NULL, NULL, text);
 
 	for (uint32_t i = 0; i < d->num_ports; i++)
 		if (dpdk_is_pci(d->ports[i].device))
 			allow[p.num_allow++] = d->ports[i].device;
+	if (dpdk_is_pci(d->crypto))
+		allow[p.num_allow++] = d->crypto;
+	if (!d->num_ports && !d->num_packets)
+		p.num_packets = LEAST_PACKETS;
 	p.memory_mb = d->memory_mb ? d->memory_mb
 				   : MEMORY_EXTRA_MB +
-					     p.num_packets * (p.packet_room + PACKET_EXTRA) / MIB;
+					     p.num_packets * (p.packet_room + PACKET_EXTRA) / MIB +
+					     crypto_mb(e, d);
 	if (!err)
-		err = dpdk_module(g->dpdk)->start(&p, text);
+		err = dpdk_module(*out)->start(&p, text);
 	if (err)
 		LOG(ERROR, KNL, NULL, "%s", text[0] ? text : err_text(err));
 	return err;
@@ -242,7 +263,7 @@ enum err gateway_open(struct engine *e)
 		return ERR_NOMEM;
 	e->gateway = g;
 	g->engine = e;
-	err = start(g, d);
+	err = start(e, &g->dpdk, d);
 	if (!err)
 		err = lane_new(&g->lane, &params);
 	for (uint32_t i = 0; i < d->num_ports && !err; i++)
@@ -276,6 +297,8 @@ void gateway_close(struct engine *e)
 {
 	struct gateway *g = e->gateway;
 
+	dpdk_unload(e->dpdk);
+	e->dpdk = NULL;
 	if (!g)
 		return;
 	/* What was never attached is closed here. */
@@ -289,6 +312,16 @@ void gateway_close(struct engine *e)
 	dpdk_unload(g->dpdk);
 	mem_free(g);
 	e->gateway = NULL;
+}
+
+enum err gateway_dpdk(struct engine *e, struct dpdk **out)
+{
+	enum err err = ERR_OK;
+
+	if (!e->gateway)
+		err = start(e, &e->dpdk, &e->daemon.dpdk);
+	*out = e->gateway ? e->gateway->dpdk : e->dpdk;
+	return err;
 }
 
 void engine_each_port(struct engine *e, void (*fn)(void *ctx, const struct engine_port_info *port),

@@ -4,6 +4,7 @@
  *
  *   engine.c   life, and one turn
  *   loop.c     what wakes us, behind one descriptor
+ *   crypto.c   a lookaside device for ciphers
  *   gateway.c  DPDK's ports and the fast lane between them
  *   device.c   the virtual interface, and what is opened at the start
  *   sockets.c  the outer sockets, a set for each worker
@@ -183,7 +184,8 @@ struct engine {
 	uint16_t outer_port; /* UDP: IKE, and ESP in UDP */
 	uint16_t esp_port;   /* bare ESP, if has_esp_port */
 	bool has_outer_port, has_esp_port, took_ports;
-	struct gateway *gateway; /* NULL: no DPDK */
+	struct gateway *gateway; /* NULL: no DPDK's ports */
+	struct dpdk *dpdk;       /* without them: for a lookaside device alone */
 	uint32_t mtu;            /* of the virtual interface now */
 	bool has_device, has_rules, guard_dirty, has_guard;
 	bool leave_host; /* the start failed: what stands guarded stays so; host is not ours */
@@ -252,6 +254,12 @@ void gateway_use_host(struct engine *e, struct driver *tap, struct driver *udp, 
 bool gateway_outer(const struct engine *e, uint16_t *out_port) NONNULL(1, 2);
 bool gateway_is_outer(const struct engine *e, uint16_t port) NONNULL(1);
 void gateway_close(struct engine *e) NONNULL(1);
+/* gateway_dpdk - DPDK, started if it was not. Errors: as told in the log. */
+MUST_USE enum err gateway_dpdk(struct engine *e, struct dpdk **out) NONNULL(1, 2);
+
+/* crypto.c: crypto_open() - once the data path has its ports. crypto_lost() - DP_EVENT_DEVICE. */
+void crypto_open(struct engine *e) NONNULL(1);
+void crypto_lost(struct engine *e) NONNULL(1);
 
 /* vif.c */
 struct vif *vif_find(struct engine *e, const char *name) NONNULL(1, 2);

@@ -175,6 +175,8 @@ MUST_USE SET(set_dpdk_memory);
 MUST_USE SET(set_dpdk_packets);
 MUST_USE SET(set_dpdk_idle);
 MUST_USE SET(set_dpdk_ports);
+MUST_USE SET(set_dpdk_crypto);
+MUST_USE SET(set_dpdk_crypto_sessions);
 MUST_USE SET(set_dpdk_device);
 MUST_USE SET(set_dpdk_mtu);
 

@@ -257,7 +257,11 @@ struct conf_dpdk_port {
 	uint32_t mtu; /* 0 = as the device has it */
 };
 
-/* struct conf_dpdk - the section latchkey.dpdk; without ports there is no DPDK. */
+/* CONF_CRYPTO_SESSIONS - keys that a lookaside device holds, unless said otherwise. */
+#define CONF_CRYPTO_SESSIONS 8192
+
+/* struct conf_dpdk - the section latchkey.dpdk; without ports and a device for ciphers there is no
+ * DPDK. */
 struct conf_dpdk {
 	char module[CONF_DEVICE_MAX]; /* "" = where it was installed */
 	bool no_huge;
@@ -266,7 +270,15 @@ struct conf_dpdk {
 	uint32_t idle_us;     /* the worker's longest sleep; 0 = it does not sleep */
 	struct conf_dpdk_port ports[CONF_MAX_DPDK_PORTS];
 	uint32_t num_ports;
+	char crypto[CONF_DEVICE_MAX]; /* a lookaside device; "" = none */
+	uint32_t crypto_sessions;     /* 0 = CONF_CRYPTO_SESSIONS */
 };
+
+/* conf_crypto_sessions - as many as are meant. */
+static inline uint32_t conf_crypto_sessions(const struct conf_dpdk *d)
+{
+	return d->crypto_sessions ? d->crypto_sessions : CONF_CRYPTO_SESSIONS;
+}
 
 /* CONF_WORKERS_AUTO - as many as there are processors. */
 #define CONF_WORKERS_AUTO 0

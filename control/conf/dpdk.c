@@ -13,6 +13,8 @@
 #define PACKETS_MIN   1024
 #define PACKETS_MAX   4194304
 #define IDLE_MAX_US   1000000
+#define SESSIONS_MIN  256 /* the self-test's, and some more */
+#define SESSIONS_MAX  1048576
 
 static void take_between(struct check *c, uint32_t *out, const struct tree *node, uint32_t min,
 			 uint32_t max)
@@ -69,6 +71,19 @@ enum err set_dpdk_packets(struct check *c, void *obj, const struct tree *node)
 enum err set_dpdk_idle(struct check *c, void *obj, const struct tree *node)
 {
 	take_between(c, &((struct conf_dpdk *)obj)->idle_us, node, 0, IDLE_MAX_US);
+	return ERR_OK;
+}
+
+enum err set_dpdk_crypto(struct check *c, void *obj, const struct tree *node)
+{
+	take_copy(c, ((struct conf_dpdk *)obj)->crypto, node);
+	return ERR_OK;
+}
+
+enum err set_dpdk_crypto_sessions(struct check *c, void *obj, const struct tree *node)
+{
+	take_between(c, &((struct conf_dpdk *)obj)->crypto_sessions, node, SESSIONS_MIN,
+		     SESSIONS_MAX);
 	return ERR_OK;
 }
 

@@ -247,6 +247,8 @@ static const struct key keys[] = {
 	SETS_(DPDK, VALUE, "packets", set_dpdk_packets),
 	SETS_(DPDK, VALUE, "idle", set_dpdk_idle),
 	SETS_(DPDK, SECTION, "ports", set_dpdk_ports),
+	SETS_(DPDK, VALUE, "crypto", set_dpdk_crypto),
+	SETS_(DPDK, VALUE, "crypto_sessions", set_dpdk_crypto_sessions),
 
 	SETS_(DPDK_PORT, VALUE, "device", set_dpdk_device),
 	SETS_(DPDK_PORT, VALUE, "mtu", set_dpdk_mtu),

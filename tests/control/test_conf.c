@@ -399,6 +399,8 @@ static const struct row root_rows[] = {
 	{"latchkey { dpdk { memory = 63\n} }", "Ef:1: latchkey.dpdk.memory: 63 is less than 64"},
 	{"latchkey { dpdk { idle = 1000001\n} }",
 	 "Ef:1: latchkey.dpdk.idle: '1000001' is not a number from 0 to 1000000"},
+	{"latchkey { dpdk { crypto_sessions = 255\n} }",
+	 "Ef:1: latchkey.dpdk.crypto_sessions: 255 is less than 256"},
 	{"latchkey { dpdk { huge = perhaps\n} }",
 	 "Ef:1: latchkey.dpdk.huge: 'perhaps' is neither yes nor no"},
 	{"latchkey { dpdk { ports { wan { mtu = 1500\n} } } }",
@@ -584,7 +586,9 @@ static void test_defaults(void)
 static void test_dpdk(void)
 {
 	struct conf *conf = must_load("latchkey { dpdk {\n module = /opt/x.so\n huge = no\n"
-				      "memory = 256\n packets = 8192\n idle = 50\n ports {\n"
+				      "memory = 256\n packets = 8192\n idle = 50\n"
+				      "crypto = crypto_aesni_mb0\n crypto_sessions = 300\n"
+				      "ports {\n"
 				      "lan { device = 0000:01:00.0\n }\n"
 				      "wan { device = net_af_packet0,iface=eth1\n mtu = 9000\n }\n"
 				      "} } }");
@@ -595,6 +599,8 @@ static void test_dpdk(void)
 	CU_ASSERT_EQUAL(d->memory_mb, 256);
 	CU_ASSERT_EQUAL(d->num_packets, 8192);
 	CU_ASSERT_EQUAL(d->idle_us, 50);
+	CU_ASSERT_STRING_EQUAL(d->crypto, "crypto_aesni_mb0");
+	CU_ASSERT_EQUAL(conf_crypto_sessions(d), 300);
 	CU_ASSERT_EQUAL_FATAL(d->num_ports, 2);
 	CU_ASSERT_STRING_EQUAL(d->ports[0].name, "lan");
 	CU_ASSERT_STRING_EQUAL(d->ports[0].device, "0000:01:00.0");
@@ -605,6 +611,8 @@ static void test_dpdk(void)
 	conf = must_load("latchkey { dpdk { ports { wan { device = net_null0\n} } } }");
 	CU_ASSERT_FALSE(conf->daemon.dpdk.no_huge);
 	CU_ASSERT_EQUAL(conf->daemon.dpdk.idle_us, 0);
+	CU_ASSERT_STRING_EQUAL(conf->daemon.dpdk.crypto, "");
+	CU_ASSERT_EQUAL(conf_crypto_sessions(&conf->daemon.dpdk), CONF_CRYPTO_SESSIONS);
 	conf_put(conf);
 }
 

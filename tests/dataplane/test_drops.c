@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "dataplane/passes.h"
+#include "tests/dataplane/fake_device.h"
 #include "tests/dataplane/testbed.h"
 #include "tests/tap/tap.h"
 
@@ -252,6 +253,22 @@ static void test_cipher_fails(void)
 	CU_ASSERT_EQUAL(bed_dropped(&bed.a, DROP_CRYPTO), 3);
 	CU_ASSERT_NOT_EQUAL(bed_capture(&bed.a, buf), 0);
 	finish(&bed);
+}
+
+static void test_lookaside_device_is_lost(void)
+{
+	struct fake_device *fake = fake_device_new();
+	uint32_t algs, failed;
+	struct bed bed;
+
+	bed_init(&bed, &open_wire);
+	CU_ASSERT_EQUAL(dataplane_use_device(bed.a.dp, &algs, &failed, &fake->device), ERR_OK);
+	bed_pair(&bed, 1, NULL);
+	fake->shut = true;
+	send_clear(&bed);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.a, DROP_DEVICE), 1);
+	finish(&bed);
+	fake_device_free(fake);
 }
 
 static void of_worker_0(struct child_params *p, bool is_a)
@@ -515,6 +532,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_devices),
 	TAP_TEST(test_too_big),
 	TAP_TEST(test_cipher_fails),
+	TAP_TEST(test_lookaside_device_is_lost),
 	TAP_TEST(test_worker_is_behind),
 	TAP_TEST(test_S53_forked),
 	TAP_TEST(test_congestion),

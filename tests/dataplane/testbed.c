@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/dataplane/testbed.h"
+#include "dataplane/lookaside.h"
 
 #include <CUnit/CUnit.h>
 #include <stdlib.h>
@@ -229,8 +230,12 @@ void bed_balance(const struct side *s)
 	CU_ASSERT_EQUAL(st.rx_packets + st.made + st.taken, st.tx_packets + st.held + bed_drops(s) +
 								    st.punted + st.handed_off +
 								    st.consumed);
-	for (uint32_t i = 0; i < s->dp->num_workers; i++)
-		held += s->dp->workers[i]->hold.num + s->dp->workers[i]->reasm.num;
+	for (uint32_t i = 0; i < s->dp->num_workers; i++) {
+		const struct worker *w = s->dp->workers[i];
+
+		held += w->hold.num + w->reasm.num;
+		held += w->lookaside ? lookaside_num(w->lookaside) : 0;
+	}
 	CU_ASSERT_EQUAL(held, st.held);
 }
 
