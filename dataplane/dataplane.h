@@ -406,6 +406,7 @@ void dataplane_stats(struct dataplane *dp, struct dataplane_stats *out) NONNULL(
 struct dataplane_worker_stats {
 	uint64_t rx_packets, tx_packets;
 	uint64_t handed_off, taken;
+	uint64_t by_device; /* encrypted or decrypted by a lookaside device */
 	uint64_t drops;     /* for any reason */
 	uint32_t num_pairs; /* of SAs that it owns */
 };

@@ -76,6 +76,7 @@ static void collect(struct worker *w)
 	while (l->num_given && n == AEAD_BATCH_MAX) {
 		n = l->device->ops->complete(l->device, w->index, done, AEAD_BATCH_MAX);
 		l->num_given -= n;
+		counter_add(&w->count.by_device, n);
 		for (uint32_t i = 0; i < n; i++) {
 			struct lookaside_slot *s = done[i].ref;
 

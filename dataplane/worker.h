@@ -41,6 +41,7 @@ struct allowance {
 /* struct worker_counters - written by the worker, read relaxed by control. */
 struct worker_counters {
 	uint64_t rx, made, tx, held, punted, handed_off, taken, consumed;
+	uint64_t by_device; /* operations that a lookaside device gave back */
 	uint64_t drops[DROP_NUM];
 };
 

@@ -427,6 +427,7 @@ bool dataplane_worker_stats(struct dataplane *dp, struct dataplane_worker_stats 
 		.tx_packets = s.tx_packets,
 		.handed_off = s.handed_off,
 		.taken = s.taken,
+		.by_device = counter_get(&dp->workers[worker]->count.by_device),
 		.num_pairs = dp->num_pairs[worker],
 	};
 	for (int i = 0; i < DROP_NUM; i++)

@@ -10,6 +10,7 @@
 /* What counts or measures is a number; everything else stays text, also if it looks like one. */
 static const char *const number_keys[] = {
 	"age",
+	"by-device",
 	"bytes-in",
 	"bytes-out",
 	"child-established",

@@ -156,6 +156,7 @@ static enum err set_worker_stats(struct tree *out, const struct backend_ops *ops
 		TRY(set_count(t, "tx-packets", st.tx_packets));
 		TRY(set_count(t, "handed-off", st.handed_off));
 		TRY(set_count(t, "taken", st.taken));
+		TRY(set_count(t, "by-device", st.by_device));
 		TRY(set_count(t, "drops", st.drops));
 		TRY(set_count(t, "pairs", st.num_pairs));
 	}

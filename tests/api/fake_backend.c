@@ -207,7 +207,8 @@ static void fake_stats(void *ctx, struct backend_stats *out)
 static bool fake_worker_stats(void *ctx, struct dataplane_worker_stats *out, uint32_t worker)
 {
 	(void)ctx;
-	*out = (struct dataplane_worker_stats){.rx_packets = 60 + worker, .num_pairs = 3};
+	*out = (struct dataplane_worker_stats){
+		.rx_packets = 60 + worker, .by_device = 5, .num_pairs = 3};
 	return worker < 2;
 }
 

@@ -99,6 +99,7 @@ static void test_every_algorithm(void)
 {
 	for (enum aead_alg alg = AEAD_NONE + 1; alg < AEAD_NUM; alg++) {
 		for (int with_esn = 0; with_esn < 2; with_esn++) {
+			struct dataplane_worker_stats st;
 			struct fixture f;
 
 			begin(&f, &(struct bed_options){.alg = alg}, NULL);
@@ -111,6 +112,8 @@ static void test_every_algorithm(void)
 			CU_ASSERT_TRUE(received(&f.bed.b, 0, 100));
 			CU_ASSERT_TRUE(received(&f.bed.a, 500, 600));
 			CU_ASSERT_EQUAL(f.fake->num_done, 200);
+			CU_ASSERT_TRUE(dataplane_worker_stats(f.bed.a.dp, &st, 0));
+			CU_ASSERT_EQUAL(st.by_device, 200);
 			CU_ASSERT_EQUAL(bed_drops(&f.bed.a) + bed_drops(&f.bed.b), 0);
 			end(&f);
 		}

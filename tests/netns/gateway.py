@@ -59,9 +59,12 @@ def bare(host, device):
 
 class Gateways(Scene):
     """The five hosts, a daemon on each gateway. kinds: "dpdk", "latchkey" or "charon"; outer: the
-    version of IP between the gateways."""
+    version of IP between the gateways; crypto: the left one's device for ciphers."""
 
-    def __init__(self, name, kinds=("dpdk", "dpdk"), left=None, right=None, start=True, outer=4):
+    def __init__(self, name, kinds=("dpdk", "dpdk"), left=None, right=None, start=True, outer=4,
+                 crypto=None):
+        self.crypto = {"left": {"crypto": crypto, "crypto_sessions": 512} if crypto else {},
+                       "right": {}}
         self.lab = Lab(name)
         self.outer = {side: addresses[outer == 6] for side, addresses in WAN.items()}
         self.kinds = dict(zip(("left", "right"), kinds))
@@ -106,8 +109,10 @@ class Gateways(Scene):
         if self.kinds[side] == "dpdk":
             bare(gateway, "dev-lan")
             bare(gateway, "dev-wan")
-            daemon = dpdk_section()
+            daemon = dpdk_section(**self.crypto[side])
         else:
+            if self.crypto[side]:
+                daemon = {"dpdk": {"module": module(), "huge": "no", **self.crypto[side]}}
             no_offloads(gateway, "wan")
             no_offloads(gateway, "lan")
             self.address(side)
@@ -209,6 +214,54 @@ def life(name, kinds, versions=(4, 6), outer=4, bare=False):
             assert len(between(g, outer, bare)) > 1000
             g.peers["left"].down(ike="gw")
     return test
+
+
+def by_device(g, side="left"):
+    """What the device did, of all workers."""
+    return sum(w["by-device"] for w in g.peers[side].cli_json("stats")["stats"]["workers"].values())
+
+
+def by_a_device(name, kinds, device="crypto_aesni_mb0", proposal=None):
+    """As life(), with a device for the left one's ciphers: nearly all packets are its work, also
+    while SAs are re-keyed."""
+    def test():
+        left, right = sides(bare=False)
+        for side in (left, right) if proposal else ():
+            side.esp_proposals = proposal
+        with Gateways(name, kinds, left, right, crypto=device) as g:
+            g.peers["left"].up("net")
+            log = g.peers["left"].log()
+            assert f"{device} does " in log and "aes256gcm16" in log, log
+            for side in ("left", "right"):
+                g.ping(side)
+            before = by_device(g)
+            stream = g.stream("left")
+            back = g.stream("right")
+            for _ in range(3):
+                time.sleep(1)
+                g.peers["left"].rekey(child="net")
+            time.sleep(1)
+            counted = [one.stop() for one in (stream, back)]
+            done = by_device(g) - before
+            diag(f"by the device {done} of {sum(c['sent'] for c in counted)} packets")
+            for c in counted:
+                assert c["sent"] > 500 and c["received"] >= c["sent"] * 0.99, counted
+            assert done >= sum(c["received"] for c in counted) * 0.99, (done, counted)
+            diag(f"TCP: {g.tcp('left'):.0f} Mb/s")
+            g.protected()
+            g.peers["left"].down(ike="gw")
+    return test
+
+
+def test_device_that_is_not_there():
+    """The processor goes on without, and the log tells."""
+    with Gateways("gateway-no-crypto", ("dpdk", "latchkey"), crypto="crypto_nosuch0") as g:
+        g.peers["left"].up("net")
+        g.ping()
+        log = g.peers["left"].log()
+        assert "crypto_nosuch0: DPDK has no such device" in log, log
+        assert "the processor does its work" in log, log
+        assert by_device(g) == 0
 
 
 def test_port_that_does_not_start():
@@ -416,6 +469,13 @@ TESTS = [
     ("gateway: two on DPDK", life("gateway-dpdk", ("dpdk", "dpdk"))),
     ("gateway: DPDK and a TUN", life("gateway-tun", ("dpdk", "latchkey"))),
     ("gateway: DPDK and charon", life("gateway-charon", ("dpdk", "charon"))),
+    ("gateway: device for ciphers, DPDK and charon",
+     by_a_device("gateway-crypto-charon", ("dpdk", "charon"))),
+    ("gateway: device for ciphers, DPDK and a TUN",
+     by_a_device("gateway-crypto-tun", ("dpdk", "latchkey"))),
+    ("gateway: device for ciphers, a TUN and charon, AES-CBC",
+     by_a_device("gateway-crypto-cbc", ("latchkey", "charon"), proposal="aes256-sha256")),
+    ("gateway: device for ciphers that is not there", test_device_that_is_not_there),
     ("gateway: IPv6 outside, two on DPDK", life("gateway-dpdk-6", ("dpdk", "dpdk"), outer=6)),
     ("gateway: IPv6 outside, DPDK and a TUN", life("gateway-tun-6", ("dpdk", "latchkey"), outer=6)),
     ("gateway: IPv6 outside, DPDK and charon",
