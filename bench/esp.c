@@ -17,6 +17,7 @@
 
 static const char usage[] =
 	"usage: esp [--json] [--aead NAME] [--alg NAME] [--sizes N,N...]\n"
+	"           [--device NAME [--module FILE]]\n"
 	"           [--runs N] [--packets N] [--sas N[,N...]] [--flows N] [--cache N] [--window "
 	"N]\n"
 	"           [--esn] [--udp] [--passes]\n"
@@ -24,6 +25,7 @@ static const char usage[] =
 	"aes256gcm16,\n"
 	"sizes 64,128,256,512,1024,1400,imix, 25 runs of 16384 packets, 1 SA, 8 flows in each, "
 	"replay window 1024.\n"
+	"--device: and a lookaside device of DPDK's of that name, such as crypto_aesni_mb.\n"
 	"--sas with several numbers, or one of more than 200: what so many SAs cost, with one back "
 	"end\nand size.\n";
 
@@ -97,6 +99,8 @@ static enum aead_alg alg_of(const char *name)
 static const struct option long_options[] = {
 	{"json", no_argument, NULL, 'j'},
 	{"aead", required_argument, NULL, 'a'},
+	{"device", required_argument, NULL, 'd'},
+	{"module", required_argument, NULL, 'm'},
 	{"alg", required_argument, NULL, 'g'},
 	{"sizes", required_argument, NULL, 's'},
 	{"runs", required_argument, NULL, 'r'},
@@ -120,6 +124,12 @@ static void set_option(struct bench_options *o, int c, char *arg)
 		break;
 	case 'a':
 		o->aead = arg;
+		break;
+	case 'd':
+		o->device = arg;
+		break;
+	case 'm':
+		o->module = arg;
 		break;
 	case 'g':
 		o->alg = alg_of(arg);
@@ -292,6 +302,29 @@ static enum err open_all(struct bench_case *cases, size_t *num, const struct ben
 	return *num > 0 ? ERR_OK : ERR_NOT_FOUND;
 }
 
+/* open_device - the cases of the lookaside device, if one is asked for. */
+static enum err open_device(struct bench_case *cases, size_t *num, const struct bench_options *o,
+			    struct bench_result *results, struct aead_device **out)
+{
+	struct aead_device *d = o->device ? bench_device_new(o) : NULL;
+	enum err e = o->device && !d ? ERR_NOT_FOUND : ERR_OK;
+
+	*out = d;
+	for (uint32_t i = 0; d && e == ERR_OK && i < o->num_sizes && *num < RESULTS_MAX; i++) {
+		struct bench_case *c = &cases[*num];
+
+		c->result = &results[*num];
+		*c->result = (struct bench_result){
+			.aead = o->device, .size = o->sizes[i], .sas = o->sas};
+		++*num;
+		/* The path's devices were tried last; the cipher alone has this one. */
+		e = path_bench_new(&c->path, o, o->device, o->sizes[i]);
+		if (e == ERR_OK)
+			e = raw_bench_new(&c->raw, o, aead_device_backend(d), o->sizes[i]);
+	}
+	return e;
+}
+
 static enum err run_all(struct bench_case *cases, size_t num, const struct bench_options *o)
 {
 	enum err e = ERR_OK;
@@ -307,15 +340,21 @@ static enum err measure(const struct bench_options *o, struct bench_result *resu
 			size_t *out_num)
 {
 	static struct bench_case cases[RESULTS_MAX];
+	struct aead_device *device = NULL;
 	size_t num = 0;
 	enum err e = open_all(cases, &num, o, results);
 
+	if (e == ERR_OK)
+		e = open_device(cases, &num, o, results, &device);
 	if (e == ERR_OK)
 		e = run_all(cases, num, o);
 	for (size_t i = 0; i < num; i++) {
 		raw_bench_free(cases[i].raw);
 		path_bench_free(cases[i].path);
 	}
+	if (device)
+		device->ops->close(device);
+	bench_device_end();
 	*out_num = num;
 	return e;
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "dataplane/crypto/aead.h"
+#include "dataplane/crypto/device.h"
 #include "dataplane/pass_cycles.h"
 
 #include <stdio.h>
@@ -43,7 +44,9 @@ double median_of(double *v, size_t num) NONNULL(1);
 /* struct bench_options - from the command line. */
 struct bench_options {
 	bool json;
-	const char *aead; /* one back end only; NULL = all */
+	const char *aead;   /* one back end only; NULL = all */
+	const char *device; /* and DPDK's lookaside devices of this driver; NULL = none */
+	const char *module; /* DPDK's; NULL = where it was installed */
 	enum aead_alg alg;
 	uint32_t runs;    /* repetitions */
 	uint32_t packets; /* per repetition and figure, a multiple of BENCH_BATCH */
@@ -63,6 +66,12 @@ struct bench_options {
 /* BENCH_SAS_TURN, BENCH_SAS_MAX - SAs at most that take turns, and that are compared. */
 #define BENCH_SAS_TURN 200
 #define BENCH_SAS_MAX  1000000
+
+/* bench_device_new - one more device of o->device; NULL: it was said why not. bench_device_end -
+ * all are closed. esp_device.c */
+#define BENCH_DEVICES_MAX 48
+struct aead_device *bench_device_new(const struct bench_options *o) NONNULL(1);
+void bench_device_end(void);
 
 /* struct bench_result - one back end and size, or number of SAs. path_*: the passes, without the
  * drivers. */
@@ -134,7 +143,8 @@ struct path_cost {
 struct path_bench;
 
 /* path_bench_new - two data paths, one encrypting and one decrypting, joined by a wire of memory,
- * with SAs, policies and paths as a tunnel has them. Errors: those of dataplane.h. */
+ * with SAs, policies and paths as a tunnel has them; aead may be o->device. Errors: those of
+ * dataplane.h. */
 MUST_USE enum err path_bench_new(struct path_bench **out, const struct bench_options *o,
 				 const char *aead, uint32_t size) NONNULL(1, 2, 3);
 void path_bench_free(struct path_bench *b);

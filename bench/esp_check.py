@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks that bench/esp runs, and that its JSON is what bench/README.md says.
 
-usage: esp_check.py ESP README
+usage: esp_check.py ESP README [MODULE]
 
 Short runs: the figures mean nothing here, only their presence and sense.
 """
@@ -15,7 +15,7 @@ import sys
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "tap"))
-from pytap import run  # noqa: E402
+from pytap import Skip, run  # noqa: E402
 from schema import documented, paths  # noqa: E402
 
 SHORT = ["--runs", "3", "--packets", "1280"]
@@ -116,11 +116,27 @@ def test_bad_arguments_are_refused():
         assert done.returncode in (1, 2) and done.stderr and not done.stdout, (arguments, done)
 
 
-if len(sys.argv) != 3:
+def test_lookaside_device():
+    if not MODULE:
+        raise Skip("built without DPDK")
+    for alg in ("aes256gcm16", "aes256-sha256"):
+        results = report("--sizes", "64,1400", "--aead", "openssl", "--alg", alg,
+                         "--device", "crypto_aesni_mb", "--module", MODULE)["results"]
+        cases = [(r["aead"], r["inner_bytes"], r["direction"]) for r in results]
+        assert cases == [(aead, size, way) for aead in ("openssl", "crypto_aesni_mb")
+                         for size in (64, 1400) for way in ("out", "in")], cases
+        for r in results:
+            assert r["path_cycles"]["median"] > r["crypto_cycles"]["median"] / 2, r
+    for arguments in (["crypto_nosuch", MODULE], ["crypto_aesni_mb", "/nonexistent.so"]):
+        done = esp(*SHORT, "--device", arguments[0], "--module", arguments[1])
+        assert done.returncode == 1 and arguments[arguments[0] == "crypto_aesni_mb"] in done.stderr
+
+
+if len(sys.argv) not in (3, 4):
     sys.exit(__doc__)
-ESP, README = sys.argv[1:]
+ESP, README, MODULE = (sys.argv[1:] + [None])[:3]
 PASSES_H = os.path.join(os.path.dirname(README), "..", "dataplane", "passes.h")
 sys.exit(run((test.__name__, test) for test in (
     test_every_case_is_reported, test_figures_make_sense, test_schema_is_documented,
-    test_settings_take_effect, test_many_sas, test_table_for_people,
+    test_settings_take_effect, test_many_sas, test_lookaside_device, test_table_for_people,
     test_passes_are_told_or_refused, test_bad_arguments_are_refused)))

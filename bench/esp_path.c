@@ -306,11 +306,23 @@ static enum err add_tunnels(struct path_bench *b, const struct bench_options *o,
 	return e;
 }
 
+/* use_device - one of its own, which has the algorithm. */
+static enum err use_device(struct dataplane *dp, const struct bench_options *o)
+{
+	struct aead_device *d = bench_device_new(o);
+	uint32_t algs, failed;
+	enum err e = d ? dataplane_use_device(dp, &algs, &failed, d) : ERR_NOT_FOUND;
+
+	return e == ERR_OK && !(algs >> o->alg & 1) ? ERR_UNSUPPORTED : e;
+}
+
 static enum err open_end(struct path_bench *b, struct end *end, const struct bench_options *o,
 			 const char *aead, uint32_t *out_set)
 {
-	const struct dataplane_config config = {
-		.aead = aead, .num_packets = NUM_PACKETS, .flow_cache_len = o->cache};
+	const bool by_device = o->device && strcmp(aead, o->device) == 0;
+	const struct dataplane_config config = {.aead = by_device ? NULL : aead,
+						.num_packets = NUM_PACKETS,
+						.flow_cache_len = o->cache};
 	struct path_addr addr = path_between(o, end == &b->receiver);
 	uint16_t port = 0;
 	enum err e;
@@ -322,6 +334,8 @@ static enum err open_end(struct path_bench *b, struct end *end, const struct ben
 		end->pass[i] = mem_alloc_array(b->num_turns, sizeof(double));
 		e = end->pass[i] ? ERR_OK : ERR_NOMEM;
 	}
+	if (e == ERR_OK && by_device)
+		e = use_device(end->dp, o);
 	if (e == ERR_OK)
 		e = attach_inner(b, end);
 	if (e == ERR_OK)
