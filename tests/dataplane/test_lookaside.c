@@ -120,6 +120,38 @@ static void test_every_algorithm(void)
 	}
 }
 
+static void of_worker_1(struct child_params *p, bool is_a)
+{
+	(void)is_a;
+	p->worker = 2;
+}
+
+/* Each worker has a queue of its own, and what another one received goes by the owner's. */
+static void test_each_worker_has_a_queue(void)
+{
+	struct dataplane_worker_stats st[2];
+	uint8_t buf[BED_MAX_PACKET];
+	struct fixture f;
+	uint32_t num = 0;
+
+	begin(&f, &(struct bed_options){.num_workers = 2}, NULL);
+	bed_pair(&f.bed, 1, of_worker_1);
+	for (uint32_t i = 0; i < 40; i++)
+		bed_send_to(&f.bed.a, i % 2, buf, bed_udp4(buf, true, 1, 2, i, LEN));
+	for (int i = 0; i < 3; i++)
+		bed_turn(&f.bed);
+	for (uint32_t i = 0; i < 2; i++) {
+		CU_ASSERT_TRUE(dataplane_worker_stats(f.bed.a.dp, &st[i], i));
+		while (bed_receive_from(&f.bed.b, i, buf))
+			num++;
+	}
+	CU_ASSERT_EQUAL(num, 40);
+	CU_ASSERT_EQUAL(st[0].by_device, 0);
+	CU_ASSERT_EQUAL(st[1].by_device, 40);
+	CU_ASSERT_EQUAL(st[0].handed_off, 20);
+	end(&f);
+}
+
 /* What is given away is held, and goes on when it is done, in the order in which it was given. */
 static void test_order_and_books(void)
 {
@@ -686,6 +718,7 @@ static void test_rekey_under_traffic(void)
 
 static const struct tap_test tests[] = {
 	TAP_TEST(test_every_algorithm),
+	TAP_TEST(test_each_worker_has_a_queue),
 	TAP_TEST(test_order_and_books),
 	TAP_TEST(test_replay_at_the_device),
 	TAP_TEST(test_operations_that_fail),
