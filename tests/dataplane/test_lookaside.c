@@ -356,6 +356,85 @@ static void test_too_long_for_it(void)
 	end(&f);
 }
 
+/* struct stream - numbered packets of one direction. */
+struct stream {
+	uint32_t sent, got;
+	bool in_order;
+};
+
+static void collect(struct side *s, struct stream *st)
+{
+	uint8_t buf[BED_MAX_PACKET];
+
+	while (bed_receive(s, buf))
+		st->in_order = load_be32(buf + 28) == st->got++ && st->in_order;
+}
+
+static uint32_t below(struct rng_seeded *rng, uint32_t n)
+{
+	uint32_t v;
+
+	CU_ASSERT_EQUAL_FATAL(rng_fill(&rng->rng, &v, sizeof(v)), ERR_OK);
+	return v % n;
+}
+
+/* behave - in another way from now on. */
+static void behave(struct fake_device *fake, struct rng_seeded *rng)
+{
+	fake->shut = below(rng, 3) == 0;
+	fake->backwards = below(rng, 2);
+	fake->most = 1 + below(rng, 64);
+	/* One that takes nothing and gives nothing would be lost. */
+	fake->room = fake->shut ? AEAD_DEVICE_DEPTH : 1 + below(rng, 200);
+}
+
+/* Whatever it does short of losing packets, both ways at once: all arrive, in order. */
+static void test_any_behaviour(void)
+{
+	struct stream out = {.in_order = true}, in = {.in_order = true};
+	struct rng_seeded rng;
+	struct fixture f;
+
+	rng_seeded_init(&rng, 7);
+	begin(&f, &(struct bed_options){.num_packets = 2048, .num_frames = 1024}, NULL);
+	bed_pair(&f.bed, 1, NULL);
+	for (int round = 0; round < 2000; round++) {
+		if (below(&rng, 4) == 0)
+			behave(f.fake, &rng);
+		if (out.sent - out.got < 400) {
+			const uint32_t n = below(&rng, 70);
+
+			send_all(&f.bed.a, true, out.sent, out.sent + n, 0);
+			out.sent += n;
+		}
+		if (in.sent - in.got < 400) {
+			const uint32_t n = below(&rng, 70);
+
+			send_all(&f.bed.b, false, in.sent, in.sent + n, 0);
+			in.sent += n;
+		}
+		turn(&f);
+		bed_turn_one(&f.bed, &f.bed.b);
+		collect(&f.bed.b, &out);
+		collect(&f.bed.a, &in);
+	}
+	f.fake->shut = false;
+	for (int i = 0; i < 100; i++) {
+		bed_turn(&f.bed);
+		collect(&f.bed.b, &out);
+		collect(&f.bed.a, &in);
+	}
+	CU_ASSERT_TRUE(out.in_order && in.in_order);
+	CU_ASSERT_EQUAL(out.got, out.sent);
+	CU_ASSERT_EQUAL(in.got, in.sent);
+	CU_ASSERT_EQUAL(f.fake->num_done, out.sent + in.sent);
+	CU_ASSERT_TRUE(out.sent > 10000 && in.sent > 10000);
+	CU_ASSERT_FALSE(aead_device_lost(&f.fake->device));
+	CU_ASSERT_EQUAL(bed_drops(&f.bed.a) + bed_drops(&f.bed.b), 0);
+	tap_diag("%u out, %u in", out.sent, in.sent);
+	end(&f);
+}
+
 /* ---- what it has, and what not --------------------------------------------------------------- */
 
 static void test_self_test_decides(void)
@@ -717,25 +796,16 @@ static void test_rekey_under_traffic(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_every_algorithm),
-	TAP_TEST(test_each_worker_has_a_queue),
-	TAP_TEST(test_order_and_books),
-	TAP_TEST(test_replay_at_the_device),
-	TAP_TEST(test_operations_that_fail),
-	TAP_TEST(test_nothing_is_received_that_cannot_go_on),
-	TAP_TEST(test_small_device),
-	TAP_TEST(test_full_line),
-	TAP_TEST(test_too_long_for_it),
-	TAP_TEST(test_self_test_decides),
-	TAP_TEST(test_dead_from_the_beginning),
-	TAP_TEST(test_no_room_for_keys),
-	TAP_TEST(test_lost_between_turns),
-	TAP_TEST(test_lost_with_some_done),
-	TAP_TEST(test_lost_in_a_turn),
-	TAP_TEST(test_lost_when_settling),
-	TAP_TEST(test_removed_meanwhile),
-	TAP_TEST(test_stopped_meanwhile),
-	TAP_TEST(test_lost_in_a_thread),
+	TAP_TEST(test_every_algorithm),      TAP_TEST(test_each_worker_has_a_queue),
+	TAP_TEST(test_order_and_books),      TAP_TEST(test_replay_at_the_device),
+	TAP_TEST(test_operations_that_fail), TAP_TEST(test_nothing_is_received_that_cannot_go_on),
+	TAP_TEST(test_small_device),         TAP_TEST(test_full_line),
+	TAP_TEST(test_too_long_for_it),      TAP_TEST(test_any_behaviour),
+	TAP_TEST(test_self_test_decides),    TAP_TEST(test_dead_from_the_beginning),
+	TAP_TEST(test_no_room_for_keys),     TAP_TEST(test_lost_between_turns),
+	TAP_TEST(test_lost_with_some_done),  TAP_TEST(test_lost_in_a_turn),
+	TAP_TEST(test_lost_when_settling),   TAP_TEST(test_removed_meanwhile),
+	TAP_TEST(test_stopped_meanwhile),    TAP_TEST(test_lost_in_a_thread),
 	TAP_TEST(test_rekey_under_traffic),
 };
 
