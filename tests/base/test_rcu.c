@@ -209,6 +209,32 @@ static void test_flush_waits_for_one_who_holds(void)
 	end(&thread, 1);
 }
 
+/* Who puts off its quiescent state is told that somebody waits, and afterwards that nobody does. */
+static void test_reader_hears_that_it_is_waited_for(void)
+{
+	pthread_t thread, flusher;
+	struct rcu_queue q;
+	bool wanted = false;
+
+	rcu_queue_init(&q);
+	CU_ASSERT(!rcu_wanted());
+	start(&thread, 1);
+	set(&s.hold, true);
+	wait_for(&s.holding);
+	replace(&q);
+	CU_ASSERT(!rcu_wanted());
+	CU_ASSERT_FATAL(pthread_create(&flusher, NULL, flush_thread, &q) == 0);
+	for (int i = 0; i < 5000 && !wanted; i++) {
+		usleep(1000);
+		wanted = rcu_wanted();
+	}
+	CU_ASSERT(wanted);
+	set(&s.hold, false);
+	pthread_join(flusher, NULL);
+	CU_ASSERT(!rcu_wanted());
+	end(&thread, 1);
+}
+
 static void test_flush_does_not_wait_for_one_off_line(void)
 {
 	pthread_t thread;
@@ -230,6 +256,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_what_a_free_retires_waits_for_the_next_flush),
 	TAP_TEST(test_readers_never_see_a_freed_object),
 	TAP_TEST(test_flush_waits_for_one_who_holds),
+	TAP_TEST(test_reader_hears_that_it_is_waited_for),
 	TAP_TEST(test_flush_does_not_wait_for_one_off_line),
 };
 TAP_MAIN("base/rcu", tests)

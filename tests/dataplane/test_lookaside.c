@@ -704,6 +704,51 @@ static void test_removed_meanwhile(void)
 	end(&f);
 }
 
+#define SENT_FOR_MS 2000
+
+struct sender {
+	struct fixture *f;
+	bool stop; /* atomic */
+};
+
+/* send_on - so many that something is always with the device. */
+static void *send_on(void *arg)
+{
+	struct sender *s = arg;
+
+	for (uint32_t i = 0; i < SENT_FOR_MS && !__atomic_load_n(&s->stop, __ATOMIC_RELAXED); i++) {
+		send_all(&s->f->bed.a, true, i, i + 1, LEN);
+		sleep_ms(1);
+	}
+	return NULL;
+}
+
+/* Under traffic that never ends the control thread does not wait for its end. */
+static void test_control_is_not_kept_waiting(void)
+{
+	struct fixture f;
+	struct sender s = {.f = &f};
+	pthread_t thread;
+	uint64_t began;
+
+	begin(&f, NULL, takes_its_time);
+	f.bed.threaded = true;
+	bed_pair(&f.bed, 1, NULL);
+	bed_pair(&f.bed, 2, NULL);
+	CU_ASSERT_EQUAL_FATAL(dataplane_start(f.bed.a.dp), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, send_on, &s), 0);
+	sleep_ms(100);
+	began = clock_now_ns();
+	dataplane_child_remove(f.bed.a.dp, 1, CHILD_BOTH);
+	dataplane_reclaim(f.bed.a.dp);
+	CU_ASSERT_TRUE(clock_now_ns() - began < SENT_FOR_MS / 2 * NS_PER_MS);
+	CU_ASSERT_EQUAL(f.fake->num_keys, 2);
+	__atomic_store_n(&s.stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	dataplane_stop(f.bed.a.dp);
+	end(&f);
+}
+
 /* A worker that stops brings its packets home. */
 static void test_stopped_meanwhile(void)
 {
@@ -796,16 +841,27 @@ static void test_rekey_under_traffic(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_every_algorithm),      TAP_TEST(test_each_worker_has_a_queue),
-	TAP_TEST(test_order_and_books),      TAP_TEST(test_replay_at_the_device),
-	TAP_TEST(test_operations_that_fail), TAP_TEST(test_nothing_is_received_that_cannot_go_on),
-	TAP_TEST(test_small_device),         TAP_TEST(test_full_line),
-	TAP_TEST(test_too_long_for_it),      TAP_TEST(test_any_behaviour),
-	TAP_TEST(test_self_test_decides),    TAP_TEST(test_dead_from_the_beginning),
-	TAP_TEST(test_no_room_for_keys),     TAP_TEST(test_lost_between_turns),
-	TAP_TEST(test_lost_with_some_done),  TAP_TEST(test_lost_in_a_turn),
-	TAP_TEST(test_lost_when_settling),   TAP_TEST(test_removed_meanwhile),
-	TAP_TEST(test_stopped_meanwhile),    TAP_TEST(test_lost_in_a_thread),
+	TAP_TEST(test_every_algorithm),
+	TAP_TEST(test_each_worker_has_a_queue),
+	TAP_TEST(test_order_and_books),
+	TAP_TEST(test_replay_at_the_device),
+	TAP_TEST(test_operations_that_fail),
+	TAP_TEST(test_nothing_is_received_that_cannot_go_on),
+	TAP_TEST(test_small_device),
+	TAP_TEST(test_full_line),
+	TAP_TEST(test_too_long_for_it),
+	TAP_TEST(test_any_behaviour),
+	TAP_TEST(test_self_test_decides),
+	TAP_TEST(test_dead_from_the_beginning),
+	TAP_TEST(test_no_room_for_keys),
+	TAP_TEST(test_lost_between_turns),
+	TAP_TEST(test_lost_with_some_done),
+	TAP_TEST(test_lost_in_a_turn),
+	TAP_TEST(test_lost_when_settling),
+	TAP_TEST(test_removed_meanwhile),
+	TAP_TEST(test_control_is_not_kept_waiting),
+	TAP_TEST(test_stopped_meanwhile),
+	TAP_TEST(test_lost_in_a_thread),
 	TAP_TEST(test_rekey_under_traffic),
 };
 
