@@ -151,8 +151,9 @@ struct host_ops {
 	enum err (*udp_open)(void *ctx, int *out_fds, enum ip_family family, uint16_t port,
 			     uint32_t num);
 	/* udp_steer - of the num sockets of one udp_open(), one of which is fd, a datagram goes to
-	 * number (the 32 bits that it begins with >> shift) % num, in the order they were given
-	 * in; a shorter one to the first. Errors: as all. */
+	 * the number, in the order they were given in, in the lowest bits of (the 32 bits that it
+	 * begins with >> shift): as many bits as it takes. One that names none goes to any, a
+	 * shorter one to the first. Errors: as all. */
 	enum err (*udp_steer)(void *ctx, int fd, uint32_t shift, uint32_t num);
 	/* esp_open - a non-blocking raw socket of this family for bare ESP (IP protocol 50) to any
 	 * address of the host, otherwise as udp_open. */

@@ -48,7 +48,9 @@ enum err dataplane_spi_reserve_at(struct dataplane *dp, uint32_t *out_spi, uint3
 
 	if (worker > dp->num_workers)
 		return ERR_NOT_FOUND;
-	e = slots_reserve_as(dp->sad, &id, dp->num_workers, named);
+	e = slots_reserve_as(dp->sad, &id,
+			     (dataplane_spi_mask(dp->num_workers) >> DATAPLANE_SPI_SHIFT) + 1,
+			     named);
 	if (e != ERR_OK)
 		return e;
 	dp->num_reserved[named]++;

@@ -60,6 +60,12 @@ MUST_USE enum err dataplane_attach(struct dataplane *dp, uint16_t *out_port, str
 MUST_USE enum err dataplane_attach_queue(struct dataplane *dp, uint16_t port, uint32_t worker,
 					 struct driver *driver) NONNULL(1, 4);
 
+/* dataplane_sender - what a worker sends by a port with: its own queue, or, where it has none, a
+ * driver that has another worker send. For a driver of this worker that leaves packets to another
+ * port within its tx: their `port` is that one then. The data path's; when all queues are attached.
+ * NULL: no such port or worker. */
+struct driver *dataplane_sender(struct dataplane *dp, uint16_t port, uint32_t worker) NONNULL(1);
+
 /* dataplane_vif_add - an inner port with traffic of its own: policies and pairs with this
  * *out_scope (never 0) have to do with no packet of another port, so that the same inner addresses
  * may be known by several. At any time; workers that run wait meanwhile. The driver is the data
@@ -285,13 +291,25 @@ enum child_half {
 	CHILD_BOTH = 3,
 };
 
-/* DATAPLANE_SPI_SHIFT, dataplane_spi_worker - an inbound SPI names the worker that its packets
- * should arrive at, of so many: who spreads packets over the workers' queues of a port spares them
- * the way from one to another. They arrive at the right SA from any. */
+/* DATAPLANE_SPI_SHIFT, dataplane_spi_mask, dataplane_spi_worker - an inbound SPI names the worker
+ * that its packets should arrive at, of so many, by the bits under the mask: who spreads packets
+ * over the workers' queues of a port spares them the way from one to another. They arrive at the
+ * right SA from any. As many bits as it takes: a device compares bits, but does not divide. */
 #define DATAPLANE_SPI_SHIFT 22
+static inline uint32_t dataplane_spi_mask(uint32_t num_workers)
+{
+	uint32_t values = 1;
+
+	while (values < num_workers)
+		values *= 2;
+	return (values - 1) << DATAPLANE_SPI_SHIFT;
+}
+
 static inline uint32_t dataplane_spi_worker(uint32_t spi, uint32_t num_workers)
 {
-	return (spi >> DATAPLANE_SPI_SHIFT) % num_workers;
+	uint32_t named = (spi & dataplane_spi_mask(num_workers)) >> DATAPLANE_SPI_SHIFT;
+
+	return named < num_workers ? named : named - num_workers;
 }
 
 /* dataplane_spi_reserve - an inbound SPI that names nothing yet, but the worker with the fewest

@@ -2,7 +2,7 @@
 #include "dataplane/handoff.h"
 
 #include "base/alloc.h"
-#include "dataplane/worker.h"
+#include "dataplane/state.h"
 
 static uint64_t bit(uint32_t i)
 {
@@ -95,6 +95,31 @@ void handoff_send(struct worker *w, uint16_t to, uint16_t port, struct pktvec *v
 		hand(w, to, p);
 	}
 	v->num = 0;
+}
+
+/* tx - the port that leaves packets to this one has counted them as sent. */
+static void far_tx(struct driver *d, struct pktvec *v)
+{
+	const struct worker_sender *s = container_of(d, struct worker_sender, driver);
+	struct worker *w = s->worker;
+
+	counter_set(&w->count.tx, w->count.tx - v->num);
+	handoff_send(w, w->senders[s->port], s->port, v);
+}
+
+static const struct driver_ops far_ops = {.name = "far", .tx = far_tx};
+
+struct driver *dataplane_sender(struct dataplane *dp, uint16_t port, uint32_t worker)
+{
+	if (port >= dp->num_ports || worker >= dp->num_workers)
+		return NULL;
+	struct worker *w = dp->workers[worker];
+
+	if (w->ports[port])
+		return w->ports[port];
+	w->far[port] = (struct worker_sender){
+		.driver = {.ops = &far_ops, .role = w->roles[port]}, .worker = w, .port = port};
+	return &w->far[port].driver;
 }
 
 static void notify(const struct worker *w, struct worker *to)

@@ -50,10 +50,10 @@ static bool another_asks(struct worker *w, struct packet *p)
 	return e->verdict != DROP_NO_POLICY && e->verdict != DROP_POLICY_BYPASS;
 }
 
-/* is_routed - the port is a router's. */
+/* is_routed - the port is a router's, though another worker have its queue. */
 static bool is_routed(const struct worker *w, uint16_t port)
 {
-	return port < w->num_ports && w->ports[port] && w->ports[port]->routed;
+	return port < w->num_ports && w->routed >> port & 1;
 }
 
 /* deliver - to a port that needs a closer look at p. IPv4 is put together for good: who forwards it

@@ -91,9 +91,7 @@ static uint32_t find_places(struct worker *w, struct pktvec *in, struct flow_id 
  * knows which way. */
 static void refuse(struct worker *w, struct packet *p, enum drop_reason why)
 {
-	const struct driver *d = w->ports[p->port];
-
-	if ((why != DROP_NO_POLICY && why != DROP_POLICY_BYPASS) || !d || !d->routed) {
+	if ((why != DROP_NO_POLICY && why != DROP_POLICY_BYPASS) || !(w->routed >> p->port & 1)) {
 		worker_drop(w, p, why);
 		return;
 	}

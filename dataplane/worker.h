@@ -66,6 +66,13 @@ struct worker_ready {
 };
 static_assert(WORKER_MAX_PORTS <= 64, "a bit each");
 
+/* struct worker_sender - by a port that a worker has no queue of, see dataplane_sender(). */
+struct worker_sender {
+	struct driver driver;
+	struct worker *worker;
+	uint16_t port;
+};
+
 /* struct worker - see the fields' comments for who touches them. */
 struct worker {
 	/* Of this turn. */
@@ -105,8 +112,10 @@ struct worker {
 	/* Ports: constant once the worker runs. */
 	struct driver *ports[WORKER_MAX_PORTS]; /* queues; NULL: another worker has them */
 	enum port_role roles[WORKER_MAX_PORTS];
-	uint32_t scopes[WORKER_MAX_PORTS];  /* of inner ports; 0 = shared */
-	uint16_t senders[WORKER_MAX_PORTS]; /* worker that sends by the port for this one */
+	uint64_t routed;                            /* bits of the ports that are a router's */
+	uint32_t scopes[WORKER_MAX_PORTS];          /* of inner ports; 0 = shared */
+	uint16_t senders[WORKER_MAX_PORTS];         /* worker that sends by the port for this one */
+	struct worker_sender far[WORKER_MAX_PORTS]; /* made as control asks for them */
 	uint16_t num_ports;
 	uint16_t inner_port; /* where decrypted packets go */
 

@@ -168,6 +168,7 @@ enum err workers_add_port(struct dataplane *dp, uint16_t *out_port, struct drive
 		struct worker *w = dp->workers[i];
 
 		w->roles[port] = driver->role;
+		w->routed |= (uint64_t)driver->routed << port;
 		w->num_ports++;
 	}
 	dp->workers[0]->ports[port] = driver;

@@ -138,6 +138,16 @@ enum err host_udp_open(void *ctx, int *out_fds, enum ip_family family, uint16_t 
 	return ERR_OK;
 }
 
+/* bits_for - all numbers below num are within these. */
+static uint32_t bits_for(uint32_t num)
+{
+	uint32_t bits = 0;
+
+	while (bits + 1 < num)
+		bits = bits << 1 | 1;
+	return bits;
+}
+
 /* The program sees the datagram behind its UDP header; what it names is the socket by the order in
  * which they were bound. */
 enum err host_udp_steer(void *ctx, int fd, uint32_t shift, uint32_t num)
@@ -145,7 +155,7 @@ enum err host_udp_steer(void *ctx, int fd, uint32_t shift, uint32_t num)
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
 		BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, shift),
-		BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, num),
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, bits_for(num)),
 		BPF_STMT(BPF_RET | BPF_A, 0),
 	};
 	const struct sock_fprog prog = {.len = ARRAY_LEN(code), .filter = code};

@@ -741,11 +741,13 @@ static unsigned datagrams_at(int fd)
 	return n;
 }
 
-/* A datagram goes where its first 32 bits say, whatever flow it is of; one that is too short to say
- * so, and what begins with zeros (IKE behind its marker), to the first. */
+/* A datagram goes where its first 32 bits say, whatever flow it is of, if there is such a socket;
+ * one that is too short to say so, and what begins with zeros (IKE behind its marker), to the
+ * first. */
 static void test_udp_steer(void)
 {
 	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(4500)};
+	unsigned got[3];
 	struct host h;
 	int fds[3], from;
 
@@ -763,7 +765,9 @@ static void test_udp_steer(void)
 		CU_ASSERT(sendto(from, esp, sizeof(esp), 0, (struct sockaddr *)&to, sizeof(to)) ==
 			  sizeof(esp));
 		for (uint32_t i = 0; i < 3; i++)
-			CU_ASSERT_EQUAL(datagrams_at(fds[i]), i == high % 3);
+			got[i] = datagrams_at(fds[i]);
+		CU_ASSERT_EQUAL(got[0] + got[1] + got[2], 1);
+		CU_ASSERT(high % 4 == 3 || got[high % 4] == 1);
 	}
 	for (size_t len = 0; len < 4; len++) {
 		CU_ASSERT(sendto(from, "\xff\xff\xff\xff", len, 0, (struct sockaddr *)&to,

@@ -331,28 +331,41 @@ static bool left_to_host(struct bed *bed, uint16_t dst_port)
 
 	seen_flags = 0x8000;
 	bed_send(&bed->a, buf, bed_udp4(buf, true, 5, dst_port, 7, 8));
-	bed_turn(bed);
+	for (int i = 0; i < 3; i++)
+		bed_turn(bed);
 	CU_ASSERT(bed_receive(&bed->b, buf) > 0);
 	CU_ASSERT_NOT_EQUAL(seen_flags, 0x8000);
 	return seen_flags & PACKET_F_HOST;
 }
 
-/* S58: what was decrypted and is forwarded is judged by the policies where it goes. */
-static void test_S58_forwarded_is_judged_again(void)
+static void own_by_last(struct child_params *p, bool is_a)
 {
+	p->worker = is_a ? 0 : 2;
+}
+
+static void set_routed(struct bed *bed, uint32_t num, bool routed)
+{
+	for (uint32_t i = 0; i < num; i++)
+		bed->b.dp->workers[i]->routed = (uint64_t)routed << bed->b.inner;
+}
+
+/* judged_again - by the worker that owns the SA; of two it has no queue of the inner port. */
+static void judged_again(uint32_t num_workers)
+{
+	const struct bed_options o = {.num_workers = num_workers, .num_inner = 1};
 	static struct driver_ops ops;
 	struct driver *d;
 	struct bed bed;
 	uint32_t id;
 
-	bed_init(&bed, NULL);
-	bed_pair(&bed, 1, NULL);
+	bed_init(&bed, &o);
+	bed_pair(&bed, 1, num_workers > 1 ? own_by_last : NULL);
 	d = bed.b.dp->workers[0]->ports[bed.b.inner];
 	ops = *d->ops;
 	real_tx = ops.tx;
 	ops.tx = spy_tx;
 	d->ops = &ops;
-	d->routed = true;
+	set_routed(&bed, num_workers, true);
 	CU_ASSERT_FALSE(left_to_host(&bed, 80));
 	id = on_b(&bed, POLICY_PROTECT, 80);
 	CU_ASSERT_TRUE(left_to_host(&bed, 80));
@@ -367,9 +380,39 @@ static void test_S58_forwarded_is_judged_again(void)
 	dataplane_policy_remove(bed.b.dp, id);
 	id = on_b(&bed, POLICY_PROTECT, 0);
 	CU_ASSERT_TRUE(left_to_host(&bed, 80));
-	d->routed = false; /* a host's own */
+	set_routed(&bed, num_workers, false); /* a host's own */
 	CU_ASSERT_FALSE(left_to_host(&bed, 80));
 	bed_fini(&bed);
+}
+
+/* S58: what was decrypted and is forwarded is judged by the policies where it goes. */
+static void test_S58_forwarded_is_judged_again(void)
+{
+	judged_again(1);
+	judged_again(2);
+}
+
+/* A router's port is that at all workers, whoever has its queues. */
+static void test_routed_at_all_workers(void)
+{
+	const struct memory_params inner = {.role = PORT_INNER};
+	struct memory_port *far;
+	struct dataplane *dp;
+	struct driver *d;
+	uint16_t port;
+
+	CU_ASSERT_EQUAL_FATAL(
+		dataplane_new(&dp, &(struct dataplane_config){.num_workers = 2, .num_packets = 64}),
+		ERR_OK);
+	for (int routed = 0; routed < 2; routed++) {
+		CU_ASSERT_EQUAL_FATAL(memory_open(&d, &far, &inner), ERR_OK);
+		d->routed = routed;
+		CU_ASSERT_EQUAL_FATAL(dataplane_attach(dp, &port, d), ERR_OK);
+		for (int i = 0; i < 2; i++)
+			CU_ASSERT_EQUAL(dp->workers[i]->routed >> port & 1, routed);
+		memory_close_far(far);
+	}
+	dataplane_free(dp);
 }
 
 static const struct tap_test tests[] = {
@@ -383,6 +426,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S56_class_demanded_inbound),
 	TAP_TEST(test_more_flows_than_places),
 	TAP_TEST(test_S58_forwarded_is_judged_again),
+	TAP_TEST(test_routed_at_all_workers),
 };
 
 TAP_MAIN("dataplane/policy", tests)

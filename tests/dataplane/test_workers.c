@@ -133,6 +133,49 @@ static void test_ports_without_a_queue(void)
 	bed_fini(&bed);
 }
 
+/* A driver of one worker leaves packets to a port that only another worker has a queue of: the
+ * books of both stay exact, and the address that the packet goes to may change meanwhile. */
+static void test_left_to_another_workers_port(void)
+{
+	const struct bed_options o = {.open_wire = true, .num_workers = 2, .num_outer = 1};
+	uint8_t out[BED_MAX_PACKET];
+	struct path_addr to;
+	struct driver *d;
+	struct worker *w;
+	struct bed bed;
+
+	bed_init(&bed, &o);
+	w = bed.a.dp->workers[1];
+	CU_ASSERT_PTR_EQUAL(dataplane_sender(bed.a.dp, bed.a.outer, 0),
+			    bed.a.dp->workers[0]->ports[bed.a.outer]);
+	CU_ASSERT_PTR_NULL(dataplane_sender(bed.a.dp, bed.a.outer, 2));
+	CU_ASSERT_PTR_NULL(dataplane_sender(bed.a.dp, 9, 0));
+	d = dataplane_sender(bed.a.dp, bed.a.outer, 1);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(d);
+	for (uint32_t i = 0; i < 3; i++) {
+		struct packet *p = packet_get(w->pool);
+		struct pktvec v = {.num = 1, .pkt = {p}};
+
+		to = bed.a.path;
+		p->len = 40 + i;
+		memset(p->data, 0x55, p->len);
+		p->to = &to;
+		/* It came by a port, and that one's tx, in a turn of this worker, goes on here. */
+		counter_add(&w->count.rx, 1);
+		counter_add(&w->count.tx, 1);
+		bed.a.injected++;
+		d->ops->tx(d, &v);
+		CU_ASSERT_EQUAL(v.num, 0);
+		handoff_notify(w);
+		memset(&to, 0, sizeof(to));
+		settle(&bed);
+		CU_ASSERT_EQUAL(bed_capture_from(&bed.a, 0, out), 40 + i);
+	}
+	CU_ASSERT_EQUAL(handed(&bed.a), 3);
+	pools_full(&bed.a);
+	bed_fini(&bed);
+}
+
 /* The path may be moved, and its old address freed, while a packet is on its way to the sender. */
 static void test_path_moves_on_the_way(void)
 {
@@ -375,6 +418,31 @@ static void test_spi_names_the_owner(void)
 	bed_fini(&bed);
 }
 
+/* However many workers there are, a few bits of the SPI are the owner's number: a device that
+ * compares them under a mask needs no division. */
+static void test_spi_names_the_owner_by_bits(void)
+{
+	static const uint32_t nums[] = {1, 2, 3, 5, 12};
+
+	for (size_t n = 0; n < ARRAY_LEN(nums); n++) {
+		const uint32_t num = nums[n];
+		const struct dataplane_config config = {.num_workers = num, .num_packets = 1};
+		uint32_t mask = dataplane_spi_mask(num), spi = 0;
+		struct dataplane *dp;
+
+		CU_ASSERT_EQUAL_FATAL(dataplane_new(&dp, &config), ERR_OK);
+		for (uint32_t i = 0; i < 2 * num; i++) {
+			CU_ASSERT_EQUAL_FATAL(dataplane_spi_reserve_at(dp, &spi, i % num + 1),
+					      ERR_OK);
+			CU_ASSERT_EQUAL((spi & mask) >> DATAPLANE_SPI_SHIFT, i % num);
+			CU_ASSERT_EQUAL(dataplane_spi_worker(spi, num), i % num);
+		}
+		/* What a peer makes up names one as well. */
+		CU_ASSERT(dataplane_spi_worker(UINT32_MAX, num) < num);
+		dataplane_free(dp);
+	}
+}
+
 /* What each worker did is the whole. */
 static void test_counters_by_worker(void)
 {
@@ -559,6 +627,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_outbound_goes_to_the_owner),
 	TAP_TEST(test_inbound_goes_to_the_owner),
 	TAP_TEST(test_ports_without_a_queue),
+	TAP_TEST(test_left_to_another_workers_port),
 	TAP_TEST(test_path_moves_on_the_way),
 	TAP_TEST(test_sa_goes_on_the_way),
 	TAP_TEST(test_held_packets_go_to_the_owner),
@@ -567,6 +636,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_freed_on_the_way),
 	TAP_TEST(test_choice_of_owner),
 	TAP_TEST(test_spi_names_the_owner),
+	TAP_TEST(test_spi_names_the_owner_by_bits),
 	TAP_TEST(test_counters_by_worker),
 	TAP_TEST(test_no_line_is_written_by_two),
 	TAP_TEST(test_refused),
