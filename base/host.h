@@ -42,6 +42,9 @@ struct host_tap {
 	uint32_t offloads;
 };
 
+/* HOST_SHADOW_QUEUES_MAX - that a shadow is opened with. */
+#define HOST_SHADOW_QUEUES_MAX 64
+
 /* enum host_change_kind - what the host's mirror tells. BEGIN: all there is follows, up to END;
  * what was not named in between is gone. */
 enum host_change_kind {
@@ -135,9 +138,10 @@ struct host_ops {
 	enum err (*watch_open)(void *ctx, int *out_fd);
 	enum err (*watch_read)(void *ctx, int fd, bool *out_changed);
 	/* shadow_open - open or make the persistent layer-2 device `name` with this address and
-	 * MTU, up, non-blocking: an ordinary interface of the host, whose wire is the caller's. */
-	enum err (*shadow_open)(void *ctx, int *out_fd, uint32_t *out_ifindex, const char *name,
-				const uint8_t *mac, uint32_t mtu);
+	 * MTU, up, non-blocking: an ordinary interface of the host, whose wire is the caller's.
+	 * *num queues are wanted and can be had, as by tap_open. Errors: as all, BUSY. */
+	enum err (*shadow_open)(void *ctx, int *out_fds, uint32_t *num, uint32_t *out_ifindex,
+				const char *name, const uint8_t *mac, uint32_t mtu);
 	/* mirror_open - links, routes and neighbours, all there are and each that changes;
 	 * readable when mirror_read() has something. mirror_read - call fn for each. Errors: as
 	 * all, NOMEM. */

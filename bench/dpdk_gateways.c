@@ -122,12 +122,13 @@ static struct ip_addr ip(uint8_t a, uint8_t b, uint8_t c, uint8_t d)
 
 static void add_port(struct gateway *g, uint32_t i, struct half *half, const uint8_t *mac)
 {
-	struct lane_port_params p = {.frames = &half->driver, .ifindex = i + 1, .mtu = 2000};
+	struct driver *frames = &half->driver;
 	int ends[2];
+	struct lane_port_params p = {
+		.frames = &frames, .shadows = &ends[0], .ifindex = i + 1, .mtu = 2000};
 
 	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, ends))
 		exit(1);
-	p.shadow = ends[0];
 	g->far[i] = ends[1];
 	memcpy(p.mac, mac, 6);
 	dpdk_must(lane_add_port(g->lane, &p), "a port");
@@ -182,8 +183,8 @@ static void open_gateway(struct gateway *g, struct half *lan, struct half *wan, 
 	dpdk_must(lane_new(&g->lane, &params), "a lane");
 	add_port(g, LAN, lan, mac);
 	add_port(g, WAN, wan, mac);
-	dpdk_must(dataplane_attach(g->dp, &port, lane_inner(g->lane)), "the inner port");
-	dpdk_must(dataplane_attach(g->dp, &g->outer, lane_outer(g->lane)), "the outer port");
+	dpdk_must(dataplane_attach(g->dp, &port, lane_inner(g->lane, 0)), "the inner port");
+	dpdk_must(dataplane_attach(g->dp, &g->outer, lane_outer(g->lane, 0)), "the outer port");
 }
 
 static void add_pair(struct gateway *g, bool second, const uint32_t spi[2], uint8_t key[2][KEY_LEN],

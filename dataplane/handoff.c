@@ -97,7 +97,7 @@ void handoff_send(struct worker *w, uint16_t to, uint16_t port, struct pktvec *v
 	v->num = 0;
 }
 
-/* tx - the port that leaves packets to this one has counted them as sent. */
+/* far_tx - the port that leaves packets to this one has counted them as sent. */
 static void far_tx(struct driver *d, struct pktvec *v)
 {
 	const struct worker_sender *s = container_of(d, struct worker_sender, driver);

@@ -112,10 +112,9 @@ struct worker {
 	/* Ports: constant once the worker runs. */
 	struct driver *ports[WORKER_MAX_PORTS]; /* queues; NULL: another worker has them */
 	enum port_role roles[WORKER_MAX_PORTS];
-	uint64_t routed;                            /* bits of the ports that are a router's */
-	uint32_t scopes[WORKER_MAX_PORTS];          /* of inner ports; 0 = shared */
-	uint16_t senders[WORKER_MAX_PORTS];         /* worker that sends by the port for this one */
-	struct worker_sender far[WORKER_MAX_PORTS]; /* made as control asks for them */
+	uint32_t scopes[WORKER_MAX_PORTS];  /* of inner ports; 0 = shared */
+	uint16_t senders[WORKER_MAX_PORTS]; /* worker that sends by the port for this one */
+	uint64_t routed;                    /* bits of the ports that are a router's */
 	uint16_t num_ports;
 	uint16_t inner_port; /* where decrypted packets go */
 
@@ -134,6 +133,8 @@ struct worker {
 	uint32_t num_idle; /* polls: turns without a packet */
 	int wake_fd;       /* eventfd: control or worker -> sleeping worker; -1 unless prepared */
 	int epoll_fd;
+
+	struct worker_sender far[WORKER_MAX_PORTS]; /* made as control asks for them */
 };
 
 static_assert(alignof(struct worker) == CACHE_LINE && alignof(struct inbox) == CACHE_LINE &&

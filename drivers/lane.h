@@ -7,8 +7,10 @@
  * from the host's routes and neighbours, and what the lane cannot do (no neighbour yet, too long,
  * TTL at its end) it leaves to the host, which sends by the shadow and tells whom it must.
  *
- * To the data path it is two ports, an inner and an outer one. Thread: control, except their rx and
- * tx.
+ * To the data path it is two ports, an inner and an outer one, with a queue of both for each of the
+ * workers that drive the lane. Such a worker has a queue of each port, to receive and to send, and
+ * one of its shadow: a flow's frames stay with one worker, whichever way they go, and nothing is
+ * written by two. Thread: control, except the queues' rx and tx.
  */
 #pragma once
 
@@ -18,29 +20,35 @@
 /* LANE_PORTS_MAX - ports of a lane. */
 #define LANE_PORTS_MAX 16
 
+/* LANE_QUEUES_MAX - workers that drive a lane. */
+#define LANE_QUEUES_MAX 64
+
 struct lane;
 
 /* struct lane_params - ports of UDP as the sockets have them; idle_us: see struct driver. */
 struct lane_params {
 	uint16_t port_ike, port_nat_t;
 	uint32_t idle_us;
+	uint32_t num_queues; /* 0 = 1 */
 };
 
-/* struct lane_port_params - frames: a driver of whole frames, and shadow, the TAP's descriptor, are
- * taken over. */
+/* struct lane_port_params - for each of the lane's queues a driver of whole frames, and a
+ * descriptor of the shadow, the port's TAP; both are taken over. Only the first num_shadows are
+ * queues of the TAP: by the others frames are written to it, and none read. */
 struct lane_port_params {
-	struct driver *frames;
-	int shadow;
-	uint32_t ifindex; /* of the shadow */
+	struct driver *const *frames;
+	const int *shadows;
+	uint32_t num_shadows; /* 0 = all */
+	uint32_t ifindex;     /* of the shadow */
 	uint8_t mac[6];
 	uint32_t mtu;
 };
 
-/* lane_new - without ports. Errors: NOMEM. */
+/* lane_new - without ports. Errors: NOMEM, INVAL (number of queues). */
 MUST_USE enum err lane_new(struct lane **out, const struct lane_params *params) NONNULL(1, 2);
 
-/* lane_free - the caller needs it no more; it lives on until both its ports are closed. NULL is
- * accepted. */
+/* lane_free - the caller needs it no more; it lives on until both ports of each queue are closed.
+ * NULL is accepted. */
 void lane_free(struct lane *l);
 
 /* lane_add_port - before its drivers are attached. Errors: FULL; what was to be taken over stays
@@ -48,14 +56,16 @@ void lane_free(struct lane *l);
 MUST_USE enum err lane_add_port(struct lane *l, const struct lane_port_params *params)
 	NONNULL(1, 2);
 
-/* lane_use_host - what it leaves to the host: decrypted packets by `tap`, sealed ones by `udp` or,
- * bare, by `esp`; each may be NULL. They are drivers of the same worker and outlive its turns. */
-void lane_use_host(struct lane *l, struct driver *tap, struct driver *udp, struct driver *esp)
-	NONNULL(1);
+/* lane_use_host - what a queue leaves to the host: decrypted packets by `tap`, sealed ones by `udp`
+ * or, bare, by `esp`; each may be NULL. They are drivers of the same worker and outlive its turns.
+ */
+void lane_use_host(struct lane *l, uint32_t queue, struct driver *tap, struct driver *udp,
+		   struct driver *esp) NONNULL(1);
 
-/* lane_inner, lane_outer - the two ports, each to be attached once. */
-struct driver *lane_inner(struct lane *l) NONNULL(1);
-struct driver *lane_outer(struct lane *l) NONNULL(1);
+/* lane_inner, lane_outer - a queue of the two ports, each to be attached once and to the same
+ * worker. */
+struct driver *lane_inner(struct lane *l, uint32_t queue) NONNULL(1);
+struct driver *lane_outer(struct lane *l, uint32_t queue) NONNULL(1);
 
 /* lane_change - what the host's mirror told. lane_settle - then: workers see it from now on.
  * Errors: NOMEM: they see what was before; call it again. */
@@ -74,5 +84,5 @@ struct lane_stats {
 	uint32_t routes, neighbours;          /* of all ports, that are known now */
 };
 
-/* lane_stats - slightly behind. */
+/* lane_stats - of all queues together; slightly behind. */
 void lane_stats(const struct lane *l, uint32_t port, struct lane_stats *out) NONNULL(1, 3);

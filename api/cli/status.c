@@ -122,12 +122,31 @@ static void print_other_sas(const struct view *v)
 	}
 }
 
+/* print_queues - how many, and who brings packets to which. */
+static void print_queues(const struct tree *port)
+{
+	static const char *const by[][2] = {
+		{"rss", "spread by the device (RSS)"},
+		{"host", "spread by the host's kernel"},
+		{"none", "not spread by the device"},
+	};
+
+	put(", %s queues", text(port, "queues"));
+	for (size_t i = 0; i < ARRAY_LEN(by); i++)
+		if (strcmp(text(port, "spread"), by[i][0]) == 0)
+			put(", %s", by[i][1]);
+	if (text(port, "steered")[0])
+		put(", by SPI: %s", text(port, "steered"));
+}
+
 static void print_port(const struct tree *port)
 {
 	put("port %s: link %s, %s by %s, MTU %s", port->name, text(port, "link"),
 	    text(port, "device"), text(port, "driver"), text(port, "mtu"));
 	if (text(port, "speed")[0])
 		put(", %s Mb/s", text(port, "speed"));
+	if (text(port, "spread")[0])
+		print_queues(port);
 	put("\n");
 }
 

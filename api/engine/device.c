@@ -94,11 +94,10 @@ enum err device_tap_open(struct engine *e, struct host_tap *out, uint32_t *out_n
 }
 
 /* attach_taps - a queue for each of the first num workers. */
-static enum err attach_taps(struct engine *e, struct host_drivers *out, const struct host_tap *taps,
+static enum err attach_taps(struct engine *e, uint16_t *port, const struct host_tap *taps,
 			    uint32_t num)
 {
 	struct driver *driver;
-	uint16_t port = 0;
 
 	for (uint32_t i = 0; i < num; i++) {
 		enum err err = tap_driver_open(&driver, &taps[i], e->mtu);
@@ -108,18 +107,17 @@ static enum err attach_taps(struct engine *e, struct host_drivers *out, const st
 				close(taps[i++].fd);
 			return err;
 		}
-		err = queue_attach(e, &port, i, driver);
+		err = queue_attach(e, port, i, driver);
 		if (err) {
 			while (++i < num)
 				close(taps[i].fd);
 			return err;
 		}
-		out->tap = i ? out->tap : driver;
 	}
 	return ERR_OK;
 }
 
-static enum err inner_open(struct engine *e, struct host_drivers *out)
+static enum err inner_open(struct engine *e, uint16_t *port)
 {
 	const struct conf_daemon *d = &e->daemon;
 	struct host_tap taps[DATAPLANE_WORKERS_MAX];
@@ -140,7 +138,7 @@ static enum err inner_open(struct engine *e, struct host_drivers *out)
 	for (uint32_t i = 0; !err && i < d->num_addresses; i++)
 		err = HOST(e, addr_add, d->interface, &d->addresses[i]);
 	if (!err)
-		err = attach_taps(e, out, taps, num);
+		err = attach_taps(e, port, taps, num);
 	else
 		while (num)
 			close(taps[--num].fd);
@@ -158,16 +156,16 @@ static void check_rp_filter(struct engine *e)
 
 enum err device_open(struct engine *e)
 {
-	struct host_drivers drivers = {0};
+	uint16_t tap = 0;
 	enum err err = gateway_open(e);
 
 	if (!err)
-		err = inner_open(e, &drivers);
+		err = inner_open(e, &tap);
 	if (!err)
-		err = sockets_open(e, &drivers);
+		err = sockets_open(e);
 	if (err)
 		return err;
-	gateway_use_host(e, drivers.tap, drivers.udp, drivers.esp);
+	gateway_use_host(e, tap);
 	err = HOST(e, route_flush, e->daemon.interface);
 	if (err)
 		return device_failed(e, "removing the routes of a process before us", err);

@@ -172,6 +172,9 @@ struct engine_port_info {
 	bool up;
 	uint32_t mtu;
 	uint32_t speed_mbps;           /* 0 = not known */
+	uint32_t num_queues;           /* each way, one worker's each */
+	const char *spread;            /* who spreads flows over them: "rss", "host", "none" */
+	const char *steered;           /* ESP that goes by its SPI: "esp4 esp6 udp4 udp6", some */
 	uint64_t rx_packets, rx_bytes; /* as the device counts */
 	uint64_t tx_packets, tx_bytes;
 	uint64_t rx_lost, rx_error, tx_error;

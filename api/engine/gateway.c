@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "api/engine/internal.h"
 #include "base/alloc.h"
@@ -13,7 +14,7 @@
 
 #define HOST(e, op, ...) ((e)->host.ops->op((e)->host.ctx, __VA_ARGS__))
 
-#define DEFAULT_PACKETS 16384
+#define DEFAULT_PACKETS 16384 /* for each worker */
 /* A packet's buffer beside the frame, its headers and tails, and what the pool wants. */
 #define PACKET_EXTRA 1024
 #define ROOM_MIN     2048
@@ -37,12 +38,13 @@ struct gateway {
 	struct engine *engine;
 	struct dpdk *dpdk;
 	struct lane *lane;
-	struct driver *frames[CONF_MAX_DPDK_PORTS]; /* the lane's; for info */
+	struct driver *frames[CONF_MAX_DPDK_PORTS]; /* the lane's first ones; for info */
 	bool up[CONF_MAX_DPDK_PORTS];
 	uint32_t mtu[CONF_MAX_DPDK_PORTS]; /* that the device was told */
 	uint32_t ifindex[CONF_MAX_DPDK_PORTS];
 	uint32_t num_ports;
-	bool attached;
+	uint32_t num_queues;           /* of each port, at the first so many workers */
+	uint32_t num_inner, num_outer; /* of these are the data path's */
 	struct host_mirror *mirror;
 	struct loop_source source;
 	struct timer tick;
@@ -76,7 +78,7 @@ static enum err start(struct engine *e, struct dpdk **out, const struct conf_dpd
 	char text[DPDK_TEXT_MAX] = "";
 	struct dpdk_params p = {
 		.huge = !d->no_huge,
-		.num_packets = d->num_packets ? d->num_packets : DEFAULT_PACKETS,
+		.num_packets = d->num_packets ? d->num_packets : DEFAULT_PACKETS * e->num_workers,
 		.packet_room = room_for(d),
 		.allow = allow,
 	};
@@ -102,28 +104,100 @@ static enum err start(struct engine *e, struct dpdk **out, const struct conf_dpd
 
 /* ---- ports ---------------------------------------------------------------------------------- */
 
-/* open_shadow - the port's TAP, and both to the lane. */
-static enum err open_shadow(struct gateway *g, const struct conf_dpdk_port *port,
-			    struct driver *frames)
+static enum err port_failed(const struct conf_dpdk_port *port, const char *text, enum err err)
 {
-	struct lane_port_params p = {.frames = frames};
-	struct dpdk_port_info info;
+	LOG(ERROR, KNL, NULL, "%s: %s", port->name, text[0] ? text : err_text(err));
+	return err;
+}
+
+/* count_queues - of each port: as many as there are workers, if all ports have so many. A lane is
+ * driven by workers that have them all: what comes by one port has to leave by another. */
+static enum err count_queues(struct gateway *g, const struct conf_dpdk *d)
+{
+	const struct conf_dpdk_port *least = NULL;
+	uint32_t num = g->engine->num_workers, has = 0;
+	char text[DPDK_TEXT_MAX] = "";
+
+	for (uint32_t i = 0; i < d->num_ports; i++) {
+		const struct conf_dpdk_port *port = &d->ports[i];
+		enum err err = dpdk_module(g->dpdk)->queues(&has, port->device, text);
+
+		if (err)
+			return port_failed(port, text, err);
+		if (has < num) {
+			least = port;
+			num = has;
+		}
+	}
+	if (least)
+		LOG(WARN, KNL, NULL,
+		    "%s: %s has %u queue%s: the first %u of %u workers drive%s the ports, and hand "
+		    "packets to the others",
+		    least->name, least->device, num, num > 1 ? "s" : "", num,
+		    g->engine->num_workers, num > 1 ? "" : "s");
+	g->num_queues = num;
+	return num ? ERR_OK : ERR_UNSUPPORTED;
+}
+
+static void close_all(const int *fds, uint32_t num)
+{
+	while (num)
+		close(fds[--num]);
+}
+
+/* open_shadow - the port's TAP, with a queue for each worker that drives the port. One that stands
+ * already may have fewer: what the host sends comes by these, and all write to it. */
+static enum err open_shadow(struct gateway *g, const struct conf_dpdk_port *port,
+			    const struct dpdk_port_info *info, struct lane_port_params *p,
+			    int fds[static HOST_SHADOW_QUEUES_MAX])
+{
 	enum err err;
 
-	dpdk_module(g->dpdk)->info(frames, &info);
-	memcpy(p.mac, info.mac, sizeof(p.mac));
-	p.mtu = info.mtu;
-	err = HOST(g->engine, shadow_open, &p.shadow, &p.ifindex, port->name, info.mac, info.mtu);
+	p->num_shadows = g->num_queues;
+	err = HOST(g->engine, shadow_open, fds, &p->num_shadows, &p->ifindex, port->name, info->mac,
+		   info->mtu);
 	if (err) {
 		LOG(ERROR, KNL, NULL, "%s: making the port's interface failed: %s%s%s", port->name,
 		    err_text(err), err == ERR_SYS ? ": " : "",
 		    err == ERR_SYS ? strerror(errno) : "");
 		return err;
 	}
-	err = lane_add_port(g->lane, &p);
+	if (p->num_shadows < g->num_queues)
+		LOG(WARN, KNL, NULL,
+		    "%s stands already and has one queue: one worker sends what the host sends by "
+		    "it",
+		    port->name);
+	for (uint32_t i = p->num_shadows; i < g->num_queues; i++) {
+		fds[i] = dup(fds[0]);
+		if (fds[i] < 0) {
+			close_all(fds, i);
+			return ERR_SYS;
+		}
+	}
+	return ERR_OK;
+}
+
+/* add_port - with its shadow, to the lane. */
+static enum err add_port(struct gateway *g, const struct conf_dpdk_port *port,
+			 struct driver *const *frames)
+{
+	int shadows[HOST_SHADOW_QUEUES_MAX];
+	struct lane_port_params p = {.frames = frames, .shadows = shadows};
+	struct dpdk_port_info info;
+	enum err err;
+
+	dpdk_module(g->dpdk)->info(frames[0], &info);
+	memcpy(p.mac, info.mac, sizeof(p.mac));
+	p.mtu = info.mtu;
+	err = open_shadow(g, port, &info, &p, shadows);
 	if (err)
 		return err;
-	g->frames[g->num_ports] = frames;
+	err = lane_add_port(g->lane, &p);
+	if (err) {
+		close_all(shadows, g->num_queues);
+		return err;
+	}
+	g->frames[g->num_ports] = frames[0];
 	g->ifindex[g->num_ports] = p.ifindex;
 	g->mtu[g->num_ports] = info.mtu;
 	g->up[g->num_ports] = info.up;
@@ -133,33 +207,62 @@ static enum err open_shadow(struct gateway *g, const struct conf_dpdk_port *port
 	return ERR_OK;
 }
 
+/* steer - ESP to the worker that its SPI names, if the device can. What it brings elsewhere is
+ * handed over. */
+static void steer(struct gateway *g, const struct conf_dpdk_port *port, struct driver *frames)
+{
+	const struct dpdk_steering s = {
+		.spi_mask = dataplane_spi_mask(g->engine->num_workers),
+		.spi_shift = DATAPLANE_SPI_SHIFT,
+		.num_workers = g->engine->num_workers,
+		.port_nat_t = g->engine->daemon.port_nat_t,
+	};
+	char text[DPDK_TEXT_MAX] = "";
+
+	if (g->num_queues > 1 && dpdk_module(g->dpdk)->steer(frames, &s, text))
+		LOG(INFO, KNL, NULL, "%s: %s", port->name, text);
+}
+
 static enum err open_port(struct gateway *g, const struct conf_dpdk_port *port)
 {
 	char text[DPDK_TEXT_MAX] = "";
-	struct driver *frames;
-	enum err err = dpdk_module(g->dpdk)->open(&frames, port->device, 1, port->mtu, text);
+	struct driver *frames[DATAPLANE_WORKERS_MAX];
+	enum err err =
+		dpdk_module(g->dpdk)->open(frames, port->device, g->num_queues, port->mtu, text);
 
-	if (err) {
-		LOG(ERROR, KNL, NULL, "%s: %s", port->name, text[0] ? text : err_text(err));
-		return err;
-	}
-	err = open_shadow(g, port, frames);
 	if (err)
-		device_close_port(frames);
+		return port_failed(port, text, err);
+	steer(g, port, frames[0]);
+	err = add_port(g, port, frames);
+	for (uint32_t i = 0; err && i < g->num_queues; i++)
+		device_close_port(frames[i]);
 	return err;
 }
 
-static enum err attach(struct engine *e, struct gateway *g)
+/* attach_all - one of the lane's two ports, a queue for each of the first workers. */
+static enum err attach_all(struct gateway *g, uint16_t *port, uint32_t *num,
+			   struct driver *(*queue)(struct lane *l, uint32_t i))
+{
+	struct dataplane *dp = g->engine->dp;
+
+	for (*num = 0; *num < g->num_queues; ++*num) {
+		struct driver *d = queue(g->lane, *num);
+		enum err err = *num ? dataplane_attach_queue(dp, *port, *num, d)
+				    : dataplane_attach(dp, port, d);
+
+		if (err)
+			return err;
+	}
+	return ERR_OK;
+}
+
+static enum err attach(struct gateway *g)
 {
 	uint16_t port;
-	enum err err;
-
 	/* The first inner port is where decrypted packets go. */
-	err = dataplane_attach(e->dp, &port, lane_inner(g->lane));
-	if (err)
-		return err;
-	g->attached = true;
-	return dataplane_attach(e->dp, &g->outer_port, lane_outer(g->lane));
+	enum err err = attach_all(g, &port, &g->num_inner, lane_inner);
+
+	return err ? err : attach_all(g, &g->outer_port, &g->num_outer, lane_outer);
 }
 
 /* ---- following the host --------------------------------------------------------------------- */
@@ -246,9 +349,9 @@ static enum err follow(struct engine *e, struct gateway *g)
 enum err gateway_open(struct engine *e)
 {
 	const struct conf_dpdk *d = &e->daemon.dpdk;
-	const struct lane_params params = {.port_ike = e->daemon.port,
-					   .port_nat_t = e->daemon.port_nat_t,
-					   .idle_us = d->idle_us};
+	struct lane_params params = {.port_ike = e->daemon.port,
+				     .port_nat_t = e->daemon.port_nat_t,
+				     .idle_us = d->idle_us};
 	struct gateway *g;
 	enum err err;
 
@@ -265,18 +368,25 @@ enum err gateway_open(struct engine *e)
 	g->engine = e;
 	err = start(e, &g->dpdk, d);
 	if (!err)
+		err = count_queues(g, d);
+	params.num_queues = g->num_queues;
+	if (!err)
 		err = lane_new(&g->lane, &params);
 	for (uint32_t i = 0; i < d->num_ports && !err; i++)
 		err = open_port(g, &d->ports[i]);
 	if (!err)
-		err = attach(e, g);
+		err = attach(g);
 	return err ? err : follow(e, g);
 }
 
-void gateway_use_host(struct engine *e, struct driver *tap, struct driver *udp, struct driver *esp)
+void gateway_use_host(struct engine *e, uint16_t tap)
 {
-	if (e->gateway)
-		lane_use_host(e->gateway->lane, tap, udp, esp);
+	const struct gateway *g = e->gateway;
+
+	for (uint32_t i = 0; g && i < g->num_queues; i++)
+		lane_use_host(g->lane, i, dataplane_sender(e->dp, tap, i),
+			      dataplane_sender(e->dp, e->outer_port, i),
+			      e->has_esp_port ? dataplane_sender(e->dp, e->esp_port, i) : NULL);
 }
 
 bool gateway_outer(const struct engine *e, uint16_t *out_port)
@@ -289,7 +399,7 @@ bool gateway_outer(const struct engine *e, uint16_t *out_port)
 
 bool gateway_is_outer(const struct engine *e, uint16_t port)
 {
-	return e->gateway && e->gateway->attached && e->gateway->outer_port == port;
+	return e->gateway && e->gateway->num_outer && e->gateway->outer_port == port;
 }
 
 /* gateway_close - the data path, which has the lane's ports, is gone. */
@@ -302,10 +412,10 @@ void gateway_close(struct engine *e)
 	if (!g)
 		return;
 	/* What was never attached is closed here. */
-	if (g->lane && !g->attached) {
-		device_close_port(lane_inner(g->lane));
-		device_close_port(lane_outer(g->lane));
-	}
+	for (uint32_t i = g->num_inner; g->lane && i < g->num_queues; i++)
+		device_close_port(lane_inner(g->lane, i));
+	for (uint32_t i = g->num_outer; g->lane && i < g->num_queues; i++)
+		device_close_port(lane_outer(g->lane, i));
 	lane_free(g->lane);
 	if (g->mirror)
 		e->host.ops->mirror_close(e->host.ctx, g->mirror);
@@ -342,6 +452,9 @@ void engine_each_port(struct engine *e, void (*fn)(void *ctx, const struct engin
 		out.up = info.up;
 		out.mtu = g->mtu[i];
 		out.speed_mbps = info.speed_mbps;
+		out.num_queues = info.num_queues;
+		out.spread = info.spread;
+		out.steered = info.steered;
 		out.rx_packets = info.rx_packets;
 		out.rx_bytes = info.rx_bytes;
 		out.tx_packets = info.tx_packets;

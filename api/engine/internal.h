@@ -238,19 +238,16 @@ void device_close(struct engine *e) NONNULL(1);
 void device_fit_mtu(struct engine *e, uint32_t set, const struct ip_addr *remote) NONNULL(1, 3);
 
 /* sockets.c: queue_attach() - the driver as a worker's queue of a port, which worker 0's makes. */
-struct host_drivers { /* worker 0's, for a gateway's lane */
-	struct driver *tap, *udp, *esp;
-};
-MUST_USE enum err sockets_open(struct engine *e, struct host_drivers *out) NONNULL(1, 2);
+MUST_USE enum err sockets_open(struct engine *e) NONNULL(1);
 MUST_USE enum err queue_attach(struct engine *e, uint16_t *port, uint32_t worker,
 			       struct driver *driver) NONNULL(1, 2, 4);
 
 /* gateway.c: nothing, if no ports are configured. gateway_use_host() - what the lane leaves to the
- * host goes by these. gateway_outer() - where ESP goes, if there is one. */
+ * host goes by the port of the virtual interface and by the sockets, once they have all their
+ * queues. gateway_outer() - where ESP goes, if there is one. */
 struct gateway;
 MUST_USE enum err gateway_open(struct engine *e) NONNULL(1);
-void gateway_use_host(struct engine *e, struct driver *tap, struct driver *udp, struct driver *esp)
-	NONNULL(1);
+void gateway_use_host(struct engine *e, uint16_t tap) NONNULL(1);
 bool gateway_outer(const struct engine *e, uint16_t *out_port) NONNULL(1, 2);
 bool gateway_is_outer(const struct engine *e, uint16_t port) NONNULL(1);
 void gateway_close(struct engine *e) NONNULL(1);

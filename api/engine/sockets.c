@@ -88,7 +88,7 @@ enum err queue_attach(struct engine *e, uint16_t *port, uint32_t worker, struct 
 	return err;
 }
 
-static enum err udp_port(struct engine *e, struct host_drivers *out)
+static enum err udp_port(struct engine *e)
 {
 	struct udp_sets sets = {.num = 0};
 	struct driver *driver = NULL;
@@ -108,7 +108,6 @@ static enum err udp_port(struct engine *e, struct host_drivers *out)
 			close_from(e, &sets, i + 1);
 			return err;
 		}
-		out->udp = i ? out->udp : driver;
 	}
 	return ERR_OK;
 }
@@ -135,7 +134,7 @@ static enum err open_esp(struct engine *e, int *out, size_t *out_num)
 }
 
 /* esp_port - the port for bare ESP. A host that has no raw sockets for us is served with UDP. */
-static enum err esp_port(struct engine *e, struct host_drivers *out)
+static enum err esp_port(struct engine *e)
 {
 	int sockets[RAW_SOCKETS_MAX];
 	struct driver *driver;
@@ -151,15 +150,14 @@ static enum err esp_port(struct engine *e, struct host_drivers *out)
 			close(sockets[--num]);
 		return ERR_OK;
 	}
-	out->esp = driver;
 	err = dataplane_attach(e->dp, &e->esp_port, driver);
 	e->has_esp_port = !err;
 	return err;
 }
 
-enum err sockets_open(struct engine *e, struct host_drivers *out)
+enum err sockets_open(struct engine *e)
 {
-	enum err err = udp_port(e, out);
+	enum err err = udp_port(e);
 
-	return err ? err : esp_port(e, out);
+	return err ? err : esp_port(e);
 }

@@ -179,34 +179,50 @@ static enum err raise_shadow(struct host_linux *h, uint32_t ifindex, const uint8
 	return netlink_talk(h, &m, NULL, NULL);
 }
 
-enum err host_shadow_open(void *ctx, int *out_fd, uint32_t *out_ifindex, const char *name,
-			  const uint8_t *mac, uint32_t mtu)
+/* open_queues - of a shadow, which is made so that it can have several, whoever has made it how.
+ * errno on failure, else 0. */
+static int open_queues(int *out_fds, uint32_t *num, const char *name)
+{
+	int flags = IFF_TAP | IFF_NO_PI | IFF_MULTI_QUEUE;
+	struct host_tap queue;
+	uint32_t got = 0;
+	int e = is_taken(name) ? EBUSY : open_queue(&queue, name, flags, 0);
+
+	if (e == EINVAL) {
+		flags &= ~IFF_MULTI_QUEUE;
+		e = open_queue(&queue, name, flags, 0);
+	}
+	if (e)
+		return e;
+	do
+		out_fds[got++] = queue.fd;
+	while (got < *num && flags & IFF_MULTI_QUEUE && open_queue(&queue, name, flags, 0) == 0);
+	*num = got;
+	return 0;
+}
+
+enum err host_shadow_open(void *ctx, int *out_fds, uint32_t *num, uint32_t *out_ifindex,
+			  const char *name, const uint8_t *mac, uint32_t mtu)
 {
 	struct host_linux *h = ctx;
-	enum err err = ERR_OK;
-	uint32_t none = 0;
-	int fd, e;
+	enum err err;
+	int e;
 
-	if (!host_name_ok(name)) {
+	if (!host_name_ok(name) || !*num || *num > HOST_SHADOW_QUEUES_MAX) {
 		errno = EINVAL;
 		return ERR_INVAL;
 	}
-	fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0)
-		return host_err(errno);
-	e = attach(fd, name, IFF_TAP | IFF_NO_PI, &none);
-	if (e)
-		err = host_err(e);
-	if (!err)
-		err = host_ifindex(out_ifindex, name);
+	e = open_queues(out_fds, num, name);
+	if (e) {
+		errno = e;
+		return host_err(e);
+	}
+	err = host_ifindex(out_ifindex, name);
 	if (!err)
 		err = raise_shadow(h, *out_ifindex, mac, mtu);
-	if (err) {
-		e = e ? e : errno;
-		close(fd);
-		errno = e;
-		return err;
-	}
-	*out_fd = fd;
-	return ERR_OK;
+	e = errno;
+	for (uint32_t i = 0; err && i < *num; i++)
+		close(out_fds[i]);
+	errno = e;
+	return err;
 }

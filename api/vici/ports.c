@@ -49,6 +49,11 @@ static enum err set_port(struct filling *f, const struct engine_port_info *p)
 	TRY(tree_setf(t, "mtu", "%u", p->mtu));
 	if (p->speed_mbps)
 		TRY(tree_setf(t, "speed", "%u", p->speed_mbps));
+	TRY(tree_setf(t, "queues", "%u", p->num_queues));
+	if (p->num_queues > 1) {
+		TRY(tree_setf(t, "spread", "%s", p->spread));
+		TRY(tree_setf(t, "steered", "%s", p->steered));
+	}
 	return f->counters ? set_counters(t, p) : ERR_OK;
 }
 

@@ -7,6 +7,7 @@
  *   mbuf.c    packets in mbufs
  *   port.c    opening, closing, what is known of a port
  *   burst.c   a queue's rx and tx
+ *   steer.c   rules that bring ESP to the queue its SPI names
  */
 #pragma once
 
@@ -31,6 +32,8 @@ struct dpdk_port {
 	struct dpdk_queue *queues;
 	char device[DPDK_DEVICE_MAX];
 	char driver[32];
+	const char *spread;
+	struct steer *steer; /* NULL: no rules */
 };
 
 /* struct dpdk_queue - one queue each way. */
@@ -42,6 +45,9 @@ struct dpdk_queue {
 
 MUST_USE enum err port_open(struct driver *out[], const char *device, uint32_t num_queues,
 			    uint32_t mtu, char text[static DPDK_TEXT_MAX]);
+MUST_USE enum err port_queues(uint32_t *out, const char *device, char text[static DPDK_TEXT_MAX]);
+MUST_USE enum err port_steer(struct driver *d, const struct dpdk_steering *s,
+			     char text[static DPDK_TEXT_MAX]) NONNULL(1, 2);
 void port_info(const struct driver *d, struct dpdk_port_info *out) NONNULL(1, 2);
 MUST_USE enum err port_set_mtu(struct driver *d, uint32_t mtu) NONNULL(1);
 void port_close(struct driver *d) NONNULL(1);

@@ -13,7 +13,7 @@
 
 /* DPDK_MODULE_ABI - both sides compare it; any change of this file, of device.h or of the packet
  * headers raises it. */
-#define DPDK_MODULE_ABI 2
+#define DPDK_MODULE_ABI 3
 
 /* DPDK_TEXT_MAX - room for one sentence. DPDK_QUEUES_MAX - queues of a port. DPDK_DEVICE_MAX - room
  * for a device and its arguments. */
@@ -48,6 +48,17 @@ struct dpdk_port_info {
 	uint64_t rx_packets, rx_bytes; /* as the device counts */
 	uint64_t tx_packets, tx_bytes;
 	uint64_t rx_missed, rx_error, rx_no_buffer, tx_error;
+	uint32_t num_queues;
+	const char *spread;  /* who spreads flows over the queues: "rss", "host", "none" */
+	const char *steered; /* kinds of ESP that rules steer: "esp4 esp6 udp4 udp6", or some; "" */
+};
+
+/* struct dpdk_steering - ESP goes to a queue by its SPI: whose worker is (SPI & spi_mask) >>
+ * spi_shift, of num_workers, to that worker's; a worker without one has it of the others in turn.
+ * port_nat_t: where ESP comes in UDP. */
+struct dpdk_steering {
+	uint32_t spi_mask, spi_shift, num_workers;
+	uint16_t port_nat_t;
 };
 
 struct aead_device;
@@ -71,12 +82,21 @@ struct dpdk_module {
 	/* stop - all ports are closed. DPDK cannot be started again in this process. */
 	void (*stop)(void);
 
+	/* queues - each way that the device, which is made or found, has at most, up to
+	 * DPDK_QUEUES_MAX. Errors: SYS, INVAL. */
+	enum err (*queues)(uint32_t *out, const char *device, char text[static DPDK_TEXT_MAX]);
+
 	/* open - the device (a PCI address, or a virtual device with its arguments, as in
 	 * net_af_packet0,iface=wire) with num_queues queues, one driver each, started. The port is
 	 * closed with the last of them. mtu 0 = as it is. Errors: SYS, NOMEM, INVAL, UNSUPPORTED.
 	 */
 	enum err (*open)(struct driver *out[], const char *device, uint32_t num_queues,
 			 uint32_t mtu, char text[static DPDK_TEXT_MAX]);
+
+	/* steer - the port of d. text: what it does not do, and why, if the device refuses rules of
+	 * any kind. Errors: UNSUPPORTED. */
+	enum err (*steer)(struct driver *d, const struct dpdk_steering *s,
+			  char text[static DPDK_TEXT_MAX]);
 
 	/* info - of the port that a queue belongs to. set_mtu - Errors: SYS (as it was). */
 	void (*info)(const struct driver *d, struct dpdk_port_info *out);

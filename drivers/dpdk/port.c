@@ -2,6 +2,7 @@
 /* Ports: a device is made or found, given its queues, started; and what is known of it. Control. */
 #include "drivers/dpdk/internal.h"
 #include "drivers/dpdk/mbuf.h"
+#include "drivers/dpdk/steer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 
 #define RX_DESCRIPTORS 1024
 #define TX_DESCRIPTORS 1024
+#define BY_AF_PACKET   "net_af_packet"
 
 /* What is taken where the device has it: frees mbufs of one pool faster. */
 #define TX_OFFLOADS RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE
@@ -67,18 +69,48 @@ static int queues_set_up(struct dpdk_port *p)
 	return rc;
 }
 
+/* spread - who brings a flow to which queue. Of what AF_PACKET's sockets share the kernel gives
+ * each flow to one of them, all of which have to be read. */
+static const char *spread(const struct dpdk_port *p, const struct rte_eth_dev_info *info)
+{
+	if (p->num_queues == 1)
+		return "none";
+	if (strcmp(p->driver, BY_AF_PACKET) == 0)
+		return "host";
+	return RSS_TYPES & info->flow_type_rss_offloads ? "rss" : "none";
+}
+
 static int configure(const struct dpdk_port *p, const struct rte_eth_dev_info *info)
 {
 	struct rte_eth_conf conf = {
 		.txmode.offloads = TX_OFFLOADS & info->tx_offload_capa,
 	};
 
-	if (p->num_queues > 1) {
+	if (p->num_queues > 1 && RSS_TYPES & info->flow_type_rss_offloads) {
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 		conf.rx_adv_conf.rss_conf.rss_hf = RSS_TYPES & info->flow_type_rss_offloads;
 	}
 	return rte_eth_dev_configure(p->id, (uint16_t)p->num_queues, (uint16_t)p->num_queues,
 				     &conf);
+}
+
+/* has_queues - it has as many as are wanted, and loses nothing by the others. */
+static bool has_queues(const struct dpdk_port *p, const struct rte_eth_dev_info *info,
+		       char text[static DPDK_TEXT_MAX])
+{
+	if (p->num_queues > info->max_rx_queues || p->num_queues > info->max_tx_queues) {
+		snprintf(text, DPDK_TEXT_MAX, "%s: it has %u queues to receive and %u to send",
+			 p->device, info->max_rx_queues, info->max_tx_queues);
+		return false;
+	}
+	if (strcmp(p->driver, BY_AF_PACKET) == 0 && p->num_queues < info->max_rx_queues) {
+		snprintf(text, DPDK_TEXT_MAX,
+			 "%s: %u of its %u queues would be read, and what comes by the others be "
+			 "lost: give it qpairs=%u",
+			 p->device, p->num_queues, info->max_rx_queues, p->num_queues);
+		return false;
+	}
+	return true;
 }
 
 /* set_up - each step has its name, so that a failure says which it was. */
@@ -90,11 +122,9 @@ static enum err set_up(struct dpdk_port *p, uint32_t mtu, char text[static DPDK_
 	if (rc)
 		return refuse(text, p->device, "nothing is known of it", rc);
 	snprintf(p->driver, sizeof(p->driver), "%s", info.driver_name);
-	if (p->num_queues > info.max_rx_queues || p->num_queues > info.max_tx_queues) {
-		snprintf(text, DPDK_TEXT_MAX, "%s: it has %u queues to receive and %u to send",
-			 p->device, info.max_rx_queues, info.max_tx_queues);
+	if (!has_queues(p, &info, text))
 		return ERR_UNSUPPORTED;
-	}
+	p->spread = spread(p, &info);
 	rc = configure(p, &info);
 	if (rc)
 		return refuse(text, p->device, "it cannot be configured", rc);
@@ -109,6 +139,7 @@ static enum err set_up(struct dpdk_port *p, uint32_t mtu, char text[static DPDK_
 
 static void release(struct dpdk_port *p)
 {
+	free(p->steer);
 	free(p->queues);
 	free(p);
 }
@@ -166,11 +197,46 @@ enum err port_open(struct driver *out[], const char *device, uint32_t num_queues
 	return ERR_OK;
 }
 
+enum err port_queues(uint32_t *out, const char *device, char text[static DPDK_TEXT_MAX])
+{
+	struct dpdk_port p = {0};
+	struct rte_eth_dev_info info;
+	enum err err;
+
+	if (strlen(device) >= DPDK_DEVICE_MAX) {
+		snprintf(text, DPDK_TEXT_MAX, "%.60s: no such port can be", device);
+		return ERR_INVAL;
+	}
+	snprintf(p.device, sizeof(p.device), "%s", device);
+	err = find(&p, text);
+	if (err)
+		return err;
+	int rc = rte_eth_dev_info_get(p.id, &info);
+
+	if (rc)
+		return refuse(text, device, "nothing is known of it", rc);
+	*out = info.max_rx_queues < info.max_tx_queues ? info.max_rx_queues : info.max_tx_queues;
+	*out = *out < DPDK_QUEUES_MAX ? *out : DPDK_QUEUES_MAX;
+	return ERR_OK;
+}
+
 /* ---- later ---------------------------------------------------------------------------------- */
 
 static struct dpdk_port *port_of(const struct driver *d)
 {
 	return ((const struct dpdk_queue *)(const void *)d)->port;
+}
+
+enum err port_steer(struct driver *d, const struct dpdk_steering *s,
+		    char text[static DPDK_TEXT_MAX])
+{
+	struct dpdk_port *p = port_of(d);
+
+	p->steer = calloc(1, sizeof(*p->steer)); /* system allocator: as above */
+	if (!p->steer)
+		return ERR_NOMEM;
+	eal_forget(); /* that a device refuses a rule is no error of its own */
+	return steer_add(p->steer, p->id, p->num_queues, s, text);
 }
 
 void port_info(const struct driver *d, struct dpdk_port_info *out)
@@ -199,6 +265,9 @@ void port_info(const struct driver *d, struct dpdk_port_info *out)
 		.rx_error = s.ierrors,
 		.rx_no_buffer = s.rx_nombuf,
 		.tx_error = s.oerrors,
+		.num_queues = p->num_queues,
+		.spread = p->spread,
+		.steered = p->steer ? p->steer->text : "",
 	};
 	memcpy(out->mac, mac.addr_bytes, sizeof(out->mac));
 }
@@ -216,6 +285,8 @@ void port_close(struct driver *d)
 
 	if (--p->num_open)
 		return;
+	if (p->steer)
+		steer_remove(p->steer, p->id);
 	rte_eth_dev_stop(p->id);
 	rte_eth_dev_close(p->id);
 	release(p);

@@ -4,7 +4,8 @@
 #include "base/alloc.h"
 
 #define LENGTHS_MAX 130 /* of both families */
-#define KEPT_BITS   10
+#define KEPT_BITS   10  /* of a reader's places */
+#define KEPT_LEN    (sizeof(struct fib_dst) << KEPT_BITS)
 
 /* struct lengths - of the prefixes of one set and family, the longest first. */
 struct lengths {
@@ -19,7 +20,7 @@ struct fib {
 	struct fib_neigh *neighs;
 	uint32_t *route_places, *neigh_places;
 	size_t route_mask, neigh_mask;
-	struct fib_dst *kept;         /* 1 << KEPT_BITS places. Worker: rw */
+	uint64_t generation;
 	struct lengths lengths[2][2]; /* by enum fib_set, IPv6 */
 };
 
@@ -127,7 +128,7 @@ static __attribute__((noinline)) void look_up(const struct fib *f, struct fib_ds
 		d->neigh = fib_neigh(f, r->port, r->gateway.family ? &r->gateway : a);
 }
 
-const struct fib_dst *fib_find(const struct fib *f, uint8_t family, const uint8_t *a)
+const struct fib_dst *fib_find(struct fib_reader *r, uint8_t family, const uint8_t *a)
 {
 	uint64_t lo = 0, hi = 0, kept_lo, kept_hi;
 	uint32_t v4;
@@ -140,13 +141,38 @@ const struct fib_dst *fib_find(const struct fib *f, uint8_t family, const uint8_
 		memcpy(&lo, a, sizeof(lo));
 		memcpy(&hi, a + 8, sizeof(hi));
 	}
-	struct fib_dst *d = &f->kept[place_of(lo, hi)];
+	struct fib_dst *d = &r->kept[place_of(lo, hi)];
 
 	memcpy(&kept_lo, d->addr.b, sizeof(kept_lo));
 	memcpy(&kept_hi, d->addr.b + 8, sizeof(kept_hi));
 	if (unlikely(kept_lo != lo || kept_hi != hi || d->addr.family != family))
-		look_up(f, d, family, a);
+		look_up(r->fib, d, family, a);
 	return d;
+}
+
+/* A table may lie where one before it did, so its generation is what tells. */
+struct fib_reader *fib_read(struct fib_reader *r, const struct fib *f)
+{
+	if (!f)
+		return NULL;
+	r->fib = f;
+	if (unlikely(r->generation != f->generation)) {
+		memset(r->kept, 0, KEPT_LEN);
+		r->generation = f->generation;
+	}
+	return r;
+}
+
+enum err fib_reader_init(struct fib_reader *r)
+{
+	*r = (struct fib_reader){.kept = mem_alloc_aligned(CACHE_LINE, KEPT_LEN)};
+	return r->kept ? ERR_OK : ERR_NOMEM;
+}
+
+void fib_reader_fini(struct fib_reader *r)
+{
+	mem_free_aligned(r->kept);
+	r->kept = NULL;
 }
 
 /* ---- making --------------------------------------------------------------------------------- */
@@ -205,21 +231,21 @@ static void add_neigh(struct fib *f, const struct fib_neigh *n, size_t index)
 	f->neigh_places[at & f->neigh_mask] = (uint32_t)index + 1;
 }
 
-struct fib *fib_new(const struct fib_route *routes, size_t num_routes,
+struct fib *fib_new(uint64_t generation, const struct fib_route *routes, size_t num_routes,
 		    const struct fib_neigh *neighs, size_t num_neighs)
 {
 	struct fib *f = mem_alloc(sizeof(*f));
 
 	if (!f)
 		return NULL;
+	f->generation = generation;
 	f->route_mask = places_for(num_routes) - 1;
 	f->neigh_mask = places_for(num_neighs) - 1;
 	f->routes = mem_alloc_array(num_routes + 1, sizeof(*f->routes));
 	f->neighs = mem_alloc_array(num_neighs + 1, sizeof(*f->neighs));
 	f->route_places = mem_alloc_array(f->route_mask + 1, sizeof(*f->route_places));
 	f->neigh_places = mem_alloc_array(f->neigh_mask + 1, sizeof(*f->neigh_places));
-	f->kept = mem_alloc_array((size_t)1 << KEPT_BITS, sizeof(*f->kept));
-	if (!f->kept || !f->routes || !f->neighs || !f->route_places || !f->neigh_places) {
+	if (!f->routes || !f->neighs || !f->route_places || !f->neigh_places) {
 		fib_free(f);
 		return NULL;
 	}
@@ -238,7 +264,6 @@ void fib_free(struct fib *f)
 	mem_free(f->neighs);
 	mem_free(f->route_places);
 	mem_free(f->neigh_places);
-	mem_free(f->kept);
 	mem_free(f);
 }
 

@@ -2,8 +2,8 @@
 /*
  * fib.h - where the fast lane sends: the host's routes and neighbours as one immutable table, made
  * anew from the mirror when they change and published by RCU. A look-up is one probe for each
- * prefix length there is, the longest first; what was found for a destination is kept in the table,
- * which is why one worker reads it. Thread: made by control, read by that worker.
+ * prefix length there is, the longest first; what a worker found for a destination it keeps by
+ * itself. Thread: made by control, read by workers; a reader is one worker's.
  */
 #pragma once
 
@@ -41,9 +41,10 @@ struct fib_route {
 struct fib;
 
 /* fib_new - from lists that are copied; of routes to the same prefix the one with the smaller
- * metric counts. NULL on shortage. */
-MALLOC_LIKE struct fib *fib_new(const struct fib_route *routes, size_t num_routes,
-				const struct fib_neigh *neighs, size_t num_neighs);
+ * metric counts. generation: another one than of any before it, and not 0. NULL on shortage. */
+MALLOC_LIKE struct fib *fib_new(uint64_t generation, const struct fib_route *routes,
+				size_t num_routes, const struct fib_neigh *neighs,
+				size_t num_neighs);
 
 /* fib_free - one that was not published. fib_retire - one that was. NULL is accepted. */
 void fib_free(struct fib *f);
@@ -62,9 +63,24 @@ struct fib_dst {
 	struct fib_neigh *neigh;       /* next hop by one of the lane's ports; NULL: none known */
 };
 
+/* struct fib_reader - a worker's: the table it looks at, and what it found there lately. */
+struct fib_reader {
+	const struct fib *fib;
+	uint64_t generation; /* of the table that the kept ones are of; 0: there are none */
+	struct fib_dst *kept;
+};
+
+/* fib_reader_init - Errors: NOMEM. fib_reader_fini - the zero state is accepted. Control. */
+MUST_USE enum err fib_reader_init(struct fib_reader *r) NONNULL(1);
+void fib_reader_fini(struct fib_reader *r) NONNULL(1);
+
+/* fib_read - r looks at f until the worker is quiescent; returns r, NULL if f is. */
+struct fib_reader *fib_read(struct fib_reader *r, const struct fib *f) NONNULL(1);
+
 /* fib_find - the address at a, of that family, as a header has it. Valid until the next call; a
  * destination that was found lately costs one compare. */
-const struct fib_dst *fib_find(const struct fib *f, uint8_t family, const uint8_t *a) NONNULL(1, 3);
+const struct fib_dst *fib_find(struct fib_reader *r, uint8_t family, const uint8_t *a)
+	NONNULL(1, 3);
 
 /* fib_neigh - the neighbour with the address at a port; NULL: not known. */
 struct fib_neigh *fib_neigh(const struct fib *f, uint8_t port, const struct ip_addr *a)

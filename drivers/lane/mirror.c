@@ -58,7 +58,8 @@ void lane_link(struct lane *l, uint32_t port, bool up)
 		return;
 	l->ports[port].carrier = up;
 	set_up(&l->ports[port]);
-	shadow_carrier(&l->ports[port], up);
+	if (l->queues[0]->num_wires) /* not closed yet */
+		shadow_carrier(&l->queues[0]->wires[port], up);
 }
 
 /* ---- entries -------------------------------------------------------------------------------- */
@@ -208,7 +209,7 @@ static struct fib *make(struct lane *l)
 		else
 			num_neighs += neigh_of(&neighs[num_neighs], l, c);
 	}
-	f = fib_new(routes, num_routes, neighs, num_neighs);
+	f = fib_new(++l->generation, routes, num_routes, neighs, num_neighs);
 	l->num_routes = num_routes;
 	l->num_neighs = num_neighs;
 out:

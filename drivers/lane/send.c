@@ -20,30 +20,30 @@ struct leftover {
 
 /* struct sending - one call of tx. */
 struct sending {
-	struct lane *l;
-	const struct fib *fib;
+	struct lane_queue *q;
+	const struct lane_port *ports;
+	struct fib_reader *fib;
 	uint64_t now_ns; /* 0: nobody asked yet */
 	/* Of the sealed packet before: where it went, NULL if not by the lane. */
 	const struct path_addr *to;
-	struct lane_port *port;
+	struct lane_wire *wire;
 	uint32_t mtu;
 	struct frame_head head;
 	struct leftover left;
 };
 
-void lane_send_frame(struct lane *l, struct lane_port *port, struct packet *p)
+void lane_send_frame(struct lane_wire *wire, struct packet *p)
 {
-	(void)l;
-	if (!pktvec_room(&port->tx))
-		port->frames->ops->tx(port->frames, &port->tx);
-	pktvec_push(&port->tx, p);
+	if (!pktvec_room(&wire->tx))
+		wire->frames->ops->tx(wire->frames, &wire->tx);
+	pktvec_push(&wire->tx, p);
 }
 
-void lane_flush(struct lane *l)
+void lane_flush(struct lane_queue *q)
 {
-	for (uint32_t i = 0; i < l->num_ports; i++)
-		if (l->ports[i].tx.num)
-			l->ports[i].frames->ops->tx(l->ports[i].frames, &l->ports[i].tx);
+	for (uint32_t i = 0; i < q->num_wires; i++)
+		if (q->wires[i].tx.num)
+			q->wires[i].frames->ops->tx(q->wires[i].frames, &q->wires[i].tx);
 }
 
 /* ask_now - this packet is the one. */
@@ -65,7 +65,7 @@ static struct fib_neigh *next_hop(struct sending *s, const struct fib_dst *dst, 
 
 	if (!n)
 		return NULL;
-	port = &s->l->ports[n->port];
+	port = &s->ports[n->port];
 	if (!__atomic_load_n(&port->up, __ATOMIC_RELAXED) ||
 	    len > __atomic_load_n(&port->mtu, __ATOMIC_RELAXED))
 		return NULL;
@@ -73,36 +73,37 @@ static struct fib_neigh *next_hop(struct sending *s, const struct fib_dst *dst, 
 }
 
 /* leave - to a driver of the host's; without one the packet is lost. */
-static void leave(struct lane *l, struct driver *d, struct pktvec *v, struct packet *p)
+static void leave(struct lane_queue *q, struct driver *d, struct pktvec *v, struct packet *p)
 {
-	counter_add(&l->ports[0].stats.left_to_host, 1);
+	counter_add(&q->wires[0].stats.left_to_host, 1);
 	if (!d) {
-		counter_add(&l->inner.stats.tx_error, 1);
+		counter_add(&q->inner.stats.tx_error, 1);
 		packet_put(p);
 		return;
 	}
 	pktvec_push(v, p);
 }
 
-static void send_leftover(const struct lane *l, struct leftover *left)
+static void send_leftover(const struct lane_queue *q, struct leftover *left)
 {
 	if (left->tap.num)
-		l->tap->ops->tx(l->tap, &left->tap);
+		q->tap->ops->tx(q->tap, &left->tap);
 	if (left->udp.num)
-		l->udp->ops->tx(l->udp, &left->udp);
+		q->udp->ops->tx(q->udp, &left->udp);
 	if (left->esp.num)
-		l->esp->ops->tx(l->esp, &left->esp);
+		q->esp->ops->tx(q->esp, &left->esp);
 }
 
 /* transmit - all packets of v, each by send, which gives it to the lane or to the host. */
-static ALWAYS_INLINE void transmit(struct lane *l, struct driver *d, struct pktvec *v,
+static ALWAYS_INLINE void transmit(struct lane_queue *q, struct driver *d, struct pktvec *v,
 				   void (*send)(struct sending *s, struct packet *p))
 {
 	struct sending s;
 	uint64_t bytes = 0;
 
-	s.l = l;
-	s.fib = rcu_deref(l->fib);
+	s.q = q;
+	s.ports = q->lane->ports;
+	s.fib = fib_read(&q->fib, rcu_deref(q->lane->fib));
 	s.now_ns = 0;
 	s.to = NULL;
 	s.left.tap.num = s.left.udp.num = s.left.esp.num = 0;
@@ -113,20 +114,20 @@ static ALWAYS_INLINE void transmit(struct lane *l, struct driver *d, struct pktv
 	counter_add(&d->stats.tx_packets, v->num);
 	counter_add(&d->stats.tx_bytes, bytes);
 	v->num = 0;
-	send_leftover(l, &s.left);
-	lane_flush(l);
+	send_leftover(q, &s.left);
+	lane_flush(q);
 }
 
 /* ---- clear ---------------------------------------------------------------------------------- */
 
 /* pass - what no policy protects goes on as if there were no lane: the frame is in front of the
  * packet still. */
-static void pass(struct lane *l, struct packet *p)
+static void pass(struct lane_queue *q, struct packet *p)
 {
-	struct lane_port *port = &l->ports[p->way & ~LANE_FROM_HOST];
+	struct lane_wire *wire = &q->wires[p->way & ~LANE_FROM_HOST];
 
 	if (p->flags & PACKET_F_JOINED) { /* made of several frames */
-		counter_add(&l->inner.stats.tx_error, 1);
+		counter_add(&q->inner.stats.tx_error, 1);
 		packet_put(p);
 		return;
 	}
@@ -135,11 +136,11 @@ static void pass(struct lane *l, struct packet *p)
 	p->data -= ETHERNET_LEN;
 	p->len += ETHERNET_LEN;
 	if (p->way & LANE_FROM_HOST) {
-		counter_add(&port->stats.tx_host, 1);
-		lane_send_frame(l, port, p);
+		counter_add(&wire->stats.tx_host, 1);
+		lane_send_frame(wire, p);
 	} else {
-		counter_add(&port->stats.rx_host, 1);
-		shadow_write(port, p);
+		counter_add(&wire->stats.rx_host, 1);
+		shadow_write(wire, p);
 	}
 }
 
@@ -174,22 +175,22 @@ static bool forward(struct sending *s, struct packet *p)
 		return false;
 	lane_ttl_less(p->data);
 	push_ethernet(p, n, v4);
-	counter_add(&s->l->ports[n->port].stats.tx_fast, 1);
-	lane_send_frame(s->l, &s->l->ports[n->port], p);
+	counter_add(&s->q->wires[n->port].stats.tx_fast, 1);
+	lane_send_frame(&s->q->wires[n->port], p);
 	return true;
 }
 
 static inline void send_clear(struct sending *s, struct packet *p)
 {
 	if (p->flags & PACKET_F_PASS)
-		pass(s->l, p);
+		pass(s->q, p);
 	else if (p->flags & PACKET_F_HOST || !forward(s, p))
-		leave(s->l, s->l->tap, &s->left.tap, p);
+		leave(s->q, s->q->tap, &s->left.tap, p);
 }
 
 void lane_inner_tx(struct driver *d, struct pktvec *v)
 {
-	transmit(container_of(d, struct lane, inner), d, v, send_clear);
+	transmit(container_of(d, struct lane_queue, inner), d, v, send_clear);
 }
 
 /* ---- sealed --------------------------------------------------------------------------------- */
@@ -212,8 +213,8 @@ static __attribute__((noinline)) bool find_way(struct sending *s, const struct p
 	if (!n)
 		return false;
 	frame_head_ethernet(&s->head, n->macs);
-	s->port = &s->l->ports[n->port];
-	s->mtu = __atomic_load_n(&s->port->mtu, __ATOMIC_RELAXED);
+	s->wire = &s->q->wires[n->port];
+	s->mtu = __atomic_load_n(&s->ports[n->port].mtu, __ATOMIC_RELAXED);
 	s->to = to;
 	return true;
 }
@@ -222,11 +223,11 @@ static inline bool send_sealed_fast(struct sending *s, struct packet *p)
 {
 	if (unlikely(p->to != s->to) && !find_way(s, p->to, p->len))
 		return false;
-	if (unlikely(p->len + s->head.ip_len > s->mtu) || !frame_head_push(&s->head, p, s->l->id))
+	if (unlikely(p->len + s->head.ip_len > s->mtu) || !frame_head_push(&s->head, p, s->q->id))
 		return false;
-	s->l->id++;
-	counter_add(&s->port->stats.tx_fast, 1);
-	lane_send_frame(s->l, s->port, p);
+	s->q->id = (uint16_t)(s->q->id + s->q->id_step);
+	counter_add(&s->wire->stats.tx_fast, 1);
+	lane_send_frame(s->wire, p);
 	return true;
 }
 
@@ -235,12 +236,12 @@ static inline void send_sealed(struct sending *s, struct packet *p)
 	if (send_sealed_fast(s, p))
 		return;
 	if (p->to->encap == ENCAP_UDP)
-		leave(s->l, s->l->udp, &s->left.udp, p);
+		leave(s->q, s->q->udp, &s->left.udp, p);
 	else
-		leave(s->l, s->l->esp, &s->left.esp, p);
+		leave(s->q, s->q->esp, &s->left.esp, p);
 }
 
 void lane_outer_tx(struct driver *d, struct pktvec *v)
 {
-	transmit(container_of(d, struct lane, outer), d, v, send_sealed);
+	transmit(container_of(d, struct lane_queue, outer), d, v, send_sealed);
 }

@@ -32,8 +32,8 @@ struct lane_pair {
 
 /* struct lane_sort - what is known beside the frame. */
 struct lane_sort {
-	const struct fib *fib; /* NULL: nothing yet, and all is the host's */
-	uint8_t mac[6];        /* of the port */
+	struct fib_reader *fib; /* NULL: nothing yet, and all is the host's */
+	uint8_t mac[6];         /* of the port */
 	uint16_t port_ike, port_nat_t;
 	uint32_t ifindex;      /* for packet->from */
 	struct lane_pair last; /* zero at first: of the frame before, with the same fib */

@@ -160,34 +160,49 @@ static void test_routes_that_go_with_a_link(void)
 	end(&s);
 }
 
+static const uint8_t mac[6] = {2, 0, 0, 0, 0xab, 0xcd};
+
+static enum err open_shadow(struct stand *s, int *fds, uint32_t *num, uint32_t *ifindex,
+			    const char *name)
+{
+	return s->host.ops->shadow_open(s->host.ctx, fds, num, ifindex, name, mac, 1500);
+}
+
 static void test_shadow(void)
 {
-	static const uint8_t mac[6] = {2, 0, 0, 0, 0xab, 0xcd};
-	uint32_t ifindex = 0, again = 0;
+	uint32_t ifindex = 0, again = 0, num = 1;
 	struct stand s;
-	int fd = -1;
+	int fds[3] = {-1, -1, -1};
 
 	if (!begin(&s))
 		return;
-	CU_ASSERT_EQUAL_FATAL(s.host.ops->shadow_open(s.host.ctx, &fd, &ifindex, "wan", mac, 1400),
-			      ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(
+		s.host.ops->shadow_open(s.host.ctx, fds, &num, &ifindex, "wan", mac, 1400), ERR_OK);
 	CU_ASSERT_TRUE(ifindex > 0);
 	CU_ASSERT_STRING_EQUAL(netns_read("ip -o link show wan | grep -o 02:00:00:00:ab:cd"),
 			       "02:00:00:00:ab:cd");
 	CU_ASSERT_STRING_EQUAL(netns_read("ip -o link show wan | grep -o 'mtu 1400'"), "mtu 1400");
 	CU_ASSERT_STRING_EQUAL(netns_read("ip -o link show wan | grep -c NOARP"), "0");
-	close(fd);
-	/* It stays, with its addresses, and is opened again. */
+	CU_ASSERT_EQUAL(num, 1);
+	/* Another process would take some of the frames. */
+	CU_ASSERT_EQUAL(open_shadow(&s, fds, &num, &again, "wan"), ERR_BUSY);
+	close(fds[0]);
+	/* It stays, with its addresses, and is opened again, with more queues. */
 	netns_sh("ip address add 192.0.2.1/24 dev wan");
-	CU_ASSERT_EQUAL_FATAL(s.host.ops->shadow_open(s.host.ctx, &fd, &again, "wan", mac, 1500),
-			      ERR_OK);
+	num = 3;
+	CU_ASSERT_EQUAL_FATAL(open_shadow(&s, fds, &num, &again, "wan"), ERR_OK);
 	CU_ASSERT_EQUAL(again, ifindex);
+	CU_ASSERT_EQUAL(num, 3);
 	CU_ASSERT_STRING_EQUAL(netns_read("ip -o -4 address show wan | grep -c 192.0.2.1"), "1");
-	close(fd);
-	CU_ASSERT_EQUAL(s.host.ops->shadow_open(s.host.ctx, &fd, &again, "a/b", mac, 1500),
-			ERR_INVAL);
-	CU_ASSERT_NOT_EQUAL(s.host.ops->shadow_open(s.host.ctx, &fd, &again, "one", mac, 1500),
-			    ERR_OK); /* a veth */
+	for (uint32_t i = 0; i < num; i++)
+		close(fds[i]);
+	/* One that somebody made with one queue has that. */
+	netns_sh("ip tuntap add mode tap name lan");
+	CU_ASSERT_EQUAL_FATAL(open_shadow(&s, fds, &num, &again, "lan"), ERR_OK);
+	CU_ASSERT_EQUAL(num, 1);
+	close(fds[0]);
+	CU_ASSERT_EQUAL(open_shadow(&s, fds, &num, &again, "a/b"), ERR_INVAL);
+	CU_ASSERT_NOT_EQUAL(open_shadow(&s, fds, &num, &again, "one"), ERR_OK); /* a veth */
 	end(&s);
 }
 

@@ -373,6 +373,69 @@ static void test_what_is_known_of_a_port(void)
 	close_driver(d);
 }
 
+/* struct work - one thread with a queue of its own. */
+struct work {
+	struct driver *queue;
+	pthread_t thread;
+	uint32_t num;
+};
+
+static void *work(void *arg)
+{
+	struct work *w = arg;
+	struct pktvec v = {0};
+
+	for (int i = 0; i < 2000; i++) {
+		w->num += w->queue->ops->rx(w->queue, NULL, &v);
+		w->queue->ops->tx(w->queue, &v);
+	}
+	return NULL;
+}
+
+/* A queue for each of several threads: none has to do with another, and the port is closed with the
+ * last of them. What the device does not steer is told. */
+static void test_several_queues(void)
+{
+	const struct dpdk_steering steering = {
+		.spi_mask = 3u << 22, .spi_shift = 22, .num_workers = 4, .port_nat_t = 4500};
+	struct driver *queues[4];
+	struct work works[4] = {0};
+	struct dpdk_port_info info;
+	uint32_t num = 0;
+
+	CU_ASSERT_EQUAL(started()->queues(&num, "net_ring5", text), ERR_OK);
+	CU_ASSERT(num >= 1 && num < DPDK_QUEUES_MAX);
+	CU_ASSERT_EQUAL(started()->queues(&num, "net_null4", text), ERR_OK);
+	CU_ASSERT_EQUAL(num, DPDK_QUEUES_MAX);
+	CU_ASSERT_NOT_EQUAL(started()->queues(&num, "net_nosuch1", text), ERR_OK);
+	CU_ASSERT_PTR_EQUAL(strstr(text, "net_nosuch1: "), text);
+	CU_ASSERT_EQUAL_FATAL(started()->open(queues, "net_null4", 4, 0, text), ERR_OK);
+	CU_ASSERT_EQUAL(started()->steer(queues[0], &steering, text), ERR_UNSUPPORTED);
+	tap_diag("%s", text);
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "does not steer ESP by its SPI (esp4 esp6 udp4 udp6"));
+	started()->info(queues[3], &info);
+	CU_ASSERT_EQUAL(info.num_queues, 4);
+	CU_ASSERT_STRING_EQUAL(info.spread, "rss");
+	CU_ASSERT_STRING_EQUAL(info.steered, "");
+	for (int i = 0; i < 4; i++) {
+		works[i].queue = queues[i];
+		CU_ASSERT_EQUAL_FATAL(pthread_create(&works[i].thread, NULL, work, &works[i]), 0);
+	}
+	for (int i = 0; i < 4; i++) {
+		pthread_join(works[i].thread, NULL);
+		CU_ASSERT(works[i].num > 0);
+		CU_ASSERT_EQUAL(queues[i]->stats.rx_packets, works[i].num);
+		CU_ASSERT_EQUAL(queues[i]->stats.tx_packets, works[i].num);
+	}
+	for (int i = 0; i < 4; i++)
+		close_driver(queues[i]);
+	queues[0] = opened("net_null5");
+	started()->info(queues[0], &info);
+	CU_ASSERT_EQUAL(info.num_queues, 1);
+	CU_ASSERT_STRING_EQUAL(info.spread, "none");
+	close_driver(queues[0]);
+}
+
 /* The last one: DPDK does not come again in a process. */
 static void test_end(void)
 {
@@ -398,6 +461,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_no_buffers),
 	TAP_TEST(test_frames_by_captures),
 	TAP_TEST(test_what_is_known_of_a_port),
+	TAP_TEST(test_several_queues),
 	TAP_TEST(test_end),
 };
 TAP_MAIN("drivers/dpdk", tests)

@@ -398,11 +398,11 @@ static struct ip_addr ip(const char *text)
 
 static void add_port(struct gateway *g, uint32_t i, struct driver *frames, const uint8_t *own)
 {
-	struct lane_port_params p = {.frames = frames, .ifindex = i + 1, .mtu = 2000};
 	int ends[2];
+	struct lane_port_params p = {
+		.frames = &frames, .shadows = &ends[0], .ifindex = i + 1, .mtu = 2000};
 
 	CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, ends), 0);
-	p.shadow = ends[0];
 	g->far[i] = ends[1];
 	memcpy(p.mac, own, 6);
 	CU_ASSERT_EQUAL_FATAL(lane_add_port(g->lane, &p), ERR_OK);
@@ -468,8 +468,8 @@ static void open_gateway(struct play *p, bool second)
 	CU_ASSERT_EQUAL_FATAL(lane_new(&g->lane, &params), ERR_OK);
 	add_port(g, LAN, &g->lan.driver, mac[second]);
 	add_port(g, WAN, &g->wan.driver, mac[second]);
-	CU_ASSERT_EQUAL_FATAL(dataplane_attach(g->dp, &port, lane_inner(g->lane)), ERR_OK);
-	CU_ASSERT_EQUAL_FATAL(dataplane_attach(g->dp, &g->outer, lane_outer(g->lane)), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(dataplane_attach(g->dp, &port, lane_inner(g->lane, 0)), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(dataplane_attach(g->dp, &g->outer, lane_outer(g->lane, 0)), ERR_OK);
 }
 
 static void add_pair(struct play *p, bool second, const uint32_t spi[2], uint8_t key[2][KEY_LEN])

@@ -128,21 +128,22 @@ static void begin(struct stand *s)
 	*s = (struct stand){.pool = pool_new(256, 2048)};
 	CU_ASSERT_EQUAL_FATAL(lane_new(&s->lane, &params), ERR_OK);
 	for (uint32_t i = 0; i < 2; i++) {
-		struct lane_port_params p = {.ifindex = IF_LAN + i, .mtu = 1500};
+		struct driver *frames;
 		int ends[2];
+		struct lane_port_params p = {
+			.frames = &frames, .shadows = &ends[0], .ifindex = IF_LAN + i, .mtu = 1500};
 
 		CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, ends),
 				      0);
-		p.shadow = ends[0];
 		s->shadow[i] = ends[1];
 		memcpy(p.mac, macs[i], 6);
-		CU_ASSERT_EQUAL_FATAL(memory_open(&p.frames, &s->wire[i], &inner), ERR_OK);
+		CU_ASSERT_EQUAL_FATAL(memory_open(&frames, &s->wire[i], &inner), ERR_OK);
 		CU_ASSERT_EQUAL_FATAL(lane_add_port(s->lane, &p), ERR_OK);
 	}
 	CU_ASSERT_EQUAL_FATAL(memory_open(&s->tap, &s->tap_far, &inner), ERR_OK);
 	CU_ASSERT_EQUAL_FATAL(memory_open(&s->udp, &s->udp_far, &outer), ERR_OK);
 	CU_ASSERT_EQUAL_FATAL(memory_open(&s->esp, &s->esp_far, &outer), ERR_OK);
-	lane_use_host(s->lane, s->tap, s->udp, s->esp);
+	lane_use_host(s->lane, 0, s->tap, s->udp, s->esp);
 }
 
 static void end_host(struct stand *s)
@@ -159,7 +160,7 @@ static void end_host(struct stand *s)
 
 static void end(struct stand *s)
 {
-	struct driver *inner = lane_inner(s->lane), *outer = lane_outer(s->lane);
+	struct driver *inner = lane_inner(s->lane, 0), *outer = lane_outer(s->lane, 0);
 
 	inner->ops->close(inner);
 	outer->ops->close(outer);
@@ -272,7 +273,7 @@ static void put_all(struct pktvec *v)
 /* decrypted - as the data path hands it over: the IP packet of the frame that was made. */
 static void decrypted_as(struct stand *s, uint16_t flags)
 {
-	struct driver *d = lane_inner(s->lane);
+	struct driver *d = lane_inner(s->lane, 0);
 	struct packet *p = packet_get(s->pool);
 	struct pktvec v = {.num = 1, .pkt = {p}};
 
@@ -327,7 +328,7 @@ static void test_host_has_what_is_nobodys(void)
 	struct stand s;
 
 	begin(&s);
-	d = lane_inner(s.lane);
+	d = lane_inner(s.lane, 0);
 	/* Before anything is known all is the host's. */
 	make_v4(&s, LAN, "10.1.0.9", "10.2.0.9");
 	to_wire(&s, LAN);
@@ -360,7 +361,7 @@ static void test_passed_frame_is_as_it_was(void)
 
 	begin(&s);
 	tell_all(&s);
-	d = lane_inner(s.lane);
+	d = lane_inner(s.lane, 0);
 	for (uint32_t ttl = 2; ttl < 256; ttl++) {
 		make_v4(&s, LAN, "10.1.0.9", "203.0.113.5");
 		s.frame[14 + 8] = (uint8_t)ttl;
@@ -419,8 +420,8 @@ static void test_which_way_from_the_wire(void)
 
 	begin(&s);
 	tell_all(&s);
-	inner = lane_inner(s.lane);
-	outer = lane_outer(s.lane);
+	inner = lane_inner(s.lane, 0);
+	outer = lane_outer(s.lane, 0);
 	for (size_t i = 0; i < ARRAY_LEN(wire_cases); i++) {
 		const struct wire_case *c = &wire_cases[i];
 
@@ -455,14 +456,14 @@ static void test_esp_in_udp(void)
 
 	begin(&s);
 	tell_all(&s);
-	outer = lane_outer(s.lane);
+	outer = lane_outer(s.lane, 0);
 	make_v4(&s, WAN, "198.51.100.1", "192.0.2.1");
 	store_be16(u, 61234);
 	store_be16(u + 2, 4500);
 	s.frame[14 + 1] = 0xb9;
 	checksum(s.frame + 14);
 	to_wire(&s, WAN);
-	CU_ASSERT_EQUAL(receive(&s, lane_inner(s.lane), &v), 0);
+	CU_ASSERT_EQUAL(receive(&s, lane_inner(s.lane, 0), &v), 0);
 	CU_ASSERT_EQUAL_FATAL(receive(&s, outer, &v), 1);
 	struct packet *p = v.pkt[0];
 
@@ -478,19 +479,19 @@ static void test_esp_in_udp(void)
 
 	store_be32(u + 8, 0); /* IKE */
 	to_wire(&s, WAN);
-	CU_ASSERT_EQUAL(receive(&s, lane_inner(s.lane), &v), 0);
+	CU_ASSERT_EQUAL(receive(&s, lane_inner(s.lane, 0), &v), 0);
 	CU_ASSERT_EQUAL(receive(&s, outer, &v), 0);
 	CU_ASSERT_TRUE(at_shadow(&s, WAN));
 	store_be16(u + 4, 9); /* a keepalive */
 	u[8] = 0xff;
 	to_wire(&s, WAN);
-	CU_ASSERT_EQUAL(receive(&s, lane_inner(s.lane), &v), 0);
+	CU_ASSERT_EQUAL(receive(&s, lane_inner(s.lane, 0), &v), 0);
 	CU_ASSERT_EQUAL(receive(&s, outer, &v), 0);
 	CU_ASSERT_TRUE(at_shadow(&s, WAN));
 
 	make_v6(&s, "2001:db8:9::1", "2001:db8:2::1", 50);
 	to_wire(&s, WAN);
-	CU_ASSERT_EQUAL(receive(&s, lane_inner(s.lane), &v), 0);
+	CU_ASSERT_EQUAL(receive(&s, lane_inner(s.lane, 0), &v), 0);
 	CU_ASSERT_EQUAL_FATAL(receive(&s, outer, &v), 1);
 	CU_ASSERT_EQUAL(v.pkt[0]->len, PAYLOAD);
 	CU_ASSERT_EQUAL(v.pkt[0]->from.encap, ENCAP_NONE);
@@ -543,8 +544,8 @@ static void test_run_of_frames(void)
 		}
 		to_wire(&s, WAN);
 	}
-	receive(&s, lane_inner(s.lane), &inner);
-	receive(&s, lane_outer(s.lane), &outer);
+	receive(&s, lane_inner(s.lane, 0), &inner);
+	receive(&s, lane_outer(s.lane, 0), &outer);
 	for (size_t i = 0; i < ARRAY_LEN(run); i++) {
 		uint32_t k = num[run[i].way]++;
 		struct ip_addr src = addr(run[i].src), dst = addr(run[i].dst);
@@ -602,8 +603,8 @@ static void test_icmp_that_quotes_our_esp(void)
 		store_be16(q + 22, 4500);
 		store_be32(q + 28, 0x01020304);
 		to_wire(&s, WAN);
-		CU_ASSERT_EQUAL(receive(&s, lane_inner(s.lane), &v), 0);
-		CU_ASSERT_EQUAL(receive(&s, lane_outer(s.lane), &v), protos[i] != 6);
+		CU_ASSERT_EQUAL(receive(&s, lane_inner(s.lane, 0), &v), 0);
+		CU_ASSERT_EQUAL(receive(&s, lane_outer(s.lane, 0), &v), protos[i] != 6);
 		if (v.num)
 			CU_ASSERT_TRUE(v.pkt[0]->flags & PACKET_F_IP);
 		put_all(&v);
@@ -612,8 +613,8 @@ static void test_icmp_that_quotes_our_esp(void)
 			continue;
 		store_be32(q + 28, 0); /* IKE's */
 		to_wire(&s, WAN);
-		CU_ASSERT_EQUAL(receive(&s, lane_inner(s.lane), &v), 0);
-		CU_ASSERT_EQUAL(receive(&s, lane_outer(s.lane), &v), 0);
+		CU_ASSERT_EQUAL(receive(&s, lane_inner(s.lane, 0), &v), 0);
+		CU_ASSERT_EQUAL(receive(&s, lane_outer(s.lane, 0), &v), 0);
 		CU_ASSERT_TRUE(at_shadow(&s, WAN));
 	}
 	end(&s);
@@ -629,7 +630,7 @@ static void test_which_way_from_the_host(void)
 
 	begin(&s);
 	tell_all(&s);
-	d = lane_inner(s.lane);
+	d = lane_inner(s.lane, 0);
 	make_v4(&s, WAN, "192.0.2.1", "198.51.100.1");
 	to_shadow(&s, WAN);
 	CU_ASSERT_EQUAL(receive(&s, d, &v), 1);
@@ -759,7 +760,7 @@ static void test_neighbour_that_ages(void)
 
 static void sealed(struct stand *s, struct path_addr *to)
 {
-	struct driver *d = lane_outer(s->lane);
+	struct driver *d = lane_outer(s->lane, 0);
 	struct packet *p = packet_get(s->pool);
 	struct pktvec v = {.num = 1, .pkt = {p}};
 
@@ -840,7 +841,7 @@ static void test_run_of_sealed(void)
 		p->dscp_ecn = (uint8_t)(i << 3);
 		p->flags = i & 1 ? PACKET_F_DF : 0;
 	}
-	lane_outer(s.lane)->ops->tx(lane_outer(s.lane), &v);
+	lane_outer(s.lane, 0)->ops->tx(lane_outer(s.lane, 0), &v);
 	for (uint32_t i = 0, id = 0; i < ARRAY_LEN(turns); i++) {
 		const struct path_addr *t = &to[turns[i]];
 
@@ -993,9 +994,11 @@ static struct ip_addr random_addr(void)
 static void test_longest_prefix(void)
 {
 	static struct fib_route routes[NUM_RANDOM];
+	struct fib_reader r;
 	struct fib *f;
 	uint32_t found = 0;
 
+	CU_ASSERT_EQUAL_FATAL(fib_reader_init(&r), ERR_OK);
 	srandom(4301);
 	for (uint32_t i = 0; i < NUM_RANDOM; i++) {
 		routes[i].dst = random_addr();
@@ -1003,8 +1006,9 @@ static void test_longest_prefix(void)
 		routes[i].set = FIB_MAIN;
 		routes[i].metric = (uint32_t)random() & 3;
 	}
-	f = fib_new(routes, NUM_RANDOM, NULL, 0);
+	f = fib_new(1, routes, NUM_RANDOM, NULL, 0);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	CU_ASSERT_PTR_EQUAL(fib_read(&r, f), &r);
 	for (int n = 0; n < 20000; n++) {
 		struct ip_addr a = random_addr();
 		const struct fib_route *is = fib_route(f, FIB_MAIN, &a), *best = NULL;
@@ -1015,8 +1019,8 @@ static void test_longest_prefix(void)
 			     (routes[i].len == best->len && routes[i].metric < best->metric)))
 				best = &routes[i];
 		CU_ASSERT_EQUAL_FATAL(is != NULL, best != NULL);
-		CU_ASSERT_PTR_EQUAL_FATAL(fib_find(f, a.family, a.b)->route, is);
-		CU_ASSERT_PTR_EQUAL_FATAL(fib_find(f, a.family, a.b)->route,
+		CU_ASSERT_PTR_EQUAL_FATAL(fib_find(&r, a.family, a.b)->route, is);
+		CU_ASSERT_PTR_EQUAL_FATAL(fib_find(&r, a.family, a.b)->route,
 					  is); /* as it was kept */
 		if (!is)
 			continue;
@@ -1027,6 +1031,31 @@ static void test_longest_prefix(void)
 	}
 	CU_ASSERT_TRUE(found > 1000);
 	fib_free(f);
+	fib_reader_fini(&r);
+}
+
+/* What a worker keeps is its own, and of this table only: one that lies where another did knows
+ * nothing of it. */
+static void test_readers(void)
+{
+	const struct ip_addr a = addr("10.1.2.3");
+	const struct fib_route here = {.dst = a, .len = 32, .set = FIB_MAIN, .local = true};
+	struct fib_reader r[2];
+	struct fib *f[8];
+
+	for (int i = 0; i < 2; i++) {
+		CU_ASSERT_EQUAL_FATAL(fib_reader_init(&r[i]), ERR_OK);
+		CU_ASSERT_PTR_NULL(fib_read(&r[i], NULL));
+	}
+	for (uint64_t i = 0; i < ARRAY_LEN(f); i++) {
+		f[i] = fib_new(i + 1, &here, i % 2, NULL, 0);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(f[i]);
+		for (int k = 0; k < 2; k++)
+			CU_ASSERT_EQUAL(fib_find(fib_read(&r[k], f[i]), IP_V4, a.b)->local, i % 2);
+		fib_free(f[i]); /* the next one is likely to lie there */
+	}
+	for (int i = 0; i < 2; i++)
+		fib_reader_fini(&r[i]);
 }
 
 /* ---- hostile frames ------------------------------------------------------------------------- */
@@ -1054,11 +1083,13 @@ static void test_cut_short_and_bits_turned(void)
 		{.dst = addr("192.0.2.1"), .len = 32, .set = FIB_MAIN, .local = true},
 		{.dst = addr("2001:db8:2::1"), .len = 128, .set = FIB_MAIN, .local = true}};
 	struct lane_sort how = {.port_ike = 500, .port_nat_t = 4500};
-	struct fib *f = fib_new(us, 2, NULL, 0);
+	struct fib *f = fib_new(1, us, 2, NULL, 0);
+	struct fib_reader r;
 	struct stand s = {0};
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
-	how.fib = f;
+	CU_ASSERT_EQUAL_FATAL(fib_reader_init(&r), ERR_OK);
+	how.fib = fib_read(&r, f);
 	memcpy(how.mac, macs[WAN], 6);
 	for (int kind = 0; kind < 6; kind++) {
 		if (kind < 3) {
@@ -1079,6 +1110,7 @@ static void test_cut_short_and_bits_turned(void)
 		}
 	}
 	fib_free(f);
+	fib_reader_fini(&r);
 }
 
 /* ---- with a data path ----------------------------------------------------------------------- */
@@ -1121,8 +1153,8 @@ static void test_policies_stand_between_wire_and_host(void)
 
 	begin(&s);
 	CU_ASSERT_EQUAL_FATAL(dataplane_new(&dp, &config), ERR_OK);
-	CU_ASSERT_EQUAL(dataplane_attach(dp, &port, lane_inner(s.lane)), ERR_OK);
-	CU_ASSERT_EQUAL(dataplane_attach(dp, &port, lane_outer(s.lane)), ERR_OK);
+	CU_ASSERT_EQUAL(dataplane_attach(dp, &port, lane_inner(s.lane, 0)), ERR_OK);
+	CU_ASSERT_EQUAL(dataplane_attach(dp, &port, lane_outer(s.lane, 0)), ERR_OK);
 	CU_ASSERT_EQUAL(dataplane_attach(dp, &port, s.tap), ERR_OK);
 	CU_ASSERT_EQUAL(dataplane_attach(dp, &port, s.udp), ERR_OK);
 	CU_ASSERT_EQUAL(dataplane_attach(dp, &port, s.esp), ERR_OK);
@@ -1185,6 +1217,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_run_of_sealed),
 	TAP_TEST(test_routes_that_change),
 	TAP_TEST(test_longest_prefix),
+	TAP_TEST(test_readers),
 	TAP_TEST(test_cut_short_and_bits_turned),
 	TAP_TEST(test_policies_stand_between_wire_and_host),
 	TAP_TEST(test_checksum_with_the_ttl),

@@ -22,18 +22,19 @@ static struct fib *table(void)
 		{.dst = ip_addr_v6(us6), .len = 128, .set = FIB_MAIN, .local = true},
 	};
 
-	return fib_new(us, ARRAY_LEN(us), NULL, 0);
+	return fib_new(1, us, ARRAY_LEN(us), NULL, 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	static struct lane_sort how = {
 		.mac = {2, 0, 0, 0, 0, 1}, .port_ike = 500, .port_nat_t = 4500};
+	static struct fib_reader reader;
 
 	if (len < 1 || len > 65536)
 		return 0;
-	if (!how.fib)
-		how.fib = table();
+	if (!how.fib && fib_reader_init(&reader) == ERR_OK)
+		how.fib = fib_read(&reader, table());
 	uint8_t *copy = mem_alloc(len);
 
 	if (!copy || !how.fib) {

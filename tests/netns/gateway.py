@@ -38,10 +38,13 @@ def module():
     return path
 
 
-def dpdk_section(**more):
+def dpdk_section(queues=1, **more):
+    """queues: of both ports, or of each."""
+    of = dict(zip(("lan", "wan"), queues if isinstance(queues, tuple) else (queues, queues)))
     return {"dpdk": {"module": module(), "huge": "no", "packets": 4096, "idle": 100, **more,
-                     "ports": {name: {"device": f"net_af_packet{i},iface=dev-{name}"}
-                               for i, name in enumerate(("lan", "wan"))}}}
+                     "ports": {name: {"device": f"net_af_packet{i},iface=dev-{name}" +
+                                      f",qpairs={num}" * (num > 1)}
+                               for i, (name, num) in enumerate(of.items())}}}
 
 
 def no_offloads(host, device):
@@ -59,12 +62,14 @@ def bare(host, device):
 
 class Gateways(Scene):
     """The five hosts, a daemon on each gateway. kinds: "dpdk", "latchkey" or "charon"; outer: the
-    version of IP between the gateways; crypto: the left one's device for ciphers."""
+    version of IP between the gateways; crypto: the left one's device for ciphers; queues: of DPDK's
+    ports."""
 
     def __init__(self, name, kinds=("dpdk", "dpdk"), left=None, right=None, start=True, outer=4,
-                 crypto=None):
+                 crypto=None, queues=1):
         self.crypto = {"left": {"crypto": crypto, "crypto_sessions": 512} if crypto else {},
                        "right": {}}
+        self.queues = queues
         self.lab = Lab(name)
         self.outer = {side: addresses[outer == 6] for side, addresses in WAN.items()}
         self.kinds = dict(zip(("left", "right"), kinds))
@@ -109,7 +114,7 @@ class Gateways(Scene):
         if self.kinds[side] == "dpdk":
             bare(gateway, "dev-lan")
             bare(gateway, "dev-wan")
-            daemon = dpdk_section(**self.crypto[side])
+            daemon = dpdk_section(self.queues, **self.crypto[side])
         else:
             if self.crypto[side]:
                 daemon = {"dpdk": {"module": module(), "huge": "no", **self.crypto[side]}}
@@ -149,12 +154,13 @@ class Gateways(Scene):
         assert not clear, "in the clear:\n" + "\n".join(map(str, clear[:10]))
         return frames
 
-    def tcp(self, side="left", version=4, seconds=2):
-        """One TCP flow between the clients; returns Mb/s."""
+    def tcp(self, side="left", version=4, seconds=2, flows=1):
+        """TCP flows between the clients; returns Mb/s of all."""
         server = self.clients[other(side)].spawn("iperf3", "iperf3", "-s", "-1")
         target = CLIENT[other(side)][version == 6]
         wait_for(lambda: "5201" in self.clients[other(side)].run("ss", "-ltn").stdout, "iperf3")
-        done = self.clients[side].run("iperf3", "-c", target, "-t", seconds, "-f", "m", timeout=60)
+        done = self.clients[side].run("iperf3", "-c", target, "-t", seconds, "-f", "m", "-P",
+                                      flows, timeout=60)
         server.outer.wait(10)
         return float(re.findall(r"([\d.]+) Mbits/sec\s+receiver", done.stdout)[-1])
 
