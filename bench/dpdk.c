@@ -239,7 +239,7 @@ static struct driver *open_device(const struct dpdk_module *m, const char *devic
 {
 	char text[DPDK_TEXT_MAX] = "";
 	struct driver *d;
-	enum err e = m->open(&d, device, 1, 0, text);
+	enum err e = m->open(&d, device, 1, 0, 0, text);
 
 	if (e)
 		fprintf(stderr, "dpdk: %s\n", text);

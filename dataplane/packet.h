@@ -101,13 +101,15 @@ static_assert(offsetof(struct packet, path) == CACHE_LINE, "line 0 is what most 
 #define PACKET_F_JOINED   0x04 /* fragments were put together to it */
 #define PACKET_F_DF       0x08 /* tx on an outer port: routers shall not cut it (IPv4) */
 #define PACKET_F_TOLD     0x10 /* rx: no packet, but that ours was too big: data is what is quoted */
-#define PACKET_F_TRUSTED  0x20  /* TOLD: by our own host */
-#define PACKET_F_IP       0x40  /* rx on an outer port: data begins at the outer IP header */
-#define PACKET_F_SEND     0x80  /* handed to another worker to be sent by `port` */
-#define PACKET_F_DUMMY    0x100 /* to be sent by ESP, and to say nothing (dummy.h) */
-#define PACKET_F_PASS     0x200 /* tx on a routed inner port: no policy protects it */
-#define PACKET_F_HOST     0x400 /* the same: where it would go a policy is about it */
-#define PACKET_F_HANDED   0x800 /* another worker handed it over to be protected */
+#define PACKET_F_TRUSTED  0x20   /* TOLD: by our own host */
+#define PACKET_F_IP       0x40   /* rx on an outer port: data begins at the outer IP header */
+#define PACKET_F_SEND     0x80   /* handed to another worker to be sent by `port` */
+#define PACKET_F_DUMMY    0x100  /* to be sent by ESP, and to say nothing (dummy.h) */
+#define PACKET_F_PASS     0x200  /* tx on a routed inner port: no policy protects it */
+#define PACKET_F_HOST     0x400  /* the same: where it would go a policy is about it */
+#define PACKET_F_HANDED   0x800  /* another worker handed it over to be protected */
+#define PACKET_F_HEAD_OK  0x1000 /* rx of a frame: its IPv4 header's checksum is right */
+#define PACKET_F_SUM      0x2000 /* its UDP or TCP checksum is the pseudo header's sum still */
 
 /* packet_headroom, packet_tailroom - free bytes before and behind the data. */
 static inline uint32_t packet_headroom(const struct packet *p)

@@ -228,7 +228,7 @@ static enum err open_port(struct gateway *g, const struct conf_dpdk_port *port)
 	char text[DPDK_TEXT_MAX] = "";
 	struct driver *frames[DATAPLANE_WORKERS_MAX];
 	enum err err =
-		dpdk_module(g->dpdk)->open(frames, port->device, g->num_queues, port->mtu, text);
+		dpdk_module(g->dpdk)->open(frames, port->device, g->num_queues, port->mtu, 0, text);
 
 	if (err)
 		return port_failed(port, text, err);

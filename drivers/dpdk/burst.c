@@ -19,15 +19,23 @@ static bool fits(const struct rte_mbuf *m)
 	return m->nb_segs == 1 && m->data_len <= mbuf_pool.pool.data_room;
 }
 
-/* The pool that is offered is not used: the device has written into its own. */
-static uint32_t rx(struct driver *d, struct pool *unused, struct pktvec *out)
+/* head_ok - the device says that the IPv4 header's checksum is right. Both bits are "not as it is
+ * in the packet". */
+static inline uint16_t head_ok(const struct rte_mbuf *m)
+{
+	uint64_t says = m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK;
+
+	return says == RTE_MBUF_F_RX_IP_CKSUM_GOOD ? PACKET_F_HEAD_OK : 0;
+}
+
+/* receive - with what the device says of checksums, if it was asked. */
+static ALWAYS_INLINE uint32_t receive(struct driver *d, struct pktvec *out, bool sums)
 {
 	const struct dpdk_queue *q = queue_of(d);
 	struct rte_mbuf *m[PKTVEC_MAX];
 	uint32_t before = out->num;
 	uint64_t bytes = 0;
 
-	(void)unused;
 	eal_join_thread();
 	uint16_t num = rte_eth_rx_burst(q->port->id, q->index, m, (uint16_t)pktvec_room(out));
 
@@ -39,6 +47,8 @@ static uint32_t rx(struct driver *d, struct pool *unused, struct pktvec *out)
 		}
 		struct packet *p = mbuf_packet(m[i]);
 
+		if (sums)
+			p->flags = head_ok(m[i]);
 		bytes += p->len;
 		pktvec_push(out, p);
 	}
@@ -49,14 +59,29 @@ static uint32_t rx(struct driver *d, struct pool *unused, struct pktvec *out)
 	return out->num - before;
 }
 
+/* The pool that is offered is not used: the device has written into its own. */
+static uint32_t rx(struct driver *d, struct pool *unused, struct pktvec *out)
+{
+	(void)unused;
+	return receive(d, out, false);
+}
+
+static uint32_t rx_offload(struct driver *d, struct pool *unused, struct pktvec *out)
+{
+	(void)unused;
+	return receive(d, out, queue_of(d)->port->offloads & DPDK_OFFLOAD_RX_SUM);
+}
+
 /* to_mbufs - those of v, which is empty then; returns how many, and their bytes. */
-static uint16_t to_mbufs(struct driver *d, struct rte_mbuf **m, uint64_t *bytes, struct pktvec *v)
+static ALWAYS_INLINE uint16_t to_mbufs(struct driver *d, struct rte_mbuf **m, uint64_t *bytes,
+				       struct pktvec *v, uint32_t offloads)
 {
 	uint16_t num = 0;
 
 	*bytes = 0;
 	for (uint32_t i = 0; i < v->num; i++) {
-		struct rte_mbuf *one = mbuf_of(v->pkt[i]);
+		struct rte_mbuf *one =
+			offloads ? offload_mbuf(v->pkt[i], offloads) : mbuf_of(v->pkt[i]);
 
 		if (unlikely(!one)) {
 			counter_add(&d->stats.tx_full, 1);
@@ -70,17 +95,14 @@ static uint16_t to_mbufs(struct driver *d, struct rte_mbuf **m, uint64_t *bytes,
 	return num;
 }
 
-/* What the device has no room for now is lost: who waits for it would be behind for all. */
-static void tx(struct driver *d, struct pktvec *v)
+/* send_all - what the device has no room for now is lost: who waits for it would be behind for all.
+ */
+static void send_all(struct driver *d, struct rte_mbuf **m, uint16_t num, uint64_t bytes)
 {
 	const struct dpdk_queue *q = queue_of(d);
-	struct rte_mbuf *m[PKTVEC_MAX];
-	uint64_t bytes, unsent = 0;
-	uint16_t num, sent;
+	uint64_t unsent = 0;
+	uint16_t sent;
 
-	if (!v->num)
-		return;
-	num = to_mbufs(d, m, &bytes, v);
 	sent = rte_eth_tx_burst(q->port->id, q->index, m, num);
 	for (uint16_t i = sent; i < num; i++)
 		unsent += m[i]->pkt_len;
@@ -89,6 +111,38 @@ static void tx(struct driver *d, struct pktvec *v)
 	counter_add(&d->stats.tx_packets, sent);
 	counter_add(&d->stats.tx_bytes, bytes - unsent);
 	counter_add(&d->stats.tx_full, (uint64_t)num - sent);
+}
+
+static void tx(struct driver *d, struct pktvec *v)
+{
+	struct rte_mbuf *m[PKTVEC_MAX];
+	uint64_t bytes;
+	uint16_t num;
+
+	if (!v->num)
+		return;
+	num = to_mbufs(d, m, &bytes, v, 0);
+	send_all(d, m, num, bytes);
+}
+
+static void tx_offload(struct driver *d, struct pktvec *v)
+{
+	const struct dpdk_queue *q = queue_of(d);
+	struct rte_mbuf *m[PKTVEC_MAX];
+	uint16_t num, good;
+	uint64_t bytes;
+
+	if (!v->num)
+		return;
+	num = to_mbufs(d, m, &bytes, v, q->port->offloads);
+	good = offload_prepare(q, m, num);
+	if (unlikely(good < num)) {
+		counter_add(&d->stats.tx_error, (uint64_t)num - good);
+		bytes = 0;
+		for (uint16_t i = 0; i < good; i++)
+			bytes += m[i]->pkt_len;
+	}
+	send_all(d, m, good, bytes);
 }
 
 static int fd(const struct driver *d)
@@ -101,6 +155,14 @@ const struct driver_ops dpdk_queue_ops = {
 	.name = "dpdk",
 	.rx = rx,
 	.tx = tx,
+	.fd = fd,
+	.close = port_close,
+};
+
+const struct driver_ops dpdk_offload_ops = {
+	.name = "dpdk",
+	.rx = rx_offload,
+	.tx = tx_offload,
 	.fd = fd,
 	.close = port_close,
 };

@@ -8,6 +8,7 @@
  *   port.c    opening, closing, what is known of a port
  *   burst.c   a queue's rx and tx
  *   steer.c   rules that bring ESP to the queue its SPI names
+ *   offload.c what a port does for us, and how it is told
  */
 #pragma once
 
@@ -29,6 +30,7 @@ void eal_join_thread(void);
 struct dpdk_port {
 	uint16_t id;
 	uint32_t num_queues, num_open;
+	uint32_t offloads; /* DPDK_OFFLOAD_* */
 	struct dpdk_queue *queues;
 	char device[DPDK_DEVICE_MAX];
 	char driver[32];
@@ -44,7 +46,7 @@ struct dpdk_queue {
 };
 
 MUST_USE enum err port_open(struct driver *out[], const char *device, uint32_t num_queues,
-			    uint32_t mtu, char text[static DPDK_TEXT_MAX]);
+			    uint32_t mtu, uint32_t offloads, char text[static DPDK_TEXT_MAX]);
 MUST_USE enum err port_queues(uint32_t *out, const char *device, char text[static DPDK_TEXT_MAX]);
 MUST_USE enum err port_steer(struct driver *d, const struct dpdk_steering *s,
 			     char text[static DPDK_TEXT_MAX]) NONNULL(1, 2);
@@ -52,5 +54,20 @@ void port_info(const struct driver *d, struct dpdk_port_info *out) NONNULL(1, 2)
 MUST_USE enum err port_set_mtu(struct driver *d, uint32_t mtu) NONNULL(1);
 void port_close(struct driver *d) NONNULL(1);
 
-/* burst.c */
-extern const struct driver_ops dpdk_queue_ops;
+/* burst.c - dpdk_offload_ops are of a port with offloads. */
+extern const struct driver_ops dpdk_queue_ops, dpdk_offload_ops;
+
+/* offload.c */
+struct rte_eth_dev_info;
+struct rte_eth_conf;
+struct rte_mbuf;
+/* offloads_of - of those wanted, what the device has. offloads_configure - ask it for them. */
+uint32_t offloads_of(const struct rte_eth_dev_info *info, uint32_t wanted) NONNULL(1);
+void offloads_configure(struct rte_eth_conf *conf, uint32_t offloads) NONNULL(1);
+/* offload_mbuf - p as it is sent, with what is left to the port. NULL: that cannot be said of it;
+ * p stays the caller's. */
+struct rte_mbuf *offload_mbuf(struct packet *p, uint32_t offloads) NONNULL(1);
+/* offload_prepare - as the device wants them; what it cannot send is freed. Returns how many are
+ * left. */
+uint16_t offload_prepare(const struct dpdk_queue *q, struct rte_mbuf **m, uint16_t num)
+	NONNULL(1, 2);

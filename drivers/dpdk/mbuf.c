@@ -62,6 +62,38 @@ struct rte_mbuf *mbuf_copy(struct packet *p)
 	return m;
 }
 
+#define CHAIN_MAX 64
+
+/* fill - the mbufs of a chain with all that p has. */
+static void fill(struct rte_mbuf **m, uint16_t num, uint16_t part_len, const struct packet *p)
+{
+	uint32_t at = 0;
+
+	for (uint16_t i = 0; i < num; i++, at += part_len) {
+		uint32_t left = p->len - at;
+
+		m[i]->data_len = (uint16_t)(left < part_len ? left : part_len);
+		m[i]->next = i + 1 < num ? m[i + 1] : NULL;
+		memcpy(rte_pktmbuf_mtod(m[i], char *), p->data + at, m[i]->data_len);
+	}
+	m[0]->nb_segs = num;
+	m[0]->pkt_len = p->len;
+}
+
+struct rte_mbuf *mbuf_chain(struct packet *p)
+{
+	uint16_t part_len =
+		(uint16_t)(rte_pktmbuf_data_room_size(mbuf_pool.mempool) - RTE_PKTMBUF_HEADROOM);
+	uint32_t num = (p->len + part_len - 1) / part_len;
+	struct rte_mbuf *m[CHAIN_MAX];
+
+	if (!num || num > CHAIN_MAX || rte_pktmbuf_alloc_bulk(mbuf_pool.mempool, m, num))
+		return NULL;
+	fill(m, (uint16_t)num, part_len, p);
+	packet_put(p);
+	return m[0];
+}
+
 /* describe - what of a packet never changes. */
 static void describe(struct rte_mempool *mp, void *ctx, void *obj, unsigned int i)
 {

@@ -61,6 +61,9 @@ static inline struct packet *mbuf_packet(struct rte_mbuf *m)
  * stays the caller's. */
 struct rte_mbuf *mbuf_copy(struct packet *p) NONNULL(1);
 
+/* mbuf_chain - as mbuf_copy(), of as many mbufs as it takes. */
+struct rte_mbuf *mbuf_chain(struct packet *p) NONNULL(1);
+
 /* mbuf_of - the mbuf with the packet's data, a copy as above if it is none of ours. */
 static inline struct rte_mbuf *mbuf_of(struct packet *p)
 {

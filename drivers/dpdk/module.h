@@ -13,13 +13,24 @@
 
 /* DPDK_MODULE_ABI - both sides compare it; any change of this file, of device.h or of the packet
  * headers raises it. */
-#define DPDK_MODULE_ABI 3
+#define DPDK_MODULE_ABI 4
 
 /* DPDK_TEXT_MAX - room for one sentence. DPDK_QUEUES_MAX - queues of a port. DPDK_DEVICE_MAX - room
  * for a device and its arguments. */
 #define DPDK_TEXT_MAX   512
 #define DPDK_QUEUES_MAX 64
 #define DPDK_DEVICE_MAX 160
+
+/* DPDK_OFFLOAD_* - what a port does in our place. Sent: UDP and TCP checksums (PACKET_F_SUM), TCP
+ * that is cut (seg_len); received: checksums of IPv4 headers (PACKET_F_HEAD_OK). */
+#define DPDK_OFFLOAD_TX_SUM 0x01
+#define DPDK_OFFLOAD_RX_SUM 0x02
+#define DPDK_OFFLOAD_TSO4   0x04
+#define DPDK_OFFLOAD_TSO6   0x08
+#define DPDK_OFFLOAD_TSO    (DPDK_OFFLOAD_TSO4 | DPDK_OFFLOAD_TSO6)
+
+/* DPDK_SUPER_MAX - the longest frame that is left to a port to cut. */
+#define DPDK_SUPER_MAX 65535
 
 /* struct driver_services - what the host lends; it outlives the module. */
 struct driver_services {
@@ -44,6 +55,7 @@ struct dpdk_port_info {
 	bool up;
 	uint32_t mtu;
 	uint32_t speed_mbps;           /* 0 = not known */
+	uint32_t offloads;             /* DPDK_OFFLOAD_* in use */
 	const char *driver;            /* "net_af_packet"; valid as long as the port */
 	uint64_t rx_packets, rx_bytes; /* as the device counts */
 	uint64_t tx_packets, tx_bytes;
@@ -88,10 +100,10 @@ struct dpdk_module {
 
 	/* open - the device (a PCI address, or a virtual device with its arguments, as in
 	 * net_af_packet0,iface=wire) with num_queues queues, one driver each, started. The port is
-	 * closed with the last of them. mtu 0 = as it is. Errors: SYS, NOMEM, INVAL, UNSUPPORTED.
-	 */
+	 * closed with the last of them. mtu 0 = as it is; of the offloads, DPDK_OFFLOAD_*, those
+	 * are used that it has. Errors: SYS, NOMEM, INVAL, UNSUPPORTED. */
 	enum err (*open)(struct driver *out[], const char *device, uint32_t num_queues,
-			 uint32_t mtu, char text[static DPDK_TEXT_MAX]);
+			 uint32_t mtu, uint32_t offloads, char text[static DPDK_TEXT_MAX]);
 
 	/* steer - the port of d. text: what it does not do, and why, if the device refuses rules of
 	 * any kind. Errors: UNSUPPORTED. */

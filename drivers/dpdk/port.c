@@ -86,6 +86,7 @@ static int configure(const struct dpdk_port *p, const struct rte_eth_dev_info *i
 		.txmode.offloads = TX_OFFLOADS & info->tx_offload_capa,
 	};
 
+	offloads_configure(&conf, p->offloads);
 	if (p->num_queues > 1 && RSS_TYPES & info->flow_type_rss_offloads) {
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 		conf.rx_adv_conf.rss_conf.rss_hf = RSS_TYPES & info->flow_type_rss_offloads;
@@ -125,6 +126,7 @@ static enum err set_up(struct dpdk_port *p, uint32_t mtu, char text[static DPDK_
 	if (!has_queues(p, &info, text))
 		return ERR_UNSUPPORTED;
 	p->spread = spread(p, &info);
+	p->offloads = offloads_of(&info, p->offloads);
 	rc = configure(p, &info);
 	if (rc)
 		return refuse(text, p->device, "it cannot be configured", rc);
@@ -144,13 +146,14 @@ static void release(struct dpdk_port *p)
 	free(p);
 }
 
-static struct dpdk_port *port_new(const char *device, uint32_t num_queues)
+static struct dpdk_port *port_new(const char *device, uint32_t num_queues, uint32_t offloads)
 {
 	struct dpdk_port *p = calloc(1, sizeof(*p)); /* system allocator: the host's is not here */
 
 	if (!p)
 		return NULL;
 	p->num_queues = num_queues;
+	p->offloads = offloads;
 	p->queues = calloc(num_queues, sizeof(*p->queues)); /* system allocator: as above */
 	if (!p->queues) {
 		release(p);
@@ -167,7 +170,7 @@ static struct dpdk_port *port_new(const char *device, uint32_t num_queues)
 }
 
 enum err port_open(struct driver *out[], const char *device, uint32_t num_queues, uint32_t mtu,
-		   char text[static DPDK_TEXT_MAX])
+		   uint32_t offloads, char text[static DPDK_TEXT_MAX])
 {
 	struct dpdk_port *p;
 	enum err err;
@@ -177,7 +180,7 @@ enum err port_open(struct driver *out[], const char *device, uint32_t num_queues
 		snprintf(text, DPDK_TEXT_MAX, "%.60s: no such port can be", device);
 		return ERR_INVAL;
 	}
-	p = port_new(device, num_queues);
+	p = port_new(device, num_queues, offloads);
 	if (!p)
 		return ERR_NOMEM;
 	err = find(p, text);
@@ -192,8 +195,11 @@ enum err port_open(struct driver *out[], const char *device, uint32_t num_queues
 		return err;
 	}
 	p->num_open = num_queues;
-	for (uint32_t i = 0; i < num_queues; i++)
+	for (uint32_t i = 0; i < num_queues; i++) {
 		out[i] = &p->queues[i].driver;
+		if (p->offloads)
+			out[i]->ops = &dpdk_offload_ops;
+	}
 	return ERR_OK;
 }
 
@@ -256,6 +262,7 @@ void port_info(const struct driver *d, struct dpdk_port_info *out)
 		.up = link.link_status == RTE_ETH_LINK_UP,
 		.mtu = mtu,
 		.speed_mbps = link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN ? 0 : link.link_speed,
+		.offloads = p->offloads,
 		.driver = p->driver,
 		.rx_packets = s.ipackets,
 		.rx_bytes = s.ibytes,

@@ -46,7 +46,7 @@ static const struct dpdk_module *started(void)
 static struct driver *opened(const char *device)
 {
 	struct driver *d = NULL;
-	enum err err = started()->open(&d, device, 1, 0, text);
+	enum err err = started()->open(&d, device, 1, 0, 0, text);
 
 	if (err)
 		tap_diag("%s", text);
@@ -159,17 +159,17 @@ static void test_device_that_does_not_start(void)
 		struct driver *d = NULL;
 
 		text[0] = '\0';
-		CU_ASSERT_NOT_EQUAL(started()->open(&d, devices[i], 1, 0, text), ERR_OK);
+		CU_ASSERT_NOT_EQUAL(started()->open(&d, devices[i], 1, 0, 0, text), ERR_OK);
 		CU_ASSERT_PTR_NULL(d);
 		CU_ASSERT_PTR_EQUAL(strstr(text, devices[i]), text);
 		tap_diag("%s", text);
 	}
 	struct driver *many[DPDK_QUEUES_MAX];
 
-	CU_ASSERT_EQUAL(started()->open(many, "net_ring3", DPDK_QUEUES_MAX, 0, text),
+	CU_ASSERT_EQUAL(started()->open(many, "net_ring3", DPDK_QUEUES_MAX, 0, 0, text),
 			ERR_UNSUPPORTED);
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "net_ring3: it has "));
-	CU_ASSERT_EQUAL(started()->open(many, "net_ring4", 0, 0, text), ERR_INVAL);
+	CU_ASSERT_EQUAL(started()->open(many, "net_ring4", 0, 0, 0, text), ERR_INVAL);
 }
 
 /* What is sent by a ring's port is received by it. */
@@ -409,7 +409,7 @@ static void test_several_queues(void)
 	CU_ASSERT_EQUAL(num, DPDK_QUEUES_MAX);
 	CU_ASSERT_NOT_EQUAL(started()->queues(&num, "net_nosuch1", text), ERR_OK);
 	CU_ASSERT_PTR_EQUAL(strstr(text, "net_nosuch1: "), text);
-	CU_ASSERT_EQUAL_FATAL(started()->open(queues, "net_null4", 4, 0, text), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(started()->open(queues, "net_null4", 4, 0, 0, text), ERR_OK);
 	CU_ASSERT_EQUAL(started()->steer(queues[0], &steering, text), ERR_UNSUPPORTED);
 	tap_diag("%s", text);
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "does not steer ESP by its SPI (esp4 esp6 udp4 udp6"));

@@ -549,7 +549,7 @@ static char text[DPDK_TEXT_MAX];
 static struct driver *open_device(const char *device)
 {
 	struct driver *d = NULL;
-	enum err err = dpdk_module(dpdk)->open(&d, device, 1, 0, text);
+	enum err err = dpdk_module(dpdk)->open(&d, device, 1, 0, 0, text);
 
 	if (err)
 		tap_diag("%s", text);
