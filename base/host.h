@@ -139,9 +139,12 @@ struct host_ops {
 	enum err (*watch_read)(void *ctx, int fd, bool *out_changed);
 	/* shadow_open - open or make the persistent layer-2 device `name` with this address and
 	 * MTU, up, non-blocking: an ordinary interface of the host, whose wire is the caller's.
-	 * *num queues are wanted and can be had, as by tap_open. Errors: as all, BUSY. */
+	 * *num queues are wanted and can be had, as by tap_open. *offloads (HOST_OFFLOAD_*): those
+	 * that it shall leave to the wire; those that it does. With any its packets have a header,
+	 * as those of tap_open(). Errors: as all, BUSY. */
 	enum err (*shadow_open)(void *ctx, int *out_fds, uint32_t *num, uint32_t *out_ifindex,
-				const char *name, const uint8_t *mac, uint32_t mtu);
+				const char *name, const uint8_t *mac, uint32_t mtu,
+				uint32_t *offloads);
 	/* mirror_open - links, routes and neighbours, all there are and each that changes;
 	 * readable when mirror_read() has something. mirror_read - call fn for each. Errors: as
 	 * all, NOMEM. */

@@ -167,11 +167,13 @@ static bool too_big(struct worker *w, const struct fit *f, struct packet *p, str
 	return true;
 }
 
-/* goes_whole - p is for one outer packet. */
+/* goes_whole - p is for one outer packet, as it is. */
 static inline bool goes_whole(const struct fit *f, const struct packet *p)
 {
-	return p->len <= f->len && !p->seg_len &&
-	       !(unlikely(p->flags & PACKET_F_JOINED) && p->len > p->mtu);
+	if (unlikely(p->flags & (PACKET_F_JOINED | PACKET_F_SUM)) &&
+	    (p->flags & PACKET_F_SUM || p->len > p->mtu))
+		return false;
+	return p->len <= f->len && !p->seg_len;
 }
 
 /* take_segment - the next one of w->super; NULL: there is no buffer, and what is left is dropped.
@@ -276,6 +278,15 @@ static bool go_on(struct worker *w, struct fit *f, struct pktvec *out)
 	return true;
 }
 
+/* complete - a checksum that was for a port to complete: behind the encryption none can. */
+static bool complete(struct worker *w, struct packet *p)
+{
+	if (super_sum(p))
+		return true;
+	worker_drop(w, p, DROP_MALFORMED_INNER);
+	return false;
+}
+
 void out_fit(struct worker *w, struct pktvec *in, struct pktvec *out)
 {
 	struct fit f = {0};
@@ -295,6 +306,8 @@ void out_fit(struct worker *w, struct pktvec *in, struct pktvec *out)
 			continue;
 		}
 		i++;
+		if (unlikely(p->flags & PACKET_F_SUM) && !complete(w, p))
+			continue;
 		if (p->seg_len)
 			goes = begin_super(w, &f, p, out);
 		else if (goes_whole(&f, p))

@@ -69,14 +69,20 @@ static bool find_payload(struct super *s, const struct packet *p)
 	return s->head_len >= s->l4_at + min && s->head_len < p->len;
 }
 
-bool super_begin(struct super *s, struct packet *p)
+/* find_l4 - of TCP or UDP, whose header begins in the packet. */
+static bool find_l4(struct super *s, const struct packet *p)
 {
-	*s = (struct super){.seg_len = p->seg_len};
-	if (p->len == 0 || !p->seg_len)
+	if (p->len == 0)
 		return false;
 	if (p->data[0] >> 4 == 4 ? !find_l4_v4(s, p) : p->data[0] >> 4 != 6 || !find_l4_v6(s, p))
 		return false;
-	if ((s->proto != IPPROTO_TCP && s->proto != IPPROTO_UDP) || !find_payload(s, p))
+	return s->proto == IPPROTO_TCP || s->proto == IPPROTO_UDP;
+}
+
+bool super_begin(struct super *s, struct packet *p)
+{
+	*s = (struct super){.seg_len = p->seg_len};
+	if (!p->seg_len || !find_l4(s, p) || !find_payload(s, p))
 		return false;
 	s->pseudo = checksum_less(checksum_get(p->data + s->l4_at + sum_at(s)),
 				  checksum_value((uint16_t)(p->len - s->l4_at)));
@@ -126,6 +132,20 @@ static void set_sum(const struct super *s, uint8_t *t, uint32_t len)
 	sum = (uint16_t)~checksum_fold(
 		checksum_add(s->pseudo + checksum_value((uint16_t)len), t, len));
 	checksum_put(at, sum ? sum : UINT16_MAX);
+}
+
+bool super_sum(struct packet *p)
+{
+	struct super s = {0};
+
+	if (!find_l4(&s, p) || s.l4_at > p->len || p->len - s.l4_at < sum_at(&s) + 2)
+		return false;
+	uint8_t *t = p->data + s.l4_at;
+	uint16_t sum = (uint16_t)~checksum_fold(checksum_add(0, t, p->len - s.l4_at));
+
+	checksum_put(t + sum_at(&s), sum ? sum : UINT16_MAX);
+	p->flags &= (uint16_t)~PACKET_F_SUM;
+	return true;
 }
 
 bool super_next(struct super *s, struct packet *out)

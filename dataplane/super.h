@@ -46,6 +46,10 @@ MUST_USE bool super_shrink(struct super *s, uint32_t len) NONNULL(1);
  * if there are more to come. */
 MUST_USE bool super_next(struct super *s, struct packet *out) NONNULL(1, 2);
 
+/* super_sum - complete the checksum of a single TCP or UDP packet that holds the pseudo header's
+ * sum (PACKET_F_SUM). False: there is none, as above. */
+MUST_USE bool super_sum(struct packet *p) NONNULL(1);
+
 /* super_first - before anything is cut: the whole becomes its own first segment, as one that tells
  * of it quotes it (its checksum is not completed). */
 void super_first(struct super *s) NONNULL(1);

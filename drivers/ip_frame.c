@@ -235,6 +235,23 @@ void frame_head_ethernet(struct frame_head *h, const uint8_t macs[static 12])
 	h->len = h->ip_len + FRAME_ETHERNET_LEN;
 }
 
+void frame_head_leave_sum(struct frame_head *h)
+{
+	const uint8_t *ip = ip_of(h);
+
+	if (!h->udp || h->family != IP_V6)
+		return;
+	h->sum_left = true;
+	h->sum = add(IPPROTO_UDP, ip + 8, 32);
+}
+
+/* leave_sum - the pseudo header's, with the length. */
+static inline void leave_sum(uint8_t *u, const struct frame_head *h, struct packet *p, uint32_t len)
+{
+	store_be16(u + 6, (uint16_t)~folded(h->sum + len));
+	p->flags |= PACKET_F_SUM;
+}
+
 /* sum_udp - of the datagram and both addresses. */
 static void sum_udp(uint8_t *u, const struct path_addr *to, uint32_t len)
 {
@@ -278,7 +295,9 @@ bool frame_head_push(const struct frame_head *h, struct packet *p, uint16_t id)
 		memcpy(p->data - h->len, h->bytes + FRAME_HEAD_MAX - h->len, h->len);
 	if (h->udp) {
 		store_be16(u + 4, (uint16_t)(p->len + UDP_LEN));
-		if (h->udp_sum)
+		if (h->sum_left)
+			leave_sum(u, h, p, p->len + UDP_LEN);
+		else if (h->udp_sum)
 			sum_udp(u, h->to, p->len + UDP_LEN);
 	}
 	if (likely(h->family == IP_V4))

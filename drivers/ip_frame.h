@@ -33,9 +33,10 @@ struct frame_head {
 	uint8_t bytes[FRAME_HEAD_MAX]; /* the headers are the last of these */
 	uint32_t ip_len;               /* of IP and UDP header */
 	uint32_t len;                  /* with the Ethernet header, if there is one */
-	uint32_t sum;                  /* of the IPv4 header as it is here */
+	uint32_t sum;                  /* of the IPv4 header as it is here; sum_left: see there */
 	uint8_t family;
 	bool udp, udp_sum;
+	bool sum_left; /* a port completes UDP's; `sum` is that of its pseudo header */
 	const struct path_addr *to;
 };
 
@@ -47,6 +48,11 @@ MUST_USE bool frame_head_init(struct frame_head *h, const struct path_addr *to, 
 
 /* frame_head_ethernet - put an Ethernet header in front, macs its addresses. */
 void frame_head_ethernet(struct frame_head *h, const uint8_t macs[static 12]) NONNULL(1);
+
+/* frame_head_leave_sum - UDP checksums over IPv6, which are of all that is sent, are a port's to
+ * complete: its packets get PACKET_F_SUM. Over IPv4 nothing changes: there ESP in UDP needs none,
+ * and the header's costs as little as leaving it. */
+void frame_head_leave_sum(struct frame_head *h) NONNULL(1);
 
 /* frame_head_push - put it in front of p, DF as PACKET_F_DF says, TOS as dscp_ecn; id is the IPv4
  * identification. False, and p unchanged: no headroom, or too long. */

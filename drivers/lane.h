@@ -42,6 +42,8 @@ struct lane_port_params {
 	uint32_t ifindex;     /* of the shadow */
 	uint8_t mac[6];
 	uint32_t mtu;
+	bool sums; /* frames completes UDP and TCP checksums (PACKET_F_SUM) */
+	bool vnet; /* the shadow has a header of offloads, of such as frames has (vnet.h) */
 };
 
 /* lane_new - without ports. Errors: NOMEM, INVAL (number of queues). */

@@ -20,6 +20,7 @@ struct frame {
 	uint32_t token;   /* inner: the packet's */
 	uint16_t seg_len; /* of a super-packet */
 	uint8_t dscp_ecn; /* of the outer header */
+	bool sum;         /* PACKET_F_SUM */
 	uint8_t bytes[];
 };
 
@@ -128,6 +129,7 @@ static bool send_copy(struct memory_port *m, const void *bytes, uint32_t len,
 	f->token = meta->token;
 	f->seg_len = meta->seg_len;
 	f->dscp_ecn = meta->dscp_ecn;
+	f->sum = meta->sum;
 	if (len)
 		memcpy(f->bytes, bytes, len);
 	return ring_push(m->tx->full, f); /* it holds all frames: always true */
@@ -226,6 +228,7 @@ static struct packet *receive_one(struct memory_port *m, struct packet *p, struc
 		w->flags |= PACKET_F_IP;
 	w->dscp_ecn = f->dscp_ecn;
 	w->seg_len = f->seg_len;
+	w->flags |= f->sum ? PACKET_F_SUM : 0;
 	give_back(m, f);
 	if (m->wire->apart && w->seg_len && w->len > w->seg_len &&
 	    w->len <= (uint32_t)w->seg_len * PKTVEC_MAX)
@@ -416,19 +419,32 @@ enum err memory_inject(struct memory_port *far, const void *bytes, size_t len,
 	return memory_inject_super(far, bytes, len, 0, from);
 }
 
+static enum err inject(struct memory_port *far, const void *bytes, size_t len,
+		       const struct memory_meta *meta)
+{
+	if (len > far->wire->frame_len)
+		return ERR_LIMIT;
+	if (!send_copy(far, bytes, (uint32_t)len, meta))
+		return ERR_FULL;
+	notify(far->tx);
+	return ERR_OK;
+}
+
 enum err memory_inject_super(struct memory_port *far, const void *bytes, size_t len,
 			     uint16_t seg_len, const struct path_addr *from)
 {
 	struct memory_meta meta = {.seg_len = seg_len};
 
-	if (len > far->wire->frame_len)
-		return ERR_LIMIT;
 	if (from)
 		meta.to = seen_from_here(from); /* exchanged back as the port receives it */
-	if (!send_copy(far, bytes, (uint32_t)len, &meta))
-		return ERR_FULL;
-	notify(far->tx);
-	return ERR_OK;
+	return inject(far, bytes, len, &meta);
+}
+
+enum err memory_inject_sum(struct memory_port *far, const void *bytes, size_t len)
+{
+	const struct memory_meta meta = {.sum = true};
+
+	return inject(far, bytes, len, &meta);
 }
 
 void memory_come_apart(struct memory_port *far, bool apart)

@@ -44,6 +44,10 @@ MUST_USE enum err memory_inject_super(struct memory_port *far, const void *bytes
  * (packet->next_part) or not, which is so at first. While nothing is received. */
 void memory_come_apart(struct memory_port *far, bool apart) NONNULL(1);
 
+/* memory_inject_sum - a packet to an inner port whose checksum is left to others (PACKET_F_SUM). */
+MUST_USE enum err memory_inject_sum(struct memory_port *far, const void *bytes, size_t len)
+	NONNULL(1);
+
 /* memory_take - the oldest frame that the port sent: copied to buf (len bytes, cut to cap); *out_to
  * (may be NULL) is where it goes. False if there is none. Far end's thread. */
 MUST_USE bool memory_take(struct memory_port *far, void *buf, size_t cap, size_t *out_len,
@@ -55,6 +59,7 @@ struct memory_meta {
 	uint32_t token;      /* inner: the packet's protection class */
 	uint16_t seg_len;    /* of a super-packet */
 	uint8_t dscp_ecn;    /* outer: TOS byte */
+	bool sum;            /* inner: its checksum is left to others */
 };
 
 /* memory_take_meta - memory_take() with all that goes with the frame. */

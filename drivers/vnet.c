@@ -72,6 +72,16 @@ bool vnet_take(const uint8_t bytes[static VNET_LEN], struct packet *p, uint32_t 
 	}
 }
 
+bool vnet_sum(const uint8_t bytes[static VNET_LEN], uint32_t *start, uint32_t *at)
+{
+	struct vnet_head h;
+
+	memcpy(&h, bytes, sizeof(h));
+	*start = load_le16(h.sum_start);
+	*at = load_le16(h.sum_at);
+	return (h.type & ~TYPE_ECN) == TYPE_NONE && h.flags & NEEDS_SUM;
+}
+
 /* set_ip - the length of all; returns where TCP or UDP begins. */
 static uint32_t set_ip(uint8_t *h, uint32_t len)
 {

@@ -20,6 +20,11 @@
 MUST_USE bool vnet_take(const uint8_t h[static VNET_LEN], struct packet *p, uint32_t before)
 	NONNULL(1, 2);
 
+/* vnet_sum - h leaves the checksum of a single packet to us: it is over all from *start on, and is
+ * stored *at bytes behind that. */
+MUST_USE bool vnet_sum(const uint8_t h[static VNET_LEN], uint32_t *start, uint32_t *at)
+	NONNULL(1, 2, 3);
+
 /* vnet_join - the header for the packets that p begins (next_part), which have headers of
  * p->head_len bytes and payloads of p->seg_len but the last; `head` becomes the headers of the
  * super-packet that they are together. */

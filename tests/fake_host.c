@@ -408,11 +408,12 @@ void fake_host_changed(struct fake_host *f, bool by_others)
 
 /* Nobody's wire is here. */
 static enum err shadow_open(void *ctx, int *out_fds, uint32_t *num, uint32_t *out_ifindex,
-			    const char *name, const uint8_t *mac, uint32_t mtu)
+			    const char *name, const uint8_t *mac, uint32_t mtu, uint32_t *offloads)
 {
 	enum err e = call(ctx, "shadow_open");
 
 	(void)out_fds, (void)num, (void)out_ifindex, (void)name, (void)mac, (void)mtu;
+	(void)offloads;
 	return e ? e : ERR_UNSUPPORTED;
 }
 

@@ -147,6 +147,8 @@ static void print_port(const struct tree *port)
 		put(", %s Mb/s", text(port, "speed"));
 	if (text(port, "spread")[0])
 		print_queues(port);
+	if (text(port, "offloads")[0])
+		put(", offloads %s", text(port, "offloads"));
 	put("\n");
 }
 

@@ -74,8 +74,15 @@ static uint32_t offloads(const struct conf_daemon *d)
 	return HOST_OFFLOAD_SUM | (d->tun_tso ? tcp : 0) | (d->tun_uso ? HOST_OFFLOAD_UDP : 0);
 }
 
-/* device_tap_open - up to num queues of the virtual interface `name`. What a super-packet is cut
- * into goes as one message to the peer, so it is no longer than that takes (drivers/dgram.h). */
+/* device_bound_supers - what a super-packet is cut into goes as one message to the peer, so it is
+ * no longer than that takes (drivers/dgram.h). */
+void device_bound_supers(struct engine *e, const char *name)
+{
+	if (HOST(e, link_gso, name, GSO_MAX_LEN, GSO_MAX_NUM))
+		LOG(DEBUG, KNL, NULL, "%s: the length of super-packets cannot be set", name);
+}
+
+/* device_tap_open - up to num queues of the virtual interface `name`. */
 enum err device_tap_open(struct engine *e, struct host_tap *out, uint32_t *out_num,
 			 const char *name, uint32_t num)
 {
@@ -83,9 +90,8 @@ enum err device_tap_open(struct engine *e, struct host_tap *out, uint32_t *out_n
 
 	if (err)
 		return err;
-	if (out->offloads & ~(uint32_t)HOST_OFFLOAD_SUM &&
-	    HOST(e, link_gso, name, GSO_MAX_LEN, GSO_MAX_NUM))
-		LOG(DEBUG, KNL, NULL, "%s: the length of super-packets cannot be set", name);
+	if (out->offloads & ~(uint32_t)HOST_OFFLOAD_SUM)
+		device_bound_supers(e, name);
 	LOG(DEBUG, KNL, NULL, "%s: offloads%s%s%s", name,
 	    out->offloads & HOST_OFFLOAD_SUM ? " checksum" : " none",
 	    out->offloads & HOST_OFFLOAD_TCP4 ? " tso" : "",

@@ -168,6 +168,7 @@ void engine_each_policy(struct engine *e, void (*fn)(void *ctx, const struct eng
 /* struct engine_port_info - a port of a gateway's; borrowed during the call. */
 struct engine_port_info {
 	const char *name, *device, *driver;
+	const char *offloads; /* that are in use: "tx_checksum tso4"; "" or NULL: none */
 	uint8_t mac[6];
 	bool up;
 	uint32_t mtu;

@@ -139,6 +139,47 @@ static enum err count_queues(struct gateway *g, const struct conf_dpdk *d)
 	return num ? ERR_OK : ERR_UNSUPPORTED;
 }
 
+/* offload_names - what is in use, for people. */
+static const struct {
+	uint32_t offload;
+	const char *name;
+} offload_names[] = {
+	{DPDK_OFFLOAD_TX_SUM, "tx_checksum"},
+	{DPDK_OFFLOAD_RX_SUM, "rx_checksum"},
+	{DPDK_OFFLOAD_TSO4, "tso4"},
+	{DPDK_OFFLOAD_TSO6, "tso6"},
+};
+
+#define OFFLOAD_TEXT_MAX 64
+
+static void offloads_text(char out[static OFFLOAD_TEXT_MAX], uint32_t offloads)
+{
+	size_t len = 0;
+
+	out[0] = '\0';
+	for (size_t i = 0; i < ARRAY_LEN(offload_names); i++)
+		if (offloads & offload_names[i].offload)
+			len += (size_t)snprintf(out + len, OFFLOAD_TEXT_MAX - len, "%s%s",
+						len ? " " : "", offload_names[i].name);
+}
+
+/* wanted_of - of a port. */
+static uint32_t wanted_of(const struct conf_dpdk_port *port)
+{
+	return (port->no_tx_checksum ? 0 : DPDK_OFFLOAD_TX_SUM) |
+	       (port->no_rx_checksum ? 0 : DPDK_OFFLOAD_RX_SUM) |
+	       (port->no_tso ? 0 : DPDK_OFFLOAD_TSO);
+}
+
+/* shadow_offloads - the shadow has those of its port, so that what the port cannot do is done by
+ * the host, as with any network card. */
+static uint32_t shadow_offloads(uint32_t port)
+{
+	return (port & DPDK_OFFLOAD_TX_SUM ? HOST_OFFLOAD_SUM : 0) |
+	       (port & DPDK_OFFLOAD_TSO4 ? HOST_OFFLOAD_TCP4 : 0) |
+	       (port & DPDK_OFFLOAD_TSO6 ? HOST_OFFLOAD_TCP6 : 0);
+}
+
 static void close_all(const int *fds, uint32_t num)
 {
 	while (num)
@@ -151,11 +192,15 @@ static enum err open_shadow(struct gateway *g, const struct conf_dpdk_port *port
 			    const struct dpdk_port_info *info, struct lane_port_params *p,
 			    int fds[static HOST_SHADOW_QUEUES_MAX])
 {
+	uint32_t offloads = shadow_offloads(info->offloads);
 	enum err err;
 
 	p->num_shadows = g->num_queues;
 	err = HOST(g->engine, shadow_open, fds, &p->num_shadows, &p->ifindex, port->name, info->mac,
-		   info->mtu);
+		   info->mtu, &offloads);
+	p->vnet = offloads != 0;
+	if (!err && offloads & ~(uint32_t)HOST_OFFLOAD_SUM)
+		device_bound_supers(g->engine, port->name);
 	if (err) {
 		LOG(ERROR, KNL, NULL, "%s: making the port's interface failed: %s%s%s", port->name,
 		    err_text(err), err == ERR_SYS ? ": " : "",
@@ -183,12 +228,14 @@ static enum err add_port(struct gateway *g, const struct conf_dpdk_port *port,
 {
 	int shadows[HOST_SHADOW_QUEUES_MAX];
 	struct lane_port_params p = {.frames = frames, .shadows = shadows};
+	char text[OFFLOAD_TEXT_MAX];
 	struct dpdk_port_info info;
 	enum err err;
 
 	dpdk_module(g->dpdk)->info(frames[0], &info);
 	memcpy(p.mac, info.mac, sizeof(p.mac));
 	p.mtu = info.mtu;
+	p.sums = info.offloads & DPDK_OFFLOAD_TX_SUM;
 	err = open_shadow(g, port, &info, &p, shadows);
 	if (err)
 		return err;
@@ -202,8 +249,9 @@ static enum err add_port(struct gateway *g, const struct conf_dpdk_port *port,
 	g->mtu[g->num_ports] = info.mtu;
 	g->up[g->num_ports] = info.up;
 	lane_link(g->lane, g->num_ports++, info.up);
-	LOG(INFO, KNL, NULL, "%s: %s by %s, MTU %u, link %s", port->name, port->device, info.driver,
-	    info.mtu, info.up ? "up" : "down");
+	offloads_text(text, info.offloads);
+	LOG(INFO, KNL, NULL, "%s: %s by %s, MTU %u, link %s, offloads %s", port->name, port->device,
+	    info.driver, info.mtu, info.up ? "up" : "down", text[0] ? text : "none");
 	return ERR_OK;
 }
 
@@ -227,8 +275,8 @@ static enum err open_port(struct gateway *g, const struct conf_dpdk_port *port)
 {
 	char text[DPDK_TEXT_MAX] = "";
 	struct driver *frames[DATAPLANE_WORKERS_MAX];
-	enum err err =
-		dpdk_module(g->dpdk)->open(frames, port->device, g->num_queues, port->mtu, 0, text);
+	enum err err = dpdk_module(g->dpdk)->open(frames, port->device, g->num_queues, port->mtu,
+						  wanted_of(port), text);
 
 	if (err)
 		return port_failed(port, text, err);
@@ -442,13 +490,16 @@ void engine_each_port(struct engine *e, void (*fn)(void *ctx, const struct engin
 	for (uint32_t i = 0; g && i < g->num_ports; i++) {
 		const struct conf_dpdk_port *conf = &e->daemon.dpdk.ports[i];
 		struct engine_port_info out = {.name = conf->name, .device = conf->device};
+		char offloads[OFFLOAD_TEXT_MAX];
 		struct dpdk_port_info info;
 		struct lane_stats st;
 
 		dpdk_module(g->dpdk)->info(g->frames[i], &info);
 		lane_stats(g->lane, i, &st);
 		memcpy(out.mac, info.mac, sizeof(out.mac));
+		offloads_text(offloads, info.offloads);
 		out.driver = info.driver;
+		out.offloads = offloads;
 		out.up = info.up;
 		out.mtu = g->mtu[i];
 		out.speed_mbps = info.speed_mbps;

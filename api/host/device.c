@@ -179,30 +179,43 @@ static enum err raise_shadow(struct host_linux *h, uint32_t ifindex, const uint8
 	return netlink_talk(h, &m, NULL, NULL);
 }
 
+/* open_as - a queue of a shadow with these offloads, fewer, or none. errno on failure, else 0. */
+static int open_as(struct host_tap *out, const char *name, int flags, uint32_t offloads)
+{
+	int e = open_queue(out, name, flags, offloads);
+
+	if (e || !offloads || out->offloads)
+		return e;
+	close(out->fd); /* better without a header then */
+	return open_queue(out, name, flags, 0);
+}
+
 /* open_queues - of a shadow, which is made so that it can have several, whoever has made it how.
  * errno on failure, else 0. */
-static int open_queues(int *out_fds, uint32_t *num, const char *name)
+static int open_queues(int *out_fds, uint32_t *num, const char *name, uint32_t *offloads)
 {
 	int flags = IFF_TAP | IFF_NO_PI | IFF_MULTI_QUEUE;
 	struct host_tap queue;
 	uint32_t got = 0;
-	int e = is_taken(name) ? EBUSY : open_queue(&queue, name, flags, 0);
+	int e = is_taken(name) ? EBUSY : open_as(&queue, name, flags, *offloads);
 
 	if (e == EINVAL) {
 		flags &= ~IFF_MULTI_QUEUE;
-		e = open_queue(&queue, name, flags, 0);
+		e = open_as(&queue, name, flags, *offloads);
 	}
 	if (e)
 		return e;
+	*offloads = queue.offloads;
 	do
 		out_fds[got++] = queue.fd;
-	while (got < *num && flags & IFF_MULTI_QUEUE && open_queue(&queue, name, flags, 0) == 0);
+	while (got < *num && flags & IFF_MULTI_QUEUE &&
+	       open_queue(&queue, name, flags, *offloads) == 0);
 	*num = got;
 	return 0;
 }
 
 enum err host_shadow_open(void *ctx, int *out_fds, uint32_t *num, uint32_t *out_ifindex,
-			  const char *name, const uint8_t *mac, uint32_t mtu)
+			  const char *name, const uint8_t *mac, uint32_t mtu, uint32_t *offloads)
 {
 	struct host_linux *h = ctx;
 	enum err err;
@@ -212,7 +225,7 @@ enum err host_shadow_open(void *ctx, int *out_fds, uint32_t *num, uint32_t *out_
 		errno = EINVAL;
 		return ERR_INVAL;
 	}
-	e = open_queues(out_fds, num, name);
+	e = open_queues(out_fds, num, name, offloads);
 	if (e) {
 		errno = e;
 		return host_err(e);

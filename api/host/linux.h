@@ -56,7 +56,8 @@ MUST_USE enum err host_tap_open(void *ctx, struct host_tap *out, uint32_t *out_n
 				const char *name, uint32_t offloads, uint32_t num);
 MUST_USE enum err host_link_gso(void *ctx, const char *ifname, uint32_t max_len, uint32_t max_num);
 MUST_USE enum err host_shadow_open(void *ctx, int *out_fds, uint32_t *num, uint32_t *out_ifindex,
-				   const char *name, const uint8_t *mac, uint32_t mtu);
+				   const char *name, const uint8_t *mac, uint32_t mtu,
+				   uint32_t *offloads);
 
 /* mirror.c */
 MUST_USE enum err host_mirror_open(void *ctx, struct host_mirror **out, int *out_fd);

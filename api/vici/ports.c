@@ -54,6 +54,7 @@ static enum err set_port(struct filling *f, const struct engine_port_info *p)
 		TRY(tree_setf(t, "spread", "%s", p->spread));
 		TRY(tree_setf(t, "steered", "%s", p->steered));
 	}
+	TRY(tree_setf(t, "offloads", "%s", p->offloads ? p->offloads : ""));
 	return f->counters ? set_counters(t, p) : ERR_OK;
 }
 

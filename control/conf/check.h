@@ -179,6 +179,9 @@ MUST_USE SET(set_dpdk_crypto);
 MUST_USE SET(set_dpdk_crypto_sessions);
 MUST_USE SET(set_dpdk_device);
 MUST_USE SET(set_dpdk_mtu);
+MUST_USE SET(set_dpdk_tx_checksum);
+MUST_USE SET(set_dpdk_rx_checksum);
+MUST_USE SET(set_dpdk_tso);
 
 /* conn_check - make a connection with one reference from its section. *out is NULL if there were
  * errors. Errors: NOMEM. conn.c */

@@ -255,6 +255,7 @@ struct conf_dpdk_port {
 	char name[16]; /* of its shadow */
 	char device[CONF_DEVICE_MAX];
 	uint32_t mtu; /* 0 = as the device has it */
+	bool no_tx_checksum, no_rx_checksum, no_tso;
 };
 
 /* CONF_CRYPTO_SESSIONS - keys that a lookaside device holds, unless said otherwise. */

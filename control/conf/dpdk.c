@@ -47,13 +47,19 @@ enum err set_dpdk_module(struct check *c, void *obj, const struct tree *node)
 	return ERR_OK;
 }
 
+/* take_not - *out is true where it says no. */
+static enum err take_not(struct check *c, bool *out, const struct tree *node)
+{
+	bool yes;
+
+	if (take_bool(c, &yes, node))
+		*out = !yes;
+	return ERR_OK;
+}
+
 enum err set_dpdk_huge(struct check *c, void *obj, const struct tree *node)
 {
-	bool huge;
-
-	if (take_bool(c, &huge, node))
-		((struct conf_dpdk *)obj)->no_huge = !huge;
-	return ERR_OK;
+	return take_not(c, &((struct conf_dpdk *)obj)->no_huge, node);
 }
 
 enum err set_dpdk_memory(struct check *c, void *obj, const struct tree *node)
@@ -99,6 +105,21 @@ enum err set_dpdk_mtu(struct check *c, void *obj, const struct tree *node)
 {
 	take_between(c, &((struct conf_dpdk_port *)obj)->mtu, node, MTU_MIN, MTU_MAX);
 	return ERR_OK;
+}
+
+enum err set_dpdk_tx_checksum(struct check *c, void *obj, const struct tree *node)
+{
+	return take_not(c, &((struct conf_dpdk_port *)obj)->no_tx_checksum, node);
+}
+
+enum err set_dpdk_rx_checksum(struct check *c, void *obj, const struct tree *node)
+{
+	return take_not(c, &((struct conf_dpdk_port *)obj)->no_rx_checksum, node);
+}
+
+enum err set_dpdk_tso(struct check *c, void *obj, const struct tree *node)
+{
+	return take_not(c, &((struct conf_dpdk_port *)obj)->no_tso, node);
 }
 
 static enum err add_port(struct check *c, struct conf_dpdk *d, const struct tree *section)

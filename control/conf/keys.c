@@ -252,6 +252,9 @@ static const struct key keys[] = {
 
 	SETS_(DPDK_PORT, VALUE, "device", set_dpdk_device),
 	SETS_(DPDK_PORT, VALUE, "mtu", set_dpdk_mtu),
+	SETS_(DPDK_PORT, VALUE, "tx_checksum", set_dpdk_tx_checksum),
+	SETS_(DPDK_PORT, VALUE, "rx_checksum", set_dpdk_rx_checksum),
+	SETS_(DPDK_PORT, VALUE, "tso", set_dpdk_tso),
 };
 
 static bool is_section_key(const struct key *k)

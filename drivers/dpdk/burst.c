@@ -72,16 +72,16 @@ static uint32_t rx_offload(struct driver *d, struct pool *unused, struct pktvec 
 	return receive(d, out, queue_of(d)->port->offloads & DPDK_OFFLOAD_RX_SUM);
 }
 
-/* to_mbufs - those of v, which is empty then; returns how many, and their bytes. */
+/* to_mbufs - those of v, which is empty then; returns how many, and their bytes. port: one with
+ * offloads. */
 static ALWAYS_INLINE uint16_t to_mbufs(struct driver *d, struct rte_mbuf **m, uint64_t *bytes,
-				       struct pktvec *v, uint32_t offloads)
+				       struct pktvec *v, const struct dpdk_port *port)
 {
 	uint16_t num = 0;
 
 	*bytes = 0;
 	for (uint32_t i = 0; i < v->num; i++) {
-		struct rte_mbuf *one =
-			offloads ? offload_mbuf(v->pkt[i], offloads) : mbuf_of(v->pkt[i]);
+		struct rte_mbuf *one = port ? offload_mbuf(v->pkt[i], port) : mbuf_of(v->pkt[i]);
 
 		if (unlikely(!one)) {
 			counter_add(&d->stats.tx_full, 1);
@@ -121,7 +121,7 @@ static void tx(struct driver *d, struct pktvec *v)
 
 	if (!v->num)
 		return;
-	num = to_mbufs(d, m, &bytes, v, 0);
+	num = to_mbufs(d, m, &bytes, v, NULL);
 	send_all(d, m, num, bytes);
 }
 
@@ -134,7 +134,7 @@ static void tx_offload(struct driver *d, struct pktvec *v)
 
 	if (!v->num)
 		return;
-	num = to_mbufs(d, m, &bytes, v, q->port->offloads);
+	num = to_mbufs(d, m, &bytes, v, q->port);
 	good = offload_prepare(q, m, num);
 	if (unlikely(good < num)) {
 		counter_add(&d->stats.tx_error, (uint64_t)num - good);

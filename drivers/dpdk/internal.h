@@ -31,6 +31,7 @@ struct dpdk_port {
 	uint16_t id;
 	uint32_t num_queues, num_open;
 	uint32_t offloads; /* DPDK_OFFLOAD_* */
+	bool heads;        /* with TSO: it makes checksums of IPv4 headers */
 	struct dpdk_queue *queues;
 	char device[DPDK_DEVICE_MAX];
 	char driver[32];
@@ -63,10 +64,11 @@ struct rte_eth_conf;
 struct rte_mbuf;
 /* offloads_of - of those wanted, what the device has. offloads_configure - ask it for them. */
 uint32_t offloads_of(const struct rte_eth_dev_info *info, uint32_t wanted) NONNULL(1);
-void offloads_configure(struct rte_eth_conf *conf, uint32_t offloads) NONNULL(1);
+void offloads_configure(struct rte_eth_conf *conf, const struct rte_eth_dev_info *info,
+			struct dpdk_port *p) NONNULL(1, 2, 3);
 /* offload_mbuf - p as it is sent, with what is left to the port. NULL: that cannot be said of it;
  * p stays the caller's. */
-struct rte_mbuf *offload_mbuf(struct packet *p, uint32_t offloads) NONNULL(1);
+struct rte_mbuf *offload_mbuf(struct packet *p, const struct dpdk_port *port) NONNULL(1, 2);
 /* offload_prepare - as the device wants them; what it cannot send is freed. Returns how many are
  * left. */
 uint16_t offload_prepare(const struct dpdk_queue *q, struct rte_mbuf **m, uint16_t num)

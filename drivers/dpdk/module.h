@@ -28,6 +28,8 @@
 #define DPDK_OFFLOAD_TSO4   0x04
 #define DPDK_OFFLOAD_TSO6   0x08
 #define DPDK_OFFLOAD_TSO    (DPDK_OFFLOAD_TSO4 | DPDK_OFFLOAD_TSO6)
+/* Wanted: also what a driver is known to report and not to do for all packets. For tests. */
+#define DPDK_OFFLOAD_ANYHOW 0x80
 
 /* DPDK_SUPER_MAX - the longest frame that is left to a port to cut. */
 #define DPDK_SUPER_MAX 65535

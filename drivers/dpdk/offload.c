@@ -17,19 +17,18 @@
 #include <rte_ethdev.h>
 
 #define TX_SUM (RTE_ETH_TX_OFFLOAD_UDP_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM)
-/* Each part has its own IPv4 header. */
-#define TX_TSO                                                                 \
-	(TX_SUM | RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_TSO | \
-	 RTE_ETH_TX_OFFLOAD_MULTI_SEGS)
+#define TX_TSO (TX_SUM | RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_MULTI_SEGS)
 /* An mbuf of the pool takes this at least. */
 #define PART_MIN 1024
 
-/* lacking - what drivers report and do not do: DPDK has one flag for both versions of IP. */
+/* lacking - what drivers report and do not do, or not for all packets. */
 static const struct {
 	const char *driver;
 	uint32_t offloads;
 } lacking[] = {
-	{"net_tap", DPDK_OFFLOAD_TSO6}, /* its library cuts IPv4 only */
+	/* Its library cuts IPv4 only, and segments of a whole frame it refuses: it compares the
+	 * MTU with a length that has Ethernet's header in it. */
+	{"net_tap", DPDK_OFFLOAD_TSO},
 };
 
 static bool has(uint64_t capa, uint64_t all)
@@ -49,29 +48,34 @@ uint32_t offloads_of(const struct rte_eth_dev_info *info, uint32_t wanted)
 	if (has(info->rx_offload_capa, RTE_ETH_RX_OFFLOAD_IPV4_CKSUM))
 		out |= DPDK_OFFLOAD_RX_SUM;
 	for (size_t i = 0; i < ARRAY_LEN(lacking); i++)
-		if (strcmp(info->driver_name, lacking[i].driver) == 0)
+		if (strcmp(info->driver_name, lacking[i].driver) == 0 &&
+		    !(wanted & DPDK_OFFLOAD_ANYHOW))
 			out &= ~lacking[i].offloads;
 	out &= wanted;
 	/* What is cut needs checksums. */
 	return out & DPDK_OFFLOAD_TX_SUM ? out : out & ~(uint32_t)DPDK_OFFLOAD_TSO;
 }
 
-void offloads_configure(struct rte_eth_conf *conf, uint32_t offloads)
+void offloads_configure(struct rte_eth_conf *conf, const struct rte_eth_dev_info *info,
+			struct dpdk_port *p)
 {
-	if (offloads & DPDK_OFFLOAD_TX_SUM)
+	if (p->offloads & DPDK_OFFLOAD_TX_SUM)
 		conf->txmode.offloads |= TX_SUM;
-	if (offloads & DPDK_OFFLOAD_TSO) {
-		conf->txmode.offloads |= TX_TSO;
+	if (p->offloads & DPDK_OFFLOAD_TSO) {
+		p->heads = has(info->tx_offload_capa, RTE_ETH_TX_OFFLOAD_IPV4_CKSUM);
+		conf->txmode.offloads |= TX_TSO | (p->heads ? RTE_ETH_TX_OFFLOAD_IPV4_CKSUM : 0);
 		/* Some take it as a promise of one mbuf for each packet. */
 		conf->txmode.offloads &= ~(uint64_t)RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
 	}
-	if (offloads & DPDK_OFFLOAD_RX_SUM)
+	if (p->offloads & DPDK_OFFLOAD_RX_SUM)
 		conf->rxmode.offloads |= RTE_ETH_RX_OFFLOAD_IPV4_CKSUM;
 }
 
 /* ---- telling it ----------------------------------------------------------------------------- */
 
-static void describe(struct rte_mbuf *m, const struct frame_parts *f, uint16_t seg_len)
+/* describe - to the port. The header's checksum of a super-packet is right for itself; of its parts
+ * the device makes it, unless it hands on the whole (virtio). */
+static void describe(struct rte_mbuf *m, const struct frame_parts *f, uint16_t seg_len, bool heads)
 {
 	m->l2_len = f->l2_len;
 	m->l3_len = f->l3_len;
@@ -81,7 +85,7 @@ static void describe(struct rte_mbuf *m, const struct frame_parts *f, uint16_t s
 	if (!seg_len)
 		return;
 	m->tso_segsz = seg_len;
-	m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG | (f->v6 ? 0 : RTE_MBUF_F_TX_IP_CKSUM);
+	m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG | (f->v6 || !heads ? 0 : RTE_MBUF_F_TX_IP_CKSUM);
 }
 
 /* may - the port was asked for what this packet needs. */
@@ -94,7 +98,7 @@ static bool may(const struct frame_parts *f, uint16_t seg_len, uint32_t offloads
 	return f->tcp && offloads & tso;
 }
 
-struct rte_mbuf *offload_mbuf(struct packet *p, uint32_t offloads)
+struct rte_mbuf *offload_mbuf(struct packet *p, const struct dpdk_port *port)
 {
 	const uint16_t seg_len = p->seg_len;
 	struct frame_parts f;
@@ -106,11 +110,11 @@ struct rte_mbuf *offload_mbuf(struct packet *p, uint32_t offloads)
 			m->ol_flags = 0;
 		return m;
 	}
-	if (!frame_parts_find(&f, p->data, p->len) || !may(&f, seg_len, offloads))
+	if (!frame_parts_find(&f, p->data, p->len) || !may(&f, seg_len, port->offloads))
 		return NULL;
 	m = seg_len ? mbuf_chain(p) : mbuf_of(p);
 	if (likely(m != NULL))
-		describe(m, &f, seg_len);
+		describe(m, &f, seg_len, port->heads);
 	return m;
 }
 

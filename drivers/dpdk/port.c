@@ -80,13 +80,13 @@ static const char *spread(const struct dpdk_port *p, const struct rte_eth_dev_in
 	return RSS_TYPES & info->flow_type_rss_offloads ? "rss" : "none";
 }
 
-static int configure(const struct dpdk_port *p, const struct rte_eth_dev_info *info)
+static int configure(struct dpdk_port *p, const struct rte_eth_dev_info *info)
 {
 	struct rte_eth_conf conf = {
 		.txmode.offloads = TX_OFFLOADS & info->tx_offload_capa,
 	};
 
-	offloads_configure(&conf, p->offloads);
+	offloads_configure(&conf, info, p);
 	if (p->num_queues > 1 && RSS_TYPES & info->flow_type_rss_offloads) {
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 		conf.rx_adv_conf.rss_conf.rss_hf = RSS_TYPES & info->flow_type_rss_offloads;

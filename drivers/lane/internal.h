@@ -24,6 +24,7 @@
 struct lane_port {
 	uint32_t ifindex;
 	uint8_t mac[6];
+	bool sums;               /* as struct lane_port_params has it */
 	uint32_t mtu;            /* atomic; control: w, worker: r */
 	bool up;                 /* atomic; as mtu. Wire and shadow are up */
 	bool carrier, shadow_up; /* control */
@@ -34,6 +35,7 @@ struct lane_wire {
 	struct driver *frames;
 	int shadow;
 	bool reads;              /* constant: the shadow has a queue for this one */
+	bool vnet;               /* constant: as struct lane_port_params has it */
 	bool shadow_busy;        /* it had frames when it was looked at last */
 	struct pktvec tx;        /* on their way out */
 	struct lane_stats stats; /* control: r relaxed */

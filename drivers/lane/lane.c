@@ -278,12 +278,14 @@ enum err lane_add_port(struct lane *l, const struct lane_port_params *params)
 	l->num_ports++;
 	l->ports[at].ifindex = params->ifindex;
 	l->ports[at].mtu = params->mtu;
+	l->ports[at].sums = params->sums;
 	memcpy(l->ports[at].mac, params->mac, sizeof(params->mac));
 	for (uint32_t i = 0; i < l->num_queues; i++) {
 		struct lane_queue *q = l->queues[i];
 
 		q->wires[at].frames = params->frames[i];
 		q->wires[at].shadow = params->shadows[i];
+		q->wires[at].vnet = params->vnet;
 		q->wires[at].reads = !reading || i < reading;
 		q->num_wires++;
 	}

@@ -215,6 +215,8 @@ static __attribute__((noinline)) bool find_way(struct sending *s, const struct p
 	frame_head_ethernet(&s->head, n->macs);
 	s->wire = &s->q->wires[n->port];
 	s->mtu = __atomic_load_n(&s->ports[n->port].mtu, __ATOMIC_RELAXED);
+	if (s->ports[n->port].sums)
+		frame_head_leave_sum(&s->head);
 	s->to = to;
 	return true;
 }

@@ -306,7 +306,7 @@ static ALWAYS_INLINE enum lane_way sort_ip(struct packet *p, struct lane_sort *s
 	if (h[0] >> 4 != family || !(family == IP_V4 ? parse_v4 : parse_v6)(&ip, h, len) ||
 	    ip.end > len || !ip.plain)
 		return LANE_HOST;
-	if (family == IP_V4 && !header_sum_ok(h))
+	if (family == IP_V4 && !(p->flags & PACKET_F_HEAD_OK) && !header_sum_ok(h))
 		return LANE_HOST;
 	/* Frames come in runs between the same two; others cost a look-up. */
 	if (unlikely(!is_pair(pair, &ip)))

@@ -179,6 +179,7 @@ static void fake_each_port(void *ctx, void (*fn)(void *arg, const struct engine_
 	const struct engine_port_info wan = {.name = "wan",
 					     .device = "net_af_packet1,iface=eth1",
 					     .driver = "net_af_packet",
+					     .offloads = "tx_checksum tso4",
 					     .mac = {2, 0, 0, 0, 0, 0x20},
 					     .up = true,
 					     .mtu = 1500,

@@ -213,7 +213,7 @@ static void test_ports(void)
 	s.fake.has_port = true;
 	CU_ASSERT_EQUAL(RUN(&s, "show"), 0);
 	CU_ASSERT_TRUE(has(&s, "port wan: link up, net_af_packet1,iface=eth1 by net_af_packet, "
-			       "MTU 1500, 10000 Mb/s"));
+			       "MTU 1500, 10000 Mb/s, offloads tx_checksum tso4\n"));
 	CU_ASSERT_EQUAL(RUN(&s, "stats"), 0);
 	CU_ASSERT_TRUE(has(&s, "    rx-esp: 70"));
 	CU_ASSERT_TRUE(has(&s, "    mac: 02:00:00:00:00:20"));

@@ -3,7 +3,9 @@
  * namespace of the test's own. */
 #include "api/host/host.h"
 
+#include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "tests/drivers/netns.h"
@@ -162,10 +164,28 @@ static void test_routes_that_go_with_a_link(void)
 
 static const uint8_t mac[6] = {2, 0, 0, 0, 0xab, 0xcd};
 
+/* offloads - that are wanted, and that there are. */
+static uint32_t offloads;
+
 static enum err open_shadow(struct stand *s, int *fds, uint32_t *num, uint32_t *ifindex,
 			    const char *name)
 {
-	return s->host.ops->shadow_open(s->host.ctx, fds, num, ifindex, name, mac, 1500);
+	return s->host.ops->shadow_open(s->host.ctx, fds, num, ifindex, name, mac, 1500, &offloads);
+}
+
+/* expect_header - what comes out of the device has a header of offloads: of neighbour discovery,
+ * which it sends by itself. */
+static void expect_header(int fd)
+{
+	static const uint8_t nothing[10];
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	uint8_t buf[2048];
+
+	netns_sh("ping -c 1 -W 1 192.0.2.9 >/dev/null || true");
+	CU_ASSERT_EQUAL_FATAL(poll(&p, 1, 5000), 1);
+	CU_ASSERT_TRUE_FATAL(read(fd, buf, sizeof(buf)) > 10 + 14);
+	CU_ASSERT_EQUAL(memcmp(buf, nothing, 4), 0);
+	CU_ASSERT_EQUAL(memcmp(buf + 10 + 6, "\x02\0\0\0\xab\xcd", 6), 0);
 }
 
 static void test_shadow(void)
@@ -176,8 +196,9 @@ static void test_shadow(void)
 
 	if (!begin(&s))
 		return;
-	CU_ASSERT_EQUAL_FATAL(
-		s.host.ops->shadow_open(s.host.ctx, fds, &num, &ifindex, "wan", mac, 1400), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(s.host.ops->shadow_open(s.host.ctx, fds, &num, &ifindex, "wan", mac,
+						      1400, &offloads),
+			      ERR_OK);
 	CU_ASSERT_TRUE(ifindex > 0);
 	CU_ASSERT_STRING_EQUAL(netns_read("ip -o link show wan | grep -o 02:00:00:00:ab:cd"),
 			       "02:00:00:00:ab:cd");
@@ -196,6 +217,16 @@ static void test_shadow(void)
 	CU_ASSERT_STRING_EQUAL(netns_read("ip -o -4 address show wan | grep -c 192.0.2.1"), "1");
 	for (uint32_t i = 0; i < num; i++)
 		close(fds[i]);
+	CU_ASSERT_EQUAL(offloads, 0);
+	/* Now it leaves to the wire what it is told to. */
+	offloads = HOST_OFFLOAD_SUM | HOST_OFFLOAD_TCP4;
+	num = 1;
+	CU_ASSERT_EQUAL_FATAL(open_shadow(&s, fds, &num, &again, "wan"), ERR_OK);
+	CU_ASSERT_EQUAL(offloads, HOST_OFFLOAD_SUM | HOST_OFFLOAD_TCP4);
+	expect_header(fds[0]);
+	close(fds[0]);
+	offloads = 0;
+	num = 3;
 	/* One that somebody made with one queue has that. */
 	netns_sh("ip tuntap add mode tap name lan");
 	CU_ASSERT_EQUAL_FATAL(open_shadow(&s, fds, &num, &again, "lan"), ERR_OK);

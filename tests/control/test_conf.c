@@ -590,7 +590,8 @@ static void test_dpdk(void)
 				      "crypto = crypto_aesni_mb0\n crypto_sessions = 300\n"
 				      "ports {\n"
 				      "lan { device = 0000:01:00.0\n }\n"
-				      "wan { device = net_af_packet0,iface=eth1\n mtu = 9000\n }\n"
+				      "wan { device = net_af_packet0,iface=eth1\n mtu = 9000\n"
+				      "tx_checksum = no\n rx_checksum = no\n tso = no\n }\n"
 				      "} } }");
 	const struct conf_dpdk *d = &conf->daemon.dpdk;
 
@@ -607,6 +608,10 @@ static void test_dpdk(void)
 	CU_ASSERT_EQUAL(d->ports[0].mtu, 0);
 	CU_ASSERT_STRING_EQUAL(d->ports[1].device, "net_af_packet0,iface=eth1");
 	CU_ASSERT_EQUAL(d->ports[1].mtu, 9000);
+	CU_ASSERT_FALSE(d->ports[0].no_tx_checksum || d->ports[0].no_rx_checksum ||
+			d->ports[0].no_tso);
+	CU_ASSERT_TRUE(d->ports[1].no_tx_checksum && d->ports[1].no_rx_checksum &&
+		       d->ports[1].no_tso);
 	conf_put(conf);
 	conf = must_load("latchkey { dpdk { ports { wan { device = net_null0\n} } } }");
 	CU_ASSERT_FALSE(conf->daemon.dpdk.no_huge);

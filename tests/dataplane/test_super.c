@@ -99,10 +99,42 @@ static void test_cut_refuses_others(void)
 	CU_ASSERT(super_begin(&cut, &p));
 }
 
+/* A single packet whose checksum is left, whole, is the one that the host would have sent; cut
+ * short in front of its checksum it is none. */
+static void test_sum_is_exact(void)
+{
+	rng_seeded_init(&rng, 3);
+	for (int round = 0; round < 3000; round++) {
+		struct shape s = shape_random(&rng);
+		struct packet p = {.data = big, .flags = PACKET_F_SUM | PACKET_F_DF};
+
+		s.len = s.len % 1400 + 1;
+		p.len = (uint32_t)shape_super(big, &s);
+		size_t n = shape_segment(want, &s, 0, s.len);
+
+		CU_ASSERT_FATAL(super_sum(&p));
+		CU_ASSERT_EQUAL(p.flags, PACKET_F_DF);
+		CU_ASSERT(p.len == n && memcmp(big, want, n) == 0);
+		for (size_t len = 0; len < shape_l4(big) + (s.udp ? 8 : 18); len++) {
+			uint8_t *copy = malloc(len ? len : 1);
+
+			memcpy(copy, big, len);
+			if (len >= 20 && !s.v6)
+				store_be16(copy + 2, (uint16_t)len);
+			else if (len >= 40)
+				store_be16(copy + 4, (uint16_t)(len - 40));
+			p = (struct packet){.data = copy, .len = (uint32_t)len};
+			CU_ASSERT(!super_sum(&p));
+			free(copy);
+		}
+	}
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_cut_is_exact),
 	TAP_TEST(test_cut_refuses_short),
 	TAP_TEST(test_cut_refuses_others),
+	TAP_TEST(test_sum_is_exact),
 };
 
 TAP_MAIN("dataplane/super", tests)

@@ -238,6 +238,46 @@ static void test_together_out(void)
 	bed_fini(&bed);
 }
 
+/* Checksums that are left to others are made before the encryption, of packets between others that
+ * are as they came: also where their checksum is wrong. What says so and is neither TCP nor UDP is
+ * dropped. */
+static void test_sums_left(void)
+{
+	size_t ping = bed_udp4(got, true, 3, 4, 5, 100);
+	uint8_t sent[2048];
+
+	rng_seeded_init(&rng, 4);
+	begin_out(0);
+	for (int round = 0; round < 500; round++) {
+		struct shape s = shape_random(&rng);
+		bool left = shape_below(&rng, 2);
+
+		s.len = s.len % 1000 + 1;
+		size_t n = shape_super(big, &s);
+
+		CU_ASSERT_EQUAL(left ? memory_inject_sum(bed.a.host, big, n)
+				     : memory_inject(bed.a.host, big, n, NULL),
+				ERR_OK);
+		memcpy(sent, big, n);
+		if (left)
+			CU_ASSERT_EQUAL(shape_segment(sent, &s, 0, s.len), n);
+		ping = bed_udp4(got, true, 3, 4, 5, 100);
+		bed_send(&bed.a, got, ping);
+		turns(1);
+		CU_ASSERT_EQUAL(bed_receive(&bed.b, got), n);
+		CU_ASSERT_EQUAL(memcmp(got, sent, n), 0);
+		CU_ASSERT_EQUAL(bed_receive(&bed.b, got), ping);
+	}
+	CU_ASSERT_EQUAL(bed_drops(&bed.a), 0);
+	ping = bed_udp4(got, true, 3, 4, 5, 100);
+	got[9] = 1;
+	CU_ASSERT_EQUAL(memory_inject_sum(bed.a.host, got, ping), ERR_OK);
+	turns(1);
+	CU_ASSERT_EQUAL(bed_receive(&bed.b, got), 0);
+	CU_ASSERT_EQUAL(bed_drops(&bed.a), 1);
+	bed_fini(&bed);
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_together_out),
 	TAP_TEST(test_out),
@@ -246,6 +286,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_narrow_path_not_to_be_cut),
 	TAP_TEST(test_out_hold),
 	TAP_TEST(test_out_handed_over),
+	TAP_TEST(test_sums_left),
 };
 
 TAP_MAIN("dataplane/super_out", tests)

@@ -112,9 +112,7 @@ class Gateways(Scene):
         gateway.sysctl("net.ipv6.conf.all.forwarding", 1)
         daemon = {}
         if self.kinds[side] == "dpdk":
-            bare(gateway, "dev-lan")
-            bare(gateway, "dev-wan")
-            daemon = dpdk_section(self.queues, **self.crypto[side])
+            daemon = self._dpdk(side)
         else:
             if self.crypto[side]:
                 daemon = {"dpdk": {"module": module(), "huge": "no", **self.crypto[side]}}
@@ -126,6 +124,12 @@ class Gateways(Scene):
         self.sides[side].daemon = {**daemon, **self.sides[side].daemon}
         text = configuration(side, self.sides[side], self.outer[side], self.outer[other(side)])
         self.peers[side] = KINDS[kind](gateway, text)
+
+    def _dpdk(self, side):
+        """Devices for DPDK; returns what the configuration says of them."""
+        bare(self.gateways[side], "dev-lan")
+        bare(self.gateways[side], "dev-wan")
+        return dpdk_section(self.queues, **self.crypto[side])
 
     def address(self, side):
         gateway = self.gateways[side]
