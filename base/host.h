@@ -162,9 +162,12 @@ struct host_ops {
 	 * begins with >> shift): as many bits as it takes. One that names none goes to any, a
 	 * shorter one to the first. Errors: as all. */
 	enum err (*udp_steer)(void *ctx, int fd, uint32_t shift, uint32_t num);
-	/* esp_open - a non-blocking raw socket of this family for bare ESP (IP protocol 50) to any
-	 * address of the host, otherwise as udp_open. */
-	enum err (*esp_open)(void *ctx, int *out_fd, enum ip_family family);
+	/* esp_open - num non-blocking raw sockets of this family for bare ESP (IP protocol 50) to
+	 * any address of the host, otherwise as udp_open. A packet comes to one of them: to the
+	 * number in the lowest bits of (SPI >> shift), as many bits as it takes, less num if there
+	 * are not as many; one that is too short to say so to the first. */
+	enum err (*esp_open)(void *ctx, int *out_fds, enum ip_family family, uint32_t num,
+			     uint32_t shift);
 	/* rp_filter_check - the underlay accepts decrypted traffic's asymmetric routes: *out_ok
 	 * false with a sentence in text (a static string) if not. */
 	enum err (*rp_filter_check)(void *ctx, bool *out_ok, const char **out_text);

@@ -486,7 +486,8 @@ static enum err udp_steer(void *ctx, int fd, uint32_t shift, uint32_t num)
 }
 
 /* Without a network namespace of one's own there is nothing to send bare ESP by. */
-static enum err esp_open(void *ctx, int *out_fd, enum ip_family family)
+static enum err esp_open(void *ctx, int *out_fds, enum ip_family family, uint32_t num,
+			 uint32_t shift)
 {
 	struct fake_host *f = ctx;
 	enum err e = call(f, "esp_open");
@@ -496,9 +497,17 @@ static enum err esp_open(void *ctx, int *out_fd, enum ip_family family)
 	errno = EPERM;
 	if (!f->raw_esp)
 		return ERR_PERM;
-	*out_fd = socket(family == IP_V4 ? AF_INET : AF_INET6,
-			 SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_ESP);
-	return *out_fd < 0 ? ERR_SYS : ERR_OK;
+	(void)shift;
+	for (uint32_t i = 0; i < num; i++) {
+		out_fds[i] = socket(family == IP_V4 ? AF_INET : AF_INET6,
+				    SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_ESP);
+		if (out_fds[i] < 0) {
+			while (i)
+				close(out_fds[--i]);
+			return ERR_SYS;
+		}
+	}
+	return ERR_OK;
 }
 
 static enum err rp_filter_check(void *ctx, bool *out_ok, const char **out_text)

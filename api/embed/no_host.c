@@ -137,9 +137,9 @@ static enum err no_steer(void *ctx, int fd, uint32_t shift, uint32_t num)
 	return ERR_UNSUPPORTED;
 }
 
-static enum err no_esp(void *ctx, int *out_fd, enum ip_family family)
+static enum err no_esp(void *ctx, int *out_fds, enum ip_family family, uint32_t num, uint32_t shift)
 {
-	(void)ctx, (void)out_fd, (void)family;
+	(void)ctx, (void)out_fds, (void)family, (void)num, (void)shift;
 	return ERR_UNSUPPORTED;
 }
 

@@ -112,47 +112,86 @@ static enum err udp_port(struct engine *e)
 	return ERR_OK;
 }
 
-/* open_esp - for bare ESP, as many as the host has families. */
-static enum err open_esp(struct engine *e, int *out, size_t *out_num)
+/* struct esp_sets - raw sockets of all workers; num of each are open. */
+struct esp_sets {
+	int of[DATAPLANE_WORKERS_MAX][RAW_SOCKETS_MAX];
+	size_t num;
+	uint32_t num_workers;
+};
+
+/* close_esp - those of the workers from this one on. */
+static void close_esp(const struct esp_sets *sets, uint32_t worker)
+{
+	int before = errno;
+
+	for (uint32_t i = worker; i < sets->num_workers; i++)
+		for (size_t s = 0; s < sets->num; s++)
+			close(sets->of[i][s]);
+	errno = before;
+}
+
+/* open_esp - for bare ESP, as many as the host has families, for so many workers. */
+static enum err open_esp(struct engine *e, struct esp_sets *sets, uint32_t num_workers)
 {
 	const enum ip_family families[] = {IP_V4, IP_V6};
-	size_t num = 0;
+	int fds[DATAPLANE_WORKERS_MAX];
 
+	*sets = (struct esp_sets){.num_workers = num_workers};
 	for (size_t f = 0; f < ARRAY_LEN(families); f++) {
-		enum err err = HOST(e, esp_open, &out[num], families[f]);
+		enum err err =
+			HOST(e, esp_open, fds, families[f], num_workers, DATAPLANE_SPI_SHIFT);
 
-		if (!err) {
-			num++;
-		} else if (families[f] == IP_V4 || errno != EAFNOSUPPORT) {
-			while (num)
-				close(out[--num]);
+		if (err && (families[f] == IP_V4 || errno != EAFNOSUPPORT)) {
+			close_esp(sets, 0);
 			return err;
 		}
+		for (uint32_t i = 0; !err && i < num_workers; i++)
+			sets->of[i][sets->num] = fds[i];
+		sets->num += !err;
 	}
-	*out_num = num;
 	return ERR_OK;
 }
 
-/* esp_port - the port for bare ESP. A host that has no raw sockets for us is served with UDP. */
+/* attach_esp - a queue of the port for each worker that has sockets. What was not attached is
+ * closed. */
+static enum err attach_esp(struct engine *e, const struct esp_sets *sets)
+{
+	for (uint32_t i = 0; i < sets->num_workers; i++) {
+		struct driver *driver;
+		enum err err = raw_driver_open(&driver, sets->of[i], sets->num);
+
+		if (err) {
+			close_esp(sets, i);
+			return err;
+		}
+		err = queue_attach(e, &e->esp_port, i, driver);
+		if (err) {
+			close_esp(sets, i + 1);
+			return err;
+		}
+		e->has_esp_port = true;
+	}
+	return ERR_OK;
+}
+
+/* esp_port - the port for bare ESP. A host that has no raw sockets for us is served with UDP; one
+ * that cannot have each packet come to one of several has them all come to the first worker. */
 static enum err esp_port(struct engine *e)
 {
-	int sockets[RAW_SOCKETS_MAX];
-	struct driver *driver;
-	size_t num = 0;
-	enum err err = open_esp(e, sockets, &num);
+	struct esp_sets sets;
+	enum err err = open_esp(e, &sets, e->num_workers);
 
+	if (err && e->num_workers > 1)
+		err = open_esp(e, &sets, 1);
+	if (!err && sets.num_workers < e->num_workers)
+		LOG(DEBUG, KNL, NULL, "bare ESP does not arrive at its own worker");
 	if (!err)
-		err = raw_driver_open(&driver, sockets, num);
-	if (err) {
-		LOG(WARN, KNL, NULL, "no raw sockets for ESP (%s): ESP is carried in UDP only",
-		    err == ERR_SYS ? strerror(errno) : err_text(err));
-		while (num)
-			close(sockets[--num]);
-		return ERR_OK;
-	}
-	err = dataplane_attach(e->dp, &e->esp_port, driver);
-	e->has_esp_port = !err;
-	return err;
+		err = attach_esp(e, &sets);
+	if (!err || e->has_esp_port)
+		return err;
+	LOG(WARN, KNL, NULL, "no raw sockets for ESP (%s): ESP is carried in UDP only",
+	    err == ERR_SYS ? strerror(errno) : err_text(err));
+	return ERR_OK;
 }
 
 enum err sockets_open(struct engine *e)

@@ -123,7 +123,8 @@ MUST_USE enum err host_guard_del(void *ctx);
 MUST_USE enum err host_udp_open(void *ctx, int *out_fds, enum ip_family family, uint16_t port,
 				uint32_t num);
 MUST_USE enum err host_udp_steer(void *ctx, int fd, uint32_t shift, uint32_t num);
-MUST_USE enum err host_esp_open(void *ctx, int *out_fd, enum ip_family family);
+MUST_USE enum err host_esp_open(void *ctx, int *out_fds, enum ip_family family, uint32_t num,
+				uint32_t shift);
 
 /* rp_filter.c */
 MUST_USE enum err host_rp_filter_check(void *ctx, bool *out_ok, const char **out_text);

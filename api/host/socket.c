@@ -170,8 +170,74 @@ enum err host_udp_steer(void *ctx, int fd, uint32_t shift, uint32_t num)
 	return ERR_OK;
 }
 
-enum err host_esp_open(void *ctx, int *out_fd, enum ip_family family)
+/* take_own - raw socket number `index` of num takes what is named for it: the kernel gives a copy
+ * of each packet to every one, and the filter leaves one of these. Of IPv4 it sees the header, too.
+ */
+static bool take_own(int fd, enum ip_family family, uint32_t num, uint32_t index, uint32_t shift)
 {
+	const uint32_t whole = UINT32_MAX, others = index ? 0 : whole;
+	struct sock_filter code[] = {
+		/* X: where ESP begins. */
+		family == IP_V4 ? (struct sock_filter)BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0)
+				: (struct sock_filter)BPF_STMT(BPF_LDX | BPF_W | BPF_IMM, 0),
+		BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
+		BPF_STMT(BPF_ALU | BPF_SUB | BPF_X, 0),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 4, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, others),
+		BPF_STMT(BPF_LD | BPF_W | BPF_IND, 0),
+		BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, shift),
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, bits_for(num)),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, num, 0, 1),
+		BPF_STMT(BPF_ALU | BPF_SUB | BPF_K, num),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, index, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, whole),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	const struct sock_fprog prog = {.len = ARRAY_LEN(code), .filter = code};
+
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)) == 0;
+}
+
+/* open_esp - number `index` of num. */
+static enum err open_esp(int *out_fd, enum ip_family family, uint32_t num, uint32_t index,
+			 uint32_t shift)
+{
+	int fd, e;
+	enum err err = open_socket(&fd, family, SOCK_RAW, IPPROTO_ESP);
+
+	if (err)
+		return err;
+	if (num > 1 && !take_own(fd, family, num, index, shift)) {
+		e = errno;
+		close(fd);
+		errno = e;
+		return host_err(e);
+	}
+	*out_fd = fd;
+	return ERR_OK;
+}
+
+enum err host_esp_open(void *ctx, int *out_fds, enum ip_family family, uint32_t num, uint32_t shift)
+{
+	enum err err = ERR_OK;
+	uint32_t got = 0;
+	int e;
+
 	(void)ctx;
-	return open_socket(out_fd, family, SOCK_RAW, IPPROTO_ESP);
+	if (shift > 31 || !num) {
+		errno = EINVAL;
+		return ERR_INVAL;
+	}
+	while (!err && got < num) {
+		err = open_esp(&out_fds[got], family, num, got, shift);
+		if (!err)
+			got++;
+	}
+	if (!err)
+		return ERR_OK;
+	e = errno;
+	while (got)
+		close(out_fds[--got]);
+	errno = e;
+	return err;
 }

@@ -682,8 +682,8 @@ static void test_esp_open(void)
 
 	if (!begin(&h))
 		return;
-	OK(h.ops->esp_open(h.ctx, &v4, IP_V4));
-	OK(h.ops->esp_open(h.ctx, &v6, IP_V6));
+	OK(h.ops->esp_open(h.ctx, &v4, IP_V4, 1, 0));
+	OK(h.ops->esp_open(h.ctx, &v6, IP_V6, 1, 0));
 	CU_ASSERT(fcntl(v4, F_GETFL) & O_NONBLOCK);
 	CU_ASSERT_EQUAL(get_int(v4, SOL_SOCKET, SO_TYPE), SOCK_RAW);
 	CU_ASSERT_EQUAL(get_int(v4, SOL_SOCKET, SO_PROTOCOL), IPPROTO_ESP);
@@ -695,7 +695,7 @@ static void test_esp_open(void)
 	CU_ASSERT_EQUAL(get_int(v4, IPPROTO_IP, IP_MTU_DISCOVER), IP_PMTUDISC_OMIT);
 	CU_ASSERT_EQUAL(get_int(v6, IPPROTO_IPV6, IPV6_MTU_DISCOVER), IPV6_PMTUDISC_DONT);
 	CU_ASSERT(get_int(v4, SOL_SOCKET, SO_RCVBUF) >= 7 << 20);
-	CU_ASSERT_EQUAL(h.ops->esp_open(h.ctx, &v4, IP_NONE), ERR_INVAL);
+	CU_ASSERT_EQUAL(h.ops->esp_open(h.ctx, &v4, IP_NONE, 1, 0), ERR_INVAL);
 	close(v4);
 	close(v6);
 	h.ops->close(h.ctx);
@@ -779,6 +779,70 @@ static void test_udp_steer(void)
 	close(from);
 	for (int i = 0; i < 3; i++)
 		close(fds[i]);
+	h.ops->close(h.ctx);
+}
+
+/* send_esp - so many bytes of IP protocol 50 to this host itself. */
+static void send_esp(int from, enum ip_family family, const uint8_t *esp, size_t len)
+{
+	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+
+	CU_ASSERT_EQUAL(family == IP_V4
+				? sendto(from, esp, len, 0, (struct sockaddr *)&v4, sizeof(v4))
+				: sendto(from, esp, len, 0, (struct sockaddr *)&v6, sizeof(v6)),
+			(ssize_t)len);
+}
+
+/* esp_comes_once - to the one of num that its SPI names; what names none, too. */
+static void esp_comes_once(struct host *h, enum ip_family family, uint32_t num)
+{
+	int fds[5], from = socket(family == IP_V4 ? AF_INET : AF_INET6, SOCK_RAW | SOCK_CLOEXEC,
+				  IPPROTO_ESP);
+	uint8_t esp[40] = {0};
+
+	CU_ASSERT_TRUE_FATAL(from >= 0);
+	OK(h->ops->esp_open(h->ctx, fds, family, num, 22));
+	for (uint32_t high = 0; high < 1024; high += 31) {
+		uint8_t options[4] = {1, 1, 1, 0};
+
+		/* The SPI is where the header ends, be it longer or not. */
+		if (family == IP_V4 && high % 2)
+			CU_ASSERT_EQUAL(setsockopt(from, IPPROTO_IP, IP_OPTIONS, options, 4), 0);
+		store_be32(esp, high << 22 | high);
+		send_esp(from, family, esp, sizeof(esp));
+		uint32_t named = high % (num < 3 ? 2 : num < 5 ? 4 : 8);
+
+		for (uint32_t i = 0; i < num; i++)
+			CU_ASSERT_EQUAL(datagrams_at(fds[i]),
+					i == (named < num ? named : named - num));
+	}
+	memset(esp, 0xff, sizeof(esp));
+	for (size_t len = 0; len < 4; len++) {
+		send_esp(from, family, esp, len);
+		for (uint32_t i = 0; i < num; i++)
+			CU_ASSERT_EQUAL(datagrams_at(fds[i]), i == 0);
+	}
+	for (uint32_t i = 0; i < num; i++)
+		close(fds[i]);
+	close(from);
+}
+
+/* Every raw socket would have every packet. */
+static void test_esp_open_for_several(void)
+{
+	struct host h;
+	int fds[2];
+
+	if (!begin(&h))
+		return;
+	netns_sh("ip link set lo up");
+	for (uint32_t num = 2; num <= 5; num++) {
+		esp_comes_once(&h, IP_V4, num);
+		esp_comes_once(&h, IP_V6, num);
+	}
+	CU_ASSERT_EQUAL(h.ops->esp_open(h.ctx, fds, IP_V4, 0, 22), ERR_INVAL);
+	CU_ASSERT_EQUAL(h.ops->esp_open(h.ctx, fds, IP_V4, 2, 32), ERR_INVAL);
 	h.ops->close(h.ctx);
 }
 
@@ -936,7 +1000,7 @@ static int without_privilege(void)
 			return 8;
 		if (ops->guard_set(ctx, "lk0", &entry, 1) != ERR_PERM)
 			return 9;
-		if (ops->esp_open(ctx, &fd, IP_V4) != ERR_PERM)
+		if (ops->esp_open(ctx, &fd, IP_V4, 1, 0) != ERR_PERM)
 			return 10;
 		ops = h.ops;
 		ctx = h.ctx;
@@ -980,6 +1044,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_udp_open_shared),
 	TAP_TEST(test_udp_steer),
 	TAP_TEST(test_esp_open),
+	TAP_TEST(test_esp_open_for_several),
 	TAP_TEST(test_rp_filter),
 	TAP_TEST(test_rp_filter_refused),
 	TAP_TEST(test_without_privilege),

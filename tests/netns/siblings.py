@@ -40,6 +40,34 @@ def each_its_own(pair):
     pair.right.ping(INNER["left"][0], INNER["right"][0])
 
 
+def each_its_own_bare(pair):
+    """Protocol 50: each packet comes to one worker, the one that it is for."""
+    each_its_own(pair)
+    before = stats_of(pair, "right")
+    sent = pair.peers["left"].cli_json("stats")["stats"]["data"]["tx-packets"]
+    for _ in range(10):
+        flows(pair)
+    sent = pair.peers["left"].cli_json("stats")["stats"]["data"]["tx-packets"] - sent
+    after = stats_of(pair, "right")
+    got = [a - b for a, b in zip(after["received"], before["received"])]
+    handed = after["handed"] - before["handed"]
+    story(f"{sent} packets sent, the workers received {got}, handed over {handed}")
+    assert sent >= 10 * 64 * 3, sent
+    assert sum(got) <= sent + 20 and sum(got) >= sent * 0.98, (got, sent)
+    assert all(n > sent / 5 for n in got), got
+    assert handed < sent / 50, handed
+    text = pair.peers["right"].cli("stats").stdout
+    assert "REPLAY" not in text and "NO_SA" not in text, text
+    frames = [f for f in pair.capture.stop() if f.kind == "esp"]
+    assert {f.protocol for f in frames} == {50}, "not bare"
+
+
+def stats_of(pair, side):
+    found = list(pair.peers[side].cli_json("stats")["stats"]["workers"].values())
+    return {"received": [w["rx-packets"] for w in found],
+            "handed": sum(w["handed-off"] for w in found)}
+
+
 def not_known(pair):
     both_up(pair)
     for _ in range(3):
@@ -51,12 +79,20 @@ def not_known(pair):
 OURS = Side("latchkey", child={"per_cpu_sas": "yes"}, daemon={"workers": 2})
 
 
-def test_of(name, scenario, right):
+BARE = Side("latchkey", connection={"encap": "no"}, child={"per_cpu_sas": "yes"},
+            daemon={"workers": 2})
+
+
+def test_of(name, scenario, right, left=OURS, **more):
     def run():
-        with Pair(name, OURS, right) as pair:
+        with Pair(name, left, right, **more) as pair:
             scenario(pair)
     return run
 
 
 TESTS = [("siblings: a pair for each worker", test_of("siblings", each_its_own, OURS)),
+         ("siblings: a pair for each worker, bare ESP", test_of("siblings-bare", each_its_own_bare,
+                                                                 BARE, BARE)),
+         ("siblings: a pair for each worker, bare ESP over IPv6",
+          test_of("siblings-bare-6", each_its_own_bare, BARE, BARE, outer="ip6")),
          ("siblings: charon knows of none", test_of("siblings-charon", not_known, Side("charon")))]
