@@ -380,67 +380,78 @@ static void test_S58_forwarded(void)
 	end();
 }
 
-static void test_S58_address_translation(void)
+/* A masquerade hides neither direction's addresses from the guard. */
+static void test_S58_source_translation(void)
 {
-	struct probe out4, in4, p = spoof4();
-	int to, from;
+	struct probe out4;
 
 	if (!begin())
 		return;
 	out4 = (struct probe){lab.lan, lab.neighbour, LAN_V4, FAR_V4, 4000, 7777, NULL, 0, 0};
-	in4 = (struct probe){lab.neighbour, lab.lan, FAR_V4, LAN_V4, 4000, 7777, NULL, 0, 0};
 	guard_one("10.3.0.0/24", "10.9.0.0/16", false);
-	/* A masquerade hides neither direction's addresses from the guard. */
 	netns_sh(
 		"nft 'add table ip nat; add chain ip nat post { type nat hook postrouting priority "
 		"100; }; add rule ip nat post oifname wire0 masquerade'");
 	CU_ASSERT(blocked(out4));
 	guard_one("10.1.0.0/24", "10.9.0.0/16", false);
 	CU_ASSERT(blocked(out4));
-	/* And destination NAT leads nothing around it: neither to what is protected, */
+	end();
+}
+
+/* translate - what comes to this port of UDP is for another address. */
+static void translate(uint16_t port, const char *to)
+{
+	netns_sh("nft 'add table ip nat; add chain ip nat pre { type nat hook prerouting priority "
+		 "-100; }; add rule ip nat pre iifname wire0 udp dport %u dnat to %s'",
+		 port, to);
+}
+
+/* passes_unguarded - the probe that the guard stopped arrives without it. */
+static void passes_unguarded(int from, int to, const struct probe *p)
+{
+	send_to(from, p);
+	CU_ASSERT_EQUAL(drain(to, 150), 0);
+	OK(lab.host.ops->guard_del(lab.host.ctx));
+	send_to(from, p);
+	CU_ASSERT_EQUAL(drain(to, 2000), 1);
+	close(to);
+	close(from);
+}
+
+/* Destination NAT leads nothing around the guard. */
+static void test_S58_destination_translation(void)
+{
+	struct probe in4, p = spoof4();
+	int to, from;
+
+	if (!begin())
+		return;
+	in4 = (struct probe){lab.neighbour, lab.lan, FAR_V4, LAN_V4, 4000, 7777, NULL, 0, 0};
+	/* Neither to what is protected, */
 	guard_one("10.3.0.0/24", "10.9.0.0/16", false);
-	netns_sh("nft 'add chain ip nat pre { type nat hook prerouting priority -100; }; "
-		 "add rule ip nat pre iifname wire0 udp dport 7777 dnat to " LAN_V4 "'");
+	translate(7777, LAN_V4);
 	to = udp_socket(lab.lan, LAN_V4, 7777);
 	from = udp_socket(lab.neighbour, FAR_V4, 4001);
 	send_to(from, &p);
 	CU_ASSERT_EQUAL(drain(to, 150), 0);
 	/* nor to something else what was sent to a protected address, */
 	guard_one("10.1.0.0/24", "10.9.0.0/16", false);
-	send_to(from, &p);
-	CU_ASSERT_EQUAL(drain(to, 150), 0);
-	OK(lab.host.ops->guard_del(lab.host.ctx));
-	send_to(from, &p);
-	CU_ASSERT_EQUAL(drain(to, 2000), 1);
+	passes_unguarded(from, to, &p);
 	/* nor to a protected address of this host, */
-	netns_sh("nft add rule ip nat pre iifname wire0 udp dport 7779 dnat to " HOST_V4);
+	translate(7779, HOST_V4);
 	p = with_ports(in4, 4003, 7779);
 	p.dst = "10.3.0.1";
-	close(to);
-	close(from);
 	to = udp_socket(lab.here, HOST_V4, 7779);
 	from = udp_socket(lab.neighbour, FAR_V4, 4003);
 	guard_one(HOST_V4 "/32", "10.9.0.0/16", false);
-	send_to(from, &p);
-	CU_ASSERT_EQUAL(drain(to, 150), 0);
-	OK(lab.host.ops->guard_del(lab.host.ctx));
-	send_to(from, &p);
-	CU_ASSERT_EQUAL(drain(to, 2000), 1);
+	passes_unguarded(from, to, &p);
 	/* nor to our own ports what was sent to others'. */
-	netns_sh("nft add rule ip nat pre iifname wire0 udp dport 4500 dnat to 10.3.0.1");
+	translate(4500, "10.3.0.1");
 	p = with_ports(in4, 4002, 4500);
-	close(to);
-	close(from);
 	to = udp_socket(lab.here, "10.3.0.1", 4500);
 	from = udp_socket(lab.neighbour, FAR_V4, 4002);
 	guard_one(LAN_V4 "/32", "10.9.0.0/16", false);
-	send_to(from, &p);
-	CU_ASSERT_EQUAL(drain(to, 150), 0);
-	OK(lab.host.ops->guard_del(lab.host.ctx));
-	send_to(from, &p);
-	CU_ASSERT_EQUAL(drain(to, 2000), 1);
-	close(to);
-	close(from);
+	passes_unguarded(from, to, &p);
 	end();
 }
 
@@ -782,7 +793,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S58_what_routes_send_there_comes_from_there),
 	TAP_TEST(test_S58_leaks),
 	TAP_TEST(test_S58_forwarded),
-	TAP_TEST(test_S58_address_translation),
+	TAP_TEST(test_S58_source_translation),
+	TAP_TEST(test_S58_destination_translation),
 	TAP_TEST(test_ports_and_protocols),
 	TAP_TEST(test_own_outer_arrives),
 	TAP_TEST(test_loopback_lives),

@@ -289,6 +289,20 @@ static void test_proposals(void)
 		  p[1].prf[2] == PRF_HMAC_SHA2_512);
 	CU_ASSERT(p[1].num_dh == 7 && p[1].dh[0] == DH_CURVE_25519 && p[1].dh[1] == DH_ECP_256 &&
 		  p[1].dh[2] == DH_ECP_384 && p[1].dh[3] == DH_ECP_521);
+	CU_ASSERT_EQUAL(conf_proposals_parse(p, &n, text, sizeof(text), "", true), ERR_CONFIG);
+	CU_ASSERT_EQUAL(conf_proposals_parse(p, &n, text, sizeof(text),
+					     "default,default,default,default,default,default,"
+					     "default,default,default",
+					     true),
+			ERR_CONFIG);
+}
+
+static void test_proposals_of_esp(void)
+{
+	struct conf_proposal p[CONF_MAX_PROPOSALS];
+	char text[200];
+	uint32_t n;
+
 	CU_ASSERT_EQUAL(conf_proposals_parse(p, &n, text, sizeof(text),
 					     "aes256gcm16-esn-noesn,aes128gcm16-ecp256", false),
 			ERR_OK);
@@ -296,12 +310,23 @@ static void test_proposals(void)
 	CU_ASSERT_EQUAL(p[0].esn[0], 1);
 	CU_ASSERT_EQUAL(p[1].num_esn, 1);
 	CU_ASSERT_EQUAL(p[1].dh[0], DH_ECP_256);
-	CU_ASSERT_EQUAL(conf_proposals_parse(p, &n, text, sizeof(text), "", true), ERR_CONFIG);
 	CU_ASSERT_EQUAL(conf_proposals_parse(p, &n, text, sizeof(text),
-					     "default,default,default,default,default,default,"
-					     "default,default,default",
-					     true),
-			ERR_CONFIG);
+					     "chacha20poly1305-aes128gcm16, default", false),
+			ERR_OK);
+	CU_ASSERT(p[0].num_encr == 2 && p[0].encr[0].id == ENCR_CHACHA20_POLY1305 &&
+		  p[0].encr[0].key_bits == 0 && p[0].encr[1].key_bits == 128);
+	CU_ASSERT(p[1].num_encr == 3 && p[1].encr[0].id == ENCR_AES_GCM_16 &&
+		  p[1].encr[2].id == ENCR_CHACHA20_POLY1305 && p[1].num_integ == 0);
+	CU_ASSERT(n == 3 && p[2].num_encr == 3 && p[2].encr[0].id == ENCR_AES_CBC &&
+		  p[2].encr[0].key_bits == 256 && p[2].num_integ == 3 && p[2].num_prf == 0);
+}
+
+static void test_proposals_with_key_exchanges(void)
+{
+	struct conf_proposal p[CONF_MAX_PROPOSALS];
+	char text[200];
+	uint32_t n;
+
 	CU_ASSERT_EQUAL(conf_proposals_parse(p, &n, text, sizeof(text),
 					     "aes256gcm16-prfsha256-x25519-modp1536", true),
 			ERR_OK);
@@ -317,15 +342,6 @@ static void test_proposals(void)
 	CU_ASSERT(p[0].num_dh == 4 && p[0].dh[0] == DH_ECP_521 && p[0].dh[1] == DH_MODP_2048 &&
 		  p[0].dh[2] == DH_MODP_3072 && p[0].dh[3] == DH_MODP_4096);
 	CU_ASSERT_EQUAL(p[1].prf[0], PRF_HMAC_SHA2_512);
-	CU_ASSERT_EQUAL(conf_proposals_parse(p, &n, text, sizeof(text),
-					     "chacha20poly1305-aes128gcm16, default", false),
-			ERR_OK);
-	CU_ASSERT(p[0].num_encr == 2 && p[0].encr[0].id == ENCR_CHACHA20_POLY1305 &&
-		  p[0].encr[0].key_bits == 0 && p[0].encr[1].key_bits == 128);
-	CU_ASSERT(p[1].num_encr == 3 && p[1].encr[0].id == ENCR_AES_GCM_16 &&
-		  p[1].encr[2].id == ENCR_CHACHA20_POLY1305 && p[1].num_integ == 0);
-	CU_ASSERT(n == 3 && p[2].num_encr == 3 && p[2].encr[0].id == ENCR_AES_CBC &&
-		  p[2].encr[0].key_bits == 256 && p[2].num_integ == 3 && p[2].num_prf == 0);
 }
 
 /* Combined modes and other ciphers go into proposals of their own (RFC 7296 3.3). */
@@ -373,6 +389,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_no_psk),
 	TAP_TEST(test_unsupported_owner),
 	TAP_TEST(test_proposals),
+	TAP_TEST(test_proposals_of_esp),
+	TAP_TEST(test_proposals_with_key_exchanges),
 	TAP_TEST(test_proposals_with_integrity),
 };
 TAP_MAIN("conf_id", tests)

@@ -315,18 +315,23 @@ static void test_refused_for_now(void)
 	sim_free(s);
 }
 
+/* asked_once - for all its workers A asks once, gets none, and neither takes it for a failure. */
+static void asked_once(struct sim *s, const struct watch *w)
+{
+	all_alone(s, A);
+	wait_s(s, 10);
+	CU_ASSERT_EQUAL(w->requests, 1);
+	CU_ASSERT_TRUE(have(s, A, 1, 0, 0, 0) && have(s, B, 1, 0, 0, 0));
+	CU_ASSERT_EQUAL(s->n[A].failed, 0);
+	sim_free(s);
+}
+
 /* A pair that is not like the first one is closed, and no other is asked for. */
 static void test_unlike(void)
 {
 	struct watch w = {.narrow = true};
-	struct sim *s = up(&w);
 
-	all_alone(s, A);
-	wait_s(s, 10);
-	CU_ASSERT_EQUAL(w.requests, 1);
-	CU_ASSERT_TRUE(have(s, A, 1, 0, 0, 0) && have(s, B, 1, 0, 0, 0));
-	CU_ASSERT_EQUAL(s->n[A].failed, 0);
-	sim_free(s);
+	asked_once(up(&w), &w);
 }
 
 static void test_unwelcome(void)
@@ -336,12 +341,7 @@ static void test_unwelcome(void)
 		struct sim *s = up(&w);
 
 		s->n[side].refuse_child = true;
-		all_alone(s, A);
-		wait_s(s, 10);
-		CU_ASSERT_EQUAL(w.requests, 1);
-		CU_ASSERT_TRUE(have(s, A, 1, 0, 0, 0) && have(s, B, 1, 0, 0, 0));
-		CU_ASSERT_EQUAL(s->n[A].failed, 0);
-		sim_free(s);
+		asked_once(s, &w);
 	}
 }
 
