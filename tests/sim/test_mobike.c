@@ -557,6 +557,67 @@ static void test_S57_answer_without_cookie(void)
 	sim_free(s);
 }
 
+/* take_sent - what a side sends to an address, the last one of it. */
+static size_t take_sent(struct sim *s, unsigned side, const struct ip_addr *to, uint8_t *out,
+			size_t cap)
+{
+	struct ike_action a;
+	size_t len = 0;
+
+	while (ike_action_next(s->n[side].e, &a)) {
+		if (a.kind != IKE_ACTION_SEND || !ip_addr_equal(&a.path.remote.addr, to))
+			continue;
+		CU_ASSERT_FATAL(a.bytes.len <= cap);
+		memcpy(out, a.bytes.p, a.bytes.len);
+		len = a.bytes.len;
+	}
+	return len;
+}
+
+/* answer_from - A answers the request that B sent, and its answer comes from there. */
+static void answer_from(struct sim *s, const uint8_t *request, size_t len,
+			const struct ip_addr *from)
+{
+	const struct ip_addr b = sa_of(s, A)->path.remote.addr;
+	uint8_t answer[2048];
+
+	receive_from(s, A, &b, request, len);
+	len = take_sent(s, A, &b, answer, sizeof(answer));
+	CU_ASSERT_FATAL(len > 0);
+	receive_from(s, B, from, answer, len);
+}
+
+/* A peer says that it is at an address where it reads, and then at a victim's. Its answer to what
+ * it was asked at the first proves nothing about the other, wherever it comes from; it is asked
+ * there once more, and followed if it answers that. */
+static void test_S57_answer_to_another_question(void)
+{
+	const uint8_t reads[4] = {203, 0, 113, 98}, victims[4] = {203, 0, 113, 99};
+	const struct ip_addr one = ip_addr_v4(reads), other = ip_addr_v4(victims);
+	struct sim *s = up(&calm, 1, 1, "");
+	uint8_t first[2048], second[2048];
+	struct ike_payload p;
+	struct body body;
+	size_t len;
+
+	p = notify(&body, NOTIFY_UPDATE_SA_ADDRESSES);
+	say_from(s, A, false, &one, &p, 1);
+	len = take_sent(s, B, &one, first, sizeof(first));
+	CU_ASSERT_FATAL(len > 0 && !(first[19] & IKE_FLAG_RESPONSE));
+	say_from(s, A, false, &other, &p, 1);
+	(void)sent_to(s, B, &other); /* it is told that it was heard */
+	answer_from(s, first, len, &other);
+	CU_ASSERT_FALSE(ip_addr_equal(&sa_of(s, B)->path.remote.addr, &other));
+	CU_ASSERT_TRUE(sa_of(s, B)->probe.on);
+	len = take_sent(s, B, &other, second, sizeof(second));
+	CU_ASSERT_FATAL(len > 0 && !(second[19] & IKE_FLAG_RESPONSE));
+	answer_from(s, second, len, &other);
+	CU_ASSERT_TRUE(ip_addr_equal(&sa_of(s, B)->path.remote.addr, &other));
+	CU_ASSERT_FALSE(sa_of(s, B)->probe.on);
+	sim_settle(s, B);
+	sim_free(s);
+}
+
 /* Addresses of no host, and such as the connection does not have, are refused; the IKE SA stays. */
 static void test_unacceptable_addresses(void)
 {
@@ -651,6 +712,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S57_old_update),
 	TAP_TEST(test_S57_not_authentic),
 	TAP_TEST(test_S57_answer_without_cookie),
+	TAP_TEST(test_S57_answer_to_another_question),
 	TAP_TEST(test_unacceptable_addresses),
 	TAP_TEST(test_responder_decides_nothing),
 	TAP_TEST(test_refused_everywhere),
