@@ -109,7 +109,7 @@ static void measure(const struct dpdk_options *o, const struct devices *d, struc
 	uint64_t now_ns = NS_PER_S, turns = 16;
 	double mean;
 
-	gateways_open(g, &source, wire, &sink, o);
+	bench_gateways_open(g, &source, wire, &sink, o);
 	loop(g, 16, &now_ns, &mean);
 	for (uint32_t i = 0; i < o->runs; i++) {
 		turns += one_run(o, g, r, &now_ns, tsc_hz);
@@ -120,7 +120,7 @@ static void measure(const struct dpdk_options *o, const struct devices *d, struc
 		fprintf(stderr, "dpdk: %llu of %llu packets arrived\n",
 			(unsigned long long)sink.num_sent,
 			(unsigned long long)(BENCH_BATCH * turns));
-		gateways_show_drops(g);
+		bench_gateways_show_drops(g);
 		exit(1);
 	}
 	gateways_close(g);

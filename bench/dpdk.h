@@ -12,8 +12,7 @@
 #include "bench/esp.h"
 #include "dataplane/dataplane.h"
 #include "drivers/dpdk.h"
-
-struct lane;
+#include "tests/drivers/gateways.h"
 
 #define DPDK_SIZES_MAX 8
 #define DPDK_HEAD_LEN  42 /* Ethernet, IPv4, UDP */
@@ -61,22 +60,14 @@ struct half {
 struct half half_of(struct driver *device, bool receives, bool sends);
 struct half source_of(struct driver *device, uint32_t inner_len);
 
-/* struct gateway - one of the two. */
-struct gateway {
-	struct dataplane *dp;
-	struct lane *lane;
-	uint16_t outer;
-	int far[2];
-};
+/* bench_gateways_open - two that have a pair of SAs between them: what g[0] gets from `source` goes
+ * by the wire to g[1] and from there to `sink`. The halves outlive them. */
+void bench_gateways_open(struct gateway g[static 2], struct half *source,
+			 struct half wire[static 2], struct half *sink,
+			 const struct dpdk_options *o) NONNULL(2, 4, 5);
 
-/* gateways_open - two that have a pair of SAs between them: what g[0] gets from `source` goes by
- * the wire to g[1] and from there to `sink`. The halves outlive them. */
-void gateways_open(struct gateway g[static 2], struct half *source, struct half wire[static 2],
-		   struct half *sink, const struct dpdk_options *o) NONNULL(2, 4, 5);
-void gateways_close(struct gateway g[static 2]);
-
-/* gateways_show_drops - to stderr. */
-void gateways_show_drops(const struct gateway g[static 2]);
+/* bench_gateways_show_drops - to stderr. */
+void bench_gateways_show_drops(const struct gateway g[static 2]);
 
 /* ---- peers (dpdk_peers.c) ----------------------------------------------------------------------
  */

@@ -12,17 +12,14 @@
 #include "drivers/lane.h"
 
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/pool.h"
 
+#include "tests/drivers/gateways.h"
 #include "tests/tap/tap.h"
 
-#define LAN        0
-#define WAN        1
 #define ETHERNET   14
 #define V4_LEN     20
 #define V6_LEN     40
@@ -31,16 +28,12 @@
 #define MAX_LEN    1500
 #define NUM_FLOWS  64
 #define TTL        64
-#define KEY_LEN    36
 #define WINDOW     1024
 #define IN_FLIGHT  512 /* packets of a direction: no ring is ever full */
 #define WHEEL      (4 * WINDOW)
 #define REMEMBERED (8 * WINDOW)
 #define LINGER     64 /* turns without a packet after which no more come */
 #define PROGRESS   10000000
-
-static const uint8_t mac[2][6] = {{2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}},
-		     mac_host[6] = {2, 0, 0, 0, 0, 3};
 
 static struct driver *source, *ring[2]; /* of empty frames; the wires */
 
@@ -77,18 +70,11 @@ struct wan {
 	struct way *way;
 };
 
-/* struct gateway - one of the two. */
-struct gateway {
-	struct dataplane *dp;
-	struct lane *lane;
-	struct lan lan;
-	struct wan wan;
-	uint16_t outer;
-	int far[2];
-};
-
+/* struct play - all of it. */
 struct play {
 	struct gateway gw[2];
+	struct lan lan[2];
+	struct wan wan[2];
 	struct way way[2];
 	struct pktvec spare;
 	uint64_t state; /* of chance */
@@ -196,8 +182,8 @@ static uint32_t lan_rx(struct driver *d, struct pool *pool, struct pktvec *out)
 		struct packet *p = empty(lan->play);
 
 		p->len = ETHERNET + make(p->data + ETHERNET, w, w->given++, TTL);
-		memcpy(p->data, mac[w->back], 6);
-		memcpy(p->data + 6, mac_host, 6);
+		memcpy(p->data, gateway_macs[w->back], 6);
+		memcpy(p->data + 6, gateway_host_mac, 6);
 		store_be16(p->data + 12, p->data[ETHERNET] >> 4 == 4 ? 0x0800 : 0x86dd);
 		pktvec_push(out, p);
 	}
@@ -383,162 +369,31 @@ static bool let_go(struct wan *wan)
 
 /* ---- gateways -------------------------------------------------------------------------------- */
 
-static struct ip_prefix prefix(const char *text)
+static void open_ports(struct play *p, bool second)
 {
-	struct ip_prefix p;
-
-	CU_ASSERT_EQUAL_FATAL(ip_prefix_parse(&p, text), ERR_OK);
-	return p;
-}
-
-static struct ip_addr ip(const char *text)
-{
-	return prefix(text).addr;
-}
-
-static void add_port(struct gateway *g, uint32_t i, struct driver *frames, const uint8_t *own)
-{
-	int ends[2];
-	struct lane_port_params p = {
-		.frames = &frames, .shadows = &ends[0], .ifindex = i + 1, .mtu = 2000};
-
-	CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, ends), 0);
-	g->far[i] = ends[1];
-	memcpy(p.mac, own, 6);
-	CU_ASSERT_EQUAL_FATAL(lane_add_port(g->lane, &p), ERR_OK);
-}
-
-static void tell_route(struct gateway *g, uint32_t table, const char *to, uint32_t port)
-{
-	const struct host_change c = {
-		.kind = HOST_CHANGE_ROUTE,
-		.table = table,
-		.route = table == 255 ? HOST_ROUTE_LOCAL : HOST_ROUTE_FORWARD,
-		.ifindex = port + 1,
-		.dst = prefix(to),
-	};
-
-	lane_change(g->lane, &c);
-}
-
-static void tell_neighbour(struct gateway *g, const char *addr, uint32_t port, const uint8_t *at)
-{
-	struct host_change c = {.kind = HOST_CHANGE_NEIGH, .addr = ip(addr), .ifindex = port + 1};
-
-	memcpy(c.mac, at, 6);
-	lane_change(g->lane, &c);
-}
-
-static void tell_host(struct gateway *g, bool second)
-{
-	tell_route(g, 255, second ? "192.0.2.2/32" : "192.0.2.1/32", WAN);
-	tell_route(g, 254, "192.0.2.0/24", WAN);
-	tell_route(g, 254, second ? "10.2.0.0/24" : "10.1.0.0/24", LAN);
-	tell_route(g, 254, second ? "fd00:2::/64" : "fd00:1::/64", LAN);
-	tell_neighbour(g, second ? "10.2.0.9" : "10.1.0.9", LAN, mac_host);
-	tell_neighbour(g, second ? "fd00:2::9" : "fd00:1::9", LAN, mac_host);
-	tell_neighbour(g, second ? "192.0.2.1" : "192.0.2.2", WAN, mac[!second]);
-	for (uint32_t i = 0; i < 2; i++) {
-		const struct host_change link = {
-			.kind = HOST_CHANGE_LINK, .ifindex = i + 1, .up = true, .mtu = 2000};
-
-		lane_change(g->lane, &link);
-		lane_link(g->lane, i, true);
-	}
-	CU_ASSERT_EQUAL_FATAL(lane_settle(g->lane), ERR_OK);
-}
-
-static void open_gateway(struct play *p, bool second)
-{
-	const struct dataplane_config config = {.num_packets = 1024};
-	const struct lane_params params = {.port_ike = 500, .port_nat_t = 4500};
-	struct gateway *g = &p->gw[second];
-	uint16_t port;
-
-	g->lan = (struct lan){.driver = {.ops = &lan_ops},
-			      .play = p,
-			      .out = &p->way[second],
-			      .in = &p->way[!second]};
-	g->wan = (struct wan){.driver = {.ops = &wan_ops},
-			      .play = p,
-			      .to = ring[second],
-			      .from = ring[!second],
-			      .way = &p->way[second]};
-	CU_ASSERT_EQUAL_FATAL(dataplane_new(&g->dp, &config), ERR_OK);
-	CU_ASSERT_EQUAL_FATAL(lane_new(&g->lane, &params), ERR_OK);
-	add_port(g, LAN, &g->lan.driver, mac[second]);
-	add_port(g, WAN, &g->wan.driver, mac[second]);
-	CU_ASSERT_EQUAL_FATAL(dataplane_attach(g->dp, &port, lane_inner(g->lane, 0)), ERR_OK);
-	CU_ASSERT_EQUAL_FATAL(dataplane_attach(g->dp, &g->outer, lane_outer(g->lane, 0)), ERR_OK);
-}
-
-static void add_pair(struct play *p, bool second, const uint32_t spi[2], uint8_t key[2][KEY_LEN])
-{
-	static const char *const nets[2][2] = {{"10.1.0.0/24", "fd00:1::/64"},
-					       {"10.2.0.0/24", "fd00:2::/64"}};
-	struct gateway *g = &p->gw[second];
-	struct ts ts[2][2];
-	const uint16_t port = p->udp ? 4500 : 0;
-	const struct endpoint ends[2] = {{.addr = ip("192.0.2.1"), .port = port},
-					 {.addr = ip("192.0.2.2"), .port = port}};
-	const struct path_addr path = {.local = ends[second],
-				       .remote = ends[!second],
-				       .encap = p->udp ? ENCAP_UDP : ENCAP_NONE};
-	const struct auth_proof_params who = {.method = AUTH_METHOD_PSK};
-	struct child_params c = {
-		.id = 1,
-		.spi_in = spi[second],
-		.spi_out = spi[!second],
-		.alg = AEAD_AES_GCM_16_256,
-		.key_in = bytes_of(key[second], KEY_LEN),
-		.key_out = bytes_of(key[!second], KEY_LEN),
-		.outbound_active = true,
-		.replay_window = WINDOW,
-		.local = ts[second],
-		.remote = ts[!second],
-		.num_local = 2,
-		.num_remote = 2,
-	};
-	struct policy_params policy = {.layer = POLICY_CONFIG,
-				       .action = POLICY_PROTECT,
-				       .local = c.local,
-				       .remote = c.remote,
-				       .num_local = 2,
-				       .num_remote = 2};
-	uint32_t id;
-
-	for (uint32_t i = 0; i < 2; i++) {
-		for (uint32_t k = 0; k < 2; k++) {
-			const struct ip_prefix net = prefix(nets[i][k]);
-
-			ts[i][k] = ts_from_prefix(&net);
-		}
-	}
-	CU_ASSERT_EQUAL_FATAL(dataplane_group_add(g->dp, &c.group), ERR_OK);
-	policy.group = c.group;
-	CU_ASSERT_EQUAL_FATAL(dataplane_policy_add(g->dp, &id, &policy), ERR_OK);
-	CU_ASSERT_EQUAL_FATAL(dataplane_pathset_add(g->dp, &c.pathset, g->outer, &path), ERR_OK);
-	c.proof = auth_proof_new(&who);
-	CU_ASSERT_FATAL(c.proof != NULL);
-	CU_ASSERT_EQUAL_FATAL(dataplane_child_add(g->dp, &c), ERR_OK);
-	auth_proof_put(c.proof);
+	p->lan[second] = (struct lan){.driver = {.ops = &lan_ops},
+				      .play = p,
+				      .out = &p->way[second],
+				      .in = &p->way[!second]};
+	p->wan[second] = (struct wan){.driver = {.ops = &wan_ops},
+				      .play = p,
+				      .to = ring[second],
+				      .from = ring[!second],
+				      .way = &p->way[second]};
 }
 
 static void join(struct play *p)
 {
-	uint8_t key[2][KEY_LEN];
-	uint32_t spi[2];
+	struct gateways_params params = {.window = WINDOW, .udp = p->udp};
 
-	for (uint32_t i = 0; i < sizeof(key); i++)
-		key[i / KEY_LEN][i % KEY_LEN] = (uint8_t)mix(p->state + i);
+	for (uint32_t i = 0; i < sizeof(params.keys); i++)
+		params.keys[i / GATEWAY_KEY_LEN][i % GATEWAY_KEY_LEN] = (uint8_t)mix(p->state + i);
 	for (int i = 0; i < 2; i++) {
-		open_gateway(p, i);
-		CU_ASSERT_EQUAL_FATAL(dataplane_spi_reserve(p->gw[i].dp, &spi[i]), ERR_OK);
+		open_ports(p, i);
+		params.ports[i][GATEWAY_LAN] = &p->lan[i].driver;
+		params.ports[i][GATEWAY_WAN] = &p->wan[i].driver;
 	}
-	for (int i = 0; i < 2; i++) {
-		add_pair(p, i, spi, key);
-		tell_host(&p->gw[i], i);
-	}
+	CU_ASSERT_EQUAL_FATAL(gateways_open(p->gw, &params), ERR_OK);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
@@ -590,7 +445,7 @@ static void run(struct play *p)
 		after = p->way[0].arrived + p->way[1].arrived;
 		quiet = after == before ? quiet + 1 : 0;
 		/* Nothing moves: what is late comes. */
-		if (quiet > 4 && (let_go(&p->gw[0].wan) || let_go(&p->gw[1].wan)))
+		if (quiet > 4 && (let_go(&p->wan[0]) || let_go(&p->wan[1])))
 			quiet = 0;
 		if (after / PROGRESS != told)
 			tap_diag("%llu packets", (unsigned long long)after);
@@ -635,7 +490,7 @@ static void check_way(const struct way *w)
 }
 
 /* check_lane - nothing was the host's, and the wire took all. */
-static void check_lane(const struct gateway *g)
+static void check_lane(const struct gateway *g, const struct wan *wan)
 {
 	struct lane_stats s;
 
@@ -644,16 +499,8 @@ static void check_lane(const struct gateway *g)
 		CU_ASSERT_EQUAL(s.rx_host, 0);
 		CU_ASSERT_EQUAL(s.left_to_host, 0);
 	}
-	CU_ASSERT_EQUAL(g->wan.to->stats.tx_full, 0);
-	CU_ASSERT_EQUAL(g->wan.to->stats.tx_error, 0);
-}
-
-static void close_gateway(struct gateway *g)
-{
-	dataplane_free(g->dp);
-	lane_free(g->lane);
-	close(g->far[LAN]);
-	close(g->far[WAN]);
+	CU_ASSERT_EQUAL(wan->to->stats.tx_full, 0);
+	CU_ASSERT_EQUAL(wan->to->stats.tx_error, 0);
 }
 
 static void play(bool udp)
@@ -673,10 +520,9 @@ static void play(bool udp)
 	for (int i = 0; i < 2; i++) {
 		check_way(&p->way[i]);
 		check_drops(&p->gw[!i], &p->way[i]);
-		check_lane(&p->gw[i]);
+		check_lane(&p->gw[i], &p->wan[i]);
 	}
-	for (int i = 0; i < 2; i++)
-		close_gateway(&p->gw[i]);
+	gateways_close(p->gw);
 	for (uint32_t i = 0; i < p->spare.num; i++)
 		packet_put(p->spare.pkt[i]);
 	free(p);
