@@ -2,7 +2,6 @@
 #include "dataplane/lookaside.h"
 
 #include "base/alloc.h"
-#include "base/clock.h"
 
 const struct aead_backend aead_lookaside = {.name = "lookaside"};
 
@@ -67,15 +66,18 @@ uint32_t lookaside_take(struct worker *w, enum crypt_way way, struct pktvec *out
 
 /* ---- the device ------------------------------------------------------------------------------ */
 
-static void collect(struct worker *w)
+/* collect - what is done; something was. */
+static bool collect(struct worker *w)
 {
 	struct lookaside *l = w->lookaside;
 	struct aead_done done[AEAD_BATCH_MAX];
 	uint32_t n = AEAD_BATCH_MAX;
+	bool any = false;
 
 	while (l->num_given && n == AEAD_BATCH_MAX) {
 		n = l->device->ops->complete(l->device, w->index, done, AEAD_BATCH_MAX);
 		l->num_given -= n;
+		any = any || n;
 		counter_add(&w->count.by_device, n);
 		for (uint32_t i = 0; i < n; i++) {
 			struct lookaside_slot *s = done[i].ref;
@@ -84,6 +86,7 @@ static void collect(struct worker *w)
 			s->ok = done[i].ok;
 		}
 	}
+	return any;
 }
 
 static bool is_late(const struct worker *w, struct lookaside_line *line)
@@ -110,7 +113,7 @@ void lookaside_poll(struct worker *w)
 		tell(w);
 	if (!l->num_given)
 		return;
-	collect(w);
+	(void)collect(w);
 	if (unlikely(is_late(w, &l->lines[CRYPT_OUT]) || is_late(w, &l->lines[CRYPT_IN])))
 		lookaside_lose(w);
 }
@@ -176,24 +179,15 @@ static void by_worker(struct worker *w, enum crypt_way way, const struct aead_op
 	s->ok = own.ok;
 }
 
-/* in_time - what is done meanwhile is taken note of; false: it was waited for long enough. */
-static bool in_time(struct worker *w, uint64_t *since_ns)
-{
-	const uint64_t now_ns = clock_now_ns();
-
-	*since_ns = *since_ns ? *since_ns : now_ns;
-	collect(w);
-	return now_ns - *since_ns <= AEAD_DEVICE_TIMEOUT_NS;
-}
-
 /* make_room - for n packets more; as many go on as must. */
 static void make_room(struct worker *w, enum crypt_way way, uint32_t n, struct pktvec *out)
 {
 	struct lookaside_line *line = &w->lookaside->lines[way];
-	uint64_t since_ns = 0;
+	struct aead_wait wait = {0};
 
 	while (LOOKASIDE_MAX - line->num < n) {
-		if (!take(w, way, out, n - (LOOKASIDE_MAX - line->num)) && !in_time(w, &since_ns))
+		if (!take(w, way, out, n - (LOOKASIDE_MAX - line->num)) &&
+		    !aead_wait_on(&wait, collect(w)))
 			lookaside_lose(w);
 	}
 }
@@ -202,7 +196,7 @@ static void make_room(struct worker *w, enum crypt_way way, uint32_t n, struct p
 static void submit(struct worker *w, enum crypt_way way, const struct batch *b)
 {
 	struct lookaside *l = w->lookaside;
-	uint64_t since_ns = 0;
+	struct aead_wait wait = {0};
 	uint32_t given = 0, n;
 
 	while (given < b->num) {
@@ -210,7 +204,7 @@ static void submit(struct worker *w, enum crypt_way way, const struct batch *b)
 					   b->num - given);
 		given += n;
 		l->num_given += n;
-		if (!n && !in_time(w, &since_ns))
+		if (!n && !aead_wait_on(&wait, collect(w)))
 			break;
 	}
 	if (likely(given == b->num))

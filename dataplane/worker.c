@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataplane/worker.h"
 
-#include "base/clock.h"
 #include "dataplane/dummy.h"
 #include "dataplane/lookaside.h"
 #include "dataplane/passes.h"
@@ -331,14 +330,12 @@ static void end_turn(struct worker *w)
 
 void worker_settle(struct worker *w)
 {
-	uint64_t until_ns;
+	struct aead_wait wait = {0};
 
 	if (likely(!w->lookaside) || !lookaside_num(w->lookaside))
 		return;
-	until_ns = clock_now_ns() + AEAD_DEVICE_TIMEOUT_NS;
 	while (lookaside_num(w->lookaside)) {
-		take_back(w);
-		if (clock_now_ns() > until_ns)
+		if (!aead_wait_on(&wait, take_back(w) > 0))
 			lookaside_lose(w);
 	}
 	end_turn(w);

@@ -82,6 +82,22 @@ static enum err key_new(struct aead_key **out, enum aead_alg alg, const uint8_t 
 	return ERR_OK;
 }
 
+bool aead_wait_on(struct aead_wait *w, bool came)
+{
+	const uint64_t now_ns = clock_now_ns();
+
+	if (came || !w->until_ns) {
+		*w = (struct aead_wait){.until_ns = now_ns + AEAD_DEVICE_TIMEOUT_NS};
+		return true;
+	}
+	if (now_ns <= w->until_ns)
+		return true;
+	if (w->once_more)
+		return false;
+	w->once_more = true;
+	return true;
+}
+
 /* take - what is done; returns how many. */
 static uint32_t take(void)
 {
@@ -96,15 +112,16 @@ static uint32_t take(void)
 /* run - n operations with keys of the device; false: it did not answer. */
 static bool run(const struct aead_op *ops, void *const *refs, uint32_t n)
 {
-	const uint64_t until_ns = clock_now_ns() + AEAD_DEVICE_TIMEOUT_NS;
-	uint32_t given = 0, taken = 0;
+	struct aead_wait wait = {0};
+	uint32_t given = 0, taken = 0, came;
 
 	while (taken < n) {
 		if (given < n)
 			given += device->ops->submit(device, device->num_queues - 1, ops + given,
 						     refs + given, n - given);
-		taken += take();
-		if (taken < n && clock_now_ns() > until_ns)
+		came = take();
+		taken += came;
+		if (taken < n && !aead_wait_on(&wait, came))
 			return false;
 	}
 	return true;

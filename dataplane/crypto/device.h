@@ -76,6 +76,16 @@ static inline bool aead_device_lose(struct aead_device *d)
 	return !__atomic_exchange_n(&d->lost, true, __ATOMIC_RELAXED);
 }
 
+/* struct aead_wait - for what a device has. Zero-initialised. */
+struct aead_wait {
+	uint64_t until_ns;
+	bool once_more;
+};
+
+/* aead_wait_on - between two looks; came: at the last one something was there. False: nothing came
+ * for AEAD_DEVICE_TIMEOUT_NS, nor at a look after that: it may be we who were away meanwhile. */
+bool aead_wait_on(struct aead_wait *w, bool came) NONNULL(1);
+
 /* aead_device_supports - one way of use of alg at least is supported. */
 bool aead_device_supports(const struct aead_device *d, enum aead_alg alg) NONNULL(1);
 

@@ -34,6 +34,7 @@ struct fake_device {
 	uint64_t delay_ns; /* real time until one is done */
 	uint32_t most;     /* gives back so many at a time */
 	bool shut;         /* gives nothing back */
+	uint64_t nap_ns;   /* who looks the second time is away so long and finds nothing; then 0 */
 	bool backwards;    /* the last one first */
 	uint32_t fail;     /* every so many-th fails; 0: none */
 	bool wrong;        /* spoils every text */
@@ -41,6 +42,7 @@ struct fake_device {
 	uint32_t algs; /* 1 << enum aead_alg */
 
 	/* What it saw. */
+	uint32_t looks; /* with nap_ns */
 	int num_keys;
 	uint32_t num_early; /* keys freed while an operation was under them */
 	bool closed;

@@ -648,6 +648,41 @@ static void test_lost_when_settling(void)
 	end(&f);
 }
 
+/* A worker that was away for longer than a device may take looks once more before it gives it up.
+ */
+static void test_away_meanwhile(void)
+{
+	const uint64_t nap_ns = AEAD_DEVICE_TIMEOUT_NS + 50 * NS_PER_MS;
+	struct fixture f;
+	uint32_t algs, failed;
+
+	begin(&f, NULL, NULL);
+	bed_pair(&f.bed, 1, NULL);
+	for (uint32_t i = 0; i < 3; i++) {
+		f.fake->nap_ns = nap_ns;
+		f.fake->room = i == 1 ? 7 : AEAD_DEVICE_DEPTH; /* submit() waits */
+		f.fake->most = i == 2 ? 1 : UINT32_MAX;
+		send_all(&f.bed.a, true, 30 * i, 30 * i + 30, LEN);
+		bed_turn(&f.bed);
+		CU_ASSERT_TRUE(received(&f.bed.b, 30 * i, 30 * i + 30));
+		CU_ASSERT_EQUAL(f.fake->nap_ns, 0);
+	}
+	CU_ASSERT_EQUAL(bed_dropped(&f.bed.a, DROP_DEVICE), 0);
+	CU_ASSERT_EQUAL(num_told(&f), 0);
+	CU_ASSERT_FALSE(aead_device_lost(&f.fake->device));
+	end(&f);
+
+	struct fake_device *fake = fake_device_new();
+	struct bed bed;
+
+	bed_init(&bed, NULL);
+	fake->nap_ns = nap_ns;
+	CU_ASSERT_EQUAL(dataplane_use_device(bed.a.dp, &algs, &failed, &fake->device), ERR_OK);
+	CU_ASSERT_EQUAL(failed, 0);
+	bed_fini(&bed);
+	fake_device_free(fake);
+}
+
 /* ---- in threads -------------------------------------------------------------------------------
  */
 
@@ -841,27 +876,17 @@ static void test_rekey_under_traffic(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_every_algorithm),
-	TAP_TEST(test_each_worker_has_a_queue),
-	TAP_TEST(test_order_and_books),
-	TAP_TEST(test_replay_at_the_device),
-	TAP_TEST(test_operations_that_fail),
-	TAP_TEST(test_nothing_is_received_that_cannot_go_on),
-	TAP_TEST(test_small_device),
-	TAP_TEST(test_full_line),
-	TAP_TEST(test_too_long_for_it),
-	TAP_TEST(test_any_behaviour),
-	TAP_TEST(test_self_test_decides),
-	TAP_TEST(test_dead_from_the_beginning),
-	TAP_TEST(test_no_room_for_keys),
-	TAP_TEST(test_lost_between_turns),
-	TAP_TEST(test_lost_with_some_done),
-	TAP_TEST(test_lost_in_a_turn),
-	TAP_TEST(test_lost_when_settling),
-	TAP_TEST(test_removed_meanwhile),
-	TAP_TEST(test_control_is_not_kept_waiting),
-	TAP_TEST(test_stopped_meanwhile),
-	TAP_TEST(test_lost_in_a_thread),
+	TAP_TEST(test_every_algorithm),      TAP_TEST(test_each_worker_has_a_queue),
+	TAP_TEST(test_order_and_books),      TAP_TEST(test_replay_at_the_device),
+	TAP_TEST(test_operations_that_fail), TAP_TEST(test_nothing_is_received_that_cannot_go_on),
+	TAP_TEST(test_small_device),         TAP_TEST(test_full_line),
+	TAP_TEST(test_too_long_for_it),      TAP_TEST(test_any_behaviour),
+	TAP_TEST(test_self_test_decides),    TAP_TEST(test_dead_from_the_beginning),
+	TAP_TEST(test_no_room_for_keys),     TAP_TEST(test_lost_between_turns),
+	TAP_TEST(test_lost_with_some_done),  TAP_TEST(test_lost_in_a_turn),
+	TAP_TEST(test_lost_when_settling),   TAP_TEST(test_away_meanwhile),
+	TAP_TEST(test_removed_meanwhile),    TAP_TEST(test_control_is_not_kept_waiting),
+	TAP_TEST(test_stopped_meanwhile),    TAP_TEST(test_lost_in_a_thread),
 	TAP_TEST(test_rekey_under_traffic),
 };
 
