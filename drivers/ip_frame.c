@@ -3,12 +3,7 @@
 
 #include <netinet/in.h>
 
-#define ETHERTYPE_V4     0x0800
-#define ETHERTYPE_V6     0x86dd
-#define ETHERTYPE_VLAN   0x8100
-#define ETHERTYPE_VLAN_S 0x88a8
-#define VLAN_TAG_LEN     4
-#define VLAN_TAGS_MAX    2
+#include "drivers/ethernet.h"
 
 #define V4_MIN_LEN       20
 #define V4_PLAIN         0x45 /* version, and length without options */
@@ -24,22 +19,12 @@
 
 bool frame_strip_ethernet(struct packet *p)
 {
-	uint32_t len = FRAME_ETHERNET_LEN;
+	bool v6;
+	uint32_t len = ethernet_find_ip(p->data, p->len, &v6);
 
-	for (int tags = 0;; tags++) {
-		if (p->len < len)
-			return false;
-		uint16_t type = load_be16(p->data + len - 2);
-
-		if (type == ETHERTYPE_V4 || type == ETHERTYPE_V6)
-			break;
-		if ((type != ETHERTYPE_VLAN && type != ETHERTYPE_VLAN_S) || tags == VLAN_TAGS_MAX)
-			return false;
-		len += VLAN_TAG_LEN;
-	}
 	p->data += len;
 	p->len -= len;
-	return true;
+	return len != 0;
 }
 
 bool frame_push_ethernet(struct packet *p)

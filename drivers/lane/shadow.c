@@ -9,10 +9,9 @@
 #include <unistd.h>
 
 #include "base/counter.h"
+#include "drivers/ethernet.h"
 #include "drivers/frame_parts.h"
 #include "drivers/vnet.h"
-
-#define ETHERNET_LEN 14
 
 void shadow_write(struct lane_wire *wire, struct packet *p)
 {
