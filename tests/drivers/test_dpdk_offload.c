@@ -15,10 +15,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/checksum.h"
 #include "dataplane/pool.h"
 #include "drivers/frame_parts.h"
 
+#include "tests/drivers/kind.h"
 #include "tests/drivers/netns.h"
 #include "tests/tap/tap.h"
 
@@ -26,7 +26,6 @@
 #define NUM_PACKETS 4095 /* a queue takes a thousand */
 #define LONG        60000
 #define ALL         (DPDK_OFFLOAD_TX_SUM | DPDK_OFFLOAD_RX_SUM | DPDK_OFFLOAD_TSO)
-#define ETHERNET    14
 #define PAYLOAD     101 /* odd */
 #define SEG_LEN     1000
 #define FRAME_MAX   2048
@@ -68,94 +67,11 @@ static uint32_t offloads_in_use(const struct driver *d)
 
 /* ---- frames --------------------------------------------------------------------------------- */
 
-/* struct kind - of a packet. */
-struct kind {
-	bool v6, tcp;
-};
-
-static const struct kind kinds[] = {{false, false}, {false, true}, {true, false}, {true, true}};
-
-static uint32_t l4_at(struct kind k)
-{
-	return ETHERNET + (k.v6 ? 40 : 20);
-}
-
-static uint32_t sum_at(struct kind k)
-{
-	return l4_at(k) + (k.tcp ? 16 : 6);
-}
-
-static uint32_t payload_at(struct kind k)
-{
-	return l4_at(k) + (k.tcp ? 20 : 8);
-}
-
-static void set_header_sum(uint8_t *ip)
-{
-	store_be16(ip + 10, 0);
-	checksum_put(ip + 10, (uint16_t)~checksum_fold(checksum_add(0, ip, 20)));
-}
-
-static void write_ip(uint8_t *ip, struct kind k, uint32_t l4_len)
-{
-	memset(ip, 0, k.v6 ? 40 : 20);
-	if (k.v6) {
-		ip[0] = 0x60;
-		store_be16(ip + 4, (uint16_t)l4_len);
-		ip[6] = k.tcp ? IPPROTO_TCP : IPPROTO_UDP;
-		ip[7] = 64;
-		ip[8] = ip[24] = 0xfd;
-		ip[23] = 1;
-		ip[39] = 2;
-		return;
-	}
-	ip[0] = 0x45;
-	store_be16(ip + 2, (uint16_t)(20 + l4_len));
-	store_be16(ip + 4, 7);
-	ip[8] = 64;
-	ip[9] = k.tcp ? IPPROTO_TCP : IPPROTO_UDP;
-	memcpy(ip + 12, "\x0a\x01\x00\x09\x0a\x02\x00\x09", 8);
-	set_header_sum(ip);
-}
-
 /* make - a frame whose checksum is the pseudo header's sum. */
 static void make(struct packet *p, struct kind k, uint32_t payload)
 {
-	uint8_t *ip = p->data + ETHERNET, *t = p->data + l4_at(k);
-	uint32_t l4_len = payload_at(k) - l4_at(k) + payload;
-
-	memcpy(p->data, "\x02\0\0\0\0\x02\x02\0\0\0\0\x01\x08\0", ETHERNET);
-	if (k.v6)
-		store_be16(p->data + 12, 0x86dd);
-	write_ip(ip, k, l4_len);
-	memset(t, 0, payload_at(k) - l4_at(k));
-	store_be16(t, 4000);
-	store_be16(t + 2, 4001);
-	if (k.tcp) {
-		store_be32(t + 4, 5000);
-		t[12] = 5 << 4;
-		t[13] = 0x18;
-	} else {
-		store_be16(t + 4, (uint16_t)l4_len);
-	}
-	for (uint32_t i = 0; i < payload; i++)
-		p->data[payload_at(k) + i] = (uint8_t)(i * 7);
-	checksum_put(p->data + sum_at(k),
-		     checksum_fold(checksum_pseudo(ip, k.tcp ? IPPROTO_TCP : IPPROTO_UDP) +
-				   checksum_value((uint16_t)l4_len)));
-	p->len = payload_at(k) + payload;
-}
-
-/* is_whole - the checksum of TCP or UDP is right, and the header's. */
-static bool is_whole(const uint8_t *frame, size_t len, struct kind k)
-{
-	const uint8_t *ip = frame + ETHERNET;
-	uint64_t sum = checksum_pseudo(ip, k.tcp ? IPPROTO_TCP : IPPROTO_UDP) +
-		       checksum_value((uint16_t)(len - l4_at(k)));
-
-	if (!k.v6 && checksum_fold(checksum_add(0, ip, 20)) != 0xffff)
-		return false;
-	return checksum_fold(checksum_add(sum, frame + l4_at(k), len - l4_at(k))) == 0xffff;
+	memcpy(p->data, "\x02\0\0\0\0\x02\x02\0\0\0\0\x01", 12);
+	p->len = kind_make(p->data, k, payload);
 }
 
 static void send_one(struct driver *d, struct packet *p)
@@ -199,8 +115,8 @@ static void test_where_headers_are(void)
 		CU_ASSERT_EQUAL(f.l4_len, k.tcp ? 20 : 8);
 		CU_ASSERT_EQUAL(f.v6, k.v6);
 		CU_ASSERT_EQUAL(f.tcp, k.tcp);
-		CU_ASSERT_EQUAL(l4_at(k) + frame_parts_sum_at(&f), sum_at(k));
-		for (size_t len = 0; len < payload_at(k); len++)
+		CU_ASSERT_EQUAL(kind_l4_at(k) + frame_parts_sum_at(&f), kind_sum_at(k));
+		for (size_t len = 0; len < kind_payload_at(k); len++)
 			CU_ASSERT_FALSE(find_copy(&f, p->data, len));
 		for (size_t bit = 0; bit < p->len * 8; bit++) {
 			p->data[bit / 8] ^= (uint8_t)(1 << bit % 8);
@@ -320,11 +236,11 @@ static void test_sums_left_to_a_port(void)
 		struct packet *p = packet_get(s.heap);
 
 		make(p, kinds[i], PAYLOAD);
-		CU_ASSERT_FALSE(is_whole(p->data, p->len, kinds[i]));
+		CU_ASSERT_FALSE(kind_is_whole(p->data, p->len, kinds[i]));
 		p->flags |= PACKET_F_SUM;
 		send_one(s.d, p);
-		CU_ASSERT_EQUAL(kernel_has(&s, frame), payload_at(kinds[i]) + PAYLOAD);
-		CU_ASSERT_TRUE(is_whole(frame, payload_at(kinds[i]) + PAYLOAD, kinds[i]));
+		CU_ASSERT_EQUAL(kernel_has(&s, frame), kind_payload_at(kinds[i]) + PAYLOAD);
+		CU_ASSERT_TRUE(kind_is_whole(frame, kind_payload_at(kinds[i]) + PAYLOAD, kinds[i]));
 	}
 	end(&s);
 }
@@ -349,7 +265,7 @@ static void test_other_sums_stay(void)
 		memcpy(sent, p->data, len);
 		send_one(s.d, p);
 		CU_ASSERT_EQUAL_FATAL(kernel_has(&s, frame), len);
-		CU_ASSERT_EQUAL(is_whole(frame, len, k), round % 3 == 0);
+		CU_ASSERT_EQUAL(kind_is_whole(frame, len, k), round % 3 == 0);
 		CU_ASSERT_EQUAL(memcmp(frame, sent, len) == 0, round % 3 != 0);
 	}
 	end(&s);
@@ -359,16 +275,16 @@ static void test_other_sums_stay(void)
 static void expect_segment(const uint8_t *frame, size_t len, struct kind k, uint32_t i,
 			   uint32_t num)
 {
-	const uint8_t *t = frame + l4_at(k);
+	const uint8_t *t = frame + kind_l4_at(k);
 
-	CU_ASSERT_EQUAL(len, payload_at(k) + (i + 1 < num ? SEG_LEN : 1));
-	CU_ASSERT_TRUE(is_whole(frame, len, k));
+	CU_ASSERT_EQUAL(len, kind_payload_at(k) + (i + 1 < num ? SEG_LEN : 1));
+	CU_ASSERT_TRUE(kind_is_whole(frame, len, k));
 	CU_ASSERT_EQUAL(load_be32(t + 4), 5000 + i * SEG_LEN);
 	CU_ASSERT_EQUAL(t[13], i + 1 < num ? 0x10 : 0x18); /* PSH ends the data */
 	CU_ASSERT_EQUAL(load_be16(frame + ETHERNET + 2), len - ETHERNET);
 	CU_ASSERT_EQUAL(load_be16(frame + ETHERNET + 4), 7 + i);
-	for (size_t b = payload_at(k); b < len; b++)
-		if (frame[b] != (uint8_t)((i * SEG_LEN + b - payload_at(k)) * 7))
+	for (size_t b = kind_payload_at(k); b < len; b++)
+		if (frame[b] != (uint8_t)((i * SEG_LEN + b - kind_payload_at(k)) * 7))
 			CU_FAIL("another payload");
 }
 
@@ -524,8 +440,8 @@ static void test_sums_by_virtio(void)
 		send_one(from, p);
 		got = receive(to);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(got);
-		CU_ASSERT_EQUAL(got->len, payload_at(k) + PAYLOAD);
-		CU_ASSERT_TRUE(is_whole(got->data, got->len, k));
+		CU_ASSERT_EQUAL(got->len, kind_payload_at(k) + PAYLOAD);
+		CU_ASSERT_TRUE(kind_is_whole(got->data, got->len, k));
 		packet_put(got);
 	}
 	close_virtio(side, path);
@@ -551,8 +467,8 @@ static void test_supers_by_virtio(void)
 		send_one(side[1], p);
 		got = receive(side[0]);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(got);
-		CU_ASSERT_EQUAL(got->len, payload_at(k) + 8 * SEG_LEN);
-		CU_ASSERT_EQUAL(got->data[payload_at(k) + 7999], (uint8_t)(7999 * 7));
+		CU_ASSERT_EQUAL(got->len, kind_payload_at(k) + 8 * SEG_LEN);
+		CU_ASSERT_EQUAL(got->data[kind_payload_at(k) + 7999], (uint8_t)(7999 * 7));
 		packet_put(got);
 		p = packet_get(longer);
 		make(p, k, 40 * SEG_LEN);

@@ -6,7 +6,6 @@
  */
 #include "drivers/lane.h"
 
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -20,9 +19,9 @@
 #include "drivers/memory.h"
 #include "drivers/vnet.h"
 
+#include "tests/drivers/kind.h"
 #include "tests/tap/tap.h"
 
-#define ETHERNET  14
 #define PAYLOAD   101
 #define FRAME_MAX 65600
 #define NEEDS_SUM 1
@@ -193,75 +192,13 @@ static uint64_t shadow_errors(void)
 
 /* ---- frames --------------------------------------------------------------------------------- */
 
-struct kind {
-	bool v6, tcp;
-};
-
-static const struct kind kinds[] = {{false, false}, {false, true}, {true, false}, {true, true}};
-
-static uint32_t l4_at(struct kind k)
-{
-	return ETHERNET + (k.v6 ? 40 : 20);
-}
-
-static uint32_t sum_in_l4(struct kind k)
-{
-	return k.tcp ? 16 : 6;
-}
-
-static void set_header_sum(uint8_t *ip)
-{
-	store_be16(ip + 10, 0);
-	checksum_put(ip + 10, (uint16_t)~checksum_fold(checksum_add(0, ip, 20)));
-}
-
-/* pseudo - the sum of a frame's pseudo header. */
-static uint16_t pseudo(const uint8_t *frame, uint32_t len, struct kind k)
-{
-	return checksum_fold(checksum_pseudo(frame + ETHERNET, k.tcp ? IPPROTO_TCP : IPPROTO_UDP) +
-			     checksum_value((uint16_t)(len - l4_at(k))));
-}
-
 /* make - a frame to be forwarded whose checksum is the pseudo header's sum. */
 static void make(struct kind k, uint32_t payload)
 {
-	uint32_t head = k.tcp ? 20 : 8, l4_len = head + payload;
-	uint8_t *ip = s.frame + ETHERNET, *t = s.frame + l4_at(k);
-
 	memset(s.frame, 0, sizeof(s.frame));
 	memcpy(s.frame, router_mac, 6);
 	memcpy(s.frame + 6, port_mac, 6);
-	store_be16(s.frame + 12, k.v6 ? 0x86dd : 0x0800);
-	s.len = l4_at(k) + l4_len;
-	if (k.v6) {
-		ip[0] = 0x60;
-		store_be16(ip + 4, (uint16_t)l4_len);
-		ip[6] = k.tcp ? IPPROTO_TCP : IPPROTO_UDP;
-		ip[7] = 64;
-		ip[8] = ip[24] = 0xfd;
-	} else {
-		ip[0] = 0x45;
-		store_be16(ip + 2, (uint16_t)(20 + l4_len));
-		ip[8] = 64;
-		ip[9] = k.tcp ? IPPROTO_TCP : IPPROTO_UDP;
-		memcpy(ip + 12, "\x0a\x01\x00\x09\x0a\x02\x00\x09", 8);
-		set_header_sum(ip);
-	}
-	store_be16(t, 4000);
-	store_be16(t + 2, 4001);
-	t[12] = k.tcp ? 5 << 4 : 0;
-	if (!k.tcp)
-		store_be16(t + 4, (uint16_t)l4_len);
-	for (uint32_t i = 0; i < payload; i++)
-		t[head + i] = (uint8_t)(i * 7);
-	checksum_put(t + sum_in_l4(k), pseudo(s.frame, s.len, k));
-}
-
-static bool is_whole(const uint8_t *frame, uint32_t len, struct kind k)
-{
-	uint64_t sum = checksum_add(pseudo(frame, len, k), frame + l4_at(k), len - l4_at(k));
-
-	return checksum_fold(sum) == 0xffff;
+	s.len = kind_make(s.frame, k, payload);
 }
 
 /* to_shadow - as the host sends it, with this header of offloads. */
@@ -279,8 +216,8 @@ static void front_of(uint8_t front[static VNET_LEN], struct kind k)
 {
 	memset(front, 0, VNET_LEN);
 	front[0] = NEEDS_SUM;
-	front[6] = (uint8_t)l4_at(k);
-	front[8] = (uint8_t)sum_in_l4(k);
+	front[6] = (uint8_t)kind_l4_at(k);
+	front[8] = (uint8_t)(kind_sum_at(k) - kind_l4_at(k));
 }
 
 static bool sent_as_made(void)
@@ -323,7 +260,7 @@ static void test_sums_that_a_port_would_not_find(void)
 	begin(true, true);
 	make(udp4, PAYLOAD);
 	s.frame[ETHERNET + 9] = 47;
-	set_header_sum(s.frame + ETHERNET);
+	kind_header_sum(s.frame + ETHERNET);
 	front_of(front, udp4);
 	uint16_t sum = checksum_fold(checksum_add(0, s.frame + 34, s.len - 34));
 
@@ -448,7 +385,7 @@ static void test_headers_that_lie(void)
 		to_shadow(front);
 		turn();
 	}
-	for (uint32_t len = 1; len <= l4_at(tcp4) + 20; len++) {
+	for (uint32_t len = 1; len <= kind_l4_at(tcp4) + 20; len++) {
 		make(tcp4, PAYLOAD);
 		front_of(front, tcp4);
 		s.len = len;
@@ -456,7 +393,7 @@ static void test_headers_that_lie(void)
 		s.wire.num_sent = 0;
 		turn();
 		if (s.wire.num_sent && s.wire.flags & PACKET_F_SUM)
-			CU_ASSERT_EQUAL(len, l4_at(tcp4) + 20);
+			CU_ASSERT_EQUAL(len, kind_l4_at(tcp4) + 20);
 	}
 	end();
 }
@@ -551,9 +488,9 @@ static void test_sums_of_what_is_sealed(void)
 			CU_ASSERT_EQUAL(load_be16(s.wire.frame + 40), 0);
 		if (v6 && udp && sums)
 			CU_ASSERT_EQUAL(checksum_get(s.wire.frame + 60),
-					pseudo(s.wire.frame, s.wire.len, k));
+					kind_pseudo(s.wire.frame, s.wire.len, k));
 		if (v6 && udp && !sums)
-			CU_ASSERT_TRUE(is_whole(s.wire.frame, s.wire.len, k));
+			CU_ASSERT_TRUE(kind_is_whole(s.wire.frame, s.wire.len, k));
 		end();
 	}
 }
