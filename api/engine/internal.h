@@ -5,7 +5,7 @@
  *   engine.c   life, and one turn
  *   loop.c     what wakes us, behind one descriptor
  *   crypto.c   a lookaside device for ciphers
- *   gateway.c  DPDK's ports and the fast lane between them
+ *   gateway.c  DPDK's ports and the fast lane between them; gateway_ports.c, gateway_follow.c
  *   device.c   the virtual interface, and what is opened at the start
  *   sockets.c  the outer sockets, a set for each worker
  *   actions.c  carries out what the keying engine decided

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * gateway_follow.c - the lane is told of the host's routes and neighbours, and of the wires'
+ * carriers; the devices of the MTUs that their shadows were given.
+ */
+#include "api/engine/gateway.h"
+
+#include "drivers/dpdk.h"
+#include "drivers/lane.h"
+
+#define HOST(e, op, ...) ((e)->host.ops->op((e)->host.ctx, __VA_ARGS__))
+
+/* How often the wires are looked at. */
+#define TICK_NS NS_PER_S
+
+/* follow_mtu - the shadow's MTU was changed by hand: the device's follows where it can. */
+static void follow_mtu(struct gateway *g, uint32_t i, uint32_t mtu)
+{
+	const char *name = g->engine->daemon.dpdk.ports[i].name;
+
+	if (!mtu || mtu == g->mtu[i])
+		return;
+	g->mtu[i] = mtu;
+	if (dpdk_module(g->dpdk)->set_mtu(g->frames[i], mtu))
+		LOG(INFO, KNL, NULL, "%s: MTU %u; the device stays as it is", name, mtu);
+	else
+		LOG(INFO, KNL, NULL, "%s: MTU %u", name, mtu);
+}
+
+static void on_change(void *arg, const struct host_change *c)
+{
+	struct gateway *g = arg;
+
+	lane_change(g->lane, c);
+	for (uint32_t i = 0; c->kind == HOST_CHANGE_LINK && i < g->num_ports; i++)
+		if (g->ifindex[i] == c->ifindex && !c->gone)
+			follow_mtu(g, i, c->mtu);
+}
+
+static void on_mirror(struct engine *e, struct loop_source *s)
+{
+	struct gateway *g = container_of(s, struct gateway, source);
+
+	if (HOST(e, mirror_read, g->mirror, on_change, g)) {
+		LOG(ERROR, KNL, NULL, "the host's routes are not followed any more");
+		loop_unwatch(e, s);
+		return;
+	}
+	if (lane_settle(g->lane))
+		LOG(ERROR, KNL, NULL, "no memory for the routes: those of before stay");
+}
+
+static void on_tick(struct timer *t, uint64_t now_ns)
+{
+	struct gateway *g = container_of(t, struct gateway, tick);
+	struct engine *e = g->engine;
+
+	for (uint32_t i = 0; i < g->num_ports; i++) {
+		struct dpdk_port_info info;
+
+		dpdk_module(g->dpdk)->info(g->frames[i], &info);
+		if (info.up == g->up[i])
+			continue;
+		g->up[i] = info.up;
+		lane_link(g->lane, i, info.up);
+		LOG(WARN, KNL, NULL, "%s: the link is %s", e->daemon.dpdk.ports[i].name,
+		    info.up ? "up" : "down");
+	}
+	/* What a change left behind is tried again. */
+	if (lane_settle(g->lane))
+		LOG(ERROR, KNL, NULL, "no memory for the routes: those of before stay");
+	timer_set(&e->timers, t, now_ns + TICK_NS);
+}
+
+enum err gateway_follow(struct engine *e, struct gateway *g)
+{
+	enum err err = HOST(e, mirror_open, &g->mirror, &g->source.fd);
+
+	if (err) {
+		LOG(ERROR, KNL, NULL, "the host's routes cannot be followed: %s", err_text(err));
+		return err;
+	}
+	g->source.ready = on_mirror;
+	err = loop_watch(e, &g->source);
+	if (err)
+		return err;
+	timer_init(&g->tick, on_tick);
+	timer_set(&e->timers, &g->tick, engine_now(e) + TICK_NS);
+	on_mirror(e, &g->source); /* the first dump begins */
+	return ERR_OK;
+}
