@@ -18,7 +18,7 @@
 #define VAES_INLINE static inline __attribute__((always_inline)) VAES
 
 /* VAES_CHUNK - blocks of one packet that go through the kernel at a time. */
-#define VAES_CHUNK 16
+#define VAES_CHUNK 20
 
 /* VAES_FRONT - bytes in front of a text that go through the kernel with it: vaes_block.h says why.
  * VAES_VECTOR - bytes of a vector. VAES_WHOLE_VECTORS - that a small packet has at most. */
@@ -31,14 +31,17 @@
 
 /* struct aead_key - in its own memory, which is in the key arena. power: see vaes_ghash.h. Blocks
  * of a chunk that are not there are zero, and it does not matter what they are multiplied with: it
- * is what lies behind the last power. */
+ * is what lies behind the last power, the round keys and `behind`. */
 struct aead_key {
 	struct secret memory;
 	__m128i power[VAES_POWERS];
 	__m128i round[15];
-	uint32_t rounds; /* 10 or 14; 0 in a forked child, where all of this is zero */
+	__m128i behind[2]; /* zero */
+	uint32_t rounds;   /* 10 or 14; 0 in a forked child, where all of this is zero */
 };
-static_assert(VAES_CHUNK <= 15 + 2, "as many as there are behind the powers of one block");
+static_assert(offsetof(struct aead_key, power) + sizeof(__m128i) * (2 * VAES_CHUNK - 1) <=
+		      sizeof(struct aead_key),
+	      "a chunk of them from the powers of one block on");
 
 /* vaes_key_expand - the key schedule of AES and the powers of H; key_len: 16 or 32. */
 void vaes_key_expand(struct aead_key *k, const uint8_t *key, size_t key_len) NONNULL(1, 2);

@@ -36,6 +36,10 @@
 			do_(6); \
 		if ((w) > 7)    \
 			do_(7); \
+		if ((w) > 8)    \
+			do_(8); \
+		if ((w) > 9)    \
+			do_(9); \
 	} while (0)
 
 /* vaes_keep - from vaes_keep + VECTOR - n on n times 0xff, then zeros. */
