@@ -228,11 +228,13 @@ struct ike_ask {
 
 /* struct ike_trust - a key that speaks for the peer: an end's certificate (DER), or a raw public
  * key (SubjectPublicKeyInfo) that the configuration names. ca: the subject (DER) of the anchor that
- * the certificate leads to; empty if it is named itself. */
+ * the certificate leads to; empty if it is named itself. stored: the certificate is here, whether
+ * it was sent or not. */
 struct ike_trust {
 	struct bytes cert;
 	struct bytes key;
 	struct bytes ca;
+	bool stored;
 };
 
 /* enum ike_scheme - how a key outside of this process signs. ECDSA: the DER of r and s; RSA: PSS
@@ -390,6 +392,7 @@ struct ike_sa_info {
 	uint64_t spi_i, spi_r;
 	struct path_addr path;
 	const struct ike_id *local_id, *remote_id; /* NULL while unknown */
+	const struct auth_proof *proof;            /* NULL until the peer is authenticated */
 	const char *proposal; /* "AES_GCM_16-256/PRF_HMAC_SHA2_256/CURVE_25519" or "" */
 	uint64_t established_ns, rekey_ns;
 	bool nat_local, nat_remote;

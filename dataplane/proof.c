@@ -18,6 +18,20 @@ static void copy(struct bytes *view, uint8_t **at)
 	*at += view->len;
 }
 
+const char *auth_method_name(enum auth_method method)
+{
+	static const char *const names[AUTH_NUM_METHODS] = {
+		[AUTH_METHOD_NONE] = "none",
+		[AUTH_METHOD_PSK] = "psk",
+		[AUTH_METHOD_GROUP_PSK] = "group-psk",
+		[AUTH_METHOD_PKIX_TRUSTED] = "pkix-trusted",
+		[AUTH_METHOD_PKIX_INLINE] = "pkix-inline",
+		[AUTH_METHOD_PUBKEY] = "pubkey",
+	};
+
+	return (size_t)method < ARRAY_LEN(names) ? names[method] : "unknown";
+}
+
 struct auth_proof *auth_proof_new(const struct auth_proof_params *params)
 {
 	struct auth_proof *p;

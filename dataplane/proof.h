@@ -12,12 +12,16 @@
 /* enum auth_method - how the peer proved its identity (draft-ietf-btns-abstract-api 7). */
 enum auth_method {
 	AUTH_METHOD_NONE,
-	AUTH_METHOD_PSK,       /* unique pre-shared key */
-	AUTH_METHOD_GROUP_PSK, /* a pre-shared key that more than one identity may use */
-	AUTH_METHOD_X509,      /* a signature by the key of a certificate that leads to an anchor */
-	AUTH_METHOD_PUBKEY, /* a signature by a key that was configured, or a pinned certificate's
-			     */
+	AUTH_METHOD_PSK,          /* unique pre-shared key */
+	AUTH_METHOD_GROUP_PSK,    /* a pre-shared key that more than one identity may use */
+	AUTH_METHOD_PKIX_TRUSTED, /* a signature by the key of a certificate that is here itself */
+	AUTH_METHOD_PKIX_INLINE,  /* the same of one that was sent, and leads to an anchor */
+	AUTH_METHOD_PUBKEY,       /* a signature by a raw public key that was configured */
+	AUTH_NUM_METHODS
 };
+
+/* auth_method_name - "psk", "group-psk", "pkix-inline": short and stable, for lists. */
+const char *auth_method_name(enum auth_method method);
 
 /* struct ike_id - an identification payload body as value: type (RFC 7296 3.5) and data. */
 struct ike_id {

@@ -160,6 +160,8 @@ void print_sa(const struct tree *sa, int indent)
 	    text(sa, "responder-spi"), initiator ? "" : "*");
 	print_end(sa, "local", indent + 2);
 	print_end(sa, "remote", indent + 2);
+	if (has(sa, "remote-auth"))
+		put("%*sremote authentication: %s\n", indent + 2, "", text(sa, "remote-auth"));
 	if (has(sa, "encr-alg")) {
 		put("%*s", indent + 2, "");
 		print_algorithms(sa);

@@ -188,6 +188,7 @@ int ipsec_engine_peer(struct ipsec_engine *e, struct ipsec_peer *out, uint32_t t
 		ike_id_text(out->local_id, sizeof(out->local_id), &info.local);
 		ike_id_text(out->peer_id, sizeof(out->peer_id), &info.peer);
 		out->shared_secret = info.method == AUTH_METHOD_GROUP_PSK;
+		out->method = auth_method_name(info.method);
 	}
 	embed_leave(e, before);
 	return embed_fail(err);

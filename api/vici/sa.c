@@ -224,6 +224,9 @@ enum err sa_fill(const struct backend *b, struct tree *t, const struct ike_sa_in
 	TRY(tree_setf(t, "state", "%s", sa_state_text(sa->state)));
 	TRY(set_end(t, "local", &sa->path.local, sa->local_id));
 	TRY(set_end(t, "remote", &sa->path.remote, sa->remote_id));
+	if (sa->proof)
+		TRY(tree_setf(t, "remote-auth", "%s",
+			      auth_method_name(auth_proof_params(sa->proof)->method)));
 	if (sa->initiator)
 		TRY(tree_setf(t, "initiator", "yes"));
 	TRY(tree_setf(t, "initiator-spi", "%016llx", (unsigned long long)sa->spi_i));

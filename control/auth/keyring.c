@@ -227,14 +227,30 @@ static bool answer_sign(struct ike_keyring *k, struct ike_answer *out, const str
 
 /* ---- the peer's key -------------------------------------------------------------------------- */
 
+/* A certificate that lies here, in the store or in the connection itself. */
+static bool is_stored(const struct conf *conf, const struct ike_ask *ask, const struct cred *c)
+{
+	const struct conf_creds *lists[] = {&ask->config->remote.certs, &conf->creds};
+
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+		for (uint32_t j = 0; j < lists[i]->num; j++) {
+			if (lists[i]->list[j]->kind == CRED_CERT &&
+			    bytes_equal(cred_der(lists[i]->list[j]), cred_der(c)))
+				return true;
+		}
+	}
+	return false;
+}
+
 static void trust_add(struct ike_keyring *k, struct ike_answer *out, const struct cred *c,
-		      struct bytes ca)
+		      struct bytes ca, bool stored)
 {
 	if (out->num_trust == TRUST_MAX)
 		return;
-	k->trust[out->num_trust++] = c->kind == CRED_PUBKEY
-					     ? (struct ike_trust){.key = cred_spki(c)}
-					     : (struct ike_trust){.cert = cred_der(c), .ca = ca};
+	k->trust[out->num_trust++] =
+		c->kind == CRED_PUBKEY
+			? (struct ike_trust){.key = cred_spki(c)}
+			: (struct ike_trust){.cert = cred_der(c), .ca = ca, .stored = stored};
 	out->trust = k->trust;
 }
 
@@ -271,7 +287,7 @@ static bool trust_pubkeys(struct ike_keyring *k, struct ike_answer *out, const s
 	}
 	for (uint32_t i = 0; i < pinned->num; i++) {
 		if (!shown || bytes_equal(shown->data, cred_spki(pinned->list[i])))
-			trust_add(k, out, pinned->list[i], bytes_of(NULL, 0));
+			trust_add(k, out, pinned->list[i], bytes_of(NULL, 0), true);
 	}
 	refuse(k, IKE_REASON_CERT_UNKNOWN_CA,
 	       "the public key that it shows is not among `remote.pubkeys`");
@@ -308,7 +324,7 @@ static bool trust_chain(struct ike_keyring *k, struct ike_answer *out, const str
 	if (e && e != ERR_AUTH)
 		refuse(k, IKE_REASON_RESOURCES, err_text(e));
 	if (!e)
-		trust_add(k, out, certs[0], ca);
+		trust_add(k, out, certs[0], ca, is_stored(conf, ask, certs[0]));
 	return !e;
 }
 
@@ -331,7 +347,7 @@ static bool trust_pinned(struct ike_keyring *k, struct ike_answer *out, const st
 		if (chain_valid_at(&k->fault, c, wall_s))
 			continue;
 		if (!remote->cacerts.num)
-			trust_add(k, out, c, bytes_of(NULL, 0));
+			trust_add(k, out, c, bytes_of(NULL, 0), true);
 		else
 			(void)trust_chain(k, out, conf, ask, &c, 1, wall_s);
 	}

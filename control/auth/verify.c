@@ -159,7 +159,7 @@ enum err auth_verify_signature(struct crypto_ctx *c, struct auth_proof **out,
 	if (!e)
 		e = check_signature(c, why, params, &s);
 	if (!e) {
-		proven.method = params->ca.len ? AUTH_METHOD_X509 : AUTH_METHOD_PUBKEY;
+		proven.method = params->proven;
 		proven.peer_key = s.spki;
 		proof = auth_proof_new(&proven);
 		e = proof ? ERR_OK : ERR_NOMEM;

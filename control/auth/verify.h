@@ -39,12 +39,13 @@ struct auth_signature_params {
 	struct bytes auth;          /* from the AUTH payload */
 	struct bytes cert;
 	struct bytes key;
-	struct bytes ca;     /* subject of the anchor, empty if the certificate itself is pinned */
-	uint32_t kinds;      /* KEY_BIT()s that may sign */
-	uint32_t hashes;     /* SIG_HASH_BIT()s that may be used */
-	bool pss;            /* of RSA only RSASSA-PSS */
-	uint32_t rsa_bits;   /* at least */
-	uint32_t ecdsa_bits; /* at least */
+	struct bytes ca;         /* subject of the anchor, empty if there is none */
+	enum auth_method proven; /* what the proof will say of it */
+	uint32_t kinds;          /* KEY_BIT()s that may sign */
+	uint32_t hashes;         /* SIG_HASH_BIT()s that may be used */
+	bool pss;                /* of RSA only RSASSA-PSS */
+	uint32_t rsa_bits;       /* at least */
+	uint32_t ecdsa_bits;     /* at least */
 };
 
 /* auth_verify_signature - the signature is right (S24), the key strong enough (S25), the hash SHA-2

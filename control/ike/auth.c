@@ -164,6 +164,14 @@ static enum err check_psk(struct step *s)
 
 /* ---- signatures ------------------------------------------------------------------------------ */
 
+/* What the proof will say: a certificate that a program vouches for was sent. */
+static enum auth_method method_of(const struct ike_trust *trust)
+{
+	if (!trust->cert.len)
+		return AUTH_METHOD_PUBKEY;
+	return trust->stored ? AUTH_METHOD_PKIX_TRUSTED : AUTH_METHOD_PKIX_INLINE;
+}
+
 static enum err verify_signature(struct step *s, struct auth_proof **out,
 				 char why[static KEY_WHY_MAX], const struct ike_trust *trust,
 				 struct bytes request)
@@ -181,6 +189,7 @@ static enum err verify_signature(struct step *s, struct auth_proof **out,
 		.cert = trust->cert,
 		.key = trust->key,
 		.ca = trust->ca,
+		.proven = method_of(trust),
 		.kinds = sign->kinds,
 		.hashes = sign->hashes,
 		.pss = sign->pss,

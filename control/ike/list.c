@@ -82,6 +82,7 @@ static void show(const struct ike_sa *sa, void (*fn)(void *ctx, const struct ike
 		.path = sa->path,
 		.local_id = sa->local_id.type ? &sa->local_id : NULL,
 		.remote_id = sa->remote_id.type ? &sa->remote_id : NULL,
+		.proof = sa->proof,
 		.proposal = sa->proposal,
 		.established_ns = sa->established_ns,
 		.rekey_ns = sa->rekey_ns,

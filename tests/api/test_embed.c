@@ -196,6 +196,7 @@ static void carry(struct side *a, struct side *b, int from_net, int to_net)
 	snprintf(peer_id, sizeof(peer_id), "side%d.example", from_net);
 	CU_ASSERT(ipsec_engine_peer(b->engine, &peer, in.token) == 0);
 	CU_ASSERT_STRING_EQUAL(peer.peer_id, peer_id);
+	CU_ASSERT_STRING_EQUAL(peer.method, peer.shared_secret ? "group-psk" : "psk");
 	CU_ASSERT(ipsec_engine_peer(b->engine, &peer, in.token + 1) == -1 && errno == ENOENT);
 }
 

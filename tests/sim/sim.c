@@ -463,9 +463,11 @@ void sim_answer(struct sim *s, unsigned side, uint64_t id, enum ike_ask_kind kin
 	struct ike_answer a = {.allow = allow};
 	const struct ike_ask *ask = ask_find(n->e, id);
 
-	if (allow && ask && (kind == IKE_ASK_SIGN || kind == IKE_ASK_VERIFY_CHAIN))
+	if (allow && ask &&
+	    (kind == IKE_ASK_SIGN || kind == IKE_ASK_VERIFY_CHAIN ||
+	     (kind == IKE_ASK_SECRET && n->by_keyring)))
 		answer_from_keyring(n, &a, ask);
-	if (allow && kind == IKE_ASK_SECRET && n->secret)
+	else if (allow && kind == IKE_ASK_SECRET && n->secret)
 		a.secret = bytes_of(n->secret, strlen(n->secret));
 	if (kind == IKE_ASK_AUTHORIZE)
 		a.allow = allow && !n->refuse_peer;
@@ -793,7 +795,8 @@ static bool make_node(struct sim *s, unsigned i, uint64_t seed, const struct sim
 	if (opt->sign && n->conf)
 		n->conf = sim_creds(n->conf, i, opt->kind ? opt->kind : "P-256");
 	rng_seeded_init(&n->keyring_rng, seed * 5 + i + 1);
-	if (opt->sign && ike_keyring_new(&n->keyring, &n->keyring_rng.rng))
+	n->by_keyring = opt->by_keyring;
+	if ((opt->sign || opt->by_keyring) && ike_keyring_new(&n->keyring, &n->keyring_rng.rng))
 		return false;
 	if (!n->conf || ike_engine_new(&n->e, &env, &opt->limits[i], s->now_ns))
 		return false;

@@ -66,6 +66,7 @@ struct sim_node {
 	struct ip_addr addresses[16];     /* that the peer has lent */
 	uint32_t num_addresses, num_lent; /* now, and in all */
 	const char *secret; /* the pre-shared key that an ask is answered with; NULL = none */
+	bool by_keyring;    /* the same from the configuration instead */
 	struct ike_keyring *keyring; /* answers asks about signatures and certificates */
 	struct rng_seeded keyring_rng;
 	int64_t wall_s; /* the time by which certificates are judged */
@@ -152,6 +153,7 @@ struct sim_options {
 	struct conf
 		*ready[2]; /* instead of a text: one that was made before; a reference is taken */
 	const char *secret[2];
+	bool by_keyring;     /* secrets are those of the configuration */
 	uint32_t workers[2]; /* of the data paths */
 	const char *kind;    /* of keys with sign; NULL = "P-256" */
 	bool sign; /* both sides sign: conf NULL is sim_conf_sign(), certificates come from

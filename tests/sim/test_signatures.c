@@ -49,8 +49,8 @@ static void check_proofs(struct sim *s)
 
 	CU_ASSERT_TRUE(sim_up(s));
 	CU_ASSERT_FATAL(a && b);
-	CU_ASSERT_EQUAL(a->method, AUTH_METHOD_X509);
-	CU_ASSERT_EQUAL(b->method, AUTH_METHOD_X509);
+	CU_ASSERT_EQUAL(a->method, AUTH_METHOD_PKIX_INLINE);
+	CU_ASSERT_EQUAL(b->method, AUTH_METHOD_PKIX_INLINE);
 	CU_ASSERT_TRUE(a->local_key.len > 30 && a->peer_key.len > 30 && a->ca.len > 0);
 	CU_ASSERT_TRUE(bytes_equal(a->local_key, b->peer_key));
 	CU_ASSERT_TRUE(bytes_equal(a->peer_key, b->local_key));
@@ -98,7 +98,7 @@ static void test_either_method_on_either_side(void)
 		s = world(&opt);
 		go(s, 3 * NS_PER_S);
 		CU_ASSERT_TRUE(sim_up(s));
-		CU_ASSERT_EQUAL(proof_of(s, !signer)->method, AUTH_METHOD_X509);
+		CU_ASSERT_EQUAL(proof_of(s, !signer)->method, AUTH_METHOD_PKIX_INLINE);
 		CU_ASSERT_TRUE(proof_of(s, signer)->method == AUTH_METHOD_PSK ||
 			       proof_of(s, signer)->method == AUTH_METHOD_GROUP_PSK);
 		sim_free(s);
