@@ -61,13 +61,24 @@ static enum err creds_list(struct tree *parent, const char *name, const struct c
 	return ERR_OK;
 }
 
+static const char *class_name(enum conf_auth auth)
+{
+	static const char *const names[] = {
+		[CONF_AUTH_PSK] = "pre-shared key",
+		[CONF_AUTH_PUBKEY] = "public key",
+		[CONF_AUTH_NULL] = "none",
+	};
+
+	return names[auth];
+}
+
 static enum err side_section(struct tree *parent, const char *name, const struct conf_side *side)
 {
 	char text[300];
 	struct tree *t;
 
 	TRY(tree_section(parent, &t, name));
-	TRY(tree_setf(t, "class", side->auth == CONF_AUTH_PSK ? "pre-shared key" : "public key"));
+	TRY(tree_setf(t, "class", "%s", class_name(side->auth)));
 	TRY(creds_list(t, "certs", &side->certs));
 	TRY(creds_list(t, "cacerts", &side->cacerts));
 	if (side->pattern)

@@ -7,37 +7,60 @@
 #include "control/auth/cred.h"
 #include "control/ike/wire/payload.h"
 
+/* The AUTH value is the one that this key makes. */
+static enum err check_mac(struct crypto_ctx *c, const struct auth_psk_params *p, struct bytes key)
+{
+	uint8_t expected[PRF_LEN_MAX];
+	bool equal;
+	enum err e = auth_psk_compute(c, expected, &p->octets, key);
+
+	if (e)
+		return e;
+	equal = secret_equal(expected, prf_len(p->octets.prf), p->auth.p, p->auth.len);
+	secret_wipe(expected, sizeof(expected));
+	return equal ? ERR_OK : ERR_AUTH;
+}
+
+static enum err prove(struct auth_proof **out, const struct auth_proof_params *proven)
+{
+	struct auth_proof *proof = auth_proof_new(proven);
+
+	if (!proof)
+		return ERR_NOMEM;
+	*out = proof;
+	return ERR_OK;
+}
+
 enum err auth_verify_psk(struct crypto_ctx *c, struct auth_proof **out,
 			 const struct auth_psk_params *params)
 {
-	struct auth_proof_params proven = {0};
-	uint8_t expected[PRF_LEN_MAX];
-	struct auth_proof *proof;
-	bool equal;
+	struct auth_proof_params proven = {.method = params->psk_is_group ? AUTH_METHOD_GROUP_PSK
+									  : AUTH_METHOD_PSK,
+					   .local = *params->local};
 	enum err e;
 
 	if (params->method != AUTH_SHARED_KEY_MIC)
 		return ERR_UNSUPPORTED;
 	if (!params->psk.len)
 		return ERR_AUTH;
-	proven.method = params->psk_is_group ? AUTH_METHOD_GROUP_PSK : AUTH_METHOD_PSK;
-	proven.local = *params->local;
 	e = wire_id_parse(&proven.peer, params->octets.id_body);
-	if (e != ERR_OK)
-		return e;
-	e = auth_psk_compute(c, expected, &params->octets, params->psk);
-	if (e != ERR_OK)
-		return e;
-	equal = secret_equal(expected, prf_len(params->octets.prf), params->auth.p,
-			     params->auth.len);
-	secret_wipe(expected, sizeof(expected));
-	if (!equal)
-		return ERR_AUTH;
-	proof = auth_proof_new(&proven);
-	if (!proof)
-		return ERR_NOMEM;
-	*out = proof;
-	return ERR_OK;
+	if (!e)
+		e = check_mac(c, params, params->psk);
+	return e ? e : prove(out, &proven);
+}
+
+enum err auth_verify_null(struct crypto_ctx *c, struct auth_proof **out,
+			  const struct auth_psk_params *params)
+{
+	const struct auth_proof_params proven = {
+		.method = AUTH_METHOD_NONE, .local = *params->local, .peer = {.type = ID_NULL}};
+	const struct secret *sk_p = params->octets.sk_p;
+	enum err e;
+
+	if (params->method != AUTH_NULL)
+		return ERR_UNSUPPORTED;
+	e = check_mac(c, params, bytes_of(sk_p->p, sk_p->len));
+	return e ? e : prove(out, &proven);
 }
 
 enum err auth_octets_signed(struct crypto_ctx *c, uint8_t **out, size_t *out_len,

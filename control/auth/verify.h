@@ -28,6 +28,12 @@ struct auth_psk_params {
 MUST_USE enum err auth_verify_psk(struct crypto_ctx *c, struct auth_proof **out,
 				  const struct auth_psk_params *params) NONNULL(1, 2, 3);
 
+/* auth_verify_null - the same of a peer that is nobody (RFC 7619 2.1): its key is octets.sk_p, psk
+ * is not looked at, and what is proven is ID_NULL, whatever its ID payload says. The value shows
+ * that nobody changed IKE_SA_INIT, and no more. Errors: as auth_verify_psk(). */
+MUST_USE enum err auth_verify_null(struct crypto_ctx *c, struct auth_proof **out,
+				   const struct auth_psk_params *params) NONNULL(1, 2, 3);
+
 /* struct auth_signature_params - one verification of a signature. octets are the peer's; the
  * identity that is proven is read from octets.id_body. Either cert (DER, an end's that was found
  * good) or key (SubjectPublicKeyInfo, configured for this connection) is set. */

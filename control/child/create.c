@@ -2,6 +2,7 @@
 /* create.c - CREATE_CHILD_SA for a new Child SA (RFC 7296 1.3.1). */
 #include "control/child/create.h"
 
+#include "control/child/claims.h"
 #include "control/child/traffic.h"
 #include "control/child/work.h"
 #include "control/ike/handlers.h"
@@ -71,7 +72,9 @@ enum err child_new_allowed_r(struct step *s)
 
 	if (!s->answer->allow)
 		return refused_here(s);
-	e = child_prepare(s, w);
+	e = claims_check(s, w); /* somebody may have come since */
+	if (!e)
+		e = child_prepare(s, w);
 	if (e)
 		return e;
 	step_reply(s);
@@ -97,14 +100,14 @@ enum err child_new_response(struct step *s)
 enum err child_new_allowed_i(struct step *s)
 {
 	struct child_work *w = s->x->child;
+	enum err e;
 
 	if (child_work_is_closed(w))
 		return step_fail_child(s, IKE_REASON_PEER_DELETE, 0,
 				       "the peer closed child %s as soon as it was made",
 				       w->conf->name);
-	if (!s->answer->allow) {
-		enum err e = refused_here(s);
-
+	e = s->answer->allow ? claims_check(s, w) : refused_here(s);
+	if (e) {
 		child_close_unused(s, w, IKE_REASON_REFUSED);
 		return e;
 	}

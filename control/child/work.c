@@ -2,6 +2,7 @@
 #include "control/child/work.h"
 
 #include "base/alloc.h"
+#include "control/child/claims.h"
 #include "control/child/sibling.h"
 #include "control/child/traffic.h"
 
@@ -256,6 +257,8 @@ enum err child_choose(struct step *s, struct child_work *w)
 		e = parse_share(s, &ke, &w->ni);
 	if (!e)
 		e = traffic_choose(s, w);
+	if (!e)
+		e = claims_check(s, w);
 	if (e)
 		return e;
 	note_tfc(s, w);
@@ -300,6 +303,8 @@ enum err child_take(struct step *s, struct child_work *w)
 		e = parse_share(s, &ke, &w->nr);
 	if (!e)
 		e = traffic_take(s, w);
+	if (!e)
+		e = claims_check(s, w);
 	if (!e)
 		e = sibling_take(s, w);
 	if (!e && w->kind == SA_KIND_CHILD)
@@ -495,6 +500,7 @@ struct ike_child *child_install(struct step *s, struct child_work *w, bool activ
 		     w->replaces ? "re-keyed" : "installed", whose(worker, c), c->proposal,
 		     c->mode == SA_TRANSPORT ? " in transport mode" : "", c->spi_in, c->spi_out,
 		     ts_text(l, &c->ts[0]), ts_text(r, &c->ts[c->num_local]));
+	claims_take(s, c);
 	return c;
 }
 

@@ -136,7 +136,21 @@ struct conf_child {
 enum conf_auth {
 	CONF_AUTH_PSK,
 	CONF_AUTH_PUBKEY, /* a signature */
+	CONF_AUTH_NULL,   /* not at all (RFC 7619) */
 };
+
+/* conf_auth_signs - by a signature, whatever makes it believed. */
+static inline bool conf_auth_signs(enum conf_auth auth)
+{
+	return auth == CONF_AUTH_PUBKEY;
+}
+
+/* conf_auth_weak - who says so may be anybody: it claims nothing that another connection or peer
+ * has (S29). */
+static inline bool conf_auth_weak(enum conf_auth auth)
+{
+	return auth == CONF_AUTH_NULL;
+}
 
 /* enum conf_revocation - what a certificate's revocation must be known by: relaxed: what is known
  * counts; ifuri: a certificate that says where its list is has one here; strict: every one has. */
@@ -427,7 +441,8 @@ MUST_USE enum err conf_id_parse(struct ike_id *out, const char *text) NONNULL(1,
  * regard to case. */
 bool conf_id_equal(const struct ike_id *a, const struct ike_id *b) NONNULL(1, 2);
 
-/* conf_id_matches - the authenticated identity satisfies a configured side (S22 compares here). */
+/* conf_id_matches - the authenticated identity satisfies a configured side (S22 compares here).
+ * Nobody (ID_NULL) is the peer of `auth = null` alone, and of nobody's else. */
 bool conf_id_matches(const struct conf_side *side, const struct ike_id *id) NONNULL(1, 2);
 
 /* conf_proposals_parse - "aes256gcm16-prfsha384-x25519, default" with strongSwan's keywords. is_ike

@@ -16,6 +16,7 @@
 #define ID_DER_ASN1_DN 9
 #define ID_DER_ASN1_GN 10
 #define ID_KEY_ID      11
+#define ID_NULL        13
 
 static enum err id_set(struct ike_id *out, uint8_t type, const void *data, size_t len)
 {
@@ -180,6 +181,8 @@ static bool matches_pattern(const char *pattern, const struct ike_id *id)
 
 bool conf_id_matches(const struct conf_side *side, const struct ike_id *id)
 {
+	if (side->auth == CONF_AUTH_NULL || id->type == ID_NULL)
+		return side->auth == CONF_AUTH_NULL && id->type == ID_NULL;
 	if (side->pattern && side->id.type == ID_DER_ASN1_DN)
 		return id->type == ID_DER_ASN1_DN && dn_equal(bytes_of(side->id.data, side->id.len),
 							      bytes_of(id->data, id->len), true);

@@ -7,32 +7,40 @@
 
 #include <strings.h>
 
-/* Identification type (RFC 7296 3.5). */
+/* Identification types (RFC 7296 3.5, RFC 7619 2.2). */
 #define ID_DER_ASN1_DN 9
+#define ID_NULL        13
 
 /* struct side_draft - what the set functions fill in. */
 struct side_draft {
 	struct conf_side *side;
 	bool remote;
-	bool has_id;
+	bool has_id, null_id; /* null_id: it is %null */
 };
 
 enum err set_auth(struct check *c, void *obj, const struct tree *node)
 {
+	static const struct {
+		const char *word;
+		enum conf_auth auth;
+	} words[] = {{"psk", CONF_AUTH_PSK}, {"null", CONF_AUTH_NULL}};
 	struct side_draft *d = obj;
 	char bad[SIGN_WORD_MAX];
 	const char *text;
 
 	if (!take_text(c, &text, node))
 		return ERR_OK;
-	if (strcasecmp(text, "psk") == 0) {
-		d->side->auth = CONF_AUTH_PSK;
-		return ERR_OK;
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		if (strcasecmp(text, words[i].word) == 0) {
+			d->side->auth = words[i].auth;
+			return ERR_OK;
+		}
 	}
 	d->side->auth = CONF_AUTH_PUBKEY;
 	if (!sign_parse(&d->side->sign, bad, text))
 		CHECK_ERROR(c, node,
-			    "'%.40s': '%s' is not supported: psk, or pubkey, rsa, rsa/pss, ecdsa, "
+			    "'%.40s': '%s' is not supported: psk, null, or pubkey, rsa, rsa/pss, "
+			    "ecdsa, "
 			    "ed25519, ed448 with sizes and sha256, sha384, sha512 after dashes",
 			    text, bad);
 	return ERR_OK;
@@ -91,6 +99,9 @@ enum err set_id(struct check *c, void *obj, const struct tree *node)
 	if (!take_text(c, &text, node))
 		return ERR_OK;
 	d->has_id = true;
+	d->null_id = strcmp(text, "%null") == 0;
+	if (d->null_id)
+		return ERR_OK;
 	if (is_pattern(text))
 		return set_pattern(c, d, node, text);
 	e = conf_id_parse(&d->side->id, text);
@@ -180,9 +191,11 @@ static void check_local_id(struct check *c, const struct conf_side *side,
 		CHECK_ERROR(c, section, "none of `certs` holds the identity `id`");
 }
 
-/* A secret proves without them, and who wrote them there thinks that they are asked for. */
+/* A secret proves without them, and who wrote them there thinks that they are asked for; nobody
+ * proves nothing. */
 static void warn_unused(struct check *c, const struct conf_side *side, const struct tree *section)
 {
+	const bool psk = side->auth == CONF_AUTH_PSK;
 	const struct {
 		const char *name;
 		uint32_t num;
@@ -193,10 +206,26 @@ static void warn_unused(struct check *c, const struct conf_side *side, const str
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
 		if (lists[i].num)
 			CHECK_WARN(c, section,
-				   "`%s` has no effect beside `auth = psk`: what is asked for is "
-				   "the secret alone",
-				   lists[i].name);
+				   "`%s` has no effect beside `auth = %s`: what is asked for is "
+				   "%s",
+				   lists[i].name, psk ? "psk" : "null",
+				   psk ? "the secret alone" : "nothing");
 	}
+}
+
+/* Who is nobody has no name (RFC 7619 2.2), and who has one is somebody. */
+static void check_null(struct check *c, const struct side_draft *d, const struct tree *section)
+{
+	struct conf_side *side = d->side;
+
+	if (side->auth != CONF_AUTH_NULL && d->null_id)
+		CHECK_ERROR(c, section, "`id = %%null` is for `auth = null` alone");
+	if (side->auth != CONF_AUTH_NULL)
+		return;
+	if (side->id.type || side->pattern)
+		CHECK_ERROR(c, section,
+			    "nothing proves an identity beside `auth = null`: leave `id` out");
+	side->id = (struct ike_id){.type = d->remote ? 0 : ID_NULL};
 }
 
 enum err side_check(struct check *c, struct conf_side *side, enum scope scope,
@@ -205,11 +234,14 @@ enum err side_check(struct check *c, struct conf_side *side, enum scope scope,
 	struct side_draft d = {.side = side, .remote = scope == SCOPE_REMOTE};
 	enum err e = check_section(c, scope, &d, section);
 
-	if (!e && side->auth == CONF_AUTH_PSK)
-		warn_unused(c, side, section);
-	side->anybody = d.has_id && !side->id.type && !side->pattern;
-	if (e || d.remote || side->auth == CONF_AUTH_PSK || !side->certs.num)
+	if (e)
 		return e;
+	if (!conf_auth_signs(side->auth))
+		warn_unused(c, side, section);
+	check_null(c, &d, section);
+	side->anybody = d.has_id && !side->id.type && !side->pattern;
+	if (d.remote || !conf_auth_signs(side->auth) || !side->certs.num)
+		return ERR_OK;
 	if (!d.has_id)
 		id_of_cert(c, side, section);
 	else if (side->id.type)

@@ -9,6 +9,9 @@
 #include "control/ike/handlers.h"
 #include "control/ike/task.h"
 
+/* PEER_LINES_PER_S - lines that a peer can cause at will. */
+#define PEER_LINES_PER_S 20
+
 struct auth_octets auth_octets_of(const struct ike_sa *sa, bool own, struct bytes id_body)
 {
 	const struct handshake *hs = sa->hs;
@@ -54,9 +57,33 @@ static enum err make_psk(struct step *s)
 	return ERR_OK;
 }
 
+/* Nobody's key is SK_pi or SK_pr (RFC 7619 2.1). */
+static enum err make_null(struct step *s)
+{
+	struct handshake *hs = s->sa->hs;
+	uint8_t buf[WIRE_ID_BODY_MAX];
+	struct auth_octets o = auth_octets_of(s->sa, true, wire_id_body(buf, &s->sa->local_id));
+	enum err e =
+		auth_psk_compute(s->e->crypto, hs->own_auth, &o, bytes_of(o.sk_p->p, o.sk_p->len));
+
+	if (e)
+		return e;
+	hs->own_method = AUTH_NULL;
+	hs->own_auth_len = prf_len(s->sa->suite.prf);
+	return ERR_OK;
+}
+
 enum err auth_make_own(struct step *s)
 {
-	return s->sa->conn->local.auth == CONF_AUTH_PSK ? make_psk(s) : auth_take_signature(s);
+	switch (s->sa->conn->local.auth) {
+	case CONF_AUTH_PSK:
+		return make_psk(s);
+	case CONF_AUTH_NULL:
+		return make_null(s);
+	case CONF_AUTH_PUBKEY:
+	default:
+		return auth_take_signature(s);
+	}
 }
 
 void auth_build_own(struct step *s)
@@ -64,6 +91,20 @@ void auth_build_own(struct step *s)
 	const struct handshake *hs = s->sa->hs;
 
 	wire_auth_build(&s->b, hs->own_method, bytes_of(hs->own_auth, hs->own_auth_len));
+}
+
+/* What nobody calls itself is for people to read, and nothing is looked up by it (RFC 7619 2.2). */
+static void take_nobody(struct step *s)
+{
+	struct ike_sa *sa = s->sa;
+	char claimed[128];
+
+	if (sa->remote_id.type != ID_NULL &&
+	    log_limited(&s->e->log_limit, PEER_LINES_PER_S, s->now_ns))
+		LOG(INFO, IKE, sa->conn ? sa->conn->name : NULL,
+		    "[%u] the peer does not authenticate itself: that it is %s is not believed",
+		    sa->unique, ike_id_text(claimed, sizeof(claimed), &sa->remote_id));
+	sa->remote_id = (struct ike_id){.type = ID_NULL};
 }
 
 enum err auth_take_peer(struct step *s, uint8_t id_payload)
@@ -82,11 +123,15 @@ enum err auth_take_peer(struct step *s, uint8_t id_payload)
 	memcpy(hs->auth, auth.value.p, auth.value.len);
 	hs->auth_len = auth.value.len;
 	hs->auth_method = auth.method;
+	if (auth.method == AUTH_NULL)
+		take_nobody(s);
 	return auth_take_certs(s);
 }
 
-static enum err verify_psk(struct step *s, struct auth_proof **out, struct bytes request)
+/* By a secret of the answer, or none (`auth = null`). */
+static enum err verify_mac(struct step *s, struct auth_proof **out, struct bytes request)
 {
+	const bool null = s->sa->conn->remote.auth == CONF_AUTH_NULL;
 	struct ike_sa *sa = s->sa;
 	const struct handshake *hs = sa->hs;
 	struct auth_psk_params p = {
@@ -101,7 +146,8 @@ static enum err verify_psk(struct step *s, struct auth_proof **out, struct bytes
 
 	if (!sa->initiator)
 		p.octets.message = request;
-	return auth_verify_psk(s->e->crypto, out, &p);
+	return null ? auth_verify_null(s->e->crypto, out, &p)
+		    : auth_verify_psk(s->e->crypto, out, &p);
 }
 
 static enum err wrong_auth(struct step *s, enum err e)
@@ -109,6 +155,15 @@ static enum err wrong_auth(struct step *s, enum err e)
 	char peer[128];
 
 	ike_id_text(peer, sizeof(peer), &s->sa->remote_id);
+	if (s->sa->conn->remote.auth == CONF_AUTH_NULL)
+		return step_fail(
+			s, IKE_REASON_AUTH_FAILED_LOCAL, NOTIFY_AUTHENTICATION_FAILED,
+			e == ERR_UNSUPPORTED
+				? "the peer %s authenticates itself, and nobody is wanted: set "
+				  "`auth = null` there, or its method in `remote` here"
+				: "the AUTH value of %s is wrong: IKE_SA_INIT was changed on the "
+				  "way",
+			peer);
 	if (e == ERR_UNSUPPORTED)
 		return step_fail(s, IKE_REASON_AUTH_FAILED_LOCAL, NOTIFY_AUTHENTICATION_FAILED,
 				 "the peer %s does not authenticate itself with a pre-shared key: "
@@ -146,17 +201,17 @@ static enum err admit(struct step *s, struct auth_proof *proof)
 	return e;
 }
 
-static enum err check_psk(struct step *s)
+static enum err check_mac(struct step *s)
 {
 	struct handshake *hs = s->sa->hs;
 	struct auth_proof *proof;
 	enum err e;
 
-	if (!s->answer->secret.len)
+	if (s->sa->conn->remote.auth == CONF_AUTH_PSK && !s->answer->secret.len)
 		return no_secret(s);
-	e = verify_psk(s, &proof, bytes_of(hs->request, hs->request_len));
+	e = verify_mac(s, &proof, bytes_of(hs->request, hs->request_len));
 	if (e == ERR_AUTH && hs->request2) /* the other transcript (S41) */
-		e = verify_psk(s, &proof, bytes_of(hs->request2, hs->request2_len));
+		e = verify_mac(s, &proof, bytes_of(hs->request2, hs->request2_len));
 	if (e == ERR_NOMEM || e == ERR_CRYPTO)
 		return e;
 	return e ? wrong_auth(s, e) : admit(s, proof);
@@ -251,11 +306,14 @@ static enum err check_signature(struct step *s)
 	struct auth_proof *proof;
 	enum err e;
 
-	if (s->sa->hs->auth_method == AUTH_SHARED_KEY_MIC)
+	if (s->sa->hs->auth_method == AUTH_SHARED_KEY_MIC || s->sa->hs->auth_method == AUTH_NULL)
 		return step_fail(s, IKE_REASON_AUTH_FAILED_LOCAL, NOTIFY_AUTHENTICATION_FAILED,
-				 "the peer %s authenticates itself with a pre-shared key, and a "
-				 "signature is wanted: set `auth = pubkey` there",
-				 ike_id_text(peer, sizeof(peer), &s->sa->remote_id));
+				 "the peer %s %s, and a signature is wanted: set `auth = pubkey` "
+				 "there",
+				 ike_id_text(peer, sizeof(peer), &s->sa->remote_id),
+				 s->sa->hs->auth_method == AUTH_NULL
+					 ? "does not authenticate itself"
+					 : "authenticates itself with a pre-shared key");
 	if (!s->answer->allow)
 		return not_trusted(s);
 	e = find_signature(s, &proof, why);
@@ -266,7 +324,7 @@ static enum err check_signature(struct step *s)
 
 enum err auth_check_peer(struct step *s)
 {
-	return s->sa->conn->remote.auth == CONF_AUTH_PSK ? check_psk(s) : check_signature(s);
+	return conf_auth_signs(s->sa->conn->remote.auth) ? check_signature(s) : check_mac(s);
 }
 
 void auth_child_failed(struct step *s)
@@ -302,11 +360,12 @@ bool auth_first_contact(const struct ike_sa *sa)
 }
 
 /* The same two are joined by it already. A name that is good enough for one connection says nothing
- * about another's peers: that one may ask for more than this one did. */
+ * about another's peers: that one may ask for more than this one did. Two who are nobody are not
+ * the same (RFC 7619 2.3). */
 static bool is_twin(const struct ike_sa *sa, const struct ike_sa *o)
 {
-	return o != sa && o->state == SA_ESTABLISHED && !o->quiet &&
-	       strcmp(o->conn->name, sa->conn->name) == 0 &&
+	return o != sa && sa->remote_id.type != ID_NULL && o->state == SA_ESTABLISHED &&
+	       !o->quiet && strcmp(o->conn->name, sa->conn->name) == 0 &&
 	       conf_id_equal(&o->remote_id, &sa->remote_id) &&
 	       conf_id_equal(&o->local_id, &sa->local_id);
 }

@@ -12,7 +12,8 @@ struct auth_octets auth_octets_of(const struct ike_sa *sa, bool own, struct byte
 	NONNULL(1);
 
 /* auth_ask_own - ask for what makes our AUTH: a signature or a secret, as `local.auth` says.
- * auth_ask_peer - for what verifies the peer's. Errors: NOMEM, CRYPTO. */
+ * auth_ask_peer - for what verifies the peer's. Of nobody (`auth = null`) nothing is asked. Errors:
+ * NOMEM, CRYPTO. */
 MUST_USE enum err auth_ask_own(struct step *s) NONNULL(1);
 MUST_USE enum err auth_ask_peer(struct step *s) NONNULL(1);
 
@@ -28,6 +29,10 @@ MUST_USE enum err auth_take_signature(struct step *s) NONNULL(1);
 void auth_build_certs(struct step *s) NONNULL(1);
 void auth_build_own(struct step *s) NONNULL(1);
 void auth_build_certreq(struct step *s) NONNULL(1);
+
+/* auth_wants_signature - the peer is to sign, or may be: a responder does not know yet who it is.
+ */
+bool auth_wants_signature(const struct ike_sa *sa) NONNULL(1);
 
 /* auth_take_init - what IKE_SA_INIT tells about signatures: hash algorithms, requests for
  * certificates. Errors: MALFORMED, TRUNCATED: the message is not authentic yet. */

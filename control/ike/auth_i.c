@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* auth_i.c - IKE_AUTH as initiator (RFC 7296 1.2). */
+#include "control/child/claims.h"
 #include "control/child/create.h"
 #include "control/child/traffic.h"
 #include "control/child/work.h"
@@ -41,7 +42,8 @@ static enum err build(struct step *s)
 	wire_id_build(&s->b, PAYLOAD_IDI, &sa->local_id);
 	auth_build_certs(s);
 	auth_build_certreq(s);
-	if (sa->conn->unique != UNIQUE_NEVER && auth_first_contact(sa))
+	if (sa->conn->unique != UNIQUE_NEVER && sa->local_id.type != ID_NULL &&
+	    auth_first_contact(sa))
 		wire_notify_build(&s->b, NOTIFY_INITIAL_CONTACT, bytes_of(NULL, 0));
 	if (remote->id.type && !remote->pattern)
 		wire_id_build(&s->b, PAYLOAD_IDR, &remote->id);
@@ -96,6 +98,11 @@ enum err auth_response(struct step *s)
 
 enum err auth_refused(struct step *s)
 {
+	static const char *const what[] = {
+		[CONF_AUTH_PSK] = "secret",
+		[CONF_AUTH_PUBKEY] = "certificate or key",
+		[CONF_AUTH_NULL] = "`auth = null`",
+	};
 	const char *conn = s->sa->conn->name;
 	char name[WIRE_NAME_MAX];
 	struct wire_notify n;
@@ -107,9 +114,7 @@ enum err auth_refused(struct step *s)
 				 "the peer does not accept our identity or our key "
 				 "(AUTHENTICATION_FAILED): compare `local.id`, `remote.id` and the "
 				 "%s of connection %s with the peer's",
-				 s->sa->conn->local.auth == CONF_AUTH_PSK ? "secret"
-									  : "certificate or key",
-				 conn);
+				 what[s->sa->conn->local.auth], conn);
 	return step_fail(s, IKE_REASON_PEER_ERROR, 0,
 			 "the peer refused the connection with %s: its log says more",
 			 wire_notify_name(name, n.type));
@@ -151,10 +156,14 @@ enum err auth_accepted_i(struct step *s)
 		auth_child_report(s, w->conf->name, hs->child_reason, hs->child_text);
 		if (w->chosen.spi && !child_prepare(s, w)) /* the peer has installed it */
 			child_close_unused(s, w, hs->child_reason);
-	} else if (w && !s->answer->allow) {
-		auth_child_report(s, w->conf->name, IKE_REASON_REFUSED,
-				  "the child was refused here");
-		child_close_unused(s, w, IKE_REASON_REFUSED);
+	} else if (w && (!s->answer->allow || claims_check(s, w))) {
+		const enum ike_reason reason =
+			s->answer->allow ? s->fail.reason : IKE_REASON_REFUSED;
+
+		auth_child_report(s, w->conf->name, reason,
+				  s->answer->allow ? s->fail.text : "the child was refused here");
+		s->fail = (struct failure){.reason = IKE_REASON_NONE};
+		child_close_unused(s, w, reason);
 	} else if (w) {
 		(void)child_install(s, w, true);
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* auth_r.c - IKE_AUTH as responder (RFC 7296 1.2). */
 #include "control/auth/verify.h"
-#include "control/child/work.h"
+#include "control/child/claims.h"
 #include "control/ike/auth.h"
 #include "control/ike/candidates.h"
 #include "control/ike/handlers.h"
@@ -17,6 +17,11 @@ static enum err no_connection(struct step *s)
 	const struct ike_id *wanted = &s->sa->hs->idr_wanted;
 	char peer[128], text[128];
 
+	if (s->sa->hs->auth_method == AUTH_NULL)
+		return step_fail(
+			s, IKE_REASON_NO_CONFIG, NOTIFY_AUTHENTICATION_FAILED,
+			"no connection takes a peer that does not authenticate itself: one "
+			"with `auth = null` in its `remote` section would");
 	return step_fail(s, IKE_REASON_NO_CONFIG, NOTIFY_AUTHENTICATION_FAILED,
 			 "no connection takes a peer that says it is %s and wants to speak to %s: "
 			 "compare `local.id` and `remote.id`",
@@ -33,7 +38,7 @@ static enum err choose_connection(struct step *s)
 	const struct match_ids ids = {.path = &sa->path,
 				      .suite = &sa->suite,
 				      .peer = &sa->remote_id,
-				      .psk = hs->auth_method == AUTH_SHARED_KEY_MIC,
+				      .method = hs->auth_method,
 				      .wanted = &hs->idr_wanted};
 	uint32_t num;
 
@@ -230,6 +235,8 @@ enum err auth_accepted_r(struct step *s)
 		return e;
 	if (!s->answer->allow)
 		refuse_child(s);
+	else if (s->x->child && !hs->child_error && claims_check(s, s->x->child))
+		auth_child_failed(s); /* somebody has come since */
 	agreed = s->x->child && !hs->child_error;
 	if (agreed)
 		e = child_prepare(s, s->x->child);

@@ -131,7 +131,7 @@ static void add_wishes(struct request *r, const struct conf *conf, const struct 
 	const struct conf_side *remote = &conn->remote;
 	const struct conf_creds *creds = remote->cacerts.num ? &remote->cacerts : &conf->creds;
 
-	if (remote->auth != CONF_AUTH_PUBKEY || !conn->send_certreq)
+	if (!conf_auth_signs(remote->auth) || !conn->send_certreq)
 		return;
 	if (remote->pubkeys.num) {
 		r->raw = true;
@@ -155,6 +155,18 @@ static void add_all_wishes(struct request *r, const struct ike_sa *sa)
 		if (c != sa->conn && match_may(c, &sa->path, &sa->suite))
 			add_wishes(r, sa->conf, c);
 	}
+}
+
+bool auth_wants_signature(const struct ike_sa *sa)
+{
+	bool wants = conf_auth_signs(sa->conn->remote.auth);
+
+	for (uint32_t i = 0; !sa->initiator && i < sa->conf->num_conns; i++) {
+		const struct conf_conn *c = sa->conf->conns[i];
+
+		wants |= conf_auth_signs(c->remote.auth) && match_may(c, &sa->path, &sa->suite);
+	}
+	return wants;
 }
 
 void auth_build_certreq(struct step *s)
@@ -183,6 +195,10 @@ enum err auth_ask_own(struct step *s)
 
 	if (s->sa->conn->local.auth == CONF_AUTH_PSK)
 		return step_ask(s, IKE_ASK_SECRET);
+	if (s->sa->conn->local.auth == CONF_AUTH_NULL) {
+		step_pass(s, IKE_ASK_SIGN);
+		return ERR_OK;
+	}
 	o = auth_octets_of(s->sa, true, wire_id_body(buf, &s->sa->local_id));
 	mem_free(hs->octets);
 	hs->octets = NULL;
@@ -192,9 +208,13 @@ enum err auth_ask_own(struct step *s)
 
 enum err auth_ask_peer(struct step *s)
 {
-	const bool psk = s->sa->conn->remote.auth == CONF_AUTH_PSK;
+	const enum conf_auth auth = s->sa->conn->remote.auth;
 
-	return step_ask(s, psk ? IKE_ASK_SECRET : IKE_ASK_VERIFY_CHAIN);
+	if (auth == CONF_AUTH_NULL) {
+		step_pass(s, IKE_ASK_VERIFY_CHAIN);
+		return ERR_OK;
+	}
+	return step_ask(s, auth == CONF_AUTH_PSK ? IKE_ASK_SECRET : IKE_ASK_VERIFY_CHAIN);
 }
 
 static enum err no_signature(struct step *s)

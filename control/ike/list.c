@@ -163,6 +163,9 @@ const char *ike_id_text(char *buf, size_t size, const struct ike_id *id)
 	case 0:
 		snprintf(buf, size, "%%any");
 		break;
+	case ID_NULL:
+		snprintf(buf, size, "%%null");
+		break;
 	case ID_IPV4_ADDR:
 	case ID_IPV6_ADDR:
 		if (id->len != (id->type == ID_IPV4_ADDR ? 4 : 16))

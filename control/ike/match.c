@@ -119,6 +119,19 @@ static bool wanted(const struct conf_conn *c, const struct match_ids *ids)
 	return !ids->wanted->type || id_equal(&local, ids->wanted);
 }
 
+/* The kind of AUTH that the connection wants of its peer. */
+static bool fits(const struct conf_conn *c, uint8_t method)
+{
+	switch (method) {
+	case AUTH_SHARED_KEY_MIC:
+		return c->remote.auth == CONF_AUTH_PSK;
+	case AUTH_NULL:
+		return c->remote.auth == CONF_AUTH_NULL;
+	default:
+		return conf_auth_signs(c->remote.auth);
+	}
+}
+
 /* struct scored - a connection, and how well it fits. */
 struct scored {
 	const struct conf_conn *conn;
@@ -129,11 +142,10 @@ struct scored {
 static uint32_t score_conn(const struct conf_conn *c, const struct match_ids *ids)
 {
 	const uint32_t addrs = match_addrs(c, ids->path), peer = score_id(&c->remote, ids->peer);
-	const bool fits = (c->remote.auth == CONF_AUTH_PSK) == ids->psk;
 
 	if (!addrs || !peer || !wanted(c, ids) || !accepts(c, ids->suite))
 		return 0;
-	return (fits ? SCORE_FITS : 0) + peer * 16 + addrs;
+	return (fits(c, ids->method) ? SCORE_FITS : 0) + peer * 16 + addrs;
 }
 
 /* Behind those that fit as well, which stand before it in the configuration. */
@@ -156,6 +168,7 @@ uint32_t match_identities(const struct conf_conn *out[MATCH_MAX], const struct c
 			  const struct match_ids *ids)
 {
 	struct scored list[MATCH_MAX];
+	const bool signs = ids->method != AUTH_SHARED_KEY_MIC && ids->method != AUTH_NULL;
 	uint32_t num = 0, found = 0;
 
 	for (uint32_t i = 0; i < conf->num_conns; i++) {
@@ -167,7 +180,7 @@ uint32_t match_identities(const struct conf_conn *out[MATCH_MAX], const struct c
 	}
 	for (uint32_t i = 0; i < num; i++) {
 		/* S29: never another kind of AUTH instead; a secret is found by identities alone */
-		if (i == 0 || (!ids->psk && list[i].score >= SCORE_FITS))
+		if (i == 0 || (signs && list[i].score >= SCORE_FITS))
 			out[found++] = list[i].conn;
 	}
 	return found;

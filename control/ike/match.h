@@ -28,7 +28,7 @@ struct match_ids {
 	const struct path_addr *path;
 	const struct sa_chosen *suite; /* negotiated already: the connection must accept it */
 	const struct ike_id *peer;
-	bool psk; /* the peer's AUTH is by a pre-shared key, else by a signature */
+	uint8_t method;              /* of the peer's AUTH */
 	const struct ike_id *wanted; /* IDr of the request; type 0 if there was none */
 };
 

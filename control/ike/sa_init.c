@@ -48,7 +48,7 @@ static enum err build_request(struct step *s)
 	sa_offer_build(&s->b, SA_KIND_IKE, 0, sa->conn->ike, sa->conn->num_ike);
 	wire_ke_build(&s->b, hs->group, dh_public(hs->dh));
 	wire_nonce_build(&s->b, nonce_bytes(&hs->ni));
-	if (sa->conn->remote.auth == CONF_AUTH_PUBKEY)
+	if (auth_wants_signature(sa))
 		wire_hashes_build(&s->b);
 	e = nat_build(s->e->crypto, &s->b, sa->spi_i, 0, &sa->path, sa->udp_wanted);
 	if (sa->conn->fragmentation != FRAGMENTATION_NO)
@@ -350,7 +350,7 @@ static enum err build_response(struct step *s)
 	wire_ke_build(&s->b, sa->suite.dh, dh_public(hs->dh));
 	wire_nonce_build(&s->b, nonce_bytes(&hs->nr));
 	auth_build_certreq(s);
-	if (hs->peer_speaks_7427)
+	if (hs->peer_speaks_7427 || auth_wants_signature(sa))
 		wire_hashes_build(&s->b);
 	e = nat_build(s->e->crypto, &s->b, sa->spi_i, sa->spi_r, &sa->path, sa->udp_wanted);
 	wire_notify_build(&s->b, NOTIFY_CHILDLESS, bytes_of(NULL, 0));

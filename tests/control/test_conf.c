@@ -299,9 +299,10 @@ static void test_child_keys(void)
 		"\n } } } }", child_rows, ARRAY_LEN(child_rows));
 }
 
-#define AUTH_WORDS(text, word)                                                               \
-	"Ef:2: connections.a.remote.auth: '" text "': '" word "' is not supported: psk, or " \
-	"pubkey, rsa, rsa/pss, ecdsa, ed25519, ed448 with sizes and sha256, sha384, sha512 " \
+#define AUTH_WORDS(text, word)                                                                 \
+	"Ef:2: connections.a.remote.auth: '" text "': '" word "' is not supported: psk, "      \
+	"null, or pubkey, rsa, rsa/pss, ecdsa, ed25519, ed448 with sizes and sha256, sha384, " \
+	"sha512 "                                                                              \
 	"after dashes"
 #define NOWHERE(key)                                                                              \
 	"Ef:2: connections.a.remote." key ": '/nowhere/x.pem' is not usable: it cannot be read: " \
@@ -328,6 +329,17 @@ static const struct row side_rows[] = {
 	{"auth = ike:rsa-sha256", AUTH_WORDS("ike:rsa-sha256", "ike:rsa")},
 	{"auth = pubkey-2048", AUTH_WORDS("pubkey-2048", "2048")},
 	{"auth = eap-mschapv2", AUTH_WORDS("eap-mschapv2", "eap")},
+	{"auth = null", ""},
+	{"auth = NULL\n id = %null", ""},
+	{"auth = null\n id = %any", ""},
+	{"auth = null\n id = x", "Ef:1: connections.a.remote: nothing proves an identity beside "
+				 "`auth = null`: leave `id` out"},
+	{"auth = null\n id = *.x", "Ef:1: connections.a.remote: nothing proves an identity beside "
+				   "`auth = null`: leave `id` out"},
+	{"auth = psk\n id = %null", "Ef:1: connections.a.remote: `id = %null` is for `auth = null` "
+				    "alone"},
+	{"id = %null", "Ef:1: connections.a.remote: `id = %null` is for `auth = null` alone"},
+	{"auth = null-sha256", AUTH_WORDS("null-sha256", "null")},
 	{"id = x", ""},
 	{"auth = psk\n round = 2", ""},
 	{"revocation = strict", ""},

@@ -94,7 +94,7 @@ static struct ike_id fqdn(const char *name)
 
 /* The connections' names, the best first. */
 static const char *found(const struct conf *conf, const struct path_addr *path, const char *peer,
-			 const char *wanted, uint16_t key_bits, bool psk)
+			 const char *wanted, uint16_t key_bits, uint8_t method)
 {
 	const struct sa_chosen suite = {.encr = {ENCR_AES_GCM_16, key_bits, 0},
 					.prf = PRF_HMAC_SHA2_256,
@@ -103,7 +103,7 @@ static const char *found(const struct conf *conf, const struct path_addr *path, 
 	const struct match_ids ids = {.path = path,
 				      .suite = &suite,
 				      .peer = &id,
-				      .psk = psk,
+				      .method = method,
 				      .wanted = wanted ? &want : &none};
 	const struct conf_conn *list[MATCH_MAX];
 	uint32_t num = match_identities(list, conf, &ids);
@@ -120,7 +120,7 @@ static const char *found(const struct conf *conf, const struct path_addr *path, 
 static const char *chosen(const struct conf *conf, const struct path_addr *path, const char *peer,
 			  const char *wanted, uint16_t key_bits)
 {
-	return found(conf, path, peer, wanted, key_bits, true);
+	return found(conf, path, peer, wanted, key_bits, AUTH_SHARED_KEY_MIC);
 }
 
 static void test_identities(void)
@@ -147,23 +147,29 @@ static void test_S29_several_connections(void)
 	size_t len = strlen(many);
 
 	/* by identity, then as they stand there; never another kind of AUTH */
-	CU_ASSERT_STRING_EQUAL(found(conf, &nine, "nine.example", NULL, 256, false),
-			       "exact first second any");
-	CU_ASSERT_STRING_EQUAL(found(conf, &nine, "nine.elsewhere", NULL, 256, false), "any");
-	CU_ASSERT_STRING_EQUAL(found(conf, &nine, "nine.example", NULL, 256, true), "secret");
+	CU_ASSERT_STRING_EQUAL(
+		found(conf, &nine, "nine.example", NULL, 256, AUTH_DIGITAL_SIGNATURE),
+		"exact first second any");
+	CU_ASSERT_STRING_EQUAL(
+		found(conf, &nine, "nine.elsewhere", NULL, 256, AUTH_DIGITAL_SIGNATURE), "any");
+	CU_ASSERT_STRING_EQUAL(found(conf, &nine, "nine.example", NULL, 256, AUTH_SHARED_KEY_MIC),
+			       "secret");
 	conf_put(conf);
 	/* a secret is for an identity; one that wants a signature is there for what it can say */
 	conf = parse();
-	CU_ASSERT_STRING_EQUAL(found(conf, &nine, "ten.example", NULL, 256, true), "net");
-	CU_ASSERT_STRING_EQUAL(found(conf, &nine, "ten.example", NULL, 256, false), "net");
+	CU_ASSERT_STRING_EQUAL(found(conf, &nine, "ten.example", NULL, 256, AUTH_SHARED_KEY_MIC),
+			       "net");
+	CU_ASSERT_STRING_EQUAL(found(conf, &nine, "ten.example", NULL, 256, AUTH_DIGITAL_SIGNATURE),
+			       "net");
 	conf_put(conf);
 	/* not without bounds, and the best is among them wherever it stands */
 	for (int i = 0; i < MATCH_MAX + 4; i++)
 		len += (size_t)snprintf(many + len, sizeof(many) - len, " c%d { }\n", i);
 	snprintf(many + len, sizeof(many) - len, " best { remote { id = nine.example } } }\n");
 	conf = parse_text(many);
-	CU_ASSERT_STRING_EQUAL(found(conf, &nine, "nine.example", NULL, 256, false),
-			       "best c0 c1 c2 c3 c4 c5 c6 c7 c8 c9 c10 c11 c12 c13 c14");
+	CU_ASSERT_STRING_EQUAL(
+		found(conf, &nine, "nine.example", NULL, 256, AUTH_DIGITAL_SIGNATURE),
+		"best c0 c1 c2 c3 c4 c5 c6 c7 c8 c9 c10 c11 c12 c13 c14");
 	conf_put(conf);
 }
 

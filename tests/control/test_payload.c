@@ -84,6 +84,10 @@ static void test_id(void)
 	CU_ASSERT_EQUAL(wire_id_parse(&again, body_of("05000000 c0000201")), ERR_MALFORMED);
 	CU_ASSERT_EQUAL(wire_id_parse(&again, body_of("00000000 61")), ERR_MALFORMED);
 	CU_ASSERT_EQUAL(wire_id_parse(&again, body_of("02000000")), ERR_MALFORMED);
+	CU_ASSERT_EQUAL(wire_id_parse(&again, body_of("0d000000")), ERR_OK); /* RFC 7619 2.2 */
+	CU_ASSERT_EQUAL(again.type, ID_NULL);
+	CU_ASSERT_EQUAL(again.len, 0);
+	CU_ASSERT_EQUAL(wire_id_parse(&again, body_of("0d000000 00")), ERR_MALFORMED);
 	CU_ASSERT_EQUAL(wire_id_parse(&again, body_of("020000")), ERR_TRUNCATED);
 	/* S11: as long as there is room for, and one more. */
 	CU_ASSERT_EQUAL(wire_id_parse(&again, bytes_of(big, 4 + 256)), ERR_OK);

@@ -438,7 +438,8 @@ struct ipsec_peer {
 	char peer_id[264];  /* the identity the peer proved */
 	bool shared_secret; /* by a pre-shared key that more than one identity may use */
 	const char *method; /* how: "psk", "group-psk", "pkix-trusted" (its certificate is here),
-			     * "pkix-inline" (it was sent), "pubkey" */
+			     * "pkix-inline" (it was sent), "pubkey", "none" (nobody: peer_id is
+			     * "%null") */
 };
 
 /* ipsec_engine_peer - the peer of a packet by its token. The token of a peer is the same for all

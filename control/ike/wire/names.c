@@ -199,7 +199,7 @@ const char *wire_id_type_name(char buf[static WIRE_NAME_MAX], uint8_t type)
 		{ID_IPV4_ADDR, "IPV4_ADDR"},     {ID_FQDN, "FQDN"},
 		{ID_RFC822_ADDR, "RFC822_ADDR"}, {ID_IPV6_ADDR, "IPV6_ADDR"},
 		{ID_DER_ASN1_DN, "DER_ASN1_DN"}, {ID_DER_ASN1_GN, "DER_ASN1_GN"},
-		{ID_KEY_ID, "KEY_ID"},
+		{ID_KEY_ID, "KEY_ID"},           {ID_NULL, "NULL"},
 	};
 
 	return LOOK_UP(buf, names, type, "ID");
@@ -210,7 +210,7 @@ const char *wire_auth_method_name(char buf[static WIRE_NAME_MAX], uint8_t method
 	static const struct name names[] = {
 		{1, "RSA_SIGNATURE"},
 		{AUTH_SHARED_KEY_MIC, "SHARED_KEY_MIC"},
-		{13, "NULL"},
+		{AUTH_NULL, "NULL"},
 		{14, "DIGITAL_SIGNATURE"},
 	};
 

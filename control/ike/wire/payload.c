@@ -54,6 +54,8 @@ static bool id_len_fits(uint8_t type, size_t len)
 		return len == 4;
 	case ID_IPV6_ADDR:
 		return len == 16;
+	case ID_NULL:
+		return len == 0;
 	default:
 		return len > 0;
 	}

@@ -87,6 +87,7 @@ enum ike_id_type {
 	ID_DER_ASN1_DN = 9,
 	ID_DER_ASN1_GN = 10,
 	ID_KEY_ID = 11,
+	ID_NULL = 13, /* RFC 7619: nobody; no data */
 };
 
 /* enum ike_auth_method - 3.8 and IANA. RSA_SIGNATURE is refused: it is SHA-1 by custom (S28). */
@@ -96,6 +97,7 @@ enum ike_auth_method {
 	AUTH_ECDSA_256 = 9, /* RFC 4754 */
 	AUTH_ECDSA_384 = 10,
 	AUTH_ECDSA_521 = 11,
+	AUTH_NULL = 13,              /* RFC 7619 */
 	AUTH_DIGITAL_SIGNATURE = 14, /* RFC 7427 */
 };
 

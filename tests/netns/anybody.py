@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Peers that prove nothing, or only that they have a key that nobody vouches for."""
+
+import re
+
+import nets
+from capture import assert_protected
+from lab import wait_for
+from nets import Pair, Side
+from scenarios import agree, both_down, both_up
+
+
+def nobody(left, right):
+    """Two sides with these sections, Latchkey both."""
+    own = {"ike-own": {"id": "right.example", "secret": f'"{nets.PSK}"'}}
+    return tuple(Side(connection={"local": local, "remote": remote}, secrets=own)
+                 for local, remote in (left, right))
+
+
+PSK = {side: {"auth": "psk", "id": f"{side}.example"} for side in ("left", "right")}
+NULL = {"auth": "null"}
+
+
+def life(pair, of_left, of_right):
+    """Up, traffic, what lists say, a re-keyed IKE SA, down."""
+    both_up(pair)
+    assert agree(pair)
+    pair.ping_all()
+    pair.peers["left"].rekey(ike="gw")
+    for side, method in (("left", of_right), ("right", of_left)):
+        shown = pair.peers[side].cli("sas").stdout
+        assert f"remote authentication: {method}\n" in shown, shown
+        assert pair.peers[side].established()[0]["remote-auth"] == method
+    pair.ping_all(versions=(4,))
+    pair.peers["left"].down(ike="gw")
+    both_down(pair)
+    assert_protected(pair.capture.stop(), "wire", at_least=8)
+
+
+def refused(pair, text):
+    assert not pair.peers["left"].up("net", check=False, timeout=30), "it came up"
+    wait_for(lambda: any(text in peer.log() for peer in pair.peers.values()), f"'{text}'")
+    assert not any(peer.children() for peer in pair.peers.values())
+    for frame in pair.capture.stop():
+        assert frame.kind not in ("clear", "esp"), f"sent although refused: {frame}"
+
+
+def named(left, right):
+    """The responder has a connection that names the left network for somebody."""
+    sides = nobody(left, right)
+    sides[1].connections = {"office": {"remote_addrs": "192.0.2.99",
+                                       "remote": {"auth": "psk", "id": "office.example"}}}
+    return sides
+
+
+ROWS = [
+    ("both are nobody", nobody((NULL, NULL), (NULL, NULL)), life, ("none", "none")),
+    ("the client is nobody", nobody((NULL, PSK["right"]), (PSK["right"], NULL)), life,
+     ("none", "psk")),
+    ("nobody is not let in by a secret", nobody((NULL, PSK["right"]), (PSK["right"], PSK["left"])),
+     refused, ("does not authenticate itself",)),
+    ("somebody is not taken for nobody", nobody((PSK["left"], PSK["right"]), (PSK["right"], NULL)),
+     refused, ("no connection takes a peer",)),
+    ("nobody gets no traffic that somebody has", named((NULL, PSK["right"]), (PSK["right"], NULL)),
+     refused, ("which child net of connection office is for",)),
+]
+
+
+def tests():
+    for name, sides, scenario, arguments in ROWS:
+        def test(sides=sides, scenario=scenario, arguments=arguments, name=name):
+            with Pair(re.sub(r"[^a-z0-9]+", "-", name.lower()), *sides) as pair:
+                scenario(pair, *arguments)
+        yield f"anybody: {name}", test
+
+
+TESTS = list(tests())
