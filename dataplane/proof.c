@@ -27,6 +27,7 @@ const char *auth_method_name(enum auth_method method)
 		[AUTH_METHOD_PKIX_TRUSTED] = "pkix-trusted",
 		[AUTH_METHOD_PKIX_INLINE] = "pkix-inline",
 		[AUTH_METHOD_PUBKEY] = "pubkey",
+		[AUTH_METHOD_BTNS] = "btns",
 	};
 
 	return (size_t)method < ARRAY_LEN(names) ? names[method] : "unknown";

@@ -67,6 +67,7 @@ static const char *class_name(enum conf_auth auth)
 		[CONF_AUTH_PSK] = "pre-shared key",
 		[CONF_AUTH_PUBKEY] = "public key",
 		[CONF_AUTH_NULL] = "none",
+		[CONF_AUTH_BTNS] = "any public key",
 	};
 
 	return names[auth];

@@ -294,6 +294,69 @@ static bool trust_pubkeys(struct ike_keyring *k, struct ike_answer *out, const s
 	return out->num_trust > 0;
 }
 
+/* ---- any key (RFC 5386) ---------------------------------------------------------------------- */
+
+/* What the peer shows first as its own: a raw key, or that of a certificate, of which nothing else
+ * is believed. */
+static struct bytes shown_key(struct ike_keyring *k, const struct ike_ask *ask)
+{
+	for (uint32_t i = 0; i < ask->num_certs; i++) {
+		if (ask->certs[i].encoding == CERT_RAW_PUBLIC_KEY)
+			return ask->certs[i].data;
+	}
+	refuse(k, IKE_REASON_CERT_UNKNOWN_CA, "it shows neither a public key nor a certificate");
+	if (!import_certs(k, ask) || !k->num_peer)
+		return bytes_of(NULL, 0);
+	return cred_spki(k->peer[0]);
+}
+
+static bool holds_key(const struct conf_creds *creds, struct bytes spki)
+{
+	for (uint32_t i = 0; i < creds->num; i++) {
+		const enum cred_kind kind = creds->list[i]->kind;
+
+		if ((kind == CRED_CERT || kind == CRED_PUBKEY) &&
+		    bytes_equal(cred_spki(creds->list[i]), spki))
+			return true;
+	}
+	return false;
+}
+
+/* A key that is here is somebody's: of a peer that is asked for more than any key, or our own. */
+static bool is_somebodys(const struct conf *conf, struct bytes spki)
+{
+	if (holds_key(&conf->creds, spki))
+		return true;
+	for (uint32_t i = 0; i < conf->num_conns; i++) {
+		const struct conf_conn *c = conf->conns[i];
+
+		if (holds_key(&c->remote.pubkeys, spki) || holds_key(&c->remote.certs, spki) ||
+		    holds_key(&c->local.pubkeys, spki) || holds_key(&c->local.certs, spki))
+			return true;
+	}
+	return false;
+}
+
+static bool trust_any(struct ike_keyring *k, struct ike_answer *out, const struct conf *conf,
+		      const struct ike_ask *ask)
+{
+	const struct bytes spki = shown_key(k, ask);
+
+	if (!spki.len)
+		return false;
+	if (is_somebodys(conf, spki)) {
+		refuse(k, IKE_REASON_REFUSED,
+		       "its key is known here: it is not just anybody's, and wants a connection "
+		       "that asks for it");
+		return false;
+	}
+	k->trust[out->num_trust++] = (struct ike_trust){.key = spki};
+	out->trust = k->trust;
+	return true;
+}
+
+/* ---- certificates ---------------------------------------------------------------------------- */
+
 static bool lists(const struct conf_creds *creds, const struct cred *c)
 {
 	for (uint32_t i = 0; i < creds->num; i++) {
@@ -375,6 +438,8 @@ static bool answer_chain(struct ike_keyring *k, struct ike_answer *out, const st
 {
 	const struct conf_side *remote = &ask->config->remote;
 
+	if (remote->auth == CONF_AUTH_BTNS)
+		return trust_any(k, out, conf, ask);
 	if (remote->pubkeys.num)
 		return trust_pubkeys(k, out, ask);
 	if (!import_certs(k, ask))

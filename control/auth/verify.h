@@ -54,7 +54,9 @@ struct auth_signature_params {
 	uint32_t ecdsa_bits;     /* at least */
 };
 
-/* auth_verify_signature - the signature is right (S24), the key strong enough (S25), the hash SHA-2
+/* auth_verify_signature - with BTNS any key that is shown does: what is proven then is the key, by
+ * its hash as a key id, and neither the name in the ID payload nor one in a certificate (RFC 5386).
+ * Otherwise the signature is right (S24), the key strong enough (S25), the hash SHA-2
  * (S28), and a certificate names the identity; *out has one reference. why[] says what is not.
  * Errors: AUTH (wrong signature), NOT_FOUND (the certificate does not hold the identity),
  * UNSUPPORTED (method or algorithm), LIMIT (weaker than is asked for), MALFORMED, NOMEM, CRYPTO. */

@@ -93,10 +93,13 @@ static bool same_place(const struct ike_sa *a, const struct ike_sa *b)
 	return ip_addr_equal(&x->addr, &y->addr) && (!b->nat_remote || x->port == y->port);
 }
 
-/* The peer comes back, and what it forgot is still here. */
+/* The peer comes back, and what it forgot is still here: nobody is known by where it is. */
 static bool same_peer(const struct ike_sa *sa, const struct ike_sa *o)
 {
-	return is_weak(o) && strcmp(o->conn->name, sa->conn->name) == 0 && same_place(sa, o);
+	if (!is_weak(o) || strcmp(o->conn->name, sa->conn->name) != 0)
+		return false;
+	return sa->remote_id.type == ID_NULL ? same_place(sa, o)
+					     : conf_id_equal(&sa->remote_id, &o->remote_id);
 }
 
 static const struct ike_child *has_part(const struct ike_sa *o, const struct ts *local,
@@ -141,7 +144,7 @@ enum err claims_check(struct step *s, const struct child_work *w)
 	if (!is_weak(s->sa))
 		return ERR_OK;
 	e = check_configured(s, w);
-	return e ? e : check_installed(s, w);
+	return e || !s->sa->proof ? e : check_installed(s, w);
 }
 
 void claims_take(struct step *s, const struct ike_child *c)

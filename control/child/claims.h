@@ -8,8 +8,9 @@
 
 #include "control/child/work.h"
 
-/* claims_check - the negotiated selectors of w are nobody else's, if the peer may be anybody.
- * Errors: PEER (s->fail says whose they are). */
+/* claims_check - the negotiated selectors of w are nobody else's, if the peer may be anybody; what
+ * others have now counts once it is known which anybody it is (sa->proof). Errors: PEER (s->fail
+ * says whose they are). */
 MUST_USE enum err claims_check(struct step *s, const struct child_work *w) NONNULL(1, 2);
 
 /* claims_take - c was installed for a peer that proved who it is: those that may be anybody and

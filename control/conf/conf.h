@@ -137,19 +137,20 @@ enum conf_auth {
 	CONF_AUTH_PSK,
 	CONF_AUTH_PUBKEY, /* a signature */
 	CONF_AUTH_NULL,   /* not at all (RFC 7619) */
+	CONF_AUTH_BTNS,   /* a signature by whatever key is shown (RFC 5386); the peer's */
 };
 
 /* conf_auth_signs - by a signature, whatever makes it believed. */
 static inline bool conf_auth_signs(enum conf_auth auth)
 {
-	return auth == CONF_AUTH_PUBKEY;
+	return auth == CONF_AUTH_PUBKEY || auth == CONF_AUTH_BTNS;
 }
 
 /* conf_auth_weak - who says so may be anybody: it claims nothing that another connection or peer
  * has (S29). */
 static inline bool conf_auth_weak(enum conf_auth auth)
 {
-	return auth == CONF_AUTH_NULL;
+	return auth == CONF_AUTH_NULL || auth == CONF_AUTH_BTNS;
 }
 
 /* enum conf_revocation - what a certificate's revocation must be known by: relaxed: what is known

@@ -18,6 +18,18 @@ struct side_draft {
 	bool has_id, null_id; /* null_id: it is %null */
 };
 
+/* "btns", and after a dash what "pubkey" may have there. */
+static const char *take_btns(struct side_draft *d, const char *text)
+{
+	static const char word[] = "btns";
+	const size_t len = sizeof(word) - 1;
+
+	if (strncasecmp(text, word, len) != 0 || (text[len] && text[len] != '-'))
+		return text;
+	d->side->auth = CONF_AUTH_BTNS;
+	return text[len] ? text + len + 1 : "pubkey";
+}
+
 enum err set_auth(struct check *c, void *obj, const struct tree *node)
 {
 	static const struct {
@@ -37,12 +49,13 @@ enum err set_auth(struct check *c, void *obj, const struct tree *node)
 		}
 	}
 	d->side->auth = CONF_AUTH_PUBKEY;
-	if (!sign_parse(&d->side->sign, bad, text))
-		CHECK_ERROR(c, node,
-			    "'%.40s': '%s' is not supported: psk, null, or pubkey, rsa, rsa/pss, "
-			    "ecdsa, "
-			    "ed25519, ed448 with sizes and sha256, sha384, sha512 after dashes",
-			    text, bad);
+	if (!sign_parse(&d->side->sign, bad, take_btns(d, text)))
+		CHECK_ERROR(
+			c, node,
+			"'%.40s': '%s' is not supported: psk, null, btns, or pubkey, rsa, rsa/pss, "
+			"ecdsa, "
+			"ed25519, ed448 with sizes and sha256, sha384, sha512 after dashes",
+			text, bad);
 	return ERR_OK;
 }
 
@@ -191,11 +204,16 @@ static void check_local_id(struct check *c, const struct conf_side *side,
 		CHECK_ERROR(c, section, "none of `certs` holds the identity `id`");
 }
 
-/* A secret proves without them, and who wrote them there thinks that they are asked for; nobody
- * proves nothing. */
+/* What else is written there has no effect, and who wrote it thinks that it is asked for. */
 static void warn_unused(struct check *c, const struct conf_side *side, const struct tree *section)
 {
-	const bool psk = side->auth == CONF_AUTH_PSK;
+	static const struct {
+		const char *word, *asked;
+	} words[] = {
+		[CONF_AUTH_PSK] = {"psk", "the secret alone"},
+		[CONF_AUTH_NULL] = {"null", "nothing"},
+		[CONF_AUTH_BTNS] = {"btns", "any key"},
+	};
 	const struct {
 		const char *name;
 		uint32_t num;
@@ -203,29 +221,37 @@ static void warn_unused(struct check *c, const struct conf_side *side, const str
 		     {"cacerts", side->cacerts.num},
 		     {"pubkeys", side->pubkeys.num}};
 
+	if (side->auth == CONF_AUTH_PUBKEY)
+		return;
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
 		if (lists[i].num)
 			CHECK_WARN(c, section,
 				   "`%s` has no effect beside `auth = %s`: what is asked for is "
 				   "%s",
-				   lists[i].name, psk ? "psk" : "null",
-				   psk ? "the secret alone" : "nothing");
+				   lists[i].name, words[side->auth].word, words[side->auth].asked);
 	}
 }
 
-/* Who is nobody has no name (RFC 7619 2.2), and who has one is somebody. */
-static void check_null(struct check *c, const struct side_draft *d, const struct tree *section)
+/* Who is nobody has no name (RFC 7619 2.2), and who has one is somebody; who may be anybody is its
+ * key, whatever it calls itself. */
+static void check_unproven(struct check *c, const struct side_draft *d, const struct tree *section)
 {
 	struct conf_side *side = d->side;
 
 	if (side->auth != CONF_AUTH_NULL && d->null_id)
 		CHECK_ERROR(c, section, "`id = %%null` is for `auth = null` alone");
-	if (side->auth != CONF_AUTH_NULL)
+	if (side->auth == CONF_AUTH_BTNS && !d->remote)
+		CHECK_ERROR(c, section,
+			    "`auth = btns` is for the peer (`remote`): this side signs with its "
+			    "key, by `auth = pubkey` and `pubkeys`");
+	if (side->auth != CONF_AUTH_NULL && side->auth != CONF_AUTH_BTNS)
 		return;
 	if (side->id.type || side->pattern)
 		CHECK_ERROR(c, section,
-			    "nothing proves an identity beside `auth = null`: leave `id` out");
-	side->id = (struct ike_id){.type = d->remote ? 0 : ID_NULL};
+			    "nothing proves an identity beside `auth = %s`: leave `id` out",
+			    side->auth == CONF_AUTH_NULL ? "null" : "btns");
+	if (side->auth == CONF_AUTH_NULL)
+		side->id = (struct ike_id){.type = d->remote ? 0 : ID_NULL};
 }
 
 enum err side_check(struct check *c, struct conf_side *side, enum scope scope,
@@ -236,9 +262,8 @@ enum err side_check(struct check *c, struct conf_side *side, enum scope scope,
 
 	if (e)
 		return e;
-	if (!conf_auth_signs(side->auth))
-		warn_unused(c, side, section);
-	check_null(c, &d, section);
+	warn_unused(c, side, section);
+	check_unproven(c, &d, section);
 	side->anybody = d.has_id && !side->id.type && !side->pattern;
 	if (d.remote || !conf_auth_signs(side->auth) || !side->certs.num)
 		return ERR_OK;

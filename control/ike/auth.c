@@ -81,6 +81,7 @@ enum err auth_make_own(struct step *s)
 	case CONF_AUTH_NULL:
 		return make_null(s);
 	case CONF_AUTH_PUBKEY:
+	case CONF_AUTH_BTNS:
 	default:
 		return auth_take_signature(s);
 	}
@@ -194,6 +195,8 @@ static enum err admit(struct step *s, struct auth_proof *proof)
 
 	if (conf_id_matches(&sa->conn->remote, &auth_proof_params(proof)->peer)) {
 		sa->proof = proof;
+		if (sa->conn->remote.auth == CONF_AUTH_BTNS) /* it is known by its key */
+			sa->remote_id = auth_proof_params(proof)->peer;
 		return ERR_OK;
 	}
 	e = wrong_identity(s, &auth_proof_params(proof)->peer);
@@ -220,8 +223,10 @@ static enum err check_mac(struct step *s)
 /* ---- signatures ------------------------------------------------------------------------------ */
 
 /* What the proof will say: a certificate that a program vouches for was sent. */
-static enum auth_method method_of(const struct ike_trust *trust)
+static enum auth_method method_of(const struct conf_conn *conn, const struct ike_trust *trust)
 {
+	if (conn->remote.auth == CONF_AUTH_BTNS)
+		return AUTH_METHOD_BTNS;
 	if (!trust->cert.len)
 		return AUTH_METHOD_PUBKEY;
 	return trust->stored ? AUTH_METHOD_PKIX_TRUSTED : AUTH_METHOD_PKIX_INLINE;
@@ -244,7 +249,7 @@ static enum err verify_signature(struct step *s, struct auth_proof **out,
 		.cert = trust->cert,
 		.key = trust->key,
 		.ca = trust->ca,
-		.proven = method_of(trust),
+		.proven = method_of(sa->conn, trust),
 		.kinds = sign->kinds,
 		.hashes = sign->hashes,
 		.pss = sign->pss,
@@ -300,8 +305,25 @@ static enum err not_trusted(struct step *s)
 			 a->text ? a->text : "its certificate was not vouched for in time");
 }
 
+/* Who may be anybody does not call itself by a name that another connection wants proven (RFC 5386
+ * 3): that one's peers would not be told from it, and it is no way around what that one asks. */
+static const struct conf_conn *named_by_another(const struct ike_sa *sa)
+{
+	const struct conf *conf = sa->e->conf;
+
+	for (uint32_t i = 0; conf_auth_weak(sa->conn->remote.auth) && i < conf->num_conns; i++) {
+		const struct conf_conn *c = conf->conns[i];
+
+		if (!conf_auth_weak(c->remote.auth) && (c->remote.id.type || c->remote.pattern) &&
+		    conf_id_matches(&c->remote, &sa->remote_id))
+			return c;
+	}
+	return NULL;
+}
+
 static enum err check_signature(struct step *s)
 {
+	const struct conf_conn *other = named_by_another(s->sa);
 	char why[KEY_WHY_MAX] = "", peer[128];
 	struct auth_proof *proof;
 	enum err e;
@@ -314,6 +336,11 @@ static enum err check_signature(struct step *s)
 				 s->sa->hs->auth_method == AUTH_NULL
 					 ? "does not authenticate itself"
 					 : "authenticates itself with a pre-shared key");
+	if (other)
+		return step_fail(s, IKE_REASON_ID_MISMATCH, NOTIFY_AUTHENTICATION_FAILED,
+				 "the peer says that it is %s, whom connection %s asks for more "
+				 "than any key",
+				 ike_id_text(peer, sizeof(peer), &s->sa->remote_id), other->name);
 	if (!s->answer->allow)
 		return not_trusted(s);
 	e = find_signature(s, &proof, why);

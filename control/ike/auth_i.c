@@ -102,6 +102,7 @@ enum err auth_refused(struct step *s)
 		[CONF_AUTH_PSK] = "secret",
 		[CONF_AUTH_PUBKEY] = "certificate or key",
 		[CONF_AUTH_NULL] = "`auth = null`",
+		[CONF_AUTH_BTNS] = "key",
 	};
 	const char *conn = s->sa->conn->name;
 	char name[WIRE_NAME_MAX];

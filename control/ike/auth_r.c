@@ -134,7 +134,7 @@ static enum err nobody_believes(struct step *s)
 
 	s->sa->conn = c->conns[0];
 	return step_fail(s, c->first.reason, c->first.notify, "%.250s (connections tried: %u)",
-			 c->first.text, c->num);
+			 c->first.text, c->at);
 }
 
 /* Other connections for the same identity may believe in other authorities, certificates or keys,

@@ -133,11 +133,12 @@ static void add_wishes(struct request *r, const struct conf *conf, const struct 
 
 	if (!conf_auth_signs(remote->auth) || !conn->send_certreq)
 		return;
-	if (remote->pubkeys.num) {
-		r->raw = true;
+	r->raw |= remote->auth == CONF_AUTH_BTNS || remote->pubkeys.num;
+	if (remote->auth != CONF_AUTH_BTNS && remote->pubkeys.num)
 		return;
-	}
 	r->x509 = true;
+	if (remote->auth == CONF_AUTH_BTNS)
+		return;
 	for (uint32_t i = 0; i < creds->num; i++) {
 		if (creds->list[i]->kind == CRED_CA)
 			add_authority(r, creds->list[i]);

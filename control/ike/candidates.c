@@ -49,7 +49,12 @@ void candidates_free(struct candidates *c)
 
 const struct conf_conn *candidates_next(struct candidates *c, const struct failure *why)
 {
+	const struct conf_conn *next;
+
 	if (c->at == 0)
 		c->first = *why;
-	return ++c->at < c->num ? c->conns[c->at] : NULL;
+	c->known |= why->reason != IKE_REASON_CERT_UNKNOWN_CA &&
+		    !conf_auth_weak(c->conns[c->at]->remote.auth);
+	next = ++c->at < c->num ? c->conns[c->at] : NULL;
+	return next && c->known && conf_auth_weak(next->remote.auth) ? NULL : next;
 }

@@ -145,7 +145,9 @@ static uint32_t score_conn(const struct conf_conn *c, const struct match_ids *id
 
 	if (!addrs || !peer || !wanted(c, ids) || !accepts(c, ids->suite))
 		return 0;
-	return (fits(c, ids->method) ? SCORE_FITS : 0) + peer * 16 + addrs;
+	/* Who may be anybody comes last (RFC 5386 3). */
+	return (fits(c, ids->method) ? SCORE_FITS : 0) +
+	       (conf_auth_weak(c->remote.auth) ? 0 : peer * 16) + addrs;
 }
 
 /* Behind those that fit as well, which stand before it in the configuration. */

@@ -299,10 +299,11 @@ static void test_child_keys(void)
 		"\n } } } }", child_rows, ARRAY_LEN(child_rows));
 }
 
-#define AUTH_WORDS(text, word)                                                                 \
-	"Ef:2: connections.a.remote.auth: '" text "': '" word "' is not supported: psk, "      \
-	"null, or pubkey, rsa, rsa/pss, ecdsa, ed25519, ed448 with sizes and sha256, sha384, " \
-	"sha512 "                                                                              \
+#define AUTH_WORDS(text, word)                                                               \
+	"Ef:2: connections.a.remote.auth: '" text "': '" word "' is not supported: psk, "    \
+	"null, btns, or pubkey, rsa, rsa/pss, ecdsa, ed25519, ed448 with sizes and sha256, " \
+	"sha384, "                                                                           \
+	"sha512 "                                                                            \
 	"after dashes"
 #define NOWHERE(key)                                                                              \
 	"Ef:2: connections.a.remote." key ": '/nowhere/x.pem' is not usable: it cannot be read: " \
@@ -340,6 +341,13 @@ static const struct row side_rows[] = {
 				    "alone"},
 	{"id = %null", "Ef:1: connections.a.remote: `id = %null` is for `auth = null` alone"},
 	{"auth = null-sha256", AUTH_WORDS("null-sha256", "null")},
+	{"auth = btns", ""},
+	{"auth = btns-ecdsa-384-sha384", ""},
+	{"auth = btns-", AUTH_WORDS("btns-", "")},
+	{"auth = btnsx", AUTH_WORDS("btnsx", "btnsx")},
+	{"auth = btns-sha1", AUTH_WORDS("btns-sha1", "sha1")},
+	{"auth = btns\n id = x", "Ef:1: connections.a.remote: nothing proves an identity beside "
+				 "`auth = btns`: leave `id` out"},
 	{"id = x", ""},
 	{"auth = psk\n round = 2", ""},
 	{"revocation = strict", ""},

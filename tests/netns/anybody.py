@@ -6,8 +6,10 @@ import re
 import nets
 from capture import assert_protected
 from lab import wait_for
-from nets import Pair, Side
-from scenarios import agree, both_down, both_up
+from nets import Pair, Side, other
+from pki import key, public
+from pubkey import root, with_cert
+from scenarios import PAIRINGS, agree, both_down, both_up, ours
 
 
 def nobody(left, right):
@@ -25,9 +27,14 @@ def life(pair, of_left, of_right):
     """Up, traffic, what lists say, a re-keyed IKE SA, down."""
     both_up(pair)
     assert agree(pair)
-    pair.ping_all()
+    pair.ping_all(versions=(4,))
+    before = pair.peers["left"].ike_spis()
     pair.peers["left"].rekey(ike="gw")
+    wait_for(lambda: pair.peers["left"].ike_spis() and
+             not before & pair.peers["left"].ike_spis(), "a new IKE SA")
     for side, method in (("left", of_right), ("right", of_left)):
+        if side not in ours(pair):
+            continue
         shown = pair.peers[side].cli("sas").stdout
         assert f"remote authentication: {method}\n" in shown, shown
         assert pair.peers[side].established()[0]["remote-auth"] == method
@@ -64,6 +71,41 @@ ROWS = [
     ("nobody gets no traffic that somebody has", named((NULL, PSK["right"]), (PSK["right"], NULL)),
      refused, ("which child net of connection office is for",)),
 ]
+
+
+def any_key(left, right):
+    """Ours believe whatever key is shown, and have a raw one; charon shows a certificate that nobody
+    there can check, and knows our key."""
+    sides = []
+    for side, kind in (("left", left.kind), ("right", right.kind)):
+        who = {"local": {"auth": "pubkey", "id": f"{side}.example"}}
+        files = {f"private/{side}.pem": key("ed25519", side)}
+        if kind == "charon":
+            made = with_cert(side, kind, authority=root("ecdsa", "Stranger"))
+            made.connection["remote"]["pubkeys"] = "peer.pem"
+            made.connection["send_cert"] = "always"
+            made.files["pubkey/peer.pem"] = public(key("ed25519", other(side)))
+        else:
+            files["pubkey/own.pem"] = public(key("ed25519", side))
+            who["local"]["pubkeys"] = "own.pem"
+            made = Side(connection={**who, "remote": {"auth": "btns"}}, files=files)
+        sides.append(made)
+    return tuple(sides)
+
+
+def known(left, right):
+    """The responder knows the initiator's key, under another name."""
+    sides = any_key(left, right)
+    sides[1].files["pubkey/known.pem"] = sides[0].files["pubkey/own.pem"]
+    sides[1].connections = {"office": {"remote_addrs": "192.0.2.99", "remote": {
+        "auth": "pubkey", "id": "office.example", "pubkeys": "known.pem"}}}
+    return sides
+
+
+for one, two in PAIRINGS:
+    ROWS.append((f"any key, {one.kind}-{two.kind}", any_key(one, two), life, ("btns", "btns")))
+ROWS.append(("a key that is known is not just anybody's", known(*PAIRINGS[0]), refused,
+             ("its key is known here",)))
 
 
 def tests():

@@ -29,7 +29,7 @@ const char *wish_text(unsigned side, const struct wish *w)
 {
 	static char text[2][8192];
 	const unsigned us = side + 1, them = 2 - side;
-	char local[400], remote[400], ts[40];
+	char local[1200], remote[1200], ts[40];
 
 	number(local, sizeof(local), w->local, us);
 	number(remote, sizeof(remote), w->remote, them);

@@ -438,7 +438,8 @@ struct ipsec_peer {
 	char peer_id[264];  /* the identity the peer proved */
 	bool shared_secret; /* by a pre-shared key that more than one identity may use */
 	const char *method; /* how: "psk", "group-psk", "pkix-trusted" (its certificate is here),
-			     * "pkix-inline" (it was sent), "pubkey", "none" (nobody: peer_id is
+			     * "pkix-inline" (it was sent), "pubkey", "btns" (any key: peer_id is
+			     * its hash), "none" (nobody: peer_id is
 			     * "%null") */
 };
 
