@@ -168,6 +168,7 @@ enum ike_reason {
 	IKE_REASON_CERT_REVOKED,
 	IKE_REASON_CERT_NO_REVOCATION, /* nothing is known, and something must be */
 	IKE_REASON_CERT_WEAK,          /* a key or a signature of the chain */
+	IKE_REASON_KEY_CHANGED,        /* not the key that the peer had at first */
 	IKE_REASON_TS_UNACCEPTABLE,
 	IKE_REASON_NO_CONFIG, /* no connection for these addresses and identities */
 	IKE_REASON_REFUSED,   /* an ask was answered no, or not in time */
@@ -260,7 +261,8 @@ struct ike_answer {
 	bool allow;
 	struct bytes secret;  /* SECRET: the key; empty = there is none */
 	bool secret_is_group; /* SECRET: more than one identity may use it */
-	/* SIGN, VERIFY_CHAIN: why not, if not allowed; text is a clause ("it has expired"), or NULL
+	/* SIGN, VERIFY_CHAIN, AUTHORIZE: why not, if not allowed; text is a clause ("it has
+	 * expired"), or NULL
 	 */
 	enum ike_reason reason;
 	const char *text;
@@ -430,8 +432,10 @@ MUST_USE enum err ike_keyring_new(struct ike_keyring **out, const struct rng *rn
 void ike_keyring_free(struct ike_keyring *k);
 
 /* ike_keyring_answer - the answer to SECRET, SIGN or VERIFY_CHAIN by conf at wall clock time
- * wall_s; to other kinds: allowed. *out is valid until the next call. Certificates and lists are
- * taken from what was loaded: nothing is fetched. */
+ * wall_s; to AUTHORIZE of a peer with `auth = leapoffaith`: allowed, and its key is remembered, or
+ * why that cannot be; ask it also where a program decides. To all others: allowed. *out is valid
+ * until the next call. Certificates and lists are taken from what was loaded: nothing is fetched.
+ */
 void ike_keyring_answer(struct ike_keyring *k, struct ike_answer *out, const struct conf *conf,
 			const struct ike_ask *ask, int64_t wall_s) NONNULL(1, 2, 3, 4);
 

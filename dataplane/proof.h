@@ -18,6 +18,7 @@ enum auth_method {
 	AUTH_METHOD_PKIX_INLINE,  /* the same of one that was sent, and leads to an anchor */
 	AUTH_METHOD_PUBKEY,       /* a signature by a raw public key that was configured */
 	AUTH_METHOD_BTNS, /* a signature by a key that was sent, and that is all (RFC 5386) */
+	AUTH_METHOD_LEAPOFFAITH, /* the same, by the key that it had when it was first seen */
 	AUTH_NUM_METHODS
 };
 

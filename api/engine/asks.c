@@ -27,10 +27,14 @@ static bool taken(struct engine *e, const struct ike_ask *ask)
 /* Every peer that is authenticated may have what the configuration allows it. */
 void asks_answer(struct engine *e, const struct ike_ask *ask)
 {
+	const bool authorize = ask->kind == IKE_ASK_AUTHORIZE;
 	struct ike_answer answer;
 
-	if (taken(e, ask))
+	if (!authorize && taken(e, ask))
 		return;
 	ike_keyring_answer(e->keyring, &answer, e->conf, ask, clock_wall_s());
+	/* Whoever decides, a key that is to be remembered is. */
+	if (authorize && answer.allow && taken(e, ask))
+		return;
 	ike_answer(e->ike, ask->id, &answer, engine_now(e));
 }

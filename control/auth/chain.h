@@ -16,7 +16,7 @@
  */
 struct chain_fault {
 	enum ike_reason reason;
-	char text[240];
+	char text[400];
 };
 
 /* struct chain_params - one question. certs: as the peer sent them, its own first, all imported.

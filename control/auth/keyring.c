@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "control/auth/algorithm.h"
 #include "control/auth/chain.h"
+#include "control/auth/pins.h"
 #include "control/ike/wire/proto.h"
 
 /* TRUST_MAX - keys that may speak for one peer at a time. */
@@ -337,6 +338,33 @@ static bool is_somebodys(const struct conf *conf, struct bytes spki)
 	return false;
 }
 
+static bool was_seen_so(struct ike_keyring *k, const struct conf *conf, const struct ike_ask *ask,
+			struct bytes spki)
+{
+	char why[PINS_WHY_MAX] = "it cannot be remembered";
+	const enum err e = pins_check(why, conf->daemon.known_peers, ask->peer_id, spki);
+
+	if (e)
+		refuse(k, e == ERR_AUTH ? IKE_REASON_KEY_CHANGED : IKE_REASON_RESOURCES, why);
+	return !e;
+}
+
+/* Its signature was right: the key is its own. */
+static bool answer_authorize(struct ike_keyring *k, const struct conf *conf,
+			     const struct ike_ask *ask)
+{
+	const struct auth_proof_params *p = ask->proof ? auth_proof_params(ask->proof) : NULL;
+	char why[PINS_WHY_MAX] = "it cannot be remembered";
+	enum err e;
+
+	if (!p || p->method != AUTH_METHOD_LEAPOFFAITH)
+		return true;
+	e = pins_keep(why, conf->daemon.known_peers, &p->peer, p->peer_key);
+	if (e)
+		refuse(k, e == ERR_AUTH ? IKE_REASON_KEY_CHANGED : IKE_REASON_RESOURCES, why);
+	return !e;
+}
+
 static bool trust_any(struct ike_keyring *k, struct ike_answer *out, const struct conf *conf,
 		      const struct ike_ask *ask)
 {
@@ -350,6 +378,8 @@ static bool trust_any(struct ike_keyring *k, struct ike_answer *out, const struc
 		       "that asks for it");
 		return false;
 	}
+	if (ask->config->remote.auth == CONF_AUTH_LEAPOFFAITH && !was_seen_so(k, conf, ask, spki))
+		return false;
 	k->trust[out->num_trust++] = (struct ike_trust){.key = spki};
 	out->trust = k->trust;
 	return true;
@@ -438,7 +468,7 @@ static bool answer_chain(struct ike_keyring *k, struct ike_answer *out, const st
 {
 	const struct conf_side *remote = &ask->config->remote;
 
-	if (remote->auth == CONF_AUTH_BTNS)
+	if (conf_auth_rank(remote->auth) < CONF_RANK_PROVEN)
 		return trust_any(k, out, conf, ask);
 	if (remote->pubkeys.num)
 		return trust_pubkeys(k, out, ask);
@@ -475,6 +505,8 @@ void ike_keyring_answer(struct ike_keyring *k, struct ike_answer *out, const str
 		out->allow = answer_sign(k, out, conf, ask);
 	else if (ask->kind == IKE_ASK_VERIFY_CHAIN)
 		out->allow = answer_chain(k, out, conf, ask, wall_s);
+	else if (ask->kind == IKE_ASK_AUTHORIZE)
+		out->allow = answer_authorize(k, conf, ask);
 	if (out->allow || ask->kind == IKE_ASK_SECRET)
 		return;
 	out->reason = k->fault.reason;

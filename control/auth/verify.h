@@ -55,11 +55,12 @@ struct auth_signature_params {
 };
 
 /* auth_verify_signature - with BTNS any key that is shown does: what is proven then is the key, by
- * its hash as a key id, and neither the name in the ID payload nor one in a certificate (RFC 5386).
- * Otherwise the signature is right (S24), the key strong enough (S25), the hash SHA-2
- * (S28), and a certificate names the identity; *out has one reference. why[] says what is not.
- * Errors: AUTH (wrong signature), NOT_FOUND (the certificate does not hold the identity),
- * UNSUPPORTED (method or algorithm), LIMIT (weaker than is asked for), MALFORMED, NOMEM, CRYPTO. */
+ * its hash as a key id, and neither the name in the ID payload nor one in a certificate (RFC 5386);
+ * with LEAPOFFAITH it is the name, and the caller's business that it has this key. Otherwise the
+ * signature is right (S24), the key strong enough (S25), the hash SHA-2 (S28), and a certificate
+ * names the identity; *out has one reference. why[] says what is not. Errors: AUTH (wrong
+ * signature), NOT_FOUND (the certificate does not hold the identity), UNSUPPORTED (method or
+ * algorithm), LIMIT (weaker than is asked for), MALFORMED, NOMEM, CRYPTO. */
 MUST_USE enum err auth_verify_signature(struct crypto_ctx *c, struct auth_proof **out,
 					char why[static KEY_WHY_MAX],
 					const struct auth_signature_params *params)

@@ -3,6 +3,11 @@
 
 #include "control/ike/task.h"
 
+static uint32_t rank(const struct ike_sa *sa)
+{
+	return conf_auth_rank(sa->conn->remote.auth);
+}
+
 static bool meets(const struct ts *a, uint32_t num_a, const struct ts *b, uint32_t num_b)
 {
 	struct ts both;
@@ -65,7 +70,7 @@ static enum err check_configured(struct step *s, const struct child_work *w)
 	for (uint32_t i = 0; i < conf->num_conns; i++) {
 		const struct conf_conn *c = conf->conns[i];
 		const struct conf_child *child =
-			conf_auth_weak(c->remote.auth) ? NULL : named_by(c, w);
+			conf_auth_rank(c->remote.auth) > rank(s->sa) ? named_by(c, w) : NULL;
 
 		if (child)
 			return step_fail_child(
@@ -80,11 +85,6 @@ static enum err check_configured(struct step *s, const struct child_work *w)
 
 /* ---- installed ------------------------------------------------------------------------------- */
 
-static bool is_weak(const struct ike_sa *sa)
-{
-	return conf_auth_weak(sa->conn->remote.auth);
-}
-
 /* All that tells nobody from nobody is where it is. */
 static bool same_place(const struct ike_sa *a, const struct ike_sa *b)
 {
@@ -96,7 +96,7 @@ static bool same_place(const struct ike_sa *a, const struct ike_sa *b)
 /* The peer comes back, and what it forgot is still here: nobody is known by where it is. */
 static bool same_peer(const struct ike_sa *sa, const struct ike_sa *o)
 {
-	if (!is_weak(o) || strcmp(o->conn->name, sa->conn->name) != 0)
+	if (strcmp(o->conn->name, sa->conn->name) != 0)
 		return false;
 	return sa->remote_id.type == ID_NULL ? same_place(sa, o)
 					     : conf_id_equal(&sa->remote_id, &o->remote_id);
@@ -122,10 +122,11 @@ static enum err check_installed(struct step *s, const struct child_work *w)
 
 	list_for_each (n, &s->e->sas) {
 		const struct ike_sa *o = list_entry(n, struct ike_sa, node);
-		const struct ike_child *c = o == s->sa || !o->conn || same_peer(s->sa, o)
-						    ? NULL
-						    : has_part(o, w->local.ts, w->local.num,
-							       w->remote.ts, w->remote.num);
+		const struct ike_child *c =
+			o == s->sa || !o->conn || rank(o) < rank(s->sa) || same_peer(s->sa, o)
+				? NULL
+				: has_part(o, w->local.ts, w->local.num, w->remote.ts,
+					   w->remote.num);
 
 		if (c)
 			return step_fail_child(
@@ -141,7 +142,7 @@ enum err claims_check(struct step *s, const struct child_work *w)
 {
 	enum err e;
 
-	if (!is_weak(s->sa))
+	if (rank(s->sa) == CONF_RANK_PROVEN)
 		return ERR_OK;
 	e = check_configured(s, w);
 	return e || !s->sa->proof ? e : check_installed(s, w);
@@ -149,12 +150,11 @@ enum err claims_check(struct step *s, const struct child_work *w)
 
 void claims_take(struct step *s, const struct ike_child *c)
 {
-	if (is_weak(s->sa))
-		return;
 	list_for_each (n, &s->e->sas) {
 		struct ike_sa *o = list_entry(n, struct ike_sa, node);
 
-		if (o == s->sa || !o->conn || !is_weak(o) || o->state != SA_ESTABLISHED ||
+		if (o == s->sa || !o->conn || rank(o) >= rank(s->sa) ||
+		    o->state != SA_ESTABLISHED ||
 		    !has_part(o, c->ts, c->num_local, c->ts + c->num_local, c->num_remote))
 			continue;
 		o->reason = IKE_REASON_REPLACED;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * claims.h - whose traffic a peer may have that may be anybody (conf_auth_weak()): none that
+ * claims.h - whose traffic a peer may have that may be anybody (conf_auth_rank()): none that
  * another connection names for a peer that proves who it is, and none that another peer has now
  * (RFC 7619 2.5, RFC 5386 3.1, S29). Control thread.
  */

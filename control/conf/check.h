@@ -162,6 +162,7 @@ MUST_USE SET(set_retransmit_timeout);
 MUST_USE SET(set_retransmit_tries);
 MUST_USE SET(set_fragment_size);
 MUST_USE SET(set_log_level);
+MUST_USE SET(set_known_peers);
 MUST_USE SET(set_udp_gso);
 MUST_USE SET(set_udp_gro);
 MUST_USE SET(set_tun_checksum);

@@ -135,22 +135,28 @@ struct conf_child {
 /* enum conf_auth - how a side authenticates. */
 enum conf_auth {
 	CONF_AUTH_PSK,
-	CONF_AUTH_PUBKEY, /* a signature */
-	CONF_AUTH_NULL,   /* not at all (RFC 7619) */
-	CONF_AUTH_BTNS,   /* a signature by whatever key is shown (RFC 5386); the peer's */
+	CONF_AUTH_PUBKEY,      /* a signature */
+	CONF_AUTH_NULL,        /* not at all (RFC 7619) */
+	CONF_AUTH_BTNS,        /* a signature by whatever key is shown (RFC 5386); the peer's */
+	CONF_AUTH_LEAPOFFAITH, /* the same, by the key that the peer had at first; the peer's */
 };
 
 /* conf_auth_signs - by a signature, whatever makes it believed. */
 static inline bool conf_auth_signs(enum conf_auth auth)
 {
-	return auth == CONF_AUTH_PUBKEY || auth == CONF_AUTH_BTNS;
+	return auth == CONF_AUTH_PUBKEY || auth == CONF_AUTH_BTNS || auth == CONF_AUTH_LEAPOFFAITH;
 }
 
-/* conf_auth_weak - who says so may be anybody: it claims nothing that another connection or peer
- * has (S29). */
-static inline bool conf_auth_weak(enum conf_auth auth)
+/* CONF_RANK_PROVEN - of peers that prove who they are. */
+#define CONF_RANK_PROVEN 2
+
+/* conf_auth_rank - who is believed for less claims nothing that another connection or peer has that
+ * is believed for more (S29): 0 whoever it is, 1 whoever came first. */
+static inline uint32_t conf_auth_rank(enum conf_auth auth)
 {
-	return auth == CONF_AUTH_NULL || auth == CONF_AUTH_BTNS;
+	if (auth == CONF_AUTH_NULL || auth == CONF_AUTH_BTNS)
+		return 0;
+	return auth == CONF_AUTH_LEAPOFFAITH ? 1 : CONF_RANK_PROVEN;
 }
 
 /* enum conf_revocation - what a certificate's revocation must be known by: relaxed: what is known
@@ -313,6 +319,7 @@ struct conf_daemon {
 	uint32_t retransmit_tries; /* sends of one request; 0 = the engine's default */
 	uint32_t fragment_size;    /* of IP packets with fragments of IKE; 0 = 576 or 1280 (IPv6) */
 	uint32_t log_level;        /* enum log_level */
+	char known_peers[160];     /* the file of their keys (pins.h) */
 	/* Many datagrams as one message; super-packets of the virtual interface. Where the kernel
 	 * can. */
 	bool udp_gso, udp_gro, tun_checksum, tun_tso, tun_uso;

@@ -24,6 +24,7 @@ void daemon_defaults(struct conf_daemon *d)
 		.port_nat_t = 4500,
 		.fragment_size = 1280,
 		.log_level = LOG_INFO,
+		.known_peers = "/var/lib/latchkey/known_peers",
 		.udp_gso = true,
 		.udp_gro = true,
 		.tun_checksum = true,
@@ -212,6 +213,21 @@ enum err set_log_level(struct check *c, void *obj, const struct tree *node)
 
 	if (take_word(c, &v, node, words, ARRAY_LEN(words)))
 		((struct conf_daemon *)obj)->log_level = (uint32_t)v;
+	return ERR_OK;
+}
+
+enum err set_known_peers(struct check *c, void *obj, const struct tree *node)
+{
+	struct conf_daemon *d = obj;
+	const char *text;
+
+	if (!take_text(c, &text, node))
+		return ERR_OK;
+	if (text[0] != '/' || strlen(text) >= sizeof(d->known_peers))
+		CHECK_ERROR(c, node, "'%.60s': a whole path was expected, shorter than %d bytes",
+			    text, (int)sizeof(d->known_peers));
+	else
+		snprintf(d->known_peers, sizeof(d->known_peers), "%s", text);
 	return ERR_OK;
 }
 

@@ -18,16 +18,23 @@ struct side_draft {
 	bool has_id, null_id; /* null_id: it is %null */
 };
 
-/* "btns", and after a dash what "pubkey" may have there. */
-static const char *take_btns(struct side_draft *d, const char *text)
+/* "btns" or "leapoffaith", and after a dash what "pubkey" may have there. */
+static const char *take_unproven(struct side_draft *d, const char *text)
 {
-	static const char word[] = "btns";
-	const size_t len = sizeof(word) - 1;
+	static const struct {
+		const char *word;
+		enum conf_auth auth;
+	} words[] = {{"btns", CONF_AUTH_BTNS}, {"leapoffaith", CONF_AUTH_LEAPOFFAITH}};
 
-	if (strncasecmp(text, word, len) != 0 || (text[len] && text[len] != '-'))
-		return text;
-	d->side->auth = CONF_AUTH_BTNS;
-	return text[len] ? text + len + 1 : "pubkey";
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		const size_t len = strlen(words[i].word);
+
+		if (strncasecmp(text, words[i].word, len) != 0 || (text[len] && text[len] != '-'))
+			continue;
+		d->side->auth = words[i].auth;
+		return text[len] ? text + len + 1 : "pubkey";
+	}
+	return text;
 }
 
 enum err set_auth(struct check *c, void *obj, const struct tree *node)
@@ -49,13 +56,13 @@ enum err set_auth(struct check *c, void *obj, const struct tree *node)
 		}
 	}
 	d->side->auth = CONF_AUTH_PUBKEY;
-	if (!sign_parse(&d->side->sign, bad, take_btns(d, text)))
-		CHECK_ERROR(
-			c, node,
-			"'%.40s': '%s' is not supported: psk, null, btns, or pubkey, rsa, rsa/pss, "
-			"ecdsa, "
-			"ed25519, ed448 with sizes and sha256, sha384, sha512 after dashes",
-			text, bad);
+	if (!sign_parse(&d->side->sign, bad, take_unproven(d, text)))
+		CHECK_ERROR(c, node,
+			    "'%.40s': '%s' is not supported: psk, null, btns, leapoffaith, or "
+			    "pubkey, rsa, rsa/pss, "
+			    "ecdsa, "
+			    "ed25519, ed448 with sizes and sha256, sha384, sha512 after dashes",
+			    text, bad);
 	return ERR_OK;
 }
 
@@ -213,6 +220,7 @@ static void warn_unused(struct check *c, const struct conf_side *side, const str
 		[CONF_AUTH_PSK] = {"psk", "the secret alone"},
 		[CONF_AUTH_NULL] = {"null", "nothing"},
 		[CONF_AUTH_BTNS] = {"btns", "any key"},
+		[CONF_AUTH_LEAPOFFAITH] = {"leapoffaith", "the key that the peer had at first"},
 	};
 	const struct {
 		const char *name;
@@ -240,10 +248,15 @@ static void check_unproven(struct check *c, const struct side_draft *d, const st
 
 	if (side->auth != CONF_AUTH_NULL && d->null_id)
 		CHECK_ERROR(c, section, "`id = %%null` is for `auth = null` alone");
-	if (side->auth == CONF_AUTH_BTNS && !d->remote)
+	if ((side->auth == CONF_AUTH_BTNS || side->auth == CONF_AUTH_LEAPOFFAITH) && !d->remote)
 		CHECK_ERROR(c, section,
-			    "`auth = btns` is for the peer (`remote`): this side signs with its "
-			    "key, by `auth = pubkey` and `pubkeys`");
+			    "`auth = %s` is for the peer (`remote`): this side signs with its "
+			    "key, by `auth = pubkey` and `pubkeys`",
+			    side->auth == CONF_AUTH_BTNS ? "btns" : "leapoffaith");
+	if (side->auth == CONF_AUTH_LEAPOFFAITH && !d->has_id)
+		CHECK_ERROR(c, section,
+			    "`id` is missing: by its name the peer's key is remembered (with "
+			    "%%any by whatever it calls itself)");
 	if (side->auth != CONF_AUTH_NULL && side->auth != CONF_AUTH_BTNS)
 		return;
 	if (side->id.type || side->pattern)

@@ -276,6 +276,7 @@ const char *ike_reason_name(enum ike_reason r)
 		[IKE_REASON_CERT_REVOKED] = "certificate-revoked",
 		[IKE_REASON_CERT_NO_REVOCATION] = "certificate-no-revocation",
 		[IKE_REASON_CERT_WEAK] = "certificate-weak",
+		[IKE_REASON_KEY_CHANGED] = "key-changed",
 		[IKE_REASON_TS_UNACCEPTABLE] = "ts-unacceptable",
 		[IKE_REASON_NO_CONFIG] = "no-config",
 		[IKE_REASON_REFUSED] = "refused",

@@ -82,6 +82,7 @@ enum err auth_make_own(struct step *s)
 		return make_null(s);
 	case CONF_AUTH_PUBKEY:
 	case CONF_AUTH_BTNS:
+	case CONF_AUTH_LEAPOFFAITH:
 	default:
 		return auth_take_signature(s);
 	}
@@ -227,6 +228,8 @@ static enum auth_method method_of(const struct conf_conn *conn, const struct ike
 {
 	if (conn->remote.auth == CONF_AUTH_BTNS)
 		return AUTH_METHOD_BTNS;
+	if (conn->remote.auth == CONF_AUTH_LEAPOFFAITH)
+		return AUTH_METHOD_LEAPOFFAITH;
 	if (!trust->cert.len)
 		return AUTH_METHOD_PUBKEY;
 	return trust->stored ? AUTH_METHOD_PKIX_TRUSTED : AUTH_METHOD_PKIX_INLINE;
@@ -305,20 +308,33 @@ static enum err not_trusted(struct step *s)
 			 a->text ? a->text : "its certificate was not vouched for in time");
 }
 
-/* Who may be anybody does not call itself by a name that another connection wants proven (RFC 5386
- * 3): that one's peers would not be told from it, and it is no way around what that one asks. */
+/* Who is believed for less does not call itself by a name that another connection wants more for
+ * (RFC 5386 3): that one's peers would not be told from it, and it is no way around what that one
+ * asks. */
 static const struct conf_conn *named_by_another(const struct ike_sa *sa)
 {
+	const uint32_t rank = conf_auth_rank(sa->conn->remote.auth);
 	const struct conf *conf = sa->e->conf;
 
-	for (uint32_t i = 0; conf_auth_weak(sa->conn->remote.auth) && i < conf->num_conns; i++) {
+	for (uint32_t i = 0; i < conf->num_conns; i++) {
 		const struct conf_conn *c = conf->conns[i];
 
-		if (!conf_auth_weak(c->remote.auth) && (c->remote.id.type || c->remote.pattern) &&
+		if (conf_auth_rank(c->remote.auth) > rank &&
+		    (c->remote.id.type || c->remote.pattern) &&
 		    conf_id_matches(&c->remote, &sa->remote_id))
 			return c;
 	}
 	return NULL;
+}
+
+/* Whom we call, and whose key is remembered by a name, has one: else whoever answers would choose
+ * another each time. */
+static bool has_no_name(const struct ike_sa *sa)
+{
+	const struct conf_side *remote = &sa->conn->remote;
+
+	return sa->initiator && remote->auth == CONF_AUTH_LEAPOFFAITH &&
+	       (!remote->id.type || remote->pattern);
 }
 
 static enum err check_signature(struct step *s)
@@ -336,10 +352,15 @@ static enum err check_signature(struct step *s)
 				 s->sa->hs->auth_method == AUTH_NULL
 					 ? "does not authenticate itself"
 					 : "authenticates itself with a pre-shared key");
+	if (has_no_name(s->sa))
+		return step_fail(
+			s, IKE_REASON_ID_MISMATCH, NOTIFY_AUTHENTICATION_FAILED,
+			"connection %s does not say by which name the key of whom it calls "
+			"is remembered: set `remote.id`",
+			s->sa->conn->name);
 	if (other)
 		return step_fail(s, IKE_REASON_ID_MISMATCH, NOTIFY_AUTHENTICATION_FAILED,
-				 "the peer says that it is %s, whom connection %s asks for more "
-				 "than any key",
+				 "the peer says that it is %s, whom connection %s asks for more",
 				 ike_id_text(peer, sizeof(peer), &s->sa->remote_id), other->name);
 	if (!s->answer->allow)
 		return not_trusted(s);
@@ -347,6 +368,18 @@ static enum err check_signature(struct step *s)
 	if (e == ERR_NOMEM || e == ERR_CRYPTO)
 		return e;
 	return e ? wrong_signature(s, e, why) : admit(s, proof);
+}
+
+enum err auth_refuse(struct step *s)
+{
+	const struct ike_answer *a = s->answer;
+	char peer[128];
+
+	if (!a->text)
+		return step_fail(s, IKE_REASON_REFUSED, NOTIFY_AUTHENTICATION_FAILED,
+				 "the authenticated peer was refused here");
+	return step_fail(s, a->reason, NOTIFY_AUTHENTICATION_FAILED, "%s is not believed: %s",
+			 ike_id_text(peer, sizeof(peer), &s->sa->remote_id), a->text);
 }
 
 enum err auth_check_peer(struct step *s)

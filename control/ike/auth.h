@@ -53,6 +53,9 @@ MUST_USE enum err auth_take_peer(struct step *s, uint8_t id_payload) NONNULL(1);
  * (S20, S22). Errors: PEER, NOMEM, CRYPTO. */
 MUST_USE enum err auth_check_peer(struct step *s) NONNULL(1);
 
+/* auth_refuse - the answer to AUTHORIZE is no. Errors: PEER, always. */
+MUST_USE enum err auth_refuse(struct step *s) NONNULL(1);
+
 /* auth_child_failed - the first Child SA will not be: note why; the IKE SA goes on. */
 void auth_child_failed(struct step *s) NONNULL(1);
 

@@ -99,10 +99,9 @@ enum err auth_response(struct step *s)
 enum err auth_refused(struct step *s)
 {
 	static const char *const what[] = {
-		[CONF_AUTH_PSK] = "secret",
-		[CONF_AUTH_PUBKEY] = "certificate or key",
-		[CONF_AUTH_NULL] = "`auth = null`",
-		[CONF_AUTH_BTNS] = "key",
+		[CONF_AUTH_PSK] = "secret",         [CONF_AUTH_PUBKEY] = "certificate or key",
+		[CONF_AUTH_NULL] = "`auth = null`", [CONF_AUTH_BTNS] = "key",
+		[CONF_AUTH_LEAPOFFAITH] = "key",
 	};
 	const char *conn = s->sa->conn->name;
 	char name[WIRE_NAME_MAX];
@@ -131,8 +130,7 @@ enum err auth_verify_i(struct step *s)
 enum err auth_authorized_i(struct step *s)
 {
 	if (!s->answer->allow)
-		return step_fail(s, IKE_REASON_REFUSED, NOTIFY_AUTHENTICATION_FAILED,
-				 "the authenticated peer was refused here");
+		return auth_refuse(s);
 	if (s->x->child && !s->sa->hs->child_error)
 		return step_ask(s, IKE_ASK_CHILD_ACCEPT);
 	step_pass(s, IKE_ASK_CHILD_ACCEPT);

@@ -192,8 +192,7 @@ enum err auth_signed_r(struct step *s)
 enum err auth_authorized_r(struct step *s)
 {
 	if (!s->answer->allow)
-		return step_fail(s, IKE_REASON_REFUSED, NOTIFY_AUTHENTICATION_FAILED,
-				 "the authenticated peer was refused here");
+		return auth_refuse(s);
 	if (s->x->child && !s->sa->hs->child_error)
 		return step_ask(s, IKE_ASK_CHILD_ACCEPT);
 	step_pass(s, IKE_ASK_CHILD_ACCEPT);

@@ -130,14 +130,13 @@ static void add_wishes(struct request *r, const struct conf *conf, const struct 
 {
 	const struct conf_side *remote = &conn->remote;
 	const struct conf_creds *creds = remote->cacerts.num ? &remote->cacerts : &conf->creds;
+	const bool any = conf_auth_rank(remote->auth) < CONF_RANK_PROVEN;
 
 	if (!conf_auth_signs(remote->auth) || !conn->send_certreq)
 		return;
-	r->raw |= remote->auth == CONF_AUTH_BTNS || remote->pubkeys.num;
-	if (remote->auth != CONF_AUTH_BTNS && remote->pubkeys.num)
-		return;
-	r->x509 = true;
-	if (remote->auth == CONF_AUTH_BTNS)
+	r->raw |= any || remote->pubkeys.num;
+	r->x509 |= any || !remote->pubkeys.num;
+	if (any || remote->pubkeys.num)
 		return;
 	for (uint32_t i = 0; i < creds->num; i++) {
 		if (creds->list[i]->kind == CRED_CA)

@@ -49,12 +49,13 @@ void candidates_free(struct candidates *c)
 
 const struct conf_conn *candidates_next(struct candidates *c, const struct failure *why)
 {
+	const uint32_t rank = conf_auth_rank(c->conns[c->at]->remote.auth);
 	const struct conf_conn *next;
 
 	if (c->at == 0)
 		c->first = *why;
-	c->known |= why->reason != IKE_REASON_CERT_UNKNOWN_CA &&
-		    !conf_auth_weak(c->conns[c->at]->remote.auth);
+	if (why->reason != IKE_REASON_CERT_UNKNOWN_CA && rank > c->known)
+		c->known = rank;
 	next = ++c->at < c->num ? c->conns[c->at] : NULL;
-	return next && c->known && conf_auth_weak(next->remote.auth) ? NULL : next;
+	return next && conf_auth_rank(next->remote.auth) < c->known ? NULL : next;
 }

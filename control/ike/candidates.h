@@ -13,7 +13,7 @@
 struct candidates {
 	const struct conf_conn *conns[MATCH_MAX];
 	uint32_t num, at;
-	bool known; /* one that asks for more than any key knows the peer, and refused it */
+	uint32_t known;       /* rank of the best that knows the peer, and refused it */
 	struct failure first; /* why the best one did not believe the peer */
 	struct ike_msg msg;   /* bodies are in bytes */
 	uint8_t bytes[];
@@ -27,6 +27,6 @@ MUST_USE enum err candidates_new(struct candidates **out,
 void candidates_free(struct candidates *c);
 
 /* candidates_next - the one after that which failed like this; NULL if it was the last, or if those
- * that follow believe any key, and this peer is not unknown but refused (S29). */
+ * that follow ask for less, and this peer is not unknown but refused (S29). */
 const struct conf_conn *candidates_next(struct candidates *c, const struct failure *why)
 	NONNULL(1, 2);

@@ -6,7 +6,9 @@
 #define SCORE_RANGE 2
 #define SCORE_EXACT 3
 /* The peer's AUTH is of the kind that the connection wants: before all else. */
-#define SCORE_FITS 64
+#define SCORE_FITS 1024
+/* Who is believed for more comes first (RFC 5386 3). */
+#define SCORE_RANK 128
 
 static uint32_t score_addr(const struct conf_addr *list, uint32_t num, const struct ip_addr *a)
 {
@@ -145,9 +147,8 @@ static uint32_t score_conn(const struct conf_conn *c, const struct match_ids *id
 
 	if (!addrs || !peer || !wanted(c, ids) || !accepts(c, ids->suite))
 		return 0;
-	/* Who may be anybody comes last (RFC 5386 3). */
 	return (fits(c, ids->method) ? SCORE_FITS : 0) +
-	       (conf_auth_weak(c->remote.auth) ? 0 : peer * 16) + addrs;
+	       conf_auth_rank(c->remote.auth) * SCORE_RANK + peer * 16 + addrs;
 }
 
 /* Behind those that fit as well, which stand before it in the configuration. */

@@ -130,7 +130,7 @@ static void test_load_refused(void)
 		    "remote { auth = psk\n } } }\n");
 	CU_ASSERT_NOT_EQUAL(SWANCTL_RUN(&s, "--load-conns"), 0);
 	CU_ASSERT_TRUE(has(&s, "loading connection 'a' failed: a.local.auth: 'eap': 'eap' is not "
-			       "supported: psk, null, btns, or pubkey"));
+			       "supported: psk, null, btns, leapoffaith, or pubkey"));
 	stand_write(&s, "swanctl.conf",
 		    "connections { b { remote_adrs = 192.0.2.1\n local { auth = psk\n }\n"
 		    "remote { auth = psk\n } } }\n");

@@ -49,7 +49,7 @@ static void trust(struct world *w, const struct pki_cert *cert)
 }
 
 /* The verdict; frees the world. */
-static enum ike_reason judge(struct world *w, char text[static 240])
+static enum ike_reason judge(struct world *w, char text[static 400])
 {
 	struct chain_fault fault = {.reason = IKE_REASON_NONE};
 	struct chain_params p = {.certs = w->certs,
@@ -73,7 +73,7 @@ static enum ike_reason judge(struct world *w, char text[static 240])
 
 static void expect(struct world *w, enum ike_reason reason, const char *part)
 {
-	char text[240] = "";
+	char text[400] = "";
 	enum ike_reason found = judge(w, text);
 
 	if (found != reason || (part && !strstr(text, part)))

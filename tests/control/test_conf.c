@@ -299,12 +299,10 @@ static void test_child_keys(void)
 		"\n } } } }", child_rows, ARRAY_LEN(child_rows));
 }
 
-#define AUTH_WORDS(text, word)                                                               \
-	"Ef:2: connections.a.remote.auth: '" text "': '" word "' is not supported: psk, "    \
-	"null, btns, or pubkey, rsa, rsa/pss, ecdsa, ed25519, ed448 with sizes and sha256, " \
-	"sha384, "                                                                           \
-	"sha512 "                                                                            \
-	"after dashes"
+#define AUTH_WORDS(text, word)                                                            \
+	"Ef:2: connections.a.remote.auth: '" text "': '" word "' is not supported: psk, " \
+	"null, btns, leapoffaith, or pubkey, rsa, rsa/pss, ecdsa, ed25519, ed448 with "   \
+	"sizes and sha256, sha384, sha512 after dashes"
 #define NOWHERE(key)                                                                              \
 	"Ef:2: connections.a.remote." key ": '/nowhere/x.pem' is not usable: it cannot be read: " \
 	"No such file or directory"
@@ -346,6 +344,12 @@ static const struct row side_rows[] = {
 	{"auth = btns-", AUTH_WORDS("btns-", "")},
 	{"auth = btnsx", AUTH_WORDS("btnsx", "btnsx")},
 	{"auth = btns-sha1", AUTH_WORDS("btns-sha1", "sha1")},
+	{"auth = leapoffaith\n id = x", ""},
+	{"auth = leapoffaith-ed25519\n id = *.x", ""},
+	{"auth = leapoffaith\n id = %any", ""},
+	{"auth = leapoffaith",
+	 "Ef:1: connections.a.remote: `id` is missing: by its name the peer's key is remembered "
+	 "(with %any by whatever it calls itself)"},
 	{"auth = btns\n id = x", "Ef:1: connections.a.remote: nothing proves an identity beside "
 				 "`auth = btns`: leave `id` out"},
 	{"id = x", ""},

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Peers that prove nothing, or only that they have a key that nobody vouches for."""
 
+import base64
+import hashlib
 import re
 
 import nets
@@ -73,7 +75,7 @@ ROWS = [
 ]
 
 
-def any_key(left, right):
+def any_key(left, right, remote=lambda side: {"auth": "btns"}, **daemon):
     """Ours believe whatever key is shown, and have a raw one; charon shows a certificate that nobody
     there can check, and knows our key."""
     sides = []
@@ -88,7 +90,8 @@ def any_key(left, right):
         else:
             files["pubkey/own.pem"] = public(key("ed25519", side))
             who["local"]["pubkeys"] = "own.pem"
-            made = Side(connection={**who, "remote": {"auth": "btns"}}, files=files)
+            made = Side(connection={**who, "remote": remote(other(side))}, files=files,
+                        daemon=daemon)
         sides.append(made)
     return tuple(sides)
 
@@ -102,7 +105,41 @@ def known(left, right):
     return sides
 
 
+KNOWN = "/run/latchkey/known_peers"
+
+
+def first_key(left, right):
+    """Ours remember the key of a peer by its name."""
+    return any_key(left, right, known_peers=KNOWN, remote=lambda side: {
+        "auth": "leapoffaith", "id": f"{side}.example"})
+
+
+def remembered(pair):
+    """The first key is written down, passes again, and another one is refused until the line goes."""
+    us = "left" if pair.sides["left"].kind == "latchkey" else "right"
+    host, peer = pair.host(us), pair.peers[us]
+    for _ in range(2):
+        both_up(pair)
+        assert "remote authentication: leap-of-faith\n" in peer.cli("sas").stdout
+        pair.ping_all(versions=(4,))
+        pair.peers["left"].down(ike="gw")
+        both_down(pair)
+        lines = host.run("cat", KNOWN).stdout.splitlines()
+        assert len(lines) == 1 and lines[0].startswith(f"fqdn:{other(us)}.example SHA256:"), lines
+    assert host.run("stat", "-c", "%a", KNOWN).stdout.strip() == "600"
+    stranger = public(key("ecdsa384", "stranger"))
+    der = "".join(line for line in stranger.decode().splitlines() if "-----" not in line)
+    digest = base64.b64encode(hashlib.sha256(base64.b64decode(der)).digest()).decode().rstrip("=")
+    other_line = f"fqdn:{other(us)}.example SHA256:{digest} {der}\n"
+    host.run("sh", "-c", f"cat > {KNOWN}", text=other_line)
+    assert not pair.peers["left"].up("net", check=False, timeout=30), "another key passed"
+    wait_for(lambda: f"delete line 1 of {KNOWN}" in peer.log(), "the line to be named")
+    host.run("rm", KNOWN)
+    both_up(pair)
+
+
 for one, two in PAIRINGS:
+    ROWS.append((f"the first key, {one.kind}-{two.kind}", first_key(one, two), remembered, ()))
     ROWS.append((f"any key, {one.kind}-{two.kind}", any_key(one, two), life, ("btns", "btns")))
 ROWS.append(("a key that is known is not just anybody's", known(*PAIRINGS[0]), refused,
              ("its key is known here",)))

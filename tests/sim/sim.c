@@ -465,12 +465,12 @@ void sim_answer(struct sim *s, unsigned side, uint64_t id, enum ike_ask_kind kin
 
 	if (allow && ask &&
 	    (kind == IKE_ASK_SIGN || kind == IKE_ASK_VERIFY_CHAIN ||
-	     (kind == IKE_ASK_SECRET && n->by_keyring)))
+	     (n->by_keyring && (kind == IKE_ASK_SECRET || kind == IKE_ASK_AUTHORIZE))))
 		answer_from_keyring(n, &a, ask);
 	else if (allow && kind == IKE_ASK_SECRET && n->secret)
 		a.secret = bytes_of(n->secret, strlen(n->secret));
 	if (kind == IKE_ASK_AUTHORIZE)
-		a.allow = allow && !n->refuse_peer;
+		a.allow = a.allow && !n->refuse_peer;
 	if (kind == IKE_ASK_CHILD_ACCEPT)
 		a.allow = allow && !n->refuse_child;
 	ike_answer(n->e, id, &a, s->now_ns);

@@ -173,7 +173,8 @@ struct ipsec_ask {
 	const char *connection; /* name in the configuration */
 	const char *child;      /* CHILD_ACCEPT: name in the configuration; else NULL */
 	const char *local_id;   /* as people write it: "gw.example.com"; NULL = not known */
-	const char *peer_id;    /* authenticated with AUTHORIZE and CHILD_ACCEPT, else claimed */
+	const char *peer_id;    /* authenticated with AUTHORIZE and CHILD_ACCEPT, else claimed; as
+				 * the connection's `remote.auth` has it, "%null" of nobody */
 	const struct ipsec_selector *local_ts;  /* CHILD_ACCEPT: what is to be protected */
 	const struct ipsec_selector *remote_ts; /* CHILD_ACCEPT */
 	uint32_t num_local_ts, num_remote_ts;
@@ -438,9 +439,9 @@ struct ipsec_peer {
 	char peer_id[264];  /* the identity the peer proved */
 	bool shared_secret; /* by a pre-shared key that more than one identity may use */
 	const char *method; /* how: "psk", "group-psk", "pkix-trusted" (its certificate is here),
-			     * "pkix-inline" (it was sent), "pubkey", "btns" (any key: peer_id is
-			     * its hash), "none" (nobody: peer_id is
-			     * "%null") */
+			     * "pkix-inline" (it was sent), "pubkey", "leap-of-faith" (the key
+			     * that it had at first), "btns" (any key: peer_id is its hash), "none"
+			     * (nobody: peer_id is "%null") */
 };
 
 /* ipsec_engine_peer - the peer of a packet by its token. The token of a peer is the same for all
