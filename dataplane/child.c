@@ -106,7 +106,7 @@ static enum err make_sa(struct dataplane *dp, struct esp_sa **out, struct child 
 	e = esp_sa_new(out, params, dir, dp->aead[params->alg], conf, c->owner, &dp->rng);
 	if (e != ERR_OK)
 		mem_free(conf);
-	else
+	else if (!dataplane_inline_give(dp, *out, params, dir))
 		dataplane_device_give(dp, *out, params, dir);
 	return e;
 }

@@ -2,6 +2,7 @@
 /* The two passes that run w->ops[0..in->num): successive operations of one back end in one call. */
 #include "dataplane/crypt.h"
 
+#include "dataplane/inline.h"
 #include "dataplane/lookaside.h"
 
 /* all_ok - nothing of the vector is dropped: it goes on as it is. */
@@ -34,6 +35,10 @@ static inline void crypt(struct worker *w, enum crypt_way way, struct pktvec *in
 {
 	if (unlikely(w->lookaside != NULL)) {
 		lookaside_crypt(w, way, in, out);
+		return;
+	}
+	if (unlikely(w->by_ports)) {
+		inline_crypt(w, way, in, out);
 		return;
 	}
 	for (uint32_t i = 0, n; i < in->num; i += n) {

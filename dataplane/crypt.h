@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * crypt.h - what the two passes that encrypt and decrypt share, be it that the worker does it
- * (crypt.c) or a lookaside device beside it (lookaside.c). Thread: the worker.
+ * (crypt.c), a lookaside device beside it (lookaside.c) or a port (inline.c). Thread: the worker.
  */
 #pragma once
 

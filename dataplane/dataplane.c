@@ -86,12 +86,13 @@ void dataplane_free(struct dataplane *dp)
 {
 	if (!dp)
 		return;
-	if (dp->device) {
-		/* Its keys and the packets that a lost one kept. */
+	if (dp->device || dp->ports) {
+		/* Their keys, and the packets that a lost device kept. */
 		dataplane_stop(dp);
 		dataplane_children_free(dp);
 		rcu_flush(&dp->retired);
 		dataplane_device_close(dp);
+		dataplane_inline_close(dp);
 	}
 	workers_free(dp);
 	dataplane_children_free(dp);

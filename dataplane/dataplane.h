@@ -16,6 +16,7 @@
 #include "dataplane/proof.h"
 
 struct aead_device;
+struct inline_ports;
 struct dataplane;
 struct driver;
 
@@ -92,10 +93,17 @@ void dataplane_stop(struct dataplane *dp) NONNULL(1);
  * on, where it has their algorithm and passed its self-test: its bit in out_algs, that of each that
  * it failed in out_failed (1 << enum aead_alg). It has a queue for each worker and one more. The
  * device is the data path's, which closes it when it fails. Before dataplane_start(). Errors:
- * NOMEM, UNSUPPORTED (no algorithm is left), EXISTS, INVAL (queues). */
+ * NOMEM, UNSUPPORTED (no algorithm is left), EXISTS (a device, or ports), INVAL (queues). */
 MUST_USE enum err dataplane_use_device(struct dataplane *dp, uint32_t *out_algs,
 				       uint32_t *out_failed, struct aead_device *device)
 	NONNULL(1, 2, 3, 4);
+
+/* dataplane_use_inline - ports that encrypt and decrypt (crypto/inline.h), for the SAs that are
+ * added from now on; drivers that send by them are attached. They are the data path's, which closes
+ * them when it fails, and otherwise before the drivers. Before dataplane_start(). Errors: EXISTS
+ * (they or a lookaside device are there). */
+MUST_USE enum err dataplane_use_inline(struct dataplane *dp, struct inline_ports *ports)
+	NONNULL(1, 2);
 
 /* dataplane_poll - without threads: one turn of each worker, in order (receive, all passes,
  * transmit, due timers); returns packets received and taken from other workers. Any one thread at a

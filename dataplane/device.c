@@ -44,7 +44,7 @@ static enum err equip(struct dataplane *dp, struct aead_device *device)
 enum err dataplane_use_device(struct dataplane *dp, uint32_t *out_algs, uint32_t *out_failed,
 			      struct aead_device *device)
 {
-	enum err e = dp->device ? ERR_EXISTS : ERR_OK;
+	enum err e = dp->device || dp->ports ? ERR_EXISTS : ERR_OK;
 
 	assert(!dp->running);
 	*out_algs = *out_failed = 0;

@@ -61,6 +61,9 @@ struct driver_ops {
 	/* rx_from - as rx, from the sources that are ready; with source only. */
 	uint32_t (*rx_from)(struct driver *d, const struct driver_ready *ready, struct pool *pool,
 			    struct pktvec *out);
+	/* takes - of what moves frames: p, which is open (PACKET_F_OPEN), is encrypted by the
+	 * device as it leaves, if it is sent now. NULL: none is. */
+	bool (*takes)(const struct driver *d, const struct packet *p);
 	/* close - after the worker stopped; frees the driver. */
 	void (*close)(struct driver *d);
 };
@@ -77,5 +80,10 @@ struct driver {
 	 * Decrypted packets that another policy protects or discards, when they are forwarded, have
 	 * PACKET_F_HOST: they are the host's to send, which asks us again. */
 	bool routed;
+	/* Outer: tx may be given open packets (PACKET_F_OPEN). What no device takes is encrypted by
+	 * seal before all else; false: it was not, and is given up. Others have it done before. */
+	bool opens;
+	bool (*seal)(void *sealer, struct packet *p); /* the data path's; NULL: there are none */
+	void *sealer;
 	struct driver_stats stats;
 };

@@ -29,7 +29,7 @@ void out_path(struct worker *w, struct pktvec *in, struct pktvec *out)
 
 			p->path = path;
 			p->to = path ? &path->addr : NULL;
-			bytes += p->len;
+			bytes += packet_whole_len(p);
 		}
 		if (likely(path != NULL)) {
 			go_by(w, path, &in->pkt[i], n, bytes);

@@ -11,6 +11,7 @@
 struct pool;
 struct path;
 struct esp_sa;
+struct inline_key;
 
 /* PACKET_HEADROOM - bytes in front of data when a driver delivers a packet: outer IPv6 (40) + UDP
  * (8) + ESP (8) + IV (16), rounded up to cache lines. PACKET_TAILROOM: padding (255) + trailer (2)
@@ -59,6 +60,11 @@ const char *drop_text(enum drop_reason r);
  * (PACKET_F_IP). With PACKET_F_TOLD data begins where that of a packet we sent did, as far as it is
  * quoted (it may be empty), `from` is where it was sent, seen from here, and mtu what is said to
  * fit.
+ *
+ * An ESP packet whose text is clear (PACKET_F_OPEN) came so from a port that decrypts, or leaves by
+ * one that encrypts (crypto/inline.h). On its way out nothing of it is the packet's: it lies behind
+ * data + len, open_len bytes, until it is encrypted or that port has it. Who sends data and len, as
+ * all do, sends none of it.
  */
 struct packet {
 	/* Line 0: all that most passes touch. */
@@ -91,9 +97,11 @@ struct packet {
 	uint32_t fragment_id; /* JOINED: the fragments' identification */
 	uint16_t fragment_at; /* JOINED: IPv6: where their fragment header was */
 	uint16_t mtu;         /* JOINED: length that fragments of it may have; TOLD: the MTU */
-	uint8_t fragment_next; /* JOINED: IPv6: where the fragment header was named */
-	uint8_t way;           /* the driver's own, from rx to tx with PACKET_F_PASS */
-	struct path_addr from; /* rx on an outer port: the addresses it came with */
+	uint8_t fragment_next;        /* JOINED: IPv6: where the fragment header was named */
+	uint8_t way;                  /* the driver's own, from rx to tx with PACKET_F_PASS */
+	uint16_t open_len;            /* tx with OPEN: bytes behind data + len; else 0 */
+	struct path_addr from;        /* rx on an outer port: the addresses it came with */
+	const struct inline_key *key; /* with open_len: what a port encrypts it with */
 };
 static_assert(offsetof(struct packet, path) == CACHE_LINE, "line 0 is what most passes touch");
 
@@ -110,6 +118,8 @@ static_assert(offsetof(struct packet, path) == CACHE_LINE, "line 0 is what most 
 #define PACKET_F_HANDED   0x800  /* another worker handed it over to be protected */
 #define PACKET_F_HEAD_OK  0x1000 /* rx of a frame: its IPv4 header's checksum is right */
 #define PACKET_F_SUM      0x2000 /* its UDP or TCP checksum is the pseudo header's sum still */
+#define PACKET_F_OPEN     0x4000 /* ESP on an outer port: its text is clear, see above */
+#define PACKET_F_FORGED   0x8000 /* rx of ESP: its port would decrypt it, and the ICV is wrong */
 
 /* packet_headroom, packet_tailroom - free bytes before and behind the data. */
 static inline uint32_t packet_headroom(const struct packet *p)
@@ -120,4 +130,10 @@ static inline uint32_t packet_headroom(const struct packet *p)
 static inline uint32_t packet_tailroom(const struct packet *p)
 {
 	return p->cap - packet_headroom(p) - p->len;
+}
+
+/* packet_whole_len - with what lies behind an open one. */
+static inline uint32_t packet_whole_len(const struct packet *p)
+{
+	return p->len + p->open_len;
 }

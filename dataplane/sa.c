@@ -3,7 +3,9 @@
 
 #include "base/alloc.h"
 #include "base/secret.h"
+#include "dataplane/crypto/inline.h"
 #include "dataplane/lookaside.h"
+#include "dataplane/path.h"
 #include "dataplane/transport.h"
 
 static uint64_t limit(uint64_t v)
@@ -149,8 +151,34 @@ enum err esp_sa_use_device(struct esp_sa *sa, struct aead_device *device,
 	return ERR_OK;
 }
 
+enum err esp_sa_use_ports(struct esp_sa *sa, struct inline_ports *ports,
+			  const struct child_params *params, enum child_half dir)
+{
+	const bool in = dir == CHILD_IN;
+	const struct path *path = path_pick(sa->conf->paths);
+	const struct inline_use use = {
+		.alg = params->alg,
+		.encrypts = !in,
+		.tunnel = params->mode == SA_TUNNEL,
+		.spi = in ? params->spi_in : params->spi_out,
+		.path = path ? &path->addr : NULL,
+		.material = in ? params->key_in : params->key_out,
+	};
+	enum err e;
+
+	/* A port has no place for the high half of a number. */
+	if (!path || params->esn)
+		return ERR_UNSUPPORTED;
+	e = ports->ops->key_new(ports, &sa->port_key, &use);
+	if (e == ERR_OK)
+		sa->ports = ports;
+	return e;
+}
+
 static void free_keys(struct esp_sa *sa)
 {
+	if (sa->ports)
+		sa->ports->ops->key_free(sa->ports, sa->port_key);
 	if (!sa->device) {
 		sa->aead->key_free(sa->own_key);
 		return;

@@ -15,6 +15,8 @@
 #include "dataplane/dataplane.h"
 #include "dataplane/replay.h"
 
+struct inline_key;
+struct inline_ports;
 struct sa_group;
 struct path_set;
 struct sibling_ask;
@@ -101,9 +103,11 @@ struct esp_sa {
 	/* With a device, constant: what does what the device does not. */
 	const struct aead_backend *spare;
 	struct aead_key *spare_key;
-	struct replay *replay_old; /* windows the worker gave up. control and worker: exchange */
-	bool active;               /* in its group's list */
-	struct sibling_ask *asks;  /* out: by worker, each writes its own; NULL without SHARE_ASK */
+	struct inline_ports *ports;  /* that do its packets; NULL: none */
+	struct inline_key *port_key; /* constant: theirs */
+	struct replay *replay_old;   /* windows the worker gave up. control and worker: exchange */
+	bool active;                 /* in its group's list */
+	struct sibling_ask *asks; /* out: by worker, each writes its own; NULL without SHARE_ASK */
 	struct rcu_head rcu;
 };
 static_assert(offsetof(struct esp_sa, packets) == CACHE_LINE, "line 1 holds the counters");
@@ -147,6 +151,13 @@ MUST_USE enum err esp_sa_new(struct esp_sa **out, const struct child_params *par
 MUST_USE enum err esp_sa_use_device(struct esp_sa *sa, struct aead_device *device,
 				    const struct child_params *params, enum child_half dir,
 				    const struct rng *rng) NONNULL(1, 2, 3, 5);
+
+/* esp_sa_use_ports - an SA that nothing reaches yet and that has no device is encrypted or
+ * decrypted by ports where these do it (inline.h), on the path that it has now. Errors: NOMEM,
+ * UNSUPPORTED, CRYPTO: it is as it was. Control thread. */
+MUST_USE enum err esp_sa_use_ports(struct esp_sa *sa, struct inline_ports *ports,
+				   const struct child_params *params, enum child_half dir)
+	NONNULL(1, 2, 3);
 
 /* esp_sa_free - wipe and free at once: no worker may hold it. NULL is accepted. */
 void esp_sa_free(struct esp_sa *sa);

@@ -40,6 +40,8 @@ struct dataplane {
 	struct aead_device *device; /* NULL: none */
 	uint32_t device_algs;       /* that it does: 1 << enum aead_alg */
 	bool device_full;           /* it was said that it has no room for more keys */
+	struct inline_ports *ports; /* that encrypt and decrypt (inline.h); NULL: none */
+	bool ports_full;            /* it was said that they take no more keys */
 };
 
 /* dataplane_changed - held packets may have become sendable, or lost their policy: release the
@@ -55,6 +57,13 @@ struct esp_sa *dataplane_outbound(const struct dataplane *dp, uint32_t spi) NONN
 void dataplane_device_give(struct dataplane *dp, struct esp_sa *sa,
 			   const struct child_params *params, enum child_half dir) NONNULL(1, 2, 3);
 void dataplane_device_close(struct dataplane *dp) NONNULL(1);
+
+/* dataplane_inline_give - an SA that nothing reaches yet to the ports that encrypt and decrypt, if
+ * there are any and they take it; true: they do. dataplane_inline_close - as above. */
+MUST_USE bool dataplane_inline_give(struct dataplane *dp, struct esp_sa *sa,
+				    const struct child_params *params, enum child_half dir)
+	NONNULL(1, 2, 3);
+void dataplane_inline_close(struct dataplane *dp) NONNULL(1);
 
 /* dataplane_children_free - take away every pair; workers are stopped. */
 void dataplane_children_free(struct dataplane *dp) NONNULL(1);

@@ -2,6 +2,7 @@
 #include "dataplane/worker.h"
 
 #include "dataplane/dummy.h"
+#include "dataplane/inline.h"
 #include "dataplane/lookaside.h"
 #include "dataplane/passes.h"
 
@@ -154,6 +155,8 @@ void worker_flush(struct worker *w, uint16_t port)
 
 	if (v->num == 0)
 		return;
+	if (unlikely(w->by_ports) && !(w->ports[port] && w->ports[port]->seal))
+		inline_seal_all(w, v);
 	if (unlikely(!w->ports[port])) {
 		handoff_send(w, w->senders[port], port, v);
 		return;

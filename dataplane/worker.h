@@ -105,6 +105,7 @@ struct worker {
 	struct pktvec tx[WORKER_MAX_PORTS]; /* on their way out in this turn */
 	struct worker_counters count;
 	struct lookaside *lookaside; /* its queue of a lookaside device; NULL: none. Constant */
+	bool by_ports;               /* some ports encrypt and decrypt (inline.h). Constant */
 #ifdef LATCHKEY_PASS_CYCLES
 	uint64_t cycles[PASS_NUM]; /* spent in each pass; bench/esp: rw between turns */
 #endif

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "dataplane/crypto/inline.h"
 
 #define DEFAULT_FLOWS   16384
 #define DEFAULT_PACKETS 4096
@@ -369,6 +370,8 @@ void dataplane_reclaim(struct dataplane *dp)
 	for (uint32_t i = 0; i < dp->num_workers; i++)
 		worker_ike_reclaim(dp->workers[i]);
 	rcu_flush(&dp->retired);
+	if (dp->ports)
+		dp->ports->ops->settle(dp->ports);
 }
 
 /* ---- counters ------------------------------------------------------------------------------- */

@@ -30,7 +30,7 @@ INCLUDE_TABLE = [
     (r"base/", [r"base/"]),
     (r"dataplane/", [r"base/", r"dataplane/"]),
     (r"drivers/", [r"base/", r"drivers/",
-                   r"dataplane/(driver|packet|pktvec|pool|crypto/aead|crypto/device)\.h$"]),
+                   r"dataplane/(driver|packet|pktvec|pool|crypto/aead|crypto/device|crypto/inline)\.h$"]),
     (r"control/", [r"base/", r"control/", r"dataplane/dataplane\.h$"]),
     (r"api/(host|helper)/", [r"base/"]),
     (r"api/engine/", [r"base/", r"control/engine\.h$", r"control/conf/conf\.h$",
