@@ -269,21 +269,22 @@ static inline void finish_v6(uint8_t *ip, const struct packet *p, uint32_t len)
 
 bool frame_head_push(const struct frame_head *h, struct packet *p, uint16_t id)
 {
-	uint32_t room = packet_headroom(p), len = p->len + h->ip_len;
+	const uint32_t datagram_len = packet_whole_len(p) + UDP_LEN;
+	uint32_t room = packet_headroom(p), len = packet_whole_len(p) + h->ip_len;
 	uint8_t *ip = p->data - h->ip_len, *u = p->data - UDP_LEN;
 
-	if (unlikely(room < h->len || len > 65535))
+	if (unlikely(room < h->len || len > 65535 || (p->open_len && h->udp && h->udp_sum)))
 		return false;
 	if (likely(room >= FRAME_HEAD_MAX)) /* of a constant length: in a few moves */
 		memcpy(p->data - FRAME_HEAD_MAX, h->bytes, FRAME_HEAD_MAX);
 	else
 		memcpy(p->data - h->len, h->bytes + FRAME_HEAD_MAX - h->len, h->len);
 	if (h->udp) {
-		store_be16(u + 4, (uint16_t)(p->len + UDP_LEN));
+		store_be16(u + 4, (uint16_t)datagram_len);
 		if (h->sum_left)
-			leave_sum(u, h, p, p->len + UDP_LEN);
+			leave_sum(u, h, p, datagram_len);
 		else if (h->udp_sum)
-			sum_udp(u, h->to, p->len + UDP_LEN);
+			sum_udp(u, h->to, datagram_len);
 	}
 	if (likely(h->family == IP_V4))
 		finish_v4(ip, h, p, len, id);

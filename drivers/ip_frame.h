@@ -55,7 +55,8 @@ void frame_head_ethernet(struct frame_head *h, const uint8_t macs[static 12]) NO
 void frame_head_leave_sum(struct frame_head *h) NONNULL(1);
 
 /* frame_head_push - put it in front of p, DF as PACKET_F_DF says, TOS as dscp_ecn; id is the IPv4
- * identification. False, and p unchanged: no headroom, or too long. */
+ * identification. False, and p unchanged: no headroom, too long, or it is open and a checksum would
+ * be over its text. */
 MUST_USE bool frame_head_push(const struct frame_head *h, struct packet *p, uint16_t id)
 	NONNULL(1, 2);
 

@@ -81,6 +81,7 @@ void lane_link(struct lane *l, uint32_t port, bool up) NONNULL(1);
 struct lane_stats {
 	uint64_t rx_inner, rx_outer, rx_host; /* from the wire, by whose they were */
 	uint64_t tx_fast, tx_host;            /* to the wire: by the lane, from the host */
+	uint64_t rx_inline, tx_inline;        /* ESP that it decrypted or would; encrypts */
 	uint64_t left_to_host;                /* packets that the lane could not send by it */
 	uint64_t shadow_error;                /* frames that the shadow did not take */
 	uint32_t routes, neighbours;          /* of all ports, that are known now */

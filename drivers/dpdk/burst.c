@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A queue's bursts: frames in and out, in the mbufs that the device fills and empties. Worker. */
+#include "drivers/dpdk/inline.h"
 #include "drivers/dpdk/internal.h"
 
 #include "base/counter.h"
@@ -28,8 +29,15 @@ static inline uint16_t head_ok(const struct rte_mbuf *m)
 	return says == RTE_MBUF_F_RX_IP_CKSUM_GOOD ? PACKET_F_HEAD_OK : 0;
 }
 
-/* receive - with what the device says of checksums, if it was asked. */
-static ALWAYS_INLINE uint32_t receive(struct driver *d, struct pktvec *out, bool sums)
+/* says - what the device says of a packet, of what it was asked. */
+static inline uint16_t says(const struct rte_mbuf *m, uint32_t offloads)
+{
+	return (offloads & DPDK_OFFLOAD_RX_SUM ? head_ok(m) : 0) |
+	       (offloads & DPDK_OFFLOAD_INLINE ? inline_flags(m) : 0);
+}
+
+/* receive - with what the device says, if it was asked. */
+static ALWAYS_INLINE uint32_t receive(struct driver *d, struct pktvec *out, uint32_t offloads)
 {
 	const struct dpdk_queue *q = queue_of(d);
 	struct rte_mbuf *m[PKTVEC_MAX];
@@ -47,8 +55,8 @@ static ALWAYS_INLINE uint32_t receive(struct driver *d, struct pktvec *out, bool
 		}
 		struct packet *p = mbuf_packet(m[i]);
 
-		if (sums)
-			p->flags = head_ok(m[i]);
+		if (offloads)
+			p->flags = says(m[i], offloads);
 		bytes += p->len;
 		pktvec_push(out, p);
 	}
@@ -63,13 +71,13 @@ static ALWAYS_INLINE uint32_t receive(struct driver *d, struct pktvec *out, bool
 static uint32_t rx(struct driver *d, struct pool *unused, struct pktvec *out)
 {
 	(void)unused;
-	return receive(d, out, false);
+	return receive(d, out, 0);
 }
 
 static uint32_t rx_offload(struct driver *d, struct pool *unused, struct pktvec *out)
 {
 	(void)unused;
-	return receive(d, out, queue_of(d)->port->offloads & DPDK_OFFLOAD_RX_SUM);
+	return receive(d, out, queue_of(d)->port->offloads);
 }
 
 /* to_mbufs - those of v, which is empty then; returns how many, and their bytes. port: one with
@@ -81,11 +89,11 @@ static ALWAYS_INLINE uint16_t to_mbufs(struct driver *d, struct rte_mbuf **m, ui
 
 	*bytes = 0;
 	for (uint32_t i = 0; i < v->num; i++) {
-		struct rte_mbuf *one = port ? offload_mbuf(v->pkt[i], port) : mbuf_of(v->pkt[i]);
+		struct rte_mbuf *one =
+			port ? offload_mbuf(v->pkt[i], port) : offload_plain(v->pkt[i]);
 
 		if (unlikely(!one)) {
 			counter_add(&d->stats.tx_full, 1);
-			packet_put(v->pkt[i]);
 			continue;
 		}
 		*bytes += one->pkt_len;
@@ -163,6 +171,7 @@ const struct driver_ops dpdk_offload_ops = {
 	.name = "dpdk",
 	.rx = rx_offload,
 	.tx = tx_offload,
+	.takes = inline_takes,
 	.fd = fd,
 	.close = port_close,
 };

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include <rte_dev.h>
 #include <rte_malloc.h>
@@ -68,17 +67,6 @@ static enum err find(struct crypto *c, struct rte_cryptodev_info *info,
 
 /* ---- its memory ------------------------------------------------------------------------------ */
 
-/* left_out - of dumps of this process's memory: keys are in it. */
-static void left_out(struct rte_mempool *mp, void *arg, struct rte_mempool_memhdr *mem,
-		     unsigned int i)
-{
-	const uintptr_t page = 4096, begin = (uintptr_t)mem->addr & ~(page - 1);
-	const uintptr_t end = ((uintptr_t)mem->addr + mem->len + page - 1) & ~(page - 1);
-
-	(void)mp, (void)arg, (void)i;
-	(void)!madvise((void *)begin, end - begin, MADV_DONTDUMP);
-}
-
 static bool make_pools(struct crypto *c, const struct dpdk_crypto_params *p, int socket)
 {
 	const uint32_t num = c->device.num_queues * AEAD_DEVICE_DEPTH;
@@ -93,7 +81,7 @@ static bool make_pools(struct crypto *c, const struct dpdk_crypto_params *p, int
 					   CRYPTO_BESIDE, socket);
 	if (!c->sessions || !c->ops)
 		return false;
-	rte_mempool_mem_iter(c->sessions, left_out, NULL);
+	eal_leave_out(c->sessions);
 	return true;
 }
 

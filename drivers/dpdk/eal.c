@@ -12,11 +12,13 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_lcore.h>
 #include <rte_log.h>
+#include <rte_mempool.h>
 
 #define ARGS_MAX     64
 #define ARG_LEN      64
@@ -243,4 +245,19 @@ void eal_stop(void)
 	set_state(EAL_STOPPING);
 	pthread_join(eal.thread, NULL);
 	eal.state = EAL_OVER;
+}
+
+static void leave_out(struct rte_mempool *mp, void *arg, struct rte_mempool_memhdr *mem,
+		      unsigned int i)
+{
+	const uintptr_t page = 4096, begin = (uintptr_t)mem->addr & ~(page - 1);
+	const uintptr_t end = ((uintptr_t)mem->addr + mem->len + page - 1) & ~(page - 1);
+
+	(void)mp, (void)arg, (void)i;
+	(void)!madvise((void *)begin, end - begin, MADV_DONTDUMP);
+}
+
+void eal_leave_out(struct rte_mempool *pool)
+{
+	rte_mempool_mem_iter(pool, leave_out, NULL);
 }

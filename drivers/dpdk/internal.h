@@ -12,7 +12,7 @@
  */
 #pragma once
 
-/* A lookaside device is crypto*.c: see crypto.h. */
+/* A lookaside device is crypto*.c: see crypto.h; inline crypto is inline*.c: see inline.h. */
 
 #include "drivers/dpdk/module.h"
 
@@ -23,6 +23,9 @@ void eal_stop(void);
 /* eal_why - what DPDK said last of a failure, since eal_forget(); "" if nothing. */
 void eal_forget(void);
 const char *eal_why(void);
+/* eal_leave_out - a pool's memory, with keys in it, of dumps of this process's. */
+struct rte_mempool;
+void eal_leave_out(struct rte_mempool *pool) NONNULL(1);
 /* eal_join_thread - this thread is one that DPDK keeps caches for, until it ends. */
 void eal_join_thread(void);
 
@@ -32,6 +35,8 @@ struct dpdk_port {
 	uint32_t num_queues, num_open;
 	uint32_t offloads; /* DPDK_OFFLOAD_* */
 	bool heads;        /* with TSO: it makes checksums of IPv4 headers */
+	void *security;    /* with INLINE: the port's context */
+	uint8_t inline_at; /* its place in a key */
 	struct dpdk_queue *queues;
 	char device[DPDK_DEVICE_MAX];
 	char driver[32];
@@ -66,9 +71,10 @@ struct rte_mbuf;
 uint32_t offloads_of(const struct rte_eth_dev_info *info, uint32_t wanted) NONNULL(1);
 void offloads_configure(struct rte_eth_conf *conf, const struct rte_eth_dev_info *info,
 			struct dpdk_port *p) NONNULL(1, 2, 3);
-/* offload_mbuf - p as it is sent, with what is left to the port. NULL: that cannot be said of it;
- * p stays the caller's. */
+/* offload_mbuf - p as it is sent, with what is left to the port. NULL: that cannot be said of it,
+ * or there is no mbuf: p is given back. offload_plain - nothing is left to it. */
 struct rte_mbuf *offload_mbuf(struct packet *p, const struct dpdk_port *port) NONNULL(1, 2);
+struct rte_mbuf *offload_plain(struct packet *p) NONNULL(1);
 /* offload_prepare - as the device wants them; what it cannot send is freed. Returns how many are
  * left. */
 uint16_t offload_prepare(const struct dpdk_queue *q, struct rte_mbuf **m, uint16_t num)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "drivers/dpdk/crypto.h"
+#include "drivers/dpdk/inline.h"
 #include "drivers/dpdk/internal.h"
 
 static const struct dpdk_module module = {
@@ -12,6 +13,7 @@ static const struct dpdk_module module = {
 	.info = port_info,
 	.set_mtu = port_set_mtu,
 	.crypto_open = crypto_open,
+	.inline_open = inline_open,
 };
 
 API_PUBLIC dpdk_module_fn latchkey_driver;

@@ -11,23 +11,27 @@
 
 #include "dataplane/driver.h"
 
-/* DPDK_MODULE_ABI - both sides compare it; any change of this file, of device.h or of the packet
- * headers raises it. */
-#define DPDK_MODULE_ABI 4
+/* DPDK_MODULE_ABI - both sides compare it; any change of this file, of device.h, inline.h or the
+ * packet headers raises it. */
+#define DPDK_MODULE_ABI 5
 
 /* DPDK_TEXT_MAX - room for one sentence. DPDK_QUEUES_MAX - queues of a port. DPDK_DEVICE_MAX - room
  * for a device and its arguments. */
 #define DPDK_TEXT_MAX   512
 #define DPDK_QUEUES_MAX 64
 #define DPDK_DEVICE_MAX 160
+/* DPDK_INLINE_PORTS_MAX - ports that encrypt and decrypt. */
+#define DPDK_INLINE_PORTS_MAX 16
 
 /* DPDK_OFFLOAD_* - what a port does in our place. Sent: UDP and TCP checksums (PACKET_F_SUM), TCP
- * that is cut (seg_len); received: checksums of IPv4 headers (PACKET_F_HEAD_OK). */
+ * that is cut (seg_len); received: checksums of IPv4 headers (PACKET_F_HEAD_OK); both ways: ESP
+ * (crypto/inline.h). */
 #define DPDK_OFFLOAD_TX_SUM 0x01
 #define DPDK_OFFLOAD_RX_SUM 0x02
 #define DPDK_OFFLOAD_TSO4   0x04
 #define DPDK_OFFLOAD_TSO6   0x08
 #define DPDK_OFFLOAD_TSO    (DPDK_OFFLOAD_TSO4 | DPDK_OFFLOAD_TSO6)
+#define DPDK_OFFLOAD_INLINE 0x10
 /* Wanted: also what a driver is known to report and not to do for all packets. For tests. */
 #define DPDK_OFFLOAD_ANYHOW 0x80
 
@@ -76,6 +80,7 @@ struct dpdk_steering {
 };
 
 struct aead_device;
+struct inline_ports;
 
 /* struct dpdk_crypto_params - a lookaside device: a PCI address, or a virtual device with its
  * arguments. */
@@ -119,6 +124,13 @@ struct dpdk_module {
 	/* crypto_open - see dataplane/crypto/device.h. Errors: SYS, NOMEM, INVAL, UNSUPPORTED (so
 	 * many queues it does not have). */
 	enum err (*crypto_open)(struct aead_device **out, const struct dpdk_crypto_params *params,
+				char text[static DPDK_TEXT_MAX]);
+
+	/* inline_open - see dataplane/crypto/inline.h: those with DPDK_OFFLOAD_INLINE of num ports,
+	 * frames being a queue of each; room for num_sessions keys at each. Errors: UNSUPPORTED
+	 * (none has it), INVAL, NOMEM. */
+	enum err (*inline_open)(struct inline_ports **out, struct driver *const *frames,
+				uint32_t num, uint32_t num_sessions,
 				char text[static DPDK_TEXT_MAX]);
 };
 

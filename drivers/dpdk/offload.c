@@ -9,6 +9,7 @@
  * fragments of one datagram, and ours are many datagrams. Packets of several mbufs, or that a port
  * joined (LRO), are not received: a cipher wants one piece with room at both ends.
  */
+#include "drivers/dpdk/inline.h"
 #include "drivers/dpdk/internal.h"
 #include "drivers/dpdk/mbuf.h"
 
@@ -47,6 +48,9 @@ uint32_t offloads_of(const struct rte_eth_dev_info *info, uint32_t wanted)
 		out |= DPDK_OFFLOAD_TSO;
 	if (has(info->rx_offload_capa, RTE_ETH_RX_OFFLOAD_IPV4_CKSUM))
 		out |= DPDK_OFFLOAD_RX_SUM;
+	if (has(info->tx_offload_capa, RTE_ETH_TX_OFFLOAD_SECURITY) &&
+	    has(info->rx_offload_capa, RTE_ETH_RX_OFFLOAD_SECURITY))
+		out |= DPDK_OFFLOAD_INLINE;
 	for (size_t i = 0; i < ARRAY_LEN(lacking); i++)
 		if (strcmp(info->driver_name, lacking[i].driver) == 0 &&
 		    !(wanted & DPDK_OFFLOAD_ANYHOW))
@@ -69,6 +73,10 @@ void offloads_configure(struct rte_eth_conf *conf, const struct rte_eth_dev_info
 	}
 	if (p->offloads & DPDK_OFFLOAD_RX_SUM)
 		conf->rxmode.offloads |= RTE_ETH_RX_OFFLOAD_IPV4_CKSUM;
+	if (p->offloads & DPDK_OFFLOAD_INLINE) {
+		conf->txmode.offloads |= RTE_ETH_TX_OFFLOAD_SECURITY;
+		conf->rxmode.offloads |= RTE_ETH_RX_OFFLOAD_SECURITY;
+	}
 }
 
 /* ---- telling it ----------------------------------------------------------------------------- */
@@ -98,23 +106,42 @@ static bool may(const struct frame_parts *f, uint16_t seg_len, uint32_t offloads
 	return f->tcp && offloads & tso;
 }
 
-struct rte_mbuf *offload_mbuf(struct packet *p, const struct dpdk_port *port)
+struct rte_mbuf *offload_plain(struct packet *p)
+{
+	struct rte_mbuf *m = mbuf_of(p);
+
+	if (unlikely(!m))
+		packet_put(p);
+	return m;
+}
+
+/* with_sums - the port completes its checksum, or cuts it. */
+static struct rte_mbuf *with_sums(struct packet *p, const struct dpdk_port *port)
 {
 	const uint16_t seg_len = p->seg_len;
+	struct rte_mbuf *m = NULL;
 	struct frame_parts f;
-	struct rte_mbuf *m;
 
-	if (likely(!seg_len && !(p->flags & PACKET_F_SUM))) {
-		m = mbuf_of(p);
-		if (likely(m != NULL))
-			m->ol_flags = 0;
-		return m;
-	}
-	if (!frame_parts_find(&f, p->data, p->len) || !may(&f, seg_len, port->offloads))
-		return NULL;
-	m = seg_len ? mbuf_chain(p) : mbuf_of(p);
+	if (frame_parts_find(&f, p->data, p->len) && may(&f, seg_len, port->offloads))
+		m = seg_len ? mbuf_chain(p) : mbuf_of(p);
 	if (likely(m != NULL))
 		describe(m, &f, seg_len, port->heads);
+	else
+		packet_put(p);
+	return m;
+}
+
+struct rte_mbuf *offload_mbuf(struct packet *p, const struct dpdk_port *port)
+{
+	struct rte_mbuf *m;
+
+	if (unlikely(p->flags & PACKET_F_OPEN))
+		return inline_mbuf(p, port);
+	if (unlikely(p->seg_len || p->flags & PACKET_F_SUM))
+		return with_sums(p, port);
+	m = offload_plain(p);
+	if (likely(m != NULL))
+		m->ol_flags = 0;
 	return m;
 }
 

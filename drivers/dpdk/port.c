@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ports: a device is made or found, given its queues, started; and what is known of it. Control. */
+#include "drivers/dpdk/inline.h"
 #include "drivers/dpdk/internal.h"
 #include "drivers/dpdk/mbuf.h"
 #include "drivers/dpdk/steer.h"
@@ -114,6 +115,16 @@ static bool has_queues(const struct dpdk_port *p, const struct rte_eth_dev_info 
 	return true;
 }
 
+/* choose_offloads - of those wanted what it does; inline crypto by what its context says. */
+static void choose_offloads(struct dpdk_port *p, const struct rte_eth_dev_info *info)
+{
+	p->offloads = offloads_of(info, p->offloads);
+	if (p->offloads & DPDK_OFFLOAD_INLINE)
+		p->security = rte_eth_dev_get_sec_ctx(p->id);
+	if (!p->security || !inline_usable(p->security))
+		p->offloads &= ~(uint32_t)DPDK_OFFLOAD_INLINE;
+}
+
 /* set_up - each step has its name, so that a failure says which it was. */
 static enum err set_up(struct dpdk_port *p, uint32_t mtu, char text[static DPDK_TEXT_MAX])
 {
@@ -126,7 +137,7 @@ static enum err set_up(struct dpdk_port *p, uint32_t mtu, char text[static DPDK_
 	if (!has_queues(p, &info, text))
 		return ERR_UNSUPPORTED;
 	p->spread = spread(p, &info);
-	p->offloads = offloads_of(&info, p->offloads);
+	choose_offloads(p, &info);
 	rc = configure(p, &info);
 	if (rc)
 		return refuse(text, p->device, "it cannot be configured", rc);

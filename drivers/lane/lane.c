@@ -52,6 +52,20 @@ static void count(struct lane_queue *q, struct lane_wire *wire, const struct sor
 	counter_add(&q->outer.stats.rx_bytes, s->bytes[LANE_OUTER] + s->bytes[LANE_TOLD]);
 }
 
+/* keep_open - what a port decrypted is the data path's and nobody else's: the host has no business
+ * with it, and would hand it on as it is. */
+static __attribute__((noinline)) bool keep_open(struct lane_queue *q, struct lane_wire *wire,
+						struct packet *p, enum lane_way way)
+{
+	if (likely(way == LANE_OUTER)) {
+		counter_add(&wire->stats.rx_inline, 1);
+		return true;
+	}
+	counter_add(&q->outer.stats.rx_error, 1);
+	packet_put(p);
+	return false;
+}
+
 /* sort - the frames of v from the begin-th on, each to whom it is for. */
 static void sort(struct lane_queue *q, uint32_t i, const struct pktvec *v, uint32_t begin,
 		 struct pktvec *inner)
@@ -66,6 +80,9 @@ static void sort(struct lane_queue *q, uint32_t i, const struct pktvec *v, uint3
 		p->way = (uint8_t)i;
 		enum lane_way way = lane_sort_wire(p, &s);
 
+		if (unlikely(p->flags & (PACKET_F_OPEN | PACKET_F_FORGED)) &&
+		    !keep_open(q, wire, p, way))
+			continue;
 		sorted.num[way]++;
 		sorted.bytes[way] += p->len;
 		if (way == LANE_INNER)
@@ -232,7 +249,7 @@ static enum err queue_new(struct lane *l, uint32_t i)
 				   .idle_us = l->params.idle_us,
 				   .routed = true};
 	q->outer = (struct driver){
-		.ops = &outer_ops, .role = PORT_OUTER, .idle_us = l->params.idle_us};
+		.ops = &outer_ops, .role = PORT_OUTER, .opens = true, .idle_us = l->params.idle_us};
 	return fib_reader_init(&q->fib);
 }
 
@@ -316,6 +333,8 @@ static void add_stats(struct lane_stats *out, const struct lane_stats *s)
 	out->rx_outer += counter_get(&s->rx_outer);
 	out->rx_host += counter_get(&s->rx_host);
 	out->tx_fast += counter_get(&s->tx_fast);
+	out->rx_inline += counter_get(&s->rx_inline);
+	out->tx_inline += counter_get(&s->tx_inline);
 	out->tx_host += counter_get(&s->tx_host);
 	out->left_to_host += counter_get(&s->left_to_host);
 	out->shadow_error += counter_get(&s->shadow_error);

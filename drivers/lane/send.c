@@ -108,7 +108,7 @@ static ALWAYS_INLINE void transmit(struct lane_queue *q, struct driver *d, struc
 	s.to = NULL;
 	s.left.tap.num = s.left.udp.num = s.left.esp.num = 0;
 	for (uint32_t i = 0; i < v->num; i++) {
-		bytes += v->pkt[i]->len;
+		bytes += packet_whole_len(v->pkt[i]);
 		send(&s, v->pkt[i]);
 	}
 	counter_add(&d->stats.tx_packets, v->num);
@@ -221,22 +221,50 @@ static __attribute__((noinline)) bool find_way(struct sending *s, const struct p
 	return true;
 }
 
+/* is_taken - the port that it is about to leave by encrypts it. */
+static __attribute__((noinline)) bool is_taken(const struct lane_wire *wire, const struct packet *p)
+{
+	const struct driver *frames = wire->frames;
+
+	return frames->ops->takes && frames->ops->takes(frames, p);
+}
+
 static inline bool send_sealed_fast(struct sending *s, struct packet *p)
 {
-	if (unlikely(p->to != s->to) && !find_way(s, p->to, p->len))
+	const uint32_t len = packet_whole_len(p);
+	const bool open = p->flags & PACKET_F_OPEN;
+
+	if (unlikely(p->to != s->to) && !find_way(s, p->to, len))
 		return false;
-	if (unlikely(p->len + s->head.ip_len > s->mtu) || !frame_head_push(&s->head, p, s->q->id))
+	if (unlikely(len + s->head.ip_len > s->mtu) || unlikely(open && !is_taken(s->wire, p)) ||
+	    !frame_head_push(&s->head, p, s->q->id))
 		return false;
 	s->q->id = (uint16_t)(s->q->id + s->q->id_step);
 	counter_add(&s->wire->stats.tx_fast, 1);
+	if (unlikely(open))
+		counter_add(&s->wire->stats.tx_inline, 1);
 	lane_send_frame(s->wire, p);
 	return true;
+}
+
+/* seal - no port encrypts it: we do. False: nobody did, and it is lost. */
+static __attribute__((noinline)) bool seal(struct lane_queue *q, struct packet *p)
+{
+	if (likely(q->outer.seal && q->outer.seal(q->outer.sealer, p)))
+		return true;
+	counter_add(&q->outer.stats.tx_error, 1);
+	packet_put(p);
+	return false;
 }
 
 static inline void send_sealed(struct sending *s, struct packet *p)
 {
 	if (send_sealed_fast(s, p))
 		return;
+	if (unlikely(p->flags & PACKET_F_OPEN)) {
+		if (!seal(s->q, p) || (p->to == s->to && send_sealed_fast(s, p)))
+			return;
+	}
 	if (p->to->encap == ENCAP_UDP)
 		leave(s->q, s->q->udp, &s->left.udp, p);
 	else

@@ -95,7 +95,9 @@ static enum err open_gateway(struct gateway *g, const struct gateways_params *pa
 	for (uint32_t i = 0; i < 2; i++)
 		TRY(add_port(g, i, params->ports[second][i], second));
 	TRY(dataplane_attach(g->dp, &port, lane_inner(g->lane, 0)));
-	return dataplane_attach(g->dp, &g->outer, lane_outer(g->lane, 0));
+	TRY(dataplane_attach(g->dp, &g->outer, lane_outer(g->lane, 0)));
+	return params->inlines[second] ? dataplane_use_inline(g->dp, params->inlines[second])
+				       : ERR_OK;
 }
 
 /* ---- the pair of SAs ------------------------------------------------------------------------- */
@@ -144,6 +146,7 @@ static enum err add_child(struct gateway *g, struct child_params *c, const struc
 	policy.group = c->group;
 	TRY(dataplane_policy_add(g->dp, &id, &policy));
 	TRY(dataplane_pathset_add(g->dp, &c->pathset, g->outer, path));
+	g->pathset = c->pathset;
 	c->proof = auth_proof_new(&who);
 	err = c->proof ? dataplane_child_add(g->dp, c) : ERR_NOMEM;
 	auth_proof_put(c->proof);

@@ -10,6 +10,7 @@
 #include "dataplane/driver.h"
 
 struct dataplane;
+struct inline_ports;
 struct lane;
 
 #define GATEWAY_LAN     0
@@ -24,13 +25,16 @@ struct gateway {
 	struct dataplane *dp;
 	struct lane *lane;
 	uint16_t outer;
-	int far[2]; /* the other ends of the shadows */
+	uint32_t pathset; /* to the other one; the pair of SAs is child 1 */
+	int far[2];       /* the other ends of the shadows */
 };
 
-/* struct gateways_params - ports: of each, by GATEWAY_LAN and GATEWAY_WAN; they outlive it. keys:
- * what the second sends with, and the first. */
+/* struct gateways_params - ports: of each, by GATEWAY_LAN and GATEWAY_WAN; they outlive it.
+ * inlines: of these, what encrypts and decrypts; NULL: nothing. keys: what the second sends with,
+ * and the first. */
 struct gateways_params {
 	struct driver *ports[2][2];
+	struct inline_ports *inlines[2];
 	const char *aead;
 	uint32_t window;
 	bool udp;

@@ -92,6 +92,37 @@ static void test_on_and_off(void)
 }
 
 /* What is not whole is refused and left as it was; what follows the datagram is left away. */
+/* Open packets: headers name what will be there, and a checksum over it is nobody's to make. */
+static void test_open(void)
+{
+	struct frame_packet f, before;
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const struct frame_case *c = &cases[i];
+		const bool sum = c->headers_len == 48;
+		struct frame_head h;
+
+		begin(&f, c);
+		f.p.len = 0;
+		f.p.open_len = PAYLOAD_LEN;
+		memcpy(&before, &f, sizeof(f));
+		CU_ASSERT_FATAL(frame_head_init(&h, &f.to, false));
+		CU_ASSERT_EQUAL(frame_head_push(&h, &f.p, 7), !sum);
+		if (sum) {
+			CU_ASSERT_EQUAL(memcmp(&before, &f, sizeof(f)), 0);
+			frame_head_leave_sum(&h);
+			CU_ASSERT_FALSE(frame_head_push(&h, &f.p, 7));
+			continue;
+		}
+		CU_ASSERT_EQUAL(f.p.len, c->headers_len);
+		CU_ASSERT_EQUAL(f.p.open_len, PAYLOAD_LEN);
+		f.p.len += PAYLOAD_LEN;
+		f.p.open_len = 0;
+		CU_ASSERT(frame_strip_outer(&f.p));
+		CU_ASSERT_EQUAL(f.p.len, PAYLOAD_LEN);
+	}
+}
+
 static void test_truncation_sweep(void)
 {
 	struct frame_packet f;
@@ -205,8 +236,8 @@ static void test_refused(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_on_and_off), TAP_TEST(test_truncation_sweep), TAP_TEST(test_bit_flips),
-	TAP_TEST(test_ethernet),   TAP_TEST(test_refused),
+	TAP_TEST(test_on_and_off), TAP_TEST(test_open),     TAP_TEST(test_truncation_sweep),
+	TAP_TEST(test_bit_flips),  TAP_TEST(test_ethernet), TAP_TEST(test_refused),
 };
 
 TAP_MAIN("drivers/ip_frame", tests)
