@@ -66,6 +66,8 @@ static const char *const number_keys[] = {
 	"rx-host",
 	"tx-fast",
 	"tx-host",
+	"rx-inline",
+	"tx-inline",
 	"left-to-host",
 	"taken",
 	"drops",

@@ -181,6 +181,7 @@ struct engine_port_info {
 	uint64_t rx_lost, rx_error, tx_error;
 	uint64_t rx_inner, rx_esp, rx_host; /* frames by whose they were */
 	uint64_t tx_fast, tx_host;
+	uint64_t rx_inline, tx_inline; /* ESP that the device decrypted and encrypted */
 	uint64_t left_to_host; /* packets that the lane did not send itself; told of the first */
 };
 

@@ -47,6 +47,17 @@ static uint32_t crypto_mb(const struct engine *e, const struct conf_dpdk *d)
 	       (e->num_workers + 1) * (dpdk_is_pci(d->crypto) ? QUEUE_COPIES_MB : QUEUE_MB);
 }
 
+/* inline_mb - what ports that encrypt need: their sessions. */
+static uint32_t inline_mb(const struct conf_dpdk *d)
+{
+	uint32_t mb = 0;
+
+	for (uint32_t i = 0; i < d->num_ports; i++)
+		if (d->ports[i].inline_ipsec)
+			mb += conf_crypto_sessions(d) * SESSION_LEN / MIB + 1;
+	return mb;
+}
+
 static enum err start(struct engine *e, struct dpdk **out, const struct conf_dpdk *d)
 {
 	const char *allow[CONF_MAX_DPDK_PORTS + 1];
@@ -69,7 +80,7 @@ static enum err start(struct engine *e, struct dpdk **out, const struct conf_dpd
 	p.memory_mb = d->memory_mb ? d->memory_mb
 				   : MEMORY_EXTRA_MB +
 					     p.num_packets * (p.packet_room + PACKET_EXTRA) / MIB +
-					     crypto_mb(e, d);
+					     crypto_mb(e, d) + inline_mb(d);
 	if (!err)
 		err = dpdk_module(*out)->start(&p, text);
 	if (err)
@@ -109,6 +120,8 @@ enum err gateway_open(struct engine *e)
 		err = gateway_open_port(g, &d->ports[i]);
 	if (!err)
 		err = gateway_attach(g);
+	if (!err)
+		gateway_use_inline(g, d);
 	return err ? err : gateway_follow(e, g);
 }
 

@@ -34,5 +34,9 @@ MUST_USE enum err gateway_open_port(struct gateway *g, const struct conf_dpdk_po
 	NONNULL(1, 2);
 MUST_USE enum err gateway_attach(struct gateway *g) NONNULL(1);
 
+/* gateway_use_inline - what encrypts and decrypts, of the ports that are to: where one does not, or
+ * none, the processor does it, as the log tells. Once they are attached. */
+void gateway_use_inline(struct gateway *g, const struct conf_dpdk *d) NONNULL(1, 2);
+
 /* gateway_follow - the host's routes and neighbours, from now on. Errors: as told in the log. */
 MUST_USE enum err gateway_follow(struct engine *e, struct gateway *g) NONNULL(1, 2);

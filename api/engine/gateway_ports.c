@@ -52,10 +52,9 @@ static const struct {
 	uint32_t offload;
 	const char *name;
 } offload_names[] = {
-	{DPDK_OFFLOAD_TX_SUM, "tx_checksum"},
-	{DPDK_OFFLOAD_RX_SUM, "rx_checksum"},
-	{DPDK_OFFLOAD_TSO4, "tso4"},
-	{DPDK_OFFLOAD_TSO6, "tso6"},
+	{DPDK_OFFLOAD_TX_SUM, "tx_checksum"},  {DPDK_OFFLOAD_RX_SUM, "rx_checksum"},
+	{DPDK_OFFLOAD_TSO4, "tso4"},           {DPDK_OFFLOAD_TSO6, "tso6"},
+	{DPDK_OFFLOAD_INLINE, "inline_ipsec"},
 };
 
 #define OFFLOAD_TEXT_MAX 64
@@ -76,7 +75,8 @@ static uint32_t wanted_of(const struct conf_dpdk_port *port)
 {
 	return (port->no_tx_checksum ? 0 : DPDK_OFFLOAD_TX_SUM) |
 	       (port->no_rx_checksum ? 0 : DPDK_OFFLOAD_RX_SUM) |
-	       (port->no_tso ? 0 : DPDK_OFFLOAD_TSO);
+	       (port->no_tso ? 0 : DPDK_OFFLOAD_TSO) |
+	       (port->inline_ipsec ? DPDK_OFFLOAD_INLINE : 0);
 }
 
 /* shadow_offloads - the shadow has those of its port, so that what the port cannot do is done by
@@ -221,6 +221,32 @@ enum err gateway_attach(struct gateway *g)
 	return err ? err : attach_all(g, &g->outer_port, &g->num_outer, lane_outer);
 }
 
+void gateway_use_inline(struct gateway *g, const struct conf_dpdk *d)
+{
+	char text[DPDK_TEXT_MAX] = "";
+	struct inline_ports *ports;
+	struct dpdk_port_info info;
+	uint32_t num = 0;
+	enum err err;
+
+	for (uint32_t i = 0; i < d->num_ports; i++) {
+		dpdk_module(g->dpdk)->info(g->frames[i], &info);
+		num += (info.offloads & DPDK_OFFLOAD_INLINE) != 0;
+		if (d->ports[i].inline_ipsec && !(info.offloads & DPDK_OFFLOAD_INLINE))
+			LOG(WARN, ESP, NULL, "%s: %s does no IPsec inline: the processor does it",
+			    d->ports[i].name, info.driver);
+	}
+	if (!num)
+		return;
+	err = dpdk_module(g->dpdk)->inline_open(&ports, g->frames, g->num_ports,
+						conf_crypto_sessions(d), text);
+	if (!err)
+		err = dataplane_use_inline(g->engine->dp, ports);
+	if (err)
+		LOG(ERROR, ESP, NULL, "%s; the processor does its work",
+		    text[0] ? text : err_text(err));
+}
+
 void engine_each_port(struct engine *e, void (*fn)(void *ctx, const struct engine_port_info *port),
 		      void *ctx)
 {
@@ -257,6 +283,8 @@ void engine_each_port(struct engine *e, void (*fn)(void *ctx, const struct engin
 		out.rx_host = st.rx_host;
 		out.tx_fast = st.tx_fast;
 		out.tx_host = st.tx_host;
+		out.rx_inline = st.rx_inline;
+		out.tx_inline = st.tx_inline;
 		out.left_to_host = st.left_to_host;
 		fn(ctx, &out);
 	}

@@ -27,6 +27,8 @@ static enum err set_counters(struct tree *t, const struct engine_port_info *p)
 		{"rx-host", p->rx_host},
 		{"tx-fast", p->tx_fast},
 		{"tx-host", p->tx_host},
+		{"rx-inline", p->rx_inline},
+		{"tx-inline", p->tx_inline},
 		{"left-to-host", p->left_to_host},
 	};
 

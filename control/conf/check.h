@@ -183,6 +183,7 @@ MUST_USE SET(set_dpdk_mtu);
 MUST_USE SET(set_dpdk_tx_checksum);
 MUST_USE SET(set_dpdk_rx_checksum);
 MUST_USE SET(set_dpdk_tso);
+MUST_USE SET(set_dpdk_inline_ipsec);
 
 /* conn_check - make a connection with one reference from its section. *out is NULL if there were
  * errors. Errors: NOMEM. conn.c */

@@ -277,9 +277,10 @@ struct conf_dpdk_port {
 	char device[CONF_DEVICE_MAX];
 	uint32_t mtu; /* 0 = as the device has it */
 	bool no_tx_checksum, no_rx_checksum, no_tso;
+	bool inline_ipsec; /* it encrypts and decrypts, if it can */
 };
 
-/* CONF_CRYPTO_SESSIONS - keys that a lookaside device holds, unless said otherwise. */
+/* CONF_CRYPTO_SESSIONS - keys that a device or a port holds, unless said otherwise. */
 #define CONF_CRYPTO_SESSIONS 8192
 
 /* struct conf_dpdk - the section latchkey.dpdk; without ports and a device for ciphers there is no

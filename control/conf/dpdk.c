@@ -122,6 +122,12 @@ enum err set_dpdk_tso(struct check *c, void *obj, const struct tree *node)
 	return take_not(c, &((struct conf_dpdk_port *)obj)->no_tso, node);
 }
 
+enum err set_dpdk_inline_ipsec(struct check *c, void *obj, const struct tree *node)
+{
+	take_bool(c, &((struct conf_dpdk_port *)obj)->inline_ipsec, node);
+	return ERR_OK;
+}
+
 static enum err add_port(struct check *c, struct conf_dpdk *d, const struct tree *section)
 {
 	struct conf_dpdk_port port = {0};
@@ -166,7 +172,21 @@ enum err set_dpdk_ports(struct check *c, void *obj, const struct tree *node)
 	return ERR_OK;
 }
 
+/* check_together - ports encrypt, or a device does. */
+static void check_together(struct check *c, const struct conf_dpdk *d, const struct tree *node)
+{
+	for (uint32_t i = 0; d->crypto[0] && i < d->num_ports; i++)
+		if (d->ports[i].inline_ipsec)
+			CHECK_ERROR(c, node, "has 'crypto', and inline_ipsec of the port '%s'",
+				    d->ports[i].name);
+}
+
 enum err set_dpdk(struct check *c, void *obj, const struct tree *node)
 {
-	return check_section(c, SCOPE_DPDK, &((struct conf_daemon *)obj)->dpdk, node);
+	struct conf_dpdk *d = &((struct conf_daemon *)obj)->dpdk;
+	enum err e = check_section(c, SCOPE_DPDK, d, node);
+
+	if (!e)
+		check_together(c, d, node);
+	return e;
 }

@@ -256,6 +256,7 @@ static const struct key keys[] = {
 	SETS_(DPDK_PORT, VALUE, "tx_checksum", set_dpdk_tx_checksum),
 	SETS_(DPDK_PORT, VALUE, "rx_checksum", set_dpdk_rx_checksum),
 	SETS_(DPDK_PORT, VALUE, "tso", set_dpdk_tso),
+	SETS_(DPDK_PORT, VALUE, "inline_ipsec", set_dpdk_inline_ipsec),
 };
 
 static bool is_section_key(const struct key *k)

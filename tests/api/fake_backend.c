@@ -186,7 +186,9 @@ static void fake_each_port(void *ctx, void (*fn)(void *arg, const struct engine_
 					     .speed_mbps = 10000,
 					     .rx_packets = 77,
 					     .rx_esp = 70,
-					     .tx_fast = 66};
+					     .tx_fast = 66,
+					     .rx_inline = 33,
+					     .tx_inline = 44};
 
 	if (f->has_port)
 		fn(arg, &wan);

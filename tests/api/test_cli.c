@@ -221,6 +221,8 @@ static void test_ports(void)
 	j = parse(&s);
 	port = json_object_get(json_object_get(json_object_get(j, "stats"), "ports"), "wan");
 	CU_ASSERT_EQUAL(json_integer_value(json_object_get(port, "tx-fast")), 66);
+	CU_ASSERT_EQUAL(json_integer_value(json_object_get(port, "rx-inline")), 33);
+	CU_ASSERT_EQUAL(json_integer_value(json_object_get(port, "tx-inline")), 44);
 	json_decref(j);
 	CU_ASSERT_EQUAL(RUN(&s, "show", "--json"), 0);
 	j = parse(&s);

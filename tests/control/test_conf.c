@@ -427,6 +427,10 @@ static const struct row root_rows[] = {
 	 "Ef:1: latchkey.dpdk.crypto_sessions: 255 is less than 256"},
 	{"latchkey { dpdk { huge = perhaps\n} }",
 	 "Ef:1: latchkey.dpdk.huge: 'perhaps' is neither yes nor no"},
+	{"latchkey { dpdk { ports { wan { device = x\n inline_ipsec = maybe\n} } } }",
+	 "Ef:2: latchkey.dpdk.ports.wan.inline_ipsec: 'maybe' is neither yes nor no"},
+	{"latchkey { dpdk { crypto = y\n ports { wan { device = x\n inline_ipsec = yes\n} } } }",
+	 "Ef:1: latchkey.dpdk: has 'crypto', and inline_ipsec of the port 'wan'"},
 	{"latchkey { dpdk { ports { wan { mtu = 1500\n} } } }",
 	 "Ef:1: latchkey.dpdk.ports.wan: names no device"},
 	{"latchkey { dpdk { ports { wan = net_null0\n} } }",
@@ -637,8 +641,13 @@ static void test_dpdk(void)
 	CU_ASSERT_TRUE(d->ports[1].no_tx_checksum && d->ports[1].no_rx_checksum &&
 		       d->ports[1].no_tso);
 	conf_put(conf);
+	conf = must_load(
+		"latchkey { dpdk { ports { wan { device = x\n inline_ipsec = yes\n} } } }");
+	CU_ASSERT_TRUE(conf->daemon.dpdk.ports[0].inline_ipsec);
+	conf_put(conf);
 	conf = must_load("latchkey { dpdk { ports { wan { device = net_null0\n} } } }");
 	CU_ASSERT_FALSE(conf->daemon.dpdk.no_huge);
+	CU_ASSERT_FALSE(conf->daemon.dpdk.ports[0].inline_ipsec);
 	CU_ASSERT_EQUAL(conf->daemon.dpdk.idle_us, 0);
 	CU_ASSERT_STRING_EQUAL(conf->daemon.dpdk.crypto, "");
 	CU_ASSERT_EQUAL(conf_crypto_sessions(&conf->daemon.dpdk), CONF_CRYPTO_SESSIONS);

@@ -151,6 +151,7 @@ class Latchkey(Peer):
 
     kind = "latchkey"
     build = None  # set by the runner
+    prefix = ()  # words in front of the daemon's command
 
     def __init__(self, host, configuration, build=None):
         super().__init__(host)
@@ -163,7 +164,7 @@ class Latchkey(Peer):
 
     def start(self):
         self.process = self.host.spawn(
-            "latchkeyd", os.path.join(self.bin, "latchkeyd"), "-c", self.conf,
+            "latchkeyd", *self.prefix, os.path.join(self.bin, "latchkeyd"), "-c", self.conf,
             "--run-dir", self.run_dir, "--foreground")
         wait_for(self._answers, f"latchkeyd on {self.host.name} to answer")
         return self
