@@ -4,7 +4,8 @@
  * they are told of a packet. A key has a session at each port that took it; whether one is there,
  * and for the packet's path, is asked as the packet leaves.
  *
- * inline.c makes them (control), inline_burst.c uses them (worker).
+ * inline.c has the keys, of sessions (inline_session.c) and rules (inline_rule.c): control;
+ * inline_burst.c uses them: worker.
  */
 #pragma once
 
@@ -14,6 +15,7 @@
 struct dpdk_port;
 struct rte_flow;
 struct rte_mbuf;
+struct rte_mempool;
 
 /* struct inline_session - at one port. rule: what brings it packets; NULL for those we send. */
 struct inline_session {
@@ -29,6 +31,17 @@ struct inline_key {
 	struct inline_key *next;
 	uint64_t freed; /* of DPDK's timer */
 };
+
+/* inline_session_new - of the port with this context, for an SA; pool: for what it keeps of it.
+ * Errors: UNSUPPORTED (it does none such), NOMEM, CRYPTO (refused). */
+MUST_USE enum err inline_session_new(struct inline_session *out, void *context,
+				     struct rte_mempool *pool, const struct inline_use *use)
+	NONNULL(1, 2, 3, 4);
+
+/* inline_rule_new - packets of the SA that come by the port are decrypted. Where they go then is as
+ * with all others. NULL: it is refused. */
+struct rte_flow *inline_rule_new(uint16_t port, void *session, const struct inline_use *use)
+	NONNULL(2, 3);
 
 /* inline_usable - the port with this context does for some SAs what we want of it. */
 bool inline_usable(void *context) NONNULL(1);
