@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "control/auth/dn.h"
 #include "control/ike/wire/proto.h"
 
 #define B64       sodium_base64_VARIANT_ORIGINAL
@@ -19,6 +20,8 @@
 #define KEY_TEXT  (4 * ((KEY_SPKI_MAX + 2) / 3) + 1)
 #define LINE_MAX_ (PINS_LABEL_MAX + HASH_TEXT + KEY_TEXT + 4)
 #define PATH_ROOM 200
+#define DN_MARK   "asn1dn:#"
+#define DN_MAX    sizeof(((struct ike_id *)NULL)->data)
 
 /* ---- lines ----------------------------------------------------------------------------------- */
 
@@ -97,6 +100,33 @@ static bool is_word(struct bytes word, const char *text)
 	return bytes_equal(word, bytes_of(text, strlen(text)));
 }
 
+/* The name that a word has; empty if it has none. */
+static struct bytes take_dn(uint8_t out[static DN_MAX], struct bytes word)
+{
+	const size_t mark = sizeof(DN_MARK) - 1;
+	size_t len;
+
+	if (word.len < mark || !is_word(bytes_of(word.p, mark), DN_MARK) ||
+	    sodium_hex2bin(out, DN_MAX, (const char *)word.p + mark, word.len - mark, NULL, &len,
+			   NULL))
+		return bytes_of(NULL, 0);
+	return bytes_of(out, len);
+}
+
+/* Whom conf_id_equal() takes for the same has the same key: a name spelt in another way is no new
+ * one. */
+static bool is_label(struct bytes word, const char *label)
+{
+	uint8_t a[DN_MAX], b[DN_MAX];
+	struct bytes x, y;
+
+	if (is_word(word, label))
+		return true;
+	x = take_dn(a, word);
+	y = x.len ? take_dn(b, bytes_of(label, strlen(label))) : x;
+	return y.len && dn_equal(x, y, false);
+}
+
 /* The key of a line, if its hash is the one beside it. */
 static bool take_key(uint8_t out[static KEY_SPKI_MAX], size_t *len, struct bytes hash,
 		     struct bytes key)
@@ -123,7 +153,7 @@ static enum pins_found scan_line(struct bytes line, const char *label, struct by
 	if (!memchr(who.p, ':', who.len) || !key.len || next_word(&line).len ||
 	    !take_key(der, &len, hash, key))
 		return PINS_BAD;
-	if (!is_word(who, label))
+	if (!is_label(who, label))
 		return PINS_NONE;
 	return bytes_equal(bytes_of(der, len), spki) ? PINS_SAME : PINS_OTHER;
 }

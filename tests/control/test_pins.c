@@ -95,6 +95,29 @@ static void test_first_key_is_kept(void)
 	end();
 }
 
+/* One name has one key, however it is spelt: another case, another type of string. */
+static void test_same_name(void)
+{
+	const struct ike_id bob = id_of("C=CH, CN=bob.example"),
+			    other = id_of("C=CH, CN=bob.examples");
+	struct ike_id bob2 = id_of("C=CH, CN=BOB.Example"), bob3 = bob;
+	char why[PINS_WHY_MAX];
+	size_t len;
+
+	begin();
+	bob3.data[bob3.len - sizeof("bob.example") - 1] ^= 0x0c ^ 0x13; /* PrintableString */
+	CU_ASSERT_TRUE(conf_id_equal(&bob, &bob2));
+	CU_ASSERT_TRUE(conf_id_equal(&bob, &bob3));
+	CU_ASSERT_FALSE(bytes_equal(bytes_of(bob.data, bob.len), bytes_of(bob3.data, bob3.len)));
+	CU_ASSERT_EQUAL(pins_keep(why, path, &bob, key_of("P-256")), ERR_OK);
+	CU_ASSERT_EQUAL(pins_check(why, path, &bob2, key_of("P-384")), ERR_AUTH);
+	CU_ASSERT_EQUAL(pins_keep(why, path, &bob3, key_of("P-384")), ERR_AUTH);
+	CU_ASSERT_EQUAL(pins_keep(why, path, &bob3, key_of("P-256")), ERR_OK);
+	CU_ASSERT_PTR_NULL(strstr(strchr(content(&len), '\n') + 1, "\n")); /* no second line */
+	CU_ASSERT_EQUAL(pins_keep(why, path, &other, key_of("P-384")), ERR_OK);
+	end();
+}
+
 /* A line that is deleted, or added beside another one, counts at once. */
 static void test_edited_by_hand(void)
 {
@@ -235,9 +258,13 @@ static void test_labels(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_first_key_is_kept),  TAP_TEST(test_edited_by_hand),
-	TAP_TEST(test_broken_lines),       TAP_TEST(test_unsafe_files),
-	TAP_TEST(test_never_half_written), TAP_TEST(test_labels),
+	TAP_TEST(test_first_key_is_kept),
+	TAP_TEST(test_same_name),
+	TAP_TEST(test_edited_by_hand),
+	TAP_TEST(test_broken_lines),
+	TAP_TEST(test_unsafe_files),
+	TAP_TEST(test_never_half_written),
+	TAP_TEST(test_labels),
 };
 
 TAP_MAIN("control/pins", tests)
