@@ -308,19 +308,29 @@ static enum err not_trusted(struct step *s)
 			 a->text ? a->text : "its certificate was not vouched for in time");
 }
 
+/* A name that stands in full in one connection is remembered of its peers alone: else whoever calls
+ * from elsewhere would choose the key by which that one's peer is known. */
+static bool comes_before(const struct conf_side *a, const struct conf_side *b)
+{
+	const uint32_t x = conf_auth_rank(a->auth), y = conf_auth_rank(b->auth);
+
+	if (x != y || a->auth != CONF_AUTH_LEAPOFFAITH)
+		return x > y;
+	return a->id.type && !a->pattern && (!b->id.type || b->pattern);
+}
+
 /* Who is believed for less does not call itself by a name that another connection wants more for
  * (RFC 5386 3): that one's peers would not be told from it, and it is no way around what that one
  * asks. */
 static const struct conf_conn *named_by_another(const struct ike_sa *sa)
 {
-	const uint32_t rank = conf_auth_rank(sa->conn->remote.auth);
 	const struct conf *conf = sa->e->conf;
 
 	for (uint32_t i = 0; i < conf->num_conns; i++) {
 		const struct conf_conn *c = conf->conns[i];
 
-		if (conf_auth_rank(c->remote.auth) > rank &&
-		    (c->remote.id.type || c->remote.pattern) &&
+		if ((c->remote.id.type || c->remote.pattern) &&
+		    comes_before(&c->remote, &sa->conn->remote) &&
 		    conf_id_matches(&c->remote, &sa->remote_id))
 			return c;
 	}
@@ -360,7 +370,7 @@ static enum err check_signature(struct step *s)
 			s->sa->conn->name);
 	if (other)
 		return step_fail(s, IKE_REASON_ID_MISMATCH, NOTIFY_AUTHENTICATION_FAILED,
-				 "the peer says that it is %s, whom connection %s asks for more",
+				 "the peer says that it is %s, whom connection %s asks for itself",
 				 ike_id_text(peer, sizeof(peer), &s->sa->remote_id), other->name);
 	if (!s->answer->allow)
 		return not_trusted(s);

@@ -184,10 +184,28 @@ static void test_S29_no_way_back(void)
 	sim_free(s);
 }
 
+/* Who calls under the name of whom another connection calls does not choose the key of that one. */
+static void test_S29_names_in_full(void)
+{
+	const char *const home = "home { remote_addrs = 192.0.2.77\n"
+				 " local { auth = psk\n id = host2.example }\n"
+				 " remote { auth = leapoffaith\n id = HOST1.example } }";
+	const struct wish any = gate_of("auth = leapoffaith\n id = %any", home);
+	const struct wish some = gate_of("auth = leapoffaith\n id = *.example", home);
+	const struct wish same = gate_of("auth = leapoffaith\n id = host%u.example", home);
+
+	begin();
+	fails(&any, A, "P-256", IKE_REASON_ID_MISMATCH, "connection home asks for");
+	fails(&some, A, "P-256", IKE_REASON_ID_MISMATCH, "connection home asks for");
+	CU_ASSERT_EQUAL(num_lines(), 0);
+	passes(&same, A, "P-256");
+	unlink(path);
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_S29_another_key_later), TAP_TEST(test_S29_kept_after_proof),
 	TAP_TEST(test_S29_cannot_be_kept),    TAP_TEST(test_names),
-	TAP_TEST(test_S29_no_way_back),
+	TAP_TEST(test_S29_no_way_back),       TAP_TEST(test_S29_names_in_full),
 };
 
 TAP_MAIN("faith", tests)
