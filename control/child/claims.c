@@ -158,6 +158,8 @@ void claims_take(struct step *s, const struct ike_child *c)
 		    !has_part(o, c->ts, c->num_local, c->ts + c->num_local, c->num_remote))
 			continue;
 		o->reason = IKE_REASON_REPLACED;
+		/* The peer may be slow to answer what it was asked before. */
+		children_remove_all(o, IKE_REASON_REPLACED);
 		if (task_need(o, TASK_IKE_DELETE, 0) != ERR_NOMEM)
 			step_task_later(o);
 	}

@@ -361,6 +361,38 @@ static void test_S29_somebody_comes(void)
 	sim_free(s);
 }
 
+static bool says_nothing_more(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx)
+{
+	(void)s;
+	(void)len;
+	(void)ctx;
+	return from != A || (bytes[18] != CREATE_CHILD_SA && bytes[18] != INFORMATIONAL);
+}
+
+/* It does at once, and not when nobody has answered what it was asked before. */
+static void test_S29_at_once(void)
+{
+	struct wish a = wish_of(NOBODY, PSK), b = wish_of(PSK, NOBODY);
+	struct sim *s;
+
+	a.conns = "second { local { auth = psk\n id = host7.example }\n remote { auth = psk\n"
+		  " id = host2.example }\n children { tun { local_ts = 10.1.0.0/24\n"
+		  " remote_ts = 10.2.0.0/16 } } }";
+	s = wish_world(&a, &b, false);
+	wish_go(s, "net", 0);
+	b.conns = OFFICE("10.1.0.0/24", "");
+	wish_configure(s, B, wish_conf(B, &b));
+	s->tap = says_nothing_more;
+	CU_ASSERT_EQUAL(sim_rekey(s, B, NULL), ERR_OK);
+	CU_ASSERT_EQUAL(sim_num_pairs(s, B), 1);
+	wish_go(s, "second", 1);
+	CU_ASSERT_EQUAL(s->n[B].ike_up, 2);
+	CU_ASSERT_EQUAL(sim_num_pairs(s, B), 1);
+	CU_ASSERT_EQUAL(s->n[B].child_down, 1);
+	sim_run(s, s->now_ns + 1000 * NS_PER_S);
+	sim_free(s);
+}
+
 static bool hold_accept(struct sim *s, unsigned side, const struct ike_ask *ask, void *ctx)
 {
 	uint64_t *held = ctx;
@@ -451,6 +483,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S29_what_another_connection_names),
 	TAP_TEST(test_S29_what_another_peer_has),
 	TAP_TEST(test_S29_somebody_comes),
+	TAP_TEST(test_S29_at_once),
 	TAP_TEST(test_S29_meanwhile),
 	TAP_TEST(test_bad_wire),
 	TAP_TEST(test_out_of_memory),
