@@ -4,6 +4,7 @@
  * responder receives on both and sends on the old pair until the new one is used; the initiator
  * sends on the new one at once and then closes the old one, whose inbound half lingers.
  */
+#include "control/child/claims.h"
 #include "control/child/create.h"
 #include "control/child/traffic.h"
 #include "control/child/work.h"
@@ -78,13 +79,15 @@ enum err child_rekey_allowed_i(struct step *s)
 {
 	struct child_work *w = s->x->child;
 	struct ike_child *old = child_find(s->e, w->replaces);
+	enum err e;
 
 	if (child_work_is_closed(w)) /* with the new pair the peer wants the old one closed */
 		return old ? child_delete(old, IKE_REASON_PEER_DELETE, 0) : ERR_OK;
-	if (!s->answer->allow) {
-		enum err e =
-			step_fail_child(s, IKE_REASON_REFUSED, 0,
-					"the re-key of child %s was refused here", w->conf->name);
+	e = s->answer->allow
+		    ? claims_check(s, w) /* somebody may have come since */
+		    : step_fail_child(s, IKE_REASON_REFUSED, 0,
+				      "the re-key of child %s was refused here", w->conf->name);
+	if (e) {
 		child_close_unused(s, w, IKE_REASON_REFUSED);
 		return e;
 	}
@@ -201,7 +204,9 @@ enum err child_rekey_allowed_r(struct step *s)
 				       "the re-key of child %s was refused here", w->conf->name);
 	if (!can_be_rekeyed(old))
 		return not_now(s);
-	e = child_prepare(s, w);
+	e = claims_check(s, w);
+	if (!e)
+		e = child_prepare(s, w);
 	if (e)
 		return e;
 	step_reply(s);

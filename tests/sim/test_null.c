@@ -428,6 +428,62 @@ static void test_S29_meanwhile(void)
 	sim_free(s);
 }
 
+/* The re-key of a peer asks for all of 10.0.0.0/8. */
+static bool widens(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx)
+{
+	static const uint8_t all[] = {1,    0,    0,  0, 7, 0, 0,  16,  0,   0,
+				      0xff, 0xff, 10, 0, 0, 0, 10, 255, 255, 255};
+	static uint8_t out[FORGE_BUF];
+	struct forge_msg m;
+	size_t n;
+
+	(void)ctx;
+	if (bytes[18] != CREATE_CHILD_SA || from != A || !forge_open(s, &m, from, bytes, *len))
+		return true;
+	for (uint32_t i = 0; i < m.num; i++)
+		if (m.payloads[i].type == PAYLOAD_TSI)
+			m.payloads[i].body = bytes_of(all, sizeof(all));
+	n = forge_close(s, &m, from, out, sizeof(out));
+	if (n)
+		sim_inject(s, !from, out, n);
+	return false;
+}
+
+/* The same while a re-key waits: somebody comes, or another nobody for what the old pair lacks. */
+static void test_S29_meanwhile_rekeyed(void)
+{
+	for (unsigned side = 0; side < 2; side++) {
+		struct wish a = wish_of(NOBODY, PSK), b = wish_of(PSK, NOBODY);
+		uint64_t held = 0;
+		struct sim *s;
+
+		a.conns = side == A ? second
+				    : "second { local { auth = psk\n id = host7.example }\n"
+				      " remote { auth = psk\n id = host2.example }\n"
+				      " children { tun { local_ts = 10.1.0.0/16\n"
+				      " remote_ts = 10.2.0.0/16 } } }";
+		b.remote_ts = "10.0.0.0/8";
+		s = wish_world(&a, &b, false);
+		wish_go(s, "net", 0);
+		s->asked = hold_accept;
+		s->tap_ctx = &held;
+		s->tap = side == A ? widens : NULL;
+		CU_ASSERT_EQUAL(sim_rekey(s, side, "tun"), ERR_OK);
+		for (unsigned i = 0; i < 90 && !held; i++) /* until the old one is confirmed */
+			sim_run(s, s->now_ns + NS_PER_S);
+		CU_ASSERT_NOT_EQUAL_FATAL(held, 0);
+		b.conns = OFFICE("10.1.0.0/16", "");
+		if (side == B)
+			wish_configure(s, B, wish_conf(B, &b));
+		wish_go(s, "second", 1);
+		CU_ASSERT_EQUAL(s->n[B].child_up, 2);
+		sim_answer(s, B, held, IKE_ASK_CHILD_ACCEPT, true);
+		sim_run(s, s->now_ns + 5 * NS_PER_S);
+		CU_ASSERT_EQUAL(s->n[B].rekeyed_child, 0);
+		sim_free(s);
+	}
+}
+
 /* ---- bad wires, no memory -------------------------------------------------------------------- */
 
 static void test_bad_wire(void)
@@ -485,6 +541,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S29_somebody_comes),
 	TAP_TEST(test_S29_at_once),
 	TAP_TEST(test_S29_meanwhile),
+	TAP_TEST(test_S29_meanwhile_rekeyed),
 	TAP_TEST(test_bad_wire),
 	TAP_TEST(test_out_of_memory),
 };
