@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/child/claims.h"
 
+#include "control/ike/move.h"
 #include "control/ike/task.h"
 
 static uint32_t rank(const struct ike_sa *sa)
@@ -85,12 +86,11 @@ static enum err check_configured(struct step *s, const struct child_work *w)
 
 /* ---- installed ------------------------------------------------------------------------------- */
 
-/* All that tells nobody from nobody is where it is. */
+/* All that tells nobody from nobody is where it is. That it is not behind a translator, where there
+ * are many, is what it says. */
 static bool same_place(const struct ike_sa *a, const struct ike_sa *b)
 {
-	const struct endpoint *x = &a->path.remote, *y = &b->path.remote;
-
-	return ip_addr_equal(&x->addr, &y->addr) && (!b->nat_remote || x->port == y->port);
+	return path_same_remote(&a->path, &b->path);
 }
 
 /* The peer comes back, and what it forgot is still here: nobody is known by where it is. */

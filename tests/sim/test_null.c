@@ -339,6 +339,37 @@ static void test_S29_what_another_peer_has(void)
 	}
 }
 
+static bool translate(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx)
+{
+	struct path_addr path = s->tapped;
+
+	(void)ctx;
+	if (from != A)
+		return true;
+	path.remote.port += 1000;
+	sim_deliver(s, B, &path, bytes, *len);
+	return false;
+}
+
+/* Whoever is behind a translator is not the translator itself: another port is another place. */
+static void test_S29_another_port(void)
+{
+	struct wish a = wish_of(NOBODY, PSK), b = wish_of(PSK, NOBODY);
+	struct sim *s;
+
+	a.conn = b.conn = "encap = no";
+	a.conns = "second { local { auth = null }\n remote { auth = psk\n id = host2.example }\n"
+		  " children { tun { local_ts = 10.1.0.0/16\n remote_ts = 10.2.0.0/16 } } }";
+	s = wish_world(&a, &b, false);
+	wish_go(s, "net", 0);
+	s->tap = translate;
+	wish_go(s, "second", 0);
+	CU_ASSERT_EQUAL(wish_seen(s, B).num, 2);
+	CU_ASSERT_EQUAL(sim_num_pairs(s, B), 1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(s->n[B].last_text, "another peer has"));
+	sim_free(s);
+}
+
 /* Who proves who it is gets its traffic back from nobody. */
 static void test_S29_somebody_comes(void)
 {
@@ -538,6 +569,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S29_initial_contact),
 	TAP_TEST(test_S29_what_another_connection_names),
 	TAP_TEST(test_S29_what_another_peer_has),
+	TAP_TEST(test_S29_another_port),
 	TAP_TEST(test_S29_somebody_comes),
 	TAP_TEST(test_S29_at_once),
 	TAP_TEST(test_S29_meanwhile),
