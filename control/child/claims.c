@@ -164,3 +164,22 @@ void claims_take(struct step *s, const struct ike_child *c)
 			step_task_later(o);
 	}
 }
+
+static bool has_dynamic(const struct conf_child *c)
+{
+	for (uint32_t i = 0; i < c->num_remote_ts; i++)
+		if (c->remote_ts[i].dynamic)
+			return true;
+	return false;
+}
+
+bool claims_stay(const struct ike_sa *sa, const struct ip_addr *to)
+{
+	if (rank(sa) == CONF_RANK_PROVEN || ip_addr_equal(&sa->path.remote.addr, to))
+		return false;
+	for (uint32_t i = 0; i < sa->conn->num_children; i++)
+		if (conf_negotiated(sa->conn->children[i].mode) &&
+		    has_dynamic(&sa->conn->children[i]))
+			return true;
+	return false;
+}

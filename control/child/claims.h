@@ -16,3 +16,7 @@ MUST_USE enum err claims_check(struct step *s, const struct child_work *w) NONNU
 /* claims_take - c was installed for a peer that proved who it is: those that may be anybody and
  * have a part of its traffic are closed. */
 void claims_take(struct step *s, const struct ike_child *c) NONNULL(1, 2);
+
+/* claims_stay - the peer may be anybody, and has its own address (`remote_ts` = dynamic): with
+ * another one it would have that of whoever comes after it. */
+bool claims_stay(const struct ike_sa *sa, const struct ip_addr *to) NONNULL(1, 2);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mobike_exchange.c - the exchanges of MOBIKE (RFC 4555 3.5 to 3.7). */
+#include "control/child/claims.h"
 #include "control/ike/handlers.h"
 #include "control/ike/mobike.h"
 #include "control/ike/move.h"
@@ -172,7 +173,7 @@ enum err mobike_update_request(struct step *s)
 		return informational_request(s);
 	if (mobike_translated(s->msg, &s->dg->path))
 		return refuse(s, NOTIFY_UNEXPECTED_NAT_DETECTED);
-	if (!acceptable(&s->dg->path))
+	if (!acceptable(&s->dg->path) || claims_stay(sa, &s->dg->path.remote.addr))
 		return refuse(s, NOTIFY_UNACCEPTABLE_ADDRESSES);
 	e = nat_detect(s->e->crypto, &found, s->msg, &s->dg->path);
 	if (!e)

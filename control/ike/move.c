@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/ike/move.h"
 
+#include "control/child/claims.h"
 #include "control/ike/task.h"
 #include "control/ike/window.h"
 
@@ -86,7 +87,8 @@ enum err sa_probe_begin(struct ike_sa *sa, const struct path_addr *path, uint16_
 void sa_probe(struct ike_sa *sa, const struct path_addr *path, uint16_t port, size_t len,
 	      uint64_t now_ns)
 {
-	if (!sa->nat_remote || sa->state != SA_ESTABLISHED || path_same_remote(&sa->path, path))
+	if (!sa->nat_remote || sa->state != SA_ESTABLISHED || path_same_remote(&sa->path, path) ||
+	    claims_stay(sa, &path->remote.addr))
 		return;
 	if (probing_there(sa, path)) {
 		sa_probe_heard(sa, path, len);

@@ -370,6 +370,31 @@ static void test_S29_another_port(void)
 	sim_free(s);
 }
 
+/* Who has its own address and goes to another one does not keep the first, which may be anybody
+ * else's then; with other traffic it may go where it likes. */
+static void test_S29_own_address(void)
+{
+	static const char *const ts[] = {"dynamic", "10.1.0.0/16"};
+
+	for (size_t i = 0; i < ARRAY_LEN(ts); i++) {
+		struct wish a = wish_of(NOBODY, PSK), b = wish_of(PSK, NOBODY);
+		struct sim *s;
+
+		b.remote_ts = ts[i];
+		s = wish_world(&a, &b, false);
+		if (!i)
+			s->n[A].conf->conns[0]->children[0].local_ts[0].dynamic = true;
+		sim_have(s, A, 3, 0);
+		sim_have(s, B, 1, 0);
+		wish_go(s, "net", 0);
+		CU_ASSERT_EQUAL(sim_num_pairs(s, B), 1);
+		sim_have(s, A, 2, 1);
+		sim_run(s, s->now_ns + 5 * NS_PER_S);
+		CU_ASSERT_EQUAL(s->n[B].moves != 0, i == 1);
+		sim_free(s);
+	}
+}
+
 /* Who proves who it is gets its traffic back from nobody. */
 static void test_S29_somebody_comes(void)
 {
@@ -570,6 +595,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S29_what_another_connection_names),
 	TAP_TEST(test_S29_what_another_peer_has),
 	TAP_TEST(test_S29_another_port),
+	TAP_TEST(test_S29_own_address),
 	TAP_TEST(test_S29_somebody_comes),
 	TAP_TEST(test_S29_at_once),
 	TAP_TEST(test_S29_meanwhile),
