@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -258,24 +259,6 @@ static enum err judge(char why[static PINS_WHY_MAX], enum pins_found found, uint
 	return ERR_MALFORMED;
 }
 
-enum err pins_check(char why[static PINS_WHY_MAX], const char *path, const struct ike_id *id,
-		    struct bytes spki)
-{
-	char label[PINS_LABEL_MAX];
-	enum pins_found found;
-	struct text text;
-	uint32_t line = 0;
-	enum err e = read_file(&text, why, path);
-
-	if (e)
-		return e;
-	pins_label(label, id);
-	found = pins_scan(&line, bytes_of(text.p, text.len), label, spki);
-	e = judge(why, found, line, path);
-	mem_free(text.p);
-	return e;
-}
-
 /* ---- a line more ----------------------------------------------------------------------------- */
 
 static size_t make_line(char out[static LINE_MAX_], const char *label, struct bytes spki)
@@ -289,6 +272,7 @@ static size_t make_line(char out[static LINE_MAX_], const char *label, struct by
 
 static bool write_all(int fd, const void *p, size_t len)
 {
+	errno = ENOSPC; /* a part of it was written */
 	return write(fd, p, len) == (ssize_t)len;
 }
 
@@ -300,18 +284,57 @@ static bool write_text(int fd, const struct text *old, const char *line, size_t 
 	       (!broken || write_all(fd, "\n", 1)) && write_all(fd, line, len) && fsync(fd) == 0;
 }
 
+/* struct made - the file that is to take the place of the old one. Whoever has the lock on it may
+ * write: there may be several processes. */
+struct made {
+	char path[PATH_ROOM + 8], folder[PATH_ROOM];
+	int fd;
+};
+
 /* The folder alone, not those above it, is made if it is not there. */
-static int open_new(const char *path, const char *folder)
+static int open_made(const struct made *m)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+	int fd = open(m->path, flags, 0600);
 
 	if (fd >= 0)
 		return fd;
-	if (errno == EEXIST)
-		(void)unlink(path); /* of one that was killed meanwhile */
-	else if (errno != ENOENT || mkdir(folder, 0700))
+	if (errno == ELOOP)
+		(void)unlink(m->path); /* a link is none of ours */
+	else if (errno != ENOENT || mkdir(m->folder, 0700))
 		return -1;
-	return open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return open(m->path, flags, 0600);
+}
+
+/* The lock is ours, and the file is still there by this name; it may be of a process that was
+ * killed. */
+static bool lock_made(const struct made *m)
+{
+	struct stat st, named;
+
+	return flock(m->fd, LOCK_EX | LOCK_NB) == 0 && fstat(m->fd, &st) == 0 &&
+	       lstat(m->path, &named) == 0 && st.st_ino == named.st_ino &&
+	       st.st_dev == named.st_dev && S_ISREG(st.st_mode) && st.st_nlink == 1 &&
+	       st.st_uid == geteuid() && fchmod(m->fd, 0600) == 0 && ftruncate(m->fd, 0) == 0;
+}
+
+static enum err begin_made(struct made *m, char why[static PINS_WHY_MAX], const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (strlen(path) >= PATH_ROOM)
+		return say(why, ERR_LIMIT, path, "is too long a name");
+	*m = (struct made){.folder = "."};
+	if (slash)
+		snprintf(m->folder, sizeof(m->folder), "%.*s", (int)(slash - path), path);
+	snprintf(m->path, sizeof(m->path), "%s.new", path);
+	m->fd = open_made(m);
+	if (m->fd < 0)
+		return say(why, ERR_SYS, path, strerror(errno));
+	if (lock_made(m))
+		return ERR_OK;
+	close(m->fd);
+	return say(why, ERR_SYS, path, "is written by another process (a file \".new\" is there)");
 }
 
 /* What was renamed is there after a loss of power too. */
@@ -325,35 +348,17 @@ static void sync_folder(const char *folder)
 	close(fd);
 }
 
-static enum err replace(char why[static PINS_WHY_MAX], const char *path, const struct text *old,
-			const char *line, size_t len)
+static enum err replace(char why[static PINS_WHY_MAX], const char *path, const struct made *m,
+			const struct text *old, const char *line, size_t len)
 {
-	char made[PATH_ROOM + 8], folder[PATH_ROOM] = ".";
-	const char *slash = strrchr(path, '/');
-	bool ok;
-	int fd;
-
-	if (strlen(path) >= PATH_ROOM)
-		return say(why, ERR_LIMIT, path, "is too long a name");
-	if (slash)
-		snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path), path);
-	snprintf(made, sizeof(made), "%s.new", path);
-	fd = open_new(made, folder);
-	if (fd < 0)
+	if (!write_text(m->fd, old, line, len) || rename(m->path, path))
 		return say(why, ERR_SYS, path, strerror(errno));
-	ok = write_text(fd, old, line, len);
-	ok = close(fd) == 0 && ok && rename(made, path) == 0;
-	if (!ok) {
-		say(why, ERR_SYS, path, strerror(errno));
-		(void)unlink(made);
-		return ERR_SYS;
-	}
-	sync_folder(folder);
+	sync_folder(m->folder);
 	return ERR_OK;
 }
 
-static enum err add(char why[static PINS_WHY_MAX], const char *path, const struct text *old,
-		    const char *label, struct bytes spki)
+static enum err add(char why[static PINS_WHY_MAX], const char *path, const struct made *m,
+		    const struct text *old, const char *label, struct bytes spki)
 {
 	char *line;
 	size_t len;
@@ -367,13 +372,14 @@ static enum err add(char why[static PINS_WHY_MAX], const char *path, const struc
 	len = make_line(line, label, spki);
 	e = old->len + len + 1 > PINS_FILE_MAX
 		    ? say(why, ERR_LIMIT, path, "is full: delete lines that are not needed")
-		    : replace(why, path, old, line, len);
+		    : replace(why, path, m, old, line, len);
 	mem_free(line);
 	return e;
 }
 
-enum err pins_keep(char why[static PINS_WHY_MAX], const char *path, const struct ike_id *id,
-		   struct bytes spki)
+/* m: a key that was never seen is added; NULL: *out_new says that it was not. */
+static enum err look(bool *out_new, char why[static PINS_WHY_MAX], const char *path,
+		     const struct made *m, const struct ike_id *id, struct bytes spki)
 {
 	char label[PINS_LABEL_MAX];
 	enum pins_found found;
@@ -385,9 +391,37 @@ enum err pins_keep(char why[static PINS_WHY_MAX], const char *path, const struct
 		return e;
 	pins_label(label, id);
 	found = pins_scan(&line, bytes_of(text.p, text.len), label, spki);
+	*out_new = found == PINS_NONE;
 	e = judge(why, found, line, path);
-	if (!e && found == PINS_NONE)
-		e = add(why, path, &text, label, spki);
+	if (!e && m && *out_new)
+		e = add(why, path, m, &text, label, spki);
 	mem_free(text.p);
+	return e;
+}
+
+enum err pins_check(char why[static PINS_WHY_MAX], const char *path, const struct ike_id *id,
+		    struct bytes spki)
+{
+	bool new;
+
+	return look(&new, why, path, NULL, id, spki);
+}
+
+enum err pins_keep(char why[static PINS_WHY_MAX], const char *path, const struct ike_id *id,
+		   struct bytes spki)
+{
+	struct made m;
+	bool new;
+	enum err e = look(&new, why, path, NULL, id, spki);
+
+	if (e || !new)
+		return e;
+	e = begin_made(&m, why, path);
+	if (e)
+		return e;
+	e = look(&new, why, path, &m, id, spki); /* as it is with the lock */
+	if (e || !new)
+		(void)unlink(m.path);
+	close(m.fd);
 	return e;
 }

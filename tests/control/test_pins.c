@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The file of known peers: its lines, what is refused, and that it is never half written. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -233,6 +235,34 @@ static void test_never_half_written(void)
 	end();
 }
 
+/* Of several processes one writes at a time, and none takes what another has half written. */
+static void test_one_writer(void)
+{
+	const struct ike_id bob = id_of("bob.example"), eve = id_of("eve.example");
+	char why[PINS_WHY_MAX], made[160];
+	struct stat st;
+	int fd;
+
+	begin();
+	CU_ASSERT_EQUAL(pins_keep(why, path, &bob, key_of("P-256")), ERR_OK);
+	snprintf(made, sizeof(made), "%s.new", path);
+	fd = open(made, O_WRONLY | O_CREAT | O_EXCL, 0600);
+	CU_ASSERT_EQUAL_FATAL(flock(fd, LOCK_EX | LOCK_NB), 0);
+	CU_ASSERT_EQUAL(write(fd, "fqdn:b", 6), 6);
+	CU_ASSERT_EQUAL(pins_keep(why, path, &eve, key_of("P-384")), ERR_SYS);
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "another process"));
+	CU_ASSERT_EQUAL(pins_keep(why, path, &bob, key_of("P-256")), ERR_OK); /* nothing to write */
+	CU_ASSERT_EQUAL(fstat(fd, &st), 0);
+	CU_ASSERT_EQUAL(st.st_size, 6);
+	CU_ASSERT_EQUAL(st.st_nlink, 1);
+	close(fd); /* killed */
+	CU_ASSERT_EQUAL(pins_keep(why, path, &eve, key_of("P-384")), ERR_OK);
+	CU_ASSERT_EQUAL(pins_check(why, path, &bob, key_of("P-384")), ERR_AUTH);
+	CU_ASSERT_EQUAL(pins_check(why, path, &eve, key_of("P-256")), ERR_AUTH);
+	CU_ASSERT_EQUAL(access(made, F_OK), -1);
+	end();
+}
+
 /* What stands in a line is one word, and no two identities have the same. */
 static void test_labels(void)
 {
@@ -258,13 +288,10 @@ static void test_labels(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_first_key_is_kept),
-	TAP_TEST(test_same_name),
-	TAP_TEST(test_edited_by_hand),
-	TAP_TEST(test_broken_lines),
-	TAP_TEST(test_unsafe_files),
-	TAP_TEST(test_never_half_written),
-	TAP_TEST(test_labels),
+	TAP_TEST(test_first_key_is_kept), TAP_TEST(test_same_name),
+	TAP_TEST(test_edited_by_hand),    TAP_TEST(test_broken_lines),
+	TAP_TEST(test_unsafe_files),      TAP_TEST(test_never_half_written),
+	TAP_TEST(test_one_writer),        TAP_TEST(test_labels),
 };
 
 TAP_MAIN("control/pins", tests)
