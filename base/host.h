@@ -13,6 +13,9 @@
 #define HOST_MARK_CAPTURE 0x40000000u /* captured for the data path by the route hook */
 #define HOST_MARK_PASS    0x20000000u /* passes in the clear: HOST_ROUTE_TABLE is not for it */
 
+/* HOST_MARK_TOKEN - the bits of a protection class (a packet's token). */
+#define HOST_MARK_TOKEN 0x0fffffffu
+
 /* HOST_ROUTE_TABLE - routes into the virtual interface live in this table, behind one rule. */
 #define HOST_ROUTE_TABLE 4301
 
@@ -40,6 +43,18 @@ struct host_tap {
 	int fd;
 	bool tun;
 	uint32_t offloads;
+};
+
+/* struct host_socket - a socket that somebody passed, as the kernel tells of it. */
+struct host_socket {
+	struct flow flow; /* its ends; without remote address while it is not connected */
+	uint64_t cookie;  /* SO_COOKIE: of this socket and of no other, ever */
+	bool here;        /* it is of the virtual interface's network namespace, and its local
+			   * address is unset or the host's own */
+	bool connected;
+	bool listening;
+	bool live; /* TCP: its connection is up, for one direction at least; no other socket has
+		    * these ends */
 };
 
 /* HOST_SHADOW_QUEUES_MAX - that a shadow is opened with. */
@@ -168,6 +183,29 @@ struct host_ops {
 	 * are not as many; one that is too short to say so to the first. */
 	enum err (*esp_open)(void *ctx, int *out_fds, enum ip_family family, uint32_t num,
 			     uint32_t shift);
+	/* socket_inspect - of a descriptor that was passed: an IP socket, of TCP, UDP or another
+	 * protocol. Nothing is taken from whoever passed it. Errors: INVAL (it is none), SYS. */
+	enum err (*socket_inspect)(void *ctx, struct host_socket *out, int fd);
+	/* socket_mark - what it sends demands this protection class (a packet's token); 0: none.
+	 * Errors: as socket_inspect, PERM. */
+	enum err (*socket_mark)(void *ctx, int fd, uint32_t token);
+	/* sockets_open - a non-blocking descriptor that is readable when a TCP or UDP socket of the
+	 * device's network namespace was closed; the caller owns it. UNSUPPORTED: that is not told.
+	 * sockets_read - call fn with the cookie of each; *out_lost: some were not told of. */
+	enum err (*sockets_open)(void *ctx, int *out_fd);
+	enum err (*sockets_read)(void *ctx, int fd, bool *out_lost,
+				 void (*fn)(void *arg, uint64_t cookie), void *arg);
+	/* flow_guard - this flow comes and goes by the device alone, whatever guard_set() holds,
+	 * and is captured for it; add: it is so from the return on, else it was. Any number of
+	 * them. flow_guard_flush - no flow is. */
+	enum err (*flow_guard)(void *ctx, const char *ifname, const struct flow *flow, bool add);
+	enum err (*flow_guard_flush)(void *ctx, const char *ifname);
+	/* token_set - the protection class of what came by the device is its mark's low bits
+	 * (HOST_MARK_TOKEN) where a socket of the host gets it, and those are 0 for what came
+	 * otherwise; a mark of a socket's own is, on the way into the device, the class that its
+	 * packets demand. token_del removes that. Errors: as all; UNSUPPORTED (no nftables). */
+	enum err (*token_set)(void *ctx, const char *ifname);
+	enum err (*token_del)(void *ctx, const char *ifname);
 	/* rp_filter_check - the underlay accepts decrypted traffic's asymmetric routes: *out_ok
 	 * false with a sentence in text (a static string) if not. */
 	enum err (*rp_filter_check)(void *ctx, bool *out_ok, const char **out_text);
