@@ -74,6 +74,7 @@ struct aead_shape {
 	uint8_t iv_len;   /* in the packet: 0, 8 or 16 */
 	uint8_t align;    /* text is a multiple of it, and not empty: 4 (RFC 4303 2.4) or a block */
 	uint8_t icv_len;
+	bool privacy;   /* nobody on the way reads the text */
 	bool secret_iv; /* the IV must be unpredictable: key_new() is given a secret for it */
 };
 
@@ -141,6 +142,11 @@ size_t aead_alg_material_len(enum aead_alg alg);
 
 /* aead_alg_name - shape's name; "none" if it is none of ours. */
 const char *aead_alg_name(enum aead_alg alg);
+
+/* aead_alg_has_privacy - it encrypts: neither a MAC alone nor GMAC. aead_alg_has_integrity - what
+ * was changed on the way is found: all do. Both false of what is none of ours. */
+bool aead_alg_has_privacy(enum aead_alg alg);
+bool aead_alg_has_integrity(enum aead_alg alg);
 
 /* aead_backends - all that were built in, NULL-terminated, fastest first; for tests and benches. */
 const struct aead_backend *const *aead_backends(void);

@@ -6,7 +6,8 @@
 #define COMBINED(mode, text, len)                                                      \
 	{                                                                              \
 		.name = text, .kind = mode, .key_len = len, .salt_len = AEAD_SALT_LEN, \
-		.iv_len = 8, .align = 4, .icv_len = AEAD_TAG_LEN                       \
+		.iv_len = 8, .align = 4, .icv_len = AEAD_TAG_LEN,                      \
+		.privacy = (mode) != AEAD_KIND_GMAC                                    \
 	}
 
 /* RFC 3602 and RFC 4868: blocks of 16, an IV that nobody can foretell, an ICV of half a hash. */
@@ -14,7 +15,7 @@
 	{                                                                                      \
 		.name = "aes" #bits "-sha" #hash, .kind = AEAD_KIND_HMAC, .key_len = bits / 8, \
 		.auth_len = hash / 8, .iv_len = 16, .align = 16, .icv_len = hash / 16,         \
-		.secret_iv = true                                                              \
+		.privacy = true, .secret_iv = true                                             \
 	}
 
 /* RFC 2410: no IV, no block. */
@@ -66,4 +67,14 @@ size_t aead_alg_material_len(enum aead_alg alg)
 const char *aead_alg_name(enum aead_alg alg)
 {
 	return aead_shape(alg)->name;
+}
+
+bool aead_alg_has_privacy(enum aead_alg alg)
+{
+	return aead_shape(alg)->privacy;
+}
+
+bool aead_alg_has_integrity(enum aead_alg alg)
+{
+	return aead_shape(alg)->icv_len > 0;
 }

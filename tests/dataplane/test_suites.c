@@ -55,7 +55,6 @@ static bool is_counter(const uint8_t *iv, size_t len, uint64_t seq)
 static void wire_format(enum aead_alg alg, bool esn)
 {
 	const struct aead_shape *s = aead_shape(alg);
-	const bool hides = s->key_len > 0 && s->kind != AEAD_KIND_GMAC;
 	uint8_t clear[BED_MAX_PACKET], esp[BED_MAX_PACKET], before[AEAD_IV_MAX] = {0};
 	struct bed bed;
 
@@ -72,7 +71,7 @@ static void wire_format(enum aead_alg alg, bool esn)
 			CU_ASSERT_EQUAL(is_counter(iv, s->iv_len, seq), !s->secret_iv);
 		if (s->secret_iv)
 			CU_ASSERT_NOT_EQUAL(memcmp(iv, before, AEAD_IV_MAX - 1), 0);
-		CU_ASSERT_EQUAL(memcmp(text, clear, n) == 0, !hides);
+		CU_ASSERT_EQUAL(memcmp(text, clear, n) == 0, !aead_alg_has_privacy(alg));
 		memcpy(before, iv, s->iv_len);
 		CU_ASSERT_EQUAL(arrive(&bed, esp, len, esp), n);
 		CU_ASSERT_EQUAL(memcmp(esp, clear, n), 0);
@@ -83,6 +82,22 @@ static void wire_format(enum aead_alg alg, bool esn)
 static void test_wire_format(void)
 {
 	for_each(wire_format);
+}
+
+/* What a token says of a suite is what the suites that encrypt do, and these alone. */
+static void test_A18_quality(void)
+{
+	uint32_t hide = 0;
+
+	for (enum aead_alg alg = AEAD_NONE + 1; alg < AEAD_NUM; alg++) {
+		hide += aead_alg_has_privacy(alg);
+		CU_ASSERT(aead_alg_has_integrity(alg));
+	}
+	CU_ASSERT_EQUAL(hide, 3 + 9); /* two of GCM, one of ChaCha20, nine of CBC */
+	CU_ASSERT(!aead_alg_has_privacy(AEAD_AES_GMAC_256));
+	CU_ASSERT(!aead_alg_has_privacy(AEAD_NULL_SHA2_256));
+	CU_ASSERT(!aead_alg_has_privacy(AEAD_NONE) && !aead_alg_has_integrity(AEAD_NONE));
+	CU_ASSERT(!aead_alg_has_privacy(AEAD_NUM) && !aead_alg_has_integrity(AEAD_NUM));
 }
 
 /* Two SAs with the same keys do not have the same IVs: each has a secret of its own. */
@@ -322,6 +337,7 @@ static void test_key_lengths(void)
 
 static const struct tap_test tests[] = {
 	TAP_TEST(test_wire_format),
+	TAP_TEST(test_A18_quality),
 	TAP_TEST(test_S53_ivs_are_the_sas_own),
 	TAP_TEST(test_every_length),
 	TAP_TEST(test_S50_every_padding),
