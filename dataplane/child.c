@@ -140,7 +140,8 @@ static enum err make_child(struct dataplane *dp, struct child **out,
 	if (e == ERR_OK)
 		c->owner = workers_choose(dp, c->group, c->spi_in, params->worker);
 	if (e == ERR_OK)
-		e = class_get(dp->classes, &c->token, auth_proof_params(c->proof));
+		e = class_get(dp->classes, &c->token, auth_proof_params(c->proof),
+			      sa_quality(params));
 	if (e == ERR_OK)
 		e = make_sa(dp, &c->in, c, params, CHILD_IN);
 	if (e == ERR_OK)
@@ -168,6 +169,13 @@ enum err dataplane_child_add(struct dataplane *dp, const struct child_params *pa
 		e = make_child(dp, &c, params);
 	if (e != ERR_OK)
 		return e;
+	e = group_set_token(c->group, dp->classes, c->token);
+	if (e != ERR_OK) {
+		esp_sa_free(c->in);
+		esp_sa_free(c->out);
+		free_child(dp, c);
+		return e;
+	}
 	htab_insert(&dp->children, &c->node, bytes_of(&c->id, sizeof(c->id)));
 	htab_insert(&dp->outbound, &c->out_node, bytes_of(&c->out->spi, sizeof(c->out->spi)));
 	if (c->group->num_children++ == 0)
@@ -176,7 +184,6 @@ enum err dataplane_child_add(struct dataplane *dp, const struct child_params *pa
 	not_waiting(dp, c->spi_in);
 	spd_count_whole(&dp->spd, c->needs_whole);
 	c->paths->num_refs++;
-	group_set_token(c->group, c->token);
 	slots_publish(dp->sad, c->spi_in, c->in);
 	return params->outbound_active ? dataplane_child_activate(dp, c->id) : ERR_OK;
 }

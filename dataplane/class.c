@@ -3,13 +3,19 @@
 
 #include "base/alloc.h"
 #include "base/htab.h"
+#include "base/rcu.h"
 #include "base/writer.h"
 
 #define INDEX_MASK ((1u << CLASS_INDEX_BITS) - 1)
 #define GEN_MASK   ((1u << CLASS_GEN_BITS) - 1)
 
-/* KEY_MAX - method, then each identity as type, length, data. */
-#define KEY_MAX (1 + 2 * (1 + 2 + sizeof(((struct ike_id *)0)->data)))
+/* KEY_MAX - method, quality, then each identity as type, length, data. */
+#define KEY_MAX (2 + 2 * (1 + 2 + sizeof(((struct ike_id *)0)->data)))
+
+/* CHUNK_BITS - heads of the classes' groups come in chunks, whose places never change. */
+#define CHUNK_BITS 10
+#define CHUNK_LEN  (1u << CHUNK_BITS)
+#define NUM_CHUNKS (1u << (CLASS_INDEX_BITS - CHUNK_BITS))
 
 /* struct class - one slot; it stays in place when it is free, to remember its generation. */
 struct class
@@ -19,19 +25,24 @@ struct class
 	struct class_info *info;
 	uint32_t num_refs;
 	uint32_t handle;
-	uint32_t next_free; /* index; 0 ends the queue */
+	struct list_node resting; /* linked while there are no references */
 };
 
-/* struct class_table - free slots wait in a queue, first in, first out. */
+/* struct class_table - classes without references rest, first in, first out. */
 struct class_table {
 	struct htab by_key;
 	struct class **slots; /* by index; slot 0 is not used */
 	uint32_t num_slots;
 	uint32_t cap;
-	uint32_t free_head, free_tail, num_free;
+	struct list_node resting;
+	uint32_t num_resting;
+	void (*forgotten)(void *ctx, uint32_t handle);
+	void *ctx;
+	struct sa_group **chunks[NUM_CHUNKS]; /* RCU: control w, workers r */
 };
 
-struct class_table *class_table_new(const struct rng *rng)
+struct class_table *class_table_new(const struct rng *rng,
+				    void (*forgotten)(void *ctx, uint32_t handle), void *ctx)
 {
 	struct class_table *t = mem_alloc(sizeof(*t));
 
@@ -42,6 +53,9 @@ struct class_table *class_table_new(const struct rng *rng)
 		return NULL;
 	}
 	t->num_slots = 1;
+	list_init(&t->resting);
+	t->forgotten = forgotten;
+	t->ctx = ctx;
 	return t;
 }
 
@@ -54,6 +68,8 @@ void class_table_free(struct class_table *t)
 		mem_free(t->slots[i]->info);
 		mem_free(t->slots[i]);
 	}
+	for (uint32_t i = 0; i < NUM_CHUNKS; i++)
+		mem_free(t->chunks[i]);
 	mem_free(t->slots);
 	htab_fini(&t->by_key);
 	mem_free(t);
@@ -67,16 +83,18 @@ static struct class *class_of(const struct class_table *t, uint32_t handle)
 		return NULL;
 	struct class *c = t->slots[index];
 
-	return c->num_refs && c->handle == handle ? c : NULL;
+	return c->info && c->handle == handle ? c : NULL;
 }
 
-static enum err write_key(uint8_t *buf, struct bytes *out, const struct auth_proof_params *proven)
+static enum err write_key(uint8_t *buf, struct bytes *out, const struct auth_proof_params *proven,
+			  uint8_t quality)
 {
 	const struct ike_id *ids[] = {&proven->peer, &proven->local};
 	struct writer w;
 
 	writer_init(&w, buf, KEY_MAX);
 	writer_u8(&w, (uint8_t)proven->method);
+	writer_u8(&w, quality);
 	for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
 		if (ids[i]->len > sizeof(ids[i]->data))
 			return ERR_INVAL;
@@ -110,61 +128,71 @@ static enum err add_slot(struct class_table *t, struct class **out)
 	return ERR_OK;
 }
 
-/* take_free - the slot that rested longest, with its next generation. */
-static struct class *take_free(struct class_table *t)
+/* forget - the class that rested longest names nothing any more; its slot has the next generation.
+ */
+static struct class *forget(struct class_table *t)
 {
-	struct class *c = t->slots[t->free_head];
+	struct list_node *oldest = t->resting.next;
+	struct class *c = list_entry(oldest, struct class, resting);
+
 	uint32_t gen = (c->handle >> CLASS_INDEX_BITS) + 1;
 
-	t->free_head = c->next_free;
-	t->num_free--;
+	list_remove(oldest);
+	t->num_resting--;
+	if (c->info) {
+		htab_remove(&t->by_key, &c->node);
+		mem_free(c->key);
+		mem_free(c->info);
+		c->key = NULL;
+		c->info = NULL;
+		if (t->forgotten)
+			t->forgotten(t->ctx, c->handle);
+	}
 	c->handle = (c->handle & INDEX_MASK) | (gen & GEN_MASK) << CLASS_INDEX_BITS;
 	return c;
 }
 
 static enum err take_slot(struct class_table *t, struct class **out)
 {
-	if (t->num_free <= CLASS_REST) {
+	if (t->num_resting <= CLASS_REST) {
 		enum err e = add_slot(t, out);
 
-		if (e != ERR_FULL || t->num_free == 0)
+		if (e != ERR_FULL || t->num_resting == 0)
 			return e;
 	}
-	*out = take_free(t);
+	*out = forget(t);
 	return ERR_OK;
 }
 
-static void give_slot(struct class_table *t, struct class *c)
+static void refer(struct class_table *t, struct class *c)
 {
-	uint32_t index = c->handle & INDEX_MASK;
-
-	c->next_free = 0;
-	if (t->num_free++ == 0)
-		t->free_head = index;
-	else
-		t->slots[t->free_tail]->next_free = index;
-	t->free_tail = index;
+	if (c->num_refs++ == 0 && list_linked(&c->resting)) {
+		list_remove(&c->resting);
+		t->num_resting--;
+	}
 }
 
-static struct class_info *info_new(const struct auth_proof_params *proven)
+static struct class_info *info_new(const struct auth_proof_params *proven, uint8_t quality)
 {
 	struct class_info *info = mem_alloc(sizeof(*info));
 
 	if (info)
 		*info = (struct class_info){
 			.method = proven->method,
+			.quality = quality,
 			.local = proven->local,
 			.peer = proven->peer,
 		};
 	return info;
 }
 
-enum err class_get(struct class_table *t, uint32_t *out, const struct auth_proof_params *proven)
+enum err class_get(struct class_table *t, uint32_t *out, const struct auth_proof_params *proven,
+		   uint8_t quality)
 {
 	uint8_t buf[KEY_MAX];
 	struct bytes key;
 	struct class *c;
-	enum err e = write_key(buf, &key, proven);
+	enum err e = write_key(buf, &key, proven, quality);
 
 	if (e != ERR_OK)
 		return e;
@@ -172,12 +200,12 @@ enum err class_get(struct class_table *t, uint32_t *out, const struct auth_proof
 
 	if (node) {
 		c = container_of(node, struct class, node);
-		c->num_refs++;
+		refer(t, c);
 		*out = c->handle;
 		return ERR_OK;
 	}
 	uint8_t *copy = mem_dup(key.p, key.len);
-	struct class_info *info = info_new(proven);
+	struct class_info *info = info_new(proven, quality);
 
 	e = copy && info ? take_slot(t, &c) : ERR_NOMEM;
 	if (e != ERR_OK) {
@@ -187,9 +215,19 @@ enum err class_get(struct class_table *t, uint32_t *out, const struct auth_proof
 	}
 	c->key = copy;
 	c->info = info;
-	c->num_refs = 1;
+	refer(t, c);
 	htab_insert(&t->by_key, &c->node, bytes_of(copy, key.len));
 	*out = c->handle;
+	return ERR_OK;
+}
+
+enum err class_hold(struct class_table *t, uint32_t handle)
+{
+	struct class *c = class_of(t, handle);
+
+	if (!c)
+		return ERR_NOT_FOUND;
+	refer(t, c);
 	return ERR_OK;
 }
 
@@ -197,15 +235,11 @@ void class_put(struct class_table *t, uint32_t handle)
 {
 	struct class *c = class_of(t, handle);
 
-	assert(c);
+	assert(c && c->num_refs);
 	if (--c->num_refs)
 		return;
-	htab_remove(&t->by_key, &c->node);
-	mem_free(c->key);
-	mem_free(c->info);
-	c->key = NULL;
-	c->info = NULL;
-	give_slot(t, c);
+	list_push_back(&t->resting, &c->resting);
+	t->num_resting++;
 }
 
 enum err class_info(const struct class_table *t, struct class_info *out, uint32_t handle)
@@ -220,5 +254,30 @@ enum err class_info(const struct class_table *t, struct class_info *out, uint32_
 
 bool class_live(const struct class_table *t, uint32_t handle)
 {
-	return class_of(t, handle) != NULL;
+	const struct class *c = class_of(t, handle);
+
+	return c && c->num_refs;
+}
+
+struct sa_group *const *class_groups(const struct class_table *t, uint32_t handle)
+{
+	uint32_t index = handle & INDEX_MASK;
+	struct sa_group **chunk = rcu_deref(t->chunks[index >> CHUNK_BITS]);
+
+	return chunk ? &chunk[index & (CHUNK_LEN - 1)] : NULL;
+}
+
+struct sa_group **class_groups_make(struct class_table *t, uint32_t handle)
+{
+	uint32_t index = handle & INDEX_MASK;
+	struct sa_group ***at = &t->chunks[index >> CHUNK_BITS];
+
+	if (!*at) {
+		struct sa_group **chunk = mem_alloc_array(CHUNK_LEN, sizeof(struct sa_group *));
+
+		if (!chunk)
+			return NULL;
+		rcu_publish(*at, chunk);
+	}
+	return &(*at)[index & (CHUNK_LEN - 1)];
 }

@@ -9,15 +9,20 @@
 static_assert(WORKERS_MAX <= 1 << (SPI_BITS - SPI_INDEX_BITS), "an SPI names a worker");
 #define HANDLE_BITS  32
 #define HANDLE_INDEX 20
+#define NUM_LATCHES  65536
 
-static enum err init_tables(struct dataplane *dp)
+static enum err init_tables(struct dataplane *dp, const struct dataplane_config *config)
 {
+	dp->latch_tcp = config->latch_tcp;
+	dp->latches = latch_table_new(config->num_latches ? config->num_latches : NUM_LATCHES,
+				      &dp->spd, &dp->rng);
 	dp->sad = slots_new(SPI_BITS, SPI_INDEX_BITS, &dp->rng);
 	dp->groups = slots_new(HANDLE_BITS, HANDLE_INDEX, &dp->rng);
 	dp->pathsets = slots_new(HANDLE_BITS, HANDLE_INDEX, &dp->rng);
 	dp->policies = slots_new(HANDLE_BITS, HANDLE_INDEX, &dp->rng);
-	dp->classes = class_table_new(&dp->rng);
-	if (!dp->sad || !dp->groups || !dp->pathsets || !dp->policies || !dp->classes)
+	dp->classes = class_table_new(&dp->rng, latches_forget, dp);
+	if (!dp->latches || !dp->sad || !dp->groups || !dp->pathsets || !dp->policies ||
+	    !dp->classes)
 		return ERR_NOMEM;
 	enum err e = htab_init(&dp->children, &dp->rng);
 
@@ -53,7 +58,7 @@ enum err dataplane_new(struct dataplane **out, const struct dataplane_config *co
 	if (e == ERR_OK)
 		e = select_aead(dp, config->aead);
 	if (e == ERR_OK)
-		e = init_tables(dp);
+		e = init_tables(dp, config);
 	if (e == ERR_OK)
 		e = workers_new(dp, config);
 	if (e != ERR_OK) {
@@ -79,7 +84,7 @@ static void release_group(void *ctx, uint64_t id, void *obj)
 
 	(void)id;
 	g->num_policies = 0; /* they are gone with the SPD */
-	group_retire(g, &dp->retired);
+	group_retire(g, dp->classes, &dp->retired);
 }
 
 void dataplane_free(struct dataplane *dp)
@@ -105,6 +110,8 @@ void dataplane_free(struct dataplane *dp)
 	htab_fini(&dp->children);
 	htab_fini(&dp->outbound);
 	class_table_free(dp->classes);
+	mem_free(dp->listeners);
+	latch_table_free(dp->latches);
 	slots_free(dp->policies);
 	slots_free(dp->pathsets);
 	slots_free(dp->groups);

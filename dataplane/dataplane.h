@@ -33,6 +33,9 @@ struct dataplane_config {
 	uint64_t hold_ns;         /* how long they wait; 10 s */
 	uint32_t num_workers;     /* at most DATAPLANE_WORKERS_MAX; 1 */
 	uint32_t handoff_packets; /* on their way from one worker to another at most; 512 */
+	uint32_t num_latches;     /* flows that are latched at a time at most; 65536 */
+	bool latch_tcp;           /* each TCP connection of an inner port that is no router's is
+				   * latched when it begins */
 	uint32_t reasm_packets;   /* put together from fragments at a time, 65 KiB each; 32 */
 	const struct rng *rng;    /* NULL = rng_system() */
 };
@@ -358,6 +361,53 @@ MUST_USE enum err dataplane_class(const struct dataplane *dp, struct class_info 
 MUST_USE enum err dataplane_child_stats(struct dataplane *dp, struct child_stats *out, uint64_t id)
 	NONNULL(1, 2);
 
+/* ---- latches (RFC 5660) -----------------------------------------------------------------------
+ */
+
+/* dataplane_latch_set - the flow is tied to this protection class for both ways, or, shut, nothing
+ * of it passes: from the return on, until dataplane_latch_end(). What is latched already changes.
+ * scope as in policies. Errors: FULL; NOT_FOUND (class), INVAL (neither). */
+MUST_USE enum err dataplane_latch_set(struct dataplane *dp, const struct flow *flow, uint32_t scope,
+				      uint32_t token, bool shut) NONNULL(1, 2);
+void dataplane_latch_end(struct dataplane *dp, const struct flow *flow, uint32_t scope)
+	NONNULL(1, 2);
+
+/* struct latch_info - of one flow. */
+struct latch_info {
+	uint32_t token;
+	uint32_t listener; /* whose flow it is; 0 = no listener's */
+	bool held;         /* by dataplane_latch_set(); else a worker latched it by itself */
+	bool shut;
+	bool late; /* the flow was there before */
+	bool ends; /* TCP: it is being closed */
+};
+
+/* dataplane_latch_get - Errors: NOT_FOUND. */
+MUST_USE enum err dataplane_latch_get(const struct dataplane *dp, struct latch_info *out,
+				      const struct flow *flow, uint32_t scope) NONNULL(1, 2, 3);
+uint32_t dataplane_num_latches(const struct dataplane *dp) NONNULL(1);
+
+/* dataplane_latch_sweep - about once a second, with the workers' clock: what they latched by
+ * themselves and is over goes. */
+void dataplane_latch_sweep(struct dataplane *dp, uint64_t now_ns) NONNULL(1);
+
+/* struct listener_params - who may begin flows with a local end: address (unset: any), protocol and
+ * port. Each of its flows is latched; what is not let in is dropped. */
+struct listener_params {
+	struct flow local; /* its family and, if it is set, its address; the remote end is unset */
+	uint32_t scope;
+	uint32_t number;        /* comes back in events; never 0 */
+	uint32_t methods;       /* 1 << enum auth_method of those that are let in */
+	uint8_t quality;        /* CLASS_Q_* that is demanded */
+	const uint32_t *tokens; /* these classes alone; NULL: all that the rest lets in */
+	uint32_t num_tokens;
+};
+
+/* dataplane_listeners_set - these, and no others; from the return on. Errors: NOMEM. */
+MUST_USE enum err dataplane_listeners_set(struct dataplane *dp,
+					  const struct listener_params *params, uint32_t num)
+	NONNULL(1);
+
 /* ---- events, and datagrams that are not ESP ------------------------------------------------- */
 
 /* enum dp_event_kind - what a worker reports. */
@@ -371,6 +421,9 @@ enum dp_event_kind {
 	DP_EVENT_SOFT,       /* soft lifetime reached: child */
 	DP_EVENT_HARD,       /* hard lifetime or sequence numbers used up: child */
 	DP_EVENT_DEVICE,     /* the lookaside device did not answer and is not used any more */
+	DP_EVENT_SPAWNED,    /* a listener has a new flow: listener, flow, scope, token */
+	DP_EVENT_FOREIGN,    /* a packet of a latched flow was of another class, and dropped: flow,
+			      * scope, token; a few a second at most */
 	DP_EVENT_TOLD,       /* the data path's own: dataplane_event_next() does not return it */
 	DP_EVENT_MOVED,      /* authenticated packet with the newest sequence number came from other
 			      * addresses than the path's: child, path, port */
@@ -387,8 +440,9 @@ struct dp_event {
 	struct flow flow;
 	struct path_addr path;
 	struct bytes bytes;
-	uint64_t time_ns;  /* when the worker saw it */
-	uint32_t spi, seq; /* TOLD: of the packet that is quoted; what follows too */
+	uint32_t scope, token, listener; /* SPAWNED, FOREIGN */
+	uint64_t time_ns;                /* when the worker saw it */
+	uint32_t spi, seq;               /* TOLD: of the packet that is quoted; what follows too */
 	uint16_t mtu;
 	bool trusted;
 	void *storage; /* the data path's */

@@ -7,6 +7,7 @@
 #define MAX_ENTRIES (1u << 24)
 
 enum err flow_cache_init(struct flow_cache *c, uint32_t num, const struct spd *spd,
+			 const struct latch_table *latches, const struct class_table *classes,
 			 const struct rng *rng)
 {
 	uint64_t size = MIN_ENTRIES;
@@ -21,6 +22,8 @@ enum err flow_cache_init(struct flow_cache *c, uint32_t num, const struct spd *s
 		return ERR_NOMEM;
 	c->mask = size - 1;
 	c->spd = spd;
+	c->latches = latches;
+	c->classes = classes;
 	return ERR_OK;
 }
 
@@ -30,24 +33,78 @@ void flow_cache_fini(struct flow_cache *c)
 	*c = (struct flow_cache){0};
 }
 
-/* choose_sa - the SA to send on; nothing is admitted inbound until it is checked again. */
-static void choose_sa(const struct flow_cache *c, struct flow_entry *e, const struct flow_key *key)
+/* choose_of - an SA of the group that has the class, if one is demanded. The generation comes
+ * first: a change in between makes the entry stale, not wrong. */
+static enum drop_reason choose_of(const struct flow_cache *c, struct flow_entry *e,
+				  struct sa_group *g, const struct flow_key *key, uint32_t demanded)
 {
-	/* The generation first: a change in between makes the entry stale, not wrong. */
-	e->group_gen = group_generation(e->group);
+	uint64_t gen = group_generation(g);
+	struct esp_sa *sa = NULL;
+	enum drop_reason why = group_select(g, &sa, key, demanded, c->worker);
+
+	e->group = g;
+	e->group_gen = gen;
+	e->sa = sa;
+	return why;
+}
+
+/* choose_latched - what the flow is tied to goes before what its policy would choose now: another
+ * peer's SA may stand there, for the same addresses. Where neither has one the policy's group is
+ * waited for. */
+static enum drop_reason choose_latched(const struct flow_cache *c, struct flow_entry *e,
+				       const struct flow_key *key)
+{
+	struct sa_group *const *head = class_groups(c->classes, e->token);
+	enum drop_reason why = choose_of(c, e, e->policy->group, key, e->token);
+
+	if (why == DROP_NONE || !head)
+		return why;
+	for (struct sa_group *g = rcu_deref(*head); g; g = rcu_deref(g->next_of_class)) {
+		if (choose_of(c, e, g, key, e->token) == DROP_NONE)
+			return DROP_NONE;
+	}
+	return choose_of(c, e, e->policy->group, key, e->token);
+}
+
+/* choose_sa - the SA to send on; nothing is admitted inbound until it is checked again. */
+static void choose_sa(const struct flow_cache *c, struct flow_entry *e, const struct flow_key *key,
+		      bool latched)
+{
 	e->in_conf = 0;
-	e->sa = NULL;
-	e->verdict = group_select(e->group, &e->sa, key, e->policy->class_demanded, c->worker);
+	if (latched && e->token)
+		e->verdict = (uint8_t)choose_latched(c, e, key);
+	else
+		e->verdict =
+			(uint8_t)choose_of(c, e, e->policy->group, key, e->policy->class_demanded);
+	if (e->shut)
+		e->verdict = DROP_LATCH;
 	e->owner = e->sa ? e->sa->owner : 0;
 	e->ask = e->sa && e->sa->asks;
 	e->direct = e->verdict == DROP_NONE && e->owner == c->worker && !e->ask;
 }
 
-static enum drop_reason verdict_of(const struct spd_entry *policy)
+/* verdict_of - where no SA is for the flow. What is latched does not pass by any other way. */
+static enum drop_reason verdict_of(const struct flow_entry *e)
 {
-	if (!policy)
-		return DROP_NO_POLICY;
-	return policy->action == POLICY_BYPASS ? DROP_POLICY_BYPASS : DROP_POLICY_DISCARD;
+	if (e->policy && e->policy->action == POLICY_DISCARD)
+		return DROP_POLICY_DISCARD;
+	if (e->token || e->shut)
+		return DROP_LATCH;
+	return e->policy ? DROP_POLICY_BYPASS : DROP_NO_POLICY;
+}
+
+static void look_up_latch(const struct flow_cache *c, struct flow_entry *e)
+{
+	e->latch_gen = latch_generation(c->latches, &e->id);
+	e->latch = latch_find(c->latches, &e->id);
+	e->token = 0;
+	e->shut = e->no_room = false;
+	if (!e->latch)
+		return;
+	uint64_t word = latch_get(e->latch);
+
+	e->token = latch_token(word);
+	e->shut = latch_flags(word) & LATCH_F_SHUT;
 }
 
 static void look_up(const struct flow_cache *c, struct flow_entry *e, const struct flow_key *key,
@@ -56,15 +113,14 @@ static void look_up(const struct flow_cache *c, struct flow_entry *e, const stru
 	e->policy_gen = gen;
 	e->policy = spd_lookup(c->spd, key);
 	e->group = NULL;
+	e->sa = NULL;
 	e->group_gen = 0;
 	e->in_conf = 0;
 	e->ask = e->direct = false;
-	if (e->policy && e->policy->action == POLICY_PROTECT) {
-		e->group = e->policy->group;
-		choose_sa(c, e, key);
-	} else {
-		e->verdict = verdict_of(e->policy);
-	}
+	if (e->policy && e->policy->action == POLICY_PROTECT)
+		choose_sa(c, e, key, true);
+	else
+		e->verdict = (uint8_t)verdict_of(e);
 }
 
 /* The second pair of neighbours lies where the hash's upper half says, so that flows which share
@@ -88,14 +144,38 @@ struct flow_entry *flow_cache_elsewhere(struct flow_cache *c, const struct flow_
 	return oldest;
 }
 
+/* is_old - the SA that was chosen, or that none was. A latched flow without one waits for a group
+ * that need not be the one it asked. */
+static bool is_old(const struct flow_entry *e)
+{
+	return e->group && (e->group_gen != group_generation(e->group) ||
+			    (e->token && e->verdict != DROP_NONE));
+}
+
 void flow_cache_refresh(const struct flow_cache *c, struct flow_entry *e, uint64_t epoch)
 {
 	uint64_t gen = spd_generation(c->spd);
+	bool latched = e->policy_gen && e->latch_gen == latch_generation(c->latches, &e->id);
+
+	if (!latched)
+		look_up_latch(c, e);
+	else if (e->latch)
+		e->in_conf = 0; /* the next packet that is let in says that it is in use */
+	if (e->policy_gen != gen || !latched || is_old(e)) {
+		struct flow_key key = flow_key(&e->id);
+
+		if (e->policy_gen != gen || !latched)
+			look_up(c, e, &key, gen);
+		else
+			choose_sa(c, e, &key, true);
+	}
+	e->epoch = epoch;
+}
+
+void flow_cache_anew(const struct flow_cache *c, struct flow_entry *e)
+{
 	struct flow_key key = flow_key(&e->id);
 
-	if (e->policy_gen != gen)
-		look_up(c, e, &key, gen);
-	else if (e->group && e->group_gen != group_generation(e->group))
-		choose_sa(c, e, &key);
-	e->epoch = epoch;
+	if (e->policy && e->policy->action == POLICY_PROTECT)
+		choose_sa(c, e, &key, false);
 }

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * flow_cache.h - what a worker remembers about a conversation, in both directions: its policy, the
- * class it must have, the SA to send on, and the SA from which it was last admitted. SPD and groups
- * are authoritative: an entry of another epoch is compared with their generations, and what is out
- * of date is looked up again before any of its pointers is followed. A fixed set of places, four
- * for each flow: nothing a peer sends makes it grow or slow. Thread: its worker.
+ * flow_cache.h - what a worker remembers about a conversation, in both directions: its latch, its
+ * policy, the class it must have, the SA to send on, and the SA from which it was last admitted.
+ * Latches, SPD and groups are authoritative: an entry of another epoch is compared with their
+ * generations, and what is out of date is looked up again before any of its pointers is followed. A
+ * fixed set of places, four for each flow: nothing a peer sends makes it grow or slow. Thread: its
+ * worker.
  */
 #pragma once
 
 #include "base/rng.h"
+#include "dataplane/latch.h"
 #include "dataplane/spd.h"
 
 /* struct flow_entry - two cache lines. */
@@ -22,20 +24,28 @@ struct flow_entry {
 	/* Line 1: valid while policy_gen is the SPD's. */
 	alignas(CACHE_LINE) const struct spd_entry *policy; /* NULL = none matches */
 	struct sa_group *group;                             /* of a PROTECT policy, else NULL */
-	uint64_t group_gen;       /* what follows is valid while it is the group's */
-	struct esp_sa *sa;        /* out: if verdict is DROP_NONE */
-	uint64_t in_conf;         /* in: uid of the sa_conf that admits the flow; 0 = none */
-	enum drop_reason verdict; /* out: DROP_NO_SA = hold */
-	uint16_t owner;           /* out: worker that owns sa */
-	bool ask;                 /* out: sa is for all workers, who may have ones of their own */
-	bool direct;              /* out: sa is this worker's, and there is nothing to ask */
+	uint64_t group_gen;  /* what follows is valid while it is the group's */
+	struct esp_sa *sa;   /* out: if verdict is DROP_NONE */
+	uint64_t in_conf;    /* in: uid of the sa_conf that admits the flow; 0 = none */
+	struct latch *latch; /* valid while latch_gen is the table's; NULL: none */
+	uint32_t latch_gen;
+	uint32_t token;  /* that the latch demands; 0: any */
+	uint8_t verdict; /* out: enum drop_reason, DROP_NO_SA = hold */
+	bool shut;       /* the latch lets nothing pass */
+	uint16_t owner;  /* out: worker that owns sa */
+	bool ask;        /* out: sa is for all workers, who may have ones of their own */
+	bool direct;     /* out: sa is this worker's, and there is nothing to ask */
+	bool no_room;    /* it could not be latched */
 };
+static_assert(DROP_NUM <= UINT8_MAX, "verdict");
 static_assert(sizeof(struct flow_entry) == 2 * CACHE_LINE, "a flow costs two cache lines");
 
 /* struct flow_cache - one worker's. */
 struct flow_cache {
 	struct flow_entry *entries;
 	const struct spd *spd;
+	const struct latch_table *latches;
+	const struct class_table *classes;
 	uint64_t mask;
 	uint64_t seed[2];
 	uint16_t worker; /* whose it is */
@@ -44,7 +54,9 @@ struct flow_cache {
 /* flow_cache_init - num entries, rounded up to a power of two (64 to 2^24). Errors: NOMEM, CRYPTO.
  */
 MUST_USE enum err flow_cache_init(struct flow_cache *c, uint32_t num, const struct spd *spd,
-				  const struct rng *rng) NONNULL(1, 3, 4);
+				  const struct latch_table *latches,
+				  const struct class_table *classes, const struct rng *rng)
+	NONNULL(1, 3, 4, 5, 6);
 void flow_cache_fini(struct flow_cache *c) NONNULL(1);
 
 /* flow_hash - of an id. */
@@ -86,6 +98,9 @@ struct flow_entry *flow_cache_elsewhere(struct flow_cache *c, const struct flow_
  * which was read before. */
 void flow_cache_refresh(const struct flow_cache *c, struct flow_entry *e, uint64_t epoch)
 	NONNULL(1, 2);
+
+/* flow_cache_anew - choose the SA to send on as if the flow were not latched. */
+void flow_cache_anew(const struct flow_cache *c, struct flow_entry *e) NONNULL(1, 2);
 
 /* flow_cache_get - the entry of a flow, as it is in this epoch; never NULL. place is
  * flow_cache_place()'s. The entry's pointers are valid until the worker's next quiescent state. */

@@ -20,9 +20,24 @@ static void free_group(struct rcu_head *head)
 	mem_free(container_of(head, struct sa_group, rcu));
 }
 
-void group_retire(struct sa_group *g, struct rcu_queue *q)
+/* leave_class - a reader that stands on g goes on in the list that g is put in next, or frees
+ * nothing: it takes no SA but of the class that it looks for. */
+static void leave_class(struct sa_group *g, struct class_table *classes)
+{
+	struct sa_group **at = g->token ? class_groups_make(classes, g->token) : NULL;
+
+	while (at && *at && *at != g)
+		at = &(*at)->next_of_class;
+	if (at && *at)
+		rcu_publish(*at, g->next_of_class);
+}
+
+void group_retire(struct sa_group *g, struct class_table *classes, struct rcu_queue *q)
 {
 	assert(!g->newest && g->num_children == 0 && g->num_policies == 0);
+	leave_class(g, classes);
+	spd_next_generation(
+		g->spd); /* a latched flow may have found it without a policy of its own */
 	rcu_defer(q, &g->rcu, free_group);
 }
 
@@ -65,10 +80,20 @@ void group_deactivate(struct sa_group *g, struct esp_sa *sa)
 	bump(g);
 }
 
-void group_set_token(struct sa_group *g, uint32_t token)
+enum err group_set_token(struct sa_group *g, struct class_table *classes, uint32_t token)
 {
-	__atomic_store_n(&g->token, token, __ATOMIC_RELAXED);
+	struct sa_group **head = class_groups_make(classes, token);
+
+	if (!head)
+		return ERR_NOMEM;
+	if (g->token != token) {
+		leave_class(g, classes);
+		rcu_publish(g->next_of_class, *head);
+		rcu_publish(*head, g);
+		__atomic_store_n(&g->token, token, __ATOMIC_RELAXED);
+	}
 	bump(g);
+	return ERR_OK;
 }
 
 /* enum rank - how near an SA is to a worker: its own, one for all, another worker's. */

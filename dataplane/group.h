@@ -7,15 +7,17 @@
  */
 #pragma once
 
+#include "dataplane/class.h"
 #include "dataplane/flow.h"
 #include "dataplane/sa.h"
 
 /* struct sa_group - control: rw, worker: r. */
 struct sa_group {
-	struct esp_sa *newest; /* RCU: active outbound SAs, linked by esp_sa.next */
-	uint64_t generation;   /* atomic; bumped after each change */
-	struct spd *spd;       /* whose epoch is bumped then; constant */
-	uint32_t token;        /* atomic: protection class of the child added last; 0 = none yet */
+	struct esp_sa *newest;          /* RCU: active outbound SAs, linked by esp_sa.next */
+	uint64_t generation;            /* atomic; bumped after each change */
+	struct sa_group *next_of_class; /* RCU: of the class `token`; see class_groups() */
+	struct spd *spd;                /* whose epoch is bumped then; constant */
+	uint32_t token; /* atomic: protection class of the child added last; 0 = none yet */
 	uint32_t id;
 	uint32_t num_children; /* control only, as what follows */
 	uint32_t num_policies;
@@ -27,15 +29,18 @@ struct sa_group {
 MALLOC_LIKE struct sa_group *group_new(struct spd *spd) NONNULL(1);
 
 /* group_retire - free when no worker reads it; it must be empty (asserted). */
-void group_retire(struct sa_group *g, struct rcu_queue *q) NONNULL(1, 2);
+void group_retire(struct sa_group *g, struct class_table *classes, struct rcu_queue *q)
+	NONNULL(1, 2, 3);
 
 /* group_activate - sa is the one to send on from now on. group_deactivate - never send on it again;
  * one that is not active is accepted. Control thread. */
 void group_activate(struct sa_group *g, struct esp_sa *sa) NONNULL(1, 2);
 void group_deactivate(struct sa_group *g, struct esp_sa *sa) NONNULL(1, 2);
 
-/* group_set_token - the class of the group's traffic. Control thread. */
-void group_set_token(struct sa_group *g, uint32_t token) NONNULL(1);
+/* group_set_token - the class of the group's traffic, among whose groups it is from now on. Errors:
+ * NOMEM: nothing has changed. Control thread. */
+MUST_USE enum err group_set_token(struct sa_group *g, struct class_table *classes, uint32_t token)
+	NONNULL(1, 2);
 
 /* group_generation - read it before anything else that is to be remembered. Worker. */
 static inline uint64_t group_generation(const struct sa_group *g)

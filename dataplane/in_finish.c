@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataplane/fit.h"
+#include "dataplane/latch_flow.h"
 #include "dataplane/mss.h"
 #include "dataplane/run.h"
 #include "dataplane/tos.h"
@@ -69,15 +70,20 @@ static enum drop_reason class_allows(const struct flow_entry *e, const struct sa
 }
 
 /* admit - the packet lies inside its SA's selectors and policy lets it in (S56). */
-static enum drop_reason admit(struct flow_entry *e, const struct sa_conf *c)
+static enum drop_reason admit(struct worker *w, const struct packet *p, struct flow_entry *e,
+			      const struct sa_conf *c, uint16_t port)
 {
 	struct flow_key key = flow_key(&e->id);
 
 	if (!flow_match(&key, c->ts, c->num_local, c->ts + c->num_local, c->num_remote))
 		return DROP_SA_SELECTOR_IN;
-	enum drop_reason why = class_allows(e, c);
+	enum drop_reason why = e->token || e->shut ? DROP_NONE : class_allows(e, c);
 
-	if (why == DROP_NONE)
+	if (e->policy && e->policy->action == POLICY_DISCARD)
+		why = DROP_POLICY_DISCARD;
+	if (why == DROP_NONE && (e->latch || latch_in_wanted(w, e, port)))
+		why = latch_in(w, p, e, c, port);
+	if (why == DROP_NONE && !latch_watches(e))
 		e->in_conf = c->uid;
 	return why;
 }
@@ -228,7 +234,11 @@ void in_finish(struct worker *w, struct pktvec *in, struct pktvec *out)
 		}
 		const struct sa_conf *c = run.conf;
 		struct flow_entry *e = flow_cache_get(&w->flows, &ids[i], places[i], epoch, now_ns);
-		enum drop_reason why = likely(e->in_conf == c->uid) ? DROP_NONE : admit(e, c);
+		const uint16_t port = c->scope ? scope_port(c->scope) : w->inner_port;
+		enum drop_reason why = DROP_NONE;
+
+		if (unlikely(e->in_conf != c->uid) || latch_in_due(w, p, e, port))
+			why = admit(w, p, e, c, port);
 
 		if (likely(why == DROP_NONE))
 			why = restore(w, p, c);

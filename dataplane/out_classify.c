@@ -2,6 +2,7 @@
 #include "base/slots.h"
 #include "dataplane/ahead.h"
 #include "dataplane/handoff.h"
+#include "dataplane/latch_flow.h"
 #include "dataplane/passes.h"
 #include "dataplane/sibling.h"
 
@@ -140,11 +141,18 @@ void out_classify(struct worker *w, struct pktvec *in, struct pktvec *out)
 	in->num = find_places(w, in, ids, places);
 	for (uint32_t i = 0; i < in->num; i++) {
 		struct packet *p = in->pkt[i];
-		const struct flow_entry *e =
-			flow_cache_get(&w->flows, &ids[i], places[i], epoch, now_ns);
+		struct flow_entry *e = flow_cache_get(&w->flows, &ids[i], places[i], epoch, now_ns);
 
 		if (unlikely(!e->direct) && !turn_off(w, p, e))
 			continue;
+		if (latch_out_due(w, p, e, p->port)) {
+			enum drop_reason why = latch_out(w, p, e, p->port);
+
+			if (why != DROP_NONE) {
+				worker_drop(w, p, why);
+				continue;
+			}
+		}
 		p->sa = e->sa;
 		out->pkt[num++] = p;
 	}

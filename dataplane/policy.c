@@ -104,7 +104,7 @@ enum err dataplane_group_add(struct dataplane *dp, uint32_t *out_group)
 		return ERR_NOMEM;
 	e = enter(dp->groups, &g->id, g);
 	if (e != ERR_OK) {
-		group_retire(g, &dp->retired);
+		group_retire(g, dp->classes, &dp->retired);
 		return e;
 	}
 	*out_group = g->id;
@@ -116,7 +116,7 @@ void dataplane_group_remove(struct dataplane *dp, uint32_t group)
 	struct sa_group *g = leave(dp->groups, group);
 
 	if (g)
-		group_retire(g, &dp->retired);
+		group_retire(g, dp->classes, &dp->retired);
 }
 
 enum err dataplane_policy_add(struct dataplane *dp, uint32_t *out_id,

@@ -46,8 +46,16 @@ struct auth_proof_params {
 
 struct auth_proof;
 
+/* CLASS_Q_* - quality of protection, as far as it tells classes apart. */
+#define CLASS_Q_PRIVACY   0x01 /* nobody on the way reads the text */
+#define CLASS_Q_INTEGRITY 0x02 /* nor changes it */
+#define CLASS_Q_REPLAY    0x04 /* what comes twice is found */
+#define CLASS_Q_TUNNEL    0x08 /* tunnel mode, else transport */
+#define CLASS_Q_COMPRESS  0x10 /* bytes in and on the wire need not map linearly */
+
 /* struct class_info - what a protection class stands for: all that its members have in common. */
 struct class_info {
+	uint8_t quality; /* CLASS_Q_* */
 	enum auth_method method;
 	struct ike_id local;
 	struct ike_id peer;

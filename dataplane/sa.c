@@ -13,6 +13,14 @@ static uint64_t limit(uint64_t v)
 	return v ? v : UINT64_MAX;
 }
 
+uint8_t sa_quality(const struct child_params *params)
+{
+	return (uint8_t)((aead_alg_has_privacy(params->alg) ? CLASS_Q_PRIVACY : 0) |
+			 (aead_alg_has_integrity(params->alg) ? CLASS_Q_INTEGRITY : 0) |
+			 (params->replay_window ? CLASS_Q_REPLAY : 0) |
+			 (params->mode == SA_TUNNEL ? CLASS_Q_TUNNEL : 0));
+}
+
 struct sa_conf *sa_conf_new(const struct child_params *params, struct sa_group *group,
 			    struct path_set *paths, uint32_t token, uint64_t uid)
 {
@@ -26,6 +34,8 @@ struct sa_conf *sa_conf_new(const struct child_params *params, struct sa_group *
 	c->group = group;
 	c->paths = paths;
 	c->token = token;
+	c->method = (uint8_t)auth_proof_params(params->proof)->method;
+	c->quality = sa_quality(params);
 	c->mode = params->mode;
 	c->scope = params->scope;
 	c->copy_dscp = (uint8_t)params->copy_dscp;

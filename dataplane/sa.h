@@ -36,6 +36,8 @@ struct sa_conf {
 	struct sa_lifetime lifetime; /* "none" is UINT64_MAX here */
 	uint64_t soft_seq;           /* sequence number that calls for another SA */
 	uint32_t token;              /* protection class */
+	uint8_t method;              /* of the class: enum auth_method */
+	uint8_t quality;             /* of the class: CLASS_Q_* */
 	uint32_t scope;              /* of its traffic, as flow_key has it */
 	enum sa_mode mode;
 	uint8_t copy_dscp;     /* enum dscp_copy */
@@ -131,6 +133,9 @@ static inline void esp_op(struct aead_op *op, const struct esp_sa *sa, uint8_t *
 	memcpy(op->nonce, sa->salt, 4);
 	memcpy(op->nonce + 4, text - 8, 8);
 }
+
+/* sa_quality - CLASS_Q_* of what is protected so. */
+uint8_t sa_quality(const struct child_params *params) NONNULL(1);
 
 /* sa_conf_new - copy params (already validated) for the class `token`; NULL on shortage. */
 MALLOC_LIKE struct sa_conf *sa_conf_new(const struct child_params *params, struct sa_group *group,

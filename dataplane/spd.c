@@ -49,11 +49,11 @@ struct spd_entry *spd_entry_new(const struct policy_params *params, struct sa_gr
 
 void spd_next_epoch(struct spd *s)
 {
-	__atomic_store_n(&s->epoch, s->epoch + 1, __ATOMIC_RELEASE);
+	__atomic_fetch_add(&s->epoch, 1, __ATOMIC_RELEASE);
 }
 
-/* bump - release: whoever reads the new generation reads the change too. */
-static void bump(struct spd *s)
+/* Release: whoever reads the new generation reads the change too. */
+void spd_next_generation(struct spd *s)
 {
 	__atomic_store_n(&s->generation, s->generation + 1, __ATOMIC_RELEASE);
 	spd_next_epoch(s);
@@ -82,7 +82,7 @@ void spd_insert(struct spd *s, struct spd_entry *e, struct rcu_queue *q)
 	e->age = s->next_age++;
 	list_push_back(&s->entries, &e->node);
 	e->num_places = spd_index_add(&s->index, e, e->places, q);
-	bump(s);
+	spd_next_generation(s);
 }
 
 static void free_entry(struct rcu_head *head)
@@ -95,7 +95,7 @@ void spd_remove(struct spd *s, struct spd_entry *e, struct rcu_queue *q)
 	list_remove(&e->node);
 	spd_index_remove(&s->index, e->places, e->num_places);
 	spd_count_whole(s, -(int)spd_needs_whole(e->ts, e->num_local + e->num_remote));
-	bump(s);
+	spd_next_generation(s);
 	rcu_defer(q, &e->rcu, free_entry);
 }
 

@@ -87,9 +87,12 @@ static inline uint64_t spd_generation(const struct spd *s)
 	return __atomic_load_n(&s->generation, __ATOMIC_ACQUIRE);
 }
 
-/* spd_epoch - bumped after each change of the SPD or of any group: what a worker knew to be up to
- * date is so still while it is this one. Read it before what is looked up. spd_next_epoch - after
- * the change and its own generation. Control thread. */
+/* spd_next_generation - all that is remembered is looked up again. Control thread. */
+void spd_next_generation(struct spd *s) NONNULL(1);
+
+/* spd_epoch - bumped after each change of the SPD, of any group, or of any latch: what a worker
+ * knew to be up to date is so still while it is this one. Read it before what is looked up.
+ * spd_next_epoch - after the change and its own generation. Any thread. */
 static inline uint64_t spd_epoch(const struct spd *s)
 {
 	return __atomic_load_n(&s->epoch, __ATOMIC_ACQUIRE);

@@ -7,6 +7,7 @@
 
 #include "base/htab.h"
 #include "dataplane/class.h"
+#include "dataplane/listener.h"
 #include "dataplane/path.h"
 #include "dataplane/worker.h"
 
@@ -20,17 +21,21 @@ struct dataplane {
 	uint32_t event_turn; /* control: worker that is asked first for an event */
 	int event_fd;        /* eventfd: workers -> control; -1 before workers_new() */
 	bool running;
+	bool latch_tcp; /* constant: see dataplane_config */
 
 	/* Read by workers. */
 	struct spd spd;
 	struct slots *sad;
 	struct esp_sa *dummies; /* RCU: SAs that send them (dummy.h) */
-	uint64_t change;        /* atomic: see dataplane_changed() */
+	struct latch_table *latches;
+	struct listeners *listeners; /* RCU; NULL: none */
+	uint64_t change;             /* atomic: see dataplane_changed() */
 
 	/* Control's own. */
 	struct driver gone[WORKER_MAX_PORTS]; /* in place of virtual interfaces that went */
 	struct rng rng;
-	struct class_table *classes;
+	struct class_table *classes;                /* and workers: class_groups() */
+	uint32_t sweep_at;                          /* of dataplane_latch_sweep() */
 	struct slots *groups, *pathsets, *policies; /* handle -> object */
 	struct htab children;                       /* id -> struct child */
 	struct htab outbound;                       /* SPI of an outbound SA -> struct child */
@@ -64,6 +69,9 @@ MUST_USE bool dataplane_inline_give(struct dataplane *dp, struct esp_sa *sa,
 				    const struct child_params *params, enum child_half dir)
 	NONNULL(1, 2, 3);
 void dataplane_inline_close(struct dataplane *dp) NONNULL(1);
+
+/* latches_forget - no class has this handle any more. */
+void latches_forget(void *ctx, uint32_t token) NONNULL(1);
 
 /* dataplane_children_free - take away every pair; workers are stopped. */
 void dataplane_children_free(struct dataplane *dp) NONNULL(1);

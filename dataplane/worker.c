@@ -59,6 +59,8 @@ enum err worker_init(struct worker *w, const struct worker_params *params)
 	w->index = params->index;
 	w->spd = params->spd;
 	w->sad = params->sad;
+	w->latches = params->latches;
+	w->listeners = params->listeners;
 	w->dummies = params->dummies;
 	w->change = params->change;
 	timers_init(&w->timers, TIMER_TICK_NS, 0);
@@ -71,7 +73,8 @@ enum err worker_init(struct worker *w, const struct worker_params *params)
 	if (!w->pool || !w->longer)
 		return ERR_NOMEM;
 	w->pool->longer = w->longer;
-	e = flow_cache_init(&w->flows, params->flow_cache_len, params->spd, params->rng);
+	e = flow_cache_init(&w->flows, params->flow_cache_len, params->spd, params->latches,
+			    params->classes, params->rng);
 	w->flows.worker = params->index;
 	if (e == ERR_OK)
 		e = hold_init(&w->hold, hold_capacity(params), params->hold_packets,

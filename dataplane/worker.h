@@ -41,6 +41,8 @@ struct allowance {
 /* struct worker_counters - written by the worker, read relaxed by control. */
 struct worker_counters {
 	uint64_t rx, made, tx, held, punted, handed_off, taken, consumed;
+	uint64_t unlatched; /* flows that there was no room to latch */
+	uint64_t untold;    /* events about latches that were lost */
 	uint64_t by_device; /* operations that a lookaside device gave back */
 	uint64_t drops[DROP_NUM];
 };
@@ -84,6 +86,8 @@ struct worker {
 	const struct spd *spd;
 	const struct slots *sad;       /* inbound SPI -> struct esp_sa */
 	struct esp_sa *const *dummies; /* SAs that send them (dummy.h) */
+	struct latch_table *latches;
+	const struct listeners *const *listeners;
 	const uint64_t *change; /* atomic: bumped when held packets should be looked at again */
 	struct worker *const *workers; /* all of them; constant */
 	uint32_t num_workers;          /* constant */
@@ -100,6 +104,7 @@ struct worker {
 	struct super super;      /* the same */
 	struct allowance tell;   /* ICMP messages we send */
 	struct allowance hear;   /* and what we are told */
+	struct allowance alert;  /* reports that a latched flow's packet was another's */
 	struct timers timers;
 	struct timer hold_timer, reasm_timer, dummy_timer;
 	struct pktvec tx[WORKER_MAX_PORTS]; /* on their way out in this turn */
@@ -116,6 +121,7 @@ struct worker {
 	uint32_t scopes[WORKER_MAX_PORTS];  /* of inner ports; 0 = shared */
 	uint16_t senders[WORKER_MAX_PORTS]; /* worker that sends by the port for this one */
 	uint64_t routed;                    /* bits of the ports that are a router's */
+	uint64_t latched;                   /* of those whose TCP connections are latched */
 	uint16_t num_ports;
 	uint16_t inner_port; /* where decrypted packets go */
 
@@ -156,6 +162,9 @@ struct worker_params {
 	const struct rng *rng;
 	const struct spd *spd;
 	const struct slots *sad;
+	struct latch_table *latches;
+	const struct class_table *classes;
+	const struct listeners *const *listeners;
 	struct esp_sa *const *dummies;
 	const uint64_t *change;
 	struct worker *const *workers; /* all, once all are made */
@@ -201,6 +210,9 @@ static inline uint64_t worker_clock(const struct worker *w)
 /* WORKER_TELLS - ICMP messages sent a second; WORKER_HEARS - of those received, looked at. */
 #define WORKER_TELLS 100
 #define WORKER_HEARS 50
+
+/* WORKER_ALERTS - DP_EVENT_FOREIGN a second. */
+#define WORKER_ALERTS 10
 
 /* worker_may - once more is within what may be done in this second. */
 MUST_USE bool worker_may(const struct worker *w, struct allowance *a, uint32_t a_second)

@@ -34,6 +34,9 @@ static struct worker_params params_of(struct dataplane *dp, const struct datapla
 		.rng = &dp->rng,
 		.spd = &dp->spd,
 		.sad = dp->sad,
+		.latches = dp->latches,
+		.classes = dp->classes,
+		.listeners = (const struct listeners *const *)&dp->listeners,
 		.dummies = &dp->dummies,
 		.change = &dp->change,
 		.workers = dp->workers,
@@ -170,6 +173,8 @@ enum err workers_add_port(struct dataplane *dp, uint16_t *out_port, struct drive
 
 		w->roles[port] = driver->role;
 		w->routed |= (uint64_t)driver->routed << port;
+		if (dp->latch_tcp && driver->role == PORT_INNER && !driver->routed)
+			w->latched |= UINT64_C(1) << port;
 		w->num_ports++;
 	}
 	dp->workers[0]->ports[port] = driver;

@@ -12,7 +12,7 @@
 #include "base/addr.h"
 #include "base/err.h"
 #include "control/engine.h"
-#include "dataplane/proof.h"
+#include "dataplane/dataplane.h"
 
 struct engine;
 

@@ -88,6 +88,8 @@ static void dp_event(struct engine *e, const struct dp_event *ev, uint64_t now_n
 	case DP_EVENT_DEVICE:
 		crypto_lost(e);
 		break;
+	case DP_EVENT_SPAWNED: /* there are no listeners yet, nor latches */
+	case DP_EVENT_FOREIGN:
 	case DP_EVENT_TOLD: /* the data path keeps it */
 		break;
 	case DP_EVENT_MOVED:

@@ -33,6 +33,15 @@ static void send_clear(struct bed *bed)
 	bed_turn_one(bed, &bed->a);
 }
 
+/* clear_flow - that of send_clear(). */
+static const struct flow clear_flow = {
+	.local = {.b = {10, 1, 0, 1}, .family = IP_V4},
+	.remote = {.b = {10, 2, 0, 1}, .family = IP_V4},
+	.local_port = 1,
+	.remote_port = 2,
+	.proto = 17,
+};
+
 /* sealed - B receives an inner packet with this trailer. */
 static void sealed(struct bed *bed, struct bed_esp e, const uint8_t *inner, size_t n)
 {
@@ -106,6 +115,9 @@ static void test_policies(void)
 	CU_ASSERT_EQUAL(bed_dropped(&bed.a, DROP_POLICY_BYPASS), 1);
 	CU_ASSERT_EQUAL(bed_dropped(&bed.a, DROP_CLASS), 1);
 	CU_ASSERT_EQUAL(bed_dropped(&bed.a, DROP_NO_POLICY), 1);
+	CU_ASSERT_EQUAL(dataplane_latch_set(bed.a.dp, &clear_flow, 0, 0, true), ERR_OK);
+	send_clear(&bed);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.a, DROP_LATCH), 1);
 	finish(&bed);
 }
 

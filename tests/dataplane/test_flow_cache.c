@@ -6,17 +6,24 @@
 
 static struct spd spd;
 static struct flow_cache cache;
+static struct latch_table *latches;
+static struct class_table *classes;
 
 static void set_up(uint32_t num, struct rng_seeded *rng, uint64_t seed)
 {
 	rng_seeded_init(rng, seed);
 	CU_ASSERT_EQUAL_FATAL(spd_init(&spd, &rng->rng), ERR_OK);
-	CU_ASSERT_FATAL(flow_cache_init(&cache, num, &spd, &rng->rng) == ERR_OK);
+	latches = latch_table_new(64, &spd, &rng->rng);
+	classes = class_table_new(&rng->rng, NULL, NULL);
+	CU_ASSERT_FATAL(latches && classes);
+	CU_ASSERT_FATAL(flow_cache_init(&cache, num, &spd, latches, classes, &rng->rng) == ERR_OK);
 }
 
 static void tear_down(void)
 {
 	flow_cache_fini(&cache);
+	latch_table_free(latches);
+	class_table_free(classes);
 	spd_fini(&spd);
 }
 

@@ -71,6 +71,8 @@ static void make_side(struct side *s, bool is_a, const struct bed_options *o)
 		.hold_ns = o->hold_ns,
 		.num_workers = o->num_workers,
 		.handoff_packets = o->handoff_packets,
+		.num_latches = o->num_latches,
+		.latch_tcp = o->latch_tcp,
 	};
 	const char *a = o->outer_v6 ? "2001:db8::1" : "192.0.2.1";
 	const char *b = o->outer_v6 ? "2001:db8::2" : "192.0.2.2";

@@ -51,6 +51,8 @@ struct bed_options {
 	uint32_t num_workers;          /* 0: 1 */
 	uint32_t num_inner, num_outer; /* of these, how many have queues of the ports; 0: all */
 	uint32_t handoff_packets;
+	uint32_t num_latches;
+	bool latch_tcp;
 	uint8_t joins; /* JOIN_* of the inner ports; with frame_len of 65536 */
 };
 
