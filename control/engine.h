@@ -89,8 +89,14 @@ void ike_run(struct ike_engine *e, uint64_t now_ns) NONNULL(1);
 /* ike_deadline - when to call ike_run() next; TIME_NEVER if nothing is due. */
 uint64_t ike_deadline(const struct ike_engine *e) NONNULL(1);
 
-/* struct ike_initiate_params - bring up a child of a connection; the caller has resolved the
- * addresses. flow: the packet that asked for it goes first into TSi and TSr (RFC 7296 2.9). */
+/*
+ * struct ike_initiate_params - bring up a child of a connection; the caller has resolved the
+ * addresses. flow: the packet that asked for it goes first into TSi and TSr (RFC 7296 2.9). narrow:
+ * nothing but the flow's own selectors does: a pair of its own is made, beside what the child has
+ * already, and keeps its selectors when it is re-keyed. suite: ESP proposals in place of the
+ * child's, and for what takes the pair's place. methods: 1u << enum auth_method of those that the
+ * peer may prove itself by, 0 = as configured; an IKE SA whose peer did otherwise is not used.
+ */
 struct ike_initiate_params {
 	const char *conn;
 	const char *child; /* NULL: the IKE SA alone */
@@ -98,11 +104,17 @@ struct ike_initiate_params {
 	uint16_t port;
 	const struct flow *flow; /* NULL if no packet asked */
 	uint64_t request;        /* comes back in events about this request; 0 = none */
+	bool narrow;
+	const struct conf_proposal *suite; /* NULL: as configured */
+	uint32_t num_suite;
+	uint32_t methods;
 };
 
 /* ike_initiate - begin; events tell the outcome. If a usable IKE SA of the connection is up, only a
  * CREATE_CHILD_SA is made; if the child is up or under way and no flow asks for more, nothing.
- * Errors: NOT_FOUND (connection or child), NOMEM, CRYPTO, EXISTS (up already: not a failure). */
+ * Errors: NOT_FOUND (connection or child), NOMEM, CRYPTO, EXISTS (up already: not a failure), INVAL
+ * (narrow without a flow, a suite that is none), UNSUPPORTED (the peer cannot prove itself by any
+ * of the methods as the connection is configured). */
 MUST_USE enum err ike_initiate(struct ike_engine *e, const struct ike_initiate_params *params,
 			       uint64_t now_ns) NONNULL(1, 2);
 
@@ -179,6 +191,7 @@ enum ike_reason {
 	IKE_REASON_RESOURCES,
 	IKE_REASON_REPLACED, /* a newer SA took its place */
 	IKE_REASON_INACTIVE, /* no packet for as long as `inactivity` says */
+	IKE_REASON_METHOD,   /* the peer proved itself by a method that the request does not take */
 	IKE_NUM_REASONS
 };
 
@@ -210,6 +223,7 @@ struct ike_ask {
 	uint64_t id;
 	enum ike_ask_kind kind;
 	uint64_t deadline_ns; /* no answer until then is a refusal */
+	uint64_t request;     /* that it serves, 0 = none */
 	const char *conn;     /* connection name */
 	const struct ike_id *local_id;
 	const struct ike_id *peer_id;
@@ -306,6 +320,7 @@ struct ike_event {
 	const char *child; /* child configuration name or NULL */
 	uint32_t ike_id;
 	uint32_t child_id;
+	bool narrow; /* the child is for one flow alone: others of its name are not concerned */
 	uint64_t request;
 	struct path_addr path;
 	const char *text; /* one sentence for people: why, and what to change; "" if none */
@@ -328,10 +343,14 @@ enum ike_action_kind {
 
 /* struct ike_child_add - everything to install; peer is the path set's name. The caller maps conn +
  * child (+ peer) to an SA group. `replaces` is the id of the pair that this one re-keys, or 0: then
- * it joins that pair's group. Keys are wiped when the next action is taken. */
+ * it joins that pair's group. narrow: it is for one flow alone, and belongs to no other group.
+ * request: that made it, or the first of those whose place it takes; 0 = none of ours. Keys are
+ * wiped when the next action is taken. */
 struct ike_child_add {
 	uint64_t peer;
 	uint64_t replaces;
+	uint64_t request;
+	bool narrow;
 	const char *conn;
 	const char *child;
 	struct child_params params; /* group and pathset are left 0 for the caller */
@@ -377,6 +396,7 @@ struct ike_child_info {
 	const char *proposal; /* "AES_GCM_16-256" */
 	enum sa_mode mode;
 	bool esn, encap;
+	bool narrow;     /* it is for one flow alone */
 	bool siblings;   /* it is one of several (RFC 9611) */
 	uint32_t worker; /* that it is for, and 1 more; 0 = all */
 	const struct ts *local;

@@ -304,6 +304,8 @@ void connect_event(struct engine *e, const struct ike_event *ev)
 {
 	struct starter *s = ev->conn ? starter_find(e, ev->conn, ev->child) : NULL;
 
+	if (ev->narrow) /* for one flow: whoever waits for the child waits for all of it */
+		return;
 	switch (ev->kind) {
 	case IKE_EVENT_CHILD_UP:
 		acquire_done(e, ev);

@@ -175,10 +175,10 @@ static bool is_open_to(const struct sa_group *g, const struct auth_proof *proof)
 
 /* is_for - the group protects what the new pair does: it was there before, or it is that of the
  * same peer, which came back while we still hold what it forgot. With a group of its own a new pair
- * would stand behind the old one's policy. */
-static bool is_for(const struct sa_group *g, const struct child_params *p)
+ * would stand behind the old one's policy. What is for one flow alone joins none but its own. */
+static bool is_for(const struct sa_group *g, const struct child_params *p, bool narrow)
 {
-	if (g->trap || g->fail_closed)
+	if ((g->trap || g->fail_closed) && !narrow)
 		return covers(g->local, g->num_local, p->local, p->num_local) &&
 		       covers(g->remote, g->num_remote, p->remote, p->num_remote);
 	return same_ts(g->local, g->num_local, p->local, p->num_local) &&
@@ -195,7 +195,8 @@ static struct sa_group *group_to_join(struct engine *e, const struct ike_child_a
 	list_for_each (n, &e->groups) {
 		struct sa_group *g = list_entry(n, struct sa_group, node);
 
-		if (group_is(g, add->conn, add->child) && g->vif == vif && is_for(g, &add->params))
+		if (group_is(g, add->conn, add->child) && g->vif == vif &&
+		    is_for(g, &add->params, add->narrow))
 			return g;
 	}
 	return NULL;

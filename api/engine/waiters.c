@@ -71,7 +71,7 @@ static void find_up(void *ctx, const struct ike_sa_info *sa)
 		return;
 	q->up |= !q->child;
 	for (uint32_t i = 0; q->child && i < sa->num_children; i++)
-		q->up |= strcmp(sa->children[i].name, q->child) == 0 &&
+		q->up |= strcmp(sa->children[i].name, q->child) == 0 && !sa->children[i].narrow &&
 			 strcmp(sa->children[i].state, "DELETING") != 0;
 }
 

@@ -30,13 +30,14 @@ struct ike_child *child_by_spi_out(const struct ike_sa *sa, uint32_t spi)
 	return NULL;
 }
 
-struct ike_child *child_by_name(const struct ike_sa *sa, const struct conf_child *conf)
+struct ike_child *child_by_name(const struct ike_sa *sa, const struct conf_child *conf,
+				const struct child_wish *wish)
 {
 	list_for_each (n, &sa->children) {
 		struct ike_child *c = list_entry(n, struct ike_child, node);
 
 		if (c->state == CHILD_INSTALLED && !c->replaced_by && !c->redundant && !c->worker &&
-		    strcmp(c->conf->name, conf->name) == 0)
+		    strcmp(c->conf->name, conf->name) == 0 && wish_met(wish, c->wish))
 			return c;
 	}
 	return NULL;
@@ -207,6 +208,7 @@ void child_remove(struct ike_child *c)
 	if (c->spi_kept)
 		e->env.spi_release(e->env.ctx, c->spi_in);
 	peer_put(c->peer);
+	wish_put(c->wish);
 	conf_put(c->conf_ref);
 	mem_free(c->ts);
 	mem_free(c);

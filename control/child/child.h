@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "control/child/wish.h"
 #include "control/ike/sa.h"
 
 /* enum child_state - where a pair stands. */
@@ -41,6 +42,8 @@ struct ike_child {
 	struct ts *ts; /* local ones, then remote ones */
 	uint32_t num_local, num_remote;
 	uint64_t replaces, replaced_by;
+	struct child_wish *wish; /* what it was made for, if that was something in particular */
+	uint64_t asked; /* request that it was made for, or the first of its like; 0 = none */
 	enum ike_reason reason; /* of its end, once it is decided here */
 	uint64_t request;       /* of who asked for its end */
 	uint64_t installed_ns, rekey_ns, expire_ns;
@@ -54,10 +57,10 @@ struct ike_child *child_find(const struct ike_engine *e, uint64_t id) NONNULL(1)
 /* child_by_spi_out - the pair of an IKE SA that sends with this SPI and is not closed, or NULL. */
 struct ike_child *child_by_spi_out(const struct ike_sa *sa, uint32_t spi) NONNULL(1);
 
-/* child_by_name - the pair of this configuration, no worker's own, that is in use on an IKE SA, or
- * NULL. */
-struct ike_child *child_by_name(const struct ike_sa *sa, const struct conf_child *conf)
-	NONNULL(1, 2);
+/* child_by_name - the pair of this configuration that meets the wish, no worker's own, that is in
+ * use on an IKE SA, or NULL. */
+struct ike_child *child_by_name(const struct ike_sa *sa, const struct conf_child *conf,
+				const struct child_wish *wish) NONNULL(1, 2);
 
 /* CHILDREN_REPLACED_MAX - pairs of an IKE SA that the peer may have replaced without closing them.
  */

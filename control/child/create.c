@@ -19,14 +19,15 @@ enum err child_new_start(struct step *s)
 	struct child_work *w;
 	enum err e;
 
-	if (!t->has_flow && child_by_name(sa, t->child_conf))
+	if (!t->has_flow && child_by_name(sa, t->child_conf, t->wish))
 		return ERR_OK; /* the peer was quicker */
-	e = child_work_new(sa, &w, SA_KIND_CHILD, true, sa->conf, t->child_conf);
+	e = child_work_begin(sa, &w, SA_KIND_CHILD, t);
 	if (e)
 		return e;
 	s->x->child = w;
-	w->request = t->request;
-	traffic_offer(sa, w, t->has_flow ? &t->flow : NULL);
+	e = traffic_offer(s, w, t->has_flow ? &t->flow : NULL);
+	if (e)
+		return e;
 	step_request(s, CREATE_CHILD_SA);
 	return child_offer(s, w, t->group);
 }
@@ -49,7 +50,7 @@ enum err child_new_request(struct step *s)
 		return step_fail_child(s, IKE_REASON_RESOURCES, NOTIFY_NO_ADDITIONAL_SAS,
 				       "the peer has %d children already and wants more",
 				       MAX_CHILDREN);
-	e = child_work_new(s->sa, &s->x->child, SA_KIND_CHILD, false, NULL, NULL);
+	e = child_work_asked(s->sa, &s->x->child, SA_KIND_CHILD);
 
 	if (!e)
 		e = child_choose(s, s->x->child);
@@ -152,12 +153,17 @@ enum err child_refused(struct step *s, const struct wire_notify *n)
 /* INVALID_KE_PAYLOAD: once, with a group that we offered (S30). */
 static bool other_group(struct step *s, const struct wire_notify *n)
 {
-	const struct conf_child *conf = s->x->child->conf;
+	const struct child_work *w = s->x->child;
 	struct task *t = s->sa->out.task;
+	const struct conf_proposal *esp;
 	uint16_t group;
+	uint32_t num;
 
 	if (n->type != NOTIFY_INVALID_KE_PAYLOAD || wire_notify_u16(&group, n) || t->group ||
-	    group == DH_NONE || !sa_offers_dh(conf->esp, conf->num_esp, group))
+	    group == DH_NONE)
+		return false;
+	esp = wish_esp(&num, w->wish, w->conf);
+	if (!sa_offers_dh(esp, num, group))
 		return false;
 	t->group = group;
 	s->again = true;

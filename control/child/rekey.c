@@ -32,7 +32,9 @@ enum err child_rekey_start(struct step *s)
 		return e;
 	s->x->child = w;
 	w->request = t->request;
-	traffic_offer(sa, w, NULL);
+	e = traffic_offer(s, w, NULL);
+	if (e)
+		return e;
 	step_request(s, CREATE_CHILD_SA);
 	wire_notify_spi_build(&s->b, NOTIFY_REKEY_SA, old->spi_in);
 	return child_offer(s, w, t->group);

@@ -240,7 +240,9 @@ enum err child_sibling_start(struct step *s)
 	if (e)
 		return e;
 	s->x->child = w;
-	traffic_offer(s->sa, w, NULL);
+	e = traffic_offer(s, w, NULL);
+	if (e)
+		return e;
 	step_request(s, CREATE_CHILD_SA);
 	return child_offer(s, w, t->group);
 }

@@ -48,6 +48,15 @@ static void configured_both(struct ts_list *local, struct ts_list *remote, const
 	configured_remote(remote, sa, conf);
 }
 
+/* selectors_of - a pair's, as they were negotiated. */
+static void selectors_of(struct ts_list *local, struct ts_list *remote, const struct ike_child *c)
+{
+	memcpy(local->ts, c->ts, c->num_local * sizeof(struct ts));
+	memcpy(remote->ts, c->ts + c->num_local, c->num_remote * sizeof(struct ts));
+	local->num = c->num_local;
+	remote->num = c->num_remote;
+}
+
 bool traffic_allows(const struct ike_sa *sa, const struct conf_child *conf, const struct flow *flow)
 {
 	struct ts_list local, remote;
@@ -170,24 +179,61 @@ static void prepend_flow(struct child_work *w, const struct flow *f)
 	prepend_part(&w->remote, &r);
 }
 
-void traffic_offer(struct ike_sa *sa, struct child_work *w, const struct flow *flow)
+/* keep_only - nothing but this selector, if one of the list has it. */
+static bool keep_only(struct ts_list *l, const struct ts *ts)
 {
+	for (uint32_t i = 0; i < l->num; i++) {
+		if (!ts_contains(&l->ts[i], ts))
+			continue;
+		l->ts[0] = *ts;
+		l->num = 1;
+		return true;
+	}
+	return false;
+}
+
+/* keep_flow - of both sides what the flow that w is for needs. While an address is awaited what is
+ * lent decides (take_lent()). */
+static bool keep_flow(const struct ike_sa *sa, struct child_work *w)
+{
+	const struct flow *f = &w->wish->flow;
+	const struct ts l = flow_ts(&f->local, f->proto, f->local_port, f->no_ports);
+	const struct ts r = flow_ts(&f->remote, f->proto, f->remote_port, f->no_ports);
+
+	return keep_only(&w->remote, &r) && (vips_awaited(sa) || keep_only(&w->local, &l));
+}
+
+static enum err not_for_flow(struct step *s, const struct child_work *w)
+{
+	char l[IP_TEXT_MAX], r[IP_TEXT_MAX];
+	const struct flow *f = &w->wish->flow;
+
+	return step_fail_child(s, IKE_REASON_TS_UNACCEPTABLE, NOTIFY_TS_UNACCEPTABLE,
+			       "a flow between %s and %s is asked for, which child %s is not for: "
+			       "see its `local_ts` and `remote_ts`",
+			       ip_addr_text(l, &f->local), ip_addr_text(r, &f->remote),
+			       w->conf->name);
+}
+
+enum err traffic_offer(struct step *s, struct child_work *w, const struct flow *flow)
+{
+	struct ike_sa *sa = s->sa;
 	const uint64_t like = w->replaces ? w->replaces : w->like;
 	const struct ike_child *old = like ? child_find(sa->e, like) : NULL;
 
 	if (old) {
-		memcpy(w->local.ts, old->ts, old->num_local * sizeof(struct ts));
-		memcpy(w->remote.ts, old->ts + old->num_local, old->num_remote * sizeof(struct ts));
-		w->local.num = old->num_local;
-		w->remote.num = old->num_remote;
+		selectors_of(&w->local, &w->remote, old);
 		w->transport = old->mode == SA_TRANSPORT;
-		return;
+		return ERR_OK;
 	}
 	configured_both(&w->local, &w->remote, sa, w->conf);
 	if (w->conf->mode == CONF_TRANSPORT)
 		offer_transport(sa, w);
+	if (wish_narrow(w->wish))
+		return keep_flow(sa, w) ? ERR_OK : not_for_flow(s, w);
 	if (flow && !vips_awaited(sa)) /* its source is not what will be lent */
 		prepend_flow(w, flow);
+	return ERR_OK;
 }
 
 void traffic_build(struct step *s, const struct child_work *w)
@@ -286,8 +332,11 @@ enum err traffic_take(struct step *s, struct child_work *w)
 	w->local = tsi;
 	w->remote = tsr;
 	if (w->kind == SA_KIND_CHILD_AUTH && s->sa->conn->num_vips)
-		return take_lent(s, w, &tsi);
-	return ERR_OK;
+		e = take_lent(s, w, &tsi);
+	if (!e && wish_narrow(w->wish) &&
+	    !flow_within(&w->wish->flow, w->local.ts, w->local.num, w->remote.ts, w->remote.num))
+		return not_for_flow(s, w);
+	return e;
 }
 
 /* ---- responder ------------------------------------------------------------------------------- */
@@ -308,13 +357,26 @@ static unsigned fit(const struct child_work *w, const struct ts_list *tsi,
 		       : 1;
 }
 
+/* let_both - what the peer may have: as configured, but what replaces a pair that is for one flow
+ * alone stays so. */
+static void let_both(struct ts_list *local, struct ts_list *remote, const struct ike_sa *sa,
+		     const struct child_work *w, const struct conf_child *conf)
+{
+	const struct ike_child *old = wish_narrow(w->wish) ? child_find(sa->e, w->replaces) : NULL;
+
+	if (old)
+		selectors_of(local, remote, old);
+	else
+		configured_both(local, remote, sa, conf);
+}
+
 static unsigned narrow(struct ike_sa *sa, struct child_work *out, const struct conf_child *conf,
 		       const struct ts_list *tsi, const struct ts_list *tsr)
 {
 	struct ts_list local, remote;
 	bool cut;
 
-	configured_both(&local, &remote, sa, conf);
+	let_both(&local, &remote, sa, out, conf);
 	if (ts_list_narrow(&out->remote, &cut, tsi->ts, tsi->num, remote.ts, remote.num,
 			   IKE_MAX_TS) ||
 	    ts_list_narrow(&out->local, &cut, tsr->ts, tsr->num, local.ts, local.num, IKE_MAX_TS))

@@ -18,9 +18,11 @@ bool traffic_allows(const struct ike_sa *sa, const struct conf_child *conf, cons
 	NONNULL(1, 2, 3);
 
 /* traffic_offer - as initiator: the configured selectors for this path and the configured mode, or
- * those of the pair that it re-keys or is a sibling of; a packet's own selectors in front. flow may
- * be NULL. */
-void traffic_offer(struct ike_sa *sa, struct child_work *w, const struct flow *flow) NONNULL(1, 2);
+ * those of the pair that it re-keys or is a sibling of; a packet's own selectors in front, or, if
+ * it is for one flow alone, nothing else. flow may be NULL. Errors: PEER (the flow that it is for
+ * is outside of what is configured; s->fail says so). */
+MUST_USE enum err traffic_offer(struct step *s, struct child_work *w, const struct flow *flow)
+	NONNULL(1, 2);
 
 /* traffic_build - [N(USE_TRANSPORT_MODE),] TSi, TSr into s->b. */
 void traffic_build(struct step *s, const struct child_work *w) NONNULL(1, 2);

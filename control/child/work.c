@@ -26,18 +26,29 @@ static enum err make(struct ike_sa *sa, struct child_work **out, const struct ch
 	}
 	if (w->conf_ref)
 		conf_get(w->conf_ref);
+	wish_get(w->wish);
 	*out = w;
 	return ERR_OK;
 }
 
-enum err child_work_new(struct ike_sa *sa, struct child_work **out, enum sa_kind kind,
-			bool initiator, struct conf *ref, const struct conf_child *conf)
+enum err child_work_begin(struct ike_sa *sa, struct child_work **out, enum sa_kind kind,
+			  const struct task *t)
 {
 	const struct child_work first = {.kind = kind,
-					 .initiator = initiator,
-					 .conf_ref = ref,
-					 .conf = conf,
-					 .siblings = initiator && conf && conf->per_cpu_sas};
+					 .initiator = true,
+					 .conf_ref = sa->conf,
+					 .conf = t->child_conf,
+					 .wish = t->wish,
+					 .request = t->request,
+					 .siblings = t->child_conf->per_cpu_sas &&
+						     !wish_narrow(t->wish)};
+
+	return make(sa, out, &first);
+}
+
+enum err child_work_asked(struct ike_sa *sa, struct child_work **out, enum sa_kind kind)
+{
+	const struct child_work first = {.kind = kind};
 
 	return make(sa, out, &first);
 }
@@ -49,6 +60,7 @@ enum err child_work_rekey(struct ike_sa *sa, struct child_work **out, bool initi
 					 .initiator = initiator,
 					 .conf_ref = old->conf_ref,
 					 .conf = old->conf,
+					 .wish = old->wish,
 					 .replaces = old->id,
 					 .worker = old->worker,
 					 .siblings = old->siblings};
@@ -63,6 +75,7 @@ enum err child_work_sibling(struct ike_sa *sa, struct child_work **out,
 					 .initiator = true,
 					 .conf_ref = shared->conf_ref,
 					 .conf = shared->conf,
+					 .wish = shared->wish,
 					 .like = shared->id,
 					 .worker = worker,
 					 .siblings = true};
@@ -102,6 +115,7 @@ static void unstarted_free(struct ike_child *c)
 		return;
 	actions_release(&c->sa->e->actions, c->cells);
 	peer_put(c->peer);
+	wish_put(c->wish);
 	conf_put(c->conf_ref);
 	mem_free(c->ts);
 	mem_free(c);
@@ -125,6 +139,7 @@ void child_work_free(struct ike_sa *sa, struct child_work *w)
 	unprepare(w);
 	dh_free(w->dh);
 	secret_fini(&w->shared);
+	wish_put(w->wish);
 	conf_put(w->conf_ref);
 	secret_wipe(w, sizeof(*w));
 	mem_free(w);
@@ -148,16 +163,17 @@ bool child_work_is_closed(const struct child_work *w)
 
 enum err child_offer(struct step *s, struct child_work *w, uint16_t group)
 {
-	const struct conf_child *conf = w->conf;
+	uint32_t num;
+	const struct conf_proposal *esp = wish_esp(&num, w->wish, w->conf);
 	enum err e;
 
-	sa_offer_build(&s->b, w->kind, w->spi_in, conf->esp, conf->num_esp);
+	sa_offer_build(&s->b, w->kind, w->spi_in, esp, num);
 	if (w->kind == SA_KIND_CHILD) {
 		e = nonce_fill(s->e, &w->ni);
 		if (e)
 			return e;
 		wire_nonce_build(&s->b, nonce_bytes(&w->ni));
-		w->group = group ? group : sa_first_dh(conf->esp, conf->num_esp);
+		w->group = group ? group : sa_first_dh(esp, num);
 		if (w->group != DH_NONE) {
 			e = dh_new(s->e->crypto, &w->dh, w->group);
 			if (e)
@@ -248,8 +264,10 @@ static void note_tfc(const struct step *s, struct child_work *w)
 enum err child_choose(struct step *s, struct child_work *w)
 {
 	struct wire_ke ke = {.group = DH_NONE};
+	const struct conf_proposal *esp;
 	struct sa_payload offer;
 	enum err e = ERR_OK;
+	uint32_t num;
 
 	if (sa_parse(&offer, ike_msg_body(s->msg, PAYLOAD_SA)))
 		return child_bad_syntax(s, "SA");
@@ -262,7 +280,8 @@ enum err child_choose(struct step *s, struct child_work *w)
 	if (e)
 		return e;
 	note_tfc(s, w);
-	if (sa_select(&w->chosen, &offer, w->kind, w->conf->esp, w->conf->num_esp, ke.group))
+	esp = wish_esp(&num, w->wish, w->conf);
+	if (sa_select(&w->chosen, &offer, w->kind, esp, num, ke.group))
 		return no_proposal(s, w);
 	e = sibling_choose(s, w);
 	if (e || w->kind != SA_KIND_CHILD)
@@ -290,11 +309,13 @@ enum err child_take(struct step *s, struct child_work *w)
 {
 	struct wire_ke ke = {.group = DH_NONE};
 	struct sa_payload answer;
+	uint32_t num;
+	const struct conf_proposal *esp = wish_esp(&num, w->wish, w->conf);
 	enum err e = ERR_OK;
 
 	if (sa_parse(&answer, ike_msg_body(s->msg, PAYLOAD_SA)))
 		return child_bad_syntax(s, "SA");
-	if (sa_check(&w->chosen, &answer, w->kind, w->conf->esp, w->conf->num_esp))
+	if (sa_check(&w->chosen, &answer, w->kind, esp, num))
 		return step_fail_child(s, IKE_REASON_NO_PROPOSAL, NOTIFY_NO_PROPOSAL_CHOSEN,
 				       "the peer chose ESP algorithms that child %s did not offer",
 				       w->conf->name);
@@ -332,6 +353,7 @@ static uint64_t soft(struct ike_engine *e, uint64_t limit, uint64_t range)
 
 static enum err make_child(struct step *s, struct child_work *w)
 {
+	const struct ike_child *old = w->replaces ? child_find(s->e, w->replaces) : NULL;
 	struct ike_child *c = mem_alloc(sizeof(*c));
 
 	if (!c)
@@ -353,6 +375,8 @@ static enum err make_child(struct step *s, struct child_work *w)
 	c->spi_out = (uint32_t)w->chosen.spi;
 	c->chosen = w->chosen;
 	c->replaces = w->replaces;
+	c->wish = wish_get(w->wish);
+	c->asked = old ? old->asked : w->request;
 	c->siblings = w->siblings;
 	c->worker = w->worker;
 	c->mode = w->transport ? SA_TRANSPORT : SA_TUNNEL;
@@ -409,6 +433,8 @@ static void fill_params(struct step *s, struct child_work *w, bool active)
 
 	a->add.peer = s->sa->peer->id;
 	a->add.replaces = w->replaces;
+	a->add.request = c->asked;
+	a->add.narrow = wish_narrow(c->wish);
 	a->add.conn = s->sa->conn->name;
 	a->add.child = conf->name;
 	a->add.params = (struct child_params){

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "control/child/child.h"
+#include "control/child/wish.h"
 #include "control/ike/step.h"
 
 /* struct child_work - one negotiation. */
@@ -32,24 +33,26 @@ struct child_work {
 	struct dh *dh;
 	struct secret shared;
 	uint64_t request;
-	uint32_t closed[4]; /* SPIs that the peer closed while ours was under way */
+	struct child_wish *wish; /* what its request wants in particular; NULL: nothing */
+	uint32_t closed[4];      /* SPIs that the peer closed while ours was under way */
 	uint8_t num_closed;
 	struct action_cell *add; /* prepared installation */
 	struct ike_child *child; /* the same */
 };
 
-/* child_work_new - with an inbound SPI. conf may be NULL as responder. Errors: NOMEM, FULL, CRYPTO.
- */
-MUST_USE enum err child_work_new(struct ike_sa *sa, struct child_work **out, enum sa_kind kind,
-				 bool initiator, struct conf *ref, const struct conf_child *conf)
+/* child_work_begin - with an inbound SPI, as a task of ours says. child_work_asked - as a request
+ * of the peer: nothing is chosen yet. Errors: NOMEM, FULL, CRYPTO. */
+MUST_USE enum err child_work_begin(struct ike_sa *sa, struct child_work **out, enum sa_kind kind,
+				   const struct task *t) NONNULL(1, 2, 4);
+MUST_USE enum err child_work_asked(struct ike_sa *sa, struct child_work **out, enum sa_kind kind)
 	NONNULL(1, 2);
 
-/* child_work_rekey - one that takes the place of `old`. Errors: as child_work_new(). */
+/* child_work_rekey - one that takes the place of `old`. Errors: as child_work_begin(). */
 MUST_USE enum err child_work_rekey(struct ike_sa *sa, struct child_work **out, bool initiator,
 				   const struct ike_child *old) NONNULL(1, 2, 4);
 
 /* child_work_sibling - one beside `shared`, for a worker (index and 1 more). child_work_move - w->
- * worker was chosen since: another SPI, at which its packets arrive. Errors: as child_work_new().
+ * worker was chosen since: another SPI, at which its packets arrive. Errors: as child_work_begin().
  */
 MUST_USE enum err child_work_sibling(struct ike_sa *sa, struct child_work **out,
 				     const struct ike_child *shared, uint32_t worker)

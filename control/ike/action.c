@@ -168,6 +168,7 @@ void action_event(struct ike_sa *sa, enum ike_event_kind kind, const struct ike_
 	if (child) {
 		ev->event.child = child->conf->name;
 		ev->event.child_id = child->unique;
+		ev->event.narrow = wish_narrow(child->wish);
 	}
 	va_start(ap, fmt);
 	vsnprintf(ev->text, sizeof(ev->text), fmt, ap);
@@ -175,7 +176,7 @@ void action_event(struct ike_sa *sa, enum ike_event_kind kind, const struct ike_
 	event_log(ev);
 }
 
-void action_event_named(struct ike_sa *sa, enum ike_event_kind kind, const char *child,
+void action_event_named(struct ike_sa *sa, enum ike_event_kind kind, const char *child, bool narrow,
 			enum ike_reason reason, uint64_t request, const char *text)
 {
 	struct action_event *ev = event_new(sa, kind, reason, request);
@@ -183,6 +184,7 @@ void action_event_named(struct ike_sa *sa, enum ike_event_kind kind, const char 
 	if (!ev)
 		return;
 	ev->event.child = child;
+	ev->event.narrow = narrow;
 	snprintf(ev->text, sizeof(ev->text), "%s", text);
 	event_log(ev);
 }
@@ -287,6 +289,7 @@ const char *ike_reason_name(enum ike_reason r)
 		[IKE_REASON_RESOURCES] = "resources",
 		[IKE_REASON_REPLACED] = "replaced",
 		[IKE_REASON_INACTIVE] = "inactive",
+		[IKE_REASON_METHOD] = "method-refused",
 	};
 
 	return (unsigned)r < IKE_NUM_REASONS && names[r] ? names[r] : "unknown";

@@ -79,9 +79,10 @@ void action_event(struct ike_sa *sa, enum ike_event_kind kind, const struct ike_
 		  enum ike_reason reason, uint64_t request, const char *fmt, ...) NONNULL(1)
 	PRINTF_LIKE(6, 7);
 
-/* action_event_named - the same about a child that does not exist: its configuration's name. */
-void action_event_named(struct ike_sa *sa, enum ike_event_kind kind, const char *child,
-			enum ike_reason reason, uint64_t request, const char *text) NONNULL(1, 6);
+/* action_event_named - the same about a child that does not exist: its configuration's name, and
+ * whether it was to be for one flow alone. */
+void action_event_named(struct ike_sa *sa, enum ike_event_kind kind, const char *child, bool narrow,
+			enum ike_reason reason, uint64_t request, const char *text) NONNULL(1, 7);
 
 /* action_drop_ask - an ask whose SA is gone is no longer put. */
 void action_drop_ask(struct actions *a, uint64_t ask) NONNULL(1);

@@ -99,6 +99,16 @@ static void fill_signature(const struct ike_sa *sa, struct ike_ask *ask)
 	ask->num_certs = hs->num_certs;
 }
 
+/* A child's own request, or whoever wants the IKE SA. */
+static uint64_t request_of(const struct step *s)
+{
+	const struct ike_sa *sa = s->sa;
+
+	if (s->x != &sa->out.x)
+		return 0;
+	return s->x->child ? s->x->child->request : sa->state < SA_ESTABLISHED ? sa->request : 0;
+}
+
 static void fill(struct step *s, struct ike_ask *ask, enum ike_ask_kind kind)
 {
 	const struct child_work *w = s->x->child;
@@ -106,6 +116,7 @@ static void fill(struct step *s, struct ike_ask *ask, enum ike_ask_kind kind)
 
 	*ask = (struct ike_ask){.id = ++s->e->last_ask,
 				.kind = kind,
+				.request = request_of(s),
 				.conn = sa->conn->name,
 				.local_id = &sa->local_id,
 				.peer_id = &sa->remote_id,

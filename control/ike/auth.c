@@ -7,6 +7,7 @@
 #include "control/auth/verify.h"
 #include "control/child/work.h"
 #include "control/ike/handlers.h"
+#include "control/ike/methods.h"
 #include "control/ike/task.h"
 
 /* PEER_LINES_PER_S - lines that a peer can cause at will. */
@@ -188,19 +189,32 @@ static enum err wrong_identity(struct step *s, const struct ike_id *id)
 				       : ike_id_text(want, sizeof(want), &side->id));
 }
 
-/* S22: the one choke point of identities. Takes the proof over. */
+/* What was shown is right, and not what the request demands. */
+static enum err wrong_method(struct step *s, const struct auth_proof_params *proven)
+{
+	char peer[128], demanded[METHODS_TEXT_MAX];
+
+	return step_fail(s, IKE_REASON_METHOD, NOTIFY_AUTHENTICATION_FAILED,
+			 "the peer %s proved itself by %s, and the request demands %s",
+			 ike_id_text(peer, sizeof(peer), &proven->peer),
+			 auth_method_name(proven->method), methods_text(demanded, s->sa->methods));
+}
+
+/* S22: the one choke point of identities, and of methods (A14). Takes the proof over. */
 static enum err admit(struct step *s, struct auth_proof *proof)
 {
+	const struct auth_proof_params *proven = auth_proof_params(proof);
 	struct ike_sa *sa = s->sa;
+	const bool matches = conf_id_matches(&sa->conn->remote, &proven->peer);
 	enum err e;
 
-	if (conf_id_matches(&sa->conn->remote, &auth_proof_params(proof)->peer)) {
+	if (matches && (!sa->methods || sa->methods & 1u << proven->method)) {
 		sa->proof = proof;
 		if (sa->conn->remote.auth == CONF_AUTH_BTNS) /* it is known by its key */
-			sa->remote_id = auth_proof_params(proof)->peer;
+			sa->remote_id = proven->peer;
 		return ERR_OK;
 	}
-	e = wrong_identity(s, &auth_proof_params(proof)->peer);
+	e = matches ? wrong_method(s, proven) : wrong_identity(s, &proven->peer);
 	auth_proof_put(proof);
 	return e;
 }
@@ -503,8 +517,11 @@ void auth_established(struct step *s)
 		close_older(s);
 }
 
-void auth_child_report(struct step *s, const char *child, enum ike_reason reason, const char *text)
+void auth_child_report(struct step *s, enum ike_reason reason, const char *text)
 {
+	const struct child_work *w = s->x->child;
+
 	s->e->stats.failed++;
-	action_event_named(s->sa, IKE_EVENT_FAILED, child, reason, s->sa->request, text);
+	action_event_named(s->sa, IKE_EVENT_FAILED, w->conf ? w->conf->name : NULL,
+			   wish_narrow(w->wish), reason, s->sa->request, text);
 }

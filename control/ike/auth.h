@@ -69,6 +69,5 @@ void auth_established(struct step *s) NONNULL(1);
 /* auth_first_contact - no other IKE SA of this connection, or with this peer, is up. */
 bool auth_first_contact(const struct ike_sa *sa) NONNULL(1);
 
-/* auth_child_report - the event about a first Child SA that failed. */
-void auth_child_report(struct step *s, const char *child, enum ike_reason reason, const char *text)
-	NONNULL(1, 4);
+/* auth_child_report - the event about the first Child SA, which failed. */
+void auth_child_report(struct step *s, enum ike_reason reason, const char *text) NONNULL(1, 3);

@@ -22,15 +22,13 @@ static enum err begin_child(struct step *s)
 				 "the peer cannot do without a first child (RFC 6023): name one");
 	if (!t->child_conf)
 		return ERR_OK;
-	e = child_work_new(sa, &w, SA_KIND_CHILD_AUTH, true, sa->conf, t->child_conf);
+	e = child_work_begin(sa, &w, SA_KIND_CHILD_AUTH, t);
 	if (e)
 		return e;
 	s->x->child = w;
-	w->request = t->request;
 	w->ni = sa->hs->ni;
 	w->nr = sa->hs->nr;
-	traffic_offer(sa, w, t->has_flow ? &t->flow : NULL);
-	return ERR_OK;
+	return traffic_offer(s, w, t->has_flow ? &t->flow : NULL);
 }
 
 static enum err build(struct step *s)
@@ -152,14 +150,14 @@ enum err auth_accepted_i(struct step *s)
 	auth_established(s);
 	vips_install(sa);
 	if (w && !agreed) {
-		auth_child_report(s, w->conf->name, hs->child_reason, hs->child_text);
+		auth_child_report(s, hs->child_reason, hs->child_text);
 		if (w->chosen.spi && !child_prepare(s, w)) /* the peer has installed it */
 			child_close_unused(s, w, hs->child_reason);
 	} else if (w && (!s->answer->allow || claims_check(s, w))) {
 		const enum ike_reason reason =
 			s->answer->allow ? s->fail.reason : IKE_REASON_REFUSED;
 
-		auth_child_report(s, w->conf->name, reason,
+		auth_child_report(s, reason,
 				  s->answer->allow ? s->fail.text : "the child was refused here");
 		s->fail = (struct failure){.reason = IKE_REASON_NONE};
 		child_close_unused(s, w, reason);

@@ -63,7 +63,7 @@ static enum err begin_child(struct step *s)
 
 	if (!(s->msg->present & PAYLOAD_BIT(PAYLOAD_SA)))
 		return ERR_OK;
-	e = child_work_new(s->sa, &w, SA_KIND_CHILD_AUTH, false, NULL, NULL);
+	e = child_work_asked(s->sa, &w, SA_KIND_CHILD_AUTH);
 	if (e)
 		return e;
 	s->x->child = w;
@@ -247,8 +247,7 @@ enum err auth_accepted_r(struct step *s)
 	if (agreed)
 		(void)child_install(s, s->x->child, true);
 	else if (hs->child_error)
-		auth_child_report(s, s->x->child->conf ? s->x->child->conf->name : NULL,
-				  hs->child_reason, hs->child_text);
+		auth_child_report(s, hs->child_reason, hs->child_text);
 	sa_handshake_free(sa);
 	return ERR_OK;
 }

@@ -38,6 +38,7 @@ static struct ike_child_info child_info(const struct ike_child *c)
 		.proposal = c->proposal,
 		.mode = c->mode,
 		.esn = c->chosen.esn,
+		.narrow = wish_narrow(c->wish),
 		.siblings = c->siblings,
 		.worker = c->worker,
 		.encap = sa_esp_encap(c->sa) == ENCAP_UDP,

@@ -361,8 +361,13 @@ static void follow_mobike(struct ike_sa *sa, uint64_t now_ns)
 		tell_others(sa, moved);
 }
 
-/* Children that are to be there again on the new IKE SA. */
-static uint32_t wanted(const struct ike_sa *sa, const struct conf_child **out, uint32_t max)
+/* struct again - a child that is to be there again on the new IKE SA. */
+struct again {
+	const struct conf_child *conf;
+	struct child_wish *wish;
+};
+
+static uint32_t wanted(const struct ike_sa *sa, struct again *out, uint32_t max)
 {
 	uint32_t num = 0;
 
@@ -370,21 +375,22 @@ static uint32_t wanted(const struct ike_sa *sa, const struct conf_child **out, u
 		const struct ike_child *c = list_entry(n, struct ike_child, node);
 
 		if (c->state == CHILD_INSTALLED && !c->replaced_by && !c->redundant && num < max)
-			out[num++] = c->conf;
+			out[num++] = (struct again){c->conf, wish_get(c->wish)};
 	}
 	return num;
 }
 
 static void begin_anew(struct ike_sa *sa, const struct ip_addr *local, uint64_t now_ns)
 {
-	const struct conf_child *children[64];
+	struct again children[64];
 	uint32_t num = wanted(sa, children, ARRAY_LEN(children));
 	char from[IP_TEXT_MAX], to[IP_TEXT_MAX], text[200];
 	struct ike_engine *e = sa->e;
 	struct conf *conf = conf_get(sa->conf); /* the names live with it */
 	struct ike_initiate_params p = {.conn = sa->conn->name,
 					.path = path_to(sa, local, &sa->path.remote.addr),
-					.port = sa->port};
+					.port = sa->port,
+					.methods = sa->methods};
 
 	snprintf(text, sizeof(text),
 		 "the address %s is gone, and the peer does not do MOBIKE: the connection is made "
@@ -394,11 +400,13 @@ static void begin_anew(struct ike_sa *sa, const struct ip_addr *local, uint64_t 
 	for (uint32_t i = 0; i < num; i++) {
 		enum err err;
 
-		p.child = children[i]->name;
+		p.child = children[i].conf->name;
+		wish_params(&p, children[i].wish);
 		err = request_initiate(e, &p, now_ns);
 		if (err && err != ERR_EXISTS)
 			LOG(WARN, IKE, p.conn, "child %s is not made anew: %s", p.child,
 			    err_text(err));
+		wish_put(children[i].wish);
 	}
 	conf_put(conf);
 }

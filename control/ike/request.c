@@ -5,13 +5,14 @@
 #include "base/alloc.h"
 #include "control/child/traffic.h"
 #include "control/ike/core.h"
+#include "control/ike/methods.h"
 #include "control/ike/request.h"
 #include "control/ike/step.h"
 #include "control/ike/task.h"
 
 /* An IKE SA of the connection that can take another Child SA, now or when it is up. */
 static struct ike_sa *find_for(struct ike_engine *e, const struct conf_conn *conn,
-			       const struct path_addr *path)
+			       const struct path_addr *path, uint32_t methods)
 {
 	struct ike_sa *connecting = NULL;
 
@@ -20,7 +21,8 @@ static struct ike_sa *find_for(struct ike_engine *e, const struct conf_conn *con
 
 		if (!sa->conn || strcmp(sa->conn->name, conn->name) != 0 ||
 		    (!ip_addr_equal(&sa->path.remote.addr, &path->remote.addr) &&
-		     !ip_addr_equal(&sa->origin, &path->remote.addr)))
+		     !ip_addr_equal(&sa->origin, &path->remote.addr)) ||
+		    !methods_meet(sa, methods))
 			continue;
 		if (sa_usable(sa) && !sa->quiet)
 			return sa;
@@ -36,46 +38,57 @@ static bool covers(const struct ike_child *c, const struct flow *f)
 	return flow_within(f, c->ts, c->num_local, c->ts + c->num_local, c->num_remote);
 }
 
-/* The child is up and, if a packet asked, it would take the packet. */
-static bool is_up(const struct ike_sa *sa, const struct conf_child *conf, const struct flow *flow)
+/* The child is up as it is wished and, if a packet asked, it would take the packet. */
+static bool is_up(const struct ike_sa *sa, const struct conf_child *conf,
+		  const struct child_wish *wish, const struct flow *flow)
 {
 	list_for_each (n, &sa->children) {
 		const struct ike_child *c = list_entry(n, struct ike_child, node);
 
 		if (c->state == CHILD_INSTALLED && !c->worker &&
-		    strcmp(c->conf->name, conf->name) == 0 && (!flow || covers(c, flow)))
+		    strcmp(c->conf->name, conf->name) == 0 && wish_met(wish, c->wish) &&
+		    (!flow || covers(c, flow)))
 			return true;
 	}
 	return false;
 }
 
-static bool is_under_way(const struct ike_sa *sa, const struct conf_child *conf)
+static bool is_about(const struct task *t, const struct task *like)
 {
-	const struct task *t = sa->out.task;
+	return t && t->child_conf && strcmp(t->child_conf->name, like->child_conf->name) == 0 &&
+	       wish_met(like->wish, t->wish);
+}
 
-	if (t && t->child_conf && strcmp(t->child_conf->name, conf->name) == 0)
+static bool is_under_way(const struct ike_sa *sa, const struct task *like)
+{
+	if (is_about(sa->out.task, like))
 		return true;
-	list_for_each (n, &sa->tasks) {
-		t = list_entry(n, struct task, node);
-		if (t->child_conf && strcmp(t->child_conf->name, conf->name) == 0)
+	list_for_each (n, &sa->tasks)
+		if (is_about(list_entry(n, struct task, node), like))
 			return true;
-	}
 	return false;
 }
 
-static struct task *make_task(const struct ike_initiate_params *p, enum task_kind kind,
-			      const struct conf_child *child)
+static enum err make_task(struct task **out, const struct ike_initiate_params *p,
+			  enum task_kind kind, const struct conf_child *child)
 {
 	struct task *t = task_new(kind, 0);
+	enum err e;
 
 	if (!t)
-		return NULL;
+		return ERR_NOMEM;
+	e = wish_new(&t->wish, p);
+	if (e) {
+		task_free(t);
+		return e;
+	}
 	t->child_conf = child;
 	t->request = p->request;
 	t->has_flow = p->flow != NULL;
 	if (p->flow)
 		t->flow = *p->flow;
-	return t;
+	*out = t;
+	return ERR_OK;
 }
 
 /* The configuration that an existing IKE SA was made with decides about its children. */
@@ -98,16 +111,19 @@ static enum err add_child(struct ike_sa *sa, const struct ike_initiate_params *p
 {
 	const struct conf_child *child = p->child ? same_child(sa->conn, p->child) : NULL;
 	struct task *t;
+	enum err e;
 
 	if (!p->child)
 		return ERR_EXISTS;
 	if (!child || !conf_negotiated(child->mode))
 		return ERR_NOT_FOUND;
-	if (is_under_way(sa, child) || is_up(sa, child, useful_flow(sa, child, p->flow)))
+	e = make_task(&t, p, TASK_CHILD_NEW, child);
+	if (e)
+		return e;
+	if (is_under_way(sa, t) || is_up(sa, child, t->wish, useful_flow(sa, child, p->flow))) {
+		task_free(t);
 		return ERR_EXISTS;
-	t = make_task(p, TASK_CHILD_NEW, child);
-	if (!t)
-		return ERR_NOMEM;
+	}
 	task_add(sa, t);
 	step_task(sa, now_ns);
 	return ERR_OK;
@@ -117,20 +133,24 @@ static enum err begin_sa(struct ike_engine *e, const struct conf_conn *conn,
 			 const struct conf_child *child, const struct ike_initiate_params *p,
 			 uint64_t now_ns)
 {
-	struct task *t = make_task(p, TASK_SA_INIT, child);
 	struct ike_sa *sa;
+	struct task *t;
 	enum err err;
 
-	if (!t)
-		return ERR_NOMEM;
+	if (p->methods && !(p->methods & methods_possible(conn->remote.auth)))
+		return ERR_UNSUPPORTED;
+	err = make_task(&t, p, TASK_SA_INIT, child);
+	if (err)
+		return err;
 	err = sa_new(e, &sa, true, e->conf, conn);
 	if (err) {
-		mem_free(t);
+		task_free(t);
 		return err;
 	}
 	sa->path = p->path;
 	sa->port = p->port;
 	sa->request = p->request;
+	sa->methods = p->methods;
 	task_add(sa, t);
 	step_task(sa, now_ns);
 	return sa->state == SA_I_INIT ? ERR_OK : ERR_NOMEM;
@@ -150,7 +170,7 @@ enum err request_initiate(struct ike_engine *e, const struct ike_initiate_params
 		if (!child || !conf_negotiated(child->mode))
 			return ERR_NOT_FOUND;
 	}
-	sa = find_for(e, conn, &p->path);
+	sa = find_for(e, conn, &p->path, p->methods);
 	if (sa && (!child || same_child(sa->conn, child->name)))
 		return add_child(sa, p, now_ns);
 	return begin_sa(e, conn, child, p, now_ns);

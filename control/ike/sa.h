@@ -66,6 +66,7 @@ struct task {
 	enum task_kind kind;
 	uint64_t child;                      /* the Child SA it is about */
 	const struct conf_child *child_conf; /* CHILD_NEW; lives with the SA's configuration */
+	struct child_wish *wish;             /* CHILD_NEW; NULL: nothing in particular */
 	struct flow flow;
 	bool has_flow;
 	uint16_t notify;        /* TELL; 0 = a delete */
@@ -86,6 +87,7 @@ struct ask_slot {
 };
 
 struct sa_target;
+struct child_wish;
 struct child_work;
 struct rekey_work;
 
@@ -272,6 +274,7 @@ struct ike_sa {
 	struct htab_node half_open;
 	uint8_t half_open_key[32];
 	struct source *source;
+	uint32_t methods; /* 1u << enum auth_method of those that the peer may use; 0 = any */
 	uint64_t request; /* of who wants it up */
 	uint64_t seen_ns; /* last authenticated message */
 	uint64_t sent_ns; /* last message sent, for the NAT keepalive */

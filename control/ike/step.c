@@ -243,7 +243,7 @@ static void exchange_end(struct step *s)
 	s->x->rekey = NULL;
 	s->x->kind = TASK_NONE;
 	if (!of_peer(s)) {
-		mem_free(s->sa->out.task);
+		task_free(s->sa->out.task);
 		s->sa->out.task = NULL;
 	}
 }
@@ -289,6 +289,13 @@ static const char *child_name(const struct step *s)
 	return NULL;
 }
 
+static bool is_narrow(const struct step *s)
+{
+	const struct task *t = s->sa->out.task;
+
+	return wish_narrow(s->x->child ? s->x->child->wish : t ? t->wish : NULL);
+}
+
 /* A responder that has answered IKE_AUTH believes itself established; whoever refuses that answer
  * has a notify for it, and whoever is short of memory takes it all back. */
 static bool must_tell(const struct step *s)
@@ -309,7 +316,8 @@ static void fail_handshake(struct step *s)
 		sa_kill(sa, s->fail.reason, s->fail.text, s->now_ns);
 		return;
 	}
-	action_event_named(sa, IKE_EVENT_FAILED, NULL, s->fail.reason, sa->request, s->fail.text);
+	action_event_named(sa, IKE_EVENT_FAILED, NULL, false, s->fail.reason, sa->request,
+			   s->fail.text);
 	sa->e->stats.failed++;
 	sa->ended = true;
 	tell->notify = s->fail.notify;
@@ -333,7 +341,7 @@ static void fail_request(struct step *s)
 	}
 	if (s->fail.notify != NOTIFY_TEMPORARY_FAILURE &&
 	    log_limited(&s->e->log_limit, PEER_LINES_PER_S, s->now_ns))
-		action_event_named(s->sa, IKE_EVENT_FAILED, child_name(s), s->fail.reason, 0,
+		action_event_named(s->sa, IKE_EVENT_FAILED, child_name(s), false, s->fail.reason, 0,
 				   s->fail.text);
 	exchange_end(s);
 }
@@ -353,8 +361,8 @@ static void fail_own(struct step *s)
 		sa_kill(sa, s->fail.reason, s->fail.text, s->now_ns);
 		return;
 	}
-	action_event_named(sa, IKE_EVENT_FAILED, child_name(s), s->fail.reason, request,
-			   s->fail.text);
+	action_event_named(sa, IKE_EVENT_FAILED, child_name(s), is_narrow(s), s->fail.reason,
+			   request, s->fail.text);
 	sa->e->stats.failed++;
 	exchange_end(s);
 }

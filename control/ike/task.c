@@ -15,6 +15,14 @@ struct task *task_new(enum task_kind kind, uint64_t child)
 	return t;
 }
 
+void task_free(struct task *t)
+{
+	if (!t)
+		return;
+	wish_put(t->wish);
+	mem_free(t);
+}
+
 void task_add(struct ike_sa *sa, struct task *t)
 {
 	list_push_back(&sa->tasks, &t->node);
@@ -107,7 +115,7 @@ void task_drop(struct ike_sa *sa, struct task *t)
 {
 	LOG(DEBUG, IKE, sa->conn ? sa->conn->name : NULL, "[%u] task %d has no place in state %s",
 	    sa->unique, (int)t->kind, sa_state_name(sa->state));
-	mem_free(t);
+	task_free(t);
 }
 
 void tasks_fail(struct ike_sa *sa, enum ike_reason reason, const char *text)
@@ -119,9 +127,9 @@ void tasks_fail(struct ike_sa *sa, enum ike_reason reason, const char *text)
 
 		if (t->request && t->request != sa->request)
 			action_event_named(sa, IKE_EVENT_FAILED,
-					   t->child_conf ? t->child_conf->name : NULL, reason,
-					   t->request, text);
-		mem_free(t);
+					   t->child_conf ? t->child_conf->name : NULL,
+					   wish_narrow(t->wish), reason, t->request, text);
+		task_free(t);
 	}
 }
 
@@ -132,7 +140,7 @@ void tasks_move(struct ike_sa *from, struct ike_sa *to)
 
 		list_remove(n);
 		if (t->kind == TASK_IKE_REKEY || t->kind == TASK_LIVENESS)
-			mem_free(t);
+			task_free(t);
 		else
 			task_add(to, t);
 	}

@@ -9,6 +9,9 @@
 /* task_new - a task about a Child SA (0 = none); NULL on shortage. */
 MALLOC_LIKE struct task *task_new(enum task_kind kind, uint64_t child);
 
+/* task_free - one that is in no queue; NULL is accepted. */
+void task_free(struct task *t);
+
 /* task_add - at the end of the queue, which takes it over. Nothing is begun: step_task() does. */
 void task_add(struct ike_sa *sa, struct task *t) NONNULL(1, 2);
 

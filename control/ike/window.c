@@ -10,6 +10,7 @@
 #include "control/ike/mobike.h"
 #include "control/ike/move.h"
 #include "control/ike/reassembly.h"
+#include "control/ike/task.h"
 
 static void digest(uint8_t out[16], struct bytes raw)
 {
@@ -241,7 +242,7 @@ void window_fini(struct ike_sa *sa)
 {
 	timer_cancel(&sa->e->timers, &sa->out.timer);
 	mem_free(sa->out.request);
-	mem_free(sa->out.task);
+	task_free(sa->out.task);
 	mem_free(sa->in.response);
 	reassembly_drop(&sa->e->debtors, &sa->in.parts);
 	reassembly_drop(&sa->e->debtors, &sa->out.parts);
