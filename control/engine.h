@@ -439,6 +439,38 @@ void ike_stats(const struct ike_engine *e, struct ike_stats *out) NONNULL(1, 2);
 /* ike_id_text - an identity for people ("gw.example.com"), cleaned; cut to fit. Returns buf. */
 const char *ike_id_text(char *buf, size_t size, const struct ike_id *id) NONNULL(1, 3);
 
+/* ---- what an application may know of an authentication ----------------------------------------
+ */
+
+/* enum ike_binding - two forms of a channel binding (RFC 5056), made of the public keys that the
+ * two ends of the first IKE SA signed with, the initiator's first: who speaks over the channel and
+ * shows that both ends have the same value knows that nobody is in the middle. */
+enum ike_binding {
+	IKE_BINDING_KEYS,   /* the two SubjectPublicKeyInfo, one after the other */
+	IKE_BINDING_SHA256, /* SHA-256 of that */
+};
+
+/* IKE_BINDING_MAX - room for either. ike_channel_binding - Errors: NOT_FOUND (an end has shown no
+ * key), LIMIT (cap). */
+#define IKE_BINDING_MAX 4096
+MUST_USE enum err ike_channel_binding(uint8_t *out, size_t cap, size_t *out_len,
+				      const struct auth_proof *proof, enum ike_binding form)
+	NONNULL(1, 3, 4);
+
+/* ike_pubkey_id - a short name of the peer's key: nine base64 digits of an RSA modulus (RFC 3110
+ * 2), or of the SHA-256 of another key's SubjectPublicKeyInfo. Errors: NOT_FOUND (it has shown
+ * none). */
+#define IKE_PUBKEY_ID_MAX 10
+MUST_USE enum err ike_pubkey_id(char out[static IKE_PUBKEY_ID_MAX], const struct auth_proof *proof)
+	NONNULL(2);
+
+/* ike_certificate_dn, ike_authority_dn - the names in the peer's certificate and of the authority
+ * that it leads to, for people; cut to fit. Errors: NOT_FOUND (there is none that was believed). */
+MUST_USE enum err ike_certificate_dn(char *buf, size_t size, const struct auth_proof *proof)
+	NONNULL(1, 3);
+MUST_USE enum err ike_authority_dn(char *buf, size_t size, const struct auth_proof *proof)
+	NONNULL(1, 3);
+
 /* ---- credentials of the configuration ----------------------------------------------------------
  */
 

@@ -42,7 +42,8 @@ struct auth_proof *auth_proof_new(const struct auth_proof_params *params)
 	if (params->local.len > sizeof(params->local.data) ||
 	    params->peer.len > sizeof(params->peer.data))
 		return NULL;
-	p = mem_alloc(sizeof(*p) + params->local_key.len + params->peer_key.len + params->ca.len);
+	p = mem_alloc(sizeof(*p) + params->local_key.len + params->peer_key.len + params->ca.len +
+		      params->subject.len);
 	if (!p)
 		return NULL;
 	p->num_refs = 1;
@@ -51,6 +52,7 @@ struct auth_proof *auth_proof_new(const struct auth_proof_params *params)
 	copy(&p->params.local_key, &at);
 	copy(&p->params.peer_key, &at);
 	copy(&p->params.ca, &at);
+	copy(&p->params.subject, &at);
 	return p;
 }
 

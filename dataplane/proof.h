@@ -34,14 +34,17 @@ struct ike_id {
 
 /* struct auth_proof_params - what was proven; copied, keys and names too. Keys are
  * SubjectPublicKeyInfo and empty where a side has none; ca is the subject (DER) of the anchor that
- * the peer's certificate leads to, empty without one. */
+ * the peer's certificate leads to, subject that of the certificate itself, each empty without one,
+ * or if nobody vouches for it. initiator: this side began the IKE SA, the first of its series. */
 struct auth_proof_params {
 	enum auth_method method;
+	bool initiator;
 	struct ike_id local;
 	struct ike_id peer;
 	struct bytes local_key;
 	struct bytes peer_key;
 	struct bytes ca;
+	struct bytes subject;
 };
 
 struct auth_proof;

@@ -37,6 +37,7 @@ enum err auth_verify_psk(struct crypto_ctx *c, struct auth_proof **out,
 {
 	struct auth_proof_params proven = {.method = params->psk_is_group ? AUTH_METHOD_GROUP_PSK
 									  : AUTH_METHOD_PSK,
+					   .initiator = params->initiator,
 					   .local = *params->local};
 	enum err e;
 
@@ -53,8 +54,10 @@ enum err auth_verify_psk(struct crypto_ctx *c, struct auth_proof **out,
 enum err auth_verify_null(struct crypto_ctx *c, struct auth_proof **out,
 			  const struct auth_psk_params *params)
 {
-	const struct auth_proof_params proven = {
-		.method = AUTH_METHOD_NONE, .local = *params->local, .peer = {.type = ID_NULL}};
+	const struct auth_proof_params proven = {.method = AUTH_METHOD_NONE,
+						 .initiator = params->initiator,
+						 .local = *params->local,
+						 .peer = {.type = ID_NULL}};
 	const struct secret *sk_p = params->octets.sk_p;
 	enum err e;
 
@@ -194,14 +197,18 @@ enum err auth_verify_signature(struct crypto_ctx *c, struct auth_proof **out,
 			       char why[static KEY_WHY_MAX],
 			       const struct auth_signature_params *params)
 {
-	struct auth_proof_params proven = {
-		.local = *params->local, .local_key = params->local_key, .ca = params->ca};
+	struct auth_proof_params proven = {.initiator = params->initiator,
+					   .local = *params->local,
+					   .local_key = params->local_key,
+					   .ca = params->ca};
+	const bool anybody =
+		params->proven == AUTH_METHOD_BTNS || params->proven == AUTH_METHOD_LEAPOFFAITH;
 	struct signer s = {.cert = NULL};
 	struct auth_proof *proof = NULL;
 	enum err e = wire_id_parse(&proven.peer, params->octets.id_body);
 
 	why[0] = '\0';
-	if (!e && (params->proven == AUTH_METHOD_BTNS || params->proven == AUTH_METHOD_LEAPOFFAITH))
+	if (!e && anybody)
 		e = find_anybody(&s, why, params, &proven.peer);
 	else if (!e)
 		e = find_signer(&s, why, params, &proven.peer);
@@ -210,6 +217,8 @@ enum err auth_verify_signature(struct crypto_ctx *c, struct auth_proof **out,
 	if (!e) {
 		proven.method = params->proven;
 		proven.peer_key = s.spki;
+		if (s.cert && !anybody)
+			proven.subject = cred_subject(s.cert);
 		proof = auth_proof_new(&proven);
 		e = proof ? ERR_OK : ERR_NOMEM;
 	}

@@ -20,6 +20,7 @@ struct auth_psk_params {
 	struct bytes auth;          /* from the AUTH payload */
 	struct bytes psk;
 	bool psk_is_group; /* more than one identity may use the key */
+	bool initiator;    /* this side began, for the proof */
 };
 
 /* auth_verify_psk - constant-time check; *out has one reference, for auth_proof_put(). Errors: AUTH
@@ -47,6 +48,7 @@ struct auth_signature_params {
 	struct bytes key;
 	struct bytes ca;         /* subject of the anchor, empty if there is none */
 	enum auth_method proven; /* what the proof will say of it */
+	bool initiator;          /* this side began, for the proof */
 	uint32_t kinds;          /* KEY_BIT()s that may sign */
 	uint32_t hashes;         /* SIG_HASH_BIT()s that may be used */
 	bool pss;                /* of RSA only RSASSA-PSS */

@@ -145,6 +145,7 @@ static enum err verify_mac(struct step *s, struct auth_proof **out, struct bytes
 		.auth = bytes_of(hs->auth, hs->auth_len),
 		.psk = s->answer->secret,
 		.psk_is_group = s->answer->secret_is_group,
+		.initiator = sa->initiator,
 	};
 
 	if (!sa->initiator)
@@ -267,6 +268,7 @@ static enum err verify_signature(struct step *s, struct auth_proof **out,
 		.key = trust->key,
 		.ca = trust->ca,
 		.proven = method_of(sa->conn, trust),
+		.initiator = sa->initiator,
 		.kinds = sign->kinds,
 		.hashes = sign->hashes,
 		.pss = sign->pss,
