@@ -27,6 +27,7 @@ enum scope {
 	SCOPE_DAEMON,
 	SCOPE_DPDK,
 	SCOPE_DPDK_PORT,
+	SCOPE_APP,
 };
 
 struct creds_passphrase;
@@ -184,6 +185,16 @@ MUST_USE SET(set_dpdk_tx_checksum);
 MUST_USE SET(set_dpdk_rx_checksum);
 MUST_USE SET(set_dpdk_tso);
 MUST_USE SET(set_dpdk_inline_ipsec);
+/* struct conf_app (app.c) */
+MUST_USE SET(set_app);
+MUST_USE SET(set_app_enabled);
+MUST_USE SET(set_app_interact);
+MUST_USE SET(set_app_configure);
+MUST_USE SET(set_app_read_all);
+MUST_USE SET(set_app_clients);
+MUST_USE SET(set_app_latches);
+MUST_USE SET(set_app_requests);
+MUST_USE SET(set_app_queue);
 
 /* conn_check - make a connection with one reference from its section. *out is NULL if there were
  * errors. Errors: NOMEM. conn.c */
@@ -222,6 +233,9 @@ void secret_put(struct conf_secret *s);
 
 /* daemon_defaults - what holds where the latchkey section says nothing. daemon.c */
 void daemon_defaults(struct conf_daemon *d) NONNULL(1);
+
+/* app_defaults - of the section latchkey.app. app.c */
+void app_defaults(struct conf_app *a) NONNULL(1);
 
 /* conf_is_interface_name - as the kernel has it. daemon.c */
 bool conf_is_interface_name(const char *text) NONNULL(1);

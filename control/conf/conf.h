@@ -306,6 +306,25 @@ static inline uint32_t conf_crypto_sessions(const struct conf_dpdk *d)
 /* CONF_WORKERS_AUTO - as many as there are processors. */
 #define CONF_WORKERS_AUTO 0
 
+/* CONF_WHO_MAX - users, and groups, that a right may name. */
+#define CONF_WHO_MAX 32
+
+/* struct conf_who - users and groups of the host. */
+struct conf_who {
+	uint32_t uids[CONF_WHO_MAX], gids[CONF_WHO_MAX];
+	uint32_t num_uids, num_gids;
+};
+
+/* struct conf_app - the section latchkey.app: what programs may do by the application socket. */
+struct conf_app {
+	bool disabled;
+	struct conf_who interact, configure, read_all; /* beside root */
+	uint32_t clients_per_uid;
+	uint32_t latches_per_uid;
+	uint32_t requests_per_second; /* of a user */
+	uint32_t queue_per_uid;       /* bytes that a user's programs have not read yet */
+};
+
 /* struct conf_daemon - the latchkey section. */
 struct conf_daemon {
 	char interface[16];                                   /* "latchkey0" */
@@ -325,6 +344,7 @@ struct conf_daemon {
 	 * can. */
 	bool udp_gso, udp_gro, tun_checksum, tun_tso, tun_uso;
 	struct conf_dpdk dpdk;
+	struct conf_app app;
 };
 
 /* struct conf - everything. */

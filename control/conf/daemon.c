@@ -31,6 +31,7 @@ void daemon_defaults(struct conf_daemon *d)
 		.tun_tso = true,
 		.tun_uso = true,
 	};
+	app_defaults(&d->app);
 }
 
 /* As the kernel has it: no '/', no blanks, not "." or "..", 15 characters at most. */

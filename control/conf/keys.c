@@ -240,6 +240,7 @@ static const struct key keys[] = {
 	SETS_(DAEMON, VALUE, "tun_checksum", set_tun_checksum),
 	SETS_(DAEMON, VALUE, "tun_tso", set_tun_tso),
 	SETS_(DAEMON, VALUE, "tun_uso", set_tun_uso),
+	SETS_(DAEMON, SECTION, "app", set_app),
 	SETS_(DAEMON, SECTION, "dpdk", set_dpdk),
 
 	SETS_(DPDK, VALUE, "module", set_dpdk_module),
@@ -257,6 +258,15 @@ static const struct key keys[] = {
 	SETS_(DPDK_PORT, VALUE, "rx_checksum", set_dpdk_rx_checksum),
 	SETS_(DPDK_PORT, VALUE, "tso", set_dpdk_tso),
 	SETS_(DPDK_PORT, VALUE, "inline_ipsec", set_dpdk_inline_ipsec),
+
+	SETS_(APP, VALUE, "enabled", set_app_enabled),
+	SETS_(APP, VALUE, "interact", set_app_interact),
+	SETS_(APP, VALUE, "configure", set_app_configure),
+	SETS_(APP, VALUE, "read_all", set_app_read_all),
+	SETS_(APP, VALUE, "clients_per_uid", set_app_clients),
+	SETS_(APP, VALUE, "latches_per_uid", set_app_latches),
+	SETS_(APP, VALUE, "requests_per_second", set_app_requests),
+	SETS_(APP, VALUE, "queue_per_uid", set_app_queue),
 };
 
 static bool is_section_key(const struct key *k)

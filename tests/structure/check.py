@@ -40,6 +40,7 @@ INCLUDE_TABLE = [
                      r"dataplane/(driver|packet|pktvec|pool)\.h$"]),
     (r"api/examples/", []),
     (r"api/(vici|app)/", [r"base/", r"api/engine/"]),
+    (r"api/client/", [r"base/", r"api/app/proto\.h$", r"api/include/"]),
     (r"api/cli/", [r"base/", r"api/vici/proto\.h$", r"api/include/"]),
     (r"api/[^/]+$", [r"base/", r"api/(engine|host|vici|app)/"]),
     (r"(tests|bench)/", [r""]),
@@ -48,11 +49,11 @@ INCLUDE_TABLE = [
 # A library's headers are seen in one place each: (header, who may include it).
 LIBRARY_TABLE = [
     (r"urcu", r"base/rcu[^/]*$"),
-    (r"uv\.h$", r"api/(vici/|[^/]+$)"),
+    (r"uv\.h$", r"api/((vici|app)/|[^/]+$)"),
     (r"libmnl/|nftables/", r"api/(host|helper)/"),
     (r"intel-ipsec-mb\.h$", r"(dataplane/crypto|bench)/"),
     (r"openssl/", r"((control|dataplane/crypto|drivers/dpdk|base|tests|bench)/|api/cli/keygen\.c$)"),
-    (r"sodium", r"(base|control|dataplane|tests|bench)/"),
+    (r"sodium", r"(base|control|dataplane|tests|bench|api/client)/"),
     (r"jansson\.h$", r"(api|bench|tests)/"),
     (r"pcap", r"(drivers|tests)/"),
     (r"rte_", r"drivers/dpdk/"),
@@ -288,6 +289,7 @@ MANUAL_SECTIONS = {
     "DAEMON": "latchkey",
     "DPDK": "latchkey.dpdk",
     "DPDK_PORT": "latchkey.dpdk.ports.<port>",
+    "APP": "latchkey.app",
 }
 WITHOUT_EFFECT = "KEYS OF STRONGSWAN WITHOUT EFFECT"
 SCOPE_OF_PARAGRAPH = {"connections.<conn>": "CONN", "local": "LOCAL", "remote": "REMOTE",
