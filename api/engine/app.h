@@ -188,6 +188,7 @@ struct app_ops {
 	 * SA that the latch needs, before any packet. delete - the SAs that serve it; it breaks. */
 	enum err (*reauthenticate)(void *ctx, uint64_t *out_id, uint64_t id,
 				   const struct app_demand *demand, char text[APP_TEXT_MAX]);
+	enum err (*trigger)(void *ctx, uint64_t id);
 	enum err (*sa_delete)(void *ctx, uint64_t id);
 
 	/* decide - the answer to APP_EVENT_ASK. Late and unknown ones are NOT_FOUND. */

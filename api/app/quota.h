@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * quota.h - what each user has at once, however many programs he runs: connections, latches,
+ * requests a second, bytes that are not read yet. Thread: the loop's.
+ */
+#pragma once
+
+#include "api/engine/app.h"
+#include "base/list.h"
+#include "base/log.h"
+
+/* APP_USERS_MAX - users that are remembered at once. */
+#define APP_USERS_MAX 1024
+
+/* struct app_user - a user of the host who has connections or latches, or had just now. */
+struct app_user {
+	struct list_node node;
+	uint32_t uid;
+	uint32_t num_clients, num_latches;
+	uint64_t queued; /* bytes */
+	uint64_t credit; /* time's worth of requests, ns; a second's at most */
+	uint64_t at_ns;  /* when credit was right */
+	struct log_limit denials;
+};
+
+/* struct app_users - all of them. */
+struct app_users {
+	struct list_node list;
+	uint32_t num;
+};
+
+void app_users_init(struct app_users *u) NONNULL(1);
+void app_users_fini(struct app_users *u) NONNULL(1);
+
+/* app_user_get - who this is, with all his credit if he was not known. Those who have nothing and
+ * all their credit are forgotten. Errors: FULL, NOMEM. */
+MUST_USE enum err app_user_get(struct app_users *u, struct app_user **out, uint32_t uid,
+			       uint64_t now_ns) NONNULL(1, 2);
+
+/* app_user_wait - ns until the user may send a request; 0: now. app_user_spend - he sends one;
+ * false: he may not. rate: requests a second. */
+uint64_t app_user_wait(struct app_user *user, uint32_t rate, uint64_t now_ns) NONNULL(1);
+bool app_user_spend(struct app_user *user, uint32_t rate, uint64_t now_ns) NONNULL(1);
