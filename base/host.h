@@ -16,6 +16,14 @@
 /* HOST_MARK_TOKEN - the bits of a protection class (a packet's token). */
 #define HOST_MARK_TOKEN 0x0fffffffu
 
+/* HOST_MARK_DEMAND - of a packet to be sent: these bits are the class that it demands. Without it
+ * they are somebody else's, as those of other programs' marks are. */
+#define HOST_MARK_DEMAND 0x10000000u
+
+/* HOST_DEMAND_MAC - the first bytes of a frame's Ethernet source address that is followed by the
+ * class which the host's packet demands: a group address, which no device has. */
+#define HOST_DEMAND_MAC 0x03, 0x4c
+
 /* HOST_ROUTE_TABLE - routes into the virtual interface live in this table, behind one rule. */
 #define HOST_ROUTE_TABLE 4301
 
@@ -197,13 +205,16 @@ struct host_ops {
 				 void (*fn)(void *arg, uint64_t cookie), void *arg);
 	/* flow_guard - this flow comes and goes by the device alone, whatever guard_set() holds,
 	 * and is captured for it; add: it is so from the return on, else it was. Any number of
-	 * them. flow_guard_flush - no flow is. */
+	 * them. flow_guard_flush - no flow is. Errors: as all; INVAL (an end is unset, or the
+	 * protocol has no ports), UNSUPPORTED (no nftables). */
 	enum err (*flow_guard)(void *ctx, const char *ifname, const struct flow *flow, bool add);
 	enum err (*flow_guard_flush)(void *ctx, const char *ifname);
 	/* token_set - the protection class of what came by the device is its mark's low bits
 	 * (HOST_MARK_TOKEN) where a socket of the host gets it, and those are 0 for what came
-	 * otherwise; a mark of a socket's own is, on the way into the device, the class that its
-	 * packets demand. token_del removes that. Errors: as all; UNSUPPORTED (no nftables). */
+	 * otherwise. On the way into the device the class that a packet demands goes into its
+	 * Ethernet source address (HOST_DEMAND_MAC): what its mark says with HOST_MARK_DEMAND or,
+	 * if it has one, what the mark of its socket says. token_del removes that. Errors: as all;
+	 * UNSUPPORTED (no nftables). */
 	enum err (*token_set)(void *ctx, const char *ifname);
 	enum err (*token_del)(void *ctx, const char *ifname);
 	/* rp_filter_check - the underlay accepts decrypted traffic's asymmetric routes: *out_ok

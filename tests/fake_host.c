@@ -510,6 +510,126 @@ static enum err esp_open(void *ctx, int *out_fds, enum ip_family family, uint32_
 	return ERR_OK;
 }
 
+static enum err socket_inspect(void *ctx, struct host_socket *out, int fd)
+{
+	struct fake_host *f = ctx;
+	enum err e = call(f, "socket_inspect");
+
+	(void)fd;
+	if (e)
+		return e;
+	if (!f->socket.flow.proto)
+		return ERR_INVAL;
+	*out = f->socket;
+	return ERR_OK;
+}
+
+static enum err socket_mark(void *ctx, int fd, uint32_t token)
+{
+	struct fake_host *f = ctx;
+	enum err e = call(f, "socket_mark");
+
+	(void)fd;
+	if (!e)
+		f->socket_token = token;
+	return e;
+}
+
+static enum err sockets_open(void *ctx, int *out_fd)
+{
+	struct fake_host *f = ctx;
+	enum err e = call(f, "sockets_open");
+	int pair[2];
+
+	if (e)
+		return e;
+	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) != 0)
+		return ERR_SYS;
+	if (f->sockets_peer > 0)
+		close(f->sockets_peer);
+	f->sockets_peer = pair[1];
+	*out_fd = pair[0];
+	return ERR_OK;
+}
+
+static enum err sockets_read(void *ctx, int fd, bool *out_lost,
+			     void (*fn)(void *arg, uint64_t cookie), void *arg)
+{
+	enum err e = call(ctx, "sockets_read");
+	uint64_t cookie;
+
+	if (e)
+		return e;
+	*out_lost = false;
+	while (read(fd, &cookie, sizeof(cookie)) == sizeof(cookie)) {
+		if (cookie)
+			fn(arg, cookie);
+		else
+			*out_lost = true;
+	}
+	return ERR_OK;
+}
+
+void fake_host_closed(struct fake_host *f, uint64_t cookie)
+{
+	ssize_t n = write(f->sockets_peer, &cookie, sizeof(cookie));
+
+	assert(n == sizeof(cookie));
+}
+
+static enum err flow_guard(void *ctx, const char *ifname, const struct flow *flow, bool on)
+{
+	const struct endpoint local = {.addr = flow->local, .port = flow->local_port};
+	const struct endpoint remote = {.addr = flow->remote, .port = flow->remote_port};
+	char a[ENDPOINT_TEXT_MAX], b[ENDPOINT_TEXT_MAX], line[FAKE_HOST_LINE_MAX];
+	enum err e = call(ctx, "flow_guard");
+
+	if (e)
+		return e;
+	snprintf(line, sizeof(line), "flow %s %s %s %u", ifname, endpoint_text(a, &local),
+		 endpoint_text(b, &remote), flow->proto);
+	drop(ctx, line, false);
+	if (on)
+		add(ctx, line);
+	return ERR_OK;
+}
+
+static enum err flow_guard_flush(void *ctx, const char *ifname)
+{
+	char line[FAKE_HOST_LINE_MAX];
+	enum err e = call(ctx, "flow_guard_flush");
+
+	if (e)
+		return e;
+	snprintf(line, sizeof(line), "flow %s", ifname);
+	drop(ctx, line, false);
+	return ERR_OK;
+}
+
+static enum err token_set(void *ctx, const char *ifname)
+{
+	char line[FAKE_HOST_LINE_MAX];
+	enum err e = call(ctx, "token_set");
+
+	if (e)
+		return e;
+	snprintf(line, sizeof(line), "token %s", ifname);
+	add(ctx, line);
+	return ERR_OK;
+}
+
+static enum err token_del(void *ctx, const char *ifname)
+{
+	char line[FAKE_HOST_LINE_MAX];
+	enum err e = call(ctx, "token_del");
+
+	if (e)
+		return e;
+	snprintf(line, sizeof(line), "token %s", ifname);
+	drop(ctx, line, false);
+	return ERR_OK;
+}
+
 static enum err rp_filter_check(void *ctx, bool *out_ok, const char **out_text)
 {
 	struct fake_host *f = ctx;
@@ -555,6 +675,14 @@ static const struct host_ops ops = {
 	.udp_open = udp_open,
 	.udp_steer = udp_steer,
 	.esp_open = esp_open,
+	.socket_inspect = socket_inspect,
+	.socket_mark = socket_mark,
+	.sockets_open = sockets_open,
+	.sockets_read = sockets_read,
+	.flow_guard = flow_guard,
+	.flow_guard_flush = flow_guard_flush,
+	.token_set = token_set,
+	.token_del = token_del,
 	.rp_filter_check = rp_filter_check,
 	.close = close_host,
 };
@@ -579,6 +707,8 @@ void fake_host_fini(struct fake_host *f)
 		close(f->tap_peers[--f->num_taps]);
 	if (f->watch_peer > 0)
 		close(f->watch_peer);
+	if (f->sockets_peer > 0)
+		close(f->sockets_peer);
 }
 
 void fake_host_fail(struct fake_host *f, const char *op, enum err e, size_t skip)

@@ -10,6 +10,7 @@
  *	rules NAME                 guard NAME LOCAL REMOTE[ capture]
  *	gso NAME N bytes N segments
  *	device NAME (of the guard, beside its own)
+ *	token NAME                 flow NAME LOCAL[PORT] REMOTE[PORT] PROTO
  */
 #pragma once
 
@@ -27,17 +28,19 @@ struct fake_host {
 	struct ip_addr local;            /* local_in(), if it lies in the selector */
 	uint32_t link_mtu;
 	bool rp_filter_ok;
-	bool tun_only;     /* tap_open() gives a packet-info TUN */
-	uint32_t queues;   /* and so many queues at most; as many as are wanted */
-	uint32_t offloads; /* that tap_open() can give; none */
-	uint32_t given;    /* what it gave last */
-	bool raw_esp;      /* esp_open() gives a true raw socket, else PERM */
+	bool tun_only;             /* tap_open() gives a packet-info TUN */
+	uint32_t queues;           /* and so many queues at most; as many as are wanted */
+	uint32_t offloads;         /* that tap_open() can give; none */
+	uint32_t given;            /* what it gave last */
+	struct host_socket socket; /* what every descriptor is; without protocol: none is one */
+	bool raw_esp;              /* esp_open() gives a true raw socket, else PERM */
 
 	/* What it was told. */
 	char lines[FAKE_HOST_LINES][FAKE_HOST_LINE_MAX];
 	size_t num_lines;
 	size_t num_calls;
 	bool closed;
+	uint32_t socket_token;                        /* by socket_mark(), last */
 	uint32_t steer_shift, steer_num, num_steered; /* by udp_steer(): last, and how often */
 
 	/* Test's ends of what tap_open() gave, newest last, one for each queue (datagram sockets:
@@ -45,7 +48,8 @@ struct fake_host {
 	int tap_peers[FAKE_HOST_FDS];
 	size_t num_taps;
 
-	int watch_peer; /* test's end of what watch_open() gave */
+	int watch_peer;   /* test's end of what watch_open() gave */
+	int sockets_peer; /* and sockets_open() */
 
 	const char *fail_op;
 	enum err fail_err;
@@ -57,6 +61,9 @@ void fake_host_init(struct fake_host *f) NONNULL(1);
 
 /* fake_host_changed - the host's watcher reports a change, or, not by_others, what is none. */
 void fake_host_changed(struct fake_host *f, bool by_others) NONNULL(1);
+
+/* fake_host_closed - the host tells of a closed socket; 0: that it told not of all. */
+void fake_host_closed(struct fake_host *f, uint64_t cookie) NONNULL(1);
 
 /* fake_host_fini - closes the test's ends. */
 void fake_host_fini(struct fake_host *f) NONNULL(1);

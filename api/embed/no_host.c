@@ -143,6 +143,37 @@ static enum err no_esp(void *ctx, int *out_fds, enum ip_family family, uint32_t 
 	return ERR_UNSUPPORTED;
 }
 
+static enum err no_socket(void *ctx, struct host_socket *out, int fd)
+{
+	(void)ctx, (void)out, (void)fd;
+	return ERR_UNSUPPORTED;
+}
+
+static enum err no_mark(void *ctx, int fd, uint32_t token)
+{
+	(void)ctx, (void)fd, (void)token;
+	return ERR_UNSUPPORTED;
+}
+
+static enum err no_sockets_read(void *ctx, int fd, bool *out_lost,
+				void (*fn)(void *arg, uint64_t cookie), void *arg)
+{
+	(void)ctx, (void)fd, (void)out_lost, (void)fn, (void)arg;
+	return ERR_UNSUPPORTED;
+}
+
+static enum err no_flow(void *ctx, const char *ifname, const struct flow *flow, bool add)
+{
+	(void)ctx, (void)ifname, (void)flow, (void)add;
+	return ERR_UNSUPPORTED;
+}
+
+static enum err no_tokens(void *ctx, const char *ifname)
+{
+	(void)ctx, (void)ifname;
+	return ERR_UNSUPPORTED;
+}
+
 static enum err no_rp_filter(void *ctx, bool *out_ok, const char **out_text)
 {
 	(void)ctx, (void)out_ok, (void)out_text;
@@ -178,6 +209,14 @@ static const struct host_ops ops = {
 	.udp_open = no_udp,
 	.udp_steer = no_steer,
 	.esp_open = no_esp,
+	.socket_inspect = no_socket,
+	.socket_mark = no_mark,
+	.sockets_open = no_watch,
+	.sockets_read = no_sockets_read,
+	.flow_guard = no_flow,
+	.flow_guard_flush = no_name,
+	.token_set = no_tokens,
+	.token_del = no_name,
 	.rp_filter_check = no_rp_filter,
 	.close = no_close,
 };

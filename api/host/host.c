@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -43,6 +44,12 @@ bool host_name_ok(const char *name)
 				  "0123456789._-");
 
 	return len > 0 && len < IF_NAMESIZE && !name[len] && name[0] != '.' && name[0] != '-';
+}
+
+bool host_has_ports(uint8_t proto)
+{
+	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_SCTP ||
+	       proto == IPPROTO_DCCP || proto == IPPROTO_UDPLITE;
 }
 
 enum err host_ifindex(uint32_t *out, const char *name)
@@ -113,6 +120,8 @@ static void host_close(void *ctx)
 
 	if (h->nft)
 		nft_ctx_free(h->nft);
+	if (h->nf)
+		mnl_socket_close(h->nf);
 	if (h->nl)
 		mnl_socket_close(h->nl);
 	mem_free(h);
@@ -146,6 +155,14 @@ static const struct host_ops host_linux_ops = {
 	.udp_open = host_udp_open,
 	.udp_steer = host_udp_steer,
 	.esp_open = host_esp_open,
+	.socket_inspect = host_socket_inspect,
+	.socket_mark = host_socket_mark,
+	.sockets_open = host_sockets_open,
+	.sockets_read = host_sockets_read,
+	.flow_guard = host_flow_guard,
+	.flow_guard_flush = host_flow_guard_flush,
+	.token_set = host_token_set,
+	.token_del = host_token_del,
 	.rp_filter_check = host_rp_filter_check,
 	.close = host_close,
 };

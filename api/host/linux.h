@@ -27,6 +27,7 @@ struct nft_ctx;
 struct host_linux {
 	struct mnl_socket *nl;
 	struct nft_ctx *nft;
+	struct mnl_socket *nf;          /* of nf_commit(); NULL before the first */
 	uint32_t seq;                   /* of the last netlink request */
 	char device[IF_NAMESIZE];       /* whose guard it is: set by the operations that name it */
 	uint16_t ports[HOST_PORTS_MAX]; /* that udp_open() bound */
@@ -40,6 +41,9 @@ MUST_USE enum err host_err(int e);
 
 /* host_name_ok - a device name that is safe in a path, a netlink attribute and an nft script. */
 bool host_name_ok(const char *name) NONNULL(1);
+
+/* host_has_ports - an IP protocol whose header begins with a source and a destination port. */
+bool host_has_ports(uint8_t proto);
 
 /* host_ifindex - index of a device. Errors: INVAL (name), NOT_FOUND. */
 MUST_USE enum err host_ifindex(uint32_t *out, const char *name) NONNULL(1, 2);
@@ -125,6 +129,27 @@ MUST_USE enum err host_udp_open(void *ctx, int *out_fds, enum ip_family family, 
 MUST_USE enum err host_udp_steer(void *ctx, int fd, uint32_t shift, uint32_t num);
 MUST_USE enum err host_esp_open(void *ctx, int *out_fds, enum ip_family family, uint32_t num,
 				uint32_t shift);
+
+/* socket_inspect.c */
+MUST_USE enum err host_socket_inspect(void *ctx, struct host_socket *out, int fd);
+MUST_USE enum err host_socket_mark(void *ctx, int fd, uint32_t token);
+
+/* sock_diag.c */
+MUST_USE enum err host_sockets_open(void *ctx, int *out_fd);
+MUST_USE enum err host_sockets_read(void *ctx, int fd, bool *out_lost,
+				    void (*fn)(void *arg, uint64_t cookie), void *arg);
+/* host_sockets_parse - call fn with the cookie of each closed socket that these messages of the
+ * kernel tell of. */
+void host_sockets_parse(const void *buf, size_t len, void (*fn)(void *arg, uint64_t cookie),
+			void *arg) NONNULL(1, 3);
+
+/* flow_guard.c */
+MUST_USE enum err host_flow_guard(void *ctx, const char *ifname, const struct flow *flow, bool add);
+MUST_USE enum err host_flow_guard_flush(void *ctx, const char *ifname);
+
+/* token.c */
+MUST_USE enum err host_token_set(void *ctx, const char *ifname);
+MUST_USE enum err host_token_del(void *ctx, const char *ifname);
 
 /* rp_filter.c */
 MUST_USE enum err host_rp_filter_check(void *ctx, bool *out_ok, const char **out_text);

@@ -973,10 +973,12 @@ static int without_privilege(void)
 	void *ctx = child_host.ctx;
 	struct ip_prefix p = {.len = 8};
 	struct guard_entry entry = {0};
+	struct flow flow = {.local_port = 1, .remote_port = 2, .proto = IPPROTO_UDP};
 	struct host h;
 	struct host_tap tap;
 	int fd;
 
+	flow.local = flow.remote = ip_addr_v4("\x0a\x00\x00\x01");
 	p.addr = ip_addr_v4("\x0a\x00\x00");
 	entry.local = entry.remote = ts_from_prefix(&p);
 	if (setgroups(0, NULL) || setresgid(65534, 65534, 65534) ||
@@ -1002,6 +1004,14 @@ static int without_privilege(void)
 			return 9;
 		if (ops->esp_open(ctx, &fd, IP_V4, 1, 0) != ERR_PERM)
 			return 10;
+		if (ops->token_set(ctx, "lk0") != ERR_PERM)
+			return 11;
+		if (ops->flow_guard(ctx, "lk0", &flow, true) != ERR_PERM)
+			return 12;
+		fd = socket(AF_INET, SOCK_DGRAM, 0);
+		if (ops->socket_mark(ctx, fd, 5) != ERR_PERM)
+			return 13;
+		close(fd);
 		ops = h.ops;
 		ctx = h.ctx;
 	}
