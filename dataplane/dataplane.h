@@ -357,6 +357,12 @@ void dataplane_child_remove(struct dataplane *dp, uint64_t id, enum child_half h
 MUST_USE enum err dataplane_class(const struct dataplane *dp, struct class_info *out,
 				  uint32_t token) NONNULL(1, 2);
 
+/* dataplane_group_token - the class of the group's traffic; 0: it never had any. dataplane_serves -
+ * an SA of the class is there to send this flow by. */
+uint32_t dataplane_group_token(const struct dataplane *dp, uint32_t group) NONNULL(1);
+bool dataplane_serves(const struct dataplane *dp, uint32_t token, const struct flow *flow)
+	NONNULL(1, 3);
+
 /* dataplane_child_stats - counters, slightly behind. Errors: NOT_FOUND. */
 MUST_USE enum err dataplane_child_stats(struct dataplane *dp, struct child_stats *out, uint64_t id)
 	NONNULL(1, 2);
@@ -396,10 +402,11 @@ void dataplane_latch_sweep(struct dataplane *dp, uint64_t now_ns) NONNULL(1);
 struct listener_params {
 	struct flow local; /* its family and, if it is set, its address; the remote end is unset */
 	uint32_t scope;
-	uint32_t number;        /* comes back in events; never 0 */
-	uint32_t methods;       /* 1 << enum auth_method of those that are let in */
-	uint8_t quality;        /* CLASS_Q_* that is demanded */
-	const uint32_t *tokens; /* these classes alone; NULL: all that the rest lets in */
+	uint32_t number;  /* comes back in events; never 0 */
+	uint32_t methods; /* 1 << enum auth_method of those that are let in */
+	uint8_t quality;  /* CLASS_Q_* that is demanded */
+	bool named;       /* these classes alone */
+	const uint32_t *tokens;
 	uint32_t num_tokens;
 };
 

@@ -127,6 +127,26 @@ uint32_t dataplane_num_latches(const struct dataplane *dp)
 	return latch_table_num(dp->latches);
 }
 
+uint32_t dataplane_group_token(const struct dataplane *dp, uint32_t group)
+{
+	const struct sa_group *g = slots_get(dp->groups, group);
+
+	return g ? g->token : 0;
+}
+
+bool dataplane_serves(const struct dataplane *dp, uint32_t token, const struct flow *flow)
+{
+	struct sa_group *const *head = class_groups(dp->classes, token);
+	const struct flow_key key = {.flow = *flow, .no_ports = flow->no_ports};
+	struct esp_sa *sa;
+
+	for (const struct sa_group *g = head ? *head : NULL; g; g = g->next_of_class) {
+		if (group_select(g, &sa, &key, token, 0) == DROP_NONE)
+			return true;
+	}
+	return false;
+}
+
 /* ---- an end to what workers latched -----------------------------------------------------------
  */
 
@@ -189,7 +209,7 @@ static void fill(struct listener *l, struct listeners *set, uint32_t *at,
 		.number = p->number,
 		.methods = p->methods,
 		.quality = p->quality,
-		.named = p->tokens != NULL,
+		.named = p->named,
 		.num_tokens = p->num_tokens,
 		.first_token = *at,
 	};

@@ -30,6 +30,7 @@ void asks_answer(struct engine *e, const struct ike_ask *ask)
 	const bool authorize = ask->kind == IKE_ASK_AUTHORIZE;
 	struct ike_answer answer;
 
+	latches_conflict(e, ask);
 	if (!authorize && taken(e, ask))
 		return;
 	ike_keyring_answer(e->keyring, &answer, e->conf, ask, clock_wall_s());

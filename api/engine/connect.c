@@ -54,20 +54,28 @@ static void tell(struct engine *e, const char *conn, const char *child, uint64_t
 	};
 
 	failed(e, &ev, false);
+	latches_ike_event(e, &ev);
 	status_event(e, &ev);
 }
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
+static const struct connect_wish no_wish;
+
 static enum err initiate(struct engine *e, const struct conf_conn *conn, const char *child,
-			 const struct ip_addr *remote, uint64_t request, const struct flow *flow)
+			 const struct ip_addr *remote, uint64_t request,
+			 const struct connect_wish *wish)
 {
 	struct ike_initiate_params p = {
 		.conn = conn->name,
 		.child = child,
 		.port = e->outer_port,
 		.request = request,
-		.flow = flow,
+		.flow = wish->flow,
+		.narrow = wish->narrow,
+		.methods = wish->methods,
+		.suite = wish->suite,
+		.num_suite = wish->num_suite,
 	};
 	enum err err;
 
@@ -112,7 +120,7 @@ static void resolved(struct engine *e, const struct resolving *r, const struct i
 		     "the name in remote_addrs cannot be resolved: check it and the resolver");
 		return;
 	}
-	err = initiate(e, conn, r->child, remote, r->request, r->has_flow ? &r->flow : NULL);
+	err = initiate(e, conn, r->child, remote, r->request, &r->wish);
 	if (err == ERR_EXISTS && r->request && !waiters_is_up(e, r->conn, r->child))
 		err = waiters_add(e, r->conn, r->child, r->request);
 	if (err && err != ERR_EXISTS)
@@ -147,7 +155,7 @@ static void on_resolved(struct engine *e, struct loop_source *source)
 }
 
 static enum err resolve(struct engine *e, const struct conf_conn *conn, const char *child,
-			const char *name, uint64_t request, const struct flow *flow)
+			const char *name, uint64_t request, const struct connect_wish *wish)
 {
 	struct resolving *r = mem_alloc(sizeof(*r));
 	enum err err;
@@ -159,9 +167,15 @@ static enum err resolve(struct engine *e, const struct conf_conn *conn, const ch
 	r->request = request;
 	r->conn = str_dup(conn->name);
 	r->child = child ? str_dup(child) : NULL;
-	r->has_flow = flow != NULL;
-	if (flow)
-		r->flow = *flow;
+	r->wish = *wish;
+	if (wish->flow) {
+		r->flow = *wish->flow;
+		r->wish.flow = &r->flow;
+	}
+	if (wish->suite) {
+		memcpy(r->suite, wish->suite, wish->num_suite * sizeof(r->suite[0]));
+		r->wish.suite = r->suite;
+	}
 	err = r->conn && (!child || r->child) ? resolver_begin(e->resolver, r->id, name)
 					      : ERR_NOMEM;
 	if (err)
@@ -181,9 +195,12 @@ bool connect_is_resolving(const struct engine *e, const char *conn, const char *
 }
 
 enum err connect_bring_up(struct engine *e, const struct conf_conn *conn, const char *child,
-			  uint64_t request, const struct flow *flow)
+			  uint64_t request, const struct connect_wish *wish)
 {
 	const struct conf_addr *a = connect_remote(conn);
+
+	if (!wish)
+		wish = &no_wish;
 
 	if (!a) {
 		tell(e, conn->name, child, request, IKE_REASON_NO_CONFIG,
@@ -192,8 +209,8 @@ enum err connect_bring_up(struct engine *e, const struct conf_conn *conn, const 
 		return ERR_OK;
 	}
 	if (a->name)
-		return resolve(e, conn, child, a->text, request, flow);
-	return initiate(e, conn, child, &a->range.lo, request, flow);
+		return resolve(e, conn, child, a->text, request, wish);
+	return initiate(e, conn, child, &a->range.lo, request, wish);
 }
 
 enum err engine_up(struct engine *e, const char *conn_name, const char *child, uint64_t request)
@@ -241,7 +258,7 @@ void connect_acquire(struct engine *e, uint32_t group, const struct flow *flow)
 		return;
 	LOG(INFO, CHD, g->conn, "%s: a packet needs it", g->child);
 	g->acquiring = true;
-	if (connect_bring_up(e, conn, g->child, 0, flow))
+	if (connect_bring_up(e, conn, g->child, 0, &(struct connect_wish){.flow = flow}))
 		g->acquiring = false;
 }
 

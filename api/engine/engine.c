@@ -88,8 +88,10 @@ static void dp_event(struct engine *e, const struct dp_event *ev, uint64_t now_n
 	case DP_EVENT_DEVICE:
 		crypto_lost(e);
 		break;
-	case DP_EVENT_SPAWNED: /* there are no listeners yet, nor latches */
+	case DP_EVENT_SPAWNED:
 	case DP_EVENT_FOREIGN:
+		latches_dp_event(e, ev);
+		break;
 	case DP_EVENT_TOLD: /* the data path keeps it */
 		break;
 	case DP_EVENT_MOVED:
@@ -153,13 +155,31 @@ static void poll_ports(struct engine *e, uint64_t now_ns)
 		;
 }
 
+/* ROUNDS_PER_TURN - one thing leads to another, but not for ever. */
+#define ROUNDS_PER_TURN 8
+
+/* settle - what was asked for within a turn is done by the same turn. */
+static void settle(struct engine *e)
+{
+	e->turning = true;
+	for (int i = 0; i == 0 || (e->turn_again && i < ROUNDS_PER_TURN); i++) {
+		e->turn_again = false;
+		actions_run(e);
+		policy_settle(e);
+		latches_settle(e);
+		vips_settle(e);
+	}
+	e->turning = false;
+}
+
 void engine_turn(struct engine *e)
 {
 	uint64_t now_ns = engine_now(e);
 
-	actions_run(e);
-	policy_settle(e);
-	vips_settle(e);
+	e->turn_again = true;
+	if (e->turning)
+		return;
+	settle(e);
 	poll_ports(e, now_ns);
 	dataplane_reclaim(e->dp);
 	loop_arm(e, engine_deadline(e), now_ns);
@@ -296,7 +316,10 @@ static uint32_t num_workers(const struct engine *e, const struct engine_params *
 static enum err make_dataplane(struct engine *e, const struct engine_params *params)
 {
 	const char *aead = e->daemon.aead;
-	struct dataplane_config config = {.aead = aead[0] ? aead : NULL, .rng = e->rng};
+	struct dataplane_config config = {.aead = aead[0] ? aead : NULL,
+					  .rng = e->rng,
+					  .latch_tcp = e->daemon.latch_tcp,
+					  .num_latches = e->daemon.num_latches};
 	enum err err;
 
 	config.num_workers = e->num_workers = num_workers(e, params);
@@ -343,8 +366,8 @@ static enum err build(struct engine *e, const struct engine_params *params)
 	enum err err;
 
 	if ((err = loop_open(e)) || (err = make_tables(e)) || (err = make_dataplane(e, params)) ||
-	    (err = open_ports(e, params)) || (err = make_ike(e)) || (err = connect_init(e)) ||
-	    (err = make_sources(e)))
+	    (err = open_ports(e, params)) || (err = latches_open(e)) || (err = make_ike(e)) ||
+	    (err = connect_init(e)) || (err = make_sources(e)))
 		return err;
 	crypto_open(e);
 	policy_configure(e);
@@ -451,6 +474,7 @@ void engine_free(struct engine *e)
 	if (!e)
 		return;
 	before = log_use(&e->sink);
+	latches_close(e);
 	connect_fini(e);
 	ike_engine_free(e->ike);
 	ike_keyring_free(e->keyring);

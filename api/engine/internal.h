@@ -22,6 +22,7 @@
  *   waiters.c  requests for what is under way already
  *   vips.c     addresses and name servers that peers lend
  *   asks.c     answers the keying engine's questions from the configuration
+ *   latch.h    latches of applications, in files of their own
  *   status.c   events to observers, lists, figures
  *   keylog.c   session keys for packet analysers, in test builds only
  */
@@ -122,6 +123,15 @@ struct waiter {
 	uint64_t request;
 };
 
+/* struct connect_wish - what a request wants in particular, see struct ike_initiate_params. */
+struct connect_wish {
+	const struct flow *flow; /* NULL if no packet or flow asks */
+	bool narrow;
+	uint32_t methods;
+	const struct conf_proposal *suite; /* NULL: as configured */
+	uint32_t num_suite;
+};
+
 /* struct resolving - a name that is being looked up for engine_up(). */
 struct resolving {
 	struct list_node node;
@@ -129,8 +139,9 @@ struct resolving {
 	char *conn;
 	char *child;
 	uint64_t request;
-	bool has_flow;
+	struct connect_wish wish; /* of what follows */
 	struct flow flow;
+	struct conf_proposal suite[CONF_MAX_PROPOSALS];
 };
 
 /* struct loop_source - a descriptor, and what is called when it is readable. The descriptor is its
@@ -196,11 +207,12 @@ struct engine {
 	bool wants_ends;    /* a trap waits for a route to its peer */
 	bool told;          /* the log has that already */
 	struct htab groups_by_id, children, peers;
+	struct latches *latches;
 	struct list_node vifs, groups, shunts, routes, starters, resolving, waiters, vips;
 
 	uint64_t next_request, next_lookup;
 	int64_t started_s;
-	bool stopping;
+	bool stopping, turning, turn_again;
 	uint64_t stop_deadline_ns;
 	void (*stopped)(void *ctx);
 	void *stopped_ctx;
@@ -310,8 +322,8 @@ bool routes_need_capture(const struct sa_group *g) NONNULL(1);
 
 /* connect.c */
 MUST_USE enum err connect_bring_up(struct engine *e, const struct conf_conn *conn,
-				   const char *child, uint64_t request, const struct flow *flow)
-	NONNULL(1, 2);
+				   const char *child, uint64_t request,
+				   const struct connect_wish *wish) NONNULL(1, 2);
 bool connect_is_resolving(const struct engine *e, const char *conn, const char *child)
 	NONNULL(1, 2, 3);
 bool connect_is_named(const char *name, const char *wanted);
@@ -359,6 +371,15 @@ void waiters_up(struct engine *e, const char *conn) NONNULL(1);
 void waiters_event(struct engine *e, const struct ike_event *ev) NONNULL(1, 2);
 bool waiters_is_up(struct engine *e, const char *conn, const char *child) NONNULL(1, 2);
 void waiters_fini(struct engine *e) NONNULL(1);
+
+/* latch_events.c and others, see latch.h: latches_settle() - whatever has changed is acted on. */
+struct latches;
+MUST_USE enum err latches_open(struct engine *e) NONNULL(1);
+void latches_close(struct engine *e) NONNULL(1);
+void latches_settle(struct engine *e) NONNULL(1);
+void latches_ike_event(struct engine *e, const struct ike_event *ev) NONNULL(1, 2);
+void latches_dp_event(struct engine *e, const struct dp_event *ev) NONNULL(1, 2);
+void latches_conflict(struct engine *e, const struct ike_ask *ask) NONNULL(1, 2);
 
 /* asks.c */
 void asks_answer(struct engine *e, const struct ike_ask *ask) NONNULL(1, 2);

@@ -164,6 +164,8 @@ MUST_USE SET(set_retransmit_tries);
 MUST_USE SET(set_fragment_size);
 MUST_USE SET(set_log_level);
 MUST_USE SET(set_known_peers);
+MUST_USE SET(set_latch_tcp);
+MUST_USE SET(set_latches);
 MUST_USE SET(set_udp_gso);
 MUST_USE SET(set_udp_gro);
 MUST_USE SET(set_tun_checksum);

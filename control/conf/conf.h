@@ -343,6 +343,8 @@ struct conf_daemon {
 	/* Many datagrams as one message; super-packets of the virtual interface. Where the kernel
 	 * can. */
 	bool udp_gso, udp_gro, tun_checksum, tun_tso, tun_uso;
+	bool latch_tcp;       /* each TCP connection of the host is latched; yes */
+	uint32_t num_latches; /* at most; 65536 */
 	struct conf_dpdk dpdk;
 	struct conf_app app;
 };

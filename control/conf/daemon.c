@@ -14,6 +14,9 @@
 /* Less leaves no room for a message of many fragments; more is no fragment any more. */
 #define FRAGMENT_SIZE_MIN 256
 #define FRAGMENT_SIZE_MAX 16384
+/* A place costs about 100 bytes. */
+#define LATCHES_MIN 64
+#define LATCHES_MAX (8 << 20)
 
 void daemon_defaults(struct conf_daemon *d)
 {
@@ -25,6 +28,8 @@ void daemon_defaults(struct conf_daemon *d)
 		.fragment_size = 1280,
 		.log_level = LOG_INFO,
 		.known_peers = "/var/lib/latchkey/known_peers",
+		.latch_tcp = true,
+		.num_latches = 65536,
 		.udp_gso = true,
 		.udp_gro = true,
 		.tun_checksum = true,
@@ -229,6 +234,25 @@ enum err set_known_peers(struct check *c, void *obj, const struct tree *node)
 			    text, (int)sizeof(d->known_peers));
 	else
 		snprintf(d->known_peers, sizeof(d->known_peers), "%s", text);
+	return ERR_OK;
+}
+
+enum err set_latch_tcp(struct check *c, void *obj, const struct tree *node)
+{
+	take_bool(c, &((struct conf_daemon *)obj)->latch_tcp, node);
+	return ERR_OK;
+}
+
+enum err set_latches(struct check *c, void *obj, const struct tree *node)
+{
+	uint64_t v;
+
+	if (!take_number(c, &v, node, LATCHES_MAX))
+		return ERR_OK;
+	if (v < LATCHES_MIN)
+		CHECK_ERROR(c, node, "%llu is less than %d", (unsigned long long)v, LATCHES_MIN);
+	else
+		((struct conf_daemon *)obj)->num_latches = (uint32_t)v;
 	return ERR_OK;
 }
 

@@ -235,6 +235,8 @@ static const struct key keys[] = {
 	SETS_(DAEMON, VALUE, "fragment_size", set_fragment_size),
 	SETS_(DAEMON, VALUE, "log_level", set_log_level),
 	SETS_(DAEMON, VALUE, "known_peers", set_known_peers),
+	SETS_(DAEMON, VALUE, "latch_tcp", set_latch_tcp),
+	SETS_(DAEMON, VALUE, "latches", set_latches),
 	SETS_(DAEMON, VALUE, "udp_gso", set_udp_gso),
 	SETS_(DAEMON, VALUE, "udp_gro", set_udp_gro),
 	SETS_(DAEMON, VALUE, "tun_checksum", set_tun_checksum),

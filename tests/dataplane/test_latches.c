@@ -469,6 +469,7 @@ static void listen_for(const uint32_t *tokens, uint32_t num, uint32_t methods, u
 	l.local = flow(IPPROTO_UDP, 9);
 	l.local.remote = (struct ip_addr){0};
 	l.local.remote_port = 0;
+	l.named = tokens != NULL;
 	l.tokens = tokens;
 	l.num_tokens = num;
 	CU_ASSERT_EQUAL(dataplane_listeners_set(s.bed.a.dp, &l, 1), ERR_OK);

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* latch.c - the records of latches: by number, by flow, by socket. */
+#include "api/engine/latch.h"
+
+#include <stdio.h>
+
+#include "base/alloc.h"
+
+struct latch_rec *latches_find(const struct engine *e, uint64_t id)
+{
+	struct htab_node *n = engine_find(&e->latches->by_id, &id, sizeof(id));
+
+	return n ? container_of(n, struct latch_rec, by_id) : NULL;
+}
+
+static struct latch_key key_of(const struct flow *flow, bool listener)
+{
+	struct latch_key k = {.flow = *flow, .listener = listener};
+
+	if (listener) {
+		k.flow.remote = (struct ip_addr){.family = IP_NONE};
+		k.flow.remote_port = 0;
+	}
+	return k;
+}
+
+struct latch_rec *latch_of_flow(const struct engine *e, const struct flow *flow, bool listener)
+{
+	const struct latch_key k = key_of(flow, listener);
+	struct htab_node *n = engine_find(&e->latches->by_flow, &k, sizeof(k));
+
+	return n ? container_of(n, struct latch_rec, by_flow) : NULL;
+}
+
+static void enter(struct engine *e, struct latch_rec *l)
+{
+	struct latches *t = e->latches;
+
+	l->pub.id = ++t->next_id;
+	htab_insert(&t->by_id, &l->by_id, bytes_of(&l->pub.id, sizeof(l->pub.id)));
+	htab_insert(&t->by_flow, &l->by_flow, bytes_of(&l->key, sizeof(l->key)));
+	if (l->pub.cookie)
+		htab_insert(&t->by_cookie, &l->by_cookie,
+			    bytes_of(&l->pub.cookie, sizeof(l->pub.cookie)));
+	list_push_back(&t->waiting, &l->node);
+	if (!timer_is_set(&t->tick))
+		timer_set(&e->timers, &t->tick, engine_now(e) + LATCH_TICK_NS);
+}
+
+static struct latch_rec *rec_new(const struct app_latch_params *p, const struct latch_needs *needs)
+{
+	struct latch_rec *l = mem_alloc(sizeof(*l));
+
+	if (!l)
+		return NULL;
+	l->key = key_of(&p->flow, p->listener);
+	l->needs = *needs;
+	l->keep = p->keep;
+	l->pub = (struct app_latch){
+		.flow = l->key.flow,
+		.state = LATCH_LARVAL,
+		.listener = p->listener,
+		.cookie = p->cookie,
+		.client = p->client,
+		.uid = p->uid,
+		.demand = p->demand,
+	};
+	return l;
+}
+
+static bool is_complete(const struct app_latch_params *p)
+{
+	const struct flow *f = &p->flow;
+
+	if (!f->proto || !f->local_port || f->no_ports)
+		return false;
+	return p->listener || (f->local.family && f->local.family == f->remote.family &&
+			       !ip_addr_is_any(&f->local) && f->remote_port);
+}
+
+enum err latch_create(struct engine *e, uint64_t *out_id, const struct app_latch_params *params,
+		      char text[APP_TEXT_MAX])
+{
+	struct latch_needs needs;
+	struct latch_rec *l;
+
+	if (!is_complete(params)) {
+		snprintf(text, APP_TEXT_MAX, "the socket has no %s yet: bind or connect it first",
+			 params->listener ? "local port" : "peer");
+		return ERR_INVAL;
+	}
+	if (latch_of_flow(e, &params->flow, params->listener))
+		return ERR_EXISTS;
+	TRY(needs_of(e, &needs, &params->demand, text));
+	l = rec_new(params, &needs);
+	if (!l)
+		return ERR_NOMEM;
+	enter(e, l);
+	*out_id = l->pub.id;
+	latch_set_state(e, l, params->listener ? LATCH_LISTENER : LATCH_LARVAL, IKE_REASON_NONE,
+			"");
+	latch_settle(e, l);
+	engine_turn(e);
+	return ERR_OK;
+}
+
+enum err latch_spawn(struct engine *e, const struct latch_rec *listener, const struct flow *flow,
+		     uint32_t token)
+{
+	struct app_latch_params p = {
+		.flow = *flow,
+		.client = listener->pub.client,
+		.uid = listener->pub.uid,
+		.demand = listener->pub.demand,
+	};
+	struct latch_rec *l;
+
+	if (latch_of_flow(e, flow, false))
+		return ERR_EXISTS;
+	p.demand.token = token;
+	l = rec_new(&p, &listener->needs);
+	if (!l)
+		return ERR_NOMEM;
+	l->needs.token = token;
+	enter(e, l);
+	latch_settle(e, l);
+	latch_tell(e, &(struct app_event){.kind = APP_EVENT_SPAWNED,
+					  .client = l->pub.client,
+					  .latch = &l->pub,
+					  .parent = listener->pub.id});
+	return ERR_OK;
+}
+
+void latch_release(struct engine *e, struct latch_rec *l)
+{
+	struct latches *t = e->latches;
+
+	latch_drop(e, l);
+	htab_remove(&t->by_id, &l->by_id);
+	htab_remove(&t->by_flow, &l->by_flow);
+	if (l->pub.cookie)
+		htab_remove(&t->by_cookie, &l->by_cookie);
+	list_remove(&l->node);
+	mem_free(l);
+}
+
+static void release_of(struct engine *e, struct list_node *list, uint64_t client)
+{
+	list_for_each_safe (n, list) {
+		struct latch_rec *l = list_entry(n, struct latch_rec, node);
+
+		if (l->pub.client != client)
+			continue;
+		if (l->keep)
+			l->pub.client = 0;
+		else
+			latch_release(e, l);
+	}
+}
+
+void latch_client_gone(struct engine *e, uint64_t client)
+{
+	release_of(e, &e->latches->waiting, client);
+	release_of(e, &e->latches->settled, client);
+	engine_turn(e);
+}
+
+void latch_socket_gone(struct engine *e, uint64_t cookie)
+{
+	struct htab_node *n;
+
+	while (cookie && (n = engine_find(&e->latches->by_cookie, &cookie, sizeof(cookie))))
+		latch_release(e, container_of(n, struct latch_rec, by_cookie));
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * latch.h - latches that applications ask for (RFC 5660), as the engine keeps them: what is
+ * demanded, what stands in the data path for it, and whom to tell. Shared by these files only:
+ *
+ *   latch.c        the records: made, found, released
+ *   latch_demand.c what is demanded, and who meets it
+ *   latch_state.c  states and the ways between them
+ *   latch_events.c what happened elsewhere: SAs, packets, sockets, questions
+ *   profile.c      named demands
+ *   app.c          all that as the application socket has it
+ *
+ * Loop thread.
+ */
+#pragma once
+
+#include "api/engine/app.h"
+#include "api/engine/internal.h"
+
+/* LATCH_TICK_NS - how often what is over is looked for. LATCH_ASK_NS - an application has so long
+ * to say yes. */
+#define LATCH_TICK_NS NS_PER_S
+#define LATCH_ASK_NS  (30 * NS_PER_S)
+
+/* PROFILES_MAX - that are known at once. */
+#define PROFILES_MAX 32
+
+/* TRY - return the error of a step where nothing is owned. */
+#define TRY(x)                           \
+	do {                             \
+		enum err try_err_ = (x); \
+		if (try_err_)            \
+			return try_err_; \
+	} while (0)
+
+/* struct latch_key - a flow, or the local side of one. No padding. */
+struct latch_key {
+	struct flow flow;
+	uint32_t listener; /* 0 or 1 */
+};
+static_assert(sizeof(struct latch_key) == 52, "compared and hashed as bytes");
+
+/* struct latch_needs - a demand made out: whom and what it takes. */
+struct latch_needs {
+	uint32_t methods; /* 1 << enum auth_method */
+	uint8_t quality;  /* CLASS_Q_* that must be */
+	uint8_t without;  /* CLASS_Q_* that must not: transport mode is asked for */
+	bool has_peer, has_local;
+	struct ike_id peer, local;
+	uint32_t token; /* 0 = any */
+	enum app_part part;
+	bool narrow, clear, make;
+	struct conf_proposal suite[CONF_MAX_PROPOSALS];
+	uint32_t num_suite;
+};
+
+/* struct latch - one record. */
+struct latch_rec {
+	struct htab_node by_id, by_flow, by_cookie;
+	struct list_node node; /* of all, or of those that wait for something */
+	struct latch_key key;
+	struct app_latch pub;
+	struct latch_needs needs;
+	uint64_t request; /* of the negotiation under way; 0 = none */
+	uint64_t next_ns; /* when another may begin */
+	uint64_t ask;     /* of the application; 0 = none */
+	uint64_t ask_until_ns;
+	uint32_t tries;
+	bool keep, was_up, accepted, held, guarded;
+	bool ended; /* its SAs were deleted as the application asked: it says when again */
+};
+
+/* struct latches - all of them, and the profiles. */
+struct latches {
+	struct list_node waiting; /* LARVAL and BROKEN */
+	struct list_node settled; /* the others */
+	struct htab by_id, by_flow, by_cookie;
+	uint64_t next_id, next_ask;
+	struct app_profile profiles[PROFILES_MAX];
+	uint32_t num_profiles;
+	struct timer tick;
+	struct engine *engine;
+	struct loop_source sockets; /* the host's news of closed ones; fd -1: it has none */
+	void (*tell)(void *ctx, const struct app_event *event);
+	void *ctx;
+	bool dirty;           /* SAs came or went */
+	bool listeners_dirty; /* what the data path has of them is old */
+};
+
+/* latch_demand.c: needs_of() - Errors: NOT_FOUND (profile), INVAL; text says why. needs_met() - the
+ * class is one that is asked for. needs_group() - of the groups of SAs that would protect the flow
+ * that which is looked at first, and meets the needs; 0: none. needs_child() - what the
+ * configuration has for it; NULL: nothing. */
+MUST_USE enum err needs_of(const struct engine *e, struct latch_needs *out,
+			   const struct app_demand *demand, char text[APP_TEXT_MAX]);
+bool needs_met(const struct latch_needs *n, const struct class_info *info, uint32_t token);
+uint32_t needs_token(const struct engine *e, const struct latch_needs *n, const struct flow *flow);
+const struct conf_child *needs_child(const struct engine *e, const struct conf_conn **out_conn,
+				     const struct latch_needs *n, const struct flow *flow);
+
+/* latch.c */
+MUST_USE enum err latch_create(struct engine *e, uint64_t *out_id,
+			       const struct app_latch_params *params, char text[APP_TEXT_MAX]);
+MUST_USE enum err latch_spawn(struct engine *e, const struct latch_rec *listener,
+			      const struct flow *flow, uint32_t token);
+struct latch_rec *latches_find(const struct engine *e, uint64_t id);
+struct latch_rec *latch_of_flow(const struct engine *e, const struct flow *flow, bool listener);
+void latch_release(struct engine *e, struct latch_rec *l);
+void latch_client_gone(struct engine *e, uint64_t client);
+void latch_socket_gone(struct engine *e, uint64_t cookie);
+
+/* latch_state.c: latch_settle() - go on as far as possible now. */
+void latch_settle(struct engine *e, struct latch_rec *l);
+void latch_set_state(struct engine *e, struct latch_rec *l, enum latch_state state,
+		     enum ike_reason reason, const char *text);
+void latch_alert(struct engine *e, const struct latch_rec *l, enum ike_reason reason,
+		 const char *text);
+void latch_tell(const struct engine *e, const struct app_event *event);
+void latch_drop(struct engine *e, struct latch_rec *l);
+
+/* latch_events.c */
+void latch_decided(struct engine *e, struct latch_rec *l, bool accept);
+
+/* profile.c */
+void profiles_init(struct latches *t);
+const struct app_profile *profile_find(const struct latches *t, const char *name);
+MUST_USE enum err profile_set(struct latches *t, const struct app_profile *profile);

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* latch_events.c - what happens to latches from elsewhere. */
+#include "api/engine/latch.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+
+/* ---- SAs ------------------------------------------------------------------------------------- */
+
+/* ours - the latch whose negotiation the request was. */
+static struct latch_rec *ours(struct engine *e, uint64_t request)
+{
+	list_for_each (n, &e->latches->waiting) {
+		struct latch_rec *l = list_entry(n, struct latch_rec, node);
+
+		if (request && l->request == request)
+			return l;
+	}
+	return NULL;
+}
+
+/* refused - what is asked for cannot be had. A latch that was up waits for its peer to be back. */
+static void refused(struct engine *e, struct latch_rec *l, const struct ike_event *ev)
+{
+	l->request = 0;
+	if (l->was_up)
+		return;
+	if (l->needs.clear) {
+		l->pub.token = 0;
+		latch_set_state(e, l, LATCH_ESTABLISHED, ev->reason, ev->text);
+	} else {
+		latch_set_state(e, l, LATCH_CLOSED, ev->reason, ev->text);
+	}
+}
+
+void latches_ike_event(struct engine *e, const struct ike_event *ev)
+{
+	struct latch_rec *l = ours(e, ev->request);
+
+	if (ev->kind == IKE_EVENT_PROGRESS)
+		return;
+	e->latches->dirty = true;
+	if (l && ev->kind == IKE_EVENT_FAILED)
+		refused(e, l, ev);
+	else if (l && ev->kind == IKE_EVENT_CHILD_UP)
+		l->request = 0;
+}
+
+/* ---- listeners ---------------------------------------------------------------------------------
+ */
+
+/* struct gather - the classes that a listener with a name lets in. */
+struct gather {
+	uint32_t *tokens;
+	uint32_t num, cap;
+};
+
+static bool has(const struct gather *g, uint32_t from, uint32_t token)
+{
+	for (uint32_t i = from; i < g->num; i++) {
+		if (g->tokens[i] == token)
+			return true;
+	}
+	return false;
+}
+
+/* gather - of the classes that have SAs. */
+static enum err gather(struct engine *e, struct gather *g, const struct latch_needs *n)
+{
+	uint32_t from = g->num;
+
+	list_for_each (node, &e->groups) {
+		const struct sa_group *group = list_entry(node, struct sa_group, node);
+		uint32_t token = dataplane_group_token(e->dp, group->id);
+		struct class_info info;
+
+		if (!token || has(g, from, token) || dataplane_class(e->dp, &info, token) ||
+		    !needs_met(n, &info, token))
+			continue;
+		if (g->num == g->cap) {
+			uint32_t cap = g->cap ? 2 * g->cap : 64;
+			uint32_t *grown = mem_grow(g->tokens, cap, sizeof(*grown));
+
+			if (!grown)
+				return ERR_NOMEM;
+			g->tokens = grown;
+			g->cap = cap;
+		}
+		g->tokens[g->num++] = token;
+	}
+	return ERR_OK;
+}
+
+static uint32_t num_listeners(const struct engine *e)
+{
+	uint32_t num = 0;
+
+	list_for_each (n, &e->latches->settled) {
+		const struct latch_rec *l = list_entry(n, struct latch_rec, node);
+
+		num += l->pub.state == LATCH_LISTENER;
+	}
+	return num;
+}
+
+static enum err fill(struct engine *e, struct listener_params *out, uint32_t *first,
+		     struct gather *g)
+{
+	uint32_t i = 0;
+
+	list_for_each (n, &e->latches->settled) {
+		const struct latch_rec *l = list_entry(n, struct latch_rec, node);
+		const bool named = l->needs.has_peer || l->needs.has_local || l->needs.token;
+
+		if (l->pub.state != LATCH_LISTENER)
+			continue;
+		first[i] = g->num;
+		if (named)
+			TRY(gather(e, g, &l->needs));
+		out[i] = (struct listener_params){
+			.local = l->pub.flow,
+			.number = (uint32_t)l->pub.id,
+			.methods = l->needs.methods,
+			.quality = l->needs.quality,
+			.num_tokens = g->num - first[i],
+		};
+		out[i++].named = named;
+	}
+	for (uint32_t k = 0; k < i; k++)
+		out[k].tokens = g->tokens + first[k]; /* where they are in the end */
+	return ERR_OK;
+}
+
+/* listeners_put - the data path has them as they are. */
+static enum err listeners_put(struct engine *e)
+{
+	uint32_t num = num_listeners(e);
+	struct listener_params *params = mem_alloc_array(num + 1u, sizeof(*params));
+	uint32_t *first = mem_alloc_array(num + 1u, sizeof(*first));
+	struct gather g = {.tokens = mem_alloc_array(64, sizeof(*g.tokens)), .cap = 64};
+	enum err err = params && first && g.tokens ? fill(e, params, first, &g) : ERR_NOMEM;
+
+	if (!err)
+		err = dataplane_listeners_set(e->dp, params, num);
+	mem_free(params);
+	mem_free(first);
+	mem_free(g.tokens);
+	return err;
+}
+
+/* ---- packets -----------------------------------------------------------------------------------
+ */
+
+static struct latch_rec *listener_of(struct engine *e, uint32_t number)
+{
+	list_for_each (n, &e->latches->settled) {
+		struct latch_rec *l = list_entry(n, struct latch_rec, node);
+
+		if (l->pub.state == LATCH_LISTENER && (uint32_t)l->pub.id == number)
+			return l;
+	}
+	return NULL;
+}
+
+static void foreign(struct engine *e, const struct latch_rec *l, uint32_t token)
+{
+	char text[APP_TEXT_MAX], id[128] = "somebody else";
+	struct class_info info;
+
+	if (!dataplane_class(e->dp, &info, token))
+		ike_id_text(id, sizeof(id), &info.peer);
+	snprintf(text, sizeof(text), "a packet of this flow came from %s, and was dropped", id);
+	latch_alert(e, l, IKE_REASON_ID_MISMATCH, text);
+}
+
+void latches_dp_event(struct engine *e, const struct dp_event *ev)
+{
+	struct latch_rec *l;
+
+	if (ev->kind == DP_EVENT_SPAWNED) {
+		l = listener_of(e, ev->listener);
+		if (l && latch_spawn(e, l, &ev->flow, ev->token))
+			LOG(WARN, DMN, NULL, "a listener's flow is latched, but not known");
+		return;
+	}
+	l = latch_of_flow(e, &ev->flow, false);
+	if (l)
+		foreign(e, l, ev->token);
+}
+
+/* ---- questions ---------------------------------------------------------------------------------
+ */
+
+/* latches_conflict - a Child SA with these selectors would be another peer's for what is latched:
+ * who has the latch is told before there is one. The flow is kept from it by the data path. */
+void latches_conflict(struct engine *e, const struct ike_ask *ask)
+{
+	char text[APP_TEXT_MAX], id[128];
+
+	if (ask->kind != IKE_ASK_CHILD_ACCEPT || !ask->peer_id)
+		return;
+	list_for_each_safe (n, &e->latches->settled) {
+		struct latch_rec *l = list_entry(n, struct latch_rec, node);
+		struct class_info info;
+
+		if (l->pub.state != LATCH_ESTABLISHED || !l->pub.token ||
+		    !flow_within(&l->pub.flow, ask->local, ask->num_local, ask->remote,
+				 ask->num_remote) ||
+		    dataplane_class(e->dp, &info, l->pub.token) ||
+		    conf_id_equal(&info.peer, ask->peer_id))
+			continue;
+		snprintf(
+			text, sizeof(text),
+			"%s is about to have a security association for this flow's addresses; the "
+			"flow stays with its peer",
+			ike_id_text(id, sizeof(id), ask->peer_id));
+		latch_alert(e, l, IKE_REASON_TS_UNACCEPTABLE, text);
+	}
+}
+
+void latch_decided(struct engine *e, struct latch_rec *l, bool accept)
+{
+	l->ask = 0;
+	l->accepted = accept;
+	if (accept)
+		latch_settle(e, l);
+	else
+		latch_set_state(e, l, LATCH_CLOSED, IKE_REASON_REFUSED,
+				"the application refused the peer");
+}
+
+/* ---- time --------------------------------------------------------------------------------------
+ */
+
+static void overdue(struct engine *e, struct latch_rec *l, uint64_t now_ns)
+{
+	if (l->ask && now_ns >= l->ask_until_ns) {
+		l->ask = 0;
+		latch_set_state(e, l, LATCH_CLOSED, IKE_REASON_REFUSED,
+				"the application did not say in time whether it wants the peer");
+	}
+}
+
+static void on_tick(struct timer *t, uint64_t now_ns)
+{
+	struct latches *all = container_of(t, struct latches, tick);
+	struct engine *e = all->engine;
+
+	list_for_each_safe (n, &all->waiting) {
+		struct latch_rec *l = list_entry(n, struct latch_rec, node);
+
+		overdue(e, l, now_ns);
+		latch_settle(e, l);
+	}
+	dataplane_latch_sweep(e->dp, now_ns);
+	if (!list_empty(&all->waiting) || dataplane_num_latches(e->dp))
+		timer_set(&e->timers, t, now_ns + LATCH_TICK_NS);
+}
+
+/* wake - a worker latched something: it is to be looked after. */
+static void wake(struct engine *e)
+{
+	if (!timer_is_set(&e->latches->tick) && dataplane_num_latches(e->dp))
+		timer_set(&e->timers, &e->latches->tick, engine_now(e) + LATCH_TICK_NS);
+}
+
+void latches_settle(struct engine *e)
+{
+	struct latches *t = e->latches;
+	bool dirty = t->dirty;
+
+	t->dirty = false;
+	wake(e);
+	if (dirty) {
+		list_for_each_safe (n, &t->waiting)
+			latch_settle(e, list_entry(n, struct latch_rec, node));
+		list_for_each_safe (n, &t->settled)
+			latch_settle(e, list_entry(n, struct latch_rec, node));
+	}
+	if ((dirty && num_listeners(e)) || t->listeners_dirty)
+		t->listeners_dirty = listeners_put(e) != ERR_OK;
+}
+
+/* ---- life --------------------------------------------------------------------------------------
+ */
+
+static void on_gone(void *arg, uint64_t cookie)
+{
+	latch_socket_gone(arg, cookie);
+}
+
+static void on_sockets(struct engine *e, struct loop_source *source)
+{
+	bool lost = false;
+
+	if (e->host.ops->sockets_read(e->host.ctx, source->fd, &lost, on_gone, e))
+		LOG(WARN, KNL, NULL, "closed sockets are not heard of any more");
+}
+
+enum err latches_open(struct engine *e)
+{
+	struct latches *t = mem_alloc(sizeof(*t));
+	int fd;
+
+	if (!t)
+		return ERR_NOMEM;
+	e->latches = t;
+	list_init(&t->waiting);
+	list_init(&t->settled);
+	t->engine = e;
+	t->sockets.fd = -1;
+	timer_init(&t->tick, on_tick);
+	profiles_init(t);
+	TRY(htab_init(&t->by_id, e->rng));
+	TRY(htab_init(&t->by_flow, e->rng));
+	TRY(htab_init(&t->by_cookie, e->rng));
+	if (e->took_ports || !e->host.ops->sockets_open ||
+	    e->host.ops->sockets_open(e->host.ctx, &fd))
+		return ERR_OK;
+	t->sockets = (struct loop_source){.fd = fd, .ready = on_sockets};
+	return loop_watch(e, &t->sockets);
+}
+
+void latches_close(struct engine *e)
+{
+	struct latches *t = e->latches;
+
+	if (!t)
+		return;
+	while (t->waiting.next && !list_empty(&t->waiting))
+		latch_release(e, list_entry(t->waiting.next, struct latch_rec, node));
+	while (t->settled.next && !list_empty(&t->settled))
+		latch_release(e, list_entry(t->settled.next, struct latch_rec, node));
+	timer_cancel(&e->timers, &t->tick);
+	if (t->sockets.fd >= 0) {
+		loop_unwatch(e, &t->sockets);
+		close(t->sockets.fd);
+	}
+	htab_fini(&t->by_id);
+	htab_fini(&t->by_flow);
+	htab_fini(&t->by_cookie);
+	mem_free(t);
+	e->latches = NULL;
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/api/hosts.h"
+
+#include "base/alloc.h"
+#include "tests/tap/tap.h"
+
+#define STEP_NS NS_PER_MS
+#define FRAME   4096
+#define QUIET   3 /* rounds in which nothing moved */
+#define BASE_NS (1000 * NS_PER_S)
+
+static struct node *nodes[HOSTS_MAX];
+static uint64_t now_ns;
+
+static uint64_t the_time(void *ctx)
+{
+	(void)ctx;
+	return now_ns;
+}
+
+uint64_t hosts_now(void)
+{
+	return now_ns;
+}
+
+void hosts_begin(void)
+{
+	now_ns = BASE_NS;
+	memset(nodes, 0, sizeof(nodes));
+}
+
+void hosts_end(void)
+{
+	for (int i = 0; i < HOSTS_MAX; i++) {
+		if (nodes[i])
+			hosts_remove(nodes[i]);
+	}
+}
+
+static void on_app(void *ctx, const struct app_event *event)
+{
+	struct node *n = ctx;
+	struct note *note = &n->notes[n->num_notes++ % NOTES_MAX];
+
+	*note = (struct note){.kind = event->kind, .parent = event->parent, .ask = event->ask};
+	if (event->latch)
+		note->latch = *event->latch;
+}
+
+static void on_ike(struct engine_observer *o, const struct ike_event *ev)
+{
+	struct node *n = container_of(o, struct node, observer);
+
+	n->num_up += ev->kind == IKE_EVENT_CHILD_UP;
+	n->num_down += ev->kind == IKE_EVENT_CHILD_DOWN;
+	n->num_failed += ev->kind == IKE_EVENT_FAILED;
+}
+
+static struct conf *conf_of(const char *text)
+{
+	struct conf_diags *diags = mem_alloc(sizeof(*diags));
+	struct tree *tree = NULL;
+	struct conf *conf = NULL;
+	enum err e = conf_parse_text(&tree, diags, "test", text, strlen(text));
+
+	if (!e)
+		e = conf_new(&conf, diags, tree);
+	for (uint32_t i = 0; i < diags->num; i++)
+		tap_diag("%s", diags->list[i].text);
+	CU_ASSERT_EQUAL_FATAL(e, ERR_OK);
+	tree_free(tree);
+	mem_free(diags);
+	return conf;
+}
+
+struct node *hosts_add(const char *addr, const char *text)
+{
+	const struct memory_params inner = {.role = PORT_INNER, .frame_len = FRAME};
+	const struct memory_params outer = {.role = PORT_OUTER, .frame_len = FRAME};
+	struct node *n = mem_alloc(sizeof(*n));
+	struct engine_port ports[2] = {{0}};
+	struct engine_params params = {
+		.ports = ports, .num_ports = 2, .polled = true, .now = the_time};
+	int i = 0;
+
+	while (nodes[i])
+		i++;
+	CU_ASSERT_FATAL(n && i < HOSTS_MAX);
+	nodes[i] = n;
+	CU_ASSERT_EQUAL_FATAL(ip_addr_parse(&n->addr, addr), ERR_OK);
+	fake_host_init(&n->host);
+	n->host.source4 = n->addr;
+	CU_ASSERT_EQUAL_FATAL(memory_open(&ports[0].driver, &n->inner, &inner), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(memory_open(&ports[1].driver, &n->outer, &outer), ERR_OK);
+	params.host = n->host.host;
+	params.conf = conf_of(text);
+	CU_ASSERT_EQUAL_FATAL(engine_new(&n->e, &params), ERR_OK);
+	conf_put(params.conf);
+	n->app = engine_app(n->e);
+	engine_app_observe(n->e, on_app, n);
+	n->observer.event = on_ike;
+	engine_observe(n->e, &n->observer);
+	return n;
+}
+
+void hosts_remove(struct node *n)
+{
+	for (int i = 0; i < HOSTS_MAX; i++) {
+		if (nodes[i] == n)
+			nodes[i] = NULL;
+	}
+	engine_free(n->e);
+	memory_close_far(n->inner);
+	memory_close_far(n->outer);
+	fake_host_fini(&n->host);
+	mem_free(n);
+}
+
+/* ---- the network --------------------------------------------------------------------------------
+ */
+
+static struct node *at(const struct ip_addr *a)
+{
+	for (int i = 0; i < HOSTS_MAX; i++) {
+		if (nodes[i] && ip_addr_equal(&nodes[i]->addr, a))
+			return nodes[i];
+	}
+	return NULL;
+}
+
+/* carry - what a host has sent outside goes where it is for. */
+static bool carry(struct node *n)
+{
+	uint8_t buf[FRAME];
+	struct path_addr to, from;
+	size_t len;
+	bool any = false;
+
+	while (memory_take(n->outer, buf, sizeof(buf), &len, &to)) {
+		struct node *peer = at(&to.remote.addr);
+
+		any = true;
+		if (!peer || n->deaf || peer->deaf)
+			continue;
+		from = to;
+		from.local = to.remote;
+		from.remote = to.local;
+		from.remote.addr = n->addr;
+		(void)!memory_inject(peer->outer, buf, len, &from);
+	}
+	return any;
+}
+
+static bool turn(void)
+{
+	bool any = false;
+
+	for (int i = 0; i < HOSTS_MAX; i++) {
+		if (!nodes[i])
+			continue;
+		engine_dispatch(nodes[i]->e);
+		any |= carry(nodes[i]);
+	}
+	return any;
+}
+
+void hosts_settle(void)
+{
+	for (int quiet = 0; quiet < QUIET;)
+		quiet = turn() ? 0 : quiet + 1;
+}
+
+void hosts_run(uint64_t ms)
+{
+	uint64_t end = now_ns + ms * NS_PER_MS;
+
+	hosts_settle();
+	while (now_ns < end) {
+		uint64_t step = ms > 2000 ? 20 * STEP_NS : STEP_NS;
+
+		now_ns = end - now_ns < step ? end : now_ns + step;
+		hosts_settle();
+	}
+}
+
+/* ---- packets ------------------------------------------------------------------------------------
+ */
+
+struct flow hosts_flow(uint8_t local_net, uint16_t local_port, uint8_t remote_net,
+		       uint16_t remote_port)
+{
+	const uint8_t local[4] = {10, local_net, 0, 1}, remote[4] = {10, remote_net, 0, 1};
+
+	return (struct flow){
+		.local = ip_addr_v4(local),
+		.remote = ip_addr_v4(remote),
+		.local_port = local_port,
+		.remote_port = remote_port,
+		.proto = 17,
+	};
+}
+
+static size_t make_udp(uint8_t *ip, const struct flow *f)
+{
+	static uint16_t id;
+
+	memset(ip, 0, 40);
+	ip[0] = 0x45;
+	store_be16(ip + 2, 40);
+	store_be16(ip + 4, ++id);
+	ip[8] = 64;
+	ip[9] = 17;
+	memcpy(ip + 12, f->local.b, 4);
+	memcpy(ip + 16, f->remote.b, 4);
+	store_be16(ip + 20, f->local_port);
+	store_be16(ip + 22, f->remote_port);
+	store_be16(ip + 24, 20);
+	store_be16(ip + 28, id);
+	return 40;
+}
+
+bool hosts_udp(struct node *from, uint8_t from_net, uint16_t from_port, uint8_t to_net,
+	       uint16_t to_port, struct node *to, uint32_t *out_token)
+{
+	const struct flow f = hosts_flow(from_net, from_port, to_net, to_port);
+	uint8_t sent[FRAME], got[FRAME];
+	struct memory_meta meta;
+	size_t len = make_udp(sent, &f), got_len;
+	bool arrived = false;
+
+	CU_ASSERT_EQUAL_FATAL(memory_inject(from->inner, sent, len, NULL), ERR_OK);
+	hosts_settle();
+	for (int i = 0; i < HOSTS_MAX; i++) {
+		while (nodes[i] &&
+		       memory_take_meta(nodes[i]->inner, got, sizeof(got), &got_len, &meta)) {
+			if (nodes[i] != to || got_len != len || memcmp(got + 28, sent + 28, 2) != 0)
+				continue;
+			arrived = true;
+			if (out_token)
+				*out_token = meta.token;
+		}
+	}
+	return arrived;
+}
+
+const struct note *hosts_last(const struct node *n, enum app_event_kind kind)
+{
+	for (uint32_t i = n->num_notes; i > 0; i--) {
+		const struct note *note = &n->notes[(i - 1) % NOTES_MAX];
+
+		if (note->kind == kind)
+			return note;
+	}
+	return NULL;
+}

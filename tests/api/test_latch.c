@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Latches of applications (RFC 5660) in whole engines: every state and every way between them.
+ * "here" is the host whose applications ask; "bob" is who they want; "mallory" is another peer that
+ * is as authentic, and claims the same addresses behind it.
+ */
+#include <stdio.h>
+
+#include "tests/api/hosts.h"
+#include "tests/tap/tap.h"
+
+#define HERE    "192.0.2.1"
+#define BOB     "192.0.2.2"
+#define MALLORY "192.0.2.3"
+
+static struct node *here, *bob, *mallory;
+
+#define PEER(name, addr, action, mode)                                                \
+	"  " name " { local_addrs = " HERE "\n remote_addrs = " addr "\n"             \
+	"   local { auth = psk\n id = here.example }\n"                               \
+	"   remote { auth = psk\n id = " name ".example }\n"                          \
+	"   children { net { local_ts = 10.1.0.0/24\n remote_ts = 10.2.0.0/24\n" mode \
+	"    start_action = " action "\n } } }\n"
+
+#define SECRETS                                                                                  \
+	"secrets {\n"                                                                            \
+	" ike-a { secret = bobs-own-secret-0123456789\n id1 = here.example\n id2 = bob.example " \
+	"}\n"                                                                                    \
+	" ike-b { secret = mallorys-own-secret-01234\n id1 = here.example\n id2 = "              \
+	"mallory.example }\n"                                                                    \
+	"}\n"
+
+static const char here_conf[] = "connections {\n" PEER("bob", BOB, "none", "")
+	PEER("mallory", MALLORY, "none", "") "}\n" SECRETS;
+
+static const char *peer_conf(const char *name, const char *addr)
+{
+	static char text[1500];
+
+	snprintf(text, sizeof(text),
+		 "connections { here { local_addrs = %s\n remote_addrs = " HERE "\n"
+		 " local { auth = psk\n id = %s.example }\n"
+		 " remote { auth = psk\n id = here.example }\n"
+		 " children { net { local_ts = 10.2.0.0/24\n remote_ts = 10.1.0.0/24 } } } "
+		 "}\n" SECRETS,
+		 addr, name);
+	return text;
+}
+
+static void set_up(void)
+{
+	hosts_begin();
+	here = hosts_add(HERE, here_conf);
+	bob = hosts_add(BOB, peer_conf("bob", BOB));
+	mallory = hosts_add(MALLORY, peer_conf("mallory", MALLORY));
+}
+
+static struct app_latch_params params(uint16_t port, const char *peer)
+{
+	struct app_latch_params p = {.flow = hosts_flow(1, port, 2, 9), .client = 1, .uid = 1000};
+
+	snprintf(p.demand.peer, sizeof(p.demand.peer), "%s", peer);
+	return p;
+}
+
+static uint64_t latch(uint16_t port, const char *peer)
+{
+	const struct app_latch_params p = params(port, peer);
+	char text[APP_TEXT_MAX] = "";
+	uint64_t id = 0;
+
+	CU_ASSERT_EQUAL(here->app.ops->latch_create(here->app.ctx, &id, &p, text), ERR_OK);
+	if (text[0])
+		tap_diag("%s", text);
+	return id;
+}
+
+static struct app_latch get(uint64_t id)
+{
+	struct app_latch l = {.state = LATCH_CLOSED, .reason = IKE_NUM_REASONS};
+
+	(void)!here->app.ops->latch_info(here->app.ctx, &l, id);
+	return l;
+}
+
+/* mallory_up - it has an SA for the same addresses. */
+static void mallory_up(void)
+{
+	CU_ASSERT_EQUAL(engine_up(here->e, "mallory", "net", 0), ERR_OK);
+	hosts_run(100);
+}
+
+static void bob_up(void)
+{
+	CU_ASSERT_EQUAL(engine_up(here->e, "bob", "net", 0), ERR_OK);
+	hosts_run(100);
+}
+
+static void test_B5_the_peer_that_is_asked_for(void)
+{
+	uint32_t token = 0;
+	uint64_t id;
+
+	set_up();
+	mallory_up();
+	id = latch(7, "bob.example");
+	CU_ASSERT_EQUAL(get(id).state, LATCH_LARVAL);
+	CU_ASSERT(!hosts_udp(mallory, 2, 9, 1, 7, here, NULL)); /* L1 */
+	CU_ASSERT(hosts_udp(mallory, 2, 9, 1, 8, here, NULL));
+	hosts_run(100);
+	CU_ASSERT_EQUAL(get(id).state, LATCH_ESTABLISHED);
+	CU_ASSERT(hosts_udp(here, 1, 7, 2, 9, bob, NULL));
+	CU_ASSERT(hosts_udp(here, 1, 8, 2, 9, mallory, NULL));
+	CU_ASSERT(hosts_udp(bob, 2, 9, 1, 7, here, &token));
+	CU_ASSERT_EQUAL(token, get(id).token);
+	CU_ASSERT(!hosts_udp(mallory, 2, 9, 1, 7, here, NULL));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(hosts_last(here, APP_EVENT_LATCH));
+	CU_ASSERT(strstr(hosts_last(here, APP_EVENT_LATCH)->latch.text, "mallory.example") != NULL);
+	hosts_end();
+}
+
+/* What suffices is ridden on: nothing is negotiated. */
+static void test_A4_rides_on_what_is_there(void)
+{
+	uint64_t id;
+
+	set_up();
+	bob_up();
+	CU_ASSERT_EQUAL(here->num_up, 1);
+	id = latch(7, "bob.example");
+	CU_ASSERT_EQUAL(get(id).state, LATCH_ESTABLISHED);
+	hosts_run(100);
+	CU_ASSERT_EQUAL(here->num_up, 1);
+	CU_ASSERT_EQUAL(here->app.ops->latch_release(here->app.ctx, id), ERR_OK);
+	CU_ASSERT_EQUAL(here->app.ops->latch_release(here->app.ctx, id), ERR_NOT_FOUND);
+	hosts_end();
+}
+
+static void test_A20_an_sa_without_a_packet(void)
+{
+	struct child_stats st;
+	uint64_t id;
+
+	set_up();
+	id = latch(7, "bob.example");
+	hosts_run(100);
+	CU_ASSERT_EQUAL(get(id).state, LATCH_ESTABLISHED);
+	CU_ASSERT_EQUAL(here->num_up, 1);
+	CU_ASSERT_EQUAL(engine_child_stats(here->e, &st, 1), ERR_OK);
+	CU_ASSERT_EQUAL(st.out_packets + st.in_packets, 0);
+	hosts_end();
+}
+
+/* B7: a failure has a reason. */
+static void test_B7_nobody_who_could(void)
+{
+	uint64_t id;
+
+	set_up();
+	id = latch(7, "carol.example");
+	CU_ASSERT_EQUAL(get(id).state, LATCH_CLOSED);
+	CU_ASSERT_EQUAL(get(id).reason, IKE_REASON_NO_CONFIG);
+	CU_ASSERT(get(id).text[0] != 0);
+	CU_ASSERT(!hosts_udp(here, 1, 7, 2, 9, bob, NULL));
+	hosts_end();
+}
+
+static void test_A1_wrong_key(void)
+{
+	static const char *const keys[] = {"bobs-own-secret-0123456789",
+					   "another-secret-altogether"};
+	char conf[1500];
+	uint64_t id;
+
+	set_up();
+	hosts_remove(bob);
+	snprintf(conf, sizeof(conf), "%s", peer_conf("bob", BOB));
+	memcpy(strstr(conf, keys[0]), keys[1], strlen(keys[1]));
+	bob = hosts_add(BOB, conf);
+	id = latch(7, "bob.example");
+	hosts_run(1000);
+	CU_ASSERT_EQUAL(get(id).state, LATCH_CLOSED);
+	CU_ASSERT_EQUAL(get(id).reason, IKE_REASON_AUTH_FAILED_PEER);
+	CU_ASSERT(!hosts_udp(here, 1, 7, 2, 9, bob, NULL));
+	hosts_end();
+}
+
+/* ESTABLISHED, BROKEN, ESTABLISHED: its peer comes back with the same identity (L3, L6). */
+static void test_L3_the_peer_restarts(void)
+{
+	uint32_t token;
+	uint64_t id;
+
+	set_up();
+	id = latch(7, "bob.example");
+	hosts_run(100);
+	token = get(id).token;
+	CU_ASSERT_NOT_EQUAL(token, 0);
+	hosts_remove(bob);
+	CU_ASSERT(engine_down(here->e, &(uint32_t){0}, &(struct ike_select){.conn = "bob"}) ==
+		  ERR_OK);
+	hosts_run(2000);
+	mallory_up();
+	CU_ASSERT(!hosts_udp(mallory, 2, 9, 1, 7, here, NULL));
+	CU_ASSERT(!hosts_udp(here, 1, 7, 2, 9, mallory, NULL));
+	bob = hosts_add(BOB, peer_conf("bob", BOB));
+	hosts_run(60000);
+	CU_ASSERT_EQUAL(get(id).state, LATCH_ESTABLISHED);
+	CU_ASSERT_EQUAL(get(id).token, token);
+	CU_ASSERT(hosts_udp(bob, 2, 9, 1, 7, here, &token));
+	CU_ASSERT_EQUAL(get(id).token, token);
+	CU_ASSERT(hosts_udp(here, 1, 7, 2, 9, bob, NULL));
+	hosts_end();
+}
+
+/* Re-keying is not noticed. */
+static void test_L3_rekeyed(void)
+{
+	uint32_t before;
+	uint64_t id;
+
+	set_up();
+	id = latch(7, "bob.example");
+	hosts_run(100);
+	before = here->num_notes;
+	CU_ASSERT_EQUAL(engine_rekey(here->e, &(uint32_t){0}, &(struct ike_select){.child = "net"}),
+			ERR_OK);
+	hosts_run(10000);
+	CU_ASSERT_EQUAL(here->num_notes, before);
+	CU_ASSERT_EQUAL(get(id).state, LATCH_ESTABLISHED);
+	CU_ASSERT(hosts_udp(bob, 2, 9, 1, 7, here, NULL));
+	hosts_end();
+}
+
+/* L4: another peer asks for the addresses of a latched flow: told before it has its SA. */
+static void test_L4_conflict(void)
+{
+	const struct note *note;
+	uint64_t id;
+
+	set_up();
+	id = latch(7, "bob.example");
+	hosts_run(100);
+	CU_ASSERT_EQUAL(engine_up(mallory->e, "here", "net", 0), ERR_OK);
+	hosts_run(100);
+	CU_ASSERT_EQUAL(mallory->num_up, 1);
+	note = hosts_last(here, APP_EVENT_LATCH);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(note);
+	CU_ASSERT_EQUAL(note->latch.id, id);
+	CU_ASSERT_EQUAL(note->latch.reason, IKE_REASON_TS_UNACCEPTABLE);
+	CU_ASSERT(strstr(note->latch.text, "mallory.example") != NULL);
+	CU_ASSERT(hosts_udp(here, 1, 7, 2, 9, bob, NULL));
+	CU_ASSERT(!hosts_udp(mallory, 2, 9, 1, 7, here, NULL));
+	CU_ASSERT(hosts_udp(bob, 2, 9, 1, 7, here, NULL));
+	hosts_end();
+}
+
+/* A16: the application says yes, no, or nothing. */
+static void test_A16_accept_or_reject(void)
+{
+	for (int answer = 0; answer < 3; answer++) {
+		struct app_latch_params p = params(7, "bob.example");
+		char text[APP_TEXT_MAX];
+		const struct note *note;
+		uint64_t id;
+
+		set_up();
+		p.demand.part = APP_PART_IKE_APP_ACK;
+		CU_ASSERT_EQUAL(here->app.ops->latch_create(here->app.ctx, &id, &p, text), ERR_OK);
+		hosts_run(100);
+		CU_ASSERT_EQUAL(get(id).state, LATCH_LARVAL);
+		CU_ASSERT(!hosts_udp(bob, 2, 9, 1, 7, here, NULL));
+		note = hosts_last(here, APP_EVENT_ASK);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(note);
+		CU_ASSERT_EQUAL(here->app.ops->decide(here->app.ctx, 2, note->ask, true),
+				ERR_NOT_FOUND); /* nobody else's to say */
+		if (answer < 2)
+			CU_ASSERT_EQUAL(here->app.ops->decide(here->app.ctx, 1, note->ask, answer),
+					ERR_OK);
+		hosts_run(35000);
+		CU_ASSERT_EQUAL(get(id).state, answer == 1 ? LATCH_ESTABLISHED : LATCH_CLOSED);
+		CU_ASSERT(hosts_udp(bob, 2, 9, 1, 7, here, NULL) == (answer == 1));
+		CU_ASSERT_EQUAL(here->app.ops->decide(here->app.ctx, 1, note->ask, true),
+				ERR_NOT_FOUND);
+		hosts_end();
+	}
+}
+
+static void test_A21_deleted(void)
+{
+	uint64_t id;
+
+	set_up();
+	id = latch(7, "bob.example");
+	hosts_run(100);
+	CU_ASSERT_EQUAL(here->app.ops->sa_delete(here->app.ctx, id), ERR_OK);
+	hosts_run(100);
+	CU_ASSERT_EQUAL(bob->num_down, 1); /* by DELETE on the wire */
+	CU_ASSERT_EQUAL(get(id).state, LATCH_BROKEN);
+	hosts_run(60000);
+	CU_ASSERT_EQUAL(get(id).state, LATCH_BROKEN); /* who ended it does not want it back */
+	CU_ASSERT_EQUAL(here->app.ops->trigger(here->app.ctx, id), ERR_OK);
+	hosts_run(1000);
+	CU_ASSERT_EQUAL(get(id).state, LATCH_ESTABLISHED);
+	hosts_end();
+}
+
+static void test_A14_only_listed_methods(void)
+{
+	struct app_latch_params p = params(7, "bob.example");
+	char text[APP_TEXT_MAX];
+	uint64_t id;
+
+	set_up();
+	bob_up();
+	p.demand.methods[0] = AUTH_METHOD_PKIX_INLINE;
+	p.demand.num_methods = 1;
+	CU_ASSERT_EQUAL(here->app.ops->latch_create(here->app.ctx, &id, &p, text), ERR_OK);
+	hosts_run(1000);
+	CU_ASSERT_EQUAL(get(id).state, LATCH_CLOSED);
+	CU_ASSERT_EQUAL(here->app.ops->latch_release(here->app.ctx, id), ERR_OK);
+	p.demand.methods[1] = AUTH_METHOD_PSK;
+	p.demand.num_methods = 2;
+	CU_ASSERT_EQUAL(here->app.ops->latch_create(here->app.ctx, &id, &p, text), ERR_OK);
+	CU_ASSERT_EQUAL(get(id).state, LATCH_ESTABLISHED);
+	hosts_end();
+}
+
+/* A19, L8: algorithms of its own make a narrow SA, beside the wide one. */
+static void test_L8_a_suite_of_its_own(void)
+{
+	struct app_latch_params p = params(7, "bob.example");
+	struct app_class wide, narrow;
+	char text[APP_TEXT_MAX];
+	uint64_t id, other;
+
+	set_up();
+	bob_up();
+	other = latch(8, "bob.example");
+	snprintf(p.demand.suite, sizeof(p.demand.suite), "aes128gcm16");
+	CU_ASSERT_EQUAL(here->app.ops->latch_create(here->app.ctx, &id, &p, text), ERR_OK);
+	CU_ASSERT_EQUAL(get(other).state, LATCH_ESTABLISHED);
+	CU_ASSERT_EQUAL(here->app.ops->class_info(here->app.ctx, &wide, get(other).token), ERR_OK);
+	CU_ASSERT(wide.quality.indeterminate);
+	hosts_run(1000);
+	CU_ASSERT_EQUAL(get(id).state, LATCH_ESTABLISHED);
+	CU_ASSERT_EQUAL(here->num_up, 2);
+	CU_ASSERT_EQUAL(here->app.ops->class_info(here->app.ctx, &narrow, get(id).token), ERR_OK);
+	CU_ASSERT_STRING_EQUAL(narrow.quality.suite, "AES_GCM_16-128");
+	CU_ASSERT(hosts_udp(here, 1, 7, 2, 9, bob, NULL));
+	CU_ASSERT(hosts_udp(here, 1, 8, 2, 9, bob, NULL));
+	hosts_end();
+}
+
+/* Opportunistic: what nobody protects goes on unprotected, and says so. */
+static void test_profile_that_is_content_with_nothing(void)
+{
+	struct app_latch_params p = params(7, "");
+	char text[APP_TEXT_MAX];
+	uint64_t id;
+
+	set_up();
+	p.flow = hosts_flow(5, 7, 6, 9);
+	snprintf(p.demand.profile, sizeof(p.demand.profile), "opportunistic");
+	CU_ASSERT_EQUAL(here->app.ops->latch_create(here->app.ctx, &id, &p, text), ERR_OK);
+	CU_ASSERT_EQUAL(get(id).state, LATCH_ESTABLISHED);
+	CU_ASSERT_EQUAL(get(id).token, 0);
+	CU_ASSERT(get(id).text[0] != 0);
+	hosts_end();
+}
+
+static void test_bounds(void)
+{
+	struct app_latch_params p = params(7, "bob.example");
+	char text[APP_TEXT_MAX] = "";
+	uint64_t id;
+
+	set_up();
+	p.flow.remote_port = 0;
+	CU_ASSERT_EQUAL(here->app.ops->latch_create(here->app.ctx, &id, &p, text), ERR_INVAL);
+	CU_ASSERT(text[0] != 0);
+	p = params(7, "bob.example");
+	snprintf(p.demand.profile, sizeof(p.demand.profile), "splendid");
+	CU_ASSERT_EQUAL(here->app.ops->latch_create(here->app.ctx, &id, &p, text), ERR_NOT_FOUND);
+	p.demand.profile[0] = 0;
+	snprintf(p.demand.suite, sizeof(p.demand.suite), "rot13");
+	CU_ASSERT_EQUAL(here->app.ops->latch_create(here->app.ctx, &id, &p, text), ERR_INVAL);
+	id = latch(7, "bob.example");
+	p = params(7, "bob.example");
+	CU_ASSERT_EQUAL(here->app.ops->latch_create(here->app.ctx, &id, &p, text), ERR_EXISTS);
+	hosts_end();
+}
+
+/* What a client made goes with it, and what a socket had with that. */
+static void test_D2_cleaned_up(void)
+{
+	struct app_latch_params p = params(7, "bob.example");
+	char text[APP_TEXT_MAX];
+	uint64_t ids[3];
+
+	set_up();
+	bob_up();
+	ids[0] = latch(6, "bob.example");
+	p.keep = true;
+	p.cookie = 55;
+	CU_ASSERT_EQUAL(here->app.ops->latch_create(here->app.ctx, &ids[1], &p, text), ERR_OK);
+	p = params(8, "bob.example");
+	p.client = 2;
+	p.cookie = 66;
+	CU_ASSERT_EQUAL(here->app.ops->latch_create(here->app.ctx, &ids[2], &p, text), ERR_OK);
+	here->app.ops->latch_client_gone(here->app.ctx, 1);
+	CU_ASSERT_EQUAL(get(ids[0]).id, 0);
+	CU_ASSERT_EQUAL(get(ids[1]).id, ids[1]);
+	CU_ASSERT_EQUAL(get(ids[2]).id, ids[2]);
+	CU_ASSERT(hosts_udp(here, 1, 6, 2, 9, bob, NULL));
+	here->app.ops->latch_socket_gone(here->app.ctx, 55);
+	CU_ASSERT_EQUAL(get(ids[1]).id, 0);
+	here->app.ops->latch_socket_gone(here->app.ctx, 66);
+	CU_ASSERT_EQUAL(get(ids[2]).id, 0);
+	hosts_end();
+}
+
+/* ---- listeners
+ * ----------------------------------------------------------------------------------- */
+
+static void test_listener(void)
+{
+	struct app_latch_params p = params(7, "bob.example");
+	const struct note *note;
+	char text[APP_TEXT_MAX];
+	uint64_t id;
+
+	set_up();
+	p.listener = true;
+	CU_ASSERT_EQUAL(here->app.ops->latch_create(here->app.ctx, &id, &p, text), ERR_OK);
+	CU_ASSERT_EQUAL(get(id).state, LATCH_LISTENER);
+	mallory_up();
+	CU_ASSERT(!hosts_udp(mallory, 2, 9, 1, 7, here, NULL));
+	CU_ASSERT_EQUAL(
+		engine_down(here->e, &(uint32_t){0}, &(struct ike_select){.conn = "mallory"}),
+		ERR_OK);
+	hosts_run(1000);
+	CU_ASSERT_EQUAL(engine_up(bob->e, "here", "net", 0), ERR_OK);
+	hosts_run(100);
+	CU_ASSERT(hosts_udp(bob, 2, 9, 1, 7, here, NULL));
+	note = hosts_last(here, APP_EVENT_SPAWNED);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(note);
+	CU_ASSERT_EQUAL(note->parent, id);
+	CU_ASSERT_EQUAL(get(note->latch.id).state, LATCH_ESTABLISHED);
+	CU_ASSERT_EQUAL(get(note->latch.id).flow.remote_port, 9);
+	CU_ASSERT_EQUAL(here->app.ops->latch_release(here->app.ctx, id), ERR_OK);
+	hosts_end();
+}
+
+/* ---- profiles
+ * ------------------------------------------------------------------------------------ */
+
+static void test_profiles(void)
+{
+	struct app_profile p = {.name = "ours", .methods = {AUTH_METHOD_PSK}, .num_methods = 1},
+			   got;
+	uint32_t num = 0;
+
+	set_up();
+	while (here->app.ops->profile_each(here->app.ctx, &got, num))
+		num++;
+	CU_ASSERT_EQUAL(num, 5);
+	CU_ASSERT_EQUAL(here->app.ops->profile_set(here->app.ctx, &p), ERR_INVAL); /* no part */
+	p.part = APP_PART_IKE_ONLY;
+	CU_ASSERT_EQUAL(here->app.ops->profile_set(here->app.ctx, &p), ERR_OK);
+	p.privacy = true;
+	CU_ASSERT_EQUAL(here->app.ops->profile_set(here->app.ctx, &p), ERR_OK);
+	CU_ASSERT(here->app.ops->profile_each(here->app.ctx, &got, 5));
+	CU_ASSERT(got.privacy);
+	CU_ASSERT(!here->app.ops->profile_each(here->app.ctx, &got, 6));
+	p.methods[1] = AUTH_METHOD_PSK;
+	p.num_methods = 2;
+	CU_ASSERT_EQUAL(here->app.ops->profile_set(here->app.ctx, &p), ERR_INVAL);
+	hosts_end();
+}
+
+static const struct tap_test tests[] = {
+	TAP_TEST(test_B5_the_peer_that_is_asked_for),
+	TAP_TEST(test_A4_rides_on_what_is_there),
+	TAP_TEST(test_A20_an_sa_without_a_packet),
+	TAP_TEST(test_B7_nobody_who_could),
+	TAP_TEST(test_A1_wrong_key),
+	TAP_TEST(test_L3_the_peer_restarts),
+	TAP_TEST(test_L3_rekeyed),
+	TAP_TEST(test_L4_conflict),
+	TAP_TEST(test_A16_accept_or_reject),
+	TAP_TEST(test_A21_deleted),
+	TAP_TEST(test_A14_only_listed_methods),
+	TAP_TEST(test_L8_a_suite_of_its_own),
+	TAP_TEST(test_profile_that_is_content_with_nothing),
+	TAP_TEST(test_bounds),
+	TAP_TEST(test_D2_cleaned_up),
+	TAP_TEST(test_listener),
+	TAP_TEST(test_profiles),
+};
+
+TAP_MAIN("api/latch", tests)
