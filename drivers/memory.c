@@ -223,6 +223,7 @@ static struct packet *receive_one(struct memory_port *m, struct packet *p, struc
 		return NULL;
 	w->len = f->len;
 	memcpy(w->data, f->bytes, f->len);
+	w->token = f->token;
 	w->from = seen_from_here(&f->to);
 	if (m->driver.role == PORT_OUTER && f->to.remote.addr.family == IP_NONE)
 		w->flags |= PACKET_F_IP;
@@ -450,6 +451,14 @@ enum err memory_inject_sum(struct memory_port *far, const void *bytes, size_t le
 void memory_come_apart(struct memory_port *far, bool apart)
 {
 	far->wire->apart = apart;
+}
+
+enum err memory_inject_demand(struct memory_port *far, const void *bytes, size_t len,
+			      uint32_t token)
+{
+	struct memory_meta meta = {.token = token};
+
+	return inject(far, bytes, len, &meta);
 }
 
 bool memory_take_meta(struct memory_port *far, void *buf, size_t cap, size_t *out_len,

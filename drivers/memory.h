@@ -40,6 +40,10 @@ MUST_USE enum err memory_inject(struct memory_port *far, const void *bytes, size
 MUST_USE enum err memory_inject_super(struct memory_port *far, const void *bytes, size_t len,
 				      uint16_t seg_len, const struct path_addr *from) NONNULL(1);
 
+/* memory_inject_demand - the same as memory_inject() with a packet that demands a class. */
+MUST_USE enum err memory_inject_demand(struct memory_port *far, const void *bytes, size_t len,
+				       uint32_t token) NONNULL(1);
+
 /* memory_come_apart - super-packets of up to PKTVEC_MAX segments are received as chains of packets
  * (packet->next_part) or not, which is so at first. While nothing is received. */
 void memory_come_apart(struct memory_port *far, bool apart) NONNULL(1);
@@ -56,7 +60,7 @@ MUST_USE bool memory_take(struct memory_port *far, void *buf, size_t cap, size_t
 /* struct memory_meta - what goes with a frame beside its bytes. */
 struct memory_meta {
 	struct path_addr to; /* outer: where it goes */
-	uint32_t token;      /* inner: the packet's protection class */
+	uint32_t token;      /* inner: the packet's protection class, or the demanded one */
 	uint16_t seg_len;    /* of a super-packet */
 	uint8_t dscp_ecn;    /* outer: TOS byte */
 	bool sum;            /* inner: its checksum is left to others */

@@ -21,7 +21,7 @@
 /* struct eth_head - what a TAP frame begins with. */
 struct eth_head {
 	uint8_t dst[6];
-	uint8_t src_fixed[2]; /* 02:00, locally administered */
+	uint8_t src_fixed[2]; /* 02:00, locally administered; from the host HOST_DEMAND_MAC */
 	uint8_t src_token[4]; /* protection class, host order */
 	struct be16 type;
 };
@@ -133,6 +133,20 @@ static struct packet *take(const struct tap *t, struct buffers *b, size_t len)
 	return w;
 }
 
+/* demand_of - the class that the host's packet demands, where its source address says one. */
+static uint32_t demand_of(const struct tap *t, const struct packet *p)
+{
+	static const uint8_t demand[] = {HOST_DEMAND_MAC};
+	const uint8_t *src =
+		p->data - sizeof(struct eth_head) + offsetof(struct eth_head, src_fixed);
+	uint32_t token;
+
+	if (t->tun || memcmp(src, demand, sizeof(demand)) != 0)
+		return 0;
+	memcpy(&token, src + sizeof(demand), sizeof(token));
+	return token & HOST_MARK_TOKEN;
+}
+
 static bool accept_frame(const struct tap *t, struct packet *p, size_t len)
 {
 	uint16_t type;
@@ -143,6 +157,7 @@ static bool accept_frame(const struct tap *t, struct packet *p, size_t len)
 	if (type != ETHERTYPE_V4 && type != ETHERTYPE_V6)
 		return false;
 	p->len = (uint32_t)(len - t->front_len);
+	p->token = demand_of(t, p);
 	return !t->vnet || vnet_take(p->data - t->front_len + vnet_at(t), p, before(t));
 }
 

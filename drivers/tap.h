@@ -15,7 +15,8 @@
  * information or, with tun, of a TUN with it; mtu is the device's. The device's own MAC address is
  * asked of the descriptor and is the destination of every frame written (a descriptor that is no
  * device, as in tests, has 00:00:00:00:00:00). The source is 02:00 and the packet's token as the
- * host stores it, so that a filter can copy it into the mark (bytes 8 to 11 of the frame).
+ * host stores it, so that a filter can copy it into the mark (bytes 8 to 11 of the frame). A frame
+ * of the host whose source begins with HOST_DEMAND_MAC demands the class behind it (packet->token).
  *
  * With offloads (HOST_OFFLOAD_*) each packet has the header of IFF_VNET_HDR. Then checksums that
  * the host left open are completed; TCP and UDP packets that it left to us to cut come as one

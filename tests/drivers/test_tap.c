@@ -330,6 +330,44 @@ static void test_token_becomes_mark(void)
 	end();
 }
 
+static void from_host(int fd, const uint8_t source[static 6])
+{
+	struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_halen = 6};
+	uint8_t frame[14 + sizeof(udp4)] = {[12] = 0x08};
+
+	to.sll_ifindex = (int)if_nametoindex("drvtap");
+	memcpy(frame + 6, source, 6);
+	memcpy(frame + 14, udp4, sizeof(udp4));
+	CU_ASSERT(sendto(fd, frame, sizeof(frame), 0, (struct sockaddr *)&to, sizeof(to)) ==
+		  sizeof(frame));
+}
+
+/* Only a source address that no device has says that a class is demanded. */
+static void test_D4_demand_in_source(void)
+{
+	static const uint8_t demands[6] = {HOST_DEMAND_MAC, 0x78, 0x56, 0x34, 0xf2};
+	static const uint8_t none[][6] = {{2, 0x4c, 0x78, 0x56, 0x34, 0x02},
+					  {3, 0x00, 0x78, 0x56, 0x34, 0x02},
+					  {2, 0x00, 0x78, 0x56, 0x34, 0x02}};
+	int fd;
+
+	if (!begin(false))
+		return;
+	fd = frame_socket();
+	from_host(fd, demands);
+	CU_ASSERT_EQUAL(rx(), 1);
+	CU_ASSERT_EQUAL(vec.pkt[0]->token, 0x02345678);
+	put_all();
+	for (size_t i = 0; i < ARRAY_LEN(none); i++) {
+		from_host(fd, none[i]);
+		CU_ASSERT_EQUAL(rx(), 1);
+		CU_ASSERT_EQUAL(vec.pkt[0]->token, 0);
+		put_all();
+	}
+	close(fd);
+	end();
+}
+
 static void test_what_is_not_ip(void)
 {
 	static const uint8_t arp[42] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1, 8, 6};
@@ -652,6 +690,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_burst_and_shortage),
 	TAP_TEST(test_token_in_source),
 	TAP_TEST(test_token_becomes_mark),
+	TAP_TEST(test_D4_demand_in_source),
 	TAP_TEST(test_what_is_not_ip),
 	TAP_TEST(test_device_down_and_gone),
 	TAP_TEST(test_full_queue),
