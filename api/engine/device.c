@@ -99,6 +99,19 @@ enum err device_tap_open(struct engine *e, struct host_tap *out, uint32_t *out_n
 	return ERR_OK;
 }
 
+/* device_tokens - sockets learn the class of what they receive, and say what they demand, by marks.
+ * Where that cannot be had they have the interface alone. */
+void device_tokens(struct engine *e, const char *name, bool tun)
+{
+	enum err err = tun ? ERR_UNSUPPORTED : HOST(e, token_set, name);
+
+	if (err)
+		LOG(WARN, KNL, NULL,
+		    "%s: sockets cannot be told whose a packet is%s%s; what is left is an "
+		    "interface for each connection",
+		    name, tun ? ", as it is a TUN" : ": ", tun ? "" : err_text(err));
+}
+
 /* attach_taps - a queue for each of the first num workers. */
 static enum err attach_taps(struct engine *e, uint16_t *port, const struct host_tap *taps,
 			    uint32_t num)
@@ -143,6 +156,8 @@ static enum err inner_open(struct engine *e, uint16_t *port)
 	err = HOST(e, link_set, d->interface, e->mtu, NULL);
 	for (uint32_t i = 0; !err && i < d->num_addresses; i++)
 		err = HOST(e, addr_add, d->interface, &d->addresses[i]);
+	if (!err)
+		device_tokens(e, d->interface, taps[0].tun);
 	if (!err)
 		err = attach_taps(e, port, taps, num);
 	else
@@ -232,6 +247,9 @@ void device_close(struct engine *e)
 		return;
 	if (e->has_rules && e->host.ops->rules_del(e->host.ctx))
 		LOG(WARN, KNL, NULL, "the policy rules could not be removed");
+	if (e->has_device && HOST(e, token_del, e->daemon.interface))
+		LOG(WARN, KNL, NULL, "the rules for marks of %s could not be removed",
+		    e->daemon.interface);
 	if (e->has_device && HOST(e, link_del, e->daemon.interface))
 		LOG(WARN, KNL, NULL, "%s could not be removed", e->daemon.interface);
 }

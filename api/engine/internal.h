@@ -242,6 +242,7 @@ MUST_USE enum err device_open(struct engine *e) NONNULL(1);
 MUST_USE enum err device_tap_open(struct engine *e, struct host_tap *out, uint32_t *out_num,
 				  const char *name, uint32_t num) NONNULL(1, 2, 3, 4);
 void device_bound_supers(struct engine *e, const char *name) NONNULL(1, 2);
+void device_tokens(struct engine *e, const char *name, bool tun) NONNULL(1, 2);
 MUST_USE enum err device_attach(struct engine *e, const struct engine_port *ports, uint32_t num)
 	NONNULL(1);
 void device_close_port(struct driver *driver) NONNULL(1);

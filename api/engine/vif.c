@@ -80,6 +80,8 @@ static void vif_close(struct engine *e, struct vif *v)
 		loop_unwatch(e, &v->source);
 	if (v->scope && dataplane_vif_remove(e->dp, v->scope))
 		LOG(ERROR, KNL, NULL, "%s: the data path cannot go on without it", v->name);
+	if (v->made && !e->leave_host && HOST(e, token_del, v->name))
+		LOG(WARN, KNL, NULL, "the rules for marks of %s could not be removed", v->name);
 	if (v->made && !e->leave_host && HOST(e, link_del, v->name))
 		LOG(WARN, KNL, NULL, "%s could not be removed", v->name);
 	e->guard_dirty = true;
@@ -160,6 +162,7 @@ static enum err make(struct engine *e, struct vif *v, const struct conf_conn *co
 		close(tap.fd);
 		return err;
 	}
+	device_tokens(e, v->name, tap.tun);
 	return attach(e, v, driver);
 }
 

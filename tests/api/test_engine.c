@@ -726,6 +726,54 @@ static void test_an_interface_that_cannot_be_made_carries_nothing(void)
 	end();
 }
 
+static bool warned; /* that sockets cannot be told */
+
+static void look(void *ctx, enum log_level level, enum log_subsystem sub, const char *connection,
+		 const char *line)
+{
+	(void)ctx, (void)sub, (void)connection;
+	warned |= level == LOG_WARN && strstr(line, "sockets cannot be told") != NULL;
+}
+
+/* Classes reach sockets by each interface while it is there; where that cannot be had a line of the
+ * log says so, and nothing else is different. */
+static void test_A12_tokens_of_interfaces(void)
+{
+	struct log_sink sink = {.write = look};
+	const struct log_sink *before;
+	struct side a;
+
+	for (size_t i = 0; i < LOG_NUM_SUBSYSTEMS; i++)
+		sink.levels[i] = LOG_WARN;
+	begin();
+	before = log_use(&sink);
+	for (int how = 0; how < 3; how++) {
+		struct engine_params params = {0};
+
+		warned = false;
+		fake_host_init(&a.host);
+		a.host.source4 = loopback();
+		a.host.tun_only = how == 1;
+		if (how == 2)
+			fake_host_fail(&a.host, "token_set", ERR_UNSUPPORTED, 0);
+		params.host = a.host.host;
+		params.conf = conf_of(vif_text(true));
+		CU_ASSERT_FATAL(params.conf != NULL);
+		CU_ASSERT_FATAL(engine_new(&a.engine, &params) == ERR_OK);
+		conf_put(params.conf);
+		CU_ASSERT_EQUAL(warned, how != 0);
+		CU_ASSERT_EQUAL(fake_host_has(&a.host, "token lka"), how == 0);
+		CU_ASSERT_EQUAL(fake_host_has(&a.host, "token vifa"), how != 1);
+		CU_ASSERT(fake_host_has(&a.host, "tap lka") && fake_host_has(&a.host, "tap vifa"));
+		engine_free(a.engine);
+		CU_ASSERT_EQUAL(a.host.num_lines, 0);
+		uv_run(&loop, UV_RUN_NOWAIT);
+		fake_host_fini(&a.host);
+	}
+	log_use(before);
+	end();
+}
+
 /* Offloads are asked for as configured, and super-packets have the length that a peer is sent. */
 static void test_offloads_of_the_device(void)
 {
@@ -941,6 +989,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_down_lifts_what_a_lost_peer_left),
 	TAP_TEST(test_an_interface_of_its_own),
 	TAP_TEST(test_an_interface_that_cannot_be_made_carries_nothing),
+	TAP_TEST(test_A12_tokens_of_interfaces),
 	TAP_TEST(test_offloads_of_the_device),
 	TAP_TEST(test_several_workers),
 	TAP_TEST(test_a_worker_for_each_processor),
