@@ -291,6 +291,11 @@ struct ike_answer {
 	struct bytes signature;
 	const struct ike_trust *trust; /* VERIFY_CHAIN: any of them will do */
 	uint32_t num_trust;
+	/* CHILD_ACCEPT: traffic of the peer's side that others have. As responder it is left out of
+	 * the selectors (RFC 7296 2.9); as initiator, and where nothing remains, the child is
+	 * refused. reason and text are told of a refusal, too. */
+	const struct ts *without;
+	uint32_t num_without;
 	bool vouched; /* VERIFY_CHAIN, instead of trust: what the peer shows first is its own */
 };
 

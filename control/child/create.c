@@ -2,7 +2,7 @@
 /* create.c - CREATE_CHILD_SA for a new Child SA (RFC 7296 1.3.1). */
 #include "control/child/create.h"
 
-#include "control/child/claims.h"
+#include "control/child/accept.h"
 #include "control/child/traffic.h"
 #include "control/child/work.h"
 #include "control/ike/handlers.h"
@@ -60,20 +60,11 @@ enum err child_new_request(struct step *s)
 	return step_ask(s, IKE_ASK_CHILD_ACCEPT);
 }
 
-static enum err refused_here(struct step *s)
-{
-	return step_fail_child(s, IKE_REASON_REFUSED, NOTIFY_TS_UNACCEPTABLE,
-			       "child %s was refused here", s->x->child->conf->name);
-}
-
 enum err child_new_allowed_r(struct step *s)
 {
 	struct child_work *w = s->x->child;
-	enum err e;
+	enum err e = child_accept(s, w);
 
-	if (!s->answer->allow)
-		return refused_here(s);
-	e = claims_check(s, w); /* somebody may have come since */
 	if (!e)
 		e = child_prepare(s, w);
 	if (e)
@@ -107,7 +98,7 @@ enum err child_new_allowed_i(struct step *s)
 		return step_fail_child(s, IKE_REASON_PEER_DELETE, 0,
 				       "the peer closed child %s as soon as it was made",
 				       w->conf->name);
-	e = s->answer->allow ? claims_check(s, w) : refused_here(s);
+	e = child_accept(s, w);
 	if (e) {
 		child_close_unused(s, w, IKE_REASON_REFUSED);
 		return e;

@@ -4,7 +4,7 @@
  * responder receives on both and sends on the old pair until the new one is used; the initiator
  * sends on the new one at once and then closes the old one, whose inbound half lingers.
  */
-#include "control/child/claims.h"
+#include "control/child/accept.h"
 #include "control/child/create.h"
 #include "control/child/traffic.h"
 #include "control/child/work.h"
@@ -85,10 +85,7 @@ enum err child_rekey_allowed_i(struct step *s)
 
 	if (child_work_is_closed(w)) /* with the new pair the peer wants the old one closed */
 		return old ? child_delete(old, IKE_REASON_PEER_DELETE, 0) : ERR_OK;
-	e = s->answer->allow
-		    ? claims_check(s, w) /* somebody may have come since */
-		    : step_fail_child(s, IKE_REASON_REFUSED, 0,
-				      "the re-key of child %s was refused here", w->conf->name);
+	e = child_accept(s, w);
 	if (e) {
 		child_close_unused(s, w, IKE_REASON_REFUSED);
 		return e;
@@ -201,12 +198,9 @@ enum err child_rekey_allowed_r(struct step *s)
 	struct ike_child *new;
 	enum err e;
 
-	if (!s->answer->allow)
-		return step_fail_child(s, IKE_REASON_REFUSED, NOTIFY_NO_ADDITIONAL_SAS,
-				       "the re-key of child %s was refused here", w->conf->name);
 	if (!can_be_rekeyed(old))
 		return not_now(s);
-	e = claims_check(s, w);
+	e = child_accept(s, w);
 	if (!e)
 		e = child_prepare(s, w);
 	if (e)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/child/sibling.h"
 
+#include "control/child/accept.h"
 #include "control/child/create.h"
 #include "control/child/traffic.h"
 #include "control/ike/handlers.h"
@@ -284,9 +285,9 @@ enum err child_sibling_allowed(struct step *s)
 
 	if (child_work_is_closed(w))
 		return no_more(s, "the peer closed it as soon as it was made");
-	if (!s->answer->allow) {
+	if (child_accept(s, w)) {
 		child_close_unused(s, w, IKE_REASON_REFUSED);
-		return no_more(s, "it was refused here");
+		return no_more(s, s->fail.text);
 	}
 	(void)child_install(s, w, true);
 	return ERR_OK;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* auth_i.c - IKE_AUTH as initiator (RFC 7296 1.2). */
-#include "control/child/claims.h"
+#include "control/child/accept.h"
 #include "control/child/create.h"
 #include "control/child/traffic.h"
 #include "control/child/work.h"
@@ -153,12 +153,10 @@ enum err auth_accepted_i(struct step *s)
 		auth_child_report(s, hs->child_reason, hs->child_text);
 		if (w->chosen.spi && !child_prepare(s, w)) /* the peer has installed it */
 			child_close_unused(s, w, hs->child_reason);
-	} else if (w && (!s->answer->allow || claims_check(s, w))) {
-		const enum ike_reason reason =
-			s->answer->allow ? s->fail.reason : IKE_REASON_REFUSED;
+	} else if (w && child_accept(s, w)) {
+		const enum ike_reason reason = s->fail.reason;
 
-		auth_child_report(s, reason,
-				  s->answer->allow ? s->fail.text : "the child was refused here");
+		auth_child_report(s, reason, s->fail.text);
 		s->fail = (struct failure){.reason = IKE_REASON_NONE};
 		child_close_unused(s, w, reason);
 	} else if (w) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* auth_r.c - IKE_AUTH as responder (RFC 7296 1.2). */
 #include "control/auth/verify.h"
-#include "control/child/claims.h"
+#include "control/child/accept.h"
 #include "control/ike/auth.h"
 #include "control/ike/candidates.h"
 #include "control/ike/handlers.h"
@@ -199,13 +199,6 @@ enum err auth_authorized_r(struct step *s)
 	return ERR_OK;
 }
 
-static void refuse_child(struct step *s)
-{
-	(void)step_fail_child(s, IKE_REASON_REFUSED, NOTIFY_TS_UNACCEPTABLE,
-			      "the child was refused here");
-	auth_child_failed(s);
-}
-
 static enum err build(struct step *s, bool agreed)
 {
 	struct ike_sa *sa = s->sa;
@@ -232,10 +225,8 @@ enum err auth_accepted_r(struct step *s)
 
 	if (e)
 		return e;
-	if (!s->answer->allow)
-		refuse_child(s);
-	else if (s->x->child && !hs->child_error && claims_check(s, s->x->child))
-		auth_child_failed(s); /* somebody has come since */
+	if (s->x->child && !hs->child_error && child_accept(s, s->x->child))
+		auth_child_failed(s);
 	agreed = s->x->child && !hs->child_error;
 	if (agreed)
 		e = child_prepare(s, s->x->child);

@@ -283,12 +283,73 @@ static void test_truncation_and_bit_flips(void)
 	CU_ASSERT_EQUAL(sweep(h.b, h.len, visit), h.len * 9);
 }
 
+/* What is taken out is gone, what is beside it stays; of all protocols together the addresses go.
+ */
+static void test_L4_without(void)
+{
+	static const struct {
+		const char *list, *without, *rest;
+	} table[] = {
+		{"10.0.0.0/8", "10.1.2.3/32", "10.0.0.0..10.1.2.2 10.1.2.4..10.255.255.255"},
+		{"10.0.0.0/24", "10.0.0.0/32", "10.0.0.1..10.0.0.255"},
+		{"10.0.0.0/24", "10.0.0.255/32", "10.0.0.0..10.0.0.254"},
+		{"10.0.0.255..10.0.1.0", "10.0.1.0/32", "10.0.0.255/32"},
+		{"10.0.0.0/24", "10.0.0.128/25", "10.0.0.0/25"},
+		{"10.0.0.0/24", "10.0.0.7/32[tcp/80]", "10.0.0.0..10.0.0.6 10.0.0.8..10.0.0.255"},
+		{"10.0.0.7/32[tcp]", "10.0.0.7/32[tcp/80]",
+		 "10.0.0.7/32[tcp/0-79] 10.0.0.7/32[tcp/81-65535]"},
+		{"10.0.0.6..10.0.0.8[tcp]", "10.0.0.7/32[tcp/0]",
+		 "10.0.0.6/32[tcp] 10.0.0.8/32[tcp] 10.0.0.7/32[tcp/1-65535]"},
+		{"10.0.0.7/32[tcp/80] 10.9.0.0/16", "10.0.0.7/32", "10.9.0.0/16"},
+		{"10.0.0.7/32[tcp/opaque] 10.9.0.0/16", "10.0.0.7/32[tcp]", "10.9.0.0/16"},
+		{"10.0.0.7/32[udp]", "10.0.0.7/32[tcp/80]", "10.0.0.7/32[udp]"},
+		{"10.0.0.0/8", "2001:db8::1/128", "10.0.0.0/8"},
+		{"::/0", "::/128", "::1..ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"},
+		{"0.0.0.0/0", "255.255.255.255/32", "0.0.0.0..255.255.255.254"},
+		{"10.0.0.0/24 10.0.0.0/16", "10.0.0.0/24", "10.0.1.0..10.0.255.255"}};
+	struct ts_list nothing = list("10.0.0.7/32 10.0.0.8/32[udp]"), before = nothing;
+	struct ts all;
+
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		struct ts_list l = list(table[i].list), w = list(table[i].without);
+		struct ts both;
+
+		CU_ASSERT_EQUAL(ts_list_without(&l, &w.ts[0]), ERR_OK);
+		if (!is(&l, table[i].rest))
+			tap_diag("%s without %s", table[i].list, table[i].without);
+		CU_ASSERT(is(&l, table[i].rest));
+		for (uint32_t k = 0; k < l.num; k++)
+			CU_ASSERT(ts_valid(&l.ts[k]) && !ts_intersect(&both, &l.ts[k], &w.ts[0]));
+	}
+	CU_ASSERT_EQUAL(ts_parse(&all, "10.0.0.0/28"), ERR_OK);
+	CU_ASSERT_EQUAL(ts_list_without(&nothing, &all), ERR_TS_UNACCEPTABLE);
+	CU_ASSERT_EQUAL(memcmp(&nothing, &before, sizeof(before)), 0);
+}
+
+static void test_L4_without_is_capped(void)
+{
+	struct ts_list l = list("10.0.0.0/8"), before;
+	struct ts hole;
+
+	for (unsigned i = 1; l.num < IKE_MAX_TS; i++) {
+		const uint8_t b[4] = {10, (uint8_t)i, 0, 0};
+
+		hole = (struct ts){.lo = ip_addr_v4(b), .hi = ip_addr_v4(b), .port_hi = 0xffff};
+		CU_ASSERT_EQUAL_FATAL(ts_list_without(&l, &hole), ERR_OK);
+	}
+	before = l;
+	hole.lo.b[3] = hole.hi.b[3] = 9;
+	CU_ASSERT_EQUAL(ts_list_without(&l, &hole), ERR_LIMIT);
+	CU_ASSERT_EQUAL(memcmp(&l, &before, sizeof(l)), 0);
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_parse_and_build),  TAP_TEST(test_wire_bytes),
 	TAP_TEST(test_S7_refused),       TAP_TEST(test_unknown_types),
 	TAP_TEST(test_build_bounds),     TAP_TEST(test_narrow),
 	TAP_TEST(test_narrow_is_capped), TAP_TEST(test_within),
 	TAP_TEST(test_prepend),          TAP_TEST(test_truncation_and_bit_flips),
+	TAP_TEST(test_L4_without),       TAP_TEST(test_L4_without_is_capped),
 };
 
 TAP_MAIN("control/selectors", tests)

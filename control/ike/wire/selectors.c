@@ -166,6 +166,77 @@ bool ts_list_within(const struct ts *part, uint32_t num_part, const struct ts *w
 	return num_part > 0;
 }
 
+/* neighbour - the address before or after a, which has one. */
+static struct ip_addr neighbour(struct ip_addr a, bool after)
+{
+	for (size_t i = ip_addr_len(&a); i-- > 0;) {
+		a.b[i] = (uint8_t)(after ? a.b[i] + 1 : a.b[i] - 1);
+		if (a.b[i] != (after ? 0 : 0xff))
+			break;
+	}
+	return a;
+}
+
+static bool is_range(const struct ts *t)
+{
+	return t->port_lo <= t->port_hi;
+}
+
+/* add_rests - what remains of t beside `common`, its part that is taken out: the addresses on both
+ * sides, and for the addresses of that part, where both are of one protocol, the ports on both
+ * sides. */
+static void add_rests(struct ts rests[4], uint32_t *num, const struct ts *t,
+		      const struct ts *common, const struct ts *what)
+{
+	struct ts rest = *t;
+
+	if (ip_addr_cmp(&t->lo, &common->lo) < 0) {
+		rest.hi = neighbour(common->lo, false);
+		rests[(*num)++] = rest;
+	}
+	rest = *t;
+	if (ip_addr_cmp(&common->hi, &t->hi) < 0) {
+		rest.lo = neighbour(common->hi, true);
+		rests[(*num)++] = rest;
+	}
+	if (!t->proto || t->proto != what->proto || !is_range(t) || !is_range(what))
+		return;
+	rest = *common;
+	if (t->port_lo < common->port_lo) {
+		rest.port_lo = t->port_lo;
+		rest.port_hi = (uint16_t)(common->port_lo - 1);
+		rests[(*num)++] = rest;
+	}
+	if (common->port_hi < t->port_hi) {
+		rest.port_lo = (uint16_t)(common->port_hi + 1);
+		rest.port_hi = t->port_hi;
+		rests[(*num)++] = rest;
+	}
+}
+
+enum err ts_list_without(struct ts_list *l, const struct ts *what)
+{
+	struct ts_list out = {.num = 0};
+	struct ts rests[4], common;
+
+	for (uint32_t i = 0; i < l->num; i++) {
+		uint32_t num = 0;
+
+		if (ts_intersect(&common, &l->ts[i], what))
+			add_rests(rests, &num, &l->ts[i], &common, what);
+		else
+			rests[num++] = l->ts[i];
+		if (num > IKE_MAX_TS - out.num)
+			return ERR_LIMIT;
+		memcpy(&out.ts[out.num], rests, num * sizeof(rests[0]));
+		out.num += num;
+	}
+	if (!out.num)
+		return ERR_TS_UNACCEPTABLE;
+	*l = out;
+	return ERR_OK;
+}
+
 void ts_list_prepend(struct ts_list *l, const struct ts *ts)
 {
 	const uint32_t keep = l->num < IKE_MAX_TS ? l->num : IKE_MAX_TS - 1;

@@ -40,6 +40,12 @@ MUST_USE enum err ts_list_narrow(struct ts_list *out, bool *out_cut, const struc
 bool ts_list_within(const struct ts *part, uint32_t num_part, const struct ts *whole,
 		    uint32_t num_whole) NONNULL(1, 3);
 
+/* ts_list_without - take out what `what` has in common with the list, and more only where that
+ * cannot be said in selectors: of all protocols together the addresses go. *l is changed only on
+ * success. Errors: TS_UNACCEPTABLE (nothing remains), LIMIT (more than IKE_MAX_TS selectors would
+ * be needed). */
+MUST_USE enum err ts_list_without(struct ts_list *l, const struct ts *what) NONNULL(1, 2);
+
 /* ts_list_prepend - put a packet's own selector in front of a list that is to be offered (2.9); a
  * full list loses its last selector. */
 void ts_list_prepend(struct ts_list *l, const struct ts *ts) NONNULL(1, 2);
