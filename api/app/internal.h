@@ -85,6 +85,7 @@ struct call {
 	bool has_sock;
 	struct host_socket sock;
 	struct writer out;
+	uint32_t num_entries; /* of a list, in out */
 	bool deferred;
 	char text[APP_TEXT_MAX]; /* why not, for people */
 };

@@ -68,10 +68,14 @@ enum err verb_latch_inquire(struct call *call)
 	return ERR_OK;
 }
 
+/* An entry comes: what is full goes first. */
 static void make_room(struct call *call)
 {
-	if (call->out.cap - call->out.len < ENTRY_MAX)
+	if (call->out.cap - call->out.len < ENTRY_MAX || call->num_entries == APP_ATTRS_MAX) {
 		send_part(call);
+		call->num_entries = 0;
+	}
+	call->num_entries++;
 }
 
 enum err verb_profiles(struct call *call)

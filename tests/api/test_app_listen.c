@@ -246,13 +246,19 @@ static void test_E20_descriptors(void)
 	tear_down(&s);
 }
 
+/* What comes first would be a message. */
 static void test_S61_too_long(void)
 {
 	static uint8_t buf[APP_MESSAGE_MAX + 1];
 	struct app_msg msg;
+	struct writer w;
 	struct stand s;
 	int fd;
 
+	writer_init(&w, buf, sizeof(buf));
+	app_put_header(&w, APP_HELLO, 0, 0, 1);
+	writer_u16(&w, APP_A_OPTIONAL);
+	writer_u16(&w, APP_MESSAGE_MAX - APP_HEADER_LEN - 4);
 	stand_up(&s);
 	fd = client(&s);
 	CU_ASSERT_EQUAL(send(fd, buf, sizeof(buf), 0), sizeof(buf));
