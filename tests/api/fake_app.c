@@ -11,7 +11,9 @@
 
 static uint64_t now(void *ctx)
 {
-	return ((struct fake_app *)ctx)->now_ns;
+	const struct fake_app *f = ctx;
+
+	return f->now_ns ? f->now_ns : clock_now_ns();
 }
 
 static struct endpoint end_of(int fd, bool peer)

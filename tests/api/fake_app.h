@@ -21,7 +21,7 @@ struct fake_class {
 
 struct fake_app {
 	struct app_backend backend; /* what is handed to the code under test */
-	uint64_t now_ns;
+	uint64_t now_ns;            /* 0: the clock's time */
 
 	/* What it answers. */
 	enum err create_result, decide_result, mark_result;

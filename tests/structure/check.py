@@ -53,7 +53,7 @@ LIBRARY_TABLE = [
     (r"libmnl/|nftables/", r"api/(host|helper)/"),
     (r"intel-ipsec-mb\.h$", r"(dataplane/crypto|bench)/"),
     (r"openssl/", r"((control|dataplane/crypto|drivers/dpdk|base|tests|bench)/|api/cli/keygen\.c$)"),
-    (r"sodium", r"(base|control|dataplane|tests|bench|api/client)/"),
+    (r"sodium", r"(base|control|dataplane|tests|bench)/"),
     (r"jansson\.h$", r"(api|bench|tests)/"),
     (r"pcap", r"(drivers|tests)/"),
     (r"rte_", r"drivers/dpdk/"),
@@ -340,6 +340,30 @@ def rule_configuration_is_told(tree):
                   for section, key in sorted(told - known) if section in sections]
 
 
+# What an application shall not meet (A5, A11), and names that other software owns.
+NOT_FOR_APPLICATIONS = (r"(?i)\b(spi|sad|spd|xfrm\w*|pfkey\w*|nl_?attr|netlink|so_mark|fwmark"
+                        r"|\w*(session|cipher|encryption|integrity)_key\w*|__u(8|16|32|64)"
+                        r"|ipsec_set_policy|ipsec_dump_policy|ipsec_strerror)\b")
+
+
+def rule_application_header(tree):
+    """<latchkey/ipsec.h> names no SA, no key, nothing of one system; and its names are ours."""
+    watched = {p: t for p, t in tree.items() if p == "api/include/latchkey/ipsec.h"}
+    bad = find_lines(watched, NOT_FOR_APPLICATIONS)
+    for path, text in watched.items():
+        code = code_only(text)
+        bad += [f"{path}: {name} does not begin with IPSEC_"
+                for name in re.findall(r"^#define (\w+)|^\t(?!IPSEC_)([A-Z]\w+)(?: =|,)", code,
+                                       re.MULTILINE)
+                for name in name if name and not name.startswith("IPSEC_")]
+        bad += [f"{path}: {name} does not begin with ipsec_"
+                for name in re.findall(r"^(?:struct|enum) (\w+)", code, re.MULTILINE)
+                if not name.startswith("ipsec_")]
+        bad += [f"{path}: <{name}> is of one system" for _, kind, name in includes(text)
+                if kind == "<" and not re.match(r"(std\w+|sys/socket)\.h$", name)]
+    return bad
+
+
 def rule_commands_are_told(tree):
     """Every word of the program's table stands in latchkey(1)."""
     words = re.findall(r'^\t\{"(\w+)", "', tree.get("api/cli/main.c", ""), re.MULTILINE)
@@ -377,6 +401,12 @@ RULES = [  # (name, rule, a tree it must reject)
      {"ARCHITECTURE.md": "first `no_such_function()` is called\n", "base/a.c": "int f(void)\n"}),
     ("latchkey.conf(5) tells of every key, and a test has it", rule_configuration_is_told,
      {"control/conf/keys.c": '\tSETS_(CONN, VALUE, "colour", set_colour),\n'}),
+    ("applications meet no SA and no system", rule_application_header,
+     {"api/include/latchkey/ipsec.h": "int ipsec_f(uint32_t spi);\n"}),
+    ("applications meet no system's headers", rule_application_header,
+     {"api/include/latchkey/ipsec.h": "#include <linux/types.h>\n"}),
+    ("applications meet names of ours alone", rule_application_header,
+     {"api/include/latchkey/ipsec.h": "enum ipsec_x {\n\tPRIVACY = 1,\n};\n"}),
     ("latchkey(1) tells of every command", rule_commands_are_told,
      {"api/cli/main.c": '\t{"paint", "", "it", 0, 0, run_paint},\n'}),
     ("the repository stands alone", rule_stands_alone,
@@ -397,7 +427,7 @@ def exported(path):
 
 
 def unexpected_exports(path):
-    allowed = r"(ipsec_[a-z_]+|latchkey_driver)$" if ".so" in os.path.basename(path) else r"$^"
+    allowed = r"(ipsec_[a-zA-Z_]+|latchkey_driver)$" if ".so" in os.path.basename(path) else r"$^"
     return [f"{path}: exports {name}" for name in exported(path) if not re.match(allowed, name)]
 
 
@@ -423,13 +453,21 @@ def test_exports_rejects():
     assert [line.split()[-1] for line in bad] == ["stray"], bad
 
 
-def test_library_exports_its_header():
-    """What latchkey/engine.h declares, and nothing else, leaves the library."""
-    with open(os.path.join(SOURCE, "api/include/latchkey/engine.h"), encoding="utf-8") as file:
+def exports_its_header(header, library):
+    """What the header declares, and nothing else, leaves the library."""
+    with open(os.path.join(SOURCE, "api/include/latchkey", header), encoding="utf-8") as file:
         declared = set(re.findall(r"^IPSEC_API [^;(]*?\b(ipsec_\w+)\(", file.read(), re.MULTILINE))
-    found = set(exported(os.path.join(BUILD, "api/embed/liblatchkey-engine.so.0")))
+    found = set(exported(os.path.join(BUILD, library)))
     assert declared, "nothing is declared"
     assert declared == found, f"declared or exported alone: {sorted(declared ^ found)}"
+
+
+def test_library_exports_its_header():
+    exports_its_header("engine.h", "api/embed/liblatchkey-engine.so.0")
+
+
+def test_D3_client_exports_its_header():
+    exports_its_header("ipsec.h", "api/client/liblatchkey.so.0")
 
 
 def undefined(path):
@@ -511,6 +549,7 @@ def main():
     return run([test for _, test in tests] + [
         ("exported symbols", test_exports),
         ("exported symbols are the header's", test_library_exports_its_header),
+        ("exported symbols of the client are its header's", test_D3_client_exports_its_header),
         ("DPDK's module exports one symbol and takes none", test_module_stands_alone),
         ("exported symbols: rejects a bad sample", test_exports_rejects),
         ("sizes", lambda: test_sizes(tree)),
