@@ -44,6 +44,7 @@ static const char *const number_keys[] = {
 	"rx-packets",
 	"sent",
 	"time",
+	"token",
 	"tx-bytes",
 	"tx-packets",
 	"uniqueid",

@@ -109,6 +109,7 @@ static enum err set_child_stats(const struct backend *b, struct tree *t, uint64_
 	TRY(set_age(t, "use-in", st.in_last_ns, now));
 	TRY(set_count(t, "bytes-out", st.out_bytes));
 	TRY(set_count(t, "packets-out", st.out_packets));
+	TRY(set_count(t, "token", st.token)); /* its protection class: not in strongSwan */
 	return set_age(t, "use-out", st.out_last_ns, now);
 }
 

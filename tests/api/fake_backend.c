@@ -271,6 +271,7 @@ static void fill_sa(struct fake_backend *f)
 					.in_bytes = 400,
 					.out_packets = 5,
 					.out_bytes = 500,
+					.token = 0x0a5c3e71,
 					.in_last_ns = 990 * NS_PER_S};
 	f->child = (struct ike_child_info){
 		.id = 77,

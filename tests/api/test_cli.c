@@ -182,6 +182,7 @@ static void test_json(void)
 	CU_ASSERT_EQUAL(json_integer_value(json_object_get(sa, "uniqueid")), 3);
 	child = json_object_get(json_object_get(sa, "child-sas"), "net-5");
 	CU_ASSERT_EQUAL(json_integer_value(json_object_get(child, "bytes-out")), 500);
+	CU_ASSERT_EQUAL(json_integer_value(json_object_get(child, "token")), 0x0a5c3e71);
 	CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(child, "spi-in")), "c0ffee01");
 	CU_ASSERT_STRING_EQUAL(json_string_value(at(child, "local-ts", 0)), "10.1.0.0/16");
 	json_decref(j);

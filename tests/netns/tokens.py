@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whose a datagram is, told exactly: two sites of different identities send from one address and
+port to one socket of a hub, each by its own SAs, which are re-keyed meanwhile. The mark of every
+datagram is the class of the SA that carried it, or the interface that it came by the connection's.
+
+LATCHKEY_DATAGRAMS: how many, of both sites together (else 40,000)."""
+
+import mmap
+import os
+import struct
+
+from content import program, said
+from interfaces import SITES, ends
+from lab import Lab, wait_for
+from nets import PSK, Scene, section, story, wait_until_ready
+from peers import KINDS
+
+COUNT = int(os.environ.get("LATCHKEY_DATAGRAMS", "40000"))
+OUTER = {"one": ("192.0.2.1", "192.0.2.2"), "two": ("198.51.100.1", "198.51.100.2")}
+SOURCE = {4: "10.9.0.1", 6: "fd00:9::1"}  # of both sites
+HUB = {4: {"one": "10.1.0.1", "two": "10.1.0.2"},
+       6: {"one": "fd00:1::1", "two": "fd00:1::2"}}
+BITS = {4: 32, 6: 128}
+PORT, FROM = 4000, 5000
+DEMAND = 1 << 28
+# Others save a connection's mark and restore it; all packets of both sites have one.
+OTHERS = """table inet other {
+ chain pre {
+  type filter hook prerouting priority -150;
+  meta mark set ct mark
+ }
+ chain in {
+  type filter hook input priority 300;
+  ct mark 0 ct mark set 0x00000777
+  meta mark set ct mark
+ }
+}
+"""
+
+
+def selectors(addresses):
+    return ",".join(f"{addresses[v]}/{BITS[v]}" for v in (4, 6))
+
+
+def hub_at(site, apart):
+    """The hub's addresses for a site: its own, or with interfaces of their own the same."""
+    return {v: HUB[v]["one" if apart else site] for v in (4, 6)}
+
+
+def hub_conf(apart):
+    text = section("connections", {site: ends(
+        ("hub", site), *OUTER[site],
+        {"local_ts": selectors(hub_at(site, apart)), "remote_ts": selectors(SOURCE)},
+        **({"interface": f"to-{site}"} if apart else {})) for site in SITES}) + "\n"
+    text += section("secrets", {"ike": {"secret": f'"{PSK}"'}}) + "\n"
+    return text + section("latchkey", {"interface": "latchkey0"}) + "\n"
+
+
+def site_conf(site, apart):
+    text = section("connections", {"gw": ends(
+        (site, "hub"), OUTER[site][1], OUTER[site][0],
+        {"local_ts": selectors(SOURCE), "remote_ts": selectors(hub_at(site, apart))})}) + "\n"
+    text += section("secrets", {"ike": {"secret": f'"{PSK}"'}}) + "\n"
+    return text + section("latchkey", {"interface": "latchkey0"}) + "\n"
+
+
+class Star(Scene):
+    """A hub and two sites that have the same address, each on a wire of its own."""
+
+    def __init__(self, name, apart=False, tun=False):
+        self.lab, self.apart, self.runs = Lab(name), apart, 0
+        try:
+            self.host = self.lab.host("hub")
+            for version in (4, 6):
+                self.host.address("lo", *(f"{a}/{BITS[version]}" for a in HUB[version].values()))
+            for site in SITES if tun else ():
+                self.host.run("ip", "tuntap", "add", f"to-{site}", "mode", "tun")
+            self.host.nft(OTHERS)
+            self.sites, self.peers = {}, {}
+            for site in SITES:
+                host = self.sites[site] = self.lab.host(site)
+                self.lab.link(self.host, f"wire-{site}", host, "wire", [f"{OUTER[site][0]}/24"],
+                              [f"{OUTER[site][1]}/24"], together=True)
+                host.address("lo", *(f"{SOURCE[v]}/{BITS[v]}" for v in (4, 6)))
+                self.peers[site] = KINDS["latchkey"](host, site_conf(site, apart))
+            self.peer = KINDS["latchkey"](self.host, hub_conf(apart))
+            self.start()
+        except BaseException:
+            self.close(failed=True)
+            raise
+
+    def start(self):
+        self.peer.start()
+        for site in SITES:
+            self.peers[site].start()
+        for site in SITES:
+            self.peers[site].up("net")
+            for version in (4, 6) if self.apart else ():
+                # The operator's, without which the host takes nothing from there.
+                self.host.run("ip", f"-{version}", "route", "add", f"{SOURCE[version]}", "dev",
+                              f"to-{site}", "metric", 100 + SITES.index(site))
+        wait_for(lambda: len(self.peer.children()) == 2, "Child SAs with both sites")
+
+    def tokens(self):
+        """The class of each site's SAs at the hub, by `latchkey show`."""
+        classes = {}
+        for sa in self.peer.cli_json("show")["sas"]:
+            for child in sa["child-sas"].values():
+                classes.setdefault(sa["name"], set()).add(child["token"])
+        assert sorted(classes) == sorted(SITES) and all(len(c) == 1 for c in classes.values()), \
+            classes
+        return {site: classes[site].pop() for site in SITES}
+
+    def indices(self):
+        return {site: int(self.host.run("cat", f"/sys/class/net/to-{site}/ifindex").stdout)
+                for site in SITES}
+
+    def rekey(self):
+        """The SAs of each site, by either side."""
+        before = self.peer.spis()
+        self.peers["one"].rekey(child="net")
+        with_two = [c["uniqueid"] for c in self.peer.children() if c["ike"] == "two"]
+        answer, _ = self.peer.vici("rekey", {"child-id": with_two[0]})
+        assert answer.get("success") == "yes", answer
+        wait_for(lambda: len(self.peer.spis()) == 2 and not self.peer.spis() & before,
+                 "new SAs of both")
+
+    def play(self, version, what, wanted, count, between=lambda: None):
+        """Both sites send at once, `between` happens in the middle; the receiver's books."""
+        self.runs += 1
+        books = self.lab.hosts["hub"].write_bytes(f"books-{self.runs}", bytes(56))
+        marked = program("marked")
+        receiver = self.host.spawn(f"receive-{self.runs}", marked, "receive", books, PORT, what,
+                                   *(wanted[site] for site in SITES))
+        wait_until_ready(receiver)
+        senders = [self.sites[site].spawn(
+            f"send-{self.runs}", marked, "send", books, number, count // 2, SOURCE[version], FROM,
+            hub_at(site, self.apart)[version], PORT) for number, site in enumerate(SITES)]
+        with open(books, "r+b") as file, mmap.mmap(file.fileno(), 56) as table:
+            def received():
+                return struct.unpack_from("2Q", table, 16)
+            wait_for(lambda: min(received()) > count // 8, "datagrams of both sites", seconds=60)
+            between()
+            middle = received()
+            wait_for(lambda: min(b - a for a, b in zip(middle, received())) > 500,
+                     "datagrams of both sites by the new SAs")
+            struct.pack_into("Q", table, 32, 1)
+            for sender in senders:
+                sender.outer.wait(600)
+            receiver.outer.wait(60)
+        return said(receiver)
+
+
+def exact(star, version, what, wanted, count=COUNT):
+    got = star.play(version, what, wanted, count, star.rekey)
+    story(f"IPv{version}: {sum(got['received'])} of {sum(got['sent'])} datagrams, "
+          f"{got['wrong']} wrong, {got['joined']} messages were joined, the site changed "
+          f"{got['turns']} times")
+    assert got["wrong"] == got["strange"] == 0, got
+    assert got["received"] == got["sent"] and sum(got["received"]) >= count, got
+    assert got["turns"] > count / 400, f"hardly mixed: {got}"
+
+
+def swapped(wanted):
+    return dict(zip(wanted, reversed(list(wanted.values()))))
+
+
+def marks(apart):
+    def test():
+        with Star("tokens-apart" if apart else "tokens", apart) as star:
+            wanted = star.tokens()
+            assert wanted["one"] != wanted["two"] and all(wanted.values())
+            for version in (4, 6):
+                exact(star, version, "mark", wanted)
+            assert star.tokens() == wanted, "another class after a re-key"
+            got = star.play(4, "mark", swapped(wanted), 2000)
+            assert got["wrong"] == sum(got["received"]) > 0, f"it does not look: {got}"
+            stays_until_the_end(star)
+    return test
+
+
+def stays_until_the_end(star):
+    """Not with the process: with what it guards."""
+    def tables():
+        return star.host.run("nft", "list", "tables").stdout
+    star.peer.kill()
+    assert tables().count("latchkey/token") == 2, tables()
+    star.peer.start()
+    assert tables().count("latchkey/token") == 2, tables()
+    star.peer.stop()
+    assert "latchkey" not in tables(), tables()
+
+
+def test_tun():
+    """Without room for a class in a frame: one interface for each connection."""
+    with Star("tokens-tun", apart=True, tun=True) as star:
+        assert star.peer.said("sockets cannot be told whose a packet is, as it is a TUN")
+        for version in (4, 6):
+            exact(star, version, "interface", star.indices())
+
+
+SAY = """
+import socket, sys
+local, remote, mark = sys.argv[1], sys.argv[2], int(sys.argv[3])
+s = socket.socket(socket.AF_INET6 if ":" in local else socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark)
+s.bind((local, 4001))
+for _ in range(20):
+    s.sendto(b"x" * 100, (remote, 5000))
+"""
+
+
+def test_demand():
+    """What a socket demands: by an SA of that class or not at all; others' marks demand nothing."""
+    with Star("tokens-demand") as star:
+        star.host.run("nft", "delete", "table", "inet", "other")
+        tokens = star.tokens()
+
+        def sent():
+            return {c["ike"]: int(c["packets-out"]) for c in star.peer.children()}
+
+        def dropped():
+            drops = star.peer.cli_json("stats")["stats"]["data"]["drops"]
+            return drops.get("CLASS", {}).get("count", 0)
+
+        for version in (4, 6):
+            for mark, passes in ((0, True), (tokens["one"] | DEMAND, True),
+                                 (tokens["two"] | DEMAND, False), (tokens["two"], True)):
+                before, lost = sent(), dropped()
+                star.host.run("/usr/bin/python3", "-c", SAY, HUB[version]["one"],
+                              SOURCE[version], mark)
+                wait_for(lambda: sent()["one"] + dropped() >= before["one"] + lost + 20, "20 more")
+                assert sent()["one"] - before["one"] == (20 if passes else 0), (version, mark)
+                assert dropped() - lost == (0 if passes else 20), (version, mark)
+                assert sent()["two"] == before["two"]
+
+
+TESTS = [
+    ("tokens: every datagram's mark is its class", marks(apart=False)),
+    ("tokens: the same with interfaces of their own", marks(apart=True)),
+    ("tokens: TUNs, the interface tells", test_tun),
+    ("tokens: what a socket demands", test_demand),
+]
