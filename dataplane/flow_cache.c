@@ -179,3 +179,21 @@ void flow_cache_anew(const struct flow_cache *c, struct flow_entry *e)
 	if (e->policy && e->policy->action == POLICY_PROTECT)
 		choose_sa(c, e, &key, false);
 }
+
+struct flow_entry *flow_cache_demand(const struct flow_cache *c, struct flow_entry *made,
+				     struct flow_entry *e, uint32_t token)
+{
+	struct flow_key key = flow_key(&e->id);
+
+	if (!e->group || (e->sa && rcu_deref(e->sa->conf)->token == token))
+		return e;
+	*made = *e;
+	if (e->token && e->token != token) {
+		made->verdict = DROP_LATCH;
+		made->direct = false;
+		return made;
+	}
+	made->token = token;
+	choose_sa(c, made, &key, true);
+	return made;
+}

@@ -102,6 +102,11 @@ void flow_cache_refresh(const struct flow_cache *c, struct flow_entry *e, uint64
 /* flow_cache_anew - choose the SA to send on as if the flow were not latched. */
 void flow_cache_anew(const struct flow_cache *c, struct flow_entry *e) NONNULL(1, 2);
 
+/* flow_cache_demand - the same flow where a packet of it demands a class: *made, or e where that is
+ * the class of its SA anyway. A latch's class goes before what a packet demands. */
+struct flow_entry *flow_cache_demand(const struct flow_cache *c, struct flow_entry *made,
+				     struct flow_entry *e, uint32_t token) NONNULL(1, 2, 3);
+
 /* flow_cache_get - the entry of a flow, as it is in this epoch; never NULL. place is
  * flow_cache_place()'s. The entry's pointers are valid until the worker's next quiescent state. */
 static inline struct flow_entry *flow_cache_get(struct flow_cache *c, const struct flow_id *id,

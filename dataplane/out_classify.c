@@ -116,23 +116,6 @@ static bool turn_off(struct worker *w, struct packet *p, const struct flow_entry
 	return false;
 }
 
-/* of_class - the flow, but by an SA of its group that has the class which p demands. */
-static const struct flow_entry *of_class(const struct worker *w, const struct packet *p,
-					 const struct flow_entry *e, struct flow_entry *made)
-{
-	struct flow_key key = flow_key(&e->id);
-
-	if (e->verdict != DROP_NONE || rcu_deref(e->sa->conf)->token == p->token)
-		return e;
-	*made = *e;
-	made->sa = NULL;
-	made->verdict = group_select(e->group, &made->sa, &key, p->token, w->index);
-	made->owner = made->sa ? made->sa->owner : 0;
-	made->ask = made->sa && made->sa->asks;
-	made->direct = made->verdict == DROP_NONE && made->owner == w->index && !made->ask;
-	return made;
-}
-
 /* ask_ahead - for all packets: the SAs, then what these point at. */
 static void ask_ahead(const struct pktvec *v)
 {
@@ -161,7 +144,7 @@ void out_classify(struct worker *w, struct pktvec *in, struct pktvec *out)
 		struct flow_entry *e = flow_cache_get(&w->flows, &ids[i], places[i], epoch, now_ns);
 
 		if (unlikely(p->token))
-			e = of_class(w, p, e, &made);
+			e = flow_cache_demand(&w->flows, &made, e, p->token);
 		if (unlikely(!e->direct) && !turn_off(w, p, e))
 			continue;
 		if (latch_out_due(w, p, e, p->port)) {
