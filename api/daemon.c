@@ -17,6 +17,8 @@
 
 #include <uv.h>
 
+#include "api/app/listen.h"
+#include "api/engine/app.h"
 #include "api/engine/backend.h"
 #include "api/engine/engine.h"
 #include "api/host/host.h"
@@ -27,6 +29,7 @@
 #define DEFAULT_CONF    "/etc/latchkey/latchkey.conf"
 #define DEFAULT_RUN_DIR "/run/latchkey"
 #define SOCKET_NAME     "latchkey.vici"
+#define APP_SOCKET_NAME "latchkey.app"
 #define PATH_LEN        256
 
 enum {
@@ -51,6 +54,9 @@ struct daemon {
 	struct backend backend;
 	struct vici_server *vici;
 	struct vici_listen *listen;
+	struct app_backend app_backend;
+	struct app_server *app; /* NULL: applications may ask nothing */
+	struct app_listen *app_listen;
 	struct engine_observer observer;
 	struct log_sink sink;
 };
@@ -203,8 +209,56 @@ static enum err control_open(struct daemon *d)
 	return ERR_OK;
 }
 
+/* ---- application socket ---------------------------------------------------------------------- */
+
+static void on_app_event(void *ctx, const struct app_event *event)
+{
+	const struct daemon *d = ctx;
+
+	app_server_event(d->app, event);
+}
+
+/* instance - another number for each life of the daemon, so that programs see that it is one. */
+static enum err instance(uint64_t *out)
+{
+	return rng_fill(rng_system(), out, sizeof(*out));
+}
+
+static enum err app_open(struct daemon *d)
+{
+	const struct conf_app *conf = &engine_conf(d->engine)->daemon.app;
+	char path[PATH_LEN];
+	uint64_t number;
+	enum err err;
+
+	if (conf->disabled)
+		return ERR_OK;
+	snprintf(path, sizeof(path), "%s/" APP_SOCKET_NAME, d->run_dir);
+	d->app_backend = engine_app(d->engine);
+	err = instance(&number);
+	if (!err)
+		err = app_server_new(&d->app, &d->app_backend, conf, number);
+	if (!err)
+		err = app_listen_open(&d->app_listen, &d->loop, path, d->app);
+	if (err) {
+		LOG(ERROR, DMN, NULL, "the application socket %s cannot be opened: %s", path,
+		    err == ERR_SYS ? strerror(errno) : err_text(err));
+		return err;
+	}
+	engine_app_observe(d->engine, on_app_event, d);
+	return ERR_OK;
+}
+
+static void app_close(struct daemon *d)
+{
+	engine_app_observe(d->engine, NULL, NULL);
+	app_listen_close(d->app_listen);
+	d->app_listen = NULL;
+}
+
 static void control_close(struct daemon *d)
 {
+	app_close(d);
 	if (d->observer.event)
 		engine_unobserve(d->engine, &d->observer);
 	vici_listen_close(d->listen, NULL, NULL);
@@ -241,6 +295,8 @@ static void on_reload(uv_signal_t *handle, int signum)
 		LOG(ERROR, CFG, NULL, "the old configuration stays in force: %s", err_text(err));
 	else
 		LOG(INFO, CFG, NULL, "configuration loaded again");
+	if (!err && d->app)
+		app_server_configure(d->app, &engine_conf(d->engine)->daemon.app);
 	mem_free(diags);
 }
 
@@ -352,7 +408,10 @@ static enum err start(struct daemon *d, struct conf *conf)
 	if (!err)
 		err = control_open(d);
 	if (!err)
+		err = app_open(d);
+	if (!err)
 		return ERR_OK;
+	control_close(d);
 	engine_unlisten(d);
 	engine_abandon(d->engine);
 	d->engine = NULL;
@@ -381,6 +440,7 @@ static int run(struct daemon *d, struct conf *conf)
 	signals_close(d);
 	uv_run(&d->loop, UV_RUN_DEFAULT); /* the handles close */
 	vici_server_free(d->vici);
+	app_server_free(d->app);
 	uv_loop_close(&d->loop);
 	LOG(INFO, DMN, NULL, "stopped");
 	return status;
@@ -485,7 +545,8 @@ static const char *run_dir_fault(const char *dir)
 
 	if (strlen(dir) + sizeof("/" SOCKET_NAME) > sizeof(((struct sockaddr_un *)0)->sun_path))
 		return "the path is too long for a socket";
-	if (mkdir(dir, 0750) && errno != EEXIST)
+	/* Everybody may reach the application socket; the control socket is its owner's alone. */
+	if (mkdir(dir, 0755) && errno != EEXIST)
 		return strerror(errno);
 	if (stat(dir, &st))
 		return strerror(errno);

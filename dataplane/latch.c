@@ -187,8 +187,8 @@ static enum err claim(struct latch_table *t, uint32_t *out, const struct where *
 /* Of two who latch one flow at a time each sees the other's claim, one of them at least: all that
  * is made sequentially consistent for. A tag alike that is another flow's is as rare as a hash of
  * 61 bits lets it be, and costs that flow a packet. */
-enum err latch_add(struct latch_table *t, struct latch **out, const struct flow_id *id,
-		   uint64_t word, uint32_t used_s, uint32_t listener)
+enum err latch_enter(struct latch_table *t, struct latch **out, const struct flow_id *id,
+		     uint64_t word, uint32_t used_s, uint32_t listener)
 {
 	const struct where w = where(t, id);
 	uint32_t place;

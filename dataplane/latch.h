@@ -80,10 +80,10 @@ uint32_t latch_generation(const struct latch_table *t, const struct flow_id *id)
  * state. Any worker, or control. */
 struct latch *latch_find(const struct latch_table *t, const struct flow_id *id) NONNULL(1, 2);
 
-/* latch_add - the flow, which has no latch, gets one with this word. Errors: FULL; EXISTS: it has
+/* latch_enter - the flow, which has no latch, gets one with this word. Errors: FULL; EXISTS: it has
  * one; AGAIN: somebody else just latches it. Any worker, or control. */
-MUST_USE enum err latch_add(struct latch_table *t, struct latch **out, const struct flow_id *id,
-			    uint64_t word, uint32_t used_s, uint32_t listener) NONNULL(1, 2, 3);
+MUST_USE enum err latch_enter(struct latch_table *t, struct latch **out, const struct flow_id *id,
+			      uint64_t word, uint32_t used_s, uint32_t listener) NONNULL(1, 2, 3);
 
 /* latch_change - the word was `from` and is `to` now; false: it was another. Any worker, or
  * control. */

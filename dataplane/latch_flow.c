@@ -41,7 +41,7 @@ static enum err latch(struct worker *w, struct flow_entry *e, uint32_t token, ui
 {
 	struct latch *l;
 	enum err err =
-		latch_add(w->latches, &l, &e->id, latch_word(token, flags), now_s(w), listener);
+		latch_enter(w->latches, &l, &e->id, latch_word(token, flags), now_s(w), listener);
 
 	e->epoch = 0;
 	if (err == ERR_FULL) {

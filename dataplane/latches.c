@@ -71,7 +71,7 @@ enum err dataplane_latch_set(struct dataplane *dp, const struct flow *flow, uint
 	do {
 		l = latch_find(dp->latches, &id);
 		if (!l)
-			e = latch_add(dp->latches, &l, &id, word, 0, 0);
+			e = latch_enter(dp->latches, &l, &id, word, 0, 0);
 		else
 			let_go(dp, replace(dp, l, word));
 		if (!l || e == ERR_FULL)

@@ -135,7 +135,7 @@ void latch_release(struct engine *e, struct latch_rec *l)
 {
 	struct latches *t = e->latches;
 
-	latch_drop(e, l);
+	latch_undo(e, l);
 	htab_remove(&t->by_id, &l->by_id);
 	htab_remove(&t->by_flow, &l->by_flow);
 	if (l->pub.cookie)

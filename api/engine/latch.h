@@ -116,7 +116,7 @@ void latch_set_state(struct engine *e, struct latch_rec *l, enum latch_state sta
 void latch_alert(struct engine *e, const struct latch_rec *l, enum ike_reason reason,
 		 const char *text);
 void latch_tell(const struct engine *e, const struct app_event *event);
-void latch_drop(struct engine *e, struct latch_rec *l);
+void latch_undo(struct engine *e, struct latch_rec *l);
 
 /* latch_events.c */
 void latch_decided(struct engine *e, struct latch_rec *l, bool accept);

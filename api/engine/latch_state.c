@@ -58,7 +58,7 @@ static bool stand(struct engine *e, struct latch_rec *l, uint32_t token, bool sh
 	return l->held;
 }
 
-void latch_drop(struct engine *e, struct latch_rec *l)
+void latch_undo(struct engine *e, struct latch_rec *l)
 {
 	if (l->pub.listener)
 		e->latches->listeners_dirty = true;
@@ -96,13 +96,13 @@ static bool put(struct engine *e, struct latch_rec *l)
 	case LATCH_ESTABLISHED:
 		if (l->pub.token)
 			return stand(e, l, l->pub.token, false);
-		latch_drop(e, l);
+		latch_undo(e, l);
 		return true;
 	case LATCH_BROKEN:
 		return stand(e, l, l->pub.token, false);
 	case LATCH_CLOSED:
 		if (l->pub.listener)
-			latch_drop(e, l);
+			latch_undo(e, l);
 		else
 			(void)!stand(e, l, 0, true);
 		return true;

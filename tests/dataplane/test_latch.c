@@ -49,7 +49,7 @@ static enum err add(uint32_t i, uint32_t token)
 	struct flow_id id = id_of(i, i & 1);
 	struct latch *l;
 
-	return latch_add(table, &l, &id, latch_word(token, 0), 0, 0);
+	return latch_enter(table, &l, &id, latch_word(token, 0), 0, 0);
 }
 
 static uint32_t token_of(uint32_t i)
