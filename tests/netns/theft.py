@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Theft of a flow: bob and mallory are both authenticated, by certificates of one authority or by
+nothing but their keys, and mallory takes bob's inner address when bob is away. What is latched
+does not go to mallory, nor come from there; what is not, does."""
+
+import json
+
+from content import program
+from lab import Lab, wait_for
+from nets import Scene, section, story
+from peers import KINDS
+from pki import Authority, key, public
+
+HERE = "10.1.0.1"
+THERE = "10.2.0.1"
+PEERS = ("bob", "mallory")
+OUTER = {"bob": ("192.0.2.1", "192.0.2.2"), "mallory": ("198.51.100.1", "198.51.100.2")}
+ESTABLISHED, BROKEN = 2, 3
+
+ANSWER = """
+import socket, sys, threading
+name = sys.argv[1].encode()
+address = sys.argv[2]
+def tcp():
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind((address, 9))
+    s.listen(50)
+    def serve(c):
+        try:
+            while c.recv(2000):
+                c.sendall(name + b" it is\\n")
+        except OSError:
+            pass
+    while True:
+        threading.Thread(target=serve, args=(s.accept()[0],), daemon=True).start()
+threading.Thread(target=tcp, daemon=True).start()
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind((address, 9))
+print("ready", flush=True)
+while True:
+    _, who = s.recvfrom(2000)
+    s.sendto(name + b" it is", who)
+"""
+
+
+def ours(auth):
+    remote = {"auth": "pubkey", "id": "*.example", "cacerts": "ca.pem"} if auth == "ca" else \
+        {"auth": "btns", "id": "%any"}
+    local = {"auth": "pubkey", "id": "here.example"}
+    local["certs" if auth == "ca" else "pubkeys"] = "here.pem"
+    return section("connections", {"anybody": {
+        "version": "2", "remote_addrs": "%any", "unique": "never", "local": local,
+        "remote": remote, "children": {"net": {
+            "local_ts": f"{HERE}/32", "remote_ts": f"{THERE}/32"}}}}) + "\n" + \
+        section("latchkey", {"interface": "latchkey0"}) + "\n"
+
+
+def theirs(name, auth):
+    local = {"auth": "pubkey", "id": f"{name}.example"}
+    remote = {"auth": "pubkey", "id": "here.example"}
+    if auth == "ca":
+        local["certs"], remote["cacerts"] = f"{name}.pem", "ca.pem"
+    else:
+        local["pubkeys"], remote["pubkeys"] = f"{name}.pem", "here.pem"
+    return section("connections", {"net": {
+        "version": "2", "local_addrs": OUTER[name][1], "remote_addrs": OUTER[name][0],
+        "local": local, "remote": remote, "children": {"net": {
+            "local_ts": f"{THERE}/32", "remote_ts": f"{HERE}/32"}}}}) + "\n" + \
+        section("latchkey", {"interface": "latchkey0"}) + "\n"
+
+
+class Stage(Scene):
+    """Us, bob and mallory, each of them on a wire of its own."""
+
+    def __init__(self, auth):
+        self.lab = Lab(f"theft-{auth}")
+        try:
+            self.host = self.lab.host("here")
+            self.host.address("lo", f"{HERE}/32")
+            self.host.sysctl("net.ipv4.tcp_syncookies", 2)
+            self.peers, self.hosts = {}, {"here": self.host}
+            self.authority = Authority("theft")
+            for name in PEERS:
+                host = self.hosts[name] = self.lab.host(name)
+                self.lab.link(self.host, f"wire-{name}", host, "wire", [f"{OUTER[name][0]}/24"],
+                              [f"{OUTER[name][1]}/24"])
+                host.address("lo", f"{THERE}/32")
+                host.spawn("answers", "/usr/bin/python3", "-c", ANSWER, name, THERE)
+            self.credentials(auth)
+            for name in PEERS:
+                self.peers[name] = KINDS["latchkey"](self.hosts[name], theirs(name, auth))
+            self.peer = KINDS["latchkey"](self.host, ours(auth))
+            self.peer.start()
+            for peer in self.peers.values():
+                peer.start()
+            self.peers["bob"].up("net")
+            wait_for(self.peer.children, "bob's Child SA")
+        except BaseException:
+            self.close(failed=True)
+            raise
+
+    def credentials(self, auth):
+        keys = {name: key("ed25519", name) for name in ("here", *PEERS)}
+        for name, host in self.hosts.items():
+            host.write_bytes(f"private/{name}.pem", keys[name])
+            if auth == "ca":
+                host.write_bytes("x509ca/ca.pem", self.authority.cert)
+                host.write_bytes(f"x509/{name}.pem", self.authority.issue(
+                    f"C=CH, O=Latchkey, CN={name}", f"{name}.example", keys[name]))
+            else:
+                for known in (name, "here"):
+                    host.write_bytes(f"pubkey/{known}.pem", public(keys[known]))
+
+    def client(self, name, kind, port, *more):
+        return Client(self.host.spawn(
+            name, program("latched"), kind, HERE, port, THERE, 9, *more,
+            env={"LATCHKEY_SOCKET": f"{self.peer.run_dir}/latchkey.app"}))
+
+
+class Client:
+    def __init__(self, process):
+        self.process = process
+
+    def said(self):
+        lines = self.process.log().splitlines()
+        return json.loads(lines[-1]) if lines else {}
+
+    def hears(self, name, more=10):
+        before = self.said().get(name, 0)
+        wait_for(lambda: self.said().get(name, 0) >= before + more, f"answers from {name}")
+
+
+def theft(auth, profile, *peer):
+    def test():
+        with Stage(auth) as stage:
+            clients = {
+                "udp": stage.client("udp", "udp", 4001, profile, *peer),
+                "tcp": stage.client("tcp", "tcp", 4002, profile, *peer),
+                "tcp by itself": stage.client("tcp-itself", "tcp", 4003),
+                "nothing": stage.client("nothing", "udp", 4004),
+            }
+            for client in clients.values():
+                client.hears("bob")
+            for what in ("udp", "tcp", "tcp by itself"):
+                said = clients[what].said()
+                assert said["peer"] if auth == "btns" else said["peer"] == "bob.example", said
+            stage.peers["bob"].stop()
+            wait_for(lambda: not stage.peer.children(), "bob to be gone")
+            stage.peers["mallory"].up("net")
+            wait_for(stage.peer.children, "mallory's Child SA")
+            clients["nothing"].hears("mallory")
+            stolen = clients["nothing"].said()["mallory"]
+            wait_for(lambda: clients["udp"].said()["state"] == BROKEN, "the latch to break")
+            for what in ("udp", "tcp", "tcp by itself"):
+                assert clients[what].said()["mallory"] == 0, (what, clients[what].said())
+            assert clients["udp"].said()["alerts"] > 0
+            stage.peers["mallory"].stop()
+            stage.peers["bob"].start()
+            stage.peers["bob"].up("net")
+            for what, client in clients.items():
+                client.hears("bob")
+                if what != "nothing":
+                    assert client.said()["mallory"] == 0, (what, client.said())
+            said = clients["udp"].said()
+            assert said["state"] == ESTABLISHED, said
+            story(f"mallory had {stolen} answers read where nothing was latched, and none where "
+                  f"it was; alerts: {said['alerts']}, \"{said['text']}\"")
+    return test
+
+
+TESTS = [
+    ("theft: certificates of one authority", theft("ca", "secure", "bob.example")),
+    ("theft: peers that are their keys", theft("btns", "btns")),
+]
