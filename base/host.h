@@ -55,7 +55,8 @@ struct host_tap {
 
 /* struct host_socket - a socket that somebody passed, as the kernel tells of it. */
 struct host_socket {
-	struct flow flow; /* its ends; without remote address while it is not connected */
+	struct flow flow; /* its ends; without remote address while it is not connected, and without
+			   * a local one where it takes any of both families */
 	uint64_t cookie;  /* SO_COOKIE: of this socket and of no other, ever */
 	bool here;        /* it is of the virtual interface's network namespace, and its local
 			   * address is unset or the host's own */

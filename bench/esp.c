@@ -20,11 +20,14 @@ static const char usage[] =
 	"           [--device NAME [--module FILE]]\n"
 	"           [--runs N] [--packets N] [--sas N[,N...]] [--flows N] [--cache N] [--window "
 	"N]\n"
-	"           [--esn] [--udp] [--passes]\n"
+	"           [--latches N] [--esn] [--udp] [--passes]\n"
 	"Costs of the ESP data path in TSC cycles per packet. Defaults: every back end, "
 	"aes256gcm16,\n"
 	"sizes 64,128,256,512,1024,1400,imix, 25 runs of 16384 packets, 1 SA, 8 flows in each, "
 	"replay window 1024.\n"
+	"--latches: TCP flows, each case without and with latches and tokens by turns, with room "
+	"for\n"
+	"so many flows, half of it taken.\n"
 	"--device: and a lookaside device of DPDK's of that name, such as crypto_aesni_mb.\n"
 	"--sas with several numbers, or one of more than 200: what so many SAs cost, with one back "
 	"end\nand size.\n";
@@ -55,7 +58,7 @@ static void set_sizes(struct bench_options *o, char *list)
 			exit(2);
 		}
 		o->sizes[o->num_sizes++] =
-			strcmp(p, "imix") == 0 ? BENCH_IMIX : number(p, "a size", 28, 1900);
+			strcmp(p, "imix") == 0 ? BENCH_IMIX : number(p, "a size", 40, 1900);
 	}
 }
 
@@ -97,23 +100,15 @@ static enum aead_alg alg_of(const char *name)
 }
 
 static const struct option long_options[] = {
-	{"json", no_argument, NULL, 'j'},
-	{"aead", required_argument, NULL, 'a'},
-	{"device", required_argument, NULL, 'd'},
-	{"module", required_argument, NULL, 'm'},
-	{"alg", required_argument, NULL, 'g'},
-	{"sizes", required_argument, NULL, 's'},
-	{"runs", required_argument, NULL, 'r'},
-	{"packets", required_argument, NULL, 'p'},
-	{"sas", required_argument, NULL, 'S'},
-	{"flows", required_argument, NULL, 'f'},
-	{"cache", required_argument, NULL, 'c'},
-	{"window", required_argument, NULL, 'w'},
-	{"esn", no_argument, NULL, 'e'},
-	{"udp", no_argument, NULL, 'u'},
-	{"passes", no_argument, NULL, 'P'},
-	{"help", no_argument, NULL, 'h'},
-	{NULL, 0, NULL, 0},
+	{"json", no_argument, NULL, 'j'},          {"aead", required_argument, NULL, 'a'},
+	{"device", required_argument, NULL, 'd'},  {"module", required_argument, NULL, 'm'},
+	{"alg", required_argument, NULL, 'g'},     {"sizes", required_argument, NULL, 's'},
+	{"runs", required_argument, NULL, 'r'},    {"packets", required_argument, NULL, 'p'},
+	{"sas", required_argument, NULL, 'S'},     {"flows", required_argument, NULL, 'f'},
+	{"cache", required_argument, NULL, 'c'},   {"window", required_argument, NULL, 'w'},
+	{"latches", required_argument, NULL, 'l'}, {"esn", no_argument, NULL, 'e'},
+	{"udp", no_argument, NULL, 'u'},           {"passes", no_argument, NULL, 'P'},
+	{"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
 };
 
 static void set_option(struct bench_options *o, int c, char *arg)
@@ -154,6 +149,9 @@ static void set_option(struct bench_options *o, int c, char *arg)
 		break;
 	case 'w':
 		o->window = number(arg, "--window", 0, 1 << 20);
+		break;
+	case 'l':
+		o->latches = number(arg, "--latches", 64, 8 << 20);
 		break;
 	case 'e':
 		o->esn = true;
@@ -283,18 +281,33 @@ static enum err case_run(struct bench_case *c)
 	return ERR_OK;
 }
 
+/* open_size - by one back end; with o->latches also latched. */
+static enum err open_size(struct bench_case *cases, size_t *num, const struct bench_options *o,
+			  struct bench_result *results, const struct aead_backend *be,
+			  uint32_t size)
+{
+	struct bench_options with = *o;
+	enum err e = ERR_OK;
+
+	for (int i = 0; i < (o->latches ? 2 : 1) && e == ERR_OK && *num < RESULTS_MAX; i++) {
+		with.latched = i;
+		cases[*num].result = &results[*num];
+		results[*num].latched = with.latched;
+		e = case_open(&cases[*num], &with, be, size);
+		++*num;
+	}
+	return e;
+}
+
 static enum err open_all(struct bench_case *cases, size_t *num, const struct bench_options *o,
 			 struct bench_result *results)
 {
 	for (const struct aead_backend *const *be = aead_backends(); *be; be++) {
 		if ((o->aead && strcmp((*be)->name, o->aead) != 0) || !(*be)->supports(o->alg))
 			continue;
-		for (uint32_t i = 0; i < o->num_sizes && *num < RESULTS_MAX; i++) {
-			enum err e;
+		for (uint32_t i = 0; i < o->num_sizes; i++) {
+			enum err e = open_size(cases, num, o, results, *be, o->sizes[i]);
 
-			cases[*num].result = &results[*num];
-			e = case_open(&cases[*num], o, *be, o->sizes[i]);
-			++*num;
 			if (e != ERR_OK)
 				return e;
 		}

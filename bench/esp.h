@@ -54,6 +54,9 @@ struct bench_options {
 	uint32_t flows;   /* flows in each */
 	uint32_t window;  /* replay window */
 	uint32_t cache;   /* entries of the flow cache; 0 = the data path's own number */
+	uint32_t latches; /* 0: flows are not latched, and are UDP; else they are TCP, by turns not
+			   * latched and latched, with room for so many, half of which is taken */
+	bool latched;     /* of one case: they are */
 	bool esn;
 	bool udp;          /* RFC 3948 instead of raw ESP */
 	bool passes;       /* what each pass costs */
@@ -79,6 +82,7 @@ struct bench_result {
 	const char *aead;
 	uint32_t size;
 	uint32_t sas;
+	bool latched;
 	bool cold; /* each packet's SA is drawn among all */
 	struct series raw_out, raw_in;
 	struct series path_out, path_in;

@@ -69,7 +69,7 @@ def test_settings_take_effect():
                   "--cache", "128", "--window", "128", "--alg", "aes256gcm16")
     assert data["settings"] == {
         "alg": "aes256gcm16", "batch": 64, "runs": 3, "packets": 1280, "sas": 5, "flows_per_sa": 3,
-        "flow_cache": 128, "replay_window": 128, "esn": True, "encapsulation": "udp"}, data["settings"]
+        "flow_cache": 128, "replay_window": 128, "latches": 0, "esn": True, "encapsulation": "udp"}, data["settings"]
 
 
 def test_many_sas():

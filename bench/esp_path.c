@@ -17,7 +17,7 @@
 
 #include <netinet/in.h>
 
-#define HEADERS_LEN 28 /* IPv4, UDP */
+#define HEADERS_LEN 40 /* IPv4, and UDP or TCP */
 #define NUM_PACKETS (4 * BENCH_BATCH)
 /* Either side's networks, where each SA has one address. */
 #define NEAR 0x0a000000 /* 10/8 */
@@ -316,13 +316,34 @@ static enum err use_device(struct dataplane *dp, const struct bench_options *o)
 	return e == ERR_OK && !(algs >> o->alg & 1) ? ERR_UNSUPPORTED : e;
 }
 
+/* hold_latches - so many flows of others, half of all that there is room for. */
+static enum err hold_latches(struct dataplane *dp, const struct bench_options *o)
+{
+	enum err e = ERR_OK;
+
+	for (uint32_t i = 0; o->latched && i < o->latches / 2 && e == ERR_OK; i++) {
+		const struct flow f = {
+			.local = ip(10, i >> 16 & 255, i >> 8 & 255, i & 255),
+			.remote = ip(10, 255, 0, i >> 24),
+			.local_port = 22,
+			.remote_port = 40000,
+			.proto = IPPROTO_TCP,
+		};
+
+		e = dataplane_latch_set(dp, &f, 0, 0, true);
+	}
+	return e;
+}
+
 static enum err open_end(struct path_bench *b, struct end *end, const struct bench_options *o,
 			 const char *aead, uint32_t *out_set)
 {
 	const bool by_device = o->device && strcmp(aead, o->device) == 0;
 	const struct dataplane_config config = {.aead = by_device ? NULL : aead,
 						.num_packets = NUM_PACKETS,
-						.flow_cache_len = o->cache};
+						.flow_cache_len = o->cache,
+						.num_latches = o->latched ? o->latches : 0,
+						.latch_tcp = o->latched};
 	struct path_addr addr = path_between(o, end == &b->receiver);
 	uint16_t port = 0;
 	enum err e;
@@ -342,6 +363,8 @@ static enum err open_end(struct path_bench *b, struct end *end, const struct ben
 		e = attach_wire(b, end, &port);
 	if (e == ERR_OK)
 		e = dataplane_pathset_add(end->dp, out_set, port, &addr);
+	if (e == ERR_OK)
+		e = hold_latches(end->dp, o);
 	if (end == &b->receiver)
 		b->from = addr;
 	return e;
@@ -357,19 +380,30 @@ static uint16_t ip_checksum(const uint8_t *header)
 	return (uint16_t) ~(sum + (sum >> 16));
 }
 
-static void fill_template(uint8_t h[HEADERS_LEN], uint32_t inner_len, uint32_t sa, uint32_t flow)
+/* fill_tcp - a segment in the midst of a connection. */
+static void fill_tcp(uint8_t *h)
+{
+	h[12] = 5 << 4;
+	h[13] = 0x10;
+}
+
+static void fill_template(uint8_t h[HEADERS_LEN], const struct bench_options *o, uint32_t inner_len,
+			  uint32_t sa, uint32_t flow)
 {
 	memset(h, 0, HEADERS_LEN);
 	h[0] = 0x45;
 	store_be16(h + 2, (uint16_t)inner_len);
 	h[8] = 64;
-	h[9] = IPPROTO_UDP;
+	h[9] = o->latches ? IPPROTO_TCP : IPPROTO_UDP;
 	store_be32(h + 12, NEAR | sa);
 	store_be32(h + 16, FAR | sa);
 	store_be16(h + 10, ip_checksum(h));
 	store_be16(h + 20, (uint16_t)(20000 + flow));
 	store_be16(h + 22, 5001);
-	store_be16(h + 24, (uint16_t)(inner_len - 20));
+	if (o->latches)
+		fill_tcp(h + 20);
+	else
+		store_be16(h + 24, (uint16_t)(inner_len - 20));
 }
 
 static enum err make_templates(struct path_bench *b, const struct bench_options *o)
@@ -379,7 +413,7 @@ static enum err make_templates(struct path_bench *b, const struct bench_options 
 	if (!b->templates)
 		return ERR_NOMEM;
 	for (uint32_t i = 0; i < b->num_templates; i++)
-		fill_template(b->templates[i], bench_len(b->size, i), i % o->sas,
+		fill_template(b->templates[i], o, bench_len(b->size, i), i % o->sas,
 			      i / o->sas % o->flows);
 	return ERR_OK;
 }

@@ -61,10 +61,10 @@ static json_t *result_json(const struct bench_options *o, const struct bench_res
 	const struct series *raw = in ? &r->raw_in : &r->raw_out;
 	double cycles = series_median(path), peer = vpp_here(o, results, num, r->size, in);
 
-	return json_pack("{s:s, s:s, s:b, s:i, s:i, s:o, s:o, s:f, s:f, s:f, s:o}", "aead", r->aead,
-			 "direction", in ? "in" : "out", "imix", r->size == BENCH_IMIX,
-			 "inner_bytes", (int)bench_mean_len(r->size), "esp_text_bytes",
-			 (int)mean_text_len(o->alg, r->size), "path_cycles",
+	return json_pack("{s:s, s:s, s:b, s:b, s:i, s:i, s:o, s:o, s:f, s:f, s:f, s:o}", "aead",
+			 r->aead, "direction", in ? "in" : "out", "latched", r->latched, "imix",
+			 r->size == BENCH_IMIX, "inner_bytes", (int)bench_mean_len(r->size),
+			 "esp_text_bytes", (int)mean_text_len(o->alg, r->size), "path_cycles",
 			 bench_series_json(path), "crypto_cycles", bench_series_json(raw), "ratio",
 			 cycles / series_median(raw), "mpps", tsc_hz / cycles / 1e6,
 			 "driver_cycles", series_median(in ? &r->driver_in : &r->driver_out),
@@ -87,11 +87,12 @@ static json_t *loop_json(const struct bench_result *r, double tsc_hz)
 
 static json_t *settings_json(const struct bench_options *o)
 {
-	return json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:s}", "alg",
+	return json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:s}", "alg",
 			 aead_alg_name(o->alg), "batch", BENCH_BATCH, "runs", (int)o->runs,
 			 "packets", (int)o->packets, "sas", (int)o->sas, "flows_per_sa",
 			 (int)o->flows, "flow_cache", (int)o->cache, "replay_window",
-			 (int)o->window, "esn", o->esn, "encapsulation", o->udp ? "udp" : "none");
+			 (int)o->window, "latches", (int)o->latches, "esn", o->esn, "encapsulation",
+			 o->udp ? "udp" : "none");
 }
 
 static json_t *sas_json(const struct bench_result *r)
@@ -160,10 +161,10 @@ static void table_row(FILE *to, const struct bench_options *o, const struct benc
 	double raw = series_median(in ? &r->raw_in : &r->raw_out);
 	double peer = vpp_here(o, results, num, r->size, in);
 
-	fprintf(to, "%-9s %-4s %6s  %8.0f (%4.0f..%5.0f) %8.2f %8.0f %8.2f %9.0f", r->aead,
-		in ? "in" : "out", size_name(size, r->size), cycles, series_min(path),
-		series_max(path), tsc_hz / cycles / 1e6, raw, cycles / raw,
-		series_median(in ? &r->driver_in : &r->driver_out));
+	fprintf(to, "%-9s %-4s %6s  %8.0f (%4.0f..%5.0f) %8.2f %8.0f %8.2f %9.0f",
+		r->latched ? "  latched" : r->aead, in ? "in" : "out", size_name(size, r->size),
+		cycles, series_min(path), series_max(path), tsc_hz / cycles / 1e6, raw,
+		cycles / raw, series_median(in ? &r->driver_in : &r->driver_out));
 	if (peer > 0)
 		fprintf(to, " %7.0f", peer);
 	fputc('\n', to);
@@ -178,6 +179,22 @@ static void machine_line(FILE *to, double tsc_hz)
 	uname(&u);
 	fprintf(to, "%s, TSC %.3f GHz, Linux %s, OpenSSL %s, ipsec-mb %s\n", cpu, tsc_hz / 1e9,
 		u.release, OpenSSL_version(OPENSSL_VERSION_STRING), machine_ipsec_mb());
+}
+
+/* latched_row - what latches and tokens cost: a case beside the same one with them, run by run. */
+static void latched_row(FILE *to, const struct bench_result *without, bool in)
+{
+	const struct bench_result *with = without + 1;
+	const struct series *a = in ? &without->path_in : &without->path_out;
+	const struct series *b = in ? &with->path_in : &with->path_out;
+	struct series ratio = {0};
+	char size[12];
+
+	for (uint32_t i = 0; i < a->num; i++)
+		series_add(&ratio, b->value[i] / a->value[i]);
+	fprintf(to, "latched: %s %s %s B: %+.1f of 100 (median of pairs), %+.1f (least of each)\n",
+		without->aead, in ? "in" : "out", size_name(size, without->size),
+		100 * (series_median(&ratio) - 1), 100 * (series_min(b) / series_min(a) - 1));
 }
 
 void report_table(FILE *to, const struct bench_options *o, const struct bench_result *results,
@@ -196,6 +213,11 @@ void report_table(FILE *to, const struct bench_options *o, const struct bench_re
 	for (size_t i = 0; i < num; i++) {
 		table_row(to, o, results, num, i, false, tsc_hz);
 		table_row(to, o, results, num, i, true, tsc_hz);
+	}
+	fputc('\n', to);
+	for (size_t i = 0; o->latches && i + 1 < num; i += 2) {
+		latched_row(to, &results[i], false);
+		latched_row(to, &results[i], true);
 	}
 	fputs("\nout and in again, drivers included, Mpps:", to);
 	for (size_t i = 0; i < num; i++)

@@ -377,6 +377,7 @@ static enum err build(struct engine *e, const struct engine_params *params)
 		return err;
 	}
 	policy_settle(e);
+	latches_configure(e);
 	if ((err = run_dataplane(e)))
 		return err;
 	starters_configure(e);
@@ -519,6 +520,7 @@ static bool same_daemon(const struct conf_daemon *a, const struct conf_daemon *b
 		       ip_addr_equal(&a->addresses[i].addr, &b->addresses[i].addr);
 	same = same && memcmp(&a->dpdk, &b->dpdk, sizeof(a->dpdk)) == 0;
 	return same && strcmp(a->interface, b->interface) == 0 && strcmp(a->aead, b->aead) == 0 &&
+	       a->latch_tcp == b->latch_tcp && a->num_latches == b->num_latches &&
 	       a->mtu == b->mtu && a->workers == b->workers && a->port == b->port &&
 	       a->port_nat_t == b->port_nat_t && a->cookies_always == b->cookies_always &&
 	       a->retransmit_ns == b->retransmit_ns && a->retransmit_tries == b->retransmit_tries;
@@ -540,6 +542,7 @@ enum err engine_configure(struct engine *e, struct conf *conf)
 	conf_put(old);
 	policy_configure(e);
 	policy_settle(e);
+	latches_configure(e);
 	starters_configure(e);
 	engine_turn(e);
 	log_use(before);

@@ -377,6 +377,7 @@ void waiters_fini(struct engine *e) NONNULL(1);
 struct latches;
 MUST_USE enum err latches_open(struct engine *e) NONNULL(1);
 void latches_close(struct engine *e) NONNULL(1);
+void latches_configure(struct engine *e) NONNULL(1);
 void latches_settle(struct engine *e) NONNULL(1);
 void latches_ike_event(struct engine *e, const struct ike_event *ev) NONNULL(1, 2);
 void latches_dp_event(struct engine *e, const struct dp_event *ev) NONNULL(1, 2);

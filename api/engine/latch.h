@@ -67,6 +67,7 @@ struct latch_rec {
 	uint64_t ask_until_ns;
 	uint32_t tries;
 	bool keep, was_up, accepted, held, guarded;
+	bool configured, wanted; /* a listener of the configuration; while that is looked at */
 	bool ended; /* its SAs were deleted as the application asked: it says when again */
 };
 
@@ -122,6 +123,6 @@ void latch_undo(struct engine *e, struct latch_rec *l);
 void latch_decided(struct engine *e, struct latch_rec *l, bool accept);
 
 /* profile.c */
-void profiles_init(struct latches *t);
+void profiles_configure(struct latches *t, const struct conf *conf);
 const struct app_profile *profile_find(const struct latches *t, const char *name);
 MUST_USE enum err profile_set(struct latches *t, const struct app_profile *profile);

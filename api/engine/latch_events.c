@@ -93,6 +93,13 @@ static enum err gather(struct engine *e, struct gather *g, const struct latch_ne
 	return ERR_OK;
 }
 
+/* families - of a listener's addresses: two where it takes any of either. */
+static uint32_t families(const struct latch_rec *l)
+{
+	return l->pub.flow.local.family == IP_NONE ? 2 : 1;
+}
+
+/* num_listeners - as the data path counts them. */
 static uint32_t num_listeners(const struct engine *e)
 {
 	uint32_t num = 0;
@@ -100,7 +107,7 @@ static uint32_t num_listeners(const struct engine *e)
 	list_for_each (n, &e->latches->settled) {
 		const struct latch_rec *l = list_entry(n, struct latch_rec, node);
 
-		num += l->pub.state == LATCH_LISTENER;
+		num += l->pub.state == LATCH_LISTENER ? families(l) : 0;
 	}
 	return num;
 }
@@ -116,17 +123,23 @@ static enum err fill(struct engine *e, struct listener_params *out, uint32_t *fi
 
 		if (l->pub.state != LATCH_LISTENER)
 			continue;
-		first[i] = g->num;
+		uint32_t from = g->num;
+
 		if (named)
 			TRY(gather(e, g, &l->needs));
-		out[i] = (struct listener_params){
-			.local = l->pub.flow,
-			.number = (uint32_t)l->pub.id,
-			.methods = l->needs.methods,
-			.quality = l->needs.quality,
-			.num_tokens = g->num - first[i],
-		};
-		out[i++].named = named;
+		for (uint32_t k = 0; k < families(l); k++, i++) {
+			first[i] = from;
+			out[i] = (struct listener_params){
+				.local = l->pub.flow,
+				.number = (uint32_t)l->pub.id,
+				.methods = l->needs.methods,
+				.quality = l->needs.quality,
+				.named = named,
+				.num_tokens = g->num - from,
+			};
+			if (families(l) == 2)
+				out[i].local.local.family = k ? IP_V6 : IP_V4;
+		}
 	}
 	for (uint32_t k = 0; k < i; k++)
 		out[k].tokens = g->tokens + first[k]; /* where they are in the end */
@@ -283,6 +296,60 @@ void latches_settle(struct engine *e)
 		t->listeners_dirty = listeners_put(e) != ERR_OK;
 }
 
+/* ---- the configuration's listeners
+ * --------------------------------------------------------------- */
+
+static struct app_latch_params params_of(const struct conf_listener *c)
+{
+	struct app_latch_params p = {.listener = true, .keep = true};
+
+	p.flow.local = c->addr;
+	p.flow.local_port = c->port;
+	p.flow.proto = c->proto;
+	snprintf(p.demand.profile, sizeof(p.demand.profile), "%s", c->profile);
+	snprintf(p.demand.peer, sizeof(p.demand.peer), "%s", c->peer);
+	return p;
+}
+
+/* want - the listener stands; one that has changed is made anew. */
+static void want(struct engine *e, const struct conf_listener *c)
+{
+	const struct app_latch_params p = params_of(c);
+	struct latch_rec *l = latch_of_flow(e, &p.flow, true);
+	char text[APP_TEXT_MAX] = "";
+	uint64_t id;
+
+	if (l && (!l->configured || memcmp(&l->pub.demand, &p.demand, sizeof(p.demand)) != 0)) {
+		latch_release(e, l); /* an application's gives way to the administrator's */
+		l = NULL;
+	}
+	if (!l && !latch_create(e, &id, &p, text))
+		l = latches_find(e, id);
+	if (!l) {
+		LOG(ERROR, CFG, NULL, "the listener %s does not stand: %s", c->name, text);
+		return;
+	}
+	l->configured = l->wanted = true;
+}
+
+void latches_configure(struct engine *e)
+{
+	struct latches *t = e->latches;
+
+	profiles_configure(t, e->conf);
+	list_for_each (n, &t->settled)
+		list_entry(n, struct latch_rec, node)->wanted = false;
+	for (uint32_t i = 0; i < e->conf->daemon.num_listeners; i++)
+		want(e, &e->conf->daemon.listeners[i]);
+	list_for_each_safe (n, &t->settled) {
+		struct latch_rec *l = list_entry(n, struct latch_rec, node);
+
+		if (l->configured && !l->wanted)
+			latch_release(e, l);
+	}
+	t->dirty = true;
+}
+
 /* ---- life --------------------------------------------------------------------------------------
  */
 
@@ -312,7 +379,6 @@ enum err latches_open(struct engine *e)
 	t->engine = e;
 	t->sockets.fd = -1;
 	timer_init(&t->tick, on_tick);
-	profiles_init(t);
 	TRY(htab_init(&t->by_id, e->rng));
 	TRY(htab_init(&t->by_flow, e->rng));
 	TRY(htab_init(&t->by_cookie, e->rng));

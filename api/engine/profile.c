@@ -2,6 +2,10 @@
 /* profile.c - demands with a name, so that nobody who writes a program must know algorithms. */
 #include "api/engine/latch.h"
 
+static_assert((int)CONF_PART_IKE_ONLY == (int)APP_PART_IKE_ONLY &&
+		      (int)CONF_PART_NONE == (int)APP_PART_NONE,
+	      "a configured part is an application's");
+
 #define PROVEN \
 	AUTH_METHOD_PKIX_TRUSTED, AUTH_METHOD_PKIX_INLINE, AUTH_METHOD_PUBKEY, AUTH_METHOD_PSK
 
@@ -39,12 +43,6 @@ static const struct app_profile built_in[] = {
 	 .make = true,
 	 .part = APP_PART_NONE},
 };
-
-void profiles_init(struct latches *t)
-{
-	memcpy(t->profiles, built_in, sizeof(built_in));
-	t->num_profiles = ARRAY_LEN(built_in);
-}
 
 static struct app_profile *find(const struct latches *t, const char *name)
 {
@@ -88,4 +86,29 @@ enum err profile_set(struct latches *t, const struct app_profile *profile)
 		p = &t->profiles[t->num_profiles++];
 	*p = *profile;
 	return ERR_OK;
+}
+
+static void add(struct latches *t, const struct conf_profile *c)
+{
+	struct app_profile p = {
+		.num_methods = c->num_methods,
+		.privacy = c->privacy,
+		.integrity = c->integrity,
+		.clear = c->clear,
+		.part = c->part,
+	};
+
+	static_assert(sizeof(p.name) == sizeof(c->name), "one bound");
+	memcpy(p.name, c->name, sizeof(p.name));
+	memcpy(p.methods, c->methods, sizeof(p.methods));
+	if (profile_set(t, &p))
+		LOG(WARN, CFG, NULL, "there is no room for the profile %s", c->name);
+}
+
+void profiles_configure(struct latches *t, const struct conf *conf)
+{
+	memcpy(t->profiles, built_in, sizeof(built_in));
+	t->num_profiles = ARRAY_LEN(built_in);
+	for (uint32_t i = 0; i < conf->daemon.num_profiles; i++)
+		add(t, &conf->daemon.profiles[i]);
 }

@@ -95,6 +95,15 @@ static enum err fill_flow(struct host_socket *s, int fd, uint32_t *out_scope)
 /* ---- where it is ------------------------------------------------------------------------------
  */
 
+/* takes_both - it is bound to any IPv6 address, and gets IPv4 too. */
+static bool takes_both(int fd, const struct ip_addr *local)
+{
+	int only = 1;
+
+	return local->family == IP_V6 && ip_addr_is_any(local) &&
+	       get(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof(only)) && !only;
+}
+
 static int type_cb(const struct nlmsghdr *head, void *data)
 {
 	const struct rtmsg *rtm = mnl_nlmsg_get_payload(head);
@@ -158,6 +167,8 @@ enum err host_socket_inspect(void *ctx, struct host_socket *out, int fd)
 	err = fill_flow(&s, fd, &scope);
 	if (err)
 		return err;
+	if (!s.connected && takes_both(fd, &s.flow.local))
+		s.flow.local = (struct ip_addr){.family = IP_NONE};
 	s.listening = listening != 0;
 	s.live = s.connected && s.flow.proto == IPPROTO_TCP && tcp_live(fd);
 	s.here = in_our_namespace(ctx, fd) &&

@@ -28,6 +28,8 @@ enum scope {
 	SCOPE_DPDK,
 	SCOPE_DPDK_PORT,
 	SCOPE_APP,
+	SCOPE_PROFILE,
+	SCOPE_LISTENER,
 };
 
 struct creds_passphrase;
@@ -164,6 +166,8 @@ MUST_USE SET(set_retransmit_tries);
 MUST_USE SET(set_fragment_size);
 MUST_USE SET(set_log_level);
 MUST_USE SET(set_known_peers);
+MUST_USE SET(set_profiles);
+MUST_USE SET(set_listeners);
 MUST_USE SET(set_latch_tcp);
 MUST_USE SET(set_latches);
 MUST_USE SET(set_udp_gso);
@@ -197,6 +201,18 @@ MUST_USE SET(set_app_clients);
 MUST_USE SET(set_app_latches);
 MUST_USE SET(set_app_requests);
 MUST_USE SET(set_app_queue);
+/* struct conf_listener (demand.c) */
+MUST_USE SET(set_listener_address);
+MUST_USE SET(set_listener_protocol);
+MUST_USE SET(set_listener_port);
+MUST_USE SET(set_listener_profile);
+MUST_USE SET(set_listener_peer);
+/* struct conf_profile (demand.c) */
+MUST_USE SET(set_profile_methods);
+MUST_USE SET(set_profile_privacy);
+MUST_USE SET(set_profile_integrity);
+MUST_USE SET(set_profile_clear);
+MUST_USE SET(set_profile_part);
 
 /* conn_check - make a connection with one reference from its section. *out is NULL if there were
  * errors. Errors: NOMEM. conn.c */

@@ -325,6 +325,39 @@ struct conf_app {
 	uint32_t queue_per_uid;       /* bytes that a user's programs have not read yet */
 };
 
+/* CONF_NAME_MAX - of a profile or listener, with the 0. */
+#define CONF_NAME_MAX      32
+#define CONF_MAX_PROFILES  16
+#define CONF_MAX_LISTENERS 32
+
+/* enum conf_part - which part IPsec plays in authenticating the peer. */
+enum conf_part {
+	CONF_PART_IKE_ONLY = 1, /* IKE does */
+	CONF_PART_IKE_APP_ACK,  /* IKE does, then the application says yes or no */
+	CONF_PART_APP_ONLY,     /* the application does */
+	CONF_PART_NONE,         /* nobody does */
+};
+
+/* struct conf_profile - latchkey.profiles.<name>: what an application may demand by this name. */
+struct conf_profile {
+	char name[CONF_NAME_MAX];
+	uint8_t methods[AUTH_NUM_METHODS]; /* enum auth_method, the best first; never none */
+	uint32_t num_methods;
+	bool privacy, integrity; /* are demanded; yes */
+	bool clear;              /* without IPsec is better than not at all; no */
+	uint8_t part;            /* enum conf_part */
+};
+
+/* struct conf_listener - latchkey.listeners.<name>: who may begin flows to a port of this host. */
+struct conf_listener {
+	char name[CONF_NAME_MAX];
+	struct ip_addr addr; /* unset: any */
+	uint8_t proto;       /* TCP */
+	uint16_t port;
+	char profile[CONF_NAME_MAX]; /* "" = secure */
+	char peer[264];              /* an identity; "" = whoever the profile lets */
+};
+
 /* struct conf_daemon - the latchkey section. */
 struct conf_daemon {
 	char interface[16];                                   /* "latchkey0" */
@@ -347,6 +380,10 @@ struct conf_daemon {
 	uint32_t num_latches; /* at most; 65536 */
 	struct conf_dpdk dpdk;
 	struct conf_app app;
+	struct conf_profile profiles[CONF_MAX_PROFILES];
+	uint32_t num_profiles;
+	struct conf_listener listeners[CONF_MAX_LISTENERS];
+	uint32_t num_listeners;
 };
 
 /* struct conf - everything. */

@@ -243,6 +243,8 @@ static const struct key keys[] = {
 	SETS_(DAEMON, VALUE, "tun_tso", set_tun_tso),
 	SETS_(DAEMON, VALUE, "tun_uso", set_tun_uso),
 	SETS_(DAEMON, SECTION, "app", set_app),
+	SETS_(DAEMON, SECTION, "profiles", set_profiles),
+	SETS_(DAEMON, SECTION, "listeners", set_listeners),
 	SETS_(DAEMON, SECTION, "dpdk", set_dpdk),
 
 	SETS_(DPDK, VALUE, "module", set_dpdk_module),
@@ -260,6 +262,18 @@ static const struct key keys[] = {
 	SETS_(DPDK_PORT, VALUE, "rx_checksum", set_dpdk_rx_checksum),
 	SETS_(DPDK_PORT, VALUE, "tso", set_dpdk_tso),
 	SETS_(DPDK_PORT, VALUE, "inline_ipsec", set_dpdk_inline_ipsec),
+
+	SETS_(PROFILE, VALUE, "methods", set_profile_methods),
+	SETS_(PROFILE, VALUE, "privacy", set_profile_privacy),
+	SETS_(PROFILE, VALUE, "integrity", set_profile_integrity),
+	SETS_(PROFILE, VALUE, "clear", set_profile_clear),
+	SETS_(PROFILE, VALUE, "part", set_profile_part),
+
+	SETS_(LISTENER, VALUE, "address", set_listener_address),
+	SETS_(LISTENER, VALUE, "protocol", set_listener_protocol),
+	SETS_(LISTENER, VALUE, "port", set_listener_port),
+	SETS_(LISTENER, VALUE, "profile", set_listener_profile),
+	SETS_(LISTENER, VALUE, "peer", set_listener_peer),
 
 	SETS_(APP, VALUE, "enabled", set_app_enabled),
 	SETS_(APP, VALUE, "interact", set_app_interact),

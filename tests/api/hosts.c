@@ -103,6 +103,15 @@ struct node *hosts_add(const char *addr, const char *text)
 	return n;
 }
 
+void hosts_load(struct node *n, const char *text)
+{
+	struct conf *conf = conf_of(text);
+
+	CU_ASSERT_EQUAL(engine_configure(n->e, conf), ERR_OK);
+	conf_put(conf);
+	hosts_settle();
+}
+
 void hosts_remove(struct node *n)
 {
 	for (int i = 0; i < HOSTS_MAX; i++) {

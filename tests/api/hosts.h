@@ -44,6 +44,9 @@ void hosts_end(void);
 struct node *hosts_add(const char *addr, const char *conf);
 void hosts_remove(struct node *n);
 
+/* hosts_load - another configuration takes the place of the first. */
+void hosts_load(struct node *n, const char *conf);
+
 /* hosts_run - so many milliseconds pass. hosts_settle - until nothing moves any more. hosts_now -
  * the clock. */
 void hosts_run(uint64_t ms);

@@ -77,6 +77,18 @@ static int open_at(int type, const char *local, uint16_t port)
 	return fd;
 }
 
+/* open_only6 - bound to any IPv6 address, and to those alone. */
+static int open_only6(uint16_t port)
+{
+	socklen_t len;
+	struct sockaddr_storage ss = place("::", port, &len);
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0), on = 1;
+
+	CU_ASSERT(setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) == 0);
+	CU_ASSERT(bind(fd, (struct sockaddr *)&ss, len) == 0);
+	return fd;
+}
+
 static void connect_to(int fd, const char *remote, uint16_t port)
 {
 	socklen_t len;
@@ -125,7 +137,7 @@ static void test_E1_datagrams(void)
 {
 	struct host_socket s;
 	uint64_t cookie;
-	int fd;
+	int fd, only6;
 
 	if (!begin())
 		return;
@@ -147,10 +159,14 @@ static void test_E1_datagrams(void)
 	s = inspect(fd);
 	CU_ASSERT(!s.connected && s.flow.remote.family == IP_NONE && s.cookie == cookie);
 	close(fd);
-	/* IPv6, unset, and IPv4 in IPv6's clothes. */
+	/* IPv6, unset, which is IPv4 too unless it is said; and IPv4 in IPv6's clothes. */
 	fd = open_at(SOCK_DGRAM, "::", 4001);
 	s = inspect(fd);
-	CU_ASSERT(flow_is(&s.flow, "::[4001] - 17") && s.here && s.cookie != cookie);
+	CU_ASSERT(flow_is(&s.flow, "%any[4001] - 17") && s.here && s.cookie != cookie);
+	only6 = open_only6(4009);
+	s = inspect(only6);
+	CU_ASSERT(flow_is(&s.flow, "::[4009] - 17"));
+	close(only6);
 	connect_to(fd, HERE6, 7);
 	s = inspect(fd);
 	CU_ASSERT(flow_is(&s.flow, HERE6 "[4001] " HERE6 "[7] 17") && s.here);

@@ -455,6 +455,58 @@ static void test_listener(void)
 /* ---- profiles
  * ------------------------------------------------------------------------------------ */
 
+/* The configuration's: whatever program listens there, and again when it is loaded anew. */
+static void test_listener_of_the_administrator(void)
+{
+	static const char more[] = "latchkey { profiles { ours { methods = psk\n part = ike } }\n"
+				   " listeners { web { port = 7\n protocol = udp\n profile = ours\n"
+				   "  peer = bob.example } } }\n";
+	char conf[2500];
+
+	set_up();
+	hosts_remove(here);
+	snprintf(conf, sizeof(conf), "%s%s", here_conf, more);
+	here = hosts_add(HERE, conf);
+	mallory_up();
+	CU_ASSERT(hosts_udp(mallory, 2, 9, 1, 8, here, NULL));
+	CU_ASSERT(!hosts_udp(mallory, 2, 9, 1, 7, here, NULL));
+	CU_ASSERT(!hosts_udp(here, 1, 7, 2, 9, mallory, NULL));
+	hosts_load(here, here_conf);
+	CU_ASSERT(hosts_udp(mallory, 2, 9, 1, 7, here, NULL));
+	hosts_load(here, conf);
+	CU_ASSERT(!hosts_udp(mallory, 2, 10, 1, 7, here, NULL));
+	CU_ASSERT_EQUAL(
+		engine_down(here->e, &(uint32_t){0}, &(struct ike_select){.conn = "mallory"}),
+		ERR_OK);
+	hosts_run(1000);
+	bob_up();
+	CU_ASSERT(hosts_udp(bob, 2, 10, 1, 7, here, NULL));
+	hosts_end();
+}
+
+static void test_profiles_of_the_administrator(void)
+{
+	static const char more[] =
+		"latchkey { profiles { secure { methods = pkix-trusted, pkix-inline, pubkey, psk,"
+		" group-psk, leap-of-faith, btns, none\n privacy = no\n clear = yes\n"
+		" part = none } } }\n";
+	struct app_profile p;
+	char conf[2500];
+
+	set_up();
+	hosts_remove(here);
+	snprintf(conf, sizeof(conf), "%s%s", here_conf, more);
+	here = hosts_add(HERE, conf);
+	CU_ASSERT(here->app.ops->profile_each(here->app.ctx, &p, 0));
+	CU_ASSERT_STRING_EQUAL(p.name, "secure");
+	CU_ASSERT(!p.privacy && p.integrity && p.clear && p.part == APP_PART_NONE);
+	CU_ASSERT_EQUAL(p.num_methods, AUTH_NUM_METHODS);
+	hosts_load(here, here_conf);
+	CU_ASSERT(here->app.ops->profile_each(here->app.ctx, &p, 0));
+	CU_ASSERT(p.privacy && !p.clear);
+	hosts_end();
+}
+
 static void test_profiles(void)
 {
 	struct app_profile p = {.name = "ours", .methods = {AUTH_METHOD_PSK}, .num_methods = 1},
@@ -496,6 +548,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_bounds),
 	TAP_TEST(test_D2_cleaned_up),
 	TAP_TEST(test_listener),
+	TAP_TEST(test_listener_of_the_administrator),
+	TAP_TEST(test_profiles_of_the_administrator),
 	TAP_TEST(test_profiles),
 };
 
