@@ -214,7 +214,8 @@ struct host_ops {
 	 * (HOST_MARK_TOKEN) where a socket of the host gets it, and those are 0 for what came
 	 * otherwise. On the way into the device the class that a packet demands goes into its
 	 * Ethernet source address (HOST_DEMAND_MAC): what its mark says with HOST_MARK_DEMAND or,
-	 * if it has one, what the mark of its socket says. token_del removes that. Errors: as all;
+	 * if it has one, what the mark of its socket says. What a socket demands goes by such a
+	 * device, or within the host, and not by others. token_del removes that. Errors: as all;
 	 * UNSUPPORTED (no nftables). */
 	enum err (*token_set)(void *ctx, const char *ifname);
 	enum err (*token_del)(void *ctx, const char *ifname);

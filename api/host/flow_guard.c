@@ -31,8 +31,8 @@ struct wire {
 #define KEY_MAX           KEY_LEN(16)
 
 static const struct wire wires[] = {
-	{{"flows4", KEY_TYPES(NF_TYPE_IP4), KEY_LEN(4)}, NFPROTO_IPV4, 4, 12, 16},
-	{{"flows6", KEY_TYPES(NF_TYPE_IP6), KEY_LEN(16)}, NFPROTO_IPV6, 16, 8, 24},
+	{{"flows4", KEY_TYPES(NF_TYPE_IP4), KEY_LEN(4), 0}, NFPROTO_IPV4, 4, 12, 16},
+	{{"flows6", KEY_TYPES(NF_TYPE_IP6), KEY_LEN(16), 0}, NFPROTO_IPV6, 16, 8, 24},
 };
 
 /* enum deed - what becomes of a packet of a flow in a chain. */

@@ -114,39 +114,51 @@ void nf_set_add(struct nf_batch *b, const struct nf_table *t, const struct nf_se
 {
 	/* In nft's own form (type, length, value): the key's byte order, 1 the host's, 2 the
 	 * wire's. */
-	const uint32_t order = s->type == NF_TYPE_IFNAME ? 1 : 2;
+	const uint32_t order = s->type == NF_TYPE_IFNAME || s->type == NF_TYPE_CGROUP ? 1 : 2;
 	uint8_t note[2 + sizeof(order)] = {0, sizeof(order)};
 
 	memcpy(note + 2, &order, sizeof(order));
 	begin(b, t, NFT_MSG_NEWSET, NLM_F_CREATE, NFTA_SET_TABLE);
 	mnl_attr_put_strz(b->msg, NFTA_SET_NAME, s->name);
-	nf_put_u32(b, NFTA_SET_FLAGS, 0);
+	nf_put_u32(b, NFTA_SET_FLAGS, s->data_type ? NFT_SET_MAP : 0);
 	nf_put_u32(b, NFTA_SET_KEY_TYPE, s->type);
 	nf_put_u32(b, NFTA_SET_KEY_LEN, s->key_len);
+	if (s->data_type) {
+		nf_put_u32(b, NFTA_SET_DATA_TYPE, s->data_type);
+		nf_put_u32(b, NFTA_SET_DATA_LEN, sizeof(uint32_t));
+	}
 	nf_put_u32(b, NFTA_SET_ID, 1);
 	mnl_attr_put(b->msg, NFTA_SET_USERDATA, sizeof(note), note);
 	end_msg(b);
 }
 
-void nf_set_flush(struct nf_batch *b, const struct nf_table *t, const char *set)
+void nf_set_del(struct nf_batch *b, const struct nf_table *t, const char *set)
 {
-	begin(b, t, NFT_MSG_DELSETELEM, 0, NFTA_SET_ELEM_LIST_TABLE);
-	mnl_attr_put_strz(b->msg, NFTA_SET_ELEM_LIST_SET, set);
+	begin(b, t, NFT_MSG_DELSET, 0, NFTA_SET_TABLE);
+	mnl_attr_put_strz(b->msg, NFTA_SET_NAME, set);
 	end_msg(b);
 }
 
-static void elem(struct nf_batch *b, const struct nf_table *t, const struct nf_set *s,
-		 const void *key, uint16_t type, uint16_t flags)
+static void put_data(struct nf_batch *b, uint16_t attr, const void *bytes, size_t len)
 {
-	struct nlattr *list, *one, *data;
+	struct nlattr *data = mnl_attr_nest_start(b->msg, attr);
+
+	mnl_attr_put(b->msg, NFTA_DATA_VALUE, len, bytes);
+	mnl_attr_nest_end(b->msg, data);
+}
+
+static void elem(struct nf_batch *b, const struct nf_table *t, const struct nf_set *s,
+		 const void *key, const uint32_t *data, uint16_t type, uint16_t flags)
+{
+	struct nlattr *list, *one;
 
 	begin(b, t, type, flags, NFTA_SET_ELEM_LIST_TABLE);
 	mnl_attr_put_strz(b->msg, NFTA_SET_ELEM_LIST_SET, s->name);
 	list = mnl_attr_nest_start(b->msg, NFTA_SET_ELEM_LIST_ELEMENTS);
 	one = mnl_attr_nest_start(b->msg, NFTA_LIST_ELEM);
-	data = mnl_attr_nest_start(b->msg, NFTA_SET_ELEM_KEY);
-	mnl_attr_put(b->msg, NFTA_DATA_VALUE, s->key_len, key);
-	mnl_attr_nest_end(b->msg, data);
+	put_data(b, NFTA_SET_ELEM_KEY, key, s->key_len);
+	if (data)
+		put_data(b, NFTA_SET_ELEM_DATA, data, sizeof(*data));
 	mnl_attr_nest_end(b->msg, one);
 	mnl_attr_nest_end(b->msg, list);
 	end_msg(b);
@@ -155,13 +167,19 @@ static void elem(struct nf_batch *b, const struct nf_table *t, const struct nf_s
 void nf_elem_add(struct nf_batch *b, const struct nf_table *t, const struct nf_set *s,
 		 const void *key)
 {
-	elem(b, t, s, key, NFT_MSG_NEWSETELEM, NLM_F_CREATE);
+	elem(b, t, s, key, NULL, NFT_MSG_NEWSETELEM, NLM_F_CREATE);
+}
+
+void nf_elem_map(struct nf_batch *b, const struct nf_table *t, const struct nf_set *s,
+		 const void *key, uint32_t data)
+{
+	elem(b, t, s, key, &data, NFT_MSG_NEWSETELEM, NLM_F_CREATE);
 }
 
 void nf_elem_del(struct nf_batch *b, const struct nf_table *t, const struct nf_set *s,
 		 const void *key)
 {
-	elem(b, t, s, key, NFT_MSG_DELSETELEM, 0);
+	elem(b, t, s, key, NULL, NFT_MSG_DELSETELEM, 0);
 }
 
 void nf_rule_begin(struct nf_batch *b, const struct nf_table *t, const char *chain)

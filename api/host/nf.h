@@ -39,12 +39,13 @@ struct nf_chain {
 	const char *device;
 };
 
-/* struct nf_set - a set of single elements. type: nft's number for the key, for those who list it;
- * it may say more than one in steps of six bits. */
+/* struct nf_set - a set of single elements, or a map of them to four bytes. type: nft's number for
+ * the key, for those who list it; it may say more than one in steps of six bits. */
 struct nf_set {
 	const char *name;
 	uint32_t type;
 	uint32_t key_len;
+	uint32_t data_type; /* of a map, else 0 */
 };
 
 /* NF_TYPE_* - nft's numbers. NF_TYPES - two of them in one key, each padded to four bytes. */
@@ -52,7 +53,9 @@ struct nf_set {
 #define NF_TYPE_IP6       8u
 #define NF_TYPE_PROTO     12u
 #define NF_TYPE_PORT      13u
+#define NF_TYPE_MARK      19u
 #define NF_TYPE_IFNAME    41u
+#define NF_TYPE_CGROUP    46u
 #define NF_TYPES(a, b)    ((a) << 6 | (b))
 #define NF_PRIORITY_FIRST (-400)
 #define NF_PRIORITY_LAST  2147483647
@@ -74,17 +77,20 @@ void nf_chain_add(struct nf_batch *b, const struct nf_table *t, const struct nf_
 	NONNULL(1, 2, 3);
 void nf_chain_del(struct nf_batch *b, const struct nf_table *t, const char *chain) NONNULL(1, 2, 3);
 
-/* nf_set_add - it may be there, with what is in it. nf_set_flush - nothing is in it; it must be
- * there. */
+/* nf_set_add - it may be there, with what is in it. nf_set_del - it must be there. */
 void nf_set_add(struct nf_batch *b, const struct nf_table *t, const struct nf_set *s)
 	NONNULL(1, 2, 3);
-void nf_set_flush(struct nf_batch *b, const struct nf_table *t, const char *set) NONNULL(1, 2, 3);
+void nf_set_del(struct nf_batch *b, const struct nf_table *t, const char *set) NONNULL(1, 2, 3);
 
-/* nf_elem_add - it may be there. nf_elem_del - it must be. key: of the set's length. */
+/* nf_elem_add - it may be there. nf_elem_del - it must be. key: of the set's length. nf_elem_map -
+ * the same as nf_elem_add for a map, where it may not be there. */
 void nf_elem_add(struct nf_batch *b, const struct nf_table *t, const struct nf_set *s,
 		 const void *key) NONNULL(1, 2, 3, 4);
 void nf_elem_del(struct nf_batch *b, const struct nf_table *t, const struct nf_set *s,
 		 const void *key) NONNULL(1, 2, 3, 4);
+
+void nf_elem_map(struct nf_batch *b, const struct nf_table *t, const struct nf_set *s,
+		 const void *key, uint32_t data) NONNULL(1, 2, 3, 4);
 
 /* nf_set_each - the keys in a set, as they are now; no key: there is no such set. Errors: as
  * nf_commit(). */
@@ -115,6 +121,8 @@ void nf_cmp(struct nf_batch *b, uint32_t reg, bool equal, const void *data, size
 	NONNULL(1, 4);
 void nf_immediate(struct nf_batch *b, uint32_t reg, const void *data, size_t len) NONNULL(1, 3);
 void nf_lookup(struct nf_batch *b, const char *set, uint32_t reg, bool in) NONNULL(1, 2);
+void nf_lookup_map(struct nf_batch *b, const char *map, uint32_t reg, uint32_t to_reg)
+	NONNULL(1, 2);
 
 /* nf_put_u32 - an attribute, in the byte order of netfilter. */
 void nf_put_u32(struct nf_batch *b, uint16_t attr, uint32_t value) NONNULL(1);

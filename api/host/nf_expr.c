@@ -121,6 +121,15 @@ void nf_lookup(struct nf_batch *b, const char *set, uint32_t reg, bool in)
 	end(b);
 }
 
+void nf_lookup_map(struct nf_batch *b, const char *map, uint32_t reg, uint32_t to_reg)
+{
+	begin(b, "lookup");
+	mnl_attr_put_strz(b->msg, NFTA_LOOKUP_SET, map);
+	put_reg(b, NFTA_LOOKUP_SREG, reg);
+	put_reg(b, NFTA_LOOKUP_DREG, to_reg);
+	end(b);
+}
+
 void nf_verdict(struct nf_batch *b, uint32_t verdict)
 {
 	struct nlattr *data, *code;

@@ -25,12 +25,14 @@
 /* One for all devices of the host: what came by none of them has no class. */
 static const struct nf_table inet = {.family = NFPROTO_INET, .name = "latchkey/token"};
 static const struct nf_table netdev = {.family = NFPROTO_NETDEV, .name = "latchkey/token"};
-static const struct nf_set devices = {"taps", NF_TYPE_IFNAME, IF_NAMESIZE};
+static const struct nf_set devices = {"taps", NF_TYPE_IFNAME, IF_NAMESIZE, 0};
 
 static const struct nf_chain chain_input = {"input", "filter", NF_INET_LOCAL_IN, NF_PRIORITY_LAST,
 					    NULL};
-static const struct nf_chain chain_output = {"output", "filter", NF_INET_LOCAL_OUT,
-					     NF_PRIORITY_LAST, NULL};
+static const struct nf_chain chain_output = {"output", "route", NF_INET_LOCAL_OUT, NF_PRIORITY_LAST,
+					     NULL};
+static const struct nf_chain chain_leave = {"leave", "filter", NF_INET_POST_ROUTING,
+					    NF_PRIORITY_LAST, NULL};
 
 /* struct egress - the chain of one device. */
 struct egress {
@@ -77,17 +79,45 @@ static void demanded(struct nf_batch *b)
 	nf_cmp(b, 0, false, &none, sizeof(none));
 }
 
-/* A mark of the socket's own says what its packets demand, whatever others have made of theirs. */
-static void write_output(struct nf_batch *b)
+/* add_demand_rule - captured: whatever is not on its way to a device is captured for ours. */
+static void add_demand_rule(struct nf_batch *b, bool captured)
 {
-	nf_chain_add(b, &inet, &chain_output);
 	nf_rule_begin(b, &inet, chain_output.name);
-	by_device(b, NFT_META_OIFNAME);
+	if (!captured)
+		by_device(b, NFT_META_OIFNAME);
 	nf_socket(b, NFT_SOCKET_MARK, 0, 0);
 	demanded(b);
 	nf_socket(b, NFT_SOCKET_MARK, 0, 0);
-	nf_bitwise(b, 0, MASK_DEMAND, 0);
+	nf_bitwise(b, 0, MASK_DEMAND, captured ? HOST_MARK_CAPTURE : 0);
 	nf_meta_set(b, NFT_META_MARK, 0);
+	nf_verdict(b, NF_ACCEPT);
+	nf_rule_end(b);
+}
+
+/* A mark of the socket's own says what its packets demand, whatever others have made of theirs. Of
+ * what leads elsewhere the chain's end asks the routes again, by the new mark. */
+static void write_output(struct nf_batch *b)
+{
+	nf_chain_add(b, &inet, &chain_output);
+	add_demand_rule(b, false);
+	add_demand_rule(b, true);
+}
+
+/* A demand that was captured and leaves by another interface all the same is met by nothing. */
+static void write_leave(struct nf_batch *b)
+{
+	const uint32_t both = HOST_MARK_DEMAND | HOST_MARK_CAPTURE;
+	const char lo[IF_NAMESIZE] = "lo";
+
+	nf_chain_add(b, &inet, &chain_leave);
+	nf_rule_begin(b, &inet, chain_leave.name);
+	nf_meta(b, NFT_META_MARK, 0);
+	nf_bitwise(b, 0, both, 0);
+	nf_cmp(b, 0, true, &both, sizeof(both));
+	nf_meta(b, NFT_META_OIFNAME, 0);
+	nf_cmp(b, 0, false, lo, sizeof(lo));
+	nf_lookup(b, devices.name, 0, false);
+	nf_verdict(b, NF_DROP);
 	nf_rule_end(b);
 }
 
@@ -127,6 +157,7 @@ enum err host_token_set(void *ctx, const char *ifname)
 	nf_elem_add(&b, &inet, &devices, key);
 	write_input(&b);
 	write_output(&b);
+	write_leave(&b);
 	write_egress(&b, &e.chain);
 	return nf_commit(h, &b);
 }

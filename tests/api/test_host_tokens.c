@@ -236,6 +236,47 @@ static void test_D4_others_marks(void)
 	end();
 }
 
+/* What a socket demands does not leave by another interface: it is captured, whatever others do to
+ * its mark, or, where there is no way, dropped. Its own host is none. */
+static void test_D4_elsewhere(void)
+{
+	uint32_t mark;
+	size_t len;
+	int wire;
+
+	if (!begin())
+		return;
+	wire = device("wire");
+	netns_sh("ip route add 10.3.0.0/16 dev wire; ip -6 route add fd03::/16 dev wire");
+	OK(HOST(rules_set, "lk0"));
+	OK(HOST(token_set, "lk0"));
+	foreign("output", -150, "meta mark set 0x10000017");
+	for (size_t i = 0; i < ARRAY_LEN(families); i++) {
+		int fd = frame_udp(families[i].here, 5000, i ? "fd03::9" : "10.3.0.9", 4000);
+		int other = frame_udp(families[i].here, 5001, families[i].here, 5002);
+		int inside = frame_udp(families[i].here, 5002, NULL, 0);
+
+		CU_ASSERT(send(fd, "ping", 4, 0) == 4);
+		CU_ASSERT(frame_read(wire, &frame) && frame_none(tap));
+		OK(HOST(socket_mark, fd, 0x0a5c3e71));
+		ask(fd);
+		CU_ASSERT_EQUAL(demanded(), 0x0a5c3e71);
+		CU_ASSERT(frame_none(wire));
+		OK(host.ops->rules_del(host.ctx));
+		(void)send(fd, "ping", 4, 0);
+		CU_ASSERT(frame_none(wire) && frame_none(tap));
+		OK(HOST(rules_set, "lk0"));
+		OK(HOST(socket_mark, other, 0x0a5c3e71));
+		CU_ASSERT(send(other, "ping", 4, 0) == 4);
+		CU_ASSERT(frame_recv(inside, &mark, &len) && (mark & HOST_MARK_TOKEN) == 0);
+		close(fd);
+		close(other);
+		close(inside);
+	}
+	close(wire);
+	end();
+}
+
 static void test_D4_tcp(void)
 {
 	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(80)};
@@ -315,8 +356,9 @@ static void test_token_listing(void)
 static const struct tap_test tests[] = {
 	TAP_TEST(test_A12_every_token), TAP_TEST(test_A12_others_marks),
 	TAP_TEST(test_E1_elsewhere),    TAP_TEST(test_D4_demand),
-	TAP_TEST(test_D4_others_marks), TAP_TEST(test_D4_tcp),
-	TAP_TEST(test_token_tables),    TAP_TEST(test_token_listing),
+	TAP_TEST(test_D4_others_marks), TAP_TEST(test_D4_elsewhere),
+	TAP_TEST(test_D4_tcp),          TAP_TEST(test_token_tables),
+	TAP_TEST(test_token_listing),
 };
 
 TAP_MAIN("api/host_tokens", tests)
