@@ -134,6 +134,22 @@ MUST_USE enum err ike_terminate(struct ike_engine *e, uint32_t *out_num,
 MUST_USE enum err ike_rekey(struct ike_engine *e, uint32_t *out_num, const struct ike_select *sel,
 			    uint64_t now_ns) NONNULL(1, 2, 3);
 
+/* struct ike_reauth_params - an IKE SA's peer is to authenticate itself again. */
+struct ike_reauth_params {
+	uint32_t ike_id;  /* the IKE SA */
+	const char *conn; /* the connection that says how; NULL: the IKE SA's own */
+	uint32_t methods; /* as in ike_initiate_params */
+	uint64_t request; /* comes back in events */
+};
+
+/* ike_reauthenticate - by a new IKE SA with the same peer along the same path, with new keys and
+ * the same children (RFC 7296 2.8.3), of another connection those of the same names. IKE_UP names
+ * the old one, which is closed when the children are there; FAILED does, too, and it stays. Errors:
+ * NOT_FOUND (no such IKE SA is up, or connection), EXISTS (it is being done), UNSUPPORTED (as
+ * ike_initiate()), NOMEM, CRYPTO. */
+MUST_USE enum err ike_reauthenticate(struct ike_engine *e, const struct ike_reauth_params *params,
+				     uint64_t now_ns) NONNULL(1, 2);
+
 /* ike_child_used - DP_EVENT_CHILD_USED, ike_child_expiring - DP_EVENT_SOFT (re-key),
  * ike_child_expired
  * - DP_EVENT_HARD (gone), ike_child_moved - DP_EVENT_MOVED. Unknown children are ignored. */
@@ -326,6 +342,10 @@ struct ike_event {
 	uint32_t ike_id;
 	uint32_t child_id;
 	bool narrow; /* the child is for one flow alone: others of its name are not concerned */
+	/* reauth: the IKE SA in whose place this one is to be (ike_reauthenticate()), 0 = none;
+	 * with FAILED it stays. same_key: the same public key signed both: it is the same peer. */
+	uint32_t reauth;
+	bool same_key;
 	uint64_t request;
 	struct path_addr path;
 	const char *text; /* one sentence for people: why, and what to change; "" if none */

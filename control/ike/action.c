@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "control/child/child.h"
 #include "control/ike/core.h"
+#include "control/ike/reauth.h"
 #include "control/ike/sa.h"
 
 void actions_init(struct actions *a)
@@ -135,6 +136,8 @@ static struct action_event *event_new(struct ike_sa *sa, enum ike_event_kind kin
 				       .reason = reason,
 				       .conn = sa->conn ? sa->conn->name : NULL,
 				       .ike_id = sa->unique,
+				       .reauth = sa->reauth_of,
+				       .same_key = sa->reauth_of && reauth_same_key(sa),
 				       .request = request,
 				       .path = sa->path,
 				       .text = ev->text};

@@ -24,8 +24,9 @@ enum err ike_delete_start(struct step *s)
 	if (!sa->quiet) {
 		sa->reason = sa->reason ? sa->reason : IKE_REASON_LOCAL;
 		snprintf(sa->why, sizeof(sa->why), "%s",
-			 sa->reason == IKE_REASON_REPLACED ? "the peer has begun anew"
-							   : "closed as asked");
+			 sa->reason == IKE_REASON_REPLACED
+				 ? "another one with the peer is in its place"
+				 : "closed as asked");
 	}
 	children_remove_all(sa, sa->reason);
 	return ERR_OK;

@@ -8,6 +8,7 @@
 #include "control/ike/handlers.h"
 #include "control/ike/lifetime.h"
 #include "control/ike/mobike.h"
+#include "control/ike/reauth.h"
 #include "control/ike/rekey_work.h"
 #include "control/ike/task.h"
 #include "control/ike/vips.h"
@@ -106,6 +107,7 @@ static void take_over(struct ike_sa *old, struct ike_sa *new)
 	vips_move(old, new);
 	tasks_move(old, new);
 	mobike_inherit(new, old);
+	reauth_follow(old, new);
 	old->quiet = true;
 	old->successor = sa_our_spi(new);
 	lifetime_replaced(old);

@@ -94,6 +94,7 @@ void sa_free(struct ike_sa *sa)
 	ike_aead_free(sa->open);
 	ike_keys_fini(&sa->keys);
 	auth_proof_put(sa->proof);
+	auth_proof_put(sa->reauth_proof);
 	peer_put(sa->peer);
 	conf_put(sa->conf);
 	mem_free(sa);

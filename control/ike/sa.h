@@ -274,10 +274,12 @@ struct ike_sa {
 	struct htab_node half_open;
 	uint8_t half_open_key[32];
 	struct source *source;
-	uint32_t methods; /* 1u << enum auth_method of those that the peer may use; 0 = any */
-	uint64_t request; /* of who wants it up */
-	uint64_t seen_ns; /* last authenticated message */
-	uint64_t sent_ns; /* last message sent, for the NAT keepalive */
+	uint32_t methods;   /* 1u << enum auth_method of those that the peer may use; 0 = any */
+	uint32_t reauth_of; /* unique number of the one in whose place it will be; 0 = none */
+	struct auth_proof *reauth_proof; /* that one's */
+	uint64_t request;                /* of who wants it up */
+	uint64_t seen_ns;                /* last authenticated message */
+	uint64_t sent_ns;                /* last message sent, for the NAT keepalive */
 	uint64_t established_ns, rekey_ns, expire_ns;
 	enum ike_reason reason;   /* of its end */
 	char why[300];            /* the same in a sentence */

@@ -7,6 +7,7 @@
 #include "control/child/work.h"
 #include "control/ike/ask.h"
 #include "control/ike/halfopen.h"
+#include "control/ike/reauth.h"
 #include "control/ike/rekey_work.h"
 #include "control/ike/task.h"
 #include "control/ike/window.h"
@@ -539,6 +540,8 @@ void step_task(struct ike_sa *sa, uint64_t now_ns)
 		struct step s = step_of(sa, &sa->out.x, now_ns);
 		struct task *t = task_next(sa, now_ns);
 
+		if (!t && list_empty(&sa->tasks))
+			reauth_settle(sa);
 		if (!t)
 			return;
 		s.row = transition_find(sa->state, ON_START, 0, t->kind, 0);

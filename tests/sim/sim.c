@@ -479,6 +479,10 @@ void sim_answer(struct sim *s, unsigned side, uint64_t id, enum ike_ask_kind kin
 
 static void take_event(struct sim *s, struct sim_node *n, const struct ike_event *ev)
 {
+	if (ev->kind == IKE_EVENT_IKE_UP || ev->kind == IKE_EVENT_FAILED) {
+		n->reauth = ev->reauth;
+		n->same_key = ev->same_key;
+	}
 	switch (ev->kind) {
 	case IKE_EVENT_IKE_UP:
 		n->ike_up++;

@@ -79,6 +79,8 @@ struct sim_node {
 	uint32_t ike_up, ike_down, child_up, child_down, failed, rekeyed_ike, rekeyed_child;
 	uint64_t up_ns; /* first CHILD_UP */
 	enum ike_reason last_failure, last_down;
+	uint32_t reauth; /* that the last event named, of IKE_UP and FAILED */
+	bool same_key;
 	char last_text[400];
 	uint64_t sent_packets, lost_packets, got_packets;
 	struct ip_addr addrs[SIM_MAX_ADDRS]; /* those it has now, the preferred one first */

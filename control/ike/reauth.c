@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/ike/reauth.h"
+
+#include "control/child/child.h"
+#include "control/ike/methods.h"
+#include "control/ike/step.h"
+#include "control/ike/task.h"
+
+static struct ike_sa *find(const struct ike_engine *e, uint32_t unique)
+{
+	list_for_each (n, &e->sas) {
+		struct ike_sa *sa = list_entry(n, struct ike_sa, node);
+
+		if (sa->unique == unique && sa_usable(sa) && !sa->quiet)
+			return sa;
+	}
+	return NULL;
+}
+
+static bool lives(const struct ike_child *c)
+{
+	return c->state == CHILD_INSTALLED && !c->replaced_by && !c->redundant;
+}
+
+static bool has_child(const struct ike_sa *sa)
+{
+	list_for_each (n, &sa->children)
+		if (lives(list_entry(n, struct ike_child, node)))
+			return true;
+	return false;
+}
+
+static bool is_under_way(const struct ike_engine *e, uint32_t unique)
+{
+	list_for_each (n, &e->sas) {
+		const struct ike_sa *sa = list_entry(n, struct ike_sa, node);
+
+		if (sa->reauth_of == unique && sa->state <= SA_ESTABLISHED && !sa->ended)
+			return true;
+	}
+	return false;
+}
+
+/* ---- begin ----------------------------------------------------------------------------------- */
+
+/* The child of this name; a connection that has none of the old one's names has its first. */
+static const struct conf_child *child_of(const struct conf_conn *conn, const char *name)
+{
+	for (uint32_t i = 0; i < conn->num_children; i++) {
+		const struct conf_child *c = &conn->children[i];
+
+		if (conf_negotiated(c->mode) && (!name || strcmp(c->name, name) == 0))
+			return c;
+	}
+	return NULL;
+}
+
+static enum err add_task(struct ike_sa *sa, const struct conf_child *conf, struct child_wish *wish)
+{
+	struct task *t = task_new(list_empty(&sa->tasks) ? TASK_SA_INIT : TASK_CHILD_NEW, 0);
+
+	if (!t)
+		return ERR_NOMEM;
+	t->child_conf = conf;
+	t->wish = wish_get(wish);
+	t->request = sa->request;
+	task_add(sa, t);
+	return ERR_OK;
+}
+
+/* The handshake, with the first child, and the others after it. */
+static enum err add_tasks(struct ike_sa *sa, const struct ike_sa *old)
+{
+	enum err e = ERR_OK;
+
+	list_for_each (n, &old->children) {
+		const struct ike_child *c = list_entry(n, struct ike_child, node);
+		const struct conf_child *conf = child_of(sa->conn, c->conf->name);
+
+		if (!e && conf && lives(c) && !c->worker)
+			e = add_task(sa, conf, c->wish);
+	}
+	if (!e && list_empty(&sa->tasks))
+		e = add_task(sa, has_child(old) ? child_of(sa->conn, NULL) : NULL, NULL);
+	return e;
+}
+
+static enum err begin(struct ike_sa *old, const struct conf_conn *conn,
+		      const struct ike_reauth_params *p, uint64_t now_ns)
+{
+	struct ike_engine *e = old->e;
+	struct ike_sa *sa;
+	enum err err = sa_new(e, &sa, true, e->conf, conn);
+
+	if (err)
+		return err;
+	sa->path = old->path;
+	sa->port = old->port;
+	sa->request = p->request;
+	sa->methods = p->methods;
+	sa->reauth_of = old->unique;
+	sa->reauth_proof = auth_proof_get(old->proof);
+	err = add_tasks(sa, old);
+	if (err) {
+		sa->quiet = true;
+		sa_kill(sa, IKE_REASON_RESOURCES, NULL, now_ns);
+		return err;
+	}
+	step_task(sa, now_ns);
+	return sa->state == SA_I_INIT ? ERR_OK : ERR_NOMEM;
+}
+
+static enum err request(struct ike_engine *e, const struct ike_reauth_params *p, uint64_t now_ns)
+{
+	struct ike_sa *old = find(e, p->ike_id);
+	const struct conf_conn *conn =
+		old ? conf_find_conn(e->conf, p->conn ? p->conn : old->conn->name) : NULL;
+
+	if (!conn)
+		return ERR_NOT_FOUND;
+	if (p->methods && !(p->methods & methods_possible(conn->remote.auth)))
+		return ERR_UNSUPPORTED;
+	if (is_under_way(e, p->ike_id))
+		return ERR_EXISTS;
+	return begin(old, conn, p, now_ns);
+}
+
+enum err ike_reauthenticate(struct ike_engine *e, const struct ike_reauth_params *params,
+			    uint64_t now_ns)
+{
+	enum err err;
+
+	e->now_ns = now_ns;
+	err = request(e, params, now_ns);
+	engine_sweep(e, now_ns);
+	return err;
+}
+
+/* ---- end ------------------------------------------------------------------------------------- */
+
+static void close_sa(struct ike_sa *sa, enum ike_reason reason)
+{
+	sa->reason = reason;
+	if (task_need(sa, TASK_IKE_DELETE, 0) == ERR_NOMEM)
+		LOG(WARN, IKE, sa->conn->name, "out of memory: an IKE SA ends by its lifetime");
+	step_task_later(sa);
+}
+
+void reauth_settle(struct ike_sa *sa)
+{
+	struct ike_sa *old = sa->reauth_of ? find(sa->e, sa->reauth_of) : NULL;
+
+	if (!sa->reauth_of || sa->state != SA_ESTABLISHED)
+		return;
+	if (old && !has_child(sa) && has_child(old)) {
+		action_event_named(sa, IKE_EVENT_FAILED, NULL, false, IKE_REASON_REFUSED,
+				   sa->request,
+				   "the peer was authenticated again, and no child came of it: "
+				   "what it had before stays");
+		close_sa(sa, IKE_REASON_LOCAL);
+	} else if (old) {
+		close_sa(old, IKE_REASON_REPLACED);
+	}
+	sa->reauth_of = 0;
+}
+
+void reauth_follow(const struct ike_sa *old, const struct ike_sa *new)
+{
+	list_for_each (n, &old->e->sas) {
+		struct ike_sa *sa = list_entry(n, struct ike_sa, node);
+
+		if (sa->reauth_of == old->unique)
+			sa->reauth_of = new->unique;
+	}
+}
+
+bool reauth_same_key(const struct ike_sa *sa)
+{
+	const struct bytes none = bytes_of(NULL, 0);
+	const struct bytes key = sa->proof ? auth_proof_params(sa->proof)->peer_key : none;
+	const struct bytes was =
+		sa->reauth_proof ? auth_proof_params(sa->reauth_proof)->peer_key : none;
+
+	return key.len && bytes_equal(key, was);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * reauth.h - who an established IKE SA is with is asked again, perhaps in another way (RFC 7296
+ * 2.8.3): an IKE SA of its own is made with the same peer, by IKE_SA_INIT and IKE_AUTH, and the
+ * same children; only when it has them the old one is closed. If it comes to nothing the old one
+ * stays as it was. Control thread.
+ */
+#pragma once
+
+#include "control/ike/sa.h"
+
+/* reauth_settle - sa has nothing more to do: if it is to be in another's place, and has a child
+ * where that one has some, that one is closed; else it is closed itself. */
+void reauth_settle(struct ike_sa *sa) NONNULL(1);
+
+/* reauth_follow - new is in the place of old: so it is for what was to replace old. */
+void reauth_follow(const struct ike_sa *old, const struct ike_sa *new) NONNULL(1, 2);
+
+/* reauth_same_key - both IKE SAs' peers have signed, and by the same key: it is the same peer. */
+bool reauth_same_key(const struct ike_sa *sa) NONNULL(1);
