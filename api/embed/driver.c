@@ -30,6 +30,8 @@ static bool take(const struct driver *d, struct packet *p, const struct ipsec_pa
 	if (d->role == PORT_OUTER) {
 		p->from = path_in(&from->path);
 		p->dscp_ecn = from->tos;
+	} else {
+		p->token = from->token;
 	}
 	return true;
 }

@@ -48,6 +48,7 @@ static struct ipsec_child_info child_out(struct ipsec_engine *e, const struct ik
 		.installed_ns = c->installed_ns,
 		.rekey_ns = c->rekey_ns,
 		.expire_ns = c->expire_ns,
+		.token = stats.token,
 	};
 }
 
@@ -122,6 +123,40 @@ int ipsec_engine_each_sa(struct ipsec_engine *e,
 	return embed_fail(l.err);
 }
 
+/* struct binding - an IKE SA's, on its way to the program. */
+struct binding {
+	uint8_t *out;
+	size_t *len;
+	uint32_t ike_id;
+	enum ike_binding form;
+	enum err err;
+};
+
+static void bind_sa(void *ctx, const struct ike_sa_info *sa)
+{
+	struct binding *b = ctx;
+
+	if (sa->unique == b->ike_id && sa->proof)
+		b->err = ike_channel_binding(b->out, *b->len, b->len, sa->proof, b->form);
+}
+
+int ipsec_engine_binding(struct ipsec_engine *e, void *out, size_t *len, uint32_t ike_id,
+			 enum ipsec_binding form)
+{
+	const struct log_sink *before = embed_enter(e);
+	struct binding b = {.out = out,
+			    .len = len,
+			    .ike_id = ike_id,
+			    .form = form == IPSEC_BINDING_KEYS ? IKE_BINDING_KEYS
+							       : IKE_BINDING_SHA256,
+			    .err = e->core ? ERR_NOT_FOUND : ERR_INVAL};
+
+	if (e->core)
+		engine_each_sa(e->core, bind_sa, &b);
+	embed_leave(e, before);
+	return embed_fail(b.err);
+}
+
 int ipsec_engine_stats(struct ipsec_engine *e, struct ipsec_stats *out)
 {
 	const struct log_sink *before = embed_enter(e);
@@ -189,6 +224,10 @@ int ipsec_engine_peer(struct ipsec_engine *e, struct ipsec_peer *out, uint32_t t
 		ike_id_text(out->peer_id, sizeof(out->peer_id), &info.peer);
 		out->shared_secret = info.method == AUTH_METHOD_GROUP_PSK;
 		out->method = auth_method_name(info.method);
+		out->privacy = info.quality & CLASS_Q_PRIVACY;
+		out->integrity = info.quality & CLASS_Q_INTEGRITY;
+		out->replay = info.quality & CLASS_Q_REPLAY;
+		out->tunnel = info.quality & CLASS_Q_TUNNEL;
 	}
 	embed_leave(e, before);
 	return embed_fail(err);

@@ -73,13 +73,14 @@ int ipsec_vif_create(struct ipsec_engine *e, struct ipsec_port **out, const char
 	return rc;
 }
 
-int ipsec_port_send(struct ipsec_port *port, const struct ipsec_packet *packets, unsigned int num)
+int ipsec_tx_burst(struct ipsec_port *port, const struct ipsec_packet *packets, unsigned int num)
 {
 	unsigned int sent = 0;
 	enum err err = ERR_OK;
 
 	while (sent < num && !err) {
-		err = memory_inject(port->far, packets[sent].data, packets[sent].len, NULL);
+		err = memory_inject_demand(port->far, packets[sent].data, packets[sent].len,
+					   packets[sent].token);
 		sent += !err;
 	}
 	if (sent || !num)
@@ -88,7 +89,12 @@ int ipsec_port_send(struct ipsec_port *port, const struct ipsec_packet *packets,
 	return -1;
 }
 
-int ipsec_port_receive(struct ipsec_port *port, struct ipsec_packet *packets, unsigned int num)
+int ipsec_port_send(struct ipsec_port *port, const struct ipsec_packet *packets, unsigned int num)
+{
+	return ipsec_tx_burst(port, packets, num);
+}
+
+int ipsec_rx_burst(struct ipsec_port *port, struct ipsec_packet *packets, unsigned int num)
 {
 	struct memory_meta meta;
 	unsigned int got = 0;
@@ -97,6 +103,11 @@ int ipsec_port_receive(struct ipsec_port *port, struct ipsec_packet *packets, un
 					     &packets[got].len, &meta))
 		packets[got++].token = meta.token;
 	return (int)got;
+}
+
+int ipsec_port_receive(struct ipsec_port *port, struct ipsec_packet *packets, unsigned int num)
+{
+	return ipsec_rx_burst(port, packets, num);
 }
 
 int ipsec_port_fd(const struct ipsec_port *port)

@@ -68,6 +68,11 @@ def two_engines(tree):
         assert line in said.splitlines(), said
 
 
+def tokens(tree):
+    said = tree.sh([tree.compile("tokens")], timeout=PATIENCE)
+    assert "1000 packets of one flow, each by the SA that it demanded" in said, said
+
+
 CONF = """
 latchkey {{ port = {port} port_nat_t = {nat} }}
 connections {{ gw {{
@@ -180,6 +185,7 @@ def main():
             ("the header stands alone, in C and C++", header_stands_alone),
             ("the library has its name and needs what it needs", soname),
             ("two engines in one process", two_engines),
+            ("packets that demand a token", tokens),
             ("an event loop of one's own", own_loop),
         )])
 

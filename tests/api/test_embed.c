@@ -251,6 +251,155 @@ static void test_nothing_in_the_clear(void)
 	pair_close(&a, &b);
 }
 
+/* ---- tokens ---------------------------------------------------------------------------------- */
+
+static const char *const vifs[2] = {"vif0", "vif1"};
+
+/* Two connections between the same two, with the same networks behind both; at the second side each
+ * has an interface of its own. */
+static const char *two_colours(int here)
+{
+	static char text[2000];
+	const int there = 3 - here;
+	size_t len = 0;
+
+	len += (size_t)snprintf(text, sizeof(text), "connections {\n");
+	for (int i = 0; i < 2; i++)
+		len += (size_t)snprintf(
+			text + len, sizeof(text) - len,
+			"c%d {\n %s%s\n local_addrs = 192.0.2.%d\n remote_addrs = 192.0.2.%d\n"
+			" local { auth = psk\n id = c%d.side%d.example }\n"
+			" remote { auth = psk\n id = c%d.side%d.example }\n"
+			" children { net%d { local_ts = 10.%d.0.0/16\n remote_ts = 10.%d.0.0/16 } "
+			"} }\n",
+			i, here == 2 ? "interface = " : "", here == 2 ? vifs[i] : "", here, there,
+			i, here, i, there, i, here, there);
+	snprintf(text + len, sizeof(text) - len, "}\n%s", SECRET);
+	return text;
+}
+
+static void colours_open(struct side *a, struct side *b, struct ipsec_port *ports[2])
+{
+	const struct ipsec_engine_params params = IPSEC_ENGINE_PARAMS;
+
+	side_new(a, params, 1, SECRET);
+	configure(a, two_colours(1));
+	side_new(b, params, 2, SECRET);
+	configure(b, two_colours(2));
+	for (int i = 0; i < 2; i++)
+		CU_ASSERT_FATAL(ipsec_vif_create(b->engine, &ports[i], vifs[i]) == 0);
+	join(a, b);
+	CU_ASSERT_FATAL(ipsec_engine_initiate(a->engine, "c0", "net0", NULL) == 0 &&
+			ipsec_engine_initiate(a->engine, "c1", "net1", NULL) == 0);
+	CU_ASSERT_FATAL(wait_for(a, b, &a->ups, 2) && wait_for(a, b, &b->ups, 2));
+}
+
+static void note_token(void *ctx, const struct ipsec_sa_info *sa)
+{
+	uint32_t *tokens = ctx;
+
+	if (sa->connection && sa->num_children)
+		tokens[sa->connection[1] - '0'] = sa->children[0].token;
+}
+
+static uint64_t drops_of(struct side *s, const char *reason)
+{
+	const char *name;
+	uint64_t num;
+
+	for (unsigned i = 0; ipsec_engine_drops(s->engine, i, &num, &name, NULL) == 0; i++)
+		if (strcmp(name, reason) == 0)
+			return num;
+	return 0;
+}
+
+/* take_all - how many B received at the port of connection i, and of how many that is wrong. */
+static unsigned take_all(struct side *b, struct ipsec_port *port, int colour, unsigned *wrong)
+{
+	uint8_t bytes[8][2048];
+	struct ipsec_packet in[8];
+	struct ipsec_peer peer;
+	int num;
+
+	for (int i = 0; i < 8; i++)
+		in[i] = (struct ipsec_packet){.data = bytes[i], .room = sizeof(bytes[i])};
+	num = ipsec_rx_burst(port, in, 8);
+	for (int i = 0; i < num; i++)
+		*wrong += ipsec_engine_peer(b->engine, &peer, in[i].token) != 0 ||
+			  peer.peer_id[1] - '0' != colour || bytes[i][40] != colour ||
+			  !peer.privacy || !peer.integrity || !peer.replay || !peer.tunnel;
+	return (unsigned)num;
+}
+
+/* Packets of one flow, from one address and port to one other, over two SAs that both would take
+ * them: each goes by what it demands, through a re-key of each. */
+static void test_D_every_packet_its_token(void)
+{
+	uint32_t tokens[2] = {0, 0};
+	unsigned got = 0, wrong = 0;
+	struct ipsec_port *ports[2];
+	struct side a, b;
+
+	colours_open(&a, &b, ports);
+	ipsec_engine_each_sa(a.engine, note_token, tokens);
+	CU_ASSERT(tokens[0] && tokens[1] && tokens[0] != tokens[1]);
+	for (unsigned i = 0; i < 4000 && !late(); i++) {
+		uint8_t ip[100];
+		struct ipsec_packet out = {.data = ip, .len = sizeof(ip), .token = tokens[i % 2]};
+
+		make_packet(ip, sizeof(ip), 1, 2);
+		ip[40] = (uint8_t)(i % 2);
+		if (i == 2000)
+			CU_ASSERT(ipsec_engine_rekey(a.engine, NULL,
+						     &(struct ipsec_select){.child = "net0"}) ==
+					  0 &&
+				  ipsec_engine_rekey(a.engine, NULL,
+						     &(struct ipsec_select){.child = "net1"}) == 0);
+		CU_ASSERT(ipsec_tx_burst(a.port, &out, 1) == 1);
+		while (i - got > 32 && !late()) {
+			turn(&a, &b);
+			got += take_all(&b, ports[0], 0, &wrong) +
+			       take_all(&b, ports[1], 1, &wrong);
+		}
+	}
+	while (got < 4000 && !late()) {
+		turn(&a, &b);
+		got += take_all(&b, ports[0], 0, &wrong) + take_all(&b, ports[1], 1, &wrong);
+	}
+	CU_ASSERT_EQUAL(got, 4000);
+	CU_ASSERT_EQUAL(wrong, 0);
+	CU_ASSERT_EQUAL(drops_of(&a, "CLASS"), 0);
+	pair_close(&a, &b);
+}
+
+/* A token that no SA has is no way out, though the policy would have one. */
+static void test_D_a_token_is_a_demand(void)
+{
+	uint8_t ip[100], got[2048];
+	struct ipsec_packet out = {.data = ip, .len = sizeof(ip)};
+	struct ipsec_packet in = {.data = got, .room = sizeof(got)};
+	uint32_t tokens[2] = {0, 0};
+	struct ipsec_port *ports[2];
+	struct side a, b;
+
+	colours_open(&a, &b, ports);
+	ipsec_engine_each_sa(a.engine, note_token, tokens);
+	make_packet(ip, sizeof(ip), 1, 2);
+	out.token = tokens[0] + tokens[1] + 1;
+	CU_ASSERT(ipsec_tx_burst(a.port, &out, 1) == 1);
+	for (int i = 0; i < 5; i++)
+		turn(&a, &b);
+	CU_ASSERT_EQUAL(ipsec_rx_burst(ports[0], &in, 1) + ipsec_rx_burst(ports[1], &in, 1), 0);
+	CU_ASSERT_EQUAL(drops_of(&a, "CLASS"), 1);
+	out.token = 0;
+	CU_ASSERT(ipsec_port_send(a.port, &out, 1) == 1);
+	while (!ipsec_port_receive(ports[0], &in, 1) && !ipsec_port_receive(ports[1], &in, 1) &&
+	       !late())
+		turn(&a, &b);
+	CU_ASSERT_EQUAL(drops_of(&a, "CLASS"), 1);
+	pair_close(&a, &b);
+}
+
 static bool on_ask(void *ctx, const struct ipsec_ask *ask)
 {
 	struct side *s = ctx;
@@ -592,6 +741,7 @@ static unsigned int tube_receive(void *ctx, struct ipsec_packet *packets, unsign
 		memcpy(packets[i].data, t->data[i], t->packets[i].len);
 		packets[i].len = t->packets[i].len;
 		packets[i].tos = t->packets[i].tos;
+		packets[i].token = t->packets[i].token;
 		packets[i].path = t->packets[i].path;
 		packets[i].path.local = t->packets[i].path.remote;
 		packets[i].path.remote = t->packets[i].path.local;
@@ -619,6 +769,48 @@ static void tube_close(void *ctx)
 
 static const struct ipsec_driver_ops tube_ops = {
 	.receive = tube_receive, .send = tube_send, .close = tube_close};
+
+/* put_inner - a clear packet that the program's driver has for the engine. */
+static void put_inner(struct tube *t, uint32_t token)
+{
+	make_packet(t->data[0], 100, 2, 1);
+	t->packets[0] = (struct ipsec_packet){.len = 100, .token = token};
+	t->num = 1;
+}
+
+/* What a driver of the program's own has to be protected may demand a token, too. */
+static void test_D_a_drivers_packet_demands(void)
+{
+	static struct tube tube;
+	const struct ipsec_engine_params params = IPSEC_ENGINE_PARAMS;
+	uint8_t got[2048];
+	struct ipsec_packet in = {.data = got, .room = sizeof(got)};
+	uint32_t tokens[2] = {0, 0};
+	struct side a, b;
+
+	tube.other = &tube;
+	side_new(&a, params, 1, SECRET);
+	configure(&a, two_colours(1));
+	side_new(&b, params, 2, SECRET);
+	configure(&b, two_colours(2));
+	CU_ASSERT_FATAL(ipsec_engine_attach_driver(b.engine, &tube_ops, &tube, IPSEC_INNER, false,
+						   0, "vif0") == 0);
+	join(&a, &b);
+	CU_ASSERT_FATAL(ipsec_engine_initiate(b.engine, "c0", "net0", NULL) == 0);
+	CU_ASSERT_FATAL(wait_for(&a, &b, &a.ups, 1) && wait_for(&a, &b, &b.ups, 1));
+	ipsec_engine_each_sa(b.engine, note_token, tokens);
+	put_inner(&tube, tokens[0] + 1);
+	for (int i = 0; i < 5; i++)
+		turn(&a, &b);
+	CU_ASSERT_EQUAL(drops_of(&b, "CLASS"), 1);
+	CU_ASSERT_EQUAL(ipsec_rx_burst(a.port, &in, 1), 0);
+	put_inner(&tube, tokens[0]);
+	while (!ipsec_rx_burst(a.port, &in, 1) && !late())
+		turn(&a, &b);
+	CU_ASSERT_EQUAL(in.len, 100);
+	CU_ASSERT_EQUAL(drops_of(&b, "CLASS"), 1);
+	pair_close(&a, &b);
+}
 
 static void test_a_driver_of_the_programs(void)
 {
@@ -815,6 +1007,9 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_memory_is_the_programs),
 	TAP_TEST(test_whole_life),
 	TAP_TEST(test_nothing_in_the_clear),
+	TAP_TEST(test_D_every_packet_its_token),
+	TAP_TEST(test_D_a_token_is_a_demand),
+	TAP_TEST(test_D_a_drivers_packet_demands),
 	TAP_TEST(test_the_program_decides),
 	TAP_TEST(test_the_program_refuses),
 	TAP_TEST(test_an_answer_may_come_later),

@@ -349,6 +349,42 @@ static void test_certificates(void)
 	pair_close();
 }
 
+static void note_id(void *ctx, const struct ipsec_sa_info *sa)
+{
+	*(uint32_t *)ctx = sa->ike_id;
+}
+
+/* Both ends have the same binding, of the keys that signed. */
+static void test_D_channel_binding(void)
+{
+	const struct bytes key = pki_spki(pki_key_get("P-256"));
+	struct side *const sides[] = {&a, &b};
+	uint8_t keys[2][4096], hash[2][32];
+
+	pair_of_certs("DNS:side1.example", true);
+	comes_up();
+	for (int i = 0; i < 2; i++) {
+		struct ipsec_engine *e = sides[i]->engine;
+		size_t len = sizeof(keys[i]), hash_len = sizeof(hash[i]), little = 31;
+		uint32_t id = 0;
+
+		ipsec_engine_each_sa(e, note_id, &id);
+		CU_ASSERT(ipsec_engine_binding(e, keys[i], &len, id, IPSEC_BINDING_KEYS) == 0);
+		CU_ASSERT(ipsec_engine_binding(e, hash[i], &hash_len, id, IPSEC_BINDING_SHA256) ==
+			  0);
+		CU_ASSERT(len == 2 * key.len && hash_len == 32);
+		CU_ASSERT(memcmp(keys[i], key.p, key.len) == 0);
+		CU_ASSERT(ipsec_engine_binding(e, hash[i], &little, id, IPSEC_BINDING_SHA256) ==
+				  -1 &&
+			  errno == EINVAL);
+		CU_ASSERT(ipsec_engine_binding(e, hash[i], &hash_len, id + 9,
+					       IPSEC_BINDING_SHA256) == -1 &&
+			  errno == ENOENT);
+	}
+	CU_ASSERT(memcmp(hash[0], hash[1], 32) == 0);
+	pair_close();
+}
+
 static void test_the_signer_refuses(void)
 {
 	a.refuses = true;
@@ -525,6 +561,7 @@ static void test_S22_a_yes_is_not_for_another(void)
 static const struct tap_test tests[] = {
 	TAP_TEST(test_every_scheme),
 	TAP_TEST(test_certificates),
+	TAP_TEST(test_D_channel_binding),
 	TAP_TEST(test_the_signer_refuses),
 	TAP_TEST(test_the_signer_answers_later),
 	TAP_TEST(test_no_answer_in_time),

@@ -89,7 +89,8 @@ struct ipsec_packet {
 	size_t len;      /* bytes at data */
 	size_t room;     /* bytes that data has room for, when the packet is to be filled in */
 	uint32_t token;  /* inner, received: the protection class it arrived under, see
-			  * ipsec_engine_peer(); otherwise 0 */
+			  * ipsec_engine_peer(); sent: the one that it must leave under, 0 = as
+			  * policies say. Outer: 0 */
 	uint8_t tos;     /* outer: the outer header's TOS or traffic class byte */
 	uint8_t zero[3]; /* 0 */
 	struct ipsec_path path; /* outer only */
@@ -365,8 +366,9 @@ IPSEC_API int ipsec_engine_attach_tap(struct ipsec_engine *e, int fd, bool tun, 
 /* struct ipsec_driver_ops - a driver of the program's own. All are called by one thread at a time:
  * that which dispatches, or with threads = 1 the data path's. None may block or call the engine. */
 struct ipsec_driver_ops {
-	/* receive - fill up to num packets: data has room bytes; set len, and on an outer driver
-	 * path (with encap) and tos. Returns how many were filled. */
+	/* receive - fill up to num packets: data has room bytes; set len, on an outer driver path
+	 * (with encap) and tos, on an inner one token if the packet demands one. Returns how many
+	 * were filled. */
 	unsigned int (*receive)(void *ctx, struct ipsec_packet *packets, unsigned int num);
 	/* send - send num packets in order; they are the library's. Returns how many were sent: the
 	 * others are counted and lost. */
@@ -390,22 +392,29 @@ IPSEC_API int ipsec_engine_attach_driver(struct ipsec_engine *e, const struct ip
 
 struct ipsec_port;
 
-/* ipsec_engine_attach_packets - packets come from and go to ipsec_port_send() and
- * ipsec_port_receive(). 256 packets of up to 2048 bytes wait in each direction. *out is valid until
+/* ipsec_engine_attach_packets - packets come from ipsec_tx_burst() and go to ipsec_rx_burst(). 256
+ * packets of up to 2048 bytes wait in each direction. *out is valid until
  * the engine is freed. name: as for a TAP. Errors: EEXIST. */
 IPSEC_API int ipsec_engine_attach_packets(struct ipsec_engine *e, struct ipsec_port **out,
 					  const char *name);
 
-/* ipsec_port_send - IP packets to be protected and sent: data and len are read, and copied. Returns
- * how many were taken, in order; what no policy protects is dropped and counted, never sent in the
- * clear. -1: EMSGSIZE (the first is longer than 2048), EAGAIN (no room now). One thread at a time
- * for each port, without waiting for the engine. */
+/* ipsec_tx_burst - IP packets to be protected and sent: data, len and token are read, and copied.
+ * With a token a packet leaves by an SA of that protection class, between these two identities and
+ * as well protected, or not at all (ipsec_engine_drops(): CLASS), whatever policy or SA comes first
+ * otherwise. Returns how many were taken, in order; what no policy protects is dropped and counted,
+ * never sent in the clear. -1: EMSGSIZE (the first is longer than 2048), EAGAIN (no room now). One
+ * thread at a time for each port, without waiting for the engine. ipsec_port_send - the same. */
+IPSEC_API int ipsec_tx_burst(struct ipsec_port *port, const struct ipsec_packet *packets,
+			     unsigned int num);
 IPSEC_API int ipsec_port_send(struct ipsec_port *port, const struct ipsec_packet *packets,
 			      unsigned int num);
 
-/* ipsec_port_receive - packets that arrived under protection: data and room say where to, len and
- * token are set; what is longer than room is cut. Returns how many, 0 if there are none. Threads:
- * as above, beside a thread that sends. */
+/* ipsec_rx_burst - packets that arrived under protection: data and room say where to, len and token
+ * are set; what is longer than room is cut. The token is that of the SA which the packet came by,
+ * and of no other, whatever its addresses are. Returns how many, 0 if there are none. Threads: as
+ * above, beside a thread that sends. ipsec_port_receive - the same. */
+IPSEC_API int ipsec_rx_burst(struct ipsec_port *port, struct ipsec_packet *packets,
+			     unsigned int num);
 IPSEC_API int ipsec_port_receive(struct ipsec_port *port, struct ipsec_packet *packets,
 				 unsigned int num);
 
@@ -442,11 +451,30 @@ struct ipsec_peer {
 			     * "pkix-inline" (it was sent), "pubkey", "leap-of-faith" (the key
 			     * that it had at first), "btns" (any key: peer_id is its hash), "none"
 			     * (nobody: peer_id is "%null") */
+	bool privacy;       /* packets are encrypted, */
+	bool integrity;     /* changed ones are found, */
+	bool replay;        /* and those that come twice */
+	bool tunnel;        /* tunnel mode, else transport mode */
 };
 
 /* ipsec_engine_peer - the peer of a packet by its token. The token of a peer is the same for all
  * its SAs and paths, also after re-keying. Errors: ENOENT: nobody's, or nobody's any more. */
 IPSEC_API int ipsec_engine_peer(struct ipsec_engine *e, struct ipsec_peer *out, uint32_t token);
+
+/* enum ipsec_binding - forms of a channel binding (RFC 5056), of the public keys that both ends
+ * signed with. */
+enum ipsec_binding {
+	IPSEC_BINDING_KEYS,   /* both SubjectPublicKeyInfo, that of who began first */
+	IPSEC_BINDING_SHA256, /* SHA-256 of that */
+};
+
+/* ipsec_engine_binding - of an established IKE SA, into *len bytes at out (4096 always suffice);
+ * *len becomes its length. Both ends have the same value, for as long as the IKE SA and those that
+ * re-keying puts in its place; two who compare it over the channel know that nobody is in the
+ * middle. Errors: EINVAL (not started, out is too short), ENOENT (no such IKE SA; an end has shown
+ * no key, as with pre-shared keys). */
+IPSEC_API int ipsec_engine_binding(struct ipsec_engine *e, void *out, size_t *len, uint32_t ike_id,
+				   enum ipsec_binding form);
 
 /* ---- requests -------------------------------------------------------------------------------- */
 
@@ -523,6 +551,7 @@ struct ipsec_child_info {
 	uint32_t num_local_ts, num_remote_ts;
 	uint64_t in_packets, in_bytes, out_packets, out_bytes; /* inner bytes */
 	uint64_t installed_ns, rekey_ns, expire_ns;
+	uint32_t token; /* the protection class, which ipsec_tx_burst() may demand */
 };
 
 /* struct ipsec_sa_info - one IKE SA and its Child SAs. */
