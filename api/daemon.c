@@ -57,6 +57,8 @@ struct daemon {
 	struct app_backend app_backend;
 	struct app_server *app; /* NULL: applications may ask nothing */
 	struct app_listen *app_listen;
+	const struct conf *app_conf; /* whose rights are in force there; never looked into */
+	uv_prepare_t on_sleep;
 	struct engine_observer observer;
 	struct log_sink sink;
 };
@@ -224,6 +226,24 @@ static enum err instance(uint64_t *out)
 	return rng_fill(rng_system(), out, sizeof(*out));
 }
 
+/* A configuration that was loaded, by whatever way, has other rights: it is another object. */
+static void before_sleep(uv_prepare_t *handle)
+{
+	struct daemon *d = handle->data;
+	const struct conf *conf = engine_conf(d->engine);
+
+	if (conf != d->app_conf)
+		app_server_configure(d->app, &conf->daemon.app);
+	d->app_conf = conf;
+}
+
+static void watch_rights(struct daemon *d)
+{
+	uv_prepare_init(&d->loop, &d->on_sleep);
+	d->on_sleep.data = d;
+	uv_prepare_start(&d->on_sleep, before_sleep);
+}
+
 static enum err app_open(struct daemon *d)
 {
 	const struct conf_app *conf = &engine_conf(d->engine)->daemon.app;
@@ -246,12 +266,15 @@ static enum err app_open(struct daemon *d)
 		return err;
 	}
 	engine_app_observe(d->engine, on_app_event, d);
+	watch_rights(d);
 	return ERR_OK;
 }
 
 static void app_close(struct daemon *d)
 {
 	engine_app_observe(d->engine, NULL, NULL);
+	if (d->app_listen)
+		uv_close((uv_handle_t *)&d->on_sleep, NULL);
 	app_listen_close(d->app_listen);
 	d->app_listen = NULL;
 }
@@ -295,8 +318,6 @@ static void on_reload(uv_signal_t *handle, int signum)
 		LOG(ERROR, CFG, NULL, "the old configuration stays in force: %s", err_text(err));
 	else
 		LOG(INFO, CFG, NULL, "configuration loaded again");
-	if (!err && d->app)
-		app_server_configure(d->app, &engine_conf(d->engine)->daemon.app);
 	mem_free(diags);
 }
 

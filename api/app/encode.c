@@ -7,9 +7,6 @@
 static_assert(LATCH_CLOSED == 4 && APP_PART_NONE == 4 && APP_ASK_YES == 2,
 	      "the protocol has these numbers");
 
-/* RFC 7296 3.5: ID_DER_ASN1_DN */
-#define ID_DN 9
-
 /* The protocol's numbers are those of programs, and stay when ours change. */
 static const uint8_t methods[AUTH_NUM_METHODS] = {
 	[AUTH_METHOD_NONE] = APP_METHOD_NONE,
@@ -73,22 +70,28 @@ static void put_id(struct writer *w, uint16_t type, const struct ike_id *id)
 	app_put_text(w, type, ike_id_text(text, sizeof(text), id));
 }
 
-/* A name in DER, as people write it; one that is too long for an identity is left out. */
-static void put_name(struct writer *w, uint16_t type, struct bytes der)
-{
-	struct ike_id id = {.type = ID_DN, .len = (uint16_t)der.len};
-
-	if (der.len == 0 || der.len > sizeof(id.data))
-		return;
-	memcpy(id.data, der.p, der.len);
-	put_id(w, type, &id);
-}
-
 /* What does not fit an attribute is none that we know of, and is left out. */
 static void put_key(struct writer *w, uint16_t type, struct bytes key)
 {
 	if (key.len <= 2048)
 		app_put_bytes(w, type, key);
+}
+
+/* Names that were vouched for, a short name of the key, and what binds a channel to both keys. */
+static void put_names(struct writer *w, const struct auth_proof *proof)
+{
+	uint8_t hash[IKE_BINDING_MAX];
+	char text[APP_ID_MAX];
+	size_t len;
+
+	if (!ike_authority_dn(text, sizeof(text), proof))
+		app_put_text(w, APP_A_CA, text);
+	if (!ike_certificate_dn(text, sizeof(text), proof))
+		app_put_text(w, APP_A_SUBJECT, text);
+	if (!ike_pubkey_id(text, proof))
+		app_put_text(w, APP_A_PUBKEY_ID, text);
+	if (!ike_channel_binding(hash, sizeof(hash), &len, proof, IKE_BINDING_SHA256))
+		app_put_bytes(w, APP_A_BINDING_HASH, bytes_of(hash, len));
 }
 
 void put_proof(struct writer *w, const struct auth_proof *proof)
@@ -101,7 +104,8 @@ void put_proof(struct writer *w, const struct auth_proof *proof)
 	app_put_u32(w, APP_A_PEER_KIND, p->peer.type);
 	put_key(w, APP_A_PEER_KEY, p->peer_key);
 	put_key(w, APP_A_LOCAL_KEY, p->local_key);
-	put_name(w, APP_A_CA, p->ca);
+	app_put_bool(w, APP_A_INITIATOR, p->initiator);
+	put_names(w, proof);
 }
 
 static uint32_t yes_no(bool yes)

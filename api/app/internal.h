@@ -31,10 +31,10 @@ struct app_client {
 	bool in_input; /* app_client_input() is running: its caller looks for output */
 };
 
-/* struct latch_rec - a latch that the server has to do with. maker: the number that the engine has
+/* struct held - a latch that the server has to do with. maker: the number that the engine has
  * it under; client: whose it is now, 0 = nobody's until somebody finds it. counted: in the user's
  * quota. */
-struct latch_rec {
+struct held {
 	struct list_node node;
 	uint64_t id, maker, client;
 	struct app_user *user;
@@ -135,15 +135,15 @@ struct app_client *client_find(const struct app_server *s, uint64_t number) NONN
 MUST_USE enum err deny(struct call *call, enum err e, const char *why) NONNULL(1, 3);
 
 /* latches.c: latch_own - the latch that the request names, if it is the client's own or he has the
- * right `all`; else NOT_FOUND. latch_add - note that it is the client's. latch_rec - NULL if it is
- * not known. latch_drop - forget. latches_gone - a client has gone. */
+ * right `all`; else NOT_FOUND. held_add - note that it is the client's. held_find - NULL if it is
+ * not known. held_drop - forget. held_gone - a client has gone. */
 MUST_USE enum err latch_own(struct call *call, struct app_latch *out, uint32_t all) NONNULL(1, 2);
 MUST_USE bool latch_is_own(const struct call *call, const struct app_latch *latch) NONNULL(1, 2);
-MUST_USE enum err latch_add(struct app_server *s, const struct app_latch *latch, uint64_t client,
-			    bool counted, bool keep) NONNULL(1, 2);
-struct latch_rec *latch_rec(const struct app_server *s, uint64_t id) NONNULL(1);
-void latch_drop(struct app_server *s, struct latch_rec *rec) NONNULL(1);
-void latches_gone(struct app_server *s, const struct app_client *c) NONNULL(1, 2);
+MUST_USE enum err held_add(struct app_server *s, const struct app_latch *latch, uint64_t client,
+			   bool counted, bool keep) NONNULL(1, 2);
+struct held *held_find(const struct app_server *s, uint64_t id) NONNULL(1);
+void held_drop(struct app_server *s, struct held *rec) NONNULL(1);
+void held_gone(struct app_server *s, const struct app_client *c) NONNULL(1, 2);
 
 /* waits.c: wait_add - the client's request `id` is answered when the latch stands or fails.
  * Errors: FULL, NOMEM. wait_tell - a latch's state. waits_gone - of a client. require_answer - put

@@ -6,10 +6,10 @@
 
 #include <netinet/in.h>
 
-struct latch_rec *latch_rec(const struct app_server *s, uint64_t id)
+struct held *held_find(const struct app_server *s, uint64_t id)
 {
 	list_for_each (n, &s->latches) {
-		struct latch_rec *rec = list_entry(n, struct latch_rec, node);
+		struct held *rec = list_entry(n, struct held, node);
 
 		if (rec->id == id)
 			return rec;
@@ -17,7 +17,7 @@ struct latch_rec *latch_rec(const struct app_server *s, uint64_t id)
 	return NULL;
 }
 
-void latch_drop(struct app_server *s, struct latch_rec *rec)
+void held_drop(struct app_server *s, struct held *rec)
 {
 	(void)s;
 	if (rec->counted)
@@ -26,10 +26,10 @@ void latch_drop(struct app_server *s, struct latch_rec *rec)
 	mem_free(rec);
 }
 
-static enum err rec_new(struct app_server *s, struct latch_rec **out, const struct app_latch *latch)
+static enum err rec_new(struct app_server *s, struct held **out, const struct app_latch *latch)
 {
 	struct app_user *user;
-	struct latch_rec *rec;
+	struct held *rec;
 
 	TRY(app_user_get(&s->users, &user, latch->uid, app_server_now(s)));
 	rec = mem_alloc(sizeof(*rec));
@@ -45,10 +45,10 @@ static enum err rec_new(struct app_server *s, struct latch_rec **out, const stru
 
 /* A latch that is not counted names its user too: that he is remembered costs him a connection at
  * most. */
-enum err latch_add(struct app_server *s, const struct app_latch *latch, uint64_t client,
-		   bool counted, bool keep)
+enum err held_add(struct app_server *s, const struct app_latch *latch, uint64_t client,
+		  bool counted, bool keep)
 {
-	struct latch_rec *rec = latch_rec(s, latch->id);
+	struct held *rec = held_find(s, latch->id);
 
 	if (!rec)
 		TRY(rec_new(s, &rec, latch));
@@ -74,7 +74,7 @@ static bool is_by_socket(const struct host_socket *sock, const struct app_latch 
 
 bool latch_is_own(const struct call *call, const struct app_latch *latch)
 {
-	const struct latch_rec *rec = latch_rec(call->server, latch->id);
+	const struct held *rec = held_find(call->server, latch->id);
 	const struct app_client *c = call->client;
 
 	if (rec && rec->client == c->number && latch->uid == c->peer.uid)
@@ -98,15 +98,15 @@ enum err latch_own(struct call *call, struct app_latch *out, uint32_t all)
 }
 
 /* What is to be kept is nobody's until somebody finds it by its socket. */
-void latches_gone(struct app_server *s, const struct app_client *c)
+void held_gone(struct app_server *s, const struct app_client *c)
 {
 	list_for_each_safe (n, &s->latches) {
-		struct latch_rec *rec = list_entry(n, struct latch_rec, node);
+		struct held *rec = list_entry(n, struct held, node);
 
 		if (rec->client != c->number)
 			continue;
 		rec->client = 0;
 		if (!rec->keep)
-			latch_drop(s, rec);
+			held_drop(s, rec);
 	}
 }

@@ -132,9 +132,9 @@ enum app_attr_type {
 	APP_A_INDETERMINATE = 56,
 	APP_A_CONN = 57,
 	APP_A_EAP = 58,
-	APP_A_BINDING = 59,      /* channel binding: public keys, the initiator's first */
+	APP_A_INITIATOR = 59,    /* this side began: its key is first in a channel binding */
 	APP_A_SUBJECT = 60,      /* of the peer's certificate */
-	APP_A_BINDING_HASH = 61, /* SHA-256 of BINDING's */
+	APP_A_BINDING_HASH = 61, /* SHA-256 of both keys */
 	APP_A_PUBKEY_ID = 62,    /* short name of the peer's key */
 	/* a profile */
 	APP_A_CLEAR = 64,

@@ -66,7 +66,7 @@ void app_server_free(struct app_server *s)
 		return;
 	assert(list_empty(&s->clients) && list_empty(&s->waits));
 	list_for_each_safe (n, &s->latches)
-		latch_drop(s, list_entry(n, struct latch_rec, node));
+		held_drop(s, list_entry(n, struct held, node));
 	list_for_each_safe (n, &s->asks)
 		ask_free(list_entry(n, struct ask, node));
 	app_users_fini(&s->users);
@@ -168,7 +168,7 @@ void app_client_close(struct app_client *c)
 	s->num_clients--;
 	waits_gone(s, c);
 	asks_gone(s, c->number);
-	latches_gone(s, c);
+	held_gone(s, c);
 	s->backend->ops->latch_client_gone(s->backend->ctx, c->number);
 	while (!list_empty(&c->out))
 		drop_first(c);
@@ -362,7 +362,7 @@ enum err app_client_input(struct app_client *c, const void *bytes, size_t len, i
 /* Whose the latch is now: who found it has it from who made it. */
 static struct app_client *client_of(const struct app_server *s, const struct app_event *event)
 {
-	const struct latch_rec *rec = event->latch ? latch_rec(s, event->latch->id) : NULL;
+	const struct held *rec = event->latch ? held_find(s, event->latch->id) : NULL;
 
 	return client_find(s, rec ? rec->client : event->client);
 }
@@ -438,16 +438,16 @@ static void ask(struct app_server *s, struct app_client *c, const struct app_eve
 /* A listener's connections are its client's, and count for nothing. */
 static void note_spawned(struct app_server *s, const struct app_event *event)
 {
-	const struct latch_rec *parent = latch_rec(s, event->parent);
+	const struct held *parent = held_find(s, event->parent);
 	uint64_t client = parent ? parent->client : event->client;
 
-	if (latch_add(s, event->latch, client, false, parent && parent->keep))
+	if (held_add(s, event->latch, client, false, parent && parent->keep))
 		LOG(WARN, CFG, NULL, "no memory for a listener's new latch");
 }
 
 void app_server_event(struct app_server *s, const struct app_event *event)
 {
-	struct latch_rec *rec;
+	struct held *rec;
 	struct app_client *c;
 
 	if (event->kind == APP_EVENT_SPAWNED && event->latch)
@@ -462,7 +462,7 @@ void app_server_event(struct app_server *s, const struct app_event *event)
 	if (c && c->events)
 		tell(c, event);
 	wait_tell(s, event->latch);
-	rec = event->latch->state == LATCH_CLOSED ? latch_rec(s, event->latch->id) : NULL;
+	rec = event->latch->state == LATCH_CLOSED ? held_find(s, event->latch->id) : NULL;
 	if (rec)
-		latch_drop(s, rec);
+		held_drop(s, rec);
 }

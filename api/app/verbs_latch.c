@@ -68,7 +68,7 @@ static enum err create(struct call *call, struct app_latch *out, const struct ap
 		*out = (struct app_latch){.id = id, .state = LATCH_CLOSED};
 		return ERR_OK;
 	}
-	if (!latch_add(call->server, out, p->client, true, p->keep))
+	if (!held_add(call->server, out, p->client, true, p->keep))
 		return ERR_OK;
 	(void)call->ops->latch_release(call->ctx, id);
 	return ERR_NOMEM;
@@ -94,7 +94,7 @@ static enum err take_existing(struct call *call, struct app_latch *out,
 					 memcmp(&out->demand, &p->demand, sizeof(p->demand))))
 		return refuse(call, ERR_EXISTS, "the flow is latched otherwise");
 	if (out->state <= LATCH_ESTABLISHED)
-		return latch_add(call->server, out, call->client->number, false, p->keep);
+		return held_add(call->server, out, call->client->number, false, p->keep);
 	TRY(call->ops->latch_release(call->ctx, out->id));
 	return create(call, out, p);
 }
@@ -123,13 +123,13 @@ enum err verb_require(struct call *call)
 enum err verb_latch_release(struct call *call)
 {
 	struct app_latch latch;
-	struct latch_rec *rec;
+	struct held *rec;
 
 	TRY(latch_own(call, &latch, APP_RIGHT_ADMIN));
 	TRY(call->ops->latch_release(call->ctx, latch.id));
-	rec = latch_rec(call->server, latch.id);
+	rec = held_find(call->server, latch.id);
 	if (rec)
-		latch_drop(call->server, rec);
+		held_drop(call->server, rec);
 	return ERR_OK;
 }
 
@@ -149,25 +149,27 @@ enum err verb_reauthenticate(struct call *call)
 {
 	struct app_demand demand;
 	struct app_latch latch, next;
-	struct latch_rec *rec;
+	struct held *rec;
 	uint64_t id;
 	bool keep;
 
 	TRY(latch_own(call, &latch, APP_RIGHT_ADMIN));
 	TRY(take_demand(&demand, call->in));
+	if (!call->ops->reauthenticate)
+		return ERR_UNSUPPORTED;
 	TRY(app_demand_check(call->server->backend, &demand, &latch.flow, call->client->rights,
 			     call->text));
-	rec = latch_rec(call->server, latch.id);
+	rec = held_find(call->server, latch.id);
 	keep = rec && rec->keep;
 	TRY(call->ops->reauthenticate(call->ctx, &id, latch.id, &demand, call->text));
 	app_put_u64(&call->out, APP_A_LATCH, id);
 	memset(&next, 0, sizeof(next));
 	if (call->ops->latch_info(call->ctx, &next, id))
 		return ERR_OK;
-	rec = latch_rec(call->server, latch.id);
+	rec = held_find(call->server, latch.id);
 	if (rec)
-		latch_drop(call->server, rec);
-	return latch_add(call->server, &next, call->client->number, true, keep);
+		held_drop(call->server, rec);
+	return held_add(call->server, &next, call->client->number, true, keep);
 }
 
 enum err verb_delete(struct call *call)

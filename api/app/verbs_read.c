@@ -54,7 +54,7 @@ enum err verb_latch_find(struct call *call)
 	TRY(call->ops->latch_find(call->ctx, &latch, &call->sock.flow, listener));
 	if (!latch_is_own(call, &latch))
 		return deny(call, ERR_NOT_FOUND, "the latch is another's");
-	TRY(latch_add(call->server, &latch, call->client->number, false, false));
+	TRY(held_add(call->server, &latch, call->client->number, false, false));
 	put_latch(&call->out, &latch);
 	return ERR_OK;
 }
@@ -93,7 +93,7 @@ enum err verb_profiles(struct call *call)
 enum err verb_list(struct call *call)
 {
 	list_for_each (n, &call->server->latches) {
-		const struct latch_rec *rec = list_entry(n, struct latch_rec, node);
+		const struct held *rec = list_entry(n, struct held, node);
 		struct app_latch latch = {0};
 
 		if (call->ops->latch_info(call->ctx, &latch, rec->id))

@@ -74,6 +74,26 @@ int itoken_copy(struct ipsec_iToken *to, const struct ipsec_iToken *from)
 	return fail(ENOMEM, "memory is short");
 }
 
+/* Both keys, the initiator's first; nothing where an end has shown none. */
+static int bind_keys(struct blob *out, const struct app_attrs *class)
+{
+	struct bytes own = app_attr_bytes(class, APP_A_LOCAL_KEY),
+		     peer = app_attr_bytes(class, APP_A_PEER_KEY);
+	bool first = app_attr_bool(class, APP_A_INITIATOR, false);
+	struct bytes a = first ? own : peer, b = first ? peer : own;
+
+	*out = (struct blob){0};
+	if (!a.len || !b.len)
+		return 0;
+	out->p = mem_alloc(a.len + b.len);
+	if (!out->p)
+		return -1;
+	memcpy(out->p, a.p, a.len);
+	memcpy(out->p + a.len, b.p, b.len);
+	out->len = a.len + b.len;
+	return 0;
+}
+
 int itoken_take(struct ipsec_iToken *t, const struct app_attrs *class, bool local)
 {
 	struct bytes hash = app_attr_bytes(class, APP_A_BINDING_HASH);
@@ -93,7 +113,7 @@ int itoken_take(struct ipsec_iToken *t, const struct app_attrs *class, bool loca
 	t->has_hash = hash.len == sizeof(t->binding_hash);
 	if (t->has_hash)
 		memcpy(t->binding_hash, hash.p, hash.len);
-	if (!blob_copy(&t->binding, app_attr_bytes(class, APP_A_BINDING)))
+	if (!bind_keys(&t->binding, class))
 		return 0;
 	itoken_fini(t);
 	return fail(ENOMEM, "memory is short");

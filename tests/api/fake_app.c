@@ -341,6 +341,7 @@ static struct auth_proof *some_proof(void)
 		peer[44];
 	struct auth_proof_params p = {
 		.method = AUTH_METHOD_PUBKEY,
+		.initiator = true,
 		.local = {.type = 2, .len = 11, .data = "own.example"},
 		.peer = {.type = 2, .len = 12, .data = "peer.example"},
 		.local_key = bytes_of(own, sizeof(own)),

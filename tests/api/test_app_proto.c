@@ -121,7 +121,7 @@ static void test_S61_values(void)
 	CU_ASSERT_EQUAL(one(APP_A_PEER, letters, 263), ERR_OK);
 	CU_ASSERT_EQUAL(one(APP_A_PEER, letters, 264), ERR_LIMIT);
 	CU_ASSERT_EQUAL(one(APP_A_METHODS, zero, APP_NUM_METHODS), ERR_LIMIT);
-	CU_ASSERT_EQUAL(one(APP_A_BINDING, zero, 4097), ERR_LIMIT);
+	CU_ASSERT_EQUAL(one(APP_A_PEER_KEY, zero, 2049), ERR_LIMIT);
 	CU_ASSERT_EQUAL(one(APP_A_FLOW, flow, 39), ERR_OK);
 	CU_ASSERT_EQUAL(one(APP_A_FLOW, flow, 38), ERR_TRUNCATED);
 	flow[6] = 1; /* an IPv4 address of five bytes */

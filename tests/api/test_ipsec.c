@@ -14,6 +14,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -132,7 +133,7 @@ static void test_A12_socket_token(void)
 	int fd = udp(9), loose = udp(0);
 	uint16_t port = port_of(fd);
 	char text[400];
-	uint8_t key[64];
+	uint8_t key[64], binding[128], hash[32];
 	size_t len = sizeof(key);
 	bool yes = false;
 
@@ -160,6 +161,22 @@ static void test_A12_socket_token(void)
 	CU_ASSERT_EQUAL(ipsec_iToken_get_bytes(i, IPSEC_API_ATTR_PUBLIC_KEY, key, &len), 0);
 	CU_ASSERT_EQUAL(len, 44);
 	CU_ASSERT_EQUAL(key[12], 128);
+	/* Our key first, for we began; and the hash of that. */
+	len = sizeof(binding);
+	CU_ASSERT_EQUAL(ipsec_iToken_get_bytes(i, IPSEC_API_ATTR_CHANNEL_BINDING, binding, &len),
+			0);
+	CU_ASSERT_EQUAL(len, 88);
+	CU_ASSERT_EQUAL(binding[12], 0);
+	CU_ASSERT_EQUAL(binding[44 + 12], 128);
+	crypto_hash_sha256(hash, binding, len);
+	len = sizeof(binding);
+	CU_ASSERT_EQUAL(
+		ipsec_iToken_get_bytes(i, IPSEC_API_ATTR_CHANNEL_BINDING_HASH, binding, &len), 0);
+	CU_ASSERT_EQUAL(len, 32);
+	CU_ASSERT_EQUAL(memcmp(binding, hash, 32), 0);
+	CU_ASSERT_EQUAL(ipsec_iToken_get_text(i, IPSEC_API_ATTR_PUBKEY_ID, text, 64), 0);
+	CU_ASSERT_EQUAL(strlen(text), 9);
+	FAILS(ipsec_iToken_get_text(i, IPSEC_API_ATTR_CERTIFICATE_DN, text, 64), ENOENT);
 	FAILS(ipsec_iToken_set_identity(i, "somebody.else"), EACCES);
 	FAILS(ipsec_pToken_set_bool(p, IPSEC_API_ATTR_TUNNEL_MODE, true), EACCES);
 	CU_ASSERT_EQUAL(ipsec_get_socket_pToken(fd, again), 0);
