@@ -6,6 +6,7 @@
 #include "api/app/quota.h"
 #include "api/app/server.h"
 #include "base/host.h"
+#include "base/htab.h"
 
 /* struct app_out - a message that waits to be sent. */
 struct app_out {
@@ -36,6 +37,7 @@ struct app_client {
  * quota. */
 struct held {
 	struct list_node node;
+	struct htab_node by_id;
 	uint64_t id, maker, client;
 	struct app_user *user;
 	bool keep, counted;
@@ -69,6 +71,7 @@ struct app_server {
 	struct list_node clients;
 	uint32_t num_clients;
 	struct list_node latches, waits, asks;
+	struct htab by_id; /* of latches */
 	struct app_users users;
 };
 

@@ -8,21 +8,17 @@
 
 struct held *held_find(const struct app_server *s, uint64_t id)
 {
-	list_for_each (n, &s->latches) {
-		struct held *rec = list_entry(n, struct held, node);
+	struct htab_node *n = htab_find(&s->by_id, bytes_of(&id, sizeof(id)));
 
-		if (rec->id == id)
-			return rec;
-	}
-	return NULL;
+	return n ? container_of(n, struct held, by_id) : NULL;
 }
 
 void held_drop(struct app_server *s, struct held *rec)
 {
-	(void)s;
 	if (rec->counted)
 		rec->user->num_latches--;
 	list_remove(&rec->node);
+	htab_remove(&s->by_id, &rec->by_id);
 	mem_free(rec);
 }
 
@@ -39,6 +35,7 @@ static enum err rec_new(struct app_server *s, struct held **out, const struct ap
 	rec->maker = latch->client;
 	rec->user = user;
 	list_push_back(&s->latches, &rec->node);
+	htab_insert(&s->by_id, &rec->by_id, bytes_of(&rec->id, sizeof(rec->id)));
 	*out = rec;
 	return ERR_OK;
 }

@@ -37,9 +37,12 @@ enum err app_server_new(struct app_server **out, const struct app_backend *backe
 			const struct conf_app *conf, uint64_t instance)
 {
 	struct app_server *s = mem_alloc(sizeof(*s));
+	enum err e = s ? htab_init(&s->by_id, rng_system()) : ERR_NOMEM;
 
-	if (!s)
-		return ERR_NOMEM;
+	if (e) {
+		mem_free(s);
+		return e;
+	}
 	s->backend = backend;
 	s->conf = *conf;
 	s->instance = instance;
@@ -69,6 +72,7 @@ void app_server_free(struct app_server *s)
 		held_drop(s, list_entry(n, struct held, node));
 	list_for_each_safe (n, &s->asks)
 		ask_free(list_entry(n, struct ask, node));
+	htab_fini(&s->by_id);
 	app_users_fini(&s->users);
 	mem_free(s);
 }

@@ -23,7 +23,7 @@ struct app_client;
 #define APP_CLIENT_QUEUE_MAX (256u << 10)
 
 /* app_server_new - a server without clients; backend is borrowed for its life, conf copied.
- * instance: number of this life of the daemon, another one each time. Errors: NOMEM. */
+ * instance: number of this life of the daemon, another one each time. Errors: NOMEM, CRYPTO. */
 MUST_USE enum err app_server_new(struct app_server **out, const struct app_backend *backend,
 				 const struct conf_app *conf, uint64_t instance) NONNULL(1, 2, 3);
 
