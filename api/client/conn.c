@@ -581,7 +581,10 @@ int events_open(void)
 		if (!err && up) {
 			err = ask_simple(APP_EVENTS, &msg, &w);
 			parts_free(&w.parts);
-			watch();
+			if (err == ECONNRESET)
+				err = connect_now(); /* which asks for them */
+			else
+				watch();
 		}
 		if (err && g.epoll >= 0) {
 			close(g.signal);

@@ -439,6 +439,6 @@ void fake_app_ask(struct fake_app *f, uint64_t id, uint64_t ask)
 				    .client = l->client,
 				    .latch = l,
 				    .ask = ask,
-				    .deadline_ns = f->now_ns + 5 * NS_PER_S,
+				    .deadline_ns = now(f) + 5 * NS_PER_S,
 				    .proof = f->classes[0].proof});
 }

@@ -574,6 +574,32 @@ static void test_events(void)
 	app_stand_down(&s);
 }
 
+/* Who asks for events after the daemon was away gets them. */
+static void test_events_after_a_restart(void)
+{
+	struct ipsec_app_event ev = {.size = sizeof(ev)};
+	struct ipsec_latch *latch;
+	int fd = udp(9), events;
+	struct app_stand s;
+
+	app_stand_up(&s);
+	CU_ASSERT_EQUAL(ipsec_latch_create(&latch, fd, NULL, 0), 0);
+	ipsec_latch_free(latch);
+	app_stand_stop(&s);
+	s.fake.num_latches = 0;
+	app_stand_start(&s);
+	events = ipsec_event_fd();
+	CU_ASSERT_TRUE_FATAL(events >= 0);
+	CU_ASSERT_EQUAL(ipsec_latch_create(&latch, fd, NULL, 0), 0);
+	app_stand_do(&s, first_stands, NULL);
+	for (int i = 0; i < 3 && !wait_for(events, &ev, IPSEC_APP_EVENT_LATCH); i++) {
+	}
+	CU_ASSERT_EQUAL(ev.state, IPSEC_LATCH_ESTABLISHED);
+	ipsec_latch_free(latch);
+	close(fd);
+	app_stand_down(&s);
+}
+
 /* A daemon that goes and comes back is told, by the descriptor alone; events go on. */
 static void test_events_restart(void)
 {
@@ -786,6 +812,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_fork),
 	TAP_TEST(test_threads),
 	TAP_TEST(test_A19_profiles),
+	TAP_TEST(test_events_after_a_restart),
 	TAP_TEST(test_events),
 	TAP_TEST(test_events_restart),
 	TAP_TEST(test_events_lost),

@@ -1,0 +1,457 @@
+# SPDX-License-Identifier: Apache-2.0
+"""IPsec as an application uses it: <latchkey/ipsec.h> for Python, by liblatchkey.so.0 and the
+standard library alone.
+
+    sock = socket.socket()
+    latchkey_ipsec.connect(sock, ("192.0.2.1", 9200), peer="server.example")
+    print(latchkey_ipsec.of_socket(sock).peer.identity)
+
+What fails raises IpsecError, an OSError whose text is a sentence and whose reason is a Reason. With
+asyncio: `await connect_async(...)`, `await require_async(...)` and `async for event in events()`.
+LATCHKEY_LIBRARY names another library. Functions may be called from any thread; a PToken, IToken or
+Latch is used by one at a time.
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import enum
+import errno
+import os
+import socket
+import struct
+
+_lib = ctypes.CDLL(os.environ.get("LATCHKEY_LIBRARY", "liblatchkey.so.0"), use_errno=True)
+SO_MARK = 36
+MSG_SPACE = 32  # of control data that recvmsg() needs for a token
+_ROOM = 4200
+
+
+class Method(enum.IntEnum):
+    """How a peer proved who he is."""
+    NONE = 1
+    BTNS = 2
+    LEAPOFFAITH = 3
+    PRESHAREDKEY = 4
+    GROUPKEY = 5
+    XAUTH = 6
+    EAP = 7
+    PKIX_TRUSTED = 8
+    PKIX_INLINE = 9
+    PKIX_OFFLINE = 10
+    PUBKEY = 11
+
+
+class State(enum.IntEnum):
+    """Of a latch (RFC 5660)."""
+    LARVAL = 0
+    LISTENING = 1
+    ESTABLISHED = 2
+    BROKEN = 3
+    CLOSED = 4
+
+
+class EventKind(enum.IntEnum):
+    LATCH = 1
+    SPAWNED = 2
+    ASK = 3
+    DISCONNECTED = 4
+    RECONNECTED = 5
+    LOST = 6
+
+
+class Attr(enum.IntEnum):
+    """IPSEC_API_ATTR_* of the header."""
+    PRIVACY_PROTECTED = 1
+    INTEGRITY_PROTECTED = 2
+    COMPRESSION_AVAILABLE = 3
+    TUNNEL_MODE = 4
+    ITOKEN = 5
+    LOCAL_ITOKEN = 6
+    POLICY_NAME = 7
+    AUTH_METHODS = 8
+    PART = 9
+    SUITE = 10
+    INFORMATION_STRING = 11
+    REPLAY_PROTECTED = 12
+    INDETERMINATE = 13
+    AUDIT_STRING = 14
+    AUTH_METHOD = 15
+    EAP_METHOD = 16
+    IDENTITY = 17
+    CERTIFICATE_AUTHORITY_DN = 18
+    CERTIFICATE_DN = 19
+    PUBKEY_ID = 20
+    CHANNEL_BINDING = 21
+    CHANNEL_BINDING_HASH = 22
+    PUBLIC_KEY = 23
+
+
+KEEP, LISTENER = 1, 2
+
+
+class _LatchInfo(ctypes.Structure):
+    _fields_ = [("size", ctypes.c_size_t), ("state", ctypes.c_int), ("reason", ctypes.c_int),
+                ("listener", ctypes.c_bool), ("uid", ctypes.c_uint32),
+                ("profile", ctypes.c_char * 32), ("peer", ctypes.c_char * 264),
+                ("text", ctypes.c_char * 256), ("number", ctypes.c_uint64)]
+
+
+class _Event(ctypes.Structure):
+    _fields_ = [("size", ctypes.c_size_t), ("kind", ctypes.c_int), ("state", ctypes.c_int),
+                ("reason", ctypes.c_int), ("timeout_ms", ctypes.c_uint32),
+                ("latch", ctypes.c_uint64), ("parent", ctypes.c_uint64), ("ask", ctypes.c_uint64),
+                ("peer", ctypes.c_void_p), ("text", ctypes.c_char * 256)]
+
+
+class _Msghdr(ctypes.Structure):
+    _fields_ = [("name", ctypes.c_void_p), ("namelen", ctypes.c_uint32),
+                ("iov", ctypes.c_void_p), ("iovlen", ctypes.c_size_t),
+                ("control", ctypes.c_void_p), ("controllen", ctypes.c_size_t),
+                ("flags", ctypes.c_int)]
+
+
+def _declare():
+    pointer, number = ctypes.c_void_p, ctypes.c_uint32
+    text, size = ctypes.c_char_p, ctypes.POINTER(ctypes.c_size_t)
+    kinds = {
+        "create_iToken": (pointer, []), "create_pToken": (pointer, []),
+        "free_iToken": (ctypes.c_int, [pointer]), "free_pToken": (ctypes.c_int, [pointer]),
+        "cmp_iToken": (ctypes.c_int, [pointer, pointer]),
+        "cmp_pToken": (ctypes.c_int, [pointer, pointer]),
+        "export_iToken": (ctypes.c_int, [pointer, text, size]),
+        "import_iToken": (ctypes.c_int, [pointer, text]),
+        "get_token_attr": (ctypes.c_int, [pointer, number, ctypes.POINTER(number), pointer]),
+        "set_token_attr": (ctypes.c_int, [pointer, number, number, pointer]),
+        "get_socket_pToken": (ctypes.c_int, [ctypes.c_int, pointer]),
+        "set_socket_pToken": (ctypes.c_int, [ctypes.c_int, pointer]),
+        "enable_msg_pToken": (ctypes.c_int, [ctypes.c_int]),
+        "get_msg_pToken": (ctypes.c_int, [ctypes.POINTER(_Msghdr), pointer]),
+        "require": (ctypes.c_int, [ctypes.c_int, text, text]),
+        "connect": (ctypes.c_int, [ctypes.c_int, text, number, text, text, ctypes.c_int]),
+        "latch_create": (ctypes.c_int, [ctypes.POINTER(pointer), ctypes.c_int, pointer, number]),
+        "latch_listen": (ctypes.c_int, [ctypes.POINTER(pointer), ctypes.c_int, pointer, number]),
+        "latch_find": (ctypes.c_int, [ctypes.POINTER(pointer), ctypes.c_int, number]),
+        "latch_inquire": (ctypes.c_int, [pointer, ctypes.POINTER(_LatchInfo)]),
+        "latch_release": (ctypes.c_int, [pointer]), "latch_free": (None, [pointer]),
+        "latch_number": (ctypes.c_uint64, [pointer]),
+        "event_fd": (ctypes.c_int, []),
+        "event_next": (ctypes.c_int, [ctypes.POINTER(_Event)]),
+        "decide": (ctypes.c_int, [ctypes.c_uint64, ctypes.c_bool]),
+        "last_error": (text, []), "last_reason": (ctypes.c_int, []),
+        "reason_text": (text, [ctypes.c_int]), "auth_method_name": (text, [ctypes.c_int]),
+        "set_socket_path": (ctypes.c_int, [text]),
+    }
+    for name, (result, arguments) in kinds.items():
+        function = getattr(_lib, "ipsec_" + name)
+        function.restype, function.argtypes = result, arguments
+
+
+_declare()
+
+
+class IpsecError(OSError):
+    """Why a call failed. reason: a number of the header's enum ipsec_reason; 0: no peer is why."""
+
+    def __init__(self):
+        super().__init__(ctypes.get_errno(), _lib.ipsec_last_error().decode(errors="replace"))
+        self.reason = _lib.ipsec_last_reason()
+
+
+def _must(result):
+    if result < 0:
+        raise IpsecError()
+    return result
+
+
+def _text(value):
+    return None if value is None else value.encode()
+
+
+def set_socket_path(path):
+    """Where the daemon's application socket is."""
+    _must(_lib.ipsec_set_socket_path(os.fsencode(path)))
+
+
+class _Token:
+    _make = _free = None
+
+    def __init__(self, handle=None):
+        self._handle = handle or self._make()
+        if not self._handle:
+            raise IpsecError()
+
+    def __del__(self):
+        if getattr(self, "_handle", None):
+            self._free(self._handle)
+
+    def get(self, attr):
+        """The attribute's bytes, None if it is not known."""
+        room = ctypes.create_string_buffer(_ROOM)
+        length = ctypes.c_uint32(_ROOM)
+        try:
+            _must(_lib.ipsec_get_token_attr(self._handle, attr, ctypes.byref(length), room))
+        except IpsecError as error:
+            if error.errno != errno.ENOENT:
+                raise
+            return None
+        return room.raw[:length.value]
+
+    def set(self, attr, value):
+        _must(_lib.ipsec_set_token_attr(self._handle, attr, len(value), value))
+
+    def _get_text(self, attr):
+        value = self.get(attr)
+        return None if value is None else value[:-1].decode(errors="replace")
+
+    def _get_number(self, attr):
+        value = self.get(attr)
+        return None if value is None else struct.unpack("=I", value)[0]
+
+    @property
+    def audit(self):
+        """For logs; its structure is no promise."""
+        return self._get_text(Attr.AUDIT_STRING)
+
+
+class IToken(_Token):
+    """An identity: IToken() is empty, IToken(identity="x") for templates."""
+
+    _make, _free = staticmethod(_lib.ipsec_create_iToken), staticmethod(_lib.ipsec_free_iToken)
+
+    def __init__(self, handle=None, identity=None):
+        super().__init__(handle)
+        if identity is not None:
+            self.set(Attr.IDENTITY, identity.encode() + b"\0")
+
+    def __eq__(self, other):
+        if not isinstance(other, IToken):
+            return NotImplemented
+        return _must(_lib.ipsec_cmp_iToken(self._handle, other._handle)) == 0
+
+    __hash__ = None
+
+    identity = property(lambda self: self._get_text(Attr.IDENTITY))
+    authority = property(lambda self: self._get_text(Attr.CERTIFICATE_AUTHORITY_DN))
+    certificate = property(lambda self: self._get_text(Attr.CERTIFICATE_DN))
+    key_id = property(lambda self: self._get_text(Attr.PUBKEY_ID))
+    public_key = property(lambda self: self.get(Attr.PUBLIC_KEY))
+    channel_binding = property(lambda self: self.get(Attr.CHANNEL_BINDING_HASH))
+
+    @property
+    def method(self):
+        number = self._get_number(Attr.AUTH_METHOD)
+        return None if number is None else Method(number)
+
+    def export(self):
+        """The external form, a line of ASCII."""
+        length = ctypes.c_size_t(_ROOM * 2)
+        room = ctypes.create_string_buffer(length.value)
+        _must(_lib.ipsec_export_iToken(self._handle, room, ctypes.byref(length)))
+        return room.value.decode("ascii")
+
+    @classmethod
+    def from_text(cls, text):
+        token = cls()
+        _must(_lib.ipsec_import_iToken(token._handle, text.encode()))
+        return token
+
+
+class PToken(_Token):
+    """A protection that was got, or a template: PToken(profile="secure", peer="x", ...)."""
+
+    _make, _free = staticmethod(_lib.ipsec_create_pToken), staticmethod(_lib.ipsec_free_pToken)
+
+    def __init__(self, profile=None, peer=None, methods=None, privacy=None, tunnel=None,
+                 suite=None):
+        super().__init__()
+        for attr, value in ((Attr.POLICY_NAME, profile), (Attr.SUITE, suite)):
+            if value is not None:
+                self.set(attr, value.encode() + b"\0")
+        for attr, value in ((Attr.PRIVACY_PROTECTED, privacy), (Attr.TUNNEL_MODE, tunnel)):
+            if value is not None:
+                self.set(attr, struct.pack("=i", value))
+        if methods is not None:
+            self.set(Attr.AUTH_METHODS, struct.pack(f"={len(methods)}I", *methods))
+        if peer is not None:
+            name = IToken(identity=peer)
+            self.set(Attr.ITOKEN, bytes(ctypes.c_void_p(name._handle)))
+
+    def __eq__(self, other):
+        if not isinstance(other, PToken):
+            return NotImplemented
+        return _must(_lib.ipsec_cmp_pToken(self._handle, other._handle)) == 0
+
+    __hash__ = None
+
+    def _get_bool(self, attr):
+        number = self._get_number(attr)
+        return None if number is None else bool(number)
+
+    def _get_identity(self, attr):
+        value = self.get(attr)
+        return None if value is None else IToken(ctypes.c_void_p.from_buffer_copy(value).value)
+
+    private = property(lambda self: self._get_bool(Attr.PRIVACY_PROTECTED))
+    integrity = property(lambda self: self._get_bool(Attr.INTEGRITY_PROTECTED))
+    compression = property(lambda self: self._get_bool(Attr.COMPRESSION_AVAILABLE))
+    tunnel = property(lambda self: self._get_bool(Attr.TUNNEL_MODE))
+    policy = property(lambda self: self._get_text(Attr.POLICY_NAME))
+    suite = property(lambda self: self._get_text(Attr.SUITE))
+    peer = property(lambda self: self._get_identity(Attr.ITOKEN))
+    local = property(lambda self: self._get_identity(Attr.LOCAL_ITOKEN))
+
+
+def of_socket(sock):
+    """What protects a connected socket; errno.ENOENT: nothing does."""
+    token = PToken()
+    _must(_lib.ipsec_get_socket_pToken(sock.fileno(), token._handle))
+    return token
+
+
+def protect(sock, token):
+    """What the socket sends goes by this protection or not at all."""
+    _must(_lib.ipsec_set_socket_pToken(sock.fileno(), token._handle))
+
+
+def enable_messages(sock):
+    """recvmsg() with MSG_SPACE bytes for control data brings each datagram's token."""
+    _must(_lib.ipsec_enable_msg_pToken(sock.fileno()))
+
+
+def of_message(ancillary):
+    """The token among what recvmsg() gave as its second value; None: it came without protection."""
+    for level, kind, data in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, SO_MARK):
+            head = struct.pack("@Nii", struct.calcsize("@Nii") + len(data), level, kind)
+            room = ctypes.create_string_buffer((head + data).ljust(MSG_SPACE, b"\0"), MSG_SPACE)
+            message = _Msghdr(control=ctypes.addressof(room), controllen=MSG_SPACE)
+            token = PToken()
+            try:
+                _must(_lib.ipsec_get_msg_pToken(ctypes.byref(message), token._handle))
+            except IpsecError as error:
+                if error.errno != errno.ENOENT:
+                    raise
+                return None
+            return token
+    return None
+
+
+def require(sock, peer=None, profile=None):
+    """The connected socket's peer is this one, protected as the profile says, or nothing passes."""
+    _must(_lib.ipsec_require(sock.fileno(), _text(profile), _text(peer)))
+
+
+def _address(sock, address):
+    host, port = address[:2]
+    if sock.family == socket.AF_INET:
+        return struct.pack("=H", sock.family) + struct.pack("!H", port) + \
+            socket.inet_pton(sock.family, host) + bytes(8)
+    scope = address[3] if len(address) > 3 else 0
+    return struct.pack("=H", sock.family) + struct.pack("!HI", port, 0) + \
+        socket.inet_pton(sock.family, host) + struct.pack("=I", scope)
+
+
+def connect(sock, address, peer=None, profile=None, timeout=-1):
+    """The same, and sock.connect(): no packet leaves before the peer is known. timeout: seconds."""
+    raw = _address(sock, address)
+    _must(_lib.ipsec_connect(sock.fileno(), raw, len(raw), _text(profile), _text(peer),
+                             int(timeout * 1000) if timeout >= 0 else -1))
+
+
+async def require_async(sock, peer=None, profile=None):
+    await asyncio.get_running_loop().run_in_executor(None, require, sock, peer, profile)
+
+
+async def connect_async(sock, address, peer=None, profile=None, timeout=-1):
+    await asyncio.get_running_loop().run_in_executor(None, connect, sock, address, peer, profile,
+                                                     timeout)
+
+
+class Latch:
+    """A latch of RFC 5660; Latch.create(), listen() and find() make one. It stays as it is when the
+    object goes; release() ends it."""
+
+    def __init__(self, handle):
+        self._handle = handle
+
+    @classmethod
+    def _of(cls, function, sock, *arguments):
+        handle = ctypes.c_void_p()
+        _must(function(ctypes.byref(handle), sock.fileno(), *arguments))
+        return cls(handle.value)
+
+    @classmethod
+    def create(cls, sock, demand=None, keep=False):
+        return cls._of(_lib.ipsec_latch_create, sock, demand and demand._handle,
+                       KEEP if keep else 0)
+
+    @classmethod
+    def listen(cls, sock, demand=None, keep=False):
+        return cls._of(_lib.ipsec_latch_listen, sock, demand and demand._handle,
+                       KEEP if keep else 0)
+
+    @classmethod
+    def find(cls, sock, listener=False):
+        return cls._of(_lib.ipsec_latch_find, sock, LISTENER if listener else 0)
+
+    def __del__(self):
+        if getattr(self, "_handle", None):
+            _lib.ipsec_latch_free(self._handle)
+
+    def _inquire(self):
+        info = _LatchInfo(size=ctypes.sizeof(_LatchInfo))
+        _must(_lib.ipsec_latch_inquire(self._handle, ctypes.byref(info)))
+        return info
+
+    number = property(lambda self: _lib.ipsec_latch_number(self._handle))
+    state = property(lambda self: State(self._inquire().state))
+    text = property(lambda self: self._inquire().text.decode(errors="replace"))
+
+    def release(self):
+        handle, self._handle = self._handle, None
+        _must(_lib.ipsec_latch_release(handle))
+
+
+class Event:
+    """What happened. peer: an IToken with ASK, answered by accept() or reject()."""
+
+    def __init__(self, raw):
+        self.kind, self.state = EventKind(raw.kind), State(raw.state)
+        self.latch, self.parent, self.ask = raw.latch, raw.parent, raw.ask
+        self.reason, self.text = raw.reason, raw.text.decode(errors="replace")
+        self.timeout = raw.timeout_ms / 1000
+        self.peer = IToken(raw.peer) if raw.peer else None
+
+    def accept(self):
+        _must(_lib.ipsec_decide(self.ask, True))
+
+    def reject(self):
+        _must(_lib.ipsec_decide(self.ask, False))
+
+
+def next_event():
+    """The next event, None if there is none now."""
+    raw = _Event(size=ctypes.sizeof(_Event))
+    return Event(raw) if _must(_lib.ipsec_event_next(ctypes.byref(raw))) else None
+
+
+def event_fd():
+    """A descriptor that is readable when next_event() has something; the library's."""
+    return _must(_lib.ipsec_event_fd())
+
+
+async def events():
+    """Events without end, for `async for`."""
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
+    fd = event_fd()
+    loop.add_reader(fd, ready.set)
+    try:
+        while True:
+            ready.clear()
+            while (event := next_event()) is not None:
+                yield event
+            await ready.wait()
+    finally:
+        with contextlib.suppress(RuntimeError):
+            loop.remove_reader(fd)

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * app_serve: an application socket with a fake engine, for tests in other languages. It prints the
+ * socket's path, then does a line of standard input each, says "done", and ends with the input:
+ *	flows PORT     every flow is protected, by a class that reaches this port
+ *	state NUMBER   new latches have this state at once
+ *	break          the first latch breaks
+ *	ask            may the first latch's peer?
+ *	restart        the daemon goes and comes back
+ */
+#include "tests/api/app_stand.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void flows(struct fake_app *f, void *arg)
+{
+	f->any_flow = true;
+	f->classes[0].reaches = (uint16_t) * (int *)arg;
+}
+
+static void state(struct fake_app *f, void *arg)
+{
+	f->create_state = (enum latch_state) * (int *)arg;
+}
+
+static void break_first(struct fake_app *f, void *arg)
+{
+	(void)arg;
+	if (f->num_latches)
+		fake_app_state(f, f->latches[0].id, LATCH_BROKEN, IKE_REASON_NO_ANSWER,
+			       "the peer is silent");
+}
+
+static void ask_first(struct fake_app *f, void *arg)
+{
+	(void)arg;
+	if (f->num_latches)
+		fake_app_ask(f, f->latches[0].id, 5);
+}
+
+static const struct {
+	const char *word;
+	void (*step)(struct fake_app *f, void *arg);
+} steps[] = {
+	{"flows", flows},
+	{"state", state},
+	{"break", break_first},
+	{"ask", ask_first},
+};
+
+static void act(struct app_stand *s, const char *word, int number)
+{
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+		if (strcmp(steps[i].word, word) == 0)
+			app_stand_do(s, steps[i].step, &number);
+	}
+	if (strcmp(word, "restart") == 0) {
+		app_stand_stop(s);
+		app_stand_start(s);
+	}
+}
+
+int main(void)
+{
+	static struct app_stand s;
+	char line[64], word[32];
+	int number;
+
+	app_stand_up(&s);
+	printf("%s\n", s.path);
+	fflush(stdout);
+	while (fgets(line, sizeof(line), stdin)) {
+		number = 0;
+		if (sscanf(line, "%31s %d", word, &number) >= 1)
+			act(&s, word, number);
+		puts("done");
+		fflush(stdout);
+	}
+	app_stand_down(&s);
+	return 0;
+}
