@@ -364,6 +364,19 @@ def rule_application_header(tree):
     return bad
 
 
+def rule_functions_are_told(tree):
+    """Every function of <latchkey/ipsec.h> stands in a manual page, and those tell of no other."""
+    header = code_only(tree.get("api/include/latchkey/ipsec.h", ""))
+    declared = set(re.findall(r"^IPSEC_API [^;(]*?\b(ipsec_\w+)\(", header, re.MULTILINE))
+    pages = "\n".join(text for path, text in tree.items() if re.match(r"docs/ipsec_\w+\.3", path))
+    told = set(re.findall(r"\b(ipsec_\w+)\*\(\)|\b(ipsec_\w+)\*\(_|(?<!\*)\b(ipsec_\w+)\b", pages))
+    told = {name for names in told for name in names if name}
+    names = {os.path.basename(p).split(".")[0] for p in tree if p.startswith("docs/ipsec_")}
+    return [f"no manual page tells of {name}()" for name in sorted(declared - told)] + \
+        [f"a manual page tells of {name}(), which is not there"
+         for name in sorted(told - declared - names)]
+
+
 def rule_commands_are_told(tree):
     """Every word of the program's table stands in latchkey(1)."""
     words = re.findall(r'^\t\{"(\w+)", "', tree.get("api/cli/main.c", ""), re.MULTILINE)
@@ -407,6 +420,10 @@ RULES = [  # (name, rule, a tree it must reject)
      {"api/include/latchkey/ipsec.h": "#include <linux/types.h>\n"}),
     ("applications meet names of ours alone", rule_application_header,
      {"api/include/latchkey/ipsec.h": "enum ipsec_x {\n\tPRIVACY = 1,\n};\n"}),
+    ("manual pages tell of every function for applications", rule_functions_are_told,
+     {"api/include/latchkey/ipsec.h": "IPSEC_API int ipsec_f(void);\n", "docs/ipsec_x.3.scd": ""}),
+    ("manual pages tell of no other function", rule_functions_are_told,
+     {"docs/ipsec_x.3.scd": "*ipsec_g*()\n"}),
     ("latchkey(1) tells of every command", rule_commands_are_told,
      {"api/cli/main.c": '\t{"paint", "", "it", 0, 0, run_paint},\n'}),
     ("the repository stands alone", rule_stands_alone,
