@@ -194,6 +194,66 @@ static bool op_class_reaches(void *ctx, uint32_t token, const struct flow *local
 /* ---- actions -----------------------------------------------------------------------------------
  */
 
+/* struct of_latch - the IKE SA whose child serves a class. */
+struct of_latch {
+	const struct engine *e;
+	uint32_t token, ike_id;
+	const char *conn;
+};
+
+static void find_ike(void *arg, const struct ike_sa_info *sa)
+{
+	struct of_latch *q = arg;
+	struct child_stats st;
+
+	for (uint32_t i = 0; i < sa->num_children && !q->ike_id; i++) {
+		if (dataplane_child_stats(q->e->dp, &st, sa->children[i].id) ||
+		    st.token != q->token)
+			continue;
+		q->ike_id = sa->unique;
+		q->conn = sa->conn;
+	}
+}
+
+static enum err op_reauthenticate(void *ctx, uint64_t *out_id, uint64_t id,
+				  const struct app_demand *demand, char text[APP_TEXT_MAX])
+{
+	struct engine *e = ctx;
+	struct latch_rec *l = latches_find(e, id);
+	struct of_latch q = {.e = e, .token = l ? l->pub.token : 0};
+	const struct conf_conn *conn = NULL;
+	struct ike_reauth_params params = {0};
+	struct latch_needs needs;
+	enum err err;
+
+	text[0] = 0;
+	if (!l || l->pub.listener || l->pub.state != LATCH_ESTABLISHED)
+		return ERR_NOT_FOUND;
+	TRY(needs_of(e, &needs, demand, text));
+	ike_each_sa(e->ike, find_ike, &q);
+	if (!q.ike_id || !needs_child(e, &conn, &needs, &l->pub.flow)) {
+		snprintf(text, APP_TEXT_MAX,
+			 "no connection would have the peer prove itself so: add one for its "
+			 "address");
+		return ERR_NOT_FOUND;
+	}
+	params.ike_id = q.ike_id;
+	params.conn = q.conn && strcmp(q.conn, conn->name) == 0 ? NULL : conn->name;
+	params.methods = needs.methods;
+	params.request = engine_request(e);
+	err = ike_reauthenticate(e->ike, &params, engine_now(e));
+	if (err)
+		return err;
+	l = latch_follow(e, l, demand, &needs);
+	if (!l)
+		return ERR_NOMEM;
+	l->request = params.request;
+	l->reauth = true;
+	*out_id = l->pub.id;
+	engine_turn(e);
+	return ERR_OK;
+}
+
 static enum err op_trigger(void *ctx, uint64_t id)
 {
 	struct engine *e = ctx;
@@ -346,6 +406,7 @@ struct app_backend engine_app(struct engine *e)
 		.flow_token = op_flow_token,
 		.class_info = op_class_info,
 		.class_reaches = op_class_reaches,
+		.reauthenticate = op_reauthenticate,
 		.trigger = op_trigger,
 		.sa_delete = op_sa_delete,
 		.decide = op_decide,

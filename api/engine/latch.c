@@ -131,6 +131,37 @@ enum err latch_spawn(struct engine *e, const struct latch_rec *listener, const s
 	return ERR_OK;
 }
 
+/* latch_follow - a latch for the flow of old, shut, in whose place it is from now on: at no moment
+ * is the flow free. Old is CLOSED and gone. NULL: shortage, and all is as it was. */
+struct latch_rec *latch_follow(struct engine *e, struct latch_rec *old,
+			       const struct app_demand *demand, const struct latch_needs *needs)
+{
+	const struct app_latch_params p = {
+		.flow = old->pub.flow,
+		.keep = old->keep,
+		.cookie = old->pub.cookie,
+		.client = old->pub.client,
+		.uid = old->pub.uid,
+		.demand = *demand,
+	};
+	struct latch_rec *l = rec_new(&p, needs);
+
+	if (!l)
+		return NULL;
+	enter(e, l);
+	l->guarded = old->guarded;
+	old->guarded = old->held = false;
+	old->pub.state = LATCH_CLOSED;
+	old->pub.reason = IKE_REASON_REPLACED;
+	snprintf(old->pub.text, sizeof(old->pub.text), "another latch has taken its place");
+	latch_tell(e, &(struct app_event){.kind = APP_EVENT_LATCH,
+					  .client = old->pub.client,
+					  .latch = &old->pub});
+	latch_release(e, old);
+	latch_set_state(e, l, LATCH_LARVAL, IKE_REASON_NONE, "");
+	return l;
+}
+
 void latch_release(struct engine *e, struct latch_rec *l)
 {
 	struct latches *t = e->latches;

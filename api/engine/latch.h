@@ -67,6 +67,8 @@ struct latch_rec {
 	uint64_t ask_until_ns;
 	uint32_t tries;
 	bool keep, was_up, accepted, held, guarded;
+	bool reauth;   /* what is up already is not what is waited for */
+	bool same_key; /* the peer authenticated itself again, and by the key that it had */
 	bool configured, wanted; /* a listener of the configuration; while that is looked at */
 	bool ended; /* its SAs were deleted as the application asked: it says when again */
 };
@@ -106,6 +108,8 @@ MUST_USE enum err latch_spawn(struct engine *e, const struct latch_rec *listener
 			      const struct flow *flow, uint32_t token);
 struct latch_rec *latches_find(const struct engine *e, uint64_t id);
 struct latch_rec *latch_of_flow(const struct engine *e, const struct flow *flow, bool listener);
+struct latch_rec *latch_follow(struct engine *e, struct latch_rec *old,
+			       const struct app_demand *demand, const struct latch_needs *needs);
 void latch_release(struct engine *e, struct latch_rec *l);
 void latch_client_gone(struct engine *e, uint64_t client);
 void latch_socket_gone(struct engine *e, uint64_t cookie);

@@ -46,6 +46,8 @@ void latches_ike_event(struct engine *e, const struct ike_event *ev)
 		refused(e, l, ev);
 	else if (l && ev->kind == IKE_EVENT_CHILD_UP)
 		l->request = 0;
+	else if (l && ev->kind == IKE_EVENT_IKE_UP)
+		l->same_key = ev->reauth && ev->same_key;
 }
 
 /* ---- listeners ---------------------------------------------------------------------------------

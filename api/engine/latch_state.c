@@ -174,7 +174,8 @@ static void establish(struct engine *e, struct latch_rec *l, uint32_t token)
 			ask(e, l);
 		return;
 	}
-	latch_set_state(e, l, LATCH_ESTABLISHED, IKE_REASON_NONE, "");
+	latch_set_state(e, l, LATCH_ESTABLISHED, IKE_REASON_NONE,
+			l->same_key ? "its peer is the one from before: the same key signed" : "");
 }
 
 /* in_the_clear - there is no protection to be had, and the profile prefers none to nothing. */
@@ -256,7 +257,7 @@ void latch_settle(struct engine *e, struct latch_rec *l)
 		watch(e, l);
 		return;
 	}
-	if (l->ask)
+	if (l->ask || (l->reauth && l->request))
 		return;
 	token = needs_token(e, &l->needs, &l->pub.flow);
 	if (token)

@@ -455,6 +455,104 @@ static void test_listener(void)
 /* ---- profiles
  * ------------------------------------------------------------------------------------ */
 
+/* ---- again ---- */
+
+static const char *anonymous(bool is_here, const char *more)
+{
+	static char text[2][2500];
+
+	snprintf(text[is_here], sizeof(text[0]),
+		 "connections { anon { local_addrs = %s\n remote_addrs = %s\n"
+		 " local { auth = null }\n remote { auth = null }\n"
+		 " children { net { local_ts = 10.%d.0.0/24\n remote_ts = 10.%d.0.0/24 } } }\n"
+		 "%s }\n" SECRETS,
+		 is_here ? HERE : BOB, is_here ? BOB : HERE, is_here ? 1 : 2, is_here ? 2 : 1,
+		 more);
+	return text[is_here];
+}
+
+static const char sure_here[] = PEER("bob", BOB, "none", "");
+static const char sure_bob[] =
+	" here { local_addrs = " BOB "\n remote_addrs = " HERE "\n"
+	" local { auth = psk\n id = bob.example }\n remote { auth = psk\n id = here.example }\n"
+	" children { net { local_ts = 10.2.0.0/24\n remote_ts = 10.1.0.0/24 } } }\n";
+
+static uint64_t latch_nobody(void)
+{
+	struct app_latch_params p = params(7, "");
+	char text[APP_TEXT_MAX];
+	uint64_t id = 0;
+
+	p.demand.methods[0] = AUTH_METHOD_NONE;
+	p.demand.num_methods = 1;
+	CU_ASSERT_EQUAL(here->app.ops->latch_create(here->app.ctx, &id, &p, text), ERR_OK);
+	hosts_run(200);
+	CU_ASSERT_EQUAL(get(id).state, LATCH_ESTABLISHED);
+	return id;
+}
+
+/* A17: traffic is held, the peer proves itself, keys are others, the old latch is closed. */
+static void test_A17_somebody_after_all(void)
+{
+	const struct app_demand psk = {
+		.methods = {AUTH_METHOD_PSK}, .num_methods = 1, .peer = "bob.example"};
+	char text[APP_TEXT_MAX];
+	uint64_t id, next = 0;
+	struct app_class class;
+	uint32_t before;
+
+	hosts_begin();
+	here = hosts_add(HERE, anonymous(true, ""));
+	bob = hosts_add(BOB, anonymous(false, ""));
+	id = latch_nobody();
+	before = get(id).token;
+	CU_ASSERT(hosts_udp(bob, 2, 9, 1, 7, here, NULL));
+	CU_ASSERT_EQUAL(here->app.ops->reauthenticate(here->app.ctx, &next, id, &psk, text),
+			ERR_NOT_FOUND); /* nothing is configured that could */
+	CU_ASSERT(text[0] != 0);
+	CU_ASSERT_EQUAL(get(id).state, LATCH_ESTABLISHED);
+	hosts_load(here, anonymous(true, sure_here));
+	hosts_load(bob, anonymous(false, sure_bob));
+	CU_ASSERT_EQUAL(here->app.ops->reauthenticate(here->app.ctx, &next, id, &psk, text),
+			ERR_OK);
+	CU_ASSERT_EQUAL(get(next).state, LATCH_LARVAL);
+	CU_ASSERT_EQUAL(get(id).id, 0);
+	CU_ASSERT_EQUAL(here->notes[here->num_notes - 1].latch.state, LATCH_CLOSED);
+	CU_ASSERT_EQUAL(here->notes[here->num_notes - 1].latch.id, id);
+	CU_ASSERT(!hosts_udp(bob, 2, 9, 1, 7, here, NULL));
+	hosts_run(5000);
+	CU_ASSERT_EQUAL(get(next).state, LATCH_ESTABLISHED);
+	CU_ASSERT_NOT_EQUAL(get(next).token, before);
+	CU_ASSERT_EQUAL(get(next).text[0], 0); /* nobody says that it is the same one */
+	CU_ASSERT_EQUAL(here->app.ops->class_info(here->app.ctx, &class, get(next).token), ERR_OK);
+	CU_ASSERT_EQUAL(auth_proof_params(class.proof)->method, AUTH_METHOD_PSK);
+	CU_ASSERT(hosts_udp(bob, 2, 9, 1, 7, here, NULL));
+	CU_ASSERT(hosts_udp(here, 1, 7, 2, 9, bob, NULL));
+	hosts_end();
+}
+
+/* What cannot prove itself has the flow no more. */
+static void test_A17_cannot(void)
+{
+	const struct app_demand psk = {.methods = {AUTH_METHOD_PSK}, .num_methods = 1};
+	char text[APP_TEXT_MAX];
+	uint64_t id, next = 0;
+
+	hosts_begin();
+	here = hosts_add(HERE, anonymous(true, ""));
+	bob = hosts_add(BOB, anonymous(false, ""));
+	id = latch_nobody();
+	hosts_load(here, anonymous(true, sure_here));
+	CU_ASSERT_EQUAL(here->app.ops->reauthenticate(here->app.ctx, &next, id, &psk, text),
+			ERR_OK);
+	hosts_run(5000);
+	CU_ASSERT_EQUAL(get(next).state, LATCH_CLOSED);
+	CU_ASSERT(get(next).text[0] != 0);
+	CU_ASSERT(!hosts_udp(bob, 2, 9, 1, 7, here, NULL));
+	CU_ASSERT(!hosts_udp(here, 1, 7, 2, 9, bob, NULL));
+	hosts_end();
+}
+
 /* The configuration's: whatever program listens there, and again when it is loaded anew. */
 static void test_listener_of_the_administrator(void)
 {
@@ -548,6 +646,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_bounds),
 	TAP_TEST(test_D2_cleaned_up),
 	TAP_TEST(test_listener),
+	TAP_TEST(test_A17_somebody_after_all),
+	TAP_TEST(test_A17_cannot),
 	TAP_TEST(test_listener_of_the_administrator),
 	TAP_TEST(test_profiles_of_the_administrator),
 	TAP_TEST(test_profiles),
