@@ -44,7 +44,7 @@ while True:
 """
 
 
-def ours(auth):
+def ours(auth, there, daemon):
     remote = {"auth": "pubkey", "id": "*.example", "cacerts": "ca.pem"} if auth == "ca" else \
         {"auth": "btns", "id": "%any"}
     local = {"auth": "pubkey", "id": "here.example"}
@@ -52,11 +52,12 @@ def ours(auth):
     return section("connections", {"anybody": {
         "version": "2", "remote_addrs": "%any", "unique": "never", "local": local,
         "remote": remote, "children": {"net": {
-            "local_ts": f"{HERE}/32", "remote_ts": f"{THERE}/32"}}}}) + "\n" + \
-        section("latchkey", {"interface": "latchkey0"}) + "\n"
+            "local_ts": f"{HERE}/32",
+            "remote_ts": ",".join(f"{address}/32" for address in sorted(set(there.values())))}}}}) \
+        + "\n" + section("latchkey", {"interface": "latchkey0", **daemon}) + "\n"
 
 
-def theirs(name, auth):
+def theirs(name, auth, there):
     local = {"auth": "pubkey", "id": f"{name}.example"}
     remote = {"auth": "pubkey", "id": "here.example"}
     if auth == "ca":
@@ -66,15 +67,16 @@ def theirs(name, auth):
     return section("connections", {"net": {
         "version": "2", "local_addrs": OUTER[name][1], "remote_addrs": OUTER[name][0],
         "local": local, "remote": remote, "children": {"net": {
-            "local_ts": f"{THERE}/32", "remote_ts": f"{HERE}/32"}}}}) + "\n" + \
+            "local_ts": f"{there}/32", "remote_ts": f"{HERE}/32"}}}}) + "\n" + \
         section("latchkey", {"interface": "latchkey0"}) + "\n"
 
 
 class Stage(Scene):
-    """Us, bob and mallory, each of them on a wire of its own."""
+    """Us, bob and mallory, each of them on a wire of its own; apart: with addresses of their own."""
 
-    def __init__(self, auth):
-        self.lab = Lab(f"theft-{auth}")
+    def __init__(self, name, auth, apart=False, **daemon):
+        self.lab = Lab(name)
+        self.there = there = {peer: f"10.2.0.{2 if apart and peer == 'mallory' else 1}" for peer in PEERS}
         try:
             self.host = self.lab.host("here")
             self.host.address("lo", f"{HERE}/32")
@@ -85,12 +87,13 @@ class Stage(Scene):
                 host = self.hosts[name] = self.lab.host(name)
                 self.lab.link(self.host, f"wire-{name}", host, "wire", [f"{OUTER[name][0]}/24"],
                               [f"{OUTER[name][1]}/24"])
-                host.address("lo", f"{THERE}/32")
-                host.spawn("answers", "/usr/bin/python3", "-c", ANSWER, name, THERE)
+                host.address("lo", f"{there[name]}/32")
+                host.spawn("answers", "/usr/bin/python3", "-c", ANSWER, name, there[name])
             self.credentials(auth)
             for name in PEERS:
-                self.peers[name] = KINDS["latchkey"](self.hosts[name], theirs(name, auth))
-            self.peer = KINDS["latchkey"](self.host, ours(auth))
+                self.peers[name] = KINDS["latchkey"](self.hosts[name],
+                                                       theirs(name, auth, there[name]))
+            self.peer = KINDS["latchkey"](self.host, ours(auth, there, daemon))
             self.peer.start()
             for peer in self.peers.values():
                 peer.start()
@@ -133,7 +136,7 @@ class Client:
 
 def theft(auth, profile, *peer):
     def test():
-        with Stage(auth) as stage:
+        with Stage(f"theft-{auth}", auth) as stage:
             clients = {
                 "udp": stage.client("udp", "udp", 4001, profile, *peer),
                 "tcp": stage.client("tcp", "tcp", 4002, profile, *peer),
@@ -169,7 +172,54 @@ def theft(auth, profile, *peer):
     return test
 
 
+NGINX = """
+worker_processes 1;
+pid {folder}/nginx.pid;
+error_log {folder}/nginx-error.log;
+events {{ worker_connections 64; }}
+http {{
+ access_log off;
+ server {{
+  listen {here}:80;
+  location / {{ return 200 "from $remote_addr"; }}
+ }}
+}}
+"""
+
+FETCH = """
+import http.client, sys
+try:
+    c = http.client.HTTPConnection(sys.argv[1], 80, timeout=3, source_address=(sys.argv[2], 0))
+    c.request("GET", "/")
+    print(c.getresponse().read().decode())
+except OSError as e:
+    print("nothing:", e)
+"""
+
+
+def test_nginx():
+    """An unmodified server, of whom only bob gets anything, though both are let in as peers."""
+    with Stage("theft-nginx", "ca", apart=True, listeners={
+            "web": {"port": "80", "peer": "bob.example"}}) as stage:
+        stage.peers["mallory"].up("net")
+        wait_for(lambda: len(stage.peer.children()) == 2, "both to be up")
+        conf = stage.host.write("nginx.conf", NGINX.format(folder=stage.host.folder, here=HERE))
+        stage.host.spawn("nginx", "nginx", "-c", conf, "-g", "daemon off;")
+
+        def fetch(name):
+            return stage.hosts[name].run("/usr/bin/python3", "-c", FETCH, HERE,
+                                         stage.there[name]).stdout.strip()
+
+        wait_for(lambda: fetch("bob") == f"from {stage.there['bob']}", "nginx to answer bob")
+        assert fetch("mallory").startswith("nothing"), "mallory was answered"
+        drops = stage.peer.cli_json("stats")["stats"]["data"]["drops"]
+        assert drops["LATCH"]["count"] > 0, drops
+        assert stage.hosts["mallory"].ping(HERE, stage.there["mallory"]) == 3
+        assert fetch("bob") == f"from {stage.there['bob']}"
+
+
 TESTS = [
     ("theft: certificates of one authority", theft("ca", "secure", "bob.example")),
+    ("theft: nginx answers whom it is to", test_nginx),
     ("theft: peers that are their keys", theft("btns", "btns")),
 ]
