@@ -397,7 +397,7 @@ static enum err engine_open(struct daemon *d, struct conf *conf)
 {
 	struct engine_params params = {.conf = conf, .conf_file = d->conf_file};
 	enum err err = host_linux_open(&d->host);
-	char resolv[PATH_LEN];
+	char resolv[PATH_LEN], latches[PATH_LEN];
 #ifdef LATCHKEY_TEST_KEYLOG
 	char keylog[PATH_LEN];
 
@@ -411,6 +411,8 @@ static enum err engine_open(struct daemon *d, struct conf *conf)
 	}
 	snprintf(resolv, sizeof(resolv), "%s/resolv.conf", d->run_dir);
 	params.resolv_file = resolv;
+	snprintf(latches, sizeof(latches), "%s/latches", d->run_dir);
+	params.latch_file = latches;
 	params.host = d->host;
 	err = engine_new(&d->engine, &params);
 	if (err)

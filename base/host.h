@@ -204,6 +204,9 @@ struct host_ops {
 	enum err (*sockets_open)(void *ctx, int *out_fd);
 	enum err (*sockets_read)(void *ctx, int fd, bool *out_lost,
 				 void (*fn)(void *arg, uint64_t cookie), void *arg);
+	/* socket_alive - the socket with this cookie, which had this flow (a listener's: its local
+	 * end), is there still. For what may have been closed when nobody looked. */
+	enum err (*socket_alive)(void *ctx, bool *out, const struct flow *flow, uint64_t cookie);
 	/* flow_guard - this flow comes and goes by the device alone, whatever guard_set() holds,
 	 * and is captured for it; add: it is so from the return on, else it was. Any number of
 	 * them. flow_guard_flush - no flow is. Errors: as all; INVAL (an end is unset, or the

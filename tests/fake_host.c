@@ -570,6 +570,17 @@ static enum err sockets_read(void *ctx, int fd, bool *out_lost,
 	return ERR_OK;
 }
 
+static enum err socket_alive(void *ctx, bool *out, const struct flow *flow, uint64_t cookie)
+{
+	struct fake_host *f = ctx;
+	enum err e = call(f, "socket_alive");
+
+	(void)flow;
+	if (!e)
+		*out = cookie != f->dead_cookie;
+	return e;
+}
+
 void fake_host_closed(struct fake_host *f, uint64_t cookie)
 {
 	ssize_t n = write(f->sockets_peer, &cookie, sizeof(cookie));
@@ -679,6 +690,7 @@ static const struct host_ops ops = {
 	.socket_mark = socket_mark,
 	.sockets_open = sockets_open,
 	.sockets_read = sockets_read,
+	.socket_alive = socket_alive,
 	.flow_guard = flow_guard,
 	.flow_guard_flush = flow_guard_flush,
 	.token_set = token_set,

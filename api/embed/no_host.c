@@ -162,6 +162,12 @@ static enum err no_sockets_read(void *ctx, int fd, bool *out_lost,
 	return ERR_UNSUPPORTED;
 }
 
+static enum err no_alive(void *ctx, bool *out, const struct flow *flow, uint64_t cookie)
+{
+	(void)ctx, (void)out, (void)flow, (void)cookie;
+	return ERR_UNSUPPORTED;
+}
+
 static enum err no_flow(void *ctx, const char *ifname, const struct flow *flow, bool add)
 {
 	(void)ctx, (void)ifname, (void)flow, (void)add;
@@ -213,6 +219,7 @@ static const struct host_ops ops = {
 	.socket_mark = no_mark,
 	.sockets_open = no_watch,
 	.sockets_read = no_sockets_read,
+	.socket_alive = no_alive,
 	.flow_guard = no_flow,
 	.flow_guard_flush = no_name,
 	.token_set = no_tokens,

@@ -377,6 +377,7 @@ static enum err build(struct engine *e, const struct engine_params *params)
 		return err;
 	}
 	policy_settle(e);
+	latches_restore(e);
 	latches_configure(e);
 	if ((err = run_dataplane(e)))
 		return err;
@@ -388,6 +389,8 @@ static enum err build(struct engine *e, const struct engine_params *params)
 static enum err copy_names(struct engine *e, const struct engine_params *params)
 {
 	if (params->conf_file && !(e->conf_file = str_dup(params->conf_file)))
+		return ERR_NOMEM;
+	if (params->latch_file && !(e->latch_file = str_dup(params->latch_file)))
 		return ERR_NOMEM;
 	if (params->keylog_dir && !(e->keylog_dir = str_dup(params->keylog_dir)))
 		return ERR_NOMEM;
@@ -496,6 +499,7 @@ void engine_free(struct engine *e)
 	htab_fini(&e->peers);
 	conf_put(e->conf);
 	mem_free(e->conf_file);
+	mem_free(e->latch_file);
 	mem_free(e->resolv_file);
 	mem_free(e->keylog_dir);
 	if (!e->leave_host)

@@ -34,6 +34,8 @@ struct engine_params {
 	const char *conf_file;   /* what engine_reload() reads; NULL = nothing; copied */
 	const char *resolv_file; /* name servers that peers name are written there, in the format of
 				  * resolv.conf(5); NULL = nowhere; copied */
+	const char *latch_file;  /* where the latches of applications are known to the next process;
+				  * NULL = nowhere; copied */
 	const char
 		*keylog_dir; /* test builds only: where keys are written; NULL = nowhere; copied */
 

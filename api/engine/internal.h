@@ -219,6 +219,7 @@ struct engine {
 	bool dns_dirty, has_dns; /* name servers may have changed; there are some in the file */
 	char *resolv_file;
 	char *conf_file;
+	char *latch_file;
 	char *keylog_dir;
 	struct ike_keylog keylog;
 };
@@ -378,6 +379,7 @@ struct latches;
 MUST_USE enum err latches_open(struct engine *e) NONNULL(1);
 void latches_close(struct engine *e) NONNULL(1);
 void latches_configure(struct engine *e) NONNULL(1);
+void latches_restore(struct engine *e) NONNULL(1);
 void latches_settle(struct engine *e) NONNULL(1);
 void latches_ike_event(struct engine *e, const struct ike_event *ev) NONNULL(1, 2);
 void latches_dp_event(struct engine *e, const struct dp_event *ev) NONNULL(1, 2);

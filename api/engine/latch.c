@@ -96,6 +96,7 @@ enum err latch_create(struct engine *e, uint64_t *out_id, const struct app_latch
 	if (!l)
 		return ERR_NOMEM;
 	enter(e, l);
+	latch_save(e, l);
 	*out_id = l->pub.id;
 	latch_set_state(e, l, params->listener ? LATCH_LISTENER : LATCH_LARVAL, IKE_REASON_NONE,
 			"");
@@ -149,6 +150,7 @@ struct latch_rec *latch_follow(struct engine *e, struct latch_rec *old,
 	if (!l)
 		return NULL;
 	enter(e, l);
+	latch_save(e, l);
 	l->guarded = old->guarded;
 	old->guarded = old->held = false;
 	old->pub.state = LATCH_CLOSED;
@@ -167,12 +169,35 @@ void latch_release(struct engine *e, struct latch_rec *l)
 	struct latches *t = e->latches;
 
 	latch_undo(e, l);
+	latch_forget(e, l);
 	htab_remove(&t->by_id, &l->by_id);
 	htab_remove(&t->by_flow, &l->by_flow);
 	if (l->pub.cookie)
 		htab_remove(&t->by_cookie, &l->by_cookie);
 	list_remove(&l->node);
+	mem_free((void *)(uintptr_t)l->needs.tie);
 	mem_free(l);
+}
+
+struct latch_rec *latch_restored(struct engine *e, const struct app_latch_params *p,
+				 const struct class_info *tie, char text[APP_TEXT_MAX])
+{
+	struct latch_needs needs = {0};
+	struct class_info *copy = tie ? mem_dup(tie, sizeof(*tie)) : NULL;
+	struct latch_rec *l;
+
+	(void)!needs_of(e, &needs, &p->demand, text);
+	needs.tie = copy;
+	l = (tie && !copy) || latch_of_flow(e, &p->flow, p->listener) ? NULL : rec_new(p, &needs);
+	if (!l) {
+		mem_free(copy);
+		return NULL;
+	}
+	l->was_up = tie != NULL;
+	l->accepted = true;
+	enter(e, l);
+	latch_set_state(e, l, p->listener ? LATCH_LISTENER : LATCH_LARVAL, IKE_REASON_NONE, "");
+	return l;
 }
 
 static void release_of(struct engine *e, struct list_node *list, uint64_t client)

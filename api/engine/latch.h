@@ -7,6 +7,7 @@
  *   latch_demand.c what is demanded, and who meets it
  *   latch_state.c  states and the ways between them
  *   latch_events.c what happened elsewhere: SAs, packets, sockets, questions
+ *   latch_restore.c  a process that ends, and the next one; latch_store.c, their journal
  *   profile.c      named demands
  *   app.c          all that as the application socket has it
  *
@@ -24,6 +25,8 @@
 
 /* PROFILES_MAX - that are known at once. */
 #define PROFILES_MAX 32
+
+struct latch_store;
 
 /* TRY - return the error of a step where nothing is owned. */
 #define TRY(x)                           \
@@ -47,7 +50,8 @@ struct latch_needs {
 	uint8_t without;  /* CLASS_Q_* that must not: transport mode is asked for */
 	bool has_peer, has_local;
 	struct ike_id peer, local;
-	uint32_t token; /* 0 = any */
+	uint32_t token;               /* 0 = any */
+	const struct class_info *tie; /* whom it had in an earlier process; NULL: nobody */
 	enum app_part part;
 	bool narrow, clear, make;
 	struct conf_proposal suite[CONF_MAX_PROPOSALS];
@@ -82,6 +86,8 @@ struct latches {
 	struct app_profile profiles[PROFILES_MAX];
 	uint32_t num_profiles;
 	struct timer tick;
+	struct latch_store *store; /* the journal; NULL: none */
+	uint64_t trimmed_len;      /* of the journal, when it was written anew */
 	struct engine *engine;
 	struct loop_source sockets; /* the host's news of closed ones; fd -1: it has none */
 	void (*tell)(void *ctx, const struct app_event *event);
@@ -125,6 +131,16 @@ void latch_undo(struct engine *e, struct latch_rec *l);
 
 /* latch_events.c */
 void latch_decided(struct engine *e, struct latch_rec *l, bool accept);
+
+/* latch_restore.c: latches_trim() - in between; latches_look() - sockets may have been closed
+ * without a word. latch_restored() - in latch.c: as latch_create(), of what was there before; text
+ * says why it cannot be what it was, and then it is to be CLOSED. NULL: shortage. */
+void latch_save(const struct engine *e, const struct latch_rec *l);
+void latch_forget(const struct engine *e, const struct latch_rec *l);
+void latches_trim(struct engine *e);
+void latches_look(struct engine *e);
+struct latch_rec *latch_restored(struct engine *e, const struct app_latch_params *p,
+				 const struct class_info *tie, char text[APP_TEXT_MAX]);
 
 /* profile.c */
 void profiles_configure(struct latches *t, const struct conf *conf);

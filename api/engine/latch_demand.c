@@ -69,10 +69,18 @@ enum err needs_of(const struct engine *e, struct latch_needs *out, const struct 
 	return ERR_OK;
 }
 
+static bool same_class(const struct class_info *a, const struct class_info *b)
+{
+	return a->method == b->method && a->quality == b->quality &&
+	       conf_id_equal(&a->peer, &b->peer) && conf_id_equal(&a->local, &b->local);
+}
+
 bool needs_met(const struct latch_needs *n, const struct class_info *info, uint32_t token)
 {
 	if (n->token)
 		return n->token == token;
+	if (n->tie && !same_class(n->tie, info))
+		return false;
 	if (!(n->methods >> info->method & 1))
 		return false;
 	if ((info->quality & n->quality) != n->quality || info->quality & n->without)

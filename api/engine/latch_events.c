@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "api/engine/latch_store.h"
 #include "base/alloc.h"
 
 /* ---- SAs ------------------------------------------------------------------------------------- */
@@ -270,6 +271,7 @@ static void on_tick(struct timer *t, uint64_t now_ns)
 		latch_settle(e, l);
 	}
 	dataplane_latch_sweep(e->dp, now_ns);
+	latches_trim(e);
 	if (!list_empty(&all->waiting) || dataplane_num_latches(e->dp))
 		timer_set(&e->timers, t, now_ns + LATCH_TICK_NS);
 }
@@ -366,6 +368,8 @@ static void on_sockets(struct engine *e, struct loop_source *source)
 
 	if (e->host.ops->sockets_read(e->host.ctx, source->fd, &lost, on_gone, e))
 		LOG(WARN, KNL, NULL, "closed sockets are not heard of any more");
+	if (lost)
+		latches_look(e);
 }
 
 enum err latches_open(struct engine *e)
@@ -381,6 +385,7 @@ enum err latches_open(struct engine *e)
 	t->engine = e;
 	t->sockets.fd = -1;
 	timer_init(&t->tick, on_tick);
+	profiles_configure(t, e->conf);
 	TRY(htab_init(&t->by_id, e->rng));
 	TRY(htab_init(&t->by_flow, e->rng));
 	TRY(htab_init(&t->by_cookie, e->rng));
@@ -397,6 +402,9 @@ void latches_close(struct engine *e)
 
 	if (!t)
 		return;
+	/* What is taken down now is known to the next process, too. */
+	latch_store_close(t->store);
+	t->store = NULL;
 	while (t->waiting.next && !list_empty(&t->waiting))
 		latch_release(e, list_entry(t->waiting.next, struct latch_rec, node));
 	while (t->settled.next && !list_empty(&t->settled))

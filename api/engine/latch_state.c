@@ -176,6 +176,7 @@ static void establish(struct engine *e, struct latch_rec *l, uint32_t token)
 	}
 	latch_set_state(e, l, LATCH_ESTABLISHED, IKE_REASON_NONE,
 			l->same_key ? "its peer is the one from before: the same key signed" : "");
+	latch_save(e, l);
 }
 
 /* in_the_clear - there is no protection to be had, and the profile prefers none to nothing. */

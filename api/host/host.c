@@ -159,6 +159,7 @@ static const struct host_ops host_linux_ops = {
 	.socket_mark = host_socket_mark,
 	.sockets_open = host_sockets_open,
 	.sockets_read = host_sockets_read,
+	.socket_alive = host_socket_alive,
 	.flow_guard = host_flow_guard,
 	.flow_guard_flush = host_flow_guard_flush,
 	.token_set = host_token_set,

@@ -138,6 +138,7 @@ MUST_USE enum err host_socket_mark(void *ctx, int fd, uint32_t token);
 MUST_USE enum err host_sockets_open(void *ctx, int *out_fd);
 MUST_USE enum err host_sockets_read(void *ctx, int fd, bool *out_lost,
 				    void (*fn)(void *arg, uint64_t cookie), void *arg);
+MUST_USE enum err host_socket_alive(void *ctx, bool *out, const struct flow *flow, uint64_t cookie);
 /* host_sockets_parse - call fn with the cookie of each closed socket that these messages of the
  * kernel tell of. */
 void host_sockets_parse(const void *buf, size_t len, void (*fn)(void *arg, uint64_t cookie),

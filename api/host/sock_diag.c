@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/inet_diag.h>
 #include <linux/sock_diag.h>
+#include <netinet/in.h>
 #include <unistd.h>
 
 #include "api/host/netlink.h"
@@ -81,4 +82,78 @@ enum err host_sockets_read(void *ctx, int fd, bool *out_lost,
 	}
 	*out_lost = lost;
 	return ERR_OK;
+}
+
+/* ---- one socket --------------------------------------------------------------------------------
+ */
+
+/* struct question - is there a socket with these ends and this cookie? */
+struct question {
+	struct nlmsghdr head;
+	struct inet_diag_req_v2 req;
+};
+
+static void put_end(__be32 out[4], __be16 *port, const struct ip_addr *a, uint16_t number)
+{
+	memcpy(out, a->b, ip_addr_len(a));
+	*port = htons(number);
+}
+
+/* ask - for UDP the kernel has the ends the other way round, from of old. */
+static void ask(struct question *q, const struct flow *f, uint64_t cookie)
+{
+	struct inet_diag_sockid *id = &q->req.id;
+	bool udp = f->proto == IPPROTO_UDP;
+
+	*q = (struct question){.head = {.nlmsg_len = sizeof(*q),
+					.nlmsg_type = SOCK_DIAG_BY_FAMILY,
+					.nlmsg_flags = NLM_F_REQUEST}};
+	q->req.sdiag_family = f->local.family == IP_V4 ? AF_INET : AF_INET6;
+	q->req.sdiag_protocol = f->proto;
+	q->req.idiag_states = UINT32_MAX;
+	put_end(udp ? id->idiag_dst : id->idiag_src, udp ? &id->idiag_dport : &id->idiag_sport,
+		&f->local, f->local_port);
+	put_end(udp ? id->idiag_src : id->idiag_dst, udp ? &id->idiag_sport : &id->idiag_dport,
+		&f->remote, f->remote_port);
+	id->idiag_cookie[0] = (uint32_t)cookie;
+	id->idiag_cookie[1] = (uint32_t)(cookie >> 32);
+}
+
+/* answer - found, not found (another one has these ends, or none), or an error. */
+static enum err answer(bool *out, int fd)
+{
+	alignas(struct nlmsghdr) uint8_t buf[RECV_LEN];
+	const struct nlmsghdr *head = (const void *)buf;
+	ssize_t n = recv(fd, buf, sizeof(buf), 0);
+
+	if (n < 0)
+		return host_err(errno);
+	if ((size_t)n < sizeof(*head) + sizeof(struct nlmsgerr) && head->nlmsg_type == NLMSG_ERROR)
+		return ERR_SYS;
+	*out = head->nlmsg_type == SOCK_DIAG_BY_FAMILY;
+	if (*out)
+		return ERR_OK;
+	const struct nlmsgerr *e = mnl_nlmsg_get_payload(head);
+
+	if (e->error == -ENOENT || e->error == -ESTALE)
+		return ERR_OK;
+	return host_err(-e->error);
+}
+
+enum err host_socket_alive(void *ctx, bool *out, const struct flow *flow, uint64_t cookie)
+{
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+	struct question q;
+	enum err err = ERR_OK;
+
+	(void)ctx;
+	if (fd < 0)
+		return host_err(errno);
+	ask(&q, flow, cookie);
+	if (send(fd, &q, sizeof(q), 0) < 0)
+		err = host_err(errno);
+	if (!err)
+		err = answer(out, fd);
+	close(fd);
+	return err;
 }

@@ -11,6 +11,8 @@
 
 static struct node *nodes[HOSTS_MAX];
 static uint64_t now_ns;
+static const char *journal;
+static uint64_t dead_socket;
 
 static uint64_t the_time(void *ctx)
 {
@@ -26,6 +28,8 @@ uint64_t hosts_now(void)
 void hosts_begin(void)
 {
 	now_ns = BASE_NS;
+	journal = NULL;
+	dead_socket = 0;
 	memset(nodes, 0, sizeof(nodes));
 }
 
@@ -90,8 +94,10 @@ struct node *hosts_add(const char *addr, const char *text)
 	CU_ASSERT_EQUAL_FATAL(ip_addr_parse(&n->addr, addr), ERR_OK);
 	fake_host_init(&n->host);
 	n->host.source4 = n->addr;
+	n->host.dead_cookie = dead_socket;
 	CU_ASSERT_EQUAL_FATAL(memory_open(&ports[0].driver, &n->inner, &inner), ERR_OK);
 	CU_ASSERT_EQUAL_FATAL(memory_open(&ports[1].driver, &n->outer, &outer), ERR_OK);
+	params.latch_file = journal;
 	params.host = n->host.host;
 	params.conf = conf_of(text);
 	CU_ASSERT_EQUAL_FATAL(engine_new(&n->e, &params), ERR_OK);
@@ -101,6 +107,16 @@ struct node *hosts_add(const char *addr, const char *text)
 	n->observer.event = on_ike;
 	engine_observe(n->e, &n->observer);
 	return n;
+}
+
+void hosts_dead_socket(uint64_t cookie)
+{
+	dead_socket = cookie;
+}
+
+void hosts_journal(const char *path)
+{
+	journal = path;
 }
 
 void hosts_load(struct node *n, const char *text)

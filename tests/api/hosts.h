@@ -44,6 +44,12 @@ void hosts_end(void);
 struct node *hosts_add(const char *addr, const char *conf);
 void hosts_remove(struct node *n);
 
+/* hosts_journal - where the next host has its latches for the process after it; NULL: nowhere. */
+void hosts_journal(const char *path);
+
+/* hosts_dead_socket - the next host finds no socket with this cookie. */
+void hosts_dead_socket(uint64_t cookie);
+
 /* hosts_load - another configuration takes the place of the first. */
 void hosts_load(struct node *n, const char *conf);
 

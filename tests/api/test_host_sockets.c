@@ -232,6 +232,47 @@ static void test_E1_connections(void)
 	end();
 }
 
+static bool alive(const struct host_socket *s, uint64_t cookie)
+{
+	bool out = false;
+
+	CU_ASSERT_EQUAL(HOST(socket_alive, &out, &s->flow, cookie), ERR_OK);
+	return out;
+}
+
+/* L9: whether a socket is there still, or another one has its place. */
+static void test_L9_alive(void)
+{
+	struct host_socket s;
+	struct pair p;
+	int fd;
+
+	if (!begin())
+		return;
+	fd = open_at(SOCK_DGRAM, HERE4, 4000);
+	connect_to(fd, HERE4, 10);
+	s = inspect(fd);
+	CU_ASSERT(alive(&s, s.cookie));
+	CU_ASSERT(!alive(&s, s.cookie + 1));
+	close(fd);
+	CU_ASSERT(!alive(&s, s.cookie));
+	fd = open_at(SOCK_DGRAM, HERE4, 4000);
+	connect_to(fd, HERE4, 10);
+	CU_ASSERT(!alive(&s, s.cookie)); /* the same flow, of another socket */
+	close(fd);
+	connection(&p, HERE6);
+	s = inspect(p.server);
+	CU_ASSERT(alive(&s, s.cookie));
+	s = inspect(p.client);
+	CU_ASSERT(alive(&s, s.cookie));
+	CU_ASSERT(!alive(&s, s.cookie + 1));
+	s = inspect(p.listener);
+	CU_ASSERT(alive(&s, s.cookie));
+	close_pair(&p);
+	CU_ASSERT(!alive(&s, s.cookie));
+	end();
+}
+
 static void refused(int fd)
 {
 	struct host_socket s;
@@ -518,7 +559,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_E1_no_flow),          TAP_TEST(test_E1_foreign_namespace),
 	TAP_TEST(test_E1_borrowed_address), TAP_TEST(test_socket_mark),
 	TAP_TEST(test_D2_closed),           TAP_TEST(test_D2_closed_too_many),
-	TAP_TEST(test_sockets_parse),
+	TAP_TEST(test_sockets_parse),       TAP_TEST(test_L9_alive),
 };
 
 TAP_MAIN("api/host_sockets", tests)

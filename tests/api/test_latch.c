@@ -5,6 +5,8 @@
  * is as authentic, and claims the same addresses behind it.
  */
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "tests/api/hosts.h"
 #include "tests/tap/tap.h"
@@ -553,6 +555,84 @@ static void test_A17_cannot(void)
 	hosts_end();
 }
 
+/* ---- another process ---- */
+
+static uint64_t with_socket(uint16_t port, uint64_t cookie, bool keep, bool listener)
+{
+	struct app_latch_params p = params(port, "");
+	char text[APP_TEXT_MAX];
+	uint64_t id = 0;
+
+	p.cookie = cookie;
+	p.keep = keep;
+	p.listener = listener;
+	if (listener)
+		snprintf(p.demand.peer, sizeof(p.demand.peer), "bob.example");
+	CU_ASSERT_EQUAL(here->app.ops->latch_create(here->app.ctx, &id, &p, text), ERR_OK);
+	return id;
+}
+
+static struct app_latch of_port(uint16_t port, bool listener)
+{
+	const struct flow f = hosts_flow(1, port, 2, 9);
+	struct app_latch l = {.state = LATCH_CLOSED, .reason = IKE_NUM_REASONS};
+
+	(void)here->app.ops->latch_find(here->app.ctx, &l, &f, listener);
+	return l;
+}
+
+/* L9: what was kept waits for whom it had, though another one meets the demand as well; what was
+ * not is CLOSED; nothing is open. */
+static void test_L9_the_daemon_restarts(void)
+{
+	static char path[] = "/tmp/lk-journal-XXXXXX";
+	int fd = mkstemp(path);
+
+	close(fd);
+	unlink(path);
+	set_up();
+	hosts_remove(here);
+	hosts_journal(path);
+	here = hosts_add(HERE, here_conf);
+	bob_up();
+	with_socket(7, 55, true, false);
+	with_socket(8, 66, false, false);
+	with_socket(9, 77, true, false);
+	with_socket(10, 88, true, true);
+	CU_ASSERT_EQUAL(
+		here->app.ops->latch_release(here->app.ctx, with_socket(11, 99, true, false)),
+		ERR_OK);
+	CU_ASSERT_EQUAL(of_port(7, false).state, LATCH_ESTABLISHED);
+	hosts_remove(here);
+	bob->deaf = true;
+	hosts_dead_socket(77);
+	here = hosts_add(HERE, here_conf);
+	mallory_up();
+	CU_ASSERT_EQUAL(of_port(7, false).state, LATCH_LARVAL);
+	CU_ASSERT_EQUAL(of_port(8, false).state, LATCH_CLOSED);
+	CU_ASSERT_EQUAL(of_port(9, false).id, 0);
+	CU_ASSERT_EQUAL(of_port(10, true).state, LATCH_LISTENER);
+	CU_ASSERT_EQUAL(of_port(11, false).id, 0);
+	CU_ASSERT(!hosts_udp(mallory, 2, 9, 1, 7, here, NULL));
+	CU_ASSERT(!hosts_udp(here, 1, 7, 2, 9, mallory, NULL));
+	CU_ASSERT(!hosts_udp(mallory, 2, 9, 1, 8, here, NULL));
+	CU_ASSERT(hosts_udp(mallory, 2, 9, 1, 9, here, NULL));
+	CU_ASSERT(!hosts_udp(mallory, 2, 9, 1, 10, here, NULL));
+	CU_ASSERT(hosts_udp(mallory, 2, 9, 1, 11, here, NULL));
+	bob->deaf = false;
+	hosts_run(10000); /* it was asked for by itself */
+	CU_ASSERT_EQUAL(of_port(7, false).state, LATCH_ESTABLISHED);
+	CU_ASSERT(hosts_udp(bob, 2, 9, 1, 7, here, NULL));
+	CU_ASSERT(!hosts_udp(bob, 2, 9, 1, 8, here, NULL));
+	/* And once more: what was read was written again. */
+	hosts_remove(here);
+	here = hosts_add(HERE, here_conf);
+	CU_ASSERT_EQUAL(of_port(7, false).state, LATCH_LARVAL);
+	CU_ASSERT_EQUAL(of_port(7, false).uid, 1000);
+	hosts_end();
+	unlink(path);
+}
+
 /* The configuration's: whatever program listens there, and again when it is loaded anew. */
 static void test_listener_of_the_administrator(void)
 {
@@ -646,6 +726,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_bounds),
 	TAP_TEST(test_D2_cleaned_up),
 	TAP_TEST(test_listener),
+	TAP_TEST(test_L9_the_daemon_restarts),
 	TAP_TEST(test_A17_somebody_after_all),
 	TAP_TEST(test_A17_cannot),
 	TAP_TEST(test_listener_of_the_administrator),
