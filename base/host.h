@@ -66,6 +66,13 @@ struct host_socket {
 		    * these ends */
 };
 
+/* struct host_cgroup - a control group: its number, which no other one has or will have, and how
+ * far below the root it is. */
+struct host_cgroup {
+	uint64_t id;
+	uint32_t level;
+};
+
 /* HOST_SHADOW_QUEUES_MAX - that a shadow is opened with. */
 #define HOST_SHADOW_QUEUES_MAX 64
 
@@ -222,6 +229,13 @@ struct host_ops {
 	 * UNSUPPORTED (no nftables). */
 	enum err (*token_set)(void *ctx, const char *ifname);
 	enum err (*token_del)(void *ctx, const char *ifname);
+	/* cgroup_mark - what sockets of processes in the control group (v2) whose directory this
+	 * descriptor is send demands this class, as by socket_mark; what a socket itself demands
+	 * goes before it. *out is for cgroup_del, which may come when the group is gone. Whose
+	 * group it is is for the caller to know. Errors: as all; INVAL (it is none, or the root of
+	 * all), NOT_FOUND (it is not below our root), UNSUPPORTED (no groups, or no token_set). */
+	enum err (*cgroup_mark)(void *ctx, struct host_cgroup *out, int fd, uint32_t token);
+	enum err (*cgroup_del)(void *ctx, const struct host_cgroup *g);
 	/* rp_filter_check - the underlay accepts decrypted traffic's asymmetric routes: *out_ok
 	 * false with a sentence in text (a static string) if not. */
 	enum err (*rp_filter_check)(void *ctx, bool *out_ok, const char **out_text);

@@ -641,6 +641,34 @@ static enum err token_del(void *ctx, const char *ifname)
 	return ERR_OK;
 }
 
+/* Any descriptor is of the group that has its number. */
+static enum err cgroup_mark(void *ctx, struct host_cgroup *out, int fd, uint32_t token)
+{
+	char line[FAKE_HOST_LINE_MAX];
+	enum err e = call(ctx, "cgroup_mark");
+
+	if (e)
+		return e;
+	*out = (struct host_cgroup){.id = (uint64_t)fd, .level = 1};
+	snprintf(line, sizeof(line), "cgroup %d", fd);
+	drop(ctx, line, false);
+	snprintf(line, sizeof(line), "cgroup %d %u", fd, token);
+	add(ctx, line);
+	return ERR_OK;
+}
+
+static enum err cgroup_del(void *ctx, const struct host_cgroup *g)
+{
+	char line[FAKE_HOST_LINE_MAX];
+	enum err e = call(ctx, "cgroup_del");
+
+	if (e)
+		return e;
+	snprintf(line, sizeof(line), "cgroup %d", (int)g->id);
+	drop(ctx, line, false);
+	return ERR_OK;
+}
+
 static enum err rp_filter_check(void *ctx, bool *out_ok, const char **out_text)
 {
 	struct fake_host *f = ctx;
@@ -695,6 +723,8 @@ static const struct host_ops ops = {
 	.flow_guard_flush = flow_guard_flush,
 	.token_set = token_set,
 	.token_del = token_del,
+	.cgroup_mark = cgroup_mark,
+	.cgroup_del = cgroup_del,
 	.rp_filter_check = rp_filter_check,
 	.close = close_host,
 };

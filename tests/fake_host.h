@@ -11,6 +11,7 @@
  *	gso NAME N bytes N segments
  *	device NAME (of the guard, beside its own)
  *	token NAME                 flow NAME LOCAL[PORT] REMOTE[PORT] PROTO
+ *	cgroup DESCRIPTOR CLASS
  */
 #pragma once
 

@@ -180,6 +180,18 @@ static enum err no_tokens(void *ctx, const char *ifname)
 	return ERR_UNSUPPORTED;
 }
 
+static enum err no_cgroup(void *ctx, struct host_cgroup *out, int fd, uint32_t token)
+{
+	(void)ctx, (void)out, (void)fd, (void)token;
+	return ERR_UNSUPPORTED;
+}
+
+static enum err no_cgroup_del(void *ctx, const struct host_cgroup *g)
+{
+	(void)ctx, (void)g;
+	return ERR_OK;
+}
+
 static enum err no_rp_filter(void *ctx, bool *out_ok, const char **out_text)
 {
 	(void)ctx, (void)out_ok, (void)out_text;
@@ -224,6 +236,8 @@ static const struct host_ops ops = {
 	.flow_guard_flush = no_name,
 	.token_set = no_tokens,
 	.token_del = no_name,
+	.cgroup_mark = no_cgroup,
+	.cgroup_del = no_cgroup_del,
 	.rp_filter_check = no_rp_filter,
 	.close = no_close,
 };

@@ -164,6 +164,8 @@ static const struct host_ops host_linux_ops = {
 	.flow_guard_flush = host_flow_guard_flush,
 	.token_set = host_token_set,
 	.token_del = host_token_del,
+	.cgroup_mark = host_cgroup_mark,
+	.cgroup_del = host_cgroup_del,
 	.rp_filter_check = host_rp_filter_check,
 	.close = host_close,
 };

@@ -20,6 +20,8 @@
  *	nft tables           inet and netdev latchkey/token, classes to sockets and from them, for
  *	                     all devices. A device's part is removed by token_del, the tables with
  *	                     the last. nft prints the second one's rule and does not read it.
+ *	                     Control groups that demand a class are in the first one, each until
+ *	                     its cgroup_del.
  *
  * All of it outlives the process, so that a crash leaks nothing, and is taken over by the next one.
  *

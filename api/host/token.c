@@ -5,15 +5,13 @@
  * it, so that no rule of anybody's puts another one in its place. Outbound the mark goes into that
  * address, as the last thing before the device.
  */
-#include "api/host/linux.h"
+#include "api/host/token.h"
 
 #include <errno.h>
 #include <stdio.h>
 
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
-
-#include "api/host/nf.h"
 
 /* Of a frame's source address: two bytes that say what it is, then the class. */
 #define SOURCE_AT 6
@@ -23,9 +21,9 @@
 #define MASK_DEMAND (HOST_MARK_DEMAND | HOST_MARK_TOKEN)
 
 /* One for all devices of the host: what came by none of them has no class. */
-static const struct nf_table inet = {.family = NFPROTO_INET, .name = "latchkey/token"};
+const struct nf_table token_table = {.family = NFPROTO_INET, .name = "latchkey/token"};
 static const struct nf_table netdev = {.family = NFPROTO_NETDEV, .name = "latchkey/token"};
-static const struct nf_set devices = {"taps", NF_TYPE_IFNAME, IF_NAMESIZE, 0};
+const struct nf_set token_devices = {"taps", NF_TYPE_IFNAME, IF_NAMESIZE, 0};
 
 static const struct nf_chain chain_input = {"input", "filter", NF_INET_LOCAL_IN, NF_PRIORITY_LAST,
 					    NULL};
@@ -50,20 +48,20 @@ static void egress_of(struct egress *e, const char *ifname)
 static void by_device(struct nf_batch *b, uint32_t key)
 {
 	nf_meta(b, key, 0);
-	nf_lookup(b, devices.name, 0, true);
+	nf_lookup(b, token_devices.name, 0, true);
 }
 
 static void write_input(struct nf_batch *b)
 {
-	nf_chain_add(b, &inet, &chain_input);
-	nf_rule_begin(b, &inet, chain_input.name);
+	nf_chain_add(b, &token_table, &chain_input);
+	nf_rule_begin(b, &token_table, chain_input.name);
 	by_device(b, NFT_META_IIFNAME);
 	nf_payload(b, NFT_PAYLOAD_LL_HEADER, CLASS_AT, CLASS_LEN, 0);
 	nf_bitwise(b, 0, HOST_MARK_TOKEN, 0);
 	nf_meta_set(b, NFT_META_MARK, 0);
 	nf_verdict(b, NF_ACCEPT);
 	nf_rule_end(b);
-	nf_rule_begin(b, &inet, chain_input.name);
+	nf_rule_begin(b, &token_table, chain_input.name);
 	nf_meta(b, NFT_META_MARK, 0);
 	nf_bitwise(b, 0, ~HOST_MARK_TOKEN, 0);
 	nf_meta_set(b, NFT_META_MARK, 0);
@@ -82,7 +80,7 @@ static void demanded(struct nf_batch *b)
 /* add_demand_rule - captured: whatever is not on its way to a device is captured for ours. */
 static void add_demand_rule(struct nf_batch *b, bool captured)
 {
-	nf_rule_begin(b, &inet, chain_output.name);
+	nf_rule_begin(b, &token_table, chain_output.name);
 	if (!captured)
 		by_device(b, NFT_META_OIFNAME);
 	nf_socket(b, NFT_SOCKET_MARK, 0, 0);
@@ -98,7 +96,7 @@ static void add_demand_rule(struct nf_batch *b, bool captured)
  * what leads elsewhere the chain's end asks the routes again, by the new mark. */
 static void write_output(struct nf_batch *b)
 {
-	nf_chain_add(b, &inet, &chain_output);
+	nf_chain_add(b, &token_table, &chain_output);
 	add_demand_rule(b, false);
 	add_demand_rule(b, true);
 }
@@ -109,14 +107,14 @@ static void write_leave(struct nf_batch *b)
 	const uint32_t both = HOST_MARK_DEMAND | HOST_MARK_CAPTURE;
 	const char lo[IF_NAMESIZE] = "lo";
 
-	nf_chain_add(b, &inet, &chain_leave);
-	nf_rule_begin(b, &inet, chain_leave.name);
+	nf_chain_add(b, &token_table, &chain_leave);
+	nf_rule_begin(b, &token_table, chain_leave.name);
 	nf_meta(b, NFT_META_MARK, 0);
 	nf_bitwise(b, 0, both, 0);
 	nf_cmp(b, 0, true, &both, sizeof(both));
 	nf_meta(b, NFT_META_OIFNAME, 0);
 	nf_cmp(b, 0, false, lo, sizeof(lo));
-	nf_lookup(b, devices.name, 0, false);
+	nf_lookup(b, token_devices.name, 0, false);
 	nf_verdict(b, NF_DROP);
 	nf_rule_end(b);
 }
@@ -152,9 +150,9 @@ enum err host_token_set(void *ctx, const char *ifname)
 	snprintf(key, sizeof(key), "%s", ifname);
 	egress_of(&e, ifname);
 	nf_begin(&b);
-	nf_table_add(&b, &inet);
-	nf_set_add(&b, &inet, &devices);
-	nf_elem_add(&b, &inet, &devices, key);
+	nf_table_add(&b, &token_table);
+	nf_set_add(&b, &token_table, &token_devices);
+	nf_elem_add(&b, &token_table, &token_devices, key);
 	write_input(&b);
 	write_output(&b);
 	write_leave(&b);
@@ -195,7 +193,7 @@ static enum err forget_device(struct host_linux *h, const char *ifname)
 	if (err && err != ERR_NOT_FOUND)
 		return err;
 	nf_begin(&b);
-	nf_elem_del(&b, &inet, &devices, key);
+	nf_elem_del(&b, &token_table, &token_devices, key);
 	return nf_commit(h, &b);
 }
 
@@ -204,7 +202,7 @@ static enum err remove_tables(struct host_linux *h)
 	struct nf_batch b;
 
 	nf_begin(&b);
-	nf_table_del(&b, &inet);
+	nf_table_del(&b, &token_table);
 	/* Made first, so that it may be absent. */
 	nf_table_add(&b, &netdev);
 	nf_table_del(&b, &netdev);
@@ -220,7 +218,7 @@ enum err host_token_del(void *ctx, const char *ifname)
 		errno = EINVAL;
 		return ERR_INVAL;
 	}
-	err = nf_set_each(&inet, devices.name, look, &o);
+	err = nf_set_each(&token_table, token_devices.name, look, &o);
 	if (err || !o.own)
 		return err;
 	return o.others ? forget_device(ctx, ifname) : remove_tables(ctx);

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * token.h - the table that tells sockets of protection classes, for those who add to it. Control
+ * thread.
+ */
+#pragma once
+
+#include "api/host/nf.h"
+
+/* token_table - there between token_set() and the last token_del(). token_devices - its set of
+ * devices that have classes. */
+extern const struct nf_table token_table;
+extern const struct nf_set token_devices;
