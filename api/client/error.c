@@ -56,6 +56,8 @@ static const struct {
 	[IPSEC_REASON_RESOURCES] = {"resources", "there is no room for it here"},
 	[IPSEC_REASON_REPLACED] = {"replaced", "a newer one took its place"},
 	[IPSEC_REASON_INACTIVE] = {"inactive", "nothing was sent for long"},
+	[IPSEC_REASON_METHOD] = {"method-refused",
+				 "the peer proved himself otherwise than was demanded"},
 	[IPSEC_REASON_OTHER] = {"other", "of a reason that is not known here"},
 };
 

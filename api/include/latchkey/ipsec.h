@@ -268,7 +268,8 @@ enum ipsec_reason {
 	IPSEC_REASON_RESOURCES,
 	IPSEC_REASON_REPLACED,
 	IPSEC_REASON_INACTIVE,
-	IPSEC_REASON_OTHER, /* one that this library does not know yet */
+	IPSEC_REASON_METHOD, /* the peer proved himself otherwise than was demanded */
+	IPSEC_REASON_OTHER,  /* one that this library does not know yet */
 };
 
 /* struct ipsec_latch_info - a latch as it is. size: sizeof, set by the caller. */
