@@ -42,21 +42,21 @@ class Installed:
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout
 
-    def flags(self):
-        return self.sh(["pkg-config", "--cflags", "--libs", "latchkey-engine"],
-                       env=self.env).split()
+    def flags(self, package):
+        return self.sh(["pkg-config", "--cflags", "--libs", package], env=self.env).split()
 
     def instrumented(self):
         """A library that was built with a sanitizer needs what only such a program brings."""
         library = os.path.join(BUILD, "api/embed/liblatchkey-engine.so.0")
         return re.search(r" U __(a|t|ub)san_", self.sh(["nm", "-D", library]))
 
-    def compile(self, name, compiler="cc", language="c"):
+    def compile(self, name, compiler="cc", language="c", package="latchkey-engine"):
         if self.instrumented():
             raise Skip("the library is built with a sanitizer")
         out = os.path.join(self.folder, name)
         self.sh([compiler, "-x", language, "-Wall", "-Wextra", "-Werror", "-o", out,
-                 os.path.join(SOURCE, "api/examples", name + ".c"), "-x", "none", *self.flags(),
+                 os.path.join(SOURCE, "api/examples", name + ".c"), "-x", "none",
+                 *self.flags(package),
                  f"-Wl,-rpath,{self.libdir}"])
         return out
 
@@ -152,6 +152,39 @@ def own_loop(tree):
                 loop.process.kill()
 
 
+def applications(tree):
+    """The examples for applications; the easy one has 20 lines."""
+    for name in ("easy-client", "who-sends", "named-server"):
+        program = tree.compile(name, package="latchkey")
+        done = subprocess.run([program], capture_output=True, text=True, check=False)
+        assert done.returncode == 2 and f"usage: {name}" in done.stderr, done
+    with open(os.path.join(SOURCE, "api/examples/easy-client.c"), encoding="utf-8") as file:
+        lines = [line for line in file if not line.startswith("/*")]
+    assert len(lines) <= 20, len(lines)
+
+
+def application_library(tree):
+    """It has its name, and needs the C library alone."""
+    said = tree.sh(["readelf", "-d", "-W", os.path.join(tree.libdir, "liblatchkey.so")])
+    assert re.search(r"SONAME.*\[liblatchkey\.so\.0\]", said), said
+    needed = re.findall(r"NEEDED.*\[(.*?)\]", said)
+    assert tree.instrumented() or all(re.match(r"lib(c|pthread)\.so|ld-linux", n)
+                                      for n in needed), needed
+
+
+def application_header(tree):
+    """Beside the engine's, as C and as C++, strictly."""
+    include = os.path.join(tree.root, "usr/local/include")
+    include = include if os.path.isdir(include) else os.path.join(tree.root, "usr/include")
+    for language, standard in (("c", "-std=c17"), ("c++", "-std=c++17")):
+        if language == "c++" and not shutil.which("g++"):
+            continue
+        for names in (("ipsec",), ("ipsec", "engine"), ("engine", "ipsec")):
+            text = "".join(f"#include <latchkey/{name}.h>\n" for name in names)
+            tree.sh(["cc", "-x", language, standard, "-Wall", "-Wextra", "-Wpedantic", "-Werror",
+                     "-fsyntax-only", "-I", include, "-"], input=text)
+
+
 def header_stands_alone(tree):
     """As C and as C++, strictly."""
     include = os.path.join(tree.root, "usr/local/include")
@@ -187,6 +220,9 @@ def main():
             ("two engines in one process", two_engines),
             ("packets that demand a token", tokens),
             ("an event loop of one's own", own_loop),
+            ("the header for applications, alone and beside the engine's", application_header),
+            ("the library for applications needs nothing", application_library),
+            ("programs that use it", applications),
         )])
 
 
