@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "tests/pki_conf.h"
 #include "tests/sim/wish.h"
 #include "tests/tap/tap.h"
@@ -321,6 +322,29 @@ static void test_A17_bad_wire(void)
 	}
 }
 
+/* Each allocation fails once: nothing leaks, and one IKE SA at least is left. */
+static void test_A17_every_allocation_fails_once(void)
+{
+	struct sim *s = up(&sign, &sign, true);
+	uint64_t num, before = alloc_count();
+
+	again(s, A, NULL, 0);
+	num = alloc_count() - before;
+	sim_free(s);
+	CU_ASSERT_TRUE(num > 50);
+	for (uint64_t n = 1; n <= num; n++) {
+		s = up(&sign, &sign, true);
+		alloc_fail_nth(n);
+		(void)!begin(s, A, NULL, 0);
+		sim_run(s, s->now_ns + 20 * NS_PER_S);
+		alloc_fail_nth(0);
+		sim_run(s, s->now_ns + 100 * NS_PER_S);
+		CU_ASSERT_TRUE(wish_seen(s, A).num >= 1);
+		CU_ASSERT_TRUE(wish_seen(s, A).num_children >= 1);
+		sim_free(s);
+	}
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_A17_nobody_becomes_somebody),
 	TAP_TEST(test_A17_the_same_key),
@@ -333,6 +357,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_A17_rekeyed_meanwhile),
 	TAP_TEST(test_A17_refused_at_once),
 	TAP_TEST(test_A17_bad_wire),
+	TAP_TEST(test_A17_every_allocation_fails_once),
 };
 
 TAP_MAIN("reauth", tests)

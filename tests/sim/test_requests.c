@@ -2,6 +2,7 @@
 /* What a request may ask for beyond the configuration: one flow alone, algorithms, methods. */
 #include <string.h>
 
+#include "base/alloc.h"
 #include "control/child/child.h"
 #include "tests/sim/wish.h"
 #include "tests/tap/tap.h"
@@ -492,6 +493,100 @@ static void test_A20_before_any_packet(void)
 	sim_free(s);
 }
 
+/* ---- bad times ------------------------------------------------------------------------------- */
+
+/* A wide child, a narrow one with algorithms of its own, both re-keyed, the narrow one closed. */
+static void play(struct sim *s)
+{
+	const struct flow flow = flow_of(A, 80);
+	struct conf_proposal suite[CONF_MAX_PROPOSALS];
+	struct ike_initiate_params p = params(s, A, "net", 9);
+	struct ike_select sel = {.conn = "net"};
+	uint32_t num;
+
+	memcpy(suite, s->n[A].conf->conns[0]->children[0].esp, sizeof(suite));
+	(void)!ike_initiate(s->n[A].e, &p, s->now_ns);
+	sim_settle(s, A);
+	sim_run(s, s->now_ns + NS_PER_S);
+	p.flow = &flow;
+	p.narrow = true;
+	p.suite = suite;
+	p.num_suite = 1;
+	p.methods = BIT(GROUP_PSK);
+	(void)!ike_initiate(s->n[A].e, &p, s->now_ns);
+	sim_settle(s, A);
+	sim_run(s, s->now_ns + NS_PER_S);
+	(void)!sim_rekey(s, B, "tun");
+	sim_run(s, s->now_ns + NS_PER_S);
+	(void)!sim_rekey(s, A, NULL);
+	sim_run(s, s->now_ns + NS_PER_S);
+	sel.child_id = seen(s, A).narrow_id;
+	(void)!ike_terminate(s->n[A].e, &num, &sel, s->now_ns);
+	sim_settle(s, A);
+	sim_run(s, s->now_ns + NS_PER_S);
+}
+
+/* Each allocation fails once: nothing leaks, and in the end all can be had as before. */
+static void test_L8_every_allocation_fails_once(void)
+{
+	uint64_t before, num;
+	struct sim *s = psk_world();
+
+	before = alloc_count();
+	play(s);
+	num = alloc_count() - before;
+	CU_ASSERT_EQUAL(seen(s, A).narrow, 0);
+	CU_ASSERT_EQUAL(s->n[A].child_up, 2);
+	sim_free(s);
+	CU_ASSERT_TRUE(num > 100);
+	for (uint64_t n = 1; n <= num; n++) {
+		s = psk_world();
+		alloc_fail_nth(n);
+		play(s);
+		alloc_fail_nth(0);
+		sim_run(s, s->now_ns + 100 * NS_PER_S);
+		CU_ASSERT_TRUE(ask_narrow(s, A, 82) != ERR_NOMEM);
+		sim_run(s, s->now_ns + 10 * NS_PER_S);
+		CU_ASSERT_TRUE(seen(s, A).narrow >= 1);
+		sim_free(s);
+	}
+}
+
+static void test_L8_bad_wire(void)
+{
+	for (uint64_t seed = 1; seed <= 30; seed++) {
+		const struct sim_options opt = {.wire = {.jitter_ns = 50 * NS_PER_MS,
+							 .ask_ns = 50 * NS_PER_MS,
+							 .loss = 20,
+							 .repeat = 20,
+							 .reorder = 20},
+						.conf = {wish_text(A, &psk), wish_text(B, &psk)},
+						.by_keyring = true};
+		struct sim *s = sim_new(seed, &opt);
+		char why[200] = "";
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+		wish_go(s, "net", 0);
+		CU_ASSERT_EQUAL(ask_narrow(s, A, 80), ERR_OK);
+		sim_run(s, s->now_ns + 60 * NS_PER_S);
+		CU_ASSERT_EQUAL(ask_narrow(s, B, 81), ERR_OK);
+		sim_run(s, s->now_ns + 60 * NS_PER_S);
+		for (unsigned i = 0; i < 2; i++) { /* at the same time */
+			CU_ASSERT_EQUAL(sim_rekey(s, A, "tun"), ERR_OK);
+			CU_ASSERT_EQUAL(sim_rekey(s, B, "tun"), ERR_OK);
+			sim_run(s, s->now_ns + 100 * NS_PER_S);
+		}
+		CU_ASSERT_EQUAL(seen(s, A).num, 3);
+		CU_ASSERT_EQUAL(seen(s, B).num, 3);
+		CU_ASSERT_EQUAL(seen(s, A).wide, 1);
+		CU_ASSERT_EQUAL(seen(s, B).wide, 1);
+		if (!sim_same(s, why))
+			tap_diag("seed %u: %s", (unsigned)seed, why);
+		CU_ASSERT_TRUE(sim_same(s, why));
+		sim_free(s);
+	}
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_L8_narrow_first),
 	TAP_TEST(test_L8_narrow_beside_the_wide_one),
@@ -508,6 +603,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_A14_no_ride_on_another_method),
 	TAP_TEST(test_A14_no_ride_on_what_may_be),
 	TAP_TEST(test_A20_before_any_packet),
+	TAP_TEST(test_L8_every_allocation_fails_once),
+	TAP_TEST(test_L8_bad_wire),
 };
 
 TAP_MAIN("requests", tests)
