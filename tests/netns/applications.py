@@ -10,7 +10,8 @@ from lab import wait_for
 from nets import INNER, Pair, Side
 from scenarios import both_up
 
-NOBODY = "65534"
+NOBODY, OTHER = "65534", "65533"
+HERE = os.path.dirname(os.path.realpath(__file__))
 
 
 def example(name):
@@ -110,7 +111,123 @@ def another_server():
         assert "refused: left.example" in said and "says" not in said, said
 
 
+LATCHED = """
+import select, socket, sys
+import latchkey_ipsec as ipsec
+fd = ipsec.event_fd()
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sock.bind((sys.argv[1], 0))
+sock.connect((sys.argv[2], 9301))
+latch = ipsec.Latch.create(sock, ipsec.PToken(profile="secure", peer="right.example"))
+print("ready", flush=True)
+while True:
+    select.select([fd], [], [])
+    while (event := ipsec.next_event()) is not None:
+        print(event.kind.name, event.state.name, event.latch == latch.number, flush=True)
+        if event.state is ipsec.State.ESTABLISHED:
+            print(ipsec.of_socket(sock).peer.identity, ipsec.of_socket(sock).private, flush=True)
+"""
+
+
+def events():
+    """RFC 5660 ALERT: a latch stands, breaks with its SAs, and stands again; the daemon's end is
+    told, and its return."""
+    with Users("latch-events") as pair:
+        both_up(pair)
+        build = os.path.join(pair.peers["left"].bin, "client/liblatchkey.so.0")
+        program = pair.left.spawn("latched", *pair.words("left"), f"LATCHKEY_LIBRARY={build}",
+                                  f"PYTHONPATH={HERE}/../../api/python", "/usr/bin/python3", "-c",
+                                  LATCHED, INNER["left"][0], INNER["right"][0])
+        wait_for(lambda: "LATCH ESTABLISHED True" in program.log(), "the latch to stand")
+        wait_for(lambda: "right.example True" in program.log(), "the peer's name")
+        pair.peers["left"].kill()
+        wait_for(lambda: "DISCONNECTED" in program.log(), "the daemon's end to be told")
+        pair.peers["left"].start()
+        wait_for(lambda: "RECONNECTED" in program.log(), "the daemon's return to be told")
+
+
+# What a client may send, by api/app/proto.h; the server's code comes back.
+RAW = """
+import array, socket, struct, sys
+path, address, remote, what = sys.argv[1:5]
+verbs = {"inquire": 7, "release": 5, "trigger": 12, "delete": 11, "reauthenticate": 10}
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+s.connect(path)
+def ask(verb, attrs=b"", fd=None):
+    message = struct.pack(">HBBHHI", 0x4c6b, 1, 0, verb, 0, 1) + attrs
+    more = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))] if fd else []
+    s.sendmsg([message], more)
+    answer = s.recv(8192)
+    return struct.unpack_from(">H", answer, 6)[0], answer[12:]
+def udp(port, free=False):
+    u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    if free:
+        u.setsockopt(socket.SOL_IP, 15, 1)  # IP_FREEBIND
+    u.bind((address, port))
+    if not free:
+        u.connect((remote, 9302))
+    return u
+def to(where):  # the peer of a socket that is not connected
+    flow = bytes(17) + b"\\4" + socket.inet_aton(where) + bytes(12) + struct.pack(">HHB", 0, 9302, 17)
+    return struct.pack(">HH", 14, len(flow)) + flow
+if what == "hold":
+    u = udp(7000)
+    code, answer = ask(4, fd=u.fileno())
+    print("latch", struct.unpack_from(">Q", answer, 4)[0] if code == 0 else -code, flush=True)
+    sys.stdin.read()
+elif what in ("create", "bound", "free"):
+    u = udp(int(sys.argv[5]), what != "create")
+    print("code", ask(4, to(remote) if what != "create" else b"", u.fileno())[0])
+elif what == "token":
+    u = udp(int(sys.argv[5]))
+    print("code", ask(2, fd=u.fileno())[0])
+else:
+    print("code", ask(verbs[what], struct.pack(">HHQ", 7, 8, int(sys.argv[5])))[0])
+"""
+
+OK, PERM, ABSENT = 0, 4, 2
+# verb: codes of another user, and of root, for a latch of nobody's in particular.
+FOREIGN = {"inquire": (ABSENT, OK), "trigger": (PERM, OK), "delete": (PERM, OK),
+           "reauthenticate": (PERM, None), "release": (ABSENT, OK)}
+
+
+def who_may():
+    """Section E, with true users: what is another's is as what is not there, and a socket of
+    another network, or with an address that is not here, is nobody's."""
+    with Users("who-may") as pair:
+        both_up(pair)
+        sock = os.path.join(pair.peers["left"].run_dir, "latchkey.app")
+
+        def raw(user, what, *more, source=INNER["left"][0], before=()):
+            as_user = pair.words("left", user)
+            done = pair.left.run(*before, *as_user, "/usr/bin/python3", "-c", RAW, sock, source,
+                                 INNER["right"][0], what, *more)
+            return int(re.search(r"code (\d+)", done.stdout).group(1))
+
+        holder = pair.left.spawn("holder", "setpriv", "--reuid", NOBODY, "--regid", NOBODY,
+                                 "--clear-groups", "sh", "-c", 'sleep 300 | "$@"', "-",
+                                 "/usr/bin/python3", "-c", RAW, sock, INNER["left"][0],
+                                 INNER["right"][0], "hold")
+        wait_for(lambda: "latch" in holder.log(), "a latch")
+        number = holder.log().split()[1]
+        assert int(number) > 0, holder.log()
+        for verb, (other, root) in FOREIGN.items():
+            assert raw(OTHER, verb, number) == other, verb
+            assert raw(OTHER, verb, "4711") == other, f"{verb} of what is not there"
+            if root is not None:
+                assert raw(None, verb, number) == root, verb
+        assert raw(OTHER, "create", "7001") == OK
+        assert raw(OTHER, "bound", "7002") == OK
+        assert raw(OTHER, "free", "7002", source="10.1.0.99") == ABSENT
+        away = ("unshare", "--net", "sh", "-c", 'ip link set lo up; ip address add '
+                f'{INNER["left"][0]}/32 dev lo; ip route add {INNER["right"][0]} dev lo; "$@"', "-")
+        assert raw(None, "create", "7003", before=away) == ABSENT
+        assert raw(None, "token", "7003", before=away) == ABSENT
+
+
 TESTS = [
+    ("E applications: who may do what", who_may),
+    ("L applications: a latch and its events", events),
     ("D4 applications: who sent each datagram", who_sends),
     ("A3 applications: the easy way", easy_way(None)),
     ("A3 applications: the easy way, as nobody in particular", easy_way(NOBODY)),
