@@ -290,6 +290,8 @@ MANUAL_SECTIONS = {
     "DPDK": "latchkey.dpdk",
     "DPDK_PORT": "latchkey.dpdk.ports.<port>",
     "APP": "latchkey.app",
+    "PROFILE": "latchkey.profiles.<name>",
+    "LISTENER": "latchkey.listeners.<name>",
 }
 WITHOUT_EFFECT = "KEYS OF STRONGSWAN WITHOUT EFFECT"
 SCOPE_OF_PARAGRAPH = {"connections.<conn>": "CONN", "local": "LOCAL", "remote": "REMOTE",
