@@ -633,6 +633,74 @@ static void test_L9_the_daemon_restarts(void)
 	unlink(path);
 }
 
+/* A15: who authenticates. With peers that IKE does not authenticate at all. */
+static void test_A15_the_part_of_ipsec(void)
+{
+	static const struct {
+		const char *profile;
+		enum app_part part;
+		enum latch_state state;
+	} rows[] = {
+		{"secure", APP_PART_IKE_ONLY, LATCH_CLOSED},
+		{"secure", APP_PART_IKE_APP_ACK, LATCH_CLOSED},
+		{"btns", APP_PART_APP_ONLY, LATCH_CLOSED}, /* a key at least, to be bound to */
+		{"opportunistic", APP_PART_NONE, LATCH_ESTABLISHED},
+		{"opportunistic", APP_PART_IKE_APP_ACK, LATCH_LARVAL}, /* asked first */
+	};
+
+	hosts_begin();
+	here = hosts_add(HERE, anonymous(true, ""));
+	bob = hosts_add(BOB, anonymous(false, ""));
+	for (uint16_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct app_latch_params p = params((uint16_t)(20 + i), "");
+		char text[APP_TEXT_MAX];
+		uint64_t id = 0;
+
+		snprintf(p.demand.profile, sizeof(p.demand.profile), "%s", rows[i].profile);
+		p.demand.part = (uint8_t)rows[i].part;
+		CU_ASSERT_EQUAL(here->app.ops->latch_create(here->app.ctx, &id, &p, text), ERR_OK);
+		hosts_run(200);
+		CU_ASSERT_EQUAL(get(id).state, rows[i].state);
+		CU_ASSERT((get(id).token != 0) == (rows[i].state != LATCH_CLOSED));
+		CU_ASSERT(hosts_udp(bob, 2, 9, 1, (uint16_t)(20 + i), here, NULL) ==
+			  (rows[i].state == LATCH_ESTABLISHED));
+	}
+	hosts_end();
+}
+
+static void count_policy(void *ctx, const struct engine_policy *policy)
+{
+	uint32_t *sum = ctx;
+
+	*sum = *sum * 31 + policy->priority + policy->num_local + policy->num_remote;
+}
+
+/* L7, B2: a latch changes neither who is a peer nor what is protected: the administrator's rules
+ * stand as they were, and another one's traffic goes by them. */
+static void test_L7_changes_no_rule(void)
+{
+	uint32_t before = 1, after = 1;
+	const struct conf *conf;
+	uint64_t ids[2];
+
+	set_up();
+	bob_up();
+	conf = engine_conf(here->e);
+	engine_each_policy(here->e, count_policy, &before);
+	ids[0] = latch(7, "bob.example");
+	ids[1] = latch(8, "carol.example");
+	CU_ASSERT_PTR_EQUAL(engine_conf(here->e), conf);
+	engine_each_policy(here->e, count_policy, &after);
+	CU_ASSERT_EQUAL(before, after);
+	mallory_up(); /* who is a peer as before */
+	CU_ASSERT_EQUAL(mallory->num_up, 1);
+	CU_ASSERT(hosts_udp(here, 1, 9, 2, 9, bob, NULL));
+	CU_ASSERT_EQUAL(here->app.ops->latch_release(here->app.ctx, ids[0]), ERR_OK);
+	CU_ASSERT_EQUAL(here->app.ops->latch_release(here->app.ctx, ids[1]), ERR_OK);
+	CU_ASSERT(hosts_udp(here, 1, 8, 2, 9, bob, NULL));
+	hosts_end();
+}
+
 /* The configuration's: whatever program listens there, and again when it is loaded anew. */
 static void test_listener_of_the_administrator(void)
 {
@@ -726,6 +794,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_bounds),
 	TAP_TEST(test_D2_cleaned_up),
 	TAP_TEST(test_listener),
+	TAP_TEST(test_A15_the_part_of_ipsec),
+	TAP_TEST(test_L7_changes_no_rule),
 	TAP_TEST(test_L9_the_daemon_restarts),
 	TAP_TEST(test_A17_somebody_after_all),
 	TAP_TEST(test_A17_cannot),

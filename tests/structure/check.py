@@ -387,6 +387,24 @@ def rule_commands_are_told(tree):
             if not re.search(rf"^\*{word}\*", page, re.MULTILINE)]
 
 
+def rule_requirements_are_held(tree):
+    """Every test and scenario that docs/requirements.md names exists, and so does every rule of
+    this program."""
+    page = tree.get("docs/requirements.md", "")
+    programs = "\n".join(t for p, t in tree.items() if re.match(r"tests/.*\.c$", p))
+    scenarios = "\n".join(t for p, t in tree.items() if re.match(r"tests/netns/.*\.py$", p))
+    tests = set(re.findall(r"`(test_\w+)`", page))
+    played = {word for word in re.findall(r"`([^`\n]+)`", page) if " " in word} - \
+        {'tests/netns/run "TEXT"', "tests/mutants/run NUMBER"}
+    ruled = re.findall(r"rule of the structure test: ([^|]*?) \|", page)
+    bad = [f"docs/requirements.md: there is no {name}()" for name in sorted(tests)
+           if not re.search(rf"\b{name}\(void\)", programs)]
+    bad += [f"docs/requirements.md: no scenario is called '{name}'" for name in sorted(played)
+            if re.sub(r"^[a-z]+-[a-z]+: ", "", name) not in scenarios]
+    return bad + [f"docs/requirements.md: no rule is called '{name}'" for name in ruled
+                  if name not in {rule[0] for rule in RULES}]
+
+
 RULES = [  # (name, rule, a tree it must reject)
     ("who includes whom", rule_include_table,
      {"dataplane/bad.c": '#include "control/engine.h"\n'}),
@@ -428,6 +446,8 @@ RULES = [  # (name, rule, a tree it must reject)
      {"docs/ipsec_x.3.scd": "*ipsec_g*()\n"}),
     ("latchkey(1) tells of every command", rule_commands_are_told,
      {"api/cli/main.c": '\t{"paint", "", "it", 0, 0, run_paint},\n'}),
+    ("what docs/requirements.md names exists", rule_requirements_are_held,
+     {"docs/requirements.md": "| A1 | x | `test_A1_no_such_test` |\n", "tests/a.c": "f(void)"}),
     ("the repository stands alone", rule_stands_alone,
      {"base/bad.c": "/* see ../" + "shared/design */\n"}),
 ]
