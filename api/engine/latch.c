@@ -36,6 +36,7 @@ static void enter(struct engine *e, struct latch_rec *l)
 {
 	struct latches *t = e->latches;
 
+	l->begun_ns = engine_now(e);
 	l->pub.id = ++t->next_id;
 	htab_insert(&t->by_id, &l->by_id, bytes_of(&l->pub.id, sizeof(l->pub.id)));
 	htab_insert(&t->by_flow, &l->by_flow, bytes_of(&l->key, sizeof(l->key)));

@@ -8,6 +8,7 @@
  *   latch_state.c  states and the ways between them
  *   latch_events.c what happened elsewhere: SAs, packets, sockets, questions
  *   latch_restore.c  a process that ends, and the next one; latch_store.c, their journal
+ *   latch_make.c   a connection where none is configured
  *   profile.c      named demands
  *   app.c          all that as the application socket has it
  *
@@ -22,6 +23,9 @@
  * to say yes. */
 #define LATCH_TICK_NS NS_PER_S
 #define LATCH_ASK_NS  (30 * NS_PER_S)
+
+/* LATCH_CLEAR_NS - what goes on without protection, if need be, waits for it no longer. */
+#define LATCH_CLEAR_NS (5 * NS_PER_S)
 
 /* PROFILES_MAX - that are known at once. */
 #define PROFILES_MAX 32
@@ -69,6 +73,7 @@ struct latch_rec {
 	uint64_t next_ns; /* when another may begin */
 	uint64_t ask;     /* of the application; 0 = none */
 	uint64_t ask_until_ns;
+	uint64_t begun_ns; /* LARVAL: since when */
 	uint32_t tries;
 	bool keep, was_up, accepted, held, guarded;
 	bool reauth;   /* what is up already is not what is waited for */
@@ -106,6 +111,13 @@ bool needs_met(const struct latch_needs *n, const struct class_info *info, uint3
 uint32_t needs_token(const struct engine *e, const struct latch_needs *n, const struct flow *flow);
 const struct conf_child *needs_child(const struct engine *e, const struct conf_conn **out_conn,
 				     const struct latch_needs *n, const struct flow *flow);
+
+/* latch_make.c: needs_make() - a connection for the flow, where none is configured and the needs
+ * let one be made. Errors: NOT_FOUND (they do not), EXISTS (there is one), FULL, those of
+ * engine_configure(). */
+#define MADE_PREFIX "made-for-"
+MUST_USE enum err needs_make(struct engine *e, const struct latch_needs *n,
+			     const struct flow *flow);
 
 /* latch.c */
 MUST_USE enum err latch_create(struct engine *e, uint64_t *out_id,

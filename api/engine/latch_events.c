@@ -257,6 +257,12 @@ static void overdue(struct engine *e, struct latch_rec *l, uint64_t now_ns)
 		latch_set_state(e, l, LATCH_CLOSED, IKE_REASON_REFUSED,
 				"the application did not say in time whether it wants the peer");
 	}
+	if (l->pub.state == LATCH_LARVAL && l->needs.clear && !l->was_up && !l->ask &&
+	    now_ns >= l->begun_ns + LATCH_CLEAR_NS) {
+		l->request = 0;
+		latch_set_state(e, l, LATCH_ESTABLISHED, IKE_REASON_NO_ANSWER,
+				"not protected: nobody has answered in time");
+	}
 }
 
 static void on_tick(struct timer *t, uint64_t now_ns)

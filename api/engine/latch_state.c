@@ -208,6 +208,8 @@ static void begin(struct engine *e, struct latch_rec *l)
 		.num_suite = l->needs.num_suite,
 	};
 
+	if (!child && !needs_make(e, &l->needs, &l->pub.flow))
+		child = needs_child(e, &conn, &l->needs, &l->pub.flow);
 	if (!child) {
 		if (!l->was_up)
 			fail(e, l, IKE_REASON_NO_CONFIG,

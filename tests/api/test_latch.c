@@ -365,6 +365,8 @@ static void test_profile_that_is_content_with_nothing(void)
 	p.flow = hosts_flow(5, 7, 6, 9);
 	snprintf(p.demand.profile, sizeof(p.demand.profile), "opportunistic");
 	CU_ASSERT_EQUAL(here->app.ops->latch_create(here->app.ctx, &id, &p, text), ERR_OK);
+	CU_ASSERT_EQUAL(get(id).state, LATCH_LARVAL); /* one is made, and nobody answers */
+	hosts_run(7000);
 	CU_ASSERT_EQUAL(get(id).state, LATCH_ESTABLISHED);
 	CU_ASSERT_EQUAL(get(id).token, 0);
 	CU_ASSERT(get(id).text[0] != 0);
@@ -701,6 +703,43 @@ static void test_L7_changes_no_rule(void)
 	hosts_end();
 }
 
+/* ---- without any configuration ---- */
+
+/* B1: one host has nothing configured, the other lets nobody in particular in. */
+static void test_B1_nothing_is_configured(void)
+{
+	static const char anybody[] = "connections { any { remote_addrs = %any\n"
+				      " local { auth = null }\n remote { auth = null }\n"
+				      " children { any { mode = transport } } } }\n";
+	struct app_latch_params p = params(7, "");
+	char text[APP_TEXT_MAX];
+	struct app_class class;
+	uint64_t ids[3];
+
+	hosts_begin();
+	here = hosts_add(HERE, "");
+	bob = hosts_add(BOB, anybody);
+	p.flow.local = here->addr;
+	p.flow.remote = bob->addr;
+	CU_ASSERT_EQUAL(here->app.ops->latch_create(here->app.ctx, &ids[0], &p, text), ERR_OK);
+	CU_ASSERT_EQUAL(get(ids[0]).state, LATCH_CLOSED); /* "secure" makes nothing */
+	p.flow.local_port++;
+	snprintf(p.demand.profile, sizeof(p.demand.profile), "opportunistic");
+	CU_ASSERT_EQUAL(here->app.ops->latch_create(here->app.ctx, &ids[1], &p, text), ERR_OK);
+	hosts_run(200);
+	CU_ASSERT_EQUAL(get(ids[1]).state, LATCH_ESTABLISHED);
+	CU_ASSERT_NOT_EQUAL(get(ids[1]).token, 0);
+	CU_ASSERT_EQUAL(here->app.ops->class_info(here->app.ctx, &class, get(ids[1]).token),
+			ERR_OK);
+	CU_ASSERT_EQUAL(auth_proof_params(class.proof)->method, AUTH_METHOD_NONE);
+	CU_ASSERT(class.quality.privacy && !class.quality.tunnel);
+	p.flow.local_port++; /* and again: it is there */
+	CU_ASSERT_EQUAL(here->app.ops->latch_create(here->app.ctx, &ids[2], &p, text), ERR_OK);
+	CU_ASSERT_EQUAL(get(ids[2]).state, LATCH_ESTABLISHED);
+	CU_ASSERT_EQUAL(here->num_up, 1);
+	hosts_end();
+}
+
 /* The configuration's: whatever program listens there, and again when it is loaded anew. */
 static void test_listener_of_the_administrator(void)
 {
@@ -796,6 +835,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_listener),
 	TAP_TEST(test_A15_the_part_of_ipsec),
 	TAP_TEST(test_L7_changes_no_rule),
+	TAP_TEST(test_B1_nothing_is_configured),
 	TAP_TEST(test_L9_the_daemon_restarts),
 	TAP_TEST(test_A17_somebody_after_all),
 	TAP_TEST(test_A17_cannot),
