@@ -9,7 +9,7 @@
 static_assert(WORKERS_MAX <= 1 << (SPI_BITS - SPI_INDEX_BITS), "an SPI names a worker");
 #define HANDLE_BITS  32
 #define HANDLE_INDEX 20
-#define NUM_LATCHES  65536
+#define NUM_LATCHES  256
 
 static enum err init_tables(struct dataplane *dp, const struct dataplane_config *config)
 {

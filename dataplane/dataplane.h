@@ -33,7 +33,7 @@ struct dataplane_config {
 	uint64_t hold_ns;         /* how long they wait; 10 s */
 	uint32_t num_workers;     /* at most DATAPLANE_WORKERS_MAX; 1 */
 	uint32_t handoff_packets; /* on their way from one worker to another at most; 512 */
-	uint32_t num_latches;     /* flows that are latched at a time at most; 65536 */
+	uint32_t num_latches;     /* flows that are latched at a time at least; 256 */
 	bool latch_tcp;           /* each TCP connection of an inner port that is no router's is
 				   * latched when it begins */
 	uint32_t reasm_packets;   /* put together from fragments at a time, 65 KiB each; 32 */
