@@ -43,11 +43,12 @@ struct held {
 	bool keep, counted;
 };
 
-/* struct wait - a REQUIRE that is not answered yet. */
+/* struct wait - a REQUIRE or RUN that is not answered yet. */
 struct wait {
 	struct list_node node;
 	struct app_client *client;
 	uint32_t id;
+	uint16_t verb;
 	uint64_t latch;
 	uint64_t deadline_ns;
 };
@@ -120,6 +121,7 @@ VERB(verb_demand);
 VERB(verb_reauthenticate);
 VERB(verb_delete);
 VERB(verb_trigger);
+VERB(verb_run);    /* verbs_run.c */
 VERB(verb_decide); /* verbs_set.c */
 VERB(verb_events);
 VERB(verb_profile_set);
@@ -147,6 +149,10 @@ MUST_USE enum err held_add(struct app_server *s, const struct app_latch *latch, 
 struct held *held_find(const struct app_server *s, uint64_t id) NONNULL(1);
 void held_drop(struct app_server *s, struct held *rec) NONNULL(1);
 void held_gone(struct app_server *s, const struct app_client *c) NONNULL(1, 2);
+
+/* verbs_run.c: cgroup_end - one that did not stand in time. cgroup_event - what became of one. */
+void cgroup_end(struct app_server *s, uint64_t id) NONNULL(1);
+void cgroup_event(struct app_server *s, const struct app_latch *latch) NONNULL(1, 2);
 
 /* waits.c: wait_add - the client's request `id` is answered when the latch stands or fails.
  * Errors: FULL, NOMEM. wait_tell - a latch's state. waits_gone - of a client. require_answer - put

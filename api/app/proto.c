@@ -466,6 +466,7 @@ const char *app_verb_name(uint16_t verb)
 		[APP_PROFILE_SET] = "profile-set",
 		[APP_CREDENTIAL_ADD] = "credential-add",
 		[APP_LIST] = "list",
+		[APP_RUN] = "run",
 	};
 
 	return verb < APP_NUM_VERBS && names[verb] ? names[verb] : "?";

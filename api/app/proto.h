@@ -58,6 +58,9 @@ enum app_verb {
 	APP_PROFILE_SET = 16,    /* PROFILE_INFO */
 	APP_CREDENTIAL_ADD = 17, /* fd of a sealed memory file, CREDENTIAL, IDENTITY */
 	APP_LIST = 18,           /* -> LATCH_INFO, several */
+	APP_RUN = 19, /* fd of a control group's directory, demand, TIMEOUT_MS -> LATCH, TOKEN:
+		       * while the client is there its processes reach such a peer or nobody;
+		       * answered when it stands or fails */
 	APP_NUM_VERBS,
 
 	APP_EV_LATCH = 256,   /* LATCH_INFO: its state is another */

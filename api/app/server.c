@@ -29,6 +29,7 @@ static const struct verb verbs[APP_NUM_VERBS] = {
 	[APP_PROFILE_SET] = {APP_RIGHT_CONFIGURE, FD_NONE, verb_profile_set},
 	[APP_CREDENTIAL_ADD] = {APP_RIGHT_CONFIGURE, FD_FILE, verb_credential_add},
 	[APP_LIST] = {APP_RIGHT_READ_ALL, FD_NONE, verb_list},
+	[APP_RUN] = {APP_RIGHT_USE, FD_FILE, verb_run},
 };
 
 /* ---- the server ----------------------------------------------------------------------------- */
@@ -463,6 +464,10 @@ void app_server_event(struct app_server *s, const struct app_event *event)
 	}
 	if (!event->latch)
 		return;
+	if (event->kind == APP_EVENT_CGROUP) {
+		cgroup_event(s, event->latch);
+		return;
+	}
 	if (c && c->events)
 		tell(c, event);
 	wait_tell(s, event->latch);

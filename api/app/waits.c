@@ -31,6 +31,7 @@ enum err wait_add(struct call *call, uint64_t latch)
 		return ERR_NOMEM;
 	w->client = call->client;
 	w->id = call->msg->id;
+	w->verb = call->msg->verb;
 	w->latch = latch;
 	w->deadline_ns =
 		app_server_now(call->server) + (ms < LONGEST_MS ? ms : LONGEST_MS) * NS_PER_MS;
@@ -60,7 +61,7 @@ static void answer(struct wait *wait, const struct app_latch *latch)
 	enum app_code code = APP_TIMEOUT;
 
 	writer_init(&w, buf, sizeof(buf));
-	app_put_header(&w, APP_REQUIRE, APP_F_ANSWER, 0, wait->id);
+	app_put_header(&w, wait->verb, APP_F_ANSWER, 0, wait->id);
 	if (latch) {
 		code = put_outcome(&w, latch);
 	} else {
@@ -90,8 +91,11 @@ void waits_run(struct app_server *s, uint64_t now_ns)
 	list_for_each_safe (n, &s->waits) {
 		struct wait *w = list_entry(n, struct wait, node);
 
-		if (w->deadline_ns <= now_ns)
-			answer(w, NULL);
+		if (w->deadline_ns > now_ns)
+			continue;
+		if (w->verb == APP_RUN)
+			cgroup_end(s, w->latch);
+		answer(w, NULL);
 	}
 }
 

@@ -19,6 +19,9 @@ enum exit_code {
 	EXIT_PEER = 6,
 };
 
+/* DEFAULT_RUN_DIR - the daemon's run directory. */
+#define DEFAULT_RUN_DIR "/run/latchkey"
+
 /* JSON_VERSION - of the layout of --json; grows when something is renamed or taken away. */
 #define JSON_VERSION 1
 
@@ -29,9 +32,10 @@ struct cli {
 	uint32_t timeout_s; /* 0 = the command's own */
 	char **args;        /* after the command's word */
 	int num_args;
-	struct client client; /* open while a command runs */
-	json_t *result;       /* --json: what will be printed */
-	bool streams;         /* --json: the command prints an object a line itself */
+	const char *require, *peer; /* --require, --peer; NULL = not said */
+	struct client client;       /* open while a command runs */
+	json_t *result;             /* --json: what will be printed */
+	bool streams;               /* --json: the command prints an object a line itself */
 };
 
 /* struct word - a command; the help is made from the table of them. */
@@ -58,6 +62,8 @@ enum exit_code run_policies(struct cli *cli);
 enum exit_code run_log(struct cli *cli);
 enum exit_code run_load(struct cli *cli);
 enum exit_code run_check(struct cli *cli);
+/* run_run - the status of the command, where it was begun. run.c */
+enum exit_code run_run(struct cli *cli);
 
 /* cli_fail - say why, on stderr or in the JSON result; returns code. */
 enum exit_code cli_fail(struct cli *cli, enum exit_code code, const char *fmt, ...) NONNULL(1, 3)

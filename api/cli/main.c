@@ -4,11 +4,11 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define DEFAULT_RUN_DIR "/run/latchkey"
 /* LOOK_TIMEOUT_S - a daemon that does not answer a question within this is as good as down. */
 #define LOOK_TIMEOUT_S 10
 
@@ -28,6 +28,8 @@ static const struct word words[] = {
 	 run_genkey},
 	{"pubkey", "[FILE]", "the public key of a private one, from FILE or standard input", 1, 0,
 	 run_pubkey},
+	{"run", "-- CMD", "a command that reaches the peer that is asked for, or nobody", INT_MAX,
+	 1, run_run},
 	{"stats", "", "totals of the daemon, and why packets were dropped", 0, 0, run_stats},
 	{"version", "", "versions of this program and of the daemon", 0, 0, run_version},
 };
@@ -42,6 +44,8 @@ static void print_help(FILE *to)
 	      "  --run-dir DIR  where the daemon's socket is (" DEFAULT_RUN_DIR ")\n"
 	      "  --json         machine-readable, with a version\n"
 	      "  --timeout S    give up after S seconds\n"
+	      "  --require P    run: what profile P demands\n"
+	      "  --peer ID      run: whom the command is to reach\n"
 	      "\n"
 	      "exit status: 0 done, 1 failed, 2 wrong usage, 3 the daemon is not running,\n"
 	      "4 no such name, 5 not permitted, 6 the peer refused or was silent\n",
@@ -161,11 +165,19 @@ static enum exit_code usage(const char *why, const char *what)
 	return EXIT_USAGE;
 }
 
+/* is_apart - it does not use the socket for management, and prints no JSON. */
+static bool is_apart(const struct word *word)
+{
+	return word->run == run_genkey || word->run == run_pubkey || word->run == run_run;
+}
+
 static enum exit_code run(struct cli *cli, const struct word *word)
 {
 	enum exit_code code;
 
-	if (word->run == run_genkey || word->run == run_pubkey) /* no daemon, no JSON */
+	if ((cli->require || cli->peer) && word->run != run_run)
+		return usage("--require and --peer are not possible with", word->name);
+	if (is_apart(word))
 		return cli->json ? usage("--json is not possible with", word->name)
 				 : word->run(cli);
 	cli->result = json_pack("{s:i, s:s}", "version", JSON_VERSION, "command", word->name);
@@ -200,6 +212,8 @@ static int parse_options(struct cli *cli, int argc, char **argv)
 		{"run-dir", required_argument, NULL, 'r'},
 		{"json", no_argument, NULL, 'j'},
 		{"timeout", required_argument, NULL, 't'},
+		{"require", required_argument, NULL, 'R'},
+		{"peer", required_argument, NULL, 'p'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
@@ -208,6 +222,10 @@ static int parse_options(struct cli *cli, int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "hj", options, NULL)) != -1) {
 		if (c == 'r')
 			cli->run_dir = optarg;
+		else if (c == 'R')
+			cli->require = optarg;
+		else if (c == 'p')
+			cli->peer = optarg;
 		else if (c == 'j')
 			cli->json = true;
 		else if (c == 't' && !parse_timeout(&cli->timeout_s, optarg))

@@ -321,6 +321,19 @@ static enum err op_decide(void *ctx, uint64_t client, uint64_t ask, bool accept)
 	return ERR_NOT_FOUND;
 }
 
+static enum err op_cgroup_demand(void *ctx, struct app_latch *out, int fd,
+				 const struct app_demand *demand, uint64_t client, uint32_t uid,
+				 char text[APP_TEXT_MAX])
+{
+	text[0] = 0;
+	return cgroup_demand(ctx, out, fd, demand, client, uid, text);
+}
+
+static enum err op_cgroup_release(void *ctx, uint64_t id)
+{
+	return cgroup_release(ctx, id);
+}
+
 /* ---- profiles and credentials
  * -------------------------------------------------------------------- */
 
@@ -410,6 +423,8 @@ struct app_backend engine_app(struct engine *e)
 		.trigger = op_trigger,
 		.sa_delete = op_sa_delete,
 		.decide = op_decide,
+		.cgroup_demand = op_cgroup_demand,
+		.cgroup_release = op_cgroup_release,
 		.profile_each = op_profile_each,
 		.profile_set = op_profile_set,
 		.secret_add = op_secret_add,

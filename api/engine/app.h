@@ -130,6 +130,7 @@ enum app_event_kind {
 	APP_EVENT_LATCH,   /* its state is another (RFC 5660 ALERT) */
 	APP_EVENT_SPAWNED, /* a listener latch has a new connection latch: latch.id, `parent` */
 	APP_EVENT_ASK,     /* may this peer? answer with decide() */
+	APP_EVENT_CGROUP,  /* what cgroup_demand() began stands, or is CLOSED and gone */
 };
 
 /* struct app_event - borrowed during the call. client: whom it is for. */
@@ -193,6 +194,16 @@ struct app_ops {
 
 	/* decide - the answer to APP_EVENT_ASK. Late and unknown ones are NOT_FOUND. */
 	enum err (*decide)(void *ctx, uint64_t client, uint64_t ask, bool accept);
+
+	/* cgroup_demand - what processes of the control group whose directory fd is send goes to
+	 * such a peer or nowhere; that the group is the caller's is for him to know. *out is as a
+	 * latch without a flow: ESTABLISHED, or LARVAL, and APP_EVENT_CGROUP follows. It ends with
+	 * cgroup_release() or with the client; fd stays the caller's. Errors: EXISTS (the group
+	 * demands something already), NOT_FOUND (profile, peer), INVAL, UNSUPPORTED, others. */
+	enum err (*cgroup_demand)(void *ctx, struct app_latch *out, int fd,
+				  const struct app_demand *demand, uint64_t client, uint32_t uid,
+				  char text[APP_TEXT_MAX]);
+	enum err (*cgroup_release)(void *ctx, uint64_t id);
 
 	/* profile_each, profile_set - by index from 0; false past the last. set replaces or adds,
 	 * until the configuration is loaded again. */

@@ -219,6 +219,7 @@ void latch_client_gone(struct engine *e, uint64_t client)
 {
 	release_of(e, &e->latches->waiting, client);
 	release_of(e, &e->latches->settled, client);
+	cgroups_client_gone(e, client);
 	engine_turn(e);
 }
 

@@ -7,6 +7,7 @@
  *   latch_demand.c what is demanded, and who meets it
  *   latch_state.c  states and the ways between them
  *   latch_events.c what happened elsewhere: SAs, packets, sockets, questions
+ *   latch_cgroup.c   what processes of a control group demand
  *   latch_restore.c  a process that ends, and the next one; latch_store.c, their journal
  *   latch_make.c   a connection where none is configured
  *   profile.c      named demands
@@ -86,6 +87,7 @@ struct latch_rec {
 struct latches {
 	struct list_node waiting; /* LARVAL and BROKEN */
 	struct list_node settled; /* the others */
+	struct list_node cgroups; /* latch_cgroup.c's */
 	struct htab by_id, by_flow, by_cookie;
 	uint64_t next_id, next_ask;
 	struct app_profile profiles[PROFILES_MAX];
@@ -104,7 +106,7 @@ struct latches {
 /* latch_demand.c: needs_of() - Errors: NOT_FOUND (profile), INVAL; text says why. needs_met() - the
  * class is one that is asked for. needs_group() - of the groups of SAs that would protect the flow
  * that which is looked at first, and meets the needs; 0: none. needs_child() - what the
- * configuration has for it; NULL: nothing. */
+ * configuration has for it; NULL: nothing. flow NULL: whichever. */
 MUST_USE enum err needs_of(const struct engine *e, struct latch_needs *out,
 			   const struct app_demand *demand, char text[APP_TEXT_MAX]);
 bool needs_met(const struct latch_needs *n, const struct class_info *info, uint32_t token);
@@ -141,7 +143,8 @@ void latch_alert(struct engine *e, const struct latch_rec *l, enum ike_reason re
 void latch_tell(const struct engine *e, const struct app_event *event);
 void latch_undo(struct engine *e, struct latch_rec *l);
 
-/* latch_events.c */
+/* latch_events.c: latches_watch() - the tick is on. */
+void latches_watch(struct engine *e);
 void latch_decided(struct engine *e, struct latch_rec *l, bool accept);
 
 /* latch_restore.c: latches_trim() - in between; latches_look() - sockets may have been closed
@@ -153,6 +156,16 @@ void latches_trim(struct engine *e);
 void latches_look(struct engine *e);
 struct latch_rec *latch_restored(struct engine *e, const struct app_latch_params *p,
 				 const struct class_info *tie, char text[APP_TEXT_MAX]);
+
+/* latch_cgroup.c: see struct app_ops. */
+MUST_USE enum err cgroup_demand(struct engine *e, struct app_latch *out, int fd,
+				const struct app_demand *demand, uint64_t client, uint32_t uid,
+				char text[APP_TEXT_MAX]);
+MUST_USE enum err cgroup_release(struct engine *e, uint64_t id);
+void cgroups_client_gone(struct engine *e, uint64_t client);
+void cgroups_settle(struct engine *e);
+void cgroups_ike_event(struct engine *e, const struct ike_event *ev);
+void cgroups_close(struct engine *e);
 
 /* profile.c */
 void profiles_configure(struct latches *t, const struct conf *conf);

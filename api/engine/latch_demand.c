@@ -110,9 +110,10 @@ uint32_t needs_token(const struct engine *e, const struct latch_needs *n, const 
 
 		if (!t || !g->num_outbound || g->vif || (best && best->priority <= g->priority) ||
 		    (n->narrow && !is_exact(g)) ||
-		    !flow_within(flow, g->local, g->num_local, g->remote, g->num_remote) ||
+		    (flow &&
+		     !flow_within(flow, g->local, g->num_local, g->remote, g->num_remote)) ||
 		    dataplane_class(e->dp, &info, t) || !needs_met(n, &info, t) ||
-		    !dataplane_serves(e->dp, t, flow))
+		    (flow && !dataplane_serves(e->dp, t, flow)))
 			continue;
 		best = g;
 		token = t;
@@ -188,7 +189,8 @@ const struct conf_child *needs_child(const struct engine *e, const struct conf_c
 		if (!may_be(conn, n) || vif_is_own(e, conn) || !connect_remote(conn))
 			continue;
 		for (uint32_t c = 0; c < conn->num_children; c++) {
-			if (!child_covers(conn, &conn->children[c], flow))
+			if (flow ? !child_covers(conn, &conn->children[c], flow)
+				 : !conf_negotiated(conn->children[c].mode))
 				continue;
 			*out_conn = conn;
 			return &conn->children[c];

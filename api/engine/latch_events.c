@@ -43,6 +43,7 @@ void latches_ike_event(struct engine *e, const struct ike_event *ev)
 	if (ev->kind == IKE_EVENT_PROGRESS)
 		return;
 	e->latches->dirty = true;
+	cgroups_ike_event(e, ev);
 	if (l && ev->kind == IKE_EVENT_FAILED)
 		refused(e, l, ev);
 	else if (l && ev->kind == IKE_EVENT_CHILD_UP)
@@ -276,17 +277,25 @@ static void on_tick(struct timer *t, uint64_t now_ns)
 		overdue(e, l, now_ns);
 		latch_settle(e, l);
 	}
+	cgroups_settle(e);
 	dataplane_latch_sweep(e->dp, now_ns);
 	latches_trim(e);
-	if (!list_empty(&all->waiting) || dataplane_num_latches(e->dp))
+	if (!list_empty(&all->waiting) || !list_empty(&all->cgroups) ||
+	    dataplane_num_latches(e->dp))
 		timer_set(&e->timers, t, now_ns + LATCH_TICK_NS);
+}
+
+void latches_watch(struct engine *e)
+{
+	if (!timer_is_set(&e->latches->tick))
+		timer_set(&e->timers, &e->latches->tick, engine_now(e) + LATCH_TICK_NS);
 }
 
 /* wake - a worker latched something: it is to be looked after. */
 static void wake(struct engine *e)
 {
-	if (!timer_is_set(&e->latches->tick) && dataplane_num_latches(e->dp))
-		timer_set(&e->timers, &e->latches->tick, engine_now(e) + LATCH_TICK_NS);
+	if (dataplane_num_latches(e->dp))
+		latches_watch(e);
 }
 
 void latches_settle(struct engine *e)
@@ -301,6 +310,7 @@ void latches_settle(struct engine *e)
 			latch_settle(e, list_entry(n, struct latch_rec, node));
 		list_for_each_safe (n, &t->settled)
 			latch_settle(e, list_entry(n, struct latch_rec, node));
+		cgroups_settle(e);
 	}
 	if ((dirty && num_listeners(e)) || t->listeners_dirty)
 		t->listeners_dirty = listeners_put(e) != ERR_OK;
@@ -388,6 +398,7 @@ enum err latches_open(struct engine *e)
 	e->latches = t;
 	list_init(&t->waiting);
 	list_init(&t->settled);
+	list_init(&t->cgroups);
 	t->engine = e;
 	t->sockets.fd = -1;
 	timer_init(&t->tick, on_tick);
@@ -415,6 +426,8 @@ void latches_close(struct engine *e)
 		latch_release(e, list_entry(t->waiting.next, struct latch_rec, node));
 	while (t->settled.next && !list_empty(&t->settled))
 		latch_release(e, list_entry(t->settled.next, struct latch_rec, node));
+	if (t->cgroups.next)
+		cgroups_close(e);
 	timer_cancel(&e->timers, &t->tick);
 	if (t->sockets.fd >= 0) {
 		loop_unwatch(e, &t->sockets);

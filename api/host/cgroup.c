@@ -35,22 +35,43 @@ bool cgroup_mount_parse(char *out, size_t cap, const char *line)
 	return true;
 }
 
+static bool is_group(int fd)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC;
+}
+
+/* open_place - -1 if it is not to be seen: something else may be mounted above it. */
+static int open_place(const char *place)
+{
+	int fd = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0 && !is_group(fd)) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
 /* open_root - our root. */
 static enum err open_root(int *out)
 {
 	FILE *f = fopen("/proc/self/mountinfo", "re");
 	char line[LINE_MAX_LEN], place[PATH_LEN];
-	bool found = false;
+	int fd = -1;
 
 	if (!f)
 		return host_err(errno);
-	while (!found && fgets(line, sizeof(line), f))
-		found = cgroup_mount_parse(place, sizeof(place), line);
+	while (fd < 0 && fgets(line, sizeof(line), f)) {
+		if (cgroup_mount_parse(place, sizeof(place), line))
+			fd = open_place(place);
+	}
 	(void)fclose(f);
-	if (!found)
+	if (fd < 0)
 		return ERR_UNSUPPORTED;
-	*out = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return *out < 0 ? host_err(errno) : ERR_OK;
+	*out = fd;
+	return ERR_OK;
 }
 
 static bool same(int a, int b)
@@ -104,13 +125,12 @@ enum err cgroup_find(struct host_cgroup *out, int fd)
 {
 	struct handle h = {.head = {.handle_bytes = ID_LEN}};
 	struct host_cgroup found;
-	struct statfs fs;
 	struct stat st;
 	enum err err;
 	int mount, root;
 
-	if (fstatfs(fd, &fs) < 0 || fs.f_type != CGROUP2_SUPER_MAGIC || fstat(fd, &st) < 0 ||
-	    !S_ISDIR(st.st_mode) || name_to_handle_at(fd, "", &h.head, &mount, AT_EMPTY_PATH) < 0 ||
+	if (!is_group(fd) || fstat(fd, &st) < 0 || !S_ISDIR(st.st_mode) ||
+	    name_to_handle_at(fd, "", &h.head, &mount, AT_EMPTY_PATH) < 0 ||
 	    h.head.handle_bytes != ID_LEN) {
 		errno = EINVAL;
 		return ERR_INVAL;

@@ -267,6 +267,30 @@ static enum err decide(void *ctx, uint64_t client, uint64_t ask, bool accept)
 	return f->decide_result;
 }
 
+/* A group is a latch without a flow. */
+static enum err cgroup_demand(void *ctx, struct app_latch *out, int fd,
+			      const struct app_demand *demand, uint64_t client, uint32_t uid,
+			      char text[APP_TEXT_MAX])
+{
+	struct fake_app *f = ctx;
+	struct app_latch *l;
+
+	(void)fd;
+	f->grouped = *demand;
+	if (f->create_result) {
+		snprintf(text, APP_TEXT_MAX, "no such peer");
+		return f->create_result;
+	}
+	l = add(f);
+	l->client = client;
+	l->uid = uid;
+	l->demand = *demand;
+	l->state = f->create_state;
+	l->token = l->state == LATCH_ESTABLISHED ? 7 : 0;
+	*out = *l;
+	return ERR_OK;
+}
+
 static bool profile_each(void *ctx, struct app_profile *out, uint32_t i)
 {
 	struct fake_app *f = ctx;
@@ -328,6 +352,8 @@ static const struct app_ops ops = {
 	.trigger = trigger,
 	.sa_delete = sa_delete,
 	.decide = decide,
+	.cgroup_demand = cgroup_demand,
+	.cgroup_release = latch_release,
 	.profile_each = profile_each,
 	.profile_set = profile_set,
 	.secret_add = secret_add,
@@ -403,6 +429,7 @@ void fake_app_state(struct fake_app *f, uint64_t id, enum latch_state state, enu
 		    const char *text)
 {
 	struct app_latch *l = known(f, id), told;
+	enum app_event_kind kind = l->flow.local.family ? APP_EVENT_LATCH : APP_EVENT_CGROUP;
 
 	l->state = state;
 	l->token = state == LATCH_ESTABLISHED ? 7 : l->token;
@@ -411,8 +438,7 @@ void fake_app_state(struct fake_app *f, uint64_t id, enum latch_state state, enu
 	told = *l;
 	if (state == LATCH_CLOSED)
 		take_away(f, l);
-	emit(f,
-	     &(struct app_event){.kind = APP_EVENT_LATCH, .client = told.client, .latch = &told});
+	emit(f, &(struct app_event){.kind = kind, .client = told.client, .latch = &told});
 }
 
 uint64_t fake_app_spawn(struct fake_app *f, uint64_t parent, const struct flow *flow)

@@ -40,6 +40,7 @@ struct fake_app {
 	struct app_latch_params created;
 	struct app_demand reauthenticated;
 	uint64_t deleted, triggered, gone;
+	struct app_demand grouped; /* by cgroup_demand() */
 	uint32_t marked;
 	uint64_t decided_client, decided;
 	bool accepted;

@@ -745,6 +745,85 @@ static void test_B7_require_at_once(void)
 	tear_down(&b);
 }
 
+static enum app_code run_in(struct bench *b, struct app_client *c, int fd, struct answer *a)
+{
+	begin(b, APP_RUN);
+	app_put_text(&b->w, APP_A_PEER, "peer.example");
+	app_put_u32(&b->w, APP_A_TIMEOUT_MS, 50);
+	return ask(b, c, fd, a);
+}
+
+static void test_A6_run(void)
+{
+	struct bench b;
+	struct app_client *c;
+	struct answer a;
+	char text[256];
+	int fd = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	set_up(&b);
+	c = client(&b, 0);
+	b.fake.create_state = LATCH_ESTABLISHED;
+	CU_ASSERT_EQUAL(run_in(&b, c, fd, &a), APP_OK);
+	CU_ASSERT_EQUAL(app_attr_u32(&a.msg.attrs, APP_A_TOKEN, 0), 7);
+	CU_ASSERT_STRING_EQUAL(b.fake.grouped.peer, "peer.example");
+	/* One that waits, stands, and counts among what the user has. */
+	b.fake.create_state = LATCH_LARVAL;
+	CU_ASSERT_EQUAL(run_in(&b, c, fd, &a), APP_NUM_CODES);
+	fake_app_state(&b.fake, 2, LATCH_ESTABLISHED, IKE_REASON_NONE, "");
+	CU_ASSERT_TRUE_FATAL(take(c, &a.msg, a.bytes));
+	CU_ASSERT_TRUE(a.msg.verb == APP_RUN && a.msg.code == APP_OK);
+	/* One that fails, with its reason. */
+	CU_ASSERT_EQUAL(run_in(&b, c, fd, &a), APP_NUM_CODES);
+	CU_ASSERT_EQUAL(run_in(&b, c, fd, &a), APP_FULL);
+	fake_app_state(&b.fake, 3, LATCH_CLOSED, IKE_REASON_AUTH_FAILED_LOCAL, "a wrong key");
+	CU_ASSERT_TRUE_FATAL(take(c, &a.msg, a.bytes));
+	CU_ASSERT_EQUAL(a.msg.code, APP_FAILED);
+	CU_ASSERT_STRING_EQUAL(app_attr_text(&a.msg.attrs, APP_A_TEXT, text, sizeof(text)),
+			       "a wrong key");
+	/* One that is not there in time goes; what comes after that is for nobody. */
+	CU_ASSERT_EQUAL(run_in(&b, c, fd, &a), APP_NUM_CODES);
+	b.fake.now_ns += 50 * NS_PER_MS;
+	app_server_run(b.server, b.fake.now_ns);
+	CU_ASSERT_TRUE_FATAL(take(c, &a.msg, a.bytes));
+	CU_ASSERT_EQUAL(a.msg.code, APP_TIMEOUT);
+	CU_ASSERT_PTR_NULL(fake_app_latch(&b.fake, 4));
+	CU_ASSERT_EQUAL(b.fake.num_latches, 2);
+	b.fake.create_result = ERR_NOT_FOUND;
+	CU_ASSERT_EQUAL(run_in(&b, c, fd, &a), APP_NOT_FOUND);
+	app_client_close(c);
+	close(fd);
+	tear_down(&b);
+}
+
+/* The directory is the user's own, or he is root; and it is one. */
+static void test_E6_group_of_another(void)
+{
+	char place[] = "/tmp/lk-run-XXXXXX";
+	struct bench b;
+	struct app_client *c, *owner;
+	struct answer a;
+	int fd, no_group = udp(9);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(place));
+	fd = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	set_up(&b);
+	b.fake.create_state = LATCH_ESTABLISHED;
+	c = client(&b, getuid() == PLAIN ? OTHER : PLAIN);
+	owner = client(&b, getuid());
+	CU_ASSERT_EQUAL(run_in(&b, c, fd, &a), APP_PERM);
+	CU_ASSERT_EQUAL(b.fake.num_latches, 0);
+	CU_ASSERT_EQUAL(run_in(&b, c, no_group, &a), APP_INVAL);
+	CU_ASSERT_EQUAL(run_in(&b, c, -1, &a), APP_INVAL);
+	CU_ASSERT_EQUAL(run_in(&b, owner, fd, &a), APP_OK);
+	app_client_close(c);
+	app_client_close(owner);
+	close(fd);
+	close(no_group);
+	rmdir(place);
+	tear_down(&b);
+}
+
 static void test_require_times_out(void)
 {
 	struct bench b;
@@ -1286,6 +1365,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_E13_configured_anew),
 	TAP_TEST(test_B7_require),
 	TAP_TEST(test_B7_require_at_once),
+	TAP_TEST(test_A6_run),
+	TAP_TEST(test_E6_group_of_another),
 	TAP_TEST(test_require_times_out),
 	TAP_TEST(test_A8_client_gone),
 	TAP_TEST(test_A17_reauthenticate),

@@ -4,6 +4,7 @@
  * "here" is the host whose applications ask; "bob" is who they want; "mallory" is another peer that
  * is as authentic, and claims the same addresses behind it.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -816,7 +817,91 @@ static void test_profiles(void)
 	hosts_end();
 }
 
+static enum err group(struct app_latch *out, int fd, const char *peer, char text[APP_TEXT_MAX])
+{
+	struct app_demand demand = {0};
+
+	memset(out, 0, sizeof(*out));
+	snprintf(demand.peer, sizeof(demand.peer), "%s", peer);
+	return here->app.ops->cgroup_demand(here->app.ctx, out, fd, &demand, 1, 1000, text);
+}
+
+static size_t num_marks(void)
+{
+	size_t num = 0;
+
+	for (size_t i = 0; i < here->host.num_lines; i++)
+		num += strncmp(here->host.lines[i], "cgroup ", 7) == 0;
+	return num;
+}
+
+/* A6: a group's peer is brought up, and the group demands it and no other, whoever else is there;
+ * when it is away too. */
+static void test_A6_group(void)
+{
+	char text[APP_TEXT_MAX] = "";
+	int fd = dup(0), other = open("/tmp", O_RDONLY);
+	const struct note *note;
+	struct app_latch l, m;
+	uint32_t token, num;
+
+	set_up();
+	mallory_up();
+	CU_ASSERT_EQUAL(group(&l, fd, "bob.example", text), ERR_OK);
+	CU_ASSERT_EQUAL(l.state, LATCH_LARVAL);
+	CU_ASSERT_EQUAL(num_marks(), 0);
+	hosts_run(100);
+	note = hosts_last(here, APP_EVENT_CGROUP);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(note);
+	CU_ASSERT(note->latch.id == l.id && note->latch.state == LATCH_ESTABLISHED);
+	token = note->latch.token;
+	CU_ASSERT(token != 0 && num_marks() == 1);
+	/* Nobody takes its place; another group has what is up at once. */
+	CU_ASSERT_EQUAL(group(&m, fd, "mallory.example", text), ERR_EXISTS);
+	CU_ASSERT_EQUAL(group(&m, other, "mallory.example", text), ERR_OK);
+	CU_ASSERT(m.state == LATCH_ESTABLISHED && m.token != token && num_marks() == 2);
+	CU_ASSERT_EQUAL(here->app.ops->cgroup_release(here->app.ctx, m.id), ERR_OK);
+	CU_ASSERT_EQUAL(here->app.ops->cgroup_release(here->app.ctx, m.id), ERR_NOT_FOUND);
+	CU_ASSERT_EQUAL(num_marks(), 1);
+	CU_ASSERT_EQUAL(engine_down(here->e, &num, &(struct ike_select){.conn = "bob"}), ERR_OK);
+	hosts_run(100);
+	CU_ASSERT_EQUAL(num_marks(), 1);
+	here->app.ops->latch_client_gone(here->app.ctx, 1);
+	CU_ASSERT_EQUAL(num_marks(), 0);
+	close(fd);
+	close(other);
+	hosts_end();
+}
+
+static void test_A6_nobody_who_could(void)
+{
+	char text[APP_TEXT_MAX] = "";
+	struct app_demand demand = {.suite = "aes128gcm16"};
+	const struct note *note;
+	struct app_latch l;
+
+	set_up();
+	CU_ASSERT_EQUAL(group(&l, 0, "nobody.example", text), ERR_NOT_FOUND);
+	CU_ASSERT(text[0] != 0);
+	text[0] = 0;
+	CU_ASSERT_EQUAL(here->app.ops->cgroup_demand(here->app.ctx, &l, 0, &demand, 1, 1000, text),
+			ERR_INVAL);
+	CU_ASSERT(text[0] != 0);
+	/* A peer that refuses: why not is told. */
+	hosts_load(bob, "connections { }\n");
+	CU_ASSERT_EQUAL(group(&l, 0, "bob.example", text), ERR_OK);
+	hosts_run(100);
+	note = hosts_last(here, APP_EVENT_CGROUP);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(note);
+	CU_ASSERT(note->latch.id == l.id && note->latch.state == LATCH_CLOSED);
+	CU_ASSERT(note->latch.text[0] != 0 && num_marks() == 0);
+	CU_ASSERT_EQUAL(here->app.ops->cgroup_release(here->app.ctx, l.id), ERR_NOT_FOUND);
+	hosts_end();
+}
+
 static const struct tap_test tests[] = {
+	TAP_TEST(test_A6_group),
+	TAP_TEST(test_A6_nobody_who_could),
 	TAP_TEST(test_B5_the_peer_that_is_asked_for),
 	TAP_TEST(test_A4_rides_on_what_is_there),
 	TAP_TEST(test_A20_an_sa_without_a_packet),

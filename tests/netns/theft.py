@@ -4,7 +4,9 @@ nothing but their keys, and mallory takes bob's inner address when bob is away. 
 does not go to mallory, nor come from there; what is not, does."""
 
 import json
+import os
 
+from capture import Capture
 from content import program
 from lab import Lab, wait_for
 from nets import Scene, section, story
@@ -172,6 +174,56 @@ def theft(auth, profile, *peer):
     return test
 
 
+def mount_groups(host):
+    host.run("mount", "-t", "cgroup2", "cgroup2", "/sys/fs/cgroup")
+
+
+def test_run():
+    """A6: a program that is linked statically, and knows nothing of IPsec: below `latchkey run` it
+    has bob or nobody, also when mallory has bob's address; without, it has whoever is there."""
+    with Stage("theft-run", "ca") as stage:
+        mount_groups(stage.host)
+        run = (os.path.join(stage.peer.bin, "latchkey"), "--run-dir", stage.peer.run_dir)
+
+        def unaware(name, port, *words):
+            return Client(stage.host.spawn(name, *words, program("unaware"), HERE, port, THERE, 9))
+
+        latched = unaware("latched", 4001, *run, "run", "--peer", "bob.example", "--")
+        nothing = unaware("nothing", 4004)
+        for client in (latched, nothing):
+            client.hears("bob")
+        refused = stage.host.run(*run, "--timeout", "2", "run", "--peer", "nobody.example", "--",
+                                 "echo", "begun", check=False)
+        assert refused.returncode in (4, 6) and "begun" not in refused.stdout, refused
+        assert "echo was not begun: " in refused.stderr, refused
+        stage.peers["bob"].stop()
+        wait_for(lambda: not stage.peer.children(), "bob to be gone")
+        captures = [Capture(stage.host, f"wire-{name}", name=f"run-{name}") for name in PEERS]
+        stage.peers["mallory"].up("net")
+        wait_for(stage.peer.children, "mallory's Child SA")
+        nothing.hears("mallory", 20)
+        stolen = nothing.said()["mallory"]
+        clear = [f for capture in captures for f in capture.stop() if f.kind == "clear"]
+        assert not clear, clear[:3]
+        assert latched.said()["mallory"] == 0, latched.said()
+        stage.peers["mallory"].stop()
+        stage.peers["bob"].start()
+        stage.peers["bob"].up("net")
+        latched.hears("bob")
+        assert latched.said()["mallory"] == 0, latched.said()
+        child = stage.host.run("pgrep", "-f", f"^{program('unaware')} {HERE} 4001").stdout.strip()
+        group = "/sys/fs/cgroup" + stage.host.run(
+            "grep", "-o", "/.*latchkey-run-.*", f"/proc/{child}/cgroup").stdout.strip()
+        assert stage.host.run("test", "-d", group, check=False).returncode == 0, group
+        assert latched.process.stop() == 128 + 15
+        assert stage.host.run("test", "-d", group, check=False).returncode == 1, group
+        status = stage.host.run(*run, "run", "--peer", "bob.example", "--", "sh", "-c", "exit 42",
+                                check=False).returncode
+        assert status == 42, status
+        story(f"mallory had {stolen} answers read by a program as it is, and none below "
+              f"latchkey run; refused: \"{refused.stderr.strip()}\"")
+
+
 NGINX = """
 worker_processes 1;
 pid {folder}/nginx.pid;
@@ -220,6 +272,7 @@ def test_nginx():
 
 TESTS = [
     ("theft: certificates of one authority", theft("ca", "secure", "bob.example")),
+    ("theft: a program below latchkey run", test_run),
     ("theft: nginx answers whom it is to", test_nginx),
     ("theft: peers that are their keys", theft("btns", "btns")),
 ]
