@@ -42,9 +42,17 @@ void out_hold(struct worker *w, struct packet *p, const struct flow_entry *e)
 		acquire(w, e);
 }
 
-/* look_closely - the id of p's flow. A fragment goes by itself only where no selector asks for
- * ports: then all of its packet have one policy and SA (RFC 4301 7.1). Else it waits until the
- * packet is whole, which then takes its place. False: there is no packet to go on with. */
+/* wants_whole - which flow a fragment is of matters: to a selector that asks for ports, to a latch
+ * or to a listener. */
+static bool wants_whole(const struct worker *w)
+{
+	return spd_wants_whole(w->spd) || latch_table_num(w->latches) > 0 ||
+	       rcu_deref(*w->listeners);
+}
+
+/* look_closely - the id of p's flow. A fragment goes by itself only where nobody asks for ports:
+ * then all of its packet have one policy and SA (RFC 4301 7.1). Else it waits until the packet is
+ * whole, which then takes its place. False: there is no packet to go on with. */
 static bool look_closely(struct worker *w, struct flow_id *id, struct packet **p, uint32_t scope)
 {
 	if (!flow_parse(id, *p, FLOW_OUT)) {
@@ -55,7 +63,7 @@ static bool look_closely(struct worker *w, struct flow_id *id, struct packet **p
 		worker_drop(w, *p, DROP_MALFORMED_INNER); /* one is not the other */
 		return false;
 	}
-	if ((*p)->flags & PACKET_F_FRAGMENT && spd_wants_whole(w->spd)) {
+	if ((*p)->flags & PACKET_F_FRAGMENT && wants_whole(w)) {
 		*p = pass_join(w, *p, (uint64_t)scope << 2 | REASM_HOST);
 		if (!*p)
 			return false;

@@ -2,6 +2,7 @@
 /* Latched flows (RFC 5660) through whole data paths. A is the host. Behind the same addresses on
  * the other side are two peers of which both are authenticated: "b" and, with a group of its own,
  * "mallory". */
+#include "dataplane/fragment.h"
 #include "tests/dataplane/testbed.h"
 
 #include <netinet/in.h>
@@ -224,6 +225,49 @@ static void test_L2_another_peer(void)
 	CU_ASSERT_EQUAL(udp_out(10), 2);
 	dataplane_child_remove(s.bed.a.dp, 1, CHILD_OUT);
 	CU_ASSERT_EQUAL(udp_out(9), 0);
+	tear_down();
+}
+
+/* send_parts - a datagram of this port leaves A's host in fragments. */
+static void send_parts(uint16_t port)
+{
+	uint8_t buf[BED_MAX_PACKET];
+	size_t len = bed_udp4(buf, true, port, 80, 0, 3000);
+	struct pool *pool = pool_new(2, 9000);
+	struct packet *p = packet_get(pool), *part = packet_get(pool);
+	struct fragment_cut c;
+	bool more = true;
+
+	memcpy(p->data, buf, len);
+	p->len = (uint32_t)len;
+	CU_ASSERT_FATAL(fragment_cut_begin(&c, p, 1200));
+	while (more) {
+		more = fragment_cut_next(&c, part);
+		bed_send(&s.bed.a, part->data, part->len);
+	}
+	packet_put(p);
+	packet_put(part);
+	pool_free(pool);
+	bed_turn(&s.bed);
+}
+
+/* A fragment that shows no ports is of the latched flow too: none goes to whom the policy names. */
+static void test_L2_fragments_out(void)
+{
+	struct child_stats b, m;
+
+	set_up(NULL);
+	set(IPPROTO_UDP, 9, s.b, false);
+	take_over();
+	send_parts(9);
+	CU_ASSERT_EQUAL_FATAL(dataplane_child_stats(s.bed.a.dp, &b, 1), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(dataplane_child_stats(s.bed.a.dp, &m, 2), ERR_OK);
+	CU_ASSERT(b.out_packets > 0);
+	CU_ASSERT_EQUAL(m.out_packets, 0);
+	set(IPPROTO_UDP, 9, 0, true);
+	send_parts(9);
+	CU_ASSERT_EQUAL_FATAL(dataplane_child_stats(s.bed.a.dp, &m, 2), ERR_OK);
+	CU_ASSERT_EQUAL(m.out_packets, 0);
 	tear_down();
 }
 
@@ -524,6 +568,7 @@ static void test_listener_demands_quality(void)
 static const struct tap_test tests[] = {
 	TAP_TEST(test_L1_nothing_passes_before),
 	TAP_TEST(test_L2_another_peer),
+	TAP_TEST(test_L2_fragments_out),
 	TAP_TEST(test_L3_congruent_sas),
 	TAP_TEST(test_L6_ends),
 	TAP_TEST(test_L5_policy_beside),
