@@ -30,6 +30,7 @@ struct latch_table {
 	uint64_t seed[2];
 	uint32_t mask;        /* of buckets */
 	uint32_t num;         /* atomic */
+	uint32_t asked;       /* room that was asked for */
 	struct rcu_head wait; /* control: of latch_remove() */
 };
 
@@ -45,6 +46,7 @@ struct latch_table *latch_table_new(uint32_t num, struct spd *spd, const struct 
 		size *= 2;
 	if (!t)
 		return NULL;
+	t->asked = num < MIN_NUM ? MIN_NUM : num;
 	t->mask = size / WAYS - 1;
 	t->spd = spd;
 	t->buckets = mem_alloc_aligned(CACHE_LINE, size / WAYS * sizeof(*t->buckets));
@@ -184,6 +186,14 @@ static enum err claim(struct latch_table *t, uint32_t *out, const struct where *
 	return ERR_FULL;
 }
 
+/* has_room - for one more of its kind. */
+static bool has_room(const struct latch_table *t, uint64_t word, uint32_t listener)
+{
+	uint32_t more = listener ? t->asked / 8 : 0;
+
+	return latch_flags(word) & LATCH_F_HELD || latch_table_num(t) < t->asked + more;
+}
+
 /* Of two who latch one flow at a time each sees the other's claim, one of them at least: all that
  * is made sequentially consistent for. A tag alike that is another flow's is as rare as a hash of
  * 61 bits lets it be, and costs that flow a packet. */
@@ -195,7 +205,7 @@ enum err latch_enter(struct latch_table *t, struct latch **out, const struct flo
 
 	if (latch_find(t, id))
 		return ERR_EXISTS;
-	enum err e = claim(t, &place, &w);
+	enum err e = has_room(t, word, listener) ? claim(t, &place, &w) : ERR_FULL;
 
 	if (e != ERR_OK)
 		return e;

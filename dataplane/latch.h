@@ -6,7 +6,8 @@
  *
  * Two kinds: what control latches (LATCH_F_HELD) stays until control takes it away; TCP connections
  * of the host and flows of listeners are latched by the worker that sees their first packet, and
- * end by themselves. Those fill what room there is and no more: nobody else has less of it.
+ * end by themselves. Connections have the room that was asked for, listeners' flows an eighth more,
+ * and the rest of the places is control's alone: no peer can fill them.
  *
  * A fixed number of places, eight to a bucket, two buckets to a flow. A place is claimed by a
  * compare-and-swap of its tag, by control or a worker, and freed by control alone, after all

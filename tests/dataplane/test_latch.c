@@ -44,12 +44,22 @@ static struct flow_id id_of(uint32_t i, bool v6)
 	return id;
 }
 
-static enum err add(uint32_t i, uint32_t token)
+static enum err add_as(uint32_t i, uint32_t token, uint32_t flags, uint32_t listener)
 {
 	struct flow_id id = id_of(i, i & 1);
 	struct latch *l;
 
-	return latch_enter(table, &l, &id, latch_word(token, 0), 0, 0);
+	return latch_enter(table, &l, &id, latch_word(token, flags), 0, listener);
+}
+
+static enum err add(uint32_t i, uint32_t token)
+{
+	return add_as(i, token, 0, 0);
+}
+
+static enum err hold(uint32_t i, uint32_t token)
+{
+	return add_as(i, token, LATCH_F_HELD, 0);
 }
 
 static uint32_t token_of(uint32_t i)
@@ -81,12 +91,29 @@ static void test_full(void)
 	uint32_t num = 0;
 
 	set_up(2700);
-	while (num < 5000 && add(num + 1, num + 1) == ERR_OK)
+	while (num < 5000 && hold(num + 1, num + 1) == ERR_OK)
 		num++;
 	CU_ASSERT(num > 2700 && num <= 4096);
-	CU_ASSERT_EQUAL(add(num + 1, 1), ERR_FULL);
+	CU_ASSERT_EQUAL(hold(num + 1, 1), ERR_FULL);
 	for (uint32_t i = 1; i <= num; i++)
 		CU_ASSERT_EQUAL_FATAL(token_of(i), i);
+	tear_down();
+}
+
+/* What peers may begin leaves room for what control latches, and connections for listeners'. */
+static void test_room_of_each_kind(void)
+{
+	uint32_t num = 0;
+
+	set_up(800);
+	while (num < 5000 && add(num + 1, num + 1) == ERR_OK)
+		num++;
+	CU_ASSERT_EQUAL(num, 800);
+	while (num < 5000 && add_as(num + 1, num + 1, 0, 7) == ERR_OK)
+		num++;
+	CU_ASSERT_EQUAL(num, 900);
+	for (uint32_t i = 0; i < 100; i++, num++)
+		CU_ASSERT_EQUAL(hold(num + 1, num + 1), ERR_OK);
 	tear_down();
 }
 
@@ -105,18 +132,18 @@ static void test_removed(void)
 	uint32_t num = 0;
 
 	set_up(64);
-	while (add(num + 1, num + 1) == ERR_OK)
+	while (hold(num + 1, num + 1) == ERR_OK)
 		num++;
 	for (uint32_t i = 1; i <= num; i++)
 		remove_one(i);
 	CU_ASSERT_EQUAL(token_of(1), 0);
 	CU_ASSERT_EQUAL(latch_table_num(table), 0);
-	CU_ASSERT_EQUAL(add(num + 1, 7), ERR_FULL);
+	CU_ASSERT_EQUAL(hold(num + 1, 7), ERR_FULL);
 	rcu_flush(&retired);
-	CU_ASSERT_EQUAL(add(num + 1, 7), ERR_OK);
+	CU_ASSERT_EQUAL(hold(num + 1, 7), ERR_OK);
 	CU_ASSERT_EQUAL(token_of(num + 1), 7);
 	for (uint32_t i = 1; i <= num; i++)
-		CU_ASSERT(add(i, i) == ERR_OK || i == num);
+		CU_ASSERT(hold(i, i) == ERR_OK || i == num);
 	for (uint32_t i = 1; i < num; i++) { /* without memory each waits at once */
 		alloc_fail_nth(1);
 		remove_one(i);
@@ -253,8 +280,13 @@ static void test_one_wins(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_finds_what_is_in_it), TAP_TEST(test_full), TAP_TEST(test_removed),
-	TAP_TEST(test_generations),         TAP_TEST(test_each), TAP_TEST(test_one_wins),
+	TAP_TEST(test_finds_what_is_in_it),
+	TAP_TEST(test_full),
+	TAP_TEST(test_room_of_each_kind),
+	TAP_TEST(test_removed),
+	TAP_TEST(test_generations),
+	TAP_TEST(test_each),
+	TAP_TEST(test_one_wins),
 };
 
 TAP_MAIN("dataplane/latch", tests)
