@@ -391,6 +391,10 @@ struct latch_info {
 /* dataplane_latch_get - Errors: NOT_FOUND. */
 MUST_USE enum err dataplane_latch_get(const struct dataplane *dp, struct latch_info *out,
 				      const struct flow *flow, uint32_t scope) NONNULL(1, 2, 3);
+/* dataplane_latch_over - nothing of it was let in for as long as what a worker latched is kept. */
+bool dataplane_latch_over(const struct dataplane *dp, const struct flow *flow, uint32_t scope,
+			  uint64_t now_ns) NONNULL(1, 2);
+
 uint32_t dataplane_num_latches(const struct dataplane *dp) NONNULL(1);
 
 /* dataplane_latch_sweep - about once a second, with the workers' clock: what they latched by

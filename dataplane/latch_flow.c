@@ -96,9 +96,9 @@ enum drop_reason latch_out(struct worker *w, const struct packet *p, struct flow
 	uint64_t word = latch_get(e->latch);
 	uint32_t flags = latch_flags(word);
 
-	if (flags & LATCH_F_HELD || !(flags & LATCH_F_TCP))
+	if (!(flags & LATCH_F_TCP))
 		return DROP_NONE;
-	if (begins(tcp)) {
+	if (begins(tcp) && !(flags & LATCH_F_HELD)) {
 		/* Our host begins anew: what it had before is over, and with whom it was. */
 		flow_cache_anew(&w->flows, e);
 		if (e->verdict == DROP_NONE && e->owner == w->index)
@@ -115,10 +115,10 @@ static void advance(struct worker *w, struct flow_entry *e, uint64_t word, uint8
 {
 	uint32_t flags = latch_flags(word), next = flags;
 
-	if (flags & LATCH_F_HELD || !(flags & LATCH_F_TCP))
+	if (!(flags & LATCH_F_TCP))
 		return;
 	if (begins(tcp) && (flags & LATCH_F_ENDS || !(flags & LATCH_F_UP)))
-		next = LATCH_F_TCP | LATCH_F_IN;
+		next = LATCH_F_TCP | LATCH_F_IN | (flags & LATCH_F_HELD);
 	else if (tcp & (TCP_FIN | TCP_RST))
 		next |= LATCH_F_ENDS;
 	else if (tcp & TCP_ACK)
@@ -155,7 +155,7 @@ bool latch_watches(const struct flow_entry *e)
 		return false;
 	uint32_t flags = latch_flags(latch_get(e->latch));
 
-	if (!(flags & LATCH_F_TCP) || flags & LATCH_F_HELD)
+	if (!(flags & LATCH_F_TCP))
 		return false;
 	return (flags & (LATCH_F_UP | LATCH_F_ENDS)) != LATCH_F_UP;
 }

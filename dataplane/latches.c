@@ -45,14 +45,40 @@ static void let_go(struct dataplane *dp, uint64_t word)
 		class_put(dp->classes, latch_token(word));
 }
 
+/* kept - how far a listener's connection is, which its worker goes on watching. */
+static uint64_t kept(const struct latch *l, uint64_t word)
+{
+	const uint32_t flags = LATCH_F_TCP | LATCH_F_UP | LATCH_F_ENDS | LATCH_F_IN;
+
+	return l->listener ? latch_word(0, latch_flags(word) & flags) : 0;
+}
+
 /* replace - whatever the workers make of it meanwhile; what it was. */
 static uint64_t replace(struct dataplane *dp, struct latch *l, uint64_t to)
 {
 	uint64_t from = latch_get(l);
 
-	while (!latch_change(dp->latches, l, from, to))
+	while (!latch_change(dp->latches, l, from, to | kept(l, from)))
 		from = latch_get(l);
 	return from;
+}
+
+/* put - the flow's latch, a new one or that which is there, has this word. Who latches it at the
+ * same time has done so, or given up, when he is asked again. Errors: FULL. */
+static enum err put(struct dataplane *dp, const struct flow_id *id, uint64_t word)
+{
+	struct latch *l;
+	enum err e;
+
+	do {
+		l = latch_find(dp->latches, id);
+		if (l) {
+			let_go(dp, replace(dp, l, word));
+			return ERR_OK;
+		}
+		e = latch_enter(dp->latches, &l, id, word, 0, 0);
+	} while (e == ERR_EXISTS || e == ERR_AGAIN);
+	return e;
 }
 
 enum err dataplane_latch_set(struct dataplane *dp, const struct flow *flow, uint32_t scope,
@@ -60,7 +86,6 @@ enum err dataplane_latch_set(struct dataplane *dp, const struct flow *flow, uint
 {
 	const struct flow_id id = id_of(flow, scope);
 	uint64_t word = latch_word(token, LATCH_F_HELD | (shut ? LATCH_F_SHUT : 0));
-	struct latch *l;
 	enum err e;
 
 	if (!token && !shut)
@@ -68,15 +93,7 @@ enum err dataplane_latch_set(struct dataplane *dp, const struct flow *flow, uint
 	e = hold(dp, token);
 	if (e != ERR_OK)
 		return e;
-	do {
-		l = latch_find(dp->latches, &id);
-		if (!l)
-			e = latch_enter(dp->latches, &l, &id, word, 0, 0);
-		else
-			let_go(dp, replace(dp, l, word));
-		if (!l || e == ERR_FULL)
-			break;
-	} while (e == ERR_EXISTS || e == ERR_AGAIN);
+	e = put(dp, &id, word);
 	if (e != ERR_OK && token)
 		class_put(dp->classes, token);
 	dataplane_changed(dp);
@@ -163,13 +180,31 @@ static uint32_t kept_s(uint32_t flags)
 	return (flags & (LATCH_F_UP | LATCH_F_ENDS)) == LATCH_F_UP ? UP_S : ENDS_S;
 }
 
+/* is_over - it was silent for too long. */
+static bool is_over(const struct latch *l, uint32_t now_s, uint32_t most_s)
+{
+	uint32_t used_s = __atomic_load_n(&l->used_s, __ATOMIC_RELAXED);
+
+	return now_s > used_s && now_s - used_s > most_s;
+}
+
+bool dataplane_latch_over(const struct dataplane *dp, const struct flow *flow, uint32_t scope,
+			  uint64_t now_ns)
+{
+	const struct flow_id id = id_of(flow, scope);
+	const struct latch *l = latch_find(dp->latches, &id);
+	uint32_t flags = l ? latch_flags(latch_get(l)) : 0;
+	bool watched = flow->proto != IPPROTO_TCP || flags & LATCH_F_TCP;
+
+	return !l || is_over(l, (uint32_t)(now_ns / NS_PER_S), watched ? kept_s(flags) : UP_S);
+}
+
 static void sweep_one(void *ctx, struct latch *l)
 {
 	const struct sweep *s = ctx;
 	uint64_t word = latch_get(l);
-	uint32_t used_s = __atomic_load_n(&l->used_s, __ATOMIC_RELAXED);
 	bool over = s->token ? latch_token(word) == s->token
-			     : s->now_s > used_s && s->now_s - used_s > kept_s(latch_flags(word));
+			     : is_over(l, s->now_s, kept_s(latch_flags(word)));
 
 	if (!(latch_flags(word) & LATCH_F_HELD) && over)
 		remove_latch(s->dp, l);

@@ -124,6 +124,7 @@ enum err latch_spawn(struct engine *e, const struct latch_rec *listener, const s
 	if (!l)
 		return ERR_NOMEM;
 	l->needs.token = token;
+	l->spawned = true;
 	enter(e, l);
 	latch_settle(e, l);
 	latch_tell(e, &(struct app_event){.kind = APP_EVENT_SPAWNED,
@@ -180,6 +181,17 @@ void latch_release(struct engine *e, struct latch_rec *l)
 	mem_free(l);
 }
 
+/* latch_end - it is over, and who has it is told. */
+void latch_end(struct engine *e, struct latch_rec *l, const char *text)
+{
+	l->pub.state = LATCH_CLOSED;
+	l->pub.reason = IKE_REASON_LOCAL;
+	snprintf(l->pub.text, sizeof(l->pub.text), "%s", text);
+	latch_tell(e, &(struct app_event){
+			      .kind = APP_EVENT_LATCH, .client = l->pub.client, .latch = &l->pub});
+	latch_release(e, l);
+}
+
 struct latch_rec *latch_restored(struct engine *e, const struct app_latch_params *p,
 				 const struct class_info *tie, char text[APP_TEXT_MAX])
 {
@@ -228,5 +240,5 @@ void latch_socket_gone(struct engine *e, uint64_t cookie)
 	struct htab_node *n;
 
 	while (cookie && (n = engine_find(&e->latches->by_cookie, &cookie, sizeof(cookie))))
-		latch_release(e, container_of(n, struct latch_rec, by_cookie));
+		latch_end(e, container_of(n, struct latch_rec, by_cookie), "its socket was closed");
 }

@@ -80,6 +80,7 @@ struct latch_rec {
 	bool reauth;   /* what is up already is not what is waited for */
 	bool same_key; /* the peer authenticated itself again, and by the key that it had */
 	bool configured, wanted; /* a listener of the configuration; while that is looked at */
+	bool spawned;            /* by a listener: it ends with its flow */
 	bool ended; /* its SAs were deleted as the application asked: it says when again */
 };
 
@@ -100,6 +101,7 @@ struct latches {
 	void (*tell)(void *ctx, const struct app_event *event);
 	void *ctx;
 	bool dirty;           /* SAs came or went */
+	bool ticked;          /* time passed */
 	bool listeners_dirty; /* what the data path has of them is old */
 };
 
@@ -131,6 +133,7 @@ struct latch_rec *latch_of_flow(const struct engine *e, const struct flow *flow,
 struct latch_rec *latch_follow(struct engine *e, struct latch_rec *old,
 			       const struct app_demand *demand, const struct latch_needs *needs);
 void latch_release(struct engine *e, struct latch_rec *l);
+void latch_end(struct engine *e, struct latch_rec *l, const char *text);
 void latch_client_gone(struct engine *e, uint64_t client);
 void latch_socket_gone(struct engine *e, uint64_t cookie);
 

@@ -266,18 +266,15 @@ static void overdue(struct engine *e, struct latch_rec *l, uint64_t now_ns)
 	}
 }
 
+/* SPAWNED_PER_TICK - that are looked at. */
+#define SPAWNED_PER_TICK 4096
+
 static void on_tick(struct timer *t, uint64_t now_ns)
 {
 	struct latches *all = container_of(t, struct latches, tick);
 	struct engine *e = all->engine;
 
-	list_for_each_safe (n, &all->waiting) {
-		struct latch_rec *l = list_entry(n, struct latch_rec, node);
-
-		overdue(e, l, now_ns);
-		latch_settle(e, l);
-	}
-	cgroups_settle(e);
+	all->ticked = true; /* the turn that follows looks at those that wait */
 	dataplane_latch_sweep(e->dp, now_ns);
 	latches_trim(e);
 	if (!list_empty(&all->waiting) || !list_empty(&all->cgroups) ||
@@ -298,19 +295,53 @@ static void wake(struct engine *e)
 		latches_watch(e);
 }
 
+/* end_spawned - of those that a listener spawned, what is over. So many at a time: who was looked
+ * at is the last one then. */
+static void end_spawned(struct engine *e, struct list_node *list)
+{
+	const struct list_node *last = list->prev;
+	bool more = !list_empty(list);
+
+	for (uint32_t i = 0; more && i < SPAWNED_PER_TICK; i++) {
+		struct latch_rec *l = list_entry(list->next, struct latch_rec, node);
+
+		more = &l->node != last;
+		list_remove(&l->node);
+		list_push_back(list, &l->node);
+		if (l->spawned && dataplane_latch_over(e->dp, &l->pub.flow, 0, engine_now(e)))
+			latch_end(e, l, "nothing came of the flow for long");
+	}
+}
+
+/* look_at - all of a list. Nobody else walks along it meanwhile: a turn does not begin within one.
+ */
+static void look_at(struct engine *e, struct list_node *list, bool ticked)
+{
+	list_for_each_safe (n, list) {
+		struct latch_rec *l = list_entry(n, struct latch_rec, node);
+
+		if (ticked)
+			overdue(e, l, engine_now(e));
+		latch_settle(e, l);
+	}
+}
+
 void latches_settle(struct engine *e)
 {
 	struct latches *t = e->latches;
-	bool dirty = t->dirty;
+	bool dirty = t->dirty, ticked = t->ticked;
 
-	t->dirty = false;
+	t->dirty = t->ticked = false;
 	wake(e);
-	if (dirty) {
-		list_for_each_safe (n, &t->waiting)
-			latch_settle(e, list_entry(n, struct latch_rec, node));
-		list_for_each_safe (n, &t->settled)
-			latch_settle(e, list_entry(n, struct latch_rec, node));
+	if (dirty || ticked)
+		look_at(e, &t->waiting, ticked);
+	if (dirty)
+		look_at(e, &t->settled, false);
+	if (dirty || ticked)
 		cgroups_settle(e);
+	if (ticked) {
+		end_spawned(e, &t->waiting);
+		end_spawned(e, &t->settled);
 	}
 	if ((dirty && num_listeners(e)) || t->listeners_dirty)
 		t->listeners_dirty = listeners_put(e) != ERR_OK;
@@ -340,7 +371,7 @@ static void want(struct engine *e, const struct conf_listener *c)
 	uint64_t id;
 
 	if (l && (!l->configured || memcmp(&l->pub.demand, &p.demand, sizeof(p.demand)) != 0)) {
-		latch_release(e, l); /* an application's gives way to the administrator's */
+		latch_end(e, l, "the configuration has another listener in its place");
 		l = NULL;
 	}
 	if (!l && !latch_create(e, &id, &p, text))

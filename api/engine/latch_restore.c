@@ -166,7 +166,7 @@ static void look(struct engine *e, struct list_node *list)
 		const struct latch_saved s = {.flow = l->pub.flow, .cookie = l->pub.cookie};
 
 		if (l->pub.cookie && !is_alive(e, &s))
-			latch_release(e, l);
+			latch_end(e, l, "its socket was closed");
 	}
 }
 

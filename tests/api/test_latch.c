@@ -420,6 +420,9 @@ static void test_D2_cleaned_up(void)
 	CU_ASSERT(hosts_udp(here, 1, 6, 2, 9, bob, NULL));
 	here->app.ops->latch_socket_gone(here->app.ctx, 55);
 	CU_ASSERT_EQUAL(get(ids[1]).id, 0);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(hosts_last(here, APP_EVENT_LATCH));
+	CU_ASSERT_EQUAL(hosts_last(here, APP_EVENT_LATCH)->latch.id, ids[1]); /* it is told */
+	CU_ASSERT_EQUAL(hosts_last(here, APP_EVENT_LATCH)->latch.state, LATCH_CLOSED);
 	here->app.ops->latch_socket_gone(here->app.ctx, 66);
 	CU_ASSERT_EQUAL(get(ids[2]).id, 0);
 	hosts_end();
@@ -433,7 +436,7 @@ static void test_listener(void)
 	struct app_latch_params p = params(7, "bob.example");
 	const struct note *note;
 	char text[APP_TEXT_MAX];
-	uint64_t id;
+	uint64_t id, spawned;
 
 	set_up();
 	p.listener = true;
@@ -453,6 +456,13 @@ static void test_listener(void)
 	CU_ASSERT_EQUAL(note->parent, id);
 	CU_ASSERT_EQUAL(get(note->latch.id).state, LATCH_ESTABLISHED);
 	CU_ASSERT_EQUAL(get(note->latch.id).flow.remote_port, 9);
+	spawned = note->latch.id;
+	hosts_run(200 * 1000);
+	CU_ASSERT(hosts_udp(bob, 2, 9, 1, 7, here, NULL));
+	hosts_run(200 * 1000);
+	CU_ASSERT_EQUAL(get(spawned).id, spawned);
+	hosts_run(200 * 1000); /* nobody speaks any more: it takes no room for ever */
+	CU_ASSERT_EQUAL(get(spawned).id, 0);
 	CU_ASSERT_EQUAL(here->app.ops->latch_release(here->app.ctx, id), ERR_OK);
 	hosts_end();
 }

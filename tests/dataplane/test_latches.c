@@ -6,6 +6,7 @@
 #include "tests/dataplane/testbed.h"
 
 #include <netinet/in.h>
+#include <pthread.h>
 
 #include "tests/tap/tap.h"
 
@@ -22,6 +23,7 @@ static struct {
 	struct auth_proof *mallory;
 	uint32_t group, policy;
 	uint32_t b, m; /* classes */
+	bool stop;     /* atomic */
 } s;
 
 static void as_mallory(struct child_params *p, bool is_a)
@@ -348,6 +350,52 @@ static void test_bounds(void)
 	tear_down();
 }
 
+#define TIMES 20000
+
+/* latches - a worker that latches the same flow again and again. */
+static void *latches(void *arg)
+{
+	struct latch_table *t = arg;
+	struct flow_id id = {.what = 9 | 80 << 16 | (uint64_t)IPPROTO_UDP << 32,
+			     .addr = {UINT64_C(0x0100020a0100010a)}};
+	struct latch *l;
+
+	rcu_thread_register();
+	while (!__atomic_load_n(&s.stop, __ATOMIC_ACQUIRE)) {
+		(void)!latch_enter(t, &l, &id, latch_word(s.m, 0), 0, 0);
+		l = latch_find(t, &id);
+		if (l)
+			(void)!latch_change(t, l, latch_word(s.m, 0), latch_word(s.m, LATCH_F_UP));
+		rcu_quiescent();
+	}
+	rcu_thread_unregister();
+	return NULL;
+}
+
+/* L1: whatever workers do, what control latches is latched so. */
+static void test_L1_while_workers_latch(void)
+{
+	struct flow f = flow(IPPROTO_UDP, 9);
+	uint32_t wrong = 0;
+	pthread_t worker;
+
+	set_up(NULL);
+	s.stop = false;
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&worker, NULL, latches, s.bed.a.dp->latches), 0);
+	for (int i = 0; i < TIMES; i++) {
+		wrong += dataplane_latch_set(s.bed.a.dp, &f, 0, 0, true) != ERR_OK;
+		wrong += !info(IPPROTO_UDP, 9).shut;
+		wrong += dataplane_latch_set(s.bed.a.dp, &f, 0, s.b, false) != ERR_OK;
+		wrong += info(IPPROTO_UDP, 9).token != s.b;
+		dataplane_latch_end(s.bed.a.dp, &f, 0);
+		dataplane_reclaim(s.bed.a.dp);
+	}
+	__atomic_store_n(&s.stop, true, __ATOMIC_RELEASE);
+	pthread_join(worker, NULL);
+	CU_ASSERT_EQUAL(wrong, 0);
+	tear_down();
+}
+
 /* ---- TCP, latched at its SYN -------------------------------------------------------------------
  */
 
@@ -546,6 +594,31 @@ static void test_listener_names_a_peer(void)
 	tear_down();
 }
 
+/* A connection of a listener's is watched to its end, also when control has taken it over. */
+static void test_listeners_connection_ends(void)
+{
+	struct listener_params l = {.number = 77, .methods = UINT32_MAX};
+	struct flow f = flow(IPPROTO_TCP, 9);
+
+	set_up(&latching);
+	l.local = (struct flow){.local = f.local, .local_port = 9, .proto = IPPROTO_TCP};
+	CU_ASSERT_EQUAL(dataplane_listeners_set(s.bed.a.dp, &l, 1), ERR_OK);
+	CU_ASSERT(tcp_in(1, 9, SYN));
+	set(IPPROTO_TCP, 9, s.b, false);
+	CU_ASSERT(info(IPPROTO_TCP, 9).held);
+	CU_ASSERT_EQUAL(tcp_out(9, SYN | ACK), 1);
+	CU_ASSERT(tcp_in(1, 9, ACK));
+	pass_time(200);
+	CU_ASSERT(!dataplane_latch_over(s.bed.a.dp, &f, 0, s.bed.now));
+	CU_ASSERT(tcp_in(1, 9, FIN | ACK));
+	CU_ASSERT(info(IPPROTO_TCP, 9).ends && info(IPPROTO_TCP, 9).held);
+	CU_ASSERT(!dataplane_latch_over(s.bed.a.dp, &f, 0, s.bed.now));
+	pass_time(100);
+	CU_ASSERT(dataplane_latch_over(s.bed.a.dp, &f, 0, s.bed.now));
+	CU_ASSERT(info(IPPROTO_TCP, 9).held); /* it is control's to end it */
+	tear_down();
+}
+
 static void test_listener_demands_quality(void)
 {
 	set_up(NULL);
@@ -573,6 +646,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_L6_ends),
 	TAP_TEST(test_L5_policy_beside),
 	TAP_TEST(test_bounds),
+	TAP_TEST(test_L1_while_workers_latch),
 	TAP_TEST(test_D4_tcp_server),
 	TAP_TEST(test_D4_tcp_client),
 	TAP_TEST(test_D4_late),
@@ -582,6 +656,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_no_room),
 	TAP_TEST(test_ipv6),
 	TAP_TEST(test_listener_names_a_peer),
+	TAP_TEST(test_listeners_connection_ends),
 	TAP_TEST(test_listener_demands_quality),
 };
 
