@@ -83,7 +83,11 @@ static enum drop_reason admit(struct worker *w, const struct packet *p, struct f
 		why = DROP_POLICY_DISCARD;
 	if (why == DROP_NONE && (e->latch || latch_in_wanted(w, e, port)))
 		why = latch_in(w, p, e, c, port);
-	if (why == DROP_NONE && !latch_watches(e))
+	const bool error = latch_is_error(e);
+
+	if (why == DROP_NONE && unlikely(error))
+		why = latch_error_in(w, p, c);
+	if (why == DROP_NONE && !error && !latch_watches(e))
 		e->in_conf = c->uid;
 	return why;
 }

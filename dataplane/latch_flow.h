@@ -42,6 +42,12 @@ enum drop_reason latch_out(struct worker *w, const struct packet *p, struct flow
 enum drop_reason latch_in(struct worker *w, const struct packet *p, struct flow_entry *e,
 			  const struct sa_conf *c, uint16_t port) NONNULL(1, 2, 3, 4);
 
+/* latch_is_error - packets of the flow are ICMP errors. latch_error_in - for each of them that
+ * policy lets in: about a latched flow its own peer may say something, and nobody else. */
+bool latch_is_error(const struct flow_entry *e) NONNULL(1);
+enum drop_reason latch_error_in(const struct worker *w, const struct packet *p,
+				const struct sa_conf *c) NONNULL(1, 2, 3);
+
 /* latch_watches - each packet of the flow is to be looked at: a connection that is not up yet, or
  * is about to end. */
 bool latch_watches(const struct flow_entry *e) NONNULL(1);

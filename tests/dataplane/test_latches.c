@@ -535,6 +535,67 @@ static void test_no_room(void)
 	tear_down();
 }
 
+/* unreachable - an ICMP error to A about its datagram from this port, which it quotes. */
+static size_t unreachable(uint8_t *buf, uint16_t port)
+{
+	uint8_t ours[BED_MAX_PACKET];
+	size_t len = bed_udp4(buf, false, 80, port, 0, 28);
+
+	CU_ASSERT(udp4(ours, true, port) >= 28);
+	buf[9] = IPPROTO_ICMP;
+	memset(buf + 20, 0, 8);
+	buf[20] = buf[21] = 3;
+	memcpy(buf + 28, ours, 28);
+	return len;
+}
+
+static size_t unreachable6(uint8_t *buf, uint16_t port)
+{
+	uint8_t ours[BED_MAX_PACKET];
+	size_t len = bed_udp6(buf, false, 80, port, 0, 56);
+
+	CU_ASSERT(bed_udp6(ours, true, port, 80, 0, 12) >= 48);
+	buf[6] = IPPROTO_DSTOPTS; /* in front, so that it is looked for */
+	memset(buf + 40, 0, 16);
+	buf[40] = IPPROTO_ICMPV6;
+	buf[42] = 1; /* PadN of four bytes */
+	buf[43] = 4;
+	buf[48] = 1;
+	buf[49] = 4;
+	memcpy(buf + 56, ours, 48);
+	return len;
+}
+
+/* What another peer says of a latched flow does not reach the host, however often. */
+static void test_L2_icmp_errors(void)
+{
+	uint8_t buf[BED_MAX_PACKET];
+	size_t len = unreachable(buf, 9);
+	struct flow f = flow(IPPROTO_UDP, 9);
+
+	set_up(NULL);
+	take_over();
+	CU_ASSERT(comes_in(2, buf, len));
+	set(IPPROTO_UDP, 9, s.b, false);
+	CU_ASSERT(!comes_in(2, buf, len));
+	CU_ASSERT(!comes_in(2, buf, len));
+	CU_ASSERT_EQUAL(bed_dropped(&s.bed.a, DROP_LATCH), 2);
+	len = unreachable(buf, 10);
+	CU_ASSERT(comes_in(2, buf, len)); /* of another flow */
+	len = unreachable(buf, 9);
+	CU_ASSERT(!comes_in(2, buf, len));
+	dataplane_policy_remove(s.bed.a.dp, s.policy);
+	CU_ASSERT(comes_in(1, buf, len));
+	len = unreachable6(buf, 9);
+	CU_ASSERT(comes_in(1, buf, len));
+	f.local = ip_addr_v6(buf + 24);
+	f.remote = ip_addr_v6(buf + 8);
+	CU_ASSERT_EQUAL(dataplane_latch_set(s.bed.a.dp, &f, 0, s.m, false), ERR_OK);
+	CU_ASSERT(!comes_in(1, buf, len));
+	CU_ASSERT(!comes_in(1, buf, len));
+	tear_down();
+}
+
 static void test_ipv6(void)
 {
 	struct flow f = {.local_port = 9, .remote_port = 80, .proto = IPPROTO_UDP};
@@ -654,6 +715,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_held_stays),
 	TAP_TEST(test_class_forgotten),
 	TAP_TEST(test_no_room),
+	TAP_TEST(test_L2_icmp_errors),
 	TAP_TEST(test_ipv6),
 	TAP_TEST(test_listener_names_a_peer),
 	TAP_TEST(test_listeners_connection_ends),
