@@ -29,6 +29,7 @@ struct cgroup_rec {
 	int fd;
 	struct host_cgroup group;
 	bool marked;
+	bool failed; /* pub says why: it goes when nobody is at work on it */
 };
 
 static void rec_free(struct engine *e, struct cgroup_rec *g)
@@ -105,13 +106,12 @@ static void tell(const struct engine *e, const struct cgroup_rec *g)
 			      .kind = APP_EVENT_CGROUP, .client = g->pub.client, .latch = &g->pub});
 }
 
-static void fail(struct engine *e, struct cgroup_rec *g, enum ike_reason reason, const char *text)
+static void set_failed(struct cgroup_rec *g, enum ike_reason reason, const char *text)
 {
+	g->failed = true;
 	g->pub.state = LATCH_CLOSED;
 	g->pub.reason = reason;
 	snprintf(g->pub.text, sizeof(g->pub.text), "%s", text);
-	tell(e, g);
-	rec_free(e, g);
 }
 
 void cgroups_settle(struct engine *e)
@@ -121,13 +121,17 @@ void cgroups_settle(struct engine *e)
 		bool stood = g->pub.state == LATCH_ESTABLISHED;
 		char text[APP_TEXT_MAX] = "";
 
-		if (settle(e, g, text))
-			fail(e, g, IKE_REASON_LOCAL, text);
-		else if (!stood && g->pub.state == LATCH_ESTABLISHED)
+		if (!g->failed && settle(e, g, text) && !g->failed)
+			set_failed(g, IKE_REASON_LOCAL, text);
+		if (g->failed || (!stood && g->pub.state == LATCH_ESTABLISHED))
 			tell(e, g);
+		if (g->failed)
+			rec_free(e, g);
 	}
 }
 
+/* cgroups_ike_event - it may come from within settle(), where no route leads to the peer: the
+ * record stays until cgroups_settle() comes by. */
 void cgroups_ike_event(struct engine *e, const struct ike_event *ev)
 {
 	list_for_each_safe (n, &e->latches->cgroups) {
@@ -138,7 +142,7 @@ void cgroups_ike_event(struct engine *e, const struct ike_event *ev)
 		if (ev->kind == IKE_EVENT_FAILED || ev->kind == IKE_EVENT_CHILD_UP)
 			g->request = 0;
 		if (ev->kind == IKE_EVENT_FAILED && g->pub.state == LATCH_LARVAL)
-			fail(e, g, ev->reason, ev->text);
+			set_failed(g, ev->reason, ev->text);
 	}
 }
 
@@ -208,6 +212,10 @@ enum err cgroup_demand(struct engine *e, struct app_latch *out, int fd,
 	as.ino = st.st_ino;
 	TRY(rec_new(e, &g, fd, &as));
 	err = settle(e, g, text);
+	if (!err && g->failed) {
+		snprintf(text, APP_TEXT_MAX, "%s", g->pub.text);
+		err = ERR_NOT_FOUND;
+	}
 	if (err)
 		rec_free(e, g);
 	else

@@ -883,6 +883,38 @@ static void test_A6_group(void)
 	hosts_end();
 }
 
+/* There is no way to the peer: that is known before there is a negotiation, and while the group is
+ * being looked at. */
+static void test_A6_no_route(void)
+{
+	static const char own[] = "local_addrs = " HERE;
+	char text[APP_TEXT_MAX] = "", conf[2500], *at;
+	const struct note *note;
+	struct app_latch l;
+
+	set_up();
+	hosts_remove(here);
+	snprintf(conf, sizeof(conf), "%s", here_conf);
+	while ((at = strstr(conf, own)) != NULL)
+		memset(at, ' ', strlen(own)); /* it is the host's routes that say where from */
+	here = hosts_add(HERE, conf);
+	here->host.source4 = (struct ip_addr){.family = IP_NONE};
+	CU_ASSERT_EQUAL(group(&l, 0, "bob.example", text), ERR_NOT_FOUND);
+	CU_ASSERT(strstr(text, "route") != NULL);
+	here->host.source4 = here->addr;
+	bob->deaf = true;
+	CU_ASSERT_EQUAL(group(&l, 0, "bob.example", text), ERR_OK);
+	CU_ASSERT_EQUAL(l.state, LATCH_LARVAL);
+	hosts_run(200000); /* nobody answers */
+	note = hosts_last(here, APP_EVENT_CGROUP);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(note);
+	CU_ASSERT_EQUAL(note->latch.state, LATCH_CLOSED);
+	CU_ASSERT_EQUAL(note->latch.reason, IKE_REASON_NO_ANSWER);
+	CU_ASSERT_EQUAL(here->app.ops->cgroup_release(here->app.ctx, l.id), ERR_NOT_FOUND);
+	CU_ASSERT_EQUAL(num_marks(), 0);
+	hosts_end();
+}
+
 static void test_A6_nobody_who_could(void)
 {
 	char text[APP_TEXT_MAX] = "";
@@ -911,6 +943,7 @@ static void test_A6_nobody_who_could(void)
 
 static const struct tap_test tests[] = {
 	TAP_TEST(test_A6_group),
+	TAP_TEST(test_A6_no_route),
 	TAP_TEST(test_A6_nobody_who_could),
 	TAP_TEST(test_B5_the_peer_that_is_asked_for),
 	TAP_TEST(test_A4_rides_on_what_is_there),
