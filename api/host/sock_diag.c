@@ -140,6 +140,67 @@ static enum err answer(bool *out, int fd)
 	return host_err(-e->error);
 }
 
+/* ask_all - the same of all sockets of the protocol and family, one of which may be bound to a
+ * device or not be connected yet: those the kernel does not find by their ends. */
+static void ask_all(struct question *q, const struct flow *f, int family)
+{
+	*q = (struct question){.head = {.nlmsg_len = sizeof(*q),
+					.nlmsg_type = SOCK_DIAG_BY_FAMILY,
+					.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP}};
+	q->req.sdiag_family = (uint8_t)family;
+	q->req.sdiag_protocol = f->proto;
+	q->req.idiag_states = UINT32_MAX;
+}
+
+/* struct search - for one cookie. */
+struct search {
+	uint64_t cookie;
+	bool found;
+};
+
+static void compare(void *arg, uint64_t cookie)
+{
+	struct search *s = arg;
+
+	s->found |= cookie == s->cookie;
+}
+
+/* read_all - up to the end of a dump. */
+static enum err read_all(int fd, struct search *s)
+{
+	alignas(struct nlmsghdr) uint8_t buf[RECV_LEN];
+	struct listener l = {compare, s};
+	int rc = MNL_CB_OK;
+
+	while (rc > MNL_CB_STOP) {
+		ssize_t n = recv(fd, buf, sizeof(buf), 0);
+
+		if (n < 0)
+			return host_err(errno);
+		rc = mnl_cb_run(buf, (size_t)n, 0, 0, closed_cb, &l);
+	}
+	return rc < 0 ? host_err(errno) : ERR_OK;
+}
+
+static enum err look_for(bool *out, int fd, const struct flow *flow, uint64_t cookie)
+{
+	static const int domains[] = {AF_INET, AF_INET6};
+	struct search s = {.cookie = cookie};
+	struct question q;
+
+	for (size_t i = 0; i < ARRAY_LEN(domains) && !s.found; i++) {
+		ask_all(&q, flow, domains[i]);
+		if (send(fd, &q, sizeof(q), 0) < 0)
+			return host_err(errno);
+		enum err err = read_all(fd, &s);
+
+		if (err)
+			return err;
+	}
+	*out = s.found;
+	return ERR_OK;
+}
+
 enum err host_socket_alive(void *ctx, bool *out, const struct flow *flow, uint64_t cookie)
 {
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
@@ -154,6 +215,8 @@ enum err host_socket_alive(void *ctx, bool *out, const struct flow *flow, uint64
 		err = host_err(errno);
 	if (!err)
 		err = answer(out, fd);
+	if (!err && !*out)
+		err = look_for(out, fd, flow, cookie);
 	close(fd);
 	return err;
 }

@@ -253,7 +253,7 @@ static void test_L9_alive(void)
 	connect_to(fd, HERE4, 10);
 	s = inspect(fd);
 	CU_ASSERT(alive(&s, s.cookie));
-	CU_ASSERT(!alive(&s, s.cookie + 1));
+	CU_ASSERT(!alive(&s, s.cookie + (1u << 20)));
 	close(fd);
 	CU_ASSERT(!alive(&s, s.cookie));
 	fd = open_at(SOCK_DGRAM, HERE4, 4000);
@@ -265,10 +265,26 @@ static void test_L9_alive(void)
 	CU_ASSERT(alive(&s, s.cookie));
 	s = inspect(p.client);
 	CU_ASSERT(alive(&s, s.cookie));
-	CU_ASSERT(!alive(&s, s.cookie + 1));
+	CU_ASSERT(!alive(&s, s.cookie + (1u << 20)));
 	s = inspect(p.listener);
 	CU_ASSERT(alive(&s, s.cookie));
 	close_pair(&p);
+	CU_ASSERT(!alive(&s, s.cookie));
+	/* What the kernel does not find by its ends: bound to a device, or not connected yet. */
+	fd = open_at(SOCK_DGRAM, HERE4, 4000);
+	CU_ASSERT(setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3) == 0);
+	connect_to(fd, HERE4, 10);
+	s = inspect(fd);
+	CU_ASSERT(alive(&s, s.cookie));
+	CU_ASSERT(!alive(&s, s.cookie + (1u << 20)));
+	close(fd);
+	CU_ASSERT(!alive(&s, s.cookie));
+	fd = open_at(SOCK_STREAM, HERE4, 4005);
+	s = inspect(fd);
+	s.flow.remote = s.flow.local;
+	s.flow.remote_port = 10; /* as it was named for a connection that is to come */
+	CU_ASSERT(alive(&s, s.cookie));
+	close(fd);
 	CU_ASSERT(!alive(&s, s.cookie));
 	end();
 }
