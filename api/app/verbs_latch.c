@@ -2,6 +2,7 @@
 /* verbs_latch.c - latches of one's own flows: make, wait for, release, act on. */
 #include "api/app/internal.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 
 static enum err refuse(struct call *call, enum err e, const char *text)
@@ -25,6 +26,9 @@ static enum err flow_of(struct call *call, struct flow *out, bool listener)
 		return refuse(call, ERR_BAD_STATE, "a connected socket is no listener");
 	if (listener && own->local_port == 0)
 		return refuse(call, ERR_BAD_STATE, "the socket is not bound");
+	/* Two who bind one port with SO_REUSEADDR cannot both listen: who does has it. */
+	if (listener && own->proto == IPPROTO_TCP && !call->sock.listening)
+		return refuse(call, ERR_BAD_STATE, "the socket does not listen");
 	if (listener || call->sock.connected)
 		return ERR_OK;
 	if (app_attr_flow(call->in, APP_A_REMOTE, &named))

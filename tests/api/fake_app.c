@@ -34,7 +34,7 @@ static enum err socket_inspect(void *ctx, struct host_socket *out, int fd)
 	struct fake_app *f = ctx;
 	struct endpoint local, remote;
 	socklen_t len = sizeof(out->cookie);
-	int type = 0, domain = 0;
+	int type = 0, domain = 0, listening = 0;
 	socklen_t int_len = sizeof(int);
 
 	f->num_inspected++;
@@ -51,6 +51,8 @@ static enum err socket_inspect(void *ctx, struct host_socket *out, int fd)
 	out->flow.remote_port = remote.port;
 	out->flow.proto = type == SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP;
 	out->connected = remote.port != 0;
+	out->listening =
+		!getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &int_len) && listening;
 	out->live = out->connected && !f->dead;
 	out->here = true;
 	for (size_t i = 0; i < ARRAY_LEN(f->foreign); i++)

@@ -927,6 +927,30 @@ static void test_A17_reauthenticate(void)
 	tear_down(&b);
 }
 
+/* E22: who only bound a port of TCP has nothing: another may listen there. */
+static void test_E22_bound_is_not_listening(void)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct bench b;
+	struct app_client *c;
+	struct answer a;
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	set_up(&b);
+	c = client(&b, PLAIN);
+	CU_ASSERT_EQUAL_FATAL(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	for (int listens = 0; listens < 2; listens++) {
+		if (listens)
+			CU_ASSERT_EQUAL_FATAL(listen(fd, 1), 0);
+		begin(&b, APP_LATCH_CREATE);
+		app_put_bool(&b.w, APP_A_LISTENER, true);
+		CU_ASSERT_EQUAL(ask(&b, c, fd, &a), listens ? APP_OK : APP_BAD_STATE);
+	}
+	app_client_close(c);
+	close(fd);
+	tear_down(&b);
+}
+
 static void test_listener(void)
 {
 	struct flow flow = {.remote_port = 77};
@@ -1371,6 +1395,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_A8_client_gone),
 	TAP_TEST(test_A17_reauthenticate),
 	TAP_TEST(test_listener),
+	TAP_TEST(test_E22_bound_is_not_listening),
 	TAP_TEST(test_A16_decide),
 	TAP_TEST(test_profiles),
 	TAP_TEST(test_E14_credentials),

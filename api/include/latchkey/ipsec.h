@@ -288,9 +288,9 @@ struct ipsec_latch_info {
 /* ipsec_latch_create - tie the connected socket's flow to the protection that the template demands
  * (NULL: the profile "secure"); its SAs are made at once, before any packet. Nothing of the flow
  * passes until it is ESTABLISHED, which an event tells. ipsec_latch_listen - the same for what
- * comes to a bound socket: each connection gets a latch of its own. Errors: EEXIST (it is latched:
- * find it), ENOTCONN (not connected, or bound), ENOENT (no profile, or nothing that could protect
- * it), EPERM (a demand that is weaker than its profile). */
+ * comes to a bound socket, of TCP a listening one: each connection gets a latch of its own. Errors:
+ * EEXIST (it is latched: find it), ENOTCONN (not connected, bound, listening), ENOENT (no profile,
+ * or nothing that could protect it), EPERM (a demand that is weaker than its profile). */
 IPSEC_API int ipsec_latch_create(struct ipsec_latch **out, int fd, const ipsec_pToken_t demand,
 				 unsigned int flags);
 IPSEC_API int ipsec_latch_listen(struct ipsec_latch **out, int fd, const ipsec_pToken_t demand,
