@@ -215,11 +215,14 @@ struct host_ops {
 	 * end), is there still. For what may have been closed when nobody looked. */
 	enum err (*socket_alive)(void *ctx, bool *out, const struct flow *flow, uint64_t cookie);
 	/* flow_guard - this flow comes and goes by the device alone, whatever guard_set() holds,
-	 * and is captured for it; add: it is so from the return on, else it was. Any number of
-	 * them. flow_guard_flush - no flow is. Errors: as all; INVAL (an end is unset, or the
-	 * protocol has no ports), UNSUPPORTED (no nftables). */
+	 * and is captured for it; without a remote end it is all to and from this
+	 * port, of any local address if that is unset, but what stays within the host. add: it
+	 * is so from the return on, else it was. Any number of them. flow_guard_only - of those
+	 * that are, no others stay so. Errors: as all; INVAL (an end is unset, or the protocol has
+	 * no ports), UNSUPPORTED (no nftables), NOMEM. */
 	enum err (*flow_guard)(void *ctx, const char *ifname, const struct flow *flow, bool add);
-	enum err (*flow_guard_flush)(void *ctx, const char *ifname);
+	enum err (*flow_guard_only)(void *ctx, const char *ifname, const struct flow *flows,
+				    size_t num);
 	/* token_set - the protection class of what came by the device is its mark's low bits
 	 * (HOST_MARK_TOKEN) where a socket of the host gets it, and those are 0 for what came
 	 * otherwise. On the way into the device the class that a packet demands goes into its

@@ -306,9 +306,9 @@ static enum err guard_set(void *ctx, const char *ifname, const struct guard_entr
 	for (size_t i = 0; i < num_entries; i++) {
 		char local[TS_TEXT_MAX], remote[TS_TEXT_MAX], line[FAKE_HOST_LINE_MAX];
 
-		snprintf(line, sizeof(line), "guard %s %s %s%s", ifname,
+		snprintf(line, sizeof(line), "guard %s %s %s%s%s", ifname,
 			 ts_text(local, &entries[i].local), ts_text(remote, &entries[i].remote),
-			 entries[i].capture ? " capture" : "");
+			 entries[i].capture ? " capture" : "", entries[i].pass ? " pass" : "");
 		add(ctx, line);
 	}
 	return ERR_OK;
@@ -605,16 +605,18 @@ static enum err flow_guard(void *ctx, const char *ifname, const struct flow *flo
 	return ERR_OK;
 }
 
-static enum err flow_guard_flush(void *ctx, const char *ifname)
+static enum err flow_guard_only(void *ctx, const char *ifname, const struct flow *flows, size_t num)
 {
 	char line[FAKE_HOST_LINE_MAX];
-	enum err e = call(ctx, "flow_guard_flush");
+	enum err e = call(ctx, "flow_guard_only");
 
 	if (e)
 		return e;
 	snprintf(line, sizeof(line), "flow %s", ifname);
 	drop(ctx, line, false);
-	return ERR_OK;
+	for (size_t i = 0; i < num && !e; i++)
+		e = flow_guard(ctx, ifname, &flows[i], true);
+	return e;
 }
 
 static enum err token_set(void *ctx, const char *ifname)
@@ -720,7 +722,7 @@ static const struct host_ops ops = {
 	.sockets_read = sockets_read,
 	.socket_alive = socket_alive,
 	.flow_guard = flow_guard,
-	.flow_guard_flush = flow_guard_flush,
+	.flow_guard_only = flow_guard_only,
 	.token_set = token_set,
 	.token_del = token_del,
 	.cgroup_mark = cgroup_mark,

@@ -7,7 +7,7 @@
  * What stands is written like this:
  *	link NAME mtu N            tap NAME
  *	addr NAME ADDR/LEN         route PREFIX dev NAME[ src ADDR]
- *	rules NAME                 guard NAME LOCAL REMOTE[ capture]
+ *	rules NAME                 guard NAME LOCAL REMOTE[ capture][ pass]
  *	gso NAME N bytes N segments
  *	device NAME (of the guard, beside its own)
  *	token NAME                 flow NAME LOCAL[PORT] REMOTE[PORT] PROTO

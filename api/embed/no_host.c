@@ -233,7 +233,6 @@ static const struct host_ops ops = {
 	.sockets_read = no_sockets_read,
 	.socket_alive = no_alive,
 	.flow_guard = no_flow,
-	.flow_guard_flush = no_name,
 	.token_set = no_tokens,
 	.token_del = no_name,
 	.cgroup_mark = no_cgroup,

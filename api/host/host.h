@@ -16,7 +16,7 @@
  *	                     Removed, with table 4302, by rules_del. There is one set of them in a
  *	                     namespace, whatever the number of devices.
  *	nft table            inet latchkey-NAME, the guard. Removed by guard_del.
- *	nft table            inet latchkey-NAME/flows, guarded flows. Removed by flow_guard_flush.
+ *	nft table            inet latchkey-NAME/flows, guarded flows and ports.
  *	nft tables           inet and netdev latchkey/token, classes to sockets and from them, for
  *	                     all devices. A device's part is removed by token_del, the tables with
  *	                     the last. nft prints the second one's rule and does not read it.

@@ -146,7 +146,8 @@ void host_sockets_parse(const void *buf, size_t len, void (*fn)(void *arg, uint6
 
 /* flow_guard.c */
 MUST_USE enum err host_flow_guard(void *ctx, const char *ifname, const struct flow *flow, bool add);
-MUST_USE enum err host_flow_guard_flush(void *ctx, const char *ifname);
+MUST_USE enum err host_flow_guard_only(void *ctx, const char *ifname, const struct flow *flows,
+				       size_t num);
 
 /* token.c */
 MUST_USE enum err host_token_set(void *ctx, const char *ifname);

@@ -147,6 +147,80 @@ static void test_L2_one_flow(void)
 	end();
 }
 
+/* within - a datagram from the host itself arrives at the port. */
+static bool within(const struct family *f, uint16_t port)
+{
+	int to = frame_udp(f->here, port, NULL, 0), from = frame_udp(f->here, 0, f->here, port);
+	uint32_t mark;
+	size_t len;
+	bool did = send(from, "ping", 4, 0) == 4 && frame_recv(to, &mark, &len);
+
+	close(to);
+	close(from);
+	return did;
+}
+
+/* L1: all of a listener's port comes and goes by the device, at one address or at any of one family
+ * or of both. */
+static void test_L1_ports_of_listeners(void)
+{
+	if (!begin())
+		return;
+	for (size_t i = 0; i < 3 * ARRAY_LEN(families); i++) {
+		const struct family *f = &families[i % ARRAY_LEN(families)];
+		struct flow l = flow(f, IPPROTO_UDP, 5000);
+		int fd = frame_udp(f->here, 5000, f->there, 4000);
+		int other = frame_udp(f->here, 5001, f->there, 4000);
+
+		l.remote = (struct ip_addr){.family = IP_NONE};
+		l.remote_port = 0;
+		if (i / ARRAY_LEN(families) == 1)
+			l.local = (struct ip_addr){.family = l.local.family};
+		if (i / ARRAY_LEN(families) == 2)
+			l.local = (struct ip_addr){.family = IP_NONE};
+		CU_ASSERT(open_to_all(fd));
+		OK(HOST(flow_guard, "lk0", &l, true));
+		OK(HOST(flow_guard, "lk0", &l, true));
+		CU_ASSERT(guarded(fd));
+		CU_ASSERT(open_to_all(other));
+		CU_ASSERT(within(f, 5002));
+		OK(HOST(flow_guard, "lk0", &l, false));
+		CU_ASSERT(open_to_all(fd));
+		l.local_port = 5002;
+		OK(HOST(flow_guard, "lk0", &l, true));
+		CU_ASSERT(within(f, 5002));
+		OK(HOST(flow_guard, "lk0", &l, false));
+		close(fd);
+		close(other);
+	}
+	end();
+}
+
+/* What a process left that was killed goes, and what the next one has stays guarded meanwhile. */
+static void test_L9_of_those_only(void)
+{
+	const struct family *f = &families[0];
+	struct flow keep[3];
+	int fds[4];
+
+	if (!begin())
+		return;
+	for (uint16_t i = 0; i < 4; i++) {
+		struct flow w = flow(f, IPPROTO_UDP, (uint16_t)(5003 - i));
+
+		fds[i] = frame_udp(f->here, w.local_port, f->there, 4000);
+		OK(HOST(flow_guard, "lk0", &w, true));
+		if (i != 2)
+			keep[i == 3 ? 2 : i] = w;
+	}
+	OK(HOST(flow_guard_only, "lk0", keep, 3));
+	for (uint16_t i = 0; i < 4; i++) {
+		CU_ASSERT(i == 2 ? open_to_all(fds[i]) : guarded(fds[i]));
+		close(fds[i]);
+	}
+	end();
+}
+
 /* Guards come and go, and the process too. */
 static void test_L2_guard_replaced(void)
 {
@@ -169,9 +243,9 @@ static void test_L2_guard_replaced(void)
 	host.ops->close(host.ctx);
 	CU_ASSERT_FATAL(host_linux_open(&host) == ERR_OK);
 	CU_ASSERT(guarded(fd));
-	OK(HOST(flow_guard_flush, "lk0"));
+	OK(HOST(flow_guard_only, "lk0", NULL, 0));
 	CU_ASSERT(open_to_all(fd));
-	OK(HOST(flow_guard_flush, "lk0"));
+	OK(HOST(flow_guard_only, "lk0", NULL, 0));
 	CU_ASSERT(strstr(netns_read("nft list tables"), "latchkey") == NULL);
 	close(fd);
 	end();
@@ -246,6 +320,9 @@ static void test_flow_guard_refused(void)
 	w.local = (struct ip_addr){0};
 	refused(w);
 	w = good;
+	w.remote = (struct ip_addr){0}; /* a listener's has no port there */
+	refused(w);
+	w = good;
 	w.remote = flow(&families[1], IPPROTO_UDP, 5000).remote;
 	refused(w);
 	w = good;
@@ -255,7 +332,7 @@ static void test_flow_guard_refused(void)
 	w.no_ports = 1;
 	refused(w);
 	CU_ASSERT_EQUAL(HOST(flow_guard, "a b", &good, true), ERR_INVAL);
-	CU_ASSERT_EQUAL(HOST(flow_guard_flush, "a b"), ERR_INVAL);
+	CU_ASSERT_EQUAL(HOST(flow_guard_only, "a b", NULL, 0), ERR_INVAL);
 	CU_ASSERT(strstr(netns_read("nft list tables"), "latchkey") == NULL);
 	end();
 }
@@ -333,9 +410,14 @@ static void test_flow_guard_many(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_L2_one_flow),        TAP_TEST(test_L2_guard_replaced),
-	TAP_TEST(test_L1_no_way),          TAP_TEST(test_L1_others_rules),
-	TAP_TEST(test_flow_guard_refused), TAP_TEST(test_flow_guard_listing),
+	TAP_TEST(test_L1_ports_of_listeners),
+	TAP_TEST(test_L9_of_those_only),
+	TAP_TEST(test_L2_one_flow),
+	TAP_TEST(test_L2_guard_replaced),
+	TAP_TEST(test_L1_no_way),
+	TAP_TEST(test_L1_others_rules),
+	TAP_TEST(test_flow_guard_refused),
+	TAP_TEST(test_flow_guard_listing),
 	TAP_TEST(test_flow_guard_many),
 };
 
