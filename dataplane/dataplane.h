@@ -363,6 +363,10 @@ uint32_t dataplane_group_token(const struct dataplane *dp, uint32_t group) NONNU
 bool dataplane_serves(const struct dataplane *dp, uint32_t token, const struct flow *flow)
 	NONNULL(1, 3);
 
+/* dataplane_bypasses - by its policy, which latches are not asked about, the flow passes in the
+ * clear. */
+bool dataplane_bypasses(const struct dataplane *dp, const struct flow *flow) NONNULL(1, 2);
+
 /* dataplane_child_stats - counters, slightly behind. Errors: NOT_FOUND. */
 MUST_USE enum err dataplane_child_stats(struct dataplane *dp, struct child_stats *out, uint64_t id)
 	NONNULL(1, 2);

@@ -48,6 +48,15 @@ static enum drop_reason choose_of(const struct flow_cache *c, struct flow_entry 
 	return why;
 }
 
+/* choose_own - of the policy's group; one that would let the flow pass in the clear has none. */
+static enum drop_reason choose_own(const struct flow_cache *c, struct flow_entry *e,
+				   const struct flow_key *key)
+{
+	if (e->policy->group)
+		return choose_of(c, e, e->policy->group, key, e->token);
+	return e->latch ? DROP_LATCH : DROP_CLASS;
+}
+
 /* choose_latched - what the flow is tied to goes before what its policy would choose now: another
  * peer's SA may stand there, for the same addresses. Where neither has one the policy's group is
  * waited for. */
@@ -55,7 +64,7 @@ static enum drop_reason choose_latched(const struct flow_cache *c, struct flow_e
 				       const struct flow_key *key)
 {
 	struct sa_group *const *head = class_groups(c->classes, e->token);
-	enum drop_reason why = choose_of(c, e, e->policy->group, key, e->token);
+	enum drop_reason why = choose_own(c, e, key);
 
 	if (why == DROP_NONE || !head)
 		return why;
@@ -63,7 +72,7 @@ static enum drop_reason choose_latched(const struct flow_cache *c, struct flow_e
 		if (choose_of(c, e, g, key, e->token) == DROP_NONE)
 			return DROP_NONE;
 	}
-	return choose_of(c, e, e->policy->group, key, e->token);
+	return choose_own(c, e, key);
 }
 
 /* choose_sa - the SA to send on; nothing is admitted inbound until it is checked again. */
@@ -98,13 +107,23 @@ static void look_up_latch(const struct flow_cache *c, struct flow_entry *e)
 	e->latch_gen = latch_generation(c->latches, &e->id);
 	e->latch = latch_find(c->latches, &e->id);
 	e->token = 0;
-	e->shut = e->no_room = false;
+	e->shut = e->held = e->no_room = false;
 	if (!e->latch)
 		return;
 	uint64_t word = latch_get(e->latch);
 
 	e->token = latch_token(word);
 	e->shut = latch_flags(word) & LATCH_F_SHUT;
+	e->held = latch_flags(word) & LATCH_F_HELD || e->latch->listener;
+}
+
+/* is_protected - by its policy, or by a latch that was asked for where the policy would let it pass
+ * in the clear: an application may have more than that for its own flow. */
+static bool is_protected(const struct flow_entry *e)
+{
+	if (!e->policy || e->policy->action == POLICY_DISCARD)
+		return false;
+	return e->policy->action == POLICY_PROTECT || (e->held && e->token);
 }
 
 static void look_up(const struct flow_cache *c, struct flow_entry *e, const struct flow_key *key,
@@ -117,7 +136,7 @@ static void look_up(const struct flow_cache *c, struct flow_entry *e, const stru
 	e->group_gen = 0;
 	e->in_conf = 0;
 	e->ask = e->direct = false;
-	if (e->policy && e->policy->action == POLICY_PROTECT)
+	if (is_protected(e))
 		choose_sa(c, e, key, true);
 	else
 		e->verdict = (uint8_t)verdict_of(e);
@@ -185,7 +204,8 @@ struct flow_entry *flow_cache_demand(const struct flow_cache *c, struct flow_ent
 {
 	struct flow_key key = flow_key(&e->id);
 
-	if (!e->group || (e->sa && rcu_deref(e->sa->conf)->token == token))
+	if (!e->policy || e->policy->action == POLICY_DISCARD ||
+	    (e->sa && rcu_deref(e->sa->conf)->token == token))
 		return e;
 	*made = *e;
 	if (e->token && e->token != token) {

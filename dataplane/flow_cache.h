@@ -23,11 +23,11 @@ struct flow_entry {
 
 	/* Line 1: valid while policy_gen is the SPD's. */
 	alignas(CACHE_LINE) const struct spd_entry *policy; /* NULL = none matches */
-	struct sa_group *group;                             /* of a PROTECT policy, else NULL */
-	uint64_t group_gen;  /* what follows is valid while it is the group's */
-	struct esp_sa *sa;   /* out: if verdict is DROP_NONE */
-	uint64_t in_conf;    /* in: uid of the sa_conf that admits the flow; 0 = none */
-	struct latch *latch; /* valid while latch_gen is the table's; NULL: none */
+	struct sa_group *group; /* that was asked for an SA; NULL: no policy or latch protects */
+	uint64_t group_gen;     /* what follows is valid while it is the group's */
+	struct esp_sa *sa;      /* out: if verdict is DROP_NONE */
+	uint64_t in_conf;       /* in: uid of the sa_conf that admits the flow; 0 = none */
+	struct latch *latch;    /* valid while latch_gen is the table's; NULL: none */
 	uint32_t latch_gen;
 	uint32_t token;  /* that the latch demands; 0: any */
 	uint8_t verdict; /* out: enum drop_reason, DROP_NO_SA = hold */
@@ -36,6 +36,7 @@ struct flow_entry {
 	bool ask;        /* out: sa is for all workers, who may have ones of their own */
 	bool direct;     /* out: sa is this worker's, and there is nothing to ask */
 	bool no_room;    /* it could not be latched */
+	bool held;       /* somebody asked for the latch, or for its listener */
 };
 static_assert(DROP_NUM <= UINT8_MAX, "verdict");
 static_assert(sizeof(struct flow_entry) == 2 * CACHE_LINE, "a flow costs two cache lines");

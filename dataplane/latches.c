@@ -164,6 +164,14 @@ bool dataplane_serves(const struct dataplane *dp, uint32_t token, const struct f
 	return false;
 }
 
+bool dataplane_bypasses(const struct dataplane *dp, const struct flow *flow)
+{
+	const struct flow_key key = {.flow = *flow, .no_ports = flow->no_ports};
+	const struct spd_entry *policy = spd_lookup(&dp->spd, &key);
+
+	return policy && policy->action == POLICY_BYPASS;
+}
+
 /* ---- an end to what workers latched -----------------------------------------------------------
  */
 

@@ -144,6 +144,7 @@ void put_profile(struct writer *w, const struct app_profile *p)
 	app_put_bool(w, APP_A_MAKE, p->make);
 	app_put_u32(w, APP_A_PART, p->part);
 	app_put_text(w, APP_A_SUITES, p->suites);
+	app_put_bool(w, APP_A_BYPASS, p->bypass);
 	app_end(w, mark);
 }
 

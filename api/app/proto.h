@@ -143,6 +143,7 @@ enum app_attr_type {
 	APP_A_CLEAR = 64,
 	APP_A_MAKE = 65,
 	APP_A_SUITES = 66,
+	APP_A_BYPASS = 67,
 	/* credentials */
 	APP_A_CREDENTIAL = 72, /* enum app_credential */
 	APP_A_IDENTITY = 73,   /* may be there several times */

@@ -160,6 +160,10 @@ enum err app_demand_check(const struct app_backend *backend, const struct app_de
 			 profile.name);
 		return ERR_PERM;
 	}
+	if (profile.bypass && !(rights & APP_RIGHT_CONFIGURE)) {
+		snprintf(text, APP_TEXT_MAX, "only who configures may let a flow pass by IPsec");
+		return ERR_PERM;
+	}
 	if (demand->part == APP_PART_IKE_APP_ACK && !(rights & APP_RIGHT_INTERACT)) {
 		snprintf(text, APP_TEXT_MAX, "this user may not accept or reject peers");
 		return ERR_PERM;

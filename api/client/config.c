@@ -28,6 +28,7 @@ static void take_profile(struct ipsec_profile *p, const struct app_attrs *in)
 	p->integrity = app_attr_u32(in, APP_A_INTEGRITY, 0) == 2;
 	p->clear = app_attr_bool(in, APP_A_CLEAR, false);
 	p->make = app_attr_bool(in, APP_A_MAKE, false);
+	p->bypass = app_attr_bool(in, APP_A_BYPASS, false);
 }
 
 static void each(void *arg, const struct app_msg *msg)

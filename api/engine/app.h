@@ -121,6 +121,7 @@ struct app_profile {
 	bool privacy, integrity; /* are demanded */
 	bool clear;              /* without IPsec is better than not at all (opportunistic) */
 	bool make;               /* a connection is made where none is configured */
+	bool bypass;             /* past IPsec, whatever protects the flow: who configures may */
 	uint8_t part;            /* enum app_part, never PROFILE */
 	char suites[256];        /* `esp_proposals` of what is made; "" = default */
 };

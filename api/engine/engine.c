@@ -379,6 +379,7 @@ static enum err build(struct engine *e, const struct engine_params *params)
 	policy_settle(e);
 	latches_restore(e);
 	latches_configure(e);
+	latches_guard_only(e);
 	if ((err = run_dataplane(e)))
 		return err;
 	starters_configure(e);

@@ -75,7 +75,8 @@ struct shunt {
 	struct ts local[CONF_MAX_TS];
 	struct ts remote[CONF_MAX_TS];
 	uint32_t num_local, num_remote;
-	bool wanted; /* by the configuration that is looked at */
+	bool wanted;   /* by the configuration that is looked at */
+	bool of_latch; /* not by a configuration: an application asked */
 };
 
 /* struct child_rec - an installed pair. */
@@ -353,6 +354,12 @@ uint32_t priority_of(const struct policy_params *p, uint32_t configured) NONNULL
 void shunts_configure(struct engine *e) NONNULL(1);
 void shunts_fini(struct engine *e) NONNULL(1);
 
+/* shunt_add - the flow (a listener's: all to its port) passes in the clear until shunt_remove(),
+ * unless a policy with a priority of its own says otherwise. Errors: NOMEM. */
+MUST_USE enum err shunt_add(struct engine *e, struct shunt **out, const struct flow *flow)
+	NONNULL(1, 2, 3);
+void shunt_remove(struct engine *e, struct shunt *s) NONNULL(1, 2);
+
 /* guard.c */
 MUST_USE enum err guard_update(struct engine *e) NONNULL(1);
 void guard_flush(struct engine *e) NONNULL(1);
@@ -379,6 +386,9 @@ struct latches;
 MUST_USE enum err latches_open(struct engine *e) NONNULL(1);
 void latches_close(struct engine *e) NONNULL(1);
 void latches_configure(struct engine *e) NONNULL(1);
+
+/* latches_guard_only - whatever flows an earlier process left guarded, those of now are. */
+void latches_guard_only(struct engine *e) NONNULL(1);
 void latches_restore(struct engine *e) NONNULL(1);
 void latches_settle(struct engine *e) NONNULL(1);
 void latches_ike_event(struct engine *e, const struct ike_event *ev) NONNULL(1, 2);

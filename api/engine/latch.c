@@ -37,6 +37,7 @@ static void enter(struct engine *e, struct latch_rec *l)
 	struct latches *t = e->latches;
 
 	l->begun_ns = engine_now(e);
+	l->upgrades = !l->pub.listener && dataplane_bypasses(e->dp, &l->pub.flow);
 	l->pub.id = ++t->next_id;
 	htab_insert(&t->by_id, &l->by_id, bytes_of(&l->pub.id, sizeof(l->pub.id)));
 	htab_insert(&t->by_flow, &l->by_flow, bytes_of(&l->key, sizeof(l->key)));
@@ -171,6 +172,10 @@ void latch_release(struct engine *e, struct latch_rec *l)
 	struct latches *t = e->latches;
 
 	latch_undo(e, l);
+	if (l->past) {
+		shunt_remove(e, l->past);
+		t->dirty = true;
+	}
 	latch_forget(e, l);
 	htab_remove(&t->by_id, &l->by_id);
 	htab_remove(&t->by_flow, &l->by_flow);

@@ -58,7 +58,7 @@ struct latch_needs {
 	uint32_t token;               /* 0 = any */
 	const struct class_info *tie; /* whom it had in an earlier process; NULL: nobody */
 	enum app_part part;
-	bool narrow, clear, make;
+	bool narrow, clear, make, bypass;
 	struct conf_proposal suite[CONF_MAX_PROPOSALS];
 	uint32_t num_suite;
 };
@@ -81,7 +81,10 @@ struct latch_rec {
 	bool same_key; /* the peer authenticated itself again, and by the key that it had */
 	bool configured, wanted; /* a listener of the configuration; while that is looked at */
 	bool spawned;            /* by a listener: it ends with its flow */
-	bool ended; /* its SAs were deleted as the application asked: it says when again */
+	bool upgrades; /* when it was asked for a policy let its flow pass in the clear (L10) */
+	bool barred;   /* one does that came later (L5) */
+	bool ended;    /* its SAs were deleted as the application asked: it says when again */
+	struct shunt *past; /* of a privileged one: what lets its flow pass by IPsec; or NULL */
 };
 
 /* struct latches - all of them, and the profiles. */

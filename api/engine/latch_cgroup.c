@@ -150,15 +150,17 @@ void cgroups_ike_event(struct engine *e, const struct ike_event *ev)
  */
 
 /* needs_for - what a group can demand: whom, but neither algorithms of its own, for which a flow
- * would have SAs of its own, nor that somebody is asked about the peer. */
+ * would have SAs of its own, nor no protection, nor that somebody is asked about the peer. */
 static enum err needs_for(const struct engine *e, struct latch_needs *out,
 			  const struct app_demand *demand, char text[APP_TEXT_MAX])
 {
 	TRY(needs_of(e, out, demand, text));
-	if (!out->narrow && out->part != APP_PART_IKE_APP_ACK)
+	if (!out->narrow && !out->bypass && out->part != APP_PART_IKE_APP_ACK)
 		return ERR_OK;
 	snprintf(text, APP_TEXT_MAX, "a control group cannot demand %s",
-		 out->narrow ? "algorithms of its own" : "that it is asked about its peer");
+		 out->narrow   ? "algorithms of its own"
+		 : out->bypass ? "to pass by IPsec"
+			       : "that it is asked about its peer");
 	return ERR_INVAL;
 }
 

@@ -62,6 +62,7 @@ enum err needs_of(const struct engine *e, struct latch_needs *out, const struct 
 	n.part = demand->part ? (enum app_part)demand->part : (enum app_part)p->part;
 	n.clear = p->clear;
 	n.make = p->make;
+	n.bypass = p->bypass;
 	TRY(take_id(&n.peer, &n.has_peer, demand->peer, text));
 	TRY(take_id(&n.local, &n.has_local, demand->local, text));
 	TRY(take_suite(&n, demand->suite, text));

@@ -111,7 +111,8 @@ static uint32_t num_listeners(const struct engine *e)
 	list_for_each (n, &e->latches->settled) {
 		const struct latch_rec *l = list_entry(n, struct latch_rec, node);
 
-		num += l->pub.state == LATCH_LISTENER ? families(l) : 0;
+		if (l->pub.state == LATCH_LISTENER && !l->needs.bypass)
+			num += families(l);
 	}
 	return num;
 }
@@ -125,7 +126,7 @@ static enum err fill(struct engine *e, struct listener_params *out, uint32_t *fi
 		const struct latch_rec *l = list_entry(n, struct latch_rec, node);
 		const bool named = l->needs.has_peer || l->needs.has_local || l->needs.token;
 
-		if (l->pub.state != LATCH_LISTENER)
+		if (l->pub.state != LATCH_LISTENER || l->needs.bypass)
 			continue;
 		uint32_t from = g->num;
 
@@ -457,6 +458,8 @@ void latches_close(struct engine *e)
 		latch_release(e, list_entry(t->waiting.next, struct latch_rec, node));
 	while (t->settled.next && !list_empty(&t->settled))
 		latch_release(e, list_entry(t->settled.next, struct latch_rec, node));
+	if (t->settled.next && !e->leave_host)
+		latches_guard_only(e);
 	if (t->cgroups.next)
 		cgroups_close(e);
 	timer_cancel(&e->timers, &t->tick);

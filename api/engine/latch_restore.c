@@ -128,7 +128,7 @@ static void restore(void *ctx, const struct latch_saved *s)
 	struct latch_rec *l;
 
 	if (!is_alive(e, s)) {
-		if (e->host.ops->flow_guard && !e->took_ports && !s->listener)
+		if (e->host.ops->flow_guard && !e->took_ports)
 			(void)!e->host.ops->flow_guard(e->host.ctx, e->daemon.interface, &s->flow,
 						       false);
 		return;
@@ -156,6 +156,45 @@ void latches_restore(struct engine *e)
 	if (err)
 		LOG(ERROR, DMN, NULL, "latches will not outlive this process: %s: %s",
 		    e->latch_file, err_text(err));
+}
+
+static void collect(struct flow *flows, size_t *num, const struct list_node *list)
+{
+	list_for_each (n, list) {
+		const struct latch_rec *l = list_entry(n, struct latch_rec, node);
+
+		if (l->guarded && flows)
+			flows[*num] = l->pub.flow;
+		*num += l->guarded;
+	}
+}
+
+static size_t collect_all(struct flow *flows, const struct latches *t)
+{
+	size_t num = 0;
+
+	collect(flows, &num, &t->waiting);
+	collect(flows, &num, &t->settled);
+	return num;
+}
+
+void latches_guard_only(struct engine *e)
+{
+	size_t num = collect_all(NULL, e->latches);
+	struct flow *flows;
+	enum err err = ERR_NOMEM;
+
+	if (e->took_ports || !e->host.ops->flow_guard_only)
+		return;
+	flows = mem_alloc_array(num + 1, sizeof(*flows));
+	if (flows) {
+		collect_all(flows, e->latches);
+		err = e->host.ops->flow_guard_only(e->host.ctx, e->daemon.interface, flows, num);
+	}
+	if (err)
+		LOG(WARN, KNL, NULL, "flows that were guarded once may still be: %s",
+		    err_text(err));
+	mem_free(flows);
 }
 
 /* latches_look - what was closed when nobody looked. */

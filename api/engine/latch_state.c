@@ -6,9 +6,10 @@
  *	LARVAL       shut           while IKE runs
  *	ESTABLISHED  its class      or, where the profile says that clear is better than nothing
  *	                            and there is nothing, no latch at all
- *	BROKEN       its class      its SAs are gone, which is like loss; they may come back
+ *	BROKEN       its class      its SAs are gone, which is like loss; they may come back. Shut
+ *	                            where a policy that came later would let it pass in the clear
  *	CLOSED       shut           until it is released
- *	LISTENER     a listener
+ *	LISTENER     a listener; nothing comes to its port but by the virtual interface
  */
 #include "api/engine/latch.h"
 
@@ -42,7 +43,7 @@ void latch_alert(struct engine *e, const struct latch_rec *l, enum ike_reason re
 
 static void guard(struct engine *e, struct latch_rec *l, bool on)
 {
-	if (l->guarded == on || e->took_ports || l->pub.listener || !e->host.ops->flow_guard)
+	if (l->guarded == on || e->took_ports || !e->host.ops->flow_guard || (!on && e->leave_host))
 		return;
 	if (e->host.ops->flow_guard(e->host.ctx, e->daemon.interface, &l->pub.flow, on))
 		LOG(ERROR, KNL, NULL, "a latched flow cannot be guarded against other ways in");
@@ -91,6 +92,7 @@ static bool put(struct engine *e, struct latch_rec *l)
 {
 	switch (l->pub.state) {
 	case LATCH_LISTENER:
+		guard(e, l, !l->needs.clear && !l->needs.bypass);
 		e->latches->listeners_dirty = true;
 		return true;
 	case LATCH_ESTABLISHED:
@@ -99,7 +101,7 @@ static bool put(struct engine *e, struct latch_rec *l)
 		latch_undo(e, l);
 		return true;
 	case LATCH_BROKEN:
-		return stand(e, l, l->pub.token, false);
+		return stand(e, l, l->pub.token, l->barred);
 	case LATCH_CLOSED:
 		if (l->pub.listener)
 			latch_undo(e, l);
@@ -231,30 +233,69 @@ static void begin(struct engine *e, struct latch_rec *l)
 		fail(e, l, IKE_REASON_RESOURCES, err_text(err));
 }
 
+/* bars - a policy that came after the latch would let its flow pass in the clear (L5). One that was
+ * there is what the application wanted more than (L10). */
+static bool bars(const struct engine *e, const struct latch_rec *l)
+{
+	return l->pub.token && !l->upgrades && dataplane_bypasses(e->dp, &l->pub.flow);
+}
+
+static void breaks(struct engine *e, struct latch_rec *l)
+{
+	l->next_ns = engine_now(e) + RETRY_MIN_NS;
+	if (l->barred)
+		latch_set_state(e, l, LATCH_BROKEN, IKE_REASON_LOCAL,
+				"a policy that came later lets this flow pass in the clear: remove "
+				"it, or ask again");
+	else
+		latch_set_state(e, l, LATCH_BROKEN, IKE_REASON_NO_ANSWER,
+				"its peer has no security association any more");
+}
+
 /* watch - the class is there, so the latch is established; else it is broken. */
 static void watch(struct engine *e, struct latch_rec *l)
 {
-	bool up = !l->pub.token || dataplane_serves(e->dp, l->pub.token, &l->pub.flow);
+	bool was_barred = l->barred, up;
 
+	l->barred = bars(e, l);
+	up = !l->barred && (!l->pub.token || dataplane_serves(e->dp, l->pub.token, &l->pub.flow));
 	if (l->pub.state == LATCH_ESTABLISHED && !up) {
-		l->next_ns = engine_now(e) + RETRY_MIN_NS;
-		latch_set_state(e, l, LATCH_BROKEN, IKE_REASON_NO_ANSWER,
-				"its peer has no security association any more");
+		breaks(e, l);
 	} else if (l->pub.state == LATCH_BROKEN && up) {
 		l->request = 0;
 		l->tries = 0;
 		latch_set_state(e, l, LATCH_ESTABLISHED, IKE_REASON_NONE, "");
-	} else if (l->pub.state == LATCH_BROKEN && !l->request && !l->ended &&
+	} else if (l->pub.state == LATCH_BROKEN && l->barred != was_barred) {
+		(void)!put(e, l);
+	} else if (l->pub.state == LATCH_BROKEN && !l->barred && !l->request && !l->ended &&
 		   engine_now(e) >= l->next_ns) {
 		begin(e, l);
 	}
+}
+
+/* past - by IPsec, as who may configure has asked. */
+static void past(struct engine *e, struct latch_rec *l)
+{
+	enum err err = shunt_add(e, &l->past, &l->pub.flow);
+
+	e->latches->dirty = true;
+	if (err)
+		latch_set_state(e, l, LATCH_CLOSED, IKE_REASON_RESOURCES, err_text(err));
+	else if (!l->pub.listener && !dataplane_bypasses(e->dp, &l->pub.flow))
+		latch_set_state(e, l, LATCH_CLOSED, IKE_REASON_LOCAL,
+				"a policy with a priority of its own says otherwise");
+	else if (!l->pub.listener)
+		latch_set_state(e, l, LATCH_ESTABLISHED, IKE_REASON_NONE,
+				"not protected, as was asked");
 }
 
 void latch_settle(struct engine *e, struct latch_rec *l)
 {
 	uint32_t token;
 
-	if (l->pub.listener || l->pub.state == LATCH_CLOSED)
+	if (l->needs.bypass && !l->past && l->pub.state != LATCH_CLOSED)
+		past(e, l);
+	if (l->pub.listener || l->needs.bypass || l->pub.state == LATCH_CLOSED)
 		return;
 	if (l->pub.state != LATCH_LARVAL) {
 		watch(e, l);

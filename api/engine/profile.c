@@ -42,6 +42,7 @@ static const struct app_profile built_in[] = {
 	 .clear = true,
 	 .make = true,
 	 .part = APP_PART_NONE},
+	{.name = "bypass", .bypass = true, .part = APP_PART_NONE},
 };
 
 static struct app_profile *find(const struct latches *t, const char *name)

@@ -2,7 +2,7 @@
 /*
  * Shunts: children with mode = pass or drop, policies of our own that no SA belongs to. They stand
  * with start_action = trap. "dynamic" is any address, since there is no tunnel whose end it could
- * be.
+ * be. An application that may configure has one for its own flow (L10).
  */
 #include "api/engine/internal.h"
 #include "base/alloc.h"
@@ -126,12 +126,77 @@ static void want(struct engine *e, const struct conf_conn *conn, const struct co
 	list_push_back(&e->shunts, &s->node);
 }
 
+/* ---- of applications --------------------------------------------------------------------------
+ */
+
+/* put_end - the selector of one end; of any address of either family, two. */
+static void put_end(struct ts *out, uint32_t *num, const struct flow *f, const struct ip_addr *addr,
+		    uint16_t port)
+{
+	struct ts ts = {
+		.lo = *addr,
+		.hi = *addr,
+		.proto = f->proto,
+		.port_lo = port,
+		.port_hi = port ? port : UINT16_MAX,
+	};
+
+	if (addr->family != IP_NONE && !ip_addr_is_any(addr)) {
+		(void)put(out, num, &ts, IP_NONE);
+		return;
+	}
+	if (addr->family != IP_V6)
+		(void)put(out, num, &ts, IP_V4);
+	if (addr->family != IP_V4)
+		(void)put(out, num, &ts, IP_V6);
+}
+
+enum err shunt_add(struct engine *e, struct shunt **out, const struct flow *flow)
+{
+	struct shunt *s = mem_alloc(sizeof(*s));
+	struct policy_params p;
+	enum err err = ERR_NOMEM;
+
+	if (!s)
+		return ERR_NOMEM;
+	list_init(&s->node);
+	s->conn = str_dup("application");
+	s->child = str_dup("bypass");
+	s->action = POLICY_BYPASS;
+	s->of_latch = true;
+	put_end(s->local, &s->num_local, flow, &flow->local, flow->local_port);
+	put_end(s->remote, &s->num_remote, flow, &flow->remote, flow->remote_port);
+	p = params_of(s);
+	s->priority = p.priority = priority_of(&p, 0);
+	if (s->conn && s->child)
+		err = dataplane_policy_add(e->dp, &s->policy, &p);
+	if (err) {
+		shunt_free(e, s);
+		return err;
+	}
+	e->guard_dirty = true;
+	list_push_back(&e->shunts, &s->node);
+	*out = s;
+	return ERR_OK;
+}
+
+void shunt_remove(struct engine *e, struct shunt *s)
+{
+	shunt_free(e, s);
+}
+
+/* ---- the configuration's ----------------------------------------------------------------------
+ */
+
 void shunts_configure(struct engine *e)
 {
 	const struct conf *conf = e->conf;
 
-	list_for_each (n, &e->shunts)
-		list_entry(n, struct shunt, node)->wanted = false;
+	list_for_each (n, &e->shunts) {
+		struct shunt *s = list_entry(n, struct shunt, node);
+
+		s->wanted = s->of_latch;
+	}
 	for (uint32_t i = 0; i < conf->num_conns; i++)
 		for (uint32_t c = 0; c < conf->conns[i]->num_children; c++) {
 			const struct conf_child *child = &conf->conns[i]->children[c];

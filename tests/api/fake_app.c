@@ -418,7 +418,9 @@ void fake_app_init(struct fake_app *f)
 		.integrity = true,
 		.part = APP_PART_IKE_ONLY,
 	};
-	f->num_profiles = 2;
+	f->profiles[2] =
+		(struct app_profile){.name = "bypass", .bypass = true, .part = APP_PART_NONE};
+	f->num_profiles = 3;
 }
 
 void fake_app_fini(struct fake_app *f)

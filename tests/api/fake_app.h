@@ -55,7 +55,7 @@ struct fake_app {
 	void *tell_ctx;
 };
 
-/* fake_app_init - profiles "secure" and "authenticated" (integrity alone); class 7, which
+/* fake_app_init - profiles "secure", "authenticated" (integrity alone) and "bypass"; class 7, which
  * is "peer.example" by a raw key and reaches no port. */
 void fake_app_init(struct fake_app *f);
 void fake_app_fini(struct fake_app *f);

@@ -97,6 +97,16 @@ static void test_E2_monotone(void)
 	}
 }
 
+/* L10: less than what policy says is for who may configure, and nobody else. */
+static void test_L10_only_privileged(void)
+{
+	const struct app_demand bypass = {.profile = "bypass"};
+
+	CU_ASSERT_EQUAL(check(&bypass, EVERYONE), ERR_PERM);
+	CU_ASSERT_EQUAL(check(&bypass, ALL & ~APP_RIGHT_CONFIGURE), ERR_PERM);
+	CU_ASSERT_EQUAL(check(&bypass, EVERYONE | APP_RIGHT_CONFIGURE), ERR_OK);
+}
+
 static void test_demand_of_nothing(void)
 {
 	struct app_demand d = {.profile = "no-such"}, ack = {.part = APP_PART_IKE_APP_ACK},
@@ -111,6 +121,7 @@ static void test_demand_of_nothing(void)
 static const struct tap_test tests[] = {
 	TAP_TEST(test_E1_ceiling),
 	TAP_TEST(test_E2_monotone),
+	TAP_TEST(test_L10_only_privileged),
 	TAP_TEST(test_demand_of_nothing),
 };
 

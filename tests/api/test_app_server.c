@@ -1058,7 +1058,7 @@ static void test_profiles(void)
 	c = client(&b, SETTER);
 	begin(&b, APP_PROFILES);
 	CU_ASSERT_EQUAL(ask(&b, c, -1, &a), APP_OK);
-	CU_ASSERT_EQUAL(a.msg.attrs.num, 2);
+	CU_ASSERT_EQUAL(a.msg.attrs.num, 3);
 	CU_ASSERT_EQUAL(app_attr_inside(&a.msg.attrs, APP_A_PROFILE_INFO, &in), ERR_OK);
 	CU_ASSERT_STRING_EQUAL(app_attr_text(&in, APP_A_PROFILE, text, sizeof(text)), "secure");
 	CU_ASSERT_EQUAL(app_attr_bytes(&in, APP_A_METHODS).len, 3);

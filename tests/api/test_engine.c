@@ -558,6 +558,40 @@ static void test_a_guard_left_behind_goes_with_an_orderly_stop(void)
 	end();
 }
 
+static void listens(const char *profile, size_t guarded)
+{
+	struct engine_params params = {0};
+	struct engine *e = NULL;
+	struct fake_host host;
+	char more[200];
+
+	snprintf(more, sizeof(more),
+		 "latchkey {\n listeners { web { port = 80\n profile = %s } }\n", profile);
+	begin();
+	fake_host_init(&host);
+	snprintf(host.lines[host.num_lines++], FAKE_HOST_LINE_MAX, "flow lka old old");
+	params.host = host.host;
+	params.conf = conf_of(with(text_of(true, "none", SECRET), "latchkey {\n", more));
+	CU_ASSERT_FATAL(params.conf != NULL);
+	CU_ASSERT_FATAL(engine_new(&e, &params) == ERR_OK);
+	conf_put(params.conf);
+	CU_ASSERT(fake_host_count(&host, "flow lka old") == 0);
+	CU_ASSERT(fake_host_count(&host, "flow ") == guarded);
+	engine_free(e);
+	uv_run(&loop, UV_RUN_NOWAIT);
+	CU_ASSERT(host.num_lines == 0);
+	fake_host_fini(&host);
+	end();
+}
+
+/* Nothing comes to a listener's port but by the interface, unless its profile has what comes in the
+ * clear; and what an earlier process left guarded is not. */
+static void test_L1_a_listener_is_guarded(void)
+{
+	listens("secure", 1);
+	listens("opportunistic", 0);
+}
+
 /* SAs refer to the configuration they were made under; its secrets are none of their business. */
 static void test_a_secret_taken_away_is_gone_at_once(void)
 {
@@ -983,6 +1017,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_the_host_changes_its_address),
 	TAP_TEST(test_a_guard_that_was_refused_is_tried_again),
 	TAP_TEST(test_a_guard_left_behind_goes_with_an_orderly_stop),
+	TAP_TEST(test_L1_a_listener_is_guarded),
 	TAP_TEST(test_a_secret_taken_away_is_gone_at_once),
 	TAP_TEST(test_two_requests_for_one_child_each_have_an_end),
 	TAP_TEST(test_down_ends_the_search_for_a_name),

@@ -726,7 +726,9 @@ static void test_fork(void)
 static void note_profile(void *arg, const struct ipsec_profile *p)
 {
 	snprintf((char *)arg + strlen(arg), 64, "%s:%u:%s ", p->name, p->num_methods,
-		 ipsec_auth_method_name(p->methods[0]));
+		 p->num_methods ? ipsec_auth_method_name(p->methods[0])
+		 : p->bypass    ? "past"
+				: "");
 }
 
 static void count_latch(void *arg, const struct ipsec_latch_info *info)
@@ -751,7 +753,7 @@ static void test_A19_profiles(void)
 
 	app_stand_up(&s);
 	CU_ASSERT_EQUAL(ipsec_each_profile(note_profile, text), 0);
-	CU_ASSERT_STRING_EQUAL(text, "secure:3:pkix-inline authenticated:1:psk ");
+	CU_ASSERT_STRING_EQUAL(text, "secure:3:pkix-inline authenticated:1:psk bypass:0:past ");
 	CU_ASSERT_EQUAL(ipsec_set_profile(&p), 0);
 	CU_ASSERT_STRING_EQUAL(what_was_seen(&s)->set.name, "mine");
 	CU_ASSERT_EQUAL(seen.set.methods[0], AUTH_METHOD_PKIX_INLINE);

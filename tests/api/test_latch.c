@@ -428,6 +428,18 @@ static void test_D2_cleaned_up(void)
 	hosts_end();
 }
 
+static uint64_t by_profile(const char *profile, bool listener)
+{
+	struct app_latch_params p = params(7, "");
+	char text[APP_TEXT_MAX] = "";
+	uint64_t id = 0;
+
+	p.listener = listener;
+	snprintf(p.demand.profile, sizeof(p.demand.profile), "%s", profile);
+	CU_ASSERT_EQUAL(here->app.ops->latch_create(here->app.ctx, &id, &p, text), ERR_OK);
+	return id;
+}
+
 /* ---- listeners
  * ----------------------------------------------------------------------------------- */
 
@@ -467,8 +479,100 @@ static void test_listener(void)
 	hosts_end();
 }
 
-/* ---- profiles
- * ------------------------------------------------------------------------------------ */
+/* ---- policies that let traffic pass
+ * ------------------------------------------------------------- */
+
+/* open_conf - as here_conf, but a policy lets all of bob's network pass in the clear. */
+static const char open_conf[] = "connections {\n" PEER("bob", BOB, "none", "")
+	PEER("mallory", MALLORY, "none",
+	     "") "  open { remote_addrs = " BOB
+		 "\n children { all { mode = pass\n start_action = trap\n"
+		 "   local_ts = 10.1.0.0/24\n remote_ts = 10.2.0.0/24 } } }\n"
+		 "}\n" SECRETS;
+
+/* A policy that comes later and would let the flow pass in the clear breaks its latch: nothing
+ * passes until it is gone. */
+static void test_L5_a_policy_that_came_later(void)
+{
+	uint64_t id;
+
+	set_up();
+	id = latch(7, "bob.example");
+	hosts_run(100);
+	CU_ASSERT_EQUAL(get(id).state, LATCH_ESTABLISHED);
+	hosts_load(here, open_conf);
+	hosts_settle();
+	CU_ASSERT_EQUAL(get(id).state, LATCH_BROKEN);
+	CU_ASSERT(strstr(get(id).text, "in the clear") != NULL);
+	CU_ASSERT(!hosts_udp(here, 1, 7, 2, 9, bob, NULL));
+	CU_ASSERT(!hosts_udp(bob, 2, 9, 1, 7, here, NULL));
+	CU_ASSERT_EQUAL(hosts_last(here, APP_EVENT_LATCH)->latch.state, LATCH_BROKEN);
+	hosts_run(60 * 1000);
+	CU_ASSERT_EQUAL(get(id).state, LATCH_BROKEN);
+	hosts_load(here, here_conf);
+	hosts_settle();
+	CU_ASSERT_EQUAL(get(id).state, LATCH_ESTABLISHED);
+	CU_ASSERT(hosts_udp(here, 1, 7, 2, 9, bob, NULL));
+	CU_ASSERT(hosts_udp(bob, 2, 9, 1, 7, here, NULL));
+	hosts_end();
+}
+
+/* An application has its own flow protected where a policy would let it pass in the clear; others
+ * stay as they are. */
+static void test_L10_upgrade(void)
+{
+	uint64_t id;
+
+	set_up();
+	hosts_load(here, open_conf);
+	id = latch(7, "bob.example");
+	hosts_run(100);
+	CU_ASSERT_EQUAL(get(id).state, LATCH_ESTABLISHED);
+	CU_ASSERT(hosts_udp(here, 1, 7, 2, 9, bob, NULL));
+	CU_ASSERT(hosts_udp(bob, 2, 9, 1, 7, here, NULL));
+	CU_ASSERT(!hosts_udp(here, 1, 8, 2, 9, bob, NULL)); /* the interface is no way for it */
+	CU_ASSERT_EQUAL(engine_down(here->e, &(uint32_t){0}, &(struct ike_select){.conn = "bob"}),
+			ERR_OK);
+	hosts_run(100);
+	CU_ASSERT_NOT_EQUAL(get(id).state, LATCH_CLOSED);
+	hosts_run(5000);
+	CU_ASSERT_EQUAL(get(id).state, LATCH_ESTABLISHED);
+	CU_ASSERT(hosts_udp(here, 1, 7, 2, 9, bob, NULL));
+	CU_ASSERT_EQUAL(here->app.ops->latch_release(here->app.ctx, id), ERR_OK);
+	CU_ASSERT(!hosts_udp(here, 1, 7, 2, 9, bob, NULL));
+	hosts_end();
+}
+
+/* The reverse: a flow passes by IPsec as long as its latch is there. Who may ask so is for the
+ * application socket to say. */
+static void test_L10_bypass(void)
+{
+	static const char guard[] = "guard latchkey0 10.1.0.1/32[udp/7] 10.2.0.1/32[udp/9] pass";
+	struct app_latch l;
+	uint64_t id;
+
+	set_up();
+	bob_up();
+	CU_ASSERT(hosts_udp(here, 1, 7, 2, 9, bob, NULL));
+	id = by_profile("bypass", false);
+	l = get(id);
+	CU_ASSERT_EQUAL(l.state, LATCH_ESTABLISHED);
+	CU_ASSERT_EQUAL(l.token, 0);
+	CU_ASSERT(fake_host_has(&here->host, guard));
+	CU_ASSERT(!hosts_udp(here, 1, 7, 2, 9, bob, NULL));
+	CU_ASSERT(hosts_udp(here, 1, 8, 2, 9, bob, NULL));
+	hosts_load(here, here_conf);
+	CU_ASSERT(!hosts_udp(here, 1, 7, 2, 9, bob, NULL));
+	CU_ASSERT_EQUAL(here->app.ops->latch_release(here->app.ctx, id), ERR_OK);
+	CU_ASSERT(hosts_udp(here, 1, 7, 2, 9, bob, NULL));
+	id = by_profile("bypass", true);
+	CU_ASSERT_EQUAL(get(id).state, LATCH_LISTENER);
+	CU_ASSERT(!hosts_udp(here, 1, 7, 2, 10, bob, NULL));
+	CU_ASSERT(hosts_udp(here, 1, 8, 2, 10, bob, NULL));
+	CU_ASSERT_EQUAL(here->app.ops->latch_release(here->app.ctx, id), ERR_OK);
+	CU_ASSERT(hosts_udp(here, 1, 7, 2, 10, bob, NULL));
+	hosts_end();
+}
 
 /* ---- again ---- */
 
@@ -812,15 +916,15 @@ static void test_profiles(void)
 	set_up();
 	while (here->app.ops->profile_each(here->app.ctx, &got, num))
 		num++;
-	CU_ASSERT_EQUAL(num, 5);
+	CU_ASSERT_EQUAL(num, 6);
 	CU_ASSERT_EQUAL(here->app.ops->profile_set(here->app.ctx, &p), ERR_INVAL); /* no part */
 	p.part = APP_PART_IKE_ONLY;
 	CU_ASSERT_EQUAL(here->app.ops->profile_set(here->app.ctx, &p), ERR_OK);
 	p.privacy = true;
 	CU_ASSERT_EQUAL(here->app.ops->profile_set(here->app.ctx, &p), ERR_OK);
-	CU_ASSERT(here->app.ops->profile_each(here->app.ctx, &got, 5));
+	CU_ASSERT(here->app.ops->profile_each(here->app.ctx, &got, 6));
 	CU_ASSERT(got.privacy);
-	CU_ASSERT(!here->app.ops->profile_each(here->app.ctx, &got, 6));
+	CU_ASSERT(!here->app.ops->profile_each(here->app.ctx, &got, 7));
 	p.methods[1] = AUTH_METHOD_PSK;
 	p.num_methods = 2;
 	CU_ASSERT_EQUAL(here->app.ops->profile_set(here->app.ctx, &p), ERR_INVAL);
@@ -961,6 +1065,9 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_bounds),
 	TAP_TEST(test_D2_cleaned_up),
 	TAP_TEST(test_listener),
+	TAP_TEST(test_L5_a_policy_that_came_later),
+	TAP_TEST(test_L10_upgrade),
+	TAP_TEST(test_L10_bypass),
 	TAP_TEST(test_A15_the_part_of_ipsec),
 	TAP_TEST(test_L7_changes_no_rule),
 	TAP_TEST(test_B1_nothing_is_configured),

@@ -92,6 +92,34 @@ static void test_D4_packet_demands(void)
 	bed_fini(&bed);
 }
 
+/* L10: what a policy would let pass in the clear goes protected where it demands that, and else
+ * not at all; what is discarded stays so. */
+static void test_L10_packet_demands(void)
+{
+	struct policy_params p = {.layer = POLICY_LATCH, .num_local = 1, .num_remote = 1};
+	uint32_t first, id;
+	struct bed bed;
+
+	bed_init(&bed, NULL);
+	first = pair(&bed, 1, NULL, 0);
+	CU_ASSERT_EQUAL(pair(&bed, 2, NULL, 0), first);
+	p.local = &bed.a.local4;
+	p.remote = &bed.a.remote4;
+	p.action = POLICY_BYPASS;
+	CU_ASSERT_EQUAL_FATAL(dataplane_policy_add(bed.a.dp, &id, &p), ERR_OK);
+	CU_ASSERT_EQUAL(by(&bed, 0), 0);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.a, DROP_POLICY_BYPASS), 1);
+	CU_ASSERT_EQUAL(by(&bed, first), 2);
+	CU_ASSERT_EQUAL(by(&bed, first + 77), 0);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.a, DROP_CLASS), 1);
+	dataplane_policy_remove(bed.a.dp, id);
+	p.action = POLICY_DISCARD;
+	CU_ASSERT_EQUAL_FATAL(dataplane_policy_add(bed.a.dp, &id, &p), ERR_OK);
+	CU_ASSERT_EQUAL(by(&bed, first), 0);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.a, DROP_POLICY_DISCARD), 1);
+	bed_fini(&bed);
+}
+
 /* What it demands goes with it while it waits for an SA. */
 static void test_D4_held(void)
 {
@@ -143,6 +171,7 @@ static void test_D4_handed_over(void)
 
 static const struct tap_test tests[] = {
 	TAP_TEST(test_D4_packet_demands),
+	TAP_TEST(test_L10_packet_demands),
 	TAP_TEST(test_D4_held),
 	TAP_TEST(test_D4_handed_over),
 };

@@ -307,28 +307,70 @@ static void test_L6_ends(void)
 	tear_down();
 }
 
-/* What a policy discards stays discarded, and what it would pass in the clear does not pass. */
+/* first - a policy for everything, before what there is. */
+static uint32_t first(enum policy_action action)
+{
+	const struct policy_params p = {
+		.layer = POLICY_LATCH,
+		.action = action,
+		.local = &s.bed.a.local4,
+		.remote = &s.bed.a.remote4,
+		.num_local = 1,
+		.num_remote = 1,
+	};
+	uint32_t id;
+
+	CU_ASSERT_EQUAL_FATAL(dataplane_policy_add(s.bed.a.dp, &id, &p), ERR_OK);
+	return id;
+}
+
+/* What a policy discards stays discarded, and what a worker has latched does not pass in the clear
+ * when a policy would let it. */
 static void test_L5_policy_beside(void)
 {
-	struct policy_params p = {.layer = POLICY_LATCH, .num_local = 1, .num_remote = 1};
+	uint32_t id;
+
+	set_up(&latching);
+	CU_ASSERT(tcp_in(1, 9, SYN));
+	CU_ASSERT_EQUAL(tcp_out(9, SYN | ACK), 1);
+	id = first(POLICY_BYPASS);
+	CU_ASSERT_EQUAL(tcp_out(9, ACK), 0);
+	CU_ASSERT_EQUAL(bed_dropped(&s.bed.a, DROP_LATCH), 1);
+	CU_ASSERT(tcp_in(1, 9, ACK)); /* it is protected all the same */
+	CU_ASSERT(!tcp_in(2, 9, ACK));
+	dataplane_policy_remove(s.bed.a.dp, id);
+	first(POLICY_DISCARD);
+	CU_ASSERT(!tcp_in(1, 9, ACK));
+	CU_ASSERT_EQUAL(tcp_out(9, ACK), 0);
+	tear_down();
+}
+
+/* A latch that was asked for goes before a policy that would let its flow pass in the clear. */
+static void test_L10_before_bypass(void)
+{
+	struct flow f = flow(IPPROTO_UDP, 9);
 	uint32_t id;
 
 	set_up(NULL);
+	CU_ASSERT(!dataplane_bypasses(s.bed.a.dp, &f));
+	id = first(POLICY_BYPASS);
+	CU_ASSERT(dataplane_bypasses(s.bed.a.dp, &f));
+	CU_ASSERT_EQUAL(udp_out(9), 0);
+	CU_ASSERT_EQUAL(bed_dropped(&s.bed.a, DROP_POLICY_BYPASS), 1);
 	set(IPPROTO_UDP, 9, s.b, false);
+	CU_ASSERT_EQUAL(udp_out(9), 1);
 	CU_ASSERT(udp_in(1, 9));
-	p.local = &s.bed.a.local4;
-	p.remote = &s.bed.a.remote4;
-	p.action = POLICY_BYPASS;
-	CU_ASSERT_EQUAL(dataplane_policy_add(s.bed.a.dp, &id, &p), ERR_OK);
-	CU_ASSERT_EQUAL(udp_out(9), 0);
-	CU_ASSERT_EQUAL(bed_dropped(&s.bed.a, DROP_LATCH), 1);
-	CU_ASSERT(udp_in(1, 9)); /* it is protected all the same */
 	CU_ASSERT(!udp_in(2, 9));
-	dataplane_policy_remove(s.bed.a.dp, id);
-	p.action = POLICY_DISCARD;
-	CU_ASSERT_EQUAL(dataplane_policy_add(s.bed.a.dp, &id, &p), ERR_OK);
-	CU_ASSERT(!udp_in(1, 9));
+	CU_ASSERT_EQUAL(udp_out(10), 0); /* another flow */
+	set(IPPROTO_UDP, 9, s.m, false);
+	CU_ASSERT_EQUAL(udp_out(9), 2);
+	set(IPPROTO_UDP, 9, 0, true);
 	CU_ASSERT_EQUAL(udp_out(9), 0);
+	dataplane_policy_remove(s.bed.a.dp, id);
+	set(IPPROTO_UDP, 9, s.b, false);
+	first(POLICY_DISCARD);
+	CU_ASSERT_EQUAL(udp_out(9), 0);
+	CU_ASSERT(!udp_in(1, 9));
 	tear_down();
 }
 
@@ -706,6 +748,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_L3_congruent_sas),
 	TAP_TEST(test_L6_ends),
 	TAP_TEST(test_L5_policy_beside),
+	TAP_TEST(test_L10_before_bypass),
 	TAP_TEST(test_bounds),
 	TAP_TEST(test_L1_while_workers_latch),
 	TAP_TEST(test_D4_tcp_server),

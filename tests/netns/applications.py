@@ -7,7 +7,7 @@ import re
 
 from capture import Capture
 from lab import wait_for
-from nets import INNER, Pair, Side
+from nets import INNER, OUTER4, Pair, Side, other, section
 from scenarios import both_up
 
 NOBODY, OTHER = "65534", "65533"
@@ -111,6 +111,98 @@ def another_server():
         pair.run("left", "easy-client", INNER["right"][0], "9200", "right.example", check=False)
         said = ended(server)
         assert "refused: left.example" in said and "says" not in said, said
+
+
+# A server of anybody, or of whom its listener latch lets in.
+SERVE = """
+import socket, sys
+import latchkey_ipsec as ipsec
+s = socket.socket()
+s.bind((sys.argv[1], int(sys.argv[2])))
+s.listen(8)
+if len(sys.argv) > 3:
+    latch = ipsec.Latch.listen(s, ipsec.PToken(profile="secure", peer=sys.argv[3]))
+print("ready", flush=True)
+while True:
+    c, _ = s.accept()
+    print("had", c.recv(100), flush=True)
+    c.sendall(b"the answer")
+    c.close()
+"""
+
+ASK = """
+import socket, struct, sys
+import latchkey_ipsec as ipsec
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 4, 0))  # of connect() too
+s.bind((sys.argv[1], 0))
+try:
+    to = (sys.argv[2], int(sys.argv[3]))
+    if sys.argv[4] == "as it is":
+        s.connect(to)
+    elif sys.argv[4] == "bypass":
+        ipsec.connect(s, to, profile="bypass", timeout=4)
+    else:
+        ipsec.connect(s, to, profile="secure", peer=sys.argv[4], timeout=4)
+    s.settimeout(4)
+    s.sendall(b"the question")
+    print(s.recv(100))
+except OSError as e:
+    print("nothing:", e)
+"""
+
+
+def let_pass(pair, side, local, remote):
+    """A policy that lets TCP pass in the clear, from now on."""
+    peer = pair.peers[side]
+    with open(peer.conf, "a", encoding="utf-8") as file:
+        file.write(section("connections", {"open": {"children": {"tcp": {
+            "mode": "pass", "start_action": "trap", "local_ts": local,
+            "remote_ts": remote}}}}) + "\n")
+    peer.cli("load")
+
+
+def upgrade():
+    """L10: where policy lets TCP pass in the clear a program has it protected for its own flow, on
+    both sides, and others stay as they are. Who may configure has it the other way round."""
+    here, there = INNER["left"][0], INNER["right"][0]
+    with Users("upgrade") as pair:
+        for side in ("left", "right"):
+            network = INNER[other(side)][0].rsplit(".", 1)[0] + ".0/24"
+            pair.host(side).run("ip", "route", "add", network, "via", OUTER4[other(side)], "src",
+                                INNER[side][0])
+        both_up(pair)
+        python = {side: (*pair.words(side),
+                         f"LATCHKEY_LIBRARY={pair.peers[side].bin}/client/liblatchkey.so.0",
+                         f"PYTHONPATH={HERE}/../../api/python", "/usr/bin/python3", "-c")
+                  for side in ("left", "right")}
+
+        def serve(name, port, *peer):
+            server = pair.right.spawn(name, *python["right"], SERVE, there, port, *peer)
+            wait_for(lambda: "ready" in server.log(), f"{name} to be ready")
+            return server
+
+        def ask(port, how, answered, kinds, *before):
+            capture = Capture(pair.right, "wire", name=f"upgrade-{port}")
+            said = pair.left.run(*before, *python["left"], ASK, here, there, port, how).stdout
+            frames = capture.stop()
+            seen = {f.kind for f in frames if f.kind in ("clear", "esp")}
+            assert ("the answer" in said, seen) == (answered, kinds), (how, said, seen)
+
+        serve("of-anybody", "9400")
+        ask("9400", "as it is", True, {"esp"})
+        # Policy protects: past it goes who may configure, and his peer has no such policy.
+        ask("9400", "bypass", False, set(), *pair.words("left", NOBODY))
+        ask("9400", "bypass", False, {"clear"})
+        let_pass(pair, "left", "dynamic[tcp]", f"{there}[tcp]")
+        let_pass(pair, "right", f"{there}[tcp]", "dynamic[tcp]")
+        ask("9400", "as it is", True, {"clear"})
+        serve("of-left", "9401", "left.example")
+        ask("9401", "right.example", True, {"esp"})
+        # A listener's port takes nothing in the clear, and who asks for another is not answered.
+        ask("9401", "as it is", False, {"clear"})
+        ask("9401", "somebody.else", False, set())
+        ask("9400", "as it is", True, {"clear"})
 
 
 LATCHED = """
@@ -230,6 +322,7 @@ def who_may():
 TESTS = [
     ("E applications: who may do what", who_may),
     ("L applications: a latch and its events", events),
+    ("L10 applications: protected where policy lets it pass, and the reverse", upgrade),
     ("D4 applications: who sent each datagram", who_sends),
     ("A3 applications: the easy way", easy_way(None)),
     ("A3 applications: the easy way, as nobody in particular", easy_way(NOBODY)),

@@ -233,6 +233,7 @@ http {{
  access_log off;
  server {{
   listen {here}:80;
+  listen {here}:8080;
   location / {{ return 200 "from $remote_addr"; }}
  }}
 }}
@@ -241,7 +242,8 @@ http {{
 FETCH = """
 import http.client, sys
 try:
-    c = http.client.HTTPConnection(sys.argv[1], 80, timeout=3, source_address=(sys.argv[2], 0))
+    c = http.client.HTTPConnection(sys.argv[1], int(sys.argv[3]), timeout=3,
+                                   source_address=(sys.argv[2], 0))
     c.request("GET", "/")
     print(c.getresponse().read().decode())
 except OSError as e:
@@ -250,20 +252,28 @@ except OSError as e:
 
 
 def test_nginx():
-    """An unmodified server, of whom only bob gets anything, though both are let in as peers."""
+    """An unmodified server, of whom only bob gets anything, though mallory is let in as a peer as
+    well, and a stranger has no IPsec and no policy forbids him anything."""
     with Stage("theft-nginx", "ca", apart=True, listeners={
             "web": {"port": "80", "peer": "bob.example"}}) as stage:
+        stranger = stage.hosts["stranger"] = stage.lab.host("stranger")
+        stage.there["stranger"] = "203.0.113.2"
+        stage.lab.link(stage.host, "wire-stranger", stranger, "wire", ["203.0.113.1/24"],
+                       ["203.0.113.2/24"])
+        stranger.run("ip", "route", "add", HERE, "via", "203.0.113.1")
         stage.peers["mallory"].up("net")
         wait_for(lambda: len(stage.peer.children()) == 2, "both to be up")
         conf = stage.host.write("nginx.conf", NGINX.format(folder=stage.host.folder, here=HERE))
         stage.host.spawn("nginx", "nginx", "-c", conf, "-g", "daemon off;")
 
-        def fetch(name):
-            return stage.hosts[name].run("/usr/bin/python3", "-c", FETCH, HERE,
-                                         stage.there[name]).stdout.strip()
+        def fetch(name, port=80):
+            return stage.hosts[name].run("/usr/bin/python3", "-c", FETCH, HERE, stage.there[name],
+                                         str(port)).stdout.strip()
 
         wait_for(lambda: fetch("bob") == f"from {stage.there['bob']}", "nginx to answer bob")
         assert fetch("mallory").startswith("nothing"), "mallory was answered"
+        assert fetch("stranger").startswith("nothing"), "a stranger was answered, in the clear"
+        assert fetch("stranger", 8080) == "from 203.0.113.2"
         drops = stage.peer.cli_json("stats")["stats"]["data"]["drops"]
         assert drops["LATCH"]["count"] > 0, drops
         assert stage.hosts["mallory"].ping(HERE, stage.there["mallory"]) == 3

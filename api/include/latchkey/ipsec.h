@@ -369,6 +369,7 @@ struct ipsec_profile {
 	bool clear;              /* without protection is better than not at all */
 	bool make;               /* a connection is made where none is configured */
 	char suites[256];        /* `esp_proposals` of what is made; "" = default */
+	bool bypass; /* past IPsec, whatever protects the flow: the built-in "bypass" alone */
 };
 
 /* ipsec_each_profile, ipsec_each_latch - call fn for each profile; for everybody's latches (EPERM
