@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -16,40 +15,12 @@
 
 #define SYSCTL_PATH_MAX 128
 
-enum err host_err(int e)
-{
-	switch (e) {
-	case 0:
-		return ERR_OK;
-	case EPERM:
-	case EACCES:
-		return ERR_PERM;
-	case ENOMEM:
-		return ERR_NOMEM;
-	case EBUSY:
-	case EADDRINUSE:
-		return ERR_BUSY;
-	case ENODEV:
-	case ENXIO:
-	case ENOENT:
-		return ERR_NOT_FOUND;
-	default:
-		return ERR_SYS;
-	}
-}
-
 bool host_name_ok(const char *name)
 {
 	size_t len = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 				  "0123456789._-");
 
 	return len > 0 && len < IF_NAMESIZE && !name[len] && name[0] != '.' && name[0] != '-';
-}
-
-bool host_has_ports(uint8_t proto)
-{
-	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_SCTP ||
-	       proto == IPPROTO_DCCP || proto == IPPROTO_UDPLITE;
 }
 
 enum err host_ifindex(uint32_t *out, const char *name)

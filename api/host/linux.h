@@ -8,6 +8,7 @@
 #include <net/if.h>
 
 #include "api/host/host.h"
+#include "api/host/socket_look.h"
 
 struct mnl_socket;
 struct nft_ctx;
@@ -36,14 +37,8 @@ struct host_linux {
 	size_t num_devices;
 };
 
-/* host_err - the error that errno e means; e 0 is OK. */
-MUST_USE enum err host_err(int e);
-
 /* host_name_ok - a device name that is safe in a path, a netlink attribute and an nft script. */
 bool host_name_ok(const char *name) NONNULL(1);
-
-/* host_has_ports - an IP protocol whose header begins with a source and a destination port. */
-bool host_has_ports(uint8_t proto);
 
 /* host_ifindex - index of a device. Errors: INVAL (name), NOT_FOUND. */
 MUST_USE enum err host_ifindex(uint32_t *out, const char *name) NONNULL(1, 2);
@@ -138,7 +133,6 @@ MUST_USE enum err host_socket_mark(void *ctx, int fd, uint32_t token);
 MUST_USE enum err host_sockets_open(void *ctx, int *out_fd);
 MUST_USE enum err host_sockets_read(void *ctx, int fd, bool *out_lost,
 				    void (*fn)(void *arg, uint64_t cookie), void *arg);
-MUST_USE enum err host_socket_alive(void *ctx, bool *out, const struct flow *flow, uint64_t cookie);
 /* host_sockets_parse - call fn with the cookie of each closed socket that these messages of the
  * kernel tell of. */
 void host_sockets_parse(const void *buf, size_t len, void (*fn)(void *arg, uint64_t cookie),

@@ -8,100 +8,12 @@
 
 #include <errno.h>
 #include <linux/rtnetlink.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 
 #include "api/host/netlink.h"
 
-static bool get(int fd, int level, int option, void *value, socklen_t len)
+static bool get(int fd, int option, void *value, socklen_t len)
 {
-	return getsockopt(fd, level, option, value, &len) == 0;
-}
-
-static bool get_int(int fd, int option, int *out)
-{
-	return get(fd, SOL_SOCKET, option, out, sizeof(*out));
-}
-
-/* ---- what it is -------------------------------------------------------------------------------
- */
-
-/* kind - its protocol, if it is an IP socket of one flow's: raw sockets get others' packets too,
- * and a protocol of many connections (MPTCP, 262) is none of IP's. */
-static enum err kind(uint8_t *out, int fd)
-{
-	int domain, type, proto;
-
-	if (!get_int(fd, SO_DOMAIN, &domain) || !get_int(fd, SO_TYPE, &type) ||
-	    !get_int(fd, SO_PROTOCOL, &proto))
-		return ERR_INVAL;
-	if ((domain != AF_INET && domain != AF_INET6) || proto <= 0 || proto > UINT8_MAX ||
-	    (type == SOCK_RAW && host_has_ports((uint8_t)proto))) {
-		errno = EINVAL;
-		return ERR_INVAL;
-	}
-	*out = (uint8_t)proto;
-	return ERR_OK;
-}
-
-/* struct end - one of its ends; scope: of an IPv6 link-local address. */
-struct end {
-	struct endpoint at;
-	uint32_t scope;
-};
-
-static bool end_of(struct end *out, int fd, int (*ask)(int, struct sockaddr *, socklen_t *))
-{
-	struct sockaddr_storage ss = {0};
-	socklen_t len = sizeof(ss);
-
-	if (ask(fd, (struct sockaddr *)&ss, &len) < 0 || endpoint_from_sockaddr(&out->at, &ss))
-		return false;
-	out->scope = ss.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&ss)->sin6_scope_id : 0;
-	return true;
-}
-
-static int local_end(int fd, struct sockaddr *sa, socklen_t *len)
-{
-	return getsockname(fd, sa, len);
-}
-
-static int remote_end(int fd, struct sockaddr *sa, socklen_t *len)
-{
-	return getpeername(fd, sa, len);
-}
-
-/* fill_flow - the ends; a protocol without ports has other numbers in their place. */
-static enum err fill_flow(struct host_socket *s, int fd, uint32_t *out_scope)
-{
-	struct end local = {0}, remote = {0};
-
-	if (!end_of(&local, fd, local_end))
-		return host_err(errno);
-	s->connected = end_of(&remote, fd, remote_end);
-	if (!s->connected && errno != ENOTCONN)
-		return host_err(errno);
-	s->flow.local = local.at.addr;
-	s->flow.remote = remote.at.addr;
-	s->flow.no_ports = !host_has_ports(s->flow.proto);
-	if (!s->flow.no_ports) {
-		s->flow.local_port = local.at.port;
-		s->flow.remote_port = remote.at.port;
-	}
-	*out_scope = local.scope;
-	return ERR_OK;
-}
-
-/* ---- where it is ------------------------------------------------------------------------------
- */
-
-/* takes_both - it is bound to any IPv6 address, and gets IPv4 too. */
-static bool takes_both(int fd, const struct ip_addr *local)
-{
-	int only = 1;
-
-	return local->family == IP_V6 && ip_addr_is_any(local) &&
-	       get(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof(only)) && !only;
+	return getsockopt(fd, SOL_SOCKET, option, value, &len) == 0;
 }
 
 static int type_cb(const struct nlmsghdr *head, void *data)
@@ -133,44 +45,18 @@ static bool in_our_namespace(struct host_linux *h, int fd)
 {
 	uint64_t own, its;
 
-	return get(mnl_socket_get_fd(h->nl), SOL_SOCKET, SO_NETNS_COOKIE, &own, sizeof(own)) &&
-	       get(fd, SOL_SOCKET, SO_NETNS_COOKIE, &its, sizeof(its)) && own == its;
-}
-
-/* ---- how it is --------------------------------------------------------------------------------
- */
-
-/* tcp_live - states in which data may come or go. */
-static bool tcp_live(int fd)
-{
-	static const uint8_t live[] = {TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2,
-				       TCP_CLOSE_WAIT};
-	struct tcp_info info = {0};
-
-	if (!get(fd, IPPROTO_TCP, TCP_INFO, &info, sizeof(info)))
-		return false;
-	return memchr(live, info.tcpi_state, sizeof(live)) != NULL;
+	return get(mnl_socket_get_fd(h->nl), SO_NETNS_COOKIE, &own, sizeof(own)) &&
+	       get(fd, SO_NETNS_COOKIE, &its, sizeof(its)) && own == its;
 }
 
 enum err host_socket_inspect(void *ctx, struct host_socket *out, int fd)
 {
-	struct host_socket s = {0};
-	uint32_t scope = 0;
-	int listening = 0;
-	enum err err = kind(&s.flow.proto, fd);
+	struct host_socket s;
+	uint32_t scope;
+	enum err err = host_socket_look(&s, &scope, fd);
 
 	if (err)
 		return err;
-	if (!get(fd, SOL_SOCKET, SO_COOKIE, &s.cookie, sizeof(s.cookie)) ||
-	    !get_int(fd, SO_ACCEPTCONN, &listening))
-		return host_err(errno);
-	err = fill_flow(&s, fd, &scope);
-	if (err)
-		return err;
-	if (!s.connected && takes_both(fd, &s.flow.local))
-		s.flow.local = (struct ip_addr){.family = IP_NONE};
-	s.listening = listening != 0;
-	s.live = s.connected && s.flow.proto == IPPROTO_TCP && tcp_live(fd);
 	s.here = in_our_namespace(ctx, fd) &&
 		 (ip_addr_is_any(&s.flow.local) || is_local(ctx, &s.flow.local, scope));
 	*out = s;
@@ -183,12 +69,12 @@ enum err host_socket_mark(void *ctx, int fd, uint32_t token)
 	uint8_t proto;
 	int old;
 	uint32_t mark;
-	enum err err = kind(&proto, fd);
+	enum err err = host_socket_kind(&proto, fd);
 
 	(void)ctx;
 	if (err || token & ~HOST_MARK_TOKEN)
 		return ERR_INVAL;
-	if (!get_int(fd, SO_MARK, &old))
+	if (!get(fd, SO_MARK, &old, sizeof(old)))
 		return host_err(errno);
 	mark = ((uint32_t)old & ~ours) | (token ? HOST_MARK_DEMAND | token : 0);
 	if (setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0)
