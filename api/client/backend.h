@@ -17,19 +17,25 @@ struct ipsec_backend {
 	/* open - *out is a new connection. Errors: ECONNREFUSED and others. */
 	int (*open)(void **out);
 	/* send - one message and a descriptor or -1, which stays the caller's. Errors: EAGAIN (no
-	 * room now: poll for writing), ECONNRESET. */
+	 * room now: poll for writing), ECONNRESET; EBADF, EDEADLK, EMFILE, ENOMEM are of this
+	 * message alone. */
 	int (*send)(void *conn, const void *bytes, size_t len, int fd);
 	/* recv - the next message; 0: the other side has closed. Errors: EAGAIN (none), ECONNRESET.
 	 */
 	ssize_t (*recv)(void *conn, void *buf, size_t room);
-	/* fd - readable when recv() has something. */
+	/* fd - readable when recv() has something, or turn() something to do. */
 	int (*fd)(void *conn);
 	void (*close)(void *conn);
+	/* turn - wait until recv() may have something, timeout_ms at most, and meanwhile do what
+	 * who answers has to do; NULL: that is another process's business, and fd is polled.
+	 * Called while others send and receive; conn is not freed under it. */
+	void (*turn)(void *conn, int timeout_ms);
 };
 
-/* ipsec_backend_use - this one from the next connection on; NULL: the daemon. For
- * liblatchkey-engine and for tests: it does not leave the library. */
-void ipsec_backend_use(const struct ipsec_backend *backend);
+/* ipsec_backend_use - this one from the next connection on; NULL: the daemon. The connection that
+ * is there ends. For liblatchkey-engine and for tests: it is in no header that is installed, and
+ * may be another one in the next version. */
+__attribute__((visibility("default"))) void ipsec_backend_use(const struct ipsec_backend *backend);
 
 /* unix_backend - the daemon. */
 extern const struct ipsec_backend unix_backend;

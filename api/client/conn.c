@@ -228,6 +228,12 @@ static void drain(void)
 
 /* ---- requests ------------------------------------------------------------------------------- */
 
+/* The descriptor that was to be passed, or this call's place: the connection is as it was. */
+static bool is_of_message(int err)
+{
+	return err == EBADF || err == EDEADLK || err == EMFILE || err == ENOMEM;
+}
+
 /* Sends under the lock, for a message is short; a daemon that has no room for it is waited for. */
 static int send_now(const struct bytes *bytes, int fd, const struct timespec *end)
 {
@@ -236,13 +242,13 @@ static int send_now(const struct bytes *bytes, int fd, const struct timespec *en
 
 		if (!g.ops->send(g.conn, bytes->p, bytes->len, fd))
 			return 0;
+		if (is_of_message(errno))
+			return errno;
 		if (errno != EAGAIN && errno != EINTR)
 			break;
 		if (poll(&p, 1, deadline_left(end)) == 0)
 			return ETIMEDOUT;
 	}
-	if (errno == EBADF) /* of the descriptor that was to be passed */
-		return EBADF;
 	conn_lost();
 	return ECONNRESET;
 }
@@ -251,6 +257,8 @@ static int send_now(const struct bytes *bytes, int fd, const struct timespec *en
 static void wait_turn(const struct timespec *end)
 {
 	struct pollfd p = {.fd = g.ops->fd(g.conn), .events = POLLIN};
+	void (*turn)(void *conn, int timeout_ms) = g.ops->turn;
+	void *conn = g.conn;
 	struct timespec at;
 
 	if (g.reading) {
@@ -266,7 +274,10 @@ static void wait_turn(const struct timespec *end)
 	}
 	g.reading = true;
 	pthread_mutex_unlock(&g.lock);
-	poll(&p, 1, deadline_left(end));
+	if (turn)
+		turn(conn, deadline_left(end));
+	else
+		poll(&p, 1, deadline_left(end));
 	pthread_mutex_lock(&g.lock);
 	g.reading = false;
 	drain();
@@ -455,6 +466,7 @@ static int explain(int err)
 		{ETIMEDOUT, "the daemon did not answer in time"},
 		{EPROTO, "the daemon speaks another protocol"},
 		{EBADF, "the descriptor is not open"},
+		{EDEADLK, "an engine's callback cannot wait for an engine"},
 		{EINVAL, "a text is too long, or empty"},
 	};
 
@@ -621,6 +633,19 @@ static bool take(enum ipsec_app_event_kind *kind, struct reply *out)
 	return true;
 }
 
+/* Who answers in this process may be turned by nobody else. */
+static void turn_once(void)
+{
+	void (*turn)(void *conn, int timeout_ms) = g.ops ? g.ops->turn : NULL;
+	void *conn = g.conn;
+
+	if (!turn)
+		return;
+	pthread_mutex_unlock(&g.lock);
+	turn(conn, 0);
+	pthread_mutex_lock(&g.lock);
+}
+
 int event_take(enum ipsec_app_event_kind *kind, struct reply *out)
 {
 	uint64_t ticks;
@@ -629,6 +654,7 @@ int event_take(enum ipsec_app_event_kind *kind, struct reply *out)
 	enter();
 	if (g.epoll >= 0 && !g.ops && read(g.timer, &ticks, sizeof(ticks)) > 0)
 		(void)connect_now();
+	turn_once();
 	drain();
 	any = take(kind, out);
 	out->instance = g.instance;

@@ -7,18 +7,31 @@
 #include "api/embed/internal.h"
 #include "base/alloc.h"
 
-/* Engines made so far: the allocator may not change under them. The one global of this room. */
+/* Engines made so far: the allocator may not change under them. */
 static uint32_t num_made; /* atomic */
+/* Calls of engines that this thread is in. */
+static _Thread_local uint32_t num_inside;
+
+bool embed_inside(void)
+{
+	return num_inside > 0;
+}
 
 const struct log_sink *embed_enter(struct ipsec_engine *e)
 {
 	pthread_mutex_lock(&e->lock);
+	num_inside++;
+	e->depth++;
 	return log_use(&e->sink);
 }
 
 void embed_leave(struct ipsec_engine *e, const struct log_sink *before)
 {
+	if (e->app && e->depth == 1)
+		embed_serve(e->app);
 	log_use(before);
+	e->depth--;
+	num_inside--;
 	pthread_mutex_unlock(&e->lock);
 }
 
@@ -123,7 +136,10 @@ void ipsec_engine_free(struct ipsec_engine *e)
 
 	if (!e)
 		return;
+	embed_unuse(e);
 	before = embed_enter(e);
+	embed_app_free(e->app);
+	e->app = NULL;
 	engine_free(e->core);
 	embed_drop_ports(e);
 	ports_free(e);
@@ -159,7 +175,7 @@ static enum err empty_conf(struct ipsec_engine *e)
 static enum err start(struct ipsec_engine *e)
 {
 	const struct engine_params params = {
-		.host = no_host(),
+		.host = no_host(e),
 		.conf = e->conf,
 		.ports = e->ports,
 		.num_ports = e->num_ports,

@@ -13,13 +13,17 @@
  *   lists.c     SAs and figures
  *   convert.c   values of ours as values of theirs
  *   no_host.c   a host whose devices, routes and filters are not touched
+ *   use.c       <latchkey/ipsec.h>'s calls, answered here
+ *   passed.c    sockets that these are about
  */
 #pragma once
 
 #include <pthread.h>
 
 #include "api/engine/engine.h"
+#include "api/engine/app.h"
 #include "api/include/latchkey/engine.h"
+#include "base/htab.h"
 #include "dataplane/driver.h"
 
 #define PORTS_MAX 64
@@ -43,6 +47,8 @@ struct ipsec_engine {
 	uint32_t num_ports;
 	bool has_outer, has_bare;
 	struct list_node packet_ports;
+	unsigned int depth;    /* calls within calls: callbacks' */
+	struct embed_app *app; /* NULL: no program's calls were led here yet */
 
 	struct engine_observer observer;
 	struct list_node events; /* that wait, without a callback */
@@ -91,6 +97,34 @@ struct path_addr path_in(const struct ipsec_path *p) NONNULL(1);
 struct ipsec_selector selector_out(const struct ts *ts) NONNULL(1);
 void selectors_out(struct ipsec_selector *out, const struct ts *ts, uint32_t num) NONNULL(1, 2);
 
+/* embed_inside - whether this thread is in a call of an engine: a callback is. */
+bool embed_inside(void);
+
+/* use.c: embed_serve - answer what came by <latchkey/ipsec.h>, at the end of each call. embed_unuse
+ * - it is answered here no longer; before the lock. embed_app_free - let go of what it had. */
+void embed_serve(struct embed_app *a) NONNULL(1);
+void embed_unuse(struct ipsec_engine *e) NONNULL(1);
+void embed_app_free(struct embed_app *a);
+
+/* struct passed - sockets that calls were about, by their number: the kernel tells nobody without
+ * privilege that one was closed, so they are looked at. Zero to begin with. */
+struct passed {
+	struct list_node list; /* the next to be looked at first */
+	struct htab by_cookie;
+	uint64_t look_ns;
+};
+
+/* passed.c: passed_inspect - look at a socket, and remember it. passed_look - of some that are
+ * remembered tell the engine that they are gone; does little, and that once a second. */
+MUST_USE enum err passed_init(struct passed *p) NONNULL(1);
+void passed_fini(struct passed *p) NONNULL(1);
+MUST_USE enum err passed_inspect(struct passed *p, const struct app_backend *backend,
+				 struct host_socket *out, int fd) NONNULL(1, 2, 3);
+void passed_look(struct passed *p, const struct app_backend *backend) NONNULL(1, 2);
+
+/* embed_socket_inspect - the host's operation; ctx is the struct ipsec_engine. use.c */
+MUST_USE enum err embed_socket_inspect(void *ctx, struct host_socket *out, int fd);
+
 /* no_host - nothing of the host is touched; it still knows from which address it would reach a
- * peer. */
-struct host no_host(void);
+ * peer, and what a socket is that the program itself passes. */
+struct host no_host(struct ipsec_engine *e) NONNULL(1);

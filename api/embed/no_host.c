@@ -143,12 +143,6 @@ static enum err no_esp(void *ctx, int *out_fds, enum ip_family family, uint32_t 
 	return ERR_UNSUPPORTED;
 }
 
-static enum err no_socket(void *ctx, struct host_socket *out, int fd)
-{
-	(void)ctx, (void)out, (void)fd;
-	return ERR_UNSUPPORTED;
-}
-
 static enum err no_mark(void *ctx, int fd, uint32_t token)
 {
 	(void)ctx, (void)fd, (void)token;
@@ -227,7 +221,7 @@ static const struct host_ops ops = {
 	.udp_open = no_udp,
 	.udp_steer = no_steer,
 	.esp_open = no_esp,
-	.socket_inspect = no_socket,
+	.socket_inspect = embed_socket_inspect,
 	.socket_mark = no_mark,
 	.sockets_open = no_watch,
 	.sockets_read = no_sockets_read,
@@ -241,7 +235,7 @@ static const struct host_ops ops = {
 	.close = no_close,
 };
 
-struct host no_host(void)
+struct host no_host(struct ipsec_engine *e)
 {
-	return (struct host){.ops = &ops};
+	return (struct host){.ops = &ops, .ctx = e};
 }

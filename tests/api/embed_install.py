@@ -73,6 +73,13 @@ def tokens(tree):
     assert "1000 packets of one flow, each by the SA that it demanded" in said, said
 
 
+def in_process(tree):
+    """The calls of applications, answered by an engine of the process."""
+    said = tree.sh([tree.compile("in-process")], timeout=PATIENCE)
+    assert "the peer is bob.example, by psk: AES_GCM_16-" in said, said
+    assert "refused: " in said, said
+
+
 CONF = """
 latchkey {{ port = {port} port_nat_t = {nat} }}
 connections {{ gw {{
@@ -220,6 +227,7 @@ def main():
             ("two engines in one process", two_engines),
             ("packets that demand a token", tokens),
             ("an event loop of one's own", own_loop),
+            ("applications' calls, answered in the process", in_process),
             ("the header for applications, alone and beside the engine's", application_header),
             ("the library for applications needs nothing", application_library),
             ("programs that use it", applications),

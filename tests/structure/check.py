@@ -37,6 +37,7 @@ INCLUDE_TABLE = [
                       r"dataplane/dataplane\.h$", r"drivers/\w+\.h$"]),
     (r"api/include/", []),
     (r"api/embed/", [r"base/", r"api/(engine|include)/", r"drivers/\w+\.h$",
+                     r"api/(app/server|client/backend|host/socket_look)\.h$",
                      r"dataplane/(driver|packet|pktvec|pool)\.h$"]),
     (r"api/examples/", []),
     (r"api/(vici|app)/", [r"base/", r"api/engine/"]),
@@ -457,13 +458,15 @@ RULES = [  # (name, rule, a tree it must reject)
 
 # --- what was built ------------------------------------------------------------------------------
 
-def exported(path):
+def exported(path, private=False):
+    """What leaves it for programs; private: for our own libraries of the same version."""
     done = subprocess.run(["nm", "-D", "--defined-only", path], capture_output=True, text=True,
                           check=True)
     names = [line.split()[-1] for line in done.stdout.splitlines()]
     # name@@VERSION is a library's own; name@VERSION came from one (a copy relocation such as
     # stdout@GLIBC_2.2.5), and an upper-case name alone is that of a version.
-    names = [name.split("@@")[0] for name in names]
+    names = [name.split("@@")[0] for name in names
+             if name.endswith("@@LATCHKEY_PRIVATE") == private]
     return [name for name in names if "@" not in name and not re.match(r"[A-Z_0-9.]+$", name)]
 
 
@@ -509,6 +512,15 @@ def test_library_exports_its_header():
 
 def test_D3_client_exports_its_header():
     exports_its_header("ipsec.h", "api/client/liblatchkey.so.0")
+
+
+def test_what_is_private_is_in_no_header():
+    library = os.path.join(BUILD, "api/client/liblatchkey.so.0")
+    assert exported(library, private=True) == ["ipsec_backend_use"], exported(library, True)
+    folder = os.path.join(SOURCE, "api/include/latchkey")
+    for header in os.listdir(folder):
+        with open(os.path.join(folder, header), encoding="utf-8") as file:
+            assert "ipsec_backend" not in file.read(), header
 
 
 def undefined(path):
@@ -591,6 +603,7 @@ def main():
         ("exported symbols", test_exports),
         ("exported symbols are the header's", test_library_exports_its_header),
         ("exported symbols of the client are its header's", test_D3_client_exports_its_header),
+        ("what is for our own libraries is in no header", test_what_is_private_is_in_no_header),
         ("DPDK's module exports one symbol and takes none", test_module_stands_alone),
         ("exported symbols: rejects a bad sample", test_exports_rejects),
         ("sizes", lambda: test_sizes(tree)),

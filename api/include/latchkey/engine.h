@@ -530,6 +530,28 @@ IPSEC_API int ipsec_engine_refuse(struct ipsec_engine *e, uint64_t id, const cha
  * Errors: EINVAL (the engine has a callback). */
 IPSEC_API int ipsec_engine_next_event(struct ipsec_engine *e, struct ipsec_event *out);
 
+/* ---- applications' calls ----------------------------------------------------------------------
+ */
+
+/* ipsec_engine_use - what this process calls of <latchkey/ipsec.h> is answered by this engine, in
+ * the process itself, instead of by the daemon; NULL: by the daemon again. The engine is started
+ * before. After it is freed nobody answers (ECONNREFUSED) until another one is used; who is inside
+ * such a call is inside a call of the engine. A connection to who answered before ends: latches
+ * that were not to be kept go with it, and tokens of his are no others' (ENOENT).
+ *
+ * All of those functions have the errors and meanings that they have with the daemon. The process
+ * may do everything, without quotas. A call that waits turns the engine itself, as
+ * ipsec_engine_dispatch() does, so callbacks may come in its thread; it is no matter who turns it
+ * else. From within a callback they fail with EDEADLK.
+ *
+ * Sockets stand for flows: their packets are those that the program brings to the inner driver, a
+ * device's or its own. That nothing of them goes another way is the program's business, as all of
+ * the host is: tokens do not come with a socket's messages and are not demanded by a socket
+ * (EOPNOTSUPP): ipsec_rx_burst() and ipsec_tx_burst() have them. That a socket was closed is seen
+ * within seconds, or when another one has its ends.
+ * Errors: EINVAL (not started, or a clock of its own), EDEADLK (from within a callback). */
+IPSEC_API int ipsec_engine_use(struct ipsec_engine *e);
+
 /* ---- lists and figures ----------------------------------------------------------------------- */
 
 /* enum ipsec_sa_state - of an IKE SA. */

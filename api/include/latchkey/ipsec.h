@@ -10,7 +10,8 @@
  *		errx(1, "%s", ipsec_last_error());
  *	...
  *
- * From then on the connection is with server.example, or it is not at all.
+ * From then on the connection is with server.example, or it is not at all. The daemon answers, or
+ * an engine that the program embeds (ipsec_engine_use() of <latchkey/engine.h>).
  *
  * Errors: functions that return int return 0, or -1 with errno set, unless they say otherwise; each
  * tells which values it sets beside these, which all may set:
@@ -23,6 +24,7 @@
  *	ETIMEDOUT	no answer in time
  *	ENOENT		what was asked for is not there, or another user's
  *	EIO		the host did not do what was needed
+ *	EDEADLK		from within a callback of an engine
  * ipsec_last_error() says it in a sentence. Out-parameters are written on success only.
  *
  * Threads: any thread may call any function. A token or latch is used by one thread at a time. All
