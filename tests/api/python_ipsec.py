@@ -7,12 +7,16 @@ usage: python_ipsec.py SOURCE_ROOT LIBRARY APP_SERVE
 
 import asyncio
 import contextlib
+import ctypes
+import enum
 import errno
 import os
+import re
 import socket
 import struct
 import subprocess
 import sys
+import tempfile
 
 SOURCE, LIBRARY, SERVE = sys.argv[1:4]
 sys.dont_write_bytecode = True
@@ -135,6 +139,90 @@ def events():
         asyncio.run(watch(server, sock))
 
 
+# ---- what is declared by hand is what the header declares
+
+HEADER = os.path.join(SOURCE, "api/include/latchkey/ipsec.h")
+POINTER = r".*(\*|\bipsec_[pi]Token_t)\s*\w*$"
+KINDS = [(r"void$", type(None)), (POINTER, "pointer"), (r"(const )?bool\b", ctypes.c_bool),
+         (r"(uint32_t|unsigned int|socklen_t)\b", ctypes.c_uint32),
+         (r"uint64_t\b", ctypes.c_uint64), (r"size_t\b", ctypes.c_size_t),
+         (r"(int|enum \w+)\b", ctypes.c_int)]
+
+
+def kind_in_c(text):
+    for pattern, kind in KINDS:
+        if re.match(pattern, text.strip()):
+            return kind
+    raise AssertionError(f"a type that is not known: {text}")
+
+
+def kind_in_python(kind):
+    if kind is None:
+        return type(None)
+    pointers = (ctypes.c_void_p, ctypes.c_char_p)
+    return "pointer" if kind in pointers or hasattr(kind, "contents") else kind
+
+
+def prototypes():
+    """{name: [kind of the result, kinds of the arguments]}."""
+    with open(HEADER, encoding="utf-8") as file:
+        text = re.sub(r"/\*.*?\*/", "", file.read(), flags=re.DOTALL)
+    found = {}
+    for result, name, arguments in re.findall(r"^IPSEC_API ([^;(]*?)(ipsec_\w+)\(([^;]*?)\);", text,
+                                              re.MULTILINE | re.DOTALL):
+        if "(" not in arguments:  # no callbacks: Python has none
+            arguments = [] if arguments == "void" else arguments.split(",")
+            found[name] = [kind_in_c(t) for t in [result] + arguments]
+    return found
+
+
+def functions_are_the_headers():
+    header = prototypes()
+    bound = {n: f for n, f in vars(ipsec._lib).items() if n.startswith("ipsec_")}
+    assert len(bound) > 25, bound
+    for name, function in bound.items():
+        kinds = [kind_in_python(k) for k in [function.restype, *function.argtypes]]
+        assert kinds == header[name], f"{name}: {kinds}, but the header has {header[name]}"
+
+
+ENUMS = [(ipsec.Method, "IPSEC_AUTH_"), (ipsec.State, "IPSEC_LATCH_"),
+         (ipsec.EventKind, "IPSEC_APP_EVENT_"), (ipsec.Attr, "IPSEC_API_ATTR_")]
+STRUCTS = [(ipsec._LatchInfo, "ipsec_latch_info", ""), (ipsec._Event, "ipsec_app_event", ""),
+           (ipsec._Msghdr, "msghdr", "msg_")]
+
+
+def expectations():
+    """(C expression, its value in Python) for all enumerators, constants and members."""
+    for kinds, prefix in ENUMS:
+        assert issubclass(kinds, enum.IntEnum)
+        yield from ((prefix + member.name, member.value) for member in kinds)
+    yield from (("IPSEC_LATCH_KEEP", ipsec.KEEP), ("IPSEC_LATCH_LISTENER", ipsec.LISTENER),
+                ("IPSEC_MSG_SPACE", ipsec.MSG_SPACE), ("SO_MARK", ipsec.SO_MARK))
+    for struct_type, name, prefix in STRUCTS:
+        yield f"sizeof(struct {name})", ctypes.sizeof(struct_type)
+        for member, _ in struct_type._fields_:
+            field = getattr(struct_type, member)
+            yield f"offsetof(struct {name}, {prefix}{member})", field.offset
+            yield f"sizeof(((struct {name} *)0)->{prefix}{member})", field.size
+
+
+def numbers_are_the_headers():
+    lines = [f'_Static_assert({expression} == {value}, "{expression} is not {value}");'
+             for expression, value in expectations()]
+    assert len(lines) > 80, lines
+    for more in ([], ['_Static_assert(IPSEC_AUTH_EAP == 6, "seen to fail");']):
+        with tempfile.NamedTemporaryFile("w", suffix=".c") as file:
+            file.write("\n".join(["#define _GNU_SOURCE", "#include <stddef.h>",
+                                  "#include <sys/socket.h>", f'#include "{HEADER}"',
+                                  *lines, *more, ""]))
+            file.flush()
+            done = subprocess.run(["cc", "-std=c17", "-fsyntax-only", file.name], text=True,
+                                  capture_output=True, check=False)
+        assert (done.returncode == 0) != bool(more), done.stderr
+
+
 if __name__ == "__main__":
-    sys.exit(run([("tokens", tokens), ("latches", latches), ("connecting", connecting),
+    sys.exit(run([("functions are declared as in the header", functions_are_the_headers),
+                  ("numbers and structures are the header's", numbers_are_the_headers),
+                  ("tokens", tokens), ("latches", latches), ("connecting", connecting),
                   ("events, a peer to accept, a restart", events)]))
