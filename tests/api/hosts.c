@@ -225,7 +225,7 @@ struct flow hosts_flow(uint8_t local_net, uint16_t local_port, uint8_t remote_ne
 	};
 }
 
-static size_t make_udp(uint8_t *ip, const struct flow *f)
+static size_t make_packet(uint8_t *ip, const struct flow *f)
 {
 	static uint16_t id;
 
@@ -234,7 +234,7 @@ static size_t make_udp(uint8_t *ip, const struct flow *f)
 	store_be16(ip + 2, 40);
 	store_be16(ip + 4, ++id);
 	ip[8] = 64;
-	ip[9] = 17;
+	ip[9] = f->proto;
 	memcpy(ip + 12, f->local.b, 4);
 	memcpy(ip + 16, f->remote.b, 4);
 	store_be16(ip + 20, f->local_port);
@@ -244,13 +244,11 @@ static size_t make_udp(uint8_t *ip, const struct flow *f)
 	return 40;
 }
 
-bool hosts_udp(struct node *from, uint8_t from_net, uint16_t from_port, uint8_t to_net,
-	       uint16_t to_port, struct node *to, uint32_t *out_token)
+bool hosts_send(struct node *from, const struct flow *f, struct node *to, uint32_t *out_token)
 {
-	const struct flow f = hosts_flow(from_net, from_port, to_net, to_port);
 	uint8_t sent[FRAME], got[FRAME];
 	struct memory_meta meta;
-	size_t len = make_udp(sent, &f), got_len;
+	size_t len = make_packet(sent, f), got_len;
 	bool arrived = false;
 
 	CU_ASSERT_EQUAL_FATAL(memory_inject(from->inner, sent, len, NULL), ERR_OK);
@@ -266,6 +264,14 @@ bool hosts_udp(struct node *from, uint8_t from_net, uint16_t from_port, uint8_t 
 		}
 	}
 	return arrived;
+}
+
+bool hosts_udp(struct node *from, uint8_t from_net, uint16_t from_port, uint8_t to_net,
+	       uint16_t to_port, struct node *to, uint32_t *out_token)
+{
+	const struct flow f = hosts_flow(from_net, from_port, to_net, to_port);
+
+	return hosts_send(from, &f, to, out_token);
 }
 
 const struct note *hosts_last(const struct node *n, enum app_event_kind kind)

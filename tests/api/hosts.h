@@ -64,6 +64,9 @@ uint64_t hosts_now(void);
 bool hosts_udp(struct node *from, uint8_t from_net, uint16_t from_port, uint8_t to_net,
 	       uint16_t to_port, struct node *to, uint32_t *out_token);
 
+/* hosts_send - the same of any IPv4 flow of a protocol with ports, as `from` sees it. */
+bool hosts_send(struct node *from, const struct flow *f, struct node *to, uint32_t *out_token);
+
 /* hosts_flow - as `local_net` sees it. */
 struct flow hosts_flow(uint8_t local_net, uint16_t local_port, uint8_t remote_net,
 		       uint16_t remote_port);

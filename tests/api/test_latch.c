@@ -5,6 +5,7 @@
  * is as authentic, and claims the same addresses behind it.
  */
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -476,6 +477,96 @@ static void test_listener(void)
 	hosts_run(200 * 1000); /* nobody speaks any more: it takes no room for ever */
 	CU_ASSERT_EQUAL(get(spawned).id, 0);
 	CU_ASSERT_EQUAL(here->app.ops->latch_release(here->app.ctx, id), ERR_OK);
+	hosts_end();
+}
+
+/* ---- several addresses
+ * ----------------------------------------------------------------------------- */
+
+/* sctp - a pair of the addresses that one association has, as here sees it or, `back`, bob. */
+static struct flow sctp(uint8_t local, uint8_t remote, bool back)
+{
+	struct flow f = back ? hosts_flow(2, 9, 1, 7) : hosts_flow(1, 7, 2, 9);
+
+	f.proto = IPPROTO_SCTP;
+	f.local.b[3] = back ? remote : local;
+	f.remote.b[3] = back ? local : remote;
+	return f;
+}
+
+static bool arrives(struct node *from, uint8_t local, uint8_t remote, struct node *to)
+{
+	const struct flow f = sctp(local, remote, from != here);
+
+	return hosts_send(from, &f, to, NULL);
+}
+
+static uint64_t latch_pair(uint8_t local, uint8_t remote, const char *peer, bool listener)
+{
+	struct app_latch_params p = params(7, peer);
+	char text[APP_TEXT_MAX];
+	uint64_t id = 0;
+
+	p.flow = sctp(local, remote, false);
+	p.listener = listener;
+	if (listener) {
+		p.flow.local = p.flow.remote = (struct ip_addr){0};
+		p.flow.remote_port = 0;
+	}
+	CU_ASSERT_EQUAL(here->app.ops->latch_create(here->app.ctx, &id, &p, text), ERR_OK);
+	hosts_run(100);
+	return id;
+}
+
+/* An association of SCTP has pairs of addresses, each with a latch of its own: no other pair is
+ * latched by it, and it breaks, stands and goes alone. */
+static void test_L11_pair_by_pair(void)
+{
+	uint64_t first, second;
+
+	set_up();
+	mallory_up();
+	first = latch_pair(1, 1, "bob.example", false);
+	CU_ASSERT_EQUAL(get(first).state, LATCH_ESTABLISHED);
+	CU_ASSERT(arrives(here, 1, 1, bob) && arrives(bob, 1, 1, here));
+	CU_ASSERT(!arrives(mallory, 1, 1, here));
+	CU_ASSERT(arrives(here, 2, 2, mallory) && arrives(mallory, 2, 2, here));
+	CU_ASSERT(arrives(here, 1, 2, mallory) && arrives(here, 2, 1, mallory));
+	second = latch_pair(2, 2, "bob.example", false);
+	CU_ASSERT_NOT_EQUAL(first, second);
+	CU_ASSERT_EQUAL(get(second).token, get(first).token);
+	CU_ASSERT(arrives(here, 2, 2, bob) && arrives(bob, 2, 2, here));
+	CU_ASSERT(!arrives(mallory, 2, 2, here));
+	CU_ASSERT_EQUAL(here->app.ops->latch_release(here->app.ctx, first), ERR_OK);
+	CU_ASSERT(arrives(here, 1, 1, mallory));
+	CU_ASSERT(arrives(here, 2, 2, bob) && !arrives(mallory, 2, 2, here));
+	hosts_end();
+}
+
+/* A pair that the other side adds to an association is as good as a new one: who listens for bob
+ * has bob on each, and a latch for each. */
+static void test_L11_listener(void)
+{
+	const struct note *note;
+	uint64_t id, spawned;
+
+	set_up();
+	bob_up();
+	id = latch_pair(0, 0, "bob.example", true);
+	CU_ASSERT(arrives(bob, 1, 1, here));
+	note = hosts_last(here, APP_EVENT_SPAWNED);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(note);
+	spawned = note->latch.id;
+	mallory_up();
+	CU_ASSERT(!arrives(mallory, 1, 1, here));
+	CU_ASSERT(!arrives(mallory, 2, 2, here));
+	CU_ASSERT(arrives(bob, 2, 2, here));
+	note = hosts_last(here, APP_EVENT_SPAWNED);
+	CU_ASSERT_NOT_EQUAL(note->latch.id, spawned);
+	CU_ASSERT_EQUAL(note->parent, id);
+	CU_ASSERT_EQUAL(get(note->latch.id).flow.remote.b[3], 2);
+	CU_ASSERT_EQUAL(get(spawned).flow.remote.b[3], 1);
+	CU_ASSERT(arrives(here, 1, 1, bob) && arrives(here, 2, 2, bob));
 	hosts_end();
 }
 
@@ -1065,6 +1156,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_bounds),
 	TAP_TEST(test_D2_cleaned_up),
 	TAP_TEST(test_listener),
+	TAP_TEST(test_L11_pair_by_pair),
+	TAP_TEST(test_L11_listener),
 	TAP_TEST(test_L5_a_policy_that_came_later),
 	TAP_TEST(test_L10_upgrade),
 	TAP_TEST(test_L10_bypass),
