@@ -57,9 +57,10 @@ struct host_tap {
 struct host_socket {
 	struct flow flow; /* its ends; without remote address while it is not connected, and without
 			   * a local one where it takes any of both families */
-	uint64_t cookie;  /* SO_COOKIE: of this socket and of no other, ever */
-	bool here;        /* it is of the virtual interface's network namespace, and its local
-			   * address is unset or the host's own */
+	uint64_t
+		cookie; /* SO_COOKIE: of this socket and of no other, ever; of MPTCP's the pair's */
+	bool here;      /* it is of the virtual interface's network namespace, and its local
+			 * address is unset or the host's own */
 	bool connected;
 	bool listening;
 	bool live; /* TCP: its connection is up, for one direction at least; no other socket has
@@ -200,8 +201,11 @@ struct host_ops {
 	enum err (*esp_open)(void *ctx, int *out_fds, enum ip_family family, uint32_t num,
 			     uint32_t shift);
 	/* socket_inspect - of a descriptor that was passed: an IP socket, of TCP, UDP or another
-	 * protocol. Nothing is taken from whoever passed it. Errors: INVAL (it is none), SYS. */
-	enum err (*socket_inspect)(void *ctx, struct host_socket *out, int fd);
+	 * protocol. Nothing is taken from whoever passed it. One of MPTCP is a TCP socket for each
+	 * pair of addresses: that is meant which has pair's ends, without pair the first. Errors:
+	 * INVAL (it is none), NOT_FOUND (it has no such pair), SYS. */
+	enum err (*socket_inspect)(void *ctx, struct host_socket *out, int fd,
+				   const struct flow *pair);
 	/* socket_mark - what it sends demands this protection class (a packet's token); 0: none.
 	 * Errors: as socket_inspect, PERM. */
 	enum err (*socket_mark)(void *ctx, int fd, uint32_t token);

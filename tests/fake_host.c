@@ -510,12 +510,13 @@ static enum err esp_open(void *ctx, int *out_fds, enum ip_family family, uint32_
 	return ERR_OK;
 }
 
-static enum err socket_inspect(void *ctx, struct host_socket *out, int fd)
+static enum err socket_inspect(void *ctx, struct host_socket *out, int fd, const struct flow *pair)
 {
 	struct fake_host *f = ctx;
 	enum err e = call(f, "socket_inspect");
 
 	(void)fd;
+	(void)pair;
 	if (e)
 		return e;
 	if (!f->socket.flow.proto)

@@ -73,6 +73,7 @@ static const struct shape shapes[] = {
 	[APP_A_FLOW] = ONE(FLOW),
 	[APP_A_STATE] = ENUM_SHAPE(5),
 	[APP_A_UID] = U32_SHAPE,
+	[APP_A_PAIR] = ONE(FLOW),
 	[APP_A_PROFILE] = TEXT_SHAPE(31),
 	[APP_A_PEER] = TEXT_SHAPE(ID_LEN),
 	[APP_A_LOCAL] = TEXT_SHAPE(ID_LEN),

@@ -113,6 +113,7 @@ enum app_attr_type {
 	APP_A_FLOW = 15,
 	APP_A_STATE = 16,
 	APP_A_UID = 17,
+	APP_A_PAIR = 18, /* FLOW: of a socket of several pairs of addresses that one, as TCP's */
 	/* a demand */
 	APP_A_PROFILE = 32,
 	APP_A_PEER = 33,

@@ -270,12 +270,17 @@ void send_part(struct call *call)
 	begin_answer(call, 0, APP_OK);
 }
 
-/* A socket of another network, or with an address that is not here, is nobody's. */
+/* A socket of another network, or with an address that is not here, is nobody's. Which of its
+ * pairs of addresses is meant may be said: it is one that the kernel knows it by. */
 static enum err look_at_socket(struct call *call)
 {
 	struct host_socket sock = {0};
-	enum err e = call->ops->socket_inspect(call->ctx, &sock, call->fd);
+	struct flow pair;
+	bool named = !app_attr_flow(call->in, APP_A_PAIR, &pair);
+	enum err e = call->ops->socket_inspect(call->ctx, &sock, call->fd, named ? &pair : NULL);
 
+	if (e == ERR_NOT_FOUND)
+		return deny(call, e, "the socket has no such pair of addresses");
 	if (e)
 		return e == ERR_SYS ? ERR_INVAL : e;
 	if (!sock.here)

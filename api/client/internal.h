@@ -113,6 +113,9 @@ int put_demand(struct writer *w, const struct ipsec_pToken *t);
 /* class_by_socket - what a handle stands for, to who has this socket. socket.c */
 int class_by_socket(struct ipsec_pToken *t, int fd);
 
+/* pair_flow - as the daemon knows it; -1: it is none. pairs.c */
+int pair_flow(struct flow *out, const struct ipsec_pair *pair);
+
 /* latch_info_take - from attributes inside LATCH_INFO. latch.c */
 void latch_info_take(struct ipsec_latch_info *out, const struct app_attrs *in);
 

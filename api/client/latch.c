@@ -10,14 +10,21 @@
 
 #define TAG_LATCH 0x6c746368u
 
-/* struct ipsec_latch - number and instance: as the daemon has it. fd is the caller's; its cookie
- * tells whether it is the same socket still. */
+/* struct subject - what is latched: the socket's flow, what comes to it (listener), or that of its
+ * flows that has the pair's ends, if these are set. */
+struct subject {
+	int fd;
+	bool listener;
+	struct flow pair;
+};
+
+/* struct ipsec_latch - number and instance: as the daemon has it. The descriptor is the caller's;
+ * its cookie tells whether it is the same socket still. */
 struct ipsec_latch {
 	uint32_t tag;
 	uint64_t number, instance;
-	int fd;
+	struct subject of;
 	uint64_t cookie;
-	bool listener;
 };
 
 static struct ipsec_latch *as_latch(struct ipsec_latch *latch)
@@ -28,7 +35,7 @@ static struct ipsec_latch *as_latch(struct ipsec_latch *latch)
 	return NULL;
 }
 
-static int latch_new(struct ipsec_latch **out, int fd, bool listener, uint64_t number,
+static int latch_new(struct ipsec_latch **out, const struct subject *of, uint64_t number,
 		     uint64_t instance)
 {
 	struct ipsec_latch *l = mem_alloc(sizeof(*l));
@@ -38,15 +45,21 @@ static int latch_new(struct ipsec_latch **out, int fd, bool listener, uint64_t n
 	*l = (struct ipsec_latch){.tag = TAG_LATCH,
 				  .number = number,
 				  .instance = instance,
-				  .fd = fd,
-				  .cookie = socket_cookie(fd),
-				  .listener = listener};
+				  .of = *of,
+				  .cookie = socket_cookie(of->fd)};
 	*out = l;
 	return 0;
 }
 
-static int create(struct ipsec_latch **out, int fd, const ipsec_pToken_t demand, unsigned int flags,
-		  bool listener)
+static void put_subject(struct writer *w, const struct subject *of)
+{
+	app_put_bool(w, APP_A_LISTENER, of->listener);
+	if (of->pair.proto)
+		app_put_flow(w, APP_A_PAIR, &of->pair);
+}
+
+static int create(struct ipsec_latch **out, const struct subject *of, const ipsec_pToken_t demand,
+		  unsigned int flags)
 {
 	struct request req;
 	struct reply reply;
@@ -56,35 +69,42 @@ static int create(struct ipsec_latch **out, int fd, const ipsec_pToken_t demand,
 	if (demand && !as_ptoken(demand))
 		return -1;
 	request_begin(&req, APP_LATCH_CREATE);
-	app_put_bool(&req.w, APP_A_LISTENER, listener);
+	put_subject(&req.w, of);
 	app_put_bool(&req.w, APP_A_KEEP, flags & IPSEC_LATCH_KEEP);
-	if (put_demand(&req.w, demand) || transact(&req, fd, USUAL_MS, &reply))
+	if (put_demand(&req.w, demand) || transact(&req, of->fd, USUAL_MS, &reply))
 		return -1;
-	return latch_new(out, fd, listener, app_attr_u64(&reply.msg.attrs, APP_A_LATCH, 0),
-			 reply.instance);
+	return latch_new(out, of, app_attr_u64(&reply.msg.attrs, APP_A_LATCH, 0), reply.instance);
 }
 
 int ipsec_latch_create(struct ipsec_latch **out, int fd, const ipsec_pToken_t demand,
 		       unsigned int flags)
 {
-	return create(out, fd, demand, flags, false);
+	return create(out, &(struct subject){.fd = fd}, demand, flags);
+}
+
+int ipsec_latch_create_pair(struct ipsec_latch **out, int fd, const struct ipsec_pair *pair,
+			    const ipsec_pToken_t demand, unsigned int flags)
+{
+	struct subject of = {.fd = fd};
+
+	return pair_flow(&of.pair, pair) ? -1 : create(out, &of, demand, flags);
 }
 
 int ipsec_latch_listen(struct ipsec_latch **out, int fd, const ipsec_pToken_t demand,
 		       unsigned int flags)
 {
-	return create(out, fd, demand, flags, true);
+	return create(out, &(struct subject){.fd = fd, .listener = true}, demand, flags);
 }
 
-static int find(uint64_t *number, uint64_t *instance, int fd, bool listener)
+static int find(uint64_t *number, uint64_t *instance, const struct subject *of)
 {
 	struct request req;
 	struct reply reply;
 	struct app_attrs in;
 
 	request_begin(&req, APP_LATCH_FIND);
-	app_put_bool(&req.w, APP_A_LISTENER, listener);
-	if (transact(&req, fd, USUAL_MS, &reply))
+	put_subject(&req.w, of);
+	if (transact(&req, of->fd, USUAL_MS, &reply))
 		return -1;
 	if (app_attr_inside(&reply.msg.attrs, APP_A_LATCH_INFO, &in))
 		return fail(EIO, "the daemon does not say which latch it is");
@@ -93,16 +113,29 @@ static int find(uint64_t *number, uint64_t *instance, int fd, bool listener)
 	return 0;
 }
 
+static int find_new(struct ipsec_latch **out, const struct subject *of)
+{
+	uint64_t number, instance;
+
+	return find(&number, &instance, of) ? -1 : latch_new(out, of, number, instance);
+}
+
 int ipsec_latch_find(struct ipsec_latch **out, int fd, unsigned int flags)
 {
-	bool listener = flags & IPSEC_LATCH_LISTENER;
-	uint64_t number, instance;
+	const struct subject of = {.fd = fd, .listener = flags & IPSEC_LATCH_LISTENER};
 
 	if (!out || flags & ~IPSEC_LATCH_LISTENER)
 		return fail(EINVAL, "there is no such flag, or no place for the latch");
-	return find(&number, &instance, fd, listener)
-		       ? -1
-		       : latch_new(out, fd, listener, number, instance);
+	return find_new(out, &of);
+}
+
+int ipsec_latch_find_pair(struct ipsec_latch **out, int fd, const struct ipsec_pair *pair)
+{
+	struct subject of = {.fd = fd};
+
+	if (!out)
+		return fail(EINVAL, "there is no place for the latch");
+	return pair_flow(&of.pair, pair) ? -1 : find_new(out, &of);
 }
 
 /* A daemon that was started again has other numbers: the latch is found by its socket, or is no
@@ -113,8 +146,8 @@ static int current(struct ipsec_latch *l)
 
 	if (now == 0 || now == l->instance)
 		return 0; /* who calls says what is wrong where there is no daemon */
-	if (!l->cookie || socket_cookie(l->fd) != l->cookie ||
-	    find(&l->number, &l->instance, l->fd, l->listener))
+	if (!l->cookie || socket_cookie(l->of.fd) != l->cookie ||
+	    find(&l->number, &l->instance, &l->of))
 		return fail(ESTALE, "the latch has not outlived the daemon");
 	return 0;
 }

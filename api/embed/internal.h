@@ -119,11 +119,13 @@ struct passed {
 MUST_USE enum err passed_init(struct passed *p) NONNULL(1);
 void passed_fini(struct passed *p) NONNULL(1);
 MUST_USE enum err passed_inspect(struct passed *p, const struct app_backend *backend,
-				 struct host_socket *out, int fd) NONNULL(1, 2, 3);
+				 struct host_socket *out, int fd, const struct flow *pair)
+	NONNULL(1, 2, 3);
 void passed_look(struct passed *p, const struct app_backend *backend) NONNULL(1, 2);
 
 /* embed_socket_inspect - the host's operation; ctx is the struct ipsec_engine. use.c */
-MUST_USE enum err embed_socket_inspect(void *ctx, struct host_socket *out, int fd);
+MUST_USE enum err embed_socket_inspect(void *ctx, struct host_socket *out, int fd,
+				       const struct flow *pair);
 
 /* no_host - nothing of the host is touched; it still knows from which address it would reach a
  * peer, and what a socket is that the program itself passes. */

@@ -83,11 +83,11 @@ static enum err remember(struct passed *p, const struct app_backend *backend,
 
 /* passed_inspect - whose process it is does not matter: the program has it, and the engine. */
 enum err passed_inspect(struct passed *p, const struct app_backend *backend,
-			struct host_socket *out, int fd)
+			struct host_socket *out, int fd, const struct flow *pair)
 {
 	struct host_socket s;
 	uint32_t scope;
-	enum err err = host_socket_look(&s, &scope, fd);
+	enum err err = host_socket_look(&s, &scope, fd, pair);
 
 	if (!err)
 		err = remember(p, backend, &s);

@@ -203,11 +203,11 @@ void embed_serve(struct embed_app *a)
 	answer(a);
 }
 
-enum err embed_socket_inspect(void *ctx, struct host_socket *out, int fd)
+enum err embed_socket_inspect(void *ctx, struct host_socket *out, int fd, const struct flow *pair)
 {
 	struct ipsec_engine *e = ctx;
 
-	return e->app ? passed_inspect(&e->app->passed, &e->app->backend, out, fd)
+	return e->app ? passed_inspect(&e->app->passed, &e->app->backend, out, fd, pair)
 		      : ERR_UNSUPPORTED;
 }
 

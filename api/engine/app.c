@@ -11,11 +11,12 @@ static uint64_t op_now(void *ctx)
 	return engine_now(ctx);
 }
 
-static enum err op_socket_inspect(void *ctx, struct host_socket *out, int fd)
+static enum err op_socket_inspect(void *ctx, struct host_socket *out, int fd,
+				  const struct flow *pair)
 {
 	struct engine *e = ctx;
 
-	return e->host.ops->socket_inspect ? e->host.ops->socket_inspect(e->host.ctx, out, fd)
+	return e->host.ops->socket_inspect ? e->host.ops->socket_inspect(e->host.ctx, out, fd, pair)
 					   : ERR_UNSUPPORTED;
 }
 

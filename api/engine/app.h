@@ -157,7 +157,8 @@ struct app_ops {
 
 	/* socket_inspect - what the host knows of a descriptor that was passed. socket_mark - what
 	 * it sends demands this class (0: none). Errors: INVAL (no such socket), SYS, PERM. */
-	enum err (*socket_inspect)(void *ctx, struct host_socket *out, int fd);
+	enum err (*socket_inspect)(void *ctx, struct host_socket *out, int fd,
+				   const struct flow *pair);
 	enum err (*socket_mark)(void *ctx, int fd, uint32_t token);
 
 	/* latch_create - begin: OK with *out_id; the state follows in events, ESTABLISHED or BROKEN

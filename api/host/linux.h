@@ -126,7 +126,8 @@ MUST_USE enum err host_esp_open(void *ctx, int *out_fds, enum ip_family family, 
 				uint32_t shift);
 
 /* socket_inspect.c */
-MUST_USE enum err host_socket_inspect(void *ctx, struct host_socket *out, int fd);
+MUST_USE enum err host_socket_inspect(void *ctx, struct host_socket *out, int fd,
+				      const struct flow *pair);
 MUST_USE enum err host_socket_mark(void *ctx, int fd, uint32_t token);
 
 /* sock_diag.c */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* socket_alive.c - one socket, by its number: the kernel is asked, and answers everybody. */
+/* socket_alive.c - one socket, by its number or by its ends: the kernel is asked, and answers
+ * everybody. */
 #include "api/host/socket_look.h"
 
 #include <errno.h>
@@ -11,6 +12,11 @@
 #include <unistd.h>
 
 #define RECV_LEN 16384
+
+/* ANY_COOKIE - whichever has the ends. BOUND_INACTIVE - a state that only dumps know: bound, and
+ * neither connected nor listening. */
+#define ANY_COOKIE     UINT64_MAX
+#define BOUND_INACTIVE 13
 
 /* struct question - is there a socket with these ends and this cookie? */
 struct question {
@@ -44,8 +50,13 @@ static void ask(struct question *q, const struct flow *f, uint64_t cookie)
 	id->idiag_cookie[1] = (uint32_t)(cookie >> 32);
 }
 
+static uint64_t cookie_of(const struct inet_diag_msg *m)
+{
+	return (uint64_t)m->id.idiag_cookie[1] << 32 | m->id.idiag_cookie[0];
+}
+
 /* answer - found, not found (another one has these ends, or none), or an error. */
-static enum err answer(bool *out, int fd)
+static enum err answer(bool *out, struct host_subflow *out_what, int fd)
 {
 	alignas(struct nlmsghdr) uint8_t buf[RECV_LEN];
 	const struct nlmsghdr *head = (const void *)buf;
@@ -53,13 +64,18 @@ static enum err answer(bool *out, int fd)
 
 	if (n < 0)
 		return host_err(errno);
-	if ((size_t)n < sizeof(*head) + sizeof(struct nlmsgerr) && head->nlmsg_type == NLMSG_ERROR)
+	if ((size_t)n < NLMSG_LENGTH(sizeof(struct nlmsgerr)))
 		return ERR_SYS;
-	*out = head->nlmsg_type == SOCK_DIAG_BY_FAMILY;
-	if (*out)
-		return ERR_OK;
+	const struct inet_diag_msg *m = NLMSG_DATA(head);
 	const struct nlmsgerr *e = NLMSG_DATA(head);
 
+	*out = head->nlmsg_type == SOCK_DIAG_BY_FAMILY && (size_t)n >= NLMSG_LENGTH(sizeof(*m));
+	if (*out) {
+		*out_what = (struct host_subflow){cookie_of(m), m->idiag_state};
+		return ERR_OK;
+	}
+	if (head->nlmsg_type != NLMSG_ERROR)
+		return ERR_SYS;
 	if (e->error == -ENOENT || e->error == -ESTALE)
 		return ERR_OK;
 	return host_err(-e->error);
@@ -67,31 +83,42 @@ static enum err answer(bool *out, int fd)
 
 /* ask_all - the same of all sockets of the protocol and family, one of which may be bound to a
  * device or not be connected yet: those the kernel does not find by their ends. */
-static void ask_all(struct question *q, const struct flow *f, int family)
+static void ask_all(struct question *q, const struct flow *f, int family, uint32_t states)
 {
 	*q = (struct question){.head = {.nlmsg_len = sizeof(*q),
 					.nlmsg_type = SOCK_DIAG_BY_FAMILY,
 					.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP}};
 	q->req.sdiag_family = (uint8_t)family;
 	q->req.sdiag_protocol = f->proto;
-	q->req.idiag_states = UINT32_MAX;
+	q->req.idiag_states = states;
 }
 
-/* struct search - for one cookie. */
+/* struct search - for one cookie or, if that is 0, for one inode's at a port. */
 struct search {
 	uint64_t cookie;
+	uint32_t inode;
+	uint16_t port;
+	struct host_subflow what; /* that was found */
 	bool found, done;
 	int error; /* errno that the kernel answered with */
 };
+
+static bool is_wanted(const struct search *s, const struct inet_diag_msg *m)
+{
+	return s->cookie ? s->cookie == cookie_of(m)
+			 : s->inode == m->idiag_inode && s->port == ntohs(m->id.idiag_sport);
+}
 
 static void take(struct search *s, const struct nlmsghdr *head)
 {
 	const struct inet_diag_msg *m = NLMSG_DATA(head);
 	const struct nlmsgerr *e = NLMSG_DATA(head);
 
-	if (head->nlmsg_type == SOCK_DIAG_BY_FAMILY && head->nlmsg_len >= NLMSG_LENGTH(sizeof(*m)))
-		s->found |= s->cookie ==
-			    ((uint64_t)m->id.idiag_cookie[1] << 32 | m->id.idiag_cookie[0]);
+	if (head->nlmsg_type == SOCK_DIAG_BY_FAMILY &&
+	    head->nlmsg_len >= NLMSG_LENGTH(sizeof(*m)) && is_wanted(s, m)) {
+		s->found = true;
+		s->what = (struct host_subflow){cookie_of(m), m->idiag_state};
+	}
 	if (head->nlmsg_type == NLMSG_ERROR)
 		s->error = head->nlmsg_len >= NLMSG_LENGTH(sizeof(*e)) ? -e->error : EBADMSG;
 	s->done |= head->nlmsg_type == NLMSG_DONE || head->nlmsg_type == NLMSG_ERROR;
@@ -115,41 +142,82 @@ static enum err read_all(int fd, struct search *s)
 	return host_err(s->error);
 }
 
-static enum err look_for(bool *out, int fd, const struct flow *flow, uint64_t cookie)
+static enum err look_for(struct search *s, int fd, const struct flow *flow, uint32_t states)
 {
 	static const int domains[] = {AF_INET, AF_INET6};
-	struct search s = {.cookie = cookie};
 	struct question q;
 
-	for (size_t i = 0; i < ARRAY_LEN(domains) && !s.found; i++) {
-		ask_all(&q, flow, domains[i]);
+	for (size_t i = 0; i < ARRAY_LEN(domains) && !s->found; i++) {
+		ask_all(&q, flow, domains[i], states);
 		if (send(fd, &q, sizeof(q), 0) < 0)
 			return host_err(errno);
-		enum err err = read_all(fd, &s);
+		enum err err = read_all(fd, s);
 
 		if (err)
 			return err;
 	}
-	*out = s.found;
 	return ERR_OK;
+}
+
+/* ask_one - by its ends. */
+static enum err ask_one(bool *out, struct host_subflow *out_what, int fd, const struct flow *flow,
+			uint64_t cookie)
+{
+	struct question q;
+
+	ask(&q, flow, cookie);
+	return send(fd, &q, sizeof(q), 0) < 0 ? host_err(errno) : answer(out, out_what, fd);
+}
+
+static int open_diag(void)
+{
+	return socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 }
 
 enum err host_socket_alive(void *ctx, bool *out, const struct flow *flow, uint64_t cookie)
 {
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-	struct question q;
-	enum err err = ERR_OK;
+	struct search s = {.cookie = cookie};
+	struct host_subflow what;
+	int fd = open_diag();
+	enum err err;
 
 	(void)ctx;
 	if (fd < 0)
 		return host_err(errno);
-	ask(&q, flow, cookie);
-	if (send(fd, &q, sizeof(q), 0) < 0)
-		err = host_err(errno);
-	if (!err)
-		err = answer(out, fd);
-	if (!err && !*out)
-		err = look_for(out, fd, flow, cookie);
+	err = ask_one(out, &what, fd, flow, cookie);
+	if (!err && !*out) {
+		err = look_for(&s, fd, flow, UINT32_MAX);
+		*out = s.found;
+	}
 	close(fd);
 	return err;
+}
+
+enum err host_subflow_of(struct host_subflow *out, const struct flow *flow)
+{
+	bool found = false;
+	int fd = open_diag();
+	enum err err;
+
+	if (fd < 0)
+		return host_err(errno);
+	err = ask_one(&found, out, fd, flow, ANY_COOKIE);
+	close(fd);
+	return err || found ? err : ERR_NOT_FOUND;
+}
+
+enum err host_subflow_bound(struct host_subflow *out, const struct flow *flow, uint32_t inode)
+{
+	struct search s = {.inode = inode, .port = flow->local_port};
+	int fd = open_diag();
+	enum err err;
+
+	if (fd < 0)
+		return host_err(errno);
+	err = look_for(&s, fd, flow, 1u << BOUND_INACTIVE);
+	close(fd);
+	if (err)
+		return err;
+	*out = s.what;
+	return s.found ? ERR_OK : ERR_NOT_FOUND;
 }

@@ -49,11 +49,11 @@ static bool in_our_namespace(struct host_linux *h, int fd)
 	       get(fd, SO_NETNS_COOKIE, &its, sizeof(its)) && own == its;
 }
 
-enum err host_socket_inspect(void *ctx, struct host_socket *out, int fd)
+enum err host_socket_inspect(void *ctx, struct host_socket *out, int fd, const struct flow *pair)
 {
 	struct host_socket s;
 	uint32_t scope;
-	enum err err = host_socket_look(&s, &scope, fd);
+	enum err err = host_socket_look(&s, &scope, fd, pair);
 
 	if (err)
 		return err;

@@ -5,6 +5,9 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "base/mptcp.h"
 
 bool host_has_ports(uint8_t proto)
 {
@@ -32,6 +35,8 @@ enum err host_socket_kind(uint8_t *out, int fd)
 	if (!get_int(fd, SO_DOMAIN, &domain) || !get_int(fd, SO_TYPE, &type) ||
 	    !get_int(fd, SO_PROTOCOL, &proto))
 		return ERR_INVAL;
+	if (proto == IPPROTO_MPTCP)
+		proto = IPPROTO_TCP;
 	if ((domain != AF_INET && domain != AF_INET6) || proto <= 0 || proto > UINT8_MAX ||
 	    (type == SOCK_RAW && host_has_ports((uint8_t)proto))) {
 		errno = EINVAL;
@@ -101,19 +106,74 @@ static bool takes_both(int fd, const struct ip_addr *local)
 /* ---- how it is --------------------------------------------------------------------------------
  */
 
-/* tcp_live - states in which data may come or go. */
-static bool tcp_live(int fd)
+/* is_live - a state in which data may come or go. */
+static bool is_live(uint8_t state)
 {
 	static const uint8_t live[] = {TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2,
 				       TCP_CLOSE_WAIT};
-	struct tcp_info info = {0};
 
-	if (!get(fd, IPPROTO_TCP, TCP_INFO, &info, sizeof(info)))
-		return false;
-	return memchr(live, info.tcpi_state, sizeof(live)) != NULL;
+	return memchr(live, state, sizeof(live)) != NULL;
 }
 
-enum err host_socket_look(struct host_socket *out, uint32_t *out_scope, int fd)
+static bool tcp_live(int fd)
+{
+	struct tcp_info info = {0};
+
+	return get(fd, IPPROTO_TCP, TCP_INFO, &info, sizeof(info)) && is_live(info.tcpi_state);
+}
+
+/* ---- MPTCP ------------------------------------------------------------------------------------
+ */
+
+/* choose - which of its pairs is meant. The kernel says which ones it has, not its owner. */
+static enum err choose(struct host_socket *s, int fd, const struct flow *pair)
+{
+	struct flow pairs[MPTCP_PAIRS_MAX];
+	uint32_t num = mptcp_pairs(pairs, fd);
+
+	for (uint32_t i = 0; i < num; i++) {
+		if (pair && memcmp(&pairs[i], pair, sizeof(*pair)) != 0)
+			continue;
+		s->flow = pairs[i];
+		s->connected = true;
+		return ERR_OK;
+	}
+	return pair ? ERR_NOT_FOUND : ERR_OK;
+}
+
+/* find_bound - one that is not bound yet has nothing that could be known by a number. */
+static enum err find_bound(struct host_subflow *out, const struct host_socket *s, int fd)
+{
+	struct stat st;
+
+	*out = (struct host_subflow){.cookie = s->cookie, .state = TCP_CLOSE};
+	if (s->flow.local_port == 0)
+		return ERR_OK;
+	return fstat(fd, &st) ? host_err(errno)
+			      : host_subflow_bound(out, &s->flow, (uint32_t)st.st_ino);
+}
+
+/* look_within - the pair's own socket has the cookie and the state; what has the connection's ends
+ * and only listens is another one. */
+static enum err look_within(struct host_socket *s, int fd, const struct flow *pair)
+{
+	struct host_subflow sub = {0};
+	enum err err = choose(s, fd, pair);
+
+	if (!err)
+		err = s->connected || s->listening ? host_subflow_of(&sub, &s->flow)
+						   : find_bound(&sub, s, fd);
+	if (err)
+		return err;
+	if (s->listening != (sub.state == TCP_LISTEN))
+		return ERR_NOT_FOUND;
+	s->cookie = sub.cookie;
+	s->live = s->connected && is_live(sub.state);
+	return ERR_OK;
+}
+
+enum err host_socket_look(struct host_socket *out, uint32_t *out_scope, int fd,
+			  const struct flow *pair)
 {
 	struct host_socket s = {0};
 	uint32_t scope = 0;
@@ -128,10 +188,16 @@ enum err host_socket_look(struct host_socket *out, uint32_t *out_scope, int fd)
 	err = fill_flow(&s, fd, &scope);
 	if (err)
 		return err;
-	if (!s.connected && takes_both(fd, &s.flow.local))
-		s.flow.local = (struct ip_addr){.family = IP_NONE};
 	s.listening = listening != 0;
 	s.live = s.connected && s.flow.proto == IPPROTO_TCP && tcp_live(fd);
+	if (mptcp_is(fd))
+		err = look_within(&s, fd, pair);
+	else if (pair && memcmp(&s.flow, pair, sizeof(*pair)) != 0)
+		err = ERR_NOT_FOUND;
+	if (err)
+		return err;
+	if (!s.connected && takes_both(fd, &s.flow.local))
+		s.flow.local = (struct ip_addr){.family = IP_NONE};
 	*out = s;
 	*out_scope = scope;
 	return ERR_OK;

@@ -97,6 +97,10 @@ class _LatchInfo(ctypes.Structure):
                 ("text", ctypes.c_char * 256), ("number", ctypes.c_uint64)]
 
 
+class _Pair(ctypes.Structure):
+    _fields_ = [("local", ctypes.c_char * 128), ("remote", ctypes.c_char * 128)]
+
+
 class _Event(ctypes.Structure):
     _fields_ = [("size", ctypes.c_size_t), ("kind", ctypes.c_int), ("state", ctypes.c_int),
                 ("reason", ctypes.c_int), ("timeout_ms", ctypes.c_uint32),
@@ -132,6 +136,12 @@ def _declare():
         "latch_create": (ctypes.c_int, [ctypes.POINTER(pointer), ctypes.c_int, pointer, number]),
         "latch_listen": (ctypes.c_int, [ctypes.POINTER(pointer), ctypes.c_int, pointer, number]),
         "latch_find": (ctypes.c_int, [ctypes.POINTER(pointer), ctypes.c_int, number]),
+        "socket_pairs": (ctypes.c_int, [ctypes.c_int, ctypes.POINTER(_Pair), size]),
+        "get_pair_pToken": (ctypes.c_int, [ctypes.c_int, ctypes.POINTER(_Pair), pointer]),
+        "latch_create_pair": (ctypes.c_int, [ctypes.POINTER(pointer), ctypes.c_int,
+                                             ctypes.POINTER(_Pair), pointer, number]),
+        "latch_find_pair": (ctypes.c_int, [ctypes.POINTER(pointer), ctypes.c_int,
+                                           ctypes.POINTER(_Pair)]),
         "latch_inquire": (ctypes.c_int, [pointer, ctypes.POINTER(_LatchInfo)]),
         "latch_release": (ctypes.c_int, [pointer]), "latch_free": (None, [pointer]),
         "latch_number": (ctypes.c_uint64, [pointer]),
@@ -302,10 +312,11 @@ class PToken(_Token):
     local = property(lambda self: self._get_identity(Attr.LOCAL_ITOKEN))
 
 
-def of_socket(sock):
-    """What protects a connected socket; errno.ENOENT: nothing does."""
+def of_socket(sock, pair=None):
+    """What protects a connected socket, of several pairs() one; errno.ENOENT: nothing does."""
     token = PToken()
-    _must(_lib.ipsec_get_socket_pToken(sock.fileno(), token._handle))
+    _must(_lib.ipsec_get_pair_pToken(sock.fileno(), pair._raw, token._handle) if pair else
+          _lib.ipsec_get_socket_pToken(sock.fileno(), token._handle))
     return token
 
 
@@ -368,6 +379,29 @@ async def connect_async(sock, address, peer=None, profile=None, timeout=-1):
                                                      timeout)
 
 
+class Pair:
+    """The ends of one subflow of an MPTCP connection, as socket has addresses."""
+
+    def __init__(self, raw):
+        self._raw = raw
+
+    def _end(self, name):
+        raw = bytes(self._raw)[getattr(_Pair, name).offset:][:28]
+        family, port = struct.unpack_from("=H", raw)[0], struct.unpack_from("!H", raw, 2)[0]
+        host = raw[4:8] if family == socket.AF_INET else raw[8:24]
+        return socket.inet_ntop(family, host), port
+
+    local = property(lambda self: self._end("local"))
+    remote = property(lambda self: self._end("remote"))
+
+
+def pairs(sock):
+    """Those that the connection has now, the oldest first."""
+    room, number = (_Pair * 32)(), ctypes.c_size_t(32)
+    _must(_lib.ipsec_socket_pairs(sock.fileno(), room, ctypes.byref(number)))
+    return [Pair(raw) for raw in room[:number.value]]
+
+
 class Latch:
     """A latch of RFC 5660; Latch.create(), listen() and find() make one. It stays as it is when the
     object goes; release() ends it."""
@@ -382,9 +416,11 @@ class Latch:
         return cls(handle.value)
 
     @classmethod
-    def create(cls, sock, demand=None, keep=False):
-        return cls._of(_lib.ipsec_latch_create, sock, demand and demand._handle,
-                       KEEP if keep else 0)
+    def create(cls, sock, demand=None, keep=False, pair=None):
+        """pair: of a connection of MPTCP that one, of pairs()."""
+        more = (demand and demand._handle, KEEP if keep else 0)
+        return cls._of(_lib.ipsec_latch_create_pair, sock, pair._raw, *more) if pair else \
+            cls._of(_lib.ipsec_latch_create, sock, *more)
 
     @classmethod
     def listen(cls, sock, demand=None, keep=False):
@@ -392,7 +428,9 @@ class Latch:
                        KEEP if keep else 0)
 
     @classmethod
-    def find(cls, sock, listener=False):
+    def find(cls, sock, listener=False, pair=None):
+        if pair:
+            return cls._of(_lib.ipsec_latch_find_pair, sock, pair._raw)
         return cls._of(_lib.ipsec_latch_find, sock, LISTENER if listener else 0)
 
     def __del__(self):

@@ -29,7 +29,7 @@ static struct endpoint end_of(int fd, bool peer)
 	return e;
 }
 
-static enum err socket_inspect(void *ctx, struct host_socket *out, int fd)
+static enum err socket_inspect(void *ctx, struct host_socket *out, int fd, const struct flow *pair)
 {
 	struct fake_app *f = ctx;
 	struct endpoint local, remote;
@@ -55,6 +55,10 @@ static enum err socket_inspect(void *ctx, struct host_socket *out, int fd)
 		!getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &int_len) && listening;
 	out->live = out->connected && !f->dead;
 	out->here = true;
+	if (pair && memcmp(pair, &f->pair, sizeof(*pair)) != 0)
+		return ERR_NOT_FOUND;
+	if (pair)
+		out->flow = *pair;
 	for (size_t i = 0; i < ARRAY_LEN(f->foreign); i++)
 		out->here &= f->foreign[i] != out->cookie;
 	return ERR_OK;

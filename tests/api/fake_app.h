@@ -26,6 +26,7 @@ struct fake_app {
 	/* What it answers. */
 	enum err create_result, decide_result, mark_result;
 	enum latch_state create_state; /* that a latch has at once; LARVAL */
+	struct flow pair;              /* that sockets have beside their own */
 	uint64_t foreign[4];           /* cookies of sockets that are of another network */
 	bool dead;                     /* TCP sockets have no connection */
 	bool any_flow;                 /* flow_token knows every flow */

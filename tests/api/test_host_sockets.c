@@ -5,6 +5,7 @@
  */
 #include "api/host/linux.h"
 
+#include "base/mptcp.h"
 #include "tests/drivers/netns.h"
 #include "tests/tap/tap.h"
 
@@ -20,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -101,7 +103,7 @@ static struct host_socket inspect(int fd)
 {
 	struct host_socket s = {0};
 
-	OK(HOST(socket_inspect, &s, fd));
+	OK(HOST(socket_inspect, &s, fd, NULL));
 	return s;
 }
 
@@ -293,7 +295,7 @@ static void refused(int fd)
 {
 	struct host_socket s;
 
-	CU_ASSERT_EQUAL(HOST(socket_inspect, &s, fd), ERR_INVAL);
+	CU_ASSERT_EQUAL(HOST(socket_inspect, &s, fd, NULL), ERR_INVAL);
 	CU_ASSERT_EQUAL(HOST(socket_mark, fd, 1), ERR_INVAL);
 	close(fd);
 }
@@ -316,14 +318,131 @@ static void test_E1_no_flow(void)
 	refused(socket(AF_INET, SOCK_RAW, IPPROTO_UDP));
 	refused(socket(AF_INET6, SOCK_RAW, IPPROTO_TCP));
 	refused(socket(AF_PACKET, SOCK_DGRAM, 0));
-	fd = socket(AF_INET, SOCK_STREAM, 262 /* IPPROTO_MPTCP */);
-	if (fd >= 0)
-		refused(fd);
 	/* A raw one of another protocol has no ports, though its address has a number there. */
 	fd = socket(AF_INET, SOCK_RAW, 253);
 	s = inspect(fd);
 	CU_ASSERT(s.flow.proto == 253 && s.flow.no_ports && !s.flow.local_port && s.here);
 	close(fd);
+	end();
+}
+
+/* ---- of several pairs -------------------------------------------------------------------------
+ */
+
+#define ALSO4 "10.1.0.2"
+
+static int open_mptcp(const char *local, uint16_t port)
+{
+	socklen_t len;
+	struct sockaddr_storage ss = place(local, port, &len);
+	int fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_MPTCP), on = 1;
+
+	CU_ASSERT_FATAL(fd >= 0);
+	CU_ASSERT(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0);
+	CU_ASSERT(bind(fd, (struct sockaddr *)&ss, len) == 0);
+	return fd;
+}
+
+/* several - a connection of MPTCP between two addresses of this host, the server's other one is
+ * announced: the kernel adds a pair. */
+static void several(struct pair *p)
+{
+	netns_sh("ip addr add " ALSO4
+		 "/32 dev lo; ip mptcp limits set subflow 2 add_addr_accepted 2;"
+		 "ip mptcp endpoint add " ALSO4 " dev lo signal");
+	p->listener = open_mptcp("0.0.0.0", 4000);
+	CU_ASSERT(listen(p->listener, 1) == 0);
+	p->client = open_mptcp(HERE4, 4001);
+}
+
+static uint32_t pairs_in_time(struct flow out[static MPTCP_PAIRS_MAX], int fd, uint32_t wanted)
+{
+	uint32_t num = 0;
+
+	for (int i = 0; i < 200 && (num = mptcp_pairs(out, fd)) < wanted; i++)
+		netns_wait(10);
+	return num;
+}
+
+/* kernel - 608 is Linux 6.8, from which on it tells of sockets that are bound and no more. */
+static int kernel(void)
+{
+	struct utsname u;
+	int major = 0, minor = 0;
+
+	CU_ASSERT_FATAL(uname(&u) == 0);
+	CU_ASSERT(sscanf(u.release, "%d.%d", &major, &minor) == 2);
+	return major * 100 + minor;
+}
+
+/* L11: each pair of a connection of MPTCP is a flow, and a socket, of its own. */
+static void test_L11_pairs(void)
+{
+	struct flow at[MPTCP_PAIRS_MAX];
+	struct host_socket s, first, second;
+	struct pair p;
+	uint64_t bound = 0;
+
+	if (!begin())
+		return;
+	several(&p);
+	s = inspect(p.listener);
+	CU_ASSERT(flow_is(&s.flow, "0.0.0.0[4000] - 6") && s.listening && !s.connected && s.here);
+	CU_ASSERT(alive(&s, s.cookie) && s.cookie != cookie_of(p.listener));
+	if (kernel() >= 608) {
+		s = inspect(p.client);
+		CU_ASSERT(flow_is(&s.flow, HERE4 "[4001] - 6"));
+		CU_ASSERT(!s.connected && !s.listening && !s.live);
+		bound = s.cookie;
+	}
+	connect_to(p.client, HERE4, 4000);
+	p.server = accept(p.listener, NULL, NULL);
+	CU_ASSERT(write(p.server, "x", 1) == 1);
+	CU_ASSERT_EQUAL_FATAL(pairs_in_time(at, p.client, 2), 2);
+	first = inspect(p.client);
+	CU_ASSERT(flow_is(&first.flow, HERE4 "[4001] " HERE4 "[4000] 6"));
+	CU_ASSERT(first.connected && first.live && first.here && alive(&first, first.cookie));
+	CU_ASSERT(!bound ||
+		  first.cookie == bound); /* it is what was latched before it was connected */
+	CU_ASSERT_EQUAL(memcmp(&first.flow, &at[0], sizeof(at[0])), 0);
+	OK(HOST(socket_inspect, &second, p.client, &at[1]));
+	CU_ASSERT(ip_addr_cmp(&second.flow.remote, &at[1].remote) == 0);
+	CU_ASSERT(second.flow.remote.b[3] == 2 && second.live && second.cookie != first.cookie);
+	CU_ASSERT(alive(&second, second.cookie) && !alive(&second, first.cookie + (1u << 20)));
+	/* A pair of somebody else's, though the kernel has such a socket: the server's. */
+	s = second;
+	s.flow.local = second.flow.remote;
+	s.flow.local_port = second.flow.remote_port;
+	s.flow.remote = second.flow.local;
+	s.flow.remote_port = second.flow.local_port;
+	CU_ASSERT_EQUAL(HOST(socket_inspect, &s, p.client, &s.flow), ERR_NOT_FOUND);
+	OK(HOST(socket_inspect, &s, p.server, &s.flow));
+	CU_ASSERT(s.live && s.cookie != second.cookie);
+	close_pair(&p);
+	netns_wait(50);
+	CU_ASSERT(!alive(&first, first.cookie) && !alive(&second, second.cookie));
+	end();
+}
+
+/* What it demands each of its pairs demands, those that come later too. */
+static void test_L11_demand(void)
+{
+	struct flow at[MPTCP_PAIRS_MAX];
+	struct pair p;
+
+	if (!begin())
+		return;
+	netns_sh("printf 'table ip t {\\n chain o {\\n type filter hook output priority 0\\n"
+		 " meta mark & 0x1fffffff == 0x10000abc ip daddr " ALSO4
+		 " tcp flags & (syn | ack) == syn counter\\n }\\n }\\n' | nft -f -");
+	several(&p);
+	OK(HOST(socket_mark, p.client, 0xabc));
+	connect_to(p.client, HERE4, 4000);
+	p.server = accept(p.listener, NULL, NULL);
+	CU_ASSERT(write(p.server, "x", 1) == 1);
+	CU_ASSERT_EQUAL(pairs_in_time(at, p.client, 2), 2);
+	netns_sh("nft list table ip t | grep -q 'packets 1 '");
+	close_pair(&p);
 	end();
 }
 
@@ -588,6 +707,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_E1_borrowed_address), TAP_TEST(test_socket_mark),
 	TAP_TEST(test_D2_closed),           TAP_TEST(test_D2_closed_too_many),
 	TAP_TEST(test_sockets_parse),       TAP_TEST(test_L9_alive),
+	TAP_TEST(test_L11_pairs),           TAP_TEST(test_L11_demand),
 };
 
 TAP_MAIN("api/host_sockets", tests)

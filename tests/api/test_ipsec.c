@@ -480,6 +480,93 @@ static void test_latches(void)
 
 /* L9: a kept latch is found again by its socket after a restart; one that did not survive is gone,
  * and one whose socket is another now is not taken for it. */
+/* ---- several pairs of addresses ------------------------------------------------------------- */
+
+static void other_pair(struct fake_app *f, void *arg)
+{
+	static const uint8_t here[] = {10, 1, 0, 1}, there[] = {10, 2, 0, 2};
+
+	(void)arg;
+	f->pair = (struct flow){.local = ip_addr_v4(here),
+				.remote = ip_addr_v4(there),
+				.local_port = 4001,
+				.remote_port = 4000,
+				.proto = IPPROTO_TCP};
+}
+
+/* mptcp - a socket of MPTCP, connected to one that listens at the port, if it is one. */
+static int mptcp(uint16_t remote_port)
+{
+	struct sockaddr_in sin = loop_addr(0);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_MPTCP);
+
+	CU_ASSERT_EQUAL_FATAL(bind(fd, (struct sockaddr *)&sin, sizeof(sin)), 0);
+	sin = loop_addr(remote_port);
+	CU_ASSERT_EQUAL_FATAL(
+		remote_port ? connect(fd, (struct sockaddr *)&sin, sizeof(sin)) : listen(fd, 1), 0);
+	return fd;
+}
+
+/* L11: a latch is one pair's; what is required of a socket each pair that comes demands. */
+static void test_L11_pairs(void)
+{
+	struct ipsec_latch *latch, *first, *found, *none = NULL;
+	enum latch_state up = LATCH_ESTABLISHED;
+	int listener = mptcp(0), fd = mptcp(port_of(listener)), plain = udp(9);
+	struct ipsec_pair pairs[4], other = {0};
+	ipsec_pToken_t token = ipsec_create_pToken();
+	struct app_stand s;
+	size_t num = 4;
+
+	app_stand_up(&s);
+	app_stand_do(&s, other_pair, NULL);
+	CU_ASSERT_EQUAL_FATAL(ipsec_socket_pairs(fd, pairs, &num), 0);
+	CU_ASSERT_EQUAL(num, 1);
+	CU_ASSERT_EQUAL(ntohs(((struct sockaddr_in *)&pairs[0].remote)->sin_port),
+			port_of(listener));
+	CU_ASSERT_EQUAL(ntohs(((struct sockaddr_in *)&pairs[0].local)->sin_port), port_of(fd));
+	num = 0;
+	FAILS(ipsec_socket_pairs(fd, NULL, &num), ERANGE);
+	CU_ASSERT_EQUAL(num, 1);
+	FAILS(ipsec_socket_pairs(fd, NULL, NULL), EINVAL);
+	FAILS(ipsec_socket_pairs(plain, pairs, &num), EOPNOTSUPP);
+	FAILS(ipsec_socket_pairs(listener, pairs, &num), ENOTCONN);
+	CU_ASSERT_EQUAL_FATAL(ipsec_latch_create(&first, fd, NULL, 0), 0);
+	CU_ASSERT_EQUAL(what_was_seen(&s)->created.flow.local_port, port_of(fd));
+	FAILS(ipsec_latch_create_pair(&none, fd, &pairs[0], NULL, 0), ENOENT); /* the fake's */
+	FAILS(ipsec_latch_create_pair(&none, fd, &other, NULL, 0), EINVAL);
+	FAILS(ipsec_latch_find_pair(&none, fd, NULL), EINVAL);
+	*(struct sockaddr_in *)&other.local =
+		(struct sockaddr_in){AF_INET, htons(4001), {htonl(0x0a010001)}, {0}};
+	*(struct sockaddr_in *)&other.remote =
+		(struct sockaddr_in){AF_INET, htons(4000), {htonl(0x0a020002)}, {0}};
+	FAILS(ipsec_latch_find_pair(&none, fd, &other), ENOENT);
+	CU_ASSERT_EQUAL_FATAL(ipsec_latch_create_pair(&latch, fd, &other, NULL, 0), 0);
+	CU_ASSERT_EQUAL(what_was_seen(&s)->num_latches, 2);
+	CU_ASSERT_EQUAL(memcmp(&seen.created.flow, &seen.pair, sizeof(seen.pair)), 0);
+	CU_ASSERT_NOT_EQUAL(ipsec_latch_number(latch), ipsec_latch_number(first));
+	CU_ASSERT_EQUAL(ipsec_latch_find_pair(&found, fd, &other), 0);
+	CU_ASSERT_EQUAL(ipsec_latch_number(found), ipsec_latch_number(latch));
+	ipsec_latch_free(found);
+	CU_ASSERT_EQUAL(ipsec_latch_release(first), 0);
+	CU_ASSERT_EQUAL(what_was_seen(&s)->num_latches, 1);
+	CU_ASSERT_EQUAL(ipsec_latch_release(latch), 0);
+	CU_ASSERT_EQUAL(what_was_seen(&s)->marked, 0);
+	app_stand_do(&s, at_once, &up);
+	app_stand_do(&s, any_flow, &(uint16_t){port_of(fd)});
+	CU_ASSERT_EQUAL(ipsec_require(fd, NULL, NULL), 0);
+	app_stand_do(&s, any_flow, &(uint16_t){4001});
+	CU_ASSERT_EQUAL(what_was_seen(&s)->marked, seen.latches[0].token);
+	CU_ASSERT_NOT_EQUAL(seen.marked, 0);
+	FAILS(ipsec_get_pair_pToken(fd, &pairs[0], token), ENOENT);
+	CU_ASSERT_EQUAL(ipsec_get_pair_pToken(fd, &other, token), 0);
+	ipsec_free_pToken(token);
+	app_stand_down(&s);
+	close(fd);
+	close(listener);
+	close(plain);
+}
+
 static void test_L9_restart(void)
 {
 	struct ipsec_latch_info info = {.size = sizeof(info)};
@@ -810,6 +897,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_A3_connect),
 	TAP_TEST(test_timeout),
 	TAP_TEST(test_latches),
+	TAP_TEST(test_L11_pairs),
 	TAP_TEST(test_L9_restart),
 	TAP_TEST(test_fork),
 	TAP_TEST(test_threads),

@@ -46,7 +46,7 @@ while True:
 """
 
 
-def ours(auth, there, daemon):
+def ours(auth, addresses, daemon):
     remote = {"auth": "pubkey", "id": "*.example", "cacerts": "ca.pem"} if auth == "ca" else \
         {"auth": "btns", "id": "%any"}
     local = {"auth": "pubkey", "id": "here.example"}
@@ -55,11 +55,11 @@ def ours(auth, there, daemon):
         "version": "2", "remote_addrs": "%any", "unique": "never", "local": local,
         "remote": remote, "children": {"net": {
             "local_ts": f"{HERE}/32",
-            "remote_ts": ",".join(f"{address}/32" for address in sorted(set(there.values())))}}}}) \
+            "remote_ts": ",".join(f"{address}/32" for address in addresses)}}}}) \
         + "\n" + section("latchkey", {"interface": "latchkey0", **daemon}) + "\n"
 
 
-def theirs(name, auth, there):
+def theirs(name, auth, there, also=None):
     local = {"auth": "pubkey", "id": f"{name}.example"}
     remote = {"auth": "pubkey", "id": "here.example"}
     if auth == "ca":
@@ -68,15 +68,17 @@ def theirs(name, auth, there):
         local["pubkeys"], remote["pubkeys"] = f"{name}.pem", "here.pem"
     return section("connections", {"net": {
         "version": "2", "local_addrs": OUTER[name][1], "remote_addrs": OUTER[name][0],
-        "local": local, "remote": remote, "children": {"net": {
-            "local_ts": f"{there}/32", "remote_ts": f"{HERE}/32"}}}}) + "\n" + \
+        "local": local, "remote": remote, "children": {
+            child: {"local_ts": f"{address}/32", "remote_ts": f"{HERE}/32"}
+            for child, address in (("net", there), ("also", also)) if address}}}) + "\n" + \
         section("latchkey", {"interface": "latchkey0"}) + "\n"
 
 
 class Stage(Scene):
-    """Us, bob and mallory, each of them on a wire of its own; apart: with addresses of their own."""
+    """Us, bob and mallory, each of them on a wire of its own; apart: with addresses of their own;
+    also: both have this address as well, by another Child SA."""
 
-    def __init__(self, name, auth, apart=False, **daemon):
+    def __init__(self, name, auth, apart=False, also=None, **daemon):
         self.lab = Lab(name)
         self.there = there = {peer: f"10.2.0.{2 if apart and peer == 'mallory' else 1}" for peer in PEERS}
         try:
@@ -89,13 +91,14 @@ class Stage(Scene):
                 host = self.hosts[name] = self.lab.host(name)
                 self.lab.link(self.host, f"wire-{name}", host, "wire", [f"{OUTER[name][0]}/24"],
                               [f"{OUTER[name][1]}/24"])
-                host.address("lo", f"{there[name]}/32")
+                host.address("lo", *(f"{a}/32" for a in (there[name], also) if a))
                 host.spawn("answers", "/usr/bin/python3", "-c", ANSWER, name, there[name])
             self.credentials(auth)
             for name in PEERS:
                 self.peers[name] = KINDS["latchkey"](self.hosts[name],
-                                                       theirs(name, auth, there[name]))
-            self.peer = KINDS["latchkey"](self.host, ours(auth, there, daemon))
+                                                       theirs(name, auth, there[name], also))
+            addresses = sorted({*there.values(), *([also] if also else [])})
+            self.peer = KINDS["latchkey"](self.host, ours(auth, addresses, daemon))
             self.peer.start()
             for peer in self.peers.values():
                 peer.start()

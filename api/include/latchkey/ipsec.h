@@ -322,6 +322,33 @@ IPSEC_API int ipsec_latch_reauthenticate(struct ipsec_latch *latch, const ipsec_
 IPSEC_API int ipsec_latch_trigger(struct ipsec_latch *latch);
 IPSEC_API int ipsec_latch_delete(struct ipsec_latch *latch);
 
+/* ---- several pairs of addresses (RFC 5660: multi-homed transports) ----------------------------
+ */
+
+/* struct ipsec_pair - the ends of one of the subflows of an MPTCP connection, with their ports. */
+struct ipsec_pair {
+	struct sockaddr_storage local, remote;
+};
+
+/* ipsec_socket_pairs - those that the connection has now, the oldest first; *num: room, then how
+ * many there are. The calls above mean the first of them; ipsec_require() and ipsec_connect() see
+ * to all: each has a latch of its own, and what the kernel adds later demands the same protection.
+ * Those that the peer adds are a listener's, which latches each. Errors: EOPNOTSUPP (the socket is
+ * of one pair), ENOTCONN, ERANGE (room; some were told). */
+IPSEC_API int ipsec_socket_pairs(int fd, struct ipsec_pair *out, size_t *num);
+
+/* ipsec_get_pair_pToken - as ipsec_get_socket_pToken(), of one pair. Errors: ENOENT also if the
+ * connection has no such pair any more. */
+IPSEC_API int ipsec_get_pair_pToken(int fd, const struct ipsec_pair *pair, ipsec_pToken_t out);
+
+/* ipsec_latch_create_pair, ipsec_latch_find_pair - as ipsec_latch_create() and ipsec_latch_find(),
+ * of one pair. A latch of one says nothing of the others, and breaks alone. Errors: as above. */
+IPSEC_API int ipsec_latch_create_pair(struct ipsec_latch **out, int fd,
+				      const struct ipsec_pair *pair, const ipsec_pToken_t demand,
+				      unsigned int flags);
+IPSEC_API int ipsec_latch_find_pair(struct ipsec_latch **out, int fd,
+				    const struct ipsec_pair *pair);
+
 /* ---- events --------------------------------------------------------------------------------- */
 
 /* enum ipsec_app_event_kind - what happened. */
