@@ -1,20 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * listen.h - joins an app_server to a unix socket of whole messages (SOCK_SEQPACKET) in a libuv
- * loop: accepts, learns who it is, reads messages with their descriptors, writes, times. It never
- * blocks, and reads a few messages of each client a turn, so that none waits for another.
+ * loop, for the programs of this host: learns who it is, reads messages with their descriptors.
  * Thread: the loop's.
  */
 #pragma once
 
-#include <uv.h>
-
-#include "api/app/server.h"
+#include "api/app/conns.h"
 
 struct app_listen;
-
-/* APP_READS_PER_TURN - messages of one client before the others have their turn. */
-#define APP_READS_PER_TURN 8
 
 /* app_listen_open - listen at path (mode 0666: everybody may; made anew; a socket that a dead
  * daemon left there is replaced, one that still answers is BUSY). server and loop are borrowed.

@@ -3,7 +3,9 @@
 #include "api/app/quota.h"
 
 #include "base/alloc.h"
-#include "base/clock.h"
+
+/* More than this at once is not counted: he who waits for what was done is to be served again. */
+#define CHARGE_MAX_NS NS_PER_S
 
 void app_users_init(struct app_users *u)
 {
@@ -19,13 +21,16 @@ void app_users_fini(struct app_users *u)
 		mem_free(list_entry(n, struct app_user, node));
 }
 
+/* A second's worth of credit and no more. */
 static void refill(struct app_user *user, uint64_t now_ns)
 {
 	uint64_t passed = now_ns > user->at_ns ? now_ns - user->at_ns : 0;
+	int64_t most = (int64_t)NS_PER_S;
 
-	user->credit = passed >= NS_PER_S || user->credit + passed > NS_PER_S
-			       ? NS_PER_S
-			       : user->credit + passed;
+	if (passed >= (uint64_t)(most - user->credit))
+		user->credit = most;
+	else
+		user->credit += (int64_t)passed;
 	user->at_ns = now_ns;
 }
 
@@ -36,7 +41,7 @@ static void forget(struct app_users *u, uint64_t now_ns)
 		struct app_user *user = list_entry(n, struct app_user, node);
 
 		refill(user, now_ns);
-		if (user->num_clients || user->num_latches || user->credit < NS_PER_S)
+		if (user->num_clients || user->num_latches || user->credit < (int64_t)NS_PER_S)
 			continue;
 		list_remove(&user->node);
 		mem_free(user);
@@ -62,7 +67,7 @@ enum err app_user_get(struct app_users *u, struct app_user **out, uint32_t uid, 
 	if (!user)
 		return ERR_NOMEM;
 	user->uid = uid;
-	user->credit = NS_PER_S;
+	user->credit = (int64_t)NS_PER_S;
 	user->at_ns = now_ns;
 	list_push_back(&u->list, &user->node);
 	u->num++;
@@ -72,16 +77,33 @@ enum err app_user_get(struct app_users *u, struct app_user **out, uint32_t uid, 
 
 uint64_t app_user_wait(struct app_user *user, uint32_t rate, uint64_t now_ns)
 {
-	uint64_t cost = NS_PER_S / rate;
+	int64_t cost = (int64_t)(NS_PER_S / rate);
+	int64_t resume = cost < (int64_t)APP_RESUME_NS ? (int64_t)APP_RESUME_NS : cost;
 
 	refill(user, now_ns);
-	return user->credit >= cost ? 0 : cost - user->credit;
+	user->spent = user->credit < (user->spent ? resume : cost);
+	return user->spent ? (uint64_t)(resume - user->credit) : 0;
 }
 
 bool app_user_spend(struct app_user *user, uint32_t rate, uint64_t now_ns)
 {
+	uint64_t cost = NS_PER_S / rate;
+
 	if (app_user_wait(user, rate, now_ns))
 		return false;
-	user->credit -= NS_PER_S / rate;
+	user->credit -= (int64_t)cost;
+	user->paid += cost / APP_SHARE;
+	if (user->paid > cost)
+		user->paid = cost;
 	return true;
+}
+
+void app_user_charge(struct app_user *user, uint64_t worked_ns)
+{
+	uint64_t rest = worked_ns > user->paid ? worked_ns - user->paid : 0;
+
+	user->paid -= worked_ns - rest;
+	if (rest > CHARGE_MAX_NS)
+		rest = CHARGE_MAX_NS;
+	user->credit -= (int64_t)(rest * APP_SHARE);
 }

@@ -6,11 +6,20 @@
 #pragma once
 
 #include "api/engine/app.h"
+#include "base/clock.h"
 #include "base/list.h"
 #include "base/log.h"
 
 /* APP_USERS_MAX - users that are remembered at once. */
 #define APP_USERS_MAX 1024
+
+/* APP_SHARE - part of the loop's time, 1/APP_SHARE, that a user's requests take at most when there
+ * are always more of them; what the first second's worth of them took is given. */
+#define APP_SHARE 32
+
+/* APP_RESUME_NS - credit that a user who had none waits for: his connections are not all looked at
+ * for each single request that he may send again. */
+#define APP_RESUME_NS (20 * NS_PER_MS)
 
 /* struct app_user - a user of the host who has connections or latches, or had just now. */
 struct app_user {
@@ -18,8 +27,11 @@ struct app_user {
 	uint32_t uid;
 	uint32_t num_clients, num_latches;
 	uint64_t queued; /* bytes */
-	uint64_t credit; /* time's worth of requests, ns; a second's at most */
+	int64_t credit;  /* time's worth of requests, ns; a second's at most, or what he owes */
 	uint64_t at_ns;  /* when credit was right */
+	uint64_t paid;   /* work that the requests he has sent cover, ns */
+	uint64_t turn;   /* the last one in which a request of his was answered */
+	bool spent;      /* and until there is APP_RESUME_NS of it he sends nothing */
 	struct log_limit denials;
 };
 
@@ -41,3 +53,7 @@ MUST_USE enum err app_user_get(struct app_users *u, struct app_user **out, uint3
  * false: he may not. rate: requests a second. */
 uint64_t app_user_wait(struct app_user *user, uint32_t rate, uint64_t now_ns) NONNULL(1);
 bool app_user_spend(struct app_user *user, uint32_t rate, uint64_t now_ns) NONNULL(1);
+
+/* app_user_charge - work for him took so long: what his requests do not cover is taken from his
+ * credit, APP_SHARE times. */
+void app_user_charge(struct app_user *user, uint64_t worked_ns) NONNULL(1);

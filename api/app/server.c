@@ -10,6 +10,9 @@
 /* Denials of one user that are logged in a second. */
 #define DENIALS_BURST 5
 
+/* What it takes to turn somebody away. */
+#define REFUSAL_NS (10 * NS_PER_US)
+
 static const struct verb verbs[APP_NUM_VERBS] = {
 	[APP_HELLO] = {0, FD_NONE, verb_hello},
 	[APP_SOCKET_TOKEN] = {APP_RIGHT_READ_OWN, FD_SOCKET, verb_socket_token},
@@ -116,6 +119,20 @@ struct app_client *client_find(const struct app_server *s, uint64_t number)
 	return NULL;
 }
 
+bool app_server_admits(struct app_server *s, const struct app_peer *peer)
+{
+	struct app_user *user;
+	uint64_t now = app_server_now(s);
+
+	if (s->num_clients == APP_CLIENTS_MAX || app_user_get(&s->users, &user, peer->uid, now))
+		return false;
+	if (user->num_clients < s->conf.clients_per_uid &&
+	    app_user_spend(user, s->conf.requests_per_second, now))
+		return true;
+	app_user_charge(user, REFUSAL_NS);
+	return false;
+}
+
 enum err app_client_open(struct app_server *s, struct app_client **out, const struct app_peer *peer,
 			 void (*wake)(void *ctx), void *ctx)
 {
@@ -179,6 +196,19 @@ void app_client_close(struct app_client *c)
 		drop_first(c);
 	c->user->num_clients--;
 	mem_free(c);
+}
+
+bool app_client_turn(struct app_client *c, uint64_t turn)
+{
+	if (c->user->turn == turn)
+		return false;
+	c->user->turn = turn;
+	return true;
+}
+
+void app_client_charge(struct app_client *c, uint64_t worked_ns)
+{
+	app_user_charge(c->user, worked_ns);
 }
 
 uint64_t app_client_wait(struct app_client *c)
@@ -362,8 +392,6 @@ enum err app_client_input(struct app_client *c, const void *bytes, size_t len, i
 	if (!e)
 		handle(c, &msg, fd);
 	c->in_input = false;
-	if (fd >= 0)
-		close(fd);
 	return e;
 }
 

@@ -43,6 +43,10 @@ void app_server_run(struct app_server *s, uint64_t now_ns) NONNULL(1);
 uint64_t app_server_deadline(const struct app_server *s) NONNULL(1);
 uint64_t app_server_now(const struct app_server *s) NONNULL(1);
 
+/* app_server_admits - whether a user may have one more connection now; it counts as a request. Who
+ * connects over and over is turned away before anything is made for him. */
+MUST_USE bool app_server_admits(struct app_server *s, const struct app_peer *peer) NONNULL(1, 2);
+
 /* app_client_open - a client has connected. wake(ctx) is called when there is output that was not
  * there before or when the client is to be dropped; never from within app_client_input() of the
  * same client, whose caller looks anyway. wake only takes a note. Errors: FULL (a quota), NOMEM. */
@@ -50,10 +54,17 @@ MUST_USE enum err app_client_open(struct app_server *s, struct app_client **out,
 				  const struct app_peer *peer, void (*wake)(void *ctx), void *ctx)
 	NONNULL(1, 2, 3, 4);
 
-/* app_client_input - a message has arrived, with a descriptor or -1, which is closed here. Errors:
- * MALFORMED, TRUNCATED, LIMIT, UNSUPPORTED: drop the client at once (app_client_close). */
+/* app_client_input - a message has arrived, with a descriptor or -1, which the caller closes
+ * afterwards. Errors: MALFORMED, TRUNCATED, LIMIT, UNSUPPORTED: drop the client at once
+ * (app_client_close). */
 MUST_USE enum err app_client_input(struct app_client *c, const void *bytes, size_t len, int fd)
 	NONNULL(1);
+
+/* app_client_turn - whether the client's user has not had one in this turn of the loop (never 0);
+ * then this is it. app_client_charge - the work for the client took so much of the processor: what
+ * is more than APP_SHARE (quota.h) of the time that his requests count for his user waits for. */
+MUST_USE bool app_client_turn(struct app_client *c, uint64_t turn) NONNULL(1);
+void app_client_charge(struct app_client *c, uint64_t worked_ns) NONNULL(1);
 
 /* app_client_wait - ns until the client may send a request; 0: now. A request that comes earlier is
  * refused. */

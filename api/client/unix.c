@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define DEFAULT_PATH "/run/latchkey/" APP_SOCKET
+#define DEFAULT_PATH    "/run/latchkey/" APP_SOCKET
+#define CONNECT_SECONDS 2
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char set_path[sizeof(((struct sockaddr_un *)0)->sun_path)];
@@ -43,6 +45,17 @@ static int address(struct sockaddr_un *out)
 	return len < (int)sizeof(out->sun_path) ? 0 : -1;
 }
 
+/* It waits for a place in the daemon's backlog, but not for ever: somebody may keep it full. */
+static int connect_to(int fd, const struct sockaddr_un *sun)
+{
+	struct timeval most = {.tv_sec = CONNECT_SECONDS};
+
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &most, sizeof(most)) ||
+	    connect(fd, (const struct sockaddr *)sun, sizeof(*sun)))
+		return -1;
+	return fcntl(fd, F_SETFL, O_NONBLOCK);
+}
+
 static int unix_open(void **out)
 {
 	struct sockaddr_un sun;
@@ -52,11 +65,11 @@ static int unix_open(void **out)
 		errno = ENAMETOOLONG;
 		return -1;
 	}
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -1;
 	conn = mem_alloc(sizeof(*conn));
-	if (!conn || connect(fd, (const struct sockaddr *)&sun, sizeof(sun))) {
+	if (!conn || connect_to(fd, &sun)) {
 		errno = !conn ? ENOMEM : errno == EACCES ? EACCES : ECONNREFUSED;
 		close(fd);
 		mem_free(conn);

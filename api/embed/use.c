@@ -193,6 +193,8 @@ void embed_serve(struct embed_app *a)
 	while (a->client && (l = take(a))) {
 		enum err err = app_client_input(a->client, l->bytes, l->len, l->fd);
 
+		if (l->fd >= 0)
+			close(l->fd);
 		mem_free(l);
 		if (err)
 			let_go(a);

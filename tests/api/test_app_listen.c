@@ -2,6 +2,7 @@
 /* The application socket itself: who may come, who he is, descriptors, and clients that hurry. */
 #include "api/app/listen.h"
 #include "api/app/proto.h"
+#include "base/clock.h"
 #include "tests/api/fake_app.h"
 #include "tests/tap/tap.h"
 
@@ -215,6 +216,14 @@ static void test_E19_identity(void)
 	tear_down(&s);
 }
 
+/* A thread closes what another has had a hand in. */
+static bool comes_to(uint32_t num)
+{
+	for (int i = 0; i < 2000 && num_open() != num; i++)
+		usleep(1000);
+	return num_open() == num;
+}
+
 /* A message brings one descriptor at most; more are closed, and it is refused. */
 static void test_E20_descriptors(void)
 {
@@ -222,9 +231,10 @@ static void test_E20_descriptors(void)
 	struct app_msg msg;
 	struct stand s;
 	int fds[20], udp = socket(AF_INET, SOCK_DGRAM, 0);
-	uint32_t before;
+	uint32_t before, none;
 
 	stand_up(&s);
+	none = num_open();
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
 		fds[i] = udp;
 	for (size_t num = 0; num <= ARRAY_LEN(fds); num = num < 2 ? num + 1 : num * 3) {
@@ -238,9 +248,10 @@ static void test_E20_descriptors(void)
 						       : num == 1 ? APP_BAD_STATE
 								  : -2);
 		/* Where the connection has ended its descriptor is closed too. */
-		CU_ASSERT_EQUAL(num_open(), before - (num > 1));
+		CU_ASSERT_TRUE(comes_to(before - (num > 1)));
 		close(fd);
 		turn(&s, 3);
+		CU_ASSERT_TRUE(comes_to(none));
 	}
 	close(udp);
 	tear_down(&s);
@@ -280,8 +291,7 @@ static uint32_t count(int fd)
 	return num;
 }
 
-/* One that sends without end is read a few messages a turn: the other has its answer in that
- * turn. */
+/* One that sends without end has a turn, and then the other, though both are one user's. */
 static void test_E21_fair(void)
 {
 	struct stand s;
@@ -294,15 +304,76 @@ static void test_E21_fair(void)
 	turn(&s, 3);
 	while (sent < 60 && send_verb(busy, APP_HELLO, sent, NULL, 0) > 0)
 		sent++;
-	CU_ASSERT_TRUE(sent > 2 * APP_READS_PER_TURN);
+	CU_ASSERT_TRUE(sent > 2);
 	CU_ASSERT_TRUE(send_verb(other, APP_HELLO, 1, NULL, 0) > 0);
-	turn(&s, 1);
+	turn(&s, 2);
 	CU_ASSERT_EQUAL(count(other), 1);
-	CU_ASSERT_EQUAL(count(busy), APP_READS_PER_TURN);
-	turn(&s, 20);
-	CU_ASSERT_EQUAL(count(busy), sent - APP_READS_PER_TURN);
+	CU_ASSERT_EQUAL(count(busy), 1);
+	turn(&s, (int)sent);
+	CU_ASSERT_EQUAL(count(busy), sent - 1);
 	close(busy);
 	close(other);
+	turn(&s, 3);
+	tear_down(&s);
+}
+
+/* lingering - a TCP connection whose other end does not read: to close it takes five seconds. */
+static int lingering(int *out_server)
+{
+	const struct linger linger = {.l_onoff = 1, .l_linger = 5};
+	struct sockaddr_in sin = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	int server = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0);
+	socklen_t len = sizeof(sin);
+	static const char buf[65536];
+
+	bind(server, (const struct sockaddr *)&sin, sizeof(sin));
+	listen(server, 1);
+	getsockname(server, (struct sockaddr *)&sin, &len);
+	CU_ASSERT_EQUAL_FATAL(connect(fd, (const struct sockaddr *)&sin, sizeof(sin)), 0);
+	while (send(fd, buf, sizeof(buf), MSG_DONTWAIT) > 0)
+		;
+	CU_ASSERT_EQUAL(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
+	*out_server = server;
+	return fd;
+}
+
+static uint64_t turned_ns(struct stand *s)
+{
+	uint64_t start = clock_now_ns();
+
+	turn(s, 5);
+	return clock_now_ns() - start;
+}
+
+/* A socket that takes its time to be closed keeps nobody waiting, whether the message that brings
+ * it is read or its connection is closed before. */
+static void test_E21_linger(void)
+{
+	uint8_t buf[APP_MESSAGE_MAX];
+	struct app_msg msg;
+	int conns[3], servers[3], fds[3][2];
+	struct stand s;
+
+	stand_up(&s);
+	for (size_t i = 0; i < 3; i++) {
+		size_t num = i == 1 ? 2 : 1;
+
+		conns[i] = client(&s);
+		for (size_t k = 0; k < num; k++)
+			fds[i][k] = lingering(&servers[i]);
+		CU_ASSERT_TRUE(send_verb(conns[i], APP_SOCKET_TOKEN, 1, fds[i], num) > 0);
+		for (size_t k = 0; k < num; k++)
+			close(fds[i][k]);
+		if (i == 2) /* nobody reads it */
+			close(conns[i]);
+		CU_ASSERT_TRUE(turned_ns(&s) < NS_PER_S);
+	}
+	CU_ASSERT_TRUE(answer(conns[0], &msg, buf) > 0);
+	CU_ASSERT_EQUAL(answer(conns[1], &msg, buf), -2);
+	close(conns[0]);
+	close(conns[1]);
+	for (size_t i = 0; i < 3; i++)
+		close(servers[i]);
 	turn(&s, 3);
 	tear_down(&s);
 }
@@ -320,7 +391,7 @@ static void test_E17_waits(void)
 	for (uint32_t i = 0; i < 15; i++)
 		CU_ASSERT_TRUE(send_verb(fd, APP_HELLO, i, NULL, 0) > 0);
 	turn(&s, 10);
-	CU_ASSERT_EQUAL(count(fd), 10);
+	CU_ASSERT_EQUAL(count(fd), 9); /* and the connection */
 	turn(&s, 10);
 	CU_ASSERT_EQUAL(count(fd), 0);
 	s.fake.now_ns += 200 * NS_PER_MS;
@@ -331,6 +402,47 @@ static void test_E17_waits(void)
 	s.fake.now_ns += NS_PER_S;
 	usleep(110000);
 	turn(&s, 5);
+	tear_down(&s);
+}
+
+/* Who connects too often is turned away; then the socket rests, and takes those who waited. */
+static void test_E17_connections(void)
+{
+	uint8_t buf[APP_MESSAGE_MAX];
+	struct app_msg msg;
+	struct stand s;
+	int fd, late, refused[5];
+	uint32_t num = 0;
+
+	stand_up(&s);
+	s.conf.requests_per_second = 1;
+	app_server_configure(s.server, &s.conf);
+	fd = client(&s);
+	for (size_t i = 0; i < ARRAY_LEN(refused); i++)
+		refused[i] = client(&s);
+	late = client(&s);
+	turn(&s, 3);
+	for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
+		num += answer(refused[i], &msg, buf) == -2;
+		close(refused[i]);
+	}
+	CU_ASSERT_EQUAL(num, 4);
+	CU_ASSERT_EQUAL(answer(late, &msg, buf), -1); /* not even turned away */
+	s.fake.now_ns += 4 * NS_PER_MS;
+	turn(&s, 3);
+	CU_ASSERT_EQUAL(answer(late, &msg, buf), -2);
+	close(late);
+	late = client(&s);
+	s.fake.now_ns += 2 * NS_PER_S;
+	turn(&s, 3);
+	CU_ASSERT_EQUAL(answer(late, &msg, buf), -1);
+	s.fake.now_ns += 2 * NS_PER_S;
+	CU_ASSERT_TRUE(send_verb(late, APP_HELLO, 1, NULL, 0) > 0);
+	turn(&s, 3);
+	CU_ASSERT_EQUAL(answer(late, &msg, buf), APP_OK);
+	close(fd);
+	close(late);
+	turn(&s, 3);
 	tear_down(&s);
 }
 
@@ -352,8 +464,8 @@ static void test_S63_slow_reader(void)
 	for (int i = 0; i < 6000; i++) {
 		sent += send_verb(slow, APP_PROFILES, 1, NULL, 0) > 0;
 		CU_ASSERT_TRUE(send_verb(good, APP_HELLO, 1, NULL, 0) > 0);
-		s.fake.now_ns += NS_PER_MS;
-		turn(&s, 1);
+		s.fake.now_ns += 100 * NS_PER_MS;
+		turn(&s, 2);
 		served += answer(good, &msg, buf) == APP_OK;
 	}
 	CU_ASSERT_EQUAL(served, 6000);
@@ -385,7 +497,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S60_mode),        TAP_TEST(test_in_the_way),
 	TAP_TEST(test_E19_identity),    TAP_TEST(test_E20_descriptors),
 	TAP_TEST(test_S61_too_long),    TAP_TEST(test_E21_fair),
-	TAP_TEST(test_E17_waits),       TAP_TEST(test_S63_slow_reader),
+	TAP_TEST(test_E21_linger),      TAP_TEST(test_E17_waits),
+	TAP_TEST(test_E17_connections), TAP_TEST(test_S63_slow_reader),
 	TAP_TEST(test_close_under_way),
 };
 

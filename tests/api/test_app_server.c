@@ -5,6 +5,7 @@
  * hostile or gone.
  */
 #include "api/app/proto.h"
+#include "api/app/quota.h"
 #include "api/app/server.h"
 #include "base/alloc.h"
 #include "base/log.h"
@@ -87,13 +88,13 @@ static void begin(struct bench *b, uint16_t verb)
 	app_put_header(&b->w, verb, 0, 0, ++b->last_id);
 }
 
-/* Sends what was begun. The server closes the descriptor that it gets, so it gets a copy. */
+/* Sends what was begun. */
 static enum err submit(struct bench *b, struct app_client *c, int fd)
 {
 	struct bytes out;
 
 	CU_ASSERT_EQUAL_FATAL(writer_finish(&b->w, &out), ERR_OK);
-	return app_client_input(c, out.p, out.len, fd < 0 ? -1 : dup(fd));
+	return app_client_input(c, out.p, out.len, fd);
 }
 
 /* Takes the next message of this kind; false if there is none. */
@@ -203,8 +204,8 @@ static void test_S61_hostile(void)
 	set_up(&b);
 	c = client(&b, PLAIN);
 	before = num_open();
-	CU_ASSERT_NOT_EQUAL(app_client_input(c, "GET / HTTP/1.1\r\n", 16, dup(fd)), ERR_OK);
-	CU_ASSERT_EQUAL(app_client_input(c, NULL, 0, dup(fd)), ERR_TRUNCATED);
+	CU_ASSERT_NOT_EQUAL(app_client_input(c, "GET / HTTP/1.1\r\n", 16, fd), ERR_OK);
+	CU_ASSERT_EQUAL(app_client_input(c, NULL, 0, fd), ERR_TRUNCATED);
 	begin(&b, APP_HELLO);
 	b.bytes[3] = APP_F_ANSWER;
 	CU_ASSERT_EQUAL(submit(&b, c, fd), ERR_MALFORMED);
@@ -1278,6 +1279,110 @@ static void test_E17_requests(void)
 	tear_down(&b);
 }
 
+static bool admits(const struct bench *b, uint32_t uid)
+{
+	const struct app_peer peer = {.uid = uid};
+
+	return app_server_admits(b->server, &peer);
+}
+
+/* A connection is a request too, and whom there is no place for is turned away at once. */
+static void test_E17_connections(void)
+{
+	struct app_client *c[4];
+	uint32_t admitted = 0;
+	struct bench b;
+
+	set_up(&b);
+	b.conf.requests_per_second = 10;
+	app_server_configure(b.server, &b.conf);
+	for (int i = 0; i < 15; i++)
+		admitted += admits(&b, PLAIN);
+	CU_ASSERT_EQUAL(admitted, 10);
+	CU_ASSERT_TRUE(admits(&b, OTHER));
+	b.fake.now_ns += 10 * NS_PER_S;
+	for (size_t i = 0; i < 4; i++)
+		c[i] = client(&b, PLAIN);
+	CU_ASSERT_FALSE(admits(&b, PLAIN));
+	CU_ASSERT_EQUAL(served(&b, c[0], 20), 10);
+	for (size_t i = 0; i < 4; i++)
+		app_client_close(c[i]);
+	tear_down(&b);
+}
+
+/* Who had none left goes on with several at once, of the same rate. */
+static void test_E17_resumes(void)
+{
+	struct app_client *c;
+	struct bench b;
+
+	set_up(&b);
+	b.conf.requests_per_second = 1000;
+	app_server_configure(b.server, &b.conf);
+	c = client(&b, PLAIN);
+	CU_ASSERT_EQUAL(served(&b, c, 1100), 1000);
+	CU_ASSERT_EQUAL(app_client_wait(c), APP_RESUME_NS);
+	b.fake.now_ns += APP_RESUME_NS - 1;
+	CU_ASSERT_EQUAL(app_client_wait(c), 1);
+	b.fake.now_ns += 1;
+	CU_ASSERT_EQUAL(app_client_wait(c), 0);
+	CU_ASSERT_EQUAL(served(&b, c, 30), APP_RESUME_NS / NS_PER_MS);
+	app_client_close(c);
+	tear_down(&b);
+}
+
+/* What work takes beyond a user's share he waits for, whatever it is; others do not. */
+static void test_E17_share(void)
+{
+	const uint64_t work = 3 * NS_PER_S / APP_SHARE / 1000; /* three requests' */
+	struct app_client *c, *other;
+	uint32_t num = 0;
+	struct bench b;
+
+	set_up(&b);
+	b.conf.requests_per_second = 1000;
+	app_server_configure(b.server, &b.conf);
+	c = client(&b, PLAIN);
+	other = client(&b, OTHER);
+	for (; num < 1000 && served(&b, c, 1) == 1; num++)
+		app_client_charge(c, work);
+	CU_ASSERT_TRUE(num > 300 && num < 340);
+	CU_ASSERT_TRUE(app_client_wait(c) >= APP_RESUME_NS);
+	CU_ASSERT_EQUAL(app_client_wait(other), 0);
+	b.fake.now_ns += 2 * NS_PER_S;
+	/* What takes less than its share costs no more than another request. */
+	for (num = 0; num < 1000 && served(&b, c, 1) == 1; num++)
+		app_client_charge(c, work / 4);
+	CU_ASSERT_EQUAL(num, 1000);
+	b.fake.now_ns += NS_PER_S;
+	app_client_charge(c, NS_PER_S);
+	CU_ASSERT_TRUE(app_client_wait(c) > (APP_SHARE - 2) * NS_PER_S);
+	app_client_close(c);
+	app_client_close(other);
+	tear_down(&b);
+}
+
+/* However many connections he has, a user has one turn. */
+static void test_E21_turns(void)
+{
+	struct app_client *c[2], *other;
+	struct bench b;
+
+	set_up(&b);
+	c[0] = client(&b, PLAIN);
+	c[1] = client(&b, PLAIN);
+	other = client(&b, OTHER);
+	CU_ASSERT_TRUE(app_client_turn(c[0], 1));
+	CU_ASSERT_FALSE(app_client_turn(c[1], 1));
+	CU_ASSERT_FALSE(app_client_turn(c[0], 1));
+	CU_ASSERT_TRUE(app_client_turn(other, 1));
+	CU_ASSERT_TRUE(app_client_turn(c[1], 2));
+	app_client_close(c[0]);
+	app_client_close(c[1]);
+	app_client_close(other);
+	tear_down(&b);
+}
+
 /* S63: who does not read is cut off, and with him what is another's costs nothing. */
 static void test_S63_slow_reader(void)
 {
@@ -1403,6 +1508,10 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_E15_clients),
 	TAP_TEST(test_E16_latches),
 	TAP_TEST(test_E17_requests),
+	TAP_TEST(test_E17_connections),
+	TAP_TEST(test_E17_resumes),
+	TAP_TEST(test_E17_share),
+	TAP_TEST(test_E21_turns),
 	TAP_TEST(test_S63_slow_reader),
 	TAP_TEST(test_E18_queue_of_a_user),
 	TAP_TEST(test_memory),

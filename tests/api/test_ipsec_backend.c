@@ -55,7 +55,7 @@ static int here_send(void *conn, const void *bytes, size_t len, int fd)
 		return -1;
 	}
 	here.num_sent++;
-	if (app_client_input(conn, bytes, len, fd < 0 ? -1 : dup(fd))) {
+	if (app_client_input(conn, bytes, len, fd)) {
 		errno = ECONNRESET;
 		return -1;
 	}

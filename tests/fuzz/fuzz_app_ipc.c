@@ -73,7 +73,7 @@ static int descriptor(uint8_t kind)
 		fds[2] = some_file();
 		fds[3] = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	}
-	return kind < 4 ? dup(fds[kind]) : -1;
+	return kind < 4 ? fds[kind] : -1;
 }
 
 static void on_event(void *ctx, const struct app_event *event)
