@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* struct stand - a server on a socket in a loop. */
@@ -405,6 +406,42 @@ static void test_E17_waits(void)
 	tear_down(&s);
 }
 
+/* working_each - as profile_each() where there is none, after 4.8 ms of work. */
+static bool working_each(void *ctx, struct app_profile *out, uint32_t i)
+{
+	struct timespec t;
+
+	(void)ctx, (void)out, (void)i;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	for (struct timespec from = t;
+	     (t.tv_sec - from.tv_sec) * 1000000000L + t.tv_nsec < from.tv_nsec + 4800000L;)
+		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return false;
+}
+
+/* Whose requests are much work may send few of them: their time is his. */
+static void test_E17_charged(void)
+{
+	struct app_ops ops;
+	struct stand s;
+	int fd;
+
+	stand_up(&s);
+	ops = *s.fake.backend.ops;
+	ops.profile_each = working_each;
+	s.fake.backend.ops = &ops;
+	fd = client(&s);
+	for (uint32_t i = 0; i < 10; i++)
+		CU_ASSERT_TRUE(send_verb(fd, APP_PROFILES, i, NULL, 0) > 0);
+	turn(&s, 20);
+	CU_ASSERT_EQUAL(count(fd), 7); /* each takes 32 times 4.8 ms of his second */
+	close(fd);
+	turn(&s, 3);
+	s.fake.now_ns += 2 * NS_PER_S;
+	turn(&s, 3);
+	tear_down(&s);
+}
+
 /* Who connects too often is turned away; then the socket rests, and takes those who waited. */
 static void test_E17_connections(void)
 {
@@ -498,8 +535,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_E19_identity),    TAP_TEST(test_E20_descriptors),
 	TAP_TEST(test_S61_too_long),    TAP_TEST(test_E21_fair),
 	TAP_TEST(test_E21_linger),      TAP_TEST(test_E17_waits),
-	TAP_TEST(test_E17_connections), TAP_TEST(test_S63_slow_reader),
-	TAP_TEST(test_close_under_way),
+	TAP_TEST(test_E17_charged),     TAP_TEST(test_E17_connections),
+	TAP_TEST(test_S63_slow_reader), TAP_TEST(test_close_under_way),
 };
 
 TAP_MAIN("app_listen", tests)
