@@ -504,7 +504,7 @@ void app_server_event(struct app_server *s, const struct app_event *event)
 	if (c && c->events)
 		tell(c, event);
 	wait_tell(s, event->latch);
-	rec = event->latch->state == LATCH_CLOSED ? held_find(s, event->latch->id) : NULL;
+	rec = event->gone ? held_find(s, event->latch->id) : NULL;
 	if (rec)
 		held_drop(s, rec);
 }

@@ -62,7 +62,7 @@ static enum err create(struct call *call, struct app_latch *out, const struct ap
 	uint32_t most = call->server->conf.latches_per_uid;
 	uint64_t id;
 
-	if (call->client->user->num_latches >= most) {
+	if (!p->instead && call->client->user->num_latches >= most) {
 		refuse(call, ERR_FULL, "the user has too many latches");
 		return deny(call, ERR_FULL, "too many latches");
 	}
@@ -89,7 +89,8 @@ enum err verb_latch_create(struct call *call)
 	return ERR_OK;
 }
 
-/* Who asks again gets what stands, if it is what he asks for; what has failed is made anew. */
+/* Who asks again gets what stands, if it is what he asks for. In the place of what has failed comes
+ * another: nothing passes in between. */
 static enum err take_existing(struct call *call, struct app_latch *out,
 			      const struct app_latch_params *p)
 {
@@ -99,8 +100,10 @@ static enum err take_existing(struct call *call, struct app_latch *out,
 		return refuse(call, ERR_EXISTS, "the flow is latched otherwise");
 	if (out->state <= LATCH_ESTABLISHED)
 		return held_add(call->server, out, call->client->number, false, p->keep);
-	TRY(call->ops->latch_release(call->ctx, out->id));
-	return create(call, out, p);
+	struct app_latch_params next = *p;
+
+	next.instead = out->id;
+	return create(call, out, &next);
 }
 
 enum err verb_require(struct call *call)

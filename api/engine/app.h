@@ -66,9 +66,11 @@ enum latch_state {
 /* struct app_latch_params - a latch to be made. flow: as the host said of the socket that was
  * passed; of a listener the local side alone, whose address may be unset (any). client: whom events
  * are for, the server's own number. keep: it outlives the client, until it is released or the
- * socket is gone. */
+ * socket is gone. instead: a latch of the same flow whose place it takes, which is gone then; 0:
+ * none. At no moment is the flow free. */
 struct app_latch_params {
 	struct flow flow;
+	uint64_t instead;
 	bool listener;
 	bool keep;
 	uint64_t cookie; /* of the socket (SO_COOKIE); 0 = no socket */
@@ -139,6 +141,7 @@ struct app_event {
 	enum app_event_kind kind;
 	uint64_t client;
 	const struct app_latch *latch;
+	bool gone;                      /* LATCH: it is no more; CLOSED alone is shut, and stays */
 	uint64_t parent;                /* SPAWNED: the listener; else 0 */
 	uint64_t ask;                   /* ASK: for decide() */
 	uint64_t deadline_ns;           /* ASK: no answer until then is a no */

@@ -80,18 +80,39 @@ static bool is_complete(const struct app_latch_params *p)
 			       !ip_addr_is_any(&f->local) && f->remote_port);
 }
 
+static void tell_gone(struct engine *e, const struct latch_rec *l)
+{
+	latch_tell(e, &(struct app_event){.kind = APP_EVENT_LATCH,
+					  .client = l->pub.client,
+					  .latch = &l->pub,
+					  .gone = true});
+}
+
+/* take_place - of old, which is CLOSED and gone: at no moment is the flow free. */
+static void take_place(struct engine *e, struct latch_rec *l, struct latch_rec *old)
+{
+	l->guarded = old->guarded;
+	old->guarded = old->held = false;
+	old->pub.state = LATCH_CLOSED;
+	old->pub.reason = IKE_REASON_REPLACED;
+	snprintf(old->pub.text, sizeof(old->pub.text), "another latch has taken its place");
+	tell_gone(e, old);
+	latch_release(e, old);
+}
+
 enum err latch_create(struct engine *e, uint64_t *out_id, const struct app_latch_params *params,
 		      char text[APP_TEXT_MAX])
 {
 	struct latch_needs needs;
-	struct latch_rec *l;
+	struct latch_rec *l, *old;
 
 	if (!is_complete(params)) {
 		snprintf(text, APP_TEXT_MAX, "the socket has no %s yet: bind or connect it first",
 			 params->listener ? "local port" : "peer");
 		return ERR_INVAL;
 	}
-	if (latch_of_flow(e, &params->flow, params->listener))
+	old = latch_of_flow(e, &params->flow, params->listener);
+	if (old && old->pub.id != params->instead)
 		return ERR_EXISTS;
 	TRY(needs_of(e, &needs, &params->demand, text));
 	l = rec_new(params, &needs);
@@ -99,6 +120,8 @@ enum err latch_create(struct engine *e, uint64_t *out_id, const struct app_latch
 		return ERR_NOMEM;
 	enter(e, l);
 	latch_save(e, l);
+	if (old)
+		take_place(e, l, old);
 	*out_id = l->pub.id;
 	latch_set_state(e, l, params->listener ? LATCH_LISTENER : LATCH_LARVAL, IKE_REASON_NONE,
 			"");
@@ -135,8 +158,8 @@ enum err latch_spawn(struct engine *e, const struct latch_rec *listener, const s
 	return ERR_OK;
 }
 
-/* latch_follow - a latch for the flow of old, shut, in whose place it is from now on: at no moment
- * is the flow free. Old is CLOSED and gone. NULL: shortage, and all is as it was. */
+/* latch_follow - a latch for the flow of old, shut, in whose place it is from now on. NULL:
+ * shortage, and all is as it was. */
 struct latch_rec *latch_follow(struct engine *e, struct latch_rec *old,
 			       const struct app_demand *demand, const struct latch_needs *needs)
 {
@@ -154,15 +177,7 @@ struct latch_rec *latch_follow(struct engine *e, struct latch_rec *old,
 		return NULL;
 	enter(e, l);
 	latch_save(e, l);
-	l->guarded = old->guarded;
-	old->guarded = old->held = false;
-	old->pub.state = LATCH_CLOSED;
-	old->pub.reason = IKE_REASON_REPLACED;
-	snprintf(old->pub.text, sizeof(old->pub.text), "another latch has taken its place");
-	latch_tell(e, &(struct app_event){.kind = APP_EVENT_LATCH,
-					  .client = old->pub.client,
-					  .latch = &old->pub});
-	latch_release(e, old);
+	take_place(e, l, old);
 	latch_set_state(e, l, LATCH_LARVAL, IKE_REASON_NONE, "");
 	return l;
 }
@@ -192,8 +207,7 @@ void latch_end(struct engine *e, struct latch_rec *l, const char *text)
 	l->pub.state = LATCH_CLOSED;
 	l->pub.reason = IKE_REASON_LOCAL;
 	snprintf(l->pub.text, sizeof(l->pub.text), "%s", text);
-	latch_tell(e, &(struct app_event){
-			      .kind = APP_EVENT_LATCH, .client = l->pub.client, .latch = &l->pub});
+	tell_gone(e, l);
 	latch_release(e, l);
 }
 

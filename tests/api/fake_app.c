@@ -145,8 +145,11 @@ static enum err latch_create(void *ctx, uint64_t *out_id, const struct app_latch
 		snprintf(text, APP_TEXT_MAX, "nothing here could protect the flow");
 		return f->create_result;
 	}
-	if (by_flow(f, &p->flow, p->listener))
+	l = by_flow(f, &p->flow, p->listener);
+	if (l && l->id != p->instead)
 		return ERR_EXISTS;
+	if (l)
+		fake_app_gone(f, l->id);
 	l = add(f);
 	l->flow = p->flow;
 	l->listener = p->listener;
@@ -242,7 +245,7 @@ static enum err reauthenticate(void *ctx, uint64_t *out_id, uint64_t id,
 	(void)text;
 	f->reauthenticated = *demand;
 	next = *old;
-	fake_app_state(f, id, LATCH_CLOSED, IKE_REASON_REPLACED, "");
+	fake_app_gone(f, id);
 	next.id = ++f->last_id;
 	next.state = LATCH_LARVAL;
 	f->latches[f->num_latches++] = next;
@@ -444,9 +447,20 @@ void fake_app_state(struct fake_app *f, uint64_t id, enum latch_state state, enu
 	l->reason = reason;
 	snprintf(l->text, sizeof(l->text), "%s", text);
 	told = *l;
-	if (state == LATCH_CLOSED)
+	if (state == LATCH_CLOSED && kind == APP_EVENT_CGROUP)
 		take_away(f, l);
 	emit(f, &(struct app_event){.kind = kind, .client = told.client, .latch = &told});
+}
+
+void fake_app_gone(struct fake_app *f, uint64_t id)
+{
+	struct app_latch told = *known(f, id);
+
+	told.state = LATCH_CLOSED;
+	take_away(f, known(f, id));
+	emit(f,
+	     &(struct app_event){
+		     .kind = APP_EVENT_LATCH, .client = told.client, .latch = &told, .gone = true});
 }
 
 uint64_t fake_app_spawn(struct fake_app *f, uint64_t parent, const struct flow *flow)

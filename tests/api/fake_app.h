@@ -61,10 +61,12 @@ struct fake_app {
 void fake_app_init(struct fake_app *f);
 void fake_app_fini(struct fake_app *f);
 
-/* fake_app_state - a latch gets another state, and an event says so. fake_app_spawn - a listener
- * gets a connection. fake_app_ask - may this peer? NULL reason texts are "". */
+/* fake_app_state - a latch gets another state, and an event says so. fake_app_gone -
+ * it is CLOSED, and no more. fake_app_spawn - a listener gets a connection. fake_app_ask - may this
+ * peer? NULL reason texts are "". */
 void fake_app_state(struct fake_app *f, uint64_t id, enum latch_state state, enum ike_reason reason,
 		    const char *text);
+void fake_app_gone(struct fake_app *f, uint64_t id);
 uint64_t fake_app_spawn(struct fake_app *f, uint64_t parent, const struct flow *flow);
 void fake_app_ask(struct fake_app *f, uint64_t id, uint64_t ask);
 

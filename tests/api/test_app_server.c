@@ -1220,8 +1220,12 @@ static void test_E16_latches(void)
 	begin(&b, APP_LATCH_CREATE);
 	CU_ASSERT_EQUAL(ask(&b, c, fds[3], &a), APP_FULL);
 	CU_ASSERT_EQUAL(b.fake.num_latches, 3);
-	/* Each way in which one ends gives its place back, and no more than one. */
+	/* One that failed is there still. Each way in which one ends gives its place back, and no
+	 * more than one. */
 	fake_app_state(&b.fake, id, LATCH_CLOSED, IKE_REASON_LOCAL, "");
+	begin(&b, APP_LATCH_CREATE);
+	CU_ASSERT_EQUAL(ask(&b, c, fds[3], &a), APP_FULL);
+	fake_app_gone(&b.fake, id);
 	id = latch(&b, c, fds[3], false);
 	begin(&b, APP_LATCH_RELEASE);
 	app_put_u64(&b.w, APP_A_LATCH, id);

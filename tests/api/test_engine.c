@@ -10,6 +10,7 @@
 
 #include <uv.h>
 
+#include "api/engine/app.h"
 #include "api/engine/engine.h"
 #include "base/alloc.h"
 #include "tests/fake_host.h"
@@ -592,6 +593,50 @@ static void test_L1_a_listener_is_guarded(void)
 	listens("opportunistic", 0);
 }
 
+/* Another latch in the place of one that failed: the flow's guard is never lifted. */
+static void test_L1_no_gap(void)
+{
+	struct app_latch_params p = {.client = 1, .demand.peer = "nobody.example"};
+	struct engine_params params = {0};
+	struct app_latch latch = {0};
+	struct engine *e = NULL;
+	struct app_backend app;
+	struct fake_host host;
+	char text[APP_TEXT_MAX];
+	uint64_t first, next;
+	size_t calls;
+
+	begin();
+	fake_host_init(&host);
+	params.host = host.host;
+	params.conf = conf_of(text_of(true, "none", SECRET));
+	CU_ASSERT_FATAL(params.conf != NULL);
+	CU_ASSERT_FATAL(engine_new(&e, &params) == ERR_OK);
+	conf_put(params.conf);
+	app = engine_app(e);
+	p.flow = (struct flow){.local_port = 7, .remote_port = 9, .proto = 17};
+	CU_ASSERT(ip_addr_parse(&p.flow.local, "10.1.0.1") == ERR_OK);
+	CU_ASSERT(ip_addr_parse(&p.flow.remote, "10.99.0.1") == ERR_OK);
+	CU_ASSERT_FATAL(app.ops->latch_create(app.ctx, &first, &p, text) == ERR_OK);
+	CU_ASSERT(app.ops->latch_info(app.ctx, &latch, first) == ERR_OK);
+	CU_ASSERT(latch.state == LATCH_CLOSED && fake_host_count(&host, "flow ") == 1);
+	CU_ASSERT(app.ops->latch_create(app.ctx, &next, &p, text) == ERR_EXISTS);
+	p.instead = first + 1;
+	CU_ASSERT(app.ops->latch_create(app.ctx, &next, &p, text) == ERR_EXISTS);
+	p.instead = first;
+	calls = host.num_calls;
+	CU_ASSERT_FATAL(app.ops->latch_create(app.ctx, &next, &p, text) == ERR_OK);
+	CU_ASSERT(host.num_calls == calls && fake_host_count(&host, "flow ") == 1);
+	CU_ASSERT(app.ops->latch_info(app.ctx, &latch, first) == ERR_NOT_FOUND);
+	CU_ASSERT(app.ops->latch_info(app.ctx, &latch, next) == ERR_OK);
+	CU_ASSERT(app.ops->latch_release(app.ctx, next) == ERR_OK);
+	CU_ASSERT(fake_host_count(&host, "flow ") == 0);
+	engine_free(e);
+	uv_run(&loop, UV_RUN_NOWAIT);
+	fake_host_fini(&host);
+	end();
+}
+
 /* SAs refer to the configuration they were made under; its secrets are none of their business. */
 static void test_a_secret_taken_away_is_gone_at_once(void)
 {
@@ -1018,6 +1063,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_a_guard_that_was_refused_is_tried_again),
 	TAP_TEST(test_a_guard_left_behind_goes_with_an_orderly_stop),
 	TAP_TEST(test_L1_a_listener_is_guarded),
+	TAP_TEST(test_L1_no_gap),
 	TAP_TEST(test_a_secret_taken_away_is_gone_at_once),
 	TAP_TEST(test_two_requests_for_one_child_each_have_an_end),
 	TAP_TEST(test_down_ends_the_search_for_a_name),
