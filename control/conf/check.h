@@ -28,6 +28,8 @@ enum scope {
 	SCOPE_DPDK,
 	SCOPE_DPDK_PORT,
 	SCOPE_APP,
+	SCOPE_NETWORK,
+	SCOPE_NETWORK_USER,
 	SCOPE_PROFILE,
 	SCOPE_LISTENER,
 };
@@ -201,6 +203,17 @@ MUST_USE SET(set_app_clients);
 MUST_USE SET(set_app_latches);
 MUST_USE SET(set_app_requests);
 MUST_USE SET(set_app_queue);
+/* struct conf_network, struct conf_user (network.c) */
+MUST_USE SET(set_network);
+MUST_USE SET(set_network_addresses);
+MUST_USE SET(set_network_port);
+MUST_USE SET(set_network_certificate);
+MUST_USE SET(set_network_key);
+MUST_USE SET(set_network_ca);
+MUST_USE SET(set_network_crl);
+MUST_USE SET(set_network_users);
+MUST_USE SET(set_network_user_id);
+MUST_USE SET(set_network_user_rights);
 /* struct conf_listener (demand.c) */
 MUST_USE SET(set_listener_address);
 MUST_USE SET(set_listener_protocol);
@@ -251,6 +264,10 @@ void secret_put(struct conf_secret *s);
 
 /* daemon_defaults - what holds where the latchkey section says nothing. daemon.c */
 void daemon_defaults(struct conf_daemon *d) NONNULL(1);
+
+/* check_short_name - of a profile, listener or user: a section, and CONF_NAME_MAX holds its name;
+ * says so if it is not. demand.c */
+bool check_short_name(struct check *c, const struct tree *section) NONNULL(1, 2);
 
 /* app_defaults - of the section latchkey.app. app.c */
 void app_defaults(struct conf_app *a) NONNULL(1);

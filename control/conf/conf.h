@@ -315,6 +315,36 @@ struct conf_who {
 	uint32_t num_uids, num_gids;
 };
 
+/* CONF_NAME_MAX - of a profile, listener or user, with the 0. CONF_PATH_MAX - room for a file's
+ * name.
+ */
+#define CONF_NAME_MAX 32
+#define CONF_PATH_MAX 256
+
+/* CONF_NETWORK_ADDRS, CONF_NETWORK_USERS - that the network interface has at most. */
+#define CONF_NETWORK_ADDRS 4
+#define CONF_NETWORK_USERS 16
+
+/* struct conf_user - latchkey.app.network.users.<name>: somebody who asks from another host. */
+struct conf_user {
+	char name[CONF_NAME_MAX];
+	struct ike_id id; /* in his certificate */
+	bool read_all, configure, admin;
+};
+
+/* struct conf_network - latchkey.app.network: where other hosts may ask, by TLS. Files are PEM. */
+struct conf_network {
+	struct ip_addr addrs[CONF_NETWORK_ADDRS];
+	uint32_t num_addrs; /* 0 = nowhere */
+	uint16_t port;
+	char certificate[CONF_PATH_MAX], key[CONF_PATH_MAX];
+	char ca[CONF_PATH_MAX];  /* who vouches for users */
+	char crl[CONF_PATH_MAX]; /* "" = what they took back is not known */
+	uint8_t digest[32];      /* of where it is, and of what the files held */
+	struct conf_user users[CONF_NETWORK_USERS];
+	uint32_t num_users;
+};
+
 /* struct conf_app - the section latchkey.app: what programs may do by the application socket. */
 struct conf_app {
 	bool disabled;
@@ -323,10 +353,9 @@ struct conf_app {
 	uint32_t latches_per_uid;
 	uint32_t requests_per_second; /* of a user */
 	uint32_t queue_per_uid;       /* bytes that a user's programs have not read yet */
+	struct conf_network network;
 };
 
-/* CONF_NAME_MAX - of a profile or listener, with the 0. */
-#define CONF_NAME_MAX      32
 #define CONF_MAX_PROFILES  16
 #define CONF_MAX_LISTENERS 32
 

@@ -87,26 +87,33 @@ static enum err take_bundle(struct check *c, struct conf_creds *creds, const str
 	return e;
 }
 
+bool creds_path(struct check *c, char *out, size_t size, const struct tree *node,
+		enum cred_kind kind, const char *name)
+{
+	int n;
+
+	if (name[0] != '/' && !c->folder) {
+		CHECK_ERROR(c, node, "'%.80s': files cannot be named here, only with a whole path",
+			    name);
+		return false;
+	}
+	n = name[0] == '/' ? snprintf(out, size, "%s", name)
+			   : snprintf(out, size, "%s/%s/%s", c->folder, folder_of(kind), name);
+	if (n >= 0 && (size_t)n < size)
+		return true;
+	CHECK_ERROR(c, node, "the name of a file is too long");
+	return false;
+}
+
 static enum err take_path(struct check *c, struct conf_creds *creds, const struct tree *node,
 			  enum cred_kind kind, const char *name)
 {
 	struct cred_bundle bundle;
 	char path[PATH_MAX_], what[160];
 	enum err e;
-	int n;
 
-	if (name[0] != '/' && !c->folder) {
-		CHECK_ERROR(c, node, "'%.80s': files cannot be named here, only with a whole path",
-			    name);
+	if (!creds_path(c, path, sizeof(path), node, kind, name))
 		return ERR_OK;
-	}
-	n = name[0] == '/'
-		    ? snprintf(path, sizeof(path), "%s", name)
-		    : snprintf(path, sizeof(path), "%s/%s/%s", c->folder, folder_of(kind), name);
-	if (n < 0 || (size_t)n >= sizeof(path)) {
-		CHECK_ERROR(c, node, "the name of a file is too long");
-		return ERR_OK;
-	}
 	e = cred_import_bundle_file(&bundle, kind, path, bytes_of(NULL, 0));
 	snprintf(what, sizeof(what), "'%.140s' ", path);
 	return take_bundle(c, creds, node, &bundle, e, what);
@@ -190,14 +197,15 @@ static struct bytes passphrase_for(const struct check *c, const char *file)
 	return bytes_of(NULL, 0);
 }
 
-/* Who can read a private key can be us. */
-static void warn_readable(struct check *c, const char *path, const struct stat *st)
+void creds_warn_readable(struct check *c, const char *path)
 {
-	if (st->st_mode & 077)
+	struct stat st;
+
+	if (!stat(path, &st) && st.st_mode & 077)
 		conf_diag_add(c->diags, false, (struct conf_place){.file = NULL},
 			      "%.140s is open to other users (mode %04o): chmod 600 it, and make "
 			      "another key if somebody may have read it",
-			      path, (unsigned)(st->st_mode & 07777));
+			      path, (unsigned)(st.st_mode & 07777));
 }
 
 static enum err load_one(struct check *c, struct conf_creds *creds, enum cred_kind kind,
@@ -213,7 +221,7 @@ static enum err load_one(struct check *c, struct conf_creds *creds, enum cred_ki
 	if (S_ISDIR(st.st_mode))
 		return ERR_OK;
 	if (kind == CRED_KEY)
-		warn_readable(c, path, &st);
+		creds_warn_readable(c, path);
 	e = cred_import_bundle_file(&b, kind, path, passphrase_for(c, file));
 	if (e == ERR_NOMEM)
 		return e;

@@ -22,6 +22,14 @@ MUST_USE enum err creds_take(struct check *c, struct conf_creds *creds, const st
 MUST_USE enum err creds_take_file(struct check *c, struct conf_creds *creds,
 				  const struct tree *node, enum cred_kind kind) NONNULL(1, 2, 3);
 
+/* creds_path - where a file of this kind is: under the folder of its kind, unless the name is a
+ * whole path. False, and a remark, if it cannot be said. */
+bool creds_path(struct check *c, char *out, size_t size, const struct tree *node,
+		enum cred_kind kind, const char *name) NONNULL(1, 2, 4, 6);
+
+/* creds_warn_readable - who can read a private key can be us: a warning if others may. */
+void creds_warn_readable(struct check *c, const char *path) NONNULL(1, 2);
+
 /* creds_folders - all that lies in swanctl's folders beside the file; bad ones are warnings.
  * Errors: NOMEM, LIMIT. */
 MUST_USE enum err creds_folders(struct check *c, struct conf_creds *creds) NONNULL(1, 2);

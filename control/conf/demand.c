@@ -91,8 +91,8 @@ enum err set_profile_part(struct check *c, void *obj, const struct tree *node)
 	return ERR_OK;
 }
 
-/* is_name - of a profile or listener: short, and to be written on a command line. */
-static bool is_name(struct check *c, const struct tree *section)
+/* Short, and to be written on a command line. */
+bool check_short_name(struct check *c, const struct tree *section)
 {
 	size_t len = strlen(section->name);
 
@@ -112,7 +112,7 @@ static enum err add_profile(struct check *c, struct conf_daemon *d, const struct
 	struct conf_profile p = {.privacy = true, .integrity = true, .part = CONF_PART_IKE_ONLY};
 	enum err e;
 
-	if (!is_name(c, section))
+	if (!check_short_name(c, section))
 		return ERR_OK;
 	snprintf(p.name, sizeof(p.name), "%s", section->name);
 	e = check_section(c, SCOPE_PROFILE, &p, section);
@@ -192,7 +192,7 @@ static enum err add_listener(struct check *c, struct conf_daemon *d, const struc
 	struct conf_listener l = {.proto = IPPROTO_TCP};
 	enum err e;
 
-	if (!is_name(c, section))
+	if (!check_short_name(c, section))
 		return ERR_OK;
 	snprintf(l.name, sizeof(l.name), "%s", section->name);
 	e = check_section(c, SCOPE_LISTENER, &l, section);

@@ -283,6 +283,18 @@ static const struct key keys[] = {
 	SETS_(APP, VALUE, "latches_per_uid", set_app_latches),
 	SETS_(APP, VALUE, "requests_per_second", set_app_requests),
 	SETS_(APP, VALUE, "queue_per_uid", set_app_queue),
+	SETS_(APP, SECTION, "network", set_network),
+
+	SETS_(NETWORK, VALUE, "addresses", set_network_addresses),
+	SETS_(NETWORK, VALUE, "port", set_network_port),
+	SETS_(NETWORK, VALUE, "certificate", set_network_certificate),
+	SETS_(NETWORK, VALUE, "key", set_network_key),
+	SETS_(NETWORK, VALUE, "ca", set_network_ca),
+	SETS_(NETWORK, VALUE, "crl", set_network_crl),
+	SETS_(NETWORK, SECTION, "users", set_network_users),
+
+	SETS_(NETWORK_USER, VALUE, "id", set_network_user_id),
+	SETS_(NETWORK_USER, VALUE, "rights", set_network_user_rights),
 };
 
 static bool is_section_key(const struct key *k)

@@ -293,6 +293,8 @@ MANUAL_SECTIONS = {
     "DPDK": "latchkey.dpdk",
     "DPDK_PORT": "latchkey.dpdk.ports.<port>",
     "APP": "latchkey.app",
+    "NETWORK": "latchkey.app.network",
+    "NETWORK_USER": "latchkey.app.network.users.<name>",
     "PROFILE": "latchkey.profiles.<name>",
     "LISTENER": "latchkey.listeners.<name>",
 }
