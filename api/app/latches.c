@@ -27,7 +27,7 @@ static enum err rec_new(struct app_server *s, struct held **out, const struct ap
 	struct app_user *user;
 	struct held *rec;
 
-	TRY(app_user_get(&s->users, &user, latch->uid, app_server_now(s)));
+	TRY(app_user_get(&s->users, &user, latch->uid, "", app_server_now(s)));
 	rec = mem_alloc(sizeof(*rec));
 	if (!rec)
 		return ERR_NOMEM;

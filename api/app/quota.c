@@ -4,6 +4,8 @@
 
 #include "base/alloc.h"
 
+#include <stdio.h>
+
 /* More than this at once is not counted: he who waits for what was done is to be served again. */
 #define CHARGE_MAX_NS NS_PER_S
 
@@ -49,13 +51,14 @@ static void forget(struct app_users *u, uint64_t now_ns)
 	}
 }
 
-enum err app_user_get(struct app_users *u, struct app_user **out, uint32_t uid, uint64_t now_ns)
+enum err app_user_get(struct app_users *u, struct app_user **out, uint32_t uid, const char *name,
+		      uint64_t now_ns)
 {
 	struct app_user *user;
 
 	list_for_each (n, &u->list) {
 		user = list_entry(n, struct app_user, node);
-		if (user->uid == uid) {
+		if (user->uid == uid && strcmp(user->name, name) == 0) {
 			*out = user;
 			return ERR_OK;
 		}
@@ -67,6 +70,7 @@ enum err app_user_get(struct app_users *u, struct app_user **out, uint32_t uid, 
 	if (!user)
 		return ERR_NOMEM;
 	user->uid = uid;
+	snprintf(user->name, sizeof(user->name), "%s", name);
 	user->credit = (int64_t)NS_PER_S;
 	user->at_ns = now_ns;
 	list_push_back(&u->list, &user->node);

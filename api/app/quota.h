@@ -21,10 +21,11 @@
  * for each single request that he may send again. */
 #define APP_RESUME_NS (20 * NS_PER_MS)
 
-/* struct app_user - a user of the host who has connections or latches, or had just now. */
+/* struct app_user - a user who has connections or latches, or had just now. */
 struct app_user {
 	struct list_node node;
 	uint32_t uid;
+	char name[CONF_NAME_MAX]; /* of another host; "": uid of this one */
 	uint32_t num_clients, num_latches;
 	uint64_t queued; /* bytes */
 	int64_t credit;  /* time's worth of requests, ns; a second's at most, or what he owes */
@@ -44,10 +45,11 @@ struct app_users {
 void app_users_init(struct app_users *u) NONNULL(1);
 void app_users_fini(struct app_users *u) NONNULL(1);
 
-/* app_user_get - who this is, with all his credit if he was not known. Those who have nothing and
- * all their credit are forgotten. Errors: FULL, NOMEM. */
+/* app_user_get - who this is, by his number, or by his name if he is of another host ("": he is
+ * not), with all his credit if he was not known. Those who have nothing and all their credit are
+ * forgotten. Errors: FULL, NOMEM. */
 MUST_USE enum err app_user_get(struct app_users *u, struct app_user **out, uint32_t uid,
-			       uint64_t now_ns) NONNULL(1, 2);
+			       const char *name, uint64_t now_ns) NONNULL(1, 2, 4);
 
 /* app_user_wait - ns until the user may send a request; 0: now. app_user_spend - he sends one;
  * false: he may not. rate: requests a second. */

@@ -59,15 +59,82 @@ static bool holds(const struct conf_app *conf, const struct app_peer *peer, cons
 	return r->holder == NAMED && is_named(who, peer);
 }
 
+/* What of one's own is everybody's here has no meaning there: a socket cannot be shown. */
+static uint32_t rights_of_user(const struct conf_user *user)
+{
+	uint32_t rights = 0;
+
+	if (!user)
+		return 0;
+	if (user->read_all)
+		rights |= APP_RIGHT_READ_OWN | APP_RIGHT_READ_ALL;
+	if (user->configure)
+		rights |= APP_RIGHT_READ_OWN | APP_RIGHT_CONFIGURE;
+	if (user->admin)
+		rights |= APP_RIGHT_READ_OWN | APP_RIGHT_USE | APP_RIGHT_INTERACT |
+			  APP_RIGHT_READ_ALL | APP_RIGHT_CONFIGURE | APP_RIGHT_ADMIN;
+	return rights;
+}
+
 uint32_t app_rights(const struct conf_app *conf, const struct app_peer *peer)
 {
 	uint32_t rights = 0;
 
+	if (app_peer_is_remote(peer))
+		return rights_of_user(app_find_user(conf, peer->user));
 	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
 		if (holds(conf, peer, &table[i]))
 			rights |= table[i].right;
 	}
 	return rights;
+}
+
+/* ---- users of other hosts ------------------------------------------------------------------- */
+
+struct app_peer app_peer_remote(const char *user)
+{
+	struct app_peer peer = {.uid = APP_NO_UID, .gid = APP_NO_UID};
+
+	assert(*user && strlen(user) < sizeof(peer.user));
+	snprintf(peer.user, sizeof(peer.user), "%s", user);
+	return peer;
+}
+
+const char *app_peer_text(char buf[static APP_PEER_TEXT_MAX], const struct app_peer *peer)
+{
+	if (app_peer_is_remote(peer))
+		snprintf(buf, APP_PEER_TEXT_MAX, "'%s' of another host", peer->user);
+	else
+		snprintf(buf, APP_PEER_TEXT_MAX, "user %u (process %d)", peer->uid, peer->pid);
+	return buf;
+}
+
+const struct conf_user *app_find_user(const struct conf_app *conf, const char *name)
+{
+	const struct conf_network *n = &conf->network;
+
+	for (uint32_t i = 0; i < n->num_users; i++) {
+		if (strcmp(n->users[i].name, name) == 0)
+			return &n->users[i];
+	}
+	return NULL;
+}
+
+const struct conf_user *app_find_user_by_cert(const struct conf_app *conf, struct bytes cert)
+{
+	const struct conf_network *n = &conf->network;
+	const struct conf_user *found = NULL;
+	char why[KEY_WHY_MAX];
+	struct cred *cred;
+
+	if (cred_from_peer(&cred, why, cert))
+		return NULL;
+	for (uint32_t i = 0; !found && i < n->num_users; i++) {
+		if (cred_has_id(cred, &n->users[i].id))
+			found = &n->users[i];
+	}
+	cred_put(cred);
+	return found;
 }
 
 /* ---- demands -------------------------------------------------------------------------------- */

@@ -35,6 +35,13 @@ static const struct verb verbs[APP_NUM_VERBS] = {
 	[APP_RUN] = {APP_RIGHT_USE, FD_FILE, verb_run},
 };
 
+static void doom(struct app_client *c)
+{
+	c->doomed = true;
+	if (!c->in_input)
+		c->wake(c->ctx);
+}
+
 /* ---- the server ----------------------------------------------------------------------------- */
 
 enum err app_server_new(struct app_server **out, const struct app_backend *backend,
@@ -88,7 +95,14 @@ void app_server_configure(struct app_server *s, const struct conf_app *conf)
 		struct app_client *c = list_entry(n, struct app_client, node);
 
 		c->rights = app_rights(conf, &c->peer);
+		if (app_peer_is_remote(&c->peer) && !app_find_user(conf, c->peer.user))
+			doom(c);
 	}
+}
+
+const struct conf_app *app_server_conf(const struct app_server *s)
+{
+	return &s->conf;
 }
 
 uint64_t app_server_now(const struct app_server *s)
@@ -124,7 +138,8 @@ bool app_server_admits(struct app_server *s, const struct app_peer *peer)
 	struct app_user *user;
 	uint64_t now = app_server_now(s);
 
-	if (s->num_clients == APP_CLIENTS_MAX || app_user_get(&s->users, &user, peer->uid, now))
+	if (s->num_clients == APP_CLIENTS_MAX ||
+	    app_user_get(&s->users, &user, peer->uid, peer->user, now))
 		return false;
 	if (user->num_clients < s->conf.clients_per_uid &&
 	    app_user_spend(user, s->conf.requests_per_second, now))
@@ -141,7 +156,7 @@ enum err app_client_open(struct app_server *s, struct app_client **out, const st
 
 	if (s->num_clients == APP_CLIENTS_MAX)
 		return ERR_FULL;
-	TRY(app_user_get(&s->users, &user, peer->uid, app_server_now(s)));
+	TRY(app_user_get(&s->users, &user, peer->uid, peer->user, app_server_now(s)));
 	if (user->num_clients >= s->conf.clients_per_uid)
 		return ERR_FULL;
 	c = mem_alloc(sizeof(*c));
@@ -239,13 +254,6 @@ bool app_client_doomed(const struct app_client *c)
 
 /* ---- sending -------------------------------------------------------------------------------- */
 
-static void doom(struct app_client *c)
-{
-	c->doomed = true;
-	if (!c->in_input)
-		c->wake(c->ctx);
-}
-
 static bool has_room(const struct app_client *c, size_t len)
 {
 	return c->queued + len <= APP_CLIENT_QUEUE_MAX &&
@@ -278,11 +286,11 @@ void send_message(struct app_client *c, const struct writer *w)
 
 enum err deny(struct call *call, enum err e, const char *why)
 {
-	const struct app_peer *p = &call->client->peer;
+	char who[APP_PEER_TEXT_MAX];
 
 	if (log_limited(&call->client->user->denials, DENIALS_BURST, app_server_now(call->server)))
-		LOG(WARN, CFG, NULL, "user %u (process %d) is refused %s: %s", p->uid, p->pid,
-		    app_verb_name(call->msg->verb), why);
+		LOG(WARN, CFG, NULL, "%s is refused %s: %s",
+		    app_peer_text(who, &call->client->peer), app_verb_name(call->msg->verb), why);
 	return e;
 }
 
@@ -320,6 +328,16 @@ static enum err look_at_socket(struct call *call)
 	return ERR_OK;
 }
 
+/* What is done for a socket or a file is done for who has it here. */
+static enum err look_from_where(struct call *call, const struct verb *v)
+{
+	if (!app_peer_is_remote(&call->client->peer) || (v->fd != FD_SOCKET && v->fd != FD_FILE))
+		return ERR_OK;
+	snprintf(call->text, sizeof(call->text),
+		 "a caller from another host has no socket and no file here");
+	return deny(call, ERR_PERM, "it needs a descriptor of this host");
+}
+
 static enum err look_at_fd(struct call *call, const struct verb *v)
 {
 	if (call->fd >= 0 && v->fd == FD_NONE)
@@ -336,6 +354,7 @@ static enum err run(struct call *call)
 
 	if (!v)
 		return ERR_UNSUPPORTED;
+	TRY(look_from_where(call, v));
 	if ((call->client->rights & v->right) != v->right)
 		return deny(call, ERR_PERM, "the user has not the right");
 	TRY(look_at_fd(call, v));
@@ -473,6 +492,17 @@ static void ask(struct app_server *s, struct app_client *c, const struct app_eve
 		(void)s->backend->ops->decide(s->backend->ctx, event->client, event->ask, false);
 }
 
+/* Who asks from another host has no latch of his own: he is told of all, if he may read them. */
+static void tell_readers(struct app_server *s, const struct app_event *event)
+{
+	list_for_each (n, &s->clients) {
+		struct app_client *c = list_entry(n, struct app_client, node);
+
+		if (app_peer_is_remote(&c->peer) && c->events && c->rights & APP_RIGHT_READ_ALL)
+			tell(c, event);
+	}
+}
+
 /* A listener's connections are its client's, and count for nothing. */
 static void note_spawned(struct app_server *s, const struct app_event *event)
 {
@@ -503,6 +533,7 @@ void app_server_event(struct app_server *s, const struct app_event *event)
 	}
 	if (c && c->events)
 		tell(c, event);
+	tell_readers(s, event);
 	wait_tell(s, event->latch);
 	rec = event->gone ? held_find(s, event->latch->id) : NULL;
 	if (rec)

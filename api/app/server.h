@@ -8,7 +8,8 @@
  * A client may do what the administrator lets his user, on what is his: a flow is his who passes
  * its socket, which is looked at with each request and closed before the answer; a latch is his who
  * made it, or who passes the socket that it was made for. Of what is not his he learns nothing: it
- * is answered for as what is not there. Thread: the loop's.
+ * is answered for as what is not there. A client from another host is a name that the administrator
+ * gave, with the rights that stand beside it and nothing of his own. Thread: the loop's.
  */
 #pragma once
 
@@ -30,8 +31,11 @@ MUST_USE enum err app_server_new(struct app_server **out, const struct app_backe
 /* app_server_free - all clients must be closed (asserted). NULL is accepted. */
 void app_server_free(struct app_server *s);
 
-/* app_server_configure - rights and quotas are these from now on, for who is connected too. */
+/* app_server_configure - rights and quotas are these from now on, for who is connected too; who
+ * asks from another host and is not named any more is cut off. app_server_conf - what is in force.
+ */
 void app_server_configure(struct app_server *s, const struct conf_app *conf) NONNULL(1, 2);
+const struct conf_app *app_server_conf(const struct app_server *s) NONNULL(1);
 
 /* app_server_event - tell clients and answer those that wait; every event of the engine, in order.
  */

@@ -151,13 +151,14 @@ enum err verb_demand(struct call *call)
 	return call->ops->socket_mark(call->ctx, call->fd, token);
 }
 
-/* The latch that follows is in the place of the old one, for the quota too. */
+/* The latch that follows is in the place of the old one, for the quota too; it is whose that was,
+ * if an administrator has it made. */
 enum err verb_reauthenticate(struct call *call)
 {
 	struct app_demand demand;
 	struct app_latch latch, next;
 	struct held *rec;
-	uint64_t id;
+	uint64_t id, client;
 	bool keep;
 
 	TRY(latch_own(call, &latch, APP_RIGHT_ADMIN));
@@ -168,6 +169,7 @@ enum err verb_reauthenticate(struct call *call)
 			     call->text));
 	rec = held_find(call->server, latch.id);
 	keep = rec && rec->keep;
+	client = rec && !latch_is_own(call, &latch) ? rec->client : call->client->number;
 	TRY(call->ops->reauthenticate(call->ctx, &id, latch.id, &demand, call->text));
 	app_put_u64(&call->out, APP_A_LATCH, id);
 	memset(&next, 0, sizeof(next));
@@ -176,7 +178,7 @@ enum err verb_reauthenticate(struct call *call)
 	rec = held_find(call->server, latch.id);
 	if (rec)
 		held_drop(call->server, rec);
-	return held_add(call->server, &next, call->client->number, true, keep);
+	return held_add(call->server, &next, client, true, keep);
 }
 
 enum err verb_delete(struct call *call)
