@@ -18,6 +18,7 @@
 #include <uv.h>
 
 #include "api/app/listen.h"
+#include "api/app/listen_tls.h"
 #include "api/engine/app.h"
 #include "api/engine/backend.h"
 #include "api/engine/engine.h"
@@ -57,7 +58,9 @@ struct daemon {
 	struct app_backend app_backend;
 	struct app_server *app; /* NULL: applications may ask nothing */
 	struct app_listen *app_listen;
-	const struct conf *app_conf; /* whose rights are in force there; never looked into */
+	struct app_listen_tls *network; /* NULL: other hosts may ask nothing */
+	uint8_t network_digest[32];     /* of what it was opened with */
+	const struct conf *app_conf;    /* whose rights are in force there; never looked into */
 	uv_prepare_t on_sleep;
 	struct engine_observer observer;
 	struct log_sink sink;
@@ -226,14 +229,44 @@ static enum err instance(uint64_t *out)
 	return rng_fill(rng_system(), out, sizeof(*out));
 }
 
+static enum err network_open(struct daemon *d, const struct conf_network *conf)
+{
+	char why[TLS_WHY_MAX] = "memory is short";
+	enum err err = ERR_OK;
+
+	memcpy(d->network_digest, conf->digest, sizeof(d->network_digest));
+	if (conf->num_addrs)
+		err = app_listen_tls_open(&d->network, why, &d->loop, d->app, conf);
+	if (err)
+		LOG(ERROR, DMN, NULL, "the network interface cannot be opened: %s", why);
+	if (err) /* the next configuration is tried, even if it is the same */
+		memset(d->network_digest, 0, sizeof(d->network_digest));
+	else if (conf->num_addrs)
+		LOG(INFO, DMN, NULL, "other hosts may ask at port %u", conf->port);
+	return err;
+}
+
+/* Other addresses, keys or authorities: who is connected by the old ones comes again. */
+static void network_configure(struct daemon *d, const struct conf_network *conf)
+{
+	if (memcmp(d->network_digest, conf->digest, sizeof(d->network_digest)) == 0)
+		return;
+	app_listen_tls_close(d->network);
+	d->network = NULL;
+	if (network_open(d, conf))
+		LOG(ERROR, DMN, NULL, "other hosts may ask nothing until it is loaded again");
+}
+
 /* A configuration that was loaded, by whatever way, has other rights: it is another object. */
 static void before_sleep(uv_prepare_t *handle)
 {
 	struct daemon *d = handle->data;
 	const struct conf *conf = engine_conf(d->engine);
 
-	if (conf != d->app_conf)
+	if (conf != d->app_conf) {
 		app_server_configure(d->app, &conf->daemon.app);
+		network_configure(d, &conf->daemon.app.network);
+	}
 	d->app_conf = conf;
 }
 
@@ -267,7 +300,7 @@ static enum err app_open(struct daemon *d)
 	}
 	engine_app_observe(d->engine, on_app_event, d);
 	watch_rights(d);
-	return ERR_OK;
+	return network_open(d, &conf->network);
 }
 
 static void app_close(struct daemon *d)
@@ -275,6 +308,8 @@ static void app_close(struct daemon *d)
 	engine_app_observe(d->engine, NULL, NULL);
 	if (d->app_listen)
 		uv_close((uv_handle_t *)&d->on_sleep, NULL);
+	app_listen_tls_close(d->network);
+	d->network = NULL;
 	app_listen_close(d->app_listen);
 	d->app_listen = NULL;
 }
