@@ -78,6 +78,11 @@ struct driver *dataplane_sender(struct dataplane *dp, uint16_t port, uint32_t wo
 MUST_USE enum err dataplane_vif_add(struct dataplane *dp, uint32_t *out_scope, uint16_t *out_port,
 				    struct driver *driver) NONNULL(1, 2, 3, 4);
 
+/* dataplane_vif_only - from the return on packets of this class alone come out there, until it is
+ * removed; others are dropped (CLASS). 0: any. Errors: NOT_FOUND, SYS (as above). */
+MUST_USE enum err dataplane_vif_only(struct dataplane *dp, uint32_t scope, uint32_t token)
+	NONNULL(1);
+
 /* dataplane_vif_remove - closes the driver; no policy or pair may have the scope any more (asserted
  * for policies). Errors: NOT_FOUND, SYS. */
 MUST_USE enum err dataplane_vif_remove(struct dataplane *dp, uint32_t scope) NONNULL(1);

@@ -218,6 +218,14 @@ static inline enum drop_reason restore(const struct worker *w, struct packet *p,
 	return DROP_NONE;
 }
 
+/* is_barred - another class alone comes out where this one would. */
+static bool is_barred(const struct worker *w, const struct sa_conf *c)
+{
+	const uint32_t only = c->scope ? w->only[scope_port(c->scope)] : 0;
+
+	return only && only != c->token;
+}
+
 void in_finish(struct worker *w, struct pktvec *in, struct pktvec *out)
 {
 	struct flow_id ids[PKTVEC_MAX];
@@ -226,6 +234,7 @@ void in_finish(struct worker *w, struct pktvec *in, struct pktvec *out)
 	struct sa_run run = {0};
 	uint64_t bytes = 0;
 	uint32_t num = 0;
+	bool barred = false;
 
 	in->num = uncover_all(w, in, ids, places);
 	for (uint32_t i = 0; i < in->num; i++) {
@@ -235,14 +244,15 @@ void in_finish(struct worker *w, struct pktvec *in, struct pktvec *out)
 			run_end(w, &run, 0, bytes);
 			run_begin(&run, p->sa);
 			bytes = 0;
+			barred = is_barred(w, run.conf);
 		}
 		const struct sa_conf *c = run.conf;
 		struct flow_entry *e = flow_cache_get(&w->flows, &ids[i], places[i], epoch, now_ns);
 		const uint16_t port = c->scope ? scope_port(c->scope) : w->inner_port;
-		enum drop_reason why = DROP_NONE;
+		enum drop_reason why = barred ? DROP_CLASS : DROP_NONE;
 
 		if (unlikely(e->in_conf != c->uid) || latch_in_due(w, p, e, port))
-			why = admit(w, p, e, c, port);
+			why = barred ? DROP_CLASS : admit(w, p, e, c, port);
 
 		if (likely(why == DROP_NONE))
 			why = restore(w, p, c);

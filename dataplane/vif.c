@@ -43,6 +43,8 @@ static void leave(struct dataplane *dp, uint16_t port)
 {
 	struct driver *gone = &dp->gone[port];
 
+	for (uint32_t i = 0; i < dp->num_workers; i++)
+		dp->workers[i]->only[port] = 0;
 	gone->ops = &gone_ops;
 	gone->role = PORT_INNER;
 	dp->workers[0]->ports[port] = gone;
@@ -105,6 +107,20 @@ enum err dataplane_vif_add(struct dataplane *dp, uint32_t *out_scope, uint16_t *
 	*out_scope = port_scope(port);
 	*out_port = port;
 	return ERR_OK;
+}
+
+enum err dataplane_vif_only(struct dataplane *dp, uint32_t scope, uint32_t token)
+{
+	uint16_t port = scope_port(scope);
+	bool running = dp->running;
+
+	if (scope == 0 || port >= dp->num_ports || dp->workers[0]->scopes[port] != scope ||
+	    is_gone(dp, port))
+		return ERR_NOT_FOUND;
+	dataplane_stop(dp);
+	for (uint32_t i = 0; i < dp->num_workers; i++)
+		dp->workers[i]->only[port] = token;
+	return go_on(dp, running);
 }
 
 enum err dataplane_vif_remove(struct dataplane *dp, uint32_t scope)

@@ -119,6 +119,7 @@ struct worker {
 	struct driver *ports[WORKER_MAX_PORTS]; /* queues; NULL: another worker has them */
 	enum port_role roles[WORKER_MAX_PORTS];
 	uint32_t scopes[WORKER_MAX_PORTS];  /* of inner ports; 0 = shared */
+	uint32_t only[WORKER_MAX_PORTS];    /* the one class that comes out there; 0 = any */
 	uint16_t senders[WORKER_MAX_PORTS]; /* worker that sends by the port for this one */
 	uint64_t routed;                    /* bits of the ports that are a router's */
 	uint64_t latched;                   /* of those whose TCP connections are latched */

@@ -105,6 +105,45 @@ static void test_the_same_addresses_stay_apart(void)
 	close_two(&bed);
 }
 
+/* D4: an interface that tells whose a packet is tells it of all that come out there. */
+static void test_D4_of_one_class_alone(void)
+{
+	struct bed bed;
+	uint32_t token, other;
+
+	open_two(&bed, NULL);
+	token = dataplane_group_token(bed.b.dp, vifs[0][1].group);
+	other = token + 1;
+	CU_ASSERT_FATAL(token != 0);
+	CU_ASSERT(dataplane_vif_only(bed.b.dp, 0, token) == ERR_NOT_FOUND);
+	CU_ASSERT(dataplane_vif_only(bed.b.dp, 65, token) == ERR_NOT_FOUND);
+	CU_ASSERT(dataplane_vif_only(bed.b.dp, vifs[0][1].scope, token) == ERR_OK);
+	for (int i = 0; i < 2; i++) {
+		give(vifs[0][0].far, 100);
+		give(vifs[1][0].far, 200);
+		bed_turn(&bed);
+		CU_ASSERT(got(vifs[0][1].far) == 100);
+		CU_ASSERT(got(vifs[1][1].far) == 200);
+	}
+	/* Also what the flow cache knows already; the others' is another affair. */
+	CU_ASSERT(dataplane_vif_only(bed.b.dp, vifs[0][1].scope, other) == ERR_OK);
+	for (uint32_t i = 0; i < 2; i++) {
+		give(vifs[0][0].far, 100);
+		give(vifs[1][0].far, 200);
+		give(bed.a.host, 300);
+		bed_turn(&bed);
+		CU_ASSERT(!got(vifs[0][1].far));
+		CU_ASSERT(got(vifs[1][1].far) == 200);
+		CU_ASSERT(got(bed.b.host) == 300);
+		CU_ASSERT(bed_dropped(&bed.b, DROP_CLASS) == i + 1);
+	}
+	CU_ASSERT(dataplane_vif_only(bed.b.dp, vifs[0][1].scope, 0) == ERR_OK);
+	give(vifs[0][0].far, 100);
+	bed_turn(&bed);
+	CU_ASSERT(got(vifs[0][1].far) == 100);
+	close_two(&bed);
+}
+
 /* What another interface's policy protects is nothing to this one, and never goes in the clear. */
 static void test_S56_a_policy_is_its_interfaces(void)
 {
@@ -319,6 +358,7 @@ static void test_they_come_and_go_under_workers(void)
 
 static const struct tap_test tests[] = {
 	TAP_TEST(test_the_same_addresses_stay_apart),
+	TAP_TEST(test_D4_of_one_class_alone),
 	TAP_TEST(test_S56_a_policy_is_its_interfaces),
 	TAP_TEST(test_S56_selectors_hold_in_an_interface),
 	TAP_TEST(test_fragments_stay_apart),
