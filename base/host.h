@@ -74,6 +74,14 @@ struct host_cgroup {
 	uint32_t level;
 };
 
+/* struct host_link - a device as it is now: its index, whether anything was ever received by it,
+ * and whether the address that was asked about is one of its own. */
+struct host_link {
+	uint32_t ifindex;
+	bool used;
+	bool has;
+};
+
 /* HOST_SHADOW_QUEUES_MAX - that a shadow is opened with. */
 #define HOST_SHADOW_QUEUES_MAX 64
 
@@ -132,6 +140,9 @@ struct host_ops {
 	enum err (*link_del)(void *ctx, const char *ifname);
 	/* link_mtu - of the interface that leads to `remote`. */
 	enum err (*link_mtu)(void *ctx, uint32_t *out_mtu, const struct ip_addr *remote);
+	/* link_look - addr may be unset. Errors: as all, NOT_FOUND. */
+	enum err (*link_look)(void *ctx, struct host_link *out, const char *ifname,
+			      const struct ip_addr *addr);
 	/* addr_add, addr_del - an address on an interface (no duplicate detection for IPv6). */
 	enum err (*addr_add)(void *ctx, const char *ifname, const struct ip_prefix *addr);
 	enum err (*addr_del)(void *ctx, const char *ifname, const struct ip_prefix *addr);

@@ -183,6 +183,28 @@ static void addr_line(char line[static FAKE_HOST_LINE_MAX], const char *ifname,
 	snprintf(line, FAKE_HOST_LINE_MAX, "addr %s %s", ifname, ip_prefix_text(text, addr));
 }
 
+static enum err link_look(void *ctx, struct host_link *out, const char *ifname,
+			  const struct ip_addr *addr)
+{
+	struct fake_host *f = ctx;
+	const struct ip_prefix whole = {.addr = *addr, .len = (uint8_t)(ip_addr_len(addr) * 8)};
+	char line[FAKE_HOST_LINE_MAX];
+	enum err e = call(f, "link_look");
+
+	if (e)
+		return e;
+	*out = (struct host_link){.used = f->link_used};
+	snprintf(line, sizeof(line), "tap %s", ifname);
+	for (size_t i = 0; i < f->num_lines; i++)
+		if (strcmp(f->lines[i], line) == 0)
+			out->ifindex = f->ifindex;
+	if (addr->family) {
+		addr_line(line, ifname, &whole);
+		out->has = fake_host_has(f, line);
+	}
+	return out->ifindex ? ERR_OK : ERR_NOT_FOUND;
+}
+
 static enum err addr_add(void *ctx, const char *ifname, const struct ip_prefix *addr)
 {
 	char line[FAKE_HOST_LINE_MAX];
@@ -697,6 +719,7 @@ static const struct host_ops ops = {
 	.link_set = link_set,
 	.link_del = link_del,
 	.link_mtu = link_mtu,
+	.link_look = link_look,
 	.addr_add = addr_add,
 	.addr_del = addr_del,
 	.route_add = route_add,
@@ -743,6 +766,7 @@ void fake_host_init(struct fake_host *f)
 	f->source4 = ip_addr_v4(doc4);
 	f->source6 = ip_addr_v6(doc6);
 	f->link_mtu = 1500;
+	f->ifindex = 5;
 	f->rp_filter_ok = true;
 }
 

@@ -28,6 +28,8 @@ struct fake_host {
 	struct ip_addr source4, source6; /* source_for(), addrs(); unset = NOT_FOUND */
 	struct ip_addr local;            /* local_in(), if it lies in the selector */
 	uint32_t link_mtu;
+	bool link_used;   /* link_look(): by what was there before */
+	uint32_t ifindex; /* and the index of every device that it finds */
 	bool rp_filter_ok;
 	bool tun_only;             /* tap_open() gives a packet-info TUN */
 	uint32_t queues;           /* and so many queues at most; as many as are wanted */

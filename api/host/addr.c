@@ -205,3 +205,41 @@ enum err host_addrs(void *ctx, struct ip_addr *out, size_t *out_num, size_t max)
 		*out_num = list.num;
 	return err;
 }
+
+/* struct addr_look - whether a device has an address. */
+struct addr_look {
+	const struct ip_addr *addr;
+	uint32_t ifindex;
+	bool found;
+};
+
+static int look_cb(const struct nlmsghdr *head, void *data)
+{
+	struct addr_look *l = data;
+	const struct ifaddrmsg *ifa = mnl_nlmsg_get_payload(head);
+	struct addr_attrs attrs = {0};
+	struct ip_addr addr;
+
+	if (mnl_attr_parse(head, sizeof(*ifa), addr_attr_cb, &attrs) < 0)
+		return MNL_CB_ERROR;
+	if (!attrs.local)
+		attrs.local = attrs.address;
+	if (ifa->ifa_index == l->ifindex && attrs.local &&
+	    !netlink_get_addr(&addr, attrs.local, ifa->ifa_family))
+		l->found |= ip_addr_equal(&addr, l->addr);
+	return MNL_CB_OK;
+}
+
+enum err host_addr_on(struct host_linux *h, bool *out, uint32_t ifindex, const struct ip_addr *addr)
+{
+	struct addr_look look = {.addr = addr, .ifindex = ifindex};
+	struct netlink_msg m;
+	struct ifaddrmsg *ifa = netlink_begin(&m, RTM_GETADDR, NLM_F_DUMP, sizeof(*ifa));
+	enum err err;
+
+	ifa->ifa_family = af_of(addr);
+	err = netlink_talk(h, &m, look_cb, &look);
+	if (!err)
+		*out = look.found;
+	return err;
+}

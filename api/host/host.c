@@ -104,6 +104,7 @@ static const struct host_ops host_linux_ops = {
 	.link_set = host_link_set,
 	.link_del = host_link_del,
 	.link_mtu = host_link_mtu,
+	.link_look = host_link_look,
 	.addr_add = host_addr_add,
 	.addr_del = host_addr_del,
 	.route_add = host_route_add,

@@ -103,7 +103,8 @@ enum err host_link_gso(void *ctx, const char *ifname, uint32_t max_len, uint32_t
 /* struct link_facts - of one device. */
 struct link_facts {
 	uint32_t mtu;
-	bool is_tun; /* made by the TUN/TAP driver */
+	bool is_tun;       /* made by the TUN/TAP driver */
+	uint64_t received; /* packets, ever */
 };
 
 static int kind_cb(const struct nlattr *attr, void *data)
@@ -122,6 +123,10 @@ static int link_attr_cb(const struct nlattr *attr, void *data)
 	struct link_facts *f = data;
 
 	switch (mnl_attr_get_type(attr)) {
+	case IFLA_STATS64: /* received packets come first; nothing is aligned */
+		if (mnl_attr_get_payload_len(attr) >= sizeof(f->received))
+			memcpy(&f->received, mnl_attr_get_payload(attr), sizeof(f->received));
+		return MNL_CB_OK;
 	case IFLA_MTU:
 		if (mnl_attr_validate(attr, MNL_TYPE_U32) >= 0)
 			f->mtu = mnl_attr_get_u32(attr);
@@ -183,5 +188,24 @@ enum err host_link_mtu(void *ctx, uint32_t *out_mtu, const struct ip_addr *remot
 	if (err)
 		return err;
 	*out_mtu = route.mtu && route.mtu < facts.mtu ? route.mtu : facts.mtu;
+	return ERR_OK;
+}
+
+enum err host_link_look(void *ctx, struct host_link *out, const char *ifname,
+			const struct ip_addr *addr)
+{
+	struct host_linux *h = ctx;
+	struct host_link link = {0};
+	struct link_facts facts;
+	enum err err = host_ifindex(&link.ifindex, ifname);
+
+	if (!err)
+		err = link_get(h, &facts, link.ifindex);
+	if (!err && addr->family)
+		err = host_addr_on(h, &link.has, link.ifindex, addr);
+	if (err)
+		return err;
+	link.used = facts.received != 0;
+	*out = link;
 	return ERR_OK;
 }

@@ -69,12 +69,17 @@ void host_mirror_close(void *ctx, struct host_mirror *m);
 MUST_USE enum err host_link_set(void *ctx, const char *ifname, uint32_t mtu, const uint8_t *mac);
 MUST_USE enum err host_link_del(void *ctx, const char *ifname);
 MUST_USE enum err host_link_mtu(void *ctx, uint32_t *out_mtu, const struct ip_addr *remote);
+MUST_USE enum err host_link_look(void *ctx, struct host_link *out, const char *ifname,
+				 const struct ip_addr *addr);
 
 /* addr.c */
 MUST_USE enum err host_addr_add(void *ctx, const char *ifname, const struct ip_prefix *addr);
 MUST_USE enum err host_addr_del(void *ctx, const char *ifname, const struct ip_prefix *addr);
 MUST_USE enum err host_local_in(void *ctx, struct ip_addr *out, const struct ts *ts);
 MUST_USE enum err host_addrs(void *ctx, struct ip_addr *out, size_t *out_num, size_t max);
+/* host_addr_on - the device has this address. */
+MUST_USE enum err host_addr_on(struct host_linux *h, bool *out, uint32_t ifindex,
+			       const struct ip_addr *addr) NONNULL(1, 2, 4);
 /* host_addr_always - give the device the address that it always has. */
 MUST_USE enum err host_addr_always(struct host_linux *h, uint32_t ifindex) NONNULL(1);
 

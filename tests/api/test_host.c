@@ -503,6 +503,38 @@ static void test_rules(void)
 	h.ops->close(h.ctx);
 }
 
+/* What is known of a device: its index, its addresses, and whether something came by it. */
+static void test_link_look(void)
+{
+	static const uint8_t frame[60] = {[12] = 0x88, [13] = 0xb5};
+	struct ip_addr none = {0}, own4 = addr("10.77.0.1"), own6 = addr("fd77::1"),
+		       always = addr("169.254.43.1"), others = addr("10.1.0.1");
+	struct host_link link = {0};
+	struct host h;
+	int fd;
+
+	if (!begin(&h))
+		return;
+	fd = open_device(&h, "lk0");
+	CU_ASSERT_EQUAL(h.ops->link_look(h.ctx, &link, "lk1", &none), ERR_NOT_FOUND);
+	OK(h.ops->link_look(h.ctx, &link, "lk0", &none));
+	CU_ASSERT(link.ifindex == if_nametoindex("lk0") && !link.used && !link.has);
+	netns_sh("ip addr add 10.77.0.1/24 dev lk0 && ip addr add fd77::1/64 dev lk0 nodad");
+	OK(h.ops->link_look(h.ctx, &link, "lk0", &own4));
+	CU_ASSERT(link.has);
+	OK(h.ops->link_look(h.ctx, &link, "lk0", &own6));
+	CU_ASSERT(link.has);
+	OK(h.ops->link_look(h.ctx, &link, "lk0", &always));
+	CU_ASSERT(link.has);
+	OK(h.ops->link_look(h.ctx, &link, "lk0", &others));
+	CU_ASSERT(!link.has && !link.used);
+	CU_ASSERT_EQUAL(write(fd, frame, sizeof(frame)), sizeof(frame));
+	OK(h.ops->link_look(h.ctx, &link, "lk0", &none));
+	CU_ASSERT(link.used);
+	close(fd);
+	h.ops->close(h.ctx);
+}
+
 static void test_source_and_mtu(void)
 {
 	struct ip_prefix all4 = prefix("0.0.0.0/0");
@@ -1046,6 +1078,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_routes),
 	TAP_TEST(test_route_flush),
 	TAP_TEST(test_rules),
+	TAP_TEST(test_link_look),
 	TAP_TEST(test_source_and_mtu),
 	TAP_TEST(test_local_in),
 	TAP_TEST(test_addrs),
