@@ -110,6 +110,7 @@ struct verb {
 VERB(verb_hello); /* verbs_read.c */
 VERB(verb_socket_token);
 VERB(verb_token_info);
+VERB(verb_interface_token);
 VERB(verb_latch_find);
 VERB(verb_latch_inquire);
 VERB(verb_profiles);

@@ -74,6 +74,8 @@ static const struct shape shapes[] = {
 	[APP_A_STATE] = ENUM_SHAPE(5),
 	[APP_A_UID] = U32_SHAPE,
 	[APP_A_PAIR] = ONE(FLOW),
+	[APP_A_INTERFACE] = U32_SHAPE,
+	[APP_A_MARKS] = ONE(BOOL),
 	[APP_A_PROFILE] = TEXT_SHAPE(31),
 	[APP_A_PEER] = TEXT_SHAPE(ID_LEN),
 	[APP_A_LOCAL] = TEXT_SHAPE(ID_LEN),
@@ -469,6 +471,7 @@ const char *app_verb_name(uint16_t verb)
 		[APP_CREDENTIAL_ADD] = "credential-add",
 		[APP_LIST] = "list",
 		[APP_RUN] = "run",
+		[APP_INTERFACE_TOKEN] = "interface-token",
 	};
 
 	return verb < APP_NUM_VERBS && names[verb] ? names[verb] : "?";

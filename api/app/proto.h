@@ -40,7 +40,7 @@
 
 /* enum app_verb - what is asked, or told. fd: the socket that it is about travels with it. */
 enum app_verb {
-	APP_HELLO = 1,           /* -> VERSION, INSTANCE, RIGHTS */
+	APP_HELLO = 1,           /* -> VERSION, INSTANCE, RIGHTS, MARKS */
 	APP_SOCKET_TOKEN = 2,    /* fd of a connection -> TOKEN */
 	APP_TOKEN_INFO = 3,      /* TOKEN, fd that it reaches -> CLASS */
 	APP_LATCH_CREATE = 4,    /* fd, demand -> LATCH; the state follows in events */
@@ -61,6 +61,8 @@ enum app_verb {
 	APP_RUN = 19, /* fd of a control group's directory, demand, TIMEOUT_MS -> LATCH, TOKEN:
 		       * while the client is there its processes reach such a peer or nobody;
 		       * answered when it stands or fails */
+	APP_INTERFACE_TOKEN = 20, /* fd, INTERFACE, FLOW: a datagram came by it, to FLOW's local
+				   * address -> TOKEN, TIMEOUT_MS that this holds */
 	APP_NUM_VERBS,
 
 	APP_EV_LATCH = 256,   /* LATCH_INFO: its state is another */
@@ -114,6 +116,8 @@ enum app_attr_type {
 	APP_A_STATE = 16,
 	APP_A_UID = 17,
 	APP_A_PAIR = 18, /* FLOW: of a socket of several pairs of addresses that one, as TCP's */
+	APP_A_INTERFACE = 19, /* its index */
+	APP_A_MARKS = 20,     /* the token of a datagram is in its mark */
 	/* a demand */
 	APP_A_PROFILE = 32,
 	APP_A_PEER = 33,

@@ -33,6 +33,7 @@ static const struct verb verbs[APP_NUM_VERBS] = {
 	[APP_CREDENTIAL_ADD] = {APP_RIGHT_CONFIGURE, FD_FILE, verb_credential_add},
 	[APP_LIST] = {APP_RIGHT_READ_ALL, FD_NONE, verb_list},
 	[APP_RUN] = {APP_RIGHT_USE, FD_FILE, verb_run},
+	[APP_INTERFACE_TOKEN] = {APP_RIGHT_READ_OWN, FD_SOCKET, verb_interface_token},
 };
 
 static void doom(struct app_client *c)

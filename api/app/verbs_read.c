@@ -12,6 +12,7 @@ enum err verb_hello(struct call *call)
 	app_put_u32(&call->out, APP_A_VERSION, APP_VERSION);
 	app_put_u64(&call->out, APP_A_INSTANCE, call->server->instance);
 	app_put_u32(&call->out, APP_A_RIGHTS, call->client->rights);
+	app_put_bool(&call->out, APP_A_MARKS, call->ops->has_marks(call->ctx));
 	return ERR_OK;
 }
 
@@ -43,6 +44,22 @@ enum err verb_token_info(struct call *call)
 		return deny(call, ERR_NOT_FOUND, "the token reaches no socket of his");
 	TRY(call->ops->class_info(call->ctx, &class, token));
 	put_class(&call->out, &class);
+	return ERR_OK;
+}
+
+/* Of a datagram that is said to have come to a socket, which has to be one that it may come to. */
+enum err verb_interface_token(struct call *call)
+{
+	uint32_t ifindex = app_attr_u32(call->in, APP_A_INTERFACE, 0), token, ms;
+	struct flow to;
+
+	if (!ifindex || app_attr_flow(call->in, APP_A_FLOW, &to) || !to.local.family)
+		return ERR_INVAL;
+	TRY(call->ops->interface_token(call->ctx, &token, &ms, ifindex, &to.local));
+	if (!call->ops->class_reaches(call->ctx, token, &call->sock.flow))
+		return deny(call, ERR_NOT_FOUND, "the token reaches no socket of his");
+	app_put_u32(&call->out, APP_A_TOKEN, token);
+	app_put_u32(&call->out, APP_A_TIMEOUT_MS, ms);
 	return ERR_OK;
 }
 

@@ -58,6 +58,7 @@ static struct {
 	const struct ipsec_backend *ops;     /* of this one; NULL: there is none */
 	void *conn;
 	uint64_t instance;
+	bool marks; /* of that daemon */
 	uint32_t last_id;
 	bool reading; /* some thread polls */
 	bool was_up;
@@ -336,6 +337,7 @@ static int greet(void)
 	struct waiter w;
 	uint64_t instance;
 	int err = ask_simple(APP_HELLO, &msg, &w);
+	bool marks = !err && app_attr_bool(&msg.attrs, APP_A_MARKS, false);
 
 	instance = err ? 0 : app_attr_u64(&msg.attrs, APP_A_INSTANCE, 0);
 	parts_free(&w.parts);
@@ -343,8 +345,10 @@ static int greet(void)
 		err = ask_simple(APP_EVENTS, &msg, &w);
 		parts_free(&w.parts);
 	}
-	if (!err)
+	if (!err) {
 		g.instance = instance;
+		g.marks = marks;
+	}
 	return err;
 }
 
@@ -556,6 +560,16 @@ uint64_t instance_now(void)
 	}
 	leave();
 	return instance;
+}
+
+bool marks_tell(void)
+{
+	bool marks;
+
+	enter();
+	marks = g.marks;
+	leave();
+	return marks;
 }
 
 /* ---- events --------------------------------------------------------------------------------- */

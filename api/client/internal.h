@@ -43,6 +43,8 @@ int transact_each(struct request *r, int fd, void (*fn)(void *arg, const struct 
  * readable when event_take() has something; -1. event_take - 1: *kind is one of our own, or 0 and
  * *out the message; 0: there is none. */
 uint64_t instance_now(void);
+/* marks_tell - to this daemon the bits of a token in a mark are one, and nobody else's. */
+bool marks_tell(void);
 int events_open(void);
 int event_take(enum ipsec_app_event_kind *kind, struct reply *out);
 
@@ -124,10 +126,31 @@ uint64_t socket_cookie(int fd);
 /* memory_file - a sealed file in memory with these bytes. -1 with errno. linux.c */
 int memory_file(const void *bytes, size_t len);
 
-/* token_marks_enable - datagrams of this socket bring their class along. token_mark_of - which one
+/* SOCKETS_MAX - that bring tokens, and are asked what these stand for. sockets_bringing - those
+ * that are open. socket.c */
+#define SOCKETS_MAX 64
+uint32_t sockets_bringing(int out[static SOCKETS_MAX]);
+
+/* struct arrival - the index of the interface that a datagram came by, and the address of this host
+ * that it came to. arrival_of - false: msg does not say so, or it came to many. linux.c */
+struct arrival {
+	uint32_t ifindex;
+	struct ip_addr to;
+};
+bool arrival_of(const struct msghdr *msg, struct arrival *out);
+/* arrival_token - of the one class that comes there by this interface; 0 with errno. ENOENT: it has
+ * none. arrivals_forget - ask anew. arrival.c */
+uint32_t arrival_token(const struct arrival *a);
+void arrivals_forget(void);
+/* socket_network - number of its network namespace; 0: not known. linux.c */
+uint64_t socket_network(int fd);
+
+/* token_marks_enable - datagrams of this socket bring their class along. arrivals_enable - and the
+ * interface that they came by. token_mark_of - which one
  * a received message has; 0: none. token_mark_allowed - this process may say one for a message.
  * token_mark_put - say it, in msg's control data. linux.c */
 int token_marks_enable(int fd);
+int arrivals_enable(int fd);
 uint32_t token_mark_of(const struct msghdr *msg);
 bool token_mark_allowed(void);
 void token_mark_put(struct msghdr *msg, uint32_t token);

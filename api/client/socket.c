@@ -6,8 +6,6 @@
 #include <pthread.h>
 #include <string.h>
 
-#define SOCKETS_MAX 64 /* that bring tokens, and are asked what these stand for */
-
 /* A socket that brings tokens. Its number may be another's meanwhile, its cookie not. */
 static struct {
 	pthread_mutex_t lock;
@@ -45,7 +43,7 @@ int class_by_socket(struct ipsec_pToken *t, int fd)
 	return class_by_pair(t, fd, NULL);
 }
 
-static uint32_t sockets(int out[static SOCKETS_MAX])
+uint32_t sockets_bringing(int out[static SOCKETS_MAX])
 {
 	uint32_t num = 0;
 
@@ -67,7 +65,7 @@ int ptoken_know(struct ipsec_pToken *t)
 
 	if (!t->handle || t->known)
 		return 0;
-	num = sockets(fds);
+	num = sockets_bringing(fds);
 	for (uint32_t i = 0; i < num; i++) {
 		if (!class_by_socket(t, fds[i]))
 			return 0;
@@ -147,9 +145,10 @@ int ipsec_enable_msg_pToken(int fd)
 
 	if (!cookie)
 		return fail(EINVAL, "this is no socket");
-	if (token_marks_enable(fd))
+	/* An older kernel brings the interface alone. */
+	if (token_marks_enable(fd) & arrivals_enable(fd))
 		return fail(EOPNOTSUPP, "this kernel brings no tokens with messages");
-	(void)sockets(seen); /* closed ones go */
+	(void)sockets_bringing(seen); /* closed ones go */
 	pthread_mutex_lock(&bringing.lock);
 	full = bringing.num == SOCKETS_MAX;
 	if (!full) {
@@ -157,24 +156,43 @@ int ipsec_enable_msg_pToken(int fd)
 		bringing.list[bringing.num++].cookie = cookie;
 	}
 	pthread_mutex_unlock(&bringing.lock);
+	arrivals_forget(); /* it may be of another network */
 	return full ? fail(EDQUOT, "too many sockets bring tokens") : 0;
+}
+
+/* handle_of - by the mark, else by the interface; 0 with errno. */
+static uint32_t handle_of(const struct msghdr *msg)
+{
+	uint32_t handle = marks_tell() ? token_mark_of(msg) : 0;
+	struct arrival a;
+
+	if (handle)
+		return handle;
+	if (arrival_of(msg, &a))
+		return arrival_token(&a);
+	fail(ENOENT, "the message came without protection");
+	return 0;
 }
 
 int ipsec_get_msg_pToken(const struct msghdr *msg, ipsec_pToken_t out)
 {
+	uint64_t instance;
 	uint32_t handle;
 
 	if (!msg || !as_ptoken(out))
 		return msg ? -1 : fail(EINVAL, "there is no message");
-	handle = token_mark_of(msg);
+	instance = instance_now();
+	if (!instance)
+		return fail(ECONNREFUSED, "no daemon answers: is latchkeyd running?");
+	handle = handle_of(msg);
 	if (!handle)
-		return fail(ENOENT, "the message came without protection");
+		return -1;
 	/* One and the same token again and again is asked for once. */
-	if (out->handle == handle && out->known && out->instance == instance_now())
+	if (out->handle == handle && out->known && out->instance == instance)
 		return 0;
 	ptoken_reset(out);
 	out->handle = handle;
-	out->instance = instance_now();
+	out->instance = instance;
 	return 0;
 }
 

@@ -131,6 +131,7 @@ static void child_add(struct engine *e, const struct ike_child_add *add)
 {
 	struct child_rec *c = mem_alloc(sizeof(*c));
 	enum err err = c ? child_install(e, c, add) : ERR_NOMEM;
+	struct child_stats st;
 
 	if (err) {
 		LOG(ERROR, CHD, add->conn, "%s cannot be installed: %s", add->child, err_text(err));
@@ -144,6 +145,8 @@ static void child_add(struct engine *e, const struct ike_child_add *add)
 	c->group->num_pairs++;
 	c->group->num_outbound++;
 	policy_joined(e, c->group, add->params.proof);
+	if (c->group->vif && !dataplane_child_stats(e->dp, &st, c->id))
+		vif_class_joined(e, c->group->vif, st.token);
 	htab_insert(&e->children, &c->by_id, bytes_of(&c->id, sizeof(c->id)));
 }
 

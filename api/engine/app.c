@@ -97,6 +97,17 @@ static enum err op_flow_token(void *ctx, uint32_t *out_token, const struct flow 
 	return ERR_OK;
 }
 
+static bool op_has_marks(void *ctx)
+{
+	return ((const struct engine *)ctx)->has_marks;
+}
+
+static enum err op_interface_token(void *ctx, uint32_t *out_token, uint32_t *out_ms,
+				   uint32_t ifindex, const struct ip_addr *to)
+{
+	return vif_class_of(ctx, out_token, out_ms, ifindex, to);
+}
+
 /* struct suite_query - the algorithms of the newest pair of a class. */
 struct suite_query {
 	const struct engine *e;
@@ -418,6 +429,8 @@ struct app_backend engine_app(struct engine *e)
 		.latch_client_gone = op_latch_client_gone,
 		.latch_socket_gone = op_latch_socket_gone,
 		.flow_token = op_flow_token,
+		.has_marks = op_has_marks,
+		.interface_token = op_interface_token,
 		.class_info = op_class_info,
 		.class_reaches = op_class_reaches,
 		.reauthenticate = op_reauthenticate,

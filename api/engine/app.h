@@ -184,6 +184,14 @@ struct app_ops {
 	 * Errors: NOT_FOUND (it is not protected), BAD_STATE (it was not from its first packet). */
 	enum err (*flow_token)(void *ctx, uint32_t *out_token, const struct flow *flow);
 
+	/* has_marks - the low bits of a packet's mark are its class, and nobody else's.
+	 * interface_token - the one class of all that comes to this address of the host by the
+	 * interface of this index; that stays so for *out_ms. Errors: NOT_FOUND (there is no such
+	 * interface, or it has not one class). */
+	bool (*has_marks)(void *ctx);
+	enum err (*interface_token)(void *ctx, uint32_t *out_token, uint32_t *out_ms,
+				    uint32_t ifindex, const struct ip_addr *to);
+
 	/* class_info - Errors: NOT_FOUND. class_reaches - an SA of the class may carry packets to
 	 * this local end (address unset, port 0: any), or could before. */
 	enum err (*class_info)(void *ctx, struct app_class *out, uint32_t token);

@@ -101,7 +101,7 @@ enum err device_tap_open(struct engine *e, struct host_tap *out, uint32_t *out_n
 
 /* device_tokens - sockets learn the class of what they receive, and say what they demand, by marks.
  * Where that cannot be had they have the interface alone. */
-void device_tokens(struct engine *e, const char *name, bool tun)
+bool device_tokens(struct engine *e, const char *name, bool tun)
 {
 	enum err err = tun ? ERR_UNSUPPORTED : HOST(e, token_set, name);
 
@@ -110,6 +110,7 @@ void device_tokens(struct engine *e, const char *name, bool tun)
 		    "%s: sockets cannot be told whose a packet is%s%s; what is left is an "
 		    "interface for each connection",
 		    name, tun ? ", as it is a TUN" : ": ", tun ? "" : err_text(err));
+	return err == ERR_OK;
 }
 
 /* attach_taps - a queue for each of the first num workers. */
@@ -157,7 +158,7 @@ static enum err inner_open(struct engine *e, uint16_t *port)
 	for (uint32_t i = 0; !err && i < d->num_addresses; i++)
 		err = HOST(e, addr_add, d->interface, &d->addresses[i]);
 	if (!err)
-		device_tokens(e, d->interface, taps[0].tun);
+		e->has_marks = device_tokens(e, d->interface, taps[0].tun);
 	if (!err)
 		err = attach_taps(e, port, taps, num);
 	else

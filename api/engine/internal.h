@@ -15,6 +15,7 @@
  *   priority.c the order of policies
  *   roam.c     the host's addresses change: whom to tell
  *   vif.c      virtual interfaces of connections' own
+ *   vif_class.c whose a packet is, by the one of these that it came by
  *   routes.c   what leads their traffic to the virtual interface
  *   connect.c  brings connections up, and takes them down
  *   resolver.c names to addresses, in threads of their own
@@ -166,6 +167,13 @@ struct vif {
 	bool made;                 /* a device of ours; removed with it */
 	bool foreign;              /* a driver of the caller's: it stays */
 	bool wanted;               /* a connection names it */
+	bool marks;                /* sockets are told by marks whose a packet of it is */
+	bool mixed;                /* packets of several classes came out, or may have */
+	uint32_t ifindex;          /* 0 = not known */
+	uint32_t only;             /* the class that alone comes out; 0 = none yet, or mixed */
+	uint64_t told_until_ns;    /* so long what was told of it is believed */
+	struct timer lift;         /* then others may come out, or it may go */
+	struct engine *engine;
 };
 
 struct engine {
@@ -199,6 +207,7 @@ struct engine {
 	struct gateway *gateway; /* NULL: no DPDK's ports */
 	struct dpdk *dpdk;       /* without them: for a lookaside device alone */
 	uint32_t mtu;            /* of the virtual interface now */
+	bool has_marks;          /* they tell sockets of classes, by every interface */
 	bool has_device, has_rules, guard_dirty, has_guard;
 	bool leave_host; /* the start failed: what stands guarded stays so; host is not ours */
 
@@ -244,7 +253,7 @@ MUST_USE enum err device_open(struct engine *e) NONNULL(1);
 MUST_USE enum err device_tap_open(struct engine *e, struct host_tap *out, uint32_t *out_num,
 				  const char *name, uint32_t num) NONNULL(1, 2, 3, 4);
 void device_bound_supers(struct engine *e, const char *name) NONNULL(1, 2);
-void device_tokens(struct engine *e, const char *name, bool tun) NONNULL(1, 2);
+MUST_USE bool device_tokens(struct engine *e, const char *name, bool tun) NONNULL(1, 2);
 MUST_USE enum err device_attach(struct engine *e, const struct engine_port *ports, uint32_t num)
 	NONNULL(1);
 void device_close_port(struct driver *driver) NONNULL(1);
@@ -285,6 +294,16 @@ void vif_settle(struct engine *e) NONNULL(1);
 void vif_fit_mtu(struct engine *e) NONNULL(1);
 MUST_USE enum err vif_guard(struct engine *e) NONNULL(1);
 void vif_fini(struct engine *e) NONNULL(1);
+
+/* vif_class.c: vif_class_open() - a device was made. vif_class_joined() - packets of this class may
+ * come out of it from now on. vif_class_busy() - it was told of, and must stay a while.
+ * vif_class_of() - the one class of what comes by the device of this index to an address; it stays
+ * so for *out_ms. Errors: NOT_FOUND. */
+void vif_class_open(struct engine *e, struct vif *v) NONNULL(1, 2);
+void vif_class_joined(struct engine *e, struct vif *v, uint32_t token) NONNULL(1, 2);
+bool vif_class_busy(struct engine *e, struct vif *v) NONNULL(1, 2);
+MUST_USE enum err vif_class_of(struct engine *e, uint32_t *out_token, uint32_t *out_ms,
+			       uint32_t ifindex, const struct ip_addr *to) NONNULL(1, 2, 3, 5);
 
 /* actions.c */
 void actions_run(struct engine *e) NONNULL(1);

@@ -50,12 +50,15 @@ static struct vif *vif_new(struct engine *e, const char *name)
 	if (!v)
 		return NULL;
 	snprintf(v->name, sizeof(v->name), "%s", name);
+	v->engine = e;
 	list_push_back(&e->vifs, &v->node);
 	return v;
 }
 
-static void vif_forget(struct vif *v)
+static void vif_forget(struct engine *e, struct vif *v)
 {
+	if (v->lift.fire)
+		timer_cancel(&e->timers, &v->lift);
 	list_remove(&v->node);
 	mem_free(v);
 }
@@ -85,7 +88,7 @@ static void vif_close(struct engine *e, struct vif *v)
 	if (v->made && !e->leave_host && HOST(e, link_del, v->name))
 		LOG(WARN, KNL, NULL, "%s could not be removed", v->name);
 	e->guard_dirty = true;
-	vif_forget(v);
+	vif_forget(e, v);
 }
 
 enum err vif_attach(struct engine *e, const char *name, struct driver *driver)
@@ -162,7 +165,8 @@ static enum err make(struct engine *e, struct vif *v, const struct conf_conn *co
 		close(tap.fd);
 		return err;
 	}
-	device_tokens(e, v->name, tap.tun);
+	v->marks = device_tokens(e, v->name, tap.tun) && e->has_marks;
+	vif_class_open(e, v);
 	return attach(e, v, driver);
 }
 
@@ -211,7 +215,7 @@ void vif_settle(struct engine *e)
 	list_for_each_safe (n, &e->vifs) {
 		struct vif *v = list_entry(n, struct vif, node);
 
-		if (!v->wanted && !v->foreign && v->num_groups == 0)
+		if (!v->wanted && !v->foreign && v->num_groups == 0 && !vif_class_busy(e, v))
 			vif_close(e, v);
 	}
 }

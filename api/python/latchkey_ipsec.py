@@ -23,7 +23,7 @@ import struct
 
 _lib = ctypes.CDLL(os.environ.get("LATCHKEY_LIBRARY", "liblatchkey.so.0"), use_errno=True)
 SO_MARK = 36
-MSG_SPACE = 32  # of control data that recvmsg() needs for a token
+MSG_SPACE = 96  # of control data that recvmsg() needs for a token
 _ROOM = 4200
 
 
@@ -332,20 +332,20 @@ def enable_messages(sock):
 
 def of_message(ancillary):
     """The token among what recvmsg() gave as its second value; None: it came without protection."""
+    control = b""
     for level, kind, data in ancillary:
-        if (level, kind) == (socket.SOL_SOCKET, SO_MARK):
-            head = struct.pack("@Nii", struct.calcsize("@Nii") + len(data), level, kind)
-            room = ctypes.create_string_buffer((head + data).ljust(MSG_SPACE, b"\0"), MSG_SPACE)
-            message = _Msghdr(control=ctypes.addressof(room), controllen=MSG_SPACE)
-            token = PToken()
-            try:
-                _must(_lib.ipsec_get_msg_pToken(ctypes.byref(message), token._handle))
-            except IpsecError as error:
-                if error.errno != errno.ENOENT:
-                    raise
-                return None
-            return token
-    return None
+        head = struct.pack("@Nii", struct.calcsize("@Nii") + len(data), level, kind)
+        control += (head + data).ljust(-(-(len(head) + len(data)) // 8) * 8, b"\0")
+    room = ctypes.create_string_buffer(control, len(control))
+    message = _Msghdr(control=ctypes.addressof(room), controllen=len(control))
+    token = PToken()
+    try:
+        _must(_lib.ipsec_get_msg_pToken(ctypes.byref(message), token._handle))
+    except IpsecError as error:
+        if error.errno != errno.ENOENT:
+            raise
+        return None
+    return token
 
 
 def require(sock, peer=None, profile=None):

@@ -6,6 +6,7 @@
  *	state NUMBER   new latches have this state at once
  *	break          the first latch breaks
  *	ask            may the first latch's peer?
+ *	interface      what comes by that of index 5 is of this class
  *	restart        the daemon goes and comes back
  */
 #include "tests/api/app_stand.h"
@@ -18,6 +19,14 @@ static void flows(struct fake_app *f, void *arg)
 {
 	f->any_flow = true;
 	f->classes[0].reaches = (uint16_t) * (int *)arg;
+}
+
+static void interface_tells(struct fake_app *f, void *arg)
+{
+	(void)arg;
+	f->ifindex = 5;
+	f->of_it = 7;
+	f->holds_ms = 1000;
 }
 
 static void state(struct fake_app *f, void *arg)
@@ -48,6 +57,7 @@ static const struct {
 	{"state", state},
 	{"break", break_first},
 	{"ask", ask_first},
+	{"interface", interface_tells},
 };
 
 static void act(struct app_stand *s, const char *word, int number)

@@ -218,6 +218,25 @@ static enum err flow_token(void *ctx, uint32_t *out_token, const struct flow *fl
 	return ERR_OK;
 }
 
+static bool has_marks(void *ctx)
+{
+	return !((const struct fake_app *)ctx)->no_marks;
+}
+
+static enum err interface_token(void *ctx, uint32_t *out_token, uint32_t *out_ms, uint32_t ifindex,
+				const struct ip_addr *to)
+{
+	struct fake_app *f = ctx;
+
+	f->num_asked++;
+	f->to = *to;
+	if (!f->of_it || ifindex != f->ifindex)
+		return ERR_NOT_FOUND;
+	*out_token = f->of_it;
+	*out_ms = f->holds_ms;
+	return ERR_OK;
+}
+
 static enum err class_info(void *ctx, struct app_class *out, uint32_t token)
 {
 	struct fake_class *c = fake_app_class(ctx, token);
@@ -355,6 +374,8 @@ static const struct app_ops ops = {
 	.latch_client_gone = latch_client_gone,
 	.latch_socket_gone = latch_socket_gone,
 	.flow_token = flow_token,
+	.has_marks = has_marks,
+	.interface_token = interface_token,
 	.class_info = class_info,
 	.class_reaches = class_reaches,
 	.reauthenticate = reauthenticate,

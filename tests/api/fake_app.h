@@ -33,6 +33,9 @@ struct fake_app {
 	struct fake_class classes[FAKE_APP_CLASSES];
 	struct app_profile profiles[8];
 	uint32_t num_profiles;
+	bool no_marks;           /* has_marks() */
+	uint32_t ifindex, of_it; /* interface_token(): its class; 0 = none */
+	uint32_t holds_ms;       /* and for how long */
 
 	/* What it was told. */
 	struct app_latch latches[FAKE_APP_LATCHES];
@@ -45,7 +48,8 @@ struct fake_app {
 	uint32_t marked;
 	uint64_t decided_client, decided;
 	bool accepted;
-	uint32_t num_decided, num_inspected;
+	uint32_t num_decided, num_inspected, num_asked;
+	struct ip_addr to; /* by interface_token() */
 	struct app_profile set;
 	char secret[64], ids[128];
 	uint32_t num_certs;

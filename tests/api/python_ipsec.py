@@ -78,6 +78,13 @@ def tokens():
         assert ipsec.of_message(mark) == token and ipsec.of_message(mark).private
         assert ipsec.of_message([]) is None
         assert ipsec.of_message([(socket.SOL_SOCKET, ipsec.SO_MARK, bytes(4))]) is None
+        # By the interface: the fake engine's has index 5.
+        by = [(socket.IPPROTO_IP, 8, struct.pack("=i4s4s", index, address, address))
+              for index, address in ((5, b"\x7f\0\0\1"), (6, b"\x7f\0\0\1"))]
+        server.do("interface")
+        assert ipsec.of_message([mark[0], by[1]]) == token
+        assert ipsec.of_message([(1, 29, bytes(3)), by[0]]) == token
+        assert ipsec.of_message(by[1:]) is None
 
 
 def latches():

@@ -366,6 +366,61 @@ static void test_E5_token_info(void)
 	tear_down(&b);
 }
 
+/* The class of an interface is told to who has a socket that it may reach; to others it is as one
+ * that is not there. */
+static void test_E5_interface_token(void)
+{
+	static const struct flow to = {.local = {.family = IP_V4, .b = {10, 1, 0, 1}}}, none;
+	static const struct {
+		bool other; /* socket */
+		uint32_t ifindex;
+		const struct flow *to;
+		enum app_code code;
+	} rows[] = {
+		{false, 5, &to, APP_OK},        {true, 5, &to, APP_NOT_FOUND},
+		{false, 6, &to, APP_NOT_FOUND}, {false, 0, &to, APP_INVAL},
+		{false, 5, NULL, APP_INVAL},    {false, 5, &none, APP_INVAL},
+	};
+	struct bench b;
+	struct app_client *c;
+	struct answer a, absent = {0};
+	int fds[] = {udp(9), udp(9)};
+
+	set_up(&b);
+	b.fake.classes[0].reaches = port_of(fds[0]);
+	b.fake.ifindex = 5;
+	b.fake.of_it = 7;
+	b.fake.holds_ms = 250;
+	c = client(&b, PLAIN);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		begin(&b, APP_INTERFACE_TOKEN);
+		app_put_u32(&b.w, APP_A_INTERFACE, rows[i].ifindex);
+		if (rows[i].to)
+			app_put_flow(&b.w, APP_A_FLOW, rows[i].to);
+		CU_ASSERT_EQUAL(ask(&b, c, fds[rows[i].other], &a), rows[i].code);
+		if (rows[i].code == APP_OK) {
+			CU_ASSERT_EQUAL(app_attr_u32(&a.msg.attrs, APP_A_TOKEN, 0), 7);
+			CU_ASSERT_EQUAL(app_attr_u32(&a.msg.attrs, APP_A_TIMEOUT_MS, 0), 250);
+			CU_ASSERT_TRUE(ip_addr_equal(&b.fake.to, &to.local));
+		}
+		if (rows[i].code != APP_NOT_FOUND)
+			continue;
+		CU_ASSERT_PTR_NULL(app_attr(&a.msg.attrs, APP_A_TOKEN));
+		CU_ASSERT_TRUE(!absent.msg.attrs.num ||
+			       bytes_equal(app_attr_bytes(&a.msg.attrs, APP_A_TEXT),
+					   app_attr_bytes(&absent.msg.attrs, APP_A_TEXT)));
+		absent = a;
+	}
+	begin(&b, APP_INTERFACE_TOKEN);
+	app_put_u32(&b.w, APP_A_INTERFACE, 5);
+	app_put_flow(&b.w, APP_A_FLOW, &to);
+	CU_ASSERT_EQUAL(ask(&b, c, -1, &a), APP_INVAL);
+	app_client_close(c);
+	close(fds[0]);
+	close(fds[1]);
+	tear_down(&b);
+}
+
 /* struct row - what each user gets of a verb: for his own object, another's, one that is none. */
 struct row {
 	uint16_t verb;
@@ -1488,6 +1543,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_E3_foreign_network),
 	TAP_TEST(test_E4_dead_socket),
 	TAP_TEST(test_E5_token_info),
+	TAP_TEST(test_E5_interface_token),
 	TAP_TEST(test_E6_matrix),
 	TAP_TEST(test_E7_matrix_of_the_rest),
 	TAP_TEST(test_E8_by_the_socket),

@@ -11,7 +11,7 @@
 #include <uv.h>
 
 #include "api/engine/app.h"
-#include "api/engine/engine.h"
+#include "api/engine/internal.h"
 #include "base/alloc.h"
 #include "tests/fake_host.h"
 #include "tests/tap/tap.h"
@@ -853,6 +853,174 @@ static void test_A12_tokens_of_interfaces(void)
 	end();
 }
 
+/* side_open_untold - with an interface of its own that has no marks; it was used before. */
+static void side_open_untold(struct side *s, bool used)
+{
+	struct engine_params params = {0};
+
+	memset(s, 0, sizeof(*s));
+	fake_host_init(&s->host);
+	s->host.source4 = loopback();
+	s->host.link_used = used;
+	fake_host_fail(&s->host, "token_set", ERR_UNSUPPORTED, 1); /* after the shared one's */
+	params.host = s->host.host;
+	params.conf = conf_of(vif_text(true));
+	CU_ASSERT_FATAL(params.conf != NULL);
+	CU_ASSERT_FATAL(engine_new(&s->engine, &params) == ERR_OK);
+	conf_put(params.conf);
+	side_listen(s);
+	s->observer.event = on_event;
+	engine_observe(s->engine, &s->observer);
+}
+
+/* told - whose what comes by the interface of this index to this address is; 0: nobody's. */
+static uint32_t told(const struct side *s, uint32_t ifindex, const char *to)
+{
+	const struct app_backend app = engine_app(s->engine);
+	uint32_t token = 0, ms = 0;
+	struct ip_addr addr;
+
+	CU_ASSERT_FATAL(ip_addr_parse(&addr, to) == ERR_OK);
+	if (app.ops->interface_token(app.ctx, &token, &ms, ifindex, &addr))
+		return 0;
+	CU_ASSERT(token != 0 && ms >= 100 && ms <= 1000);
+	return token;
+}
+
+/* D4: without marks the interface tells whose a datagram is, from its first class's first packet
+ * on. What came to an address of its own, or to many, the host may have sent. */
+static void test_D4_interface_tells(void)
+{
+	struct side a, b;
+	uint32_t token;
+
+	begin();
+	side_open_untold(&a, false);
+	side_open(&b, vif_text(false));
+	CU_ASSERT(!engine_app(b.engine).ops->interface_token ||
+		  engine_app(b.engine).ops->has_marks(b.engine));
+	CU_ASSERT(told(&a, 5, "10.3.0.1") == 0);
+	CU_ASSERT(engine_up(a.engine, "net", "net", 1) == ERR_OK);
+	CU_ASSERT_FATAL(wait_for(&a.ups, 1) && wait_for(&b.ups, 1));
+	token = told(&a, 5, "10.3.0.1");
+	CU_ASSERT(token != 0 && token == told(&a, 5, "2001:db8::1"));
+	CU_ASSERT(told(&a, 6, "10.3.0.1") == 0);
+	CU_ASSERT(told(&a, 5, "10.1.0.1") == 0); /* interface_addrs */
+	CU_ASSERT(told(&a, 5, "224.0.0.1") == 0 && told(&a, 5, "255.255.255.255") == 0);
+	CU_ASSERT(told(&a, 5, "ff02::1") == 0);
+	CU_ASSERT(told(&b, 5, "10.3.0.1") == 0); /* it has marks */
+	a.host.tap_peers[0] = a.host.tap_peers[1];
+	b.host.tap_peers[0] = b.host.tap_peers[1];
+	send_and_check(&b, &a, 2, 1);
+	/* Somebody put another device in its place, or took it away. */
+	a.host.ifindex = 6;
+	CU_ASSERT(told(&a, 5, "10.3.0.1") == 0 && told(&a, 6, "10.3.0.1") == 0);
+	a.host.ifindex = 0;
+	CU_ASSERT(told(&a, 5, "10.3.0.1") == 0);
+	side_close(&a);
+	side_close(&b);
+	end();
+}
+
+static void test_D4_used_interface_does_not_tell(void)
+{
+	struct side a, b;
+
+	begin();
+	side_open_untold(&a, true);
+	side_open(&b, vif_text(false));
+	CU_ASSERT(engine_up(a.engine, "net", "net", 1) == ERR_OK);
+	CU_ASSERT_FATAL(wait_for(&a.ups, 1) && wait_for(&b.ups, 1));
+	CU_ASSERT(told(&a, 5, "10.3.0.1") == 0);
+	a.host.tap_peers[0] = a.host.tap_peers[1];
+	b.host.tap_peers[0] = b.host.tap_peers[1];
+	send_and_check(&b, &a, 2, 1);
+	side_close(&a);
+	side_close(&b);
+	end();
+}
+
+/* arrives - a packet from one to the other, within a while. */
+static bool arrives(struct side *from, struct side *to)
+{
+	uint8_t frame[FRAME_MAX];
+	size_t len = make_frame(frame, 2, 1, 500);
+
+	CU_ASSERT(send(from->host.tap_peers[0], frame, len, 0) == (ssize_t)len);
+	turn_for(30);
+	return recv(to->host.tap_peers[0], frame, FRAME_MAX, MSG_DONTWAIT) > 0;
+}
+
+/* D4: with a second class it is nobody's, at once and for good; that one's packets wait until no
+ * answer is believed any more, and then pass like the first's. */
+static void test_D4_two_classes(void)
+{
+	struct side a, b;
+	struct vif *v;
+	uint32_t token;
+
+	begin();
+	side_open_untold(&a, false);
+	side_open(&b, vif_text(false));
+	CU_ASSERT(engine_up(a.engine, "net", "net", 1) == ERR_OK);
+	CU_ASSERT_FATAL(wait_for(&a.ups, 1) && wait_for(&b.ups, 1));
+	a.host.tap_peers[0] = a.host.tap_peers[1];
+	b.host.tap_peers[0] = b.host.tap_peers[1];
+	token = told(&a, 5, "10.3.0.1");
+	v = vif_find(a.engine, "vifa");
+	CU_ASSERT_FATAL(token != 0 && v != NULL);
+	/* As if another one had come first. */
+	v->only = token + 1;
+	CU_ASSERT_FATAL(dataplane_vif_only(a.engine->dp, v->scope, token + 1) == ERR_OK);
+	CU_ASSERT(told(&a, 5, "10.3.0.1") == token + 1);
+	CU_ASSERT(!arrives(&b, &a));
+	vif_class_joined(a.engine, v, token);
+	engine_turn(a.engine);
+	CU_ASSERT(told(&a, 5, "10.3.0.1") == 0);
+	turn_for(800);
+	CU_ASSERT(!arrives(&b, &a));
+	turn_for(500);
+	CU_ASSERT(arrives(&b, &a));
+	CU_ASSERT(told(&a, 5, "10.3.0.1") == 0);
+	vif_class_joined(a.engine, v, token);
+	CU_ASSERT(told(&a, 5, "10.3.0.1") == 0);
+	side_close(&a);
+	side_close(&b);
+	end();
+}
+
+/* D4: an interface that was told of stays while that is believed, so that nobody else has its
+ * index; nothing more is told of it. */
+static void test_D4_interface_stays_a_while(void)
+{
+	const struct ike_select sel = {.conn = "net"};
+	struct conf *conf;
+	struct side a, b;
+	uint32_t num;
+
+	begin();
+	side_open_untold(&a, false);
+	side_open(&b, vif_text(false));
+	CU_ASSERT(engine_up(a.engine, "net", "net", 1) == ERR_OK);
+	CU_ASSERT_FATAL(wait_for(&a.ups, 1) && wait_for(&b.ups, 1));
+	CU_ASSERT(told(&a, 5, "10.3.0.1") != 0);
+	conf = conf_of(
+		with(text_of(true, "none", SECRET), "connections { net", "connections { no"));
+	CU_ASSERT_FATAL(conf != NULL);
+	CU_ASSERT(engine_configure(a.engine, conf) == ERR_OK);
+	conf_put(conf);
+	CU_ASSERT(engine_down(a.engine, &num, &sel) == ERR_OK);
+	CU_ASSERT(wait_for(&a.downs, 1));
+	turn_for(500);
+	CU_ASSERT(fake_host_has(&a.host, "tap vifa"));
+	CU_ASSERT(told(&a, 5, "10.3.0.1") == 0);
+	turn_for(900);
+	CU_ASSERT(!fake_host_has(&a.host, "tap vifa"));
+	side_close(&a);
+	side_close(&b);
+	end();
+}
+
 /* Offloads are asked for as configured, and super-packets have the length that a peer is sent. */
 static void test_offloads_of_the_device(void)
 {
@@ -1071,6 +1239,10 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_an_interface_of_its_own),
 	TAP_TEST(test_an_interface_that_cannot_be_made_carries_nothing),
 	TAP_TEST(test_A12_tokens_of_interfaces),
+	TAP_TEST(test_D4_interface_tells),
+	TAP_TEST(test_D4_used_interface_does_not_tell),
+	TAP_TEST(test_D4_two_classes),
+	TAP_TEST(test_D4_interface_stays_a_while),
 	TAP_TEST(test_offloads_of_the_device),
 	TAP_TEST(test_several_workers),
 	TAP_TEST(test_a_worker_for_each_processor),

@@ -14,6 +14,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,6 +96,13 @@ static void ask_about_first(struct fake_app *f, void *arg)
 static void look(struct fake_app *f, void *arg)
 {
 	*(struct fake_app *)arg = *f;
+}
+
+static void interface_tells(struct fake_app *f, void *arg)
+{
+	f->ifindex = 5;
+	f->of_it = *(uint32_t *)arg;
+	f->holds_ms = 60;
 }
 
 static void lose_latches(struct fake_app *f, void *arg)
@@ -279,10 +287,223 @@ static void test_D4_message_token(void)
 	app_stand_down(&s);
 }
 
+/* put - one more control message. */
+static void put(struct msghdr *msg, int level, int type, const void *data, size_t len)
+{
+	struct cmsghdr *c = (struct cmsghdr *)((uint8_t *)msg->msg_control + msg->msg_controllen);
+
+	msg->msg_controllen += CMSG_SPACE(len);
+	c->cmsg_level = level;
+	c->cmsg_type = type;
+	c->cmsg_len = CMSG_LEN(len);
+	memcpy(CMSG_DATA(c), data, len);
+}
+
+/* struct by - how a message came, as the kernel tells it. */
+struct by {
+	bool has_mark;
+	uint32_t mark;
+	int ifindex;      /* of IPv4; 0 = nothing is said */
+	const char *spec; /* where it would be answered from; NULL = to */
+	const char *to;
+	int ifindex6;
+	const char *to6;
+	size_t cut; /* bytes that are missing of the last */
+};
+
+static const struct msghdr *message(const struct by *by)
+{
+	static alignas(struct cmsghdr) uint8_t control[IPSEC_MSG_SPACE];
+	static struct msghdr msg;
+	struct in_pktinfo info = {.ipi_ifindex = by->ifindex};
+	struct in6_pktinfo info6 = {.ipi6_ifindex = (unsigned int)by->ifindex6};
+
+	memset(control, 0, sizeof(control));
+	msg = (struct msghdr){.msg_control = control};
+	if (by->has_mark)
+		put(&msg, SOL_SOCKET, SO_MARK, &by->mark, sizeof(by->mark));
+	if (by->ifindex) {
+		inet_pton(AF_INET, by->to, &info.ipi_addr);
+		inet_pton(AF_INET, by->spec ? by->spec : by->to, &info.ipi_spec_dst);
+		put(&msg, IPPROTO_IP, IP_PKTINFO, &info, sizeof(info) - by->cut);
+	}
+	if (by->ifindex6) {
+		inet_pton(AF_INET6, by->to6, &info6.ipi6_addr);
+		put(&msg, IPPROTO_IPV6, IPV6_PKTINFO, &info6, sizeof(info6) - by->cut);
+	}
+	return &msg;
+}
+
+/* D4: by the interface, where the mark says nothing: of IPv4 and IPv6, to one address of the host,
+ * and asked once in a while. */
+static void test_D4_message_by_interface(void)
+{
+	static const struct by known[] =
+		{
+			{.ifindex = 5, .to = "127.0.0.1"},
+			{.has_mark = true, .ifindex = 5, .to = "127.0.0.1"},
+			{.has_mark = true, .mark = 7, .ifindex = 6, .to = "127.0.0.1"},
+			{.ifindex6 = 5, .to6 = "fd00::1"},
+			{.ifindex = 5, .to = "127.0.0.1", .ifindex6 = 5, .to6 = "::ffff:127.0.0.1"},
+		},
+			       unknown[] = {
+				       {.ifindex = 6, .to = "127.0.0.1"},
+				       {.ifindex6 = 6, .to6 = "fd00::1"},
+				       {.ifindex = 5, .to = "10.1.0.255", .spec = "10.1.0.1"},
+				       {.ifindex = 5, .to = "127.0.0.1", .cut = 1},
+				       {.ifindex6 = 5, .to6 = "ff02::1"},
+				       {.ifindex6 = 5, .to6 = "::ffff:127.0.0.1"},
+				       {.ifindex6 = 5, .to6 = "fd00::1", .cut = 1},
+			       };
+	ipsec_pToken_t p = ipsec_create_pToken(), of_socket = ipsec_create_pToken();
+	uint32_t seven = 7, asked;
+	int fd = udp(9);
+	uint16_t port = port_of(fd);
+	struct app_stand s;
+	bool yes;
+
+	app_stand_up(&s);
+	app_stand_do(&s, any_flow, &port);
+	app_stand_do(&s, interface_tells, &seven);
+	CU_ASSERT_EQUAL(ipsec_get_socket_pToken(fd, of_socket), 0);
+	/* Nobody knows of which socket, and of which network, it is. */
+	FAILS(ipsec_get_msg_pToken(message(&known[0]), p), ENOENT);
+	CU_ASSERT_EQUAL_FATAL(ipsec_enable_msg_pToken(fd), 0);
+	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+		CU_ASSERT_EQUAL(ipsec_get_msg_pToken(message(&known[i]), p), 0);
+		CU_ASSERT_EQUAL(ipsec_cmp_pToken(p, of_socket), 0);
+	}
+	CU_ASSERT_EQUAL(ipsec_pToken_get_bool(p, IPSEC_API_ATTR_PRIVACY_PROTECTED, &yes), 0);
+	for (size_t i = 0; i < ARRAY_LEN(unknown); i++)
+		FAILS(ipsec_get_msg_pToken(message(&unknown[i]), p), ENOENT);
+	/* A mark decides, whatever the interface is. */
+	CU_ASSERT_EQUAL(
+		ipsec_get_msg_pToken(
+			message(&(struct by){
+				.has_mark = true, .mark = 9, .ifindex = 5, .to = "127.0.0.1"}),
+			p),
+		0);
+	FAILS(ipsec_pToken_get_bool(p, IPSEC_API_ATTR_PRIVACY_PROTECTED, &yes), ENOENT);
+	asked = what_was_seen(&s)->num_asked;
+	for (size_t i = 0; i < 100; i++)
+		CU_ASSERT_EQUAL(ipsec_get_msg_pToken(message(&known[0]), p), 0);
+	for (size_t i = 0; i < 100; i++)
+		FAILS(ipsec_get_msg_pToken(message(&unknown[0]), p), ENOENT);
+	CU_ASSERT_TRUE(what_was_seen(&s)->num_asked <= asked + 2);
+	ipsec_free_pToken(p);
+	ipsec_free_pToken(of_socket);
+	close(fd);
+	app_stand_down(&s);
+}
+
+/* D4: what was said of an interface is forgotten in time, and with the daemon. */
+static void test_D4_interface_is_forgotten(void)
+{
+	static const struct by by = {.ifindex = 5, .to = "127.0.0.1"};
+	ipsec_pToken_t p = ipsec_create_pToken();
+	uint32_t seven = 7, none = 0;
+	int fd = udp(9);
+	uint16_t port = port_of(fd);
+	struct app_stand s;
+
+	app_stand_up(&s);
+	app_stand_do(&s, any_flow, &port);
+	app_stand_do(&s, interface_tells, &seven);
+	CU_ASSERT_EQUAL_FATAL(ipsec_enable_msg_pToken(fd), 0);
+	CU_ASSERT_EQUAL(ipsec_get_msg_pToken(message(&by), p), 0);
+	app_stand_do(&s, interface_tells, &none);
+	usleep(70000);
+	FAILS(ipsec_get_msg_pToken(message(&by), p), ENOENT);
+	usleep(1000000); /* a no holds longer */
+	app_stand_do(&s, interface_tells, &seven);
+	s.fake.holds_ms = 60000;
+	CU_ASSERT_EQUAL(ipsec_get_msg_pToken(message(&by), p), 0);
+	app_stand_stop(&s);
+	FAILS(ipsec_get_msg_pToken(message(&by), p), ECONNREFUSED);
+	s.fake.of_it = 0;
+	app_stand_start(&s);
+	FAILS(ipsec_get_msg_pToken(message(&by), p), ENOENT);
+	ipsec_free_pToken(p);
+	close(fd);
+	app_stand_down(&s);
+}
+
+/* D4: where the host has no marks of ours, those of others name nobody. */
+static void test_D4_marks_of_others(void)
+{
+	static const struct by marked_only = {.has_mark = true, .mark = 7},
+			       both = {.has_mark = true,
+				       .mark = 9,
+				       .ifindex = 5,
+				       .to = "127.0.0.1"};
+	ipsec_pToken_t p = ipsec_create_pToken();
+	uint32_t seven = 7;
+	int fd = udp(9);
+	uint16_t port = port_of(fd);
+	struct app_stand s;
+	bool yes;
+
+	app_stand_up(&s);
+	app_stand_stop(&s);
+	s.fake.no_marks = true;
+	app_stand_start(&s);
+	app_stand_do(&s, any_flow, &port);
+	app_stand_do(&s, interface_tells, &seven);
+	CU_ASSERT_EQUAL_FATAL(ipsec_enable_msg_pToken(fd), 0);
+	FAILS(ipsec_get_msg_pToken(message(&marked_only), p), ENOENT);
+	CU_ASSERT_EQUAL(ipsec_get_msg_pToken(message(&both), p), 0);
+	CU_ASSERT_EQUAL(ipsec_pToken_get_bool(p, IPSEC_API_ATTR_PRIVACY_PROTECTED, &yes), 0);
+	ipsec_free_pToken(p);
+	close(fd);
+	app_stand_down(&s);
+}
+
+/* enabled_elsewhere - a socket of another network that brings tokens; -1: that may not be made. */
+static void *enabled_elsewhere(void *arg)
+{
+	int *fd = arg;
+
+	if (unshare(CLONE_NEWNET))
+		return NULL;
+	*fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	CU_ASSERT_EQUAL(ipsec_enable_msg_pToken(*fd), 0);
+	return NULL;
+}
+
+/* D4: each network counts its interfaces by itself, and a message does not say of which it is. */
+static void test_D4_interfaces_of_two_networks(void)
+{
+	static const struct by by = {.ifindex = 5, .to = "127.0.0.1"};
+	ipsec_pToken_t p = ipsec_create_pToken();
+	uint32_t seven = 7;
+	int fd = udp(9), other = -1;
+	uint16_t port = port_of(fd);
+	struct app_stand s;
+	pthread_t thread;
+
+	app_stand_up(&s);
+	app_stand_do(&s, any_flow, &port);
+	app_stand_do(&s, interface_tells, &seven);
+	CU_ASSERT_EQUAL_FATAL(ipsec_enable_msg_pToken(fd), 0);
+	CU_ASSERT_EQUAL(ipsec_get_msg_pToken(message(&by), p), 0);
+	CU_ASSERT_EQUAL(pthread_create(&thread, NULL, enabled_elsewhere, &other), 0);
+	pthread_join(thread, NULL);
+	if (other >= 0) {
+		FAILS(ipsec_get_msg_pToken(message(&by), p), ENOENT);
+		close(other);
+		CU_ASSERT_EQUAL(ipsec_get_msg_pToken(message(&by), p), 0);
+	} else {
+		tap_diag("no other network can be made");
+	}
+	ipsec_free_pToken(p);
+	close(fd);
+	app_stand_down(&s);
+}
+
 /* A token of a message that is sent: root may, others are told that they may not. */
 static void test_message_to_send(void)
 {
-	alignas(struct cmsghdr) uint8_t control[64];
+	alignas(struct cmsghdr) uint8_t control[IPSEC_MSG_SPACE];
 	struct app_stand s;
 	ipsec_pToken_t p = ipsec_create_pToken(), got = ipsec_create_pToken(),
 		       template = ipsec_create_pToken();
@@ -892,6 +1113,10 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_A12_socket_token),
 	TAP_TEST(test_D1_survives_a_restart),
 	TAP_TEST(test_D4_message_token),
+	TAP_TEST(test_D4_message_by_interface),
+	TAP_TEST(test_D4_interface_is_forgotten),
+	TAP_TEST(test_D4_marks_of_others),
+	TAP_TEST(test_D4_interfaces_of_two_networks),
 	TAP_TEST(test_message_to_send),
 	TAP_TEST(test_A3_require),
 	TAP_TEST(test_A3_connect),

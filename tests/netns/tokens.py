@@ -111,6 +111,9 @@ class Star(Scene):
             classes
         return {site: classes[site].pop() for site in SITES}
 
+    def words(self):
+        return "env", f"LATCHKEY_SOCKET={self.peer.run_dir}/latchkey.app"
+
     def indices(self):
         return {site: int(self.host.run("cat", f"/sys/class/net/to-{site}/ifindex").stdout)
                 for site in SITES}
@@ -130,8 +133,8 @@ class Star(Scene):
         self.runs += 1
         books = self.lab.hosts["hub"].write_bytes(f"books-{self.runs}", bytes(56))
         marked = program("marked")
-        receiver = self.host.spawn(f"receive-{self.runs}", marked, "receive", books, PORT, what,
-                                   *(wanted[site] for site in SITES))
+        receiver = self.host.spawn(f"receive-{self.runs}", *self.words(), marked, "receive", books,
+                                   PORT, what, *(wanted[site] for site in SITES))
         wait_until_ready(receiver)
         senders = [self.sites[site].spawn(
             f"send-{self.runs}", marked, "send", books, number, count // 2, SOURCE[version], FROM,
@@ -195,8 +198,90 @@ def test_tun():
     """Without room for a class in a frame: one interface for each connection."""
     with Star("tokens-tun", apart=True, tun=True) as star:
         assert star.peer.said("sockets cannot be told whose a packet is, as it is a TUN")
+        names = {site: f"{site}.example" for site in SITES}
         for version in (4, 6):
             exact(star, version, "interface", star.indices())
+            exact(star, version, "name", names)
+        got = star.play(6, "name", swapped(names), 2000)
+        assert got["wrong"] == sum(got["received"]) > 0, f"it does not look: {got}"
+        not_from_here(star)
+        not_after_a_kill(star)
+
+
+# Who sent each datagram to a port of all addresses, IPv4 and IPv6.
+WHO = """
+import socket, sys
+import latchkey_ipsec as ipsec
+sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+sock.bind(("::", 4002))
+ipsec.enable_messages(sock)
+print("ready", flush=True)
+while True:
+    data, ancillary, _, _ = sock.recvmsg(100, ipsec.MSG_SPACE)
+    token = ipsec.of_message(ancillary)
+    print(data.decode(), token.peer.identity if token else "nobody", flush=True)
+"""
+
+TELL = """
+import socket, sys
+local, remote, what = sys.argv[1:4]
+s = socket.socket(socket.AF_INET6 if ":" in remote else socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.IPPROTO_IP, 15, 1)  # IP_FREEBIND
+s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+if local:
+    s.bind((local, 0))
+s.sendto(what.encode(), (remote, 4002))
+"""
+
+
+def who(star, name):
+    here = os.path.dirname(os.path.realpath(__file__))
+    server = star.host.spawn(name, *star.words(),
+                             f"LATCHKEY_LIBRARY={star.peer.bin}/client/liblatchkey.so.0",
+                             f"PYTHONPATH={here}/../../api/python", "/usr/bin/python3", "-c", WHO)
+    wait_until_ready(server)
+    return server
+
+
+def tell(host, server, local, remote, what, by, *before):
+    host.run(*before, "/usr/bin/python3", "-c", TELL, local, remote, what)
+    wait_for(lambda: what in server.log(), f"datagram {what}")
+    assert f"{what} {by}" in server.log(), server.log()
+
+
+def not_from_here(star):
+    """To an address of the interface's own the host sends by that interface, as it says itself: what
+    a user of the host sends there is nobody's, with another's source too."""
+    star.host.address("to-one", "10.5.0.1/24", "fd00:5::1/128")
+    star.host.run("ip", "address", "add", "10.6.0.1/24", "broadcast", "10.6.0.255", "dev", "to-one")
+    server = who(star, "who")
+    for version in (4, 6):
+        for site in SITES:
+            tell(star.sites[site], server, SOURCE[version], HUB[version]["one"],
+                 f"v{version}-from-{site}", f"{site}.example")
+    nobody = "setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"
+    for what, local, remote in (("own-4", "", "10.5.0.1"), ("own-6", "", "fd00:5::1"),
+                                ("false-6", SOURCE[6], "fd00:5::1"),
+                                ("always", "", "169.254.43.1"), ("many", "", "10.6.0.255"),
+                                ("lo-4", "", HUB[4]["one"]), ("lo-6", "", HUB[6]["one"])):
+        tell(star.host, server, local, remote, what, "nobody", *nobody)
+    tell(star.sites["one"], server, SOURCE[4], HUB[4]["one"], "again", "one.example")
+    server.stop()
+
+
+def not_after_a_kill(star):
+    """What came before the daemon was started again is still in the socket: the interface, which
+    outlived it, does not say whose."""
+    server = who(star, "who-again")
+    tell(star.sites["two"], server, SOURCE[4], HUB[4]["one"], "before", "two.example")
+    star.peer.kill()
+    star.peer.start()
+    for site in SITES:
+        star.peers[site].cli("down", "gw", check=False)
+    wait_for(lambda: not star.peer.children(), "the old SAs to be gone")
+    star.peers["two"].up("net")
+    tell(star.sites["two"], server, SOURCE[4], HUB[4]["one"], "after", "nobody")
+    server.stop()
 
 
 SAY = """

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * marked: datagrams of several sites that all come from one address and port, and at the other end
- * one socket that compares each one's mark, or the interface that it came by, with what it must be.
+ * one socket that compares each one's mark, the interface that it came by, or the name of whom
+ * <latchkey/ipsec.h> says that it is from, with what it must be.
  *
  * usage: marked send BOOKS SITE COUNT LOCAL PORT REMOTE PORT
- *        marked receive BOOKS PORT mark|interface WANTED...   (one for each site; prints its books)
+ *        marked receive BOOKS PORT mark|interface|name WANTED...   (one for each site; prints
+ *               its books)
  *
  * A sender goes on after COUNT until BOOKS say that it is enough, and is never more than AHEAD
  * datagrams ahead of what arrived, so that no queue on the way is full; every second message is
@@ -18,10 +20,12 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "api/include/latchkey/ipsec.h"
 #include "base/addr.h"
 
 #define SITES       2
@@ -166,13 +170,33 @@ static void do_send(struct books *b, uint32_t site, uint64_t count, char *const 
 /* struct judge - what came. */
 struct judge {
 	struct books *books;
-	bool by_interface;
+	bool by_interface, by_name;
 	uint32_t wanted[SITES];
+	const char *names[SITES];
+	ipsec_pToken_t token, known[SITES]; /* of this datagram; of a site, once it was looked at */
+	bool right[SITES];                  /* and stands for this name */
 	uint64_t wrong, strange, joined, turns;
 	uint32_t last; /* site of the one before: turns count how often it changed */
 };
 
-static int listener(const char *port)
+/* is_named - whom a site's first token stands for is asked; later ones are the same. */
+static bool is_named(struct judge *j, uint32_t site)
+{
+	ipsec_iToken_t peer = ipsec_create_iToken();
+	char name[264] = "";
+
+	if (j->known[site])
+		return j->right[site] && ipsec_cmp_pToken(j->token, j->known[site]) == 0;
+	if (ipsec_pToken_get_iToken(j->token, IPSEC_API_ATTR_ITOKEN, peer) ||
+	    ipsec_iToken_get_text(peer, IPSEC_API_ATTR_IDENTITY, name, sizeof(name)) ||
+	    ipsec_dup_pToken(j->token, &j->known[site]))
+		fprintf(stderr, "marked: %s\n", ipsec_last_error());
+	ipsec_free_iToken(peer);
+	j->right[site] = strcmp(name, j->names[site]) == 0;
+	return j->right[site];
+}
+
+static int listener(const char *port, bool by_name)
 {
 	struct sockaddr_storage any;
 	socklen_t len = place(&any, "::", port);
@@ -180,8 +204,14 @@ static int listener(const char *port)
 
 	if (fd < 0 || bind(fd, (struct sockaddr *)&any, len) < 0)
 		fail("socket");
-	option(fd, SOL_SOCKET, SO_RCVMARK, 1);
-	option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+	if (by_name && ipsec_enable_msg_pToken(fd)) {
+		fprintf(stderr, "marked: %s\n", ipsec_last_error());
+		exit(1);
+	}
+	if (!by_name) {
+		option(fd, SOL_SOCKET, SO_RCVMARK, 1);
+		option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+	}
 	option(fd, IPPROTO_UDP, UDP_GRO, 1);
 	/* Without the privilege the ordinary limit holds. */
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &(int){BUFFER_LEN}, sizeof(one));
@@ -192,6 +222,7 @@ static int listener(const char *port)
 struct meta {
 	uint32_t mark, ifindex;
 	uint32_t seg_len;
+	bool has_token; /* of a judge's */
 };
 
 static void read_meta(struct meta *m, struct msghdr *h)
@@ -219,7 +250,10 @@ static void judge_one(struct judge *j, const struct datagram *d, const struct me
 		j->strange++;
 		return;
 	}
-	j->wrong += got != j->wanted[d->site];
+	if (j->by_name)
+		j->wrong += !m->has_token || !is_named(j, d->site);
+	else
+		j->wrong += got != j->wanted[d->site];
 	j->turns += d->site != j->last;
 	j->last = d->site;
 	set(&j->books->received[d->site], j->books->received[d->site] + 1);
@@ -242,6 +276,7 @@ static bool take(struct judge *j, int fd)
 	if (n < 0)
 		return false;
 	read_meta(&m, &h);
+	m.has_token = j->by_name && ipsec_get_msg_pToken(&h, j->token) == 0;
 	j->joined += m.seg_len && n > PAYLOAD;
 	j->strange += n % PAYLOAD != 0;
 	for (ssize_t at = 0; at + PAYLOAD <= n; at += PAYLOAD) {
@@ -261,7 +296,7 @@ static bool all_ended(const struct books *b)
 
 static void do_receive(struct judge *j, const char *port)
 {
-	struct pollfd p = {.fd = listener(port), .events = POLLIN};
+	struct pollfd p = {.fd = listener(port, j->by_name), .events = POLLIN};
 
 	printf("ready\n");
 	fflush(stdout);
@@ -291,8 +326,12 @@ int main(int argc, char **argv)
 	if (argc == 5 + SITES && strcmp(argv[1], "receive") == 0) {
 		j.books = books_open(argv[2]);
 		j.by_interface = strcmp(argv[4], "interface") == 0;
-		for (int i = 0; i < SITES; i++)
+		j.by_name = strcmp(argv[4], "name") == 0;
+		j.token = ipsec_create_pToken();
+		for (int i = 0; i < SITES; i++) {
+			j.names[i] = argv[5 + i];
 			j.wanted[i] = (uint32_t)strtoul(argv[5 + i], NULL, 10);
+		}
 		do_receive(&j, argv[3]);
 		return 0;
 	}

@@ -185,16 +185,19 @@ IPSEC_API int ipsec_get_socket_pToken(int fd, ipsec_pToken_t out);
  * such socket), ENOTCONN, EEXIST, EPERM. */
 IPSEC_API int ipsec_set_socket_pToken(int fd, const ipsec_pToken_t token);
 
-/* ipsec_enable_msg_pToken - recvmsg() on this socket brings each datagram's token along, in
- * IPSEC_MSG_SPACE bytes of control data. Errors: EOPNOTSUPP (the kernel cannot). The socket is
- * asked what its tokens stand for while it is open. */
+/* ipsec_enable_msg_pToken - recvmsg() on this socket brings each datagram's token along, or which
+ * interface it came by where that tells it, in IPSEC_MSG_SPACE bytes of control data. Errors:
+ * EOPNOTSUPP (the kernel cannot). The socket is asked what its tokens stand for while it is open.
+ */
 IPSEC_API int ipsec_enable_msg_pToken(int fd);
 
 /* IPSEC_MSG_SPACE - control data that a token takes in a message. */
-#define IPSEC_MSG_SPACE 32
+#define IPSEC_MSG_SPACE 96
 
-/* ipsec_get_msg_pToken - of a datagram that was received. What it stands for is asked when an
- * attribute is read; two are compared without. Errors: ENOENT (it came without protection). */
+/* ipsec_get_msg_pToken - of a datagram that was received by a socket that brings tokens. What it
+ * stands for is asked when an attribute is read; two are compared without. Where the host cannot
+ * mark a packet the interface tells, if it is one connection's own. Errors: ENOENT (it came without
+ * protection, or by an interface that does not tell). */
 IPSEC_API int ipsec_get_msg_pToken(const struct msghdr *msg, ipsec_pToken_t out);
 
 /* ipsec_set_msg_pToken - a datagram that is to be sent goes by this protection or not at all. The
