@@ -21,6 +21,7 @@ static struct latch_saved saved_of(const struct engine *e, const struct latch_re
 		.keep = l->keep,
 		.flow = l->pub.flow,
 		.listener = l->pub.listener,
+		.upgrades = l->upgrades,
 		.cookie = l->pub.cookie,
 		.uid = l->pub.uid,
 		.demand = l->pub.demand,
@@ -134,6 +135,8 @@ static void restore(void *ctx, const struct latch_saved *s)
 		return;
 	}
 	l = latch_restored(e, &p, s->tied ? &s->whom : NULL, text);
+	if (l)
+		l->upgrades = s->upgrades;
 	if (!l)
 		LOG(ERROR, DMN, NULL, "a latch of user %u cannot be restored: its flow stays shut",
 		    s->uid);

@@ -78,7 +78,7 @@ static void write_demand(struct writer *w, const struct app_demand *d)
 
 static void write_latch(struct writer *w, const struct latch_saved *s)
 {
-	writer_u8(w, (uint8_t)(s->keep | s->tied << 1 | s->listener << 2));
+	writer_u8(w, (uint8_t)(s->keep | s->tied << 1 | s->listener << 2 | s->upgrades << 3));
 	writer_u8(w, s->flow.proto);
 	write_addr(w, &s->flow.local);
 	write_addr(w, &s->flow.remote);
@@ -217,6 +217,7 @@ static enum err read_latch(struct reader *r, struct latch_saved *s)
 	s->keep = flags & 1;
 	s->tied = flags & 2;
 	s->listener = flags & 4;
+	s->upgrades = flags & 8;
 	TRY(reader_u8(r, &s->flow.proto));
 	TRY(read_addr(r, &s->flow.local));
 	TRY(read_addr(r, &s->flow.remote));

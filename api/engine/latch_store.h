@@ -13,7 +13,8 @@
 struct latch_saved {
 	uint64_t id; /* that it had */
 	bool keep;
-	bool tied; /* to whom is known */
+	bool tied;     /* to whom is known */
+	bool upgrades; /* a policy that let its flow pass in the clear was there before it */
 	struct flow flow;
 	bool listener;
 	uint64_t cookie;

@@ -841,6 +841,47 @@ static void test_L9_the_daemon_restarts(void)
 	unlink(path);
 }
 
+/* L5, L10: what was asked for before the restart counts after it: more than a policy that let the
+ * flow pass in the clear, or as much as there was before such a policy came. */
+static void test_L10_the_daemon_restarts(void)
+{
+	static char path[] = "/tmp/lk-journal-XXXXXX";
+	int fd = mkstemp(path);
+
+	close(fd);
+	unlink(path);
+	set_up();
+	hosts_remove(here);
+	hosts_journal(path);
+	here = hosts_add(HERE, here_conf);
+	bob_up();
+	with_socket(7, 55, true, false);
+	CU_ASSERT_EQUAL(of_port(7, false).state, LATCH_ESTABLISHED);
+	hosts_load(here, open_conf);
+	with_socket(8, 66, true, false);
+	hosts_run(100);
+	CU_ASSERT_EQUAL(of_port(7, false).state, LATCH_BROKEN);
+	CU_ASSERT_EQUAL(of_port(8, false).state, LATCH_ESTABLISHED);
+	for (int i = 0; i < 2; i++) {
+		hosts_remove(here);
+		here = hosts_add(HERE, i ? here_conf : open_conf);
+		hosts_run(30000);
+		CU_ASSERT_EQUAL(of_port(8, false).state, LATCH_ESTABLISHED);
+		CU_ASSERT(hosts_udp(here, 1, 8, 2, 9, bob, NULL));
+		hosts_load(here, open_conf);
+		hosts_settle();
+		CU_ASSERT_EQUAL(of_port(7, false).state, LATCH_BROKEN);
+		CU_ASSERT(!hosts_udp(here, 1, 7, 2, 9, bob, NULL));
+		CU_ASSERT_EQUAL(of_port(8, false).state, LATCH_ESTABLISHED);
+		CU_ASSERT(hosts_udp(here, 1, 8, 2, 9, bob, NULL));
+	}
+	hosts_load(here, here_conf);
+	hosts_settle();
+	CU_ASSERT_EQUAL(of_port(7, false).state, LATCH_ESTABLISHED);
+	hosts_end();
+	unlink(path);
+}
+
 /* A15: who authenticates. With peers that IKE does not authenticate at all. */
 static void test_A15_the_part_of_ipsec(void)
 {
@@ -1165,6 +1206,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_L7_changes_no_rule),
 	TAP_TEST(test_B1_nothing_is_configured),
 	TAP_TEST(test_L9_the_daemon_restarts),
+	TAP_TEST(test_L10_the_daemon_restarts),
 	TAP_TEST(test_A17_somebody_after_all),
 	TAP_TEST(test_A17_cannot),
 	TAP_TEST(test_listener_of_the_administrator),

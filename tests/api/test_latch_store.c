@@ -66,7 +66,7 @@ static void test_L9_round_trip(void)
 	struct latch_saved one = latch(1), two = latch(2);
 	struct latch_store *s = begin();
 
-	two.listener = true;
+	two.listener = two.upgrades = true;
 	two.tied = two.keep = false;
 	memset(&two.whom, 0, sizeof(two.whom));
 	CU_ASSERT_EQUAL(latch_store_put(s, &one), ERR_OK);
