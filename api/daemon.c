@@ -8,6 +8,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -300,7 +301,9 @@ static enum err app_open(struct daemon *d)
 	}
 	engine_app_observe(d->engine, on_app_event, d);
 	watch_rights(d);
-	return network_open(d, &conf->network);
+	if (network_open(d, &conf->network)) /* IKE does not wait for somebody else's port */
+		LOG(ERROR, DMN, NULL, "other hosts may ask nothing until it is loaded again");
+	return ERR_OK;
 }
 
 static void app_close(struct daemon *d)
@@ -639,6 +642,18 @@ static int serve(struct daemon *d, struct conf *conf)
 	return run(d, conf);
 }
 
+/* Clients have so many descriptors as their quotas let them: as many as the system gives. */
+static void raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		LOG(WARN, DMN, NULL, "the limit of open files stays as it is: %s", strerror(errno));
+}
+
 int main(int argc, char **argv)
 {
 	struct daemon d = {
@@ -655,6 +670,7 @@ int main(int argc, char **argv)
 	}
 	if (!d.foreground && !d.check)
 		background(&d);
+	raise_limit();
 	if (cred_wipe_freed())
 		LOG(WARN, CFG, NULL, "what OpenSSL frees cannot be wiped here");
 	conf = load(d.conf_file);

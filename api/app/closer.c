@@ -104,9 +104,9 @@ static void work(struct closer *c, struct seat *seat, const timer_t *timer)
 {
 	struct job job;
 
-	while (c->idle < 2) {
+	for (;;) {
 		if (!take(c, &job)) {
-			if (c->over)
+			if (c->over || c->idle >= 2)
 				return;
 			c->idle++;
 			pthread_cond_wait(&c->work, &c->lock);

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 
+#include <errno.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -14,6 +15,8 @@
 #define REFUSALS        4
 #define ACCEPT_PAUSE_NS (2 * NS_PER_MS)
 #define CLOSER_PAUSE_NS (20 * NS_PER_MS)
+/* Steps of strangers in a second, but for the time that they take. */
+#define STRANGERS_RATE 1000
 
 /* The processor's time that this thread has had: what others do meanwhile is no client's doing. */
 static uint64_t worked_ns(void)
@@ -85,7 +88,22 @@ static uint64_t wait_of(struct conn *c)
 {
 	if (c->owner && closer_is_full(c->conns->closer, c->owner))
 		return CLOSER_PAUSE_NS;
-	return c->client ? app_client_wait(c->client) : 0;
+	return c->client ? app_client_wait(c->client)
+			 : app_user_wait(&c->conns->strangers, STRANGERS_RATE,
+					 app_server_now(c->conns->server));
+}
+
+/* has_turn - one step of each user's in a turn, and one of all strangers'. */
+static bool has_turn(struct conn *c)
+{
+	struct conns *conns = c->conns;
+
+	if (c->client)
+		return app_client_turn(c->client, conns->turn);
+	if (conns->strangers.turn == conns->turn)
+		return false;
+	conns->strangers.turn = conns->turn;
+	return true;
 }
 
 static bool is_doomed(const struct conn *c)
@@ -188,6 +206,8 @@ static void serve(struct conn *c)
 
 	if (c->client)
 		app_client_charge(c->client, worked_ns() - start);
+	else
+		app_user_charge(&c->conns->strangers, worked_ns() - start);
 	if (goes_on)
 		set_events(c);
 	else
@@ -205,11 +225,16 @@ static void after_sleep(uv_check_t *check)
 		if (wait_of(c)) {
 			unqueue(c);
 			set_events(c);
-		} else if (!c->client || app_client_turn(c->client, conns->turn)) {
+		} else if (has_turn(c)) {
 			unqueue(c);
 			serve(c);
 		}
 	}
+}
+
+static void timer_fired(uv_timer_t *timer)
+{
+	(void)timer; /* the loop has woken: before_sleep() does the rest */
 }
 
 static void wake(void *ctx)
@@ -218,6 +243,7 @@ static void wake(void *ctx)
 
 	c->dirty = true;
 	look_at_time(c->conns, 0);
+	uv_timer_start(&c->conns->timer, timer_fired, 0, 0); /* before_sleep() may be past */
 }
 
 /* ---- accepting ------------------------------------------------------------------------------ */
@@ -279,6 +305,8 @@ static void acceptable(uv_poll_t *poll, int status, int events)
 		uint64_t start = worked_ns();
 		int fd = accept4(d->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
+		if (fd < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+			rest(c); /* descriptors are short: the door would be ready all the time */
 		if (fd < 0)
 			return;
 		if (c->ops->admit(c, fd))
@@ -313,11 +341,6 @@ enum err conns_listen(struct conns *c, int fd)
 }
 
 /* ---- turns ---------------------------------------------------------------------------------- */
-
-static void timer_fired(uv_timer_t *timer)
-{
-	(void)timer; /* the loop has woken: before_sleep() does the rest */
-}
 
 static void look_at(struct conn *c, uint64_t now)
 {
@@ -384,6 +407,8 @@ enum err conns_open(struct conns *c, uv_loop_t *loop, struct app_server *server,
 	list_init(&c->list);
 	list_init(&c->readable);
 	c->look_ns = TIME_NEVER;
+	c->strangers.credit = (int64_t)NS_PER_S;
+	c->strangers.at_ns = app_server_now(server);
 	uv_check_init(loop, &c->check);
 	uv_prepare_init(loop, &c->prepare);
 	uv_timer_init(loop, &c->timer);

@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "api/app/closer.h"
+#include "api/app/quota.h"
 #include "api/app/server.h"
 #include "base/list.h"
 
@@ -70,6 +71,7 @@ struct conns {
 	struct list_node list, readable;
 	uint32_t num, num_handles;
 	uint64_t turn;
+	struct app_user strangers; /* all of whom it is not known who they are: one user's share */
 	uint64_t look_ns;   /* when one of the list is next to be looked at, or accepting goes on */
 	uint64_t accept_ns; /* when that is; 0: it does */
 	uint32_t refused;   /* since it last rested */

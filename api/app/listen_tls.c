@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BACKLOG    64
+#define BACKLOG    1024
 #define LINES      5  /* about strangers, and about users, that are logged in a second */
 #define READS_EACH 16 /* parts of a message that are read in one step */
 /* A host that has gone without a word is noticed after two minutes. */
@@ -93,6 +93,25 @@ static bool accepts(void *ctx, struct bytes cert)
 	return user != NULL;
 }
 
+static uint32_t num_of(const struct app_listen_tls *l, const char *user)
+{
+	uint32_t num = 0;
+
+	list_for_each (n, &l->conns.list) {
+		struct tls_conn *t = tls_of(list_entry(n, struct conn, node));
+
+		num += t->up && strcmp(t->user, user) == 0;
+	}
+	return num;
+}
+
+/* has_room - for one more of his; it is up. */
+static bool has_room(const struct app_listen_tls *l, const char *user)
+{
+	return l->conns.num - l->num_strangers <= APP_TLS_CLIENTS_MAX &&
+	       num_of(l, user) <= APP_TLS_CLIENTS_EACH;
+}
+
 static enum err welcome(struct tls_conn *t)
 {
 	struct app_listen_tls *l = listen_of(t->conn.conns);
@@ -100,7 +119,7 @@ static enum err welcome(struct tls_conn *t)
 	char text[ENDPOINT_TEXT_MAX];
 	enum err e = ERR_FULL;
 
-	if (app_server_admits(t->conn.conns->server, &peer))
+	if (has_room(l, t->user) && app_server_admits(t->conn.conns->server, &peer))
 		e = conn_begin(&t->conn, &peer);
 	if (e)
 		note_refusal(l, &t->from, "the user has too many connections");
@@ -208,7 +227,7 @@ static void closed(struct conn *c)
 /* Who has an IPv6 network has all its addresses. */
 static bool same_place(const struct ip_addr *a, const struct ip_addr *b)
 {
-	return a->family == b->family && memcmp(a->b, b->b, a->family == IP_V4 ? 4 : 8) == 0;
+	return a->family == b->family && memcmp(a->b, b->b, a->family == IP_V4 ? 4 : 7) == 0;
 }
 
 static uint32_t num_from(const struct app_listen_tls *l, const struct ip_addr *addr)
@@ -236,13 +255,23 @@ static uint32_t num_begun_from(struct app_listen_tls *l, const struct ip_addr *a
 	return num;
 }
 
+/* make_room - a stranger who is there longest goes: a handshake takes a few round trips. */
+static void make_room(struct app_listen_tls *l)
+{
+	list_for_each_safe (n, &l->conns.list) {
+		struct tls_conn *t = tls_of(list_entry(n, struct conn, node));
+
+		if (t->up)
+			continue;
+		note_refusal(l, &t->from, "others have come meanwhile");
+		conn_close(&t->conn);
+		return;
+	}
+}
+
 /* why_not - NULL: one more stranger may come. Each that begins costs a signature of ours. */
 static const char *why_not(struct app_listen_tls *l, const struct endpoint *from)
 {
-	if (l->conns.num >= APP_TLS_CLIENTS_MAX)
-		return "there are too many connections";
-	if (l->num_strangers >= APP_TLS_STRANGERS_MAX)
-		return "too many handshakes are under way";
 	if (num_from(l, &from->addr) >= APP_TLS_STRANGERS_EACH)
 		return "too many handshakes of its address are under way";
 	if (num_begun_from(l, &from->addr) >= APP_TLS_RATE_EACH)
@@ -304,6 +333,8 @@ static bool admit(struct conns *conns, int fd)
 		close(fd);
 		return false;
 	}
+	if (l->num_strangers >= APP_TLS_STRANGERS_MAX)
+		make_room(l);
 	t->from = from;
 	set_options(fd);
 	return conn_open(conns, &t->conn, fd) && open_channel(l, t);

@@ -3,9 +3,10 @@
  * listen_tls.h - joins an app_server to the network in a libuv loop: TLS 1.3 where both ends have a
  * certificate (api/tls/tls.h), messages in frames (frame.h). Whose certificate names no configured
  * user is refused within the handshake, and who is in it is out when his certificate expires. Of
- * strangers there are so many at once and so many a second, of all and of one address, and each has
- * so much time; what is more is closed at once.
- * Thread: the loop's.
+ * strangers there are so many at once and so many a second, of all and of one place, and each has
+ * so much time; who is more of his place is closed at once, and of all the one who is there
+ * longest, so that nobody is locked out. What they take of the processor is one user's share, of
+ * all together. Thread: the loop's.
  */
 #pragma once
 
@@ -14,13 +15,15 @@
 
 struct app_listen_tls;
 
-/* APP_TLS_CLIENTS_MAX - connections at once, strangers among them. APP_TLS_STRANGERS_MAX -
- * handshakes under way; APP_TLS_STRANGERS_RATE - begun in a second. Both _EACH - of one IPv4
- * address or one IPv6 network of 64 bits. APP_TLS_TIME_NS - that a handshake may take. */
+/* APP_TLS_CLIENTS_MAX - connections at once that are somebody's; APP_TLS_CLIENTS_EACH - one user's.
+ * APP_TLS_STRANGERS_MAX - handshakes under way; APP_TLS_STRANGERS_RATE - begun in a second. The
+ * others' _EACH - of one place: an IPv4 address, an IPv6 network of 56 bits. APP_TLS_TIME_NS - that
+ * a handshake may take. */
 #define APP_TLS_CLIENTS_MAX    128
-#define APP_TLS_STRANGERS_MAX  32
+#define APP_TLS_CLIENTS_EACH   8
+#define APP_TLS_STRANGERS_MAX  64
 #define APP_TLS_STRANGERS_EACH 4
-#define APP_TLS_STRANGERS_RATE 64
+#define APP_TLS_STRANGERS_RATE 256
 #define APP_TLS_RATE_EACH      8
 #define APP_TLS_TIME_NS        (10 * UINT64_C(1000000000))
 

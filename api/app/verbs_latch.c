@@ -169,7 +169,7 @@ enum err verb_reauthenticate(struct call *call)
 			     call->text));
 	rec = held_find(call->server, latch.id);
 	keep = rec && rec->keep;
-	client = rec && !latch_is_own(call, &latch) ? rec->client : call->client->number;
+	client = latch_is_own(call, &latch) ? call->client->number : rec ? rec->client : 0;
 	TRY(call->ops->reauthenticate(call->ctx, &id, latch.id, &demand, call->text));
 	app_put_u64(&call->out, APP_A_LATCH, id);
 	memset(&next, 0, sizeof(next));

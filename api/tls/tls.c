@@ -12,8 +12,12 @@
 #include <sys/socket.h>
 
 /* Bounds of what a stranger may send: bytes of certificates, and how many up to the anchor. */
-#define CERTS_MAX 32768
+#define CERTS_MAX 12288
 #define DEPTH_MAX 6
+
+/* GROUPS - of key exchange: no finite field, whose largest costs a server a tenth of a second for a
+ * message of a stranger's. */
+#define GROUPS "X25519:P-256:P-384"
 
 struct tls_end {
 	SSL_CTX *ctx;
@@ -23,6 +27,7 @@ struct tls_end {
 struct tls_channel {
 	SSL *ssl;
 	int fd;
+	struct bytes key; /* a server's, until its client has said something */
 	bool (*accepts)(void *ctx, struct bytes cert);
 	void *ctx;
 	bool refused; /* by accepts() */
@@ -141,6 +146,14 @@ static int verify(X509_STORE_CTX *store, void *arg)
 	return 0;
 }
 
+/* load_crls - lists and nothing else: a certificate in the same file would be believed. */
+static bool load_crls(X509_STORE *store, const char *path)
+{
+	X509_LOOKUP *lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
+
+	return lookup && X509_load_crl_file(lookup, path, X509_FILETYPE_PEM) > 0;
+}
+
 static bool load(SSL_CTX *ctx, char why[static TLS_WHY_MAX], const struct tls_end_params *p)
 {
 	X509_STORE *store = SSL_CTX_get_cert_store(ctx); /* empty: no default paths */
@@ -149,7 +162,7 @@ static bool load(SSL_CTX *ctx, char why[static TLS_WHY_MAX], const struct tls_en
 		return say_openssl(why, ERR_CONFIG, p->certificate), false;
 	if (X509_STORE_load_file(store, p->ca) != 1)
 		return say_openssl(why, ERR_CONFIG, p->ca), false;
-	if (p->crl && X509_STORE_load_file(store, p->crl) != 1)
+	if (p->crl && !load_crls(store, p->crl))
 		return say_openssl(why, ERR_CONFIG, p->crl), false;
 	return true;
 }
@@ -158,13 +171,12 @@ static enum err set_up(SSL_CTX *ctx, char why[static TLS_WHY_MAX], const struct 
 {
 	X509_VERIFY_PARAM *param = SSL_CTX_get0_param(ctx);
 	unsigned long flags = X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_TRUSTED_FIRST |
-			      (p->crl ? X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL |
-						X509_V_FLAG_EXTENDED_CRL_SUPPORT
-				      : 0);
+			      (p->crl ? X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL : 0);
 
 	if (SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) != 1 ||
 	    SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) != 1 ||
-	    SSL_CTX_set_num_tickets(ctx, 0) != 1 || X509_VERIFY_PARAM_set_flags(param, flags) != 1)
+	    SSL_CTX_set1_groups_list(ctx, GROUPS) != 1 || SSL_CTX_set_num_tickets(ctx, 0) != 1 ||
+	    X509_VERIFY_PARAM_set_flags(param, flags) != 1)
 		return say_openssl(why, ERR_CRYPTO, "TLS 1.3");
 	SSL_CTX_set_security_level(ctx, 2); /* 112 bits: no SHA-1, RSA of 2048 bits and more */
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
@@ -220,9 +232,9 @@ static int no_passphrase(char *buf, int size, int writing, void *arg)
 }
 
 /* OpenSSL holds the key until the handshake is over. */
-static enum err use_key(struct tls_channel *c, struct bytes pem)
+static enum err use_key(struct tls_channel *c)
 {
-	BIO *bio = BIO_new_mem_buf(pem.p, (int)pem.len);
+	BIO *bio = BIO_new_mem_buf(c->key.p, (int)c->key.len);
 	EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
 	enum err e = ERR_OK;
 
@@ -233,6 +245,13 @@ static enum err use_key(struct tls_channel *c, struct bytes pem)
 	EVP_PKEY_free(key);
 	BIO_free(bio);
 	return e;
+}
+
+/* Nothing is done with the key for somebody who connects and says nothing. */
+static int give_key(SSL *ssl, void *arg)
+{
+	(void)ssl;
+	return use_key(arg) ? 0 : 1;
 }
 
 /* A name is in a subjectAltName; the subject's common name is none (RFC 9525). */
@@ -253,7 +272,7 @@ static enum err use_name(struct tls_channel *c, const char *name)
 static enum err begin(struct tls_channel *c, struct tls_end *e, const struct tls_channel_params *p)
 {
 	BIO *bio = BIO_new(method);
-	enum err err;
+	enum err err = ERR_OK;
 
 	if (!bio)
 		return ERR_NOMEM;
@@ -261,12 +280,14 @@ static enum err begin(struct tls_channel *c, struct tls_end *e, const struct tls
 	BIO_set_init(bio, 1);
 	SSL_set_bio(c->ssl, bio, bio);
 	SSL_set_app_data(c->ssl, c);
-	if (e->server)
+	if (e->server) {
 		SSL_set_accept_state(c->ssl);
-	else
-		SSL_set_connect_state(c->ssl);
-	err = use_key(c, p->key);
-	return err || !p->name ? err : use_name(c, p->name);
+		SSL_set_cert_cb(c->ssl, give_key, c);
+		return ERR_OK;
+	}
+	SSL_set_connect_state(c->ssl);
+	err = use_key(c);
+	return err ? err : use_name(c, p->name);
 }
 
 enum err tls_channel_new(struct tls_channel **out, char why[static TLS_WHY_MAX], struct tls_end *e,
@@ -277,7 +298,8 @@ enum err tls_channel_new(struct tls_channel **out, char why[static TLS_WHY_MAX],
 
 	assert(e->server ? p->accepts != NULL : p->name != NULL);
 	if (c) {
-		*c = (struct tls_channel){.fd = p->fd, .accepts = p->accepts, .ctx = p->ctx};
+		*c = (struct tls_channel){
+			.fd = p->fd, .key = p->key, .accepts = p->accepts, .ctx = p->ctx};
 		c->ssl = SSL_new(e->ctx);
 	}
 	if (c && c->ssl)
@@ -306,7 +328,9 @@ static enum err failed(struct tls_channel *c)
 {
 	long verdict = SSL_get_verify_result(c->ssl);
 
-	if (c->refused)
+	if (c->why[0]) /* the key */
+		ERR_clear_error();
+	else if (c->refused)
 		say(c->why, ERR_AUTH, "nobody who may come has this certificate");
 	else if (verdict != X509_V_OK)
 		snprintf(c->why, sizeof(c->why), "the certificate: %s",

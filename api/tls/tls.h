@@ -35,7 +35,8 @@ MUST_USE enum err tls_end_new(struct tls_end **out, char why[static TLS_WHY_MAX]
 			      const struct tls_end_params *params) NONNULL(1, 3);
 void tls_end_free(struct tls_end *e);
 
-/* struct tls_channel_params - fd: stays the caller's. key: PEM; not used after tls_channel_new().
+/* struct tls_channel_params - fd: stays the caller's. key: PEM; a server's is used
+ * when the client has said something, a client's not after tls_channel_new().
  * name: a client's: the host's name or address that must be in the server's certificate. accepts: a
  * server's: whether the client with this certificate (DER), of an authority that is believed, may
  * come at all. */
@@ -47,16 +48,16 @@ struct tls_channel_params {
 	void *ctx;
 };
 
-/* tls_channel_new - Errors: CONFIG (the key is none, or not that of the certificate), CRYPTO,
- * NOMEM. tls_channel_free - nothing is sent; NULL is accepted. */
+/* tls_channel_new - Errors: CONFIG (a client's key is none, or not that of the certificate),
+ * CRYPTO, NOMEM. tls_channel_free - nothing is sent; NULL is accepted. */
 MUST_USE enum err tls_channel_new(struct tls_channel **out, char why[static TLS_WHY_MAX],
 				  struct tls_end *e, const struct tls_channel_params *params)
 	NONNULL(1, 3, 4);
 void tls_channel_free(struct tls_channel *c);
 
 /* tls_handshake - go on with it. One call does at most what one flight of the other end asks for.
- * Errors: AGAIN (call again when fd is ready), AUTH (tls_why() says why; the other end was told),
- * SYS (it has gone). */
+ * Errors: AGAIN (call again when fd is ready), AUTH (tls_why() says why, and the other end is
+ * told), SYS (it has gone). */
 MUST_USE enum err tls_handshake(struct tls_channel *c) NONNULL(1);
 
 /* tls_lasts_s - seconds until a certificate that the other end is believed by has expired; after

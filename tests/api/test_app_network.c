@@ -206,6 +206,7 @@ struct caller {
 struct calling {
 	const struct pki_cert *cert, *more;
 	int version;
+	const char *groups; /* NULL: as it is usual */
 };
 
 /* By 127.0.0.host of this host, which has them all. */
@@ -247,18 +248,26 @@ static void show(SSL_CTX *ctx, const struct calling *how)
 	EVP_PKEY_free(key);
 }
 
-static void call(struct caller *c, const struct stand *s, const struct calling *how)
+static void call_by(struct caller *c, const struct stand *s, uint32_t host,
+		    const struct calling *how)
 {
-	c->fd = connected(s);
+	c->fd = connected_by(s, host);
 	c->ctx = SSL_CTX_new(TLS_client_method());
 	SSL_CTX_set_security_level(c->ctx, 0);
 	if (how->version)
 		SSL_CTX_set_max_proto_version(c->ctx, how->version);
+	if (how->groups)
+		CU_ASSERT_EQUAL_FATAL(SSL_CTX_set1_groups_list(c->ctx, how->groups), 1);
 	if (how->cert)
 		show(c->ctx, how);
 	c->ssl = SSL_new(c->ctx);
 	SSL_set_fd(c->ssl, c->fd);
 	SSL_set_connect_state(c->ssl);
+}
+
+static void call(struct caller *c, const struct stand *s, const struct calling *how)
+{
+	call_by(c, s, 1, how);
 }
 
 static void hang_up(struct caller *c)
@@ -515,6 +524,46 @@ static void test_A9_revoked_between(void)
 				rows[i].in);
 		tear_down(&s);
 	}
+}
+
+/* A certificate in the file of lists is none that is believed: lists come from anywhere. */
+static void test_A9_no_authority_among_lists(void)
+{
+	static struct pki_cert cert, third_ca;
+	static uint8_t crl[4096];
+	struct stand s;
+	FILE *f;
+
+	prepare(&s);
+	issue(&third_ca, "/CN=somebody", NULL,
+	      (struct pki_params){
+		      .ca = "critical,CA:TRUE", .usage = "keyCertSign,cRLSign", .key = &keys[1]});
+	snprintf(s.conf.network.crl, CONF_PATH_MAX, "%s/crl.pem", s.dir);
+	f = fopen(s.conf.network.crl, "a");
+	fputs(pki_pem("CERTIFICATE", pki_der(&third_ca)), f);
+	fputs(pki_pem("X509 CRL",
+		      bytes_of(crl, pki_crl_make(crl, &third_ca, NULL, 0, time(NULL) - DAY_S,
+						 time(NULL) + DAY_S))),
+	      f);
+	fclose(f);
+	start(&s);
+	issue(&cert, "/CN=operator", &third_ca, (struct pki_params){.extended = "clientAuth"});
+	CU_ASSERT_FALSE(comes_in(&s, &(struct calling){.cert = &cert}));
+	CU_ASSERT_TRUE(comes_in(&s, &(struct calling){.cert = &caller_cert}));
+	tear_down(&s);
+}
+
+/* No group that costs us more than it does him. */
+static void test_A9_groups(void)
+{
+	struct stand s;
+
+	stand_up(&s);
+	CU_ASSERT_FALSE(
+		comes_in(&s, &(struct calling){.cert = &caller_cert, .groups = "ffdhe2048"}));
+	CU_ASSERT_FALSE(comes_in(&s, &(struct calling){.cert = &caller_cert, .groups = "P-521"}));
+	CU_ASSERT_TRUE(comes_in(&s, &(struct calling){.cert = &caller_cert, .groups = "P-384"}));
+	tear_down(&s);
 }
 
 /* A certificate lets him in for as long as it is one. */
@@ -787,7 +836,8 @@ static void test_A9_strangers_of_an_address(void)
 	tear_down(&s);
 }
 
-/* Of all addresses together there are so many. */
+/* Of all addresses together there are so many; whoever has been there longest goes for another, and
+ * who comes to say something is served. */
 static void test_A9_strangers_at_once(void)
 {
 	struct stand s;
@@ -800,12 +850,45 @@ static void test_A9_strangers_at_once(void)
 		turn(&s, 1);
 	}
 	turn(&s, 5);
-	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
 		over += is_over(fds[i]);
-		close(fds[i]);
-	}
 	CU_ASSERT_EQUAL(over, 2);
+	CU_ASSERT_TRUE(is_over(fds[0]) && is_over(fds[1]));
+	CU_ASSERT_TRUE(comes_in(&s, &(struct calling){.cert = &caller_cert}));
+	CU_ASSERT_TRUE(is_over(fds[2]) && !is_over(fds[3]));
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		close(fds[i]);
 	turn(&s, 5);
+	tear_down(&s);
+}
+
+/* What handshakes take of the processor is one user's share: more of them wait. */
+static void test_A9_strangers_share(void)
+{
+	struct stand s;
+	uint32_t in = 0;
+	uint64_t now;
+
+	stand_up(&s);
+	now = s.fake.now_ns;
+	for (int i = 0; i < 200; i++) {
+		struct caller c;
+
+		call_by(&c, &s, 2 + (uint32_t)i % 250, &(struct calling){.cert = &caller_cert});
+		for (int k = 0; k < 20 && !SSL_is_init_finished(c.ssl); k++) {
+			(void)!SSL_do_handshake(c.ssl);
+			ERR_clear_error();
+			uv_run(&s.loop, UV_RUN_NOWAIT);
+			usleep(100);
+		}
+		in += SSL_is_init_finished(c.ssl);
+		hang_up(&c);
+		s.fake.now_ns = now += 3 * NS_PER_MS; /* accepting rests no longer */
+	}
+	CU_ASSERT(in > 3 && in < 150);
+	s.fake.now_ns += 10 * NS_PER_S;
+	turn(&s, 5);
+	CU_ASSERT_TRUE(comes_in(&s, &(struct calling){.cert = &caller_cert}));
 	tear_down(&s);
 }
 
@@ -957,6 +1040,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_A9_who_is_refused),
 	TAP_TEST(test_A9_revoked),
 	TAP_TEST(test_A9_revoked_between),
+	TAP_TEST(test_A9_no_authority_among_lists),
+	TAP_TEST(test_A9_groups),
 	TAP_TEST(test_A9_expires),
 	TAP_TEST(test_A9_configured_anew),
 	TAP_TEST(test_A9_in_parts),
@@ -967,6 +1052,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_A9_slow_handshake),
 	TAP_TEST(test_A9_strangers_of_an_address),
 	TAP_TEST(test_A9_strangers_at_once),
+	TAP_TEST(test_A9_strangers_share),
 	TAP_TEST(test_A9_rate_of_an_address),
 	TAP_TEST(test_A9_strangers_a_second),
 	TAP_TEST(test_A9_connections_of_a_user),

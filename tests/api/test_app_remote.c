@@ -213,6 +213,7 @@ static const struct row matrix[] = {
 	{APP_DECIDE, {NO, NO, NF, NO}},
 	/* What is for a socket or a file is for nobody. */
 	{APP_SOCKET_TOKEN, {NO, NO, NO, NO}},
+	{APP_INTERFACE_TOKEN, {NO, NO, NO, NO}},
 	{APP_LATCH_CREATE, {NO, NO, NO, NO}},
 	{APP_LATCH_FIND, {NO, NO, NO, NO}},
 	{APP_REQUIRE, {NO, NO, NO, NO}},
