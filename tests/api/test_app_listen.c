@@ -2,6 +2,7 @@
 /* The application socket itself: who may come, who he is, descriptors, and clients that hurry. */
 #include "api/app/listen.h"
 #include "api/app/proto.h"
+#include "api/app/quota.h"
 #include "base/clock.h"
 #include "tests/api/fake_app.h"
 #include "tests/tap/tap.h"
@@ -406,7 +407,10 @@ static void test_E17_waits(void)
 	tear_down(&s);
 }
 
-/* working_each - as profile_each() where there is none, after 4.8 ms of work. */
+#define WORK_NS ((int64_t)(NS_PER_S * 10 / 68 / APP_SHARE))
+
+/* working_each - as profile_each() where there is none, after a good part of what a user has in
+ * a second. */
 static bool working_each(void *ctx, struct app_profile *out, uint32_t i)
 {
 	struct timespec t;
@@ -414,7 +418,7 @@ static bool working_each(void *ctx, struct app_profile *out, uint32_t i)
 	(void)ctx, (void)out, (void)i;
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
 	for (struct timespec from = t;
-	     (t.tv_sec - from.tv_sec) * 1000000000L + t.tv_nsec < from.tv_nsec + 4800000L;)
+	     (t.tv_sec - from.tv_sec) * 1000000000L + t.tv_nsec < from.tv_nsec + WORK_NS;)
 		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
 	return false;
 }
@@ -434,7 +438,7 @@ static void test_E17_charged(void)
 	for (uint32_t i = 0; i < 10; i++)
 		CU_ASSERT_TRUE(send_verb(fd, APP_PROFILES, i, NULL, 0) > 0);
 	turn(&s, 20);
-	CU_ASSERT_EQUAL(count(fd), 7); /* each takes 32 times 4.8 ms of his second */
+	CU_ASSERT_EQUAL(count(fd), 7); /* and a half of what another costs */
 	close(fd);
 	turn(&s, 3);
 	s.fake.now_ns += 2 * NS_PER_S;
