@@ -249,9 +249,11 @@ struct host_ops {
 	enum err (*token_del)(void *ctx, const char *ifname);
 	/* cgroup_mark - what sockets of processes in the control group (v2) whose directory this
 	 * descriptor is send demands this class, as by socket_mark; what a socket itself demands
-	 * goes before it. *out is for cgroup_del, which may come when the group is gone. Whose
-	 * group it is is for the caller to know. Errors: as all; INVAL (it is none, or the root of
-	 * all), NOT_FOUND (it is not below our root), UNSUPPORTED (no groups, or no token_set). */
+	 * goes before it. Nor do they hear another class, but the host itself and ICMP. Of what
+	 * goes to several sockets (multicast) one decides for all. *out is for cgroup_del, which
+	 * may come when the group is gone. Whose group it is is for the caller to know. Errors: as
+	 * all; INVAL (it is none, or the root of all), NOT_FOUND (it is not below our root),
+	 * UNSUPPORTED (no groups, or no token_set). */
 	enum err (*cgroup_mark)(void *ctx, struct host_cgroup *out, int fd, uint32_t token);
 	enum err (*cgroup_del)(void *ctx, const struct host_cgroup *g);
 	/* rp_filter_check - the underlay accepts decrypted traffic's asymmetric routes: *out_ok

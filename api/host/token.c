@@ -15,8 +15,6 @@
 
 /* Of a frame's source address: two bytes that say what it is, then the class. */
 #define SOURCE_AT 6
-#define CLASS_AT  8
-#define CLASS_LEN 4
 
 #define MASK_DEMAND (HOST_MARK_DEMAND | HOST_MARK_TOKEN)
 
@@ -56,7 +54,7 @@ static void write_input(struct nf_batch *b)
 	nf_chain_add(b, &token_table, &chain_input);
 	nf_rule_begin(b, &token_table, chain_input.name);
 	by_device(b, NFT_META_IIFNAME);
-	nf_payload(b, NFT_PAYLOAD_LL_HEADER, CLASS_AT, CLASS_LEN, 0);
+	nf_payload(b, NFT_PAYLOAD_LL_HEADER, TOKEN_CLASS_AT, TOKEN_CLASS_LEN, 0);
 	nf_bitwise(b, 0, HOST_MARK_TOKEN, 0);
 	nf_meta_set(b, NFT_META_MARK, 0);
 	nf_verdict(b, NF_ACCEPT);
@@ -68,8 +66,7 @@ static void write_input(struct nf_batch *b)
 	nf_rule_end(b);
 }
 
-/* demanded - what is in register 0 demands a class; that is all of it that goes on. */
-static void demanded(struct nf_batch *b)
+void token_demanded(struct nf_batch *b)
 {
 	const uint32_t none = 0;
 
@@ -84,7 +81,7 @@ static void add_demand_rule(struct nf_batch *b, bool captured)
 	if (!captured)
 		by_device(b, NFT_META_OIFNAME);
 	nf_socket(b, NFT_SOCKET_MARK, 0, 0);
-	demanded(b);
+	token_demanded(b);
 	nf_socket(b, NFT_SOCKET_MARK, 0, 0);
 	nf_bitwise(b, 0, MASK_DEMAND, captured ? HOST_MARK_CAPTURE : 0);
 	nf_meta_set(b, NFT_META_MARK, 0);
@@ -127,12 +124,12 @@ static void write_egress(struct nf_batch *b, const struct nf_chain *chain)
 	nf_chain_add(b, &netdev, chain);
 	nf_rule_begin(b, &netdev, chain->name);
 	nf_meta(b, NFT_META_MARK, 0);
-	demanded(b);
+	token_demanded(b);
 	nf_immediate(b, 0, what, sizeof(what));
 	nf_payload_set(b, NFT_PAYLOAD_LL_HEADER, SOURCE_AT, sizeof(what), 0);
 	nf_meta(b, NFT_META_MARK, 0);
 	nf_bitwise(b, 0, HOST_MARK_TOKEN, 0);
-	nf_payload_set(b, NFT_PAYLOAD_LL_HEADER, CLASS_AT, CLASS_LEN, 0);
+	nf_payload_set(b, NFT_PAYLOAD_LL_HEADER, TOKEN_CLASS_AT, TOKEN_CLASS_LEN, 0);
 	nf_rule_end(b);
 }
 

@@ -13,13 +13,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -225,6 +228,167 @@ static void test_D4_group_elsewhere(void)
 	end();
 }
 
+/* socket_in - what makes() returns, a socket, as one of the group's: a process that is there makes
+ * it, in our table of descriptors. */
+static int socket_in(const char *group, int (*makes)(void))
+{
+	char procs[400];
+	int status;
+	pid_t pid = (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, 0);
+
+	CU_ASSERT_FATAL(pid >= 0);
+	if (pid == 0) {
+		int to;
+
+		snprintf(procs, sizeof(procs), "%s/cgroup.procs", group);
+		to = open(procs, O_WRONLY);
+		if (to < 0 || write(to, "0", 1) != 1)
+			_exit(0);
+		close(to);
+		_exit(makes());
+	}
+	CU_ASSERT(waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+	CU_ASSERT_FATAL(WEXITSTATUS(status) > 2);
+	return WEXITSTATUS(status);
+}
+
+static const struct family {
+	const char *here, *there, *away;
+} families[] = {{"10.1.0.1", "10.2.0.9", "10.3.0.9"}, {"fd01::1", "fd02::9", "fd03::9"}};
+static const struct family *family;
+
+static int make_udp(void)
+{
+	return frame_udp(family->here, 5000, NULL, 0);
+}
+
+/* to_here - a datagram from there to port 5000. */
+static void to_here(const char *there, int by)
+{
+	int fd = frame_udp(family->here, 5000, there, 4000);
+
+	CU_ASSERT(send(fd, "ping", 4, 0) == 4);
+	CU_ASSERT_FATAL(frame_read(by, &frame));
+	close(fd);
+	frame_turn(&frame, 0);
+}
+
+static bool hears(int fd, int by, uint32_t token)
+{
+	uint32_t mark;
+	size_t len;
+
+	memcpy(frame.b + 8, &token, sizeof(token));
+	frame_write(by, &frame);
+	return frame_recv(fd, &mark, &len);
+}
+
+static bool hears_loopback(int fd)
+{
+	int other = frame_udp(family->here, 5001, family->here, 5000);
+	uint32_t mark;
+	size_t len;
+
+	CU_ASSERT(send(other, "ping", 4, 0) == 4);
+	close(other);
+	return frame_recv(fd, &mark, &len);
+}
+
+static void hears_one(void)
+{
+	struct host_cgroup g;
+	int fd = open_group(top), udp;
+
+	to_here(family->there, tap);
+	udp = socket_in(deep, make_udp);
+	CU_ASSERT(hears(udp, tap, 7) && hears(udp, tap, 0));
+	OK(HOST(cgroup_mark, &g, fd, 5));
+	CU_ASSERT(hears(udp, tap, 5));
+	CU_ASSERT(!hears(udp, tap, 7) && !hears(udp, tap, 0));
+	OK(HOST(cgroup_mark, &g, fd, 7));
+	CU_ASSERT(!hears(udp, tap, 5) && hears(udp, tap, 7));
+	CU_ASSERT(hears_loopback(udp));
+	OK(HOST(socket_mark, udp, 9)); /* it demands for itself */
+	CU_ASSERT(hears(udp, tap, 9));
+	OK(HOST(socket_mark, udp, 0));
+	CU_ASSERT(!hears(udp, tap, 9));
+	OK(HOST(cgroup_del, &g));
+	CU_ASSERT(hears(udp, tap, 5));
+	close(udp);
+	to_here(family->away, wire);
+	udp = socket_in(deep, make_udp);
+	CU_ASSERT(hears(udp, wire, 5));
+	OK(HOST(cgroup_mark, &g, fd, 5));
+	CU_ASSERT(!hears(udp, wire, 5));
+	OK(HOST(cgroup_del, &g));
+	close(udp);
+	close(fd);
+	CU_ASSERT(strstr(netns_read("nft list table inet latchkey/token"), "level") == NULL);
+}
+
+/* Nobody but the peer is heard, asked or not; the host itself is. */
+static void test_D4_group_hears(void)
+{
+	if (!begin())
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(families); i++) {
+		family = &families[i];
+		hears_one();
+	}
+	end();
+}
+
+static int make_tcp(int type)
+{
+	const struct sockaddr_in here = {
+		.sin_family = AF_INET, .sin_port = htons(5000), .sin_addr = {htonl(0x0a010001)}};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | type, 0), on = 1;
+
+	CU_ASSERT(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0);
+	CU_ASSERT(bind(fd, (const struct sockaddr *)&here, sizeof(here)) == 0);
+	return fd;
+}
+
+static int make_listener(void)
+{
+	int fd = make_tcp(0);
+
+	CU_ASSERT(listen(fd, 5) == 0);
+	return fd;
+}
+
+/* Nor does anybody else get an answer of the group's TCP. */
+static void test_D4_group_answers(void)
+{
+	const struct sockaddr_in there = {
+		.sin_family = AF_INET, .sin_port = htons(4000), .sin_addr = {htonl(0x0a020009)}};
+	uint32_t token = 7;
+	struct host_cgroup g;
+	static struct frame answer;
+	int fd, tcp;
+
+	if (!begin())
+		return;
+	fd = open_group(deep);
+	tcp = make_tcp(SOCK_NONBLOCK);
+	CU_ASSERT(connect(tcp, (const struct sockaddr *)&there, sizeof(there)) != 0);
+	CU_ASSERT_FATAL(frame_read(tap, &frame));
+	close(tcp);
+	tcp = socket_in(deep, make_listener);
+	OK(HOST(cgroup_mark, &g, fd, 5));
+	frame_turn(&frame, token);
+	frame_write(tap, &frame);
+	CU_ASSERT(frame_none(tap));
+	token = 5;
+	memcpy(frame.b + 8, &token, sizeof(token));
+	frame_write(tap, &frame);
+	CU_ASSERT(frame_read(tap, &answer));
+	OK(HOST(cgroup_del, &g));
+	close(tcp);
+	close(fd);
+	end();
+}
+
 /* A group that is gone, and several at one level. */
 static void test_groups_come_and_go(void)
 {
@@ -366,6 +530,7 @@ static void test_mount_lines(void)
 
 static const struct tap_test tests[] = {
 	TAP_TEST(test_D4_group),           TAP_TEST(test_D4_group_elsewhere),
+	TAP_TEST(test_D4_group_hears),     TAP_TEST(test_D4_group_answers),
 	TAP_TEST(test_groups_come_and_go), TAP_TEST(test_E1_group_of_another_mount),
 	TAP_TEST(test_E1_no_group),        TAP_TEST(test_mount_lines),
 };

@@ -20,7 +20,7 @@ OUTER = {"bob": ("192.0.2.1", "192.0.2.2"), "mallory": ("198.51.100.1", "198.51.
 ESTABLISHED, BROKEN = 2, 3
 
 ANSWER = """
-import socket, sys, threading
+import socket, sys, threading, time
 name = sys.argv[1].encode()
 address = sys.argv[2]
 def tcp():
@@ -40,6 +40,15 @@ threading.Thread(target=tcp, daemon=True).start()
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.bind((address, 9))
 print("ready", flush=True)
+def unasked():
+    while True:
+        for port in sys.argv[4:]:
+            try:
+                s.sendto(name + b" it is", (sys.argv[3], int(port)))
+            except OSError:
+                pass
+        time.sleep(0.05)
+threading.Thread(target=unasked, daemon=True).start()
 while True:
     _, who = s.recvfrom(2000)
     s.sendto(name + b" it is", who)
@@ -76,9 +85,10 @@ def theirs(name, auth, there, also=None):
 
 class Stage(Scene):
     """Us, bob and mallory, each of them on a wire of its own; apart: with addresses of their own;
-    also: both have this address as well, by another Child SA."""
+    also: both have this address as well, by another Child SA; unasked: our ports that mallory sends
+    answers to without end."""
 
-    def __init__(self, name, auth, apart=False, also=None, **daemon):
+    def __init__(self, name, auth, apart=False, also=None, unasked=(), **daemon):
         self.lab = Lab(name)
         self.there = there = {peer: f"10.2.0.{2 if apart and peer == 'mallory' else 1}" for peer in PEERS}
         try:
@@ -92,7 +102,8 @@ class Stage(Scene):
                 self.lab.link(self.host, f"wire-{name}", host, "wire", [f"{OUTER[name][0]}/24"],
                               [f"{OUTER[name][1]}/24"])
                 host.address("lo", *(f"{a}/32" for a in (there[name], also) if a))
-                host.spawn("answers", "/usr/bin/python3", "-c", ANSWER, name, there[name])
+                host.spawn("answers", "/usr/bin/python3", "-c", ANSWER, name, there[name],
+                           HERE, *(unasked if name == "mallory" else ()))
             self.credentials(auth)
             for name in PEERS:
                 self.peers[name] = KINDS["latchkey"](self.hosts[name],
@@ -183,8 +194,9 @@ def mount_groups(host):
 
 def test_run():
     """A6: a program that is linked statically, and knows nothing of IPsec: below `latchkey run` it
-    has bob or nobody, also when mallory has bob's address; without, it has whoever is there."""
-    with Stage("theft-run", "ca") as stage:
+    has bob or nobody, also when mallory has bob's address and answers what was not asked; without, it
+    has whoever is there."""
+    with Stage("theft-run", "ca", unasked=("4001", "4004")) as stage:
         mount_groups(stage.host)
         run = (os.path.join(stage.peer.bin, "latchkey"), "--run-dir", stage.peer.run_dir)
 
@@ -208,6 +220,7 @@ def test_run():
         stolen = nothing.said()["mallory"]
         clear = [f for capture in captures for f in capture.stop() if f.kind == "clear"]
         assert not clear, clear[:3]
+        nothing.hears("mallory", 20)
         assert latched.said()["mallory"] == 0, latched.said()
         stage.peers["mallory"].stop()
         stage.peers["bob"].start()
