@@ -256,6 +256,9 @@ struct host_ops {
 	 * UNSUPPORTED (no groups, or no token_set). */
 	enum err (*cgroup_mark)(void *ctx, struct host_cgroup *out, int fd, uint32_t token);
 	enum err (*cgroup_del)(void *ctx, const struct host_cgroup *g);
+	/* cgroup_populated - there are processes in this group, or one below it; so it is if that
+	 * cannot be found out. */
+	bool (*cgroup_populated)(void *ctx, int fd);
 	/* rp_filter_check - the underlay accepts decrypted traffic's asymmetric routes: *out_ok
 	 * false with a sentence in text (a static string) if not. */
 	enum err (*rp_filter_check)(void *ctx, bool *out_ok, const char **out_text);

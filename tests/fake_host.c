@@ -682,6 +682,12 @@ static enum err cgroup_mark(void *ctx, struct host_cgroup *out, int fd, uint32_t
 	return ERR_OK;
 }
 
+static bool cgroup_populated(void *ctx, int fd)
+{
+	(void)fd;
+	return ((const struct fake_host *)ctx)->populated;
+}
+
 static enum err cgroup_del(void *ctx, const struct host_cgroup *g)
 {
 	char line[FAKE_HOST_LINE_MAX];
@@ -750,6 +756,7 @@ static const struct host_ops ops = {
 	.token_set = token_set,
 	.token_del = token_del,
 	.cgroup_mark = cgroup_mark,
+	.cgroup_populated = cgroup_populated,
 	.cgroup_del = cgroup_del,
 	.rp_filter_check = rp_filter_check,
 	.close = close_host,

@@ -46,7 +46,8 @@ enum err verb_run(struct call *call)
 		return ERR_UNSUPPORTED;
 	TRY(call->ops->cgroup_demand(call->ctx, &latch, call->fd, &demand, call->client->number,
 				     call->client->peer.uid, call->text));
-	e = held_add(call->server, &latch, call->client->number, true, false);
+	/* The engine says when it ends: it may outlive who asked. */
+	e = held_add(call->server, &latch, call->client->number, true, true);
 	if (!e && latch.state == LATCH_LARVAL)
 		e = wait_add(call, latch.id);
 	else if (!e)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * run.c - a command in a control group of its own, whose processes reach the peer that is asked for
- * or nobody, however they are linked. The daemon is asked before there is a process. What it holds
- * it holds for our connection: should that break, the group is frozen until the daemon holds it
- * again.
+ * or nobody, however they are linked. The daemon is asked before there is a process. Should our
+ * connection to it break, the group is frozen until a daemon holds it again; should we be killed,
+ * the daemon holds it to its last process.
  */
 #include "api/cli/cli.h"
 #include "api/client/internal.h"
@@ -35,7 +35,7 @@ struct job {
 	struct cli *cli;
 	char path[4096];
 	int fd;
-	pid_t pid;
+	pid_t self, pid;
 	uint64_t instance;
 	bool ended, frozen;
 	int status;
@@ -189,8 +189,10 @@ static void child_run(const struct job *j, const sigset_t *mask)
 {
 	int err;
 
-	/* Without us nobody holds it. */
+	/* Without us nobody stops it. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != j->self)
+		_exit(EXIT_FAILED);
 	if (!group_write(j, "cgroup.procs", "0")) {
 		fprintf(stderr, "latchkey: %s: %s\n", j->path, strerror(errno));
 		_exit(EXIT_FAILED);
@@ -254,6 +256,7 @@ static int run_command(struct job *j)
 	for (size_t i = 0; i < ARRAY_LEN(caught); i++)
 		sigaddset(&signals, caught[i]);
 	sigprocmask(SIG_BLOCK, &signals, &before);
+	j->self = getpid();
 	j->pid = fork();
 	if (j->pid == 0)
 		child_run(j, &before);

@@ -211,8 +211,10 @@ struct app_ops {
 	/* cgroup_demand - what processes of the control group whose directory fd is send goes to
 	 * such a peer or nowhere; that the group is the caller's is for him to know. *out is as a
 	 * latch without a flow: ESTABLISHED, or LARVAL, and APP_EVENT_CGROUP follows. It ends with
-	 * cgroup_release() or with the client; fd stays the caller's. Errors: EXISTS (the group
-	 * demands something already), NOT_FOUND (profile, peer), INVAL, UNSUPPORTED, others. */
+	 * cgroup_release(), or when the client is gone and the last process, too: until then the
+	 * same user may have it again by the same demand. fd stays the caller's. Errors: EXISTS
+	 * (the group demands something already), NOT_FOUND (profile, peer), INVAL, UNSUPPORTED,
+	 * others. */
 	enum err (*cgroup_demand)(void *ctx, struct app_latch *out, int fd,
 				  const struct app_demand *demand, uint64_t client, uint32_t uid,
 				  char text[APP_TEXT_MAX]);

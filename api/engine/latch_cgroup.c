@@ -3,7 +3,8 @@
  * latch_cgroup.c - control groups whose processes demand a peer, for programs that know nothing of
  * latches. What is kept is as a latch without a flow: LARVAL until a class that meets the demand
  * has SAs, ESTABLISHED when the group's mark demands it. From then on the mark stays as it is: when
- * the class has no SAs what the group sends is dropped, and its connection is brought up again.
+ * the class has no SAs what the group sends is dropped, and its connection is brought up again. It
+ * stays while there are processes in the group, whoever asked for it is gone or not.
  */
 #include "api/engine/latch.h"
 
@@ -114,6 +115,12 @@ static void set_failed(struct cgroup_rec *g, enum ike_reason reason, const char 
 	snprintf(g->pub.text, sizeof(g->pub.text), "%s", text);
 }
 
+/* is_over - who asked is gone, and there is nobody left whom it could keep from anybody. */
+static bool is_over(const struct engine *e, const struct cgroup_rec *g)
+{
+	return !g->pub.client && (!g->marked || !e->host.ops->cgroup_populated(e->host.ctx, g->fd));
+}
+
 void cgroups_settle(struct engine *e)
 {
 	list_for_each_safe (n, &e->latches->cgroups) {
@@ -123,6 +130,8 @@ void cgroups_settle(struct engine *e)
 
 		if (!g->failed && settle(e, g, text) && !g->failed)
 			set_failed(g, IKE_REASON_LOCAL, text);
+		if (!g->failed && is_over(e, g))
+			set_failed(g, IKE_REASON_LOCAL, "the last process has ended");
 		if (g->failed || (!stood && g->pub.state == LATCH_ESTABLISHED))
 			tell(e, g);
 		if (g->failed)
@@ -164,16 +173,28 @@ static enum err needs_for(const struct engine *e, struct latch_needs *out,
 	return ERR_INVAL;
 }
 
-/* is_free - nobody has it demand anything yet: what stands is not weakened. */
-static bool is_free(const struct engine *e, const struct stat *st)
+/* of_group - what stands for this one; NULL: nobody has it demand anything. */
+static struct cgroup_rec *of_group(const struct engine *e, const struct stat *st)
 {
 	list_for_each (n, &e->latches->cgroups) {
-		const struct cgroup_rec *g = list_entry(n, struct cgroup_rec, node);
+		struct cgroup_rec *g = list_entry(n, struct cgroup_rec, node);
 
 		if (g->dev == st->st_dev && g->ino == st->st_ino)
-			return false;
+			return g;
 	}
-	return true;
+	return NULL;
+}
+
+/* take_over - what has outlived who asked for it is had by the same demand; what stands is not
+ * weakened. */
+static enum err take_over(struct cgroup_rec *g, struct app_latch *out, const struct cgroup_rec *as)
+{
+	if (g->pub.client || g->pub.uid != as->pub.uid ||
+	    memcmp(&g->pub.demand, &as->pub.demand, sizeof(g->pub.demand)) != 0)
+		return ERR_EXISTS;
+	g->pub.client = as->pub.client;
+	*out = g->pub;
+	return ERR_OK;
 }
 
 static enum err rec_new(struct engine *e, struct cgroup_rec **out, int fd,
@@ -208,8 +229,9 @@ enum err cgroup_demand(struct engine *e, struct app_latch *out, int fd,
 	TRY(needs_for(e, &as.needs, demand, text));
 	if (fstat(fd, &st))
 		return ERR_INVAL;
-	if (!is_free(e, &st))
-		return ERR_EXISTS;
+	g = of_group(e, &st);
+	if (g)
+		return take_over(g, out, &as);
 	as.dev = st.st_dev;
 	as.ino = st.st_ino;
 	TRY(rec_new(e, &g, fd, &as));
@@ -244,8 +266,14 @@ void cgroups_client_gone(struct engine *e, uint64_t client)
 	list_for_each_safe (n, &e->latches->cgroups) {
 		struct cgroup_rec *g = list_entry(n, struct cgroup_rec, node);
 
-		if (g->pub.client == client)
-			rec_free(e, g);
+		if (g->pub.client != client)
+			continue;
+		g->pub.client = 0;
+		if (!is_over(e, g))
+			continue;
+		set_failed(g, IKE_REASON_LOCAL, "who asked for it is gone");
+		tell(e, g);
+		rec_free(e, g);
 	}
 }
 

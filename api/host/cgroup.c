@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -143,4 +144,21 @@ enum err cgroup_find(struct host_cgroup *out, int fd)
 	if (!err)
 		*out = found;
 	return err;
+}
+
+/* Of a group that is removed there is no such file any more. */
+bool host_cgroup_populated(void *ctx, int fd)
+{
+	int events = openat(fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
+	char buf[256] = "";
+	ssize_t len;
+
+	(void)ctx;
+	if (events < 0)
+		return errno != ENOENT && errno != ENODEV;
+	len = read(events, buf, sizeof(buf) - 1);
+	if (len < 0)
+		len = errno == ENODEV ? 0 : -1;
+	close(events);
+	return len < 0 || strstr(buf, "populated 1") != NULL;
 }

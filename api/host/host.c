@@ -138,6 +138,7 @@ static const struct host_ops host_linux_ops = {
 	.token_del = host_token_del,
 	.cgroup_mark = host_cgroup_mark,
 	.cgroup_del = host_cgroup_del,
+	.cgroup_populated = host_cgroup_populated,
 	.rp_filter_check = host_rp_filter_check,
 	.close = host_close,
 };

@@ -156,6 +156,7 @@ MUST_USE enum err host_token_del(void *ctx, const char *ifname);
 /* token_cgroup.c */
 MUST_USE enum err host_cgroup_mark(void *ctx, struct host_cgroup *out, int fd, uint32_t token);
 MUST_USE enum err host_cgroup_del(void *ctx, const struct host_cgroup *g);
+bool host_cgroup_populated(void *ctx, int fd);
 
 /* rp_filter.c */
 MUST_USE enum err host_rp_filter_check(void *ctx, bool *out_ok, const char **out_text);

@@ -195,7 +195,17 @@ static enum err latch_find(void *ctx, struct app_latch *out, const struct flow *
 
 static void latch_client_gone(void *ctx, uint64_t client)
 {
-	((struct fake_app *)ctx)->gone = client;
+	struct fake_app *f = ctx;
+
+	f->gone = client;
+	for (uint32_t i = f->num_latches; i-- > 0;) {
+		struct app_latch *l = &f->latches[i];
+
+		if (l->client == client && !l->flow.local.family && f->populated)
+			l->client = 0;
+		else if (l->client == client && !l->flow.local.family && !l->listener)
+			fake_app_state(f, l->id, LATCH_CLOSED, IKE_REASON_LOCAL, "");
+	}
 }
 
 static void latch_socket_gone(void *ctx, uint64_t cookie)

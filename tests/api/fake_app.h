@@ -29,6 +29,7 @@ struct fake_app {
 	struct flow pair;              /* that sockets have beside their own */
 	uint64_t foreign[4];           /* cookies of sockets that are of another network */
 	bool dead;                     /* TCP sockets have no connection */
+	bool populated;                /* groups outlive their clients */
 	bool any_flow;                 /* flow_token knows every flow */
 	struct fake_class classes[FAKE_APP_CLASSES];
 	struct app_profile profiles[8];

@@ -852,6 +852,37 @@ static void test_A6_run(void)
 	tear_down(&b);
 }
 
+/* What outlives its client is in the user's quota until it ends. */
+static void test_A6_run_is_left(void)
+{
+	struct app_client *c;
+	struct answer a;
+	struct bench b;
+	int fd = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	set_up(&b);
+	b.fake.create_state = LATCH_ESTABLISHED;
+	b.fake.populated = true;
+	for (int i = 0; i < 3; i++) {
+		c = client(&b, 0);
+		CU_ASSERT_EQUAL(run_in(&b, c, fd, &a), APP_OK);
+		app_client_close(c);
+	}
+	c = client(&b, 0);
+	CU_ASSERT_EQUAL(run_in(&b, c, fd, &a), APP_FULL);
+	fake_app_state(&b.fake, 1, LATCH_CLOSED, IKE_REASON_LOCAL, "");
+	CU_ASSERT_EQUAL(run_in(&b, c, fd, &a), APP_OK);
+	CU_ASSERT_EQUAL(run_in(&b, c, fd, &a), APP_FULL);
+	b.fake.populated = false;
+	app_client_close(c); /* the one that it had goes with it */
+	c = client(&b, 0);
+	CU_ASSERT_EQUAL(run_in(&b, c, fd, &a), APP_OK);
+	CU_ASSERT_EQUAL(run_in(&b, c, fd, &a), APP_FULL);
+	app_client_close(c);
+	close(fd);
+	tear_down(&b);
+}
+
 /* The directory is the user's own, or he is root; and it is one. */
 static void test_E6_group_of_another(void)
 {
@@ -1555,6 +1586,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_B7_require),
 	TAP_TEST(test_B7_require_at_once),
 	TAP_TEST(test_A6_run),
+	TAP_TEST(test_A6_run_is_left),
 	TAP_TEST(test_E6_group_of_another),
 	TAP_TEST(test_require_times_out),
 	TAP_TEST(test_A8_client_gone),

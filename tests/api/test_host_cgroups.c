@@ -422,6 +422,33 @@ static void test_groups_come_and_go(void)
 	end();
 }
 
+/* A process in the group or below is there, and not when it has ended; nor in what is removed. */
+static void test_A6_populated(void)
+{
+	struct program p;
+	char other[400];
+	int fd, gone;
+
+	if (!begin())
+		return;
+	snprintf(other, sizeof(other), "%s/a/c", top);
+	CU_ASSERT(mkdir(other, 0755) == 0);
+	gone = open_group(other);
+	fd = open_group(top);
+	CU_ASSERT(!HOST(cgroup_populated, fd) && !HOST(cgroup_populated, gone));
+	start(&p, deep, "10.2.0.9");
+	CU_ASSERT_EQUAL(sent(&p, tap), -1); /* it is there */
+	CU_ASSERT(HOST(cgroup_populated, fd) && !HOST(cgroup_populated, gone));
+	stop(&p);
+	CU_ASSERT(!HOST(cgroup_populated, fd));
+	CU_ASSERT(rmdir(other) == 0);
+	CU_ASSERT(!HOST(cgroup_populated, gone));
+	CU_ASSERT(HOST(cgroup_populated, -1)); /* nobody knows */
+	close(gone);
+	close(fd);
+	end();
+}
+
 /* The directory may have been opened in another namespace, by another mount of the hierarchy. */
 static int other_mount(void)
 {
@@ -529,10 +556,15 @@ static void test_mount_lines(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_D4_group),           TAP_TEST(test_D4_group_elsewhere),
-	TAP_TEST(test_D4_group_hears),     TAP_TEST(test_D4_group_answers),
-	TAP_TEST(test_groups_come_and_go), TAP_TEST(test_E1_group_of_another_mount),
-	TAP_TEST(test_E1_no_group),        TAP_TEST(test_mount_lines),
+	TAP_TEST(test_D4_group),
+	TAP_TEST(test_D4_group_elsewhere),
+	TAP_TEST(test_D4_group_hears),
+	TAP_TEST(test_D4_group_answers),
+	TAP_TEST(test_A6_populated),
+	TAP_TEST(test_groups_come_and_go),
+	TAP_TEST(test_E1_group_of_another_mount),
+	TAP_TEST(test_E1_no_group),
+	TAP_TEST(test_mount_lines),
 };
 
 /* The sender lies beside this program. */

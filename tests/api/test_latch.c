@@ -1119,6 +1119,52 @@ static void test_A6_group(void)
 	hosts_end();
 }
 
+/* What is left of a group whose keeper was killed has its peer or nobody, to its end; who comes for
+ * it again has it by the same demand, and no one else. */
+static void test_A6_group_is_left(void)
+{
+	const struct app_demand other = {.peer = "mallory.example"};
+	const struct app_demand same = {.peer = "bob.example"};
+	const struct app_ops *ops;
+	char text[APP_TEXT_MAX] = "";
+	int fd = dup(0);
+	const struct note *note;
+	struct app_latch l, m;
+
+	set_up();
+	ops = here->app.ops;
+	CU_ASSERT_EQUAL(group(&l, fd, "bob.example", text), ERR_OK);
+	hosts_run(100);
+	CU_ASSERT_EQUAL(num_marks(), 1);
+	here->host.populated = true;
+	ops->latch_client_gone(here->app.ctx, 1);
+	hosts_run(3000);
+	CU_ASSERT_EQUAL(num_marks(), 1);
+	CU_ASSERT_EQUAL(ops->cgroup_demand(here->app.ctx, &m, fd, &other, 2, 1000, text),
+			ERR_EXISTS);
+	CU_ASSERT_EQUAL(ops->cgroup_demand(here->app.ctx, &m, fd, &same, 2, 1001, text),
+			ERR_EXISTS);
+	CU_ASSERT_EQUAL(ops->cgroup_demand(here->app.ctx, &m, fd, &same, 2, 1000, text), ERR_OK);
+	CU_ASSERT(m.id == l.id && m.state == LATCH_ESTABLISHED && num_marks() == 1);
+	CU_ASSERT_EQUAL(ops->cgroup_demand(here->app.ctx, &m, fd, &same, 3, 1000, text),
+			ERR_EXISTS);
+	here->host.populated = false; /* whoever has it may fill it yet */
+	hosts_run(3000);
+	CU_ASSERT_EQUAL(num_marks(), 1);
+	here->host.populated = true;
+	ops->latch_client_gone(here->app.ctx, 2);
+	hosts_run(3000);
+	CU_ASSERT_EQUAL(num_marks(), 1);
+	here->host.populated = false;
+	hosts_run(3000);
+	CU_ASSERT_EQUAL(num_marks(), 0);
+	note = hosts_last(here, APP_EVENT_CGROUP);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(note);
+	CU_ASSERT(note->latch.id == l.id && note->latch.state == LATCH_CLOSED);
+	close(fd);
+	hosts_end();
+}
+
 /* There is no way to the peer: that is known before there is a negotiation, and while the group is
  * being looked at. */
 static void test_A6_no_route(void)
@@ -1179,6 +1225,7 @@ static void test_A6_nobody_who_could(void)
 
 static const struct tap_test tests[] = {
 	TAP_TEST(test_A6_group),
+	TAP_TEST(test_A6_group_is_left),
 	TAP_TEST(test_A6_no_route),
 	TAP_TEST(test_A6_nobody_who_could),
 	TAP_TEST(test_B5_the_peer_that_is_asked_for),

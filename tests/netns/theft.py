@@ -196,7 +196,7 @@ def test_run():
     """A6: a program that is linked statically, and knows nothing of IPsec: below `latchkey run` it
     has bob or nobody, also when mallory has bob's address and answers what was not asked; without, it
     has whoever is there."""
-    with Stage("theft-run", "ca", unasked=("4001", "4004")) as stage:
+    with Stage("theft-run", "ca", unasked=("4001", "4002", "4004")) as stage:
         mount_groups(stage.host)
         run = (os.path.join(stage.peer.bin, "latchkey"), "--run-dir", stage.peer.run_dir)
 
@@ -204,9 +204,16 @@ def test_run():
             return Client(stage.host.spawn(name, *words, program("unaware"), HERE, port, THERE, 9))
 
         latched = unaware("latched", 4001, *run, "run", "--peer", "bob.example", "--")
+        # sh and latchkey are killed, and what they began goes on.
+        left = unaware("left", 4002, *run, "run", "--peer", "bob.example", "--", "sh", "-c",
+                       '"$@" & wait', "sh")
         nothing = unaware("nothing", 4004)
-        for client in (latched, nothing):
+        for client in (latched, left, nothing):
             client.hears("bob")
+        stage.host.run("pkill", "-KILL", "-f", f"^{run[0]} .*{HERE} 4002")
+        wait_for(lambda: not stage.host.run("pgrep", "-f", "^sh -c .*4002", check=False).stdout,
+                 "the command to be gone")
+        left.hears("bob")
         refused = stage.host.run(*run, "--timeout", "2", "run", "--peer", "nobody.example", "--",
                                  "echo", "begun", check=False)
         assert refused.returncode in (4, 6) and "begun" not in refused.stdout, refused
@@ -221,12 +228,14 @@ def test_run():
         clear = [f for capture in captures for f in capture.stop() if f.kind == "clear"]
         assert not clear, clear[:3]
         nothing.hears("mallory", 20)
-        assert latched.said()["mallory"] == 0, latched.said()
+        for client in (latched, left):
+            assert client.said()["mallory"] == 0, client.said()
         stage.peers["mallory"].stop()
         stage.peers["bob"].start()
         stage.peers["bob"].up("net")
-        latched.hears("bob")
-        assert latched.said()["mallory"] == 0, latched.said()
+        for client in (latched, left):
+            client.hears("bob")
+            assert client.said()["mallory"] == 0, client.said()
         child = stage.host.run("pgrep", "-f", f"^{program('unaware')} {HERE} 4001").stdout.strip()
         group = "/sys/fs/cgroup" + stage.host.run(
             "grep", "-o", "/.*latchkey-run-.*", f"/proc/{child}/cgroup").stdout.strip()
