@@ -620,6 +620,10 @@ static enum err flow_guard(void *ctx, const char *ifname, const struct flow *flo
 
 	if (e)
 		return e;
+	if (((const struct fake_host *)ctx)->no_guard)
+		return ERR_NOMEM;
+	if (flow->local_port && flow->remote.family && !flow->remote_port)
+		return ERR_INVAL; /* as the real one says */
 	snprintf(line, sizeof(line), "flow %s %s %s %u", ifname, endpoint_text(a, &local),
 		 endpoint_text(b, &remote), flow->proto);
 	drop(ctx, line, false);

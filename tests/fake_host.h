@@ -37,6 +37,7 @@ struct fake_host {
 	uint32_t given;            /* what it gave last */
 	struct host_socket socket; /* what every descriptor is; without protocol: none is one */
 	uint64_t dead_cookie;      /* of the one socket that socket_alive() does not find */
+	bool no_guard;             /* flow_guard() fails */
 	bool populated;            /* control groups have processes */
 	bool raw_esp;              /* esp_open() gives a true raw socket, else PERM */
 

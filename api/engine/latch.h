@@ -97,8 +97,9 @@ struct latches {
 	struct app_profile profiles[PROFILES_MAX];
 	uint32_t num_profiles;
 	struct timer tick;
-	struct latch_store *store; /* the journal; NULL: none */
-	uint64_t trimmed_len;      /* of the journal, when it was written anew */
+	struct log_limit unguarded; /* lines about flows that could not be */
+	struct latch_store *store;  /* the journal; NULL: none */
+	uint64_t trimmed_len;       /* of the journal, when it was written anew */
 	struct engine *engine;
 	struct loop_source sockets; /* the host's news of closed ones; fd -1: it has none */
 	void (*tell)(void *ctx, const struct app_event *event);

@@ -21,6 +21,8 @@
 #define RETRY_MIN_NS NS_PER_S
 #define RETRY_MAX_NS (30 * NS_PER_S)
 
+#define UNGUARDED_LINES 3 /* a second */
+
 void latch_tell(const struct engine *e, const struct app_event *event)
 {
 	if (e->latches->tell)
@@ -41,12 +43,27 @@ void latch_alert(struct engine *e, const struct latch_rec *l, enum ike_reason re
 /* ---- what stands for it ------------------------------------------------------------------------
  */
 
+/* Peers make flows at a listener as they like. */
+static void told_unguarded(struct engine *e)
+{
+	if (log_limited(&e->latches->unguarded, UNGUARDED_LINES, engine_now(e)))
+		LOG(ERROR, KNL, NULL, "a latched flow cannot be guarded against other ways in");
+}
+
+/* is_unanswerable - a peer sent from port 0, to which nothing is sent: it is not a flow that could
+ * be guarded, and has its listener's guard. */
+static bool is_unanswerable(const struct latch_rec *l)
+{
+	return l->spawned && l->pub.flow.local_port && !l->pub.flow.remote_port;
+}
+
 static void guard(struct engine *e, struct latch_rec *l, bool on)
 {
-	if (l->guarded == on || e->took_ports || !e->host.ops->flow_guard || (!on && e->leave_host))
+	if (is_unanswerable(l) || l->guarded == on || e->took_ports || !e->host.ops->flow_guard ||
+	    (!on && e->leave_host))
 		return;
 	if (e->host.ops->flow_guard(e->host.ctx, e->daemon.interface, &l->pub.flow, on))
-		LOG(ERROR, KNL, NULL, "a latched flow cannot be guarded against other ways in");
+		told_unguarded(e);
 	else
 		l->guarded = on;
 }

@@ -12,6 +12,7 @@
 
 #include "api/engine/app.h"
 #include "api/engine/internal.h"
+#include "api/engine/latch.h"
 #include "base/alloc.h"
 #include "tests/fake_host.h"
 #include "tests/tap/tap.h"
@@ -637,6 +638,72 @@ static void test_L1_no_gap(void)
 	end();
 }
 
+static uint32_t num_unguarded;
+
+static void count_unguarded(void *ctx, enum log_level level, enum log_subsystem sub,
+			    const char *connection, const char *line)
+{
+	(void)ctx;
+	(void)level;
+	(void)sub;
+	(void)connection;
+	num_unguarded += strstr(line, "cannot be guarded") != NULL;
+}
+
+/* spawn - a flow from this port comes to the listener. */
+static void spawn(struct engine *e, const struct flow *listener, uint16_t port)
+{
+	struct flow flow = *listener;
+
+	CU_ASSERT(ip_addr_parse(&flow.remote, "10.99.0.1") == ERR_OK);
+	flow.remote_port = port;
+	CU_ASSERT(latch_spawn(e, latch_of_flow(e, listener, true), &flow, 1) == ERR_OK);
+}
+
+/* Peers make flows at a listener as they like, and do not fill the log by it. */
+static void test_L1_flows_without_a_guard(void)
+{
+	struct log_sink sink = {.write = count_unguarded};
+	struct app_latch_params p = {
+		.client = 1, .listener = true, .demand.peer = "nobody.example"};
+	struct engine_params params = {0};
+	const struct log_sink *before;
+	struct engine *e = NULL;
+	struct app_backend app;
+	struct fake_host host;
+	char text[APP_TEXT_MAX];
+	uint64_t id;
+
+	for (size_t i = 0; i < LOG_NUM_SUBSYSTEMS; i++)
+		sink.levels[i] = LOG_ERROR;
+	begin();
+	fake_host_init(&host);
+	params.host = host.host;
+	params.conf = conf_of(text_of(true, "none", SECRET));
+	CU_ASSERT_FATAL(params.conf != NULL);
+	CU_ASSERT_FATAL(engine_new(&e, &params) == ERR_OK);
+	conf_put(params.conf);
+	app = engine_app(e);
+	p.flow = (struct flow){.local_port = 7, .proto = 17};
+	CU_ASSERT(ip_addr_parse(&p.flow.local, "10.1.0.1") == ERR_OK);
+	CU_ASSERT_FATAL(app.ops->latch_create(app.ctx, &id, &p, text) == ERR_OK);
+	num_unguarded = 0;
+	before = log_use(&sink);
+	spawn(e, &p.flow, 9);
+	CU_ASSERT(fake_host_count(&host, "flow ") == 2);
+	spawn(e, &p.flow, 0);
+	CU_ASSERT(fake_host_count(&host, "flow ") == 2 && num_unguarded == 0);
+	host.no_guard = true;
+	for (uint16_t port = 100; port < 120; port++)
+		spawn(e, &p.flow, port);
+	CU_ASSERT(num_unguarded > 0 && num_unguarded < 10);
+	log_use(before);
+	engine_free(e);
+	uv_run(&loop, UV_RUN_NOWAIT);
+	fake_host_fini(&host);
+	end();
+}
+
 /* SAs refer to the configuration they were made under; its secrets are none of their business. */
 static void test_a_secret_taken_away_is_gone_at_once(void)
 {
@@ -1232,6 +1299,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_a_guard_left_behind_goes_with_an_orderly_stop),
 	TAP_TEST(test_L1_a_listener_is_guarded),
 	TAP_TEST(test_L1_no_gap),
+	TAP_TEST(test_L1_flows_without_a_guard),
 	TAP_TEST(test_a_secret_taken_away_is_gone_at_once),
 	TAP_TEST(test_two_requests_for_one_child_each_have_an_end),
 	TAP_TEST(test_down_ends_the_search_for_a_name),
