@@ -172,7 +172,8 @@ static enum err op_class_info(void *ctx, struct app_class *out, uint32_t token)
 	return ERR_OK;
 }
 
-/* within - some selector has this end; what is unset is any. */
+/* within - some selector has this end, whose address may be any. Where there is no port yet it may
+ * become any: a selector of some ports alone is not his. */
 static bool within(const struct ts *ts, uint32_t num, const struct flow *local)
 {
 	for (uint32_t i = 0; i < num; i++) {
@@ -180,8 +181,9 @@ static bool within(const struct ts *ts, uint32_t num, const struct flow *local)
 			    (ts[i].lo.family == local->local.family &&
 			     ip_addr_cmp(&ts[i].lo, &local->local) <= 0 &&
 			     ip_addr_cmp(&local->local, &ts[i].hi) <= 0);
-		bool port = !local->local_port || (ts[i].port_lo <= local->local_port &&
-						   local->local_port <= ts[i].port_hi);
+		bool port = local->local_port ? ts[i].port_lo <= local->local_port &&
+							local->local_port <= ts[i].port_hi
+					      : ts[i].port_lo == 0 && ts[i].port_hi == UINT16_MAX;
 
 		if (addr && port && (!ts[i].proto || ts[i].proto == local->proto))
 			return true;

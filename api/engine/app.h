@@ -193,7 +193,7 @@ struct app_ops {
 				    uint32_t ifindex, const struct ip_addr *to);
 
 	/* class_info - Errors: NOT_FOUND. class_reaches - an SA of the class may carry packets to
-	 * this local end (address unset, port 0: any), or could before. */
+	 * this local end (address unset: any), or could before; without a port: to each port. */
 	enum err (*class_info)(void *ctx, struct app_class *out, uint32_t token);
 	bool (*class_reaches)(void *ctx, uint32_t token, const struct flow *local);
 

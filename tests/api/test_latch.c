@@ -988,6 +988,32 @@ static void test_B1_nothing_is_configured(void)
 }
 
 /* The configuration's: whatever program listens there, and again when it is loaded anew. */
+/* A class that is for one port alone reaches a socket that is bound there, and not one without a
+ * port, which anybody has. */
+static void test_E5_without_a_port(void)
+{
+	struct app_latch_params p = params(7, "bob.example");
+	struct flow local = {.local = p.flow.local, .local_port = 7, .proto = p.flow.proto};
+	char text[APP_TEXT_MAX];
+	uint32_t wide;
+	uint64_t id;
+
+	set_up();
+	snprintf(p.demand.suite, sizeof(p.demand.suite), "aes128gcm16");
+	CU_ASSERT_EQUAL(here->app.ops->latch_create(here->app.ctx, &id, &p, text), ERR_OK);
+	hosts_run(1000);
+	CU_ASSERT_EQUAL(get(id).state, LATCH_ESTABLISHED);
+	CU_ASSERT(here->app.ops->class_reaches(here->app.ctx, get(id).token, &local));
+	local.local_port = 8;
+	CU_ASSERT(!here->app.ops->class_reaches(here->app.ctx, get(id).token, &local));
+	local.local_port = 0;
+	CU_ASSERT(!here->app.ops->class_reaches(here->app.ctx, get(id).token, &local));
+	mallory_up();
+	wide = get(latch(8, "mallory.example")).token;
+	CU_ASSERT(here->app.ops->class_reaches(here->app.ctx, wide, &local));
+	hosts_end();
+}
+
 static void test_listener_of_the_administrator(void)
 {
 	static const char more[] = "latchkey { profiles { ours { methods = psk\n part = ike } }\n"
@@ -1256,6 +1282,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_L10_the_daemon_restarts),
 	TAP_TEST(test_A17_somebody_after_all),
 	TAP_TEST(test_A17_cannot),
+	TAP_TEST(test_E5_without_a_port),
 	TAP_TEST(test_listener_of_the_administrator),
 	TAP_TEST(test_profiles_of_the_administrator),
 	TAP_TEST(test_profiles),
