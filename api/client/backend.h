@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * backend.h - the seam between the calls of <latchkey/ipsec.h> and who answers them: the daemon
- * behind a unix socket (unix.c), or an engine in this process, whose server (api/app/server.h) is
- * given the messages directly. A back end carries whole messages of api/app/proto.h.
+ * behind a unix socket (unix.c), that of another host (api/remote), or an engine in this process,
+ * whose server (api/app/server.h) is given the messages directly. A back end carries whole messages
+ * of api/app/proto.h.
  *
  * Thread: calls come one at a time, from whatever thread; but fd may be polled meanwhile.
  */
@@ -11,6 +12,8 @@
 #include <sys/types.h>
 
 #include "base/attr.h"
+
+#define IPSEC_PRIVATE __attribute__((visibility("default")))
 
 /* struct ipsec_backend - functions return -1 with errno set when they fail. */
 struct ipsec_backend {
@@ -30,12 +33,17 @@ struct ipsec_backend {
 	 * who answers has to do; NULL: that is another process's business, and fd is polled.
 	 * Called while others send and receive; conn is not freed under it. */
 	void (*turn)(void *conn, int timeout_ms);
+	/* why - a sentence about what failed last in this thread, opening or being heard; "": none.
+	 * NULL: it has none ever. */
+	const char *(*why)(void);
 };
 
 /* ipsec_backend_use - this one from the next connection on; NULL: the daemon. The connection that
- * is there ends. For liblatchkey-engine and for tests: it is in no header that is installed, and
- * may be another one in the next version. */
-__attribute__((visibility("default"))) void ipsec_backend_use(const struct ipsec_backend *backend);
+ * is there ends. ipsec_backend_fail - note a sentence for this thread and set errno; returns -1.
+ * For liblatchkey-engine, liblatchkey-remote and tests: they are in no header that is installed,
+ * and may be others in the next version. */
+IPSEC_PRIVATE void ipsec_backend_use(const struct ipsec_backend *backend);
+IPSEC_PRIVATE int ipsec_backend_fail(int err, const char *text);
 
 /* unix_backend - the daemon. */
 extern const struct ipsec_backend unix_backend;

@@ -61,6 +61,7 @@ static struct {
 	bool marks; /* of that daemon */
 	uint32_t last_id;
 	bool reading; /* some thread polls */
+	bool is_up;   /* it has greeted; nobody is told of the end of one that has not */
 	bool was_up;
 	struct list_node waiters, events;
 	uint32_t num_events;
@@ -75,6 +76,9 @@ static struct {
 	.signal = -1,
 	.timer = -1,
 };
+
+/* Why the last connection that this thread wished for did not come about; "": it is not known. */
+static _Thread_local char open_why[256];
 
 static int deadline_left(const struct timespec *end)
 {
@@ -158,6 +162,7 @@ static void conn_drop(void)
 		epoll_ctl(g.epoll, EPOLL_CTL_DEL, g.ops->fd(g.conn), NULL);
 	g.ops->close(g.conn);
 	g.ops = NULL;
+	g.is_up = false;
 	list_for_each (n, &g.waiters) {
 		struct waiter *w = list_entry(n, struct waiter, node);
 
@@ -173,9 +178,11 @@ static void conn_lost(void)
 {
 	struct itimerspec soon = {.it_value = {.tv_sec = RETRY_S},
 				  .it_interval = {.tv_sec = RETRY_S}};
+	bool was_up = g.is_up;
 
 	conn_drop();
-	event_add(IPSEC_APP_EVENT_DISCONNECTED, NULL);
+	if (was_up)
+		event_add(IPSEC_APP_EVENT_DISCONNECTED, NULL);
 	if (g.timer >= 0)
 		timerfd_settime(g.timer, 0, &soon, NULL);
 }
@@ -326,7 +333,10 @@ static int ask_simple(uint16_t verb, struct app_msg *msg, struct waiter *w)
 	if (!err) {
 		const struct part *p = list_entry(w->parts.next, struct part, node);
 
-		err = app_msg_parse(msg, p->bytes, p->len) || msg->code ? EPROTO : 0;
+		err = app_msg_parse(msg, p->bytes, p->len) ? EPROTO
+		      : msg->code == APP_PERM              ? EPERM
+		      : msg->code                          ? EPROTO
+							   : 0;
 	}
 	return err;
 }
@@ -363,6 +373,11 @@ static void watch(void)
 	timerfd_settime(g.timer, 0, &off, NULL);
 }
 
+static void note_why(const struct ipsec_backend *ops)
+{
+	snprintf(open_why, sizeof(open_why), "%s", ops->why ? ops->why() : "");
+}
+
 /* Errors: an errno. */
 static int connect_now(void)
 {
@@ -371,18 +386,23 @@ static int connect_now(void)
 
 	if (g.ops)
 		return 0;
-	if (ops->open(&g.conn))
-		return errno;
+	open_why[0] = '\0';
+	if (ops->open(&g.conn)) {
+		err = errno;
+		note_why(ops);
+		return err;
+	}
 	g.ops = ops;
 	err = greet();
 	if (err) {
 		conn_drop();
+		note_why(ops);
 		return err == ECONNRESET ? ECONNREFUSED : err;
 	}
 	watch();
 	if (g.was_up)
 		event_add(IPSEC_APP_EVENT_RECONNECTED, NULL);
-	g.was_up = true;
+	g.is_up = g.was_up = true;
 	return 0;
 }
 
@@ -408,7 +428,7 @@ static void in_child(void)
 	if (g.ops)
 		g.ops->close(g.conn);
 	g.ops = NULL;
-	g.was_up = false;
+	g.is_up = g.was_up = false;
 	list_for_each_safe (n, &g.events) {
 		list_remove(n);
 		event_free(list_entry(n, struct event, node));
@@ -440,6 +460,11 @@ static void leave(void)
 	pthread_mutex_unlock(&g.lock);
 }
 
+int ipsec_backend_fail(int err, const char *text)
+{
+	return fail(err, text);
+}
+
 void ipsec_backend_use(const struct ipsec_backend *backend)
 {
 	enter();
@@ -466,6 +491,7 @@ static int explain(int err)
 	} texts[] = {
 		{ECONNREFUSED, "no daemon answers: is latchkeyd running?"},
 		{EACCES, "the daemon's socket may not be used"},
+		{EPERM, "the administrator does not let this user"},
 		{ECONNRESET, "the daemon went away"},
 		{ETIMEDOUT, "the daemon did not answer in time"},
 		{EPROTO, "the daemon speaks another protocol"},
@@ -474,6 +500,8 @@ static int explain(int err)
 		{EINVAL, "a text is too long, or empty"},
 	};
 
+	if (err == ECONNREFUSED && open_why[0])
+		return fail(err, open_why);
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
 		if (texts[i].err == err)
 			return fail(err == EPROTO ? EIO : err, texts[i].text);

@@ -138,6 +138,20 @@ int ipsec_latch_find_pair(struct ipsec_latch **out, int fd, const struct ipsec_p
 	return pair_flow(&of.pair, pair) ? -1 : find_new(out, &of);
 }
 
+int ipsec_latch_by_number(struct ipsec_latch **out, uint64_t number)
+{
+	struct request req;
+	struct reply reply;
+
+	if (!out || !number)
+		return fail(EINVAL, "there is no such number, or no place for the latch");
+	request_begin(&req, APP_LATCH_INQUIRE);
+	app_put_u64(&req.w, APP_A_LATCH, number);
+	if (transact(&req, -1, USUAL_MS, &reply))
+		return -1;
+	return latch_new(out, &(struct subject){.fd = -1}, number, reply.instance);
+}
+
 /* A daemon that was started again has other numbers: the latch is found by its socket, or is no
  * more. */
 static int current(struct ipsec_latch *l)

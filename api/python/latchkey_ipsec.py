@@ -142,6 +142,7 @@ def _declare():
                                              ctypes.POINTER(_Pair), pointer, number]),
         "latch_find_pair": (ctypes.c_int, [ctypes.POINTER(pointer), ctypes.c_int,
                                            ctypes.POINTER(_Pair)]),
+        "latch_by_number": (ctypes.c_int, [ctypes.POINTER(pointer), ctypes.c_uint64]),
         "latch_inquire": (ctypes.c_int, [pointer, ctypes.POINTER(_LatchInfo)]),
         "latch_release": (ctypes.c_int, [pointer]), "latch_free": (None, [pointer]),
         "latch_number": (ctypes.c_uint64, [pointer]),

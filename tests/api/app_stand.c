@@ -25,6 +25,8 @@ static void on_event(void *ctx, const struct app_event *event)
 static void stop(struct app_stand *s)
 {
 	app_listen_close(s->listen);
+	app_listen_tls_close(s->network);
+	s->network = NULL;
 	uv_close((uv_handle_t *)&s->async, NULL);
 }
 
@@ -55,6 +57,8 @@ static void *serve(void *arg)
 
 void app_stand_start(struct app_stand *s)
 {
+	char why[TLS_WHY_MAX];
+
 	must(uv_loop_init(&s->loop) == 0);
 	must(uv_async_init(&s->loop, &s->async, on_async) == 0);
 	s->async.data = s;
@@ -62,6 +66,9 @@ void app_stand_start(struct app_stand *s)
 	s->fake.tell = on_event;
 	s->fake.tell_ctx = s;
 	must(app_listen_open(&s->listen, &s->loop, s->path, s->server) == ERR_OK);
+	if (s->conf.network.num_addrs)
+		must(app_listen_tls_open(&s->network, why, &s->loop, s->server, &s->conf.network) ==
+		     ERR_OK);
 	must(pthread_create(&s->thread, NULL, serve, s) == 0);
 }
 

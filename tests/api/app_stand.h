@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "api/app/listen.h"
+#include "api/app/listen_tls.h"
 #include "tests/api/fake_app.h"
 
 /* struct app_stand - fake belongs to the thread: reach it by app_stand_do(). */
@@ -22,6 +23,7 @@ struct app_stand {
 	uv_async_t async;
 	struct app_server *server;
 	struct app_listen *listen;
+	struct app_listen_tls *network; /* if conf has one when a life begins */
 	pthread_mutex_t lock;
 	pthread_cond_t cond;
 	void (*step)(struct fake_app *fake, void *arg);

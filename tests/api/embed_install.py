@@ -179,6 +179,21 @@ def application_library(tree):
                                       for n in needed), needed
 
 
+def remote_library(tree):
+    """Another host's daemon: a library of its own, which programs get by its package."""
+    program = tree.compile("other-host", package="latchkey-remote")
+    done = subprocess.run([program], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "usage: other-host" in done.stderr, done
+    done = subprocess.run([program, "127.0.0.1", "1", "/nowhere", "/nowhere", "/nowhere"],
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "does not answer" in done.stderr, done
+    said = tree.sh(["readelf", "-d", "-W", os.path.join(tree.libdir, "liblatchkey-remote.so")])
+    assert re.search(r"SONAME.*\[liblatchkey-remote\.so\.0\]", said), said
+    needed = re.findall(r"NEEDED.*\[(.*?)\]", said)
+    assert tree.instrumented() or all(
+        re.match(r"lib(c|pthread|ssl|crypto|latchkey)\.so|ld-linux", n) for n in needed), needed
+
+
 def application_header(tree):
     """Beside the engine's, as C and as C++, strictly."""
     include = os.path.join(tree.root, "usr/local/include")
@@ -186,7 +201,7 @@ def application_header(tree):
     for language, standard in (("c", "-std=c17"), ("c++", "-std=c++17")):
         if language == "c++" and not shutil.which("g++"):
             continue
-        for names in (("ipsec",), ("ipsec", "engine"), ("engine", "ipsec")):
+        for names in (("ipsec",), ("ipsec", "engine"), ("engine", "ipsec"), ("ipsec_remote",)):
             text = "".join(f"#include <latchkey/{name}.h>\n" for name in names)
             tree.sh(["cc", "-x", language, standard, "-Wall", "-Wextra", "-Wpedantic", "-Werror",
                      "-fsyntax-only", "-I", include, "-"], input=text)
@@ -231,6 +246,7 @@ def main():
             ("the header for applications, alone and beside the engine's", application_header),
             ("the library for applications needs nothing", application_library),
             ("programs that use it", applications),
+            ("the library for another host's daemon", remote_library),
         )])
 
 

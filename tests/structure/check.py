@@ -43,6 +43,8 @@ INCLUDE_TABLE = [
     (r"api/tls/", [r"base/"]),
     (r"api/(vici|app)/", [r"base/", r"api/(engine|tls)/"]),
     (r"api/client/", [r"base/", r"api/app/proto\.h$", r"api/include/"]),
+    (r"api/remote/", [r"base/", r"api/app/frame\.h$", r"api/client/backend\.h$", r"api/include/",
+                      r"api/tls/"]),
     (r"api/cli/", [r"base/", r"api/vici/proto\.h$", r"api/client/internal\.h$", r"api/include/"]),
     (r"api/[^/]+$", [r"base/", r"api/(engine|host|vici|app)/"]),
     (r"(tests|bench)/", [r""]),
@@ -163,7 +165,7 @@ def compile_alone(item):
         return None
     done = subprocess.run(
         [shutil.which("cc") or "gcc", "-fsyntax-only", "-std=gnu17", "-D_GNU_SOURCE", "-Wall",
-         "-Wextra", "-Werror", "-Wno-unused", "-I", SOURCE, *more, "-x", "c", "-"],
+         "-Wextra", "-Werror", "-Wno-unused", "-I", SOURCE, "-I", os.path.join(SOURCE, "api/include"), *more, "-x", "c", "-"],
         cwd="/", input=text.replace("#pragma once", ""), capture_output=True, text=True, check=False)
     return f"{path}: {done.stderr.splitlines()[0]}" if done.returncode else None
 
@@ -357,7 +359,8 @@ NOT_FOR_APPLICATIONS = (r"(?i)\b(spi|sad|spd|xfrm\w*|pfkey\w*|nl_?attr|netlink|s
 
 def rule_application_header(tree):
     """<latchkey/ipsec.h> names no SA, no key, nothing of one system; and its names are ours."""
-    watched = {p: t for p, t in tree.items() if p == "api/include/latchkey/ipsec.h"}
+    watched = {p: t for p, t in tree.items()
+               if re.match(r"api/include/latchkey/ipsec(_\w+)?\.h$", p)}
     bad = find_lines(watched, NOT_FOR_APPLICATIONS)
     for path, text in watched.items():
         code = code_only(text)
@@ -369,13 +372,14 @@ def rule_application_header(tree):
                 for name in re.findall(r"^(?:struct|enum) (\w+)", code, re.MULTILINE)
                 if not name.startswith("ipsec_")]
         bad += [f"{path}: <{name}> is of one system" for _, kind, name in includes(text)
-                if kind == "<" and not re.match(r"(std\w+|sys/socket)\.h$", name)]
+                if kind == "<" and not re.match(r"(std\w+|sys/socket|latchkey/ipsec)\.h$", name)]
     return bad
 
 
 def rule_functions_are_told(tree):
     """Every function of <latchkey/ipsec.h> stands in a manual page, and those tell of no other."""
-    header = code_only(tree.get("api/include/latchkey/ipsec.h", ""))
+    header = "\n".join(code_only(text) for path, text in tree.items()
+                       if re.match(r"api/include/latchkey/ipsec(_\w+)?\.h$", path))
     declared = set(re.findall(r"^IPSEC_API [^;(]*?\b(ipsec_\w+)\(", header, re.MULTILINE))
     pages = "\n".join(text for path, text in tree.items() if re.match(r"docs/ipsec_\w+\.3", path))
     told = set(re.findall(r"\b(ipsec_\w+)\*\(\)|\b(ipsec_\w+)\*\(_|(?<!\*)\b(ipsec_\w+)\b", pages))
@@ -519,12 +523,17 @@ def test_D3_client_exports_its_header():
 
 
 def test_what_is_private_is_in_no_header():
+    private = ["ipsec_backend_fail", "ipsec_backend_use"]
     library = os.path.join(BUILD, "api/client/liblatchkey.so.0")
-    assert exported(library, private=True) == ["ipsec_backend_use"], exported(library, True)
+    assert exported(library, private=True) == private, exported(library, True)
     folder = os.path.join(SOURCE, "api/include/latchkey")
     for header in os.listdir(folder):
         with open(os.path.join(folder, header), encoding="utf-8") as file:
             assert "ipsec_backend" not in file.read(), header
+
+
+def test_D3_remote_exports_its_header():
+    exports_its_header("ipsec_remote.h", "api/remote/liblatchkey-remote.so.0")
 
 
 def undefined(path):
@@ -608,6 +617,8 @@ def main():
         ("exported symbols are the header's", test_library_exports_its_header),
         ("exported symbols of the client are its header's", test_D3_client_exports_its_header),
         ("what is for our own libraries is in no header", test_what_is_private_is_in_no_header),
+        ("exported symbols of the client for other hosts are its header's",
+         test_D3_remote_exports_its_header),
         ("DPDK's module exports one symbol and takes none", test_module_stands_alone),
         ("exported symbols: rejects a bad sample", test_exports_rejects),
         ("sizes", lambda: test_sizes(tree)),

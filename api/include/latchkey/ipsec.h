@@ -305,6 +305,10 @@ IPSEC_API int ipsec_latch_listen(struct ipsec_latch **out, int fd, const ipsec_p
  * IPSEC_LATCH_LISTENER. Errors: ENOENT. */
 IPSEC_API int ipsec_latch_find(struct ipsec_latch **out, int fd, unsigned int flags);
 
+/* ipsec_latch_by_number - the one with this number, as events and ipsec_each_latch() tell it: of
+ * this process, or anybody's for who may read all. Errors: ENOENT. */
+IPSEC_API int ipsec_latch_by_number(struct ipsec_latch **out, uint64_t number);
+
 /* ipsec_latch_inquire - how it stands. ipsec_latch_release - the flow is no longer tied; what had
  * been allowed before is again. The latch is freed, on a failure too. ipsec_latch_free - the latch
  * stays as it is, this process forgets it; NULL is accepted.
