@@ -40,13 +40,13 @@ struct app_listen_tls {
 	struct log_limit refusals, arrivals;
 };
 
-/* struct tls_conn - a stranger until it is up; then `user` is at the other end. */
+/* struct tls_conn - a stranger until it is up; then `peer` is at the other end. */
 struct tls_conn {
 	struct conn conn;
 	struct tls_channel *channel;
 	struct endpoint from;
 	bool up;
-	char user[CONF_NAME_MAX];
+	struct app_peer peer;     /* once the certificate has said who it is */
 	struct app_frame in, out; /* out: what tls_write() has begun with; empty: nothing */
 };
 
@@ -89,7 +89,9 @@ static bool accepts(void *ctx, struct bytes cert)
 		app_find_user_by_cert(app_server_conf(t->conn.conns->server), cert);
 
 	if (user)
-		snprintf(t->user, sizeof(t->user), "%s", user->name);
+		t->peer = app_peer_remote(user->name);
+	if (user)
+		t->peer.id = user->id;
 	return user != NULL;
 }
 
@@ -100,7 +102,7 @@ static uint32_t num_of(const struct app_listen_tls *l, const char *user)
 	list_for_each (n, &l->conns.list) {
 		struct tls_conn *t = tls_of(list_entry(n, struct conn, node));
 
-		num += t->up && strcmp(t->user, user) == 0;
+		num += t->up && strcmp(t->peer.user, user) == 0;
 	}
 	return num;
 }
@@ -115,17 +117,16 @@ static bool has_room(const struct app_listen_tls *l, const char *user)
 static enum err welcome(struct tls_conn *t)
 {
 	struct app_listen_tls *l = listen_of(t->conn.conns);
-	struct app_peer peer = app_peer_remote(t->user);
 	char text[ENDPOINT_TEXT_MAX];
 	enum err e = ERR_FULL;
 
-	if (has_room(l, t->user) && app_server_admits(t->conn.conns->server, &peer))
-		e = conn_begin(&t->conn, &peer);
+	if (has_room(l, t->peer.user) && app_server_admits(t->conn.conns->server, &t->peer))
+		e = conn_begin(&t->conn, &t->peer);
 	if (e)
 		note_refusal(l, &t->from, "the user has too many connections");
 	else if (log_limited(&l->arrivals, LINES, now_of(l)))
 		LOG(INFO, CFG, NULL, "%s has come to the network interface: '%s'",
-		    endpoint_text(text, &t->from), t->user);
+		    endpoint_text(text, &t->from), t->peer.user);
 	return e;
 }
 
@@ -144,7 +145,7 @@ static enum err greet(struct tls_conn *t)
 
 	if (e == ERR_AGAIN)
 		return e;
-	if (!e && !t->user[0])
+	if (!e && !t->peer.user[0])
 		e = ERR_AUTH;
 	if (e) {
 		note_refusal(l, &t->from, tls_why(t->channel));

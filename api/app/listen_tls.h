@@ -24,7 +24,7 @@ struct app_listen_tls;
 #define APP_TLS_STRANGERS_MAX  64
 #define APP_TLS_STRANGERS_EACH 4
 #define APP_TLS_STRANGERS_RATE 256
-#define APP_TLS_RATE_EACH      8
+#define APP_TLS_RATE_EACH      16
 #define APP_TLS_TIME_NS        (10 * UINT64_C(1000000000))
 
 /* app_listen_tls_open - listen at conf's addresses, whose users are asked for at the server

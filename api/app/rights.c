@@ -100,6 +100,17 @@ struct app_peer app_peer_remote(const char *user)
 	return peer;
 }
 
+bool app_peer_is_current(const struct conf_app *conf, const struct app_peer *peer)
+{
+	const struct conf_user *user = app_find_user(conf, peer->user);
+	const struct ike_id *id = &peer->id;
+
+	if (!app_peer_is_remote(peer))
+		return true;
+	return user && (!id->type || (id->type == user->id.type && id->len == user->id.len &&
+				      memcmp(id->data, user->id.data, id->len) == 0));
+}
+
 const char *app_peer_text(char buf[static APP_PEER_TEXT_MAX], const struct app_peer *peer)
 {
 	if (app_peer_is_remote(peer))

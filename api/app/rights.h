@@ -18,6 +18,7 @@
  * connected, or one of another host, as his certificate did. */
 struct app_peer {
 	char user[CONF_NAME_MAX]; /* of another host; "": of this one */
+	struct ike_id id;         /* of another host: by which he is that user; or unset */
 	uint32_t uid, gid;
 	int32_t pid; /* for the log alone */
 	uint32_t groups[APP_GROUPS_MAX];
@@ -36,6 +37,9 @@ static inline bool app_peer_is_remote(const struct app_peer *peer)
 #define APP_PEER_TEXT_MAX 80
 const char *app_peer_text(char buf[static APP_PEER_TEXT_MAX], const struct app_peer *peer)
 	NONNULL(2);
+
+/* app_peer_is_current - by this configuration he is still who he was when he came. */
+bool app_peer_is_current(const struct conf_app *conf, const struct app_peer *peer) NONNULL(1, 2);
 
 /* app_find_user - the user of another host with this name; NULL if there is none.
  * app_find_user_by_cert - whose certificate (DER) this is; that it is to be believed is for the

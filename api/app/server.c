@@ -96,7 +96,7 @@ void app_server_configure(struct app_server *s, const struct conf_app *conf)
 		struct app_client *c = list_entry(n, struct app_client, node);
 
 		c->rights = app_rights(conf, &c->peer);
-		if (app_peer_is_remote(&c->peer) && !app_find_user(conf, c->peer.user))
+		if (!app_peer_is_current(conf, &c->peer))
 			doom(c);
 	}
 }
@@ -139,7 +139,7 @@ bool app_server_admits(struct app_server *s, const struct app_peer *peer)
 	struct app_user *user;
 	uint64_t now = app_server_now(s);
 
-	if (s->num_clients == APP_CLIENTS_MAX ||
+	if (s->num_clients == APP_CLIENTS_MAX || !app_peer_is_current(&s->conf, peer) ||
 	    app_user_get(&s->users, &user, peer->uid, peer->user, now))
 		return false;
 	if (user->num_clients < s->conf.clients_per_uid &&

@@ -168,6 +168,9 @@ static int shake(struct remote_conn *c, const struct where *w, int64_t end_ms)
 		if (!wait_for(c->fd, tls_wants_write(c->channel) ? POLLOUT : POLLIN, end_ms))
 			return refuse("%s does not answer", w->host);
 	}
+	if (e == ERR_SYS)
+		return refuse("%s hangs up before it is known who is there: too many may have come",
+			      w->host);
 	return e ? refuse("%s is not believed: %s", w->host, tls_why(c->channel)) : 0;
 }
 

@@ -189,15 +189,6 @@ enum {
 	NUM_FILES
 };
 
-/* Who is connected by an identity that is not his any more comes again, or does not. */
-static void add_user_to(crypto_generichash_state *h, const struct conf_user *u)
-{
-	crypto_generichash_update(h, (const uint8_t *)u->name, sizeof(u->name));
-	crypto_generichash_update(h, (const uint8_t *)&u->id.type, sizeof(u->id.type));
-	crypto_generichash_update(h, (const uint8_t *)&u->id.len, sizeof(u->id.len));
-	crypto_generichash_update(h, u->id.data, u->id.len);
-}
-
 static void digest(struct conf_network *n, const struct cred_bundle files[static NUM_FILES])
 {
 	crypto_generichash_state h;
@@ -205,8 +196,6 @@ static void digest(struct conf_network *n, const struct cred_bundle files[static
 	crypto_generichash_init(&h, NULL, 0, sizeof(n->digest));
 	crypto_generichash_update(&h, (const uint8_t *)n->addrs, sizeof(n->addrs));
 	crypto_generichash_update(&h, (const uint8_t *)&n->port, sizeof(n->port));
-	for (uint32_t i = 0; i < n->num_users; i++)
-		add_user_to(&h, &n->users[i]);
 	for (size_t i = 0; i < NUM_FILES; i++)
 		add_bundle(&h, &files[i]);
 	crypto_generichash_final(&h, n->digest, sizeof(n->digest));

@@ -611,6 +611,33 @@ static void test_A9_configured_anew(void)
 	tear_down(&s);
 }
 
+/* A name that is somebody else's by now: who came by it before is out, and comes no more. */
+static void test_A9_another_identity(void)
+{
+	struct app_msg msg;
+	struct stand s;
+	struct caller c;
+
+	stand_up(&s);
+	call(&c, &s, &(struct calling){.cert = &caller_cert});
+	CU_ASSERT_TRUE_FATAL(shake(&c, &s));
+	CU_ASSERT_TRUE(say(&c, APP_HELLO, 1));
+	CU_ASSERT_EQUAL(answer(&c, &s, &msg), APP_OK);
+	app_server_configure(s.server, &s.conf);
+	turn(&s, 3);
+	CU_ASSERT_TRUE(say(&c, APP_HELLO, 2));
+	CU_ASSERT_EQUAL(answer(&c, &s, &msg), APP_OK);
+	CU_ASSERT_EQUAL_FATAL(conf_id_parse(&s.conf.network.users[0].id, "CN=somebody"), ERR_OK);
+	app_server_configure(s.server, &s.conf);
+	turn(&s, 3);
+	(void)!say(&c, APP_HELLO, 3);
+	CU_ASSERT_EQUAL(answer(&c, &s, &msg), -1);
+	CU_ASSERT_FALSE(comes_in(&s, &(struct calling){.cert = &caller_cert}));
+	hang_up(&c);
+	turn(&s, 3);
+	tear_down(&s);
+}
+
 static bool is_there(struct caller *c)
 {
 	uint8_t byte;
@@ -1044,6 +1071,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_A9_groups),
 	TAP_TEST(test_A9_expires),
 	TAP_TEST(test_A9_configured_anew),
+	TAP_TEST(test_A9_another_identity),
 	TAP_TEST(test_A9_in_parts),
 	TAP_TEST(test_A9_hostile),
 	TAP_TEST(test_A9_fair),
