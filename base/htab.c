@@ -110,3 +110,12 @@ struct htab_node *htab_find(const struct htab *t, struct bytes key)
 	}
 	return NULL;
 }
+
+struct htab_node *htab_next(const struct htab_node *node)
+{
+	struct htab_node *n = node->next;
+
+	while (n && (n->hash != node->hash || !bytes_equal(n->key, node->key)))
+		n = n->next;
+	return n;
+}

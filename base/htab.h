@@ -36,5 +36,8 @@ void htab_insert(struct htab *t, struct htab_node *node, struct bytes key) NONNU
 /* htab_remove - take out a node that is in the table. */
 void htab_remove(struct htab *t, struct htab_node *node) NONNULL(1, 2);
 
+/* htab_next - the next older node with the same key; NULL: there is none. */
+MUST_USE struct htab_node *htab_next(const struct htab_node *node) NONNULL(1);
+
 /* htab_find - the newest node with this key, NULL if there is none. */
 MUST_USE struct htab_node *htab_find(const struct htab *t, struct bytes key) NONNULL(1);

@@ -326,6 +326,8 @@ static enum err look_at_socket(struct call *call)
 		return deny(call, ERR_NOT_FOUND, "the socket is not of this network");
 	call->sock = sock;
 	call->has_sock = true;
+	if (sock.cookie)
+		call->ops->latch_socket_seen(call->ctx, &sock);
 	return ERR_OK;
 }
 

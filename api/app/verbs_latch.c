@@ -51,6 +51,7 @@ static enum err params_of(struct call *call, struct app_latch_params *p)
 	p->client = call->client->number;
 	p->uid = call->client->peer.uid;
 	TRY(flow_of(call, &p->flow, p->listener));
+	p->connected = !p->listener && call->sock.connected && p->flow.proto == IPPROTO_UDP;
 	TRY(take_demand(&p->demand, call->in));
 	return app_demand_check(call->server->backend, &p->demand, &p->flow, call->client->rights,
 				call->text);

@@ -81,6 +81,11 @@ static void op_latch_socket_gone(void *ctx, uint64_t cookie)
 	latch_socket_gone(ctx, cookie);
 }
 
+static void op_latch_socket_seen(void *ctx, const struct host_socket *sock)
+{
+	latch_socket_seen(ctx, sock);
+}
+
 /* ---- tokens ------------------------------------------------------------------------------------
  */
 
@@ -430,6 +435,7 @@ struct app_backend engine_app(struct engine *e)
 		.latch_find = op_latch_find,
 		.latch_client_gone = op_latch_client_gone,
 		.latch_socket_gone = op_latch_socket_gone,
+		.latch_socket_seen = op_latch_socket_seen,
 		.flow_token = op_flow_token,
 		.has_marks = op_has_marks,
 		.interface_token = op_interface_token,

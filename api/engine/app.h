@@ -73,6 +73,7 @@ struct app_latch_params {
 	uint64_t instead;
 	bool listener;
 	bool keep;
+	bool connected;  /* the socket is connected so, and could be otherwise (UDP) */
 	uint64_t cookie; /* of the socket (SO_COOKIE); 0 = no socket */
 	uint64_t client;
 	uint32_t uid;
@@ -176,9 +177,11 @@ struct app_ops {
 			       bool listener);
 
 	/* latch_client_gone - release what the client made, but what it let be kept.
-	 * latch_socket_gone - the socket with this cookie is closed. */
+	 * latch_socket_gone - the socket with this cookie is closed. latch_socket_seen - it is so
+	 * now: a latch for what it was connected to, and is not, is CLOSED, and shut. */
 	void (*latch_client_gone)(void *ctx, uint64_t client);
 	void (*latch_socket_gone)(void *ctx, uint64_t cookie);
+	void (*latch_socket_seen)(void *ctx, const struct host_socket *sock);
 
 	/* flow_token - the class that a connected flow is tied to, by the table of the data path.
 	 * Errors: NOT_FOUND (it is not protected), BAD_STATE (it was not from its first packet). */

@@ -2,6 +2,7 @@
 /* latch.c - the records of latches: by number, by flow, by socket. */
 #include "api/engine/latch.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 
 #include "base/alloc.h"
@@ -58,6 +59,7 @@ static struct latch_rec *rec_new(const struct app_latch_params *p, const struct 
 	l->key = key_of(&p->flow, p->listener);
 	l->needs = *needs;
 	l->keep = p->keep;
+	l->connected = p->connected;
 	l->pub = (struct app_latch){
 		.flow = l->key.flow,
 		.state = LATCH_LARVAL,
@@ -166,6 +168,7 @@ struct latch_rec *latch_follow(struct engine *e, struct latch_rec *old,
 	const struct app_latch_params p = {
 		.flow = old->pub.flow,
 		.keep = old->keep,
+		.connected = old->connected,
 		.cookie = old->pub.cookie,
 		.client = old->pub.client,
 		.uid = old->pub.uid,
@@ -260,4 +263,32 @@ void latch_socket_gone(struct engine *e, uint64_t cookie)
 
 	while (cookie && (n = engine_find(&e->latches->by_cookie, &cookie, sizeof(cookie))))
 		latch_end(e, container_of(n, struct latch_rec, by_cookie), "its socket was closed");
+}
+
+/* left_behind - the latch's flow is what its socket was connected to, and is not. */
+static bool left_behind(struct latch_rec *l, const struct host_socket *sock)
+{
+	const struct latch_key now = key_of(&sock->flow, false);
+	bool same = sock->connected && memcmp(&l->key, &now, sizeof(now)) == 0;
+
+	l->connected |= same && sock->flow.proto == IPPROTO_UDP; /* before it was only named */
+	return l->connected && !same;
+}
+
+/* latch_socket_seen - what was sent by the old flow may be on its way yet: it is shut, not free. */
+void latch_socket_seen(struct engine *e, const struct host_socket *sock)
+{
+	const uint64_t cookie = sock->cookie;
+	struct htab_node *n = engine_find(&e->latches->by_cookie, &cookie, sizeof(cookie)), *next;
+
+	for (; n; n = next) {
+		struct latch_rec *l = container_of(n, struct latch_rec, by_cookie);
+
+		next = htab_next(n);
+		if (!left_behind(l, sock))
+			continue;
+		l->ask = l->request = 0;
+		latch_set_state(e, l, LATCH_CLOSED, IKE_REASON_LOCAL,
+				"its socket is not connected to this peer any more");
+	}
 }

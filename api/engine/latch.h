@@ -76,6 +76,7 @@ struct latch_rec {
 	uint64_t ask_until_ns;
 	uint64_t begun_ns; /* LARVAL: since when */
 	uint32_t tries;
+	bool connected; /* its flow is what its socket was connected to */
 	bool keep, was_up, accepted, held, guarded;
 	bool reauth;   /* what is up already is not what is waited for */
 	bool same_key; /* the peer authenticated itself again, and by the key that it had */
@@ -140,6 +141,7 @@ void latch_release(struct engine *e, struct latch_rec *l);
 void latch_end(struct engine *e, struct latch_rec *l, const char *text);
 void latch_client_gone(struct engine *e, uint64_t client);
 void latch_socket_gone(struct engine *e, uint64_t cookie);
+void latch_socket_seen(struct engine *e, const struct host_socket *sock);
 
 /* latch_state.c: latch_settle() - go on as far as possible now. */
 void latch_settle(struct engine *e, struct latch_rec *l);

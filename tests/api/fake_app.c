@@ -214,6 +214,11 @@ static void latch_socket_gone(void *ctx, uint64_t cookie)
 	(void)cookie;
 }
 
+static void latch_socket_seen(void *ctx, const struct host_socket *sock)
+{
+	((struct fake_app *)ctx)->seen = *sock;
+}
+
 static enum err flow_token(void *ctx, uint32_t *out_token, const struct flow *flow)
 {
 	struct fake_app *f = ctx;
@@ -383,6 +388,7 @@ static const struct app_ops ops = {
 	.latch_find = latch_find,
 	.latch_client_gone = latch_client_gone,
 	.latch_socket_gone = latch_socket_gone,
+	.latch_socket_seen = latch_socket_seen,
 	.flow_token = flow_token,
 	.has_marks = has_marks,
 	.interface_token = interface_token,

@@ -44,6 +44,7 @@ struct fake_app {
 	uint64_t last_id;
 	struct app_latch_params created;
 	struct app_demand reauthenticated;
+	struct host_socket seen;
 	uint64_t deleted, triggered, gone;
 	struct app_demand grouped; /* by cgroup_demand() */
 	uint32_t marked;

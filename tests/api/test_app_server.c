@@ -559,6 +559,38 @@ static void test_E8_by_the_socket(void)
 }
 
 /* A claimed peer is taken for a socket that is bound to an address, and for no other. */
+/* A UDP socket is what it is connected to now: each request looks, and says so. */
+static void test_E23_connected_anew(void)
+{
+	struct bench b;
+	struct app_client *c;
+	struct answer a;
+	int fd = udp(9);
+	struct sockaddr_in to = {
+		.sin_family = AF_INET, .sin_port = htons(10), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	const struct sockaddr none = {.sa_family = AF_UNSPEC};
+
+	set_up(&b);
+	c = client(&b, PLAIN);
+	(void)latch(&b, c, fd, false);
+	CU_ASSERT_TRUE(b.fake.created.connected);
+	CU_ASSERT_EQUAL(b.fake.seen.cookie, b.fake.created.cookie);
+	CU_ASSERT_EQUAL(b.fake.seen.flow.remote_port, 9);
+	CU_ASSERT_EQUAL(connect(fd, (const struct sockaddr *)&to, sizeof(to)), 0);
+	begin(&b, APP_LATCH_FIND);
+	CU_ASSERT_EQUAL(ask(&b, c, fd, &a), NF);
+	CU_ASSERT_EQUAL(b.fake.seen.flow.remote_port, 10);
+	begin(&b, APP_SOCKET_TOKEN);
+	CU_ASSERT_EQUAL(ask(&b, c, fd, &a), NF);
+	CU_ASSERT_EQUAL(connect(fd, &none, sizeof(none)), 0);
+	begin(&b, APP_SOCKET_TOKEN);
+	CU_ASSERT_EQUAL(ask(&b, c, fd, &a), APP_BAD_STATE);
+	CU_ASSERT_FALSE(b.fake.seen.connected);
+	app_client_close(c);
+	close(fd);
+	tear_down(&b);
+}
+
 static void test_E9_claims(void)
 {
 	struct flow claim = {.remote = {.family = IP_V4, .b = {192, 0, 2, 7}}, .remote_port = 80};
@@ -1579,6 +1611,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_E7_matrix_of_the_rest),
 	TAP_TEST(test_E8_by_the_socket),
 	TAP_TEST(test_E9_claims),
+	TAP_TEST(test_E23_connected_anew),
 	TAP_TEST(test_E10_demand_of_a_latch),
 	TAP_TEST(test_E11_demand_of_a_socket),
 	TAP_TEST(test_E12_denials_are_logged),

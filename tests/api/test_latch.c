@@ -1014,6 +1014,63 @@ static void test_E5_without_a_port(void)
 	hosts_end();
 }
 
+static uint64_t latch_of_socket(uint16_t port, bool connected)
+{
+	struct app_latch_params p = params(port, "bob.example");
+	char text[APP_TEXT_MAX];
+	uint64_t id = 0;
+
+	p.cookie = 77;
+	p.connected = connected;
+	CU_ASSERT_EQUAL(here->app.ops->latch_create(here->app.ctx, &id, &p, text), ERR_OK);
+	return id;
+}
+
+/* What a socket was connected to, and is not, is shut, not free; what it named is as it was. */
+static void test_E23_connected_elsewhere(void)
+{
+	struct host_socket sock = {
+		.flow = hosts_flow(1, 7, 2, 9), .cookie = 77, .here = true, .connected = true};
+	uint64_t id, named;
+
+	set_up();
+	bob_up();
+	named = latch_of_socket(8, false);
+	id = latch_of_socket(7, true);
+	(void)latch_of_socket(6, false);
+	here->app.ops->latch_socket_seen(here->app.ctx, &sock);
+	CU_ASSERT_EQUAL(get(id).state, LATCH_ESTABLISHED);
+	CU_ASSERT(hosts_udp(here, 1, 7, 2, 9, bob, NULL));
+	sock.cookie = 78;
+	sock.flow.remote_port = 10;
+	here->app.ops->latch_socket_seen(here->app.ctx, &sock);
+	CU_ASSERT_EQUAL(get(id).state, LATCH_ESTABLISHED);
+	sock.cookie = 77;
+	here->app.ops->latch_socket_seen(here->app.ctx, &sock);
+	CU_ASSERT_EQUAL(get(id).state, LATCH_CLOSED);
+	CU_ASSERT_EQUAL(get(named).state, LATCH_ESTABLISHED);
+	CU_ASSERT(!hosts_udp(here, 1, 7, 2, 9, bob, NULL));
+	CU_ASSERT(!hosts_udp(bob, 2, 9, 1, 7, here, NULL));
+	here->app.ops->latch_socket_gone(here->app.ctx, 77);
+	id = latch_of_socket(7, true);
+	CU_ASSERT_EQUAL(get(id).state, LATCH_ESTABLISHED);
+	sock = (struct host_socket){.flow = hosts_flow(1, 7, 2, 9), .cookie = 77};
+	here->app.ops->latch_socket_seen(here->app.ctx, &sock); /* to nobody */
+	CU_ASSERT_EQUAL(get(id).state, LATCH_CLOSED);
+	/* Named, then connected to. */
+	named = latch_of_socket(8, false);
+	here->app.ops->latch_socket_seen(here->app.ctx, &sock);
+	CU_ASSERT_EQUAL(get(named).state, LATCH_ESTABLISHED);
+	sock.flow = hosts_flow(1, 8, 2, 9);
+	sock.connected = true;
+	here->app.ops->latch_socket_seen(here->app.ctx, &sock);
+	CU_ASSERT_EQUAL(get(named).state, LATCH_ESTABLISHED);
+	sock.flow.remote_port = 10;
+	here->app.ops->latch_socket_seen(here->app.ctx, &sock);
+	CU_ASSERT_EQUAL(get(named).state, LATCH_CLOSED);
+	hosts_end();
+}
+
 static void test_listener_of_the_administrator(void)
 {
 	static const char more[] = "latchkey { profiles { ours { methods = psk\n part = ike } }\n"
@@ -1283,6 +1340,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_A17_somebody_after_all),
 	TAP_TEST(test_A17_cannot),
 	TAP_TEST(test_E5_without_a_port),
+	TAP_TEST(test_E23_connected_elsewhere),
 	TAP_TEST(test_listener_of_the_administrator),
 	TAP_TEST(test_profiles_of_the_administrator),
 	TAP_TEST(test_profiles),

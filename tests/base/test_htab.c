@@ -72,6 +72,7 @@ static void test_the_newest_is_found(void)
 	}
 	for (int i = 2; i >= 0; i--) {
 		CU_ASSERT_PTR_EQUAL(htab_find(&t, key_of(&twins[0].key)), &twins[i].node);
+		CU_ASSERT_PTR_EQUAL(htab_next(&twins[i].node), i ? &twins[i - 1].node : NULL);
 		htab_remove(&t, &twins[i].node);
 	}
 	CU_ASSERT_PTR_NULL(htab_find(&t, key_of(&twins[0].key)));
