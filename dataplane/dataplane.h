@@ -381,7 +381,7 @@ MUST_USE enum err dataplane_child_stats(struct dataplane *dp, struct child_stats
 
 /* dataplane_latch_set - the flow is tied to this protection class for both ways, or, shut, nothing
  * of it passes: from the return on, until dataplane_latch_end(). What is latched already changes.
- * scope as in policies. Errors: FULL; NOT_FOUND (class), INVAL (neither). */
+ * scope as in policies. Errors: NOMEM; NOT_FOUND (class), INVAL (neither). */
 MUST_USE enum err dataplane_latch_set(struct dataplane *dp, const struct flow *flow, uint32_t scope,
 				      uint32_t token, bool shut) NONNULL(1, 2);
 void dataplane_latch_end(struct dataplane *dp, const struct flow *flow, uint32_t scope)

@@ -22,10 +22,24 @@ struct latch_bucket {
 	alignas(CACHE_LINE) uint64_t tags[WAYS]; /* atomic */
 };
 
+/* struct more - a latch of control's that had no place. */
+struct more {
+	struct rcu_head rcu;
+	struct more *next; /* RCU: control w, workers r */
+	uint64_t tag;      /* of a place that is ready */
+	struct latch latch;
+};
+
+/* struct home - of the flows whose first bucket this is. */
+struct home {
+	uint32_t gen;      /* atomic */
+	struct more *more; /* RCU: control w, workers r */
+};
+
 struct latch_table {
 	struct latch_bucket *buckets;
 	struct latch *latches; /* WAYS to a bucket */
-	uint32_t *gens;        /* atomic: by a flow's first bucket */
+	struct home *homes;    /* one for each bucket */
 	struct spd *spd;
 	uint64_t seed[2];
 	uint32_t mask;        /* of buckets */
@@ -51,8 +65,8 @@ struct latch_table *latch_table_new(uint32_t num, struct spd *spd, const struct 
 	t->spd = spd;
 	t->buckets = mem_alloc_aligned(CACHE_LINE, size / WAYS * sizeof(*t->buckets));
 	t->latches = mem_alloc_array(size, sizeof(*t->latches));
-	t->gens = mem_alloc_array(size / WAYS, sizeof(*t->gens));
-	if (!t->buckets || !t->latches || !t->gens ||
+	t->homes = mem_alloc_array(size / WAYS, sizeof(*t->homes));
+	if (!t->buckets || !t->latches || !t->homes ||
 	    rng_fill(rng, t->seed, sizeof(t->seed)) != ERR_OK) {
 		latch_table_free(t);
 		return NULL;
@@ -64,9 +78,17 @@ void latch_table_free(struct latch_table *t)
 {
 	if (!t)
 		return;
+	for (uint32_t i = 0; t->homes && i <= t->mask; i++) {
+		while (t->homes[i].more) {
+			struct more *m = t->homes[i].more;
+
+			t->homes[i].more = m->next;
+			mem_free(m);
+		}
+	}
 	mem_free_aligned(t->buckets);
 	mem_free(t->latches);
-	mem_free(t->gens);
+	mem_free(t->homes);
 	mem_free(t);
 }
 
@@ -117,14 +139,19 @@ static void set_tag(struct latch_table *t, uint32_t place, uint64_t tag)
 
 uint32_t latch_generation(const struct latch_table *t, const struct flow_id *id)
 {
-	return __atomic_load_n(&t->gens[where(t, id).buckets[0]], __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&t->homes[where(t, id).buckets[0]].gen, __ATOMIC_ACQUIRE);
 }
 
 /* changed - after the change: whoever reads the new generation reads the change too. */
 static void changed(struct latch_table *t, const struct flow_id *id)
 {
-	__atomic_fetch_add(&t->gens[where(t, id).buckets[0]], 1, __ATOMIC_RELEASE);
+	__atomic_fetch_add(&t->homes[where(t, id).buckets[0]].gen, 1, __ATOMIC_RELEASE);
 	spd_next_epoch(t->spd);
+}
+
+static struct more *more_of(const struct latch_table *t, const struct where *w)
+{
+	return __atomic_load_n(&t->homes[w->buckets[0]].more, __ATOMIC_SEQ_CST);
 }
 
 struct latch *latch_find(const struct latch_table *t, const struct flow_id *id)
@@ -140,10 +167,14 @@ struct latch *latch_find(const struct latch_table *t, const struct flow_id *id)
 				return l;
 		}
 	}
+	for (struct more *m = more_of(t, &w); m; m = rcu_deref(m->next)) {
+		if (unlikely(m->tag == w.tag) && flow_equal(&m->latch.id, id))
+			return &m->latch;
+	}
 	return NULL;
 }
 
-/* num_alike - places with the flow's tag, ready or being made ready. */
+/* num_alike - places with the flow's tag, ready or being made ready, and latches without one. */
 static uint32_t num_alike(const struct latch_table *t, const struct where *w)
 {
 	uint32_t num = 0, choices = w->buckets[0] == w->buckets[1] ? 1 : NUM_CHOICE;
@@ -152,6 +183,8 @@ static uint32_t num_alike(const struct latch_table *t, const struct where *w)
 		for (uint32_t way = 0; way < WAYS; way++)
 			num += (tag_at(t, w->buckets[c], way) | TAG_READY) == w->tag;
 	}
+	for (const struct more *m = more_of(t, w); m; m = rcu_deref(m->next))
+		num += m->tag == w->tag;
 	return num;
 }
 
@@ -226,6 +259,50 @@ enum err latch_enter(struct latch_table *t, struct latch **out, const struct flo
 	return ERR_OK;
 }
 
+/* ---- without a place, by control -------------------------------------------------------------
+ */
+
+static void more_free(struct rcu_head *head)
+{
+	mem_free(container_of(head, struct more, rcu));
+}
+
+/* unlink - whoever is at it finds the way on. */
+static void unlink_more(struct latch_table *t, struct more *m, struct rcu_queue *q)
+{
+	struct more **at = &t->homes[where(t, &m->latch.id).buckets[0]].more;
+
+	while (*at != m)
+		at = &(*at)->next;
+	rcu_publish(*at, m->next);
+	rcu_defer(q, &m->rcu, more_free);
+}
+
+/* As latch_enter(): a worker that latches the flow meanwhile sees this one, or is seen. */
+enum err latch_enter_held(struct latch_table *t, struct latch **out, const struct flow_id *id,
+			  uint64_t word, struct rcu_queue *q)
+{
+	enum err e = latch_enter(t, out, id, word, 0, 0);
+	const struct where w = where(t, id);
+	struct more **first = &t->homes[w.buckets[0]].more, *m;
+
+	if (e != ERR_FULL)
+		return e;
+	m = mem_alloc(sizeof(*m));
+	if (!m)
+		return ERR_NOMEM;
+	*m = (struct more){.next = *first, .tag = w.tag, .latch = {.id = *id, .word = word}};
+	__atomic_store_n(first, m, __ATOMIC_SEQ_CST);
+	if (num_alike(t, &w) != 1) {
+		unlink_more(t, m, q);
+		return ERR_AGAIN;
+	}
+	__atomic_fetch_add(&t->num, 1, __ATOMIC_RELAXED);
+	changed(t, id);
+	*out = &m->latch;
+	return ERR_OK;
+}
+
 bool latch_change(struct latch_table *t, struct latch *l, uint64_t from, uint64_t to)
 {
 	if (!__atomic_compare_exchange_n(&l->word, &from, to, false, __ATOMIC_ACQ_REL,
@@ -255,8 +332,24 @@ static void nothing_left(struct rcu_head *head)
 	(void)head;
 }
 
+static bool has_place(const struct latch_table *t, const struct latch *l)
+{
+	return l >= t->latches && l < t->latches + latch_table_room(t);
+}
+
+static void remove_more(struct latch_table *t, struct latch *l, struct rcu_queue *q)
+{
+	unlink_more(t, container_of(l, struct more, latch), q);
+	__atomic_fetch_sub(&t->num, 1, __ATOMIC_RELAXED);
+	changed(t, &l->id);
+}
+
 void latch_remove(struct latch_table *t, struct latch *l, struct rcu_queue *q)
 {
+	if (!has_place(t, l)) {
+		remove_more(t, l, q);
+		return;
+	}
 	struct leaving *g = mem_alloc(sizeof(*g));
 	uint32_t place = (uint32_t)(l - t->latches);
 

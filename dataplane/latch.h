@@ -7,11 +7,13 @@
  * Two kinds: what control latches (LATCH_F_HELD) stays until control takes it away; TCP connections
  * of the host and flows of listeners are latched by the worker that sees their first packet, and
  * end by themselves. Connections have the room that was asked for, listeners' flows an eighth more,
- * and the rest of the places is control's alone: no peer can fill them.
+ * and the rest of the places is control's alone: no peer can fill them. What control latches has
+ * memory of its own where there is no place left: its flow never goes by policy instead.
  *
  * A fixed number of places, eight to a bucket, two buckets to a flow. A place is claimed by a
  * compare-and-swap of its tag, by control or a worker, and freed by control alone, after all
- * workers were quiescent: what a reader finds stays while it looks.
+ * workers were quiescent: what a reader finds stays while it looks. What has no place is in a list
+ * at the flow's first bucket, which control writes and workers read.
  */
 #pragma once
 
@@ -82,9 +84,13 @@ uint32_t latch_generation(const struct latch_table *t, const struct flow_id *id)
 struct latch *latch_find(const struct latch_table *t, const struct flow_id *id) NONNULL(1, 2);
 
 /* latch_enter - the flow, which has no latch, gets one with this word. Errors: FULL; EXISTS: it has
- * one; AGAIN: somebody else just latches it. Any worker, or control. */
+ * one; AGAIN: somebody else just latches it. Any worker, or control. latch_enter_held - control's:
+ * never FULL. Errors: NOMEM, EXISTS, AGAIN. */
 MUST_USE enum err latch_enter(struct latch_table *t, struct latch **out, const struct flow_id *id,
 			      uint64_t word, uint32_t used_s, uint32_t listener) NONNULL(1, 2, 3);
+MUST_USE enum err latch_enter_held(struct latch_table *t, struct latch **out,
+				   const struct flow_id *id, uint64_t word, struct rcu_queue *q)
+	NONNULL(1, 2, 3, 5);
 
 /* latch_change - the word was `from` and is `to` now; false: it was another. Any worker, or
  * control. */
@@ -94,8 +100,9 @@ MUST_USE bool latch_change(struct latch_table *t, struct latch *l, uint64_t from
 /* latch_remove - the flow has no latch any more. Control. */
 void latch_remove(struct latch_table *t, struct latch *l, struct rcu_queue *q) NONNULL(1, 2, 3);
 
-/* latch_each - fn for each latch from place *at on, n places at most; *at is the next one, 0 when
- * all were visited. fn may remove the latch. Control. */
+/* latch_each - fn for each latch that has a place, as all of workers have, from place *at on, n
+ * places at most; *at is the next one, 0 when all were visited. fn may remove the latch. Control.
+ */
 void latch_each(struct latch_table *t, uint32_t *at, uint32_t n,
 		void (*fn)(void *ctx, struct latch *l), void *ctx) NONNULL(1, 2, 4);
 

@@ -64,7 +64,7 @@ static uint64_t replace(struct dataplane *dp, struct latch *l, uint64_t to)
 }
 
 /* put - the flow's latch, a new one or that which is there, has this word. Who latches it at the
- * same time has done so, or given up, when he is asked again. Errors: FULL. */
+ * same time has done so, or given up, when he is asked again. Errors: NOMEM. */
 static enum err put(struct dataplane *dp, const struct flow_id *id, uint64_t word)
 {
 	struct latch *l;
@@ -76,7 +76,7 @@ static enum err put(struct dataplane *dp, const struct flow_id *id, uint64_t wor
 			let_go(dp, replace(dp, l, word));
 			return ERR_OK;
 		}
-		e = latch_enter(dp->latches, &l, id, word, 0, 0);
+		e = latch_enter_held(dp->latches, &l, id, word, &dp->retired);
 	} while (e == ERR_EXISTS || e == ERR_AGAIN);
 	return e;
 }

@@ -124,9 +124,13 @@ enum err latch_create(struct engine *e, uint64_t *out_id, const struct app_latch
 	latch_save(e, l);
 	if (old)
 		take_place(e, l, old);
-	*out_id = l->pub.id;
 	latch_set_state(e, l, params->listener ? LATCH_LISTENER : LATCH_LARVAL, IKE_REASON_NONE,
 			"");
+	if (l->pub.state == LATCH_CLOSED) { /* a latch that does not hold is none */
+		latch_release(e, l);
+		return ERR_NOMEM;
+	}
+	*out_id = l->pub.id;
 	latch_settle(e, l);
 	engine_turn(e);
 	return ERR_OK;

@@ -68,7 +68,7 @@ static void guard(struct engine *e, struct latch_rec *l, bool on)
 		l->guarded = on;
 }
 
-/* stand - the data path holds the flow so; false: it has no room. */
+/* stand - the data path holds the flow so; false: memory is short. */
 static bool stand(struct engine *e, struct latch_rec *l, uint32_t token, bool shut)
 {
 	guard(e, l, true);
@@ -151,7 +151,7 @@ void latch_set_state(struct engine *e, struct latch_rec *l, enum latch_state sta
 	if (!put(e, l)) {
 		l->pub.state = LATCH_CLOSED;
 		l->pub.reason = IKE_REASON_RESOURCES;
-		snprintf(l->pub.text, sizeof(l->pub.text), "there is no room for more latches");
+		snprintf(l->pub.text, sizeof(l->pub.text), "memory is short");
 	}
 	if (state != LATCH_LARVAL)
 		latch_tell(e, &(struct app_event){.kind = APP_EVENT_LATCH,

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "tests/api/hosts.h"
 #include "tests/tap/tap.h"
 
@@ -841,6 +842,57 @@ static void test_L9_the_daemon_restarts(void)
 	unlink(path);
 }
 
+/* L1: there are more of them than the data path's table was made for: none of their flows goes by
+ * policy, which would have another peer have it. */
+static void test_L1_more_than_the_table_holds(void)
+{
+	static char few[sizeof(here_conf) + 100];
+	uint32_t open = 0, shut = 0, num_short = 0;
+
+	snprintf(few, sizeof(few), "%s\nlatchkey { latches = 64\n }\n", here_conf);
+	hosts_begin();
+	here = hosts_add(HERE, few);
+	bob = hosts_add(BOB, peer_conf("bob", BOB));
+	mallory = hosts_add(MALLORY, peer_conf("mallory", MALLORY));
+	mallory->deaf = true;
+	bob_up();
+	for (uint16_t port = 1000; port < 1200; port++) {
+		CU_ASSERT(latch(port, "mallory.example") != 0);
+		shut += of_port(port, false).state == LATCH_LARVAL;
+	}
+	for (uint16_t port = 1000; port < 1200; port++) {
+		open += hosts_udp(here, 1, port, 2, 9, bob, NULL);
+		open += hosts_udp(bob, 2, 9, 1, port, here, NULL);
+	}
+	CU_ASSERT_EQUAL(open, 0);
+	CU_ASSERT_EQUAL(shut, 200);
+	CU_ASSERT(hosts_udp(here, 1, 2000, 2, 9, bob, NULL));
+	/* Without memory there is none, and it is said so. */
+	for (uint16_t nth = 1; nth < 30; nth++) {
+		const struct app_latch_params p = params((uint16_t)(3000 + nth), "mallory.example");
+		char text[APP_TEXT_MAX];
+		uint64_t id = 0;
+		enum err err;
+
+		alloc_fail_nth(nth);
+		err = here->app.ops->latch_create(here->app.ctx, &id, &p, text);
+		alloc_fail_nth(0);
+		num_short += err == ERR_NOMEM;
+		CU_ASSERT(err == ERR_OK || err == ERR_NOMEM);
+		CU_ASSERT_EQUAL(of_port((uint16_t)(3000 + nth), false).id != 0, err == ERR_OK);
+		CU_ASSERT_EQUAL(hosts_udp(here, 1, (uint16_t)(3000 + nth), 2, 9, bob, NULL),
+				err != ERR_OK);
+	}
+	CU_ASSERT(num_short >= 2); /* the record, and its place */
+	for (uint16_t port = 1000; port < 1200; port += 3)
+		CU_ASSERT_EQUAL(
+			here->app.ops->latch_release(here->app.ctx, of_port(port, false).id),
+			ERR_OK);
+	for (uint16_t port = 1000; port < 1200; port++)
+		CU_ASSERT(hosts_udp(here, 1, port, 2, 9, bob, NULL) == (port % 3 == 1000 % 3));
+	hosts_end();
+}
+
 /* L5, L10: what was asked for before the restart counts after it: more than a policy that let the
  * flow pass in the clear, or as much as there was before such a policy came. */
 static void test_L10_the_daemon_restarts(void)
@@ -1337,6 +1389,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_B1_nothing_is_configured),
 	TAP_TEST(test_L9_the_daemon_restarts),
 	TAP_TEST(test_L10_the_daemon_restarts),
+	TAP_TEST(test_L1_more_than_the_table_holds),
 	TAP_TEST(test_A17_somebody_after_all),
 	TAP_TEST(test_A17_cannot),
 	TAP_TEST(test_E5_without_a_port),

@@ -59,7 +59,21 @@ static enum err add(uint32_t i, uint32_t token)
 
 static enum err hold(uint32_t i, uint32_t token)
 {
-	return add_as(i, token, LATCH_F_HELD, 0);
+	struct flow_id id = id_of(i, i & 1);
+	struct latch *l;
+
+	return latch_enter_held(table, &l, &id, latch_word(token, LATCH_F_HELD), &retired);
+}
+
+/* hold_in_place - NOMEM: there is none. */
+static enum err hold_in_place(uint32_t i)
+{
+	enum err e;
+
+	alloc_fail_nth(1);
+	e = hold(i, i);
+	alloc_fail_nth(0);
+	return e;
 }
 
 static uint32_t token_of(uint32_t i)
@@ -68,6 +82,15 @@ static uint32_t token_of(uint32_t i)
 	const struct latch *l = latch_find(table, &id);
 
 	return l ? latch_token(latch_get(l)) : 0;
+}
+
+static void remove_one(uint32_t i)
+{
+	struct flow_id id = id_of(i, i & 1);
+	struct latch *l = latch_find(table, &id);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(l);
+	latch_remove(table, l, &retired);
 }
 
 static void test_finds_what_is_in_it(void)
@@ -85,18 +108,33 @@ static void test_finds_what_is_in_it(void)
 	tear_down();
 }
 
-/* There is the room that was asked for, and then it says so. */
+/* There is the room that was asked for, and then it says so; control's own never end there. */
 static void test_full(void)
 {
 	uint32_t num = 0;
 
 	set_up(2700);
-	while (num < 5000 && hold(num + 1, num + 1) == ERR_OK)
+	while (num < 5000 && hold_in_place(num + 1) == ERR_OK)
 		num++;
 	CU_ASSERT(num > 2700 && num <= 4096);
-	CU_ASSERT_EQUAL(hold(num + 1, 1), ERR_FULL);
+	CU_ASSERT_EQUAL(hold_in_place(num + 1), ERR_NOMEM);
+	CU_ASSERT_EQUAL(token_of(num + 1), 0);
+	CU_ASSERT_EQUAL(add(num + 1, 1), ERR_FULL);
+	while (num < 9000) {
+		CU_ASSERT_EQUAL_FATAL(hold(num + 1, num + 1), ERR_OK);
+		num++;
+	}
+	CU_ASSERT_EQUAL(hold(num, 1), ERR_EXISTS);
+	CU_ASSERT_EQUAL(add(num, 1), ERR_EXISTS);
+	CU_ASSERT_EQUAL(latch_table_num(table), num);
 	for (uint32_t i = 1; i <= num; i++)
 		CU_ASSERT_EQUAL_FATAL(token_of(i), i);
+	for (uint32_t i = 1; i <= num; i += 2)
+		remove_one(i);
+	rcu_flush(&retired);
+	CU_ASSERT_EQUAL(latch_table_num(table), num / 2);
+	for (uint32_t i = 1; i <= num; i++)
+		CU_ASSERT_EQUAL_FATAL(token_of(i), i & 1 ? 0 : i);
 	tear_down();
 }
 
@@ -117,33 +155,24 @@ static void test_room_of_each_kind(void)
 	tear_down();
 }
 
-static void remove_one(uint32_t i)
-{
-	struct flow_id id = id_of(i, i & 1);
-	struct latch *l = latch_find(table, &id);
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(l);
-	latch_remove(table, l, &retired);
-}
-
 /* A place is not used again while a reader may be at it. */
 static void test_removed(void)
 {
 	uint32_t num = 0;
 
 	set_up(64);
-	while (hold(num + 1, num + 1) == ERR_OK)
+	while (hold_in_place(num + 1) == ERR_OK)
 		num++;
 	for (uint32_t i = 1; i <= num; i++)
 		remove_one(i);
 	CU_ASSERT_EQUAL(token_of(1), 0);
 	CU_ASSERT_EQUAL(latch_table_num(table), 0);
-	CU_ASSERT_EQUAL(hold(num + 1, 7), ERR_FULL);
+	CU_ASSERT_EQUAL(hold_in_place(num + 1), ERR_NOMEM);
 	rcu_flush(&retired);
-	CU_ASSERT_EQUAL(hold(num + 1, 7), ERR_OK);
-	CU_ASSERT_EQUAL(token_of(num + 1), 7);
+	CU_ASSERT_EQUAL(hold_in_place(num + 1), ERR_OK);
+	CU_ASSERT_EQUAL(token_of(num + 1), num + 1);
 	for (uint32_t i = 1; i <= num; i++)
-		CU_ASSERT(hold(i, i) == ERR_OK || i == num);
+		CU_ASSERT(hold_in_place(i) == ERR_OK || i == num);
 	for (uint32_t i = 1; i < num; i++) { /* without memory each waits at once */
 		alloc_fail_nth(1);
 		remove_one(i);

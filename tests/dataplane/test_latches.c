@@ -2,6 +2,7 @@
 /* Latched flows (RFC 5660) through whole data paths. A is the host. Behind the same addresses on
  * the other side are two peers of which both are authenticated: "b" and, with a group of its own,
  * "mallory". */
+#include "base/alloc.h"
 #include "dataplane/fragment.h"
 #include "tests/dataplane/testbed.h"
 
@@ -386,9 +387,44 @@ static void test_bounds(void)
 	while (num < 1000 && dataplane_latch_set(s.bed.a.dp, &f, 0, s.b, false) == ERR_OK) {
 		f.local_port++;
 		num++;
+		alloc_fail_nth(1);
 	}
+	alloc_fail_nth(0);
 	CU_ASSERT(num >= 64 && num <= 128);
 	CU_ASSERT_EQUAL(dataplane_num_latches(s.bed.a.dp), num);
+	tear_down();
+}
+
+/* L1: what control latches is so when the table is full, of connections or of itself: a flow does
+ * not go by policy, which would have mallory have it. */
+static void test_L1_full_table(void)
+{
+	const struct bed_options few = {.num_latches = 64, .latch_tcp = true};
+
+	set_up(&few);
+	take_over();
+	for (uint16_t port = 1; port <= 100; port++)
+		CU_ASSERT(tcp_in(2, port, SYN));
+	for (uint16_t port = 1; port <= 300; port++)
+		set(IPPROTO_UDP, port, port & 1 ? s.b : 0, !(port & 1));
+	for (uint16_t port = 1; port <= 300; port++) {
+		CU_ASSERT_EQUAL(udp_out(port), port & 1);
+		CU_ASSERT_EQUAL(udp_in(1, port), port & 1);
+		CU_ASSERT(!udp_in(2, port));
+	}
+	for (uint16_t port = 1; port <= 300; port++) {
+		struct flow f = flow(IPPROTO_UDP, port);
+
+		if (port % 3)
+			set(IPPROTO_UDP, port, s.b, false);
+		else
+			dataplane_latch_end(s.bed.a.dp, &f, 0);
+	}
+	dataplane_reclaim(s.bed.a.dp);
+	for (uint16_t port = 1; port <= 300; port++) {
+		CU_ASSERT_EQUAL(info(IPPROTO_UDP, port).held, port % 3 != 0);
+		CU_ASSERT_EQUAL(udp_out(port), port % 3 ? 1 : 2);
+	}
 	tear_down();
 }
 
@@ -414,14 +450,47 @@ static void *latches(void *arg)
 	return NULL;
 }
 
-/* L1: whatever workers do, what control latches is latched so. */
-static void test_L1_while_workers_latch(void)
+/* placed - the flow could be latched in a place of the table; it is not any more. */
+static bool placed(const struct flow *f)
+{
+	enum err e;
+
+	alloc_fail_nth(1);
+	e = dataplane_latch_set(s.bed.a.dp, f, 0, s.b, false);
+	alloc_fail_nth(0);
+	if (e == ERR_OK)
+		dataplane_latch_end(s.bed.a.dp, f, 0);
+	dataplane_reclaim(s.bed.a.dp);
+	return e == ERR_OK;
+}
+
+/* leave_one_place - for this flow, which workers may take as well. */
+static void leave_one_place(const struct flow *f)
+{
+	struct flow other = flow(IPPROTO_UDP, 1000);
+
+	while (placed(f)) {
+		CU_ASSERT_EQUAL_FATAL(dataplane_latch_set(s.bed.a.dp, &other, 0, s.b, false),
+				      ERR_OK);
+		other.local_port++;
+	}
+	while (!placed(f)) {
+		other.local_port--;
+		CU_ASSERT_FATAL(other.local_port >= 1000);
+		dataplane_latch_end(s.bed.a.dp, &other, 0);
+		dataplane_reclaim(s.bed.a.dp);
+	}
+}
+
+static void while_workers_latch(const struct bed_options *options)
 {
 	struct flow f = flow(IPPROTO_UDP, 9);
 	uint32_t wrong = 0;
 	pthread_t worker;
 
-	set_up(NULL);
+	set_up(options);
+	if (options)
+		leave_one_place(&f);
 	s.stop = false;
 	CU_ASSERT_EQUAL_FATAL(pthread_create(&worker, NULL, latches, s.bed.a.dp->latches), 0);
 	for (int i = 0; i < TIMES; i++) {
@@ -436,6 +505,15 @@ static void test_L1_while_workers_latch(void)
 	pthread_join(worker, NULL);
 	CU_ASSERT_EQUAL(wrong, 0);
 	tear_down();
+}
+
+/* L1: whatever workers do, what control latches is latched so; also in a table that is full. */
+static void test_L1_while_workers_latch(void)
+{
+	static const struct bed_options few = {.num_latches = 64};
+
+	while_workers_latch(NULL);
+	while_workers_latch(&few);
 }
 
 /* ---- TCP, latched at its SYN -------------------------------------------------------------------
@@ -750,6 +828,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_L5_policy_beside),
 	TAP_TEST(test_L10_before_bypass),
 	TAP_TEST(test_bounds),
+	TAP_TEST(test_L1_full_table),
 	TAP_TEST(test_L1_while_workers_latch),
 	TAP_TEST(test_D4_tcp_server),
 	TAP_TEST(test_D4_tcp_client),

@@ -192,10 +192,110 @@ static void test_idle_costs_nothing(void)
 	finish(&bed, &bed.a);
 }
 
+#define LATCHERS 2  /* workers */
+#define SHUT     80 /* ports that are, from the beginning */
+#define PORTS    200
+
+static struct flow port_flow(uint16_t port)
+{
+	struct flow f = {.local_port = port, .remote_port = 80, .proto = 17};
+
+	CU_ASSERT_EQUAL(ip_addr_parse(&f.local, "10.1.0.1"), ERR_OK);
+	CU_ASSERT_EQUAL(ip_addr_parse(&f.remote, "10.2.0.1"), ERR_OK);
+	return f;
+}
+
+/* change - what control does to a flow in this round: another class, none, or nothing. */
+static void change(struct dataplane *dp, uint32_t round, uint16_t port, uint32_t token)
+{
+	struct flow f = port_flow(port);
+
+	switch ((round + port) % 3) {
+	case 0:
+		CU_ASSERT_EQUAL(dataplane_latch_set(dp, &f, 0, token, false), ERR_OK);
+		break;
+	case 1:
+		dataplane_latch_end(dp, &f, 0);
+		break;
+	default:
+		CU_ASSERT_EQUAL(dataplane_latch_set(dp, &f, 0, 0, true), ERR_OK);
+	}
+}
+
+static void send_all(struct side *a, uint16_t from, uint16_t to, uint32_t tag)
+{
+	uint8_t buf[BED_MAX_PACKET];
+
+	for (uint16_t port = from; port < to; port++)
+		for (uint32_t w = 0; w < LATCHERS; w++)
+			bed_send_to(a, w, buf, bed_udp4(buf, true, port, 80, tag, 42));
+}
+
+/* drain - what left, so that there is room for more. */
+static void drain(struct side *a)
+{
+	uint8_t buf[BED_MAX_PACKET];
+
+	for (uint32_t w = 0; w < LATCHERS; w++)
+		while (bed_capture_from(a, w, buf))
+			;
+}
+
+/* L1: packets go through two workers while control latches and unlatches their flows, more than the
+ * table has places for: of a flow that is shut nothing passes at any time, and in the end each is
+ * as it was said last. */
+static void test_L1_latches_come_and_go(void)
+{
+	const struct bed_options options = {
+		.open_wire = true, .num_workers = LATCHERS, .num_latches = 64};
+	const uint64_t per_round = (PORTS - SHUT / 2) * LATCHERS;
+	uint64_t sent = 0, shut = 0, dropped;
+	struct child_stats cs;
+	struct bed bed;
+
+	bed_init(&bed, &options);
+	bed.threaded = true;
+	bed_pair(&bed, 1, NULL);
+	CU_ASSERT_EQUAL_FATAL(dataplane_child_stats(bed.a.dp, &cs, 1), ERR_OK);
+	for (uint16_t port = 1; port <= SHUT; port++) {
+		struct flow f = port_flow(port);
+
+		CU_ASSERT_EQUAL(dataplane_latch_set(bed.a.dp, &f, 0, 0, true), ERR_OK);
+	}
+	CU_ASSERT_EQUAL_FATAL(dataplane_start(bed.a.dp), ERR_OK);
+	for (uint32_t round = 0; round < ROUNDS; round++) {
+		send_all(&bed.a, SHUT / 2 + 1, PORTS + 1, round);
+		sent += per_round;
+		shut += SHUT / 2 * LATCHERS;
+		for (uint16_t port = SHUT + 1; port <= PORTS; port++)
+			change(bed.a.dp, round, port, cs.token);
+		dataplane_reclaim(bed.a.dp);
+		CU_ASSERT_FATAL(wait_for(&bed.a, sent));
+		drain(&bed.a);
+	}
+	dropped = bed_dropped(&bed.a, DROP_LATCH);
+	CU_ASSERT(dropped >= shut && dropped < sent);
+	for (uint16_t port = SHUT + 1; port <= PORTS; port++)
+		change(bed.a.dp, 0, port, cs.token);
+	for (uint16_t port = 1; port <= PORTS; port++) {
+		bool is_shut = port <= SHUT || port % 3 == 2;
+
+		send_all(&bed.a, port, (uint16_t)(port + 1), 1);
+		sent += LATCHERS;
+		CU_ASSERT_FATAL(wait_for(&bed.a, sent));
+		dropped += is_shut ? LATCHERS : 0;
+		CU_ASSERT_EQUAL(bed_dropped(&bed.a, DROP_LATCH), dropped);
+	}
+	drain(&bed.a);
+	dataplane_stop(bed.a.dp);
+	bed_balance(&bed.a);
+	CU_ASSERT_EQUAL(bed_drops(&bed.a), dropped);
+	bed_fini(&bed);
+}
+
 static const struct tap_test tests[] = {
-	TAP_TEST(test_S51_one_accept),
-	TAP_TEST(test_S53_one_writer),
-	TAP_TEST(test_sleepers_are_woken),
+	TAP_TEST(test_L1_latches_come_and_go), TAP_TEST(test_S51_one_accept),
+	TAP_TEST(test_S53_one_writer),         TAP_TEST(test_sleepers_are_woken),
 	TAP_TEST(test_idle_costs_nothing),
 };
 
