@@ -3,6 +3,7 @@
 what Python's ssl makes of the description."""
 
 import os
+import time
 
 import pki
 from applications import HERE, LATCHED, Users, example, open_to_all
@@ -12,6 +13,7 @@ from peers import Latchkey
 from scenarios import both_up
 
 PORT = "4505"
+BETWEEN = 0.2  # calls: of one address so many may come in a second, and a log has so many lines
 USERS = {"monitor": "read_all", "operator": "admin", "guest": None}
 
 
@@ -50,6 +52,7 @@ class Asked(Users):
 
     def ask(self, user, *words, check=True):
         """By our library."""
+        time.sleep(BETWEEN)
         files = [self.left.path(f"{user}.pem"), self.left.path(f"{user}.key"),
                  self.left.path("servers.pem")]
         done = self.left.run(example("other-host"), OUTER4["right"], PORT, *files, *words,
@@ -71,6 +74,7 @@ class Asked(Users):
 
     def speak(self, *how):
         """By Python's ssl."""
+        time.sleep(BETWEEN)
         return self.left.run("/usr/bin/python3", "-c", SPEAK, OUTER4["right"], PORT,
                              self.left.folder, *how).stdout
 
@@ -182,14 +186,18 @@ def what_python_says():
 
 
 def loaded_again():
-    """A9: who is not named any more is cut off; all are when certificates change, and come again by
-    what holds then; without the section nobody is there."""
+    """A9: rights are at once what they are by now; who is not named any more is cut off; all are when
+    certificates change, and come again by what holds then; without the section nobody is there."""
     with Asked("other-host-load") as pair:
         network = pair.sides["right"].daemon["app"]["network"]
         monitor, operator, guest = map(pair.stay, USERS)
         pair.load()
         pair.ask("monitor")
         assert monitor.running() and operator.running(), "the same configuration cuts callers off"
+        del network["users"]["monitor"]["rights"]
+        pair.load()
+        assert "not permitted" in pair.ask("monitor", check=False)
+        assert monitor.running() and operator.running(), "other rights cut callers off"
         del network["users"]["monitor"]
         pair.load()
         wait_for(lambda: not monitor.running(), "who is not named any more to be cut off")
