@@ -5,23 +5,27 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #define JOBS_MAX    4096
 #define THREADS_MAX 16
+#define BATCH_MAX   32 /* of one owner's that a thread closes one after the other */
 /* A connection that lingers is told to end by a signal; a file system that does not answer is not.
  */
 #define LINGER_MS 20
 #define END_MS    200 /* that closer_free() waits for threads */
 
-/* struct job - what waits. */
+/* struct job - what waits. unread: throw away what is in it. */
 struct job {
 	uint64_t owner;
 	int fd;
+	bool unread;
 };
 
 /* struct seat - a thread's place. owner: whom it works for now; 0 = nobody. */
@@ -62,30 +66,57 @@ static bool is_busy(const struct closer *c, uint64_t owner)
 	return false;
 }
 
-/* The first whose owner has no thread; false: there is none. */
-static bool take(struct closer *c, struct job *out)
-{
-	uint32_t num = atomic_load_explicit(&c->num, memory_order_relaxed);
+/* struct batch - some of one owner's. */
+struct batch {
+	struct job jobs[BATCH_MAX];
+	uint32_t num;
+};
 
+/* The first whose owner has no thread, and more of his; false: there is none. */
+static bool take(struct closer *c, struct batch *out)
+{
+	uint32_t num = atomic_load_explicit(&c->num, memory_order_relaxed), kept = 0;
+
+	out->num = 0;
 	for (uint32_t i = 0; i < num; i++) {
-		if (is_busy(c, c->jobs[i].owner))
-			continue;
-		*out = c->jobs[i];
-		memmove(&c->jobs[i], &c->jobs[i + 1], (num - i - 1) * sizeof(c->jobs[0]));
-		atomic_store_explicit(&c->num, num - 1, memory_order_relaxed);
-		return true;
+		const struct job job = c->jobs[i];
+		bool wanted = out->num ? job.owner == out->jobs[0].owner : !is_busy(c, job.owner);
+
+		if (wanted && out->num < BATCH_MAX)
+			out->jobs[out->num++] = job;
+		else
+			c->jobs[kept++] = job;
 	}
-	return false;
+	atomic_store_explicit(&c->num, kept, memory_order_relaxed);
+	return out->num > 0;
 }
 
-static void close_in_time(int fd, const timer_t *timer)
+/* throw_away - with SO_PASSCRED each message brings something that there is no room for, also one
+ * that is empty; the end does not. */
+static void throw_away(int fd)
+{
+	const int on = 1;
+	struct msghdr msg;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
+	do
+		memset(&msg, 0, sizeof(msg));
+	while (recvmsg(fd, &msg, MSG_DONTWAIT) >= 0 && msg.msg_flags & MSG_CTRUNC);
+}
+
+/* The timer's signals end what lingers, of all that are closed while it runs. */
+static void close_in_time(const struct batch *b, const timer_t *timer)
 {
 	const struct timespec step = {.tv_nsec = LINGER_MS * 1000000L};
 	const struct itimerspec on = {step, step}, off = {0};
 
 	if (timer)
 		timer_settime(*timer, 0, &on, NULL);
-	close(fd);
+	for (uint32_t i = 0; i < b->num; i++) {
+		if (b->jobs[i].unread)
+			throw_away(b->jobs[i].fd);
+		close(b->jobs[i].fd);
+	}
 	if (timer)
 		timer_settime(*timer, 0, &off, NULL);
 }
@@ -98,14 +129,38 @@ static bool timer_make(timer_t *out)
 	return timer_create(CLOCK_MONOTONIC, &event, out) == 0;
 }
 
-static void thread_add(struct closer *c);
+/* seat_take - for one more thread; NULL: there are enough. */
+static struct seat *seat_take(struct closer *c)
+{
+	struct seat *seat = c->seats;
+
+	if (c->num_threads == THREADS_MAX)
+		return NULL;
+	while (seat->taken)
+		seat++;
+	seat->closer = c;
+	seat->taken = true;
+	c->num_threads++;
+	return seat;
+}
+
+static void seat_leave(struct seat *seat)
+{
+	struct closer *c = seat->closer;
+
+	seat->taken = false;
+	c->num_threads--;
+	pthread_cond_signal(&c->ended);
+}
+
+static void seat_start(struct seat *seat);
 
 static void work(struct closer *c, struct seat *seat, const timer_t *timer)
 {
-	struct job job;
+	struct batch batch;
 
 	for (;;) {
-		if (!take(c, &job)) {
+		if (!take(c, &batch)) {
 			if (c->over || c->idle >= 2)
 				return;
 			c->idle++;
@@ -113,11 +168,15 @@ static void work(struct closer *c, struct seat *seat, const timer_t *timer)
 			c->idle--;
 			continue;
 		}
-		seat->owner = job.owner;
-		if (!c->idle)
-			thread_add(c); /* if this one is kept waiting */
+		seat->owner = batch.jobs[0].owner;
+		/* If this one is kept waiting. The lock is the loop's, too: nothing is done in it.
+		 */
+		struct seat *another = c->idle ? NULL : seat_take(c);
+
 		pthread_mutex_unlock(&c->lock);
-		close_in_time(job.fd, timer);
+		if (another)
+			seat_start(another);
+		close_in_time(&batch, timer);
 		pthread_mutex_lock(&c->lock);
 		seat->owner = 0;
 	}
@@ -134,38 +193,37 @@ static void *thread(void *arg)
 	sigemptyset(&set);
 	sigaddset(&set, linger_signal());
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	/* Whoever is served goes before: else a thread that is closing has its 3 ms first. */
+	(void)pthread_setschedparam(pthread_self(), SCHED_IDLE, &(struct sched_param){0});
 	pthread_mutex_lock(&c->lock);
 	work(c, seat, timed ? &timer : NULL);
-	seat->taken = false;
-	c->num_threads--;
-	pthread_cond_signal(&c->ended);
+	seat_leave(seat);
 	pthread_mutex_unlock(&c->lock);
 	if (timed)
 		timer_delete(timer);
 	return NULL;
 }
 
-/* thread_add - without it what waits goes on waiting for those that are there. */
-static void thread_add(struct closer *c)
+/* seat_start - without the thread what waits goes on waiting for those that are there. */
+static void seat_start(struct seat *seat)
 {
-	struct seat *seat = c->seats;
 	sigset_t all, before;
 	pthread_attr_t attr;
 	pthread_t id;
+	bool made;
 
-	if (c->num_threads == THREADS_MAX)
-		return;
-	while (seat->taken)
-		seat++;
-	seat->closer = c;
 	sigfillset(&all);
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	seat->taken = pthread_create(&id, &attr, thread, seat) == 0;
+	made = pthread_create(&id, &attr, thread, seat) == 0;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attr);
-	c->num_threads += seat->taken;
+	if (made)
+		return;
+	pthread_mutex_lock(&seat->closer->lock);
+	seat_leave(seat);
+	pthread_mutex_unlock(&seat->closer->lock);
 }
 
 /* ---- what the loop calls -------------------------------------------------------------------- */
@@ -221,24 +279,39 @@ void closer_free(struct closer *c)
 	mem_free(c);
 }
 
-void closer_close(struct closer *c, int fd, uint64_t owner)
+static void add(struct closer *c, const struct job *job)
 {
+	struct seat *first = NULL;
 	uint32_t num;
+	bool full;
 
-	assert(owner);
+	assert(job->owner);
 	pthread_mutex_lock(&c->lock);
 	num = atomic_load_explicit(&c->num, memory_order_relaxed);
-	if (!c->num_threads)
-		thread_add(c);
-	if (num == JOBS_MAX || !c->num_threads) {
-		pthread_mutex_unlock(&c->lock);
-		close(fd);
-		return;
+	full = num == JOBS_MAX;
+	if (!full) {
+		c->jobs[num] = *job;
+		atomic_store_explicit(&c->num, num + 1, memory_order_relaxed);
 	}
-	c->jobs[num] = (struct job){.owner = owner, .fd = fd};
-	atomic_store_explicit(&c->num, num + 1, memory_order_relaxed);
-	pthread_cond_signal(&c->work);
+	if (!c->num_threads)
+		first = seat_take(c);
+	else if (c->idle)
+		pthread_cond_signal(&c->work);
 	pthread_mutex_unlock(&c->lock);
+	if (first)
+		seat_start(first);
+	if (full)
+		close(job->fd);
+}
+
+void closer_close(struct closer *c, int fd, uint64_t owner)
+{
+	add(c, &(struct job){.owner = owner, .fd = fd});
+}
+
+void closer_end(struct closer *c, int fd, uint64_t owner)
+{
+	add(c, &(struct job){.owner = owner, .fd = fd, .unread = true});
 }
 
 bool closer_is_full(struct closer *c, uint64_t owner)

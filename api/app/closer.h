@@ -25,5 +25,10 @@ void closer_free(struct closer *c);
 /* closer_close - fd is closed some time. owner: who has had a hand in it, not 0. */
 void closer_close(struct closer *c, int fd, uint64_t owner) NONNULL(1);
 
+/* closer_end - the same of a connection (SOCK_SEQPACKET, local) that was shut down: what was sent
+ * and not read goes first, message by message. To close it with all that would take the processor
+ * for milliseconds, and not let go of it meanwhile. */
+void closer_end(struct closer *c, int fd, uint64_t owner) NONNULL(1);
+
 /* closer_is_full - too many of the owner's wait. */
 bool closer_is_full(struct closer *c, uint64_t owner) NONNULL(1);

@@ -19,6 +19,8 @@
 #define STRANGERS_RATE 1000
 /* What the turn of the loop that a request has takes beside it. */
 #define TURN_NS (10 * NS_PER_US)
+/* What a thread does to close one (closer.h). */
+#define CLOSE_NS (15 * NS_PER_US)
 
 /* The processor's time that this thread has had: what others do meanwhile is no client's doing. */
 static uint64_t worked_ns(void)
@@ -53,13 +55,14 @@ static void conn_closed(uv_handle_t *handle)
 void conns_drop(struct conns *conns, int fd, uint64_t owner)
 {
 	(void)shutdown(fd, SHUT_RDWR);
-	closer_close(conns->closer, fd, owner);
+	closer_end(conns->closer, fd, owner);
 }
 
 /* The descriptor is closed after libuv has let go of it. */
 void conn_close(struct conn *c)
 {
 	struct conns *conns = c->conns;
+	struct app_user *user = c->client ? app_client_user(c->client) : &conns->strangers;
 	uint64_t start = worked_ns();
 
 	if (c->closed)
@@ -79,7 +82,7 @@ void conn_close(struct conn *c)
 		conns_drop(conns, c->fd, c->owner);
 	else
 		close(c->fd);
-	conns->close_ns = worked_ns() - start;
+	app_user_charge(user, worked_ns() - start + (c->owner ? CLOSE_NS : 0));
 }
 
 /* ---- reading and writing -------------------------------------------------------------------- */
@@ -277,7 +280,7 @@ enum err conn_begin(struct conn *c, const struct app_peer *peer)
 	enum err e = app_client_open(conns->server, &c->client, peer, wake, c);
 
 	if (!e)
-		app_client_charge(c->client, conns->open_ns + conns->close_ns);
+		app_client_charge(c->client, conns->open_ns);
 	return e;
 }
 

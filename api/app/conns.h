@@ -75,8 +75,8 @@ struct conns {
 	uint64_t look_ns;   /* when one of the list is next to be looked at, or accepting goes on */
 	uint64_t accept_ns; /* when that is; 0: it does */
 	uint32_t refused;   /* since it last rested */
-	/* What accepting and closing one took the last time: who connects is charged with both. */
-	uint64_t open_ns, close_ns;
+	uint64_t open_ns; /* what accepting one took the last time: who connects is charged with it
+			   */
 };
 
 /* conns_open - *c, the beginning of what mem_alloc() gave, has no connection yet. End with

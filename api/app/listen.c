@@ -86,7 +86,7 @@ static enum err read_one(struct conn *c)
 	e = take_fd(c, &fd, &msg);
 	if (e)
 		return e;
-	e = ERR_LIMIT; /* too long, or the end */
+	e = len > 0 ? ERR_LIMIT /* it is too long */ : ERR_SYS;
 	if (len > 0 && !(msg.msg_flags & MSG_TRUNC))
 		e = app_client_input(c->client, buf, (size_t)len, fd);
 	if (fd >= 0)

@@ -222,6 +222,11 @@ bool app_client_turn(struct app_client *c, uint64_t turn)
 	return true;
 }
 
+struct app_user *app_client_user(struct app_client *c)
+{
+	return c->user;
+}
+
 void app_client_charge(struct app_client *c, uint64_t worked_ns)
 {
 	app_user_charge(c->user, worked_ns);

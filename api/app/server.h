@@ -68,6 +68,9 @@ MUST_USE enum err app_client_input(struct app_client *c, const void *bytes, size
  * then this is it. app_client_charge - the work for the client took so much of the processor: what
  * is more than APP_SHARE (quota.h) of the time that his requests count for his user waits for. */
 MUST_USE bool app_client_turn(struct app_client *c, uint64_t turn) NONNULL(1);
+
+/* app_client_user - whose it is, to be charged when it is closed: valid until the next client. */
+struct app_user *app_client_user(struct app_client *c) NONNULL(1);
 void app_client_charge(struct app_client *c, uint64_t worked_ns) NONNULL(1);
 
 /* app_client_wait - ns until the client may send a request; 0: now. A request that comes earlier is

@@ -5,6 +5,7 @@
 
 #include <netinet/in.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -92,9 +93,59 @@ static void test_E21_owners(void)
 	close(end);
 }
 
+/* send_one - a message of len bytes; fd: comes with it, -1: nothing does. */
+static void send_one(int to, size_t len, int fd)
+{
+	static char bytes[64];
+	union {
+		char room[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr head;
+	} more = {.head = {.cmsg_level = SOL_SOCKET,
+			   .cmsg_type = SCM_RIGHTS,
+			   .cmsg_len = CMSG_LEN(sizeof(int))}};
+	struct iovec iov = {bytes, len};
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = fd < 0 ? NULL : &more,
+			     .msg_controllen = fd < 0 ? 0 : sizeof(more)};
+
+	memcpy(CMSG_DATA(&more.head), &fd, sizeof(fd));
+	CU_ASSERT_EQUAL(sendmsg(to, &msg, 0), (ssize_t)len);
+}
+
+/* What nobody has read of a connection goes with it, whatever it is: empty messages, too, and what
+ * came with them. */
+static void test_E21_unread(void)
+{
+	struct closer *c;
+	int fds[2], end;
+
+	CU_ASSERT_EQUAL_FATAL(closer_new(&c), ERR_OK);
+	for (int i = 0; i < 3; i++) {
+		int passed = pair_of(&end);
+
+		CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds), 0);
+		send_one(fds[1], 0, -1);
+		for (int k = 0; k < 50; k++)
+			send_one(fds[1], i == 1 ? 0 : 20, k % 2 ? passed : -1);
+		close(passed);
+		CU_ASSERT_FALSE(is_closed(end, 0));
+		shutdown(fds[0], SHUT_RDWR);
+		if (i == 2)
+			close(fds[1]);
+		closer_end(c, fds[0], 1);
+		CU_ASSERT_TRUE(is_closed(end, 2000));
+		if (i < 2)
+			close(fds[1]);
+		close(end);
+	}
+	closer_free(c);
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_E21_ends_lingering),
 	TAP_TEST(test_E21_owners),
+	TAP_TEST(test_E21_unread),
 };
 
 TAP_MAIN("app_closer", tests)
