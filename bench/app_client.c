@@ -7,7 +7,8 @@
  *
  * The polite one sends NUM requests for each line of its input, one after the other and PORTION of
  * them every PAUSE_US, so that it meets each part of the period in which a group's processor time
- * is dealt out; before each portion it connects once more, and is greeted. It says for each line
+ * is dealt out; between two portions it connects once more, and is greeted: not just before one,
+ * which would then stand beside those that were in the backlog with it. It says for each line
  * how many were answered in a second of waiting for answers, the median and 99th percentile of
  * their times, and the median and the longest time that it took to be greeted, all in us.
  * A hostile one has NUM connections, does what its name says as fast as it can, and says at SIGTERM
@@ -187,8 +188,9 @@ static void polite(int num)
 			double start;
 
 			if (i % PORTION == 0) {
-				usleep(PAUSE_US);
+				usleep(PAUSE_US / 2);
 				greetings[num_greetings++] = greeting();
+				usleep(PAUSE_US / 2);
 			}
 			start = now_us();
 			ask(fd, i, &latch);
