@@ -21,10 +21,14 @@ static inline bool latch_is_tcp(const struct worker *w, const struct flow_id *id
 	return (uint8_t)(id->what >> 32) == IPPROTO_TCP && w->latched >> (port & 63) & 1;
 }
 
-/* latch_tcp_flags - those of the packet's TCP header; 0 if it shows none. */
+/* latch_tcp_flags - those of the TCP header of a packet whose flow is TCP; TCP_ACK if it shows
+ * none. */
 static inline uint8_t latch_tcp_flags(const struct packet *p)
 {
 	const uint8_t *h = p->data;
+
+	if (likely(h[0] == 0x45 && p->len >= 20 + TCP_MIN_LEN))
+		return h[20 + TCP_FLAGS_AT];
 	uint32_t at = h[0] >> 4 == 4 ? (h[0] & 0x0fu) * 4 : 40;
 
 	/* Behind IPv6 extension headers a connection counts as one that was there before. */
@@ -57,11 +61,11 @@ bool latch_watches(const struct flow_entry *e) NONNULL(1);
 static inline bool latch_out_due(const struct worker *w, const struct packet *p,
 				 const struct flow_entry *e, uint16_t port)
 {
-	if (unlikely(rcu_deref(*w->listeners) && !e->latch))
+	const bool is_tcp = latch_is_tcp(w, &e->id, port);
+
+	if (!e->latch && ((is_tcp && !e->no_room) || rcu_deref(*w->listeners)))
 		return true;
-	if (!latch_is_tcp(w, &e->id, port))
-		return false;
-	return unlikely((!e->latch && !e->no_room) || latch_tcp_flags(p) & LATCH_TCP_FLAGS);
+	return is_tcp && unlikely(latch_tcp_flags(p) & LATCH_TCP_FLAGS);
 }
 static inline bool latch_in_wanted(const struct worker *w, const struct flow_entry *e,
 				   uint16_t port)

@@ -15,7 +15,7 @@
 
 /* APP_SHARE - part of the loop's time, 1/APP_SHARE, that a user's requests take at most when there
  * are always more of them; what the first second's worth of them took is given. */
-#define APP_SHARE 40
+#define APP_SHARE 48
 
 /* APP_RESUME_NS - credit that a user who had none waits for: his connections are not all looked at
  * for each single request that he may send again. */
