@@ -34,6 +34,7 @@ struct class_table {
 	struct class **slots; /* by index; slot 0 is not used */
 	uint32_t num_slots;
 	uint32_t cap;
+	uint8_t first_gen; /* of each index */
 	struct list_node resting;
 	uint32_t num_resting;
 	void (*forgotten)(void *ctx, uint32_t handle);
@@ -48,7 +49,8 @@ struct class_table *class_table_new(const struct rng *rng,
 
 	if (!t)
 		return NULL;
-	if (htab_init(&t->by_key, rng) != ERR_OK) {
+	if (rng_fill(rng, &t->first_gen, sizeof(t->first_gen)) != ERR_OK ||
+	    htab_init(&t->by_key, rng) != ERR_OK) {
 		mem_free(t);
 		return NULL;
 	}
@@ -122,7 +124,7 @@ static enum err add_slot(struct class_table *t, struct class **out)
 
 	if (!c)
 		return ERR_NOMEM;
-	c->handle = t->num_slots;
+	c->handle = t->num_slots | (uint32_t)t->first_gen << CLASS_INDEX_BITS;
 	t->slots[t->num_slots++] = c;
 	*out = c;
 	return ERR_OK;

@@ -12,7 +12,9 @@
 
 struct sa_group;
 
-/* A handle is index (20 bits) | generation << 20 (8 bits); 4 bits are spare. 0 names nothing. */
+/* A handle is index (20 bits) | generation << 20 (8 bits); 4 bits are spare. 0 names nothing. The
+ * first generation is drawn: what a packet was marked with by a daemon that is gone most likely
+ * names nobody in the next one's life. */
 #define CLASS_INDEX_BITS 20
 #define CLASS_GEN_BITS   8
 

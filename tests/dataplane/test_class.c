@@ -113,6 +113,28 @@ static void test_quality_tells_apart(void)
 	class_table_free(t);
 }
 
+/* What was marked in one life of a daemon names nobody in the next, but for one in 256. */
+static void test_D1_another_life(void)
+{
+	struct rng_seeded rng;
+	struct class_info info;
+	uint32_t known = 0;
+
+	rng_seeded_init(&rng, 2);
+	struct class_table *before = class_table_new(&rng.rng, NULL, NULL);
+	uint32_t marked = get(before, "a", "b");
+
+	for (uint32_t i = 0; i < 64; i++) {
+		struct class_table *t = class_table_new(&rng.rng, NULL, NULL);
+
+		(void)get(t, "a", "someone else");
+		known += class_info(t, &info, marked) == ERR_OK;
+		class_table_free(t);
+	}
+	CU_ASSERT_TRUE(known <= 2);
+	class_table_free(before);
+}
+
 /* A peer that was away is who it was, and what was said of it stays known meanwhile. */
 static void test_D1_comes_back_as_itself(void)
 {
@@ -199,10 +221,15 @@ static void test_full(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_same_identities_share),    TAP_TEST(test_anything_else_differs),
-	TAP_TEST(test_tells_whom_it_stands_for), TAP_TEST(test_quality_tells_apart),
-	TAP_TEST(test_D1_comes_back_as_itself),  TAP_TEST(test_heads_of_groups),
-	TAP_TEST(test_not_reused_soon),          TAP_TEST(test_full),
+	TAP_TEST(test_same_identities_share),
+	TAP_TEST(test_anything_else_differs),
+	TAP_TEST(test_tells_whom_it_stands_for),
+	TAP_TEST(test_quality_tells_apart),
+	TAP_TEST(test_D1_another_life),
+	TAP_TEST(test_D1_comes_back_as_itself),
+	TAP_TEST(test_heads_of_groups),
+	TAP_TEST(test_not_reused_soon),
+	TAP_TEST(test_full),
 };
 
 TAP_MAIN("dataplane/class", tests)
