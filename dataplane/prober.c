@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dataplane/prober.h"
+
+#include "base/secret.h"
+
+/* AWAY_NS - a turn so late saw no answer in time: what is on its way is excused. */
+#define AWAY_NS (50 * NS_PER_MS)
+/* BUSY_NS - a path by which nothing left for so long carries nothing. */
+#define BUSY_NS NS_PER_S
+/* HOLE_NS - in so long, or three round trips, a black hole is to be found. MARGIN_NS - of it, for
+ * turns that come late. */
+#define HOLE_NS   (100 * NS_PER_MS)
+#define MARGIN_NS (5 * NS_PER_MS)
+/* PATIENCE_MIN_NS - for an answer, beside what the round trip takes; PATIENCE_NEW_NS - where no
+ * round trip is known. */
+#define PATIENCE_MIN_NS (10 * NS_PER_MS)
+#define PATIENCE_NEW_NS (200 * NS_PER_MS)
+/* LEAST_NS - for how long the least round trip is the least. */
+#define LEAST_NS (10 * NS_PER_S)
+/* QUEUE_NS - a round trip so much longer than the least (or by a quarter of it) is a queue. */
+#define QUEUE_NS (5 * NS_PER_MS)
+/* SPAN_NS - what arrived is measured over so long at least. */
+#define SPAN_NS (50 * NS_PER_MS)
+
+#define LOSS_ONE 65536u
+
+void prober_init(struct prober *p, const struct prober_io *io)
+{
+	*p = (struct prober){.io = io, .due_ns = TIME_NEVER};
+}
+
+static struct probed *find(struct prober *p, uint16_t id)
+{
+	for (uint32_t i = 0; id && i < PROBER_PATHS; i++)
+		if (p->paths[i].id == id)
+			return &p->paths[i];
+	return NULL;
+}
+
+enum err prober_add(struct prober *p, uint16_t path, bool learned, bool usable, uint64_t now_ns)
+{
+	if (find(p, path))
+		return ERR_EXISTS;
+	for (uint32_t i = 0; i < PROBER_PATHS; i++) {
+		struct probed *d = &p->paths[i];
+
+		if (d->id)
+			continue;
+		*d = (struct probed){
+			.id = path,
+			.learned = learned && !usable,
+			.usable = usable,
+			.credit = PROBER_UNASKED,
+			.next_ns = now_ns,
+			.backoff_ns = PROBER_FIRST_NS,
+		};
+		p->io->watch(p->io->ctx, path);
+		return ERR_OK;
+	}
+	return ERR_FULL;
+}
+
+void prober_remove(struct prober *p, uint16_t path)
+{
+	struct probed *d = find(p, path);
+
+	if (d)
+		*d = (struct probed){0};
+}
+
+/* ---- how long, and how often ---------------------------------------------------------------- */
+
+/* patience - an answer that takes longer is taken for lost, for now. */
+static uint64_t patience(const struct probed *d)
+{
+	if (!d->rtt_ns)
+		return PATIENCE_NEW_NS;
+	uint64_t varied = d->rtt_ns + 4 * d->rtt_var_ns;
+	uint64_t half_more = d->rtt_ns + d->rtt_ns / 2;
+
+	/* Never beyond half as much again: the time in which a black hole is found counts. */
+	return (varied < half_more ? varied : half_more) + PATIENCE_MIN_NS;
+}
+
+/* quick - between probes of a path that is watched closely: three of them, of which none is
+ * answered, fit into the time in which a black hole is to be found. */
+static uint64_t quick(const struct probed *d)
+{
+	uint64_t bound = 3 * d->rtt_ns > HOLE_NS ? 3 * d->rtt_ns : HOLE_NS;
+	uint64_t wait = patience(d) + MARGIN_NS;
+
+	wait = wait < bound ? (bound - wait) / 3 : 0;
+	return wait > PROBER_QUICK_NS ? wait : PROBER_QUICK_NS;
+}
+
+/* misses_allowed - so many in a row say that it is the path and not chance: one in some thousands.
+ * loss: up to so many 65536ths of the probes. */
+static uint8_t misses_allowed(const struct probed *d)
+{
+	static const struct {
+		uint32_t loss;
+		uint8_t misses;
+	} table[] = {{655, 3}, {3277, 4}, {9830, 5}, {19661, 6}};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if (d->loss < table[i].loss)
+			return table[i].misses;
+	return PROBER_FLIGHT;
+}
+
+/* num_usable, any_busy - of all paths. */
+static uint32_t num_usable(const struct prober *p)
+{
+	uint32_t num = 0;
+
+	for (uint32_t i = 0; i < PROBER_PATHS; i++)
+		num += p->paths[i].id && p->paths[i].usable;
+	return num;
+}
+
+static bool any_busy(const struct prober *p)
+{
+	for (uint32_t i = 0; i < PROBER_PATHS; i++)
+		if (p->paths[i].id && p->paths[i].busy)
+			return true;
+	return false;
+}
+
+/* until_next - from one probe to the next. */
+static uint64_t until_next(const struct prober *p, struct probed *d)
+{
+	uint64_t wait = d->backoff_ns;
+
+	if (d->usable) {
+		if (num_usable(p) > 1 && (d->busy || d->misses))
+			return quick(d);
+		return d->misses     ? PROBER_FIRST_NS
+		       : any_busy(p) ? PROBER_STANDBY_NS
+				     : PROBER_IDLE_NS;
+	}
+	if (d->in_a_row)
+		return quick(d);
+	d->backoff_ns = wait * 2 < PROBER_LAST_NS ? wait * 2 : PROBER_LAST_NS;
+	return wait;
+}
+
+/* ---- what a probe says ---------------------------------------------------------------------- */
+
+static void set_usable(struct prober *p, struct probed *d, bool usable)
+{
+	if (d->usable == usable)
+		return;
+	d->usable = usable;
+	d->failed |= !usable;
+	d->in_a_row = 0;
+	d->counted = d->num;
+	d->backoff_ns = PROBER_FIRST_NS;
+	p->io->usable(p->io->ctx, d->id, usable);
+}
+
+/* count_losses - of the probes up to number n, which was answered: those before it that were not
+ * are losses. Of what has no answer behind it nobody knows yet whether it was lost or is in a hole.
+ */
+static void count_losses(struct probed *d, uint64_t n)
+{
+	uint64_t oldest = d->num > PROBER_FLIGHT ? d->num - PROBER_FLIGHT : 0;
+
+	for (uint64_t k = d->counted > oldest ? d->counted : oldest; k <= n; k++) {
+		d->loss -= d->loss / 16;
+		if (d->flight[k % PROBER_FLIGHT].missed)
+			d->loss += LOSS_ONE / 16;
+		d->counted = k + 1;
+	}
+}
+
+/* miss - a probe has no answer in time. */
+static void miss(struct prober *p, struct probed *d, struct probe *b)
+{
+	b->missed = true;
+	d->in_a_row = 0;
+	if (d->misses < UINT8_MAX)
+		d->misses++;
+	/* The last one is not given up: it may carry something still, and nothing is better. */
+	if (d->usable && d->misses >= misses_allowed(d) && num_usable(p) > 1)
+		set_usable(p, d, false);
+}
+
+/* note_rtt - RFC 6298 2. */
+static void note_rtt(struct probed *d, uint64_t rtt, uint64_t now_ns)
+{
+	uint64_t differ = rtt > d->rtt_ns ? rtt - d->rtt_ns : d->rtt_ns - rtt;
+
+	if (!d->rtt_ns) {
+		d->rtt_ns = rtt ? rtt : 1;
+		d->rtt_var_ns = rtt / 2;
+	} else {
+		d->rtt_var_ns = d->rtt_var_ns - d->rtt_var_ns / 4 + differ / 4;
+		d->rtt_ns = d->rtt_ns - d->rtt_ns / 8 + rtt / 8;
+	}
+	if (!d->least_at_ns || now_ns - d->least_at_ns > LEAST_NS) {
+		d->least_was_ns = d->least_at_ns ? d->least_ns : rtt;
+		d->least_ns = rtt;
+		d->least_at_ns = now_ns;
+	}
+	d->least_ns = rtt < d->least_ns ? rtt : d->least_ns;
+}
+
+/* queues - a round trip that is much longer than it may be. */
+static bool queues(const struct probed *d, uint64_t rtt)
+{
+	uint64_t least = d->least_was_ns < d->least_ns ? d->least_was_ns : d->least_ns;
+	uint64_t more = least / 4 > QUEUE_NS ? least / 4 : QUEUE_NS;
+
+	return rtt > least + more;
+}
+
+/* measure - how much arrived of what was sent between two probes: a path that loses or queues takes
+ * just that, another one at least that, and is tried with a little more while it is nearly full. */
+static void measure(struct probed *d, const struct probe *b, uint64_t rtt, uint64_t rx_packets)
+{
+	struct probe_measure *m = &d->measure;
+	const struct probe_measure now = {b->sent_ns, b->tx_packets, b->tx_bytes, rx_packets,
+					  m->rate};
+	uint64_t sent = now.tx_packets - m->tx_packets, came = rx_packets - m->rx_packets;
+
+	if (!m->at_ns || b->sent_ns < m->at_ns || rx_packets < m->rx_packets) {
+		if (!m->at_ns || b->sent_ns >= m->at_ns)
+			*m = now;
+		return;
+	}
+	if (b->sent_ns - m->at_ns < SPAN_NS)
+		return;
+	came = came < sent ? came : sent;
+	if (sent) {
+		double part = (double)came / (double)sent;
+		double s = (double)(b->sent_ns - m->at_ns) / (double)NS_PER_S;
+		uint64_t rate = (uint64_t)((double)(now.tx_bytes - m->tx_bytes) * part / s);
+
+		if (part < 63.0 / 64 || queues(d, rtt))
+			m->rate = rate;
+		else if (rate > m->rate)
+			m->rate = rate;
+		else if (rate > m->rate / 4 * 3)
+			m->rate += m->rate / 32;
+	}
+	m->at_ns = now.at_ns;
+	m->tx_packets = now.tx_packets;
+	m->tx_bytes = now.tx_bytes;
+	m->rx_packets = now.rx_packets;
+}
+
+/* misses_since - of probes that were sent after number n. */
+static uint8_t misses_since(const struct probed *d, uint64_t n)
+{
+	uint8_t num = 0;
+
+	for (uint64_t k = n + 1; k < d->num; k++)
+		num += d->flight[k % PROBER_FLIGHT].missed;
+	return num;
+}
+
+/* find_probe - which one this answers; false: none that is still known and has no answer. */
+static bool find_probe(const struct probed *d, const uint8_t *challenge, uint64_t *out)
+{
+	uint64_t oldest = d->num > PROBER_FLIGHT ? d->num - PROBER_FLIGHT : 0;
+
+	for (uint64_t n = oldest; n < d->num; n++) {
+		const struct probe *b = &d->flight[n % PROBER_FLIGHT];
+
+		if (!b->answered &&
+		    secret_equal(b->challenge, PATH_CHALLENGE_LEN, challenge, PATH_CHALLENGE_LEN)) {
+			*out = n;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool take_answer(struct prober *p, struct probed *d, const struct path_message *m,
+			uint64_t now_ns)
+{
+	uint64_t n;
+
+	if (!find_probe(d, m->challenge, &n))
+		return false;
+	struct probe *b = &d->flight[n % PROBER_FLIGHT];
+	uint64_t took = now_ns - b->sent_ns, held = m->held_us * NS_PER_US;
+	uint64_t rtt = held < took ? took - held : took;
+
+	b->answered = true;
+	b->missed = false;
+	count_losses(d, n);
+	d->misses = misses_since(d, n);
+	d->learned = false;
+	if (d->in_a_row < UINT8_MAX)
+		d->in_a_row++;
+	note_rtt(d, rtt, now_ns);
+	measure(d, b, rtt, m->traffic.rx_packets);
+	if (!d->usable && d->misses == 0 && d->in_a_row >= (d->failed ? PROBER_BACK : 1))
+		set_usable(p, d, true);
+	else if (!d->usable && d->next_ns > now_ns + quick(d))
+		d->next_ns = now_ns + quick(d);
+	return true;
+}
+
+static void answer(struct prober *p, struct probed *d, const struct path_message *probe,
+		   uint64_t held_ns)
+{
+	struct path_message m = {
+		.type = PATH_ANSWER,
+		.path = d->id,
+		.flags = d->busy ? PATH_MESSAGE_ACTIVE : 0,
+		.held_us = held_ns / NS_PER_US < UINT32_MAX ? (uint32_t)(held_ns / NS_PER_US)
+							    : UINT32_MAX,
+		.sent_us = probe->sent_us,
+	};
+
+	memcpy(m.challenge, probe->challenge, PATH_CHALLENGE_LEN);
+	p->io->traffic(p->io->ctx, d->id, &m.traffic);
+	p->io->send(p->io->ctx, d->id, &m);
+}
+
+bool prober_take(struct prober *p, uint16_t path, const struct path_message *m, uint64_t at_ns,
+		 uint64_t now_ns)
+{
+	struct probed *d = find(p, path);
+
+	if (!d || m->path != path)
+		return false;
+	d->peer_flags = m->flags;
+	if (m->type == PATH_ANSWER)
+		return take_answer(p, d, m, now_ns);
+	answer(p, d, m, now_ns > at_ns ? now_ns - at_ns : 0);
+	if (d->learned && d->credit < PROBER_UNASKED) {
+		d->credit++;
+		if (d->next_ns == TIME_NEVER)
+			d->next_ns = now_ns;
+	}
+	return true;
+}
+
+/* ---- turns ---------------------------------------------------------------------------------- */
+
+static void set_busy(struct probed *d, uint64_t now_ns)
+{
+	d->busy_ns = now_ns;
+	if (d->busy)
+		return;
+	d->busy = true;
+	if (d->next_ns > now_ns + PROBER_QUICK_NS)
+		d->next_ns = now_ns;
+}
+
+void prober_busy(struct prober *p, uint16_t path, uint64_t now_ns)
+{
+	struct probed *d = find(p, path);
+
+	if (d)
+		set_busy(d, now_ns);
+}
+
+/* look - whether payload still leaves by it. */
+static void look(struct prober *p, struct probed *d, uint64_t now_ns)
+{
+	struct path_traffic t;
+
+	p->io->traffic(p->io->ctx, d->id, &t);
+	if (t.tx_packets != d->tx_packets) {
+		d->tx_packets = t.tx_packets;
+		if (d->busy)
+			d->busy_ns = now_ns;
+	} else if (d->busy && now_ns - d->busy_ns >= BUSY_NS) {
+		d->busy = false;
+		p->io->watch(p->io->ctx, d->id);
+	}
+}
+
+static void probe(struct prober *p, struct probed *d, uint64_t now_ns)
+{
+	struct probe *b = &d->flight[d->num % PROBER_FLIGHT];
+	struct path_message m = {
+		.type = PATH_PROBE,
+		.path = d->id,
+		.flags = d->busy ? PATH_MESSAGE_ACTIVE : 0,
+		.sent_us = now_ns / NS_PER_US,
+	};
+
+	if (d->learned && d->credit == 0) {
+		d->next_ns = TIME_NEVER;
+		return;
+	}
+	d->credit -= d->learned;
+	d->next_ns = now_ns + until_next(p, d);
+	if (rng_fill(p->io->rng, m.challenge, PATH_CHALLENGE_LEN))
+		return; /* the next one may have more luck */
+	p->io->traffic(p->io->ctx, d->id, &m.traffic);
+	*b = (struct probe){.sent_ns = now_ns,
+			    .tx_packets = m.traffic.tx_packets,
+			    .tx_bytes = m.traffic.tx_bytes};
+	memcpy(b->challenge, m.challenge, PATH_CHALLENGE_LEN);
+	d->num++;
+	p->io->send(p->io->ctx, d->id, &m);
+}
+
+/* judge - probes that have waited long enough; returns when the next one has. */
+static uint64_t judge(struct prober *p, struct probed *d, uint64_t now_ns)
+{
+	uint64_t oldest = d->num > PROBER_FLIGHT ? d->num - PROBER_FLIGHT : 0;
+	uint64_t next = TIME_NEVER;
+
+	for (uint64_t n = oldest; n < d->num; n++) {
+		struct probe *b = &d->flight[n % PROBER_FLIGHT];
+		uint64_t until = b->sent_ns + patience(d);
+
+		if (b->answered || b->missed || b->excused)
+			continue;
+		if (now_ns >= until) {
+			miss(p, d, b);
+			/* A doubt is looked into at once, not when an idle path is due. */
+			if (d->usable && d->next_ns > now_ns + PROBER_FIRST_NS)
+				d->next_ns = now_ns;
+		} else if (until < next) {
+			next = until;
+		}
+	}
+	return next;
+}
+
+static void excuse(struct probed *d)
+{
+	for (uint32_t i = 0; i < PROBER_FLIGHT; i++)
+		d->flight[i].excused = true;
+}
+
+uint64_t prober_turn(struct prober *p, uint64_t now_ns)
+{
+	bool away = p->due_ns != TIME_NEVER && now_ns > p->due_ns + AWAY_NS;
+	uint64_t due = TIME_NEVER;
+
+	for (uint32_t i = 0; i < PROBER_PATHS; i++) {
+		struct probed *d = &p->paths[i];
+
+		if (!d->id)
+			continue;
+		if (away)
+			excuse(d);
+		look(p, d, now_ns);
+		if (now_ns >= d->next_ns)
+			probe(p, d, now_ns);
+		uint64_t judged = judge(p, d, now_ns);
+
+		due = judged < due ? judged : due;
+		due = d->next_ns < due ? d->next_ns : due;
+	}
+	p->due_ns = due;
+	return due;
+}
+
+enum err prober_get(const struct prober *p, struct prober_info *out, uint16_t path)
+{
+	for (uint32_t i = 0; path && i < PROBER_PATHS; i++) {
+		const struct probed *d = &p->paths[i];
+
+		if (d->id != path)
+			continue;
+		*out = (struct prober_info){
+			.usable = d->usable,
+			.peer_flags = d->peer_flags,
+			.loss_permille = (uint32_t)((uint64_t)d->loss * 1000 / LOSS_ONE),
+			.rtt_ns = d->rtt_ns,
+			.rtt_var_ns = d->rtt_var_ns,
+			.rate = d->measure.rate,
+		};
+		return ERR_OK;
+	}
+	return ERR_NOT_FOUND;
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * prober.h - whether the paths to one peer carry packets, how long they take and how much they
+ * take: found out by probes that the peer answers (path_message.h). An answer proves the path whose
+ * challenge it brings back, and no other. It reads no clock, draws no randomness of its own, and
+ * sends and counts by functions it is given. Thread: control.
+ *
+ * A path is probed quickly while payload leaves by it and another one could take over, so that one
+ * that swallows all without a word is found out within three round trips or 100 ms, whichever is
+ * longer; slowly otherwise. The last usable one is never given up. What has come by a path says
+ * nothing of whether it carries the other way, and does not count.
+ */
+#pragma once
+
+#include "base/clock.h"
+#include "base/rng.h"
+#include "dataplane/path_message.h"
+
+/* PROBER_PATHS - paths to a peer at most. PROBER_FLIGHT - probes by one of them that may still be
+ * answered; the oldest is forgotten for the next one. */
+#define PROBER_PATHS  8
+#define PROBER_FLIGHT 8
+
+/* PROBER_QUICK_NS - between two probes of a path that is watched closely, at least; more where the
+ * round trip leaves more. PROBER_STANDBY_NS - of a path that carries nothing while another
+ * does. PROBER_IDLE_NS - of any path of a peer to whom nothing is sent: its budget is one probe and
+ * one answer a path in so long. */
+#define PROBER_QUICK_NS   (10 * NS_PER_MS)
+#define PROBER_STANDBY_NS NS_PER_S
+#define PROBER_IDLE_NS    (30 * NS_PER_S)
+
+/* PROBER_FIRST_NS, PROBER_LAST_NS - between probes of a path that does not answer: doubled from the
+ * one to the other. */
+#define PROBER_FIRST_NS (100 * NS_PER_MS)
+#define PROBER_LAST_NS  (5 * NS_PER_S)
+
+/* PROBER_UNASKED - probes sent to an address that a peer told, before it answers: somebody else may
+ * be there (RFC 9000 8.1's reason). Each message from there allows one more. */
+#define PROBER_UNASKED 3
+
+/* PROBER_BACK - answers in a row after which a path that failed is used again. */
+#define PROBER_BACK 3
+
+/* struct prober_io - what a prober is given; ctx goes with each call. None may call it back. */
+struct prober_io {
+	void *ctx;
+	const struct rng *rng;
+	/* send - m by this path, whether it is usable or not; fills in what m has of observed and
+	 * top. May fail silently: that is a loss like another. */
+	void (*send)(void *ctx, uint16_t path, struct path_message *m);
+	/* traffic - what has gone by the path, messages not counted. */
+	void (*traffic)(void *ctx, uint16_t path, struct path_traffic *out);
+	/* usable - payload may go by the path from now on, or may not. */
+	void (*usable)(void *ctx, uint16_t path, bool usable);
+	/* watch - call prober_busy() when the next packet leaves by the path, once. */
+	void (*watch)(void *ctx, uint16_t path);
+};
+
+/* struct probe - one that was sent. */
+struct probe {
+	uint8_t challenge[PATH_CHALLENGE_LEN];
+	uint64_t sent_ns;
+	uint64_t tx_packets, tx_bytes; /* of the path, when it was sent */
+	bool answered, missed;
+	bool excused; /* nobody was here to see the answer in time */
+};
+
+/* struct probe_measure - how much a path takes, see prober_info. */
+struct probe_measure {
+	uint64_t at_ns;                /* when what follows was so; 0: nothing yet */
+	uint64_t tx_packets, tx_bytes; /* sent */
+	uint64_t rx_packets;           /* and arrived */
+	uint64_t rate;
+};
+
+/* struct probed - a path, as its prober knows it. */
+struct probed {
+	uint16_t id;         /* 0: there is none */
+	bool usable, failed; /* now; and once it was and then not */
+	bool learned;        /* its address was told by the peer, and has not answered yet */
+	bool busy;           /* payload leaves by it */
+	uint8_t credit;      /* learned: probes that may be sent */
+	uint8_t in_a_row;    /* answers since the last miss */
+	uint8_t misses;      /* probes without an answer since the last that had one */
+	uint16_t peer_flags; /* PATH_MESSAGE_* of the peer's last message */
+	uint64_t num;        /* probes sent; number n is flight[n % PROBER_FLIGHT] */
+	uint64_t counted;    /* those before this number are in `loss` */
+	uint32_t loss;       /* of probes, in 65536ths */
+	uint64_t next_ns;    /* when the next one leaves */
+	uint64_t backoff_ns; /* without an answer: to the one after */
+	uint64_t busy_ns;    /* payload was seen to leave by then */
+	uint64_t tx_packets; /* as counted then */
+	uint64_t rtt_ns, rtt_var_ns;     /* RFC 6298 2; 0: not known */
+	uint64_t least_ns, least_was_ns; /* round trip: the least of this while, of the last one */
+	uint64_t least_at_ns;            /* when this while began */
+	struct probe_measure measure;
+	struct probe flight[PROBER_FLIGHT];
+};
+
+/* struct prober - of the paths to one peer. */
+struct prober {
+	const struct prober_io *io;
+	uint64_t due_ns; /* what prober_turn() said last */
+	struct probed paths[PROBER_PATHS];
+};
+
+/* struct prober_info - what is known of a path. */
+struct prober_info {
+	bool usable;
+	uint16_t peer_flags;
+	uint32_t loss_permille;      /* of the latest probes */
+	uint64_t rtt_ns, rtt_var_ns; /* 0: not known */
+	uint64_t rate;               /* bytes a second that it was seen to take; 0: not known */
+};
+
+/* prober_init - without paths; io outlives it. It needs no end. */
+void prober_init(struct prober *p, const struct prober_io *io) NONNULL(1, 2);
+
+/* prober_add - a path that is not usable yet, probed with the next turn; its number is not 0.
+ * learned: the peer told its address. usable: another proof was had already (the path IKE_AUTH went
+ * by). Errors: EXISTS, FULL. */
+MUST_USE enum err prober_add(struct prober *p, uint16_t path, bool learned, bool usable,
+			     uint64_t now_ns) NONNULL(1);
+
+/* prober_remove - a path that is gone; one that is not there is accepted. */
+void prober_remove(struct prober *p, uint16_t path) NONNULL(1);
+
+/* prober_take - a message came by this path, which is the one that it names (others are not looked
+ * at): a probe is answered, at_ns being when it arrived, an answer is judged. False: it proves
+ * nothing. */
+bool prober_take(struct prober *p, uint16_t path, const struct path_message *m, uint64_t at_ns,
+		 uint64_t now_ns) NONNULL(1, 3);
+
+/* prober_busy - a packet left by a path that was watched. */
+void prober_busy(struct prober *p, uint16_t path, uint64_t now_ns) NONNULL(1);
+
+/* prober_turn - what is due; all messages that have come were taken before. Returns when it is to
+ * be called again, TIME_NEVER without paths; after each of the calls above it is called at once. */
+uint64_t prober_turn(struct prober *p, uint64_t now_ns) NONNULL(1);
+
+/* prober_get - Errors: NOT_FOUND. */
+MUST_USE enum err prober_get(const struct prober *p, struct prober_info *out, uint16_t path)
+	NONNULL(1, 2);

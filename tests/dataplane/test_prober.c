@@ -1,0 +1,516 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Two hosts that probe the paths between them, over wires in virtual time. */
+#include "dataplane/prober.h"
+
+#include "tests/tap/tap.h"
+
+#define PATHS      3
+#define FLIGHT_MAX 4096
+#define PAYLOAD    1000
+
+/* struct wire - of a path, one way. rate: bytes a second, 0: any. */
+struct wire {
+	uint64_t delay_ns, jitter_ns;
+	uint32_t loss; /* in 65536ths */
+	bool black;
+	uint64_t rate, free_ns; /* when it has sent what waits */
+	uint64_t queue_ns;      /* what waits longer is lost */
+};
+
+/* struct flying - a message or a packet on its way. */
+struct flying {
+	uint64_t at_ns;
+	uint8_t to;
+	bool payload;
+	uint16_t path;
+	struct path_message m;
+};
+
+/* struct host - one of the two. */
+struct host {
+	struct world *world;
+	uint8_t index;
+	struct prober prober;
+	struct prober_io io;
+	uint64_t due_ns;
+	struct path_traffic traffic[PATHS + 1];
+	bool usable[PATHS + 1], watched[PATHS + 1];
+	uint64_t changed_ns[PATHS + 1]; /* when usable changed last */
+	uint32_t failures[PATHS + 1], probes[PATHS + 1], answers[PATHS + 1];
+	uint64_t every_ns, next_ns; /* payload; 0: none */
+};
+
+struct world {
+	uint64_t now_ns;
+	struct rng_seeded rng;
+	struct host host[2];
+	struct wire wire[2][PATHS + 1]; /* by sender */
+	uint32_t num;
+	struct flying flying[FLIGHT_MAX];
+};
+
+static struct world world;
+
+static uint32_t draw(uint32_t below)
+{
+	uint32_t v = 0;
+
+	CU_ASSERT_EQUAL_FATAL(rng_fill(&world.rng.rng, &v, sizeof(v)), ERR_OK);
+	return v % below;
+}
+
+/* put - onto a wire; what it loses is lost here. */
+static void put(uint8_t from, uint16_t path, bool payload, const struct path_message *m)
+{
+	struct wire *w = &world.wire[from][path];
+	uint64_t at = world.now_ns, len = payload ? PAYLOAD : 200;
+
+	if (w->black || draw(65536) < w->loss)
+		return;
+	if (w->rate) {
+		at = w->free_ns > at ? w->free_ns : at;
+		if (at - world.now_ns > w->queue_ns)
+			return;
+		at += len * NS_PER_S / w->rate;
+		w->free_ns = at;
+	}
+	at += w->delay_ns + (w->jitter_ns ? draw((uint32_t)w->jitter_ns) : 0);
+	CU_ASSERT_TRUE_FATAL(world.num < FLIGHT_MAX);
+	world.flying[world.num] =
+		(struct flying){.at_ns = at, .to = !from, .payload = payload, .path = path};
+	if (m)
+		world.flying[world.num].m = *m;
+	world.num++;
+}
+
+static void host_send(void *ctx, uint16_t path, struct path_message *m)
+{
+	struct host *h = ctx;
+
+	CU_ASSERT_EQUAL(m->path, path);
+	if (m->type == PATH_PROBE)
+		h->probes[path]++;
+	else
+		h->answers[path]++;
+	put(h->index, path, false, m);
+}
+
+static void host_traffic(void *ctx, uint16_t path, struct path_traffic *out)
+{
+	*out = ((struct host *)ctx)->traffic[path];
+}
+
+static void host_usable(void *ctx, uint16_t path, bool usable)
+{
+	struct host *h = ctx;
+
+	CU_ASSERT_NOT_EQUAL(h->usable[path], usable);
+	h->usable[path] = usable;
+	h->changed_ns[path] = world.now_ns;
+	h->failures[path] += !usable;
+}
+
+static void host_watch(void *ctx, uint16_t path)
+{
+	((struct host *)ctx)->watched[path] = true;
+}
+
+/* set_up - wires of this delay each way, no path known. */
+static void set_up(uint64_t seed, uint64_t delay_ns)
+{
+	world = (struct world){.now_ns = NS_PER_S};
+	rng_seeded_init(&world.rng, seed);
+	for (uint8_t i = 0; i < 2; i++) {
+		struct host *h = &world.host[i];
+
+		h->world = &world;
+		h->index = i;
+		h->due_ns = TIME_NEVER;
+		h->io = (struct prober_io){.ctx = h,
+					   .rng = &world.rng.rng,
+					   .send = host_send,
+					   .traffic = host_traffic,
+					   .usable = host_usable,
+					   .watch = host_watch};
+		prober_init(&h->prober, &h->io);
+		for (uint16_t p = 1; p <= PATHS; p++)
+			world.wire[i][p].delay_ns = delay_ns;
+	}
+}
+
+static void turn(struct host *h)
+{
+	h->due_ns = prober_turn(&h->prober, world.now_ns);
+}
+
+/* add - a path at both hosts. */
+static void add(uint16_t path)
+{
+	for (uint8_t i = 0; i < 2; i++) {
+		CU_ASSERT_EQUAL(prober_add(&world.host[i].prober, path, false, false, world.now_ns),
+				ERR_OK);
+		turn(&world.host[i]);
+	}
+}
+
+/* pay - a packet of payload by the first path that may be used. */
+static void pay(struct host *h)
+{
+	h->next_ns = world.now_ns + h->every_ns;
+	for (uint16_t p = 1; p <= PATHS; p++) {
+		if (!h->usable[p])
+			continue;
+		h->traffic[p].tx_packets++;
+		h->traffic[p].tx_bytes += PAYLOAD;
+		put(h->index, p, true, NULL);
+		if (h->watched[p]) {
+			h->watched[p] = false;
+			prober_busy(&h->prober, p, world.now_ns);
+			turn(h);
+		}
+		return;
+	}
+}
+
+static void arrive(uint32_t i)
+{
+	struct flying f = world.flying[i];
+	struct host *h = &world.host[f.to];
+
+	world.flying[i] = world.flying[--world.num];
+	if (f.payload) {
+		h->traffic[f.path].rx_packets++;
+		h->traffic[f.path].rx_bytes += PAYLOAD;
+		return;
+	}
+	prober_take(&h->prober, f.path, &f.m, world.now_ns, world.now_ns);
+	turn(h);
+}
+
+/* first - which is the next to arrive; num: none. */
+static uint32_t first(void)
+{
+	uint32_t k = world.num;
+
+	for (uint32_t i = 0; i < world.num; i++)
+		if (k == world.num || world.flying[i].at_ns < world.flying[k].at_ns)
+			k = i;
+	return k;
+}
+
+/* run - until then. */
+static void run_until(uint64_t end_ns)
+{
+	for (;;) {
+		uint32_t k = first();
+		uint64_t at = k < world.num ? world.flying[k].at_ns : TIME_NEVER;
+
+		for (uint8_t i = 0; i < 2; i++) {
+			const struct host *h = &world.host[i];
+
+			at = h->due_ns < at ? h->due_ns : at;
+			at = h->every_ns && h->next_ns < at ? h->next_ns : at;
+		}
+		if (at > end_ns)
+			break;
+		world.now_ns = at > world.now_ns ? at : world.now_ns;
+		if (k < world.num && world.flying[k].at_ns <= world.now_ns) {
+			arrive(k);
+			continue;
+		}
+		for (uint8_t i = 0; i < 2; i++) {
+			struct host *h = &world.host[i];
+
+			if (h->every_ns && h->next_ns <= world.now_ns)
+				pay(h);
+			if (h->due_ns <= world.now_ns)
+				turn(h);
+		}
+	}
+	world.now_ns = end_ns;
+}
+
+static void run_for(uint64_t ns)
+{
+	run_until(world.now_ns + ns);
+}
+
+/* A path is used when it has answered, after one round trip, and not before. */
+static void test_validates(void)
+{
+	set_up(1, 10 * NS_PER_MS);
+	add(1);
+	run_for(20 * NS_PER_MS - 1);
+	CU_ASSERT_FALSE(world.host[0].usable[1]);
+	run_for(1);
+	CU_ASSERT_TRUE(world.host[0].usable[1]);
+	struct prober_info info;
+
+	CU_ASSERT_EQUAL(prober_get(&world.host[0].prober, &info, 1), ERR_OK);
+	CU_ASSERT_EQUAL(info.rtt_ns, 20 * NS_PER_MS);
+	CU_ASSERT_EQUAL(prober_get(&world.host[0].prober, &info, 2), ERR_NOT_FOUND);
+	CU_ASSERT_EQUAL(prober_add(&world.host[0].prober, 1, false, false, 0), ERR_EXISTS);
+	prober_remove(&world.host[0].prober, 1);
+	CU_ASSERT_EQUAL(prober_get(&world.host[0].prober, &info, 1), ERR_NOT_FOUND);
+}
+
+/* Who was told an address sends three probes there and no more, until something comes from there;
+ * then one for each message. */
+static void test_learned_is_given_three(void)
+{
+	const struct path_message m = {.type = PATH_PROBE, .path = 1};
+	struct host *h = &world.host[0];
+
+	set_up(2, 10 * NS_PER_MS);
+	CU_ASSERT_EQUAL(prober_add(&h->prober, 1, true, false, world.now_ns), ERR_OK);
+	turn(h);
+	run_for(600 * NS_PER_S);
+	CU_ASSERT_EQUAL(h->probes[1], PROBER_UNASKED);
+	CU_ASSERT_TRUE(prober_take(&h->prober, 1, &m, world.now_ns, world.now_ns));
+	turn(h);
+	run_for(600 * NS_PER_S);
+	CU_ASSERT_EQUAL(h->probes[1], PROBER_UNASKED + 1);
+	CU_ASSERT_EQUAL(h->answers[1], 1);
+	CU_ASSERT_FALSE(h->usable[1]);
+}
+
+/* Our own address at a peer that is known is tried for as long as it is there. */
+static void test_own_is_tried_on(void)
+{
+	set_up(3, 10 * NS_PER_MS);
+	world.wire[0][1].black = true;
+	add(1);
+	run_for(60 * NS_PER_S);
+	CU_ASSERT_TRUE(world.host[0].probes[1] > 12 && world.host[0].probes[1] < 20);
+	CU_ASSERT_FALSE(world.host[0].usable[1]);
+	world.wire[0][1].black = false;
+	run_for(PROBER_LAST_NS + NS_PER_S);
+	CU_ASSERT_TRUE(world.host[0].usable[1]);
+}
+
+/* hole - how long it takes until path 1, that carries payload and turns into a black hole one way,
+ * is left. */
+static uint64_t hole(uint64_t seed, uint64_t rtt_ns, bool forth)
+{
+	struct host *h = &world.host[0];
+	uint64_t at;
+
+	set_up(seed, rtt_ns / 2);
+	add(1);
+	add(2);
+	h->every_ns = NS_PER_MS;
+	run_for(5 * NS_PER_S + draw(1000000) * NS_PER_US);
+	CU_ASSERT_TRUE(h->usable[1] && h->usable[2]);
+	CU_ASSERT_EQUAL(h->failures[1], 0);
+	at = world.now_ns;
+	world.wire[forth ? 0 : 1][1].black = true;
+	run_for(10 * NS_PER_S);
+	CU_ASSERT_FALSE(h->usable[1]);
+	CU_ASSERT_TRUE(h->usable[2]);
+	CU_ASSERT_EQUAL(h->failures[2], 0);
+	return h->changed_ns[1] - at;
+}
+
+/* M6: traffic is on the other path within three round trips or 100 ms, whichever is longer. */
+static void test_M6_black_hole(void)
+{
+	static const uint32_t rtts_ms[] = {1, 5, 20, 33, 60, 100, 200, 600};
+
+	for (size_t i = 0; i < sizeof(rtts_ms) / sizeof(rtts_ms[0]); i++) {
+		uint64_t rtt = rtts_ms[i] * NS_PER_MS, longest = 0;
+		uint64_t bound = 3 * rtt > 100 * NS_PER_MS ? 3 * rtt : 100 * NS_PER_MS;
+
+		for (uint64_t seed = 1; seed <= 40; seed++) {
+			uint64_t took = hole(seed, rtt, seed & 1);
+
+			longest = took > longest ? took : longest;
+		}
+		CU_ASSERT_TRUE(longest <= bound);
+	}
+}
+
+/* What carried nothing is watched closely from the first packet on. */
+static void test_M6_hole_before_first_packet(void)
+{
+	struct host *h = &world.host[0];
+	uint64_t at;
+
+	set_up(5, 10 * NS_PER_MS);
+	add(1);
+	add(2);
+	run_for(45 * NS_PER_S);
+	world.wire[0][1].black = true;
+	run_for(NS_PER_S);
+	CU_ASSERT_TRUE(h->usable[1]);
+	at = world.now_ns;
+	h->every_ns = NS_PER_MS;
+	h->next_ns = at;
+	run_for(NS_PER_S);
+	CU_ASSERT_FALSE(h->usable[1]);
+	CU_ASSERT_TRUE(h->changed_ns[1] - at <= 100 * NS_PER_MS);
+}
+
+/* It comes back when it answers again, but not at the first answer. */
+static void test_comes_back(void)
+{
+	struct host *h = &world.host[0];
+
+	set_up(6, 10 * NS_PER_MS);
+	add(1);
+	add(2);
+	h->every_ns = NS_PER_MS;
+	run_for(NS_PER_S);
+	world.wire[0][1].black = true;
+	run_for(20 * NS_PER_S);
+	CU_ASSERT_FALSE(h->usable[1]);
+	world.wire[0][1].black = false;
+	uint32_t probes = h->probes[1];
+
+	run_for(PROBER_LAST_NS + NS_PER_S);
+	CU_ASSERT_TRUE(h->usable[1]);
+	CU_ASSERT_EQUAL(h->failures[1], 1);
+	CU_ASSERT_TRUE(h->probes[1] >= probes + PROBER_BACK);
+}
+
+/* A path that loses one in ten is no black hole. */
+static void test_loss_is_none(void)
+{
+	uint32_t failures = 0;
+
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		struct host *h = &world.host[0];
+
+		set_up(seed, 10 * NS_PER_MS);
+		add(1);
+		add(2);
+		h->every_ns = NS_PER_MS;
+		for (uint8_t i = 0; i < 2; i++)
+			world.wire[i][1].loss = world.wire[i][2].loss = 3300; /* 5 % each way */
+		run_for(60 * NS_PER_S);
+		failures += h->failures[1];
+		CU_ASSERT_TRUE(h->usable[1] || h->usable[2]);
+	}
+	/* Twenty minutes. */
+	CU_ASSERT_TRUE(failures < 20);
+}
+
+/* An answer proves the path of its challenge, once. */
+static void test_what_proves_nothing(void)
+{
+	struct host *h = &world.host[0];
+	struct path_message m;
+
+	set_up(7, 10 * NS_PER_MS);
+	for (uint16_t p = 1; p <= 2; p++)
+		CU_ASSERT_EQUAL(prober_add(&h->prober, p, false, false, world.now_ns), ERR_OK);
+	turn(h);
+	CU_ASSERT_EQUAL_FATAL(world.num, 2);
+	m = world.flying[0].m;
+	m.type = PATH_ANSWER;
+	/* By the other path; saying that it is the other; changed; and then as it is, twice. */
+	CU_ASSERT_FALSE(prober_take(&h->prober, 2, &m, world.now_ns, world.now_ns));
+	m.path = 2;
+	CU_ASSERT_FALSE(prober_take(&h->prober, 2, &m, world.now_ns, world.now_ns));
+	CU_ASSERT_FALSE(prober_take(&h->prober, 1, &m, world.now_ns, world.now_ns));
+	m.path = 1;
+	m.challenge[15] ^= 1;
+	CU_ASSERT_FALSE(prober_take(&h->prober, 1, &m, world.now_ns, world.now_ns));
+	m.challenge[15] ^= 1;
+	CU_ASSERT_FALSE(h->usable[1] || h->usable[2]);
+	CU_ASSERT_TRUE(prober_take(&h->prober, 1, &m, world.now_ns, world.now_ns));
+	CU_ASSERT_FALSE(prober_take(&h->prober, 1, &m, world.now_ns, world.now_ns));
+	CU_ASSERT_TRUE(h->usable[1]);
+	CU_ASSERT_FALSE(h->usable[2]);
+	m.path = 9;
+	CU_ASSERT_FALSE(prober_take(&h->prober, 9, &m, world.now_ns, world.now_ns));
+}
+
+/* Paths of a peer to whom nothing is sent cost a probe each in half a minute. */
+static void test_idle_budget(void)
+{
+	set_up(8, 10 * NS_PER_MS);
+	add(1);
+	add(2);
+	run_for(NS_PER_S);
+	uint32_t before = world.host[0].probes[1];
+
+	run_for(3600 * NS_PER_S);
+	CU_ASSERT_EQUAL(world.host[0].probes[1] - before, 3600 * NS_PER_S / PROBER_IDLE_NS);
+	CU_ASSERT_EQUAL(world.host[0].failures[1], 0);
+}
+
+/* Who was not there to see the answers gives no path up. */
+static void test_away(void)
+{
+	struct host *h = &world.host[0];
+
+	set_up(9, 10 * NS_PER_MS);
+	add(1);
+	add(2);
+	h->every_ns = NS_PER_MS;
+	run_for(NS_PER_S);
+	/* Again and again nothing of this host runs for a fifth of a second, and what came
+	 * meanwhile was lost. */
+	for (uint32_t i = 0; i < 10; i++) {
+		CU_ASSERT_EQUAL(h->failures[1], 0);
+		run_for(15 * NS_PER_MS);
+		world.now_ns += 200 * NS_PER_MS;
+		h->next_ns = world.now_ns;
+		world.num = 0;
+	}
+	run_for(10 * NS_PER_S);
+	CU_ASSERT_EQUAL(h->failures[1] + h->failures[2], 0);
+	CU_ASSERT_TRUE(h->usable[1]);
+}
+
+/* What a path takes is found out from what arrived: within a tenth. */
+static void test_measures(void)
+{
+	struct host *h = &world.host[0];
+	struct prober_info info;
+
+	set_up(10, 5 * NS_PER_MS);
+	add(1);
+	add(2);
+	world.wire[0][1].rate = 1250000;
+	world.wire[0][1].queue_ns = 20 * NS_PER_MS;
+	h->every_ns = 400 * NS_PER_US; /* 2.5 MB/s to a wire of half as much */
+	run_for(5 * NS_PER_S);
+	CU_ASSERT_EQUAL(prober_get(&h->prober, &info, 1), ERR_OK);
+	CU_ASSERT_TRUE(info.rate > 1125000 && info.rate < 1375000);
+}
+
+/* A path that is alone is not given up, whatever it loses; once there is another one it is. */
+static void test_last_is_kept(void)
+{
+	struct host *h = &world.host[0];
+
+	set_up(11, 10 * NS_PER_MS);
+	add(1);
+	h->every_ns = NS_PER_MS;
+	run_for(NS_PER_S);
+	world.wire[0][1].black = true;
+	run_for(20 * NS_PER_S);
+	CU_ASSERT_TRUE(h->usable[1]);
+	add(2);
+	run_for(NS_PER_S);
+	CU_ASSERT_FALSE(h->usable[1]);
+	CU_ASSERT_TRUE(h->usable[2]);
+}
+
+static const struct tap_test tests[] = {
+	TAP_TEST(test_validates),
+	TAP_TEST(test_learned_is_given_three),
+	TAP_TEST(test_own_is_tried_on),
+	TAP_TEST(test_M6_black_hole),
+	TAP_TEST(test_M6_hole_before_first_packet),
+	TAP_TEST(test_comes_back),
+	TAP_TEST(test_loss_is_none),
+	TAP_TEST(test_what_proves_nothing),
+	TAP_TEST(test_idle_budget),
+	TAP_TEST(test_away),
+	TAP_TEST(test_measures),
+	TAP_TEST(test_last_is_kept),
+};
+
+TAP_MAIN("dataplane/prober", tests)
