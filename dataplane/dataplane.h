@@ -128,16 +128,75 @@ void dataplane_reclaim(struct dataplane *dp) NONNULL(1);
 
 /* ---- paths --------------------------------------------------------------------------------- */
 
-/* struct path_info - what a path is and has carried. */
+/* PATHS_MAX - paths to one peer at a time. */
+#define PATHS_MAX 8
+
+/* enum path_schedule - how packets are spread over the paths to a peer. Those that are usable and
+ * have the smallest priority of these are active: the others wait. */
+enum path_schedule {
+	SCHEDULE_FAILOVER,  /* one path alone is active, of equals the one with the smallest id */
+	SCHEDULE_FLOW,      /* all packets of an inner flow by one path, flows by weight */
+	SCHEDULE_SPRAY,     /* packet by packet, bytes by weight */
+	SCHEDULE_DUPLICATE, /* a copy by each active path */
+	SCHEDULE_NUM
+};
+
+/* struct path_params - one path. */
+struct path_params {
+	uint16_t id;   /* its name in the set, 1 to 65535 */
+	uint16_t port; /* outer port it uses */
+	struct path_addr addr;
+	uint8_t priority; /* smaller is used first */
+	uint16_t weight;  /* 1 to 65535 */
+	bool usable;      /* packets may be sent by it; what comes by it is taken anyway */
+};
+
+/* struct path_info - what a path is and has carried. Packets that come from addresses of no path
+ * count only where there is one path, as its own: its peer moved. Nor do those count that another
+ * path brought before. */
 struct path_info {
 	struct path_addr addr;
 	uint16_t port; /* outer port it uses */
 	uint16_t pmtu; /* largest outer IP packet, by the link or as routers said; 0 = not known */
 	uint64_t tx_packets, tx_bytes, rx_packets, rx_bytes;
+	uint16_t id, weight;
+	uint8_t priority;
+	bool usable, active;
+	uint32_t generation; /* how often its addresses changed */
 };
 
-/* dataplane_pathset_add - the paths to one peer, shared by all its SAs; one path at first. *out_set
- * is its handle (never 0). Errors: NOMEM. */
+/* dataplane_path_put - add a path to a set, or change the one that has this id: at once, while
+ * packets go on. Its counters go on as well; with other addresses what was known of its MTU is
+ * forgotten. Errors: NOT_FOUND (set), INVAL (id, weight), FULL (PATHS_MAX), NOMEM: nothing changed.
+ */
+MUST_USE enum err dataplane_path_put(struct dataplane *dp, uint32_t set,
+				     const struct path_params *params) NONNULL(1, 3);
+
+/* dataplane_path_take - take a path away. Errors: NOT_FOUND, BUSY (it is the only one: say that it
+ * is not usable), NOMEM: nothing changed. */
+MUST_USE enum err dataplane_path_take(struct dataplane *dp, uint32_t set, uint16_t id) NONNULL(1);
+
+/* dataplane_path_info - one path; its counters are slightly behind. Errors: NOT_FOUND. */
+MUST_USE enum err dataplane_path_info(struct dataplane *dp, struct path_info *out, uint32_t set,
+				      uint16_t id) NONNULL(1, 2);
+
+/* dataplane_path_list - all paths of a set, active ones first, then by id; returns how many, 0 if
+ * there is no such set. */
+uint32_t dataplane_path_list(struct dataplane *dp, struct path_info out[static PATHS_MAX],
+			     uint32_t set) NONNULL(1);
+
+/* dataplane_path_mtu - as dataplane_pathset_mtu(), of one path. Errors: NOT_FOUND. */
+MUST_USE enum err dataplane_path_mtu(struct dataplane *dp, uint32_t set, uint16_t id, uint16_t mtu)
+	NONNULL(1);
+
+/* dataplane_path_schedule - how the set's packets are spread from now on; FAILOVER at first.
+ * Errors: NOT_FOUND (set), INVAL (no such schedule), NOMEM. */
+MUST_USE enum err dataplane_path_schedule(struct dataplane *dp, uint32_t set,
+					  enum path_schedule schedule) NONNULL(1);
+
+/* dataplane_pathset_add - the paths to one peer, shared by all its SAs; one usable path at first,
+ * with id 1, priority 0 and weight 1. *out_set is its handle (never 0). Errors: NOMEM. The
+ * functions that follow are about a set's first path, as dataplane_path_list() has them. */
 MUST_USE enum err dataplane_pathset_add(struct dataplane *dp, uint32_t *out_set, uint16_t port,
 					const struct path_addr *addr) NONNULL(1, 2, 4);
 

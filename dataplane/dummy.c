@@ -36,10 +36,10 @@ static uint64_t due(const struct worker *w, const struct esp_sa *sa, const struc
 	return sa->last_ns + NS_PER_S / c->dummies;
 }
 
-static uint32_t len_of(const struct esp_sa *sa, const struct path *path, uint32_t room,
+static uint32_t len_of(const struct esp_sa *sa, const struct path_table *t, uint32_t room,
 		       uint64_t now_ns)
 {
-	uint32_t max = fit_text(sa, path, now_ns), len = rcu_deref(sa->conf)->dummy_len;
+	uint32_t max = fit_text(sa, t, now_ns), len = rcu_deref(sa->conf)->dummy_len;
 
 	if (len == TFC_PADDING_PATH)
 		len = max == FIT_ANY ? DUMMY_LEN : max;
@@ -51,15 +51,15 @@ static uint32_t len_of(const struct esp_sa *sa, const struct path *path, uint32_
  * taken for. NULL: there is no packet to make it of, or nowhere to send it. */
 static struct packet *make(struct worker *w, struct esp_sa *sa, const struct sa_conf *c)
 {
-	const struct path *path = path_pick(c->paths);
-	struct packet *p = path ? packet_get(w->pool) : NULL;
+	const struct path_table *t = path_table_of(c->paths);
+	struct packet *p = path_first(t) ? packet_get(w->pool) : NULL;
 
 	if (!p)
 		return NULL;
 	p->sa = sa;
-	p->len = len_of(sa, path, p->pool->data_room, w->now_ns);
+	p->len = len_of(sa, t, p->pool->data_room, w->now_ns);
 	p->flags |= PACKET_F_DUMMY;
-	if (c->copy_df != DF_CLEAR && !path_in_doubt(path, w->now_ns))
+	if (c->copy_df != DF_CLEAR && !path_in_doubt(t, w->now_ns))
 		p->flags |= PACKET_F_DF;
 	memset(p->data, 0, p->len);
 	counter_add(&w->count.made, 1);

@@ -229,6 +229,7 @@ bool fragment_cut_next(struct fragment_cut *c, struct packet *out)
 	out->path = p->path;
 	out->token = p->token;
 	out->port = p->port;
+	out->flow = p->flow; /* or inbound its scope */
 	out->dscp_ecn = p->dscp_ecn;
 	c->offset += len;
 	return len < left;

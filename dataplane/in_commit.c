@@ -22,12 +22,12 @@ static void report_moved(struct worker *w, struct esp_sa *sa, const struct packe
 		sa->moved_ns = w->now_ns ? w->now_ns : 1;
 }
 
-/* flush - packets of a run of one SA go into the counters of its path. */
+/* flush - packets of one SA that came one behind the other by a path go into its counters. */
 static void flush(const struct worker *w, const struct path *path, uint64_t packets, uint64_t bytes)
 {
 	if (packets == 0)
 		return;
-	struct path_counters *c = &path->counters[w->index];
+	struct path_counters *c = &path->count->by[w->index];
 
 	counter_add(&c->rx_packets, packets);
 	counter_add(&c->rx_bytes, bytes);
@@ -36,10 +36,9 @@ static void flush(const struct worker *w, const struct path *path, uint64_t pack
 /* commit - accept an authenticated packet, the run's packets-th: checked again, since one batch can
  * hold it twice. */
 static inline enum drop_reason commit(struct worker *w, const struct sa_run *run, uint64_t packets,
-				      const struct path *path, struct packet *p)
+				      const struct packet *p)
 {
 	struct esp_sa *sa = run->sa;
-	bool newest = p->seq > sa->replay->top;
 
 	if (unlikely(run_over(run, packets, 0))) {
 		run_report(w, sa, SA_F_HARD);
@@ -49,43 +48,75 @@ static inline enum drop_reason commit(struct worker *w, const struct sa_run *run
 		counter_add(&sa->num_replay, 1);
 		return DROP_REPLAY;
 	}
-	if (likely(path_is_from(path, p->port, &p->from)))
-		p->path = path;
-	else if (newest)
-		report_moved(w, sa, p);
 	return DROP_NONE;
+}
+
+/* struct arrivals - what came by one path, not counted yet. */
+struct arrivals {
+	const struct path *path;
+	uint64_t packets, bytes;
+};
+
+/* elsewhere - p did not come by the path that the packet before it came by. What comes from the
+ * addresses of no path is counted where there is one path only, and the newest says where the peer
+ * is. */
+static void elsewhere(struct worker *w, struct arrivals *a, const struct path_table *t,
+		      struct packet *p, bool newest)
+{
+	const struct path *path = path_by(t, p->port, &p->from);
+
+	if (!path && newest)
+		report_moved(w, p->sa, p);
+	p->path = path;
+	if (!path && t->num > 1)
+		return;
+	if (path && path != a->path) {
+		flush(w, a->path, a->packets, a->bytes);
+		*a = (struct arrivals){.path = path};
+	}
+	a->packets++;
+	a->bytes += p->len;
 }
 
 void in_commit(struct worker *w, struct pktvec *in, struct pktvec *out)
 {
+	const struct path_table *t = NULL;
 	struct sa_run run = {0};
-	const struct path *path = NULL;
-	uint64_t packets = 0, bytes = 0;
+	struct arrivals by = {0};
+	uint64_t packets = 0;
 	uint32_t num = 0;
 
 	for (uint32_t i = 0; i < in->num; i++) {
 		struct packet *p = in->pkt[i];
 
 		if (p->sa != run.sa) {
-			flush(w, path, packets, bytes);
+			flush(w, by.path, by.packets, by.bytes);
 			run_end(w, &run, packets, 0);
 			run_begin(&run, p->sa);
-			path = rcu_deref(run.conf->paths->path);
-			packets = bytes = 0;
+			t = path_table_of(run.conf->paths);
+			by = (struct arrivals){.path = t->path};
+			packets = 0;
 		}
-		enum drop_reason why = commit(w, &run, packets, path, p);
+		const bool newest = p->seq > run.sa->replay->top;
+		enum drop_reason why = commit(w, &run, packets, p);
 
 		if (unlikely(why != DROP_NONE)) {
 			worker_drop(w, p, why);
 			continue;
 		}
+		if (likely(path_is_from(by.path, p->port, &p->from))) {
+			p->path = by.path;
+			by.packets++;
+			by.bytes += p->len;
+		} else {
+			elsewhere(w, &by, t, p, newest);
+		}
 		if (unlikely(!(run.sa->flags & SA_F_USED)))
 			run_report(w, run.sa, SA_F_USED);
 		packets++;
-		bytes += p->len;
 		out->pkt[num++] = p;
 	}
 	out->num = num;
-	flush(w, path, packets, bytes);
+	flush(w, by.path, by.packets, by.bytes);
 	run_end(w, &run, packets, 0);
 }

@@ -112,7 +112,7 @@ static struct packet *join(struct worker *w, struct packet *p)
  */
 static void clamp(const struct worker *w, struct packet *p, const struct sa_conf *c)
 {
-	uint32_t len = fit_len(p->sa, rcu_deref(c->paths->path), w->now_ns);
+	uint32_t len = fit_len(p->sa, path_table_of(c->paths), w->now_ns);
 	uint32_t mss = fit_mss(c, len, p->data[0] >> 4 == 6);
 
 	if (mss)

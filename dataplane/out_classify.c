@@ -91,6 +91,8 @@ static uint32_t find_places(struct worker *w, struct pktvec *in, struct flow_id 
 		    !look_closely(w, &ids[num], &p, scope))
 			continue;
 		places[num] = flow_cache_place(&w->flows, &ids[num]);
+		/* The same product as the place, whose bits are the low ones. */
+		p->flow = (uint32_t)(flow_hash(&w->flows, &ids[num]) >> 32);
 		in->pkt[num++] = p;
 	}
 	return num;

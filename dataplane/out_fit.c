@@ -22,10 +22,10 @@ struct fit {
 static void begin(struct fit *f, const struct esp_sa *sa, uint64_t now_ns)
 {
 	const struct sa_conf *c = rcu_deref(sa->conf);
-	const struct path *path = rcu_deref(c->paths->path);
+	const struct path_table *t = path_table_of(c->paths);
 
-	*f = (struct fit){.sa = sa, .conf = c, .len = fit_len(sa, path, now_ns)};
-	f->copy_df = path_in_doubt(path, now_ns) ? DF_CLEAR : c->copy_df;
+	*f = (struct fit){.sa = sa, .conf = c, .len = fit_len(sa, t, now_ns)};
+	f->copy_df = path_in_doubt(t, now_ns) ? DF_CLEAR : c->copy_df;
 	/* A transport header does not say where what it begins ends: padding would be taken for
 	 * data (RFC 4303 2.7). */
 	if (c->tfc_padding && c->mode == SA_TUNNEL)

@@ -1,18 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataplane/passes.h"
-#include "dataplane/path.h"
 #include "dataplane/sa.h"
-
-/* go_by - successive packets of one SA by its path; bytes of all of them. */
-static void go_by(struct worker *w, const struct path *path, struct packet *const *pkts, uint32_t n,
-		  uint64_t bytes)
-{
-	struct path_counters *c = &path->counters[w->index];
-
-	counter_add(&c->tx_packets, n);
-	counter_add(&c->tx_bytes, bytes);
-	worker_tx_run(w, path->port, pkts, n);
-}
+#include "dataplane/schedule.h"
 
 void out_path(struct worker *w, struct pktvec *in, struct pktvec *out)
 {
@@ -21,7 +10,8 @@ void out_path(struct worker *w, struct pktvec *in, struct pktvec *out)
 	out->num = 0;
 	for (uint32_t i = 0; i < in->num; i += n) {
 		const struct esp_sa *sa = in->pkt[i]->sa;
-		const struct path *path = path_pick(rcu_deref(sa->conf)->paths);
+		const struct path_table *t = path_table_of(rcu_deref(sa->conf)->paths);
+		const struct path *path = path_first(t);
 		uint64_t bytes = 0;
 
 		for (n = 0; i + n < in->num && in->pkt[i + n]->sa == sa; n++) {
@@ -31,8 +21,12 @@ void out_path(struct worker *w, struct pktvec *in, struct pktvec *out)
 			p->to = path ? &path->addr : NULL;
 			bytes += packet_whole_len(p);
 		}
+		if (unlikely(t->spread != NULL)) {
+			t->spread->send(w, t, &in->pkt[i], n);
+			continue;
+		}
 		if (likely(path != NULL)) {
-			go_by(w, path, &in->pkt[i], n, bytes);
+			schedule_go_by(w, path, &in->pkt[i], n, bytes);
 			continue;
 		}
 		for (uint32_t k = 0; k < n; k++)

@@ -83,7 +83,11 @@ struct packet {
 	uint8_t dscp_ecn;  /* TOS byte of the header just removed or to be written */
 	uint8_t next_header; /* ESP next header to be sent, or after decryption */
 	uint32_t token; /* protection class handle: stamped inbound, demanded outbound; 0 = none */
-	uint32_t scope; /* inbound, after decryption: virtual interface it goes to; 0 = shared */
+	union {
+		uint32_t scope; /* inbound, after decryption: virtual interface it goes to; 0 =
+				 * shared */
+		uint32_t flow;  /* outbound, once it is classified: hash of its flow */
+	};
 
 	/* Lines 1 and 2: where it goes and came from, and what is seldom. */
 	const struct path *path; /* path chosen or arrived by; NULL = unknown remote */

@@ -2,42 +2,298 @@
 #include "dataplane/path.h"
 
 #include "base/alloc.h"
+#include "dataplane/schedule.h"
 
-static struct path *make(struct path_set *s, uint16_t port, const struct path_addr *addr)
+/* struct draft - the paths of the next table, as they are worked on. */
+struct draft {
+	struct path path[PATHS_MAX];
+	uint32_t num, num_active;
+	enum path_schedule schedule;
+};
+
+static struct path_count *count_new(uint32_t num_workers)
 {
-	struct path *p = mem_alloc(sizeof(*p));
+	return mem_alloc_aligned(CACHE_LINE, sizeof(struct path_count) +
+						     num_workers * sizeof(struct path_counters));
+}
 
-	if (!p)
+static void free_count(struct rcu_head *head)
+{
+	mem_free_aligned(container_of(head, struct path_count, rcu));
+}
+
+static void free_table(struct rcu_head *head)
+{
+	mem_free(container_of(head, struct path_table, rcu));
+}
+
+/* ---- a table ---------------------------------------------------------------------------------
+ */
+
+/* begin - the draft is the table as it is. */
+static void begin(struct draft *d, const struct path_table *t)
+{
+	d->num = t->num;
+	d->num_active = 0;
+	d->schedule = t->schedule;
+	memcpy(d->path, t->path, t->num * sizeof(t->path[0]));
+}
+
+/* best - the smallest priority of a usable path. */
+static uint32_t best(const struct draft *d)
+{
+	uint32_t priority = UINT32_MAX;
+
+	for (uint32_t i = 0; i < d->num; i++) {
+		if (d->path[i].usable && d->path[i].priority < priority)
+			priority = d->path[i].priority;
+	}
+	return priority;
+}
+
+/* comes_first - a's place is before b's. */
+static bool comes_first(const struct path *a, const struct path *b)
+{
+	return a->active != b->active ? a->active : a->id < b->id;
+}
+
+static void sort(struct draft *d)
+{
+	for (uint32_t i = 1; i < d->num; i++) {
+		for (uint32_t k = i; k > 0 && comes_first(&d->path[k], &d->path[k - 1]); k--) {
+			const struct path p = d->path[k];
+
+			d->path[k] = d->path[k - 1];
+			d->path[k - 1] = p;
+		}
+	}
+}
+
+/* choose - which paths are active, and the order that comes of it. A path that was not so until now
+ * has missed what others were given in the meantime, which is not made up for. */
+static void choose(struct draft *d, struct path_set *s)
+{
+	const uint32_t priority = best(d), most = schedule_of(d->schedule)->one ? 1 : PATHS_MAX;
+	bool was[PATHS_MAX];
+
+	for (uint32_t i = 0; i < d->num; i++) {
+		was[i] = d->path[i].active;
+		d->path[i].active = false;
+	}
+	/* By id, whatever was active until now. */
+	for (uint32_t n = 0; n < d->num; n++) {
+		struct path *next = NULL;
+
+		for (uint32_t i = 0; i < d->num; i++) {
+			struct path *p = &d->path[i];
+
+			if (p->usable && !p->active && p->priority == priority &&
+			    (!next || p->id < next->id))
+				next = p;
+		}
+		if (!next || d->num_active == most)
+			break;
+		next->active = true;
+		if (!was[next - d->path])
+			next->since = ++s->last_since;
+		d->num_active++;
+	}
+	sort(d);
+}
+
+/* make - the table of a draft; NULL on shortage. */
+static struct path_table *make(const struct draft *d, const struct path_table *old)
+{
+	const struct schedule *spread = d->num_active > 1 ? schedule_of(d->schedule) : NULL;
+	const size_t len = sizeof(struct path_table) + d->num * sizeof(struct path);
+	struct path_table *t = mem_alloc(len + (spread && spread->deal ? PATH_BUCKETS : 0));
+
+	if (!t)
 		return NULL;
-	p->id = s->id;
+	t->spread = spread;
+	t->num = d->num;
+	t->num_active = d->num_active;
+	t->schedule = d->schedule;
+	memcpy(t->path, d->path, d->num * sizeof(t->path[0]));
+	if (spread && spread->deal) {
+		t->buckets = (uint8_t *)&t->path[t->num];
+		spread->deal(t, old);
+	}
+	return t;
+}
+
+/* publish - the draft takes the table's place. */
+static enum err publish(struct path_set *s, struct rcu_queue *q, struct draft *d)
+{
+	struct path_table *old = s->table, *t;
+
+	choose(d, s);
+	t = make(d, old);
+	if (!t)
+		return ERR_NOMEM;
+	rcu_publish(s->table, t);
+	rcu_defer(q, &old->rcu, free_table);
+	return ERR_OK;
+}
+
+/* ---- changes ---------------------------------------------------------------------------------
+ */
+
+/* move - p is another way, whose MTU is not known. */
+static void move(struct path *p, uint16_t port, const struct path_addr *addr)
+{
+	p->generation++;
+	p->link_mtu = p->pmtu = 0;
+	p->pmtu_until_ns = p->doubt_until_ns = 0;
 	p->port = port;
 	p->addr = *addr;
-	p->counters = s->counters;
-	return p;
+}
+
+/* set - p is as params say. */
+static void set(struct path *p, const struct path_params *params)
+{
+	if (p->port != params->port || memcmp(&p->addr, &params->addr, sizeof(p->addr)) != 0)
+		move(p, params->port, &params->addr);
+	p->id = params->id;
+	p->priority = params->priority;
+	p->weight = params->weight;
+	p->stride = PATH_STRIDE / params->weight;
+	p->usable = params->usable;
+}
+
+static struct path *find(struct draft *d, uint16_t id)
+{
+	for (uint32_t i = 0; i < d->num; i++) {
+		if (d->path[i].id == id)
+			return &d->path[i];
+	}
+	return NULL;
+}
+
+struct path *path_set_find(const struct path_set *s, uint16_t id)
+{
+	for (uint32_t i = 0; i < s->table->num; i++) {
+		if (s->table->path[i].id == id)
+			return &s->table->path[i];
+	}
+	return NULL;
+}
+
+enum err path_set_put(struct path_set *s, struct rcu_queue *q, const struct path_params *params)
+{
+	struct path_count *count = NULL;
+	struct draft d;
+	struct path *p;
+	enum err e;
+
+	begin(&d, s->table);
+	p = find(&d, params->id);
+	if (!p) {
+		if (d.num == PATHS_MAX)
+			return ERR_FULL;
+		count = count_new(s->num_workers);
+		if (!count)
+			return ERR_NOMEM;
+		p = &d.path[d.num++];
+		*p = (struct path){.count = count, .port = params->port, .addr = params->addr};
+	}
+	set(p, params);
+	e = publish(s, q, &d);
+	if (e != ERR_OK)
+		mem_free_aligned(count);
+	return e;
+}
+
+enum err path_set_move(struct path_set *s, struct rcu_queue *q, uint16_t port,
+		       const struct path_addr *addr)
+{
+	struct draft d;
+
+	begin(&d, s->table);
+	move(&d.path[0], port, addr);
+	return publish(s, q, &d);
+}
+
+enum err path_set_take(struct path_set *s, struct rcu_queue *q, uint16_t id)
+{
+	struct path_count *count;
+	struct draft d;
+	struct path *p;
+	enum err e;
+
+	begin(&d, s->table);
+	p = find(&d, id);
+	if (!p)
+		return ERR_NOT_FOUND;
+	if (d.num == 1)
+		return ERR_BUSY;
+	count = p->count;
+	*p = d.path[--d.num];
+	e = publish(s, q, &d);
+	if (e == ERR_OK)
+		rcu_defer(q, &count->rcu, free_count);
+	return e;
+}
+
+enum err path_set_schedule(struct path_set *s, struct rcu_queue *q, enum path_schedule schedule)
+{
+	struct draft d;
+
+	begin(&d, s->table);
+	d.schedule = schedule;
+	return publish(s, q, &d);
+}
+
+/* ---- a set -----------------------------------------------------------------------------------
+ */
+
+static void free_set(struct rcu_head *head)
+{
+	struct path_set *s = container_of(head, struct path_set, rcu);
+
+	for (uint32_t i = 0; i < s->table->num; i++)
+		mem_free_aligned(s->table->path[i].count);
+	mem_free(s->table);
+	mem_free(s);
 }
 
 struct path_set *path_set_new(uint16_t port, const struct path_addr *addr, uint32_t num_workers)
 {
-	struct path_set *s = mem_alloc_aligned(
-		CACHE_LINE, sizeof(*s) + num_workers * sizeof(struct path_counters));
+	const struct path_params first = {
+		.id = 1, .port = port, .addr = *addr, .weight = 1, .usable = true};
+	struct path_set *s = mem_alloc(sizeof(*s));
+	struct draft d = {.num = 1};
 
 	if (!s)
 		return NULL;
 	s->num_workers = num_workers;
-	s->path = make(s, port, addr);
-	if (!s->path) {
-		mem_free_aligned(s);
+	d.path[0].count = count_new(num_workers);
+	if (d.path[0].count) {
+		d.path[0].port = port;
+		d.path[0].addr = *addr;
+		set(&d.path[0], &first);
+		choose(&d, s);
+		s->table = make(&d, NULL);
+	}
+	if (!s->table) {
+		mem_free_aligned(d.path[0].count);
+		mem_free(s);
 		return NULL;
 	}
 	return s;
 }
 
-struct path_counters path_set_count(const struct path_set *s)
+void path_set_retire(struct path_set *s, struct rcu_queue *q)
+{
+	rcu_defer(q, &s->rcu, free_set);
+}
+
+struct path_counters path_count_sum(const struct path *p, uint32_t num_workers)
 {
 	struct path_counters sum = {0};
 
-	for (uint32_t i = 0; i < s->num_workers; i++) {
-		const struct path_counters *c = &s->counters[i];
+	for (uint32_t i = 0; i < num_workers; i++) {
+		const struct path_counters *c = &p->count->by[i];
 
 		sum.tx_packets += counter_get(&c->tx_packets);
 		sum.tx_bytes += counter_get(&c->tx_bytes);
@@ -46,6 +302,9 @@ struct path_counters path_set_count(const struct path_set *s)
 	}
 	return sum;
 }
+
+/* ---- the MTU of a path -----------------------------------------------------------------------
+ */
 
 /* Below these no router of today is believed: RFC 791 3.1's datagram that every host takes, and
  * RFC 8200 5. */
@@ -78,36 +337,4 @@ void path_set_link_mtu(struct path *p, uint32_t mtu)
 	if (mtu)
 		mtu = mtu < min ? min : mtu < UINT16_MAX ? mtu : UINT16_MAX;
 	__atomic_store_n(&p->link_mtu, (uint16_t)mtu, __ATOMIC_RELAXED);
-}
-
-static void free_path(struct rcu_head *head)
-{
-	mem_free(container_of(head, struct path, rcu));
-}
-
-static void free_set(struct rcu_head *head)
-{
-	struct path_set *s = container_of(head, struct path_set, rcu);
-
-	mem_free(s->path);
-	mem_free_aligned(s);
-}
-
-void path_set_retire(struct path_set *s, struct rcu_queue *q)
-{
-	rcu_defer(q, &s->rcu, free_set);
-}
-
-enum err path_set_move(struct path_set *s, struct rcu_queue *q, uint16_t port,
-		       const struct path_addr *addr)
-{
-	struct path *old = s->path;
-	struct path *p = make(s, port, addr);
-
-	if (!p)
-		return ERR_NOMEM;
-	p->generation = old->generation + 1;
-	rcu_publish(s->path, p);
-	rcu_defer(q, &old->rcu, free_path);
-	return ERR_OK;
 }

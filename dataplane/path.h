@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * path.h - where a peer is reached: a path is a pair of outer addresses, an encapsulation and a
- * port of ours; a path set is all paths to one peer, shared by all its SAs. One path at first. A
- * path is immutable and published by RCU: moving it makes a new one with the next generation. The
- * outer header is made by the path's driver.
+ * port of ours; a path set is all paths to one peer, shared by all its SAs. They stand in a table
+ * that is published by RCU and made anew by every change: workers read it, and write nothing but
+ * their own counters, which outlive the table. The outer header is made by the path's driver.
  */
 #pragma once
 
@@ -11,12 +11,9 @@
 #include "base/clock.h"
 #include "base/counter.h"
 #include "base/rcu.h"
+#include "dataplane/dataplane.h"
 
-/* enum path_state - whether packets may be sent. */
-enum path_state {
-	PATH_USABLE,
-	PATH_DOWN,
-};
+struct schedule;
 
 /* struct path_counters - of a path, over all its generations, one for each worker: that worker: rw,
  * control: r relaxed. */
@@ -24,61 +21,106 @@ struct path_counters {
 	alignas(CACHE_LINE) uint64_t tx_packets;
 	uint64_t tx_bytes;
 	uint64_t rx_packets, rx_bytes;
+	uint64_t spent; /* spray: what it was given, in bytes by its weight. Worker only */
+	uint32_t since; /* spray: path->since that `spent` is of. Worker only */
 };
 
 static_assert(sizeof(struct path_counters) == CACHE_LINE, "no two workers share a line");
+
+/* struct path_count - a path's counters, which go when the path is taken away. */
+struct path_count {
+	struct rcu_head rcu;
+	struct path_counters by[]; /* worker */
+};
 
 /* PATH_PMTU_NS - what a router said of a path's MTU is tried again after (RFC 8201 4).
  * PATH_DOUBT_NS - what nobody vouches for only makes us careful for so long. */
 #define PATH_PMTU_NS  (600 * NS_PER_S)
 #define PATH_DOUBT_NS (30 * NS_PER_S)
 
-/* struct path - one generation of a path; immutable but for what is known of its MTU. */
+/* struct path - one path as one table has it; constant but for what is known of its MTU. */
 struct path {
-	uint32_t id;
-	uint32_t generation;
-	enum path_state state;
+	struct path_count *count;
+	uint16_t id;             /* in its set; never 0 */
 	uint16_t port;           /* outer port of the data path */
 	uint16_t link_mtu;       /* atomic: largest outer IP packet by the link; 0 = not known */
 	uint16_t pmtu;           /* atomic: and as a router said. control: w, worker: r */
 	uint64_t pmtu_until_ns;  /* atomic, on the worker's clock, as what follows */
 	uint64_t doubt_until_ns; /* somebody says that the MTU is less */
 	struct path_addr addr;
-	struct path_counters *counters; /* by worker */
-	struct rcu_head rcu;
+	uint32_t generation; /* how often its addresses changed */
+	uint32_t since;      /* another number each time it becomes active */
+	uint32_t stride;     /* spray: what a byte costs, PATH_STRIDE / weight */
+	uint16_t weight;     /* never 0 */
+	uint8_t priority;    /* smaller is used first */
+	bool usable;         /* packets may be sent */
+	bool active;         /* they are: it is among the table's first ones */
 };
 
-/* struct path_set - the paths to one peer. */
+/* PATH_STRIDE - of a path of weight 1: a datagram's length times it, and a worker's sum of these,
+ * are compared in 64 bits that may wrap. */
+#define PATH_STRIDE (UINT32_C(1) << 31)
+
+/* PATH_BUCKETS - flows are told apart by so many values of their hash. */
+#define PATH_BUCKETS 256
+
+/* struct path_table - the paths of a set: active ones first, then by id. */
+struct path_table {
+	const struct schedule *spread; /* NULL: all packets go by the first; none if not active */
+	uint8_t *buckets; /* flow: PATH_BUCKETS indices of active paths, behind path[]; else NULL */
+	uint32_t num, num_active;
+	enum path_schedule schedule;
+	struct rcu_head rcu;
+	struct path path[];
+};
+
+/* struct path_set - the paths to one peer; there is always one. */
 struct path_set {
-	struct path *path; /* RCU. control: w, worker: r */
-	uint32_t id;       /* handle */
-	uint32_t num_refs; /* Child SAs that use it. control: rw */
+	struct path_table *table; /* RCU. control: w, worker: r */
+	uint32_t id;              /* handle */
+	uint32_t num_refs;        /* Child SAs that use it. control: rw */
 	uint32_t num_workers;
+	uint32_t last_since; /* control: rw */
 	struct rcu_head rcu;
-	struct path_counters counters[]; /* num_workers */
 };
 
-/* path_set_new - a set with one usable path; NULL on shortage. Control thread. */
+/* path_set_new - a set with one usable path, whose id is 1; NULL on shortage. Control thread. */
 MALLOC_LIKE struct path_set *path_set_new(uint16_t port, const struct path_addr *addr,
 					  uint32_t num_workers) NONNULL(2);
-
-/* path_set_count - the sums over the workers, slightly behind. Control thread. */
-struct path_counters path_set_count(const struct path_set *s) NONNULL(1);
 
 /* path_set_retire - free the set when no worker reads it any more. Control thread. */
 void path_set_retire(struct path_set *s, struct rcu_queue *q) NONNULL(1, 2);
 
-/* path_set_move - replace the path's addresses. Errors: NOMEM. Control thread. */
+/* path_set_put - add or change a path; params are valid. Errors: FULL, NOMEM. path_set_take - one
+ * goes. Errors: NOT_FOUND, BUSY (it is the only one), NOMEM. path_set_schedule - how packets are
+ * spread from now on. Errors: NOMEM. What fails changes nothing. Control thread. */
+MUST_USE enum err path_set_put(struct path_set *s, struct rcu_queue *q,
+			       const struct path_params *params) NONNULL(1, 2, 3);
+MUST_USE enum err path_set_take(struct path_set *s, struct rcu_queue *q, uint16_t id) NONNULL(1, 2);
+MUST_USE enum err path_set_schedule(struct path_set *s, struct rcu_queue *q,
+				    enum path_schedule schedule) NONNULL(1, 2);
+
+/* path_set_move - other addresses for the first path, of which nothing is known: even if they are
+ * the same. Errors: NOMEM. Control thread. */
 MUST_USE enum err path_set_move(struct path_set *s, struct rcu_queue *q, uint16_t port,
 				const struct path_addr *addr) NONNULL(1, 2, 4);
 
-/* path_pick - the path for the next packets of a batch; NULL if none is usable. Worker; valid until
- * its next quiescent state. */
-static inline const struct path *path_pick(const struct path_set *s)
-{
-	const struct path *p = rcu_deref(s->path);
+/* path_set_find - the path with this id, as it is now; NULL: there is none. Control thread. */
+struct path *path_set_find(const struct path_set *s, uint16_t id) NONNULL(1);
 
-	return likely(p->state == PATH_USABLE) ? p : NULL;
+/* path_count_sum - over the workers, slightly behind. Control thread. */
+struct path_counters path_count_sum(const struct path *p, uint32_t num_workers) NONNULL(1);
+
+/* path_table_of - the paths of a set. Worker; valid until its next quiescent state. */
+static inline const struct path_table *path_table_of(const struct path_set *s)
+{
+	return rcu_deref(s->table);
+}
+
+/* path_first - the path for a packet that nothing spreads; NULL if none is usable. */
+static inline const struct path *path_first(const struct path_table *t)
+{
+	return likely(t->num_active) ? t->path : NULL;
 }
 
 /* path_mtu - the largest outer IP packet now; 0 = not known. Worker. */
@@ -92,10 +134,23 @@ static inline uint32_t path_mtu(const struct path *p, uint64_t now_ns)
 	return !link || pmtu < link ? pmtu : link;
 }
 
-/* path_in_doubt - the MTU may be less than path_mtu(). Worker. */
-static inline bool path_in_doubt(const struct path *p, uint64_t now_ns)
+/* path_num_used - the paths by which packets may leave now, the table's first ones; that may be
+ * again if there is none. Never 0. */
+static inline uint32_t path_num_used(const struct path_table *t)
 {
-	return unlikely(now_ns < __atomic_load_n(&p->doubt_until_ns, __ATOMIC_RELAXED));
+	return likely(t->num_active <= 1) ? 1 : t->num_active;
+}
+
+/* path_in_doubt - the MTU of a path that packets leave by may be less than path_mtu(). Worker. */
+static inline bool path_in_doubt(const struct path_table *t, uint64_t now_ns)
+{
+	for (uint32_t i = 0; i < path_num_used(t); i++) {
+		const struct path *p = &t->path[i];
+
+		if (unlikely(now_ns < __atomic_load_n(&p->doubt_until_ns, __ATOMIC_RELAXED)))
+			return true;
+	}
+	return false;
 }
 
 /* path_learn_pmtu - a router that saw one of our packets says: no longer than mtu; bounded below by
@@ -119,4 +174,15 @@ static inline bool path_is_from(const struct path *p, uint16_t port, const struc
 		return false;
 	return memcmp(&a->local.addr, &from->local.addr, sizeof(a->local.addr)) == 0 ||
 	       ip_addr_is_any(&a->local.addr);
+}
+
+/* path_by - the path of the table that a datagram with these addresses came by; NULL: by none. */
+static inline const struct path *path_by(const struct path_table *t, uint16_t port,
+					 const struct path_addr *from)
+{
+	for (uint32_t i = 0; i < t->num; i++) {
+		if (path_is_from(&t->path[i], port, from))
+			return &t->path[i];
+	}
+	return NULL;
 }

@@ -165,7 +165,7 @@ enum err esp_sa_use_ports(struct esp_sa *sa, struct inline_ports *ports,
 			  const struct child_params *params, enum child_half dir)
 {
 	const bool in = dir == CHILD_IN;
-	const struct path *path = path_pick(sa->conf->paths);
+	const struct path *path = path_first(path_table_of(sa->conf->paths));
 	const struct inline_use use = {
 		.alg = params->alg,
 		.encrypts = !in,

@@ -53,6 +53,11 @@ struct dataplane {
  * change to the worker and wake it. */
 void dataplane_changed(struct dataplane *dp) NONNULL(1);
 
+/* handle_enter - obj gets a handle, published in its table. Errors: NOMEM, FULL, CRYPTO.
+ * handle_leave - the handle names nothing any more; what it named, or NULL. */
+MUST_USE enum err handle_enter(struct slots *table, uint32_t *out, void *obj) NONNULL(1, 2, 3);
+void *handle_leave(struct slots *table, uint32_t id) NONNULL(1);
+
 /* dataplane_outbound - the SA that sends with this SPI, the newest of them; NULL if there is none.
  */
 struct esp_sa *dataplane_outbound(const struct dataplane *dp, uint32_t spi) NONNULL(1);

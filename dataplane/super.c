@@ -166,6 +166,7 @@ bool super_next(struct super *s, struct packet *out)
 	set_sum(s, t, out->len - s->l4_at);
 	out->sa = p->sa;
 	out->port = p->port;
+	out->flow = p->flow;
 	s->offset += len;
 	return len < left;
 }

@@ -42,12 +42,26 @@ static void consider(void *ctx, uint64_t id, void *obj)
 	struct path_set *s = obj;
 
 	(void)id;
-	if (!goes_there(s->path, &t->ev->path))
-		return;
-	if (t->believed)
-		path_learn_pmtu(s->path, t->ev->mtu, t->ev->time_ns);
-	else
-		path_doubt(s->path, t->ev->time_ns);
+	for (uint32_t i = 0; i < s->table->num; i++) {
+		struct path *p = &s->table->path[i];
+
+		if (!goes_there(p, &t->ev->path))
+			continue;
+		if (t->believed)
+			path_learn_pmtu(p, t->ev->mtu, t->ev->time_ns);
+		else
+			path_doubt(p, t->ev->time_ns);
+	}
+}
+
+/* path_there - the path of a set that packets like this one go by; NULL: none. */
+static struct path *path_there(const struct path_set *s, const struct path_addr *to)
+{
+	for (uint32_t i = 0; i < s->table->num; i++) {
+		if (goes_there(&s->table->path[i], to))
+			return &s->table->path[i];
+	}
+	return NULL;
 }
 
 void told_judge(struct dataplane *dp, const struct dp_event *ev)
@@ -55,8 +69,10 @@ void told_judge(struct dataplane *dp, const struct dp_event *ev)
 	const struct esp_sa *sa = dataplane_outbound(dp, ev->spi);
 	struct told t = {.ev = ev, .believed = ev->trusted};
 
-	if (sa && goes_there(sa->conf->paths->path, &ev->path) && was_sent(sa, ev)) {
-		path_learn_pmtu(sa->conf->paths->path, ev->mtu, ev->time_ns);
+	struct path *p = sa ? path_there(sa->conf->paths, &ev->path) : NULL;
+
+	if (p && was_sent(sa, ev)) {
+		path_learn_pmtu(p, ev->mtu, ev->time_ns);
 		return;
 	}
 	slots_each(dp->pathsets, consider, &t);

@@ -195,7 +195,11 @@ static void test_paths_and_ports(void)
 	CU_ASSERT_EQUAL(dataplane_pathset_move(bed.a.dp, bed.a.pathset, 7, &bed.a.path), ERR_OK);
 	send_clear(&bed);
 	CU_ASSERT_EQUAL(bed_dropped(&bed.a, DROP_NO_PORT), 1);
-	((struct path_set *)slots_get(bed.a.dp->pathsets, bed.a.pathset))->path->state = PATH_DOWN;
+	CU_ASSERT_EQUAL(
+		dataplane_path_put(
+			bed.a.dp, bed.a.pathset,
+			&(struct path_params){.id = 1, .port = 7, .weight = 1, .addr = bed.a.path}),
+		ERR_OK);
 	send_clear(&bed);
 	CU_ASSERT_EQUAL(bed_dropped(&bed.a, DROP_NO_PATH), 1);
 	finish(&bed);

@@ -78,7 +78,7 @@ static void test_len(void)
 		const struct path_set *s = slots_get(bed.a.dp->pathsets, bed.a.pathset);
 		const struct sa_group *g = slots_get(bed.a.dp->groups, bed.a.group);
 
-		CU_ASSERT_EQUAL(fit_len(g->newest, s->path, bed.now), len);
+		CU_ASSERT_EQUAL(fit_len(g->newest, s->table, bed.now), len);
 		CU_ASSERT(len > mtu - 100u);
 		bed_fini(&bed);
 	}
@@ -288,7 +288,7 @@ static void test_df(void)
 					rows[i].without && !doubt);
 			CU_ASSERT_EQUAL(!!df_of(&bed, buf, bed_udp6(buf, true, 1, 2, 3, 900)),
 					rows[i].v6 && !doubt);
-			path_doubt(s->path, bed.now);
+			path_doubt(s->table->path, bed.now);
 		}
 		bed_fini(&bed);
 	}
@@ -418,7 +418,7 @@ static void test_mss(void)
 		CU_ASSERT(tcp_sum_right(got, n));
 		const struct path_set *s = slots_get(bed.a.dp->pathsets, bed.a.pathset);
 		const struct sa_group *g = slots_get(bed.a.dp->groups, bed.a.group);
-		uint32_t len = fit_len(g->newest, s->path, bed.now);
+		uint32_t len = fit_len(g->newest, s->table, bed.now);
 
 		CU_ASSERT_EQUAL(load_be16(got + at), by_path ? len - (v6 ? 60 : 40) : 1000);
 		memcpy(got + at, buf + at, 2);

@@ -64,9 +64,14 @@ static void hears(struct bed *bed, const uint8_t *esp, size_t len, uint16_t mtu)
 		;
 }
 
+static const struct path_table *table_of(const struct side *s)
+{
+	return ((struct path_set *)slots_get(s->dp->pathsets, s->pathset))->table;
+}
+
 static const struct path *path_of(const struct side *s)
 {
-	return ((struct path_set *)slots_get(s->dp->pathsets, s->pathset))->path;
+	return table_of(s)->path;
 }
 
 /* doubted - A believes nothing, but is careful for a while, which is over then. */
@@ -74,9 +79,9 @@ static void doubted(struct bed *bed)
 {
 	const struct path *path = path_of(&bed->a);
 
-	CU_ASSERT(path_mtu(path, bed->now) == 1500 && path_in_doubt(path, bed->now));
+	CU_ASSERT(path_mtu(path, bed->now) == 1500 && path_in_doubt(table_of(&bed->a), bed->now));
 	bed->now += PATH_DOUBT_NS;
-	CU_ASSERT(!path_in_doubt(path, bed->now));
+	CU_ASSERT(!path_in_doubt(table_of(&bed->a), bed->now));
 }
 
 /* S57: who quotes what was not sent just now makes nothing smaller. */
@@ -125,7 +130,7 @@ static void test_S57_of_another_path(void)
 		CU_ASSERT(!bed_event(&bed.a, &ev));
 		CU_ASSERT_EQUAL(bed_dropped(&bed.a, DROP_TOLD), 1);
 		CU_ASSERT_EQUAL(path_mtu(path_of(&bed.a), bed.now), 1500);
-		CU_ASSERT(!path_in_doubt(path_of(&bed.a), bed.now));
+		CU_ASSERT(!path_in_doubt(table_of(&bed.a), bed.now));
 		bed_fini(&bed);
 	}
 }
@@ -143,7 +148,7 @@ static void test_S57_believed(void)
 	CU_ASSERT_NOT_EQUAL(sends(&bed, 1300, esp), 0);
 	hears(&bed, esp, 0, 1000);
 	hears(&bed, esp, 8, 1200);
-	CU_ASSERT(path_mtu(path, bed.now) == 1200 && !path_in_doubt(path, bed.now));
+	CU_ASSERT(path_mtu(path, bed.now) == 1200 && !path_in_doubt(table_of(&bed.a), bed.now));
 	CU_ASSERT_EQUAL(dataplane_pathset_info(bed.a.dp, &info, bed.a.pathset), ERR_OK);
 	CU_ASSERT_EQUAL(info.pmtu, 1200);
 	hears(&bed, esp, 8, 1400); /* more is not believed by word */
