@@ -93,6 +93,9 @@ static const struct name notifies[] = {
 	{NOTIFY_NO_NATS_ALLOWED, "NO_NATS_ALLOWED"},
 	{NOTIFY_TS_MAX_QUEUE, "TS_MAX_QUEUE"},
 	{NOTIFY_SA_RESOURCE_INFO, "SA_RESOURCE_INFO"},
+	{NOTIFY_MIF_SUPPORTED, "MIF_SUPPORTED"},
+	{NOTIFY_MIF_OP, "MIF_OP"},
+	{NOTIFY_MIF_RESULT, "MIF_RESULT"},
 	/* Not spoken, but seen from other implementations. */
 	{42, "USE_ASSIGNED_HoA"},
 	{45, "INVALID_GROUP_ID"},

@@ -158,6 +158,9 @@ enum ike_notify_type {
 	NOTIFY_FRAGMENTATION_SUPPORTED = 16430,   /* RFC 7383 */
 	NOTIFY_SIGNATURE_HASH_ALGORITHMS = 16431, /* RFC 7427 */
 	NOTIFY_SA_RESOURCE_INFO = 16444,          /* RFC 9611 */
+	NOTIFY_MIF_SUPPORTED = 42768,             /* of private use, as those that follow: mif.h */
+	NOTIFY_MIF_OP = 42769,
+	NOTIFY_MIF_RESULT = 42770,
 };
 
 /* Bounds (S3): one more is an error, not a truncation. */

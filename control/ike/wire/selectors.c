@@ -79,8 +79,11 @@ enum err ts_list_parse(struct ts_list *out, struct bytes body)
 
 void ts_list_build(struct ike_builder *b, uint8_t type, const struct ts *ts, uint32_t num)
 {
-	struct writer *w = ike_build_payload(b, type);
+	ts_list_write(ike_build_payload(b, type), ts, num);
+}
 
+void ts_list_write(struct writer *w, const struct ts *ts, uint32_t num)
+{
 	if (w->err == ERR_OK && (num == 0 || num > IKE_MAX_TS))
 		w->err = num ? ERR_LIMIT : ERR_INVAL;
 	writer_u8(w, (uint8_t)num);

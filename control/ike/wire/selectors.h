@@ -24,6 +24,9 @@ MUST_USE enum err ts_list_parse(struct ts_list *out, struct bytes body) NONNULL(
 void ts_list_build(struct ike_builder *b, uint8_t type, const struct ts *ts, uint32_t num)
 	NONNULL(1, 3);
 
+/* ts_list_write - the same as ts_list_parse() reads it, where it is no payload by itself. */
+void ts_list_write(struct writer *w, const struct ts *ts, uint32_t num) NONNULL(1, 2);
+
 /*
  * ts_list_narrow - what the peer's selectors and ours have in common: intersections in the peer's
  * order, so that its first selectors (those of the packet that asked, 2.9) come first; a selector
