@@ -39,6 +39,10 @@ struct ike_env {
 	void *ctx;
 	/* udp_only - there is no port for bare ESP: encapsulation in UDP is wanted always. */
 	bool udp_only;
+	/* max_paths - that the data path can have for one peer, and what it can do with them (enum
+	 * mif_capability); less than two: an IKE SA has one path, and nothing is said of more. */
+	uint8_t max_paths;
+	uint16_t path_caps;
 	/* num_workers - of the data path, which may each have pairs of their own; 0: 1. */
 	uint32_t num_workers;
 	/* test_keylog - a test build's hook that sees the keys of each new SA; NULL otherwise. */
@@ -443,6 +447,8 @@ struct ike_sa_info {
 	const char *proposal; /* "AES_GCM_16-256/PRF_HMAC_SHA2_256/CURVE_25519" or "" */
 	uint64_t established_ns, rekey_ns;
 	bool nat_local, nat_remote;
+	bool paths;         /* several paths are agreed on (docs/multiple-interfaces.md) */
+	bool paths_decides; /* and this side decides about them */
 	const struct ip_addr *vips, *dns; /* addresses lent to this host, name servers there */
 	uint32_t num_vips, num_dns;
 	struct ike_child_info *children;

@@ -206,6 +206,13 @@ static enum err fill_nat(struct tree *t, const struct ike_sa_info *sa)
 	return ERR_OK;
 }
 
+static enum err fill_paths(struct tree *t, const struct ike_sa_info *sa)
+{
+	if (!sa->paths)
+		return ERR_OK;
+	return tree_setf(t, "multiple-interfaces", sa->paths_decides ? "decides" : "follows");
+}
+
 enum err sa_section(const struct backend *b, struct tree *parent, const struct ike_sa_info *sa,
 		    uint32_t first, uint32_t num)
 {
@@ -233,6 +240,7 @@ enum err sa_fill(const struct backend *b, struct tree *t, const struct ike_sa_in
 	TRY(tree_setf(t, "initiator-spi", "%016llx", (unsigned long long)sa->spi_i));
 	TRY(tree_setf(t, "responder-spi", "%016llx", (unsigned long long)sa->spi_r));
 	TRY(fill_nat(t, sa));
+	TRY(fill_paths(t, sa));
 	TRY(set_addrs(t, "local-vips", sa->vips, sa->num_vips));
 	TRY(set_addrs(t, "local-dns", sa->dns, sa->num_dns));
 	TRY(set_proposal(t, sa->proposal));

@@ -93,6 +93,7 @@ MUST_USE SET(set_ike_proposals);
 MUST_USE SET(set_encap);
 MUST_USE SET(set_vips);
 MUST_USE SET(set_mobike);
+MUST_USE SET(set_multiple_interfaces);
 MUST_USE SET(set_send_cert);
 MUST_USE SET(set_send_certreq);
 MUST_USE SET(set_conn_interface);

@@ -211,6 +211,14 @@ enum conf_fragmentation {
 	FRAGMENTATION_NO,     /* neither */
 };
 
+/* enum conf_interfaces - connections.<conn>.multiple_interfaces: several paths at once, by the
+ * extension of docs/multiple-interfaces.md. */
+enum conf_interfaces {
+	INTERFACES_YES,
+	INTERFACES_DECIDE, /* and this side wants to decide about them, whoever began */
+	INTERFACES_NO,
+};
+
 /* enum conf_send_cert - whether our certificate goes with our signature. */
 enum conf_send_cert {
 	CONF_SEND_CERT_IFASKED,
@@ -241,6 +249,7 @@ struct conf_conn {
 	bool send_certreq; /* name our authorities to the peer */
 	bool encap;  /* UDP encapsulation even without a NAT; yes: sockets for UDP are the faster */
 	bool mobike; /* RFC 4555: the SAs follow when an address changes; yes */
+	enum conf_interfaces interfaces;
 	enum conf_fragmentation fragmentation;
 	enum conf_unique unique;
 	struct ip_addr vips[CONF_MAX_VIPS]; /* to be asked for; 0.0.0.0, :: = any of the family */

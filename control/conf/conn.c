@@ -198,6 +198,17 @@ enum err set_mobike(struct check *c, void *obj, const struct tree *node)
 	return ERR_OK;
 }
 
+enum err set_multiple_interfaces(struct check *c, void *obj, const struct tree *node)
+{
+	static const struct take_word words[] = {
+		{"yes", INTERFACES_YES}, {"decide", INTERFACES_DECIDE}, {"no", INTERFACES_NO}};
+	int v;
+
+	if (take_word(c, &v, node, words, ARRAY_LEN(words)))
+		CONN(obj)->interfaces = (enum conf_interfaces)v;
+	return ERR_OK;
+}
+
 enum err set_send_cert(struct check *c, void *obj, const struct tree *node)
 {
 	static const struct take_word words[] = {{"ifasked", CONF_SEND_CERT_IFASKED},

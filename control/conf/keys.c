@@ -73,6 +73,7 @@ static const struct key keys[] = {
 	FATE_(CONN, "dscp", LATER, "000000"),
 	SETS_(CONN, VALUE, "encap", set_encap),
 	SETS_(CONN, VALUE, "mobike", set_mobike),
+	SETS_(CONN, VALUE, "multiple_interfaces", set_multiple_interfaces),
 	SETS_(CONN, VALUE, "dpd_delay", set_dpd_delay),
 	FATE_(CONN, "dpd_timeout", IDLE, NULL),
 	SETS_(CONN, VALUE, "fragmentation", set_fragmentation),

@@ -6,6 +6,7 @@
 #include "control/child/work.h"
 #include "control/ike/auth.h"
 #include "control/ike/handlers.h"
+#include "control/ike/mif.h"
 #include "control/ike/mobike.h"
 #include "control/ike/vips.h"
 
@@ -47,6 +48,7 @@ static enum err build(struct step *s)
 		wire_id_build(&s->b, PAYLOAD_IDR, &remote->id);
 	auth_build_own(s);
 	mobike_offer(s);
+	mif_offer(s);
 	vips_request(sa, &s->b);
 	return s->x->child ? child_offer(s, s->x->child, 0) : ERR_OK;
 }
@@ -87,6 +89,7 @@ enum err auth_response(struct step *s)
 	enum err e = auth_take_peer(s, PAYLOAD_IDR);
 
 	mobike_take(s);
+	mif_take(s);
 	if (!e)
 		e = vips_take(s);
 	if (!e)

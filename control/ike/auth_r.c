@@ -6,6 +6,7 @@
 #include "control/ike/candidates.h"
 #include "control/ike/handlers.h"
 #include "control/ike/match.h"
+#include "control/ike/mif.h"
 #include "control/ike/mobike.h"
 #include "control/ike/vips.h"
 
@@ -91,6 +92,7 @@ static enum err take_connection(struct step *s)
 	sa->fragments = sa->hs->fragments && conn->fragmentation == FRAGMENTATION_YES;
 	sa->local_id = match_local_id(conn, &sa->path);
 	mobike_take(s);
+	mif_take(s);
 	child_work_free(sa, s->x->child);
 	s->x->child = NULL;
 	sa->hs->child_error = 0;
@@ -209,6 +211,7 @@ static enum err build(struct step *s, bool agreed)
 	auth_build_certs(s);
 	auth_build_own(s);
 	mobike_offer(s);
+	mif_offer(s);
 	if (agreed)
 		child_answer(s, s->x->child);
 	else if (hs->child_error)

@@ -89,6 +89,8 @@ static void show(const struct ike_sa *sa, void (*fn)(void *ctx, const struct ike
 		.rekey_ns = sa->rekey_ns,
 		.nat_local = sa->nat_local,
 		.nat_remote = sa->nat_remote,
+		.paths = sa->mif.on,
+		.paths_decides = sa->mif.on && sa->mif.decides,
 		.vips = sa->vips.addrs,
 		.dns = sa->vips.dns,
 		.num_vips = sa->vips.installed ? sa->vips.num : 0,

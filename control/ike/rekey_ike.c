@@ -7,6 +7,7 @@
 #include "control/child/child.h"
 #include "control/ike/handlers.h"
 #include "control/ike/lifetime.h"
+#include "control/ike/mif.h"
 #include "control/ike/mobike.h"
 #include "control/ike/reauth.h"
 #include "control/ike/rekey_work.h"
@@ -107,6 +108,7 @@ static void take_over(struct ike_sa *old, struct ike_sa *new)
 	vips_move(old, new);
 	tasks_move(old, new);
 	mobike_inherit(new, old);
+	mif_inherit(new, old);
 	reauth_follow(old, new);
 	old->quiet = true;
 	old->successor = sa_our_spi(new);

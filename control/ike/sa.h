@@ -13,6 +13,7 @@
 #include "control/ike/core.h"
 #include "control/ike/nonce.h"
 #include "control/ike/wire/cp.h"
+#include "control/ike/wire/mif.h"
 #include "control/ike/wire/mobike.h"
 #include "control/ike/wire/payload.h"
 #include "control/ike/wire/proposal.h"
@@ -164,6 +165,7 @@ struct handshake {
 	size_t peer_id_body_len;
 	bool initial_contact; /* the peer claims to have no other SA with us */
 	bool childless;       /* the peer can do without a first Child SA (RFC 6023) */
+	bool mif_vendor;      /* IKE_SA_INIT had its vendor ID, ours and the peer's */
 	uint8_t *octets;      /* what is being signed */
 	size_t octets_len;
 	uint8_t own_method; /* our AUTH; a responder sends it at the end */
@@ -230,6 +232,13 @@ struct sa_mobike {
 	struct mobike_addrs peers;
 };
 
+/* struct sa_mif - an IKE SA's share of several paths (mif.h). */
+struct sa_mif {
+	bool on;      /* both sides can do it, and are let */
+	bool decides; /* this side says which paths there are */
+	struct mif_supported peer;
+};
+
 /* SA_CONFIRM_NS - without a repeat of its request in that time the peer has our response. */
 #define SA_CONFIRM_NS (5 * NS_PER_S)
 
@@ -258,6 +267,7 @@ struct ike_sa {
 	uint16_t port;
 	struct sa_probe probe;
 	struct sa_mobike mobike;
+	struct sa_mif mif;
 	struct ike_peer *peer;
 	struct ike_id local_id, remote_id; /* type 0 while unknown */
 	struct sa_chosen suite;

@@ -8,6 +8,7 @@
 #include "control/ike/halfopen.h"
 #include "control/ike/handlers.h"
 #include "control/ike/match.h"
+#include "control/ike/mif.h"
 #include "control/ike/mobike.h"
 #include "control/ike/receive.h"
 #include "control/ike/wire/cert.h"
@@ -53,6 +54,7 @@ static enum err build_request(struct step *s)
 	e = nat_build(s->e->crypto, &s->b, sa->spi_i, 0, &sa->path, sa->udp_wanted);
 	if (sa->conn->fragmentation != FRAGMENTATION_NO)
 		wire_notify_build(&s->b, NOTIFY_FRAGMENTATION_SUPPORTED, bytes_of(NULL, 0));
+	mif_show(s);
 	if (!e)
 		e = step_finish(s);
 	if (!e)
@@ -253,6 +255,7 @@ enum err sa_init_response(struct step *s)
 	nonce_set(&hs->nr, nonce);
 	hs->childless = wire_notify_find(&n, s->msg, NOTIFY_CHILDLESS);
 	(void)take_fragmentation(s);
+	mif_seen(s);
 	sa->spi_r = s->msg->h.spi_r;
 	e = sa_init_derive(sa);
 	if (e)
@@ -356,6 +359,9 @@ static enum err build_response(struct step *s)
 	wire_notify_build(&s->b, NOTIFY_CHILDLESS, bytes_of(NULL, 0));
 	if (take_fragmentation(s))
 		wire_notify_build(&s->b, NOTIFY_FRAGMENTATION_SUPPORTED, bytes_of(NULL, 0));
+	mif_seen(s);
+	if (hs->mif_vendor)
+		mif_show(s);
 	if (!e)
 		e = step_finish(s);
 	if (!e)

@@ -468,14 +468,17 @@ static void test_updown(void)
 	listen_to(&b, "child-updown");
 	b.fake.sa_up = true;
 	snprintf(b.fake.name, sizeof(b.fake.name), "net");
+	b.fake.sa.paths = b.fake.sa.paths_decides = true;
 	tell(&b, IKE_EVENT_IKE_UP, 0, "");
 	t = expect(&b, VICI_EVENT, "ike-updown");
 	CU_ASSERT_TRUE(says(t, "up", "yes"));
 	sa = tree_child(t, "gw");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(sa);
 	CU_ASSERT_TRUE(says(sa, "remote-host", "192.0.2.2"));
+	CU_ASSERT_TRUE(says(sa, "multiple-interfaces", "decides"));
 	CU_ASSERT_PTR_NULL(tree_child(sa, "child-sas"));
 	tree_free(t);
+	b.fake.sa.paths = false;
 	tell(&b, IKE_EVENT_CHILD_UP, 0, "");
 	t = expect(&b, VICI_EVENT, "child-updown");
 	sa = tree_child(t, "gw");
@@ -483,6 +486,7 @@ static void test_updown(void)
 	children = tree_child(sa, "child-sas");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(children);
 	CU_ASSERT_PTR_NOT_NULL(tree_child(children, "net-5"));
+	CU_ASSERT_PTR_NULL(tree_get(sa, "multiple-interfaces"));
 	tree_free(t);
 	b.fake.sa_up = false;
 	tell(&b, IKE_EVENT_IKE_DOWN, IKE_REASON_PEER_DELETE, "");

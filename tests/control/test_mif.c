@@ -119,29 +119,82 @@ static size_t op_examples(struct example out[16])
 	const struct mif_selector tag = {MIF_SELECT_DOMAIN, 0, bytes_of("voice", 5)};
 	const struct example list[] = {
 		{"mif_add",
-		 {MIF_ADD, 0, 2, 1, OWN | MIF_HAS_PEERS | MIF_HAS_SCHEDULE | MIF_HAS_LIVENESS,
-		  .own = {at("198.51.100.7", 4500), true}, .peers = {at("192.0.2.2", 4500), false},
-		  .schedule = {MIF_KEEP_POLICY, 1, 100}, .liveness = {10000, 30000}}},
-		{"mif_add_ipv6", {MIF_ADD, 0, 3, 2, OWN, .own = {at("2001:db8::7", 0), false}}},
-		{"mif_soft", {MIF_SOFT, 0, 2, 3, MIF_HAS_SELECTOR}},
-		{"mif_hard", {MIF_HARD, 0, 4, 4, OWN, .own = {at("203.0.113.9", 4500), false}}},
+		 {.op = MIF_ADD,
+		  .flags = 0,
+		  .path = 2,
+		  .transaction = 1,
+		  .has = OWN | MIF_HAS_PEERS | MIF_HAS_SCHEDULE | MIF_HAS_LIVENESS,
+		  .own = {at("198.51.100.7", 4500), true},
+		  .peers = {at("192.0.2.2", 4500), false},
+		  .schedule = {MIF_KEEP_POLICY, 1, 100},
+		  .liveness = {10000, 30000}}},
+		{"mif_add_ipv6",
+		 {.op = MIF_ADD,
+		  .flags = 0,
+		  .path = 3,
+		  .transaction = 2,
+		  .has = OWN,
+		  .own = {at("2001:db8::7", 0), false}}},
+		{"mif_soft",
+		 {.op = MIF_SOFT,
+		  .flags = 0,
+		  .path = 2,
+		  .transaction = 3,
+		  .has = MIF_HAS_SELECTOR}},
+		{"mif_hard",
+		 {.op = MIF_HARD,
+		  .flags = 0,
+		  .path = 4,
+		  .transaction = 4,
+		  .has = OWN,
+		  .own = {at("203.0.113.9", 4500), false}}},
 		{"mif_soft_spis",
-		 {MIF_SOFT, MIF_ATOMIC | MIF_DRY, 2, 5, MIF_HAS_SELECTOR, .selector = spis}},
+		 {.op = MIF_SOFT,
+		  .flags = MIF_ATOMIC | MIF_DRY,
+		  .path = 2,
+		  .transaction = 5,
+		  .has = MIF_HAS_SELECTOR,
+		  .selector = spis}},
 		{"mif_soft_ts",
-		 {MIF_SOFT, 0, 2, 6, MIF_HAS_SELECTOR,
+		 {.op = MIF_SOFT,
+		  .flags = 0,
+		  .path = 2,
+		  .transaction = 6,
+		  .has = MIF_HAS_SELECTOR,
 		  .selector = between("10.1.0.0/16", "10.2.0.0/16")}},
-		{"mif_soft_domain", {MIF_SOFT, 0, 3, 7, MIF_HAS_SELECTOR, .selector = tag}},
+		{"mif_soft_domain",
+		 {.op = MIF_SOFT,
+		  .flags = 0,
+		  .path = 3,
+		  .transaction = 7,
+		  .has = MIF_HAS_SELECTOR,
+		  .selector = tag}},
 		{"mif_multihoming",
-		 {MIF_MULTIHOMING, MIF_ATOMIC, 2, 8, MIF_HAS_SCHEDULE,
+		 {.op = MIF_MULTIHOMING,
+		  .flags = MIF_ATOMIC,
+		  .path = 2,
+		  .transaction = 8,
+		  .has = MIF_HAS_SCHEDULE,
 		  .schedule = {MIF_FAILOVER, 10, 1}}},
 		{"mif_drained",
-		 {MIF_DRAINED, 0, 1, 9, MIF_HAS_DRAIN, .drain = {5, bytes_of(one_top, 12)}}},
-		{"mif_remove", {MIF_REMOVE, 0, 1, 10}},
-		{"mif_query", {MIF_QUERY, 0, 0, 11}},
+		 {.op = MIF_DRAINED,
+		  .flags = 0,
+		  .path = 1,
+		  .transaction = 9,
+		  .has = MIF_HAS_DRAIN,
+		  .drain = {5, bytes_of(one_top, 12)}}},
+		{"mif_remove", {.op = MIF_REMOVE, .flags = 0, .path = 1, .transaction = 10}},
+		{"mif_query", {.op = MIF_QUERY, .flags = 0, .path = 0, .transaction = 11}},
 		{"mif_query_answer",
-		 {MIF_QUERY, 0, 2, 11, OWN | MIF_HAS_PEERS | MIF_HAS_SCHEDULE | MIF_HAS_STATE,
-		  .own = {at("192.0.2.2", 4500), false}, .peers = {at("198.51.100.7", 4500), true},
-		  .schedule = {MIF_FAILOVER, 0, 100}, .state = {MIF_PATH_USABLE, true}}},
+		 {.op = MIF_QUERY,
+		  .flags = 0,
+		  .path = 2,
+		  .transaction = 11,
+		  .has = OWN | MIF_HAS_PEERS | MIF_HAS_SCHEDULE | MIF_HAS_STATE,
+		  .own = {at("192.0.2.2", 4500), false},
+		  .peers = {at("198.51.100.7", 4500), true},
+		  .schedule = {MIF_FAILOVER, 0, 100},
+		  .state = {MIF_PATH_USABLE, true}}},
 	};
 
 	memcpy(out, list, sizeof(list));
@@ -417,7 +470,12 @@ static void test_S57_endpoints_of_no_use(void)
 
 	for (size_t i = 0; i < ARRAY_LEN(bad) + ARRAY_LEN(good); i++) {
 		const bool is_bad = i < ARRAY_LEN(bad);
-		struct mif_op op = {MIF_ADD, 0, 2, 1, OWN}, got = {0};
+		struct mif_op op = {.op = MIF_ADD,
+				    .flags = 0,
+				    .path = 2,
+				    .transaction = 1,
+				    .has = OWN},
+			      got = {0};
 		uint8_t buf[BUF_LEN];
 
 		op.own.at = at(is_bad ? bad[i] : good[i - ARRAY_LEN(bad)], 4500);
@@ -436,7 +494,12 @@ static void test_S57_endpoints_of_no_use(void)
 static void test_S3_many_spis(void)
 {
 	static uint8_t spis[4 * (MIF_SPIS_MAX + 1)], buf[4 * MIF_SPIS_MAX + 64];
-	struct mif_op op = {MIF_SOFT, 0, 1, 1, MIF_HAS_SELECTOR}, got = {0};
+	struct mif_op op = {.op = MIF_SOFT,
+			    .flags = 0,
+			    .path = 1,
+			    .transaction = 1,
+			    .has = MIF_HAS_SELECTOR},
+		      got = {0};
 	struct mif_result r = {.transaction = 1};
 	struct writer w;
 	struct bytes out;
@@ -461,7 +524,12 @@ static void test_S3_many_spis(void)
 
 static void test_selector_of_traffic(void)
 {
-	struct mif_op op = {MIF_SOFT, 0, 1, 1, MIF_HAS_SELECTOR}, got = {0};
+	struct mif_op op = {.op = MIF_SOFT,
+			    .flags = 0,
+			    .path = 1,
+			    .transaction = 1,
+			    .has = MIF_HAS_SELECTOR},
+		      got = {0};
 	struct ts_list own, peers;
 	uint8_t buf[BUF_LEN];
 	const struct ts a = subnet("10.1.0.0/16"), b = subnet("2001:db8::/64[tcp/443]");

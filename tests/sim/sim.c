@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "control/ike/core.h"
+#include "control/ike/wire/mif.h"
 #include "tests/pki_conf.h"
 
 #include <assert.h>
@@ -785,6 +786,8 @@ static bool make_node(struct sim *s, unsigned i, uint64_t seed, const struct sim
 			      .source_for = source_for,
 			      .local_addrs = local_addrs,
 			      .num_workers = opt->workers[i],
+			      .max_paths = opt->paths[i] ? opt->paths[i] : MIF_PATHS_MAX,
+			      .path_caps = MIF_CAP_TUNNEL | MIF_CAP_TRANSPORT,
 			      .ctx = n};
 
 	n->sim = s;

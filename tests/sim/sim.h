@@ -157,6 +157,7 @@ struct sim_options {
 	const char *secret[2];
 	bool by_keyring;     /* secrets are those of the configuration */
 	uint32_t workers[2]; /* of the data paths */
+	uint8_t paths[2];    /* that they can have for one peer; 0: as many as there can be */
 	const char *kind;    /* of keys with sign; NULL = "P-256" */
 	bool sign; /* both sides sign: conf NULL is sim_conf_sign(), certificates come from
 		      sim_creds() */

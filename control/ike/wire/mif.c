@@ -5,6 +5,20 @@
 const uint8_t mif_vendor_id[MIF_VENDOR_ID_LEN] = {0xb2, 0x14, 0xd9, 0x9f, 0x28, 0x40, 0x52, 0xa1,
 						  0xe8, 0x83, 0x43, 0xa2, 0xfe, 0xaa, 0x9b, 0x8e};
 
+bool mif_vendor_find(const struct ike_msg *m)
+{
+	for (uint32_t i = 0; i < m->num; i++)
+		if (m->payloads[i].type == PAYLOAD_VENDOR &&
+		    bytes_equal(m->payloads[i].body, bytes_of(mif_vendor_id, MIF_VENDOR_ID_LEN)))
+			return true;
+	return false;
+}
+
+void mif_vendor_build(struct ike_builder *b)
+{
+	wire_vendor_build(b, bytes_of(mif_vendor_id, MIF_VENDOR_ID_LEN));
+}
+
 /* ---- MIF_SUPPORTED --------------------------------------------------------------------------- */
 
 enum err mif_supported_parse(struct mif_supported *out, struct bytes data)

@@ -15,6 +15,10 @@
 #define MIF_VENDOR_ID_LEN 16
 extern const uint8_t mif_vendor_id[MIF_VENDOR_ID_LEN];
 
+/* mif_vendor_find - the message has it. mif_vendor_build - put it there. */
+bool mif_vendor_find(const struct ike_msg *m) NONNULL(1);
+void mif_vendor_build(struct ike_builder *b) NONNULL(1);
+
 #define MIF_VERSION   1
 #define MIF_PATHS_MIN 2
 #define MIF_PATHS_MAX 8    /* paths of an IKE SA (S3) */
