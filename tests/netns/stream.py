@@ -2,18 +2,37 @@
 # SPDX-License-Identifier: Apache-2.0
 """A stream of numbered UDP datagrams, and the count of what became of them.
 
-usage: stream.py send SOURCE TARGET PORT RATE SIZE      (until SIGTERM; prints the number sent)
-       stream.py receive ADDRESS PORT                   (until SIGTERM; prints JSON)
+usage: stream.py send SOURCE TARGET PORT RATE SIZE [COUNT]
+                                         (until SIGTERM or so many; prints the number sent)
+       stream.py receive ADDRESS PORT    (until SIGTERM; prints JSON)
+
+Both ends are on one machine, so that what took how long is known: each datagram says when it was
+sent, and the kernel when it came.
 """
 
 import json
+import os
 import signal
 import socket
 import struct
 import sys
 import time
 
-SO_RCVBUFFORCE = 33  # asm-generic/socket.h; Python does not name it
+# asm-generic/socket.h; Python does not name them.
+SO_RCVBUFFORCE = 33
+SO_TIMESTAMPNS = 35
+HEAD = struct.Struct("!QQ")  # the number, and when it was sent (ns)
+STAMP = struct.Struct("=qq")
+
+
+def command(*words):
+    """This program as a command of a host."""
+    return ["/usr/bin/python3", "-B", os.path.abspath(__file__), *words]
+
+
+def result_of(process):
+    """What an ended one has printed."""
+    return json.loads(process.log().splitlines()[-1])
 
 
 def family(address):
@@ -32,43 +51,75 @@ class Stop:
         signal.signal(signal.SIGTERM, handler)
 
 
-def send(source, target, port, rate, size):
+def send(source, target, port, rate, size, count):
+    """pause_ms: the longest in which this program itself sent nothing."""
     sock = socket.socket(family(target), socket.SOCK_DGRAM)
     sock.bind((source, 0))
-    padding = b"\x5a" * (size - 8)
-    sent, refused, begin = 0, 0, time.monotonic()
-    while not Stop.asked:
+    padding = b"\x5a" * (size - HEAD.size)
+    sent, refused, pause, begin = 0, 0, 0, time.monotonic()
+    last = time.time_ns()
+    while not Stop.asked and (count is None or sent < count):
+        now = time.time_ns()
         try:
-            sock.sendto(struct.pack("!Q", sent) + padding, (target, port))
+            sock.sendto(HEAD.pack(sent, now) + padding, (target, port))
             sent += 1
+            pause, last = max(pause, now - last), now
         except OSError:  # not handed to the network: neither sent nor lost
             refused += 1
         ahead = begin + (sent + refused) / rate - time.monotonic()
         if ahead > 0:
             time.sleep(ahead)
-    print(json.dumps({"sent": sent, "refused": refused, "seconds": time.monotonic() - begin}))
+    print(json.dumps({"sent": sent, "refused": refused, "seconds": time.monotonic() - begin,
+                      "pause_ms": pause / 1e6}))
+
+
+class Books:
+    """What came: each number once is `seen`, and the longest time in which nothing new did."""
+
+    def __init__(self):
+        self.seen, self.repeated, self.reordered, self.highest = set(), 0, 0, -1
+        self.first_sent = self.last_came = None
+        self.gap, self.gap_before, self.slowest = 0, None, 0
+
+    def note(self, number, sent, came):
+        self.slowest = max(self.slowest, came - sent)
+        if number in self.seen:
+            self.repeated += 1
+            return
+        if number < self.highest:
+            self.reordered += 1
+        self.seen.add(number)
+        self.highest = max(self.highest, number)
+        if self.last_came is None:
+            self.first_sent = sent
+        elif came - self.last_came > self.gap:
+            self.gap, self.gap_before = came - self.last_came, number
+        self.last_came = came
+
+    def result(self):
+        took = (self.last_came - self.first_sent) / 1e6 if self.seen else 0
+        return {"received": len(self.seen), "repeated": self.repeated,
+                "reordered": self.reordered, "highest": self.highest,
+                "lost": lost_runs(self.seen, self.highest), "gap_ms": self.gap / 1e6,
+                "gap_before": self.gap_before, "slowest_ms": self.slowest / 1e6, "took_ms": took}
 
 
 def receive(address, port):
     sock = socket.socket(family(address), socket.SOCK_DGRAM)
     # Beyond the machine's limit, so that a slow receiver loses nothing by itself.
     sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)
+    sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
     sock.bind((address, port))
     sock.settimeout(0.1)
-    seen, repeated, reordered, highest = set(), 0, 0, -1
+    books = Books()
     while not Stop.asked:
         try:
-            number = struct.unpack("!Q", sock.recv(65536)[:8])[0]
+            data, ancillary, _, _ = sock.recvmsg(65536, 64)
         except socket.timeout:
             continue
-        if number in seen:
-            repeated += 1
-        elif number < highest:
-            reordered += 1
-        seen.add(number)
-        highest = max(highest, number)
-    print(json.dumps({"received": len(seen), "repeated": repeated, "reordered": reordered,
-                      "highest": highest, "lost": lost_runs(seen, highest)}))
+        seconds, ns = STAMP.unpack(ancillary[0][2][:STAMP.size])
+        books.note(*HEAD.unpack(data[:HEAD.size]), seconds * 10 ** 9 + ns)
+    print(json.dumps(books.result()))
 
 
 def lost_runs(seen, highest):
@@ -88,6 +139,7 @@ if __name__ == "__main__":
     Stop.arm()
     print("ready", flush=True)
     if sys.argv[1] == "send":
-        send(sys.argv[2], sys.argv[3], int(sys.argv[4]), float(sys.argv[5]), int(sys.argv[6]))
+        send(sys.argv[2], sys.argv[3], int(sys.argv[4]), float(sys.argv[5]), int(sys.argv[6]),
+             int(sys.argv[7]) if len(sys.argv) > 7 else None)
     else:
         receive(sys.argv[2], int(sys.argv[3]))
