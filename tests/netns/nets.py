@@ -5,19 +5,18 @@ Every scenario has a left and a right host. Outer addresses are documentation ad
 owns inner ones on its loopback interface, which lie in its traffic selectors.
 """
 
-import json
 import os
 import signal
 import sys
 import time
 from dataclasses import dataclass, field
 
+import stream
 from capture import Capture
 from lab import Lab
 from peers import KINDS
 from pytap import diag
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 INNER = {"left": ("10.1.0.1", "fd00:1::1"), "right": ("10.2.0.1", "fd00:2::1")}
 NETWORK = {"left": ("10.1.0.0/24", "fd00:1::/64"), "right": ("10.2.0.0/24", "fd00:2::/64")}
 OUTER4 = {"left": "192.0.2.1", "right": "192.0.2.2"}
@@ -118,7 +117,42 @@ class Scene:
         self.lab.close()
 
 
-class Pair(Scene):
+class Two(Scene):
+    """The left and the right host in self.lab, and the daemons of self.sides on them, which know each
+    other by self.outers: of each side (local, remote)."""
+
+    build = None
+
+    def give_inner(self):
+        for side in ("left", "right"):
+            self.host(side).address("lo", f"{INNER[side][0]}/32", f"{INNER[side][1]}/128")
+
+    def peer_of(self, side):
+        """What self.sides says, not yet started."""
+        host = self.host(side)
+        text = configuration(side, self.sides[side], *self.outers[side])
+        for name, data in self.sides[side].files.items():
+            host.write_bytes(name, data)
+        if self.sides[side].kind == "latchkey":
+            return KINDS["latchkey"](host, text, self.build)
+        return KINDS[self.sides[side].kind](host, text, self.sides[side].charon)
+
+    def start(self):
+        for peer in self.peers.values():
+            peer.start()
+
+    def host(self, side):
+        return {"left": self.left, "right": self.right}[side]
+
+    def ping_all(self, versions=(4, 6), **options):
+        """Pings between the inner addresses, in both directions."""
+        for version in versions:
+            index = 0 if version == 4 else 1
+            for side in ("left", "right"):
+                self.host(side).ping(INNER[other(side)][index], INNER[side][index], **options)
+
+
+class Pair(Two):
     """Two hosts, a daemon on each, and a capture of the wire between them."""
 
     def __init__(self, name, left, right, nat=False, outer="ip4", start=True, build=None,
@@ -130,11 +164,9 @@ class Pair(Scene):
             self.left, self.right = self.lab.host("left"), self.lab.host("right")
             self.outers = self._wire_nat(nat == "double") if nat else \
                 self._wire(OUTER6 if outer == "ip6" else OUTER4, together)
-            for side, host in (("left", self.left), ("right", self.right)):
-                host.address("lo", f"{INNER[side][0]}/32", f"{INNER[side][1]}/128")
+            self.give_inner()
             self.capture = Capture(self.right, "wire", snap=snap)
-            self.peers = {side: self._peer(side, host)
-                          for side, host in (("left", self.left), ("right", self.right))}
+            self.peers = {side: self.peer_of(side) for side in ("left", "right")}
             if start:
                 self.start()
         except BaseException:
@@ -164,28 +196,6 @@ class Pair(Scene):
                   f"udp dport {{ 500, 4500 }} dnat to {FAR_RIGHT}\n }}\n}}\n")
         return {"left": (NAT_LEFT, NAT_RIGHT), "right": (FAR_RIGHT, NAT_OUTSIDE)}
 
-    def _peer(self, side, host):
-        text = configuration(side, self.sides[side], *self.outers[side])
-        for name, data in self.sides[side].files.items():
-            host.write_bytes(name, data)
-        if self.sides[side].kind == "latchkey":
-            return KINDS["latchkey"](host, text, self.build)
-        return KINDS[self.sides[side].kind](host, text, self.sides[side].charon)
-
-    def start(self):
-        for peer in self.peers.values():
-            peer.start()
-
-    def host(self, side):
-        return {"left": self.left, "right": self.right}[side]
-
-    def ping_all(self, versions=(4, 6), **options):
-        """Pings between the inner addresses, in both directions."""
-        for version in versions:
-            index = 0 if version == 4 else 1
-            for side in ("left", "right"):
-                self.host(side).ping(INNER[other(side)][index], INNER[side][index], **options)
-
 
 class Stream:
     """A numbered UDP stream from one side's inner address, or that of `ends`, to the other's."""
@@ -196,12 +206,11 @@ class Stream:
         index = 0 if version == 4 else 1
         target = other(source)
         addresses = ends[source][index], ends[target][index]
-        script = os.path.join(HERE, "stream.py")
         tag = f"{source}-{port}"
-        self.receiver = pair.host(target).spawn(f"stream-receive-{tag}", "/usr/bin/python3", "-B",
-                                                script, "receive", addresses[1], port)
+        self.receiver = pair.host(target).spawn(f"stream-receive-{tag}",
+                                                *stream.command("receive", addresses[1], port))
         self.sender_host = pair.host(source)
-        self.command = ["/usr/bin/python3", "-B", script, "send", *addresses, port, rate, size]
+        self.command = stream.command("send", *addresses, port, rate, size)
         self.tag = tag
         self.sender = None
 
@@ -212,12 +221,11 @@ class Stream:
         return self
 
     def stop(self, drain=1.0):
-        """Ends the stream; returns {sent, received, repeated, reordered, lost, ...}."""
+        """Ends the stream; returns what stream.py says of both ends."""
         self.sender.stop(signal.SIGTERM)
         time.sleep(drain)
         self.receiver.stop(signal.SIGTERM)
-        result = {**json.loads(self.sender.log().splitlines()[-1]),
-                  **json.loads(self.receiver.log().splitlines()[-1])}
+        result = {**stream.result_of(self.sender), **stream.result_of(self.receiver)}
         assert result["sent"] > 0, "the stream sent nothing"
         return result
 

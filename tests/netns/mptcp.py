@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The kernel's Multipath TCP over the same paths, in the clear: what bonding is compared with."""
+
+import json
+import re
+import shutil
+
+from lab import wait_for
+from nets import story
+from paths import PATHS4, Paths
+from pytap import Skip
+
+PORT = 5201
+
+
+def prepare(scene):
+    """One connection by every path: the right host says its addresses, the left one goes to each from
+    the interface that leads there."""
+    if not shutil.which("mptcpize"):
+        raise Skip("mptcpize is not installed")
+    for host in (scene.left, scene.right):
+        host.sysctl("net.mptcp.enabled", 1)
+        host.run("ip", "mptcp", "limits", "set", "subflows", 8, "add_addr_accepted", 8)
+    for path in scene.paths[1:]:
+        scene.right.run("ip", "mptcp", "endpoint", "add", path.right4, "dev", path.device, "signal")
+
+
+def joined(host):
+    """How many further paths a connection of this host has got."""
+    shown = host.run("nstat", "-asz", "MPTcpExtMPJoinSynAckRx").stdout
+    return int(re.search(r"MPJoinSynAckRx\s+(\d+)", shown).group(1))
+
+
+def iperf(scene, seconds, ends, wrapper=(), omit=1):
+    """One TCP connection from the left host to the right one: Mbit/s of payload, after `omit` s."""
+    local, remote = ends
+    # At every address: a further path of MPTCP goes to another one.
+    scene.right.spawn("iperf3-server", *wrapper, "iperf3", "-s", "-1", "-p", PORT)
+    wait_for(lambda: scene.right.run("ss", "-Hltn", "sport", "=", f":{PORT}").stdout,
+             "iperf3 to listen")
+    client = scene.left.spawn("iperf3-client", *wrapper, "iperf3", "-c", remote, "-B", local, "-p",
+                              PORT, "-t", seconds, "-O", omit, "-J")
+    wait_for(lambda: not client.running(), "iperf3 to end", seconds + omit + 60)
+    answer = json.loads(client.log())
+    assert "error" not in answer, answer["error"]
+    return answer["end"]["sum_received"]["bits_per_second"] / 1e6
+
+
+def mptcp_baseline(scene, seconds=5):
+    """Mbit/s of one connection by all paths of `scene`, and by the first one alone: {"mptcp", "tcp"}.
+    The scene has no daemons."""
+    prepare(scene)
+    alone = iperf(scene, seconds, PATHS4[0])
+    before = joined(scene.left)
+    both = iperf(scene, seconds, PATHS4[0], wrapper=("mptcpize", "run"))
+    wanted = len(scene.paths) - 1
+    found = joined(scene.left) - before
+    # The connection that iperf3 has for itself joins as well.
+    assert found == 2 * wanted, f"{found} further paths, {2 * wanted} expected"
+    return {"mptcp": both, "tcp": alone}
+
+
+def baseline(count):
+    def test():
+        with Paths(f"mptcp-{count}", count=count, rates=["20mbit"] * count, captures=False) as scene:
+            result = mptcp_baseline(scene, seconds=3)
+            story(f"{count} paths of 20 Mbit/s: TCP {result['tcp']:.1f} Mbit/s, MPTCP "
+                  f"{result['mptcp']:.1f} Mbit/s")
+            assert 0 < result["tcp"] < 20 and 0 < result["mptcp"] < 20 * count, result
+            assert result["mptcp"] > 20, result  # more than one path has
+    return test
+
+
+TESTS = [(f"paths: the kernel's MPTCP by {count}", baseline(count)) for count in (2, 3)]

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two hosts that several wires join: each path has its own interface, addresses and translator, and a
+capture of everything that goes by it."""
+
+import json
+import os
+import signal
+
+import stream
+from capture import Capture, assert_protected
+from lab import Lab, wait_for
+from nets import INNER, Two, other, translate, wait_until_ready
+from wire import Wire
+
+# Of path 1, 2, 3: the left host and the right one.
+PATHS4 = [("192.0.2.1", "192.0.2.2"), ("198.51.100.1", "198.51.100.2"),
+          ("203.0.113.1", "203.0.113.2")]
+PATHS6 = [(f"2001:db8:{n}::1", f"2001:db8:{n}::2") for n in (1, 2, 3)]
+# What the parser of captures looks at is in front; the rest of a packet is not kept.
+SNAP = 160
+# Has the kernel forget every connection that it tracks: IPCTNL_MSG_CT_DELETE of nobody in particular.
+FORGET = """import socket, struct
+s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12)
+s.send(struct.pack("=IHHIIBBH", 20, 1 << 8 | 2, 5, 1, 0, 0, 0, 0))
+assert struct.unpack("=i", s.recv(100)[16:20]) == (0,)
+"""
+
+
+def behind(n):
+    """The left host's address behind the translator of a path, and the translator's there."""
+    return f"172.16.{n}.2", f"172.16.{n}.1"
+
+
+class Path:
+    """One of them: number 1, 2, 3."""
+
+    def __init__(self, scene, n, orders, rate, nat):
+        self.scene, self.n, self.nat = scene, n, None
+        self.device = f"path{n}"
+        left4, right4 = PATHS4[n - 1]
+        left6, right6 = PATHS6[n - 1]
+        near = (scene.left, self.device, [f"{left4}/24", f"{left6}/64"])
+        if nat:
+            near = self._translator(left4)
+        far = (scene.right, self.device, [f"{right4}/24"] + ([] if nat else [f"{right6}/64"]))
+        self.wire = Wire(scene.lab, str(n), near, far, orders, seed=n)
+        self.left4 = behind(n)[0] if nat else left4
+        self.right4 = right4
+        if nat:
+            # What nobody asked for is dropped without a word, as such a device does.
+            translate(self.nat, "masquerade random",
+                      "table inet quiet {\n chain in {\n  type filter hook input priority 0;\n"
+                      "  iifname \"outside\" meta l4proto { udp, esp } drop\n }\n}\n")
+        if rate:
+            self.limit(rate)
+
+    def _translator(self, outside):
+        """The left host behind one, which masquerades; returns the end that the wire gets."""
+        own, inside = behind(self.n)
+        self.nat = self.scene.lab.host(f"nat-{self.n}")
+        self.scene.lab.link(self.scene.left, self.device, self.nat, "inside", [f"{own}/24"],
+                            [f"{inside}/24"])
+        self._route()
+        return self.nat, "outside", [f"{outside}/24"]
+
+    def _route(self):
+        """Behind a translator the other host is not a neighbour."""
+        if self.nat:
+            self.scene.left.run("ip", "route", "add", PATHS4[self.n - 1][0].rsplit(".", 1)[0] + ".0/24",
+                                "via", behind(self.n)[1])
+
+    def limit(self, rate):
+        """tbf on both hosts' devices; rate as tc has it ("100mbit")."""
+        for host in (self.scene.left, self.scene.right):
+            host.run("tc", "qdisc", "replace", "dev", self.device, "root", "tbf", "rate", rate,
+                     "burst", "32kb", "latency", "50ms")
+
+    def rebind(self):
+        """The translator forgets whom it knows: the next packet comes from another port."""
+        self.nat.run("/usr/bin/python3", "-c", FORGET)
+
+    def addresses(self, side):
+        """Of the host on this path, with their lengths."""
+        index = 0 if side == "left" else 1
+        if self.nat:
+            return [f"{self.left4 if side == 'left' else self.right4}/24"]
+        return [f"{PATHS4[self.n - 1][index]}/24", f"{PATHS6[self.n - 1][index]}/64"]
+
+    def leave(self, side="left"):
+        """The host's interface is down and without addresses, as after a network manager."""
+        host = self.scene.host(side)
+        host.run("ip", "link", "set", self.device, "down")
+        host.run("ip", "address", "flush", "dev", self.device)
+
+    def join(self, side="left"):
+        """It is up, and has them again."""
+        host = self.scene.host(side)
+        host.run("ip", "link", "set", self.device, "up")
+        host.address(self.device, *self.addresses(side))
+        if side == "left":
+            self._route()
+
+
+class Paths(Two):
+    """left and right joined by `count` paths. orders: of all wires, or a list; rates: of tbf, a list;
+    nat: numbers of the paths with a translator on the left host's side. Without sides there is no
+    daemon."""
+
+    def __init__(self, name, left=None, right=None, count=2, orders="", rates=(), nat=(),
+                 captures=True, start=True):
+        self.lab, self.peers, self.captures = Lab(name), {}, {}
+        self.sides = {"left": left, "right": right}
+        try:
+            self.left, self.right = self.lab.host("left"), self.lab.host("right")
+            self.paths = [Path(self, n, orders if isinstance(orders, str) else orders[n - 1],
+                               rates[n - 1] if rates else None, n in nat)
+                          for n in range(1, count + 1)]
+            first = self.paths[0]
+            self.outers = {"left": (first.left4, first.right4),
+                           "right": (first.right4, PATHS4[0][0])}
+            self.give_inner()
+            if captures:
+                self._capture()
+            if left:
+                self.peers = {side: self.peer_of(side) for side in ("left", "right")}
+            if start:
+                self.start()
+        except BaseException:
+            self.close(failed=True)
+            raise
+
+    def path(self, n):
+        return self.paths[n - 1]
+
+    def _capture(self):
+        """At both ends of each wire: what a wire loses was still sent."""
+        for path in self.paths:
+            for end in ("left", "right"):
+                self.captures[path.n, end] = Capture(path.wire.host, end, snap=SNAP)
+
+    def audit(self, at_least=None):
+        """Every path carried nothing but ESP, IKE and what a link needs, and at least so many ESP
+        packets: {path: number}. Returns the frames: {(path, end): [...]}, seen at the wire's ends."""
+        frames = {key: capture.stop() for key, capture in self.captures.items()}
+        for (n, end), seen in frames.items():
+            assert_protected(seen, f"path {n} at the {end} end", (at_least or {}).get(n, 0))
+        return frames
+
+
+class Download:
+    """A TCP connection from one side's inner address to the other's, which sends: by hash."""
+
+    def __init__(self, scene, to="left", port=9100, rate=None, version=4):
+        index = 0 if version == 4 else 1
+        here, there = INNER[to][index], INNER[other(to)][index]
+        program = os.path.join(os.path.dirname(stream.__file__), "download.py")
+        python = ["/usr/bin/python3", "-B", program]
+        self.server = scene.host(other(to)).spawn(f"serve-{port}", *python, "serve", there, port,
+                                                  *([rate] if rate else []))
+        wait_until_ready(self.server)
+        self.client = scene.host(to).spawn(f"fetch-{port}", *python, "fetch", here, there, port)
+        wait_until_ready(self.client)
+
+    def stop(self, seconds=60):
+        """Ends it; returns {sent, received, seconds, stall_ms, stall_at} if every byte is right."""
+        self.client.send(signal.SIGTERM)
+        wait_for(lambda: not self.client.running() and not self.server.running(),
+                 "the download to end", seconds)
+        for process in (self.client, self.server):
+            assert process.outer.returncode == 0, process.log()
+        got, gave = (json.loads(process.log().splitlines()[-1])
+                     for process in (self.client, self.server))
+        assert got["received"] == gave["sent"] and got["sha256"] == gave["sha256"], (got, gave)
+        assert got["received"] > 0, got
+        return {**gave, **got}
