@@ -207,6 +207,20 @@ enum err dataplane_child_window(struct dataplane *dp, uint64_t id, uint32_t wind
 	return c && c->in ? esp_sa_grow_window(c->in, window) : ERR_NOT_FOUND;
 }
 
+enum err dataplane_probe_send(struct dataplane *dp, uint64_t child, uint16_t path,
+			      const void *bytes, size_t len)
+{
+	struct child *c = find(dp, child);
+
+	if (!c || !c->out || !path_set_find(c->paths, path))
+		return ERR_NOT_FOUND;
+	if (!c->out->conf->mif)
+		return ERR_BAD_STATE;
+	if (len > PROBE_MAX_LEN)
+		return ERR_LIMIT;
+	return worker_probe_send(dp->workers[c->owner], c->out, path, bytes_of(bytes, len));
+}
+
 static void add_in(struct child_stats *s, const struct esp_sa *sa)
 {
 	s->in_packets = counter_get(&sa->packets);
@@ -240,6 +254,8 @@ static void remove_out(struct dataplane *dp, struct child *c)
 	if (!c->out)
 		return;
 	dummies_end(&dp->dummies, c->out);
+	if (dp->workers[c->owner]) /* else all is being freed */
+		worker_probe_forget(dp->workers[c->owner], c->out);
 	group_deactivate(c->group, c->out);
 	htab_remove(&dp->outbound, &c->out_node);
 	spd_count_whole(&dp->spd, -(int)c->needs_whole);

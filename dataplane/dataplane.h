@@ -332,6 +332,9 @@ struct child_params {
 	uint32_t dummies;     /* packets a second that leave at least: when there are fewer, dummies
 			       * (RFC 4303 2.6) make up for them; 0 to DUMMIES_MAX */
 	uint32_t dummy_len;   /* their length, or TFC_PADDING_PATH; no longer than the path takes */
+	bool mif;             /* the peer is another of our kind, and has said so: packets with the
+			       * next header 253 are control messages about paths, of either
+			       * side; without this they are dropped */
 	bool esn;             /* 64-bit sequence numbers (RFC 4303 2.2.1) */
 	bool outbound_active; /* send on it at once; else after dataplane_child_activate() */
 	uint32_t replay_window; /* packets, 0 = no check, else rounded up to 64..2^20 */
@@ -504,6 +507,8 @@ enum dp_event_kind {
 	DP_EVENT_FOREIGN,    /* a packet of a latched flow was of another class, and dropped: flow,
 			      * scope, token; a few a second at most */
 	DP_EVENT_TOLD,       /* the data path's own: dataplane_event_next() does not return it */
+	DP_EVENT_PROBE,      /* a control message about paths, authentic: child, path, port, bytes;
+			      * path_id: whose addresses these are, 0 = no path's */
 	DP_EVENT_MOVED,      /* authenticated packet with the newest sequence number came from other
 			      * addresses than the path's: child, path, port */
 };
@@ -513,6 +518,7 @@ struct dp_event {
 	enum dp_event_kind kind;
 	uint16_t port;
 	uint16_t worker; /* SIBLING: its index */
+	uint16_t path_id;
 	uint32_t group;
 	uint64_t owner;
 	uint64_t child;
@@ -541,16 +547,26 @@ MUST_USE enum err dataplane_ike_send(struct dataplane *dp, uint16_t port,
 				     const struct path_addr *path, const void *bytes, size_t len,
 				     bool raw) NONNULL(1, 3, 4);
 
+/* PROBE_MAX_LEN - bytes of a control message about paths that we send. */
+#define PROBE_MAX_LEN 256
+
+/* dataplane_probe_send - len bytes as a control message about paths, by the outbound SA of a child
+ * and by exactly that path of its set, whether or not that is usable. A worker sends it in its next
+ * turn; if child or path are gone by then it is not sent. Errors: NOT_FOUND (child, its outbound
+ * SA, path), BAD_STATE (the child is without mif), LIMIT (length), FULL, NOMEM. */
+MUST_USE enum err dataplane_probe_send(struct dataplane *dp, uint64_t child, uint16_t path,
+				       const void *bytes, size_t len) NONNULL(1);
+
 /* struct dataplane_stats - sums over the workers. Between turns the books balance: rx_packets +
  * made
  * + taken = tx_packets + held + punted + handed_off + consumed + all drops. What was handed off and
  * not taken is on its way between two workers. */
 struct dataplane_stats {
 	uint64_t rx_packets;      /* taken from drivers */
-	uint64_t made;            /* IKE that control sent, whole packets, fragments, ICMP */
+	uint64_t made;            /* what control sent, whole packets, fragments, ICMP, copies */
 	uint64_t tx_packets;      /* sent by drivers */
 	uint64_t held;            /* waiting for an SA or for other fragments now */
-	uint64_t punted;          /* IKE given to control */
+	uint64_t punted;          /* IKE and messages about paths given to control */
 	uint64_t handed_off;      /* to another worker */
 	uint64_t taken;           /* from another worker */
 	uint64_t consumed;        /* fragments that were put together, packets that were cut */

@@ -2,7 +2,6 @@
 #include "dataplane/dummy.h"
 
 #include "dataplane/fit.h"
-#include "dataplane/passes.h"
 
 /* DUMMY_LEN - of one that is to be as long as the path takes, while that is not known. */
 #define DUMMY_LEN 576
@@ -66,16 +65,6 @@ static struct packet *make(struct worker *w, struct esp_sa *sa, const struct sa_
 	return p;
 }
 
-static void send_off(struct worker *w, struct pktvec *v)
-{
-	struct pktvec a, b;
-
-	out_prepare(w, v, &a);
-	out_encrypt(w, &a, &b);
-	out_path(w, &b, &a);
-	v->num = 0;
-}
-
 void dummies_due(struct timer *t, uint64_t now_ns)
 {
 	struct worker *w = container_of(t, struct worker, dummy_timer);
@@ -94,9 +83,9 @@ void dummies_due(struct timer *t, uint64_t now_ns)
 			at = now_ns + NS_PER_S / c->dummies;
 		}
 		if (pktvec_room(&v) == 0)
-			send_off(w, &v);
+			worker_protect(w, &v);
 		next = at < next ? at : next;
 	}
-	send_off(w, &v);
+	worker_protect(w, &v);
 	timer_set(&w->timers, t, next);
 }

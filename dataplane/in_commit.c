@@ -57,6 +57,14 @@ struct arrivals {
 	uint64_t packets, bytes;
 };
 
+/* is_probe - a control message about paths says itself where it came from: nobody moved. */
+static bool is_probe(const struct packet *p)
+{
+	const struct esp_sa *sa = p->sa;
+
+	return rcu_deref(sa->conf)->mif && p->data[p->len - sa->icv_len - 1u] == ESP_PROBE;
+}
+
 /* elsewhere - p did not come by the path that the packet before it came by. What comes from the
  * addresses of no path is counted where there is one path only, and the newest says where the peer
  * is. */
@@ -65,7 +73,7 @@ static void elsewhere(struct worker *w, struct arrivals *a, const struct path_ta
 {
 	const struct path *path = path_by(t, p->port, &p->from);
 
-	if (!path && newest)
+	if (!path && newest && !is_probe(p))
 		report_moved(w, p->sa, p);
 	p->path = path;
 	if (!path && t->num > 1)

@@ -14,12 +14,14 @@ enum payload {
 	PAYLOAD_IPV4,
 	PAYLOAD_IPV6,
 	PAYLOAD_DUMMY, /* RFC 4303 2.6 */
+	PAYLOAD_PROBE,
 };
 
 static const uint8_t next_headers[256] = {
 	[IPPROTO_IPIP] = PAYLOAD_IPV4,
 	[IPPROTO_IPV6] = PAYLOAD_IPV6,
 	[IPPROTO_NONE] = PAYLOAD_DUMMY,
+	[ESP_PROBE] = PAYLOAD_PROBE,
 };
 
 /* is_padding - the pad bytes in front of `end` are 1, 2, 3 ... Seven at most are looked at in one
@@ -119,12 +121,17 @@ static void clamp(const struct worker *w, struct packet *p, const struct sa_conf
 		mss_clamp(p, mss);
 }
 
+/* PROBE - in place of a drop_reason: a control message about paths. */
+#define PROBE DROP_NUM
+
 /* uncover_tunnel - the next header says which IP packet it is. */
-static enum drop_reason uncover_tunnel(const struct packet *p)
+static enum drop_reason uncover_tunnel(const struct packet *p, const struct sa_conf *c)
 {
 	enum payload kind = next_headers[p->next_header];
 
-	if (unlikely(kind == PAYLOAD_REFUSED))
+	if (kind == PAYLOAD_PROBE && c->mif)
+		return PROBE;
+	if (unlikely(kind == PAYLOAD_REFUSED || kind == PAYLOAD_PROBE))
 		return DROP_NEXT_HEADER;
 	if (unlikely(kind == PAYLOAD_DUMMY))
 		return DROP_DUMMY;
@@ -136,7 +143,14 @@ static enum drop_reason uncover_tunnel(const struct packet *p)
 /* uncover_transport - the next header is that of the IP header which is made again. */
 static enum drop_reason uncover_transport(struct packet *p, const struct sa_conf *c)
 {
-	return p->next_header == IPPROTO_NONE ? DROP_DUMMY : transport_restore(p, c);
+	switch (next_headers[p->next_header]) {
+	case PAYLOAD_DUMMY:
+		return DROP_DUMMY;
+	case PAYLOAD_PROBE:
+		return c->mif ? PROBE : DROP_NEXT_HEADER;
+	default:
+		return transport_restore(p, c);
+	}
 }
 
 /* uncover - the inner packet and its flow's id, which is most often that of IPv4 in a tunnel. */
@@ -148,7 +162,8 @@ static inline enum drop_reason uncover(struct packet *p, const struct sa_conf *c
 	if (likely(p->next_header == IPPROTO_IPIP && c->mode == SA_TUNNEL) &&
 	    likely(flow_parse_fast(id, p, FLOW_IN, c->scope)))
 		return DROP_NONE;
-	enum drop_reason why = c->mode == SA_TUNNEL ? uncover_tunnel(p) : uncover_transport(p, c);
+	enum drop_reason why =
+		c->mode == SA_TUNNEL ? uncover_tunnel(p, c) : uncover_transport(p, c);
 
 	if (why != DROP_NONE)
 		return why;
@@ -192,7 +207,10 @@ static uint32_t uncover_all(struct worker *w, struct pktvec *in, struct flow_id 
 		enum drop_reason why = uncover(p, c, &ids[num]);
 
 		if (unlikely(why != DROP_NONE)) {
-			worker_drop(w, p, why);
+			if (why == PROBE)
+				in_probe(w, p, c);
+			else
+				worker_drop(w, p, why);
 			continue;
 		}
 		if (unlikely(p->flags & PACKET_F_FRAGMENT)) {

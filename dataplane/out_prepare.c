@@ -65,13 +65,18 @@ static inline bool fits(const struct packet *p)
 /* enclose - what ESP carries of p: in a tunnel all of it. */
 static inline enum drop_reason enclose(struct packet *p, const struct sa_conf *c)
 {
-	if (unlikely(p->flags & PACKET_F_DUMMY)) {
-		p->next_header = IPPROTO_NONE;
+	if (unlikely(p->flags & (PACKET_F_DUMMY | PACKET_F_PROBE))) {
+		p->next_header = p->flags & PACKET_F_PROBE ? ESP_PROBE : IPPROTO_NONE;
 		p->dscp_ecn = 0;
 		return DROP_NONE;
 	}
-	if (unlikely(c->mode == SA_TRANSPORT))
-		return transport_strip(p);
+	if (unlikely(c->mode == SA_TRANSPORT)) {
+		enum drop_reason why = transport_strip(p);
+
+		/* No application speaks to the peer's control thread. */
+		return why == DROP_NONE && c->mif && p->next_header == ESP_PROBE ? DROP_NEXT_HEADER
+										 : why;
+	}
 	p->next_header = p->data[0] >> 4 == 4 ? IPPROTO_IPIP : IPPROTO_IPV6;
 	p->dscp_ecn = tos_encapsulate(tos_get(p->data), c->copy_dscp);
 	return DROP_NONE;

@@ -8,6 +8,8 @@
 
 #include "dataplane/worker.h"
 
+struct sa_conf;
+
 /* Outbound: clear packets from an inner port. */
 
 /* out_classify - flow, policy, SA. Drops what no policy protects; holds what has no SA yet; hands
@@ -57,6 +59,10 @@ void in_deliver(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL
 /* out_hold - packets without an SA: kept, and the control thread asked for one. One that cannot be
  * kept is dropped. */
 void out_hold(struct worker *w, struct packet *p, const struct flow_entry *e) NONNULL(1, 2, 3);
+
+/* in_probe - for in_finish(): a control message about paths goes to the control thread: never to a
+ * host, and whatever the selectors are. */
+void in_probe(struct worker *w, struct packet *p, const struct sa_conf *c) NONNULL(1, 2, 3);
 
 /* in_wire - for in_demux(): p with PACKET_F_IP becomes a datagram (which goes on: returned), one in
  * the making, or what it tells; what is told is reported. NULL: nothing goes on now. */

@@ -123,6 +123,16 @@ static inline const struct path *path_first(const struct path_table *t)
 	return likely(t->num_active) ? t->path : NULL;
 }
 
+/* path_with - the path with this id; NULL: there is none. */
+static inline const struct path *path_with(const struct path_table *t, uint32_t id)
+{
+	for (uint32_t i = 0; i < t->num; i++) {
+		if (t->path[i].id == id)
+			return &t->path[i];
+	}
+	return NULL;
+}
+
 /* path_mtu - the largest outer IP packet now; 0 = not known. Worker. */
 static inline uint32_t path_mtu(const struct path *p, uint64_t now_ns)
 {

@@ -38,6 +38,7 @@ struct sa_conf *sa_conf_new(const struct child_params *params, struct sa_group *
 	c->quality = sa_quality(params);
 	c->mode = params->mode;
 	c->scope = params->scope;
+	c->mif = params->mif;
 	c->copy_dscp = (uint8_t)params->copy_dscp;
 	c->copy_df = (uint8_t)params->copy_df;
 	c->mss_clamp = params->mss_clamp;

@@ -11,6 +11,7 @@
 
 #include "base/bytes.h"
 #include "base/rcu.h"
+#include "dataplane/allowance.h"
 #include "dataplane/crypto/aead.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/replay.h"
@@ -27,6 +28,10 @@ struct sibling_ask;
 #define ESP_TRAILER_LEN 2
 #define ESP_FRONT_MAX   (ESP_HEADER_LEN + AEAD_IV_MAX)
 
+/* ESP_PROBE - the next header of a control message about paths: one of those for experiments (RFC
+ * 3692, RFC 4727), which means this between two that have agreed on it (child_params.mif). */
+#define ESP_PROBE 253
+
 /* struct sa_conf - what does not change packet by packet; immutable once published. */
 struct sa_conf {
 	uint64_t uid;   /* no other configuration of this data path ever has it */
@@ -40,6 +45,7 @@ struct sa_conf {
 	uint8_t quality;             /* of the class: CLASS_Q_* */
 	uint32_t scope;              /* of its traffic, as flow_key has it */
 	enum sa_mode mode;
+	bool mif;              /* control messages about paths are the control thread's */
 	uint8_t copy_dscp;     /* enum dscp_copy */
 	uint8_t copy_df;       /* enum df_copy */
 	uint16_t mss_clamp;    /* a length, 0 = none, or MSS_CLAMP_PATH */
@@ -110,6 +116,7 @@ struct esp_sa {
 	struct replay *replay_old;   /* windows the worker gave up. control and worker: exchange */
 	bool active;                 /* in its group's list */
 	struct sibling_ask *asks; /* out: by worker, each writes its own; NULL without SHARE_ASK */
+	struct allowance probes;  /* in: control messages about paths. Worker only */
 	struct rcu_head rcu;
 };
 static_assert(offsetof(struct esp_sa, packets) == CACHE_LINE, "line 1 holds the counters");

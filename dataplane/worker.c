@@ -88,6 +88,8 @@ enum err worker_init(struct worker *w, const struct worker_params *params)
 	if (e == ERR_OK)
 		e = worker_ike_init(w);
 	if (e == ERR_OK)
+		e = worker_probe_init(w);
+	if (e == ERR_OK)
 		e = handoff_init(w, params->handoff_packets);
 	if (e == ERR_OK)
 		e = aead_work_new(&w->crypto);
@@ -98,6 +100,7 @@ void worker_empty(struct worker *w)
 {
 	handoff_fini(w);
 	worker_ike_fini(w);
+	worker_probe_fini(w);
 	events_fini(&w->events);
 	hold_fini(&w->hold);
 	lookaside_free(w->lookaside);
@@ -118,14 +121,7 @@ void worker_fini(struct worker *w)
 
 bool worker_may(const struct worker *w, struct allowance *a, uint32_t a_second)
 {
-	if (w->now_ns - a->filled_ns >= NS_PER_S || a->filled_ns == 0) {
-		a->filled_ns = w->now_ns ? w->now_ns : 1;
-		a->left = a_second;
-	}
-	if (a->left == 0)
-		return false;
-	a->left--;
-	return true;
+	return allowance_take(a, a_second, w->now_ns);
 }
 
 void worker_count_held(struct worker *w)
@@ -203,6 +199,16 @@ static void outbound(struct worker *w, struct pktvec *a)
 		PASS_RUN(out_path, w, a, &c);
 		flush_full(w);
 	}
+}
+
+void worker_protect(struct worker *w, struct pktvec *v)
+{
+	struct pktvec a, b;
+
+	PASS_RUN(out_prepare, w, v, &a);
+	PASS_RUN(out_encrypt, w, &a, &b);
+	PASS_RUN(out_path, w, &b, &a);
+	v->num = 0;
 }
 
 /* inbound_clear - what was decrypted. */
@@ -389,6 +395,7 @@ uint32_t worker_turn(struct worker *w, const struct worker_ready *ready, uint64_
 	__atomic_store_n(&w->now_ns, now_ns, __ATOMIC_RELAXED);
 	events_collect(&w->events);
 	worker_ike_take(w);
+	worker_probe_take(w);
 	if (w->hold.change != change)
 		look_again(w, change);
 	uint64_t left = ready ? ready->ports : all_ports(w);

@@ -10,9 +10,11 @@
 #include <pthread.h>
 
 #include "base/counter.h"
+#include "base/list.h"
 #include "base/ring.h"
 #include "base/slots.h"
 #include "base/timers.h"
+#include "dataplane/allowance.h"
 #include "dataplane/driver.h"
 #include "dataplane/events.h"
 #include "dataplane/flow_cache.h"
@@ -32,11 +34,8 @@
 #define IKE_SEND_MAX     1024
 #define IKE_SEND_MAX_LEN 65000
 
-/* struct allowance - a bucket: what may be done so often a second. */
-struct allowance {
-	uint64_t filled_ns;
-	uint32_t left;
-};
+/* PROBE_SEND_MAX - control messages about paths on their way to a worker at most. */
+#define PROBE_SEND_MAX 1024
 
 /* struct worker_counters - written by the worker, read relaxed by control. */
 struct worker_counters {
@@ -129,10 +128,14 @@ struct worker {
 	/* Between the threads. */
 	struct inbox inbox;
 	struct events events;
-	struct ring *ike_out;  /* control -> worker: packets to send */
-	struct ring *ike_done; /* worker -> control: to be freed */
-	struct pool ike_pool;  /* gives nothing, takes back into ike_done */
-	uint32_t ike_num;      /* control: datagrams between ike_send and reclaim */
+	struct ring *ike_out;    /* control -> worker: packets to send */
+	struct ring *ike_done;   /* worker -> control: to be freed */
+	struct pool ike_pool;    /* gives nothing, takes back into ike_done */
+	uint32_t ike_num;        /* control: datagrams between ike_send and reclaim */
+	struct ring *probe_out;  /* control -> worker: messages to send */
+	struct ring *probe_done; /* worker -> control: to be freed */
+	struct list_node probes; /* control: those between probe_send and reclaim */
+	uint32_t num_probes;     /* control: of them */
 	pthread_t thread;
 	bool running;      /* control */
 	bool stop;         /* atomic: control -> worker */
@@ -260,6 +263,26 @@ void worker_ring_bell(const struct worker *w) NONNULL(1);
 MUST_USE enum err worker_ike_send(struct worker *w, uint16_t port, const struct path_addr *to,
 				  struct bytes bytes, bool raw) NONNULL(1, 3);
 void worker_ike_reclaim(struct worker *w) NONNULL(1);
+
+/* worker_protect - packets that have their SA go on from there: numbered, encrypted, sent. v is
+ * empty then. Worker. */
+void worker_protect(struct worker *w, struct pktvec *v) NONNULL(1, 2);
+
+/* worker_probe_send - see dataplane_probe_send(); sa is this worker's. Errors: FULL, NOMEM.
+ * worker_probe_forget - what waits to be sent by this SA is not. worker_probe_reclaim - free what
+ * was sent. Control. */
+MUST_USE enum err worker_probe_send(struct worker *w, struct esp_sa *sa, uint16_t path,
+				    struct bytes bytes) NONNULL(1, 2);
+void worker_probe_forget(struct worker *w, const struct esp_sa *sa) NONNULL(1, 2);
+void worker_probe_reclaim(struct worker *w) NONNULL(1);
+
+/* worker_probe_init - the rings. Errors: NOMEM. worker_probe_fini - and what is in them. Control.
+ */
+MUST_USE enum err worker_probe_init(struct worker *w) NONNULL(1);
+void worker_probe_fini(struct worker *w) NONNULL(1);
+
+/* worker_probe_take - put the messages that control wants sent on their way. */
+void worker_probe_take(struct worker *w) NONNULL(1);
 
 /* worker_ike_init - the rings. Errors: NOMEM. worker_ike_fini - and what is in them. Control. */
 MUST_USE enum err worker_ike_init(struct worker *w) NONNULL(1);

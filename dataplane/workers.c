@@ -98,6 +98,7 @@ void workers_free(struct dataplane *dp)
 	for (uint32_t i = 0; i < num; i++) {
 		worker_fini(dp->workers[i]);
 		mem_free_aligned(dp->workers[i]);
+		dp->workers[i] = NULL;
 	}
 	if (dp->event_fd >= 0)
 		close(dp->event_fd);
@@ -372,8 +373,10 @@ enum err dataplane_ike_send(struct dataplane *dp, uint16_t port, const struct pa
 
 void dataplane_reclaim(struct dataplane *dp)
 {
-	for (uint32_t i = 0; i < dp->num_workers; i++)
+	for (uint32_t i = 0; i < dp->num_workers; i++) {
 		worker_ike_reclaim(dp->workers[i]);
+		worker_probe_reclaim(dp->workers[i]);
+	}
 	rcu_flush(&dp->retired);
 	if (dp->ports)
 		dp->ports->ops->settle(dp->ports);

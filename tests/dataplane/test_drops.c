@@ -496,6 +496,29 @@ static void test_mtu(void)
 	finish(&bed);
 }
 
+static void agreed(struct child_params *p, bool is_a)
+{
+	(void)is_a;
+	p->mif = true;
+}
+
+/* More control messages about paths than are taken in a second. */
+static void test_probes(void)
+{
+	uint8_t text[96] = {0};
+	struct bed bed;
+
+	bed_init(&bed, &open_wire);
+	bed_pair(&bed, 1, agreed);
+	for (uint64_t i = 1; i <= 2001; i++) {
+		sealed(&bed, (struct bed_esp){.seq = i, .next_header = ESP_PROBE}, text,
+		       sizeof(text));
+		bed_events(&bed.b, DP_EVENT_PROBE);
+	}
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_PROBE_RATE), 1);
+	finish(&bed);
+}
+
 /* From the wire itself: neither ESP nor UDP, and a message that one of ours was too big. */
 static void test_wire(void)
 {
@@ -555,6 +578,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_transport),
 	TAP_TEST(test_fragments),
 	TAP_TEST(test_mtu),
+	TAP_TEST(test_probes),
 	TAP_TEST(test_wire),
 	TAP_TEST(test_every_reason_was_reached),
 	TAP_TEST(test_names),

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dataplane/passes.h"
+#include "dataplane/path.h"
+#include "dataplane/sa.h"
+
+/* PROBES_A_SECOND - of one SA: eight paths that are asked and answer every 10 ms. */
+#define PROBES_A_SECOND 2000
+
+/* has_room - half of the records that may carry packets are left to IKE. */
+static bool has_room(const struct events *q)
+{
+	return q->num_ike < q->max_ike / 2;
+}
+
+void in_probe(struct worker *w, struct packet *p, const struct sa_conf *c)
+{
+	struct dp_event ev = {
+		.kind = DP_EVENT_PROBE,
+		.port = p->port,
+		.child = c->child,
+		.path = p->from,
+		.path_id = p->path ? p->path->id : 0,
+		.bytes = bytes_of(p->data, p->len),
+		.time_ns = w->now_ns,
+	};
+
+	if (!allowance_take(&p->sa->probes, PROBES_A_SECOND, w->now_ns))
+		worker_drop(w, p, DROP_PROBE_RATE);
+	else if (has_room(&w->events) && events_push(&w->events, &ev, p))
+		counter_add(&w->count.punted, 1);
+	else
+		worker_drop(w, p, DROP_PUNT_FULL);
+}
