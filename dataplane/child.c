@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "dataplane/dummy.h"
+#include "dataplane/probing.h"
 #include "dataplane/sibling.h"
 #include "dataplane/transport.h"
 
@@ -19,6 +20,7 @@ struct child {
 	uint16_t owner; /* worker */
 	struct sa_group *group;
 	struct path_set *paths;
+	struct list_node of_paths; /* in paths->children while messages about them may go by it */
 	struct auth_proof *proof;
 	struct esp_sa *in, *out;   /* NULL once removed */
 	bool needs_whole;          /* the outbound one's selectors cannot judge fragments */
@@ -188,6 +190,30 @@ enum err dataplane_child_add(struct dataplane *dp, const struct child_params *pa
 	return params->outbound_active ? dataplane_child_activate(dp, c->id) : ERR_OK;
 }
 
+struct path_set *dataplane_paths_of(const struct dataplane *dp, uint64_t child)
+{
+	const struct child *c = find(dp, child);
+
+	return c ? c->paths : NULL;
+}
+
+uint64_t dataplane_mif_child(const struct path_set *s)
+{
+	if (list_empty(&s->children))
+		return 0;
+	return list_entry(s->children.next, struct child, of_paths)->id;
+}
+
+/* speaks - messages about paths go by this pair rather than by others, or no more. */
+static void speaks(struct child *c, bool on)
+{
+	list_remove(&c->of_paths);
+	if (on)
+		list_push_front(&c->paths->children, &c->of_paths);
+	if (c->paths->probing)
+		probing_child(c->paths->probing, dataplane_mif_child(c->paths));
+}
+
 enum err dataplane_child_activate(struct dataplane *dp, uint64_t id)
 {
 	struct child *c = find(dp, id);
@@ -196,6 +222,8 @@ enum err dataplane_child_activate(struct dataplane *dp, uint64_t id)
 		return ERR_NOT_FOUND;
 	group_activate(c->group, c->out);
 	dummies_begin(&dp->dummies, c->out);
+	if (c->out->conf->mif)
+		speaks(c, true);
 	dataplane_changed(dp);
 	return ERR_OK;
 }
@@ -253,6 +281,8 @@ static void remove_out(struct dataplane *dp, struct child *c)
 {
 	if (!c->out)
 		return;
+	if (c->out->conf->mif)
+		speaks(c, false);
 	dummies_end(&dp->dummies, c->out);
 	if (dp->workers[c->owner]) /* else all is being freed */
 		worker_probe_forget(dp->workers[c->owner], c->out);

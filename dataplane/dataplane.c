@@ -2,6 +2,7 @@
 #include "dataplane/dataplane.h"
 
 #include "base/alloc.h"
+#include "dataplane/probing.h"
 #include "dataplane/workers.h"
 
 #define SPI_BITS       32
@@ -54,6 +55,8 @@ enum err dataplane_new(struct dataplane **out, const struct dataplane_config *co
 	dp->next_uid = 1;
 	dp->event_fd = -1;
 	rcu_queue_init(&dp->retired);
+	timers_init(&dp->probes, PROBING_TICK_NS, 0);
+	list_init(&dp->told);
 	e = spd_init(&dp->spd, &dp->rng);
 	if (e == ERR_OK)
 		e = select_aead(dp, config->aead);
@@ -72,9 +75,11 @@ enum err dataplane_new(struct dataplane **out, const struct dataplane_config *co
 static void release_pathset(void *ctx, uint64_t id, void *obj)
 {
 	struct dataplane *dp = ctx;
+	struct path_set *s = obj;
 
 	(void)id;
-	path_set_retire(obj, &dp->retired);
+	probing_free(s->probing);
+	path_set_retire(s, &dp->retired);
 }
 
 static void release_group(void *ctx, uint64_t id, void *obj)

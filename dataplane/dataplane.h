@@ -143,7 +143,7 @@ enum path_schedule {
 
 /* struct path_params - one path. */
 struct path_params {
-	uint16_t id;   /* its name in the set, 1 to 65535 */
+	uint16_t id;   /* its name in the set, 1 to 32767 */
 	uint16_t port; /* outer port it uses */
 	struct path_addr addr;
 	uint8_t priority; /* smaller is used first */
@@ -193,6 +193,32 @@ MUST_USE enum err dataplane_path_mtu(struct dataplane *dp, uint32_t set, uint16_
  * Errors: NOT_FOUND (set), INVAL (no such schedule), NOMEM. */
 MUST_USE enum err dataplane_path_schedule(struct dataplane *dp, uint32_t set,
 					  enum path_schedule schedule) NONNULL(1);
+
+/* struct path_quality - what probes have found out of a path. */
+struct path_quality {
+	bool usable;
+	bool used_by_peer, left_by_peer; /* as it said last */
+	uint32_t loss_permille;          /* of the latest probes */
+	uint64_t rtt_ns, rtt_var_ns;     /* RFC 6298; 0: not known */
+	uint64_t rate;                   /* bytes a second it was seen to take; 0: not known */
+};
+
+/* dataplane_path_probe - from now on probes say whether the path may be used, and DP_EVENT_PATH
+ * tells when that changes; they go by pairs of the set that have `mif` (docs/multiple-interfaces.md
+ * 7). It may be used at once if it is usable now, else when it has answered. learned: the peer told
+ * its address. It ends with dataplane_path_take(). Errors: NOT_FOUND, EXISTS, INVAL (ids over
+ * 32767), FULL, NOMEM. */
+MUST_USE enum err dataplane_path_probe(struct dataplane *dp, uint32_t set, uint16_t id,
+				       bool learned, uint64_t now_ns) NONNULL(1);
+
+/* dataplane_probe_turn - send what is due, on the workers' clock, after dataplane_event_next() had
+ * nothing more to say; returns when it is to be called again: TIME_NEVER, not before something
+ * happens. */
+uint64_t dataplane_probe_turn(struct dataplane *dp, uint64_t now_ns) NONNULL(1);
+
+/* dataplane_path_quality - Errors: NOT_FOUND (no such path, or it is not probed). */
+MUST_USE enum err dataplane_path_quality(struct dataplane *dp, struct path_quality *out,
+					 uint32_t set, uint16_t id) NONNULL(1, 2);
 
 /* dataplane_pathset_add - the paths to one peer, shared by all its SAs; one usable path at first,
  * with id 1, priority 0 and weight 1. *out_set is its handle (never 0). Errors: NOMEM. The
@@ -507,8 +533,13 @@ enum dp_event_kind {
 	DP_EVENT_FOREIGN,    /* a packet of a latched flow was of another class, and dropped: flow,
 			      * scope, token; a few a second at most */
 	DP_EVENT_TOLD,       /* the data path's own: dataplane_event_next() does not return it */
-	DP_EVENT_PROBE,      /* a control message about paths, authentic: child, path, port, bytes;
-			      * path_id: whose addresses these are, 0 = no path's */
+	DP_EVENT_PROBE,      /* a control message about paths, authentic: child, path, port, bytes,
+			      * top; path_id: whose addresses these are, 0 = no path's. Where paths
+			      * are probed (dataplane_path_probe()) it is the data path's own */
+	DP_EVENT_BUSY,       /* the data path's own: payload leaves by a path that is watched */
+	DP_EVENT_PATH,       /* a path that is probed may be used from now on, or may not: pathset,
+			      * path_id, usable, path, port */
+	DP_EVENT_PATH_MOVED, /* it was found at other addresses, and is used there: the same */
 	DP_EVENT_MOVED,      /* authenticated packet with the newest sequence number came from other
 			      * addresses than the path's: child, path, port */
 };
@@ -519,6 +550,9 @@ struct dp_event {
 	uint16_t port;
 	uint16_t worker; /* SIBLING: its index */
 	uint16_t path_id;
+	uint32_t pathset;
+	bool usable;
+	uint64_t top; /* PROBE: highest sequence number that came by the SA */
 	uint32_t group;
 	uint64_t owner;
 	uint64_t child;
@@ -571,6 +605,7 @@ struct dataplane_stats {
 	uint64_t taken;           /* from another worker */
 	uint64_t consumed;        /* fragments that were put together, packets that were cut */
 	uint64_t drops[64];       /* by enum drop_reason */
+	uint64_t probes_refused;  /* control messages about paths that are none */
 	uint64_t offload_refused; /* packets together that the host did not take so */
 };
 

@@ -20,6 +20,7 @@ void in_probe(struct worker *w, struct packet *p, const struct sa_conf *c)
 		.child = c->child,
 		.path = p->from,
 		.path_id = p->path ? p->path->id : 0,
+		.top = p->sa->replay->top,
 		.bytes = bytes_of(p->data, p->len),
 		.time_ns = w->now_ns,
 	};

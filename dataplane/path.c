@@ -214,6 +214,25 @@ enum err path_set_move(struct path_set *s, struct rcu_queue *q, uint16_t port,
 	return publish(s, q, &d);
 }
 
+enum err path_set_weigh(struct path_set *s, struct rcu_queue *q,
+			const uint64_t weight[static PATHS_MAX])
+{
+	struct draft d;
+
+	begin(&d, s->table);
+	for (uint32_t i = 0; i < s->table->num_active; i++) {
+		d.path[i].weight = (uint16_t)weight[i];
+		d.path[i].stride = PATH_STRIDE / d.path[i].weight;
+	}
+	return publish(s, q, &d);
+}
+
+void path_watch(const struct path *p, uint32_t num_workers)
+{
+	for (uint32_t i = 0; i < num_workers; i++)
+		__atomic_store_n(&p->count->by[i].watched, 1, __ATOMIC_RELAXED);
+}
+
 enum err path_set_take(struct path_set *s, struct rcu_queue *q, uint16_t id)
 {
 	struct path_count *count;
@@ -267,6 +286,7 @@ struct path_set *path_set_new(uint16_t port, const struct path_addr *addr, uint3
 	if (!s)
 		return NULL;
 	s->num_workers = num_workers;
+	list_init(&s->children);
 	d.path[0].count = count_new(num_workers);
 	if (d.path[0].count) {
 		d.path[0].port = port;

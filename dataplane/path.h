@@ -10,10 +10,12 @@
 #include "base/addr.h"
 #include "base/clock.h"
 #include "base/counter.h"
+#include "base/list.h"
 #include "base/rcu.h"
 #include "dataplane/dataplane.h"
 
 struct schedule;
+struct probing;
 
 /* struct path_counters - of a path, over all its generations, one for each worker: that worker: rw,
  * control: r relaxed. */
@@ -21,8 +23,9 @@ struct path_counters {
 	alignas(CACHE_LINE) uint64_t tx_packets;
 	uint64_t tx_bytes;
 	uint64_t rx_packets, rx_bytes;
-	uint64_t spent; /* spray: what it was given, in bytes by its weight. Worker only */
-	uint32_t since; /* spray: path->since that `spent` is of. Worker only */
+	uint64_t spent;   /* spray: what it was given, in bytes by its weight. Worker only */
+	uint32_t since;   /* spray: path->since that `spent` is of. Worker only */
+	uint32_t watched; /* atomic: the next packet is to be told of (path_watch()) */
 };
 
 static_assert(sizeof(struct path_counters) == CACHE_LINE, "no two workers share a line");
@@ -80,7 +83,10 @@ struct path_set {
 	uint32_t id;              /* handle */
 	uint32_t num_refs;        /* Child SAs that use it. control: rw */
 	uint32_t num_workers;
-	uint32_t last_since; /* control: rw */
+	uint32_t last_since;       /* control: rw */
+	struct list_node children; /* control: pairs that messages about paths may go by, best
+				    * first */
+	struct probing *probing;   /* control: NULL, no path is probed */
 	struct rcu_head rcu;
 };
 
@@ -99,6 +105,15 @@ MUST_USE enum err path_set_put(struct path_set *s, struct rcu_queue *q,
 MUST_USE enum err path_set_take(struct path_set *s, struct rcu_queue *q, uint16_t id) NONNULL(1, 2);
 MUST_USE enum err path_set_schedule(struct path_set *s, struct rcu_queue *q,
 				    enum path_schedule schedule) NONNULL(1, 2);
+
+/* path_set_weigh - other weights for the active paths, in the table's order. Errors: NOMEM. Control
+ * thread. */
+MUST_USE enum err path_set_weigh(struct path_set *s, struct rcu_queue *q,
+				 const uint64_t weight[static PATHS_MAX]) NONNULL(1, 2, 3);
+
+/* path_watch - each worker reports the next packet of payload that it sends by the path
+ * (DP_EVENT_BUSY), once. Control thread. */
+void path_watch(const struct path *p, uint32_t num_workers) NONNULL(1);
 
 /* path_set_move - other addresses for the first path, of which nothing is known: even if they are
  * the same. Errors: NOMEM. Control thread. */

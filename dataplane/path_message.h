@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * path_message.h - what two data paths say to each other of a path, inside ESP (next header
- * PATH_MESSAGE_PROTO): a probe and its answer. docs/multiple-interfaces.md has the protocol. Pure
+ * ESP_PROBE, sa.h): a probe and its answer. docs/multiple-interfaces.md has the protocol. Pure
  * functions, any thread.
  */
 #pragma once
 
 #include "base/addr.h"
-
-/* PATH_MESSAGE_PROTO - the ESP next header of a message: for experiments (RFC 3692 2.1), and
- * understood only by who agreed to it. */
-#define PATH_MESSAGE_PROTO 253
 
 /* PATH_MESSAGE_LEN - of a message; a longer one is a later version's, which adds at the end. */
 #define PATH_MESSAGE_LEN 96

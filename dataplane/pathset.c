@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Path sets and their paths: the control thread's functions. */
+#include "dataplane/probing.h"
 #include "dataplane/workers.h"
 
 static struct path_set *set_of(const struct dataplane *dp, uint32_t set)
@@ -44,16 +45,19 @@ enum err dataplane_path_put(struct dataplane *dp, uint32_t set, const struct pat
 
 	if (!s)
 		return ERR_NOT_FOUND;
-	if (!params->id || !params->weight)
+	if (!params->id || params->id & PATH_ELSEWHERE || !params->weight)
 		return ERR_INVAL;
-	return path_set_put(s, &dp->retired, params);
+	return s->probing ? probing_put(s->probing, params) : path_set_put(s, &dp->retired, params);
 }
 
 enum err dataplane_path_take(struct dataplane *dp, uint32_t set, uint16_t id)
 {
 	struct path_set *s = set_of(dp, set);
+	enum err err = s ? path_set_take(s, &dp->retired, id) : ERR_NOT_FOUND;
 
-	return s ? path_set_take(s, &dp->retired, id) : ERR_NOT_FOUND;
+	if (err == ERR_OK && s->probing)
+		probing_took(s->probing, id);
+	return err;
 }
 
 enum err dataplane_path_info(struct dataplane *dp, struct path_info *out, uint32_t set, uint16_t id)
@@ -152,5 +156,6 @@ void dataplane_pathset_remove(struct dataplane *dp, uint32_t set)
 	if (!s)
 		return;
 	assert(s->num_refs == 0);
+	probing_free(s->probing);
 	path_set_retire(s, &dp->retired);
 }

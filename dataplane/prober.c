@@ -7,6 +7,8 @@
 #define AWAY_NS (50 * NS_PER_MS)
 /* BUSY_NS - a path by which nothing left for so long carries nothing. */
 #define BUSY_NS NS_PER_S
+/* SOON_NS - from one probe to the next where the peer's probe is the reason for it. */
+#define SOON_NS (5 * NS_PER_MS)
 /* HOLE_NS - in so long, or three round trips, a black hole is to be found. MARGIN_NS - of it, for
  * turns that come late. */
 #define HOLE_NS   (100 * NS_PER_MS)
@@ -146,7 +148,18 @@ static uint64_t until_next(const struct prober *p, struct probed *d)
 
 /* ---- what a probe says ---------------------------------------------------------------------- */
 
-static void set_usable(struct prober *p, struct probed *d, bool usable)
+/* watch_closely - there may be another path for what goes by those in use: time to look at them. */
+static void watch_closely(struct prober *p, uint64_t now_ns)
+{
+	for (uint32_t i = 0; i < PROBER_PATHS; i++) {
+		struct probed *d = &p->paths[i];
+
+		if (d->id && d->usable && d->busy && d->next_ns > now_ns + quick(d))
+			d->next_ns = now_ns;
+	}
+}
+
+static void set_usable(struct prober *p, struct probed *d, bool usable, uint64_t now_ns)
 {
 	if (d->usable == usable)
 		return;
@@ -156,6 +169,8 @@ static void set_usable(struct prober *p, struct probed *d, bool usable)
 	d->counted = d->num;
 	d->backoff_ns = PROBER_FIRST_NS;
 	p->io->usable(p->io->ctx, d->id, usable);
+	if (usable)
+		watch_closely(p, now_ns);
 }
 
 /* count_losses - of the probes up to number n, which was answered: those before it that were not
@@ -174,7 +189,7 @@ static void count_losses(struct probed *d, uint64_t n)
 }
 
 /* miss - a probe has no answer in time. */
-static void miss(struct prober *p, struct probed *d, struct probe *b)
+static void miss(struct prober *p, struct probed *d, struct probe *b, uint64_t now_ns)
 {
 	b->missed = true;
 	d->in_a_row = 0;
@@ -182,7 +197,7 @@ static void miss(struct prober *p, struct probed *d, struct probe *b)
 		d->misses++;
 	/* The last one is not given up: it may carry something still, and nothing is better. */
 	if (d->usable && d->misses >= misses_allowed(d) && num_usable(p) > 1)
-		set_usable(p, d, false);
+		set_usable(p, d, false, now_ns);
 }
 
 /* note_rtt - RFC 6298 2. */
@@ -297,7 +312,7 @@ static bool take_answer(struct prober *p, struct probed *d, const struct path_me
 	note_rtt(d, rtt, now_ns);
 	measure(d, b, rtt, m->traffic.rx_packets);
 	if (!d->usable && d->misses == 0 && d->in_a_row >= (d->failed ? PROBER_BACK : 1))
-		set_usable(p, d, true);
+		set_usable(p, d, true, now_ns);
 	else if (!d->usable && d->next_ns > now_ns + quick(d))
 		d->next_ns = now_ns + quick(d);
 	return true;
@@ -317,7 +332,18 @@ static void answer(struct prober *p, struct probed *d, const struct path_message
 
 	memcpy(m.challenge, probe->challenge, PATH_CHALLENGE_LEN);
 	p->io->traffic(p->io->ctx, d->id, &m.traffic);
+	d->messages++;
 	p->io->send(p->io->ctx, d->id, &m);
+}
+
+/* ask_soon - the peer asks by a path that has not answered us: most likely it would now. */
+static void ask_soon(struct probed *d, uint64_t now_ns)
+{
+	const struct probe *last = &d->flight[(d->num - 1) % PROBER_FLIGHT];
+	uint64_t at = d->num ? last->sent_ns + SOON_NS : now_ns;
+
+	at = at > now_ns ? at : now_ns;
+	d->next_ns = at < d->next_ns ? at : d->next_ns;
 }
 
 bool prober_take(struct prober *p, uint16_t path, const struct path_message *m, uint64_t at_ns,
@@ -331,11 +357,10 @@ bool prober_take(struct prober *p, uint16_t path, const struct path_message *m, 
 	if (m->type == PATH_ANSWER)
 		return take_answer(p, d, m, now_ns);
 	answer(p, d, m, now_ns > at_ns ? now_ns - at_ns : 0);
-	if (d->learned && d->credit < PROBER_UNASKED) {
+	if (d->learned && d->credit < PROBER_UNASKED)
 		d->credit++;
-		if (d->next_ns == TIME_NEVER)
-			d->next_ns = now_ns;
-	}
+	if (!d->usable)
+		ask_soon(d, now_ns);
 	return true;
 }
 
@@ -359,14 +384,17 @@ void prober_busy(struct prober *p, uint16_t path, uint64_t now_ns)
 		set_busy(d, now_ns);
 }
 
-/* look - whether payload still leaves by it. */
+/* look - whether payload still leaves by it. A message of ours that is not counted yet makes it
+ * seem less than it was, never more. */
 static void look(struct prober *p, struct probed *d, uint64_t now_ns)
 {
 	struct path_traffic t;
 
 	p->io->traffic(p->io->ctx, d->id, &t);
-	if (t.tx_packets != d->tx_packets) {
-		d->tx_packets = t.tx_packets;
+	uint64_t payload = t.tx_packets > d->messages ? t.tx_packets - d->messages : 0;
+
+	if (payload > d->payload) {
+		d->payload = payload;
 		if (d->busy)
 			d->busy_ns = now_ns;
 	} else if (d->busy && now_ns - d->busy_ns >= BUSY_NS) {
@@ -399,6 +427,7 @@ static void probe(struct prober *p, struct probed *d, uint64_t now_ns)
 			    .tx_bytes = m.traffic.tx_bytes};
 	memcpy(b->challenge, m.challenge, PATH_CHALLENGE_LEN);
 	d->num++;
+	d->messages++;
 	p->io->send(p->io->ctx, d->id, &m);
 }
 
@@ -415,7 +444,7 @@ static uint64_t judge(struct prober *p, struct probed *d, uint64_t now_ns)
 		if (b->answered || b->missed || b->excused)
 			continue;
 		if (now_ns >= until) {
-			miss(p, d, b);
+			miss(p, d, b, now_ns);
 			/* A doubt is looked into at once, not when an idle path is due. */
 			if (d->usable && d->next_ns > now_ns + PROBER_FIRST_NS)
 				d->next_ns = now_ns;

@@ -48,7 +48,7 @@ struct prober_io {
 	/* send - m by this path, whether it is usable or not; fills in what m has of observed and
 	 * top. May fail silently: that is a loss like another. */
 	void (*send)(void *ctx, uint16_t path, struct path_message *m);
-	/* traffic - what has gone by the path, messages not counted. */
+	/* traffic - what has gone by the path, messages too. */
 	void (*traffic)(void *ctx, uint16_t path, struct path_traffic *out);
 	/* usable - payload may go by the path from now on, or may not. */
 	void (*usable)(void *ctx, uint16_t path, bool usable);
@@ -89,7 +89,8 @@ struct probed {
 	uint64_t next_ns;    /* when the next one leaves */
 	uint64_t backoff_ns; /* without an answer: to the one after */
 	uint64_t busy_ns;    /* payload was seen to leave by then */
-	uint64_t tx_packets; /* as counted then */
+	uint64_t payload;    /* packets of it, as counted then */
+	uint64_t messages;   /* probes and answers sent by it */
 	uint64_t rtt_ns, rtt_var_ns;     /* RFC 6298 2; 0: not known */
 	uint64_t least_ns, least_was_ns; /* round trip: the least of this while, of the last one */
 	uint64_t least_at_ns;            /* when this while began */

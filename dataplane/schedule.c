@@ -1,6 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataplane/schedule.h"
 
+#include "dataplane/sa.h"
+
+void schedule_tell(struct worker *w, const struct path *path, const struct packet *p)
+{
+	const struct dp_event ev = {
+		.kind = DP_EVENT_BUSY,
+		.path_id = path->id,
+		.pathset = rcu_deref(p->sa->conf)->paths->id,
+		.time_ns = w->now_ns,
+	};
+
+	if (p->flags & PACKET_F_PROBE || !events_push(&w->events, &ev, NULL))
+		return; /* the next packet is told of */
+	__atomic_store_n(&path->count->by[w->index].watched, 0, __ATOMIC_RELAXED);
+}
+
 /* leave - packets that are to leave by this path do; what goes one way stays together, so that a
  * driver can send it as one message. */
 static void leave(struct worker *w, const struct path *path, struct packet *const *pkts, uint32_t n)

@@ -22,12 +22,18 @@ struct schedule {
 /* schedule_of - any thread. */
 const struct schedule *schedule_of(enum path_schedule schedule);
 
+/* schedule_tell - a path that is watched carries something. */
+void schedule_tell(struct worker *w, const struct path *path, const struct packet *p)
+	NONNULL(1, 2, 3);
+
 /* schedule_go_by - packets leave by this path, which is theirs already; bytes of all of them. */
 static inline void schedule_go_by(struct worker *w, const struct path *path,
 				  struct packet *const *pkts, uint32_t n, uint64_t bytes)
 {
 	struct path_counters *c = &path->count->by[w->index];
 
+	if (unlikely(__atomic_load_n(&c->watched, __ATOMIC_RELAXED)))
+		schedule_tell(w, path, pkts[0]);
 	counter_add(&c->tx_packets, n);
 	counter_add(&c->tx_bytes, bytes);
 	worker_tx_run(w, path->port, pkts, n);

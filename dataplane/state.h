@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/htab.h"
+#include "base/timers.h"
 #include "dataplane/class.h"
 #include "dataplane/listener.h"
 #include "dataplane/path.h"
@@ -40,7 +41,10 @@ struct dataplane {
 	struct htab children;                       /* id -> struct child */
 	struct htab outbound;                       /* SPI of an outbound SA -> struct child */
 	struct rcu_queue retired;
-	uint64_t next_uid; /* of struct sa_conf; never 0 */
+	struct timers probes;    /* of path sets whose paths are probed (probing.h) */
+	uint64_t probes_refused; /* messages that are none */
+	struct list_node told;   /* of these, who has something to report */
+	uint64_t next_uid;       /* of struct sa_conf; never 0 */
 	const struct aead_backend *aead[AEAD_NUM];
 	struct aead_device *device; /* NULL: none */
 	uint32_t device_algs;       /* that it does: 1 << enum aead_alg */
@@ -61,6 +65,13 @@ void *handle_leave(struct slots *table, uint32_t id) NONNULL(1);
 /* dataplane_outbound - the SA that sends with this SPI, the newest of them; NULL if there is none.
  */
 struct esp_sa *dataplane_outbound(const struct dataplane *dp, uint32_t spi) NONNULL(1);
+
+/* dataplane_paths_of - the paths of a pair; NULL: there is no such pair. */
+struct path_set *dataplane_paths_of(const struct dataplane *dp, uint64_t child) NONNULL(1);
+
+/* dataplane_mif_child - a pair that messages about the set's paths may go by, the one in use rather
+ * than others; 0: none. */
+uint64_t dataplane_mif_child(const struct path_set *s) NONNULL(1);
 
 /* dataplane_device_give - an SA that nothing reaches yet to the lookaside device, if there is one,
  * it has the algorithm, and has room. dataplane_device_close - no worker runs and no SA is left. */

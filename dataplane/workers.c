@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "dataplane/crypto/inline.h"
+#include "dataplane/probing.h"
 
 #define DEFAULT_FLOWS   16384
 #define DEFAULT_PACKETS 4096
@@ -337,17 +338,39 @@ static struct event_record *next_report(struct dataplane *dp)
 	return r;
 }
 
+/* keeps - the data path's own reports. */
+static bool keeps(struct dataplane *dp, const struct dp_event *ev)
+{
+	const struct path_set *s;
+
+	if (ev->kind == DP_EVENT_TOLD) {
+		told_judge(dp, ev);
+		return true;
+	}
+	if (ev->kind == DP_EVENT_BUSY) {
+		s = slots_get(dp->pathsets, ev->pathset);
+		if (s && s->probing)
+			probing_busy(s->probing, ev->path_id, workers_clock(dp));
+		return true;
+	}
+	if (ev->kind != DP_EVENT_PROBE)
+		return false;
+	s = dataplane_paths_of(dp, ev->child);
+	if (s && s->probing)
+		probing_message(s->probing, ev, workers_clock(dp));
+	return s && s->probing;
+}
+
 bool dataplane_event_next(struct dataplane *dp, struct dp_event *out)
 {
 	struct event_record *r = next_report(dp);
 
-	while (r && r->ev.kind == DP_EVENT_TOLD) {
-		told_judge(dp, &r->ev);
+	while (r && keeps(dp, &r->ev)) {
 		events_release(r->queue, r);
 		r = next_report(dp);
 	}
 	if (!r)
-		return false;
+		return probing_report(dp, out);
 	*out = r->ev;
 	return true;
 }
@@ -419,7 +442,7 @@ static void add_worker(struct dataplane_stats *s, const struct worker *w, const 
 void dataplane_stats(struct dataplane *dp, struct dataplane_stats *out)
 {
 	static_assert(DROP_NUM <= ARRAY_LEN(out->drops), "every reason has its counter");
-	*out = (struct dataplane_stats){0};
+	*out = (struct dataplane_stats){.probes_refused = dp->probes_refused};
 	for (uint32_t i = 0; i < dp->num_workers; i++)
 		add_worker(out, dp->workers[i], dp->gone);
 	for (uint32_t port = 0; port < dp->num_ports; port++)

@@ -92,8 +92,11 @@ static void dp_event(struct engine *e, const struct dp_event *ev, uint64_t now_n
 	case DP_EVENT_FOREIGN:
 		latches_dp_event(e, ev);
 		break;
-	case DP_EVENT_TOLD:  /* the data path keeps it */
-	case DP_EVENT_PROBE: /* no pair has `mif` yet */
+	case DP_EVENT_TOLD: /* the data path keeps these */
+	case DP_EVENT_PROBE:
+	case DP_EVENT_BUSY:
+	case DP_EVENT_PATH: /* no path is probed yet */
+	case DP_EVENT_PATH_MOVED:
 		break;
 	case DP_EVENT_MOVED:
 		/* Bare ESP has no ports to tell IKE: such a peer moves by MOBIKE only. IKE goes by

@@ -7,6 +7,7 @@
 #define PATHS      3
 #define FLIGHT_MAX 4096
 #define PAYLOAD    1000
+#define MESSAGE    200
 
 /* struct wire - of a path, one way. rate: bytes a second, 0: any. */
 struct wire {
@@ -63,7 +64,7 @@ static uint32_t draw(uint32_t below)
 static void put(uint8_t from, uint16_t path, bool payload, const struct path_message *m)
 {
 	struct wire *w = &world.wire[from][path];
-	uint64_t at = world.now_ns, len = payload ? PAYLOAD : 200;
+	uint64_t at = world.now_ns, len = payload ? PAYLOAD : MESSAGE;
 
 	if (w->black || draw(65536) < w->loss)
 		return;
@@ -92,6 +93,8 @@ static void host_send(void *ctx, uint16_t path, struct path_message *m)
 		h->probes[path]++;
 	else
 		h->answers[path]++;
+	h->traffic[path].tx_packets++;
+	h->traffic[path].tx_bytes += MESSAGE;
 	put(h->index, path, false, m);
 }
 
@@ -178,11 +181,10 @@ static void arrive(uint32_t i)
 	struct host *h = &world.host[f.to];
 
 	world.flying[i] = world.flying[--world.num];
-	if (f.payload) {
-		h->traffic[f.path].rx_packets++;
-		h->traffic[f.path].rx_bytes += PAYLOAD;
+	h->traffic[f.path].rx_packets++;
+	h->traffic[f.path].rx_bytes += f.payload ? PAYLOAD : MESSAGE;
+	if (f.payload)
 		return;
-	}
 	prober_take(&h->prober, f.path, &f.m, world.now_ns, world.now_ns);
 	turn(h);
 }
@@ -350,6 +352,23 @@ static void test_M6_hole_before_first_packet(void)
 	CU_ASSERT_TRUE(h->changed_ns[1] - at <= 100 * NS_PER_MS);
 }
 
+/* From when another path is there a path in use is watched closely, not from its next probe on. */
+static void test_M6_hole_beside_a_new_path(void)
+{
+	struct host *h = &world.host[0];
+
+	set_up(12, 10 * NS_PER_MS);
+	add(1);
+	h->every_ns = NS_PER_MS;
+	run_for(10 * NS_PER_S + 30 * NS_PER_MS);
+	add(2);
+	run_for(25 * NS_PER_MS);
+	CU_ASSERT_TRUE(h->usable[2]);
+	world.wire[0][1].black = true;
+	run_for(100 * NS_PER_MS);
+	CU_ASSERT_FALSE(h->usable[1]);
+}
+
 /* It comes back when it answers again, but not at the first answer. */
 static void test_comes_back(void)
 {
@@ -504,6 +523,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_own_is_tried_on),
 	TAP_TEST(test_M6_black_hole),
 	TAP_TEST(test_M6_hole_before_first_packet),
+	TAP_TEST(test_M6_hole_beside_a_new_path),
 	TAP_TEST(test_comes_back),
 	TAP_TEST(test_loss_is_none),
 	TAP_TEST(test_what_proves_nothing),

@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dataplane/probing.h"
+
+#include "base/alloc.h"
+#include "dataplane/workers.h"
+
+/* WEIGH_NS - weights follow what was measured so often at most, by WEIGH_STEPS of the best path. */
+#define WEIGH_NS    (100 * NS_PER_MS)
+#define WEIGH_STEPS 200
+
+/* ---- what is to be told -----------------------------------------------------------------------
+ */
+
+static void note(struct probing *pr, uint16_t list[static PROBER_PATHS], uint16_t path)
+{
+	for (uint32_t i = 0; i < PROBER_PATHS; i++) {
+		if (list[i] && list[i] != path)
+			continue;
+		list[i] = path;
+		if (!list_linked(&pr->told))
+			list_push_back(&pr->dp->told, &pr->told);
+		return;
+	}
+}
+
+/* take - the first path that is noted; 0: none. */
+static uint16_t take(uint16_t list[static PROBER_PATHS])
+{
+	for (uint32_t i = 0; i < PROBER_PATHS; i++) {
+		uint16_t path = list[i];
+
+		list[i] = 0;
+		if (path)
+			return path;
+	}
+	return 0;
+}
+
+bool probing_report(struct dataplane *dp, struct dp_event *out)
+{
+	while (!list_empty(&dp->told)) {
+		struct probing *pr = list_entry(dp->told.next, struct probing, told);
+		uint16_t moved = take(pr->moved), path = moved ? moved : take(pr->changed);
+		const struct path *p = path ? path_set_find(pr->set, path) : NULL;
+
+		if (!path)
+			list_remove(&pr->told);
+		if (!p)
+			continue;
+		*out = (struct dp_event){.kind = moved ? DP_EVENT_PATH_MOVED : DP_EVENT_PATH,
+					 .pathset = pr->set->id,
+					 .path_id = path,
+					 .port = p->port,
+					 .path = p->addr,
+					 .usable = p->usable,
+					 .time_ns = workers_clock(dp)};
+		return true;
+	}
+	return false;
+}
+
+/* ---- what the prober is given ------------------------------------------------------------------
+ */
+
+static void set_usable(struct probing *pr, const struct path *p, bool usable)
+{
+	const struct path_params params = {.id = p->id,
+					   .port = p->port,
+					   .addr = p->addr,
+					   .priority = p->priority,
+					   .weight = p->weight,
+					   .usable = usable};
+
+	/* Without memory it stays as it is until the next change; what is sent may be lost. */
+	if (path_set_put(pr->set, &pr->dp->retired, &params) == ERR_OK)
+		note(pr, pr->changed, p->id);
+}
+
+/* go_there - a path is where it was found to be now. */
+static void go_there(struct probing *pr, const struct path *there)
+{
+	const uint16_t id = there->id & ~PATH_ELSEWHERE;
+	const struct path *p = path_set_find(pr->set, id);
+	struct path_params params = {.id = id, .port = there->port, .addr = there->addr};
+	const uint16_t elsewhere = there->id;
+
+	if (!p)
+		return;
+	params.priority = p->priority;
+	params.weight = p->weight;
+	params.usable = true;
+	if (path_set_take(pr->set, &pr->dp->retired, elsewhere) ||
+	    path_set_put(pr->set, &pr->dp->retired, &params))
+		return; /* it is asked again when the next message comes from there */
+	prober_remove(&pr->prober, id);
+	if (prober_add(&pr->prober, id, false, true, workers_clock(pr->dp)))
+		return; /* there is room: it had a place */
+	note(pr, pr->moved, id);
+}
+
+static void io_usable(void *ctx, uint16_t path, bool usable)
+{
+	struct probing *pr = ctx;
+	const struct path *p = path_set_find(pr->set, path);
+
+	if (p && !(path & PATH_ELSEWHERE))
+		set_usable(pr, p, usable);
+}
+
+static void io_send(void *ctx, uint16_t path, struct path_message *m)
+{
+	const struct probing *pr = ctx;
+	const struct path *p = path_set_find(pr->set, path);
+	uint8_t bytes[PATH_MESSAGE_LEN];
+
+	if (!p || !pr->child)
+		return;
+	m->path = path & ~PATH_ELSEWHERE;
+	m->observed = p->addr.remote;
+	m->top = pr->top;
+	path_message_build(bytes, m);
+	if (dataplane_probe_send(pr->dp, pr->child, path, bytes, sizeof(bytes)))
+		return; /* as good as lost on the wire */
+}
+
+static void io_traffic(void *ctx, uint16_t path, struct path_traffic *out)
+{
+	const struct probing *pr = ctx;
+	const struct path *p = path_set_find(pr->set, path);
+	struct path_counters sum = {0};
+
+	if (p)
+		sum = path_count_sum(p, pr->set->num_workers);
+	*out = (struct path_traffic){.tx_packets = sum.tx_packets,
+				     .tx_bytes = sum.tx_bytes,
+				     .rx_packets = sum.rx_packets,
+				     .rx_bytes = sum.rx_bytes};
+}
+
+static void io_watch(void *ctx, uint16_t path)
+{
+	const struct probing *pr = ctx;
+	const struct path *p = path_set_find(pr->set, path);
+
+	if (p)
+		path_watch(p, pr->set->num_workers);
+}
+
+/* ---- turns ------------------------------------------------------------------------------------
+ */
+
+/* weigh - spray by what was measured, once it is known of all paths that are used. */
+static void weigh(struct probing *pr, uint64_t now_ns)
+{
+	const struct path_table *t = pr->set->table;
+	uint64_t rate[PATHS_MAX], best = 0;
+	bool differ = false;
+
+	if (t->schedule != SCHEDULE_SPRAY || now_ns - pr->weighed_ns < WEIGH_NS)
+		return;
+	pr->weighed_ns = now_ns;
+	for (uint32_t i = 0; i < t->num_active; i++) {
+		struct prober_info info;
+
+		if (prober_get(&pr->prober, &info, t->path[i].id) || !info.rate)
+			return;
+		rate[i] = info.rate;
+		best = rate[i] > best ? rate[i] : best;
+	}
+	for (uint32_t i = 0; i < t->num_active; i++) {
+		rate[i] = rate[i] * WEIGH_STEPS / best;
+		rate[i] += rate[i] == 0;
+		differ |= rate[i] != t->path[i].weight;
+	}
+	if (differ && path_set_weigh(pr->set, &pr->dp->retired, rate))
+		return; /* the old weights do for another tenth of a second */
+}
+
+static void turn(struct timer *timer, uint64_t now_ns)
+{
+	struct probing *pr = container_of(timer, struct probing, timer);
+	uint64_t due = TIME_NEVER;
+
+	if (pr->child) {
+		due = prober_turn(&pr->prober, now_ns);
+		weigh(pr, now_ns);
+	}
+	timer_set(&pr->dp->probes, &pr->timer, due);
+}
+
+static void turn_soon(struct probing *pr, uint64_t now_ns)
+{
+	turn(&pr->timer, now_ns);
+}
+
+uint64_t dataplane_probe_turn(struct dataplane *dp, uint64_t now_ns)
+{
+	timers_run(&dp->probes, now_ns);
+	return list_empty(&dp->told) ? timers_next(&dp->probes) : now_ns;
+}
+
+/* ---- paths ------------------------------------------------------------------------------------
+ */
+
+static struct probing *probing_of(struct dataplane *dp, struct path_set *s)
+{
+	struct probing *pr = s->probing;
+
+	if (pr)
+		return pr;
+	pr = mem_alloc(sizeof(*pr));
+	if (!pr)
+		return NULL;
+	pr->dp = dp;
+	pr->set = s;
+	pr->io = (struct prober_io){.ctx = pr,
+				    .rng = &dp->rng,
+				    .send = io_send,
+				    .traffic = io_traffic,
+				    .usable = io_usable,
+				    .watch = io_watch};
+	prober_init(&pr->prober, &pr->io);
+	timer_init(&pr->timer, turn);
+	pr->child = dataplane_mif_child(s);
+	s->probing = pr;
+	return pr;
+}
+
+void probing_free(struct probing *pr)
+{
+	if (!pr)
+		return;
+	timer_cancel(&pr->dp->probes, &pr->timer);
+	if (list_linked(&pr->told))
+		list_remove(&pr->told);
+	mem_free(pr);
+}
+
+enum err dataplane_path_probe(struct dataplane *dp, uint32_t set, uint16_t id, bool learned,
+			      uint64_t now_ns)
+{
+	struct path_set *s = slots_get(dp->pathsets, set);
+	const struct path *p = s ? path_set_find(s, id) : NULL;
+	struct probing *pr;
+	enum err err;
+
+	if (!p)
+		return ERR_NOT_FOUND;
+	if (id & PATH_ELSEWHERE)
+		return ERR_INVAL;
+	pr = probing_of(dp, s);
+	if (!pr)
+		return ERR_NOMEM;
+	err = prober_add(&pr->prober, id, learned, p->usable, now_ns);
+	if (err == ERR_OK)
+		turn_soon(pr, now_ns);
+	return err;
+}
+
+enum err dataplane_path_quality(struct dataplane *dp, struct path_quality *out, uint32_t set,
+				uint16_t id)
+{
+	const struct path_set *s = slots_get(dp->pathsets, set);
+	struct prober_info info;
+
+	if (!s || !s->probing || prober_get(&s->probing->prober, &info, id))
+		return ERR_NOT_FOUND;
+	*out = (struct path_quality){.usable = info.usable,
+				     .used_by_peer = info.peer_flags & PATH_MESSAGE_ACTIVE,
+				     .left_by_peer = info.peer_flags & PATH_MESSAGE_DRAINING,
+				     .loss_permille = info.loss_permille,
+				     .rtt_ns = info.rtt_ns,
+				     .rtt_var_ns = info.rtt_var_ns,
+				     .rate = info.rate};
+	return ERR_OK;
+}
+
+/* is_there - the params say nothing new of where the path is. */
+static bool is_there(const struct path *p, const struct path_params *params)
+{
+	return p->port == params->port && memcmp(&p->addr, &params->addr, sizeof(p->addr)) == 0;
+}
+
+enum err probing_put(struct probing *pr, const struct path_params *params)
+{
+	const uint64_t now_ns = workers_clock(pr->dp);
+	const struct path *old = path_set_find(pr->set, params->id);
+	struct path_params put = *params;
+	struct prober_info info;
+	bool probed = !prober_get(&pr->prober, &info, params->id);
+	bool moved = probed && old && !is_there(old, params);
+	enum err err;
+
+	if (probed && !moved)
+		put.usable = info.usable;
+	err = path_set_put(pr->set, &pr->dp->retired, &put);
+	if (err || !moved)
+		return err;
+	prober_remove(&pr->prober, params->id);
+	err = prober_add(&pr->prober, params->id, false, params->usable, now_ns);
+	turn_soon(pr, now_ns);
+	return err;
+}
+
+void probing_took(struct probing *pr, uint16_t path)
+{
+	prober_remove(&pr->prober, path);
+	if (path & PATH_ELSEWHERE)
+		return;
+	prober_remove(&pr->prober, path | PATH_ELSEWHERE);
+	if (path_set_find(pr->set, path | PATH_ELSEWHERE) &&
+	    path_set_take(pr->set, &pr->dp->retired, path | PATH_ELSEWHERE))
+		return; /* it is not used, and goes with the set */
+}
+
+void probing_child(struct probing *pr, uint64_t child)
+{
+	bool first = !pr->child;
+
+	pr->child = child;
+	pr->top = 0;
+	if (child && first)
+		turn_soon(pr, workers_clock(pr->dp));
+}
+
+/* ---- what workers report ----------------------------------------------------------------------
+ */
+
+/* from_elsewhere - a message about a path that came from other addresses than the path has: these
+ * are asked, as an address that the peer told. Returns the number that they have meanwhile; 0: they
+ * cannot be asked. */
+static uint16_t from_elsewhere(struct probing *pr, const struct path_message *m,
+			       const struct dp_event *ev, uint64_t now_ns)
+{
+	const uint16_t id = m->path | PATH_ELSEWHERE;
+	const struct path *p = path_set_find(pr->set, m->path);
+	struct path_params there = {.id = id, .port = ev->port, .addr = ev->path, .weight = 1};
+
+	if (!p || m->path & PATH_ELSEWHERE || m->type != PATH_PROBE)
+		return 0;
+	prober_remove(&pr->prober, id);
+	there.priority = UINT8_MAX;
+	if (path_set_put(pr->set, &pr->dp->retired, &there) ||
+	    prober_add(&pr->prober, id, true, false, now_ns))
+		return 0;
+	return id;
+}
+
+void probing_message(struct probing *pr, const struct dp_event *ev, uint64_t now_ns)
+{
+	struct path_message m;
+	uint16_t path = ev->path_id;
+
+	if (path_message_parse(&m, ev->bytes)) {
+		pr->dp->probes_refused++;
+		return;
+	}
+	if (ev->child == pr->child && ev->top > pr->top)
+		pr->top = ev->top;
+	if (path == 0)
+		path = from_elsewhere(pr, &m, ev, now_ns);
+	m.path |= path & PATH_ELSEWHERE;
+	if (!path || !prober_take(&pr->prober, path, &m, ev->time_ns, now_ns))
+		return;
+	if (path & PATH_ELSEWHERE && m.type == PATH_ANSWER) {
+		const struct path *there = path_set_find(pr->set, path);
+
+		prober_remove(&pr->prober, path);
+		if (there)
+			go_there(pr, there);
+	}
+	turn_soon(pr, now_ns);
+}
+
+void probing_busy(struct probing *pr, uint16_t path, uint64_t now_ns)
+{
+	prober_busy(&pr->prober, path, now_ns);
+	turn_soon(pr, now_ns);
+}
