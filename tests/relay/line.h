@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * line.h - one direction of a wire: when what enters it comes out, if at all. The model has no I/O
- * and reads no clock, so that a test knows to the nanosecond what it has to do. One owner.
+ * and reads no clock: `wire` has it for real frames, tests/sim for a virtual clock, and a test
+ * knows to the nanosecond what it has to do. One owner.
  *
  * What enters is sent one after the other at the rate, behind what still waits; what finds no room
  * to wait is gone. Then it may be lost, is under way for the delay, and order is kept, whatever the

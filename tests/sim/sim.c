@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/sim/sim.h"
 
+#include "base/alloc.h"
 #include "base/log.h"
 #include "control/ike/core.h"
 #include "control/ike/wire/mif.h"
+#include "dataplane/replay.h"
 #include "tests/pki_conf.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* SIM_WINDOW - of every pair, where wires repeat what they carry. */
+#define SIM_WINDOW 1024
 
 /* ---- randomness and the trace ------------------------------------------------------------------
  */
@@ -103,11 +108,14 @@ static uint64_t delay(struct sim *s)
 }
 
 /* What the other side sees of a path: the translator stands between. */
-static struct path_addr seen(const struct sim *s, unsigned from, const struct path_addr *path)
+static struct path_addr seen(struct sim *s, unsigned from, const struct path_addr *path)
 {
 	static const uint8_t outside[4] = {203, 0, 113, 5};
 	struct path_addr p = {.local = path->remote, .remote = path->local, .encap = path->encap};
+	const struct sim_link *l = sim_link_of(s, from, path);
 
+	if (l)
+		return sim_link_seen(l, from, path);
 	if (!s->nat)
 		return p;
 	if (from == 0) {
@@ -145,9 +153,14 @@ static bool passes(struct sim *s, unsigned from, const struct path_addr *path)
 	return has(&s->n[from], &path->local.addr) && !(s->cut && s->cut(s, path));
 }
 
-/* Who receives has the address that it was sent to. */
+/* Who receives has the address that it was sent to; and the port, which is another one where a
+ * translator has given up the one that was sent to. */
 static bool arrives(const struct sim *s, const struct sim_fly *f)
 {
+	const uint16_t port = f->path.local.port;
+
+	if (s->num_links && !f->to && f->path.encap == ENCAP_UDP && port != 500 && port != 4500)
+		return false;
 	return !s->addresses || has(&s->n[f->to], &f->path.local.addr);
 }
 
@@ -172,11 +185,15 @@ static enum err source_for(void *ctx, struct ip_addr *out, const struct conf_con
 	const struct sim_node *n = ctx;
 
 	(void)conn;
-	for (uint32_t i = 0; i < n->num_addrs; i++)
-		if (n->addrs[i].family == remote->family) {
-			*out = n->addrs[i];
-			return ERR_OK;
-		}
+	for (uint32_t i = 0; i < n->num_addrs; i++) {
+		const struct path_addr p = {.local.addr = n->addrs[i], .remote.addr = *remote};
+
+		if (n->addrs[i].family != remote->family ||
+		    (n->sim->num_links && !sim_link_of(n->sim, n->index, &p)))
+			continue;
+		*out = n->addrs[i];
+		return ERR_OK;
+	}
 	return ERR_NOT_FOUND;
 }
 
@@ -190,9 +207,9 @@ static uint32_t local_addrs(void *ctx, struct ip_addr *out, uint32_t max)
 }
 
 static void fly_datagram(struct sim *s, unsigned from, const struct path_addr *path,
-			 const uint8_t *bytes, size_t len)
+			 const uint8_t *bytes, size_t len, uint64_t at_ns)
 {
-	struct sim_fly f = {.at_ns = s->now_ns + delay(s),
+	struct sim_fly f = {.at_ns = at_ns,
 			    .kind = SIM_DATAGRAM,
 			    .to = !from,
 			    .path = seen(s, from, path),
@@ -202,6 +219,33 @@ static void fly_datagram(struct sim *s, unsigned from, const struct path_addr *p
 	assert(f.bytes);
 	memcpy(f.bytes, bytes, len);
 	push(s, f);
+}
+
+/* by_wire - one goes out onto the wire between its addresses; returns how many come out of it. */
+static uint32_t by_wire(struct sim *s, unsigned from, const struct path_addr *path, size_t len,
+			uint64_t due[static LINE_COPIES])
+{
+	struct sim_link *l = sim_link_of(s, from, path);
+
+	return l ? line_take(&l->line[from], due, len, s->now_ns) : 0;
+}
+
+static void put_on_wire(struct sim *s, unsigned from, const struct path_addr *path,
+			const uint8_t *bytes, size_t len)
+{
+	uint64_t due[LINE_COPIES];
+
+	if (s->num_links) {
+		uint32_t n = by_wire(s, from, path, len, due);
+
+		for (uint32_t i = 0; i < n; i++)
+			fly_datagram(s, from, path, bytes, len, due[i]);
+		return;
+	}
+	if (!sim_chance(s, s->wire.loss))
+		fly_datagram(s, from, path, bytes, len, s->now_ns + delay(s));
+	if (sim_chance(s, s->wire.repeat))
+		fly_datagram(s, from, path, bytes, len, s->now_ns + delay(s));
 }
 
 static void send_datagram(struct sim *s, unsigned from, const struct ike_action *a)
@@ -215,12 +259,8 @@ static void send_datagram(struct sim *s, unsigned from, const struct ike_action 
 	s->keepalives += a->raw;
 	s->tapped = seen(s, from, &a->path);
 	if (!a->raw && passes(s, from, &a->path) &&
-	    (!s->tap || s->tap(s, from, copy, &len, s->tap_ctx))) {
-		if (!sim_chance(s, s->wire.loss))
-			fly_datagram(s, from, &a->path, copy, len);
-		if (sim_chance(s, s->wire.repeat))
-			fly_datagram(s, from, &a->path, copy, len);
-	}
+	    (!s->tap || s->tap(s, from, copy, &len, s->tap_ctx)))
+		put_on_wire(s, from, &a->path, copy, len);
 	free(copy);
 }
 
@@ -328,6 +368,12 @@ static void child_add(struct sim_node *n, const struct ike_child_add *add)
 		pair->active = ++n->activations;
 }
 
+static void pair_fini(struct sim_pair *p)
+{
+	mem_free_aligned(p->window);
+	free(p->accepted);
+}
+
 static void child_remove(struct sim_node *n, uint64_t id, enum child_half half)
 {
 	struct sim_pair *p = pair_by_id(n, id);
@@ -339,8 +385,10 @@ static void child_remove(struct sim_node *n, uint64_t id, enum child_half half)
 		p->in = false;
 		spi_release(n, p->spi_in);
 	}
-	if (!p->in && !p->out)
-		*p = n->pairs[--n->num_pairs];
+	if (p->in || p->out)
+		return;
+	pair_fini(p);
+	*p = n->pairs[--n->num_pairs];
 }
 
 static void peer_remove(struct sim_node *n, uint64_t id)
@@ -368,21 +416,32 @@ static bool is_outbound(const struct sim_node *n, const struct sim_pair *p)
 }
 
 /* One of each child. */
-static void send_on(struct sim *s, unsigned from, const struct sim_pair *p)
+static void send_on(struct sim *s, unsigned from, struct sim_pair *p)
 {
 	struct sim_node *n = &s->n[from];
 	const struct sim_peer *peer = peer_by_id(n, p->peer);
+	struct sim_fly f = {.kind = SIM_PACKET,
+			    .to = !from,
+			    .path = seen(s, from, &peer->path),
+			    .spi = p->spi_out,
+			    .number = ++p->sent};
+	uint64_t due[LINE_COPIES];
+	uint32_t copies = 0;
 
 	n->sent_packets++;
 	if (!passes(s, from, &peer->path)) {
 		n->lost_packets++;
 		return;
 	}
-	push(s, (struct sim_fly){.at_ns = s->now_ns + delay(s),
-				 .kind = SIM_PACKET,
-				 .to = !from,
-				 .path = seen(s, from, &peer->path),
-				 .spi = p->spi_out});
+	if (s->num_links)
+		copies = by_wire(s, from, &peer->path, SIM_PACKET_LEN, due);
+	else
+		due[copies++] = s->now_ns + delay(s);
+	n->lost_packets += !copies;
+	for (uint32_t i = 0; i < copies; i++) {
+		f.at_ns = due[i];
+		push(s, f);
+	}
 }
 
 static void send_packet(struct sim *s, unsigned from)
@@ -410,14 +469,39 @@ static void report_move(struct sim *s, const struct sim_fly *f)
 	sim_settle(s, f->to);
 }
 
+/* accept - the window lets it through. What it has let through before is found by other means. */
+static bool accept_number(struct sim *s, struct sim_pair *p, uint64_t number)
+{
+	if (!s->num_links)
+		return true; /* nothing comes twice */
+	if (!p->window)
+		p->window = replay_new(SIM_WINDOW);
+	assert(p->window);
+	if (!replay_check(p->window, number) || !replay_commit(p->window, number))
+		return false;
+	if (number / 8 >= p->accepted_len) {
+		size_t len = number / 4 + 64;
+
+		p->accepted = realloc(p->accepted, len);
+		assert(p->accepted);
+		memset(p->accepted + p->accepted_len, 0, len - p->accepted_len);
+		p->accepted_len = len;
+	}
+	s->twice += p->accepted[number / 8] >> number % 8 & 1;
+	p->accepted[number / 8] |= (uint8_t)(1 << number % 8);
+	return true;
+}
+
 static void receive_packet(struct sim *s, const struct sim_fly *f)
 {
 	struct sim_node *n = &s->n[f->to];
-	struct sim_pair *p;
+	struct sim_pair *p = arrives(s, f) ? pair_by_spi_in(n, f->spi) : NULL;
 
-	if (arrives(s, f))
-		report_move(s, f);
-	p = arrives(s, f) ? pair_by_spi_in(n, f->spi) : NULL;
+	if (p && !accept_number(s, p, f->number))
+		return; /* another one of it did, or it is too late */
+	if (p)
+		report_move(s, f); /* which may take the pair away */
+	p = p ? pair_by_spi_in(n, f->spi) : NULL;
 	if (!p) {
 		s->n[!f->to].lost_packets++;
 		return;
@@ -861,6 +945,8 @@ void sim_free(struct sim *s)
 	if (!s)
 		return;
 	for (unsigned i = 0; i < 2; i++) {
+		for (uint32_t k = 0; k < s->n[i].num_pairs; k++)
+			pair_fini(&s->n[i].pairs[k]);
 		ike_engine_free(s->n[i].e);
 		ike_keyring_free(s->n[i].keyring);
 		conf_put(s->n[i].conf);
@@ -875,17 +961,19 @@ void sim_free(struct sim *s)
  */
 
 /* Between the addresses that the sides have now, as names would be looked up. */
-static void find_ends(const struct sim *s, unsigned side, struct path_addr *p)
+static void find_ends(struct sim *s, unsigned side, struct path_addr *p)
 {
 	const struct sim_node *n = &s->n[side], *other = &s->n[!side];
 
 	for (uint32_t i = 0; i < n->num_addrs; i++)
-		for (uint32_t j = 0; j < other->num_addrs; j++)
-			if (n->addrs[i].family == other->addrs[j].family) {
-				p->local.addr = n->addrs[i];
-				p->remote.addr = other->addrs[j];
+		for (uint32_t j = 0; j < other->num_addrs; j++) {
+			if (n->addrs[i].family != other->addrs[j].family)
+				continue;
+			p->local.addr = n->addrs[i];
+			p->remote.addr = other->addrs[j];
+			if (!s->num_links || sim_link_of(s, side, p))
 				return;
-			}
+		}
 }
 
 enum err sim_initiate_flow(struct sim *s, unsigned side, const char *child, const struct flow *flow)

@@ -10,6 +10,7 @@
 
 #include "base/rng.h"
 #include "control/engine.h"
+#include "tests/sim/links.h"
 
 #define SIM_MAX_PAIRS   256
 #define SIM_MAX_REQUEST 2048
@@ -32,6 +33,12 @@ struct sim_pair {
 	uint32_t worker; /* that it is for, and 1 more */
 	enum child_share share;
 	char name[32];
+	/* with wires that repeat: numbers, the window that they go through, and, beside it, which
+	 * of them were accepted */
+	uint64_t sent;
+	struct replay *window;
+	uint8_t *accepted;
+	size_t accepted_len;
 };
 
 /* struct sim_peer - a path set as the data path has it. */
@@ -107,6 +114,7 @@ struct sim_fly {
 	uint64_t ask;
 	enum ike_ask_kind ask_kind;
 	uint32_t spi;
+	uint64_t number; /* of a packet, from 1 on */
 	void (*call)(struct sim *s, unsigned arg);
 	unsigned arg;
 };
@@ -145,6 +153,9 @@ struct sim {
 	/* cut: with addresses, no datagram goes along this path of its sender. NULL: none is cut.
 	 */
 	bool (*cut)(struct sim *s, const struct path_addr *path);
+	struct sim_link links[SIM_MAX_LINKS]; /* sim_join(); with one, addresses is set as well */
+	unsigned num_links;
+	uint64_t twice; /* packets that were accepted once more */
 };
 
 /* struct sim_options - zero means the default given. */
