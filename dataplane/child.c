@@ -235,6 +235,41 @@ enum err dataplane_child_window(struct dataplane *dp, uint64_t id, uint32_t wind
 	return c && c->in ? esp_sa_grow_window(c->in, window) : ERR_NOT_FOUND;
 }
 
+enum err dataplane_child_resequence(struct dataplane *dp, uint64_t id, uint32_t packets,
+				    uint64_t bound_ns)
+{
+	struct child *c = find(dp, id);
+	struct resequence *r;
+
+	if (!c || !c->in)
+		return ERR_NOT_FOUND;
+	if (!packets || packets > RESEQUENCE_MAX || bound_ns > RESEQUENCE_MAX_NS)
+		return ERR_INVAL;
+	if (c->in->order) {
+		__atomic_store_n(&c->in->order->bound_ns, bound_ns, __ATOMIC_RELAXED);
+		return ERR_OK;
+	}
+	r = resequence_new(packets, bound_ns);
+	if (!r)
+		return ERR_NOMEM;
+	rcu_publish(c->in->order, r);
+	__atomic_fetch_add(&dp->workers[c->owner]->num_orders, 1, __ATOMIC_RELAXED);
+	return ERR_OK;
+}
+
+/* end_order - packets of an SA that goes wait for nothing any more: its worker is woken, so that
+ * their buffers are free again. */
+static void end_order(struct dataplane *dp, struct child *c)
+{
+	if (!c->in->order)
+		return;
+	resequence_retire(c->in->order, &dp->retired);
+	if (!dp->workers[c->owner]) /* all is being freed */
+		return;
+	__atomic_fetch_sub(&dp->workers[c->owner]->num_orders, 1, __ATOMIC_RELAXED);
+	dataplane_changed(dp);
+}
+
 enum err dataplane_probe_send(struct dataplane *dp, uint64_t child, uint16_t path,
 			      const void *bytes, size_t len)
 {
@@ -272,6 +307,7 @@ static void remove_in(struct dataplane *dp, struct child *c)
 		return;
 	slots_withdraw(dp->sad, c->spi_in);
 	slots_release(dp->sad, c->spi_in);
+	end_order(dp, c);
 	add_in(&c->before, c->in);
 	esp_sa_retire(c->in, &dp->retired);
 	c->in = NULL;

@@ -441,6 +441,15 @@ MUST_USE enum err dataplane_child_activate(struct dataplane *dp, uint64_t id) NO
 MUST_USE enum err dataplane_child_window(struct dataplane *dp, uint64_t id, uint32_t window)
 	NONNULL(1);
 
+/* dataplane_child_resequence - packets of the inbound SA go to the host in the order of their
+ * numbers from now on, until it is removed: one waits while a smaller number may come by another
+ * path, up to so many packets (1 to 65536, rounded up to a power of two) and for bound_ns each (at
+ * most a second; counted in whole milliseconds). Once it is on a further call changes bound_ns
+ * alone. Control messages about paths never wait. The replay window is to be as large at least.
+ * Errors: NOT_FOUND (child, its inbound SA), INVAL, NOMEM. */
+MUST_USE enum err dataplane_child_resequence(struct dataplane *dp, uint64_t id, uint32_t packets,
+					     uint64_t bound_ns) NONNULL(1);
+
 /* dataplane_child_remove - take away one or both SAs of a pair; the SPI is released with the
  * inbound one. What is gone already is ignored. */
 void dataplane_child_remove(struct dataplane *dp, uint64_t id, enum child_half half) NONNULL(1);
@@ -599,7 +608,7 @@ struct dataplane_stats {
 	uint64_t rx_packets;      /* taken from drivers */
 	uint64_t made;            /* what control sent, whole packets, fragments, ICMP, copies */
 	uint64_t tx_packets;      /* sent by drivers */
-	uint64_t held;            /* waiting for an SA or for other fragments now */
+	uint64_t held;            /* waiting for an SA, for other fragments or for their turn */
 	uint64_t punted;          /* IKE and messages about paths given to control */
 	uint64_t handed_off;      /* to another worker */
 	uint64_t taken;           /* from another worker */

@@ -20,6 +20,7 @@ struct inline_key;
 struct inline_ports;
 struct sa_group;
 struct path_set;
+struct resequence;
 struct sibling_ask;
 
 /* ESP on the wire (RFC 4303 2): SPI and sequence number, IV, text with padding and trailer, ICV.
@@ -116,6 +117,8 @@ struct esp_sa {
 	struct replay *replay_old;   /* windows the worker gave up. control and worker: exchange */
 	bool active;                 /* in its group's list */
 	struct sibling_ask *asks; /* out: by worker, each writes its own; NULL without SHARE_ASK */
+	struct resequence *order; /* in: packets wait for smaller numbers; NULL: they do not. RCU,
+				   * control: w */
 	struct allowance probes;  /* in: control messages about paths. Worker only */
 	struct rcu_head rcu;
 };

@@ -67,6 +67,9 @@ enum err worker_init(struct worker *w, const struct worker_params *params)
 	timer_init(&w->hold_timer, expire_held);
 	timer_init(&w->reasm_timer, worker_expire_fragments);
 	timer_init(&w->dummy_timer, dummies_due);
+	timer_init(&w->order_timer, resequence_due);
+	list_init(&w->waiting);
+	w->max_waiting = params->num_packets / 2;
 	w->pool = pool_new(params->num_packets, params->packet_room);
 	w->longer = pool_new(NUM_LONGER, POOL_LONGEST);
 	w->num_longer = NUM_LONGER;
@@ -106,6 +109,7 @@ void worker_empty(struct worker *w)
 	lookaside_free(w->lookaside);
 	w->lookaside = NULL;
 	reasm_empty(&w->reasm);
+	resequence_empty(w);
 }
 
 void worker_fini(struct worker *w)
@@ -128,7 +132,8 @@ void worker_count_held(struct worker *w)
 {
 	const uint32_t with_device = w->lookaside ? lookaside_num(w->lookaside) : 0;
 
-	counter_set(&w->count.held, (uint64_t)w->hold.num + w->reasm.num + with_device);
+	counter_set(&w->count.held,
+		    (uint64_t)w->hold.num + w->reasm.num + w->num_waiting + with_device);
 }
 
 void worker_drop(struct worker *w, struct packet *p, enum drop_reason why)
@@ -211,15 +216,38 @@ void worker_protect(struct worker *w, struct pktvec *v)
 	v->num = 0;
 }
 
+void worker_deliver(struct worker *w, struct pktvec *v)
+{
+	struct pktvec a, b;
+
+	PASS_RUN(in_finish, w, v, &a);
+	PASS_RUN(in_join, w, &a, &b);
+	PASS_RUN(in_deliver, w, &b, v);
+	v->num = 0;
+}
+
+/* in_turn - the same where some SAs' packets wait for others. */
+static void in_turn(struct worker *w, struct pktvec *v)
+{
+	struct pktvec ready;
+
+	do {
+		in_order(w, v, &ready);
+		worker_deliver(w, &ready);
+	} while (v->num || w->unfinished);
+}
+
 /* inbound_clear - what was decrypted. */
 static void inbound_clear(struct worker *w, struct pktvec *a)
 {
 	struct pktvec b;
 
 	PASS_RUN(in_commit, w, a, &b);
-	PASS_RUN(in_finish, w, &b, a);
-	PASS_RUN(in_join, w, a, &b);
-	PASS_RUN(in_deliver, w, &b, a);
+	if (unlikely(__atomic_load_n(&w->num_orders, __ATOMIC_RELAXED)))
+		in_turn(w, &b);
+	else
+		worker_deliver(w, &b);
+	a->num = 0;
 }
 
 /* inbound_esp - ESP packets, be it that they came here or were handed over. */
@@ -379,6 +407,8 @@ static void look_again(struct worker *w, uint64_t change)
 		retry_held(w);
 	if (rcu_deref(*w->dummies))
 		timer_set(&w->timers, &w->dummy_timer, w->now_ns);
+	if (!list_empty(&w->waiting))
+		resequence_due(&w->order_timer, w->now_ns);
 }
 
 static uint64_t all_ports(const struct worker *w)

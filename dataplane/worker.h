@@ -23,6 +23,7 @@
 #include "dataplane/pass_cycles.h"
 #include "dataplane/pool.h"
 #include "dataplane/reasm.h"
+#include "dataplane/resequence.h"
 #include "dataplane/super.h"
 
 /* WORKER_MAX_PORTS - ports of a data path. WORKER_NO_PORT - there is none. A port has a queue,
@@ -105,7 +106,13 @@ struct worker {
 	struct allowance hear;   /* and what we are told */
 	struct allowance alert;  /* reports that a latched flow's packet was another's */
 	struct timers timers;
-	struct timer hold_timer, reasm_timer, dummy_timer;
+	struct timer hold_timer, reasm_timer, dummy_timer, order_timer;
+	uint32_t num_orders;                /* SAs that are resequenced. atomic; control: rw */
+	uint32_t num_waiting;               /* packets that wait for ones with smaller numbers */
+	uint32_t max_waiting;               /* constant */
+	struct list_node waiting;           /* of struct resequence: where some do */
+	struct resequence *unfinished;      /* in_order()'s, from one call to the next */
+	uint64_t order_due;                 /* what order_timer is set for */
 	struct pktvec tx[WORKER_MAX_PORTS]; /* on their way out in this turn */
 	struct worker_counters count;
 	struct lookaside *lookaside; /* its queue of a lookaside device; NULL: none. Constant */
@@ -263,6 +270,10 @@ void worker_ring_bell(const struct worker *w) NONNULL(1);
 MUST_USE enum err worker_ike_send(struct worker *w, uint16_t port, const struct path_addr *to,
 				  struct bytes bytes, bool raw) NONNULL(1, 3);
 void worker_ike_reclaim(struct worker *w) NONNULL(1);
+
+/* worker_deliver - what was decrypted and is in order goes on from there. v is empty then. Worker.
+ */
+void worker_deliver(struct worker *w, struct pktvec *v) NONNULL(1, 2);
 
 /* worker_protect - packets that have their SA go on from there: numbered, encrypted, sent. v is
  * empty then. Worker. */

@@ -235,7 +235,7 @@ void bed_balance(const struct side *s)
 	for (uint32_t i = 0; i < s->dp->num_workers; i++) {
 		const struct worker *w = s->dp->workers[i];
 
-		held += w->hold.num + w->reasm.num;
+		held += w->hold.num + w->reasm.num + w->num_waiting;
 		held += w->lookaside ? lookaside_num(w->lookaside) : 0;
 	}
 	CU_ASSERT_EQUAL(held, st.held);
