@@ -220,6 +220,23 @@ uint64_t dataplane_probe_turn(struct dataplane *dp, uint64_t now_ns) NONNULL(1);
 MUST_USE enum err dataplane_path_quality(struct dataplane *dp, struct path_quality *out,
 					 uint32_t set, uint16_t id) NONNULL(1, 2);
 
+/* PATH_RULES_MAX - rules of a set. */
+#define PATH_RULES_MAX 16
+
+/* struct path_rule - packets that go by one path whatever the schedule is, while that is usable. */
+struct path_rule {
+	uint16_t path;           /* its id; it need not be there yet */
+	uint8_t dscp;            /* of the inner header */
+	bool by_dscp;            /* only packets with this one */
+	struct ts local, remote; /* only flows within; unset: any address there */
+};
+
+/* dataplane_path_rules - these steer the set's packets from now on, and no others; of each packet
+ * the first rule that matches. num 0: none. Errors: NOT_FOUND (set), INVAL (number, DSCP,
+ * selectors, or a rule without any), NOMEM: nothing changed. */
+MUST_USE enum err dataplane_path_rules(struct dataplane *dp, uint32_t set,
+				       const struct path_rule *rules, uint32_t num) NONNULL(1);
+
 /* dataplane_pathset_add - the paths to one peer, shared by all its SAs; one usable path at first,
  * with id 1, priority 0 and weight 1. *out_set is its handle (never 0). Errors: NOMEM. The
  * functions that follow are about a set's first path, as dataplane_path_list() has them. */

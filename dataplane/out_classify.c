@@ -4,7 +4,9 @@
 #include "dataplane/handoff.h"
 #include "dataplane/latch_flow.h"
 #include "dataplane/passes.h"
+#include "dataplane/path.h"
 #include "dataplane/sibling.h"
+#include "dataplane/steer.h"
 
 /* acquire - ask for an SA for the flow. */
 static void acquire(struct worker *w, const struct flow_entry *e)
@@ -92,7 +94,7 @@ static uint32_t find_places(struct worker *w, struct pktvec *in, struct flow_id 
 			continue;
 		places[num] = flow_cache_place(&w->flows, &ids[num]);
 		/* The same product as the place, whose bits are the low ones. */
-		p->flow = (uint32_t)(flow_hash(&w->flows, &ids[num]) >> 32);
+		p->flow = (uint32_t)(flow_hash(&w->flows, &ids[num]) >> 48);
 		in->pkt[num++] = p;
 	}
 	return num;
@@ -126,6 +128,15 @@ static bool turn_off(struct worker *w, struct packet *p, const struct flow_entry
 	return false;
 }
 
+/* steer - p, which has its SA, has a path of its own if a rule says so. */
+static void steer(struct packet *p, const struct flow_id *id)
+{
+	const struct path_table *t = path_table_of(rcu_deref(p->sa->conf)->paths);
+
+	if (t->steer)
+		p->flow |= (uint32_t)steer_find(t->steer, id, p) << STEER_SHIFT;
+}
+
 /* ask_ahead - for all packets: the SAs, then what these point at. */
 static void ask_ahead(const struct pktvec *v)
 {
@@ -146,6 +157,7 @@ void out_classify(struct worker *w, struct pktvec *in, struct pktvec *out)
 	struct flow_id ids[PKTVEC_MAX];
 	struct flow_entry *places[PKTVEC_MAX], made;
 	const uint64_t epoch = flow_cache_epoch(&w->flows), now_ns = w->now_ns;
+	const bool steers = __atomic_load_n(&w->num_steered, __ATOMIC_RELAXED);
 	uint32_t num = 0;
 
 	in->num = find_places(w, in, ids, places);
@@ -166,6 +178,8 @@ void out_classify(struct worker *w, struct pktvec *in, struct pktvec *out)
 			}
 		}
 		p->sa = e->sa;
+		if (unlikely(steers))
+			steer(p, &ids[i]);
 		out->pkt[num++] = p;
 	}
 	out->num = num;

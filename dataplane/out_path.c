@@ -2,22 +2,9 @@
 #include "dataplane/passes.h"
 #include "dataplane/sa.h"
 #include "dataplane/schedule.h"
+#include "dataplane/steer.h"
 
-/* by_its_own - a control message leaves by the path that it is about, whatever is thought of it. */
-static void by_its_own(struct worker *w, const struct path_table *t, struct packet *p)
-{
-	const struct path *path = path_with(t, p->flow);
-
-	if (!path) {
-		worker_drop(w, p, DROP_NO_PATH);
-		return;
-	}
-	p->path = path;
-	p->to = &path->addr;
-	schedule_go_by(w, path, &p, 1, packet_whole_len(p));
-}
-
-/* send_run - n packets of one SA, none of which is a control message; those are bytes. They have
+/* send_run - n packets of one SA, none of which has a path of its own; those are bytes. They have
  * the first path. */
 static inline void send_run(struct worker *w, const struct path_table *t,
 			    struct packet *const *pkts, uint32_t n, uint64_t bytes)
@@ -34,15 +21,48 @@ static inline void send_run(struct worker *w, const struct path_table *t,
 		worker_drop(w, pkts[k], DROP_NO_PATH);
 }
 
-/* one_by_one - packets some of which are control messages. */
-static void one_by_one(struct worker *w, const struct path_table *t, struct packet *const *pkts,
-		       uint32_t n)
+/* send_steered - n packets that are to go by the path with this id; 0: by none of their own.
+ * Control messages do so whatever is thought of it, others while it is usable. */
+static void send_steered(struct worker *w, const struct path_table *t, uint32_t id,
+			 struct packet *const *pkts, uint32_t n)
 {
+	const bool probe = pkts[0]->flags & PACKET_F_PROBE;
+	const struct path *path = id ? path_with(t, id) : NULL;
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		bytes += packet_whole_len(pkts[i]);
+	if (!probe && (!path || !path->usable)) {
+		send_run(w, t, pkts, n, bytes);
+		return;
+	}
 	for (uint32_t i = 0; i < n; i++) {
-		if (pkts[i]->flags & PACKET_F_PROBE)
-			by_its_own(w, t, pkts[i]);
-		else
-			send_run(w, t, &pkts[i], 1, packet_whole_len(pkts[i]));
+		if (!path) {
+			worker_drop(w, pkts[i], DROP_NO_PATH);
+			continue;
+		}
+		pkts[i]->path = path;
+		pkts[i]->to = &path->addr;
+	}
+	if (path)
+		schedule_go_by(w, path, pkts, n, bytes);
+}
+
+/* go_apart - packets some of which have a path of their own: those that go alike stay together. */
+static void go_apart(struct worker *w, const struct path_table *t, struct packet *const *pkts,
+		     uint32_t n)
+{
+	uint32_t same;
+
+	for (uint32_t i = 0; i < n; i += same) {
+		const uint32_t id = pkts[i]->flow >> STEER_SHIFT;
+		const uint16_t probe = pkts[i]->flags & PACKET_F_PROBE;
+
+		same = 1;
+		while (i + same < n && pkts[i + same]->flow >> STEER_SHIFT == id &&
+		       (pkts[i + same]->flags & PACKET_F_PROBE) == probe)
+			same++;
+		send_steered(w, t, id, &pkts[i], same);
 	}
 }
 
@@ -55,7 +75,7 @@ void out_path(struct worker *w, struct pktvec *in, struct pktvec *out)
 		const struct esp_sa *sa = in->pkt[i]->sa;
 		const struct path_table *t = path_table_of(rcu_deref(sa->conf)->paths);
 		uint64_t bytes = 0;
-		uint16_t flags = 0;
+		uint32_t flows = 0;
 
 		for (n = 0; i + n < in->num && in->pkt[i + n]->sa == sa; n++) {
 			struct packet *p = in->pkt[i + n];
@@ -63,10 +83,10 @@ void out_path(struct worker *w, struct pktvec *in, struct pktvec *out)
 			p->path = t->path;
 			p->to = &t->path->addr;
 			bytes += packet_whole_len(p);
-			flags |= p->flags;
+			flows |= p->flow;
 		}
-		if (unlikely(flags & PACKET_F_PROBE))
-			one_by_one(w, t, &in->pkt[i], n);
+		if (unlikely(flows >> STEER_SHIFT))
+			go_apart(w, t, &in->pkt[i], n);
 		else
 			send_run(w, t, &in->pkt[i], n, bytes);
 	}

@@ -86,8 +86,8 @@ struct packet {
 	union {
 		uint32_t scope; /* inbound, after decryption: virtual interface it goes to; 0 =
 				 * shared */
-		uint32_t flow;  /* outbound, once it is classified: hash of its flow; of a
-				 * PROBE: id of its path */
+		uint32_t flow;  /* outbound, once it is classified: hash of its flow, and above it
+				 * the path of its own, 0 = none (steer.h) */
 	};
 
 	/* Lines 1 and 2: where it goes and came from, and what is seldom. */
@@ -110,7 +110,7 @@ struct packet {
 };
 static_assert(offsetof(struct packet, path) == CACHE_LINE, "line 0 is what most passes touch");
 
-#define PACKET_F_PROBE    0x01 /* control message about paths, to be sent by the path `flow` */
+#define PACKET_F_PROBE    0x01 /* control message about paths, to be sent by a path of its own */
 #define PACKET_F_FRAGMENT 0x02 /* it is one of an IP packet's fragments */
 #define PACKET_F_JOINED   0x04 /* fragments were put together to it */
 #define PACKET_F_DF       0x08 /* tx on an outer port: routers shall not cut it (IPv4) */

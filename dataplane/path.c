@@ -3,12 +3,14 @@
 
 #include "base/alloc.h"
 #include "dataplane/schedule.h"
+#include "dataplane/steer.h"
 
 /* struct draft - the paths of the next table, as they are worked on. */
 struct draft {
 	struct path path[PATHS_MAX];
-	uint32_t num, num_active;
+	uint32_t num, num_active, num_used;
 	enum path_schedule schedule;
+	struct steer *steer;
 };
 
 static struct path_count *count_new(uint32_t num_workers)
@@ -30,12 +32,16 @@ static void free_table(struct rcu_head *head)
 /* ---- a table ---------------------------------------------------------------------------------
  */
 
-/* begin - the draft is the table as it is. */
-static void begin(struct draft *d, const struct path_table *t)
+/* begin - the draft is the set as it is. */
+static void begin(struct draft *d, const struct path_set *s)
 {
+	const struct path_table *t = s->table;
+
 	d->num = t->num;
 	d->num_active = 0;
+	d->num_used = 0;
 	d->schedule = t->schedule;
+	d->steer = s->steer;
 	memcpy(d->path, t->path, t->num * sizeof(t->path[0]));
 }
 
@@ -54,7 +60,9 @@ static uint32_t best(const struct draft *d)
 /* comes_first - a's place is before b's. */
 static bool comes_first(const struct path *a, const struct path *b)
 {
-	return a->active != b->active ? a->active : a->id < b->id;
+	if (a->active != b->active)
+		return a->active;
+	return a->steered != b->steered ? a->steered : a->id < b->id;
 }
 
 static void sort(struct draft *d)
@@ -98,6 +106,12 @@ static void choose(struct draft *d, struct path_set *s)
 			next->since = ++s->last_since;
 		d->num_active++;
 	}
+	for (uint32_t i = 0; i < d->num; i++) {
+		struct path *p = &d->path[i];
+
+		p->steered = p->usable && steer_names(d->steer, p->id);
+		d->num_used += p->active || p->steered;
+	}
 	sort(d);
 }
 
@@ -113,7 +127,9 @@ static struct path_table *make(const struct draft *d, const struct path_table *o
 	t->spread = spread;
 	t->num = d->num;
 	t->num_active = d->num_active;
+	t->num_used = d->num_used;
 	t->schedule = d->schedule;
+	t->steer = d->steer;
 	memcpy(t->path, d->path, d->num * sizeof(t->path[0]));
 	if (spread && spread->deal) {
 		t->buckets = (uint8_t *)&t->path[t->num];
@@ -133,6 +149,9 @@ static enum err publish(struct path_set *s, struct rcu_queue *q, struct draft *d
 		return ERR_NOMEM;
 	rcu_publish(s->table, t);
 	rcu_defer(q, &old->rcu, free_table);
+	if (s->steer != d->steer)
+		steer_retire(s->steer, q);
+	s->steer = d->steer;
 	return ERR_OK;
 }
 
@@ -186,7 +205,7 @@ enum err path_set_put(struct path_set *s, struct rcu_queue *q, const struct path
 	struct path *p;
 	enum err e;
 
-	begin(&d, s->table);
+	begin(&d, s);
 	p = find(&d, params->id);
 	if (!p) {
 		if (d.num == PATHS_MAX)
@@ -209,7 +228,7 @@ enum err path_set_move(struct path_set *s, struct rcu_queue *q, uint16_t port,
 {
 	struct draft d;
 
-	begin(&d, s->table);
+	begin(&d, s);
 	move(&d.path[0], port, addr);
 	return publish(s, q, &d);
 }
@@ -240,7 +259,7 @@ enum err path_set_take(struct path_set *s, struct rcu_queue *q, uint16_t id)
 	struct path *p;
 	enum err e;
 
-	begin(&d, s->table);
+	begin(&d, s);
 	p = find(&d, id);
 	if (!p)
 		return ERR_NOT_FOUND;
@@ -258,8 +277,17 @@ enum err path_set_schedule(struct path_set *s, struct rcu_queue *q, enum path_sc
 {
 	struct draft d;
 
-	begin(&d, s->table);
+	begin(&d, s);
 	d.schedule = schedule;
+	return publish(s, q, &d);
+}
+
+enum err path_set_steer(struct path_set *s, struct rcu_queue *q, struct steer *steer)
+{
+	struct draft d;
+
+	begin(&d, s);
+	d.steer = steer;
 	return publish(s, q, &d);
 }
 
@@ -273,6 +301,7 @@ static void free_set(struct rcu_head *head)
 	for (uint32_t i = 0; i < s->table->num; i++)
 		mem_free_aligned(s->table->path[i].count);
 	mem_free(s->table);
+	mem_free(s->steer);
 	mem_free(s);
 }
 

@@ -16,6 +16,7 @@
 
 struct schedule;
 struct probing;
+struct steer;
 
 /* struct path_counters - of a path, over all its generations, one for each worker: that worker: rw,
  * control: r relaxed. */
@@ -58,6 +59,7 @@ struct path {
 	uint8_t priority;    /* smaller is used first */
 	bool usable;         /* packets may be sent */
 	bool active;         /* they are: it is among the table's first ones */
+	bool steered;        /* usable, and some are by a rule: behind the active ones */
 };
 
 /* PATH_STRIDE - of a path of weight 1: a datagram's length times it, and a worker's sum of these,
@@ -67,11 +69,14 @@ struct path {
 /* PATH_BUCKETS - flows are told apart by so many values of their hash. */
 #define PATH_BUCKETS 256
 
-/* struct path_table - the paths of a set: active ones first, then by id. */
+/* struct path_table - the paths of a set: active ones first, then those that rules name, then by
+ * id. */
 struct path_table {
 	const struct schedule *spread; /* NULL: all packets go by the first; none if not active */
 	uint8_t *buckets; /* flow: PATH_BUCKETS indices of active paths, behind path[]; else NULL */
+	const struct steer *steer; /* NULL: no packet is steered */
 	uint32_t num, num_active;
+	uint32_t num_used; /* active ones, and those that rules name */
 	enum path_schedule schedule;
 	struct rcu_head rcu;
 	struct path path[];
@@ -87,6 +92,7 @@ struct path_set {
 	struct list_node children; /* control: pairs that messages about paths may go by, best
 				    * first */
 	struct probing *probing;   /* control: NULL, no path is probed */
+	struct steer *steer;       /* the table's. control: rw */
 	struct rcu_head rcu;
 };
 
@@ -114,6 +120,11 @@ MUST_USE enum err path_set_weigh(struct path_set *s, struct rcu_queue *q,
 /* path_watch - each worker reports the next packet of payload that it sends by the path
  * (DP_EVENT_BUSY), once. Control thread. */
 void path_watch(const struct path *p, uint32_t num_workers) NONNULL(1);
+
+/* path_set_steer - rules from now on, which pass to the set; NULL: none. Errors: NOMEM: nothing
+ * changed. Control thread. */
+MUST_USE enum err path_set_steer(struct path_set *s, struct rcu_queue *q, struct steer *steer)
+	NONNULL(1, 2);
 
 /* path_set_move - other addresses for the first path, of which nothing is known: even if they are
  * the same. Errors: NOMEM. Control thread. */
@@ -163,7 +174,7 @@ static inline uint32_t path_mtu(const struct path *p, uint64_t now_ns)
  * again if there is none. Never 0. */
 static inline uint32_t path_num_used(const struct path_table *t)
 {
-	return likely(t->num_active <= 1) ? 1 : t->num_active;
+	return likely(t->num_used <= 1) ? 1 : t->num_used;
 }
 
 /* path_in_doubt - the MTU of a path that packets leave by may be less than path_mtu(). Worker. */

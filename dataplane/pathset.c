@@ -3,6 +3,9 @@
 #include "dataplane/probing.h"
 #include "dataplane/workers.h"
 
+#include "base/alloc.h"
+#include "dataplane/steer.h"
+
 static struct path_set *set_of(const struct dataplane *dp, uint32_t set)
 {
 	return slots_get(dp->pathsets, set);
@@ -101,6 +104,39 @@ enum err dataplane_path_schedule(struct dataplane *dp, uint32_t set, enum path_s
 	return path_set_schedule(s, &dp->retired, schedule);
 }
 
+/* count_steered - workers look at rules while there are any. */
+static void count_steered(struct dataplane *dp, int more)
+{
+	for (uint32_t i = 0; i < dp->num_workers; i++)
+		__atomic_fetch_add(&dp->workers[i]->num_steered, (uint32_t)more, __ATOMIC_RELAXED);
+}
+
+enum err dataplane_path_rules(struct dataplane *dp, uint32_t set, const struct path_rule *rules,
+			      uint32_t num)
+{
+	struct path_set *s = set_of(dp, set);
+	struct steer *steer = NULL;
+	enum err e;
+
+	if (!s)
+		return ERR_NOT_FOUND;
+	if (!steer_valid(rules, num))
+		return ERR_INVAL;
+	const bool before = s->steer != NULL;
+
+	if (num)
+		steer = steer_new(rules, num);
+	if (num && !steer)
+		return ERR_NOMEM;
+	e = path_set_steer(s, &dp->retired, steer);
+	if (e != ERR_OK) {
+		mem_free(steer);
+		return e;
+	}
+	count_steered(dp, (num != 0) - before);
+	return ERR_OK;
+}
+
 /* ---- a set ------------------------------------------------------------------------------------
  */
 
@@ -157,5 +193,7 @@ void dataplane_pathset_remove(struct dataplane *dp, uint32_t set)
 		return;
 	assert(s->num_refs == 0);
 	probing_free(s->probing);
+	if (s->steer)
+		count_steered(dp, -1);
 	path_set_retire(s, &dp->retired);
 }

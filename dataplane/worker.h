@@ -107,6 +107,7 @@ struct worker {
 	struct allowance alert;  /* reports that a latched flow's packet was another's */
 	struct timers timers;
 	struct timer hold_timer, reasm_timer, dummy_timer, order_timer;
+	uint32_t num_steered;               /* path sets with rules. atomic; control: rw */
 	uint32_t num_orders;                /* SAs that are resequenced. atomic; control: rw */
 	uint32_t num_waiting;               /* packets that wait for ones with smaller numbers */
 	uint32_t max_waiting;               /* constant */

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "dataplane/passes.h"
+#include "dataplane/steer.h"
 
 /* struct probe_message - by which SA and path, and its bytes. */
 struct probe_message {
@@ -104,7 +105,7 @@ static struct packet *make(struct worker *w, const struct probe_message *m)
 	memcpy(p->data, m->bytes, m->len);
 	p->len = m->len;
 	p->sa = sa;
-	p->flow = m->path;
+	p->flow = (uint32_t)m->path << STEER_SHIFT;
 	p->flags |= PACKET_F_PROBE;
 	return p;
 }
