@@ -173,6 +173,73 @@ void ike_child_alone(struct ike_engine *e, uint64_t child, uint32_t worker, uint
  * without, who began it makes it anew. */
 void ike_addresses_changed(struct ike_engine *e, uint64_t now_ns) NONNULL(1);
 
+/* ---- several paths (docs/multiple-interfaces.md) -----------------------------------------------
+ */
+
+/* enum ike_path_act - what is done about paths. */
+enum ike_path_act {
+	IKE_PATH_ADD,      /* one more, which is validated and waits by its priority */
+	IKE_PATH_REMOVE,   /* it goes, at once */
+	IKE_PATH_SOFT,     /* traffic moves there when it is usable; the others stay and wait */
+	IKE_PATH_HARD,     /* the same; those that had it are gone */
+	IKE_PATH_SCHEDULE, /* other priority, weight, policy */
+	IKE_PATH_QUERY,    /* ask how the peer sees them: the answer is logged */
+};
+
+/* enum ike_path_policy - how what is sent is spread over the usable paths of the smallest priority.
+ */
+enum ike_path_policy {
+	IKE_PATHS_FAILOVER = 0,
+	IKE_PATHS_FLOW = 1,
+	IKE_PATHS_SPRAY = 2,
+	IKE_PATHS_DUPLICATE = 3,
+	IKE_PATHS_AS_BEFORE = 255,
+};
+
+/* struct ike_path_op - one operation. The path is that with the number `id`; with 0 the one whose
+ * own address is addr.local.addr (ADD: a new one always; SOFT, HARD: a new one if there is none;
+ * SCHEDULE, QUERY without an address: all). addr: local is needed; what is not said of remote,
+ * ports and encapsulation is as IKE goes now. */
+struct ike_path_op {
+	enum ike_path_act act;
+	uint16_t id;
+	struct path_addr addr;
+	uint16_t port; /* outer port of the data path */
+	bool nat;      /* a translator stands before this host there */
+	bool dry;      /* say what would be, and do nothing */
+	uint8_t priority;
+	uint16_t weight; /* 0: 1 */
+	enum ike_path_policy policy;
+	uint32_t idle_ms, dead_ms; /* 0: as the data path does */
+};
+
+/* ike_path - num (1 to 8) operations, all of them or none, on each IKE SA that matches; with
+ * `child` or `child_id` in sel SOFT and HARD are about these children alone. This side's table is
+ * changed at once and changed back if the peer refuses; what came of it is told by
+ * IKE_ACTION_PATH_NEWS. *out_num is how many IKE SAs; *out_id (or NULL) the last new path's number,
+ * on the last of them. Errors: NOT_FOUND (no such IKE SA, path, or child), UNSUPPORTED (the peer
+ * cannot do it), PERM (the peer decides), LIMIT (too many paths), INVAL (an address that cannot
+ * be), NOMEM. Where some of several IKE SAs fail, the first error is returned only if all do. */
+MUST_USE enum err ike_path(struct ike_engine *e, uint32_t *out_num, uint16_t *out_id,
+			   const struct ike_select *sel, const struct ike_path_op *ops,
+			   uint32_t num, uint64_t now_ns) NONNULL(1, 2, 4, 5);
+
+/* ike_path_usable - the data path of a peer (as in actions) says that a path is usable or not;
+ * seen: where the peer's end is seen, which is believed of a usable one only; NULL: as it was. */
+void ike_path_usable(struct ike_engine *e, uint64_t peer, uint16_t id, bool usable,
+		     const struct endpoint *seen, uint64_t now_ns) NONNULL(1);
+
+/* struct ike_path_top - the last sequence number that a child sent by a path. */
+struct ike_path_top {
+	uint64_t child, seq;
+};
+
+/* ike_path_drained - nothing is sent by a path any more, since `ms`: tell the peer. Errors:
+ * NOT_FOUND, LIMIT, NOMEM. */
+MUST_USE enum err ike_path_drained(struct ike_engine *e, uint64_t peer, uint16_t id, uint32_t ms,
+				   const struct ike_path_top *tops, uint32_t num, uint64_t now_ns)
+	NONNULL(1);
+
 /* ike_child_failed - an IKE_ACTION_CHILD_ADD could not be carried out. */
 void ike_child_failed(struct ike_engine *e, uint64_t child, enum err why, uint64_t now_ns)
 	NONNULL(1);
@@ -364,6 +431,11 @@ enum ike_action_kind {
 	IKE_ACTION_CHILD_ADD,      /* install the pair (child_add) */
 	IKE_ACTION_CHILD_ACTIVATE, /* send on it from now on */
 	IKE_ACTION_CHILD_REMOVE,   /* child, half */
+	IKE_ACTION_PATH_PUT,       /* a path of the peer's is new, or other (say, path, port) */
+	IKE_ACTION_PATH_TAKE,      /* it is gone; never the only one (say.id) */
+	IKE_ACTION_PATH_SCHEDULE,  /* how packets are spread over them (say.policy) */
+	IKE_ACTION_PATH_NEWS,      /* say.news */
+	IKE_ACTION_CHILD_PATH,     /* child goes by path say.id while it is usable; 0: as all */
 	IKE_ACTION_ADDRESS_ADD,    /* address: the peer lends it to this host */
 	IKE_ACTION_ADDRESS_REMOVE, /* address: as often as it was added */
 	IKE_ACTION_ASK,
@@ -385,18 +457,41 @@ struct ike_child_add {
 	struct child_params params; /* group and pathset are left 0 for the caller */
 };
 
+/* enum ike_path_news - what the owner may want to know. */
+enum ike_path_news {
+	IKE_PATH_DONE,     /* the peer did what was asked, or would (dry) */
+	IKE_PATH_REFUSED,  /* or did not: status, and this side's table is as it was */
+	IKE_PATH_PROPOSED, /* the peer may be reached at path.remote, too */
+	IKE_PATH_LEFT, /* the peer sends nothing by it any more, since ms; bytes: for each SPI by
+			* which we receive (4 bytes) the last sequence number (8) */
+};
+
+/* struct ike_path_say - what an action is about a path. */
+struct ike_path_say {
+	uint16_t id;
+	uint16_t weight;
+	uint8_t priority;
+	uint8_t policy; /* enum ike_path_policy */
+	bool usable;    /* else it is to be validated: no payload goes by it */
+	bool nat;       /* the peer's end is behind a translator: it is not sent to first */
+	uint8_t news;   /* enum ike_path_news */
+	uint16_t status;
+	uint32_t ms, idle_ms, dead_ms;
+};
+
 /* struct ike_action - borrowed until the next ike_action_next(). */
 struct ike_action {
 	enum ike_action_kind kind;
 	uint16_t port;
-	struct path_addr path;  /* SEND, PATHSET_* */
-	struct bytes bytes;     /* SEND: IKE header on, without the non-ESP marker */
-	bool raw;               /* SEND: a NAT keepalive, to be sent as it is */
-	uint64_t peer;          /* PATHSET_* */
-	uint64_t child;         /* CHILD_ACTIVATE, CHILD_REMOVE */
-	enum child_half half;   /* CHILD_REMOVE */
-	struct ip_addr address; /* ADDRESS_* */
-	const char *conn;       /* ADDRESS_*: the connection that it is for */
+	struct path_addr path;   /* SEND, PATHSET_*, PATH_PUT, PATH_NEWS */
+	struct bytes bytes;      /* SEND: IKE header on, without the non-ESP marker; PATH_NEWS */
+	bool raw;                /* SEND: a NAT keepalive, to be sent as it is */
+	uint64_t peer;           /* PATHSET_*, PATH_* */
+	uint64_t child;          /* CHILD_ACTIVATE, CHILD_REMOVE, CHILD_PATH */
+	struct ike_path_say say; /* PATH_*, CHILD_PATH */
+	enum child_half half;    /* CHILD_REMOVE */
+	struct ip_addr address;  /* ADDRESS_* */
+	const char *conn;        /* ADDRESS_*: the connection that it is for */
 	const struct ike_child_add *child_add;
 	const struct ike_ask *ask;
 	const struct ike_event *event;
@@ -434,6 +529,14 @@ struct ike_child_info {
 	uint64_t installed_ns, rekey_ns, expire_ns;
 };
 
+/* struct ike_path_info - one path of an IKE SA. */
+struct ike_path_info {
+	uint16_t id, weight;
+	uint8_t priority;
+	bool usable, active; /* this side may send by it; it does */
+	struct path_addr addr;
+};
+
 /* struct ike_sa_info - one IKE SA. */
 struct ike_sa_info {
 	uint32_t unique;
@@ -447,8 +550,11 @@ struct ike_sa_info {
 	const char *proposal; /* "AES_GCM_16-256/PRF_HMAC_SHA2_256/CURVE_25519" or "" */
 	uint64_t established_ns, rekey_ns;
 	bool nat_local, nat_remote;
-	bool paths;         /* several paths are agreed on (docs/multiple-interfaces.md) */
-	bool paths_decides; /* and this side decides about them */
+	bool paths;             /* several paths are agreed on (docs/multiple-interfaces.md) */
+	bool paths_decides;     /* and this side decides about them */
+	uint8_t path_policy;    /* enum ike_path_policy */
+	uint32_t num_path_list; /* 0 without agreement */
+	struct ike_path_info path_list[8];
 	const struct ip_addr *vips, *dns; /* addresses lent to this host, name servers there */
 	uint32_t num_vips, num_dns;
 	struct ike_child_info *children;

@@ -239,6 +239,12 @@ void actions_run(struct engine *e)
 		case IKE_ACTION_CHILD_REMOVE:
 			child_remove(e, a.child, a.half);
 			break;
+		case IKE_ACTION_PATH_PUT: /* nothing is offered as yet: ike_env.max_paths */
+		case IKE_ACTION_PATH_TAKE:
+		case IKE_ACTION_PATH_SCHEDULE:
+		case IKE_ACTION_PATH_NEWS:
+		case IKE_ACTION_CHILD_PATH:
+			break;
 		case IKE_ACTION_ADDRESS_ADD:
 			vips_add(e, a.conn, &a.address);
 			break;

@@ -27,15 +27,17 @@ struct ike_child {
 	struct ike_peer *peer;
 	enum child_state state;
 	enum sa_mode mode;
-	uint32_t worker; /* that it is for, and 1 more; 0 = all */
-	bool in, out;    /* halves that the data path has */
-	bool active;     /* we send on it */
-	bool redundant;  /* lost a collision, or was refused: its end is no news */
-	bool confirmed;  /* the peer is known to have it: it was used, or another request came */
-	bool siblings;   /* it is one of several (sibling.h) */
-	bool no_more;    /* shared: the peer has refused a sibling of it */
-	bool spi_kept;   /* the data path never took the inbound SPI: it is given back at the end */
-	uint8_t cells;   /* actions promised and not used */
+	uint32_t worker;                /* that it is for, and 1 more; 0 = all */
+	uint16_t path;                  /* that it is tied to; 0 = it goes as all do */
+	uint16_t path_next, path_saved; /* while operations are looked at (mif_plan.c) */
+	bool in, out;                   /* halves that the data path has */
+	bool active;                    /* we send on it */
+	bool redundant;                 /* lost a collision, or was refused: its end is no news */
+	bool confirmed; /* the peer is known to have it: it was used, or another request came */
+	bool siblings;  /* it is one of several (sibling.h) */
+	bool no_more;   /* shared: the peer has refused a sibling of it */
+	bool spi_kept;  /* the data path never took the inbound SPI: it is given back at the end */
+	uint8_t cells;  /* actions promised and not used */
 	uint32_t spi_in, spi_out;
 	struct sa_chosen chosen;
 	char proposal[SA_TEXT_MAX];

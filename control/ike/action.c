@@ -212,11 +212,16 @@ static void describe(struct ike_engine *e, const struct action_cell *c, struct i
 				   .path = c->path,
 				   .bytes = bytes_of(c->bytes, c->len),
 				   .raw = c->raw,
+				   .say = c->say,
 				   .half = c->half};
 	switch (c->kind) {
 	case IKE_ACTION_PATHSET_ADD:
 	case IKE_ACTION_PATHSET_MOVE:
 	case IKE_ACTION_PATHSET_REMOVE:
+	case IKE_ACTION_PATH_PUT:
+	case IKE_ACTION_PATH_TAKE:
+	case IKE_ACTION_PATH_SCHEDULE:
+	case IKE_ACTION_PATH_NEWS:
 		out->peer = c->id;
 		break;
 	case IKE_ACTION_CHILD_ADD:
@@ -225,6 +230,7 @@ static void describe(struct ike_engine *e, const struct action_cell *c, struct i
 		break;
 	case IKE_ACTION_CHILD_ACTIVATE:
 	case IKE_ACTION_CHILD_REMOVE:
+	case IKE_ACTION_CHILD_PATH:
 		out->child = c->id;
 		break;
 	case IKE_ACTION_ADDRESS_ADD:

@@ -24,6 +24,7 @@ struct action_cell {
 	struct path_addr path; /* ADDRESS_*: the address is path.local.addr */
 	uint8_t *bytes;        /* SEND */
 	size_t len;
+	struct ike_path_say say;
 	struct conf *conf; /* ADDRESS_*: keeps conn alive */
 	const char *conn;
 	struct action_child *child; /* CHILD_ADD */

@@ -8,6 +8,7 @@
 #include "control/child/work.h"
 #include "control/ike/handlers.h"
 #include "control/ike/methods.h"
+#include "control/ike/mif.h"
 #include "control/ike/task.h"
 
 /* PEER_LINES_PER_S - lines that a peer can cause at will. */
@@ -510,6 +511,7 @@ void auth_established(struct step *s)
 
 	sa->origin = sa->path.remote.addr;
 	sa->confirmed = true;
+	mif_begin(sa);
 	sa_established(sa, s->now_ns);
 	action_event(sa, IKE_EVENT_IKE_UP, NULL, IKE_REASON_NONE, sa->request,
 		     "established with %s (%s), %s",

@@ -74,6 +74,11 @@ MUST_USE enum err informational_error(struct step *s);
 MUST_USE enum err liveness_start(struct step *s);
 MUST_USE enum err liveness_response(struct step *s);
 
+/* mif_ask.c, mif_request.c (docs/multiple-interfaces.md 5) */
+MUST_USE enum err mif_start(struct step *s);
+MUST_USE enum err mif_request(struct step *s);
+MUST_USE enum err mif_response(struct step *s);
+
 /* mobike_exchange.c (RFC 4555 3.5 to 3.8) */
 MUST_USE enum err mobike_update_start(struct step *s);
 MUST_USE enum err mobike_update_request(struct step *s);

@@ -6,6 +6,7 @@
 #include "control/auth/dn.h"
 #include "control/child/child.h"
 #include "control/ike/core.h"
+#include "control/ike/mif_plan.h"
 #include "control/ike/task.h"
 
 static enum ike_sa_state state_of(const struct ike_sa *sa)
@@ -68,6 +69,25 @@ static uint32_t count_children(const struct ike_sa *sa)
 	return num;
 }
 
+static void show_paths(struct ike_sa_info *info, const struct ike_sa *sa)
+{
+	const struct sa_paths *t = &sa->mif.paths;
+
+	if (!sa->mif.on)
+		return;
+	info->path_policy = t->policy;
+	info->num_path_list = t->num;
+	for (uint8_t i = 0; i < t->num; i++)
+		info->path_list[i] = (struct ike_path_info){
+			.id = t->list[i].id,
+			.weight = t->list[i].weight,
+			.priority = t->list[i].priority,
+			.usable = t->list[i].usable,
+			.active = paths_active(t, &t->list[i]),
+			.addr = t->list[i].addr,
+		};
+}
+
 static void show(const struct ike_sa *sa, void (*fn)(void *ctx, const struct ike_sa_info *sa),
 		 void *ctx)
 {
@@ -98,6 +118,7 @@ static void show(const struct ike_sa *sa, void (*fn)(void *ctx, const struct ike
 		.children = children,
 	};
 
+	show_paths(&info, sa);
 	list_for_each (n, &sa->children) {
 		const struct ike_child *c = list_entry(n, struct ike_child, node);
 

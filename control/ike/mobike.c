@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "control/child/child.h"
 #include "control/ike/lifetime.h"
+#include "control/ike/mif.h"
 #include "control/ike/move.h"
 #include "control/ike/request.h"
 #include "control/ike/task.h"
@@ -58,7 +59,7 @@ void mobike_ours(const struct ike_sa *sa, struct mobike_addrs *out)
 			out->list[out->num++] = list[i];
 }
 
-static bool is_ours(const struct ike_sa *sa, const struct ip_addr *a)
+bool mobike_is_ours(const struct ike_sa *sa, const struct ip_addr *a)
 {
 	struct ip_addr list[HOST_ADDRS_MAX];
 	uint32_t num = host_addrs(sa, list);
@@ -162,7 +163,7 @@ bool mobike_detour(struct ike_sa *sa, struct sa_target *out, uint32_t tries)
 
 	if (tries == 0)
 		m->wandered = false;
-	if (!m->on || tries < DETOUR_TRIES || sa->state < SA_ESTABLISHED ||
+	if (!m->on || mif_rules(sa) || tries < DETOUR_TRIES || sa->state < SA_ESTABLISHED ||
 	    !mobike_candidate(sa, &out->path))
 		return false;
 	out->port = sa->port;
@@ -183,6 +184,7 @@ void mobike_heard(struct ike_sa *sa, const struct ike_header *h, const struct ik
 
 	sa_probe_heard(sa, &dg->path, dg->bytes.len);
 	if (!(h->flags & IKE_FLAG_RESPONSE) || !sa->mobike.initiator || !sa->mobike.wandered ||
+	    sa->out.x.kind == TASK_MIF || /* it is about to have other paths */
 	    path_same_addrs(&path, &sa->path) || !knows(sa, &path.remote.addr))
 		return;
 	sa->mobike.wandered = false;
@@ -194,7 +196,7 @@ void mobike_heard(struct ike_sa *sa, const struct ike_header *h, const struct ik
 
 static void tell_peer(struct ike_sa *sa)
 {
-	if (task_need(sa, TASK_MOBIKE_UPDATE, 0) == ERR_NOMEM)
+	if (mif_first(sa) && task_need(sa, TASK_MOBIKE_UPDATE, 0) == ERR_NOMEM)
 		LOG(WARN, IKE, sa->conn->name, "out of memory: the peer is not told of a move");
 }
 
@@ -254,8 +256,9 @@ enum task_kind mobike_question(const struct ike_sa *sa)
 {
 	const struct sa_mobike *m = &sa->mobike;
 
-	return m->on && m->initiator && sa->nat_local && !m->has_seen_as ? TASK_MOBIKE_UPDATE
-									 : TASK_LIVENESS;
+	return m->on && m->initiator && !mif_rules(sa) && sa->nat_local && !m->has_seen_as
+		       ? TASK_MOBIKE_UPDATE
+		       : TASK_LIVENESS;
 }
 
 enum err mobike_detect(struct step *s)
@@ -349,11 +352,13 @@ static void follow_mobike(struct ike_sa *sa, uint64_t now_ns)
 	bool there = !source_for(sa, &local, &sa->path.remote.addr), moved = false;
 
 	m->refusals = 0;
-	if (there && ip_addr_equal(&local, &sa->path.local.addr))
+	if (mif_rules(sa)) /* who has paths is asked which of them are left */
+		m->lost = false;
+	else if (there && ip_addr_equal(&local, &sa->path.local.addr))
 		m->lost = false;
 	else if (m->initiator && mobike_candidate(sa, &path))
 		mobike_go(sa, &path, now_ns);
-	else if (!m->initiator && there && (moved = !is_ours(sa, &sa->path.local.addr)))
+	else if (!m->initiator && there && (moved = !mobike_is_ours(sa, &sa->path.local.addr)))
 		leave(sa, &local, now_ns);
 	else if (!there)
 		no_path(sa);
@@ -417,7 +422,7 @@ static void follow_fixed(struct ike_sa *sa, uint64_t now_ns)
 	char text[IP_TEXT_MAX];
 	struct ip_addr local;
 
-	if (is_ours(sa, &sa->path.local.addr)) {
+	if (mobike_is_ours(sa, &sa->path.local.addr)) {
 		sa->mobike.lost = false;
 		return;
 	}

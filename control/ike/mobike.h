@@ -43,6 +43,9 @@ bool mobike_candidate(struct ike_sa *sa, struct path_addr *out) NONNULL(1, 2);
 /* mobike_ours - the addresses that the peer may be told of beside the one in use. */
 void mobike_ours(const struct ike_sa *sa, struct mobike_addrs *out) NONNULL(1, 2);
 
+/* mobike_is_ours - it is an address of this host. */
+bool mobike_is_ours(const struct ike_sa *sa, const struct ip_addr *a) NONNULL(1, 2);
+
 /* mobike_question - what asks whether the peer lives: behind a NAT whose mapping is not known yet
  * it is also told where we are, so that a mapping that changed before is mended (3.8). */
 enum task_kind mobike_question(const struct ike_sa *sa) NONNULL(1);

@@ -2,6 +2,7 @@
 /* mobike_exchange.c - the exchanges of MOBIKE (RFC 4555 3.5 to 3.7). */
 #include "control/child/claims.h"
 #include "control/ike/handlers.h"
+#include "control/ike/mif.h"
 #include "control/ike/mobike.h"
 #include "control/ike/move.h"
 #include "control/ike/task.h"
@@ -51,6 +52,10 @@ enum err mobike_update_start(struct step *s)
 
 	if (!sa->mobike.on || !sa->mobike.initiator)
 		return ERR_OK;
+	if (!mif_first(sa)) { /* it goes by another path by now: that one is known */
+		sa->mobike.pending = sa->mobike.esp_waits = false;
+		return ERR_OK;
+	}
 	sa->mobike.restart = false;
 	step_request(s, INFORMATIONAL);
 	wire_notify_build(&s->b, NOTIFY_UPDATE_SA_ADDRESSES, bytes_of(NULL, 0));
@@ -173,7 +178,8 @@ enum err mobike_update_request(struct step *s)
 		return informational_request(s);
 	if (mobike_translated(s->msg, &s->dg->path))
 		return refuse(s, NOTIFY_UNEXPECTED_NAT_DETECTED);
-	if (!acceptable(&s->dg->path) || claims_stay(sa, &s->dg->path.remote.addr))
+	if (!mif_first(sa) || !acceptable(&s->dg->path) ||
+	    claims_stay(sa, &s->dg->path.remote.addr))
 		return refuse(s, NOTIFY_UNACCEPTABLE_ADDRESSES);
 	e = nat_detect(s->e->crypto, &found, s->msg, &s->dg->path);
 	if (!e)
@@ -215,7 +221,8 @@ enum err mobike_addrs_response(struct step *s)
  */
 static bool has_left(const struct ike_sa *sa, const struct path_addr *path)
 {
-	return sa->mobike.initiator && !ip_addr_equal(&sa->path.remote.addr, &path->remote.addr) &&
+	return sa->mobike.initiator && !mif_rules(sa) &&
+	       !ip_addr_equal(&sa->path.remote.addr, &path->remote.addr) &&
 	       mobike_addr_usable(&path->remote.addr) &&
 	       !mobike_addrs_have(&sa->mobike.peers, &sa->path.remote.addr);
 }

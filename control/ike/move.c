@@ -2,6 +2,7 @@
 #include "control/ike/move.h"
 
 #include "control/child/claims.h"
+#include "control/ike/mif.h"
 #include "control/ike/task.h"
 #include "control/ike/window.h"
 
@@ -29,13 +30,15 @@ enum err sa_move_children(struct ike_sa *sa)
 
 	if (!sa->peer || !sa->peer->added)
 		return ERR_OK;
+	if (mif_rules(sa))
+		return mif_moved(sa);
 	if (actions_promise(&sa->e->actions, 1))
 		return ERR_NOMEM;
 	c = action_simple(&sa->e->actions, IKE_ACTION_PATHSET_MOVE, sa->peer->id);
 	c->path = sa->path;
 	c->path.encap = (uint8_t)sa_esp_encap(sa);
 	c->port = sa->port;
-	return ERR_OK;
+	return mif_moved(sa);
 }
 
 void sa_move(struct ike_sa *sa, const struct path_addr *path, uint16_t port)
@@ -43,6 +46,10 @@ void sa_move(struct ike_sa *sa, const struct path_addr *path, uint16_t port)
 	const struct path_addr old = sa->path;
 	const uint16_t old_port = sa->port;
 
+	if (!mif_first(sa)) { /* IKE goes by another path by now */
+		mif_first_moved(sa, path, port);
+		return;
+	}
 	sa->path = *path;
 	sa->port = port;
 	if (!sa_move_children(sa))
@@ -87,8 +94,8 @@ enum err sa_probe_begin(struct ike_sa *sa, const struct path_addr *path, uint16_
 void sa_probe(struct ike_sa *sa, const struct path_addr *path, uint16_t port, size_t len,
 	      uint64_t now_ns)
 {
-	if (!sa->nat_remote || sa->state != SA_ESTABLISHED || path_same_remote(&sa->path, path) ||
-	    claims_stay(sa, &path->remote.addr))
+	if (mif_rules(sa) || !sa->nat_remote || sa->state != SA_ESTABLISHED ||
+	    path_same_remote(&sa->path, path) || claims_stay(sa, &path->remote.addr))
 		return;
 	if (probing_there(sa, path)) {
 		sa_probe_heard(sa, path, len);

@@ -11,6 +11,7 @@
 #include "control/ike/candidates.h"
 #include "control/ike/halfopen.h"
 #include "control/ike/lifetime.h"
+#include "control/ike/mif.h"
 #include "control/ike/rekey_work.h"
 #include "control/ike/step.h"
 #include "control/ike/task.h"
@@ -90,6 +91,7 @@ void sa_free(struct ike_sa *sa)
 	assert(list_empty(&sa->children));
 	list_remove(&sa->node);
 	sa_handshake_free(sa);
+	mif_end(sa);
 	ike_aead_free(sa->seal);
 	ike_aead_free(sa->open);
 	ike_keys_fini(&sa->keys);
@@ -303,4 +305,5 @@ void peer_ready(struct ike_sa *sa)
 	c->path = sa->path;
 	c->path.encap = (uint8_t)sa_esp_encap(sa);
 	c->port = sa->port;
+	mif_announce(sa);
 }

@@ -55,6 +55,7 @@ enum task_kind {
 	TASK_MOBIKE_UPDATE,  /* tell the peer where we are and where it is to be reached */
 	TASK_MOBIKE_ADDRS,   /* tell the peer what other addresses there are */
 	TASK_MOBIKE_CHECK,   /* does the peer answer from where it may be now? */
+	TASK_MIF,            /* operations on paths */
 	TASK_TELL,           /* tell the responder that its AUTH was wrong, which ends the SA */
 	TASK_PEER_CHILD_NEW, /* exchanges that the peer begins: only as exchange.kind */
 	TASK_PEER_CHILD_REKEY,
@@ -232,10 +233,41 @@ struct sa_mobike {
 	struct mobike_addrs peers;
 };
 
+/* struct sa_path - one path of an IKE SA. */
+struct sa_path {
+	uint16_t id, weight;
+	uint8_t priority;
+	bool usable; /* the peer has answered from there */
+	bool nat;    /* its end is behind a translator */
+	uint16_t port;
+	struct path_addr addr; /* with the ports of IKE; encap is ESP's */
+	struct mif_liveness liveness;
+};
+
+/* struct sa_paths - all of them, by number. */
+struct sa_paths {
+	struct sa_path list[MIF_PATHS_MAX];
+	uint8_t num;
+	uint8_t policy;   /* enum mif_policy */
+	uint16_t last_id; /* the largest that there ever was */
+};
+
 /* struct sa_mif - an IKE SA's share of several paths (mif.h). */
 struct sa_mif {
-	bool on;      /* both sides can do it, and are let */
-	bool decides; /* this side says which paths there are */
+	bool on;            /* both sides can do it, and are let */
+	bool decides;       /* this side says which paths there are */
+	bool asked;         /* `before` is from before what the peer is asked for now */
+	bool all_done;      /* and all of that was done here at once */
+	uint16_t ike;       /* the path that IKE goes by; 0: one that is gone */
+	uint16_t last;      /* transaction of ours */
+	uint16_t last_in;   /* the newest one of the peer's */
+	uint8_t digest[16]; /* of its last message with operations */
+	uint8_t *done;      /* what came of them: results, each behind its length */
+	size_t done_len;
+	struct list_node ops; /* of ours, to be sent or under way */
+	struct sa_paths paths, before;
+	uint16_t gone[MIF_PATHS_MAX]; /* paths that the peer took away since `before` */
+	uint8_t num_gone;
 	struct mif_supported peer;
 };
 

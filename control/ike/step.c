@@ -72,6 +72,8 @@ uint64_t step_bits(const struct ike_msg *msg)
 	    wire_notify_find(&n, msg, NOTIFY_ADDITIONAL_IP6_ADDRESS) ||
 	    wire_notify_find(&n, msg, NOTIFY_NO_ADDITIONAL_ADDRESSES))
 		bits |= HAS_ADDRESSES;
+	if (wire_notify_find(&n, msg, NOTIFY_MIF_OP))
+		bits |= HAS_MIF_OP;
 	for (uint32_t i = 0; i < msg->num; i++) {
 		struct wire_delete d;
 

@@ -27,6 +27,7 @@ enum trigger {
 #define HAS_AUTH_FAILED (UINT64_C(1) << 5) /* N(AUTHENTICATION_FAILED) */
 #define HAS_UPDATE_SA   (UINT64_C(1) << 6) /* N(UPDATE_SA_ADDRESSES) */
 #define HAS_ADDRESSES   (UINT64_C(1) << 7) /* N(ADDITIONAL_*_ADDRESS), N(NO_ADDITIONAL_ADDRESSES) */
+#define HAS_MIF_OP      (UINT64_C(1) << 8) /* N(MIF_OP) */
 
 /* struct failure - why a step failed, and what the peer is to hear. */
 struct failure {

@@ -233,6 +233,17 @@ static const struct transition table[] = {
 	{SA_ESTABLISHED, ON_RESPONSE, INFORMATIONAL, TASK_MOBIKE_CHECK, 0, ANYTHING,
 	 mobike_check_response, SA_ESTABLISHED, 0, "if it does, move the SA and its children"},
 
+	/*
+	 *   HDR, SK {N(MIF_OP), ...}  -->               (docs/multiple-interfaces.md 5)
+	 *                                <--  HDR, SK {N(MIF_RESULT), ...}
+	 */
+	{SA_ESTABLISHED, ON_START, 0, TASK_MIF, 0, 0, mif_start, SA_ESTABLISHED, 0,
+	 "say which paths there are"},
+	{SA_ESTABLISHED, ON_REQUEST, INFORMATIONAL, TASK_NONE, HAS_MIF_OP, ANYTHING, mif_request,
+	 SA_ESTABLISHED, 0, "do what may be done, and say what was"},
+	{SA_ESTABLISHED, ON_RESPONSE, INFORMATIONAL, TASK_MIF, 0, ANYTHING, mif_response,
+	 SA_ESTABLISHED, 0, "keep what the peer did, take back what it did not"},
+
 	{SA_ESTABLISHED, ON_REQUEST, INFORMATIONAL, TASK_NONE, 0, ANYTHING, informational_request,
 	 SA_ESTABLISHED, 0, "we are alive"},
 	{SA_ESTABLISHED, ON_RESPONSE, INFORMATIONAL, TASK_CHILD_DELETE, 0, ANYTHING,

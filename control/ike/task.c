@@ -66,7 +66,7 @@ static unsigned urgency(enum task_kind k)
 {
 	if (k == TASK_TELL || k == TASK_IKE_DELETE)
 		return 0;
-	if (k == TASK_MOBIKE_UPDATE || k == TASK_MOBIKE_CHECK)
+	if (k == TASK_MOBIKE_UPDATE || k == TASK_MOBIKE_CHECK || k == TASK_MIF)
 		return 1;
 	return k == TASK_CHILD_DELETE ? 2 : 3;
 }
@@ -83,6 +83,8 @@ static uint64_t begins_at(const struct ike_sa *sa, const struct task *t)
 		return t->not_before_ns;
 	if (t->kind == TASK_IKE_REKEY &&
 	    sa->in.busy) /* a Child SA of the peer's is being decided */
+		return TIME_NEVER;
+	if (t->kind == TASK_MIF && sa->mobike.pending) /* path 1 is being moved */
 		return TIME_NEVER;
 	if (t->kind != TASK_CHILD_REKEY && t->kind != TASK_CHILD_SIBLING)
 		return 0;

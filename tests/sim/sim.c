@@ -332,6 +332,107 @@ static struct sim_peer *peer_by_id(struct sim_node *n, uint64_t id)
 	return NULL;
 }
 
+/* The usable path of the smallest priority, of equals the first; NULL: packets go nowhere. */
+static const struct sim_path *best_path(const struct sim_peer *peer)
+{
+	const struct sim_path *best = NULL;
+
+	for (uint32_t i = 0; i < peer->num_paths; i++) {
+		const struct sim_path *p = &peer->paths[i];
+
+		if (p->usable && (!best || p->priority < best->priority ||
+				  (p->priority == best->priority && p->id < best->id)))
+			best = p;
+	}
+	return best;
+}
+
+static struct sim_path *path_by_id(struct sim_peer *peer, uint16_t id)
+{
+	for (uint32_t i = 0; i < peer->num_paths; i++)
+		if (peer->paths[i].id == id)
+			return &peer->paths[i];
+	return NULL;
+}
+
+static void paths_changed(struct sim_peer *peer)
+{
+	const struct sim_path *best = best_path(peer);
+
+	if (best)
+		peer->path = best->addr;
+}
+
+static void path_put(struct sim_peer *peer, const struct ike_action *a)
+{
+	struct sim_path *p = path_by_id(peer, a->say.id);
+
+	if (!p) {
+		assert(peer->num_paths < ARRAY_LEN(peer->paths) && a->say.id);
+		p = &peer->paths[peer->num_paths++];
+	}
+	assert(a->say.weight);
+	*p = (struct sim_path){.id = a->say.id,
+			       .weight = a->say.weight,
+			       .priority = a->say.priority,
+			       .usable = a->say.usable,
+			       .addr = a->path};
+	paths_changed(peer);
+}
+
+static void path_take(struct sim_node *n, struct sim_peer *peer, uint16_t id)
+{
+	struct sim_path *p = path_by_id(peer, id);
+
+	assert(p && peer->num_paths > 1); /* what is taken is there, and not the only one */
+	*p = peer->paths[--peer->num_paths];
+	for (uint32_t i = 0; i < n->num_pairs; i++) /* children were untied, or will be at once */
+		if (n->pairs[i].peer == peer->id && n->pairs[i].path == id)
+			n->pairs[i].path = 0;
+	paths_changed(peer);
+}
+
+static void change_paths(struct sim_node *n, const struct ike_action *a)
+{
+	struct sim_peer *peer = peer_by_id(n, a->peer);
+
+	assert(peer); /* a path is of a set that is there */
+	if (a->kind == IKE_ACTION_PATH_PUT)
+		path_put(peer, a);
+	else if (a->kind == IKE_ACTION_PATH_TAKE)
+		path_take(n, peer, a->say.id);
+	else
+		peer->policy = a->say.policy;
+}
+
+static void take_news(struct sim_node *n, const struct ike_action *a)
+{
+	n->last_status = a->say.status;
+	switch ((enum ike_path_news)a->say.news) {
+	case IKE_PATH_DONE:
+		n->done++;
+		break;
+	case IKE_PATH_REFUSED:
+		n->refused++;
+		break;
+	case IKE_PATH_PROPOSED:
+		n->proposed++;
+		n->last_proposed = a->path;
+		break;
+	case IKE_PATH_LEFT:
+		n->left++;
+		assert(a->bytes.len <= sizeof(n->last_left));
+		memcpy(n->last_left, a->bytes.p, a->bytes.len);
+		n->last_left_len = a->bytes.len;
+		break;
+	}
+}
+
+struct sim_path *sim_path_find(struct sim *s, unsigned side, uint16_t id)
+{
+	return s->n[side].num_peers ? path_by_id(&s->n[side].peers[0], id) : NULL;
+}
+
 static void child_add(struct sim_node *n, const struct ike_child_add *add)
 {
 	const struct child_params *p = &add->params;
@@ -419,22 +520,24 @@ static bool is_outbound(const struct sim_node *n, const struct sim_pair *p)
 static void send_on(struct sim *s, unsigned from, struct sim_pair *p)
 {
 	struct sim_node *n = &s->n[from];
-	const struct sim_peer *peer = peer_by_id(n, p->peer);
+	struct sim_peer *peer = peer_by_id(n, p->peer);
+	const struct sim_path *tied = p->path ? path_by_id(peer, p->path) : NULL;
+	const struct path_addr *by = tied && tied->usable ? &tied->addr : &peer->path;
 	struct sim_fly f = {.kind = SIM_PACKET,
 			    .to = !from,
-			    .path = seen(s, from, &peer->path),
+			    .path = seen(s, from, by),
 			    .spi = p->spi_out,
 			    .number = ++p->sent};
 	uint64_t due[LINE_COPIES];
 	uint32_t copies = 0;
 
 	n->sent_packets++;
-	if (!passes(s, from, &peer->path)) {
+	if (!best_path(peer) || !passes(s, from, by)) {
 		n->lost_packets++;
 		return;
 	}
 	if (s->num_links)
-		copies = by_wire(s, from, &peer->path, SIM_PACKET_LEN, due);
+		copies = by_wire(s, from, by, SIM_PACKET_LEN, due);
 	else
 		due[copies++] = s->now_ns + delay(s);
 	n->lost_packets += !copies;
@@ -514,6 +617,36 @@ static void receive_packet(struct sim *s, const struct sim_fly *f)
 	p->used = true;
 	ike_child_used(n->e, p->id, s->now_ns);
 	sim_settle(s, f->to);
+}
+
+/* The other side's path with the same number, if packets pass both ways between these addresses. */
+static bool is_answered(struct sim *s, unsigned side, const struct sim_path *p)
+{
+	const struct path_addr back = seen(s, side, &p->addr);
+	struct sim_node *other = &s->n[!side];
+
+	for (uint32_t i = 0; i < other->num_peers; i++)
+		if (path_by_id(&other->peers[i], p->id))
+			return passes(s, side, &p->addr) && has(other, &back.local.addr) &&
+			       passes(s, !side, &back) && has(&s->n[side], &p->addr.local.addr);
+	return false;
+}
+
+void sim_probe(struct sim *s)
+{
+	for (unsigned side = 0; side < 2; side++) {
+		struct sim_node *n = &s->n[side];
+
+		for (uint32_t i = 0; i < n->num_peers; i++) {
+			const struct sim_peer peer = n->peers[i];
+
+			for (uint32_t k = 0; k < peer.num_paths; k++)
+				ike_path_usable(n->e, peer.id, peer.paths[k].id,
+						is_answered(s, side, &peer.paths[k]), NULL,
+						s->now_ns);
+		}
+		sim_settle(s, side);
+	}
 }
 
 /* ---- asks and events ---------------------------------------------------------------------------
@@ -629,13 +762,17 @@ static void act(struct sim *s, unsigned side, const struct ike_action *a)
 		break;
 	case IKE_ACTION_PATHSET_ADD:
 		assert(!peer_by_id(n, a->peer));
-		n->peers[n->num_peers++] =
-			(struct sim_peer){.id = a->peer, .live = true, .path = a->path};
+		n->peers[n->num_peers++] = (struct sim_peer){.id = a->peer,
+							     .live = true,
+							     .path = a->path,
+							     .num_paths = 1,
+							     .paths[0] = {1, 1, 0, true, a->path}};
 		break;
 	case IKE_ACTION_PATHSET_MOVE:
 		peer = peer_by_id(n, a->peer);
 		assert(peer);
-		peer->path = a->path;
+		assert(peer->num_paths == 1 && peer->paths[0].id == 1);
+		peer->path = peer->paths[0].addr = a->path;
 		n->moves++;
 		break;
 	case IKE_ACTION_PATHSET_REMOVE:
@@ -652,6 +789,19 @@ static void act(struct sim *s, unsigned side, const struct ike_action *a)
 		break;
 	case IKE_ACTION_CHILD_REMOVE:
 		child_remove(n, a->child, a->half);
+		break;
+	case IKE_ACTION_PATH_PUT:
+	case IKE_ACTION_PATH_TAKE:
+	case IKE_ACTION_PATH_SCHEDULE:
+		change_paths(n, a);
+		break;
+	case IKE_ACTION_PATH_NEWS:
+		take_news(n, a);
+		break;
+	case IKE_ACTION_CHILD_PATH:
+		p = pair_by_id(n, a->child);
+		assert(p);
+		p->path = a->say.id;
 		break;
 	case IKE_ACTION_ADDRESS_ADD:
 		assert(n->num_addresses < ARRAY_LEN(n->addresses));
@@ -871,7 +1021,7 @@ static bool make_node(struct sim *s, unsigned i, uint64_t seed, const struct sim
 			      .local_addrs = local_addrs,
 			      .num_workers = opt->workers[i],
 			      .max_paths = opt->paths[i] ? opt->paths[i] : MIF_PATHS_MAX,
-			      .path_caps = MIF_CAP_TUNNEL | MIF_CAP_TRANSPORT,
+			      .path_caps = MIF_CAP_TUNNEL | MIF_CAP_TRANSPORT | MIF_CAP_BULK,
 			      .ctx = n};
 
 	n->sim = s;

@@ -39,13 +39,25 @@ struct sim_pair {
 	struct replay *window;
 	uint8_t *accepted;
 	size_t accepted_len;
+	uint16_t path; /* that it is tied to */
+};
+
+/* struct sim_path - one path of a set. */
+struct sim_path {
+	uint16_t id, weight;
+	uint8_t priority;
+	bool usable;
+	struct path_addr addr;
 };
 
 /* struct sim_peer - a path set as the data path has it. */
 struct sim_peer {
 	uint64_t id;
 	bool live;
-	struct path_addr path;
+	struct path_addr path; /* by which packets go that are tied to none */
+	struct sim_path paths[8];
+	uint32_t num_paths;
+	uint8_t policy;
 	uint64_t moved_ns; /* last report that it sends from elsewhere */
 };
 
@@ -92,9 +104,14 @@ struct sim_node {
 	uint64_t sent_packets, lost_packets, got_packets;
 	struct ip_addr addrs[SIM_MAX_ADDRS]; /* those it has now, the preferred one first */
 	uint32_t num_addrs;
-	uint32_t moves; /* PATHSET_MOVE */
-	bool deaf;      /* test: nothing reaches it */
-	bool mute;      /* test: it sends no packets */
+	uint32_t moves;                         /* PATHSET_MOVE */
+	uint32_t done, refused, proposed, left; /* news of paths */
+	uint16_t last_status;
+	struct path_addr last_proposed;
+	uint8_t last_left[256]; /* SPIs and last sequence numbers */
+	size_t last_left_len;
+	bool deaf; /* test: nothing reaches it */
+	bool mute; /* test: it sends no packets */
 };
 
 /* struct sim_fly - something that happens later. */
@@ -247,6 +264,13 @@ bool sim_same(struct sim *s, char why[static 200]);
  */
 uint32_t sim_num_pairs(const struct sim *s, unsigned side);
 uint32_t sim_num_sas(struct sim *s, unsigned side);
+
+/* sim_path_find - a path as a side's data path has it, of the only peer that it has; NULL: none. */
+struct sim_path *sim_path_find(struct sim *s, unsigned side, uint16_t id);
+
+/* sim_probe - what the data paths find out within a round trip: every path that both sides have and
+ * that lets packets through both ways is usable, others are not; the engines are told. */
+void sim_probe(struct sim *s);
 
 /* sim_clean - side holds no pair, no path set, no SPI. */
 bool sim_clean(const struct sim *s, unsigned side);

@@ -91,10 +91,12 @@ enum err mif_result_parse(struct mif_result *out, struct bytes data)
 
 void mif_result_build(struct ike_builder *b, const struct mif_result *r)
 {
-	struct writer *w;
-
 	wire_notify_build(b, NOTIFY_MIF_RESULT, bytes_of(NULL, 0));
-	w = &b->w;
+	mif_result_write(&b->w, r);
+}
+
+void mif_result_write(struct writer *w, const struct mif_result *r)
+{
 	writer_u16(w, r->transaction);
 	writer_u16(w, r->status);
 	writer_u16(w, r->path);

@@ -211,5 +211,8 @@ struct mif_result {
 MUST_USE enum err mif_result_parse(struct mif_result *out, struct bytes data) NONNULL(1);
 void mif_result_build(struct ike_builder *b, const struct mif_result *r) NONNULL(1, 2);
 
+/* mif_result_write - the same without a payload around it: what mif_result_parse() reads. */
+void mif_result_write(struct writer *w, const struct mif_result *r) NONNULL(1, 2);
+
 /* mif_status_name - for people; "?" for others. */
 const char *mif_status_name(uint16_t status);
