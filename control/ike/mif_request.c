@@ -7,6 +7,7 @@
 #include "control/ike/mif.h"
 #include "control/ike/mif_plan.h"
 #include "control/ike/mobike.h"
+#include "control/ike/move.h"
 
 /* RESULTS_MAX - bytes of all results of a message, with their lengths. */
 #define RESULTS_MAX (MIF_OPS_MAX * 10 + 4 * MIF_SPIS_MAX)
@@ -132,6 +133,16 @@ static void describe(struct step *s, const struct mif_op *asked, const struct sa
 	mif_op_build(&s->b, &op);
 }
 
+/* The peer has been there: a long answer may go there, too (S57). */
+static bool is_proven(const struct ike_sa *sa, const struct path_addr *path)
+{
+	for (uint8_t i = 0; i < sa->mif.paths.num; i++)
+		if (sa->mif.paths.list[i].usable &&
+		    path_same_remote(&sa->mif.paths.list[i].addr, path))
+			return true;
+	return path_same_remote(&sa->path, path);
+}
+
 /* Paths are told of once in a message: by the first question about them. */
 static void answer_query(struct step *s)
 {
@@ -140,6 +151,8 @@ static void answer_query(struct step *s)
 	struct mif_op op;
 	uint32_t at = 0;
 
+	if (!is_proven(s->sa, &s->dg->path))
+		return;
 	while (mif_next(&data, s->msg, NOTIFY_MIF_OP, &at)) {
 		if (mif_op_parse(&op, data) || op.op != MIF_QUERY || op.refused)
 			continue;

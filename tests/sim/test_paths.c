@@ -4,12 +4,35 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "control/ike/mif_plan.h"
 #include "tests/sim/forge.h"
 #include "tests/tap/tap.h"
 
 #define A 0
 #define B 1
+
+/* The allocation that fails, counted from now; 0: none does. */
+static unsigned fails_at;
+
+static void *failing_realloc(void *ctx, void *p, size_t size)
+{
+	(void)ctx;
+	if (size && fails_at && --fails_at == 0)
+		return NULL;
+	if (size)
+		return realloc(p, size);
+	free(p);
+	return NULL;
+}
+
+/* Before anything is allocated. */
+__attribute__((constructor)) static void may_fail(void)
+{
+	static const struct alloc_ops ops = {.realloc = failing_realloc};
+
+	alloc_set_ops(&ops);
+}
 
 static const struct sim_wire calm = {.jitter_ns = NS_PER_MS, .ask_ns = NS_PER_MS};
 static const struct sim_wire rough = {
@@ -431,8 +454,10 @@ static void test_M10_the_follower(void)
 /* struct answer - what came back for operations that were made by hand. */
 struct answer {
 	unsigned from;
-	struct forge_msg m;
+	bool elsewhere; /* they are sent from where nobody was before */
 	bool got;
+	size_t asked_len, len;
+	struct forge_msg m;
 };
 
 static bool see_answer(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx)
@@ -441,6 +466,7 @@ static bool see_answer(struct sim *s, unsigned from, uint8_t *bytes, size_t *len
 
 	if (from == a->from && bytes[18] == INFORMATIONAL && bytes[19] & IKE_FLAG_RESPONSE)
 		a->got = forge_open(s, &a->m, from, bytes, *len);
+	a->len = *len;
 	return true;
 }
 
@@ -463,6 +489,7 @@ static void say(struct sim *s, unsigned from, struct answer *a, const struct mif
 		uint32_t num)
 {
 	static uint8_t bodies[8][2048], out[16384];
+	struct path_addr from_there;
 	struct ike_payload p[8];
 	size_t len;
 
@@ -477,13 +504,16 @@ static void say(struct sim *s, unsigned from, struct answer *a, const struct mif
 		CU_ASSERT_EQUAL_FATAL(writer_finish(&w, &b), ERR_OK);
 		p[i] = (struct ike_payload){.type = PAYLOAD_NOTIFY, .body = b};
 	}
-	*a = (struct answer){.from = !from};
 	s->tap = see_answer;
 	s->tap_ctx = a;
 	len = forge_bare(s, NET(from), INFORMATIONAL, 0, NET(!from)->in.x.next_id, p, num, out,
 			 sizeof(out));
 	CU_ASSERT_FATAL(len > 0);
-	sim_inject(s, !from, out, len);
+	from_there = NET(!from)->path;
+	if (a->elsewhere)
+		from_there.remote.addr = ip_addr_v4((const uint8_t[]){203, 0, 113, 99});
+	*a = (struct answer){.from = !from, .elsewhere = a->elsewhere, .asked_len = len};
+	sim_deliver(s, !from, &from_there, out, len);
 	s->tap = NULL;
 	CU_ASSERT_TRUE(a->got);
 }
@@ -491,7 +521,7 @@ static void say(struct sim *s, unsigned from, struct answer *a, const struct mif
 static uint16_t status_of(struct sim *s, unsigned from, const struct mif_op *op)
 {
 	struct mif_result r = {.status = 1};
-	struct answer a;
+	struct answer a = {.elsewhere = false};
 
 	say(s, from, &a, op, 1);
 	CU_ASSERT_TRUE(result_of(&a, 0, &r));
@@ -584,7 +614,7 @@ static void test_query(void)
 {
 	const struct mif_op query = {.op = MIF_QUERY, .transaction = 50};
 	struct sim *s = up();
-	struct answer a;
+	struct answer a = {.elsewhere = false};
 	unsigned told = 0;
 
 	CU_ASSERT_EQUAL(add(s, A, 1, NULL), ERR_OK);
@@ -612,6 +642,27 @@ static void test_query(void)
 		CU_ASSERT_TRUE(ip_addr_equal(&op.peers.at.addr, &b));
 	}
 	CU_ASSERT_EQUAL(told, 2);
+	sim_free(s);
+}
+
+/* Where the peer has not been it is not told of paths: somebody may have sent its question from a
+ * victim's address. */
+static void test_S57_long_answers(void)
+{
+	struct mif_op query = {.op = MIF_QUERY, .transaction = 50};
+	struct answer a = {.elsewhere = true};
+	struct sim *s = up();
+
+	for (unsigned i = 0; i < 7; i++) {
+		CU_ASSERT_EQUAL(add(s, A, 2, NULL), ERR_OK);
+		after(s, NS_PER_S);
+	}
+	say(s, A, &a, &query, 1);
+	CU_ASSERT_TRUE(a.len <= 3 * a.asked_len);
+	a.elsewhere = false;
+	query.transaction++;
+	say(s, A, &a, &query, 1);
+	CU_ASSERT_TRUE(a.len > 3 * a.asked_len);
 	sim_free(s);
 }
 
@@ -710,7 +761,7 @@ static void test_M13_only_of_this_ike_sa(void)
 			 .remote = {.addr = sim_addr(B, 0), .port = 500}}};
 	struct mif_op op = {.op = MIF_SOFT, .path = 2, .transaction = 60, .has = MIF_HAS_SELECTOR};
 	struct mif_result r = {.status = 1};
-	struct answer a;
+	struct answer a = {.elsewhere = false};
 	uint8_t spis[8];
 
 	CU_ASSERT_EQUAL(ike_initiate(s->n[A].e, &p, s->now_ns), ERR_OK);
@@ -883,6 +934,33 @@ static void test_stale(void)
 	sim_free(s);
 }
 
+/* Whatever allocation fails on either side, both have the same paths when memory is there again. */
+static void test_short_of_memory(void)
+{
+	unsigned failed = 0;
+
+	for (unsigned i = 1; i <= 60; i++) {
+		struct sim *s = up_with_two();
+		const struct ike_path_op ops[] = {{.act = IKE_PATH_ADD, .addr = between(A, 2)},
+						  {.act = IKE_PATH_HARD, .id = 2}};
+
+		fails_at = i;
+		(void)!path_ops(s, A, NULL, ops, 2, NULL);
+		(void)!act_on(s, A, "two", IKE_PATH_SOFT, 2);
+		after(s, 5 * NS_PER_S);
+		failed += fails_at == 0;
+		fails_at = 0;
+		CU_ASSERT_EQUAL(act_on(s, A, NULL, IKE_PATH_QUERY, 0),
+				ERR_OK); /* what waits goes on */
+		after(s, 20 * NS_PER_S);
+		CU_ASSERT_TRUE(list_empty(&NET(A)->mif.ops));
+		expect_same(s);
+		CU_ASSERT_EQUAL(s->n[A].ike_down + s->n[B].ike_down, 0);
+		sim_free(s);
+	}
+	CU_ASSERT_TRUE(failed > 30);
+}
+
 /* Last numbers of SAs that the two have, and of no others. */
 static void test_drained(void)
 {
@@ -1041,6 +1119,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_M10_the_follower),
 	TAP_TEST(test_M10_refusals),
 	TAP_TEST(test_query),
+	TAP_TEST(test_S57_long_answers),
 	TAP_TEST(test_M5_one_child),
 	TAP_TEST(test_M5_by_traffic),
 	TAP_TEST(test_M13_only_of_this_ike_sa),
@@ -1049,6 +1128,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_dry),
 	TAP_TEST(test_M10_done_once),
 	TAP_TEST(test_stale),
+	TAP_TEST(test_short_of_memory),
 	TAP_TEST(test_drained),
 	TAP_TEST(test_mobike_does_not_interfere),
 	TAP_TEST(test_M10_seeds),
