@@ -200,9 +200,19 @@ static void tell_peer(struct ike_sa *sa)
 		LOG(WARN, IKE, sa->conn->name, "out of memory: the peer is not told of a move");
 }
 
+void mobike_keep(struct ike_sa *sa, const struct ip_addr *left)
+{
+	struct mobike_addrs *peers = &sa->mobike.peers;
+
+	for (uint32_t i = 0; sa->mobike.initiator && i < peers->num; i++)
+		if (ip_addr_equal(&peers->list[i], &sa->path.remote.addr))
+			peers->list[i] = *left;
+}
+
 void mobike_go(struct ike_sa *sa, const struct path_addr *path, uint64_t now_ns)
 {
 	struct sa_mobike *m = &sa->mobike;
+	const struct ip_addr left = sa->path.remote.addr;
 	char from[IP_TEXT_MAX], to[ENDPOINT_TEXT_MAX];
 
 	m->esp_waits |= !ip_addr_equal(&sa->path.remote.addr, &path->remote.addr);
@@ -210,6 +220,7 @@ void mobike_go(struct ike_sa *sa, const struct path_addr *path, uint64_t now_ns)
 	m->lost = false;
 	m->restart = true;
 	sa->path = *path;
+	mobike_keep(sa, &left);
 	LOG(INFO, IKE, sa->conn->name, "[%u] goes from %s to %s now", sa->unique,
 	    ip_addr_text(from, &path->local.addr), endpoint_text(to, &path->remote));
 	if (!m->esp_waits && sa_move_children(sa))

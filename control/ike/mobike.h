@@ -28,6 +28,12 @@ void mobike_heard(struct ike_sa *sa, const struct ike_header *h, const struct ik
  * has yet to answer from there (3.5); the peer is told. */
 void mobike_go(struct ike_sa *sa, const struct path_addr *path, uint64_t now_ns) NONNULL(1, 2);
 
+/* mobike_keep - the peer is no longer talked to at `left`, but at sa->path: what it told is which
+ * addresses it has beside the one in use (RFC 4555 3.4), and that is another one now. It stays one
+ * to be found at until the peer tells anew. For who decides about addresses; else nothing happens.
+ */
+void mobike_keep(struct ike_sa *sa, const struct ip_addr *left) NONNULL(1, 2);
+
 /* mobike_moved - the peer knows where we are. mobike_greet - the next of a few messages after that,
  * which only give it room to ask. */
 void mobike_moved(struct ike_sa *sa, uint64_t now_ns) NONNULL(1);

@@ -3,6 +3,7 @@
 
 #include "control/child/claims.h"
 #include "control/ike/mif.h"
+#include "control/ike/mobike.h"
 #include "control/ike/task.h"
 #include "control/ike/window.h"
 
@@ -52,8 +53,10 @@ void sa_move(struct ike_sa *sa, const struct path_addr *path, uint16_t port)
 	}
 	sa->path = *path;
 	sa->port = port;
-	if (!sa_move_children(sa))
+	if (!sa_move_children(sa)) {
+		mobike_keep(sa, &old.remote.addr);
 		return;
+	}
 	sa->path = old;
 	sa->port = old_port;
 }

@@ -180,6 +180,27 @@ static void test_black_hole(void)
 	sim_free(s);
 }
 
+/* A goes from one wire to another and back, never with two addresses and sometimes with none. The
+ * addresses that it finds B at are those that B has told, and the one that it was at before. */
+static void test_M4_there_and_back(void)
+{
+	struct sim *s = with_wires(1, "delay 5ms");
+
+	up(s);
+	for (unsigned i = 1; i < 9; i++) {
+		if (i & 4)
+			have(s, A, 0, 0);
+		sim_run(s, s->now_ns + NS_PER_S / 5);
+		have(s, A, 1u << (i & 1), i & 1);
+		sim_run(s, s->now_ns + 5 * NS_PER_S);
+		CU_ASSERT_PTR_EQUAL(wire_of(s, A), &s->links[i & 1]);
+		CU_ASSERT_PTR_EQUAL(wire_of(s, B), &s->links[i & 1]);
+		CU_ASSERT_TRUE(flows(s));
+	}
+	CU_ASSERT_EQUAL(s->n[A].ike_down + s->n[B].ike_down, 0);
+	sim_free(s);
+}
+
 /* The translator of a wire forgets what it had mapped: B learns the new port by what comes from it.
  */
 static void test_rebinding(void)
@@ -373,7 +394,8 @@ static void test_M14_seeds(void)
 
 static const struct tap_test tests[] = {
 	TAP_TEST(test_a_wire_of_its_own), TAP_TEST(test_no_wire_across), TAP_TEST(test_black_hole),
-	TAP_TEST(test_rebinding),         TAP_TEST(test_M11_copies),     TAP_TEST(test_M14_seeds),
+	TAP_TEST(test_M4_there_and_back), TAP_TEST(test_rebinding),      TAP_TEST(test_M11_copies),
+	TAP_TEST(test_M14_seeds),
 };
 
 TAP_MAIN("sim/wires", tests)
