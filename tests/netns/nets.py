@@ -207,8 +207,10 @@ class Stream:
         target = other(source)
         addresses = ends[source][index], ends[target][index]
         tag = f"{source}-{port}"
-        self.receiver = pair.host(target).spawn(f"stream-receive-{tag}",
-                                                *stream.command("receive", addresses[1], port))
+        self.arrivals_path = pair.host(target).path(f"arrivals-{tag}")
+        self.receiver = pair.host(target).spawn(
+            f"stream-receive-{tag}",
+            *stream.command("receive", addresses[1], port, self.arrivals_path))
         self.sender_host = pair.host(source)
         self.command = stream.command("send", *addresses, port, rate, size)
         self.tag = tag
@@ -228,6 +230,10 @@ class Stream:
         result = {**stream.result_of(self.sender), **stream.result_of(self.receiver)}
         assert result["sent"] > 0, "the stream sent nothing"
         return result
+
+    def arrivals(self):
+        """Of a stream that has ended: [(number, sent, came)], the times as time.time_ns() has them."""
+        return stream.arrivals(self.arrivals_path)
 
 
 def wait_until_ready(process):

@@ -5,10 +5,12 @@ capture of everything that goes by it."""
 import json
 import os
 import signal
+from dataclasses import replace
 
 import stream
 from capture import Capture, assert_protected
 from lab import Lab, wait_for
+from netlink import Netlink
 from nets import INNER, Two, other, translate, wait_until_ready
 from wire import Wire
 
@@ -34,18 +36,15 @@ def behind(n):
 class Path:
     """One of them: number 1, 2, 3."""
 
-    def __init__(self, scene, n, orders, rate, nat):
-        self.scene, self.n, self.nat = scene, n, None
+    def __init__(self, scene, n, orders, rate, nat, versions):
+        self.scene, self.n, self.nat, self.versions = scene, n, None, versions
         self.device = f"path{n}"
-        left4, right4 = PATHS4[n - 1]
-        left6, right6 = PATHS6[n - 1]
-        near = (scene.left, self.device, [f"{left4}/24", f"{left6}/64"])
-        if nat:
-            near = self._translator(left4)
-        far = (scene.right, self.device, [f"{right4}/24"] + ([] if nat else [f"{right6}/64"]))
-        self.wire = Wire(scene.lab, str(n), near, far, orders, seed=n)
+        left4, self.right4 = PATHS4[n - 1]
         self.left4 = behind(n)[0] if nat else left4
-        self.right4 = right4
+        near = self._translator(left4) if nat else \
+            (scene.left, self.device, self.addresses("left"))
+        self.wire = Wire(scene.lab, str(n), near,
+                         (scene.right, self.device, self.addresses("right")), orders, seed=n)
         if nat:
             # What nobody asked for is dropped without a word, as such a device does.
             translate(self.nat, "masquerade random",
@@ -82,15 +81,26 @@ class Path:
     def addresses(self, side):
         """Of the host on this path, with their lengths."""
         index = 0 if side == "left" else 1
-        if self.nat:
-            return [f"{self.left4 if side == 'left' else self.right4}/24"]
-        return [f"{PATHS4[self.n - 1][index]}/24", f"{PATHS6[self.n - 1][index]}/64"]
+        four = [f"{self.left4 if side == 'left' else self.right4}/24"]
+        six = [f"{PATHS6[self.n - 1][index]}/64"]
+        return (four if 4 in self.versions else []) + (six if 6 in self.versions else [])
 
     def leave(self, side="left"):
         """The host's interface is down and without addresses, as after a network manager."""
         host = self.scene.host(side)
         host.run("ip", "link", "set", self.device, "down")
         host.run("ip", "address", "flush", "dev", self.device)
+
+    def lose(self, side="left"):
+        """Its addresses alone go; returns when (time.time_ns()) they were gone."""
+        return [self.scene.netlink(side).delete(self.device, address)
+                for address in self.addresses(side)][-1]
+
+    def gain(self, side="left"):
+        """They come; returns when they could be used. Not behind a translator, where that wants a
+        route as well."""
+        return [self.scene.netlink(side).add(self.device, address)
+                for address in self.addresses(side)][-1]
 
     def join(self, side="left"):
         """It is up, and has them again."""
@@ -103,17 +113,21 @@ class Path:
 
 class Paths(Two):
     """left and right joined by `count` paths. orders: of all wires, or a list; rates: of tbf, a list;
-    nat: numbers of the paths with a translator on the left host's side. Without sides there is no
-    daemon."""
+    nat: numbers of the paths with a translator on the left host's side, which are IPv4 only.
+    Without sides there is no daemon."""
 
     def __init__(self, name, left=None, right=None, count=2, orders="", rates=(), nat=(),
-                 captures=True, start=True):
-        self.lab, self.peers, self.captures = Lab(name), {}, {}
-        self.sides = {"left": left, "right": right}
+                 versions=(4, 6), captures=True, start=True):
+        self.lab, self.peers, self.captures, self.netlinks = Lab(name), {}, {}, {}
+        # Whatever address leads to the other one is the one to go from.
+        self.sides = {name: side and replace(side, connection={"local_addrs": "%any",
+                                                               **side.connection})
+                      for name, side in (("left", left), ("right", right))}
         try:
             self.left, self.right = self.lab.host("left"), self.lab.host("right")
             self.paths = [Path(self, n, orders if isinstance(orders, str) else orders[n - 1],
-                               rates[n - 1] if rates else None, n in nat)
+                               rates[n - 1] if rates else None, n in nat,
+                               (4,) if n in nat else versions)
                           for n in range(1, count + 1)]
             first = self.paths[0]
             self.outers = {"left": (first.left4, first.right4),
@@ -132,6 +146,11 @@ class Paths(Two):
     def path(self, n):
         return self.paths[n - 1]
 
+    def netlink(self, side):
+        if side not in self.netlinks:
+            self.netlinks[side] = Netlink(self.host(side))
+        return self.netlinks[side]
+
     def _capture(self):
         """At both ends of each wire: what a wire loses was still sent."""
         for path in self.paths:
@@ -148,14 +167,16 @@ class Paths(Two):
 
 
 class Download:
-    """A TCP connection from one side's inner address to the other's, which sends: by hash."""
+    """A TCP connection from one side's inner address to the other's, which sends: by hash. ends:
+    other addresses, of who fetches and who serves; wrapper: words in front of both programs."""
 
-    def __init__(self, scene, to="left", port=9100, rate=None, version=4):
-        index = 0 if version == 4 else 1
-        here, there = INNER[to][index], INNER[other(to)][index]
+    def __init__(self, scene, to="left", port=9100, rate=None, ends=None, wrapper=()):
+        here, there = ends or (INNER[to][0], INNER[other(to)][0])
         program = os.path.join(os.path.dirname(stream.__file__), "download.py")
-        python = ["/usr/bin/python3", "-B", program]
-        self.server = scene.host(other(to)).spawn(f"serve-{port}", *python, "serve", there, port,
+        python = [*wrapper, "/usr/bin/python3", "-B", program]
+        # MPTCP's further paths go to other addresses.
+        at = "0.0.0.0" if wrapper else there
+        self.server = scene.host(other(to)).spawn(f"serve-{port}", *python, "serve", at, port,
                                                   *([rate] if rate else []))
         wait_until_ready(self.server)
         self.client = scene.host(to).spawn(f"fetch-{port}", *python, "fetch", here, there, port)

@@ -4,7 +4,8 @@
 
 usage: stream.py send SOURCE TARGET PORT RATE SIZE [COUNT]
                                          (until SIGTERM or so many; prints the number sent)
-       stream.py receive ADDRESS PORT    (until SIGTERM; prints JSON)
+       stream.py receive ADDRESS PORT [FILE]
+                                         (until SIGTERM; prints JSON; FILE: what came, one by one)
 
 Both ends are on one machine, so that what took how long is known: each datagram says when it was
 sent, and the kernel when it came.
@@ -23,6 +24,7 @@ SO_RCVBUFFORCE = 33
 SO_TIMESTAMPNS = 35
 HEAD = struct.Struct("!QQ")  # the number, and when it was sent (ns)
 STAMP = struct.Struct("=qq")
+ARRIVAL = struct.Struct("=QQQ")  # number, sent, came (time.time_ns())
 
 
 def command(*words):
@@ -33,6 +35,12 @@ def command(*words):
 def result_of(process):
     """What an ended one has printed."""
     return json.loads(process.log().splitlines()[-1])
+
+
+def arrivals(path):
+    """What a receiver has written: [(number, sent, came)] in the order in which it came."""
+    with open(path, "rb") as file:
+        return list(ARRIVAL.iter_unpack(file.read()))
 
 
 def family(address):
@@ -80,8 +88,10 @@ class Books:
         self.seen, self.repeated, self.reordered, self.highest = set(), 0, 0, -1
         self.first_sent = self.last_came = None
         self.gap, self.gap_before, self.slowest = 0, None, 0
+        self.arrivals = []
 
     def note(self, number, sent, came):
+        self.arrivals.append((number, sent, came))
         self.slowest = max(self.slowest, came - sent)
         if number in self.seen:
             self.repeated += 1
@@ -96,6 +106,11 @@ class Books:
             self.gap, self.gap_before = came - self.last_came, number
         self.last_came = came
 
+    def write(self, path):
+        with open(path, "wb") as file:
+            for arrival in self.arrivals:
+                file.write(ARRIVAL.pack(*arrival))
+
     def result(self):
         took = (self.last_came - self.first_sent) / 1e6 if self.seen else 0
         return {"received": len(self.seen), "repeated": self.repeated,
@@ -104,7 +119,7 @@ class Books:
                 "gap_before": self.gap_before, "slowest_ms": self.slowest / 1e6, "took_ms": took}
 
 
-def receive(address, port):
+def receive(address, port, path):
     sock = socket.socket(family(address), socket.SOCK_DGRAM)
     # Beyond the machine's limit, so that a slow receiver loses nothing by itself.
     sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)
@@ -119,6 +134,8 @@ def receive(address, port):
             continue
         seconds, ns = STAMP.unpack(ancillary[0][2][:STAMP.size])
         books.note(*HEAD.unpack(data[:HEAD.size]), seconds * 10 ** 9 + ns)
+    if path:
+        books.write(path)
     print(json.dumps(books.result()))
 
 
@@ -142,4 +159,4 @@ if __name__ == "__main__":
         send(sys.argv[2], sys.argv[3], int(sys.argv[4]), float(sys.argv[5]), int(sys.argv[6]),
              int(sys.argv[7]) if len(sys.argv) > 7 else None)
     else:
-        receive(sys.argv[2], int(sys.argv[3]))
+        receive(sys.argv[2], int(sys.argv[3]), sys.argv[4] if len(sys.argv) > 4 else None)

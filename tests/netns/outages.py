@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How long nothing arrives when a path is gone before there is another one, and when one swallows
+everything in silence: printed for Latchkey, charon and the kernel's MPTCP, and asserted what holds
+whatever the machine does."""
+
+import os
+import statistics
+import time
+from dataclasses import replace
+
+import mptcp
+from handover import check_streams, gone_to
+from lab import wait_for
+from nets import INNER, Stream, story
+from paths import PATHS4, Download, Paths
+from scenarios import PAIRINGS, both_up, ours
+
+ROUNDS = int(os.environ.get("HANDOVER_ROUNDS", "6"))
+WITHOUT = 0.2  # seconds that a host has no address
+CALM = 0.4
+ASKS = {"connection": {"dpd_delay": "1s"}}
+
+
+def again(arrivals, at):
+    """Milliseconds from a moment to the first datagram that came behind it."""
+    return next(came - at for _, _, came in arrivals if came > at) / 1e6
+
+
+def in_words(times):
+    times = sorted(times)
+    return f"median {statistics.median(times):.0f} ms, worst {times[-1]:.0f} ms of {len(times)}"
+
+
+def name_of(scene):
+    return "-".join(scene.sides[side].kind for side in ("left", "right"))
+
+
+def change_hard(scene, old, new):
+    """The address of one path is gone before that of the other is there; returns when it was."""
+    scene.path(old).lose()
+    time.sleep(WITHOUT)
+    there = scene.path(new).gain()
+    gone_to(scene, new)
+    time.sleep(CALM)
+    return there
+
+
+def hard(left, right):
+    """The same IKE SA and keys, and payload again in both directions, each time."""
+    def test():
+        with Paths(f"hard-{left.kind}-{right.kind}", left, right, orders="delay 10ms",
+                   versions=(4,)) as scene:
+            scene.path(2).lose()
+            both_up(scene)
+            before = {side: scene.peers[side].ike_spis() for side in ours(scene)}
+            streams = {side: Stream(scene, side, port=9000 + i).start()
+                       for i, side in enumerate(("left", "right"))}
+            time.sleep(CALM)
+            moments = [change_hard(scene, 1 + n % 2, 2 - n % 2) for n in range(ROUNDS)]
+            results = {side: stream.stop() for side, stream in streams.items()}
+            check_streams(results)
+            for side, stream in streams.items():
+                times = [again(stream.arrivals(), at) for at in moments]
+                story(f"{name_of(scene)}: hard handover, 20 ms of round trip: from {side} again "
+                      f"after {in_words(times)}")
+            for side, spis in before.items():
+                assert scene.peers[side].ike_spis() == spis, f"{side} has another IKE SA now"
+            scene.audit({1: 100, 2: 100})
+    return test
+
+
+def silent(left, right):
+    """The path that carries everything swallows it. Today the liveness check finds that out."""
+    def test():
+        with Paths(f"silent-{left.kind}-{right.kind}", replace(left, **ASKS), replace(right, **ASKS),
+                   orders="delay 10ms", versions=(4,)) as scene:
+            both_up(scene)
+            stream = Stream(scene, "left", rate=500).start()
+            time.sleep(CALM)
+            at = time.time_ns()
+            scene.path(1).wire.black_hole()
+            gone_to(scene, 2)
+            wait_for(lambda: scene.left.ping(INNER["right"][0], INNER["left"][0], count=1, wait=1,
+                                             check=False), "traffic to go on")
+            result = stream.stop()
+            check_streams({"left": result})
+            story(f"{name_of(scene)}: black hole: on the other path after "
+                  f"{again(stream.arrivals(), at + 50_000_000) + 50:.0f} ms")
+            assert scene.path(1).wire.counts()["left"]["swallowed"] > 0
+            scene.audit({1: 100, 2: 10})
+    return test
+
+
+def silent_mptcp():
+    """The same to the kernel's MPTCP: how long its connection stands still."""
+    stalls = []
+    for number in range(3):
+        with Paths(f"silent-mptcp-{number}", orders="delay 10ms; rate 50M; queue 50ms",
+                   captures=False) as scene:
+            mptcp.prepare(scene)
+            download = Download(scene, ends=PATHS4[0], wrapper=("mptcpize", "run"))
+            wait_for(lambda: mptcp.joined(scene.left), "the second path")
+            time.sleep(CALM)
+            scene.path(1).wire.black_hole()
+            time.sleep(3)
+            before = scene.path(2).wire.counts()["right"]["out"]
+            time.sleep(CALM)
+            assert scene.path(2).wire.counts()["right"]["out"] > before, "it did not go on"
+            # It says what is left by the path that is gone too: there must be one to end.
+            scene.path(1).wire.black_hole(False)
+            stalls.append(download.stop()["stall_ms"])
+    story(f"MPTCP: black hole: it stood still for {in_words(stalls)}")
+
+
+def rows():
+    for left, right in PAIRINGS:
+        kinds = f"{left.kind}-{right.kind}"
+        yield f"{kinds}: one address is gone before the other is there", \
+            hard(replace(left), replace(right))
+        # charon looks for another path when its host's addresses change, not when nothing answers.
+        if left.kind == "latchkey":
+            yield f"{kinds}: a path swallows everything", silent(left, right)
+    yield "paths: one of MPTCP's swallows everything", silent_mptcp
+
+
+TESTS = list(rows())
