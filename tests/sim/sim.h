@@ -12,7 +12,7 @@
 #include "control/engine.h"
 #include "tests/sim/links.h"
 
-#define SIM_MAX_PAIRS   256
+#define SIM_MAX_PAIRS   4096
 #define SIM_MAX_REQUEST 2048
 
 /* struct sim_pair - a Child SA as the data path has it. */
