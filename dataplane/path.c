@@ -238,7 +238,7 @@ enum err path_set_weigh(struct path_set *s, struct rcu_queue *q,
 {
 	struct draft d;
 
-	begin(&d, s->table);
+	begin(&d, s);
 	for (uint32_t i = 0; i < s->table->num_active; i++) {
 		d.path[i].weight = (uint16_t)weight[i];
 		d.path[i].stride = PATH_STRIDE / d.path[i].weight;
