@@ -238,6 +238,31 @@ static void test_open_packets_have_no_bytes(void)
 	end(&bed);
 }
 
+/* M16: a copy for another path is an open packet of its own, and what comes of both is the same. */
+static void test_M16_open_packets_in_copies(void)
+{
+	struct path_params p = {.id = 2, .weight = 1, .usable = true};
+	struct bed bed;
+
+	bed_init(&bed, &(struct bed_options){.num_frames = 256, .num_packets = 1024});
+	use_opener(&bed);
+	bed_pair(&bed, 1, NULL);
+	p.port = bed.a.outer;
+	p.addr = bed.a.path;
+	p.addr.remote.port++;
+	CU_ASSERT_EQUAL(dataplane_path_put(bed.a.dp, bed.a.pathset, &p), ERR_OK);
+	CU_ASSERT_EQUAL(dataplane_path_schedule(bed.a.dp, bed.a.pathset, SCHEDULE_DUPLICATE),
+			ERR_OK);
+	send_all(&bed.a, true);
+	settle(&bed);
+	CU_ASSERT_EQUAL(opener.num, 2 * NUM);
+	CU_ASSERT_EQUAL(opener.num_wrong, 0);
+	CU_ASSERT(received(&bed.b, true));
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_REPLAY), NUM);
+	CU_ASSERT_EQUAL(bed_drops(&bed.b), NUM);
+	end(&bed);
+}
+
 /* test_forgotten - a driver that sends one as it is sends nothing of it. */
 static void test_forgotten(void)
 {
@@ -431,6 +456,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_other_drivers),
 	TAP_TEST(test_another_workers_queue),
 	TAP_TEST(test_open_packets_have_no_bytes),
+	TAP_TEST(test_M16_open_packets_in_copies),
 	TAP_TEST(test_forgotten),
 	TAP_TEST(test_the_ports_word),
 	TAP_TEST(test_the_word_goes_along),
