@@ -26,6 +26,19 @@ s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12)
 s.send(struct.pack("=IHHIIBBH", 20, 1 << 8 | 2, 5, 1, 0, 0, 0, 0))
 assert struct.unpack("=i", s.recv(100)[16:20]) == (0,)
 """
+# A translator drops what nobody asked for, and what it cannot hand on, without a word: what it says of
+# itself would be in the clear. How long a packet may be it does say.
+QUIET = """table inet quiet {
+ chain in {
+  type filter hook input priority 0;
+  iifname "outside" meta l4proto { udp, esp } drop
+ }
+ chain out {
+  type filter hook output priority 0;
+  oifname "outside" icmp type destination-unreachable icmp code != frag-needed drop
+ }
+}
+"""
 
 
 def behind(n):
@@ -46,10 +59,7 @@ class Path:
         self.wire = Wire(scene.lab, str(n), near,
                          (scene.right, self.device, self.addresses("right")), orders, seed=n)
         if nat:
-            # What nobody asked for is dropped without a word, as such a device does.
-            translate(self.nat, "masquerade random",
-                      "table inet quiet {\n chain in {\n  type filter hook input priority 0;\n"
-                      "  iifname \"outside\" meta l4proto { udp, esp } drop\n }\n}\n")
+            translate(self.nat, "masquerade random", QUIET)
         if rate:
             self.limit(rate)
 
