@@ -6,8 +6,9 @@
  *	op (1 byte) || length (2 bytes, big endian) || that many bytes
  *
  * whose bytes arrive as they are, or are encrypted with an SA's key first, so that what lies behind
- * authentication is reached as well (text that is not whole blocks is cut). What is delivered must
- * be well-formed and inside the selectors, and the books must balance.
+ * authentication is reached as well (text that is not whole blocks is cut). Every other SA has
+ * control messages about paths, and one puts what comes by two paths in order. What is delivered
+ * must be well-formed and inside the selectors, and the books must balance.
  */
 #include <stdlib.h>
 
@@ -77,6 +78,16 @@ static void set_transport(struct child_params *p, unsigned i)
 	must(ip_addr_parse(&p->seen_remote, i ? "fd55::7" : "192.168.0.7") == ERR_OK);
 }
 
+/* add_path - what comes by IP itself has a path of its own. */
+static void add_path(struct target *t, uint32_t set)
+{
+	struct path_params p = {.id = 2, .port = 1, .addr = t->path, .weight = 1};
+
+	p.addr.encap = ENCAP_NONE;
+	p.addr.local.port = p.addr.remote.port = 0;
+	must(dataplane_path_put(t->dp, set, &p) == ERR_OK);
+}
+
 static void add_sas(struct target *t)
 {
 	static const struct auth_proof_params proven = {.method = AUTH_METHOD_PSK};
@@ -87,6 +98,7 @@ static void add_sas(struct target *t)
 
 	must(dataplane_group_add(t->dp, &p.group) == ERR_OK);
 	must(dataplane_pathset_add(t->dp, &p.pathset, 1, &t->path) == ERR_OK);
+	add_path(t, p.pathset);
 	policy.local = p.local = local;
 	policy.remote = p.remote = remote;
 	policy.num_local = policy.num_remote = p.num_local = p.num_remote = 2;
@@ -100,7 +112,10 @@ static void add_sas(struct target *t)
 		must(dataplane_spi_reserve(t->dp, &p.spi_in) == ERR_OK);
 		p.id = i;
 		p.esn = i == 1;
+		p.mif = i & 1; /* every other one has control messages */
 		must(dataplane_child_add(t->dp, &p) == ERR_OK);
+		if (i == 1)
+			must(dataplane_child_resequence(t->dp, i, 8, 3 * NS_PER_MS) == ERR_OK);
 		t->spi[i] = p.spi_in;
 		must(t->aead->key_new(&t->key[i], p.alg, key_material, aead_alg_key_len(p.alg),
 				      key_material) == ERR_OK);
@@ -222,6 +237,7 @@ static void take_events(struct target *t)
 
 	while (dataplane_event_next(t->dp, &ev)) {
 		must(ev.kind != DP_EVENT_IKE || ev.bytes.p);
+		must(ev.kind != DP_EVENT_PROBE || (ev.bytes.p && (ev.child & 1)));
 		dp_event_release(t->dp, &ev);
 	}
 }
