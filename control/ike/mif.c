@@ -119,6 +119,7 @@ void mif_end(struct ike_sa *sa)
 	while ((n = list_pop_front(&sa->mif.ops)))
 		mif_pending_free(list_entry(n, struct mif_pending, node));
 	mem_free(sa->mif.done);
+	mem_free(sa->mif.before);
 	sa->mif = (struct sa_mif){.on = false};
 }
 
@@ -133,6 +134,7 @@ void mif_inherit(struct ike_sa *sa, struct ike_sa *old)
 	sa->mif = old->mif;
 	list_init(&sa->mif.ops);
 	old->mif.done = NULL;
+	old->mif.before = NULL;
 	while ((n = list_pop_front(&old->mif.ops)))
 		list_push_back(&sa->mif.ops, n);
 	old->mif.ike = 0;

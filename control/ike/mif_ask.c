@@ -138,6 +138,10 @@ static enum err begin(struct step *s, struct mif_plan *p)
 	uint32_t num;
 	enum err e;
 
+	if (!sa->mif.before)
+		sa->mif.before = mem_alloc(sizeof(*sa->mif.before));
+	if (!sa->mif.before)
+		return ERR_NOMEM;
 	plan_sent(p, sa);
 	p->no_ties = true;
 	plan_try(p);
@@ -150,7 +154,7 @@ static enum err begin(struct step *s, struct mif_plan *p)
 		actions_release(&s->e->actions, num);
 		return e;
 	}
-	sa->mif.before = sa->mif.paths;
+	*sa->mif.before = sa->mif.paths;
 	sa->mif.num_gone = 0;
 	sa->mif.all_done = all_ok(p);
 	sa->mif.asked = true;
@@ -255,7 +259,7 @@ static void settle_plan(struct mif_plan *p)
 	struct sa_mif *m = &p->sa->mif;
 	const bool all = m->all_done && all_ok(p);
 
-	p->next = m->before;
+	p->next = *m->before;
 	for (uint32_t i = 0; i < p->num && !plan_is_dry(p); i++) {
 		const struct mif_result r = p->results[i];
 

@@ -35,7 +35,7 @@ static void meanwhile(struct mif_plan *before, const struct mif_plan *done)
 
 	plan_begin(before, done->sa, done->ours);
 	before->no_ties = true;
-	before->next = m->before;
+	before->next = *m->before;
 	for (uint32_t i = 0; i < done->num; i++) {
 		const struct mif_op *op = &before->ops[i];
 
@@ -48,7 +48,7 @@ static void meanwhile(struct mif_plan *before, const struct mif_plan *done)
 		else if (op->op == MIF_REMOVE && m->num_gone < MIF_PATHS_MAX)
 			m->gone[m->num_gone++] = op->path;
 	}
-	m->before = before->next;
+	*m->before = before->next;
 }
 
 static void digest(const struct ike_msg *m, uint8_t out[16])

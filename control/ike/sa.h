@@ -265,7 +265,8 @@ struct sa_mif {
 	uint8_t *done;      /* what came of them: results, each behind its length */
 	size_t done_len;
 	struct list_node ops; /* of ours, to be sent or under way */
-	struct sa_paths paths, before;
+	struct sa_paths paths;
+	struct sa_paths *before; /* what they were when `ops` were sent; NULL: none ever were */
 	uint16_t gone[MIF_PATHS_MAX]; /* paths that the peer took away since `before` */
 	uint8_t num_gone;
 	struct mif_supported peer;
