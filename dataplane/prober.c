@@ -19,10 +19,14 @@
 #define PATIENCE_NEW_NS (200 * NS_PER_MS)
 /* LEAST_NS - for how long the least round trip is the least. */
 #define LEAST_NS (10 * NS_PER_S)
-/* QUEUE_NS - a round trip so much longer than the least (or by a quarter of it) is a queue. */
-#define QUEUE_NS (5 * NS_PER_MS)
+/* QUEUE_NS - round trips of which the least is so much longer than the least of all (or by a
+ * quarter of it) saw a queue that stands, and not only bursts. LOST - of that which was sent so
+ * much must be missing to be called lost: a worker's batch may leave between the count and the
+ * probe. */
+#define LOST(sent) ((sent) / 16)
+#define QUEUE_NS   (5 * NS_PER_MS)
 /* SPAN_NS - what arrived is measured over so long at least. */
-#define SPAN_NS (50 * NS_PER_MS)
+#define SPAN_NS (100 * NS_PER_MS)
 
 #define LOSS_ONE 65536u
 
@@ -234,8 +238,12 @@ static bool queues(const struct probed *d, uint64_t rtt)
 static void measure(struct probed *d, const struct probe *b, uint64_t rtt, uint64_t rx_packets)
 {
 	struct probe_measure *m = &d->measure;
-	const struct probe_measure now = {b->sent_ns, b->tx_packets, b->tx_bytes, rx_packets,
-					  m->rate};
+	const struct probe_measure now = {.at_ns = b->sent_ns,
+					  .tx_packets = b->tx_packets,
+					  .tx_bytes = b->tx_bytes,
+					  .rx_packets = rx_packets,
+					  .least_ns = UINT64_MAX,
+					  .rate = m->rate};
 	uint64_t sent = now.tx_packets - m->tx_packets, came = rx_packets - m->rx_packets;
 
 	if (!m->at_ns || b->sent_ns < m->at_ns || rx_packets < m->rx_packets) {
@@ -243,6 +251,7 @@ static void measure(struct probed *d, const struct probe *b, uint64_t rtt, uint6
 			*m = now;
 		return;
 	}
+	m->least_ns = rtt < m->least_ns ? rtt : m->least_ns;
 	if (b->sent_ns - m->at_ns < SPAN_NS)
 		return;
 	came = came < sent ? came : sent;
@@ -251,17 +260,18 @@ static void measure(struct probed *d, const struct probe *b, uint64_t rtt, uint6
 		double s = (double)(b->sent_ns - m->at_ns) / (double)NS_PER_S;
 		uint64_t rate = (uint64_t)((double)(now.tx_bytes - m->tx_bytes) * part / s);
 
-		if (part < 63.0 / 64 || queues(d, rtt))
+		if (sent - came > LOST(sent) || queues(d, m->least_ns))
 			m->rate = rate;
 		else if (rate > m->rate)
 			m->rate = rate;
 		else if (rate > m->rate / 4 * 3)
-			m->rate += m->rate / 32;
+			m->rate += m->rate / 12;
 	}
 	m->at_ns = now.at_ns;
 	m->tx_packets = now.tx_packets;
 	m->tx_bytes = now.tx_bytes;
 	m->rx_packets = now.rx_packets;
+	m->least_ns = UINT64_MAX;
 }
 
 /* misses_since - of probes that were sent after number n. */

@@ -70,6 +70,7 @@ struct probe_measure {
 	uint64_t at_ns;                /* when what follows was so; 0: nothing yet */
 	uint64_t tx_packets, tx_bytes; /* sent */
 	uint64_t rx_packets;           /* and arrived */
+	uint64_t least_ns;             /* round trip since then */
 	uint64_t rate;
 };
 

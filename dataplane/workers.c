@@ -380,7 +380,8 @@ void dp_event_release(struct dataplane *dp, struct dp_event *ev)
 	struct event_record *r = ev->storage;
 
 	(void)dp;
-	events_release(r->queue, r);
+	if (r) /* not of what the data path tells by itself */
+		events_release(r->queue, r);
 	*ev = (struct dp_event){0};
 }
 

@@ -158,8 +158,7 @@ static void events(struct side *s)
 			t->lost += ev.kind == DP_EVENT_PATH && !ev.usable;
 			t->at_ns = w.bed.now;
 		}
-		if (ev.storage)
-			dp_event_release(s->dp, &ev);
+		dp_event_release(s->dp, &ev);
 	}
 	(void)dataplane_probe_turn(s->dp, w.bed.now);
 }
