@@ -16,6 +16,7 @@
 #include "base/rng.h"
 #include "base/secret.h"
 #include "control/conf/conf.h"
+#include "control/mif.h"
 #include "dataplane/dataplane.h"
 
 struct ike_engine;

@@ -454,6 +454,7 @@ static void fill_params(struct step *s, struct child_work *w, bool active)
 		.tfc_padding = w->no_tfc || w->transport ? 0 : conf->tfc_padding,
 		.dummies = conf->tfc_dummies,
 		.dummy_len = conf->tfc_padding,
+		.mif = s->sa->mif.on,
 		.esn = c->chosen.esn,
 		.outbound_active = active,
 		.replay_window = conf->replay_window,

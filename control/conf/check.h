@@ -18,6 +18,7 @@ enum scope {
 	SCOPE_CERT,
 	SCOPE_CACERT,
 	SCOPE_CHILD,
+	SCOPE_PATH,
 	SCOPE_SECRETS,
 	SCOPE_IKE_SECRET,
 	SCOPE_KEY_SECRET,
@@ -83,7 +84,12 @@ MUST_USE SET(set_secrets);
 MUST_USE SET(set_daemon);
 MUST_USE SET(set_pools);
 MUST_USE SET(set_authorities);
-/* struct conf_conn (conn.c) */
+/* struct conn_draft (conn.c, paths.c): a connection and what its defaults depend on. */
+struct conn_draft {
+	struct conf_conn *conn;
+	bool has_local, has_remote;
+};
+#define CONN(obj) (((struct conn_draft *)(obj))->conn)
 MUST_USE SET(set_version);
 MUST_USE SET(set_local_addrs);
 MUST_USE SET(set_remote_addrs);
@@ -94,6 +100,8 @@ MUST_USE SET(set_encap);
 MUST_USE SET(set_vips);
 MUST_USE SET(set_mobike);
 MUST_USE SET(set_multiple_interfaces);
+MUST_USE SET(set_path_policy);
+MUST_USE SET(set_paths);
 MUST_USE SET(set_send_cert);
 MUST_USE SET(set_send_certreq);
 MUST_USE SET(set_conn_interface);
@@ -108,6 +116,11 @@ MUST_USE SET(set_ike_rand_time);
 MUST_USE SET(set_local);
 MUST_USE SET(set_remote);
 MUST_USE SET(set_children);
+/* struct conf_path (paths.c) */
+MUST_USE SET(set_path_local);
+MUST_USE SET(set_path_remote);
+MUST_USE SET(set_path_priority);
+MUST_USE SET(set_path_weight);
 /* struct side_draft (side.c) */
 MUST_USE SET(set_auth);
 MUST_USE SET(set_id);

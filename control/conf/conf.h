@@ -219,6 +219,27 @@ enum conf_interfaces {
 	INTERFACES_NO,
 };
 
+/* enum conf_path_policy - connections.<conn>.path_policy: which paths this side wants, where it
+ * decides, and how what it sends is spread over them. */
+enum conf_path_policy {
+	CONF_PATHS_NONE, /* the one that the connection was made by; it moves as MOBIKE says */
+	CONF_PATHS_FAILOVER,
+	CONF_PATHS_FLOW,
+	CONF_PATHS_SPRAY,
+	CONF_PATHS_DUPLICATE,
+};
+
+/* CONF_MAX_PATHS - of a connection. */
+#define CONF_MAX_PATHS 6
+
+/* struct conf_path - one section of connections.<conn>.paths: used while the host has the address. */
+struct conf_path {
+	struct ip_addr local;
+	struct ip_addr remote; /* unset: where IKE goes */
+	uint8_t priority;      /* smaller is used first; 0 */
+	uint16_t weight;       /* 1 */
+};
+
 /* enum conf_send_cert - whether our certificate goes with our signature. */
 enum conf_send_cert {
 	CONF_SEND_CERT_IFASKED,
@@ -250,6 +271,9 @@ struct conf_conn {
 	bool encap;  /* UDP encapsulation even without a NAT; yes: sockets for UDP are the faster */
 	bool mobike; /* RFC 4555: the SAs follow when an address changes; yes */
 	enum conf_interfaces interfaces;
+	enum conf_path_policy path_policy;
+	struct conf_path paths[CONF_MAX_PATHS]; /* none: each address of the host begins one */
+	uint32_t num_paths;
 	enum conf_fragmentation fragmentation;
 	enum conf_unique unique;
 	struct ip_addr vips[CONF_MAX_VIPS]; /* to be asked for; 0.0.0.0, :: = any of the family */

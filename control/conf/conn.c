@@ -10,14 +10,6 @@
 
 #define CHILDREN_MAX 1024
 
-/* struct conn_draft - a connection and what its defaults depend on. */
-struct conn_draft {
-	struct conf_conn *conn;
-	bool has_local, has_remote;
-};
-
-#define CONN(obj) (((struct conn_draft *)(obj))->conn)
-
 enum err set_version(struct check *c, void *obj, const struct tree *node)
 {
 	uint64_t v;

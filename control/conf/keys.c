@@ -74,6 +74,8 @@ static const struct key keys[] = {
 	SETS_(CONN, VALUE, "encap", set_encap),
 	SETS_(CONN, VALUE, "mobike", set_mobike),
 	SETS_(CONN, VALUE, "multiple_interfaces", set_multiple_interfaces),
+	SETS_(CONN, VALUE, "path_policy", set_path_policy),
+	SETS_(CONN, SECTION, "paths", set_paths),
 	SETS_(CONN, VALUE, "dpd_delay", set_dpd_delay),
 	FATE_(CONN, "dpd_timeout", IDLE, NULL),
 	SETS_(CONN, VALUE, "fragmentation", set_fragmentation),
@@ -256,6 +258,11 @@ static const struct key keys[] = {
 	SETS_(DPDK, SECTION, "ports", set_dpdk_ports),
 	SETS_(DPDK, VALUE, "crypto", set_dpdk_crypto),
 	SETS_(DPDK, VALUE, "crypto_sessions", set_dpdk_crypto_sessions),
+
+	SETS_(PATH, VALUE, "local_addr", set_path_local),
+	SETS_(PATH, VALUE, "remote_addr", set_path_remote),
+	SETS_(PATH, VALUE, "priority", set_path_priority),
+	SETS_(PATH, VALUE, "weight", set_path_weight),
 
 	SETS_(DPDK_PORT, VALUE, "device", set_dpdk_device),
 	SETS_(DPDK_PORT, VALUE, "mtu", set_dpdk_mtu),

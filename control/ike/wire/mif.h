@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "control/mif.h"
 #include "base/addr.h"
 #include "control/ike/wire/payload.h"
 #include "control/ike/wire/selectors.h"
@@ -28,17 +29,6 @@ void mif_vendor_build(struct ike_builder *b) NONNULL(1);
 
 /* MIF_FIRST_PATH - the pair of addresses that IKE_AUTH went by. */
 #define MIF_FIRST_PATH 1
-
-/* enum mif_capability - bits of what a side can do. */
-enum mif_capability {
-	MIF_CAP_TUNNEL = 0x01,
-	MIF_CAP_TRANSPORT = 0x02, /* addresses of transport mode are restored */
-	MIF_CAP_DUPLICATE = 0x04,
-	MIF_CAP_RESEQUENCE = 0x08,
-	MIF_CAP_SPRAY = 0x10,
-	MIF_CAP_BULK = 0x20,   /* selectors of many SAs */
-	MIF_CAP_DECIDES = 0x40 /* wants to decide about paths */
-};
 
 /* struct mif_supported - MIF_SUPPORTED: what a side offers. */
 struct mif_supported {
