@@ -135,6 +135,21 @@ static void print_path(const struct tree *path, int indent)
 	put(", in %s bytes, out %s bytes\n", text(path, "rx-bytes"), text(path, "tx-bytes"));
 }
 
+/* print_paths - several of them, as both sides have agreed. */
+static void print_paths(const struct tree *sa, int indent)
+{
+	const struct tree *paths = tree_child(sa, "paths");
+
+	if (!paths)
+		return;
+	put("%*spaths, %s; this side %s\n", indent, "", text(sa, "path-policy"),
+	    text(sa, "multiple-interfaces"));
+	tree_for_each (p, paths)
+		put("%*s%s: %s - %s, priority %s, weight %s, %s\n", indent + 2, "", p->name,
+		    text(p, "local"), text(p, "remote"), text(p, "priority"), text(p, "weight"),
+		    text(p, "state"));
+}
+
 /* What the peer lends this host. */
 static void print_lent(const struct tree *sa, int indent)
 {
@@ -176,6 +191,7 @@ void print_sa(const struct tree *sa, int indent)
 	print_lent(sa, indent + 2);
 	if (path)
 		print_path(path, indent + 2);
+	print_paths(sa, indent + 2);
 	if (!children)
 		return;
 	tree_for_each (c, children)

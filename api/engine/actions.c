@@ -18,9 +18,9 @@ static struct peer_rec *peer_find(struct engine *e, uint64_t peer)
 
 /* ---- path sets ------------------------------------------------------------------------------ */
 
-/* esp_path - how ESP goes where IKE goes by a->path: the same way if that is UDP encapsulation,
+/* How ESP goes where IKE goes by a->path: the same way if that is UDP encapsulation,
  * else by the port for bare ESP, where addresses have no ports; a gateway's lane does both. */
-static uint16_t esp_path(const struct engine *e, struct path_addr *out, const struct ike_action *a)
+uint16_t actions_esp_path(const struct engine *e, struct path_addr *out, const struct ike_action *a)
 {
 	uint16_t lane;
 	bool gateway = gateway_outer(e, &lane);
@@ -36,7 +36,7 @@ static void pathset_add(struct engine *e, const struct ike_action *a)
 {
 	struct peer_rec *p = mem_alloc(sizeof(*p));
 	struct path_addr path;
-	uint16_t port = esp_path(e, &path, a);
+	uint16_t port = actions_esp_path(e, &path, a);
 
 	if (!p || dataplane_pathset_add(e->dp, &p->set, port, &path)) {
 		LOG(ERROR, NET, NULL, "no memory for the paths of a peer");
@@ -46,6 +46,7 @@ static void pathset_add(struct engine *e, const struct ike_action *a)
 	p->peer = a->peer;
 	p->encap = (enum path_encap)a->path.encap;
 	htab_insert(&e->peers, &p->by_id, bytes_of(&p->peer, sizeof(p->peer)));
+	htab_insert(&e->peers_by_set, &p->by_set, bytes_of(&p->set, sizeof(p->set)));
 	device_fit_mtu(e, p->set, &a->path.remote.addr);
 }
 
@@ -53,7 +54,7 @@ static void pathset_move(struct engine *e, const struct ike_action *a)
 {
 	struct peer_rec *p = peer_find(e, a->peer);
 	struct path_addr path;
-	uint16_t port = esp_path(e, &path, a);
+	uint16_t port = actions_esp_path(e, &path, a);
 
 	if (!p)
 		return;
@@ -69,6 +70,7 @@ static void peer_free(struct engine *e, struct peer_rec *p)
 {
 	dataplane_pathset_remove(e->dp, p->set);
 	htab_remove(&e->peers, &p->by_id);
+	htab_remove(&e->peers_by_set, &p->by_set);
 	mem_free(p);
 }
 
@@ -148,6 +150,7 @@ static void child_add(struct engine *e, const struct ike_child_add *add)
 	if (c->group->vif && !dataplane_child_stats(e->dp, &st, c->id))
 		vif_class_joined(e, c->group->vif, st.token);
 	htab_insert(&e->children, &c->by_id, bytes_of(&c->id, sizeof(c->id)));
+	paths_child(e, peer_find(e, c->peer), c->id);
 }
 
 static void child_activate(struct engine *e, uint64_t id)
@@ -175,6 +178,38 @@ static void child_remove(struct engine *e, uint64_t id, enum child_half half)
 	c->half &= ~half;
 	if (!c->half)
 		child_forget(e, c);
+}
+
+bool actions_has_paths(struct engine *e, uint64_t child)
+{
+	const struct child_rec *c = child_find(e, child);
+	const struct peer_rec *p = c ? peer_find(e, c->peer) : NULL;
+
+	return p && p->several;
+}
+
+void actions_each_child(struct engine *e, const struct peer_rec *p,
+			void (*fn)(struct engine *e, const struct peer_rec *p, uint64_t child))
+{
+	for (size_t i = 0; i < e->children.num_buckets; i++) {
+		for (struct htab_node *n = e->children.buckets[i]; n; n = n->next) {
+			const struct child_rec *c = container_of(n, struct child_rec, by_id);
+
+			if (c->peer == p->peer)
+				fn(e, p, c->id);
+		}
+	}
+}
+
+/* path_action - of a peer that is there. */
+static void path_action(struct engine *e, const struct ike_action *a,
+			void (*fn)(struct engine *e, struct peer_rec *p,
+				   const struct ike_action *a))
+{
+	struct peer_rec *p = peer_find(e, a->peer);
+
+	if (p)
+		fn(e, p, a);
 }
 
 enum err actions_path_info(struct engine *e, struct path_info *out, uint64_t child)
@@ -206,6 +241,7 @@ static void event(struct engine *e, const struct ike_event *ev)
 	if (ev->conn && lost(ev->reason) &&
 	    (ev->kind == IKE_EVENT_IKE_DOWN || ev->kind == IKE_EVENT_CHILD_DOWN))
 		policy_lost(e, ev->conn, ev->child);
+	e->paths_dirty |= ev->kind == IKE_EVENT_IKE_UP;
 	e->dns_dirty |= ev->kind == IKE_EVENT_IKE_UP || ev->kind == IKE_EVENT_IKE_DOWN;
 	connect_event(e, ev);
 	latches_ike_event(e, ev);
@@ -239,11 +275,19 @@ void actions_run(struct engine *e)
 		case IKE_ACTION_CHILD_REMOVE:
 			child_remove(e, a.child, a.half);
 			break;
-		case IKE_ACTION_PATH_PUT: /* nothing is offered as yet: ike_env.max_paths */
+		case IKE_ACTION_PATH_PUT:
+			path_action(e, &a, paths_put);
+			break;
 		case IKE_ACTION_PATH_TAKE:
+			path_action(e, &a, paths_take);
+			break;
 		case IKE_ACTION_PATH_SCHEDULE:
+			path_action(e, &a, paths_schedule);
+			break;
 		case IKE_ACTION_PATH_NEWS:
-		case IKE_ACTION_CHILD_PATH:
+			paths_news(e, &a);
+			break;
+		case IKE_ACTION_CHILD_PATH: /* nothing asks for it: ike_path() with a child */
 			break;
 		case IKE_ACTION_ADDRESS_ADD:
 			vips_add(e, a.conn, &a.address);

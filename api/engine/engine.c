@@ -95,13 +95,16 @@ static void dp_event(struct engine *e, const struct dp_event *ev, uint64_t now_n
 	case DP_EVENT_TOLD: /* the data path keeps these */
 	case DP_EVENT_PROBE:
 	case DP_EVENT_BUSY:
-	case DP_EVENT_PATH: /* no path is probed yet */
+		break;
+	case DP_EVENT_PATH:
 	case DP_EVENT_PATH_MOVED:
+		paths_dp_event(e, ev, now_ns);
 		break;
 	case DP_EVENT_MOVED:
 		/* Bare ESP has no ports to tell IKE: such a peer moves by MOBIKE only. IKE goes by
-		 * the sockets also where ESP does not. */
-		if (ev->path.encap == ENCAP_UDP)
+		 * the sockets also where ESP does not. Where paths are probed they say where they
+		 * are. */
+		if (ev->path.encap == ENCAP_UDP && !actions_has_paths(e, ev->child))
 			ike_child_moved(e->ike, ev->child, &ev->path,
 					gateway_is_outer(e, ev->port) ? e->outer_port : ev->port,
 					now_ns);
@@ -141,6 +144,8 @@ uint64_t engine_deadline(const struct engine *e)
 		at = timers;
 	if (e->stopping && e->stop_deadline_ns < at)
 		at = e->stop_deadline_ns;
+	if (e->probe_ns < at)
+		at = e->probe_ns;
 	if (e->polled && dataplane_poll_next(e->dp) < at)
 		at = dataplane_poll_next(e->dp);
 	return at;
@@ -172,6 +177,8 @@ static void settle(struct engine *e)
 		policy_settle(e);
 		latches_settle(e);
 		vips_settle(e);
+		if (e->paths_dirty)
+			paths_settle(e);
 	}
 	e->turning = false;
 }
@@ -185,6 +192,7 @@ void engine_turn(struct engine *e)
 		return;
 	settle(e);
 	poll_ports(e, now_ns);
+	e->probe_ns = dataplane_probe_turn(e->dp, now_ns);
 	dataplane_reclaim(e->dp);
 	loop_arm(e, engine_deadline(e), now_ns);
 	if (e->stopping && e->stopped && stop_finished(e, now_ns)) {
@@ -208,6 +216,8 @@ void engine_dispatch(struct engine *e)
 	poll_ports(e, engine_now(e));
 	loop_dispatch(e);
 	now_ns = engine_now(e);
+	if (now_ns >= e->probe_ns) /* of paths the data path tells by itself */
+		on_dp_events(e, &e->dp_events);
 	timers_run(&e->timers, now_ns);
 	ike_run(e->ike, now_ns);
 	engine_turn(e);
@@ -263,6 +273,9 @@ static enum err make_ike(struct engine *e)
 		.ctx = e,
 		.udp_only = !e->has_esp_port,
 		.num_workers = dataplane_num_workers(e->dp),
+		.max_paths = PATHS_AGREED,
+		.path_caps = MIF_CAP_TUNNEL | MIF_CAP_TRANSPORT | MIF_CAP_DUPLICATE |
+			     MIF_CAP_RESEQUENCE | MIF_CAP_SPRAY,
 		.keylog = keylog_hook(e),
 	};
 	const struct ike_limits limits = {
@@ -287,7 +300,8 @@ static enum err make_tables(struct engine *e)
 		return err;
 	if ((err = htab_init(&e->children, e->rng)))
 		return err;
-	return htab_init(&e->peers, e->rng);
+	err = htab_init(&e->peers, e->rng);
+	return err ? err : htab_init(&e->peers_by_set, e->rng);
 }
 
 static enum err make_sources(struct engine *e)
@@ -502,6 +516,7 @@ void engine_free(struct engine *e)
 	htab_fini(&e->groups_by_id);
 	htab_fini(&e->children);
 	htab_fini(&e->peers);
+	htab_fini(&e->peers_by_set);
 	conf_put(e->conf);
 	mem_free(e->conf_file);
 	mem_free(e->latch_file);
@@ -546,6 +561,7 @@ enum err engine_configure(struct engine *e, struct conf *conf)
 		LOG(WARN, CFG, NULL,
 		    "the section `latchkey` was changed: that takes effect at the next start");
 	ike_engine_configure(e->ike, conf);
+	e->paths_dirty = true;
 	if (old != conf)
 		conf_forget_secrets(old);
 	conf_put(old);

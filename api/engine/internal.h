@@ -21,6 +21,7 @@
  *   resolver.c names to addresses, in threads of their own
  *   starters.c which of them by themselves, and when again
  *   waiters.c  requests for what is under way already
+ *   paths.c    several paths to a peer
  *   vips.c     addresses and name servers that peers lend
  *   asks.c     answers the keying engine's questions from the configuration
  *   latch.h    latches of applications, in files of their own
@@ -89,12 +90,18 @@ struct child_rec {
 	enum child_half half;
 };
 
+/* PATHS_AGREED - to a peer: two more places are left for where paths may have moved to. */
+#define PATHS_AGREED (PATHS_MAX - 2)
+
 /* struct peer_rec - the keying engine's name for a path set, and the data path's. */
 struct peer_rec {
 	struct htab_node by_id;
+	struct htab_node by_set;
 	uint64_t peer;
 	uint32_t set;
 	enum path_encap encap;
+	bool several; /* its paths are agreed on one by one, and probed (paths.c) */
+	bool sprayed; /* its packets come in no order by themselves */
 };
 
 /* struct route_rec - a route into the virtual interface and how many groups want it. */
@@ -216,12 +223,14 @@ struct engine {
 	struct timer roam;  /* a change of the host's addresses is being waited out */
 	bool wants_ends;    /* a trap waits for a route to its peer */
 	bool told;          /* the log has that already */
-	struct htab groups_by_id, children, peers;
+	struct htab groups_by_id, children, peers, peers_by_set;
 	struct latches *latches;
 	struct list_node vifs, groups, shunts, routes, starters, resolving, waiters, vips;
 
 	uint64_t next_request, next_lookup;
 	int64_t started_s;
+	uint64_t probe_ns; /* when paths are looked after again */
+	bool paths_dirty;  /* which ones are wanted may be others */
 	bool stopping, turning, turn_again;
 	uint64_t stop_deadline_ns;
 	void (*stopped)(void *ctx);
@@ -309,7 +318,28 @@ MUST_USE enum err vif_class_of(struct engine *e, uint32_t *out_token, uint32_t *
 void actions_run(struct engine *e) NONNULL(1);
 MUST_USE enum err actions_path_info(struct engine *e, struct path_info *out, uint64_t child)
 	NONNULL(1, 2);
+/* actions_esp_path - where ESP goes if IKE goes by a's path, and by which port. actions_has_paths -
+ * the child's peer has several paths, which are probed. */
+uint16_t actions_esp_path(const struct engine *e, struct path_addr *out, const struct ike_action *a)
+	NONNULL(1, 2, 3);
+bool actions_has_paths(struct engine *e, uint64_t child) NONNULL(1);
+/* actions_each_child - of a peer. */
+void actions_each_child(struct engine *e, const struct peer_rec *p,
+			void (*fn)(struct engine *e, const struct peer_rec *p, uint64_t child))
+	NONNULL(1, 2, 3);
 void actions_forget(struct engine *e) NONNULL(1);
+
+/* paths.c: what an action is about a path of the peer; DP_EVENT_PATH and _MOVED. paths_settle() -
+ * where this side decides the paths are those that are wanted. */
+void paths_put(struct engine *e, struct peer_rec *p, const struct ike_action *a) NONNULL(1, 2, 3);
+void paths_take(struct engine *e, struct peer_rec *p, const struct ike_action *a) NONNULL(1, 2, 3);
+void paths_schedule(struct engine *e, struct peer_rec *p, const struct ike_action *a)
+	NONNULL(1, 2, 3);
+/* paths_child - a pair of a peer is new, or its peer has more than one path now. */
+void paths_child(struct engine *e, const struct peer_rec *p, uint64_t child) NONNULL(1, 2);
+void paths_news(struct engine *e, const struct ike_action *a) NONNULL(1, 2);
+void paths_dp_event(struct engine *e, const struct dp_event *ev, uint64_t now_ns) NONNULL(1, 2);
+void paths_settle(struct engine *e) NONNULL(1);
 
 /* policy.c */
 MUST_USE enum err policy_group_for(struct engine *e, struct sa_group **out,

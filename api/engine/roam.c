@@ -16,6 +16,7 @@ static void settled(struct timer *t, uint64_t now_ns)
 	struct engine *e = container_of(t, struct engine, roam);
 
 	routes_again(e);
+	paths_settle(e); /* first: what has one path only is moved as MOBIKE does */
 	ike_addresses_changed(e->ike, now_ns);
 }
 

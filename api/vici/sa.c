@@ -206,11 +206,38 @@ static enum err fill_nat(struct tree *t, const struct ike_sa_info *sa)
 	return ERR_OK;
 }
 
+/* path_state - as docs/multiple-interfaces.md 4 has it, as far as this side sends. */
+static const char *path_state(const struct ike_path_info *p)
+{
+	if (!p->usable)
+		return "VALIDATING";
+	return p->active ? "ACTIVE" : "STANDBY";
+}
+
 static enum err fill_paths(struct tree *t, const struct ike_sa_info *sa)
 {
+	static const char *const policies[] = {"failover", "flow", "spray", "duplicate"};
+	char text[ENDPOINT_TEXT_MAX], number[8];
+	struct tree *list, *one;
+
 	if (!sa->paths)
 		return ERR_OK;
-	return tree_setf(t, "multiple-interfaces", sa->paths_decides ? "decides" : "follows");
+	TRY(tree_setf(t, "multiple-interfaces", sa->paths_decides ? "decides" : "follows"));
+	if (sa->path_policy < ARRAY_LEN(policies))
+		TRY(tree_setf(t, "path-policy", "%s", policies[sa->path_policy]));
+	TRY(tree_section(t, &list, "paths"));
+	for (uint32_t i = 0; i < sa->num_path_list; i++) {
+		const struct ike_path_info *p = &sa->path_list[i];
+
+		snprintf(number, sizeof(number), "%u", p->id);
+		TRY(tree_add_section(list, &one, number));
+		TRY(tree_setf(one, "local", "%s", endpoint_text(text, &p->addr.local)));
+		TRY(tree_setf(one, "remote", "%s", endpoint_text(text, &p->addr.remote)));
+		TRY(tree_setf(one, "priority", "%u", p->priority));
+		TRY(tree_setf(one, "weight", "%u", p->weight));
+		TRY(tree_setf(one, "state", "%s", path_state(p)));
+	}
+	return ERR_OK;
 }
 
 enum err sa_section(const struct backend *b, struct tree *parent, const struct ike_sa_info *sa,

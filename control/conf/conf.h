@@ -232,7 +232,8 @@ enum conf_path_policy {
 /* CONF_MAX_PATHS - of a connection. */
 #define CONF_MAX_PATHS 6
 
-/* struct conf_path - one section of connections.<conn>.paths: used while the host has the address. */
+/* struct conf_path - one section of connections.<conn>.paths: used while the host has the address.
+ */
 struct conf_path {
 	struct ip_addr local;
 	struct ip_addr remote; /* unset: where IKE goes */

@@ -290,6 +290,7 @@ MANUAL_SECTIONS = {
     "IKE_SECRET": "secrets.ike<suffix>",
     "KEY_SECRET": "secrets.private<suffix>, secrets.rsa<suffix>, secrets.ecdsa<suffix>, "
                   "secrets.pkcs8<suffix>",
+    "PATH": "connections.<conn>.paths.<path>",
     "CERT": "cert<suffix>, cacert<suffix>",
     "CACERT": "cert<suffix>, cacert<suffix>",
     "AUTHORITY": "authorities.<name>",

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One SA over several paths at once: two Latchkeys that have agreed on it."""
+
+import time
+
+from lab import wait_for
+from nets import Side, Stream, story
+from paths import PATHS4, Download, Paths
+from scenarios import agree, both_up
+
+RATE = 1000
+SETTLE = 1.0
+ALIVE = ("ACTIVE", "STANDBY")
+
+
+def sections(count, priorities=()):
+    """The connection's keys for so many paths."""
+    return {f"path{n}": {"local_addr": PATHS4[n - 1][0], "remote_addr": PATHS4[n - 1][1],
+                         "priority": priorities[n - 1] if priorities else 0}
+            for n in range(1, count + 1)}
+
+
+def sides(policy, count=2, priorities=()):
+    """The left one decides about paths, and the right one sends by the same policy."""
+    decides = Side(connection={"path_policy": policy, "paths": sections(count, priorities)})
+    return decides, Side()
+
+
+def states(peer):
+    """{number of a path: state} of the peer's one IKE SA."""
+    sas = peer.established()
+    return {n: path["state"] for n, path in sas[0].get("paths", {}).items()} if sas else {}
+
+
+def all_alive(scene, count):
+    for side, peer in scene.peers.items():
+        wait_for(lambda peer=peer: len(states(peer)) == count
+                 and all(state in ALIVE for state in states(peer).values()),
+                 f"{side} to have {count} paths that carry: {states(peer)}")
+
+
+def streams(scene):
+    return {side: Stream(scene, side, rate=RATE, port=9000 + i).start()
+            for i, side in enumerate(("left", "right"))}
+
+
+def results_of(running, what):
+    results = {side: stream.stop() for side, stream in running.items()}
+    for side, r in results.items():
+        story(f"{what}: from {side}: {r['sent'] - r['received']} of {r['sent']} lost, "
+              f"{r['repeated']} repeated, longest gap {r['gap_ms']:.0f} ms "
+              f"(the sender's own: {r['pause_ms']:.0f} ms)")
+        assert r["repeated"] == 0, f"{side}: repeated: {r}"
+    return results
+
+
+def unchanged(scene, before):
+    for side, peer in scene.peers.items():
+        assert peer.ike_spis() == before[side], f"{side} has another IKE SA now"
+        assert "re-keyed" not in peer.log()
+    wait_for(lambda: agree(scene), "both sides to hold the same Child SAs")
+
+
+def black_hole():
+    """The first path swallows everything without a word, and what goes by it goes by the second."""
+    left, right = sides("failover", priorities=(0, 1))
+    with Paths("several-hole", left, right, orders="delay 5ms") as scene:
+        both_up(scene)
+        all_alive(scene, 2)
+        before = {side: peer.ike_spis() for side, peer in scene.peers.items()}
+        running = streams(scene)
+        time.sleep(SETTLE)
+        scene.path(1).wire.black_hole()
+        for peer in scene.peers.values():
+            wait_for(lambda peer=peer: states(peer).get("2") == "ACTIVE", "the second path")
+        time.sleep(SETTLE)
+        scene.path(1).wire.black_hole(False)
+        for peer in scene.peers.values():
+            wait_for(lambda peer=peer: states(peer).get("1") == "ACTIVE", "the first path again")
+        time.sleep(SETTLE)
+        for r in results_of(running, "a black hole").values():
+            assert r["sent"] - r["received"] < RATE, f"it did not go on: {r}"
+        unchanged(scene, before)
+        scene.audit({1: 500, 2: 500})
+
+
+def addresses_go():
+    """The first path's address goes and comes again under a download: it goes on, by the same SA."""
+    left, right = sides("failover", priorities=(0, 1))
+    with Paths("several-go", left, right, orders="delay 5ms") as scene:
+        both_up(scene)
+        all_alive(scene, 2)
+        before = {side: peer.ike_spis() for side, peer in scene.peers.items()}
+        running, download = streams(scene), Download(scene, rate=2_000_000)
+        for _ in range(2):
+            time.sleep(SETTLE)
+            scene.path(1).leave()
+            wait_for(lambda: list(states(scene.peers["right"]).values()) == ["ACTIVE"],
+                     "the right host to have one path")
+            time.sleep(SETTLE)
+            scene.path(1).join()
+            all_alive(scene, 2)
+        time.sleep(SETTLE)
+        results_of(running, "an address that goes and comes")
+        got = download.stop()
+        story(f"download: {got['received']} bytes right, longest stall {got['stall_ms']:.0f} ms")
+        unchanged(scene, before)
+        scene.audit({1: 500, 2: 500})
+
+
+def duplicate():
+    """Each packet by two paths that lose a fifth each: about a twenty-fifth is lost, and none is twice."""
+    left, right = sides("duplicate")
+    with Paths("several-duplicate", left, right, orders="delay 5ms") as scene:
+        both_up(scene)
+        all_alive(scene, 2)
+        for n in (1, 2):
+            scene.path(n).wire.order("loss 20%")
+        running = streams(scene)
+        time.sleep(8)
+        for side, r in results_of(running, "duplicate").items():
+            assert r["sent"] - r["received"] < r["sent"] * 0.08, f"{side}: {r}"
+        scene.audit({1: 1000, 2: 1000})
+
+
+def spray():
+    """One TCP connection by both paths, packet by packet, byte by byte right."""
+    left, right = sides("spray")
+    with Paths("several-spray", left, right, orders=["delay 5ms", "delay 20ms"]) as scene:
+        both_up(scene)
+        all_alive(scene, 2)
+        download = Download(scene, rate=2_000_000)
+        time.sleep(5)
+        got = download.stop()
+        story(f"spray: {got['received']} bytes right, longest stall {got['stall_ms']:.0f} ms")
+        scene.audit({1: 500, 2: 500})
+
+
+def translator():
+    """The second path has a translator, which maps anew under load."""
+    left, right = sides("failover", priorities=(1, 0))
+    left.connection["paths"]["path2"]["local_addr"] = "172.16.2.2"
+    with Paths("several-nat", left, right, orders="delay 5ms", nat=(2,)) as scene:
+        both_up(scene)
+        all_alive(scene, 2)
+        running = streams(scene)
+        time.sleep(SETTLE)
+        scene.path(2).rebind()
+        time.sleep(2 * SETTLE)
+        for r in results_of(running, "a translator that maps anew").values():
+            assert r["sent"] - r["received"] < RATE, f"it did not go on: {r}"
+        scene.audit({2: 500})
+
+
+TESTS = [
+    ("several paths: a black hole", black_hole),
+    ("several paths: addresses go and come", addresses_go),
+    ("several paths: each packet by all", duplicate),
+    ("several paths: one connection by two", spray),
+    ("several paths: a translator on one of them", translator),
+]
