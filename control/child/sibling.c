@@ -136,14 +136,16 @@ void sibling_build(struct step *s, const struct child_work *w)
 /* ---- responder ------------------------------------------------------------------------------- */
 
 /* least - the worker with the fewest pairs beside the shared one; index and 1 more. A pair that is
- * being made by us counts. */
+ * being made by us counts; one that is still to be asked for does not, since it is not asked for
+ * once the peer's is there. */
 static uint32_t least(const struct ike_child *shared)
 {
 	struct traits like = traits_of(shared);
 	uint32_t best = 1, best_num = UINT32_MAX;
 
 	for (uint32_t worker = 1; worker <= shared->sa->e->num_workers; worker++) {
-		uint32_t num = num_for(shared->sa, &like, worker) + is_asked_for(shared, worker);
+		uint32_t num = num_for(shared->sa, &like, worker) +
+			       is_made_for(shared->sa->out.x.child, shared, worker);
 
 		if (num < best_num) {
 			best = worker;

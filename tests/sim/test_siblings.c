@@ -517,14 +517,32 @@ static void test_both_at_once(void)
 	}
 }
 
+/* On a good wire no worker of the side that has more of them has two. */
+static void test_none_too_many(void)
+{
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		struct sim *s = begin(NULL, "per_cpu_sas = yes", "per_cpu_sas = yes", 0, seed);
+
+		all_alone(s, A);
+		all_alone(s, B);
+		wait_s(s, 60);
+		for (uint32_t i = 1; i <= workers[A]; i++)
+			CU_ASSERT_EQUAL(num_for(s, A, i), 1);
+		for (uint32_t i = 1; i <= workers[B]; i++)
+			CU_ASSERT_TRUE(num_for(s, B, i) >= 1);
+		sim_free(s);
+	}
+}
+
 static const struct tap_test tests[] = {
-	TAP_TEST(test_on_demand),   TAP_TEST(test_not_agreed),
-	TAP_TEST(test_one_worker),  TAP_TEST(test_S3_too_many),
-	TAP_TEST(test_refused),     TAP_TEST(test_refused_for_now),
-	TAP_TEST(test_unlike),      TAP_TEST(test_unwelcome),
-	TAP_TEST(test_S32_rekeyed), TAP_TEST(test_ike_rekeyed),
-	TAP_TEST(test_closed),      TAP_TEST(test_not_before_the_first),
-	TAP_TEST(test_inactive),    TAP_TEST(test_both_at_once),
+	TAP_TEST(test_on_demand),     TAP_TEST(test_not_agreed),
+	TAP_TEST(test_one_worker),    TAP_TEST(test_S3_too_many),
+	TAP_TEST(test_refused),       TAP_TEST(test_refused_for_now),
+	TAP_TEST(test_unlike),        TAP_TEST(test_unwelcome),
+	TAP_TEST(test_S32_rekeyed),   TAP_TEST(test_ike_rekeyed),
+	TAP_TEST(test_closed),        TAP_TEST(test_not_before_the_first),
+	TAP_TEST(test_inactive),      TAP_TEST(test_both_at_once),
+	TAP_TEST(test_none_too_many),
 };
 
 TAP_MAIN("sim/siblings", tests)
