@@ -21,6 +21,7 @@ struct child {
 	struct sa_group *group;
 	struct path_set *paths;
 	struct list_node of_paths; /* in paths->children while messages about them may go by it */
+	struct path_tie tie;       /* of the outbound SA */
 	struct auth_proof *proof;
 	struct esp_sa *in, *out;   /* NULL once removed */
 	bool needs_whole;          /* the outbound one's selectors cannot judge fragments */
@@ -228,6 +229,19 @@ enum err dataplane_child_activate(struct dataplane *dp, uint64_t id)
 	return ERR_OK;
 }
 
+enum err dataplane_child_path(struct dataplane *dp, uint64_t id, uint16_t path)
+{
+	struct child *c = find(dp, id);
+	enum err e;
+
+	if (!c || !c->out)
+		return ERR_NOT_FOUND;
+	e = path_set_tie(c->paths, &dp->retired, &c->tie, path);
+	if (e == ERR_OK)
+		esp_sa_tie(c->out, path);
+	return e;
+}
+
 enum err dataplane_child_window(struct dataplane *dp, uint64_t id, uint32_t window)
 {
 	struct child *c = find(dp, id);
@@ -319,6 +333,7 @@ static void remove_out(struct dataplane *dp, struct child *c)
 		return;
 	if (c->out->conf->mif)
 		speaks(c, false);
+	list_remove(&c->tie.node); /* its path is one that is used until the next change */
 	dummies_end(&dp->dummies, c->out);
 	if (dp->workers[c->owner]) /* else all is being freed */
 		worker_probe_forget(dp->workers[c->owner], c->out);

@@ -453,6 +453,12 @@ MUST_USE enum err dataplane_child_add(struct dataplane *dp, const struct child_p
  * group. Errors: NOT_FOUND. */
 MUST_USE enum err dataplane_child_activate(struct dataplane *dp, uint64_t id) NONNULL(1);
 
+/* dataplane_child_path - packets of the outbound SA leave by the path with this id while it is
+ * usable, whatever the schedule is, unless a rule of dataplane_path_rules() says more of them; 0:
+ * as the schedule has it, which is so at first. The path need not be there yet. Errors: NOT_FOUND
+ * (child, its outbound SA), NOMEM: nothing changed. */
+MUST_USE enum err dataplane_child_path(struct dataplane *dp, uint64_t id, uint16_t path) NONNULL(1);
+
 /* dataplane_child_window - let the inbound SA's replay window grow to `window` packets; a smaller
  * one changes nothing. The worker takes it over with its next packet. Errors: NOT_FOUND, NOMEM. */
 MUST_USE enum err dataplane_child_window(struct dataplane *dp, uint64_t id, uint32_t window)

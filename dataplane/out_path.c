@@ -48,9 +48,10 @@ static void send_steered(struct worker *w, const struct path_table *t, uint32_t 
 		schedule_go_by(w, path, pkts, n, bytes);
 }
 
-/* go_apart - packets some of which have a path of their own: those that go alike stay together. */
-static void go_apart(struct worker *w, const struct path_table *t, struct packet *const *pkts,
-		     uint32_t n)
+/* go_apart - packets some of which have a path of their own, as all of them have one to which their
+ * SA is tied: those that go alike stay together. */
+static void go_apart(struct worker *w, const struct path_table *t, uint32_t tied,
+		     struct packet *const *pkts, uint32_t n)
 {
 	uint32_t same;
 
@@ -62,7 +63,7 @@ static void go_apart(struct worker *w, const struct path_table *t, struct packet
 		while (i + same < n && pkts[i + same]->flow >> STEER_SHIFT == id &&
 		       (pkts[i + same]->flags & PACKET_F_PROBE) == probe)
 			same++;
-		send_steered(w, t, id, &pkts[i], same);
+		send_steered(w, t, id ? id : tied, &pkts[i], same);
 	}
 }
 
@@ -73,7 +74,9 @@ void out_path(struct worker *w, struct pktvec *in, struct pktvec *out)
 	out->num = 0;
 	for (uint32_t i = 0; i < in->num; i += n) {
 		const struct esp_sa *sa = in->pkt[i]->sa;
-		const struct path_table *t = path_table_of(rcu_deref(sa->conf)->paths);
+		const struct sa_conf *conf = rcu_deref(sa->conf);
+		const struct path_table *t = path_table_of(conf->paths);
+		const uint32_t tied = __atomic_load_n(&conf->tied, __ATOMIC_RELAXED);
 		uint64_t bytes = 0;
 		uint32_t flows = 0;
 
@@ -85,8 +88,8 @@ void out_path(struct worker *w, struct pktvec *in, struct pktvec *out)
 			bytes += packet_whole_len(p);
 			flows |= p->flow;
 		}
-		if (unlikely(flows >> STEER_SHIFT))
-			go_apart(w, t, &in->pkt[i], n);
+		if (unlikely(flows >> STEER_SHIFT || tied))
+			go_apart(w, t, tied, &in->pkt[i], n);
 		else
 			send_run(w, t, &in->pkt[i], n, bytes);
 	}

@@ -77,6 +77,14 @@ static void sort(struct draft *d)
 	}
 }
 
+static bool ties_name(const struct path_set *s, uint16_t id)
+{
+	list_for_each (n, &s->ties)
+		if (list_entry(n, struct path_tie, node)->path == id)
+			return true;
+	return false;
+}
+
 /* choose - which paths are active, and the order that comes of it. A path that was not so until now
  * has missed what others were given in the meantime, which is not made up for. */
 static void choose(struct draft *d, struct path_set *s)
@@ -109,7 +117,7 @@ static void choose(struct draft *d, struct path_set *s)
 	for (uint32_t i = 0; i < d->num; i++) {
 		struct path *p = &d->path[i];
 
-		p->steered = p->usable && steer_names(d->steer, p->id);
+		p->steered = p->usable && (steer_names(d->steer, p->id) || ties_name(s, p->id));
 		d->num_used += p->active || p->steered;
 	}
 	sort(d);
@@ -291,6 +299,29 @@ enum err path_set_steer(struct path_set *s, struct rcu_queue *q, struct steer *s
 	return publish(s, q, &d);
 }
 
+/* join_ties - the tie is in the list if it is to a path. */
+static void join_ties(struct path_set *s, struct path_tie *tie, uint16_t path)
+{
+	list_remove(&tie->node);
+	tie->path = path;
+	if (path)
+		list_push_back(&s->ties, &tie->node);
+}
+
+enum err path_set_tie(struct path_set *s, struct rcu_queue *q, struct path_tie *tie, uint16_t path)
+{
+	const uint16_t before = tie->path;
+	struct draft d;
+	enum err e;
+
+	begin(&d, s);
+	join_ties(s, tie, path);
+	e = publish(s, q, &d);
+	if (e != ERR_OK)
+		join_ties(s, tie, before);
+	return e;
+}
+
 /* ---- a set -----------------------------------------------------------------------------------
  */
 
@@ -316,6 +347,7 @@ struct path_set *path_set_new(uint16_t port, const struct path_addr *addr, uint3
 		return NULL;
 	s->num_workers = num_workers;
 	list_init(&s->children);
+	list_init(&s->ties);
 	d.path[0].count = count_new(num_workers);
 	if (d.path[0].count) {
 		d.path[0].port = port;

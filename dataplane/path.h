@@ -59,7 +59,7 @@ struct path {
 	uint8_t priority;    /* smaller is used first */
 	bool usable;         /* packets may be sent */
 	bool active;         /* they are: it is among the table's first ones */
-	bool steered;        /* usable, and some are by a rule: behind the active ones */
+	bool steered;        /* usable, and some are by a rule or a tie: behind the active ones */
 };
 
 /* PATH_STRIDE - of a path of weight 1: a datagram's length times it, and a worker's sum of these,
@@ -82,6 +82,13 @@ struct path_table {
 	struct path path[];
 };
 
+/* struct path_tie - a Child SA that goes by one path; in path_set.ties while it does. Its owner's.
+ */
+struct path_tie {
+	struct list_node node;
+	uint16_t path; /* id */
+};
+
 /* struct path_set - the paths to one peer; there is always one. */
 struct path_set {
 	struct path_table *table; /* RCU. control: w, worker: r */
@@ -91,6 +98,7 @@ struct path_set {
 	uint32_t last_since;       /* control: rw */
 	struct list_node children; /* control: pairs that messages about paths may go by, best
 				    * first */
+	struct list_node ties;     /* control: rw */
 	struct probing *probing;   /* control: NULL, no path is probed */
 	struct steer *steer;       /* the table's. control: rw */
 	struct rcu_head rcu;
@@ -125,6 +133,11 @@ void path_watch(const struct path *p, uint32_t num_workers) NONNULL(1);
  * changed. Control thread. */
 MUST_USE enum err path_set_steer(struct path_set *s, struct rcu_queue *q, struct steer *steer)
 	NONNULL(1, 2);
+
+/* path_set_tie - the tie, which is in the list or not yet, is to this path from now on; 0: it
+ * leaves the list. Errors: NOMEM: nothing changed. Control thread. */
+MUST_USE enum err path_set_tie(struct path_set *s, struct rcu_queue *q, struct path_tie *tie,
+			       uint16_t path) NONNULL(1, 2, 3);
 
 /* path_set_move - other addresses for the first path, of which nothing is known: even if they are
  * the same. Errors: NOMEM. Control thread. */

@@ -208,6 +208,13 @@ static void free_windows(struct replay *r)
 	}
 }
 
+void esp_sa_tie(struct esp_sa *sa, uint16_t path)
+{
+	struct sa_conf *conf = (void *)(uintptr_t)sa->conf; /* ours; const for its readers */
+
+	__atomic_store_n(&conf->tied, path, __ATOMIC_RELAXED);
+}
+
 void esp_sa_free(struct esp_sa *sa)
 {
 	if (!sa)

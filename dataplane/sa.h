@@ -33,12 +33,15 @@ struct sibling_ask;
  * 3692, RFC 4727), which means this between two that have agreed on it (child_params.mif). */
 #define ESP_PROBE 253
 
-/* struct sa_conf - what does not change packet by packet; immutable once published. */
+/* struct sa_conf - what does not change packet by packet; immutable once published, but for `tied`.
+ */
 struct sa_conf {
 	uint64_t uid;   /* no other configuration of this data path ever has it */
 	uint64_t child; /* the keying engine's name */
 	struct sa_group *group;
 	struct path_set *paths;
+	uint16_t tied; /* atomic, out: the path that packets go by while it is usable; 0: as the
+			* set's schedule has it. control: w, worker: r */
 	struct sa_lifetime lifetime; /* "none" is UINT64_MAX here */
 	uint64_t soft_seq;           /* sequence number that calls for another SA */
 	uint32_t token;              /* protection class */
@@ -173,6 +176,10 @@ MUST_USE enum err esp_sa_use_device(struct esp_sa *sa, struct aead_device *devic
 MUST_USE enum err esp_sa_use_ports(struct esp_sa *sa, struct inline_ports *ports,
 				   const struct child_params *params, enum child_half dir)
 	NONNULL(1, 2, 3);
+
+/* esp_sa_tie - packets leave by the path with this id while it is usable; 0: as the set's schedule
+ * has it. Control thread. */
+void esp_sa_tie(struct esp_sa *sa, uint16_t path) NONNULL(1);
 
 /* esp_sa_free - wipe and free at once: no worker may hold it. NULL is accepted. */
 void esp_sa_free(struct esp_sa *sa);

@@ -287,7 +287,8 @@ void actions_run(struct engine *e)
 		case IKE_ACTION_PATH_NEWS:
 			paths_news(e, &a);
 			break;
-		case IKE_ACTION_CHILD_PATH: /* nothing asks for it: ike_path() with a child */
+		case IKE_ACTION_CHILD_PATH:
+			paths_tie(e, a.child, a.say.id);
 			break;
 		case IKE_ACTION_ADDRESS_ADD:
 			vips_add(e, a.conn, &a.address);

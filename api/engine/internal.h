@@ -337,6 +337,8 @@ void paths_schedule(struct engine *e, struct peer_rec *p, const struct ike_actio
 	NONNULL(1, 2, 3);
 /* paths_child - a pair of a peer is new, or its peer has more than one path now. */
 void paths_child(struct engine *e, const struct peer_rec *p, uint64_t child) NONNULL(1, 2);
+/* paths_tie - a pair's packets go by this path while it is usable; 0: as all of the peer's. */
+void paths_tie(struct engine *e, uint64_t child, uint16_t path) NONNULL(1);
 void paths_news(struct engine *e, const struct ike_action *a) NONNULL(1, 2);
 void paths_dp_event(struct engine *e, const struct dp_event *ev, uint64_t now_ns) NONNULL(1, 2);
 void paths_settle(struct engine *e) NONNULL(1);

@@ -94,6 +94,14 @@ void paths_take(struct engine *e, struct peer_rec *p, const struct ike_action *a
 		LOG(ERROR, NET, NULL, "a path to a peer stays: %s", err_text(err));
 }
 
+void paths_tie(struct engine *e, uint64_t child, uint16_t path)
+{
+	enum err err = dataplane_child_path(e->dp, child, path);
+
+	if (err && err != ERR_NOT_FOUND)
+		LOG(ERROR, CHD, NULL, "a child does not go by its path: %s", err_text(err));
+}
+
 void paths_schedule(struct engine *e, struct peer_rec *p, const struct ike_action *a)
 {
 	static const enum path_schedule schedules[] = {

@@ -252,6 +252,89 @@ static void test_M8_narrowest(void)
 	bed_fini(&bed);
 }
 
+/* M5: packets of a tied SA go by its path while that is usable; a rule knows better; other SAs of
+ * the peer go as they went. */
+static void test_M5_tied(void)
+{
+	const struct path_rule rule = {.path = 3, .dscp = EF, .by_dscp = true};
+
+	for (int i = 0; i < 2; i++) {
+		struct bed bed;
+
+		begin_rules(&bed, i ? SA_TRANSPORT : SA_TUNNEL, &rule, 1);
+		CU_ASSERT_EQUAL(dataplane_child_path(bed.a.dp, 1, 2), ERR_OK);
+		CU_ASSERT_EQUAL(leaves_by(&bed, 9, 0), 2);
+		CU_ASSERT_EQUAL(leaves_by(&bed, 9, EF), 3);
+		put(&bed, 2, 1, false);
+		CU_ASSERT_EQUAL(leaves_by(&bed, 9, 0), 1);
+		put(&bed, 2, 1, true);
+		CU_ASSERT_EQUAL(leaves_by(&bed, 9, 0), 2);
+		bed_pair(&bed, 2, tweak); /* re-keyed, and nobody said that it is tied */
+		CU_ASSERT_EQUAL(leaves_by(&bed, 9, 0), 1);
+		CU_ASSERT_EQUAL(dataplane_child_path(bed.a.dp, 2, 7), ERR_OK);
+		CU_ASSERT_EQUAL(leaves_by(&bed, 9, 0), 1); /* it need not be there yet */
+		put(&bed, 7, 1, true);
+		CU_ASSERT_EQUAL(leaves_by(&bed, 9, 0), 7);
+		CU_ASSERT_EQUAL(dataplane_child_path(bed.a.dp, 2, 0), ERR_OK);
+		CU_ASSERT_EQUAL(leaves_by(&bed, 9, 0), 1);
+		CU_ASSERT_EQUAL(dataplane_child_path(bed.a.dp, 3, 2), ERR_NOT_FOUND);
+		dataplane_child_remove(bed.a.dp, 1, CHILD_OUT);
+		CU_ASSERT_EQUAL(dataplane_child_path(bed.a.dp, 1, 2), ERR_NOT_FOUND);
+		CU_ASSERT_EQUAL(bed_drops(&bed.a), 0);
+		bed_fini(&bed);
+	}
+}
+
+/* M5: whatever the schedule is. */
+static void test_M5_any_schedule(void)
+{
+	for (int s = 0; s < SCHEDULE_NUM; s++) {
+		struct bed bed;
+
+		begin_rules(&bed, SA_TUNNEL, NULL, 0);
+		put(&bed, 2, 0, true);
+		CU_ASSERT_EQUAL(
+			dataplane_path_schedule(bed.a.dp, bed.a.pathset, (enum path_schedule)s),
+			ERR_OK);
+		CU_ASSERT_EQUAL(dataplane_child_path(bed.a.dp, 1, 3), ERR_OK);
+		for (uint16_t port = 1; port < 30; port++)
+			CU_ASSERT_EQUAL(leaves_by(&bed, port, 0), 3);
+		bed_fini(&bed);
+	}
+}
+
+/* M5: the path to which an SA is tied says how long packets may be while it is so. */
+static void test_M5_narrowest(void)
+{
+	struct bed bed;
+
+	begin_rules(&bed, SA_TUNNEL, NULL, 0);
+	const struct sa_group *g = slots_get(bed.a.dp->groups, bed.a.group);
+	const struct path_set *s = slots_get(bed.a.dp->pathsets, bed.a.pathset);
+
+	for (uint16_t k = 1; k <= 3; k++)
+		CU_ASSERT_EQUAL(
+			dataplane_path_mtu(bed.a.dp, bed.a.pathset, k, (uint16_t)(1500 - 100 * k)),
+			ERR_OK);
+	const uint32_t wide = fit_len(g->newest, s->table, bed.now);
+
+	alloc_fail_nth(1);
+	CU_ASSERT_EQUAL(dataplane_child_path(bed.a.dp, 1, 3), ERR_NOMEM);
+	alloc_fail_nth(0);
+	CU_ASSERT_EQUAL(leaves_by(&bed, 9, 0), 1);
+	CU_ASSERT_EQUAL(fit_len(g->newest, s->table, bed.now), wide);
+	CU_ASSERT_EQUAL(dataplane_child_path(bed.a.dp, 1, 3), ERR_OK);
+	CU_ASSERT_EQUAL(fit_len(g->newest, s->table, bed.now),
+			fit_by(g->newest, path_with(s->table, 3), false, bed.now));
+	alloc_fail_nth(1);
+	CU_ASSERT_EQUAL(dataplane_child_path(bed.a.dp, 1, 0), ERR_NOMEM);
+	alloc_fail_nth(0);
+	CU_ASSERT_EQUAL(leaves_by(&bed, 9, 0), 3);
+	CU_ASSERT_EQUAL(dataplane_child_path(bed.a.dp, 1, 0), ERR_OK);
+	CU_ASSERT_EQUAL(fit_len(g->newest, s->table, bed.now), wide);
+	bed_fini(&bed);
+}
+
 /* Who owns the SA steers, whoever the packet came to. */
 static void test_several_workers(void)
 {
@@ -326,9 +409,12 @@ static void test_refused(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_M8_dscp),         TAP_TEST(test_M8_selectors), TAP_TEST(test_M8_any_schedule),
-	TAP_TEST(test_M8_mixed),        TAP_TEST(test_M8_parts),     TAP_TEST(test_M8_narrowest),
-	TAP_TEST(test_several_workers), TAP_TEST(test_refused),
+	TAP_TEST(test_M5_tied),      TAP_TEST(test_M5_any_schedule),
+	TAP_TEST(test_M5_narrowest), TAP_TEST(test_M8_dscp),
+	TAP_TEST(test_M8_selectors), TAP_TEST(test_M8_any_schedule),
+	TAP_TEST(test_M8_mixed),     TAP_TEST(test_M8_parts),
+	TAP_TEST(test_M8_narrowest), TAP_TEST(test_several_workers),
+	TAP_TEST(test_refused),
 };
 
 TAP_MAIN("dataplane/steer", tests)
