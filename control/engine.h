@@ -524,6 +524,7 @@ struct ike_child_info {
 	bool narrow;     /* it is for one flow alone */
 	bool siblings;   /* it is one of several (RFC 9611) */
 	uint32_t worker; /* that it is for, and 1 more; 0 = all */
+	uint16_t path;   /* that it goes by while that is usable; 0 = as all */
 	const struct ts *local;
 	const struct ts *remote;
 	uint32_t num_local, num_remote;
@@ -546,6 +547,7 @@ struct ike_sa_info {
 	bool initiator;
 	uint64_t spi_i, spi_r;
 	struct path_addr path;
+	uint64_t peer; /* the path set's name, as in actions; 0 while there is none */
 	const struct ike_id *local_id, *remote_id; /* NULL while unknown */
 	const struct auth_proof *proof;            /* NULL until the peer is authenticated */
 	const char *proposal; /* "AES_GCM_16-256/PRF_HMAC_SHA2_256/CURVE_25519" or "" */

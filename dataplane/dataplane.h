@@ -226,14 +226,13 @@ MUST_USE enum err dataplane_path_quality(struct dataplane *dp, struct path_quali
 /* struct path_rule - packets that go by one path whatever the schedule is, while that is usable. */
 struct path_rule {
 	uint16_t path;           /* its id; it need not be there yet */
-	uint8_t dscp;            /* of the inner header */
-	bool by_dscp;            /* only packets with this one */
+	uint64_t dscps;          /* bit n: packets whose inner header has DSCP n; 0: any */
 	struct ts local, remote; /* only flows within; unset: any address there */
 };
 
 /* dataplane_path_rules - these steer the set's packets from now on, and no others; of each packet
- * the first rule that matches. num 0: none. Errors: NOT_FOUND (set), INVAL (number, DSCP,
- * selectors, or a rule without any), NOMEM: nothing changed. */
+ * the first rule that matches. num 0: none. Errors: NOT_FOUND (set), INVAL (number, selectors, or
+ * a rule that matches anything), NOMEM: nothing changed. */
 MUST_USE enum err dataplane_path_rules(struct dataplane *dp, uint32_t set,
 				       const struct path_rule *rules, uint32_t num) NONNULL(1);
 

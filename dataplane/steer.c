@@ -4,13 +4,11 @@
 #include "base/alloc.h"
 #include "dataplane/tos.h"
 
-#define DSCP_MAX 63
-
 static bool rule_valid(const struct path_rule *r)
 {
 	const bool local = r->local.lo.family, remote = r->remote.lo.family;
 
-	if (!r->path || r->dscp > DSCP_MAX || (!r->by_dscp && !local && !remote))
+	if (!r->path || (!r->dscps && !local && !remote))
 		return false;
 	if ((local && !ts_valid(&r->local)) || (remote && !ts_valid(&r->remote)))
 		return false;
@@ -81,7 +79,7 @@ uint16_t steer_find(const struct steer *s, const struct flow_id *id, const struc
 	for (uint32_t i = 0; i < s->num; i++) {
 		const struct path_rule *r = &s->rule[i];
 
-		if (r->by_dscp && r->dscp != dscp)
+		if (r->dscps && !(r->dscps >> dscp & 1))
 			continue;
 		if (!r->local.lo.family || flow_match(&key, &r->local, 1, &r->remote, 1))
 			return r->path;

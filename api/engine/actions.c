@@ -9,7 +9,7 @@ static struct child_rec *child_find(struct engine *e, uint64_t id)
 	return n ? container_of(n, struct child_rec, by_id) : NULL;
 }
 
-static struct peer_rec *peer_find(struct engine *e, uint64_t peer)
+struct peer_rec *actions_peer(struct engine *e, uint64_t peer)
 {
 	struct htab_node *n = engine_find(&e->peers, &peer, sizeof(peer));
 
@@ -52,7 +52,7 @@ static void pathset_add(struct engine *e, const struct ike_action *a)
 
 static void pathset_move(struct engine *e, const struct ike_action *a)
 {
-	struct peer_rec *p = peer_find(e, a->peer);
+	struct peer_rec *p = actions_peer(e, a->peer);
 	struct path_addr path;
 	uint16_t port = actions_esp_path(e, &path, a);
 
@@ -76,7 +76,7 @@ static void peer_free(struct engine *e, struct peer_rec *p)
 
 static void pathset_remove(struct engine *e, const struct ike_action *a)
 {
-	struct peer_rec *p = peer_find(e, a->peer);
+	struct peer_rec *p = actions_peer(e, a->peer);
 
 	if (p)
 		peer_free(e, p);
@@ -112,7 +112,7 @@ static enum err child_install(struct engine *e, struct child_rec *c,
 			      const struct ike_child_add *add)
 {
 	struct child_params params = add->params;
-	struct peer_rec *peer = peer_find(e, add->peer);
+	struct peer_rec *peer = actions_peer(e, add->peer);
 	enum err err;
 
 	if (!peer)
@@ -150,7 +150,7 @@ static void child_add(struct engine *e, const struct ike_child_add *add)
 	if (c->group->vif && !dataplane_child_stats(e->dp, &st, c->id))
 		vif_class_joined(e, c->group->vif, st.token);
 	htab_insert(&e->children, &c->by_id, bytes_of(&c->id, sizeof(c->id)));
-	paths_child(e, peer_find(e, c->peer), c->id);
+	paths_child(e, actions_peer(e, c->peer), c->id);
 }
 
 static void child_activate(struct engine *e, uint64_t id)
@@ -183,7 +183,7 @@ static void child_remove(struct engine *e, uint64_t id, enum child_half half)
 bool actions_has_paths(struct engine *e, uint64_t child)
 {
 	const struct child_rec *c = child_find(e, child);
-	const struct peer_rec *p = c ? peer_find(e, c->peer) : NULL;
+	const struct peer_rec *p = c ? actions_peer(e, c->peer) : NULL;
 
 	return p && p->several;
 }
@@ -206,7 +206,7 @@ static void path_action(struct engine *e, const struct ike_action *a,
 			void (*fn)(struct engine *e, struct peer_rec *p,
 				   const struct ike_action *a))
 {
-	struct peer_rec *p = peer_find(e, a->peer);
+	struct peer_rec *p = actions_peer(e, a->peer);
 
 	if (p)
 		fn(e, p, a);
@@ -215,7 +215,7 @@ static void path_action(struct engine *e, const struct ike_action *a,
 enum err actions_path_info(struct engine *e, struct path_info *out, uint64_t child)
 {
 	struct child_rec *c = child_find(e, child);
-	struct peer_rec *p = c ? peer_find(e, c->peer) : NULL;
+	struct peer_rec *p = c ? actions_peer(e, c->peer) : NULL;
 
 	return p ? dataplane_pathset_info(e->dp, out, p->set) : ERR_NOT_FOUND;
 }
@@ -241,7 +241,7 @@ static void event(struct engine *e, const struct ike_event *ev)
 	if (ev->conn && lost(ev->reason) &&
 	    (ev->kind == IKE_EVENT_IKE_DOWN || ev->kind == IKE_EVENT_CHILD_DOWN))
 		policy_lost(e, ev->conn, ev->child);
-	e->paths_dirty |= ev->kind == IKE_EVENT_IKE_UP;
+	e->paths_dirty |= ev->kind == IKE_EVENT_IKE_UP || ev->kind == IKE_EVENT_CHILD_UP;
 	e->dns_dirty |= ev->kind == IKE_EVENT_IKE_UP || ev->kind == IKE_EVENT_IKE_DOWN;
 	connect_event(e, ev);
 	latches_ike_event(e, ev);

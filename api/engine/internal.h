@@ -102,6 +102,7 @@ struct peer_rec {
 	enum path_encap encap;
 	bool several; /* its paths are agreed on one by one, and probed (paths.c) */
 	bool sprayed; /* its packets come in no order by themselves */
+	bool steered; /* rules name paths for some of them (path_rules.c) */
 };
 
 /* struct route_rec - a route into the virtual interface and how many groups want it. */
@@ -324,6 +325,7 @@ uint16_t actions_esp_path(const struct engine *e, struct path_addr *out, const s
 	NONNULL(1, 2, 3);
 bool actions_has_paths(struct engine *e, uint64_t child) NONNULL(1);
 /* actions_each_child - of a peer. */
+struct peer_rec *actions_peer(struct engine *e, uint64_t peer) NONNULL(1);
 void actions_each_child(struct engine *e, const struct peer_rec *p,
 			void (*fn)(struct engine *e, const struct peer_rec *p, uint64_t child))
 	NONNULL(1, 2, 3);
@@ -342,6 +344,22 @@ void paths_tie(struct engine *e, uint64_t child, uint16_t path) NONNULL(1);
 void paths_news(struct engine *e, const struct ike_action *a) NONNULL(1, 2);
 void paths_dp_event(struct engine *e, const struct dp_event *ev, uint64_t now_ns) NONNULL(1, 2);
 void paths_settle(struct engine *e) NONNULL(1);
+/* paths_is - the IKE SA's path is that one of the configuration. */
+bool paths_is(const struct ike_path_info *p, const struct conf_path *want) NONNULL(1, 2);
+
+/* path_rules.c: path_rules_set() - the rules of the connection's paths for what this side sends.
+ * struct path_tying - the SAs of a child that are to go by this path. path_rules_ties() - of an IKE
+ * SA, those that do not all do so yet; returns how many, one for each child of the connection at
+ * most. path_rules_tie() - they do, and the peer is told. */
+void path_rules_set(struct engine *e, const struct conf_conn *conn, const struct ike_sa_info *sa)
+	NONNULL(1, 2, 3);
+struct path_tying {
+	const char *child; /* the configuration's */
+	uint16_t path;
+};
+uint32_t path_rules_ties(struct path_tying *out, const struct conf_conn *conn,
+			 const struct ike_sa_info *sa) NONNULL(1, 2, 3);
+void path_rules_tie(struct engine *e, uint32_t ike_id, const struct path_tying *t) NONNULL(1, 3);
 
 /* policy.c */
 MUST_USE enum err policy_group_for(struct engine *e, struct sa_group **out,

@@ -209,8 +209,7 @@ static void want(struct wanted *w, const struct ours *ours, const struct conf_co
 			w->path[w->num++] = (struct conf_path){.local = ours->list[i], .weight = 1};
 }
 
-/* is_path - the IKE SA's path is the one that is wanted. */
-static bool is_path(const struct ike_path_info *p, const struct conf_path *want)
+bool paths_is(const struct ike_path_info *p, const struct conf_path *want)
 {
 	return ip_addr_equal(&p->addr.local.addr, &want->local) &&
 	       (ip_addr_is_any(&want->remote) ||
@@ -220,7 +219,7 @@ static bool is_path(const struct ike_path_info *p, const struct conf_path *want)
 static const struct conf_path *wanted_as(const struct wanted *w, const struct ike_path_info *p)
 {
 	for (uint32_t i = 0; i < w->num; i++)
-		if (is_path(p, &w->path[i]))
+		if (paths_is(p, &w->path[i]))
 			return &w->path[i];
 	return NULL;
 }
@@ -228,7 +227,7 @@ static const struct conf_path *wanted_as(const struct wanted *w, const struct ik
 static bool is_there(const struct ike_sa_info *sa, const struct conf_path *want)
 {
 	for (uint32_t i = 0; i < sa->num_path_list; i++)
-		if (is_path(&sa->path_list[i], want))
+		if (paths_is(&sa->path_list[i], want))
 			return true;
 	return false;
 }
@@ -305,6 +304,8 @@ struct pending {
 	struct list_node node;
 	uint32_t ike_id;
 	struct ops ops;
+	uint32_t num_ties;
+	struct path_tying ties[]; /* as many as the connection has children */
 };
 
 /* struct settling - a walk over all of them. */
@@ -321,9 +322,12 @@ static void settle_sa(void *ctx, const struct ike_sa_info *sa)
 	struct pending *p;
 	struct wanted w;
 
-	if (!conn || !sa->paths || !sa->paths_decides || conn->path_policy == CONF_PATHS_NONE)
+	if (!conn || !sa->paths || conn->path_policy == CONF_PATHS_NONE)
 		return;
-	p = mem_alloc(sizeof(*p));
+	path_rules_set(s->e, conn, sa);
+	if (!sa->paths_decides)
+		return;
+	p = mem_alloc(sizeof(*p) + conn->num_children * sizeof(p->ties[0]));
 	if (!p) {
 		LOG(ERROR, NET, sa->conn, "no memory to look after its paths");
 		return;
@@ -333,6 +337,7 @@ static void settle_sa(void *ctx, const struct ike_sa_info *sa)
 	add_missing(s->e, &p->ops, &w, conn, sa);
 	set_order(&p->ops, &w, conn, sa);
 	remove_others(&p->ops, &w, &s->ours, sa);
+	p->num_ties = path_rules_ties(p->ties, conn, sa);
 	list_push_back(&s->pending, &p->node);
 }
 
@@ -349,6 +354,8 @@ static void operate(struct engine *e, const struct pending *p)
 			LOG(WARN, NET, NULL, "paths of IKE SA %u cannot be set up: %s", p->ike_id,
 			    err_text(err));
 	}
+	for (uint32_t i = 0; i < p->num_ties; i++)
+		path_rules_tie(e, p->ike_id, &p->ties[i]);
 }
 
 /* are_wanted - some connection says something of paths. */

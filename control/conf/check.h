@@ -121,6 +121,9 @@ MUST_USE SET(set_path_local);
 MUST_USE SET(set_path_remote);
 MUST_USE SET(set_path_priority);
 MUST_USE SET(set_path_weight);
+MUST_USE SET(set_path_dscp);
+MUST_USE SET(set_path_local_ts);
+MUST_USE SET(set_path_remote_ts);
 /* struct side_draft (side.c) */
 MUST_USE SET(set_auth);
 MUST_USE SET(set_id);
@@ -149,6 +152,7 @@ MUST_USE SET(set_rand_packets);
 MUST_USE SET(set_mode);
 MUST_USE SET(set_replay_window);
 MUST_USE SET(set_per_cpu_sas);
+MUST_USE SET(set_child_path);
 MUST_USE SET(set_copy_dscp);
 MUST_USE SET(set_copy_df);
 MUST_USE SET(set_mss_clamp);
@@ -279,8 +283,13 @@ void secret_put(struct conf_secret *s);
 /* daemon_defaults - what holds where the latchkey section says nothing. daemon.c */
 void daemon_defaults(struct conf_daemon *d) NONNULL(1);
 
-/* check_short_name - of a profile, listener or user: a section, and CONF_NAME_MAX holds its name;
- * says so if it is not. demand.c */
+/* paths_check - the children of a connection, which is complete, go by paths that it has; says so
+ * if not. paths.c */
+void paths_check(struct check *c, const struct conf_conn *conn, const struct tree *section)
+	NONNULL(1, 2, 3);
+
+/* check_short_name - of a path, profile, listener or user: a section, and CONF_NAME_MAX holds its
+ * name; says so if it is not. demand.c */
 bool check_short_name(struct check *c, const struct tree *section) NONNULL(1, 2);
 
 /* app_defaults - of the section latchkey.app. app.c */

@@ -187,6 +187,19 @@ enum err set_per_cpu_sas(struct check *c, void *obj, const struct tree *node)
 	return ERR_OK;
 }
 
+enum err set_child_path(struct check *c, void *obj, const struct tree *node)
+{
+	const char *name;
+
+	if (!take_text(c, &name, node))
+		return ERR_OK;
+	if (strlen(name) < CONF_NAME_MAX)
+		strcpy(((struct conf_child *)obj)->path, name);
+	else
+		CHECK_ERROR(c, node, "'%.40s...' is too long for the name of a path", name);
+	return ERR_OK;
+}
+
 enum err set_copy_dscp(struct check *c, void *obj, const struct tree *node)
 {
 	static const struct take_word words[] = {

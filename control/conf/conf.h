@@ -45,7 +45,10 @@ enum ike_dh {
 #define CONF_MAX_TRANSFORMS 8
 #define CONF_MAX_PROPOSALS  8
 #define CONF_MAX_TS         64
-#define CONF_MAX_ADDRS      16
+
+/* CONF_NAME_MAX - of a path, profile, listener or user, with the 0. */
+#define CONF_NAME_MAX  32
+#define CONF_MAX_ADDRS 16
 /* Addresses given to a virtual interface. */
 #define CONF_MAX_INTERFACE_ADDRS 8
 #define CONF_MAX_VIPS            8
@@ -128,6 +131,7 @@ struct conf_child {
 	uint32_t tfc_padding;     /* 0 */
 	uint32_t tfc_dummies;     /* a second at least; 0 */
 	bool per_cpu_sas;         /* a pair of SAs for each worker (RFC 9611); no */
+	char path[CONF_NAME_MAX]; /* of the connection's: goes by it while it can; "" = as all */
 	uint32_t priority; /* of its policy: smaller is looked at first, 0 = after all that say */
 	enum conf_action start_action, dpd_action, close_action;
 };
@@ -232,14 +236,26 @@ enum conf_path_policy {
 /* CONF_MAX_PATHS - of a connection. */
 #define CONF_MAX_PATHS 6
 
+/* CONF_MAX_PATH_TS - selectors of a path, on each side. CONF_MAX_PATH_RULES - all paths of a
+ * connection: each with one side's selectors times the other's, where it has any or a class. */
+#define CONF_MAX_PATH_TS    4
+#define CONF_MAX_PATH_RULES 16
+
 /* struct conf_path - one section of connections.<conn>.paths: used while the host has the address.
- */
+ * What is of its classes and within its selectors goes by it alone, while it can. */
 struct conf_path {
+	char name[CONF_NAME_MAX];
 	struct ip_addr local;
 	struct ip_addr remote; /* unset: where IKE goes */
 	uint8_t priority;      /* smaller is used first; 0 */
 	uint16_t weight;       /* 1 */
+	uint64_t dscps;        /* bit n: what has DSCP n; 0: any */
+	struct ts local_ts[CONF_MAX_PATH_TS], remote_ts[CONF_MAX_PATH_TS]; /* none: any */
+	uint32_t num_local_ts, num_remote_ts;
 };
+
+/* conf_path_rules - how many rules its classes and selectors make. */
+uint32_t conf_path_rules(const struct conf_path *p) NONNULL(1);
 
 /* enum conf_send_cert - whether our certificate goes with our signature. */
 enum conf_send_cert {
@@ -349,10 +365,7 @@ struct conf_who {
 	uint32_t num_uids, num_gids;
 };
 
-/* CONF_NAME_MAX - of a profile, listener or user, with the 0. CONF_PATH_MAX - room for a file's
- * name.
- */
-#define CONF_NAME_MAX 32
+/* CONF_PATH_MAX - room for a file's name. */
 #define CONF_PATH_MAX 256
 
 /* CONF_NETWORK_ADDRS, CONF_NETWORK_USERS - that the network interface has at most. */
@@ -549,6 +562,10 @@ void conf_conn_put(struct conf_conn *c);
 /* conf_get, conf_put - references; the last one wipes the secrets. put(NULL) is accepted. */
 struct conf *conf_get(struct conf *c) NONNULL(1);
 void conf_put(struct conf *c);
+
+/* conf_find_path - by name; NULL if there is none. */
+const struct conf_path *conf_find_path(const struct conf_conn *conn, const char *name)
+	NONNULL(1, 2);
 
 /* conf_find_conn, conf_find_child - by name; NULL if there is none. A NULL conn in conf_find_child
  * searches all connections and sets *out_conn. */

@@ -500,6 +500,7 @@ enum err conn_check(struct check *c, struct conf_conn **out, const struct tree *
 		return ERR_NOMEM;
 	e = check_section(c, SCOPE_CONN, &d, section);
 	if (!e) {
+		paths_check(c, d.conn, section);
 		e = set_defaults(d.conn);
 	}
 	if (e || c->diags->num_errors != errors) {

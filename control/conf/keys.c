@@ -172,6 +172,7 @@ static const struct key keys[] = {
 	SETS_(CHILD, VALUE, "mss_clamp", set_mss_clamp),
 	SETS_(CHILD, VALUE, "replay_window", set_replay_window),
 	SETS_(CHILD, VALUE, "per_cpu_sas", set_per_cpu_sas),
+	SETS_(CHILD, VALUE, "path", set_child_path),
 	FATE_(CHILD, "hw_offload", LATER, "no|auto"),
 	SETS_(CHILD, VALUE, "copy_df", set_copy_df),
 	FATE_(CHILD, "copy_ecn", LATER, "yes"),
@@ -263,6 +264,9 @@ static const struct key keys[] = {
 	SETS_(PATH, VALUE, "remote_addr", set_path_remote),
 	SETS_(PATH, VALUE, "priority", set_path_priority),
 	SETS_(PATH, VALUE, "weight", set_path_weight),
+	SETS_(PATH, VALUE, "dscp", set_path_dscp),
+	SETS_(PATH, VALUE, "local_ts", set_path_local_ts),
+	SETS_(PATH, VALUE, "remote_ts", set_path_remote_ts),
 
 	SETS_(DPDK_PORT, VALUE, "device", set_dpdk_device),
 	SETS_(DPDK_PORT, VALUE, "mtu", set_dpdk_mtu),

@@ -5,6 +5,8 @@
 
 #include <stdio.h>
 
+#define DSCP_MAX 63
+
 enum err set_path_policy(struct check *c, void *obj, const struct tree *node)
 {
 	static const struct take_word words[] = {
@@ -58,15 +60,142 @@ enum err set_path_weight(struct check *c, void *obj, const struct tree *node)
 	return ERR_OK;
 }
 
+/* take_dscp - a number, or the name of a class (RFC 2474, RFC 2597, RFC 3246, RFC 5865, RFC 8622).
+ */
+static bool take_dscp(uint64_t *out, const char *text)
+{
+	static const struct {
+		const char *name;
+		uint8_t dscp;
+	} classes[] = {
+		{"cs0", 0},   {"cs1", 8},   {"cs2", 16},  {"cs3", 24},  {"cs4", 32},  {"cs5", 40},
+		{"cs6", 48},  {"cs7", 56},  {"af11", 10}, {"af12", 12}, {"af13", 14}, {"af21", 18},
+		{"af22", 20}, {"af23", 22}, {"af31", 26}, {"af32", 28}, {"af33", 30}, {"af41", 34},
+		{"af42", 36}, {"af43", 38}, {"ef", 46},   {"va", 44},   {"le", 1},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(classes); i++) {
+		if (strcmp(text, classes[i].name) == 0) {
+			*out = classes[i].dscp;
+			return true;
+		}
+	}
+	return value_u64(out, text, DSCP_MAX) == ERR_OK;
+}
+
+enum err set_path_dscp(struct check *c, void *obj, const struct tree *node)
+{
+	char item[VALUE_ITEM_MAX];
+	struct value_items it;
+	uint64_t dscp;
+	enum err e;
+
+	value_items_init(&it, node);
+	while (!(e = value_items_next(&it, item))) {
+		if (take_dscp(&dscp, item))
+			((struct conf_path *)obj)->dscps |= UINT64_C(1) << dscp;
+		else
+			CHECK_ERROR(c, node,
+				    "'%.60s' is no class of packets: 0 to %d, or a name such as ef "
+				    "or af41",
+				    item, DSCP_MAX);
+	}
+	if (e != ERR_NOT_FOUND)
+		CHECK_ERROR(c, node, "a class of packets is too long");
+	return ERR_OK;
+}
+
+static enum err set_path_ts(struct check *c, struct ts list[CONF_MAX_PATH_TS], uint32_t *num,
+			    const struct tree *node)
+{
+	char item[VALUE_ITEM_MAX];
+	struct value_items it;
+	enum err e;
+
+	value_items_init(&it, node);
+	while (!(e = value_items_next(&it, item))) {
+		if (*num == CONF_MAX_PATH_TS) {
+			CHECK_ERROR(c, node, "more than %d selectors", CONF_MAX_PATH_TS);
+			return ERR_OK;
+		}
+		if (ts_parse(&list[*num], item))
+			CHECK_ERROR(c, node,
+				    "'%.60s' is not a selector: a prefix or a range, then possibly "
+				    "[protocol/port]",
+				    item);
+		else
+			(*num)++;
+	}
+	if (e != ERR_NOT_FOUND)
+		CHECK_ERROR(c, node, "a selector is too long");
+	return ERR_OK;
+}
+
+enum err set_path_local_ts(struct check *c, void *obj, const struct tree *node)
+{
+	struct conf_path *p = obj;
+
+	return set_path_ts(c, p->local_ts, &p->num_local_ts, node);
+}
+
+enum err set_path_remote_ts(struct check *c, void *obj, const struct tree *node)
+{
+	struct conf_path *p = obj;
+
+	return set_path_ts(c, p->remote_ts, &p->num_remote_ts, node);
+}
+
+uint32_t conf_path_rules(const struct conf_path *p)
+{
+	const uint32_t local = p->num_local_ts ? p->num_local_ts : 1;
+	const uint32_t remote = p->num_remote_ts ? p->num_remote_ts : 1;
+
+	return p->dscps || p->num_local_ts || p->num_remote_ts ? local * remote : 0;
+}
+
+const struct conf_path *conf_find_path(const struct conf_conn *conn, const char *name)
+{
+	for (uint32_t i = 0; i < conn->num_paths; i++) {
+		if (strcmp(conn->paths[i].name, name) == 0)
+			return &conn->paths[i];
+	}
+	return NULL;
+}
+
+/* check_rules - no rule has one version of IP on one side and the other on the other, and all of
+ * the connection's fit. */
+static void check_rules(struct check *c, const struct conf_conn *conn, const struct conf_path *path,
+			const struct tree *section)
+{
+	uint32_t num = conf_path_rules(path);
+	bool mixed = false;
+
+	for (uint32_t i = 0; i < path->num_local_ts; i++)
+		for (uint32_t k = 0; k < path->num_remote_ts; k++)
+			mixed |= path->local_ts[i].lo.family != path->remote_ts[k].lo.family;
+	if (mixed)
+		CHECK_ERROR(c, section,
+			    "local_ts and remote_ts are of different versions of IP: a path for "
+			    "each is needed");
+	for (uint32_t i = 0; i < conn->num_paths; i++)
+		num += conf_path_rules(&conn->paths[i]);
+	if (num > CONF_MAX_PATH_RULES)
+		CHECK_ERROR(c, section,
+			    "%u rules of what goes by which path, and the connection may have %d: "
+			    "local_ts times remote_ts of each path",
+			    num, CONF_MAX_PATH_RULES);
+}
+
 static enum err add_path(struct check *c, struct conf_conn *conn, const struct tree *section)
 {
 	struct conf_path path = {.weight = 1};
 	enum err e;
 
-	if (section->kind != TREE_SECTION) {
-		CHECK_ERROR(c, section, "is a section: { ... } was expected");
+	if (!check_short_name(c, section))
 		return ERR_OK;
-	}
+	strcpy(path.name, section->name);
+	if (conf_find_path(conn, path.name))
+		CHECK_ERROR(c, section, "is there twice");
 	e = check_section(c, SCOPE_PATH, &path, section);
 	if (e)
 		return e;
@@ -78,6 +207,7 @@ static enum err add_path(struct check *c, struct conf_conn *conn, const struct t
 		if (ip_addr_equal(&conn->paths[i].local, &path.local) &&
 		    ip_addr_equal(&conn->paths[i].remote, &path.remote))
 			CHECK_ERROR(c, section, "has the addresses of one before it");
+	check_rules(c, conn, &path, section);
 	conn->paths[conn->num_paths++] = path;
 	return ERR_OK;
 }
@@ -101,4 +231,16 @@ enum err set_paths(struct check *c, void *obj, const struct tree *node)
 	if (conn->num_paths && conn->path_policy == CONF_PATHS_NONE)
 		conn->path_policy = CONF_PATHS_FAILOVER;
 	return ERR_OK;
+}
+
+void paths_check(struct check *c, const struct conf_conn *conn, const struct tree *section)
+{
+	for (uint32_t i = 0; i < conn->num_children; i++) {
+		const struct conf_child *child = &conn->children[i];
+
+		if (child->path[0] && !conf_find_path(conn, child->path))
+			CHECK_ERROR(c, section,
+				    "children.%s.path: '%s' is none of the connection's `paths`",
+				    child->name, child->path);
+	}
 }

@@ -57,6 +57,8 @@ static void check_rows(const char *before, const char *after, const struct row *
 		e = load(&conf, &diags, text);
 		CU_ASSERT_EQUAL(e, error ? ERR_CONFIG : ERR_OK);
 		CU_ASSERT_EQUAL(diags.num, rows[i].remark[0] ? 1 : 0);
+		if (diags.num != (rows[i].remark[0] ? 1 : 0))
+			tap_diag("'%s': %u remarks", rows[i].key, diags.num);
 		for (uint32_t j = wanted[0] != '\0'; j < diags.num; j++)
 			tap_diag("'%s': %s", rows[i].key, diags.list[j].text);
 		if (diags.num)
@@ -152,6 +154,31 @@ static const struct row conn_rows[] = {
 	 "Ef:4: connections.a.paths.one.weight: 0: a path that nothing shall go by is left out"},
 	{"paths { one { local_addr = 192.0.2.1\n}\n two { local_addr = 192.0.2.1\n} }",
 	 "Ef:6: connections.a.paths.two: has the addresses of one before it"},
+	{"paths { one { local_addr = 192.0.2.1\n dscp = ef, af41,le , 63,0\n} }", ""},
+	{"paths { one { local_addr = 192.0.2.1\n dscp = 64\n} }",
+	 "Ef:5: connections.a.paths.one.dscp: '64' is no class of packets: 0 to 63, or a name such "
+	 "as "
+	 "ef or af41"},
+	{"paths { one { local_addr = 192.0.2.1\n dscp = ef af\n} }",
+	 "Ef:5: connections.a.paths.one.dscp: 'ef af' is no class of packets: 0 to 63, or a name "
+	 "such "
+	 "as ef or af41"},
+	{"paths { one { local_addr = 192.0.2.1\n local_ts = 10.0.0.0/8[udp/53], fd00::/8\n} }", ""},
+	{"paths { one { local_addr = 192.0.2.1\n remote_ts = dynamic\n} }",
+	 "Ef:5: connections.a.paths.one.remote_ts: 'dynamic' is not a selector: a prefix or a "
+	 "range, "
+	 "then possibly [protocol/port]"},
+	{"paths { one { local_addr = 192.0.2.1\n local_ts = ::, ::1, ::2, ::3, ::4\n} }",
+	 "Ef:5: connections.a.paths.one.local_ts: more than 4 selectors"},
+	{"paths { one { local_addr = 192.0.2.1\n local_ts = ::\n remote_ts = 0.0.0.0\n} }",
+	 "Ef:4: connections.a.paths.one: local_ts and remote_ts are of different versions of IP: a "
+	 "path for each is needed"},
+	{"paths { one { local_addr = 192.0.2.1\n dscp = 1\n}\n two { local_addr = 192.0.2.2\n "
+	 "local_ts "
+	 "= ::1, ::2, ::3, ::4\n remote_ts = ::1, ::2, ::3, ::4\n} }",
+	 "Ef:7: connections.a.paths.two: 17 rules of what goes by which path, and the connection "
+	 "may "
+	 "have 16: local_ts times remote_ts of each path"},
 	{"paths { one { local_addr = ::1\n remote_addr = 192.0.2.1\n} }",
 	 "Ef:4: connections.a.paths.one: begins with one version of IP and ends with the other"},
 	{"reauth_time = 0", ""},
@@ -248,6 +275,11 @@ static const struct row child_rows[] = {
 	{"replay_window = 1048577",
 	 "Ef:4: connections.a.children.c.replay_window: '1048577' is not "
 	 "a number from 0 to 1048576"},
+	{"path = nowhere", "Ef:1: connections.a: children.c.path: 'nowhere' is none of the "
+			   "connection's `paths`"},
+	{"path = a-name-of-thirty-two-characters--",
+	 "Ef:4: connections.a.children.c.path: "
+	 "'a-name-of-thirty-two-characters--...' is too long for the name of a path"},
 	{"copy_dscp = out", ""},
 	{"copy_dscp = in", ""},
 	{"copy_dscp = yes", ""},
@@ -758,6 +790,32 @@ static void test_lifetimes(void)
 	conf_put(conf);
 }
 
+/* What is said of paths is there, and by which one a child goes. */
+static void test_paths(void)
+{
+	struct conf *conf = must_load(
+		"connections { a { " SIDES "children { c { path = two\n} }\n path_policy = spray\n"
+		"paths { one { local_addr = 192.0.2.1\n}\n"
+		"two { local_addr = 2001:db8::1\n remote_addr = 2001:db8::2\n priority = 3\n"
+		"weight = 7\n dscp = ef, le, 63\n local_ts = 10.0.0.0/8[udp/53], 10.0.0.1\n"
+		"remote_ts = 10.2.0.0/16\n} } } }");
+	const struct conf_conn *conn = conf->conns[0];
+	const struct conf_path *one = conf_find_path(conn, "one");
+	const struct conf_path *two = conf_find_path(conn, "two");
+
+	CU_ASSERT(conn->num_paths == 2 && one == &conn->paths[0] && two == &conn->paths[1]);
+	CU_ASSERT_PTR_NULL(conf_find_path(conn, "tw"));
+	CU_ASSERT(one->weight == 1 && one->priority == 0 && ip_addr_is_any(&one->remote));
+	CU_ASSERT(one->dscps == 0 && conf_path_rules(one) == 0);
+	CU_ASSERT(two->weight == 7 && two->priority == 3 && two->remote.family == IP_V6);
+	CU_ASSERT_EQUAL(two->dscps, UINT64_C(1) << 46 | UINT64_C(1) << 63 | 2);
+	CU_ASSERT(two->num_local_ts == 2 && two->local_ts[0].port_lo == 53);
+	CU_ASSERT(two->num_remote_ts == 1 && conf_path_rules(two) == 2);
+	CU_ASSERT_EQUAL(conn->path_policy, CONF_PATHS_SPRAY);
+	CU_ASSERT_STRING_EQUAL(conn->children[0].path, "two");
+	conf_put(conf);
+}
+
 static void test_retransmission(void)
 {
 	struct conf *conf =
@@ -943,6 +1001,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_net2net),
 	TAP_TEST(test_defaults),
 	TAP_TEST(test_lifetimes),
+	TAP_TEST(test_paths),
 	TAP_TEST(test_retransmission),
 	TAP_TEST(test_dpdk),
 	TAP_TEST(test_fragmentation),

@@ -7,7 +7,8 @@
 #include "tests/dataplane/testbed.h"
 #include "tests/tap/tap.h"
 
-#define EF 46 /* RFC 3246 */
+#define EF     46 /* RFC 3246 */
+#define BIT(n) (UINT64_C(1) << (n))
 
 static uint8_t buf[BED_MAX_PACKET], got[BED_MAX_PACKET], big[65536];
 static enum sa_mode mode;
@@ -93,7 +94,7 @@ static uint16_t leaves_by(struct bed *bed, uint16_t port, uint8_t dscp)
 /* M8: a class goes by its path while that is usable, and then by the schedule's. */
 static void test_M8_dscp(void)
 {
-	const struct path_rule rule = {.path = 2, .dscp = EF, .by_dscp = true};
+	const struct path_rule rule = {.path = 2, .dscps = BIT(EF)};
 
 	for (int i = 0; i < 2; i++) {
 		struct bed bed;
@@ -104,6 +105,7 @@ static void test_M8_dscp(void)
 		CU_ASSERT_EQUAL(leaves_by(&bed, 9, EF), 2);
 		CU_ASSERT_EQUAL(leaves_by(&bed, 9, 0), 1);
 		CU_ASSERT_EQUAL(leaves_by(&bed, 9, EF + 1), 1);
+		CU_ASSERT_EQUAL(leaves_by(&bed, 9, 63), 1);
 		put(&bed, 2, 1, false);
 		CU_ASSERT_EQUAL(leaves_by(&bed, 9, EF), 1);
 		put(&bed, 2, 1, true);
@@ -132,7 +134,7 @@ static void test_M8_selectors(void)
 {
 	const struct path_rule rules[] = {
 		{.path = 3, .remote = ts_of("10.2.0.0/16[udp/53]")},
-		{.path = 2, .dscp = EF, .by_dscp = true, .remote = ts_of("10.2.0.0/16[udp/53-60]")},
+		{.path = 2, .dscps = BIT(EF), .remote = ts_of("10.2.0.0/16[udp/53-60]")},
 		{.path = 2, .local = ts_of("10.1.0.1[udp/1]"), .remote = ts_of("10.2.0.1[udp/70]")},
 		{.path = 1, .local = ts_of("10.9.0.0/16")},
 	};
@@ -156,7 +158,7 @@ static void test_M8_selectors(void)
 /* M8: whatever the schedule is: one path, one copy. */
 static void test_M8_any_schedule(void)
 {
-	const struct path_rule rule = {.path = 3, .dscp = EF, .by_dscp = true};
+	const struct path_rule rule = {.path = 3, .dscps = BIT(EF)};
 
 	for (int s = 0; s < SCHEDULE_NUM; s++) {
 		struct bed bed;
@@ -180,7 +182,7 @@ static void test_M8_any_schedule(void)
 /* A vector of both kinds, and a control message: each goes its way, in order. */
 static void test_M8_mixed(void)
 {
-	const struct path_rule rule = {.path = 2, .dscp = EF, .by_dscp = true};
+	const struct path_rule rule = {.path = 2, .dscps = BIT(EF)};
 	uint32_t num[4] = {0}, seq[4] = {0};
 	struct path_addr to;
 	struct bed bed;
@@ -231,7 +233,7 @@ static void test_M8_parts(void)
  */
 static void test_M8_narrowest(void)
 {
-	const struct path_rule rule = {.path = 3, .dscp = EF, .by_dscp = true};
+	const struct path_rule rule = {.path = 3, .dscps = BIT(EF)};
 	struct bed bed;
 
 	begin_rules(&bed, SA_TUNNEL, &rule, 1);
@@ -256,7 +258,7 @@ static void test_M8_narrowest(void)
  * the peer go as they went. */
 static void test_M5_tied(void)
 {
-	const struct path_rule rule = {.path = 3, .dscp = EF, .by_dscp = true};
+	const struct path_rule rule = {.path = 3, .dscps = BIT(EF)};
 
 	for (int i = 0; i < 2; i++) {
 		struct bed bed;
@@ -338,7 +340,7 @@ static void test_M5_narrowest(void)
 /* Who owns the SA steers, whoever the packet came to. */
 static void test_several_workers(void)
 {
-	const struct path_rule rule = {.path = 2, .dscp = EF, .by_dscp = true};
+	const struct path_rule rule = {.path = 2, .dscps = BIT(EF)};
 	struct bed bed;
 	uint16_t k;
 
@@ -364,10 +366,9 @@ static void test_several_workers(void)
 
 static void test_refused(void)
 {
-	struct path_rule rules[PATH_RULES_MAX + 1], good = {.path = 1, .dscp = 63, .by_dscp = true};
+	struct path_rule rules[PATH_RULES_MAX + 1], good = {.path = 1, .dscps = BIT(63)};
 	struct path_rule bad[] = {
-		{.path = 0, .by_dscp = true},
-		{.path = 1, .dscp = 64, .by_dscp = true},
+		{.path = 0, .dscps = 1},
 		{.path = 1},
 		{.path = 1, .local = ts_of("10.0.0.0/8"), .remote = ts_of("fd00::/8")},
 		{.path = 1, .local = ts_of("10.0.0.0/8")},
@@ -376,8 +377,8 @@ static void test_refused(void)
 	struct bed bed;
 	uint32_t set;
 
-	bad[4].local.lo.b[0] = 11; /* beyond its end */
-	bad[5].remote.lo.b[0] = 11;
+	bad[3].local.lo.b[0] = 11; /* beyond its end */
+	bad[4].remote.lo.b[0] = 11;
 	bed_init(&bed, NULL);
 	bed_pair(&bed, 1, NULL);
 	const struct worker *w = bed.a.dp->workers[0];

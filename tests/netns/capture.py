@@ -17,7 +17,8 @@ PROTECTED = {"ike", "esp", "keepalive", "arp", "nd"}
 
 @dataclass
 class Frame:
-    """One captured frame: its kind, addresses, and the length of its IP payload."""
+    """One captured frame: its kind, addresses, and the length of its IP payload, as its headers say:
+    what was captured of it may be less."""
 
     time: float
     kind: str  # one of PROTECTED, or "clear"
@@ -50,15 +51,15 @@ def _udp_kind(ports, payload):
     return "clear"
 
 
-def _classify(frame, protocol, payload):
-    frame.protocol, frame.length, frame.payload = protocol, len(payload), payload
+def _classify(frame, protocol, payload, length):
+    frame.protocol, frame.length, frame.payload = protocol, length, payload
     if protocol == 50:
         frame.kind = "esp"
     elif protocol == 58 and payload and payload[0] in (130, 131, 132, 133, 134, 135, 136, 143):
         frame.kind = "nd"
     elif protocol == 17 and len(payload) >= 8:
-        frame.payload = payload[8:struct.unpack("!H", payload[4:6])[0]]
-        frame.length = len(frame.payload)
+        length = struct.unpack("!H", payload[4:6])[0]
+        frame.payload, frame.length = payload[8:length], length - 8
         frame.kind = _udp_kind(struct.unpack("!HH", payload[:4]), frame.payload)
     if frame.kind == "esp" and len(frame.payload) >= 4:
         frame.spi = struct.unpack("!I", frame.payload[:4])[0]
@@ -79,20 +80,22 @@ def parse_ethernet(time, data):
         if struct.unpack("!H", body[6:8])[0] & 0x1FFF:
             frame.kind = "fragment"
             return frame
-        return _classify(frame, body[9], body[head:total])
+        return _classify(frame, body[9], body[head:total], total - head)
     if kind == ETH_IPV6 and len(body) >= 40:
         length, following = struct.unpack("!HB", body[4:7])
         frame.source, frame.destination = _text(body[8:24]), _text(body[24:40])
         frame.tos = struct.unpack("!H", body[:2])[0] >> 4 & 0xFF
         payload = body[40:40 + length]
         if following == 0 and len(payload) >= 8:  # hop-by-hop options, as MLD reports have
-            following, payload = payload[0], payload[8 + payload[1] * 8:]
+            skip = 8 + payload[1] * 8
+            following, payload, length = payload[0], payload[skip:], length - skip
         if following == 44 and len(payload) >= 8:
             following, offset, payload = payload[0], payload[2:4], payload[8:]
+            length -= 8
             if struct.unpack("!H", offset)[0] & 0xFFF8:
                 frame.kind = "fragment"
                 return frame
-        return _classify(frame, following, payload)
+        return _classify(frame, following, payload, length)
     return frame
 
 

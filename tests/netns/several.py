@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """One SA over several paths at once: two Latchkeys that have agreed on it."""
 
+import signal
 import time
 
 from lab import wait_for
-from nets import Side, Stream, story
+from nets import NETWORK, Side, Stream, other, story
 from paths import PATHS4, Download, Paths
 from scenarios import agree, both_up
 
@@ -136,6 +137,65 @@ def spray():
         scene.audit({1: 500, 2: 500})
 
 
+EF = 46  # RFC 3246
+MARKED = 9001  # UDP to this port is marked EF by the host that sends it
+SIZES = {"plain": 300, "marked": 600, "child": 900}
+LONGER = 200  # what ESP and the outer header add, at most
+
+
+def kind_of(frame):
+    """Whose datagram it must be, by its length; None: none of a stream."""
+    return next((kind for kind, size in SIZES.items() if size < frame.length < size + LONGER), None)
+
+
+def ways(frames):
+    """{(side that sent, kind): {path: ESP packets}}; a class that is not kept is an error."""
+    seen = {}
+    for side in ("left", "right"):
+        for n in (1, 2):
+            mine = PATHS4[n - 1][side == "right"]
+            for frame in frames[n, side]:
+                kind = kind_of(frame)
+                if frame.kind != "esp" or frame.source != mine or not kind:
+                    continue
+                seen.setdefault((side, kind), {1: 0, 2: 0})[n] += 1
+                assert (frame.tos >> 2 == EF) == (kind == "marked"), f"another class: {frame}"
+    return seen
+
+
+def own_ways():
+    """A class and a child go by the second path, all else by the first."""
+    left, right = sides("failover", priorities=(0, 1))
+    for side, name in ((left, "left"), (right, "right")):
+        side.local_ts, side.remote_ts = NETWORK[name][0], NETWORK[other(name)][0]
+        side.children["six"] = {"local_ts": NETWORK[name][1], "remote_ts": NETWORK[other(name)][1]}
+    left.children["six"]["path"] = "path2"
+    left.connection["paths"]["path2"]["dscp"] = "ef"
+    right.connection["paths"] = {"second": {"local_addr": PATHS4[1][1], "dscp": "ef, af41"}}
+    with Paths("several-ways", left, right, orders="delay 5ms") as scene:
+        for host in (scene.left, scene.right):
+            host.nft("table ip classes {\n chain out {\n  type filter hook output priority mangle;\n"
+                     f"  udp dport {MARKED} ip dscp set ef\n }}\n}}\n")
+        both_up(scene)
+        both_up(scene, "six")
+        all_alive(scene, 2)
+        running = {(side, kind): Stream(scene, side, rate=200, size=SIZES[kind], port=port + i,
+                                        version=version).start()
+                   for i, side in enumerate(("left", "right"))
+                   for kind, port, version in (("plain", 9100, 4), ("child", 9110, 6))}
+        marked = {(side, "marked"): Stream(scene, side, rate=200, size=SIZES["marked"],
+                                           port=MARKED).start() for side in ("left", "right")}
+        time.sleep(2 * SETTLE)
+        for stream in (running | marked).values():
+            stream.sender.stop(signal.SIGTERM)
+        seen = ways(scene.audit({1: 500, 2: 500}))
+    for (side, kind), by in sorted(seen.items()):
+        story(f"{kind} from {side}: {by[1]} packets by the first path, {by[2]} by the second")
+        mine = 1 if kind == "plain" else 2
+        assert by[mine] > 200 and by[3 - mine] == 0, f"{kind} from {side}: {by}"
+    assert len(seen) == 6, seen
+
+
 def translator():
     """The second path has a translator, which maps anew under load."""
     left, right = sides("failover", priorities=(1, 0))
@@ -157,5 +217,6 @@ TESTS = [
     ("several paths: addresses go and come", addresses_go),
     ("several paths: each packet by all", duplicate),
     ("several paths: one connection by two", spray),
+    ("several paths: classes and children by their own", own_ways),
     ("several paths: a translator on one of them", translator),
 ]
