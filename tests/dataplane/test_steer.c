@@ -324,6 +324,7 @@ static void test_M5_narrowest(void)
 	CU_ASSERT_EQUAL(dataplane_child_path(bed.a.dp, 1, 3), ERR_NOMEM);
 	alloc_fail_nth(0);
 	CU_ASSERT_EQUAL(leaves_by(&bed, 9, 0), 1);
+	put(&bed, 2, 1, true); /* the table is made anew */
 	CU_ASSERT_EQUAL(fit_len(g->newest, s->table, bed.now), wide);
 	CU_ASSERT_EQUAL(dataplane_child_path(bed.a.dp, 1, 3), ERR_OK);
 	CU_ASSERT_EQUAL(fit_len(g->newest, s->table, bed.now),
