@@ -217,7 +217,9 @@ struct ike_path_op {
 /* ike_path - num (1 to 8) operations, all of them or none, on each IKE SA that matches; with
  * `child` or `child_id` in sel SOFT and HARD are about these children alone. This side's table is
  * changed at once and changed back if the peer refuses; what came of it is told by
- * IKE_ACTION_PATH_NEWS. *out_num is how many IKE SAs; *out_id (or NULL) the last new path's number,
+ * IKE_ACTION_PATH_NEWS. Where the peer knows of one path only, SOFT and HARD move that one to the
+ * addresses that are given: by MOBIKE, or with an IKE SA that is made before the one that is there
+ * ends. *out_num is how many IKE SAs; *out_id (or NULL) the last new path's number,
  * on the last of them. Errors: NOT_FOUND (no such IKE SA, path, or child), UNSUPPORTED (the peer
  * cannot do it), PERM (the peer decides), LIMIT (too many paths), INVAL (an address that cannot
  * be), NOMEM. Where some of several IKE SAs fail, the first error is returned only if all do. */

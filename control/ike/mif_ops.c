@@ -285,6 +285,15 @@ static bool is_selected(const struct ike_sa *sa, const struct ike_select *sel)
 	       (!sel->ike_id || sa->unique == sel->ike_id);
 }
 
+/* go_alone - the peer knows of one path only: that one moves, as far as it can. */
+static enum err go_alone(struct ike_sa *sa, const struct ike_select *sel,
+			 const struct ike_path_op *ops, uint32_t num, uint64_t now_ns)
+{
+	if (num != 1 || sel->child || sel->child_id)
+		return ERR_UNSUPPORTED;
+	return mobike_path(sa, ops, now_ns);
+}
+
 enum err ike_path(struct ike_engine *e, uint32_t *out_num, uint16_t *out_id,
 		  const struct ike_select *sel, const struct ike_path_op *ops, uint32_t num,
 		  uint64_t now_ns)
@@ -301,7 +310,8 @@ enum err ike_path(struct ike_engine *e, uint32_t *out_num, uint16_t *out_id,
 
 		if (!is_selected(sa, sel))
 			continue;
-		err = sa->mif.on ? ask(sa, out_id, sel, ops, num) : ERR_UNSUPPORTED;
+		err = sa->mif.on ? ask(sa, out_id, sel, ops, num)
+				 : go_alone(sa, sel, ops, num, now_ns);
 		if (err && !seen++)
 			first = err;
 		done += !err;

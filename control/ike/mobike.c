@@ -8,6 +8,7 @@
 #include "control/ike/lifetime.h"
 #include "control/ike/mif.h"
 #include "control/ike/move.h"
+#include "control/ike/reauth.h"
 #include "control/ike/request.h"
 #include "control/ike/task.h"
 #include "control/ike/wire/nat.h"
@@ -355,12 +356,24 @@ static void tell_others(struct ike_sa *sa, bool moved)
 		LOG(WARN, IKE, sa->conn->name, "out of memory: the peer is not told of addresses");
 }
 
+/* goes_from - the address to go from: that which was chosen, as long as the host has it. */
+static enum err goes_from(struct ike_sa *sa, struct ip_addr *out)
+{
+	struct sa_mobike *m = &sa->mobike;
+
+	m->chosen = m->chosen && mobike_is_ours(sa, &sa->path.local.addr);
+	if (!m->chosen)
+		return source_for(sa, out, &sa->path.remote.addr);
+	*out = sa->path.local.addr;
+	return ERR_OK;
+}
+
 static void follow_mobike(struct ike_sa *sa, uint64_t now_ns)
 {
 	struct sa_mobike *m = &sa->mobike;
 	struct ip_addr local;
 	struct path_addr path;
-	bool there = !source_for(sa, &local, &sa->path.remote.addr), moved = false;
+	bool there = !goes_from(sa, &local), moved = false;
 
 	m->refusals = 0;
 	if (mif_rules(sa)) /* who has paths is asked which of them are left */
@@ -396,7 +409,26 @@ static uint32_t wanted(const struct ike_sa *sa, struct again *out, uint32_t max)
 	return num;
 }
 
-static void begin_anew(struct ike_sa *sa, const struct ip_addr *local, uint64_t now_ns)
+/* make_anew - a new IKE SA along the path, and this one ends when that has its children; until then
+ * this one is along the path, too: what it sends arrives. */
+static enum err make_anew(struct ike_sa *sa, const struct path_addr *path, uint64_t now_ns)
+{
+	char from[IP_TEXT_MAX], to[IP_TEXT_MAX];
+	enum err e = reauth_along(sa, path, sa->port, now_ns);
+
+	if (e)
+		return e;
+	LOG(INFO, IKE, sa->conn->name,
+	    "[%u] the peer does not do MOBIKE: a connection from %s is made, and the one from %s "
+	    "ends when it is there",
+	    sa->unique, ip_addr_text(to, &path->local.addr),
+	    ip_addr_text(from, &sa->path.local.addr));
+	return ERR_OK;
+}
+
+/* break_first - the same where this host's virtual addresses, which are in one place at a time, or
+ * a lack of memory leave no other way. */
+static void break_first(struct ike_sa *sa, const struct ip_addr *local, uint64_t now_ns)
 {
 	struct again children[64];
 	uint32_t num = wanted(sa, children, ARRAY_LEN(children));
@@ -427,6 +459,19 @@ static void begin_anew(struct ike_sa *sa, const struct ip_addr *local, uint64_t 
 	conf_put(conf);
 }
 
+/* follow_anew - the address of an IKE SA is gone, and it cannot move. What its children send goes
+ * from another one meanwhile. */
+static void follow_anew(struct ike_sa *sa, const struct ip_addr *local, uint64_t now_ns)
+{
+	const struct path_addr path = path_to(sa, local, &sa->path.remote.addr);
+	enum err e = make_anew(sa, &path, now_ns);
+
+	if (e && e != ERR_EXISTS)
+		break_first(sa, local, now_ns);
+	else
+		sa_move(sa, &path, sa->port);
+}
+
 /* Without MOBIKE an IKE SA lives and dies with its addresses. */
 static void follow_fixed(struct ike_sa *sa, uint64_t now_ns)
 {
@@ -444,7 +489,7 @@ static void follow_fixed(struct ike_sa *sa, uint64_t now_ns)
 		if (sa->out.waiting)
 			window_out_hurry(sa, now_ns);
 	} else if (sa->initiator && sa->state == SA_ESTABLISHED && !sa->quiet) {
-		begin_anew(sa, &local, now_ns);
+		follow_anew(sa, &local, now_ns);
 	} else if (!sa->mobike.lost) {
 		sa->mobike.lost = true;
 		LOG(WARN, IKE, sa->conn->name,
@@ -469,4 +514,32 @@ void ike_addresses_changed(struct ike_engine *e, uint64_t now_ns)
 		step_task(sa, now_ns);
 	}
 	engine_sweep(e, now_ns);
+}
+
+/* ---- the owner says by which path ------------------------------------------------------------ */
+
+enum err mobike_path(struct ike_sa *sa, const struct ike_path_op *op, uint64_t now_ns)
+{
+	const struct ip_addr *local = &op->addr.local.addr;
+	const struct ip_addr *remote = ip_addr_is_any(&op->addr.remote.addr)
+					       ? &sa->path.remote.addr
+					       : &op->addr.remote.addr;
+	const struct path_addr path = path_to(sa, local, remote);
+
+	if ((op->act != IKE_PATH_SOFT && op->act != IKE_PATH_HARD) || op->dry)
+		return ERR_UNSUPPORTED;
+	if (!(sa->mobike.on ? sa->mobike.initiator : sa->initiator))
+		return ERR_PERM;
+	if (op->id)
+		return ERR_NOT_FOUND;
+	if (local->family != remote->family || !mobike_is_ours(sa, local) ||
+	    !mobike_addr_usable(remote) || (sa->mobike.on && !knows(sa, remote)))
+		return ERR_INVAL;
+	if (path_same_addrs(&path, &sa->path))
+		return ERR_OK;
+	if (!sa->mobike.on)
+		return make_anew(sa, &path, now_ns);
+	sa->mobike.chosen = true;
+	mobike_go(sa, &path, now_ns);
+	return ERR_OK;
 }

@@ -86,7 +86,8 @@ static enum err add_tasks(struct ike_sa *sa, const struct ike_sa *old)
 }
 
 static enum err begin(struct ike_sa *old, const struct conf_conn *conn,
-		      const struct ike_reauth_params *p, uint64_t now_ns)
+		      const struct ike_reauth_params *p, const struct path_addr *path,
+		      uint16_t port, uint64_t now_ns)
 {
 	struct ike_engine *e = old->e;
 	struct ike_sa *sa;
@@ -94,8 +95,8 @@ static enum err begin(struct ike_sa *old, const struct conf_conn *conn,
 
 	if (err)
 		return err;
-	sa->path = old->path;
-	sa->port = old->port;
+	sa->path = *path;
+	sa->port = port;
 	sa->request = p->request;
 	sa->methods = p->methods;
 	sa->reauth_of = old->unique;
@@ -122,7 +123,20 @@ static enum err request(struct ike_engine *e, const struct ike_reauth_params *p,
 		return ERR_UNSUPPORTED;
 	if (is_under_way(e, p->ike_id))
 		return ERR_EXISTS;
-	return begin(old, conn, p, now_ns);
+	return begin(old, conn, p, &old->path, old->port, now_ns);
+}
+
+enum err reauth_along(struct ike_sa *old, const struct path_addr *path, uint16_t port,
+		      uint64_t now_ns)
+{
+	const struct ike_reauth_params p = {.methods = old->methods};
+	const struct conf_conn *conn = conf_find_conn(old->e->conf, old->conn->name);
+
+	if (!conn)
+		return ERR_NOT_FOUND;
+	if (is_under_way(old->e, old->unique))
+		return ERR_EXISTS;
+	return old->vips.num ? ERR_UNSUPPORTED : begin(old, conn, &p, path, port, now_ns);
 }
 
 enum err ike_reauthenticate(struct ike_engine *e, const struct ike_reauth_params *params,
@@ -144,6 +158,14 @@ static void close_sa(struct ike_sa *sa, enum ike_reason reason)
 	if (task_need(sa, TASK_IKE_DELETE, 0) == ERR_NOMEM)
 		LOG(WARN, IKE, sa->conn->name, "out of memory: an IKE SA ends by its lifetime");
 	step_task_later(sa);
+}
+
+void reauth_gone(struct ike_sa *sa)
+{
+	struct ike_sa *old = sa->reauth_of ? find(sa->e, sa->reauth_of) : NULL;
+
+	if (old && task_need(old, TASK_LIVENESS, 0) != ERR_NOMEM)
+		step_task_later(old);
 }
 
 void reauth_settle(struct ike_sa *sa)

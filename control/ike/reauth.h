@@ -9,6 +9,16 @@
 
 #include "control/ike/sa.h"
 
+/* reauth_along - a new one along this path, which the peer is told of in no other way. Errors:
+ * NOT_FOUND (its connection is gone from the configuration), EXISTS (one is under way), UNSUPPORTED
+ * (it has lent this host addresses, which are in one place at a time), NOMEM, LIMIT. */
+MUST_USE enum err reauth_along(struct ike_sa *old, const struct path_addr *path, uint16_t port,
+			       uint64_t now_ns) NONNULL(1, 2);
+
+/* reauth_gone - sa, which comes to nothing, was to be in another's place: that one is asked whether
+ * its peer is there, where it was to move. */
+void reauth_gone(struct ike_sa *sa) NONNULL(1);
+
 /* reauth_settle - sa has nothing more to do: if it is to be in another's place, and has a child
  * where that one has some, that one is closed; else it is closed itself. */
 void reauth_settle(struct ike_sa *sa) NONNULL(1);

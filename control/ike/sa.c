@@ -12,6 +12,7 @@
 #include "control/ike/halfopen.h"
 #include "control/ike/lifetime.h"
 #include "control/ike/mif.h"
+#include "control/ike/reauth.h"
 #include "control/ike/rekey_work.h"
 #include "control/ike/step.h"
 #include "control/ike/task.h"
@@ -215,6 +216,7 @@ void sa_kill(struct ike_sa *sa, enum ike_reason reason, const char *text, uint64
 		rekey_settle(sa);
 	children_remove_all(sa, reason);
 	vips_drop(sa);
+	reauth_gone(sa);
 	report_end(sa, why);
 	tasks_fail(sa, reason, why[0] ? why : "its IKE SA is gone");
 	detach(sa);

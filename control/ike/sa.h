@@ -222,7 +222,8 @@ struct sa_mobike {
 	bool wandered;  /* the request under way was sent along other paths too */
 	bool restart;   /* it changed since the UPDATE_SA_ADDRESSES under way was built */
 	bool has_seen_as;
-	bool lost; /* it was reported that no path leads to the peer */
+	bool lost;   /* it was reported that no path leads to the peer */
+	bool chosen; /* the owner said from where, which holds while the host has the address */
 	uint8_t cookie_len;
 	uint8_t greetings;         /* that are still sent after a move */
 	uint8_t next;              /* candidate to be tried next */

@@ -10,6 +10,9 @@
 #define A 0
 #define B 1
 
+/* ALONE - nothing is agreed on but what MOBIKE can do. */
+#define ALONE "multiple_interfaces = no\n"
+
 static const struct sim_wire calm = {.jitter_ns = NS_PER_MS, .ask_ns = NS_PER_MS};
 static const struct sim_wire rough = {
 	.loss = 30, .repeat = 5, .reorder = 10, .jitter_ns = 20 * NS_PER_MS, .ask_ns = NS_PER_MS};
@@ -238,7 +241,7 @@ static void test_addresses_are_told(void)
 /* Who began makes the connection anew, children and all. */
 static void test_without_mobike(void)
 {
-	struct sim *s = up(&calm, 1, 1, "mobike = no");
+	struct sim *s = up(&calm, 1, 1, ALONE "mobike = no");
 
 	CU_ASSERT_FALSE(sa_of(s, A)->mobike.on || sa_of(s, B)->mobike.on);
 	sim_have(s, A, 2, 1);
@@ -251,6 +254,106 @@ static void test_without_mobike(void)
 	sim_have(s, B, 2, 1); /* the other side cannot */
 	after(s, NS_PER_S);
 	CU_ASSERT_EQUAL(s->n[A].ike_up, 2);
+	sim_free(s);
+}
+
+/* Packets of side i that were lost since *was; *was is now. */
+static uint64_t lost_since(const struct sim *s, unsigned i, uint64_t *was)
+{
+	const uint64_t lost = s->n[i].lost_packets - *was;
+
+	*was = s->n[i].lost_packets;
+	return lost;
+}
+
+/* The new connection is there before the old one ends: both sides can send at any time, and what
+ * comes from the one that moved is never lost. */
+static void test_M14_made_before_it_breaks(void)
+{
+	struct sim *s = up(&calm, 1, 1, ALONE "mobike = no");
+	uint64_t lost[2] = {0};
+
+	s->traffic = true;
+	after(s, NS_PER_S);
+	(void)lost_since(s, B, &lost[B]);
+	(void)lost_since(s, A, &lost[A]);
+	sim_have(s, A, 2, 1);
+	after(s, 3 * NS_PER_S);
+	CU_ASSERT_EQUAL(lost_since(s, B, &lost[B]), 0);
+	CU_ASSERT_TRUE(lost_since(s, A, &lost[A]) < 20); /* the peer cannot know */
+	CU_ASSERT_EQUAL(s->n[A].ike_up + s->n[B].ike_up, 4);
+	CU_ASSERT_EQUAL(s->n[A].ike_down + s->n[B].ike_down, 2); /* it was told */
+	CU_ASSERT_TRUE(uses(s, A, 1, 0) && uses(s, B, 0, 1));
+	after(s, NS_PER_S);
+	CU_ASSERT_EQUAL(lost_since(s, A, &lost[A]) + lost_since(s, B, &lost[B]), 0);
+	sim_free(s);
+}
+
+static enum err go_to(struct sim *s, unsigned side, enum ike_path_act act, unsigned addr)
+{
+	const struct ike_path_op op = {
+		.act = act, .addr.local.addr = sim_addr(side, addr), .port = 1};
+	uint32_t num = 0;
+	enum err e = ike_path(s->n[side].e, &num, NULL, &(struct ike_select){.conn = "net"}, &op, 1,
+			      s->now_ns);
+
+	CU_ASSERT_EQUAL(num, e == ERR_OK);
+	sim_settle(s, side);
+	return e;
+}
+
+/* By the owner's word to another address while the first one is still there: nothing is lost. */
+static void by_word(const char *extra, bool mobike)
+{
+	struct sim *s = up(&calm, 1, 1, extra);
+	uint64_t lost[2] = {0};
+
+	sim_have(s, A, 3, 0);
+	after(s, NS_PER_S);
+	CU_ASSERT_TRUE(uses(s, A, 0, 0));
+	s->traffic = true;
+	after(s, NS_PER_S);
+	(void)lost_since(s, B, &lost[B]);
+	(void)lost_since(s, A, &lost[A]);
+	CU_ASSERT_EQUAL(go_to(s, B, IKE_PATH_SOFT, 0), ERR_PERM);
+	CU_ASSERT_EQUAL(go_to(s, A, IKE_PATH_ADD, 1), ERR_UNSUPPORTED);
+	CU_ASSERT_EQUAL(go_to(s, A, IKE_PATH_SOFT, 2), ERR_INVAL); /* it is not there */
+	CU_ASSERT_EQUAL(go_to(s, A, IKE_PATH_SOFT, 0), ERR_OK);    /* it is there already */
+	after(s, NS_PER_S);
+	CU_ASSERT_EQUAL(s->n[A].ike_up, 1);
+	CU_ASSERT_EQUAL(go_to(s, A, IKE_PATH_SOFT, 1), ERR_OK);
+	if (!mobike)
+		CU_ASSERT_EQUAL(go_to(s, A, IKE_PATH_SOFT, 1), ERR_EXISTS);
+	after(s, 3 * NS_PER_S);
+	CU_ASSERT_TRUE(uses(s, A, 1, 0) && uses(s, B, 0, 1));
+	CU_ASSERT_EQUAL(lost_since(s, A, &lost[A]) + lost_since(s, B, &lost[B]), 0);
+	CU_ASSERT_EQUAL(s->n[A].ike_up, mobike ? 1 : 2);
+	CU_ASSERT_EQUAL(sim_num_sas(s, A) + sim_num_sas(s, B), 2);
+	sim_have(s, A, 7, 0); /* another event of the host: its choice would be the first one */
+	after(s, NS_PER_S);
+	CU_ASSERT_TRUE(uses(s, A, 1, 0));
+	sim_have(s, A, 5, 0); /* the address is gone */
+	after(s, 10 * NS_PER_S);
+	CU_ASSERT_TRUE(uses(s, A, 0, 0) && uses(s, B, 0, 0));
+	sim_free(s);
+}
+
+static void test_M14_by_word(void)
+{
+	by_word(ALONE, true);
+	by_word(ALONE "mobike = no", false);
+}
+
+/* Nobody answers from the new address: the old connection is asked there, and given up. */
+static void test_M14_nobody_there(void)
+{
+	struct sim *s = up(&calm, 1, 1, ALONE "mobike = no");
+
+	sim_have(s, A, 2, 1);
+	s->wire.loss = 100;
+	after(s, 600 * NS_PER_S);
+	CU_ASSERT_EQUAL(sim_num_sas(s, A), 0);
+	CU_ASSERT_EQUAL(s->n[A].ike_down, 1);
 	sim_free(s);
 }
 
@@ -704,6 +807,9 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_another_path),
 	TAP_TEST(test_addresses_are_told),
 	TAP_TEST(test_without_mobike),
+	TAP_TEST(test_M14_made_before_it_breaks),
+	TAP_TEST(test_M14_by_word),
+	TAP_TEST(test_M14_nobody_there),
 	TAP_TEST(test_initiate_again_after_a_move),
 	TAP_TEST(test_mapping_changes),
 	TAP_TEST(test_S57_three_bytes_for_one),
