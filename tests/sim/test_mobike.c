@@ -308,6 +308,7 @@ static void by_word(const char *extra, bool mobike)
 	struct sim *s = up(&calm, 1, 1, extra);
 	uint64_t lost[2] = {0};
 
+	CU_ASSERT_EQUAL(go_to(s, A, IKE_PATH_SOFT, 1), ERR_INVAL); /* it is not there */
 	sim_have(s, A, 3, 0);
 	after(s, NS_PER_S);
 	CU_ASSERT_TRUE(uses(s, A, 0, 0));
@@ -317,7 +318,7 @@ static void by_word(const char *extra, bool mobike)
 	(void)lost_since(s, A, &lost[A]);
 	CU_ASSERT_EQUAL(go_to(s, B, IKE_PATH_SOFT, 0), ERR_PERM);
 	CU_ASSERT_EQUAL(go_to(s, A, IKE_PATH_ADD, 1), ERR_UNSUPPORTED);
-	CU_ASSERT_EQUAL(go_to(s, A, IKE_PATH_SOFT, 2), ERR_INVAL); /* it is not there */
+	CU_ASSERT_EQUAL(go_to(s, A, IKE_PATH_SOFT, 2), ERR_INVAL); /* the other version */
 	CU_ASSERT_EQUAL(go_to(s, A, IKE_PATH_SOFT, 0), ERR_OK);    /* it is there already */
 	after(s, NS_PER_S);
 	CU_ASSERT_EQUAL(s->n[A].ike_up, 1);
