@@ -217,12 +217,13 @@ struct ike_path_op {
 /* ike_path - num (1 to 8) operations, all of them or none, on each IKE SA that matches; with
  * `child` or `child_id` in sel SOFT and HARD are about these children alone. This side's table is
  * changed at once and changed back if the peer refuses; what came of it is told by
- * IKE_ACTION_PATH_NEWS. Where the peer knows of one path only, SOFT and HARD move that one to the
- * addresses that are given: by MOBIKE, or with an IKE SA that is made before the one that is there
- * ends. *out_num is how many IKE SAs; *out_id (or NULL) the last new path's number,
- * on the last of them. Errors: NOT_FOUND (no such IKE SA, path, or child), UNSUPPORTED (the peer
- * cannot do it), PERM (the peer decides), LIMIT (too many paths), INVAL (an address that cannot
- * be), NOMEM. Where some of several IKE SAs fail, the first error is returned only if all do. */
+ * IKE_ACTION_PATH_NEWS, with the request of sel. Where the peer knows of one path only, SOFT and
+ * HARD move that one to the addresses that are given: by MOBIKE, or with an IKE SA that is made
+ * before the one that is there ends. *out_num is how many IKE SAs; *out_id (or NULL) the last new
+ * path's number, on the last of them. Errors: NOT_FOUND (no such IKE SA, path, or child),
+ * UNSUPPORTED (the peer cannot do it), PERM (the peer decides), LIMIT (too many paths), INVAL (an
+ * address that cannot be), EXISTS (such an IKE SA is being made), NOMEM. Where some of several IKE
+ * SAs fail, the first error is returned only if all do. */
 MUST_USE enum err ike_path(struct ike_engine *e, uint32_t *out_num, uint16_t *out_id,
 			   const struct ike_select *sel, const struct ike_path_op *ops,
 			   uint32_t num, uint64_t now_ns) NONNULL(1, 2, 4, 5);
@@ -480,6 +481,7 @@ struct ike_path_say {
 	uint8_t news;   /* enum ike_path_news */
 	uint16_t status;
 	uint32_t ms, idle_ms, dead_ms;
+	uint64_t request; /* DONE, REFUSED: that it serves, 0 = none */
 };
 
 /* struct ike_action - borrowed until the next ike_action_next(). */

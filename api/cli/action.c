@@ -87,8 +87,7 @@ static bool find_target(struct cli *cli, struct target *t, enum exit_code *out_c
 	return false;
 }
 
-/* Which exit code the daemon's refusal means. */
-static enum exit_code code_of(const struct tree *answer)
+enum exit_code code_of_answer(const struct tree *answer)
 {
 	const char *e = text(answer, "latchkey-error");
 
@@ -172,7 +171,7 @@ static enum exit_code bring_up(struct cli *cli, const char *conn, const char *ch
 
 	if (!act(cli, &answer, &code, "initiate", conn, child))
 		return code;
-	code = code_of(answer);
+	code = code_of_answer(answer);
 	note_result(cli, conn, child, answer);
 	if (code != EXIT_OK)
 		cli_fail(cli, code, "%s%s%s is not up: %s", conn, child ? "/" : "",
@@ -235,7 +234,7 @@ static enum exit_code do_to(struct cli *cli, const struct verb *verb, const char
 
 	if (!act(cli, &answer, &code, verb->command, conn, child))
 		return code;
-	code = code_of(answer);
+	code = code_of_answer(answer);
 	if (code != EXIT_NOT_FOUND)
 		note_result(cli, conn ? conn : "", child, answer);
 	if (code == EXIT_OK && !cli->json)

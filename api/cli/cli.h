@@ -25,6 +25,12 @@ enum exit_code {
 /* JSON_VERSION - of the layout of --json; grows when something is renamed or taken away. */
 #define JSON_VERSION 1
 
+/* struct path_options - of `path`; NULL = not said. */
+struct path_options {
+	const char *local, *remote, *priority, *weight;
+	bool hard;
+};
+
 /* struct cli - one run of the program. */
 struct cli {
 	const char *run_dir;
@@ -33,9 +39,10 @@ struct cli {
 	char **args;        /* after the command's word */
 	int num_args;
 	const char *require, *peer; /* --require, --peer; NULL = not said */
-	struct client client;       /* open while a command runs */
-	json_t *result;             /* --json: what will be printed */
-	bool streams;               /* --json: the command prints an object a line itself */
+	struct path_options path;
+	struct client client; /* open while a command runs */
+	json_t *result;       /* --json: what will be printed */
+	bool streams;         /* --json: the command prints an object a line itself */
 };
 
 /* struct word - a command; the help is made from the table of them. */
@@ -58,6 +65,8 @@ enum exit_code run_down(struct cli *cli);
 enum exit_code run_genkey(struct cli *cli);
 enum exit_code run_pubkey(struct cli *cli);
 enum exit_code run_rekey(struct cli *cli);
+enum exit_code run_paths(struct cli *cli);
+enum exit_code run_path(struct cli *cli);
 enum exit_code run_policies(struct cli *cli);
 enum exit_code run_log(struct cli *cli);
 enum exit_code run_load(struct cli *cli);
@@ -81,6 +90,9 @@ bool cli_listen(struct cli *cli, enum exit_code *out_code, const char *event) NO
  * goes (false, with *out_code set). */
 bool cli_watch(struct cli *cli, enum exit_code *out_code, client_event_fn *on_event, void *arg)
 	NONNULL(1, 2, 3);
+
+/* code_of_answer - which exit code the daemon's answer means. action.c */
+enum exit_code code_of_answer(const struct tree *answer) NONNULL(1);
 
 /* text - the value of key, or "" (never NULL). */
 const char *text(const struct tree *t, const char *key) NONNULL(1, 2);

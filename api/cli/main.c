@@ -20,6 +20,9 @@ static const struct word words[] = {
 	{"rekey", "NAME", "new keys for it now, without an interruption", 1, 1, run_rekey},
 	{"sas", "[NAME]", "SAs, as swanctl --list-sas, with their paths", 1, 0, run_sas},
 	{"conns", "[NAME]", "configured connections, as swanctl --list-conns", 1, 0, run_conns},
+	{"paths", "[NAME]", "the paths to each peer: what they carry, and how well", 1, 0,
+	 run_paths},
+	{"path", "WHAT", "add, remove, move to or prefer a path (below)", 3, 1, run_path},
 	{"policies", "[NAME]", "what is protected now, and by whom", 1, 0, run_policies},
 	{"log", "", "the daemon's log as it is written, until interrupted", 0, 0, run_log},
 	{"load", "", "the configuration file again; on an error the old one stays", 0, 0, run_load},
@@ -46,6 +49,11 @@ static void print_help(FILE *to)
 	      "  --timeout S    give up after S seconds\n"
 	      "  --require P    run: what profile P demands\n"
 	      "  --peer ID      run: whom the command is to reach\n"
+	      "\n"
+	      "  path add NAME --local ADDR [--remote ADDR] [--priority N] [--weight N]\n"
+	      "  path remove NAME ID|ADDR\n"
+	      "  path move [--hard] NAME ID|ADDR   traffic goes there; --hard: the old one goes\n"
+	      "  path prefer NAME ID|ADDR          it goes before all others by its priority\n"
 	      "\n"
 	      "exit status: 0 done, 1 failed, 2 wrong usage, 3 the daemon is not running,\n"
 	      "4 no such name, 5 not permitted, 6 the peer refused or was silent\n",
@@ -177,6 +185,11 @@ static enum exit_code run(struct cli *cli, const struct word *word)
 
 	if ((cli->require || cli->peer) && word->run != run_run)
 		return usage("--require and --peer are not possible with", word->name);
+	if (word->run != run_path && (cli->path.local || cli->path.remote || cli->path.priority ||
+				      cli->path.weight || cli->path.hard))
+		return usage(
+			"--local, --remote, --priority, --weight and --hard are not possible with",
+			word->name);
 	if (is_apart(word))
 		return cli->json ? usage("--json is not possible with", word->name)
 				 : word->run(cli);
@@ -205,6 +218,30 @@ static bool parse_timeout(uint32_t *out, const char *value)
 	return true;
 }
 
+/* text_option - where the value of an option goes that is kept as it is; NULL: it is none of them.
+ */
+static const char **text_option(struct cli *cli, int c)
+{
+	switch (c) {
+	case 'r':
+		return &cli->run_dir;
+	case 'R':
+		return &cli->require;
+	case 'p':
+		return &cli->peer;
+	case 'L':
+		return &cli->path.local;
+	case 'T':
+		return &cli->path.remote;
+	case 'P':
+		return &cli->path.priority;
+	case 'W':
+		return &cli->path.weight;
+	default:
+		return NULL;
+	}
+}
+
 /* -1 to go on, or the exit code. */
 static int parse_options(struct cli *cli, int argc, char **argv)
 {
@@ -214,20 +251,25 @@ static int parse_options(struct cli *cli, int argc, char **argv)
 		{"timeout", required_argument, NULL, 't'},
 		{"require", required_argument, NULL, 'R'},
 		{"peer", required_argument, NULL, 'p'},
+		{"local", required_argument, NULL, 'L'},
+		{"remote", required_argument, NULL, 'T'},
+		{"priority", required_argument, NULL, 'P'},
+		{"weight", required_argument, NULL, 'W'},
+		{"hard", no_argument, NULL, 'H'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "hj", options, NULL)) != -1) {
-		if (c == 'r')
-			cli->run_dir = optarg;
-		else if (c == 'R')
-			cli->require = optarg;
-		else if (c == 'p')
-			cli->peer = optarg;
+		const char **value = text_option(cli, c);
+
+		if (value)
+			*value = optarg;
 		else if (c == 'j')
 			cli->json = true;
+		else if (c == 'H')
+			cli->path.hard = true;
 		else if (c == 't' && !parse_timeout(&cli->timeout_s, optarg))
 			return usage("not a number of seconds:", optarg);
 		else if (c == 'h') {

@@ -241,7 +241,8 @@ static void event(struct engine *e, const struct ike_event *ev)
 	if (ev->conn && lost(ev->reason) &&
 	    (ev->kind == IKE_EVENT_IKE_DOWN || ev->kind == IKE_EVENT_CHILD_DOWN))
 		policy_lost(e, ev->conn, ev->child);
-	e->paths_dirty |= ev->kind == IKE_EVENT_IKE_UP || ev->kind == IKE_EVENT_CHILD_UP;
+	e->paths_dirty |= ev->kind == IKE_EVENT_IKE_UP || ev->kind == IKE_EVENT_IKE_DOWN ||
+			  ev->kind == IKE_EVENT_CHILD_UP;
 	e->dns_dirty |= ev->kind == IKE_EVENT_IKE_UP || ev->kind == IKE_EVENT_IKE_DOWN;
 	connect_event(e, ev);
 	latches_ike_event(e, ev);

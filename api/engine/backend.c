@@ -69,6 +69,17 @@ static enum err backend_rekey(void *ctx, uint32_t *out_num, const struct ike_sel
 	return engine_rekey(ctx, out_num, sel);
 }
 
+static enum err backend_path(void *ctx, uint32_t *out_num, uint16_t *out_id,
+			     const struct engine_path_request *req, char text[BACKEND_TEXT_MAX])
+{
+	return engine_path(ctx, out_num, out_id, req, text);
+}
+
+static uint32_t backend_paths(void *ctx, struct engine_path_info out[PATHS_MAX], uint64_t peer)
+{
+	return engine_paths(ctx, out, peer);
+}
+
 static void backend_each_sa(void *ctx, void (*fn)(void *arg, const struct ike_sa_info *sa),
 			    void *arg)
 {
@@ -113,6 +124,8 @@ static const struct backend_ops engine_backend_ops = {
 	.initiate = backend_initiate,
 	.terminate = backend_terminate,
 	.rekey = backend_rekey,
+	.path = backend_path,
+	.paths = backend_paths,
 	.each_sa = backend_each_sa,
 	.each_policy = backend_each_policy,
 	.child_stats = backend_child_stats,

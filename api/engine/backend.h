@@ -17,7 +17,7 @@
 #include "dataplane/dataplane.h"
 
 /* BACKEND_TEXT_MAX - room for one sentence that tells people why. */
-#define BACKEND_TEXT_MAX 512
+#define BACKEND_TEXT_MAX ENGINE_TEXT_MAX
 
 /* struct backend_stats - totals for --stats. */
 struct backend_stats {
@@ -76,6 +76,13 @@ struct backend_ops {
 
 	/* rekey - re-key what matches; *out_num is how many. Errors: NOT_FOUND. */
 	enum err (*rekey)(void *ctx, uint32_t *out_num, const struct ike_select *sel);
+
+	/* path - change the paths of what is up, see engine_path(); text: why not. */
+	enum err (*path)(void *ctx, uint32_t *out_num, uint16_t *out_id,
+			 const struct engine_path_request *req, char text[BACKEND_TEXT_MAX]);
+
+	/* paths - those to a peer (engine_paths()), named as in ike_sa_info; returns how many. */
+	uint32_t (*paths)(void *ctx, struct engine_path_info out[PATHS_MAX], uint64_t peer);
 
 	/* each_sa - fn for every IKE SA (ike_each_sa). fn does not call the backend's initiate,
 	 * terminate, rekey or configure. */

@@ -453,6 +453,7 @@ enum err engine_new(struct engine **out, const struct engine_params *params)
 	list_init(&e->resolving);
 	list_init(&e->waiters);
 	list_init(&e->vips);
+	list_init(&e->hands);
 	timers_init(&e->timers, ENGINE_TICK_NS, engine_now(e));
 	policy_init(e);
 	sink_init(e);
@@ -507,6 +508,7 @@ void engine_free(struct engine *e)
 	policy_fini(e);
 	vif_fini(e);
 	vips_fini(e);
+	hands_fini(e);
 	device_close(e);
 	dataplane_free(e->dp);
 	gateway_close(e);

@@ -123,6 +123,56 @@ MUST_USE enum err engine_down(struct engine *e, uint32_t *out_num, const struct 
 MUST_USE enum err engine_rekey(struct engine *e, uint32_t *out_num, const struct ike_select *sel)
 	NONNULL(1, 2, 3);
 
+/* ENGINE_TEXT_MAX - room for one sentence that tells people why. ENGINE_ID_MAX - for an identity.
+ */
+#define ENGINE_TEXT_MAX 512
+#define ENGINE_ID_MAX   300
+
+/* enum engine_path_act - what is done about a path by hand. */
+enum engine_path_act {
+	ENGINE_PATH_ADD,    /* one more, from local to remote, with priority and weight */
+	ENGINE_PATH_REMOVE, /* it goes */
+	ENGINE_PATH_SOFT,   /* traffic moves there as soon as it carries; the others wait */
+	ENGINE_PATH_HARD,   /* the same; those that had it go */
+	ENGINE_PATH_PREFER, /* its priority is the first one; IKE stays where it is */
+};
+
+/* struct engine_path_request - name: of a connection, or the peer's identity as lists show it; all
+ * IKE SAs that it means are concerned. The path is that with number `id`; with 0 the one that
+ * begins, or else ends, at `local`, where SOFT and HARD make a new one if that is an address of
+ * this host. What is said holds as long as the IKE SA and those that re-key it, whatever the
+ * configuration has. */
+struct engine_path_request {
+	enum engine_path_act act;
+	const char *name; /* NULL: ike_id alone says it */
+	uint32_t ike_id;  /* this IKE SA alone; 0: all */
+	uint16_t id;
+	struct ip_addr local, remote; /* remote unset: where IKE goes */
+	uint8_t priority;             /* ADD */
+	uint16_t weight;              /* ADD; 0: 1 */
+	uint64_t request;             /* 0 = none; a peer that refuses it later undoes it */
+};
+
+/* engine_path - begin. *out_num: how many IKE SAs do it; *out_id: the path's number on the last of
+ * them, 0 = the peer gives it one. text: why not, if none does. Errors: NOT_FOUND (nothing of that
+ * name is up, no such path), UNSUPPORTED (the peer has one path alone), PERM (the peer decides),
+ * EXISTS (there is such a path), INVAL (addresses), LIMIT, NOMEM. */
+MUST_USE enum err engine_path(struct engine *e, uint32_t *out_num, uint16_t *out_id,
+			      const struct engine_path_request *req,
+			      char text[static ENGINE_TEXT_MAX]) NONNULL(1, 2, 3, 4);
+
+/* struct engine_path_info - a path to a peer. probed: there is a quality. */
+struct engine_path_info {
+	struct path_info path;
+	struct path_quality quality;
+	bool probed;
+};
+
+/* engine_paths - those to a peer, named as in ike_sa_info, as dataplane_path_list() has them;
+ * returns how many. */
+uint32_t engine_paths(struct engine *e, struct engine_path_info out[static PATHS_MAX],
+		      uint64_t peer) NONNULL(1);
+
 /* engine_request - a fresh request number, never 0. */
 uint64_t engine_request(struct engine *e) NONNULL(1);
 

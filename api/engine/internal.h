@@ -21,7 +21,7 @@
  *   resolver.c names to addresses, in threads of their own
  *   starters.c which of them by themselves, and when again
  *   waiters.c  requests for what is under way already
- *   paths.c    several paths to a peer
+ *   paths.c    several paths to a peer; path_plan.c, path_settle.c, path_hand.c which ones
  *   vips.c     addresses and name servers that peers lend
  *   asks.c     answers the keying engine's questions from the configuration
  *   latch.h    latches of applications, in files of their own
@@ -31,6 +31,7 @@
 #pragma once
 
 #include "api/engine/engine.h"
+#include "api/engine/path_plan.h"
 #include "api/engine/resolver.h"
 #include "base/htab.h"
 #include "base/timers.h"
@@ -103,6 +104,17 @@ struct peer_rec {
 	bool several; /* its paths are agreed on one by one, and probed (paths.c) */
 	bool sprayed; /* its packets come in no order by themselves */
 	bool steered; /* rules name paths for some of them (path_rules.c) */
+};
+
+/* struct hand - what was said by hand of the paths to a peer; it goes with the last IKE SA that has
+ * the path set. before: and what had been said before the last request, which the peer may refuse.
+ */
+struct hand {
+	struct list_node node;
+	uint64_t peer; /* the keying engine's name */
+	struct said said, before;
+	uint64_t request;
+	bool seen; /* there is such an IKE SA */
 };
 
 /* struct route_rec - a route into the virtual interface and how many groups want it. */
@@ -226,7 +238,7 @@ struct engine {
 	bool told;          /* the log has that already */
 	struct htab groups_by_id, children, peers, peers_by_set;
 	struct latches *latches;
-	struct list_node vifs, groups, shunts, routes, starters, resolving, waiters, vips;
+	struct list_node vifs, groups, shunts, routes, starters, resolving, waiters, vips, hands;
 
 	uint64_t next_request, next_lookup;
 	int64_t started_s;
@@ -331,8 +343,7 @@ void actions_each_child(struct engine *e, const struct peer_rec *p,
 	NONNULL(1, 2, 3);
 void actions_forget(struct engine *e) NONNULL(1);
 
-/* paths.c: what an action is about a path of the peer; DP_EVENT_PATH and _MOVED. paths_settle() -
- * where this side decides the paths are those that are wanted. */
+/* paths.c: what an action is about a path of the peer; DP_EVENT_PATH and _MOVED. */
 void paths_put(struct engine *e, struct peer_rec *p, const struct ike_action *a) NONNULL(1, 2, 3);
 void paths_take(struct engine *e, struct peer_rec *p, const struct ike_action *a) NONNULL(1, 2, 3);
 void paths_schedule(struct engine *e, struct peer_rec *p, const struct ike_action *a)
@@ -343,9 +354,9 @@ void paths_child(struct engine *e, const struct peer_rec *p, uint64_t child) NON
 void paths_tie(struct engine *e, uint64_t child, uint16_t path) NONNULL(1);
 void paths_news(struct engine *e, const struct ike_action *a) NONNULL(1, 2);
 void paths_dp_event(struct engine *e, const struct dp_event *ev, uint64_t now_ns) NONNULL(1, 2);
+
+/* path_settle.c: where this side decides the paths are those that are wanted. */
 void paths_settle(struct engine *e) NONNULL(1);
-/* paths_is - the IKE SA's path is that one of the configuration. */
-bool paths_is(const struct ike_path_info *p, const struct conf_path *want) NONNULL(1, 2);
 
 /* path_rules.c: path_rules_set() - the rules of the connection's paths for what this side sends.
  * struct path_tying - the SAs of a child that are to go by this path. path_rules_ties() - of an IKE
@@ -360,6 +371,13 @@ struct path_tying {
 uint32_t path_rules_ties(struct path_tying *out, const struct conf_conn *conn,
 			 const struct ike_sa_info *sa) NONNULL(1, 2, 3);
 void path_rules_tie(struct engine *e, uint32_t ike_id, const struct path_tying *t) NONNULL(1, 3);
+
+/* path_hand.c: hand_of() - NULL: nothing was said. hands_sweep() - those that were not seen go.
+ * hands_refused() - the peer does not do what a request asked for. */
+struct hand *hand_of(struct engine *e, uint64_t peer) NONNULL(1);
+void hands_sweep(struct engine *e) NONNULL(1);
+void hands_refused(struct engine *e, uint64_t peer, uint64_t request) NONNULL(1);
+void hands_fini(struct engine *e) NONNULL(1);
 
 /* policy.c */
 MUST_USE enum err policy_group_for(struct engine *e, struct sa_group **out,

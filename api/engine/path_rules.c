@@ -18,7 +18,7 @@ struct rules {
 static uint16_t id_of(const struct ike_sa_info *sa, const struct conf_path *path)
 {
 	for (uint32_t i = 0; i < sa->num_path_list; i++)
-		if (paths_is(&sa->path_list[i], path))
+		if (path_is(&sa->path_list[i], path))
 			return sa->path_list[i].id;
 	return 0;
 }

@@ -9,7 +9,6 @@
 
 /* SETTLE_NS - a change of address is several events: they are taken together. */
 #define SETTLE_NS (100 * NS_PER_MS)
-#define ADDRS_MAX 64
 
 static void settled(struct timer *t, uint64_t now_ns)
 {

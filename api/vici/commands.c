@@ -99,6 +99,8 @@ const struct command vici_commands[] = {
 	{"latchkey-show", cmd_latchkey_show},
 	{"latchkey-stats", cmd_latchkey_stats},
 	{"latchkey-policies", cmd_latchkey_policies},
+	{"latchkey-paths", cmd_latchkey_paths},
+	{"latchkey-path", cmd_latchkey_path},
 	{"latchkey-load", cmd_latchkey_load},
 	{"latchkey-check", cmd_latchkey_check},
 	{0},

@@ -26,6 +26,7 @@ enum vici_event_id {
 	EV_LATCHKEY_CONN,
 	EV_LATCHKEY_SA,
 	EV_LATCHKEY_POLICY,
+	EV_LATCHKEY_PATH,
 	EV_NUM
 };
 const char *vici_event_name(enum vici_event_id id);
@@ -147,7 +148,9 @@ COMMAND(cmd_list_conns);
 COMMAND(cmd_list_policies);
 COMMAND(cmd_latchkey_show);     /* show.c */
 COMMAND(cmd_latchkey_policies); /* policies.c */
-COMMAND(cmd_latchkey_load);     /* reload.c */
+COMMAND(cmd_latchkey_paths);    /* paths.c */
+COMMAND(cmd_latchkey_path);
+COMMAND(cmd_latchkey_load); /* reload.c */
 COMMAND(cmd_latchkey_check);
 
 /* put_in_force - make `next` the configuration and answer the call; takes the reference. load.c */
@@ -180,6 +183,10 @@ MUST_USE enum err sa_child(const struct backend *backend, struct tree *t,
 /* sa_path - the path of an IKE SA as a section `path`. sa.c */
 MUST_USE enum err sa_path(const struct backend *backend, struct tree *parent,
 			  const struct ike_sa_info *sa) NONNULL(1, 2, 3);
+/* sa_paths - who decides about its paths and how they are used, where several are agreed on, and
+ * each of them in the section `paths`. sa.c */
+MUST_USE enum err sa_paths(const struct backend *backend, struct tree *t,
+			   const struct ike_sa_info *sa) NONNULL(1, 2, 3);
 /* SA_CHILDREN_CHUNK - children in one event at most, so that it fits a packet. */
 #define SA_CHILDREN_CHUNK 100
 /* sa_state_text - "ESTABLISHED". sa.c */

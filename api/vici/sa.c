@@ -214,30 +214,105 @@ static const char *path_state(const struct ike_path_info *p)
 	return p->active ? "ACTIVE" : "STANDBY";
 }
 
-static enum err fill_paths(struct tree *t, const struct ike_sa_info *sa)
+/* struct path_row - a path as the keying engine has it, and what the data path knows of it, or
+ * NULL.
+ */
+struct path_row {
+	uint16_t id, weight;
+	uint8_t priority;
+	const char *state;
+	const struct path_addr *addr;
+	const struct engine_path_info *data;
+};
+
+static enum err set_traffic(struct tree *t, const struct path_info *p)
+{
+	if (p->pmtu)
+		TRY(tree_setf(t, "pmtu", "%u", p->pmtu));
+	TRY(set_count(t, "tx-packets", p->tx_packets));
+	TRY(set_count(t, "tx-bytes", p->tx_bytes));
+	TRY(set_count(t, "rx-packets", p->rx_packets));
+	return set_count(t, "rx-bytes", p->rx_bytes);
+}
+
+/* What is not known is not said. */
+static enum err set_quality(struct tree *t, const struct path_quality *q)
+{
+	if (q->rtt_ns)
+		TRY(set_count(t, "rtt-us", q->rtt_ns / NS_PER_US));
+	if (q->rate)
+		TRY(set_count(t, "rate", q->rate));
+	return set_count(t, "loss-permille", q->loss_permille);
+}
+
+static enum err set_path(struct tree *list, const struct path_row *row)
+{
+	char text[ENDPOINT_TEXT_MAX], number[8];
+	struct tree *t;
+
+	snprintf(number, sizeof(number), "%u", row->id);
+	TRY(tree_add_section(list, &t, number));
+	TRY(tree_setf(t, "local", "%s", endpoint_text(text, &row->addr->local)));
+	TRY(tree_setf(t, "remote", "%s", endpoint_text(text, &row->addr->remote)));
+	TRY(tree_setf(t, "encap", "%s", row->addr->encap == ENCAP_UDP ? "udp" : "none"));
+	TRY(tree_setf(t, "priority", "%u", row->priority));
+	TRY(tree_setf(t, "weight", "%u", row->weight));
+	TRY(tree_setf(t, "state", "%s", row->state));
+	if (row->data)
+		TRY(set_traffic(t, &row->data->path));
+	return row->data && row->data->probed ? set_quality(t, &row->data->quality) : ERR_OK;
+}
+
+static const struct engine_path_info *data_of(const struct engine_path_info *list, uint32_t num,
+					      uint16_t id)
+{
+	for (uint32_t i = 0; i < num; i++)
+		if (list[i].path.id == id)
+			return &list[i];
+	return NULL;
+}
+
+static enum err set_agreement(struct tree *t, const struct ike_sa_info *sa)
 {
 	static const char *const policies[] = {"failover", "flow", "spray", "duplicate"};
-	char text[ENDPOINT_TEXT_MAX], number[8];
-	struct tree *list, *one;
 
-	if (!sa->paths)
-		return ERR_OK;
 	TRY(tree_setf(t, "multiple-interfaces", sa->paths_decides ? "decides" : "follows"));
 	if (sa->path_policy < ARRAY_LEN(policies))
 		TRY(tree_setf(t, "path-policy", "%s", policies[sa->path_policy]));
+	return ERR_OK;
+}
+
+/* set_only - without an agreement there is the one that the data path has. */
+static enum err set_only(struct tree *list, const struct engine_path_info *only)
+{
+	return set_path(list, &(struct path_row){.id = only->path.id,
+						 .weight = only->path.weight,
+						 .priority = only->path.priority,
+						 .state = "ACTIVE",
+						 .addr = &only->path.addr,
+						 .data = only});
+}
+
+enum err sa_paths(const struct backend *b, struct tree *t, const struct ike_sa_info *sa)
+{
+	struct engine_path_info data[PATHS_MAX];
+	uint32_t num = b->ops->paths ? b->ops->paths(b->ctx, data, sa->peer) : 0;
+	struct tree *list;
+
+	if (sa->paths)
+		TRY(set_agreement(t, sa));
 	TRY(tree_section(t, &list, "paths"));
 	for (uint32_t i = 0; i < sa->num_path_list; i++) {
 		const struct ike_path_info *p = &sa->path_list[i];
 
-		snprintf(number, sizeof(number), "%u", p->id);
-		TRY(tree_add_section(list, &one, number));
-		TRY(tree_setf(one, "local", "%s", endpoint_text(text, &p->addr.local)));
-		TRY(tree_setf(one, "remote", "%s", endpoint_text(text, &p->addr.remote)));
-		TRY(tree_setf(one, "priority", "%u", p->priority));
-		TRY(tree_setf(one, "weight", "%u", p->weight));
-		TRY(tree_setf(one, "state", "%s", path_state(p)));
+		TRY(set_path(list, &(struct path_row){.id = p->id,
+						      .weight = p->weight,
+						      .priority = p->priority,
+						      .state = path_state(p),
+						      .addr = &p->addr,
+						      .data = data_of(data, num, p->id)}));
 	}
-	return ERR_OK;
+	return sa->paths || !num ? ERR_OK : set_only(list, &data[0]);
 }
 
 enum err sa_section(const struct backend *b, struct tree *parent, const struct ike_sa_info *sa,
@@ -267,7 +342,8 @@ enum err sa_fill(const struct backend *b, struct tree *t, const struct ike_sa_in
 	TRY(tree_setf(t, "initiator-spi", "%016llx", (unsigned long long)sa->spi_i));
 	TRY(tree_setf(t, "responder-spi", "%016llx", (unsigned long long)sa->spi_r));
 	TRY(fill_nat(t, sa));
-	TRY(fill_paths(t, sa));
+	if (sa->paths)
+		TRY(sa_paths(b, t, sa));
 	TRY(set_addrs(t, "local-vips", sa->vips, sa->num_vips));
 	TRY(set_addrs(t, "local-dns", sa->dns, sa->num_dns));
 	TRY(set_proposal(t, sa->proposal));
@@ -290,10 +366,5 @@ enum err sa_path(const struct backend *b, struct tree *parent, const struct ike_
 	TRY(tree_setf(t, "local", "%s", endpoint_text(text, &info.addr.local)));
 	TRY(tree_setf(t, "remote", "%s", endpoint_text(text, &info.addr.remote)));
 	TRY(tree_setf(t, "encap", "%s", info.addr.encap == ENCAP_UDP ? "udp" : "none"));
-	if (info.pmtu)
-		TRY(tree_setf(t, "pmtu", "%u", info.pmtu));
-	TRY(set_count(t, "tx-packets", info.tx_packets));
-	TRY(set_count(t, "tx-bytes", info.tx_bytes));
-	TRY(set_count(t, "rx-packets", info.rx_packets));
-	return set_count(t, "rx-bytes", info.rx_bytes);
+	return set_traffic(t, &info);
 }

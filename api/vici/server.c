@@ -26,6 +26,7 @@ static const char *const event_names[EV_NUM] = {
 	[EV_CHILD_REKEY] = "child-rekey",
 	[EV_LATCHKEY_CONN] = "latchkey-conn",
 	[EV_LATCHKEY_SA] = "latchkey-sa",
+	[EV_LATCHKEY_PATH] = "latchkey-path",
 	[EV_LATCHKEY_POLICY] = "latchkey-policy",
 };
 

@@ -57,7 +57,8 @@ struct mif_pending {
 	uint32_t child_id;              /* or of this one; 0: not so */
 	uint16_t port;
 	bool sent;
-	uint8_t *bytes; /* as it is sent; it stays like this */
+	uint64_t request; /* that it serves, 0 = none */
+	uint8_t *bytes;   /* as it is sent; it stays like this */
 	size_t len;
 };
 

@@ -273,6 +273,18 @@ static void settle_plan(struct mif_plan *p)
 	plan_without(p, m->gone, all ? 0 : m->num_gone);
 }
 
+/* The request that the plan's i-th operation serves: they are those that were sent, in order. */
+static uint64_t request_of(const struct ike_sa *sa, uint32_t i)
+{
+	list_for_each (n, &sa->mif.ops) {
+		const struct mif_pending *pd = list_entry(n, struct mif_pending, node);
+
+		if (pd->sent && i-- == 0)
+			return pd->request;
+	}
+	return 0;
+}
+
 static void tell_results(const struct mif_plan *p)
 {
 	for (uint32_t i = 0; i < p->num; i++) {
@@ -286,7 +298,8 @@ static void tell_results(const struct mif_plan *p)
 		mif_news(p->sa,
 			 &(struct ike_path_say){.id = r->path,
 						.news = ok ? IKE_PATH_DONE : IKE_PATH_REFUSED,
-						.status = r->status},
+						.status = r->status,
+						.request = request_of(p->sa, i)},
 			 NULL, bytes_of(NULL, 0));
 	}
 }

@@ -181,6 +181,7 @@ static enum err ask_one(struct ike_sa *sa, struct asked *a, const struct ike_sel
 	pd->op.flags = (uint8_t)(flags | (op->dry ? MIF_DRY : 0));
 	pd->op.transaction = (uint16_t)(sa->mif.last + 1);
 	pd->port = op->port;
+	pd->request = sel->request;
 	e = name_path(sa, a, pd, op);
 	if (!e)
 		e = name_children(sa, pd, sel);

@@ -133,6 +133,42 @@ static enum err fake_rekey(void *ctx, uint32_t *out_num, const struct ike_select
 	return ERR_OK;
 }
 
+static enum err fake_path(void *ctx, uint32_t *out_num, uint16_t *out_id,
+			  const struct engine_path_request *req, char text[BACKEND_TEXT_MAX])
+{
+	struct fake_backend *f = ctx;
+
+	note(f->conn, sizeof(f->conn), req->name);
+	f->path_request = *req;
+	f->path_request.name = f->conn;
+	if (f->path_result) {
+		snprintf(text, BACKEND_TEXT_MAX, "it is so");
+		return f->path_result;
+	}
+	*out_num = 1;
+	*out_id = req->id ? req->id : 3;
+	return ERR_OK;
+}
+
+/* Path 1, which is probed, and path 2, which is not. */
+static uint32_t fake_paths(void *ctx, struct engine_path_info out[PATHS_MAX], uint64_t peer)
+{
+	const struct fake_backend *f = ctx;
+
+	if (peer != f->sa.peer)
+		return 0;
+	for (uint16_t id = 1; id <= 2; id++)
+		out[id - 1] = (struct engine_path_info){
+			.path = {.id = id, .weight = 1, .addr = f->sa.path, .pmtu = 1400},
+		};
+	out[0].path.tx_packets = 7;
+	out[0].path.rx_bytes = 1234;
+	out[0].probed = true;
+	out[0].quality = (struct path_quality){
+		.loss_permille = 15, .rtt_ns = 20500 * NS_PER_US, .rate = 1250000};
+	return 2;
+}
+
 static void fake_each_sa(void *ctx, void (*fn)(void *arg, const struct ike_sa_info *sa), void *arg)
 {
 	struct fake_backend *f = ctx;
@@ -232,6 +268,8 @@ static const struct backend_ops fake_ops = {
 	.initiate = fake_initiate,
 	.terminate = fake_terminate,
 	.rekey = fake_rekey,
+	.path = fake_path,
+	.paths = fake_paths,
 	.each_sa = fake_each_sa,
 	.each_policy = fake_each_policy,
 	.child_stats = fake_child_stats,
@@ -296,6 +334,7 @@ static void fill_sa(struct fake_backend *f)
 		.conn = "gw",
 		.state = IKE_STATE_ESTABLISHED,
 		.initiator = true,
+		.peer = 9,
 		.spi_i = 0x0123456789abcdef,
 		.spi_r = 0xfedcba9876543210,
 		.path = {.local = endpoint("192.0.2.1", 4500),
@@ -316,6 +355,19 @@ void fake_init(struct fake_backend *f)
 	f->backend = (struct backend){.ops = &fake_ops, .ctx = f};
 	fill_sa(f);
 	fake_configure(f, "");
+}
+
+void fake_agree(struct fake_backend *f)
+{
+	f->sa.paths = f->sa.paths_decides = true;
+	f->sa.num_path_list = 2;
+	for (uint16_t id = 1; id <= 2; id++)
+		f->sa.path_list[id - 1] = (struct ike_path_info){.id = id,
+								 .weight = 1,
+								 .priority = (uint8_t)(id - 1),
+								 .usable = true,
+								 .active = id == 1,
+								 .addr = f->sa.path};
 }
 
 void fake_fini(struct fake_backend *f)

@@ -37,6 +37,9 @@ struct fake_backend {
 	struct ike_select select; /* names are copied to conn and name */
 	bool forced;
 	uint32_t num_rekeyed;
+	/* path: what was asked last, its name in conn; the result, with the text "it is so". */
+	struct engine_path_request path_request;
+	enum err path_result;
 	/* on_request - called within initiate and terminate, may be NULL. */
 	void (*on_request)(struct fake_backend *f);
 	void *arg; /* the test's */
@@ -45,6 +48,8 @@ struct fake_backend {
 /* fake_init - an engine with an empty configuration and an SA that is not up: connection "gw",
  * child "net". fake_fini - drop the configuration. */
 void fake_init(struct fake_backend *f);
+/* fake_agree - its SA has two paths, and this side decides about them. */
+void fake_agree(struct fake_backend *f);
 void fake_fini(struct fake_backend *f);
 
 /* fake_configure - put a configuration in force from text; asserts that it is valid. */

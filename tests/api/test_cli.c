@@ -380,6 +380,130 @@ static void test_rekey(void)
 	tear_down(&s);
 }
 
+/* Every path with what is known of it, and the one of a peer that has agreed to no more. */
+static void test_paths(void)
+{
+	struct stand s;
+	json_t *j, *one;
+
+	set_up(&s);
+	CU_ASSERT_EQUAL(RUN(&s, "paths"), 0);
+	CU_ASSERT_STRING_EQUAL(s.text, "");
+	CU_ASSERT_EQUAL(RUN(&s, "paths", "gw"), 4);
+	CU_ASSERT_TRUE(has(&s, "nothing called 'gw' is up"));
+	s.fake.sa_up = true;
+	CU_ASSERT_EQUAL(RUN(&s, "paths"), 0);
+	CU_ASSERT_TRUE(has(&s, "gw: #3, peer sun.example.org, one path: the peer has not agreed"));
+	CU_ASSERT_PTR_NULL(strstr(s.text, "  2: "));
+	fake_agree(&s.fake);
+	CU_ASSERT_EQUAL(RUN(&s, "paths", "sun.example.org"), 0);
+	CU_ASSERT_TRUE(has(&s, "gw: #3, peer sun.example.org, failover; this side decides\n"));
+	CU_ASSERT_TRUE(has(&s, "  1: 192.0.2.1[4500] - 192.0.2.2[4500], in UDP, priority 0, "
+			       "weight 1, ACTIVE, RTT 20.5 ms, loss 1.5 %, rate 10.0 Mb/s, "
+			       "MTU 1400\n    in 0 packets, 1234 bytes; out 7 packets, 0 bytes\n"));
+	CU_ASSERT_TRUE(has(&s, "priority 1, weight 1, STANDBY, MTU 1400\n"));
+	CU_ASSERT_EQUAL(RUN(&s, "paths", "gw", "--json"), 0);
+	j = parse(&s);
+	CU_ASSERT_EQUAL(json_array_size(json_object_get(j, "paths")), 2);
+	one = at(j, "paths", 0);
+	CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(one, "connection")), "gw");
+	CU_ASSERT_EQUAL(json_integer_value(json_object_get(one, "number")), 1);
+	CU_ASSERT_EQUAL(json_integer_value(json_object_get(one, "uniqueid")), 3);
+	CU_ASSERT_EQUAL(json_integer_value(json_object_get(one, "rtt-us")), 20500);
+	CU_ASSERT_EQUAL(json_integer_value(json_object_get(one, "loss-permille")), 15);
+	CU_ASSERT_EQUAL(json_integer_value(json_object_get(one, "rate")), 1250000);
+	CU_ASSERT_PTR_NULL(json_object_get(at(j, "paths", 1), "rtt-us"));
+	json_decref(j);
+	tear_down(&s);
+}
+
+static bool asked(const struct stand *s, enum engine_path_act act, uint16_t id, const char *local)
+{
+	const struct engine_path_request *r = &s->fake.path_request;
+	struct ip_addr a = {0};
+
+	return strcmp(s->fake.conn, "gw") == 0 && r->act == act && r->id == id &&
+	       (!local || ip_addr_parse(&a, local) == ERR_OK) && ip_addr_equal(&r->local, &a);
+}
+
+static void test_path(void)
+{
+	struct stand s;
+	json_t *j;
+
+	set_up(&s);
+	CU_ASSERT_EQUAL(RUN(&s, "path", "add", "gw", "--local", "192.0.2.7", "--remote",
+			    "192.0.2.8", "--priority", "4", "--weight", "6"),
+			0);
+	CU_ASSERT_TRUE(has(&s, "gw: path 3 is added\n"));
+	CU_ASSERT(asked(&s, ENGINE_PATH_ADD, 0, "192.0.2.7"));
+	CU_ASSERT_EQUAL(s.fake.path_request.remote.family, 4);
+	CU_ASSERT_EQUAL(s.fake.path_request.priority, 4);
+	CU_ASSERT_EQUAL(s.fake.path_request.weight, 6);
+	CU_ASSERT_EQUAL(RUN(&s, "path", "remove", "gw", "2"), 0);
+	CU_ASSERT_TRUE(has(&s, "gw: path 2 is removed\n"));
+	CU_ASSERT(asked(&s, ENGINE_PATH_REMOVE, 2, NULL));
+	CU_ASSERT_EQUAL(RUN(&s, "path", "move", "gw", "192.0.2.7"), 0);
+	CU_ASSERT(asked(&s, ENGINE_PATH_SOFT, 0, "192.0.2.7"));
+	CU_ASSERT_EQUAL(RUN(&s, "path", "move", "--hard", "gw", "2"), 0);
+	CU_ASSERT(asked(&s, ENGINE_PATH_HARD, 2, NULL));
+	CU_ASSERT_EQUAL(RUN(&s, "path", "prefer", "gw", "2001:db8::7", "--json"), 0);
+	CU_ASSERT(asked(&s, ENGINE_PATH_PREFER, 0, "2001:db8::7"));
+	j = parse(&s);
+	CU_ASSERT_EQUAL(json_integer_value(json_object_get(j, "path")), 3);
+	CU_ASSERT_EQUAL(json_integer_value(json_object_get(j, "matches")), 1);
+	json_decref(j);
+	tear_down(&s);
+}
+
+/* What is said wrongly is not asked; what the daemon refuses is told with its sentence. */
+static void test_path_is_not_possible(void)
+{
+	static const struct {
+		const char *words[6];
+		int status;
+	} wrong[] = {
+		{{"path"}, 2},
+		{{"path", "bend", "gw", "1"}, 2},
+		{{"path", "add", "gw"}, 2},
+		{{"path", "add", "gw", "1", "--local", "192.0.2.7"}, 2},
+		{{"path", "move", "gw"}, 2},
+		{{"path", "move", "gw", "1", "--local", "192.0.2.7"}, 2},
+		{{"path", "move", "gw", "1", "--weight", "2"}, 2},
+		{{"path", "prefer", "gw", "1", "--hard"}, 2},
+		{{"rekey", "gw", "--hard"}, 2},
+		{{"path", "move", "gw", "here"}, 1},
+		{{"path", "move", "gw", "0"}, 1},
+		{{"path", "move", "gw", "65536"}, 1},
+		{{"path", "add", "gw", "--local", "here"}, 1},
+		{{"path", "remove", "gw", "192.0.2.300"}, 1},
+	};
+	static const struct {
+		enum err result;
+		int status;
+	} refused[] = {{ERR_NOT_FOUND, 4}, {ERR_PERM, 5}, {ERR_UNSUPPORTED, 1}, {ERR_LIMIT, 1}};
+	struct stand s;
+
+	set_up(&s);
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		const char *const *w = wrong[i].words;
+
+		CU_ASSERT_EQUAL(RUN(&s, w[0], w[1], w[2], w[3], w[4], w[5]), wrong[i].status);
+		CU_ASSERT_STRING_EQUAL(s.fake.conn, "");
+	}
+	CU_ASSERT_EQUAL(RUN(&s, "path", "add", "gw", "--local", "192.0.2.7", "--priority", "256"),
+			1);
+	CU_ASSERT_TRUE(has(&s, "`priority` is not said as it has to be"));
+	CU_ASSERT_EQUAL(RUN(&s, "path", "add", "gw", "--local", "192.0.2.7", "--weight", "0"), 1);
+	CU_ASSERT_STRING_EQUAL(s.fake.conn, "");
+	for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
+		s.fake.path_result = refused[i].result;
+		CU_ASSERT_EQUAL(RUN(&s, "path", "move", "gw", "1"), refused[i].status);
+		CU_ASSERT_TRUE(has(&s, "latchkey: it is so\n"));
+	}
+	tear_down(&s);
+}
+
 static void test_policies(void)
 {
 	struct stand s;
@@ -505,6 +629,9 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_up_json),
 	TAP_TEST(test_down),
 	TAP_TEST(test_rekey),
+	TAP_TEST(test_paths),
+	TAP_TEST(test_path),
+	TAP_TEST(test_path_is_not_possible),
 	TAP_TEST(test_policies),
 	TAP_TEST(test_load_and_check),
 	TAP_TEST(test_log),

@@ -84,6 +84,27 @@ static enum err rekey(void *ctx, uint32_t *out_num, const struct ike_select *sel
 	return ERR_OK;
 }
 
+/* What the engine is asked for is always complete. */
+static enum err path(void *ctx, uint32_t *out_num, uint16_t *out_id,
+		     const struct engine_path_request *req, char text[BACKEND_TEXT_MAX])
+{
+	(void)ctx;
+	(void)text;
+	must(req->act <= ENGINE_PATH_PREFER && (req->name || req->ike_id) && req->weight > 0);
+	must(req->id || !ip_addr_is_any(&req->local));
+	must(req->act != ENGINE_PATH_ADD || !ip_addr_is_any(&req->local));
+	*out_num = 1;
+	*out_id = req->id;
+	return ERR_OK;
+}
+
+static uint32_t paths(void *ctx, struct engine_path_info out[PATHS_MAX], uint64_t peer)
+{
+	(void)ctx;
+	out[0] = (struct engine_path_info){.path = {.id = 1, .weight = 1}, .probed = true};
+	return peer == 9;
+}
+
 static void each_sa(void *ctx, void (*fn)(void *arg, const struct ike_sa_info *sa), void *arg)
 {
 	static struct ts ts;
@@ -97,6 +118,10 @@ static void each_sa(void *ctx, void (*fn)(void *arg, const struct ike_sa_info *s
 				       .num_local = 1,
 				       .num_remote = 1};
 	struct ike_sa_info sa = {.unique = 1,
+				 .peer = 9,
+				 .paths = true,
+				 .num_path_list = 1,
+				 .path_list = {{.id = 1, .usable = true}},
 				 .conn = "gw",
 				 .state = IKE_STATE_ESTABLISHED,
 				 .proposal = "AES_GCM_16-256/PRF_HMAC_SHA2_256/CURVE_25519",
@@ -136,6 +161,8 @@ static const struct backend_ops ops = {
 	.initiate = initiate,
 	.terminate = terminate,
 	.rekey = rekey,
+	.path = path,
+	.paths = paths,
 	.each_sa = each_sa,
 	.child_stats = child_stats,
 	.path_info = path_info,

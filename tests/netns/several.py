@@ -212,6 +212,79 @@ def translator():
         scene.audit({2: 500})
 
 
+def by_number(peer):
+    """{number: path} of what `latchkey paths` tells of the peer's one IKE SA."""
+    return {path["number"]: path for path in peer.cli_json("paths", "gw")["paths"]}
+
+
+def active(peer):
+    return [n for n, path in by_number(peer).items() if path["state"] == "ACTIVE"]
+
+
+def refused(peer, code, text, *words):
+    done = peer.cli(*words, check=False)
+    assert done.returncode == code and text in done.stderr, (words, done)
+
+
+def refusals(scene):
+    """What cannot be is said in a sentence."""
+    left, right = scene.peers["left"], scene.peers["right"]
+    refused(left, 4, "nothing called 'nobody' is up", "path", "move", "nobody", "1")
+    refused(left, 4, "has no path 9", "path", "move", "gw", "9")
+    refused(left, 4, "has no path at 192.0.2.77", "path", "remove", "gw", "192.0.2.77")
+    refused(left, 1, "is no address of this host", "path", "add", "gw", "--local", "192.0.2.77")
+    refused(left, 1, "is path 1 of gw already", "path", "add", "gw", "--local", PATHS4[0][0])
+    refused(right, 5, "the peer decides", "path", "move", "gw", "1")
+
+
+def by_hand():
+    """Under streams, by commands: a path is added, has the traffic, gives it back, and goes; a path that
+    the configuration wants is taken away. Neither is undone by addresses that come and go."""
+    left, right = sides("failover", priorities=(0, 1))
+    with Paths("several-hand", left, right, count=3, orders="delay 5ms") as scene:
+        both_up(scene)
+        all_alive(scene, 2)
+        before = {side: peer.ike_spis() for side, peer in scene.peers.items()}
+        decider, follower = scene.peers["left"], scene.peers["right"]
+        refusals(scene)
+        running = streams(scene)
+        decider.cli("path", "add", "gw", "--local", PATHS4[2][0], "--remote", PATHS4[2][1],
+                    "--priority", "5", "--weight", "7")
+        all_alive(scene, 3)
+        third = by_number(decider)[3]
+        assert (third["local"], third["priority"], third["weight"], third["state"]) == \
+            (f"{PATHS4[2][0]}[4500]", 5, 7, "STANDBY"), third
+        assert {path["encap"] for path in by_number(decider).values()} == {"udp"}
+        assert third["rtt-us"] > 9000 and third["loss-permille"] == 0, third
+        for words, now in ((("move", "gw", "3"), 3), (("prefer", "gw", PATHS4[1][0]), 2),
+                           (("move", "gw", PATHS4[2][0]), 3)):
+            decider.cli("path", *words)
+            for peer in (decider, follower):
+                wait_for(lambda peer=peer, now=now: active(peer) == [now], f"path {now} alone")
+            time.sleep(SETTLE)
+        third = by_number(decider)[3]
+        assert third["priority"] == 0 and third["tx-packets"] > RATE < third["rx-packets"], third
+        decider.cli("path", "remove", "gw", "2")
+        wait_for(lambda: sorted(by_number(follower)) == [1, 3], "the second path to be gone")
+        # An address comes, and one goes and comes: what was said by hand stands.
+        scene.path(1).lose()
+        wait_for(lambda: sorted(by_number(decider)) == [3], "the first path to be gone")
+        scene.path(1).gain()
+        all_alive(scene, 2)
+        assert {p["local"].split("[")[0] for p in by_number(decider).values()} == \
+            {PATHS4[0][0], PATHS4[2][0]}, by_number(decider)
+        assert active(decider) == [3], by_number(decider)
+        decider.cli("path", "remove", "gw", PATHS4[2][0])
+        for peer in (decider, follower):
+            wait_for(lambda peer=peer: [p["local"] for p in by_number(peer).values()] ==
+                     [f"{PATHS4[0][peer is follower]}[4500]"], "the first path alone")
+        time.sleep(SETTLE)
+        for r in results_of(running, "paths by hand").values():
+            assert r["sent"] - r["received"] < RATE // 10, f"packets were lost: {r}"
+        unchanged(scene, before)
+        scene.audit({1: 500, 2: 500, 3: 500})
+
+
 TESTS = [
     ("several paths: a black hole", black_hole),
     ("several paths: addresses go and come", addresses_go),
@@ -219,4 +292,5 @@ TESTS = [
     ("several paths: one connection by two", spray),
     ("several paths: classes and children by their own", own_ways),
     ("several paths: a translator on one of them", translator),
+    ("several paths: by hand", by_hand),
 ]
