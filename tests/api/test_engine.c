@@ -487,7 +487,8 @@ static void test_a_trap_waits_for_a_route(void)
 }
 
 /* An address goes and another one comes: routes that the kernel has dropped are set again, and the
- * keying engine hears of it: without MOBIKE the connection is over. */
+ * keying engine hears of it: without MOBIKE, and with nobody who answers there, the connection is
+ * over. */
 static void test_the_host_changes_its_address(void)
 {
 	static const char route[] = "route 10.2.0.0/24 dev lka";
@@ -499,8 +500,10 @@ static void test_the_host_changes_its_address(void)
 	CU_ASSERT_FATAL(!ip_prefix_parse(&dst, "10.2.0.0/24"));
 	other.b[3] = 2;
 	side_open(&b, text_of(false, "none", SECRET));
-	side_open(&a, with(text_of(true, "start", SECRET), " local_addrs = 127.0.0.1\n",
-			   " mobike = no\n"));
+	side_open(&a, with(with(text_of(true, "start", SECRET), " local_addrs = 127.0.0.1\n",
+				" mobike = no\n"),
+			   "latchkey {\n",
+			   "latchkey {\n retransmit_timeout = 1s\n retransmit_tries = 1\n"));
 	CU_ASSERT(wait_for(&a.ups, 1));
 	CU_ASSERT(fake_host_has(&a.host, route));
 	CU_ASSERT(!a.host.host.ops->route_del(&a.host, &dst, "lka"));
