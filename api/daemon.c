@@ -186,6 +186,13 @@ static void on_event(struct engine_observer *o, const struct ike_event *ev)
 	vici_server_event(d->vici, ev);
 }
 
+static void on_path(struct engine_observer *o, const struct engine_path_event *ev)
+{
+	struct daemon *d = container_of(o, struct daemon, observer);
+
+	vici_server_path_event(d->vici, ev);
+}
+
 static void on_log(struct engine_observer *o, enum log_level level, enum log_subsystem sub,
 		   const char *connection, const char *line)
 {
@@ -210,7 +217,7 @@ static enum err control_open(struct daemon *d)
 		    err == ERR_BUSY ? "another latchkeyd answers there" : strerror(errno));
 		return err;
 	}
-	d->observer = (struct engine_observer){.event = on_event, .log = on_log};
+	d->observer = (struct engine_observer){.event = on_event, .path = on_path, .log = on_log};
 	engine_observe(d->engine, &d->observer);
 	return ERR_OK;
 }

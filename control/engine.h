@@ -481,8 +481,13 @@ struct ike_path_say {
 	uint8_t news;   /* enum ike_path_news */
 	uint16_t status;
 	uint32_t ms, idle_ms, dead_ms;
+	uint32_t ike_id;  /* unique number of the IKE SA */
 	uint64_t request; /* DONE, REFUSED: that it serves, 0 = none */
+	bool more;        /* DONE, REFUSED: the next news are of the same transaction */
 };
+
+/* ike_path_status_text - why a peer refuses what was said of a path: a clause. */
+const char *ike_path_status_text(uint16_t status);
 
 /* struct ike_action - borrowed until the next ike_action_next(). */
 struct ike_action {

@@ -94,6 +94,17 @@ static void on_paths(void *arg, const char *event, const struct tree *message)
 	}
 }
 
+/* events_of - what happened last, of the paths that are shown. */
+static json_t *events_of(const struct tree *answer, const char *only)
+{
+	json_t *list = json_array();
+
+	tree_for_each (ev, tree_child(answer, "events"))
+		if (!only || strcmp(text(ev, "connection"), only) == 0)
+			json_array_append_new(list, json_of(ev));
+	return list;
+}
+
 enum exit_code run_paths(struct cli *cli)
 {
 	struct listing l = {
@@ -105,6 +116,8 @@ enum exit_code run_paths(struct cli *cli)
 	if (!cli_listen(cli, &code, "latchkey-path") ||
 	    !cli_call(cli, &answer, &code, "latchkey-paths", NULL, on_paths, &l))
 		return code;
+	if (tree_child(answer, "events"))
+		json_object_set_new(cli->result, "events", events_of(answer, l.only));
 	tree_free(answer);
 	if (l.only && !l.num)
 		return cli_fail(cli, EXIT_NOT_FOUND, "nothing called '%s' is up", l.only);
@@ -120,7 +133,7 @@ static const struct verb {
 	bool makes;                 /* it is named by --local, else by its number or address */
 	const char *done;
 } verbs[] = {
-	{"add", "add", NULL, true, "is added"},
+	{"add", "add", NULL, true, "is there, and is used as soon as it answers"},
 	{"remove", "remove", NULL, false, "is removed"},
 	{"move", "soft", "hard", false, "has the traffic as soon as it carries"},
 	{"prefer", "prefer", NULL, false, "goes before the others"},
@@ -156,6 +169,9 @@ static bool is_number(const char *text)
 	return *text && strspn(text, "0123456789") == strlen(text);
 }
 
+/* ANSWER_S - a peer that says nothing for so long is not waited for. */
+#define ANSWER_S 8
+
 static enum err fill(struct tree *in, const struct cli *cli, const struct verb *v)
 {
 	const struct path_options *o = &cli->path;
@@ -175,7 +191,9 @@ static enum err fill(struct tree *in, const struct cli *cli, const struct verb *
 	for (size_t i = 0; !e && i < ARRAY_LEN(said); i++)
 		if (said[i].value)
 			e = tree_setf(in, said[i].key, "%s", said[i].value);
-	return e;
+	return e ? e
+		 : tree_setf(in, "timeout", "%u",
+			     (cli->timeout_s ? cli->timeout_s : ANSWER_S) * 1000);
 }
 
 static void tell(struct cli *cli, const struct verb *v, const struct tree *answer)
@@ -207,6 +225,7 @@ enum exit_code run_path(struct cli *cli)
 		tree_free(in);
 		return cli_fail(cli, EXIT_FAILED, "%s", err_text(ERR_NOMEM));
 	}
+	cli->client.deadline_ns += ANSWER_S * NS_PER_S; /* the daemon is to say that itself */
 	if (!cli_call(cli, &answer, &code, "latchkey-path", in, NULL, NULL)) {
 		tree_free(in);
 		return code;

@@ -48,6 +48,7 @@ static void pathset_add(struct engine *e, const struct ike_action *a)
 	htab_insert(&e->peers, &p->by_id, bytes_of(&p->peer, sizeof(p->peer)));
 	htab_insert(&e->peers_by_set, &p->by_set, bytes_of(&p->set, sizeof(p->set)));
 	device_fit_mtu(e, p->set, &a->path.remote.addr);
+	path_events_changed(e, p, a);
 }
 
 static void pathset_move(struct engine *e, const struct ike_action *a)
@@ -64,11 +65,13 @@ static void pathset_move(struct engine *e, const struct ike_action *a)
 	}
 	p->encap = (enum path_encap)a->path.encap;
 	device_fit_mtu(e, p->set, &a->path.remote.addr);
+	path_events_changed(e, p, a);
 }
 
 static void peer_free(struct engine *e, struct peer_rec *p)
 {
 	dataplane_pathset_remove(e->dp, p->set);
+	path_events_forget(p);
 	htab_remove(&e->peers, &p->by_id);
 	htab_remove(&e->peers_by_set, &p->by_set);
 	mem_free(p);
@@ -151,6 +154,7 @@ static void child_add(struct engine *e, const struct ike_child_add *add)
 		vif_class_joined(e, c->group->vif, st.token);
 	htab_insert(&e->children, &c->by_id, bytes_of(&c->id, sizeof(c->id)));
 	paths_child(e, actions_peer(e, c->peer), c->id);
+	path_events_conn(actions_peer(e, c->peer), add->conn);
 }
 
 static void child_activate(struct engine *e, uint64_t id)
@@ -208,8 +212,10 @@ static void path_action(struct engine *e, const struct ike_action *a,
 {
 	struct peer_rec *p = actions_peer(e, a->peer);
 
-	if (p)
-		fn(e, p, a);
+	if (!p)
+		return;
+	fn(e, p, a);
+	path_events_changed(e, p, a);
 }
 
 enum err actions_path_info(struct engine *e, struct path_info *out, uint64_t child)

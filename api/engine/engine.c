@@ -179,6 +179,7 @@ static void settle(struct engine *e)
 		vips_settle(e);
 		if (e->paths_dirty)
 			paths_settle(e);
+		path_events_tell(e);
 	}
 	e->turning = false;
 }
@@ -454,6 +455,7 @@ enum err engine_new(struct engine **out, const struct engine_params *params)
 	list_init(&e->waiters);
 	list_init(&e->vips);
 	list_init(&e->hands);
+	list_init(&e->changed);
 	timers_init(&e->timers, ENGINE_TICK_NS, engine_now(e));
 	policy_init(e);
 	sink_init(e);

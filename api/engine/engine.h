@@ -153,7 +153,8 @@ struct engine_path_request {
 	uint64_t request;             /* 0 = none; a peer that refuses it later undoes it */
 };
 
-/* engine_path - begin. *out_num: how many IKE SAs do it; *out_id: the path's number on the last of
+/* engine_path - begin; of each IKE SA that does it observers are told DONE or REFUSED, also by its
+ * going. *out_num: how many IKE SAs do it; *out_id: the path's number on the last of
  * them, 0 = the peer gives it one. text: why not, if none does. Errors: NOT_FOUND (nothing of that
  * name is up, no such path), UNSUPPORTED (the peer has one path alone), PERM (the peer decides),
  * EXISTS (there is such a path), INVAL (addresses), LIMIT, NOMEM. */
@@ -176,11 +177,37 @@ uint32_t engine_paths(struct engine *e, struct engine_path_info out[static PATHS
 /* engine_request - a fresh request number, never 0. */
 uint64_t engine_request(struct engine *e) NONNULL(1);
 
-/* struct engine_observer - is told of every event and log line; embedded in the observer's state.
- * Either function may be NULL. Must not call engine_free(). */
+/* enum engine_path_news - what happened to a path. */
+enum engine_path_news {
+	ENGINE_PATH_NEW,       /* it is there, and asked */
+	ENGINE_PATH_USABLE,    /* it carries */
+	ENGINE_PATH_LOST,      /* it does not any more */
+	ENGINE_PATH_ELSEWHERE, /* its ends are others */
+	ENGINE_PATH_MOVED,     /* traffic goes by it from now on; from: by which one before */
+	ENGINE_PATH_GONE,      /* it was removed */
+	ENGINE_PATH_DONE,      /* the peer does what the request asked for */
+	ENGINE_PATH_REFUSED,   /* or it does not, and all is as it was: text */
+	ENGINE_PATH_NEWS_NUM
+};
+
+/* struct engine_path_event - borrowed during the call. */
+struct engine_path_event {
+	enum engine_path_news news;
+	const char *conn; /* NULL: not known */
+	uint32_t ike_id;  /* unique number of the IKE SA */
+	uint16_t id;
+	uint16_t from; /* MOVED; 0: by none */
+	struct path_addr addr;
+	uint64_t request; /* DONE, REFUSED */
+	const char *text; /* REFUSED: a clause; else "" */
+};
+
+/* struct engine_observer - is told of every event, of what happens to paths, and of every log line;
+ * embedded in the observer's state. Each function may be NULL. Must not call engine_free(). */
 struct engine_observer {
 	struct list_node node;
 	void (*event)(struct engine_observer *o, const struct ike_event *ev);
+	void (*path)(struct engine_observer *o, const struct engine_path_event *ev);
 	void (*log)(struct engine_observer *o, enum log_level level, enum log_subsystem sub,
 		    const char *connection, const char *line);
 };

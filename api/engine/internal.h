@@ -21,7 +21,8 @@
  *   resolver.c names to addresses, in threads of their own
  *   starters.c which of them by themselves, and when again
  *   waiters.c  requests for what is under way already
- *   paths.c    several paths to a peer; path_plan.c, path_settle.c, path_hand.c which ones
+ *   paths.c    several paths to a peer; path_plan.c, path_settle.c, path_hand.c which ones,
+ *              path_events.c what happens to them
  *   vips.c     addresses and name servers that peers lend
  *   asks.c     answers the keying engine's questions from the configuration
  *   latch.h    latches of applications, in files of their own
@@ -104,6 +105,13 @@ struct peer_rec {
 	bool several; /* its paths are agreed on one by one, and probed (paths.c) */
 	bool sprayed; /* its packets come in no order by themselves */
 	bool steered; /* rules name paths for some of them (path_rules.c) */
+	/* path_events.c: what observers were told of its paths, and for whom */
+	struct list_node changed; /* engine's changed, while `telling` */
+	bool telling;
+	char *conn;
+	uint32_t ike_id;
+	struct path_info told[PATHS_MAX];
+	uint32_t num_told;
 };
 
 /* struct hand - what was said by hand of the paths to a peer; it goes with the last IKE SA that has
@@ -114,7 +122,8 @@ struct hand {
 	uint64_t peer; /* the keying engine's name */
 	struct said said, before;
 	uint64_t request;
-	bool seen; /* there is such an IKE SA */
+	bool waiting; /* the peer has not said what it does of that one */
+	bool seen;    /* there is such an IKE SA */
 };
 
 /* struct route_rec - a route into the virtual interface and how many groups want it. */
@@ -239,6 +248,8 @@ struct engine {
 	struct htab groups_by_id, children, peers, peers_by_set;
 	struct latches *latches;
 	struct list_node vifs, groups, shunts, routes, starters, resolving, waiters, vips, hands;
+	struct list_node changed; /* peers whose paths are others than was told */
+	uint16_t path_refused;    /* status of an operation of the transaction that is told of */
 
 	uint64_t next_request, next_lookup;
 	int64_t started_s;
@@ -373,11 +384,22 @@ uint32_t path_rules_ties(struct path_tying *out, const struct conf_conn *conn,
 void path_rules_tie(struct engine *e, uint32_t ike_id, const struct path_tying *t) NONNULL(1, 3);
 
 /* path_hand.c: hand_of() - NULL: nothing was said. hands_sweep() - those that were not seen go.
- * hands_refused() - the peer does not do what a request asked for. */
+ * hands_answered() - the peer does what a request asked for, or does not. */
 struct hand *hand_of(struct engine *e, uint64_t peer) NONNULL(1);
 void hands_sweep(struct engine *e) NONNULL(1);
-void hands_refused(struct engine *e, uint64_t peer, uint64_t request) NONNULL(1);
+void hands_answered(struct engine *e, uint64_t peer, uint64_t request, bool done) NONNULL(1);
 void hands_fini(struct engine *e) NONNULL(1);
+
+/* path_events.c: path_events_changed() - the peer's paths may be others now, by an action;
+ * path_events_tell() - observers are told of what is other. path_events_forget() - the peer goes.
+ * path_events_answer() - DONE, or REFUSED because of text. */
+void path_events_changed(struct engine *e, struct peer_rec *p, const struct ike_action *a)
+	NONNULL(1, 2, 3);
+void path_events_conn(struct peer_rec *p, const char *conn) NONNULL(1);
+void path_events_tell(struct engine *e) NONNULL(1);
+void path_events_forget(struct peer_rec *p) NONNULL(1);
+void path_events_answer(struct engine *e, const struct ike_path_say *say, const char *text)
+	NONNULL(1, 2);
 
 /* policy.c */
 MUST_USE enum err policy_group_for(struct engine *e, struct sa_group **out,

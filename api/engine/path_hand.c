@@ -36,21 +36,39 @@ static struct hand *hand_make(struct engine *e, uint64_t peer)
 	return h;
 }
 
+/* The request ends with the IKE SA. */
+static void hand_lost(struct engine *e, const struct hand *h)
+{
+	const struct ike_path_say say = {.request = h->request};
+
+	if (h->waiting)
+		path_events_answer(e, &say, "the connection has gone");
+}
+
 static void hand_free(struct hand *h)
 {
 	list_remove(&h->node);
 	mem_free(h);
 }
 
+/* Whoever is told may say something new: by then they are nobody's any more. */
 void hands_sweep(struct engine *e)
 {
+	struct list_node gone;
+
+	list_init(&gone);
 	list_for_each_safe (n, &e->hands) {
 		struct hand *h = list_entry(n, struct hand, node);
 
-		if (!h->seen)
-			hand_free(h);
-		else
-			h->seen = false;
+		if (!h->seen) {
+			list_remove(&h->node);
+			list_push_back(&gone, &h->node);
+		}
+		h->seen = false;
+	}
+	list_for_each_safe (n, &gone) {
+		hand_lost(e, list_entry(n, struct hand, node));
+		hand_free(list_entry(n, struct hand, node));
 	}
 }
 
@@ -60,14 +78,16 @@ void hands_fini(struct engine *e)
 		hand_free(list_entry(n, struct hand, node));
 }
 
-void hands_refused(struct engine *e, uint64_t peer, uint64_t request)
+void hands_answered(struct engine *e, uint64_t peer, uint64_t request, bool done)
 {
 	struct hand *h = hand_of(e, peer);
 
-	if (!h || !request || h->request != request)
+	if (!h || h->request != request)
+		return;
+	h->waiting = false;
+	if (done)
 		return;
 	h->said = h->before;
-	h->request = 0;
 	e->paths_dirty = true;
 }
 
@@ -250,23 +270,23 @@ static enum err ask(struct handling *h, const struct target *t, const struct ike
 		    uint32_t num, const struct said *said)
 {
 	const struct ike_select sel = {.ike_id = t->sa.unique, .request = h->req->request};
-	struct hand *hand = said ? hand_make(h->e, t->sa.peer) : NULL;
+	struct hand *hand = hand_make(h->e, t->sa.peer);
 	uint16_t id = 0;
 	uint32_t n;
 	enum err err;
 
-	if (said && !hand)
+	if (!hand)
 		return why(h, ERR_NOMEM, "%s", err_text(ERR_NOMEM));
 	err = ike_path(h->e->ike, &n, &id, &sel, ops, num, engine_now(h->e));
 	if (err)
 		return failed(h, err, &t->sa);
 	h->id = id ? id : ops[0].id;
 	h->done++;
-	if (!hand)
-		return ERR_OK;
 	hand->before = hand->said;
-	hand->said = *said;
+	if (said)
+		hand->said = *said;
 	hand->request = h->req->request;
+	hand->waiting = hand->request != 0;
 	return ERR_OK;
 }
 

@@ -114,6 +114,25 @@ void paths_schedule(struct engine *e, struct peer_rec *p, const struct ike_actio
 	actions_each_child(e, p, paths_child);
 }
 
+/* answered - what came of an operation; of a transaction of several the last one ends it. */
+static void answered(struct engine *e, const struct ike_action *a)
+{
+	const struct ike_path_say *say = &a->say;
+	uint16_t refused;
+
+	/* Those that are well but for the others do not hide why. */
+	if (say->status && (!e->path_refused || say->status < e->path_refused))
+		e->path_refused = say->status;
+	if (say->more)
+		return;
+	refused = e->path_refused;
+	e->path_refused = 0;
+	if (!say->request)
+		return;
+	hands_answered(e, a->peer, say->request, !refused);
+	path_events_answer(e, say, refused ? ike_path_status_text(refused) : NULL);
+}
+
 void paths_news(struct engine *e, const struct ike_action *a)
 {
 	char text[ENDPOINT_TEXT_MAX];
@@ -121,11 +140,12 @@ void paths_news(struct engine *e, const struct ike_action *a)
 	switch ((enum ike_path_news)a->say.news) {
 	case IKE_PATH_DONE:
 		LOG(INFO, NET, a->conn, "the peer has done what was said of path %u", a->say.id);
+		answered(e, a);
 		break;
 	case IKE_PATH_REFUSED:
-		LOG(WARN, NET, a->conn, "the peer refuses what was said of path %u (status %u)",
-		    a->say.id, a->say.status);
-		hands_refused(e, a->peer, a->say.request);
+		LOG(WARN, NET, a->conn, "the peer refuses what was said of path %u: %s", a->say.id,
+		    ike_path_status_text(a->say.status));
+		answered(e, a);
 		break;
 	case IKE_PATH_PROPOSED:
 		LOG(INFO, NET, a->conn, "the peer may be reached at %s, too",

@@ -27,9 +27,13 @@ enum vici_event_id {
 	EV_LATCHKEY_SA,
 	EV_LATCHKEY_POLICY,
 	EV_LATCHKEY_PATH,
+	EV_LATCHKEY_PATH_EVENT,
 	EV_NUM
 };
 const char *vici_event_name(enum vici_event_id id);
+
+/* REQUEST_FIRST - numbers of our requests are larger than those that the engine gives itself. */
+#define REQUEST_FIRST (1ull << 63)
 
 /* struct vici_client - one connection. */
 struct vici_client {
@@ -59,6 +63,17 @@ struct failure {
 	bool over; /* the connection has come up since */
 };
 
+/* PATH_EVENTS_MAX - that are remembered. struct path_event - one of them. */
+#define PATH_EVENTS_MAX 32
+struct path_event {
+	enum engine_path_news news;
+	char conn[64]; /* cut to fit */
+	uint32_t ike_id;
+	uint16_t id, from;
+	struct path_addr addr;
+	int64_t wall_s;
+};
+
 /* struct vici_server - see server.h. */
 struct vici_server {
 	const struct backend *backend;
@@ -68,6 +83,8 @@ struct vici_server {
 	uint64_t next_request;
 	struct list_node failures; /* newest first */
 	uint32_t num_failures;
+	struct path_event path_events[PATH_EVENTS_MAX]; /* a ring: number n is at n % MAX */
+	uint64_t num_path_events;                       /* since the start */
 	bool in_log;
 };
 
@@ -143,18 +160,32 @@ COMMAND(cmd_list_certs);
 COMMAND(cmd_initiate); /* job.c */
 COMMAND(cmd_terminate);
 COMMAND(cmd_rekey);
+COMMAND(cmd_latchkey_path);
 COMMAND(cmd_list_sas); /* list.c */
 COMMAND(cmd_list_conns);
 COMMAND(cmd_list_policies);
 COMMAND(cmd_latchkey_show);     /* show.c */
 COMMAND(cmd_latchkey_policies); /* policies.c */
 COMMAND(cmd_latchkey_paths);    /* paths.c */
-COMMAND(cmd_latchkey_path);
-COMMAND(cmd_latchkey_load); /* reload.c */
+COMMAND(cmd_latchkey_load);     /* reload.c */
 COMMAND(cmd_latchkey_check);
 
 /* put_in_force - make `next` the configuration and answer the call; takes the reference. load.c */
 MUST_USE enum err put_in_force(struct call *call, struct conf *next) NONNULL(1, 2);
+
+/* job_path_event - an answer of a peer may end a waiting command. */
+void job_path_event(struct vici_server *s, const struct engine_path_event *event) NONNULL(1, 2);
+
+/* path_request_take - latchkey-path's message: act (add, remove, soft, hard, prefer), name or
+ * ike-id, path or local, remote, priority, weight. The name is the message's. Errors: INVAL (text
+ * says what is wrong). path_request.c */
+MUST_USE enum err path_request_take(struct engine_path_request *out, const struct tree *in,
+				    char text[BACKEND_TEXT_MAX]) NONNULL(1, 2, 3);
+
+/* path_event_note - remember it, and tell who listens. path_events_fill - the last ones as sections
+ * of `parent`, the oldest first. path_event.c */
+void path_event_note(struct vici_server *s, const struct engine_path_event *event) NONNULL(1, 2);
+MUST_USE enum err path_events_fill(const struct vici_server *s, struct tree *parent) NONNULL(1, 2);
 
 /* job_event - a waiting command may end by this event. jobs_run, jobs_deadline - by time. job_free
  * - forget a job: its client has gone. job.c */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * job.c - commands that end later: initiate and terminate. A job exists before the backend is
- * asked, because the events that end it may come while it is being asked.
+ * job.c - commands that end later: initiate, terminate, and what is said of paths. A job exists
+ * before the backend is asked, because the events that end it may come while it is being asked.
  */
 #include "api/vici/internal.h"
 #include "base/alloc.h"
@@ -12,6 +12,7 @@
 enum job_kind {
 	JOB_INITIATE,
 	JOB_TERMINATE,
+	JOB_PATH,
 };
 
 /* struct victim - an SA that is to go: child_id is 0 for an IKE SA. Both are 0 once it has gone. */
@@ -32,8 +33,10 @@ struct job {
 	uint64_t deadline_ns;
 	struct victim *victims; /* TERMINATE: seen before the backend was asked */
 	uint32_t num_victims, num_gone;
-	uint32_t num; /* TERMINATE: what the backend says it found */
-	bool asked;   /* the backend has been asked: an end is answered as it comes */
+	uint32_t num;          /* TERMINATE, PATH: what the backend says it found */
+	uint32_t num_answered; /* PATH: of the peers */
+	uint16_t path;         /* PATH: its number */
+	bool asked;            /* the backend has been asked: an end is answered as it comes */
 	bool ended;
 	enum err result;
 	enum ike_reason reason;
@@ -256,9 +259,11 @@ static enum err write_failure(const struct job *job, struct tree *out)
 static enum err write_answer(const struct job *job, struct tree *out)
 {
 	TRY(job->result ? write_failure(job, out) : reply_ok(out));
-	if (job->kind != JOB_TERMINATE)
+	if (job->kind == JOB_INITIATE)
 		return ERR_OK;
 	TRY(tree_setf(out, "matches", "%u", job->num));
+	if (job->kind == JOB_PATH)
+		return tree_setf(out, "path", "%u", job->path);
 	return tree_setf(out, "terminated", "%u", job->num_gone);
 }
 
@@ -293,9 +298,36 @@ void job_event(struct vici_server *s, const struct ike_event *event)
 			control_log(job, event);
 		if (job->kind == JOB_INITIATE)
 			initiate_event(job, event);
-		else
+		else if (job->kind == JOB_TERMINATE)
 			terminate_event(job, event);
 		if (job->ended && job->asked)
+			answer_later(job);
+	}
+}
+
+/* Of several peers the first that refuses says why; the others go on. */
+static void path_event(struct job *job, const struct engine_path_event *event)
+{
+	job->num_answered++;
+	if (event->news == ENGINE_PATH_REFUSED && !job->result) {
+		job->result = ERR_PEER;
+		snprintf(job->text, sizeof(job->text), "the peer refuses it: %s", event->text);
+	}
+	if (job->asked && job->num_answered >= job->num)
+		job->ended = true;
+}
+
+void job_path_event(struct vici_server *s, const struct engine_path_event *event)
+{
+	if (event->news != ENGINE_PATH_DONE && event->news != ENGINE_PATH_REFUSED)
+		return;
+	list_for_each_safe (n, &s->jobs) {
+		struct job *job = list_entry(n, struct job, node);
+
+		if (job->kind != JOB_PATH || job->request != event->request)
+			continue;
+		path_event(job, event);
+		if (job->ended)
 			answer_later(job);
 	}
 }
@@ -459,4 +491,23 @@ enum err cmd_rekey(struct call *call)
 	else
 		TRY(reply_ok(call->out));
 	return tree_setf(call->out, "matches", "%u", num);
+}
+
+enum err cmd_latchkey_path(struct call *call)
+{
+	struct job *job = job_new(call, JOB_PATH);
+	struct engine_path_request req;
+	enum err e;
+
+	if (!job)
+		return ERR_NOMEM;
+	e = path_request_take(&req, call->in, job->text);
+	req.request = job->request;
+	if (!e)
+		e = call->ops->path(call->ctx, &job->num, &job->path, &req, job->text);
+	job->asked = true;
+	if (e)
+		job->result = e;
+	job->ended = e || job->num_answered >= job->num || number(call->in, "timeout", 0) < 0;
+	return job->ended ? answer_now(call, job) : ERR_OK;
 }

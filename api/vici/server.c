@@ -27,6 +27,7 @@ static const char *const event_names[EV_NUM] = {
 	[EV_LATCHKEY_CONN] = "latchkey-conn",
 	[EV_LATCHKEY_SA] = "latchkey-sa",
 	[EV_LATCHKEY_PATH] = "latchkey-path",
+	[EV_LATCHKEY_PATH_EVENT] = "latchkey-path-event",
 	[EV_LATCHKEY_POLICY] = "latchkey-policy",
 };
 
@@ -42,6 +43,7 @@ enum err vici_server_new(struct vici_server **out, const struct backend *backend
 	if (!s)
 		return ERR_NOMEM;
 	s->backend = backend;
+	s->next_request = REQUEST_FIRST;
 	list_init(&s->clients);
 	list_init(&s->jobs);
 	list_init(&s->failures);
@@ -63,6 +65,12 @@ void vici_server_event(struct vici_server *s, const struct ike_event *event)
 	failure_note(s, event);
 	job_event(s, event);
 	updown_event(s, event);
+}
+
+void vici_server_path_event(struct vici_server *s, const struct engine_path_event *event)
+{
+	path_event_note(s, event);
+	job_path_event(s, event);
 }
 
 static void doom(struct vici_client *c)

@@ -30,6 +30,10 @@ void vici_server_free(struct vici_server *s);
 /* vici_server_event - tell clients and waiting commands; every event of the engine, in order. */
 void vici_server_event(struct vici_server *s, const struct ike_event *event) NONNULL(1, 2);
 
+/* vici_server_path_event - likewise what happens to paths. */
+void vici_server_path_event(struct vici_server *s, const struct engine_path_event *event)
+	NONNULL(1, 2);
+
 /* vici_server_log - a log line for those who listen (event "log"). Cheap when nobody does; lines
  * that come up while one is being delivered are left out. Call it from the log sink. */
 void vici_server_log(struct vici_server *s, enum log_level level, enum log_subsystem sub,

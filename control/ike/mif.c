@@ -198,6 +198,7 @@ void mif_news(struct ike_sa *sa, const struct ike_path_say *say, const struct pa
 	c->kind = IKE_ACTION_PATH_NEWS;
 	c->id = sa->peer->id;
 	c->say = *say;
+	c->say.ike_id = sa->unique;
 	c->len = bytes.len;
 	if (path)
 		c->path = *path;

@@ -285,6 +285,12 @@ static uint64_t request_of(const struct ike_sa *sa, uint32_t i)
 	return 0;
 }
 
+/* The next operation is of the same transaction. */
+static bool is_followed(const struct mif_plan *p, uint32_t i)
+{
+	return i + 1 < p->num && p->ops[i + 1].transaction == p->ops[i].transaction;
+}
+
 static void tell_results(const struct mif_plan *p)
 {
 	for (uint32_t i = 0; i < p->num; i++) {
@@ -299,7 +305,8 @@ static void tell_results(const struct mif_plan *p)
 			 &(struct ike_path_say){.id = r->path,
 						.news = ok ? IKE_PATH_DONE : IKE_PATH_REFUSED,
 						.status = r->status,
-						.request = request_of(p->sa, i)},
+						.request = request_of(p->sa, i),
+						.more = is_followed(p, i)},
 			 NULL, bytes_of(NULL, 0));
 	}
 }

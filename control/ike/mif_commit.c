@@ -17,6 +17,7 @@ static struct action_cell *queue(struct ike_sa *sa, enum ike_action_kind kind, u
 	struct action_cell *c = action_simple(&sa->e->actions, kind, id);
 
 	c->say.id = path;
+	c->say.ike_id = sa->unique;
 	return c;
 }
 

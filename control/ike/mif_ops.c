@@ -228,6 +228,29 @@ static enum err as_err(uint16_t status)
 	return ERR_PERM;
 }
 
+const char *ike_path_status_text(uint16_t status)
+{
+	static const struct {
+		enum mif_status status;
+		const char *text;
+	} texts[] = {
+		{MIF_UNSUPPORTED_OP, "it cannot do that"},
+		{MIF_UNKNOWN_PATH, "it has no such path"},
+		{MIF_PATH_LIMIT, "it has as many paths as it can have"},
+		{MIF_EMPTY_SELECTOR, "it has no such SAs"},
+		{MIF_POLICY_DENIED, "its configuration does not let it"},
+		{MIF_BAD_ENDPOINT, "one of the addresses cannot be: is the remote one the peer's?"},
+		{MIF_STALE, "something newer was said before"},
+		{MIF_BAD_PATH_ID, "it had a path of this number before"},
+		{MIF_ABORTED, "it does not do a part of it"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		if (texts[i].status == status)
+			return texts[i].text;
+	return "it does not say why";
+}
+
 /* What this side can see of it by itself, where nothing waits that may change it. */
 static enum err foresee(struct ike_sa *sa, const struct asked *a)
 {

@@ -145,8 +145,11 @@ static enum err fake_path(void *ctx, uint32_t *out_num, uint16_t *out_id,
 		snprintf(text, BACKEND_TEXT_MAX, "it is so");
 		return f->path_result;
 	}
+	f->request = req->request;
 	*out_num = 1;
 	*out_id = req->id ? req->id : 3;
+	if (f->on_request)
+		f->on_request(f);
 	return ERR_OK;
 }
 
@@ -404,5 +407,16 @@ struct ike_event fake_event(const struct fake_backend *f, enum ike_event_kind ki
 		.request = f->request,
 		.path = f->sa.path,
 		.text = text,
+	};
+}
+
+struct engine_path_event fake_answer(const struct fake_backend *f, const char *text)
+{
+	return (struct engine_path_event){
+		.news = text ? ENGINE_PATH_REFUSED : ENGINE_PATH_DONE,
+		.ike_id = f->sa.unique,
+		.id = f->path_request.id,
+		.request = f->request,
+		.text = text ? text : "",
 	};
 }

@@ -40,7 +40,7 @@ struct fake_backend {
 	/* path: what was asked last, its name in conn; the result, with the text "it is so". */
 	struct engine_path_request path_request;
 	enum err path_result;
-	/* on_request - called within initiate and terminate, may be NULL. */
+	/* on_request - called within initiate, terminate and path, may be NULL. */
 	void (*on_request)(struct fake_backend *f);
 	void *arg; /* the test's */
 };
@@ -54,6 +54,9 @@ void fake_fini(struct fake_backend *f);
 
 /* fake_configure - put a configuration in force from text; asserts that it is valid. */
 void fake_configure(struct fake_backend *f, const char *text);
+
+/* fake_answer - a peer's, to the request about a path last made; text: it refuses. */
+struct engine_path_event fake_answer(const struct fake_backend *f, const char *text);
 
 /* fake_event - an event about the request last made, for vici_server_event(). */
 struct ike_event fake_event(const struct fake_backend *f, enum ike_event_kind kind,

@@ -426,16 +426,34 @@ static bool asked(const struct stand *s, enum engine_path_act act, uint16_t id, 
 	       (!local || ip_addr_parse(&a, local) == ERR_OK) && ip_addr_equal(&r->local, &a);
 }
 
+static void peer_does(uv_timer_t *timer)
+{
+	struct stand *s = timer->data;
+	struct engine_path_event ev = fake_answer(&s->fake, NULL);
+
+	vici_server_path_event(s->server, &ev);
+}
+
+static void peer_refuses(uv_timer_t *timer)
+{
+	struct stand *s = timer->data;
+	struct engine_path_event ev = fake_answer(&s->fake, "it is full");
+
+	vici_server_path_event(s->server, &ev);
+}
+
 static void test_path(void)
 {
 	struct stand s;
 	json_t *j;
 
 	set_up(&s);
+	s.fake.on_request = on_request;
+	next_step = peer_does;
 	CU_ASSERT_EQUAL(RUN(&s, "path", "add", "gw", "--local", "192.0.2.7", "--remote",
 			    "192.0.2.8", "--priority", "4", "--weight", "6"),
 			0);
-	CU_ASSERT_TRUE(has(&s, "gw: path 3 is added\n"));
+	CU_ASSERT_TRUE(has(&s, "gw: path 3 is there, and is used as soon as it answers\n"));
 	CU_ASSERT(asked(&s, ENGINE_PATH_ADD, 0, "192.0.2.7"));
 	CU_ASSERT_EQUAL(s.fake.path_request.remote.family, 4);
 	CU_ASSERT_EQUAL(s.fake.path_request.priority, 4);
@@ -453,6 +471,12 @@ static void test_path(void)
 	CU_ASSERT_EQUAL(json_integer_value(json_object_get(j, "path")), 3);
 	CU_ASSERT_EQUAL(json_integer_value(json_object_get(j, "matches")), 1);
 	json_decref(j);
+	next_step = peer_refuses;
+	CU_ASSERT_EQUAL(RUN(&s, "path", "move", "gw", "2"), 6);
+	CU_ASSERT_TRUE(has(&s, "latchkey: the peer refuses it: it is full\n"));
+	next_step = time_passes;
+	CU_ASSERT_EQUAL(RUN(&s, "path", "move", "gw", "2", "--timeout", "1"), 6);
+	CU_ASSERT_TRUE(has(&s, "longer than the time given"));
 	tear_down(&s);
 }
 

@@ -754,6 +754,108 @@ static void test_load_and_check(void)
 	tear_down(&b);
 }
 
+static struct tree *path_message(const char *act)
+{
+	struct tree *t = tree_new();
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(t);
+	CU_ASSERT_EQUAL_FATAL(tree_setf(t, "act", "%s", act), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(tree_setf(t, "name", "gw"), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(tree_setf(t, "path", "2"), ERR_OK);
+	return t;
+}
+
+static void answer(struct bench *b, uint64_t request, const char *text)
+{
+	struct engine_path_event ev = fake_answer(&b->fake, text);
+
+	ev.request = request;
+	vici_server_path_event(b->server, &ev);
+}
+
+/* The answer is the peer's, to this request. */
+static void test_path_waits(void)
+{
+	struct bench b;
+	struct tree *t;
+
+	set_up(&b);
+	for (int refuses = 0; refuses < 2; refuses++) {
+		CU_ASSERT_EQUAL(submit(&b, VICI_CMD_REQUEST, "latchkey-path", path_message("soft")),
+				ERR_OK);
+		CU_ASSERT(b.fake.request >= 1ull << 63); /* never the engine's own */
+		CU_ASSERT_EQUAL(vici_client_output(b.client).len, 0);
+		answer(&b, b.fake.request + 1, NULL);
+		answer(&b, 0, "it is not meant");
+		CU_ASSERT_EQUAL(vici_client_output(b.client).len, 0);
+		answer(&b, b.fake.request, refuses ? "it is full" : NULL);
+		t = expect(&b, VICI_CMD_RESPONSE, "");
+		CU_ASSERT_TRUE(says(t, "success", refuses ? "no" : "yes"));
+		CU_ASSERT_TRUE(says(t, "matches", "1"));
+		CU_ASSERT_TRUE(says(t, "path", "2"));
+		if (refuses)
+			CU_ASSERT_TRUE(says(t, "latchkey-error", "PEER"));
+		tree_free(t);
+	}
+	CU_ASSERT_EQUAL(submit(&b, VICI_CMD_REQUEST, "latchkey-path", path_message("bend")),
+			ERR_OK);
+	t = expect(&b, VICI_CMD_RESPONSE, "");
+	CU_ASSERT_TRUE(says(t, "errmsg", "`act` is not said as it has to be"));
+	tree_free(t);
+	tear_down(&b);
+}
+
+static void happens(struct bench *b, enum engine_path_news news, uint16_t id)
+{
+	const struct engine_path_event ev = {.news = news,
+					     .conn = "gw",
+					     .ike_id = 3,
+					     .id = id,
+					     .from = news == ENGINE_PATH_MOVED ? 1 : 0,
+					     .addr = b->fake.sa.path,
+					     .text = ""};
+
+	vici_server_path_event(b->server, &ev);
+}
+
+/* What happens is told as it comes, and the last of it is remembered, and no more than that. */
+static void test_path_events(void)
+{
+	struct bench b;
+	const struct tree *events, *first, *last;
+	uint32_t num = 0;
+	struct tree *t;
+
+	set_up(&b);
+	listen_to(&b, "latchkey-path-event");
+	happens(&b, ENGINE_PATH_MOVED, 2);
+	t = expect(&b, VICI_EVENT, "latchkey-path-event");
+	CU_ASSERT_TRUE(says(t, "event", "moved") && says(t, "connection", "gw"));
+	CU_ASSERT_TRUE(says(t, "number", "2") && says(t, "from", "1"));
+	CU_ASSERT_TRUE(says(t, "local", "192.0.2.1[4500]"));
+	tree_free(t);
+	answer(&b, 0, NULL);
+	answer(&b, 0, "it is full");
+	CU_ASSERT_EQUAL(vici_client_output(b.client).len, 0);
+	for (uint16_t i = 0; i < 40; i++) {
+		happens(&b, ENGINE_PATH_LOST, (uint16_t)(i + 10));
+		tree_free(expect(&b, VICI_EVENT, "latchkey-path-event"));
+	}
+	CU_ASSERT_EQUAL(submit(&b, VICI_CMD_REQUEST, "latchkey-paths", NULL), ERR_OK);
+	t = expect(&b, VICI_CMD_RESPONSE, "");
+	events = tree_child(t, "events");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(events);
+	first = list_entry(events->children.next, struct tree, node);
+	last = list_entry(events->children.prev, struct tree, node);
+	tree_for_each (ev, events)
+		num += ev->kind == TREE_SECTION;
+	CU_ASSERT_EQUAL(num, 32);
+	CU_ASSERT_TRUE(says(first, "number", "18") && says(last, "number", "49"));
+	CU_ASSERT_TRUE(says(last, "event", "lost"));
+	tree_free(t);
+	tear_down(&b);
+}
+
 /* Every allocation fails once in turn while a list is made: an error or an answer, never a crash.
  * Returns how many allocations there are. */
 static uint64_t starve(const char *command)
@@ -818,6 +920,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_lists_cost_nothing_without_a_listener),
 	TAP_TEST(test_list_policies),
 	TAP_TEST(test_load_and_check),
+	TAP_TEST(test_path_waits),
+	TAP_TEST(test_path_events),
 	TAP_TEST(test_out_of_memory),
 };
 TAP_MAIN("vici_server", tests)

@@ -88,11 +88,15 @@ static enum err rekey(void *ctx, uint32_t *out_num, const struct ike_select *sel
 static enum err path(void *ctx, uint32_t *out_num, uint16_t *out_id,
 		     const struct engine_path_request *req, char text[BACKEND_TEXT_MAX])
 {
-	(void)ctx;
+	const struct engine_path_event done = {
+		.news = ENGINE_PATH_DONE, .request = req->request, .text = ""};
+
 	(void)text;
 	must(req->act <= ENGINE_PATH_PREFER && (req->name || req->ike_id) && req->weight > 0);
 	must(req->id || !ip_addr_is_any(&req->local));
 	must(req->act != ENGINE_PATH_ADD || !ip_addr_is_any(&req->local));
+	if (req->id != 7) /* whose peer never answers */
+		vici_server_path_event(((struct engine *)ctx)->server, &done);
 	*out_num = 1;
 	*out_id = req->id;
 	return ERR_OK;

@@ -217,6 +217,12 @@ def by_number(peer):
     return {path["number"]: path for path in peer.cli_json("paths", "gw")["paths"]}
 
 
+def handovers(peer):
+    """(from, to) of each that happened so far, by the paths' numbers."""
+    return [(event.get("from", 0), event["number"])
+            for event in peer.cli_json("paths", "gw")["events"] if event["event"] == "moved"]
+
+
 def active(peer):
     return [n for n, path in by_number(peer).items() if path["state"] == "ACTIVE"]
 
@@ -237,6 +243,18 @@ def refusals(scene):
     refused(right, 5, "the peer decides", "path", "move", "gw", "1")
 
 
+def refused_by_peer(scene):
+    """What the peer does not want is taken back, and not said again when addresses change."""
+    decider = scene.peers["left"]
+    refused(decider, 6, "the peer refuses it: one of the addresses cannot be", "path", "add", "gw",
+            "--local", PATHS4[2][0], "--remote", "203.0.113.77")
+    wait_for(lambda: sorted(by_number(decider)) == [1, 2], "the path to be taken back")
+    scene.left.address("path3", "203.0.113.99/24")
+    time.sleep(SETTLE)
+    assert decider.log().count("refuses what was said") == 1, "it was said again"
+    assert sorted(by_number(decider)) == [1, 2], by_number(decider)
+
+
 def by_hand():
     """Under streams, by commands: a path is added, has the traffic, gives it back, and goes; a path that
     the configuration wants is taken away. Neither is undone by addresses that come and go."""
@@ -247,33 +265,37 @@ def by_hand():
         before = {side: peer.ike_spis() for side, peer in scene.peers.items()}
         decider, follower = scene.peers["left"], scene.peers["right"]
         refusals(scene)
+        refused_by_peer(scene)
         running = streams(scene)
         decider.cli("path", "add", "gw", "--local", PATHS4[2][0], "--remote", PATHS4[2][1],
                     "--priority", "5", "--weight", "7")
         all_alive(scene, 3)
-        third = by_number(decider)[3]
+        # The one that was refused had number 3, which is never given again.
+        third = by_number(decider)[4]
         assert (third["local"], third["priority"], third["weight"], third["state"]) == \
             (f"{PATHS4[2][0]}[4500]", 5, 7, "STANDBY"), third
         assert {path["encap"] for path in by_number(decider).values()} == {"udp"}
         assert third["rtt-us"] > 9000 and third["loss-permille"] == 0, third
-        for words, now in ((("move", "gw", "3"), 3), (("prefer", "gw", PATHS4[1][0]), 2),
-                           (("move", "gw", PATHS4[2][0]), 3)):
+        for words, now in ((("move", "gw", "4"), 4), (("prefer", "gw", PATHS4[1][0]), 2),
+                           (("move", "gw", PATHS4[2][0]), 4)):
             decider.cli("path", *words)
             for peer in (decider, follower):
                 wait_for(lambda peer=peer, now=now: active(peer) == [now], f"path {now} alone")
             time.sleep(SETTLE)
-        third = by_number(decider)[3]
+        for peer in (decider, follower):
+            assert handovers(peer) == [(0, 1), (1, 4), (4, 2), (2, 4)], handovers(peer)
+        third = by_number(decider)[4]
         assert third["priority"] == 0 and third["tx-packets"] > RATE < third["rx-packets"], third
         decider.cli("path", "remove", "gw", "2")
-        wait_for(lambda: sorted(by_number(follower)) == [1, 3], "the second path to be gone")
+        wait_for(lambda: sorted(by_number(follower)) == [1, 4], "the second path to be gone")
         # An address comes, and one goes and comes: what was said by hand stands.
         scene.path(1).lose()
-        wait_for(lambda: sorted(by_number(decider)) == [3], "the first path to be gone")
+        wait_for(lambda: sorted(by_number(decider)) == [4], "the first path to be gone")
         scene.path(1).gain()
         all_alive(scene, 2)
         assert {p["local"].split("[")[0] for p in by_number(decider).values()} == \
             {PATHS4[0][0], PATHS4[2][0]}, by_number(decider)
-        assert active(decider) == [3], by_number(decider)
+        assert active(decider) == [4], by_number(decider)
         decider.cli("path", "remove", "gw", PATHS4[2][0])
         for peer in (decider, follower):
             wait_for(lambda peer=peer: [p["local"] for p in by_number(peer).values()] ==
