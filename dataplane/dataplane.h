@@ -180,8 +180,8 @@ MUST_USE enum err dataplane_path_take(struct dataplane *dp, uint32_t set, uint16
 MUST_USE enum err dataplane_path_info(struct dataplane *dp, struct path_info *out, uint32_t set,
 				      uint16_t id) NONNULL(1, 2);
 
-/* dataplane_path_list - all paths of a set, active ones first, then by id; returns how many, 0 if
- * there is no such set. */
+/* dataplane_path_list - all paths of a set, active ones first, then by id, and not where one of
+ * them may have moved to; returns how many, 0 if there is no such set. */
 uint32_t dataplane_path_list(struct dataplane *dp, struct path_info out[static PATHS_MAX],
 			     uint32_t set) NONNULL(1);
 

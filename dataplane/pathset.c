@@ -77,10 +77,12 @@ uint32_t dataplane_path_list(struct dataplane *dp, struct path_info out[static P
 			     uint32_t set)
 {
 	const struct path_set *s = set_of(dp, set);
+	uint32_t num = 0;
 
 	for (uint32_t i = 0; s && i < s->table->num; i++)
-		out[i] = info_of(dp, &s->table->path[i]);
-	return s ? s->table->num : 0;
+		if (!(s->table->path[i].id & PATH_ELSEWHERE))
+			out[num++] = info_of(dp, &s->table->path[i]);
+	return num;
 }
 
 enum err dataplane_path_mtu(struct dataplane *dp, uint32_t set, uint16_t id, uint16_t mtu)

@@ -326,6 +326,15 @@ void probing_child(struct probing *pr, uint64_t child)
 /* ---- what workers report ----------------------------------------------------------------------
  */
 
+/* by_now - a path may have been added since a worker saw the message: the peer has it earlier,
+ * where it is the one that wants it. 0: none has these addresses. */
+static uint16_t by_now(const struct probing *pr, const struct dp_event *ev)
+{
+	const struct path *p = path_by(pr->set->table, ev->port, &ev->path);
+
+	return p ? p->id : 0;
+}
+
 /* from_elsewhere - a message about a path that came from other addresses than the path has: these
  * are asked, as an address that the peer told. Returns the number that they have meanwhile; 0: they
  * cannot be asked. */
@@ -357,6 +366,8 @@ void probing_message(struct probing *pr, const struct dp_event *ev, uint64_t now
 	}
 	if (ev->child == pr->child && ev->top > pr->top)
 		pr->top = ev->top;
+	if (path == 0)
+		path = by_now(pr, ev);
 	if (path == 0)
 		path = from_elsewhere(pr, &m, ev, now_ns);
 	m.path |= path & PATH_ELSEWHERE;

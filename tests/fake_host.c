@@ -387,6 +387,9 @@ static enum err addrs(void *ctx, struct ip_addr *out, size_t *out_num, size_t ma
 		out[num++] = f->source4;
 	if (f->source6.family && num < max)
 		out[num++] = f->source6;
+	for (size_t i = 0; i < ARRAY_LEN(f->more); i++)
+		if (f->more[i].family && num < max)
+			out[num++] = f->more[i];
 	*out_num = num;
 	return ERR_OK;
 }

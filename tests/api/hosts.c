@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+
 #include "tests/api/hosts.h"
 
 #include "base/alloc.h"
@@ -6,13 +8,15 @@
 
 #define STEP_NS NS_PER_MS
 #define FRAME   4096
-#define QUIET   3 /* rounds in which nothing moved */
+#define SMALL   100 /* a datagram of hosts_udp(); what is said of paths, and IKE, is larger */
+#define QUIET   3   /* rounds in which nothing moved */
 #define BASE_NS (1000 * NS_PER_S)
 
 static struct node *nodes[HOSTS_MAX];
 static uint64_t now_ns;
 static const char *journal;
 static uint64_t dead_socket;
+static struct ip_addr hole;
 
 static uint64_t the_time(void *ctx)
 {
@@ -30,6 +34,7 @@ void hosts_begin(void)
 	now_ns = BASE_NS;
 	journal = NULL;
 	dead_socket = 0;
+	hole = (struct ip_addr){0};
 	memset(nodes, 0, sizeof(nodes));
 }
 
@@ -58,6 +63,16 @@ static void on_ike(struct engine_observer *o, const struct ike_event *ev)
 	n->num_up += ev->kind == IKE_EVENT_CHILD_UP;
 	n->num_down += ev->kind == IKE_EVENT_CHILD_DOWN;
 	n->num_failed += ev->kind == IKE_EVENT_FAILED;
+}
+
+static void on_path(struct engine_observer *o, const struct engine_path_event *ev)
+{
+	struct node *n = container_of(o, struct node, observer);
+	struct engine_path_event *news = &n->news[n->num_news++ % NEWS_MAX];
+
+	*news = *ev;
+	news->conn = news->text = NULL;
+	snprintf(n->news_text, sizeof(n->news_text), "%s", ev->text);
 }
 
 static struct conf *conf_of(const char *text)
@@ -105,6 +120,7 @@ struct node *hosts_add(const char *addr, const char *text)
 	n->app = engine_app(n->e);
 	engine_app_observe(n->e, on_app, n);
 	n->observer.event = on_ike;
+	n->observer.path = on_path;
 	engine_observe(n->e, &n->observer);
 	return n;
 }
@@ -144,13 +160,64 @@ void hosts_remove(struct node *n)
 /* ---- the network --------------------------------------------------------------------------------
  */
 
+static bool has(const struct node *n, const struct ip_addr *a)
+{
+	bool found = ip_addr_equal(&n->addr, a);
+
+	for (size_t i = 0; i < ARRAY_LEN(n->host.more); i++)
+		found |= ip_addr_equal(&n->host.more[i], a);
+	return found;
+}
+
 static struct node *at(const struct ip_addr *a)
 {
 	for (int i = 0; i < HOSTS_MAX; i++) {
-		if (nodes[i] && ip_addr_equal(&nodes[i]->addr, a))
+		if (nodes[i] && a->family && has(nodes[i], a))
 			return nodes[i];
 	}
 	return NULL;
+}
+
+static struct ip_addr addr_of(const char *text)
+{
+	struct ip_addr a;
+
+	CU_ASSERT_EQUAL_FATAL(ip_addr_parse(&a, text), ERR_OK);
+	return a;
+}
+
+void hosts_address(struct node *n, const char *text, bool there)
+{
+	const struct ip_addr a = addr_of(text), none = {0};
+	size_t i = 0;
+
+	while (i < ARRAY_LEN(n->host.more) && !ip_addr_equal(&n->host.more[i], there ? &none : &a))
+		i++;
+	CU_ASSERT_FATAL(i < ARRAY_LEN(n->host.more));
+	n->host.more[i] = there ? a : none;
+	engine_addresses_changed(n->e);
+	hosts_settle();
+}
+
+void hosts_hole(const char *text)
+{
+	hole = text ? addr_of(text) : (struct ip_addr){0};
+}
+
+uint32_t hosts_sent_from(struct node *n, const char *text)
+{
+	const struct ip_addr a = addr_of(text);
+	uint32_t num = 0;
+
+	for (uint32_t i = 0; i < n->num_from && i < NEWS_MAX; i++)
+		num += ip_addr_equal(&n->last_from[i], &a);
+	n->num_from = 0;
+	return num;
+}
+
+static bool is_swallowed(const struct ip_addr *a)
+{
+	return hole.family && ip_addr_equal(&hole, a);
 }
 
 /* carry - what a host has sent outside goes where it is for. */
@@ -165,12 +232,16 @@ static bool carry(struct node *n)
 		struct node *peer = at(&to.remote.addr);
 
 		any = true;
-		if (!peer || n->deaf || peer->deaf)
-			continue;
 		from = to;
 		from.local = to.remote;
 		from.remote = to.local;
-		from.remote.addr = n->addr;
+		if (!has(n, &from.remote.addr))
+			from.remote.addr = n->addr;
+		if (len < SMALL)
+			n->last_from[n->num_from++ % NEWS_MAX] = from.remote.addr;
+		if (!peer || n->deaf || peer->deaf || is_swallowed(&from.remote.addr) ||
+		    is_swallowed(&from.local.addr))
+			continue;
 		(void)!memory_inject(peer->outer, buf, len, &from);
 	}
 	return any;

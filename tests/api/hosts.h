@@ -13,6 +13,7 @@
 
 #define HOSTS_MAX 4
 #define NOTES_MAX 64
+#define NEWS_MAX  64
 
 /* struct note - what was told to applications. */
 struct note {
@@ -27,13 +28,26 @@ struct node {
 	struct app_backend app;
 	struct fake_host host;
 	struct memory_port *inner, *outer;
-	struct ip_addr addr; /* outside */
-	bool deaf;           /* nothing reaches it from outside, nor leaves it */
+	struct ip_addr addr;                /* outside */
+	struct ip_addr last_from[NEWS_MAX]; /* sources of what was sent since they were counted */
+	uint32_t num_from;
+	bool deaf; /* nothing reaches it from outside, nor leaves it */
 	struct note notes[NOTES_MAX];
 	uint32_t num_notes;
 	struct engine_observer observer;
-	uint32_t num_up, num_down, num_failed; /* Child SAs, and negotiations */
+	uint32_t num_up, num_down, num_failed;   /* Child SAs, and negotiations */
+	struct engine_path_event news[NEWS_MAX]; /* of paths; without names */
+	uint32_t num_news;
+	char news_text[128]; /* of the last one */
 };
+
+/* hosts_address - a host has one more address, or, not `there`, loses one that is not its first:
+ * it is told. hosts_hole - what comes from or goes to this address is swallowed; NULL: nothing. */
+void hosts_address(struct node *n, const char *addr, bool there);
+void hosts_hole(const char *addr);
+
+/* hosts_sent_from - payload that has left a host from this address since the last call. */
+uint32_t hosts_sent_from(struct node *n, const char *addr);
 
 /* hosts_begin, hosts_end - no hosts; none any more. */
 void hosts_begin(void);

@@ -291,6 +291,8 @@ static void test_M12_another_mapping(void)
 	struct path_info list[PATHS_MAX];
 
 	CU_ASSERT_EQUAL(dataplane_path_list(w.bed.b.dp, list, w.bed.b.pathset), 2);
+	CU_ASSERT_EQUAL(dataplane_path_info(w.bed.b.dp, &info, w.bed.b.pathset, 0x8001),
+			ERR_NOT_FOUND); /* the place where it was asked is free again */
 	bed_fini(&w.bed);
 }
 

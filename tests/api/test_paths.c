@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Several paths in whole engines: what the configuration, the host's addresses and commands want,
+ * and what is told of it. "left" began, and decides; "right" follows. Times are those of the wire:
+ * none.
+ */
+#include <stdio.h>
+
+#include "tests/api/hosts.h"
+#include "tests/tap/tap.h"
+
+#define LEFT   "192.0.2.1"
+#define LEFT2  "198.51.100.1"
+#define LEFT3  "203.0.113.1"
+#define RIGHT  "192.0.2.2"
+#define NOBODY "203.0.113.77"
+#define SOON   300 /* ms: whatever was asked has been answered */
+
+static struct node *left, *right;
+static uint64_t request;
+
+static const char *conf_of(bool of_left, const char *keys)
+{
+	static char text[2][1000];
+
+	snprintf(text[of_left], sizeof(text[0]),
+		 "connections { gw { local_addrs = %s\n remote_addrs = %s\n %s\n dpd_delay = 2s\n"
+		 " local { auth = psk\n id = %s }\n remote { auth = psk\n id = %s }\n"
+		 " children { net { local_ts = 10.%d.0.0/24\n remote_ts = 10.%d.0.0/24 } } } }\n"
+		 "secrets { ike { secret = a-secret-of-both-0123456789 } }\n",
+		 of_left ? LEFT : RIGHT, of_left ? RIGHT : LEFT, keys,
+		 of_left ? "left.example" : "right.example",
+		 of_left ? "right.example" : "left.example", of_left ? 1 : 2, of_left ? 2 : 1);
+	return text[of_left];
+}
+
+/* begin - both are up, the left one with these keys of its connection, and as many addresses. */
+static void begin(const char *keys, int num)
+{
+	hosts_begin();
+	left = hosts_add(LEFT, conf_of(true, keys));
+	right = hosts_add(RIGHT, conf_of(false, ""));
+	if (num > 1)
+		hosts_address(left, LEFT2, true);
+	if (num > 2)
+		hosts_address(left, LEFT3, true);
+	CU_ASSERT_EQUAL_FATAL(engine_up(left->e, "gw", "net", engine_request(left->e)), ERR_OK);
+	hosts_run(SOON);
+	CU_ASSERT_FATAL(left->num_up == 1 && right->num_up == 1);
+	request = 100;
+}
+
+/* ---- what there is --------------------------------------------------------------------------- */
+
+static void copy_sa(void *ctx, const struct ike_sa_info *sa)
+{
+	*(struct ike_sa_info *)ctx = *sa;
+}
+
+static struct ike_sa_info sa_of(struct node *n)
+{
+	struct ike_sa_info sa = {0};
+
+	engine_each_sa(n->e, copy_sa, &sa);
+	return sa;
+}
+
+/* has_paths - these numbers of paths, and no others, of which `active` is in use, and the data path
+ * has the same. */
+static bool has_paths(struct node *n, const char *numbers, uint16_t active)
+{
+	const struct ike_sa_info sa = sa_of(n);
+	struct engine_path_info list[PATHS_MAX];
+	const uint32_t num = engine_paths(n->e, list, sa.peer);
+	bool ok = sa.num_path_list == strlen(numbers) && num == strlen(numbers);
+
+	for (uint32_t i = 0; i < sa.num_path_list; i++)
+		ok &= strchr(numbers, '0' + sa.path_list[i].id) &&
+		      sa.path_list[i].active == (sa.path_list[i].id == active);
+	for (uint32_t i = 0; i < num; i++)
+		ok &= strchr(numbers, '0' + list[i].path.id) &&
+		      list[i].path.active == (list[i].path.id == active);
+	for (uint32_t i = 0; !ok && i < sa.num_path_list; i++)
+		tap_diag("%u: priority %u%s%s", sa.path_list[i].id, sa.path_list[i].priority,
+			 sa.path_list[i].usable ? ", usable" : "",
+			 sa.path_list[i].active ? ", in use" : "");
+	return ok;
+}
+
+static bool both_have(const char *numbers, uint16_t active)
+{
+	return has_paths(left, numbers, active) && has_paths(right, numbers, active);
+}
+
+/* told - of this, since the news were counted last; forgets none. */
+static uint32_t told(const struct node *n, enum engine_path_news news, uint16_t id)
+{
+	uint32_t num = 0;
+
+	CU_ASSERT_FATAL(n->num_news <= NEWS_MAX);
+	for (uint32_t i = 0; i < n->num_news; i++)
+		num += n->news[i].news == news && n->news[i].id == id;
+	return num;
+}
+
+static const struct engine_path_event *last(const struct node *n)
+{
+	CU_ASSERT_FATAL(n->num_news > 0);
+	return &n->news[(n->num_news - 1) % NEWS_MAX];
+}
+
+/* answers - of the peer to the last request. */
+static uint32_t answers(const struct node *n)
+{
+	uint32_t num = 0;
+
+	for (uint32_t i = 0; i < n->num_news && i < NEWS_MAX; i++)
+		num += n->news[i].request == request;
+	return num;
+}
+
+static void forget_news(void)
+{
+	left->num_news = right->num_news = 0;
+}
+
+/* ---- what is said ---------------------------------------------------------------------------- */
+
+static char why[ENGINE_TEXT_MAX];
+
+static enum err say_at(struct node *n, enum engine_path_act act, uint16_t id, const char *local,
+		       const char *remote)
+{
+	struct engine_path_request req = {.act = act, .name = "gw", .id = id, .request = ++request};
+	uint32_t num = 0;
+	uint16_t path = 0;
+	enum err err;
+
+	CU_ASSERT(!local || ip_addr_parse(&req.local, local) == ERR_OK);
+	CU_ASSERT(!remote || ip_addr_parse(&req.remote, remote) == ERR_OK);
+	err = engine_path(n->e, &num, &path, &req, why);
+	CU_ASSERT_EQUAL(num, err ? 0 : 1);
+	CU_ASSERT_EQUAL(why[0] != 0, err != ERR_OK);
+	hosts_run(SOON);
+	return err;
+}
+
+static enum err say(enum engine_path_act act, uint16_t id, const char *local)
+{
+	return say_at(left, act, id, local, NULL);
+}
+
+static bool cross(void)
+{
+	return hosts_udp(left, 1, 1000, 2, 9, right, NULL) &&
+	       hosts_udp(right, 2, 9, 1, 1000, left, NULL);
+}
+
+/* went_by - what left sends goes from this address. */
+static bool went_by(const char *addr)
+{
+	bool ok;
+
+	(void)hosts_sent_from(left, addr);
+	ok = hosts_udp(left, 1, 1000, 2, 9, right, NULL);
+	return hosts_sent_from(left, addr) == 1 && ok;
+}
+
+/* ---- tests ----------------------------------------------------------------------------------- */
+
+/* Configured paths are there while the host has their addresses, and both sides are told. */
+static void test_M1_configured(void)
+{
+	begin("path_policy = failover", 1);
+	CU_ASSERT(both_have("1", 1));
+	hosts_address(left, LEFT2, true);
+	hosts_run(SOON);
+	CU_ASSERT(both_have("12", 1));
+	for (int i = 0; i < 2; i++) {
+		struct node *n = i ? right : left;
+
+		CU_ASSERT_EQUAL(told(n, ENGINE_PATH_NEW, 2), 1);
+		CU_ASSERT_EQUAL(told(n, ENGINE_PATH_USABLE, 2), 1);
+		CU_ASSERT_EQUAL(told(n, ENGINE_PATH_MOVED, 2), 0);
+	}
+	CU_ASSERT_EQUAL(sa_of(left).path_list[1].addr.encap, ENCAP_UDP);
+	CU_ASSERT(went_by(LEFT));
+	hosts_address(left, LEFT2, false);
+	hosts_run(SOON);
+	CU_ASSERT(both_have("1", 1));
+	CU_ASSERT_EQUAL(told(left, ENGINE_PATH_GONE, 2), 1);
+	CU_ASSERT_EQUAL(told(right, ENGINE_PATH_GONE, 2), 1);
+	hosts_end();
+}
+
+/* A path that the peer does not answer on is not used: it is asked first. */
+static void test_M1_silent_path(void)
+{
+	begin("path_policy = failover", 1);
+	hosts_hole(LEFT2);
+	hosts_address(left, LEFT2, true);
+	CU_ASSERT_EQUAL(say(ENGINE_PATH_SOFT, 2, NULL), ERR_OK);
+	CU_ASSERT(both_have("12", 1));
+	CU_ASSERT(went_by(LEFT));
+	hosts_hole(NULL);
+	hosts_run(6000);
+	CU_ASSERT(both_have("12", 2));
+	CU_ASSERT(went_by(LEFT2));
+	hosts_end();
+}
+
+/* Of a path that swallows packets both sides tell, and of the one that has them then. */
+static void test_M6_lost_and_back(void)
+{
+	begin("path_policy = failover", 2);
+	CU_ASSERT(both_have("12", 1));
+	forget_news();
+	hosts_hole(LEFT);
+	for (int i = 0; i < 300; i++) {
+		(void)cross();
+		hosts_run(2);
+	}
+	CU_ASSERT(both_have("12", 2));
+	CU_ASSERT_EQUAL(told(left, ENGINE_PATH_LOST, 1), 1);
+	CU_ASSERT_EQUAL(told(right, ENGINE_PATH_LOST, 1), 1);
+	CU_ASSERT(last(left)->news == ENGINE_PATH_MOVED && last(left)->id == 2 &&
+		  last(left)->from == 1);
+	CU_ASSERT(cross() && went_by(LEFT2));
+	hosts_hole(NULL);
+	hosts_run(12000);
+	CU_ASSERT(both_have("12", 1));
+	CU_ASSERT_EQUAL(told(left, ENGINE_PATH_USABLE, 1), 1);
+	CU_ASSERT_EQUAL(told(left, ENGINE_PATH_MOVED, 1), 1);
+	hosts_end();
+}
+
+/* By command: it is there, has the traffic, and goes; each is answered and told, once. */
+static void test_M3_by_command(void)
+{
+	begin("", 2);
+	CU_ASSERT(both_have("1", 1));
+	CU_ASSERT_EQUAL(say(ENGINE_PATH_ADD, 0, LEFT2), ERR_OK);
+	CU_ASSERT(both_have("12", 1));
+	forget_news();
+	CU_ASSERT_EQUAL(say(ENGINE_PATH_SOFT, 0, LEFT2), ERR_OK);
+	CU_ASSERT(both_have("12", 2));
+	CU_ASSERT(went_by(LEFT2) && cross());
+	CU_ASSERT_EQUAL(told(left, ENGINE_PATH_DONE, 2), 1);
+	CU_ASSERT_EQUAL(told(left, ENGINE_PATH_MOVED, 2), 1);
+	CU_ASSERT_EQUAL(left->num_news, 2); /* and nothing on the way */
+	CU_ASSERT_EQUAL(told(right, ENGINE_PATH_MOVED, 2), 1);
+	CU_ASSERT_EQUAL(right->num_news, 1);
+	CU_ASSERT_EQUAL(say(ENGINE_PATH_PREFER, 1, NULL), ERR_OK);
+	CU_ASSERT(both_have("12", 1));
+	CU_ASSERT_EQUAL(answers(left), 1); /* to two operations */
+	CU_ASSERT_EQUAL(left->num_news, 4);
+	CU_ASSERT_EQUAL(say(ENGINE_PATH_REMOVE, 2, NULL), ERR_OK);
+	CU_ASSERT(both_have("1", 1));
+	CU_ASSERT_EQUAL(told(left, ENGINE_PATH_GONE, 2), 1);
+	hosts_end();
+}
+
+/* A hard move to an address that no path begins at yet: it comes, and the first one goes. */
+static void test_M4_by_command(void)
+{
+	begin("", 2);
+	CU_ASSERT_EQUAL(say(ENGINE_PATH_HARD, 0, LEFT2), ERR_OK);
+	CU_ASSERT(both_have("2", 2));
+	CU_ASSERT(went_by(LEFT2) && cross());
+	hosts_end();
+}
+
+/* Neither a change of addresses nor another configuration undoes what was said. */
+static void test_M2_what_was_said_stays(void)
+{
+	begin("path_policy = failover", 2);
+	CU_ASSERT(both_have("12", 1));
+	CU_ASSERT_EQUAL(say(ENGINE_PATH_REMOVE, 0, LEFT), ERR_OK);
+	CU_ASSERT(both_have("2", 2));
+	hosts_address(left, LEFT3, true);
+	hosts_run(SOON);
+	CU_ASSERT(both_have("23", 2));
+	hosts_load(left, conf_of(true, "path_policy = failover\n mobike = no"));
+	hosts_run(SOON);
+	CU_ASSERT(both_have("23", 2));
+	CU_ASSERT_EQUAL(say(ENGINE_PATH_ADD, 0, LEFT), ERR_OK);
+	CU_ASSERT(both_have("234", 2));
+	hosts_end();
+}
+
+/* What the peer refuses is taken back, and is not said again. */
+static void test_M10_refused(void)
+{
+	begin("path_policy = failover", 1);
+	hosts_address(left, LEFT2, true);
+	hosts_run(SOON);
+	forget_news();
+	CU_ASSERT_EQUAL(say_at(left, ENGINE_PATH_ADD, 0, LEFT2, NOBODY), ERR_OK);
+	CU_ASSERT_EQUAL(told(left, ENGINE_PATH_REFUSED, 3), 1);
+	CU_ASSERT_EQUAL(last(left)->news == ENGINE_PATH_GONE || left->news_text[0], true);
+	CU_ASSERT(both_have("12", 1));
+	forget_news();
+	hosts_address(left, LEFT3, true);
+	hosts_run(SOON);
+	CU_ASSERT(both_have("124", 1));
+	CU_ASSERT_EQUAL(told(left, ENGINE_PATH_NEW, 5), 0); /* it is not said once more */
+	hosts_end();
+}
+
+/* A request ends with the connection, also if the peer never says anything. */
+static void test_M10_no_answer(void)
+{
+	begin("", 2);
+	right->deaf = true;
+	CU_ASSERT_EQUAL(say(ENGINE_PATH_ADD, 0, LEFT2), ERR_OK);
+	CU_ASSERT_EQUAL(told(left, ENGINE_PATH_REFUSED, 0), 0);
+	hosts_run(200000);
+	CU_ASSERT_EQUAL(left->num_down, 1);
+	CU_ASSERT_EQUAL(told(left, ENGINE_PATH_REFUSED, 0), 1);
+	CU_ASSERT_EQUAL(last(left)->request, request);
+	CU_ASSERT_STRING_EQUAL(left->news_text, "the connection has gone");
+	hosts_end();
+}
+
+/* What was said goes with the IKE SA: a new one begins with what is configured. */
+static void test_M2_said_of_one_connection(void)
+{
+	struct ike_select sel = {.conn = "gw"};
+	uint32_t num;
+
+	begin("path_policy = failover", 2);
+	CU_ASSERT_EQUAL(say(ENGINE_PATH_REMOVE, 2, NULL), ERR_OK);
+	CU_ASSERT(both_have("1", 1));
+	CU_ASSERT_EQUAL(engine_rekey(left->e, &num, &sel), ERR_OK);
+	hosts_run(SOON);
+	hosts_address(left, LEFT3, true);
+	hosts_run(SOON);
+	CU_ASSERT(both_have("13", 1)); /* the same series: the second is still away */
+	CU_ASSERT_EQUAL(engine_down(left->e, &num, &sel), ERR_OK);
+	hosts_run(SOON);
+	CU_ASSERT_EQUAL(engine_up(left->e, "gw", "net", engine_request(left->e)), ERR_OK);
+	hosts_run(SOON);
+	CU_ASSERT(both_have("123", 1));
+	hosts_end();
+}
+
+/* Who follows proposes, and says nothing of the order. */
+static void test_M10_follower_by_command(void)
+{
+	begin("", 1);
+	hosts_address(right, "198.51.100.2", true);
+	CU_ASSERT_EQUAL(say_at(right, ENGINE_PATH_SOFT, 1, NULL, NULL), ERR_PERM);
+	CU_ASSERT(strstr(why, "the peer decides") != NULL);
+	CU_ASSERT_EQUAL(say_at(right, ENGINE_PATH_ADD, 0, "198.51.100.2", NULL), ERR_OK);
+	CU_ASSERT_EQUAL(told(right, ENGINE_PATH_DONE, 0), 1);
+	CU_ASSERT(both_have("1", 1));
+	hosts_end();
+}
+
+/* What cannot be is said in a sentence that says what to change. */
+static void test_M10_not_possible(void)
+{
+	static const struct {
+		enum engine_path_act act;
+		uint16_t id;
+		const char *local, *remote;
+		enum err err;
+		const char *text;
+	} cannot[] = {
+		{ENGINE_PATH_SOFT, 9, NULL, NULL, ERR_NOT_FOUND, "has no path 9"},
+		{ENGINE_PATH_PREFER, 0, NOBODY, NULL, ERR_NOT_FOUND, "has no path at " NOBODY},
+		{ENGINE_PATH_HARD, 0, NOBODY, NULL, ERR_NOT_FOUND, "has no path at " NOBODY},
+		{ENGINE_PATH_REMOVE, 0, NOBODY, NULL, ERR_NOT_FOUND, "has no path at " NOBODY},
+		{ENGINE_PATH_REMOVE, 1, NULL, NULL, ERR_PERM, "keeps its last path"},
+		{ENGINE_PATH_ADD, 0, NOBODY, NULL, ERR_INVAL, "no address of this host"},
+		{ENGINE_PATH_ADD, 0, LEFT, NULL, ERR_EXISTS, "is path 1 of gw already"},
+		{ENGINE_PATH_ADD, 0, LEFT2, "2001:db8::1", ERR_INVAL, "can be no path"},
+		{ENGINE_PATH_ADD, 0, LEFT2, "127.0.0.1", ERR_INVAL, "can be no path"},
+	};
+	struct engine_path_request req = {.act = ENGINE_PATH_SOFT, .name = "nobody", .id = 1};
+	uint32_t num = 7;
+	uint16_t id;
+
+	begin("", 2);
+	for (size_t i = 0; i < ARRAY_LEN(cannot); i++) {
+		CU_ASSERT_EQUAL(say_at(left, cannot[i].act, cannot[i].id, cannot[i].local,
+				       cannot[i].remote),
+				cannot[i].err);
+		CU_ASSERT(strstr(why, cannot[i].text) != NULL);
+		if (!strstr(why, cannot[i].text))
+			tap_diag("%zu: %s", i, why);
+	}
+	CU_ASSERT(both_have("1", 1));
+	CU_ASSERT_EQUAL(engine_path(left->e, &num, &id, &req, why), ERR_NOT_FOUND);
+	CU_ASSERT(num == 0 && strstr(why, "nothing called 'nobody' is up") != NULL);
+	req.name = "right.example"; /* a peer's name does as well */
+	CU_ASSERT_EQUAL(engine_path(left->e, &num, &id, &req, why), ERR_OK);
+	hosts_run(SOON);
+	hosts_end();
+	begin("multiple_interfaces = no", 2);
+	CU_ASSERT_EQUAL(say(ENGINE_PATH_ADD, 0, LEFT2), ERR_UNSUPPORTED);
+	CU_ASSERT(strstr(why, "multiple_interfaces on both sides") != NULL);
+	hosts_end();
+}
+
+static const struct tap_test tests[] = {
+	TAP_TEST(test_M1_configured),
+	TAP_TEST(test_M1_silent_path),
+	TAP_TEST(test_M6_lost_and_back),
+	TAP_TEST(test_M3_by_command),
+	TAP_TEST(test_M4_by_command),
+	TAP_TEST(test_M2_what_was_said_stays),
+	TAP_TEST(test_M10_refused),
+	TAP_TEST(test_M10_no_answer),
+	TAP_TEST(test_M2_said_of_one_connection),
+	TAP_TEST(test_M10_follower_by_command),
+	TAP_TEST(test_M10_not_possible),
+};
+TAP_MAIN("api/paths", tests)
