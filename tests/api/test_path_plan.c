@@ -225,11 +225,13 @@ static void test_M2_one_of_two_from_an_address(void)
 {
 	begin(CONF_PATHS_FAILOVER);
 	configure(CONF_PATHS_FAILOVER, "a*", 0);
-	add_by_hand(2, "a2", 5);
-	CU_ASSERT(planned(0));
-	remove_by_hand(2);
-	CU_ASSERT(planned(0));
+	configure(CONF_PATHS_FAILOVER, "b*", 0);
+	have(2, "b1", 0);
 	add_by_hand(3, "a2", 5);
+	CU_ASSERT(planned(0));
+	remove_by_hand(3);
+	CU_ASSERT(planned(0));
+	add_by_hand(4, "a2", 5);
 	remove_by_hand(1); /* and this one alone */
 	CU_ASSERT(planned(0));
 }

@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 
+#include "api/engine/internal.h"
 #include "tests/api/hosts.h"
 #include "tests/tap/tap.h"
 
@@ -18,6 +19,8 @@
 
 static struct node *left, *right;
 static uint64_t request;
+static uint8_t priority; /* of what is added */
+static char why[ENGINE_TEXT_MAX];
 
 static const char *conf_of(bool of_left, const char *keys)
 {
@@ -48,6 +51,7 @@ static void begin(const char *keys, int num)
 	hosts_run(SOON);
 	CU_ASSERT_FATAL(left->num_up == 1 && right->num_up == 1);
 	request = 100;
+	priority = 0;
 }
 
 /* ---- what there is --------------------------------------------------------------------------- */
@@ -92,6 +96,19 @@ static bool both_have(const char *numbers, uint16_t active)
 	return has_paths(left, numbers, active) && has_paths(right, numbers, active);
 }
 
+/* asks_elsewhere - the data path asks the path's peer at another address, too. */
+static bool asks_elsewhere(struct node *n, uint16_t id)
+{
+	const uint64_t peer = sa_of(n).peer;
+	struct htab_node *found = engine_find(&n->e->peers, &peer, sizeof(peer));
+	struct path_info info;
+
+	CU_ASSERT_FATAL(found != NULL);
+	return dataplane_path_info(n->e->dp, &info,
+				   container_of(found, struct peer_rec, by_id)->set,
+				   0x8000 | id) == ERR_OK;
+}
+
 /* told - of this, since the news were counted last; forgets none. */
 static uint32_t told(const struct node *n, enum engine_path_news news, uint16_t id)
 {
@@ -126,12 +143,11 @@ static void forget_news(void)
 
 /* ---- what is said ---------------------------------------------------------------------------- */
 
-static char why[ENGINE_TEXT_MAX];
-
 static enum err say_at(struct node *n, enum engine_path_act act, uint16_t id, const char *local,
 		       const char *remote)
 {
-	struct engine_path_request req = {.act = act, .name = "gw", .id = id, .request = ++request};
+	struct engine_path_request req = {
+		.act = act, .name = "gw", .id = id, .request = ++request, .priority = priority};
 	uint32_t num = 0;
 	uint16_t path = 0;
 	enum err err;
@@ -184,6 +200,7 @@ static void test_M1_configured(void)
 		CU_ASSERT_EQUAL(told(n, ENGINE_PATH_MOVED, 2), 0);
 	}
 	CU_ASSERT_EQUAL(sa_of(left).path_list[1].addr.encap, ENCAP_UDP);
+	CU_ASSERT_FALSE(asks_elsewhere(left, 2) || asks_elsewhere(right, 2));
 	CU_ASSERT(went_by(LEFT));
 	hosts_address(left, LEFT2, false);
 	hosts_run(SOON);
@@ -267,6 +284,28 @@ static void test_M4_by_command(void)
 	CU_ASSERT_EQUAL(say(ENGINE_PATH_HARD, 0, LEFT2), ERR_OK);
 	CU_ASSERT(both_have("2", 2));
 	CU_ASSERT(went_by(LEFT2) && cross());
+	hosts_end();
+}
+
+/* The first of three goes: traffic moves to the third, and nobody hears of the second. */
+static void test_M4_told_once(void)
+{
+	begin("", 3);
+	priority = 1;
+	CU_ASSERT_EQUAL(say(ENGINE_PATH_ADD, 0, LEFT2), ERR_OK);
+	priority = 2;
+	CU_ASSERT_EQUAL(say(ENGINE_PATH_ADD, 0, LEFT3), ERR_OK);
+	CU_ASSERT(both_have("123", 1));
+	forget_news();
+	CU_ASSERT_EQUAL(say(ENGINE_PATH_HARD, 3, NULL), ERR_OK);
+	CU_ASSERT(both_have("23", 3));
+	for (int i = 0; i < 2; i++) {
+		struct node *n = i ? right : left;
+
+		CU_ASSERT_EQUAL(told(n, ENGINE_PATH_GONE, 1), 1);
+		CU_ASSERT_EQUAL(told(n, ENGINE_PATH_MOVED, 3), 1);
+		CU_ASSERT_EQUAL(told(n, ENGINE_PATH_MOVED, 2), 0);
+	}
 	hosts_end();
 }
 
@@ -404,16 +443,11 @@ static void test_M10_not_possible(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_M1_configured),
-	TAP_TEST(test_M1_silent_path),
-	TAP_TEST(test_M6_lost_and_back),
-	TAP_TEST(test_M3_by_command),
-	TAP_TEST(test_M4_by_command),
-	TAP_TEST(test_M2_what_was_said_stays),
-	TAP_TEST(test_M10_refused),
-	TAP_TEST(test_M10_no_answer),
-	TAP_TEST(test_M2_said_of_one_connection),
-	TAP_TEST(test_M10_follower_by_command),
-	TAP_TEST(test_M10_not_possible),
+	TAP_TEST(test_M1_configured),           TAP_TEST(test_M1_silent_path),
+	TAP_TEST(test_M6_lost_and_back),        TAP_TEST(test_M3_by_command),
+	TAP_TEST(test_M4_by_command),           TAP_TEST(test_M4_told_once),
+	TAP_TEST(test_M2_what_was_said_stays),  TAP_TEST(test_M10_refused),
+	TAP_TEST(test_M10_no_answer),           TAP_TEST(test_M2_said_of_one_connection),
+	TAP_TEST(test_M10_follower_by_command), TAP_TEST(test_M10_not_possible),
 };
 TAP_MAIN("api/paths", tests)
