@@ -159,8 +159,10 @@ static const char *misuse(const struct cli *cli, const struct verb *v)
 	if (v->makes ? cli->num_args != 2 : cli->num_args != 3)
 		return v->makes ? "`path add` is followed by a connection or peer, and by no path"
 				: "a connection or peer, and a path's number or address are needed";
-	if (!v->makes && (o->local || o->remote || o->priority || o->weight))
-		return "--local, --remote, --priority and --weight are those of `path add`";
+	if (!v->makes && (o->local || o->priority || o->weight))
+		return "--local, --priority and --weight are those of `path add`";
+	if (!v->makes && !v->act_hard && o->remote)
+		return "--remote is that of `path add` and `path move`";
 	return o->hard && !v->act_hard ? "--hard is that of `path move`" : NULL;
 }
 
@@ -205,7 +207,9 @@ static void tell(struct cli *cli, const struct verb *v, const struct tree *answe
 			    json_integer(strtoll(text(answer, "matches"), NULL, 10)));
 	if (cli->json)
 		return;
-	if (strcmp(id, "0") == 0)
+	if (strcmp(id, "0") == 0 && !v->makes)
+		put("%s: the one path that the peer knows goes there\n", cli->args[1]);
+	else if (strcmp(id, "0") == 0)
 		put("%s: the peer, which decides, is told of the address\n", cli->args[1]);
 	else
 		put("%s: path %s %s\n", cli->args[1], id, v->done);

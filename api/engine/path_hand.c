@@ -319,7 +319,7 @@ static struct ike_path_op new_path(const struct handling *h, struct conf_path *o
 	return (struct ike_path_op){
 		.act = act,
 		.addr = {.local.addr = req->local,
-			 .remote.addr = remote,
+			 .remote.addr = t->sa.paths ? remote : req->remote,
 			 .encap = path_encap_of(&t->sa)},
 		.port = h->e->outer_port,
 		.priority = out_note->priority,

@@ -315,7 +315,7 @@ static enum err go_alone(struct ike_sa *sa, const struct ike_select *sel,
 {
 	if (num != 1 || sel->child || sel->child_id)
 		return ERR_UNSUPPORTED;
-	return mobike_path(sa, ops, now_ns);
+	return mobike_path(sa, ops, sel->request, now_ns);
 }
 
 enum err ike_path(struct ike_engine *e, uint32_t *out_num, uint16_t *out_id,

@@ -103,6 +103,7 @@ static void carry_over(struct ike_sa *sa, const struct ike_sa *old, enum task_ki
 void mobike_inherit(struct ike_sa *sa, struct ike_sa *old)
 {
 	sa->mobike = old->mobike;
+	old->mobike.request = 0;        /* it is answered here */
 	sa->mobike.has_seen_as = false; /* the hash has the old SPIs in it */
 	sa->mobike.wandered = false;
 	sa->probe = old->probe;
@@ -217,6 +218,8 @@ void mobike_go(struct ike_sa *sa, const struct path_addr *path, uint64_t now_ns)
 	char from[IP_TEXT_MAX], to[ENDPOINT_TEXT_MAX];
 
 	m->esp_waits |= !ip_addr_equal(&sa->path.remote.addr, &path->remote.addr);
+	if (!path_same_remote(&sa->path, path))
+		sa_left(sa, &sa->path.remote);
 	m->pending = true;
 	m->lost = false;
 	m->restart = true;
@@ -518,13 +521,51 @@ void ike_addresses_changed(struct ike_engine *e, uint64_t now_ns)
 
 /* ---- the owner says by which path ------------------------------------------------------------ */
 
-enum err mobike_path(struct ike_sa *sa, const struct ike_path_op *op, uint64_t now_ns)
+void mobike_answer(struct ike_sa *sa, uint16_t status)
+{
+	if (sa->mobike.request)
+		mif_news(sa,
+			 &(struct ike_path_say){.news = status ? IKE_PATH_REFUSED : IKE_PATH_DONE,
+						.status = status,
+						.request = sa->mobike.request},
+			 NULL, bytes_of(NULL, 0));
+	sa->mobike.request = 0;
+}
+
+/* far_end - where to from this address: what was said, or else the peer's address that the host
+ * would go to from there. */
+static const struct ip_addr *far_end(const struct ike_sa *sa, const struct ike_path_op *op)
+{
+	const struct mobike_addrs *peers = &sa->mobike.peers;
+	struct ip_addr from;
+
+	if (!ip_addr_is_any(&op->addr.remote.addr))
+		return &op->addr.remote.addr;
+	for (uint32_t i = 0; sa->mobike.on && i < peers->num; i++)
+		if (!source_for(sa, &from, &peers->list[i]) &&
+		    ip_addr_equal(&from, &op->addr.local.addr))
+			return &peers->list[i];
+	return &sa->path.remote.addr;
+}
+
+/* go - along a path that is another one. */
+static enum err go(struct ike_sa *sa, const struct path_addr *path, uint64_t now_ns)
+{
+	if (!sa->mobike.on)
+		return make_anew(sa, path, now_ns);
+	sa->mobike.chosen = true;
+	mobike_go(sa, path, now_ns);
+	return ERR_OK;
+}
+
+enum err mobike_path(struct ike_sa *sa, const struct ike_path_op *op, uint64_t request,
+		     uint64_t now_ns)
 {
 	const struct ip_addr *local = &op->addr.local.addr;
-	const struct ip_addr *remote = ip_addr_is_any(&op->addr.remote.addr)
-					       ? &sa->path.remote.addr
-					       : &op->addr.remote.addr;
+	const struct ip_addr *remote = far_end(sa, op);
 	const struct path_addr path = path_to(sa, local, remote);
+	const bool other = !path_same_addrs(&path, &sa->path);
+	enum err e;
 
 	if ((op->act != IKE_PATH_SOFT && op->act != IKE_PATH_HARD) || op->dry)
 		return ERR_UNSUPPORTED;
@@ -535,11 +576,12 @@ enum err mobike_path(struct ike_sa *sa, const struct ike_path_op *op, uint64_t n
 	if (local->family != remote->family || !mobike_is_ours(sa, local) ||
 	    !mobike_addr_usable(remote) || (sa->mobike.on && !knows(sa, remote)))
 		return ERR_INVAL;
-	if (path_same_addrs(&path, &sa->path))
-		return ERR_OK;
-	if (!sa->mobike.on)
-		return make_anew(sa, &path, now_ns);
-	sa->mobike.chosen = true;
-	mobike_go(sa, &path, now_ns);
+	e = other ? go(sa, &path, now_ns) : ERR_OK;
+	if (e)
+		return e;
+	mobike_answer(sa, MIF_ABORTED); /* what was asked for before, and is under way still */
+	sa->mobike.request = request;
+	if (!other && !sa->mobike.pending && !reauth_replaces(sa))
+		mobike_answer(sa, MIF_OK);
 	return ERR_OK;
 }

@@ -68,10 +68,15 @@ MUST_USE enum err mobike_echo(struct step *s) NONNULL(1);
 /* mobike_nat - the path has these NATs from now on: keepalives begin or end. */
 void mobike_nat(struct ike_sa *sa, bool local, bool remote, uint64_t now_ns) NONNULL(1);
 
+/* mobike_answer - the owner hears what came of the move that it asked for, if it asked for one:
+ * status is 0, or an enum mif_status that says why not. */
+void mobike_answer(struct ike_sa *sa, uint16_t status) NONNULL(1);
+
 /* mobike_path - an operation of the owner (ike_path()) on an IKE SA whose peer knows of one path
  * only: SOFT and HARD move it, by MOBIKE or with another one in its place. Errors: UNSUPPORTED
  * (another operation), PERM (the peer decides), NOT_FOUND (a path is named by number), INVAL (an
  * address that this host has not, or that the peer is not known to have), EXISTS (one in its place
- * is being made), NOMEM. */
-MUST_USE enum err mobike_path(struct ike_sa *sa, const struct ike_path_op *op, uint64_t now_ns)
-	NONNULL(1, 2);
+ * is being made), NOMEM. request: told with the news of what came
+ * of it. */
+MUST_USE enum err mobike_path(struct ike_sa *sa, const struct ike_path_op *op, uint64_t request,
+			      uint64_t now_ns) NONNULL(1, 2);

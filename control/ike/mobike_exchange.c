@@ -54,6 +54,7 @@ enum err mobike_update_start(struct step *s)
 		return ERR_OK;
 	if (!mif_first(sa)) { /* it goes by another path by now: that one is known */
 		sa->mobike.pending = sa->mobike.esp_waits = false;
+		mobike_answer(sa, MIF_ABORTED);
 		return ERR_OK;
 	}
 	sa->mobike.restart = false;
@@ -75,6 +76,7 @@ static enum err refused(struct step *s, uint16_t type)
 	    sa->unique, ip_addr_text(local, &sa->path.local.addr),
 	    ip_addr_text(remote, &sa->path.remote.addr), wire_notify_name(name, type));
 	m->pending = false;
+	mobike_answer(sa, MIF_POLICY_DENIED);
 	if (m->refusals < REFUSALS_MAX && mobike_candidate(sa, &path)) {
 		m->refusals++;
 		mobike_go(sa, &path, s->now_ns);
@@ -102,6 +104,7 @@ static enum err confirmed(struct step *s)
 		return ERR_OK;
 	}
 	m->pending = m->esp_waits = false;
+	mobike_answer(sa, MIF_OK);
 	m->refusals = 0;
 	mobike_moved(sa, s->now_ns);
 	return ERR_OK;

@@ -13,6 +13,8 @@
  * old one gets some too: an IKE SA lives only as long as its requests are answered (RFC 7296 2.4).
  */
 #define CHECK_TRIES 5
+/* STRAGGLERS_NS - after a move nobody wonders for so long at what comes from where the peer was. */
+#define STRAGGLERS_NS (2 * NS_PER_S)
 
 bool path_same_remote(const struct path_addr *a, const struct path_addr *b)
 {
@@ -54,11 +56,26 @@ void sa_move(struct ike_sa *sa, const struct path_addr *path, uint16_t port)
 	sa->path = *path;
 	sa->port = port;
 	if (!sa_move_children(sa)) {
+		if (!path_same_remote(&old, path))
+			sa_left(sa, &old.remote);
 		mobike_keep(sa, &old.remote.addr);
 		return;
 	}
 	sa->path = old;
 	sa->port = old_port;
+}
+
+void sa_left(struct ike_sa *sa, const struct endpoint *where)
+{
+	sa->left = *where;
+	sa->left_until_ns = sa->e->now_ns + STRAGGLERS_NS;
+}
+
+/* is_straggler - it was under way when the peer moved away from there. */
+static bool is_straggler(const struct ike_sa *sa, const struct path_addr *path)
+{
+	return sa->e->now_ns < sa->left_until_ns && sa->left.port == path->remote.port &&
+	       ip_addr_equal(&sa->left.addr, &path->remote.addr);
 }
 
 /* ---- asking whether the peer is there -------------------------------------------------------- */
@@ -98,7 +115,8 @@ void sa_probe(struct ike_sa *sa, const struct path_addr *path, uint16_t port, si
 	      uint64_t now_ns)
 {
 	if (mif_rules(sa) || !sa->nat_remote || sa->state != SA_ESTABLISHED ||
-	    path_same_remote(&sa->path, path) || claims_stay(sa, &path->remote.addr))
+	    path_same_remote(&sa->path, path) || is_straggler(sa, path) ||
+	    claims_stay(sa, &path->remote.addr))
 		return;
 	if (probing_there(sa, path)) {
 		sa_probe_heard(sa, path, len);

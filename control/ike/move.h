@@ -12,6 +12,11 @@
  * it is, and the next packet from there asks again. */
 void sa_move(struct ike_sa *sa, const struct path_addr *path, uint16_t port) NONNULL(1, 2);
 
+/* sa_left - the peer was reached at this address until now: what still comes from there was under
+ * way.
+ */
+void sa_left(struct ike_sa *sa, const struct endpoint *where) NONNULL(1, 2);
+
 /* sa_move_children - the children go where sa->path says. Errors: NOMEM (they stay). */
 MUST_USE enum err sa_move_children(struct ike_sa *sa) NONNULL(1);
 

@@ -3,8 +3,13 @@
 
 #include "control/child/child.h"
 #include "control/ike/methods.h"
+#include "control/ike/mif_plan.h"
+#include "control/ike/mobike.h"
 #include "control/ike/step.h"
 #include "control/ike/task.h"
+
+/* DRAIN_NS - what is under way by the old SAs arrives before they are closed. */
+#define DRAIN_NS (1 * NS_PER_S)
 
 static struct ike_sa *find(const struct ike_engine *e, uint32_t unique)
 {
@@ -126,6 +131,11 @@ static enum err request(struct ike_engine *e, const struct ike_reauth_params *p,
 	return begin(old, conn, p, &old->path, old->port, now_ns);
 }
 
+bool reauth_replaces(const struct ike_sa *old)
+{
+	return is_under_way(old->e, old->unique);
+}
+
 enum err reauth_along(struct ike_sa *old, const struct path_addr *path, uint16_t port,
 		      uint64_t now_ns)
 {
@@ -152,11 +162,17 @@ enum err ike_reauthenticate(struct ike_engine *e, const struct ike_reauth_params
 
 /* ---- end ------------------------------------------------------------------------------------- */
 
-static void close_sa(struct ike_sa *sa, enum ike_reason reason)
+static void close_sa(struct ike_sa *sa, enum ike_reason reason, uint64_t not_before_ns)
 {
+	struct task *t = task_new(TASK_IKE_DELETE, 0);
+
 	sa->reason = reason;
-	if (task_need(sa, TASK_IKE_DELETE, 0) == ERR_NOMEM)
+	if (!t) {
 		LOG(WARN, IKE, sa->conn->name, "out of memory: an IKE SA ends by its lifetime");
+		return;
+	}
+	t->not_before_ns = not_before_ns;
+	task_add(sa, t);
 	step_task_later(sa);
 }
 
@@ -164,6 +180,8 @@ void reauth_gone(struct ike_sa *sa)
 {
 	struct ike_sa *old = sa->reauth_of ? find(sa->e, sa->reauth_of) : NULL;
 
+	if (old)
+		mobike_answer(old, MIF_POLICY_DENIED);
 	if (old && task_need(old, TASK_LIVENESS, 0) != ERR_NOMEM)
 		step_task_later(old);
 }
@@ -179,9 +197,11 @@ void reauth_settle(struct ike_sa *sa)
 				   sa->request,
 				   "the peer was authenticated again, and no child came of it: "
 				   "what it had before stays");
-		close_sa(sa, IKE_REASON_LOCAL);
+		mobike_answer(old, MIF_POLICY_DENIED);
+		close_sa(sa, IKE_REASON_LOCAL, 0);
 	} else if (old) {
-		close_sa(old, IKE_REASON_REPLACED);
+		mobike_answer(old, MIF_OK);
+		close_sa(old, IKE_REASON_REPLACED, sa->e->now_ns + DRAIN_NS);
 	}
 	sa->reauth_of = 0;
 }

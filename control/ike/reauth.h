@@ -15,6 +15,9 @@
 MUST_USE enum err reauth_along(struct ike_sa *old, const struct path_addr *path, uint16_t port,
 			       uint64_t now_ns) NONNULL(1, 2);
 
+/* reauth_replaces - a new one that is to be in its place is being made. */
+bool reauth_replaces(const struct ike_sa *old) NONNULL(1);
+
 /* reauth_gone - sa, which comes to nothing, was to be in another's place: that one is asked whether
  * its peer is there, where it was to move. */
 void reauth_gone(struct ike_sa *sa) NONNULL(1);

@@ -228,6 +228,7 @@ struct sa_mobike {
 	uint8_t greetings;         /* that are still sent after a move */
 	uint8_t next;              /* candidate to be tried next */
 	uint8_t refusals;          /* candidates that the peer did not want, in a row */
+	uint64_t request;          /* the owner's, that the move under way is for; 0 = none */
 	uint8_t cookie[64];        /* COOKIE2 of the exchange under way */
 	uint8_t seen_as[SHA1_LEN]; /* our address and port as the peer saw them, hashed */
 	struct mobike_addrs ours;  /* as the peer was told last */
@@ -297,6 +298,8 @@ struct ike_sa {
 	struct conf *conf; /* NULL only while no connection is chosen */
 	const struct conf_conn *conn;
 	struct path_addr path;
+	struct endpoint left;   /* where the peer was before it moved, */
+	uint64_t left_until_ns; /* and until when that is of interest */
 	struct ip_addr origin; /* where the peer was when the first IKE SA of the series was made */
 	uint16_t port;
 	struct sa_probe probe;

@@ -294,8 +294,8 @@ static enum err go_to(struct sim *s, unsigned side, enum ike_path_act act, unsig
 	const struct ike_path_op op = {
 		.act = act, .addr.local.addr = sim_addr(side, addr), .port = 1};
 	uint32_t num = 0;
-	enum err e = ike_path(s->n[side].e, &num, NULL, &(struct ike_select){.conn = "net"}, &op, 1,
-			      s->now_ns);
+	enum err e = ike_path(s->n[side].e, &num, NULL,
+			      &(struct ike_select){.conn = "net", .request = 9}, &op, 1, s->now_ns);
 
 	CU_ASSERT_EQUAL(num, e == ERR_OK);
 	sim_settle(s, side);
@@ -322,13 +322,17 @@ static void by_word(const char *extra, bool mobike)
 	CU_ASSERT_EQUAL(go_to(s, A, IKE_PATH_SOFT, 0), ERR_OK);    /* it is there already */
 	after(s, NS_PER_S);
 	CU_ASSERT_EQUAL(s->n[A].ike_up, 1);
+	CU_ASSERT_EQUAL(s->n[A].done, 1);
 	CU_ASSERT_EQUAL(go_to(s, A, IKE_PATH_SOFT, 1), ERR_OK);
+	CU_ASSERT_EQUAL(s->n[A].done, 1);
 	if (!mobike)
 		CU_ASSERT_EQUAL(go_to(s, A, IKE_PATH_SOFT, 1), ERR_EXISTS);
 	after(s, 3 * NS_PER_S);
 	CU_ASSERT_TRUE(uses(s, A, 1, 0) && uses(s, B, 0, 1));
 	CU_ASSERT_EQUAL(lost_since(s, A, &lost[A]) + lost_since(s, B, &lost[B]), 0);
 	CU_ASSERT_EQUAL(s->n[A].ike_up, mobike ? 1 : 2);
+	CU_ASSERT_EQUAL(s->n[A].done, 2);
+	CU_ASSERT_EQUAL(s->n[A].refused, 0);
 	CU_ASSERT_EQUAL(sim_num_sas(s, A) + sim_num_sas(s, B), 2);
 	sim_have(s, A, 7, 0); /* another event of the host: its choice would be the first one */
 	after(s, NS_PER_S);
