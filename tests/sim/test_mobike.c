@@ -327,6 +327,8 @@ static void by_word(const char *extra, bool mobike)
 	CU_ASSERT_EQUAL(s->n[A].done, 1);
 	if (!mobike)
 		CU_ASSERT_EQUAL(go_to(s, A, IKE_PATH_SOFT, 1), ERR_EXISTS);
+	after(s, NS_PER_S / 2); /* what is under way by the old one may arrive */
+	CU_ASSERT_EQUAL(sim_num_sas(s, A), mobike ? 1 : 2);
 	after(s, 3 * NS_PER_S);
 	CU_ASSERT_TRUE(uses(s, A, 1, 0) && uses(s, B, 0, 1));
 	CU_ASSERT_EQUAL(lost_since(s, A, &lost[A]) + lost_since(s, B, &lost[B]), 0);
@@ -347,6 +349,25 @@ static void test_M14_by_word(void)
 {
 	by_word(ALONE, true);
 	by_word(ALONE "mobike = no", false);
+}
+
+/* What still comes from where the peer was moves it back as little as it asks about it, for a
+ * while. */
+static void test_M14_stragglers(void)
+{
+	struct sim *s = up(&calm, 3, 1, ALONE);
+	struct path_addr before = sa_of(s, B)->path;
+
+	CU_ASSERT_TRUE(sa_of(s, B)->nat_remote);
+	CU_ASSERT_EQUAL(go_to(s, A, IKE_PATH_SOFT, 1), ERR_OK);
+	after(s, NS_PER_S);
+	CU_ASSERT_TRUE(uses(s, B, 0, 1));
+	ike_child_moved(s->n[B].e, s->n[B].pairs[0].id, &before, 0, s->now_ns);
+	CU_ASSERT_FALSE(sa_of(s, B)->probe.on);
+	after(s, 2 * NS_PER_S);
+	ike_child_moved(s->n[B].e, s->n[B].pairs[0].id, &before, 0, s->now_ns);
+	CU_ASSERT_TRUE(sa_of(s, B)->probe.on);
+	sim_free(s);
 }
 
 /* Nobody answers from the new address: the old connection is asked there, and given up. */
@@ -815,6 +836,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_M14_made_before_it_breaks),
 	TAP_TEST(test_M14_by_word),
 	TAP_TEST(test_M14_nobody_there),
+	TAP_TEST(test_M14_stragglers),
 	TAP_TEST(test_initiate_again_after_a_move),
 	TAP_TEST(test_mapping_changes),
 	TAP_TEST(test_S57_three_bytes_for_one),
