@@ -478,7 +478,8 @@ struct ike_path_say {
 	uint8_t policy; /* enum ike_path_policy */
 	bool usable;    /* else it is to be validated: no payload goes by it */
 	bool nat;       /* the peer's end is behind a translator: it is not sent to first */
-	uint8_t news;   /* enum ike_path_news */
+	bool told;    /* the peer told its end; else this side's configuration or its caller did */
+	uint8_t news; /* enum ike_path_news */
 	uint16_t status;
 	uint32_t ms, idle_ms, dead_ms;
 	uint32_t ike_id;  /* unique number of the IKE SA */

@@ -353,6 +353,7 @@ static enum err source_for(void *ctx, struct ip_addr *out, const struct ip_addr 
 	const struct ip_addr *a = remote->family == IP_V4 ? &f->source4 : &f->source6;
 	enum err e = call(f, "source_for");
 
+	f->num_sources++;
 	if (e)
 		return e;
 	if (a->family == IP_NONE)

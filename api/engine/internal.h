@@ -243,6 +243,7 @@ struct engine {
 	struct timers timers;
 	struct timer again; /* what the host refused: the guard, a route to a peer */
 	struct timer roam;  /* a change of the host's addresses is being waited out */
+	uint32_t hurries;   /* that were not waited out since it was last due */
 	bool wants_ends;    /* a trap waits for a route to its peer */
 	bool told;          /* the log has that already */
 	struct htab groups_by_id, children, peers, peers_by_set;

@@ -62,7 +62,7 @@ void paths_put(struct engine *e, struct peer_rec *p, const struct ike_action *a)
 	enum err err;
 
 	params.port = actions_esp_path(e, &params.addr, a);
-	const bool learned = !is_known(e, p->set, &params.addr.remote.addr);
+	const bool learned = a->say.told && !is_known(e, p->set, &params.addr.remote.addr);
 
 	err = dataplane_path_put(e->dp, p->set, &params);
 	if (err) {

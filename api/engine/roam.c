@@ -7,16 +7,60 @@
 
 #include "api/engine/internal.h"
 
-/* SETTLE_NS - a change of address is several events: they are taken together. */
+/* SETTLE_NS - a change of address is several events: they are taken together. HURRIES - so many of
+ * them within that time are acted on at once where somebody goes from an address that is gone: each
+ * may be the one that brings another. */
 #define SETTLE_NS (100 * NS_PER_MS)
+#define HURRIES   8
+
+static void settle(struct engine *e, uint64_t now_ns)
+{
+	paths_settle(e); /* first: what has one path only is moved as MOBIKE does */
+	ike_addresses_changed(e->ike, now_ns);
+	actions_run(e); /* what goes out waits for no route */
+	routes_again(e);
+}
 
 static void settled(struct timer *t, uint64_t now_ns)
 {
 	struct engine *e = container_of(t, struct engine, roam);
 
-	routes_again(e);
-	paths_settle(e); /* first: what has one path only is moved as MOBIKE does */
-	ike_addresses_changed(e->ike, now_ns);
+	e->hurries = 0;
+	settle(e, now_ns);
+}
+
+/* struct adrift - what is looked for: somebody who goes from an address that the host has not. */
+struct adrift {
+	struct ip_addr list[ADDRS_MAX];
+	uint32_t num;
+	bool found;
+};
+
+static bool is_gone(const struct adrift *a, const struct ip_addr *addr)
+{
+	for (uint32_t i = 0; i < a->num; i++)
+		if (ip_addr_equal(&a->list[i], addr))
+			return false;
+	return !ip_addr_is_any(addr);
+}
+
+static void look(void *ctx, const struct ike_sa_info *sa)
+{
+	struct adrift *a = ctx;
+
+	a->found |= is_gone(a, &sa->path.local.addr);
+	for (uint32_t i = 0; sa->paths_decides && i < sa->num_path_list; i++)
+		a->found |= is_gone(a, &sa->path_list[i].addr.local.addr);
+}
+
+/* is_adrift - there is nothing to be lost by acting on half of a change. */
+static bool is_adrift(struct engine *e)
+{
+	struct adrift a = {.found = false};
+
+	a.num = roam_addrs(e, a.list, ADDRS_MAX);
+	ike_each_sa(e->ike, look, &a);
+	return a.found;
 }
 
 static void on_change(struct engine *e, struct loop_source *s)
@@ -28,7 +72,13 @@ static void on_change(struct engine *e, struct loop_source *s)
 		loop_unwatch(e, s);
 		return;
 	}
-	if (changed && !timer_is_set(&e->roam))
+	if (!changed)
+		return;
+	if (e->hurries < HURRIES && is_adrift(e)) {
+		e->hurries++;
+		settle(e, engine_now(e));
+	}
+	if (!timer_is_set(&e->roam))
 		timer_set(&e->timers, &e->roam, engine_now(e) + SETTLE_NS);
 }
 

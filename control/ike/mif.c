@@ -234,17 +234,6 @@ static void go(struct ike_sa *sa, const struct sa_path *p, uint64_t now_ns)
 		window_out_hurry(sa, now_ns);
 }
 
-/* The one that the decider wants most, usable or not. */
-static const struct sa_path *wanted(const struct sa_paths *t)
-{
-	const struct sa_path *best = &t->list[0];
-
-	for (uint8_t i = 1; i < t->num; i++)
-		if (t->list[i].priority < best->priority)
-			best = &t->list[i];
-	return best;
-}
-
 /* Where nothing is usable the decider goes where it said that it is (a hard handover); the other
  * side waits until the peer has answered from somewhere (S57). */
 void mif_settle(struct ike_sa *sa, uint64_t now_ns)
@@ -254,7 +243,7 @@ void mif_settle(struct ike_sa *sa, uint64_t now_ns)
 	const struct sa_path *best = paths_best(&m->paths);
 
 	if (!best && !now && m->decides)
-		go(sa, wanted(&m->paths), now_ns);
+		go(sa, paths_wanted(&m->paths), now_ns);
 	else if (!now && !best)
 		m->ike = 0;
 	else if (best && best != now && (!now || !now->usable || best->priority < now->priority))

@@ -145,6 +145,7 @@ static enum err begin(struct step *s, struct mif_plan *p)
 	plan_sent(p, sa);
 	p->no_ties = true;
 	plan_try(p);
+	plan_presume(p);
 	num = plan_is_dry(p) ? 0 : plan_actions(p);
 	e = actions_promise(&s->e->actions, num);
 	if (e)

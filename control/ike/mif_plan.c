@@ -29,6 +29,16 @@ const struct sa_path *paths_best(const struct sa_paths *t)
 	return best;
 }
 
+struct sa_path *paths_wanted(struct sa_paths *t)
+{
+	struct sa_path *best = &t->list[0];
+
+	for (uint8_t i = 1; i < t->num; i++)
+		if (t->list[i].priority < best->priority)
+			best = &t->list[i];
+	return best;
+}
+
 bool paths_active(const struct sa_paths *t, const struct sa_path *p)
 {
 	const struct sa_path *best = paths_best(t);
@@ -395,6 +405,12 @@ static void save(struct mif_plan *p, bool back)
 		else
 			c->path_saved = c->path_next;
 	}
+}
+
+void plan_presume(struct mif_plan *p)
+{
+	if (p->ours && p->sa->mif.decides && !paths_best(&p->next))
+		paths_wanted(&p->next)->usable = true;
 }
 
 void plan_without(struct mif_plan *p, const uint16_t *ids, uint8_t num)

@@ -35,6 +35,11 @@ void plan_try(struct mif_plan *p) NONNULL(1);
 /* plan_try_one - operation number i alone, as plan_try() does. */
 void plan_try_one(struct mif_plan *p, uint32_t i) NONNULL(1);
 
+/* plan_presume - where nothing carries of what this side has decided, the path that it wants most
+ * is taken to: there is nothing to be lost. The peer's end of it no message told, so that no
+ * stranger is sent anything; its probes go beside the payload. */
+void plan_presume(struct mif_plan *p) NONNULL(1);
+
 /* plan_without - these paths are not planned either, unless it is the last one, and no child is
  * tied to one that is not. */
 void plan_without(struct mif_plan *p, const uint16_t *ids, uint8_t num) NONNULL(1);
@@ -56,6 +61,9 @@ bool paths_active(const struct sa_paths *t, const struct sa_path *p) NONNULL(1, 
 
 /* paths_best - the usable path of the smallest priority and, of these, number; NULL: none is. */
 const struct sa_path *paths_best(const struct sa_paths *t) NONNULL(1);
+
+/* paths_wanted - the one that the decider wants most, usable or not; there is a path. */
+struct sa_path *paths_wanted(struct sa_paths *t) NONNULL(1);
 
 /* path_put - queue IKE_ACTION_PATH_PUT in a promised cell. */
 void path_put(struct ike_sa *sa, const struct sa_path *p) NONNULL(1, 2);

@@ -137,10 +137,12 @@ static void free_poll(uv_handle_t *handle)
 	mem_free(handle);
 }
 
-/* source: what the host says when asked where from a peer is reached; unset = no route. */
-static void side_open_at(struct side *s, const char *text, struct ip_addr source)
+/* source: what the host says when asked where from a peer is reached; unset = no route. now: NULL,
+ * or the clock of a side that does all it does in engine_dispatch(). */
+static void side_open_by(struct side *s, const char *text, struct ip_addr source,
+			 uint64_t (*now)(void *ctx))
 {
-	struct engine_params params = {0};
+	struct engine_params params = {.polled = now != NULL, .now = now};
 
 	memset(s, 0, sizeof(*s));
 	fake_host_init(&s->host);
@@ -153,6 +155,11 @@ static void side_open_at(struct side *s, const char *text, struct ip_addr source
 	side_listen(s);
 	s->observer.event = on_event;
 	engine_observe(s->engine, &s->observer);
+}
+
+static void side_open_at(struct side *s, const char *text, struct ip_addr source)
+{
+	side_open_by(s, text, source, NULL);
 }
 
 static void side_open(struct side *s, const char *text)
@@ -517,6 +524,48 @@ static void test_the_host_changes_its_address(void)
 	CU_ASSERT(fake_host_has(&a.host, route));
 	side_close(&a);
 	side_close(&b);
+	end();
+}
+
+static uint64_t still(void *ctx)
+{
+	(void)ctx;
+	return NS_PER_S;
+}
+
+/* Changes of a host whose time stands still: nothing is waited out. Who goes from an address that
+ * is there waits, who goes from one that is gone does not, but for a host that cannot stop. */
+static void test_M4_at_once(void)
+{
+	static const char route[] = "route 10.2.0.0/24 dev lka";
+	size_t before, calls[20];
+	struct ip_prefix dst;
+	struct side a;
+
+	begin();
+	CU_ASSERT_FATAL(!ip_prefix_parse(&dst, "10.2.0.0/24"));
+	side_open_by(&a, with(text_of(true, "trap|start", SECRET), "127.0.0.1", "%any"), loopback(),
+		     still);
+	engine_dispatch(a.engine);
+	CU_ASSERT(!a.host.host.ops->route_del(&a.host, &dst, "lka"));
+	fake_host_changed(&a.host, true);
+	engine_dispatch(a.engine);
+	CU_ASSERT(!fake_host_has(&a.host, route));
+	a.host.source4.b[3] = 2;
+	fake_host_changed(&a.host, true);
+	engine_dispatch(a.engine);
+	CU_ASSERT(fake_host_has(&a.host, route));
+
+	a.host.source4 = (struct ip_addr){0};
+	for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
+		before = a.host.num_sources;
+		fake_host_changed(&a.host, true);
+		engine_dispatch(a.engine);
+		calls[i] = a.host.num_sources - before;
+	}
+	CU_ASSERT(calls[0] > 0);
+	CU_ASSERT_EQUAL(calls[ARRAY_LEN(calls) - 1], 0);
+	side_close(&a);
 	end();
 }
 
@@ -1298,6 +1347,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_a_host_without_a_route_yet_does_not_use_up_its_tries),
 	TAP_TEST(test_a_trap_waits_for_a_route),
 	TAP_TEST(test_the_host_changes_its_address),
+	TAP_TEST(test_M4_at_once),
 	TAP_TEST(test_a_guard_that_was_refused_is_tried_again),
 	TAP_TEST(test_a_guard_left_behind_goes_with_an_orderly_stop),
 	TAP_TEST(test_L1_a_listener_is_guarded),

@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 
 import mptcp
+import several
 from handover import check_streams, gone_to
 from lab import wait_for
 from nets import INNER, Stream, story
@@ -35,6 +36,11 @@ def name_of(scene):
     return "-".join(scene.sides[side].kind for side in ("left", "right"))
 
 
+def by_paths():
+    """Two Latchkeys that agree on several paths."""
+    return several.sides("failover")
+
+
 def change_hard(scene, old, new):
     """The address of one path is gone before that of the other is there; returns when it was."""
     scene.path(old).lose()
@@ -45,11 +51,13 @@ def change_hard(scene, old, new):
     return there
 
 
-def hard(left, right):
+def hard(left, right, how="MOBIKE"):
     """The same IKE SA and keys, and payload again in both directions, each time."""
     def test():
-        with Paths(f"hard-{left.kind}-{right.kind}", left, right, orders="delay 10ms",
+        with Paths(f"hard-{how}-{left.kind}-{right.kind}", left, right, orders="delay 10ms",
                    versions=(4,)) as scene:
+            for path in scene.paths:
+                path.acquaint()
             scene.path(2).lose()
             both_up(scene)
             before = {side: scene.peers[side].ike_spis() for side in ours(scene)}
@@ -61,8 +69,8 @@ def hard(left, right):
             check_streams(results)
             for side, stream in streams.items():
                 times = [again(stream.arrivals(), at) for at in moments]
-                story(f"{name_of(scene)}: hard handover, 20 ms of round trip: from {side} again "
-                      f"after {in_words(times)}")
+                story(f"{name_of(scene)}: hard handover by {how}, 20 ms of round trip: from "
+                      f"{side} again after {in_words(times)}")
             for side, spis in before.items():
                 assert scene.peers[side].ike_spis() == spis, f"{side} has another IKE SA now"
             scene.audit({1: 100, 2: 100})
@@ -120,6 +128,7 @@ def rows():
         # charon looks for another path when its host's addresses change, not when nothing answers.
         if left.kind == "latchkey":
             yield f"{kinds}: a path swallows everything", silent(left, right)
+    yield "several paths: one address is gone before the other is there", hard(*by_paths(), "paths")
     yield "paths: one of MPTCP's swallows everything", silent_mptcp
 
 

@@ -88,6 +88,20 @@ class Path:
         """The translator forgets whom it knows: the next packet comes from another port."""
         self.nat.run("/usr/bin/python3", "-c", FORGET)
 
+    def acquaint(self):
+        """The hosts know each other's link addresses for good. A wire delays ARP, too, which behind a
+        router would not go by it. (A device without any address forgets: it has one of the link.)"""
+        for side in ("left", "right"):
+            self.scene.host(side).run("ip", "address", "add", f"169.254.{self.n}.1/32", "dev",
+                                      self.device, "scope", "link")
+        link = {side: self.scene.host(side).run(
+            "cat", f"/sys/class/net/{self.device}/address").stdout.strip() for side in ("left", "right")}
+        for side in link:
+            for address in self.addresses(other(side)):
+                self.scene.host(side).run("ip", "neighbour", "replace", address.split("/")[0],
+                                          "lladdr", link[other(side)], "dev", self.device,
+                                          "nud", "permanent")
+
     def addresses(self, side):
         """Of the host on this path, with their lengths."""
         index = 0 if side == "left" else 1

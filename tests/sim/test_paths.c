@@ -355,6 +355,28 @@ static void test_hard(void)
 	sim_free(s);
 }
 
+/* Who goes elsewhere sends there at once, if nothing else carries; the other side not before it was
+ * answered there. */
+static void test_M4_sent_at_once(void)
+{
+	const struct ike_path_op ops[] = {
+		{.act = IKE_PATH_ADD, .addr = between(A, 1), .policy = IKE_PATHS_AS_BEFORE},
+		{.act = IKE_PATH_REMOVE, .id = 1}};
+	struct sim *s = up();
+
+	CU_ASSERT_EQUAL(path_ops(s, A, NULL, ops, 2, NULL), ERR_OK);
+	CU_ASSERT_TRUE(sim_path_find(s, A, 2)->usable);
+	after(s, NS_PER_S);
+	expect_same(s);
+	CU_ASSERT_TRUE(sim_path_find(s, A, 2)->usable);
+	CU_ASSERT_FALSE(sim_path_find(s, B, 2)->usable);
+	sim_probe(s);
+	expect_by(s, 1);
+	CU_ASSERT_EQUAL(add(s, A, 2, NULL), ERR_OK); /* path 2 carries */
+	CU_ASSERT_FALSE(sim_path_find(s, A, 3)->usable);
+	sim_free(s);
+}
+
 /* What waited takes over until the new path is usable. */
 static void test_hard_with_a_backup(void)
 {
@@ -1113,6 +1135,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_too_many_paths),
 	TAP_TEST(test_soft),
 	TAP_TEST(test_hard),
+	TAP_TEST(test_M4_sent_at_once),
 	TAP_TEST(test_hard_with_a_backup),
 	TAP_TEST(test_schedule),
 	TAP_TEST(test_policy_of_both),
