@@ -206,8 +206,9 @@ struct path_quality {
 /* dataplane_path_probe - from now on probes say whether the path may be used, and DP_EVENT_PATH
  * tells when that changes; they go by pairs of the set that have `mif` (docs/multiple-interfaces.md
  * 7). It may be used at once if it is usable now, else when it has answered. learned: the peer told
- * its address. It ends with dataplane_path_take(). Errors: NOT_FOUND, EXISTS, INVAL (ids over
- * 32767), FULL, NOMEM. */
+ * its address; it is used before it has answered if it did so lately, by a path that was taken, and
+ * nothing else is usable. It ends with dataplane_path_take(). Errors: NOT_FOUND, EXISTS, INVAL (ids
+ * over 32767), FULL, NOMEM. */
 MUST_USE enum err dataplane_path_probe(struct dataplane *dp, uint32_t set, uint16_t id,
 				       bool learned, uint64_t now_ns) NONNULL(1);
 

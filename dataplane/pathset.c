@@ -56,10 +56,16 @@ enum err dataplane_path_put(struct dataplane *dp, uint32_t set, const struct pat
 enum err dataplane_path_take(struct dataplane *dp, uint32_t set, uint16_t id)
 {
 	struct path_set *s = set_of(dp, set);
-	enum err err = s ? path_set_take(s, &dp->retired, id) : ERR_NOT_FOUND;
+	const struct path *p = s ? path_set_find(s, id) : NULL;
+	struct endpoint remote;
+	enum err err;
 
+	if (!p)
+		return ERR_NOT_FOUND;
+	remote = p->addr.remote;
+	err = path_set_take(s, &dp->retired, id);
 	if (err == ERR_OK && s->probing)
-		probing_took(s->probing, id);
+		probing_took(s->probing, id, &remote);
 	return err;
 }
 

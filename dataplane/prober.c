@@ -168,13 +168,28 @@ static void set_usable(struct prober *p, struct probed *d, bool usable, uint64_t
 	if (d->usable == usable)
 		return;
 	d->usable = usable;
-	d->failed |= !usable;
+	d->failed |= !usable && !d->trusted;
+	d->trusted = false;
 	d->in_a_row = 0;
 	d->counted = d->num;
 	d->backoff_ns = PROBER_FIRST_NS;
 	p->io->usable(p->io->ctx, d->id, usable);
 	if (usable)
 		watch_closely(p, now_ns);
+}
+
+void prober_trust(struct prober *p, uint16_t path, uint64_t rtt_ns, uint64_t now_ns)
+{
+	struct probed *d = find(p, path);
+
+	if (!d || d->usable || d->misses)
+		return;
+	set_usable(p, d, true, now_ns);
+	d->trusted = true;
+	d->rtt_ns = rtt_ns;
+	d->rtt_var_ns = rtt_ns / 2;
+	if (d->next_ns > now_ns + quick(d))
+		d->next_ns = now_ns + quick(d);
 }
 
 /* count_losses - of the probes up to number n, which was answered: those before it that were not
@@ -199,8 +214,9 @@ static void miss(struct prober *p, struct probed *d, struct probe *b, uint64_t n
 	d->in_a_row = 0;
 	if (d->misses < UINT8_MAX)
 		d->misses++;
-	/* The last one is not given up: it may carry something still, and nothing is better. */
-	if (d->usable && d->misses >= misses_allowed(d) && num_usable(p) > 1)
+	/* The last one is not given up: it may carry something still, and nothing is better. But
+	 * where nobody has answered yet it may be somebody else who gets it. */
+	if (d->usable && d->misses >= misses_allowed(d) && (d->trusted || num_usable(p) > 1))
 		set_usable(p, d, false, now_ns);
 }
 
@@ -316,7 +332,8 @@ static bool take_answer(struct prober *p, struct probed *d, const struct path_me
 	b->missed = false;
 	count_losses(d, n);
 	d->misses = misses_since(d, n);
-	d->learned = false;
+	d->learned = d->trusted = false;
+	d->answered_ns = now_ns;
 	if (d->in_a_row < UINT8_MAX)
 		d->in_a_row++;
 	note_rtt(d, rtt, now_ns);
@@ -504,6 +521,8 @@ enum err prober_get(const struct prober *p, struct prober_info *out, uint16_t pa
 			continue;
 		*out = (struct prober_info){
 			.usable = d->usable,
+			.learned = d->learned,
+			.answered_ns = d->answered_ns,
 			.peer_flags = d->peer_flags,
 			.loss_permille = (uint32_t)((uint64_t)d->loss * 1000 / LOSS_ONE),
 			.rtt_ns = d->rtt_ns,

@@ -76,22 +76,24 @@ struct probe_measure {
 
 /* struct probed - a path, as its prober knows it. */
 struct probed {
-	uint16_t id;         /* 0: there is none */
-	bool usable, failed; /* now; and once it was and then not */
-	bool learned;        /* its address was told by the peer, and has not answered yet */
-	bool busy;           /* payload leaves by it */
-	uint8_t credit;      /* learned: probes that may be sent */
-	uint8_t in_a_row;    /* answers since the last miss */
-	uint8_t misses;      /* probes without an answer since the last that had one */
-	uint16_t peer_flags; /* PATH_MESSAGE_* of the peer's last message */
-	uint64_t num;        /* probes sent; number n is flight[n % PROBER_FLIGHT] */
-	uint64_t counted;    /* those before this number are in `loss` */
-	uint32_t loss;       /* of probes, in 65536ths */
-	uint64_t next_ns;    /* when the next one leaves */
-	uint64_t backoff_ns; /* without an answer: to the one after */
-	uint64_t busy_ns;    /* payload was seen to leave by then */
-	uint64_t payload;    /* packets of it, as counted then */
-	uint64_t messages;   /* probes and answers sent by it */
+	uint16_t id;          /* 0: there is none */
+	bool usable, failed;  /* now; and once it was and then not */
+	bool learned;         /* its address was told by the peer, and has not answered yet */
+	bool trusted;         /* usable, and has not answered yet: prober_trust() */
+	bool busy;            /* payload leaves by it */
+	uint8_t credit;       /* learned: probes that may be sent */
+	uint8_t in_a_row;     /* answers since the last miss */
+	uint8_t misses;       /* probes without an answer since the last that had one */
+	uint16_t peer_flags;  /* PATH_MESSAGE_* of the peer's last message */
+	uint64_t num;         /* probes sent; number n is flight[n % PROBER_FLIGHT] */
+	uint64_t counted;     /* those before this number are in `loss` */
+	uint32_t loss;        /* of probes, in 65536ths */
+	uint64_t next_ns;     /* when the next one leaves */
+	uint64_t backoff_ns;  /* without an answer: to the one after */
+	uint64_t busy_ns;     /* payload was seen to leave by then */
+	uint64_t payload;     /* packets of it, as counted then */
+	uint64_t messages;    /* probes and answers sent by it */
+	uint64_t answered_ns; /* when an answer came last; 0: none did */
 	uint64_t rtt_ns, rtt_var_ns;     /* RFC 6298 2; 0: not known */
 	uint64_t least_ns, least_was_ns; /* round trip: the least of this while, of the last one */
 	uint64_t least_at_ns;            /* when this while began */
@@ -109,7 +111,9 @@ struct prober {
 /* struct prober_info - what is known of a path. */
 struct prober_info {
 	bool usable;
+	bool learned; /* its address was told by the peer, and has not answered yet */
 	uint16_t peer_flags;
+	uint64_t answered_ns;        /* when an answer came last; 0: none did */
 	uint32_t loss_permille;      /* of the latest probes */
 	uint64_t rtt_ns, rtt_var_ns; /* 0: not known */
 	uint64_t rate;               /* bytes a second that it was seen to take; 0: not known */
@@ -123,6 +127,12 @@ void prober_init(struct prober *p, const struct prober_io *io) NONNULL(1, 2);
  * by). Errors: EXISTS, FULL. */
 MUST_USE enum err prober_add(struct prober *p, uint16_t path, bool learned, bool usable,
 			     uint64_t now_ns) NONNULL(1);
+
+/* prober_trust - payload may go by a path before it has answered, because nothing else is left and
+ * the same address answered lately, after rtt_ns: three probes without an answer end that, also of
+ * the last path. One that is not there, usable, or has left a probe without an answer stays as it
+ * is. */
+void prober_trust(struct prober *p, uint16_t path, uint64_t rtt_ns, uint64_t now_ns) NONNULL(1);
 
 /* prober_remove - a path that is gone; one that is not there is accepted. */
 void prober_remove(struct prober *p, uint16_t path) NONNULL(1);

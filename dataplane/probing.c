@@ -7,6 +7,8 @@
 /* WEIGH_NS - weights follow what was measured so often at most, by WEIGH_STEPS of the best path. */
 #define WEIGH_NS    (100 * NS_PER_MS)
 #define WEIGH_STEPS 200
+/* PROVEN_NS - for so long an address that answered is one that a peer may come back to. */
+#define PROVEN_NS (60 * NS_PER_S)
 
 /* ---- what is to be told -----------------------------------------------------------------------
  */
@@ -199,6 +201,56 @@ uint64_t dataplane_probe_turn(struct dataplane *dp, uint64_t now_ns)
 	return list_empty(&dp->told) ? timers_next(&dp->probes) : now_ns;
 }
 
+/* ---- addresses that answered lately -----------------------------------------------------------
+ */
+
+/* remember - before a path goes. */
+static void remember(struct probing *pr, uint16_t path, const struct endpoint *remote)
+{
+	struct prober_info info;
+
+	if (prober_get(&pr->prober, &info, path) || !info.answered_ns)
+		return;
+	pr->proven[pr->next_proven++ % PROBER_PATHS] = (struct proven){
+		.remote = *remote, .answered_ns = info.answered_ns, .rtt_ns = info.rtt_ns};
+}
+
+static struct proven *proven_find(struct probing *pr, const struct endpoint *remote,
+				  uint64_t now_ns)
+{
+	for (uint32_t i = 0; i < PROBER_PATHS; i++) {
+		struct proven *v = &pr->proven[i];
+
+		if (v->answered_ns && now_ns - v->answered_ns < PROVEN_NS &&
+		    memcmp(&v->remote, remote, sizeof(*remote)) == 0)
+			return v;
+	}
+	return NULL;
+}
+
+/* trust_one - where nothing carries a peer that comes back to where it was is believed for as long
+ * as its answer takes, once. */
+static void trust_one(struct probing *pr, uint64_t now_ns)
+{
+	const struct path_table *t = pr->set->table;
+
+	for (uint32_t i = 0; i < t->num; i++)
+		if (t->path[i].usable)
+			return;
+	for (uint32_t i = 0; i < t->num; i++) {
+		const uint16_t id = t->path[i].id;
+		struct proven *v = proven_find(pr, &t->path[i].addr.remote, now_ns);
+		struct prober_info info;
+
+		if (!v || prober_get(&pr->prober, &info, id) || !info.learned ||
+		    id & PATH_ELSEWHERE)
+			continue;
+		v->answered_ns = 0;
+		prober_trust(&pr->prober, id, v->rtt_ns, now_ns);
+		return;
+	}
+}
+
 /* ---- paths ------------------------------------------------------------------------------------
  */
 
@@ -252,9 +304,11 @@ enum err dataplane_path_probe(struct dataplane *dp, uint32_t set, uint16_t id, b
 	if (!pr)
 		return ERR_NOMEM;
 	err = prober_add(&pr->prober, id, learned, p->usable, now_ns);
-	if (err == ERR_OK)
-		turn_soon(pr, now_ns);
-	return err;
+	if (err)
+		return err;
+	trust_one(pr, now_ns);
+	turn_soon(pr, now_ns);
+	return ERR_OK;
 }
 
 enum err dataplane_path_quality(struct dataplane *dp, struct path_quality *out, uint32_t set,
@@ -302,9 +356,14 @@ enum err probing_put(struct probing *pr, const struct path_params *params)
 	return err;
 }
 
-void probing_took(struct probing *pr, uint16_t path)
+void probing_took(struct probing *pr, uint16_t path, const struct endpoint *remote)
 {
+	const uint64_t now_ns = workers_clock(pr->dp);
+
+	remember(pr, path, remote);
 	prober_remove(&pr->prober, path);
+	trust_one(pr, now_ns);
+	turn_soon(pr, now_ns);
 	if (path & PATH_ELSEWHERE)
 		return;
 	prober_remove(&pr->prober, path | PATH_ELSEWHERE);

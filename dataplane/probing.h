@@ -16,6 +16,13 @@
  * that peers agree on are smaller. */
 #define PATH_ELSEWHERE 0x8000
 
+/* struct proven - an address of the peer that answered by a path that is gone since. */
+struct proven {
+	struct endpoint remote;
+	uint64_t answered_ns; /* 0: none */
+	uint64_t rtt_ns;
+};
+
 /* struct probing - of a set; made when its first path is probed. */
 struct probing {
 	struct dataplane *dp;
@@ -27,8 +34,10 @@ struct probing {
 	struct timer timer;
 	uint64_t weighed_ns;   /* when weights were set by what was measured */
 	struct list_node told; /* in dp->told while something of `changed` waits to be told */
-	uint16_t changed[PROBER_PATHS]; /* paths that became usable, or not any more; 0: none */
-	uint16_t moved[PROBER_PATHS];   /* paths that have other addresses */
+	uint16_t changed[PROBER_PATHS];     /* paths that became usable, or not any more; 0: none */
+	uint16_t moved[PROBER_PATHS];       /* paths that have other addresses */
+	struct proven proven[PROBER_PATHS]; /* a ring */
+	uint32_t next_proven;
 };
 
 /* probing_free - with its set. NULL is accepted. */
@@ -38,8 +47,8 @@ void probing_free(struct probing *pr);
  * not for the params to say, unless it has other addresses now; then it is asked anew. */
 MUST_USE enum err probing_put(struct probing *pr, const struct path_params *params) NONNULL(1, 2);
 
-/* probing_took - a path was taken away. */
-void probing_took(struct probing *pr, uint16_t path) NONNULL(1);
+/* probing_took - a path was taken away; remote: the peer's end of it. */
+void probing_took(struct probing *pr, uint16_t path, const struct endpoint *remote) NONNULL(1, 3);
 
 /* probing_child - messages go by this pair from now on; 0: by none, and nothing is asked. */
 void probing_child(struct probing *pr, uint64_t child) NONNULL(1);

@@ -8,6 +8,7 @@
 #define FLIGHT_MAX 4096
 #define PAYLOAD    1000
 #define MESSAGE    200
+#define HOLE_NS    (100 * NS_PER_MS)
 
 /* struct wire - of a path, one way. rate: bytes a second, 0: any. */
 struct wire {
@@ -517,6 +518,51 @@ static void test_last_is_kept(void)
 	CU_ASSERT_TRUE(h->usable[2]);
 }
 
+/* trusted - host 0 believes the other end of path 1, which it was told, and pays. */
+static struct host *trusted(uint64_t seed, bool black)
+{
+	struct host *h = &world.host[0];
+
+	set_up(seed, 10 * NS_PER_MS);
+	world.wire[0][1].black = black;
+	CU_ASSERT_EQUAL(prober_add(&world.host[1].prober, 1, false, false, world.now_ns), ERR_OK);
+	CU_ASSERT_EQUAL(prober_add(&h->prober, 1, true, false, world.now_ns), ERR_OK);
+	h->every_ns = NS_PER_MS;
+	prober_trust(&h->prober, 1, 20 * NS_PER_MS, world.now_ns);
+	prober_trust(&h->prober, 1, 20 * NS_PER_MS, world.now_ns); /* it is, already */
+	prober_trust(&h->prober, 2, 20 * NS_PER_MS, world.now_ns); /* there is none */
+	turn(h);
+	CU_ASSERT_TRUE(h->usable[1]);
+	return h;
+}
+
+/* Where nothing else is left payload goes at once to an address that answered lately; not for long
+ * if it does not answer now, though it is the last one. */
+static void test_M4_trusted(void)
+{
+	struct host *h = trusted(12, true);
+
+	run_for(HOLE_NS);
+	CU_ASSERT_FALSE(h->usable[1]);
+	CU_ASSERT_TRUE(h->traffic[1].tx_packets > 20);
+	run_for(600 * NS_PER_S);
+	CU_ASSERT_EQUAL(h->probes[1], PROBER_UNASKED);
+	prober_trust(&h->prober, 1, 20 * NS_PER_MS, world.now_ns); /* it has been silent */
+	CU_ASSERT_FALSE(h->usable[1]);
+	world.wire[0][1].black = false; /* it is there after all, and asks */
+	turn(&world.host[1]);
+	run_for(PROBER_LAST_NS + NS_PER_S);
+	CU_ASSERT_TRUE(h->usable[1]);
+
+	h = trusted(13, false);
+	turn(&world.host[1]);
+	run_for(NS_PER_S);
+	CU_ASSERT_EQUAL(h->failures[1], 0);
+	world.wire[0][1].black = true; /* now it is a path like another */
+	run_for(20 * NS_PER_S);
+	CU_ASSERT_EQUAL(h->failures[1], 0);
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_validates),
 	TAP_TEST(test_learned_is_given_three),
@@ -531,6 +577,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_away),
 	TAP_TEST(test_measures),
 	TAP_TEST(test_last_is_kept),
+	TAP_TEST(test_M4_trusted),
 };
 
 TAP_MAIN("dataplane/prober", tests)

@@ -319,6 +319,68 @@ static void test_S57_told_address(void)
 	bed_fini(&w.bed);
 }
 
+static bool is_usable(struct side *s, uint16_t k)
+{
+	struct path_info info;
+
+	CU_ASSERT_EQUAL(dataplane_path_info(s->dp, &info, s->pathset, k), ERR_OK);
+	return info.usable;
+}
+
+/* back - A's path k was there and is gone since; B says that it is there again, and then that the
+ * one in use, whose number is `old`, is gone. Returns whether A sends by it before it has answered.
+ */
+static bool back(uint16_t k, uint16_t old)
+{
+	struct side *a = &w.bed.a;
+
+	put(a, k, 0, false);
+	probe(a, k, true);
+	CU_ASSERT_FALSE(is_usable(a, k)); /* there is another one */
+	CU_ASSERT_EQUAL(dataplane_path_take(a->dp, a->pathset, old), ERR_OK);
+	return is_usable(a, k);
+}
+
+/* M4: who comes back to where it answered lately is sent payload before it has answered again, if
+ * there is nothing else; nobody else is, and it is believed once. */
+static void test_M4_lately(void)
+{
+	struct side *a = &w.bed.a;
+
+	set_up(true);
+	both(1, 0, true);
+	both(2, 1, false);
+	w.a_sends = 1;
+	run_ms(100);
+	CU_ASSERT_EQUAL(dataplane_path_take(a->dp, a->pathset, 2), ERR_OK);
+	CU_ASSERT_TRUE(back(2, 1));
+	run_ms(1000);
+	CU_ASSERT_EQUAL(w.told[0][2].lost, 0);
+
+	w.wire[1].black = true;
+	CU_ASSERT_TRUE(back(1, 2)); /* somebody else is there now */
+	run_ms(300);
+	CU_ASSERT_FALSE(is_usable(a, 1));
+	put(a, 2, 0, true);
+	CU_ASSERT_EQUAL(dataplane_path_take(a->dp, a->pathset, 1), ERR_OK);
+	CU_ASSERT_FALSE(back(1, 2));
+
+	w.wire[1].black = false;
+	put(a, 2, 0, true);
+	CU_ASSERT_FALSE(back(3, 2)); /* it never answered */
+	bed_fini(&w.bed);
+
+	set_up(true);
+	both(1, 0, true);
+	both(2, 1, false);
+	run_ms(100);
+	CU_ASSERT_EQUAL(dataplane_path_take(a->dp, a->pathset, 2), ERR_OK);
+	w.bed.now += 61 * NS_PER_S; /* that was not lately */
+	run_ms(1);
+	CU_ASSERT_FALSE(back(2, 1));
+	bed_fini(&w.bed);
+}
+
 /* Messages go by the pair in use; without one nothing is asked, and no path fails of it. */
 static void test_pairs_come_and_go(void)
 {
@@ -393,7 +455,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_M1_asked_first),      TAP_TEST(test_M6_hole_under_payload),
 	TAP_TEST(test_M12_another_mapping), TAP_TEST(test_S57_told_address),
 	TAP_TEST(test_pairs_come_and_go),   TAP_TEST(test_M7_weights_follow),
-	TAP_TEST(test_no_message),
+	TAP_TEST(test_no_message),          TAP_TEST(test_M4_lately),
 };
 
 TAP_MAIN("dataplane/probing", tests)
