@@ -250,20 +250,22 @@ enum err dataplane_child_window(struct dataplane *dp, uint64_t id, uint32_t wind
 }
 
 enum err dataplane_child_resequence(struct dataplane *dp, uint64_t id, uint32_t packets,
-				    uint64_t bound_ns)
+				    uint64_t bound_ns, bool turns)
 {
 	struct child *c = find(dp, id);
 	struct resequence *r;
 
 	if (!c || !c->in)
 		return ERR_NOT_FOUND;
-	if (!packets || packets > RESEQUENCE_MAX || bound_ns > RESEQUENCE_MAX_NS)
+	if (packets > RESEQUENCE_MAX || bound_ns > RESEQUENCE_MAX_NS)
 		return ERR_INVAL;
 	if (c->in->order) {
-		__atomic_store_n(&c->in->order->bound_ns, bound_ns, __ATOMIC_RELAXED);
+		resequence_set(c->in->order, packets ? bound_ns : 0, turns);
 		return ERR_OK;
 	}
-	r = resequence_new(packets, bound_ns);
+	if (!packets)
+		return ERR_OK;
+	r = resequence_new(packets, bound_ns, turns);
 	if (!r)
 		return ERR_NOMEM;
 	rcu_publish(c->in->order, r);

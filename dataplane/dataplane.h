@@ -466,12 +466,14 @@ MUST_USE enum err dataplane_child_window(struct dataplane *dp, uint64_t id, uint
 
 /* dataplane_child_resequence - packets of the inbound SA go to the host in the order of their
  * numbers from now on, until it is removed: one waits while a smaller number may come by another
- * path, up to so many packets (1 to 65536, rounded up to a power of two) and for bound_ns each (at
- * most a second; counted in whole milliseconds). Once it is on a further call changes bound_ns
- * alone. Control messages about paths never wait. The replay window is to be as large at least.
- * Errors: NOT_FOUND (child, its inbound SA), INVAL, NOMEM. */
+ * path, up to so many packets (to 65536, rounded up to a power of two; 0: none waits) and for
+ * bound_ns each (at most a second; counted in whole milliseconds). turns: the peer sends by one
+ * path at a time, so that nothing waits but where it goes over to another one. Once it is on a
+ * further call changes bound_ns and turns alone, or ends it. Control messages about paths never
+ * wait. The replay window is to be as large at least. Errors: NOT_FOUND (child, its inbound SA),
+ * INVAL, NOMEM. */
 MUST_USE enum err dataplane_child_resequence(struct dataplane *dp, uint64_t id, uint32_t packets,
-					     uint64_t bound_ns) NONNULL(1);
+					     uint64_t bound_ns, bool turns) NONNULL(1);
 
 /* dataplane_child_remove - take away one or both SAs of a pair; the SPI is released with the
  * inbound one. What is gone already is ignored. */

@@ -6,7 +6,9 @@
 #include "dataplane/sa.h"
 #include "dataplane/worker.h"
 
-/* LATELY_NS - a path that delivered nothing for so long is not waited for. */
+/* LATELY_NS - a path that delivered nothing for so long is not waited for. Where paths take turns
+ * it is as long as a packet waits: what was sent before the last that came by a path may come later
+ * by no more than that. */
 #define LATELY_NS NS_PER_S
 
 /* passed - the place of a number whose packet has gone on already. */
@@ -21,7 +23,7 @@ static void resequence_free(struct resequence *r)
 	mem_free(r);
 }
 
-struct resequence *resequence_new(uint32_t packets, uint64_t bound_ns)
+struct resequence *resequence_new(uint32_t packets, uint64_t bound_ns, bool turns)
 {
 	struct resequence *r = mem_alloc(sizeof(*r));
 	uint32_t size = 2;
@@ -32,6 +34,8 @@ struct resequence *resequence_new(uint32_t packets, uint64_t bound_ns)
 		size *= 2;
 	r->mask = size - 1;
 	r->bound_ns = bound_ns;
+	r->turns = turns;
+	r->last = r->used = &r->path[0];
 	r->place = mem_alloc_array(size, sizeof(struct packet *));
 	r->entry = mem_alloc_array(size, sizeof(*r->entry));
 	if (!r->place || !r->entry) {
@@ -39,6 +43,12 @@ struct resequence *resequence_new(uint32_t packets, uint64_t bound_ns)
 		return NULL;
 	}
 	return r;
+}
+
+void resequence_set(struct resequence *r, uint64_t bound_ns, bool turns)
+{
+	__atomic_store_n(&r->bound_ns, bound_ns, __ATOMIC_RELAXED);
+	__atomic_store_n(&r->turns, turns, __ATOMIC_RELAXED);
 }
 
 /* free_retired - the worker may have slept all the while, and have packets of it still. */
@@ -63,6 +73,16 @@ void resequence_retire(struct resequence *r, struct rcu_queue *q)
 }
 
 /* ---- what waits ------------------------------------------------------------------------------ */
+
+static uint64_t bound_of(const struct resequence *r)
+{
+	return __atomic_load_n(&r->bound_ns, __ATOMIC_RELAXED);
+}
+
+static bool in_turns(const struct resequence *r)
+{
+	return __atomic_load_n(&r->turns, __ATOMIC_RELAXED);
+}
 
 static uint64_t later(uint64_t a, uint64_t b)
 {
@@ -115,7 +135,7 @@ static uint64_t deadline(struct resequence *r)
 	forget_old(r);
 	if (!r->num_entries)
 		return TIME_NEVER;
-	return r->entry[r->first].at_ns + __atomic_load_n(&r->bound_ns, __ATOMIC_RELAXED);
+	return r->entry[r->first].at_ns + bound_of(r);
 }
 
 /* place - p waits; there is room for it. */
@@ -156,22 +176,50 @@ static struct resequence_path *path_entry(struct resequence *r, uint16_t id)
 	return oldest;
 }
 
-/* delivered - a path delivered this number. All below what every path has gone beyond are lost: a
- * path keeps its order. */
-static void delivered(struct resequence *r, const struct packet *p, uint64_t now_ns)
+/* may_come - smaller numbers, by this path. */
+static bool may_come(const struct resequence *r, const struct resequence_path *by,
+		     const struct esp_sa *sa, uint64_t now_ns)
 {
-	struct resequence_path *by = path_entry(r, p->path ? p->path->id : 0);
+	const bool turns = in_turns(r);
+
+	if (!by->highest || now_ns - by->seen_ns >= (turns ? bound_of(r) : LATELY_NS))
+		return false;
+	return !turns || path_with(path_table_of(rcu_deref(sa->conf)->paths), by->id);
+}
+
+/* lost_below - what is smaller will not come any more, or is not waited for: a path keeps its
+ * order. Where paths take turns all from the turn's begin on are the one's in use. */
+static uint64_t lost_below(const struct resequence *r, const struct packet *p, uint64_t now_ns)
+{
 	uint64_t least = UINT64_MAX;
 
-	by->highest = later(by->highest, p->seq);
-	by->seen_ns = now_ns;
+	if (!bound_of(r))
+		return r->top;
+	if (in_turns(r) && r->next >= r->turn)
+		return r->used->highest;
 	for (uint32_t i = 0; i < RESEQUENCE_PATHS; i++) {
 		const struct resequence_path *e = &r->path[i];
 
-		if (e->highest && now_ns - e->seen_ns < LATELY_NS && e->highest < least)
+		if (e->highest < least && may_come(r, e, p->sa, now_ns))
 			least = e->highest;
 	}
-	r->until = later(r->until, least);
+	return least == UINT64_MAX ? r->top : least;
+}
+
+/* delivered - a path delivered this number. Whose is the greatest is the path in use. */
+static void delivered(struct resequence *r, const struct packet *p, uint64_t now_ns)
+{
+	struct resequence_path *by = path_entry(r, p->path ? p->path->id : 0);
+
+	by->highest = later(by->highest, p->seq);
+	by->seen_ns = now_ns;
+	r->last = by;
+	if (p->seq > r->top) {
+		r->turn = by == r->used ? r->turn : p->seq;
+		r->used = by;
+		r->top = p->seq;
+	}
+	r->until = later(r->until, lost_below(r, p, now_ns));
 }
 
 /* make_room - for p, in the ring, among the entries and in the worker's pool: the packets that are
@@ -194,12 +242,34 @@ static bool is_probe(const struct packet *p, const struct esp_sa *sa)
 	return rcu_deref(sa->conf)->mif && p->data[p->len - sa->icv_len - 1u] == ESP_PROBE;
 }
 
+/* in_step - p is the next one and comes by the path that brought the one before: it goes on, and
+ * nobody else has to be asked. */
+static bool in_step(const struct resequence *r, const struct packet *p)
+{
+	return p->seq == r->next && r->num == 0 && p->path && p->path->id == r->last->id &&
+	       r->last == r->used;
+}
+
+static void step(struct resequence *r, const struct packet *p, uint64_t now_ns)
+{
+	r->last->highest = p->seq;
+	r->last->seen_ns = now_ns;
+	r->top = p->seq;
+	r->next = p->seq + 1;
+}
+
 /* take - p goes on, or waits, and what waited for it goes on. False: out is full before p's turn.
  */
 static bool take(struct worker *w, struct resequence *r, struct packet *p, struct pktvec *out)
 {
-	const bool probe = is_probe(p, p->sa);
+	bool probe;
 
+	if (likely(in_step(r, p)) && pktvec_room(out)) {
+		step(r, p, w->now_ns);
+		pktvec_push(out, p);
+		return true;
+	}
+	probe = is_probe(p, p->sa);
 	if (r->next == 0)
 		r->next = r->until = p->seq;
 	make_room(w, r, p);

@@ -6,6 +6,10 @@
  * delivered has delivered a greater number, else for a bounded time, in a bounded ring. What comes
  * later still goes on at once. With one path nothing waits.
  *
+ * A peer that sends by one path at a time (`turns`) changes it now and then: then packets wait only
+ * for what may still come by those before. Of what the path in use has gone beyond since its turn
+ * began the rest is lost, and nothing comes by a path that has been taken out of the set.
+ *
  * The SA may go, and be freed, while packets of it wait: control says so first, and the worker then
  * touches nothing but the packets, which it drops. Thread: the worker that owns the SA, unless said
  * otherwise.
@@ -42,12 +46,17 @@ struct resequence_entry {
 
 /* struct resequence - of one inbound SA. */
 struct resequence {
-	uint64_t next;     /* every number below it has gone on, or is late; 0 = none came yet */
-	uint64_t until;    /* numbers below it are not waited for any more */
-	uint64_t bound_ns; /* atomic. control: w */
-	uint32_t mask;     /* constant: numbers from next to next + mask have a place */
-	uint32_t num;      /* places that are taken */
-	uint32_t first;    /* of entry[]: the oldest */
+	uint64_t next; /* every number below it has gone on, or is late; 0 = none came yet */
+	uint64_t top;  /* the greatest number that came, probes left out */
+	uint64_t turn; /* what the path in use brought first, since another one was */
+	struct resequence_path *last; /* that delivered last */
+	struct resequence_path *used; /* the path in use: that delivered the greatest number */
+	uint64_t until;               /* numbers below it are not waited for any more */
+	uint64_t bound_ns;            /* atomic; 0: nothing waits. control: w */
+	bool turns;                   /* atomic. control: w */
+	uint32_t mask;                /* constant: numbers from next to next + mask have a place */
+	uint32_t num;                 /* places that are taken */
+	uint32_t first;               /* of entry[]: the oldest */
 	uint32_t num_entries;
 	struct resequence_path path[RESEQUENCE_PATHS];
 	struct packet **place;          /* by number & mask */
@@ -61,8 +70,10 @@ struct resequence {
 	struct rcu_head rcu;
 };
 
-/* resequence_new - for up to `packets` that wait, each for bound_ns; NULL on shortage. Control. */
-MALLOC_LIKE struct resequence *resequence_new(uint32_t packets, uint64_t bound_ns);
+/* resequence_new - for up to `packets` that wait, each for bound_ns; turns: the peer sends by one
+ * path at a time. NULL on shortage. resequence_set - otherwise from now on. Control. */
+MALLOC_LIKE struct resequence *resequence_new(uint32_t packets, uint64_t bound_ns, bool turns);
+void resequence_set(struct resequence *r, uint64_t bound_ns, bool turns) NONNULL(1);
 
 /* resequence_retire - its SA goes: no packet comes any more once RCU has waited, and what waits is
  * dropped. Freed when the worker is done with it. NULL is accepted. Control. */

@@ -102,8 +102,8 @@ struct peer_rec {
 	uint64_t peer;
 	uint32_t set;
 	enum path_encap encap;
-	bool several; /* its paths are agreed on one by one, and probed (paths.c) */
-	bool sprayed; /* its packets come in no order by themselves */
+	bool several;                /* its paths are agreed on one by one, and probed (paths.c) */
+	enum path_schedule schedule; /* by which it is sent to, and sends */
 	bool steered; /* rules name paths for some of them (path_rules.c) */
 	/* path_events.c: what observers were told of its paths, and for whom */
 	struct list_node changed; /* engine's changed, while `telling` */

@@ -36,11 +36,23 @@ static void probe_all(struct engine *e, uint32_t set, uint16_t learned)
 }
 
 /* WINDOW - of replay: a gigabit a second of packets of 1,000 bytes by paths whose delays differ by
- * half a second. ORDER_LENGTH, WAIT_NS - where packets are sprayed so many wait at most, and for so
- * long, for one by a slower path. */
-#define WINDOW       65536
-#define ORDER_LENGTH 4096
-#define WAIT_NS      (100 * NS_PER_MS)
+ * half a second. */
+#define WINDOW 65536
+
+/* orders - how many packets wait for one by a slower path, and for how long: all the time where
+ * they are sprayed, and when one path takes over from another. Flows and copies have their order
+ * already.
+ */
+static const struct {
+	uint32_t packets; /* 0: none waits */
+	uint64_t wait_ns;
+	bool turns;
+} orders[] = {
+	[SCHEDULE_FAILOVER] = {1024, 50 * NS_PER_MS, true},
+	[SCHEDULE_FLOW] = {0},
+	[SCHEDULE_SPRAY] = {4096, 100 * NS_PER_MS, false},
+	[SCHEDULE_DUPLICATE] = {0},
+};
 
 void paths_child(struct engine *e, const struct peer_rec *p, uint64_t child)
 {
@@ -48,7 +60,8 @@ void paths_child(struct engine *e, const struct peer_rec *p, uint64_t child)
 		return;
 	if (dataplane_child_window(e->dp, child, WINDOW))
 		LOG(WARN, CHD, NULL, "a replay window is too small for several paths: no memory");
-	if (p->sprayed && dataplane_child_resequence(e->dp, child, ORDER_LENGTH, WAIT_NS))
+	if (dataplane_child_resequence(e->dp, child, orders[p->schedule].packets,
+				       orders[p->schedule].wait_ns, orders[p->schedule].turns))
 		LOG(WARN, CHD, NULL, "packets of several paths are in no order: no memory");
 }
 
@@ -106,11 +119,11 @@ void paths_schedule(struct engine *e, struct peer_rec *p, const struct ike_actio
 
 	if (a->say.policy >= ARRAY_LEN(schedules))
 		return;
-	if (dataplane_path_schedule(e->dp, p->set, schedules[a->say.policy]))
+	if (dataplane_path_schedule(e->dp, p->set, schedules[a->say.policy])) {
 		LOG(ERROR, NET, NULL, "no memory to spread packets over paths");
-	if (a->say.policy != IKE_PATHS_SPRAY || p->sprayed)
 		return;
-	p->sprayed = true;
+	}
+	p->schedule = schedules[a->say.policy];
 	actions_each_child(e, p, paths_child);
 }
 

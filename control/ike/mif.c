@@ -157,10 +157,10 @@ void mif_announce(struct ike_sa *sa)
 		LOG(WARN, IKE, sa->conn->name, "out of memory: paths are not used");
 		return;
 	}
-	for (uint8_t i = 0; i < t->num; i++)
-		path_put(sa, &t->list[i]);
 	c = action_simple(&sa->e->actions, IKE_ACTION_PATH_SCHEDULE, sa->peer->id);
 	c->say.policy = t->policy;
+	for (uint8_t i = 0; i < t->num; i++)
+		path_put(sa, &t->list[i]);
 	if (paths_find(t, MIF_FIRST_PATH))
 		actions_release(&sa->e->actions, 1);
 	else

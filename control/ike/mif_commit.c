@@ -96,13 +96,14 @@ static uint32_t move_children(const struct mif_plan *p, bool carry_out)
 static uint32_t differences(const struct mif_plan *p, bool carry_out)
 {
 	const bool other_policy = p->sa->mif.paths.policy != p->next.policy;
-	uint32_t num = take_gone(p, carry_out, true);
+	uint32_t num;
 
-	num += put_others(p, carry_out);
-	num += take_gone(p, carry_out, false);
-	if (other_policy && carry_out)
+	if (other_policy && carry_out) /* before there are paths that it is about */
 		queue(p->sa, IKE_ACTION_PATH_SCHEDULE, p->sa->peer->id, 0)->say.policy =
 			p->next.policy;
+	num = take_gone(p, carry_out, true);
+	num += put_others(p, carry_out);
+	num += take_gone(p, carry_out, false);
 	return num + other_policy + move_children(p, carry_out);
 }
 

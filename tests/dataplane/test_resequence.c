@@ -55,7 +55,8 @@ static void begin_order(struct bed *bed, uint32_t packets, uint32_t num_packets,
 		add(bed, &bed->a, k);
 		add(bed, &bed->b, k);
 	}
-	CU_ASSERT_EQUAL_FATAL(dataplane_child_resequence(bed->b.dp, 1, packets, BOUND_NS), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(dataplane_child_resequence(bed->b.dp, 1, packets, BOUND_NS, false),
+			      ERR_OK);
 }
 
 /* inject - B gets the packet with this number by path k, in its next turn. */
@@ -185,12 +186,96 @@ static void test_M7_time_is_bounded(void)
 	host_gets(&bed, 3, 3);
 	comes(&bed, 13, 1);
 	host_gets(&bed, 13, 13);
-	CU_ASSERT_EQUAL(dataplane_child_resequence(bed.b.dp, 1, 64, 2 * BOUND_NS), ERR_OK);
+	CU_ASSERT_EQUAL(dataplane_child_resequence(bed.b.dp, 1, 64, 2 * BOUND_NS, false), ERR_OK);
 	comes(&bed, 15, 1);
 	pass_time(&bed, 39);
 	host_gets(&bed, 1, 0);
 	pass_time(&bed, 2);
 	host_gets(&bed, 15, 15);
+	bed_fini(&bed);
+}
+
+/* in_turns - A sends by one path at a time: 1 to 3 by the first. */
+static void in_turns(struct bed *bed)
+{
+	begin_order(bed, 64, 256, wide);
+	CU_ASSERT_EQUAL(dataplane_child_resequence(bed->b.dp, 1, 64, BOUND_NS, true), ERR_OK);
+	for (uint64_t seq = 1; seq <= 3; seq++)
+		comes(bed, seq, 1);
+	host_gets(bed, 1, 3);
+}
+
+/* M3: where paths take turns what the new one brings waits for what the old one may bring still,
+ * and for nothing else. */
+static void test_M3_turns(void)
+{
+	struct bed bed;
+
+	in_turns(&bed);
+	comes(&bed, 5, 1); /* of one path alone what is missing is lost */
+	host_gets(&bed, 5, 5);
+	comes(&bed, 8, 2);
+	comes(&bed, 10, 2);
+	host_gets(&bed, 1, 0);
+	comes(&bed, 6, 1);
+	host_gets(&bed, 6, 6);
+	comes(&bed, 7, 1);
+	CU_ASSERT_EQUAL(next_is(&bed), 7);
+	CU_ASSERT_EQUAL(next_is(&bed), 8);
+	comes(&bed, 11, 2);
+	host_gets(&bed, 10, 11);
+	comes(&bed, 13, 2); /* 12 was to come by the second path, whatever the first one brings */
+	host_gets(&bed, 13, 13);
+	comes(&bed, 15, 1); /* the turn goes back, and 14 is lost */
+	comes(&bed, 16, 1);
+	host_gets(&bed, 1, 0);
+	pass_time(&bed, 19);
+	host_gets(&bed, 1, 0);
+	pass_time(&bed, 2);
+	host_gets(&bed, 15, 16);
+	CU_ASSERT_EQUAL(bed_drops(&bed.b), 0);
+	bed_fini(&bed);
+}
+
+/* M4: nothing is waited for by a path that was silent before the turn, or is gone. */
+static void test_M4_turn_after_silence(void)
+{
+	struct bed bed;
+
+	in_turns(&bed);
+	pass_time(&bed, 21);
+	comes(&bed, 6, 2); /* 4 and 5 are lost with the first path */
+	host_gets(&bed, 6, 6);
+	comes(&bed, 9, 3); /* 7 and 8 may come by the second */
+	host_gets(&bed, 1, 0);
+	CU_ASSERT_EQUAL(dataplane_path_take(bed.b.dp, bed.b.pathset, 2), ERR_OK);
+	comes(&bed, 10, 3);
+	host_gets(&bed, 9, 10);
+	bed_fini(&bed);
+}
+
+/* What is said later holds: of packets that are sprayed each path is waited for, and of flows none.
+ */
+static void test_M3_turns_end(void)
+{
+	struct bed bed;
+
+	in_turns(&bed);
+	CU_ASSERT_EQUAL(dataplane_child_resequence(bed.b.dp, 1, 64, BOUND_NS, false), ERR_OK);
+	comes(&bed, 4, 2);
+	comes(&bed, 6, 2);
+	host_gets(&bed, 4, 4);
+	comes(&bed, 5, 1);
+	host_gets(&bed, 5, 6);
+	comes(&bed, 8, 2);
+	host_gets(&bed, 1, 0);
+	CU_ASSERT_EQUAL(dataplane_child_resequence(bed.b.dp, 1, 0, 0, false), ERR_OK);
+	comes(&bed, 10, 1);
+	CU_ASSERT_EQUAL(next_is(&bed), 8);
+	host_gets(&bed, 10, 10);
+	comes(&bed, 9, 2);
+	host_gets(&bed, 9, 9);
+	CU_ASSERT_EQUAL(held(&bed), 0);
 	bed_fini(&bed);
 }
 
@@ -395,19 +480,22 @@ static void test_refused(void)
 
 	bed_init(&bed, NULL);
 	bed_pair(&bed, 1, NULL);
-	CU_ASSERT_EQUAL(dataplane_child_resequence(bed.b.dp, 2, 64, 1), ERR_NOT_FOUND);
-	CU_ASSERT_EQUAL(dataplane_child_resequence(bed.b.dp, 1, 0, 1), ERR_INVAL);
-	CU_ASSERT_EQUAL(dataplane_child_resequence(bed.b.dp, 1, RESEQUENCE_MAX + 1, 1), ERR_INVAL);
-	CU_ASSERT_EQUAL(dataplane_child_resequence(bed.b.dp, 1, 64, NS_PER_S + 1), ERR_INVAL);
+	CU_ASSERT_EQUAL(dataplane_child_resequence(bed.b.dp, 2, 64, 1, false), ERR_NOT_FOUND);
+	CU_ASSERT_EQUAL(dataplane_child_resequence(bed.b.dp, 1, 0, 1, false), ERR_OK);
+	CU_ASSERT_EQUAL(dataplane_child_resequence(bed.b.dp, 1, RESEQUENCE_MAX + 1, 1, false),
+			ERR_INVAL);
+	CU_ASSERT_EQUAL(dataplane_child_resequence(bed.b.dp, 1, 64, NS_PER_S + 1, false),
+			ERR_INVAL);
 	for (uint64_t n = 1; n <= 3; n++) {
 		alloc_fail_nth(n);
-		CU_ASSERT_EQUAL(dataplane_child_resequence(bed.b.dp, 1, 64, 1), ERR_NOMEM);
+		CU_ASSERT_EQUAL(dataplane_child_resequence(bed.b.dp, 1, 64, 1, false), ERR_NOMEM);
 		alloc_fail_nth(0);
 	}
 	CU_ASSERT_EQUAL(bed.b.dp->workers[0]->num_orders, 0);
-	CU_ASSERT_EQUAL(dataplane_child_resequence(bed.b.dp, 1, RESEQUENCE_MAX, NS_PER_S), ERR_OK);
+	CU_ASSERT_EQUAL(dataplane_child_resequence(bed.b.dp, 1, RESEQUENCE_MAX, NS_PER_S, false),
+			ERR_OK);
 	dataplane_child_remove(bed.b.dp, 1, CHILD_IN);
-	CU_ASSERT_EQUAL(dataplane_child_resequence(bed.b.dp, 1, 64, 1), ERR_NOT_FOUND);
+	CU_ASSERT_EQUAL(dataplane_child_resequence(bed.b.dp, 1, 64, 1, false), ERR_NOT_FOUND);
 	CU_ASSERT_EQUAL(bed.b.dp->workers[0]->num_orders, 0);
 	bed_fini(&bed);
 }
@@ -527,7 +615,8 @@ static void begin_flight(struct bed *bed, bool in_turn, uint64_t one, uint64_t t
 	}
 	if (in_turn)
 		CU_ASSERT_EQUAL_FATAL(
-			dataplane_child_resequence(bed->b.dp, 1, 1024, 80 * NS_PER_MS), ERR_OK);
+			dataplane_child_resequence(bed->b.dp, 1, 1024, 80 * NS_PER_MS, false),
+			ERR_OK);
 }
 
 /* M7: sprayed over 5 and 60 ms: in order but for the very first, which come before the longer path
@@ -622,7 +711,7 @@ static void test_sas_go_under_traffic(void)
 		uint32_t num = 0;
 
 		bed_pair(&bed, id, wide);
-		CU_ASSERT_EQUAL(dataplane_child_resequence(bed.b.dp, id, 256, 5 * NS_PER_MS),
+		CU_ASSERT_EQUAL(dataplane_child_resequence(bed.b.dp, id, 256, 5 * NS_PER_MS, false),
 				ERR_OK);
 		for (uint32_t i = 0; i < 40; i++)
 			bed_send(&bed.a, inner, bed_udp4(inner, true, 1, 2, i, 40));
@@ -657,6 +746,9 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_M7_spray_in_order),
 	TAP_TEST(test_M7_spray_with_losses),
 	TAP_TEST(test_M3_handover_in_order),
+	TAP_TEST(test_M3_turns),
+	TAP_TEST(test_M4_turn_after_silence),
+	TAP_TEST(test_M3_turns_end),
 	TAP_TEST(test_sas_go_under_traffic),
 };
 

@@ -115,7 +115,8 @@ static void add_sas(struct target *t)
 		p.mif = i & 1; /* every other one has control messages */
 		must(dataplane_child_add(t->dp, &p) == ERR_OK);
 		if (i == 1)
-			must(dataplane_child_resequence(t->dp, i, 8, 3 * NS_PER_MS) == ERR_OK);
+			must(dataplane_child_resequence(t->dp, i, 8, 3 * NS_PER_MS, i % 2) ==
+			     ERR_OK);
 		t->spi[i] = p.spi_in;
 		must(t->aead->key_new(&t->key[i], p.alg, key_material, aead_alg_key_len(p.alg),
 				      key_material) == ERR_OK);

@@ -15,7 +15,8 @@ CLONE_NEWNET = 0x40000000
 RTM_NEWLINK, RTM_NEWADDR, RTM_DELADDR = 16, 20, 21
 NLM_REQUEST, NLM_ACK, NLM_REPLACE, NLM_CREATE = 1, 4, 0x100, 0x400
 IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS = 1, 2, 8
-NODAD = 2
+NODAD, TENTATIVE = 2, 0x40
+RTMGRP_IPV6_IFADDR = 0x100
 IFF_UP = 1
 
 
@@ -68,18 +69,34 @@ class Netlink:
             raise OSError(-error, f"{self.host.name}: {os.strerror(-error)}")
         return done
 
-    def _address(self, kind, flags, device, address):
+    def _address(self, kind, flags, device, address, dad=False):
         text, bits = address.split("/")
         version = socket.AF_INET6 if ":" in text else socket.AF_INET
         raw = socket.inet_pton(version, text)
         body = struct.pack("=BBBBI", version, int(bits), 0, 0, self.index(device)) + \
             attribute(IFA_LOCAL, raw) + attribute(IFA_ADDRESS, raw)
-        if version == socket.AF_INET6:
+        if version == socket.AF_INET6 and not dad:
             body += attribute(IFA_FLAGS, struct.pack("=I", NODAD))
         return self._ask(kind, flags, body)
 
     def add(self, device, address):
         return self._address(RTM_NEWADDR, NLM_CREATE | NLM_REPLACE, device, address)
+
+    def add_slowly(self, device, address):
+        """One of IPv6 that the kernel looks for on the link first; returns when it could be used, as
+        the kernel tells everybody."""
+        watch = socket_in(self.host, socket.AF_NETLINK, socket.SOCK_RAW, 0)
+        watch.settimeout(10)
+        watch.bind((0, RTMGRP_IPV6_IFADDR))
+        self._address(RTM_NEWADDR, NLM_CREATE | NLM_REPLACE, device, address, dad=True)
+        raw = socket.inet_pton(socket.AF_INET6, address.split("/")[0])
+        while True:
+            data = watch.recv(8192)
+            now = time.time_ns()
+            kind, flags = struct.unpack_from("=H", data, 4)[0], data[18]
+            if kind == RTM_NEWADDR and raw in data and not flags & TENTATIVE:
+                watch.close()
+                return now
 
     def delete(self, device, address):
         return self._address(RTM_DELADDR, 0, device, address)

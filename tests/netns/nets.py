@@ -200,7 +200,7 @@ class Pair(Two):
 class Stream:
     """A numbered UDP stream from one side's inner address, or that of `ends`, to the other's."""
 
-    def __init__(self, pair, source, rate=1000, size=333, port=9000, version=4, ends=None):
+    def __init__(self, pair, source, rate=1000, size=333, port=9000, version=4, ends=None, tos=0):
         self.size = size
         ends = ends or INNER
         index = 0 if version == 4 else 1
@@ -212,7 +212,7 @@ class Stream:
             f"stream-receive-{tag}",
             *stream.command("receive", addresses[1], port, self.arrivals_path))
         self.sender_host = pair.host(source)
-        self.command = stream.command("send", *addresses, port, rate, size)
+        self.command = stream.command("send", *addresses, port, rate, size, 0, tos)
         self.tag = tag
         self.sender = None
 

@@ -120,10 +120,11 @@ class Path:
         return [self.scene.netlink(side).delete(self.device, address)
                 for address in self.addresses(side)][-1]
 
-    def gain(self, side="left"):
-        """They come; returns when they could be used. Not behind a translator, where that wants a
-        route as well."""
-        return [self.scene.netlink(side).add(self.device, address)
+    def gain(self, side="left", dad=False):
+        """They come; returns when they could be used. dad: those of IPv6 are looked for on the link
+        before. Not behind a translator, where that wants a route as well."""
+        netlink = self.scene.netlink(side)
+        return [(netlink.add_slowly if dad and ":" in address else netlink.add)(self.device, address)
                 for address in self.addresses(side)][-1]
 
     def join(self, side="left"):
@@ -155,7 +156,8 @@ class Paths(Two):
                           for n in range(1, count + 1)]
             first = self.paths[0]
             self.outers = {"left": (first.left4, first.right4),
-                           "right": (first.right4, PATHS4[0][0])}
+                           "right": (first.right4, PATHS4[0][0])} if 4 in versions else \
+                {"left": PATHS6[0], "right": PATHS6[0][::-1]}
             self.give_inner()
             if captures:
                 self._capture()

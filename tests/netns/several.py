@@ -6,7 +6,7 @@ import time
 
 from lab import wait_for
 from nets import NETWORK, Side, Stream, other, story
-from paths import PATHS4, Download, Paths
+from paths import PATHS4, PATHS6, Download, Paths
 from scenarios import agree, both_up
 
 RATE = 1000
@@ -14,16 +14,18 @@ SETTLE = 1.0
 ALIVE = ("ACTIVE", "STANDBY")
 
 
-def sections(count, priorities=()):
+def sections(count, priorities=(), version=4):
     """The connection's keys for so many paths."""
-    return {f"path{n}": {"local_addr": PATHS4[n - 1][0], "remote_addr": PATHS4[n - 1][1],
+    ends = PATHS4 if version == 4 else PATHS6
+    return {f"path{n}": {"local_addr": ends[n - 1][0], "remote_addr": ends[n - 1][1],
                          "priority": priorities[n - 1] if priorities else 0}
             for n in range(1, count + 1)}
 
 
-def sides(policy, count=2, priorities=()):
+def sides(policy, count=2, priorities=(), version=4):
     """The left one decides about paths, and the right one sends by the same policy."""
-    decides = Side(connection={"path_policy": policy, "paths": sections(count, priorities)})
+    decides = Side(connection={"path_policy": policy,
+                               "paths": sections(count, priorities, version)})
     return decides, Side()
 
 

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A stream of numbered UDP datagrams, and the count of what became of them.
 
-usage: stream.py send SOURCE TARGET PORT RATE SIZE [COUNT]
-                                         (until SIGTERM or so many; prints the number sent)
+usage: stream.py send SOURCE TARGET PORT RATE SIZE [COUNT [TOS]]
+                                         (until SIGTERM or so many, of 0 all; prints the number sent)
        stream.py receive ADDRESS PORT [FILE]
                                          (until SIGTERM; prints JSON; FILE: what came, one by one)
 
@@ -59,14 +59,16 @@ class Stop:
         signal.signal(signal.SIGTERM, handler)
 
 
-def send(source, target, port, rate, size, count):
-    """pause_ms: the longest in which this program itself sent nothing."""
+def send(source, target, port, rate, size, count, tos):
+    """pause_ms: the longest in which this program itself sent nothing. tos: of IPv4."""
     sock = socket.socket(family(target), socket.SOCK_DGRAM)
+    if tos:
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, tos)
     sock.bind((source, 0))
     padding = b"\x5a" * (size - HEAD.size)
     sent, refused, pause, begin = 0, 0, 0, time.monotonic()
     last = time.time_ns()
-    while not Stop.asked and (count is None or sent < count):
+    while not Stop.asked and (not count or sent < count):
         now = time.time_ns()
         try:
             sock.sendto(HEAD.pack(sent, now) + padding, (target, port))
@@ -157,6 +159,6 @@ if __name__ == "__main__":
     print("ready", flush=True)
     if sys.argv[1] == "send":
         send(sys.argv[2], sys.argv[3], int(sys.argv[4]), float(sys.argv[5]), int(sys.argv[6]),
-             int(sys.argv[7]) if len(sys.argv) > 7 else None)
+             *(int(sys.argv[at]) if len(sys.argv) > at else 0 for at in (7, 8)))
     else:
         receive(sys.argv[2], int(sys.argv[3]), sys.argv[4] if len(sys.argv) > 4 else None)
