@@ -196,17 +196,27 @@ class Download:
     """A TCP connection from one side's inner address to the other's, which sends: by hash. ends:
     other addresses, of who fetches and who serves; wrapper: words in front of both programs."""
 
-    def __init__(self, scene, to="left", port=9100, rate=None, ends=None, wrapper=()):
+    def __init__(self, scene, to="left", port=9100, rate=0, ends=None, wrapper=(), control=""):
+        self.progress_path = scene.host(to).path(f"progress-{port}")
         here, there = ends or (INNER[to][0], INNER[other(to)][0])
         program = os.path.join(os.path.dirname(stream.__file__), "download.py")
         python = [*wrapper, "/usr/bin/python3", "-B", program]
         # MPTCP's further paths go to other addresses.
         at = "0.0.0.0" if wrapper else there
-        self.server = scene.host(other(to)).spawn(f"serve-{port}", *python, "serve", at, port,
-                                                  *([rate] if rate else []))
+        self.server = scene.host(other(to)).spawn(f"serve-{port}", *python, "serve", at, port, rate,
+                                                  control)
         wait_until_ready(self.server)
-        self.client = scene.host(to).spawn(f"fetch-{port}", *python, "fetch", here, there, port)
+        self.client = scene.host(to).spawn(f"fetch-{port}", *python, "fetch", here, there, port,
+                                             self.progress_path)
         wait_until_ready(self.client)
+
+    def progress(self):
+        """(bytes, the longest stall in milliseconds) a moment ago."""
+        if not os.path.exists(self.progress_path):
+            return 0, 0.0
+        with open(self.progress_path, encoding="ascii") as file:
+            words = file.read().split()
+        return (int(words[0]), float(words[1])) if len(words) == 2 else (0, 0.0)
 
     def stop(self, seconds=60):
         """Ends it; returns {sent, received, seconds, stall_ms, stall_at} if every byte is right."""

@@ -2,11 +2,14 @@
 """Soft handovers between two paths of different length under load, and what is missing after them: to
 the packet, with what the kernels dropped beside it."""
 
+import os
+import subprocess
 import time
 
 from capture import PROTECTED, Capture
 from nets import Stream, story
 from paths import Download, Paths
+from peers import Latchkey
 from scenarios import both_up
 from several import all_alive, by_number, sides, unchanged
 
@@ -122,7 +125,18 @@ def soft(first, second, number=NUMBER, every=0.1, rate=2_000_000):
         return found
 
 
+def shown():
+    """tests/demo --handover, in a hurry and without a terminal."""
+    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "demo_handover.py")
+    done = subprocess.run(["/usr/bin/python3", "-B", program, Latchkey.build, "2"],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    last = " ".join(done.stdout.split("\n\n")[-1].split())
+    story(last)
+    assert done.returncode == 0 and "every byte right" in last, done.stdout
+
+
 TESTS = [
     ("several paths: soft handovers, 5 and 20 ms", lambda: complete(soft(5, 20))),
     ("several paths: soft handovers, 20 and 20 ms", lambda: complete(soft(20, 20))),
+    ("several paths: the demonstration", shown),
 ]
