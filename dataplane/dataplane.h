@@ -586,7 +586,8 @@ struct dp_event {
 	uint16_t path_id;
 	uint32_t pathset;
 	bool usable;
-	uint64_t top; /* PROBE: highest sequence number that came by the SA */
+	uint64_t top;                      /* PROBE: highest sequence number that came by the SA */
+	uint64_t came_packets, came_bytes; /* PROBE: by its path until then, itself too */
 	uint32_t group;
 	uint64_t owner;
 	uint64_t child;

@@ -14,6 +14,8 @@ static bool has_room(const struct events *q)
 
 void in_probe(struct worker *w, struct packet *p, const struct sa_conf *c)
 {
+	const struct path_counters came =
+		p->path ? path_count_sum(p->path, w->num_workers) : (struct path_counters){0};
 	struct dp_event ev = {
 		.kind = DP_EVENT_PROBE,
 		.port = p->port,
@@ -21,6 +23,8 @@ void in_probe(struct worker *w, struct packet *p, const struct sa_conf *c)
 		.path = p->from,
 		.path_id = p->path ? p->path->id : 0,
 		.top = p->sa->replay->top,
+		.came_packets = came.rx_packets,
+		.came_bytes = came.rx_bytes,
 		.bytes = bytes_of(p->data, p->len),
 		.time_ns = w->now_ns,
 	};

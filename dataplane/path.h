@@ -147,7 +147,8 @@ MUST_USE enum err path_set_move(struct path_set *s, struct rcu_queue *q, uint16_
 /* path_set_find - the path with this id, as it is now; NULL: there is none. Control thread. */
 struct path *path_set_find(const struct path_set *s, uint16_t id) NONNULL(1);
 
-/* path_count_sum - over the workers, slightly behind. Control thread. */
+/* path_count_sum - over the workers, slightly behind but for what the caller counts itself. Control
+ * thread, and any worker that the path is in a table of. */
 struct path_counters path_count_sum(const struct path *p, uint32_t num_workers) NONNULL(1);
 
 /* path_table_of - the paths of a set. Worker; valid until its next quiescent state. */

@@ -17,14 +17,14 @@
  * round trip is known. */
 #define PATIENCE_MIN_NS (10 * NS_PER_MS)
 #define PATIENCE_NEW_NS (200 * NS_PER_MS)
-/* LEAST_NS - for how long the least round trip is the least. */
-#define LEAST_NS (10 * NS_PER_S)
-/* QUEUE_NS - round trips of which the least is so much longer than the least of all (or by a
- * quarter of it) saw a queue that stands, and not only bursts. LOST - of that which was sent so
- * much must be missing to be called lost: a worker's batch may leave between the count and the
- * probe. */
-#define LOST(sent) ((sent) / 16)
-#define QUEUE_NS   (5 * NS_PER_MS)
+/* LEAST_NS - for how long the least round trip is the least: a transfer may keep a queue standing
+ * all the while. */
+#define LEAST_NS (30 * NS_PER_S)
+/* QUEUE_NS - a queue that stands for so long (or for a 32nd of the round trip) is one. LOST -
+ * of that which was sent so much must be missing to be called lost: some packets of a batch may
+ * leave between the count and the probe. */
+#define LOST(sent) ((sent) / 16 + 8)
+#define QUEUE_NS   NS_PER_MS
 /* SPAN_NS - what arrived is measured over so long at least. */
 #define SPAN_NS (100 * NS_PER_MS)
 
@@ -84,8 +84,11 @@ static uint64_t patience(const struct probed *d)
 	uint64_t varied = d->rtt_ns + 4 * d->rtt_var_ns;
 	uint64_t half_more = d->rtt_ns + d->rtt_ns / 2;
 
-	/* Never beyond half as much again: the time in which a black hole is found counts. */
-	return (varied < half_more ? varied : half_more) + PATIENCE_MIN_NS;
+	uint64_t wait = varied < half_more ? varied : half_more;
+
+	/* Never beyond half as much again: the time in which a black hole is found counts. But what
+	 * the latest answer took the next one may take, too: it is a queue that grows. */
+	return (wait > d->latest_ns ? wait : d->latest_ns) + PATIENCE_MIN_NS;
 }
 
 /* quick - between probes of a path that is watched closely: three of them, of which none is
@@ -225,6 +228,7 @@ static void note_rtt(struct probed *d, uint64_t rtt, uint64_t now_ns)
 {
 	uint64_t differ = rtt > d->rtt_ns ? rtt - d->rtt_ns : d->rtt_ns - rtt;
 
+	d->latest_ns = rtt;
 	if (!d->rtt_ns) {
 		d->rtt_ns = rtt ? rtt : 1;
 		d->rtt_var_ns = rtt / 2;
@@ -240,54 +244,85 @@ static void note_rtt(struct probed *d, uint64_t rtt, uint64_t now_ns)
 	d->least_ns = rtt < d->least_ns ? rtt : d->least_ns;
 }
 
-/* queues - a round trip that is much longer than it may be. */
-static bool queues(const struct probed *d, uint64_t rtt)
+/* queue - how much longer a round trip is than the least one. */
+static uint64_t queue(const struct probed *d, uint64_t rtt)
 {
 	uint64_t least = d->least_was_ns < d->least_ns ? d->least_was_ns : d->least_ns;
-	uint64_t more = least / 4 > QUEUE_NS ? least / 4 : QUEUE_NS;
 
-	return rtt > least + more;
+	return rtt > least ? rtt - least : 0;
 }
 
-/* measure - how much arrived of what was sent between two probes: a path that loses or queues takes
- * just that, another one at least that, and is tried with a little more while it is nearly full. */
-static void measure(struct probed *d, const struct probe *b, uint64_t rtt, uint64_t rx_packets)
+/* queues - what the least of some round trips says: a queue stands, for it is no burst that all of
+ * them met. */
+static bool queues(const struct probed *d)
+{
+	uint64_t part = d->rtt_ns / 32;
+
+	return d->measure.queue_ns > (part > QUEUE_NS ? part : QUEUE_NS);
+}
+
+static uint64_t per_second(uint64_t bytes, uint64_t ns)
+{
+	return (uint64_t)((double)bytes * (double)NS_PER_S / (double)(ns ? ns : 1));
+}
+
+/* pace - how much is sent now, which the peer confirms a round trip later. */
+static void pace(struct probe_measure *m, uint64_t tx_bytes, uint64_t now_ns)
+{
+	if (m->paced_ns && now_ns - m->paced_ns < SPAN_NS)
+		return;
+	if (m->paced_ns)
+		m->pace = per_second(tx_bytes - m->paced, now_ns - m->paced_ns);
+	m->paced_ns = now_ns;
+	m->paced = tx_bytes;
+}
+
+/* judge_rate - a path that lost or queues takes what came through, `seen`, and no more. Another one
+ * takes at least that, and once its limit was found more is tried while it is nearly full. */
+static void judge_rate(struct probe_measure *m, uint64_t seen, bool limited)
+{
+	if (limited) {
+		m->rate = m->full ? (m->rate + seen) / 2 : seen;
+		m->full = true;
+	} else if (seen > m->rate) {
+		m->rate = seen;
+	} else if (m->full && seen > m->rate / 4 * 3) {
+		m->rate += m->rate / 32;
+	}
+}
+
+/* measure - how much arrived between two probes: these were so far apart at the other end, too, but
+ * for what the round trip changed meanwhile. With a queue that is the time it took what arrived to
+ * pass the narrowest place; without one a shorter time at the other end is chance. */
+static void measure(struct probed *d, const struct probe *b, uint64_t rtt,
+		    const struct path_traffic *theirs)
 {
 	struct probe_measure *m = &d->measure;
-	const struct probe_measure now = {.at_ns = b->sent_ns,
-					  .tx_packets = b->tx_packets,
-					  .tx_bytes = b->tx_bytes,
-					  .rx_packets = rx_packets,
-					  .least_ns = UINT64_MAX,
-					  .rate = m->rate};
-	uint64_t sent = now.tx_packets - m->tx_packets, came = rx_packets - m->rx_packets;
+	const struct probe_span from = m->from, to = {.sent_ns = b->sent_ns,
+						      .came_ns = b->sent_ns + rtt,
+						      .tx_packets = b->tx_packets,
+						      .rx_packets = theirs->rx_packets,
+						      .rx_bytes = theirs->rx_bytes,
+						      .least_ns = UINT64_MAX};
+	uint64_t took = to.sent_ns - from.sent_ns, sent = to.tx_packets - from.tx_packets;
+	uint64_t came = to.rx_packets - from.rx_packets;
 
-	if (!m->at_ns || b->sent_ns < m->at_ns || rx_packets < m->rx_packets) {
-		if (!m->at_ns || b->sent_ns >= m->at_ns)
-			*m = now;
+	if (from.sent_ns && to.sent_ns < from.sent_ns)
+		return; /* a later one was answered before */
+	if (!from.sent_ns || to.rx_packets < from.rx_packets || to.came_ns <= from.came_ns) {
+		m->from = to;
 		return;
 	}
-	m->least_ns = rtt < m->least_ns ? rtt : m->least_ns;
-	if (b->sent_ns - m->at_ns < SPAN_NS)
+	m->from.least_ns = rtt < from.least_ns ? rtt : from.least_ns;
+	if (took < SPAN_NS)
 		return;
-	came = came < sent ? came : sent;
-	if (sent) {
-		double part = (double)came / (double)sent;
-		double s = (double)(b->sent_ns - m->at_ns) / (double)NS_PER_S;
-		uint64_t rate = (uint64_t)((double)(now.tx_bytes - m->tx_bytes) * part / s);
-
-		if (sent - came > LOST(sent) || queues(d, m->least_ns))
-			m->rate = rate;
-		else if (rate > m->rate)
-			m->rate = rate;
-		else if (rate > m->rate / 4 * 3)
-			m->rate += m->rate / 12;
-	}
-	m->at_ns = now.at_ns;
-	m->tx_packets = now.tx_packets;
-	m->tx_bytes = now.tx_bytes;
-	m->rx_packets = now.rx_packets;
-	m->least_ns = UINT64_MAX;
+	m->queue_ns = queue(d, m->from.least_ns);
+	if (queues(d) || to.came_ns - from.came_ns > took)
+		took = to.came_ns - from.came_ns;
+	if (sent)
+		judge_rate(m, per_second(to.rx_bytes - from.rx_bytes, took),
+			   queues(d) || (sent > came && sent - came > LOST(sent)));
+	m->from = to;
 }
 
 /* misses_since - of probes that were sent after number n. */
@@ -318,14 +353,14 @@ static bool find_probe(const struct probed *d, const uint8_t *challenge, uint64_
 }
 
 static bool take_answer(struct prober *p, struct probed *d, const struct path_message *m,
-			uint64_t now_ns)
+			uint64_t at_ns, uint64_t now_ns)
 {
 	uint64_t n;
 
 	if (!find_probe(d, m->challenge, &n))
 		return false;
 	struct probe *b = &d->flight[n % PROBER_FLIGHT];
-	uint64_t took = now_ns - b->sent_ns, held = m->held_us * NS_PER_US;
+	uint64_t took = at_ns > b->sent_ns ? at_ns - b->sent_ns : 0, held = m->held_us * NS_PER_US;
 	uint64_t rtt = held < took ? took - held : took;
 
 	b->answered = true;
@@ -337,7 +372,7 @@ static bool take_answer(struct prober *p, struct probed *d, const struct path_me
 	if (d->in_a_row < UINT8_MAX)
 		d->in_a_row++;
 	note_rtt(d, rtt, now_ns);
-	measure(d, b, rtt, m->traffic.rx_packets);
+	measure(d, b, rtt, &m->traffic);
 	if (!d->usable && d->misses == 0 && d->in_a_row >= (d->failed ? PROBER_BACK : 1))
 		set_usable(p, d, true, now_ns);
 	else if (!d->usable && d->next_ns > now_ns + quick(d))
@@ -345,20 +380,23 @@ static bool take_answer(struct prober *p, struct probed *d, const struct path_me
 	return true;
 }
 
+/* answer - what is said to have come is what had when the probe did. */
 static void answer(struct prober *p, struct probed *d, const struct path_message *probe,
-		   uint64_t held_ns)
+		   const struct prober_arrival *came, uint64_t now_ns)
 {
+	uint64_t held_us = now_ns > came->at_ns ? (now_ns - came->at_ns) / NS_PER_US : 0;
 	struct path_message m = {
 		.type = PATH_ANSWER,
 		.path = d->id,
 		.flags = d->busy ? PATH_MESSAGE_ACTIVE : 0,
-		.held_us = held_ns / NS_PER_US < UINT32_MAX ? (uint32_t)(held_ns / NS_PER_US)
-							    : UINT32_MAX,
+		.held_us = held_us < UINT32_MAX ? (uint32_t)held_us : UINT32_MAX,
 		.sent_us = probe->sent_us,
 	};
 
 	memcpy(m.challenge, probe->challenge, PATH_CHALLENGE_LEN);
 	p->io->traffic(p->io->ctx, d->id, &m.traffic);
+	m.traffic.rx_packets = came->rx_packets;
+	m.traffic.rx_bytes = came->rx_bytes;
 	d->messages++;
 	p->io->send(p->io->ctx, d->id, &m);
 }
@@ -373,8 +411,8 @@ static void ask_soon(struct probed *d, uint64_t now_ns)
 	d->next_ns = at < d->next_ns ? at : d->next_ns;
 }
 
-bool prober_take(struct prober *p, uint16_t path, const struct path_message *m, uint64_t at_ns,
-		 uint64_t now_ns)
+bool prober_take(struct prober *p, uint16_t path, const struct path_message *m,
+		 const struct prober_arrival *came, uint64_t now_ns)
 {
 	struct probed *d = find(p, path);
 
@@ -382,8 +420,8 @@ bool prober_take(struct prober *p, uint16_t path, const struct path_message *m, 
 		return false;
 	d->peer_flags = m->flags;
 	if (m->type == PATH_ANSWER)
-		return take_answer(p, d, m, now_ns);
-	answer(p, d, m, now_ns > at_ns ? now_ns - at_ns : 0);
+		return take_answer(p, d, m, came->at_ns, now_ns);
+	answer(p, d, m, came, now_ns);
 	if (d->learned && d->credit < PROBER_UNASKED)
 		d->credit++;
 	if (!d->usable)
@@ -449,9 +487,8 @@ static void probe(struct prober *p, struct probed *d, uint64_t now_ns)
 	if (rng_fill(p->io->rng, m.challenge, PATH_CHALLENGE_LEN))
 		return; /* the next one may have more luck */
 	p->io->traffic(p->io->ctx, d->id, &m.traffic);
-	*b = (struct probe){.sent_ns = now_ns,
-			    .tx_packets = m.traffic.tx_packets,
-			    .tx_bytes = m.traffic.tx_bytes};
+	pace(&d->measure, m.traffic.tx_bytes, now_ns);
+	*b = (struct probe){.sent_ns = now_ns, .tx_packets = m.traffic.tx_packets};
 	memcpy(b->challenge, m.challenge, PATH_CHALLENGE_LEN);
 	d->num++;
 	d->messages++;
@@ -512,6 +549,15 @@ uint64_t prober_turn(struct prober *p, uint64_t now_ns)
 	return due;
 }
 
+/* rate_of - what a path takes, of which no limit is known: a quarter more than is sent by it. What
+ * its answers say lags behind that by its round trip, and paths are compared. */
+static uint64_t rate_of(const struct probe_measure *m)
+{
+	const uint64_t more = m->pace + m->pace / 4;
+
+	return m->full || m->rate > more ? m->rate : more;
+}
+
 enum err prober_get(const struct prober *p, struct prober_info *out, uint16_t path)
 {
 	for (uint32_t i = 0; path && i < PROBER_PATHS; i++) {
@@ -527,7 +573,9 @@ enum err prober_get(const struct prober *p, struct prober_info *out, uint16_t pa
 			.loss_permille = (uint32_t)((uint64_t)d->loss * 1000 / LOSS_ONE),
 			.rtt_ns = d->rtt_ns,
 			.rtt_var_ns = d->rtt_var_ns,
-			.rate = d->measure.rate,
+			.rate = rate_of(&d->measure),
+			.queue_ns = d->measure.queue_ns,
+			.full = d->measure.full,
 		};
 		return ERR_OK;
 	}

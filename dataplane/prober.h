@@ -56,22 +56,37 @@ struct prober_io {
 	void (*watch)(void *ctx, uint16_t path);
 };
 
+/* struct prober_arrival - of a message: when it came, and what had come by its path until then,
+ * itself too; 0: not known. */
+struct prober_arrival {
+	uint64_t at_ns;
+	uint64_t rx_packets, rx_bytes;
+};
+
 /* struct probe - one that was sent. */
 struct probe {
 	uint8_t challenge[PATH_CHALLENGE_LEN];
 	uint64_t sent_ns;
-	uint64_t tx_packets, tx_bytes; /* of the path, when it was sent */
+	uint64_t tx_packets; /* of the path, when it was sent */
 	bool answered, missed;
 	bool excused; /* nobody was here to see the answer in time */
 };
 
+/* struct probe_span - what the peer said in an answer, which the next measure begins with. */
+struct probe_span {
+	uint64_t sent_ns, came_ns; /* its probe; came: and half a round trip, which cancels out */
+	uint64_t tx_packets;       /* sent by then */
+	uint64_t rx_packets, rx_bytes; /* of these, arrived */
+	uint64_t least_ns;             /* round trip since then */
+};
+
 /* struct probe_measure - how much a path takes, see prober_info. */
 struct probe_measure {
-	uint64_t at_ns;                /* when what follows was so; 0: nothing yet */
-	uint64_t tx_packets, tx_bytes; /* sent */
-	uint64_t rx_packets;           /* and arrived */
-	uint64_t least_ns;             /* round trip since then */
-	uint64_t rate;
+	struct probe_span from;   /* sent_ns 0: nothing yet */
+	uint64_t paced_ns, paced; /* bytes that were sent, and when */
+	uint64_t pace;            /* bytes a second that are sent, by the latest probes */
+	uint64_t rate, queue_ns;
+	bool full;
 };
 
 /* struct probed - a path, as its prober knows it. */
@@ -95,6 +110,7 @@ struct probed {
 	uint64_t messages;    /* probes and answers sent by it */
 	uint64_t answered_ns; /* when an answer came last; 0: none did */
 	uint64_t rtt_ns, rtt_var_ns;     /* RFC 6298 2; 0: not known */
+	uint64_t latest_ns;              /* round trip: the latest */
 	uint64_t least_ns, least_was_ns; /* round trip: the least of this while, of the last one */
 	uint64_t least_at_ns;            /* when this while began */
 	struct probe_measure measure;
@@ -116,7 +132,9 @@ struct prober_info {
 	uint64_t answered_ns;        /* when an answer came last; 0: none did */
 	uint32_t loss_permille;      /* of the latest probes */
 	uint64_t rtt_ns, rtt_var_ns; /* 0: not known */
-	uint64_t rate;               /* bytes a second that it was seen to take; 0: not known */
+	uint64_t rate;               /* bytes a second that it takes; 0: not known */
+	uint64_t queue_ns;           /* what stands before it makes a packet wait for so long */
+	bool full;                   /* it was seen to take no more than that: else more may fit */
 };
 
 /* prober_init - without paths; io outlives it. It needs no end. */
@@ -138,10 +156,9 @@ void prober_trust(struct prober *p, uint16_t path, uint64_t rtt_ns, uint64_t now
 void prober_remove(struct prober *p, uint16_t path) NONNULL(1);
 
 /* prober_take - a message came by this path, which is the one that it names (others are not looked
- * at): a probe is answered, at_ns being when it arrived, an answer is judged. False: it proves
- * nothing. */
-bool prober_take(struct prober *p, uint16_t path, const struct path_message *m, uint64_t at_ns,
-		 uint64_t now_ns) NONNULL(1, 3);
+ * at): a probe is answered, an answer is judged. False: it proves nothing. */
+bool prober_take(struct prober *p, uint16_t path, const struct path_message *m,
+		 const struct prober_arrival *came, uint64_t now_ns) NONNULL(1, 3, 4);
 
 /* prober_busy - a packet left by a path that was watched. */
 void prober_busy(struct prober *p, uint16_t path, uint64_t now_ns) NONNULL(1);

@@ -4,9 +4,13 @@
 #include "base/alloc.h"
 #include "dataplane/workers.h"
 
-/* WEIGH_NS - weights follow what was measured so often at most, by WEIGH_STEPS of the best path. */
+/* WEIGH_NS - weights follow what was measured so often at most, in WEIGH_STEPS of the whole. */
 #define WEIGH_NS    (100 * NS_PER_MS)
-#define WEIGH_STEPS 200
+#define WEIGH_STEPS 1000
+/* LEVEL_NS - a path whose queue is longer than the others' is given so much less that it would be
+ * level in this time; no more than LEVEL_MOST of what it takes. */
+#define LEVEL_NS   (250 * NS_PER_MS)
+#define LEVEL_MOST 0.25
 /* PROVEN_NS - for so long an address that answered is one that a peer may come back to. */
 #define PROVEN_NS (60 * NS_PER_S)
 
@@ -151,30 +155,64 @@ static void io_watch(void *ctx, uint16_t path)
 /* ---- turns ------------------------------------------------------------------------------------
  */
 
+/* struct measured - what is known of the active paths, in the table's order. */
+struct measured {
+	struct prober_info info[PATHS_MAX];
+	uint64_t rate;     /* of all */
+	uint64_t queue_ns; /* on the average of what they take */
+};
+
+/* look - false: of no path a limit is known, or of one nothing: the weights do as they are. */
+static bool look(struct measured *m, struct probing *pr, const struct path_table *t)
+{
+	double sum = 0;
+	bool full = false;
+
+	m->rate = 0;
+	for (uint32_t i = 0; i < t->num_active; i++) {
+		struct prober_info *info = &m->info[i];
+
+		if (prober_get(&pr->prober, info, t->path[i].id) || !info->rate)
+			return false;
+		m->rate += info->rate;
+		sum += (double)info->rate * (double)info->queue_ns;
+		full |= info->full;
+	}
+	m->queue_ns = full ? (uint64_t)(sum / (double)m->rate) : 0;
+	return full;
+}
+
+/* weight_of - by its rate, and less or more by the queue that stands before it, so that all are
+ * equally long and overflow together: a path that is given as much as it takes keeps its queue. */
+static uint64_t weight_of(const struct measured *m, const struct prober_info *info)
+{
+	double more = ((double)m->queue_ns - (double)info->queue_ns) / (double)LEVEL_NS;
+
+	more = more > LEVEL_MOST ? LEVEL_MOST : more < -LEVEL_MOST ? -LEVEL_MOST : more;
+	double weight = (double)info->rate * (1 + more) * WEIGH_STEPS / (double)m->rate;
+
+	return weight >= 1 ? (uint64_t)weight : 1;
+}
+
 /* weigh - spray by what was measured, once it is known of all paths that are used. */
 static void weigh(struct probing *pr, uint64_t now_ns)
 {
 	const struct path_table *t = pr->set->table;
-	uint64_t rate[PATHS_MAX], best = 0;
+	uint64_t weight[PATHS_MAX];
+	struct measured m;
 	bool differ = false;
 
-	if (t->schedule != SCHEDULE_SPRAY || now_ns - pr->weighed_ns < WEIGH_NS)
+	if (t->schedule != SCHEDULE_SPRAY || t->num_active < 2 ||
+	    now_ns - pr->weighed_ns < WEIGH_NS)
 		return;
 	pr->weighed_ns = now_ns;
+	if (!look(&m, pr, t))
+		return;
 	for (uint32_t i = 0; i < t->num_active; i++) {
-		struct prober_info info;
-
-		if (prober_get(&pr->prober, &info, t->path[i].id) || !info.rate)
-			return;
-		rate[i] = info.rate;
-		best = rate[i] > best ? rate[i] : best;
+		weight[i] = weight_of(&m, &m.info[i]);
+		differ |= weight[i] != t->path[i].weight;
 	}
-	for (uint32_t i = 0; i < t->num_active; i++) {
-		rate[i] = rate[i] * WEIGH_STEPS / best;
-		rate[i] += rate[i] == 0;
-		differ |= rate[i] != t->path[i].weight;
-	}
-	if (differ && path_set_weigh(pr->set, &pr->dp->retired, rate))
+	if (differ && path_set_weigh(pr->set, &pr->dp->retired, weight))
 		return; /* the old weights do for another tenth of a second */
 }
 
@@ -416,6 +454,8 @@ static uint16_t from_elsewhere(struct probing *pr, const struct path_message *m,
 
 void probing_message(struct probing *pr, const struct dp_event *ev, uint64_t now_ns)
 {
+	const struct prober_arrival came = {
+		.at_ns = ev->time_ns, .rx_packets = ev->came_packets, .rx_bytes = ev->came_bytes};
 	struct path_message m;
 	uint16_t path = ev->path_id;
 
@@ -430,7 +470,7 @@ void probing_message(struct probing *pr, const struct dp_event *ev, uint64_t now
 	if (path == 0)
 		path = from_elsewhere(pr, &m, ev, now_ns);
 	m.path |= path & PATH_ELSEWHERE;
-	if (!path || !prober_take(&pr->prober, path, &m, ev->time_ns, now_ns))
+	if (!path || !prober_take(&pr->prober, path, &m, &came, now_ns))
 		return;
 	if (path & PATH_ELSEWHERE && m.type == PATH_ANSWER) {
 		const struct path *there = path_set_find(pr->set, path);

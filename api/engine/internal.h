@@ -104,7 +104,7 @@ struct peer_rec {
 	enum path_encap encap;
 	bool several;                /* its paths are agreed on one by one, and probed (paths.c) */
 	enum path_schedule schedule; /* by which it is sent to, and sends */
-	bool steered; /* rules name paths for some of them (path_rules.c) */
+	bool steered;                /* rules name paths for some of them (path_rules.c) */
 	/* path_events.c: what observers were told of its paths, and for whom */
 	struct list_node changed; /* engine's changed, while `telling` */
 	bool telling;

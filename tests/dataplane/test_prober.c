@@ -176,6 +176,16 @@ static void pay(struct host *h)
 	}
 }
 
+/* take - a message has just come. */
+static bool take(struct host *h, uint16_t path, const struct path_message *m)
+{
+	const struct path_traffic *t = &h->traffic[path <= PATHS ? path : 0];
+	const struct prober_arrival came = {
+		.at_ns = world.now_ns, .rx_packets = t->rx_packets, .rx_bytes = t->rx_bytes};
+
+	return prober_take(&h->prober, path, m, &came, world.now_ns);
+}
+
 static void arrive(uint32_t i)
 {
 	struct flying f = world.flying[i];
@@ -186,7 +196,7 @@ static void arrive(uint32_t i)
 	h->traffic[f.path].rx_bytes += f.payload ? PAYLOAD : MESSAGE;
 	if (f.payload)
 		return;
-	prober_take(&h->prober, f.path, &f.m, world.now_ns, world.now_ns);
+	take(h, f.path, &f.m);
 	turn(h);
 }
 
@@ -269,7 +279,7 @@ static void test_learned_is_given_three(void)
 	turn(h);
 	run_for(600 * NS_PER_S);
 	CU_ASSERT_EQUAL(h->probes[1], PROBER_UNASKED);
-	CU_ASSERT_TRUE(prober_take(&h->prober, 1, &m, world.now_ns, world.now_ns));
+	CU_ASSERT_TRUE(take(h, 1, &m));
 	turn(h);
 	run_for(600 * NS_PER_S);
 	CU_ASSERT_EQUAL(h->probes[1], PROBER_UNASKED + 1);
@@ -428,21 +438,21 @@ static void test_what_proves_nothing(void)
 	m = world.flying[0].m;
 	m.type = PATH_ANSWER;
 	/* By the other path; saying that it is the other; changed; and then as it is, twice. */
-	CU_ASSERT_FALSE(prober_take(&h->prober, 2, &m, world.now_ns, world.now_ns));
+	CU_ASSERT_FALSE(take(h, 2, &m));
 	m.path = 2;
-	CU_ASSERT_FALSE(prober_take(&h->prober, 2, &m, world.now_ns, world.now_ns));
-	CU_ASSERT_FALSE(prober_take(&h->prober, 1, &m, world.now_ns, world.now_ns));
+	CU_ASSERT_FALSE(take(h, 2, &m));
+	CU_ASSERT_FALSE(take(h, 1, &m));
 	m.path = 1;
 	m.challenge[15] ^= 1;
-	CU_ASSERT_FALSE(prober_take(&h->prober, 1, &m, world.now_ns, world.now_ns));
+	CU_ASSERT_FALSE(take(h, 1, &m));
 	m.challenge[15] ^= 1;
 	CU_ASSERT_FALSE(h->usable[1] || h->usable[2]);
-	CU_ASSERT_TRUE(prober_take(&h->prober, 1, &m, world.now_ns, world.now_ns));
-	CU_ASSERT_FALSE(prober_take(&h->prober, 1, &m, world.now_ns, world.now_ns));
+	CU_ASSERT_TRUE(take(h, 1, &m));
+	CU_ASSERT_FALSE(take(h, 1, &m));
 	CU_ASSERT_TRUE(h->usable[1]);
 	CU_ASSERT_FALSE(h->usable[2]);
 	m.path = 9;
-	CU_ASSERT_FALSE(prober_take(&h->prober, 9, &m, world.now_ns, world.now_ns));
+	CU_ASSERT_FALSE(take(h, 9, &m));
 }
 
 /* Paths of a peer to whom nothing is sent cost a probe each in half a minute. */
@@ -498,6 +508,87 @@ static void test_measures(void)
 	run_for(5 * NS_PER_S);
 	CU_ASSERT_EQUAL(prober_get(&h->prober, &info, 1), ERR_OK);
 	CU_ASSERT_TRUE(info.rate > 1125000 && info.rate < 1375000);
+}
+
+/* M7: while a queue grows less arrives than is sent, and nothing is missing yet: what arrives is
+ * how much the path takes. */
+static void test_M7_a_queue_that_grows(void)
+{
+	struct host *h = &world.host[0];
+	struct prober_info info;
+
+	set_up(13, 5 * NS_PER_MS);
+	add(1);
+	add(2);
+	world.wire[0][1].rate = 1250000;
+	world.wire[0][1].queue_ns = 10 * NS_PER_S;
+	h->every_ns = 720 * NS_PER_US; /* a ninth more */
+	run_for(3 * NS_PER_S);
+	CU_ASSERT_EQUAL(prober_get(&h->prober, &info, 1), ERR_OK);
+	CU_ASSERT_TRUE(info.full);
+	CU_ASSERT_TRUE(info.queue_ns > 100 * NS_PER_MS);
+	CU_ASSERT_TRUE(info.rate > 1225000 && info.rate < 1275000);
+}
+
+/* A queue that grows as fast as time goes by is no black hole: answers come, each later than the
+ * one before. */
+static void test_M6_a_queue_is_no_hole(void)
+{
+	struct host *h = &world.host[0];
+
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		set_up(seed, 5 * NS_PER_MS);
+		add(1);
+		add(2);
+		world.wire[0][1].rate = 500000;
+		world.wire[0][1].queue_ns = NS_PER_S;
+		h->every_ns = 4 * NS_PER_MS;
+		run_for(3 * NS_PER_S + draw(100) * NS_PER_MS);
+		h->every_ns = NS_PER_MS; /* twice as much as it takes */
+		run_for(NS_PER_S / 2);
+		CU_ASSERT_EQUAL(h->failures[1], 0);
+	}
+}
+
+/* M7: what no limit is known of takes more than is sent by it, which is known before the answers
+ * are there. */
+static void test_M7_no_limit_yet(void)
+{
+	struct host *h = &world.host[0];
+	struct prober_info info;
+
+	set_up(14, 200 * NS_PER_MS);
+	add(1);
+	add(2);
+	h->every_ns = NS_PER_MS;
+	run_for(5 * NS_PER_S);
+	CU_ASSERT_EQUAL(prober_get(&h->prober, &info, 1), ERR_OK);
+	CU_ASSERT_FALSE(info.full);
+	CU_ASSERT_TRUE(info.rate > 1200000 && info.rate < 1300000);
+	h->every_ns = NS_PER_MS / 2;
+	run_for(399 * NS_PER_MS);
+	CU_ASSERT_EQUAL(prober_get(&h->prober, &info, 1), ERR_OK);
+	CU_ASSERT_FALSE(info.full);
+	CU_ASSERT_TRUE(info.rate > 2300000);
+}
+
+/* An answer says what had come when its probe did, whatever came since. */
+static void test_answer_counts_its_arrival(void)
+{
+	const struct path_message m = {.type = PATH_PROBE, .path = 1};
+	struct host *h = &world.host[0];
+
+	set_up(15, 10 * NS_PER_MS);
+	CU_ASSERT_EQUAL(prober_add(&h->prober, 1, false, true, world.now_ns), ERR_OK);
+	h->traffic[1].rx_packets = 5;
+	h->traffic[1].rx_bytes = 500;
+	const struct prober_arrival came = {world.now_ns, 3, 300};
+
+	CU_ASSERT_TRUE(prober_take(&h->prober, 1, &m, &came, world.now_ns + NS_PER_MS));
+	CU_ASSERT_EQUAL_FATAL(world.num, 1);
+	CU_ASSERT_EQUAL(world.flying[0].m.traffic.rx_packets, 3);
+	CU_ASSERT_EQUAL(world.flying[0].m.traffic.rx_bytes, 300);
+	CU_ASSERT_EQUAL(world.flying[0].m.held_us, 1000);
 }
 
 /* A path that is alone is not given up, whatever it loses; once there is another one it is. */
@@ -576,6 +667,10 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_idle_budget),
 	TAP_TEST(test_away),
 	TAP_TEST(test_measures),
+	TAP_TEST(test_M7_a_queue_that_grows),
+	TAP_TEST(test_M6_a_queue_is_no_hole),
+	TAP_TEST(test_M7_no_limit_yet),
+	TAP_TEST(test_answer_counts_its_arrival),
 	TAP_TEST(test_last_is_kept),
 	TAP_TEST(test_M4_trusted),
 };

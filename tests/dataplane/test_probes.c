@@ -74,6 +74,8 @@ static void probe_is(struct side *s, uint16_t id, const struct path_addr *from, 
 	CU_ASSERT_EQUAL(ev.path_id, id);
 	CU_ASSERT_EQUAL(ev.port, s->outer);
 	CU_ASSERT_EQUAL(ev.time_ns, NS_PER_S);
+	CU_ASSERT_EQUAL(ev.came_packets, id != 0); /* the first one by its path */
+	CU_ASSERT(id ? ev.came_bytes > len : ev.came_bytes == 0);
 	CU_ASSERT_EQUAL(memcmp(&ev.path, from, sizeof(*from)), 0);
 	CU_ASSERT_EQUAL_FATAL(ev.bytes.len, len);
 	CU_ASSERT_EQUAL(memcmp(ev.bytes.p, text, len), 0);

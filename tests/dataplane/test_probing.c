@@ -41,6 +41,7 @@ static struct {
 	uint32_t num;
 	struct told told[2][PATHS + 1]; /* A's, B's */
 	uint32_t a_sends, b_sends;      /* payload a step */
+	uint32_t queue_steps;           /* that packets of A wait at most */
 	uint32_t tag;
 	uint64_t sent, received;            /* from A to B */
 	uint64_t to_nat[PATHS + 1], astray; /* datagrams of B to the NAT's port, to its old one */
@@ -73,6 +74,7 @@ static void set_up(bool pair)
 	bed_init(&w.bed, &(struct bed_options){.open_wire = true, .num_packets = 1024});
 	if (pair)
 		bed_pair(&w.bed, 1, tweak);
+	w.queue_steps = QUEUE_STEPS;
 	for (uint16_t k = 1; k <= PATHS; k++)
 		w.wire[k].delay_ms = 5;
 }
@@ -125,7 +127,7 @@ static void launch(struct side *s, const uint8_t *bytes, size_t len, const struc
 	}
 	if (wire->black)
 		return;
-	if (is_a && wire->per_step && wire->waiting >= QUEUE_STEPS * wire->per_step)
+	if (is_a && wire->per_step && wire->waiting >= w.queue_steps * wire->per_step)
 		return;
 	if (is_a && wire->per_step)
 		late_ns = wire->waiting++ / wire->per_step * STEP_NS;
@@ -432,6 +434,32 @@ static void test_M7_weights_follow(void)
 	bed_fini(&w.bed);
 }
 
+/* M7: where all paths have more than they take the queues before them become level, so that none
+ * overflows before the others do. */
+static void test_M7_queues_level(void)
+{
+	struct side *a;
+
+	set_up(true);
+	a = &w.bed.a;
+	both(1, 0, true);
+	both(2, 0, false);
+	CU_ASSERT_EQUAL(dataplane_path_schedule(a->dp, a->pathset, SCHEDULE_SPRAY), ERR_OK);
+	CU_ASSERT_EQUAL(dataplane_child_window(w.bed.b.dp, 1, 4096), ERR_OK);
+	w.queue_steps = 200;
+	w.wire[1].per_step = w.wire[2].per_step = 4;
+	w.a_sends = 8; /* messages come on top of that */
+	run_ms(500);
+	w.wire[1].waiting += 12 * 4;
+	run_ms(1500);
+	int32_t more = (int32_t)w.wire[1].waiting - (int32_t)w.wire[2].waiting;
+
+	CU_ASSERT_TRUE(more > -4 * 4 && more < 4 * 4);
+	CU_ASSERT_TRUE(w.wire[1].waiting + w.wire[2].waiting > 12 * 4);
+	CU_ASSERT_EQUAL(w.told[0][1].lost + w.told[0][2].lost, 0);
+	bed_fini(&w.bed);
+}
+
 /* What is no message is counted, and harms nobody. */
 static void test_no_message(void)
 {
@@ -455,7 +483,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_M1_asked_first),      TAP_TEST(test_M6_hole_under_payload),
 	TAP_TEST(test_M12_another_mapping), TAP_TEST(test_S57_told_address),
 	TAP_TEST(test_pairs_come_and_go),   TAP_TEST(test_M7_weights_follow),
-	TAP_TEST(test_no_message),          TAP_TEST(test_M4_lately),
+	TAP_TEST(test_M7_queues_level),     TAP_TEST(test_no_message),
+	TAP_TEST(test_M4_lately),
 };
 
 TAP_MAIN("dataplane/probing", tests)
