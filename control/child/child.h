@@ -43,6 +43,7 @@ struct ike_child {
 	char proposal[SA_TEXT_MAX];
 	struct ts *ts; /* local ones, then remote ones */
 	uint32_t num_local, num_remote;
+	struct ip_addr seen_local, seen_remote; /* transport mode: as in struct child_work */
 	uint64_t replaces, replaced_by;
 	struct child_wish *wish; /* what it was made for, if that was something in particular */
 	uint64_t asked; /* request that it was made for, or the first of its like; 0 = none */

@@ -123,6 +123,39 @@ static bool as_seen_here(const struct ike_sa *sa, struct child_work *w, struct t
 	return true;
 }
 
+/* like_of - the pair whose selectors the new one has: it is re-keyed, or a sibling. NULL: none. */
+static const struct ike_child *like_of(const struct ike_sa *sa, const struct child_work *w)
+{
+	const uint64_t like = w->replaces ? w->replaces : w->like;
+
+	return like ? child_find(sa->e, like) : NULL;
+}
+
+/* is_named - of one host the peer's selectors, and ours as the peer sees them (unset: as we do). */
+static bool is_named(const struct ts_list *l, const struct ip_addr *seen, const struct ts *ours)
+{
+	struct ip_addr host;
+
+	return one_host(&host, l) && ip_addr_equal(&host, seen->family ? seen : &ours->lo);
+}
+
+/* as_before - the same for a pair like `old`, which is between two hosts whatever addresses the
+ * IKE SA has by now (docs/multiple-interfaces.md 10). False if it is for others. */
+static bool as_before(const struct ike_child *old, struct child_work *w, struct ts_list *local,
+		      struct ts_list *remote)
+{
+	const struct ts *l = &old->ts[0], *r = &old->ts[old->num_local];
+
+	w->seen_local = w->seen_remote = (struct ip_addr){.family = IP_NONE};
+	if (!is_named(local, &old->seen_local, l) || !is_named(remote, &old->seen_remote, r))
+		return false;
+	if (old->seen_local.family)
+		translate(local, &w->seen_local, &l->lo);
+	if (old->seen_remote.family)
+		translate(remote, &w->seen_remote, &r->lo);
+	return true;
+}
+
 /* ---- initiator ------------------------------------------------------------------------------- */
 
 /* offer_transport - between the two ends of the IKE SA, if the selectors have them. */
@@ -218,8 +251,7 @@ static enum err not_for_flow(struct step *s, const struct child_work *w)
 enum err traffic_offer(struct step *s, struct child_work *w, const struct flow *flow)
 {
 	struct ike_sa *sa = s->sa;
-	const uint64_t like = w->replaces ? w->replaces : w->like;
-	const struct ike_child *old = like ? child_find(sa->e, like) : NULL;
+	const struct ike_child *old = like_of(sa, w);
 
 	if (old) {
 		selectors_of(&w->local, &w->remote, old);
@@ -315,6 +347,15 @@ static enum err take_lent(struct step *s, struct child_work *w, const struct ts_
 	return ERR_OK;
 }
 
+/* as_offered - the response's selectors in transport mode with our view of addresses. */
+static bool as_offered(const struct ike_sa *sa, struct child_work *w, struct ts_list *tsi,
+		       struct ts_list *tsr)
+{
+	const struct ike_child *old = like_of(sa, w);
+
+	return old ? as_before(old, w, tsi, tsr) : as_seen_here(sa, w, tsi, tsr);
+}
+
 enum err traffic_take(struct step *s, struct child_work *w)
 {
 	struct ts_list tsi, tsr;
@@ -324,7 +365,7 @@ enum err traffic_take(struct step *s, struct child_work *w)
 		e = take_mode(s, w);
 	if (e)
 		return e;
-	if (w->transport && !as_seen_here(s->sa, w, &tsi, &tsr))
+	if (w->transport && !as_offered(s->sa, w, &tsi, &tsr))
 		return outside(s, w);
 	if (!ts_list_within(tsi.ts, tsi.num, w->local.ts, w->local.num) ||
 	    !ts_list_within(tsr.ts, tsr.num, w->remote.ts, w->remote.num))
@@ -410,6 +451,22 @@ static bool choose_conf(struct ike_sa *sa, struct child_work *w, enum conf_mode 
 	return narrow(sa, w, best, tsi, tsr) > 0;
 }
 
+/* choose_like - what `old` has, if the selectors are of the same two hosts. */
+static bool choose_like(const struct ike_child *old, struct child_work *w,
+			const struct ts_list *tsi, const struct ts_list *tsr)
+{
+	struct ts_list remote = *tsi, local = *tsr, had_local, had_remote;
+	bool cut;
+
+	if (!old || old->mode != SA_TRANSPORT || !as_before(old, w, &local, &remote))
+		return false;
+	selectors_of(&had_local, &had_remote, old);
+	return !ts_list_narrow(&w->remote, &cut, remote.ts, remote.num, had_remote.ts,
+			       had_remote.num, IKE_MAX_TS) &&
+	       !ts_list_narrow(&w->local, &cut, local.ts, local.num, had_local.ts, had_local.num,
+			       IKE_MAX_TS);
+}
+
 /* choose_transport - if the selectors are of the two ends, as we see them, and a child allows it.
  */
 static bool choose_transport(struct ike_sa *sa, struct child_work *w, const struct ts_list *tsi,
@@ -417,6 +474,8 @@ static bool choose_transport(struct ike_sa *sa, struct child_work *w, const stru
 {
 	struct ts_list remote = *tsi, local = *tsr;
 
+	if (choose_like(like_of(sa, w), w, tsi, tsr))
+		return true;
 	if (!as_seen_here(sa, w, &local, &remote) || !is_host(&local.ts[0], &sa->path.local.addr) ||
 	    !is_host(&remote.ts[0], &sa->path.remote.addr))
 		return false;

@@ -372,6 +372,8 @@ static enum err make_child(struct step *s, struct child_work *w)
 		return ERR_NOMEM;
 	c->num_local = w->local.num;
 	c->num_remote = w->remote.num;
+	c->seen_local = w->seen_local;
+	c->seen_remote = w->seen_remote;
 	c->spi_in = w->spi_in;
 	c->spi_out = (uint32_t)w->chosen.spi;
 	c->chosen = w->chosen;

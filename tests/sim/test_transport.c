@@ -214,6 +214,70 @@ static void test_behind_a_nat(void)
 	sim_free(s);
 }
 
+static void check_plain(struct sim *s)
+{
+	CU_ASSERT_TRUE(modes_are(s, SA_TRANSPORT));
+	for (unsigned side = A; side <= B; side++) {
+		CU_ASSERT_TRUE(
+			ts_is(&newest(s, side)->local, side ? "192.0.2.2/32" : "192.0.2.1/32"));
+		CU_ASSERT_TRUE(
+			ts_is(&newest(s, side)->remote, side ? "192.0.2.1/32" : "192.0.2.2/32"));
+		CU_ASSERT_EQUAL(newest(s, side)->seen_local.family, IP_NONE);
+		CU_ASSERT_EQUAL(newest(s, side)->seen_remote.family, IP_NONE);
+	}
+}
+
+/* go - A leaves its first address: to another path of both, or by MOBIKE. */
+static void go(struct sim *s, bool several)
+{
+	const struct ike_select sel = {.conn = "net"};
+	const struct ike_path_op op = {.act = IKE_PATH_HARD,
+				       .addr = {.local.addr = sim_addr(A, 1),
+						.remote.addr = sim_addr(B, 1),
+						.encap = ENCAP_UDP},
+				       .policy = IKE_PATHS_AS_BEFORE};
+	const struct ip_addr from = sim_addr(A, 1);
+	uint32_t num = 0;
+
+	sim_have(s, B, 3, 0);
+	sim_have(s, A, several ? 3 : 2, several ? 0 : 1);
+	s->nat = 0; /* it stood before the first address alone */
+	if (several)
+		CU_ASSERT_EQUAL(ike_path(s->n[A].e, &num, NULL, &sel, &op, 1, s->now_ns), ERR_OK);
+	sim_settle(s, A);
+	for (int i = 0; i < 4; i++) {
+		sim_run(s, s->now_ns + NS_PER_S);
+		sim_probe(s);
+	}
+	CU_ASSERT_TRUE(ip_addr_equal(&s->n[A].peers[0].path.local.addr, &from));
+}
+
+/* What re-keys a pair is between the same two hosts, whatever path IKE goes by at that time; each
+ * side knows them by the addresses that it knew before. */
+static void test_M9_rekeyed_elsewhere(void)
+{
+	static const struct {
+		uint16_t nat;
+		bool several;
+		void (*check)(struct sim *s);
+	} cases[] = {{0, true, check_plain}, {10000, true, check_nat}, {0, false, check_plain}};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct sim *s = bring_up("mode = transport", "mode = transport", cases[i].nat);
+
+		go(s, cases[i].several);
+		for (unsigned side = A; side <= B; side++) {
+			CU_ASSERT_EQUAL(sim_rekey(s, side, "tun"), ERR_OK);
+			sim_run(s, s->now_ns + 10 * NS_PER_S);
+			CU_ASSERT_EQUAL(s->n[A].rekeyed_child, side + 1);
+			cases[i].check(s);
+		}
+		CU_ASSERT_TRUE(sim_up(s));
+		CU_ASSERT_EQUAL(sim_num_pairs(s, A), 1);
+		sim_free(s);
+	}
+}
+
 /* Without a child for it the selectors are those that were sent. */
 static void test_tunnel_behind_a_nat(void)
 {
@@ -364,6 +428,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_clipped),
 	TAP_TEST(test_for_others),
 	TAP_TEST(test_behind_a_nat),
+	TAP_TEST(test_M9_rekeyed_elsewhere),
 	TAP_TEST(test_tunnel_behind_a_nat),
 	TAP_TEST(test_not_asked_for),
 	TAP_TEST(test_S56_others_addresses),
