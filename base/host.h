@@ -173,7 +173,7 @@ struct host_ops {
 	/* local_in - a local address inside ts (for `src` of routes). NOT_FOUND. */
 	enum err (*local_in)(void *ctx, struct ip_addr *out, const struct ts *ts);
 	/* addrs - up to max addresses that others may reach the host at: of any interface but our
-	 * own device, of more than link scope, ready for use. */
+	 * own device that is up, of more than link scope, ready for use. */
 	enum err (*addrs)(void *ctx, struct ip_addr *out, size_t *out_num, size_t max);
 	/* watch_open - a non-blocking descriptor that is readable when addresses, links or routes
 	 * change; the caller owns it. UNSUPPORTED: they are not watched. watch_read - read it

@@ -155,6 +155,9 @@ static void child_add(struct engine *e, const struct ike_child_add *add)
 	htab_insert(&e->children, &c->by_id, bytes_of(&c->id, sizeof(c->id)));
 	paths_child(e, actions_peer(e, c->peer), c->id);
 	path_events_conn(actions_peer(e, c->peer), add->conn);
+	if (add->params.mode == SA_TRANSPORT && add->params.mif)
+		c->held = held_get(e, &add->params.local[0].lo, &add->params.remote[0].lo,
+				   !c->group->vif);
 }
 
 static void child_activate(struct engine *e, uint64_t id)
@@ -165,6 +168,7 @@ static void child_activate(struct engine *e, uint64_t id)
 
 static void child_forget(struct engine *e, struct child_rec *c)
 {
+	held_put(e, c->held);
 	c->group->num_pairs--;
 	htab_remove(&e->children, &c->by_id);
 	mem_free(c);

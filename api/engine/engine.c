@@ -456,6 +456,7 @@ enum err engine_new(struct engine **out, const struct engine_params *params)
 	list_init(&e->vips);
 	list_init(&e->hands);
 	list_init(&e->changed);
+	list_init(&e->held);
 	timers_init(&e->timers, ENGINE_TICK_NS, engine_now(e));
 	policy_init(e);
 	sink_init(e);

@@ -16,6 +16,7 @@
  *   roam.c     the host's addresses change: whom to tell
  *   vif.c      virtual interfaces of connections' own
  *   vif_class.c whose a packet is, by the one of these that it came by
+ *   held.c     addresses of transport mode that the host has lost
  *   routes.c   what leads their traffic to the virtual interface
  *   connect.c  brings connections up, and takes them down
  *   resolver.c names to addresses, in threads of their own
@@ -89,6 +90,7 @@ struct child_rec {
 	uint64_t id;
 	uint64_t peer;
 	struct sa_group *group;
+	struct held *held; /* NULL: its addresses are not kept */
 	enum child_half half;
 };
 
@@ -248,7 +250,8 @@ struct engine {
 	bool told;          /* the log has that already */
 	struct htab groups_by_id, children, peers, peers_by_set;
 	struct latches *latches;
-	struct list_node vifs, groups, shunts, routes, starters, resolving, waiters, vips, hands;
+	struct list_node vifs, groups, shunts, routes, starters, resolving, waiters, vips, hands,
+		held;
 	struct list_node changed; /* peers whose paths are others than was told */
 	uint16_t path_refused;    /* status of an operation of the transaction that is told of */
 
@@ -432,6 +435,20 @@ enum route_what {
 void routes_group(struct engine *e, const struct sa_group *g, enum route_what what) NONNULL(1, 2);
 void routes_again(struct engine *e) NONNULL(1);
 bool routes_need_capture(const struct sa_group *g) NONNULL(1);
+
+/* routes_host - one to this host, whoever sends, whose preferred source is src. */
+void routes_host(struct engine *e, enum route_what what, const struct ip_addr *host,
+		 const struct ip_addr *src) NONNULL(1, 3, 4);
+
+/* held.c: held_get() - a pair in transport mode is between these addresses, and the peer makes them
+ * again whatever path its packets take; routed: what goes to remote is led by us, not by routes of
+ * the operator's. NULL: no memory, which is logged. held_put() - it is gone; NULL is accepted.
+ * held_settle() - the host's addresses may have changed. */
+struct held;
+struct held *held_get(struct engine *e, const struct ip_addr *local, const struct ip_addr *remote,
+		      bool routed) NONNULL(1, 2, 3);
+void held_put(struct engine *e, struct held *h) NONNULL(1);
+void held_settle(struct engine *e) NONNULL(1);
 
 /* connect.c */
 MUST_USE enum err connect_bring_up(struct engine *e, const struct conf_conn *conn,

@@ -87,13 +87,14 @@ struct wanted {
 	uint32_t num;
 };
 
-/* is_protected - what the connection protects is no address to be reached at. */
+/* is_protected - what the connection protects is no address to be reached at; but in transport mode
+ * it is just that. */
 static bool is_protected(const struct conf_conn *conn, const struct ip_addr *a)
 {
 	for (uint32_t i = 0; i < conn->num_children; i++) {
 		const struct conf_child *c = &conn->children[i];
 
-		for (uint32_t j = 0; j < c->num_local_ts; j++)
+		for (uint32_t j = 0; c->mode != CONF_TRANSPORT && j < c->num_local_ts; j++)
 			if (!c->local_ts[j].dynamic && ts_match(&c->local_ts[j].ts, a, 0, 0))
 				return true;
 	}

@@ -10,7 +10,7 @@
 
 /* ADDRS_MAX - addresses of this host that are looked at. OPS_AT_ONCE - operations in one request.
  */
-#define ADDRS_MAX   64
+#define ADDRS_MAX   256
 #define OPS_AT_ONCE 8
 
 /* struct ours - the host's addresses. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * roam.c - the host's addresses and routes change under us: the keying engine is told (RFC 4555),
- * and the routes that the kernel dropped with an address are put back.
+ * the routes that the kernel dropped with an address are put back, and addresses that programs go
+ * on using are held.
  */
 #include <unistd.h>
 
@@ -26,6 +27,7 @@ static void settled(struct timer *t, uint64_t now_ns)
 	struct engine *e = container_of(t, struct engine, roam);
 
 	e->hurries = 0;
+	held_settle(e);
 	settle(e, now_ns);
 }
 
@@ -74,6 +76,7 @@ static void on_change(struct engine *e, struct loop_source *s)
 	}
 	if (!changed)
 		return;
+	held_settle(e); /* at once: programs use what is gone */
 	if (e->hurries < HURRIES && is_adrift(e)) {
 		e->hurries++;
 		settle(e, engine_now(e));

@@ -122,6 +122,14 @@ void routes_group(struct engine *e, const struct sa_group *g, enum route_what wh
 	}
 }
 
+void routes_host(struct engine *e, enum route_what what, const struct ip_addr *host,
+		 const struct ip_addr *src)
+{
+	const struct ip_prefix dst = {.addr = *host, .len = (uint8_t)(ip_addr_len(host) * 8)};
+
+	route_do(e, what, &dst, src);
+}
+
 void routes_again(struct engine *e)
 {
 	list_for_each (n, &e->groups) {

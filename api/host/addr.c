@@ -2,6 +2,7 @@
 #include "api/host/linux.h"
 
 #include <errno.h>
+#include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 
@@ -155,12 +156,36 @@ enum err host_local_in(void *ctx, struct ip_addr *out, const struct ts *ts)
 	return ERR_OK;
 }
 
+/* DOWN_MAX - interfaces that are looked for: the addresses of further ones that are down count. */
+#define DOWN_MAX 128
+
 /* struct addr_list - what addrs() gives. */
 struct addr_list {
 	struct ip_addr *out;
 	size_t num, max;
-	uint32_t own; /* index of our device: what is on it is reached through us only */
+	uint32_t own;            /* index of our device: what is on it is reached through us only */
+	uint32_t down[DOWN_MAX]; /* indices of interfaces that are down */
+	size_t num_down;
 };
+
+/* down_cb - IPv4 addresses stay on an interface that is down, where nobody reaches the host. */
+static int down_cb(const struct nlmsghdr *head, void *data)
+{
+	struct addr_list *l = data;
+	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(head);
+
+	if (!(ifi->ifi_flags & IFF_UP) && l->num_down < DOWN_MAX)
+		l->down[l->num_down++] = (uint32_t)ifi->ifi_index;
+	return MNL_CB_OK;
+}
+
+static bool is_down(const struct addr_list *l, uint32_t ifindex)
+{
+	for (size_t i = 0; i < l->num_down; i++)
+		if (l->down[i] == ifindex)
+			return true;
+	return false;
+}
 
 static bool listed(const struct addr_list *l, const struct ip_addr *a)
 {
@@ -181,7 +206,8 @@ static int list_cb(const struct nlmsghdr *head, void *data)
 		return MNL_CB_ERROR;
 	if (!attrs.local)
 		attrs.local = attrs.address;
-	if (!attrs.local || ifa->ifa_index == l->own || ifa->ifa_scope != RT_SCOPE_UNIVERSE ||
+	if (!attrs.local || ifa->ifa_index == l->own || is_down(l, ifa->ifa_index) ||
+	    ifa->ifa_scope != RT_SCOPE_UNIVERSE ||
 	    attrs.flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED | IFA_F_DEPRECATED) ||
 	    netlink_get_addr(&addr, attrs.local, ifa->ifa_family) || l->num == l->max ||
 	    listed(l, &addr))
@@ -199,6 +225,10 @@ enum err host_addrs(void *ctx, struct ip_addr *out, size_t *out_num, size_t max)
 
 	if (h->device[0] && host_ifindex(&list.own, h->device))
 		list.own = 0;
+	(void)netlink_begin(&m, RTM_GETLINK, NLM_F_DUMP, sizeof(struct ifinfomsg));
+	err = netlink_talk(h, &m, down_cb, &list);
+	if (err)
+		return err;
 	(void)netlink_begin(&m, RTM_GETADDR, NLM_F_DUMP, sizeof(struct ifaddrmsg));
 	err = netlink_talk(h, &m, list_cb, &list);
 	if (!err)

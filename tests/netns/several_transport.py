@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Several paths in transport mode: the selectors are the two addresses of the first path, whatever path
+a packet takes. Programs go on using them when the host itself has lost its own."""
+
+import time
+
+from lab import wait_for
+from nets import Side, Stream, other, story
+from paths import PATHS4, PATHS6, Download, Paths
+from scenarios import agree, both_down, both_up
+from several import RATE, SETTLE, all_alive, results_of, sections, states, unchanged
+
+PATHS = {4: PATHS4, 6: PATHS6}
+
+
+def sides(version, policy, priorities=(), nat=(), named=True):
+    """Between the two addresses of the first path; the left host decides. named: about paths that its
+    configuration names, else its selectors are named."""
+    paths = sections(2, priorities, version)
+    for n in nat:
+        paths[f"path{n}"]["local_addr"] = f"172.16.{n}.2"
+    left, right = PATHS[version][0]
+    common = {"child": {"mode": "transport"}}
+    dynamic = {"local_ts": "dynamic", "remote_ts": "dynamic"}
+    decides = {"path_policy": policy, "remote_addrs": right, **({"paths": paths} if named else {})}
+    return (Side(connection=decides, **common,
+                 **(dynamic if named else {"local_ts": left, "remote_ts": right})),
+            Side(connection={"remote_addrs": left}, **common, **dynamic))
+
+
+class Hosts(Paths):
+    """Two hosts and two paths, and the traffic between the addresses that programs know."""
+
+    def __init__(self, name, version=4, policy="failover", priorities=(0, 1), nat=(),
+                 orders="delay 5ms", named=True):
+        self.version = version
+        super().__init__(f"transport-{name}-{version}",
+                         *sides(version, policy, priorities, nat, named), orders=orders, nat=nat)
+        left, right = PATHS[version][0]
+        self.ends = {"left": self.path(1).left4 if 1 in nat else left, "right": right}
+        self.before = {}
+
+    def give_inner(self):
+        """There are none in transport mode."""
+
+    def begin(self):
+        both_up(self)
+        all_alive(self, 2)
+        for peer in self.peers.values():
+            assert {child["mode"] for child in peer.children()} == {"TRANSPORT"}
+        self.before = {side: peer.ike_spis() for side, peer in self.peers.items()}
+
+    def streams(self, sources=("left", "right")):
+        ends = {side: (address, address) for side, address in self.ends.items()}
+        return {side: Stream(self, side, rate=RATE, port=9000 + i, version=self.version,
+                             ends=ends).start() for i, side in enumerate(sources)}
+
+    def download(self, to="left", port=9100):
+        return Download(self, to, port, rate=2_000_000, ends=(self.ends[to], self.ends[other(to)]))
+
+    def is_at(self, device):
+        """The left host has the address of the selectors on this device."""
+        shown = self.left.run("ip", "-o", f"-{self.version}", "address", "show", "dev", device).stdout
+        return f" {self.ends['left']}/" in shown
+
+
+def told(what, download):
+    got = download.stop()
+    story(f"{what}: {got['received']} bytes right, longest stall {got['stall_ms']:.0f} ms")
+
+
+def active(scene, n):
+    for side, peer in scene.peers.items():
+        wait_for(lambda peer=peer: states(peer).get(str(n)) == "ACTIVE", f"{side} to use path {n}")
+
+
+def black_hole(version):
+    def test():
+        with Hosts("hole", version) as scene:
+            scene.begin()
+            running, download = scene.streams(), scene.download()
+            time.sleep(SETTLE)
+            scene.path(1).wire.black_hole()
+            active(scene, 2)
+            time.sleep(SETTLE)
+            scene.path(1).wire.black_hole(False)
+            active(scene, 1)
+            time.sleep(SETTLE)
+            for r in results_of(running, "a black hole").values():
+                assert r["sent"] - r["received"] < RATE, f"it did not go on: {r}"
+            told("a black hole", download)
+            unchanged(scene, scene.before)
+            scene.audit({1: 500, 2: 500})
+    return test
+
+
+def ways(scene):
+    """In which it goes, and comes: with its interface, alone, and an IPv4 address by being on an
+    interface that is down."""
+    path = scene.path(1)
+    yield path.leave, path.join
+    yield path.lose, path.gain
+    if scene.version == 4:
+        yield (lambda: scene.left.run("ip", "link", "set", path.device, "down"),
+               lambda: scene.left.run("ip", "link", "set", path.device, "up"))
+
+
+def address_goes(version):
+    """The host loses the address that the selectors name, and gets it again."""
+    def test():
+        with Hosts("go", version) as scene:
+            scene.begin()
+            running, download = scene.streams(), scene.download()
+            for leave, join in ways(scene):
+                time.sleep(SETTLE)
+                leave()
+                wait_for(lambda: list(states(scene.peers["right"]).values()) == ["ACTIVE"],
+                         "the right host to have one path")
+                assert scene.is_at("latchkey0")
+                time.sleep(SETTLE)
+                join()
+                all_alive(scene, 2)
+                assert not scene.is_at("latchkey0")
+            time.sleep(SETTLE)
+            results_of(running, "an address that goes and comes")
+            told("an address that goes and comes", download)
+            unchanged(scene, scene.before)
+            scene.audit({1: 500, 2: 500})
+    return test
+
+
+def re_keyed(version, nat=()):
+    """While the host has lost the address, each side re-keys the pair: it is between the same two
+    addresses still. The host has another way out, by which nothing leaves in the clear."""
+    def test():
+        with Hosts("rekey-nat" if nat else "rekey", version, nat=nat) as scene:
+            scene.begin()
+            scene.left.run("ip", f"-{version}", "route", "add", "default", "via",
+                           PATHS[version][1][1], "metric", 5000)
+            download = scene.download()
+            scene.path(1).leave()
+            wait_for(lambda: list(states(scene.peers["right"]).values()) == ["ACTIVE"],
+                     "the right host to have one path")
+            for peer in scene.peers.values():
+                before = scene.peers["left"].spis()
+                peer.rekey(child="net")
+                wait_for(lambda before=before: agree(scene) and
+                         not before & scene.peers["left"].spis(), "a re-key")
+                time.sleep(SETTLE)
+            scene.left.ping(scene.ends["right"])  # from wherever the host likes
+            scene.path(1).join()
+            all_alive(scene, 2)
+            told("re-keys without the address", download)
+            for peer in scene.peers.values():
+                assert {child["mode"] for child in peer.children()} == {"TRANSPORT"}
+            scene.peers["left"].down(ike="gw")
+            both_down(scene)
+            assert not scene.is_at("latchkey0")
+            scene.audit({2: 500})
+    return test
+
+
+def spray(version):
+    """One TCP connection by both paths, packet by packet, and then by the one that is left."""
+    def test():
+        with Hosts("spray", version, "spray", (0, 0), orders=["delay 5ms", "delay 20ms"]) as scene:
+            scene.begin()
+            download = scene.download()
+            time.sleep(3)
+            scene.path(1).leave()
+            time.sleep(2)
+            told("spray", download)
+            unchanged(scene, scene.before)
+            scene.audit({1: 500, 2: 1000})
+    return test
+
+
+def duplicate():
+    """Each packet by two paths that lose a fifth each, and none is twice. The paths are those of all
+    addresses, that of the selectors among them."""
+    with Hosts("duplicate", 4, "duplicate", (0, 0), named=False) as scene:
+        scene.begin()
+        for n in (1, 2):
+            scene.path(n).wire.order("loss 20%")
+        running = scene.streams()
+        time.sleep(5)
+        for side, r in results_of(running, "duplicate").items():
+            assert r["sent"] - r["received"] < r["sent"] * 0.08, f"{side}: {r}"
+        scene.audit({1: 1000, 2: 1000})
+
+
+def translator(nat):
+    """One path has a translator: the selectors are not what it writes, and checksums fit them by
+    either path."""
+    def test():
+        with Hosts(f"nat-{nat}", nat=(nat,)) as scene:
+            scene.begin()
+            running, download = scene.streams(["left"]), scene.download()
+            time.sleep(SETTLE)
+            scene.path(nat).rebind()
+            time.sleep(SETTLE)
+            scene.path(1).wire.black_hole()
+            active(scene, 2)
+            time.sleep(SETTLE)
+            for r in results_of(running, "a translator").values():
+                assert r["sent"] - r["received"] < RATE, f"it did not go on: {r}"
+            told("a translator", download)
+            unchanged(scene, scene.before)
+            scene.audit({1: 500, 2: 500})
+    return test
+
+
+TESTS = [
+    ("several paths, transport mode: a black hole, IPv4", black_hole(4)),
+    ("several paths, transport mode: a black hole, IPv6", black_hole(6)),
+    ("several paths, transport mode: the address goes and comes, IPv4", address_goes(4)),
+    ("several paths, transport mode: the address goes and comes, IPv6", address_goes(6)),
+    ("several paths, transport mode: re-keyed without the address, IPv4", re_keyed(4)),
+    ("several paths, transport mode: re-keyed without the address, IPv6", re_keyed(6)),
+    ("several paths, transport mode: re-keyed without an address behind a translator",
+     re_keyed(4, nat=(1,))),
+    ("several paths, transport mode: one connection by two, IPv4", spray(4)),
+    ("several paths, transport mode: one connection by two, IPv6", spray(6)),
+    ("several paths, transport mode: each packet by all", duplicate),
+    ("several paths, transport mode: a translator on path 1", translator(1)),
+    ("several paths, transport mode: a translator on path 2", translator(2)),
+]
