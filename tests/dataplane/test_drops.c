@@ -383,14 +383,7 @@ static void test_congestion(void)
 
 static void transport(struct child_params *p, bool is_a)
 {
-	static struct ts a, b;
-
-	CU_ASSERT_EQUAL(ts_parse(&a, "10.1.0.1"), ERR_OK);
-	CU_ASSERT_EQUAL(ts_parse(&b, "10.2.0.1"), ERR_OK);
-	p->mode = SA_TRANSPORT;
-	p->local = is_a ? &a : &b;
-	p->remote = is_a ? &b : &a;
-	p->num_local = p->num_remote = 1;
+	bed_mode(p, is_a, SA_TRANSPORT);
 }
 
 static void transport6(struct child_params *p, bool is_a)

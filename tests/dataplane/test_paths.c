@@ -52,14 +52,7 @@ static void must_put(const struct bed *bed, const struct side *s, uint16_t k, ui
 
 static void transport(struct child_params *p, bool is_a)
 {
-	static struct ts ts[2];
-
-	CU_ASSERT_EQUAL_FATAL(ts_parse(&ts[0], "10.1.0.1"), ERR_OK);
-	CU_ASSERT_EQUAL_FATAL(ts_parse(&ts[1], "10.2.0.1"), ERR_OK);
-	p->mode = SA_TRANSPORT;
-	p->local = &ts[is_a ? 0 : 1];
-	p->remote = &ts[is_a ? 1 : 0];
-	p->num_local = p->num_remote = 1;
+	bed_mode(p, is_a, SA_TRANSPORT);
 }
 
 /* begin_paths - num paths with these weights at both sides, all usable, and A's schedule. */
@@ -174,7 +167,8 @@ static void test_M6_backup_waits(void)
 	for (int s = SCHEDULE_FLOW; s < SCHEDULE_NUM; s++) {
 		struct bed bed;
 
-		begin_paths(&bed, true, SA_TUNNEL, (enum path_schedule)s, weights, 3);
+		begin_paths(&bed, true, s & 1 ? SA_TRANSPORT : SA_TUNNEL, (enum path_schedule)s,
+			    weights, 3);
 		must_put(&bed, &bed.a, 3, 1, 1, true);
 		for (uint16_t i = 0; i < 32; i++)
 			leaves_by(&bed, i, 100);
@@ -212,15 +206,13 @@ static void test_M7_spray_by_weight(void)
 	}
 }
 
-/* Bytes count: of long and short packets each path gets its weight's share, and never more than a
- * packet beyond it. */
-static void test_M7_spray_by_bytes(void)
+static void spray_by_bytes(enum sa_mode mode)
 {
 	static const uint16_t weights[] = {2, 1};
 	uint64_t all = 0;
 	struct bed bed;
 
-	begin_paths(&bed, true, SA_TUNNEL, SCHEDULE_SPRAY, weights, 2);
+	begin_paths(&bed, true, mode, SCHEDULE_SPRAY, weights, 2);
 	for (uint32_t n = 0; n < 600; n++) {
 		leaves_by(&bed, (uint16_t)n, n % 3 ? 1200 : 10);
 		all = went.bytes[1] + went.bytes[2];
@@ -230,6 +222,14 @@ static void test_M7_spray_by_bytes(void)
 	CU_ASSERT(all > 400 * 1200);
 	counted(&bed, 2);
 	bed_fini(&bed);
+}
+
+/* Bytes count: of long and short packets each path gets its weight's share, and never more than a
+ * packet beyond it. */
+static void test_M7_spray_by_bytes(void)
+{
+	spray_by_bytes(SA_TUNNEL);
+	spray_by_bytes(SA_TRANSPORT);
 }
 
 /* What a path missed while it was not usable, or before it was there, is not made up for. */
@@ -307,16 +307,14 @@ static uint32_t buckets(const struct side *s, uint16_t k)
 	return num;
 }
 
-/* M7, M8: a flow stays on its path, flows are shared out by weight, and when a path goes or comes
- * only those change that must. */
-static void test_M8_flow(void)
+static void flow_stays(enum sa_mode mode)
 {
 	static const uint16_t weights[] = {1, 2, 5};
 	uint16_t before[600], after[600];
 	uint32_t moved = 0;
 	struct bed bed;
 
-	begin_paths(&bed, true, SA_TUNNEL, SCHEDULE_FLOW, weights, 3);
+	begin_paths(&bed, true, mode, SCHEDULE_FLOW, weights, 3);
 	CU_ASSERT(buckets(&bed.a, 1) == 32 && buckets(&bed.a, 2) == 64 &&
 		  buckets(&bed.a, 3) == 160);
 	owners(&bed, before);
@@ -340,6 +338,14 @@ static void test_M8_flow(void)
 	CU_ASSERT(moved > 40 && moved < 120); /* 32 of 256 buckets */
 	counted(&bed, 3);
 	bed_fini(&bed);
+}
+
+/* M7, M8: a flow stays on its path, flows are shared out by weight, and when a path goes or comes
+ * only those change that must. */
+static void test_M8_flow(void)
+{
+	flow_stays(SA_TUNNEL);
+	flow_stays(SA_TRANSPORT);
 }
 
 /* Shares that are no whole numbers: the next above or below, and all buckets are somebody's. */
@@ -447,9 +453,7 @@ static bool lost(struct rng_seeded *rng)
 	return shape_below(rng, 5) == 0;
 }
 
-/* M16: each of two paths loses a fifth by chance: a twenty-fifth is lost to the application, and
- * nothing comes twice. */
-static void test_M16_lossy_paths(void)
+static void fly_in_duplicate(enum sa_mode mode)
 {
 	static const uint16_t weights[] = {1, 1};
 	uint32_t num = 0, last = 0;
@@ -459,7 +463,7 @@ static void test_M16_lossy_paths(void)
 	size_t len;
 
 	rng_seeded_init(&rng, 16);
-	begin_paths(&bed, true, SA_TUNNEL, SCHEDULE_DUPLICATE, weights, 2);
+	begin_paths(&bed, true, mode, SCHEDULE_DUPLICATE, weights, 2);
 	for (uint32_t i = 1; i <= 5000; i++) {
 		bed_send(&bed.a, buf, bed_udp4(buf, true, 7, 9, i, 60));
 		bed_turn_one(&bed, &bed.a);
@@ -480,6 +484,14 @@ static void test_M16_lossy_paths(void)
 	tap_diag("%u of 5000 came", num);
 	CU_ASSERT(num >= 4750 && num < 4900);
 	bed_fini(&bed);
+}
+
+/* M16: each of two paths loses a fifth by chance: a twenty-fifth is lost to the application, and
+ * nothing comes twice. */
+static void test_M16_lossy_paths(void)
+{
+	fly_in_duplicate(SA_TUNNEL);
+	fly_in_duplicate(SA_TRANSPORT);
 }
 
 /* Without a buffer a copy is dropped, and that is counted; the packet itself goes on. */

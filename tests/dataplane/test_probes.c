@@ -13,17 +13,8 @@ static bool mif;
 
 static void tweak(struct child_params *p, bool is_a)
 {
-	static struct ts ts[2];
-
-	CU_ASSERT_EQUAL_FATAL(ts_parse(&ts[0], "10.1.0.1"), ERR_OK);
-	CU_ASSERT_EQUAL_FATAL(ts_parse(&ts[1], "10.2.0.1"), ERR_OK);
 	p->mif = mif;
-	p->mode = mode;
-	if (mode != SA_TRANSPORT)
-		return;
-	p->local = &ts[is_a ? 0 : 1];
-	p->remote = &ts[is_a ? 1 : 0];
-	p->num_local = p->num_remote = 1;
+	bed_mode(p, is_a, mode);
 }
 
 static struct path_addr addr_of(const struct bed *bed, const struct side *s, uint16_t k)

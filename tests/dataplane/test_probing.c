@@ -61,10 +61,22 @@ static struct path_addr addr_of(const struct side *s, uint16_t k)
 	return a;
 }
 
+static enum sa_mode mode;
+
 static void tweak(struct child_params *p, bool is_a)
 {
-	(void)is_a;
 	p->mif = true;
+	bed_mode(p, is_a, mode);
+}
+
+/* in_both - of a test: by pairs in tunnel mode, and in transport mode. */
+static void in_both(void (*body)(void))
+{
+	for (int i = 0; i < 2; i++) {
+		mode = i ? SA_TRANSPORT : SA_TUNNEL;
+		body();
+	}
+	mode = SA_TUNNEL;
 }
 
 /* set_up - a pair, and path 1 which is used. */
@@ -214,8 +226,7 @@ static void run_ms(uint32_t ms)
 	}
 }
 
-/* M1: a path is used when it has answered, at either side, and not before. */
-static void test_M1_asked_first(void)
+static void asked_first(void)
 {
 	struct path_quality q;
 	struct path_info info;
@@ -242,8 +253,13 @@ static void test_M1_asked_first(void)
 	bed_fini(&w.bed);
 }
 
-/* M6: what leaves by a path that has become a black hole goes by the other one soon. */
-static void test_M6_hole_under_payload(void)
+/* M1: a path is used when it has answered, at either side, and not before. */
+static void test_M1_asked_first(void)
+{
+	in_both(asked_first);
+}
+
+static void hole_under_payload(void)
 {
 	set_up(true);
 	both(1, 0, true);
@@ -266,9 +282,13 @@ static void test_M6_hole_under_payload(void)
 	bed_fini(&w.bed);
 }
 
-/* M12: a translator maps a path anew: it is found there, no payload having gone there before it
- * answered; the other side notices nothing. */
-static void test_M12_another_mapping(void)
+/* M6: what leaves by a path that has become a black hole goes by the other one soon. */
+static void test_M6_hole_under_payload(void)
+{
+	in_both(hole_under_payload);
+}
+
+static void another_mapping(void)
 {
 	struct path_info info;
 
@@ -296,6 +316,13 @@ static void test_M12_another_mapping(void)
 	CU_ASSERT_EQUAL(dataplane_path_info(w.bed.b.dp, &info, w.bed.b.pathset, 0x8001),
 			ERR_NOT_FOUND); /* the place where it was asked is free again */
 	bed_fini(&w.bed);
+}
+
+/* M12: a translator maps a path anew: it is found there, no payload having gone there before it
+ * answered; the other side notices nothing. */
+static void test_M12_another_mapping(void)
+{
+	in_both(another_mapping);
 }
 
 /* An address that the peer told is sent three messages, and no payload, as long as it is silent. */
@@ -408,9 +435,7 @@ static void test_pairs_come_and_go(void)
 	bed_fini(&w.bed);
 }
 
-/* M7: packets are sprayed as paths were seen to take them: of 8,000 a second, over paths that take
- * 8,000 and 2,000, hardly any is lost, where a quarter would be by equal parts. */
-static void test_M7_weights_follow(void)
+static void weights_follow(void)
 {
 	struct path_info before, after;
 	struct side *a;
@@ -432,6 +457,13 @@ static void test_M7_weights_follow(void)
 	CU_ASSERT_TRUE(w.sent - w.received - lost < 40000 / 50);
 	CU_ASSERT_TRUE(after.tx_packets - before.tx_packets > 40000 / 20);
 	bed_fini(&w.bed);
+}
+
+/* M7: packets are sprayed as paths were seen to take them: of 8,000 a second, over paths that take
+ * 8,000 and 2,000, hardly any is lost, where a quarter would be by equal parts. */
+static void test_M7_weights_follow(void)
+{
+	in_both(weights_follow);
 }
 
 /* M7: where all paths have more than they take the queues before them become level, so that none

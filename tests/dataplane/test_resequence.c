@@ -44,6 +44,12 @@ static void wide(struct child_params *p, bool is_a)
 	p->esn = false;
 }
 
+static void wide_transport(struct child_params *p, bool is_a)
+{
+	wide(p, is_a);
+	bed_mode(p, is_a, SA_TRANSPORT);
+}
+
 /* begin_order - three paths, and B puts packets in order; num_packets: its pool. */
 static void begin_order(struct bed *bed, uint32_t packets, uint32_t num_packets,
 			void (*tweak)(struct child_params *p, bool is_a))
@@ -599,7 +605,8 @@ static struct outcome fly(struct bed *bed, uint32_t num, void (*meanwhile)(struc
 	return o;
 }
 
-static void begin_flight(struct bed *bed, bool in_turn, uint64_t one, uint64_t two, uint32_t one_of)
+static void begin_flight(struct bed *bed, enum sa_mode mode, bool in_turn, uint64_t one,
+			 uint64_t two, uint32_t one_of)
 {
 	air.num = air.lost = 0;
 	air.delay[1] = one;
@@ -608,7 +615,7 @@ static void begin_flight(struct bed *bed, bool in_turn, uint64_t one, uint64_t t
 	rng_seeded_init(&air.rng, 7);
 	bed_init(bed,
 		 &(struct bed_options){.open_wire = true, .num_packets = 1024, .num_frames = 1024});
-	bed_pair(bed, 1, wide);
+	bed_pair(bed, 1, mode == SA_TRANSPORT ? wide_transport : wide);
 	for (uint16_t k = 1; k <= 2; k++) {
 		add(bed, &bed->a, k);
 		add(bed, &bed->b, k);
@@ -619,15 +626,13 @@ static void begin_flight(struct bed *bed, bool in_turn, uint64_t one, uint64_t t
 			ERR_OK);
 }
 
-/* M7: sprayed over 5 and 60 ms: in order but for the very first, which come before the longer path
- * is known to be one. Without it half of them are not. */
-static void test_M7_spray_in_order(void)
+static void spray_in_order(enum sa_mode mode)
 {
 	for (int in_turn = 0; in_turn < 2; in_turn++) {
 		struct outcome o;
 		struct bed bed;
 
-		begin_flight(&bed, in_turn, 5 * NS_PER_MS, 60 * NS_PER_MS, 0);
+		begin_flight(&bed, mode, in_turn, 5 * NS_PER_MS, 60 * NS_PER_MS, 0);
 		CU_ASSERT_EQUAL(dataplane_path_schedule(bed.a.dp, bed.a.pathset, SCHEDULE_SPRAY),
 				ERR_OK);
 		o = fly(&bed, 4000, NULL);
@@ -640,14 +645,20 @@ static void test_M7_spray_in_order(void)
 	}
 }
 
-/* M7: with losses and copies as well: what was not lost comes, once, and no later than the bound.
- */
-static void test_M7_spray_with_losses(void)
+/* M7: sprayed over 5 and 60 ms: in order but for the very first, which come before the longer path
+ * is known to be one. Without it half of them are not. */
+static void test_M7_spray_in_order(void)
+{
+	spray_in_order(SA_TUNNEL);
+	spray_in_order(SA_TRANSPORT);
+}
+
+static void spray_with_losses(enum sa_mode mode)
 {
 	struct outcome o;
 	struct bed bed;
 
-	begin_flight(&bed, true, 5 * NS_PER_MS, 30 * NS_PER_MS, 50);
+	begin_flight(&bed, mode, true, 5 * NS_PER_MS, 30 * NS_PER_MS, 50);
 	CU_ASSERT_EQUAL(dataplane_path_schedule(bed.a.dp, bed.a.pathset, SCHEDULE_SPRAY), ERR_OK);
 	o = fly(&bed, 4000, NULL);
 	tap_diag("%u came, %u lost, %u behind a later one, at most %llu ms", o.num, air.lost,
@@ -658,6 +669,14 @@ static void test_M7_spray_with_losses(void)
 	CU_ASSERT(o.longest_ns <= (30 + 80 + 2) * NS_PER_MS);
 	CU_ASSERT_EQUAL(bed_drops(&bed.b), bed_dropped(&bed.b, DROP_REPLAY));
 	bed_fini(&bed);
+}
+
+/* M7: with losses and copies as well: what was not lost comes, once, and no later than the bound.
+ */
+static void test_M7_spray_with_losses(void)
+{
+	spray_with_losses(SA_TUNNEL);
+	spray_with_losses(SA_TRANSPORT);
 }
 
 /* change_path - every 100 packets the other path is the one that is used. */
@@ -676,19 +695,25 @@ static void change_path(struct bed *bed, uint32_t i)
 	CU_ASSERT_EQUAL(dataplane_path_put(bed->a.dp, bed->a.pathset, &p), ERR_OK);
 }
 
-/* M3: a soft handover to a shorter path and back, 40 times: none lost, none twice, and none behind
- * a later one. */
-static void test_M3_handover_in_order(void)
+static void hand_over(enum sa_mode mode)
 {
 	struct outcome o;
 	struct bed bed;
 
-	begin_flight(&bed, true, 25 * NS_PER_MS, 5 * NS_PER_MS, 0);
+	begin_flight(&bed, mode, true, 25 * NS_PER_MS, 5 * NS_PER_MS, 0);
 	o = fly(&bed, 4000, change_path);
 	CU_ASSERT_EQUAL(o.num, 4000);
 	CU_ASSERT_EQUAL(o.reordered, 0);
 	CU_ASSERT_EQUAL(bed_drops(&bed.b), 0);
 	bed_fini(&bed);
+}
+
+/* M3: a soft handover to a shorter path and back, 40 times: none lost, none twice, and none behind
+ * a later one. */
+static void test_M3_handover_in_order(void)
+{
+	hand_over(SA_TUNNEL);
+	hand_over(SA_TRANSPORT);
 }
 
 /* SAs come and go while workers run and packets wait: nothing leaks, and nobody reads what is gone

@@ -23,17 +23,8 @@ static struct ts ts_of(const char *text)
 
 static void tweak(struct child_params *p, bool is_a)
 {
-	static struct ts ts[2];
-
-	ts[0] = ts_of("10.1.0.1");
-	ts[1] = ts_of("10.2.0.1");
 	p->mif = true;
-	p->mode = mode;
-	if (mode != SA_TRANSPORT)
-		return;
-	p->local = &ts[is_a ? 0 : 1];
-	p->remote = &ts[is_a ? 1 : 0];
-	p->num_local = p->num_remote = 1;
+	bed_mode(p, is_a, mode);
 }
 
 static void put(const struct bed *bed, uint16_t k, uint8_t priority, bool usable)

@@ -191,6 +191,20 @@ struct child_params bed_child_params(struct side *s, uint64_t id)
 	};
 }
 
+void bed_mode(struct child_params *p, bool is_a, enum sa_mode mode)
+{
+	static struct ts ts[2];
+
+	CU_ASSERT_EQUAL_FATAL(ts_parse(&ts[0], "10.1.0.1"), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(ts_parse(&ts[1], "10.2.0.1"), ERR_OK);
+	p->mode = mode;
+	if (mode != SA_TRANSPORT)
+		return;
+	p->local = &ts[is_a ? 0 : 1];
+	p->remote = &ts[is_a ? 1 : 0];
+	p->num_local = p->num_remote = 1;
+}
+
 void bed_pair(struct bed *bed, uint64_t id, void (*tweak)(struct child_params *p, bool is_a))
 {
 	struct child_params pa = bed_child_params(&bed->a, id);

@@ -68,6 +68,9 @@ struct child_params bed_child_params(struct side *s, uint64_t id);
 /* bed_pair - install the pair on both sides, active; tweak may change params (NULL = none). */
 void bed_pair(struct bed *bed, uint64_t id, void (*tweak)(struct child_params *p, bool is_a));
 
+/* bed_mode - makes params those of this mode; in transport mode between 10.1.0.1 and 10.2.0.1. */
+void bed_mode(struct child_params *p, bool is_a, enum sa_mode mode);
+
 /* bed_turn - one turn of each side, then one again (so that what was sent is received), checking
  * the books of both. bed_turn_one - one turn of one side. */
 void bed_turn(struct bed *bed);
