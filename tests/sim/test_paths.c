@@ -39,7 +39,8 @@ static const struct sim_wire rough = {
 	.loss = 30, .repeat = 5, .reorder = 10, .jitter_ns = 20 * NS_PER_MS, .ask_ns = NS_PER_MS};
 
 /* A child beside "tun", and a connection beside "net". */
-static const char another_child[] = " }\n two { local_ts = 10.%u.0.0/16\n remote_ts = 10.%u.0.0/16";
+static const char another_child[] =
+	"%s }\n two { local_ts = 10.%u.0.0/16\n remote_ts = 10.%u.0.0/16";
 static const char another[] = "connections { other {\n encap = yes\n"
 			      " local { auth = psk\n id = other%u.example }\n"
 			      " remote { auth = psk\n id = other%u.example }\n"
@@ -66,13 +67,17 @@ static struct ike_sa *sa_of(struct sim *s, unsigned side, const char *conn)
 
 #define NET(side) sa_of(s, side, "net")
 
-static const char *conf_text(unsigned side, bool mobike)
+/* What child "tun" has beside the networks of the two hosts, which it then is not for. */
+static const char between_hosts[] = "mode = transport\n local_ts = dynamic\n remote_ts = dynamic\n";
+
+static const char *conf_text(unsigned side, bool mobike, enum sa_mode mode)
 {
 	static char text[2][8192];
 	const unsigned us = side + 1, them = 2 - side;
 	char child[200], conn[600];
 
-	snprintf(child, sizeof(child), another_child, us + 10, them + 10);
+	snprintf(child, sizeof(child), another_child, mode == SA_TRANSPORT ? between_hosts : "",
+		 us + 10, them + 10);
 	snprintf(conn, sizeof(conn), another, us, them, us + 20, them + 20);
 	snprintf(text[side], sizeof(text[side]), "%s%s",
 		 sim_conf_anywhere(
@@ -82,10 +87,10 @@ static const char *conf_text(unsigned side, bool mobike)
 }
 
 /* Both have two IPv4 addresses and an IPv6 one; path 1 is between the first ones. */
-static struct sim *make(uint64_t seed, const struct sim_wire *wire, bool mobike)
+static struct sim *make(uint64_t seed, const struct sim_wire *wire, bool mobike, enum sa_mode mode)
 {
-	const struct sim_options opt = {.wire = *wire,
-					.conf = {conf_text(A, mobike), conf_text(B, mobike)}};
+	const struct sim_options opt = {
+		.wire = *wire, .conf = {conf_text(A, mobike, mode), conf_text(B, mobike, mode)}};
 	struct sim *s = sim_new(seed, &opt);
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
@@ -100,7 +105,7 @@ static struct sim *make(uint64_t seed, const struct sim_wire *wire, bool mobike)
 
 static struct sim *up(void)
 {
-	return make(5, &calm, true);
+	return make(5, &calm, true, SA_TUNNEL);
 }
 
 /* Where a new path is to be: between addresses number i of both. */
@@ -1095,14 +1100,33 @@ static bool calm_again(struct sim *s, char why[static 200])
 	return false;
 }
 
+/* is_as_made - "tun" has the mode and, in transport mode, the hosts that it began with. */
+static bool is_as_made(const struct sim *s, unsigned side, enum sa_mode mode)
+{
+	const struct ip_addr local = sim_addr(side, 0), remote = sim_addr(!side, 0);
+
+	for (uint32_t i = 0; i < s->n[side].num_pairs; i++) {
+		const struct sim_pair *p = &s->n[side].pairs[i];
+
+		if (!p->in || strcmp(p->name, "tun") != 0)
+			continue;
+		if (p->mode != mode ||
+		    (mode == SA_TRANSPORT && (!ip_addr_equal(&p->local.lo, &local) ||
+					      !ip_addr_equal(&p->remote.lo, &remote))))
+			return false;
+	}
+	return true;
+}
+
 /* Both sides' paths agree once the network holds still, and so do their data paths. */
 static void test_M10_seeds(void)
 {
 	const uint64_t num = env_number("SIM_SEEDS", 300), first = env_number("SIM_FIRST", 1);
-	uint64_t agreed = 0, paths = 0, done = 0, refused = 0;
+	uint64_t agreed = 0, paths = 0, done = 0, refused = 0, rekeyed = 0;
 
 	for (uint64_t seed = first; seed < first + num; seed++) {
-		struct sim *s = make(seed, &rough, seed % 2);
+		const enum sa_mode mode = seed & 2 ? SA_TRANSPORT : SA_TUNNEL;
+		struct sim *s = make(seed, &rough, seed % 2, mode);
 		char why[200] = "";
 		bool ok;
 
@@ -1120,14 +1144,19 @@ static void test_M10_seeds(void)
 		paths += NET(A)->mif.paths.num;
 		done += s->n[A].done + s->n[B].done;
 		refused += s->n[A].refused + s->n[B].refused;
+		rekeyed += mode == SA_TRANSPORT ? s->n[A].rekeyed_child : 0;
+		CU_ASSERT_TRUE(is_as_made(s, A, mode) && is_as_made(s, B, mode));
+		for (unsigned i = 0; i < 2; i++)
+			CU_ASSERT_NOT_EQUAL(s->n[i].last_failure, IKE_REASON_TS_UNACCEPTABLE);
 		CU_ASSERT_EQUAL(s->n[A].ike_down + s->n[B].ike_down, 0);
 		sim_free(s);
 	}
-	tap_diag("%lu seeds: %lu agreed, %lu paths in the end, %lu operations done, %lu refused",
+	tap_diag("%lu seeds: %lu agreed, %lu paths in the end, %lu operations done, %lu refused, "
+		 "%lu pairs in transport mode re-keyed",
 		 (unsigned long)num, (unsigned long)agreed, (unsigned long)paths,
-		 (unsigned long)done, (unsigned long)refused);
+		 (unsigned long)done, (unsigned long)refused, (unsigned long)rekeyed);
 	CU_ASSERT_EQUAL(agreed, num);
-	CU_ASSERT_TRUE(done > 5 * num && paths > num);
+	CU_ASSERT_TRUE(done > 5 * num && paths > num && rekeyed > num);
 }
 
 static const struct tap_test tests[] = {
