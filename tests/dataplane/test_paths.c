@@ -50,6 +50,12 @@ static void must_put(const struct bed *bed, const struct side *s, uint16_t k, ui
 	CU_ASSERT_EQUAL_FATAL(put(bed, s, k, priority, weight, usable), ERR_OK);
 }
 
+static void tunnel(struct child_params *p, bool is_a)
+{
+	bed_mode(p, is_a, SA_TUNNEL);
+	p->copy_dscp = DSCP_COPY_OUT;
+}
+
 static void transport(struct child_params *p, bool is_a)
 {
 	bed_mode(p, is_a, SA_TRANSPORT);
@@ -64,7 +70,7 @@ static void begin_paths(struct bed *bed, bool open_wire, enum sa_mode mode,
 					    .flow_cache_len = 4096,
 					    .num_packets = 1024,
 					    .num_frames = 512});
-	bed_pair(bed, 1, mode == SA_TRANSPORT ? transport : NULL);
+	bed_pair(bed, 1, mode == SA_TRANSPORT ? transport : tunnel);
 	for (uint16_t k = 1; k <= num; k++) {
 		must_put(bed, &bed->a, k, 0, weights[k - 1], true);
 		must_put(bed, &bed->b, k, 0, weights[k - 1], true);
@@ -494,6 +500,57 @@ static void test_M16_lossy_paths(void)
 	fly_in_duplicate(SA_TRANSPORT);
 }
 
+/* told - packets of a class that leave by each path with the DSCP that they have. */
+static void told(enum sa_mode mode, enum path_schedule schedule)
+{
+	static const uint16_t weights[] = {1, 1, 1};
+	const uint8_t ef = 46 << 2;
+	struct child_stats st;
+	struct memory_meta m;
+	uint32_t by = 0;
+	struct bed bed;
+	size_t len;
+
+	begin_paths(&bed, true, mode, schedule, weights, 3);
+	CU_ASSERT_EQUAL(dataplane_child_stats(bed.b.dp, &st, 1), ERR_OK);
+	CU_ASSERT_NOT_EQUAL(st.token, 0);
+	for (uint16_t i = 0; i < 60; i++) {
+		uint32_t num = 0;
+
+		len = bed_udp4(buf, true, i, 9, i, 60);
+		buf[1] = ef;
+		bed_send(&bed.a, buf, len);
+		bed_turn_one(&bed, &bed.a);
+		while (memory_take_meta(bed.a.wire, got, sizeof(got), &len, &m)) {
+			const uint16_t k = (uint16_t)(m.to.remote.port - PORT0);
+			const struct path_addr from = addr_of(&bed, &bed.b, k);
+
+			CU_ASSERT_EQUAL(m.dscp_ecn, ef);
+			CU_ASSERT_EQUAL(memory_inject(bed.b.wire, got, len, &from), ERR_OK);
+			by |= 1u << k;
+		}
+		bed_turn_one(&bed, &bed.b);
+		while (memory_take_meta(bed.b.host, got, sizeof(got), &len, &m)) {
+			CU_ASSERT_EQUAL(m.token, st.token);
+			CU_ASSERT(got[1] == ef ||
+				  mode == SA_TRANSPORT); /* there it is the outer one */
+			num++;
+		}
+		CU_ASSERT_EQUAL(num, 1);
+	}
+	CU_ASSERT_EQUAL(by, schedule == SCHEDULE_FAILOVER ? 2 : 14);
+	bed_fini(&bed);
+}
+
+/* M11: by whatever path a packet goes its class is told, and its DSCP is that of the sender. */
+static void test_M11_by_every_path(void)
+{
+	for (int s = SCHEDULE_FAILOVER; s <= SCHEDULE_DUPLICATE; s++) {
+		told(SA_TUNNEL, (enum path_schedule)s);
+		told(SA_TRANSPORT, (enum path_schedule)s);
+	}
+}
+
 /* Without a buffer a copy is dropped, and that is counted; the packet itself goes on. */
 static void test_M16_no_buffer(void)
 {
@@ -757,6 +814,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_M8_parts_of_one),
 	TAP_TEST(test_M16_duplicate),
 	TAP_TEST(test_M16_lossy_paths),
+	TAP_TEST(test_M11_by_every_path),
 	TAP_TEST(test_M16_no_buffer),
 	TAP_TEST(test_arrivals),
 	TAP_TEST(test_changes),

@@ -47,20 +47,17 @@ def hub_at(site, apart):
     return {v: HUB[v]["one" if apart else site] for v in (4, 6)}
 
 
+def secret_with(site):
+    """It proves who each of the two is: no others have it."""
+    return {"id-1": "hub.example", "id-2": f"{site}.example", "secret": f'"{PSK} of {site}"'}
+
+
 def hub_conf(apart):
     text = section("connections", {site: ends(
         ("hub", site), *OUTER[site],
         {"local_ts": selectors(hub_at(site, apart)), "remote_ts": selectors(SOURCE)},
         **({"interface": f"to-{site}"} if apart else {})) for site in SITES}) + "\n"
-    text += section("secrets", {"ike": {"secret": f'"{PSK}"'}}) + "\n"
-    return text + section("latchkey", {"interface": "latchkey0"}) + "\n"
-
-
-def site_conf(site, apart):
-    text = section("connections", {"gw": ends(
-        (site, "hub"), OUTER[site][1], OUTER[site][0],
-        {"local_ts": selectors(SOURCE), "remote_ts": selectors(hub_at(site, apart))})}) + "\n"
-    text += section("secrets", {"ike": {"secret": f'"{PSK}"'}}) + "\n"
+    text += section("secrets", {f"ike-{site}": secret_with(site) for site in SITES}) + "\n"
     return text + section("latchkey", {"interface": "latchkey0"}) + "\n"
 
 
@@ -79,15 +76,28 @@ class Star(Scene):
             self.sites, self.peers = {}, {}
             for site in SITES:
                 host = self.sites[site] = self.lab.host(site)
-                self.lab.link(self.host, f"wire-{site}", host, "wire", [f"{OUTER[site][0]}/24"],
-                              [f"{OUTER[site][1]}/24"], together=True)
+                self.join(site)
                 host.address("lo", *(f"{SOURCE[v]}/{BITS[v]}" for v in (4, 6)))
-                self.peers[site] = KINDS["latchkey"](host, site_conf(site, apart))
+                self.peers[site] = KINDS["latchkey"](host, self.conf_of(site))
             self.peer = KINDS["latchkey"](self.host, hub_conf(apart))
             self.start()
         except BaseException:
             self.close(failed=True)
             raise
+
+    def join(self, site):
+        """The site's wire, or wires."""
+        self.lab.link(self.host, f"wire-{site}", self.sites[site], "wire", [f"{OUTER[site][0]}/24"],
+                      [f"{OUTER[site][1]}/24"], together=True)
+
+    def conf_of(self, site, **more):
+        """Its configuration; more: keys of the connection."""
+        text = section("connections", {"gw": ends(
+            (site, "hub"), OUTER[site][1], OUTER[site][0],
+            {"local_ts": selectors(SOURCE), "remote_ts": selectors(hub_at(site, self.apart))},
+            **more)}) + "\n"
+        text += section("secrets", {"ike": secret_with(site)}) + "\n"
+        return text + section("latchkey", {"interface": "latchkey0"}) + "\n"
 
     def start(self):
         self.peer.start()
