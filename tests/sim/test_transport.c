@@ -295,6 +295,7 @@ static void test_tunnel_behind_a_nat(void)
 /* What a forged message gets or loses. */
 struct forgery {
 	unsigned from;
+	uint8_t exchange; /* of the message; 0: IKE_AUTH */
 	bool add;
 	bool then_deaf;  /* A does not hear the answer, so that it closes nothing */
 	const char *tsi; /* one selector in place of TSi; NULL = as it is */
@@ -336,7 +337,8 @@ static bool forge(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, voi
 	struct forge_msg m;
 	size_t n;
 
-	if (from != f->from || bytes[18] != IKE_AUTH || !forge_open(s, &m, from, bytes, *len))
+	if (from != f->from || bytes[18] != (f->exchange ? f->exchange : IKE_AUTH) ||
+	    !forge_open(s, &m, from, bytes, *len))
 		return true;
 	change(f, &m);
 	s->n[A].deaf |= f->then_deaf;
@@ -391,6 +393,37 @@ static void test_S56_others_addresses(void)
 	sim_free(s);
 }
 
+/* rekey_for - a pair is re-keyed, and B's message names `other` in place of A's address, or of its
+ * own: nothing comes of it. */
+static void rekey_for(const char *other, unsigned asks, uint16_t nat)
+{
+	struct forgery f = {.from = B, .exchange = CREATE_CHILD_SA, .tsi = other};
+	struct sim *s = bring_up("mode = transport", "mode = transport", nat);
+	const uint32_t spi = newest(s, A)->spi_in;
+
+	s->tap = forge;
+	s->tap_ctx = &f;
+	CU_ASSERT_EQUAL(sim_rekey(s, asks, "tun"), ERR_OK);
+	sim_run(s, s->now_ns + NS_PER_S);
+	CU_ASSERT_EQUAL(s->n[A].rekeyed_child, 0);
+	CU_ASSERT_EQUAL(newest(s, A)->spi_in, spi);
+	CU_ASSERT_TRUE(newest(s, A)->in && newest(s, B)->in);
+	sim_free(s);
+}
+
+/* Nor does who re-keys a pair get it for other addresses, be they its own. */
+static void test_S56_rekeyed_for_others(void)
+{
+	static const char *const others[] = {"10.7.7.7", "198.51.100.2", "192.0.2.9"};
+
+	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+		for (unsigned asks = A; asks <= B; asks++) {
+			rekey_for(others[i], asks, 0);
+			rekey_for(others[i], asks, 10000);
+		}
+	}
+}
+
 /* A responder that widens the addresses in its answer has its pair closed. */
 static void widened(const char *tsi, const char *mode)
 {
@@ -432,6 +465,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_tunnel_behind_a_nat),
 	TAP_TEST(test_not_asked_for),
 	TAP_TEST(test_S56_others_addresses),
+	TAP_TEST(test_S56_rekeyed_for_others),
 	TAP_TEST(test_S56_widened_answer),
 	TAP_TEST(test_pass_and_drop),
 };
