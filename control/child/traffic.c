@@ -467,6 +467,22 @@ static bool choose_like(const struct ike_child *old, struct child_work *w,
 			       IKE_MAX_TS);
 }
 
+/* choose_beside - what one of several pairs (RFC 9611) has that is there already. */
+static bool choose_beside(const struct ike_sa *sa, struct child_work *w, const struct ts_list *tsi,
+			  const struct ts_list *tsr)
+{
+	list_for_each (n, &sa->children) {
+		const struct ike_child *c = list_entry(n, struct ike_child, node);
+
+		if (!c->siblings || c->worker || !c->in || !choose_like(c, w, tsi, tsr))
+			continue;
+		w->conf = c->conf;
+		w->conf_ref = conf_get(c->conf_ref);
+		return true;
+	}
+	return false;
+}
+
 /* choose_transport - if the selectors are of the two ends, as we see them, and a child allows it.
  */
 static bool choose_transport(struct ike_sa *sa, struct child_work *w, const struct ts_list *tsi,
@@ -474,7 +490,8 @@ static bool choose_transport(struct ike_sa *sa, struct child_work *w, const stru
 {
 	struct ts_list remote = *tsi, local = *tsr;
 
-	if (choose_like(like_of(sa, w), w, tsi, tsr))
+	if (choose_like(like_of(sa, w), w, tsi, tsr) ||
+	    (!w->conf_ref && choose_beside(sa, w, tsi, tsr)))
 		return true;
 	if (!as_seen_here(sa, w, &local, &remote) || !is_host(&local.ts[0], &sa->path.local.addr) ||
 	    !is_host(&remote.ts[0], &sa->path.remote.addr))

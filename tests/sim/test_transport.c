@@ -26,7 +26,7 @@ static const char *conf_of(unsigned side, const char *child)
 
 static struct sim *begin(const char *a, const char *b, uint16_t nat)
 {
-	struct sim_options opt = {.wire = calm};
+	struct sim_options opt = {.wire = calm, .workers = {2, 2}};
 	struct sim *s;
 
 	opt.conf[A] = conf_of(A, a);
@@ -278,6 +278,25 @@ static void test_M9_rekeyed_elsewhere(void)
 	}
 }
 
+/* A pair for one worker, which either side asks for when it is needed, is like the shared one. */
+static void test_M9_beside_elsewhere(void)
+{
+	const char *conf = "mode = transport\n per_cpu_sas = yes";
+	struct sim *s = bring_up(conf, conf, 10000);
+
+	go(s, true);
+	for (unsigned side = A; side <= B; side++) {
+		sim_alone(s, side, side);
+		sim_run(s, s->now_ns + 10 * NS_PER_S);
+		CU_ASSERT_EQUAL(sim_num_pairs(s, A), 2 + side);
+		CU_ASSERT_EQUAL(sim_num_pairs(s, B), 2 + side);
+		CU_ASSERT_EQUAL(newest(s, side)->worker, 1 + side);
+		check_nat(s);
+	}
+	CU_ASSERT_TRUE(sim_up(s));
+	sim_free(s);
+}
+
 /* Without a child for it the selectors are those that were sent. */
 static void test_tunnel_behind_a_nat(void)
 {
@@ -462,6 +481,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_for_others),
 	TAP_TEST(test_behind_a_nat),
 	TAP_TEST(test_M9_rekeyed_elsewhere),
+	TAP_TEST(test_M9_beside_elsewhere),
 	TAP_TEST(test_tunnel_behind_a_nat),
 	TAP_TEST(test_not_asked_for),
 	TAP_TEST(test_S56_others_addresses),
