@@ -40,6 +40,7 @@ struct cli {
 	int num_args;
 	const char *require, *peer; /* --require, --peer; NULL = not said */
 	struct path_options path;
+	bool once;            /* --once */
 	struct client client; /* open while a command runs */
 	json_t *result;       /* --json: what will be printed */
 	bool streams;         /* --json: the command prints an object a line itself */
@@ -67,6 +68,7 @@ enum exit_code run_pubkey(struct cli *cli);
 enum exit_code run_rekey(struct cli *cli);
 enum exit_code run_paths(struct cli *cli);
 enum exit_code run_path(struct cli *cli);
+enum exit_code run_top(struct cli *cli);
 enum exit_code run_policies(struct cli *cli);
 enum exit_code run_log(struct cli *cli);
 enum exit_code run_load(struct cli *cli);
@@ -82,6 +84,9 @@ enum exit_code cli_fail(struct cli *cli, enum exit_code code, const char *fmt, .
  * answers success = no is no failure here. */
 bool cli_call(struct cli *cli, struct tree **out, enum exit_code *out_code, const char *command,
 	      const struct tree *message, client_event_fn *on_event, void *arg) NONNULL(1, 2, 3, 4);
+
+/* cli_call_failed - what client_call's failure means; returns the code. */
+enum exit_code cli_call_failed(struct cli *cli, enum err e, const char *what) NONNULL(1, 3);
 
 /* cli_listen - likewise for client_listen. */
 bool cli_listen(struct cli *cli, enum exit_code *out_code, const char *event) NONNULL(1, 2, 3);

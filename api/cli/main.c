@@ -23,6 +23,8 @@ static const struct word words[] = {
 	{"paths", "[NAME]", "the paths to each peer: what they carry, and how well", 1, 0,
 	 run_paths},
 	{"path", "WHAT", "add, remove, move to or prefer a path (below)", 3, 1, run_path},
+	{"top", "[NAME]", "the same live: throughput, loss, round trip, and handovers", 1, 0,
+	 run_top},
 	{"policies", "[NAME]", "what is protected now, and by whom", 1, 0, run_policies},
 	{"log", "", "the daemon's log as it is written, until interrupted", 0, 0, run_log},
 	{"load", "", "the configuration file again; on an error the old one stays", 0, 0, run_load},
@@ -49,6 +51,7 @@ static void print_help(FILE *to)
 	      "  --timeout S    give up after S seconds\n"
 	      "  --require P    run: what profile P demands\n"
 	      "  --peer ID      run: whom the command is to reach\n"
+	      "  --once         top: one table, as where there is no terminal\n"
 	      "\n"
 	      "  path add NAME --local ADDR [--remote ADDR] [--priority N] [--weight N]\n"
 	      "  path remove NAME ID|ADDR\n"
@@ -91,7 +94,7 @@ static enum exit_code connection_failed(struct cli *cli, const char *path)
 	return cli_fail(cli, EXIT_FAILED, "%s: %s", path, strerror(errno));
 }
 
-static enum exit_code call_failed(struct cli *cli, enum err e, const char *what)
+enum exit_code cli_call_failed(struct cli *cli, enum err e, const char *what)
 {
 	switch ((int)e) {
 	case ERR_PEER:
@@ -113,7 +116,7 @@ bool cli_call(struct cli *cli, struct tree **out, enum exit_code *out_code, cons
 	enum err e = client_call(&cli->client, out, command, message, on_event, arg);
 
 	if (e)
-		*out_code = call_failed(cli, e, command);
+		*out_code = cli_call_failed(cli, e, command);
 	return !e;
 }
 
@@ -122,7 +125,7 @@ bool cli_listen(struct cli *cli, enum exit_code *out_code, const char *event)
 	enum err e = client_listen(&cli->client, event);
 
 	if (e)
-		*out_code = call_failed(cli, e, event);
+		*out_code = cli_call_failed(cli, e, event);
 	return !e;
 }
 
@@ -135,7 +138,7 @@ bool cli_watch(struct cli *cli, enum exit_code *out_code, client_event_fn *on_ev
 	e = client_watch(&cli->client, on_event, arg);
 	if (e == ERR_TIMEOUT)
 		return true;
-	*out_code = call_failed(cli, e, "events");
+	*out_code = cli_call_failed(cli, e, "events");
 	return false;
 }
 
@@ -191,6 +194,8 @@ static enum exit_code run(struct cli *cli, const struct word *word)
 		return usage(
 			"--local, --remote, --priority, --weight and --hard are not possible with",
 			word->name);
+	if (cli->once && word->run != run_top)
+		return usage("--once is not possible with", word->name);
 	if (is_apart(word))
 		return cli->json ? usage("--json is not possible with", word->name)
 				 : word->run(cli);
@@ -257,6 +262,7 @@ static int parse_options(struct cli *cli, int argc, char **argv)
 		{"priority", required_argument, NULL, 'P'},
 		{"weight", required_argument, NULL, 'W'},
 		{"hard", no_argument, NULL, 'H'},
+		{"once", no_argument, NULL, 'o'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
@@ -271,6 +277,8 @@ static int parse_options(struct cli *cli, int argc, char **argv)
 			cli->json = true;
 		else if (c == 'H')
 			cli->path.hard = true;
+		else if (c == 'o')
+			cli->once = true;
 		else if (c == 't' && !parse_timeout(&cli->timeout_s, optarg))
 			return usage("not a number of seconds:", optarg);
 		else if (c == 'h') {

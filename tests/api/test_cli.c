@@ -426,6 +426,45 @@ static bool asked(const struct stand *s, enum engine_path_act act, uint16_t id, 
 	       (!local || ip_addr_parse(&a, local) == ERR_OK) && ip_addr_equal(&r->local, &a);
 }
 
+/* One table where there is no terminal; what it cannot show it does not take. */
+static void test_top(void)
+{
+	const struct engine_path_event moved = {.news = ENGINE_PATH_MOVED,
+						.conn = "gw",
+						.ike_id = 3,
+						.id = 2,
+						.from = 1,
+						.text = ""};
+	struct stand s;
+	json_t *j;
+
+	set_up(&s);
+	CU_ASSERT_EQUAL(RUN(&s, "rekey", "gw", "--once"), 2);
+	s.fake.sa_up = true;
+	fake_agree(&s.fake);
+	vici_server_path_event(s.server, &moved);
+	for (int i = 0; i < 2; i++) {
+		CU_ASSERT_EQUAL(RUN(&s, "top", i ? "gw" : "--once"), 0);
+		CU_ASSERT_TRUE(has(&s, "paths: 2\nCONNECTION    NO STATE "));
+		CU_ASSERT_TRUE(has(&s,
+				   "gw             1 ACTIVE         0.00     0.00    20.5   1.5 "
+				   "192.0.2.1[4500] - 192.0.2.2[4500]\n"));
+		CU_ASSERT_TRUE(
+			has(&s, "gw             2 STANDBY        0.00     0.00       -     - "));
+		CU_ASSERT_TRUE(has(&s, " gw           path 2 has the traffic, after path 1 ("));
+		CU_ASSERT_PTR_NULL(strchr(s.text, '\033'));
+	}
+	CU_ASSERT_EQUAL(RUN(&s, "top", "nobody"), 0);
+	CU_ASSERT_TRUE(has(&s, "paths: 0\n"));
+	CU_ASSERT_PTR_NULL(strstr(s.text, "has the traffic"));
+	CU_ASSERT_EQUAL(RUN(&s, "top", "--json"), 0);
+	j = parse(&s);
+	CU_ASSERT_EQUAL(json_array_size(json_object_get(j, "paths")), 2);
+	CU_ASSERT_EQUAL(json_integer_value(json_object_get(at(j, "paths", 0), "out-rate")), 0);
+	json_decref(j);
+	tear_down(&s);
+}
+
 static void peer_does(uv_timer_t *timer)
 {
 	struct stand *s = timer->data;
@@ -654,6 +693,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_down),
 	TAP_TEST(test_rekey),
 	TAP_TEST(test_paths),
+	TAP_TEST(test_top),
 	TAP_TEST(test_path),
 	TAP_TEST(test_path_is_not_possible),
 	TAP_TEST(test_policies),
