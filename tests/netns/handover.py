@@ -177,9 +177,8 @@ def rows():
         yield f"{kinds}: from one path to another behind a translator", \
             through_translator(replace(left), replace(right))
     for right in (CHARON, replace(LATCHKEY, connection={"multiple_interfaces": "no"})):
-        for mobike in (True, False):
-            yield (f"latchkey-{right.kind}: told to go by another path, "
-                   f"{'by MOBIKE' if mobike else 'without MOBIKE'}"), by_word(right, mobike)
+        for what, mobike in (("told to go, by MOBIKE", True), ("told to go, without MOBIKE", False)):
+            yield f"latchkey-{right.kind}: {what}", by_word(right, mobike)
     left, right = PAIRINGS[0]
     yield "latchkey-latchkey: a translator's mapping is forgotten", rebound(left, right)
 
