@@ -16,7 +16,7 @@ CHARON_SECONDS = 120  # it gives a path up when its requests are not answered fo
 SETTLE = 1.0
 # What may be missing of two moves by word. By MOBIKE charon loses some, as it makes its SAs anew.
 # Without, who answers may send by the new SA what comes before its answer has been read.
-LOST = {("charon", True): RATE // 5, ("charon", False): 4, ("latchkey", False): 4}
+LOST = {("charon", True): RATE // 5, ("charon", False): RATE // 10, ("latchkey", False): RATE // 10}
 
 
 def by(scene, side, n):
