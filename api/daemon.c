@@ -191,6 +191,8 @@ static void on_path(struct engine_observer *o, const struct engine_path_event *e
 	struct daemon *d = container_of(o, struct daemon, observer);
 
 	vici_server_path_event(d->vici, ev);
+	if (d->app)
+		app_server_path_event(d->app, ev);
 }
 
 static void on_log(struct engine_observer *o, enum log_level level, enum log_subsystem sub,

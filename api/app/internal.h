@@ -53,6 +53,18 @@ struct wait {
 	uint64_t deadline_ns;
 };
 
+/* struct path_wait - a PATH whose peers have not all answered: num of them are to. */
+struct path_wait {
+	struct list_node node;
+	struct app_client *client;
+	uint32_t id;
+	uint64_t request, deadline_ns;
+	uint32_t num, answered;
+	uint16_t path;
+	enum app_code code;
+	char text[APP_TEXT_MAX];
+};
+
 /* struct ask - a decision that a client may make. */
 struct ask {
 	struct list_node node;
@@ -71,7 +83,7 @@ struct app_server {
 	uint64_t next_client;
 	struct list_node clients;
 	uint32_t num_clients;
-	struct list_node latches, waits, asks;
+	struct list_node latches, waits, path_waits, asks;
 	struct htab by_id; /* of latches */
 	struct app_users users;
 };
@@ -127,6 +139,16 @@ VERB(verb_decide); /* verbs_set.c */
 VERB(verb_events);
 VERB(verb_profile_set);
 VERB(verb_credential_add);
+VERB(verb_path); /* verbs_path.c */
+VERB(verb_paths);
+
+/* make_room - an entry of a list comes: what is full goes first. verbs_read.c */
+void make_room(struct call *call) NONNULL(1);
+
+/* verbs_path.c: as waits_run(), waits_deadline() and waits_gone() of what is said of paths. */
+void path_waits_run(struct app_server *s, uint64_t now_ns) NONNULL(1);
+uint64_t path_waits_deadline(const struct app_server *s) NONNULL(1);
+void path_waits_gone(struct app_server *s, const struct app_client *c) NONNULL(1, 2);
 
 /* send_message - queue a message; too much unread or no memory dooms the client. */
 void send_message(struct app_client *c, const struct writer *w) NONNULL(1, 2);

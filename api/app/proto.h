@@ -63,11 +63,16 @@ enum app_verb {
 		       * answered when it stands or fails */
 	APP_INTERFACE_TOKEN = 20, /* fd, INTERFACE, FLOW: a datagram came by it, to FLOW's local
 				   * address -> TOKEN, TIMEOUT_MS that this holds */
+	APP_PATH = 21,  /* PATH_ACT, PEER (of it or a connection), PATH or FLOW (whose ends are
+			 * the path's), PRIORITY, WEIGHT, TIMEOUT_MS -> PATH; answered when the
+			 * peer has agreed or not */
+	APP_PATHS = 22, /* -> PATH_INFO, several */
 	APP_NUM_VERBS,
 
 	APP_EV_LATCH = 256,   /* LATCH_INFO: its state is another */
 	APP_EV_SPAWNED = 257, /* PARENT, LATCH_INFO: a listener has a new connection */
 	APP_EV_ASK = 258,     /* ASK, LATCH_INFO, CLASS, TIMEOUT_MS: may this peer? */
+	APP_EV_PATH = 259,    /* PATH_NEWS, PATH, CONN, FLOW, perhaps FROM: what happened to it */
 };
 
 /* enum app_code - how a request went. */
@@ -152,10 +157,29 @@ enum app_attr_type {
 	/* credentials */
 	APP_A_CREDENTIAL = 72, /* enum app_credential */
 	APP_A_IDENTITY = 73,   /* may be there several times */
+	/* a path to a peer */
+	APP_A_PATH = 80,       /* its number */
+	APP_A_PATH_ACT = 81,   /* enum app_path_act */
+	APP_A_PATH_STATE = 82, /* 0 it is asked, 1 it waits, 2 it is in use */
+	APP_A_PATH_NEWS = 83,  /* enum app_path_news */
+	APP_A_FROM = 84,       /* number of the path that had the traffic before */
+	APP_A_PRIORITY = 85,
+	APP_A_WEIGHT = 86,
+	APP_A_DECIDES = 87, /* this side does, about the paths to this peer */
+	APP_A_UDP = 88,     /* ESP goes in UDP there */
+	APP_A_RTT_US = 89,
+	APP_A_LOSS = 90, /* thousandths */
+	APP_A_MTU = 91,
+	APP_A_RATE = 92, /* bytes a second */
+	APP_A_RX_PACKETS = 93,
+	APP_A_RX_BYTES = 94,
+	APP_A_TX_PACKETS = 95,
 	/* attributes inside */
 	APP_A_LATCH_INFO = 96,
 	APP_A_CLASS = 97,
 	APP_A_PROFILE_INFO = 98,
+	APP_A_PATH_INFO = 99,
+	APP_A_TX_BYTES = 100, /* of a path */
 
 	APP_A_OPTIONAL = 0x8000,
 };
@@ -166,6 +190,26 @@ enum app_credential {
 	APP_CRED_AUTHORITY,
 	APP_CRED_CERTIFICATE,
 	APP_NUM_CREDS
+};
+
+/* enum app_path_act - what is done about a path. enum app_path_news - what happened to it. Both by
+ * the order of api/engine/engine.h. */
+enum app_path_act {
+	APP_PATH_ADD,
+	APP_PATH_REMOVE,
+	APP_PATH_SOFT,
+	APP_PATH_HARD,
+	APP_PATH_PREFER,
+	APP_NUM_PATH_ACTS
+};
+enum app_path_news {
+	APP_PATH_NEW,
+	APP_PATH_USABLE,
+	APP_PATH_LOST,
+	APP_PATH_ELSEWHERE,
+	APP_PATH_MOVED,
+	APP_PATH_GONE,
+	APP_NUM_PATH_NEWS
 };
 
 /* enum app_method - how a peer proved itself, by the numbers of <latchkey/ipsec.h>. */

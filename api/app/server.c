@@ -34,6 +34,8 @@ static const struct verb verbs[APP_NUM_VERBS] = {
 	[APP_LIST] = {APP_RIGHT_READ_ALL, FD_NONE, verb_list},
 	[APP_RUN] = {APP_RIGHT_USE, FD_FILE, verb_run},
 	[APP_INTERFACE_TOKEN] = {APP_RIGHT_READ_OWN, FD_SOCKET, verb_interface_token},
+	[APP_PATH] = {APP_RIGHT_CONFIGURE, FD_NONE, verb_path},
+	[APP_PATHS] = {APP_RIGHT_READ_ALL, FD_NONE, verb_paths},
 };
 
 static void doom(struct app_client *c)
@@ -63,6 +65,7 @@ enum err app_server_new(struct app_server **out, const struct app_backend *backe
 	list_init(&s->clients);
 	list_init(&s->latches);
 	list_init(&s->waits);
+	list_init(&s->path_waits);
 	list_init(&s->asks);
 	app_users_init(&s->users);
 	*out = s;
@@ -79,7 +82,7 @@ void app_server_free(struct app_server *s)
 {
 	if (!s)
 		return;
-	assert(list_empty(&s->clients) && list_empty(&s->waits));
+	assert(list_empty(&s->clients) && list_empty(&s->waits) && list_empty(&s->path_waits));
 	list_for_each_safe (n, &s->latches)
 		held_drop(s, list_entry(n, struct held, node));
 	list_for_each_safe (n, &s->asks)
@@ -114,11 +117,14 @@ uint64_t app_server_now(const struct app_server *s)
 void app_server_run(struct app_server *s, uint64_t now_ns)
 {
 	waits_run(s, now_ns);
+	path_waits_run(s, now_ns);
 }
 
 uint64_t app_server_deadline(const struct app_server *s)
 {
-	return waits_deadline(s);
+	const uint64_t latches = waits_deadline(s), paths = path_waits_deadline(s);
+
+	return latches < paths ? latches : paths;
 }
 
 /* ---- clients -------------------------------------------------------------------------------- */
@@ -205,6 +211,7 @@ void app_client_close(struct app_client *c)
 	list_remove(&c->node);
 	s->num_clients--;
 	waits_gone(s, c);
+	path_waits_gone(s, c);
 	asks_gone(s, c->number);
 	held_gone(s, c);
 	s->backend->ops->latch_client_gone(s->backend->ctx, c->number);

@@ -41,6 +41,11 @@ const struct conf_app *app_server_conf(const struct app_server *s) NONNULL(1);
  */
 void app_server_event(struct app_server *s, const struct app_event *event) NONNULL(1, 2);
 
+/* app_server_path_event - the same of what happens to paths; who may configure, or read all, is
+ * told. */
+void app_server_path_event(struct app_server *s, const struct engine_path_event *event)
+	NONNULL(1, 2);
+
 /* app_server_run - answer those whose time is over. app_server_deadline - when to call it next;
  * TIME_NEVER if nobody waits. app_server_now - the backend's clock. */
 void app_server_run(struct app_server *s, uint64_t now_ns) NONNULL(1);

@@ -85,8 +85,7 @@ enum err verb_latch_inquire(struct call *call)
 	return ERR_OK;
 }
 
-/* An entry comes: what is full goes first. */
-static void make_room(struct call *call)
+void make_room(struct call *call)
 {
 	if (call->out.cap - call->out.len < ENTRY_MAX || call->num_entries == APP_ATTRS_MAX) {
 		send_part(call);

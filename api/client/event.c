@@ -24,6 +24,15 @@ static int take_peer(struct ipsec_app_event *out, const struct app_attrs *in)
 	return -1;
 }
 
+static void take_path(struct ipsec_app_event *out, const struct app_attrs *in)
+{
+	out->news = (enum ipsec_path_news)(app_attr_u32(in, APP_A_PATH_NEWS, 0) + 1);
+	out->path = app_attr_u32(in, APP_A_PATH, 0);
+	out->from = app_attr_u32(in, APP_A_FROM, 0);
+	app_attr_text(in, APP_A_CONN, out->connection, sizeof(out->connection));
+	path_ends_take(&out->local, &out->remote, in);
+}
+
 static int take_message(struct ipsec_app_event *out, const struct app_msg *msg)
 {
 	static const struct {
@@ -33,6 +42,7 @@ static int take_message(struct ipsec_app_event *out, const struct app_msg *msg)
 		{APP_EV_LATCH, IPSEC_APP_EVENT_LATCH},
 		{APP_EV_SPAWNED, IPSEC_APP_EVENT_SPAWNED},
 		{APP_EV_ASK, IPSEC_APP_EVENT_ASK},
+		{APP_EV_PATH, IPSEC_APP_EVENT_PATH},
 	};
 	struct ipsec_latch_info info = {0};
 	struct app_attrs in;
@@ -50,26 +60,31 @@ static int take_message(struct ipsec_app_event *out, const struct app_msg *msg)
 	out->parent = app_attr_u64(&msg->attrs, APP_A_PARENT, 0);
 	out->ask = app_attr_u64(&msg->attrs, APP_A_ASK, 0);
 	out->timeout_ms = app_attr_u32(&msg->attrs, APP_A_TIMEOUT_MS, 0);
+	if (out->kind == IPSEC_APP_EVENT_PATH)
+		take_path(out, &msg->attrs);
 	return out->kind == IPSEC_APP_EVENT_ASK ? take_peer(out, &msg->attrs) : 0;
 }
 
-/* One that this library does not know yet is passed over. */
+/* SIZE_BEFORE - of the event before there were paths in it. */
+#define SIZE_BEFORE offsetof(struct ipsec_app_event, news)
+
+/* One that this library or its caller does not know yet is passed over. */
 int ipsec_event_next(struct ipsec_app_event *out)
 {
 	enum ipsec_app_event_kind kind;
 	struct ipsec_app_event event;
 	struct reply reply;
 
-	if (!out || out->size != sizeof(*out))
+	if (!out || (out->size != sizeof(*out) && out->size != SIZE_BEFORE))
 		return fail(EINVAL, "the size is of another version");
 	while (event_take(&kind, &reply)) {
-		event = (struct ipsec_app_event){.size = sizeof(event), .kind = kind};
+		event = (struct ipsec_app_event){.size = out->size, .kind = kind};
 		if (!kind && take_message(&event, &reply.msg))
 			return -1;
-		if (event.kind) {
-			*out = event;
-			return 1;
-		}
+		if (!event.kind || (event.kind == IPSEC_APP_EVENT_PATH && out->size == SIZE_BEFORE))
+			continue;
+		memcpy(out, &event, out->size);
+		return 1;
 	}
 	return 0;
 }

@@ -118,6 +118,10 @@ int class_by_socket(struct ipsec_pToken *t, int fd);
 /* pair_flow - as the daemon knows it; -1: it is none. pairs.c */
 int pair_flow(struct flow *out, const struct ipsec_pair *pair);
 
+/* path_ends_take - of a path's attributes; unset if they are not there. path.c */
+void path_ends_take(struct sockaddr_storage *local, struct sockaddr_storage *remote,
+		    const struct app_attrs *in);
+
 /* latch_info_take - from attributes inside LATCH_INFO. latch.c */
 void latch_info_take(struct ipsec_latch_info *out, const struct app_attrs *in);
 

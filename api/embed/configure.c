@@ -21,6 +21,12 @@ static void remember(struct ipsec_engine *e, const struct conf_diags *diags)
 	}
 }
 
+void embed_error(struct ipsec_engine *e, const char *text)
+{
+	mem_free(e->error);
+	e->error = str_dup(text);
+}
+
 /* in_force - conf is only ours yet, so that its level of the log can be the program's. */
 static enum err in_force(struct ipsec_engine *e, struct conf *conf)
 {

@@ -89,9 +89,60 @@ static void on_event(struct engine_observer *o, const struct ike_event *ev)
 	tell(e, &event);
 }
 
+/* In a sentence: one for people, where the peer has not said one. */
+static const char *sentence_of(char buf[TEXT_MAX], const struct engine_path_event *ev)
+{
+	static const char *const texts[ENGINE_PATH_NEWS_NUM] = {
+		[ENGINE_PATH_NEW] = "path %u is there, and is asked",
+		[ENGINE_PATH_USABLE] = "path %u carries",
+		[ENGINE_PATH_LOST] = "path %u does not carry any more",
+		[ENGINE_PATH_ELSEWHERE] = "path %u has other ends",
+		[ENGINE_PATH_MOVED] = "path %u has the traffic",
+		[ENGINE_PATH_GONE] = "path %u is removed",
+		[ENGINE_PATH_DONE] = "the peer has done what was said of path %u",
+		[ENGINE_PATH_REFUSED] = "the peer refuses what was said of path %u: ",
+	};
+	int len = snprintf(buf, TEXT_MAX, texts[ev->news], ev->id);
+
+	if (len > 0 && len < TEXT_MAX)
+		snprintf(buf + len, TEXT_MAX - (size_t)len, "%s", ev->text);
+	return buf;
+}
+
+static void on_path(struct engine_observer *o, const struct engine_path_event *ev)
+{
+	struct ipsec_engine *e = container_of(o, struct ipsec_engine, observer);
+	char text[TEXT_MAX];
+	const struct ipsec_event event = {
+		.kind = (enum ipsec_event_kind)(IPSEC_EVENT_PATH_NEW + (int)ev->news),
+		.reason = ike_reason_name(IKE_REASON_NONE),
+		.connection = ev->conn,
+		.ike_id = ev->ike_id,
+		.request = ev->request,
+		.path = path_out(&ev->addr),
+		.text = sentence_of(text, ev),
+		.path_number = ev->id,
+		.path_from = ev->from,
+	};
+
+	embed_app_path_event(e->app, ev);
+	tell(e, &event);
+}
+
+static_assert(IPSEC_EVENT_PATH_NEW + ENGINE_PATH_USABLE == (int)IPSEC_EVENT_PATH_USABLE &&
+		      IPSEC_EVENT_PATH_NEW + ENGINE_PATH_LOST == (int)IPSEC_EVENT_PATH_LOST &&
+		      IPSEC_EVENT_PATH_NEW + ENGINE_PATH_ELSEWHERE ==
+			      (int)IPSEC_EVENT_PATH_ELSEWHERE &&
+		      IPSEC_EVENT_PATH_NEW + ENGINE_PATH_MOVED == (int)IPSEC_EVENT_PATH_MOVED &&
+		      IPSEC_EVENT_PATH_NEW + ENGINE_PATH_GONE == (int)IPSEC_EVENT_PATH_GONE &&
+		      IPSEC_EVENT_PATH_NEW + ENGINE_PATH_DONE == (int)IPSEC_EVENT_PATH_DONE &&
+		      IPSEC_EVENT_PATH_NEW + ENGINE_PATH_REFUSED == (int)IPSEC_EVENT_PATH_REFUSED,
+	      "news are in the engine's order");
+
 void events_observe(struct ipsec_engine *e)
 {
 	e->observer.event = on_event;
+	e->observer.path = on_path;
 	engine_observe(e->core, &e->observer);
 }
 

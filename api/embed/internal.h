@@ -67,6 +67,9 @@ void embed_leave(struct ipsec_engine *e, const struct log_sink *before) NONNULL(
 /* embed_fail - -1, with the errno that an error is; 0 for OK. */
 int embed_fail(enum err err);
 
+/* embed_error - what ipsec_engine_error() says from now on. configure.c */
+void embed_error(struct ipsec_engine *e, const char *text) NONNULL(1, 2);
+
 /* attach.c */
 MUST_USE enum err embed_take(struct ipsec_engine *e, struct driver *d, bool bare, const char *name)
 	NONNULL(1, 2);
@@ -105,6 +108,9 @@ bool embed_inside(void);
 void embed_serve(struct embed_app *a) NONNULL(1);
 void embed_unuse(struct ipsec_engine *e) NONNULL(1);
 void embed_app_free(struct embed_app *a);
+/* embed_app_path_event - what happens to a path, for who called; NULL: nobody has. */
+struct engine_path_event;
+void embed_app_path_event(struct embed_app *a, const struct engine_path_event *event) NONNULL(2);
 
 /* struct passed - sockets that calls were about, by their number: the kernel tells nobody without
  * privilege that one was closed, so they are looked at. Zero to begin with. */

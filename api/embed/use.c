@@ -352,6 +352,12 @@ static void on_event(void *ctx, const struct app_event *event)
 	app_server_event(a->server, event);
 }
 
+void embed_app_path_event(struct embed_app *a, const struct engine_path_event *event)
+{
+	if (a)
+		app_server_path_event(a->server, event);
+}
+
 static void name(struct conf_who *who, uint32_t uid)
 {
 	who->uids[0] = uid;

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "api/engine/engine.h"
 #include "base/addr.h"
 #include "base/err.h"
 #include "control/engine.h"
@@ -149,6 +150,17 @@ struct app_event {
 	const struct auth_proof *proof; /* ASK: who it is */
 };
 
+/* struct app_path - a path to a peer; borrowed during the call. */
+struct app_path {
+	const char *conn, *peer; /* name in the configuration, identity; NULL: not known */
+	uint16_t id, weight;
+	uint8_t priority;
+	bool usable, active; /* this side may send by it; it does */
+	bool decides;        /* this side decides about the paths to this peer */
+	const struct path_addr *addr;
+	const struct engine_path_info *data; /* NULL: nothing of it is known */
+};
+
 /* struct host_socket - see base/host.h. */
 struct host_socket;
 
@@ -222,6 +234,13 @@ struct app_ops {
 				  const struct app_demand *demand, uint64_t client, uint32_t uid,
 				  char text[APP_TEXT_MAX]);
 	enum err (*cgroup_release)(void *ctx, uint64_t id);
+
+	/* path - see engine_path(): request is a number that events about it have, as
+	 * engine_request() gives it. each_path - fn for every path to every peer. */
+	enum err (*path)(void *ctx, uint32_t *out_num, uint16_t *out_id,
+			 const struct engine_path_request *req, char text[ENGINE_TEXT_MAX]);
+	uint64_t (*request)(void *ctx);
+	void (*each_path)(void *ctx, void (*fn)(void *arg, const struct app_path *path), void *arg);
 
 	/* profile_each, profile_set - by index from 0; false past the last. set replaces or adds,
 	 * until the configuration is loaded again. */

@@ -394,6 +394,13 @@ void hands_sweep(struct engine *e) NONNULL(1);
 void hands_answered(struct engine *e, uint64_t peer, uint64_t request, bool done) NONNULL(1);
 void hands_fini(struct engine *e) NONNULL(1);
 
+/* app_path.c: as struct app_ops has them. */
+struct app_path;
+MUST_USE enum err app_path_op(void *ctx, uint32_t *out_num, uint16_t *out_id,
+			      const struct engine_path_request *req, char text[ENGINE_TEXT_MAX]);
+uint64_t app_request(void *ctx);
+void app_each_path(void *ctx, void (*fn)(void *arg, const struct app_path *path), void *arg);
+
 /* path_events.c: path_events_changed() - the peer's paths may be others now, by an action;
  * path_events_tell() - observers are told of what is other. path_events_forget() - the peer goes.
  * path_events_answer() - DONE, or REFUSED because of text. */

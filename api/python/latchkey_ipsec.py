@@ -58,6 +58,17 @@ class EventKind(enum.IntEnum):
     DISCONNECTED = 4
     RECONNECTED = 5
     LOST = 6
+    PATH = 7
+
+
+class PathNews(enum.IntEnum):
+    """What happened to a path to a peer."""
+    NEW = 1
+    USABLE = 2
+    LOST = 3
+    ELSEWHERE = 4
+    MOVED = 5
+    GONE = 6
 
 
 class Attr(enum.IntEnum):
@@ -105,7 +116,10 @@ class _Event(ctypes.Structure):
     _fields_ = [("size", ctypes.c_size_t), ("kind", ctypes.c_int), ("state", ctypes.c_int),
                 ("reason", ctypes.c_int), ("timeout_ms", ctypes.c_uint32),
                 ("latch", ctypes.c_uint64), ("parent", ctypes.c_uint64), ("ask", ctypes.c_uint64),
-                ("peer", ctypes.c_void_p), ("text", ctypes.c_char * 256)]
+                ("peer", ctypes.c_void_p), ("text", ctypes.c_char * 256),
+                ("news", ctypes.c_int), ("path", ctypes.c_uint32), ("from", ctypes.c_uint32),
+                ("connection", ctypes.c_char * 128), ("local", ctypes.c_uint64 * 16),
+                ("remote", ctypes.c_uint64 * 16)]
 
 
 class _Msghdr(ctypes.Structure):
@@ -453,7 +467,8 @@ class Latch:
 
 
 class Event:
-    """What happened. peer: an IToken with ASK, answered by accept() or reject()."""
+    """What happened. peer: an IToken with ASK, answered by accept() or reject(). news: a PathNews with
+    PATH, of the path with this number; path_from: which one had the traffic before, 0 = none."""
 
     def __init__(self, raw):
         self.kind, self.state = EventKind(raw.kind), State(raw.state)
@@ -461,6 +476,9 @@ class Event:
         self.reason, self.text = raw.reason, raw.text.decode(errors="replace")
         self.timeout = raw.timeout_ms / 1000
         self.peer = IToken(raw.peer) if raw.peer else None
+        self.news = PathNews(raw.news) if raw.news else None
+        self.path, self.path_from = raw.path, getattr(raw, "from")
+        self.connection = raw.connection.decode(errors="replace")
 
     def accept(self):
         _must(_lib.ipsec_decide(self.ask, True))

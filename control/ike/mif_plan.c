@@ -176,6 +176,12 @@ static uint8_t room(const struct ike_sa *sa)
 	return least < MIF_PATHS_MAX ? least : MIF_PATHS_MAX;
 }
 
+/* The address that IKE comes to is ours, also where the host does not say which it has. */
+static bool is_ours(const struct ike_sa *sa, const struct ip_addr *a)
+{
+	return ip_addr_equal(&sa->path.local.addr, a) || mobike_is_ours(sa, a);
+}
+
 /* What the peer names as its end must be another host's, and what it names as ours must be ours;
  * behind a translator it cannot know that one. */
 static uint16_t ends(const struct mif_plan *p, const struct mif_op *op, struct path_addr *out)
@@ -184,7 +190,7 @@ static uint16_t ends(const struct mif_plan *p, const struct mif_op *op, struct p
 	const struct mif_endpoint *local = p->ours ? &op->own : &op->peers;
 	const struct mif_endpoint *remote = p->ours ? &op->peers : &op->own;
 	const bool said = op->has & (p->ours ? MIF_HAS_OWN : MIF_HAS_PEERS);
-	const bool known = said && mobike_is_ours(sa, &local->at.addr);
+	const bool known = said && is_ours(sa, &local->at.addr);
 
 	*out = sa->path;
 	out->ifindex = 0;

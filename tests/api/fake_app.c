@@ -378,6 +378,60 @@ static enum err cert_add(void *ctx, bool authority, struct bytes cert, char text
 	return ERR_OK;
 }
 
+static enum err path(void *ctx, uint32_t *out_num, uint16_t *out_id,
+		     const struct engine_path_request *req, char text[ENGINE_TEXT_MAX])
+{
+	struct fake_app *f = ctx;
+
+	f->path = *req;
+	snprintf(f->path_name, sizeof(f->path_name), "%s", req->name);
+	f->path.name = f->path_name;
+	if (f->path_result) {
+		snprintf(text, ENGINE_TEXT_MAX, "it is so");
+		return f->path_result;
+	}
+	*out_num = f->path_peers;
+	*out_id = req->id ? req->id : 3;
+	return ERR_OK;
+}
+
+static uint64_t request(void *ctx)
+{
+	return ((struct fake_app *)ctx)->path.request + 1;
+}
+
+/* One that is known well, and one of which nothing is. */
+static void each_path(void *ctx, void (*fn)(void *arg, const struct app_path *path), void *arg)
+{
+	const uint8_t here[4] = {192, 0, 2, 1}, there[4] = {192, 0, 2, 2};
+	const struct path_addr addr = {.local = {ip_addr_v4(here), 4500, 0},
+				       .remote = {ip_addr_v4(there), 4500, 0},
+				       .encap = ENCAP_UDP};
+	const struct engine_path_info data = {
+		.path = {.pmtu = 1400,
+			 .rx_packets = 4,
+			 .rx_bytes = 400,
+			 .tx_packets = 5,
+			 .tx_bytes = 1ull << 40},
+		.quality = {.loss_permille = 15, .rtt_ns = 20500 * NS_PER_US, .rate = 1250000},
+		.probed = true};
+	struct app_path p = {.conn = "gw",
+			     .peer = "peer.example",
+			     .id = 1,
+			     .weight = 7,
+			     .priority = 2,
+			     .usable = true,
+			     .active = true,
+			     .decides = true,
+			     .addr = &addr,
+			     .data = &data};
+
+	(void)ctx;
+	fn(arg, &p);
+	p = (struct app_path){.conn = "gw", .id = 2, .weight = 1, .addr = &addr};
+	fn(arg, &p);
+}
+
 static const struct app_ops ops = {
 	.now = now,
 	.socket_inspect = socket_inspect,
@@ -400,6 +454,9 @@ static const struct app_ops ops = {
 	.decide = decide,
 	.cgroup_demand = cgroup_demand,
 	.cgroup_release = latch_release,
+	.path = path,
+	.request = request,
+	.each_path = each_path,
 	.profile_each = profile_each,
 	.profile_set = profile_set,
 	.secret_add = secret_add,
@@ -437,6 +494,7 @@ void fake_app_init(struct fake_app *f)
 	memset(f, 0, sizeof(*f));
 	f->backend = (struct app_backend){.ops = &ops, .ctx = f};
 	f->now_ns = 100 * NS_PER_S;
+	f->path_peers = 1;
 	f->classes[0] = (struct fake_class){
 		.token = 7,
 		.proof = some_proof(),

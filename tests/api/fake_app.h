@@ -38,7 +38,12 @@ struct fake_app {
 	uint32_t ifindex, of_it; /* interface_token(): its class; 0 = none */
 	uint32_t holds_ms;       /* and for how long */
 
+	enum err path_result; /* path(): with the text "it is so" */
+	uint32_t path_peers;  /* how many IKE SAs do it */
+
 	/* What it was told. */
+	struct engine_path_request path; /* its name in path_name */
+	char path_name[300];
 	struct app_latch latches[FAKE_APP_LATCHES];
 	uint32_t num_latches;
 	uint64_t last_id;

@@ -193,7 +193,8 @@ def functions_are_the_headers():
 
 
 ENUMS = [(ipsec.Method, "IPSEC_AUTH_"), (ipsec.State, "IPSEC_LATCH_"),
-         (ipsec.EventKind, "IPSEC_APP_EVENT_"), (ipsec.Attr, "IPSEC_API_ATTR_")]
+         (ipsec.EventKind, "IPSEC_APP_EVENT_"), (ipsec.Attr, "IPSEC_API_ATTR_"),
+         (ipsec.PathNews, "IPSEC_PATH_")]
 STRUCTS = [(ipsec._LatchInfo, "ipsec_latch_info", ""), (ipsec._Pair, "ipsec_pair", ""),
            (ipsec._Event, "ipsec_app_event", ""), (ipsec._Msghdr, "msghdr", "msg_")]
 

@@ -53,6 +53,26 @@ static void full(struct message *m)
 	app_end(&m->w, outer);
 }
 
+/* A path's message, and what is told of one. */
+static void full_path(struct message *m)
+{
+	size_t mark;
+
+	begin(m);
+	app_put_u32(&m->w, APP_A_PATH_ACT, APP_PATH_ADD);
+	app_put_text(&m->w, APP_A_PEER, "gw");
+	app_put_u32(&m->w, APP_A_PATH, 65535);
+	app_put_flow(&m->w, APP_A_FLOW, &some_flow);
+	app_put_u32(&m->w, APP_A_PRIORITY, 255);
+	app_put_u32(&m->w, APP_A_WEIGHT, 65535);
+	mark = app_begin(&m->w, APP_A_PATH_INFO);
+	app_put_u32(&m->w, APP_A_PATH_STATE, 2);
+	app_put_u32(&m->w, APP_A_PATH_NEWS, APP_PATH_GONE);
+	app_put_u32(&m->w, APP_A_LOSS, 1000);
+	app_put_u64(&m->w, APP_A_TX_BYTES, UINT64_MAX);
+	app_end(&m->w, mark);
+}
+
 static void test_round_trip(void)
 {
 	struct message m;
@@ -102,6 +122,11 @@ static void test_S61_values(void)
 	uint8_t flow[39] = {4, 1, 2, 3, 4, [17] = 4, [18] = 1};
 
 	memset(letters, 'a', sizeof(letters));
+	CU_ASSERT_EQUAL(one(APP_A_PATH, "\x00\x00\xff\xff", 4), ERR_OK);
+	CU_ASSERT_EQUAL(one(APP_A_PATH, "\x00\x01\x00\x00", 4), ERR_MALFORMED);
+	CU_ASSERT_EQUAL(one(APP_A_PATH_ACT, "\x00\x00\x00\x05", 4), ERR_MALFORMED);
+	CU_ASSERT_EQUAL(one(APP_A_PRIORITY, "\x00\x00\x01\x00", 4), ERR_MALFORMED);
+	CU_ASSERT_EQUAL(one(APP_A_LOSS, "\x00\x00\x03\xe9", 4), ERR_MALFORMED);
 	CU_ASSERT_EQUAL(one(APP_A_KEEP, "\x01", 1), ERR_OK);
 	CU_ASSERT_EQUAL(one(APP_A_KEEP, "\x02", 1), ERR_MALFORMED);
 	CU_ASSERT_EQUAL(one(APP_A_KEEP, "\x00\x01", 2), ERR_MALFORMED);
@@ -245,6 +270,13 @@ static void look(struct bytes v, long bit)
 	if (!app_attr_flow(&msg.attrs, APP_A_REMOTE, &flow))
 		CU_ASSERT_TRUE(flow.local.family == 0 || flow.local.family == 4 ||
 			       flow.local.family == 6);
+	CU_ASSERT_TRUE(app_attr_u32(&msg.attrs, APP_A_PATH, 0) <= UINT16_MAX &&
+		       app_attr_u32(&msg.attrs, APP_A_PATH_ACT, 0) < APP_NUM_PATH_ACTS &&
+		       app_attr_u32(&msg.attrs, APP_A_PRIORITY, 0) <= UINT8_MAX &&
+		       app_attr_u32(&msg.attrs, APP_A_WEIGHT, 0) <= UINT16_MAX);
+	if (!app_attr_inside(&msg.attrs, APP_A_PATH_INFO, &in))
+		CU_ASSERT_TRUE(app_attr_u32(&in, APP_A_PATH_STATE, 0) <= 2 &&
+			       app_attr_u32(&in, APP_A_PATH_NEWS, 0) < APP_NUM_PATH_NEWS);
 	if (!app_attr_inside(&msg.attrs, APP_A_LATCH_INFO, &in))
 		CU_ASSERT_TRUE(app_attr_u32(&in, APP_A_STATE, 0) <= 4);
 }
@@ -255,6 +287,9 @@ static void test_S61_sweep(void)
 	struct bytes b;
 
 	full(&m);
+	CU_ASSERT_EQUAL_FATAL(writer_finish(&m.w, &b), ERR_OK);
+	CU_ASSERT_EQUAL(sweep(b.p, b.len, look), b.len * 9);
+	full_path(&m);
 	CU_ASSERT_EQUAL_FATAL(writer_finish(&m.w, &b), ERR_OK);
 	CU_ASSERT_EQUAL(sweep(b.p, b.len, look), b.len * 9);
 }

@@ -211,6 +211,8 @@ static const struct row matrix[] = {
 	{APP_REAUTHENTICATE, {NO, NO, OK, NO}},
 	{APP_LATCH_RELEASE, {NO, NO, OK, NO}},
 	{APP_DECIDE, {NO, NO, NF, NO}},
+	{APP_PATHS, {OK, NO, OK, NO}},
+	{APP_PATH, {NO, IN, IN, NO}}, /* nor is any said here */
 	/* What is for a socket or a file is for nobody. */
 	{APP_SOCKET_TOKEN, {NO, NO, NO, NO}},
 	{APP_INTERFACE_TOKEN, {NO, NO, NO, NO}},
@@ -244,7 +246,7 @@ static void try_row(const struct row *row, size_t who)
 		tap_diag("%s, %s: %d, not %d", app_verb_name(row->verb), users[who].name, (int)got,
 			 (int)row->codes[who]);
 	CU_ASSERT_EQUAL(got, row->codes[who]);
-	if (row >= &matrix[12])
+	if (row >= &matrix[14])
 		CU_ASSERT_STRING_EQUAL(app_attr_text(&a.msg.attrs, APP_A_TEXT, text, sizeof(text)),
 				       "a caller from another host has no socket and no file here");
 	app_client_close(c);

@@ -31,6 +31,8 @@ struct side {
 	char peer_id[64];
 	uint64_t clock_ns;
 	uint8_t noise;
+	unsigned path_news[IPSEC_EVENT_PATH_REFUSED + 1]; /* by kind */
+	uint32_t path_number, path_from;                  /* of the last one */
 };
 
 static time_t patience_ends;
@@ -63,6 +65,12 @@ static void on_event(void *ctx, const struct ipsec_event *ev)
 	}
 	if (ev->request)
 		s->request = ev->request;
+	if (ev->kind >= IPSEC_EVENT_PATH_NEW) {
+		s->path_news[ev->kind]++;
+		s->path_number = ev->path_number;
+		s->path_from = ev->path_from;
+		CU_ASSERT(ev->text[0] != 0);
+	}
 }
 
 static void on_log(void *ctx, enum ipsec_log_level level, const char *subsystem,
@@ -523,6 +531,65 @@ static void count_sa(void *ctx, const struct ipsec_sa_info *sa)
 	CU_ASSERT(sa->children[0].remote_ts[0].addr_hi[2] == 255);
 	CU_ASSERT(sa->path.remote.family == IPSEC_IPV4 && sa->path.remote.addr[3] == 2);
 	*num += 1;
+}
+
+static struct ipsec_path path_between(uint8_t here, uint8_t there)
+{
+	return (struct ipsec_path){.local = {.family = IPSEC_IPV4, .addr = {192, 0, 2, here}},
+				   .remote = {.family = there ? IPSEC_IPV4 : 0,
+					      .addr = {192, 0, there ? 2 : 0, there}}};
+}
+
+static void count_path(void *ctx, const struct ipsec_engine_path *p)
+{
+	struct ipsec_engine_path *list = ctx;
+
+	CU_ASSERT_FATAL(p->number < 4);
+	CU_ASSERT_STRING_EQUAL(p->connection, "peer");
+	list[p->number] = *p;
+}
+
+/* M10: the program says which paths there are and which has the traffic, and is told. */
+static void test_M10_paths_are_the_programs(void)
+{
+	struct ipsec_engine_path list[4] = {{0}};
+	const struct ipsec_path second = path_between(11, 0);
+	uint32_t number = 0;
+	uint64_t request = 0;
+	struct side a, b;
+
+	pair_open(&a, &b);
+	CU_ASSERT(ipsec_engine_path_add(a.engine, "peer", &second, 0, 1, NULL, NULL) == -1 &&
+		  errno == ENOENT);
+	bring_up(&a, &b);
+	CU_ASSERT(ipsec_engine_path_add(a.engine, "peer", &second, 3, 9, &number, &request) == 0);
+	CU_ASSERT(number == 2);
+	CU_ASSERT(wait_for(&a, &b, &a.path_news[IPSEC_EVENT_PATH_DONE], 1));
+	CU_ASSERT(a.request == request);
+	CU_ASSERT(wait_for(&a, &b, &b.path_news[IPSEC_EVENT_PATH_USABLE],
+			   2)); /* the first one, too */
+	CU_ASSERT(ipsec_engine_path_move(a.engine, "side2.example", 2, false, NULL) == 0);
+	CU_ASSERT(wait_for(&a, &b, &b.path_news[IPSEC_EVENT_PATH_MOVED], 2));
+	CU_ASSERT(b.path_number == 2 && b.path_from == 1);
+	carry(&a, &b, 1, 2);
+	carry(&b, &a, 2, 1);
+	CU_ASSERT(ipsec_engine_each_path(a.engine, count_path, list) == 0);
+	CU_ASSERT(list[1].usable && !list[1].active && list[2].active && list[2].decides);
+	CU_ASSERT(list[2].tx_packets >= 1 && list[2].path.local.addr[3] == 11);
+	CU_ASSERT(list[2].weight == 9 && list[2].rtt_ns > 0);
+	CU_ASSERT(ipsec_engine_path_prefer(a.engine, "peer", 1, NULL) == 0);
+	CU_ASSERT(wait_for(&a, &b, &b.path_news[IPSEC_EVENT_PATH_MOVED], 3));
+	CU_ASSERT(ipsec_engine_path_remove(a.engine, "peer", 2, NULL) == 0);
+	CU_ASSERT(wait_for(&a, &b, &b.path_news[IPSEC_EVENT_PATH_GONE], 1));
+	CU_ASSERT(wait_for(&a, &b, &a.path_news[IPSEC_EVENT_PATH_DONE], 4));
+	CU_ASSERT(ipsec_engine_path_remove(a.engine, "peer", 1, NULL) == -1 && errno == EPERM);
+	CU_ASSERT(strstr(ipsec_engine_error(a.engine), "keeps its last path") != NULL);
+	CU_ASSERT(ipsec_engine_path_move(b.engine, "peer", 1, true, NULL) == -1 && errno == EPERM);
+	CU_ASSERT(ipsec_engine_path_move(a.engine, "peer", 0, true, NULL) == -1 && errno == EINVAL);
+	CU_ASSERT(ipsec_engine_path_add(a.engine, "peer", &second, 256, 1, NULL, NULL) == -1 &&
+		  errno == EINVAL);
+	carry(&a, &b, 1, 2);
+	pair_close(&a, &b);
 }
 
 static void test_lists_and_figures(void)
@@ -1014,6 +1081,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_the_program_refuses),
 	TAP_TEST(test_an_answer_may_come_later),
 	TAP_TEST(test_events_wait_without_a_callback),
+	TAP_TEST(test_M10_paths_are_the_programs),
 	TAP_TEST(test_lists_and_figures),
 	TAP_TEST(test_a_wrong_configuration_changes_nothing),
 	TAP_TEST(test_params_are_checked),

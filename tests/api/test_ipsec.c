@@ -882,6 +882,135 @@ static void test_events(void)
 	app_stand_down(&s);
 }
 
+/* ---- paths ----------------------------------------------------------------------------------- */
+
+static struct sockaddr_in v4(const char *text)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET};
+
+	CU_ASSERT_EQUAL(inet_pton(AF_INET, text, &a.sin_addr), 1);
+	return a;
+}
+
+/* The fake engine's peers answer at once: there are none. */
+static void no_peers(struct fake_app *f, void *arg)
+{
+	(void)arg;
+	f->path_peers = 0;
+}
+
+static void refuses(struct fake_app *f, void *arg)
+{
+	f->path_result = *(enum err *)arg;
+}
+
+static void note_path(void *arg, const struct ipsec_path_info *path)
+{
+	struct ipsec_path_info *list = arg;
+
+	CU_ASSERT_TRUE(path->number >= 1 && path->number <= 2);
+	list[path->number - 1] = *path;
+}
+
+/* M10: each call says what it is for, and its errors what is wrong. */
+static void test_M10_paths(void)
+{
+	static const struct {
+		enum err err;
+		int number;
+	} errors[] = {{ERR_NOT_FOUND, ENOENT},       {ERR_PERM, EPERM},
+		      {ERR_EXISTS, EEXIST},          {ERR_LIMIT, EDQUOT},
+		      {ERR_UNSUPPORTED, EOPNOTSUPP}, {ERR_INVAL, EINVAL}};
+	const struct sockaddr_in here = v4("192.0.2.1"), there = v4("192.0.2.2");
+	const struct sockaddr *local = (const struct sockaddr *)&here,
+			      *remote = (const struct sockaddr *)&there;
+	struct ipsec_path_info list[2] = {0};
+	struct sockaddr bad = {.sa_family = AF_UNIX};
+	const struct fake_app *f;
+	struct app_stand s;
+	uint32_t number = 0;
+
+	app_stand_up(&s);
+	app_stand_do(&s, no_peers, NULL);
+	CU_ASSERT_EQUAL(ipsec_path_add("gw", local, remote, 4, 0, &number), 0);
+	f = what_was_seen(&s);
+	CU_ASSERT_EQUAL(number, 3);
+	CU_ASSERT_TRUE(f->path.act == ENGINE_PATH_ADD && f->path.priority == 4);
+	CU_ASSERT_TRUE(f->path.weight == 1 && f->path.local.b[3] == 1 && f->path.remote.b[3] == 2);
+	CU_ASSERT_EQUAL(ipsec_path_add("gw", local, NULL, 0, 9, NULL), 0);
+	f = what_was_seen(&s);
+	CU_ASSERT_TRUE(f->path.remote.family == 0 && f->path.weight == 9);
+	CU_ASSERT_EQUAL(ipsec_path_move("gw", 7, false), 0);
+	CU_ASSERT_EQUAL(what_was_seen(&s)->path.act, ENGINE_PATH_SOFT);
+	CU_ASSERT_EQUAL(ipsec_path_move("gw", 7, true), 0);
+	CU_ASSERT_EQUAL(what_was_seen(&s)->path.act, ENGINE_PATH_HARD);
+	CU_ASSERT_EQUAL(ipsec_path_prefer("gw", 7), 0);
+	CU_ASSERT_EQUAL(what_was_seen(&s)->path.act, ENGINE_PATH_PREFER);
+	CU_ASSERT_EQUAL(ipsec_path_remove("gw", 7), 0);
+	f = what_was_seen(&s);
+	CU_ASSERT_TRUE(f->path.act == ENGINE_PATH_REMOVE && f->path.id == 7);
+	FAILS(ipsec_path_remove("gw", 0), EINVAL);
+	FAILS(ipsec_path_remove("gw", 65536), EINVAL);
+	FAILS(ipsec_path_remove("", 1), EINVAL);
+	FAILS(ipsec_path_remove(NULL, 1), EINVAL);
+	FAILS(ipsec_path_add("gw", NULL, NULL, 0, 1, NULL), EINVAL);
+	FAILS(ipsec_path_add("gw", &bad, NULL, 0, 1, NULL), EINVAL);
+	FAILS(ipsec_path_add("gw", local, NULL, 256, 1, NULL), EINVAL);
+	for (size_t i = 0; i < ARRAY_LEN(errors); i++) {
+		enum err err = errors[i].err;
+
+		app_stand_do(&s, refuses, &err);
+		FAILS(ipsec_path_move("gw", 7, false), errors[i].number);
+		CU_ASSERT_STRING_EQUAL(ipsec_last_error(), "it is so");
+	}
+	CU_ASSERT_EQUAL(ipsec_each_path(note_path, list), 0);
+	CU_ASSERT_STRING_EQUAL(list[0].peer, "peer.example");
+	CU_ASSERT_TRUE(list[0].state == IPSEC_PATH_ACTIVE && list[0].udp && list[0].decides);
+	CU_ASSERT_TRUE(list[0].rtt_us == 20500 && list[0].loss_permille == 15);
+	CU_ASSERT_TRUE(list[0].tx_bytes == 1ull << 40 && list[0].rate == 1250000);
+	CU_ASSERT_EQUAL(((struct sockaddr_in *)&list[0].local)->sin_port, htons(4500));
+	CU_ASSERT_EQUAL(((struct sockaddr_in *)&list[0].local)->sin_addr.s_addr,
+			here.sin_addr.s_addr);
+	CU_ASSERT_TRUE(list[1].state == IPSEC_PATH_ASKED && list[1].rtt_us == 0);
+	app_stand_down(&s);
+}
+
+static void path_moves(struct fake_app *f, void *arg)
+{
+	const struct engine_path_event ev = {
+		.news = ENGINE_PATH_MOVED, .conn = "gw", .id = 2, .from = 1, .text = ""};
+
+	(void)f;
+	app_server_path_event(((struct app_stand *)arg)->server, &ev);
+}
+
+/* M10: a handover is an event; who was built before there were such gets the others alone. */
+static void test_M10_path_event(void)
+{
+	const size_t before = offsetof(struct ipsec_app_event, news);
+	struct ipsec_app_event ev = {.size = sizeof(ev)};
+	struct ipsec_path_info list[2];
+	struct app_stand s;
+	int events;
+
+	app_stand_up(&s);
+	events = ipsec_event_fd();
+	CU_ASSERT_EQUAL(ipsec_each_path(note_path, list), 0);
+	while (ipsec_event_next(&ev) == 1)
+		; /* of the daemon before */
+	app_stand_do(&s, path_moves, &s);
+	CU_ASSERT_TRUE(wait_for(events, &ev, IPSEC_APP_EVENT_PATH));
+	CU_ASSERT_TRUE(ev.news == IPSEC_PATH_MOVED && ev.path == 2 && ev.from == 1);
+	CU_ASSERT_STRING_EQUAL(ev.connection, "gw");
+	app_stand_do(&s, path_moves, &s);
+	CU_ASSERT_EQUAL(poll(&(struct pollfd){.fd = events, .events = POLLIN}, 1, 2000), 1);
+	memset(&ev, 0x55, sizeof(ev));
+	ev.size = before;
+	CU_ASSERT_EQUAL(ipsec_event_next(&ev), 0);
+	CU_ASSERT_EQUAL(ev.path, 0x55555555);
+	app_stand_down(&s);
+}
+
 /* Who asks for events after the daemon was away gets them. */
 static void test_events_after_a_restart(void)
 {
@@ -1128,6 +1257,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_threads),
 	TAP_TEST(test_A19_profiles),
 	TAP_TEST(test_events_after_a_restart),
+	TAP_TEST(test_M10_paths),
+	TAP_TEST(test_M10_path_event),
 	TAP_TEST(test_events),
 	TAP_TEST(test_events_restart),
 	TAP_TEST(test_events_lost),

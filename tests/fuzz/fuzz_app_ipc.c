@@ -96,10 +96,18 @@ static void check_output(struct app_client *c)
 }
 
 /* Each latch goes on to its next state. */
-static void stir(struct fake_app *f)
+static void stir(struct fake_app *f, struct app_server *server)
 {
+	const struct engine_path_event news[] = {
+		{.news = ENGINE_PATH_MOVED, .conn = "gw", .id = 2, .from = 1, .text = ""},
+		{.news = ENGINE_PATH_REFUSED, .request = f->path.request, .text = "a reason"},
+	};
 	struct app_latch *l = f->num_latches ? &f->latches[f->num_latches - 1] : NULL;
 
+	/* Every other peer answers what was said of a path. */
+	for (size_t i = 0; i < ARRAY_LEN(news); i++)
+		if (i == 0 || news[i].request % 2)
+			app_server_path_event(server, &news[i]);
 	if (!l)
 		return;
 	fake_app_ask(f, l->id, l->id);
@@ -153,7 +161,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	must(app_client_open(server, &c, &peer, wake, NULL) == ERR_OK);
 	while (fake.num_latches < 64 && !one(c, &r)) {
 		check_output(c);
-		stir(&fake);
+		stir(&fake, server);
 		check_output(c);
 	}
 	app_server_run(server, TIME_NEVER - 1);

@@ -108,15 +108,23 @@ enum ipsec_log_level {
 
 /* enum ipsec_event_kind - what happened. */
 enum ipsec_event_kind {
-	IPSEC_EVENT_IKE_UP = 1,    /* an IKE SA is established */
-	IPSEC_EVENT_IKE_REKEYED,   /* it was replaced by a new one, whose number ike_id is */
-	IPSEC_EVENT_IKE_DOWN,      /* it is gone */
-	IPSEC_EVENT_CHILD_UP,      /* a Child SA is in use: traffic is protected */
-	IPSEC_EVENT_CHILD_REKEYED, /* it was replaced by a new one, whose number child_id is */
-	IPSEC_EVENT_CHILD_DOWN,    /* it is gone */
-	IPSEC_EVENT_FAILED,        /* a negotiation failed: reason and text say why */
-	IPSEC_EVENT_PROGRESS,      /* a step of a negotiation, for people who watch */
-	IPSEC_EVENT_STOPPED,       /* ipsec_engine_stop() is done: the engine may be freed */
+	IPSEC_EVENT_IKE_UP = 1,     /* an IKE SA is established */
+	IPSEC_EVENT_IKE_REKEYED,    /* it was replaced by a new one, whose number ike_id is */
+	IPSEC_EVENT_IKE_DOWN,       /* it is gone */
+	IPSEC_EVENT_CHILD_UP,       /* a Child SA is in use: traffic is protected */
+	IPSEC_EVENT_CHILD_REKEYED,  /* it was replaced by a new one, whose number child_id is */
+	IPSEC_EVENT_CHILD_DOWN,     /* it is gone */
+	IPSEC_EVENT_FAILED,         /* a negotiation failed: reason and text say why */
+	IPSEC_EVENT_PROGRESS,       /* a step of a negotiation, for people who watch */
+	IPSEC_EVENT_STOPPED,        /* ipsec_engine_stop() is done: the engine may be freed */
+	IPSEC_EVENT_PATH_NEW,       /* of a path to a peer: it is there, and is asked */
+	IPSEC_EVENT_PATH_USABLE,    /* it carries */
+	IPSEC_EVENT_PATH_LOST,      /* it does not any more */
+	IPSEC_EVENT_PATH_ELSEWHERE, /* its ends are others */
+	IPSEC_EVENT_PATH_MOVED, /* traffic goes by it from now on; path_from: by which one before */
+	IPSEC_EVENT_PATH_GONE,  /* it was removed */
+	IPSEC_EVENT_PATH_DONE,  /* a peer does what ipsec_engine_path_add() and others asked for */
+	IPSEC_EVENT_PATH_REFUSED, /* or it does not, and all is as it was: text says why */
 };
 
 /* struct ipsec_event - see enum ipsec_event_kind. */
@@ -128,8 +136,10 @@ struct ipsec_event {
 	uint32_t ike_id;        /* number of the IKE SA, 0 = none yet */
 	uint32_t child_id;      /* number of the Child SA, 0 = not about one */
 	uint64_t request;       /* that of ipsec_engine_initiate() and others; 0 = of nobody's */
-	struct ipsec_path path; /* of the IKE SA, as far as known */
+	struct ipsec_path path; /* of the IKE SA, as far as known; PATH_...: this one */
 	const char *text;       /* one sentence for people, "" if there is nothing to say */
+	uint32_t path_number;   /* PATH_...; 0 = of none */
+	uint32_t path_from;     /* PATH_MOVED; 0 = by none */
 };
 
 /* enum ipsec_ask_kind - what the engine wants to know. */
@@ -501,6 +511,57 @@ IPSEC_API int ipsec_engine_terminate(struct ipsec_engine *e, uint32_t *out_num,
 				     const struct ipsec_select *select);
 IPSEC_API int ipsec_engine_rekey(struct ipsec_engine *e, uint32_t *out_num,
 				 const struct ipsec_select *select);
+
+/* ---- several paths to a peer ------------------------------------------------------------------
+ */
+
+/* Two engines of Latchkey use several pairs of addresses at once, if the configuration lets. Which
+ * ones, the program of who decides says, since the library does not know the host's addresses; it
+ * holds as long as the peer is connected. name: of a connection, or a peer's identity; all IKE SAs
+ * that it means are concerned. *out_request (may be NULL) comes back in one IPSEC_EVENT_PATH_DONE
+ * or IPSEC_EVENT_PATH_REFUSED of each of them. Errors of all: EINVAL (not started, no name, an
+ * address that cannot be), ENOENT (nothing of that name is up, no such path), EPERM (the peer
+ * decides; the last path stays), EOPNOTSUPP (the peer has agreed to one path alone), ENOSPC (there
+ * are as many as there can be); ipsec_engine_error() says it in a sentence. */
+
+/* ipsec_engine_path_add - one more, between these addresses; remote unset: where IKE goes; ports,
+ * interface and encap do not count. It is asked, and used when it has answered, by its priority (0
+ * to 255: those with the smallest one are used) and weight (1 to 65535; 0: 1). *out_number (may be
+ * NULL): what it is called from now on. Errors: EEXIST. */
+IPSEC_API int ipsec_engine_path_add(struct ipsec_engine *e, const char *name,
+				    const struct ipsec_path *path, unsigned int priority,
+				    unsigned int weight, uint32_t *out_number,
+				    uint64_t *out_request);
+
+/* ipsec_engine_path_remove - it goes at once. ipsec_engine_path_move - traffic goes by it as soon
+ * as it carries, and the others wait; hard: those that had it go. ipsec_engine_path_prefer - it
+ * goes before all others by its priority; IKE stays where it is. */
+IPSEC_API int ipsec_engine_path_remove(struct ipsec_engine *e, const char *name, uint32_t number,
+				       uint64_t *out_request);
+IPSEC_API int ipsec_engine_path_move(struct ipsec_engine *e, const char *name, uint32_t number,
+				     bool hard, uint64_t *out_request);
+IPSEC_API int ipsec_engine_path_prefer(struct ipsec_engine *e, const char *name, uint32_t number,
+				       uint64_t *out_request);
+
+/* struct ipsec_engine_path - one of them. Figures that are 0 are not known. */
+struct ipsec_engine_path {
+	const char *connection, *peer_id; /* NULL while unknown */
+	uint32_t number;
+	bool usable, active; /* it carries; traffic goes by it */
+	bool decides;        /* this engine decides about the paths to this peer */
+	uint32_t priority, weight;
+	struct ipsec_path path;
+	uint64_t rtt_ns, rate;         /* round trip; bytes a second that it was seen to take */
+	uint32_t loss_permille, mtu;   /* of the latest probes; of the link, bytes */
+	uint64_t rx_packets, rx_bytes; /* that it brought */
+	uint64_t tx_packets, tx_bytes; /* that it took */
+};
+
+/* ipsec_engine_each_path - fn for each path to each peer; it may not call the engine. Errors:
+ * EINVAL (not started). */
+IPSEC_API int ipsec_engine_each_path(struct ipsec_engine *e,
+				     void (*fn)(void *ctx, const struct ipsec_engine_path *path),
+				     void *ctx);
 
 /* ipsec_engine_answer - answer a question. Late, repeated and unknown ids are ignored. Errors:
  * EINVAL (not started).

@@ -366,6 +366,18 @@ enum ipsec_app_event_kind {
 	IPSEC_APP_EVENT_DISCONNECTED, /* the daemon is gone; what was latched stays shut */
 	IPSEC_APP_EVENT_RECONNECTED,  /* it is back; latches that were not kept are gone */
 	IPSEC_APP_EVENT_LOST,         /* there were more than could be kept: inquire */
+	IPSEC_APP_EVENT_PATH,         /* something happened to a path to a peer: `news`; told who
+				       * may configure or read all */
+};
+
+/* enum ipsec_path_news - what happened to a path. */
+enum ipsec_path_news {
+	IPSEC_PATH_NEW = 1,   /* it is there, and is asked whether it carries */
+	IPSEC_PATH_USABLE,    /* it does */
+	IPSEC_PATH_LOST,      /* it does not any more */
+	IPSEC_PATH_ELSEWHERE, /* its ends are others */
+	IPSEC_PATH_MOVED,     /* traffic goes by it from now on; `from`: by which one before */
+	IPSEC_PATH_GONE,      /* it was removed */
 };
 
 /* struct ipsec_app_event - size: sizeof, set by the caller. peer: ASK: who it is; the caller's to
@@ -381,6 +393,11 @@ struct ipsec_app_event {
 	uint64_t ask;
 	ipsec_iToken_t peer;
 	char text[256]; /* in a sentence; "" if there is nothing to say */
+	/* PATH; who sets the size of what is above gets no such events */
+	enum ipsec_path_news news;
+	uint32_t path, from; /* numbers; from: 0 = by none */
+	char connection[128];
+	struct sockaddr_storage local, remote;
 };
 
 /* ipsec_event_fd - a descriptor that is readable when ipsec_event_next() has something; from the
@@ -425,6 +442,62 @@ IPSEC_API int ipsec_set_profile(const struct ipsec_profile *profile);
 IPSEC_API int ipsec_add_secret(const char *const *identities, size_t num, const void *secret,
 			       size_t len);
 IPSEC_API int ipsec_add_certificate(const void *bytes, size_t len, bool authority);
+
+/* ---- paths to peers (who may configure) ------------------------------------------------------ */
+
+/* A peer that several paths are agreed on with is reached by several pairs of addresses at once, of
+ * which some carry traffic and others wait. `name` of the functions that change them is a
+ * connection's in the configuration, or a peer's identity; all that it means are concerned. They
+ * return when the peers have agreed, and what was said holds as long as they are connected,
+ * whatever the configuration has. Errors of all: EPERM (the right to configure; the peer decides
+ * about the paths, or the last one would go), ENOENT (nothing of that name is up, no such path),
+ * EOPNOTSUPP (the peer has agreed to one path alone), EPROTO (it refuses), ETIMEDOUT (it has not
+ * answered in 8 seconds: it goes on), EDQUOT (there are as many as there can be). */
+
+/* ipsec_path_add - one more, from an address of this host to one of the peer (NULL: where the
+ * keying protocol goes); ports do not count. It is used when it has answered, by its priority (0 to
+ * 255, those with the smallest one are used) and weight (1 to 65535, or 0: 1). *out (may be NULL)
+ * is its number; 0: the peer, who decides, has been told of the address. Errors: EINVAL (no such
+ * address), EEXIST. */
+IPSEC_API int ipsec_path_add(const char *name, const struct sockaddr *local,
+			     const struct sockaddr *remote, unsigned int priority,
+			     unsigned int weight, uint32_t *out);
+
+/* ipsec_path_remove - it goes at once. ipsec_path_move - traffic goes by it as soon as it carries,
+ * and the others wait; hard: those that had it go. ipsec_path_prefer - it goes before all others by
+ * its priority. */
+IPSEC_API int ipsec_path_remove(const char *name, uint32_t number);
+IPSEC_API int ipsec_path_move(const char *name, uint32_t number, bool hard);
+IPSEC_API int ipsec_path_prefer(const char *name, uint32_t number);
+
+/* enum ipsec_path_state - of a path. */
+enum ipsec_path_state {
+	IPSEC_PATH_ASKED = 0,   /* nothing goes by it: it has not answered */
+	IPSEC_PATH_STANDBY = 1, /* it carries, and waits */
+	IPSEC_PATH_ACTIVE = 2,  /* traffic goes by it */
+};
+
+/* struct ipsec_path_info - a path as it is. Figures that are 0 are not known. */
+struct ipsec_path_info {
+	size_t size; /* sizeof, set by the library */
+	uint32_t number;
+	enum ipsec_path_state state;
+	char connection[128], peer[264]; /* name in the configuration, identity */
+	bool decides;                    /* this host decides about the paths to this peer */
+	bool udp;                        /* packets go in UDP */
+	uint32_t priority, weight;
+	struct sockaddr_storage local, remote;
+	uint32_t rtt_us;               /* round trip, microseconds */
+	uint32_t loss_permille;        /* of the latest messages that asked */
+	uint32_t mtu;                  /* largest packet on the wire, bytes */
+	uint64_t rate;                 /* that it was seen to take, bytes a second */
+	uint64_t rx_packets, rx_bytes; /* that it brought */
+	uint64_t tx_packets, tx_bytes; /* that it took */
+};
+
+/* ipsec_each_path - call fn for every path to every peer. What fn is given is borrowed. Errors:
+ * EPERM (the right to read all). */
+IPSEC_API int ipsec_each_path(void (*fn)(void *arg, const struct ipsec_path_info *path), void *arg);
 
 /* ---- this library --------------------------------------------------------------------------- */
 
