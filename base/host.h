@@ -53,6 +53,14 @@ struct host_tap {
 	uint32_t offloads;
 };
 
+/* struct host_addr - an address of this host. running: its interface is up, and its link carries as
+ * far as the host can tell. */
+struct host_addr {
+	struct ip_addr addr;
+	char ifname[16];
+	bool running;
+};
+
 /* struct host_socket - a socket that somebody passed, as the kernel tells of it. */
 struct host_socket {
 	struct flow flow; /* its ends; without remote address while it is not connected, and without
@@ -174,7 +182,7 @@ struct host_ops {
 	enum err (*local_in)(void *ctx, struct ip_addr *out, const struct ts *ts);
 	/* addrs - up to max addresses that others may reach the host at: of any interface but our
 	 * own device that is up, of more than link scope, ready for use. */
-	enum err (*addrs)(void *ctx, struct ip_addr *out, size_t *out_num, size_t max);
+	enum err (*addrs)(void *ctx, struct host_addr *out, size_t *out_num, size_t max);
 	/* watch_open - a non-blocking descriptor that is readable when addresses, links or routes
 	 * change; the caller owns it. UNSUPPORTED: they are not watched. watch_read - read it
 	 * empty; *out_changed: something changed that was not ours. */

@@ -376,21 +376,31 @@ static enum err local_in(void *ctx, struct ip_addr *out, const struct ts *ts)
 	return ERR_OK;
 }
 
-static enum err addrs(void *ctx, struct ip_addr *out, size_t *out_num, size_t max)
+static void add_addr(struct host_addr *out, size_t *num, size_t max, const struct ip_addr *addr,
+		     const char *ifname, bool running)
+{
+	if (!addr->family || *num == max)
+		return;
+	out[*num] = (struct host_addr){.addr = *addr, .running = running};
+	snprintf(out[*num].ifname, sizeof(out[*num].ifname), "%s", ifname);
+	(*num)++;
+}
+
+static enum err addrs(void *ctx, struct host_addr *out, size_t *out_num, size_t max)
 {
 	struct fake_host *f = ctx;
 	enum err e = call(f, "addrs");
+	char name[16];
 	size_t num = 0;
 
 	if (e)
 		return e;
-	if (f->source4.family && num < max)
-		out[num++] = f->source4;
-	if (f->source6.family && num < max)
-		out[num++] = f->source6;
-	for (size_t i = 0; i < ARRAY_LEN(f->more); i++)
-		if (f->more[i].family && num < max)
-			out[num++] = f->more[i];
+	add_addr(out, &num, max, &f->source4, "eth0", true);
+	add_addr(out, &num, max, &f->source6, "eth0", true);
+	for (size_t i = 0; i < ARRAY_LEN(f->more); i++) {
+		snprintf(name, sizeof(name), "more%zu", i);
+		add_addr(out, &num, max, &f->more[i], name, !f->link_down[i]);
+	}
 	*out_num = num;
 	return ERR_OK;
 }

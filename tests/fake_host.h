@@ -26,7 +26,9 @@ struct fake_host {
 
 	/* What it answers; set by fake_host_init() to something sensible, free to be changed. */
 	struct ip_addr source4, source6; /* source_for(), addrs(); unset = NOT_FOUND */
-	struct ip_addr more[4];          /* addrs(), after these; unset ones are left out */
+	struct ip_addr more[4];          /* addrs(), after these, of "more0" to "more3"; unset ones
+					  * are left out */
+	bool link_down[4];               /* of those interfaces */
 	struct ip_addr local;            /* local_in(), if it lies in the selector */
 	uint32_t link_mtu;
 	bool link_used;   /* link_look(): by what was there before */

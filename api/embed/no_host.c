@@ -106,7 +106,7 @@ static enum err no_local(void *ctx, struct ip_addr *out, const struct ts *ts)
 }
 
 /* addrs, watch_open, watch_read - the embedder knows its host, and says when it changed. */
-static enum err no_addrs(void *ctx, struct ip_addr *out, size_t *out_num, size_t max)
+static enum err no_addrs(void *ctx, struct host_addr *out, size_t *out_num, size_t max)
 {
 	(void)ctx, (void)out, (void)max;
 	*out_num = 0;

@@ -429,6 +429,8 @@ MUST_USE enum err roam_open(struct engine *e) NONNULL(1);
 void roam_close(struct engine *e) NONNULL(1);
 MUST_USE enum err roam_source(void *ctx, struct ip_addr *out, const struct conf_conn *conn,
 			      const struct ip_addr *remote) NONNULL(1, 2, 3, 4);
+/* roam_ours - with their interfaces; none where the host does not say. */
+void roam_ours(struct engine *e, struct ours *out) NONNULL(1, 2);
 uint32_t roam_addrs(void *ctx, struct ip_addr *out, uint32_t max) NONNULL(1, 2);
 
 /* routes.c: those of one group come, go, or stay with the source that is right now (routes_again():

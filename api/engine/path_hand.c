@@ -458,7 +458,7 @@ enum err engine_path(struct engine *e, uint32_t *out_num, uint16_t *out_id,
 	struct handling h = {.e = e, .req = req, .text = text};
 
 	text[0] = 0;
-	h.ours.num = roam_addrs(e, h.ours.list, ADDRS_MAX);
+	roam_ours(e, &h.ours);
 	h.has_ours = h.ours.num > 0; /* a library's host may not know */
 	list_init(&h.targets);
 	ike_each_sa(e->ike, collect, &h);

@@ -7,7 +7,7 @@
 bool ours_has(const struct ours *ours, const struct ip_addr *a)
 {
 	for (uint32_t i = 0; i < ours->num; i++)
-		if (ip_addr_equal(&ours->list[i], a))
+		if (ip_addr_equal(&ours->list[i].addr, a))
 			return true;
 	return false;
 }
@@ -125,6 +125,51 @@ static void want_said(struct wanted *w, const struct ours *ours, const struct sa
 			want(w, ours, NULL, said->list[i].path);
 }
 
+static bool begins(const struct ike_sa_info *sa, const struct ip_addr *a)
+{
+	for (uint32_t i = 0; i < sa->num_path_list; i++)
+		if (ip_addr_equal(&sa->path_list[i].addr.local.addr, a))
+			return true;
+	return false;
+}
+
+/* address_of - that the interface has now, of the version of IP that the path is for: one that a
+ * path begins at already, else the first. NULL: it has none. */
+static const struct ip_addr *address_of(const struct ours *ours, const struct conf_path *path,
+					const struct conf_conn *conn, const struct ike_sa_info *sa)
+{
+	const struct ip_addr *first = NULL;
+	const uint8_t family =
+		ip_addr_is_any(&path->remote) ? sa->path.remote.addr.family : path->remote.family;
+
+	for (uint32_t i = 0; i < ours->num; i++) {
+		const struct ip_addr *a = &ours->list[i].addr;
+
+		if (strcmp(ours->list[i].ifname, path->interface) != 0 || a->family != family ||
+		    is_protected(conn, a))
+			continue;
+		if (begins(sa, a))
+			return a;
+		if (!first)
+			first = a;
+	}
+	return first;
+}
+
+/* want_configured - by its address, or that of its interface. */
+static void want_configured(struct wanted *w, const struct ours *ours, const struct conf_conn *conn,
+			    const struct ike_sa_info *sa, const struct said *said,
+			    struct conf_path path)
+{
+	const struct ip_addr *a =
+		path.interface[0] ? address_of(ours, &path, conn, sa) : &path.local;
+
+	if (!a)
+		return;
+	path.local = *a;
+	want(w, ours, said, path);
+}
+
 /* want_all - what was said by hand goes before what is configured; without configured paths each
  * address that is of the version that IKE goes by begins one. Without a policy there are those that
  * there are. */
@@ -139,12 +184,12 @@ static void want_all(struct wanted *w, const struct ours *ours, const struct con
 		return;
 	}
 	for (uint32_t i = 0; i < conn->num_paths; i++)
-		want(w, ours, said, conn->paths[i]);
+		want_configured(w, ours, conn, sa, said, conn->paths[i]);
 	for (uint32_t i = 0; !conn->num_paths && i < ours->num; i++)
-		if (ours->list[i].family == sa->path.remote.addr.family &&
-		    !is_protected(conn, &ours->list[i]))
+		if (ours->list[i].addr.family == sa->path.remote.addr.family &&
+		    !is_protected(conn, &ours->list[i].addr))
 			want(w, ours, said,
-			     (struct conf_path){.local = ours->list[i], .weight = 1});
+			     (struct conf_path){.local = ours->list[i].addr, .weight = 1});
 }
 
 bool path_is(const struct ike_path_info *p, const struct conf_path *want)

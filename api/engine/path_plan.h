@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "base/host.h"
 #include "control/engine.h"
 
 /* ADDRS_MAX - addresses of this host that are looked at. OPS_AT_ONCE - operations in one request.
@@ -15,7 +16,7 @@
 
 /* struct ours - the host's addresses. */
 struct ours {
-	struct ip_addr list[ADDRS_MAX];
+	struct host_addr list[ADDRS_MAX];
 	uint32_t num;
 };
 

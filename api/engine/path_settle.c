@@ -80,7 +80,7 @@ void paths_settle(struct engine *e)
 	e->paths_dirty = false;
 	if (!are_wanted(e))
 		return;
-	s.ours.num = roam_addrs(e, s.ours.list, ADDRS_MAX);
+	roam_ours(e, &s.ours);
 	list_init(&s.pending);
 	ike_each_sa(e->ike, settle_sa, &s);
 	hands_sweep(e);

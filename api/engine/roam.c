@@ -116,12 +116,24 @@ void engine_addresses_changed(struct engine *e)
 
 /* ---- what the keying engine asks ------------------------------------------------------------- */
 
-uint32_t roam_addrs(void *ctx, struct ip_addr *out, uint32_t max)
+void roam_ours(struct engine *e, struct ours *out)
 {
-	struct engine *e = ctx;
 	size_t num = 0;
 
-	return e->host.ops->addrs(e->host.ctx, out, &num, max) ? 0 : (uint32_t)num;
+	out->num = 0;
+	if (!e->host.ops->addrs(e->host.ctx, out->list, &num, ADDRS_MAX))
+		out->num = (uint32_t)num;
+}
+
+uint32_t roam_addrs(void *ctx, struct ip_addr *out, uint32_t max)
+{
+	struct ours ours;
+	uint32_t num = 0;
+
+	roam_ours(ctx, &ours);
+	for (; num < ours.num && num < max; num++)
+		out[num] = ours.list[num].addr;
+	return num;
 }
 
 static bool is_one(const struct conf_addr *a)

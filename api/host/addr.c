@@ -2,9 +2,9 @@
 #include "api/host/linux.h"
 
 #include <errno.h>
-#include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
 
 #include "api/host/netlink.h"
 
@@ -156,43 +156,68 @@ enum err host_local_in(void *ctx, struct ip_addr *out, const struct ts *ts)
 	return ERR_OK;
 }
 
-/* DOWN_MAX - interfaces that are looked for: the addresses of further ones that are down count. */
-#define DOWN_MAX 128
+/* LINKS_MAX - interfaces whose state is looked at; others are taken for running. */
+#define LINKS_MAX 128
+
+/* struct link_state - of one of them. */
+struct link_state {
+	uint32_t ifindex;
+	bool up, running;
+};
 
 /* struct addr_list - what addrs() gives. */
 struct addr_list {
-	struct ip_addr *out;
+	struct host_addr *out;
 	size_t num, max;
-	uint32_t own;            /* index of our device: what is on it is reached through us only */
-	uint32_t down[DOWN_MAX]; /* indices of interfaces that are down */
-	size_t num_down;
+	uint32_t own; /* index of our device: what is on it is reached through us only */
+	struct link_state links[LINKS_MAX];
+	size_t num_links;
 };
 
-/* down_cb - IPv4 addresses stay on an interface that is down, where nobody reaches the host. */
-static int down_cb(const struct nlmsghdr *head, void *data)
+static int link_cb(const struct nlmsghdr *head, void *data)
 {
 	struct addr_list *l = data;
 	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(head);
 
-	if (!(ifi->ifi_flags & IFF_UP) && l->num_down < DOWN_MAX)
-		l->down[l->num_down++] = (uint32_t)ifi->ifi_index;
+	/* Running: operational (RFC 2863), or not known. */
+	if (l->num_links < LINKS_MAX)
+		l->links[l->num_links++] =
+			(struct link_state){.ifindex = (uint32_t)ifi->ifi_index,
+					    .up = ifi->ifi_flags & IFF_UP,
+					    .running = ifi->ifi_flags & IFF_RUNNING};
 	return MNL_CB_OK;
 }
 
-static bool is_down(const struct addr_list *l, uint32_t ifindex)
+static struct link_state state_of(const struct addr_list *l, uint32_t ifindex)
 {
-	for (size_t i = 0; i < l->num_down; i++)
-		if (l->down[i] == ifindex)
-			return true;
-	return false;
+	for (size_t i = 0; i < l->num_links; i++)
+		if (l->links[i].ifindex == ifindex)
+			return l->links[i];
+	return (struct link_state){.ifindex = ifindex, .up = true, .running = true};
 }
 
-static bool listed(const struct addr_list *l, const struct ip_addr *a)
+static struct host_addr *listed(const struct addr_list *l, const struct ip_addr *a)
 {
 	for (size_t i = 0; i < l->num; i++)
-		if (ip_addr_equal(&l->out[i], a))
-			return true;
-	return false;
+		if (ip_addr_equal(&l->out[i].addr, a))
+			return &l->out[i];
+	return NULL;
+}
+
+static void list_add(struct addr_list *l, const struct ip_addr *addr, uint32_t ifindex)
+{
+	struct host_addr *a = listed(l, addr);
+
+	if (a) { /* on two interfaces: one that runs will do */
+		a->running |= state_of(l, ifindex).running;
+		return;
+	}
+	if (l->num == l->max)
+		return;
+	a = &l->out[l->num++];
+	*a = (struct host_addr){.addr = *addr, .running = state_of(l, ifindex).running};
+	if (!if_indextoname(ifindex, a->ifname))
+		a->ifname[0] = 0; /* it has gone meanwhile */
 }
 
 static int list_cb(const struct nlmsghdr *head, void *data)
@@ -206,17 +231,16 @@ static int list_cb(const struct nlmsghdr *head, void *data)
 		return MNL_CB_ERROR;
 	if (!attrs.local)
 		attrs.local = attrs.address;
-	if (!attrs.local || ifa->ifa_index == l->own || is_down(l, ifa->ifa_index) ||
-	    ifa->ifa_scope != RT_SCOPE_UNIVERSE ||
-	    attrs.flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED | IFA_F_DEPRECATED) ||
-	    netlink_get_addr(&addr, attrs.local, ifa->ifa_family) || l->num == l->max ||
-	    listed(l, &addr))
-		return MNL_CB_OK;
-	l->out[l->num++] = addr;
+	/* IPv4 addresses stay on an interface that is down, where nobody reaches the host. */
+	if (attrs.local && ifa->ifa_index != l->own && ifa->ifa_scope == RT_SCOPE_UNIVERSE &&
+	    !(attrs.flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED | IFA_F_DEPRECATED)) &&
+	    !netlink_get_addr(&addr, attrs.local, ifa->ifa_family) &&
+	    state_of(l, ifa->ifa_index).up)
+		list_add(l, &addr, ifa->ifa_index);
 	return MNL_CB_OK;
 }
 
-enum err host_addrs(void *ctx, struct ip_addr *out, size_t *out_num, size_t max)
+enum err host_addrs(void *ctx, struct host_addr *out, size_t *out_num, size_t max)
 {
 	struct addr_list list = {.out = out, .max = max};
 	struct host_linux *h = ctx;
@@ -226,7 +250,7 @@ enum err host_addrs(void *ctx, struct ip_addr *out, size_t *out_num, size_t max)
 	if (h->device[0] && host_ifindex(&list.own, h->device))
 		list.own = 0;
 	(void)netlink_begin(&m, RTM_GETLINK, NLM_F_DUMP, sizeof(struct ifinfomsg));
-	err = netlink_talk(h, &m, down_cb, &list);
+	err = netlink_talk(h, &m, link_cb, &list);
 	if (err)
 		return err;
 	(void)netlink_begin(&m, RTM_GETADDR, NLM_F_DUMP, sizeof(struct ifaddrmsg));

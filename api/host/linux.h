@@ -76,7 +76,7 @@ MUST_USE enum err host_link_look(void *ctx, struct host_link *out, const char *i
 MUST_USE enum err host_addr_add(void *ctx, const char *ifname, const struct ip_prefix *addr);
 MUST_USE enum err host_addr_del(void *ctx, const char *ifname, const struct ip_prefix *addr);
 MUST_USE enum err host_local_in(void *ctx, struct ip_addr *out, const struct ts *ts);
-MUST_USE enum err host_addrs(void *ctx, struct ip_addr *out, size_t *out_num, size_t max);
+MUST_USE enum err host_addrs(void *ctx, struct host_addr *out, size_t *out_num, size_t max);
 /* host_addr_on - the device has this address. */
 MUST_USE enum err host_addr_on(struct host_linux *h, bool *out, uint32_t ifindex,
 			       const struct ip_addr *addr) NONNULL(1, 2, 4);

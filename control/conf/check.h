@@ -118,6 +118,7 @@ MUST_USE SET(set_remote);
 MUST_USE SET(set_children);
 /* struct conf_path (paths.c) */
 MUST_USE SET(set_path_local);
+MUST_USE SET(set_path_interface);
 MUST_USE SET(set_path_remote);
 MUST_USE SET(set_path_priority);
 MUST_USE SET(set_path_weight);

@@ -241,10 +241,12 @@ enum conf_path_policy {
 #define CONF_MAX_PATH_TS    4
 #define CONF_MAX_PATH_RULES 16
 
-/* struct conf_path - one section of connections.<conn>.paths: used while the host has the address.
- * What is of its classes and within its selectors goes by it alone, while it can. */
+/* struct conf_path - one section of connections.<conn>.paths: used while the host has the address,
+ * or the interface one. What is of its classes and within its selectors goes by it alone, while it
+ * can. */
 struct conf_path {
 	char name[CONF_NAME_MAX];
+	char interface[16]; /* "": it begins at local */
 	struct ip_addr local;
 	struct ip_addr remote; /* unset: where IKE goes */
 	uint8_t priority;      /* smaller is used first; 0 */

@@ -261,6 +261,7 @@ static const struct key keys[] = {
 	SETS_(DPDK, VALUE, "crypto_sessions", set_dpdk_crypto_sessions),
 
 	SETS_(PATH, VALUE, "local_addr", set_path_local),
+	SETS_(PATH, VALUE, "interface", set_path_interface),
 	SETS_(PATH, VALUE, "remote_addr", set_path_remote),
 	SETS_(PATH, VALUE, "priority", set_path_priority),
 	SETS_(PATH, VALUE, "weight", set_path_weight),

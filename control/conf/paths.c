@@ -33,6 +33,12 @@ enum err set_path_local(struct check *c, void *obj, const struct tree *node)
 	return ERR_OK;
 }
 
+enum err set_path_interface(struct check *c, void *obj, const struct tree *node)
+{
+	take_interface(c, ((struct conf_path *)obj)->interface, node);
+	return ERR_OK;
+}
+
 enum err set_path_remote(struct check *c, void *obj, const struct tree *node)
 {
 	take_end(c, &((struct conf_path *)obj)->remote, node);
@@ -199,12 +205,18 @@ static enum err add_path(struct check *c, struct conf_conn *conn, const struct t
 	e = check_section(c, SCOPE_PATH, &path, section);
 	if (e)
 		return e;
-	if (ip_addr_is_any(&path.local))
-		CHECK_ERROR(c, section, "has no local_addr: which address does it begin at?");
-	if (!ip_addr_is_any(&path.remote) && path.remote.family != path.local.family)
+	if (path.interface[0] && !ip_addr_is_any(&path.local))
+		CHECK_ERROR(c, section,
+			    "has a local_addr and an interface: it begins at one of them");
+	if (!path.interface[0] && ip_addr_is_any(&path.local))
+		CHECK_ERROR(c, section,
+			    "has no local_addr, and no interface: which address does it begin at?");
+	if (!path.interface[0] && !ip_addr_is_any(&path.remote) &&
+	    path.remote.family != path.local.family)
 		CHECK_ERROR(c, section, "begins with one version of IP and ends with the other");
 	for (uint32_t i = 0; i < conn->num_paths; i++)
-		if (ip_addr_equal(&conn->paths[i].local, &path.local) &&
+		if (strcmp(conn->paths[i].interface, path.interface) == 0 &&
+		    ip_addr_equal(&conn->paths[i].local, &path.local) &&
 		    ip_addr_equal(&conn->paths[i].remote, &path.remote))
 			CHECK_ERROR(c, section, "has the addresses of one before it");
 	check_rules(c, conn, &path, section);

@@ -616,7 +616,7 @@ static void test_addrs(void)
 	struct ts none = ts("10.99.0.0/16");
 	struct guard_entry entry = {.local = none, .remote = none};
 	struct ip_prefix lent = prefix("10.77.0.1/32");
-	struct ip_addr list[16];
+	struct host_addr list[16];
 	size_t num = 0, found = 0;
 	struct host h;
 	int fd;
@@ -634,11 +634,12 @@ static void test_addrs(void)
 	for (size_t i = 0; i < num; i++) {
 		char text[IP_TEXT_MAX];
 
-		ip_addr_text(text, &list[i]);
+		ip_addr_text(text, &list[i].addr);
 		CU_ASSERT(strcmp(text, "10.77.0.1") != 0 && strcmp(text, "fe80::9") != 0 &&
 			  strcmp(text, "fd02::9") != 0 && strcmp(text, "127.0.0.1") != 0 &&
 			  strcmp(text, "169.254.43.1") != 0 && strcmp(text, "::1") != 0);
-		found += addr_is(&list[i], text) &&
+		found += strcmp(list[i].ifname, "out1") == 0 && list[i].running &&
+			 addr_is(&list[i].addr, text) &&
 			 (!strcmp(text, "fd02::8") || !strcmp(text, "10.2.0.5"));
 	}
 	CU_ASSERT_EQUAL(found, 2);
@@ -651,6 +652,46 @@ static void test_addrs(void)
 		CU_ASSERT(!addr_is(&list[i], "10.2.0.5"));
 	OK(h.ops->guard_del(h.ctx));
 	close(fd);
+	h.ops->close(h.ctx);
+}
+
+/* runs - what addrs() says of the interface that has this address. */
+static bool runs(struct host *h, const char *addr, const char *ifname)
+{
+	struct host_addr list[16];
+	struct ip_addr wanted;
+	size_t num = 0;
+	bool running = false, found = false;
+
+	CU_ASSERT_EQUAL_FATAL(ip_addr_parse(&wanted, addr), ERR_OK);
+	OK(h->ops->addrs(h->ctx, list, &num, ARRAY_LEN(list)));
+	for (size_t i = 0; i < num; i++) {
+		if (!ip_addr_equal(&list[i].addr, &wanted))
+			continue;
+		found = true;
+		running = list[i].running;
+		CU_ASSERT_STRING_EQUAL(list[i].ifname, ifname);
+	}
+	CU_ASSERT(found);
+	return running;
+}
+
+/* M1: an address stays on an interface whose link is down, and is told from one that carries. */
+static void test_M1_link_of_an_address(void)
+{
+	struct host h;
+
+	if (!begin(&h))
+		return;
+	netns_sh("ip link add ca type veth peer name cb && ip addr add 10.9.0.1/24 dev ca && "
+		 "ip link set ca up");
+	CU_ASSERT_FALSE(runs(&h, "10.9.0.1", "ca")); /* the other end is down */
+	netns_sh("ip link set cb up");
+	for (int i = 0; i < 100 && !runs(&h, "10.9.0.1", "ca"); i++)
+		netns_wait(10);
+	CU_ASSERT_TRUE(runs(&h, "10.9.0.1", "ca"));
+	netns_sh("ip link set ca down");
+	CU_ASSERT_FALSE(runs(&h, "10.9.0.1", "ca"));
 	h.ops->close(h.ctx);
 }
 
@@ -1087,6 +1128,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_source_and_mtu),
 	TAP_TEST(test_local_in),
 	TAP_TEST(test_addrs),
+	TAP_TEST(test_M1_link_of_an_address),
 	TAP_TEST(test_watch),
 	TAP_TEST(test_udp_open),
 	TAP_TEST(test_udp_open_shared),

@@ -21,7 +21,16 @@ static void have_addresses(const char *letters)
 {
 	ours.num = 0;
 	for (; *letters; letters++)
-		ours.list[ours.num++] = addr(*letters);
+		ours.list[ours.num++] = (struct host_addr){.addr = addr(*letters), .running = true};
+}
+
+/* have_on - "ax by": address a is on interface x, b on y. */
+static void have_on(const char *pairs)
+{
+	ours.num = 0;
+	for (; *pairs; pairs += pairs[2] ? 3 : 2)
+		ours.list[ours.num++] = (struct host_addr){
+			.addr = addr(pairs[0]), .ifname = {pairs[1]}, .running = true};
 }
 
 /* path - "a1" from a to 1, "a*" to wherever IKE goes. */
@@ -153,6 +162,32 @@ static void test_not_wanted(void)
 	CU_ASSERT(planned(1) && removes(1));
 	have_addresses("c"); /* none is left: the last ones stay */
 	CU_ASSERT(planned(0));
+}
+
+/* A path of an interface begins at its address, whichever that is now. */
+static void test_M1_by_interface(void)
+{
+	begin(CONF_PATHS_FAILOVER);
+	configure(CONF_PATHS_FAILOVER, NULL, 0);
+	conn.num_paths = 2;
+	conn.paths[0] = (struct conf_path){.interface = "x", .weight = 1};
+	conn.paths[1] = (struct conf_path){.interface = "y", .priority = 1, .weight = 1};
+	have_on("ax bx");
+	CU_ASSERT(planned(0)); /* a is there already, and b would be another one of the same */
+	have_on("ax cy");
+	CU_ASSERT(planned(1) && adds('c'));
+	CU_ASSERT_EQUAL(find(IKE_PATH_ADD, 0, 'c')->priority, 1);
+	have(2, "c1", 1);
+	CU_ASSERT(planned(0));
+	have_on("bx ax cy");
+	CU_ASSERT(planned(0)); /* a further address is none to go to */
+	have_on("ax dy");      /* another one */
+	CU_ASSERT(planned(2) && adds('d') && removes(2));
+	have_on("ax");
+	CU_ASSERT(planned(1) && removes(2));
+	conn.paths[1].remote = (struct ip_addr){.family = IP_V6, .b = {0x20, 1}};
+	have_on("ax cy");
+	CU_ASSERT(planned(1) && removes(2)); /* it has none of that version */
 }
 
 /* ---- by hand --------------------------------------------------------------------------------- */
@@ -325,6 +360,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_as_configured),
 	TAP_TEST(test_each_address),
 	TAP_TEST(test_not_wanted),
+	TAP_TEST(test_M1_by_interface),
 	TAP_TEST(test_M1_added_by_hand_stays),
 	TAP_TEST(test_M2_removed_by_hand_stays_away),
 	TAP_TEST(test_M2_one_of_two_from_an_address),

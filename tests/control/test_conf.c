@@ -146,8 +146,14 @@ static const struct row conn_rows[] = {
 	{"path_policy = best", "Ef:4: connections.a.path_policy: 'best' is none of: none, "
 			       "failover, flow, spray, duplicate"},
 	{"paths { one { local_addr = 192.0.2.1\n priority = 255\n weight = 65535\n} }", ""},
-	{"paths { one { weight = 2\n} }",
-	 "Ef:4: connections.a.paths.one: has no local_addr: which address does it begin at?"},
+	{"paths { one { weight = 2\n} }", "Ef:4: connections.a.paths.one: has no local_addr, and "
+					  "no interface: which address does it begin at?"},
+	{"paths { one { interface = wlan0\n} two { interface = wwan0\n} }", ""},
+	{"paths { one { interface = wlan0\n local_addr = 192.0.2.1\n} }",
+	 "Ef:4: connections.a.paths.one: has a local_addr and an interface: it begins at one of "
+	 "them"},
+	{"paths { one { interface = wlan0\n}\n two { interface = wlan0\n} }",
+	 "Ef:6: connections.a.paths.two: has the addresses of one before it"},
 	{"paths { one { remote_addr = here\n local_addr = 192.0.2.1\n} }",
 	 "Ef:4: connections.a.paths.one.remote_addr: 'here' is not an address"},
 	{"paths { one { weight = 0\n local_addr = 192.0.2.1\n} }",

@@ -122,6 +122,33 @@ def addresses_go():
         scene.audit({1: 500, 2: 500})
 
 
+def interfaces():
+    """Paths that are named by their interfaces: one follows when its address is another one."""
+    left, right = sides("failover", priorities=(0, 1))
+    left.connection["paths"] = {
+        "first": {"interface": "path1"},
+        "second": {"interface": "path2", "remote_addr": PATHS4[1][1], "priority": 1}}
+    with Paths("several-interfaces", left, right, orders="delay 5ms") as scene:
+        both_up(scene)
+        all_alive(scene, 2)
+        before = {side: peer.ike_spis() for side, peer in scene.peers.items()}
+        running = streams(scene)
+        time.sleep(SETTLE)
+        scene.path(2).lose()
+        scene.left.address("path2", PATHS4[1][0][:-1] + "9/24")
+        wait_for(lambda: [path["remote"] for path in by_number(scene.peers["right"]).values()
+                          if path["state"] == "STANDBY"] == [PATHS4[1][0][:-1] + "9[4500]"],
+                 "the second path to begin at the new address")
+        scene.peers["left"].cli("path", "move", "gw", PATHS4[1][0][:-1] + "9")
+        wait_for(lambda: len(active(scene.peers["right"])) == 1 and
+                 active(scene.peers["right"]) != [1], "the second path to have the traffic")
+        time.sleep(SETTLE)
+        for r in results_of(running, "an interface with another address").values():
+            assert r["sent"] - r["received"] < RATE // 10, f"packets were lost: {r}"
+        unchanged(scene, before)
+        scene.audit({1: 500, 2: 500})
+
+
 def duplicate():
     """Each packet by two paths that lose a fifth each: about a twenty-fifth is lost, and none is twice."""
     left, right = sides("duplicate")
@@ -364,6 +391,7 @@ def by_hand():
 TESTS = [
     ("several paths: a black hole", black_hole),
     ("several paths: addresses go and come", addresses_go),
+    ("several paths: by their interfaces", interfaces),
     ("several paths: each packet by all", duplicate),
     ("several paths: one connection by two", spray),
     ("several paths: classes and children by their own", own_ways),
