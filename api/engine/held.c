@@ -82,7 +82,7 @@ void held_settle(struct engine *e)
 
 	if (!e->has_device || list_empty(&e->held))
 		return;
-	ours.num = roam_addrs(e, ours.list, ADDRS_MAX);
+	roam_ours(e, &ours);
 	if (ours.num == 0 || ours.num == ADDRS_MAX) /* nothing is known to be gone */
 		return;
 	list_for_each (n, &e->held) {

@@ -377,14 +377,15 @@ void paths_settle(struct engine *e) NONNULL(1);
  * struct path_tying - the SAs of a child that are to go by this path. path_rules_ties() - of an IKE
  * SA, those that do not all do so yet; returns how many, one for each child of the connection at
  * most. path_rules_tie() - they do, and the peer is told. */
-void path_rules_set(struct engine *e, const struct conf_conn *conn, const struct ike_sa_info *sa)
-	NONNULL(1, 2, 3);
+void path_rules_set(struct engine *e, const struct ours *ours, const struct conf_conn *conn,
+		    const struct ike_sa_info *sa) NONNULL(1, 2, 3, 4);
 struct path_tying {
 	const char *child; /* the configuration's */
 	uint16_t path;
 };
-uint32_t path_rules_ties(struct path_tying *out, const struct conf_conn *conn,
-			 const struct ike_sa_info *sa) NONNULL(1, 2, 3);
+uint32_t path_rules_ties(struct path_tying *out, const struct ours *ours,
+			 const struct conf_conn *conn, const struct ike_sa_info *sa)
+	NONNULL(1, 2, 3, 4);
 void path_rules_tie(struct engine *e, uint32_t ike_id, const struct path_tying *t) NONNULL(1, 3);
 
 /* path_hand.c: hand_of() - NULL: nothing was said. hands_sweep() - those that were not seen go.

@@ -156,18 +156,24 @@ static const struct ip_addr *address_of(const struct ours *ours, const struct co
 	return first;
 }
 
+bool path_resolve(struct conf_path *path, const struct ours *ours, const struct conf_conn *conn,
+		  const struct ike_sa_info *sa)
+{
+	const struct ip_addr *a =
+		path->interface[0] ? address_of(ours, path, conn, sa) : &path->local;
+
+	if (a)
+		path->local = *a;
+	return a != NULL;
+}
+
 /* want_configured - by its address, or that of its interface. */
 static void want_configured(struct wanted *w, const struct ours *ours, const struct conf_conn *conn,
 			    const struct ike_sa_info *sa, const struct said *said,
 			    struct conf_path path)
 {
-	const struct ip_addr *a =
-		path.interface[0] ? address_of(ours, &path, conn, sa) : &path.local;
-
-	if (!a)
-		return;
-	path.local = *a;
-	want(w, ours, said, path);
+	if (path_resolve(&path, ours, conn, sa))
+		want(w, ours, said, path);
 }
 
 /* want_all - what was said by hand goes before what is configured; without configured paths each

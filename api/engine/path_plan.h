@@ -61,6 +61,11 @@ void said_move(struct said *s, const struct ours *ours, const struct conf_conn *
 uint32_t said_prefer_ops(struct ike_path_op ops[static OPS_AT_ONCE], const struct ike_sa_info *sa,
 			 uint16_t id) NONNULL(2);
 
+/* path_resolve - a path of the configuration begins at the address that its interface has now, if
+ * it is named by that. False: the interface has none. */
+bool path_resolve(struct conf_path *path, const struct ours *ours, const struct conf_conn *conn,
+		  const struct ike_sa_info *sa) NONNULL(1, 2, 3, 4);
+
 /* path_is - the IKE SA's path is the one that is wanted. */
 bool path_is(const struct ike_path_info *p, const struct conf_path *want) NONNULL(1, 2);
 

@@ -15,10 +15,13 @@ struct rules {
 };
 
 /* id_of - the path of the IKE SA that is this one of the configuration; 0: there is none. */
-static uint16_t id_of(const struct ike_sa_info *sa, const struct conf_path *path)
+static uint16_t id_of(const struct ours *ours, const struct conf_conn *conn,
+		      const struct ike_sa_info *sa, struct conf_path path)
 {
-	for (uint32_t i = 0; i < sa->num_path_list; i++)
-		if (path_is(&sa->path_list[i], path))
+	const bool there = path_resolve(&path, ours, conn, sa);
+
+	for (uint32_t i = 0; there && i < sa->num_path_list; i++)
+		if (path_is(&sa->path_list[i], &path))
 			return sa->path_list[i].id;
 	return 0;
 }
@@ -37,7 +40,8 @@ static void add_rules(struct rules *r, const struct conf_path *path, uint16_t id
 	}
 }
 
-void path_rules_set(struct engine *e, const struct conf_conn *conn, const struct ike_sa_info *sa)
+void path_rules_set(struct engine *e, const struct ours *ours, const struct conf_conn *conn,
+		    const struct ike_sa_info *sa)
 {
 	struct peer_rec *p = actions_peer(e, sa->peer);
 	struct rules r = {.num = 0};
@@ -45,7 +49,7 @@ void path_rules_set(struct engine *e, const struct conf_conn *conn, const struct
 	if (!p)
 		return;
 	for (uint32_t i = 0; i < conn->num_paths; i++) {
-		const uint16_t id = id_of(sa, &conn->paths[i]);
+		const uint16_t id = id_of(ours, conn, sa, conn->paths[i]);
 
 		if (id)
 			add_rules(&r, &conn->paths[i], id);
@@ -67,15 +71,15 @@ static bool goes_by(const struct ike_sa_info *sa, const char *child, uint16_t pa
 	return true;
 }
 
-uint32_t path_rules_ties(struct path_tying *out, const struct conf_conn *conn,
-			 const struct ike_sa_info *sa)
+uint32_t path_rules_ties(struct path_tying *out, const struct ours *ours,
+			 const struct conf_conn *conn, const struct ike_sa_info *sa)
 {
 	uint32_t num = 0;
 
 	for (uint32_t i = 0; i < conn->num_children; i++) {
 		const struct conf_child *c = &conn->children[i];
 		const struct conf_path *path = c->path[0] ? conf_find_path(conn, c->path) : NULL;
-		const uint16_t id = path ? id_of(sa, path) : 0;
+		const uint16_t id = path ? id_of(ours, conn, sa, *path) : 0;
 
 		if (id && !goes_by(sa, c->name, id))
 			out[num++] = (struct path_tying){.child = c->name, .path = id};

@@ -33,7 +33,7 @@ static void settle_sa(void *ctx, const struct ike_sa_info *sa)
 		hand->seen = true;
 	if (!conn || !sa->paths)
 		return;
-	path_rules_set(s->e, conn, sa);
+	path_rules_set(s->e, &s->ours, conn, sa);
 	if (!sa->paths_decides || (conn->path_policy == CONF_PATHS_NONE && !hand))
 		return;
 	p = mem_alloc(sizeof(*p) + conn->num_children * sizeof(p->ties[0]));
@@ -43,7 +43,7 @@ static void settle_sa(void *ctx, const struct ike_sa_info *sa)
 	}
 	p->ike_id = sa->unique;
 	path_plan(&p->ops, &s->ours, conn, sa, hand ? &hand->said : NULL, s->e->outer_port);
-	p->num_ties = path_rules_ties(p->ties, conn, sa);
+	p->num_ties = path_rules_ties(p->ties, &s->ours, conn, sa);
 	list_push_back(&s->pending, &p->node);
 }
 
