@@ -10,9 +10,9 @@
 /* SOON_NS - from one probe to the next where the peer's probe is the reason for it. */
 #define SOON_NS (5 * NS_PER_MS)
 /* HOLE_NS - in so long, or three round trips, a black hole is to be found. MARGIN_NS - of it, for
- * turns that come late. */
+ * turns that come late, and the first packet's way. */
 #define HOLE_NS   (100 * NS_PER_MS)
-#define MARGIN_NS (5 * NS_PER_MS)
+#define MARGIN_NS (20 * NS_PER_MS)
 /* PATIENCE_MIN_NS - for an answer, beside what the round trip takes; PATIENCE_NEW_NS - where no
  * round trip is known. */
 #define PATIENCE_MIN_NS (10 * NS_PER_MS)
@@ -252,13 +252,13 @@ static uint64_t queue(const struct probed *d, uint64_t rtt)
 	return rtt > least ? rtt - least : 0;
 }
 
-/* queues - what the least of some round trips says: a queue stands, for it is no burst that all of
- * them met. */
-static bool queues(const struct probed *d)
+/* is_queue - so long is no chance. Of some round trips the least says that a queue stands, for it
+ * is no burst that all of them met; the most that there was one. */
+static bool is_queue(const struct probed *d, uint64_t ns)
 {
 	uint64_t part = d->rtt_ns / 32;
 
-	return d->measure.queue_ns > (part > QUEUE_NS ? part : QUEUE_NS);
+	return ns > (part > QUEUE_NS ? part : QUEUE_NS);
 }
 
 static uint64_t per_second(uint64_t bytes, uint64_t ns)
@@ -277,18 +277,34 @@ static void pace(struct probe_measure *m, uint64_t tx_bytes, uint64_t now_ns)
 	m->paced = tx_bytes;
 }
 
-/* judge_rate - a path that lost or queues takes what came through, `seen`, and no more. Another one
- * takes at least that, and once its limit was found more is tried while it is nearly full. */
-static void judge_rate(struct probe_measure *m, uint64_t seen, bool limited)
+/* enum limit - what a path showed between two probes. */
+enum limit {
+	LIMIT_NONE,
+	LIMIT_BURST, /* it lost of a burst, and was not busy all the time */
+	LIMIT_FULL,  /* it queues, or loses without a queue */
+};
+
+/* judge_rate - a path that is full takes what came through, `seen`, and no more. Another one takes
+ * at least that, and once its limit was found more is tried while it is nearly full. */
+static void judge_rate(struct probe_measure *m, uint64_t seen, enum limit limit)
 {
-	if (limited) {
+	if (limit == LIMIT_FULL)
 		m->rate = m->full ? (m->rate + seen) / 2 : seen;
-		m->full = true;
-	} else if (seen > m->rate) {
+	else if (seen > m->rate)
 		m->rate = seen;
-	} else if (m->full && seen > m->rate / 4 * 3) {
+	else if (limit == LIMIT_NONE && m->full && seen > m->rate / 4 * 3)
 		m->rate += m->rate / 32;
-	}
+	m->full |= limit != LIMIT_NONE;
+}
+
+/* limit_of - queue_ns: the longest. */
+static enum limit limit_of(const struct probed *d, uint64_t sent, uint64_t came, uint64_t queue_ns)
+{
+	if (is_queue(d, d->measure.queue_ns))
+		return LIMIT_FULL;
+	if (sent <= came || sent - came <= LOST(sent))
+		return LIMIT_NONE;
+	return is_queue(d, queue_ns) ? LIMIT_BURST : LIMIT_FULL;
 }
 
 /* measure - how much arrived between two probes: these were so far apart at the other end, too, but
@@ -314,14 +330,15 @@ static void measure(struct probed *d, const struct probe *b, uint64_t rtt,
 		return;
 	}
 	m->from.least_ns = rtt < from.least_ns ? rtt : from.least_ns;
+	m->from.most_ns = rtt > from.most_ns ? rtt : from.most_ns;
 	if (took < SPAN_NS)
 		return;
 	m->queue_ns = queue(d, m->from.least_ns);
-	if (queues(d) || to.came_ns - from.came_ns > took)
+	if (is_queue(d, m->queue_ns) || to.came_ns - from.came_ns > took)
 		took = to.came_ns - from.came_ns;
 	if (sent)
 		judge_rate(m, per_second(to.rx_bytes - from.rx_bytes, took),
-			   queues(d) || (sent > came && sent - came > LOST(sent)));
+			   limit_of(d, sent, came, queue(d, m->from.most_ns)));
 	m->from = to;
 }
 

@@ -77,7 +77,7 @@ struct probe_span {
 	uint64_t sent_ns, came_ns; /* its probe; came: and half a round trip, which cancels out */
 	uint64_t tx_packets;       /* sent by then */
 	uint64_t rx_packets, rx_bytes; /* of these, arrived */
-	uint64_t least_ns;             /* round trip since then */
+	uint64_t least_ns, most_ns;    /* round trips since then */
 };
 
 /* struct probe_measure - how much a path takes, see prober_info. */

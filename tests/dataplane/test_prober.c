@@ -324,6 +324,9 @@ static uint64_t hole(uint64_t seed, uint64_t rtt_ns, bool forth)
 	return h->changed_ns[1] - at;
 }
 
+/* SPARE - of the time that a black hole may take, for a machine that is late. */
+#define SPARE (15 * NS_PER_MS)
+
 /* M6: traffic is on the other path within three round trips or 100 ms, whichever is longer. */
 static void test_M6_black_hole(void)
 {
@@ -338,7 +341,7 @@ static void test_M6_black_hole(void)
 
 			longest = took > longest ? took : longest;
 		}
-		CU_ASSERT_TRUE(longest <= bound);
+		CU_ASSERT_TRUE(longest + SPARE <= bound);
 	}
 }
 
@@ -530,6 +533,33 @@ static void test_M7_a_queue_that_grows(void)
 	CU_ASSERT_TRUE(info.rate > 1225000 && info.rate < 1275000);
 }
 
+/* M7: what bursts lose of a queue that is empty between them says nothing of how much the path
+ * takes: it was not busy all the time. */
+static void test_M7_bursts(void)
+{
+	struct host *h = &world.host[0];
+	struct prober_info info;
+
+	set_up(16, 5 * NS_PER_MS);
+	add(1);
+	add(2);
+	world.wire[0][1].rate = 1250000;
+	world.wire[0][1].queue_ns = 100 * NS_PER_MS;
+	h->every_ns = 720 * NS_PER_US; /* a ninth more than it takes */
+	run_for(3 * NS_PER_S);
+	world.wire[0][1].queue_ns = 40 * NS_PER_MS;
+	for (int i = 0; i < 20; i++) {
+		h->every_ns =
+			300 * NS_PER_US; /* 133 KB, of which 62 and a queue's 50 come through */
+		h->next_ns = world.now_ns;
+		run_for(40 * NS_PER_MS);
+		h->every_ns = 0;
+		run_for(90 * NS_PER_MS);
+	}
+	CU_ASSERT_EQUAL(prober_get(&h->prober, &info, 1), ERR_OK);
+	CU_ASSERT_TRUE(info.rate > 1125000 && info.rate < 1375000);
+}
+
 /* A queue that grows as fast as time goes by is no black hole: answers come, each later than the
  * one before. */
 static void test_M6_a_queue_is_no_hole(void)
@@ -566,7 +596,7 @@ static void test_M7_no_limit_yet(void)
 	CU_ASSERT_FALSE(info.full);
 	CU_ASSERT_TRUE(info.rate > 1200000 && info.rate < 1300000);
 	h->every_ns = NS_PER_MS / 2;
-	run_for(399 * NS_PER_MS);
+	run_for(600 * NS_PER_MS); /* what is answered by then was asked 400 before */
 	CU_ASSERT_EQUAL(prober_get(&h->prober, &info, 1), ERR_OK);
 	CU_ASSERT_FALSE(info.full);
 	CU_ASSERT_TRUE(info.rate > 2300000);
@@ -668,6 +698,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_away),
 	TAP_TEST(test_measures),
 	TAP_TEST(test_M7_a_queue_that_grows),
+	TAP_TEST(test_M7_bursts),
 	TAP_TEST(test_M6_a_queue_is_no_hole),
 	TAP_TEST(test_M7_no_limit_yet),
 	TAP_TEST(test_answer_counts_its_arrival),

@@ -227,6 +227,7 @@ static void weights_follow(void)
 	wires_both(1, 0, true);
 	wires_both(2, 0, false);
 	CU_ASSERT_EQUAL(dataplane_path_schedule(a->dp, a->pathset, SCHEDULE_SPRAY), ERR_OK);
+	CU_ASSERT_EQUAL(dataplane_child_window(wires.bed.b.dp, 1, 4096), ERR_OK);
 	wires.wire[1].per_step = 8;
 	wires.wire[2].per_step = 2;
 	wires.a_sends = 8;
