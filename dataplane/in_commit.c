@@ -105,19 +105,24 @@ void in_commit(struct worker *w, struct pktvec *in, struct pktvec *out)
 			by = (struct arrivals){.path = t->path};
 			packets = 0;
 		}
-		const bool newest = p->seq > run.sa->replay->top;
+		const bool same = path_is_from(by.path, p->port, &p->from);
+		const bool newest = !same && p->seq > run.sa->replay->top; /* before it counts */
 		enum drop_reason why = commit(w, &run, packets, p);
 
 		if (unlikely(why != DROP_NONE)) {
 			worker_drop(w, p, why);
 			continue;
 		}
-		if (likely(path_is_from(by.path, p->port, &p->from))) {
+		if (likely(same)) {
 			p->path = by.path;
 			by.packets++;
 			by.bytes += p->len;
 		} else {
-			elsewhere(w, &by, t, p, newest);
+			/* A copy: `by` itself stays in registers. */
+			struct arrivals other = by;
+
+			elsewhere(w, &other, t, p, newest);
+			by = other;
 		}
 		if (unlikely(!(run.sa->flags & SA_F_USED)))
 			run_report(w, run.sa, SA_F_USED);

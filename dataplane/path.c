@@ -26,7 +26,7 @@ static void free_count(struct rcu_head *head)
 
 static void free_table(struct rcu_head *head)
 {
-	mem_free(container_of(head, struct path_table, rcu));
+	mem_free_aligned(container_of(head, struct path_table, rcu));
 }
 
 /* ---- a table ---------------------------------------------------------------------------------
@@ -128,7 +128,8 @@ static struct path_table *make(const struct draft *d, const struct path_table *o
 {
 	const struct schedule *spread = d->num_active > 1 ? schedule_of(d->schedule) : NULL;
 	const size_t len = sizeof(struct path_table) + d->num * sizeof(struct path);
-	struct path_table *t = mem_alloc(len + (spread && spread->deal ? PATH_BUCKETS : 0));
+	struct path_table *t =
+		mem_alloc_aligned(CACHE_LINE, len + (spread && spread->deal ? PATH_BUCKETS : 0));
 
 	if (!t)
 		return NULL;
@@ -331,7 +332,7 @@ static void free_set(struct rcu_head *head)
 
 	for (uint32_t i = 0; i < s->table->num; i++)
 		mem_free_aligned(s->table->path[i].count);
-	mem_free(s->table);
+	mem_free_aligned(s->table);
 	mem_free(s->steer);
 	mem_free(s);
 }

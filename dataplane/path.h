@@ -42,16 +42,17 @@ struct path_count {
 #define PATH_PMTU_NS  (600 * NS_PER_S)
 #define PATH_DOUBT_NS (30 * NS_PER_S)
 
-/* struct path - one path as one table has it; constant but for what is known of its MTU. */
+/* struct path - one path as one table has it; constant but for what is known of its MTU. Its first
+ * line is what packets are held against. */
 struct path {
-	struct path_count *count;
+	alignas(CACHE_LINE) struct path_addr addr;
 	uint16_t id;             /* in its set; never 0 */
 	uint16_t port;           /* outer port of the data path */
 	uint16_t link_mtu;       /* atomic: largest outer IP packet by the link; 0 = not known */
 	uint16_t pmtu;           /* atomic: and as a router said. control: w, worker: r */
 	uint64_t pmtu_until_ns;  /* atomic, on the worker's clock, as what follows */
 	uint64_t doubt_until_ns; /* somebody says that the MTU is less */
-	struct path_addr addr;
+	struct path_count *count;
 	uint32_t generation; /* how often its addresses changed */
 	uint32_t since;      /* another number each time it becomes active */
 	uint32_t stride;     /* spray: what a byte costs, PATH_STRIDE / weight */

@@ -112,10 +112,13 @@ static struct packet *make(struct worker *w, const struct probe_message *m)
 
 void worker_probe_take(struct worker *w)
 {
-	struct pktvec v = {.num = 0};
-	struct probe_message *m;
+	struct probe_message *m = ring_pop(w->probe_out);
+	struct pktvec v; /* most of it is not written, most often none */
 
-	while ((m = ring_pop(w->probe_out)) != NULL) {
+	if (likely(!m))
+		return;
+	v.num = 0;
+	for (; m; m = ring_pop(w->probe_out)) {
 		struct packet *p = make(w, m);
 		bool pushed = ring_push(w->probe_done, m);
 
