@@ -48,7 +48,7 @@ static const struct {
 	uint64_t wait_ns;
 	bool turns;
 } orders[] = {
-	[SCHEDULE_FAILOVER] = {1024, 50 * NS_PER_MS, true},
+	[SCHEDULE_FAILOVER] = {2048, 50 * NS_PER_MS, true},
 	[SCHEDULE_FLOW] = {0},
 	[SCHEDULE_SPRAY] = {4096, 100 * NS_PER_MS, false},
 	[SCHEDULE_DUPLICATE] = {0},
