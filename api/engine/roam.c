@@ -10,9 +10,12 @@
 
 /* SETTLE_NS - a change of address is several events: they are taken together. HURRIES - so many of
  * them within that time are acted on at once where somebody goes from an address that is gone: each
- * may be the one that brings another. */
+ * may be the one that brings another. LOOKS - so many are looked at: routes may change all the
+ * time.
+ */
 #define SETTLE_NS (100 * NS_PER_MS)
 #define HURRIES   8
+#define LOOKS     32
 
 static void settle(struct engine *e, uint64_t now_ns)
 {
@@ -26,24 +29,20 @@ static void settled(struct timer *t, uint64_t now_ns)
 {
 	struct engine *e = container_of(t, struct engine, roam);
 
-	e->hurries = 0;
+	e->hurries = e->looks = 0;
 	held_settle(e);
 	settle(e, now_ns);
 }
 
 /* struct adrift - what is looked for: somebody who goes from an address that the host has not. */
 struct adrift {
-	struct ip_addr list[ADDRS_MAX];
-	uint32_t num;
+	struct ours ours;
 	bool found;
 };
 
 static bool is_gone(const struct adrift *a, const struct ip_addr *addr)
 {
-	for (uint32_t i = 0; i < a->num; i++)
-		if (ip_addr_equal(&a->list[i], addr))
-			return false;
-	return !ip_addr_is_any(addr);
+	return !ip_addr_is_any(addr) && !ours_has(&a->ours, addr);
 }
 
 static void look(void *ctx, const struct ike_sa_info *sa)
@@ -55,13 +54,26 @@ static void look(void *ctx, const struct ike_sa_info *sa)
 		a->found |= is_gone(a, &sa->path_list[i].addr.local.addr);
 }
 
-/* is_adrift - there is nothing to be lost by acting on half of a change. */
+static bool same(const struct ours *a, const struct ours *b)
+{
+	for (uint32_t i = 0; i < a->num; i++)
+		if (!ours_has(b, &a->list[i].addr))
+			return false;
+	return a->num == b->num;
+}
+
+/* is_adrift - there is nothing to be lost by acting on half of a change. Who is is only looked for
+ * if addresses are others, or somebody was: there may be many who could be. */
 static bool is_adrift(struct engine *e)
 {
 	struct adrift a = {.found = false};
 
-	a.num = roam_addrs(e, a.list, ADDRS_MAX);
+	roam_ours(e, &a.ours);
+	if (!e->adrift && same(&a.ours, &e->ours))
+		return false;
+	e->ours = a.ours;
 	ike_each_sa(e->ike, look, &a);
+	e->adrift = a.found;
 	return a.found;
 }
 
@@ -77,7 +89,7 @@ static void on_change(struct engine *e, struct loop_source *s)
 	if (!changed)
 		return;
 	held_settle(e); /* at once: programs use what is gone */
-	if (e->hurries < HURRIES && is_adrift(e)) {
+	if (e->hurries < HURRIES && e->looks++ < LOOKS && is_adrift(e)) {
 		e->hurries++;
 		settle(e, engine_now(e));
 	}

@@ -569,6 +569,33 @@ static void test_M4_at_once(void)
 	end();
 }
 
+/* Where routes change all the time there is an end to looking at addresses; what is missed is found
+ * when the change is waited out. */
+static void test_M4_looked_at(void)
+{
+	size_t before, calls[40];
+	struct side a;
+
+	begin();
+	side_open_by(&a, with(text_of(true, "start", SECRET), "127.0.0.1", "%any"), loopback(),
+		     still);
+	engine_dispatch(a.engine);
+	for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
+		before = a.host.num_calls;
+		fake_host_changed(&a.host, true);
+		engine_dispatch(a.engine);
+		calls[i] = a.host.num_calls - before;
+	}
+	CU_ASSERT(calls[0] > calls[ARRAY_LEN(calls) - 1]);
+	before = a.host.num_sources;
+	a.host.source4.b[3] = 2;
+	fake_host_changed(&a.host, true);
+	engine_dispatch(a.engine);
+	CU_ASSERT_EQUAL(a.host.num_sources, before);
+	side_close(&a);
+	end();
+}
+
 static void test_a_guard_that_was_refused_is_tried_again(void)
 {
 	struct conf *conf = conf_of(text_of(true, "trap", SECRET));
@@ -1348,6 +1375,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_a_trap_waits_for_a_route),
 	TAP_TEST(test_the_host_changes_its_address),
 	TAP_TEST(test_M4_at_once),
+	TAP_TEST(test_M4_looked_at),
 	TAP_TEST(test_a_guard_that_was_refused_is_tried_again),
 	TAP_TEST(test_a_guard_left_behind_goes_with_an_orderly_stop),
 	TAP_TEST(test_L1_a_listener_is_guarded),
