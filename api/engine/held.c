@@ -7,6 +7,9 @@
  * new connections leave from another address, in the clear. When an interface has it again, or no
  * pair is between these addresses any more, both go.
  *
+ * What a process that was killed has left there stays until the next orderly stop: what was guarded
+ * stays so, and nothing else is led to it.
+ *
  * Not before the loss: while the host has an address twice the kernel keeps routes that it would
  * drop with the one that goes.
  */

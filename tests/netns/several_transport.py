@@ -129,6 +129,54 @@ def address_goes(version):
     return test
 
 
+def only_address(version):
+    """The host loses the only address that it has, and gets another one elsewhere later."""
+    def test():
+        with Hosts("only", version) as scene:
+            scene.path(2).leave()
+            both_up(scene)
+            before = {side: peer.ike_spis() for side, peer in scene.peers.items()}
+            download = scene.download()
+            time.sleep(SETTLE)
+            scene.path(1).leave()
+            wait_for(lambda: scene.is_at("latchkey0"), "the address to be held")
+            time.sleep(SETTLE)
+            scene.path(2).join()
+            for peer in scene.peers.values():
+                wait_for(lambda peer=peer: list(states(peer).values()) == ["ACTIVE"],
+                         "one path that carries")
+            time.sleep(SETTLE)
+            told("the only address", download)
+            unchanged(scene, before)
+            scene.audit({1: 100, 2: 100})
+    return test
+
+
+def killed():
+    """The daemon is killed while it holds the address: what was protected does not pass in the clear, and
+    the next one has it protected, whoever has the address."""
+    with Hosts("killed") as scene:
+        scene.begin()
+        scene.path(1).leave()
+        wait_for(lambda: scene.is_at("latchkey0"), "the address to be held")
+        scene.peers["left"].kill()
+        for side in ("left", "right"):
+            assert scene.host(side).ping(scene.ends[other(side)], count=1, wait=1, check=False) == 0
+        scene.path(1).join()
+        assert scene.left.ping(scene.ends["right"], count=1, wait=1, check=False) == 0
+        scene.peers["left"].start()
+        scene.peers["left"].up("net")
+        for side in ("left", "right"):
+            scene.host(side).ping(scene.ends[other(side)])
+        scene.peers["left"].down(ike="gw")
+        scene.peers["left"].stop()
+        # Without a daemon the host says of the peer's ESP that nobody is there, to where it came from.
+        for (n, _), capture in scene.captures.items():
+            seen = [f for f in capture.stop() if f.kind == "clear" and
+                    not (f.protocol == 1 and f.payload[:1] == b"\3")]
+            assert not seen, f"path {n}: {seen[0]}"
+
+
 def re_keyed(version, nat=()):
     """While the host has lost the address, each side re-keys the pair: it is between the same two
     addresses still. The host has another way out, by which nothing leaves in the clear."""
@@ -215,6 +263,9 @@ TESTS = [
     ("several paths, transport mode: a black hole, IPv6", black_hole(6)),
     ("several paths, transport mode: the address goes and comes, IPv4", address_goes(4)),
     ("several paths, transport mode: the address goes and comes, IPv6", address_goes(6)),
+    ("several paths, transport mode: the only address goes, IPv4", only_address(4)),
+    ("several paths, transport mode: the only address goes, IPv6", only_address(6)),
+    ("several paths, transport mode: killed while it holds the address", killed),
     ("several paths, transport mode: re-keyed without the address, IPv4", re_keyed(4)),
     ("several paths, transport mode: re-keyed without the address, IPv6", re_keyed(6)),
     ("several paths, transport mode: re-keyed without an address behind a translator",
