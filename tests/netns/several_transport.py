@@ -95,14 +95,21 @@ def black_hole(version):
 
 
 def ways(scene):
-    """In which it goes, and comes: with its interface, alone, and an IPv4 address by being on an
-    interface that is down."""
+    """In which it goes, and comes: with its interface, alone, an IPv4 address by being on an interface
+    that is down, and an IPv6 one that is there again before the host knows that nobody else has it."""
     path = scene.path(1)
+
+    def address(change):
+        return lambda: scene.left.run("ip", "address", change, f"{scene.ends['left']}/64", "dev",
+                                      path.device)
     yield path.leave, path.join
     yield path.lose, path.gain
     if scene.version == 4:
         yield (lambda: scene.left.run("ip", "link", "set", path.device, "down"),
                lambda: scene.left.run("ip", "link", "set", path.device, "up"))
+    else:
+        scene.left.sysctl(f"net.ipv6.conf.{path.device}.accept_dad", 1)
+        yield address("del"), address("add")
 
 
 def address_goes(version):
