@@ -17,35 +17,54 @@ static struct ts endpoint_ts(const struct conf_ts *c, const struct ip_addr *end)
 	return t;
 }
 
-static void configured_remote(struct ts_list *out, const struct ike_sa *sa,
+/* ends_of - of the IKE SA's paths that whose two addresses these are: programs use those of the
+ * first one whatever path IKE goes by. Others must have answered, or the peer could name anybody's.
+ * By default the path of IKE. */
+static const struct path_addr *ends_of(const struct ike_sa *sa, const struct ip_addr *local,
+				       const struct ip_addr *remote)
+{
+	const struct sa_paths *t = &sa->mif.paths;
+
+	for (uint8_t i = 0; sa->mif.on && i < t->num; i++) {
+		const struct sa_path *p = &t->list[i];
+
+		if ((p->usable || p->id == MIF_FIRST_PATH) &&
+		    ip_addr_equal(&p->addr.local.addr, local) &&
+		    ip_addr_equal(&p->addr.remote.addr, remote))
+			return &p->addr;
+	}
+	return &sa->path;
+}
+
+static void configured_remote(struct ts_list *out, const struct path_addr *ends,
 			      const struct conf_child *conf)
 {
 	out->num = 0;
 	for (uint32_t i = 0; i < conf->num_remote_ts && i < IKE_MAX_TS; i++)
-		out->ts[out->num++] = endpoint_ts(&conf->remote_ts[i], &sa->path.remote.addr);
+		out->ts[out->num++] = endpoint_ts(&conf->remote_ts[i], &ends->remote.addr);
 }
 
 /* `dynamic` is what the peer has lent us, or our address. */
 static void configured_local(struct ts_list *out, const struct ike_sa *sa,
-			     const struct conf_child *conf)
+			     const struct path_addr *ends, const struct conf_child *conf)
 {
-	struct ts ends[CONF_MAX_VIPS];
+	struct ts own[CONF_MAX_VIPS];
 
 	out->num = 0;
 	for (uint32_t i = 0; i < conf->num_local_ts; i++) {
 		const struct conf_ts *c = &conf->local_ts[i];
-		uint32_t num = c->dynamic ? vips_dynamic(sa, ends, c) : 1;
+		uint32_t num = c->dynamic ? vips_dynamic(sa, own, c, &ends->local.addr) : 1;
 
 		for (uint32_t k = 0; k < num && out->num < IKE_MAX_TS; k++)
-			out->ts[out->num++] = c->dynamic ? ends[k] : c->ts;
+			out->ts[out->num++] = c->dynamic ? own[k] : c->ts;
 	}
 }
 
 static void configured_both(struct ts_list *local, struct ts_list *remote, const struct ike_sa *sa,
-			    const struct conf_child *conf)
+			    const struct path_addr *ends, const struct conf_child *conf)
 {
-	configured_local(local, sa, conf);
-	configured_remote(remote, sa, conf);
+	configured_local(local, sa, ends, conf);
+	configured_remote(remote, ends, conf);
 }
 
 /* selectors_of - a pair's, as they were negotiated. */
@@ -61,7 +80,7 @@ bool traffic_allows(const struct ike_sa *sa, const struct conf_child *conf, cons
 {
 	struct ts_list local, remote;
 
-	configured_both(&local, &remote, sa, conf);
+	configured_both(&local, &remote, sa, ends_of(sa, &flow->local, &flow->remote), conf);
 	return flow_within(flow, local.ts, local.num, remote.ts, remote.num);
 }
 
@@ -158,13 +177,14 @@ static bool as_before(const struct ike_child *old, struct child_work *w, struct 
 
 /* ---- initiator ------------------------------------------------------------------------------- */
 
-/* offer_transport - between the two ends of the IKE SA, if the selectors have them. */
-static void offer_transport(const struct ike_sa *sa, struct child_work *w)
+/* offer_transport - between the two ends, if the selectors have them. */
+static void offer_transport(const struct ike_sa *sa, const struct path_addr *ends,
+			    struct child_work *w)
 {
 	struct ts_list local, remote;
 
-	if (!clip(&local, &w->local, &sa->path.local.addr) ||
-	    !clip(&remote, &w->remote, &sa->path.remote.addr)) {
+	if (!clip(&local, &w->local, &ends->local.addr) ||
+	    !clip(&remote, &w->remote, &ends->remote.addr)) {
 		LOG(WARN, CHD, sa->conn->name,
 		    "%s: transport mode is between the addresses of the IKE SA, which `local_ts` "
 		    "and `remote_ts` do not hold: a tunnel is offered instead",
@@ -252,15 +272,17 @@ enum err traffic_offer(struct step *s, struct child_work *w, const struct flow *
 {
 	struct ike_sa *sa = s->sa;
 	const struct ike_child *old = like_of(sa, w);
+	const struct flow *f = wish_narrow(w->wish) ? &w->wish->flow : flow;
+	const struct path_addr *ends = f ? ends_of(sa, &f->local, &f->remote) : &sa->path;
 
 	if (old) {
 		selectors_of(&w->local, &w->remote, old);
 		w->transport = old->mode == SA_TRANSPORT;
 		return ERR_OK;
 	}
-	configured_both(&w->local, &w->remote, sa, w->conf);
+	configured_both(&w->local, &w->remote, sa, ends, w->conf);
 	if (w->conf->mode == CONF_TRANSPORT)
-		offer_transport(sa, w);
+		offer_transport(sa, ends, w);
 	if (wish_narrow(w->wish))
 		return keep_flow(sa, w) ? ERR_OK : not_for_flow(s, w);
 	if (flow && !vips_awaited(sa)) /* its source is not what will be lent */
@@ -341,7 +363,7 @@ static enum err take_lent(struct step *s, struct child_work *w, const struct ts_
 				       "the peer lends no address, as `vips` of connection %s "
 				       "asks for",
 				       sa->conn->name);
-	configured_local(&ours, sa, w->conf);
+	configured_local(&ours, sa, &sa->path, w->conf);
 	if (ts_list_narrow(&w->local, &cut, tsi->ts, tsi->num, ours.ts, ours.num, IKE_MAX_TS))
 		return outside(s, w);
 	return ERR_OK;
@@ -353,7 +375,10 @@ static bool as_offered(const struct ike_sa *sa, struct child_work *w, struct ts_
 {
 	const struct ike_child *old = like_of(sa, w);
 
-	return old ? as_before(old, w, tsi, tsr) : as_seen_here(sa, w, tsi, tsr);
+	if (old)
+		return as_before(old, w, tsi, tsr);
+	/* Of another path's ends nothing is translated. */
+	return !is_host(&w->local.ts[0], &sa->path.local.addr) || as_seen_here(sa, w, tsi, tsr);
 }
 
 enum err traffic_take(struct step *s, struct child_work *w)
@@ -401,23 +426,25 @@ static unsigned fit(const struct child_work *w, const struct ts_list *tsi,
 /* let_both - what the peer may have: as configured, but what replaces a pair that is for one flow
  * alone stays so. */
 static void let_both(struct ts_list *local, struct ts_list *remote, const struct ike_sa *sa,
-		     const struct child_work *w, const struct conf_child *conf)
+		     const struct path_addr *ends, const struct child_work *w,
+		     const struct conf_child *conf)
 {
 	const struct ike_child *old = wish_narrow(w->wish) ? child_find(sa->e, w->replaces) : NULL;
 
 	if (old)
 		selectors_of(local, remote, old);
 	else
-		configured_both(local, remote, sa, conf);
+		configured_both(local, remote, sa, ends, conf);
 }
 
 static unsigned narrow(struct ike_sa *sa, struct child_work *out, const struct conf_child *conf,
 		       const struct ts_list *tsi, const struct ts_list *tsr)
 {
+	const struct path_addr *ends = ends_of(sa, &tsr->ts[0].lo, &tsi->ts[0].lo);
 	struct ts_list local, remote;
 	bool cut;
 
-	let_both(&local, &remote, sa, out, conf);
+	let_both(&local, &remote, sa, ends, out, conf);
 	if (ts_list_narrow(&out->remote, &cut, tsi->ts, tsi->num, remote.ts, remote.num,
 			   IKE_MAX_TS) ||
 	    ts_list_narrow(&out->local, &cut, tsr->ts, tsr->num, local.ts, local.num, IKE_MAX_TS))
@@ -489,12 +516,19 @@ static bool choose_transport(struct ike_sa *sa, struct child_work *w, const stru
 			     const struct ts_list *tsr)
 {
 	struct ts_list remote = *tsi, local = *tsr;
+	const struct path_addr *ends = &sa->path;
+	struct ip_addr l, r;
 
 	if (choose_like(like_of(sa, w), w, tsi, tsr) ||
 	    (!w->conf_ref && choose_beside(sa, w, tsi, tsr)))
 		return true;
-	if (!as_seen_here(sa, w, &local, &remote) || !is_host(&local.ts[0], &sa->path.local.addr) ||
-	    !is_host(&remote.ts[0], &sa->path.remote.addr))
+	w->seen_local = w->seen_remote = (struct ip_addr){.family = IP_NONE};
+	if (one_host(&l, &local) && one_host(&r, &remote))
+		ends = ends_of(sa, &l, &r);
+	if (ends == &sa->path && !as_seen_here(sa, w, &local, &remote))
+		return false;
+	if (!is_host(&local.ts[0], &ends->local.addr) ||
+	    !is_host(&remote.ts[0], &ends->remote.addr))
 		return false;
 	if (w->conf)
 		return w->conf->mode == CONF_TRANSPORT && narrow(sa, w, w->conf, &remote, &local);

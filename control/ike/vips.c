@@ -160,7 +160,7 @@ static struct ts all_of(const struct conf_ts *conf, uint8_t family)
 }
 
 uint32_t vips_dynamic(const struct ike_sa *sa, struct ts out[CONF_MAX_VIPS],
-		      const struct conf_ts *conf)
+		      const struct conf_ts *conf, const struct ip_addr *own)
 {
 	uint32_t num = 0;
 
@@ -174,7 +174,7 @@ uint32_t vips_dynamic(const struct ike_sa *sa, struct ts out[CONF_MAX_VIPS],
 				out[num++] = all_of(conf, family);
 		return num;
 	}
-	out[0] = at(conf, &sa->path.local.addr, &sa->path.local.addr);
+	out[0] = at(conf, own, own);
 	return 1;
 }
 

@@ -26,10 +26,10 @@ void vips_move(struct ike_sa *from, struct ike_sa *to) NONNULL(1, 2);
 bool vips_awaited(const struct ike_sa *sa) NONNULL(1);
 
 /* vips_dynamic - what stands for a local `dynamic` selector: the addresses lent; all of a family
- * while it is asked for one; else the address that IKE has here. Writes at most CONF_MAX_VIPS
- * selectors; returns how many. */
+ * while it is asked for one; else our own address. Writes at most CONF_MAX_VIPS selectors; returns
+ * how many. */
 uint32_t vips_dynamic(const struct ike_sa *sa, struct ts out[CONF_MAX_VIPS],
-		      const struct conf_ts *conf) NONNULL(1, 2, 3);
+		      const struct conf_ts *conf, const struct ip_addr *own) NONNULL(1, 2, 3, 4);
 
 /* vips_refused - as responder: the request asks for an address, and there is none to be had. */
 bool vips_refused(const struct ike_msg *request) NONNULL(1);

@@ -23,7 +23,7 @@ def sides(version, policy, priorities=(), nat=(), named=True):
     common = {"child": {"mode": "transport"}}
     dynamic = {"local_ts": "dynamic", "remote_ts": "dynamic"}
     decides = {"path_policy": policy, "remote_addrs": right, **({"paths": paths} if named else {})}
-    return (Side(connection=decides, **common,
+    return (Side(connection=decides, **common, start_action="trap",
                  **(dynamic if named else {"local_ts": left, "remote_ts": right})),
             Side(connection={"remote_addrs": left}, **common, **dynamic))
 
@@ -159,6 +159,25 @@ def only_address(version):
     return test
 
 
+def asked():
+    """While the first path is a black hole the pair goes, and the next packet asks for another one: it is
+    between the addresses that programs use, not those of the path that IKE goes by."""
+    with Hosts("asked") as scene:
+        scene.begin()
+        running = scene.streams(["left"])
+        time.sleep(SETTLE)
+        scene.path(1).wire.black_hole()
+        wait_for(lambda: states(scene.peers["left"]).get("2") == "ACTIVE", "the second path")
+        before = scene.peers["left"].spis()
+        scene.peers["left"].down(child="net")
+        wait_for(lambda: agree(scene) and not before & scene.peers["left"].spis(), "another pair")
+        assert {child["mode"] for child in scene.peers["right"].children()} == {"TRANSPORT"}
+        time.sleep(SETTLE)
+        for r in results_of(running, "asked for").values():
+            assert r["sent"] - r["received"] < RATE, f"it did not go on: {r}"
+        scene.audit({1: 500, 2: 500})
+
+
 def killed():
     """The daemon is killed while it holds the address: what was protected does not pass in the clear, and
     the next one has it protected, whoever has the address."""
@@ -272,6 +291,7 @@ TESTS = [
     ("several paths, transport mode: the address goes and comes, IPv6", address_goes(6)),
     ("several paths, transport mode: the only address goes, IPv4", only_address(4)),
     ("several paths, transport mode: the only address goes, IPv6", only_address(6)),
+    ("several paths, transport mode: asked for by another path", asked),
     ("several paths, transport mode: killed while it holds the address", killed),
     ("several paths, transport mode: re-keyed without the address, IPv4", re_keyed(4)),
     ("several paths, transport mode: re-keyed without the address, IPv6", re_keyed(6)),

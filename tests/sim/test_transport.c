@@ -11,16 +11,19 @@
 
 static const struct sim_wire calm = {.jitter_ns = 2 * NS_PER_MS, .ask_ns = 5 * NS_PER_MS};
 
+/* With it each side takes the other one to be behind a translator. */
+static const char *encap = "no";
+
 static const char *conf_of(unsigned side, const char *child)
 {
 	static char text[2][1024];
 
 	snprintf(text[side], sizeof(text[side]),
-		 "connections { net { remote_addrs = %s\n encap = no\n"
+		 "connections { net { remote_addrs = %s\n encap = %s\n"
 		 " local { auth = psk\n id = host%u.example }\n"
 		 " remote { auth = psk\n id = host%u.example }\n"
 		 " children { tun { %s } } } }",
-		 side == A ? "192.0.2.2" : "%any", side + 1, 2 - side, child);
+		 side == A ? "192.0.2.2" : "%any", encap, side + 1, 2 - side, child);
 	return text[side];
 }
 
@@ -227,29 +230,53 @@ static void check_plain(struct sim *s)
 	}
 }
 
-/* go - A leaves its first address: to another path of both, or by MOBIKE. */
-static void go(struct sim *s, bool several)
+/* add_path - A has another path made, between the second addresses of both, in this way. */
+static void add_path(struct sim *s, enum ike_path_act act)
 {
 	const struct ike_select sel = {.conn = "net"};
-	const struct ike_path_op op = {.act = IKE_PATH_HARD,
+	const struct ike_path_op op = {.act = act,
 				       .addr = {.local.addr = sim_addr(A, 1),
 						.remote.addr = sim_addr(B, 1),
 						.encap = ENCAP_UDP},
+				       .priority = 1,
 				       .policy = IKE_PATHS_AS_BEFORE};
-	const struct ip_addr from = sim_addr(A, 1);
 	uint32_t num = 0;
 
 	sim_have(s, B, 3, 0);
-	sim_have(s, A, several ? 3 : 2, several ? 0 : 1);
-	s->nat = 0; /* it stood before the first address alone */
-	if (several)
-		CU_ASSERT_EQUAL(ike_path(s->n[A].e, &num, NULL, &sel, &op, 1, s->now_ns), ERR_OK);
+	sim_have(s, A, 3, 0);
+	CU_ASSERT_EQUAL(ike_path(s->n[A].e, &num, NULL, &sel, &op, 1, s->now_ns), ERR_OK);
 	sim_settle(s, A);
+}
+
+/* wait_there - until A's packets leave from its second address. */
+static void wait_there(struct sim *s)
+{
+	const struct ip_addr from = sim_addr(A, 1);
+
 	for (int i = 0; i < 4; i++) {
 		sim_run(s, s->now_ns + NS_PER_S);
 		sim_probe(s);
 	}
 	CU_ASSERT_TRUE(ip_addr_equal(&s->n[A].peers[0].path.local.addr, &from));
+}
+
+static void go_by(struct sim *s, enum ike_path_act act)
+{
+	s->nat = 0; /* it stood before the first address alone */
+	add_path(s, act);
+	wait_there(s);
+}
+
+/* go - A leaves its first address: to another path of both, or by MOBIKE. */
+static void go(struct sim *s, bool several)
+{
+	if (several) {
+		go_by(s, IKE_PATH_HARD);
+		return;
+	}
+	sim_have(s, B, 3, 0);
+	sim_have(s, A, 2, 1);
+	wait_there(s);
 }
 
 /* What re-keys a pair is between the same two hosts, whatever path IKE goes by at that time; each
@@ -294,6 +321,70 @@ static void test_M9_beside_elsewhere(void)
 		check_nat(s);
 	}
 	CU_ASSERT_TRUE(sim_up(s));
+	sim_free(s);
+}
+
+static struct flow between(unsigned side, unsigned i)
+{
+	return (struct flow){.local = sim_addr(side, i),
+			     .remote = sim_addr(!side, i),
+			     .proto = 6,
+			     .local_port = 1000,
+			     .remote_port = 2000};
+}
+
+/* A packet asks for a new child while IKE goes by another path than the first: it is between the
+ * addresses that the packet has, those of a path that has answered. */
+static void test_M9_asked_elsewhere(void)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		const unsigned side = i % 2;
+
+		encap = i / 2 ? "yes" : "no";
+		struct sim *s = bring_up("mode = transport", "mode = transport", 0);
+		const struct flow first = between(side, 0), second = between(side, 1);
+		const struct ip_addr other = sim_addr(side, 1);
+
+		go_by(s, IKE_PATH_SOFT);
+		CU_ASSERT_EQUAL(sim_terminate(s, side, "tun"), ERR_OK);
+		sim_run(s, s->now_ns + NS_PER_S);
+		CU_ASSERT_EQUAL(sim_num_pairs(s, A), 0);
+		CU_ASSERT_EQUAL(sim_initiate_flow(s, side, "tun", &first), ERR_OK);
+		sim_run(s, s->now_ns + NS_PER_S);
+		CU_ASSERT_TRUE(sim_up(s));
+		CU_ASSERT_TRUE(ip_addr_equal(&newest(s, side)->local.lo, &first.local));
+		CU_ASSERT_TRUE(ip_addr_equal(&newest(s, side)->remote.lo, &first.remote));
+		CU_ASSERT_TRUE(modes_are(s, SA_TRANSPORT));
+		CU_ASSERT_EQUAL(sim_terminate(s, side, "tun"), ERR_OK);
+		sim_run(s, s->now_ns + NS_PER_S);
+		CU_ASSERT_EQUAL(sim_initiate_flow(s, side, "tun", &second), ERR_OK);
+		sim_run(s, s->now_ns + NS_PER_S);
+		CU_ASSERT_TRUE(sim_up(s));
+		CU_ASSERT_TRUE(ip_addr_equal(&newest(s, side)->local.lo, &other));
+		CU_ASSERT_TRUE(modes_are(s, SA_TRANSPORT));
+		sim_free(s);
+	}
+	encap = "no";
+}
+
+/* Not between those of a path that has not answered: they may be anybody's. */
+static void test_S57_not_of_any_path(void)
+{
+	struct sim *s = bring_up("mode = transport", "mode = transport", 0);
+	const struct flow second = between(A, 1);
+	struct ike_sa *sa;
+
+	add_path(s, IKE_PATH_ADD);
+	sim_run(s, s->now_ns + NS_PER_S);
+	sa = list_entry(s->n[A].e->sas.next, struct ike_sa, node);
+	CU_ASSERT_EQUAL_FATAL(sa->mif.paths.num, 2);
+	sa->mif.paths.list[1].usable = true; /* says A */
+	CU_ASSERT_EQUAL(sim_terminate(s, A, "tun"), ERR_OK);
+	sim_run(s, s->now_ns + NS_PER_S);
+	CU_ASSERT_EQUAL(sim_initiate_flow(s, A, "tun", &second), ERR_OK);
+	sim_run(s, s->now_ns + NS_PER_S);
+	CU_ASSERT_EQUAL(sim_num_pairs(s, B), 0);
+	CU_ASSERT_EQUAL(s->n[A].last_failure, IKE_REASON_TS_UNACCEPTABLE);
 	sim_free(s);
 }
 
@@ -482,6 +573,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_behind_a_nat),
 	TAP_TEST(test_M9_rekeyed_elsewhere),
 	TAP_TEST(test_M9_beside_elsewhere),
+	TAP_TEST(test_M9_asked_elsewhere),
+	TAP_TEST(test_S57_not_of_any_path),
 	TAP_TEST(test_tunnel_behind_a_nat),
 	TAP_TEST(test_not_asked_for),
 	TAP_TEST(test_S56_others_addresses),
