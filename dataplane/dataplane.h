@@ -212,6 +212,12 @@ struct path_quality {
 MUST_USE enum err dataplane_path_probe(struct dataplane *dp, uint32_t set, uint16_t id,
 				       bool learned, uint64_t now_ns) NONNULL(1);
 
+/* dataplane_path_link - the link that a path begins with is down: nothing is sent by it from the
+ * return on, as if probes had failed, unless no other path is left; or it is up again, and is asked
+ * at once. Errors: NOT_FOUND (no such path, or it is not probed). */
+MUST_USE enum err dataplane_path_link(struct dataplane *dp, uint32_t set, uint16_t id, bool up,
+				      uint64_t now_ns) NONNULL(1);
+
 /* dataplane_probe_turn - send what is due, on the workers' clock, after dataplane_event_next() had
  * nothing more to say; returns when it is to be called again: TIME_NEVER, not before something
  * happens. */

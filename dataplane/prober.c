@@ -458,6 +458,20 @@ static void set_busy(struct probed *d, uint64_t now_ns)
 		d->next_ns = now_ns;
 }
 
+void prober_link(struct prober *p, uint16_t path, bool up, uint64_t now_ns)
+{
+	struct probed *d = find(p, path);
+
+	if (!d)
+		return;
+	if (up) {
+		d->backoff_ns = PROBER_FIRST_NS;
+		d->next_ns = now_ns;
+	} else if (d->usable && num_usable(p) > 1) {
+		set_usable(p, d, false, now_ns);
+	}
+}
+
 void prober_busy(struct prober *p, uint16_t path, uint64_t now_ns)
 {
 	struct probed *d = find(p, path);

@@ -163,6 +163,10 @@ bool prober_take(struct prober *p, uint16_t path, const struct path_message *m,
 /* prober_busy - a packet left by a path that was watched. */
 void prober_busy(struct prober *p, uint16_t path, uint64_t now_ns) NONNULL(1);
 
+/* prober_link - the link that a path begins with is down: it has failed, unless it is the last one;
+ * or up again: it is asked at once. */
+void prober_link(struct prober *p, uint16_t path, bool up, uint64_t now_ns) NONNULL(1);
+
 /* prober_turn - what is due; all messages that have come were taken before. Returns when it is to
  * be called again, TIME_NEVER without paths; after each of the calls above it is called at once. */
 uint64_t prober_turn(struct prober *p, uint64_t now_ns) NONNULL(1);

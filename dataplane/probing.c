@@ -349,6 +349,19 @@ enum err dataplane_path_probe(struct dataplane *dp, uint32_t set, uint16_t id, b
 	return ERR_OK;
 }
 
+enum err dataplane_path_link(struct dataplane *dp, uint32_t set, uint16_t id, bool up,
+			     uint64_t now_ns)
+{
+	const struct path_set *s = slots_get(dp->pathsets, set);
+	struct prober_info info;
+
+	if (!s || !s->probing || prober_get(&s->probing->prober, &info, id))
+		return ERR_NOT_FOUND;
+	prober_link(&s->probing->prober, id, up, now_ns);
+	turn_soon(s->probing, now_ns);
+	return ERR_OK;
+}
+
 enum err dataplane_path_quality(struct dataplane *dp, struct path_quality *out, uint32_t set,
 				uint16_t id)
 {

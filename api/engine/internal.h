@@ -23,7 +23,7 @@
  *   starters.c which of them by themselves, and when again
  *   waiters.c  requests for what is under way already
  *   paths.c    several paths to a peer; path_plan.c, path_settle.c, path_hand.c which ones,
- *              path_events.c what happens to them
+ *              path_events.c what happens to them, path_link.c links that go down
  *   vips.c     addresses and name servers that peers lend
  *   asks.c     answers the keying engine's questions from the configuration
  *   latch.h    latches of applications, in files of their own
@@ -114,6 +114,7 @@ struct peer_rec {
 	uint32_t ike_id;
 	struct path_info told[PATHS_MAX];
 	uint32_t num_told;
+	uint32_t links_down; /* path_link.c: bits by path numbers below 32, of links that are */
 };
 
 /* struct hand - what was said by hand of the paths to a peer; it goes with the last IKE SA that has
@@ -371,6 +372,10 @@ void paths_child(struct engine *e, const struct peer_rec *p, uint64_t child) NON
 void paths_tie(struct engine *e, uint64_t child, uint16_t path) NONNULL(1);
 void paths_news(struct engine *e, const struct ike_action *a) NONNULL(1, 2);
 void paths_dp_event(struct engine *e, const struct dp_event *ev, uint64_t now_ns) NONNULL(1, 2);
+
+/* path_link.c: path_links() - paths are left at once whose links are down, or whose addresses have
+ * gone: before it is settled what that means. */
+void path_links(struct engine *e) NONNULL(1);
 
 /* path_settle.c: where this side decides the paths are those that are wanted. */
 void paths_settle(struct engine *e) NONNULL(1);

@@ -31,6 +31,7 @@ static void settled(struct timer *t, uint64_t now_ns)
 
 	e->hurries = e->looks = 0;
 	held_settle(e);
+	path_links(e);
 	settle(e, now_ns);
 }
 
@@ -88,10 +89,13 @@ static void on_change(struct engine *e, struct loop_source *s)
 	}
 	if (!changed)
 		return;
-	held_settle(e); /* at once: programs use what is gone */
-	if (e->hurries < HURRIES && e->looks++ < LOOKS && is_adrift(e)) {
-		e->hurries++;
-		settle(e, engine_now(e));
+	if (e->looks++ < LOOKS) {
+		held_settle(e); /* programs use what is gone */
+		path_links(e);
+		if (e->hurries < HURRIES && is_adrift(e)) {
+			e->hurries++;
+			settle(e, engine_now(e));
+		}
 	}
 	if (!timer_is_set(&e->roam))
 		timer_set(&e->timers, &e->roam, engine_now(e) + SETTLE_NS);

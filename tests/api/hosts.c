@@ -199,6 +199,18 @@ void hosts_address(struct node *n, const char *text, bool there)
 	hosts_settle();
 }
 
+void hosts_link(struct node *n, const char *text, bool up)
+{
+	const struct ip_addr a = addr_of(text);
+
+	for (size_t i = 0; i < ARRAY_LEN(n->host.more); i++)
+		if (ip_addr_equal(&n->host.more[i], &a))
+			n->host.link_down[i] = !up;
+	hole = up ? (struct ip_addr){0} : a;
+	fake_host_changed(&n->host, true);
+	hosts_settle();
+}
+
 void hosts_hole(const char *text)
 {
 	hole = text ? addr_of(text) : (struct ip_addr){0};

@@ -46,6 +46,9 @@ struct node {
 void hosts_address(struct node *n, const char *addr, bool there);
 void hosts_hole(const char *addr);
 
+/* hosts_link - the link of this further address goes down, or comes up; the host is told. */
+void hosts_link(struct node *n, const char *addr, bool up);
+
 /* hosts_sent_from - payload that has left a host from this address since the last call. */
 uint32_t hosts_sent_from(struct node *n, const char *addr);
 

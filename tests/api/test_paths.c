@@ -251,6 +251,29 @@ static void test_M6_lost_and_back(void)
 	hosts_end();
 }
 
+/* A link that is down takes its path out of use before any time passes, though the address stays;
+ * and the path has the traffic again when it is up. It is the same path. */
+static void test_M6_link_goes_down(void)
+{
+	begin("", 2);
+	CU_ASSERT_EQUAL(say(ENGINE_PATH_ADD, 0, LEFT2), ERR_OK);
+	CU_ASSERT_EQUAL(say(ENGINE_PATH_SOFT, 2, NULL), ERR_OK);
+	CU_ASSERT(both_have("12", 2));
+	forget_news();
+	hosts_link(left, LEFT2, false);
+	CU_ASSERT(has_paths(left, "12", 1));
+	CU_ASSERT(went_by(LEFT));
+	CU_ASSERT_EQUAL(told(left, ENGINE_PATH_LOST, 2), 1);
+	CU_ASSERT_EQUAL(told(left, ENGINE_PATH_MOVED, 1), 1);
+	hosts_run(2000);
+	CU_ASSERT(has_paths(left, "12", 1));
+	hosts_link(left, LEFT2, true);
+	hosts_run(SOON);
+	CU_ASSERT(has_paths(left, "12", 2));
+	CU_ASSERT_EQUAL(told(left, ENGINE_PATH_GONE, 2), 0);
+	hosts_end();
+}
+
 /* By command: it is there, has the traffic, and goes; each is answered and told, once. */
 static void test_M3_by_command(void)
 {
@@ -443,11 +466,18 @@ static void test_M10_not_possible(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_M1_configured),           TAP_TEST(test_M1_silent_path),
-	TAP_TEST(test_M6_lost_and_back),        TAP_TEST(test_M3_by_command),
-	TAP_TEST(test_M4_by_command),           TAP_TEST(test_M4_told_once),
-	TAP_TEST(test_M2_what_was_said_stays),  TAP_TEST(test_M10_refused),
-	TAP_TEST(test_M10_no_answer),           TAP_TEST(test_M2_said_of_one_connection),
-	TAP_TEST(test_M10_follower_by_command), TAP_TEST(test_M10_not_possible),
+	TAP_TEST(test_M1_configured),
+	TAP_TEST(test_M1_silent_path),
+	TAP_TEST(test_M6_lost_and_back),
+	TAP_TEST(test_M6_link_goes_down),
+	TAP_TEST(test_M3_by_command),
+	TAP_TEST(test_M4_by_command),
+	TAP_TEST(test_M4_told_once),
+	TAP_TEST(test_M2_what_was_said_stays),
+	TAP_TEST(test_M10_refused),
+	TAP_TEST(test_M10_no_answer),
+	TAP_TEST(test_M2_said_of_one_connection),
+	TAP_TEST(test_M10_follower_by_command),
+	TAP_TEST(test_M10_not_possible),
 };
 TAP_MAIN("api/paths", tests)

@@ -684,6 +684,36 @@ static void test_M4_trusted(void)
 	CU_ASSERT_EQUAL(h->failures[1], 0);
 }
 
+/* A link that is down fails its path at once, and one that is up again has it asked at once; the
+ * last path stays. */
+static void test_M6_link_down(void)
+{
+	struct host *h = &world.host[0];
+	uint32_t probes;
+
+	set_up(7, 5 * NS_PER_MS);
+	add(1);
+	add(2);
+	run_for(NS_PER_S);
+	CU_ASSERT_TRUE_FATAL(h->usable[1] && h->usable[2]);
+	world.wire[0][1].black = world.wire[1][1].black = true;
+	prober_link(&h->prober, 1, false, world.now_ns);
+	CU_ASSERT_FALSE(h->usable[1]);
+	prober_link(&h->prober, 1, false, world.now_ns); /* said again */
+	prober_link(&h->prober, 2, false, world.now_ns); /* the last one */
+	CU_ASSERT_TRUE(h->usable[2]);
+	prober_link(&h->prober, 3, false, world.now_ns); /* nobody's */
+	run_for(20 * NS_PER_S);
+	CU_ASSERT_FALSE(h->usable[1]);
+	world.wire[0][1].black = world.wire[1][1].black = false;
+	probes = h->probes[1];
+	prober_link(&h->prober, 1, true, world.now_ns);
+	turn(h);
+	CU_ASSERT_EQUAL(h->probes[1], probes + 1);
+	run_for(200 * NS_PER_MS);
+	CU_ASSERT_TRUE(h->usable[1]);
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_validates),
 	TAP_TEST(test_learned_is_given_three),
@@ -702,6 +732,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_M6_a_queue_is_no_hole),
 	TAP_TEST(test_M7_no_limit_yet),
 	TAP_TEST(test_answer_counts_its_arrival),
+	TAP_TEST(test_M6_link_down),
 	TAP_TEST(test_last_is_kept),
 	TAP_TEST(test_M4_trusted),
 };
