@@ -382,7 +382,8 @@ static bool take_answer(struct prober *p, struct probed *d, const struct path_me
 
 	b->answered = true;
 	b->missed = false;
-	count_losses(d, n);
+	if (d->usable)
+		count_losses(d, n); /* what is missing while it is not was in a hole */
 	d->misses = misses_since(d, n);
 	d->learned = d->trusted = false;
 	d->answered_ns = now_ns;

@@ -345,6 +345,35 @@ static void test_M6_black_hole(void)
 	}
 }
 
+/* M6: a path that has just come back from a hole is left as quickly when it is one again: what was
+ * missing in the first one was no loss. */
+static void test_M6_another_hole(void)
+{
+	struct host *h = &world.host[0];
+
+	for (uint64_t seed = 1; seed <= 40; seed++) {
+		set_up(seed, 5 * NS_PER_MS);
+		add(1);
+		add(2);
+		h->every_ns = NS_PER_MS;
+		run_for(5 * NS_PER_S + draw(1000000) * NS_PER_US);
+		world.wire[0][1].black = true;
+		run_for(NS_PER_S / 4);
+		CU_ASSERT_FALSE(h->usable[1]);
+		world.wire[0][1].black = false;
+		for (uint32_t i = 0; i < 2000 && !h->usable[1]; i++)
+			run_for(NS_PER_MS);
+		CU_ASSERT_TRUE(h->usable[1]);
+		run_for(NS_PER_S / 5);
+		uint64_t at = world.now_ns;
+
+		world.wire[0][1].black = true;
+		run_for(NS_PER_S);
+		CU_ASSERT_FALSE(h->usable[1]);
+		CU_ASSERT_TRUE(h->changed_ns[1] - at + SPARE <= 100 * NS_PER_MS);
+	}
+}
+
 /* What carried nothing is watched closely from the first packet on. */
 static void test_M6_hole_before_first_packet(void)
 {
@@ -719,6 +748,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_learned_is_given_three),
 	TAP_TEST(test_own_is_tried_on),
 	TAP_TEST(test_M6_black_hole),
+	TAP_TEST(test_M6_another_hole),
 	TAP_TEST(test_M6_hole_before_first_packet),
 	TAP_TEST(test_M6_hole_beside_a_new_path),
 	TAP_TEST(test_comes_back),
