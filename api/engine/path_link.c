@@ -9,13 +9,14 @@
 /* LINKS - numbers of paths whose links are remembered; those of others are found out by probes. */
 #define LINKS 32
 
-/* is_up - the host has the address, on an interface that runs. */
+/* is_up - the host has the address, on an interface that runs. Of a list that is full nobody knows
+ * what is not in it. */
 static bool is_up(const struct ours *ours, const struct ip_addr *a)
 {
 	for (uint32_t i = 0; i < ours->num; i++)
 		if (ip_addr_equal(&ours->list[i].addr, a))
 			return ours->list[i].running;
-	return false;
+	return ours->num == ADDRS_MAX;
 }
 
 static void look_at(struct engine *e, struct peer_rec *p, const struct path_info *path,
