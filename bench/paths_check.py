@@ -57,7 +57,7 @@ def test_report():
 
 def test_wrong_options():
     for words in (("--runs", "0"), ("--rates", "1,2,3,4"), ("--rates", "0"), ("--only", "kind"),
-                  ("--delays", "1,2,3")):
+                  ("--delays", "1,2,3"), ("--omit", "-1"), ("--buffers", "-1")):
         done = subprocess.run([PROGRAM, *words], capture_output=True, text=True, timeout=60,
                               check=False)
         assert done.returncode and done.stderr and not done.stdout, done

@@ -48,11 +48,11 @@ def iperf(scene, seconds, ends, wrapper=(), omit=1):
             "mss": answer["start"].get("tcp_mss_default", 0)}
 
 
-def mptcp_baseline(scene, seconds=5):
+def mptcp_baseline(scene, seconds=5, omit=1):
     """Mbit/s of one connection by all paths of `scene`. The scene has no daemons."""
     prepare(scene)
     before = joined(scene.left)
-    result = iperf(scene, seconds, PATHS4[0], wrapper=("mptcpize", "run"))
+    result = iperf(scene, seconds, PATHS4[0], wrapper=("mptcpize", "run"), omit=omit)
     wanted = len(scene.paths) - 1
     found = joined(scene.left) - before
     # The connection that iperf3 has for itself joins as well.
