@@ -690,7 +690,9 @@ static void test_M1_link_of_an_address(void)
 	for (int i = 0; i < 100 && !runs(&h, "10.9.0.1", "ca"); i++)
 		netns_wait(10);
 	CU_ASSERT_TRUE(runs(&h, "10.9.0.1", "ca"));
-	netns_sh("ip link set ca down");
+	netns_sh("ip link set cb down");
+	for (int i = 0; i < 100 && runs(&h, "10.9.0.1", "ca"); i++)
+		netns_wait(10);
 	CU_ASSERT_FALSE(runs(&h, "10.9.0.1", "ca"));
 	h.ops->close(h.ctx);
 }

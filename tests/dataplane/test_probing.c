@@ -236,7 +236,7 @@ static void weights_follow(void)
 	CU_ASSERT_EQUAL(dataplane_path_info(a->dp, &before, a->pathset, 2), ERR_OK);
 	wires_run(5000);
 	CU_ASSERT_EQUAL(dataplane_path_info(a->dp, &after, a->pathset, 2), ERR_OK);
-	CU_ASSERT_TRUE(wires.sent - wires.received - lost < 40000 / 50);
+	CU_ASSERT_TRUE(wires.sent - wires.received < lost + 40000 / 50); /* some were under way */
 	CU_ASSERT_TRUE(after.tx_packets - before.tx_packets > 40000 / 20);
 	bed_fini(&wires.bed);
 }
