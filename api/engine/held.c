@@ -82,12 +82,13 @@ static void take_off(struct engine *e, struct held *h)
 void held_settle(struct engine *e)
 {
 	struct ours ours;
+	size_t num;
 
 	if (!e->has_device || list_empty(&e->held))
 		return;
-	roam_ours(e, &ours);
-	if (ours.num == 0 || ours.num == ADDRS_MAX) /* nothing is known to be gone */
-		return;
+	if (e->host.ops->addrs(e->host.ctx, ours.list, &num, ADDRS_MAX) || num == ADDRS_MAX)
+		return; /* nothing is known to be gone */
+	ours.num = (uint32_t)num;
 	list_for_each (n, &e->held) {
 		struct held *h = list_entry(n, struct held, node);
 		const bool gone = !ours_has(&ours, &h->local);
@@ -129,9 +130,9 @@ struct held *held_get(struct engine *e, const struct ip_addr *local, const struc
 		h->remote = *remote;
 		h->routed = routed;
 		list_push_back(&e->held, &h->node);
+		held_settle(e);
 	}
 	h->refs++;
-	held_settle(e);
 	return h;
 }
 

@@ -93,6 +93,21 @@ static void test_M9_lost_and_back(void)
 	end();
 }
 
+/* It may have been the only one. */
+static void test_M9_no_address_left(void)
+{
+	struct held *h;
+
+	begin();
+	host.source6 = (struct ip_addr){.family = IP_NONE};
+	h = get("192.0.2.1", "192.0.2.2", true);
+	host.source4 = (struct ip_addr){.family = IP_NONE};
+	held_settle(&e);
+	CU_ASSERT_TRUE(stand(HELD4, ROUTE4, NULL, NULL));
+	held_put(&e, h);
+	end();
+}
+
 /* IPv6 as well; each by itself. */
 static void test_M9_both_versions(void)
 {
@@ -198,13 +213,10 @@ static void test_M9_no_device(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_M9_lost_and_back),
-	TAP_TEST(test_M9_both_versions),
-	TAP_TEST(test_M9_while_it_is_used),
-	TAP_TEST(test_M9_two_peers),
-	TAP_TEST(test_M9_routes_of_the_operator),
-	TAP_TEST(test_M9_refused),
-	TAP_TEST(test_M9_no_device),
+	TAP_TEST(test_M9_lost_and_back), TAP_TEST(test_M9_no_address_left),
+	TAP_TEST(test_M9_both_versions), TAP_TEST(test_M9_while_it_is_used),
+	TAP_TEST(test_M9_two_peers),     TAP_TEST(test_M9_routes_of_the_operator),
+	TAP_TEST(test_M9_refused),       TAP_TEST(test_M9_no_device),
 };
 
 TAP_MAIN("api/held", tests)
