@@ -223,6 +223,27 @@ static uint16_t may_spread(const struct mif_plan *p, uint8_t policy)
 	return (both & needs[policy]) == needs[policy] ? MIF_OK : MIF_POLICY_DENIED;
 }
 
+/* may_carry - both sides can have several paths for the mode of each child that there is, or that
+ * the connection may get. */
+static uint16_t may_carry(const struct mif_plan *p)
+{
+	const struct conf_conn *conn = p->sa->conn;
+	uint16_t needs = 0;
+
+	list_for_each (n, &p->sa->children) {
+		const struct ike_child *c = list_entry(n, struct ike_child, node);
+
+		needs |= c->mode == SA_TRANSPORT ? MIF_CAP_TRANSPORT : MIF_CAP_TUNNEL;
+	}
+	for (uint32_t i = 0; i < conn->num_children; i++) {
+		if (conf_negotiated(conn->children[i].mode))
+			needs |= conn->children[i].mode == CONF_TRANSPORT ? MIF_CAP_TRANSPORT
+									  : MIF_CAP_TUNNEL;
+	}
+	return needs & ~(p->sa->e->env.path_caps & p->sa->mif.peer.caps) ? MIF_POLICY_DENIED
+									 : MIF_OK;
+}
+
 static uint16_t add(struct mif_plan *p, uint32_t i)
 {
 	const struct mif_op *op = &p->ops[i];
@@ -238,6 +259,8 @@ static uint16_t add(struct mif_plan *p, uint32_t i)
 		return MIF_BAD_PATH_ID;
 	if (p->next.num >= room(p->sa))
 		return MIF_PATH_LIMIT;
+	if (!status)
+		status = may_carry(p);
 	if (!status && op->has & MIF_HAS_SCHEDULE)
 		status = may_spread(p, op->schedule.policy);
 	if (status)

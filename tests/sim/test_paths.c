@@ -1041,6 +1041,34 @@ static void test_mobike_does_not_interfere(void)
 	sim_free(s);
 }
 
+/* Where a side cannot have several paths for the mode of a child there is the first one alone: who
+ * asks knows that, and who is asked refuses. */
+static void test_M9_not_in_this_mode(void)
+{
+	static const struct {
+		enum sa_mode mode;
+		uint16_t lacks;
+		bool may;
+	} rows[] = {{SA_TRANSPORT, MIF_CAP_TRANSPORT, false},
+		    {SA_TUNNEL, MIF_CAP_TRANSPORT, true},
+		    {SA_TUNNEL, MIF_CAP_TUNNEL, false},
+		    {SA_TRANSPORT, MIF_CAP_BULK, true}};
+
+	for (size_t i = 0; i < 2 * ARRAY_LEN(rows); i++) {
+		const unsigned sees = i % 2; /* A, who asks; or B */
+		struct sim *s = make(7, &calm, true, rows[i / 2].mode);
+		const bool may = rows[i / 2].may;
+
+		NET(sees)->mif.peer.caps &= (uint16_t)~rows[i / 2].lacks;
+		CU_ASSERT_EQUAL(add(s, A, 1, NULL), may || sees == B ? ERR_OK : ERR_PERM);
+		after(s, NS_PER_S);
+		CU_ASSERT_EQUAL(s->n[A].refused, !may && sees == B);
+		CU_ASSERT_EQUAL(NET(A)->mif.paths.num, may ? 2 : 1);
+		expect_same(s);
+		sim_free(s);
+	}
+}
+
 /* ---- many seeds ------------------------------------------------------------------------------ */
 
 static uint64_t env_number(const char *name, uint64_t otherwise)
@@ -1183,6 +1211,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_short_of_memory),
 	TAP_TEST(test_drained),
 	TAP_TEST(test_mobike_does_not_interfere),
+	TAP_TEST(test_M9_not_in_this_mode),
 	TAP_TEST(test_M10_seeds),
 };
 
