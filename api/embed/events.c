@@ -92,20 +92,21 @@ static void on_event(struct engine_observer *o, const struct ike_event *ev)
 /* In a sentence: one for people, where the peer has not said one. */
 static const char *sentence_of(char buf[TEXT_MAX], const struct engine_path_event *ev)
 {
-	static const char *const texts[ENGINE_PATH_NEWS_NUM] = {
-		[ENGINE_PATH_NEW] = "path %u is there, and is asked",
-		[ENGINE_PATH_USABLE] = "path %u carries",
-		[ENGINE_PATH_LOST] = "path %u does not carry any more",
-		[ENGINE_PATH_ELSEWHERE] = "path %u has other ends",
-		[ENGINE_PATH_MOVED] = "path %u has the traffic",
-		[ENGINE_PATH_GONE] = "path %u is removed",
-		[ENGINE_PATH_DONE] = "the peer has done what was said of path %u",
-		[ENGINE_PATH_REFUSED] = "the peer refuses what was said of path %u: ",
+	static const struct {
+		const char *before, *after;
+	} texts[ENGINE_PATH_NEWS_NUM] = {
+		[ENGINE_PATH_NEW] = {"path", " is there, and is asked"},
+		[ENGINE_PATH_USABLE] = {"path", " carries"},
+		[ENGINE_PATH_LOST] = {"path", " does not carry any more"},
+		[ENGINE_PATH_ELSEWHERE] = {"path", " has other ends"},
+		[ENGINE_PATH_MOVED] = {"path", " has the traffic"},
+		[ENGINE_PATH_GONE] = {"path", " is removed"},
+		[ENGINE_PATH_DONE] = {"the peer has done what was said of path", ""},
+		[ENGINE_PATH_REFUSED] = {"the peer refuses what was said of path", ": "},
 	};
-	int len = snprintf(buf, TEXT_MAX, texts[ev->news], ev->id);
 
-	if (len > 0 && len < TEXT_MAX)
-		snprintf(buf + len, TEXT_MAX - (size_t)len, "%s", ev->text);
+	snprintf(buf, TEXT_MAX, "%s %u%s%s", texts[ev->news].before, ev->id, texts[ev->news].after,
+		 ev->text);
 	return buf;
 }
 

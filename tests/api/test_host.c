@@ -649,7 +649,7 @@ static void test_addrs(void)
 	CU_ASSERT(strlen(netns_read("ip -br addr show dev out1 to 10.2.0.5")) > 0);
 	OK(h.ops->addrs(h.ctx, list, &num, ARRAY_LEN(list)));
 	for (size_t i = 0; i < num; i++)
-		CU_ASSERT(!addr_is(&list[i], "10.2.0.5"));
+		CU_ASSERT(!addr_is(&list[i].addr, "10.2.0.5"));
 	OK(h.ops->guard_del(h.ctx));
 	close(fd);
 	h.ops->close(h.ctx);
