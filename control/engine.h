@@ -583,6 +583,7 @@ struct ike_stats {
 	uint64_t sent, received, retransmitted, malformed, dropped, cookies_sent;
 	uint64_t ike_established, child_established, failed;
 	uint32_t ike_sas, half_open, child_sas;
+	uint32_t closing; /* IKE SAs that the peer has not confirmed the end of */
 };
 void ike_stats(const struct ike_engine *e, struct ike_stats *out) NONNULL(1, 2);
 

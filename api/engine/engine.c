@@ -132,7 +132,7 @@ static bool stop_finished(struct engine *e, uint64_t now_ns)
 	struct ike_stats st;
 
 	ike_stats(e->ike, &st);
-	return st.ike_sas == 0 || now_ns >= e->stop_deadline_ns;
+	return st.ike_sas + st.closing == 0 || now_ns >= e->stop_deadline_ns;
 }
 
 uint64_t engine_deadline(const struct engine *e)

@@ -146,12 +146,13 @@ void ike_stats(const struct ike_engine *e, struct ike_stats *out)
 {
 	struct ike_stats st = e->stats;
 
-	st.ike_sas = st.child_sas = 0;
+	st.ike_sas = st.child_sas = st.closing = 0;
 	st.half_open = e->half_open_num;
 	list_for_each (n, &e->sas) {
 		const struct ike_sa *sa = list_entry(n, struct ike_sa, node);
 
 		st.ike_sas += sa->state == SA_ESTABLISHED;
+		st.closing += sa->state == SA_DELETING;
 		st.child_sas += count_children(sa);
 	}
 	*out = st;

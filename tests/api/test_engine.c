@@ -1328,8 +1328,9 @@ static void test_orderly_stop_leaves_an_untouched_host(void)
 	side_open(&b, text_of(false, "none", "s3cret-s3cret-s3cret"));
 	send_and_check(&a, &b, 1, 2);
 	engine_stop(a.engine, on_stopped, &stopped);
+	CU_ASSERT_EQUAL(stopped, 0); /* it waits for what the peer says */
 	CU_ASSERT(wait_for(&stopped, 1));
-	CU_ASSERT(wait_for(&b.downs, 1));
+	CU_ASSERT_EQUAL(b.downs, 1);
 	side_close(&a);
 	CU_ASSERT(a.host.num_lines == 0);
 	CU_ASSERT(a.host.closed);
