@@ -137,23 +137,21 @@ def address_goes(version):
 
 
 def only_address(version):
-    """The host loses the only address that it has, and gets another one elsewhere later; and the same
-    back."""
+    """The host loses the only address that it has, and gets another one elsewhere later."""
     def test():
         with Hosts("only", version) as scene:
             scene.path(2).leave()
             both_up(scene)
             before = {side: peer.ike_spis() for side, peer in scene.peers.items()}
             download = scene.download()
-            for old, new in ((1, 2), (2, 1)):
-                time.sleep(SETTLE)
-                scene.path(old).leave()
-                wait_for(lambda: scene.is_at("latchkey0"), "the address to be held")
-                time.sleep(SETTLE)
-                scene.path(new).join()
-                for side, peer in scene.peers.items():
-                    wait_for(lambda peer=peer: list(states(peer).values()) == ["ACTIVE"],
-                             f"{side} to have one path that carries, after path {old}")
+            time.sleep(SETTLE)
+            scene.path(1).leave()
+            wait_for(lambda: scene.is_at("latchkey0"), "the address to be held")
+            time.sleep(SETTLE)
+            scene.path(2).join()
+            for peer in scene.peers.values():
+                wait_for(lambda peer=peer: list(states(peer).values()) == ["ACTIVE"],
+                         "one path that carries")
             time.sleep(SETTLE)
             told("the only address", download)
             unchanged(scene, before)
