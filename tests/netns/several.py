@@ -372,56 +372,6 @@ def in_order(wanted, seen):
     return all(one in rest for one in wanted)
 
 
-def refused_by_peer(scene):
-    """What the peer does not want is taken back, and not said again when addresses change."""
-    decider = scene.peers["left"]
-    refused(decider, 6, "the peer refuses it: one of the addresses cannot be", "path", "add", "gw",
-            "--local", PATHS4[2][0], "--remote", "203.0.113.77")
-    wait_for(lambda: sorted(by_number(decider)) == [1, 2], "the path to be taken back")
-    scene.left.address("path3", "203.0.113.99/24")
-    time.sleep(SETTLE)
-    assert decider.log().count("refuses what was said") == 1, "it was said again"
-    assert sorted(by_number(decider)) == [1, 2], by_number(decider)
-
-
-def top(peer, end, columns=80):
-    """What `latchkey top` draws on a terminal until it has drawn twice and is told to end: q, or a
-    signal. The terminal is as it was then."""
-    ours, its = pty.openpty()
-    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    before, drawn = termios.tcgetattr(its), b""
-    with subprocess.Popen([os.path.join(peer.bin, "latchkey"), "--run-dir", peer.run_dir, "top"],
-                          stdin=its, stdout=its, stderr=its, start_new_session=True) as process:
-        while drawn.count(b"\033[H") < 2:
-            drawn += os.read(ours, 65536)
-        assert termios.tcgetattr(its) != before, "keys are not read as they are pressed"
-        if end == "q":
-            os.write(ours, b"q")
-        else:
-            process.send_signal(end)
-        assert process.wait(10) == 0, process
-        drawn += os.read(ours, 65536)
-        assert termios.tcgetattr(its) == before, "the terminal is another one"
-    os.close(ours)
-    os.close(its)
-    assert drawn.startswith(b"\033[?1049h\033[?25l") and drawn.endswith(b"\033[?25h\033[?1049l"), drawn
-    screen = drawn.split(b"\033[H")[2].split(b"\033[J")[0].decode()
-    return [line.replace("\033[K", "") for line in screen.split("\r\n")]
-
-
-def looked_at(peer):
-    """The live view: each path with what it carries, and the last handovers, in the columns there are."""
-    for end, columns in (("q", 80), (signal.SIGINT, 60), (signal.SIGTERM, 200)):
-        lines = top(peer, end, columns)
-        assert all(len(line) <= columns for line in lines) and len(lines) <= 24, lines
-        rows = {line.split()[1]: line.split() for line in lines if line.startswith("gw ")}
-        assert rows["4"][2] == "ACTIVE" and rows["1"][2] == "STANDBY", rows
-        assert all(float(rows["4"][n]) > float(rows["1"][n]) for n in (3, 4)), rows
-        assert any("path 4 has the traffic, after" in line for line in lines), lines
-    once = peer.cli("top", "--once", "gw").stdout
-    assert "\033" not in once and "path 4 has the traffic, after path 2" in once, once
-
-
 def by_hand():
     """Under streams, by commands: a path is added, has the traffic, gives it back, and goes; a path that
     the configuration wants is taken away. Neither is undone by addresses that come and go."""
