@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "control/ike/mif_plan.h"
+#include "control/ike/mobike.h"
 #include "control/ike/task.h"
 #include "control/ike/window.h"
 
@@ -232,6 +233,7 @@ static void go(struct ike_sa *sa, const struct sa_path *p, uint64_t now_ns)
 	    endpoint_text(text, &p->addr.remote));
 	if (sa->out.waiting)
 		window_out_hurry(sa, now_ns);
+	mobike_settled(sa);
 }
 
 /* Where nothing is usable the decider goes where it said that it is (a hard handover); the other

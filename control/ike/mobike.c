@@ -162,14 +162,18 @@ bool mobike_candidate(struct ike_sa *sa, struct path_addr *out)
 bool mobike_detour(struct ike_sa *sa, struct sa_target *out, uint32_t tries)
 {
 	struct sa_mobike *m = &sa->mobike;
+	const bool several = mif_rules(sa);
 
 	if (tries == 0)
 		m->wandered = false;
-	if (!m->on || mif_rules(sa) || tries < DETOUR_TRIES || sa->state < SA_ESTABLISHED ||
-	    !mobike_candidate(sa, &out->path))
+	if (!m->on || sa->state < SA_ESTABLISHED)
+		return false;
+	if (several ? mobike_is_ours(sa, &sa->path.local.addr) : tries < DETOUR_TRIES)
+		return false;
+	if (!mobike_candidate(sa, &out->path))
 		return false;
 	out->port = sa->port;
-	m->wandered = true;
+	m->wandered = !several; /* which path it goes by then is for operations to say */
 	return true;
 }
 
@@ -347,16 +351,27 @@ static void leave(struct ike_sa *sa, const struct ip_addr *local, uint64_t now_n
 		window_out_hurry(sa, now_ns);
 }
 
+/* tell_others - the peer, of changes of our other addresses; not while our own end is gone: nothing
+ * goes from there, and what brings another one would wait behind it. */
 static void tell_others(struct ike_sa *sa, bool moved)
 {
 	struct mobike_addrs now;
 
+	sa->mobike.untold = !mobike_is_ours(sa, &sa->path.local.addr);
+	if (sa->mobike.untold)
+		return;
 	mobike_ours(sa, &now);
 	if (!moved && now.num == sa->mobike.ours.num &&
 	    !memcmp(now.list, sa->mobike.ours.list, now.num * sizeof(now.list[0])))
 		return;
 	if (task_need(sa, TASK_MOBIKE_ADDRS, 0) == ERR_NOMEM)
 		LOG(WARN, IKE, sa->conn->name, "out of memory: the peer is not told of addresses");
+}
+
+void mobike_settled(struct ike_sa *sa)
+{
+	if (sa->mobike.untold && sa->state == SA_ESTABLISHED)
+		tell_others(sa, false);
 }
 
 /* goes_from - the address to go from: that which was chosen, as long as the host has it. */
@@ -371,6 +386,15 @@ static enum err goes_from(struct ike_sa *sa, struct ip_addr *out)
 	return ERR_OK;
 }
 
+/* ask_beside - the operations that bring other paths wait for the answer to what is under way:
+ * where its own end is gone it goes from another address at once. */
+static void ask_beside(struct ike_sa *sa, uint64_t now_ns)
+{
+	sa->mobike.lost = false;
+	if (sa->out.waiting && !mobike_is_ours(sa, &sa->path.local.addr))
+		window_out_hurry(sa, now_ns);
+}
+
 static void follow_mobike(struct ike_sa *sa, uint64_t now_ns)
 {
 	struct sa_mobike *m = &sa->mobike;
@@ -380,7 +404,7 @@ static void follow_mobike(struct ike_sa *sa, uint64_t now_ns)
 
 	m->refusals = 0;
 	if (mif_rules(sa)) /* who has paths is asked which of them are left */
-		m->lost = false;
+		ask_beside(sa, now_ns);
 	else if (there && ip_addr_equal(&local, &sa->path.local.addr))
 		m->lost = false;
 	else if (m->initiator && mobike_candidate(sa, &path))

@@ -39,8 +39,9 @@ void mobike_keep(struct ike_sa *sa, const struct ip_addr *left) NONNULL(1, 2);
 void mobike_moved(struct ike_sa *sa, uint64_t now_ns) NONNULL(1);
 void mobike_greet(struct ike_sa *sa, uint64_t now_ns) NONNULL(1);
 
-/* mobike_detour - beside copy number `tries` of a request another one goes along *out: false if
- * there is no reason or no other path. */
+/* mobike_detour - beside copy number `tries` of a request another one goes along *out: after a few,
+ * or, of several paths, if our end of that of IKE is gone. False if there is no reason or no other
+ * path. */
 bool mobike_detour(struct ike_sa *sa, struct sa_target *out, uint32_t tries) NONNULL(1, 2);
 
 /* mobike_candidate - another pair of addresses to reach the peer by; false if there is none. */
@@ -48,6 +49,10 @@ bool mobike_candidate(struct ike_sa *sa, struct path_addr *out) NONNULL(1, 2);
 
 /* mobike_ours - the addresses that the peer may be told of beside the one in use. */
 void mobike_ours(const struct ike_sa *sa, struct mobike_addrs *out) NONNULL(1, 2);
+
+/* mobike_settled - the IKE SA goes by another path from now on: the peer is told of our other
+ * addresses if it could not be before. */
+void mobike_settled(struct ike_sa *sa) NONNULL(1);
 
 /* mobike_is_ours - it is an address of this host. */
 bool mobike_is_ours(const struct ike_sa *sa, const struct ip_addr *a) NONNULL(1, 2);

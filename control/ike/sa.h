@@ -224,6 +224,7 @@ struct sa_mobike {
 	bool has_seen_as;
 	bool lost;   /* it was reported that no path leads to the peer */
 	bool chosen; /* the owner said from where, which holds while the host has the address */
+	bool untold; /* our other addresses changed while nothing could be said */
 	uint8_t cookie_len;
 	uint8_t greetings;         /* that are still sent after a move */
 	uint8_t next;              /* candidate to be tried next */

@@ -137,7 +137,7 @@ def address_goes(version):
 
 
 def only_address(version):
-    """The host loses the only address that it has, and gets another one elsewhere later."""
+    """The host loses the only address that it has, and gets another one elsewhere later; and so back."""
     def test():
         with Hosts("only", version) as scene:
             scene.path(2).leave()
@@ -145,14 +145,16 @@ def only_address(version):
             before = {side: peer.ike_spis() for side, peer in scene.peers.items()}
             download = scene.download()
             time.sleep(SETTLE)
-            scene.path(1).leave()
-            wait_for(lambda: scene.is_at("latchkey0"), "the address to be held")
-            time.sleep(SETTLE)
-            scene.path(2).join()
-            for peer in scene.peers.values():
-                wait_for(lambda peer=peer: list(states(peer).values()) == ["ACTIVE"],
-                         "one path that carries")
-            time.sleep(SETTLE)
+            for old, new in ((1, 2), (2, 1)):
+                scene.path(old).leave()
+                wait_for(lambda: scene.is_at("latchkey0"), "the address to be held")
+                time.sleep(SETTLE)
+                scene.path(new).join()
+                for peer in scene.peers.values():
+                    wait_for(lambda peer=peer: list(states(peer).values()) == ["ACTIVE"],
+                             "one path that carries")
+                time.sleep(SETTLE)
+            assert not scene.is_at("latchkey0"), "it is back where it was"
             told("the only address", download)
             unchanged(scene, before)
             scene.audit({1: 100, 2: 100})

@@ -382,6 +382,40 @@ static void test_M4_sent_at_once(void)
 	sim_free(s);
 }
 
+/* The only address goes, and another one comes later: what was to be said meanwhile, or is under
+ * way, holds up nothing. Copies are sent a second apart. */
+static void test_M4_nothing_before_it(void)
+{
+	struct sim *s = up();
+
+	CU_ASSERT_EQUAL(add(s, A, 1, NULL), ERR_OK);
+	after(s, NS_PER_S);
+	sim_probe(s);
+	CU_ASSERT_EQUAL(act_on(s, A, NULL, IKE_PATH_REMOVE, 1), ERR_OK);
+	after(s, NS_PER_S);
+	for (unsigned turn = 0; turn < 3; turn++) {
+		const unsigned to = turn % 2 ? 1 : 0;
+		const struct ike_path_op ops[] = {{.act = IKE_PATH_ADD,
+						   .addr = between(A, to),
+						   .policy = IKE_PATHS_AS_BEFORE},
+						  {.act = IKE_PATH_REMOVE, .id = NET(A)->mif.ike}};
+
+		sim_have(s, A, 0, 0);
+		if (turn == 2)
+			CU_ASSERT_EQUAL(sim_rekey(s, A, "tun"), ERR_OK);
+		after(s, NS_PER_S / 10);
+		CU_ASSERT_EQUAL(NET(A)->out.waiting, turn == 2); /* who said something waits */
+		sim_have(s, A, 1u << to, to);
+		CU_ASSERT_EQUAL(path_ops(s, A, NULL, ops, 2, NULL), ERR_OK);
+		after(s, 150 * NS_PER_MS);
+		expect_same(s);
+		sim_probe(s);
+		expect_by(s, to);
+		CU_ASSERT_EQUAL(NET(B)->mobike.peers.num, 0); /* it was told at last */
+	}
+	sim_free(s);
+}
+
 /* What waited takes over until the new path is usable. */
 static void test_hard_with_a_backup(void)
 {
@@ -1192,6 +1226,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_too_many_paths),
 	TAP_TEST(test_soft),
 	TAP_TEST(test_hard),
+	TAP_TEST(test_M4_nothing_before_it),
 	TAP_TEST(test_M4_sent_at_once),
 	TAP_TEST(test_hard_with_a_backup),
 	TAP_TEST(test_schedule),
