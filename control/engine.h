@@ -570,6 +570,8 @@ struct ike_sa_info {
 	struct ike_path_info path_list[8];
 	const struct ip_addr *vips, *dns; /* addresses lent to this host, name servers there */
 	uint32_t num_vips, num_dns;
+	const struct ip_addr *lent; /* addresses that this host has lent the peer */
+	uint32_t num_lent;
 	struct ike_child_info *children;
 	uint32_t num_children;
 };
@@ -577,6 +579,19 @@ struct ike_sa_info {
 /* ike_each_sa - call fn for every IKE SA, in order of unique number. fn may not call the engine. */
 void ike_each_sa(struct ike_engine *e, void (*fn)(void *ctx, const struct ike_sa_info *sa),
 		 void *ctx) NONNULL(1, 2);
+
+/* struct ike_lease - an address of a pool that is lent, or was and would be to the same peer.
+ * peer: NULL, it has no name. */
+struct ike_lease {
+	struct ip_addr addr;
+	const struct ike_id *peer;
+	bool online;
+};
+
+/* ike_each_lease - call fn for the leases of a pool, by its name, in no order. fn may not call the
+ * engine. */
+void ike_each_lease(const struct ike_engine *e, const char *pool,
+		    void (*fn)(void *ctx, const struct ike_lease *l), void *ctx) NONNULL(1, 2, 3);
 
 /* struct ike_stats - totals since the start. */
 struct ike_stats {

@@ -150,17 +150,20 @@ static void print_paths(const struct tree *sa, int indent)
 		    text(p, "state"));
 }
 
-/* What the peer lends this host. */
+/* What the peer lends this host, and this host the peer. */
 static void print_lent(const struct tree *sa, int indent)
 {
-	if (tree_child(sa, "local-vips")) {
-		put("%*svirtual addresses", indent, "");
-		print_list(sa, "local-vips");
-		put("\n");
-	}
-	if (tree_child(sa, "local-dns")) {
-		put("%*sname servers", indent, "");
-		print_list(sa, "local-dns");
+	static const struct {
+		const char *key, *text;
+	} lines[] = {{"local-vips", "virtual addresses"},
+		     {"local-dns", "name servers"},
+		     {"remote-vips", "lent to the peer"}};
+
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+		if (!tree_child(sa, lines[i].key))
+			continue;
+		put("%*s%s", indent, "", lines[i].text);
+		print_list(sa, lines[i].key);
 		put("\n");
 	}
 }

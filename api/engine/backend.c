@@ -86,6 +86,12 @@ static void backend_each_sa(void *ctx, void (*fn)(void *arg, const struct ike_sa
 	engine_each_sa(ctx, fn, arg);
 }
 
+static void backend_each_lease(void *ctx, const char *pool,
+			       void (*fn)(void *arg, const struct ike_lease *l), void *arg)
+{
+	engine_each_lease(ctx, pool, fn, arg);
+}
+
 static enum err backend_child_stats(void *ctx, struct child_stats *out, uint64_t child)
 {
 	return engine_child_stats(ctx, out, child);
@@ -127,6 +133,7 @@ static const struct backend_ops engine_backend_ops = {
 	.path = backend_path,
 	.paths = backend_paths,
 	.each_sa = backend_each_sa,
+	.each_lease = backend_each_lease,
 	.each_policy = backend_each_policy,
 	.child_stats = backend_child_stats,
 	.path_info = backend_path_info,

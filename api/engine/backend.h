@@ -88,6 +88,10 @@ struct backend_ops {
 	 * terminate, rekey or configure. */
 	void (*each_sa)(void *ctx, void (*fn)(void *arg, const struct ike_sa_info *sa), void *arg);
 
+	/* each_lease - fn for every address of a pool that is lent or was (ike_each_lease). */
+	void (*each_lease)(void *ctx, const char *pool,
+			   void (*fn)(void *arg, const struct ike_lease *l), void *arg);
+
 	/* each_policy - fn for every policy that is installed; fn changes nothing. */
 	void (*each_policy)(void *ctx, void (*fn)(void *arg, const struct engine_policy *policy),
 			    void *arg);

@@ -268,11 +268,14 @@ struct engine_port_info {
 void engine_each_port(struct engine *e, void (*fn)(void *ctx, const struct engine_port_info *port),
 		      void *ctx) NONNULL(1, 2);
 
-/* engine_each_sa - as ike_each_sa(). engine_child_stats, engine_ike_stats, engine_dp_stats,
- * engine_worker_stats (false: no such worker): figures. engine_now: the engine's clock.
- * engine_started_s: wall clock of its start. */
+/* engine_each_sa, engine_each_lease - as ike_each_sa() and ike_each_lease(). engine_child_stats,
+ * engine_ike_stats, engine_dp_stats, engine_worker_stats (false: no such worker): figures.
+ * engine_now: the engine's clock. engine_started_s: wall clock of its start. */
 void engine_each_sa(struct engine *e, void (*fn)(void *ctx, const struct ike_sa_info *sa),
 		    void *ctx) NONNULL(1, 2);
+void engine_each_lease(struct engine *e, const char *pool,
+		       void (*fn)(void *ctx, const struct ike_lease *l), void *ctx)
+	NONNULL(1, 2, 3);
 MUST_USE enum err engine_child_stats(struct engine *e, struct child_stats *out, uint64_t child)
 	NONNULL(1, 2);
 void engine_ike_stats(struct engine *e, struct ike_stats *out) NONNULL(1, 2);

@@ -20,6 +20,12 @@ void engine_each_sa(struct engine *e, void (*fn)(void *ctx, const struct ike_sa_
 	ike_each_sa(e->ike, fn, ctx);
 }
 
+void engine_each_lease(struct engine *e, const char *pool,
+		       void (*fn)(void *ctx, const struct ike_lease *l), void *ctx)
+{
+	ike_each_lease(e->ike, pool, fn, ctx);
+}
+
 static void each_shunt(struct engine *e, void (*fn)(void *ctx, const struct engine_policy *policy),
 		       void *ctx)
 {

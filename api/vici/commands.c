@@ -33,11 +33,6 @@ static enum err cmd_tokens(struct call *call)
 	return refuse(call, "keys on tokens are");
 }
 
-static enum err cmd_pools(struct call *call)
-{
-	return refuse(call, "address pools are");
-}
-
 static enum err cmd_redirect(struct call *call)
 {
 	return refuse(call, "redirecting a peer is");
@@ -46,13 +41,6 @@ static enum err cmd_redirect(struct call *call)
 static enum err cmd_install(struct call *call)
 {
 	return refuse(call, "trapping a child by command is (start_action = trap does it)");
-}
-
-/* What there can be none of yet. */
-static enum err cmd_nothing(struct call *call)
-{
-	(void)call;
-	return ERR_OK;
 }
 
 static enum err cmd_done(struct call *call)
@@ -93,9 +81,9 @@ const struct command vici_commands[] = {
 	{"load-authority", cmd_load_authority},
 	{"unload-authority", cmd_unload_authority},
 	{"get-authorities", cmd_get_authorities},
-	{"load-pool", cmd_pools},
-	{"unload-pool", cmd_done},
-	{"get-pools", cmd_nothing},
+	{"load-pool", cmd_load_pool},
+	{"unload-pool", cmd_unload_pool},
+	{"get-pools", cmd_get_pools},
 	{"latchkey-show", cmd_latchkey_show},
 	{"latchkey-stats", cmd_latchkey_stats},
 	{"latchkey-policies", cmd_latchkey_policies},

@@ -144,6 +144,8 @@ COMMAND(cmd_get_algorithms);
 COMMAND(cmd_load_conn); /* load.c */
 COMMAND(cmd_unload_conn);
 COMMAND(cmd_get_conns);
+COMMAND(cmd_load_pool);
+COMMAND(cmd_unload_pool);
 COMMAND(cmd_load_shared);
 COMMAND(cmd_unload_shared);
 COMMAND(cmd_get_shared);
@@ -166,6 +168,7 @@ COMMAND(cmd_list_conns);
 COMMAND(cmd_list_policies);
 COMMAND(cmd_latchkey_show);     /* show.c */
 COMMAND(cmd_latchkey_policies); /* policies.c */
+COMMAND(cmd_get_pools);         /* pools.c */
 COMMAND(cmd_latchkey_paths);    /* paths.c */
 COMMAND(cmd_latchkey_load);     /* reload.c */
 COMMAND(cmd_latchkey_check);

@@ -59,19 +59,30 @@ static const struct tree *only_section(const struct tree *message)
 	return found;
 }
 
-enum err cmd_load_conn(struct call *call)
+static enum err load(struct call *call, const char *kind,
+		     enum err (*with)(struct conf **out, struct conf_diags *diags, struct conf *old,
+				      const struct tree *section))
 {
 	const struct tree *section = only_section(call->in);
 	struct change change = {0};
 
 	if (!section)
-		return reply_failed(call->out, ERR_INVAL, "one connection was expected");
+		return reply_failed(call->out, ERR_INVAL, "one %s was expected", kind);
 	change.diags = mem_alloc(sizeof(*change.diags));
 	if (!change.diags)
 		return ERR_NOMEM;
-	return finish(
-		call, &change,
-		conf_with_conn(&change.next, change.diags, call->ops->conf(call->ctx), section));
+	return finish(call, &change,
+		      with(&change.next, change.diags, call->ops->conf(call->ctx), section));
+}
+
+enum err cmd_load_conn(struct call *call)
+{
+	return load(call, "connection", conf_with_conn);
+}
+
+enum err cmd_load_pool(struct call *call)
+{
+	return load(call, "pool", conf_with_pool);
 }
 
 /* The value of key; answers the call when it is missing. */
@@ -102,6 +113,11 @@ static enum err unload(struct call *call, const char *key, const char *kind,
 enum err cmd_unload_conn(struct call *call)
 {
 	return unload(call, "name", "connection", conf_without_conn);
+}
+
+enum err cmd_unload_pool(struct call *call)
+{
+	return unload(call, "name", "pool", conf_without_pool);
 }
 
 enum err cmd_unload_shared(struct call *call)

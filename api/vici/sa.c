@@ -346,6 +346,7 @@ enum err sa_fill(const struct backend *b, struct tree *t, const struct ike_sa_in
 		TRY(sa_paths(b, t, sa));
 	TRY(set_addrs(t, "local-vips", sa->vips, sa->num_vips));
 	TRY(set_addrs(t, "local-dns", sa->dns, sa->num_dns));
+	TRY(set_addrs(t, "remote-vips", sa->lent, sa->num_lent));
 	TRY(set_proposal(t, sa->proposal));
 	if (sa->state != IKE_STATE_CONNECTING) {
 		TRY(set_age(t, "established", sa->established_ns, now));

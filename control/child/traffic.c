@@ -5,18 +5,6 @@
 
 /* ---- configured ------------------------------------------------------------------------------ */
 
-static struct ts endpoint_ts(const struct conf_ts *c, const struct ip_addr *end)
-{
-	struct ts t = c->ts;
-
-	if (!c->dynamic)
-		return t;
-	t.lo = t.hi = *end;
-	if (!t.proto && !t.port_lo && !t.port_hi)
-		t.port_hi = 0xffff;
-	return t;
-}
-
 /* ends_of - of the IKE SA's paths that whose two addresses these are: programs use those of the
  * first one whatever path IKE goes by. Others must have answered, or the peer could name anybody's.
  * By default the path of IKE. */
@@ -36,35 +24,44 @@ static const struct path_addr *ends_of(const struct ike_sa *sa, const struct ip_
 	return &sa->path;
 }
 
-static void configured_remote(struct ts_list *out, const struct path_addr *ends,
-			      const struct conf_child *conf)
-{
-	out->num = 0;
-	for (uint32_t i = 0; i < conf->num_remote_ts && i < IKE_MAX_TS; i++)
-		out->ts[out->num++] = endpoint_ts(&conf->remote_ts[i], &ends->remote.addr);
-}
-
-/* `dynamic` is what the peer has lent us, or our address. */
-static void configured_local(struct ts_list *out, const struct ike_sa *sa,
-			     const struct path_addr *ends, const struct conf_child *conf)
+/* configured - of one side. dynamic: what stands for selectors that are called so. */
+static void configured(struct ts_list *out, const struct conf_ts *list, uint32_t num_list,
+		       const struct ike_sa *sa, const struct ip_addr *end,
+		       uint32_t (*dynamic)(const struct ike_sa *sa, struct ts out[CONF_MAX_VIPS],
+					   const struct conf_ts *conf, const struct ip_addr *own))
 {
 	struct ts own[CONF_MAX_VIPS];
 
 	out->num = 0;
-	for (uint32_t i = 0; i < conf->num_local_ts; i++) {
-		const struct conf_ts *c = &conf->local_ts[i];
-		uint32_t num = c->dynamic ? vips_dynamic(sa, own, c, &ends->local.addr) : 1;
+	for (uint32_t i = 0; i < num_list; i++) {
+		const struct conf_ts *c = &list[i];
+		uint32_t num = c->dynamic ? dynamic(sa, own, c, end) : 1;
 
 		for (uint32_t k = 0; k < num && out->num < IKE_MAX_TS; k++)
 			out->ts[out->num++] = c->dynamic ? own[k] : c->ts;
 	}
 }
 
+/* `dynamic` is what the peer has lent us, or our address; */
+static void configured_local(struct ts_list *out, const struct ike_sa *sa,
+			     const struct path_addr *ends, const struct conf_child *conf)
+{
+	configured(out, conf->local_ts, conf->num_local_ts, sa, &ends->local.addr, vips_dynamic);
+}
+
+/* and what we have lent the peer, or its address. */
+static void configured_remote(struct ts_list *out, const struct ike_sa *sa,
+			      const struct path_addr *ends, const struct conf_child *conf)
+{
+	configured(out, conf->remote_ts, conf->num_remote_ts, sa, &ends->remote.addr,
+		   vips_lent_dynamic);
+}
+
 static void configured_both(struct ts_list *local, struct ts_list *remote, const struct ike_sa *sa,
 			    const struct path_addr *ends, const struct conf_child *conf)
 {
 	configured_local(local, sa, ends, conf);
-	configured_remote(remote, ends, conf);
+	configured_remote(remote, sa, ends, conf);
 }
 
 /* selectors_of - a pair's, as they were negotiated. */
@@ -365,6 +362,21 @@ static enum err take_lent(struct step *s, struct child_work *w, const struct ts_
 				       sa->conn->name);
 	configured_local(&ours, sa, &sa->path, w->conf);
 	if (ts_list_narrow(&w->local, &cut, tsi->ts, tsi->num, ours.ts, ours.num, IKE_MAX_TS))
+		return outside(s, w);
+	return ERR_OK;
+}
+
+enum err traffic_lent(struct step *s, struct child_work *w)
+{
+	const struct ts_list asked = w->remote;
+	struct ts_list theirs;
+	bool cut;
+
+	if (!s->sa->lent.num)
+		return ERR_OK;
+	configured_remote(&theirs, s->sa, &s->sa->path, w->conf);
+	if (ts_list_narrow(&w->remote, &cut, asked.ts, asked.num, theirs.ts, theirs.num,
+			   IKE_MAX_TS))
 		return outside(s, w);
 	return ERR_OK;
 }

@@ -31,5 +31,9 @@ void traffic_build(struct step *s, const struct child_work *w) NONNULL(1, 2);
  * narrowed selectors and the mode. Errors: PEER (s->fail says what). */
 MUST_USE enum err traffic_choose(struct step *s, struct child_work *w) NONNULL(1, 2);
 
+/* traffic_lent - as responder: the peer was lent the addresses that it asked for, and what w was
+ * narrowed to while they were not known is for them. Errors: PEER. */
+MUST_USE enum err traffic_lent(struct step *s, struct child_work *w) NONNULL(1, 2);
+
 /* traffic_take - as initiator: the response's selectors and mode. Errors: PEER. */
 MUST_USE enum err traffic_take(struct step *s, struct child_work *w) NONNULL(1, 2);

@@ -98,6 +98,7 @@ MUST_USE SET(set_remote_port);
 MUST_USE SET(set_ike_proposals);
 MUST_USE SET(set_encap);
 MUST_USE SET(set_vips);
+MUST_USE SET(set_conn_pools);
 MUST_USE SET(set_mobike);
 MUST_USE SET(set_multiple_interfaces);
 MUST_USE SET(set_path_policy);
@@ -116,6 +117,9 @@ MUST_USE SET(set_ike_rand_time);
 MUST_USE SET(set_local);
 MUST_USE SET(set_remote);
 MUST_USE SET(set_children);
+/* struct conf_pool (pool.c) */
+MUST_USE SET(set_pool_addrs);
+MUST_USE SET(set_pool_attr);
 /* struct conf_path (paths.c) */
 MUST_USE SET(set_path_local);
 MUST_USE SET(set_path_interface);
@@ -280,6 +284,11 @@ MUST_USE enum err secret_new_from(struct check *c, struct conf_secret **out,
 				  const struct conf_secret_params *params, const struct tree *node)
 	NONNULL(1, 2, 3, 4);
 void secret_put(struct conf_secret *s);
+
+/* pool_check - make a pool with one reference from its section. *out is NULL if there were errors.
+ * Errors: NOMEM. pool.c */
+MUST_USE enum err pool_check(struct check *c, struct conf_pool **out, const struct tree *section)
+	NONNULL(1, 2, 3);
 
 /* daemon_defaults - what holds where the latchkey section says nothing. daemon.c */
 void daemon_defaults(struct conf_daemon *d) NONNULL(1);

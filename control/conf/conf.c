@@ -9,6 +9,7 @@
 
 #define CONNS_MAX   65536
 #define SECRETS_MAX 65536
+#define POOLS_MAX   4096
 
 static struct conf *conf_alloc(void)
 {
@@ -52,6 +53,9 @@ void conf_put(struct conf *c)
 		conf_conn_put(c->conns[i]);
 	conf_forget_secrets(c);
 	creds_fini(&c->creds);
+	for (uint32_t i = 0; i < c->num_pools; i++)
+		conf_pool_put(c->pools[i]);
+	mem_free(c->pools);
 	mem_free(c->conns);
 	mem_free(c->secrets);
 	mem_free(c);
@@ -111,27 +115,48 @@ enum err set_daemon(struct check *c, void *obj, const struct tree *node)
 	return check_section(c, SCOPE_DAEMON, &((struct conf *)obj)->daemon, node);
 }
 
-/* Sections of any name, all of one scope, of which only the keys are looked at. */
-static enum err check_unsupported(struct check *c, enum scope scope, const struct tree *node)
+/* Takes the reference over, also when it fails. */
+static enum err add_pool(struct conf *conf, struct conf_pool *pool)
 {
-	tree_for_each (section, node) {
-		size_t mark = check_enter(c, section->name);
-		enum err e = ERR_OK;
+	struct conf_pool **list = NULL;
 
-		CHECK_WARN(c, section, "is not supported yet and has no effect");
-		if (section->kind == TREE_SECTION)
-			e = check_section(c, scope, NULL, section);
-		check_leave(c, mark);
-		if (e)
-			return e;
+	if (conf->num_pools < POOLS_MAX)
+		list = mem_grow(conf->pools, conf->num_pools + 1, sizeof(conf->pools[0]));
+	if (!list) {
+		conf_pool_put(pool);
+		return conf->num_pools < POOLS_MAX ? ERR_NOMEM : ERR_LIMIT;
 	}
+	conf->pools = list;
+	list[conf->num_pools++] = pool;
 	return ERR_OK;
+}
+
+static enum err check_pool(struct check *c, struct conf_pool **out, const struct tree *node)
+{
+	size_t mark = check_enter(c, node->name);
+	enum err e = ERR_OK;
+
+	*out = NULL;
+	if (node->kind != TREE_SECTION)
+		CHECK_ERROR(c, node, "is a section: { ... } was expected");
+	else if (check_name(c, node))
+		e = pool_check(c, out, node);
+	check_leave(c, mark);
+	return e;
 }
 
 enum err set_pools(struct check *c, void *obj, const struct tree *node)
 {
-	(void)obj;
-	return check_unsupported(c, SCOPE_POOL, node);
+	tree_for_each (section, node) {
+		struct conf_pool *pool;
+		enum err e = check_pool(c, &pool, section);
+
+		if (!e && pool)
+			e = add_pool(obj, pool);
+		if (e)
+			return e;
+	}
+	return ERR_OK;
 }
 
 enum err set_authorities(struct check *c, void *obj, const struct tree *node)
@@ -204,7 +229,10 @@ enum err conf_load(struct conf **out, struct conf_diags *diags, const char *file
 struct edit {
 	const char *drop_conn, *drop_secret; /* NULL: none */
 	bool drop_all_conns, drop_all_secrets;
+	const char *drop_pool;
+	bool drop_all_pools;
 	struct conf_conn *conn; /* to put in the place of the dropped one; borrowed */
+	struct conf_pool *pool;
 	struct conf_secret *secret;
 	const uint8_t *drop_key;    /* its bits_id */
 	const char *drop_authority; /* its name */
@@ -272,6 +300,26 @@ static enum err copy_secrets(struct conf *to, const struct conf *from, struct ed
 	return e;
 }
 
+static enum err copy_pools(struct conf *to, const struct conf *from, struct edit *edit)
+{
+	enum err e = ERR_OK;
+
+	for (uint32_t i = 0; !e && i < from->num_pools; i++) {
+		struct conf_pool *pool = from->pools[i];
+
+		if (edit->drop_all_pools || is_named(pool->name, edit->drop_pool)) {
+			edit->dropped = true;
+			pool = edit->pool;
+			edit->pool = NULL;
+		}
+		if (pool)
+			e = add_pool(to, conf_pool_get(pool));
+	}
+	if (!e && edit->pool)
+		e = add_pool(to, conf_pool_get(edit->pool));
+	return e;
+}
+
 static bool drops_cred(const struct edit *edit, const struct cred *c)
 {
 	if (edit->drop_key && c->kind == CRED_KEY &&
@@ -307,6 +355,8 @@ static enum err conf_edit(struct conf **out, const struct conf *old, struct edit
 	e = copy_conns(conf, old ? old : conf, edit);
 	if (!e)
 		e = copy_secrets(conf, old ? old : conf, edit);
+	if (!e)
+		e = copy_pools(conf, old ? old : conf, edit);
 	if (!e)
 		e = copy_creds(conf, old ? old : conf, edit);
 	if (e) {
@@ -389,6 +439,35 @@ enum err conf_with_secret(struct conf **out, struct conf_diags *diags, struct co
 enum err conf_without_secret(struct conf **out, struct conf *old, const char *name)
 {
 	struct edit edit = {.drop_secret = name, .drop_all_secrets = !name};
+	enum err e = conf_edit(out, old, &edit);
+
+	if (e || edit.dropped || !name)
+		return e;
+	conf_put(*out);
+	return ERR_NOT_FOUND;
+}
+
+enum err conf_with_pool(struct conf **out, struct conf_diags *diags, struct conf *old,
+			const struct tree *pool)
+{
+	struct check c = {.diags = diags};
+	struct edit edit = {.drop_pool = pool->name};
+	struct conf_pool *made;
+	enum err e = check_pool(&c, &made, pool);
+
+	if (!e && !made)
+		e = ERR_CONFIG;
+	if (e)
+		return e;
+	edit.pool = made;
+	e = conf_edit(out, old, &edit);
+	conf_pool_put(made);
+	return e;
+}
+
+enum err conf_without_pool(struct conf **out, struct conf *old, const char *name)
+{
+	struct edit edit = {.drop_pool = name, .drop_all_pools = !name};
 	enum err e = conf_edit(out, old, &edit);
 
 	if (e || edit.dropped || !name)

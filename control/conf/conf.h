@@ -52,6 +52,8 @@ enum ike_dh {
 /* Addresses given to a virtual interface. */
 #define CONF_MAX_INTERFACE_ADDRS 8
 #define CONF_MAX_VIPS            8
+/* Pools of a connection. */
+#define CONF_MAX_POOLS 8
 
 /* struct conf_encr - cipher and key length in bits; 0 for a cipher that has only one and is
  * proposed without the attribute (ChaCha20-Poly1305, RFC 7634 4). */
@@ -297,6 +299,8 @@ struct conf_conn {
 	enum conf_unique unique;
 	struct ip_addr vips[CONF_MAX_VIPS]; /* to be asked for; 0.0.0.0, :: = any of the family */
 	uint32_t num_vips;
+	char *pools[CONF_MAX_POOLS]; /* names of those that lend the peer addresses */
+	uint32_t num_pools;
 	char interface[16]; /* "" = the shared one */
 	struct ip_prefix interface_addrs[CONF_MAX_INTERFACE_ADDRS];
 	uint32_t num_interface_addrs;
@@ -306,6 +310,26 @@ struct conf_conn {
 	struct conf_child *children;
 	uint32_t num_children;
 	uint8_t digest[32]; /* of the section it was made from; equal: nothing has changed */
+};
+
+/* CONF_POOL_ATTRS - values that a pool tells beside an address. */
+#define CONF_POOL_ATTRS 32
+
+/* struct conf_attr - an attribute of the Configuration payload (RFC 7296 3.15.1), as it is sent. */
+struct conf_attr {
+	uint16_t type;
+	uint8_t len;
+	uint8_t value[17];
+};
+
+/* struct conf_pool - pools.<name>: addresses that peers are lent, lo to hi, of one family; and what
+ * who is lent one of them is told. */
+struct conf_pool {
+	uint32_t refs; /* shared like conf_conn */
+	char *name;
+	struct ip_addr lo, hi;
+	struct conf_attr attrs[CONF_POOL_ATTRS];
+	uint32_t num_attrs;
 };
 
 #define CONF_SECRET_MAX_IDS 8
@@ -472,6 +496,8 @@ struct conf {
 	uint32_t num_conns;
 	struct conf_secret **secrets;
 	uint32_t num_secrets;
+	struct conf_pool **pools;
+	uint32_t num_pools;
 	struct conf_creds
 		creds; /* certificates, authorities, lists and keys of nobody in particular */
 };
@@ -497,10 +523,10 @@ MUST_USE enum err conf_parse_file(struct tree **out, struct conf_diags *diags, c
 MUST_USE enum err conf_parse_text(struct tree **out, struct conf_diags *diags, const char *name,
 				  const char *text, size_t len) NONNULL(1, 2, 3, 4);
 
-/* conf_new - validate a tree (sections connections, secrets, authorities, latchkey; pools give a
- * warning) into a configuration with one reference. An unknown key is an error that names the
- * nearest known key; a key that strongSwan knows and Latchkey does not support is a warning.
- * Errors: CONFIG (diags), NOMEM. */
+/* conf_new - validate a tree (sections connections, secrets, pools, authorities, latchkey) into a
+ * configuration with one reference. An unknown key is an error that names the nearest known key; a
+ * key that strongSwan knows and Latchkey does not support is a warning. Errors: CONFIG (diags),
+ * NOMEM. */
 MUST_USE enum err conf_new(struct conf **out, struct conf_diags *diags, const struct tree *tree)
 	NONNULL(1, 2, 3);
 
@@ -515,14 +541,20 @@ MUST_USE enum err conf_load(struct conf **out, struct conf_diags *diags, const c
  * plus this connection or secret in place of one of the same name, as the control socket loads
  * them. conn is a section named like the connection, in the grammar of the file or of the control
  * socket (lists instead of commas). What is the same as before keeps its pointer.
- * conf_without_conn, conf_without_secret - less this one; name NULL: less all of them. Errors:
- * CONFIG (diags), NOT_FOUND, NOMEM, LIMIT.
+ * conf_without_conn, conf_without_secret - less this one; name NULL: less all of them.
+ * conf_with_pool, conf_without_pool - the same of a pool. Errors: CONFIG (diags), NOT_FOUND, NOMEM,
+ * LIMIT.
  */
 MUST_USE enum err conf_with_conn(struct conf **out, struct conf_diags *diags, struct conf *old,
 				 const struct tree *conn) NONNULL(1, 2, 4);
 MUST_USE enum err conf_without_conn(struct conf **out, struct conf *old, const char *name)
 	NONNULL(1, 2);
 MUST_USE enum err conf_without_secret(struct conf **out, struct conf *old, const char *name)
+	NONNULL(1, 2);
+
+MUST_USE enum err conf_with_pool(struct conf **out, struct conf_diags *diags, struct conf *old,
+				 const struct tree *pool) NONNULL(1, 2, 4);
+MUST_USE enum err conf_without_pool(struct conf **out, struct conf *old, const char *name)
 	NONNULL(1, 2);
 
 /* struct conf_secret_params - a PSK as the control socket sends it: raw bytes and owners. */
@@ -560,6 +592,15 @@ void conf_forget_secrets(struct conf *c) NONNULL(1);
 /* conf_conn_get, conf_conn_put - references to one connection; put(NULL) is accepted. */
 struct conf_conn *conf_conn_get(struct conf_conn *c) NONNULL(1);
 void conf_conn_put(struct conf_conn *c);
+
+/* conf_pool_size - how many addresses it has; more than 2^32 - 1 count as that. */
+uint32_t conf_pool_size(const struct conf_pool *p) NONNULL(1);
+
+/* conf_pool_get, conf_pool_put - references to one pool; put(NULL) is accepted. conf_find_pool - by
+ * name; NULL if there is none. */
+struct conf_pool *conf_pool_get(struct conf_pool *p) NONNULL(1);
+void conf_pool_put(struct conf_pool *p);
+struct conf_pool *conf_find_pool(const struct conf *c, const char *name) NONNULL(1, 2);
 
 /* conf_get, conf_put - references; the last one wipes the secrets. put(NULL) is accepted. */
 struct conf *conf_get(struct conf *c) NONNULL(1);

@@ -135,6 +135,29 @@ enum err set_vips(struct check *c, void *obj, const struct tree *node)
 	return ERR_OK;
 }
 
+enum err set_conn_pools(struct check *c, void *obj, const struct tree *node)
+{
+	struct conf_conn *conn = CONN(obj);
+	char item[VALUE_ITEM_MAX];
+	struct value_items it;
+	enum err e;
+
+	value_items_init(&it, node);
+	while (!(e = value_items_next(&it, item))) {
+		if (conn->num_pools == CONF_MAX_POOLS) {
+			CHECK_ERROR(c, node, "more than %d pools", CONF_MAX_POOLS);
+			return ERR_OK;
+		}
+		conn->pools[conn->num_pools] = str_dup(item);
+		if (!conn->pools[conn->num_pools])
+			return ERR_NOMEM;
+		conn->num_pools++;
+	}
+	if (e != ERR_NOT_FOUND)
+		CHECK_ERROR(c, node, "the name of a pool is too long");
+	return ERR_OK;
+}
+
 enum err set_local_port(struct check *c, void *obj, const struct tree *node)
 {
 	uint64_t v;
@@ -566,6 +589,8 @@ void conf_conn_put(struct conf_conn *conn)
 	for (uint32_t i = 0; i < conn->num_children; i++)
 		child_fini(&conn->children[i]);
 	mem_free(conn->children);
+	for (uint32_t i = 0; i < conn->num_pools; i++)
+		mem_free(conn->pools[i]);
 	side_fini(&conn->local);
 	side_fini(&conn->remote);
 	mem_free(conn->name);

@@ -90,7 +90,7 @@ static const struct key keys[] = {
 	SETS_(CONN, VALUE, "rekey_time", set_ike_rekey_time),
 	SETS_(CONN, VALUE, "over_time", set_ike_over_time),
 	SETS_(CONN, VALUE, "rand_time", set_ike_rand_time),
-	FATE_(CONN, "pools", LATER, NULL),
+	SETS_(CONN, VALUE, "pools", set_conn_pools),
 	FATE_(CONN, "if_id_in", LATER, "0"),
 	FATE_(CONN, "if_id_out", LATER, "0"),
 	FATE_(CONN, "mediation", REFUSED, "no"),
@@ -206,15 +206,15 @@ static const struct key keys[] = {
 	FATE_(OTHER_SECRET, "module", IDLE, NULL),
 	FATE_(OTHER_SECRET, "pin", IDLE, NULL),
 
-	FATE_(POOL, "addrs", IDLE, NULL),
-	FATE_(POOL, "dns", IDLE, NULL),
-	FATE_(POOL, "nbns", IDLE, NULL),
-	FATE_(POOL, "dhcp", IDLE, NULL),
-	FATE_(POOL, "netmask", IDLE, NULL),
-	FATE_(POOL, "server", IDLE, NULL),
-	FATE_(POOL, "subnet", IDLE, NULL),
-	FATE_(POOL, "split_include", IDLE, NULL),
-	FATE_(POOL, "split_exclude", IDLE, NULL),
+	SETS_(POOL, VALUE, "addrs", set_pool_addrs),
+	SETS_(POOL, VALUE, "netmask", set_pool_attr),
+	SETS_(POOL, VALUE, "dns", set_pool_attr),
+	SETS_(POOL, VALUE, "nbns", set_pool_attr),
+	SETS_(POOL, VALUE, "dhcp", set_pool_attr),
+	SETS_(POOL, VALUE, "subnet", set_pool_attr),
+	FATE_(POOL, "server", LATER, NULL),
+	FATE_(POOL, "split_include", LATER, NULL),
+	FATE_(POOL, "split_exclude", LATER, NULL),
 
 	SETS_(AUTHORITY, VALUE, "cacert", set_authority_cacert),
 	SETS_(AUTHORITY, VALUE, "file", set_authority_file),
@@ -426,8 +426,10 @@ static enum err check_child(struct check *c, enum scope scope, void *obj, const 
 	size_t mark;
 	enum err e = ERR_OK;
 
-	if (!k && scope == SCOPE_POOL && is_number(node->name))
+	if (!k && scope == SCOPE_POOL && is_number(node->name)) {
+		CHECK_WARN(c, node, "attribute %.20s is not supported yet", node->name);
 		return ERR_OK;
+	}
 	if (!k) {
 		say_unknown(c, scope, node);
 		return ERR_OK;

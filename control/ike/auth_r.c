@@ -2,6 +2,7 @@
 /* auth_r.c - IKE_AUTH as responder (RFC 7296 1.2). */
 #include "control/auth/verify.h"
 #include "control/child/accept.h"
+#include "control/child/traffic.h"
 #include "control/ike/auth.h"
 #include "control/ike/candidates.h"
 #include "control/ike/handlers.h"
@@ -70,12 +71,8 @@ static enum err begin_child(struct step *s)
 	s->x->child = w;
 	w->ni = s->sa->hs->ni;
 	w->nr = s->sa->hs->nr;
-	if (vips_refused(s->msg))
-		e = step_fail_child(s, IKE_REASON_UNSUPPORTED, NOTIFY_INTERNAL_ADDRESS_FAILURE,
-				    "the peer asks for a virtual address, and connection %s has "
-				    "none to give: `pools` are not supported yet",
-				    s->sa->conn->name);
-	else
+	e = vips_asked(s);
+	if (!e)
 		e = child_choose(s, w);
 	if (!e || !s->fail.only_child)
 		return e;
@@ -191,10 +188,31 @@ enum err auth_signed_r(struct step *s)
 	return e ? e : step_ask(s, IKE_ASK_AUTHORIZE);
 }
 
+/* lend - the addresses that the peer asks for, and its child is for them. */
+static enum err lend(struct step *s)
+{
+	enum err e;
+
+	if (!s->x->child || s->sa->hs->child_error)
+		return ERR_OK;
+	e = vips_lend(s);
+	if (!e)
+		e = traffic_lent(s, s->x->child);
+	if (!e || !s->fail.only_child)
+		return e;
+	auth_child_failed(s);
+	return ERR_OK;
+}
+
 enum err auth_authorized_r(struct step *s)
 {
+	enum err e;
+
 	if (!s->answer->allow)
 		return auth_refuse(s);
+	e = lend(s);
+	if (e)
+		return e;
 	if (s->x->child && !s->sa->hs->child_error)
 		return step_ask(s, IKE_ASK_CHILD_ACCEPT);
 	step_pass(s, IKE_ASK_CHILD_ACCEPT);
@@ -210,6 +228,10 @@ static enum err build(struct step *s, bool agreed)
 	wire_id_build(&s->b, PAYLOAD_IDR, &sa->local_id);
 	auth_build_certs(s);
 	auth_build_own(s);
+	if (agreed)
+		vips_reply(sa, &s->b);
+	else
+		vips_lend_end(sa);
 	mobike_offer(s);
 	mif_offer(s);
 	if (agreed)

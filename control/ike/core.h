@@ -10,6 +10,7 @@
 #include "base/slots.h"
 #include "base/timers.h"
 #include "control/ike/action.h"
+#include "control/ike/pools.h"
 #include "control/ike/wire/cookie.h"
 #include "control/ike/wire/proto.h"
 
@@ -33,6 +34,7 @@ struct ike_engine {
 	struct htab asks;      /* id -> struct ask_slot */
 	struct htab children;  /* id -> struct ike_child */
 	struct list_node sas;  /* by unique number */
+	struct pools pools;
 	struct actions actions;
 	struct cookie_jar cookies;
 	struct log_limit log_limit;   /* lines that anybody can trigger */

@@ -61,6 +61,7 @@ enum err ike_engine_new(struct ike_engine **out, const struct ike_env *env,
 	e->now_ns = now_ns;
 	set_limits(&e->limits, limits);
 	list_init(&e->sas);
+	pools_init(&e->pools, env->rng);
 	actions_init(&e->actions);
 	timers_init(&e->timers, TICK_NS, now_ns);
 	err = make_tables(e, env->rng);
@@ -83,6 +84,7 @@ void ike_engine_free(struct ike_engine *e)
 		sa_kill(sa, IKE_REASON_LOCAL, NULL, e->now_ns);
 	}
 	engine_sweep(e, e->now_ns);
+	pools_fini(&e->pools);
 	actions_fini(&e->actions);
 	cookie_jar_fini(&e->cookies);
 	htab_fini(&e->half_open);

@@ -117,6 +117,8 @@ static void show(const struct ike_sa *sa, void (*fn)(void *ctx, const struct ike
 		.dns = sa->vips.dns,
 		.num_vips = sa->vips.installed ? sa->vips.num : 0,
 		.num_dns = sa->vips.installed ? sa->vips.num_dns : 0,
+		.lent = sa->lent.addrs,
+		.num_lent = sa->lent.num,
 		.children = children,
 	};
 
@@ -140,6 +142,29 @@ void ike_each_sa(struct ike_engine *e, void (*fn)(void *ctx, const struct ike_sa
 		if (sa->state != SA_NONE && sa->state != SA_DEAD)
 			show(sa, fn, ctx);
 	}
+}
+
+/* struct lease_call - for whom leases are listed. */
+struct lease_call {
+	void (*fn)(void *ctx, const struct ike_lease *l);
+	void *ctx;
+};
+
+static void show_lease(void *ctx, const struct lease *l)
+{
+	const struct lease_call *call = ctx;
+
+	call->fn(call->ctx, &(struct ike_lease){.addr = l->addr,
+						.peer = l->owner.type ? &l->owner : NULL,
+						.online = l->refs > 0});
+}
+
+void ike_each_lease(const struct ike_engine *e, const char *pool,
+		    void (*fn)(void *ctx, const struct ike_lease *l), void *ctx)
+{
+	struct lease_call call = {fn, ctx};
+
+	pool_each(&e->pools, pool, show_lease, &call);
 }
 
 void ike_stats(const struct ike_engine *e, struct ike_stats *out)

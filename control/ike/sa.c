@@ -216,6 +216,7 @@ void sa_kill(struct ike_sa *sa, enum ike_reason reason, const char *text, uint64
 		rekey_settle(sa);
 	children_remove_all(sa, reason);
 	vips_drop(sa);
+	vips_lend_end(sa);
 	reauth_gone(sa);
 	report_end(sa, why);
 	tasks_fail(sa, reason, why[0] ? why : "its IKE SA is gone");

@@ -176,6 +176,9 @@ struct handshake {
 	uint32_t num_own_certs;
 	uint8_t own_key[KEY_SPKI_MAX];
 	size_t own_key_len;
+	struct ip_addr wants[CONF_MAX_VIPS]; /* addresses that the peer asks for; any: which is all
+					      * one */
+	uint32_t num_wants;
 	uint16_t child_error; /* notify that answers the first Child SA's offer; 0 = it is made */
 	enum ike_reason child_reason;
 	char child_text[300];
@@ -188,6 +191,14 @@ struct vips {
 	uint32_t num, num_dns;
 	uint32_t cells; /* actions promised and not used */
 	bool installed; /* the caller has the addresses */
+};
+
+/* struct lent - what this host has lent the peer (vips.h). */
+struct lent {
+	struct lease *leases[CONF_MAX_VIPS];
+	struct ip_addr addrs[CONF_MAX_VIPS];
+	struct conf_pool *pools[CONF_MAX_VIPS]; /* that they are of; referenced */
+	uint32_t num;
 };
 
 /* PEER_REFS_MAX - with more references than all children that one may have, and some IKE SAs, a
@@ -314,6 +325,7 @@ struct ike_sa {
 	struct ike_aead *seal, *open;
 	struct handshake *hs;
 	struct vips vips;
+	struct lent lent;
 	struct auth_proof *proof; /* S20: non-NULL before anything is established */
 	struct window_in in;
 	struct window_out out;

@@ -5,7 +5,7 @@
 
 #define CELLS_PER_ADDR 2 /* ADDRESS_ADD and ADDRESS_REMOVE */
 
-static_assert(CONF_MAX_VIPS <= CP_MAX_ADDRS, "all can be asked for");
+static_assert(CONF_MAX_VIPS == CP_MAX_ADDRS, "all can be asked for, and lent");
 
 static uint32_t num_wanted(const struct conf_conn *conn, uint8_t family)
 {
@@ -132,6 +132,9 @@ void vips_move(struct ike_sa *from, struct ike_sa *to)
 	vips_drop(to);
 	to->vips = from->vips;
 	from->vips = (struct vips){0};
+	vips_lend_end(to);
+	to->lent = from->lent;
+	from->lent.num = 0;
 }
 
 bool vips_awaited(const struct ike_sa *sa)
@@ -178,11 +181,180 @@ uint32_t vips_dynamic(const struct ike_sa *sa, struct ts out[CONF_MAX_VIPS],
 	return 1;
 }
 
-bool vips_refused(const struct ike_msg *request)
+/* ---- as responder ---------------------------------------------------------------------------- */
+
+/* The administrator's word counts as it is now: a pool that was taken away lends nothing. */
+static struct conf_pool *pool_of(const struct ike_sa *sa, uint32_t i, uint8_t family)
 {
+	const struct conf *conf = sa->e->conf;
+	struct conf_pool *pool = conf_find_pool(conf, sa->conn->pools[i]);
+
+	return pool && pool->lo.family == family ? pool : NULL;
+}
+
+static bool has_pool(const struct ike_sa *sa, uint8_t family)
+{
+	for (uint32_t i = 0; i < sa->conn->num_pools; i++)
+		if (pool_of(sa, i, family))
+			return true;
+	return false;
+}
+
+static bool wants(const struct handshake *hs, uint8_t family)
+{
+	for (uint32_t i = 0; i < hs->num_wants; i++)
+		if (hs->wants[i].family == family)
+			return true;
+	return false;
+}
+
+/* may_lend - the peer wants such addresses, and there is a pool of them. */
+static bool may_lend(const struct ike_sa *sa, uint8_t family)
+{
+	return wants(sa->hs, family) && has_pool(sa, family);
+}
+
+enum err vips_asked(struct step *s)
+{
+	struct handshake *hs = s->sa->hs;
 	struct cp cp;
 
-	return request->present & PAYLOAD_BIT(PAYLOAD_CP) &&
-	       !cp_parse(&cp, ike_msg_body(request, PAYLOAD_CP)) && cp.type == CFG_REQUEST &&
-	       (cp.wants_v4 || cp.wants_v6);
+	hs->num_wants = 0;
+	if (!(s->msg->present & PAYLOAD_BIT(PAYLOAD_CP)))
+		return ERR_OK;
+	if (cp_parse(&cp, ike_msg_body(s->msg, PAYLOAD_CP)))
+		return step_fail(s, IKE_REASON_MALFORMED, NOTIFY_INVALID_SYNTAX,
+				 "the peer's Configuration payload does not follow the format");
+	if (cp.type != CFG_REQUEST || !cp.num_addrs)
+		return ERR_OK;
+	hs->num_wants = cp.num_addrs;
+	memcpy(hs->wants, cp.addrs, cp.num_addrs * sizeof(cp.addrs[0]));
+	if (may_lend(s->sa, IP_V4) || may_lend(s->sa, IP_V6))
+		return ERR_OK;
+	return step_fail_child(
+		s, IKE_REASON_NO_CONFIG, NOTIFY_INTERNAL_ADDRESS_FAILURE,
+		"the peer asks for a virtual address of IPv%s, and connection %s has "
+		"none to give: its `pools` name those of the section `pools` that do",
+		wants(hs, IP_V4) ? "4" : "6", s->sa->conn->name);
+}
+
+bool vips_lending(const struct ike_sa *sa)
+{
+	return !sa->initiator && sa->hs && sa->hs->num_wants && !sa->lent.num;
+}
+
+/* Who asks twice for one address has it once. */
+static bool has_lent(const struct lent *lent, const struct ip_addr *a)
+{
+	for (uint32_t i = 0; i < lent->num; i++)
+		if (ip_addr_equal(&lent->addrs[i], a))
+			return true;
+	return false;
+}
+
+static void keep_lease(struct lent *lent, struct lease *l, struct conf_pool *pool)
+{
+	if (has_lent(lent, &l->addr)) {
+		lease_put(l);
+		return;
+	}
+	lent->leases[lent->num] = l;
+	lent->addrs[lent->num] = l->addr;
+	lent->pools[lent->num++] = conf_pool_get(pool);
+}
+
+/* lend - an address of the first pool that has one. Errors: FULL (none has), NOMEM, CRYPTO. */
+static enum err lend(struct ike_sa *sa, const struct ip_addr *wanted)
+{
+	enum err e = ERR_FULL;
+	struct lease *l;
+
+	for (uint32_t i = 0; e == ERR_FULL && i < sa->conn->num_pools; i++) {
+		struct conf_pool *pool = pool_of(sa, i, wanted->family);
+
+		if (!pool)
+			continue;
+		e = pool_lend(&l, &sa->e->pools, pool, &sa->remote_id, wanted);
+		if (!e)
+			keep_lease(&sa->lent, l, pool);
+	}
+	return e;
+}
+
+static enum err nothing_lent(struct step *s)
+{
+	return step_fail_child(s, IKE_REASON_RESOURCES, NOTIFY_INTERNAL_ADDRESS_FAILURE,
+			       "the peer asks for a virtual address, and no pool of connection %s "
+			       "has one left: enlarge `addrs` of the pools, or close what is idle",
+			       s->sa->conn->name);
+}
+
+enum err vips_lend(struct step *s)
+{
+	struct ike_sa *sa = s->sa;
+	const struct handshake *hs = sa->hs;
+
+	vips_lend_end(sa); /* of the same request, when memory was short the first time */
+	for (uint32_t i = 0; i < hs->num_wants; i++) {
+		enum err e = lend(sa, &hs->wants[i]);
+
+		if (e && e != ERR_FULL)
+			return e;
+	}
+	return !hs->num_wants || sa->lent.num ? ERR_OK : nothing_lent(s);
+}
+
+/* What a pool tells is told once. */
+static bool is_told(const struct lent *lent, uint32_t i)
+{
+	for (uint32_t k = 0; k < i; k++)
+		if (lent->pools[k] == lent->pools[i])
+			return true;
+	return false;
+}
+
+void vips_reply(const struct ike_sa *sa, struct ike_builder *b)
+{
+	const struct lent *lent = &sa->lent;
+	struct cp cp = {.type = CFG_REPLY, .num_addrs = lent->num};
+
+	if (!lent->num)
+		return;
+	memcpy(cp.addrs, lent->addrs, lent->num * sizeof(lent->addrs[0]));
+	cp_build(b, &cp);
+	for (uint32_t i = 0; i < lent->num; i++) {
+		const struct conf_pool *pool = lent->pools[i];
+
+		for (uint32_t k = 0; !is_told(lent, i) && k < pool->num_attrs; k++)
+			cp_add(b, pool->attrs[k].type,
+			       bytes_of(pool->attrs[k].value, pool->attrs[k].len));
+	}
+}
+
+void vips_lend_end(struct ike_sa *sa)
+{
+	struct lent *lent = &sa->lent;
+
+	for (uint32_t i = 0; i < lent->num; i++) {
+		lease_put(lent->leases[i]);
+		conf_pool_put(lent->pools[i]);
+	}
+	lent->num = 0;
+}
+
+uint32_t vips_lent_dynamic(const struct ike_sa *sa, struct ts out[CONF_MAX_VIPS],
+			   const struct conf_ts *conf, const struct ip_addr *own)
+{
+	uint32_t num = 0;
+
+	for (uint32_t i = 0; i < sa->lent.num; i++)
+		out[num++] = at(conf, &sa->lent.addrs[i], &sa->lent.addrs[i]);
+	if (num)
+		return num;
+	for (uint8_t family = IP_V4; vips_lending(sa) && family <= IP_V6; family += 2)
+		if (may_lend(sa, family))
+			out[num++] = all_of(conf, family);
+	if (!num)
+		out[num++] = at(conf, own, own);
+	return num;
 }

@@ -172,6 +172,22 @@ static uint32_t fake_paths(void *ctx, struct engine_path_info out[PATHS_MAX], ui
 	return 2;
 }
 
+/* Of a pool called "road" alice has the first address, and bob had the second. */
+static void fake_each_lease(void *ctx, const char *pool,
+			    void (*fn)(void *arg, const struct ike_lease *l), void *arg)
+{
+	static const char *const names[] = {"alice@example.org", "bob@example.org"};
+
+	(void)ctx;
+	for (unsigned i = 0; strcmp(pool, "road") == 0 && i < 2; i++) {
+		const uint8_t a[4] = {10, 3, 0, (uint8_t)(1 + i)};
+		struct ike_id id;
+
+		if (!conf_id_parse(&id, names[i]))
+			fn(arg, &(struct ike_lease){ip_addr_v4(a), &id, i == 0});
+	}
+}
+
 static void fake_each_sa(void *ctx, void (*fn)(void *arg, const struct ike_sa_info *sa), void *arg)
 {
 	struct fake_backend *f = ctx;
@@ -274,6 +290,7 @@ static const struct backend_ops fake_ops = {
 	.path = fake_path,
 	.paths = fake_paths,
 	.each_sa = fake_each_sa,
+	.each_lease = fake_each_lease,
 	.each_policy = fake_each_policy,
 	.child_stats = fake_child_stats,
 	.path_info = fake_path_info,

@@ -648,7 +648,7 @@ static void test_refused_credentials(void)
 		const char *command, *words;
 	} rows[] = {
 		{"load-token", "not supported yet"},
-		{"load-pool", "not supported yet"},
+		{"load-pool", "one pool was expected"},
 		{"install", "not supported yet"},
 		{"load-cert", "not supported"},
 		{"load-key", "'data' is missing"},

@@ -257,7 +257,7 @@ static void test_terminate_and_rekey(void)
 	tear_down(&s);
 }
 
-/* The other lists of a daemon without certificates and pools are empty, and no error. */
+/* The other lists of a daemon without certificates are empty, and no error. */
 static void test_empty_lists(void)
 {
 	struct stand s;
@@ -266,7 +266,6 @@ static void test_empty_lists(void)
 		return;
 	stand_up(&s);
 	CU_ASSERT_EQUAL(SWANCTL_RUN(&s, "--list-certs"), 0);
-	CU_ASSERT_EQUAL(SWANCTL_RUN(&s, "--list-pools"), 0);
 	CU_ASSERT_EQUAL(SWANCTL_RUN(&s, "--list-authorities"), 0);
 	CU_ASSERT_EQUAL(SWANCTL_RUN(&s, "--flush-certs"), 0);
 	CU_ASSERT_EQUAL(SWANCTL_RUN(&s, "--list-algs"), 0);
@@ -275,11 +274,41 @@ static void test_empty_lists(void)
 	tear_down(&s);
 }
 
+/* Pools are loaded, listed with who has what, and unloaded when the file lacks them. */
+static void test_pools(void)
+{
+	struct stand s;
+
+	if (!have_swanctl())
+		return;
+	stand_up(&s);
+	CU_ASSERT_EQUAL(SWANCTL_RUN(&s, "--list-pools"), 0);
+	stand_write(&s, "swanctl.conf",
+		    "pools { road { addrs = 10.3.0.0/24\n dns = 10.2.0.53 }"
+		    " six { addrs = fd00:3::/64 } }\n");
+	CU_ASSERT_EQUAL(SWANCTL_RUN(&s, "--load-pools"), 0);
+	CU_ASSERT_TRUE(has(&s, "loaded pool 'road'"));
+	CU_ASSERT_EQUAL_FATAL(s.fake.conf->num_pools, 2);
+	CU_ASSERT_EQUAL(SWANCTL_RUN(&s, "--list-pools", "--leases"), 0);
+	CU_ASSERT_TRUE(has(&s, "1 / 1 / 254"));
+	CU_ASSERT_TRUE(has(&s, "10.3.0.1") && has(&s, "alice@example.org"));
+	CU_ASSERT_TRUE(has(&s, "offline") && has(&s, "bob@example.org"));
+	stand_write(&s, "swanctl.conf", "pools { six { addrs = fd00:4::/64 } }\n");
+	CU_ASSERT_EQUAL(SWANCTL_RUN(&s, "--load-pools"), 0);
+	CU_ASSERT_EQUAL_FATAL(s.fake.conf->num_pools, 1);
+	CU_ASSERT_STRING_EQUAL(s.fake.conf->pools[0]->name, "six");
+	CU_ASSERT_EQUAL(s.fake.conf->pools[0]->lo.b[3], 4);
+	stand_write(&s, "swanctl.conf", "pools { six { addrs = fd00:4::/640 } }\n");
+	CU_ASSERT_NOT_EQUAL(SWANCTL_RUN(&s, "--load-pools"), 0);
+	CU_ASSERT_TRUE(has(&s, "neither a prefix nor a range"));
+	tear_down(&s);
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_version_and_stats), TAP_TEST(test_load_all),
 	TAP_TEST(test_load_refused),      TAP_TEST(test_lists),
 	TAP_TEST(test_initiate),          TAP_TEST(test_terminate_and_rekey),
-	TAP_TEST(test_empty_lists),
+	TAP_TEST(test_empty_lists),       TAP_TEST(test_pools),
 };
 
 int main(void)

@@ -443,7 +443,28 @@ static void test_side_keys(void)
 
 static const struct row root_rows[] = {
 	{"pools { p { addrs = 10.0.0.0/8\n dns = 1.1.1.1\n 25 = x } }",
-	 "Wf:1: pools.p: is not supported yet and has no effect"},
+	 "Wf:3: pools.p: attribute 25 is not supported yet"},
+	{"pools { p { addrs = 10.0.0.0/8\n split_include = 10.0.0.0/8 } }",
+	 "Wf:2: pools.p.split_include: is not supported yet and has no effect"},
+	{"pools { p { dns = 1.1.1.1 } }", "Ef:1: pools.p: has no 'addrs'"},
+	{"pools { p { addrs = 10.0.0.0/33 } }",
+	 "Ef:1: pools.p.addrs: '10.0.0.0/33' is neither a prefix nor a range: 10.3.0.0/24 and "
+	 "10.3.0.10-10.3.0.99 are"},
+	{"pools { p { addrs = 10.0.0.0/24[tcp] } }",
+	 "Ef:1: pools.p.addrs: '10.0.0.0/24[tcp]' is neither a prefix nor a range: 10.3.0.0/24 and "
+	 "10.3.0.10-10.3.0.99 are"},
+	{"pools { p { addrs = 10.0.0.9-10.0.0.3 } }",
+	 "Ef:1: pools.p.addrs: '10.0.0.9-10.0.0.3' is neither a prefix nor a range: 10.3.0.0/24 "
+	 "and "
+	 "10.3.0.10-10.3.0.99 are"},
+	{"pools { p { addrs = 10.0.0.0/24\n dns = x } }",
+	 "Ef:2: pools.p.dns: 'x' is not an address"},
+	{"pools { p { addrs = 10.0.0.0/24\n nbns = fd00::1 } }",
+	 "Ef:2: pools.p.nbns: 'fd00::1' is not an IPv4 address"},
+	{"pools { p { addrs = 10.0.0.0/24\n subnet = 10.0.0.0/8, x } }",
+	 "Ef:2: pools.p.subnet: 'x' is not a network, as 10.0.0.0/8 is"},
+	{"pools = x", "Ef:1: pools: is a section: { ... } was expected"},
+	{"pools { p = x\n }", "Ef:1: pools.p: is a section: { ... } was expected"},
 	{"authorities { a { cacert = x } }",
 	 "Ef:1: authorities.a.cacert: 'x': files cannot be named here, only with a whole path"},
 	{"authorities { a { } }",
@@ -997,6 +1018,54 @@ static void test_out_of_memory(void)
 	CU_ASSERT_TRUE(!e && n > 50);
 }
 
+/* Attributes are as they are sent; what a prefix has that is no host's is not lent. */
+static void test_pools(void)
+{
+	static const struct {
+		const char *addrs, *lo, *hi;
+		uint32_t size;
+	} rows[] = {
+		{"10.3.0.0/24", "10.3.0.1", "10.3.0.254", 254},
+		{"10.3.0.7/24", "10.3.0.1", "10.3.0.254", 254},
+		{"10.3.0.250-10.3.1.4", "10.3.0.250", "10.3.1.4", 11},
+		{"10.3.0.4/31", "10.3.0.4", "10.3.0.5", 2},
+		{"10.3.0.4", "10.3.0.4", "10.3.0.4", 1},
+		{"0.0.0.0/0", "0.0.0.1", "255.255.255.254", UINT32_MAX - 1},
+		{"fd00:3::/120", "fd00:3::1", "fd00:3::ff", 255},
+		{"fd00:3::/64", "fd00:3::1", "fd00:3::ffff:ffff:ffff:ffff", UINT32_MAX},
+	};
+	static const uint8_t subnet4[] = {10, 0, 0, 0, 255, 240, 0, 0};
+	static const uint8_t subnet6[17] = {0xfd, 0, 0, 2, [16] = 48};
+	const struct conf_pool *p;
+	char buf[IP_TEXT_MAX], text[200];
+	struct conf *conf;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		snprintf(text, sizeof(text), "pools { p { addrs = %s } }", rows[i].addrs);
+		conf = must_load(text);
+		p = conf_find_pool(conf, "p");
+		CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+		CU_ASSERT_STRING_EQUAL(ip_addr_text(buf, &p->lo), rows[i].lo);
+		CU_ASSERT_STRING_EQUAL(ip_addr_text(buf, &p->hi), rows[i].hi);
+		CU_ASSERT_EQUAL(conf_pool_size(p), rows[i].size);
+		conf_put(conf);
+	}
+	conf = must_load("pools { p { addrs = 10.3.0.0/24\n dns = 10.2.0.53, fd00::53\n"
+			 " subnet = 10.0.0.0/12, fd00:2::/48\n netmask = 255.0.0.0\n"
+			 " nbns = 10.2.0.1\n dhcp = fd00::1 } }");
+	p = conf_find_pool(conf, "p");
+	CU_ASSERT_EQUAL_FATAL(p->num_attrs, 7);
+	CU_ASSERT_TRUE(p->attrs[0].type == 3 && p->attrs[0].len == 4);
+	CU_ASSERT_TRUE(p->attrs[1].type == 10 && p->attrs[1].len == 16);
+	CU_ASSERT_TRUE(p->attrs[2].type == 13 && p->attrs[2].len == 8);
+	CU_ASSERT_EQUAL(memcmp(p->attrs[2].value, subnet4, 8), 0);
+	CU_ASSERT_TRUE(p->attrs[3].type == 15 && p->attrs[3].len == 17);
+	CU_ASSERT_EQUAL(memcmp(p->attrs[3].value, subnet6, 17), 0);
+	CU_ASSERT_TRUE(p->attrs[4].type == 2 && p->attrs[5].type == 4 && p->attrs[6].type == 12);
+	CU_ASSERT_PTR_NULL(conf_find_pool(conf, "q"));
+	conf_put(conf);
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_connection_keys),
 	TAP_TEST(test_child_keys),
@@ -1008,6 +1077,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_defaults),
 	TAP_TEST(test_lifetimes),
 	TAP_TEST(test_paths),
+	TAP_TEST(test_pools),
 	TAP_TEST(test_retransmission),
 	TAP_TEST(test_dpdk),
 	TAP_TEST(test_fragmentation),

@@ -39,12 +39,15 @@ static void test_reply(void)
 static void test_request(void)
 {
 	CU_ASSERT_EQUAL(parse("01000000 0001 0000 0003 0000 0008 0000"), ERR_OK);
-	CU_ASSERT_TRUE(out.wants_v4 && out.wants_v6);
-	CU_ASSERT_EQUAL(out.num_addrs + out.num_dns, 0);
-	CU_ASSERT_EQUAL(parse("01000000 0001 0004 00000000"), ERR_OK);
-	CU_ASSERT_TRUE(out.wants_v4 && !out.wants_v6 && !out.num_addrs);
+	CU_ASSERT_TRUE(out.num_addrs == 2 && !out.num_dns);
+	CU_ASSERT_TRUE(is(&out.addrs[0], "0.0.0.0") && is(&out.addrs[1], "::"));
+	CU_ASSERT_EQUAL(parse("01000000 0001 0004 00000000 0001 0004 0a030007"), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(out.num_addrs, 2);
+	CU_ASSERT_TRUE(is(&out.addrs[0], "0.0.0.0") && is(&out.addrs[1], "10.3.0.7"));
 	CU_ASSERT_EQUAL(parse("01000000 0003 0000"), ERR_OK);
-	CU_ASSERT_FALSE(out.wants_v4 || out.wants_v6);
+	CU_ASSERT_EQUAL(out.num_addrs + out.num_dns, 0);
+	CU_ASSERT_EQUAL(parse("02000000 0001 0000"), ERR_OK); /* nothing is lent */
+	CU_ASSERT_EQUAL(out.num_addrs, 0);
 	CU_ASSERT_EQUAL(parse("01000000"), ERR_OK);
 }
 
@@ -98,12 +101,24 @@ static enum err repeated(unsigned num, uint16_t type)
 	return cp_parse(&out, bytes_of(body, 4 + num * 8u));
 }
 
+static enum err requested(unsigned num)
+{
+	uint8_t body[4 + 20 * 4] = {CFG_REQUEST};
+
+	for (unsigned i = 0; i < num; i++)
+		store_be16(body + 4 + i * 4, 1);
+	return cp_parse(&out, bytes_of(body, 4 + num * 4u));
+}
+
 static void test_S3_bounds(void)
 {
 	CU_ASSERT_EQUAL(repeated(CP_MAX_ADDRS, 1), ERR_OK);
 	CU_ASSERT_EQUAL(repeated(CP_MAX_ADDRS + 1, 1), ERR_LIMIT);
 	CU_ASSERT_EQUAL(repeated(CP_MAX_DNS, 3), ERR_OK);
 	CU_ASSERT_EQUAL(repeated(CP_MAX_DNS + 1, 3), ERR_LIMIT);
+	out.num_addrs = 0;
+	CU_ASSERT_EQUAL(requested(CP_MAX_ADDRS + 3), ERR_OK); /* the rest is not asked for */
+	CU_ASSERT_EQUAL(out.num_addrs, CP_MAX_ADDRS);
 	CU_ASSERT_EQUAL(repeated(CP_MAX_ATTRS, 99), ERR_OK);
 	CU_ASSERT_EQUAL(repeated(CP_MAX_ATTRS + 1, 99), ERR_LIMIT);
 }

@@ -337,6 +337,41 @@ def virtual(*wanted):
     return scenario
 
 
+def leases(pair):
+    """Who has which address, as the responder lists it: address, identity, online or not."""
+    listed = pair.peers["right"].swanctl("--list-pools", "--leases").stdout
+    return {line.split()[0]: line.split()[1:] for line in listed.splitlines()
+            if line.startswith("  ")}
+
+
+def lent(*wanted):
+    """The same as the other side sees it: who is lent what, and has it again the next time."""
+    def scenario(pair):
+        for status in ("online", "online again"):
+            both_up(pair)
+            child = pair.peers["right"].children()[0]
+            assert set(child["remote-ts"]) == {f"{a}/{128 if ':' in a else 32}" for a in wanted}, \
+                child
+            for address in wanted:
+                pair.right.ping(address, INNER["right"][1 if ":" in address else 0])
+            listed = leases(pair)
+            assert listed.keys() == set(wanted), f"{status}: {listed}"
+            assert all(l[0] == "online" and "left" in l[1] for l in listed.values()), listed
+            shown = pair.peers["right"].cli("show").stdout
+            assert f"lent to the peer {wanted[0]}" in shown, shown
+            before = pair.peers["right"].ike_spis()
+            pair.peers["right"].rekey(ike="gw")
+            wait_for(lambda before=before: agree(pair) and not before & pair.peers["right"].ike_spis(),
+                     "the IKE SA to be re-keyed")
+            assert leases(pair) == listed, "lost when re-keyed"
+            pair.peers["left"].down(ike="gw")
+            both_down(pair)
+            listed = leases(pair)
+            assert all(l[0] == "offline" for l in listed.values()), listed
+        assert_protected(pair.capture.stop(), "wire")
+    return scenario
+
+
 def virtual_own(pair):
     """The address goes to the interface of the connection's own, where routes are the operator's."""
     both_up(pair)
@@ -605,7 +640,7 @@ ROAD = {"local_ts": "dynamic"}
 GATEWAY = {"remote_ts": "dynamic"}
 POOL4 = {"four": {"addrs": "10.3.0.0/24", "dns": "10.2.0.53"}}
 POOL6 = {"six": {"addrs": "fd00:3::/120", "dns": "fd00:2::53"}}
-# Only from us to charon: as responder we have no pools.
+# Only where the initiator is ours.
 POOL_TABLE = [
     ("config-payload", virtual("10.3.0.1"), {**ROAD, "connection": {"vips": "0.0.0.0"}},
      {**GATEWAY, "connection": {"pools": "four"}, "pools": POOL4}, {}),
@@ -622,8 +657,19 @@ POOL_TABLE = [
     ("config-payload, an interface of the connection's own", virtual_own,
      {**ROAD, "connection": {"vips": "0.0.0.0", "interface": "own"}},
      {**GATEWAY, "connection": {"pools": "four"}, "pools": POOL4}, {}),
-    ("no address to lend", refused("no virtual address|address.failure"),
+    ("no address to lend", refused("virtual address|address.failure"),
      {**ROAD, "connection": {"vips": "0.0.0.0"}}, GATEWAY, {}),
+]
+# Only where the responder is ours.
+LENDER_TABLE = [
+    ("config-payload, who has what", lent("10.3.0.1"), {**ROAD, "connection": {"vips": "0.0.0.0"}},
+     {**GATEWAY, "connection": {"pools": "four"}, "pools": POOL4}, {}),
+    ("ip-two-pools-v4v6, who has what", lent("10.3.0.1", "fd00:3::1"),
+     {**ROAD, "connection": {"vips": "0.0.0.0, ::"}},
+     {**GATEWAY, "connection": {"pools": "four, six"}, "pools": {**POOL4, **POOL6}}, {}),
+    ("a pool that is not there", refused("virtual address|address.failure"),
+     {**ROAD, "connection": {"vips": "0.0.0.0"}},
+     {**GATEWAY, "connection": {"pools": "nothing"}}, {}),
 ]
 BARE = {"connection": {"encap": "no"}}
 EVERYTHING = {"local_ts": "0.0.0.0/0,::/0", "remote_ts": "0.0.0.0/0,::/0"}
@@ -684,7 +730,8 @@ def rows():
         table = list(TABLE)
         table += INITIATOR_TABLE if left.kind == "latchkey" else []
         table += RESPONDER_TABLE if right.kind == "latchkey" else []
-        table += POOL_TABLE if (left.kind, right.kind) == ("latchkey", "charon") else []
+        table += POOL_TABLE if left.kind == "latchkey" else []
+        table += LENDER_TABLE if right.kind == "latchkey" else []
         table += OWN_TABLE if left.kind == right.kind else []
         for what, scenario, left_more, right_more, options in table:
             yield test_of(named(left, right, what), scenario,

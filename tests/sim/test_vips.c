@@ -108,6 +108,21 @@ static bool lend(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void
 	return false;
 }
 
+/* A's proof is wrong by a bit. */
+static bool spoil(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx)
+{
+	static struct forge_msg m;
+	struct lender *l = ctx;
+
+	if (from != A || bytes[18] != IKE_AUTH || !forge_open(s, &m, from, bytes, *len))
+		return true;
+	for (uint32_t i = 0; i < m.num; i++)
+		l->has_asked |= m.payloads[i].type == PAYLOAD_CP;
+	spoil_auth(&m);
+	*len = forge_close(s, &m, from, bytes, 2048);
+	return true;
+}
+
 static struct sim *begin(struct lender *l, const char *vips)
 {
 	const struct sim_options opt = {.wire = calm, .conf = {road(vips), gateway}};
@@ -175,8 +190,8 @@ static void test_lent(void)
 	struct sim *s = begin(&l, "0.0.0.0");
 
 	after(s, NS_PER_S);
-	CU_ASSERT_TRUE(l.has_asked && l.asked.type == CFG_REQUEST && l.asked.wants_v4);
-	CU_ASSERT_FALSE(l.asked.wants_v6);
+	CU_ASSERT_TRUE(l.has_asked && l.asked.type == CFG_REQUEST && l.asked.num_addrs == 1);
+	CU_ASSERT_TRUE(l.asked.addrs[0].family == IP_V4 && ip_addr_is_any(&l.asked.addrs[0]));
 	CU_ASSERT_EQUAL_FATAL(s->n[A].num_addresses, 1);
 	CU_ASSERT_TRUE(is_lent(&s->n[A].addresses[0]));
 	CU_ASSERT_TRUE(listed(s, A).num_vips == 1 && listed(s, A).num_dns == 1);
@@ -321,6 +336,199 @@ static void test_S57_address_of_a_peer(void)
 	}
 }
 
+/* ---- with pools ------------------------------------------------------------------------------ */
+
+static const char *lender(const char *pools)
+{
+	static char text[3000];
+
+	snprintf(text, sizeof(text),
+		 "connections { net {\n local_addrs = 192.0.2.2\n remote_addrs = 192.0.2.1\n"
+		 " pools = %s\n local { auth = psk\n id = host2.example }\n"
+		 " remote { auth = psk\n id = host1.example }\n children {\n"
+		 " tun { local_ts = 10.2.0.0/16, fd00:2::/64\n remote_ts = dynamic\n }\n"
+		 " two { local_ts = 10.9.0.0/16\n remote_ts = dynamic\n } } } }\n"
+		 "pools { four { addrs = 10.3.0.0/24\n dns = 10.2.0.53\n subnet = 10.2.0.0/16 }\n"
+		 " six { addrs = fd00:3::/64\n dns = fd00:2::53 } one { addrs = 10.4.0.1 } }\n"
+		 "secrets { ike-1 { secret = \"a fairly long shared secret\" } }\n",
+		 pools);
+	return text;
+}
+
+static struct sim *ask(const char *vips, const char *pools)
+{
+	const struct sim_options opt = {.wire = calm, .conf = {road(vips), lender(pools)}};
+	struct sim *s = sim_new(1, &opt);
+
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	return s;
+}
+
+/* struct lent_now - what B lists. */
+struct lent_now {
+	struct ip_addr addrs[8], remote;
+	uint32_t num, online, offline;
+};
+
+static void see_sa(void *ctx, const struct ike_sa_info *sa)
+{
+	struct lent_now *l = ctx;
+
+	for (uint32_t i = 0; i < sa->num_lent; i++)
+		l->addrs[l->num++] = sa->lent[i];
+	if (sa->num_children)
+		l->remote = sa->children[0].remote[0].lo;
+}
+
+static void see_lease(void *ctx, const struct ike_lease *lease)
+{
+	struct lent_now *l = ctx;
+
+	*(lease->online ? &l->online : &l->offline) += 1;
+}
+
+static struct lent_now lent_now(struct sim *s, const char *pool)
+{
+	struct lent_now l = {.num = 0};
+
+	ike_each_sa(s->n[B].e, see_sa, &l);
+	ike_each_lease(s->n[B].e, pool, see_lease, &l);
+	return l;
+}
+
+/* Lent when the peer is authenticated, what `dynamic` stands for on both sides, kept over re-keys
+ * of either side, given back with the IKE SA, and had again. */
+static void test_pool(void)
+{
+	struct sim *s = ask("0.0.0.0, ::", "four, six");
+	struct lent_now l;
+
+	for (unsigned turn = 0; turn < 2; turn++) {
+		after(s, NS_PER_S);
+		l = lent_now(s, "four");
+		CU_ASSERT_EQUAL_FATAL(l.num, 2);
+		CU_ASSERT_TRUE(l.online == 1 && l.offline == 0 && lent_now(s, "six").online == 1);
+		CU_ASSERT_EQUAL(s->n[A].num_addresses, 2);
+		CU_ASSERT_TRUE(ip_addr_equal(&s->n[A].addresses[0], &l.addrs[0]));
+		CU_ASSERT_TRUE(ip_addr_equal(&l.remote, &l.addrs[0]) && l.addrs[0].b[3] == 1);
+		CU_ASSERT_TRUE(listed(s, A).num_vips == 2 && listed(s, A).num_dns == 2);
+		CU_ASSERT_TRUE(listed(s, A).whole);
+		CU_ASSERT_EQUAL(sim_initiate(s, A, "two"), ERR_OK);
+		after(s, NS_PER_S);
+		CU_ASSERT_EQUAL(listed(s, B).num_children, 2);
+		for (unsigned side = 0; side < 2; side++) {
+			CU_ASSERT_EQUAL(sim_rekey(s, side, NULL), ERR_OK);
+			after(s, NS_PER_S);
+			CU_ASSERT_EQUAL(sim_rekey(s, side, "tun"), ERR_OK);
+			after(s, NS_PER_S);
+		}
+		CU_ASSERT_TRUE(lent_now(s, "four").num == 2 && lent_now(s, "four").online == 1);
+		CU_ASSERT_EQUAL(s->n[A].num_addresses, 2);
+		CU_ASSERT_EQUAL(sim_terminate(s, A, NULL), ERR_OK);
+		after(s, NS_PER_S);
+		l = lent_now(s, "four");
+		CU_ASSERT_TRUE(l.num == 0 && l.online == 0 && l.offline == 1);
+		if (!turn)
+			CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	}
+	CU_ASSERT_TRUE(sim_clean(s, A) && sim_clean(s, B));
+	sim_free(s);
+}
+
+/* The peer's child is for what it was lent, whatever else it asks for. */
+static void test_S56_only_what_was_lent(void)
+{
+	static const char asks[] =
+		"connections { net {\n local_addrs = 192.0.2.1\n remote_addrs = 192.0.2.2\n"
+		" vips = 0.0.0.0\n local { auth = psk\n id = host1.example }\n"
+		" remote { auth = psk\n id = host2.example }\n children { tun {\n"
+		" local_ts = dynamic, 10.3.0.0/24, 192.0.2.1/32\n remote_ts = 10.2.0.0/16\n } } } "
+		"}\n"
+		"secrets { ike-1 { secret = \"a fairly long shared secret\" } }\n";
+	const struct sim_options opt = {.wire = calm, .conf = {asks, lender("four")}};
+	struct sim *s = sim_new(1, &opt);
+	struct lent_now l;
+
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	after(s, NS_PER_S);
+	CU_ASSERT_TRUE(listed(s, B).num_children == 1 && listed(s, A).whole);
+	l = lent_now(s, "four");
+	CU_ASSERT_TRUE(l.num == 1 && ip_addr_equal(&l.remote, &l.addrs[0]));
+	sim_free(s);
+}
+
+/* No address, no child; the IKE SA stands, and both say why (2.19, 3.10.1). */
+static void not_given(struct sim *s, const char *why)
+{
+	after(s, NS_PER_S);
+	CU_ASSERT_TRUE(listed(s, A).num_sas == 1 && listed(s, B).num_sas == 1);
+	CU_ASSERT_EQUAL(listed(s, A).num_children + listed(s, B).num_children, 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(s->n[A].last_text, "INTERNAL_ADDRESS_FAILURE"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(s->n[B].last_text, why));
+	CU_ASSERT_EQUAL(s->n[A].num_addresses + lent_now(s, "four").num, 0);
+	sim_free(s);
+}
+
+static void test_pool_has_none(void)
+{
+	struct sim *s = ask("0.0.0.0", "one");
+	struct ike_id other;
+	struct lease *l;
+	const struct ip_addr any = {.family = IP_V4};
+
+	CU_ASSERT_EQUAL(conf_id_parse(&other, "another.example"), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(pool_lend(&l, &s->n[B].e->pools,
+					conf_find_pool(s->n[B].e->conf, "one"), &other, &any),
+			      ERR_OK);
+	not_given(s, "has one left");
+	not_given(ask("::", "four"), "none to give");
+	not_given(ask("0.0.0.0", "nothing"), "none to give");
+}
+
+/* Who does not prove who it is takes nothing out of a pool. */
+static void test_S20_not_lent_to_nobody(void)
+{
+	struct lender l = {.wrong_auth = true};
+	const struct sim_options opt = {.wire = calm, .conf = {road("0.0.0.0"), lender("four")}};
+	struct sim *s = sim_new(1, &opt);
+
+	s->tap = spoil;
+	s->tap_ctx = &l;
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	after(s, 10 * NS_PER_S);
+	CU_ASSERT_TRUE(l.has_asked);
+	CU_ASSERT_EQUAL(s->n[B].last_failure, IKE_REASON_AUTH_FAILED_LOCAL);
+	CU_ASSERT_EQUAL(lent_now(s, "four").online + lent_now(s, "four").offline, 0);
+	sim_free(s);
+}
+
+static void test_pool_out_of_memory(void)
+{
+	uint64_t total = 0;
+
+	for (uint64_t nth = 0; nth <= total; nth++) {
+		const struct sim_options opt = {.wire = calm,
+						.conf = {road("0.0.0.0"), lender("four")}};
+		struct sim *s = sim_new(1, &opt);
+		uint64_t before = alloc_count();
+
+		alloc_fail_nth(nth);
+		(void)!sim_initiate(s, A, "tun");
+		after(s, NS_PER_S / 2);
+		alloc_fail_nth(0);
+		if (nth == 0)
+			total = alloc_count() - before;
+		after(s, 100 * NS_PER_S);
+		CU_ASSERT_EQUAL(lent_now(s, "four").num, lent_now(s, "four").online);
+		CU_ASSERT_EQUAL(s->n[A].num_addresses, lent_now(s, "four").num);
+		(void)!sim_terminate(s, A, NULL);
+		after(s, NS_PER_S);
+		CU_ASSERT_EQUAL(lent_now(s, "four").online, 0);
+		sim_free(s);
+	}
+	CU_ASSERT_TRUE(total > 30);
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_lent),
 	TAP_TEST(test_not_lent),
@@ -328,6 +536,11 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S20_lent_by_nobody),
 	TAP_TEST(test_more_and_broken),
 	TAP_TEST(test_asked),
+	TAP_TEST(test_pool),
+	TAP_TEST(test_S56_only_what_was_lent),
+	TAP_TEST(test_pool_has_none),
+	TAP_TEST(test_S20_not_lent_to_nobody),
+	TAP_TEST(test_pool_out_of_memory),
 	TAP_TEST(test_fail_every_allocation),
 };
 

@@ -294,6 +294,7 @@ MANUAL_SECTIONS = {
     "CERT": "cert<suffix>, cacert<suffix>",
     "CACERT": "cert<suffix>, cacert<suffix>",
     "AUTHORITY": "authorities.<name>",
+    "POOL": "pools.<name>",
     "DAEMON": "latchkey",
     "DPDK": "latchkey.dpdk",
     "DPDK_PORT": "latchkey.dpdk.ports.<port>",
@@ -306,7 +307,7 @@ MANUAL_SECTIONS = {
 WITHOUT_EFFECT = "KEYS OF STRONGSWAN WITHOUT EFFECT"
 SCOPE_OF_PARAGRAPH = {"connections.<conn>": "CONN", "local": "LOCAL", "remote": "REMOTE",
                       "children.<child>": "CHILD", "secrets": "SECRETS",
-                      "authorities.<name>": "AUTHORITY", "cert<suffix>, cacert<suffix>": "CERT"}
+                      "authorities.<name>": "AUTHORITY", "pools.<name>": "POOL", "cert<suffix>, cacert<suffix>": "CERT"}
 
 
 def manual_keys(text):

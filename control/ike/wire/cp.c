@@ -26,39 +26,44 @@ static bool is_usable(const struct ip_addr *a)
 	       memcmp(a->b, mapped, sizeof(mapped)) != 0; /* IPv4's, which has its own rules */
 }
 
-static enum err add(struct ip_addr *list, uint32_t *num, uint32_t max, const struct ip_addr *a)
+static enum err add(const struct cp *cp, struct ip_addr *list, uint32_t *num, uint32_t max,
+		    const struct ip_addr *a)
 {
 	if (*num == max)
-		return ERR_LIMIT;
+		return cp->type == CFG_REQUEST ? ERR_OK : ERR_LIMIT;
 	list[(*num)++] = *a;
 	return ERR_OK;
 }
 
-/* An address that is asked for may be anything, and 0.0.0.0 is no value; one that is lent must be
- * usable. */
+/* An address that is asked for may be anything; one that is lent must be usable. */
 static enum err take_addr(struct cp *cp, const struct ip_addr *a)
 {
-	if (ip_addr_is_any(a) && cp->type != CFG_REPLY)
-		return ERR_OK;
 	if (cp->type == CFG_REPLY && !is_usable(a))
 		return ERR_MALFORMED;
-	return add(cp->addrs, &cp->num_addrs, CP_MAX_ADDRS, a);
+	return add(cp, cp->addrs, &cp->num_addrs, CP_MAX_ADDRS, a);
 }
 
 static enum err take_dns(struct cp *cp, const struct ip_addr *a)
 {
 	if (!is_usable(a))
 		return cp->type == CFG_REPLY ? ERR_MALFORMED : ERR_OK;
-	return add(cp->dns, &cp->num_dns, CP_MAX_DNS, a);
+	return add(cp, cp->dns, &cp->num_dns, CP_MAX_DNS, a);
+}
+
+/* take_none - without a value: what is asked for, and says nothing else. */
+static enum err take_none(struct cp *cp, bool dns, uint8_t family)
+{
+	const struct ip_addr any = {.family = family};
+
+	return dns || cp->type == CFG_REPLY ? ERR_OK : take_addr(cp, &any);
 }
 
 static enum err take_v4(struct cp *cp, bool dns, struct bytes value)
 {
 	struct ip_addr a;
 
-	cp->wants_v4 |= !dns;
 	if (value.len == 0)
-		return ERR_OK;
+		return take_none(cp, dns, IP_V4);
 	if (value.len != 4)
 		return ERR_MALFORMED;
 	a = ip_addr_v4(value.p);
@@ -69,9 +74,8 @@ static enum err take_v6(struct cp *cp, bool dns, struct bytes value)
 {
 	struct ip_addr a;
 
-	cp->wants_v6 |= !dns;
 	if (value.len == 0)
-		return ERR_OK;
+		return take_none(cp, dns, IP_V6);
 	/* Some leave the prefix's length out. */
 	if (value.len != 16 && (dns || value.len != IP6_ADDRESS_LEN || value.p[16] > 128))
 		return ERR_MALFORMED;
@@ -148,4 +152,11 @@ void cp_build(struct ike_builder *b, const struct cp *cp)
 		put(w, &cp->addrs[i], INTERNAL_IP4_ADDRESS, INTERNAL_IP6_ADDRESS);
 	for (uint32_t i = 0; i < cp->num_dns; i++)
 		put(w, &cp->dns[i], INTERNAL_IP4_DNS, INTERNAL_IP6_DNS);
+}
+
+void cp_add(struct ike_builder *b, uint16_t type, struct bytes value)
+{
+	writer_u16(&b->w, type);
+	writer_u16(&b->w, (uint16_t)value.len);
+	writer_bytes(&b->w, value.p, value.len);
 }

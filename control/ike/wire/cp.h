@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cp.h - the Configuration payload (RFC 7296 2.19, 3.15): addresses of a network behind the peer
- * for this host, and the name servers there. Parsers borrow nothing. Pure functions over untrusted
+ * cp.h - the Configuration payload (RFC 7296 2.19, 3.15): addresses of a network for a host that is
+ * elsewhere, and the name servers there. Parsers borrow nothing. Pure functions over untrusted
  * bytes, any thread.
  */
 #pragma once
@@ -22,11 +22,10 @@ enum cp_type {
 #define CP_MAX_DNS   8
 #define CP_MAX_ATTRS 64
 
-/* struct cp - what a payload says, as far as we know it. An address without a value, as requests
- * have it, is not in the list but in wants_v4 or wants_v6. */
+/* struct cp - what a payload says, as far as we know it. An address that is asked for without a
+ * value is 0.0.0.0 or ::. Of a request what is more than the lists hold is left out. */
 struct cp {
 	uint8_t type;
-	bool wants_v4, wants_v6; /* an address of this family is named, with or without a value */
 	struct ip_addr addrs[CP_MAX_ADDRS];
 	struct ip_addr dns[CP_MAX_DNS];
 	uint32_t num_addrs, num_dns;
@@ -40,3 +39,6 @@ MUST_USE enum err cp_parse(struct cp *out, struct bytes body) NONNULL(1);
 /* cp_build - a payload of cp->type with these addresses and name servers; those that are 0.0.0.0 or
  * :: are asked for without a value. */
 void cp_build(struct ike_builder *b, const struct cp *cp) NONNULL(1, 2);
+
+/* cp_add - one more attribute into the payload that cp_build() began. */
+void cp_add(struct ike_builder *b, uint16_t type, struct bytes value) NONNULL(1);
