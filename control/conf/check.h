@@ -109,6 +109,7 @@ MUST_USE SET(set_conn_interface);
 MUST_USE SET(set_conn_interface_addrs);
 MUST_USE SET(set_dpd_delay);
 MUST_USE SET(set_fragmentation);
+MUST_USE SET(set_childless);
 MUST_USE SET(set_unique);
 MUST_USE SET(set_keyingtries);
 MUST_USE SET(set_ike_rekey_time);

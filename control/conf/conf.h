@@ -268,6 +268,14 @@ enum conf_send_cert {
 	CONF_SEND_CERT_NEVER,
 };
 
+/* enum conf_childless - an IKE SA without a first Child SA (RFC 6023). */
+enum conf_childless {
+	CHILDLESS_ALLOW,  /* if the peer begins so */
+	CHILDLESS_PREFER, /* begin so if the peer can: each child has a key exchange of its own */
+	CHILDLESS_FORCE,  /* and not otherwise, nor may the peer */
+	CHILDLESS_NEVER,
+};
+
 /* enum conf_unique - what becomes of the IKE SAs that a peer has already when it makes another. */
 enum conf_unique {
 	UNIQUE_NO,      /* they are closed if it says that it has none (INITIAL_CONTACT) */
@@ -296,6 +304,7 @@ struct conf_conn {
 	struct conf_path paths[CONF_MAX_PATHS]; /* none: each address of the host begins one */
 	uint32_t num_paths;
 	enum conf_fragmentation fragmentation;
+	enum conf_childless childless;
 	enum conf_unique unique;
 	struct ip_addr vips[CONF_MAX_VIPS]; /* to be asked for; 0.0.0.0, :: = any of the family */
 	uint32_t num_vips;

@@ -262,6 +262,19 @@ enum err set_fragmentation(struct check *c, void *obj, const struct tree *node)
 	return ERR_OK;
 }
 
+enum err set_childless(struct check *c, void *obj, const struct tree *node)
+{
+	static const struct take_word words[] = {{"allow", CHILDLESS_ALLOW},
+						 {"prefer", CHILDLESS_PREFER},
+						 {"force", CHILDLESS_FORCE},
+						 {"never", CHILDLESS_NEVER}};
+	int v;
+
+	if (take_word(c, &v, node, words, ARRAY_LEN(words)))
+		CONN(obj)->childless = (enum conf_childless)v;
+	return ERR_OK;
+}
+
 enum err set_unique(struct check *c, void *obj, const struct tree *node)
 {
 	static const struct take_word words[] = {{"no", UNIQUE_NO},

@@ -79,7 +79,7 @@ static const struct key keys[] = {
 	SETS_(CONN, VALUE, "dpd_delay", set_dpd_delay),
 	FATE_(CONN, "dpd_timeout", IDLE, NULL),
 	SETS_(CONN, VALUE, "fragmentation", set_fragmentation),
-	FATE_(CONN, "childless", LATER, "allow|never"),
+	SETS_(CONN, VALUE, "childless", set_childless),
 	SETS_(CONN, VALUE, "send_certreq", set_send_certreq),
 	SETS_(CONN, VALUE, "send_cert", set_send_cert),
 	FATE_(CONN, "ppk_id", LATER, NULL),

@@ -10,7 +10,15 @@
 #include "control/ike/mobike.h"
 #include "control/ike/vips.h"
 
-/* The first Child SA, unless only an IKE SA is wanted and the peer can do that (RFC 6023). */
+/* is_childless - an IKE SA by itself (RFC 6023): no child is wanted, or it is to come after it. */
+static bool is_childless(const struct ike_sa *sa)
+{
+	const enum conf_childless how = sa->conn->childless;
+
+	return !sa->out.task->child_conf || how == CHILDLESS_FORCE ||
+	       (how == CHILDLESS_PREFER && sa->hs->childless && !sa->conn->num_vips);
+}
+
 static enum err begin_child(struct step *s)
 {
 	struct ike_sa *sa = s->sa;
@@ -18,10 +26,12 @@ static enum err begin_child(struct step *s)
 	struct child_work *w;
 	enum err e;
 
-	if (!t->child_conf && !sa->hs->childless)
+	if (is_childless(sa) && !sa->hs->childless)
 		return step_fail(s, IKE_REASON_UNSUPPORTED, 0,
-				 "the peer cannot do without a first child (RFC 6023): name one");
-	if (!t->child_conf)
+				 "the peer cannot do without a first child (RFC 6023): %s",
+				 t->child_conf ? "`childless = prefer` would take it so"
+					       : "name one");
+	if (is_childless(sa))
 		return ERR_OK;
 	e = child_work_begin(sa, &w, SA_KIND_CHILD_AUTH, t);
 	if (e)
@@ -164,6 +174,9 @@ enum err auth_accepted_i(struct step *s)
 		child_close_unused(s, w, reason);
 	} else if (w) {
 		(void)child_install(s, w, true);
+	} else if (sa->out.task->child_conf) { /* it comes now, by an exchange of its own */
+		sa->out.task->kind = TASK_CHILD_NEW;
+		s->again = true;
 	}
 	sa_handshake_free(sa);
 	return ERR_OK;

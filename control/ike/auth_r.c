@@ -58,26 +58,50 @@ static enum err choose_connection(struct step *s)
 	return num > 1 ? candidates_new(&hs->candidates, conns, num, s->msg) : ERR_OK;
 }
 
+/* no_child_fails - without its first child the IKE SA stands all the same. */
+static enum err no_child_fails(struct step *s, enum err e)
+{
+	if (!e || !s->fail.only_child)
+		return e;
+	auth_child_failed(s);
+	return ERR_OK;
+}
+
+static enum err without_child(struct step *s)
+{
+	return step_fail(
+		s, IKE_REASON_NO_CONFIG, NOTIFY_INVALID_SYNTAX,
+		"the peer makes an IKE SA without a child, which `childless` of connection "
+		"%s does not allow",
+		s->sa->conn->name);
+}
+
+static enum err with_child(struct step *s)
+{
+	return step_fail_child(s, IKE_REASON_NO_CONFIG, NOTIFY_NO_ADDITIONAL_SAS,
+			       "the peer makes a child with the IKE SA, which `childless` of "
+			       "connection %s does not allow: it is to be made after it",
+			       s->sa->conn->name);
+}
+
 static enum err begin_child(struct step *s)
 {
+	const enum conf_childless how = s->sa->conn->childless;
 	struct child_work *w;
 	enum err e;
 
 	if (!(s->msg->present & PAYLOAD_BIT(PAYLOAD_SA)))
-		return ERR_OK;
+		return how == CHILDLESS_NEVER ? without_child(s) : no_child_fails(s, vips_asked(s));
 	e = child_work_asked(s->sa, &w, SA_KIND_CHILD_AUTH);
 	if (e)
 		return e;
 	s->x->child = w;
 	w->ni = s->sa->hs->ni;
 	w->nr = s->sa->hs->nr;
-	e = vips_asked(s);
+	e = how == CHILDLESS_FORCE ? with_child(s) : vips_asked(s);
 	if (!e)
 		e = child_choose(s, w);
-	if (!e || !s->fail.only_child)
-		return e;
-	auth_child_failed(s);
-	return ERR_OK;
+	return no_child_fails(s, e);
 }
 
 /* What the request comes to if the peer is of the connection that was chosen. */
@@ -193,15 +217,12 @@ static enum err lend(struct step *s)
 {
 	enum err e;
 
-	if (!s->x->child || s->sa->hs->child_error)
+	if (s->sa->hs->child_error)
 		return ERR_OK;
 	e = vips_lend(s);
-	if (!e)
+	if (!e && s->x->child)
 		e = traffic_lent(s, s->x->child);
-	if (!e || !s->fail.only_child)
-		return e;
-	auth_child_failed(s);
-	return ERR_OK;
+	return no_child_fails(s, e);
 }
 
 enum err auth_authorized_r(struct step *s)
@@ -228,10 +249,9 @@ static enum err build(struct step *s, bool agreed)
 	wire_id_build(&s->b, PAYLOAD_IDR, &sa->local_id);
 	auth_build_certs(s);
 	auth_build_own(s);
-	if (agreed)
-		vips_reply(sa, &s->b);
-	else
+	if (hs->child_error)
 		vips_lend_end(sa);
+	vips_reply(sa, &s->b);
 	mobike_offer(s);
 	mif_offer(s);
 	if (agreed)

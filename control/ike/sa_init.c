@@ -356,7 +356,8 @@ static enum err build_response(struct step *s)
 	if (hs->peer_speaks_7427 || auth_wants_signature(sa))
 		wire_hashes_build(&s->b);
 	e = nat_build(s->e->crypto, &s->b, sa->spi_i, sa->spi_r, &sa->path, sa->udp_wanted);
-	wire_notify_build(&s->b, NOTIFY_CHILDLESS, bytes_of(NULL, 0));
+	if (sa->conn->childless != CHILDLESS_NEVER)
+		wire_notify_build(&s->b, NOTIFY_CHILDLESS, bytes_of(NULL, 0));
 	if (take_fragmentation(s))
 		wire_notify_build(&s->b, NOTIFY_FRAGMENTATION_SUPPORTED, bytes_of(NULL, 0));
 	mif_seen(s);

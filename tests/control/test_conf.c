@@ -189,6 +189,12 @@ static const struct row conn_rows[] = {
 	 "Ef:4: connections.a.paths.one: begins with one version of IP and ends with the other"},
 	{"reauth_time = 0", ""},
 	{"reauth_time = 3h", LATER("connections.a.reauth_time")},
+	{"childless = allow", ""},
+	{"childless = prefer", ""},
+	{"childless = force", ""},
+	{"childless = never", ""},
+	{"childless = yes", "Ef:4: connections.a.childless: 'yes' is none of: allow, prefer, "
+			    "force, never"},
 	{"unique = never", ""},
 	{"unique = no", ""},
 	{"unique = keep", ""},
@@ -688,6 +694,7 @@ static void test_defaults(void)
 	CU_ASSERT_EQUAL(conf->daemon.fragment_size, 1280);
 	CU_ASSERT_EQUAL(conn->fragmentation, FRAGMENTATION_YES);
 	CU_ASSERT_EQUAL(conn->unique, UNIQUE_NO);
+	CU_ASSERT_EQUAL(conn->childless, CHILDLESS_ALLOW);
 	CU_ASSERT_EQUAL(conn->num_vips, 0);
 	CU_ASSERT_EQUAL(child->inactivity_ns, 0);
 	conf_put(conf);

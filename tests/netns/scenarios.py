@@ -597,6 +597,8 @@ for title, ike, esp in (
         ("aes192-sha384", "aes192-sha384-prfsha256-ecp256", "aes192-sha384-ecp256")):
     more = {"proposals": ike, "esp_proposals": esp}
     TABLE.append((title, rekey_under_load, more, more, {}))
+CHILDLESS = {"connection": {"childless": "force"}, **PFS}
+TABLE.append(("net2net-childless", rekey_under_load, CHILDLESS, CHILDLESS, {}))
 DPD = {"connection": {"dpd_delay": "1s"}}
 COOKIES = {"daemon": {"cookies": "always"}}
 TABLE.append(("liveness", liveness, DPD, {}, {}))
