@@ -185,6 +185,7 @@ enum ike_path_act {
 	IKE_PATH_HARD,     /* the same; those that had it are gone */
 	IKE_PATH_SCHEDULE, /* other priority, weight, policy */
 	IKE_PATH_QUERY,    /* ask how the peer sees them: the answer is logged */
+	IKE_PATH_LEAVE,    /* both send by others, and receive by it: before it is removed */
 };
 
 /* enum ike_path_policy - how what is sent is spread over the usable paths of the smallest priority.
@@ -232,17 +233,6 @@ MUST_USE enum err ike_path(struct ike_engine *e, uint32_t *out_num, uint16_t *ou
  * seen: where the peer's end is seen, which is believed of a usable one only; NULL: as it was. */
 void ike_path_usable(struct ike_engine *e, uint64_t peer, uint16_t id, bool usable,
 		     const struct endpoint *seen, uint64_t now_ns) NONNULL(1);
-
-/* struct ike_path_top - the last sequence number that a child sent by a path. */
-struct ike_path_top {
-	uint64_t child, seq;
-};
-
-/* ike_path_drained - nothing is sent by a path any more, since `ms`: tell the peer. Errors:
- * NOT_FOUND, LIMIT, NOMEM. */
-MUST_USE enum err ike_path_drained(struct ike_engine *e, uint64_t peer, uint16_t id, uint32_t ms,
-				   const struct ike_path_top *tops, uint32_t num, uint64_t now_ns)
-	NONNULL(1);
 
 /* ike_child_failed - an IKE_ACTION_CHILD_ADD could not be carried out. */
 void ike_child_failed(struct ike_engine *e, uint64_t child, enum err why, uint64_t now_ns)
@@ -466,8 +456,6 @@ enum ike_path_news {
 	IKE_PATH_DONE,     /* the peer did what was asked, or would (dry) */
 	IKE_PATH_REFUSED,  /* or did not: status, and this side's table is as it was */
 	IKE_PATH_PROPOSED, /* the peer may be reached at path.remote, too */
-	IKE_PATH_LEFT, /* the peer sends nothing by it any more, since ms; bytes: for each SPI by
-			* which we receive (4 bytes) the last sequence number (8) */
 };
 
 /* struct ike_path_say - what an action is about a path. */
@@ -477,11 +465,12 @@ struct ike_path_say {
 	uint8_t priority;
 	uint8_t policy; /* enum ike_path_policy */
 	bool usable;    /* else it is to be validated: no payload goes by it */
+	bool leaving;   /* payload goes by it only if no other one is usable */
 	bool nat;       /* the peer's end is behind a translator: it is not sent to first */
 	bool told;    /* the peer told its end; else this side's configuration or its caller did */
 	uint8_t news; /* enum ike_path_news */
 	uint16_t status;
-	uint32_t ms, idle_ms, dead_ms;
+	uint32_t idle_ms, dead_ms;
 	uint32_t ike_id;  /* unique number of the IKE SA */
 	uint64_t request; /* DONE, REFUSED: that it serves, 0 = none */
 	bool more;        /* DONE, REFUSED: the next news are of the same transaction */
@@ -495,7 +484,7 @@ struct ike_action {
 	enum ike_action_kind kind;
 	uint16_t port;
 	struct path_addr path;   /* SEND, PATHSET_*, PATH_PUT, PATH_NEWS */
-	struct bytes bytes;      /* SEND: IKE header on, without the non-ESP marker; PATH_NEWS */
+	struct bytes bytes;      /* SEND: IKE header on, without the non-ESP marker */
 	bool raw;                /* SEND: a NAT keepalive, to be sent as it is */
 	uint64_t peer;           /* PATHSET_*, PATH_* */
 	uint64_t child;          /* CHILD_ACTIVATE, CHILD_REMOVE, CHILD_PATH */
@@ -546,6 +535,7 @@ struct ike_path_info {
 	uint16_t id, weight;
 	uint8_t priority;
 	bool usable, active; /* this side may send by it; it does */
+	bool leaving;        /* it is about to go */
 	struct path_addr addr;
 };
 

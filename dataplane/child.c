@@ -237,9 +237,12 @@ enum err dataplane_child_path(struct dataplane *dp, uint64_t id, uint16_t path)
 	if (!c || !c->out)
 		return ERR_NOT_FOUND;
 	e = path_set_tie(c->paths, &dp->retired, &c->tie, path);
-	if (e == ERR_OK)
-		esp_sa_tie(c->out, path);
-	return e;
+	if (e)
+		return e;
+	esp_sa_tie(c->out, path);
+	if (c->paths->probing)
+		probing_changed(c->paths->probing);
+	return ERR_OK;
 }
 
 enum err dataplane_child_window(struct dataplane *dp, uint64_t id, uint32_t window)

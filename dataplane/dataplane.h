@@ -149,6 +149,7 @@ struct path_params {
 	uint8_t priority; /* smaller is used first */
 	uint16_t weight;  /* 1 to 65535 */
 	bool usable;      /* packets may be sent by it; what comes by it is taken anyway */
+	bool leaving; /* they are only if no other path is usable, whatever rules and ties say */
 };
 
 /* struct path_info - what a path is and has carried. Packets that come from addresses of no path
@@ -161,7 +162,7 @@ struct path_info {
 	uint64_t tx_packets, tx_bytes, rx_packets, rx_bytes;
 	uint16_t id, weight;
 	uint8_t priority;
-	bool usable, active;
+	bool usable, active, leaving;
 	uint32_t generation; /* how often its addresses changed */
 };
 
@@ -580,8 +581,11 @@ enum dp_event_kind {
 	DP_EVENT_PATH,       /* a path that is probed may be used from now on, or may not: pathset,
 			      * path_id, usable, path, port */
 	DP_EVENT_PATH_MOVED, /* it was found at other addresses, and is used there: the same */
-	DP_EVENT_MOVED,      /* authenticated packet with the newest sequence number came from other
-			      * addresses than the path's: child, path, port */
+	DP_EVENT_PATH_CAME,  /* this side does not send by it, nor does the peer, whose last
+			      * packets have come: the same. Of one that failed nobody knows */
+	DP_EVENT_PATH_DRAINED, /* and this side's have arrived there: the same */
+	DP_EVENT_MOVED, /* authenticated packet with the newest sequence number came from other
+			 * addresses than the path's: child, path, port */
 };
 
 /* struct dp_event - valid until dp_event_release(). */

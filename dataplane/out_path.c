@@ -22,7 +22,7 @@ static inline void send_run(struct worker *w, const struct path_table *t,
 }
 
 /* send_steered - n packets that are to go by the path with this id; 0: by none of their own.
- * Control messages do so whatever is thought of it, others while it is usable. */
+ * Control messages do so whatever is thought of it, others while it is usable and is not left. */
 static void send_steered(struct worker *w, const struct path_table *t, uint32_t id,
 			 struct packet *const *pkts, uint32_t n)
 {
@@ -32,7 +32,7 @@ static void send_steered(struct worker *w, const struct path_table *t, uint32_t 
 
 	for (uint32_t i = 0; i < n; i++)
 		bytes += packet_whole_len(pkts[i]);
-	if (!probe && (!path || !path->usable)) {
+	if (!probe && (!path || !path->usable || path->leaving)) {
 		send_run(w, t, pkts, n, bytes);
 		return;
 	}

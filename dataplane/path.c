@@ -45,16 +45,24 @@ static void begin(struct draft *d, const struct path_set *s)
 	memcpy(d->path, t->path, t->num * sizeof(t->path[0]));
 }
 
-/* best - the smallest priority of a usable path. */
+/* LAST - of a path that is being left, after all others. */
+#define LAST (UINT8_MAX + 1u)
+
+static uint32_t rank(const struct path *p)
+{
+	return p->leaving ? LAST : p->priority;
+}
+
+/* best - the smallest rank of a usable path. */
 static uint32_t best(const struct draft *d)
 {
-	uint32_t priority = UINT32_MAX;
+	uint32_t least = UINT32_MAX;
 
 	for (uint32_t i = 0; i < d->num; i++) {
-		if (d->path[i].usable && d->path[i].priority < priority)
-			priority = d->path[i].priority;
+		if (d->path[i].usable && rank(&d->path[i]) < least)
+			least = rank(&d->path[i]);
 	}
-	return priority;
+	return least;
 }
 
 /* comes_first - a's place is before b's. */
@@ -89,7 +97,7 @@ static bool ties_name(const struct path_set *s, uint16_t id)
  * has missed what others were given in the meantime, which is not made up for. */
 static void choose(struct draft *d, struct path_set *s)
 {
-	const uint32_t priority = best(d), most = schedule_of(d->schedule)->one ? 1 : PATHS_MAX;
+	const uint32_t least = best(d), most = schedule_of(d->schedule)->one ? 1 : PATHS_MAX;
 	bool was[PATHS_MAX];
 
 	for (uint32_t i = 0; i < d->num; i++) {
@@ -103,7 +111,7 @@ static void choose(struct draft *d, struct path_set *s)
 		for (uint32_t i = 0; i < d->num; i++) {
 			struct path *p = &d->path[i];
 
-			if (p->usable && !p->active && p->priority == priority &&
+			if (p->usable && !p->active && rank(p) == least &&
 			    (!next || p->id < next->id))
 				next = p;
 		}
@@ -117,7 +125,8 @@ static void choose(struct draft *d, struct path_set *s)
 	for (uint32_t i = 0; i < d->num; i++) {
 		struct path *p = &d->path[i];
 
-		p->steered = p->usable && (steer_names(d->steer, p->id) || ties_name(s, p->id));
+		p->steered = p->usable && !p->leaving &&
+			     (steer_names(d->steer, p->id) || ties_name(s, p->id));
 		d->num_used += p->active || p->steered;
 	}
 	sort(d);
@@ -187,6 +196,7 @@ static void set(struct path *p, const struct path_params *params)
 	p->weight = params->weight;
 	p->stride = PATH_STRIDE / params->weight;
 	p->usable = params->usable;
+	p->leaving = params->leaving;
 }
 
 static struct path *find(struct draft *d, uint16_t id)

@@ -59,8 +59,10 @@ struct path {
 	uint16_t weight;     /* never 0 */
 	uint8_t priority;    /* smaller is used first */
 	bool usable;         /* packets may be sent */
+	bool leaving;        /* by no other path, that is: comes after all priorities */
 	bool active;         /* they are: it is among the table's first ones */
-	bool steered;        /* usable, and some are by a rule or a tie: behind the active ones */
+	bool steered;        /* usable, not leaving, and some are by a rule or a tie: behind the
+			      * active ones */
 };
 
 /* PATH_STRIDE - of a path of weight 1: a datagram's length times it, and a worker's sum of these,

@@ -19,8 +19,8 @@ enum path_message_type {
 	PATH_ANSWER = 2,
 };
 
-#define PATH_MESSAGE_ACTIVE   0x0001 /* its sender sends payload by this path */
-#define PATH_MESSAGE_DRAINING 0x0002 /* and will not any more */
+#define PATH_MESSAGE_ACTIVE 0x0001 /* its sender sends payload by this path */
+#define PATH_MESSAGE_LEFT   0x0002 /* it does not, and all that it sent by it has left */
 
 /* struct path_traffic - what has gone by a path. */
 struct path_traffic {

@@ -18,6 +18,14 @@ static struct path *path_of(const struct dataplane *dp, uint32_t set, uint16_t i
 	return s ? path_set_find(s, id) : NULL;
 }
 
+/* looked_after - what came of a change, by which other paths may be used. */
+static enum err looked_after(const struct path_set *s, enum err e)
+{
+	if (e == ERR_OK && s->probing)
+		probing_changed(s->probing);
+	return e;
+}
+
 static struct path_info info_of(const struct dataplane *dp, const struct path *p)
 {
 	const struct path_counters sum = path_count_sum(p, dp->num_workers);
@@ -35,6 +43,7 @@ static struct path_info info_of(const struct dataplane *dp, const struct path *p
 		.priority = p->priority,
 		.usable = p->usable,
 		.active = p->active,
+		.leaving = p->leaving,
 		.generation = p->generation,
 	};
 }
@@ -109,7 +118,7 @@ enum err dataplane_path_schedule(struct dataplane *dp, uint32_t set, enum path_s
 		return ERR_NOT_FOUND;
 	if ((uint32_t)schedule >= SCHEDULE_NUM)
 		return ERR_INVAL;
-	return path_set_schedule(s, &dp->retired, schedule);
+	return looked_after(s, path_set_schedule(s, &dp->retired, schedule));
 }
 
 /* count_steered - workers look at rules while there are any. */
@@ -142,7 +151,7 @@ enum err dataplane_path_rules(struct dataplane *dp, uint32_t set, const struct p
 		return e;
 	}
 	count_steered(dp, (num != 0) - before);
-	return ERR_OK;
+	return looked_after(s, ERR_OK);
 }
 
 /* ---- a set ------------------------------------------------------------------------------------

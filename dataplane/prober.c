@@ -135,12 +135,22 @@ static bool any_busy(const struct prober *p)
 	return false;
 }
 
+/* is_draining - it carried payload, does not any more, and what is on its way is waited for. */
+static bool is_draining(const struct probed *d)
+{
+	return d->unproven && d->left_ns && d->asks < PROBER_DRAIN_ASKS;
+}
+
 /* until_next - from one probe to the next. */
 static uint64_t until_next(const struct prober *p, struct probed *d)
 {
 	uint64_t wait = d->backoff_ns;
 
 	if (d->usable) {
+		if (is_draining(d)) {
+			d->asks++;
+			return quick(d);
+		}
 		if (num_usable(p) > 1 && (d->busy || d->misses))
 			return quick(d);
 		return d->misses     ? PROBER_FIRST_NS
@@ -166,6 +176,12 @@ static void watch_closely(struct prober *p, uint64_t now_ns)
 	}
 }
 
+/* set_drained - nothing of either side is waited for, or all may be on its way. */
+static void set_drained(struct probed *d, bool drained)
+{
+	d->undrained = d->unproven = !drained;
+}
+
 static void set_usable(struct prober *p, struct probed *d, bool usable, uint64_t now_ns)
 {
 	if (d->usable == usable)
@@ -173,6 +189,8 @@ static void set_usable(struct prober *p, struct probed *d, bool usable, uint64_t
 	d->usable = usable;
 	d->failed |= !usable && !d->trusted;
 	d->trusted = false;
+	if (!usable)
+		set_drained(d, true); /* what was lost with it is not waited for */
 	d->in_a_row = 0;
 	d->counted = d->num;
 	d->backoff_ns = PROBER_FIRST_NS;
@@ -369,6 +387,56 @@ static bool find_probe(const struct probed *d, const uint8_t *challenge, uint64_
 	return false;
 }
 
+/* look_used - whether payload may leave by it, which what is done about other paths changes, too.
+ */
+static void look_used(struct prober *p, struct probed *d, uint64_t now_ns)
+{
+	if (p->io->used(p->io->ctx, d->id)) {
+		d->left_ns = 0;
+		d->asks = 0;
+		set_drained(d, false);
+		return;
+	}
+	if (d->left_ns)
+		return;
+	d->left_ns = now_ns;
+	if (d->usable && d->unproven && d->next_ns > now_ns + PROBER_LEFT_NS)
+		d->next_ns = now_ns + PROBER_LEFT_NS;
+}
+
+/* has_left - all payload that was sent by it has left, so that a message is behind the last of it.
+ */
+static bool has_left(const struct probed *d, uint64_t at_ns)
+{
+	return d->left_ns && at_ns >= d->left_ns + PROBER_LEFT_NS;
+}
+
+static uint16_t flags_of(struct prober *p, struct probed *d, uint64_t now_ns)
+{
+	look_used(p, d, now_ns);
+	if (d->usable && has_left(d, now_ns))
+		return PATH_MESSAGE_LEFT;
+	return d->busy ? PATH_MESSAGE_ACTIVE : 0;
+}
+
+/* judge_came - who says that it has left the path says so behind its last packet. */
+static void judge_came(struct prober *p, struct probed *d, uint16_t flags)
+{
+	if (!d->usable || !d->undrained || !d->left_ns || !(flags & PATH_MESSAGE_LEFT))
+		return;
+	d->undrained = false;
+	p->io->last(p->io->ctx, d->id, false);
+}
+
+/* judge_arrived - an answer to a probe that went behind this side's last packet: that is there. */
+static void judge_arrived(struct prober *p, struct probed *d, const struct probe *b, uint16_t flags)
+{
+	if (!d->usable || !d->unproven || !has_left(d, b->sent_ns) || !(flags & PATH_MESSAGE_LEFT))
+		return;
+	d->unproven = false;
+	p->io->last(p->io->ctx, d->id, true);
+}
+
 static bool take_answer(struct prober *p, struct probed *d, const struct path_message *m,
 			uint64_t at_ns, uint64_t now_ns)
 {
@@ -391,6 +459,7 @@ static bool take_answer(struct prober *p, struct probed *d, const struct path_me
 		d->in_a_row++;
 	note_rtt(d, rtt, now_ns);
 	measure(d, b, rtt, &m->traffic);
+	judge_arrived(p, d, b, m->flags);
 	if (!d->usable && d->misses == 0 && d->in_a_row >= (d->failed ? PROBER_BACK : 1))
 		set_usable(p, d, true, now_ns);
 	else if (!d->usable && d->next_ns > now_ns + quick(d))
@@ -406,7 +475,7 @@ static void answer(struct prober *p, struct probed *d, const struct path_message
 	struct path_message m = {
 		.type = PATH_ANSWER,
 		.path = d->id,
-		.flags = d->busy ? PATH_MESSAGE_ACTIVE : 0,
+		.flags = flags_of(p, d, now_ns),
 		.held_us = held_us < UINT32_MAX ? (uint32_t)held_us : UINT32_MAX,
 		.sent_us = probe->sent_us,
 	};
@@ -437,12 +506,16 @@ bool prober_take(struct prober *p, uint16_t path, const struct path_message *m,
 	if (!d || m->path != path)
 		return false;
 	d->peer_flags = m->flags;
+	if (d->usable && m->flags & PATH_MESSAGE_ACTIVE)
+		set_drained(d, false);
+	look_used(p, d, now_ns);
+	judge_came(p, d, m->flags);
 	if (m->type == PATH_ANSWER)
 		return take_answer(p, d, m, came->at_ns, now_ns);
 	answer(p, d, m, came, now_ns);
 	if (d->learned && d->credit < PROBER_UNASKED)
 		d->credit++;
-	if (!d->usable)
+	if (!d->usable || (m->flags & PATH_MESSAGE_LEFT && d->unproven && d->left_ns))
 		ask_soon(d, now_ns);
 	return true;
 }
@@ -457,6 +530,18 @@ static void set_busy(struct probed *d, uint64_t now_ns)
 	d->busy = true;
 	if (d->next_ns > now_ns + PROBER_QUICK_NS)
 		d->next_ns = now_ns;
+}
+
+void prober_leave(struct prober *p, uint16_t path, uint64_t now_ns)
+{
+	struct probed *d = find(p, path);
+
+	if (!d || !d->usable)
+		return;
+	set_drained(d, false);
+	d->asks = 0;
+	if (d->next_ns > now_ns + PROBER_LEFT_NS)
+		d->next_ns = now_ns + PROBER_LEFT_NS;
 }
 
 void prober_link(struct prober *p, uint16_t path, bool up, uint64_t now_ns)
@@ -506,7 +591,7 @@ static void probe(struct prober *p, struct probed *d, uint64_t now_ns)
 	struct path_message m = {
 		.type = PATH_PROBE,
 		.path = d->id,
-		.flags = d->busy ? PATH_MESSAGE_ACTIVE : 0,
+		.flags = flags_of(p, d, now_ns),
 		.sent_us = now_ns / NS_PER_US,
 	};
 
@@ -570,6 +655,7 @@ uint64_t prober_turn(struct prober *p, uint64_t now_ns)
 		if (away)
 			excuse(d);
 		look(p, d, now_ns);
+		look_used(p, d, now_ns);
 		if (now_ns >= d->next_ns)
 			probe(p, d, now_ns);
 		uint64_t judged = judge(p, d, now_ns);

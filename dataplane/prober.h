@@ -41,6 +41,12 @@
 /* PROBER_BACK - answers in a row after which a path that failed is used again. */
 #define PROBER_BACK 3
 
+/* PROBER_LEFT_NS - after a path is used no more: by then workers have sent what they had for it.
+ * PROBER_DRAIN_ASKS - probes that are sent quickly to find out whether it has all arrived; then it
+ * is asked as other paths are. */
+#define PROBER_LEFT_NS    (10 * NS_PER_MS)
+#define PROBER_DRAIN_ASKS 16
+
 /* struct prober_io - what a prober is given; ctx goes with each call. None may call it back. */
 struct prober_io {
 	void *ctx;
@@ -52,6 +58,11 @@ struct prober_io {
 	void (*traffic)(void *ctx, uint16_t path, struct path_traffic *out);
 	/* usable - payload may go by the path from now on, or may not. */
 	void (*usable)(void *ctx, uint16_t path, bool usable);
+	/* used - payload may leave by the path as it is now. */
+	bool (*used)(void *ctx, uint16_t path);
+	/* last - of a path that this side does not use: the peer's last packets have come by it,
+	 * and, ours, this side's have arrived there, too. */
+	void (*last)(void *ctx, uint16_t path, bool ours);
 	/* watch - call prober_busy() when the next packet leaves by the path, once. */
 	void (*watch)(void *ctx, uint16_t path);
 };
@@ -96,6 +107,10 @@ struct probed {
 	bool learned;         /* its address was told by the peer, and has not answered yet */
 	bool trusted;         /* usable, and has not answered yet: prober_trust() */
 	bool busy;            /* payload leaves by it */
+	bool undrained;       /* a side has used it, and the peer's last packets have not come */
+	bool unproven;        /* and nobody knows whether this side's have arrived there */
+	uint8_t asks;         /* probes that went because of that */
+	uint64_t left_ns;     /* it is not used since then; 0: it is */
 	uint8_t credit;       /* learned: probes that may be sent */
 	uint8_t in_a_row;     /* answers since the last miss */
 	uint8_t misses;       /* probes without an answer since the last that had one */
@@ -159,6 +174,10 @@ void prober_remove(struct prober *p, uint16_t path) NONNULL(1);
  * at): a probe is answered, an answer is judged. False: it proves nothing. */
 bool prober_take(struct prober *p, uint16_t path, const struct path_message *m,
 		 const struct prober_arrival *came, uint64_t now_ns) NONNULL(1, 3, 4);
+
+/* prober_leave - a path is being left: whatever went by it until now, it is found out whether all
+ * has come. */
+void prober_leave(struct prober *p, uint16_t path, uint64_t now_ns) NONNULL(1);
 
 /* prober_busy - a packet left by a path that was watched. */
 void prober_busy(struct prober *p, uint16_t path, uint64_t now_ns) NONNULL(1);

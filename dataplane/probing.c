@@ -42,18 +42,38 @@ static uint16_t take(uint16_t list[static PROBER_PATHS])
 	return 0;
 }
 
+/* take_any - the next one, of whichever kind; 0: none. */
+static uint16_t take_any(struct probing *pr, enum dp_event_kind *out_kind)
+{
+	const struct {
+		uint16_t *list;
+		enum dp_event_kind kind;
+	} lists[] = {{pr->moved, DP_EVENT_PATH_MOVED},
+		     {pr->changed, DP_EVENT_PATH},
+		     {pr->came, DP_EVENT_PATH_CAME},
+		     {pr->drained, DP_EVENT_PATH_DRAINED}};
+	uint16_t path = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(lists) && !path; i++) {
+		*out_kind = lists[i].kind;
+		path = take(lists[i].list);
+	}
+	return path;
+}
+
 bool probing_report(struct dataplane *dp, struct dp_event *out)
 {
 	while (!list_empty(&dp->told)) {
 		struct probing *pr = list_entry(dp->told.next, struct probing, told);
-		uint16_t moved = take(pr->moved), path = moved ? moved : take(pr->changed);
+		enum dp_event_kind kind;
+		const uint16_t path = take_any(pr, &kind);
 		const struct path *p = path ? path_set_find(pr->set, path) : NULL;
 
 		if (!path)
 			list_remove(&pr->told);
 		if (!p)
 			continue;
-		*out = (struct dp_event){.kind = moved ? DP_EVENT_PATH_MOVED : DP_EVENT_PATH,
+		*out = (struct dp_event){.kind = kind,
 					 .pathset = pr->set->id,
 					 .path_id = path,
 					 .port = p->port,
@@ -75,7 +95,8 @@ static void set_usable(struct probing *pr, const struct path *p, bool usable)
 					   .addr = p->addr,
 					   .priority = p->priority,
 					   .weight = p->weight,
-					   .usable = usable};
+					   .usable = usable,
+					   .leaving = p->leaving};
 
 	/* Without memory it stays as it is until the next change; what is sent may be lost. */
 	if (path_set_put(pr->set, &pr->dp->retired, &params) == ERR_OK)
@@ -95,6 +116,7 @@ static void go_there(struct probing *pr, const struct path *there)
 	params.priority = p->priority;
 	params.weight = p->weight;
 	params.usable = true;
+	params.leaving = p->leaving;
 	if (path_set_take(pr->set, &pr->dp->retired, elsewhere) ||
 	    path_set_put(pr->set, &pr->dp->retired, &params))
 		return; /* it is asked again when the next message comes from there */
@@ -141,6 +163,22 @@ static void io_traffic(void *ctx, uint16_t path, struct path_traffic *out)
 				     .tx_bytes = sum.tx_bytes,
 				     .rx_packets = sum.rx_packets,
 				     .rx_bytes = sum.rx_bytes};
+}
+
+static bool io_used(void *ctx, uint16_t path)
+{
+	const struct probing *pr = ctx;
+	const struct path *p = path_set_find(pr->set, path);
+
+	return p && (p->active || p->steered);
+}
+
+static void io_last(void *ctx, uint16_t path, bool ours)
+{
+	struct probing *pr = ctx;
+
+	if (!(path & PATH_ELSEWHERE))
+		note(pr, ours ? pr->drained : pr->came, path);
 }
 
 static void io_watch(void *ctx, uint16_t path)
@@ -308,6 +346,8 @@ static struct probing *probing_of(struct dataplane *dp, struct path_set *s)
 				    .send = io_send,
 				    .traffic = io_traffic,
 				    .usable = io_usable,
+				    .used = io_used,
+				    .last = io_last,
 				    .watch = io_watch};
 	prober_init(&pr->prober, &pr->io);
 	timer_init(&pr->timer, turn);
@@ -372,7 +412,7 @@ enum err dataplane_path_quality(struct dataplane *dp, struct path_quality *out, 
 		return ERR_NOT_FOUND;
 	*out = (struct path_quality){.usable = info.usable,
 				     .used_by_peer = info.peer_flags & PATH_MESSAGE_ACTIVE,
-				     .left_by_peer = info.peer_flags & PATH_MESSAGE_DRAINING,
+				     .left_by_peer = info.peer_flags & PATH_MESSAGE_LEFT,
 				     .loss_permille = info.loss_permille,
 				     .rtt_ns = info.rtt_ns,
 				     .rtt_var_ns = info.rtt_var_ns,
@@ -394,17 +434,29 @@ enum err probing_put(struct probing *pr, const struct path_params *params)
 	struct prober_info info;
 	bool probed = !prober_get(&pr->prober, &info, params->id);
 	bool moved = probed && old && !is_there(old, params);
+	bool leaves = params->leaving && !(old && old->leaving);
 	enum err err;
 
 	if (probed && !moved)
 		put.usable = info.usable;
 	err = path_set_put(pr->set, &pr->dp->retired, &put);
-	if (err || !moved)
+	if (err)
 		return err;
+	if (leaves && !moved)
+		prober_leave(&pr->prober, params->id, now_ns);
+	if (!moved) {
+		turn_soon(pr, now_ns);
+		return ERR_OK;
+	}
 	prober_remove(&pr->prober, params->id);
 	err = prober_add(&pr->prober, params->id, false, params->usable, now_ns);
 	turn_soon(pr, now_ns);
 	return err;
+}
+
+void probing_changed(struct probing *pr)
+{
+	turn_soon(pr, workers_clock(pr->dp));
 }
 
 void probing_took(struct probing *pr, uint16_t path, const struct endpoint *remote)

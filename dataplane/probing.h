@@ -36,6 +36,8 @@ struct probing {
 	struct list_node told; /* in dp->told while something of `changed` waits to be told */
 	uint16_t changed[PROBER_PATHS];     /* paths that became usable, or not any more; 0: none */
 	uint16_t moved[PROBER_PATHS];       /* paths that have other addresses */
+	uint16_t came[PROBER_PATHS];        /* by which the peer's last packets have come */
+	uint16_t drained[PROBER_PATHS];     /* and this side's have arrived there */
 	struct proven proven[PROBER_PATHS]; /* a ring */
 	uint32_t next_proven;
 };
@@ -57,5 +59,8 @@ void probing_child(struct probing *pr, uint64_t child) NONNULL(1);
 void probing_message(struct probing *pr, const struct dp_event *ev, uint64_t now_ns) NONNULL(1, 2);
 void probing_busy(struct probing *pr, uint16_t path, uint64_t now_ns) NONNULL(1);
 
-/* probing_report - the next DP_EVENT_PATH or DP_EVENT_PATH_MOVED; false: there is none. */
+/* probing_changed - what goes by which path may be other. */
+void probing_changed(struct probing *pr) NONNULL(1);
+
+/* probing_report - the next DP_EVENT_PATH, _MOVED, _CAME or _DRAINED; false: there is none. */
 bool probing_report(struct dataplane *dp, struct dp_event *out) NONNULL(1, 2);

@@ -98,6 +98,8 @@ static void dp_event(struct engine *e, const struct dp_event *ev, uint64_t now_n
 		break;
 	case DP_EVENT_PATH:
 	case DP_EVENT_PATH_MOVED:
+	case DP_EVENT_PATH_CAME:
+	case DP_EVENT_PATH_DRAINED:
 		paths_dp_event(e, ev, now_ns);
 		break;
 	case DP_EVENT_MOVED:

@@ -70,7 +70,8 @@ void paths_put(struct engine *e, struct peer_rec *p, const struct ike_action *a)
 	struct path_params params = {.id = a->say.id,
 				     .priority = a->say.priority,
 				     .weight = a->say.weight,
-				     .usable = a->say.usable};
+				     .usable = a->say.usable,
+				     .leaving = a->say.leaving};
 	uint32_t mtu;
 	enum err err;
 
@@ -164,9 +165,6 @@ void paths_news(struct engine *e, const struct ike_action *a)
 		LOG(INFO, NET, a->conn, "the peer may be reached at %s, too",
 		    endpoint_text(text, &a->path.remote));
 		break;
-	case IKE_PATH_LEFT:
-		LOG(INFO, NET, a->conn, "the peer sends nothing by path %u any more", a->say.id);
-		break;
 	}
 }
 
@@ -177,7 +175,7 @@ void paths_dp_event(struct engine *e, const struct dp_event *ev, uint64_t now_ns
 	const struct peer_rec *p = n ? container_of(n, struct peer_rec, by_set) : NULL;
 	const bool seen = ev->kind == DP_EVENT_PATH_MOVED && ev->path.encap == ENCAP_UDP;
 
-	if (!p)
+	if (!p || ev->kind == DP_EVENT_PATH_CAME || ev->kind == DP_EVENT_PATH_DRAINED)
 		return;
 	ike_path_usable(e->ike, p->peer, ev->path_id, ev->usable, seen ? &ev->path.remote : NULL,
 			now_ns);

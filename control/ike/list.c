@@ -85,6 +85,7 @@ static void show_paths(struct ike_sa_info *info, const struct ike_sa *sa)
 			.priority = t->list[i].priority,
 			.usable = t->list[i].usable,
 			.active = paths_active(t, &t->list[i]),
+			.leaving = t->list[i].leaving,
 			.addr = t->list[i].addr,
 		};
 }

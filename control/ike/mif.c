@@ -184,23 +184,18 @@ void mif_tie_like(struct ike_child *c, const struct ike_child *old)
 	action_simple(&sa->e->actions, IKE_ACTION_CHILD_PATH, c->id)->say.id = c->path;
 }
 
-void mif_news(struct ike_sa *sa, const struct ike_path_say *say, const struct path_addr *path,
-	      struct bytes bytes)
+void mif_news(struct ike_sa *sa, const struct ike_path_say *say, const struct path_addr *path)
 {
 	struct action_cell *c = mem_alloc(sizeof(*c));
 
-	if (c && bytes.len)
-		c->bytes = mem_dup(bytes.p, bytes.len);
-	if (!c || (bytes.len && !c->bytes)) {
+	if (!c) {
 		LOG(WARN, IKE, sa->conn->name, "out of memory: news of a path are lost");
-		mem_free(c);
 		return;
 	}
 	c->kind = IKE_ACTION_PATH_NEWS;
 	c->id = sa->peer->id;
 	c->say = *say;
 	c->say.ike_id = sa->unique;
-	c->len = bytes.len;
 	if (path)
 		c->path = *path;
 	list_push_back(&sa->e->actions.queue, &c->node);
@@ -248,7 +243,8 @@ void mif_settle(struct ike_sa *sa, uint64_t now_ns)
 		go(sa, paths_wanted(&m->paths), now_ns);
 	else if (!now && !best)
 		m->ike = 0;
-	else if (best && best != now && (!now || !now->usable || best->priority < now->priority))
+	else if (best && best != now &&
+		 (!now || !now->usable || paths_rank(best) < paths_rank(now)))
 		go(sa, best, now_ns);
 }
 

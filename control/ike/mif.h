@@ -65,9 +65,9 @@ struct mif_pending {
 /* mif_pending_free - one that is in no list; NULL is accepted. */
 void mif_pending_free(struct mif_pending *p);
 
-/* mif_news - IKE_ACTION_PATH_NEWS, lost if memory is short; bytes are copied, path may be NULL. */
-void mif_news(struct ike_sa *sa, const struct ike_path_say *say, const struct path_addr *path,
-	      struct bytes bytes) NONNULL(1, 2);
+/* mif_news - IKE_ACTION_PATH_NEWS, lost if memory is short; path may be NULL. */
+void mif_news(struct ike_sa *sa, const struct ike_path_say *say, const struct path_addr *path)
+	NONNULL(1, 2);
 
 /* mif_next - the data of the next notify of a type, from payload *at on; false at the end. */
 bool mif_next(struct bytes *out, const struct ike_msg *m, uint16_t type, uint32_t *at)

@@ -184,8 +184,6 @@ static void unmark(struct ike_sa *sa)
 		struct mif_pending *pd = list_entry(n, struct mif_pending, node);
 
 		pd->sent = false;
-		if (pd->op.op == MIF_DRAINED) /* it was written when it was asked for */
-			continue;
 		mem_free(pd->bytes);
 		pd->bytes = NULL;
 	}
@@ -308,7 +306,7 @@ static void tell_results(const struct mif_plan *p)
 						.status = r->status,
 						.request = request_of(p->sa, i),
 						.more = is_followed(p, i)},
-			 NULL, bytes_of(NULL, 0));
+			 NULL);
 	}
 }
 

@@ -5,7 +5,7 @@
 static bool is_other(const struct sa_path *a, const struct sa_path *b)
 {
 	return a->weight != b->weight || a->priority != b->priority || a->usable != b->usable ||
-	       a->nat != b->nat || a->port != b->port ||
+	       a->leaving != b->leaving || a->nat != b->nat || a->port != b->port ||
 	       a->liveness.idle_ms != b->liveness.idle_ms ||
 	       a->liveness.dead_ms != b->liveness.dead_ms ||
 	       memcmp(&a->addr, &b->addr, sizeof(a->addr)) != 0;
@@ -30,6 +30,7 @@ void path_put(struct ike_sa *sa, const struct sa_path *p)
 	c->say.weight = p->weight;
 	c->say.priority = p->priority;
 	c->say.usable = p->usable;
+	c->say.leaving = p->leaving;
 	c->say.nat = p->nat;
 	c->say.told = !sa->mif.decides;
 	c->say.idle_ms = p->liveness.idle_ms;

@@ -101,7 +101,8 @@ static void add_values(struct mif_op *out, const struct ike_path_op *op)
 						      .priority = op->priority,
 						      .weight = op->weight ? op->weight : 1};
 	}
-	if (op->idle_ms && op->dead_ms && op->act != IKE_PATH_REMOVE && op->act != IKE_PATH_QUERY) {
+	if (op->idle_ms && op->dead_ms && op->act != IKE_PATH_REMOVE && op->act != IKE_PATH_QUERY &&
+	    op->act != IKE_PATH_LEAVE) {
 		out->has |= MIF_HAS_LIVENESS;
 		out->liveness = (struct mif_liveness){op->idle_ms, op->dead_ms};
 	}
@@ -164,7 +165,8 @@ static enum err ask_one(struct ike_sa *sa, struct asked *a, const struct ike_sel
 	static const uint8_t ops[] = {
 		[IKE_PATH_ADD] = MIF_ADD,     [IKE_PATH_REMOVE] = MIF_REMOVE,
 		[IKE_PATH_SOFT] = MIF_SOFT,   [IKE_PATH_HARD] = MIF_HARD,
-		[IKE_PATH_QUERY] = MIF_QUERY, [IKE_PATH_SCHEDULE] = MIF_MULTIHOMING};
+		[IKE_PATH_QUERY] = MIF_QUERY, [IKE_PATH_SCHEDULE] = MIF_MULTIHOMING,
+		[IKE_PATH_LEAVE] = MIF_LEAVE};
 	struct mif_pending *pd;
 	enum err e;
 
@@ -396,72 +398,4 @@ void ike_path_usable(struct ike_engine *e, uint64_t peer, uint16_t id, bool usab
 		step_task(sa, now_ns);
 	}
 	engine_sweep(e, now_ns);
-}
-
-static enum err write_tops(struct ike_engine *e, const struct ike_sa *sa, uint8_t *out,
-			   const struct ike_path_top *tops, uint32_t num)
-{
-	for (uint32_t i = 0; i < num; i++) {
-		const struct ike_child *c = child_find(e, tops[i].child);
-
-		if (!c || c->sa != sa)
-			return ERR_NOT_FOUND;
-		store_be32(out + 12 * (size_t)i, c->spi_out);
-		store_be64(out + 12 * (size_t)i + 4, tops[i].seq);
-	}
-	return ERR_OK;
-}
-
-static enum err drained(struct ike_sa *sa, uint16_t id, uint32_t ms, struct bytes tops)
-{
-	struct mif_pending *pd = mem_alloc(sizeof(*pd));
-	struct asked a = {.list = {pd}, .num = 1};
-	const size_t cap = tops.len + 64;
-	struct writer w;
-	struct bytes out;
-	enum err e;
-
-	if (!pd)
-		return ERR_NOMEM;
-	pd->op = (struct mif_op){.op = MIF_DRAINED,
-				 .path = id,
-				 .transaction = (uint16_t)(sa->mif.last + 1),
-				 .has = MIF_HAS_DRAIN,
-				 .drain = {ms, tops}};
-	pd->bytes = mem_alloc(cap);
-	if (pd->bytes) {
-		writer_init(&w, pd->bytes, cap);
-		mif_op_write(&w, &pd->op);
-	}
-	e = pd->bytes ? writer_finish(&w, &out) : ERR_NOMEM;
-	pd->op.drain.tops = bytes_of(NULL, 0); /* they are in bytes */
-	if (!e) {
-		pd->len = out.len;
-		e = enqueue(sa, &a);
-	}
-	asked_free(&a);
-	return e;
-}
-
-enum err ike_path_drained(struct ike_engine *e, uint64_t peer, uint16_t id, uint32_t ms,
-			  const struct ike_path_top *tops, uint32_t num, uint64_t now_ns)
-{
-	struct ike_sa *sa = of_peer(e, peer);
-	uint8_t *bytes;
-	enum err err;
-
-	e->now_ns = now_ns;
-	if (!sa || !paths_find(&sa->mif.paths, id))
-		return ERR_NOT_FOUND;
-	if (num > MIF_SPIS_MAX || num_waiting(sa) >= QUEUE_MAX)
-		return ERR_LIMIT;
-	bytes = mem_alloc(num ? 12 * (size_t)num : 1);
-	err = bytes ? write_tops(e, sa, bytes, tops, num) : ERR_NOMEM;
-	if (!err)
-		err = drained(sa, id, ms, bytes_of(bytes, 12 * (size_t)num));
-	mem_free(bytes);
-	if (!err)
-		step_task(sa, now_ns);
-	engine_sweep(e, now_ns);
-	return err;
 }

@@ -16,6 +16,11 @@ struct sa_path *paths_find(struct sa_paths *t, uint16_t id)
 	return NULL;
 }
 
+uint32_t paths_rank(const struct sa_path *p)
+{
+	return p->leaving ? UINT8_MAX + 1u : p->priority;
+}
+
 const struct sa_path *paths_best(const struct sa_paths *t)
 {
 	const struct sa_path *best = NULL;
@@ -23,7 +28,7 @@ const struct sa_path *paths_best(const struct sa_paths *t)
 	for (uint8_t i = 0; i < t->num; i++) {
 		const struct sa_path *p = &t->list[i];
 
-		if (p->usable && (!best || p->priority < best->priority))
+		if (p->usable && (!best || paths_rank(p) < paths_rank(best)))
 			best = p;
 	}
 	return best;
@@ -34,7 +39,7 @@ struct sa_path *paths_wanted(struct sa_paths *t)
 	struct sa_path *best = &t->list[0];
 
 	for (uint8_t i = 1; i < t->num; i++)
-		if (t->list[i].priority < best->priority)
+		if (paths_rank(&t->list[i]) < paths_rank(best))
 			best = &t->list[i];
 	return best;
 }
@@ -43,7 +48,7 @@ bool paths_active(const struct sa_paths *t, const struct sa_path *p)
 {
 	const struct sa_path *best = paths_best(t);
 
-	if (!p->usable || p->priority != best->priority)
+	if (!p->usable || paths_rank(p) != paths_rank(best))
 		return false;
 	return t->policy != MIF_FAILOVER || p == best;
 }
@@ -311,7 +316,7 @@ static void prefer(struct mif_plan *p, uint16_t id, bool hard)
 		struct sa_path *o = &p->next.list[i];
 
 		if (o->id == id)
-			o->priority = 0;
+			o->priority = 0, o->leaving = false;
 		else if (hard && o->priority == least)
 			take(&p->next, o->id);
 		else if (!o->priority)
@@ -357,18 +362,31 @@ static uint16_t do_multihoming(struct mif_plan *p, uint32_t i)
 		return MIF_OK;
 	path->priority = op->schedule.priority;
 	path->weight = op->schedule.weight;
+	path->leaving = false;
 	if (op->has & MIF_HAS_LIVENESS)
 		path->liveness = op->liveness;
 	return MIF_OK;
 }
 
-/* Of one that changes nothing: there is such a path; with 0 all are meant. */
-static uint16_t do_look(struct mif_plan *p, uint32_t i)
+/* The path stays, and answers; what goes by it goes by another one, if that is usable. */
+static uint16_t do_leave(struct mif_plan *p, uint32_t i)
 {
-	const struct mif_op *op = &p->ops[i];
-	const bool all = op->op == MIF_QUERY && !op->path;
+	struct sa_path *path = paths_find(&p->next, p->ops[i].path);
 
-	return all || paths_find(&p->next, op->path) ? MIF_OK : MIF_UNKNOWN_PATH;
+	if (!path)
+		return MIF_UNKNOWN_PATH;
+	if (p->next.num == 1)
+		return MIF_POLICY_DENIED;
+	path->leaving = true;
+	return MIF_OK;
+}
+
+/* There is such a path; with 0 all are meant. */
+static uint16_t do_query(struct mif_plan *p, uint32_t i)
+{
+	const uint16_t id = p->ops[i].path;
+
+	return !id || paths_find(&p->next, id) ? MIF_OK : MIF_UNKNOWN_PATH;
 }
 
 /* follower: the side that does not decide may say it, too. */
@@ -381,8 +399,8 @@ static const struct {
 	[MIF_SOFT] = {do_move, false},
 	[MIF_HARD] = {do_move, false},
 	[MIF_MULTIHOMING] = {do_multihoming, false},
-	[MIF_QUERY] = {do_look, true},
-	[MIF_DRAINED] = {do_look, true},
+	[MIF_QUERY] = {do_query, true},
+	[MIF_LEAVE] = {do_leave, false},
 };
 
 /* ---- the plan -------------------------------------------------------------------------------- */

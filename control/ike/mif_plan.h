@@ -55,11 +55,14 @@ void plan_commit(struct mif_plan *p) NONNULL(1);
 /* paths_find - by number; NULL if there is none. */
 struct sa_path *paths_find(struct sa_paths *t, uint16_t id) NONNULL(1);
 
+/* paths_rank - its priority, or behind all of them: it is being left. */
+uint32_t paths_rank(const struct sa_path *p) NONNULL(1);
+
 /* paths_active - packets of this side go by it (or, with a policy of one, would if it were the
- * first): it is usable, and no usable one has a smaller priority. */
+ * first): it is usable, and no usable one has a smaller rank. */
 bool paths_active(const struct sa_paths *t, const struct sa_path *p) NONNULL(1, 2);
 
-/* paths_best - the usable path of the smallest priority and, of these, number; NULL: none is. */
+/* paths_best - the usable path of the smallest rank and, of these, number; NULL: none is. */
 const struct sa_path *paths_best(const struct sa_paths *t) NONNULL(1);
 
 /* paths_wanted - the one that the decider wants most, usable or not; there is a path. */

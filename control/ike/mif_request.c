@@ -114,6 +114,13 @@ static enum err keep_results(struct mif_plan *p, uint8_t **out, size_t *out_len)
 	return ERR_OK;
 }
 
+static uint8_t state_of(const struct sa_path *path)
+{
+	if (!path->usable)
+		return MIF_PATH_VALIDATING;
+	return path->leaving ? MIF_PATH_DRAINING : MIF_PATH_USABLE;
+}
+
 static void describe(struct step *s, const struct mif_op *asked, const struct sa_path *path)
 {
 	const struct sa_paths *t = &s->sa->mif.paths;
@@ -125,8 +132,7 @@ static void describe(struct step *s, const struct mif_op *asked, const struct sa
 			    .own = {.at = path->addr.local},
 			    .peers = {.at = path->addr.remote, .nat = path->nat},
 			    .schedule = {t->policy, path->priority, path->weight},
-			    .state = {path->usable ? MIF_PATH_USABLE : MIF_PATH_VALIDATING,
-				      paths_active(t, path)}};
+			    .state = {state_of(path), paths_active(t, path)}};
 
 	op.own.at.port *= port;
 	op.peers.at.port *= port;
@@ -173,32 +179,6 @@ static enum err build_answer(struct step *s, const uint8_t *results, size_t len)
 	return mobike_echo(s);
 }
 
-/* Last numbers of SAs that are the peer's: others are nobody's business. */
-static void tell_left(struct ike_sa *sa, const struct mif_op *op)
-{
-	const uint32_t num = mif_num_tops(&op->drain);
-	uint8_t *tops = mem_alloc(num ? 12 * (size_t)num : 1);
-	size_t len = 0;
-
-	for (uint32_t i = 0; tops && i < num; i++)
-		list_for_each (n, &sa->children) {
-			uint64_t seq;
-
-			if (list_entry(n, struct ike_child, node)->spi_in !=
-			    mif_top(&seq, &op->drain, i))
-				continue;
-			memcpy(tops + len, op->drain.tops.p + 12 * (size_t)i, 12);
-			len += 12;
-			break;
-		}
-	if (tops)
-		mif_news(sa,
-			 &(struct ike_path_say){
-				 .id = op->path, .news = IKE_PATH_LEFT, .ms = op->drain.ms},
-			 NULL, bytes_of(tops, len));
-	mem_free(tops);
-}
-
 static void tell_owner(const struct mif_plan *p)
 {
 	for (uint32_t i = 0; i < p->num; i++) {
@@ -208,11 +188,8 @@ static void tell_owner(const struct mif_plan *p)
 		if (p->results[i].status != MIF_OK)
 			continue;
 		path.remote = op->own.at;
-		if (op->op == MIF_DRAINED)
-			tell_left(p->sa, op);
-		else if (op->op == MIF_ADD && !op->path)
-			mif_news(p->sa, &(struct ike_path_say){.news = IKE_PATH_PROPOSED}, &path,
-				 bytes_of(NULL, 0));
+		if (op->op == MIF_ADD && !op->path)
+			mif_news(p->sa, &(struct ike_path_say){.news = IKE_PATH_PROPOSED}, &path);
 	}
 }
 

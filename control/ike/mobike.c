@@ -552,7 +552,7 @@ void mobike_answer(struct ike_sa *sa, uint16_t status)
 			 &(struct ike_path_say){.news = status ? IKE_PATH_REFUSED : IKE_PATH_DONE,
 						.status = status,
 						.request = sa->mobike.request},
-			 NULL, bytes_of(NULL, 0));
+			 NULL);
 	sa->mobike.request = 0;
 }
 

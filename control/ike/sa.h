@@ -251,8 +251,9 @@ struct sa_mobike {
 struct sa_path {
 	uint16_t id, weight;
 	uint8_t priority;
-	bool usable; /* the peer has answered from there */
-	bool nat;    /* its end is behind a translator */
+	bool usable;  /* the peer has answered from there */
+	bool nat;     /* its end is behind a translator */
+	bool leaving; /* it is about to go: traffic goes by another one */
 	uint16_t port;
 	struct path_addr addr; /* with the ports of IKE; encap is ESP's */
 	struct mif_liveness liveness;

@@ -72,8 +72,6 @@ static void check_same(const struct mif_op *a, const struct mif_op *b)
 	CU_ASSERT_EQUAL(a->schedule.policy, b->schedule.policy);
 	CU_ASSERT_EQUAL(a->schedule.priority, b->schedule.priority);
 	CU_ASSERT_EQUAL(a->schedule.weight, b->schedule.weight);
-	CU_ASSERT_EQUAL(a->drain.ms, b->drain.ms);
-	CU_ASSERT_TRUE(bytes_equal(a->drain.tops, b->drain.tops));
 	CU_ASSERT_EQUAL(a->liveness.idle_ms, b->liveness.idle_ms);
 	CU_ASSERT_EQUAL(a->liveness.dead_ms, b->liveness.dead_ms);
 	CU_ASSERT_EQUAL(a->state.state, b->state.state);
@@ -91,7 +89,6 @@ struct example {
 #define SPI_1 0xc0, 0xa8, 0x00, 0x01
 #define SPI_2 0xc0, 0xa8, 0x00, 0x02
 static const uint8_t two_spis[] = {SPI_1, SPI_2};
-static const uint8_t one_top[] = {0xc0, 0xa8, 0x00, 0x03, 0, 0, 0, 0, 0, 0, 0x12, 0x67};
 static uint8_t ts_buf[256];
 
 static struct ts subnet(const char *text)
@@ -176,13 +173,7 @@ static size_t op_examples(struct example out[16])
 		  .transaction = 8,
 		  .has = MIF_HAS_SCHEDULE,
 		  .schedule = {MIF_FAILOVER, 10, 1}}},
-		{"mif_drained",
-		 {.op = MIF_DRAINED,
-		  .flags = 0,
-		  .path = 1,
-		  .transaction = 9,
-		  .has = MIF_HAS_DRAIN,
-		  .drain = {5, bytes_of(one_top, 12)}}},
+		{"mif_leave", {.op = MIF_LEAVE, .flags = 0, .path = 1, .transaction = 9}},
 		{"mif_remove", {.op = MIF_REMOVE, .flags = 0, .path = 1, .transaction = 10}},
 		{"mif_query", {.op = MIF_QUERY, .flags = 0, .path = 0, .transaction = 11}},
 		{"mif_query_answer",
@@ -398,8 +389,6 @@ static void test_malformed(void)
 		{"03 00 000f 0001 0001 0002 0003 00 00 00", ERR_MALFORMED},
 		{"05 00 0010 0001 0001 0003 0004 00 01 0000", ERR_MALFORMED}, /* weight 0 */
 		{"05 00 0011 0001 0001 0003 0005 00 01 0001 00", ERR_MALFORMED},
-		{"07 00 0011 0001 0001 0004 0005 00000001 00", ERR_MALFORMED},
-		{"07 00 000f 0001 0001 0004 0003 000000", ERR_MALFORMED},
 		{"05 00 001c 0001 0001 0003 0004 00 01 0001 0005 0008 00000000 00000001",
 		 ERR_MALFORMED},
 		{"06 00 000e 0001 0001 0006 0002 00 00", ERR_MALFORMED},
@@ -438,7 +427,9 @@ static void test_refused(void)
 		{"05 00 0010 0001 0001 0003 0004 ff 00 0001", MIF_OK},
 		{"01 00 0008 0002 0001", MIF_UNSUPPORTED_OP}, /* without an endpoint */
 		{"05 00 0008 0001 0001", MIF_UNSUPPORTED_OP},
-		{"07 00 0008 0001 0001", MIF_UNSUPPORTED_OP},
+		{"07 00 0008 0001 0001", MIF_OK},
+		{"07 00 0010 0001 0001 0003 0004 00 00 0001", MIF_UNSUPPORTED_OP}, /* not its */
+		{"02 00 0010 0001 0001 0004 0004 00000005", MIF_UNSUPPORTED_OP},   /* no TLV */
 		{"02 00 0010 0001 0001 0002 0004 00 00 0000", MIF_UNSUPPORTED_OP}, /* not its */
 		{"01 00 002c 0002 0001 0001 0008 04 00 0000 c0000201 0001 0014 06 02 0000 "
 		 "20010db8 00000000 00000000 00000001",
@@ -580,7 +571,6 @@ static void use(struct bytes v, long changed_bit)
 	struct ts_list a, b;
 	struct mif_result r;
 	struct mif_op op;
-	uint64_t seq;
 
 	(void)changed_bit;
 	taken += !mif_supported_parse(&s, v);
@@ -592,8 +582,6 @@ static void use(struct bytes v, long changed_bit)
 	taken++;
 	if (op.has & MIF_HAS_SELECTOR && op.selector.kind == MIF_SELECT_TS)
 		CU_ASSERT_EQUAL(mif_selector_ts(&a, &b, &op.selector), ERR_OK);
-	for (uint32_t i = 0; i < mif_num_tops(&op.drain); i++)
-		taken += mif_top(&seq, &op.drain, i) != 0;
 }
 
 static void test_S1_cut_and_flipped(void)

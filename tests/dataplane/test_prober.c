@@ -37,7 +37,10 @@ struct host {
 	uint64_t due_ns;
 	struct path_traffic traffic[PATHS + 1];
 	bool usable[PATHS + 1], watched[PATHS + 1];
-	uint64_t changed_ns[PATHS + 1]; /* when usable changed last */
+	bool leaves[PATHS + 1];                        /* another one that is usable is taken */
+	uint32_t drained[PATHS + 1], heard[PATHS + 1]; /* both sides' last packets, the other's */
+	uint32_t sent[PATHS + 1], came[PATHS + 1];     /* payload */
+	uint64_t changed_ns[PATHS + 1];                /* when usable changed last */
 	uint32_t failures[PATHS + 1], probes[PATHS + 1], answers[PATHS + 1];
 	uint64_t every_ns, next_ns; /* payload; 0: none */
 };
@@ -114,6 +117,42 @@ static void host_usable(void *ctx, uint16_t path, bool usable)
 	h->failures[path] += !usable;
 }
 
+/* goes_by - the first path that may be used, of those that are not left if there is one; 0: none.
+ */
+static uint16_t goes_by(const struct host *h)
+{
+	for (int leaves = 0; leaves < 2; leaves++)
+		for (uint16_t p = 1; p <= PATHS; p++)
+			if (h->usable[p] && h->leaves[p] == leaves)
+				return p;
+	return 0;
+}
+
+static bool host_used(void *ctx, uint16_t path)
+{
+	return goes_by(ctx) == path;
+}
+
+/* host_last - not before it is so. */
+static void host_last(void *ctx, uint16_t path, bool ours)
+{
+	struct host *h = ctx;
+
+	h->heard[path] += !ours;
+	h->drained[path] += ours;
+	CU_ASSERT_TRUE(h->heard[path] >= h->drained[path]);
+	if (world.wire[0][path].jitter_ns) /* packets overtake */
+		return;
+	for (int i = 0; i < 2; i++) {
+		CU_ASSERT_NOT_EQUAL(goes_by(&world.host[i]), path);
+		if (world.wire[i][path].loss == 0 && (ours || i != h->index))
+			CU_ASSERT_EQUAL(world.host[i].sent[path], world.host[!i].came[path]);
+	}
+	for (uint32_t i = 0; i < world.num; i++)
+		CU_ASSERT_FALSE(world.flying[i].payload && world.flying[i].path == path &&
+				(ours || world.flying[i].to == h->index));
+}
+
 static void host_watch(void *ctx, uint16_t path)
 {
 	((struct host *)ctx)->watched[path] = true;
@@ -135,6 +174,8 @@ static void set_up(uint64_t seed, uint64_t delay_ns)
 					   .send = host_send,
 					   .traffic = host_traffic,
 					   .usable = host_usable,
+					   .used = host_used,
+					   .last = host_last,
 					   .watch = host_watch};
 		prober_init(&h->prober, &h->io);
 		for (uint16_t p = 1; p <= PATHS; p++)
@@ -157,22 +198,22 @@ static void add(uint16_t path)
 	}
 }
 
-/* pay - a packet of payload by the first path that may be used. */
+/* pay - a packet of payload. */
 static void pay(struct host *h)
 {
+	const uint16_t p = goes_by(h);
+
 	h->next_ns = world.now_ns + h->every_ns;
-	for (uint16_t p = 1; p <= PATHS; p++) {
-		if (!h->usable[p])
-			continue;
-		h->traffic[p].tx_packets++;
-		h->traffic[p].tx_bytes += PAYLOAD;
-		put(h->index, p, true, NULL);
-		if (h->watched[p]) {
-			h->watched[p] = false;
-			prober_busy(&h->prober, p, world.now_ns);
-			turn(h);
-		}
+	if (!p)
 		return;
+	h->sent[p]++;
+	h->traffic[p].tx_packets++;
+	h->traffic[p].tx_bytes += PAYLOAD;
+	put(h->index, p, true, NULL);
+	if (h->watched[p]) {
+		h->watched[p] = false;
+		prober_busy(&h->prober, p, world.now_ns);
+		turn(h);
 	}
 }
 
@@ -194,6 +235,7 @@ static void arrive(uint32_t i)
 	world.flying[i] = world.flying[--world.num];
 	h->traffic[f.path].rx_packets++;
 	h->traffic[f.path].rx_bytes += f.payload ? PAYLOAD : MESSAGE;
+	h->came[f.path] += f.payload;
 	if (f.payload)
 		return;
 	take(h, f.path, &f.m);
@@ -743,7 +785,119 @@ static void test_M6_link_down(void)
 	CU_ASSERT_TRUE(h->usable[1]);
 }
 
+/* leave - or not: a host's next packets go by another path. */
+static void leave(uint8_t host, uint16_t path, bool leaves)
+{
+	world.host[host].leaves[path] = leaves;
+	turn(&world.host[host]);
+}
+
+/* leaving - payload both ways by path 1, of 30 ms each way, and path 2 beside it. */
+static void leaving(uint64_t seed)
+{
+	set_up(seed, 30 * NS_PER_MS);
+	add(1);
+	add(2);
+	world.wire[0][2].delay_ns = world.wire[1][2].delay_ns = NS_PER_MS;
+	for (int i = 0; i < 2; i++)
+		world.host[i].leaves[2] = true;
+	run_for(NS_PER_S);
+	for (int i = 0; i < 2; i++) {
+		world.host[i].leaves[2] = false;
+		world.host[i].every_ns = NS_PER_MS;
+	}
+	run_for(NS_PER_S);
+	CU_ASSERT_EQUAL(world.host[0].drained[1] + world.host[1].drained[1], 0);
+}
+
+/* The last packets of both sides have come by a path that both have left: each side knows it once,
+ * not before it is so, and within two round trips and what a worker may still have had. */
+static void test_M15_last_packets(void)
+{
+	for (uint64_t apart = 0; apart <= 80; apart += 5) {
+		const uint64_t in_time = 10 * NS_PER_MS + 2 * 60 * NS_PER_MS;
+
+		leaving(apart + 1);
+		leave(0, 1, true);
+		run_for(apart * NS_PER_MS);
+		leave(1, 1, true);
+		run_for(in_time);
+		for (int i = 0; i < 2; i++) {
+			CU_ASSERT_EQUAL(world.host[i].drained[1], 1);
+			CU_ASSERT_TRUE(world.host[i].sent[1] > 900);
+		}
+		run_for(20 * NS_PER_S);
+		CU_ASSERT_EQUAL(world.host[0].drained[1] + world.host[1].drained[1], 2);
+		leave(0, 1, false); /* back, and away again: it is told again */
+		leave(1, 1, false);
+		run_for(NS_PER_S);
+		leave(0, 1, true);
+		leave(1, 1, true);
+		run_for(NS_PER_S);
+		CU_ASSERT_EQUAL(world.host[0].drained[1], 2);
+		CU_ASSERT_EQUAL(world.host[1].drained[1], 2);
+	}
+}
+
+/* While one side still sends by it, it is not empty, however long that is; and it is asked quickly
+ * only for a while. */
+static void test_M15_not_while_it_is_used(void)
+{
+	uint32_t probes;
+
+	leaving(3);
+	leave(0, 1, true);
+	run_for(5 * NS_PER_S);
+	CU_ASSERT_EQUAL(world.host[0].drained[1] + world.host[1].drained[1], 0);
+	probes = world.host[0].probes[1];
+	run_for(5 * NS_PER_S);
+	CU_ASSERT_EQUAL(world.host[0].probes[1] - probes, 5);
+	leave(1, 1, true);
+	run_for(2 * NS_PER_S);
+	CU_ASSERT_EQUAL(world.host[0].drained[1], 1);
+	CU_ASSERT_EQUAL(world.host[1].drained[1], 1);
+}
+
+/* Of a path that failed nobody says that its last packets have come, also when it is back. */
+static void test_M15_not_of_a_dead_path(void)
+{
+	leaving(4);
+	world.wire[0][1].black = world.wire[1][1].black = true;
+	run_for(NS_PER_S);
+	CU_ASSERT_FALSE(world.host[0].usable[1] || world.host[1].usable[1]);
+	leave(0, 1, true);
+	leave(1, 1, true);
+	world.wire[0][1].black = world.wire[1][1].black = false;
+	run_for(20 * NS_PER_S);
+	CU_ASSERT_TRUE(world.host[0].usable[1] && world.host[1].usable[1]);
+	CU_ASSERT_EQUAL(world.host[0].drained[1] + world.host[1].drained[1], 0);
+}
+
+/* Messages that are lost are sent again; only a path that fails because of it is given up. */
+static void test_M15_lossy(void)
+{
+	uint32_t done = 0;
+
+	for (uint64_t seed = 1; seed <= 50; seed++) {
+		const struct host *a = &world.host[0], *b = &world.host[1];
+
+		leaving(seed);
+		world.wire[0][1].loss = world.wire[1][1].loss = 65536 / 5;
+		leave(0, 1, true);
+		leave(1, 1, true);
+		run_for(2 * NS_PER_S);
+		done += a->drained[1] && b->drained[1];
+		CU_ASSERT_TRUE(a->drained[1] == 1 || a->failures[1] || b->failures[1]);
+		CU_ASSERT_TRUE(b->drained[1] == 1 || a->failures[1] || b->failures[1]);
+	}
+	CU_ASSERT_TRUE(done >= 40);
+}
+
 static const struct tap_test tests[] = {
+	TAP_TEST(test_M15_last_packets),
+	TAP_TEST(test_M15_not_while_it_is_used),
+	TAP_TEST(test_M15_not_of_a_dead_path),
+	TAP_TEST(test_M15_lossy),
 	TAP_TEST(test_validates),
 	TAP_TEST(test_learned_is_given_three),
 	TAP_TEST(test_own_is_tried_on),

@@ -53,21 +53,15 @@ static void use_selector(const struct mif_op *op, struct bytes data)
 		require(ts_valid(&peers.ts[i]));
 }
 
-static void use_values(const struct mif_op *op, struct bytes data)
+static void use_values(const struct mif_op *op)
 {
-	uint64_t seq, sum = 0;
-
-	require_within(op->drain.tops, data);
-	for (uint32_t i = 0; i < mif_num_tops(&op->drain); i++)
-		sum += mif_top(&seq, &op->drain, i) + seq;
-	__asm__ volatile("" : : "r"(sum));
 	if (op->has & MIF_HAS_SCHEDULE)
 		require(op->schedule.weight);
 	if (op->has & MIF_HAS_LIVENESS)
 		require(op->liveness.idle_ms && op->liveness.dead_ms);
 	if (op->refused)
 		return;
-	require(op->op >= MIF_ADD && op->op <= MIF_DRAINED);
+	require(op->op >= MIF_ADD && op->op <= MIF_LEAVE);
 	require(op->op != MIF_ADD || op->has & MIF_HAS_OWN);
 	if (op->has & MIF_HAS_OWN)
 		require(mobike_addr_usable(&op->own.at.addr));
@@ -85,7 +79,7 @@ static void use_op(struct bytes data)
 	if (mif_op_parse(&op, data))
 		return;
 	use_selector(&op, data);
-	use_values(&op, data);
+	use_values(&op);
 	writer_init(&w, buf, sizeof(buf));
 	mif_op_write(&w, &op);
 	require(writer_finish(&w, &out) == ERR_OK && out.len <= data.len);

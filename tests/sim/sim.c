@@ -332,7 +332,13 @@ static struct sim_peer *peer_by_id(struct sim_node *n, uint64_t id)
 	return NULL;
 }
 
-/* The usable path of the smallest priority, of equals the first; NULL: packets go nowhere. */
+/* One that is being left comes after all others. */
+static uint32_t rank(const struct sim_path *p)
+{
+	return p->leaving ? UINT8_MAX + 1u : p->priority;
+}
+
+/* The usable path of the smallest rank, of equals the first; NULL: packets go nowhere. */
 static const struct sim_path *best_path(const struct sim_peer *peer)
 {
 	const struct sim_path *best = NULL;
@@ -340,8 +346,8 @@ static const struct sim_path *best_path(const struct sim_peer *peer)
 	for (uint32_t i = 0; i < peer->num_paths; i++) {
 		const struct sim_path *p = &peer->paths[i];
 
-		if (p->usable && (!best || p->priority < best->priority ||
-				  (p->priority == best->priority && p->id < best->id)))
+		if (p->usable &&
+		    (!best || rank(p) < rank(best) || (rank(p) == rank(best) && p->id < best->id)))
 			best = p;
 	}
 	return best;
@@ -376,6 +382,7 @@ static void path_put(struct sim_peer *peer, const struct ike_action *a)
 			       .weight = a->say.weight,
 			       .priority = a->say.priority,
 			       .usable = a->say.usable,
+			       .leaving = a->say.leaving,
 			       .addr = a->path};
 	paths_changed(peer);
 }
@@ -418,12 +425,6 @@ static void take_news(struct sim_node *n, const struct ike_action *a)
 	case IKE_PATH_PROPOSED:
 		n->proposed++;
 		n->last_proposed = a->path;
-		break;
-	case IKE_PATH_LEFT:
-		n->left++;
-		assert(a->bytes.len <= sizeof(n->last_left));
-		memcpy(n->last_left, a->bytes.p, a->bytes.len);
-		n->last_left_len = a->bytes.len;
 		break;
 	}
 }
@@ -522,7 +523,8 @@ static void send_on(struct sim *s, unsigned from, struct sim_pair *p)
 	struct sim_node *n = &s->n[from];
 	struct sim_peer *peer = peer_by_id(n, p->peer);
 	const struct sim_path *tied = p->path ? path_by_id(peer, p->path) : NULL;
-	const struct path_addr *by = tied && tied->usable ? &tied->addr : &peer->path;
+	const struct path_addr *by =
+		tied && tied->usable && !tied->leaving ? &tied->addr : &peer->path;
 	struct sim_fly f = {.kind = SIM_PACKET,
 			    .to = !from,
 			    .path = seen(s, from, by),
@@ -762,11 +764,12 @@ static void act(struct sim *s, unsigned side, const struct ike_action *a)
 		break;
 	case IKE_ACTION_PATHSET_ADD:
 		assert(!peer_by_id(n, a->peer));
-		n->peers[n->num_peers++] = (struct sim_peer){.id = a->peer,
-							     .live = true,
-							     .path = a->path,
-							     .num_paths = 1,
-							     .paths[0] = {1, 1, 0, true, a->path}};
+		n->peers[n->num_peers++] =
+			(struct sim_peer){.id = a->peer,
+					  .live = true,
+					  .path = a->path,
+					  .num_paths = 1,
+					  .paths[0] = {1, 1, 0, true, false, a->path}};
 		break;
 	case IKE_ACTION_PATHSET_MOVE:
 		peer = peer_by_id(n, a->peer);

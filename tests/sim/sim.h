@@ -46,7 +46,7 @@ struct sim_pair {
 struct sim_path {
 	uint16_t id, weight;
 	uint8_t priority;
-	bool usable;
+	bool usable, leaving;
 	struct path_addr addr;
 };
 
@@ -104,12 +104,10 @@ struct sim_node {
 	uint64_t sent_packets, lost_packets, got_packets;
 	struct ip_addr addrs[SIM_MAX_ADDRS]; /* those it has now, the preferred one first */
 	uint32_t num_addrs;
-	uint32_t moves;                         /* PATHSET_MOVE */
-	uint32_t done, refused, proposed, left; /* news of paths */
+	uint32_t moves;                   /* PATHSET_MOVE */
+	uint32_t done, refused, proposed; /* news of paths */
 	uint16_t last_status;
 	struct path_addr last_proposed;
-	uint8_t last_left[256]; /* SPIs and last sequence numbers */
-	size_t last_left_len;
 	bool deaf; /* test: nothing reaches it */
 	bool mute; /* test: it sends no packets */
 };

@@ -179,6 +179,7 @@ static bool has_table(struct sim *s, unsigned side, struct ike_sa *sa, char why[
 
 			found |= d->id == p->id && d->priority == p->priority &&
 				 d->weight == p->weight && d->usable == p->usable &&
+				 d->leaving == p->leaving &&
 				 !memcmp(&d->addr, &p->addr, sizeof(d->addr));
 		}
 		if (!found) {
@@ -213,7 +214,7 @@ static bool same_paths(struct sim *s, char why[static 200])
 		snprintf(why, 200, "path %u, to %s, is not the same on both sides", p->id,
 			 endpoint_text(end, &p->addr.remote));
 		if (!q || p->priority != q->priority || p->weight != q->weight ||
-		    !same_ends(sa[A], p, q))
+		    p->leaving != q->leaving || !same_ends(sa[A], p, q))
 			return false;
 	}
 	return true;
@@ -1022,26 +1023,106 @@ static void test_short_of_memory(void)
 	CU_ASSERT_TRUE(failed > 30);
 }
 
-/* Last numbers of SAs that the two have, and of no others. */
-static void test_drained(void)
+/* payload_by - packets of either side that are on their way between addresses number i. */
+static unsigned payload_by(struct sim *s, unsigned i)
+{
+	unsigned num = 0;
+
+	for (size_t k = 0; k < s->num_fly; k++)
+		for (unsigned side = 0; side < 2; side++) {
+			const struct ip_addr a = sim_addr(side, i);
+
+			num += s->fly[k].kind == SIM_PACKET &&
+			       ip_addr_equal(&s->fly[k].path.local.addr, &a);
+		}
+	return num;
+}
+
+/* lose_nothing - what was sent has arrived, and once. */
+static void lose_nothing(struct sim *s, const uint64_t lost[2])
+{
+	s->traffic = false;
+	after(s, NS_PER_S);
+	for (unsigned side = 0; side < 2; side++) {
+		CU_ASSERT_EQUAL(s->n[side].lost_packets, lost[side]);
+		CU_ASSERT_EQUAL(s->n[side].ike_down + s->n[side].child_down, 0);
+	}
+	CU_ASSERT_EQUAL(s->twice, 0);
+}
+
+/* The order of events: a path is there, is added, validated, has the traffic, the last packets come
+ * by the one before, and that is removed. What is tied to it goes elsewhere, too, and is tied
+ * still; it all takes one exchange and one more. */
+static void test_M15_order_of_events(void)
 {
 	struct sim *s = up_with_two();
-	const struct ike_path_top tops[] = {{pair_of(s, B, "tun")->id, 4711},
-					    {pair_of(s, B, "two")->id, 815}};
-	const struct ike_path_top foreign = {99999, 1};
-	const uint64_t peer = NET(B)->peer->id;
+	const uint64_t lost[2] = {s->n[A].lost_packets, s->n[B].lost_packets};
+	unsigned messages[2] = {0, 0}, before;
 
-	CU_ASSERT_EQUAL(ike_path_drained(s->n[B].e, peer, 1, 7, tops, 2, s->now_ns), ERR_OK);
-	sim_settle(s, B);
+	CU_ASSERT_EQUAL(act_on(s, A, "two", IKE_PATH_SOFT, 1), ERR_OK);
+	s->traffic = true;
+	s->packet_ns = NS_PER_MS;
+	s->wire = (struct sim_wire){.delay_ns = 20 * NS_PER_MS, .ask_ns = NS_PER_MS};
 	after(s, NS_PER_S);
-	CU_ASSERT_EQUAL(s->n[A].left, 1);
-	CU_ASSERT_EQUAL_FATAL(s->n[A].last_left_len, 24);
-	CU_ASSERT_EQUAL(load_be32(s->n[A].last_left), pair_of(s, A, "tun")->spi_in);
-	CU_ASSERT_EQUAL(load_be64(s->n[A].last_left + 4), 4711);
-	CU_ASSERT_EQUAL(load_be64(s->n[A].last_left + 16), 815);
-	CU_ASSERT_EQUAL(ike_path_drained(s->n[B].e, peer, 9, 7, tops, 2, s->now_ns), ERR_NOT_FOUND);
-	CU_ASSERT_EQUAL(ike_path_drained(s->n[B].e, peer, 1, 7, &foreign, 1, s->now_ns),
-			ERR_NOT_FOUND);
+	CU_ASSERT_TRUE(payload_by(s, 0) > 50 && payload_by(s, 1) == 0);
+	CU_ASSERT_EQUAL(pair_of(s, B, "two")->path, 1);
+	s->tap = count_messages;
+	s->tap_ctx = messages;
+	CU_ASSERT_EQUAL(act_on(s, A, NULL, IKE_PATH_LEAVE, 1), ERR_OK);
+	before = payload_by(s, 0);
+	after(s, 30 * NS_PER_MS);
+	CU_ASSERT_TRUE(payload_by(s, 0) > 0 && payload_by(s, 0) < before); /* B's last ones */
+	after(s, 30 * NS_PER_MS);
+	CU_ASSERT_EQUAL(payload_by(s, 0), 0);
+	CU_ASSERT_TRUE(payload_by(s, 1) > 50);
+	CU_ASSERT_TRUE(sim_path_find(s, A, 1)->leaving && sim_path_find(s, B, 1)->leaving);
+	CU_ASSERT_EQUAL(pair_of(s, B, "two")->path, 1);
+	CU_ASSERT_EQUAL(act_on(s, A, NULL, IKE_PATH_REMOVE, 1), ERR_OK);
+	after(s, NS_PER_S);
+	CU_ASSERT_EQUAL(messages[A] + messages[B], 4);
+	s->tap = NULL;
+	CU_ASSERT_EQUAL(pair_of(s, B, "two")->path, 0);
+	CU_ASSERT_PTR_NULL(sim_path_find(s, B, 1));
+	lose_nothing(s, lost);
+	expect_same(s);
+	expect_by(s, 1);
+	sim_free(s);
+}
+
+/* A path that is left carries where nothing else does, and may be taken back; IKE goes elsewhere
+ * with the traffic. */
+static void test_M15_left_and_back(void)
+{
+	struct sim *s = up_with_two();
+	const uint64_t peer = NET(A)->peer->id;
+	const struct ike_path_op back = {.act = IKE_PATH_SCHEDULE, .id = 1, .weight = 1};
+
+	CU_ASSERT_EQUAL(act_on(s, B, NULL, IKE_PATH_LEAVE, 1), ERR_PERM);
+	CU_ASSERT_EQUAL(act_on(s, A, NULL, IKE_PATH_LEAVE, 9), ERR_NOT_FOUND);
+	CU_ASSERT_EQUAL(act_on(s, A, NULL, IKE_PATH_LEAVE, 1), ERR_OK);
+	after(s, NS_PER_S);
+	expect_same(s);
+	expect_by(s, 1);
+	ike_path_usable(s->n[A].e, peer, 2, false, NULL, s->now_ns);
+	ike_path_usable(s->n[B].e, NET(B)->peer->id, 2, false, NULL, s->now_ns);
+	sim_settle(s, A);
+	sim_settle(s, B);
+	expect_by(s, 0);
+	sim_probe(s);
+	expect_by(s, 1);
+	CU_ASSERT_EQUAL(path_ops(s, A, NULL, &back, 1, NULL), ERR_OK);
+	after(s, NS_PER_S);
+	expect_same(s);
+	expect_by(s, 0);
+	CU_ASSERT_EQUAL(act_on(s, A, NULL, IKE_PATH_LEAVE, 1), ERR_OK);
+	after(s, NS_PER_S);
+	CU_ASSERT_EQUAL(act_on(s, A, NULL, IKE_PATH_SOFT, 1), ERR_OK);
+	after(s, NS_PER_S);
+	expect_same(s);
+	expect_by(s, 0);
+	CU_ASSERT_EQUAL(act_on(s, A, NULL, IKE_PATH_REMOVE, 2), ERR_OK);
+	after(s, NS_PER_S);
+	CU_ASSERT_EQUAL(act_on(s, A, NULL, IKE_PATH_LEAVE, 1), ERR_PERM); /* the only one */
 	sim_free(s);
 }
 
@@ -1244,7 +1325,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_M10_done_once),
 	TAP_TEST(test_stale),
 	TAP_TEST(test_short_of_memory),
-	TAP_TEST(test_drained),
+	TAP_TEST(test_M15_order_of_events),
+	TAP_TEST(test_M15_left_and_back),
 	TAP_TEST(test_mobike_does_not_interfere),
 	TAP_TEST(test_M9_not_in_this_mode),
 	TAP_TEST(test_M10_seeds),

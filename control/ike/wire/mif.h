@@ -52,7 +52,7 @@ enum mif_op_kind {
 	MIF_HARD = 4, /* the same, and the paths that had the traffic go */
 	MIF_MULTIHOMING = 5,
 	MIF_QUERY = 6,
-	MIF_DRAINED = 7,
+	MIF_LEAVE = 7, /* no payload goes by the path any more: it is about to be removed */
 };
 
 #define MIF_ATOMIC 0x01 /* this transaction's operations of the message: all, or none */
@@ -113,13 +113,6 @@ struct mif_schedule {
 	uint16_t weight; /* 1 to 65535 */
 };
 
-/* struct mif_drain - a path was left: how long ago, and the last sequence number that went by it
- * for each SPI by which who says so sends, 12 bytes each. */
-struct mif_drain {
-	uint32_t ms;
-	struct bytes tops;
-};
-
 /* struct mif_liveness - a path without traffic is asked this often, and is dead after that long
  * without an answer. */
 struct mif_liveness {
@@ -145,7 +138,6 @@ struct mif_state {
 #define MIF_HAS_PEERS    0x02
 #define MIF_HAS_SELECTOR 0x04
 #define MIF_HAS_SCHEDULE 0x08
-#define MIF_HAS_DRAIN    0x10
 #define MIF_HAS_LIVENESS 0x20
 #define MIF_HAS_STATE    0x40
 
@@ -159,7 +151,6 @@ struct mif_op {
 	struct mif_endpoint own, peers; /* of who sends it, and of who receives it */
 	struct mif_selector selector;
 	struct mif_schedule schedule;
-	struct mif_drain drain;
 	struct mif_liveness liveness;
 	struct mif_state state;
 };
@@ -175,11 +166,9 @@ void mif_op_build(struct ike_builder *b, const struct mif_op *op) NONNULL(1, 2);
 /* mif_op_write - the same without a payload around it: what mif_op_parse() reads. */
 void mif_op_write(struct writer *w, const struct mif_op *op) NONNULL(1, 2);
 
-/* mif_spi - number i of the SPIs in a selector or result. mif_top - number i of a drain's. */
+/* mif_spi - number i of the SPIs in a selector or result. */
 uint32_t mif_spi(struct bytes spis, uint32_t i);
 uint32_t mif_num_spis(struct bytes spis);
-uint32_t mif_top(uint64_t *out_seq, const struct mif_drain *d, uint32_t i) NONNULL(1, 2);
-uint32_t mif_num_tops(const struct mif_drain *d) NONNULL(1);
 
 /* mif_selector_ts - the two lists of a parsed MIF_SELECT_TS. Errors: those of ts_list_parse(). */
 MUST_USE enum err mif_selector_ts(struct ts_list *own, struct ts_list *peers,

@@ -11,7 +11,6 @@ enum tlv {
 	TLV_ENDPOINT = 1,
 	TLV_SELECTOR = 2,
 	TLV_SCHEDULE = 3,
-	TLV_DRAIN = 4,
 	TLV_LIVENESS = 5,
 	TLV_STATE = 6,
 	TLV_OPTIONAL = 0x8000,
@@ -20,7 +19,6 @@ enum tlv {
 #define ENDPOINT_NAT   0x01
 #define ENDPOINT_PEERS 0x02 /* it is the receiver's */
 #define STATE_ACTIVE   0x01
-#define TOP_LEN        12
 
 /* Which TLVs an operation must and may have; of others it is refused. */
 static const struct {
@@ -33,7 +31,7 @@ static const struct {
 	[MIF_MULTIHOMING] = {MIF_HAS_SCHEDULE, MIF_HAS_LIVENESS},
 	[MIF_QUERY] = {0, MIF_HAS_OWN | MIF_HAS_PEERS | MIF_HAS_SCHEDULE | MIF_HAS_LIVENESS |
 				  MIF_HAS_STATE},
-	[MIF_DRAINED] = {MIF_HAS_DRAIN, 0},
+	[MIF_LEAVE] = {0, 0},
 };
 
 static void refuse(struct mif_op *op, enum mif_status why)
@@ -169,7 +167,7 @@ static void selector_write(struct writer *w, const struct mif_selector *s)
 	writer_end_u16(w, mark, 0);
 }
 
-/* ---- SCHEDULE, DRAIN, LIVENESS, STATE -------------------------------------------------------- */
+/* ---- SCHEDULE, LIVENESS, STATE --------------------------------------------------------------- */
 
 static enum err schedule_read(struct mif_op *op, struct reader *r)
 {
@@ -184,20 +182,6 @@ static enum err schedule_read(struct mif_op *op, struct reader *r)
 	if (s->policy >= MIF_NUM_POLICIES && s->policy != MIF_KEEP_POLICY)
 		refuse(op, MIF_UNSUPPORTED_OP);
 	return mark(op, MIF_HAS_SCHEDULE);
-}
-
-static enum err drain_read(struct mif_op *op, struct reader *r)
-{
-	enum err e = reader_u32(r, &op->drain.ms);
-
-	if (e)
-		return e;
-	op->drain.tops = reader_rest(r);
-	if (op->drain.tops.len % TOP_LEN)
-		return ERR_MALFORMED;
-	if (mif_num_tops(&op->drain) > MIF_SPIS_MAX)
-		return ERR_LIMIT;
-	return mark(op, MIF_HAS_DRAIN);
 }
 
 static enum err liveness_read(struct mif_op *op, struct reader *r)
@@ -226,20 +210,6 @@ static enum err state_read(struct mif_op *op, struct reader *r)
 	return mark(op, MIF_HAS_STATE);
 }
 
-uint32_t mif_num_tops(const struct mif_drain *d)
-{
-	return (uint32_t)(d->tops.len / TOP_LEN);
-}
-
-uint32_t mif_top(uint64_t *out_seq, const struct mif_drain *d, uint32_t i)
-{
-	const uint8_t *p = d->tops.p + TOP_LEN * (size_t)i;
-
-	assert(i < mif_num_tops(d));
-	*out_seq = load_be64(p + 4);
-	return load_be32(p);
-}
-
 static void schedule_write(struct writer *w, const struct mif_schedule *s)
 {
 	writer_u16(w, TLV_SCHEDULE);
@@ -247,17 +217,6 @@ static void schedule_write(struct writer *w, const struct mif_schedule *s)
 	writer_u8(w, s->policy);
 	writer_u8(w, s->priority);
 	writer_u16(w, s->weight);
-}
-
-static void drain_write(struct writer *w, const struct mif_drain *d)
-{
-	size_t mark;
-
-	writer_u16(w, TLV_DRAIN);
-	mark = writer_begin_u16(w);
-	writer_u32(w, d->ms);
-	writer_bytes(w, d->tops.p, d->tops.len);
-	writer_end_u16(w, mark, 0);
 }
 
 static void liveness_write(struct writer *w, const struct mif_liveness *l)
@@ -280,10 +239,12 @@ static void state_write(struct writer *w, const struct mif_state *s)
 
 static enum err tlv_read(struct mif_op *op, struct reader *r)
 {
-	static enum err (*const read[])(struct mif_op *, struct reader *) = {
-		[TLV_ENDPOINT] = endpoint_read, [TLV_SELECTOR] = selector_read,
-		[TLV_SCHEDULE] = schedule_read, [TLV_DRAIN] = drain_read,
-		[TLV_LIVENESS] = liveness_read, [TLV_STATE] = state_read};
+	static enum err (*const read[])(struct mif_op *,
+					struct reader *) = {[TLV_ENDPOINT] = endpoint_read,
+							    [TLV_SELECTOR] = selector_read,
+							    [TLV_SCHEDULE] = schedule_read,
+							    [TLV_LIVENESS] = liveness_read,
+							    [TLV_STATE] = state_read};
 	struct reader value;
 	uint16_t type, len;
 	enum err e;
@@ -303,7 +264,7 @@ static enum err tlv_read(struct mif_op *op, struct reader *r)
 
 static void shape_check(struct mif_op *op)
 {
-	const bool known = op->op >= MIF_ADD && op->op <= MIF_DRAINED;
+	const bool known = op->op >= MIF_ADD && op->op <= MIF_LEAVE;
 
 	if (!known || op->flags & ~(MIF_ATOMIC | MIF_DRY) ||
 	    (op->has & shapes[op->op].need) != shapes[op->op].need ||
@@ -355,8 +316,6 @@ void mif_op_write(struct writer *w, const struct mif_op *op)
 		selector_write(w, &op->selector);
 	if (op->has & MIF_HAS_SCHEDULE)
 		schedule_write(w, &op->schedule);
-	if (op->has & MIF_HAS_DRAIN)
-		drain_write(w, &op->drain);
 	if (op->has & MIF_HAS_LIVENESS)
 		liveness_write(w, &op->liveness);
 	if (op->has & MIF_HAS_STATE)
