@@ -21,6 +21,7 @@ static_assert((int)APP_PATH_NEW == ENGINE_PATH_NEW && (int)APP_PATH_USABLE == EN
 		      (int)APP_PATH_ELSEWHERE == ENGINE_PATH_ELSEWHERE &&
 		      (int)APP_PATH_MOVED == ENGINE_PATH_MOVED &&
 		      (int)APP_PATH_GONE == ENGINE_PATH_GONE &&
+		      (int)APP_PATH_DRAINED == ENGINE_PATH_DRAINED &&
 		      (int)APP_NUM_PATH_NEWS == ENGINE_PATH_DONE,
 	      "news are the engine's");
 
@@ -257,7 +258,8 @@ static void answered(struct app_server *s, const struct engine_path_event *ev)
 		w->answered++;
 		if (ev->news == ENGINE_PATH_REFUSED && !w->code) {
 			w->code = APP_FAILED;
-			snprintf(w->text, sizeof(w->text), "the peer refuses it: %s", ev->text);
+			snprintf(w->text, sizeof(w->text), "%s%s",
+				 ev->own ? "" : "the peer refuses it: ", ev->text);
 		}
 		if (w->num && w->answered >= w->num)
 			answer_later(w);

@@ -28,7 +28,7 @@ enum exit_code {
 /* struct path_options - of `path`; NULL = not said. */
 struct path_options {
 	const char *local, *remote, *priority, *weight;
-	bool hard;
+	bool hard, now;
 };
 
 /* struct cli - one run of the program. */

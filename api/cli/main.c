@@ -54,7 +54,8 @@ static void print_help(FILE *to)
 	      "  --once         top: one table, as where there is no terminal\n"
 	      "\n"
 	      "  path add NAME --local ADDR [--remote ADDR] [--priority N] [--weight N]\n"
-	      "  path remove NAME ID|ADDR\n"
+	      "  path remove [--now] NAME ID|ADDR\n"
+	      "                                    it goes when its last packets have come\n"
 	      "  path move [--hard] NAME ID|ADDR [--remote ADDR]\n"
 	      "                                    traffic goes there; --hard: the old one goes\n"
 	      "  path prefer NAME ID|ADDR          it goes before all others by its priority\n"
@@ -190,10 +191,10 @@ static enum exit_code run(struct cli *cli, const struct word *word)
 	if ((cli->require || cli->peer) && word->run != run_run)
 		return usage("--require and --peer are not possible with", word->name);
 	if (word->run != run_path && (cli->path.local || cli->path.remote || cli->path.priority ||
-				      cli->path.weight || cli->path.hard))
-		return usage(
-			"--local, --remote, --priority, --weight and --hard are not possible with",
-			word->name);
+				      cli->path.weight || cli->path.hard || cli->path.now))
+		return usage("--local, --remote, --priority, --weight, --hard and --now are not "
+			     "possible with",
+			     word->name);
 	if (cli->once && word->run != run_top)
 		return usage("--once is not possible with", word->name);
 	if (is_apart(word))
@@ -262,6 +263,7 @@ static int parse_options(struct cli *cli, int argc, char **argv)
 		{"priority", required_argument, NULL, 'P'},
 		{"weight", required_argument, NULL, 'W'},
 		{"hard", no_argument, NULL, 'H'},
+		{"now", no_argument, NULL, 'N'},
 		{"once", no_argument, NULL, 'o'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
@@ -277,6 +279,8 @@ static int parse_options(struct cli *cli, int argc, char **argv)
 			cli->json = true;
 		else if (c == 'H')
 			cli->path.hard = true;
+		else if (c == 'N')
+			cli->path.now = true;
 		else if (c == 'o')
 			cli->once = true;
 		else if (c == 't' && !parse_timeout(&cli->timeout_s, optarg))

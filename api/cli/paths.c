@@ -131,12 +131,13 @@ static const struct verb {
 	const char *name;
 	const char *act, *act_hard; /* as the daemon has it; NULL: --hard is not possible */
 	bool makes;                 /* it is named by --local, else by its number or address */
+	bool waits;                 /* --now is possible */
 	const char *done;
 } verbs[] = {
-	{"add", "add", NULL, true, "is there, and is used as soon as it answers"},
-	{"remove", "remove", NULL, false, "is removed"},
-	{"move", "soft", "hard", false, "has the traffic as soon as it carries"},
-	{"prefer", "prefer", NULL, false, "goes before the others"},
+	{"add", "add", NULL, true, false, "is there, and is used as soon as it answers"},
+	{"remove", "remove", NULL, false, true, "is removed"},
+	{"move", "soft", "hard", false, false, "has the traffic as soon as it carries"},
+	{"prefer", "prefer", NULL, false, false, "goes before the others"},
 };
 
 static const struct verb *find_verb(const char *name)
@@ -163,6 +164,8 @@ static const char *misuse(const struct cli *cli, const struct verb *v)
 		return "--local, --priority and --weight are those of `path add`";
 	if (!v->makes && !v->act_hard && o->remote)
 		return "--remote is that of `path add` and `path move`";
+	if (o->now && !v->waits)
+		return "--now is that of `path remove`";
 	return o->hard && !v->act_hard ? "--hard is that of `path move`" : NULL;
 }
 
@@ -182,6 +185,7 @@ static enum err fill(struct tree *in, const struct cli *cli, const struct verb *
 		const char *key, *value;
 	} said[] = {
 		{"act", o->hard ? v->act_hard : v->act},
+		{"now", o->now ? "yes" : NULL},
 		{"name", cli->args[1]},
 		{is_number(which) ? "path" : "local", which},
 		{"remote", o->remote},
@@ -200,11 +204,13 @@ static enum err fill(struct tree *in, const struct cli *cli, const struct verb *
 
 static void tell(struct cli *cli, const struct verb *v, const struct tree *answer)
 {
-	const char *id = text(answer, "path");
+	const char *id = text(answer, "path"), *note = text(answer, "note");
 
 	json_object_set_new(cli->result, "path", json_integer(strtoll(id, NULL, 10)));
 	json_object_set_new(cli->result, "matches",
 			    json_integer(strtoll(text(answer, "matches"), NULL, 10)));
+	if (note[0])
+		json_object_set_new(cli->result, "note", json_string(note));
 	if (cli->json)
 		return;
 	if (strcmp(id, "0") == 0 && !v->makes)
@@ -212,7 +218,7 @@ static void tell(struct cli *cli, const struct verb *v, const struct tree *answe
 	else if (strcmp(id, "0") == 0)
 		put("%s: the peer, which decides, is told of the address\n", cli->args[1]);
 	else
-		put("%s: path %s %s\n", cli->args[1], id, v->done);
+		put("%s: path %s %s%s%s\n", cli->args[1], id, v->done, note[0] ? ": " : "", note);
 }
 
 enum exit_code run_path(struct cli *cli)
@@ -228,6 +234,11 @@ enum exit_code run_path(struct cli *cli)
 	if (!in || fill(in, cli, v)) {
 		tree_free(in);
 		return cli_fail(cli, EXIT_FAILED, "%s", err_text(ERR_NOMEM));
+	}
+	if (v->waits && !cli->path.now && !cli->json) {
+		put("%s: path %s: its last packets are waited for, 2 s at most\n", cli->args[1],
+		    cli->args[2]);
+		fflush(stdout);
 	}
 	cli->client.deadline_ns += ANSWER_S * NS_PER_S; /* the daemon is to say that itself */
 	if (!cli_call(cli, &answer, &code, "latchkey-path", in, NULL, NULL)) {

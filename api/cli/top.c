@@ -251,9 +251,13 @@ static void draw_event(struct screen *s, const struct tree *ev)
 	static const struct {
 		const char *event, *text;
 	} texts[] = {
-		{"new", "is there, and is asked"},   {"usable", "carries"},
-		{"lost", "does not carry any more"}, {"elsewhere", "has other ends"},
-		{"moved", "has the traffic"},        {"gone", "is removed"},
+		{"new", "is there, and is asked"},
+		{"usable", "carries"},
+		{"lost", "does not carry any more"},
+		{"elsewhere", "has other ends"},
+		{"moved", "has the traffic"},
+		{"gone", "is removed"},
+		{"drained", "has brought its last packets"},
 	};
 	const time_t at = (time_t)strtoll(text(ev, "time"), NULL, 10);
 	const char *what = "", *from = text(ev, "from");

@@ -89,7 +89,7 @@ static void on_event(struct engine_observer *o, const struct ike_event *ev)
 	tell(e, &event);
 }
 
-/* In a sentence: one for people, where the peer has not said one. */
+/* In a sentence, with what is said of it. */
 static const char *sentence_of(char buf[TEXT_MAX], const struct engine_path_event *ev)
 {
 	static const struct {
@@ -101,12 +101,13 @@ static const char *sentence_of(char buf[TEXT_MAX], const struct engine_path_even
 		[ENGINE_PATH_ELSEWHERE] = {"path", " has other ends"},
 		[ENGINE_PATH_MOVED] = {"path", " has the traffic"},
 		[ENGINE_PATH_GONE] = {"path", " is removed"},
-		[ENGINE_PATH_DONE] = {"the peer has done what was said of path", ""},
-		[ENGINE_PATH_REFUSED] = {"the peer refuses what was said of path", ": "},
+		[ENGINE_PATH_DRAINED] = {"the last packets have come by path", ""},
+		[ENGINE_PATH_DONE] = {"what was said of path", " is done"},
+		[ENGINE_PATH_REFUSED] = {"what was said of path", " is refused"},
 	};
 
-	snprintf(buf, TEXT_MAX, "%s %u%s%s", texts[ev->news].before, ev->id, texts[ev->news].after,
-		 ev->text);
+	snprintf(buf, TEXT_MAX, "%s %u%s%s%s", texts[ev->news].before, ev->id,
+		 texts[ev->news].after, ev->text[0] ? ": " : "", ev->text);
 	return buf;
 }
 
@@ -136,6 +137,7 @@ static_assert(IPSEC_EVENT_PATH_NEW + ENGINE_PATH_USABLE == (int)IPSEC_EVENT_PATH
 			      (int)IPSEC_EVENT_PATH_ELSEWHERE &&
 		      IPSEC_EVENT_PATH_NEW + ENGINE_PATH_MOVED == (int)IPSEC_EVENT_PATH_MOVED &&
 		      IPSEC_EVENT_PATH_NEW + ENGINE_PATH_GONE == (int)IPSEC_EVENT_PATH_GONE &&
+		      IPSEC_EVENT_PATH_NEW + ENGINE_PATH_DRAINED == (int)IPSEC_EVENT_PATH_DRAINED &&
 		      IPSEC_EVENT_PATH_NEW + ENGINE_PATH_DONE == (int)IPSEC_EVENT_PATH_DONE &&
 		      IPSEC_EVENT_PATH_NEW + ENGINE_PATH_REFUSED == (int)IPSEC_EVENT_PATH_REFUSED,
 	      "news are in the engine's order");

@@ -457,6 +457,7 @@ enum err engine_new(struct engine **out, const struct engine_params *params)
 	list_init(&e->waiters);
 	list_init(&e->vips);
 	list_init(&e->hands);
+	list_init(&e->leavings);
 	list_init(&e->changed);
 	list_init(&e->held);
 	timers_init(&e->timers, ENGINE_TICK_NS, engine_now(e));
@@ -513,6 +514,7 @@ void engine_free(struct engine *e)
 	policy_fini(e);
 	vif_fini(e);
 	vips_fini(e);
+	path_leaves_fini(e);
 	hands_fini(e);
 	device_close(e);
 	dataplane_free(e->dp);

@@ -131,7 +131,7 @@ MUST_USE enum err engine_rekey(struct engine *e, uint32_t *out_num, const struct
 /* enum engine_path_act - what is done about a path by hand. */
 enum engine_path_act {
 	ENGINE_PATH_ADD,    /* one more, from local to remote, with priority and weight */
-	ENGINE_PATH_REMOVE, /* it goes */
+	ENGINE_PATH_REMOVE, /* it goes, when the last packets have come by it, or `now` */
 	ENGINE_PATH_SOFT,   /* traffic moves there as soon as it carries; the others wait */
 	ENGINE_PATH_HARD,   /* the same; those that had it go */
 	ENGINE_PATH_PREFER, /* its priority is the first one; IKE stays where it is */
@@ -141,7 +141,11 @@ enum engine_path_act {
  * IKE SAs that it means are concerned. The path is that with number `id`; with 0 the one that
  * begins, or else ends, at `local`, where SOFT and HARD make a new one if that is an address of
  * this host. What is said holds as long as the IKE SA and those that re-key it, whatever the
- * configuration has. */
+ * configuration has. A path that carries is removed in order, where this side decides: traffic goes
+ * by others (`leaving`), the last packets of both sides are waited for, and then it goes; so it
+ * does if it fails meanwhile, or after ENGINE_LEAVE_NS. Where no other path carries by then it
+ * stays. */
+#define ENGINE_LEAVE_NS (2 * NS_PER_S)
 struct engine_path_request {
 	enum engine_path_act act;
 	const char *name; /* NULL: ike_id alone says it */
@@ -150,6 +154,7 @@ struct engine_path_request {
 	struct ip_addr local, remote; /* remote unset: where IKE goes */
 	uint8_t priority;             /* ADD */
 	uint16_t weight;              /* ADD; 0: 1 */
+	bool now;                     /* REMOVE: nothing is waited for */
 	uint64_t request;             /* 0 = none; a peer that refuses it later undoes it */
 };
 
@@ -185,8 +190,9 @@ enum engine_path_news {
 	ENGINE_PATH_ELSEWHERE, /* its ends are others */
 	ENGINE_PATH_MOVED,     /* traffic goes by it from now on; from: by which one before */
 	ENGINE_PATH_GONE,      /* it was removed */
-	ENGINE_PATH_DONE,      /* the peer does what the request asked for */
-	ENGINE_PATH_REFUSED,   /* or it does not, and all is as it was: text */
+	ENGINE_PATH_DRAINED, /* both sides send by others, and the peer's last packets have come */
+	ENGINE_PATH_DONE,    /* the peer does what the request asked for */
+	ENGINE_PATH_REFUSED, /* or it does not, and all is as it was: text */
 	ENGINE_PATH_NEWS_NUM
 };
 
@@ -199,7 +205,8 @@ struct engine_path_event {
 	uint16_t from; /* MOVED; 0: by none */
 	struct path_addr addr;
 	uint64_t request; /* DONE, REFUSED */
-	const char *text; /* REFUSED: a clause; else "" */
+	bool own;         /* REFUSED: not by the peer, but by this side */
+	const char *text; /* REFUSED, DONE: a clause, or ""; else "" */
 };
 
 /* struct engine_observer - is told of every event, of what happens to paths, and of every log line;

@@ -23,7 +23,8 @@
  *   starters.c which of them by themselves, and when again
  *   waiters.c  requests for what is under way already
  *   paths.c    several paths to a peer; path_plan.c, path_settle.c, path_hand.c which ones,
- *              path_events.c what happens to them, path_link.c links that go down
+ *              path_leave.c which are removed in order, path_events.c what happens to them,
+ *              path_link.c links that go down
  *   vips.c     addresses and name servers that peers lend
  *   asks.c     answers the keying engine's questions from the configuration
  *   latch.h    latches of applications, in files of their own
@@ -127,6 +128,21 @@ struct hand {
 	uint64_t request;
 	bool waiting; /* the peer has not said what it does of that one */
 	bool seen;    /* there is such an IKE SA */
+};
+
+/* struct leaving - a path that is removed by hand in order: left, drained, removed (path_leave.c).
+ */
+struct leaving {
+	struct list_node node;
+	struct timer timer; /* what was waited for has happened, or takes too long */
+	struct engine *engine;
+	uint64_t peer;    /* the keying engine's name */
+	uint64_t leave;   /* request by which it is left */
+	uint64_t request; /* that is answered when it is removed, 0 = none */
+	uint64_t began_ns;
+	uint16_t id;
+	bool removing;    /* the peer is told that it goes */
+	const char *note; /* what came of the waiting; NULL: it goes on */
 };
 
 /* struct route_rec - a route into the virtual interface and how many groups want it. */
@@ -254,7 +270,7 @@ struct engine {
 	struct htab groups_by_id, children, peers, peers_by_set;
 	struct latches *latches;
 	struct list_node vifs, groups, shunts, routes, starters, resolving, waiters, vips, hands,
-		held;
+		leavings, held;
 	struct list_node changed; /* peers whose paths are others than was told */
 	uint16_t path_refused;    /* status of an operation of the transaction that is told of */
 
@@ -402,6 +418,19 @@ void hands_sweep(struct engine *e) NONNULL(1);
 void hands_answered(struct engine *e, uint64_t peer, uint64_t request, bool done) NONNULL(1);
 void hands_fini(struct engine *e) NONNULL(1);
 
+/* path_leave.c: path_leave() - the path is left, and removed when the last packets have come by it;
+ * request is answered then. Errors: as ike_path(). path_left() - the peer's answer to a request;
+ * true: it was about leaving one. path_leave_note() - the request's path has gone, or the peer
+ * keeps it: what came of the waiting; NULL: nothing was waited for. path_leave_event() - of a path.
+ * path_leaves_gone() - the peer's IKE SA has gone. */
+MUST_USE enum err path_leave(struct engine *e, const struct ike_sa_info *sa, uint16_t id,
+			     uint64_t request) NONNULL(1, 2);
+bool path_left(struct engine *e, uint64_t request, bool refused) NONNULL(1);
+const char *path_leave_note(struct engine *e, uint64_t request) NONNULL(1);
+void path_leave_event(struct engine *e, uint64_t peer, uint16_t id, bool drained) NONNULL(1);
+void path_leaves_gone(struct engine *e, uint64_t peer) NONNULL(1);
+void path_leaves_fini(struct engine *e) NONNULL(1);
+
 /* app_path.c: as struct app_ops has them. */
 struct app_path;
 MUST_USE enum err app_path_op(void *ctx, uint32_t *out_num, uint16_t *out_id,
@@ -411,14 +440,18 @@ void app_each_path(void *ctx, void (*fn)(void *arg, const struct app_path *path)
 
 /* path_events.c: path_events_changed() - the peer's paths may be others now, by an action;
  * path_events_tell() - observers are told of what is other. path_events_forget() - the peer goes.
- * path_events_answer() - DONE, or REFUSED because of text. */
+ * path_events_drained() - one of the peer's paths. path_events_done(), path_events_refused() - what
+ * came of a request, with a clause about it, which done() needs not; own: it was not the peer. */
 void path_events_changed(struct engine *e, struct peer_rec *p, const struct ike_action *a)
 	NONNULL(1, 2, 3);
 void path_events_conn(struct peer_rec *p, const char *conn) NONNULL(1);
 void path_events_tell(struct engine *e) NONNULL(1);
 void path_events_forget(struct peer_rec *p) NONNULL(1);
-void path_events_answer(struct engine *e, const struct ike_path_say *say, const char *text)
+void path_events_drained(struct engine *e, const struct peer_rec *p, uint16_t id) NONNULL(1, 2);
+void path_events_done(struct engine *e, const struct ike_path_say *say, const char *note)
 	NONNULL(1, 2);
+void path_events_refused(struct engine *e, const struct ike_path_say *say, const char *text,
+			 bool own) NONNULL(1, 2, 3);
 
 /* policy.c */
 MUST_USE enum err policy_group_for(struct engine *e, struct sa_group **out,

@@ -120,11 +120,31 @@ void path_events_forget(struct peer_rec *p)
 	mem_free(p->conn);
 }
 
-void path_events_answer(struct engine *e, const struct ike_path_say *say, const char *text)
+void path_events_drained(struct engine *e, const struct peer_rec *p, uint16_t id)
 {
-	tell(e, &(struct engine_path_event){.news = text ? ENGINE_PATH_REFUSED : ENGINE_PATH_DONE,
-					    .ike_id = say->ike_id,
-					    .id = say->id,
-					    .request = say->request,
-					    .text = text ? text : ""});
+	const struct path_info *path = find(p->told, p->num_told, id);
+
+	if (path)
+		tell_of(e, p, ENGINE_PATH_DRAINED, path, 0);
+}
+
+static void answer(struct engine *e, const struct ike_path_say *say, struct engine_path_event ev)
+{
+	ev.ike_id = say->ike_id;
+	ev.id = say->id;
+	ev.request = say->request;
+	tell(e, &ev);
+}
+
+void path_events_done(struct engine *e, const struct ike_path_say *say, const char *note)
+{
+	answer(e, say,
+	       (struct engine_path_event){.news = ENGINE_PATH_DONE, .text = note ? note : ""});
+}
+
+void path_events_refused(struct engine *e, const struct ike_path_say *say, const char *text,
+			 bool own)
+{
+	answer(e, say,
+	       (struct engine_path_event){.news = ENGINE_PATH_REFUSED, .own = own, .text = text});
 }

@@ -42,7 +42,7 @@ static void hand_lost(struct engine *e, const struct hand *h)
 	const struct ike_path_say say = {.request = h->request};
 
 	if (h->waiting)
-		path_events_answer(e, &say, "the connection has gone");
+		path_events_refused(e, &say, "the connection has gone", true);
 }
 
 static void hand_free(struct hand *h)
@@ -67,6 +67,7 @@ void hands_sweep(struct engine *e)
 		h->seen = false;
 	}
 	list_for_each_safe (n, &gone) {
+		path_leaves_gone(e, list_entry(n, struct hand, node)->peer);
 		hand_lost(e, list_entry(n, struct hand, node));
 		hand_free(list_entry(n, struct hand, node));
 	}
@@ -227,6 +228,8 @@ static enum err not_ours(struct handling *h)
 static enum err failed(struct handling *h, enum err err, const struct ike_sa_info *sa)
 {
 	switch ((int)err) {
+	case ERR_EXISTS:
+		return why(h, err, "that path of %s is being removed already", sa->conn);
 	case ERR_UNSUPPORTED:
 		return why(h, err,
 			   "the peer of %s has agreed to one path alone: several need "
@@ -347,19 +350,42 @@ static enum err do_add(struct handling *h, const struct target *t)
 	return ask(h, t, &op, 1, noted);
 }
 
+static enum err remove_now(struct handling *h, const struct target *t, uint16_t id)
+{
+	const struct ike_path_op op = {.act = IKE_PATH_REMOVE, .id = id};
+	struct said said;
+	const struct said *noted = said_so_far(h, &said, t);
+
+	said_remove(&said, &h->ours, conn_of(h, t), &t->sa, id);
+	return ask(h, t, &op, 1, noted);
+}
+
+/* remove_in_order - what is done in the end is noted then. */
+static enum err remove_in_order(struct handling *h, const struct target *t, uint16_t id)
+{
+	enum err err;
+
+	if (!hand_make(h->e, t->sa.peer))
+		return why(h, ERR_NOMEM, "%s", err_text(ERR_NOMEM));
+	err = path_leave(h->e, &t->sa, id, h->req->request);
+	if (err)
+		return failed(h, err, &t->sa);
+	h->id = id;
+	h->done++;
+	return ERR_OK;
+}
+
+/* Of what does not carry nothing is waited for. */
 static enum err do_remove(struct handling *h, const struct target *t)
 {
 	const struct ike_path_info *p;
-	struct ike_path_op op = {.act = IKE_PATH_REMOVE};
-	struct said said;
-	const struct said *noted = said_so_far(h, &said, t);
 	enum err err = find_path(h, &p, &t->sa);
 
 	if (err || !p)
 		return err ? err : no_such_path(h, &t->sa);
-	op.id = p->id;
-	said_remove(&said, &h->ours, conn_of(h, t), &t->sa, p->id);
-	return ask(h, t, &op, 1, noted);
+	if (h->req->now || !t->sa.paths_decides || !p->usable)
+		return remove_now(h, t, p->id);
+	return remove_in_order(h, t, p->id);
 }
 
 /* move_to_new - to an address of this host that no path begins at yet. */

@@ -132,6 +132,7 @@ void paths_schedule(struct engine *e, struct peer_rec *p, const struct ike_actio
 static void answered(struct engine *e, const struct ike_action *a)
 {
 	const struct ike_path_say *say = &a->say;
+	const char *note;
 	uint16_t refused;
 
 	/* Those that are well but for the others do not hide why. */
@@ -143,8 +144,14 @@ static void answered(struct engine *e, const struct ike_action *a)
 	e->path_refused = 0;
 	if (!say->request)
 		return;
+	if (path_left(e, say->request, refused != 0))
+		return;
 	hands_answered(e, a->peer, say->request, !refused);
-	path_events_answer(e, say, refused ? ike_path_status_text(refused) : NULL);
+	note = path_leave_note(e, say->request);
+	if (refused)
+		path_events_refused(e, say, ike_path_status_text(refused), false);
+	else
+		path_events_done(e, say, note);
 }
 
 void paths_news(struct engine *e, const struct ike_action *a)
@@ -168,6 +175,14 @@ void paths_news(struct engine *e, const struct ike_action *a)
 	}
 }
 
+/* came - news of where traffic goes now come first. */
+static void came(struct engine *e, const struct peer_rec *p, uint16_t id)
+{
+	path_events_tell(e);
+	LOG(INFO, NET, p->conn, "the peer's last packets have come by path %u", id);
+	path_events_drained(e, p, id);
+}
+
 void paths_dp_event(struct engine *e, const struct dp_event *ev, uint64_t now_ns)
 {
 	struct htab_node *n =
@@ -175,7 +190,15 @@ void paths_dp_event(struct engine *e, const struct dp_event *ev, uint64_t now_ns
 	const struct peer_rec *p = n ? container_of(n, struct peer_rec, by_set) : NULL;
 	const bool seen = ev->kind == DP_EVENT_PATH_MOVED && ev->path.encap == ENCAP_UDP;
 
-	if (!p || ev->kind == DP_EVENT_PATH_CAME || ev->kind == DP_EVENT_PATH_DRAINED)
+	if (!p)
+		return;
+	if (ev->kind == DP_EVENT_PATH_CAME) {
+		came(e, p, ev->path_id);
+		return;
+	}
+	if (ev->kind == DP_EVENT_PATH_DRAINED || !ev->usable)
+		path_leave_event(e, p->peer, ev->path_id, ev->usable);
+	if (ev->kind == DP_EVENT_PATH_DRAINED)
 		return;
 	ike_path_usable(e->ike, p->peer, ev->path_id, ev->usable, seen ? &ev->path.remote : NULL,
 			now_ns);

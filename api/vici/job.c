@@ -256,6 +256,13 @@ static enum err write_failure(const struct job *job, struct tree *out)
 	return tree_setf(out, "latchkey-reason", "%s", ike_reason_name(job->reason));
 }
 
+/* write_path - which one, and what is to be said of how it was done. */
+static enum err write_path(const struct job *job, struct tree *out)
+{
+	TRY(tree_setf(out, "path", "%u", job->path));
+	return job->result || !job->text[0] ? ERR_OK : tree_setf(out, "note", "%s", job->text);
+}
+
 static enum err write_answer(const struct job *job, struct tree *out)
 {
 	TRY(job->result ? write_failure(job, out) : reply_ok(out));
@@ -263,7 +270,7 @@ static enum err write_answer(const struct job *job, struct tree *out)
 		return ERR_OK;
 	TRY(tree_setf(out, "matches", "%u", job->num));
 	if (job->kind == JOB_PATH)
-		return tree_setf(out, "path", "%u", job->path);
+		return write_path(job, out);
 	return tree_setf(out, "terminated", "%u", job->num_gone);
 }
 
@@ -310,8 +317,11 @@ static void path_event(struct job *job, const struct engine_path_event *event)
 {
 	job->num_answered++;
 	if (event->news == ENGINE_PATH_REFUSED && !job->result) {
-		job->result = ERR_PEER;
-		snprintf(job->text, sizeof(job->text), "the peer refuses it: %s", event->text);
+		job->result = event->own ? ERR_BAD_STATE : ERR_PEER;
+		snprintf(job->text, sizeof(job->text), "%s%s",
+			 event->own ? "" : "the peer refuses it: ", event->text);
+	} else if (!job->result) {
+		snprintf(job->text, sizeof(job->text), "%s", event->text);
 	}
 	if (job->asked && job->num_answered >= job->num)
 		job->ended = true;

@@ -8,10 +8,11 @@
 static const char *news_name(enum engine_path_news news)
 {
 	static const char *const names[ENGINE_PATH_NEWS_NUM] = {
-		[ENGINE_PATH_NEW] = "new",     [ENGINE_PATH_USABLE] = "usable",
-		[ENGINE_PATH_LOST] = "lost",   [ENGINE_PATH_ELSEWHERE] = "elsewhere",
-		[ENGINE_PATH_MOVED] = "moved", [ENGINE_PATH_GONE] = "gone",
-		[ENGINE_PATH_DONE] = "done",   [ENGINE_PATH_REFUSED] = "refused",
+		[ENGINE_PATH_NEW] = "new",         [ENGINE_PATH_USABLE] = "usable",
+		[ENGINE_PATH_LOST] = "lost",       [ENGINE_PATH_ELSEWHERE] = "elsewhere",
+		[ENGINE_PATH_MOVED] = "moved",     [ENGINE_PATH_GONE] = "gone",
+		[ENGINE_PATH_DRAINED] = "drained", [ENGINE_PATH_DONE] = "done",
+		[ENGINE_PATH_REFUSED] = "refused",
 	};
 
 	return names[news];

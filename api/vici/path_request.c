@@ -28,6 +28,14 @@ static bool take_address(struct ip_addr *out, const struct tree *in, const char 
 	return !text || ip_addr_parse(out, text) == ERR_OK;
 }
 
+static bool take_bool(bool *out, const struct tree *in, const char *key)
+{
+	const char *text = tree_get(in, key);
+
+	*out = text && strcmp(text, "yes") == 0;
+	return !text || *out || strcmp(text, "no") == 0;
+}
+
 static bool take_act(enum engine_path_act *out, const struct tree *in)
 {
 	static const char *const acts[] = {
@@ -54,6 +62,7 @@ static bool take(struct engine_path_request *out, const char **out_key, const st
 		bool ok;
 	} taken[] = {
 		{"act", take_act(&out->act, in)},
+		{"now", take_bool(&out->now, in, "now")},
 		{"ike-id", take_number(&out->ike_id, in, "ike-id", UINT32_MAX)},
 		{"path", take_number(&id, in, "path", UINT16_MAX)},
 		{"local", take_address(&out->local, in, "local")},

@@ -519,6 +519,51 @@ static void test_path(void)
 	tear_down(&s);
 }
 
+static void path_has_gone(uv_timer_t *timer)
+{
+	struct stand *s = timer->data;
+	struct engine_path_event ev = fake_answer(&s->fake, NULL);
+
+	ev.text = "the last packets have come";
+	vici_server_path_event(s->server, &ev);
+}
+
+static void path_stays(uv_timer_t *timer)
+{
+	struct stand *s = timer->data;
+	struct engine_path_event ev = fake_answer(&s->fake, "no other one carries");
+
+	ev.own = true;
+	vici_server_path_event(s->server, &ev);
+}
+
+/* That it waits is said at once, and in the end what came of it; --now is told. */
+static void test_M15_by_command(void)
+{
+	struct stand s;
+	json_t *j;
+
+	set_up(&s);
+	s.fake.on_request = on_request;
+	next_step = path_has_gone;
+	CU_ASSERT_EQUAL(RUN(&s, "path", "remove", "gw", "2"), 0);
+	CU_ASSERT_TRUE(has(&s, "gw: path 2: its last packets are waited for, 2 s at most\n"));
+	CU_ASSERT_TRUE(has(&s, "gw: path 2 is removed: the last packets have come\n"));
+	CU_ASSERT(asked(&s, ENGINE_PATH_REMOVE, 2, NULL) && !s.fake.path_request.now);
+	CU_ASSERT_EQUAL(RUN(&s, "path", "remove", "gw", "2", "--json"), 0);
+	j = parse(&s);
+	CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(j, "note")),
+			       "the last packets have come");
+	json_decref(j);
+	CU_ASSERT_EQUAL(RUN(&s, "path", "remove", "--now", "gw", "2"), 0);
+	CU_ASSERT(asked(&s, ENGINE_PATH_REMOVE, 2, NULL) && s.fake.path_request.now);
+	CU_ASSERT_PTR_NULL(strstr(s.text, "waited for"));
+	next_step = path_stays;
+	CU_ASSERT_EQUAL(RUN(&s, "path", "remove", "gw", "2"), 1);
+	CU_ASSERT_TRUE(has(&s, "latchkey: no other one carries\n"));
+	tear_down(&s);
+}
+
 /* What is said wrongly is not asked; what the daemon refuses is told with its sentence. */
 static void test_path_is_not_possible(void)
 {
@@ -535,6 +580,8 @@ static void test_path_is_not_possible(void)
 		{{"path", "move", "gw", "1", "--weight", "2"}, 2},
 		{{"path", "prefer", "gw", "1", "--hard"}, 2},
 		{{"rekey", "gw", "--hard"}, 2},
+		{{"path", "move", "gw", "1", "--now"}, 2},
+		{{"rekey", "gw", "--now"}, 2},
 		{{"path", "move", "gw", "here"}, 1},
 		{{"path", "move", "gw", "0"}, 1},
 		{{"path", "move", "gw", "65536"}, 1},
@@ -695,6 +742,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_paths),
 	TAP_TEST(test_top),
 	TAP_TEST(test_path),
+	TAP_TEST(test_M15_by_command),
 	TAP_TEST(test_path_is_not_possible),
 	TAP_TEST(test_policies),
 	TAP_TEST(test_load_and_check),

@@ -287,16 +287,197 @@ static void test_M3_by_command(void)
 	CU_ASSERT(went_by(LEFT2) && cross());
 	CU_ASSERT_EQUAL(told(left, ENGINE_PATH_DONE, 2), 1);
 	CU_ASSERT_EQUAL(told(left, ENGINE_PATH_MOVED, 2), 1);
-	CU_ASSERT_EQUAL(left->num_news, 2); /* and nothing on the way */
+	CU_ASSERT_EQUAL(told(left, ENGINE_PATH_DRAINED, 1), 1);
+	CU_ASSERT_EQUAL(left->num_news, 3); /* and nothing on the way */
 	CU_ASSERT_EQUAL(told(right, ENGINE_PATH_MOVED, 2), 1);
-	CU_ASSERT_EQUAL(right->num_news, 1);
+	CU_ASSERT_EQUAL(told(right, ENGINE_PATH_DRAINED, 1), 1);
+	CU_ASSERT_EQUAL(right->num_news, 2);
 	CU_ASSERT_EQUAL(say(ENGINE_PATH_PREFER, 1, NULL), ERR_OK);
 	CU_ASSERT(both_have("12", 1));
 	CU_ASSERT_EQUAL(answers(left), 1); /* to two operations */
-	CU_ASSERT_EQUAL(left->num_news, 4);
+	CU_ASSERT_EQUAL(left->num_news, 6);
 	CU_ASSERT_EQUAL(say(ENGINE_PATH_REMOVE, 2, NULL), ERR_OK);
 	CU_ASSERT(both_have("1", 1));
 	CU_ASSERT_EQUAL(told(left, ENGINE_PATH_GONE, 2), 1);
+	hosts_end();
+}
+
+/* ---- M15: the last packets are waited for -----------------------------------------------------
+ */
+
+/* happened - these news and no others, in this order: letters of New, Usable, Lost, Elsewhere,
+ * Moved, Gone, Drained, dOne, Refused, each before the path's number. */
+static bool happened(const struct node *n, const char *trace)
+{
+	static const char letters[ENGINE_PATH_NEWS_NUM + 1] = "NULEMGDOR";
+	char got[2 * NEWS_MAX + 1] = "";
+	bool ok;
+
+	for (uint32_t i = 0; i < n->num_news && i < NEWS_MAX; i++)
+		snprintf(got + 2 * i, 3, "%c%u", letters[n->news[i].news], n->news[i].id % 10u);
+	ok = strcmp(got, trace) == 0;
+	if (!ok)
+		tap_diag("%s, and not %s", got, trace);
+	return ok;
+}
+
+/* begin_two - traffic goes by path 1, and path 2 carries. */
+static void begin_two(void)
+{
+	begin("", 2);
+	CU_ASSERT_EQUAL(say(ENGINE_PATH_ADD, 0, LEFT2), ERR_OK);
+	CU_ASSERT(both_have("12", 1) && cross());
+	forget_news();
+}
+
+/* remove_path - is said, and what follows within so many milliseconds happens. */
+static enum err remove_path(uint16_t id, bool now, uint64_t ms)
+{
+	const struct engine_path_request req = {.act = ENGINE_PATH_REMOVE,
+						.name = "gw",
+						.id = id,
+						.now = now,
+						.request = ++request};
+	uint32_t num;
+	uint16_t path;
+	enum err err = engine_path(left->e, &num, &path, &req, why);
+
+	hosts_run(ms);
+	return err;
+}
+
+/* The order of events on both sides: traffic moves, the last packets come, and only then the path
+ * goes; who asked is told at the end, and what was waited for. */
+static void test_M15_in_order(void)
+{
+	begin_two();
+	CU_ASSERT_EQUAL(remove_path(1, false, 5), ERR_OK);
+	CU_ASSERT(both_have("12", 2)); /* left, and there still */
+	CU_ASSERT(went_by(LEFT2) && cross());
+	CU_ASSERT(happened(left, "M2") && happened(right, "M2"));
+	CU_ASSERT_EQUAL(remove_path(1, false, 0), ERR_EXISTS);
+	request--;
+	hosts_run(SOON);
+	CU_ASSERT(both_have("2", 2) && cross());
+	CU_ASSERT(happened(left, "M2D1G1O1") && happened(right, "M2D1G1"));
+	CU_ASSERT_EQUAL(answers(left), 1);
+	CU_ASSERT(strstr(left->news_text, "last packets of both sides have come") != NULL);
+	hosts_end();
+}
+
+/* Who does not want to wait does not; nor is a path waited for that carries nothing. */
+static void test_M15_now(void)
+{
+	begin_two();
+	CU_ASSERT_EQUAL(remove_path(1, true, 5), ERR_OK);
+	CU_ASSERT(both_have("2", 2) && told(left, ENGINE_PATH_DRAINED, 1) == 0);
+	CU_ASSERT_EQUAL(say(ENGINE_PATH_ADD, 0, LEFT), ERR_OK);
+	hosts_hole(LEFT);
+	hosts_run(60000);
+	CU_ASSERT_EQUAL(told(left, ENGINE_PATH_LOST, 3), 1);
+	CU_ASSERT_EQUAL(remove_path(3, false, 5), ERR_OK);
+	CU_ASSERT(both_have("2", 2));
+	hosts_hole(NULL);
+	hosts_end();
+}
+
+/* It dies while its last packets are waited for: it goes at once, and nobody says that they came.
+ */
+static void test_M15_dies_meanwhile(void)
+{
+	begin_two();
+	CU_ASSERT_EQUAL(remove_path(1, false, 5), ERR_OK);
+	hosts_hole(LEFT);
+	hosts_run(1000);
+	CU_ASSERT(both_have("2", 2) && cross());
+	CU_ASSERT_EQUAL(told(left, ENGINE_PATH_DRAINED, 1) + told(right, ENGINE_PATH_DRAINED, 1),
+			0);
+	CU_ASSERT(happened(left, "M2L1G1O1"));
+	CU_ASSERT(strstr(left->news_text, "failed meanwhile") != NULL);
+	hosts_hole(NULL);
+	hosts_end();
+}
+
+/* stay - a host goes on sending by path 1, whatever it was told. */
+static void stay(struct node *n)
+{
+	const uint64_t peer = sa_of(n).peer;
+	struct htab_node *found = engine_find(&n->e->peers, &peer, sizeof(peer));
+	const uint32_t set = container_of(found, struct peer_rec, by_id)->set;
+	struct path_params params = {.id = 1, .weight = 1, .usable = true};
+	struct path_info info;
+
+	CU_ASSERT_EQUAL(dataplane_path_info(n->e->dp, &info, set, 1), ERR_OK);
+	params.addr = info.addr;
+	params.port = info.port;
+	CU_ASSERT_EQUAL(dataplane_path_put(n->e->dp, set, &params), ERR_OK);
+}
+
+/* A peer that goes on sending by it is waited for as long as it was said, and no longer. */
+static void test_M15_bound(void)
+{
+	begin_two();
+	CU_ASSERT_EQUAL(remove_path(1, false, 5), ERR_OK);
+	stay(right);
+	hosts_run(ENGINE_LEAVE_NS / NS_PER_MS - 100);
+	CU_ASSERT(happened(left, "M2"));
+	hosts_run(200);
+	CU_ASSERT(both_have("2", 2));
+	CU_ASSERT_EQUAL(told(right, ENGINE_PATH_DRAINED, 1), 0);
+	CU_ASSERT(happened(left, "M2G1O1"));
+	CU_ASSERT(strstr(left->news_text, "in vain") != NULL);
+	hosts_end();
+}
+
+/* The only one that carries stays, and carries as before. */
+static void test_M15_only_one(void)
+{
+	begin_two();
+	hosts_hole(LEFT2);
+	hosts_run(60000);
+	CU_ASSERT_EQUAL(told(left, ENGINE_PATH_LOST, 2), 1);
+	forget_news();
+	CU_ASSERT_EQUAL(remove_path(1, false, 1000), ERR_OK);
+	CU_ASSERT(cross());
+	hosts_run(1500);
+	CU_ASSERT(happened(left, "R1") && left->news[0].own && answers(left) == 1);
+	CU_ASSERT(strstr(left->news_text, "no other path carries") != NULL);
+	CU_ASSERT(both_have("12", 1) && cross());
+	CU_ASSERT(!sa_of(left).path_list[0].leaving && !sa_of(right).path_list[0].leaving);
+	CU_ASSERT_EQUAL(remove_path(1, true, 5), ERR_OK); /* unless that is meant */
+	CU_ASSERT(told(left, ENGINE_PATH_GONE, 1) == 1);  /* of which the peer has not heard */
+	hosts_hole(NULL);
+	hosts_end();
+}
+
+/* The connection goes while a path of it is left. */
+static void test_M15_connection_goes(void)
+{
+	struct ike_select sel = {.conn = "gw"};
+	uint32_t num;
+
+	begin_two();
+	CU_ASSERT_EQUAL(remove_path(1, false, 5), ERR_OK);
+	CU_ASSERT_EQUAL(engine_down(left->e, &num, &sel), ERR_OK);
+	hosts_run(3000);
+	CU_ASSERT_EQUAL(answers(left), 1);
+	CU_ASSERT_EQUAL(told(left, ENGINE_PATH_REFUSED, 1), 1);
+	CU_ASSERT_STRING_EQUAL(left->news_text, "the connection has gone");
+	hosts_end();
+}
+
+/* Re-keyed while a path is left: it is the same path, and goes. */
+static void test_M15_rekeyed(void)
+{
+	struct ike_select sel = {.conn = "gw"};
+	uint32_t num;
+
+	begin_two();
+	CU_ASSERT_EQUAL(remove_path(1, false, 0), ERR_OK);
+	CU_ASSERT_EQUAL(engine_rekey(left->e, &num, &sel), ERR_OK);
+	hosts_run(SOON);
+	CU_ASSERT(both_have("2", 2) && cross());
+	CU_ASSERT_EQUAL(answers(left), 1);
 	hosts_end();
 }
 
@@ -471,6 +652,13 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_M6_lost_and_back),
 	TAP_TEST(test_M6_link_goes_down),
 	TAP_TEST(test_M3_by_command),
+	TAP_TEST(test_M15_in_order),
+	TAP_TEST(test_M15_now),
+	TAP_TEST(test_M15_dies_meanwhile),
+	TAP_TEST(test_M15_bound),
+	TAP_TEST(test_M15_only_one),
+	TAP_TEST(test_M15_connection_goes),
+	TAP_TEST(test_M15_rekeyed),
 	TAP_TEST(test_M4_by_command),
 	TAP_TEST(test_M4_told_once),
 	TAP_TEST(test_M2_what_was_said_stays),

@@ -123,8 +123,10 @@ enum ipsec_event_kind {
 	IPSEC_EVENT_PATH_ELSEWHERE, /* its ends are others */
 	IPSEC_EVENT_PATH_MOVED, /* traffic goes by it from now on; path_from: by which one before */
 	IPSEC_EVENT_PATH_GONE,  /* it was removed */
-	IPSEC_EVENT_PATH_DONE,  /* a peer does what ipsec_engine_path_add() and others asked for */
-	IPSEC_EVENT_PATH_REFUSED, /* or it does not, and all is as it was: text says why */
+	IPSEC_EVENT_PATH_DRAINED, /* both sides send by others, and the peer's last packets have
+				     come */
+	IPSEC_EVENT_PATH_DONE, /* a peer does what ipsec_engine_path_add() and others asked for */
+	IPSEC_EVENT_PATH_REFUSED, /* or not, and all is as it was: text says why */
 };
 
 /* struct ipsec_event - see enum ipsec_event_kind. */
@@ -533,9 +535,11 @@ IPSEC_API int ipsec_engine_path_add(struct ipsec_engine *e, const char *name,
 				    unsigned int weight, uint32_t *out_number,
 				    uint64_t *out_request);
 
-/* ipsec_engine_path_remove - it goes at once. ipsec_engine_path_move - traffic goes by it as soon
- * as it carries, and the others wait; hard: those that had it go. ipsec_engine_path_prefer - it
- * goes before all others by its priority; IKE stays where it is. */
+/* ipsec_engine_path_remove - traffic goes by others, and it goes when the last packets of both
+ * sides have come by it (IPSEC_EVENT_PATH_DRAINED): after 2 seconds at most, or as soon as it
+ * fails. Where no other one carries by then it stays: PATH_REFUSED. ipsec_engine_path_move -
+ * traffic goes by it as soon as it carries, and the others wait; hard: those that had it go.
+ * ipsec_engine_path_prefer - it goes before all others by its priority; IKE stays where it is. */
 IPSEC_API int ipsec_engine_path_remove(struct ipsec_engine *e, const char *name, uint32_t number,
 				       uint64_t *out_request);
 IPSEC_API int ipsec_engine_path_move(struct ipsec_engine *e, const char *name, uint32_t number,

@@ -378,6 +378,7 @@ enum ipsec_path_news {
 	IPSEC_PATH_ELSEWHERE, /* its ends are others */
 	IPSEC_PATH_MOVED,     /* traffic goes by it from now on; `from`: by which one before */
 	IPSEC_PATH_GONE,      /* it was removed */
+	IPSEC_PATH_DRAINED,   /* both sides send by others, and the peer's last packets have come */
 };
 
 /* struct ipsec_app_event - size: sizeof, set by the caller. peer: ASK: who it is; the caller's to
@@ -463,9 +464,11 @@ IPSEC_API int ipsec_path_add(const char *name, const struct sockaddr *local,
 			     const struct sockaddr *remote, unsigned int priority,
 			     unsigned int weight, uint32_t *out);
 
-/* ipsec_path_remove - it goes at once. ipsec_path_move - traffic goes by it as soon as it carries,
- * and the others wait; hard: those that had it go. ipsec_path_prefer - it goes before all others by
- * its priority. */
+/* ipsec_path_remove - traffic goes by others, and it goes when the last packets of both sides have
+ * come by it: after 2 seconds at most, or as soon as it fails; EPROTO: no other one carries by
+ * then, and it stays. ipsec_path_move - traffic goes by it as soon as it carries, and the others
+ * wait; hard: those that had it go. ipsec_path_prefer - it goes before all others by its priority.
+ */
 IPSEC_API int ipsec_path_remove(const char *name, uint32_t number);
 IPSEC_API int ipsec_path_move(const char *name, uint32_t number, bool hard);
 IPSEC_API int ipsec_path_prefer(const char *name, uint32_t number);
