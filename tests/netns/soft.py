@@ -12,7 +12,7 @@ from nets import Stream, story
 from paths import Download, Paths
 from peers import Latchkey
 from scenarios import both_up
-from several import all_alive, by_number, sides, unchanged
+from several import all_alive, by_number, in_order, results_of, sides, streams, unchanged
 
 RATE = 1000
 EXPEDITED = 0xB8  # the streams' type of service
@@ -164,8 +164,47 @@ def shown():
     assert done.returncode == 0 and "every byte right" in last, done.stdout
 
 
+def trace(peer):
+    """What happened to paths, as lists tell it: [(event, number)]."""
+    return [(event["event"], event["number"]) for event in peer.cli_json("paths", "gw")["events"]]
+
+
+def last_packets():
+    """Under streams: an address comes, has a path, which is validated; the first path is removed by command,
+    and its address taken away as soon as that returns. Traffic has moved by then and the last packets have
+    come, both ways: nothing is lost."""
+    left, right = sides("failover", priorities=(0, 1))
+    with Paths("several-last", left, right, orders=["delay 40ms", "delay 15ms"]) as scene:
+        decider, follower = scene.peers["left"], scene.peers["right"]
+        scene.path(2).lose()
+        both_up(scene)
+        all_alive(scene, 1)
+        kernel = sum(map(dropped_by_kernel, (scene.left, scene.right)))
+        running = streams(scene)
+        time.sleep(CALM)
+        scene.path(2).gain()
+        all_alive(scene, 2)
+        said = decider.cli("path", "remove", "gw", "1").stdout
+        scene.path(1).lose()
+        story("; ".join(said.splitlines()))
+        assert "its last packets are waited for" in said and "both sides have come by it" in said, said
+        time.sleep(CALM)
+        second = max(by_number(decider))
+        wanted = [("new", second), ("usable", second), ("moved", second), ("drained", 1), ("gone", 1)]
+        for peer in (decider, follower):
+            assert in_order(wanted, trace(peer)), trace(peer)
+            lines = [peer.log().find(text) for text in (f"goes by path {second} ",
+                                                       "last packets have come by path 1")]
+            assert 0 <= lines[0] < lines[1], peer.log()
+        kernel = sum(map(dropped_by_kernel, (scene.left, scene.right))) - kernel
+        for r in results_of(running, "the last packets by a path").values():
+            assert r["sent"] - r["received"] <= kernel, f"packets were lost: {r}"
+        scene.audit({1: 500, 2: 500})
+
+
 TESTS = [
     ("several paths: soft handovers, 5 and 20 ms", lambda: complete(soft(5, 20))),
     ("several paths: soft handovers, 20 and 20 ms", lambda: complete(soft(20, 20))),
     ("several paths: the demonstration", shown),
+    ("several paths: the last packets are waited for", last_packets),
 ]
