@@ -27,6 +27,8 @@ static void tweak(struct child_params *p, bool is_a)
 	bed_mode(p, is_a, mode);
 }
 
+static bool leaving; /* of what put() puts */
+
 static void put(const struct bed *bed, uint16_t k, uint8_t priority, bool usable)
 {
 	struct path_params p = {.id = k,
@@ -34,7 +36,8 @@ static void put(const struct bed *bed, uint16_t k, uint8_t priority, bool usable
 				.addr = bed->a.path,
 				.priority = priority,
 				.weight = 1,
-				.usable = usable};
+				.usable = usable,
+				.leaving = leaving};
 
 	p.addr.remote.port = (uint16_t)(4499 + k);
 	CU_ASSERT_EQUAL_FATAL(dataplane_path_put(bed->a.dp, bed->a.pathset, &p), ERR_OK);
@@ -278,6 +281,46 @@ static void test_M5_tied(void)
 	}
 }
 
+/* leave - path k carries only if no other one is usable. */
+static void leave(const struct bed *bed, uint16_t k, bool usable)
+{
+	leaving = true;
+	put(bed, k, 0, usable);
+	leaving = false;
+}
+
+/* M15: nothing goes by a path that is left, whatever its priority, ties and rules say, while
+ * another one is usable; where none is, all does. */
+static void test_M15_left(void)
+{
+	const struct path_rule rule = {.path = 3, .dscps = BIT(EF)};
+
+	for (int s = 0; s < SCHEDULE_NUM; s++) {
+		struct bed bed;
+
+		begin_rules(&bed, s % 2 ? SA_TRANSPORT : SA_TUNNEL, &rule, 1);
+		CU_ASSERT_EQUAL(
+			dataplane_path_schedule(bed.a.dp, bed.a.pathset, (enum path_schedule)s),
+			ERR_OK);
+		CU_ASSERT_EQUAL(dataplane_child_path(bed.a.dp, 1, 2), ERR_OK);
+		leave(&bed, 2, true);
+		for (uint16_t port = 1; port < 30; port++)
+			CU_ASSERT_EQUAL(leaves_by(&bed, port, 0), 1);
+		CU_ASSERT_EQUAL(leaves_by(&bed, 9, EF), 3);
+		leave(&bed, 3, true);
+		CU_ASSERT_EQUAL(leaves_by(&bed, 9, EF), 1);
+		put(&bed, 2, 1, true); /* taken back */
+		CU_ASSERT_EQUAL(leaves_by(&bed, 9, 0), 2);
+		leave(&bed, 2, false);
+		leave(&bed, 1, false);
+		CU_ASSERT_EQUAL(leaves_by(&bed, 9, 0), 3);
+		put(&bed, 1, 255, true); /* the last priority goes before it */
+		CU_ASSERT_EQUAL(leaves_by(&bed, 9, 0), 1);
+		CU_ASSERT_EQUAL(bed_drops(&bed.a), 0);
+		bed_fini(&bed);
+	}
+}
+
 /* M5: whatever the schedule is. */
 static void test_M5_any_schedule(void)
 {
@@ -407,7 +450,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_M8_selectors), TAP_TEST(test_M8_any_schedule),
 	TAP_TEST(test_M8_mixed),     TAP_TEST(test_M8_parts),
 	TAP_TEST(test_M8_narrowest), TAP_TEST(test_several_workers),
-	TAP_TEST(test_refused),
+	TAP_TEST(test_refused),      TAP_TEST(test_M15_left),
 };
 
 TAP_MAIN("dataplane/steer", tests)
