@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * gateway_follow.c - the lane is told of the host's routes and neighbours, and of the wires'
- * carriers; the devices of the MTUs that their shadows were given.
+ * carriers, which are the shadows' from then on: so the host hears of a cable that is pulled, and
+ * with it who follows the host (path_link.c). The devices are told of the MTUs that their shadows
+ * were given.
  */
 #include "api/engine/gateway.h"
 
@@ -10,8 +12,8 @@
 
 #define HOST(e, op, ...) ((e)->host.ops->op((e)->host.ctx, __VA_ARGS__))
 
-/* How often the wires are looked at. */
-#define TICK_NS NS_PER_S
+/* How often the wires are looked at: a link that is lost is not to be found out by probes first. */
+#define TICK_NS (100 * NS_PER_MS)
 
 /* follow_mtu - the shadow's MTU was changed by hand: the device's follows where it can. */
 static void follow_mtu(struct gateway *g, uint32_t i, uint32_t mtu)
@@ -27,11 +29,27 @@ static void follow_mtu(struct gateway *g, uint32_t i, uint32_t mtu)
 		LOG(INFO, KNL, NULL, "%s: MTU %u", name, mtu);
 }
 
+/* look_at_wires - a shadow's carrier is that of its port's wire. */
+static void look_at_wires(struct gateway *g)
+{
+	for (uint32_t i = 0; i < g->num_ports; i++) {
+		const bool up = dpdk_module(g->dpdk)->is_up(g->frames[i]);
+
+		if (up == g->up[i])
+			continue;
+		g->up[i] = up;
+		lane_link(g->lane, i, up);
+		LOG(WARN, KNL, NULL, "%s: the link is %s", g->engine->daemon.dpdk.ports[i].name,
+		    up ? "up" : "down");
+	}
+}
+
 static void on_change(void *arg, const struct host_change *c)
 {
 	struct gateway *g = arg;
 
 	lane_change(g->lane, c);
+	g->links_changed |= c->kind == HOST_CHANGE_LINK;
 	for (uint32_t i = 0; c->kind == HOST_CHANGE_LINK && i < g->num_ports; i++)
 		if (g->ifindex[i] == c->ifindex && !c->gone)
 			follow_mtu(g, i, c->mtu);
@@ -46,6 +64,10 @@ static void on_mirror(struct engine *e, struct loop_source *s)
 		loop_unwatch(e, s);
 		return;
 	}
+	/* It may be one that a port stands on, which then need not wait for the tick. */
+	if (g->links_changed)
+		look_at_wires(g);
+	g->links_changed = false;
 	if (lane_settle(g->lane))
 		LOG(ERROR, KNL, NULL, "no memory for the routes: those of before stay");
 }
@@ -55,17 +77,7 @@ static void on_tick(struct timer *t, uint64_t now_ns)
 	struct gateway *g = container_of(t, struct gateway, tick);
 	struct engine *e = g->engine;
 
-	for (uint32_t i = 0; i < g->num_ports; i++) {
-		struct dpdk_port_info info;
-
-		dpdk_module(g->dpdk)->info(g->frames[i], &info);
-		if (info.up == g->up[i])
-			continue;
-		g->up[i] = info.up;
-		lane_link(g->lane, i, info.up);
-		LOG(WARN, KNL, NULL, "%s: the link is %s", e->daemon.dpdk.ports[i].name,
-		    info.up ? "up" : "down");
-	}
+	look_at_wires(g);
 	/* What a change left behind is tried again. */
 	if (lane_settle(g->lane))
 		LOG(ERROR, KNL, NULL, "no memory for the routes: those of before stay");

@@ -32,6 +32,7 @@ void eal_join_thread(void);
 /* port.c */
 struct dpdk_port {
 	uint16_t id;
+	uint32_t ifindex; /* of the host's interface that it stands on; 0 = none */
 	uint32_t num_queues, num_open;
 	uint32_t offloads; /* DPDK_OFFLOAD_* */
 	bool heads;        /* with TSO: it makes checksums of IPv4 headers */
@@ -57,6 +58,7 @@ MUST_USE enum err port_queues(uint32_t *out, const char *device, char text[stati
 MUST_USE enum err port_steer(struct driver *d, const struct dpdk_steering *s,
 			     char text[static DPDK_TEXT_MAX]) NONNULL(1, 2);
 void port_info(const struct driver *d, struct dpdk_port_info *out) NONNULL(1, 2);
+bool port_is_up(const struct driver *d) NONNULL(1);
 MUST_USE enum err port_set_mtu(struct driver *d, uint32_t mtu) NONNULL(1);
 void port_close(struct driver *d) NONNULL(1);
 

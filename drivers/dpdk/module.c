@@ -11,6 +11,7 @@ static const struct dpdk_module module = {
 	.open = port_open,
 	.steer = port_steer,
 	.info = port_info,
+	.is_up = port_is_up,
 	.set_mtu = port_set_mtu,
 	.crypto_open = crypto_open,
 	.inline_open = inline_open,

@@ -13,7 +13,7 @@
 
 /* DPDK_MODULE_ABI - both sides compare it; any change of this file, of device.h, inline.h or the
  * packet headers raises it. */
-#define DPDK_MODULE_ABI 5
+#define DPDK_MODULE_ABI 6
 
 /* DPDK_TEXT_MAX - room for one sentence. DPDK_QUEUES_MAX - queues of a port. DPDK_DEVICE_MAX - room
  * for a device and its arguments. */
@@ -117,8 +117,11 @@ struct dpdk_module {
 	enum err (*steer)(struct driver *d, const struct dpdk_steering *s,
 			  char text[static DPDK_TEXT_MAX]);
 
-	/* info - of the port that a queue belongs to. set_mtu - Errors: SYS (as it was). */
+	/* info - of the port that a queue belongs to. is_up - its link alone, without waiting: as
+	 * the device says, and of one that stands on an interface of the host (net_af_packet,
+	 * net_tap) as the host says. set_mtu - Errors: SYS (as it was). */
 	void (*info)(const struct driver *d, struct dpdk_port_info *out);
+	bool (*is_up)(const struct driver *d);
 	enum err (*set_mtu)(struct driver *d, uint32_t mtu);
 
 	/* crypto_open - see dataplane/crypto/device.h. Errors: SYS, NOMEM, INVAL, UNSUPPORTED (so

@@ -5,8 +5,12 @@
 #include "drivers/dpdk/mbuf.h"
 #include "drivers/dpdk/steer.h"
 
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <rte_dev.h>
 #include <rte_errno.h>
@@ -134,6 +138,7 @@ static enum err set_up(struct dpdk_port *p, uint32_t mtu, char text[static DPDK_
 	if (rc)
 		return refuse(text, p->device, "nothing is known of it", rc);
 	snprintf(p->driver, sizeof(p->driver), "%s", info.driver_name);
+	p->ifindex = info.if_index;
 	if (!has_queues(p, &info, text))
 		return ERR_UNSUPPORTED;
 	p->spread = spread(p, &info);
@@ -256,6 +261,36 @@ enum err port_steer(struct driver *d, const struct dpdk_steering *s,
 	return steer_add(p->steer, p->id, p->num_queues, s, text);
 }
 
+/* host_runs - the host's interface is up and its link carries, as far as the host knows. The name
+ * is asked for each time: it may change. One that is gone carries nothing. */
+static bool host_runs(uint32_t ifindex)
+{
+	struct ifreq ifr = {0};
+	const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool runs = false;
+
+	if (fd < 0)
+		return true; /* nothing is known */
+	if (if_indextoname(ifindex, ifr.ifr_name) && !ioctl(fd, SIOCGIFFLAGS, &ifr))
+		runs = (ifr.ifr_flags & IFF_UP) && (ifr.ifr_flags & IFF_RUNNING);
+	close(fd);
+	return runs;
+}
+
+/* net_af_packet says that it is up for as long as it is started. */
+static bool carries(const struct dpdk_port *p, const struct rte_eth_link *link)
+{
+	return link->link_status == RTE_ETH_LINK_UP && (!p->ifindex || host_runs(p->ifindex));
+}
+
+bool port_is_up(const struct driver *d)
+{
+	const struct dpdk_port *p = port_of(d);
+	struct rte_eth_link link = {0};
+
+	return !rte_eth_link_get_nowait(p->id, &link) && carries(p, &link);
+}
+
 void port_info(const struct driver *d, struct dpdk_port_info *out)
 {
 	const struct dpdk_port *p = port_of(d);
@@ -270,7 +305,7 @@ void port_info(const struct driver *d, struct dpdk_port_info *out)
 	(void)!rte_eth_dev_get_mtu(p->id, &mtu);
 	(void)!rte_eth_stats_get(p->id, &s);
 	*out = (struct dpdk_port_info){
-		.up = link.link_status == RTE_ETH_LINK_UP,
+		.up = carries(p, &link),
 		.mtu = mtu,
 		.speed_mbps = link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN ? 0 : link.link_speed,
 		.offloads = p->offloads,

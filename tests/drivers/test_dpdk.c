@@ -12,6 +12,7 @@
 #include "base/bytes.h"
 #include "dataplane/pool.h"
 
+#include "tests/drivers/netns.h"
 #include "tests/tap/tap.h"
 
 #define NUM_PACKETS 1023
@@ -373,6 +374,55 @@ static void test_what_is_known_of_a_port(void)
 	close_driver(d);
 }
 
+/* links_agree - what is known of the port is what its link is now, and it is that. */
+static bool links_agree(const struct driver *d, bool up)
+{
+	struct dpdk_port_info info;
+
+	started()->info(d, &info);
+	return info.up == up && started()->is_up(d) == up;
+}
+
+/* A port that stands on an interface of the host has the link that this has: net_tap tells of it by
+ * itself, net_af_packet does not. */
+static void test_M6_link_of_the_host(void)
+{
+	static const struct {
+		const char *make, *device, *down, *up;
+	} cases[] = {
+		{"ip link add lk-a type veth peer name lk-b; ip link set lk-a up; ip link set lk-b "
+		 "up",
+		 "net_af_packet8,iface=lk-a", "ip link set lk-b down", "ip link set lk-b up"},
+		{"true", "net_af_packet9,iface=lk-a", "ip link set lk-a down",
+		 "ip link set lk-a up"},
+		{"true", "net_af_packet10,iface=lk-a",
+		 "ip link set lk-a down; ip link set lk-a name lk-c; ip link set lk-c up;"
+		 "ip link set lk-b down",
+		 "ip link set lk-b up"},
+		{"true", "net_tap8,iface=lk-tap", "ip link set lk-tap down",
+		 "ip link set lk-tap up"},
+	};
+	struct driver *d;
+
+	started();
+	if (!netns_enter())
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		netns_sh("%s", cases[i].make);
+		d = opened(cases[i].device);
+		CU_ASSERT_TRUE(links_agree(d, true));
+		netns_sh("%s", cases[i].down);
+		CU_ASSERT_TRUE(links_agree(d, false));
+		netns_sh("%s", cases[i].up);
+		CU_ASSERT_TRUE(links_agree(d, true));
+		close_driver(d);
+	}
+	d = opened("net_af_packet11,iface=lk-c");
+	netns_sh("ip link delete lk-c");
+	CU_ASSERT_TRUE(links_agree(d, false));
+	close_driver(d);
+}
+
 /* struct work - one thread with a queue of its own. */
 struct work {
 	struct driver *queue;
@@ -461,6 +511,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_no_buffers),
 	TAP_TEST(test_frames_by_captures),
 	TAP_TEST(test_what_is_known_of_a_port),
+	TAP_TEST(test_M6_link_of_the_host),
 	TAP_TEST(test_several_queues),
 	TAP_TEST(test_end),
 };

@@ -383,8 +383,9 @@ def test_follows_the_host():
         g.ping()
         fast(g, "the route gone again")
 
-        # The cable. net_af_packet says nothing of it; that a device does is tested by itself.
+        # The cable.
         g.switch.run("ip", "link", "set", "to-left", "down")
+        wait_for(lambda: "NO-CARRIER" in left.run("ip", "link", "show", "wan").stdout, "no carrier")
         assert not g.ping(count=1, wait=1, check=False)
         g.switch.run("ip", "link", "set", "to-left", "up")
         wait_for(lambda: g.ping(count=1, wait=1, check=False), "traffic after the cable is back")
