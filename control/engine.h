@@ -213,11 +213,12 @@ struct ike_path_op {
 	uint16_t weight; /* 0: 1 */
 	enum ike_path_policy policy;
 	uint32_t idle_ms, dead_ms; /* 0: as the data path does */
+	const char *tag; /* SOFT, HARD: of the children alone whose path_tag it is; NULL: of all */
 };
 
 /* ike_path - num (1 to 8) operations, all of them or none, on each IKE SA that matches; with
- * `child` or `child_id` in sel SOFT and HARD are about these children alone. This side's table is
- * changed at once and changed back if the peer refuses; what came of it is told by
+ * `child` or `child_id` in sel, or a tag, SOFT and HARD are about these children alone. This side's
+ * table is changed at once and changed back if the peer refuses; what came of it is told by
  * IKE_ACTION_PATH_NEWS, with the request of sel. Where the peer knows of one path only, SOFT and
  * HARD move that one to the addresses that are given: by MOBIKE, or with an IKE SA that is made
  * before the one that is there ends. *out_num is how many IKE SAs; *out_id (or NULL) the last new

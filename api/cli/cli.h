@@ -27,7 +27,7 @@ enum exit_code {
 
 /* struct path_options - of `path`; NULL = not said. */
 struct path_options {
-	const char *local, *remote, *priority, *weight;
+	const char *local, *remote, *priority, *weight, *tag;
 	bool hard, now;
 };
 

@@ -58,6 +58,7 @@ static void print_help(FILE *to)
 	      "                                    it goes when its last packets have come\n"
 	      "  path move [--hard] NAME ID|ADDR [--remote ADDR]\n"
 	      "                                    traffic goes there; --hard: the old one goes\n"
+	      "  path move --tag TAG NAME ID|ADDR  that of children with this path_tag alone\n"
 	      "  path prefer NAME ID|ADDR          it goes before all others by its priority\n"
 	      "\n"
 	      "exit status: 0 done, 1 failed, 2 wrong usage, 3 the daemon is not running,\n"
@@ -191,8 +192,9 @@ static enum exit_code run(struct cli *cli, const struct word *word)
 	if ((cli->require || cli->peer) && word->run != run_run)
 		return usage("--require and --peer are not possible with", word->name);
 	if (word->run != run_path && (cli->path.local || cli->path.remote || cli->path.priority ||
-				      cli->path.weight || cli->path.hard || cli->path.now))
-		return usage("--local, --remote, --priority, --weight, --hard and --now are not "
+				      cli->path.weight || cli->path.tag || cli->path.hard ||
+				      cli->path.now))
+		return usage("--local, --remote, --priority, --weight, --tag, --hard and --now are not "
 			     "possible with",
 			     word->name);
 	if (cli->once && word->run != run_top)
@@ -244,6 +246,8 @@ static const char **text_option(struct cli *cli, int c)
 		return &cli->path.priority;
 	case 'W':
 		return &cli->path.weight;
+	case 'G':
+		return &cli->path.tag;
 	default:
 		return NULL;
 	}
@@ -262,6 +266,7 @@ static int parse_options(struct cli *cli, int argc, char **argv)
 		{"remote", required_argument, NULL, 'T'},
 		{"priority", required_argument, NULL, 'P'},
 		{"weight", required_argument, NULL, 'W'},
+		{"tag", required_argument, NULL, 'G'},
 		{"hard", no_argument, NULL, 'H'},
 		{"now", no_argument, NULL, 'N'},
 		{"once", no_argument, NULL, 'o'},

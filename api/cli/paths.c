@@ -166,7 +166,11 @@ static const char *misuse(const struct cli *cli, const struct verb *v)
 		return "--remote is that of `path add` and `path move`";
 	if (o->now && !v->waits)
 		return "--now is that of `path remove`";
-	return o->hard && !v->act_hard ? "--hard is that of `path move`" : NULL;
+	if (o->tag && o->remote)
+		return "--tag is of a path that is there, and --remote of a new one";
+	if (!v->act_hard && (o->hard || o->tag))
+		return "--hard and --tag are those of `path move`";
+	return NULL;
 }
 
 static bool is_number(const char *text)
@@ -191,6 +195,7 @@ static enum err fill(struct tree *in, const struct cli *cli, const struct verb *
 		{"remote", o->remote},
 		{"priority", o->priority},
 		{"weight", o->weight},
+		{"tag", o->tag},
 	};
 	enum err e = ERR_OK;
 
@@ -217,6 +222,9 @@ static void tell(struct cli *cli, const struct verb *v, const struct tree *answe
 		put("%s: the one path that the peer knows goes there\n", cli->args[1]);
 	else if (strcmp(id, "0") == 0)
 		put("%s: the peer, which decides, is told of the address\n", cli->args[1]);
+	else if (cli->path.tag)
+		put("%s: path %s has what is tagged %s as soon as it carries\n", cli->args[1], id,
+		    cli->path.tag);
 	else
 		put("%s: path %s %s%s%s\n", cli->args[1], id, v->done, note[0] ? ": " : "", note);
 }

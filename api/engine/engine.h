@@ -140,11 +140,12 @@ enum engine_path_act {
 /* struct engine_path_request - name: of a connection, or the peer's identity as lists show it; all
  * IKE SAs that it means are concerned. The path is that with number `id`; with 0 the one that
  * begins, or else ends, at `local`, where SOFT and HARD make a new one if that is an address of
- * this host. What is said holds as long as the IKE SA and those that re-key it, whatever the
- * configuration has. A path that carries is removed in order, where this side decides: traffic goes
- * by others (`leaving`), the last packets of both sides are waited for, and then it goes; so it
- * does if it fails meanwhile, or after ENGINE_LEAVE_NS. Where no other path carries by then it
- * stays. */
+ * this host. With a tag SOFT and HARD are about the children alone that have it (`path_tag`), of
+ * both sides, and the path must be there. What is said holds as long as the IKE SA and those that
+ * re-key it, whatever the configuration has. A path that carries is removed in order, where this
+ * side decides: traffic goes by others (`leaving`), the last packets of both sides are waited for,
+ * and then it goes; so it does if it fails meanwhile, or after ENGINE_LEAVE_NS. Where no other path
+ * carries by then it stays. */
 #define ENGINE_LEAVE_NS (2 * NS_PER_S)
 struct engine_path_request {
 	enum engine_path_act act;
@@ -155,6 +156,7 @@ struct engine_path_request {
 	uint8_t priority;             /* ADD */
 	uint16_t weight;              /* ADD; 0: 1 */
 	bool now;                     /* REMOVE: nothing is waited for */
+	const char *tag;              /* SOFT, HARD; NULL: all traffic */
 	uint64_t request;             /* 0 = none; a peer that refuses it later undoes it */
 };
 

@@ -231,6 +231,9 @@ static enum err failed(struct handling *h, enum err err, const struct ike_sa_inf
 	case ERR_EXISTS:
 		return why(h, err, "that path of %s is being removed already", sa->conn);
 	case ERR_UNSUPPORTED:
+		if (h->req->tag)
+			return why(h, err, "the peer of %s moves all of its traffic or none",
+				   sa->conn);
 		return why(h, err,
 			   "the peer of %s has agreed to one path alone: several need "
 			   "multiple_interfaces on both sides, and a peer that knows it",
@@ -260,6 +263,9 @@ static enum err failed(struct handling *h, enum err err, const struct ike_sa_inf
 			   "of IP, of single hosts, and of two of them",
 			   sa->conn);
 	case ERR_NOT_FOUND:
+		if (h->req->tag)
+			return why(h, err, "no child of %s that is up has path_tag = %s", sa->conn,
+				   h->req->tag);
 		return no_such_path(h, sa);
 	default:
 		return why(h, err, "the paths of %s stay as they are: %s", sa->conn, err_text(err));
@@ -408,6 +414,20 @@ static enum err move_to_new(struct handling *h, const struct target *t, enum ike
 	return ask(h, t, &op, 1, noted);
 }
 
+/* move_some - what has the tag: the order of the paths stays, and so what was said of it. */
+static enum err move_some(struct handling *h, const struct target *t, const struct ike_path_info *p,
+			  enum ike_path_act act)
+{
+	struct ike_path_op op = {.act = act, .port = h->e->outer_port, .tag = h->req->tag};
+
+	if (!t->sa.paths)
+		return failed(h, ERR_UNSUPPORTED, &t->sa);
+	if (!p)
+		return no_such_path(h, &t->sa);
+	op.id = p->id;
+	return ask(h, t, &op, 1, NULL);
+}
+
 static enum err move(struct handling *h, const struct target *t, enum ike_path_act act)
 {
 	const struct ike_path_info *p;
@@ -418,6 +438,8 @@ static enum err move(struct handling *h, const struct target *t, enum ike_path_a
 
 	if (err)
 		return err;
+	if (h->req->tag)
+		return move_some(h, t, p, act);
 	if (!p)
 		return move_to_new(h, t, act);
 	op.id = p->id;

@@ -36,6 +36,14 @@ static bool take_bool(bool *out, const struct tree *in, const char *key)
 	return !text || *out || strcmp(text, "no") == 0;
 }
 
+/* take_tag - of a child, in what moves traffic. */
+static bool take_tag(const char **out, const struct tree *in, enum engine_path_act act)
+{
+	*out = tree_get(in, "tag");
+	return !*out || (**out && strlen(*out) <= CONF_TAG_MAX &&
+			 (act == ENGINE_PATH_SOFT || act == ENGINE_PATH_HARD));
+}
+
 static bool take_act(enum engine_path_act *out, const struct tree *in)
 {
 	static const char *const acts[] = {
@@ -69,6 +77,7 @@ static bool take(struct engine_path_request *out, const char **out_key, const st
 		{"remote", take_address(&out->remote, in, "remote")},
 		{"priority", take_number(&priority, in, "priority", UINT8_MAX)},
 		{"weight", take_number(&weight, in, "weight", UINT16_MAX) && weight > 0},
+		{"tag", take_tag(&out->tag, in, out->act)},
 	};
 
 	out->name = tree_get(in, "name");

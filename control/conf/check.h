@@ -159,6 +159,7 @@ MUST_USE SET(set_mode);
 MUST_USE SET(set_replay_window);
 MUST_USE SET(set_per_cpu_sas);
 MUST_USE SET(set_child_path);
+MUST_USE SET(set_path_tag);
 MUST_USE SET(set_copy_dscp);
 MUST_USE SET(set_copy_df);
 MUST_USE SET(set_mss_clamp);

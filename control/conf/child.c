@@ -200,6 +200,19 @@ enum err set_child_path(struct check *c, void *obj, const struct tree *node)
 	return ERR_OK;
 }
 
+enum err set_path_tag(struct check *c, void *obj, const struct tree *node)
+{
+	const char *tag;
+
+	if (!take_text(c, &tag, node))
+		return ERR_OK;
+	if (strlen(tag) <= CONF_TAG_MAX)
+		strcpy(((struct conf_child *)obj)->path_tag, tag);
+	else
+		CHECK_ERROR(c, node, "'%.40s...' is longer than %d bytes", tag, CONF_TAG_MAX);
+	return ERR_OK;
+}
+
 enum err set_copy_dscp(struct check *c, void *obj, const struct tree *node)
 {
 	static const struct take_word words[] = {

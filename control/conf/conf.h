@@ -114,6 +114,9 @@ struct conf_ts {
 	bool dynamic;
 };
 
+/* CONF_TAG_MAX - bytes of a child's path_tag: as many as an operation on paths can name. */
+#define CONF_TAG_MAX 64
+
 /* struct conf_child - connections.<conn>.children.<child>. Times in ns; 0 = never. */
 struct conf_child {
 	char *name;
@@ -134,6 +137,7 @@ struct conf_child {
 	uint32_t tfc_dummies;     /* a second at least; 0 */
 	bool per_cpu_sas;         /* a pair of SAs for each worker (RFC 9611); no */
 	char path[CONF_NAME_MAX]; /* of the connection's: goes by it while it can; "" = as all */
+	char path_tag[CONF_TAG_MAX + 1]; /* of what is moved by it; "" = none */
 	uint32_t priority; /* of its policy: smaller is looked at first, 0 = after all that say */
 	enum conf_action start_action, dpd_action, close_action;
 };

@@ -173,6 +173,7 @@ static const struct key keys[] = {
 	SETS_(CHILD, VALUE, "replay_window", set_replay_window),
 	SETS_(CHILD, VALUE, "per_cpu_sas", set_per_cpu_sas),
 	SETS_(CHILD, VALUE, "path", set_child_path),
+	SETS_(CHILD, VALUE, "path_tag", set_path_tag),
 	FATE_(CHILD, "hw_offload", LATER, "no|auto"),
 	SETS_(CHILD, VALUE, "copy_df", set_copy_df),
 	FATE_(CHILD, "copy_ecn", LATER, "yes"),

@@ -55,6 +55,8 @@ struct mif_pending {
 	struct mif_op op;               /* without the bytes of its selector */
 	const struct conf_child *child; /* SOFT, HARD of these children alone; NULL: of all */
 	uint32_t child_id;              /* or of this one; 0: not so */
+	char tag[MIF_TAG_MAX];          /* of a selector of a domain */
+	uint8_t tag_len;                /* bytes of it */
 	uint16_t port;
 	bool sent;
 	uint64_t request; /* that it serves, 0 = none */

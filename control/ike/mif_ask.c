@@ -33,6 +33,8 @@ static enum err encode(struct ike_sa *sa, struct mif_pending *pd, uint8_t *buf, 
 		store_be32(spis + len, 0), len += 4; /* they are gone: the peer finds none either */
 	if (op.selector.kind == MIF_SELECT_SPIS)
 		op.selector.bytes = bytes_of(spis, len);
+	if (op.selector.kind == MIF_SELECT_DOMAIN)
+		op.selector.bytes = bytes_of(pd->tag, pd->tag_len);
 	writer_init(&w, buf, cap);
 	mif_op_write(&w, &op);
 	e = writer_finish(&w, &out);

@@ -159,6 +159,37 @@ static enum err name_children(struct ike_sa *sa, struct mif_pending *pd,
 	return ERR_OK;
 }
 
+static bool is_any_tagged(const struct ike_sa *sa, struct bytes tag)
+{
+	list_for_each (n, &sa->children) {
+		const struct ike_child *c = list_entry(n, struct ike_child, node);
+
+		if (c->state == CHILD_INSTALLED && mif_has_tag(c, tag))
+			return true;
+	}
+	return false;
+}
+
+static enum err name_domain(struct ike_sa *sa, struct mif_pending *pd, const char *tag)
+{
+	const size_t len = tag ? strlen(tag) : 0;
+
+	if (!tag)
+		return ERR_OK;
+	if ((pd->op.op != MIF_SOFT && pd->op.op != MIF_HARD) || pd->op.has & MIF_HAS_SELECTOR ||
+	    !len || len > sizeof(pd->tag))
+		return ERR_INVAL;
+	if (!(sa->mif.peer.caps & sa->e->env.path_caps & MIF_CAP_BULK))
+		return ERR_UNSUPPORTED;
+	if (!is_any_tagged(sa, bytes_of(tag, len)))
+		return ERR_NOT_FOUND;
+	pd->op.has |= MIF_HAS_SELECTOR;
+	pd->op.selector.kind = MIF_SELECT_DOMAIN;
+	memcpy(pd->tag, tag, len);
+	pd->tag_len = (uint8_t)len;
+	return ERR_OK;
+}
+
 static enum err ask_one(struct ike_sa *sa, struct asked *a, const struct ike_select *sel,
 			const struct ike_path_op *op, uint8_t flags)
 {
@@ -187,6 +218,8 @@ static enum err ask_one(struct ike_sa *sa, struct asked *a, const struct ike_sel
 	e = name_path(sa, a, pd, op);
 	if (!e)
 		e = name_children(sa, pd, sel);
+	if (!e)
+		e = name_domain(sa, pd, op->tag);
 	add_values(&pd->op, op);
 	return e;
 }
@@ -315,7 +348,7 @@ static bool is_selected(const struct ike_sa *sa, const struct ike_select *sel)
 static enum err go_alone(struct ike_sa *sa, const struct ike_select *sel,
 			 const struct ike_path_op *ops, uint32_t num, uint64_t now_ns)
 {
-	if (num != 1 || sel->child || sel->child_id)
+	if (num != 1 || sel->child || sel->child_id || ops->tag)
 		return ERR_UNSUPPORTED;
 	return mobike_path(sa, ops, sel->request, now_ns);
 }

@@ -78,6 +78,13 @@ static void untie(struct mif_plan *p, uint16_t path)
 	}
 }
 
+bool mif_has_tag(const struct ike_child *c, struct bytes tag)
+{
+	const char *own = c->conf->path_tag;
+
+	return own[0] && bytes_equal(bytes_of(own, strlen(own)), tag);
+}
+
 static bool is_there(const struct ike_child *c)
 {
 	return c->state == CHILD_INSTALLED && !c->redundant;
@@ -152,6 +159,21 @@ static uint16_t tie_traffic(struct mif_plan *p, uint32_t i)
 	return status;
 }
 
+static uint16_t tie_domain(struct mif_plan *p, uint32_t i)
+{
+	uint16_t status = MIF_EMPTY_SELECTOR;
+
+	list_for_each (n, &p->sa->children) {
+		struct ike_child *c = list_entry(n, struct ike_child, node);
+
+		if (!is_there(c) || !mif_has_tag(c, p->ops[i].selector.bytes))
+			continue;
+		tie(p, c, p->ops[i].path);
+		status = MIF_OK;
+	}
+	return status;
+}
+
 static uint16_t tie_some(struct mif_plan *p, uint32_t i)
 {
 	if (p->no_ties)
@@ -164,8 +186,9 @@ static uint16_t tie_some(struct mif_plan *p, uint32_t i)
 		return tie_spis(p, i);
 	case MIF_SELECT_TS:
 		return tie_traffic(p, i);
+	case MIF_SELECT_DOMAIN:
+		return tie_domain(p, i);
 	case MIF_SELECT_ALL:
-	case MIF_SELECT_DOMAIN: /* no tag is given to any child */
 		break;
 	}
 	return MIF_EMPTY_SELECTOR;

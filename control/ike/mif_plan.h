@@ -44,6 +44,9 @@ void plan_presume(struct mif_plan *p) NONNULL(1);
  * tied to one that is not. */
 void plan_without(struct mif_plan *p, const uint16_t *ids, uint8_t num) NONNULL(1);
 
+/* mif_has_tag - the child's configuration gives it this tag. */
+bool mif_has_tag(const struct ike_child *c, struct bytes tag) NONNULL(1);
+
 /* plan_is_dry - one of the operations only asks what would be: none of the message is done. */
 bool plan_is_dry(const struct mif_plan *p) NONNULL(1);
 

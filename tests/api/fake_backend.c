@@ -141,6 +141,8 @@ static enum err fake_path(void *ctx, uint32_t *out_num, uint16_t *out_id,
 	note(f->conn, sizeof(f->conn), req->name);
 	f->path_request = *req;
 	f->path_request.name = f->conn;
+	note(f->tag, sizeof(f->tag), req->tag);
+	f->path_request.tag = req->tag ? f->tag : NULL;
 	if (f->path_result) {
 		snprintf(text, BACKEND_TEXT_MAX, "it is so");
 		return f->path_result;

@@ -31,7 +31,7 @@ struct fake_backend {
 
 	/* initiate: the result, or OK and then what on_initiate does. */
 	enum err initiate_result;
-	char conn[64], name[64];
+	char conn[64], name[64], tag[64];
 	uint64_t request;
 	enum err terminate_result;
 	struct ike_select select; /* names are copied to conn and name */

@@ -504,6 +504,13 @@ static void test_path(void)
 	CU_ASSERT(asked(&s, ENGINE_PATH_SOFT, 0, "192.0.2.7"));
 	CU_ASSERT_EQUAL(RUN(&s, "path", "move", "--hard", "gw", "2"), 0);
 	CU_ASSERT(asked(&s, ENGINE_PATH_HARD, 2, NULL));
+	CU_ASSERT_PTR_NULL(s.fake.path_request.tag);
+	CU_ASSERT_EQUAL(RUN(&s, "path", "move", "--tag", "voice", "gw", "2"), 0);
+	CU_ASSERT(asked(&s, ENGINE_PATH_SOFT, 2, NULL));
+	CU_ASSERT_STRING_EQUAL(s.fake.path_request.tag, "voice");
+	CU_ASSERT_TRUE(has(&s, "gw: path 2 has what is tagged voice as soon as it carries\n"));
+	CU_ASSERT_EQUAL(RUN(&s, "path", "move", "--tag", "", "gw", "2"), 1);
+	CU_ASSERT_TRUE(has(&s, "`tag` is not said as it has to be"));
 	CU_ASSERT_EQUAL(RUN(&s, "path", "prefer", "gw", "2001:db8::7", "--json"), 0);
 	CU_ASSERT(asked(&s, ENGINE_PATH_PREFER, 0, "2001:db8::7"));
 	j = parse(&s);
@@ -568,7 +575,7 @@ static void test_M15_by_command(void)
 static void test_path_is_not_possible(void)
 {
 	static const struct {
-		const char *words[6];
+		const char *words[8];
 		int status;
 	} wrong[] = {
 		{{"path"}, 2},
@@ -579,6 +586,9 @@ static void test_path_is_not_possible(void)
 		{{"path", "move", "gw", "1", "--local", "192.0.2.7"}, 2},
 		{{"path", "move", "gw", "1", "--weight", "2"}, 2},
 		{{"path", "prefer", "gw", "1", "--hard"}, 2},
+		{{"path", "prefer", "gw", "1", "--tag", "voice"}, 2},
+		{{"path", "move", "gw", "1", "--tag", "voice", "--remote", "192.0.2.9"}, 2},
+		{{"rekey", "gw", "--tag", "voice"}, 2},
 		{{"rekey", "gw", "--hard"}, 2},
 		{{"path", "move", "gw", "1", "--now"}, 2},
 		{{"rekey", "gw", "--now"}, 2},
@@ -598,7 +608,8 @@ static void test_path_is_not_possible(void)
 	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
 		const char *const *w = wrong[i].words;
 
-		CU_ASSERT_EQUAL(RUN(&s, w[0], w[1], w[2], w[3], w[4], w[5]), wrong[i].status);
+		CU_ASSERT_EQUAL(RUN(&s, w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7]),
+				wrong[i].status);
 		CU_ASSERT_STRING_EQUAL(s.fake.conn, "");
 	}
 	CU_ASSERT_EQUAL(RUN(&s, "path", "add", "gw", "--local", "192.0.2.7", "--priority", "256"),

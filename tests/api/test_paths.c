@@ -636,6 +636,18 @@ static void test_M10_not_possible(void)
 	CU_ASSERT(both_have("1", 1));
 	CU_ASSERT_EQUAL(engine_path(left->e, &num, &id, &req, why), ERR_NOT_FOUND);
 	CU_ASSERT(num == 0 && strstr(why, "nothing called 'nobody' is up") != NULL);
+	req = (struct engine_path_request){
+		.act = ENGINE_PATH_SOFT, .name = "gw", .id = 1, .tag = "voice"};
+	CU_ASSERT_EQUAL(engine_path(left->e, &num, &id, &req, why), ERR_NOT_FOUND);
+	CU_ASSERT(strstr(why, "no child of gw that is up has path_tag = voice") != NULL);
+	req.id = 9;
+	CU_ASSERT_EQUAL(engine_path(left->e, &num, &id, &req, why), ERR_NOT_FOUND);
+	CU_ASSERT(strstr(why, "has no path 9") != NULL);
+	CU_ASSERT(ip_addr_parse(&req.local, LEFT2) == ERR_OK);
+	req.id = 0; /* a part of the traffic makes no path */
+	CU_ASSERT_EQUAL(engine_path(left->e, &num, &id, &req, why), ERR_NOT_FOUND);
+	CU_ASSERT(strstr(why, "has no path at " LEFT2) != NULL);
+	req = (struct engine_path_request){.act = ENGINE_PATH_SOFT, .id = 1};
 	req.name = "right.example"; /* a peer's name does as well */
 	CU_ASSERT_EQUAL(engine_path(left->e, &num, &id, &req, why), ERR_OK);
 	hosts_run(SOON);
@@ -643,6 +655,12 @@ static void test_M10_not_possible(void)
 	begin("multiple_interfaces = no", 2);
 	CU_ASSERT_EQUAL(say(ENGINE_PATH_ADD, 0, LEFT2), ERR_UNSUPPORTED);
 	CU_ASSERT(strstr(why, "multiple_interfaces on both sides") != NULL);
+	req.id = 0;
+	req.local = (struct ip_addr){0};
+	CU_ASSERT(ip_addr_parse(&req.local, LEFT) == ERR_OK);
+	req.tag = "voice";
+	CU_ASSERT_EQUAL(engine_path(left->e, &num, &id, &req, why), ERR_UNSUPPORTED);
+	CU_ASSERT(strstr(why, "moves all of its traffic or none") != NULL);
 	hosts_end();
 }
 

@@ -296,6 +296,11 @@ static const struct row child_rows[] = {
 	{"copy_dscp = in", ""},
 	{"copy_dscp = yes", ""},
 	{"copy_dscp = no", ""},
+	{"path_tag = voice", ""},
+	{"path_tag = 0123456789012345678901234567890123456789012345678901234567890123", ""},
+	{"path_tag = 01234567890123456789012345678901234567890123456789012345678901234",
+	 "Ef:4: connections.a.children.c.path_tag: "
+	 "'0123456789012345678901234567890123456789...' is longer than 64 bytes"},
 	{"per_cpu_sas = yes", ""},
 	{"per_cpu_sas = no", ""},
 	{"per_cpu_sas = 4",

@@ -160,7 +160,7 @@ class Paths(Two):
                 {"left": PATHS6[0], "right": PATHS6[0][::-1]}
             self.give_inner()
             if captures:
-                self._capture()
+                self.begin_captures()
             if left:
                 self.peers = {side: self.peer_of(side) for side in ("left", "right")}
             if start:
@@ -177,8 +177,8 @@ class Paths(Two):
             self.netlinks[side] = Netlink(self.host(side))
         return self.netlinks[side]
 
-    def _capture(self):
-        """At both ends of each wire: what a wire loses was still sent."""
+    def begin_captures(self):
+        """At both ends of each wire: what a wire loses was still sent. Again after audit()."""
         for path in self.paths:
             for end in ("left", "right"):
                 self.captures[path.n, end] = Capture(path.wire.host, end, snap=SNAP)

@@ -263,6 +263,49 @@ def own_ways():
     assert len(seen) == 6, seen
 
 
+def tagged():
+    """Two children, one with a tag on both sides: under traffic what is tagged goes by the second path by
+    one command, and is back with the rest by another; the rest stays where it is. Of a tag that only one
+    side gives nothing moves."""
+    left, right = sides("failover", priorities=(0, 1))
+    for side, name in ((left, "left"), (right, "right")):
+        side.local_ts, side.remote_ts = NETWORK[name][0], NETWORK[other(name)][0]
+        side.child["path_tag"] = f"of-{name}"
+        side.children["six"] = {"local_ts": NETWORK[name][1], "remote_ts": NETWORK[other(name)][1],
+                                "path_tag": "voice"}
+    with Paths("several-tagged", left, right, orders="delay 5ms", captures=False) as scene:
+        both_up(scene)
+        both_up(scene, "six")
+        all_alive(scene, 2)
+        decider = scene.peers["left"]
+        refused(decider, 4, "no child of gw that is up has path_tag = nobody",
+                "path", "move", "--tag", "nobody", "gw", "2")
+        refused(decider, 6, "the peer refuses it: it has no such SAs",
+                "path", "move", "--tag", "of-left", "gw", "2")
+        refused(scene.peers["right"], 5, "the peer decides about the paths of gw",
+                "path", "move", "--tag", "voice", "gw", "2")
+        seen = []
+        for words in (["--tag", "voice", "gw", "2"], ["--tag", "voice", "gw", PATHS4[0][0]]):
+            scene.begin_captures()
+            decider.cli("path", "move", *words)
+            time.sleep(SETTLE / 2)
+            running = {(side, kind): Stream(scene, side, rate=200, size=SIZES[kind], port=port + i,
+                                            version=version).start()
+                       for i, side in enumerate(("left", "right"))
+                       for kind, port, version in (("plain", 9100, 4), ("child", 9110, 6))}
+            time.sleep(2 * SETTLE)
+            for stream in running.values():
+                stream.stop(drain=0.3)
+            seen.append(ways(scene.audit({1: 300})))
+        assert active(decider) == [1], "all of it was moved"
+    for step, mine in zip(seen, (2, 1)):
+        assert len(step) == 4, step
+        for (side, kind), by in sorted(step.items()):
+            story(f"{kind} from {side}: {by[1]} packets by the first path, {by[2]} by the second")
+            to = mine if kind == "child" else 1
+            assert by[to] > 200 and by[3 - to] == 0, f"{kind} from {side}: {by}"
+
+
 def translator():
     """The second path has a translator, which maps anew under load."""
     left, right = sides("failover", priorities=(1, 0))
@@ -433,6 +476,7 @@ TESTS = [
     ("several paths: each packet by all", duplicate),
     ("several paths: one connection by two", spray),
     ("several paths: classes and children by their own", own_ways),
+    ("several paths: what is tagged goes by another", tagged),
     ("several paths: a translator on one of them", translator),
     ("several paths: by hand", by_hand),
 ]

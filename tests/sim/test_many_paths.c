@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * M13: a host with many security domains loses an interface: 1,000 IKE SAs with 4 Child SAs each go
- * to another path by one call and one exchange each. SIM_DOMAINS sets how many (1,000).
+ * to another path by one call and one exchange each, and so do those of one tag out of them.
+ * SIM_DOMAINS sets how many (1,000).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,11 @@ static unsigned domains(void)
 	return v ? (unsigned)strtoul(v, NULL, 10) : 1000;
 }
 
+static const char *tag_of(unsigned child)
+{
+	return child % 2 ? "voice" : "bulk";
+}
+
 /* A connection and its children; the caller frees it. */
 static char *conf_text(unsigned side, unsigned num)
 {
@@ -42,12 +48,12 @@ static char *conf_text(unsigned side, unsigned num)
 			" remote { auth = psk\n id = d%u.host%u.example }\n children {\n",
 			i, i, us, i, them);
 		for (unsigned k = 0; k < CHILDREN; k++)
-			at += (size_t)snprintf(
-				text + at, cap - at,
-				" k%u { rekey_time = 0s\n local_ts = %u.%u.%u.%u/32\n"
-				" remote_ts = %u.%u.%u.%u/32 }\n",
-				k, 20 + us, i / 250, i % 250, k + 1, 20 + them, i / 250, i % 250,
-				k + 1);
+			at += (size_t)snprintf(text + at, cap - at,
+					       " k%u { rekey_time = 0s\n path_tag = %s\n"
+					       " local_ts = %u.%u.%u.%u/32\n"
+					       " remote_ts = %u.%u.%u.%u/32 }\n",
+					       k, tag_of(k), 20 + us, i / 250, i % 250, k + 1,
+					       20 + them, i / 250, i % 250, k + 1);
 		at += (size_t)snprintf(text + at, cap - at, "} }\n");
 	}
 	snprintf(text + at, cap - at, "}\n");
@@ -125,6 +131,53 @@ static uint32_t num_moved(struct sim *s, unsigned side)
 	return num;
 }
 
+/* expect_tied - the children with the tag "voice", and no others, go by the path, on both sides. */
+static void expect_tied(struct sim *s, unsigned num, uint16_t path)
+{
+	for (unsigned side = 0; side < 2; side++) {
+		uint32_t tied = 0;
+
+		for (uint32_t i = 0; i < s->n[side].num_pairs; i++) {
+			const struct sim_pair *p = &s->n[side].pairs[i];
+			const bool tagged =
+				strcmp(tag_of((unsigned)(p->name[1] - '0')), "voice") == 0;
+
+			CU_ASSERT_EQUAL(p->path, tagged ? path : 0);
+			tied += tagged;
+		}
+		CU_ASSERT_EQUAL(tied, num * CHILDREN / 2);
+	}
+}
+
+/* move_domain - of every IKE SA what has the tag, by one call and one exchange each. */
+static void move_domain(struct sim *s, unsigned num, struct count *c)
+{
+	const struct ike_path_op add = {.act = IKE_PATH_ADD,
+					.addr = {.local.addr = sim_addr(A, 0),
+						 .remote.addr = sim_addr(B, 0),
+						 .encap = ENCAP_UDP},
+					.priority = 1,
+					.policy = IKE_PATHS_AS_BEFORE};
+	const struct ike_path_op soft = {
+		.act = IKE_PATH_SOFT, .addr.local.addr = sim_addr(A, 0), .tag = "voice"};
+	const struct ike_select all = {.conn = NULL};
+	uint32_t n = 0;
+	uint16_t id = 0;
+
+	CU_ASSERT_EQUAL(ike_path(s->n[A].e, &n, &id, &all, &add, 1, s->now_ns), ERR_OK);
+	sim_settle(s, A);
+	sim_run(s, s->now_ns + NS_PER_S);
+	sim_probe(s);
+	memset(c, 0, sizeof(*c));
+	CU_ASSERT_EQUAL(ike_path(s->n[A].e, &n, NULL, &all, &soft, 1, s->now_ns), ERR_OK);
+	CU_ASSERT_EQUAL(n, num);
+	sim_settle(s, A);
+	sim_run(s, s->now_ns + NS_PER_S);
+	CU_ASSERT_EQUAL(c->messages[A], num);
+	CU_ASSERT_EQUAL(c->messages[B], num);
+	expect_tied(s, num, id);
+}
+
 static void test_M13_many_domains(void)
 {
 	const unsigned num = domains();
@@ -156,11 +209,13 @@ static void test_M13_many_domains(void)
 	sim_probe(s);
 	CU_ASSERT_EQUAL(num_moved(s, A), num);
 	CU_ASSERT_EQUAL(num_moved(s, B), num);
+	expect_tied(s, num, 0);
 	tap_diag("%u IKE SAs with %u Child SAs each: %u + %u messages, %lu + %lu bytes, both "
 		 "engines "
 		 "and the wire took %lu ms",
 		 num, CHILDREN, c.messages[A], c.messages[B], (unsigned long)c.bytes[A],
 		 (unsigned long)c.bytes[B], (unsigned long)(took / NS_PER_MS));
+	move_domain(s, num, &c);
 	sim_free(s);
 }
 

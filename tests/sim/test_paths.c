@@ -38,13 +38,18 @@ static const struct sim_wire calm = {.jitter_ns = NS_PER_MS, .ask_ns = NS_PER_MS
 static const struct sim_wire rough = {
 	.loss = 30, .repeat = 5, .reorder = 10, .jitter_ns = 20 * NS_PER_MS, .ask_ns = NS_PER_MS};
 
-/* A child beside "tun", and a connection beside "net". */
+/* Children beside "tun", and a connection beside "net". The tag of "four" is another one on the
+ * other side. */
 static const char another_child[] =
-	"%s }\n two { local_ts = 10.%u.0.0/16\n remote_ts = 10.%u.0.0/16";
+	"%s }\n two { path_tag = voice\n local_ts = 10.%u.0.0/16\n remote_ts = 10.%u.0.0/16 }\n"
+	" three { path_tag = voice\n local_ts = 10.%u.0.0/16\n remote_ts = 10.%u.0.0/16 }\n"
+	" four { path_tag = odd%u\n local_ts = 10.%u.0.0/16\n remote_ts = 10.%u.0.0/16";
 static const char another[] = "connections { other {\n encap = yes\n"
 			      " local { auth = psk\n id = other%u.example }\n"
 			      " remote { auth = psk\n id = other%u.example }\n"
-			      " children { far { local_ts = 10.%u.0.0/16\n"
+			      " children { far { path_tag = voice\n local_ts = 10.%u.0.0/16\n"
+			      "  remote_ts = 10.%u.0.0/16 }\n"
+			      "  away { path_tag = elsewhere\n local_ts = 10.%u.0.0/16\n"
 			      "  remote_ts = 10.%u.0.0/16 } } } }\n";
 
 static void after(struct sim *s, uint64_t ns)
@@ -74,11 +79,11 @@ static const char *conf_text(unsigned side, bool mobike, enum sa_mode mode)
 {
 	static char text[2][8192];
 	const unsigned us = side + 1, them = 2 - side;
-	char child[200], conn[600];
+	char child[600], conn[600];
 
 	snprintf(child, sizeof(child), another_child, mode == SA_TRANSPORT ? between_hosts : "",
-		 us + 10, them + 10);
-	snprintf(conn, sizeof(conn), another, us, them, us + 20, them + 20);
+		 us + 10, them + 10, us + 30, them + 30, us, us + 40, them + 40);
+	snprintf(conn, sizeof(conn), another, us, them, us + 20, them + 20, us + 50, them + 50);
 	snprintf(text[side], sizeof(text[side]), "%s%s",
 		 sim_conf_anywhere(
 			 side, mobike ? "rekey_time = 0s" : "rekey_time = 0s\n mobike = no", child),
@@ -784,6 +789,137 @@ static void test_M5_one_child(void)
 	sim_free(s);
 }
 
+/* up_with_domains - "tun" has no tag, "two" and "three" have one, and so has "far"; that one and
+ * "away" are under another IKE SA with the same peer. */
+static struct sim *up_with_domains(void)
+{
+	struct sim *s = up_with_two();
+	struct ike_initiate_params p = {.conn = "other",
+					.child = "far",
+					.path = {.local = {.addr = sim_addr(A, 0), .port = 500},
+						 .remote = {.addr = sim_addr(B, 0), .port = 500}}};
+
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "three"), ERR_OK);
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "four"), ERR_OK);
+	CU_ASSERT_EQUAL(ike_initiate(s->n[A].e, &p, s->now_ns), ERR_OK);
+	sim_settle(s, A);
+	after(s, NS_PER_S);
+	p.child = "away";
+	CU_ASSERT_EQUAL(ike_initiate(s->n[A].e, &p, s->now_ns), ERR_OK);
+	sim_settle(s, A);
+	after(s, NS_PER_S);
+	CU_ASSERT_EQUAL(sim_num_pairs(s, B), 6);
+	CU_ASSERT_EQUAL(sim_num_sas(s, B), 2);
+	return s;
+}
+
+/* expect_tied - by which paths children go on both sides. */
+static void expect_tied(struct sim *s, uint16_t tun, uint16_t two, uint16_t three, uint16_t four,
+			uint16_t far)
+{
+	for (unsigned side = 0; side < 2; side++) {
+		CU_ASSERT_EQUAL(pair_of(s, side, "tun")->path, tun);
+		CU_ASSERT_EQUAL(pair_of(s, side, "two")->path, two);
+		CU_ASSERT_EQUAL(pair_of(s, side, "three")->path, three);
+		CU_ASSERT_EQUAL(pair_of(s, side, "four")->path, four);
+		CU_ASSERT_EQUAL(pair_of(s, side, "far")->path, far);
+	}
+}
+
+static enum err move_domain(struct sim *s, unsigned side, const char *tag, enum ike_path_act act,
+			    uint16_t id)
+{
+	const struct ike_path_op op = {.act = act, .id = id, .tag = tag};
+
+	return path_ops(s, side, NULL, &op, 1, NULL);
+}
+
+/* What has the tag goes elsewhere by one operation, on both sides and after it was re-keyed, and
+ * nothing else does; it is back with the others when all are moved. */
+static void test_M5_domain(void)
+{
+	struct sim *s = up_with_domains();
+	static const struct {
+		const char *tag;
+		enum ike_path_act act;
+		enum err e;
+	} refused[] = {
+		{"voic", IKE_PATH_SOFT, ERR_NOT_FOUND},
+		{"voice2", IKE_PATH_SOFT, ERR_NOT_FOUND},
+		{"Voice", IKE_PATH_HARD, ERR_NOT_FOUND},
+		{"", IKE_PATH_SOFT, ERR_INVAL},
+		{"elsewhere", IKE_PATH_SOFT, ERR_NOT_FOUND},
+		{"voice", IKE_PATH_REMOVE, ERR_INVAL},
+		{"voice", IKE_PATH_SCHEDULE, ERR_INVAL},
+		{"this tag has 65 bytes, which is one more than operations can name", IKE_PATH_SOFT,
+		 ERR_INVAL},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(refused); i++)
+		CU_ASSERT_EQUAL(move_domain(s, A, refused[i].tag, refused[i].act, 2), refused[i].e);
+	expect_tied(s, 0, 0, 0, 0, 0);
+	CU_ASSERT_EQUAL(move_domain(s, A, "voice", IKE_PATH_SOFT, 2), ERR_OK);
+	after(s, NS_PER_S);
+	CU_ASSERT_EQUAL(s->n[A].done, 2);
+	expect_same(s);
+	expect_tied(s, 0, 2, 2, 0, 0);
+	CU_ASSERT_EQUAL(sim_rekey(s, B, "three"), ERR_OK);
+	s->traffic = true;
+	after(s, 10 * NS_PER_S);
+	expect_tied(s, 0, 2, 2, 0, 0);
+	CU_ASSERT_EQUAL(move_domain(s, A, "voice", IKE_PATH_HARD, 1), ERR_OK);
+	after(s, NS_PER_S);
+	expect_tied(s, 0, 1, 1, 0, 0);
+	CU_ASSERT_EQUAL(NET(A)->mif.paths.num, 2); /* nothing is removed for a part */
+	CU_ASSERT_EQUAL(act_on(s, A, NULL, IKE_PATH_SOFT, 2), ERR_OK);
+	after(s, NS_PER_S);
+	expect_tied(s, 0, 0, 0, 0, 0);
+	sim_free(s);
+}
+
+/* Both sides give the tag: where the peer does not, nothing moves on either. */
+static void test_M5_domain_of_one_side(void)
+{
+	struct sim *s = up_with_domains();
+
+	CU_ASSERT_EQUAL(move_domain(s, A, "odd1", IKE_PATH_SOFT, 2), ERR_OK);
+	after(s, NS_PER_S);
+	CU_ASSERT_EQUAL(s->n[A].refused, 1);
+	expect_same(s);
+	expect_tied(s, 0, 0, 0, 0, 0);
+	CU_ASSERT_EQUAL(move_domain(s, A, "odd2", IKE_PATH_SOFT, 2), ERR_NOT_FOUND);
+	CU_ASSERT_EQUAL(move_domain(s, B, "voice", IKE_PATH_SOFT, 2), ERR_PERM);
+	sim_free(s);
+}
+
+/* A tag is that of children under the IKE SA that the operation came by, and must be the whole. */
+static void test_M13_domain_of_this_ike_sa(void)
+{
+	static const struct {
+		const char *tag;
+		uint16_t status, path;
+	} rows[] = {
+		{"voice2", MIF_EMPTY_SELECTOR, 0},    {"voic", MIF_EMPTY_SELECTOR, 0},
+		{"v", MIF_EMPTY_SELECTOR, 0},         {"odd1", MIF_EMPTY_SELECTOR, 0},
+		{"elsewhere", MIF_EMPTY_SELECTOR, 0}, {"voice", MIF_OK, 2},
+	};
+	struct sim *s = up_with_domains();
+	struct mif_op op = {.op = MIF_SOFT, .path = 2, .transaction = 60, .has = MIF_HAS_SELECTOR};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++, op.transaction++) {
+		op.selector = (struct mif_selector){MIF_SELECT_DOMAIN, 0,
+						    bytes_of(rows[i].tag, strlen(rows[i].tag))};
+		CU_ASSERT_EQUAL(status_of(s, A, &op), rows[i].status);
+		CU_ASSERT_EQUAL(pair_of(s, B, "two")->path, rows[i].path);
+		CU_ASSERT_EQUAL(pair_of(s, B, "three")->path, rows[i].path);
+		CU_ASSERT_EQUAL(pair_of(s, B, "tun")->path, 0);
+		CU_ASSERT_EQUAL(pair_of(s, B, "four")->path, 0);
+		CU_ASSERT_EQUAL(pair_of(s, B, "far")->path, 0);
+		CU_ASSERT_EQUAL(pair_of(s, B, "away")->path, 0);
+	}
+	sim_free(s);
+}
+
 /* By traffic selectors, and all back again. */
 static void test_M5_by_traffic(void)
 {
@@ -1317,6 +1453,9 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_query),
 	TAP_TEST(test_S57_long_answers),
 	TAP_TEST(test_M5_one_child),
+	TAP_TEST(test_M5_domain),
+	TAP_TEST(test_M5_domain_of_one_side),
+	TAP_TEST(test_M13_domain_of_this_ike_sa),
 	TAP_TEST(test_M5_by_traffic),
 	TAP_TEST(test_M13_only_of_this_ike_sa),
 	TAP_TEST(test_M13_one_exchange_each),
