@@ -7,7 +7,8 @@ standard library alone.
     print(latchkey_ipsec.of_socket(sock).peer.identity)
 
 What fails raises IpsecError, an OSError whose text is a sentence and whose reason is a Reason. With
-asyncio: `await connect_async(...)`, `await require_async(...)` and `async for event in events()`.
+asyncio: `await connect_async(...)`, `await require_async(...)`, `await path_move_async(...)` and `async
+for event in events()`.
 LATCHKEY_LIBRARY names another library. Functions may be called from any thread; a PToken, IToken or
 Latch is used by one at a time.
 """
@@ -71,6 +72,13 @@ class PathNews(enum.IntEnum):
     GONE = 6
 
 
+class PathState(enum.IntEnum):
+    """Of a path to a peer: it has not answered, it waits, traffic goes by it."""
+    ASKED = 0
+    STANDBY = 1
+    ACTIVE = 2
+
+
 class Attr(enum.IntEnum):
     """IPSEC_API_ATTR_* of the header."""
     PRIVACY_PROTECTED = 1
@@ -122,6 +130,21 @@ class _Event(ctypes.Structure):
                 ("remote", ctypes.c_uint64 * 16)]
 
 
+class _PathInfo(ctypes.Structure):
+    _fields_ = [("size", ctypes.c_size_t), ("number", ctypes.c_uint32), ("state", ctypes.c_int),
+                ("connection", ctypes.c_char * 128), ("peer", ctypes.c_char * 264),
+                ("decides", ctypes.c_bool), ("udp", ctypes.c_bool),
+                ("priority", ctypes.c_uint32), ("weight", ctypes.c_uint32),
+                ("local", ctypes.c_uint64 * 16), ("remote", ctypes.c_uint64 * 16),
+                ("rtt_us", ctypes.c_uint32), ("loss_permille", ctypes.c_uint32),
+                ("mtu", ctypes.c_uint32), ("rate", ctypes.c_uint64),
+                ("rx_packets", ctypes.c_uint64), ("rx_bytes", ctypes.c_uint64),
+                ("tx_packets", ctypes.c_uint64), ("tx_bytes", ctypes.c_uint64)]
+
+
+_PathFn = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.POINTER(_PathInfo))
+
+
 class _Msghdr(ctypes.Structure):
     _fields_ = [("name", ctypes.c_void_p), ("namelen", ctypes.c_uint32),
                 ("iov", ctypes.c_void_p), ("iovlen", ctypes.c_size_t),
@@ -163,6 +186,11 @@ def _declare():
         "event_fd": (ctypes.c_int, []),
         "event_next": (ctypes.c_int, [ctypes.POINTER(_Event)]),
         "decide": (ctypes.c_int, [ctypes.c_uint64, ctypes.c_bool]),
+        "path_add": (ctypes.c_int, [text, text, text, number, number, ctypes.POINTER(number)]),
+        "path_remove": (ctypes.c_int, [text, number]),
+        "path_move": (ctypes.c_int, [text, number, ctypes.c_bool]),
+        "path_prefer": (ctypes.c_int, [text, number]),
+        "each_path": (ctypes.c_int, [_PathFn, pointer]),
         "last_error": (text, []), "last_reason": (ctypes.c_int, []),
         "reason_text": (text, [ctypes.c_int]), "auth_method_name": (text, [ctypes.c_int]),
         "set_socket_path": (ctypes.c_int, [text]),
@@ -368,19 +396,19 @@ def require(sock, peer=None, profile=None):
     _must(_lib.ipsec_require(sock.fileno(), _text(profile), _text(peer)))
 
 
-def _address(sock, address):
+def _address(family, address):
     host, port = address[:2]
-    if sock.family == socket.AF_INET:
-        return struct.pack("=H", sock.family) + struct.pack("!H", port) + \
-            socket.inet_pton(sock.family, host) + bytes(8)
+    if family == socket.AF_INET:
+        return struct.pack("=H", family) + struct.pack("!H", port) + \
+            socket.inet_pton(family, host) + bytes(8)
     scope = address[3] if len(address) > 3 else 0
-    return struct.pack("=H", sock.family) + struct.pack("!HI", port, 0) + \
-        socket.inet_pton(sock.family, host) + struct.pack("=I", scope)
+    return struct.pack("=H", family) + struct.pack("!HI", port, 0) + \
+        socket.inet_pton(family, host) + struct.pack("=I", scope)
 
 
 def connect(sock, address, peer=None, profile=None, timeout=-1):
     """The same, and sock.connect(): no packet leaves before the peer is known. timeout: seconds."""
-    raw = _address(sock, address)
+    raw = _address(sock.family, address)
     _must(_lib.ipsec_connect(sock.fileno(), raw, len(raw), _text(profile), _text(peer),
                              int(timeout * 1000) if timeout >= 0 else -1))
 
@@ -394,6 +422,15 @@ async def connect_async(sock, address, peer=None, profile=None, timeout=-1):
                                                      timeout)
 
 
+def _end(raw):
+    """(host, port) of a struct sockaddr_in or sockaddr_in6, None where it is neither."""
+    family, port = struct.unpack_from("=H", raw)[0], struct.unpack_from("!H", raw, 2)[0]
+    if family not in (socket.AF_INET, socket.AF_INET6):
+        return None
+    host = raw[4:8] if family == socket.AF_INET else raw[8:24]
+    return socket.inet_ntop(family, host), port
+
+
 class Pair:
     """The ends of one subflow of an MPTCP connection, as socket has addresses."""
 
@@ -401,10 +438,7 @@ class Pair:
         self._raw = raw
 
     def _end(self, name):
-        raw = bytes(self._raw)[getattr(_Pair, name).offset:][:28]
-        family, port = struct.unpack_from("=H", raw)[0], struct.unpack_from("!H", raw, 2)[0]
-        host = raw[4:8] if family == socket.AF_INET else raw[8:24]
-        return socket.inet_ntop(family, host), port
+        return _end(bytes(self._raw)[getattr(_Pair, name).offset:])
 
     local = property(lambda self: self._end("local"))
     remote = property(lambda self: self._end("remote"))
@@ -466,9 +500,68 @@ class Latch:
         _must(_lib.ipsec_latch_release(handle))
 
 
+class Path:
+    """A path to a peer as it was when paths() looked. local, remote: (host, port); rtt in seconds, loss
+    a part of 1, rate in bytes a second, mtu in bytes: None if it is not known."""
+
+    def __init__(self, raw):
+        self.number, self.state = raw.number, PathState(raw.state)
+        self.connection = raw.connection.decode(errors="replace")
+        self.peer = raw.peer.decode(errors="replace")
+        self.decides, self.udp = raw.decides, raw.udp
+        self.priority, self.weight = raw.priority, raw.weight
+        self.local, self.remote = _end(bytes(raw.local)), _end(bytes(raw.remote))
+        self.rtt = raw.rtt_us / 1e6 if raw.rtt_us else None
+        self.loss = raw.loss_permille / 1000 if raw.rtt_us else None
+        self.mtu, self.rate = raw.mtu or None, raw.rate or None
+        self.rx_packets, self.rx_bytes = raw.rx_packets, raw.rx_bytes
+        self.tx_packets, self.tx_bytes = raw.tx_packets, raw.tx_bytes
+
+
+def paths():
+    """Those to every peer, for who may read all."""
+    found = []
+    _must(_lib.ipsec_each_path(_PathFn(lambda _, raw: found.append(Path(raw.contents))), None))
+    return found
+
+
+def _host(text):
+    return _address(socket.AF_INET6 if ":" in text else socket.AF_INET, (text, 0))
+
+
+def path_add(name, local, remote=None, priority=0, weight=0):
+    """One path more, for who may configure, to what is up under this name, a connection's or a
+    peer's: from an address of this host to one of the peer, None: where IKE goes. Returns its
+    number; 0: the peer decides, and was told. Waits for the peers, as the next three do."""
+    number = ctypes.c_uint32()
+    _must(_lib.ipsec_path_add(_text(name), _host(local), remote and _host(remote), priority, weight,
+                              ctypes.byref(number)))
+    return number.value
+
+
+def path_remove(name, number):
+    """It goes at once."""
+    _must(_lib.ipsec_path_remove(_text(name), number))
+
+
+def path_move(name, number, hard=False):
+    """Traffic goes by it as soon as it carries; hard: the paths that had it go."""
+    _must(_lib.ipsec_path_move(_text(name), number, hard))
+
+
+def path_prefer(name, number):
+    """It goes before all others by its priority."""
+    _must(_lib.ipsec_path_prefer(_text(name), number))
+
+
+async def path_move_async(name, number, hard=False):
+    await asyncio.get_running_loop().run_in_executor(None, path_move, name, number, hard)
+
+
 class Event:
     """What happened. peer: an IToken with ASK, answered by accept() or reject(). news: a PathNews with
-    PATH, of the path with this number; path_from: which one had the traffic before, 0 = none."""
+    PATH, of the path with this number between local and remote; path_from: which one had the traffic
+    before, 0 = none."""
 
     def __init__(self, raw):
         self.kind, self.state = EventKind(raw.kind), State(raw.state)
@@ -479,6 +572,7 @@ class Event:
         self.news = PathNews(raw.news) if raw.news else None
         self.path, self.path_from = raw.path, getattr(raw, "from")
         self.connection = raw.connection.decode(errors="replace")
+        self.local, self.remote = _end(bytes(raw.local)), _end(bytes(raw.remote))
 
     def accept(self):
         _must(_lib.ipsec_decide(self.ask, True))

@@ -7,6 +7,9 @@
  *	break          the first latch breaks
  *	ask            may the first latch's peer?
  *	interface      what comes by that of index 5 is of this class
+ *	paths NUMBER   what is said of paths is done at once; or refused, 1: nothing of that name
+ *	asked          prints what was said of paths last, in a line before "done"
+ *	moves          traffic moves from path 1 to path 2
  *	restart        the daemon goes and comes back
  */
 #include "tests/api/app_stand.h"
@@ -49,6 +52,45 @@ static void ask_first(struct fake_app *f, void *arg)
 		fake_app_ask(f, f->latches[0].id, 5);
 }
 
+static void answer_paths(struct fake_app *f, void *arg)
+{
+	f->path_peers = 0; /* nobody is waited for */
+	f->path_result = *(int *)arg ? ERR_NOT_FOUND : ERR_OK;
+}
+
+static const char *text_or_dash(char text[IP_TEXT_MAX], const struct ip_addr *a)
+{
+	return ip_addr_is_any(a) ? "-" : ip_addr_text(text, a);
+}
+
+static void print_asked(struct fake_app *f, void *arg)
+{
+	static const char *const acts[] = {
+		[ENGINE_PATH_ADD] = "add",       [ENGINE_PATH_REMOVE] = "remove",
+		[ENGINE_PATH_SOFT] = "soft",     [ENGINE_PATH_HARD] = "hard",
+		[ENGINE_PATH_PREFER] = "prefer",
+	};
+	char local[IP_TEXT_MAX], remote[IP_TEXT_MAX];
+
+	(void)arg;
+	printf("%s %s %u %s %s %u %u\n", acts[f->path.act], f->path_name, f->path.id,
+	       text_or_dash(local, &f->path.local), text_or_dash(remote, &f->path.remote),
+	       f->path.priority, f->path.weight);
+}
+
+static void traffic_moves(struct fake_app *f, void *arg)
+{
+	struct engine_path_event ev = {
+		.news = ENGINE_PATH_MOVED, .conn = "gw", .id = 2, .from = 1, .text = ""};
+
+	(void)arg;
+	if (ip_addr_parse(&ev.addr.local.addr, "192.0.2.1") ||
+	    ip_addr_parse(&ev.addr.remote.addr, "192.0.2.2"))
+		abort();
+	ev.addr.local.port = ev.addr.remote.port = 4500;
+	app_server_path_event(container_of(f, struct app_stand, fake)->server, &ev);
+}
+
 static const struct {
 	const char *word;
 	void (*step)(struct fake_app *f, void *arg);
@@ -58,6 +100,9 @@ static const struct {
 	{"break", break_first},
 	{"ask", ask_first},
 	{"interface", interface_tells},
+	{"paths", answer_paths},
+	{"asked", print_asked},
+	{"moves", traffic_moves},
 };
 
 static void act(struct app_stand *s, const char *word, int number)

@@ -42,6 +42,13 @@ class Server:
         print(*words, file=self.process.stdin, flush=True)
         assert self.process.stdout.readline() == "done\n"
 
+    def asked(self):
+        """What was said of paths last: act, name, number, ends, priority, weight."""
+        print("asked", file=self.process.stdin, flush=True)
+        line, done = self.process.stdout.readline(), self.process.stdout.readline()
+        assert done == "done\n"
+        return line.split()
+
 
 @contextlib.contextmanager
 def udp():
@@ -115,6 +122,41 @@ def connecting():
             assert there.recv(1) == b"x"
 
 
+def paths():
+    """M10: each call says what it is for, and its errors what is wrong; what is known of each path."""
+    with Server() as server:
+        server.do("paths", 0)
+        for function, arguments, said in (
+                (ipsec.path_add, ("gw", "192.0.2.1", "192.0.2.2", 4, 9),
+                 "add gw 0 192.0.2.1 192.0.2.2 4 9"),
+                (ipsec.path_add, ("gw", "2001:db8::1"), "add gw 0 2001:db8::1 - 0 1"),
+                (ipsec.path_remove, ("gw", 7), "remove gw 7 - - 0 1"),
+                (ipsec.path_move, ("gw", 7), "soft gw 7 - - 0 1"),
+                (ipsec.path_move, ("peer.example", 65535, True), "hard peer.example 65535 - - 0 1"),
+                (ipsec.path_prefer, ("gw", 8), "prefer gw 8 - - 0 1")):
+            number = function(*arguments)
+            assert number == (3 if function is ipsec.path_add else None), number
+            assert server.asked() == said.split(), (server.asked(), said)
+        asyncio.run(ipsec.path_move_async("gw", 6, hard=True))
+        assert server.asked()[:3] == ["hard", "gw", "6"]
+        for function, *arguments in ((ipsec.path_remove, "gw", 0), (ipsec.path_move, "gw", 65536),
+                                     (ipsec.path_prefer, "", 1),
+                                     (ipsec.path_add, "gw", "192.0.2.1", None, 256)):
+            fails(errno.EINVAL, function, *arguments)
+        server.do("paths", 1)
+        assert fails(errno.ENOENT, ipsec.path_move, "gw", 7).strerror == "it is so"
+        first, second = ipsec.paths()
+        assert (first.number, first.state) == (1, ipsec.PathState.ACTIVE)
+        assert (first.connection, first.peer) == ("gw", "peer.example")
+        assert first.decides and first.udp and (first.priority, first.weight) == (2, 7)
+        assert first.local == ("192.0.2.1", 4500) and first.remote == ("192.0.2.2", 4500)
+        assert (first.rtt, first.loss, first.mtu, first.rate) == (0.0205, 0.015, 1400, 1250000)
+        assert (first.rx_packets, first.rx_bytes) == (4, 400)
+        assert (first.tx_packets, first.tx_bytes) == (5, 1 << 40)
+        assert (second.number, second.state) == (2, ipsec.PathState.ASKED)
+        assert not second.decides and second.rtt is second.loss is second.mtu is second.rate is None
+
+
 async def until(stream, kind):
     async for event in stream:
         if event.kind is kind:
@@ -136,6 +178,11 @@ async def watch(server, sock):
     assert event.peer.identity == "peer.example" and 0 < event.timeout <= 5
     event.accept()
     fails(errno.ENOENT, event.reject)
+    server.do("moves")
+    event = await asyncio.wait_for(until(stream, ipsec.EventKind.PATH), 10)
+    assert event.news is ipsec.PathNews.MOVED and (event.path, event.path_from) == (2, 1)
+    assert event.connection == "gw" and event.local == ("192.0.2.1", 4500)
+    assert event.remote == ("192.0.2.2", 4500)
     server.do("restart")
     await asyncio.wait_for(until(stream, ipsec.EventKind.RECONNECTED), 10)
     await stream.aclose()
@@ -150,6 +197,7 @@ def events():
 
 HEADER = os.path.join(SOURCE, "api/include/latchkey/ipsec.h")
 POINTER = r".*(\*|\bipsec_[pi]Token_t)\s*\w*$"
+CALLBACK = r"void \(\*\w+\)\((.*)\)$"  # of functions that tell of each thing
 KINDS = [(r"void$", type(None)), (POINTER, "pointer"), (r"(const )?bool\b", ctypes.c_bool),
          (r"(uint32_t|unsigned int|socklen_t)\b", ctypes.c_uint32),
          (r"uint64_t\b", ctypes.c_uint64), (r"size_t\b", ctypes.c_size_t),
@@ -157,6 +205,9 @@ KINDS = [(r"void$", type(None)), (POINTER, "pointer"), (r"(const )?bool\b", ctyp
 
 
 def kind_in_c(text):
+    callback = re.match(CALLBACK, text.strip())
+    if callback:
+        return [kind_in_c(t) for t in ["void", *split(callback[1])]]
     for pattern, kind in KINDS:
         if re.match(pattern, text.strip()):
             return kind
@@ -166,8 +217,15 @@ def kind_in_c(text):
 def kind_in_python(kind):
     if kind is None:
         return type(None)
+    if hasattr(kind, "_argtypes_"):
+        return [kind_in_python(k) for k in [kind._restype_, *kind._argtypes_]]
     pointers = (ctypes.c_void_p, ctypes.c_char_p)
     return "pointer" if kind in pointers or hasattr(kind, "contents") else kind
+
+
+def split(arguments):
+    """At the commas that are in no brackets."""
+    return re.findall(r"(?:[^,()]|\([^()]*\))+", arguments)
 
 
 def prototypes():
@@ -177,9 +235,8 @@ def prototypes():
     found = {}
     for result, name, arguments in re.findall(r"^IPSEC_API ([^;(]*?)(ipsec_\w+)\(([^;]*?)\);", text,
                                               re.MULTILINE | re.DOTALL):
-        if "(" not in arguments:  # no callbacks: Python has none
-            arguments = [] if arguments == "void" else arguments.split(",")
-            found[name] = [kind_in_c(t) for t in [result] + arguments]
+        arguments = [] if arguments == "void" else split(" ".join(arguments.split()))
+        found[name] = [kind_in_c(t) for t in [result] + arguments]
     return found
 
 
@@ -194,9 +251,10 @@ def functions_are_the_headers():
 
 ENUMS = [(ipsec.Method, "IPSEC_AUTH_"), (ipsec.State, "IPSEC_LATCH_"),
          (ipsec.EventKind, "IPSEC_APP_EVENT_"), (ipsec.Attr, "IPSEC_API_ATTR_"),
-         (ipsec.PathNews, "IPSEC_PATH_")]
+         (ipsec.PathNews, "IPSEC_PATH_"), (ipsec.PathState, "IPSEC_PATH_")]
 STRUCTS = [(ipsec._LatchInfo, "ipsec_latch_info", ""), (ipsec._Pair, "ipsec_pair", ""),
-           (ipsec._Event, "ipsec_app_event", ""), (ipsec._Msghdr, "msghdr", "msg_")]
+           (ipsec._Event, "ipsec_app_event", ""),
+           (ipsec._PathInfo, "ipsec_path_info", ""), (ipsec._Msghdr, "msghdr", "msg_")]
 
 
 def expectations():
@@ -232,5 +290,5 @@ def numbers_are_the_headers():
 if __name__ == "__main__":
     sys.exit(run([("functions are declared as in the header", functions_are_the_headers),
                   ("numbers and structures are the header's", numbers_are_the_headers),
-                  ("tokens", tokens), ("latches", latches), ("connecting", connecting),
+                  ("tokens", tokens), ("latches", latches), ("connecting", connecting), ("paths", paths),
                   ("events, a peer to accept, a restart", events)]))
