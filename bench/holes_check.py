@@ -38,12 +38,24 @@ def test_gap():
     assert gap(arrivals, 800 * MS, 900 * MS) == 1
 
 
+def test_goes_on():
+    """What was sent before the hole says nothing, nor what it kept back, nor one direction alone."""
+    goes_on = program().goes_on
+    new, old, late = (101 * MS, 107 * MS), (99 * MS, 104 * MS), (101 * MS, 501 * MS)
+    assert goes_on([new, new], 100 * MS, 55 * MS)
+    for other in (old, late, (0, 0)):
+        assert not goes_on([new, other], 100 * MS, 55 * MS), other
+        assert not goes_on([other, new], 100 * MS, 55 * MS), other
+
+
 def test_report():
     """Of figures that are known; and its keys are those of the README."""
     bench = program()
     options = bench.parse(["--delay", "40"])
     gaps = [[n, 300] if n == 1 else [n, n] for n in range(1, 101)]
-    report = bench.report_of({"latchkey": (gaps, 3.04)}, options)
+    found = bench.Found()
+    found.gaps, found.pause = gaps, 3.04
+    report = bench.report_of({"latchkey": found}, options)
     figure = report["systems"]["latchkey"]
     assert report["bound_ms"] == 240, report
     assert figure["holes"] == 100 and figure["gaps"] == 200 and figure["within_bound"] == 199, figure
@@ -55,10 +67,11 @@ def test_report():
 
 
 def test_wrong_options():
-    for words in (("--holes", "1"), ("--delay", "-1")):
+    for words in (("--holes", "1"), ("--mptcp-holes", "1"), ("--delay", "-1"),
+                  ("--only", "latchkey,nobody")):
         done = subprocess.run([PROGRAM, *words], capture_output=True, text=True, timeout=60,
                               check=False)
         assert done.returncode and done.stderr and not done.stdout, done
 
 
-sys.exit(run((test.__name__, test) for test in (test_gap, test_report, test_wrong_options)))
+sys.exit(run((test.__name__, test) for test in (test_gap, test_goes_on, test_report, test_wrong_options)))

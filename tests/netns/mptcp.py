@@ -4,25 +4,27 @@
 import json
 import re
 import shutil
+import time
 
 from lab import wait_for
 from nets import story
-from paths import PATHS4, Paths
+from paths import PATHS4, Messages, Paths
 from pytap import Skip
 
 PORT = 5201
 
 
-def prepare(scene):
+def prepare(scene, backup=False):
     """One connection by every path: the right host says its addresses, the left one goes to each from
-    the interface that leads there."""
+    the interface that leads there. backup: all but the first path wait."""
     if not shutil.which("mptcpize"):
         raise Skip("mptcpize is not installed")
     for host in (scene.left, scene.right):
         host.sysctl("net.mptcp.enabled", 1)
         host.run("ip", "mptcp", "limits", "set", "subflows", 8, "add_addr_accepted", 8)
     for path in scene.paths[1:]:
-        scene.right.run("ip", "mptcp", "endpoint", "add", path.right4, "dev", path.device, "signal")
+        scene.right.run("ip", "mptcp", "endpoint", "add", path.right4, "dev", path.device, "signal",
+                        *["backup"] * backup)
 
 
 def joined(host):
@@ -70,4 +72,30 @@ def baseline(count):
     return test
 
 
-TESTS = [(f"paths: the kernel's MPTCP by {count}", baseline(count)) for count in (2, 3)]
+def second_waits():
+    """Messages by the first path alone while it carries; when it swallows everything they go on by the
+    second one, and none is lost."""
+    with Paths("mptcp-backup", orders="delay 5ms", captures=False) as scene:
+        prepare(scene, backup=True)
+        messages = Messages(scene, 200, 1000, ends=PATHS4[0], wrapper=("mptcpize", "run"))
+        wait_for(lambda: joined(scene.left), "the second path")
+        before = [path.wire.counts()["left"]["out_len"] for path in scene.paths]
+        time.sleep(1)
+        first, second = (path.wire.counts()["left"]["out_len"] - was
+                         for path, was in zip(scene.paths, before))
+        assert first > 100_000 and second < 10_000, (first, second)
+        begin = time.time_ns()
+        scene.path(1).wire.black_hole()
+        wait_for(lambda: all(messages.newest(side)[0] > begin + 1e9 for side in ("left", "right")),
+                 "messages of a second later")
+        scene.path(1).wire.black_hole(False)
+        counted = messages.stop()
+        for side in ("left", "right"):
+            came = messages.arrivals(side)
+            assert [number for number, _, _ in came] == list(range(counted[side]["received"]))
+            gap = max(b[2] - a[2] for a, b in zip(came, came[1:])) / 1e6
+            story(f"to {side}: {len(came)} messages, longest gap {gap:.0f} ms")
+
+
+TESTS = [(f"paths: the kernel's MPTCP by {count}", baseline(count)) for count in (2, 3)] + \
+    [("paths: the kernel's MPTCP, the second waits", second_waits)]

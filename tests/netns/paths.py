@@ -7,6 +7,7 @@ import os
 import signal
 from dataclasses import replace
 
+import messages
 import stream
 from capture import Capture, assert_protected
 from lab import Lab, wait_for
@@ -230,3 +231,49 @@ class Download:
         assert got["received"] == gave["sent"] and got["sha256"] == gave["sha256"], (got, gave)
         assert got["received"] > 0, got
         return {**gave, **got}
+
+
+class Messages:
+    """Numbered messages each way on one TCP connection that the left host begins, as Stream has
+    datagrams. ends: the addresses of the left and the right host; wrapper: as Download has it."""
+
+    def __init__(self, scene, rate, size, port=9200, ends=None, wrapper=()):
+        left, right = ends or (INNER["left"][0], INNER["right"][0])
+        python = [*wrapper, "/usr/bin/python3", "-B", os.path.abspath(messages.__file__)]
+        self.files = {side: scene.host(side).path(f"messages-{port}-{side}")
+                      for side in ("left", "right")}
+        # MPTCP's further paths go to other addresses.
+        at = "0.0.0.0" if wrapper else right
+        self.processes = [scene.host("right").spawn(f"messages-serve-{port}", *python, "serve", at,
+                                                    port, rate, size, self.files["right"])]
+        wait_until_ready(self.processes[0])
+        self.processes.append(scene.host("left").spawn(
+            f"messages-connect-{port}", *python, "connect", left, right, port, rate, size,
+            self.files["left"]))
+        wait_until_ready(self.processes[1])
+
+    def newest(self, side):
+        """(when it was sent, when it came) of the newest message that has come to a side so far, as
+        time.time_ns() has it."""
+        size = stream.ARRIVAL.size
+        with open(self.files[side], "rb") as file:
+            whole = os.fstat(file.fileno()).st_size // size
+            if not whole:
+                return 0, 0
+            file.seek((whole - 1) * size)
+            return stream.ARRIVAL.unpack(file.read(size))[1:]
+
+    def stop(self, seconds=60):
+        """Ends it; returns {side: {sent, received, pause_ms}} if every message has come."""
+        self.processes[1].send(signal.SIGTERM)
+        wait_for(lambda: not any(one.running() for one in self.processes), "the messages to end",
+                 seconds)
+        for process in self.processes:
+            assert process.outer.wait(5) == 0, process.log()
+        right, left = (stream.result_of(process) for process in self.processes)
+        assert (left["sent"], right["sent"]) == (right["received"], left["received"]), (left, right)
+        return {"left": left, "right": right}
+
+    def arrivals(self, side):
+        """Of messages that have ended, as Stream.arrivals() of those that came to a side."""
+        return stream.arrivals(self.files[side])
