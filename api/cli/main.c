@@ -191,12 +191,13 @@ static enum exit_code run(struct cli *cli, const struct word *word)
 
 	if ((cli->require || cli->peer) && word->run != run_run)
 		return usage("--require and --peer are not possible with", word->name);
-	if (word->run != run_path && (cli->path.local || cli->path.remote || cli->path.priority ||
-				      cli->path.weight || cli->path.tag || cli->path.hard ||
-				      cli->path.now))
-		return usage("--local, --remote, --priority, --weight, --tag, --hard and --now are not "
-			     "possible with",
-			     word->name);
+	if (word->run != run_path &&
+	    (cli->path.local || cli->path.remote || cli->path.priority || cli->path.weight ||
+	     cli->path.tag || cli->path.hard || cli->path.now))
+		return usage(
+			"--local, --remote, --priority, --weight, --tag, --hard and --now are not "
+			"possible with",
+			word->name);
 	if (cli->once && word->run != run_top)
 		return usage("--once is not possible with", word->name);
 	if (is_apart(word))
