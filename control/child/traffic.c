@@ -372,7 +372,7 @@ enum err traffic_lent(struct step *s, struct child_work *w)
 	struct ts_list theirs;
 	bool cut;
 
-	if (!s->sa->lent.num)
+	if (!s->sa->lent)
 		return ERR_OK;
 	configured_remote(&theirs, s->sa, &s->sa->path, w->conf);
 	if (ts_list_narrow(&w->remote, &cut, asked.ts, asked.num, theirs.ts, theirs.num,

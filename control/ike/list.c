@@ -118,8 +118,8 @@ static void show(const struct ike_sa *sa, void (*fn)(void *ctx, const struct ike
 		.dns = sa->vips.dns,
 		.num_vips = sa->vips.installed ? sa->vips.num : 0,
 		.num_dns = sa->vips.installed ? sa->vips.num_dns : 0,
-		.lent = sa->lent.addrs,
-		.num_lent = sa->lent.num,
+		.lent = sa->lent ? sa->lent->addrs : NULL,
+		.num_lent = sa->lent ? sa->lent->num : 0,
 		.children = children,
 	};
 

@@ -193,7 +193,7 @@ struct vips {
 	bool installed; /* the caller has the addresses */
 };
 
-/* struct lent - what this host has lent the peer (vips.h). */
+/* struct lent - what this host has lent the peer (vips.h); most are lent nothing. */
 struct lent {
 	struct lease *leases[CONF_MAX_VIPS];
 	struct ip_addr addrs[CONF_MAX_VIPS];
@@ -326,7 +326,7 @@ struct ike_sa {
 	struct ike_aead *seal, *open;
 	struct handshake *hs;
 	struct vips vips;
-	struct lent lent;
+	struct lent *lent; /* NULL: nothing is */
 	struct auth_proof *proof; /* S20: non-NULL before anything is established */
 	struct window_in in;
 	struct window_out out;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/ike/vips.h"
 
+#include "base/alloc.h"
 #include "control/ike/core.h"
 
 #define CELLS_PER_ADDR 2 /* ADDRESS_ADD and ADDRESS_REMOVE */
@@ -134,7 +135,7 @@ void vips_move(struct ike_sa *from, struct ike_sa *to)
 	from->vips = (struct vips){0};
 	vips_lend_end(to);
 	to->lent = from->lent;
-	from->lent.num = 0;
+	from->lent = NULL;
 }
 
 bool vips_awaited(const struct ike_sa *sa)
@@ -240,7 +241,7 @@ enum err vips_asked(struct step *s)
 
 bool vips_lending(const struct ike_sa *sa)
 {
-	return !sa->initiator && sa->hs && sa->hs->num_wants && !sa->lent.num;
+	return !sa->initiator && sa->hs && sa->hs->num_wants && !sa->lent;
 }
 
 /* Who asks twice for one address has it once. */
@@ -276,7 +277,7 @@ static enum err lend(struct ike_sa *sa, const struct ip_addr *wanted)
 			continue;
 		e = pool_lend(&l, &sa->e->pools, pool, &sa->remote_id, wanted);
 		if (!e)
-			keep_lease(&sa->lent, l, pool);
+			keep_lease(sa->lent, l, pool);
 	}
 	return e;
 }
@@ -295,13 +296,21 @@ enum err vips_lend(struct step *s)
 	const struct handshake *hs = sa->hs;
 
 	vips_lend_end(sa); /* of the same request, when memory was short the first time */
+	if (!hs->num_wants)
+		return ERR_OK;
+	sa->lent = mem_alloc(sizeof(*sa->lent));
+	if (!sa->lent)
+		return ERR_NOMEM;
 	for (uint32_t i = 0; i < hs->num_wants; i++) {
 		enum err e = lend(sa, &hs->wants[i]);
 
 		if (e && e != ERR_FULL)
 			return e;
 	}
-	return !hs->num_wants || sa->lent.num ? ERR_OK : nothing_lent(s);
+	if (sa->lent->num)
+		return ERR_OK;
+	vips_lend_end(sa);
+	return nothing_lent(s);
 }
 
 /* What a pool tells is told once. */
@@ -315,11 +324,12 @@ static bool is_told(const struct lent *lent, uint32_t i)
 
 void vips_reply(const struct ike_sa *sa, struct ike_builder *b)
 {
-	const struct lent *lent = &sa->lent;
-	struct cp cp = {.type = CFG_REPLY, .num_addrs = lent->num};
+	const struct lent *lent = sa->lent;
+	struct cp cp = {.type = CFG_REPLY};
 
-	if (!lent->num)
+	if (!lent)
 		return;
+	cp.num_addrs = lent->num;
 	memcpy(cp.addrs, lent->addrs, lent->num * sizeof(lent->addrs[0]));
 	cp_build(b, &cp);
 	for (uint32_t i = 0; i < lent->num; i++) {
@@ -333,13 +343,14 @@ void vips_reply(const struct ike_sa *sa, struct ike_builder *b)
 
 void vips_lend_end(struct ike_sa *sa)
 {
-	struct lent *lent = &sa->lent;
+	struct lent *lent = sa->lent;
 
-	for (uint32_t i = 0; i < lent->num; i++) {
+	for (uint32_t i = 0; lent && i < lent->num; i++) {
 		lease_put(lent->leases[i]);
 		conf_pool_put(lent->pools[i]);
 	}
-	lent->num = 0;
+	mem_free(lent);
+	sa->lent = NULL;
 }
 
 uint32_t vips_lent_dynamic(const struct ike_sa *sa, struct ts out[CONF_MAX_VIPS],
@@ -347,8 +358,8 @@ uint32_t vips_lent_dynamic(const struct ike_sa *sa, struct ts out[CONF_MAX_VIPS]
 {
 	uint32_t num = 0;
 
-	for (uint32_t i = 0; i < sa->lent.num; i++)
-		out[num++] = at(conf, &sa->lent.addrs[i], &sa->lent.addrs[i]);
+	for (uint32_t i = 0; sa->lent && i < sa->lent->num; i++)
+		out[num++] = at(conf, &sa->lent->addrs[i], &sa->lent->addrs[i]);
 	if (num)
 		return num;
 	for (uint8_t family = IP_V4; vips_lending(sa) && family <= IP_V6; family += 2)
