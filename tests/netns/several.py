@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One SA over several paths at once: two Latchkeys that have agreed on it."""
 
+import errno
 import fcntl
 import os
 import pty
@@ -18,6 +19,7 @@ from scenarios import agree, both_up
 RATE = 1000
 SETTLE = 1.0
 ALIVE = ("ACTIVE", "STANDBY")
+PYTHON = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../api/python")
 
 
 def sections(count, priorities=(), version=4):
@@ -306,6 +308,63 @@ def tagged():
             assert by[to] > 200 and by[3 - to] == 0, f"{kind} from {side}: {by}"
 
 
+BY_PROGRAM = """
+import asyncio, latchkey_ipsec as ipsec, sys
+third = sys.argv[1]
+
+async def moved_to(number):
+    async for event in news:
+        if event.news is ipsec.PathNews.MOVED and event.path == number:
+            return event
+
+async def main():
+    global news
+    ipsec.paths()
+    news = ipsec.events()
+    waiting = asyncio.ensure_future(moved_to(3))
+    await asyncio.sleep(0.1)
+    assert [(p.number, p.state.name) for p in ipsec.paths()] == [(1, "ACTIVE"), (2, "STANDBY")]
+    number = ipsec.path_add("gw", third, priority=5, remote=sys.argv[2])
+    assert number == 3, number
+    while ipsec.paths()[2].state is not ipsec.PathState.STANDBY:
+        await asyncio.sleep(0.05)
+    await ipsec.path_move_async("gw", number)
+    event = await asyncio.wait_for(waiting, 10)
+    assert (event.connection, event.local[0], event.path_from) == ("gw", third, 1), vars(event)
+    now = {p.number: p for p in ipsec.paths()}
+    assert now[3].state is ipsec.PathState.ACTIVE and now[3].local == (third, 4500), vars(now[3])
+    assert 0.009 < now[3].rtt < 1 and now[3].priority == 0 and now[3].decides, vars(now[3])
+    ipsec.path_prefer("gw", 2)
+    ipsec.path_remove("gw", 1)
+    assert [p.number for p in ipsec.paths()] == [2, 3]
+    for what in (lambda: ipsec.path_move("gw", 1), lambda: ipsec.path_move("nobody", 1)):
+        try:
+            what()
+        except ipsec.IpsecError as error:
+            print(error.errno, error.strerror)
+
+asyncio.run(main())
+"""
+
+
+def by_a_program():
+    """Paths are added, used, preferred and removed by a Python program, which is told of it."""
+    left, right = sides("failover", priorities=(0, 1))
+    with Paths("several-program", left, right, count=3, orders="delay 5ms", captures=False) as scene:
+        both_up(scene)
+        all_alive(scene, 2)
+        decider = scene.peers["left"]
+        done = scene.left.run(
+            "env", f"LATCHKEY_SOCKET={decider.run_dir}/latchkey.app",
+            f"LATCHKEY_LIBRARY={decider.bin}/client/liblatchkey.so.0", f"PYTHONPATH={PYTHON}",
+            "/usr/bin/python3", "-B", "-c", BY_PROGRAM, *PATHS4[2])
+        said = done.stdout.splitlines()
+        assert len(said) == 2 and all(line.startswith(f"{errno.ENOENT} ") for line in said), done
+        for peer in scene.peers.values():
+            wait_for(lambda peer=peer: active(peer) == [2], "the preferred path")
+        assert sorted(by_number(decider)) == [2, 3]
+
+
 def translator():
     """The second path has a translator, which maps anew under load."""
     left, right = sides("failover", priorities=(1, 0))
@@ -479,4 +538,5 @@ TESTS = [
     ("several paths: what is tagged goes by another", tagged),
     ("several paths: a translator on one of them", translator),
     ("several paths: by hand", by_hand),
+    ("several paths: by a program", by_a_program),
 ]
