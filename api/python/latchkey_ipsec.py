@@ -70,6 +70,7 @@ class PathNews(enum.IntEnum):
     ELSEWHERE = 4
     MOVED = 5
     GONE = 6
+    DRAINED = 7
 
 
 class PathState(enum.IntEnum):

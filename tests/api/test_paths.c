@@ -459,7 +459,7 @@ static void test_M15_connection_goes(void)
 	begin_two();
 	CU_ASSERT_EQUAL(remove_path(1, false, 5), ERR_OK);
 	CU_ASSERT_EQUAL(engine_down(left->e, &num, &sel), ERR_OK);
-	hosts_run(3000);
+	hosts_run(SOON);
 	CU_ASSERT_EQUAL(answers(left), 1);
 	CU_ASSERT_EQUAL(told(left, ENGINE_PATH_REFUSED, 1), 1);
 	CU_ASSERT_STRING_EQUAL(left->news_text, "the connection has gone");

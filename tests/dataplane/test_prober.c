@@ -37,7 +37,10 @@ struct host {
 	uint64_t due_ns;
 	struct path_traffic traffic[PATHS + 1];
 	bool usable[PATHS + 1], watched[PATHS + 1];
-	bool leaves[PATHS + 1];                        /* another one that is usable is taken */
+	bool leaves[PATHS + 1]; /* another one that is usable is taken */
+	uint16_t late;          /* but by this one a worker sends what it has still, */
+	uint64_t late_ns;       /* until then; */
+	uint32_t late_heard;    /* the other host has heard its last packets so often before */
 	uint32_t drained[PATHS + 1], heard[PATHS + 1]; /* both sides' last packets, the other's */
 	uint32_t sent[PATHS + 1], came[PATHS + 1];     /* payload */
 	uint64_t changed_ns[PATHS + 1];                /* when usable changed last */
@@ -201,11 +204,14 @@ static void add(uint16_t path)
 /* pay - a packet of payload. */
 static void pay(struct host *h)
 {
-	const uint16_t p = goes_by(h);
+	const bool late = world.now_ns < h->late_ns;
+	const uint16_t p = late ? h->late : goes_by(h);
 
 	h->next_ns = world.now_ns + h->every_ns;
 	if (!p)
 		return;
+	if (late)
+		CU_ASSERT_EQUAL(world.host[!h->index].heard[p], h->late_heard);
 	h->sent[p]++;
 	h->traffic[p].tx_packets++;
 	h->traffic[p].tx_bytes += PAYLOAD;
@@ -788,8 +794,13 @@ static void test_M6_link_down(void)
 /* leave - or not: a host's next packets go by another path. */
 static void leave(uint8_t host, uint16_t path, bool leaves)
 {
-	world.host[host].leaves[path] = leaves;
-	turn(&world.host[host]);
+	struct host *h = &world.host[host];
+
+	h->leaves[path] = leaves;
+	h->late = path;
+	h->late_ns = leaves && h->usable[path] ? world.now_ns + PROBER_LEFT_NS - NS_PER_MS : 0;
+	h->late_heard = world.host[!host].heard[path];
+	turn(h);
 }
 
 /* leaving - payload both ways by path 1, of 30 ms each way, and path 2 beside it. */

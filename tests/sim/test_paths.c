@@ -632,6 +632,8 @@ static void test_M10_refusals(void)
 		{A, MIF_UNKNOWN_PATH, {.op = MIF_SOFT, .path = 2}},
 		{A, MIF_UNKNOWN_PATH, {.op = MIF_HARD, .path = 0}},
 		{A, MIF_UNKNOWN_PATH, {.op = MIF_QUERY, .path = 2}},
+		{A, MIF_UNKNOWN_PATH, {.op = MIF_LEAVE, .path = 2}},
+		{A, MIF_POLICY_DENIED, {.op = MIF_LEAVE, .path = 1}},
 		{A, MIF_POLICY_DENIED, {.op = MIF_REMOVE, .path = 1}},
 		{A,
 		 MIF_POLICY_DENIED,
@@ -1232,6 +1234,7 @@ static void test_M15_left_and_back(void)
 	struct sim *s = up_with_two();
 	const uint64_t peer = NET(A)->peer->id;
 	const struct ike_path_op back = {.act = IKE_PATH_SCHEDULE, .id = 1, .weight = 1};
+	const struct mif_op of_follower = {.op = MIF_LEAVE, .path = 1, .transaction = 1};
 
 	CU_ASSERT_EQUAL(act_on(s, B, NULL, IKE_PATH_LEAVE, 1), ERR_PERM);
 	CU_ASSERT_EQUAL(act_on(s, A, NULL, IKE_PATH_LEAVE, 9), ERR_NOT_FOUND);
@@ -1256,6 +1259,7 @@ static void test_M15_left_and_back(void)
 	after(s, NS_PER_S);
 	expect_same(s);
 	expect_by(s, 0);
+	CU_ASSERT_EQUAL(status_of(s, B, &of_follower), MIF_POLICY_DENIED);
 	CU_ASSERT_EQUAL(act_on(s, A, NULL, IKE_PATH_REMOVE, 2), ERR_OK);
 	after(s, NS_PER_S);
 	CU_ASSERT_EQUAL(act_on(s, A, NULL, IKE_PATH_LEAVE, 1), ERR_PERM); /* the only one */
@@ -1340,7 +1344,7 @@ static void disturb(struct sim *s, unsigned what)
 {
 	const struct ike_select sel = {.conn = "net"};
 	struct ike_path_op ops[2] = {
-		{.act = (enum ike_path_act)(what & 7) % (IKE_PATH_QUERY + 1),
+		{.act = (enum ike_path_act)(what & 7) % (IKE_PATH_LEAVE + 1),
 		 .id = what & 8 ? (uint16_t)(1 + (what >> 4 & 7)) : 0,
 		 .addr = between(A, what >> 7 & 1),
 		 .priority = what >> 8 & 3,
