@@ -324,6 +324,20 @@ bool take_size(struct check *c, uint64_t *out, const struct tree *node) NONNULL(
 bool take_number(struct check *c, uint64_t *out, const struct tree *node, uint64_t max)
 	NONNULL(1, 2, 3);
 
+/* struct selector_list - where the selectors of a key go. parse - the i-th of them, from text.
+ * kinds: what each of them may be, for people. */
+struct selector_list {
+	void *list;
+	uint32_t *num; /* there so far */
+	uint32_t max;
+	enum err (*parse)(void *list, uint32_t i, const char *text);
+	const char *kinds;
+};
+
+/* take_selectors - all of a value; a remark for each that is none, and if they are too many. */
+void take_selectors(struct check *c, const struct selector_list *to, const struct tree *node)
+	NONNULL(1, 2, 3);
+
 /* struct take_word - a word and the number it stands for. */
 struct take_word {
 	const char *word;

@@ -46,29 +46,21 @@ static enum err ts_from_text(struct conf_ts *out, const char *text)
 	return ERR_OK;
 }
 
-static enum err set_ts(struct check *c, struct conf_ts list[CONF_MAX_TS], uint32_t *num,
+static enum err parse_ts(void *list, uint32_t i, const char *text)
+{
+	return ts_from_text((struct conf_ts *)list + i, text);
+}
+
+static enum err set_ts(struct check *c, struct conf_ts *list, uint32_t *num,
 		       const struct tree *node)
 {
-	char item[VALUE_ITEM_MAX];
-	struct value_items it;
-	enum err e;
-
-	value_items_init(&it, node);
-	while (!(e = value_items_next(&it, item))) {
-		if (*num == CONF_MAX_TS) {
-			CHECK_ERROR(c, node, "more than %d selectors", CONF_MAX_TS);
-			return ERR_OK;
-		}
-		if (ts_from_text(&list[*num], item))
-			CHECK_ERROR(c, node,
-				    "'%.60s' is not a selector: a prefix, a range or dynamic, then "
-				    "possibly [protocol/port]",
-				    item);
-		else
-			(*num)++;
-	}
-	if (e != ERR_NOT_FOUND)
-		CHECK_ERROR(c, node, "a selector is too long");
+	take_selectors(c,
+		       &(struct selector_list){.list = list,
+					       .num = num,
+					       .max = CONF_MAX_TS,
+					       .parse = parse_ts,
+					       .kinds = "a prefix, a range or dynamic"},
+		       node);
 	return ERR_OK;
 }
 

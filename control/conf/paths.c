@@ -111,29 +111,21 @@ enum err set_path_dscp(struct check *c, void *obj, const struct tree *node)
 	return ERR_OK;
 }
 
-static enum err set_path_ts(struct check *c, struct ts list[CONF_MAX_PATH_TS], uint32_t *num,
+static enum err parse_ts(void *list, uint32_t i, const char *text)
+{
+	return ts_parse((struct ts *)list + i, text);
+}
+
+static enum err set_path_ts(struct check *c, struct ts *list, uint32_t *num,
 			    const struct tree *node)
 {
-	char item[VALUE_ITEM_MAX];
-	struct value_items it;
-	enum err e;
-
-	value_items_init(&it, node);
-	while (!(e = value_items_next(&it, item))) {
-		if (*num == CONF_MAX_PATH_TS) {
-			CHECK_ERROR(c, node, "more than %d selectors", CONF_MAX_PATH_TS);
-			return ERR_OK;
-		}
-		if (ts_parse(&list[*num], item))
-			CHECK_ERROR(c, node,
-				    "'%.60s' is not a selector: a prefix or a range, then possibly "
-				    "[protocol/port]",
-				    item);
-		else
-			(*num)++;
-	}
-	if (e != ERR_NOT_FOUND)
-		CHECK_ERROR(c, node, "a selector is too long");
+	take_selectors(c,
+		       &(struct selector_list){.list = list,
+					       .num = num,
+					       .max = CONF_MAX_PATH_TS,
+					       .parse = parse_ts,
+					       .kinds = "a prefix or a range"},
+		       node);
 	return ERR_OK;
 }
 

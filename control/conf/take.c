@@ -94,3 +94,26 @@ bool take_word(struct check *c, int *out, const struct tree *node, const struct 
 	CHECK_ERROR(c, node, "'%.40s' is none of: %s", text, known);
 	return false;
 }
+
+void take_selectors(struct check *c, const struct selector_list *to, const struct tree *node)
+{
+	char item[VALUE_ITEM_MAX];
+	struct value_items it;
+	enum err e;
+
+	value_items_init(&it, node);
+	while (!(e = value_items_next(&it, item))) {
+		if (*to->num == to->max) {
+			CHECK_ERROR(c, node, "more than %u selectors", to->max);
+			return;
+		}
+		if (to->parse(to->list, *to->num, item))
+			CHECK_ERROR(c, node,
+				    "'%.60s' is not a selector: %s, then possibly [protocol/port]",
+				    item, to->kinds);
+		else
+			++*to->num;
+	}
+	if (e != ERR_NOT_FOUND)
+		CHECK_ERROR(c, node, "a selector is too long");
+}
