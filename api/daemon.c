@@ -23,6 +23,7 @@
 #include "api/engine/app.h"
 #include "api/engine/backend.h"
 #include "api/engine/engine.h"
+#include "api/fetch/fetch.h"
 #include "api/host/host.h"
 #include "api/syslog_line.h"
 #include "api/vici/listen.h"
@@ -52,6 +53,7 @@ struct daemon {
 	uv_poll_t on_engine;
 	bool listens; /* on_engine is open */
 	struct host host;
+	struct fetcher fetcher;
 	struct engine *engine;
 	struct backend backend;
 	struct vici_server *vici;
@@ -440,6 +442,15 @@ static void engine_unlisten(struct daemon *d)
 	d->listens = false;
 }
 
+/* outside_close - what an engine that does not start leaves to us. */
+static void outside_close(struct daemon *d)
+{
+	d->host.ops->close(d->host.ctx);
+	if (d->fetcher.ops)
+		d->fetcher.ops->close(d->fetcher.ctx);
+	d->fetcher.ops = NULL;
+}
+
 static enum err engine_open(struct daemon *d, struct conf *conf)
 {
 	struct engine_params params = {.conf = conf, .conf_file = d->conf_file};
@@ -461,9 +472,14 @@ static enum err engine_open(struct daemon *d, struct conf *conf)
 	snprintf(latches, sizeof(latches), "%s/latches", d->run_dir);
 	params.latch_file = latches;
 	params.host = d->host;
-	err = engine_new(&d->engine, &params);
+	err = fetch_open(&d->fetcher, HOST_MARK_OUTER);
+	params.fetcher = d->fetcher;
 	if (err)
-		d->host.ops->close(d->host.ctx);
+		LOG(ERROR, DMN, NULL, "nothing could be fetched: %s", err_text(err));
+	else
+		err = engine_new(&d->engine, &params);
+	if (err)
+		outside_close(d);
 	return err;
 }
 
@@ -485,7 +501,7 @@ static enum err start(struct daemon *d, struct conf *conf)
 	engine_unlisten(d);
 	engine_abandon(d->engine);
 	d->engine = NULL;
-	d->host.ops->close(d->host.ctx);
+	outside_close(d);
 	return err;
 }
 

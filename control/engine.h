@@ -385,6 +385,9 @@ struct ike_answer {
 void ike_answer(struct ike_engine *e, uint64_t id, const struct ike_answer *answer, uint64_t now_ns)
 	NONNULL(1, 3);
 
+/* ike_ask_open - the question with this id while it waits for an answer, or NULL. */
+const struct ike_ask *ike_ask_open(const struct ike_engine *e, uint64_t id) NONNULL(1);
+
 /* ---- outputs ------------------------------------------------------------------------------- */
 
 /* enum ike_event_kind - what happened, for logs, lists, requests and reconnecting. */
@@ -643,10 +646,30 @@ void ike_keyring_free(struct ike_keyring *k);
 /* ike_keyring_answer - the answer to SECRET, SIGN or VERIFY_CHAIN by conf at wall clock time
  * wall_s; to AUTHORIZE of a peer with `auth = leapoffaith`: allowed, and its key is remembered, or
  * why that cannot be; ask it also where a program decides. To all others: allowed. *out is valid
- * until the next call. Certificates and lists are taken from what was loaded: nothing is fetched.
- */
+ * until the next call. Certificates and lists are taken from what was loaded, and from what was
+ * learned by ike_keyring_learn(). */
 void ike_keyring_answer(struct ike_keyring *k, struct ike_answer *out, const struct conf *conf,
 			const struct ike_ask *ask, int64_t wall_s) NONNULL(1, 2, 3, 4);
+
+/* IKE_WANT_URL_MAX - of a URL with its NUL. struct ike_want - what would tell more: a revocation
+ * list, by HTTP. The URL lives until ike_keyring_learn(). */
+#define IKE_WANT_URL_MAX 512
+struct ike_want {
+	uint64_t id;
+	const char *url;
+};
+
+/* ike_keyring_fetches - whoever asks fetches what is wanted from now on; at first nobody does.
+ * ike_keyring_waits - the last answer may be another one when what is being fetched has come: ask
+ * again then, and answer with what is said in the end. ike_keyring_want - the next one that is to
+ * be fetched; each is given out once, and only for chains that lead to an anchor (S27). False if
+ * there is none. ike_keyring_learn - what came, untrusted; empty: nothing did, because of why (a
+ * clause, else ""). */
+void ike_keyring_fetches(struct ike_keyring *k, bool fetches) NONNULL(1);
+bool ike_keyring_waits(const struct ike_keyring *k) NONNULL(1);
+bool ike_keyring_want(struct ike_keyring *k, struct ike_want *out) NONNULL(1, 2);
+void ike_keyring_learn(struct ike_keyring *k, uint64_t id, struct bytes data, const char *why,
+		       int64_t wall_s) NONNULL(1, 4);
 
 /* struct ike_keylog - see ike_env.keylog; exists only in builds with -Dtest_keylog=true. */
 struct ike_keylog {

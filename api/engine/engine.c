@@ -310,7 +310,7 @@ static enum err make_tables(struct engine *e)
 static enum err make_sources(struct engine *e)
 {
 	e->dp_events = (struct loop_source){.fd = dataplane_event_fd(e->dp), .ready = on_dp_events};
-	return loop_watch(e, &e->dp_events) ? ERR_SYS : roam_open(e);
+	return loop_watch(e, &e->dp_events) || asks_open(e) ? ERR_SYS : roam_open(e);
 }
 
 /* num_processors - that we may run on, as far as there are workers. */
@@ -439,6 +439,7 @@ enum err engine_new(struct engine **out, const struct engine_params *params)
 	}
 	e->epoll_fd = e->timer.fd = e->watch.fd = -1;
 	e->host = params->host;
+	e->fetcher = params->fetcher;
 	e->conf = conf_get(params->conf);
 	e->daemon = e->conf->daemon;
 	e->polled = params->polled;
@@ -455,6 +456,7 @@ enum err engine_new(struct engine **out, const struct engine_params *params)
 	list_init(&e->starters);
 	list_init(&e->resolving);
 	list_init(&e->waiters);
+	list_init(&e->unanswered);
 	list_init(&e->vips);
 	list_init(&e->hands);
 	list_init(&e->leavings);
@@ -505,6 +507,7 @@ void engine_free(struct engine *e)
 		return;
 	before = log_use(&e->sink);
 	latches_close(e);
+	asks_close(e);
 	connect_fini(e);
 	ike_engine_free(e->ike);
 	ike_keyring_free(e->keyring);

@@ -244,6 +244,9 @@ struct engine {
 	uint32_t num_port_sources;
 	uint64_t armed_ns; /* what the timer is set to; 0 = not known */
 	struct resolver *resolver;
+	struct fetcher fetcher; /* ops NULL: nothing is fetched */
+	struct loop_source fetches;
+	struct list_node unanswered; /* questions that wait for what is fetched */
 
 	struct log_sink sink;
 	const struct log_sink *outer_sink;
@@ -574,6 +577,8 @@ void latches_conflict(struct engine *e, const struct ike_ask *ask) NONNULL(1, 2)
 
 /* asks.c */
 void asks_answer(struct engine *e, const struct ike_ask *ask) NONNULL(1, 2);
+MUST_USE enum err asks_open(struct engine *e) NONNULL(1);
+void asks_close(struct engine *e) NONNULL(1);
 
 /* status.c */
 void status_event(struct engine *e, const struct ike_event *ev) NONNULL(1, 2);

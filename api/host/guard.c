@@ -52,6 +52,27 @@ static char live(struct host_linux *h, const char *device)
 	return jump ? jump[strlen("jump out_")] : 0;
 }
 
+/* knows_sockets - the kernel can tell whose socket a packet is for. It is asked once, by a
+ * transaction of which nothing stays. */
+static bool knows_sockets(struct host_linux *h)
+{
+	static const char script[] =
+		"add table inet latchkey_asks\n"
+		"add chain inet latchkey_asks c { type filter hook input priority 0; }\n"
+		"add rule inet latchkey_asks c " GUARD_OF_SOCKET " accept\n"
+		"delete table inet latchkey_asks\n";
+
+	if (!h->asked_sockets) {
+		h->asked_sockets = true;
+		h->knows_sockets = nft_run_cmd_from_buffer(h->nft, script) == 0;
+		if (!h->knows_sockets)
+			LOG(WARN, KNL, NULL,
+			    "guard: no nft_socket in the kernel: what is fetched from servers "
+			    "whose traffic policies protect does not arrive");
+	}
+	return h->knows_sockets;
+}
+
 static enum err replace(struct host_linux *h, const struct guard_spec *spec)
 {
 	struct text build = {0}, change = {0}, clear = {0};
@@ -101,6 +122,7 @@ enum err host_guard_set(void *ctx, const char *ifname, const struct guard_entry 
 		.device = ifname,
 		.ports = h->num_ports ? h->ports : default_ports,
 		.num_ports = h->num_ports ? h->num_ports : ARRAY_LEN(default_ports),
+		.sockets = knows_sockets(h),
 		.devices = h->devices,
 		.num_devices = h->num_devices,
 		.all = &all,

@@ -299,7 +299,8 @@ static void add_jump(struct text *t, const char *device, const char *chain, cons
 }
 
 /* switch_arriving - our own outer traffic arrives at our sockets: IKE and ESP in UDP, later
- * fragments of it, which show no port (alone they make no datagram), and raw ESP. */
+ * fragments of it, which show no port (alone they make no datagram), raw ESP, and by TCP answers to
+ * what the host itself fetches in the clear, whose sockets have no port of their own. */
 static void switch_arriving(struct text *t, const struct guard_spec *spec, const char *chain,
 			    char x)
 {
@@ -314,6 +315,9 @@ static void switch_arriving(struct text *t, const struct guard_spec *spec, const
 	add_rule(t, device, chain, "meta l4proto esp fib daddr type local accept");
 	add_rule(t, device, chain, FRAG_V4 " meta l4proto udp fib daddr type local accept");
 	add_rule(t, device, chain, FRAG_V6 " meta l4proto udp fib daddr type local accept");
+	if (spec->sockets)
+		add_rule(t, device, chain,
+			 "meta l4proto tcp fib daddr type local " GUARD_OF_SOCKET " accept");
 	add_jump(t, device, chain, "in", x);
 }
 

@@ -29,10 +29,14 @@ struct guard_spec {
 	size_t num_devices;
 	const uint16_t *ports; /* UDP ports at which our own outer traffic arrives */
 	size_t num_ports;      /* 1 or more */
+	bool sockets;          /* and TCP to sockets that have the mark of it; if the kernel can */
 	const struct guard_plan *all;
 	const struct guard_plan *captured;
 	const struct guard_plan *holes; /* asked first */
 };
+
+/* GUARD_OF_SOCKET - matches what is for a socket of this host with our own outer mark. */
+#define GUARD_OF_SOCKET "socket mark & 0x80000000 == 0x80000000"
 
 /* guard_script_build, _switch, _clear - append one transaction; x is 'a' or 'b'. */
 void guard_script_build(struct text *t, const struct guard_spec *spec, char x) NONNULL(1, 2);

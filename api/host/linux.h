@@ -35,6 +35,7 @@ struct host_linux {
 	size_t num_ports;
 	char devices[HOST_DEVICES_MAX][IF_NAMESIZE]; /* guard_devices() */
 	size_t num_devices;
+	bool asked_sockets, knows_sockets; /* of the kernel, by the guard */
 };
 
 /* host_name_ok - a device name that is safe in a path, a netlink attribute and an nft script. */

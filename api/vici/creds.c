@@ -192,9 +192,32 @@ enum err cmd_get_keys(struct call *call)
 
 /* ---- authorities ----------------------------------------------------------------------------- */
 
+/* What is no URL of HTTP is left out, and of more than there is room for the first ones count:
+ * other programs send what they like. */
+static enum err take_uri(struct cred *cred, const struct tree *item)
+{
+	const enum err e = cred_add_crl_uri(cred, item->value);
+
+	if (e && e != ERR_NOMEM)
+		LOG(WARN, CFG, NULL, "crl_uris: '%.60s' is left out: HTTP alone, and %d at most",
+		    item->value, CRED_URIS_MAX);
+	return e == ERR_NOMEM ? e : ERR_OK;
+}
+
+static enum err take_uris(struct cred *cred, const struct tree *node)
+{
+	if (node->kind == TREE_VALUE)
+		return take_uri(cred, node);
+	tree_for_each (item, node) {
+		if (item->kind == TREE_VALUE)
+			TRY(take_uri(cred, item));
+	}
+	return ERR_OK;
+}
+
 enum err cmd_load_authority(struct call *call)
 {
-	const struct tree *section = NULL;
+	const struct tree *section = NULL, *uris;
 	struct call inner = *call;
 	struct cred *cred;
 	enum err e = ERR_OK;
@@ -205,6 +228,11 @@ enum err cmd_load_authority(struct call *call)
 		return reply_failed(call->out, ERR_INVAL, "one authority was expected");
 	inner.in = section;
 	cred = import(&inner, CRED_CA, "cacert", section->name, &e);
+	uris = tree_child(section, "crl_uris");
+	if (cred && uris && take_uris(cred, uris)) {
+		cred_put(cred);
+		return ERR_NOMEM;
+	}
 	return cred ? add(call, cred) : e;
 }
 
@@ -245,11 +273,16 @@ enum err cmd_get_authorities(struct call *call)
 
 static enum err fill_authority(struct tree *t, const struct cred *c)
 {
+	struct tree *section, *list;
 	char name[300];
-	struct tree *section;
 
 	TRY(tree_add_section(t, &section, c->name));
-	return tree_setf(section, "cacert", "%s", cred_subject_text(name, sizeof(name), c));
+	TRY(tree_setf(section, "cacert", "%s", cred_subject_text(name, sizeof(name), c)));
+	for (uint32_t i = 0; i < c->num_crl_uris; i++) {
+		TRY(tree_list(section, &list, "crl_uris"));
+		TRY(tree_append(list, c->crl_uris[i], strlen(c->crl_uris[i])));
+	}
+	return ERR_OK;
 }
 
 /* One event with one credential. */

@@ -54,7 +54,36 @@ struct work {
 	STACK_OF(X509) * helpers; /* of the peer, and authorities that are not anchors here */
 	STACK_OF(X509_CRL) * lists;
 	X509 *end;
+	int missing[CHAIN_MAX + 1]; /* of each depth: X509_V_ERR of what is not known of it, or 0 */
 };
+
+/* The certificate above an issuer's name, of those that are here. */
+static X509 *find_named(const struct work *w, const X509_NAME *name)
+{
+	STACK_OF(X509) *const stacks[] = {w->anchors, w->helpers};
+
+	for (size_t i = 0; i < ARRAY_LEN(stacks); i++) {
+		for (int j = 0; j < sk_X509_num(stacks[i]); j++) {
+			X509 *x = sk_X509_value(stacks[i], j);
+
+			if (X509_NAME_cmp(X509_get_subject_name(x), name) == 0)
+				return x;
+		}
+	}
+	return NULL;
+}
+
+/* What was fetched came from anybody: a list that its authority has not signed says nothing, not
+ * even that somebody was revoked. */
+static void add_fetched(void *ctx, const struct cred *list)
+{
+	struct work *w = ctx;
+	X509 *issuer = find_named(w, X509_CRL_get_issuer(list->crl));
+	EVP_PKEY *key = issuer ? X509_get0_pubkey(issuer) : NULL;
+
+	if (key && X509_CRL_verify(list->crl, key) == 1)
+		(void)push_crl(w->lists, list);
+}
 
 static bool add_anchors(struct work *w)
 {
@@ -82,6 +111,8 @@ static bool add_helpers(struct work *w)
 		    (c->kind == CRED_CRL && !push_crl(w->lists, c)))
 			return false;
 	}
+	if (w->p->fetched)
+		fetched_each_list(w->p->fetched, add_fetched, w);
 	return true;
 }
 
@@ -93,17 +124,31 @@ static bool says_where(X509 *x)
 	       X509_get_ext_by_NID(x, NID_info_access, -1) >= 0;
 }
 
-/* No usable list for a certificate of the chain: what that means is the configuration's choice. An
- * anchor is believed because it is configured. */
+/* The authority as it is configured, with the places of its lists, or NULL. */
+static const struct cred *configured(const struct work *w, X509 *authority)
+{
+	const struct conf_creds *store = w->p->store;
+
+	for (uint32_t i = 0; i < store->num; i++) {
+		const struct cred *c = store->list[i];
+
+		if (c->num_crl_uris && X509_cmp(c->x509, authority) == 0)
+			return c;
+	}
+	return NULL;
+}
+
+/* No usable list for a certificate of the chain is no fault yet: a list that is fetched for a chain
+ * that leads nowhere would be fetched for anybody. An anchor is believed because it is configured.
+ */
 static int without_list(struct work *w, X509_STORE_CTX *ctx)
 {
 	const int last = sk_X509_num(X509_STORE_CTX_get0_chain(ctx)) - 1;
-	X509 *x = X509_STORE_CTX_get_current_cert(ctx);
+	const int depth = X509_STORE_CTX_get_error_depth(ctx);
 
-	if (X509_STORE_CTX_get_error_depth(ctx) >= last ||
-	    w->p->revocation == CONF_REVOCATION_RELAXED)
-		return 1;
-	return w->p->revocation == CONF_REVOCATION_IFURI && x && !says_where(x);
+	if (depth < last && depth < CHAIN_MAX && !w->missing[depth])
+		w->missing[depth] = X509_STORE_CTX_get_error(ctx);
+	return 1;
 }
 
 /* Called for each fault; 1 lets it pass. */
@@ -178,9 +223,9 @@ static const struct verdict {
 	{X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, IKE_REASON_CERT_UNKNOWN_CA,
 	 "is of an authority that is not known here (x509ca, cacerts)"},
 	{X509_V_ERR_UNABLE_TO_GET_CRL, IKE_REASON_CERT_NO_REVOCATION,
-	 "has no revocation list here (x509crl; lists are not fetched yet)"},
+	 "has no revocation list here (x509crl, crl_uris)"},
 	{X509_V_ERR_CRL_HAS_EXPIRED, IKE_REASON_CERT_NO_REVOCATION,
-	 "has only an outdated revocation list here (x509crl; lists are not fetched yet)"},
+	 "has only an outdated revocation list here (x509crl, crl_uris)"},
 	{X509_V_ERR_CRL_NOT_YET_VALID, IKE_REASON_CERT_NO_REVOCATION,
 	 "has only a revocation list here that is not valid yet"},
 };
@@ -365,6 +410,96 @@ static enum err check_chain(struct work *w, struct bytes *out_ca)
 	return e || out_ca->len ? e : ERR_CRYPTO;
 }
 
+/* ---- lists that are not here ----------------------------------------------------------------- */
+
+/* struct places - where the list of one certificate is. why, at: of the first that gave nothing. */
+struct places {
+	struct work *w;
+	uint32_t num;
+	const char *why;
+	char at[100];
+};
+
+static void try_place(struct places *p, struct bytes url)
+{
+	const char *why;
+
+	if (p->num == CRED_URIS_MAX || !cred_url_ok(url))
+		return;
+	p->num++;
+	if (fetched_want(p->w->p->fetched, &why, url, p->w->p->wall_s))
+		p->w->fault->waits = true;
+	else if (why[0] && !p->why) {
+		p->why = why;
+		snprintf(p->at, sizeof(p->at), "%.*s", (int)url.len, (const char *)url.p);
+	}
+}
+
+/* One distribution point: names of the whole list. Lists by others than the issuer are not used. */
+static void try_point(struct places *p, const DIST_POINT *dp)
+{
+	const GENERAL_NAMES *names = dp->distpoint && dp->distpoint->type == 0 && !dp->CRLissuer
+					     ? dp->distpoint->name.fullname
+					     : NULL;
+
+	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+		const GENERAL_NAME *n = sk_GENERAL_NAME_value(names, i);
+
+		if (n->type == GEN_URI)
+			try_place(p, bytes_of(n->d.uniformResourceIdentifier->data,
+					      (size_t)n->d.uniformResourceIdentifier->length));
+	}
+}
+
+static void try_places(struct places *p, X509 *x, const struct cred *authority)
+{
+	CRL_DIST_POINTS *points = X509_get_ext_d2i(x, NID_crl_distribution_points, NULL, NULL);
+
+	for (uint32_t i = 0; authority && i < authority->num_crl_uris; i++)
+		try_place(p, bytes_of(authority->crl_uris[i], strlen(authority->crl_uris[i])));
+	for (int i = 0; i < sk_DIST_POINT_num(points); i++)
+		try_point(p, sk_DIST_POINT_value(points, i));
+	CRL_DIST_POINTS_free(points);
+}
+
+/* What it means that nothing is known of a certificate is the configuration's choice. */
+static enum err check_list(struct work *w, int depth)
+{
+	STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(w->ctx);
+	X509 *x = sk_X509_value(chain, depth);
+	const struct cred *authority = configured(w, sk_X509_value(chain, depth + 1));
+	struct places p = {.w = w};
+	enum err e;
+
+	if (w->p->fetched)
+		try_places(&p, x, authority);
+	if (w->p->revocation == CONF_REVOCATION_RELAXED ||
+	    (w->p->revocation == CONF_REVOCATION_IFURI && !says_where(x) && !authority))
+		return ERR_OK;
+	e = tell(w, w->missing[depth], x);
+	if (p.why) {
+		const size_t len = strlen(w->fault->text);
+
+		snprintf(w->fault->text + len, sizeof(w->fault->text) - len,
+			 ", and %s could not be fetched: %s", p.at, p.why);
+	}
+	return e;
+}
+
+/* In a chain that is right in all else: all of them are asked for, whichever is a fault. */
+static enum err check_lists(struct work *w)
+{
+	const int num = sk_X509_num(X509_STORE_CTX_get0_chain(w->ctx));
+	enum err first = ERR_OK;
+
+	for (int i = num - 2; i >= 0; i--) {
+		const enum err e = w->missing[i] ? check_list(w, i) : ERR_OK;
+
+		first = e ? e : first;
+	}
+	return first;
+}
+
 /* ---- together -------------------------------------------------------------------------------- */
 
 static bool prepare(struct work *w)
@@ -408,7 +543,12 @@ static enum err verify(struct work *w, struct bytes *out_ca)
 	if (X509_verify_cert(w->ctx) != 1)
 		return tell(w, X509_STORE_CTX_get_error(w->ctx),
 			    X509_STORE_CTX_get_current_cert(w->ctx));
-	return check_chain(w, out_ca);
+	e = check_chain(w, out_ca);
+	if (!e)
+		e = check_lists(w);
+	if (e)
+		*out_ca = bytes_of(NULL, 0);
+	return e;
 }
 
 enum err chain_verify(struct bytes *out_ca, struct chain_fault *fault,
@@ -418,6 +558,7 @@ enum err chain_verify(struct bytes *out_ca, struct chain_fault *fault,
 	enum err e;
 
 	*out_ca = bytes_of(NULL, 0);
+	fault->waits = false;
 	if (!params->num_certs || params->num_certs > CHAIN_MAX)
 		return fault_set(fault, IKE_REASON_CERT_PATH_LENGTH,
 				 "it sent no certificate, or more than %d", CHAIN_MAX);

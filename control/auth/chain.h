@@ -2,21 +2,24 @@
 /*
  * chain.h - whether a certificate is to be believed: a chain to a configured anchor by OpenSSL's
  * X509_verify_cert (RFC 5280 6, RFC 4945 5), with our own bounds and refusals around it (S25, S26,
- * S27). Nothing is fetched. Thread: one at a time.
+ * S27). Nothing is fetched here: what would tell more is asked of fetched.h, once the chain is
+ * right in all else. Thread: one at a time.
  */
 #pragma once
 
 #include "control/auth/cred.h"
+#include "control/auth/fetched.h"
 #include "control/engine.h"
 
 /* CHAIN_MAX - certificates from the end's own to the anchor, both counted. */
 #define CHAIN_MAX 10
 
 /* struct chain_fault - why not: a reason, and a clause for people ("its certificate has expired").
- */
+ * waits: whatever the verdict is, a list that may change it is being fetched. */
 struct chain_fault {
 	enum ike_reason reason;
 	char text[400];
+	bool waits;
 };
 
 /* struct chain_params - one question. certs: as the peer sent them, its own first, all imported.
@@ -28,6 +31,7 @@ struct chain_params {
 	const struct conf_creds *store;
 	const struct conf_sign *sign; /* hashes and sizes hold for the whole chain */
 	enum conf_revocation revocation;
+	struct fetched *fetched; /* NULL: nothing is */
 	int64_t wall_s;
 };
 

@@ -547,11 +547,43 @@ void cred_put(struct cred *c)
 	secret_fini(&c->key);
 	X509_free(c->x509);
 	X509_CRL_free(c->crl);
+	while (c->num_crl_uris)
+		mem_free(c->crl_uris[--c->num_crl_uris]);
 	mem_free(c->name);
 	mem_free(c->der);
 	mem_free(c->spki);
 	mem_free(c->subject);
 	mem_free(c);
+}
+
+bool cred_url_ok(struct bytes url)
+{
+	static const char scheme[] = "http://";
+	const size_t len = strlen(scheme);
+
+	if (url.len <= len || url.len >= CRED_URL_MAX ||
+	    strncasecmp((const char *)url.p, scheme, len) != 0)
+		return false;
+	for (size_t i = 0; i < url.len; i++) {
+		if (url.p[i] <= ' ' || url.p[i] >= 0x7f)
+			return false;
+	}
+	return true;
+}
+
+enum err cred_add_crl_uri(struct cred *c, const char *uri)
+{
+	char *copy;
+
+	if (!cred_url_ok(bytes_of(uri, strlen(uri))))
+		return ERR_INVAL;
+	if (c->num_crl_uris == CRED_URIS_MAX)
+		return ERR_LIMIT;
+	copy = str_dup(uri);
+	if (!copy)
+		return ERR_NOMEM;
+	c->crl_uris[c->num_crl_uris++] = copy;
+	return ERR_OK;
 }
 
 bool cred_same_key(const struct cred *a, const struct cred *b)

@@ -22,6 +22,9 @@ struct ike_keyring {
 	struct cred *peer[IKE_MAX_CERTS]; /* imported certificates of the peer */
 	uint32_t num_peer;
 	struct chain_fault fault;
+	struct fetched *fetched;
+	bool fetches; /* whoever asks fetches what is wanted */
+	bool waits;   /* and the last answer may be another one then */
 };
 
 enum err ike_keyring_new(struct ike_keyring **out, const struct rng *rng)
@@ -31,8 +34,10 @@ enum err ike_keyring_new(struct ike_keyring **out, const struct rng *rng)
 
 	if (!k)
 		return ERR_NOMEM;
-	e = crypto_ctx_new(&k->crypto, rng);
+	k->fetched = fetched_new();
+	e = k->fetched ? crypto_ctx_new(&k->crypto, rng) : ERR_NOMEM;
 	if (e) {
+		fetched_free(k->fetched);
 		mem_free(k);
 		return e;
 	}
@@ -52,6 +57,7 @@ void ike_keyring_free(struct ike_keyring *k)
 		return;
 	forget(k);
 	crypto_ctx_free(k->crypto);
+	fetched_free(k->fetched);
 	mem_free(k);
 }
 
@@ -409,11 +415,13 @@ static bool trust_chain(struct ike_keyring *k, struct ike_answer *out, const str
 		.store = &conf->creds,
 		.sign = &remote->sign,
 		.revocation = remote->revocation,
+		.fetched = k->fetches ? k->fetched : NULL,
 		.wall_s = wall_s,
 	};
 	struct bytes ca;
 	enum err e = chain_verify(&ca, &k->fault, &p);
 
+	k->waits |= k->fault.waits;
 	if (e && e != ERR_AUTH)
 		refuse(k, IKE_REASON_RESOURCES, err_text(e));
 	if (!e)
@@ -498,6 +506,7 @@ void ike_keyring_answer(struct ike_keyring *k, struct ike_answer *out, const str
 			const struct ike_ask *ask, int64_t wall_s)
 {
 	forget(k);
+	k->waits = false;
 	*out = (struct ike_answer){.allow = true};
 	if (ask->kind == IKE_ASK_SECRET)
 		out->allow = answer_secret(out, conf, ask);
@@ -511,4 +520,30 @@ void ike_keyring_answer(struct ike_keyring *k, struct ike_answer *out, const str
 		return;
 	out->reason = k->fault.reason;
 	out->text = k->fault.text;
+}
+
+/* ---- what is fetched for it -------------------------------------------------------------------
+ */
+
+static_assert(IKE_WANT_URL_MAX == CRED_URL_MAX, "the same");
+
+void ike_keyring_fetches(struct ike_keyring *k, bool fetches)
+{
+	k->fetches = fetches;
+}
+
+bool ike_keyring_waits(const struct ike_keyring *k)
+{
+	return k->waits;
+}
+
+bool ike_keyring_want(struct ike_keyring *k, struct ike_want *out)
+{
+	return fetched_next(k->fetched, &out->id, &out->url);
+}
+
+void ike_keyring_learn(struct ike_keyring *k, uint64_t id, struct bytes data, const char *why,
+		       int64_t wall_s)
+{
+	fetched_learn(k->fetched, id, data, why, wall_s);
 }

@@ -179,6 +179,7 @@ MUST_USE SET(set_key_file);
 MUST_USE SET(set_key_secret);
 MUST_USE SET(set_authority_cacert);
 MUST_USE SET(set_authority_file);
+MUST_USE SET(set_authority_crl_uris);
 /* struct conf_daemon (daemon.c) */
 MUST_USE SET(set_interface);
 MUST_USE SET(set_addresses);
@@ -195,6 +196,8 @@ MUST_USE SET(set_log_level);
 MUST_USE SET(set_known_peers);
 MUST_USE SET(set_profiles);
 MUST_USE SET(set_listeners);
+MUST_USE SET(set_fetch);
+MUST_USE SET(set_fetch_local);
 MUST_USE SET(set_latch_tcp);
 MUST_USE SET(set_latches);
 MUST_USE SET(set_udp_gso);

@@ -170,7 +170,8 @@ static inline uint32_t conf_auth_rank(enum conf_auth auth)
 }
 
 /* enum conf_revocation - what a certificate's revocation must be known by: relaxed: what is known
- * counts; ifuri: a certificate that says where its list is has one here; strict: every one has. */
+ * counts; ifuri: of a certificate that says where its list is, or whose authority's configuration
+ * does, it is known; strict: of every one it is. */
 enum conf_revocation {
 	CONF_REVOCATION_RELAXED,
 	CONF_REVOCATION_IFURI,
@@ -491,6 +492,8 @@ struct conf_daemon {
 	/* Many datagrams as one message; super-packets of the virtual interface. Where the kernel
 	 * can. */
 	bool udp_gso, udp_gro, tun_checksum, tun_tso, tun_uso;
+	bool fetch;           /* revocation lists are fetched; yes */
+	bool fetch_local;     /* from this host itself and from the link, too; no */
 	bool latch_tcp;       /* each TCP connection of the host is latched; yes */
 	uint32_t num_latches; /* at most; 65536 */
 	struct conf_dpdk dpdk;

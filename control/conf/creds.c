@@ -14,21 +14,25 @@
 
 /* ---- lists ----------------------------------------------------------------------------------- */
 
-static bool has(const struct conf_creds *creds, const struct cred *c)
+static struct cred **find(const struct conf_creds *creds, const struct cred *c)
 {
 	for (uint32_t i = 0; i < creds->num; i++) {
 		if (creds->list[i]->kind == c->kind &&
 		    bytes_equal(cred_der(creds->list[i]), cred_der(c)))
-			return true;
+			return &creds->list[i];
 	}
-	return false;
+	return NULL;
 }
 
 enum err creds_add(struct conf_creds *creds, struct cred *c)
 {
-	struct cred **list;
+	struct cred **list = find(creds, c);
 
-	if (has(creds, c))
+	if (list && c->num_crl_uris && !(*list)->num_crl_uris) {
+		cred_put(*list);
+		*list = cred_get(c);
+	}
+	if (list)
 		return ERR_OK;
 	if (creds->num == CREDS_MAX)
 		return ERR_LIMIT;
@@ -366,6 +370,7 @@ void creds_passphrases_free(struct check *c)
 /* struct authority_draft - one section. */
 struct authority_draft {
 	struct conf_creds creds;
+	const struct tree *crl_uris; /* NULL: there are none */
 };
 
 enum err set_authority_cacert(struct check *c, void *obj, const struct tree *node)
@@ -376,6 +381,32 @@ enum err set_authority_cacert(struct check *c, void *obj, const struct tree *nod
 enum err set_authority_file(struct check *c, void *obj, const struct tree *node)
 {
 	return creds_take_file(c, &((struct authority_draft *)obj)->creds, node, CRED_CA);
+}
+
+enum err set_authority_crl_uris(struct check *c, void *obj, const struct tree *node)
+{
+	(void)c;
+	((struct authority_draft *)obj)->crl_uris = node;
+	return ERR_OK;
+}
+
+static enum err add_uris(struct check *c, struct cred *cred, const struct tree *node)
+{
+	size_t mark = check_enter(c, node->name);
+	char uri[VALUE_ITEM_MAX];
+	struct value_items it;
+	enum err e;
+
+	value_items_init(&it, node);
+	while (!(e = value_items_next(&it, uri)) && !(e = cred_add_crl_uri(cred, uri)))
+		;
+	if (e == ERR_INVAL)
+		CHECK_ERROR(c, node, "'%.60s' is not a URL of HTTP", uri);
+	else if (e == ERR_LIMIT)
+		CHECK_ERROR(c, node, "takes %d URLs at most, of %d characters", CRED_URIS_MAX,
+			    CRED_URL_MAX - 1);
+	check_leave(c, mark);
+	return e == ERR_NOMEM ? e : ERR_OK;
 }
 
 enum err authority_check(struct check *c, struct conf_creds *creds, const struct tree *section)
@@ -389,6 +420,8 @@ enum err authority_check(struct check *c, struct conf_creds *creds, const struct
 	for (uint32_t i = 0; !e && i < d.creds.num; i++) {
 		char *name = str_dup(section->name);
 
+		if (name && d.crl_uris)
+			e = add_uris(c, d.creds.list[i], d.crl_uris);
 		if (!name)
 			e = ERR_NOMEM;
 		else {

@@ -7,8 +7,8 @@
 
 #include "control/conf/check.h"
 
-/* creds_add - append and take a reference; one that is there already is passed over. Errors: NOMEM,
- * LIMIT. creds_fini - drop all. */
+/* creds_add - append and take a reference; one that is there already is passed over, unless this
+ * one knows where its lists are. Errors: NOMEM, LIMIT. creds_fini - drop all. */
 MUST_USE enum err creds_add(struct conf_creds *creds, struct cred *c) NONNULL(1, 2);
 void creds_fini(struct conf_creds *creds) NONNULL(1);
 

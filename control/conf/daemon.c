@@ -28,6 +28,7 @@ void daemon_defaults(struct conf_daemon *d)
 		.fragment_size = 1280,
 		.log_level = LOG_INFO,
 		.known_peers = "/var/lib/latchkey/known_peers",
+		.fetch = true,
 		.latch_tcp = true,
 		.num_latches = 65536,
 		.udp_gso = true,
@@ -234,6 +235,18 @@ enum err set_known_peers(struct check *c, void *obj, const struct tree *node)
 			    text, (int)sizeof(d->known_peers));
 	else
 		snprintf(d->known_peers, sizeof(d->known_peers), "%s", text);
+	return ERR_OK;
+}
+
+enum err set_fetch(struct check *c, void *obj, const struct tree *node)
+{
+	take_bool(c, &((struct conf_daemon *)obj)->fetch, node);
+	return ERR_OK;
+}
+
+enum err set_fetch_local(struct check *c, void *obj, const struct tree *node)
+{
+	take_bool(c, &((struct conf_daemon *)obj)->fetch_local, node);
 	return ERR_OK;
 }
 

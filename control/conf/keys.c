@@ -222,7 +222,7 @@ static const struct key keys[] = {
 	FATE_(AUTHORITY, "handle", REFUSED, NULL),
 	FATE_(AUTHORITY, "slot", REFUSED, NULL),
 	FATE_(AUTHORITY, "module", REFUSED, NULL),
-	FATE_(AUTHORITY, "crl_uris", LATER, NULL),
+	SETS_(AUTHORITY, VALUE, "crl_uris", set_authority_crl_uris),
 	FATE_(AUTHORITY, "ocsp_uris", LATER, NULL),
 	FATE_(AUTHORITY, "cert_uri_base", LATER, NULL),
 
@@ -240,6 +240,8 @@ static const struct key keys[] = {
 	SETS_(DAEMON, VALUE, "fragment_size", set_fragment_size),
 	SETS_(DAEMON, VALUE, "log_level", set_log_level),
 	SETS_(DAEMON, VALUE, "known_peers", set_known_peers),
+	SETS_(DAEMON, VALUE, "fetch", set_fetch),
+	SETS_(DAEMON, VALUE, "fetch_local", set_fetch_local),
 	SETS_(DAEMON, VALUE, "latch_tcp", set_latch_tcp),
 	SETS_(DAEMON, VALUE, "latches", set_latches),
 	SETS_(DAEMON, VALUE, "udp_gso", set_udp_gso),

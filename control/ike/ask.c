@@ -26,6 +26,11 @@ const struct ike_ask *ask_find(const struct ike_engine *e, uint64_t id)
 	return n ? &container_of(n, struct ask_slot, node)->ask : NULL;
 }
 
+const struct ike_ask *ike_ask_open(const struct ike_engine *e, uint64_t id)
+{
+	return ask_find(e, id);
+}
+
 /* The action's cell was promised by step_ask(). */
 static void put(struct ask_slot *slot, uint64_t now_ns)
 {

@@ -534,6 +534,60 @@ static void test_own_outer_arrives(void)
 	end();
 }
 
+/* connects - TCP from here to where the neighbour listens, by a socket with this mark. */
+static bool connects(const char *src, const char *dst, uint32_t mark)
+{
+	struct sockaddr_storage to, from;
+	socklen_t to_len = address(&to, dst, 8080), from_len = address(&from, src, 0);
+	int fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK, 0), error = -1;
+	struct pollfd pfd = {.fd = fd, .events = POLLOUT};
+	socklen_t len = sizeof(error);
+
+	CU_ASSERT_FATAL(fd >= 0 && bind(fd, (struct sockaddr *)&from, from_len) == 0);
+	if (mark)
+		CU_ASSERT(setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) == 0);
+	(void)!connect(fd, (struct sockaddr *)&to, to_len);
+	if (poll(&pfd, 1, mark ? 5000 : 100) > 0)
+		CU_ASSERT(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0);
+	close(fd);
+	return error == 0;
+}
+
+static int listener(const char *addr)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = address(&ss, addr, 8080);
+	int fd;
+
+	netns_switch(lab.neighbour);
+	fd = socket(ss.ss_family, SOCK_STREAM, 0);
+	CU_ASSERT_FATAL(fd >= 0 && bind(fd, (struct sockaddr *)&ss, len) == 0 &&
+			listen(fd, 8) == 0);
+	netns_switch(lab.here);
+	return fd;
+}
+
+/* What the host fetches in the clear leaves, and what answers it arrives; nobody else's does. */
+static void test_S27_own_connections(void)
+{
+	struct guard_entry e[] = {entry(HOST_V4 "/32", NEXT_V4 "/32", true),
+				  entry(HOST_V6 "/128", NEXT_V6 "/128", true)};
+	int fd4, fd6;
+
+	if (!begin())
+		return;
+	fd4 = listener(NEXT_V4);
+	fd6 = listener(NEXT_V6);
+	guard(e, 2);
+	CU_ASSERT(connects(HOST_V4, NEXT_V4, HOST_MARK_OUTER));
+	CU_ASSERT(connects(HOST_V6, NEXT_V6, HOST_MARK_OUTER));
+	CU_ASSERT(!connects(HOST_V4, NEXT_V4, 0));
+	CU_ASSERT(!connects(HOST_V6, NEXT_V6, 0));
+	close(fd4);
+	close(fd6);
+	end();
+}
+
 static void test_loopback_lives(void)
 {
 	struct probe p4, p6;
@@ -797,6 +851,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S58_destination_translation),
 	TAP_TEST(test_ports_and_protocols),
 	TAP_TEST(test_own_outer_arrives),
+	TAP_TEST(test_S27_own_connections),
 	TAP_TEST(test_loopback_lives),
 	TAP_TEST(test_capture),
 	TAP_TEST(test_S58_holes),

@@ -384,7 +384,7 @@ static void test_revocation(void)
 		      NULL);
 	check_revoked(CONF_REVOCATION_IFURI, NULL, NULL, 0, 0, false, IKE_REASON_NONE, NULL);
 	check_revoked(CONF_REVOCATION_IFURI, "URI:ldap:list", NULL, 0, 0, false,
-		      IKE_REASON_CERT_NO_REVOCATION, "not fetched yet");
+		      IKE_REASON_CERT_NO_REVOCATION, "has no revocation list here");
 	check_revoked(CONF_REVOCATION_STRICT, NULL, NULL, 0, 0, false,
 		      IKE_REASON_CERT_NO_REVOCATION, "has no revocation list here");
 	check_revoked(CONF_REVOCATION_STRICT, NULL, others, 2, before, true,

@@ -445,6 +445,41 @@ static void test_authorities(void)
 	conf_put(conf);
 }
 
+/* The authority of the section is the one of the folder, and knows where its lists are. */
+static void test_places_of_lists(void)
+{
+	static const char list[] = "authorities { mine { cacert = root.pem\n crl_uris = %s\n } }\n";
+	static const struct {
+		const char *uris, *remark;
+	} rows[] = {
+		{"ldap://a/b", "'ldap://a/b' is not a URL of HTTP"},
+		{"http://192.0.2.9/1, http://192.0.2.9/2, http://192.0.2.9/3, http://192.0.2.9/4, "
+		 "http://192.0.2.9/5",
+		 "takes 4 URLs at most"},
+	};
+	struct conf *conf, *none;
+	char text[400];
+
+	set_up();
+	snprintf(text, sizeof(text), list, "http://192.0.2.9/1, http://192.0.2.9/2");
+	conf = must_load(text);
+	CU_ASSERT_EQUAL(count(conf, CRED_CA), 1);
+	for (uint32_t i = 0; i < conf->creds.num; i++) {
+		const struct cred *c = conf->creds.list[i];
+
+		if (c->kind != CRED_CA)
+			continue;
+		CU_ASSERT_EQUAL_FATAL(c->num_crl_uris, 2);
+		CU_ASSERT_STRING_EQUAL(c->crl_uris[1], "http://192.0.2.9/2");
+	}
+	conf_put(conf);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		snprintf(text, sizeof(text), list, rows[i].uris);
+		CU_ASSERT_EQUAL(load(&none, &diags, text), ERR_CONFIG);
+		CU_ASSERT_PTR_NOT_NULL(remark_with(rows[i].remark));
+	}
+}
+
 /* A key that was exchanged for another in the same file makes another connection. */
 static void test_exchanged_files(void)
 {
@@ -491,6 +526,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_named_files_refused),
 	TAP_TEST(test_passphrases),
 	TAP_TEST(test_authorities),
+	TAP_TEST(test_places_of_lists),
 	TAP_TEST(test_exchanged_files),
 	TAP_TEST(test_bundles),
 	TAP_TEST(test_S3_bundle_bounds),

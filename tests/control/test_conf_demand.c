@@ -81,14 +81,17 @@ static void test_listener(void)
 
 static void test_numbers(void)
 {
-	struct conf *conf = load("latch_tcp = no\nlatches = 1000000");
+	struct conf *conf =
+		load("latch_tcp = no\nlatches = 1000000\nfetch = no\nfetch_local = yes");
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(conf);
 	CU_ASSERT(!conf->daemon.latch_tcp);
+	CU_ASSERT(!conf->daemon.fetch && conf->daemon.fetch_local);
 	CU_ASSERT_EQUAL(conf->daemon.num_latches, 1000000);
 	conf_put(conf);
 	conf = load("");
 	CU_ASSERT(conf && conf->daemon.latch_tcp && conf->daemon.num_latches == 65536);
+	CU_ASSERT(conf->daemon.fetch && !conf->daemon.fetch_local);
 	conf_put(conf);
 }
 

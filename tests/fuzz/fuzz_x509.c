@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * fuzz_x509: what public-key authentication reads, chosen by the first byte: a certificate of a
- * peer (with its identities, and as a chain under itself), revocation lists, keys, AUTH values, the
- * payloads CERT and CERTREQ, SIGNATURE_HASH_ALGORITHMS, distinguished names as DER and as text.
+ * peer (with its identities, and as a chain under itself), revocation lists, read and fetched,
+ * keys, AUTH values, the payloads CERT and CERTREQ, SIGNATURE_HASH_ALGORITHMS, distinguished names
+ * as DER and as text.
  */
 #include "control/auth/algorithm.h"
 #include "control/auth/chain.h"
@@ -66,6 +67,20 @@ static void use_bundle(enum cred_kind kind, struct bytes data)
 	else
 		require(b.num && b.num + b.bad <= CRED_BUNDLE_MAX + 1 && !b.bad == !b.nth);
 	cred_bundle_fini(&b);
+}
+
+/* What a web server said where a list was wanted: a list, or why not, and no longer wanted. */
+static void use_fetched(struct bytes data)
+{
+	static const struct bytes url = {.p = (const uint8_t *)"http://192.0.2.9/", .len = 17};
+	struct fetched *f = fetched_new();
+	const char *why, *at;
+	uint64_t id;
+
+	require(f && fetched_want(f, &why, url, NOW_S) && fetched_next(f, &id, &at));
+	fetched_learn(f, id, data, "", NOW_S);
+	require(!fetched_want(f, &why, url, NOW_S) && !fetched_next(f, &id, &at));
+	fetched_free(f);
 }
 
 /* An algorithm that is known is written as it was read, or in the form that is ours. */
@@ -133,7 +148,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 	if (!len)
 		return 0;
-	switch (data[0] % 9) {
+	switch (data[0] % 10) {
 	case 0:
 		use_certificate(rest);
 		break;
@@ -144,6 +159,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	case 2:
 		use_file(CRED_CRL, rest);
 		use_bundle(CRED_CRL, rest);
+		break;
+	case 9:
+		use_fetched(rest);
 		break;
 	case 3:
 		use_file(CRED_PUBKEY, rest);

@@ -46,6 +46,7 @@ class Side:
     daemon: dict = field(default_factory=dict)  # and of our daemon's own section
     files: dict = field(default_factory=dict)  # credentials: name below the configuration -> bytes
     secrets: dict = field(default_factory=dict)  # further secrets
+    authorities: dict = field(default_factory=dict)  # authorities, for ours
     charon: dict = field(default_factory=dict)  # and of charon's strongswan.conf
     pools: dict = field(default_factory=dict)  # and its pools
 
@@ -87,6 +88,8 @@ def configuration(name, side, local_outer, remote_outer):
     text += section("secrets", {"ike-gw": secret, **side.secrets}) + "\n"
     if side.pools:
         text += section("pools", side.pools) + "\n"
+    if side.authorities:
+        text += section("authorities", side.authorities) + "\n"
     if side.kind == "latchkey":
         text += section("latchkey", {"interface": "latchkey0", **side.daemon}) + "\n"
     return text

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from capture import assert_protected
 from lab import wait_for
-from nets import Pair, Side, other
+from nets import Pair, Side, other, section
 from pki import Authority, key, public
 from scenarios import CHARON, LATCHKEY, PAIRINGS, agree, both_down, both_up, named, ours, refused
 
@@ -281,7 +281,8 @@ def swanctl_test():
             with open(peer.conf, encoding="utf-8") as file:
                 whole = file.read()
             cut = whole.index("latchkey {")
-            conf = pair.left.write("swanctl.conf", whole[:cut])
+            places = {"root": {"cacert": "0.pem", "crl_uris": "http://192.0.2.9/root.crl"}}
+            conf = pair.left.write("swanctl.conf", whole[:cut] + section("authorities", places))
             pair.left.write("latchkey.conf", whole[cut:])
             pair.start()
             for name, data in files.items():
@@ -297,6 +298,8 @@ def swanctl_test():
             for word in ("CN=left.example", "CN=Root ecdsa", "CN=Stranger ecdsa",
                          "has private key"):
                 assert word in listed, f"{word} is missing:\n{listed}"
+            listed = peer.swanctl("--list-authorities").stdout
+            assert "http://192.0.2.9/root.crl" in listed, listed
             assert "PRIVATE" not in listed and "public key" in peer.swanctl("--list-conns").stdout
             up_and_down(pair)
             # What is gone from the folders goes from the daemon.

@@ -1,0 +1,546 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Revocation lists that are fetched: when one is wanted, what is believed of what comes, and what
+ * is said of what does not. */
+#include "control/auth/fetched.h"
+
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/rng.h"
+#include "control/auth/chain.h"
+#include "tests/control/sweep.h"
+#include "tests/pki_conf.h"
+#include "tests/tap/tap.h"
+
+#define DAY_S INT64_C(86400)
+#define CA    "critical,CA:TRUE"
+#define URL   "http://192.0.2.9/root.crl"
+#define AT    "URI:" URL
+
+static struct pki_cert root, middle, end;
+static struct fetched *fetched;
+static int64_t now_s;
+
+/* Anew for each test. */
+static void begin(void)
+{
+	if (!root.len)
+		pki_cert_make(&root, &(struct pki_params){.subject = "/CN=Root", .ca = CA});
+	fetched = fetched_new();
+	CU_ASSERT_PTR_NOT_NULL_FATAL(fetched);
+	now_s = PKI_NOW_S;
+}
+
+static void finish(void)
+{
+	fetched_free(fetched);
+}
+
+static void make_end(const char *crl_uri)
+{
+	pki_cert_make(&end, &(struct pki_params){.subject = "/CN=gw",
+						 .issuer = &root,
+						 .serial = 77,
+						 .crl_uri = crl_uri});
+}
+
+/* ---- one question ---------------------------------------------------------------------------- */
+
+/* struct question - shown: num certificates, the end's own first. uri: of the authority's
+ * configuration. */
+struct question {
+	enum conf_revocation revocation;
+	const struct pki_cert *shown[3], *anchor;
+	const char *uri;
+	bool alone; /* nothing is fetched */
+};
+
+static struct conf *anchors_of(const struct question *q)
+{
+	const struct pki_cert *anchor = q->anchor ? q->anchor : &root;
+	const struct cred_source source = {.kind = CRED_CA, .name = "ca", .data = pki_der(anchor)};
+	char why[KEY_WHY_MAX];
+	struct conf *conf;
+	struct cred *ca;
+
+	CU_ASSERT_EQUAL_FATAL(cred_import(&ca, why, &source), ERR_OK);
+	if (q->uri)
+		CU_ASSERT_EQUAL_FATAL(cred_add_crl_uri(ca, q->uri), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(conf_with_cred(&conf, NULL, ca), ERR_OK);
+	cred_put(ca);
+	return conf;
+}
+
+static enum ike_reason ask(const struct question *q, struct chain_fault *fault)
+{
+	const struct conf_sign sign = {.kinds = KEY_BITS_ANY, .hashes = SIG_HASHES_ALL};
+	struct cred *certs[ARRAY_LEN(q->shown)];
+	struct conf *conf = anchors_of(q);
+	struct chain_params p = {.certs = certs,
+				 .anchors = &conf->creds,
+				 .store = &conf->creds,
+				 .sign = &sign,
+				 .revocation = q->revocation,
+				 .fetched = q->alone ? NULL : fetched,
+				 .wall_s = now_s};
+	char why[KEY_WHY_MAX];
+	struct bytes ca;
+	enum err e;
+
+	for (; p.num_certs < ARRAY_LEN(q->shown) && q->shown[p.num_certs]; p.num_certs++)
+		CU_ASSERT_EQUAL_FATAL(
+			cred_from_peer(&certs[p.num_certs], why, pki_der(q->shown[p.num_certs])),
+			ERR_OK);
+	*fault = (struct chain_fault){.reason = IKE_REASON_NONE};
+	e = chain_verify(&ca, fault, &p);
+	CU_ASSERT_EQUAL(e, fault->reason ? ERR_AUTH : ERR_OK);
+	while (p.num_certs)
+		cred_put(certs[--p.num_certs]);
+	conf_put(conf);
+	return fault->reason;
+}
+
+/* It waits for these URLs, no others; *out_id is the last one's. */
+static void expect_wanted(const struct question *q, uint64_t *out_id, const char *const *urls,
+			  size_t num)
+{
+	struct chain_fault fault;
+	const char *url;
+
+	(void)ask(q, &fault);
+	CU_ASSERT_EQUAL(fault.waits, num > 0);
+	for (size_t i = 0; i < num; i++) {
+		CU_ASSERT_TRUE_FATAL(fetched_next(fetched, out_id, &url));
+		CU_ASSERT_STRING_EQUAL(url, urls[i]);
+	}
+	CU_ASSERT_FALSE(fetched_next(fetched, out_id, &url));
+}
+
+static void expect(const struct question *q, enum ike_reason reason, const char *part)
+{
+	struct chain_fault fault;
+	const enum ike_reason found = ask(q, &fault);
+
+	if (found != reason || !strstr(fault.text, part))
+		tap_diag("%s: '%s', not '%s'", ike_reason_name(found), fault.text, part);
+	CU_ASSERT_EQUAL(found, reason);
+	CU_ASSERT_TRUE(strstr(fault.text, part) != NULL);
+	CU_ASSERT_FALSE(fault.waits);
+}
+
+static void nothing_wanted(const struct question *q)
+{
+	uint64_t id;
+
+	expect_wanted(q, &id, NULL, 0);
+}
+
+static uint64_t wanted(const struct question *q)
+{
+	static const char *const url = URL;
+	uint64_t id = 0;
+
+	expect_wanted(q, &id, &url, 1);
+	return id;
+}
+
+/* ---- what comes ------------------------------------------------------------------------------ */
+
+static void list_comes(uint64_t id, const struct pki_cert *issuer, long serial, int64_t from_s,
+		       int64_t until_s)
+{
+	uint8_t list[4096];
+	const size_t len = pki_crl_make(list, issuer, &serial, 1, from_s, until_s);
+
+	fetched_learn(fetched, id, bytes_of(list, len), "", now_s);
+}
+
+static void good_list_comes(uint64_t id, long serial)
+{
+	list_comes(id, &root, serial, now_s - DAY_S, now_s + DAY_S);
+}
+
+#define EVERY_MODE(mode_)                                          \
+	for (enum conf_revocation mode_ = CONF_REVOCATION_RELAXED; \
+	     mode_ <= CONF_REVOCATION_STRICT; mode_++)
+
+static void test_revoked(void)
+{
+	EVERY_MODE(mode)
+	{
+		const struct question q = {.revocation = mode, .shown = {&end}};
+
+		begin();
+		make_end(AT);
+		good_list_comes(wanted(&q), 77);
+		expect(&q, IKE_REASON_CERT_REVOKED, "CN=gw was revoked");
+		finish();
+	}
+}
+
+static void test_not_revoked(void)
+{
+	EVERY_MODE(mode)
+	{
+		const struct question q = {.revocation = mode, .shown = {&end}};
+
+		begin();
+		make_end(AT);
+		good_list_comes(wanted(&q), 78);
+		expect(&q, IKE_REASON_NONE, "");
+		finish();
+	}
+}
+
+/* As long as a list is good it is not fetched again, and then it is. */
+static void test_cached_until_it_is_outdated(void)
+{
+	const struct question q = {.revocation = CONF_REVOCATION_STRICT, .shown = {&end}};
+
+	begin();
+	make_end(AT);
+	good_list_comes(wanted(&q), 78);
+	now_s += DAY_S - 1;
+	expect(&q, IKE_REASON_NONE, "");
+	nothing_wanted(&q);
+	now_s += 2;
+	good_list_comes(wanted(&q), 77);
+	expect(&q, IKE_REASON_CERT_REVOKED, "was revoked");
+	finish();
+}
+
+/* Why nothing is known is said; only who demands it refuses. */
+static void test_nothing_came(void)
+{
+	static const char *const said[] = {
+		[CONF_REVOCATION_RELAXED] = "",
+		[CONF_REVOCATION_IFURI] = "has no revocation list here",
+		[CONF_REVOCATION_STRICT] = "and " URL " could not be fetched: no answer within 2 s",
+	};
+
+	EVERY_MODE(mode)
+	{
+		const struct question q = {.revocation = mode, .shown = {&end}};
+
+		begin();
+		make_end(AT);
+		fetched_learn(fetched, wanted(&q), bytes_of(NULL, 0), "no answer within 2 s",
+			      now_s);
+		expect(&q,
+		       mode == CONF_REVOCATION_RELAXED ? IKE_REASON_NONE
+						       : IKE_REASON_CERT_NO_REVOCATION,
+		       said[mode]);
+		nothing_wanted(&q);
+		finish();
+	}
+}
+
+static void test_outdated_when_it_comes(void)
+{
+	const struct question q = {.revocation = CONF_REVOCATION_STRICT, .shown = {&end}};
+
+	begin();
+	make_end(AT);
+	list_comes(wanted(&q), &root, 78, now_s - 2 * DAY_S, now_s - DAY_S);
+	expect(&q, IKE_REASON_CERT_NO_REVOCATION, "only an outdated revocation list");
+	nothing_wanted(&q);
+	finish();
+}
+
+/* A list of another authority of the same name: it neither revokes nor vouches. */
+static void test_S27_forged_list(void)
+{
+	struct pki_key key;
+	struct pki_cert forger;
+
+	pki_key_make(&key, "P-256");
+	pki_cert_make(&forger, &(struct pki_params){.subject = "/CN=Root", .ca = CA, .key = &key});
+	EVERY_MODE(mode)
+	{
+		const struct question q = {.revocation = mode, .shown = {&end}};
+
+		for (long serial = 77; serial <= 78; serial++) {
+			begin();
+			make_end(AT);
+			list_comes(wanted(&q), &forger, serial, now_s - DAY_S, now_s + DAY_S);
+			expect(&q,
+			       mode == CONF_REVOCATION_RELAXED ? IKE_REASON_NONE
+							       : IKE_REASON_CERT_NO_REVOCATION,
+			       "");
+			finish();
+		}
+	}
+}
+
+/* ---- when one is wanted ---------------------------------------------------------------------- */
+
+static void test_where_the_configuration_says(void)
+{
+	struct question q = {.revocation = CONF_REVOCATION_IFURI, .shown = {&end}, .uri = URL};
+
+	begin();
+	make_end(NULL);
+	good_list_comes(wanted(&q), 78);
+	expect(&q, IKE_REASON_NONE, "");
+	finish();
+
+	/* That there is a place means that it counts. */
+	begin();
+	fetched_learn(fetched, wanted(&q), bytes_of(NULL, 0), "nobody there", now_s);
+	expect(&q, IKE_REASON_CERT_NO_REVOCATION, "nobody there");
+	q.uri = NULL;
+	expect(&q, IKE_REASON_NONE, "");
+	finish();
+}
+
+/* The configured place first, then what the certificate says, HTTP alone, and not too many. */
+static void test_S27_places(void)
+{
+	static const char *const two[] = {"http://192.0.2.7/a", "http://192.0.2.8/b"};
+	static const char *const four[] = {"http://192.0.2.1/a", "http://192.0.2.2/b",
+					   "http://192.0.2.3/c", "http://192.0.2.4/d"};
+	const struct question q = {.shown = {&end}, .uri = two[0]}, r = {.shown = {&end}};
+	uint64_t id;
+
+	begin();
+	make_end("URI:ldap://192.0.2.6/x,URI:file:///etc/passwd,URI:https://192.0.2.6/,"
+		 "URI:http://192.0.2.8/b");
+	expect_wanted(&q, &id, two, 2);
+	finish();
+	begin();
+	make_end("URI:http://192.0.2.1/a,URI:http://192.0.2.2/b,URI:http://192.0.2.3/c,"
+		 "URI:http://192.0.2.4/d,URI:http://192.0.2.5/e");
+	expect_wanted(&r, &id, four, 4);
+	finish();
+}
+
+/* For a chain that is wrong in anything else nothing is fetched. */
+static void test_S27_only_for_chains_to_an_anchor(void)
+{
+	const struct question q = {.shown = {&end}};
+	struct question stranger = {.shown = {&end}, .anchor = &middle};
+	struct pki_params p = {.subject = "/CN=gw", .issuer = &root, .crl_uri = AT};
+
+	begin();
+	make_end(AT);
+	pki_cert_make(&middle, &(struct pki_params){.subject = "/CN=Other", .ca = CA});
+	nothing_wanted(&stranger);
+	end.der[end.len - 1] ^= 1; /* of the signature */
+	nothing_wanted(&q);
+	p.until_s = now_s - 1;
+	pki_cert_make(&end, &p);
+	nothing_wanted(&q);
+	p.until_s = 0;
+	p.usage = "critical,keyEncipherment";
+	pki_cert_make(&end, &p);
+	nothing_wanted(&q);
+	p.usage = NULL;
+	p.key = pki_key_get("P-384");
+	pki_cert_make(&end, &p);
+	(void)wanted(&q);
+	finish();
+}
+
+/* Of each certificate below the anchor, and the anchor's own is not asked for. */
+static void test_each_of_a_chain(void)
+{
+	static const char *const urls[] = {"http://192.0.2.1/root", "http://192.0.2.2/middle"};
+	struct pki_cert top;
+	uint64_t id;
+
+	begin();
+	pki_cert_make(&top, &(struct pki_params){.subject = "/CN=Root",
+						 .ca = CA,
+						 .crl_uri = "URI:http://192.0.2.3/"});
+	pki_cert_make(&middle, &(struct pki_params){.subject = "/CN=Middle",
+						    .ca = CA,
+						    .issuer = &top,
+						    .key = pki_key_get("P-384"),
+						    .crl_uri = "URI:http://192.0.2.1/root"});
+	pki_cert_make(&end, &(struct pki_params){.subject = "/CN=gw",
+						 .issuer = &middle,
+						 .crl_uri = "URI:http://192.0.2.2/middle"});
+	expect_wanted(&(struct question){.shown = {&end, &middle}, .anchor = &top}, &id, urls, 2);
+	finish();
+}
+
+static void test_not_fetched(void)
+{
+	const struct question q = {
+		.revocation = CONF_REVOCATION_STRICT, .shown = {&end}, .alone = true};
+
+	begin();
+	make_end(AT);
+	expect(&q, IKE_REASON_CERT_NO_REVOCATION, "has no revocation list here");
+	nothing_wanted(&q);
+	finish();
+}
+
+/* ---- the store itself ------------------------------------------------------------------------ */
+
+static bool want(const char *url, const char **why)
+{
+	return fetched_want(fetched, why, bytes_of(url, strlen(url)), now_s);
+}
+
+static void test_S27_urls(void)
+{
+	static const struct {
+		const char *url;
+		bool ok;
+	} rows[] = {
+		{URL, true},
+		{"HTTP://192.0.2.1/x", true},
+		{"http://", false},
+		{"", false},
+		{"https://192.0.2.1/", false},
+		{"file:///etc/passwd", false},
+		{"http://192.0.2.1/a b", false},
+		{"http://192.0.2.1/a\r\nHost: b", false},
+		{"http://192.0.2.1/\x7f", false},
+		{"http://192.0.2.1/\xc3\xa9", false},
+		{" http://192.0.2.1/", false},
+	};
+	char url[CRED_URL_MAX + 1];
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		CU_ASSERT_EQUAL(cred_url_ok(bytes_of(rows[i].url, strlen(rows[i].url))),
+				rows[i].ok);
+	CU_ASSERT_FALSE(cred_url_ok(bytes_of("http://192.0.2.1/\0x", 19)));
+	memset(url, 'x', sizeof(url));
+	memcpy(url, "http://", 7);
+	CU_ASSERT_TRUE(cred_url_ok(bytes_of(url, CRED_URL_MAX - 1)));
+	CU_ASSERT_FALSE(cred_url_ok(bytes_of(url, CRED_URL_MAX)));
+}
+
+/* A server is asked once, whoever wants it, and not again at once, whatever it said. */
+static void test_S27_asked_once(void)
+{
+	const char *why, *url;
+	uint64_t id, none;
+
+	begin();
+	CU_ASSERT_TRUE(want(URL, &why) && want(URL, &why));
+	CU_ASSERT_TRUE_FATAL(fetched_next(fetched, &id, &url));
+	CU_ASSERT_FALSE(fetched_next(fetched, &none, &url));
+	CU_ASSERT_TRUE(want(URL, &why));
+	fetched_learn(fetched, id + 1, bytes_of(NULL, 0), "somebody else", now_s);
+	CU_ASSERT_TRUE(want(URL, &why));
+	fetched_learn(fetched, id, bytes_of(NULL, 0), "nobody there", now_s);
+	now_s += FETCHED_AGAIN_S - 1;
+	CU_ASSERT_FALSE(want(URL, &why));
+	CU_ASSERT_STRING_EQUAL(why, "nobody there");
+	CU_ASSERT_FALSE(fetched_next(fetched, &none, &url));
+	now_s++;
+	CU_ASSERT_TRUE(want(URL, &why));
+	CU_ASSERT_TRUE(fetched_next(fetched, &none, &url));
+	finish();
+}
+
+static void test_a_clock_that_is_set_back(void)
+{
+	const char *why, *url;
+	uint64_t id;
+
+	begin();
+	CU_ASSERT_TRUE(want(URL, &why));
+	CU_ASSERT_TRUE_FATAL(fetched_next(fetched, &id, &url));
+	fetched_learn(fetched, id, bytes_of(NULL, 0), "nobody there", now_s);
+	now_s -= DAY_S;
+	CU_ASSERT_TRUE(want(URL, &why));
+	finish();
+}
+
+/* What is under way is never forgotten, what was not used for the longest time is. */
+static void test_S27_bounded(void)
+{
+	const char *why, *url;
+	char text[64];
+	uint64_t id;
+
+	begin();
+	for (int i = 0; i < FETCHED_MAX; i++) {
+		snprintf(text, sizeof(text), "http://192.0.2.1/%d", i);
+		CU_ASSERT_TRUE(want(text, &why));
+	}
+	CU_ASSERT_FALSE(want(URL, &why));
+	CU_ASSERT_STRING_NOT_EQUAL(why, "");
+	for (int i = 0; i < 2; i++) {
+		CU_ASSERT_TRUE_FATAL(fetched_next(fetched, &id, &url));
+		fetched_learn(fetched, id, bytes_of(NULL, 0), "nobody there", now_s);
+	}
+	CU_ASSERT_FALSE(want("http://192.0.2.1/0", &why)); /* used last now */
+	CU_ASSERT_TRUE(want(URL, &why));
+	CU_ASSERT_FALSE(want("http://192.0.2.1/0", &why));
+	CU_ASSERT_STRING_EQUAL(why, "nobody there");
+	finish();
+}
+
+/* ---- hostile bytes --------------------------------------------------------------------------- */
+
+static const struct question strict = {.revocation = CONF_REVOCATION_STRICT, .shown = {&end}};
+
+/* Of a list that was changed nothing is believed: it vouches for nobody. */
+static void one_variant(struct bytes variant, long bit)
+{
+	struct chain_fault fault;
+	const char *url;
+	uint64_t id;
+
+	(void)bit;
+	fetched = fetched_new();
+	CU_ASSERT_PTR_NOT_NULL_FATAL(fetched);
+	(void)ask(&strict, &fault);
+	CU_ASSERT_TRUE_FATAL(fetched_next(fetched, &id, &url));
+	fetched_learn(fetched, id, variant, "", now_s);
+	CU_ASSERT_EQUAL(ask(&strict, &fault), IKE_REASON_CERT_NO_REVOCATION);
+	CU_ASSERT_FALSE(fault.waits);
+	finish();
+}
+
+static void ignore(void *ctx, enum log_level level, enum log_subsystem sub, const char *connection,
+		   const char *line)
+{
+	(void)ctx;
+	(void)level;
+	(void)sub;
+	(void)connection;
+	(void)line;
+}
+
+static void test_S27_sweep(void)
+{
+	static const struct log_sink quiet = {.levels = {LOG_ERROR}, .write = ignore};
+	const long other = 78;
+	uint8_t list[4096];
+	size_t len;
+
+	begin();
+	make_end(AT);
+	len = pki_crl_make(list, &root, &other, 1, now_s - DAY_S, now_s + DAY_S);
+	finish();
+	log_use(&quiet);
+	CU_ASSERT_TRUE(sweep(list, len, one_variant) > 1000);
+	log_use(NULL);
+}
+
+static const struct tap_test tests[] = {
+	TAP_TEST(test_revoked),
+	TAP_TEST(test_not_revoked),
+	TAP_TEST(test_cached_until_it_is_outdated),
+	TAP_TEST(test_nothing_came),
+	TAP_TEST(test_outdated_when_it_comes),
+	TAP_TEST(test_S27_forged_list),
+	TAP_TEST(test_where_the_configuration_says),
+	TAP_TEST(test_S27_places),
+	TAP_TEST(test_S27_only_for_chains_to_an_anchor),
+	TAP_TEST(test_each_of_a_chain),
+	TAP_TEST(test_not_fetched),
+	TAP_TEST(test_S27_urls),
+	TAP_TEST(test_S27_asked_once),
+	TAP_TEST(test_a_clock_that_is_set_back),
+	TAP_TEST(test_S27_bounded),
+	TAP_TEST(test_S27_sweep),
+};
+
+TAP_MAIN("control/fetched", tests)
