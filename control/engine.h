@@ -651,12 +651,14 @@ void ike_keyring_free(struct ike_keyring *k);
 void ike_keyring_answer(struct ike_keyring *k, struct ike_answer *out, const struct conf *conf,
 			const struct ike_ask *ask, int64_t wall_s) NONNULL(1, 2, 3, 4);
 
-/* IKE_WANT_URL_MAX - of a URL with its NUL. struct ike_want - what would tell more: a revocation
- * list, by HTTP. The URL lives until ike_keyring_learn(). */
+/* IKE_WANT_URL_MAX - of a URL with its NUL. struct ike_want - what would tell more, by HTTP: a
+ * revocation list, or with type (of body, which is to be posted) an OCSP responder's answer. Views,
+ * until ike_keyring_learn(). */
 #define IKE_WANT_URL_MAX 512
 struct ike_want {
 	uint64_t id;
-	const char *url;
+	const char *url, *type;
+	struct bytes body;
 };
 
 /* ike_keyring_fetches - whoever asks fetches what is wanted from now on; at first nobody does.
@@ -667,7 +669,7 @@ struct ike_want {
  * clause, else ""). */
 void ike_keyring_fetches(struct ike_keyring *k, bool fetches) NONNULL(1);
 bool ike_keyring_waits(const struct ike_keyring *k) NONNULL(1);
-bool ike_keyring_want(struct ike_keyring *k, struct ike_want *out) NONNULL(1, 2);
+bool ike_keyring_want(struct ike_keyring *k, struct ike_want *out, int64_t wall_s) NONNULL(1, 2);
 void ike_keyring_learn(struct ike_keyring *k, uint64_t id, struct bytes data, const char *why,
 		       int64_t wall_s) NONNULL(1, 4);
 

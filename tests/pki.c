@@ -4,6 +4,7 @@
 #include <openssl/core_names.h>
 #include <openssl/dsa.h>
 #include <openssl/ec.h>
+#include <openssl/ocsp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
@@ -138,6 +139,7 @@ static void fill(X509 *x, const struct pki_params *p, const struct pki_key *key,
 	extend(x, &ctx, NID_name_constraints, p->constraints);
 	extend(x, &ctx, NID_subject_alt_name, p->names);
 	extend(x, &ctx, NID_crl_distribution_points, p->crl_uri);
+	extend(x, &ctx, NID_info_access, p->access);
 	extend(x, &ctx, NID_subject_key_identifier, "hash");
 }
 
@@ -179,6 +181,12 @@ void pki_cert_make(struct pki_cert *out, const struct pki_params *p)
 size_t pki_crl_make(uint8_t out[4096], const struct pki_cert *issuer, const long *serials,
 		    size_t num, int64_t from_s, int64_t until_s)
 {
+	return pki_crl_make_with(out, issuer, serials, num, from_s, until_s, NULL);
+}
+
+size_t pki_crl_make_with(uint8_t out[4096], const struct pki_cert *issuer, const long *serials,
+			 size_t num, int64_t from_s, int64_t until_s, const char *hash)
+{
 	X509 *ca = decode(issuer);
 	EVP_PKEY *key = private_of(issuer->key);
 	ASN1_TIME *from = ASN1_TIME_set(NULL, from_s), *until = ASN1_TIME_set(NULL, until_s);
@@ -200,7 +208,7 @@ size_t pki_crl_make(uint8_t out[4096], const struct pki_cert *issuer, const long
 		must(X509_CRL_add0_revoked(crl, r) == 1, "an entry of a list");
 		ASN1_INTEGER_free(serial);
 	}
-	must(X509_CRL_sign(crl, key, hash_for(NULL, key)) > 0, "signing a list");
+	must(X509_CRL_sign(crl, key, hash_for(hash, key)) > 0, "signing a list");
 	len = i2d_X509_CRL(crl, NULL);
 	must(len > 0 && len <= 4096, "room for a list");
 	i2d_X509_CRL(crl, &at);
@@ -209,6 +217,70 @@ size_t pki_crl_make(uint8_t out[4096], const struct pki_cert *issuer, const long
 	X509_CRL_free(crl);
 	EVP_PKEY_free(key);
 	X509_free(ca);
+	return (size_t)len;
+}
+
+/* One answer about one certificate. */
+static void fill_ocsp(OCSP_BASICRESP *basic, const struct pki_ocsp *p)
+{
+	static const int status[] = {V_OCSP_CERTSTATUS_GOOD, V_OCSP_CERTSTATUS_REVOKED,
+				     V_OCSP_CERTSTATUS_UNKNOWN};
+	X509 *cert = decode(p->cert), *issuer = decode(p->issuer);
+	OCSP_CERTID *id = OCSP_cert_to_id(EVP_sha1(), cert, issuer);
+	ASN1_TIME *from = ASN1_GENERALIZEDTIME_set(NULL, p->from_s);
+	ASN1_TIME *until = p->until_s ? ASN1_GENERALIZEDTIME_set(NULL, p->until_s) : NULL;
+	unsigned char nonce[64];
+
+	must(OCSP_basic_add1_status(basic, id, status[p->says], OCSP_REVOKED_STATUS_KEYCOMPROMISE,
+				    from, from, until) != NULL,
+	     "an answer about a certificate");
+	if (p->nonce.len) {
+		memcpy(nonce, p->nonce.p, p->nonce.len);
+		must(OCSP_basic_add1_nonce(basic, nonce, (int)p->nonce.len) == 1, "a nonce");
+	}
+	OCSP_CERTID_free(id);
+	ASN1_TIME_free(from);
+	ASN1_TIME_free(until);
+	X509_free(cert);
+	X509_free(issuer);
+}
+
+static OCSP_RESPONSE *make_ocsp(const struct pki_ocsp *p)
+{
+	const struct pki_cert *by = p->signer ? p->signer : p->issuer;
+	EVP_PKEY *key = private_of(by->key), *with = p->key ? private_of(p->key) : key;
+	OCSP_BASICRESP *basic = OCSP_BASICRESP_new();
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	X509 *signer = decode(by);
+	OCSP_RESPONSE *made;
+
+	/* OpenSSL signs with nothing but the certificate's own key. */
+	must(X509_set_pubkey(signer, with) == 1, "a signer");
+	fill_ocsp(basic, p);
+	must(EVP_DigestSignInit(md, NULL, hash_for(p->hash, with), NULL, with) == 1 &&
+		     OCSP_basic_sign_ctx(basic, signer, md, NULL, p->signer ? 0 : OCSP_NOCERTS) ==
+			     1,
+	     "signing an answer");
+	made = OCSP_response_create(OCSP_RESPONSE_STATUS_SUCCESSFUL, basic);
+	EVP_MD_CTX_free(md);
+	OCSP_BASICRESP_free(basic);
+	X509_free(signer);
+	if (with != key)
+		EVP_PKEY_free(with);
+	EVP_PKEY_free(key);
+	return made;
+}
+
+size_t pki_ocsp_make(uint8_t out[8192], const struct pki_ocsp *params)
+{
+	OCSP_RESPONSE *made = params->says == PKI_OCSP_LATER
+				      ? OCSP_response_create(OCSP_RESPONSE_STATUS_TRYLATER, NULL)
+				      : make_ocsp(params);
+	int len = i2d_OCSP_RESPONSE(made, NULL);
+
+	must(len > 0 && len <= 8192, "room for an answer");
+	i2d_OCSP_RESPONSE(made, &out);
+	OCSP_RESPONSE_free(made);
 	return (size_t)len;
 }
 

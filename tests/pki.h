@@ -40,6 +40,7 @@ struct pki_params {
 	const char *extended;    /* extendedKeyUsage */
 	const char *constraints; /* nameConstraints */
 	const char *crl_uri;     /* crlDistributionPoints */
+	const char *access;      /* authorityInfoAccess */
 	const char *hash;
 	int64_t from_s, until_s; /* seconds since 1970 */
 	long serial;
@@ -49,6 +50,30 @@ void pki_cert_make(struct pki_cert *out, const struct pki_params *params);
 /* pki_crl_make - a list by an authority with these serial numbers; returns its length. */
 size_t pki_crl_make(uint8_t out[4096], const struct pki_cert *issuer, const long *serials,
 		    size_t num, int64_t from_s, int64_t until_s);
+
+/* pki_crl_make_with - the same, signed with this hash (NULL: SHA-256). */
+size_t pki_crl_make_with(uint8_t out[4096], const struct pki_cert *issuer, const long *serials,
+			 size_t num, int64_t from_s, int64_t until_s, const char *hash);
+
+/* struct pki_ocsp - what a responder says of a certificate. signer NULL: its issuer; another one's
+ * certificate is in the answer. until_s 0: it does not say; nonce empty: there is none; hash: as in
+ * pki_params. */
+struct pki_ocsp {
+	const struct pki_cert *cert, *issuer, *signer;
+	const struct pki_key *key; /* NULL: the signer's */
+	enum {
+		PKI_OCSP_GOOD,
+		PKI_OCSP_REVOKED,
+		PKI_OCSP_UNKNOWN,
+		PKI_OCSP_LATER, /* it says nothing: tryLater */
+	} says;
+	int64_t from_s, until_s;
+	struct bytes nonce;
+	const char *hash;
+};
+
+/* pki_ocsp_make - an OCSP response; returns its length. */
+size_t pki_ocsp_make(uint8_t out[8192], const struct pki_ocsp *params);
 
 /* PKI_NOW_S - a time at which what is made without times is valid. */
 #define PKI_NOW_S INT64_C(1750000000)

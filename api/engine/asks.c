@@ -38,8 +38,11 @@ static_assert(IKE_WANT_URL_MAX == FETCH_URL_MAX, "the same");
 
 static void fetch_begin(struct engine *e, const struct ike_want *want)
 {
-	const struct fetch_request request = {
-		.id = want->id, .url = want->url, .local = e->conf->daemon.fetch_local};
+	const struct fetch_request request = {.id = want->id,
+					      .url = want->url,
+					      .type = want->type,
+					      .body = want->body,
+					      .local = e->conf->daemon.fetch_local};
 	enum err err = e->fetcher.ops->begin(e->fetcher.ctx, &request);
 
 	if (err)
@@ -54,7 +57,7 @@ static void fetch_wanted(struct engine *e)
 	struct fetch_answer a;
 	struct ike_want want;
 
-	while (ike_keyring_want(e->keyring, &want))
+	while (ike_keyring_want(e->keyring, &want, clock_wall_s()))
 		fetch_begin(e, &want);
 	while (e->fetcher.ops->next(e->fetcher.ctx, &a))
 		ike_keyring_learn(e->keyring, a.id, a.data, a.why, clock_wall_s());

@@ -194,30 +194,33 @@ enum err cmd_get_keys(struct call *call)
 
 /* What is no URL of HTTP is left out, and of more than there is room for the first ones count:
  * other programs send what they like. */
-static enum err take_uri(struct cred *cred, const struct tree *item)
+static enum err take_uri(struct cred_uris *uris, const struct tree *item)
 {
-	const enum err e = cred_add_crl_uri(cred, item->value);
+	const enum err e = cred_uris_add(uris, item->value);
 
 	if (e && e != ERR_NOMEM)
-		LOG(WARN, CFG, NULL, "crl_uris: '%.60s' is left out: HTTP alone, and %d at most",
+		LOG(WARN, CFG, NULL,
+		    "of an authority's URLs '%.60s' is left out: HTTP alone, and %d at most",
 		    item->value, CRED_URIS_MAX);
 	return e == ERR_NOMEM ? e : ERR_OK;
 }
 
-static enum err take_uris(struct cred *cred, const struct tree *node)
+static enum err take_uris(struct cred_uris *uris, const struct tree *section, const char *key)
 {
-	if (node->kind == TREE_VALUE)
-		return take_uri(cred, node);
+	const struct tree *node = tree_child(section, key);
+
+	if (!node || node->kind == TREE_VALUE)
+		return node ? take_uri(uris, node) : ERR_OK;
 	tree_for_each (item, node) {
 		if (item->kind == TREE_VALUE)
-			TRY(take_uri(cred, item));
+			TRY(take_uri(uris, item));
 	}
 	return ERR_OK;
 }
 
 enum err cmd_load_authority(struct call *call)
 {
-	const struct tree *section = NULL, *uris;
+	const struct tree *section = NULL;
 	struct call inner = *call;
 	struct cred *cred;
 	enum err e = ERR_OK;
@@ -228,8 +231,8 @@ enum err cmd_load_authority(struct call *call)
 		return reply_failed(call->out, ERR_INVAL, "one authority was expected");
 	inner.in = section;
 	cred = import(&inner, CRED_CA, "cacert", section->name, &e);
-	uris = tree_child(section, "crl_uris");
-	if (cred && uris && take_uris(cred, uris)) {
+	if (cred && (take_uris(&cred->crl_uris, section, "crl_uris") ||
+		     take_uris(&cred->ocsp_uris, section, "ocsp_uris"))) {
 		cred_put(cred);
 		return ERR_NOMEM;
 	}
@@ -271,18 +274,26 @@ enum err cmd_get_authorities(struct call *call)
 	return ERR_OK;
 }
 
+static enum err fill_uris(struct tree *t, const char *key, const struct cred_uris *uris)
+{
+	struct tree *list;
+
+	for (uint32_t i = 0; i < uris->num; i++) {
+		TRY(tree_list(t, &list, key));
+		TRY(tree_append(list, uris->list[i], strlen(uris->list[i])));
+	}
+	return ERR_OK;
+}
+
 static enum err fill_authority(struct tree *t, const struct cred *c)
 {
-	struct tree *section, *list;
+	struct tree *section;
 	char name[300];
 
 	TRY(tree_add_section(t, &section, c->name));
 	TRY(tree_setf(section, "cacert", "%s", cred_subject_text(name, sizeof(name), c)));
-	for (uint32_t i = 0; i < c->num_crl_uris; i++) {
-		TRY(tree_list(section, &list, "crl_uris"));
-		TRY(tree_append(list, c->crl_uris[i], strlen(c->crl_uris[i])));
-	}
-	return ERR_OK;
+	TRY(fill_uris(section, "crl_uris", &c->crl_uris));
+	return fill_uris(section, "ocsp_uris", &c->ocsp_uris);
 }
 
 /* One event with one credential. */

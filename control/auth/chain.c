@@ -81,7 +81,8 @@ static void add_fetched(void *ctx, const struct cred *list)
 	X509 *issuer = find_named(w, X509_CRL_get_issuer(list->crl));
 	EVP_PKEY *key = issuer ? X509_get0_pubkey(issuer) : NULL;
 
-	if (key && X509_CRL_verify(list->crl, key) == 1)
+	if (key && chain_hash_allowed(X509_CRL_get_signature_nid(list->crl), w->p->sign->hashes) &&
+	    X509_CRL_verify(list->crl, key) == 1)
 		(void)push_crl(w->lists, list);
 }
 
@@ -124,7 +125,7 @@ static bool says_where(X509 *x)
 	       X509_get_ext_by_NID(x, NID_info_access, -1) >= 0;
 }
 
-/* The authority as it is configured, with the places of its lists, or NULL. */
+/* The authority as it is configured, with the places that tell of it, or NULL. */
 static const struct cred *configured(const struct work *w, X509 *authority)
 {
 	const struct conf_creds *store = w->p->store;
@@ -132,7 +133,7 @@ static const struct cred *configured(const struct work *w, X509 *authority)
 	for (uint32_t i = 0; i < store->num; i++) {
 		const struct cred *c = store->list[i];
 
-		if (c->num_crl_uris && X509_cmp(c->x509, authority) == 0)
+		if ((c->crl_uris.num || c->ocsp_uris.num) && X509_cmp(c->x509, authority) == 0)
 			return c;
 	}
 	return NULL;
@@ -335,12 +336,8 @@ static bool constraints_enforced(X509 *x)
 	return ok;
 }
 
-static bool hash_allowed(X509 *x, uint32_t hashes)
+static bool md_allowed(int md, int pk, uint32_t hashes)
 {
-	int md = NID_undef, pk = NID_undef;
-
-	if (X509_get_signature_info(x, &md, &pk, NULL, NULL) != 1)
-		return false;
 	switch (md) {
 	case NID_sha256:
 		return hashes & SIG_HASH_BIT(SIG_SHA2_256);
@@ -351,6 +348,13 @@ static bool hash_allowed(X509 *x, uint32_t hashes)
 	default:
 		return pk == NID_ED25519 || pk == NID_ED448;
 	}
+}
+
+static bool hash_allowed(X509 *x, uint32_t hashes)
+{
+	int md = NID_undef, pk = NID_undef;
+
+	return X509_get_signature_info(x, &md, &pk, NULL, NULL) == 1 && md_allowed(md, pk, hashes);
 }
 
 static bool size_allowed(X509 *x, const struct conf_sign *sign)
@@ -410,29 +414,79 @@ static enum err check_chain(struct work *w, struct bytes *out_ca)
 	return e || out_ca->len ? e : ERR_CRYPTO;
 }
 
-/* ---- lists that are not here ----------------------------------------------------------------- */
+/* ---- what is not here ------------------------------------------------------------------------ */
 
-/* struct places - where the list of one certificate is. why, at: of the first that gave nothing. */
+/* struct places - where something is known of one certificate. why, at: of the first that told
+ * nothing. */
 struct places {
 	struct work *w;
+	X509 *x, *issuer;
+	uint8_t key[OCSP_KEY_MAX];
+	size_t key_len; /* 0: lists are meant, else OCSP */
 	uint32_t num;
+	bool waits;
+	enum ocsp_status status;
 	const char *why;
-	char at[100];
+	char at[100], why_not[OCSP_WHY_MAX];
 };
+
+/* What the responder said before. */
+static void judge(struct places *p, const struct fetched_ref *ref)
+{
+	const struct chain_params *q = p->w->p;
+	char why[OCSP_WHY_MAX];
+	struct fetched_status s;
+	enum ocsp_status status;
+
+	if (!ref->key.len || !fetched_status(q->fetched, &s, ref))
+		return;
+	status = ocsp_judge(why, &(struct ocsp_answer){.data = s.data,
+						       .nonce = s.nonce,
+						       .cert = p->x,
+						       .issuer = p->issuer,
+						       .hashes = q->sign->hashes,
+						       .learned_s = s.learned_s,
+						       .wall_s = q->wall_s});
+	if (status > p->status)
+		p->status = status; /* one that says revoked is enough */
+	if (status == OCSP_STATUS_NOTHING && !p->why_not[0])
+		memcpy(p->why_not, why, sizeof(p->why_not));
+}
 
 static void try_place(struct places *p, struct bytes url)
 {
+	const struct fetched_ref ref = {.url = url, .key = bytes_of(p->key, p->key_len)};
+	const enum ocsp_status before = p->status;
 	const char *why;
 
 	if (p->num == CRED_URIS_MAX || !cred_url_ok(url))
 		return;
 	p->num++;
-	if (fetched_want(p->w->p->fetched, &why, url, p->w->p->wall_s))
-		p->w->fault->waits = true;
-	else if (why[0] && !p->why) {
+	judge(p, &ref);
+	if (p->status > before)
+		return;
+	if (fetched_want(p->w->p->fetched, &why, &ref, p->w->p->wall_s)) {
+		p->waits = true;
+		return;
+	}
+	why = why[0] ? why : p->why_not;
+	if (why[0] && !p->why) {
 		p->why = why;
 		snprintf(p->at, sizeof(p->at), "%.*s", (int)url.len, (const char *)url.p);
 	}
+}
+
+static void try_name(struct places *p, const GENERAL_NAME *n)
+{
+	if (n->type == GEN_URI)
+		try_place(p, bytes_of(n->d.uniformResourceIdentifier->data,
+				      (size_t)n->d.uniformResourceIdentifier->length));
+}
+
+static void try_configured(struct places *p, const struct cred_uris *uris)
+{
+	for (uint32_t i = 0; i < uris->num; i++)
+		try_place(p, bytes_of(uris->list[i], strlen(uris->list[i])));
 }
 
 /* One distribution point: names of the whole list. Lists by others than the issuer are not used. */
@@ -442,58 +496,82 @@ static void try_point(struct places *p, const DIST_POINT *dp)
 					     ? dp->distpoint->name.fullname
 					     : NULL;
 
-	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
-		const GENERAL_NAME *n = sk_GENERAL_NAME_value(names, i);
-
-		if (n->type == GEN_URI)
-			try_place(p, bytes_of(n->d.uniformResourceIdentifier->data,
-					      (size_t)n->d.uniformResourceIdentifier->length));
-	}
+	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++)
+		try_name(p, sk_GENERAL_NAME_value(names, i));
 }
 
-static void try_places(struct places *p, X509 *x, const struct cred *authority)
+static void try_lists(struct places *p, const struct cred *authority)
 {
-	CRL_DIST_POINTS *points = X509_get_ext_d2i(x, NID_crl_distribution_points, NULL, NULL);
+	CRL_DIST_POINTS *points = X509_get_ext_d2i(p->x, NID_crl_distribution_points, NULL, NULL);
 
-	for (uint32_t i = 0; authority && i < authority->num_crl_uris; i++)
-		try_place(p, bytes_of(authority->crl_uris[i], strlen(authority->crl_uris[i])));
+	if (authority)
+		try_configured(p, &authority->crl_uris);
 	for (int i = 0; i < sk_DIST_POINT_num(points); i++)
 		try_point(p, sk_DIST_POINT_value(points, i));
 	CRL_DIST_POINTS_free(points);
 }
 
-/* What it means that nothing is known of a certificate is the configuration's choice. */
-static enum err check_list(struct work *w, int depth)
+static void try_responders(struct places *p, const struct cred *authority)
 {
-	STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(w->ctx);
-	X509 *x = sk_X509_value(chain, depth);
-	const struct cred *authority = configured(w, sk_X509_value(chain, depth + 1));
-	struct places p = {.w = w};
-	enum err e;
+	AUTHORITY_INFO_ACCESS *list = X509_get_ext_d2i(p->x, NID_info_access, NULL, NULL);
 
-	if (w->p->fetched)
-		try_places(&p, x, authority);
-	if (w->p->revocation == CONF_REVOCATION_RELAXED ||
-	    (w->p->revocation == CONF_REVOCATION_IFURI && !says_where(x) && !authority))
-		return ERR_OK;
-	e = tell(w, w->missing[depth], x);
-	if (p.why) {
-		const size_t len = strlen(w->fault->text);
+	if (ocsp_key(p->key, &p->key_len, p->x, p->issuer)) {
+		p->key_len = 0;
+	} else {
+		if (authority)
+			try_configured(p, &authority->ocsp_uris);
+		for (int i = 0; i < sk_ACCESS_DESCRIPTION_num(list); i++) {
+			const ACCESS_DESCRIPTION *d = sk_ACCESS_DESCRIPTION_value(list, i);
 
-		snprintf(w->fault->text + len, sizeof(w->fault->text) - len,
-			 ", and %s could not be fetched: %s", p.at, p.why);
+			if (OBJ_obj2nid(d->method) == NID_ad_OCSP)
+				try_name(p, d->location);
+		}
 	}
+	AUTHORITY_INFO_ACCESS_free(list);
+}
+
+static enum err add_why(struct work *w, const struct places *p, enum err e)
+{
+	const size_t len = strlen(w->fault->text);
+
+	if (p->why)
+		snprintf(w->fault->text + len, sizeof(w->fault->text) - len,
+			 ", and %s told nothing: %s", p->at, p->why);
 	return e;
 }
 
+/* What it means that nothing is known of a certificate is the configuration's choice. A responder
+ * is asked first, and lists are fetched where none of them knows. */
+static enum err check_known(struct work *w, int depth)
+{
+	STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(w->ctx);
+	X509 *x = sk_X509_value(chain, depth), *issuer = sk_X509_value(chain, depth + 1);
+	const struct cred *authority = configured(w, issuer);
+	struct places asked = {.w = w, .x = x, .issuer = issuer}, lists = asked;
+
+	if (w->p->fetched)
+		try_responders(&asked, authority);
+	if (asked.status == OCSP_STATUS_GOOD)
+		return ERR_OK;
+	if (asked.status == OCSP_STATUS_REVOKED)
+		return tell(w, X509_V_ERR_CERT_REVOKED, x);
+	if (w->p->fetched && !asked.waits)
+		try_lists(&lists, authority);
+	w->fault->waits |= asked.waits || lists.waits;
+	if (w->p->revocation == CONF_REVOCATION_RELAXED ||
+	    (w->p->revocation == CONF_REVOCATION_IFURI && !says_where(x) && !authority))
+		return ERR_OK;
+	return add_why(w, asked.why ? &asked : &lists, tell(w, w->missing[depth], x));
+}
+
 /* In a chain that is right in all else: all of them are asked for, whichever is a fault. */
-static enum err check_lists(struct work *w)
+static enum err check_all_known(struct work *w)
 {
 	const int num = sk_X509_num(X509_STORE_CTX_get0_chain(w->ctx));
 	enum err first = ERR_OK;
 
 	for (int i = num - 2; i >= 0; i--) {
-		const enum err e = w->missing[i] ? check_list(w, i) : ERR_OK;
+		const enum err e = w->missing[i] ? check_known(w, i) : ERR_OK;
 
 		first = e ? e : first;
 	}
@@ -545,7 +623,7 @@ static enum err verify(struct work *w, struct bytes *out_ca)
 			    X509_STORE_CTX_get_current_cert(w->ctx));
 	e = check_chain(w, out_ca);
 	if (!e)
-		e = check_lists(w);
+		e = check_all_known(w);
 	if (e)
 		*out_ca = bytes_of(NULL, 0);
 	return e;
@@ -571,6 +649,13 @@ enum err chain_verify(struct bytes *out_ca, struct chain_fault *fault,
 	sk_X509_CRL_pop_free(w.lists, X509_CRL_free);
 	ERR_pop_to_mark();
 	return e;
+}
+
+bool chain_hash_allowed(int nid, uint32_t hashes)
+{
+	int md = NID_undef, pk = NID_undef;
+
+	return OBJ_find_sigid_algs(nid, &md, &pk) == 1 && md_allowed(md, pk, hashes);
 }
 
 enum err chain_valid_at(struct chain_fault *fault, const struct cred *cert, int64_t wall_s)

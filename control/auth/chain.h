@@ -40,6 +40,10 @@ struct chain_params {
 MUST_USE enum err chain_verify(struct bytes *out_ca, struct chain_fault *fault,
 			       const struct chain_params *params) NONNULL(1, 2, 3);
 
+/* chain_hash_allowed - a signature of this kind (OpenSSL's number) is of SHA-2, of one of these
+ * hashes, or of EdDSA. */
+bool chain_hash_allowed(int nid, uint32_t hashes);
+
 /* chain_valid_at - the certificate itself is within its time. Errors: AUTH (*fault says why). */
 MUST_USE enum err chain_valid_at(struct chain_fault *fault, const struct cred *cert, int64_t wall_s)
 	NONNULL(1, 2);

@@ -540,6 +540,12 @@ struct cred *cred_get(struct cred *c)
 	return c;
 }
 
+static void uris_fini(struct cred_uris *u)
+{
+	while (u->num)
+		mem_free(u->list[--u->num]);
+}
+
 void cred_put(struct cred *c)
 {
 	if (!c || --c->refs > 0)
@@ -547,8 +553,8 @@ void cred_put(struct cred *c)
 	secret_fini(&c->key);
 	X509_free(c->x509);
 	X509_CRL_free(c->crl);
-	while (c->num_crl_uris)
-		mem_free(c->crl_uris[--c->num_crl_uris]);
+	uris_fini(&c->crl_uris);
+	uris_fini(&c->ocsp_uris);
 	mem_free(c->name);
 	mem_free(c->der);
 	mem_free(c->spki);
@@ -571,18 +577,18 @@ bool cred_url_ok(struct bytes url)
 	return true;
 }
 
-enum err cred_add_crl_uri(struct cred *c, const char *uri)
+enum err cred_uris_add(struct cred_uris *uris, const char *uri)
 {
 	char *copy;
 
 	if (!cred_url_ok(bytes_of(uri, strlen(uri))))
 		return ERR_INVAL;
-	if (c->num_crl_uris == CRED_URIS_MAX)
+	if (uris->num == CRED_URIS_MAX)
 		return ERR_LIMIT;
 	copy = str_dup(uri);
 	if (!copy)
 		return ERR_NOMEM;
-	c->crl_uris[c->num_crl_uris++] = copy;
+	uris->list[uris->num++] = copy;
 	return ERR_OK;
 }
 

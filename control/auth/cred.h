@@ -25,10 +25,16 @@ enum cred_kind {
 #define CRED_FILE_MAX (1 << 20)
 #define CRED_CERT_MAX 16384
 
-/* CRED_URIS_MAX - places that an authority publishes its lists at. CRED_URL_MAX - of a URL with its
- * NUL. */
+/* CRED_URIS_MAX - places that an authority publishes what it took back at, of a kind. CRED_URL_MAX
+ * - of a URL with its NUL. */
 #define CRED_URIS_MAX 4
 #define CRED_URL_MAX  512
+
+/* struct cred_uris - URLs of HTTP. */
+struct cred_uris {
+	char *list[CRED_URIS_MAX];
+	uint32_t num;
+};
 
 struct x509_st;     /* OpenSSL's X509 */
 struct X509_crl_st; /* and its X509_CRL */
@@ -50,8 +56,8 @@ struct cred {
 	struct key_info info;
 	struct secret key; /* private keys: PKCS#8, DER */
 	int64_t not_before_s, not_after_s;
-	char *crl_uris[CRED_URIS_MAX]; /* CRED_CA: beside what its certificates say */
-	uint32_t num_crl_uris;
+	/* CRED_CA: where lists and OCSP responders are, beside what its certificates say */
+	struct cred_uris crl_uris, ocsp_uris;
 	bool is_ca;   /* basic constraints say so */
 	bool is_root; /* signed by itself */
 };
@@ -110,9 +116,9 @@ void cred_put(struct cred *c);
 /* cred_url_ok - of HTTP, printable, of bounded length. */
 bool cred_url_ok(struct bytes url);
 
-/* cred_add_crl_uri - before anybody else knows of the authority. Errors: INVAL (cred_url_ok()),
+/* cred_uris_add - of a credential that nobody else knows of yet. Errors: INVAL (cred_url_ok()),
  * LIMIT, NOMEM. */
-MUST_USE enum err cred_add_crl_uri(struct cred *c, const char *uri) NONNULL(1, 2);
+MUST_USE enum err cred_uris_add(struct cred_uris *uris, const char *uri) NONNULL(1, 2);
 
 /* cred_same_key - both hold the same public key. */
 bool cred_same_key(const struct cred *a, const struct cred *b) NONNULL(1, 2);

@@ -14,29 +14,40 @@ enum state {
 	KNOWN, /* something came, or why nothing did */
 };
 
-/* struct item - a URL. */
+/* struct item - a URL, or a URL and a certificate. What was there before stays until something
+ * better comes. */
 struct item {
 	struct list_node node; /* what was used last is the last */
 	uint64_t id;
 	enum state state;
-	struct cred *list; /* what was there before stays until something better comes */
+	struct cred *list;
+	uint8_t *status; /* OCSP: the answer */
+	size_t status_len;
+	uint8_t nonce[OCSP_NONCE_LEN];      /* that it answers to */
+	uint8_t next_nonce[OCSP_NONCE_LEN]; /* of the question under way */
+	uint8_t request[OCSP_REQUEST_MAX];
+	size_t request_len;
+	uint8_t key[OCSP_KEY_MAX];
+	size_t key_len; /* 0: a list */
 	int64_t learned_s;
 	char why[FETCHED_WHY_MAX];
 	char url[CRED_URL_MAX];
 };
 
 struct fetched {
+	const struct rng *rng;
 	struct list_node items;
 	uint32_t num;
 	uint64_t last_id;
 };
 
-struct fetched *fetched_new(void)
+struct fetched *fetched_new(const struct rng *rng)
 {
 	struct fetched *f = mem_alloc(sizeof(*f));
 
 	if (!f)
 		return NULL;
+	f->rng = rng;
 	list_init(&f->items);
 	return f;
 }
@@ -45,6 +56,7 @@ static void drop(struct fetched *f, struct item *i)
 {
 	list_remove(&i->node);
 	cred_put(i->list);
+	mem_free(i->status);
 	mem_free(i);
 	f->num--;
 }
@@ -59,12 +71,13 @@ void fetched_free(struct fetched *f)
 	mem_free(f);
 }
 
-static struct item *find(struct fetched *f, struct bytes url)
+static struct item *find(struct fetched *f, const struct fetched_ref *ref)
 {
 	list_for_each (n, &f->items) {
 		struct item *i = list_entry(n, struct item, node);
 
-		if (bytes_equal(bytes_of(i->url, strlen(i->url)), url))
+		if (bytes_equal(bytes_of(i->url, strlen(i->url)), ref->url) &&
+		    bytes_equal(bytes_of(i->key, i->key_len), ref->key))
 			return i;
 	}
 	return NULL;
@@ -86,14 +99,17 @@ static bool make_room(struct fetched *f)
 	return false;
 }
 
-static struct item *add(struct fetched *f, struct bytes url)
+static struct item *add(struct fetched *f, const struct fetched_ref *ref)
 {
 	struct item *i = make_room(f) ? mem_alloc(sizeof(*i)) : NULL;
 
 	if (!i)
 		return NULL;
-	*i = (struct item){.id = ++f->last_id};
-	memcpy(i->url, url.p, url.len);
+	i->id = ++f->last_id;
+	memcpy(i->url, ref->url.p, ref->url.len);
+	i->key_len = ref->key.len;
+	if (i->key_len)
+		memcpy(i->key, ref->key.p, i->key_len);
 	list_push_back(&f->items, &i->node);
 	f->num++;
 	return i;
@@ -105,13 +121,14 @@ static bool is_recent(const struct item *i, int64_t wall_s)
 	return wall_s >= i->learned_s && wall_s - i->learned_s < FETCHED_AGAIN_S;
 }
 
-bool fetched_want(struct fetched *f, const char **out_why, struct bytes url, int64_t wall_s)
+bool fetched_want(struct fetched *f, const char **out_why, const struct fetched_ref *ref,
+		  int64_t wall_s)
 {
-	struct item *i = find(f, url);
+	struct item *i = find(f, ref);
 
 	*out_why = "";
 	if (!i)
-		i = add(f, url);
+		i = add(f, ref);
 	if (!i) {
 		*out_why = "there are too many to be fetched";
 		return false;
@@ -127,19 +144,56 @@ bool fetched_want(struct fetched *f, const char **out_why, struct bytes url, int
 	return true;
 }
 
-bool fetched_next(struct fetched *f, uint64_t *out_id, const char **out_url)
+/* A question of OCSP has a nonce each time. */
+static enum err make_request(struct fetched *f, struct item *i)
+{
+	enum err e = i->key_len ? rng_fill(f->rng, i->next_nonce, sizeof(i->next_nonce)) : ERR_OK;
+
+	if (!e && i->key_len)
+		e = ocsp_request(i->request, &i->request_len, bytes_of(i->key, i->key_len),
+				 i->next_nonce);
+	return e;
+}
+
+bool fetched_next(struct fetched *f, struct fetched_task *out, int64_t wall_s)
 {
 	list_for_each (n, &f->items) {
 		struct item *i = list_entry(n, struct item, node);
+		enum err e;
 
 		if (i->state != WANTED)
 			continue;
 		i->state = ASKED;
-		*out_id = i->id;
-		*out_url = i->url;
+		e = make_request(f, i);
+		if (e) {
+			fetched_learn(f, i->id, bytes_of(NULL, 0), err_text(e), wall_s);
+			continue;
+		}
+		*out = (struct fetched_task){
+			.id = i->id,
+			.url = i->url,
+			.type = i->key_len ? "application/ocsp-request" : NULL,
+			.body = bytes_of(i->request, i->request_len),
+		};
 		return true;
 	}
 	return false;
+}
+
+/* What it says is looked at where it is used: it may be another certificate's authority by then. */
+static void keep_status(struct item *i, struct bytes data)
+{
+	uint8_t *copy = mem_alloc(data.len);
+
+	if (!copy) {
+		snprintf(i->why, sizeof(i->why), "%s", err_text(ERR_NOMEM));
+		return;
+	}
+	memcpy(copy, data.p, data.len);
+	mem_free(i->status);
+	i->status = copy;
+	i->status_len = data.len;
+	memcpy(i->nonce, i->next_nonce, sizeof(i->nonce));
 }
 
 static void import(struct item *i, struct bytes data)
@@ -170,7 +224,9 @@ void fetched_learn(struct fetched *f, uint64_t id, struct bytes data, const char
 	i->state = KNOWN;
 	i->learned_s = wall_s;
 	snprintf(i->why, sizeof(i->why), "%s", why);
-	if (data.len)
+	if (data.len && i->key_len)
+		keep_status(i, data);
+	else if (data.len)
 		import(i, data);
 	if (i->why[0])
 		LOG(WARN, IKE, NULL, "%s could not be fetched: %s", i->url, i->why);
@@ -186,4 +242,18 @@ void fetched_each_list(struct fetched *f, void (*fn)(void *ctx, const struct cre
 		if (i->list)
 			fn(ctx, i->list);
 	}
+}
+
+bool fetched_status(struct fetched *f, struct fetched_status *out, const struct fetched_ref *ref)
+{
+	const struct item *i = find(f, ref);
+
+	if (!i || !i->status)
+		return false;
+	*out = (struct fetched_status){
+		.data = bytes_of(i->status, i->status_len),
+		.nonce = i->nonce,
+		.learned_s = i->learned_s,
+	};
+	return true;
 }

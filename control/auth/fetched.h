@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fetched.h - what URLs named: revocation lists that were fetched, are to be, or could not be.
- * Control never touches the network: whoever owns the keyring asks fetched_next() what is wanted,
- * and tells fetched_learn() what came of it. Nothing here is believed: a list counts where an
- * authority has signed it, and chain.h looks.
+ * fetched.h - what URLs named: revocation lists and answers of OCSP responders that were fetched,
+ * are to be, or could not be. Control never touches the network: whoever owns the keyring asks
+ * fetched_next() what is wanted, and tells fetched_learn() what came of it. Nothing here is
+ * believed: chain.h looks whose signature a list or an answer has.
  *
  * What came is kept until room is needed. Whether it is out of date is for who uses it to say; then
  * it is wanted again, but not sooner than FETCHED_AGAIN_S after the last time: a server is not
@@ -11,28 +11,44 @@
  */
 #pragma once
 
+#include "base/rng.h"
 #include "control/auth/cred.h"
+#include "control/auth/ocsp.h"
 
-/* FETCHED_MAX - URLs of which something is known at a time. */
+/* FETCHED_MAX - of which something is known at a time. FETCHED_AGAIN_S - seconds. */
 #define FETCHED_MAX     256
 #define FETCHED_AGAIN_S 30
 #define FETCHED_WHY_MAX 200
 
 struct fetched;
 
-/* fetched_new - empty. fetched_free - NULL accepted. */
-MALLOC_LIKE struct fetched *fetched_new(void);
+/* struct fetched_ref - what is meant: the list at a URL (cred_url_ok()), or with a key (ocsp_key())
+ * what the responder there says of this certificate. */
+struct fetched_ref {
+	struct bytes url, key;
+};
+
+/* fetched_new - empty; nonces are drawn from rng, which must outlive it. fetched_free - NULL
+ * accepted. */
+MALLOC_LIKE struct fetched *fetched_new(const struct rng *rng) NONNULL(1);
 void fetched_free(struct fetched *f);
 
-/* fetched_want - the list at this URL (cred_url_ok()) would help, for what is here does not.
- * True if it is being fetched, so that it is worth to wait; else *out_why is why nothing came of
- * it, "" if something did; it lives as long as the next call. */
-bool fetched_want(struct fetched *f, const char **out_why, struct bytes url, int64_t wall_s)
-	NONNULL(1, 2);
+/* fetched_want - it would help, for what is here does not. True if it is being fetched, so that it
+ * is worth to wait; else *out_why is why nothing came of it, "" if something did; it lives as long
+ * as the next call. */
+bool fetched_want(struct fetched *f, const char **out_why, const struct fetched_ref *ref,
+		  int64_t wall_s) NONNULL(1, 2, 3);
 
-/* fetched_next - one that is wanted and was not given out yet; false if there is none. *out_url
- * lives until fetched_learn(). */
-bool fetched_next(struct fetched *f, uint64_t *out_id, const char **out_url) NONNULL(1, 2, 3);
+/* struct fetched_task - what is to be fetched; type: of body, which is to be posted; NULL: nothing
+ * is. Views, until fetched_learn(). */
+struct fetched_task {
+	uint64_t id;
+	const char *url, *type;
+	struct bytes body;
+};
+
+/* fetched_next - one that is wanted and was not given out yet; false if there is none. */
+bool fetched_next(struct fetched *f, struct fetched_task *out, int64_t wall_s) NONNULL(1, 2);
 
 /* fetched_learn - what came: data, or without it why nothing did. Untrusted. Unknown ids are
  * ignored. */
@@ -42,3 +58,15 @@ void fetched_learn(struct fetched *f, uint64_t id, struct bytes data, const char
 /* fetched_each_list - every list that is here. */
 void fetched_each_list(struct fetched *f, void (*fn)(void *ctx, const struct cred *list), void *ctx)
 	NONNULL(1, 2);
+
+/* struct fetched_status - what a responder said last, and the nonce it was asked with; views, until
+ * the next call of any of these but this. */
+struct fetched_status {
+	struct bytes data;
+	const uint8_t *nonce;
+	int64_t learned_s;
+};
+
+/* fetched_status - false if there is none. */
+bool fetched_status(struct fetched *f, struct fetched_status *out, const struct fetched_ref *ref)
+	NONNULL(1, 2, 3);

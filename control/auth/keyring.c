@@ -34,7 +34,7 @@ enum err ike_keyring_new(struct ike_keyring **out, const struct rng *rng)
 
 	if (!k)
 		return ERR_NOMEM;
-	k->fetched = fetched_new();
+	k->fetched = fetched_new(rng);
 	e = k->fetched ? crypto_ctx_new(&k->crypto, rng) : ERR_NOMEM;
 	if (e) {
 		fetched_free(k->fetched);
@@ -537,9 +537,14 @@ bool ike_keyring_waits(const struct ike_keyring *k)
 	return k->waits;
 }
 
-bool ike_keyring_want(struct ike_keyring *k, struct ike_want *out)
+bool ike_keyring_want(struct ike_keyring *k, struct ike_want *out, int64_t wall_s)
 {
-	return fetched_next(k->fetched, &out->id, &out->url);
+	struct fetched_task t;
+
+	if (!fetched_next(k->fetched, &t, wall_s))
+		return false;
+	*out = (struct ike_want){.id = t.id, .url = t.url, .type = t.type, .body = t.body};
+	return true;
 }
 
 void ike_keyring_learn(struct ike_keyring *k, uint64_t id, struct bytes data, const char *why,

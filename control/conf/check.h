@@ -180,6 +180,7 @@ MUST_USE SET(set_key_secret);
 MUST_USE SET(set_authority_cacert);
 MUST_USE SET(set_authority_file);
 MUST_USE SET(set_authority_crl_uris);
+MUST_USE SET(set_authority_ocsp_uris);
 /* struct conf_daemon (daemon.c) */
 MUST_USE SET(set_interface);
 MUST_USE SET(set_addresses);

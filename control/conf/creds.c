@@ -24,11 +24,16 @@ static struct cred **find(const struct conf_creds *creds, const struct cred *c)
 	return NULL;
 }
 
+static bool has_uris(const struct cred *c)
+{
+	return c->crl_uris.num || c->ocsp_uris.num;
+}
+
 enum err creds_add(struct conf_creds *creds, struct cred *c)
 {
 	struct cred **list = find(creds, c);
 
-	if (list && c->num_crl_uris && !(*list)->num_crl_uris) {
+	if (list && has_uris(c) && !has_uris(*list)) {
 		cred_put(*list);
 		*list = cred_get(c);
 	}
@@ -370,7 +375,7 @@ void creds_passphrases_free(struct check *c)
 /* struct authority_draft - one section. */
 struct authority_draft {
 	struct conf_creds creds;
-	const struct tree *crl_uris; /* NULL: there are none */
+	const struct tree *crl_uris, *ocsp_uris; /* NULL: there are none */
 };
 
 enum err set_authority_cacert(struct check *c, void *obj, const struct tree *node)
@@ -390,7 +395,14 @@ enum err set_authority_crl_uris(struct check *c, void *obj, const struct tree *n
 	return ERR_OK;
 }
 
-static enum err add_uris(struct check *c, struct cred *cred, const struct tree *node)
+enum err set_authority_ocsp_uris(struct check *c, void *obj, const struct tree *node)
+{
+	(void)c;
+	((struct authority_draft *)obj)->ocsp_uris = node;
+	return ERR_OK;
+}
+
+static enum err add_uris(struct check *c, struct cred_uris *uris, const struct tree *node)
 {
 	size_t mark = check_enter(c, node->name);
 	char uri[VALUE_ITEM_MAX];
@@ -398,7 +410,7 @@ static enum err add_uris(struct check *c, struct cred *cred, const struct tree *
 	enum err e;
 
 	value_items_init(&it, node);
-	while (!(e = value_items_next(&it, uri)) && !(e = cred_add_crl_uri(cred, uri)))
+	while (!(e = value_items_next(&it, uri)) && !(e = cred_uris_add(uris, uri)))
 		;
 	if (e == ERR_INVAL)
 		CHECK_ERROR(c, node, "'%.60s' is not a URL of HTTP", uri);
@@ -407,6 +419,24 @@ static enum err add_uris(struct check *c, struct cred *cred, const struct tree *
 			    CRED_URL_MAX - 1);
 	check_leave(c, mark);
 	return e == ERR_NOMEM ? e : ERR_OK;
+}
+
+/* The section's name, and what else it says, for one of its certificates. */
+static enum err complete(struct check *c, struct cred *cred, const char *name,
+			 const struct authority_draft *d)
+{
+	char *copy = str_dup(name);
+	enum err e = ERR_OK;
+
+	if (!copy)
+		return ERR_NOMEM;
+	mem_free(cred->name);
+	cred->name = copy;
+	if (d->crl_uris)
+		e = add_uris(c, &cred->crl_uris, d->crl_uris);
+	if (!e && d->ocsp_uris)
+		e = add_uris(c, &cred->ocsp_uris, d->ocsp_uris);
+	return e;
 }
 
 enum err authority_check(struct check *c, struct conf_creds *creds, const struct tree *section)
@@ -418,17 +448,9 @@ enum err authority_check(struct check *c, struct conf_creds *creds, const struct
 	if (!e && c->diags->num_errors == errors && !d.creds.num)
 		CHECK_ERROR(c, section, "a certificate was expected: 'cacert' or 'file'");
 	for (uint32_t i = 0; !e && i < d.creds.num; i++) {
-		char *name = str_dup(section->name);
-
-		if (name && d.crl_uris)
-			e = add_uris(c, d.creds.list[i], d.crl_uris);
-		if (!name)
-			e = ERR_NOMEM;
-		else {
-			mem_free(d.creds.list[i]->name);
-			d.creds.list[i]->name = name;
+		e = complete(c, d.creds.list[i], section->name, &d);
+		if (!e)
 			e = creds_add(creds, d.creds.list[i]);
-		}
 	}
 	creds_fini(&d.creds);
 	return e;

@@ -223,7 +223,7 @@ static const struct key keys[] = {
 	FATE_(AUTHORITY, "slot", REFUSED, NULL),
 	FATE_(AUTHORITY, "module", REFUSED, NULL),
 	SETS_(AUTHORITY, VALUE, "crl_uris", set_authority_crl_uris),
-	FATE_(AUTHORITY, "ocsp_uris", LATER, NULL),
+	SETS_(AUTHORITY, VALUE, "ocsp_uris", set_authority_ocsp_uris),
 	FATE_(AUTHORITY, "cert_uri_base", LATER, NULL),
 
 	SETS_(DAEMON, VALUE, "interface", set_interface),

@@ -448,7 +448,8 @@ static void test_authorities(void)
 /* The authority of the section is the one of the folder, and knows where its lists are. */
 static void test_places_of_lists(void)
 {
-	static const char list[] = "authorities { mine { cacert = root.pem\n crl_uris = %s\n } }\n";
+	static const char list[] = "authorities { mine { cacert = root.pem\n crl_uris = %s\n"
+				   "ocsp_uris = http://192.0.2.8/\n } }\n";
 	static const struct {
 		const char *uris, *remark;
 	} rows[] = {
@@ -469,8 +470,10 @@ static void test_places_of_lists(void)
 
 		if (c->kind != CRED_CA)
 			continue;
-		CU_ASSERT_EQUAL_FATAL(c->num_crl_uris, 2);
-		CU_ASSERT_STRING_EQUAL(c->crl_uris[1], "http://192.0.2.9/2");
+		CU_ASSERT_EQUAL_FATAL(c->crl_uris.num, 2);
+		CU_ASSERT_STRING_EQUAL(c->crl_uris.list[1], "http://192.0.2.9/2");
+		CU_ASSERT_EQUAL_FATAL(c->ocsp_uris.num, 1);
+		CU_ASSERT_STRING_EQUAL(c->ocsp_uris.list[0], "http://192.0.2.8/");
 	}
 	conf_put(conf);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

@@ -26,7 +26,7 @@ static void begin(void)
 {
 	if (!root.len)
 		pki_cert_make(&root, &(struct pki_params){.subject = "/CN=Root", .ca = CA});
-	fetched = fetched_new();
+	fetched = fetched_new(rng_system());
 	CU_ASSERT_PTR_NOT_NULL_FATAL(fetched);
 	now_s = PKI_NOW_S;
 }
@@ -34,6 +34,17 @@ static void begin(void)
 static void finish(void)
 {
 	fetched_free(fetched);
+}
+
+static bool next_url(uint64_t *out_id, const char **out_url)
+{
+	struct fetched_task t;
+
+	if (!fetched_next(fetched, &t, now_s))
+		return false;
+	*out_id = t.id;
+	*out_url = t.url;
+	return true;
 }
 
 static void make_end(const char *crl_uri)
@@ -46,12 +57,12 @@ static void make_end(const char *crl_uri)
 
 /* ---- one question ---------------------------------------------------------------------------- */
 
-/* struct question - shown: num certificates, the end's own first. uri: of the authority's
- * configuration. */
+/* struct question - shown: the end's own first. uri, responder: of the authority's configuration.
+ */
 struct question {
 	enum conf_revocation revocation;
 	const struct pki_cert *shown[3], *anchor;
-	const char *uri;
+	const char *uri, *responder;
 	bool alone; /* nothing is fetched */
 };
 
@@ -65,7 +76,9 @@ static struct conf *anchors_of(const struct question *q)
 
 	CU_ASSERT_EQUAL_FATAL(cred_import(&ca, why, &source), ERR_OK);
 	if (q->uri)
-		CU_ASSERT_EQUAL_FATAL(cred_add_crl_uri(ca, q->uri), ERR_OK);
+		CU_ASSERT_EQUAL_FATAL(cred_uris_add(&ca->crl_uris, q->uri), ERR_OK);
+	if (q->responder)
+		CU_ASSERT_EQUAL_FATAL(cred_uris_add(&ca->ocsp_uris, q->responder), ERR_OK);
 	CU_ASSERT_EQUAL_FATAL(conf_with_cred(&conf, NULL, ca), ERR_OK);
 	cred_put(ca);
 	return conf;
@@ -110,10 +123,10 @@ static void expect_wanted(const struct question *q, uint64_t *out_id, const char
 	(void)ask(q, &fault);
 	CU_ASSERT_EQUAL(fault.waits, num > 0);
 	for (size_t i = 0; i < num; i++) {
-		CU_ASSERT_TRUE_FATAL(fetched_next(fetched, out_id, &url));
+		CU_ASSERT_TRUE_FATAL(next_url(out_id, &url));
 		CU_ASSERT_STRING_EQUAL(url, urls[i]);
 	}
-	CU_ASSERT_FALSE(fetched_next(fetched, out_id, &url));
+	CU_ASSERT_FALSE(next_url(out_id, &url));
 }
 
 static void expect(const struct question *q, enum ike_reason reason, const char *part)
@@ -130,7 +143,7 @@ static void expect(const struct question *q, enum ike_reason reason, const char 
 
 static void nothing_wanted(const struct question *q)
 {
-	uint64_t id;
+	uint64_t id = 0;
 
 	expect_wanted(q, &id, NULL, 0);
 }
@@ -215,7 +228,7 @@ static void test_nothing_came(void)
 	static const char *const said[] = {
 		[CONF_REVOCATION_RELAXED] = "",
 		[CONF_REVOCATION_IFURI] = "has no revocation list here",
-		[CONF_REVOCATION_STRICT] = "and " URL " could not be fetched: no answer within 2 s",
+		[CONF_REVOCATION_STRICT] = "and " URL " told nothing: no answer within 2 s",
 	};
 
 	EVERY_MODE(mode)
@@ -272,6 +285,174 @@ static void test_S27_forged_list(void)
 	}
 }
 
+static void test_S28_weak_list(void)
+{
+	const struct question q = {.revocation = CONF_REVOCATION_STRICT, .shown = {&end}};
+	const long other = 78;
+	uint8_t list[4096];
+	size_t len;
+
+	begin();
+	make_end(AT);
+	len = pki_crl_make_with(list, &root, &other, 1, now_s - DAY_S, now_s + DAY_S, "SHA1");
+	fetched_learn(fetched, wanted(&q), bytes_of(list, len), "", now_s);
+	expect(&q, IKE_REASON_CERT_NO_REVOCATION, "has no revocation list");
+	finish();
+}
+
+/* ---- responders ------------------------------------------------------------------------------ */
+
+#define RESPONDER "http://192.0.2.5/ocsp"
+
+/* Both are told of: a responder, and a list. */
+static void make_end_of_both(const char *crl_uri)
+{
+	pki_cert_make(&end, &(struct pki_params){.subject = "/CN=gw",
+						 .issuer = &root,
+						 .serial = 77,
+						 .crl_uri = crl_uri,
+						 .access = "OCSP;URI:" RESPONDER});
+}
+
+/* The responder alone is asked; what it is asked is posted. */
+static struct fetched_task asked(const struct question *q)
+{
+	struct chain_fault fault;
+	struct fetched_task t = {.id = 0}, none;
+
+	(void)ask(q, &fault);
+	CU_ASSERT_TRUE(fault.waits);
+	CU_ASSERT_TRUE_FATAL(fetched_next(fetched, &t, now_s));
+	CU_ASSERT_STRING_EQUAL(t.url, RESPONDER);
+	CU_ASSERT_STRING_EQUAL(t.type, "application/ocsp-request");
+	CU_ASSERT_TRUE(t.body.len > OCSP_NONCE_LEN);
+	CU_ASSERT_FALSE(fetched_next(fetched, &none, now_s));
+	return t;
+}
+
+static void responder_says(uint64_t id, struct pki_ocsp p)
+{
+	uint8_t out[8192];
+
+	p.cert = &end;
+	p.issuer = &root;
+	p.from_s = now_s;
+	p.until_s = now_s + DAY_S;
+	fetched_learn(fetched, id, bytes_of(out, pki_ocsp_make(out, &p)), "", now_s);
+}
+
+static void test_ocsp(void)
+{
+	static const struct {
+		struct pki_ocsp says;
+		enum ike_reason reason;
+	} rows[] = {
+		{{.says = PKI_OCSP_GOOD}, IKE_REASON_NONE},
+		{{.says = PKI_OCSP_REVOKED}, IKE_REASON_CERT_REVOKED},
+	};
+
+	EVERY_MODE(mode)
+	{
+		const struct question q = {.revocation = mode, .shown = {&end}};
+
+		for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+			begin();
+			make_end_of_both(AT);
+			responder_says(asked(&q).id, rows[i].says);
+			expect(&q, rows[i].reason, rows[i].reason ? "CN=gw was revoked" : "");
+			nothing_wanted(&q);
+			finish();
+		}
+	}
+}
+
+/* The list is fetched where the responder does not know. */
+static void test_ocsp_or_a_list(void)
+{
+	const struct question q = {.revocation = CONF_REVOCATION_STRICT, .shown = {&end}};
+
+	begin();
+	make_end_of_both(AT);
+	responder_says(asked(&q).id, (struct pki_ocsp){.says = PKI_OCSP_UNKNOWN});
+	good_list_comes(wanted(&q), 78);
+	expect(&q, IKE_REASON_NONE, "");
+	finish();
+	begin();
+	fetched_learn(fetched, asked(&q).id, bytes_of(NULL, 0), "nobody there", now_s);
+	good_list_comes(wanted(&q), 77);
+	expect(&q, IKE_REASON_CERT_REVOKED, "was revoked");
+	finish();
+}
+
+static void test_S27_ocsp_says_nothing(void)
+{
+	static const char *const whys[] = {
+		"and " RESPONDER " told nothing: the OCSP responder said trylater",
+		"and " RESPONDER " told nothing: what came is no OCSP response",
+		"and " RESPONDER " told nothing: the OCSP response is not signed",
+		"and " RESPONDER " told nothing: no answer within 2 s",
+	};
+	const struct question q = {.revocation = CONF_REVOCATION_IFURI, .shown = {&end}};
+	struct pki_key key;
+
+	pki_key_make(&key, "P-256");
+	for (size_t i = 0; i < ARRAY_LEN(whys); i++) {
+		uint64_t id;
+
+		begin();
+		make_end_of_both(NULL);
+		id = asked(&q).id;
+		if (i == 0)
+			responder_says(id, (struct pki_ocsp){.says = PKI_OCSP_LATER});
+		else if (i == 1)
+			fetched_learn(fetched, id, bytes_of("<html>", 6), "", now_s);
+		else if (i == 2)
+			responder_says(id, (struct pki_ocsp){.key = &key});
+		else
+			fetched_learn(fetched, id, bytes_of(NULL, 0), "no answer within 2 s",
+				      now_s);
+		expect(&q, IKE_REASON_CERT_NO_REVOCATION, whys[i]);
+		nothing_wanted(&q);
+		finish();
+	}
+}
+
+/* An answer serves as long as it says, and then there is another question. */
+static void test_S27_ocsp_is_asked_again(void)
+{
+	const struct question q = {.revocation = CONF_REVOCATION_STRICT, .shown = {&end}};
+	uint8_t first[OCSP_REQUEST_MAX];
+	struct fetched_task t;
+	size_t len;
+
+	begin();
+	make_end_of_both(NULL);
+	t = asked(&q);
+	len = t.body.len;
+	memcpy(first, t.body.p, len);
+	responder_says(t.id, (struct pki_ocsp){.says = PKI_OCSP_GOOD});
+	now_s += DAY_S;
+	expect(&q, IKE_REASON_NONE, "");
+	now_s++;
+	t = asked(&q);
+	CU_ASSERT_FALSE(bytes_equal(t.body, bytes_of(first, len)));
+	responder_says(t.id, (struct pki_ocsp){.says = PKI_OCSP_REVOKED});
+	expect(&q, IKE_REASON_CERT_REVOKED, "was revoked");
+	finish();
+}
+
+static void test_ocsp_where_the_configuration_says(void)
+{
+	const struct question q = {
+		.revocation = CONF_REVOCATION_IFURI, .shown = {&end}, .responder = RESPONDER};
+
+	begin();
+	make_end(NULL);
+	responder_says(asked(&q).id, (struct pki_ocsp){.says = PKI_OCSP_REVOKED});
+	expect(&q, IKE_REASON_CERT_REVOKED, "was revoked");
+	finish();
+}
+
 /* ---- when one is wanted ---------------------------------------------------------------------- */
 
 static void test_where_the_configuration_says(void)
@@ -300,7 +481,7 @@ static void test_S27_places(void)
 	static const char *const four[] = {"http://192.0.2.1/a", "http://192.0.2.2/b",
 					   "http://192.0.2.3/c", "http://192.0.2.4/d"};
 	const struct question q = {.shown = {&end}, .uri = two[0]}, r = {.shown = {&end}};
-	uint64_t id;
+	uint64_t id = 0;
 
 	begin();
 	make_end("URI:ldap://192.0.2.6/x,URI:file:///etc/passwd,URI:https://192.0.2.6/,"
@@ -346,7 +527,7 @@ static void test_each_of_a_chain(void)
 {
 	static const char *const urls[] = {"http://192.0.2.1/root", "http://192.0.2.2/middle"};
 	struct pki_cert top;
-	uint64_t id;
+	uint64_t id = 0;
 
 	begin();
 	pki_cert_make(&top, &(struct pki_params){.subject = "/CN=Root",
@@ -380,7 +561,8 @@ static void test_not_fetched(void)
 
 static bool want(const char *url, const char **why)
 {
-	return fetched_want(fetched, why, bytes_of(url, strlen(url)), now_s);
+	return fetched_want(fetched, why, &(struct fetched_ref){.url = bytes_of(url, strlen(url))},
+			    now_s);
 }
 
 static void test_S27_urls(void)
@@ -417,12 +599,12 @@ static void test_S27_urls(void)
 static void test_S27_asked_once(void)
 {
 	const char *why, *url;
-	uint64_t id, none;
+	uint64_t id = 0, none;
 
 	begin();
 	CU_ASSERT_TRUE(want(URL, &why) && want(URL, &why));
-	CU_ASSERT_TRUE_FATAL(fetched_next(fetched, &id, &url));
-	CU_ASSERT_FALSE(fetched_next(fetched, &none, &url));
+	CU_ASSERT_TRUE_FATAL(next_url(&id, &url));
+	CU_ASSERT_FALSE(next_url(&none, &url));
 	CU_ASSERT_TRUE(want(URL, &why));
 	fetched_learn(fetched, id + 1, bytes_of(NULL, 0), "somebody else", now_s);
 	CU_ASSERT_TRUE(want(URL, &why));
@@ -430,21 +612,21 @@ static void test_S27_asked_once(void)
 	now_s += FETCHED_AGAIN_S - 1;
 	CU_ASSERT_FALSE(want(URL, &why));
 	CU_ASSERT_STRING_EQUAL(why, "nobody there");
-	CU_ASSERT_FALSE(fetched_next(fetched, &none, &url));
+	CU_ASSERT_FALSE(next_url(&none, &url));
 	now_s++;
 	CU_ASSERT_TRUE(want(URL, &why));
-	CU_ASSERT_TRUE(fetched_next(fetched, &none, &url));
+	CU_ASSERT_TRUE(next_url(&none, &url));
 	finish();
 }
 
 static void test_a_clock_that_is_set_back(void)
 {
 	const char *why, *url;
-	uint64_t id;
+	uint64_t id = 0;
 
 	begin();
 	CU_ASSERT_TRUE(want(URL, &why));
-	CU_ASSERT_TRUE_FATAL(fetched_next(fetched, &id, &url));
+	CU_ASSERT_TRUE_FATAL(next_url(&id, &url));
 	fetched_learn(fetched, id, bytes_of(NULL, 0), "nobody there", now_s);
 	now_s -= DAY_S;
 	CU_ASSERT_TRUE(want(URL, &why));
@@ -456,7 +638,7 @@ static void test_S27_bounded(void)
 {
 	const char *why, *url;
 	char text[64];
-	uint64_t id;
+	uint64_t id = 0;
 
 	begin();
 	for (int i = 0; i < FETCHED_MAX; i++) {
@@ -466,7 +648,7 @@ static void test_S27_bounded(void)
 	CU_ASSERT_FALSE(want(URL, &why));
 	CU_ASSERT_STRING_NOT_EQUAL(why, "");
 	for (int i = 0; i < 2; i++) {
-		CU_ASSERT_TRUE_FATAL(fetched_next(fetched, &id, &url));
+		CU_ASSERT_TRUE_FATAL(next_url(&id, &url));
 		fetched_learn(fetched, id, bytes_of(NULL, 0), "nobody there", now_s);
 	}
 	CU_ASSERT_FALSE(want("http://192.0.2.1/0", &why)); /* used last now */
@@ -485,13 +667,13 @@ static void one_variant(struct bytes variant, long bit)
 {
 	struct chain_fault fault;
 	const char *url;
-	uint64_t id;
+	uint64_t id = 0;
 
 	(void)bit;
-	fetched = fetched_new();
+	fetched = fetched_new(rng_system());
 	CU_ASSERT_PTR_NOT_NULL_FATAL(fetched);
 	(void)ask(&strict, &fault);
-	CU_ASSERT_TRUE_FATAL(fetched_next(fetched, &id, &url));
+	CU_ASSERT_TRUE_FATAL(next_url(&id, &url));
 	fetched_learn(fetched, id, variant, "", now_s);
 	CU_ASSERT_EQUAL(ask(&strict, &fault), IKE_REASON_CERT_NO_REVOCATION);
 	CU_ASSERT_FALSE(fault.waits);
@@ -531,6 +713,12 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_nothing_came),
 	TAP_TEST(test_outdated_when_it_comes),
 	TAP_TEST(test_S27_forged_list),
+	TAP_TEST(test_S28_weak_list),
+	TAP_TEST(test_ocsp),
+	TAP_TEST(test_ocsp_or_a_list),
+	TAP_TEST(test_S27_ocsp_says_nothing),
+	TAP_TEST(test_S27_ocsp_is_asked_again),
+	TAP_TEST(test_ocsp_where_the_configuration_says),
 	TAP_TEST(test_where_the_configuration_says),
 	TAP_TEST(test_S27_places),
 	TAP_TEST(test_S27_only_for_chains_to_an_anchor),

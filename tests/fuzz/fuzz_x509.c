@@ -69,18 +69,50 @@ static void use_bundle(enum cred_kind kind, struct bytes data)
 	cred_bundle_fini(&b);
 }
 
-/* What a web server said where a list was wanted: a list, or why not, and no longer wanted. */
-static void use_fetched(struct bytes data)
+/* What a server said where something was wanted: it is here, or why not, and no longer wanted. With
+ * a key a responder was asked. */
+static void use_fetched(struct bytes key, struct bytes data)
 {
 	static const struct bytes url = {.p = (const uint8_t *)"http://192.0.2.9/", .len = 17};
-	struct fetched *f = fetched_new();
-	const char *why, *at;
-	uint64_t id;
+	const struct fetched_ref ref = {.url = url, .key = key};
+	struct fetched *f = fetched_new(rng_system());
+	struct fetched_task task;
+	const char *why;
 
-	require(f && fetched_want(f, &why, url, NOW_S) && fetched_next(f, &id, &at));
-	fetched_learn(f, id, data, "", NOW_S);
-	require(!fetched_want(f, &why, url, NOW_S) && !fetched_next(f, &id, &at));
+	require(f && fetched_want(f, &why, &ref, NOW_S) && fetched_next(f, &task, NOW_S));
+	require(!task.type == !key.len && !task.body.len == !key.len);
+	fetched_learn(f, task.id, data, "", NOW_S);
+	require(!fetched_want(f, &why, &ref, NOW_S) && !fetched_next(f, &task, NOW_S));
 	fetched_free(f);
+}
+
+/* A certificate, its length before it, and what a responder says of it: something, or why not. */
+static void use_ocsp(struct bytes data)
+{
+	static const uint8_t nonce[OCSP_NONCE_LEN];
+	const size_t len = data.len >= 2 ? (size_t)(data.p[0] << 8 | data.p[1]) : SIZE_MAX;
+	char why[KEY_WHY_MAX], why_not[OCSP_WHY_MAX];
+	uint8_t key[OCSP_KEY_MAX];
+	struct ocsp_answer a;
+	enum ocsp_status status;
+	struct cred *ca;
+	size_t key_len;
+
+	if (data.len < 2 || len > data.len - 2 ||
+	    cred_from_peer(&ca, why, bytes_of(data.p + 2, len)))
+		return;
+	a = (struct ocsp_answer){.data = bytes_of(data.p + 2 + len, data.len - 2 - len),
+				 .nonce = nonce,
+				 .cert = ca->x509,
+				 .issuer = ca->x509,
+				 .hashes = SIG_HASHES_ALL,
+				 .learned_s = NOW_S,
+				 .wall_s = NOW_S};
+	status = ocsp_judge(why_not, &a);
+	require(!why_not[0] == (status != OCSP_STATUS_NOTHING));
+	if (!ocsp_key(key, &key_len, ca->x509, ca->x509))
+		use_fetched(bytes_of(key, key_len), a.data);
+	cred_put(ca);
 }
 
 /* An algorithm that is known is written as it was read, or in the form that is ours. */
@@ -148,7 +180,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 	if (!len)
 		return 0;
-	switch (data[0] % 10) {
+	switch (data[0] % 11) {
 	case 0:
 		use_certificate(rest);
 		break;
@@ -161,7 +193,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		use_bundle(CRED_CRL, rest);
 		break;
 	case 9:
-		use_fetched(rest);
+		use_fetched(bytes_of(NULL, 0), rest);
+		break;
+	case 10:
+		use_ocsp(rest);
 		break;
 	case 3:
 		use_file(CRED_PUBKEY, rest);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Revocation lists that are fetched from a web server, and what is said where they cannot be."""
+"""Revocation lists that are fetched from a web server, OCSP responders that are asked, and what is said
+where neither tells anything."""
 
 import functools
 import re
@@ -14,16 +15,16 @@ from scenarios import PAIRINGS, both_down, both_up, named
 
 US, WEB = "198.51.100.1", "198.51.100.2"
 LIST = f"http://{WEB}/root.crl"
+RESPONDER = f"http://{WEB}/"
 
 # Takes connections and says nothing.
 DEAF = "import socket, time; s = socket.create_server(('', 80)); time.sleep(600)"
 
 
 @functools.lru_cache(maxsize=None)
-def cert(side, *uris):
-    """The certificate of a side, which says where its authority's list is."""
-    more = [word for uri in uris for word in ("--crl", uri)]
-    return root("ecdsa").issue(subject(side), f"{side}.example", key("ecdsa", side), *more)
+def cert(side, *flags):
+    """The certificate of a side; the flags say where what is known of it is."""
+    return root("ecdsa").issue(subject(side), f"{side}.example", key("ecdsa", side), *flags)
 
 
 def der(pem):
@@ -41,40 +42,68 @@ def outdated():
 
 
 class Web:
-    """A host that the side that is ours can reach, and nobody else, with a web server."""
+    """A host that the side that is ours can reach, and nobody else, with a web server; served: its
+    files, a program in Python, or what makes the responder's command (of this host)."""
 
-    def __init__(self, pair, us, files, script=None):
+    def __init__(self, pair, us, served):
         self.host = pair.lab.host("web")
         pair.lab.link(pair.host(us), "web", self.host, "wire", [f"{US}/24"], [f"{WEB}/24"])
-        for name, data in files.items():
-            self.host.write_bytes(f"htdocs/{name}", data)
-        if script:
-            command = ["python3", "-c", script]
-        else:
-            self.host.write_bytes("htdocs/index.html", b"")
+        if isinstance(served, dict):
+            for name, data in {"index.html": b"", **served}.items():
+                self.host.write_bytes(f"htdocs/{name}", data)
             command = ["python3", "-u", "-m", "http.server", "80", "--directory",
                        self.host.path("htdocs")]
+        elif isinstance(served, str):
+            command = ["python3", "-c", served]
+        else:
+            command = served(self.host)
         self.process = self.host.spawn("web", *command)
         wait_for(lambda: ":80 " in self.host.run("ss", "-Hltn").stdout, "the web server")
+
+
+def serial(pem):
+    said = subprocess.run(["openssl", "x509", "-noout", "-serial"], input=pem, check=True,
+                          capture_output=True, text=False).stdout.decode()
+    return said.strip().partition("=")[2]
+
+
+def responder(status, signer=None):
+    """OpenSSL's own, which knows of one certificate, or with status None of none; it signs with the
+    authority's key, or as somebody whose certificate has these flags."""
+    def served(side, *flags):
+        def command(host):
+            by, what = root("ecdsa").cert, root("ecdsa").key
+            if signer is not None:
+                what = key("ecdsa", "responder")
+                by = root("ecdsa").issue("C=CH, O=Latchkey, CN=responder", None, what, *signer)
+            since = "240101000000Z" if status == "R" else ""
+            row = f"{status}\t490101000000Z\t{since}\t{serial(cert(side, *flags))}\tunknown\t/CN=x\n"
+            files = {"index": row.encode() if status else b"", "ca": root("ecdsa").cert,
+                     "signer": by, "key": what}
+            paths = {name: host.write_bytes(f"ocsp/{name}", data) for name, data in files.items()}
+            return ["openssl", "ocsp", "-port", "80", "-nmin", "60", "-index", paths["index"],
+                    "-CA", paths["ca"], "-rsigner", paths["signer"], "-rkey", paths["key"]]
+        return command
+    return served
 
 
 class Case:
     """What is published, what our side asks for, and what comes of it."""
 
-    def __init__(self, what, files=None, refused=None, said=None, mode="strict", uris=(LIST,),
-                 script=None, authority=None, daemon=None, child=None):
-        self.what, self.files, self.refused, self.said = what, files, refused, said
-        self.mode, self.uris, self.script = mode, uris, script
+    def __init__(self, what, served, refused=None, said=None, mode="strict", flags=("--crl", LIST),
+                 authority=None, daemon=None, child=None):
+        self.what, self.served, self.refused, self.said = what, served, refused, said
+        self.mode, self.flags = mode, flags
         self.authority, self.daemon, self.child = authority, daemon or {}, child
 
     def sides(self, left, right):
         us = verifier(left, right)
         made = other_differs(us={"remote": {"revocation": self.mode}},
-                             peer_files=lambda side: {"x509/own.pem": cert(side, *self.uris)})
+                             peer_files=lambda side: {"x509/own.pem": cert(side, *self.flags)})
         sides = dict(zip(("left", "right"), made(left, right)))
         sides[us].daemon.update(self.daemon)
         if self.authority:
-            sides[us].authorities = {"root": {"cacert": "0.pem", "crl_uris": self.authority}}
+            sides[us].authorities = {"root": {"cacert": "0.pem", **self.authority}}
         for side, one in sides.items():
             one.child.update(self.child(side, side == us) if self.child else {})
         return us, sides
@@ -82,7 +111,8 @@ class Case:
     def play(self, name, left, right):
         us, sides = self.sides(left, right)
         with Pair(name, sides["left"], sides["right"], start=False) as pair:
-            web = Web(pair, us, self.files(other(us), *self.uris) if self.files else {}, self.script)
+            served = self.served
+            web = Web(pair, us, served(other(us), *self.flags) if callable(served) else served)
             pair.start()
             self.check(pair, pair.peers[us], web)
 
@@ -99,7 +129,7 @@ class Case:
         pair.ping_all(versions=(4,))
         if self.said:
             assert re.search(self.said, peer.log()), peer.log()
-        if self.files:
+        if self.served == published:
             assert web.process.log().count("GET /root.crl") == 1, web.process.log()
             again(pair, web)
         assert_protected(pair.capture.stop(), "wire", at_least=4)
@@ -113,13 +143,13 @@ def again(pair, web):
     assert web.process.log().count("GET /root.crl") == 1, web.process.log()
 
 
-def published(side, *uris):
+def published(side, *flags):
     """The list names somebody else."""
-    return {"root.crl": der(root("ecdsa").revoke(cert(other(side), *uris)))}
+    return {"root.crl": der(root("ecdsa").revoke(cert(other(side), *flags)))}
 
 
-def revoked(side, *uris):
-    return {"root.crl": der(root("ecdsa").revoke(cert(side, *uris)))}
+def revoked(side, *flags):
+    return {"root.crl": der(root("ecdsa").revoke(cert(side, *flags)))}
 
 
 def everything(side, ours):
@@ -130,28 +160,46 @@ def everything(side, ours):
                               "remote_ts": f"{NETWORK[other(side)][0]},{US}/32"}
 
 
+LOCAL = ("--crl", "http://127.0.0.1/root.crl")
+OCSP = ("--ocsp", RESPONDER)
+BOTH = (*OCSP, "--crl", LIST)
+MAY_SIGN = ("--flag", "ocspSigning")
+
 CASES = [
     Case("a list is fetched", published, said=f"fetched {LIST}"),
     Case("a list is fetched and revokes", revoked, refused="was revoked"),
     Case("a list is fetched and revokes, relaxed", revoked, refused="was revoked",
          mode="relaxed"),
-    Case("an outdated list is fetched", lambda side, *uris: {"root.crl": der(outdated())},
+    Case("an outdated list is fetched", lambda *_: {"root.crl": der(outdated())},
          refused="only an outdated revocation list"),
-    Case("no list is there", lambda side, *uris: {}, refused="HTTP 404"),
-    Case("no list is there, relaxed", said="HTTP 404", mode="relaxed"),
-    Case("what is there is no list", lambda side, *uris: {"root.crl": b"<html>"},
+    Case("no list is there", {}, refused="HTTP 404"),
+    Case("no list is there, relaxed", {}, said="HTTP 404", mode="relaxed"),
+    Case("what is there is no list", {"root.crl": b"<html>"},
          refused="what came is no revocation list"),
-    Case("the server says nothing", refused="no answer within 2 s", script=DEAF),
-    Case("the server says nothing, relaxed", said="no answer within 2 s", script=DEAF,
-         mode="relaxed"),
-    Case("the list of an authority's configuration", revoked, refused="was revoked", uris=(),
-         authority=LIST, mode="ifuri"),
-    Case("lists on this host are not asked for", refused="this host's own",
-         uris=("http://127.0.0.1/root.crl",)),
+    Case("the server says nothing", DEAF, refused="no answer within 2 s"),
+    Case("the server says nothing, relaxed", DEAF, said="no answer within 2 s", mode="relaxed"),
+    Case("the list of an authority's configuration", revoked, refused="was revoked", flags=(),
+         authority={"crl_uris": LIST}, mode="ifuri"),
+    Case("lists on this host are not asked for", {}, refused="this host's own", flags=LOCAL),
     Case("a list is fetched though all is to be protected", published, said=f"fetched {LIST}",
          child=everything),
     Case("nothing is fetched", published, refused="has no revocation list here",
          daemon={"fetch": "no"}),
+    # ocsp-signer-cert
+    Case("a responder is asked", responder("V", MAY_SIGN), said=f"fetched {RESPONDER}",
+         flags=OCSP),
+    Case("a responder revokes", responder("R", MAY_SIGN), refused="was revoked", flags=OCSP),
+    Case("a responder revokes, relaxed", responder("R", MAY_SIGN), refused="was revoked",
+         flags=OCSP, mode="relaxed"),
+    Case("the authority itself responds", responder("V"), said=f"fetched {RESPONDER}", flags=OCSP),
+    Case("who may not respond does", responder("V", ()), refused="not signed by the authority",
+         flags=OCSP),
+    Case("the responder does not know", responder(None, MAY_SIGN),
+         refused="does not know the certificate", flags=OCSP),
+    Case("the responder says nothing", DEAF, refused="no answer within 2 s", flags=OCSP),
+    Case("there is no responder, and a list", published, said=f"fetched {LIST}", flags=BOTH),
+    Case("the responder of an authority's configuration", responder("R", MAY_SIGN),
+         refused="was revoked", flags=(), authority={"ocsp_uris": RESPONDER}, mode="ifuri"),
 ]
 
 

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is believed of an OCSP responder's answer (RFC 6960), and why not. */
+#include "control/auth/ocsp.h"
+
+#include <openssl/ocsp.h>
+
+#include "base/rng.h"
+#include "control/auth/chain.h"
+#include "tests/control/sweep.h"
+#include "tests/pki.h"
+#include "tests/tap/tap.h"
+
+#define DAY_S    INT64_C(86400)
+#define CA       "critical,CA:TRUE"
+#define MAY_SIGN "OCSPSigning"
+
+static const uint8_t nonce[OCSP_NONCE_LEN] = {1, 2, 3, 250, 251, 252};
+static struct pki_cert root, other, end, sibling, delegate;
+static struct cred *root_cred, *end_cred;
+
+static struct cred *import(const struct pki_cert *c)
+{
+	char why[KEY_WHY_MAX];
+	struct cred *cred;
+
+	if (cred_from_peer(&cred, why, pki_der(c)))
+		abort();
+	return cred;
+}
+
+static void make_all(void)
+{
+	static struct pki_key key;
+
+	if (root_cred)
+		return;
+	pki_key_make(&key, "P-256");
+	pki_cert_make(&root, &(struct pki_params){.subject = "/CN=Root", .ca = CA});
+	pki_cert_make(&other, &(struct pki_params){.subject = "/CN=Root", .ca = CA, .key = &key});
+	pki_cert_make(&end,
+		      &(struct pki_params){.subject = "/CN=gw", .issuer = &root, .serial = 77});
+	pki_cert_make(&sibling,
+		      &(struct pki_params){.subject = "/CN=gw2", .issuer = &root, .serial = 78});
+	root_cred = import(&root);
+	end_cred = import(&end);
+}
+
+/* A good answer, by the authority itself. */
+static struct pki_ocsp good(void)
+{
+	make_all();
+	return (struct pki_ocsp){.cert = &end,
+				 .issuer = &root,
+				 .from_s = PKI_NOW_S - 60,
+				 .until_s = PKI_NOW_S + DAY_S,
+				 .nonce = bytes_of(nonce, sizeof(nonce))};
+}
+
+static struct ocsp_answer answer_of(struct bytes data)
+{
+	return (struct ocsp_answer){.data = data,
+				    .nonce = nonce,
+				    .cert = end_cred->x509,
+				    .issuer = root_cred->x509,
+				    .hashes = SIG_HASHES_ALL,
+				    .learned_s = PKI_NOW_S,
+				    .wall_s = PKI_NOW_S};
+}
+
+static void expect_at(const struct pki_ocsp *p, int64_t wall_s, enum ocsp_status status,
+		      const char *part)
+{
+	char why[OCSP_WHY_MAX];
+	uint8_t out[8192];
+	struct ocsp_answer a = answer_of(bytes_of(out, pki_ocsp_make(out, p)));
+	enum ocsp_status found;
+
+	a.wall_s = wall_s;
+	found = ocsp_judge(why, &a);
+	if (found != status || !strstr(why, part))
+		tap_diag("%d: '%s', not '%s'", (int)found, why, part);
+	CU_ASSERT_EQUAL(found, status);
+	CU_ASSERT_TRUE(strstr(why, part) && !why[0] == (status != OCSP_STATUS_NOTHING));
+}
+
+static void expect(const struct pki_ocsp *p, enum ocsp_status status, const char *part)
+{
+	expect_at(p, PKI_NOW_S, status, part);
+}
+
+static void refused(const struct pki_ocsp *p, const char *part)
+{
+	expect(p, OCSP_STATUS_NOTHING, part);
+}
+
+static void test_says(void)
+{
+	struct pki_ocsp p = good();
+
+	expect(&p, OCSP_STATUS_GOOD, "");
+	p.says = PKI_OCSP_REVOKED;
+	expect(&p, OCSP_STATUS_REVOKED, "");
+	p.says = PKI_OCSP_UNKNOWN;
+	refused(&p, "does not know the certificate");
+	p.says = PKI_OCSP_LATER;
+	refused(&p, "trylater");
+	p = good();
+	p.cert = &sibling;
+	refused(&p, "about other certificates");
+}
+
+/* By whom the authority let, and by nobody else (RFC 6960 4.2.2.2). */
+static void test_S27_delegates(void)
+{
+	const struct pki_params right = {
+		.subject = "/CN=Responder", .issuer = &root, .extended = MAY_SIGN, .serial = 9};
+	struct pki_params d = right;
+	struct pki_ocsp p = good();
+	struct pki_cert between;
+
+	p.signer = &delegate;
+	pki_cert_make(&delegate, &d);
+	expect(&p, OCSP_STATUS_GOOD, "");
+	d.extended = NULL;
+	pki_cert_make(&delegate, &d);
+	refused(&p, "not signed by the authority");
+	d.extended = "clientAuth,serverAuth";
+	pki_cert_make(&delegate, &d);
+	refused(&p, "not signed by the authority");
+	d = right;
+	d.until_s = PKI_NOW_S - 1;
+	pki_cert_make(&delegate, &d);
+	refused(&p, "not signed by the authority");
+	d = right;
+	d.issuer = &other; /* of the same name */
+	pki_cert_make(&delegate, &d);
+	refused(&p, "not signed by the authority");
+	pki_cert_make(&between, &(struct pki_params){.subject = "/CN=Between",
+						     .issuer = &root,
+						     .ca = CA,
+						     .key = pki_key_get("P-384")});
+	d.issuer = &between;
+	pki_cert_make(&delegate, &d);
+	refused(&p, "not signed by the authority");
+	p.signer = &sibling; /* of the authority, and not for that */
+	refused(&p, "not signed by the authority");
+}
+
+static void test_S27_forged(void)
+{
+	struct pki_ocsp p = good();
+
+	p.key = other.key;
+	refused(&p, "not signed by the authority");
+	p.key = NULL;
+	p.signer = &other;
+	refused(&p, "not signed by the authority");
+}
+
+static void test_S27_times(void)
+{
+	struct pki_ocsp p = good();
+
+	expect_at(&p, p.until_s, OCSP_STATUS_GOOD, "");
+	expect_at(&p, p.until_s + 1, OCSP_STATUS_NOTHING, "outdated");
+	expect_at(&p, p.from_s - OCSP_SKEW_S, OCSP_STATUS_GOOD, "");
+	expect_at(&p, p.from_s - OCSP_SKEW_S - 1, OCSP_STATUS_NOTHING, "not valid yet");
+	/* Old news of a certificate that was revoked are no news either. */
+	p.says = PKI_OCSP_REVOKED;
+	expect_at(&p, p.until_s + 1, OCSP_STATUS_NOTHING, "outdated");
+	p = good();
+	p.until_s = 0;
+	expect(&p, OCSP_STATUS_GOOD, "");
+	expect_at(&p, PKI_NOW_S + OCSP_FRESH_S, OCSP_STATUS_GOOD, "");
+	expect_at(&p, PKI_NOW_S + OCSP_FRESH_S + 1, OCSP_STATUS_NOTHING, "outdated");
+}
+
+static void test_S27_nonce(void)
+{
+	static const uint8_t another[OCSP_NONCE_LEN] = {1, 2, 3, 250, 251, 253};
+	struct pki_ocsp p = good();
+
+	p.nonce = bytes_of(NULL, 0); /* it was made for all */
+	expect(&p, OCSP_STATUS_GOOD, "");
+	p.nonce = bytes_of(another, sizeof(another));
+	refused(&p, "another question");
+	p.nonce = bytes_of(nonce, sizeof(nonce) - 1);
+	refused(&p, "another question");
+}
+
+static void test_S28_weak_hash(void)
+{
+	struct pki_ocsp p = good();
+	struct ocsp_answer a;
+	char why[OCSP_WHY_MAX];
+	uint8_t out[8192];
+
+	p.hash = "SHA1";
+	refused(&p, "hash that is too weak");
+	p.hash = NULL;
+	a = answer_of(bytes_of(out, pki_ocsp_make(out, &p)));
+	a.hashes = SIG_HASH_BIT(SIG_SHA2_384);
+	CU_ASSERT_EQUAL(ocsp_judge(why, &a), OCSP_STATUS_NOTHING);
+}
+
+/* The question is the one that OpenSSL's own responder understands. */
+static void test_request(void)
+{
+	uint8_t key[OCSP_KEY_MAX], out[OCSP_REQUEST_MAX];
+	const unsigned char *at = out;
+	size_t key_len, len;
+	OCSP_REQUEST *r;
+	OCSP_CERTID *id;
+
+	make_all();
+	CU_ASSERT_EQUAL_FATAL(ocsp_key(key, &key_len, end_cred->x509, root_cred->x509), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(ocsp_request(out, &len, bytes_of(key, key_len), nonce), ERR_OK);
+	r = d2i_OCSP_REQUEST(NULL, &at, (long)len);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(r);
+	CU_ASSERT_EQUAL(OCSP_request_onereq_count(r), 1);
+	id = OCSP_cert_to_id(EVP_sha1(), end_cred->x509, root_cred->x509);
+	CU_ASSERT_EQUAL(OCSP_id_cmp(id, OCSP_onereq_get0_id(OCSP_request_onereq_get0(r, 0))), 0);
+	CU_ASSERT_TRUE(OCSP_REQUEST_get_ext_by_NID(r, NID_id_pkix_OCSP_Nonce, -1) >= 0);
+	OCSP_CERTID_free(id);
+	OCSP_REQUEST_free(r);
+	CU_ASSERT_NOT_EQUAL(ocsp_request(out, &len, bytes_of(key, key_len - 1), nonce), ERR_OK);
+}
+
+static uint32_t believed;
+
+static void one_variant(struct bytes variant, long bit)
+{
+	const struct ocsp_answer a = answer_of(variant);
+	char why[OCSP_WHY_MAX];
+
+	if (ocsp_judge(why, &a) != OCSP_STATUS_NOTHING) {
+		believed++;
+		tap_diag("bit %ld", bit);
+	}
+}
+
+/* Whatever is changed or missing, it is not believed any more. */
+static void test_S27_sweep(void)
+{
+	struct pki_ocsp p = good();
+	uint8_t out[8192];
+	const size_t len = pki_ocsp_make(out, &p);
+
+	CU_ASSERT_TRUE(sweep(out, len, one_variant) > 1000);
+	CU_ASSERT_EQUAL(believed, 0);
+}
+
+static const struct tap_test tests[] = {
+	TAP_TEST(test_says),      TAP_TEST(test_S27_delegates), TAP_TEST(test_S27_forged),
+	TAP_TEST(test_S27_times), TAP_TEST(test_S27_nonce),     TAP_TEST(test_S28_weak_hash),
+	TAP_TEST(test_request),   TAP_TEST(test_S27_sweep),
+};
+
+TAP_MAIN("control/ocsp", tests)
