@@ -46,6 +46,8 @@ struct ike_env {
 	uint16_t path_caps;
 	/* num_workers - of the data path, which may each have pairs of their own; 0: 1. */
 	uint32_t num_workers;
+	/* fetches - ike_keyring_want() is heeded: certificates may be shown by URL. */
+	bool fetches;
 	/* test_keylog - a test build's hook that sees the keys of each new SA; NULL otherwise. */
 	const struct ike_keylog *keylog;
 };
@@ -294,7 +296,7 @@ enum ike_ask_kind {
 };
 
 /* struct ike_cert - what a CERT payload holds: encoding (RFC 7296 3.6; 4 X.509, 15 raw public key)
- * and DER. */
+ * and DER; or with 12 the SHA-1 of an X.509 certificate's DER, and a URL. */
 struct ike_cert {
 	uint8_t encoding;
 	struct bytes data;
@@ -318,6 +320,7 @@ struct ike_ask {
 	struct bytes octets;            /* SIGN: what is to be signed (RFC 7296 2.15) */
 	uint32_t peer_hashes;           /* SIGN: SIG_HASH_BIT()s; 0: it does not speak RFC 7427 */
 	bool asked_x509, asked_raw;     /* SIGN: the peer wants to see a certificate, a raw key */
+	bool peer_fetches;              /* SIGN: certificates may be shown to it by URL */
 	struct bytes authorities;       /* SIGN: hashes of keys, of authorities that it named */
 	const struct ike_cert *certs; /* VERIFY_CHAIN: as the peer sent them, the end's own first */
 	uint32_t num_certs;
@@ -652,8 +655,8 @@ void ike_keyring_answer(struct ike_keyring *k, struct ike_answer *out, const str
 			const struct ike_ask *ask, int64_t wall_s) NONNULL(1, 2, 3, 4);
 
 /* IKE_WANT_URL_MAX - of a URL with its NUL. struct ike_want - what would tell more, by HTTP: a
- * revocation list, or with type (of body, which is to be posted) an OCSP responder's answer. Views,
- * until ike_keyring_learn(). */
+ * revocation list, a certificate, or with type (of body, which is to be posted) an OCSP responder's
+ * answer. Views, until ike_keyring_learn(). */
 #define IKE_WANT_URL_MAX 512
 struct ike_want {
 	uint64_t id;

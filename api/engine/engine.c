@@ -279,6 +279,7 @@ static enum err make_ike(struct engine *e)
 		.max_paths = PATHS_AGREED,
 		.path_caps = MIF_CAP_TUNNEL | MIF_CAP_TRANSPORT | MIF_CAP_DUPLICATE |
 			     MIF_CAP_RESEQUENCE | MIF_CAP_SPRAY | MIF_CAP_BULK,
+		.fetches = e->fetcher.ops != NULL,
 		.keylog = keylog_hook(e),
 	};
 	const struct ike_limits limits = {

@@ -232,7 +232,8 @@ enum err cmd_load_authority(struct call *call)
 	inner.in = section;
 	cred = import(&inner, CRED_CA, "cacert", section->name, &e);
 	if (cred && (take_uris(&cred->crl_uris, section, "crl_uris") ||
-		     take_uris(&cred->ocsp_uris, section, "ocsp_uris"))) {
+		     take_uris(&cred->ocsp_uris, section, "ocsp_uris") ||
+		     take_uris(&cred->cert_bases, section, "cert_uri_base"))) {
 		cred_put(cred);
 		return ERR_NOMEM;
 	}
@@ -293,7 +294,9 @@ static enum err fill_authority(struct tree *t, const struct cred *c)
 	TRY(tree_add_section(t, &section, c->name));
 	TRY(tree_setf(section, "cacert", "%s", cred_subject_text(name, sizeof(name), c)));
 	TRY(fill_uris(section, "crl_uris", &c->crl_uris));
-	return fill_uris(section, "ocsp_uris", &c->ocsp_uris);
+	TRY(fill_uris(section, "ocsp_uris", &c->ocsp_uris));
+	return c->cert_bases.num ? tree_setf(section, "cert_uri_base", "%s", c->cert_bases.list[0])
+				 : ERR_OK;
 }
 
 /* One event with one credential. */

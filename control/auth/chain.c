@@ -422,7 +422,8 @@ struct places {
 	struct work *w;
 	X509 *x, *issuer;
 	uint8_t key[OCSP_KEY_MAX];
-	size_t key_len; /* 0: lists are meant, else OCSP */
+	size_t key_len;
+	enum fetched_kind kind; /* LIST or STATUS */
 	uint32_t num;
 	bool waits;
 	enum ocsp_status status;
@@ -435,10 +436,10 @@ static void judge(struct places *p, const struct fetched_ref *ref)
 {
 	const struct chain_params *q = p->w->p;
 	char why[OCSP_WHY_MAX];
-	struct fetched_status s;
+	struct fetched_data s;
 	enum ocsp_status status;
 
-	if (!ref->key.len || !fetched_status(q->fetched, &s, ref))
+	if (ref->kind != FETCHED_STATUS || !fetched_data(q->fetched, &s, ref))
 		return;
 	status = ocsp_judge(why, &(struct ocsp_answer){.data = s.data,
 						       .nonce = s.nonce,
@@ -455,7 +456,8 @@ static void judge(struct places *p, const struct fetched_ref *ref)
 
 static void try_place(struct places *p, struct bytes url)
 {
-	const struct fetched_ref ref = {.url = url, .key = bytes_of(p->key, p->key_len)};
+	const struct fetched_ref ref = {
+		.kind = p->kind, .url = url, .key = bytes_of(p->key, p->key_len)};
 	const enum ocsp_status before = p->status;
 	const char *why;
 
@@ -515,17 +517,14 @@ static void try_responders(struct places *p, const struct cred *authority)
 {
 	AUTHORITY_INFO_ACCESS *list = X509_get_ext_d2i(p->x, NID_info_access, NULL, NULL);
 
-	if (ocsp_key(p->key, &p->key_len, p->x, p->issuer)) {
-		p->key_len = 0;
-	} else {
-		if (authority)
-			try_configured(p, &authority->ocsp_uris);
-		for (int i = 0; i < sk_ACCESS_DESCRIPTION_num(list); i++) {
-			const ACCESS_DESCRIPTION *d = sk_ACCESS_DESCRIPTION_value(list, i);
+	p->kind = FETCHED_STATUS;
+	if (authority)
+		try_configured(p, &authority->ocsp_uris);
+	for (int i = 0; i < sk_ACCESS_DESCRIPTION_num(list); i++) {
+		const ACCESS_DESCRIPTION *d = sk_ACCESS_DESCRIPTION_value(list, i);
 
-			if (OBJ_obj2nid(d->method) == NID_ad_OCSP)
-				try_name(p, d->location);
-		}
+		if (OBJ_obj2nid(d->method) == NID_ad_OCSP)
+			try_name(p, d->location);
 	}
 	AUTHORITY_INFO_ACCESS_free(list);
 }
@@ -549,7 +548,7 @@ static enum err check_known(struct work *w, int depth)
 	const struct cred *authority = configured(w, issuer);
 	struct places asked = {.w = w, .x = x, .issuer = issuer}, lists = asked;
 
-	if (w->p->fetched)
+	if (w->p->fetched && !ocsp_key(asked.key, &asked.key_len, x, issuer))
 		try_responders(&asked, authority);
 	if (asked.status == OCSP_STATUS_GOOD)
 		return ERR_OK;

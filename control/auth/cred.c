@@ -555,6 +555,7 @@ void cred_put(struct cred *c)
 	X509_CRL_free(c->crl);
 	uris_fini(&c->crl_uris);
 	uris_fini(&c->ocsp_uris);
+	uris_fini(&c->cert_bases);
 	mem_free(c->name);
 	mem_free(c->der);
 	mem_free(c->spki);

@@ -56,8 +56,9 @@ struct cred {
 	struct key_info info;
 	struct secret key; /* private keys: PKCS#8, DER */
 	int64_t not_before_s, not_after_s;
-	/* CRED_CA: where lists and OCSP responders are, beside what its certificates say */
-	struct cred_uris crl_uris, ocsp_uris;
+	/* CRED_CA: where lists and OCSP responders are, beside what its certificates say, and what
+	 * the URLs of its certificates begin with (RFC 7296 3.6) */
+	struct cred_uris crl_uris, ocsp_uris, cert_bases;
 	bool is_ca;   /* basic constraints say so */
 	bool is_root; /* signed by itself */
 };

@@ -14,21 +14,22 @@ enum state {
 	KNOWN, /* something came, or why nothing did */
 };
 
-/* struct item - a URL, or a URL and a certificate. What was there before stays until something
+/* struct item - what a URL is to name. What was there before stays until something
  * better comes. */
 struct item {
 	struct list_node node; /* what was used last is the last */
 	uint64_t id;
+	enum fetched_kind kind;
 	enum state state;
-	struct cred *list;
-	uint8_t *status; /* OCSP: the answer */
-	size_t status_len;
+	struct cred *list; /* LIST */
+	uint8_t *data;     /* the others, as they came */
+	size_t data_len;
 	uint8_t nonce[OCSP_NONCE_LEN];      /* that it answers to */
 	uint8_t next_nonce[OCSP_NONCE_LEN]; /* of the question under way */
 	uint8_t request[OCSP_REQUEST_MAX];
 	size_t request_len;
 	uint8_t key[OCSP_KEY_MAX];
-	size_t key_len; /* 0: a list */
+	size_t key_len;
 	int64_t learned_s;
 	char why[FETCHED_WHY_MAX];
 	char url[CRED_URL_MAX];
@@ -56,7 +57,7 @@ static void drop(struct fetched *f, struct item *i)
 {
 	list_remove(&i->node);
 	cred_put(i->list);
-	mem_free(i->status);
+	mem_free(i->data);
 	mem_free(i);
 	f->num--;
 }
@@ -76,7 +77,8 @@ static struct item *find(struct fetched *f, const struct fetched_ref *ref)
 	list_for_each (n, &f->items) {
 		struct item *i = list_entry(n, struct item, node);
 
-		if (bytes_equal(bytes_of(i->url, strlen(i->url)), ref->url) &&
+		if (i->kind == ref->kind &&
+		    bytes_equal(bytes_of(i->url, strlen(i->url)), ref->url) &&
 		    bytes_equal(bytes_of(i->key, i->key_len), ref->key))
 			return i;
 	}
@@ -106,6 +108,7 @@ static struct item *add(struct fetched *f, const struct fetched_ref *ref)
 	if (!i)
 		return NULL;
 	i->id = ++f->last_id;
+	i->kind = ref->kind;
 	memcpy(i->url, ref->url.p, ref->url.len);
 	i->key_len = ref->key.len;
 	if (i->key_len)
@@ -147,9 +150,12 @@ bool fetched_want(struct fetched *f, const char **out_why, const struct fetched_
 /* A question of OCSP has a nonce each time. */
 static enum err make_request(struct fetched *f, struct item *i)
 {
-	enum err e = i->key_len ? rng_fill(f->rng, i->next_nonce, sizeof(i->next_nonce)) : ERR_OK;
+	enum err e;
 
-	if (!e && i->key_len)
+	if (i->kind != FETCHED_STATUS)
+		return ERR_OK;
+	e = rng_fill(f->rng, i->next_nonce, sizeof(i->next_nonce));
+	if (!e)
 		e = ocsp_request(i->request, &i->request_len, bytes_of(i->key, i->key_len),
 				 i->next_nonce);
 	return e;
@@ -172,7 +178,7 @@ bool fetched_next(struct fetched *f, struct fetched_task *out, int64_t wall_s)
 		*out = (struct fetched_task){
 			.id = i->id,
 			.url = i->url,
-			.type = i->key_len ? "application/ocsp-request" : NULL,
+			.type = i->kind == FETCHED_STATUS ? "application/ocsp-request" : NULL,
 			.body = bytes_of(i->request, i->request_len),
 		};
 		return true;
@@ -180,8 +186,8 @@ bool fetched_next(struct fetched *f, struct fetched_task *out, int64_t wall_s)
 	return false;
 }
 
-/* What it says is looked at where it is used: it may be another certificate's authority by then. */
-static void keep_status(struct item *i, struct bytes data)
+/* What it says is looked at where it is used. */
+static void keep_data(struct item *i, struct bytes data)
 {
 	uint8_t *copy = mem_alloc(data.len);
 
@@ -190,9 +196,9 @@ static void keep_status(struct item *i, struct bytes data)
 		return;
 	}
 	memcpy(copy, data.p, data.len);
-	mem_free(i->status);
-	i->status = copy;
-	i->status_len = data.len;
+	mem_free(i->data);
+	i->data = copy;
+	i->data_len = data.len;
 	memcpy(i->nonce, i->next_nonce, sizeof(i->nonce));
 }
 
@@ -224,10 +230,10 @@ void fetched_learn(struct fetched *f, uint64_t id, struct bytes data, const char
 	i->state = KNOWN;
 	i->learned_s = wall_s;
 	snprintf(i->why, sizeof(i->why), "%s", why);
-	if (data.len && i->key_len)
-		keep_status(i, data);
-	else if (data.len)
+	if (data.len && i->kind == FETCHED_LIST)
 		import(i, data);
+	else if (data.len)
+		keep_data(i, data);
 	if (i->why[0])
 		LOG(WARN, IKE, NULL, "%s could not be fetched: %s", i->url, i->why);
 	else
@@ -244,14 +250,14 @@ void fetched_each_list(struct fetched *f, void (*fn)(void *ctx, const struct cre
 	}
 }
 
-bool fetched_status(struct fetched *f, struct fetched_status *out, const struct fetched_ref *ref)
+bool fetched_data(struct fetched *f, struct fetched_data *out, const struct fetched_ref *ref)
 {
 	const struct item *i = find(f, ref);
 
-	if (!i || !i->status)
+	if (!i || !i->data)
 		return false;
-	*out = (struct fetched_status){
-		.data = bytes_of(i->status, i->status_len),
+	*out = (struct fetched_data){
+		.data = bytes_of(i->data, i->data_len),
 		.nonce = i->nonce,
 		.learned_s = i->learned_s,
 	};

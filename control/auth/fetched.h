@@ -3,7 +3,8 @@
  * fetched.h - what URLs named: revocation lists and answers of OCSP responders that were fetched,
  * are to be, or could not be. Control never touches the network: whoever owns the keyring asks
  * fetched_next() what is wanted, and tells fetched_learn() what came of it. Nothing here is
- * believed: chain.h looks whose signature a list or an answer has.
+ * believed: chain.h looks whose signature a list or an answer has, and the keyring at a
+ * certificate's hash.
  *
  * What came is kept until room is needed. Whether it is out of date is for who uses it to say; then
  * it is wanted again, but not sooner than FETCHED_AGAIN_S after the last time: a server is not
@@ -22,9 +23,16 @@
 
 struct fetched;
 
-/* struct fetched_ref - what is meant: the list at a URL (cred_url_ok()), or with a key (ocsp_key())
- * what the responder there says of this certificate. */
+/* enum fetched_kind - what a URL is to name. */
+enum fetched_kind {
+	FETCHED_LIST,
+	FETCHED_STATUS, /* what an OCSP responder says of a certificate: key is ocsp_key() */
+	FETCHED_CERT,   /* a certificate: key is the hash that is told of it */
+};
+
+/* struct fetched_ref - what is meant; url: cred_url_ok(); key: OCSP_KEY_MAX bytes at most. */
 struct fetched_ref {
+	enum fetched_kind kind;
 	struct bytes url, key;
 };
 
@@ -59,14 +67,14 @@ void fetched_learn(struct fetched *f, uint64_t id, struct bytes data, const char
 void fetched_each_list(struct fetched *f, void (*fn)(void *ctx, const struct cred *list), void *ctx)
 	NONNULL(1, 2);
 
-/* struct fetched_status - what a responder said last, and the nonce it was asked with; views, until
- * the next call of any of these but this. */
-struct fetched_status {
+/* struct fetched_data - what came last of a status or certificate, and the nonce that the responder
+ * was asked with; views, until the next call of any of these but this. */
+struct fetched_data {
 	struct bytes data;
 	const uint8_t *nonce;
 	int64_t learned_s;
 };
 
-/* fetched_status - false if there is none. */
-bool fetched_status(struct fetched *f, struct fetched_status *out, const struct fetched_ref *ref)
+/* fetched_data - false if there is none. */
+bool fetched_data(struct fetched *f, struct fetched_data *out, const struct fetched_ref *ref)
 	NONNULL(1, 2, 3);

@@ -18,6 +18,7 @@ struct ike_keyring {
 	struct crypto_ctx *crypto;
 	uint8_t auth[AUTH_SIG_MAX];
 	struct ike_cert certs[CHAIN_MAX];
+	uint8_t places[CHAIN_MAX][SHA1_LEN + CRED_URL_MAX]; /* of those that go by hash and URL */
 	struct ike_trust trust[TRUST_MAX];
 	struct cred *peer[IKE_MAX_CERTS]; /* imported certificates of the peer */
 	uint32_t num_peer;
@@ -179,19 +180,52 @@ bool keyring_sends(const struct ike_ask *ask, uint8_t encoding)
 	}
 }
 
+/* Where an authority publishes the certificate with this hash. Errors: LIMIT. */
+static enum err place_of(char url[static CRED_URL_MAX], size_t *out_len, const char *base,
+			 const uint8_t hash[static SHA1_LEN])
+{
+	size_t len = strlen(base);
+
+	if (len + 2 * SHA1_LEN >= CRED_URL_MAX)
+		return ERR_LIMIT;
+	memcpy(url, base, len);
+	for (size_t i = 0; i < SHA1_LEN; i++, len += 2)
+		snprintf(url + len, CRED_URL_MAX - len, "%02x", hash[i]);
+	*out_len = len;
+	return ERR_OK;
+}
+
+/* A certificate as it is sent: where its authority publishes it, and the peer fetches, by the hash
+ * of it and a URL that ends with that hash (RFC 7296 3.6). */
+static struct ike_cert show(struct ike_keyring *k, uint8_t place[static SHA1_LEN + CRED_URL_MAX],
+			    const struct ike_ask *ask, const struct cred *cert,
+			    const struct cred *issuer)
+{
+	const struct bytes der = cred_der(cert);
+	const char *base = issuer && issuer->cert_bases.num ? issuer->cert_bases.list[0] : NULL;
+	size_t len;
+
+	if (!ask->peer_fetches || !base || crypto_sha1(k->crypto, place, &der, 1) ||
+	    place_of((char *)place + SHA1_LEN, &len, base, place))
+		return (struct ike_cert){.encoding = CERT_X509_SIGNATURE, .data = der};
+	return (struct ike_cert){.encoding = CERT_HASH_AND_URL,
+				 .data = bytes_of(place, SHA1_LEN + len)};
+}
+
 /* The certificate and those above it; the root is the peer's own. */
 static void add_certs(struct ike_keyring *k, struct ike_answer *out, const struct conf *conf,
-		      const struct choice *c)
+		      const struct ike_ask *ask, const struct choice *c)
 {
 	const struct cred *above[CHAIN_MAX - 1];
 	uint32_t num = c->cert ? chain_above(above, CHAIN_MAX - 1, c->cert, &conf->creds) : 0;
 
 	k->certs[out->num_certs++] =
-		(struct ike_cert){.encoding = c->cert ? CERT_X509_SIGNATURE : CERT_RAW_PUBLIC_KEY,
-				  .data = cred_der(c->public)};
-	for (uint32_t i = 0; i < num && !above[i]->is_root; i++)
-		k->certs[out->num_certs++] = (struct ike_cert){.encoding = CERT_X509_SIGNATURE,
-							       .data = cred_der(above[i])};
+		c->cert ? show(k, k->places[0], ask, c->cert, num ? above[0] : NULL)
+			: (struct ike_cert){.encoding = CERT_RAW_PUBLIC_KEY,
+					    .data = cred_der(c->public)};
+	for (uint32_t i = 0; i < num && !above[i]->is_root; i++, out->num_certs++)
+		k->certs[out->num_certs] = show(k, k->places[out->num_certs], ask, above[i],
+						i + 1 < num ? above[i + 1] : NULL);
 	out->certs = k->certs;
 }
 
@@ -228,7 +262,7 @@ static bool answer_sign(struct ike_keyring *k, struct ike_answer *out, const str
 		return false;
 	}
 	if (keyring_sends(ask, best.cert ? CERT_X509_SIGNATURE : CERT_RAW_PUBLIC_KEY))
-		add_certs(k, out, conf, &best);
+		add_certs(k, out, conf, ask, &best);
 	return true;
 }
 
@@ -261,25 +295,94 @@ static void trust_add(struct ike_keyring *k, struct ike_answer *out, const struc
 	out->trust = k->trust;
 }
 
-static bool import_certs(struct ike_keyring *k, const struct ike_ask *ask)
+static bool import_one(struct ike_keyring *k, struct bytes der)
 {
-	for (uint32_t i = 0; i < ask->num_certs && i < IKE_MAX_CERTS; i++) {
-		char why[KEY_WHY_MAX];
-		enum err e;
+	char why[KEY_WHY_MAX];
+	enum err e = cred_from_peer(&k->peer[k->num_peer], why, der);
 
-		if (ask->certs[i].encoding != CERT_X509_SIGNATURE)
-			continue;
-		e = cred_from_peer(&k->peer[k->num_peer], why, ask->certs[i].data);
-		if (e) {
-			k->fault.reason =
-				e == ERR_LIMIT ? IKE_REASON_CERT_WEAK : IKE_REASON_CERT_INVALID;
-			snprintf(k->fault.text, sizeof(k->fault.text),
-				 "a certificate that it sent is not usable: %s", why);
-			return false;
-		}
-		k->num_peer++;
+	if (e) {
+		k->fault.reason = e == ERR_LIMIT ? IKE_REASON_CERT_WEAK : IKE_REASON_CERT_INVALID;
+		snprintf(k->fault.text, sizeof(k->fault.text),
+			 "a certificate that it sent is not usable: %s", why);
+		return false;
 	}
+	k->num_peer++;
 	return true;
+}
+
+/* Whoever begins to speak IKE with us may name a URL: nothing of it is of his choice but the hash
+ * (S27). */
+static bool is_published(const struct conf *conf, struct bytes hash, struct bytes url)
+{
+	char place[CRED_URL_MAX];
+	size_t len;
+
+	for (uint32_t i = 0; i < conf->creds.num; i++) {
+		const struct cred_uris *bases = &conf->creds.list[i]->cert_bases;
+
+		for (uint32_t j = 0; j < bases->num; j++) {
+			if (!place_of(place, &len, bases->list[j], hash.p) &&
+			    bytes_equal(bytes_of(place, len), url))
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool refuse_url(struct ike_keyring *k, struct bytes url, const char *why)
+{
+	k->fault.reason = IKE_REASON_CERT_INVALID;
+	snprintf(k->fault.text, sizeof(k->fault.text), "its certificate at %.*s: %s",
+		 url.len < 120 ? (int)url.len : 120, (const char *)url.p, why);
+	return false;
+}
+
+/* A certificate that is shown by its hash and a URL: what is there has that hash, or is none. */
+static bool import_url(struct ike_keyring *k, const struct conf *conf, struct bytes shown,
+		       int64_t wall_s)
+{
+	const struct bytes hash = bytes_of(shown.p, SHA1_LEN);
+	const struct bytes url = shown.len > SHA1_LEN
+					 ? bytes_of(shown.p + SHA1_LEN, shown.len - SHA1_LEN)
+					 : bytes_of(NULL, 0);
+	const struct fetched_ref ref = {.kind = FETCHED_CERT, .url = url, .key = hash};
+	struct fetched_data data;
+	uint8_t found[SHA1_LEN];
+	const char *why;
+
+	if (!cred_url_ok(url)) {
+		refuse(k, IKE_REASON_CERT_INVALID,
+		       "it shows a certificate by what is no URL of HTTP");
+		return false;
+	}
+	if (!k->fetches || !is_published(conf, hash, url))
+		return refuse_url(k, url, "certificates are not fetched there (cert_uri_base)");
+	if (fetched_data(k->fetched, &data, &ref) &&
+	    !crypto_sha1(k->crypto, found, &data.data, 1) &&
+	    bytes_equal(bytes_of(found, sizeof(found)), hash))
+		return import_one(k, data.data);
+	if (fetched_want(k->fetched, &why, &ref, wall_s)) {
+		k->waits = true;
+		return refuse_url(k, url, "it is being fetched");
+	}
+	return refuse_url(k, url, why[0] ? why : "what is there has another hash");
+}
+
+/* All that are to be fetched are wanted at once. */
+static bool import_certs(struct ike_keyring *k, const struct conf *conf, const struct ike_ask *ask,
+			 int64_t wall_s)
+{
+	bool ok = true;
+
+	for (uint32_t i = 0; i < ask->num_certs && i < IKE_MAX_CERTS; i++) {
+		const struct ike_cert *c = &ask->certs[i];
+
+		if (c->encoding == CERT_X509_SIGNATURE)
+			ok = ok && import_one(k, c->data);
+		else if (c->encoding == CERT_HASH_AND_URL)
+			ok = (ok || k->waits) && import_url(k, conf, c->data, wall_s) && ok;
+	}
+	return ok;
 }
 
 /* Raw public keys: those that are configured, or of these the one that the peer shows. */
@@ -305,14 +408,15 @@ static bool trust_pubkeys(struct ike_keyring *k, struct ike_answer *out, const s
 
 /* What the peer shows first as its own: a raw key, or that of a certificate, of which nothing else
  * is believed. */
-static struct bytes shown_key(struct ike_keyring *k, const struct ike_ask *ask)
+static struct bytes shown_key(struct ike_keyring *k, const struct conf *conf,
+			      const struct ike_ask *ask, int64_t wall_s)
 {
 	for (uint32_t i = 0; i < ask->num_certs; i++) {
 		if (ask->certs[i].encoding == CERT_RAW_PUBLIC_KEY)
 			return ask->certs[i].data;
 	}
 	refuse(k, IKE_REASON_CERT_UNKNOWN_CA, "it shows neither a public key nor a certificate");
-	if (!import_certs(k, ask) || !k->num_peer)
+	if (!import_certs(k, conf, ask, wall_s) || !k->num_peer)
 		return bytes_of(NULL, 0);
 	return cred_spki(k->peer[0]);
 }
@@ -372,9 +476,9 @@ static bool answer_authorize(struct ike_keyring *k, const struct conf *conf,
 }
 
 static bool trust_any(struct ike_keyring *k, struct ike_answer *out, const struct conf *conf,
-		      const struct ike_ask *ask)
+		      const struct ike_ask *ask, int64_t wall_s)
 {
-	const struct bytes spki = shown_key(k, ask);
+	const struct bytes spki = shown_key(k, conf, ask, wall_s);
 
 	if (!spki.len)
 		return false;
@@ -477,10 +581,10 @@ static bool answer_chain(struct ike_keyring *k, struct ike_answer *out, const st
 	const struct conf_side *remote = &ask->config->remote;
 
 	if (conf_auth_rank(remote->auth) < CONF_RANK_PROVEN)
-		return trust_any(k, out, conf, ask);
+		return trust_any(k, out, conf, ask, wall_s);
 	if (remote->pubkeys.num)
 		return trust_pubkeys(k, out, ask);
-	if (!import_certs(k, ask))
+	if (!import_certs(k, conf, ask, wall_s))
 		return false;
 	if (remote->certs.num)
 		return trust_pinned(k, out, conf, ask, wall_s);

@@ -181,6 +181,7 @@ MUST_USE SET(set_authority_cacert);
 MUST_USE SET(set_authority_file);
 MUST_USE SET(set_authority_crl_uris);
 MUST_USE SET(set_authority_ocsp_uris);
+MUST_USE SET(set_authority_cert_base);
 /* struct conf_daemon (daemon.c) */
 MUST_USE SET(set_interface);
 MUST_USE SET(set_addresses);

@@ -26,7 +26,7 @@ static struct cred **find(const struct conf_creds *creds, const struct cred *c)
 
 static bool has_uris(const struct cred *c)
 {
-	return c->crl_uris.num || c->ocsp_uris.num;
+	return c->crl_uris.num || c->ocsp_uris.num || c->cert_bases.num;
 }
 
 enum err creds_add(struct conf_creds *creds, struct cred *c)
@@ -375,7 +375,7 @@ void creds_passphrases_free(struct check *c)
 /* struct authority_draft - one section. */
 struct authority_draft {
 	struct conf_creds creds;
-	const struct tree *crl_uris, *ocsp_uris; /* NULL: there are none */
+	const struct tree *crl_uris, *ocsp_uris, *cert_base; /* NULL: there are none */
 };
 
 enum err set_authority_cacert(struct check *c, void *obj, const struct tree *node)
@@ -399,6 +399,13 @@ enum err set_authority_ocsp_uris(struct check *c, void *obj, const struct tree *
 {
 	(void)c;
 	((struct authority_draft *)obj)->ocsp_uris = node;
+	return ERR_OK;
+}
+
+enum err set_authority_cert_base(struct check *c, void *obj, const struct tree *node)
+{
+	(void)c;
+	((struct authority_draft *)obj)->cert_base = node;
 	return ERR_OK;
 }
 
@@ -436,6 +443,8 @@ static enum err complete(struct check *c, struct cred *cred, const char *name,
 		e = add_uris(c, &cred->crl_uris, d->crl_uris);
 	if (!e && d->ocsp_uris)
 		e = add_uris(c, &cred->ocsp_uris, d->ocsp_uris);
+	if (!e && d->cert_base)
+		e = add_uris(c, &cred->cert_bases, d->cert_base);
 	return e;
 }
 

@@ -224,7 +224,7 @@ static const struct key keys[] = {
 	FATE_(AUTHORITY, "module", REFUSED, NULL),
 	SETS_(AUTHORITY, VALUE, "crl_uris", set_authority_crl_uris),
 	SETS_(AUTHORITY, VALUE, "ocsp_uris", set_authority_ocsp_uris),
-	FATE_(AUTHORITY, "cert_uri_base", LATER, NULL),
+	SETS_(AUTHORITY, VALUE, "cert_uri_base", set_authority_cert_base),
 
 	SETS_(DAEMON, VALUE, "interface", set_interface),
 	SETS_(DAEMON, VALUE, "address", set_addresses),

@@ -99,6 +99,7 @@ static void fill_signature(const struct ike_sa *sa, struct ike_ask *ask)
 	ask->peer_hashes = hs->peer_hashes;
 	ask->asked_x509 = hs->asked_x509;
 	ask->asked_raw = hs->asked_raw;
+	ask->peer_fetches = hs->peer_fetches;
 	ask->authorities = bytes_of(hs->authorities, hs->authorities_len);
 	ask->certs = hs->certs;
 	ask->num_certs = hs->num_certs;

@@ -31,14 +31,39 @@ static enum err add_cert(struct ike_cert list[IKE_MAX_CERTS], uint32_t *num, uin
 
 /* ---- what the peer sends --------------------------------------------------------------------- */
 
-static enum err take_cert(struct handshake *hs, struct bytes body)
+/* Certificates are taken by URL where an authority's configuration says what these begin with. */
+static bool fetches(const struct ike_sa *sa)
+{
+	const struct conf *conf = sa->conf;
+
+	for (uint32_t i = 0; sa->e->env.fetches && conf->daemon.fetch && i < conf->creds.num; i++) {
+		if (conf->creds.list[i]->cert_bases.num)
+			return true;
+	}
+	return false;
+}
+
+static bool is_looked_at(const struct ike_sa *sa, uint8_t encoding)
+{
+	return encoding == CERT_X509_SIGNATURE || encoding == CERT_RAW_PUBLIC_KEY ||
+	       (encoding == CERT_HASH_AND_URL && fetches(sa));
+}
+
+static enum err take_cert(struct ike_sa *sa, struct bytes body)
 {
 	struct wire_cert c;
 	enum err e = wire_cert_parse(&c, body);
 
-	if (e || (c.encoding != CERT_X509_SIGNATURE && c.encoding != CERT_RAW_PUBLIC_KEY))
+	if (e || !is_looked_at(sa, c.encoding))
 		return e;
-	return add_cert(hs->certs, &hs->num_certs, c.encoding, c.data);
+	return add_cert(sa->hs->certs, &sa->hs->num_certs, c.encoding, c.data);
+}
+
+static void take_lookup(struct handshake *hs, const struct ike_msg *m)
+{
+	struct wire_notify n;
+
+	hs->peer_fetches |= wire_notify_find(&n, m, NOTIFY_HTTP_CERT_LOOKUP_SUPPORTED);
 }
 
 /* More authorities than are looked at are passed over: they only help to choose. */
@@ -68,11 +93,12 @@ enum err auth_take_certs(struct step *s)
 
 	/* A request that was dropped for want of memory comes again. */
 	auth_certs_free(hs->certs, &hs->num_certs);
+	take_lookup(hs, s->msg);
 	for (uint32_t i = 0; !e && i < s->msg->num; i++) {
 		const struct ike_payload *p = &s->msg->payloads[i];
 
 		if (p->type == PAYLOAD_CERT)
-			e = take_cert(hs, p->body);
+			e = take_cert(s->sa, p->body);
 		else if (p->type == PAYLOAD_CERTREQ)
 			e = take_certreq(hs, p->body);
 	}
@@ -93,6 +119,7 @@ enum err auth_take_init(struct step *s)
 	struct wire_notify n;
 	enum err e = ERR_OK;
 
+	take_lookup(hs, s->msg);
 	if (wire_notify_find(&n, s->msg, NOTIFY_SIGNATURE_HASH_ALGORITHMS)) {
 		hs->peer_speaks_7427 = true;
 		e = wire_hashes_parse(&hs->peer_hashes, n.data);
@@ -182,6 +209,8 @@ void auth_build_certreq(struct step *s)
 	w = wire_certreq_begin(&s->b, CERT_X509_SIGNATURE);
 	for (uint32_t i = 0; i < r.num; i++)
 		writer_bytes(w, r.ids[i], KEY_ID_LEN);
+	if (fetches(s->sa))
+		wire_notify_build(&s->b, NOTIFY_HTTP_CERT_LOOKUP_SUPPORTED, bytes_of(NULL, 0));
 }
 
 /* ---- asks ------------------------------------------------------------------------------------ */

@@ -160,6 +160,7 @@ struct handshake {
 	uint32_t peer_hashes;       /* SIG_HASH_BIT()s that the peer can verify */
 	bool peer_speaks_7427;      /* the peer sent SIGNATURE_HASH_ALGORITHMS */
 	bool asked_x509, asked_raw; /* the peer's certificate requests */
+	bool peer_fetches;          /* the peer sent HTTP_CERT_LOOKUP_SUPPORTED */
 	uint8_t authorities[IKE_MAX_CERTREQS * KEY_ID_LEN];
 	size_t authorities_len;
 	uint8_t peer_id_body[WIRE_ID_BODY_MAX];

@@ -449,7 +449,8 @@ static void test_authorities(void)
 static void test_places_of_lists(void)
 {
 	static const char list[] = "authorities { mine { cacert = root.pem\n crl_uris = %s\n"
-				   "ocsp_uris = http://192.0.2.8/\n } }\n";
+				   "ocsp_uris = http://192.0.2.8/\n"
+				   "cert_uri_base = http://192.0.2.7/certs/\n } }\n";
 	static const struct {
 		const char *uris, *remark;
 	} rows[] = {
@@ -472,6 +473,8 @@ static void test_places_of_lists(void)
 			continue;
 		CU_ASSERT_EQUAL_FATAL(c->crl_uris.num, 2);
 		CU_ASSERT_STRING_EQUAL(c->crl_uris.list[1], "http://192.0.2.9/2");
+		CU_ASSERT_EQUAL_FATAL(c->cert_bases.num, 1);
+		CU_ASSERT_STRING_EQUAL(c->cert_bases.list[0], "http://192.0.2.7/certs/");
 		CU_ASSERT_EQUAL_FATAL(c->ocsp_uris.num, 1);
 		CU_ASSERT_STRING_EQUAL(c->ocsp_uris.list[0], "http://192.0.2.8/");
 	}

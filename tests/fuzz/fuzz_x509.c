@@ -74,7 +74,8 @@ static void use_bundle(enum cred_kind kind, struct bytes data)
 static void use_fetched(struct bytes key, struct bytes data)
 {
 	static const struct bytes url = {.p = (const uint8_t *)"http://192.0.2.9/", .len = 17};
-	const struct fetched_ref ref = {.url = url, .key = key};
+	const struct fetched_ref ref = {
+		.kind = key.len ? FETCHED_STATUS : FETCHED_LIST, .url = url, .key = key};
 	struct fetched *f = fetched_new(rng_system());
 	struct fetched_task task;
 	const char *why;

@@ -3,6 +3,7 @@
 where neither tells anything."""
 
 import functools
+import hashlib
 import re
 import subprocess
 
@@ -10,10 +11,11 @@ from capture import assert_protected
 from lab import wait_for
 from nets import NETWORK, Pair, other
 from pki import Folder, key, pki
-from pubkey import other_differs, root, subject, verifier
+from pubkey import other_differs, root, subject, verifier, with_cert
 from scenarios import PAIRINGS, both_down, both_up, named
 
 US, WEB = "198.51.100.1", "198.51.100.2"
+THEM, WEB_THERE = "203.0.113.1", "203.0.113.2"
 LIST = f"http://{WEB}/root.crl"
 RESPONDER = f"http://{WEB}/"
 
@@ -42,12 +44,16 @@ def outdated():
 
 
 class Web:
-    """A host that the side that is ours can reach, and nobody else, with a web server; served: its
+    """A host that the side that is ours can reach, or both can, with a web server; served: its
     files, a program in Python, or what makes the responder's command (of this host)."""
 
-    def __init__(self, pair, us, served):
+    def __init__(self, pair, us, served, for_both=False):
         self.host = pair.lab.host("web")
         pair.lab.link(pair.host(us), "web", self.host, "wire", [f"{US}/24"], [f"{WEB}/24"])
+        if for_both:
+            peer = pair.host(other(us))
+            pair.lab.link(peer, "web", self.host, "more", [f"{THEM}/24"], [f"{WEB_THERE}/24"])
+            peer.run("ip", "route", "add", WEB, "via", WEB_THERE)
         if isinstance(served, dict):
             for name, data in {"index.html": b"", **served}.items():
                 self.host.write_bytes(f"htdocs/{name}", data)
@@ -87,6 +93,16 @@ def responder(status, signer=None):
     return served
 
 
+def refused_by(pair, peer, reason):
+    """Nothing comes up, and the peer, which is ours, says why."""
+    assert not pair.peers["left"].up("net", check=False, timeout=40), "it came up"
+    wait_for(lambda: re.search(reason, peer.log()), f"our log: {reason}")
+    assert re.search(reason, peer.cli("show").stdout), peer.cli("show").stdout
+    assert not peer.children(), "a Child SA stands"
+    for frame in pair.capture.stop():
+        assert frame.kind not in ("clear", "esp"), f"sent although refused: {frame}"
+
+
 class Case:
     """What is published, what our side asks for, and what comes of it."""
 
@@ -118,12 +134,7 @@ class Case:
 
     def check(self, pair, peer, web):
         if self.refused:
-            assert not pair.peers["left"].up("net", check=False, timeout=40), "it came up"
-            wait_for(lambda: re.search(self.refused, peer.log()), f"our log: {self.refused}")
-            assert re.search(self.refused, peer.cli("show").stdout), peer.cli("show").stdout
-            assert not peer.children(), "a Child SA stands"
-            for frame in pair.capture.stop():
-                assert frame.kind not in ("clear", "esp"), f"sent although refused: {frame}"
+            refused_by(pair, peer, self.refused)
             return
         both_up(pair)
         pair.ping_all(versions=(4,))
@@ -203,6 +214,59 @@ CASES = [
 ]
 
 
+# --- certificates by hash and URL ----------------------------------------------------------------
+
+BASE = f"http://{WEB}/certs/"
+FETCHES = {"hash_and_url": "yes",
+           "load": "random nonce openssl aes sha1 sha2 hmac kdf gcm aesni chapoly curve25519 pem "
+                   "pkcs1 pkcs8 x509 pubkey constraints curl kernel-libipsec kernel-netlink "
+                   "socket-default vici"}
+
+
+def published_certs(*certs, instead=None):
+    """Each under the SHA-1 of its DER, or another one in its place."""
+    made = {}
+    for pem in certs:
+        binary = subprocess.run(["openssl", "x509", "-outform", "DER"], input=pem, check=True,
+                                capture_output=True).stdout
+        made[f"certs/{hashlib.sha1(binary).hexdigest()}"] = instead or binary
+    return made
+
+
+def by_url(left, right, instead=None):
+    """Both sides show their certificates by hash and URL; ours alone knows neither by itself."""
+    us = verifier(left, right)
+    sides = {side: with_cert(side, kind.kind) for side, kind in (("left", left), ("right", right))}
+    for side in sides.values():
+        side.authorities = {"root": {"cacert": "0.pem", "cert_uri_base": BASE}}
+        if side.kind == "charon":
+            side.charon.update(FETCHES)
+    files = {**published_certs(sides[us].files["x509/own.pem"]),
+             **published_certs(sides[other(us)].files["x509/own.pem"], instead=instead)}
+    return us, sides, files
+
+
+def url_test(left, right, good):
+    what = "certificates by hash and URL" if good else "another certificate at the URL"
+    name = named(left, right, what)
+
+    def test():
+        us, sides, files = by_url(left, right, None if good else b"another one")
+        with Pair(re.sub(r"[^a-z0-9]+", "-", name.lower()), sides["left"], sides["right"],
+                  start=False) as pair:
+            web = Web(pair, us, files, for_both=True)
+            pair.start()
+            if not good:
+                refused_by(pair, pair.peers[us], "what is there has another hash")
+                return
+            both_up(pair)
+            pair.ping_all(versions=(4,))
+            for path in files:
+                assert f"GET /{path}" in web.process.log(), web.process.log()
+            assert_protected(pair.capture.stop(), "wire", at_least=2)
+    return name, test
+
+
 def test_of(case, left, right):
     name = named(left, right, f"revocation: {case.what}")
 
@@ -212,3 +276,4 @@ def test_of(case, left, right):
 
 
 TESTS = [test_of(case, left, right) for left, right in PAIRINGS for case in CASES]
+TESTS += [url_test(left, right, good) for left, right in PAIRINGS for good in (True, False)]

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Certificates that are shown by their hash and a URL (RFC 7296 3.6): the peer's, and ours. */
+#include <openssl/sha.h>
+#include <stdio.h>
+
+#include "base/rng.h"
+#include "control/engine.h"
+#include "control/ike/wire/proto.h"
+#include "tests/pki_conf.h"
+#include "tests/tap/tap.h"
+
+#define CA       "critical,CA:TRUE"
+#define BASE     "http://192.0.2.9/certs/"
+#define HASH_LEN SHA_DIGEST_LENGTH
+
+static struct pki_cert root, end;
+static struct conf *conf;
+static struct ike_keyring *keyring;
+static struct ike_id name;
+
+/* The authority, with or without the place of its certificates, and a connection of this text. */
+static void begin(const char *base)
+{
+	static const char text[] = "c { local { auth = pubkey\n id = gw.example\n }\n"
+				   "remote { auth = pubkey\n id = gw.example\n } }\n";
+	struct cred_source source = {.kind = CRED_CA, .name = "ca"};
+	struct conf_diags *diags = calloc(1, sizeof(*diags));
+	struct conf *with, *more;
+	char why[KEY_WHY_MAX];
+	struct tree *tree;
+	struct cred *ca;
+
+	pki_cert_make(&root, &(struct pki_params){.subject = "/CN=Root", .ca = CA});
+	pki_cert_make(&end, &(struct pki_params){.subject = "/CN=gw",
+						 .names = "DNS:gw.example",
+						 .issuer = &root,
+						 .key = pki_key_get("P-384")});
+	source.data = pki_der(&root);
+	CU_ASSERT_EQUAL_FATAL(cred_import(&ca, why, &source), ERR_OK);
+	if (base)
+		CU_ASSERT_EQUAL_FATAL(cred_uris_add(&ca->cert_bases, base), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(conf_with_cred(&with, NULL, ca), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(conf_parse_text(&tree, diags, "text", text, strlen(text)), ERR_OK);
+	tree_for_each (conn, tree) {
+		CU_ASSERT_EQUAL_FATAL(conf_with_conn(&more, diags, with, conn), ERR_OK);
+	}
+	conf = pki_add(pki_add(more, CRED_CERT, pki_der(&end)), CRED_KEY, pki_private(end.key));
+	CU_ASSERT_EQUAL_FATAL(ike_keyring_new(&keyring, rng_system()), ERR_OK);
+	ike_keyring_fetches(keyring, true);
+	CU_ASSERT_EQUAL_FATAL(conf_id_parse(&name, "gw.example"), ERR_OK);
+	tree_free(tree);
+	conf_put(with);
+	cred_put(ca);
+	free(diags);
+}
+
+static void finish(void)
+{
+	ike_keyring_free(keyring);
+	conf_put(conf);
+}
+
+/* A hash, and a URL that ends with it. */
+static struct bytes shown(const char *base)
+{
+	static uint8_t out[HASH_LEN + CRED_URL_MAX];
+	char *url = (char *)out + HASH_LEN;
+	size_t len = strlen(base);
+
+	SHA1(end.der, end.len, out);
+	memcpy(url, base, len);
+	for (size_t i = 0; i < HASH_LEN; i++, len += 2)
+		snprintf(url + len, CRED_URL_MAX - len, "%02x", out[i]);
+	return bytes_of(out, HASH_LEN + len);
+}
+
+static struct ike_answer verify(struct bytes data)
+{
+	const struct ike_cert cert = {.encoding = CERT_HASH_AND_URL, .data = data};
+	const struct ike_ask ask = {.kind = IKE_ASK_VERIFY_CHAIN,
+				    .config = conf->conns[0],
+				    .peer_id = &name,
+				    .local_id = &name,
+				    .certs = &cert,
+				    .num_certs = 1};
+	struct ike_answer a;
+
+	ike_keyring_answer(keyring, &a, conf, &ask, PKI_NOW_S);
+	return a;
+}
+
+static void refused(struct bytes data, const char *part)
+{
+	const struct ike_answer a = verify(data);
+	struct ike_want w;
+
+	CU_ASSERT_FALSE(a.allow);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(a.text);
+	if (!strstr(a.text, part))
+		tap_diag("'%s', not '%s'", a.text, part);
+	CU_ASSERT_TRUE(strstr(a.text, part) != NULL);
+	CU_ASSERT_FALSE(ike_keyring_waits(keyring));
+	CU_ASSERT_FALSE(ike_keyring_want(keyring, &w, PKI_NOW_S));
+}
+
+static struct ike_want wanted(struct bytes data)
+{
+	struct ike_want w = {.id = 0};
+
+	(void)verify(data);
+	CU_ASSERT_TRUE(ike_keyring_waits(keyring));
+	CU_ASSERT_TRUE_FATAL(ike_keyring_want(keyring, &w, PKI_NOW_S));
+	CU_ASSERT_TRUE(bytes_equal(bytes_of(w.url, strlen(w.url)),
+				   bytes_of(data.p + HASH_LEN, data.len - HASH_LEN)));
+	CU_ASSERT_PTR_NULL(w.type);
+	return w;
+}
+
+static void comes(uint64_t id, struct bytes data)
+{
+	ike_keyring_learn(keyring, id, data, data.len ? "" : "nobody there", PKI_NOW_S);
+}
+
+static void test_fetched(void)
+{
+	struct ike_answer a;
+
+	begin(BASE);
+	comes(wanted(shown(BASE)).id, pki_der(&end));
+	a = verify(shown(BASE));
+	CU_ASSERT_TRUE(a.allow);
+	CU_ASSERT_FALSE(ike_keyring_waits(keyring));
+	CU_ASSERT_EQUAL_FATAL(a.num_trust, 1);
+	CU_ASSERT_TRUE(bytes_equal(a.trust[0].cert, pki_der(&end)));
+	finish();
+}
+
+static void test_nothing_comes(void)
+{
+	begin(BASE);
+	comes(wanted(shown(BASE)).id, bytes_of(NULL, 0));
+	refused(shown(BASE), "its certificate at " BASE);
+	refused(shown(BASE), "nobody there");
+	finish();
+}
+
+/* What is there has the hash that was told, or is not looked at. */
+static void test_S27_another_certificate(void)
+{
+	struct pki_cert other;
+
+	begin(BASE);
+	pki_cert_make(&other, &(struct pki_params){.subject = "/CN=gw",
+						   .names = "DNS:gw.example",
+						   .issuer = &root});
+	comes(wanted(shown(BASE)).id, pki_der(&other));
+	refused(shown(BASE), "has another hash");
+	finish();
+}
+
+/* Somebody who is nobody yet names the URL: only what is configured, and its hash, is fetched. */
+static void test_S27_only_what_is_published(void)
+{
+	static const char *const bases[] = {
+		"http://192.0.2.8/certs/", "http://192.0.2.9/",          "http://192.0.2.9/cert/",
+		"http://127.0.0.1/",       "http://192.0.2.9:80/certs/",
+	};
+	struct bytes whole;
+
+	begin(BASE);
+	for (size_t i = 0; i < ARRAY_LEN(bases); i++)
+		refused(shown(bases[i]), "not fetched there");
+	whole = shown(BASE);
+	whole.len--;
+	refused(whole, "not fetched there");
+	finish();
+	begin(NULL);
+	refused(shown(BASE), "not fetched there");
+	finish();
+	begin(BASE);
+	ike_keyring_fetches(keyring, false);
+	refused(shown(BASE), "not fetched there");
+	finish();
+}
+
+static void test_S27_malformed(void)
+{
+	struct bytes whole;
+
+	begin(BASE);
+	whole = shown(BASE);
+	for (size_t len = 0; len <= HASH_LEN + strlen("http://"); len++)
+		refused(bytes_of(whole.p, len), "no URL of HTTP");
+	refused(shown("https://192.0.2.9/certs/"), "no URL of HTTP");
+	refused(shown("file:///etc/"), "no URL of HTTP");
+	refused(shown(BASE "\r\n"), "no URL of HTTP");
+	finish();
+}
+
+/* ---- ours ------------------------------------------------------------------------------------ */
+
+static struct ike_answer sign(bool peer_fetches)
+{
+	static const uint8_t octets[] = "what is to be signed";
+	const struct ike_ask ask = {.kind = IKE_ASK_SIGN,
+				    .config = conf->conns[0],
+				    .peer_id = &name,
+				    .local_id = &name,
+				    .octets = bytes_of(octets, sizeof(octets)),
+				    .peer_hashes = SIG_HASHES_ALL,
+				    .asked_x509 = true,
+				    .peer_fetches = peer_fetches};
+	struct ike_answer a;
+
+	ike_keyring_answer(keyring, &a, conf, &ask, PKI_NOW_S);
+	CU_ASSERT_TRUE(a.allow);
+	CU_ASSERT_EQUAL_FATAL(a.num_certs, 1);
+	return a;
+}
+
+/* To who fetches, where it is published; to all others whole. */
+static void test_shown(void)
+{
+	struct ike_answer a;
+
+	begin(BASE);
+	a = sign(true);
+	CU_ASSERT_EQUAL(a.certs[0].encoding, CERT_HASH_AND_URL);
+	CU_ASSERT_TRUE(bytes_equal(a.certs[0].data, shown(BASE)));
+	a = sign(false);
+	CU_ASSERT_EQUAL(a.certs[0].encoding, CERT_X509_SIGNATURE);
+	CU_ASSERT_TRUE(bytes_equal(a.certs[0].data, pki_der(&end)));
+	finish();
+	begin(NULL);
+	CU_ASSERT_EQUAL(sign(true).certs[0].encoding, CERT_X509_SIGNATURE);
+	finish();
+}
+
+static const struct tap_test tests[] = {
+	TAP_TEST(test_fetched),
+	TAP_TEST(test_nothing_comes),
+	TAP_TEST(test_S27_another_certificate),
+	TAP_TEST(test_S27_only_what_is_published),
+	TAP_TEST(test_S27_malformed),
+	TAP_TEST(test_shown),
+};
+
+TAP_MAIN("control/hash_url", tests)
