@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * eap.h - one EAP conversation (RFC 3748) as IKEv2 carries it (RFC 7296 2.16): packets go in and
+ * come out, in lockstep, without socket or clock; what is not known here (a password) is asked for
+ * and answered later. Identity, Notification and Nak are handled here, the rest by methods. Only
+ * methods that authenticate both sides and make keys are there: without an MSK nothing is proven
+ * (S21). Thread: the engine's control thread.
+ */
+#pragma once
+
+#include "control/auth/eap/packet.h"
+#include "control/crypto/ctx.h"
+#include "dataplane/dataplane.h"
+
+/* EAP_MSK_LEN - bytes of a master session key. EAP_ROUNDS_MAX - packets that a conversation may
+ * take of each side (S10). */
+#define EAP_MSK_LEN    64
+#define EAP_ROUNDS_MAX 64
+
+/* enum eap_wants - what a conversation waits for. */
+enum eap_wants {
+	EAP_WANTS_PACKET,  /* eap_packet() is to be sent, and eap_take() gets what comes back */
+	EAP_WANTS_SECRET,  /* the password of eap_identity(): eap_answer() */
+	EAP_WANTS_NOTHING, /* over, and right: eap_msk(). A server has its success to send */
+};
+
+/* struct eap_params - a new conversation. */
+struct eap_params {
+	struct crypto_ctx *crypto;
+	bool server;            /* this side asks, the other proves who it is; else the other way */
+	uint8_t type;           /* the method; NONE: any that is asked for (not as server) */
+	bool alone;             /* nothing but EAP authenticates the server (RFC 5998) */
+	bool asks_identity;     /* server: the identity is asked for; else it is as given */
+	struct ike_id identity; /* of the side that proves who it is */
+};
+
+struct eap;
+
+/* eap_new - one conversation; identities are copied. Errors: NOMEM, UNSUPPORTED (a server's method
+ * is not there, or is not good enough alone). eap_free - wipes all; NULL is accepted. */
+MUST_USE enum err eap_new(struct eap **out, const struct eap_params *params) NONNULL(1, 2);
+void eap_free(struct eap *x);
+
+/* eap_begin - as server, first of all: eap_packet() is the first request. Errors: CRYPTO, FULL. */
+MUST_USE enum err eap_begin(struct eap *x) NONNULL(1);
+
+/* eap_take - a packet of the other side. Errors: AUTH (it failed: eap_why()), MALFORMED, TRUNCATED,
+ * LIMIT (a packet that does not follow the format, or has no place here), CRYPTO, NOMEM. After an
+ * error the conversation is over. */
+MUST_USE enum err eap_take(struct eap *x, struct bytes packet) NONNULL(1);
+
+/* eap_answer - what eap_wants() asked for; an empty secret: there is none. Errors: as
+ * eap_take(). */
+MUST_USE enum err eap_answer(struct eap *x, struct bytes secret) NONNULL(1);
+
+/* eap_wants - after any of the above. */
+enum eap_wants eap_wants(const struct eap *x) NONNULL(1);
+
+/* eap_packet - what is to be sent, a view; empty if there is nothing. */
+struct bytes eap_packet(const struct eap *x) NONNULL(1);
+
+/* eap_failed - the packet by which a server says that it failed, a view. */
+struct bytes eap_failed(struct eap *x) NONNULL(1);
+
+/* eap_msk - the key that both sides have: empty unless the method is complete and the server said
+ * so (S21). */
+struct bytes eap_msk(const struct eap *x) NONNULL(1);
+
+/* eap_identity - who proves itself by it. eap_type - by which method; NONE while there is none. */
+const struct ike_id *eap_identity(const struct eap *x) NONNULL(1);
+uint8_t eap_type(const struct eap *x) NONNULL(1);
+
+/* eap_why - a clause about what failed; "" if there is none. */
+const char *eap_why(const struct eap *x) NONNULL(1);
+
+/* eap_alone_fits - a method authenticates both sides well enough by itself (RFC 5998 4). */
+bool eap_alone_fits(uint8_t type);
+
+/* eap_id_of - the identity that a name in EAP stands for: user@domain or a plain name. Errors:
+ * MALFORMED (empty, or not text), LIMIT. */
+MUST_USE enum err eap_id_of(struct ike_id *out, struct bytes name) NONNULL(1);

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * method.h - what an EAP method is to the conversation that carries it (eap.c). Each method is one
+ * file and one constant. Thread: the engine's control thread.
+ */
+#pragma once
+
+#include "base/secret.h"
+#include "control/auth/eap/eap.h"
+
+/* struct eap_method - state_len bytes of state, zero at first, are wiped with the conversation.
+ * start: a server's first request. process: the data of the other side's packet; *w gets those of
+ * the answer. It sets x->done and x->msk when this side has no more doubts; AGAIN: x->wants says
+ * what is missing, and the same packet comes again with x->secret. Errors: AUTH (x->why), MALFORMED
+ * and the like, CRYPTO, NOMEM. */
+struct eap_method {
+	uint8_t type;
+	bool alone; /* good enough without another proof of the server (RFC 5998 4) */
+	size_t state_len;
+	enum err (*start)(struct eap *x, struct writer *w);
+	enum err (*process)(struct eap *x, struct bytes data, struct writer *w);
+};
+
+/* struct eap - one conversation. */
+struct eap {
+	struct eap_params params;
+	const struct eap_method *method; /* NULL until one is chosen */
+	void *state;
+	enum eap_wants wants;
+	uint8_t id; /* of the last request */
+	uint32_t rounds;
+	bool asked; /* answered: the secret was looked for */
+	bool named; /* server: the identity is known */
+	bool done;  /* the method is complete */
+	bool over;  /* success was said: the key may be used */
+	bool broken;
+	struct bytes secret; /* borrowed while process() runs */
+	struct secret msk;
+	char why[100];
+	uint8_t out[EAP_PACKET_MAX], held[EAP_PACKET_MAX];
+	size_t out_len, held_len;
+};
+
+extern const struct eap_method eap_mschapv2;
+
+/* eap_fail - note why; always returns AUTH, for `return`. Not MUST_USE: it cannot fail itself. */
+enum err eap_fail(struct eap *x, const char *fmt, ...) NONNULL(1) PRINTF_LIKE(2, 3);
