@@ -293,6 +293,7 @@ enum ike_ask_kind {
 	IKE_ASK_AUTHORIZE,    /* the peer is authenticated: may it have an IKE SA? answer.allow */
 	IKE_ASK_CHILD_ACCEPT, /* a Child SA with these selectors is about to be made: answer.allow
 			       */
+	IKE_ASK_EAP_SECRET,   /* the password of eap_id: answer.secret */
 };
 
 /* struct ike_cert - what a CERT payload holds: encoding (RFC 7296 3.6; 4 X.509, 15 raw public key)
@@ -324,6 +325,8 @@ struct ike_ask {
 	struct bytes authorities;       /* SIGN: hashes of keys, of authorities that it named */
 	const struct ike_cert *certs; /* VERIFY_CHAIN: as the peer sent them, the end's own first */
 	uint32_t num_certs;
+	const struct ike_id
+		*eap_id; /* EAP_SECRET: who proves itself by it, this side or the peer */
 };
 
 /* struct ike_trust - a key that speaks for the peer: an end's certificate (DER), or a raw public
@@ -358,7 +361,7 @@ uint32_t ike_schemes(const struct ike_ask *ask) NONNULL(1);
 /* struct ike_answer - to an ask; all that it points to is borrowed during the call. */
 struct ike_answer {
 	bool allow;
-	struct bytes secret;  /* SECRET: the key; empty = there is none */
+	struct bytes secret;  /* SECRET, EAP_SECRET: the key; empty = there is none */
 	bool secret_is_group; /* SECRET: more than one identity may use it */
 	/* SIGN, VERIFY_CHAIN, AUTHORIZE: why not, if not allowed; text is a clause ("it has
 	 * expired"), or NULL

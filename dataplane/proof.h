@@ -19,6 +19,7 @@ enum auth_method {
 	AUTH_METHOD_PUBKEY,       /* a signature by a raw public key that was configured */
 	AUTH_METHOD_BTNS, /* a signature by a key that was sent, and that is all (RFC 5386) */
 	AUTH_METHOD_LEAPOFFAITH, /* the same, by the key that it had when it was first seen */
+	AUTH_METHOD_EAP,         /* by EAP: auth_proof_params.eap says by which method */
 	AUTH_NUM_METHODS
 };
 
@@ -35,9 +36,11 @@ struct ike_id {
 /* struct auth_proof_params - what was proven; copied, keys and names too. Keys are
  * SubjectPublicKeyInfo and empty where a side has none; ca is the subject (DER) of the anchor that
  * the peer's certificate leads to, subject that of the certificate itself, each empty without one,
- * or if nobody vouches for it. initiator: this side began the IKE SA, the first of its series. */
+ * or if nobody vouches for it. initiator: this side began the IKE SA, the first of its series. eap:
+ * IANA's number of the method, with AUTH_METHOD_EAP. */
 struct auth_proof_params {
 	enum auth_method method;
+	uint8_t eap;
 	bool initiator;
 	struct ike_id local;
 	struct ike_id peer;

@@ -17,6 +17,7 @@ static const uint8_t methods[AUTH_NUM_METHODS] = {
 	[AUTH_METHOD_PUBKEY] = APP_METHOD_PUBKEY,
 	[AUTH_METHOD_BTNS] = APP_METHOD_BTNS,
 	[AUTH_METHOD_LEAPOFFAITH] = APP_METHOD_LEAPOFFAITH,
+	[AUTH_METHOD_EAP] = APP_METHOD_EAP,
 };
 
 static void put_methods(struct writer *w, const uint8_t *list, uint32_t num)
@@ -99,6 +100,8 @@ void put_proof(struct writer *w, const struct auth_proof *proof)
 	const struct auth_proof_params *p = auth_proof_params(proof);
 
 	app_put_u32(w, APP_A_METHOD, methods[p->method]);
+	if (p->method == AUTH_METHOD_EAP)
+		app_put_u32(w, APP_A_EAP, p->eap);
 	put_id(w, APP_A_PEER, &p->peer);
 	put_id(w, APP_A_LOCAL, &p->local);
 	app_put_u32(w, APP_A_PEER_KIND, p->peer.type);

@@ -135,6 +135,7 @@ static uint32_t methods_of(const struct conf_conn *conn)
 		[CONF_AUTH_NULL] = 1u << AUTH_METHOD_NONE,
 		[CONF_AUTH_BTNS] = 1u << AUTH_METHOD_BTNS,
 		[CONF_AUTH_LEAPOFFAITH] = 1u << AUTH_METHOD_LEAPOFFAITH,
+		[CONF_AUTH_EAP] = 1u << AUTH_METHOD_EAP,
 	};
 
 	return masks[conn->remote.auth];

@@ -69,6 +69,7 @@ static const char *class_name(enum conf_auth auth)
 		[CONF_AUTH_NULL] = "none",
 		[CONF_AUTH_BTNS] = "any public key",
 		[CONF_AUTH_LEAPOFFAITH] = "first public key",
+		[CONF_AUTH_EAP] = "EAP",
 	};
 
 	return names[auth];

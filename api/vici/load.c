@@ -166,10 +166,11 @@ static enum err collect_owners(struct conf_secret_params *params,
 	return ERR_OK;
 }
 
-static enum err load_ike_secret(struct call *call, const struct tree *data)
+static enum err load_secret(struct call *call, const struct tree *data, enum conf_secret_kind kind)
 {
 	const char *owners[CONF_SECRET_MAX_IDS], *id = tree_get(call->in, "id");
 	struct conf_secret_params params = {
+		.kind = kind,
 		.name = id ? id : "unnamed",
 		.value = bytes_of(data->value, data->value_len),
 	};
@@ -195,13 +196,15 @@ enum err cmd_load_shared(struct call *call)
 
 	if (!type)
 		return e;
-	if (strcasecmp(type, "IKE") != 0)
+	if (strcasecmp(type, "IKE") != 0 && strcasecmp(type, "EAP") != 0)
 		return reply_failed(call->out, ERR_UNSUPPORTED,
-				    "secrets of type '%.20s' are not supported yet: only IKE is",
+				    "secrets of type '%.20s' are not supported yet: only IKE and "
+				    "EAP are",
 				    type);
 	if (!data || data->kind != TREE_VALUE)
 		return reply_failed(call->out, ERR_INVAL, "'data' is missing");
-	return load_ike_secret(call, data);
+	return load_secret(call, data,
+			   strcasecmp(type, "EAP") == 0 ? CONF_SECRET_EAP : CONF_SECRET_IKE);
 }
 
 enum err cmd_clear_creds(struct call *call)

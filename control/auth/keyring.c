@@ -606,6 +606,16 @@ static bool answer_secret(struct ike_answer *out, const struct conf *conf,
 	return s != NULL;
 }
 
+static bool answer_password(struct ike_answer *out, const struct conf *conf,
+			    const struct ike_ask *ask)
+{
+	const struct conf_secret *s = conf_find_password(conf, ask->eap_id);
+
+	if (s)
+		out->secret = bytes_of(s->value.p, s->value.len);
+	return s != NULL;
+}
+
 void ike_keyring_answer(struct ike_keyring *k, struct ike_answer *out, const struct conf *conf,
 			const struct ike_ask *ask, int64_t wall_s)
 {
@@ -614,13 +624,15 @@ void ike_keyring_answer(struct ike_keyring *k, struct ike_answer *out, const str
 	*out = (struct ike_answer){.allow = true};
 	if (ask->kind == IKE_ASK_SECRET)
 		out->allow = answer_secret(out, conf, ask);
+	else if (ask->kind == IKE_ASK_EAP_SECRET)
+		out->allow = answer_password(out, conf, ask);
 	else if (ask->kind == IKE_ASK_SIGN)
 		out->allow = answer_sign(k, out, conf, ask);
 	else if (ask->kind == IKE_ASK_VERIFY_CHAIN)
 		out->allow = answer_chain(k, out, conf, ask, wall_s);
 	else if (ask->kind == IKE_ASK_AUTHORIZE)
 		out->allow = answer_authorize(k, conf, ask);
-	if (out->allow || ask->kind == IKE_ASK_SECRET)
+	if (out->allow || ask->kind == IKE_ASK_SECRET || ask->kind == IKE_ASK_EAP_SECRET)
 		return;
 	out->reason = k->fault.reason;
 	out->text = k->fault.text;

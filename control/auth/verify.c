@@ -67,6 +67,34 @@ enum err auth_verify_null(struct crypto_ctx *c, struct auth_proof **out,
 	return e ? e : prove(out, &proven);
 }
 
+enum err auth_check_eap(struct crypto_ctx *c, const struct auth_psk_params *params)
+{
+	if (params->method != AUTH_SHARED_KEY_MIC)
+		return ERR_UNSUPPORTED;
+	if (!params->psk.len)
+		return ERR_AUTH;
+	return check_mac(c, params, params->psk);
+}
+
+enum err auth_verify_eap(struct crypto_ctx *c, struct auth_proof **out,
+			 const struct auth_psk_params *params)
+{
+	struct auth_proof_params proven = {.method = AUTH_METHOD_EAP,
+					   .eap = params->eap,
+					   .initiator = params->initiator,
+					   .local = *params->local,
+					   .local_key = params->local_key};
+	enum err e = ERR_OK;
+
+	if (params->proven)
+		proven.peer = *params->proven;
+	else
+		e = wire_id_parse(&proven.peer, params->octets.id_body);
+	if (!e)
+		e = auth_check_eap(c, params);
+	return e ? e : prove(out, &proven);
+}
+
 enum err auth_octets_signed(struct crypto_ctx *c, uint8_t **out, size_t *out_len,
 			    const struct auth_octets *octets)
 {

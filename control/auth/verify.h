@@ -19,8 +19,11 @@ struct auth_psk_params {
 	uint8_t method;             /* from the AUTH payload */
 	struct bytes auth;          /* from the AUTH payload */
 	struct bytes psk;
-	bool psk_is_group; /* more than one identity may use the key */
-	bool initiator;    /* this side began, for the proof */
+	bool psk_is_group;           /* more than one identity may use the key */
+	uint8_t eap;                 /* auth_verify_eap(): the method that made the key */
+	const struct ike_id *proven; /* and whom it proved; NULL: octets.id_body says */
+	struct bytes local_key;      /* and our key, if we signed */
+	bool initiator;              /* this side began, for the proof */
 };
 
 /* auth_verify_psk - constant-time check; *out has one reference, for auth_proof_put(). Errors: AUTH
@@ -34,6 +37,15 @@ MUST_USE enum err auth_verify_psk(struct crypto_ctx *c, struct auth_proof **out,
  * that nobody changed IKE_SA_INIT, and no more. Errors: as auth_verify_psk(). */
 MUST_USE enum err auth_verify_null(struct crypto_ctx *c, struct auth_proof **out,
 				   const struct auth_psk_params *params) NONNULL(1, 2, 3);
+
+/* auth_check_eap - whether the AUTH value is the one that an EAP method's key makes (RFC
+ * 7296 2.16); psk is that key. auth_verify_eap - the same, and *out is the evidence that the
+ * method's peer is who it proved to be: an empty key proves nothing (S21). Errors: as
+ * auth_verify_psk(). */
+MUST_USE enum err auth_check_eap(struct crypto_ctx *c, const struct auth_psk_params *params)
+	NONNULL(1, 2);
+MUST_USE enum err auth_verify_eap(struct crypto_ctx *c, struct auth_proof **out,
+				  const struct auth_psk_params *params) NONNULL(1, 2, 3);
 
 /* struct auth_signature_params - one verification of a signature. octets are the peer's; the
  * identity that is proven is read from octets.id_body. Either cert (DER, an end's that was found

@@ -133,6 +133,7 @@ MUST_USE SET(set_path_remote_ts);
 /* struct side_draft (side.c) */
 MUST_USE SET(set_auth);
 MUST_USE SET(set_id);
+MUST_USE SET(set_eap_id);
 MUST_USE SET(set_certs);
 MUST_USE SET(set_cacerts);
 MUST_USE SET(set_pubkeys);
@@ -171,6 +172,7 @@ MUST_USE SET(set_dpd_action);
 MUST_USE SET(set_close_action);
 /* struct conf (secret.c), struct secret_draft (secret.c) */
 MUST_USE SET(set_ike_secret);
+MUST_USE SET(set_eap_secret);
 MUST_USE SET(set_secret_value);
 MUST_USE SET(set_secret_id);
 /* struct passphrase_draft, struct authority_draft (creds.c) */

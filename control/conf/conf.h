@@ -149,6 +149,7 @@ enum conf_auth {
 	CONF_AUTH_NULL,        /* not at all (RFC 7619) */
 	CONF_AUTH_BTNS,        /* a signature by whatever key is shown (RFC 5386); the peer's */
 	CONF_AUTH_LEAPOFFAITH, /* the same, by the key that the peer had at first; the peer's */
+	CONF_AUTH_EAP,         /* by a method of EAP, the initiator; or both (RFC 5998) */
 };
 
 /* conf_auth_signs - by a signature, whatever makes it believed. */
@@ -199,8 +200,11 @@ struct conf_creds {
 struct conf_side {
 	enum conf_auth auth;
 	struct ike_id id;
-	char *pattern; /* NULL if id is exact or any */
-	bool anybody;  /* that is said: id = %any */
+	char *pattern;        /* NULL if id is exact or any */
+	bool anybody;         /* that is said: id = %any */
+	uint8_t eap;          /* CONF_AUTH_EAP: number of the method (IANA); 0, local: any */
+	bool eap_asks;        /* remote, `eap_id` is set: the peer is asked for its name in EAP */
+	struct ike_id eap_id; /* `eap_id`; type 0: as `id` */
 	struct conf_sign sign;
 	struct conf_creds certs, cacerts, pubkeys;
 	enum conf_revocation revocation;
@@ -348,9 +352,17 @@ struct conf_pool {
 
 #define CONF_SECRET_MAX_IDS 8
 
-/* struct conf_secret - secrets.ike<suffix>: a PSK and the identities it belongs to (none = any). */
+/* enum conf_secret_kind - what a secret is for. */
+enum conf_secret_kind {
+	CONF_SECRET_IKE, /* a pre-shared key */
+	CONF_SECRET_EAP, /* a password */
+};
+
+/* struct conf_secret - secrets.ike<suffix>: a PSK and the identities it belongs to (none = any);
+ * secrets.eap<suffix>: a password and whose it is (one at least). */
 struct conf_secret {
 	uint32_t refs; /* shared like conf_conn */
+	enum conf_secret_kind kind;
 	char *name;
 	struct secret value;
 	struct ike_id ids[CONF_SECRET_MAX_IDS];
@@ -573,8 +585,9 @@ MUST_USE enum err conf_with_pool(struct conf **out, struct conf_diags *diags, st
 MUST_USE enum err conf_without_pool(struct conf **out, struct conf *old, const char *name)
 	NONNULL(1, 2);
 
-/* struct conf_secret_params - a PSK as the control socket sends it: raw bytes and owners. */
+/* struct conf_secret_params - a secret as the control socket sends it: raw bytes and owners. */
 struct conf_secret_params {
+	enum conf_secret_kind kind;
 	const char *name;
 	struct bytes value;
 	const char *const *owners;
@@ -632,6 +645,10 @@ const struct conf_conn *conf_find_conn(const struct conf *c, const char *name) N
 const struct conf_child *conf_find_child(const struct conf *c, const struct conf_conn **out_conn,
 					 const char *conn, const char *child) NONNULL(1, 4);
 
+/* conf_find_password - what `id` proves itself by in EAP; NULL if there is none. */
+const struct conf_secret *conf_find_password(const struct conf *c, const struct ike_id *id)
+	NONNULL(1, 2);
+
 /* conf_find_psk - the secret for these identities: the best match wins (both ids, then the peer's
  * id, then the local id if it is the only one or stands beside %any, then %any, then one without
  * ids); NULL if there is none. *out_group: more than one
@@ -651,6 +668,10 @@ bool conf_id_equal(const struct ike_id *a, const struct ike_id *b) NONNULL(1, 2)
 /* conf_id_matches - the authenticated identity satisfies a configured side (S22 compares here).
  * Nobody (ID_NULL) is the peer of `auth = null` alone, and of nobody's else. */
 bool conf_id_matches(const struct conf_side *side, const struct ike_id *id) NONNULL(1, 2);
+
+/* conf_proven_matches - the same of an identity that was proven: by EAP it is that of `eap_id`,
+ * where that names one, else that of `id`. */
+bool conf_proven_matches(const struct conf_side *side, const struct ike_id *id) NONNULL(1, 2);
 
 /* conf_proposals_parse - "aes256gcm16-prfsha384-x25519, default" with strongSwan's keywords. is_ike
  * selects the kind. What is not supported is left out; text[text_len] then tells what (else it is

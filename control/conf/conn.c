@@ -526,6 +526,16 @@ static struct conf_conn *conn_new(const char *name)
 	return NULL;
 }
 
+/* No method that there is proves both sides well enough by itself (RFC 5998 4). */
+static void check_eap_alone(struct check *c, const struct conf_conn *conn,
+			    const struct tree *section)
+{
+	if (conn->local.auth == CONF_AUTH_EAP && conn->remote.auth == CONF_AUTH_EAP)
+		CHECK_ERROR(c, section,
+			    "EAP alone proves neither side by this method: one of the two sections "
+			    "needs another `auth`");
+}
+
 enum err conn_check(struct check *c, struct conf_conn **out, const struct tree *section)
 {
 	struct conn_draft d = {.conn = conn_new(section->name)};
@@ -536,6 +546,7 @@ enum err conn_check(struct check *c, struct conf_conn **out, const struct tree *
 		return ERR_NOMEM;
 	e = check_section(c, SCOPE_CONN, &d, section);
 	if (!e) {
+		check_eap_alone(c, d.conn, section);
 		paths_check(c, d.conn, section);
 		e = set_defaults(d.conn);
 	}

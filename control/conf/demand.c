@@ -22,6 +22,7 @@ static const char *const method_names[AUTH_NUM_METHODS] = {
 	[AUTH_METHOD_PUBKEY] = "pubkey",
 	[AUTH_METHOD_BTNS] = "btns",
 	[AUTH_METHOD_LEAPOFFAITH] = "leap-of-faith",
+	[AUTH_METHOD_EAP] = "eap",
 };
 
 static void add_method(struct check *c, struct conf_profile *p, const struct tree *node,

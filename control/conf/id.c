@@ -193,6 +193,25 @@ bool conf_id_matches(const struct conf_side *side, const struct ike_id *id)
 	return conf_id_equal(&side->id, id);
 }
 
+bool conf_proven_matches(const struct conf_side *side, const struct ike_id *id)
+{
+	if (side->auth == CONF_AUTH_EAP && side->eap_id.type)
+		return conf_id_equal(&side->eap_id, id);
+	return conf_id_matches(side, id);
+}
+
+const struct conf_secret *conf_find_password(const struct conf *c, const struct ike_id *id)
+{
+	for (uint32_t i = 0; i < c->num_secrets; i++) {
+		const struct conf_secret *s = c->secrets[i];
+
+		for (uint32_t k = 0; s->kind == CONF_SECRET_EAP && k < s->num_ids; k++)
+			if (conf_id_equal(&s->ids[k], id))
+				return s;
+	}
+	return NULL;
+}
+
 /* struct psk_match - how well a secret's identities fit. */
 struct psk_match {
 	bool local, peer, any; /* any: a wildcard identity stands for the peer */
@@ -242,7 +261,7 @@ const struct conf_secret *conf_find_psk(const struct conf *c, bool *out_group,
 		struct psk_match m = psk_match(c->secrets[i], local, peer);
 		int score = psk_score(c->secrets[i], m);
 
-		if (score > best_score) {
+		if (c->secrets[i]->kind == CONF_SECRET_IKE && score > best_score) {
 			best = c->secrets[i];
 			best_match = m;
 			best_score = score;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* secret.c - secrets.ike<suffix>: pre-shared keys and whose they are. */
+/* secret.c - secrets.ike<suffix> and secrets.eap<suffix>: pre-shared keys, passwords, and whose
+ * they are. */
 #include "base/alloc.h"
 #include "control/conf/check.h"
 
@@ -95,6 +96,10 @@ static enum err parse_owner(struct check *c, struct conf_secret *s, const char *
 		return ERR_OK;
 	}
 	e = conf_id_parse(&s->ids[s->num_ids], text);
+	if (!e && s->kind == CONF_SECRET_EAP && !s->ids[s->num_ids].type) {
+		CHECK_ERROR(c, node, "'%.60s': a password is somebody's", text);
+		return ERR_OK;
+	}
 	/* Without one of its owners a secret would serve more peers than it was meant for. */
 	if (e == ERR_UNSUPPORTED)
 		CHECK_ERROR(c, node, "'%.60s': this type of identity is not supported yet", text);
@@ -118,7 +123,11 @@ static enum err fill(struct check *c, struct conf_secret *s, const struct conf_s
 		CHECK_ERROR(c, node, "more than %d identities", CONF_SECRET_MAX_IDS);
 		return ERR_OK;
 	}
-	if (p->value.len < SECRET_WEAK_LEN)
+	if (p->kind == CONF_SECRET_EAP && p->num_owners == 0) {
+		CHECK_ERROR(c, node, "id is missing: a password is somebody's");
+		return ERR_OK;
+	}
+	if (p->kind == CONF_SECRET_IKE && p->value.len < SECRET_WEAK_LEN)
 		CHECK_WARN(c, node,
 			   "the secret has fewer than %d bytes: whoever answers an initiator can "
 			   "try to guess it",
@@ -138,6 +147,7 @@ enum err secret_new_from(struct check *c, struct conf_secret **out,
 	if (!s)
 		return ERR_NOMEM;
 	s->refs = 1;
+	s->kind = params->kind;
 	s->name = str_dup(params->name);
 	e = s->name ? fill(c, s, params, node) : ERR_NOMEM;
 	if (e || c->diags->num_errors != errors) {
@@ -162,7 +172,8 @@ static enum err add_secret(struct conf *conf, struct conf_secret *s)
 	return ERR_OK;
 }
 
-enum err set_ike_secret(struct check *c, void *obj, const struct tree *node)
+static enum err set_secret(struct check *c, void *obj, const struct tree *node,
+			   enum conf_secret_kind kind)
 {
 	struct secret_draft d = {0};
 	uint32_t errors = c->diags->num_errors;
@@ -171,6 +182,7 @@ enum err set_ike_secret(struct check *c, void *obj, const struct tree *node)
 
 	if (!e && c->diags->num_errors == errors && check_name(c, node)) {
 		struct conf_secret_params params = {
+			.kind = kind,
 			.name = node->name,
 			.value = bytes_of(d.decoded, d.len),
 			.owners = d.owners,
@@ -181,6 +193,16 @@ enum err set_ike_secret(struct check *c, void *obj, const struct tree *node)
 	}
 	draft_fini(&d);
 	return e || !s ? e : add_secret(obj, s);
+}
+
+enum err set_ike_secret(struct check *c, void *obj, const struct tree *node)
+{
+	return set_secret(c, obj, node, CONF_SECRET_IKE);
+}
+
+enum err set_eap_secret(struct check *c, void *obj, const struct tree *node)
+{
+	return set_secret(c, obj, node, CONF_SECRET_EAP);
 }
 
 void secret_put(struct conf_secret *s)

@@ -37,6 +37,29 @@ static const char *take_unproven(struct side_draft *d, const char *text)
 	return text;
 }
 
+/* "eap" and, after a dash, the method; false: it is something else. */
+static bool take_eap(struct check *c, struct side_draft *d, const char *text,
+		     const struct tree *node)
+{
+	static const struct {
+		const char *word;
+		uint8_t type; /* IANA's number */
+	} words[] = {{"eap", 0}, {"eap-mschapv2", 26}};
+
+	if (strncasecmp(text, "eap", 3) != 0)
+		return false;
+	d->side->auth = CONF_AUTH_EAP;
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		if (strcasecmp(text, words[i].word) != 0)
+			continue;
+		d->side->eap = words[i].type;
+		return true;
+	}
+	d->side->eap = UINT8_MAX; /* one remark is enough */
+	CHECK_ERROR(c, node, "'%.40s' is not supported: eap, or eap-mschapv2", text);
+	return true;
+}
+
 enum err set_auth(struct check *c, void *obj, const struct tree *node)
 {
 	static const struct {
@@ -47,7 +70,7 @@ enum err set_auth(struct check *c, void *obj, const struct tree *node)
 	char bad[SIGN_WORD_MAX];
 	const char *text;
 
-	if (!take_text(c, &text, node))
+	if (!take_text(c, &text, node) || take_eap(c, d, text, node))
 		return ERR_OK;
 	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
 		if (strcasecmp(text, words[i].word) == 0) {
@@ -131,6 +154,19 @@ enum err set_id(struct check *c, void *obj, const struct tree *node)
 		CHECK_ERROR(c, node, "'%.60s': this type of identity is not supported yet", text);
 	else if (e)
 		CHECK_ERROR(c, node, "'%.60s' is not an identity", text);
+	return ERR_OK;
+}
+
+enum err set_eap_id(struct check *c, void *obj, const struct tree *node)
+{
+	struct side_draft *d = obj;
+	const char *text;
+
+	if (!take_text(c, &text, node))
+		return ERR_OK;
+	d->side->eap_asks = true;
+	if (is_pattern(text) || conf_id_parse(&d->side->eap_id, text))
+		CHECK_ERROR(c, node, "'%.60s' is no identity: a name, user@domain, or %%any", text);
 	return ERR_OK;
 }
 
@@ -221,6 +257,7 @@ static void warn_unused(struct check *c, const struct conf_side *side, const str
 		[CONF_AUTH_NULL] = {"null", "nothing"},
 		[CONF_AUTH_BTNS] = {"btns", "any key"},
 		[CONF_AUTH_LEAPOFFAITH] = {"leapoffaith", "the key that the peer had at first"},
+		[CONF_AUTH_EAP] = {"eap", "the password alone"},
 	};
 	const struct {
 		const char *name;
@@ -267,6 +304,21 @@ static void check_unproven(struct check *c, const struct side_draft *d, const st
 		side->id = (struct ike_id){.type = d->remote ? 0 : ID_NULL};
 }
 
+/* Who asks knows by which method; who is asked may leave that to who asks. */
+static void check_eap(struct check *c, const struct side_draft *d, const struct tree *section)
+{
+	const struct conf_side *side = d->side;
+
+	if (side->auth != CONF_AUTH_EAP && side->eap_asks)
+		CHECK_ERROR(c, section, "`eap_id` is for `auth = eap` and its methods alone");
+	else if (side->auth == CONF_AUTH_EAP && d->remote && !side->eap)
+		CHECK_ERROR(c, section,
+			    "which method of EAP does the peer prove itself by? `auth = "
+			    "eap-mschapv2`");
+	else if (side->auth == CONF_AUTH_EAP && !d->remote && side->eap_asks && !side->eap_id.type)
+		CHECK_ERROR(c, section, "`eap_id` of this side is one identity");
+}
+
 enum err side_check(struct check *c, struct conf_side *side, enum scope scope,
 		    const struct tree *section)
 {
@@ -277,6 +329,7 @@ enum err side_check(struct check *c, struct conf_side *side, enum scope scope,
 		return e;
 	warn_unused(c, side, section);
 	check_unproven(c, &d, section);
+	check_eap(c, &d, section);
 	side->anybody = d.has_id && !side->id.type && !side->pattern;
 	if (d.remote || !conf_auth_signs(side->auth) || !side->certs.num)
 		return ERR_OK;

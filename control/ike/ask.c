@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/ike/ask.h"
 
+#include "control/auth/eap/eap.h"
 #include "control/auth/outside.h"
 #include "control/child/work.h"
 
@@ -129,6 +130,8 @@ static void fill(struct step *s, struct ike_ask *ask, enum ike_ask_kind kind)
 				.proof = sa->proof};
 	if (kind == IKE_ASK_SIGN || kind == IKE_ASK_VERIFY_CHAIN)
 		fill_signature(sa, ask);
+	if (kind == IKE_ASK_EAP_SECRET)
+		ask->eap_id = eap_identity(sa->hs->eap);
 	if (kind != IKE_ASK_CHILD_ACCEPT)
 		return;
 	ask->child = w->conf->name;

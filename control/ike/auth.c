@@ -82,6 +82,8 @@ enum err auth_make_own(struct step *s)
 		return make_psk(s);
 	case CONF_AUTH_NULL:
 		return make_null(s);
+	case CONF_AUTH_EAP: /* the key comes later */
+		return ERR_OK;
 	case CONF_AUTH_PUBKEY:
 	case CONF_AUTH_BTNS:
 	case CONF_AUTH_LEAPOFFAITH:
@@ -187,8 +189,9 @@ static enum err wrong_identity(struct step *s, const struct ike_id *id)
 	return step_fail(s, IKE_REASON_ID_MISMATCH, NOTIFY_AUTHENTICATION_FAILED,
 			 "the peer is %s but `remote.id` of connection %s asks for %s",
 			 ike_id_text(peer, sizeof(peer), id), s->sa->conn->name,
-			 side->pattern ? side->pattern
-				       : ike_id_text(want, sizeof(want), &side->id));
+			 side->eap_id.type ? ike_id_text(want, sizeof(want), &side->eap_id)
+			 : side->pattern   ? side->pattern
+					   : ike_id_text(want, sizeof(want), &side->id));
 }
 
 /* What was shown is right, and not what the request demands. */
@@ -203,16 +206,18 @@ static enum err wrong_method(struct step *s, const struct auth_proof_params *pro
 }
 
 /* S22: the one choke point of identities, and of methods (A14). Takes the proof over. */
-static enum err admit(struct step *s, struct auth_proof *proof)
+enum err auth_admit(struct step *s, struct auth_proof *proof)
 {
 	const struct auth_proof_params *proven = auth_proof_params(proof);
 	struct ike_sa *sa = s->sa;
-	const bool matches = conf_id_matches(&sa->conn->remote, &proven->peer);
+	const bool matches = conf_proven_matches(&sa->conn->remote, &proven->peer);
 	enum err e;
 
 	if (matches && (!sa->methods || sa->methods & 1u << proven->method)) {
+		auth_proof_put(sa->proof); /* of a copy of the message, which was dropped */
 		sa->proof = proof;
-		if (sa->conn->remote.auth == CONF_AUTH_BTNS) /* it is known by its key */
+		/* It is known by its key, or by its name in EAP. */
+		if (sa->conn->remote.auth == CONF_AUTH_BTNS || proven->method == AUTH_METHOD_EAP)
 			sa->remote_id = proven->peer;
 		return ERR_OK;
 	}
@@ -234,7 +239,7 @@ static enum err check_mac(struct step *s)
 		e = verify_mac(s, &proof, bytes_of(hs->request2, hs->request2_len));
 	if (e == ERR_NOMEM || e == ERR_CRYPTO)
 		return e;
-	return e ? wrong_auth(s, e) : admit(s, proof);
+	return e ? wrong_auth(s, e) : auth_admit(s, proof);
 }
 
 /* ---- signatures ------------------------------------------------------------------------------ */
@@ -394,7 +399,7 @@ static enum err check_signature(struct step *s)
 	e = find_signature(s, &proof, why);
 	if (e == ERR_NOMEM || e == ERR_CRYPTO)
 		return e;
-	return e ? wrong_signature(s, e, why) : admit(s, proof);
+	return e ? wrong_signature(s, e, why) : auth_admit(s, proof);
 }
 
 enum err auth_refuse(struct step *s)

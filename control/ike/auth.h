@@ -53,6 +53,19 @@ MUST_USE enum err auth_take_peer(struct step *s, uint8_t id_payload) NONNULL(1);
  * (S20, S22). Errors: PEER, NOMEM, CRYPTO. */
 MUST_USE enum err auth_check_peer(struct step *s) NONNULL(1);
 
+/* auth_admit - the same comparison for who proves it otherwise (EAP); takes the proof over. Errors:
+ * PEER. */
+MUST_USE enum err auth_admit(struct step *s, struct auth_proof *proof) NONNULL(1, 2);
+
+/* auth_take_offers - as initiator, what the response says beside AUTH: addresses, paths, the first
+ * Child SA. auth_choose_connection, auth_take_connection - as responder, the connections that the
+ * request may be for; what it comes to if the peer is of the one that was chosen. auth_take_path -
+ * where it came from. Errors: PEER, NOMEM, CRYPTO. */
+MUST_USE enum err auth_take_offers(struct step *s) NONNULL(1);
+MUST_USE enum err auth_choose_connection(struct step *s) NONNULL(1);
+MUST_USE enum err auth_take_connection(struct step *s) NONNULL(1);
+void auth_take_path(struct step *s) NONNULL(1);
+
 /* auth_refuse - the answer to AUTHORIZE is no. Errors: PEER, always. */
 MUST_USE enum err auth_refuse(struct step *s) NONNULL(1);
 

@@ -46,6 +46,7 @@ static enum err build(struct step *s)
 {
 	const struct ike_sa *sa = s->sa;
 	const struct conf_side *remote = &sa->conn->remote;
+	const struct handshake *hs = sa->hs;
 
 	step_request(s, IKE_AUTH);
 	wire_id_build(&s->b, PAYLOAD_IDI, &sa->local_id);
@@ -56,17 +57,36 @@ static enum err build(struct step *s)
 		wire_notify_build(&s->b, NOTIFY_INITIAL_CONTACT, bytes_of(NULL, 0));
 	if (remote->id.type && !remote->pattern)
 		wire_id_build(&s->b, PAYLOAD_IDR, &remote->id);
-	auth_build_own(s);
+	if (hs->own_auth_len) /* else EAP is asked for */
+		auth_build_own(s);
+	else if (remote->auth == CONF_AUTH_EAP)
+		wire_notify_build(&s->b, NOTIFY_EAP_ONLY_AUTHENTICATION, bytes_of(NULL, 0));
 	mobike_offer(s);
 	mif_offer(s);
 	vips_request(sa, &s->b);
 	return s->x->child ? child_offer(s, s->x->child, 0) : ERR_OK;
 }
 
+/* Whoever answers is never the one that EAP asks (RFC 7296 2.16); with EAP on both sides it is the
+ * one that asks, and proves itself by the same (RFC 5998). */
+static enum err check_ways(struct step *s)
+{
+	const struct conf_conn *conn = s->sa->conn;
+
+	if (conn->remote.auth == CONF_AUTH_EAP && conn->local.auth != CONF_AUTH_EAP)
+		return step_fail(s, IKE_REASON_UNSUPPORTED, 0,
+				 "the peer of connection %s proves itself by EAP: it is the one "
+				 "that has to begin",
+				 conn->name);
+	return ERR_OK;
+}
+
 enum err auth_start(struct step *s)
 {
-	enum err e = auth_make_own(s);
+	enum err e = check_ways(s);
 
+	if (!e)
+		e = auth_make_own(s);
 	if (!e)
 		e = begin_child(s);
 	return e ? e : build(s);
@@ -94,16 +114,28 @@ static enum err take_child(struct step *s)
 	return ERR_OK;
 }
 
-enum err auth_response(struct step *s)
+enum err auth_take_offers(struct step *s)
 {
-	enum err e = auth_take_peer(s, PAYLOAD_IDR);
+	enum err e;
 
 	mobike_take(s);
 	mif_take(s);
+	e = vips_take(s);
+	return e ? e : take_child(s);
+}
+
+enum err auth_response(struct step *s)
+{
+	enum err e;
+
+	if (s->sa->conn->local.auth == CONF_AUTH_EAP)
+		return step_fail(s, IKE_REASON_AUTH_FAILED_LOCAL, NOTIFY_AUTHENTICATION_FAILED,
+				 "the peer does not ask who we are, and connection %s wants to say "
+				 "it by EAP",
+				 s->sa->conn->name);
+	e = auth_take_peer(s, PAYLOAD_IDR);
 	if (!e)
-		e = vips_take(s);
-	if (!e)
-		e = take_child(s);
+		e = auth_take_offers(s);
 	return e ? e : auth_ask_peer(s);
 }
 
@@ -112,7 +144,7 @@ enum err auth_refused(struct step *s)
 	static const char *const what[] = {
 		[CONF_AUTH_PSK] = "secret",         [CONF_AUTH_PUBKEY] = "certificate or key",
 		[CONF_AUTH_NULL] = "`auth = null`", [CONF_AUTH_BTNS] = "key",
-		[CONF_AUTH_LEAPOFFAITH] = "key",
+		[CONF_AUTH_LEAPOFFAITH] = "key",    [CONF_AUTH_EAP] = "name or password",
 	};
 	const char *conn = s->sa->conn->name;
 	char name[WIRE_NAME_MAX];

@@ -32,7 +32,7 @@ static enum err no_connection(struct step *s)
 }
 
 /* The connections for these addresses and claimed identities; what is claimed is proven later. */
-static enum err choose_connection(struct step *s)
+enum err auth_choose_connection(struct step *s)
 {
 	struct ike_sa *sa = s->sa;
 	struct handshake *hs = sa->hs;
@@ -105,7 +105,7 @@ static enum err begin_child(struct step *s)
 }
 
 /* What the request comes to if the peer is of the connection that was chosen. */
-static enum err take_connection(struct step *s)
+enum err auth_take_connection(struct step *s)
 {
 	struct ike_sa *sa = s->sa;
 	const struct conf_conn *conn = sa->conn;
@@ -120,34 +120,25 @@ static enum err take_connection(struct step *s)
 	return begin_child(s);
 }
 
+void auth_take_path(struct step *s)
+{
+	s->sa->path = s->dg->path; /* the initiator may have floated to port 4500 */
+	s->sa->port = s->dg->port;
+	s->sa->hs->initial_contact =
+		wire_notify_find(&(struct wire_notify){0}, s->msg, NOTIFY_INITIAL_CONTACT);
+}
+
 enum err auth_request(struct step *s)
 {
-	struct ike_sa *sa = s->sa;
-	struct wire_notify n;
 	enum err e = auth_take_peer(s, PAYLOAD_IDI);
 
 	if (e)
 		return e;
-	sa->path = s->dg->path; /* the initiator may have floated to port 4500 */
-	sa->port = s->dg->port;
-	sa->hs->initial_contact = wire_notify_find(&n, s->msg, NOTIFY_INITIAL_CONTACT);
-	e = choose_connection(s);
+	auth_take_path(s);
+	e = auth_choose_connection(s);
 	if (!e)
-		e = take_connection(s);
+		e = auth_take_connection(s);
 	return e ? e : auth_ask_peer(s);
-}
-
-enum err auth_wants_eap(struct step *s)
-{
-	char peer[128];
-	struct ike_id id = {0};
-
-	if (wire_id_parse(&id, ike_msg_body(s->msg, PAYLOAD_IDI)))
-		id.type = 0;
-	return step_fail(s, IKE_REASON_AUTH_FAILED_LOCAL, NOTIFY_AUTHENTICATION_FAILED,
-			 "the peer %s wants to authenticate itself by EAP, which is not offered "
-			 "here: set `auth = psk` or `auth = pubkey` there",
-			 ike_id_text(peer, sizeof(peer), &id));
 }
 
 /* All that could be tried was: the best one's reason is told. */
@@ -176,7 +167,7 @@ static enum err try_next(struct step *s)
 	s->fail = (struct failure){.reason = IKE_REASON_NONE};
 	s->msg = &c->msg;
 	s->sa->conn = next;
-	e = take_connection(s);
+	e = auth_take_connection(s);
 	s->msg = NULL;
 	s->stay = true;
 	return e ? e : auth_ask_peer(s);
@@ -246,8 +237,10 @@ static enum err build(struct step *s, bool agreed)
 	struct handshake *hs = sa->hs;
 
 	step_reply(s);
-	wire_id_build(&s->b, PAYLOAD_IDR, &sa->local_id);
-	auth_build_certs(s);
+	if (!hs->eap) { /* else the first response had them */
+		wire_id_build(&s->b, PAYLOAD_IDR, &sa->local_id);
+		auth_build_certs(s);
+	}
 	auth_build_own(s);
 	if (hs->child_error)
 		vips_lend_end(sa);

@@ -224,7 +224,7 @@ enum err auth_ask_own(struct step *s)
 
 	if (s->sa->conn->local.auth == CONF_AUTH_PSK)
 		return step_ask(s, IKE_ASK_SECRET);
-	if (s->sa->conn->local.auth == CONF_AUTH_NULL) {
+	if (s->sa->conn->local.auth == CONF_AUTH_NULL || s->sa->conn->local.auth == CONF_AUTH_EAP) {
 		step_pass(s, IKE_ASK_SIGN);
 		return ERR_OK;
 	}

@@ -129,9 +129,17 @@ static bool fits(const struct conf_conn *c, uint8_t method)
 		return c->remote.auth == CONF_AUTH_PSK;
 	case AUTH_NULL:
 		return c->remote.auth == CONF_AUTH_NULL;
+	case MATCH_EAP:
+		return c->remote.auth == CONF_AUTH_EAP;
 	default:
 		return conf_auth_signs(c->remote.auth);
 	}
+}
+
+/* Who proves itself by EAP begins, unless EAP authenticates both (RFC 5998). */
+static bool can_answer(const struct conf_conn *c)
+{
+	return c->local.auth != CONF_AUTH_EAP || c->remote.auth == CONF_AUTH_EAP;
 }
 
 /* struct scored - a connection, and how well it fits. */
@@ -145,7 +153,7 @@ static uint32_t score_conn(const struct conf_conn *c, const struct match_ids *id
 {
 	const uint32_t addrs = match_addrs(c, ids->path), peer = score_id(&c->remote, ids->peer);
 
-	if (!addrs || !peer || !wanted(c, ids) || !accepts(c, ids->suite))
+	if (!addrs || !peer || !wanted(c, ids) || !accepts(c, ids->suite) || !can_answer(c))
 		return 0;
 	return (fits(c, ids->method) ? SCORE_FITS : 0) +
 	       conf_auth_rank(c->remote.auth) * SCORE_RANK + peer * 16 + addrs;
@@ -171,7 +179,8 @@ uint32_t match_identities(const struct conf_conn *out[MATCH_MAX], const struct c
 			  const struct match_ids *ids)
 {
 	struct scored list[MATCH_MAX];
-	const bool signs = ids->method != AUTH_SHARED_KEY_MIC && ids->method != AUTH_NULL;
+	const bool signs = ids->method != AUTH_SHARED_KEY_MIC && ids->method != AUTH_NULL &&
+			   ids->method != MATCH_EAP;
 	uint32_t num = 0, found = 0;
 
 	for (uint32_t i = 0; i < conf->num_conns; i++) {

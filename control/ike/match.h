@@ -23,12 +23,15 @@ MUST_USE enum err match_proposal(const struct conf_conn **out_conn, struct sa_ch
 bool match_may(const struct conf_conn *conn, const struct path_addr *path,
 	       const struct sa_chosen *suite) NONNULL(1, 2, 3);
 
+/* MATCH_EAP - no method of AUTH: the peer wants EAP. */
+#define MATCH_EAP 0
+
 /* struct match_ids - what IKE_AUTH told. */
 struct match_ids {
 	const struct path_addr *path;
 	const struct sa_chosen *suite; /* negotiated already: the connection must accept it */
 	const struct ike_id *peer;
-	uint8_t method;              /* of the peer's AUTH */
+	uint8_t method;              /* of the peer's AUTH, or MATCH_EAP: it sent none */
 	const struct ike_id *wanted; /* IDr of the request; type 0 if there was none */
 };
 

@@ -13,6 +13,7 @@ uint32_t methods_possible(enum conf_auth auth)
 		[CONF_AUTH_NULL] = BIT(NONE),
 		[CONF_AUTH_BTNS] = BIT(BTNS),
 		[CONF_AUTH_LEAPOFFAITH] = BIT(LEAPOFFAITH),
+		[CONF_AUTH_EAP] = BIT(EAP),
 	};
 
 	return (size_t)auth < ARRAY_LEN(table) ? table[auth] : 0;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "control/auth/eap/eap.h"
 #include "control/child/child.h"
 #include "control/child/work.h"
 #include "control/ike/ask.h"
@@ -82,6 +83,8 @@ void sa_handshake_free(struct ike_sa *sa)
 	auth_certs_free(hs->certs, &hs->num_certs);
 	auth_certs_free(hs->own_certs, &hs->num_own_certs);
 	candidates_free(hs->candidates);
+	eap_free(hs->eap);
+	mem_free(hs->eap_first);
 	secret_wipe(hs, sizeof(*hs));
 	mem_free(hs);
 	sa->hs = NULL;
@@ -128,10 +131,16 @@ const char *sa_state_name(enum sa_state s)
 		[SA_I_VERIFY] = "I_VERIFY",
 		[SA_I_AUTHORIZE] = "I_AUTHORIZE",
 		[SA_I_ACCEPT] = "I_ACCEPT",
+		[SA_I_EAP_SERVER] = "I_EAP_SERVER",
+		[SA_I_EAP_WORK] = "I_EAP_WORK",
+		[SA_I_EAP] = "I_EAP",
 		[SA_R_INIT] = "R_INIT",
 		[SA_R_VERIFY] = "R_VERIFY",
 		[SA_R_AUTHORIZE] = "R_AUTHORIZE",
 		[SA_R_SIGN] = "R_SIGN",
+		[SA_R_EAP_SIGN] = "R_EAP_SIGN",
+		[SA_R_EAP] = "R_EAP",
+		[SA_R_EAP_WORK] = "R_EAP_WORK",
 		[SA_R_ACCEPT] = "R_ACCEPT",
 		[SA_ESTABLISHED] = "ESTABLISHED",
 		[SA_REKEYED] = "REKEYED",

@@ -21,16 +21,22 @@
 
 /* enum sa_state - where an IKE SA stands; only step.c assigns it. */
 enum sa_state {
-	SA_NONE,        /* nothing sent or received yet */
-	SA_I_INIT,      /* initiator: IKE_SA_INIT sent */
-	SA_I_SECRET,    /* initiator: asks for the secret of its own AUTH */
-	SA_I_AUTH,      /* initiator: IKE_AUTH sent */
-	SA_I_VERIFY,    /* initiator: asks for the secret that verifies the peer's AUTH */
-	SA_I_AUTHORIZE, /* initiator: asks whether the authenticated peer is welcome */
-	SA_I_ACCEPT,    /* initiator: asks whether the first Child SA is */
-	SA_R_INIT,      /* responder: IKE_SA_INIT answered; half open */
-	SA_R_VERIFY,    /* responder: as above, with the request unanswered */
-	SA_R_SIGN,      /* responder: asks for its own AUTH */
+	SA_NONE,         /* nothing sent or received yet */
+	SA_I_INIT,       /* initiator: IKE_SA_INIT sent */
+	SA_I_SECRET,     /* initiator: asks for the secret of its own AUTH */
+	SA_I_AUTH,       /* initiator: IKE_AUTH sent */
+	SA_I_VERIFY,     /* initiator: asks for the secret that verifies the peer's AUTH */
+	SA_I_EAP_SERVER, /* initiator: the same of a server that wants EAP */
+	SA_I_EAP_WORK,   /* initiator: asks for what the EAP method needs */
+	SA_I_EAP,        /* initiator: an EAP packet is sent, or AUTH behind the last one */
+	SA_I_AUTHORIZE,  /* initiator: asks whether the authenticated peer is welcome */
+	SA_I_ACCEPT,     /* initiator: asks whether the first Child SA is */
+	SA_R_INIT,       /* responder: IKE_SA_INIT answered; half open */
+	SA_R_VERIFY,     /* responder: as above, with the request unanswered */
+	SA_R_SIGN,       /* responder: asks for its own AUTH */
+	SA_R_EAP_SIGN,   /* responder: the same before EAP begins */
+	SA_R_EAP,        /* responder: an EAP packet is sent */
+	SA_R_EAP_WORK,   /* responder: asks for what the EAP method needs */
 	SA_R_AUTHORIZE,
 	SA_R_ACCEPT,
 	SA_ESTABLISHED,
@@ -104,6 +110,7 @@ struct exchange {
 
 struct reassembly;
 struct candidates;
+struct eap;
 
 /* struct window_in - what the peer begins. */
 struct window_in {
@@ -163,6 +170,9 @@ struct handshake {
 	bool peer_fetches;          /* the peer sent HTTP_CERT_LOOKUP_SUPPORTED */
 	uint8_t authorities[IKE_MAX_CERTREQS * KEY_ID_LEN];
 	size_t authorities_len;
+	struct eap *eap;    /* with EAP, from its first packet on */
+	uint8_t *eap_first; /* initiator: that packet, until the server is proven */
+	size_t eap_first_len;
 	uint8_t peer_id_body[WIRE_ID_BODY_MAX];
 	size_t peer_id_body_len;
 	bool initial_contact; /* the peer claims to have no other SA with us */

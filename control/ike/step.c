@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "control/auth/eap/eap.h"
 #include "control/child/work.h"
 #include "control/ike/ask.h"
 #include "control/ike/halfopen.h"
@@ -216,6 +217,11 @@ static void refuse(struct step *s)
 	const uint8_t type = (uint8_t)f->data;
 
 	begin(s, in->exchange_type, IKE_FLAG_RESPONSE, in->x.next_id, s->sa->state == SA_NONE);
+	if (f->eap) {
+		const struct bytes packet = eap_failed(s->sa->hs->eap);
+
+		writer_bytes(ike_build_payload(&s->b, PAYLOAD_EAP), packet.p, packet.len);
+	}
 	if (f->notify == NOTIFY_INVALID_KE_PAYLOAD)
 		wire_notify_ke_build(&s->b, f->data);
 	else if (f->notify == NOTIFY_UNSUPPORTED_CRITICAL_PAYLOAD)
@@ -299,11 +305,16 @@ static bool is_narrow(const struct step *s)
 	return wish_narrow(s->x->child ? s->x->child->wish : t ? t->wish : NULL);
 }
 
-/* A responder that has answered IKE_AUTH believes itself established; whoever refuses that answer
- * has a notify for it, and whoever is short of memory takes it all back. */
+/* A responder that has answered IKE_AUTH, with EAP the last one, believes itself established;
+ * whoever refuses that answer has a notify for it, and whoever is short of memory takes it all
+ * back. */
 static bool must_tell(const struct step *s)
 {
-	return !of_peer(s) && s->sa->state > SA_I_SECRET && (!s->row || s->row->on != ON_START) &&
+	const enum sa_state state = s->sa->state;
+
+	if (state == SA_I_EAP_SERVER || state == SA_I_EAP_WORK)
+		return false;
+	return !of_peer(s) && state > SA_I_SECRET && (!s->row || s->row->on != ON_START) &&
 	       (s->fail.notify || s->fail.reason == IKE_REASON_RESOURCES);
 }
 

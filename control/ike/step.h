@@ -35,6 +35,7 @@ struct failure {
 	uint16_t notify;        /* for the peer; 0 = nothing */
 	uint16_t data;          /* group of INVALID_KE_PAYLOAD, type of an unsupported payload */
 	bool only_child;        /* the IKE SA is not concerned */
+	bool eap;               /* responder: EAP failed, which is said in its words, too */
 	uint32_t spi;           /* of CHILD_SA_NOT_FOUND */
 	char text[300];
 };

@@ -59,6 +59,34 @@ static const struct transition table[] = {
 	 "verify AUTH, ask whether this peer is welcome"},
 	{SA_I_VERIFY, ON_ANSWER, IKE_ASK_VERIFY_CHAIN, TASK_NONE, 0, 0, auth_verify_i,
 	 SA_I_AUTHORIZE, 0, "verify the signature, ask whether this peer is welcome"},
+	/*
+	 *   HDR, SK {IDi, [IDr,]                                                      (2.16)
+	 *       SAi2, TSi, TSr}  -->
+	 *                                <--  HDR, SK {IDr, [CERT,] [AUTH,] EAP}
+	 *   HDR, SK {EAP}  -->
+	 *                                <--  HDR, SK {EAP (success)}
+	 *   HDR, SK {AUTH}  -->
+	 *                                <--  HDR, SK {AUTH, SAr2, TSi, TSr}
+	 */
+	{SA_I_AUTH, ON_RESPONSE, IKE_AUTH, TASK_NONE, BIT(IDR) | BIT(AUTH) | BIT(EAP), 0,
+	 eap_server_response, SA_I_EAP_SERVER, 0,
+	 "a server that wants EAP: check first who it is, ask for what proves it"},
+	{SA_I_AUTH, ON_RESPONSE, IKE_AUTH, TASK_NONE, BIT(IDR) | BIT(EAP), 0, eap_alone_response,
+	 SA_I_EAP_SERVER, 0, "the same by EAP alone (RFC 5998), if that is said"},
+	{SA_I_EAP_SERVER, ON_ANSWER, IKE_ASK_SECRET, TASK_NONE, 0, 0, eap_verify_i, SA_I_EAP_WORK,
+	 0, "verify the server's AUTH, look at its EAP packet"},
+	{SA_I_EAP_SERVER, ON_ANSWER, IKE_ASK_VERIFY_CHAIN, TASK_NONE, 0, 0, eap_verify_i,
+	 SA_I_EAP_WORK, 0, "verify the server's signature, look at its EAP packet"},
+	{SA_I_EAP_WORK, ON_ANSWER, IKE_ASK_EAP_SECRET, TASK_NONE, 0, 0, eap_answer_i, SA_I_EAP, 0,
+	 "send an EAP packet, or AUTH of the key when the server says that all is well"},
+	{SA_I_EAP, ON_RESPONSE, IKE_AUTH, TASK_NONE, BIT(EAP), 0, eap_response_i, SA_I_EAP_WORK, 0,
+	 "look at an EAP packet, ask for what it needs"},
+	{SA_I_EAP, ON_RESPONSE, IKE_AUTH, TASK_NONE, BIT(AUTH) | CHILD_OFFER, 0, eap_final_i,
+	 SA_I_AUTHORIZE, 0, "verify AUTH of EAP's key, ask whether this peer is welcome"},
+	{SA_I_EAP, ON_RESPONSE, IKE_AUTH, TASK_NONE, BIT(AUTH), 0, eap_final_i, SA_I_AUTHORIZE, 0,
+	 "the same without a Child SA"},
+	{SA_I_EAP, ON_RESPONSE, IKE_AUTH, TASK_NONE, HAS_ERROR, 0, auth_refused, SA_I_EAP, 0,
+	 "the peer refuses: say why and end"},
 	{SA_I_AUTHORIZE, ON_ANSWER, IKE_ASK_AUTHORIZE, TASK_NONE, 0, 0, auth_authorized_i,
 	 SA_I_ACCEPT, 0, "ask whether the Child SA is"},
 	{SA_I_ACCEPT, ON_ANSWER, IKE_ASK_CHILD_ACCEPT, TASK_NONE, 0, 0, auth_accepted_i,
@@ -68,8 +96,21 @@ static const struct transition table[] = {
 	 auth_request, SA_R_VERIFY, HALF_OPEN, "choose a connection, ask for the peer's secret"},
 	{SA_R_INIT, ON_REQUEST, IKE_AUTH, TASK_NONE, BIT(IDI) | BIT(AUTH), BIT(IDR), auth_request,
 	 SA_R_VERIFY, HALF_OPEN, "the same without a Child SA (RFC 6023)"},
-	{SA_R_INIT, ON_REQUEST, IKE_AUTH, TASK_NONE, BIT(IDI) | CHILD_OFFER, BIT(IDR),
-	 auth_wants_eap, SA_R_INIT, 0, "without AUTH the peer asks for EAP: refused"},
+	/* The whole of EAP has the time that a half-open IKE SA has. */
+	{SA_R_INIT, ON_REQUEST, IKE_AUTH, TASK_NONE, BIT(IDI) | CHILD_OFFER, BIT(IDR), eap_begin_r,
+	 SA_R_EAP_SIGN, 0, "without AUTH the peer asks for EAP (2.16): ask for our own AUTH"},
+	{SA_R_INIT, ON_REQUEST, IKE_AUTH, TASK_NONE, BIT(IDI), BIT(IDR), eap_begin_r, SA_R_EAP_SIGN,
+	 0, "the same without a Child SA (RFC 6023)"},
+	{SA_R_EAP_SIGN, ON_ANSWER, IKE_ASK_SIGN, TASK_NONE, 0, 0, eap_signed_r, SA_R_EAP, 0,
+	 "prove our identity first, begin EAP"},
+	{SA_R_EAP_SIGN, ON_ANSWER, IKE_ASK_SECRET, TASK_NONE, 0, 0, eap_signed_r, SA_R_EAP, 0,
+	 "the same by a pre-shared key"},
+	{SA_R_EAP, ON_REQUEST, IKE_AUTH, TASK_NONE, BIT(EAP), 0, eap_request_r, SA_R_EAP_WORK, 0,
+	 "look at an EAP packet, ask for what it needs"},
+	{SA_R_EAP_WORK, ON_ANSWER, IKE_ASK_EAP_SECRET, TASK_NONE, 0, 0, eap_answer_r, SA_R_EAP, 0,
+	 "send the next one, or that all is well"},
+	{SA_R_EAP, ON_REQUEST, IKE_AUTH, TASK_NONE, BIT(AUTH), 0, eap_final_r, SA_R_AUTHORIZE, 0,
+	 "verify AUTH of EAP's key, ask whether this peer is welcome"},
 	{SA_R_VERIFY, ON_ANSWER, IKE_ASK_SECRET, TASK_NONE, 0, 0, auth_verify_r, SA_R_SIGN,
 	 HALF_OPEN, "verify AUTH, make our own with the same secret or ask for it"},
 	{SA_R_VERIFY, ON_ANSWER, IKE_ASK_VERIFY_CHAIN, TASK_NONE, 0, 0, auth_verify_r, SA_R_SIGN,
@@ -188,6 +229,8 @@ static const struct transition table[] = {
 	 "close the IKE SA that was replaced"},
 	{SA_I_AUTH, ON_START, 0, TASK_TELL, 0, 0, tell_start, SA_DELETING, 0,
 	 "tell the responder why its IKE_AUTH is refused (2.21.2)"},
+	{SA_I_EAP, ON_START, 0, TASK_TELL, 0, 0, tell_start, SA_DELETING, 0,
+	 "tell the responder that its last AUTH is wrong (2.21.2)"},
 	{SA_I_VERIFY, ON_START, 0, TASK_TELL, 0, 0, tell_start, SA_DELETING, 0,
 	 "tell the responder that its AUTH is wrong (2.21.2)"},
 	{SA_I_AUTHORIZE, ON_START, 0, TASK_TELL, 0, 0, tell_start, SA_DELETING, 0,

@@ -629,7 +629,7 @@ static void test_load_shared(void)
 	t = expect(&b, VICI_CMD_RESPONSE, "");
 	CU_ASSERT_PTR_NOT_NULL(tree_child(t, "keys"));
 	tree_free(t);
-	CU_ASSERT_EQUAL(submit(&b, VICI_CMD_REQUEST, "load-shared", message("type", "EAP")),
+	CU_ASSERT_EQUAL(submit(&b, VICI_CMD_REQUEST, "load-shared", message("type", "XAUTH")),
 			ERR_OK);
 	t = expect(&b, VICI_CMD_RESPONSE, "");
 	CU_ASSERT_TRUE(says(t, "latchkey-error", "UNSUPPORTED"));

@@ -126,11 +126,12 @@ static void test_load_refused(void)
 		return;
 	stand_up(&s);
 	stand_write(&s, "swanctl.conf",
-		    "connections { a { remote_addrs = 192.0.2.1\n local { auth = eap\n }\n"
+		    "connections { a { remote_addrs = 192.0.2.1\n local { auth = xauth\n }\n"
 		    "remote { auth = psk\n } } }\n");
 	CU_ASSERT_NOT_EQUAL(SWANCTL_RUN(&s, "--load-conns"), 0);
-	CU_ASSERT_TRUE(has(&s, "loading connection 'a' failed: a.local.auth: 'eap': 'eap' is not "
-			       "supported: psk, null, btns, leapoffaith, or pubkey"));
+	CU_ASSERT_TRUE(has(&s,
+			   "loading connection 'a' failed: a.local.auth: 'xauth': 'xauth' is not "
+			   "supported: psk, null, btns, leapoffaith, or pubkey"));
 	stand_write(&s, "swanctl.conf",
 		    "connections { b { remote_adrs = 192.0.2.1\n local { auth = psk\n }\n"
 		    "remote { auth = psk\n } } }\n");

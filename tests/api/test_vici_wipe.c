@@ -239,7 +239,7 @@ static void test_refused(void)
 
 	new_secret();
 	set_up(&b);
-	send_secret(&b, "load-shared", message("type", "EAP"), bytes_of(NULL, 0), 0, 4096);
+	send_secret(&b, "load-shared", message("type", "XAUTH"), bytes_of(NULL, 0), 0, 4096);
 	answered(&b, "no");
 	send_secret(&b, "load-key", message("type", "any"), bytes_of(pkcs8, 10), 0, 4096);
 	answered(&b, "no");

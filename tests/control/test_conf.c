@@ -399,7 +399,15 @@ static const struct row side_rows[] = {
 	{"auth = ecdsa-sha1", AUTH_WORDS("ecdsa-sha1", "sha1")},
 	{"auth = ike:rsa-sha256", AUTH_WORDS("ike:rsa-sha256", "ike:rsa")},
 	{"auth = pubkey-2048", AUTH_WORDS("pubkey-2048", "2048")},
-	{"auth = eap-mschapv2", AUTH_WORDS("eap-mschapv2", "eap")},
+	{"auth = eap-mschapv2", ""},
+	{"auth = EAP-MSCHAPv2\n eap_id = %any", ""},
+	{"auth = eap-mschapv2\n eap_id = carol@example.org\n id = *@example.org", ""},
+	{"auth = eap-md5", "Ef:2: connections.a.remote.auth: 'eap-md5' is not supported: eap, or "
+			   "eap-mschapv2"},
+	{"auth = eap", "Ef:1: connections.a.remote: which method of EAP does the peer prove itself "
+		       "by? `auth = eap-mschapv2`"},
+	{"auth = eap-mschapv2\n eap_id = *@x",
+	 "Ef:3: connections.a.remote.eap_id: '*@x' is no identity: a name, user@domain, or %any"},
 	{"auth = null", ""},
 	{"auth = NULL\n id = %null", ""},
 	{"auth = null\n id = %any", ""},
@@ -442,8 +450,8 @@ static const struct row side_rows[] = {
 				   "and what it demands cannot be left out"},
 	{"ca_id = x", "Ef:2: connections.a.remote.ca_id: is not supported yet, and what it demands "
 		      "cannot be left out"},
-	{"auth = psk\n eap_id = x", "Wf:3: connections.a.remote.eap_id: is not supported yet and "
-				    "has no effect"},
+	{"auth = psk\n eap_id = x", "Ef:1: connections.a.remote: `eap_id` is for `auth = eap` and "
+				    "its methods alone"},
 };
 
 static void test_side_keys(void)
@@ -488,8 +496,11 @@ static const struct row root_rows[] = {
 	{"conections { }", "Ef:1: unknown key 'conections'; did you mean 'connections'?"},
 	{"connections = x", "Ef:1: connections: is a section: { ... } was expected"},
 	{"connections { a = x\n }", "Ef:1: connections.a: is a section: { ... } was expected"},
-	{"secrets { eap-x { id = a\n secret = b\n } }",
-	 "Wf:1: secrets.eap-x: is not supported yet and has no effect"},
+	{"secrets { eap-x { id = a\n secret = b\n } }", ""},
+	{"secrets { eap-x { secret = b\n } }",
+	 "Ef:1: secrets.eap-x: id is missing: a password is somebody's"},
+	{"secrets { eap-x { id = %any\n secret = b\n } }",
+	 "Ef:1: secrets.eap-x: '%any': a password is somebody's"},
 	{"secrets { ikey { secret = 0123456789abcdef\n } }", ""},
 	{"secrets { psk { secret = 0123456789abcdef\n } }", "Ef:1: secrets: unknown key 'psk'; did "
 							    "you mean 'ppk'?"},

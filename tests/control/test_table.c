@@ -84,8 +84,16 @@ static void test_S5_internal_bits(void)
 	}
 }
 
+static bool is_one_of(enum err (*handle)(struct step *s), enum err (*const list[4])(struct step *s))
+{
+	for (size_t i = 0; i < 4; i++)
+		if (handle == list[i])
+			return true;
+	return false;
+}
+
 /* The states that rows lead to from SA_NONE, when the rows of some handlers are taken away. */
-static uint32_t reachable(enum err (*const without[2])(struct step *s))
+static uint32_t reachable(enum err (*const without[4])(struct step *s))
 {
 	size_t num;
 	const struct transition *table = transition_table(&num);
@@ -96,8 +104,7 @@ static uint32_t reachable(enum err (*const without[2])(struct step *s))
 		for (size_t i = 0; i < num; i++) {
 			const struct transition *t = &table[i];
 
-			if (t->handle != without[0] && t->handle != without[1] &&
-			    seen & 1u << t->state)
+			if (!is_one_of(t->handle, without) && seen & 1u << t->state)
 				seen |= 1u << t->next;
 		}
 	}
@@ -108,9 +115,10 @@ static uint32_t reachable(enum err (*const without[2])(struct step *s))
  * and through the question whether the peer is welcome. */
 static void test_S20_no_way_around(void)
 {
-	static enum err (*const none[2])(struct step * s) = {NULL, NULL};
-	static enum err (*const verify[2])(struct step * s) = {auth_verify_i, auth_verify_r};
-	static enum err (*const welcome[2])(struct step * s) = {auth_authorized_i,
+	static enum err (*const none[4])(struct step * s) = {NULL};
+	static enum err (*const verify[4])(struct step * s) = {auth_verify_i, auth_verify_r,
+							       eap_final_i, eap_final_r};
+	static enum err (*const welcome[4])(struct step * s) = {auth_authorized_i,
 								auth_authorized_r};
 	const uint32_t up = 1u << SA_ESTABLISHED | 1u << SA_REKEYED;
 
@@ -124,11 +132,24 @@ static void test_S20_no_way_around(void)
 	}
 }
 
+/* S23: no EAP packet of ours leaves an initiator that has not looked at the server's AUTH. S21: nor
+ * does EAP lead on without AUTH of its key. */
+static void test_S23_the_server_first(void)
+{
+	static enum err (*const server[4])(struct step * s) = {eap_verify_i};
+	static enum err (*const final[4])(struct step * s) = {auth_verify_i, auth_verify_r,
+							      eap_final_i, eap_final_r};
+
+	CU_ASSERT_EQUAL(reachable(server) & (1u << SA_I_EAP_WORK | 1u << SA_I_EAP), 0);
+	CU_ASSERT_TRUE(reachable(final) & 1u << SA_I_EAP);
+	CU_ASSERT_TRUE(reachable(final) & 1u << SA_R_EAP);
+	CU_ASSERT_EQUAL(reachable(final) & (1u << SA_I_AUTHORIZE | 1u << SA_R_AUTHORIZE), 0);
+}
+
 static const struct tap_test tests[] = {
-	TAP_TEST(test_S4_needed_payloads),
-	TAP_TEST(test_S4_foreign_payloads),
-	TAP_TEST(test_S5_internal_bits),
-	TAP_TEST(test_S20_no_way_around),
+	TAP_TEST(test_S4_needed_payloads),   TAP_TEST(test_S4_foreign_payloads),
+	TAP_TEST(test_S5_internal_bits),     TAP_TEST(test_S20_no_way_around),
+	TAP_TEST(test_S23_the_server_first),
 };
 
 TAP_MAIN("control/table", tests)

@@ -684,7 +684,7 @@ void sim_answer(struct sim *s, unsigned side, uint64_t id, enum ike_ask_kind kin
 	const struct ike_ask *ask = ask_find(n->e, id);
 
 	if (allow && ask &&
-	    (kind == IKE_ASK_SIGN || kind == IKE_ASK_VERIFY_CHAIN ||
+	    (kind == IKE_ASK_SIGN || kind == IKE_ASK_VERIFY_CHAIN || kind == IKE_ASK_EAP_SECRET ||
 	     (n->by_keyring && (kind == IKE_ASK_SECRET || kind == IKE_ASK_AUTHORIZE))))
 		answer_from_keyring(n, &a, ask);
 	else if (allow && kind == IKE_ASK_SECRET && n->secret)
@@ -955,6 +955,25 @@ const char *sim_conf_sign(unsigned side, const char *extra, const char *child_ex
 		 " children { tun { local_ts = 10.%u.0.0/16\n remote_ts = 10.%u.0.0/16\n"
 		 "  %s\n } } } }\n",
 		 us, them, extra, us, them, us, them, child_extra);
+	return text[side];
+}
+
+const char *sim_conf_eap(unsigned side, const char *extra, const char *child_extra)
+{
+	static char text[2][4096];
+	const unsigned us = side + 1, them = 2 - side;
+
+	snprintf(text[side], sizeof(text[side]),
+		 "connections { net {\n version = 2\n local_addrs = 192.0.2.%u\n"
+		 " remote_addrs = 192.0.2.%u\n encap = yes\n %s\n"
+		 " local { id = host%u.example\n auth = %s }\n"
+		 " remote { id = host%u.example\n auth = %s }\n"
+		 " children { tun { local_ts = 10.%u.0.0/16\n remote_ts = 10.%u.0.0/16\n"
+		 "  %s\n } } } }\n"
+		 "secrets { ike { secret = 0123456789abcdef }\n"
+		 " eap { id = host1.example\n secret = \"a password\" } }\n",
+		 us, them, extra, us, side ? "psk" : "eap", them, side ? "eap-mschapv2" : "psk", us,
+		 them, child_extra);
 	return text[side];
 }
 

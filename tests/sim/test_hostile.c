@@ -586,15 +586,24 @@ static void probe(struct sim *s, enum sa_state state, uint8_t exchange, bool res
 static void test_S9_every_state_every_message(void)
 {
 	static const enum sa_state states[] = {
-		SA_I_INIT,      SA_I_SECRET, SA_I_AUTH,   SA_I_VERIFY,    SA_I_AUTHORIZE,
-		SA_I_ACCEPT,    SA_R_INIT,   SA_R_VERIFY, SA_R_AUTHORIZE, SA_R_ACCEPT,
-		SA_ESTABLISHED, SA_REKEYED,  SA_DELETING};
+		SA_I_INIT, SA_I_SECRET, SA_I_AUTH, SA_I_VERIFY, SA_I_AUTHORIZE, SA_I_ACCEPT,
+		SA_R_INIT, SA_R_VERIFY, SA_R_AUTHORIZE, SA_R_ACCEPT, SA_ESTABLISHED, SA_REKEYED,
+		SA_DELETING,
+		/* with EAP */
+		SA_I_EAP_SERVER, SA_I_EAP_WORK, SA_I_EAP, SA_R_EAP_SIGN, SA_R_EAP, SA_R_EAP_WORK};
 	const struct sim_options slow = {
 		.wire = {.delay_ns = 20 * NS_PER_MS, .ask_ns = 20 * NS_PER_MS}};
+	const struct sim_options eap = {.wire = slow.wire,
+					.conf = {sim_conf_eap(A, "", ""), sim_conf_eap(B, "", "")},
+					.by_keyring = true};
 	struct sim *s = sim_new(3, &slow);
 	uint32_t num = 0;
 
-	for (size_t i = 0; i < ARRAY_LEN(states); i++)
+	for (size_t i = 0; i < ARRAY_LEN(states); i++) {
+		if (states[i] == SA_I_EAP_SERVER) {
+			sim_free(s);
+			s = sim_new(3, &eap);
+		}
 		for (size_t j = 0; j < ARRAY_LEN(exchanges); j++)
 			for (size_t k = 0; k < ARRAY_LEN(contents); k++)
 				for (unsigned v = 0; v < 8; v++) {
@@ -602,6 +611,7 @@ static void test_S9_every_state_every_message(void)
 					      v / 2);
 					num++;
 				}
+	}
 	tap_diag("%u messages in %zu states", num, ARRAY_LEN(states));
 	CU_ASSERT_TRUE(num > 10000);
 	sim_free(s);

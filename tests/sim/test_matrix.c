@@ -39,10 +39,15 @@ struct cell {
 	uint16_t notify;     /* error in what the receiver says next */
 };
 
+/* by_eap - the scene is the first exchanges, with EAP. */
+static bool by_eap;
+
 static void play(struct sim *s)
 {
 	(void)!sim_initiate(s, A, "tun");
 	sim_run(s, s->now_ns + NS_PER_S / 4);
+	if (by_eap)
+		return;
 	(void)!sim_rekey(s, A, "tun");
 	sim_run(s, s->now_ns + NS_PER_S / 4);
 	(void)!sim_rekey(s, B, NULL);
@@ -204,8 +209,11 @@ static struct sim *world(void)
 {
 	static const char once[] = "encap = no\n mobike = no\n rekey_time = 0s";
 	const struct sim_options opt = {.conf = {sim_conf(A, once, ""), sim_conf(B, once, "")}};
+	const struct sim_options eap = {
+		.conf = {sim_conf_eap(A, "mobike = no", ""), sim_conf_eap(B, "mobike = no", "")},
+		.by_keyring = true};
 
-	return sim_new(1, &opt);
+	return sim_new(1, by_eap ? &eap : &opt);
 }
 
 /* True if the change was one. */
@@ -247,7 +255,7 @@ static void sweep(enum change change, uint32_t first)
 	uint32_t num = num_messages(), applied = 0, refused = 0;
 
 	lines = wrong = 0;
-	CU_ASSERT_TRUE(num >= 18);
+	CU_ASSERT_TRUE(num >= (by_eap ? 10 : 18));
 	for (uint32_t at = 0; at < num; at++)
 		for (uint32_t what = first;; what++) {
 			struct cell c = {.at = at, .change = change, .what = what};
@@ -278,10 +286,21 @@ static void test_S4_every_turn(void)
 	sweep(TURN, 1);
 }
 
+/* Every message of IKE_AUTH in its several rounds. */
+static void test_S4_with_eap(void)
+{
+	by_eap = true;
+	sweep(SUBSET, 0);
+	sweep(TWICE, 0);
+	sweep(TURN, 1);
+	by_eap = false;
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_S4_every_subset),
 	TAP_TEST(test_S4_every_payload_twice),
 	TAP_TEST(test_S4_every_turn),
+	TAP_TEST(test_S4_with_eap),
 };
 
 TAP_MAIN("sim/matrix", tests)

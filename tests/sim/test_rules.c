@@ -93,13 +93,22 @@ static bool in_state(struct sim *s)
 	return sa_in_state(s) != NULL;
 }
 
+static bool is_eap(enum sa_state state)
+{
+	return (state >= SA_I_EAP_SERVER && state <= SA_I_EAP) ||
+	       (state >= SA_R_EAP_SIGN && state <= SA_R_EAP_WORK);
+}
+
 /* A world whose side A, or as responder B, is in a state. */
 static struct sim *brought_to(enum sa_state state)
 {
 	const struct sim_options slow = {
 		.wire = {.delay_ns = 20 * NS_PER_MS, .ask_ns = 20 * NS_PER_MS},
 		.sign = state == SA_R_SIGN};
-	struct sim *s = sim_new(3, &slow);
+	const struct sim_options eap = {.wire = slow.wire,
+					.conf = {sim_conf_eap(A, "", ""), sim_conf_eap(B, "", "")},
+					.by_keyring = true};
+	struct sim *s = sim_new(3, is_eap(state) ? &eap : &slow);
 
 	wanted = state;
 	wanted_side = state >= SA_R_INIT && state <= SA_R_ACCEPT ? B : A;

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * eap.h - what both roles of IKE_AUTH with EAP share (RFC 7296 2.16, RFC 5998): packets of a
+ * conversation (control/auth/eap/eap.h) in and out of messages, and AUTH by the key that came of
+ * it. Control thread.
+ */
+#pragma once
+
+#include "control/auth/eap/eap.h"
+#include "control/ike/auth.h"
+
+/* eap_feed - the conversation takes a packet; what it then wants is asked for, or passed: the next
+ * step is IKE_ASK_EAP_SECRET's in either case. Errors: PEER. */
+MUST_USE enum err eap_feed(struct step *s, struct bytes packet) NONNULL(1);
+
+/* eap_proceed - the answer to what was asked for, if anything was. Errors: PEER. */
+MUST_USE enum err eap_proceed(struct step *s) NONNULL(1);
+
+/* eap_build - the conversation's next packet into s->b. */
+void eap_build(struct step *s) NONNULL(1);
+
+/* eap_make_own - our AUTH of the conversation's key. Errors: CRYPTO, INVAL (there is none). */
+MUST_USE enum err eap_make_own(struct step *s) NONNULL(1);
+
+/* eap_check_auth - the peer's AUTH payload in s->msg is of the conversation's key, which is
+ * complete (S21). proves: it is what the peer is known by, and makes sa->proof (S20, S22); else it
+ * was known before. Errors: PEER, NOMEM, CRYPTO. */
+MUST_USE enum err eap_check_auth(struct step *s, bool proves) NONNULL(1);
+
+/* eap_take_id - the peer's ID payload without AUTH is kept. Errors: PEER. */
+MUST_USE enum err eap_take_id(struct step *s, uint8_t id_payload) NONNULL(1);

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""EAP in IKE_AUTH: the left side proves itself by it, the right one by a certificate."""
+
+import re
+from dataclasses import replace
+
+from capture import assert_protected
+from lab import wait_for
+from nets import Pair
+from pubkey import root, with_cert
+from scenarios import PAIRINGS, agree, both_down, both_up, named
+
+CAROL = "carol@example.org"
+PASSWORD = "Ar3etTnp01qlpOgb"
+
+
+def password(secret=PASSWORD):
+    return {"eap-carol": {"id": CAROL, "secret": f'"{secret}"'}}
+
+
+def by_password(left, right, secret=PASSWORD, local=None, remote=None):
+    """As strongSwan's rw-eap-mschapv2-id-rsa; further keys of the left side's local section and of
+    the right side's remote one."""
+    client = with_cert("left", left.kind)
+    client = replace(client, files={"x509ca/0.pem": root("ecdsa").cert}, secrets=password(secret))
+    client.connection["local"] = {"auth": "eap-mschapv2", "id": CAROL, **(local or {})}
+    server = with_cert("right", right.kind)
+    server = replace(server, secrets=password())
+    server.connection["remote"] = {"auth": "eap-mschapv2", **(remote or {})}
+    return client, server
+
+
+def with_identity(left, right):
+    return by_password(left, right, local={"id": "left.example", "eap_id": CAROL},
+                       remote={"eap_id": "%any"})
+
+
+def wrong_password(left, right):
+    return by_password(left, right, secret="Ar3etTnp01qlpOgc", remote={"eap_id": "%any"})
+
+
+def whole(pair):
+    """Up, traffic, who the right side says that the left one is, an IKE SA re-keyed, down."""
+    both_up(pair)
+    assert agree(pair)
+    pair.ping_all(versions=(4,))
+    right = pair.peers["right"]
+    if pair.sides["right"].kind == "latchkey":
+        shown = right.cli("show").stdout
+        assert CAROL in shown, shown
+        assert re.search(r"remote authentication: eap\b", right.cli("sas").stdout), \
+            right.cli("sas").stdout
+    else:
+        assert CAROL in right.swanctl("--list-sas").stdout
+    before = pair.peers["left"].ike_spis()
+    pair.peers["left"].rekey(ike="gw")
+    wait_for(lambda: pair.peers["left"].ike_spis() and
+             not before & pair.peers["left"].ike_spis(), "a new IKE SA")
+    pair.ping_all(versions=(4,))
+    pair.peers["left"].down(ike="gw")
+    both_down(pair)
+    assert_protected(pair.capture.stop(), "wire", at_least=4)
+    for side, peer in pair.peers.items():
+        assert PASSWORD not in peer.log(), f"{side} logs the password"
+
+
+def refused(pair):
+    """Whichever side is ours says that the password is wrong, and nothing is sent."""
+    assert not pair.peers["left"].up("net", check=False, timeout=40), "it came up"
+    for side, words in (("left", r"E=691"), ("right", r"its password is wrong")):
+        if pair.sides[side].kind == "latchkey":
+            peer = pair.peers[side]
+            wait_for(lambda peer=peer, words=words: re.search(words, peer.log()),
+                     f"{side}'s log to say {words}")
+    assert not any(peer.children() for peer in pair.peers.values()), "a Child SA stands"
+    for frame in pair.capture.stop():
+        assert frame.kind not in ("clear", "esp"), f"sent although refused: {frame}"
+
+
+ROWS = [
+    ("EAP-MSCHAPv2, by the name in IKE", whole, by_password),
+    ("replay rw-eap-mschapv2-id-rsa", whole, with_identity),
+    ("EAP-MSCHAPv2, a wrong password", refused, wrong_password),
+]
+
+
+def rows():
+    for left, right in PAIRINGS:
+        for what, scenario, make in ROWS:
+            yield test_of(named(left, right, what), scenario, make, left, right)
+
+
+def test_of(name, scenario, make, left, right):
+    def test():
+        with Pair(re.sub(r"[^a-z0-9]+", "-", name.lower()), *make(left, right)) as pair:
+            scenario(pair)
+    return name, test
+
+
+TESTS = list(rows())

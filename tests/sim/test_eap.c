@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* EAP in IKE_AUTH (RFC 7296 2.16): who proves itself by it, whom the server says it is, and what is
+ * told to whom before that. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "control/auth/eap/packet.h"
+#include "control/ike/core.h"
+#include "control/ike/sa.h"
+#include "tests/sim/forge.h"
+#include "tests/sim/wish.h"
+#include "tests/tap/tap.h"
+
+#define PASSWORD "Ar3etTnp"
+#define CAROL    "secrets { eap-carol { id = carol@example.org\n secret = " PASSWORD " } }"
+
+/* The client's two sections, and the server's. */
+#define CLIENT  "auth = eap-mschapv2\n id = carol@example.org"
+#define SERVER  "auth = pubkey\n id = host%u.example"
+#define CLIENTS "auth = eap-mschapv2"
+
+static struct wish client(const char *local)
+{
+	return (struct wish){.local = local, .remote = SERVER, .more = CAROL};
+}
+
+static struct wish server(const char *remote)
+{
+	return (struct wish){.local = SERVER, .remote = remote, .more = CAROL};
+}
+
+static struct sim *world(const struct wish *a, const struct wish *b)
+{
+	return wish_world(a, b, true);
+}
+
+/* ---- it works -------------------------------------------------------------------------------- */
+
+static void test_A13_by_a_password(void)
+{
+	static const char *const locals[] = {
+		CLIENT, "auth = eap\n id = carol@example.org",
+		"auth = eap\n id = somebody.example\n eap_id = carol@example.org"};
+	static const char *const remotes[] = {CLIENTS "\n eap_id = %any",
+					      CLIENTS "\n eap_id = carol@example.org"};
+
+	for (size_t i = 0; i < ARRAY_LEN(locals); i++) {
+		for (size_t k = 0; k < ARRAY_LEN(remotes); k++) {
+			const struct wish a = client(locals[i]), b = server(remotes[k]);
+			struct sim *s = world(&a, &b);
+			struct wish_seen seen;
+
+			wish_go(s, "net", 0);
+			seen = wish_seen(s, B);
+			CU_ASSERT_EQUAL(seen.proof.peer.type, ID_RFC822_ADDR);
+			CU_ASSERT_EQUAL(seen.proof.peer.len, strlen("carol@example.org"));
+			CU_ASSERT_EQUAL(seen.proof.eap, EAP_TYPE_MSCHAPV2);
+			CU_ASSERT_EQUAL(seen.num_children, 1);
+			wish_proved(s, "pkix-inline", "eap");
+		}
+	}
+}
+
+/* Without `eap_id` the name in IKE is the one that is proven. */
+static void test_by_the_name_in_ike(void)
+{
+	const struct wish a = client(CLIENT), b = server(CLIENTS);
+	const struct wish c = client("auth = eap\n id = dave@example.org\n"
+				     "eap_id = carol@example.org");
+	struct sim *s = world(&a, &b);
+
+	wish_go(s, "net", 0);
+	wish_proved(s, "pkix-inline", "eap");
+	s = world(&c, &b);
+	wish_go(s, "net", 0);
+	wish_refused(s, B, IKE_REASON_AUTH_FAILED_LOCAL, "dave@example.org is not believed");
+}
+
+/* ---- who is not believed --------------------------------------------------------------------- */
+
+/* A half-open SA of the responder's ends by its time. */
+static void refused(struct sim *s, unsigned side, enum ike_reason reason, const char *word)
+{
+	wish_go(s, "net", 0);
+	sim_run(s, s->now_ns + 80 * NS_PER_S);
+	CU_ASSERT_EQUAL(s->n[!side].child_up, 0);
+	wish_refused(s, side, reason, word);
+}
+
+static void test_S21_wrong_password(void)
+{
+	struct wish a = client(CLIENT), b = server(CLIENTS);
+
+	a.more = "secrets { eap-carol { id = carol@example.org\n secret = wrong } }";
+	refused(world(&a, &b), B, IKE_REASON_AUTH_FAILED_LOCAL, "password is wrong");
+	refused(world(&a, &b), A, IKE_REASON_AUTH_FAILED_PEER, "(E=691)");
+	a.more = "";
+	refused(world(&a, &b), A, IKE_REASON_AUTH_FAILED_PEER, "no secret");
+	a.more = CAROL;
+	b.more = "";
+	refused(world(&a, &b), B, IKE_REASON_AUTH_FAILED_LOCAL, "no secret");
+}
+
+/* S22: who proves to be somebody else is not who is wanted. */
+static void test_S22_another_name(void)
+{
+	const struct wish dave = {.local = "auth = eap\n id = carol@example.org\n"
+					   "eap_id = dave@example.org",
+				  .remote = SERVER,
+				  .more = "secrets { eap { id = dave@example.org\n"
+					  "secret = password } }"};
+	static const char *const remotes[] = {CLIENTS "\n eap_id = carol@example.org",
+					      CLIENTS "\n id = carol@example.org\n"
+						      "eap_id = %any"};
+
+	for (size_t i = 0; i < ARRAY_LEN(remotes); i++) {
+		struct wish b = server(remotes[i]);
+
+		b.more = "secrets { eap { id = dave@example.org\n secret = password } }";
+		refused(world(&dave, &b), B, IKE_REASON_ID_MISMATCH, "dave@example.org");
+	}
+}
+
+/* Both sides say what does not fit, and what to change. */
+static void test_ways_that_do_not_meet(void)
+{
+	const struct wish eap = client(CLIENT), by_eap = server(CLIENTS);
+	const struct wish psk = {.local = "auth = psk\n id = carol@example.org",
+				 .remote = SERVER,
+				 .more = "secrets { ike { secret = 0123456789abcdef } }"};
+	const struct wish wants_psk = {.local = SERVER,
+				       .remote = "auth = psk",
+				       .more = "secrets { ike { secret = 0123456789abcdef } }"};
+	const struct wish other = client("auth = pubkey\n id = host1.example");
+
+	refused(world(&eap, &wants_psk), B, IKE_REASON_AUTH_FAILED_LOCAL, "is not offered here");
+	refused(world(&psk, &by_eap), B, IKE_REASON_AUTH_FAILED_LOCAL, "");
+	refused(world(&other, &by_eap), B, IKE_REASON_AUTH_FAILED_LOCAL, "");
+	/* Who is proven by EAP has to begin. */
+	refused(world(&by_eap, &eap), A, IKE_REASON_UNSUPPORTED, "has to begin");
+}
+
+/* S29: EAP alone is not what a weak method is for (RFC 5998 4). */
+static void test_S29_not_alone(void)
+{
+	struct wish a = client(CLIENT), b = server(CLIENTS);
+	struct conf *conf;
+
+	a.remote = CLIENTS "\n id = host%u.example";
+	b.local = "auth = eap\n id = host%u.example";
+	conf = sim_conf_parse(wish_text(A, &a));
+	CU_ASSERT_PTR_NULL(conf);
+	CU_ASSERT_PTR_NULL(sim_conf_parse(wish_text(B, &b)));
+}
+
+/* ---- who tells what first -------------------------------------------------------------------- */
+
+/* struct spoiler - what happens to a message. */
+struct spoiler {
+	unsigned from, at; /* the at-th IKE_AUTH of this side, from 0 */
+	void (*spoil)(struct forge_msg *m);
+	unsigned seen[2];
+	unsigned asked; /* how often the client's password was asked for */
+	bool done;
+};
+
+static bool spoil(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx)
+{
+	static uint8_t out[FORGE_BUF];
+	struct spoiler *sp = ctx;
+	struct forge_msg m;
+	size_t n;
+
+	if (!forge_open(s, &m, from, bytes, *len) || m.h.exchange != IKE_AUTH)
+		return true;
+	if (sp->seen[from]++ != sp->at || from != sp->from || sp->done)
+		return true;
+	sp->done = true;
+	sp->spoil(&m);
+	n = forge_close(s, &m, from, out, sizeof(out));
+	CU_ASSERT_FATAL(n > 0);
+	sim_inject(s, !from, out, n);
+	return false;
+}
+
+static bool count_asks(struct sim *s, unsigned side, const struct ike_ask *ask, void *ctx)
+{
+	struct spoiler *sp = ctx;
+
+	(void)s;
+	sp->asked += side == A && ask->kind == IKE_ASK_EAP_SECRET;
+	return true;
+}
+
+static struct ike_payload *find(struct forge_msg *m, uint8_t type)
+{
+	for (uint32_t i = 0; i < m->num; i++)
+		if (m->payloads[i].type == type)
+			return &m->payloads[i];
+	return NULL;
+}
+
+static void drop_auth(struct forge_msg *m)
+{
+	struct ike_payload *p = find(m, PAYLOAD_AUTH);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+	*p = m->payloads[--m->num];
+}
+
+static void turn_auth(struct forge_msg *m)
+{
+	struct ike_payload *p = find(m, PAYLOAD_AUTH);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+	m->buf[(size_t)(p->body.p - m->buf) + p->body.len - 1] ^= 1;
+}
+
+static void say_success(struct forge_msg *m)
+{
+	static uint8_t success[] = {EAP_SUCCESS, 0, 0, 4};
+	struct ike_payload *p = find(m, PAYLOAD_EAP);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+	success[1] = p->body.p[1];
+	p->body = bytes_of(success, sizeof(success));
+}
+
+static void say_auth(struct forge_msg *m)
+{
+	static const uint8_t auth[4 + 32] = {AUTH_SHARED_KEY_MIC};
+
+	m->num = 1;
+	m->payloads[0] =
+		(struct ike_payload){.type = PAYLOAD_AUTH, .body = bytes_of(auth, sizeof(auth))};
+}
+
+static struct sim *spoiled(struct spoiler *sp)
+{
+	const struct wish a = client(CLIENT), b = server(CLIENTS "\n eap_id = %any");
+	struct sim *s = world(&a, &b);
+
+	s->tap = spoil;
+	s->tap_ctx = sp;
+	s->asked = count_asks;
+	wish_go(s, "net", 0);
+	sim_run(s, s->now_ns + 200 * NS_PER_S);
+	CU_ASSERT_TRUE(sp->done);
+	return s;
+}
+
+/* A server that has not proven who it is hears nothing: no name, no answer, and nobody is asked for
+ * the password. */
+static void test_S23_nothing_to_strangers(void)
+{
+	static void (*const ways[])(struct forge_msg * m) = {drop_auth, turn_auth};
+
+	for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+		struct spoiler sp = {.from = B, .spoil = ways[i]};
+		struct sim *s = spoiled(&sp);
+
+		CU_ASSERT_EQUAL(sp.seen[A], 1);
+		CU_ASSERT_EQUAL(sp.asked, 0);
+		wish_refused(s, A, IKE_REASON_AUTH_FAILED_LOCAL,
+			     i ? "is not believed" : "does not say who it is");
+	}
+}
+
+/* S21: that all is well is said too early; AUTH comes before EAP is over, or is not made of its
+ * key. */
+static void test_S21_key_and_completion(void)
+{
+	/* Of each side's IKE_AUTHs: 0 begins, 1 is a name, 2 MSCHAPv2's challenge or response, 3
+	 * its success, 4 AUTH; of the server 1 is the challenge, 2 success, 3 all is well. */
+	for (unsigned at = 1; at < 3; at++) {
+		struct spoiler sp = {.from = B, .at = at, .spoil = say_success};
+		struct sim *s = spoiled(&sp);
+
+		if (at == 1)
+			CU_ASSERT_EQUAL(sp.asked, 0);
+		wish_refused(s, A, IKE_REASON_AUTH_FAILED_PEER, "before anything was proven");
+	}
+	for (unsigned side = 0; side < 2; side++) {
+		for (unsigned at = 1; at < 4; at++) {
+			struct spoiler sp = {.from = side, .at = at, .spoil = say_auth};
+			struct sim *s = spoiled(&sp);
+
+			CU_ASSERT_EQUAL(s->n[A].ike_up + s->n[B].ike_up, 0);
+			wish_refused(s, !side, IKE_REASON_AUTH_FAILED_LOCAL,
+				     "AUTH before EAP is complete");
+		}
+	}
+	for (unsigned side = 0; side < 2; side++) {
+		struct spoiler sp = {.from = side, .at = 4, .spoil = turn_auth};
+		struct sim *s = spoiled(&sp);
+
+		CU_ASSERT_EQUAL(s->n[!side].ike_up, 0);
+		CU_ASSERT_EQUAL(s->n[!side].last_failure, IKE_REASON_AUTH_FAILED_LOCAL);
+		CU_ASSERT_PTR_NOT_NULL(strstr(s->n[!side].last_text, "not made of the key"));
+		CU_ASSERT_TRUE(sim_clean(s, A) && sim_clean(s, B));
+		sim_free(s);
+	}
+}
+
+/* ---- the wire and the memory ----------------------------------------------------------------- */
+
+static void test_under_loss(void)
+{
+	unsigned up = 0;
+
+	for (unsigned seed = 1; seed <= 100; seed++) {
+		const struct sim_options opt = {
+			.wire = {.loss = 30,
+				 .repeat = 5,
+				 .reorder = 10,
+				 .delay_ns = 5 * NS_PER_MS,
+				 .reorder_ns = 50 * NS_PER_MS,
+				 .ask_ns = 50 * NS_PER_MS},
+			.conf = {sim_conf_eap(A, "", ""), sim_conf_eap(B, "", "")},
+			.by_keyring = true};
+		struct sim *s = sim_new(seed, &opt);
+		char why[200];
+
+		CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+		up += sim_run_until(s, s->now_ns + 60 * NS_PER_S, sim_up);
+		s->wire.loss = 0;
+		sim_run(s, s->now_ns + 100 * NS_PER_S);
+		CU_ASSERT_TRUE(sim_same(s, why));
+		sim_free(s);
+	}
+	tap_diag("%u of 100 are up within a minute", up);
+	CU_ASSERT(up >= 95);
+}
+
+/* Each allocation fails once: errors are clean, and all ends. */
+static void test_fail_every_allocation(void)
+{
+	const struct sim_options opt = {.conf = {sim_conf_eap(A, "", ""), sim_conf_eap(B, "", "")},
+					.by_keyring = true};
+	struct sim *s = sim_new(1, &opt);
+	uint64_t before = alloc_count(), num;
+
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	sim_run(s, s->now_ns + 5 * NS_PER_S);
+	num = alloc_count() - before;
+	CU_ASSERT_TRUE(sim_up(s));
+	sim_free(s);
+	CU_ASSERT(num > 50);
+	for (uint64_t n = 1; n <= num; n++) {
+		s = sim_new(1, &opt);
+		alloc_fail_nth(n);
+		(void)!sim_initiate(s, A, "tun");
+		sim_run(s, s->now_ns + 5 * NS_PER_S);
+		alloc_fail_nth(0);
+		for (unsigned side = 0; side < 2; side++)
+			(void)!sim_terminate(s, side, NULL);
+		sim_run(s, s->now_ns + 300 * NS_PER_S);
+		CU_ASSERT_TRUE(sim_clean(s, A) && sim_clean(s, B));
+		CU_ASSERT_EQUAL(sim_num_sas(s, A) + sim_num_sas(s, B), 0);
+		sim_free(s);
+	}
+}
+
+static const struct tap_test tests[] = {
+	TAP_TEST(test_A13_by_a_password),
+	TAP_TEST(test_by_the_name_in_ike),
+	TAP_TEST(test_S21_wrong_password),
+	TAP_TEST(test_S22_another_name),
+	TAP_TEST(test_ways_that_do_not_meet),
+	TAP_TEST(test_S29_not_alone),
+	TAP_TEST(test_S23_nothing_to_strangers),
+	TAP_TEST(test_S21_key_and_completion),
+	TAP_TEST(test_under_loss),
+	TAP_TEST(test_fail_every_allocation),
+};
+
+TAP_MAIN("sim/eap", tests)
