@@ -253,6 +253,24 @@ static void test_S21_success_is_not_proof(void)
 	}
 }
 
+/* A server that lets anybody in does not know the password for that. */
+static void test_S21_server_knows_the_password(void)
+{
+	struct pair p = pair_new(true);
+	uint8_t copy[EAP_PACKET_MAX];
+	struct bytes packet;
+
+	CU_ASSERT_EQUAL_FATAL(talk(&p, 4), 4);
+	packet = eap_packet(p.x[SERVER]);
+	memcpy(copy, packet.p, packet.len);
+	CU_ASSERT_EQUAL_FATAL(copy[9], 'S');
+	copy[11] = copy[11] == '0' ? '1' : '0';
+	take(&p, PEER, bytes_of(copy, packet.len));
+	CU_ASSERT_EQUAL(p.last[PEER], ERR_AUTH);
+	CU_ASSERT_PTR_NOT_NULL(strstr(eap_why(p.x[PEER]), "does not know the password"));
+	pair_free(&p);
+}
+
 #define MAX_PACKETS 16
 
 /* struct script - the packets of a conversation that went well, by who sent them. */
@@ -446,6 +464,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_both_have_the_key),
 	TAP_TEST(test_S21_wrong_password),
 	TAP_TEST(test_S21_success_is_not_proof),
+	TAP_TEST(test_S21_server_knows_the_password),
 	TAP_TEST(test_S21_every_order),
 	TAP_TEST(test_S21_left_out_and_twice),
 	TAP_TEST(test_nak),

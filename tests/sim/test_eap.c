@@ -63,18 +63,22 @@ static void test_A13_by_a_password(void)
 }
 
 /* Without `eap_id` the name in IKE is the one that is proven. */
-static void test_by_the_name_in_ike(void)
+static void test_S22_the_name_in_ike(void)
 {
-	const struct wish a = client(CLIENT), b = server(CLIENTS);
+	const struct wish a = client(CLIENT);
 	const struct wish c = client("auth = eap\n id = dave@example.org\n"
 				     "eap_id = carol@example.org");
+	struct wish b = server(CLIENTS);
 	struct sim *s = world(&a, &b);
 
 	wish_go(s, "net", 0);
 	wish_proved(s, "pkix-inline", "eap");
+	/* With a password that is dave's, too. */
+	b.more = "secrets { eap { id-1 = carol@example.org\n id-2 = dave@example.org\n"
+		 " secret = " PASSWORD " } }";
 	s = world(&c, &b);
 	wish_go(s, "net", 0);
-	wish_refused(s, B, IKE_REASON_AUTH_FAILED_LOCAL, "dave@example.org is not believed");
+	wish_refused(s, B, IKE_REASON_AUTH_FAILED_LOCAL, "by another name than it said");
 }
 
 /* ---- who is not believed --------------------------------------------------------------------- */
@@ -364,7 +368,7 @@ static void test_fail_every_allocation(void)
 
 static const struct tap_test tests[] = {
 	TAP_TEST(test_A13_by_a_password),
-	TAP_TEST(test_by_the_name_in_ike),
+	TAP_TEST(test_S22_the_name_in_ike),
 	TAP_TEST(test_S21_wrong_password),
 	TAP_TEST(test_S22_another_name),
 	TAP_TEST(test_ways_that_do_not_meet),
