@@ -294,6 +294,8 @@ enum ike_ask_kind {
 	IKE_ASK_CHILD_ACCEPT, /* a Child SA with these selectors is about to be made: answer.allow
 			       */
 	IKE_ASK_EAP_SECRET,   /* the password of eap_id: answer.secret */
+	IKE_ASK_EAP_KEY, /* a certificate of local_id, and its key, for TLS in EAP: answer.certs
+			  * and answer.secret (PKCS#8, DER) */
 };
 
 /* struct ike_cert - what a CERT payload holds: encoding (RFC 7296 3.6; 4 X.509, 15 raw public key)
@@ -361,7 +363,7 @@ uint32_t ike_schemes(const struct ike_ask *ask) NONNULL(1);
 /* struct ike_answer - to an ask; all that it points to is borrowed during the call. */
 struct ike_answer {
 	bool allow;
-	struct bytes secret;  /* SECRET, EAP_SECRET: the key; empty = there is none */
+	struct bytes secret;  /* SECRET, EAP_SECRET, EAP_KEY: the key; empty = there is none */
 	bool secret_is_group; /* SECRET: more than one identity may use it */
 	/* SIGN, VERIFY_CHAIN, AUTHORIZE: why not, if not allowed; text is a clause ("it has
 	 * expired"), or NULL
@@ -371,7 +373,7 @@ struct ike_answer {
 	uint8_t auth_method;          /* SIGN: of the AUTH payload */
 	struct bytes auth;            /* SIGN: its value */
 	struct bytes key;             /* SIGN: our public key (SubjectPublicKeyInfo) */
-	const struct ike_cert *certs; /* SIGN: what to send with it */
+	const struct ike_cert *certs; /* SIGN, EAP_KEY: what to send with it */
 	uint32_t num_certs;
 	/* SIGN, instead of auth_method, auth and key: a signature by the key of certs[0]. The
 	 * engine makes the AUTH value, and `send_cert` decides whether certs are sent. */

@@ -266,6 +266,25 @@ static bool answer_sign(struct ike_keyring *k, struct ike_answer *out, const str
 	return true;
 }
 
+/* TLS signs itself, with whatever hash is agreed on there, and always shows the certificate. */
+static bool answer_eap_key(struct ike_keyring *k, struct ike_answer *out, const struct conf *conf,
+			   const struct ike_ask *ask)
+{
+	struct ike_ask any = *ask;
+	struct choice best = {.score = 0};
+
+	any.peer_hashes = SIG_HASHES_ALL;
+	choose(k, &best, conf, &any);
+	if (best.key && !best.cert)
+		refuse(k, IKE_REASON_NO_KEY,
+		       "EAP-TLS takes a certificate, and there is a key alone");
+	if (!best.key || !best.cert)
+		return false;
+	add_certs(k, out, conf, &best);
+	out->secret = bytes_of(best.key->key.p, best.key->key.len);
+	return true;
+}
+
 /* ---- the peer's key -------------------------------------------------------------------------- */
 
 /* A certificate that lies here, in the store or in the connection itself. */
@@ -626,6 +645,8 @@ void ike_keyring_answer(struct ike_keyring *k, struct ike_answer *out, const str
 		out->allow = answer_secret(out, conf, ask);
 	else if (ask->kind == IKE_ASK_EAP_SECRET)
 		out->allow = answer_password(out, conf, ask);
+	else if (ask->kind == IKE_ASK_EAP_KEY)
+		out->allow = answer_eap_key(k, out, conf, ask);
 	else if (ask->kind == IKE_ASK_SIGN)
 		out->allow = answer_sign(k, out, conf, ask);
 	else if (ask->kind == IKE_ASK_VERIFY_CHAIN)

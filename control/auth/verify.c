@@ -172,6 +172,16 @@ static enum err find_signer(struct signer *out, char why[static KEY_WHY_MAX],
 	return ERR_NOT_FOUND;
 }
 
+enum err auth_check_cert(char why[static KEY_WHY_MAX], struct bytes cert, const struct ike_id *id)
+{
+	const struct auth_signature_params p = {.cert = cert};
+	struct signer s = {.cert = NULL};
+	enum err e = find_signer(&s, why, &p, id);
+
+	cred_put(s.cert);
+	return e;
+}
+
 static enum err check_strength(char why[static KEY_WHY_MAX], const struct auth_signature_params *p,
 			       const struct signer *s, const struct auth_sig *sig)
 {

@@ -47,6 +47,12 @@ MUST_USE enum err auth_check_eap(struct crypto_ctx *c, const struct auth_psk_par
 MUST_USE enum err auth_verify_eap(struct crypto_ctx *c, struct auth_proof **out,
 				  const struct auth_psk_params *params) NONNULL(1, 2, 3);
 
+/* auth_check_cert - a certificate (DER) that is vouched for is of this identity, and its key good
+ * enough (S22, S25): for who signs elsewhere, in EAP-TLS. why[] says what is not. Errors: NOT_FOUND
+ * (another's), MALFORMED, LIMIT, UNSUPPORTED, NOMEM, CRYPTO. */
+MUST_USE enum err auth_check_cert(char why[static KEY_WHY_MAX], struct bytes cert,
+				  const struct ike_id *id) NONNULL(3);
+
 /* struct auth_signature_params - one verification of a signature. octets are the peer's; the
  * identity that is proven is read from octets.id_body. Either cert (DER, an end's that was found
  * good) or key (SubjectPublicKeyInfo, configured for this connection) is set. */

@@ -158,6 +158,9 @@ static inline bool conf_auth_signs(enum conf_auth auth)
 	return auth == CONF_AUTH_PUBKEY || auth == CONF_AUTH_BTNS || auth == CONF_AUTH_LEAPOFFAITH;
 }
 
+/* CONF_EAP_TLS - IANA's number of the method whose peers have certificates. */
+#define CONF_EAP_TLS 13
+
 /* CONF_RANK_PROVEN - of peers that prove who they are. */
 #define CONF_RANK_PROVEN 2
 
@@ -209,6 +212,12 @@ struct conf_side {
 	struct conf_creds certs, cacerts, pubkeys;
 	enum conf_revocation revocation;
 };
+
+/* conf_eap_signs - by EAP, and by a method that may need certificates. */
+static inline bool conf_eap_signs(const struct conf_side *side)
+{
+	return side->auth == CONF_AUTH_EAP && (side->eap == CONF_EAP_TLS || !side->eap);
+}
 
 /* struct conf_addr - local_addrs/remote_addrs entry: a prefix, a range, or a name to resolve. */
 struct conf_addr {

@@ -526,14 +526,16 @@ static struct conf_conn *conn_new(const char *name)
 	return NULL;
 }
 
-/* No method that there is proves both sides well enough by itself (RFC 5998 4). */
+/* EAP in place of more (RFC 5998 4) is for a method that proves both sides as well as that. */
 static void check_eap_alone(struct check *c, const struct conf_conn *conn,
 			    const struct tree *section)
 {
-	if (conn->local.auth == CONF_AUTH_EAP && conn->remote.auth == CONF_AUTH_EAP)
-		CHECK_ERROR(c, section,
-			    "EAP alone proves neither side by this method: one of the two sections "
-			    "needs another `auth`");
+	if (conn->local.auth == CONF_AUTH_EAP && conn->remote.auth == CONF_AUTH_EAP &&
+	    (conn->local.eap != CONF_EAP_TLS || conn->remote.eap != CONF_EAP_TLS))
+		CHECK_ERROR(
+			c, section,
+			"EAP alone proves both sides by `auth = eap-tls` in both sections and no "
+			"other: one of the two needs another `auth`");
 }
 
 enum err conn_check(struct check *c, struct conf_conn **out, const struct tree *section)

@@ -44,7 +44,7 @@ static bool take_eap(struct check *c, struct side_draft *d, const char *text,
 	static const struct {
 		const char *word;
 		uint8_t type; /* IANA's number */
-	} words[] = {{"eap", 0}, {"eap-mschapv2", 26}};
+	} words[] = {{"eap", 0}, {"eap-mschapv2", 26}, {"eap-tls", CONF_EAP_TLS}};
 
 	if (strncasecmp(text, "eap", 3) != 0)
 		return false;
@@ -56,7 +56,7 @@ static bool take_eap(struct check *c, struct side_draft *d, const char *text,
 		return true;
 	}
 	d->side->eap = UINT8_MAX; /* one remark is enough */
-	CHECK_ERROR(c, node, "'%.40s' is not supported: eap, or eap-mschapv2", text);
+	CHECK_ERROR(c, node, "'%.40s' is not supported: eap, eap-mschapv2, or eap-tls", text);
 	return true;
 }
 
@@ -266,7 +266,7 @@ static void warn_unused(struct check *c, const struct conf_side *side, const str
 		     {"cacerts", side->cacerts.num},
 		     {"pubkeys", side->pubkeys.num}};
 
-	if (side->auth == CONF_AUTH_PUBKEY)
+	if (side->auth == CONF_AUTH_PUBKEY || conf_eap_signs(side))
 		return;
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
 		if (lists[i].num)
@@ -314,7 +314,7 @@ static void check_eap(struct check *c, const struct side_draft *d, const struct 
 	else if (side->auth == CONF_AUTH_EAP && d->remote && !side->eap)
 		CHECK_ERROR(c, section,
 			    "which method of EAP does the peer prove itself by? `auth = "
-			    "eap-mschapv2`");
+			    "eap-mschapv2`, or eap-tls");
 	else if (side->auth == CONF_AUTH_EAP && !d->remote && side->eap_asks && !side->eap_id.type)
 		CHECK_ERROR(c, section, "`eap_id` of this side is one identity");
 }
@@ -331,7 +331,7 @@ enum err side_check(struct check *c, struct conf_side *side, enum scope scope,
 	check_unproven(c, &d, section);
 	check_eap(c, &d, section);
 	side->anybody = d.has_id && !side->id.type && !side->pattern;
-	if (d.remote || !conf_auth_signs(side->auth) || !side->certs.num)
+	if (d.remote || !(conf_auth_signs(side->auth) || conf_eap_signs(side)) || !side->certs.num)
 		return ERR_OK;
 	if (!d.has_id)
 		id_of_cert(c, side, section);

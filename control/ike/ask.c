@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/ike/ask.h"
 
-#include "control/auth/eap/eap.h"
+#include "control/ike/eap.h"
 #include "control/auth/outside.h"
 #include "control/child/work.h"
 
@@ -106,6 +106,21 @@ static void fill_signature(const struct ike_sa *sa, struct ike_ask *ask)
 	ask->num_certs = hs->num_certs;
 }
 
+/* A client's certificate is that of its name in EAP; the peer's are those that it showed there. */
+static void fill_eap(const struct ike_sa *sa, struct ike_ask *ask)
+{
+	if (ask->kind == IKE_ASK_EAP_SECRET)
+		ask->eap_id = eap_identity(sa->hs->eap);
+	if (ask->kind == IKE_ASK_EAP_KEY)
+		ask->config = sa->conn;
+	if (ask->kind == IKE_ASK_EAP_KEY && sa->initiator)
+		ask->local_id = eap_identity(sa->hs->eap);
+	if (ask->kind != IKE_ASK_VERIFY_CHAIN)
+		return;
+	ask->num_certs = eap_asked_certs(sa, sa->hs->eap_certs, &ask->peer_id);
+	ask->certs = sa->hs->eap_certs;
+}
+
 /* A child's own request, or whoever wants the IKE SA. */
 static uint64_t request_of(const struct step *s)
 {
@@ -130,8 +145,8 @@ static void fill(struct step *s, struct ike_ask *ask, enum ike_ask_kind kind)
 				.proof = sa->proof};
 	if (kind == IKE_ASK_SIGN || kind == IKE_ASK_VERIFY_CHAIN)
 		fill_signature(sa, ask);
-	if (kind == IKE_ASK_EAP_SECRET)
-		ask->eap_id = eap_identity(sa->hs->eap);
+	if (sa->hs && sa->hs->eap)
+		fill_eap(sa, ask);
 	if (kind != IKE_ASK_CHILD_ACCEPT)
 		return;
 	ask->child = w->conf->name;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/ike/eap.h"
 
+#include <stdio.h>
+
 #include "control/auth/verify.h"
 
 /* It failed. An initiator's peer may believe nothing yet, and is told nothing; a responder says so
@@ -24,11 +26,25 @@ static enum err failed(struct step *s, enum err e)
 			 eap_why(x)[0] ? eap_why(x) : err_text(e));
 }
 
+/* By what each wish is answered. */
+static const enum ike_ask_kind kinds[] = {
+	[EAP_WANTS_PACKET] = IKE_ASK_EAP_SECRET, /* passed */
+	[EAP_WANTS_SECRET] = IKE_ASK_EAP_SECRET,  [EAP_WANTS_KEY] = IKE_ASK_EAP_KEY,
+	[EAP_WANTS_CHAIN] = IKE_ASK_VERIFY_CHAIN, [EAP_WANTS_NOTHING] = IKE_ASK_EAP_SECRET,
+};
+
+bool eap_waits(const struct eap *x)
+{
+	return eap_wants(x) != EAP_WANTS_PACKET && eap_wants(x) != EAP_WANTS_NOTHING;
+}
+
 static enum err want(struct step *s)
 {
-	if (eap_wants(s->sa->hs->eap) == EAP_WANTS_SECRET)
-		return step_ask(s, IKE_ASK_EAP_SECRET);
-	step_pass(s, IKE_ASK_EAP_SECRET);
+	const struct eap *x = s->sa->hs->eap;
+
+	if (eap_waits(x))
+		return step_ask(s, kinds[eap_wants(x)]);
+	step_pass(s, kinds[eap_wants(x)]);
 	return ERR_OK;
 }
 
@@ -41,15 +57,68 @@ enum err eap_feed(struct step *s, struct bytes packet)
 	return e ? failed(s, e) : ERR_OK;
 }
 
+/* Whose certificate the other side has to show. */
+static const struct ike_id *shown_id(const struct ike_sa *sa)
+{
+	return sa->initiator ? &sa->remote_id : eap_identity(sa->hs->eap);
+}
+
+/* What is vouched for is what was shown in TLS, and its key speaks for the identity (S22). */
+static bool believes(const struct step *s, char why[static KEY_WHY_MAX])
+{
+	struct bytes chain[EAP_MAX_CERTS];
+	const struct ike_answer *a = s->answer;
+
+	snprintf(why, KEY_WHY_MAX, "%.150s",
+		 a->text ? a->text : "its certificate is not the one that is vouched for");
+	if (!a->allow || !eap_chain(s->sa->hs->eap, chain))
+		return false;
+	for (uint32_t i = 0; i < a->num_trust; i++) {
+		if (bytes_equal(a->trust[i].cert, chain[0]))
+			return !auth_check_cert(why, chain[0], shown_id(s->sa));
+	}
+	return false;
+}
+
 enum err eap_proceed(struct step *s)
 {
 	struct eap *x = s->sa->hs->eap;
+	struct bytes certs[EAP_MAX_CERTS];
+	const struct ike_answer *a = s->answer;
+	struct eap_answer answer = {.certs = certs, .why = a->text};
+	char why[KEY_WHY_MAX];
 	enum err e;
 
-	if (eap_wants(x) != EAP_WANTS_SECRET)
+	if (!eap_waits(x))
 		return ERR_OK;
-	e = eap_answer(x, s->answer->allow ? s->answer->secret : bytes_of(NULL, 0));
+	if (eap_wants(x) == EAP_WANTS_CHAIN) {
+		answer.believed = believes(s, why);
+		answer.why = why;
+	} else if (a->allow) {
+		answer.secret = a->secret;
+		while (answer.num_certs < a->num_certs && answer.num_certs < EAP_MAX_CERTS) {
+			certs[answer.num_certs] = a->certs[answer.num_certs].data;
+			answer.num_certs++;
+		}
+	}
+	e = eap_answer(x, &answer);
+	if (!e && eap_waits(x)) {
+		s->stay = true;
+		e = want(s);
+	}
 	return e ? failed(s, e) : ERR_OK;
+}
+
+uint32_t eap_asked_certs(const struct ike_sa *sa, struct ike_cert out[static IKE_MAX_CERTS],
+			 const struct ike_id **out_id)
+{
+	struct bytes chain[EAP_MAX_CERTS];
+	const uint32_t num = eap_chain(sa->hs->eap, chain);
+
+	for (uint32_t i = 0; i < num; i++)
+		out[i] = (struct ike_cert){.encoding = CERT_X509_SIGNATURE, .data = chain[i]};
+	*out_id = shown_id(sa);
+	return num;
 }
 
 void eap_build(struct step *s)

@@ -13,8 +13,15 @@
  * step is IKE_ASK_EAP_SECRET's in either case. Errors: PEER. */
 MUST_USE enum err eap_feed(struct step *s, struct bytes packet) NONNULL(1);
 
-/* eap_proceed - the answer to what was asked for, if anything was. Errors: PEER. */
+/* eap_waits - it wants something of this side. eap_proceed - the answer to what was asked for, if
+ * anything was; the next wish is asked for in the same state. Errors: PEER. */
+bool eap_waits(const struct eap *x) NONNULL(1);
 MUST_USE enum err eap_proceed(struct step *s) NONNULL(1);
+
+/* eap_asked_certs - the peer's certificates in EAP, and whose they have to be, for an ask; views
+ * that live as long as the conversation. Returns how many. */
+uint32_t eap_asked_certs(const struct ike_sa *sa, struct ike_cert out[static IKE_MAX_CERTS],
+			 const struct ike_id **out_id) NONNULL(1, 3);
 
 /* eap_build - the conversation's next packet into s->b. */
 void eap_build(struct step *s) NONNULL(1);

@@ -100,7 +100,7 @@ enum err eap_answer_i(struct step *s)
 
 	if (!e && eap_wants(hs->eap) == EAP_WANTS_NOTHING)
 		e = eap_make_own(s);
-	if (e)
+	if (e || eap_waits(hs->eap))
 		return e;
 	step_request(s, IKE_AUTH);
 	if (hs->own_auth_len)

@@ -117,7 +117,7 @@ enum err eap_answer_r(struct step *s)
 {
 	enum err e = eap_proceed(s);
 
-	if (e)
+	if (e || eap_waits(s->sa->hs->eap))
 		return e;
 	say_doubt(s);
 	step_reply(s);

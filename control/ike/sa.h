@@ -173,6 +173,7 @@ struct handshake {
 	struct eap *eap;    /* with EAP, from its first packet on */
 	uint8_t *eap_first; /* initiator: that packet, until the server is proven */
 	size_t eap_first_len;
+	struct ike_cert eap_certs[IKE_MAX_CERTS]; /* of an ask; views */
 	uint8_t peer_id_body[WIRE_ID_BODY_MAX];
 	size_t peer_id_body_len;
 	bool initial_contact; /* the peer claims to have no other SA with us */

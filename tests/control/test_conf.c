@@ -402,10 +402,10 @@ static const struct row side_rows[] = {
 	{"auth = eap-mschapv2", ""},
 	{"auth = EAP-MSCHAPv2\n eap_id = %any", ""},
 	{"auth = eap-mschapv2\n eap_id = carol@example.org\n id = *@example.org", ""},
-	{"auth = eap-md5", "Ef:2: connections.a.remote.auth: 'eap-md5' is not supported: eap, or "
-			   "eap-mschapv2"},
+	{"auth = eap-md5", "Ef:2: connections.a.remote.auth: 'eap-md5' is not supported: eap, "
+			   "eap-mschapv2, or eap-tls"},
 	{"auth = eap", "Ef:1: connections.a.remote: which method of EAP does the peer prove itself "
-		       "by? `auth = eap-mschapv2`"},
+		       "by? `auth = eap-mschapv2`, or eap-tls"},
 	{"auth = eap-mschapv2\n eap_id = *@x",
 	 "Ef:3: connections.a.remote.eap_id: '*@x' is no identity: a name, user@domain, or %any"},
 	{"auth = null", ""},

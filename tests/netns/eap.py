@@ -7,7 +7,7 @@ from dataclasses import replace
 from capture import assert_protected
 from lab import wait_for
 from nets import Pair
-from pubkey import root, with_cert
+from pubkey import cert, root, with_cert
 from scenarios import PAIRINGS, agree, both_down, both_up, named
 
 CAROL = "carol@example.org"
@@ -35,11 +35,36 @@ def with_identity(left, right):
                        remote={"eap_id": "%any"})
 
 
+def by_tls(left, right, alone=False):
+    """Certificates on both sides, the left one's in EAP; `alone`: the right one's, too (RFC 5998). It is
+    TLS 1.3 between ourselves and 1.2 with charon, whose 1.3 is older than RFC 9190: its server does not
+    say that it is done, and its client ends by SIGSEGV."""
+    tls = {"auth": "eap-tls"}
+    sides = []
+    for name, one in (("left", left), ("right", right)):
+        side = with_cert(name, one.kind, local=tls if alone or name == "left" else None,
+                         remote=tls if alone or name == "right" else None)
+        sides.append(side)
+    return tuple(sides)
+
+
+def by_tls_alone(left, right):
+    return by_tls(left, right, alone=True)
+
+
+def strange_certificate(left, right):
+    """The left side's certificate is of an authority that the right one does not know."""
+    client, server = by_tls(left, right)
+    strange = root("ecdsa", "Stranger")
+    files = {**client.files, "x509/own.pem": cert(strange, "left"), "x509ca/strange.pem": strange.cert}
+    return replace(client, files=files), server
+
+
 def wrong_password(left, right):
     return by_password(left, right, secret="Ar3etTnp01qlpOgc", remote={"eap_id": "%any"})
 
 
-def whole(pair):
+def whole(pair, name=CAROL):
     """Up, traffic, who the right side says that the left one is, an IKE SA re-keyed, down."""
     both_up(pair)
     assert agree(pair)
@@ -47,11 +72,11 @@ def whole(pair):
     right = pair.peers["right"]
     if pair.sides["right"].kind == "latchkey":
         shown = right.cli("show").stdout
-        assert CAROL in shown, shown
+        assert name in shown, shown
         assert re.search(r"remote authentication: eap\b", right.cli("sas").stdout), \
             right.cli("sas").stdout
     else:
-        assert CAROL in right.swanctl("--list-sas").stdout
+        assert name in right.swanctl("--list-sas").stdout
     before = pair.peers["left"].ike_spis()
     pair.peers["left"].rekey(ike="gw")
     wait_for(lambda: pair.peers["left"].ike_spis() and
@@ -62,6 +87,27 @@ def whole(pair):
     assert_protected(pair.capture.stop(), "wire", at_least=4)
     for side, peer in pair.peers.items():
         assert PASSWORD not in peer.log(), f"{side} logs the password"
+
+
+def whole_by_tls(pair):
+    whole(pair, "left.example")
+
+
+def whole_alone(pair):
+    """The same, and the left side knows the right one by EAP."""
+    if pair.sides["left"].kind == "latchkey":
+        both_up(pair)
+        shown = pair.peers["left"].cli("sas").stdout
+        assert re.search(r"remote authentication: eap\b", shown), shown
+    whole_by_tls(pair)
+
+
+def not_known(pair):
+    assert not pair.peers["left"].up("net", check=False, timeout=40), "it came up"
+    if pair.sides["right"].kind == "latchkey":
+        wait_for(lambda: "authority that is not known here" in pair.peers["right"].log(),
+                 "the right side's log to say why")
+    assert not any(peer.children() for peer in pair.peers.values()), "a Child SA stands"
 
 
 def refused(pair):
@@ -81,6 +127,9 @@ ROWS = [
     ("EAP-MSCHAPv2, by the name in IKE", whole, by_password),
     ("replay rw-eap-mschapv2-id-rsa", whole, with_identity),
     ("EAP-MSCHAPv2, a wrong password", refused, wrong_password),
+    ("EAP-TLS", whole_by_tls, by_tls),
+    ("replay rw-eap-tls-only", whole_alone, by_tls_alone),
+    ("EAP-TLS, an authority that is not known", not_known, strange_certificate),
 ]
 
 

@@ -8,6 +8,7 @@
 #include "control/auth/eap/packet.h"
 #include "control/ike/core.h"
 #include "control/ike/sa.h"
+#include "tests/pki_conf.h"
 #include "tests/sim/forge.h"
 #include "tests/sim/wish.h"
 #include "tests/tap/tap.h"
@@ -143,6 +144,81 @@ static void test_ways_that_do_not_meet(void)
 	refused(world(&other, &by_eap), B, IKE_REASON_AUTH_FAILED_LOCAL, "");
 	/* Who is proven by EAP has to begin. */
 	refused(world(&by_eap, &eap), A, IKE_REASON_UNSUPPORTED, "has to begin");
+}
+
+/* ---- certificates ---------------------------------------------------------------------------- */
+
+#define TLS "auth = eap-tls\n id = host%u.example"
+
+/* Beside the server's own signature, and instead of it (RFC 5998). */
+static void test_A13_by_tls(void)
+{
+	static const char *const locals[] = {TLS, "auth = eap\n id = host%u.example",
+					     "auth = eap-tls\n id = me.example\n"
+					     "eap_id = host%u.example"};
+	static const char *const remotes[] = {
+		TLS, TLS, "auth = eap-tls\n id = me.example\n eap_id = host%u.example"};
+
+	for (size_t i = 0; i < ARRAY_LEN(locals); i++) {
+		const struct wish a = {.local = locals[i], .remote = SERVER};
+		const struct wish b = {.local = SERVER, .remote = remotes[i]};
+		struct sim *s = world(&a, &b);
+
+		wish_go(s, "net", 0);
+		CU_ASSERT_EQUAL(wish_seen(s, B).proof.eap, EAP_TYPE_TLS);
+		CU_ASSERT_EQUAL(wish_seen(s, B).proof.peer.len, strlen("host1.example"));
+		wish_proved(s, "pkix-inline", "eap");
+	}
+}
+
+static void test_A13_by_tls_alone(void)
+{
+	const struct wish a = {.local = TLS, .remote = TLS}, b = a;
+	struct sim *s = world(&a, &b);
+
+	wish_go(s, "net", 0);
+	CU_ASSERT_EQUAL(wish_seen(s, A).proof.eap, EAP_TYPE_TLS);
+	CU_ASSERT_EQUAL(wish_seen(s, A).proof.peer.len, strlen("host2.example"));
+	wish_proved(s, "eap", "eap");
+}
+
+/* S22, S23: a server whose certificate is another's, or of an authority that is not known, is not
+ * told who we are; and a client's is looked at as closely. */
+static void test_S22_tls_of_another(void)
+{
+	struct wish a = {.local = TLS, .remote = TLS}, b = a;
+
+	a.remote = "auth = eap-tls\n id = other.example";
+	b.local = "auth = eap-tls\n id = other.example\n certs = x";
+	b.local = TLS;
+	refused(world(&a, &b), B, IKE_REASON_NO_CONFIG, "other.example");
+	/* Under a name that its certificate does not hold. */
+	b.remote = "auth = eap-tls";
+	a = (struct wish){.local = "auth = eap-tls\n id = other.example\n eap_id = host%u.example",
+			  .remote = TLS};
+	refused(world(&a, &b), B, IKE_REASON_AUTH_FAILED_LOCAL, "does not hold that identity");
+}
+
+static void test_S23_tls_unknown_authority(void)
+{
+	const struct wish w = {.local = TLS, .remote = TLS};
+	static struct pki_cert strange;
+
+	if (!strange.len)
+		pki_cert_make(&strange, &(struct pki_params){.subject = "/CN=Elsewhere",
+							     .ca = "critical,CA:TRUE"});
+	for (unsigned side = 0; side < 2; side++) {
+		struct sim *s = world(&w, &w);
+		struct conf *conf = sim_creds(wish_conf(side, &w), side, "P-256"), *less;
+
+		/* It believes somebody else alone. */
+		CU_ASSERT_EQUAL_FATAL(conf_without_authority(&less, conf, "test"), ERR_OK);
+		conf_put(conf);
+		wish_configure(s, side, pki_add(less, CRED_CA, pki_der(&strange)));
+		refused(s, side,
+			side == A ? IKE_REASON_AUTH_FAILED_PEER : IKE_REASON_AUTH_FAILED_LOCAL,
+			"authority");
+	}
 }
 
 /* S29: EAP alone is not what a weak method is for (RFC 5998 4). */
@@ -338,11 +414,9 @@ static void test_under_loss(void)
 }
 
 /* Each allocation fails once: errors are clean, and all ends. */
-static void test_fail_every_allocation(void)
+static void fail_every_allocation(const struct sim_options *opt)
 {
-	const struct sim_options opt = {.conf = {sim_conf_eap(A, "", ""), sim_conf_eap(B, "", "")},
-					.by_keyring = true};
-	struct sim *s = sim_new(1, &opt);
+	struct sim *s = sim_new(1, opt);
 	uint64_t before = alloc_count(), num;
 
 	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
@@ -352,7 +426,7 @@ static void test_fail_every_allocation(void)
 	sim_free(s);
 	CU_ASSERT(num > 50);
 	for (uint64_t n = 1; n <= num; n++) {
-		s = sim_new(1, &opt);
+		s = sim_new(1, opt);
 		alloc_fail_nth(n);
 		(void)!sim_initiate(s, A, "tun");
 		sim_run(s, s->now_ns + 5 * NS_PER_S);
@@ -366,12 +440,28 @@ static void test_fail_every_allocation(void)
 	}
 }
 
+static void test_fail_every_allocation(void)
+{
+	const struct sim_options opt = {.conf = {sim_conf_eap(A, "", ""), sim_conf_eap(B, "", "")},
+					.by_keyring = true};
+	const struct wish w = {.local = TLS, .remote = TLS};
+	const struct sim_options tls = {
+		.conf = {wish_text(A, &w), wish_text(B, &w)}, .by_keyring = true, .sign = true};
+
+	fail_every_allocation(&opt);
+	fail_every_allocation(&tls);
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_A13_by_a_password),
 	TAP_TEST(test_S22_the_name_in_ike),
 	TAP_TEST(test_S21_wrong_password),
 	TAP_TEST(test_S22_another_name),
 	TAP_TEST(test_ways_that_do_not_meet),
+	TAP_TEST(test_A13_by_tls),
+	TAP_TEST(test_A13_by_tls_alone),
+	TAP_TEST(test_S22_tls_of_another),
+	TAP_TEST(test_S23_tls_unknown_authority),
 	TAP_TEST(test_S29_not_alone),
 	TAP_TEST(test_S23_nothing_to_strangers),
 	TAP_TEST(test_S21_key_and_completion),

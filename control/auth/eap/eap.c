@@ -6,7 +6,7 @@
 #include "control/auth/eap/method.h"
 #include "control/ike/wire/proto.h"
 
-static const struct eap_method *const methods[] = {&eap_mschapv2};
+static const struct eap_method *const methods[] = {&eap_tls, &eap_mschapv2};
 
 static const struct eap_method *find(uint8_t type)
 {
@@ -59,6 +59,8 @@ void eap_free(struct eap *x)
 {
 	if (!x)
 		return;
+	if (x->state && x->method->fini)
+		x->method->fini(x->state);
 	if (x->state)
 		secret_wipe(x->state, x->method->state_len);
 	mem_free(x->state);
@@ -292,29 +294,32 @@ enum err eap_take(struct eap *x, struct bytes packet)
 	struct eap_packet p;
 	enum err e;
 
-	if (x->broken || x->over || x->wants == EAP_WANTS_SECRET)
+	if (x->broken || x->over || x->wants != EAP_WANTS_PACKET)
 		return settle(x, ERR_MALFORMED);
 	if (++x->rounds > EAP_ROUNDS_MAX)
 		return settle(x, eap_fail(x, "it takes more than %d packets", EAP_ROUNDS_MAX));
 	e = eap_packet_parse(&p, packet);
-	x->asked = false;
 	if (!e)
 		e = x->params.server ? take_as_server(x, &p) : take_as_peer(x, &p);
 	return settle(x, e);
 }
 
-enum err eap_answer(struct eap *x, struct bytes secret)
+enum err eap_answer(struct eap *x, const struct eap_answer *answer)
 {
 	enum err e;
 
-	if (x->broken || x->wants != EAP_WANTS_SECRET)
+	if (x->broken || x->wants == EAP_WANTS_PACKET || x->wants == EAP_WANTS_NOTHING)
 		return settle(x, ERR_BAD_STATE);
-	x->secret = secret;
-	x->asked = true;
+	x->answer = answer;
 	x->wants = EAP_WANTS_PACKET;
 	e = process(x, bytes_of(x->held, x->held_len));
-	x->secret = bytes_of(NULL, 0);
+	x->answer = NULL;
 	return settle(x, e);
+}
+
+uint32_t eap_chain(const struct eap *x, struct bytes out[static EAP_MAX_CERTS])
+{
+	return x->state && x->method->chain ? x->method->chain(x->state, out) : 0;
 }
 
 /* ---- what came of it ------------------------------------------------------------------------- */

@@ -21,6 +21,8 @@
 enum eap_wants {
 	EAP_WANTS_PACKET,  /* eap_packet() is to be sent, and eap_take() gets what comes back */
 	EAP_WANTS_SECRET,  /* the password of eap_identity(): eap_answer() */
+	EAP_WANTS_KEY,     /* this side's certificates and private key: eap_answer() */
+	EAP_WANTS_CHAIN,   /* whether eap_chain() is the other side's: eap_answer() */
 	EAP_WANTS_NOTHING, /* over, and right: eap_msk(). A server has its success to send */
 };
 
@@ -49,9 +51,24 @@ MUST_USE enum err eap_begin(struct eap *x) NONNULL(1);
  * error the conversation is over. */
 MUST_USE enum err eap_take(struct eap *x, struct bytes packet) NONNULL(1);
 
-/* eap_answer - what eap_wants() asked for; an empty secret: there is none. Errors: as
- * eap_take(). */
-MUST_USE enum err eap_answer(struct eap *x, struct bytes secret) NONNULL(1);
+/* struct eap_answer - secret: SECRET's password, KEY's private key (PKCS#8, DER); empty: there is
+ * none. certs: KEY's, our own first, DER. believed: CHAIN's, and why not: a clause, or NULL. All is
+ * borrowed during the call. */
+struct eap_answer {
+	struct bytes secret;
+	const struct bytes *certs;
+	uint32_t num_certs;
+	bool believed;
+	const char *why;
+};
+
+/* eap_answer - what eap_wants() asked for. Errors: as eap_take(). */
+MUST_USE enum err eap_answer(struct eap *x, const struct eap_answer *answer) NONNULL(1, 2);
+
+/* EAP_MAX_CERTS - of a chain. eap_chain - the certificates (DER) that the other side shows, its own
+ * first, views; returns how many. */
+#define EAP_MAX_CERTS 10
+uint32_t eap_chain(const struct eap *x, struct bytes out[static EAP_MAX_CERTS]) NONNULL(1);
 
 /* eap_wants - after any of the above. */
 enum eap_wants eap_wants(const struct eap *x) NONNULL(1);

@@ -11,7 +11,7 @@
 /* struct eap_method - state_len bytes of state, zero at first, are wiped with the conversation.
  * start: a server's first request. process: the data of the other side's packet; *w gets those of
  * the answer. It sets x->done and x->msk when this side has no more doubts; AGAIN: x->wants says
- * what is missing, and the same packet comes again with x->secret. Errors: AUTH (x->why), MALFORMED
+ * what is missing, and the same packet comes again with x->answer. Errors: AUTH (x->why), MALFORMED
  * and the like, CRYPTO, NOMEM. */
 struct eap_method {
 	uint8_t type;
@@ -19,6 +19,9 @@ struct eap_method {
 	size_t state_len;
 	enum err (*start)(struct eap *x, struct writer *w);
 	enum err (*process)(struct eap *x, struct bytes data, struct writer *w);
+	/* fini: what the state holds; chain: as eap_chain(). NULL: nothing. */
+	void (*fini)(void *state);
+	uint32_t (*chain)(const void *state, struct bytes out[static EAP_MAX_CERTS]);
 };
 
 /* struct eap - one conversation. */
@@ -29,19 +32,18 @@ struct eap {
 	enum eap_wants wants;
 	uint8_t id; /* of the last request */
 	uint32_t rounds;
-	bool asked; /* answered: the secret was looked for */
 	bool named; /* server: the identity is known */
 	bool done;  /* the method is complete */
 	bool over;  /* success was said: the key may be used */
 	bool broken;
-	struct bytes secret; /* borrowed while process() runs */
+	const struct eap_answer *answer; /* to x->wants, while process() runs again; else NULL */
 	struct secret msk;
 	char why[100];
 	uint8_t out[EAP_PACKET_MAX], held[EAP_PACKET_MAX];
 	size_t out_len, held_len;
 };
 
-extern const struct eap_method eap_mschapv2;
+extern const struct eap_method eap_mschapv2, eap_tls;
 
 /* eap_fail - note why; always returns AUTH, for `return`. Not MUST_USE: it cannot fail itself. */
 enum err eap_fail(struct eap *x, const char *fmt, ...) NONNULL(1) PRINTF_LIKE(2, 3);

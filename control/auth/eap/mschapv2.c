@@ -99,13 +99,13 @@ static enum err draw(struct eap *x, uint8_t out[static MSCHAP_CHALLENGE_LEN])
 /* The password's hash, once somebody has looked for the password. Errors: AGAIN, AUTH. */
 static enum err take_secret(struct eap *x, uint8_t hash[static MD4_LEN])
 {
-	if (!x->asked) {
+	if (!x->answer) {
 		x->wants = EAP_WANTS_SECRET;
 		return ERR_AGAIN;
 	}
-	if (!x->secret.len)
+	if (!x->answer->secret.len)
 		return eap_fail(x, "there is no secret of it in `secrets { eap { } }`");
-	if (mschap_hash(hash, x->secret))
+	if (mschap_hash(hash, x->answer->secret))
 		return eap_fail(x, "its password is no text of at most 256 characters");
 	return ERR_OK;
 }
