@@ -274,13 +274,14 @@ static bool answer_eap_key(struct ike_keyring *k, struct ike_answer *out, const 
 	struct choice best = {.score = 0};
 
 	any.peer_hashes = SIG_HASHES_ALL;
+	any.peer_fetches = false; /* TLS knows certificates alone */
 	choose(k, &best, conf, &any);
 	if (best.key && !best.cert)
 		refuse(k, IKE_REASON_NO_KEY,
 		       "EAP-TLS takes a certificate, and there is a key alone");
 	if (!best.key || !best.cert)
 		return false;
-	add_certs(k, out, conf, &best);
+	add_certs(k, out, conf, &any, &best);
 	out->secret = bytes_of(best.key->key.p, best.key->key.len);
 	return true;
 }
