@@ -338,7 +338,7 @@ struct ike_sa {
 	struct ike_aead *seal, *open;
 	struct handshake *hs;
 	struct vips vips;
-	struct lent *lent; /* NULL: nothing is */
+	struct lent *lent;        /* NULL: nothing is */
 	struct auth_proof *proof; /* S20: non-NULL before anything is established */
 	struct window_in in;
 	struct window_out out;
