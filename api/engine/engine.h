@@ -139,6 +139,9 @@ enum engine_path_act {
 	ENGINE_PATH_PREFER, /* its priority is the first one; IKE stays where it is */
 };
 
+/* ENGINE_LEAVE_NS - the last packets by a path that is removed are waited for no longer. */
+#define ENGINE_LEAVE_NS (2 * NS_PER_S)
+
 /* struct engine_path_request - name: of a connection, or the peer's identity as lists show it; all
  * IKE SAs that it means are concerned. The path is that with number `id`; with 0 the one that
  * begins, or else ends, at `local`, where SOFT and HARD make a new one if that is an address of
@@ -148,7 +151,6 @@ enum engine_path_act {
  * side decides: traffic goes by others (`leaving`), the last packets of both sides are waited for,
  * and then it goes; so it does if it fails meanwhile, or after ENGINE_LEAVE_NS. Where no other path
  * carries by then it stays. */
-#define ENGINE_LEAVE_NS (2 * NS_PER_S)
 struct engine_path_request {
 	enum engine_path_act act;
 	const char *name; /* NULL: ike_id alone says it */

@@ -127,6 +127,11 @@ static void finish(struct leaving *l)
 
 	ike_each_sa(l->engine->ike, look, &w);
 	p = path_of(&w.sa, l->id);
+	if (l->refused) { /* who asked has been told */
+		take_back(l->engine, &w.sa, l->id);
+		leaving_free(l);
+		return;
+	}
 	if (!w.sa.unique) {
 		answer(l, &w.sa, "the connection has gone");
 		return;
@@ -201,7 +206,7 @@ void path_leave_event(struct engine *e, uint64_t peer, uint16_t id, bool drained
 		decide(l, drained ? drained_note : failed_note);
 }
 
-const char *path_leave_note(struct engine *e, uint64_t request)
+const char *path_leave_end(struct engine *e, uint64_t request, bool refused)
 {
 	list_for_each (n, &e->leavings) {
 		struct leaving *l = list_entry(n, struct leaving, node);
@@ -209,7 +214,11 @@ const char *path_leave_note(struct engine *e, uint64_t request)
 
 		if (!l->removing || l->request != request)
 			continue;
-		leaving_free(l);
+		l->refused = refused;
+		if (refused)
+			timer_set(&e->timers, &l->timer, engine_now(e));
+		else
+			leaving_free(l);
 		return note;
 	}
 	return NULL;

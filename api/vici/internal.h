@@ -179,9 +179,9 @@ MUST_USE enum err put_in_force(struct call *call, struct conf *next) NONNULL(1, 
 /* job_path_event - an answer of a peer may end a waiting command. */
 void job_path_event(struct vici_server *s, const struct engine_path_event *event) NONNULL(1, 2);
 
-/* path_request_take - latchkey-path's message: act (add, remove, soft, hard, prefer), name or
- * ike-id, path or local, remote, priority, weight, tag. Name and tag are the message's. Errors:
- * INVAL (text says what is wrong). path_request.c */
+/* path_request_take - latchkey-path's message: act (add, remove, soft, hard, prefer), now (yes: of
+ * remove), name or ike-id, path or local, remote, priority, weight, tag. Name and tag are the
+ * message's. Errors: INVAL (text says what is wrong). path_request.c */
 MUST_USE enum err path_request_take(struct engine_path_request *out, const struct tree *in,
 				    char text[BACKEND_TEXT_MAX]) NONNULL(1, 2, 3);
 

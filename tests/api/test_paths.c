@@ -450,6 +450,21 @@ static void test_M15_only_one(void)
 	hosts_end();
 }
 
+/* The other one goes while it is left, and so it is the last one: it stays, and carries as before.
+ */
+static void test_M15_other_goes(void)
+{
+	begin_two();
+	CU_ASSERT_EQUAL(remove_path(1, false, 5), ERR_OK);
+	CU_ASSERT_EQUAL(say_at(right, ENGINE_PATH_REMOVE, 2, NULL, NULL), ERR_OK);
+	hosts_run(3000);
+	CU_ASSERT(both_have("1", 1) && cross());
+	CU_ASSERT(!sa_of(left).path_list[0].leaving && !sa_of(right).path_list[0].leaving);
+	CU_ASSERT(happened(left, "M2G2M1R1") && last(left)->own);
+	CU_ASSERT(strstr(left->news_text, "no other path carries") != NULL);
+	hosts_end();
+}
+
 /* The connection goes while a path of it is left. */
 static void test_M15_connection_goes(void)
 {
@@ -676,6 +691,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_M15_bound),
 	TAP_TEST(test_M15_only_one),
 	TAP_TEST(test_M15_connection_goes),
+	TAP_TEST(test_M15_other_goes),
 	TAP_TEST(test_M15_rekeyed),
 	TAP_TEST(test_M4_by_command),
 	TAP_TEST(test_M4_told_once),
