@@ -904,11 +904,39 @@ static void test_M15_lossy(void)
 	CU_ASSERT_TRUE(done >= 40);
 }
 
+/* The same by a path of 300 ms there and back, beside one that is there since a moment ago; it
+ * takes no more probes for that. */
+static void test_M15_long_path(void)
+{
+	for (uint64_t apart = 0; apart <= 150; apart += 15) {
+		uint32_t probes;
+
+		set_up(apart + 1, 150 * NS_PER_MS);
+		add(1);
+		run_for(NS_PER_S);
+		for (int i = 0; i < 2; i++)
+			world.host[i].every_ns = NS_PER_MS;
+		run_for(NS_PER_S);
+		world.wire[0][2].delay_ns = world.wire[1][2].delay_ns = 15 * NS_PER_MS;
+		add(2);
+		run_for(200 * NS_PER_MS);
+		leave(0, 1, true);
+		probes = world.host[0].probes[1];
+		run_for(apart * NS_PER_MS);
+		leave(1, 1, true);
+		run_for(NS_PER_S);
+		for (int i = 0; i < 2; i++)
+			CU_ASSERT_EQUAL(world.host[i].drained[1], 1);
+		CU_ASSERT_TRUE(world.host[0].probes[1] - probes < 16);
+	}
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_M15_last_packets),
 	TAP_TEST(test_M15_not_while_it_is_used),
 	TAP_TEST(test_M15_not_of_a_dead_path),
 	TAP_TEST(test_M15_lossy),
+	TAP_TEST(test_M15_long_path),
 	TAP_TEST(test_validates),
 	TAP_TEST(test_learned_is_given_three),
 	TAP_TEST(test_own_is_tried_on),
