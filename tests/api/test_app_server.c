@@ -366,6 +366,34 @@ static void test_E5_token_info(void)
 	tear_down(&b);
 }
 
+/* A peer that proved itself by EAP: by which method is told beside that. */
+static void test_A13_method_of_eap(void)
+{
+	struct bench b;
+	struct app_client *c;
+	struct app_attrs in;
+	struct answer a;
+	struct auth_proof_params p;
+
+	set_up(&b);
+	c = client(&b, READER);
+	CU_ASSERT_EQUAL(token_info(&b, c, -1, 7, &a), APP_OK);
+	CU_ASSERT_EQUAL_FATAL(app_attr_inside(&a.msg.attrs, APP_A_CLASS, &in), ERR_OK);
+	CU_ASSERT_EQUAL(app_attr_u32(&in, APP_A_EAP, 0), 0);
+	p = *auth_proof_params(b.fake.classes[0].proof);
+	p.method = AUTH_METHOD_EAP;
+	p.eap = 26;
+	auth_proof_put(b.fake.classes[0].proof);
+	p.local_key = p.peer_key = p.ca = p.subject = bytes_of(NULL, 0);
+	b.fake.classes[0].proof = auth_proof_new(&p);
+	CU_ASSERT_EQUAL(token_info(&b, c, -1, 7, &a), APP_OK);
+	CU_ASSERT_EQUAL_FATAL(app_attr_inside(&a.msg.attrs, APP_A_CLASS, &in), ERR_OK);
+	CU_ASSERT_EQUAL(app_attr_u32(&in, APP_A_METHOD, 0), APP_METHOD_EAP);
+	CU_ASSERT_EQUAL(app_attr_u32(&in, APP_A_EAP, 0), 26);
+	app_client_close(c);
+	tear_down(&b);
+}
+
 /* The class of an interface is told to who has a socket that it may reach; to others it is as one
  * that is not there. */
 static void test_E5_interface_token(void)
@@ -1790,6 +1818,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_E3_foreign_network),
 	TAP_TEST(test_E4_dead_socket),
 	TAP_TEST(test_E5_token_info),
+	TAP_TEST(test_A13_method_of_eap),
 	TAP_TEST(test_E5_interface_token),
 	TAP_TEST(test_E6_matrix),
 	TAP_TEST(test_E7_matrix_of_the_rest),

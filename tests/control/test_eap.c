@@ -156,8 +156,9 @@ enum {
 	SERVER
 };
 
-/* By which method. */
+/* By which method; with TLS, how many certificates each side shows. */
 static uint8_t method = EAP_TYPE_MSCHAPV2;
+static uint32_t chain_len = 1;
 
 static struct pair pair_new(bool asks)
 {
@@ -182,16 +183,16 @@ static void pair_free(struct pair *p)
 static enum err answer_key(struct pair *p, unsigned side)
 {
 	static struct pki_cert certs[2];
-	struct bytes own;
+	struct bytes own[3];
 
 	if (!certs[side].len)
 		pki_cert_make(&certs[side],
 			      &(struct pki_params){.subject = side ? "/CN=server" : "/CN=peer"});
-	own = pki_der(&certs[side]);
+	own[0] = own[1] = own[2] = pki_der(&certs[side]);
 	p->keys[side]++;
 	return eap_answer(p->x[side], &(struct eap_answer){.secret = pki_private(certs[side].key),
-							   .certs = &own,
-							   .num_certs = 1});
+							   .certs = own,
+							   .num_certs = chain_len});
 }
 
 static enum err answer(struct pair *p, unsigned side)
@@ -205,7 +206,7 @@ static enum err answer(struct pair *p, unsigned side)
 	case EAP_WANTS_KEY:
 		return answer_key(p, side);
 	case EAP_WANTS_CHAIN:
-		CU_ASSERT_EQUAL(eap_chain(p->x[side], chain), 1);
+		CU_ASSERT_EQUAL(eap_chain(p->x[side], chain), chain_len);
 		return eap_answer(p->x[side],
 				  &(struct eap_answer){.believed = !p->stranger[!side]});
 	case EAP_WANTS_PACKET:
@@ -533,16 +534,24 @@ static void test_S1_cut_and_turned(void)
 
 static void test_tls_both_have_the_key(void)
 {
-	struct pair p;
+	unsigned num[2];
 
 	method = EAP_TYPE_TLS;
-	p = pair_new(true);
-	talk(&p, 100);
-	CU_ASSERT_EQUAL(p.last[PEER], ERR_OK);
-	CU_ASSERT_EQUAL(p.last[SERVER], ERR_OK);
-	CU_ASSERT_EQUAL(eap_wants(p.x[PEER]), EAP_WANTS_NOTHING);
-	CU_ASSERT_TRUE(same_key(&p));
-	pair_free(&p);
+	for (unsigned many = 0; many < 2; many++) {
+		struct pair p = pair_new(true);
+
+		chain_len = many ? 3 : 1;
+		num[many] = talk(&p, 100);
+		CU_ASSERT_EQUAL(p.last[PEER], ERR_OK);
+		CU_ASSERT_EQUAL(p.last[SERVER], ERR_OK);
+		CU_ASSERT_EQUAL(eap_wants(p.x[PEER]), EAP_WANTS_NOTHING);
+		CU_ASSERT_TRUE(same_key(&p));
+		CU_ASSERT_EQUAL(p.keys[PEER] + p.keys[SERVER], 2);
+		pair_free(&p);
+	}
+	/* Both flights come in two pieces then, each with an empty packet in answer. */
+	CU_ASSERT_EQUAL(num[1], num[0] + 4);
+	chain_len = 1;
 	method = EAP_TYPE_MSCHAPV2;
 }
 

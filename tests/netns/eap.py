@@ -35,17 +35,22 @@ def with_identity(left, right):
                        remote={"eap_id": "%any"})
 
 
-def by_tls(left, right, alone=False):
+def by_tls(left, right, alone=False, what="ecdsa"):
     """Certificates on both sides, the left one's in EAP; `alone`: the right one's, too (RFC 5998). It is
     TLS 1.3 between ourselves and 1.2 with charon, whose 1.3 is older than RFC 9190: its server does not
     say that it is done, and its client ends by SIGSEGV."""
     tls = {"auth": "eap-tls"}
     sides = []
     for name, one in (("left", left), ("right", right)):
-        side = with_cert(name, one.kind, local=tls if alone or name == "left" else None,
+        side = with_cert(name, one.kind, what, local=tls if alone or name == "left" else None,
                          remote=tls if alone or name == "right" else None)
         sides.append(side)
     return tuple(sides)
+
+
+def by_long_tls(left, right):
+    """So much that TLS's flights come in several packets of EAP."""
+    return by_tls(left, right, what="rsa")
 
 
 def by_tls_alone(left, right):
@@ -128,6 +133,7 @@ ROWS = [
     ("replay rw-eap-mschapv2-id-rsa", whole, with_identity),
     ("EAP-MSCHAPv2, a wrong password", refused, wrong_password),
     ("EAP-TLS", whole_by_tls, by_tls),
+    ("EAP-TLS, RSA, in fragments", whole_by_tls, by_long_tls),
     ("replay rw-eap-tls-only", whole_alone, by_tls_alone),
     ("EAP-TLS, an authority that is not known", not_known, strange_certificate),
 ]

@@ -397,20 +397,20 @@ static void test_S21_key_and_completion(void)
 
 /* ---- the wire and the memory ----------------------------------------------------------------- */
 
-static void test_under_loss(void)
+static void under_loss(const char *a, const char *b, bool sign)
 {
 	unsigned up = 0;
 
 	for (unsigned seed = 1; seed <= 100; seed++) {
-		const struct sim_options opt = {
-			.wire = {.loss = 30,
-				 .repeat = 5,
-				 .reorder = 10,
-				 .delay_ns = 5 * NS_PER_MS,
-				 .reorder_ns = 50 * NS_PER_MS,
-				 .ask_ns = 50 * NS_PER_MS},
-			.conf = {sim_conf_eap(A, "", ""), sim_conf_eap(B, "", "")},
-			.by_keyring = true};
+		const struct sim_options opt = {.wire = {.loss = 30,
+							 .repeat = 5,
+							 .reorder = 10,
+							 .delay_ns = 5 * NS_PER_MS,
+							 .reorder_ns = 50 * NS_PER_MS,
+							 .ask_ns = 50 * NS_PER_MS},
+						.conf = {a, b},
+						.by_keyring = true,
+						.sign = sign};
 		struct sim *s = sim_new(seed, &opt);
 		char why[200];
 
@@ -423,6 +423,14 @@ static void test_under_loss(void)
 	}
 	tap_diag("%u of 100 are up within a minute", up);
 	CU_ASSERT(up >= 95);
+}
+
+static void test_under_loss(void)
+{
+	const struct wish w = {.local = TLS, .remote = TLS};
+
+	under_loss(sim_conf_eap(A, "", ""), sim_conf_eap(B, "", ""), false);
+	under_loss(wish_text(A, &w), wish_text(B, &w), true);
 }
 
 /* Each allocation fails once: errors are clean, and all ends. */
