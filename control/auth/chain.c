@@ -427,8 +427,7 @@ struct places {
 	uint32_t num;
 	bool waits;
 	enum ocsp_status status;
-	const char *why;
-	char at[100], why_not[OCSP_WHY_MAX];
+	char at[100], why[FETCHED_WHY_MAX], why_not[OCSP_WHY_MAX];
 };
 
 /* What the responder said before. */
@@ -472,8 +471,8 @@ static void try_place(struct places *p, struct bytes url)
 		return;
 	}
 	why = why[0] ? why : p->why_not;
-	if (why[0] && !p->why) {
-		p->why = why;
+	if (why[0] && !p->why[0]) {
+		snprintf(p->why, sizeof(p->why), "%s", why);
 		snprintf(p->at, sizeof(p->at), "%.*s", (int)url.len, (const char *)url.p);
 	}
 }
@@ -533,7 +532,7 @@ static enum err add_why(struct work *w, const struct places *p, enum err e)
 {
 	const size_t len = strlen(w->fault->text);
 
-	if (p->why)
+	if (p->why[0])
 		snprintf(w->fault->text + len, sizeof(w->fault->text) - len,
 			 ", and %s told nothing: %s", p->at, p->why);
 	return e;
@@ -560,7 +559,7 @@ static enum err check_known(struct work *w, int depth)
 	if (w->p->revocation == CONF_REVOCATION_RELAXED ||
 	    (w->p->revocation == CONF_REVOCATION_IFURI && !says_where(x) && !authority))
 		return ERR_OK;
-	return add_why(w, asked.why ? &asked : &lists, tell(w, w->missing[depth], x));
+	return add_why(w, asked.why[0] ? &asked : &lists, tell(w, w->missing[depth], x));
 }
 
 /* In a chain that is right in all else: all of them are asked for, whichever is a fault. */
