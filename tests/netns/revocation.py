@@ -21,6 +21,9 @@ RESPONDER = f"http://{WEB}/"
 
 # Takes connections and says nothing.
 DEAF = "import socket, time; s = socket.create_server(('', 80)); time.sleep(600)"
+# The same of a name server.
+DUMB = ("import socket; u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.bind(('', 53)); "
+        + DEAF)
 
 
 @functools.lru_cache(maxsize=None)
@@ -107,10 +110,11 @@ class Case:
     """What is published, what our side asks for, and what comes of it."""
 
     def __init__(self, what, served, refused=None, said=None, mode="strict", flags=("--crl", LIST),
-                 authority=None, daemon=None, child=None):
+                 authority=None, daemon=None, child=None, resolves=False):
         self.what, self.served, self.refused, self.said = what, served, refused, said
         self.mode, self.flags = mode, flags
         self.authority, self.daemon, self.child = authority, daemon or {}, child
+        self.resolves = resolves
 
     def sides(self, left, right):
         us = verifier(left, right)
@@ -129,6 +133,9 @@ class Case:
         with Pair(name, sides["left"], sides["right"], start=False) as pair:
             served = self.served
             web = Web(pair, us, served(other(us), *self.flags) if callable(served) else served)
+            if self.resolves:
+                file = pair.host(us).write("resolv.conf", f"nameserver {WEB}\n")
+                pair.host(us).run("mount", "--bind", file, "/etc/resolv.conf")
             pair.start()
             self.check(pair, pair.peers[us], web)
 
@@ -189,6 +196,8 @@ CASES = [
          refused="what came is no revocation list"),
     Case("the server says nothing", DEAF, refused="no answer within 2 s"),
     Case("the server says nothing, relaxed", DEAF, said="no answer within 2 s", mode="relaxed"),
+    Case("the name server says nothing", DUMB, refused="no answer within 2 s", resolves=True,
+         flags=("--crl", "http://lists.example/root.crl")),
     Case("the list of an authority's configuration", revoked, refused="was revoked", flags=(),
          authority={"crl_uris": LIST}, mode="ifuri"),
     Case("lists on this host are not asked for", {}, refused="this host's own", flags=LOCAL),
