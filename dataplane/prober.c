@@ -14,9 +14,11 @@
 #define HOLE_NS   (100 * NS_PER_MS)
 #define MARGIN_NS (20 * NS_PER_MS)
 /* PATIENCE_MIN_NS - for an answer, beside what the round trip takes; PATIENCE_NEW_NS - where no
- * round trip is known. */
+ * round trip is known, which may be one by a satellite; QUICK_NEW_NS - between probes there: the
+ * first ones are still remembered when they are answered. */
 #define PATIENCE_MIN_NS (10 * NS_PER_MS)
-#define PATIENCE_NEW_NS (200 * NS_PER_MS)
+#define PATIENCE_NEW_NS NS_PER_S
+#define QUICK_NEW_NS    (PATIENCE_NEW_NS / (PROBER_FLIGHT / 2))
 /* LEAST_NS - for how long the least round trip is the least: a transfer may keep a queue standing
  * all the while. */
 #define LEAST_NS (30 * NS_PER_S)
@@ -101,6 +103,9 @@ static uint64_t quick(const struct probed *d)
 {
 	uint64_t bound = 3 * d->rtt_ns > HOLE_NS ? 3 * d->rtt_ns : HOLE_NS;
 	uint64_t wait = patience(d) + MARGIN_NS;
+
+	if (!d->rtt_ns)
+		return QUICK_NEW_NS;
 
 	wait = wait < bound ? (bound - wait) / 3 : 0;
 	return wait > PROBER_QUICK_NS ? wait : PROBER_QUICK_NS;

@@ -428,6 +428,18 @@ static enum child_share share_of(const struct ike_engine *e, const struct ike_ch
 	return c->worker ? SHARE_OWNER : e->num_workers > 1 ? SHARE_ASK : SHARE_ALL;
 }
 
+/* WINDOW_AHEAD - packets that the replay window has room for where the peer may come by other
+ * paths: what it sends by a quicker one is here before this side was told of it, and overtakes what
+ * is under way by the one before. */
+#define WINDOW_AHEAD 4096
+
+static uint32_t window_of(const struct ike_sa *sa, const struct conf_child *conf)
+{
+	const uint32_t window = conf->replay_window;
+
+	return sa->mif.on && window && window < WINDOW_AHEAD ? WINDOW_AHEAD : window;
+}
+
 static void fill_params(struct step *s, struct child_work *w, bool active)
 {
 	const struct conf_child *conf = w->conf;
@@ -459,7 +471,7 @@ static void fill_params(struct step *s, struct child_work *w, bool active)
 		.mif = s->sa->mif.on,
 		.esn = c->chosen.esn,
 		.outbound_active = active,
-		.replay_window = conf->replay_window,
+		.replay_window = window_of(s->sa, conf),
 		.lifetime = {.soft_bytes = soft(s->e, conf->rekey_bytes, conf->rand_bytes),
 			     .hard_bytes = conf->life_bytes,
 			     .soft_packets = soft(s->e, conf->rekey_packets, conf->rand_packets),

@@ -443,6 +443,37 @@ static void test_M6_hole_before_first_packet(void)
 	CU_ASSERT_TRUE(h->changed_ns[1] - at <= 100 * NS_PER_MS);
 }
 
+/* A path that was proven otherwise, and takes long: its first probes are still remembered when they
+ * are answered, also where another one comes at once, and it is not given up meanwhile. */
+static void test_M6_far_away(void)
+{
+	struct prober_info info;
+	uint64_t at;
+
+	set_up(20, 5 * NS_PER_MS);
+	for (unsigned i = 0; i < 2; i++) {
+		struct host *h = &world.host[i];
+
+		world.wire[i][1].delay_ns = 300 * NS_PER_MS;
+		h->usable[1] = true;
+		CU_ASSERT_EQUAL(prober_add(&h->prober, 1, false, true, world.now_ns), ERR_OK);
+		h->every_ns = NS_PER_MS;
+		turn(h);
+	}
+	add(2);
+	run_for(3 * NS_PER_S);
+	for (unsigned i = 0; i < 2; i++) {
+		CU_ASSERT_EQUAL(prober_get(&world.host[i].prober, &info, 1), ERR_OK);
+		CU_ASSERT_TRUE(info.usable && info.rtt_ns >= 600 * NS_PER_MS);
+		CU_ASSERT_EQUAL(world.host[i].failures[1], 0);
+	}
+	world.wire[0][1].black = true;
+	at = world.now_ns;
+	run_for(3 * NS_PER_S);
+	CU_ASSERT_FALSE(world.host[0].usable[1]);
+	CU_ASSERT_TRUE(world.host[0].changed_ns[1] - at <= 3 * 600 * NS_PER_MS);
+}
+
 /* From when another path is there a path in use is watched closely, not from its next probe on. */
 static void test_M6_hole_beside_a_new_path(void)
 {
@@ -971,6 +1002,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_M6_another_hole),
 	TAP_TEST(test_M6_hole_before_first_packet),
 	TAP_TEST(test_M6_hole_beside_a_new_path),
+	TAP_TEST(test_M6_far_away),
 	TAP_TEST(test_comes_back),
 	TAP_TEST(test_loss_is_none),
 	TAP_TEST(test_what_proves_nothing),

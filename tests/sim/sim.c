@@ -457,6 +457,7 @@ static void child_add(struct sim_node *n, const struct ike_child_add *add)
 				  .remote = p->remote[0],
 				  .seen_local = p->seen_local,
 				  .seen_remote = p->seen_remote,
+				  .replay_window = p->replay_window,
 				  .tfc_padding = p->tfc_padding,
 				  .dummies = p->dummies,
 				  .dummy_len = p->dummy_len,

@@ -36,6 +36,7 @@ struct sim_pair {
 	/* with wires that repeat: numbers, the window that they go through, and, beside it, which
 	 * of them were accepted */
 	uint64_t sent;
+	uint32_t replay_window; /* packets, as asked for */
 	struct replay *window;
 	uint8_t *accepted;
 	size_t accepted_len;

@@ -77,6 +77,8 @@ static void test_M14_agreed(void)
 			CU_ASSERT_EQUAL(sa_of(s, A)->mif.peer.max_ops, MIF_OPS_MAX);
 			CU_ASSERT_EQUAL(sa_of(s, B)->mif.peer.max_paths, MIF_PATHS_MAX);
 		}
+		for (unsigned side = 0; side < 2; side++)
+			CU_ASSERT_EQUAL(s->n[side].pairs[0].replay_window >= 4096, expected);
 		CU_ASSERT_TRUE(sim_up(s));
 		sim_free(s);
 	}
