@@ -528,9 +528,9 @@ void auth_established(struct step *s)
 
 void auth_child_report(struct step *s, enum ike_reason reason, const char *text)
 {
-	const struct child_work *w = s->x->child;
+	const struct child_work *w = s->x->child; /* NULL: none was asked for, but an address was */
 
 	s->e->stats.failed++;
-	action_event_named(s->sa, IKE_EVENT_FAILED, w->conf ? w->conf->name : NULL,
-			   wish_narrow(w->wish), reason, s->sa->request, text);
+	action_event_named(s->sa, IKE_EVENT_FAILED, w && w->conf ? w->conf->name : NULL,
+			   w && wish_narrow(w->wish), reason, s->sa->request, text);
 }

@@ -45,7 +45,9 @@ static enum err make_tables(struct ike_engine *e, const struct rng *rng)
 		err = htab_init(&e->debtors, rng);
 	if (!err)
 		err = htab_init(&e->asks, rng);
-	return err ? err : htab_init(&e->children, rng);
+	if (!err)
+		err = htab_init(&e->children, rng);
+	return err ? err : pools_init(&e->pools, rng);
 }
 
 enum err ike_engine_new(struct ike_engine **out, const struct ike_env *env,
@@ -61,7 +63,6 @@ enum err ike_engine_new(struct ike_engine **out, const struct ike_env *env,
 	e->now_ns = now_ns;
 	set_limits(&e->limits, limits);
 	list_init(&e->sas);
-	pools_init(&e->pools, env->rng);
 	actions_init(&e->actions);
 	timers_init(&e->timers, TICK_NS, now_ns);
 	err = make_tables(e, env->rng);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/ike/pools.h"
 
-#include <stddef.h>
+#include <sodium.h>
 
 #include "base/alloc.h"
 #include "control/ike/wire/proto.h"
@@ -10,18 +10,21 @@
 struct pool {
 	struct list_node node;
 	char *name;
+	struct pools *all;
 	struct ip_addr lo, hi;
 	uint64_t size;
 	uint64_t next; /* addresses before this one have had a lease */
-	struct htab by_addr, by_owner;
+	uint64_t num;  /* leases of addresses that it has or had */
+	struct htab by_owner;
 	struct list_node free; /* leases that nobody has */
 	uint32_t num_free;
 };
 
-void pools_init(struct pools *p, const struct rng *rng)
+enum err pools_init(struct pools *p, const struct rng *rng)
 {
 	list_init(&p->list);
 	p->rng = rng;
+	return htab_init(&p->by_addr, rng);
 }
 
 /* ---- leases ---------------------------------------------------------------------------------- */
@@ -31,26 +34,33 @@ static struct bytes addr_key(const struct ip_addr *a)
 	return bytes_of(a, sizeof(*a));
 }
 
-static struct bytes owner_key(const struct ike_id *id)
-{
-	return bytes_of(id, offsetof(struct ike_id, data) + id->len);
-}
-
 /* Who has no name cannot be known again. */
 static bool has_name(const struct ike_id *id)
 {
 	return id->type != 0 && id->type != ID_NULL;
 }
 
-static void own(struct lease *l, const struct ike_id *peer)
+/* owner_key - the connection and the identity. */
+static void owner_key(uint8_t out[static POOL_OWNER_LEN], const struct pool_peer *peer)
 {
-	memset(&l->owner, 0, sizeof(l->owner));
-	if (!has_name(peer))
+	crypto_generichash_state h;
+
+	crypto_generichash_init(&h, NULL, 0, POOL_OWNER_LEN);
+	crypto_generichash_update(&h, (const uint8_t *)peer->conn, strlen(peer->conn) + 1);
+	crypto_generichash_update(&h, &peer->id->type, 1);
+	crypto_generichash_update(&h, peer->id->data, peer->id->len);
+	crypto_generichash_final(&h, out, POOL_OWNER_LEN);
+}
+
+static void own(struct lease *l, const struct pool_peer *peer)
+{
+	l->owner = *peer->id;
+	if (!has_name(peer->id)) {
+		l->owner.type = 0;
 		return;
-	l->owner.type = peer->type;
-	l->owner.len = peer->len;
-	memcpy(l->owner.data, peer->data, peer->len);
-	htab_insert(&l->pool->by_owner, &l->by_owner, owner_key(&l->owner));
+	}
+	owner_key(l->owner_key, peer);
+	htab_insert(&l->pool->by_owner, &l->by_owner, bytes_of(l->owner_key, POOL_OWNER_LEN));
 }
 
 static void disown(struct lease *l)
@@ -63,11 +73,12 @@ static void disown(struct lease *l)
 static void lease_free(struct lease *l)
 {
 	disown(l);
-	htab_remove(&l->pool->by_addr, &l->by_addr);
+	htab_remove(&l->pool->all->by_addr, &l->by_addr);
 	if (list_linked(&l->node)) {
 		list_remove(&l->node);
 		l->pool->num_free--;
 	}
+	l->pool->num--;
 	mem_free(l);
 }
 
@@ -111,7 +122,6 @@ static void pool_free(struct pool *p)
 	list_for_each_safe (n, &p->free)
 		lease_free(list_entry(n, struct lease, node));
 	list_remove(&p->node);
-	htab_fini(&p->by_addr);
 	htab_fini(&p->by_owner);
 	mem_free(p->name);
 	mem_free(p);
@@ -119,8 +129,10 @@ static void pool_free(struct pool *p)
 
 void pools_fini(struct pools *p)
 {
-	list_for_each_safe (n, &p->list)
-		pool_free(list_entry(n, struct pool, node));
+	if (p->rng)
+		list_for_each_safe (n, &p->list)
+			pool_free(list_entry(n, struct pool, node));
+	htab_fini(&p->by_addr);
 }
 
 static struct pool *pool_find(const struct pools *ps, const char *name)
@@ -141,12 +153,11 @@ static enum err pool_new(struct pool **out, struct pools *ps, const char *name)
 
 	if (!p)
 		return ERR_NOMEM;
+	p->all = ps;
 	list_init(&p->free);
 	list_push_back(&ps->list, &p->node);
 	p->name = str_dup(name);
-	e = p->name ? htab_init(&p->by_addr, ps->rng) : ERR_NOMEM;
-	if (!e)
-		e = htab_init(&p->by_owner, ps->rng);
+	e = p->name ? htab_init(&p->by_owner, ps->rng) : ERR_NOMEM;
 	if (e) {
 		pool_free(p);
 		return e;
@@ -187,25 +198,31 @@ static enum err pool_for(struct pool **out, struct pools *ps, const struct conf_
 
 /* ---- lending --------------------------------------------------------------------------------- */
 
-/* Of the peer's leases: that which it asks for, in use or not (it may be about to replace the
- * connection that has it), or one that it gave back. */
-static struct lease *known(struct pool *p, const struct ike_id *peer, const struct ip_addr *wanted)
+/* known - of the peer's leases that which it asks for, in use or not (it may be about to replace
+ * the connection that has it), or one that it gave back. *out_used: how many it has in use. */
+static struct lease *known(uint32_t *out_used, struct pool *p, const struct pool_peer *peer,
+			   const struct ip_addr *wanted)
 {
 	struct lease *back = NULL;
+	uint8_t key[POOL_OWNER_LEN];
 
-	if (!has_name(peer))
+	*out_used = 0;
+	if (!has_name(peer->id))
 		return NULL;
-	for (struct htab_node *n = htab_find(&p->by_owner, owner_key(peer)); n; n = htab_next(n)) {
+	owner_key(key, peer);
+	for (struct htab_node *n = htab_find(&p->by_owner, bytes_of(key, sizeof(key))); n;
+	     n = htab_next(n)) {
 		struct lease *l = container_of(n, struct lease, by_owner);
 
-		if (!is_within(p, &l->addr))
+		*out_used += l->refs > 0;
+		if (!is_within(p, &l->addr) || (l->refs && peer->many))
 			continue;
 		if (ip_addr_equal(&l->addr, wanted))
 			return take(l);
 		if (!l->refs)
 			back = l;
 	}
-	return back ? take(back) : NULL;
+	return back && *out_used < LEASES_EACH ? take(back) : NULL;
 }
 
 static struct ip_addr nth(const struct pool *p, uint64_t n)
@@ -219,31 +236,61 @@ static struct ip_addr nth(const struct pool *p, uint64_t n)
 	return a;
 }
 
-/* fresh - one that has no lease. Errors: FULL, NOMEM. */
-static enum err fresh(struct lease **out, struct pool *p, const struct ike_id *peer)
+/* is_held - the address has a lease already, which another pool may have made that had it before,
+ * and forgets it if nobody has it. */
+static bool is_held(const struct pool *p, const struct ip_addr *a)
 {
-	struct ip_addr a = p->lo;
+	struct htab_node *n = htab_find(&p->all->by_addr, addr_key(a));
+	struct lease *l = n ? container_of(n, struct lease, by_addr) : NULL;
+
+	if (l && l->pool != p && !l->refs) {
+		lease_free(l);
+		l = NULL;
+	}
+	return l != NULL;
+}
+
+/* next_fresh - the next address that has no lease; those that were forgotten come again when all
+ * others have had one. False: there is none. */
+static bool next_fresh(struct pool *p, struct ip_addr *out)
+{
+	for (unsigned round = 0; round < 2; round++, p->next = 0) {
+		for (; p->next < p->size; p->next++) {
+			*out = nth(p, p->next);
+			if (!is_held(p, out))
+				return true;
+		}
+		if (p->num >= p->size)
+			return false;
+	}
+	p->next = p->size;
+	return false;
+}
+
+/* fresh - one that has no lease. Errors: FULL, NOMEM. */
+static enum err fresh(struct lease **out, struct pool *p, const struct pool_peer *peer)
+{
+	struct ip_addr a;
 	struct lease *l;
 
-	while (p->next < p->size && (a = nth(p, p->next), htab_find(&p->by_addr, addr_key(&a))))
-		p->next++; /* from before the pool was another one */
-	if (p->next == p->size)
+	if (!next_fresh(p, &a))
 		return ERR_FULL;
 	l = mem_alloc(sizeof(*l));
 	if (!l)
 		return ERR_NOMEM;
 	p->next++;
+	p->num++;
 	l->pool = p;
 	l->refs = 1;
 	l->addr = a;
-	htab_insert(&p->by_addr, &l->by_addr, addr_key(&l->addr));
+	htab_insert(&p->all->by_addr, &l->by_addr, addr_key(&l->addr));
 	own(l, peer);
 	*out = l;
 	return ERR_OK;
 }
 
 /* again - one that somebody else gave back: the first of them. */
-static struct lease *again(struct pool *p, const struct ike_id *peer)
+static struct lease *again(struct pool *p, const struct pool_peer *peer)
 {
 	struct lease *l;
 
@@ -262,14 +309,17 @@ static bool has_nobodys(const struct pool *p)
 }
 
 enum err pool_lend(struct lease **out, struct pools *ps, const struct conf_pool *conf,
-		   const struct ike_id *peer, const struct ip_addr *wanted)
+		   const struct pool_peer *peer, const struct ip_addr *wanted)
 {
+	uint32_t used;
 	struct pool *p;
 	enum err e = pool_for(&p, ps, conf);
 
 	if (e)
 		return e;
-	*out = known(p, peer, wanted);
+	*out = known(&used, p, peer, wanted);
+	if (!*out && used >= LEASES_EACH)
+		return ERR_FULL;
 	if (!*out && has_nobodys(p))
 		*out = again(p, peer);
 	if (*out)
@@ -285,7 +335,8 @@ void pool_each(const struct pools *ps, const char *name,
 {
 	const struct pool *p = pool_find(ps, name);
 
-	for (size_t i = 0; p && i < p->by_addr.num_buckets; i++)
-		for (struct htab_node *n = p->by_addr.buckets[i]; n; n = n->next)
-			fn(ctx, container_of(n, struct lease, by_addr));
+	for (size_t i = 0; p && i < ps->by_addr.num_buckets; i++)
+		for (struct htab_node *n = ps->by_addr.buckets[i]; n; n = n->next)
+			if (container_of(n, struct lease, by_addr)->pool == p)
+				fn(ctx, container_of(n, struct lease, by_addr));
 }

@@ -267,6 +267,10 @@ static void keep_lease(struct lent *lent, struct lease *l, struct conf_pool *poo
 /* lend - an address of the first pool that has one. Errors: FULL (none has), NOMEM, CRYPTO. */
 static enum err lend(struct ike_sa *sa, const struct ip_addr *wanted)
 {
+	const struct pool_peer peer = {.conn = sa->conn->name,
+				       .id = &sa->remote_id,
+				       .many = auth_proof_params(sa->proof)->method ==
+					       AUTH_METHOD_GROUP_PSK};
 	enum err e = ERR_FULL;
 	struct lease *l;
 
@@ -275,7 +279,7 @@ static enum err lend(struct ike_sa *sa, const struct ip_addr *wanted)
 
 		if (!pool)
 			continue;
-		e = pool_lend(&l, &sa->e->pools, pool, &sa->remote_id, wanted);
+		e = pool_lend(&l, &sa->e->pools, pool, &peer, wanted);
 		if (!e)
 			keep_lease(sa->lent, l, pool);
 	}
@@ -290,6 +294,17 @@ static enum err nothing_lent(struct step *s)
 			       s->sa->conn->name);
 }
 
+/* is_enough - who has no name has one address of each family: nothing else counts its SAs. */
+static bool is_enough(const struct ike_sa *sa, uint32_t i)
+{
+	const struct handshake *hs = sa->hs;
+
+	for (uint32_t k = 0; sa->remote_id.type == ID_NULL && k < i; k++)
+		if (hs->wants[k].family == hs->wants[i].family)
+			return true;
+	return false;
+}
+
 enum err vips_lend(struct step *s)
 {
 	struct ike_sa *sa = s->sa;
@@ -302,7 +317,7 @@ enum err vips_lend(struct step *s)
 	if (!sa->lent)
 		return ERR_NOMEM;
 	for (uint32_t i = 0; i < hs->num_wants; i++) {
-		enum err e = lend(sa, &hs->wants[i]);
+		enum err e = is_enough(sa, i) ? ERR_OK : lend(sa, &hs->wants[i]);
 
 		if (e && e != ERR_FULL)
 			return e;

@@ -15,7 +15,7 @@ static const struct ip_addr any = {.family = IP_V4};
 static void begin(void)
 {
 	rng_seeded_init(&rng, 1);
-	pools_init(&pools, &rng.rng);
+	CU_ASSERT_EQUAL_FATAL(pools_init(&pools, &rng.rng), ERR_OK);
 }
 
 static struct ip_addr addr(const char *text)
@@ -33,15 +33,23 @@ static struct conf_pool range(const char *lo, const char *hi)
 	return (struct conf_pool){.refs = 1, .name = name, .lo = addr(lo), .hi = addr(hi)};
 }
 
-static struct lease *lend_to(const struct conf_pool *conf, const char *who, const char *wanted)
+/* of_conn - to the peer of a connection; many: who may be several. */
+static struct lease *of_conn(const struct conf_pool *conf, const char *conn, bool many,
+			     const char *who, const char *wanted)
 {
 	const struct ip_addr a = wanted ? addr(wanted) : any;
 	struct ike_id id = {.type = ID_NULL};
+	const struct pool_peer peer = {.conn = conn, .id = &id, .many = many};
 	struct lease *l = NULL;
 
 	if (who)
 		CU_ASSERT_EQUAL(conf_id_parse(&id, who), ERR_OK);
-	return pool_lend(&l, &pools, conf, &id, &a) ? NULL : l;
+	return pool_lend(&l, &pools, conf, &peer, &a) ? NULL : l;
+}
+
+static struct lease *lend_to(const struct conf_pool *conf, const char *who, const char *wanted)
+{
+	return of_conn(conf, "road", false, who, wanted);
 }
 
 static bool is(const struct lease *l, const char *text)
@@ -113,6 +121,77 @@ static void test_asked_for(void)
 	CU_ASSERT_PTR_EQUAL(l[0], l[1]);
 	lease_put(l[0]);
 	lease_put(l[1]);
+	pools_fini(&pools);
+}
+
+/* The same name in another connection is another peer, and of a key that a group has nobody shares
+ * what is in use. */
+static void test_S22_whose_name(void)
+{
+	const struct conf_pool p = range("10.3.0.1", "10.3.0.9");
+	struct lease *l[4];
+
+	begin();
+	l[0] = of_conn(&p, "staff", false, "alice.example", NULL);
+	l[1] = of_conn(&p, "guests", false, "alice.example", "10.3.0.1");
+	CU_ASSERT_TRUE(is(l[1], "10.3.0.2"));
+	l[2] = of_conn(&p, "group", true, "bob.example", NULL);
+	l[3] = of_conn(&p, "group", true, "bob.example", "10.3.0.3");
+	CU_ASSERT_TRUE(is(l[2], "10.3.0.3") && is(l[3], "10.3.0.4"));
+	for (size_t i = 0; i < ARRAY_LEN(l); i++)
+		lease_put(l[i]);
+	l[0] = of_conn(&p, "guests", false, "alice.example", "10.3.0.1");
+	CU_ASSERT_TRUE(is(l[0], "10.3.0.2"));
+	lease_put(l[0]);
+	pools_fini(&pools);
+}
+
+/* One peer does not empty a pool. */
+static void test_S43_share_of_one(void)
+{
+	const struct conf_pool p = range("10.3.0.1", "10.3.0.40");
+	struct lease *l[LEASES_EACH + 1];
+
+	begin();
+	for (unsigned i = 0; i < LEASES_EACH; i++) {
+		l[i] = lend_to(&p, "alice.example", NULL);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(l[i]);
+	}
+	CU_ASSERT_PTR_NULL(lend_to(&p, "alice.example", NULL));
+	l[LEASES_EACH] = lend_to(&p, "alice.example", "10.3.0.3"); /* that it has */
+	CU_ASSERT_PTR_EQUAL(l[LEASES_EACH], l[2]);
+	lease_put(l[LEASES_EACH]);
+	l[LEASES_EACH] = lend_to(&p, "bob.example", NULL);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(l[LEASES_EACH]);
+	for (size_t i = 0; i < ARRAY_LEN(l); i++)
+		lease_put(l[i]);
+	pools_fini(&pools);
+}
+
+/* Two pools that have an address: it is lent once, also when one of them is new. */
+static void test_two_pools(void)
+{
+	static char other[] = "q";
+	const struct conf_pool p = range("10.3.0.1", "10.3.0.3");
+	struct conf_pool q = range("10.3.0.2", "10.3.0.5");
+	struct lease *l[4];
+	unsigned num[2] = {0};
+
+	q.name = other;
+	begin();
+	for (unsigned i = 0; i < 3; i++)
+		l[i] = lend_to(&p, (const char *[]){"a.x", "b.x", "c.x"}[i], NULL);
+	lease_put(l[2]); /* 10.3.0.3 */
+	l[2] = lend_to(&q, "d.x", NULL);
+	l[3] = lend_to(&q, "e.x", NULL);
+	CU_ASSERT_TRUE(is(l[2], "10.3.0.3") && is(l[3], "10.3.0.4"));
+	CU_ASSERT_PTR_NULL(lend_to(&p, "c.x", NULL)); /* all of it is in use */
+	pool_each(&pools, "p", count, num);
+	CU_ASSERT_TRUE(num[0] == 0 && num[1] == 2);
+	pool_each(&pools, "q", count, num);
+	CU_ASSERT_TRUE(num[0] == 0 && num[1] == 4);
+	for (size_t i = 0; i < ARRAY_LEN(l); i++)
+		lease_put(l[i]);
 	pools_fini(&pools);
 }
 
@@ -201,6 +280,22 @@ static void test_many(void)
 	l = lend_to(&p, "n12.example", NULL);
 	CU_ASSERT_TRUE(is(l, "10.0.0.12"));
 	lease_put(l);
+	pools_fini(&pools);
+
+	/* What was forgotten is lent again when all others were. */
+	p = range("10.0.0.0", "10.1.0.3");
+	begin();
+	for (unsigned i = 0; i < LEASES_KEPT + 4; i++) {
+		snprintf(name, sizeof(name), "n%u.example", i);
+		l = lend_to(&p, name, NULL);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(l);
+		lease_put(l);
+	}
+	l = lend_to(&p, "another.example", NULL);
+	CU_ASSERT_TRUE(is(l, "10.0.0.0")); /* not one that somebody may come back for */
+	lease_put(l);
+	pools_fini(&pools);
+	begin();
 	p = range("fd00::ffff:ffff:ffff:fffe", "fd00::1:0:0:0:9");
 	for (unsigned i = 0; i < 3; i++) {
 		l = lend_to(&p, (const char *[]){"a.x", "b.x", "c.x"}[i], NULL);
@@ -231,7 +326,10 @@ static void test_out_of_memory(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_the_same_again),  TAP_TEST(test_asked_for), TAP_TEST(test_all_lent),
-	TAP_TEST(test_other_addresses), TAP_TEST(test_many),      TAP_TEST(test_out_of_memory),
+	TAP_TEST(test_S22_whose_name),  TAP_TEST(test_S43_share_of_one),
+	TAP_TEST(test_two_pools),       TAP_TEST(test_the_same_again),
+	TAP_TEST(test_asked_for),       TAP_TEST(test_all_lent),
+	TAP_TEST(test_other_addresses), TAP_TEST(test_many),
+	TAP_TEST(test_out_of_memory),
 };
 TAP_MAIN("pools", tests)

@@ -44,7 +44,8 @@ struct lender {
 	size_t reply_len;
 	struct cp asked;
 	bool has_asked, has_lent;
-	bool wrong_auth; /* one bit of it */
+	bool wrong_auth;    /* one bit of it */
+	bool without_child; /* what A asks of it is not in its request */
 };
 
 static void without_cp(struct forge_msg *m, struct lender *l)
@@ -108,7 +109,20 @@ static bool lend(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void
 	return false;
 }
 
-/* A's proof is wrong by a bit. */
+static void drop_child(struct forge_msg *m)
+{
+	uint32_t num = 0;
+
+	for (uint32_t i = 0; i < m->num; i++) {
+		const uint8_t type = m->payloads[i].type;
+
+		if (type != PAYLOAD_SA && type != PAYLOAD_TSI && type != PAYLOAD_TSR)
+			m->payloads[num++] = m->payloads[i];
+	}
+	m->num = num;
+}
+
+/* A's proof is wrong by a bit, or it makes its IKE SA without a child. */
 static bool spoil(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx)
 {
 	static struct forge_msg m;
@@ -118,7 +132,10 @@ static bool spoil(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, voi
 		return true;
 	for (uint32_t i = 0; i < m.num; i++)
 		l->has_asked |= m.payloads[i].type == PAYLOAD_CP;
-	spoil_auth(&m);
+	if (l->without_child)
+		drop_child(&m);
+	else
+		spoil_auth(&m);
 	*len = forge_close(s, &m, from, bytes, 2048);
 	return true;
 }
@@ -469,6 +486,31 @@ static void not_given(struct sim *s, const char *why)
 	sim_free(s);
 }
 
+/* An IKE SA without a child may be lent an address, too; and may be refused one, which is no more
+ * than that: the child that was to follow is then for nothing. */
+static void test_without_a_child(void)
+{
+	static const char *const pools[] = {"four", "six"};
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct lender l = {.without_child = true};
+		const struct sim_options opt = {.wire = calm,
+						.conf = {road("0.0.0.0"), lender(pools[i])}};
+		struct sim *s = sim_new(1, &opt);
+
+		s->tap = spoil;
+		s->tap_ctx = &l;
+		CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+		after(s, NS_PER_S);
+		CU_ASSERT_TRUE(l.has_asked);
+		CU_ASSERT_EQUAL(listed(s, B).num_sas, 1);
+		CU_ASSERT_EQUAL(lent_now(s, "four").num, i == 0);
+		if (i == 1)
+			CU_ASSERT_PTR_NOT_NULL(strstr(s->n[B].last_text, "none to give"));
+		sim_free(s);
+	}
+}
+
 static void test_pool_has_none(void)
 {
 	struct sim *s = ask("0.0.0.0", "one");
@@ -478,7 +520,8 @@ static void test_pool_has_none(void)
 
 	CU_ASSERT_EQUAL(conf_id_parse(&other, "another.example"), ERR_OK);
 	CU_ASSERT_EQUAL_FATAL(pool_lend(&l, &s->n[B].e->pools,
-					conf_find_pool(s->n[B].e->conf, "one"), &other, &any),
+					conf_find_pool(s->n[B].e->conf, "one"),
+					&(struct pool_peer){.conn = "net", .id = &other}, &any),
 			      ERR_OK);
 	not_given(s, "has one left");
 	not_given(ask("::", "four"), "none to give");
@@ -538,6 +581,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_asked),
 	TAP_TEST(test_pool),
 	TAP_TEST(test_S56_only_what_was_lent),
+	TAP_TEST(test_without_a_child),
 	TAP_TEST(test_pool_has_none),
 	TAP_TEST(test_S20_not_lent_to_nobody),
 	TAP_TEST(test_pool_out_of_memory),

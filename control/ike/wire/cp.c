@@ -26,13 +26,10 @@ static bool is_usable(const struct ip_addr *a)
 	       memcmp(a->b, mapped, sizeof(mapped)) != 0; /* IPv4's, which has its own rules */
 }
 
-static enum err add(const struct cp *cp, struct ip_addr *list, uint32_t *num, uint32_t max,
-		    const struct ip_addr *a)
+static void add(struct ip_addr *list, uint32_t *num, uint32_t max, const struct ip_addr *a)
 {
-	if (*num == max)
-		return cp->type == CFG_REQUEST ? ERR_OK : ERR_LIMIT;
-	list[(*num)++] = *a;
-	return ERR_OK;
+	if (*num < max)
+		list[(*num)++] = *a;
 }
 
 /* An address that is asked for may be anything; one that is lent must be usable. */
@@ -40,14 +37,16 @@ static enum err take_addr(struct cp *cp, const struct ip_addr *a)
 {
 	if (cp->type == CFG_REPLY && !is_usable(a))
 		return ERR_MALFORMED;
-	return add(cp, cp->addrs, &cp->num_addrs, CP_MAX_ADDRS, a);
+	add(cp->addrs, &cp->num_addrs, CP_MAX_ADDRS, a);
+	return ERR_OK;
 }
 
 static enum err take_dns(struct cp *cp, const struct ip_addr *a)
 {
 	if (!is_usable(a))
 		return cp->type == CFG_REPLY ? ERR_MALFORMED : ERR_OK;
-	return add(cp, cp->dns, &cp->num_dns, CP_MAX_DNS, a);
+	add(cp->dns, &cp->num_dns, CP_MAX_DNS, a);
+	return ERR_OK;
 }
 
 /* take_none - without a value: what is asked for, and says nothing else. */

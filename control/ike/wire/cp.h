@@ -17,13 +17,13 @@ enum cp_type {
 	CFG_ACK = 4,
 };
 
-/* Bounds (S3): what is named more often than this is an error. */
+/* Bounds (S3): of addresses and name servers more are left out; more attributes are an error. */
 #define CP_MAX_ADDRS 8
 #define CP_MAX_DNS   8
-#define CP_MAX_ATTRS 64
+#define CP_MAX_ATTRS 256
 
 /* struct cp - what a payload says, as far as we know it. An address that is asked for without a
- * value is 0.0.0.0 or ::. Of a request what is more than the lists hold is left out. */
+ * value is 0.0.0.0 or ::. */
 struct cp {
 	uint8_t type;
 	struct ip_addr addrs[CP_MAX_ADDRS];
