@@ -78,8 +78,6 @@ struct path_table {
 	const struct schedule *spread; /* NULL: all packets go by the first; none if not active */
 	uint8_t *buckets; /* flow: PATH_BUCKETS indices of active paths, behind path[]; else NULL */
 	const struct steer *steer; /* NULL: no packet is steered */
-	const struct path
-		*alone; /* spray: the active path that carries all for now; NULL: all do */
 	uint32_t num, num_active;
 	uint32_t num_used; /* active ones, and those that rules name */
 	enum path_schedule schedule;
@@ -100,8 +98,7 @@ struct path_set {
 	uint32_t id;              /* handle */
 	uint32_t num_refs;        /* Child SAs that use it. control: rw */
 	uint32_t num_workers;
-	uint32_t last_since; /* control: rw */
-	uint16_t alone; /* spray: the path that carries all for now; 0: none does. control: rw */
+	uint32_t last_since;       /* control: rw */
 	struct list_node children; /* control: pairs that messages about paths may go by, best
 				    * first */
 	struct list_node ties;     /* control: rw */
@@ -130,11 +127,6 @@ MUST_USE enum err path_set_schedule(struct path_set *s, struct rcu_queue *q,
  * thread. */
 MUST_USE enum err path_set_weigh(struct path_set *s, struct rcu_queue *q,
 				 const uint64_t weight[static PATHS_MAX]) NONNULL(1, 2, 3);
-
-/* path_set_alone - spray: all packets go by the active path with this id from now on; 0: by all
- * active ones again. Errors: NOMEM: nothing changed. Control thread. */
-MUST_USE enum err path_set_alone(struct path_set *s, struct rcu_queue *q, uint16_t path)
-	NONNULL(1, 2);
 
 /* path_watch - each worker reports the next packet of payload that it sends by the path
  * (DP_EVENT_BUSY), once. Control thread. */

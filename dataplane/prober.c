@@ -27,10 +27,6 @@
  * leave between the count and the probe. */
 #define LOST(sent) ((sent) / 16 + 8)
 #define QUEUE_NS   NS_PER_MS
-/* FEW - by so few packets of payload between two measures a path is not judged: a queue at its
- * messages is somebody else's, or the other direction's, and some of them may not be counted yet.
- */
-#define FEW 8
 /* SPAN_NS - what arrived is measured over so long at least. */
 #define SPAN_NS (100 * NS_PER_MS)
 
@@ -324,18 +320,12 @@ static void judge_rate(struct probe_measure *m, uint64_t seen, enum limit limit)
 	m->full |= limit != LIMIT_NONE;
 }
 
-/* is_lack - more is missing than chance. */
-static bool is_lack(uint64_t sent, uint64_t came)
-{
-	return sent > came && sent - came > LOST(sent);
-}
-
 /* limit_of - queue_ns: the longest. */
 static enum limit limit_of(const struct probed *d, uint64_t sent, uint64_t came, uint64_t queue_ns)
 {
 	if (is_queue(d, d->measure.queue_ns))
 		return LIMIT_FULL;
-	if (!is_lack(sent, came))
+	if (sent <= came || sent - came <= LOST(sent))
 		return LIMIT_NONE;
 	return is_queue(d, queue_ns) ? LIMIT_BURST : LIMIT_FULL;
 }
@@ -350,12 +340,11 @@ static void measure(struct probed *d, const struct probe *b, uint64_t rtt,
 	const struct probe_span from = m->from, to = {.sent_ns = b->sent_ns,
 						      .came_ns = b->sent_ns + rtt,
 						      .tx_packets = b->tx_packets,
-						      .messages = b->messages,
 						      .rx_packets = theirs->rx_packets,
 						      .rx_bytes = theirs->rx_bytes,
 						      .least_ns = UINT64_MAX};
 	uint64_t took = to.sent_ns - from.sent_ns, sent = to.tx_packets - from.tx_packets;
-	uint64_t came = to.rx_packets - from.rx_packets, messages = to.messages - from.messages;
+	uint64_t came = to.rx_packets - from.rx_packets;
 
 	if (from.sent_ns && to.sent_ns < from.sent_ns)
 		return; /* a later one was answered before */
@@ -370,9 +359,7 @@ static void measure(struct probed *d, const struct probe *b, uint64_t rtt,
 	m->queue_ns = queue(d, m->from.least_ns);
 	if (is_queue(d, m->queue_ns) || to.came_ns - from.came_ns > took)
 		took = to.came_ns - from.came_ns;
-	if (is_lack(sent, came))
-		m->lacked_ns = to.sent_ns;
-	if (sent > messages + FEW)
+	if (sent)
 		judge_rate(m, per_second(to.rx_bytes - from.rx_bytes, took),
 			   limit_of(d, sent, came, queue(d, m->from.most_ns)));
 	m->from = to;
@@ -623,8 +610,7 @@ static void probe(struct prober *p, struct probed *d, uint64_t now_ns)
 		return; /* the next one may have more luck */
 	p->io->traffic(p->io->ctx, d->id, &m.traffic);
 	pace(&d->measure, m.traffic.tx_bytes, now_ns);
-	*b = (struct probe){
-		.sent_ns = now_ns, .tx_packets = m.traffic.tx_packets, .messages = d->messages};
+	*b = (struct probe){.sent_ns = now_ns, .tx_packets = m.traffic.tx_packets};
 	memcpy(b->challenge, m.challenge, PATH_CHALLENGE_LEN);
 	d->num++;
 	d->messages++;
@@ -712,7 +698,6 @@ enum err prober_get(const struct prober *p, struct prober_info *out, uint16_t pa
 			.rtt_var_ns = d->rtt_var_ns,
 			.rate = rate_of(&d->measure),
 			.queue_ns = d->measure.queue_ns,
-			.lacked_ns = d->measure.lacked_ns,
 			.full = d->measure.full,
 		};
 		return ERR_OK;

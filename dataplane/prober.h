@@ -79,7 +79,6 @@ struct probe {
 	uint8_t challenge[PATH_CHALLENGE_LEN];
 	uint64_t sent_ns;
 	uint64_t tx_packets; /* of the path, when it was sent */
-	uint64_t messages;   /* of these no payload */
 	bool answered, missed;
 	bool excused; /* nobody was here to see the answer in time */
 };
@@ -88,7 +87,6 @@ struct probe {
 struct probe_span {
 	uint64_t sent_ns, came_ns; /* its probe; came: and half a round trip, which cancels out */
 	uint64_t tx_packets;       /* sent by then */
-	uint64_t messages;         /* of these no payload */
 	uint64_t rx_packets, rx_bytes; /* of these, arrived */
 	uint64_t least_ns, most_ns;    /* round trips since then */
 };
@@ -99,7 +97,6 @@ struct probe_measure {
 	uint64_t paced_ns, paced; /* bytes that were sent, and when */
 	uint64_t pace;            /* bytes a second that are sent, by the latest probes */
 	uint64_t rate, queue_ns;
-	uint64_t lacked_ns; /* when fewer came than were sent, last; 0: never */
 	bool full;
 };
 
@@ -152,7 +149,6 @@ struct prober_info {
 	uint64_t rtt_ns, rtt_var_ns; /* 0: not known */
 	uint64_t rate;               /* bytes a second that it takes; 0: not known */
 	uint64_t queue_ns;           /* what stands before it makes a packet wait for so long */
-	uint64_t lacked_ns;          /* when fewer came than were sent, last; 0: never */
 	bool full;                   /* it was seen to take no more than that: else more may fit */
 };
 
