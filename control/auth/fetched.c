@@ -30,7 +30,8 @@ struct item {
 	size_t request_len;
 	uint8_t key[OCSP_KEY_MAX];
 	size_t key_len;
-	int64_t learned_s;
+	int64_t learned_s; /* when data came */
+	int64_t tried_s;   /* when it was KNOWN last, whatever came */
 	char why[FETCHED_WHY_MAX];
 	char url[CRED_URL_MAX];
 };
@@ -121,7 +122,7 @@ static struct item *add(struct fetched *f, const struct fetched_ref *ref)
 /* A clock that was set back must not make anybody wait. */
 static bool is_recent(const struct item *i, int64_t wall_s)
 {
-	return wall_s >= i->learned_s && wall_s - i->learned_s < FETCHED_AGAIN_S;
+	return wall_s >= i->tried_s && wall_s - i->tried_s < FETCHED_AGAIN_S;
 }
 
 bool fetched_want(struct fetched *f, const char **out_why, const struct fetched_ref *ref,
@@ -186,8 +187,9 @@ bool fetched_next(struct fetched *f, struct fetched_task *out, int64_t wall_s)
 	return false;
 }
 
-/* What it says is looked at where it is used. */
-static void keep_data(struct item *i, struct bytes data)
+/* What it says is looked at where it is used. How old it is counts from here: that nothing came
+ * later makes it no younger. */
+static void keep_data(struct item *i, struct bytes data, int64_t wall_s)
 {
 	uint8_t *copy = mem_alloc(data.len);
 
@@ -199,6 +201,7 @@ static void keep_data(struct item *i, struct bytes data)
 	mem_free(i->data);
 	i->data = copy;
 	i->data_len = data.len;
+	i->learned_s = wall_s;
 	memcpy(i->nonce, i->next_nonce, sizeof(i->nonce));
 }
 
@@ -228,12 +231,12 @@ void fetched_learn(struct fetched *f, uint64_t id, struct bytes data, const char
 	if (!i || i->state != ASKED)
 		return;
 	i->state = KNOWN;
-	i->learned_s = wall_s;
+	i->tried_s = wall_s;
 	snprintf(i->why, sizeof(i->why), "%s", why);
 	if (data.len && i->kind == FETCHED_LIST)
 		import(i, data);
 	else if (data.len)
-		keep_data(i, data);
+		keep_data(i, data, wall_s);
 	if (i->why[0])
 		LOG(WARN, IKE, NULL, "%s could not be fetched: %s", i->url, i->why);
 	else

@@ -67,8 +67,8 @@ void fetched_learn(struct fetched *f, uint64_t id, struct bytes data, const char
 void fetched_each_list(struct fetched *f, void (*fn)(void *ctx, const struct cred *list), void *ctx)
 	NONNULL(1, 2);
 
-/* struct fetched_data - what came last of a status or certificate, and the nonce that the responder
- * was asked with; views, until the next call of any of these but this. */
+/* struct fetched_data - what came last of a status or certificate, when it did, and the nonce that
+ * the responder was asked with; views, until the next call of any of these but this. */
 struct fetched_data {
 	struct bytes data;
 	const uint8_t *nonce;

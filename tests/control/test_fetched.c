@@ -441,6 +441,26 @@ static void test_S27_ocsp_is_asked_again(void)
 	finish();
 }
 
+/* One that does not say how long it holds is as old as it was, though nothing came since. */
+static void test_S27_ocsp_grows_old(void)
+{
+	const struct question q = {.revocation = CONF_REVOCATION_STRICT, .shown = {&end}};
+	struct pki_ocsp p = {.issuer = &root, .cert = &end, .says = PKI_OCSP_GOOD};
+	uint8_t out[8192];
+
+	begin();
+	make_end_of_both(NULL);
+	p.from_s = now_s;
+	fetched_learn(fetched, asked(&q).id, bytes_of(out, pki_ocsp_make(out, &p)), "", now_s);
+	now_s += OCSP_FRESH_S;
+	expect(&q, IKE_REASON_NONE, "");
+	now_s++;
+	fetched_learn(fetched, asked(&q).id, bytes_of(NULL, 0), "nobody there", now_s);
+	expect(&q, IKE_REASON_CERT_NO_REVOCATION, "told nothing: nobody there");
+	nothing_wanted(&q);
+	finish();
+}
+
 static void test_ocsp_where_the_configuration_says(void)
 {
 	const struct question q = {
@@ -718,6 +738,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_ocsp_or_a_list),
 	TAP_TEST(test_S27_ocsp_says_nothing),
 	TAP_TEST(test_S27_ocsp_is_asked_again),
+	TAP_TEST(test_S27_ocsp_grows_old),
 	TAP_TEST(test_ocsp_where_the_configuration_says),
 	TAP_TEST(test_where_the_configuration_says),
 	TAP_TEST(test_S27_places),
