@@ -64,6 +64,7 @@ struct judging {
 	OCSP_RESPONSE *response;
 	OCSP_BASICRESP *basic;
 	OCSP_CERTID *id;
+	bool ours;         /* it has our nonce: it was made after we asked */
 	X509_STORE *store; /* the issuer alone is believed */
 	STACK_OF(X509) * issuers;
 };
@@ -112,7 +113,8 @@ static bool parse(struct judging *j)
 	return is_der(j) || say(j, "the OCSP response is not encoded as DER");
 }
 
-/* One without nonce was made for everybody (RFC 6960 4.4.1): its times have to do. */
+/* One without nonce was made for everybody (RFC 6960 4.4.1): its times have to do. One with ours
+ * answers us. */
 static bool nonce_right(struct judging *j)
 {
 	int at = OCSP_BASICRESP_get_ext_by_NID(j->basic, NID_id_pkix_OCSP_Nonce, -1);
@@ -124,10 +126,11 @@ static bool nonce_right(struct judging *j)
 	if (!ext)
 		return true;
 	/* An OCTET STRING within the extension's own. */
-	if (len == OCSP_NONCE_LEN + 2 && p[0] == V_ASN1_OCTET_STRING && p[1] == OCSP_NONCE_LEN &&
-	    bytes_equal(bytes_of(p + 2, OCSP_NONCE_LEN), bytes_of(j->a->nonce, OCSP_NONCE_LEN)))
-		return true;
-	return say(j, "the OCSP response is to another question (nonce)");
+	j->ours =
+		len == OCSP_NONCE_LEN + 2 && p[0] == V_ASN1_OCTET_STRING &&
+		p[1] == OCSP_NONCE_LEN &&
+		bytes_equal(bytes_of(p + 2, OCSP_NONCE_LEN), bytes_of(j->a->nonce, OCSP_NONCE_LEN));
+	return j->ours || say(j, "the OCSP response is to another question (nonce)");
 }
 
 static bool hash_right(struct judging *j)
@@ -158,14 +161,25 @@ static bool signature_right(struct judging *j)
 	       say(j, "the OCSP response is not signed by the authority, or by whom it let");
 }
 
+/* One that does not say until when is for now, and now is when we asked if it has our nonce: else
+ * anybody who has kept it could bring it again. */
+static bool is_fresh(const struct judging *j, const ASN1_TIME *from)
+{
+	const struct ocsp_answer *a = j->a;
+
+	if (a->wall_s < a->learned_s || a->wall_s - a->learned_s > OCSP_FRESH_S)
+		return false;
+	return j->ours ||
+	       ASN1_TIME_cmp_time_t(from, (time_t)(a->wall_s - OCSP_FRESH_S - OCSP_SKEW_S)) >= 0;
+}
+
 static bool time_right(struct judging *j, const ASN1_TIME *from, const ASN1_TIME *until)
 {
 	const struct ocsp_answer *a = j->a;
 
 	if (!from || ASN1_TIME_cmp_time_t(from, (time_t)(a->wall_s + OCSP_SKEW_S)) > 0)
 		return say(j, "the OCSP response is not valid yet");
-	if (until ? ASN1_TIME_cmp_time_t(until, (time_t)a->wall_s) < 0
-		  : a->wall_s - a->learned_s > OCSP_FRESH_S || a->wall_s < a->learned_s)
+	if (until ? ASN1_TIME_cmp_time_t(until, (time_t)a->wall_s) < 0 : !is_fresh(j, from))
 		return say(j, "the OCSP response is outdated");
 	return true;
 }

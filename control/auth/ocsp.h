@@ -19,8 +19,9 @@ struct x509_st;
 #define OCSP_NONCE_LEN   32
 #define OCSP_WHY_MAX     120
 
-/* OCSP_SKEW_S - clocks of responders may go before ours by so much. OCSP_FRESH_S - an answer
- * without nextUpdate serves so long after it came. */
+/* OCSP_SKEW_S - clocks of responders may go before ours by so much, or after it. OCSP_FRESH_S - an
+ * answer without nextUpdate serves so long after it came; without our nonce too it must not have
+ * been made longer ago than that (and the skew). */
 #define OCSP_SKEW_S  300
 #define OCSP_FRESH_S 30
 

@@ -175,6 +175,27 @@ static void test_S27_times(void)
 	expect_at(&p, PKI_NOW_S + OCSP_FRESH_S + 1, OCSP_STATUS_NOTHING, "outdated");
 }
 
+/* One that says neither until when it holds nor what it answers to was made just now, or anybody
+ * may have kept it. */
+static void test_S27_kept(void)
+{
+	const int64_t oldest_s = PKI_NOW_S - OCSP_FRESH_S - OCSP_SKEW_S;
+	struct pki_ocsp p = good();
+
+	p.until_s = 0;
+	p.from_s = oldest_s - DAY_S;
+	expect(&p, OCSP_STATUS_GOOD, ""); /* it has our nonce */
+	p.nonce = bytes_of(NULL, 0);
+	refused(&p, "outdated");
+	p.from_s = oldest_s - 1;
+	refused(&p, "outdated");
+	p.from_s = oldest_s;
+	expect(&p, OCSP_STATUS_GOOD, "");
+	p.from_s = oldest_s - 1;
+	p.until_s = PKI_NOW_S;
+	expect(&p, OCSP_STATUS_GOOD, ""); /* it says how long it holds */
+}
+
 static void test_S27_nonce(void)
 {
 	static const uint8_t another[OCSP_NONCE_LEN] = {1, 2, 3, 250, 251, 253};
@@ -251,9 +272,9 @@ static void test_S27_sweep(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_says),      TAP_TEST(test_S27_delegates), TAP_TEST(test_S27_forged),
-	TAP_TEST(test_S27_times), TAP_TEST(test_S27_nonce),     TAP_TEST(test_S28_weak_hash),
-	TAP_TEST(test_request),   TAP_TEST(test_S27_sweep),
+	TAP_TEST(test_says),          TAP_TEST(test_S27_delegates), TAP_TEST(test_S27_forged),
+	TAP_TEST(test_S27_times),     TAP_TEST(test_S27_kept),      TAP_TEST(test_S27_nonce),
+	TAP_TEST(test_S28_weak_hash), TAP_TEST(test_request),       TAP_TEST(test_S27_sweep),
 };
 
 TAP_MAIN("control/ocsp", tests)
