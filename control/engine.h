@@ -672,12 +672,14 @@ struct ike_want {
 /* ike_keyring_fetches - whoever asks fetches what is wanted from now on; at first nobody does.
  * ike_keyring_waits - the last answer may be another one when what is being fetched has come: ask
  * again then, and answer with what is said in the end. ike_keyring_want - the next one that is to
- * be fetched; each is given out once, and only for chains that lead to an anchor (S27). False if
- * there is none. ike_keyring_learn - what came, untrusted; empty: nothing did, because of why (a
- * clause, else ""). */
+ * be fetched; each is given out once (but see put_back), and only for chains that lead to an anchor
+ * (S27). False if there is none. ike_keyring_put_back - it cannot be begun now, and is given out
+ * again; whoever waits for it goes on. ike_keyring_learn - what came, untrusted; empty: nothing
+ * did, because of why (a clause, else ""). */
 void ike_keyring_fetches(struct ike_keyring *k, bool fetches) NONNULL(1);
 bool ike_keyring_waits(const struct ike_keyring *k) NONNULL(1);
 bool ike_keyring_want(struct ike_keyring *k, struct ike_want *out, int64_t wall_s) NONNULL(1, 2);
+void ike_keyring_put_back(struct ike_keyring *k, uint64_t id) NONNULL(1);
 void ike_keyring_learn(struct ike_keyring *k, uint64_t id, struct bytes data, const char *why,
 		       int64_t wall_s) NONNULL(1, 4);
 

@@ -36,43 +36,75 @@ static bool taken(struct engine *e, const struct ike_ask *ask)
 
 static_assert(IKE_WANT_URL_MAX == FETCH_URL_MAX, "the same");
 
-static void fetch_begin(struct engine *e, const struct ike_want *want)
+/* ROUNDS - how often a question is asked again at once, because something of what it wants was
+ * known at once: responders, then lists, of which none can be begun. */
+#define ROUNDS 4
+
+/* begin - false if there is no room for it now. *learned is set if it is known that nothing comes.
+ */
+static bool begin(struct ike_keyring *k, const struct fetcher *f, const struct ike_want *want,
+		  bool local, bool *learned)
 {
 	const struct fetch_request request = {.id = want->id,
 					      .url = want->url,
 					      .type = want->type,
 					      .body = want->body,
-					      .local = e->conf->daemon.fetch_local};
-	enum err err = e->fetcher.ops->begin(e->fetcher.ctx, &request);
+					      .local = local};
+	enum err err = f->ops->begin(f->ctx, &request);
 
-	if (err)
-		ike_keyring_learn(e->keyring, want->id, bytes_of(NULL, 0),
-				  err == ERR_LIMIT ? "too many wait to be fetched" : err_text(err),
-				  clock_wall_s());
+	if (err == ERR_LIMIT) {
+		ike_keyring_put_back(k, want->id);
+		return false;
+	}
+	if (err) {
+		ike_keyring_learn(k, want->id, bytes_of(NULL, 0), err_text(err), clock_wall_s());
+		*learned = true;
+	}
+	return true;
 }
 
-/* fetch_wanted - begin what is wanted, and take what has come. */
-static void fetch_wanted(struct engine *e)
+static bool fetch_some(struct ike_keyring *k, const struct fetcher *f, bool local)
 {
+	bool learned = false;
 	struct fetch_answer a;
 	struct ike_want want;
 
-	while (ike_keyring_want(e->keyring, &want, clock_wall_s()))
-		fetch_begin(e, &want);
-	while (e->fetcher.ops->next(e->fetcher.ctx, &a))
-		ike_keyring_learn(e->keyring, a.id, a.data, a.why, clock_wall_s());
+	while (ike_keyring_want(k, &want, clock_wall_s()) && begin(k, f, &want, local, &learned))
+		;
+	while (f->ops->next(f->ctx, &a)) {
+		ike_keyring_learn(k, a.id, a.data, a.why, clock_wall_s());
+		learned = true;
+	}
+	return learned;
 }
 
-/* answer_of - what is said now; true if it is worth to wait for another one. What cannot be begun
- * is known at once, so it is asked twice. */
+/* What has come makes room for what is wanted. */
+bool asks_fetch(struct ike_keyring *keyring, const struct fetcher *fetcher, bool local)
+{
+	bool learned = false;
+
+	while (fetch_some(keyring, fetcher, local))
+		learned = true;
+	return learned;
+}
+
+static bool fetch_wanted(struct engine *e)
+{
+	const bool learned = asks_fetch(e->keyring, &e->fetcher, e->conf->daemon.fetch_local);
+
+	e->fetched |= learned;
+	return learned;
+}
+
+/* answer_of - what is said now; true if it is worth to wait for another one. */
 static bool answer_of(struct engine *e, struct ike_answer *out, const struct ike_ask *ask)
 {
+	int rounds = 0;
+
 	ike_keyring_fetches(e->keyring, e->fetcher.ops && e->conf->daemon.fetch);
-	ike_keyring_answer(e->keyring, out, e->conf, ask, clock_wall_s());
-	if (!ike_keyring_waits(e->keyring))
-		return false;
-	fetch_wanted(e);
-	ike_keyring_answer(e->keyring, out, e->conf, ask, clock_wall_s());
+	do {
+		ike_keyring_answer(e->keyring, out, e->conf, ask, clock_wall_s());
+	} while (ike_keyring_waits(e->keyring) && fetch_wanted(e) && ++rounds < ROUNDS);
 	return ike_keyring_waits(e->keyring);
 }
 
@@ -94,11 +126,9 @@ static void forget(struct unanswered *u)
 	mem_free(u);
 }
 
-static void on_fetched(struct engine *e, struct loop_source *source)
+static void ask_again(struct engine *e)
 {
-	(void)source;
-	e->fetcher.ops->dispatch(e->fetcher.ctx);
-	fetch_wanted(e);
+	e->fetched = false;
 	list_for_each_safe (n, &e->unanswered) {
 		struct unanswered *u = list_entry(n, struct unanswered, node);
 		const struct ike_ask *ask = ike_ask_open(e->ike, u->id);
@@ -110,6 +140,21 @@ static void on_fetched(struct engine *e, struct loop_source *source)
 			ike_answer(e->ike, u->id, &answer, engine_now(e));
 		forget(u);
 	}
+}
+
+/* Chains are judged again only if something is known that was not: a fetch has many events. */
+static void ask_fetched(struct engine *e)
+{
+	for (int rounds = 0; e->fetched && rounds < ROUNDS; rounds++)
+		ask_again(e);
+}
+
+static void on_fetched(struct engine *e, struct loop_source *source)
+{
+	(void)source;
+	e->fetcher.ops->dispatch(e->fetcher.ctx);
+	(void)fetch_wanted(e);
+	ask_fetched(e);
 }
 
 enum err asks_open(struct engine *e)
@@ -133,12 +178,11 @@ void asks_close(struct engine *e)
 /* ---- any question ---------------------------------------------------------------------------- */
 
 /* Every peer that is authenticated may have what the configuration allows it. */
-void asks_answer(struct engine *e, const struct ike_ask *ask)
+static void answer_now(struct engine *e, const struct ike_ask *ask)
 {
 	const bool authorize = ask->kind == IKE_ASK_AUTHORIZE;
 	struct ike_answer answer;
 
-	latches_conflict(e, ask);
 	if (!authorize && taken(e, ask))
 		return;
 	if (answer_of(e, &answer, ask) && put_off(e, ask->id))
@@ -147,4 +191,11 @@ void asks_answer(struct engine *e, const struct ike_ask *ask)
 	if (authorize && answer.allow && taken(e, ask))
 		return;
 	ike_answer(e->ike, ask->id, &answer, engine_now(e));
+}
+
+void asks_answer(struct engine *e, const struct ike_ask *ask)
+{
+	latches_conflict(e, ask);
+	answer_now(e, ask);
+	ask_fetched(e); /* others may have waited for the same */
 }

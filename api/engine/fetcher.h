@@ -41,8 +41,9 @@ struct fetch_answer {
 };
 
 /* struct fetcher_ops - fd: readable when dispatch has something to do, and next perhaps an answer.
- * begin: Errors: LIMIT (too many wait), NOMEM; all else is told by the answer, which may be there
- * at once. next: take one; false if there is none. close: what is under way is given up. */
+ * begin: Errors: LIMIT (too many wait: again when one has ended), NOMEM; all else is told by the
+ * answer, which may be there at once. next: take one; false if there is none. close: what is under
+ * way is given up. */
 struct fetcher_ops {
 	int (*fd)(void *ctx);
 	void (*dispatch)(void *ctx);

@@ -248,6 +248,7 @@ struct engine {
 	struct fetcher fetcher; /* ops NULL: nothing is fetched */
 	struct loop_source fetches;
 	struct list_node unanswered; /* questions that wait for what is fetched */
+	bool fetched;                /* something of it is known that they were not asked about */
 
 	struct log_sink sink;
 	const struct log_sink *outer_sink;
@@ -578,6 +579,11 @@ void latches_dp_event(struct engine *e, const struct dp_event *ev) NONNULL(1, 2)
 void latches_conflict(struct engine *e, const struct ike_ask *ask) NONNULL(1, 2);
 
 /* asks.c */
+
+/* asks_fetch - begin what is wanted, as far as there is room, and take what has come; true if
+ * anything is known now that was not, also that nothing comes. local: as in fetch_request. */
+bool asks_fetch(struct ike_keyring *keyring, const struct fetcher *fetcher, bool local)
+	NONNULL(1, 2);
 void asks_answer(struct engine *e, const struct ike_ask *ask) NONNULL(1, 2);
 MUST_USE enum err asks_open(struct engine *e) NONNULL(1);
 void asks_close(struct engine *e) NONNULL(1);

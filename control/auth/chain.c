@@ -75,15 +75,15 @@ static X509 *find_named(const struct work *w, const X509_NAME *name)
 
 /* What was fetched came from anybody: a list that its authority has not signed says nothing, not
  * even that somebody was revoked. */
-static void add_fetched(void *ctx, const struct cred *list)
+static bool add_fetched(void *ctx, const struct cred *list)
 {
 	struct work *w = ctx;
 	X509 *issuer = find_named(w, X509_CRL_get_issuer(list->crl));
 	EVP_PKEY *key = issuer ? X509_get0_pubkey(issuer) : NULL;
 
-	if (key && chain_hash_allowed(X509_CRL_get_signature_nid(list->crl), w->p->sign->hashes) &&
-	    X509_CRL_verify(list->crl, key) == 1)
-		(void)push_crl(w->lists, list);
+	return key &&
+	       chain_hash_allowed(X509_CRL_get_signature_nid(list->crl), w->p->sign->hashes) &&
+	       X509_CRL_verify(list->crl, key) == 1 && push_crl(w->lists, list);
 }
 
 static bool add_anchors(struct work *w)

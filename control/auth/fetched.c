@@ -4,8 +4,12 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/list.h"
 #include "base/log.h"
+
+/* Lines a second about what came and what did not: peers name what is fetched. */
+#define LINES_PER_S 10
 
 /* enum state - of an item. */
 enum state {
@@ -17,8 +21,8 @@ enum state {
 /* struct item - what a URL is to name. What was there before stays until something
  * better comes. */
 struct item {
-	struct list_node node; /* what was used last is the last */
-	uint64_t id;
+	struct list_node node; /* what was wanted last is the last */
+	uint64_t id, used;     /* used: the larger, the later */
 	enum fetched_kind kind;
 	enum state state;
 	struct cred *list; /* LIST */
@@ -39,8 +43,8 @@ struct item {
 struct fetched {
 	const struct rng *rng;
 	struct list_node items;
-	uint32_t num;
-	uint64_t last_id;
+	uint64_t last_id, last_use;
+	struct log_limit lines;
 };
 
 struct fetched *fetched_new(const struct rng *rng)
@@ -54,13 +58,12 @@ struct fetched *fetched_new(const struct rng *rng)
 	return f;
 }
 
-static void drop(struct fetched *f, struct item *i)
+static void drop(struct item *i)
 {
 	list_remove(&i->node);
 	cred_put(i->list);
 	mem_free(i->data);
 	mem_free(i);
-	f->num--;
 }
 
 void fetched_free(struct fetched *f)
@@ -68,7 +71,7 @@ void fetched_free(struct fetched *f)
 	if (!f)
 		return;
 	list_for_each_safe (n, &f->items) {
-		drop(f, list_entry(n, struct item, node));
+		drop(list_entry(n, struct item, node));
 	}
 	mem_free(f);
 }
@@ -86,25 +89,49 @@ static struct item *find(struct fetched *f, const struct fetched_ref *ref)
 	return NULL;
 }
 
-/* Room for one more, at the cost of what was not used for the longest time. */
-static bool make_room(struct fetched *f)
+static struct item *find_id(struct fetched *f, uint64_t id)
 {
-	if (f->num < FETCHED_MAX)
-		return true;
-	list_for_each_safe (n, &f->items) {
+	list_for_each (n, &f->items) {
 		struct item *i = list_entry(n, struct item, node);
 
-		if (i->state == KNOWN) {
-			drop(f, i);
-			return true;
-		}
+		if (i->id == id)
+			return i;
 	}
-	return false;
+	return NULL;
+}
+
+static void use(struct fetched *f, struct item *i)
+{
+	i->used = ++f->last_use;
+}
+
+/* Room for one more of a kind, at the cost of what was not used for the longest time. Certificates
+ * and the rest have each their own. */
+static bool make_room(struct fetched *f, enum fetched_kind kind)
+{
+	const uint32_t max = kind == FETCHED_CERT ? FETCHED_CERTS_MAX : FETCHED_MAX;
+	struct item *oldest = NULL;
+	uint32_t num = 0;
+
+	list_for_each (n, &f->items) {
+		struct item *i = list_entry(n, struct item, node);
+
+		if ((i->kind == FETCHED_CERT) != (kind == FETCHED_CERT))
+			continue;
+		num++;
+		if (i->state == KNOWN && (!oldest || i->used < oldest->used))
+			oldest = i;
+	}
+	if (num < max)
+		return true;
+	if (oldest)
+		drop(oldest);
+	return oldest != NULL;
 }
 
 static struct item *add(struct fetched *f, const struct fetched_ref *ref)
 {
-	struct item *i = make_room(f) ? mem_alloc(sizeof(*i)) : NULL;
+	struct item *i = mem_alloc(sizeof(*i));
 
 	if (!i)
 		return NULL;
@@ -115,7 +142,6 @@ static struct item *add(struct fetched *f, const struct fetched_ref *ref)
 	if (i->key_len)
 		memcpy(i->key, ref->key.p, i->key_len);
 	list_push_back(&f->items, &i->node);
-	f->num++;
 	return i;
 }
 
@@ -131,20 +157,24 @@ bool fetched_want(struct fetched *f, const char **out_why, const struct fetched_
 	struct item *i = find(f, ref);
 
 	*out_why = "";
+	if (!i && !make_room(f, ref->kind))
+		return true; /* all others are being fetched: there is room when one has come */
 	if (!i)
 		i = add(f, ref);
 	if (!i) {
-		*out_why = "there are too many to be fetched";
+		*out_why = err_text(ERR_NOMEM);
 		return false;
 	}
-	list_remove(&i->node);
-	list_push_back(&f->items, &i->node);
-	if (i->state == KNOWN && is_recent(i, wall_s)) {
+	use(f, i);
+	if (i->state != KNOWN)
+		return true;
+	if (is_recent(i, wall_s)) {
 		*out_why = i->why;
 		return false;
 	}
-	if (i->state == KNOWN)
-		i->state = WANTED;
+	i->state = WANTED;
+	list_remove(&i->node);
+	list_push_back(&f->items, &i->node);
 	return true;
 }
 
@@ -162,13 +192,28 @@ static enum err make_request(struct fetched *f, struct item *i)
 	return e;
 }
 
+/* Certificates wait for each other, and nothing else for them. */
+static bool certs_may_go(const struct fetched *f)
+{
+	uint32_t num = 0;
+
+	list_for_each (n, &f->items) {
+		const struct item *i = list_entry(n, struct item, node);
+
+		num += i->kind == FETCHED_CERT && i->state == ASKED;
+	}
+	return num < FETCHED_CERTS_AT_ONCE;
+}
+
 bool fetched_next(struct fetched *f, struct fetched_task *out, int64_t wall_s)
 {
+	const bool certs = certs_may_go(f);
+
 	list_for_each (n, &f->items) {
 		struct item *i = list_entry(n, struct item, node);
 		enum err e;
 
-		if (i->state != WANTED)
+		if (i->state != WANTED || (i->kind == FETCHED_CERT && !certs))
 			continue;
 		i->state = ASKED;
 		e = make_request(f, i);
@@ -185,6 +230,14 @@ bool fetched_next(struct fetched *f, struct fetched_task *out, int64_t wall_s)
 		return true;
 	}
 	return false;
+}
+
+void fetched_put_back(struct fetched *f, uint64_t id)
+{
+	struct item *i = find_id(f, id);
+
+	if (i && i->state == ASKED)
+		i->state = WANTED;
 }
 
 /* What it says is looked at where it is used. How old it is counts from here: that nothing came
@@ -219,46 +272,51 @@ static void import(struct item *i, struct bytes data)
 	i->list = list;
 }
 
+static void tell(struct fetched *f, const struct item *i, size_t len, int64_t wall_s)
+{
+	if (!log_limited(&f->lines, LINES_PER_S, (uint64_t)wall_s * NS_PER_S))
+		return;
+	if (i->why[0])
+		LOG(WARN, IKE, NULL, "%s could not be fetched: %s", i->url, i->why);
+	else
+		LOG(INFO, IKE, NULL, "fetched %s, %zu bytes", i->url, len);
+}
+
 void fetched_learn(struct fetched *f, uint64_t id, struct bytes data, const char *why,
 		   int64_t wall_s)
 {
-	struct item *i = NULL;
+	struct item *i = find_id(f, id);
 
-	list_for_each (n, &f->items) {
-		if (list_entry(n, struct item, node)->id == id)
-			i = list_entry(n, struct item, node);
-	}
 	if (!i || i->state != ASKED)
 		return;
 	i->state = KNOWN;
 	i->tried_s = wall_s;
+	use(f, i);
 	snprintf(i->why, sizeof(i->why), "%s", why);
 	if (data.len && i->kind == FETCHED_LIST)
 		import(i, data);
 	else if (data.len)
 		keep_data(i, data, wall_s);
-	if (i->why[0])
-		LOG(WARN, IKE, NULL, "%s could not be fetched: %s", i->url, i->why);
-	else
-		LOG(INFO, IKE, NULL, "fetched %s, %zu bytes", i->url, data.len);
+	tell(f, i, data.len, wall_s);
 }
 
-void fetched_each_list(struct fetched *f, void (*fn)(void *ctx, const struct cred *list), void *ctx)
+void fetched_each_list(struct fetched *f, bool (*fn)(void *ctx, const struct cred *list), void *ctx)
 {
 	list_for_each (n, &f->items) {
-		const struct item *i = list_entry(n, struct item, node);
+		struct item *i = list_entry(n, struct item, node);
 
-		if (i->list)
-			fn(ctx, i->list);
+		if (i->list && fn(ctx, i->list))
+			use(f, i);
 	}
 }
 
 bool fetched_data(struct fetched *f, struct fetched_data *out, const struct fetched_ref *ref)
 {
-	const struct item *i = find(f, ref);
+	struct item *i = find(f, ref);
 
 	if (!i || !i->data)
 		return false;
+	use(f, i);
 	*out = (struct fetched_data){
 		.data = bytes_of(i->data, i->data_len),
 		.nonce = i->nonce,

@@ -16,10 +16,14 @@
 #include "control/auth/cred.h"
 #include "control/auth/ocsp.h"
 
-/* FETCHED_MAX - of which something is known at a time. FETCHED_AGAIN_S - seconds. */
-#define FETCHED_MAX     256
-#define FETCHED_AGAIN_S 30
-#define FETCHED_WHY_MAX 200
+/* FETCHED_MAX - lists and answers of which something is known at a time. FETCHED_CERTS_MAX -
+ * certificates beside these: whoever is nobody yet may name many, and they take no room that is not
+ * theirs. FETCHED_CERTS_AT_ONCE - of these given out at a time. FETCHED_AGAIN_S - seconds. */
+#define FETCHED_MAX           256
+#define FETCHED_CERTS_MAX     32
+#define FETCHED_CERTS_AT_ONCE 4
+#define FETCHED_AGAIN_S       30
+#define FETCHED_WHY_MAX       200
 
 struct fetched;
 
@@ -41,9 +45,9 @@ struct fetched_ref {
 MALLOC_LIKE struct fetched *fetched_new(const struct rng *rng) NONNULL(1);
 void fetched_free(struct fetched *f);
 
-/* fetched_want - it would help, for what is here does not. True if it is being fetched, so that it
- * is worth to wait; else *out_why is why nothing came of it, "" if something did; it lives as long
- * as the next call. */
+/* fetched_want - it would help, for what is here does not. True if it is worth to wait and to ask
+ * again when something has come: it is being fetched, or will be when there is room for it. Else
+ * *out_why is why nothing came of it, "" if something did; it lives as long as the next call. */
 bool fetched_want(struct fetched *f, const char **out_why, const struct fetched_ref *ref,
 		  int64_t wall_s) NONNULL(1, 2, 3);
 
@@ -55,16 +59,20 @@ struct fetched_task {
 	struct bytes body;
 };
 
-/* fetched_next - one that is wanted and was not given out yet; false if there is none. */
+/* fetched_next - one that is wanted and is not given out; false if there is none. */
 bool fetched_next(struct fetched *f, struct fetched_task *out, int64_t wall_s) NONNULL(1, 2);
+
+/* fetched_put_back - what was given out cannot be begun now: it is wanted as before. Unknown ids
+ * are ignored. */
+void fetched_put_back(struct fetched *f, uint64_t id) NONNULL(1);
 
 /* fetched_learn - what came: data, or without it why nothing did. Untrusted. Unknown ids are
  * ignored. */
 void fetched_learn(struct fetched *f, uint64_t id, struct bytes data, const char *why,
 		   int64_t wall_s) NONNULL(1, 4);
 
-/* fetched_each_list - every list that is here. */
-void fetched_each_list(struct fetched *f, void (*fn)(void *ctx, const struct cred *list), void *ctx)
+/* fetched_each_list - every list that is here; fn says whether it is of use. */
+void fetched_each_list(struct fetched *f, bool (*fn)(void *ctx, const struct cred *list), void *ctx)
 	NONNULL(1, 2);
 
 /* struct fetched_data - what came last of a status or certificate, when it did, and the nonce that

@@ -685,6 +685,11 @@ bool ike_keyring_want(struct ike_keyring *k, struct ike_want *out, int64_t wall_
 	return true;
 }
 
+void ike_keyring_put_back(struct ike_keyring *k, uint64_t id)
+{
+	fetched_put_back(k->fetched, id);
+}
+
 void ike_keyring_learn(struct ike_keyring *k, uint64_t id, struct bytes data, const char *why,
 		       int64_t wall_s)
 {

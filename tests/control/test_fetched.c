@@ -653,28 +653,119 @@ static void test_a_clock_that_is_set_back(void)
 	finish();
 }
 
-/* What is under way is never forgotten, what was not used for the longest time is. */
-static void test_S27_bounded(void)
+static void want_many(enum fetched_kind kind, int num)
 {
-	const char *why, *url;
-	char text[64];
+	const char *why;
+	char url[64];
+
+	for (int i = 0; i < num; i++) {
+		snprintf(url, sizeof(url), "http://192.0.2.1/%d", i);
+		CU_ASSERT_TRUE(fetched_want(
+			fetched, &why,
+			&(struct fetched_ref){.kind = kind, .url = bytes_of(url, strlen(url))},
+			now_s));
+	}
+}
+
+/* The next ones are given out, and nothing comes. */
+static void nothing_comes(int num)
+{
+	const char *url;
 	uint64_t id = 0;
 
-	begin();
-	for (int i = 0; i < FETCHED_MAX; i++) {
-		snprintf(text, sizeof(text), "http://192.0.2.1/%d", i);
-		CU_ASSERT_TRUE(want(text, &why));
-	}
-	CU_ASSERT_FALSE(want(URL, &why));
-	CU_ASSERT_STRING_NOT_EQUAL(why, "");
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < num; i++) {
 		CU_ASSERT_TRUE_FATAL(next_url(&id, &url));
 		fetched_learn(fetched, id, bytes_of(NULL, 0), "nobody there", now_s);
 	}
+}
+
+/* What is under way is never forgotten, what was not used for the longest time is. Who finds no
+ * room waits for it: that is no answer. */
+static void test_S27_bounded(void)
+{
+	const char *why, *url;
+	uint64_t id = 0;
+	int num = 0;
+
+	begin();
+	want_many(FETCHED_LIST, FETCHED_MAX);
+	CU_ASSERT_TRUE(want(URL, &why));
+	while (next_url(&id, &url))
+		num++;
+	CU_ASSERT_EQUAL(num, FETCHED_MAX);
+	finish();
+	begin();
+	want_many(FETCHED_LIST, FETCHED_MAX);
+	nothing_comes(2);
 	CU_ASSERT_FALSE(want("http://192.0.2.1/0", &why)); /* used last now */
 	CU_ASSERT_TRUE(want(URL, &why));
 	CU_ASSERT_FALSE(want("http://192.0.2.1/0", &why));
 	CU_ASSERT_STRING_EQUAL(why, "nobody there");
+	finish();
+}
+
+/* Somebody who is nobody yet may name certificates: they wait for each other, and no list is
+ * forgotten or late for them. */
+static void test_S27_certificates_apart(void)
+{
+	const char *why, *url;
+	uint64_t id = 0;
+	int num = 0;
+
+	begin();
+	CU_ASSERT_TRUE(want(URL, &why));
+	nothing_comes(1);
+	want_many(FETCHED_CERT, FETCHED_MAX);
+	CU_ASSERT_FALSE(want(URL, &why));
+	CU_ASSERT_STRING_EQUAL(why, "nobody there");
+	while (next_url(&id, &url))
+		num++;
+	CU_ASSERT_EQUAL(num, FETCHED_CERTS_AT_ONCE);
+	CU_ASSERT_TRUE(want("http://192.0.2.2/", &why));
+	CU_ASSERT_TRUE_FATAL(next_url(&id, &url));
+	CU_ASSERT_STRING_EQUAL(url, "http://192.0.2.2/");
+	finish();
+	begin();
+	want_many(FETCHED_CERT, FETCHED_CERTS_MAX + 1);
+	nothing_comes(FETCHED_CERTS_MAX);
+	CU_ASSERT_FALSE(next_url(&id, &url));
+	finish();
+}
+
+/* What cannot be begun is not what nobody has. */
+static void test_S27_put_back(void)
+{
+	const char *why, *url;
+	uint64_t id = 0, again = 0;
+
+	begin();
+	CU_ASSERT_TRUE(want(URL, &why));
+	CU_ASSERT_TRUE_FATAL(next_url(&id, &url));
+	fetched_put_back(fetched, id + 1);
+	CU_ASSERT_FALSE(next_url(&again, &url));
+	fetched_put_back(fetched, id);
+	CU_ASSERT_TRUE(want(URL, &why));
+	CU_ASSERT_TRUE_FATAL(next_url(&again, &url));
+	CU_ASSERT_STRING_EQUAL(url, URL);
+	fetched_learn(fetched, again, bytes_of(NULL, 0), "nobody there", now_s);
+	fetched_put_back(fetched, again);
+	CU_ASSERT_FALSE(want(URL, &why));
+	finish();
+}
+
+/* A list that is used stays, whatever else is wanted later. */
+static void test_S27_used_stays(void)
+{
+	const struct question q = {.revocation = CONF_REVOCATION_STRICT, .shown = {&end}};
+
+	begin();
+	make_end(AT);
+	good_list_comes(wanted(&q), 78);
+	want_many(FETCHED_LIST, FETCHED_MAX - 1);
+	nothing_comes(FETCHED_MAX - 1);
+	expect(&q, IKE_REASON_NONE, "");
+	want_many(FETCHED_STATUS, 1);
+	expect(&q, IKE_REASON_NONE, "");
 	finish();
 }
 
@@ -749,6 +840,9 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S27_asked_once),
 	TAP_TEST(test_a_clock_that_is_set_back),
 	TAP_TEST(test_S27_bounded),
+	TAP_TEST(test_S27_certificates_apart),
+	TAP_TEST(test_S27_put_back),
+	TAP_TEST(test_S27_used_stays),
 	TAP_TEST(test_S27_sweep),
 };
 
