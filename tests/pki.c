@@ -178,40 +178,74 @@ void pki_cert_make(struct pki_cert *out, const struct pki_params *p)
 	X509_free(x);
 }
 
+/* What signs with a key; freed by whoever called. */
+static EVP_MD_CTX *signing(EVP_PKEY *key, const char *hash, bool pss)
+{
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	EVP_PKEY_CTX *ctx;
+
+	must(EVP_DigestSignInit(md, &ctx, hash_for(hash, key), NULL, key) == 1, "a signer");
+	must(!pss || (EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING) == 1 &&
+		      EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, RSA_PSS_SALTLEN_DIGEST) == 1),
+	     "RSASSA-PSS");
+	return md;
+}
+
 size_t pki_crl_make(uint8_t out[4096], const struct pki_cert *issuer, const long *serials,
 		    size_t num, int64_t from_s, int64_t until_s)
 {
-	return pki_crl_make_with(out, issuer, serials, num, from_s, until_s, NULL);
+	return pki_crl_make_of(out, &(struct pki_crl){.issuer = issuer,
+						      .serials = serials,
+						      .num = num,
+						      .from_s = from_s,
+						      .until_s = until_s});
 }
 
-size_t pki_crl_make_with(uint8_t out[4096], const struct pki_cert *issuer, const long *serials,
-			 size_t num, int64_t from_s, int64_t until_s, const char *hash)
+static void add_revoked(X509_CRL *crl, long number, ASN1_TIME *when)
 {
-	X509 *ca = decode(issuer);
-	EVP_PKEY *key = private_of(issuer->key);
-	ASN1_TIME *from = ASN1_TIME_set(NULL, from_s), *until = ASN1_TIME_set(NULL, until_s);
+	ASN1_INTEGER *serial = ASN1_INTEGER_new();
+	X509_REVOKED *r = X509_REVOKED_new();
+
+	ASN1_INTEGER_set(serial, number);
+	X509_REVOKED_set_serialNumber(r, serial);
+	X509_REVOKED_set_revocationDate(r, when);
+	must(X509_CRL_add0_revoked(crl, r) == 1, "an entry of a list");
+	ASN1_INTEGER_free(serial);
+}
+
+static void add_delta(X509_CRL *crl)
+{
+	ASN1_INTEGER *base = ASN1_INTEGER_new();
+
+	ASN1_INTEGER_set(base, 1);
+	must(X509_CRL_add1_ext_i2d(crl, NID_delta_crl, base, 1, 0) == 1, "a delta list");
+	ASN1_INTEGER_free(base);
+}
+
+size_t pki_crl_make_of(uint8_t out[4096], const struct pki_crl *params)
+{
+	X509 *ca = decode(params->issuer);
+	EVP_PKEY *key = private_of(params->issuer->key);
+	EVP_MD_CTX *md = signing(key, params->hash, params->pss);
+	ASN1_TIME *from = ASN1_TIME_set(NULL, params->from_s);
+	ASN1_TIME *until = ASN1_TIME_set(NULL, params->until_s);
 	X509_CRL *crl = X509_CRL_new();
-	unsigned char *at = out;
 	int len;
 
 	X509_CRL_set_version(crl, 1);
 	X509_CRL_set_issuer_name(crl, X509_get_subject_name(ca));
 	X509_CRL_set1_lastUpdate(crl, from);
-	X509_CRL_set1_nextUpdate(crl, until);
-	for (size_t i = 0; i < num; i++) {
-		ASN1_INTEGER *serial = ASN1_INTEGER_new();
-		X509_REVOKED *r = X509_REVOKED_new();
-
-		ASN1_INTEGER_set(serial, serials[i]);
-		X509_REVOKED_set_serialNumber(r, serial);
-		X509_REVOKED_set_revocationDate(r, from);
-		must(X509_CRL_add0_revoked(crl, r) == 1, "an entry of a list");
-		ASN1_INTEGER_free(serial);
-	}
-	must(X509_CRL_sign(crl, key, hash_for(hash, key)) > 0, "signing a list");
+	if (params->until_s)
+		X509_CRL_set1_nextUpdate(crl, until);
+	for (size_t i = 0; i < params->num; i++)
+		add_revoked(crl, params->serials[i], from);
+	if (params->delta)
+		add_delta(crl);
+	must(X509_CRL_sign_ctx(crl, md) > 0, "signing a list");
 	len = i2d_X509_CRL(crl, NULL);
 	must(len > 0 && len <= 4096, "room for a list");
-	i2d_X509_CRL(crl, &at);
+	i2d_X509_CRL(crl, &out);
+	EVP_MD_CTX_free(md);
 	ASN1_TIME_free(from);
 	ASN1_TIME_free(until);
 	X509_CRL_free(crl);
@@ -250,16 +284,14 @@ static OCSP_RESPONSE *make_ocsp(const struct pki_ocsp *p)
 	const struct pki_cert *by = p->signer ? p->signer : p->issuer;
 	EVP_PKEY *key = private_of(by->key), *with = p->key ? private_of(p->key) : key;
 	OCSP_BASICRESP *basic = OCSP_BASICRESP_new();
-	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	EVP_MD_CTX *md = signing(with, p->hash, p->pss);
 	X509 *signer = decode(by);
 	OCSP_RESPONSE *made;
 
 	/* OpenSSL signs with nothing but the certificate's own key. */
 	must(X509_set_pubkey(signer, with) == 1, "a signer");
 	fill_ocsp(basic, p);
-	must(EVP_DigestSignInit(md, NULL, hash_for(p->hash, with), NULL, with) == 1 &&
-		     OCSP_basic_sign_ctx(basic, signer, md, NULL, p->signer ? 0 : OCSP_NOCERTS) ==
-			     1,
+	must(OCSP_basic_sign_ctx(basic, signer, md, NULL, p->signer ? 0 : OCSP_NOCERTS) == 1,
 	     "signing an answer");
 	made = OCSP_response_create(OCSP_RESPONSE_STATUS_SUCCESSFUL, basic);
 	EVP_MD_CTX_free(md);

@@ -51,9 +51,19 @@ void pki_cert_make(struct pki_cert *out, const struct pki_params *params);
 size_t pki_crl_make(uint8_t out[4096], const struct pki_cert *issuer, const long *serials,
 		    size_t num, int64_t from_s, int64_t until_s);
 
-/* pki_crl_make_with - the same, signed with this hash (NULL: SHA-256). */
-size_t pki_crl_make_with(uint8_t out[4096], const struct pki_cert *issuer, const long *serials,
-			 size_t num, int64_t from_s, int64_t until_s, const char *hash);
+/* struct pki_crl - a list by an authority. until_s 0: it does not say; hash: as in pki_params; pss:
+ * signed with RSASSA-PSS, by an authority whose key is RSA; delta: of a list that is number 1. */
+struct pki_crl {
+	const struct pki_cert *issuer;
+	const long *serials;
+	size_t num;
+	int64_t from_s, until_s;
+	const char *hash;
+	bool pss, delta;
+};
+
+/* pki_crl_make_of - returns its length. */
+size_t pki_crl_make_of(uint8_t out[4096], const struct pki_crl *params);
 
 /* struct pki_ocsp - what a responder says of a certificate. signer NULL: its issuer; another one's
  * certificate is in the answer. until_s 0: it does not say; nonce empty: there is none; hash: as in
@@ -70,6 +80,7 @@ struct pki_ocsp {
 	int64_t from_s, until_s;
 	struct bytes nonce;
 	const char *hash;
+	bool pss; /* as in pki_crl */
 };
 
 /* pki_ocsp_make - an OCSP response; returns its length. */

@@ -169,10 +169,17 @@ static enum err import_crl(struct cred *c, char why[static KEY_WHY_MAX], struct 
 
 	if (!x)
 		return say(why, ERR_MALFORMED, "it is not a revocation list");
+	c->crl = x;
+	/* OpenSSL takes one for a whole list if it is not asked to use deltas (RFC 5280 5.2.4). */
+	if (X509_CRL_get_ext_by_NID(x, NID_delta_crl, -1) >= 0)
+		return say(why, ERR_UNSUPPORTED,
+			   "it holds only what changed in another revocation list (delta CRL)");
+	if (X509_CRL_get0_nextUpdate(x) &&
+	    !seconds_of(&c->not_after_s, X509_CRL_get0_nextUpdate(x)))
+		return say(why, ERR_MALFORMED, "its time of validity cannot be read");
 	len = i2d_X509_CRL(x, &der);
 	e = keep(&c->der, &c->len, der, len);
 	OPENSSL_free(der);
-	c->crl = x;
 	return e;
 }
 

@@ -40,7 +40,7 @@ struct x509_st;     /* OpenSSL's X509 */
 struct X509_crl_st; /* and its X509_CRL */
 
 /* struct cred - one credential; der is the certificate, the list, or the SubjectPublicKeyInfo of a
- * key. info and spki are unset in a list. */
+ * key. info and spki are unset in a list; its not_after_s is nextUpdate, 0 if it does not say. */
 struct cred {
 	uint32_t refs;
 	enum cred_kind kind;

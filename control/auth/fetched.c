@@ -268,6 +268,12 @@ static void import(struct item *i, struct bytes data)
 		snprintf(i->why, sizeof(i->why), "what came is no revocation list: %.120s", why);
 		return;
 	}
+	if (!list->not_after_s) { /* RFC 5280 5.1.2.5; it would serve for ever */
+		snprintf(i->why, sizeof(i->why),
+			 "the revocation list does not say until when it holds (nextUpdate)");
+		cred_put(list);
+		return;
+	}
 	cred_put(i->list);
 	i->list = list;
 }

@@ -532,6 +532,21 @@ static void test_imports(void)
 	CU_ASSERT_EQUAL(import(CRED_CERT, "", 0, NULL, why), ERR_MALFORMED);
 }
 
+/* Whoever took it for a whole list would take all for good that it does not name. */
+static void test_S27_delta_list(void)
+{
+	struct pki_crl p = {.from_s = PKI_NOW_S, .until_s = PKI_NOW_S + DAY_S, .issuer = &root};
+	char why[KEY_WHY_MAX];
+	uint8_t list[4096];
+
+	make_root();
+	CU_ASSERT_EQUAL(import(CRED_CRL, list, pki_crl_make_of(list, &p), NULL, why), ERR_OK);
+	p.delta = true;
+	CU_ASSERT_EQUAL(import(CRED_CRL, list, pki_crl_make_of(list, &p), NULL, why),
+			ERR_UNSUPPORTED);
+	CU_ASSERT_TRUE(strstr(why, "only what changed") != NULL);
+}
+
 static void test_S25_weak_keys_are_not_imported(void)
 {
 	static struct pki_key weak;
@@ -689,6 +704,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_identities),
 	TAP_TEST(test_names),
 	TAP_TEST(test_imports),
+	TAP_TEST(test_S27_delta_list),
 	TAP_TEST(test_S25_weak_keys_are_not_imported),
 	TAP_TEST(test_cut_and_longer_certificates),
 	TAP_TEST(test_many_authorities),

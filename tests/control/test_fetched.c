@@ -294,10 +294,42 @@ static void test_S28_weak_list(void)
 
 	begin();
 	make_end(AT);
-	len = pki_crl_make_with(list, &root, &other, 1, now_s - DAY_S, now_s + DAY_S, "SHA1");
+	len = pki_crl_make_of(list, &(struct pki_crl){.issuer = &root,
+						      .serials = &other,
+						      .num = 1,
+						      .from_s = now_s - DAY_S,
+						      .until_s = now_s + DAY_S,
+						      .hash = "SHA1"});
 	fetched_learn(fetched, wanted(&q), bytes_of(list, len), "", now_s);
 	expect(&q, IKE_REASON_CERT_NO_REVOCATION, "has no revocation list");
 	finish();
+}
+
+/* One that holds for ever, or only what changed, says nothing. */
+static void test_S27_lists_that_say_too_little(void)
+{
+	static const struct {
+		struct pki_crl list;
+		const char *part;
+	} rows[] = {
+		{{.until_s = 0}, "does not say until when it holds"},
+		{{.until_s = PKI_NOW_S + DAY_S, .delta = true}, "only what changed in another"},
+	};
+	const struct question q = {.revocation = CONF_REVOCATION_STRICT, .shown = {&end}};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct pki_crl p = rows[i].list;
+		uint8_t list[4096];
+
+		begin();
+		make_end(AT);
+		p.issuer = &root;
+		p.from_s = now_s - DAY_S;
+		fetched_learn(fetched, wanted(&q), bytes_of(list, pki_crl_make_of(list, &p)), "",
+			      now_s);
+		expect(&q, IKE_REASON_CERT_NO_REVOCATION, rows[i].part);
+		finish();
+	}
 }
 
 /* ---- responders ------------------------------------------------------------------------------ */
@@ -825,6 +857,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_outdated_when_it_comes),
 	TAP_TEST(test_S27_forged_list),
 	TAP_TEST(test_S28_weak_list),
+	TAP_TEST(test_S27_lists_that_say_too_little),
 	TAP_TEST(test_ocsp),
 	TAP_TEST(test_ocsp_or_a_list),
 	TAP_TEST(test_S27_ocsp_says_nothing),
