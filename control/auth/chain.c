@@ -36,14 +36,6 @@ static bool push(STACK_OF(X509) * list, const struct cred *c)
 	return true;
 }
 
-static bool push_crl(STACK_OF(X509_CRL) * list, const struct cred *c)
-{
-	if (!c->crl || sk_X509_CRL_push(list, c->crl) <= 0)
-		return false;
-	X509_CRL_up_ref(c->crl);
-	return true;
-}
-
 /* struct work - one verification under way. */
 struct work {
 	const struct chain_params *p;
@@ -52,39 +44,9 @@ struct work {
 	X509_STORE_CTX *ctx;
 	STACK_OF(X509) * anchors;
 	STACK_OF(X509) * helpers; /* of the peer, and authorities that are not anchors here */
-	STACK_OF(X509_CRL) * lists;
 	X509 *end;
 	int missing[CHAIN_MAX + 1]; /* of each depth: X509_V_ERR of what is not known of it, or 0 */
 };
-
-/* The certificate above an issuer's name, of those that are here. */
-static X509 *find_named(const struct work *w, const X509_NAME *name)
-{
-	STACK_OF(X509) *const stacks[] = {w->anchors, w->helpers};
-
-	for (size_t i = 0; i < ARRAY_LEN(stacks); i++) {
-		for (int j = 0; j < sk_X509_num(stacks[i]); j++) {
-			X509 *x = sk_X509_value(stacks[i], j);
-
-			if (X509_NAME_cmp(X509_get_subject_name(x), name) == 0)
-				return x;
-		}
-	}
-	return NULL;
-}
-
-/* What was fetched came from anybody: a list that its authority has not signed says nothing, not
- * even that somebody was revoked. */
-static bool add_fetched(void *ctx, const struct cred *list)
-{
-	struct work *w = ctx;
-	X509 *issuer = find_named(w, X509_CRL_get_issuer(list->crl));
-	EVP_PKEY *key = issuer ? X509_get0_pubkey(issuer) : NULL;
-
-	return key &&
-	       chain_hash_allowed(X509_CRL_get_signature_nid(list->crl), w->p->sign->hashes) &&
-	       X509_CRL_verify(list->crl, key) == 1 && push_crl(w->lists, list);
-}
 
 static bool add_anchors(struct work *w)
 {
@@ -106,18 +68,70 @@ static bool add_helpers(struct work *w)
 			return false;
 	}
 	for (uint32_t i = 0; i < store->num; i++) {
-		const struct cred *c = store->list[i];
-
-		if ((c->is_ca && !push(w->helpers, c)) ||
-		    (c->kind == CRED_CRL && !push_crl(w->lists, c)))
+		if (store->list[i]->is_ca && !push(w->helpers, store->list[i]))
 			return false;
 	}
-	if (w->p->fetched)
-		fetched_each_list(w->p->fetched, add_fetched, w);
 	return true;
 }
 
 /* ---- revocation ------------------------------------------------------------------------------ */
+
+/* struct picking - the lists of one authority of the chain. */
+struct picking {
+	const X509_NAME *name;
+	EVP_PKEY *key;
+	uint32_t hashes; /* that a list may be signed with which anybody may have sent */
+	STACK_OF(X509_CRL) * lists;
+};
+
+/* A list is the authority's that has signed it, whoever else is called so: one that has not says
+ * nothing, not even that somebody was revoked, and must not stand before one that has. */
+static bool pick(struct picking *p, const struct cred *list)
+{
+	if (X509_NAME_cmp(X509_CRL_get_issuer(list->crl), p->name) != 0 ||
+	    X509_CRL_verify(list->crl, p->key) != 1 || sk_X509_CRL_push(p->lists, list->crl) <= 0)
+		return false;
+	X509_CRL_up_ref(list->crl);
+	return true;
+}
+
+static bool pick_fetched(void *ctx, const struct cred *list)
+{
+	struct picking *p = ctx;
+	const X509_ALGOR *alg;
+
+	X509_CRL_get0_signature(list->crl, NULL, &alg);
+	return chain_hash_allowed(alg, p->hashes) && pick(p, list);
+}
+
+static void pick_all(struct picking *p, const struct chain_params *q)
+{
+	for (uint32_t i = 0; i < q->store->num; i++) {
+		if (q->store->list[i]->kind == CRED_CRL)
+			(void)pick(p, q->store->list[i]);
+	}
+	if (q->fetched)
+		fetched_each_list(q->fetched, pick_fetched, p);
+}
+
+/* OpenSSL asks for the lists of the authority above the certificate that it is at. The chain is
+ * there by then, its signatures verified or about to be: what is verified with a key of it counts
+ * only if all of it is right. */
+static STACK_OF(X509_CRL) * lists_of(const X509_STORE_CTX *ctx, const X509_NAME *name)
+{
+	const struct work *w = X509_STORE_CTX_get_app_data(ctx);
+	STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(ctx);
+	const int last = sk_X509_num(chain) - 1, depth = X509_STORE_CTX_get_error_depth(ctx);
+	X509 *issuer = sk_X509_value(chain, depth < last ? depth + 1 : last);
+	struct picking p = {.name = name,
+			    .key = issuer ? X509_get0_pubkey(issuer) : NULL,
+			    .hashes = w->p->sign->hashes,
+			    .lists = sk_X509_CRL_new_null()};
+
+	if (p.key && p.lists)
+		pick_all(&p, w->p);
+	return p.lists;
+}
 
 static bool says_where(X509 *x)
 {
@@ -586,11 +600,12 @@ static bool prepare(struct work *w)
 	w->anchors = sk_X509_new_null();
 	w->ctx = X509_STORE_CTX_new();
 	w->helpers = sk_X509_new_null();
-	w->lists = sk_X509_CRL_new_null();
 	w->end = w->p->certs[0]->x509;
-	if (!w->store || !w->anchors || !w->ctx || !w->helpers || !w->lists || !w->end ||
-	    !add_anchors(w) || !add_helpers(w) ||
-	    X509_STORE_CTX_init(w->ctx, w->store, w->end, w->helpers) != 1)
+	if (!w->store || !w->anchors || !w->ctx || !w->helpers || !w->end || !add_anchors(w) ||
+	    !add_helpers(w))
+		return false;
+	X509_STORE_set_lookup_crls(w->store, lists_of);
+	if (X509_STORE_CTX_init(w->ctx, w->store, w->end, w->helpers) != 1)
 		return false;
 	param = X509_STORE_CTX_get0_param(w->ctx);
 	X509_VERIFY_PARAM_set_time(param, (time_t)w->p->wall_s);
@@ -601,7 +616,6 @@ static bool prepare(struct work *w)
 						   X509_V_FLAG_CRL_CHECK_ALL |
 						   X509_V_FLAG_TRUSTED_FIRST);
 	X509_STORE_CTX_set0_trusted_stack(w->ctx, w->anchors);
-	X509_STORE_CTX_set0_crls(w->ctx, w->lists);
 	X509_STORE_CTX_set_app_data(w->ctx, w);
 	X509_STORE_CTX_set_verify_cb(w->ctx, on_fault);
 	return true;
@@ -644,15 +658,38 @@ enum err chain_verify(struct bytes *out_ca, struct chain_fault *fault,
 	X509_STORE_free(w.store);
 	sk_X509_pop_free(w.anchors, X509_free);
 	sk_X509_pop_free(w.helpers, X509_free);
-	sk_X509_CRL_pop_free(w.lists, X509_CRL_free);
 	ERR_pop_to_mark();
 	return e;
 }
 
-bool chain_hash_allowed(int nid, uint32_t hashes)
+/* Of RSASSA-PSS the hash is in the parameters, SHA-1 if it is not (RFC 4055 3.1). */
+static int pss_hash(const X509_ALGOR *alg)
 {
-	int md = NID_undef, pk = NID_undef;
+	RSA_PSS_PARAMS *pss;
+	const ASN1_OBJECT *oid;
+	const void *value;
+	int md = NID_sha1, type;
 
+	X509_ALGOR_get0(&oid, &type, &value, alg);
+	pss = type == V_ASN1_SEQUENCE ? ASN1_item_unpack(value, ASN1_ITEM_rptr(RSA_PSS_PARAMS))
+				      : NULL;
+	if (pss && pss->hashAlgorithm) {
+		X509_ALGOR_get0(&oid, NULL, NULL, pss->hashAlgorithm);
+		md = OBJ_obj2nid(oid);
+	}
+	RSA_PSS_PARAMS_free(pss);
+	return md;
+}
+
+bool chain_hash_allowed(const X509_ALGOR *alg, uint32_t hashes)
+{
+	int md = NID_undef, pk = NID_undef, nid;
+	const ASN1_OBJECT *oid;
+
+	X509_ALGOR_get0(&oid, NULL, NULL, alg);
+	nid = OBJ_obj2nid(oid);
+	if (nid == NID_rsassaPss)
+		return md_allowed(pss_hash(alg), nid, hashes);
 	return OBJ_find_sigid_algs(nid, &md, &pk) == 1 && md_allowed(md, pk, hashes);
 }
 

@@ -40,9 +40,11 @@ struct chain_params {
 MUST_USE enum err chain_verify(struct bytes *out_ca, struct chain_fault *fault,
 			       const struct chain_params *params) NONNULL(1, 2, 3);
 
-/* chain_hash_allowed - a signature of this kind (OpenSSL's number) is of SHA-2, of one of these
- * hashes, or of EdDSA. */
-bool chain_hash_allowed(int nid, uint32_t hashes);
+struct X509_algor_st; /* OpenSSL's X509_ALGOR */
+
+/* chain_hash_allowed - a signature by this algorithm is of SHA-2, of one of these hashes, or of
+ * EdDSA. */
+bool chain_hash_allowed(const struct X509_algor_st *alg, uint32_t hashes) NONNULL(1);
 
 /* chain_valid_at - the certificate itself is within its time. Errors: AUTH (*fault says why). */
 MUST_USE enum err chain_valid_at(struct chain_fault *fault, const struct cred *cert, int64_t wall_s)

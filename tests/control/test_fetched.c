@@ -285,6 +285,72 @@ static void test_S27_forged_list(void)
 	}
 }
 
+/* Root, an authority below it, and the end; somebody else is called as the authority is. What they
+ * have cannot be verified: OpenSSL does not take it for the issuer, as it has expired. */
+static void make_namesakes(struct pki_cert *namesake)
+{
+	const struct pki_params p = {
+		.subject = "/CN=Middle", .ca = CA, .issuer = &root, .key = pki_key_get("P-384")};
+	struct pki_params other = p;
+
+	pki_cert_make(&middle, &p);
+	other.issuer = NULL;
+	other.key = pki_key_get("P-521");
+	other.until_s = now_s - DAY_S;
+	pki_cert_make(namesake, &other);
+	pki_cert_make(&end, &(struct pki_params){.subject = "/CN=gw",
+						 .issuer = &middle,
+						 .serial = 77,
+						 .crl_uri = AT ",URI:http://192.0.2.8/b"});
+}
+
+/* A list is held against the authority that stands in the chain, whoever else shows its name: a
+ * namesake neither hides its lists nor makes some. */
+static void test_S27_namesakes(void)
+{
+	static const char *const urls[] = {URL, "http://192.0.2.8/b"};
+	struct pki_cert namesake;
+	const struct question q = {.shown = {&end, &namesake, &middle}};
+
+	for (int forged = 0; forged <= 1; forged++) {
+		uint64_t id = 0;
+
+		begin();
+		make_namesakes(&namesake);
+		expect_wanted(&q, &id, urls, 2);
+		list_comes(id - 1, &middle, 77, now_s - DAY_S, now_s + DAY_S);
+		if (forged)
+			list_comes(id, &namesake, 78, now_s - 60, now_s + DAY_S);
+		expect(&q, IKE_REASON_CERT_REVOKED, "CN=gw was revoked");
+		finish();
+	}
+}
+
+/* RSASSA-PSS has its hash in its parameters. */
+static void test_S28_pss_list(void)
+{
+	const struct question q = {
+		.revocation = CONF_REVOCATION_STRICT, .shown = {&end}, .anchor = &middle};
+	struct pki_crl p = {
+		.issuer = &middle, .from_s = PKI_NOW_S - DAY_S, .until_s = PKI_NOW_S + DAY_S};
+	uint8_t list[4096];
+
+	pki_cert_make(&middle, &(struct pki_params){.subject = "/CN=RSA",
+						    .ca = CA,
+						    .key = pki_key_get("rsa2048")});
+	p.pss = true;
+	for (int weak = 0; weak <= 1; weak++) {
+		begin();
+		pki_cert_make(&end, &(struct pki_params){
+					    .subject = "/CN=gw", .issuer = &middle, .crl_uri = AT});
+		p.hash = weak ? "SHA1" : "SHA384";
+		fetched_learn(fetched, wanted(&q), bytes_of(list, pki_crl_make_of(list, &p)), "",
+			      now_s);
+		expect(&q, weak ? IKE_REASON_CERT_NO_REVOCATION : IKE_REASON_NONE, "");
+		finish();
+	}
+}
+
 static void test_S28_weak_list(void)
 {
 	const struct question q = {.revocation = CONF_REVOCATION_STRICT, .shown = {&end}};
@@ -856,6 +922,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_nothing_came),
 	TAP_TEST(test_outdated_when_it_comes),
 	TAP_TEST(test_S27_forged_list),
+	TAP_TEST(test_S27_namesakes),
+	TAP_TEST(test_S28_pss_list),
 	TAP_TEST(test_S28_weak_list),
 	TAP_TEST(test_S27_lists_that_say_too_little),
 	TAP_TEST(test_ocsp),
