@@ -458,7 +458,7 @@ static void judge(struct places *p, const struct fetched_ref *ref)
 						       .nonce = s.nonce,
 						       .cert = p->x,
 						       .issuer = p->issuer,
-						       .hashes = q->sign->hashes,
+						       .sign = q->sign,
 						       .learned_s = s.learned_s,
 						       .wall_s = q->wall_s});
 	if (status > p->status)
@@ -691,6 +691,11 @@ bool chain_hash_allowed(const X509_ALGOR *alg, uint32_t hashes)
 	if (nid == NID_rsassaPss)
 		return md_allowed(pss_hash(alg), nid, hashes);
 	return OBJ_find_sigid_algs(nid, &md, &pk) == 1 && md_allowed(md, pk, hashes);
+}
+
+bool chain_cert_allowed(X509 *cert, const struct conf_sign *sign)
+{
+	return hash_allowed(cert, sign->hashes) && size_allowed(cert, sign);
 }
 
 enum err chain_valid_at(struct chain_fault *fault, const struct cred *cert, int64_t wall_s)

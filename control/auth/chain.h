@@ -46,6 +46,10 @@ struct X509_algor_st; /* OpenSSL's X509_ALGOR */
  * EdDSA. */
 bool chain_hash_allowed(const struct X509_algor_st *alg, uint32_t hashes) NONNULL(1);
 
+/* chain_cert_allowed - the hash that a certificate is signed with and the size of its key are what
+ * `auth` asks for. */
+bool chain_cert_allowed(struct x509_st *cert, const struct conf_sign *sign) NONNULL(1, 2);
+
 /* chain_valid_at - the certificate itself is within its time. Errors: AUTH (*fault says why). */
 MUST_USE enum err chain_valid_at(struct chain_fault *fault, const struct cred *cert, int64_t wall_s)
 	NONNULL(1, 2);

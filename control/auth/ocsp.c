@@ -135,7 +135,7 @@ static bool nonce_right(struct judging *j)
 
 static bool hash_right(struct judging *j)
 {
-	return chain_hash_allowed(OCSP_resp_get0_tbs_sigalg(j->basic), j->a->hashes) ||
+	return chain_hash_allowed(OCSP_resp_get0_tbs_sigalg(j->basic), j->a->sign->hashes) ||
 	       say(j, "the OCSP response is signed with a hash that is too weak");
 }
 
@@ -167,6 +167,18 @@ static bool is_fresh(const struct judging *j, const ASN1_TIME *from)
 		return false;
 	return j->ours ||
 	       ASN1_TIME_cmp_time_t(from, (time_t)(a->wall_s - OCSP_FRESH_S - OCSP_SKEW_S)) >= 0;
+}
+
+/* Whom the authority let is held to what the chain is, as it speaks for a certificate of it. The
+ * authority itself stands in the chain. */
+static bool signer_right(struct judging *j)
+{
+	X509 *signer = NULL;
+
+	if (OCSP_resp_get0_signer(j->basic, &signer, j->issuers) != 1)
+		return say(j, "the OCSP response does not say who signed it");
+	return X509_cmp(signer, j->a->issuer) == 0 || chain_cert_allowed(signer, j->a->sign) ||
+	       say(j, "the OCSP responder's certificate is weaker than `auth` demands");
 }
 
 static bool time_right(struct judging *j, const ASN1_TIME *from, const ASN1_TIME *until)
@@ -210,7 +222,8 @@ enum ocsp_status ocsp_judge(char why[static OCSP_WHY_MAX], const struct ocsp_ans
 	j.id = OCSP_cert_to_id(EVP_sha1(), answer->cert, answer->issuer);
 	if (!j.id)
 		say(&j, "there is no memory");
-	else if (parse(&j) && nonce_right(&j) && hash_right(&j) && signature_right(&j))
+	else if (parse(&j) && nonce_right(&j) && hash_right(&j) && signature_right(&j) &&
+		 signer_right(&j))
 		status = status_of(&j);
 	OCSP_CERTID_free(j.id);
 	OCSP_BASICRESP_free(j.basic);

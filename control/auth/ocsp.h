@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 
+struct conf_sign;
 struct x509_st;
 
 /* OCSP_KEY_MAX - room for a CertID. OCSP_REQUEST_MAX - for a question. OCSP_NONCE_LEN - a nonce
@@ -43,13 +44,13 @@ enum ocsp_status {
 };
 
 /* struct ocsp_answer - data: untrusted, came at learned_s. nonce: of the question; one that answers
- * without it is believed, another one is not. hashes: SIG_HASH_BIT()s that it may be signed with.
- */
+ * without it is believed, another one is not. sign: its hashes hold for the answer, and all of it
+ * for the certificate of whom the authority let. */
 struct ocsp_answer {
 	struct bytes data;
 	const uint8_t *nonce;
 	struct x509_st *cert, *issuer;
-	uint32_t hashes;
+	const struct conf_sign *sign;
 	int64_t learned_s, wall_s;
 };
 

@@ -17,6 +17,7 @@
 static const uint8_t nonce[OCSP_NONCE_LEN] = {1, 2, 3, 250, 251, 252};
 static struct pki_cert root, other, end, sibling, delegate;
 static struct cred *root_cred, *end_cred;
+static struct conf_sign sign;
 
 static struct cred *import(const struct pki_cert *c)
 {
@@ -32,6 +33,7 @@ static void make_all(void)
 {
 	static struct pki_key key;
 
+	sign = (struct conf_sign){.hashes = SIG_HASHES_ALL};
 	if (root_cred)
 		return;
 	pki_key_make(&key, "P-256");
@@ -62,7 +64,7 @@ static struct ocsp_answer answer_of(struct bytes data)
 				    .nonce = nonce,
 				    .cert = end_cred->x509,
 				    .issuer = root_cred->x509,
-				    .hashes = SIG_HASHES_ALL,
+				    .sign = &sign,
 				    .learned_s = PKI_NOW_S,
 				    .wall_s = PKI_NOW_S};
 }
@@ -220,8 +222,33 @@ static void test_S28_weak_hash(void)
 	refused(&p, "hash that is too weak");
 	p.hash = NULL;
 	a = answer_of(bytes_of(out, pki_ocsp_make(out, &p)));
-	a.hashes = SIG_HASH_BIT(SIG_SHA2_384);
+	sign.hashes = SIG_HASH_BIT(SIG_SHA2_384);
 	CU_ASSERT_EQUAL(ocsp_judge(why, &a), OCSP_STATUS_NOTHING);
+}
+
+/* A responder that the authority let is held to what the chain is. */
+static void test_S28_weak_delegate(void)
+{
+	struct pki_params d = {.subject = "/CN=Responder",
+			       .issuer = &root,
+			       .key = pki_key_get("rsa2048"),
+			       .extended = MAY_SIGN};
+	struct pki_ocsp p = good();
+
+	p.signer = &delegate;
+	p.hash = "SHA384";
+	p.pss = true;
+	pki_cert_make(&delegate, &d);
+	sign.rsa_bits = 2048;
+	expect(&p, OCSP_STATUS_GOOD, "");
+	sign.rsa_bits = 3072;
+	refused(&p, "weaker than `auth` demands");
+	sign.rsa_bits = 0;
+	sign.hashes = SIG_HASH_BIT(SIG_SHA2_384);
+	refused(&p, "weaker than `auth` demands"); /* its certificate is signed with SHA-256 */
+	d.hash = "SHA384";
+	pki_cert_make(&delegate, &d);
+	expect(&p, OCSP_STATUS_GOOD, "");
 }
 
 /* The question is the one that OpenSSL's own responder understands. */
@@ -272,9 +299,10 @@ static void test_S27_sweep(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_says),          TAP_TEST(test_S27_delegates), TAP_TEST(test_S27_forged),
-	TAP_TEST(test_S27_times),     TAP_TEST(test_S27_kept),      TAP_TEST(test_S27_nonce),
-	TAP_TEST(test_S28_weak_hash), TAP_TEST(test_request),       TAP_TEST(test_S27_sweep),
+	TAP_TEST(test_says),          TAP_TEST(test_S27_delegates),     TAP_TEST(test_S27_forged),
+	TAP_TEST(test_S27_times),     TAP_TEST(test_S27_kept),          TAP_TEST(test_S27_nonce),
+	TAP_TEST(test_S28_weak_hash), TAP_TEST(test_S28_weak_delegate), TAP_TEST(test_request),
+	TAP_TEST(test_S27_sweep),
 };
 
 TAP_MAIN("control/ocsp", tests)

@@ -90,6 +90,7 @@ static void use_fetched(struct bytes key, struct bytes data)
 /* A certificate, its length before it, and what a responder says of it: something, or why not. */
 static void use_ocsp(struct bytes data)
 {
+	static const struct conf_sign sign = {.hashes = SIG_HASHES_ALL};
 	static const uint8_t nonce[OCSP_NONCE_LEN];
 	const size_t len = data.len >= 2 ? (size_t)(data.p[0] << 8 | data.p[1]) : SIZE_MAX;
 	char why[KEY_WHY_MAX], why_not[OCSP_WHY_MAX];
@@ -106,7 +107,7 @@ static void use_ocsp(struct bytes data)
 				 .nonce = nonce,
 				 .cert = ca->x509,
 				 .issuer = ca->x509,
-				 .hashes = SIG_HASHES_ALL,
+				 .sign = &sign,
 				 .learned_s = NOW_S,
 				 .wall_s = NOW_S};
 	status = ocsp_judge(why_not, &a);
