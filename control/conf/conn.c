@@ -538,6 +538,23 @@ static void check_eap_alone(struct check *c, const struct conf_conn *conn,
 			"other: one of the two needs another `auth`");
 }
 
+/* Beside EAP the other side signs, by a key that is believed (RFC 7296 2.16): names and answers are
+ * not for whoever it is (S23), and AUTH of a secret, given to whoever asks, is something to try
+ * secrets out on. */
+static void check_beside_eap(struct check *c, const struct conf_conn *conn,
+			     const struct tree *section)
+{
+	const bool local = conn->local.auth == CONF_AUTH_EAP;
+	const bool remote = conn->remote.auth == CONF_AUTH_EAP;
+	const enum conf_auth other = local ? conn->remote.auth : conn->local.auth;
+
+	if (local != remote && other != CONF_AUTH_PUBKEY)
+		CHECK_ERROR(c, section,
+			    "EAP is for a client of a gateway that has signed first: `%s` needs "
+			    "`auth = pubkey`",
+			    local ? "remote" : "local");
+}
+
 enum err conn_check(struct check *c, struct conf_conn **out, const struct tree *section)
 {
 	struct conn_draft d = {.conn = conn_new(section->name)};
@@ -549,6 +566,7 @@ enum err conn_check(struct check *c, struct conf_conn **out, const struct tree *
 	e = check_section(c, SCOPE_CONN, &d, section);
 	if (!e) {
 		check_eap_alone(c, d.conn, section);
+		check_beside_eap(c, d.conn, section);
 		paths_check(c, d.conn, section);
 		e = set_defaults(d.conn);
 	}

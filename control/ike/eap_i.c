@@ -41,6 +41,11 @@ enum err eap_server_response(struct step *s)
 				 "the server proves itself by more than EAP: set in `remote` of "
 				 "connection %s what by",
 				 s->sa->conn->name);
+	if (s->sa->conn->remote.auth != CONF_AUTH_PUBKEY) /* S23 */
+		return step_fail(s, IKE_REASON_AUTH_FAILED_LOCAL, NOTIFY_AUTHENTICATION_FAILED,
+				 "the server wants to know who we are, and connection %s asks it "
+				 "for no signature that is believed: nothing is told",
+				 s->sa->conn->name);
 	e = auth_take_peer(s, PAYLOAD_IDR);
 	if (!e)
 		e = hold(s);

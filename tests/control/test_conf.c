@@ -399,15 +399,6 @@ static const struct row side_rows[] = {
 	{"auth = ecdsa-sha1", AUTH_WORDS("ecdsa-sha1", "sha1")},
 	{"auth = ike:rsa-sha256", AUTH_WORDS("ike:rsa-sha256", "ike:rsa")},
 	{"auth = pubkey-2048", AUTH_WORDS("pubkey-2048", "2048")},
-	{"auth = eap-mschapv2", ""},
-	{"auth = EAP-MSCHAPv2\n eap_id = %any", ""},
-	{"auth = eap-mschapv2\n eap_id = carol@example.org\n id = *@example.org", ""},
-	{"auth = eap-md5", "Ef:2: connections.a.remote.auth: 'eap-md5' is not supported: eap, "
-			   "eap-mschapv2, or eap-tls"},
-	{"auth = eap", "Ef:1: connections.a.remote: which method of EAP does the peer prove itself "
-		       "by? `auth = eap-mschapv2`, or eap-tls"},
-	{"auth = eap-mschapv2\n eap_id = *@x",
-	 "Ef:3: connections.a.remote.eap_id: '*@x' is no identity: a name, user@domain, or %any"},
 	{"auth = null", ""},
 	{"auth = NULL\n id = %null", ""},
 	{"auth = null\n id = %any", ""},
@@ -454,10 +445,54 @@ static const struct row side_rows[] = {
 				    "its methods alone"},
 };
 
+/* Of a client of a gateway that signs. */
+static const struct row eap_rows[] = {
+	{"auth = eap-mschapv2", ""},
+	{"auth = EAP-MSCHAPv2\n eap_id = %any", ""},
+	{"auth = eap-mschapv2\n eap_id = carol@example.org\n id = *@example.org", ""},
+	{"auth = eap-md5", "Ef:2: connections.a.remote.auth: 'eap-md5' is not supported: eap, "
+			   "eap-mschapv2, or eap-tls"},
+	{"auth = eap", "Ef:1: connections.a.remote: which method of EAP does the peer prove itself "
+		       "by? `auth = eap-mschapv2`, or eap-tls"},
+	{"auth = eap-mschapv2\n eap_id = *@x",
+	 "Ef:3: connections.a.remote.eap_id: '*@x' is no identity: a name, user@domain, or %any"},
+};
+
 static void test_side_keys(void)
 {
 	check_rows("connections { a { local { auth = psk } remote {\n", "\n} } }", side_rows,
 		   ARRAY_LEN(side_rows));
+	check_rows("connections { a { remote {\n", "\n} } }", eap_rows, ARRAY_LEN(eap_rows));
+}
+
+/* S23: beside EAP the other side signs, and is believed for that. */
+static void test_S23_a_key_beside_eap(void)
+{
+#define BESIDE(side)                                                                          \
+	"Ef:1: connections.a: EAP is for a client of a gateway that has signed first: `" side \
+	"` needs `auth = pubkey`"
+	static const struct row gateway[] = {
+		{"auth = pubkey", ""},
+		{"auth = psk", BESIDE("local")},
+		{"auth = null", BESIDE("local")},
+	};
+	static const struct row client[] = {
+		{"auth = ecdsa-384-sha384", ""},
+		{"auth = psk", BESIDE("remote")},
+		{"auth = null", BESIDE("remote")},
+		{"auth = btns", BESIDE("remote")},
+		{"auth = leapoffaith\n id = x", BESIDE("remote")},
+	};
+	static const struct row both[] = {{"auth = eap-tls", ""}};
+
+	check_rows("connections { a { remote { auth = eap-mschapv2\n } local {\n", "\n} } }",
+		   gateway, ARRAY_LEN(gateway));
+	check_rows("connections { a { remote { auth = eap-tls\n } local {\n", "\n} } }", gateway,
+		   ARRAY_LEN(gateway));
+	check_rows("connections { a { local { auth = eap\n id = c\n } remote {\n", "\n} } }",
+		   client, ARRAY_LEN(client));
+	check_rows("connections { a { local { auth = eap-tls\n } remote {\n", "\n} } }", both,
+		   ARRAY_LEN(both));
 }
 
 static const struct row root_rows[] = {
@@ -1090,26 +1125,16 @@ static void test_pools(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_connection_keys),
-	TAP_TEST(test_child_keys),
-	TAP_TEST(test_side_keys),
-	TAP_TEST(test_other_keys),
-	TAP_TEST(test_secrets_are_not_shown),
-	TAP_TEST(test_missing_sides),
-	TAP_TEST(test_net2net),
-	TAP_TEST(test_defaults),
-	TAP_TEST(test_lifetimes),
-	TAP_TEST(test_paths),
-	TAP_TEST(test_pools),
-	TAP_TEST(test_retransmission),
-	TAP_TEST(test_dpdk),
-	TAP_TEST(test_fragmentation),
-	TAP_TEST(test_workers),
-	TAP_TEST(test_offloads),
-	TAP_TEST(test_values),
-	TAP_TEST(test_many_remarks),
-	TAP_TEST(test_with_and_without),
-	TAP_TEST(test_list_or_commas),
-	TAP_TEST(test_out_of_memory),
+	TAP_TEST(test_connection_keys), TAP_TEST(test_child_keys),
+	TAP_TEST(test_side_keys),       TAP_TEST(test_S23_a_key_beside_eap),
+	TAP_TEST(test_other_keys),      TAP_TEST(test_secrets_are_not_shown),
+	TAP_TEST(test_missing_sides),   TAP_TEST(test_net2net),
+	TAP_TEST(test_defaults),        TAP_TEST(test_lifetimes),
+	TAP_TEST(test_paths),           TAP_TEST(test_pools),
+	TAP_TEST(test_retransmission),  TAP_TEST(test_dpdk),
+	TAP_TEST(test_fragmentation),   TAP_TEST(test_workers),
+	TAP_TEST(test_offloads),        TAP_TEST(test_values),
+	TAP_TEST(test_many_remarks),    TAP_TEST(test_with_and_without),
+	TAP_TEST(test_list_or_commas),  TAP_TEST(test_out_of_memory),
 };
 TAP_MAIN("conf", tests)

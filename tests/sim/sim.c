@@ -972,10 +972,9 @@ const char *sim_conf_eap(unsigned side, const char *extra, const char *child_ext
 		 " remote { id = host%u.example\n auth = %s }\n"
 		 " children { tun { local_ts = 10.%u.0.0/16\n remote_ts = 10.%u.0.0/16\n"
 		 "  %s\n } } } }\n"
-		 "secrets { ike { secret = 0123456789abcdef }\n"
-		 " eap { id = host1.example\n secret = \"a password\" } }\n",
-		 us, them, extra, us, side ? "psk" : "eap", them, side ? "eap-mschapv2" : "psk", us,
-		 them, child_extra);
+		 "secrets { eap { id = host1.example\n secret = \"a password\" } }\n",
+		 us, them, extra, us, side ? "pubkey" : "eap", them,
+		 side ? "eap-mschapv2" : "pubkey", us, them, child_extra);
 	return text[side];
 }
 

@@ -200,8 +200,8 @@ const char *sim_conf_anywhere(unsigned side, const char *extra, const char *chil
 /* sim_conf_sign - the same with auth = pubkey on both sides. */
 const char *sim_conf_sign(unsigned side, const char *extra, const char *child_extra);
 
-/* sim_conf_eap - the same where the first side proves itself by EAP, the second by a pre-shared
- * key; to be answered by the keyring. */
+/* sim_conf_eap - the same where the first side proves itself by EAP, the second by its
+ * signature; to be answered by the keyring (by_keyring, sign). */
 const char *sim_conf_eap(unsigned side, const char *extra, const char *child_extra);
 
 /* sim_creds - the configuration plus a side's certificate and key of this kind and the authority of

@@ -355,6 +355,23 @@ static void test_S23_nothing_to_strangers(void)
 	}
 }
 
+/* Nor one that this side was to believe for nothing: a configuration that says so does not load,
+ * and one that came otherwise does not lead to EAP. */
+static void test_S23_nothing_to_nobody(void)
+{
+	struct spoiler sp = {.from = B};
+	const struct wish a = client(CLIENT), b = server(CLIENTS "\n eap_id = %any");
+	struct sim *s = world(&a, &b);
+
+	s->asked = count_asks;
+	s->tap_ctx = &sp;
+	s->n[A].conf->conns[0]->remote = (struct conf_side){.auth = CONF_AUTH_NULL};
+	s->n[B].conf->conns[0]->local =
+		(struct conf_side){.auth = CONF_AUTH_NULL, .id = {.type = ID_NULL}};
+	refused(s, A, IKE_REASON_AUTH_FAILED_LOCAL, "no signature that is believed");
+	CU_ASSERT_EQUAL(sp.asked, 0);
+}
+
 /* S21: that all is well is said too early; AUTH comes before EAP is over, or is not made of its
  * key. */
 static void test_S21_key_and_completion(void)
@@ -397,7 +414,7 @@ static void test_S21_key_and_completion(void)
 
 /* ---- the wire and the memory ----------------------------------------------------------------- */
 
-static void under_loss(const char *a, const char *b, bool sign)
+static void under_loss(const char *a, const char *b)
 {
 	unsigned up = 0;
 
@@ -410,7 +427,7 @@ static void under_loss(const char *a, const char *b, bool sign)
 							 .ask_ns = 50 * NS_PER_MS},
 						.conf = {a, b},
 						.by_keyring = true,
-						.sign = sign};
+						.sign = true};
 		struct sim *s = sim_new(seed, &opt);
 		char why[200];
 
@@ -429,8 +446,8 @@ static void test_under_loss(void)
 {
 	const struct wish w = {.local = TLS, .remote = TLS};
 
-	under_loss(sim_conf_eap(A, "", ""), sim_conf_eap(B, "", ""), false);
-	under_loss(wish_text(A, &w), wish_text(B, &w), true);
+	under_loss(sim_conf_eap(A, "", ""), sim_conf_eap(B, "", ""));
+	under_loss(wish_text(A, &w), wish_text(B, &w));
 }
 
 /* Each allocation fails once: errors are clean, and all ends. */
@@ -463,7 +480,8 @@ static void fail_every_allocation(const struct sim_options *opt)
 static void test_fail_every_allocation(void)
 {
 	const struct sim_options opt = {.conf = {sim_conf_eap(A, "", ""), sim_conf_eap(B, "", "")},
-					.by_keyring = true};
+					.by_keyring = true,
+					.sign = true};
 	const struct wish w = {.local = TLS, .remote = TLS};
 	const struct sim_options tls = {
 		.conf = {wish_text(A, &w), wish_text(B, &w)}, .by_keyring = true, .sign = true};
@@ -473,19 +491,13 @@ static void test_fail_every_allocation(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_A13_by_a_password),
-	TAP_TEST(test_S22_the_name_in_ike),
-	TAP_TEST(test_S21_wrong_password),
-	TAP_TEST(test_S22_another_name),
-	TAP_TEST(test_ways_that_do_not_meet),
-	TAP_TEST(test_A13_by_tls),
-	TAP_TEST(test_A13_by_tls_alone),
-	TAP_TEST(test_S22_tls_of_another),
-	TAP_TEST(test_S23_tls_unknown_authority),
-	TAP_TEST(test_S29_not_alone),
-	TAP_TEST(test_S23_nothing_to_strangers),
-	TAP_TEST(test_S21_key_and_completion),
-	TAP_TEST(test_under_loss),
+	TAP_TEST(test_A13_by_a_password),         TAP_TEST(test_S22_the_name_in_ike),
+	TAP_TEST(test_S21_wrong_password),        TAP_TEST(test_S22_another_name),
+	TAP_TEST(test_ways_that_do_not_meet),     TAP_TEST(test_A13_by_tls),
+	TAP_TEST(test_A13_by_tls_alone),          TAP_TEST(test_S22_tls_of_another),
+	TAP_TEST(test_S23_tls_unknown_authority), TAP_TEST(test_S29_not_alone),
+	TAP_TEST(test_S23_nothing_to_strangers),  TAP_TEST(test_S23_nothing_to_nobody),
+	TAP_TEST(test_S21_key_and_completion),    TAP_TEST(test_under_loss),
 	TAP_TEST(test_fail_every_allocation),
 };
 

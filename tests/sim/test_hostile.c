@@ -595,7 +595,8 @@ static void test_S9_every_state_every_message(void)
 		.wire = {.delay_ns = 20 * NS_PER_MS, .ask_ns = 20 * NS_PER_MS}};
 	const struct sim_options eap = {.wire = slow.wire,
 					.conf = {sim_conf_eap(A, "", ""), sim_conf_eap(B, "", "")},
-					.by_keyring = true};
+					.by_keyring = true,
+					.sign = true};
 	struct sim *s = sim_new(3, &slow);
 	uint32_t num = 0;
 

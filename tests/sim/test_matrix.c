@@ -211,7 +211,8 @@ static struct sim *world(void)
 	const struct sim_options opt = {.conf = {sim_conf(A, once, ""), sim_conf(B, once, "")}};
 	const struct sim_options eap = {
 		.conf = {sim_conf_eap(A, "mobike = no", ""), sim_conf_eap(B, "mobike = no", "")},
-		.by_keyring = true};
+		.by_keyring = true,
+		.sign = true};
 
 	return sim_new(1, by_eap ? &eap : &opt);
 }

@@ -107,7 +107,8 @@ static struct sim *brought_to(enum sa_state state)
 		.sign = state == SA_R_SIGN};
 	const struct sim_options eap = {.wire = slow.wire,
 					.conf = {sim_conf_eap(A, "", ""), sim_conf_eap(B, "", "")},
-					.by_keyring = true};
+					.by_keyring = true,
+					.sign = true};
 	struct sim *s = sim_new(3, is_eap(state) ? &eap : &slow);
 
 	wanted = state;
