@@ -226,12 +226,26 @@ enum err auth_admit(struct step *s, struct auth_proof *proof)
 	return e;
 }
 
+enum err auth_without_eap(struct step *s)
+{
+	char peer[128];
+
+	if (s->sa->conn->remote.auth != CONF_AUTH_EAP)
+		return ERR_OK;
+	return step_fail(s, IKE_REASON_AUTH_FAILED_LOCAL, NOTIFY_AUTHENTICATION_FAILED,
+			 "the peer %s is to prove itself by EAP, and sends AUTH at once: set "
+			 "`auth = eap` there, or its method in `remote` of connection %s",
+			 ike_id_text(peer, sizeof(peer), &s->sa->remote_id), s->sa->conn->name);
+}
+
 static enum err check_mac(struct step *s)
 {
 	struct handshake *hs = s->sa->hs;
 	struct auth_proof *proof;
-	enum err e;
+	enum err e = auth_without_eap(s);
 
+	if (e)
+		return e;
 	if (s->sa->conn->remote.auth == CONF_AUTH_PSK && !s->answer->secret.len)
 		return no_secret(s);
 	e = verify_mac(s, &proof, bytes_of(hs->request, hs->request_len));

@@ -48,6 +48,10 @@ void auth_certs_free(struct ike_cert *list, uint32_t *num) NONNULL(1, 2);
  * PEER, NOMEM. */
 MUST_USE enum err auth_take_peer(struct step *s, uint8_t id_payload) NONNULL(1);
 
+/* auth_without_eap - the peer sends AUTH, and its connection takes that without EAP before it.
+ * Errors: PEER. */
+MUST_USE enum err auth_without_eap(struct step *s) NONNULL(1);
+
 /* auth_check_peer - verify AUTH with the answer (a secret, or keys that speak for the peer), make
  * the proof, and compare the proven identity with the configured one: the only place that does
  * (S20, S22). Errors: PEER, NOMEM, CRYPTO. */

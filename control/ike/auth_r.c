@@ -137,6 +137,8 @@ enum err auth_request(struct step *s)
 	auth_take_path(s);
 	e = auth_choose_connection(s);
 	if (!e)
+		e = auth_without_eap(s);
+	if (!e)
 		e = auth_take_connection(s);
 	return e ? e : auth_ask_peer(s);
 }

@@ -23,7 +23,7 @@ MUST_USE enum err match_proposal(const struct conf_conn **out_conn, struct sa_ch
 bool match_may(const struct conf_conn *conn, const struct path_addr *path,
 	       const struct sa_chosen *suite) NONNULL(1, 2, 3);
 
-/* MATCH_EAP - no method of AUTH: the peer wants EAP. */
+/* MATCH_EAP - no method of AUTH, nor one that wire_auth_parse() gives: the peer wants EAP. */
 #define MATCH_EAP 0
 
 /* struct match_ids - what IKE_AUTH told. */

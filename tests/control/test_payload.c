@@ -109,6 +109,8 @@ static void test_auth(void)
 	CU_ASSERT_EQUAL(auth.method, 14);
 	CU_ASSERT(is("aabbcc", auth.value));
 	CU_ASSERT_EQUAL(wire_auth_parse(&auth, body_of("02000000")), ERR_MALFORMED);
+	/* S21: none is no method, by which EAP is known here. */
+	CU_ASSERT_EQUAL(wire_auth_parse(&auth, body_of("00000000 aabbcc")), ERR_MALFORMED);
 	CU_ASSERT_EQUAL(wire_auth_parse(&auth, body_of("0200")), ERR_TRUNCATED);
 }
 

@@ -140,8 +140,9 @@ static void test_ways_that_do_not_meet(void)
 	const struct wish other = client("auth = pubkey\n id = host1.example");
 
 	refused(world(&eap, &wants_psk), B, IKE_REASON_AUTH_FAILED_LOCAL, "is not offered here");
-	refused(world(&psk, &by_eap), B, IKE_REASON_AUTH_FAILED_LOCAL, "");
-	refused(world(&other, &by_eap), B, IKE_REASON_AUTH_FAILED_LOCAL, "");
+	refused(world(&psk, &by_eap), B, IKE_REASON_AUTH_FAILED_LOCAL, "is to prove itself by EAP");
+	refused(world(&other, &by_eap), B, IKE_REASON_AUTH_FAILED_LOCAL,
+		"is to prove itself by EAP");
 	/* Who is proven by EAP has to begin. */
 	refused(world(&by_eap, &eap), A, IKE_REASON_UNSUPPORTED, "has to begin");
 }
@@ -305,6 +306,14 @@ static void turn_auth(struct forge_msg *m)
 	m->buf[(size_t)(p->body.p - m->buf) + p->body.len - 1] ^= 1;
 }
 
+static void no_method(struct forge_msg *m)
+{
+	struct ike_payload *p = find(m, PAYLOAD_AUTH);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+	m->buf[p->body.p - m->buf] = 0;
+}
+
 static void say_success(struct forge_msg *m)
 {
 	static uint8_t success[] = {EAP_SUCCESS, 0, 0, 4};
@@ -324,11 +333,8 @@ static void say_auth(struct forge_msg *m)
 		(struct ike_payload){.type = PAYLOAD_AUTH, .body = bytes_of(auth, sizeof(auth))};
 }
 
-static struct sim *spoiled(struct spoiler *sp)
+static struct sim *spoil_world(struct sim *s, struct spoiler *sp)
 {
-	const struct wish a = client(CLIENT), b = server(CLIENTS "\n eap_id = %any");
-	struct sim *s = world(&a, &b);
-
 	s->tap = spoil;
 	s->tap_ctx = sp;
 	s->asked = count_asks;
@@ -336,6 +342,24 @@ static struct sim *spoiled(struct spoiler *sp)
 	sim_run(s, s->now_ns + 200 * NS_PER_S);
 	CU_ASSERT_TRUE(sp->done);
 	return s;
+}
+
+static struct sim *spoiled(struct spoiler *sp)
+{
+	const struct wish a = client(CLIENT), b = server(CLIENTS "\n eap_id = %any");
+
+	return spoil_world(world(&a, &b), sp);
+}
+
+/* S21: AUTH of no method is not the wish for EAP. */
+static void test_S21_no_method(void)
+{
+	const struct wish a = {.local = "auth = pubkey\n id = host1.example", .remote = SERVER};
+	const struct wish b = server(CLIENTS);
+	struct spoiler sp = {.from = A, .spoil = no_method};
+
+	wish_refused(spoil_world(world(&a, &b), &sp), B, IKE_REASON_MALFORMED,
+		     "does not follow the format");
 }
 
 /* A server that has not proven who it is hears nothing: no name, no answer, and nobody is asked for
@@ -491,13 +515,21 @@ static void test_fail_every_allocation(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_A13_by_a_password),         TAP_TEST(test_S22_the_name_in_ike),
-	TAP_TEST(test_S21_wrong_password),        TAP_TEST(test_S22_another_name),
-	TAP_TEST(test_ways_that_do_not_meet),     TAP_TEST(test_A13_by_tls),
-	TAP_TEST(test_A13_by_tls_alone),          TAP_TEST(test_S22_tls_of_another),
-	TAP_TEST(test_S23_tls_unknown_authority), TAP_TEST(test_S29_not_alone),
-	TAP_TEST(test_S23_nothing_to_strangers),  TAP_TEST(test_S23_nothing_to_nobody),
-	TAP_TEST(test_S21_key_and_completion),    TAP_TEST(test_under_loss),
+	TAP_TEST(test_A13_by_a_password),
+	TAP_TEST(test_S22_the_name_in_ike),
+	TAP_TEST(test_S21_wrong_password),
+	TAP_TEST(test_S22_another_name),
+	TAP_TEST(test_ways_that_do_not_meet),
+	TAP_TEST(test_A13_by_tls),
+	TAP_TEST(test_A13_by_tls_alone),
+	TAP_TEST(test_S22_tls_of_another),
+	TAP_TEST(test_S23_tls_unknown_authority),
+	TAP_TEST(test_S29_not_alone),
+	TAP_TEST(test_S23_nothing_to_strangers),
+	TAP_TEST(test_S23_nothing_to_nobody),
+	TAP_TEST(test_S21_no_method),
+	TAP_TEST(test_S21_key_and_completion),
+	TAP_TEST(test_under_loss),
 	TAP_TEST(test_fail_every_allocation),
 };
 

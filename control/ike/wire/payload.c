@@ -112,7 +112,7 @@ enum err wire_auth_parse(struct wire_auth *out, struct bytes body)
 	if ((e = reader_u8(&r, &auth.method)) != ERR_OK || (e = reader_skip(&r, 3)) != ERR_OK)
 		return e;
 	auth.value = reader_rest(&r);
-	if (!auth.value.len)
+	if (!auth.value.len || !auth.method)
 		return ERR_MALFORMED;
 	*out = auth;
 	return ERR_OK;

@@ -42,7 +42,7 @@ struct wire_auth {
 	struct bytes value;
 };
 
-/* wire_auth_parse - Errors: TRUNCATED, MALFORMED (empty value). */
+/* wire_auth_parse - Errors: TRUNCATED, MALFORMED (empty value, method 0). */
 MUST_USE enum err wire_auth_parse(struct wire_auth *out, struct bytes body) NONNULL(1);
 void wire_auth_build(struct ike_builder *b, uint8_t method, struct bytes value) NONNULL(1);
 
