@@ -35,12 +35,30 @@ static EVP_PKEY *make_dsa(void)
 	return key;
 }
 
+static EVP_PKEY *make_rsa(const char *bits, const char *exponent)
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+	EVP_PKEY *key = NULL;
+	BIGNUM *e = NULL;
+
+	must(BN_dec2bn(&e, exponent) > 0 && EVP_PKEY_keygen_init(ctx) == 1 &&
+		     EVP_PKEY_CTX_set_rsa_keygen_bits(ctx, atoi(bits)) == 1 &&
+		     EVP_PKEY_CTX_set1_rsa_keygen_pubexp(ctx, e) == 1 &&
+		     EVP_PKEY_keygen(ctx, &key) == 1,
+	     "an RSA key");
+	EVP_PKEY_CTX_free(ctx);
+	BN_free(e);
+	return key;
+}
+
 static EVP_PKEY *make(const char *kind)
 {
+	const char *exponent = strchr(kind, '/');
+
 	if (strcmp(kind, "dsa") == 0)
 		return make_dsa();
 	if (strncmp(kind, "rsa", 3) == 0)
-		return EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)atoi(kind + 3));
+		return make_rsa(kind + 3, exponent ? exponent + 1 : "65537");
 	if (strcmp(kind, "ed25519") == 0 || strcmp(kind, "ed448") == 0)
 		return EVP_PKEY_Q_keygen(NULL, NULL, kind);
 	return EVP_PKEY_Q_keygen(NULL, NULL, "EC", kind);

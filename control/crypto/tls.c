@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "control/auth/key.h"
 #include "control/crypto/ctx_priv.h"
 
 /* What may sign: SHA-2 alone (S28). */
@@ -32,7 +33,8 @@ static enum err give_up(struct crypto_tls *t, const char *what)
 {
 	const char *reason = ERR_reason_error_string(ERR_peek_error());
 
-	snprintf(t->why, sizeof(t->why), "TLS: %s", reason ? reason : what);
+	if (!t->why[0])
+		snprintf(t->why, sizeof(t->why), "TLS: %s", reason ? reason : what);
 	return ERR_AUTH;
 }
 
@@ -60,6 +62,23 @@ static bool keep_chain(struct crypto_tls *t, X509_STORE_CTX *store)
 	return true;
 }
 
+/* TLS verifies by the key before a server can ask anybody about the certificate: one that costs too
+ * much, or is none at all, is not tried (S27). */
+static bool key_fits(struct crypto_tls *t, X509_STORE_CTX *store)
+{
+	unsigned char *der = NULL;
+	const int len =
+		i2d_X509_PUBKEY(X509_get_X509_PUBKEY(X509_STORE_CTX_get0_cert(store)), &der);
+	char why[KEY_WHY_MAX] = "its public key cannot be read";
+	struct key_info info;
+	const bool fits = len > 0 && !key_check_quick(&info, why, bytes_of(der, (size_t)len));
+
+	OPENSSL_free(der);
+	if (!fits)
+		snprintf(t->why, sizeof(t->why), "%.119s", why);
+	return fits;
+}
+
 /* A client stops here, before anything that says who it is, until the server is believed (S23); a
  * server can ask when all is there, since it has said who it is already. */
 static int take_chain(X509_STORE_CTX *store, void *arg)
@@ -68,7 +87,7 @@ static int take_chain(X509_STORE_CTX *store, void *arg)
 	struct crypto_tls *t = SSL_get_app_data(ssl);
 
 	(void)arg;
-	if (!keep_chain(t, store))
+	if (!key_fits(t, store) || !keep_chain(t, store))
 		return 0;
 	t->asked = true;
 	if (!t->server && !t->believed)

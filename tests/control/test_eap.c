@@ -160,6 +160,10 @@ enum {
 static uint8_t method = EAP_TYPE_MSCHAPV2;
 static uint32_t chain_len = 1;
 
+/* What the peer's key is, and which sides have been asked about the other's certificate. */
+static const char *peer_kind;
+static unsigned asked_chain[2];
+
 static struct pair pair_new(bool asks)
 {
 	struct pair p = {.secret = {PASSWORD, PASSWORD}};
@@ -182,15 +186,21 @@ static void pair_free(struct pair *p)
 
 static enum err answer_key(struct pair *p, unsigned side)
 {
-	static struct pki_cert certs[2];
+	static struct pki_cert certs[2], other;
+	const struct pki_cert *mine = &certs[side];
 	struct bytes own[3];
 
 	if (!certs[side].len)
 		pki_cert_make(&certs[side],
 			      &(struct pki_params){.subject = side ? "/CN=server" : "/CN=peer"});
-	own[0] = own[1] = own[2] = pki_der(&certs[side]);
+	if (side == PEER && peer_kind) {
+		pki_cert_make(&other, &(struct pki_params){.subject = "/CN=peer",
+							   .key = pki_key_get(peer_kind)});
+		mine = &other;
+	}
+	own[0] = own[1] = own[2] = pki_der(mine);
 	p->keys[side]++;
-	return eap_answer(p->x[side], &(struct eap_answer){.secret = pki_private(certs[side].key),
+	return eap_answer(p->x[side], &(struct eap_answer){.secret = pki_private(mine->key),
 							   .certs = own,
 							   .num_certs = chain_len});
 }
@@ -206,6 +216,7 @@ static enum err answer(struct pair *p, unsigned side)
 	case EAP_WANTS_KEY:
 		return answer_key(p, side);
 	case EAP_WANTS_CHAIN:
+		asked_chain[side]++;
 		CU_ASSERT_EQUAL(eap_chain(p->x[side], chain), chain_len);
 		return eap_answer(p->x[side],
 				  &(struct eap_answer){.believed = !p->stranger[!side]});
@@ -577,6 +588,30 @@ static void test_S21_tls_stranger(void)
 	method = EAP_TYPE_MSCHAPV2;
 }
 
+/* S27: a server does not verify by a key that nobody would vouch for: it is looked at before
+ * anybody is asked. */
+static void test_S27_tls_keys(void)
+{
+	static const char *const kinds[] = {"rsa2048/3",
+					    "rsa2048/36893488147419103363" /* 66 bits */};
+
+	method = EAP_TYPE_TLS;
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		struct pair p = pair_new(true);
+
+		peer_kind = kinds[i];
+		asked_chain[SERVER] = 0;
+		talk(&p, 100);
+		CU_ASSERT_EQUAL(p.last[SERVER], ERR_AUTH);
+		CU_ASSERT_PTR_NOT_NULL(strstr(eap_why(p.x[SERVER]), "its RSA exponent is"));
+		CU_ASSERT_EQUAL(asked_chain[SERVER], 0);
+		CU_ASSERT_EQUAL(eap_msk(p.x[PEER]).len + eap_msk(p.x[SERVER]).len, 0);
+		pair_free(&p);
+	}
+	peer_kind = NULL;
+	method = EAP_TYPE_MSCHAPV2;
+}
+
 static void test_S21_tls_success_is_not_proof(void)
 {
 	unsigned all;
@@ -651,6 +686,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_tls_both_have_the_key),
 	TAP_TEST(test_S21_tls_stranger),
 	TAP_TEST(test_S21_tls_success_is_not_proof),
+	TAP_TEST(test_S27_tls_keys),
 	TAP_TEST(test_S1_tls_cut_and_turned),
 	TAP_TEST(test_S11_tls_fragments),
 };
