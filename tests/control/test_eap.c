@@ -644,6 +644,22 @@ static void test_S1_tls_cut_and_turned(void)
 	method = EAP_TYPE_MSCHAPV2;
 }
 
+/* S11: who says nothing costs no key. */
+static void test_S11_tls_empty(void)
+{
+	uint8_t empty[] = {EAP_RESPONSE, 0, 0, 6, EAP_TYPE_TLS, 0};
+	struct pair p;
+
+	method = EAP_TYPE_TLS;
+	p = pair_new(false);
+	empty[1] = eap_packet(p.x[SERVER]).p[1];
+	take(&p, SERVER, bytes_of(empty, sizeof(empty)));
+	CU_ASSERT_EQUAL(p.last[SERVER], ERR_MALFORMED);
+	CU_ASSERT_EQUAL(p.keys[SERVER], 0);
+	pair_free(&p);
+	method = EAP_TYPE_MSCHAPV2;
+}
+
 /* A flight that is longer than a packet comes in several, and one that is endless is refused. */
 static void test_S11_tls_fragments(void)
 {
@@ -688,6 +704,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S21_tls_success_is_not_proof),
 	TAP_TEST(test_S27_tls_keys),
 	TAP_TEST(test_S1_tls_cut_and_turned),
+	TAP_TEST(test_S11_tls_empty),
 	TAP_TEST(test_S11_tls_fragments),
 };
 

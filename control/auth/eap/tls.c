@@ -186,6 +186,8 @@ static enum err process(struct eap *x, struct bytes data, struct writer *w)
 		return ERR_LIMIT;
 	if (!!(flags & FLAG_START) != (!x->params.server && !s->tls))
 		return ERR_MALFORMED;
+	if (x->params.server && !s->tls && reader_empty(&r)) /* there is nothing to acknowledge */
+		return ERR_MALFORMED;
 	if (!s->tls)
 		e = begin(x, s);
 	if (e)
