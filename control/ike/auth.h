@@ -38,8 +38,10 @@ bool auth_wants_signature(const struct ike_sa *sa) NONNULL(1);
  * certificates. Errors: MALFORMED, TRUNCATED: the message is not authentic yet. */
 MUST_USE enum err auth_take_init(struct step *s) NONNULL(1);
 
-/* auth_take_certs - certificates and requests of IKE_AUTH. Errors: PEER, NOMEM. */
+/* auth_take_certs - certificates and requests of IKE_AUTH. auth_take_certreqs - the requests alone,
+ * of a peer that does not sign. Errors: PEER, NOMEM. */
 MUST_USE enum err auth_take_certs(struct step *s) NONNULL(1);
+MUST_USE enum err auth_take_certreqs(struct step *s) NONNULL(1);
 
 /* auth_certs_free - free the copies in a list and empty it. */
 void auth_certs_free(struct ike_cert *list, uint32_t *num) NONNULL(1, 2);

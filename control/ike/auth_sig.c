@@ -86,7 +86,7 @@ static enum err take_certreq(struct handshake *hs, struct bytes body)
 	return ERR_OK;
 }
 
-enum err auth_take_certs(struct step *s)
+static enum err take(struct step *s, bool certs)
 {
 	struct handshake *hs = s->sa->hs;
 	enum err e = ERR_OK;
@@ -97,7 +97,7 @@ enum err auth_take_certs(struct step *s)
 	for (uint32_t i = 0; !e && i < s->msg->num; i++) {
 		const struct ike_payload *p = &s->msg->payloads[i];
 
-		if (p->type == PAYLOAD_CERT)
+		if (p->type == PAYLOAD_CERT && certs)
 			e = take_cert(s->sa, p->body);
 		else if (p->type == PAYLOAD_CERTREQ)
 			e = take_certreq(hs, p->body);
@@ -111,6 +111,16 @@ enum err auth_take_certs(struct step *s)
 				 : "a certificate payload of the peer does not follow the format "
 				   "(at most %d are looked at)",
 			 IKE_MAX_CERTS);
+}
+
+enum err auth_take_certs(struct step *s)
+{
+	return take(s, true);
+}
+
+enum err auth_take_certreqs(struct step *s)
+{
+	return take(s, false);
 }
 
 enum err auth_take_init(struct step *s)

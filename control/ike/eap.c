@@ -153,7 +153,7 @@ enum err eap_take_id(struct step *s, uint8_t id_payload)
 				 "the peer's identity does not follow the format, or is nobody's");
 	memcpy(hs->peer_id_body, id.p, id.len);
 	hs->peer_id_body_len = id.len;
-	return auth_take_certs(s);
+	return auth_take_certreqs(s); /* certificates are EAP's own */
 }
 
 /* With the one or the other transcript of a responder (S41). */

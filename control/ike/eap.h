@@ -34,5 +34,6 @@ MUST_USE enum err eap_make_own(struct step *s) NONNULL(1);
  * was known before. Errors: PEER, NOMEM, CRYPTO. */
 MUST_USE enum err eap_check_auth(struct step *s, bool proves) NONNULL(1);
 
-/* eap_take_id - the peer's ID payload without AUTH is kept. Errors: PEER. */
+/* eap_take_id - the peer's ID payload without AUTH is kept, and what it asks of our certificates.
+ * Errors: PEER. */
 MUST_USE enum err eap_take_id(struct step *s, uint8_t id_payload) NONNULL(1);

@@ -242,7 +242,8 @@ struct spoiler {
 	unsigned from, at; /* the at-th IKE_AUTH of this side, from 0 */
 	void (*spoil)(struct forge_msg *m);
 	unsigned seen[2];
-	unsigned asked; /* how often the client's password was asked for */
+	unsigned asked;     /* how often the client's password was asked for */
+	unsigned num_certs; /* certificates of the client's that the server holds */
 	bool done;
 };
 
@@ -271,6 +272,8 @@ static bool count_asks(struct sim *s, unsigned side, const struct ike_ask *ask, 
 
 	(void)s;
 	sp->asked += side == A && ask->kind == IKE_ASK_EAP_SECRET;
+	if (side == B && ask->kind == IKE_ASK_SIGN)
+		sp->num_certs += ask->num_certs;
 	return true;
 }
 
@@ -377,6 +380,33 @@ static void test_S23_nothing_to_strangers(void)
 		wish_refused(s, A, IKE_REASON_AUTH_FAILED_LOCAL,
 			     i ? "is not believed" : "does not say who it is");
 	}
+}
+
+static void add_cert(struct forge_msg *m)
+{
+	static const uint8_t body[1 + 100] = {CERT_X509_SIGNATURE, 0x30, 98};
+
+	m->payloads[m->num++] =
+		(struct ike_payload){.type = PAYLOAD_CERT, .body = bytes_of(body, sizeof(body))};
+}
+
+/* S11: what no proof is made of is not kept, of whoever it is. */
+static void test_S11_no_certificates(void)
+{
+	const struct wish signs = {.local = "auth = pubkey\n id = host1.example", .remote = SERVER};
+	struct spoiler sp = {.from = A, .spoil = add_cert};
+	const struct wish b = server("auth = pubkey\n id = host1.example");
+	struct sim *s = spoiled(&sp);
+
+	CU_ASSERT_EQUAL(sp.num_certs, 0);
+	wish_proved(s, "pkix-inline", "eap");
+	/* That of a signature is. */
+	s = world(&signs, &b);
+	s->asked = count_asks;
+	s->tap_ctx = &sp;
+	wish_go(s, "net", 0);
+	CU_ASSERT_EQUAL(sp.num_certs, 1);
+	wish_proved(s, "pkix-inline", "pkix-inline");
 }
 
 /* Nor one that this side was to believe for nothing: a configuration that says so does not load,
@@ -515,21 +545,14 @@ static void test_fail_every_allocation(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_A13_by_a_password),
-	TAP_TEST(test_S22_the_name_in_ike),
-	TAP_TEST(test_S21_wrong_password),
-	TAP_TEST(test_S22_another_name),
-	TAP_TEST(test_ways_that_do_not_meet),
-	TAP_TEST(test_A13_by_tls),
-	TAP_TEST(test_A13_by_tls_alone),
-	TAP_TEST(test_S22_tls_of_another),
-	TAP_TEST(test_S23_tls_unknown_authority),
-	TAP_TEST(test_S29_not_alone),
-	TAP_TEST(test_S23_nothing_to_strangers),
-	TAP_TEST(test_S23_nothing_to_nobody),
-	TAP_TEST(test_S21_no_method),
-	TAP_TEST(test_S21_key_and_completion),
-	TAP_TEST(test_under_loss),
+	TAP_TEST(test_A13_by_a_password),         TAP_TEST(test_S22_the_name_in_ike),
+	TAP_TEST(test_S21_wrong_password),        TAP_TEST(test_S22_another_name),
+	TAP_TEST(test_ways_that_do_not_meet),     TAP_TEST(test_A13_by_tls),
+	TAP_TEST(test_A13_by_tls_alone),          TAP_TEST(test_S22_tls_of_another),
+	TAP_TEST(test_S23_tls_unknown_authority), TAP_TEST(test_S29_not_alone),
+	TAP_TEST(test_S23_nothing_to_strangers),  TAP_TEST(test_S23_nothing_to_nobody),
+	TAP_TEST(test_S11_no_certificates),       TAP_TEST(test_S21_no_method),
+	TAP_TEST(test_S21_key_and_completion),    TAP_TEST(test_under_loss),
 	TAP_TEST(test_fail_every_allocation),
 };
 

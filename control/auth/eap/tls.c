@@ -22,12 +22,17 @@
 /* FRAGMENT_LEN - bytes of TLS in a packet of ours: IKE adds its own to it. */
 #define FRAGMENT_LEN 1024
 
+/* FIRST_FLIGHT_MAX - bytes that a server takes of whoever calls before TLS has looked at any: a
+ * ClientHello. */
+#define FIRST_FLIGHT_MAX 16384
+
 struct state {
 	struct crypto_tls *tls;
 	bool sending;  /* fragments of a flight remain */
 	bool stepping; /* the packet is in, and TLS has a question */
 	bool finished; /* nothing of this side is missing: the empty packet is the last */
-	size_t taken;  /* bytes of the flight that comes in */
+	bool heard;    /* TLS had something to say to what came in */
+	size_t taken;  /* bytes of the one that comes in */
 };
 
 static enum err broken(struct eap *x, const struct state *s)
@@ -129,6 +134,7 @@ static enum err step(struct eap *x, struct state *s, struct writer *w)
 	}
 	if (state == TLS_IS_UP)
 		e = is_up(x, s);
+	s->heard |= crypto_tls_pending(s->tls) > 0;
 	if (!e)
 		put_fragment(s, w);
 	return e;
@@ -147,6 +153,11 @@ static enum err acknowledged(struct eap *x, struct state *s, struct writer *w)
 	return ERR_OK;
 }
 
+static size_t flight_max(const struct eap *x, const struct state *s)
+{
+	return x->params.server && !s->heard ? FIRST_FLIGHT_MAX : TLS_PENDING_MAX;
+}
+
 static enum err take_records(struct eap *x, struct state *s, struct reader *r, uint8_t flags,
 			     struct writer *w)
 {
@@ -156,7 +167,7 @@ static enum err take_records(struct eap *x, struct state *s, struct reader *r, u
 	if (s->sending || (s->finished && x->params.server))
 		return ERR_MALFORMED;
 	s->taken += records.len;
-	if (s->taken > TLS_PENDING_MAX)
+	if (s->taken > flight_max(x, s))
 		return ERR_LIMIT;
 	e = crypto_tls_give(s->tls, records);
 	if (e)
@@ -182,7 +193,7 @@ static enum err process(struct eap *x, struct bytes data, struct writer *w)
 	reader_init(&r, data.p, data.len);
 	if (reader_u8(&r, &flags) || (flags & FLAG_LENGTH && reader_u32(&r, &total)))
 		return ERR_TRUNCATED;
-	if (flags & FLAG_LENGTH && total > TLS_PENDING_MAX)
+	if (flags & FLAG_LENGTH && total > flight_max(x, s))
 		return ERR_LIMIT;
 	if (!!(flags & FLAG_START) != (!x->params.server && !s->tls))
 		return ERR_MALFORMED;
