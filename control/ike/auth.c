@@ -194,6 +194,11 @@ static enum err wrong_identity(struct step *s, const struct ike_id *id)
 					   : ike_id_text(want, sizeof(want), &side->id));
 }
 
+enum err auth_check_id(struct step *s, const struct ike_id *id)
+{
+	return conf_proven_matches(&s->sa->conn->remote, id) ? ERR_OK : wrong_identity(s, id);
+}
+
 /* What was shown is right, and not what the request demands. */
 static enum err wrong_method(struct step *s, const struct auth_proof_params *proven)
 {

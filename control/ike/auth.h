@@ -59,6 +59,10 @@ MUST_USE enum err auth_without_eap(struct step *s) NONNULL(1);
  * (S20, S22). Errors: PEER, NOMEM, CRYPTO. */
 MUST_USE enum err auth_check_peer(struct step *s) NONNULL(1);
 
+/* auth_check_id - a peer's identity, proven or not yet, is one that its connection asks for.
+ * Errors: PEER. */
+MUST_USE enum err auth_check_id(struct step *s, const struct ike_id *id) NONNULL(1, 2);
+
 /* auth_admit - the same comparison for who proves it otherwise (EAP); takes the proof over. Errors:
  * PEER. */
 MUST_USE enum err auth_admit(struct step *s, struct auth_proof *proof) NONNULL(1, 2);

@@ -63,6 +63,8 @@ enum err eap_alone_response(struct step *s)
 				 "the server wants to know who we are, and does not say who it is "
 				 "(no AUTH): nothing is told");
 	e = eap_take_id(s, PAYLOAD_IDR);
+	if (!e) /* it proves that it is this one later, or none; our name is told before (S23) */
+		e = auth_check_id(s, &s->sa->remote_id);
 	if (!e)
 		e = hold(s);
 	if (!e)

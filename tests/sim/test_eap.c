@@ -426,6 +426,26 @@ static void test_S23_nothing_to_nobody(void)
 	CU_ASSERT_EQUAL(sp.asked, 0);
 }
 
+/* S23: alone, a server that does not even say that it is who is wanted is told nothing. */
+static void test_S23_tls_another_name(void)
+{
+	static const char *const wanted[] = {"auth = eap-tls\n id = *.elsewhere",
+					     "auth = eap-tls\n eap_id = other.example"};
+
+	for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
+		const struct wish a = {.local = TLS, .remote = wanted[i]};
+		const struct wish b = {.local = TLS, .remote = TLS};
+		struct spoiler sp = {.from = B};
+		struct sim *s = world(&a, &b);
+
+		s->tap = spoil;
+		s->tap_ctx = &sp;
+		sp.done = true;
+		refused(s, A, IKE_REASON_ID_MISMATCH, "host2.example");
+		CU_ASSERT_EQUAL(sp.seen[A], 1);
+	}
+}
+
 /* S21: that all is well is said too early; AUTH comes before EAP is over, or is not made of its
  * key. */
 static void test_S21_key_and_completion(void)
@@ -545,14 +565,23 @@ static void test_fail_every_allocation(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_A13_by_a_password),         TAP_TEST(test_S22_the_name_in_ike),
-	TAP_TEST(test_S21_wrong_password),        TAP_TEST(test_S22_another_name),
-	TAP_TEST(test_ways_that_do_not_meet),     TAP_TEST(test_A13_by_tls),
-	TAP_TEST(test_A13_by_tls_alone),          TAP_TEST(test_S22_tls_of_another),
-	TAP_TEST(test_S23_tls_unknown_authority), TAP_TEST(test_S29_not_alone),
-	TAP_TEST(test_S23_nothing_to_strangers),  TAP_TEST(test_S23_nothing_to_nobody),
-	TAP_TEST(test_S11_no_certificates),       TAP_TEST(test_S21_no_method),
-	TAP_TEST(test_S21_key_and_completion),    TAP_TEST(test_under_loss),
+	TAP_TEST(test_A13_by_a_password),
+	TAP_TEST(test_S22_the_name_in_ike),
+	TAP_TEST(test_S21_wrong_password),
+	TAP_TEST(test_S22_another_name),
+	TAP_TEST(test_ways_that_do_not_meet),
+	TAP_TEST(test_A13_by_tls),
+	TAP_TEST(test_A13_by_tls_alone),
+	TAP_TEST(test_S22_tls_of_another),
+	TAP_TEST(test_S23_tls_unknown_authority),
+	TAP_TEST(test_S29_not_alone),
+	TAP_TEST(test_S23_tls_another_name),
+	TAP_TEST(test_S23_nothing_to_strangers),
+	TAP_TEST(test_S23_nothing_to_nobody),
+	TAP_TEST(test_S11_no_certificates),
+	TAP_TEST(test_S21_no_method),
+	TAP_TEST(test_S21_key_and_completion),
+	TAP_TEST(test_under_loss),
 	TAP_TEST(test_fail_every_allocation),
 };
 
