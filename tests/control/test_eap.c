@@ -350,6 +350,53 @@ static void test_S21_client_knows_the_password(void)
 	pair_free(&p);
 }
 
+/* struct counted - a generator that counts what is drawn of it. */
+struct counted {
+	struct rng rng;
+	struct rng_seeded of;
+	unsigned num;
+};
+
+static enum err count_fill(void *ctx, void *out, size_t len)
+{
+	struct counted *c = ctx;
+
+	c->num++;
+	return rng_fill(&c->of.rng, out, len);
+}
+
+/* S21: for a name that nobody has a password is made up, so that it takes as long and ends as a
+ * wrong one does. */
+static void test_S21_unknown_name(void)
+{
+	struct counted c = {.rng = {.fill = count_fill, .ctx = &c}};
+	struct eap_params params = {
+		.server = true, .type = EAP_TYPE_MSCHAPV2, .identity = id(NAME)};
+	static const char *const secrets[] = {"", "\x80", "another"};
+	size_t len = 0;
+
+	rng_seeded_init(&c.of, 7);
+	CU_ASSERT_EQUAL_FATAL(crypto_ctx_new(&params.crypto, &c.rng), ERR_OK);
+	for (size_t i = 0; i < ARRAY_LEN(secrets); i++) {
+		struct pair p = pair_new(false);
+		unsigned before;
+
+		eap_free(p.x[SERVER]);
+		CU_ASSERT_EQUAL_FATAL(eap_new(&p.x[SERVER], &params), ERR_OK);
+		CU_ASSERT_EQUAL_FATAL(eap_begin(p.x[SERVER]), ERR_OK);
+		p.secret[SERVER] = secrets[i];
+		talk(&p, 1);
+		before = c.num;
+		take(&p, SERVER, eap_packet(p.x[PEER]));
+		CU_ASSERT_EQUAL(c.num - before, i < 2 ? 1 : 0);
+		CU_ASSERT_EQUAL(p.last[SERVER], ERR_OK);
+		CU_ASSERT(!len || eap_packet(p.x[SERVER]).len == len);
+		len = eap_packet(p.x[SERVER]).len;
+		pair_free(&p);
+	}
+	crypto_ctx_free(params.crypto);
+}
+
 #define MAX_PACKETS 16
 
 /* struct script - the packets of a conversation that went well, by who sent them. */
@@ -707,6 +754,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S21_success_is_not_proof),
 	TAP_TEST(test_S21_server_knows_the_password),
 	TAP_TEST(test_S21_client_knows_the_password),
+	TAP_TEST(test_S21_unknown_name),
 	TAP_TEST(test_S21_every_order),
 	TAP_TEST(test_S21_left_out_and_twice),
 	TAP_TEST(test_nak),

@@ -304,12 +304,13 @@ static enum err welcome(struct eap *x, struct state *s, struct writer *w)
 	return ERR_OK;
 }
 
-/* A secret that is not there looks like a wrong one to whoever tries names. */
+/* A secret that is not there looks like a wrong one to whoever tries names, by the time that it
+ * takes too: there is a response to compare with in either case. */
 static enum err take_response(struct eap *x, struct state *s, struct message *m, struct writer *w)
 {
 	uint8_t expected[MSCHAP_NT_RESPONSE_LEN], len;
 	struct bytes name;
-	bool equal;
+	bool equal, known;
 	enum err e;
 
 	if (s->stage != STAGE_BEGIN || m->id != s->id)
@@ -323,8 +324,9 @@ static enum err take_response(struct eap *x, struct state *s, struct message *m,
 	if (name.len > NAME_MAX_LEN)
 		return ERR_MALFORMED;
 	e = take_secret(x, s->m.hash);
-	if (e == ERR_AUTH)
-		return refuse(s, w);
+	known = e != ERR_AUTH;
+	if (!known)
+		e = rng_fill(crypto_ctx_rng(x->params.crypto), s->m.hash, sizeof(s->m.hash));
 	s->m.user = mschap_user(name);
 	if (!e)
 		e = mschap_response(x->params.crypto, expected, &s->m);
@@ -332,6 +334,8 @@ static enum err take_response(struct eap *x, struct state *s, struct message *m,
 		return e;
 	equal = secret_equal(expected, sizeof(expected), s->response, sizeof(s->response));
 	secret_wipe(expected, sizeof(expected));
+	if (!known)
+		return refuse(s, w);
 	if (equal && is_name_of(&x->params.identity, name))
 		return welcome(x, s, w);
 	eap_fail(x, equal ? "it answers by another name than it said" : "its password is wrong");
