@@ -175,12 +175,17 @@ void paths_news(struct engine *e, const struct ike_action *a)
 	}
 }
 
-/* came - news of where traffic goes now come first. */
+/* came - news of where traffic goes now come first. What an observer says then waits for the turn
+ * that follows: another one within this would tell the same news again. */
 static void came(struct engine *e, const struct peer_rec *p, uint16_t id)
 {
+	const bool turning = e->turning;
+
+	e->turning = true;
 	path_events_tell(e);
 	LOG(INFO, NET, p->conn, "the peer's last packets have come by path %u", id);
 	path_events_drained(e, p, id);
+	e->turning = turning;
 }
 
 void paths_dp_event(struct engine *e, const struct dp_event *ev, uint64_t now_ns)

@@ -496,6 +496,52 @@ static void test_M15_rekeyed(void)
 	hosts_end();
 }
 
+/* struct meddler - an observer that moves the traffic when the last packets of a path have come.
+ * within: it is being told now; nested: it was told something else meanwhile. */
+struct meddler {
+	struct engine_observer observer;
+	uint16_t to;
+	bool within, nested;
+	enum err err;
+};
+
+static void meddle(struct engine_observer *o, const struct engine_path_event *ev)
+{
+	struct meddler *m = container_of(o, struct meddler, observer);
+	const struct engine_path_request req = {
+		.act = ENGINE_PATH_SOFT, .name = "gw", .id = m->to, .request = ++request};
+	char text[ENGINE_TEXT_MAX];
+	uint32_t num;
+	uint16_t path;
+
+	m->nested |= m->within;
+	m->within = true;
+	if (ev->news == ENGINE_PATH_DRAINED && m->to) {
+		m->to = 0;
+		m->err = engine_path(left->e, &num, &path, &req, text);
+	}
+	m->within = false;
+}
+
+/* Whoever is told that the last packets have come may say something of paths at once: everybody
+ * hears of one thing after the other, and once. */
+static void test_M15_said_when_told(void)
+{
+	struct meddler m = {.observer.path = meddle, .to = 1, .err = ERR_SYS};
+
+	begin_two();
+	engine_observe(left->e, &m.observer);
+	CU_ASSERT_EQUAL(say(ENGINE_PATH_SOFT, 2, NULL), ERR_OK);
+	hosts_run(SOON);
+	CU_ASSERT_EQUAL(m.err, ERR_OK);
+	CU_ASSERT_FALSE(m.nested);
+	CU_ASSERT(both_have("12", 1) && cross());
+	CU_ASSERT_EQUAL(told(left, ENGINE_PATH_DRAINED, 1), 1);
+	CU_ASSERT_EQUAL(told(left, ENGINE_PATH_MOVED, 1), 1);
+	engine_unobserve(left->e, &m.observer);
+	hosts_end();
+}
+
 /* A hard move to an address that no path begins at yet: it comes, and the first one goes. */
 static void test_M4_by_command(void)
 {
@@ -693,6 +739,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_M15_connection_goes),
 	TAP_TEST(test_M15_other_goes),
 	TAP_TEST(test_M15_rekeyed),
+	TAP_TEST(test_M15_said_when_told),
 	TAP_TEST(test_M4_by_command),
 	TAP_TEST(test_M4_told_once),
 	TAP_TEST(test_M2_what_was_said_stays),
