@@ -33,7 +33,8 @@ struct ike_env {
 	enum err (*child_stats)(void *ctx, struct child_stats *out, uint64_t child);
 	/* source_for - the local address that datagrams of a connection leave from towards remote;
 	 * NOT_FOUND: there is no way. local_addrs - up to max of the host's addresses; returns how
-	 * many. Both NULL: addresses never change. */
+	 * many; max: there may be others, 0: it does not say, or has none, which source_for tells.
+	 * Both NULL: addresses never change. */
 	enum err (*source_for)(void *ctx, struct ip_addr *out, const struct conf_conn *conn,
 			       const struct ip_addr *remote);
 	uint32_t (*local_addrs)(void *ctx, struct ip_addr *out, uint32_t max);

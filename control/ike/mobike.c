@@ -126,6 +126,24 @@ static enum err source_for(const struct ike_sa *sa, struct ip_addr *out,
 	return env->source_for ? env->source_for(env->ctx, out, sa->conn, remote) : ERR_NOT_FOUND;
 }
 
+/* is_gone - this host has the address that the IKE SA goes from no more. Of a full list nobody
+ * knows what is not in it, and a host that lists none may say nothing of addresses, as an
+ * embedder's: then it has one if it knows a way to the peer. What it would go from itself it has,
+ * listed or not. */
+static bool is_gone(const struct ike_sa *sa)
+{
+	struct ip_addr list[HOST_ADDRS_MAX], from;
+	const uint32_t num = host_addrs(sa, list);
+
+	for (uint32_t i = 0; i < num; i++)
+		if (ip_addr_equal(&list[i], &sa->path.local.addr))
+			return false;
+	if (num == HOST_ADDRS_MAX)
+		return false;
+	return source_for(sa, &from, &sa->path.remote.addr) ||
+	       (num && !ip_addr_equal(&from, &sa->path.local.addr));
+}
+
 /* The path from local to an address of the peer; what is known of ports stays. */
 static struct path_addr path_to(const struct ike_sa *sa, const struct ip_addr *local,
 				const struct ip_addr *remote)
@@ -168,7 +186,7 @@ bool mobike_detour(struct ike_sa *sa, struct sa_target *out, uint32_t tries)
 		m->wandered = false;
 	if (!m->on || sa->state < SA_ESTABLISHED)
 		return false;
-	if (several ? mobike_is_ours(sa, &sa->path.local.addr) : tries < DETOUR_TRIES)
+	if (several ? !is_gone(sa) : tries < DETOUR_TRIES)
 		return false;
 	if (!mobike_candidate(sa, &out->path))
 		return false;
@@ -357,7 +375,7 @@ static void tell_others(struct ike_sa *sa, bool moved)
 {
 	struct mobike_addrs now;
 
-	sa->mobike.untold = !mobike_is_ours(sa, &sa->path.local.addr);
+	sa->mobike.untold = is_gone(sa);
 	if (sa->mobike.untold)
 		return;
 	mobike_ours(sa, &now);
@@ -391,7 +409,7 @@ static enum err goes_from(struct ike_sa *sa, struct ip_addr *out)
 static void ask_beside(struct ike_sa *sa, uint64_t now_ns)
 {
 	sa->mobike.lost = false;
-	if (sa->out.waiting && !mobike_is_ours(sa, &sa->path.local.addr))
+	if (sa->out.waiting && is_gone(sa))
 		window_out_hurry(sa, now_ns);
 }
 

@@ -200,10 +200,18 @@ static enum err source_for(void *ctx, struct ip_addr *out, const struct conf_con
 static uint32_t local_addrs(void *ctx, struct ip_addr *out, uint32_t max)
 {
 	const struct sim_node *n = ctx;
+	uint32_t num = 0;
 
-	assert(n->num_addrs <= max);
-	memcpy(out, n->addrs, n->num_addrs * sizeof(*out));
-	return n->num_addrs;
+	if (n->unlisted)
+		return 0;
+	for (; num < n->others && num < max; num++) {
+		out[num] = sim_addr(n->index, 0);
+		out[num].b[0] = 10;
+		out[num].b[1] = (uint8_t)num;
+	}
+	for (uint32_t i = 0; i < n->num_addrs && num < max; i++)
+		out[num++] = n->addrs[i];
+	return num;
 }
 
 static void fly_datagram(struct sim *s, unsigned from, const struct path_addr *path,

@@ -105,6 +105,8 @@ struct sim_node {
 	uint64_t sent_packets, lost_packets, got_packets;
 	struct ip_addr addrs[SIM_MAX_ADDRS]; /* those it has now, the preferred one first */
 	uint32_t num_addrs;
+	uint32_t others;                  /* test: it has so many more, which it lists first */
+	bool unlisted;                    /* test: it does not say which ones it has */
 	uint32_t moves;                   /* PATHSET_MOVE */
 	uint32_t done, refused, proposed; /* news of paths */
 	uint16_t last_status;

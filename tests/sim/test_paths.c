@@ -6,6 +6,8 @@
 
 #include "base/alloc.h"
 #include "control/ike/mif_plan.h"
+#include "control/ike/mobike.h"
+#include "control/ike/move.h"
 #include "tests/sim/forge.h"
 #include "tests/tap/tap.h"
 
@@ -419,6 +421,42 @@ static void test_M4_nothing_before_it(void)
 		expect_by(s, to);
 		CU_ASSERT_EQUAL(NET(B)->mobike.peers.num, 0); /* it was told at last */
 	}
+	sim_free(s);
+}
+
+/* goes_elsewhere - a request of A's goes to another of the peer's addresses, too. */
+static bool goes_elsewhere(struct sim *s)
+{
+	struct sa_target to;
+
+	return mobike_detour(NET(A), &to, 0);
+}
+
+/* A request goes by another way, too, if its own address is gone, and not because the host does not
+ * say that it has it: an embedder's says nothing, and a long list is cut off. */
+static void test_M4_not_listed(void)
+{
+	struct sim *s = up();
+	struct sim_node *n = &s->n[A];
+
+	CU_ASSERT_EQUAL(add(s, A, 1, NULL), ERR_OK);
+	after(s, NS_PER_S);
+	sim_probe(s);
+	CU_ASSERT_FALSE(goes_elsewhere(s));
+	n->unlisted = true;
+	CU_ASSERT_FALSE(goes_elsewhere(s));
+	sim_have(s, A, 6, 1);
+	CU_ASSERT_FALSE(goes_elsewhere(s) || NET(A)->mobike.untold);
+	n->unlisted = false;
+	n->others = 64;
+	sim_have(s, A, 6, 1);
+	CU_ASSERT_FALSE(goes_elsewhere(s) || NET(A)->mobike.untold);
+	n->others = 10;
+	sim_have(s, A, 6, 1);
+	CU_ASSERT_TRUE(goes_elsewhere(s) && NET(A)->mobike.untold);
+	n->unlisted = true;
+	sim_have(s, A, 0, 0); /* and there is no way */
+	CU_ASSERT_TRUE(NET(A)->mobike.untold);
 	sim_free(s);
 }
 
@@ -1448,6 +1486,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_soft),
 	TAP_TEST(test_hard),
 	TAP_TEST(test_M4_nothing_before_it),
+	TAP_TEST(test_M4_not_listed),
 	TAP_TEST(test_M4_sent_at_once),
 	TAP_TEST(test_hard_with_a_backup),
 	TAP_TEST(test_schedule),
