@@ -149,8 +149,8 @@ enum engine_path_act {
  * both sides, and the path must be there. What is said holds as long as the IKE SA and those that
  * re-key it, whatever the configuration has. A path that carries is removed in order, where this
  * side decides: traffic goes by others (`leaving`), the last packets of both sides are waited for,
- * and then it goes; so it does if it fails meanwhile, or after ENGINE_LEAVE_NS. Where no other path
- * carries by then it stays. */
+ * and then it goes; so it does if it fails meanwhile, or ENGINE_LEAVE_NS after the peer has heard
+ * of it. Where no other path carries by then it stays. */
 struct engine_path_request {
 	enum engine_path_act act;
 	const char *name; /* NULL: ike_id alone says it */

@@ -425,7 +425,7 @@ void hands_fini(struct engine *e) NONNULL(1);
 
 /* path_leave.c: path_leave() - the path is left, and removed when the last packets have come by it;
  * request is answered then. Errors: EXISTS (that is being done), those of ike_path(). path_left() -
- * the peer's answer to a request; true: it was about leaving one. path_leave_end() - its answer to
+ * the peer's answer to a request; true: it was about leaving one, and the wait begins. path_leave_end() - its answer to
  * another one; returns what came of the waiting if a path that was left goes by it, else NULL.
  * path_leave_event() - the last packets have come by a path, or else it has failed.
  * path_leaves_gone() - the peer's IKE SA has gone. */

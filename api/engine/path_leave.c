@@ -179,7 +179,6 @@ enum err path_leave(struct engine *e, const struct ike_sa_info *sa, uint16_t id,
 		leaving_free(l);
 		return err;
 	}
-	timer_set(&e->timers, &l->timer, engine_now(e) + ENGINE_LEAVE_NS);
 	LOG(INFO, NET, sa->conn, "path %u is left: its last packets are waited for", id);
 	return ERR_OK;
 }
@@ -193,6 +192,8 @@ bool path_left(struct engine *e, uint64_t request, bool refused)
 			continue;
 		if (refused)
 			decide(l, refused_note);
+		else if (!l->note)
+			timer_set(&e->timers, &l->timer, engine_now(e) + ENGINE_LEAVE_NS);
 		return true;
 	}
 	return false;

@@ -232,6 +232,12 @@ static bool is_swallowed(const struct ip_addr *a)
 	return hole.family && ip_addr_equal(&hole, a);
 }
 
+/* is_ike - by the marker in front of it (RFC 3948 2.2). */
+static bool is_ike(const uint8_t *buf, size_t len)
+{
+	return len > 4 && load_be32(buf) == 0;
+}
+
 /* carry - what a host has sent outside goes where it is for. */
 static bool carry(struct node *n)
 {
@@ -252,7 +258,8 @@ static bool carry(struct node *n)
 		if (len < SMALL)
 			n->last_from[n->num_from++ % NEWS_MAX] = from.remote.addr;
 		if (!peer || n->deaf || peer->deaf || is_swallowed(&from.remote.addr) ||
-		    is_swallowed(&from.local.addr))
+		    is_swallowed(&from.local.addr) ||
+		    ((n->no_ike || peer->no_ike) && is_ike(buf, len)))
 			continue;
 		(void)!memory_inject(peer->outer, buf, len, &from);
 	}

@@ -31,7 +31,8 @@ struct node {
 	struct ip_addr addr;                /* outside */
 	struct ip_addr last_from[NEWS_MAX]; /* sources of what was sent since they were counted */
 	uint32_t num_from;
-	bool deaf; /* nothing reaches it from outside, nor leaves it */
+	bool deaf;   /* nothing reaches it from outside, nor leaves it */
+	bool no_ike; /* nothing of IKE */
 	struct note notes[NOTES_MAX];
 	uint32_t num_notes;
 	struct engine_observer observer;

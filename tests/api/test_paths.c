@@ -429,6 +429,26 @@ static void test_M15_bound(void)
 	hosts_end();
 }
 
+/* Another request is under way, so that the peer hears long after that the path is left: nobody
+ * says before what comes of it. */
+static void test_M15_peer_hears_late(void)
+{
+	struct ike_select sel = {.conn = "gw"};
+	uint32_t num;
+
+	begin_two();
+	right->no_ike = true;
+	CU_ASSERT_EQUAL(engine_rekey(left->e, &num, &sel), ERR_OK);
+	hosts_run(5);
+	CU_ASSERT_EQUAL(remove_path(1, false, 2 * ENGINE_LEAVE_NS / NS_PER_MS), ERR_OK);
+	CU_ASSERT(happened(left, "") && both_have("12", 1));
+	right->no_ike = false;
+	hosts_run(10000);
+	CU_ASSERT(both_have("2", 2) && cross());
+	CU_ASSERT(happened(left, "M2D1G1O1") && happened(right, "M2D1G1"));
+	hosts_end();
+}
+
 /* The only one that carries stays, and carries as before. */
 static void test_M15_only_one(void)
 {
@@ -735,6 +755,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_M15_now),
 	TAP_TEST(test_M15_dies_meanwhile),
 	TAP_TEST(test_M15_bound),
+	TAP_TEST(test_M15_peer_hears_late),
 	TAP_TEST(test_M15_only_one),
 	TAP_TEST(test_M15_connection_goes),
 	TAP_TEST(test_M15_other_goes),
