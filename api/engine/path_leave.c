@@ -52,7 +52,7 @@ static void look(void *ctx, const struct ike_sa_info *sa)
 {
 	struct wanted *w = ctx;
 
-	if (sa->peer == w->peer && sa->state != IKE_STATE_DELETING)
+	if (sa->peer == w->peer && sa->paths && sa->state != IKE_STATE_DELETING)
 		w->sa = *sa;
 }
 

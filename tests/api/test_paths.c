@@ -562,6 +562,41 @@ static void test_M15_said_when_told(void)
 	hosts_end();
 }
 
+/* cut - the peers hear nothing more of IKE once the first of them has a new IKE SA. */
+static void cut(struct engine_observer *o, const struct ike_event *ev)
+{
+	(void)o;
+	right->no_ike |= ev->kind == IKE_EVENT_IKE_REKEYED;
+}
+
+/* Both sides re-key, and there are three IKE SAs when the path is to go: it goes with the one that
+ * has the paths. Which one that is is chance. */
+static void test_M15_rekeyed_by_both(void)
+{
+	for (int i = 0; i < 24; i++) {
+		struct engine_observer of_left = {.event = cut}, of_right = {.event = cut};
+		struct ike_select sel = {.conn = "gw"};
+		uint32_t num;
+
+		begin_two();
+		engine_observe(left->e, &of_left);
+		engine_observe(right->e, &of_right);
+		CU_ASSERT_EQUAL(remove_path(1, false, 1), ERR_OK);
+		CU_ASSERT_EQUAL(engine_rekey(left->e, &num, &sel), ERR_OK);
+		CU_ASSERT_EQUAL(engine_rekey(right->e, &num, &sel), ERR_OK);
+		hosts_run(SOON);
+		CU_ASSERT_EQUAL(answers(left), 0);
+		engine_unobserve(left->e, &of_left);
+		engine_unobserve(right->e, &of_right);
+		right->no_ike = false;
+		hosts_run(60000);
+		CU_ASSERT(both_have("2", 2) && cross());
+		CU_ASSERT_EQUAL(answers(left), 1);
+		CU_ASSERT_EQUAL(told(left, ENGINE_PATH_DONE, 1), 1);
+		hosts_end();
+	}
+}
+
 /* A hard move to an address that no path begins at yet: it comes, and the first one goes. */
 static void test_M4_by_command(void)
 {
@@ -760,6 +795,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_M15_connection_goes),
 	TAP_TEST(test_M15_other_goes),
 	TAP_TEST(test_M15_rekeyed),
+	TAP_TEST(test_M15_rekeyed_by_both),
 	TAP_TEST(test_M15_said_when_told),
 	TAP_TEST(test_M4_by_command),
 	TAP_TEST(test_M4_told_once),
