@@ -139,7 +139,6 @@ struct leaving {
 	uint64_t peer;    /* the keying engine's name */
 	uint64_t leave;   /* request by which it is left */
 	uint64_t request; /* that is answered when it is removed, 0 = none */
-	uint64_t began_ns;
 	uint16_t id;
 	bool removing;    /* the peer is told that it goes */
 	bool refused;     /* and keeps it */
@@ -425,14 +424,16 @@ void hands_fini(struct engine *e) NONNULL(1);
 
 /* path_leave.c: path_leave() - the path is left, and removed when the last packets have come by it;
  * request is answered then. Errors: EXISTS (that is being done), those of ike_path(). path_left() -
- * the peer's answer to a request; true: it was about leaving one, and the wait begins. path_leave_end() - its answer to
- * another one; returns what came of the waiting if a path that was left goes by it, else NULL.
+ * the peer's answer to a request; true: it was about leaving one, and the wait begins.
+ * path_leave_end() - its answer to another one, which may have gone to several peers; returns what
+ * came of the waiting if a path that was left goes by it, else NULL.
  * path_leave_event() - the last packets have come by a path, or else it has failed.
  * path_leaves_gone() - the peer's IKE SA has gone. */
 MUST_USE enum err path_leave(struct engine *e, const struct ike_sa_info *sa, uint16_t id,
 			     uint64_t request) NONNULL(1, 2);
 bool path_left(struct engine *e, uint64_t request, bool refused) NONNULL(1);
-const char *path_leave_end(struct engine *e, uint64_t request, bool refused) NONNULL(1);
+const char *path_leave_end(struct engine *e, uint64_t peer, uint64_t request, bool refused)
+	NONNULL(1);
 void path_leave_event(struct engine *e, uint64_t peer, uint16_t id, bool drained) NONNULL(1);
 void path_leaves_gone(struct engine *e, uint64_t peer) NONNULL(1);
 void path_leaves_fini(struct engine *e) NONNULL(1);

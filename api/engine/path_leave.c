@@ -207,13 +207,13 @@ void path_leave_event(struct engine *e, uint64_t peer, uint16_t id, bool drained
 		decide(l, drained ? drained_note : failed_note);
 }
 
-const char *path_leave_end(struct engine *e, uint64_t request, bool refused)
+const char *path_leave_end(struct engine *e, uint64_t peer, uint64_t request, bool refused)
 {
 	list_for_each (n, &e->leavings) {
 		struct leaving *l = list_entry(n, struct leaving, node);
 		const char *note = l->note;
 
-		if (!l->removing || l->request != request)
+		if (!l->removing || l->peer != peer || l->request != request)
 			continue;
 		l->refused = refused;
 		if (refused)

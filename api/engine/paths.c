@@ -147,7 +147,7 @@ static void answered(struct engine *e, const struct ike_action *a)
 	if (path_left(e, say->request, refused != 0))
 		return;
 	hands_answered(e, a->peer, say->request, !refused);
-	note = path_leave_end(e, say->request, refused != 0);
+	note = path_leave_end(e, a->peer, say->request, refused != 0);
 	if (refused)
 		path_events_refused(e, say, ike_path_status_text(refused), false);
 	else

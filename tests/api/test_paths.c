@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "api/engine/internal.h"
+#include "base/alloc.h"
 #include "tests/api/hosts.h"
 #include "tests/tap/tap.h"
 
@@ -562,6 +563,41 @@ static void test_M15_said_when_told(void)
 	hosts_end();
 }
 
+static void nothing(struct timer *timer, uint64_t now_ns)
+{
+	(void)timer, (void)now_ns;
+}
+
+/* going - the peer is told that a path goes, by the last request. */
+static void going(uint64_t peer)
+{
+	struct leaving *l = mem_alloc(sizeof(*l));
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(l);
+	l->engine = left->e;
+	l->peer = peer;
+	l->request = request;
+	l->id = 1;
+	l->removing = true;
+	l->note = "as it was";
+	timer_init(&l->timer, nothing);
+	list_push_back(&left->e->leavings, &l->node);
+}
+
+/* One request about paths to several peers: each of them answers for its own. */
+static void test_M15_of_several_peers(void)
+{
+	begin_two();
+	going(1000);
+	going(1001);
+	CU_ASSERT_PTR_NULL(path_leave_end(left->e, 1002, request, false));
+	CU_ASSERT_PTR_NOT_NULL(path_leave_end(left->e, 1001, request, false));
+	CU_ASSERT_PTR_NULL(path_leave_end(left->e, 1001, request, false));
+	CU_ASSERT_PTR_NOT_NULL(path_leave_end(left->e, 1000, request, false));
+	CU_ASSERT_TRUE(list_empty(&left->e->leavings));
+	hosts_end();
+}
+
 /* cut - the peers hear nothing more of IKE once the first of them has a new IKE SA. */
 static void cut(struct engine_observer *o, const struct ike_event *ev)
 {
@@ -796,6 +832,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_M15_other_goes),
 	TAP_TEST(test_M15_rekeyed),
 	TAP_TEST(test_M15_rekeyed_by_both),
+	TAP_TEST(test_M15_of_several_peers),
 	TAP_TEST(test_M15_said_when_told),
 	TAP_TEST(test_M4_by_command),
 	TAP_TEST(test_M4_told_once),
