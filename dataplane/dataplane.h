@@ -582,7 +582,8 @@ enum dp_event_kind {
 			      * path_id, usable, path, port */
 	DP_EVENT_PATH_MOVED, /* it was found at other addresses, and is used there: the same */
 	DP_EVENT_PATH_CAME,  /* this side does not send by it, nor does the peer, whose last
-			      * packets have come: the same. Of one that failed nobody knows */
+			      * packets have come: the same. Of one that failed nobody knows. Once
+			      * a second at most, unless it was used meanwhile */
 	DP_EVENT_PATH_DRAINED, /* and this side's have arrived there: the same */
 	DP_EVENT_MOVED, /* authenticated packet with the newest sequence number came from other
 			 * addresses than the path's: child, path, port */

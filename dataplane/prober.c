@@ -397,7 +397,7 @@ static bool find_probe(const struct probed *d, const uint8_t *challenge, uint64_
 static void look_used(struct prober *p, struct probed *d, uint64_t now_ns)
 {
 	if (p->io->used(p->io->ctx, d->id)) {
-		d->left_ns = 0;
+		d->left_ns = d->came_ns = 0;
 		d->asks = 0;
 		set_drained(d, false);
 		return;
@@ -424,19 +424,34 @@ static uint16_t flags_of(struct prober *p, struct probed *d, uint64_t now_ns)
 	return d->busy ? PATH_MESSAGE_ACTIVE : 0;
 }
 
-/* judge_came - who says that it has left the path says so behind its last packet. */
-static void judge_came(struct prober *p, struct probed *d, uint16_t flags)
+/* judge_came - who says that it has left the path says so behind its last packet, and in all that
+ * follows: who changes its mind all the time is heard once in a while. */
+static void judge_came(struct prober *p, struct probed *d, uint16_t flags, uint64_t now_ns)
 {
 	if (!d->usable || !d->undrained || !d->left_ns || !(flags & PATH_MESSAGE_LEFT))
 		return;
+	if (d->came_ns && now_ns < d->came_ns + PROBER_CAME_NS)
+		return;
+	d->came_ns = now_ns;
 	d->undrained = false;
 	p->io->last(p->io->ctx, d->id, false);
+}
+
+/* heed - what the peer says of how it uses the path, by a message that is its own. */
+static void heed(struct prober *p, struct probed *d, uint16_t flags, uint64_t now_ns)
+{
+	d->peer_flags = flags;
+	if (d->usable && flags & PATH_MESSAGE_ACTIVE)
+		set_drained(d, false);
+	look_used(p, d, now_ns);
+	judge_came(p, d, flags, now_ns);
 }
 
 /* judge_arrived - an answer to a probe that went behind this side's last packet: that is there. */
 static void judge_arrived(struct prober *p, struct probed *d, const struct probe *b, uint16_t flags)
 {
-	if (!d->usable || !d->unproven || !has_left(d, b->sent_ns) || !(flags & PATH_MESSAGE_LEFT))
+	if (!d->usable || d->undrained || !d->unproven || !has_left(d, b->sent_ns) ||
+	    !(flags & PATH_MESSAGE_LEFT))
 		return;
 	d->unproven = false;
 	p->io->last(p->io->ctx, d->id, true);
@@ -453,6 +468,7 @@ static bool take_answer(struct prober *p, struct probed *d, const struct path_me
 	uint64_t took = at_ns > b->sent_ns ? at_ns - b->sent_ns : 0, held = m->held_us * NS_PER_US;
 	uint64_t rtt = held < took ? took - held : took;
 
+	heed(p, d, m->flags, now_ns);
 	b->answered = true;
 	b->missed = false;
 	if (d->usable)
@@ -510,17 +526,13 @@ bool prober_take(struct prober *p, uint16_t path, const struct path_message *m,
 
 	if (!d || m->path != path)
 		return false;
-	d->peer_flags = m->flags;
-	if (d->usable && m->flags & PATH_MESSAGE_ACTIVE)
-		set_drained(d, false);
-	look_used(p, d, now_ns);
-	judge_came(p, d, m->flags);
 	if (m->type == PATH_ANSWER)
 		return take_answer(p, d, m, came->at_ns, now_ns);
+	heed(p, d, m->flags, now_ns);
 	answer(p, d, m, came, now_ns);
 	if (d->learned && d->credit < PROBER_UNASKED)
 		d->credit++;
-	if (!d->usable || (m->flags & PATH_MESSAGE_LEFT && d->unproven && d->left_ns))
+	if (!d->usable || (m->flags & PATH_MESSAGE_LEFT && is_draining(d)))
 		ask_soon(d, now_ns);
 	return true;
 }
@@ -545,6 +557,7 @@ void prober_leave(struct prober *p, uint16_t path, uint64_t now_ns)
 		return;
 	set_drained(d, false);
 	d->asks = 0;
+	d->came_ns = 0;
 	if (d->next_ns > now_ns + PROBER_LEFT_NS)
 		d->next_ns = now_ns + PROBER_LEFT_NS;
 }

@@ -43,9 +43,11 @@
 
 /* PROBER_LEFT_NS - after a path is used no more: by then workers have sent what they had for it.
  * PROBER_DRAIN_ASKS - probes that are sent quickly to find out whether it has all arrived; then it
- * is asked as other paths are. */
+ * is asked as other paths are. PROBER_CAME_NS - that the peer's last packets have come is told of a
+ * path no more often, unless this side has used it meanwhile. */
 #define PROBER_LEFT_NS    (10 * NS_PER_MS)
 #define PROBER_DRAIN_ASKS 16
+#define PROBER_CAME_NS    NS_PER_S
 
 /* struct prober_io - what a prober is given; ctx goes with each call. None may call it back. */
 struct prober_io {
@@ -111,10 +113,11 @@ struct probed {
 	bool unproven;        /* and nobody knows whether this side's have arrived there */
 	uint8_t asks;         /* probes that went because of that */
 	uint64_t left_ns;     /* it is not used since then; 0: it is */
+	uint64_t came_ns;     /* when `last` was called for the peer; 0: not since it was used */
 	uint8_t credit;       /* learned: probes that may be sent */
 	uint8_t in_a_row;     /* answers since the last miss */
 	uint8_t misses;       /* probes without an answer since the last that had one */
-	uint16_t peer_flags;  /* PATH_MESSAGE_* of the peer's last message */
+	uint16_t peer_flags;  /* PATH_MESSAGE_* of the peer's last probe, or answer to one */
 	uint64_t num;         /* probes sent; number n is flight[n % PROBER_FLIGHT] */
 	uint64_t counted;     /* those before this number are in `loss` */
 	uint32_t loss;        /* of probes, in 65536ths */

@@ -915,6 +915,38 @@ static void test_M15_not_of_a_dead_path(void)
 	CU_ASSERT_EQUAL(world.host[0].drained[1] + world.host[1].drained[1], 0);
 }
 
+/* A peer that leaves the path and takes it back all the time is asked quickly for a while only, and
+ * heard once a second; what answers nothing says nothing. */
+static void test_M15_in_measure(void)
+{
+	struct path_message m = {.type = PATH_PROBE, .path = 1};
+	struct host *h = &world.host[0];
+	uint32_t heard, probes;
+
+	leaving(5);
+	leave(0, 1, true);
+	leave(1, 1, true);
+	run_for(5 * NS_PER_S);
+	heard = h->heard[1];
+	probes = h->probes[1];
+	CU_ASSERT_EQUAL(heard, 1);
+	m.type = PATH_ANSWER;
+	for (int i = 0; i < 10; i++) {
+		m.flags = i % 2 ? PATH_MESSAGE_LEFT : PATH_MESSAGE_ACTIVE;
+		CU_ASSERT_FALSE(take(h, 1, &m));
+	}
+	CU_ASSERT_EQUAL(h->heard[1], heard);
+	m.type = PATH_PROBE;
+	for (int i = 0; i < 3000; i++) {
+		m.flags = i % 2 ? PATH_MESSAGE_LEFT : PATH_MESSAGE_ACTIVE;
+		CU_ASSERT_TRUE(take(h, 1, &m));
+		turn(h);
+		run_for(NS_PER_MS);
+	}
+	CU_ASSERT_TRUE(h->heard[1] - heard >= 2 && h->heard[1] - heard <= 4);
+	CU_ASSERT_TRUE(h->probes[1] - probes <= 16 + 4);
+}
+
 /* Messages that are lost are sent again; only a path that fails because of it is given up. */
 static void test_M15_lossy(void)
 {
@@ -966,6 +998,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_M15_last_packets),
 	TAP_TEST(test_M15_not_while_it_is_used),
 	TAP_TEST(test_M15_not_of_a_dead_path),
+	TAP_TEST(test_M15_in_measure),
 	TAP_TEST(test_M15_lossy),
 	TAP_TEST(test_M15_long_path),
 	TAP_TEST(test_validates),
