@@ -565,7 +565,8 @@ static void cut_and_turn(unsigned packets, size_t step)
 				CU_ASSERT(p.last[at % 2] != ERR_OK);
 				free(cut);
 			} else {
-				copy[(what - len) / 8] ^= (uint8_t)(1 << (what - len) % 8);
+				/* A signature may be shorter than the one before. */
+				copy[(what - len) / 8 % len] ^= (uint8_t)(1 << (what - len) % 8);
 				take(&p, at % 2, bytes_of(copy, len));
 			}
 			free(copy);
