@@ -396,6 +396,30 @@ static void test_revocation(void)
 		      "was revoked");
 }
 
+/* Somebody who is called as the authority is has a newer list: it is not hers, and hides none. */
+static void test_S27_list_of_a_namesake(void)
+{
+	static const long us = 77, others = 78;
+	struct pki_cert namesake;
+	struct world w = world_new();
+	uint8_t list[4096];
+	size_t len;
+
+	make_root();
+	pki_cert_make(
+		&namesake,
+		&(struct pki_params){.subject = "/CN=Root", .ca = CA, .key = pki_key_get("P-384")});
+	pki_cert_make(&end,
+		      &(struct pki_params){.subject = "/CN=gw", .issuer = &root, .serial = 77});
+	trust(&w, &root);
+	show(&w, &end);
+	len = pki_crl_make(list, &root, &us, 1, PKI_NOW_S - DAY_S, PKI_NOW_S + DAY_S);
+	w.conf = pki_add(w.conf, CRED_CRL, bytes_of(list, len));
+	len = pki_crl_make(list, &namesake, &others, 1, PKI_NOW_S - 60, PKI_NOW_S + DAY_S);
+	w.conf = pki_add(w.conf, CRED_CRL, bytes_of(list, len));
+	expect(&w, IKE_REASON_CERT_REVOKED, "CN=gw was revoked");
+}
+
 /* ---- identities ------------------------------------------------------------------------------ */
 
 static bool holds(const struct pki_cert *cert, const char *id_text)
@@ -701,6 +725,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S27_keys_are_tested_when_vouched_for),
 	TAP_TEST(test_circle),
 	TAP_TEST(test_revocation),
+	TAP_TEST(test_S27_list_of_a_namesake),
 	TAP_TEST(test_identities),
 	TAP_TEST(test_names),
 	TAP_TEST(test_imports),
