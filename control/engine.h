@@ -57,7 +57,8 @@ struct ike_env {
 struct ike_limits {
 	uint32_t cookie_threshold;     /* half-open IKE SAs at which cookies are asked for; 30 */
 	uint32_t half_open_max;        /* above it new IKE_SA_INITs are refused silently; 1000 */
-	uint32_t half_open_per_source; /* per IPv4 address or IPv6 /64; 8 */
+	uint32_t half_open_per_source; /* per IPv4 address or IPv6 /64, with those that have failed
+					  to prove themselves in the last 5 s; 8 */
 	uint64_t half_open_ns;      /* a half-open IKE SA lives this long; 60 s, 10 s in a crowd */
 	uint64_t retransmit_ns;     /* first retransmission after; 1 s, times 1.8 each */
 	uint64_t retransmit_max_ns; /* no interval is longer; 4 s */

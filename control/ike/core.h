@@ -20,6 +20,14 @@
 struct ike_sa;
 struct ask_slot;
 
+/* struct failed_peer - a source (as of struct source) that was to prove who it is and did not, and
+ * until when it is counted for that (S43). FAILED_PEERS - how many are remembered. */
+struct failed_peer {
+	struct ip_addr from;
+	uint64_t until_ns;
+};
+#define FAILED_PEERS 128
+
 /* struct ike_engine - see control/engine.h. */
 struct ike_engine {
 	struct ike_env env;
@@ -42,6 +50,8 @@ struct ike_engine {
 	struct ike_stats stats;       /* gauges are counted when asked for */
 	uint32_t num_workers;         /* of the data path; constant */
 	uint32_t half_open_num;
+	struct failed_peer failed[FAILED_PEERS]; /* the last ones, round and round */
+	uint32_t failed_next;
 	uint32_t last_unique, last_child_unique;
 	uint64_t last_child, last_peer, last_ask;
 	bool has_dead;   /* an SA waits to be swept */

@@ -2,6 +2,11 @@
 #include "control/ike/halfopen.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
+
+/* FAILED_NS - a source that failed is counted as if it were half-open still: what it cost is more
+ * than what a half-open IKE SA does. */
+#define FAILED_NS (5 * NS_PER_S)
 
 static void make_key(uint8_t key[32], const struct endpoint *from, uint64_t spi_i)
 {
@@ -78,8 +83,33 @@ void halfopen_authenticated(struct ike_sa *sa)
 	mem_free(s);
 }
 
+/* It said who it is, and did not prove it. */
+static bool has_failed(const struct ike_sa *sa)
+{
+	return sa->source && sa->hs && sa->hs->peer_id_body_len && !sa->proof &&
+	       sa->reason != IKE_REASON_LOCAL;
+}
+
+static void note_failed(struct ike_engine *e, const struct ip_addr *from)
+{
+	e->failed[e->failed_next++ % FAILED_PEERS] =
+		(struct failed_peer){.from = source_addr(from), .until_ns = e->now_ns + FAILED_NS};
+}
+
+static uint32_t num_failed(const struct ike_engine *e, const struct ip_addr *from)
+{
+	const struct ip_addr a = source_addr(from);
+	uint32_t num = 0;
+
+	for (uint32_t i = 0; i < FAILED_PEERS; i++)
+		num += e->failed[i].until_ns > e->now_ns && ip_addr_equal(&e->failed[i].from, &a);
+	return num;
+}
+
 void halfopen_leave(struct ike_sa *sa)
 {
+	if (has_failed(sa))
+		note_failed(sa->e, &sa->source->addr);
 	halfopen_authenticated(sa);
 	if (!sa->half_open.key.p)
 		return;
@@ -90,9 +120,9 @@ void halfopen_leave(struct ike_sa *sa)
 bool halfopen_full(const struct ike_engine *e, const struct ip_addr *from)
 {
 	const struct source *s = source_find(e, from);
+	const uint32_t num = (s ? s->num : 0) + num_failed(e, from);
 
-	return e->half_open_num >= e->limits.half_open_max ||
-	       (s && s->num >= e->limits.half_open_per_source);
+	return e->half_open_num >= e->limits.half_open_max || num >= e->limits.half_open_per_source;
 }
 
 bool halfopen_crowded(const struct ike_engine *e)

@@ -24,7 +24,8 @@ MUST_USE enum err halfopen_enter(struct ike_sa *sa) NONNULL(1);
 /* halfopen_authenticated - it no longer counts; repeats of its IKE_SA_INIT are still found. */
 void halfopen_authenticated(struct ike_sa *sa) NONNULL(1);
 
-/* halfopen_leave - it is not found any more. One that never entered is accepted. */
+/* halfopen_leave - it is not found any more. One that never entered is accepted. One that said who
+ * it is and failed to prove it counts for its source a few seconds longer. */
 void halfopen_leave(struct ike_sa *sa) NONNULL(1);
 
 /* halfopen_full - one more from this source may not be begun. */

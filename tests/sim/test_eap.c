@@ -243,6 +243,7 @@ struct spoiler {
 	void (*spoil)(struct forge_msg *m);
 	unsigned seen[2];
 	unsigned asked;     /* how often the client's password was asked for */
+	unsigned begun;     /* how often the server signed for a client */
 	unsigned num_certs; /* certificates of the client's that the server holds */
 	bool done;
 };
@@ -272,8 +273,10 @@ static bool count_asks(struct sim *s, unsigned side, const struct ike_ask *ask, 
 
 	(void)s;
 	sp->asked += side == A && ask->kind == IKE_ASK_EAP_SECRET;
-	if (side == B && ask->kind == IKE_ASK_SIGN)
+	if (side == B && ask->kind == IKE_ASK_SIGN) {
 		sp->num_certs += ask->num_certs;
+		sp->begun++;
+	}
 	return true;
 }
 
@@ -407,6 +410,38 @@ static void test_S11_no_certificates(void)
 	wish_go(s, "net", 0);
 	CU_ASSERT_EQUAL(sp.num_certs, 1);
 	wish_proved(s, "pkix-inline", "pkix-inline");
+}
+
+/* S43: who has failed is not at once where it was, since a try costs a signature. */
+static void test_S43_failed_ones_count(void)
+{
+	struct wish a = client(CLIENT), b = server(CLIENTS "\n eap_id = %any");
+	struct spoiler sp = {.from = B};
+	struct sim_options opt = {.conf = {NULL, wish_text(B, &b)},
+				  .limits = {[B] = {.half_open_per_source = 3}},
+				  .by_keyring = true,
+				  .sign = true};
+	struct sim *s;
+
+	a.more = "secrets { eap-carol { id = carol@example.org\n secret = wrong } }";
+	opt.conf[A] = wish_text(A, &a);
+	s = sim_new(1, &opt);
+	s->asked = count_asks;
+	s->tap_ctx = &sp;
+	for (unsigned i = 0; i < 5; i++) {
+		CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+		sim_run(s, s->now_ns + NS_PER_S / 2);
+		CU_ASSERT_EQUAL(sim_num_sas(s, B), 0);
+		(void)!sim_terminate(s, A, NULL);
+		sim_run(s, s->now_ns + NS_PER_S / 10);
+	}
+	CU_ASSERT_EQUAL(sp.begun, 3);
+	sim_run(s, s->now_ns + 10 * NS_PER_S);
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	sim_run(s, s->now_ns + NS_PER_S / 2);
+	CU_ASSERT_EQUAL(sp.begun, 4);
+	CU_ASSERT_TRUE(sim_clean(s, A) && sim_clean(s, B));
+	sim_free(s);
 }
 
 /* Nor one that this side was to believe for nothing: a configuration that says so does not load,
@@ -565,23 +600,15 @@ static void test_fail_every_allocation(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_A13_by_a_password),
-	TAP_TEST(test_S22_the_name_in_ike),
-	TAP_TEST(test_S21_wrong_password),
-	TAP_TEST(test_S22_another_name),
-	TAP_TEST(test_ways_that_do_not_meet),
-	TAP_TEST(test_A13_by_tls),
-	TAP_TEST(test_A13_by_tls_alone),
-	TAP_TEST(test_S22_tls_of_another),
-	TAP_TEST(test_S23_tls_unknown_authority),
-	TAP_TEST(test_S29_not_alone),
-	TAP_TEST(test_S23_tls_another_name),
-	TAP_TEST(test_S23_nothing_to_strangers),
-	TAP_TEST(test_S23_nothing_to_nobody),
-	TAP_TEST(test_S11_no_certificates),
-	TAP_TEST(test_S21_no_method),
-	TAP_TEST(test_S21_key_and_completion),
-	TAP_TEST(test_under_loss),
+	TAP_TEST(test_A13_by_a_password),         TAP_TEST(test_S22_the_name_in_ike),
+	TAP_TEST(test_S21_wrong_password),        TAP_TEST(test_S22_another_name),
+	TAP_TEST(test_ways_that_do_not_meet),     TAP_TEST(test_A13_by_tls),
+	TAP_TEST(test_A13_by_tls_alone),          TAP_TEST(test_S22_tls_of_another),
+	TAP_TEST(test_S23_tls_unknown_authority), TAP_TEST(test_S29_not_alone),
+	TAP_TEST(test_S23_tls_another_name),      TAP_TEST(test_S23_nothing_to_strangers),
+	TAP_TEST(test_S23_nothing_to_nobody),     TAP_TEST(test_S11_no_certificates),
+	TAP_TEST(test_S43_failed_ones_count),     TAP_TEST(test_S21_no_method),
+	TAP_TEST(test_S21_key_and_completion),    TAP_TEST(test_under_loss),
 	TAP_TEST(test_fail_every_allocation),
 };
 
