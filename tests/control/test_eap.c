@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "control/auth/eap/eap.h"
+#include "control/auth/eap/method.h"
 #include "control/auth/eap/mschap.h"
 #include "control/crypto/des.h"
 #include "control/ike/wire/proto.h"
@@ -68,13 +68,14 @@ static void test_md4(void)
 }
 
 /* RFC 2759 9.2 and RFC 3079 3.5.3: user "User", password "clientPass". */
+static const uint8_t example_hash[MD4_LEN] = {0x44, 0xeb, 0xba, 0x8d, 0x53, 0x12, 0xb8, 0xd6,
+					      0x11, 0x47, 0x44, 0x11, 0xf5, 0x69, 0x89, 0xae};
 static const struct mschap example = {
 	.authenticator_challenge = {0x5b, 0x5d, 0x7c, 0x7d, 0x7b, 0x3f, 0x2f, 0x3e, 0x3c, 0x2c,
 				    0x60, 0x21, 0x32, 0x26, 0x26, 0x28},
 	.peer_challenge = {0x21, 0x40, 0x23, 0x24, 0x25, 0x5e, 0x26, 0x2a, 0x28, 0x29, 0x5f, 0x2b,
 			   0x3a, 0x33, 0x7c, 0x7e},
-	.hash = {0x44, 0xeb, 0xba, 0x8d, 0x53, 0x12, 0xb8, 0xd6, 0x11, 0x47, 0x44, 0x11, 0xf5, 0x69,
-		 0x89, 0xae},
+	.hash = example_hash,
 };
 static const uint8_t example_response[MSCHAP_NT_RESPONSE_LEN] = {
 	0x82, 0x30, 0x9e, 0xcd, 0x8d, 0x70, 0x8b, 0x5e, 0xa0, 0x8f, 0xaa, 0x39,
@@ -94,7 +95,7 @@ static void test_mschap_values(void)
 
 	m.user = mschap_user(text("DOMAIN\\User"));
 	CU_ASSERT_EQUAL(mschap_hash(hash, text("clientPass")), ERR_OK);
-	CU_ASSERT_EQUAL(memcmp(hash, m.hash, sizeof(hash)), 0);
+	CU_ASSERT_EQUAL(memcmp(hash, example_hash, sizeof(hash)), 0);
 	CU_ASSERT_EQUAL(mschap_response(crypto(), response, &m), ERR_OK);
 	CU_ASSERT_EQUAL(memcmp(response, example_response, sizeof(response)), 0);
 	CU_ASSERT_EQUAL(mschap_authenticator(crypto(), shown, &m, response), ERR_OK);
@@ -347,6 +348,21 @@ static void test_S21_client_knows_the_password(void)
 	take(&p, SERVER, bytes_of(done, sizeof(done)));
 	CU_ASSERT_EQUAL(p.last[SERVER], ERR_AUTH);
 	CU_ASSERT_EQUAL(eap_msk(p.x[SERVER]).len, 0);
+	pair_free(&p);
+}
+
+/* What stands for the password lies where keys do: not in the conversation itself. */
+static void test_hash_is_a_secret(void)
+{
+	uint8_t hash[MD4_LEN];
+	struct pair p = pair_new(false);
+
+	CU_ASSERT_EQUAL(mschap_hash(hash, text(PASSWORD)), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(talk(&p, 2), 2);
+	for (unsigned side = 0; side < 2; side++)
+		CU_ASSERT_PTR_NULL(
+			memmem(p.x[side]->state, p.x[side]->method->state_len, hash, sizeof(hash)));
+	talk(&p, 100);
 	pair_free(&p);
 }
 
@@ -755,6 +771,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S21_success_is_not_proof),
 	TAP_TEST(test_S21_server_knows_the_password),
 	TAP_TEST(test_S21_client_knows_the_password),
+	TAP_TEST(test_hash_is_a_secret),
 	TAP_TEST(test_S21_unknown_name),
 	TAP_TEST(test_S21_every_order),
 	TAP_TEST(test_S21_left_out_and_twice),

@@ -94,7 +94,7 @@ enum err mschap_response(struct crypto_ctx *c, uint8_t out[static MSCHAP_NT_RESP
 	uint8_t challenge[SHA1_LEN], keys[3 * DES_KEY_LEN] = {0};
 	enum err e = challenge_hash(c, challenge, m);
 
-	memcpy(keys, m->hash, sizeof(m->hash));
+	memcpy(keys, m->hash, MD4_LEN);
 	for (unsigned i = 0; !e && i < 3; i++)
 		e = des_block(c, out + i * DES_BLOCK_LEN, keys + i * DES_KEY_LEN, challenge);
 	secret_wipe(keys, sizeof(keys));
@@ -115,7 +115,7 @@ enum err mschap_authenticator(struct crypto_ctx *c, uint8_t out[static MSCHAP_AU
 				       TEXT("Pad to make it do more than one iteration")};
 	enum err e;
 
-	md4(twice, bytes_of(m->hash, sizeof(m->hash)));
+	md4(twice, bytes_of(m->hash, MD4_LEN));
 	e = crypto_sha1(c, digest, first, ARRAY_LEN(first));
 	if (!e)
 		e = challenge_hash(c, challenge, m);
@@ -155,7 +155,7 @@ enum err mschap_keys(struct crypto_ctx *c, uint8_t out_send[static MSCHAP_KEY_LE
 	const struct bytes key = bytes_of(master, MSCHAP_KEY_LEN);
 	enum err e;
 
-	md4(twice, bytes_of(m->hash, sizeof(m->hash)));
+	md4(twice, bytes_of(m->hash, MD4_LEN));
 	e = crypto_sha1(c, master, parts, ARRAY_LEN(parts));
 	if (!e)
 		e = start_key(c, out_send, key,

@@ -16,12 +16,12 @@
 #define MSCHAP_KEY_LEN           16
 
 /* struct mschap - what both sides know of one exchange. user: the name without a domain in front
- * (RFC 2759 8.2). hash is a secret: the owner wipes it. */
+ * (RFC 2759 8.2). hash is a secret (MD4_LEN bytes), borrowed of the owner. */
 struct mschap {
 	uint8_t authenticator_challenge[MSCHAP_CHALLENGE_LEN];
 	uint8_t peer_challenge[MSCHAP_CHALLENGE_LEN];
 	struct bytes user;
-	uint8_t hash[MD4_LEN]; /* of the password */
+	const uint8_t *hash; /* of the password */
 };
 
 /* mschap_hash - MD4 of the password (UTF-8) in UTF-16, into out. Errors: INVAL (not UTF-8), LIMIT

@@ -43,7 +43,8 @@ enum stage {
 
 struct state {
 	enum stage stage;
-	uint8_t id; /* MS-CHAPv2-ID: of the challenge, and of all that follows */
+	uint8_t id;         /* MS-CHAPv2-ID: of the challenge, and of all that follows */
+	struct secret hash; /* of the password: m borrows it */
 	struct mschap m;
 	uint8_t response[MSCHAP_NT_RESPONSE_LEN];
 	uint8_t authenticator[MSCHAP_AUTHENTICATOR_LEN];
@@ -96,16 +97,24 @@ static enum err draw(struct eap *x, uint8_t out[static MSCHAP_CHALLENGE_LEN])
 	return rng_fill(crypto_ctx_rng(x->params.crypto), out, MSCHAP_CHALLENGE_LEN);
 }
 
-/* The password's hash, once somebody has looked for the password. Errors: AGAIN, AUTH. */
-static enum err take_secret(struct eap *x, uint8_t hash[static MD4_LEN])
+/* The password's hash, once somebody has looked for the password. Errors: AGAIN, AUTH, and those of
+ * a secret. */
+static enum err take_secret(struct eap *x, struct state *s)
 {
+	enum err e;
+
 	if (!x->answer) {
 		x->wants = EAP_WANTS_SECRET;
 		return ERR_AGAIN;
 	}
+	secret_fini(&s->hash);
+	e = secret_init(&s->hash, MD4_LEN);
+	if (e)
+		return e;
+	s->m.hash = s->hash.p;
 	if (!x->answer->secret.len)
 		return eap_fail(x, "there is no secret of it in `secrets { eap { } }`");
-	if (mschap_hash(hash, x->answer->secret))
+	if (mschap_hash(s->hash.p, x->answer->secret))
 		return eap_fail(x, "its password is no text of at most 256 characters");
 	return ERR_OK;
 }
@@ -138,7 +147,7 @@ static enum err answer_challenge(struct eap *x, struct state *s, struct message 
 	if (reader_u8(&m->body, &len) || len != MSCHAP_CHALLENGE_LEN ||
 	    reader_copy(&m->body, s->m.authenticator_challenge, len))
 		return ERR_MALFORMED;
-	e = take_secret(x, s->m.hash);
+	e = take_secret(x, s);
 	if (!e)
 		e = draw(x, s->m.peer_challenge);
 	if (e)
@@ -323,10 +332,10 @@ static enum err take_response(struct eap *x, struct state *s, struct message *m,
 	name = reader_rest(&m->body);
 	if (name.len > NAME_MAX_LEN)
 		return ERR_MALFORMED;
-	e = take_secret(x, s->m.hash);
+	e = take_secret(x, s);
 	known = e != ERR_AUTH;
 	if (!known)
-		e = rng_fill(crypto_ctx_rng(x->params.crypto), s->m.hash, sizeof(s->m.hash));
+		e = rng_fill(crypto_ctx_rng(x->params.crypto), s->hash.p, s->hash.len);
 	s->m.user = mschap_user(name);
 	if (!e)
 		e = mschap_response(x->params.crypto, expected, &s->m);
@@ -365,6 +374,11 @@ static enum err process(struct eap *x, struct bytes data, struct writer *w)
 				: process_peer(x, x->state, &m, w);
 }
 
+static void fini(void *state)
+{
+	secret_fini(&((struct state *)state)->hash);
+}
+
 /* Whoever knows the password can be the server: the other side's word is not proven by it alone,
  * and an exchange can be tried out off-line. */
 const struct eap_method eap_mschapv2 = {
@@ -373,4 +387,5 @@ const struct eap_method eap_mschapv2 = {
 	.state_len = sizeof(struct state),
 	.start = start,
 	.process = process,
+	.fini = fini,
 };
