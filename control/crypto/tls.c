@@ -98,7 +98,9 @@ static int take_chain(X509_STORE_CTX *store, void *arg)
 static bool configure(SSL_CTX *ctx)
 {
 	SSL_CTX_set_security_level(ctx, 2); /* 112 bits */
-	/* Without RFC 5746, as charon's is: nothing is ever negotiated again, on either side. */
+	/* Without RFC 5746, as charon's is: nothing is ever negotiated again, on either side. Nor
+	 * is the extended master secret (RFC 7627) demanded, which charon's lacks too: no session
+	 * is ever resumed either. */
 	SSL_CTX_set_options(ctx, SSL_OP_LEGACY_SERVER_CONNECT);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_options(ctx,
