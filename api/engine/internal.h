@@ -140,9 +140,10 @@ struct leaving {
 	uint64_t leave;   /* request by which it is left */
 	uint64_t request; /* that is answered when it is removed, 0 = none */
 	uint16_t id;
-	bool removing;    /* the peer is told that it goes */
-	bool refused;     /* and keeps it */
-	const char *note; /* what came of the waiting; NULL: it goes on */
+	struct ike_path_info path; /* as it was */
+	bool removing;             /* the peer is told that it goes */
+	bool refused;              /* and keeps it */
+	const char *note;          /* what came of the waiting; NULL: it goes on */
 };
 
 /* struct route_rec - a route into the virtual interface and how many groups want it. */
@@ -416,10 +417,12 @@ uint32_t path_rules_ties(struct path_tying *out, const struct ours *ours,
 void path_rules_tie(struct engine *e, uint32_t ike_id, const struct path_tying *t) NONNULL(1, 3);
 
 /* path_hand.c: hand_of() - NULL: nothing was said. hands_sweep() - those that were not seen go.
- * hands_answered() - the peer does what a request asked for, or does not. */
+ * hands_answered() - the peer does what a request asked for, or does not. hand_removed() - a path
+ * that was to go is not to come again, whoever took it away. */
 struct hand *hand_of(struct engine *e, uint64_t peer) NONNULL(1);
 void hands_sweep(struct engine *e) NONNULL(1);
 void hands_answered(struct engine *e, uint64_t peer, uint64_t request, bool done) NONNULL(1);
+void hand_removed(struct engine *e, uint64_t peer, const struct ike_path_info *path) NONNULL(1, 3);
 void hands_fini(struct engine *e) NONNULL(1);
 
 /* path_leave.c: path_leave() - the path is left, and removed when the last packets have come by it;

@@ -92,6 +92,18 @@ void hands_answered(struct engine *e, uint64_t peer, uint64_t request, bool done
 	e->paths_dirty = true;
 }
 
+void hand_removed(struct engine *e, uint64_t peer, const struct ike_path_info *path)
+{
+	const struct conf_path ends = {
+		.local = path->addr.local.addr, .remote = path->addr.remote.addr, .weight = 1};
+	struct hand *h = hand_of(e, peer);
+
+	if (!h)
+		return;
+	said_note(&h->said, SAID_REMOVED, &ends);
+	e->paths_dirty = true;
+}
+
 /* ---- whose paths, and which ------------------------------------------------------------------ */
 
 /* struct target - an IKE SA that is meant. */

@@ -110,14 +110,31 @@ static void go(struct leaving *l, const struct ike_sa_info *sa)
 						.id = l->id,
 						.now = true,
 						.request = l->request};
+	const struct ike_path_info path = l->path;
+	struct engine *e = l->engine;
 	char text[ENGINE_TEXT_MAX];
 	uint16_t id;
 	uint32_t num;
 
 	l->removing = true; /* the answer ends it, and may come while it is asked */
 	LOG(INFO, NET, sa->conn, "path %u is removed: %s", l->id, l->note);
-	if (engine_path(l->engine, &num, &id, &req, text))
+	if (engine_path(e, &num, &id, &req, text))
 		stay(l, sa, text);
+	else
+		hand_removed(e, sa->peer, &path);
+}
+
+/* is_anew - a path is where that one was. */
+static bool is_anew(const struct ike_sa_info *sa, const struct ike_path_info *was)
+{
+	for (uint32_t i = 0; i < sa->num_path_list; i++) {
+		const struct path_addr *is = &sa->path_list[i].addr;
+
+		if (ip_addr_equal(&is->local.addr, &was->addr.local.addr) &&
+		    ip_addr_equal(&is->remote.addr, &was->addr.remote.addr))
+			return true;
+	}
+	return false;
 }
 
 static void finish(struct leaving *l)
@@ -136,7 +153,9 @@ static void finish(struct leaving *l)
 		answer(l, &w.sa, "the connection has gone");
 		return;
 	}
-	if (!p) { /* its address has gone */
+	if (!p) { /* its address has gone, and may come again */
+		if (!is_anew(&w.sa, &l->path))
+			hand_removed(l->engine, l->peer, &l->path);
 		answer(l, &w.sa, NULL);
 		return;
 	}
@@ -162,6 +181,7 @@ enum err path_leave(struct engine *e, const struct ike_sa_info *sa, uint16_t id,
 	const struct ike_path_op op = {.act = IKE_PATH_LEAVE, .id = id};
 	struct ike_select sel = {.ike_id = sa->unique, .request = engine_request(e)};
 	struct leaving *l = find(e, sa->peer, id) ? NULL : mem_alloc(sizeof(*l));
+	const struct ike_path_info *p = path_of(sa, id);
 	uint32_t num;
 	enum err err;
 
@@ -172,6 +192,8 @@ enum err path_leave(struct engine *e, const struct ike_sa_info *sa, uint16_t id,
 	l->leave = sel.request;
 	l->request = request ? request : engine_request(e);
 	l->id = id;
+	if (p)
+		l->path = *p;
 	timer_init(&l->timer, on_timer);
 	list_push_back(&e->leavings, &l->node);
 	err = ike_path(e->ike, &num, NULL, &sel, &op, 1, engine_now(e));

@@ -99,6 +99,7 @@ void paths_take(struct engine *e, struct peer_rec *p, const struct ike_action *a
 
 	if (err && err != ERR_NOT_FOUND)
 		LOG(ERROR, NET, NULL, "a path to a peer stays: %s", err_text(err));
+	path_leave_event(e, p->peer, a->say.id, false); /* that is not waited for, if it was */
 }
 
 void paths_tie(struct engine *e, uint64_t child, uint16_t path)

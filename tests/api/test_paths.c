@@ -486,6 +486,24 @@ static void test_M15_other_goes(void)
 	hosts_end();
 }
 
+/* Its address goes before it does, and comes again: the path was removed, and stays so. */
+static void test_M15_address_goes(void)
+{
+	begin("path_policy = failover", 2);
+	CU_ASSERT(both_have("12", 1));
+	CU_ASSERT_EQUAL(say(ENGINE_PATH_SOFT, 2, NULL), ERR_OK);
+	forget_news();
+	CU_ASSERT_EQUAL(remove_path(2, false, 5), ERR_OK);
+	CU_ASSERT(both_have("12", 1));
+	hosts_address(left, LEFT2, false);
+	hosts_run(SOON);
+	CU_ASSERT(both_have("1", 1) && answers(left) == 1);
+	hosts_address(left, LEFT2, true);
+	hosts_run(3000);
+	CU_ASSERT(both_have("1", 1));
+	hosts_end();
+}
+
 /* The connection goes while a path of it is left. */
 static void test_M15_connection_goes(void)
 {
@@ -828,6 +846,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_M15_bound),
 	TAP_TEST(test_M15_peer_hears_late),
 	TAP_TEST(test_M15_only_one),
+	TAP_TEST(test_M15_address_goes),
 	TAP_TEST(test_M15_connection_goes),
 	TAP_TEST(test_M15_other_goes),
 	TAP_TEST(test_M15_rekeyed),
