@@ -44,6 +44,9 @@ struct ike_env {
 	/* max_paths - that the data path can have for one peer, and what it can do with them (enum
 	 * mif_capability); less than two: an IKE SA has one path, and nothing is said of more. */
 	uint8_t max_paths;
+	/* path_window - packets that a replay window holds at least once there are several paths.
+	 */
+	uint32_t path_window;
 	uint16_t path_caps;
 	/* num_workers - of the data path, which may each have pairs of their own; 0: 1. */
 	uint32_t num_workers;

@@ -277,6 +277,7 @@ static enum err make_ike(struct engine *e)
 		.udp_only = !e->has_esp_port,
 		.num_workers = dataplane_num_workers(e->dp),
 		.max_paths = PATHS_AGREED,
+		.path_window = PATHS_WINDOW,
 		.path_caps = MIF_CAP_TUNNEL | MIF_CAP_TRANSPORT | MIF_CAP_DUPLICATE |
 			     MIF_CAP_RESEQUENCE | MIF_CAP_SPRAY | MIF_CAP_BULK,
 		.fetches = e->fetcher.ops != NULL,

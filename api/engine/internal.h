@@ -98,6 +98,10 @@ struct child_rec {
 /* PATHS_AGREED - to a peer: two more places are left for where paths may have moved to. */
 #define PATHS_AGREED (PATHS_MAX - 2)
 
+/* PATHS_WINDOW - of replay, with several paths: a gigabit a second of packets of 1,000 bytes by
+ * paths whose delays differ by half a second. */
+#define PATHS_WINDOW 65536
+
 /* struct peer_rec - the keying engine's name for a path set, and the data path's. */
 struct peer_rec {
 	struct htab_node by_id;

@@ -35,10 +35,6 @@ static void probe_all(struct engine *e, uint32_t set, uint16_t learned)
 	}
 }
 
-/* WINDOW - of replay: a gigabit a second of packets of 1,000 bytes by paths whose delays differ by
- * half a second. */
-#define WINDOW 65536
-
 /* orders - how many packets wait for one by a slower path, and for how long: all the time where
  * they are sprayed, and when one path takes over from another. Flows and copies have their order
  * already.
@@ -58,7 +54,7 @@ void paths_child(struct engine *e, const struct peer_rec *p, uint64_t child)
 {
 	if (!p->several)
 		return;
-	if (dataplane_child_window(e->dp, child, WINDOW))
+	if (dataplane_child_window(e->dp, child, PATHS_WINDOW))
 		LOG(WARN, CHD, NULL, "a replay window is too small for several paths: no memory");
 	if (dataplane_child_resequence(e->dp, child, orders[p->schedule].packets,
 				       orders[p->schedule].wait_ns, orders[p->schedule].turns))

@@ -25,9 +25,12 @@ void mif_seen(struct step *s)
 	s->sa->hs->mif_vendor = is_wanted(s->sa) && mif_vendor_find(s->msg);
 }
 
-/* What the smallest replay window of the connection's children holds. */
-static uint32_t window_of(const struct conf_conn *conn)
+/* What the smallest replay window of the connection's children holds when there are several paths.
+ */
+static uint32_t window_of(const struct ike_sa *sa)
 {
+	const struct conf_conn *conn = sa->conn;
+	const uint32_t grown = sa->e->env.path_window;
 	uint32_t least = UINT32_MAX;
 
 	for (uint32_t i = 0; i < conn->num_children; i++) {
@@ -36,7 +39,7 @@ static uint32_t window_of(const struct conf_conn *conn)
 		if (conf_negotiated(c->mode) && c->replay_window && c->replay_window < least)
 			least = c->replay_window;
 	}
-	return least;
+	return least > grown ? least : grown;
 }
 
 static uint16_t caps_of(const struct ike_sa *sa)
@@ -58,7 +61,7 @@ void mif_offer(struct step *s)
 					   .max_paths = max < MIF_PATHS_MAX ? max : MIF_PATHS_MAX,
 					   .caps = caps_of(sa),
 					   .max_ops = MIF_OPS_MAX,
-					   .window = window_of(sa->conn)});
+					   .window = window_of(sa)});
 }
 
 /* The initiator decides, unless the responder alone wants to. */

@@ -1052,6 +1052,7 @@ static bool make_node(struct sim *s, unsigned i, uint64_t seed, const struct sim
 			      .local_addrs = local_addrs,
 			      .num_workers = opt->workers[i],
 			      .max_paths = opt->paths[i] ? opt->paths[i] : MIF_PATHS_MAX,
+			      .path_window = 65536,
 			      .path_caps = MIF_CAP_TUNNEL | MIF_CAP_TRANSPORT | MIF_CAP_BULK,
 			      .ctx = n};
 

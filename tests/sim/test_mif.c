@@ -84,6 +84,29 @@ static void test_M14_agreed(void)
 	}
 }
 
+/* What is said of the replay window is what it will be: what is configured, if that is more. */
+static void test_M14_window(void)
+{
+	static const struct {
+		const char *child;
+		uint32_t window;
+	} rows[] = {{"", 65536},
+		    {"replay_window = 64", 65536},
+		    {"replay_window = 100000", 100000},
+		    {"replay_window = 0", UINT32_MAX}};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct sim_options opt = options("", "");
+		struct sim *s;
+
+		opt.conf[A] = sim_conf(A, "", rows[i].child);
+		s = up(&opt, A);
+		CU_ASSERT_EQUAL(sa_of(s, B)->mif.peer.window, rows[i].window);
+		CU_ASSERT_EQUAL(sa_of(s, A)->mif.peer.window, 65536);
+		sim_free(s);
+	}
+}
+
 /* A data path that can have one path offers nothing. */
 static void test_M14_one_path_only(void)
 {
@@ -310,13 +333,10 @@ static void test_M14_too_late(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_M14_agreed),
-	TAP_TEST(test_M14_one_path_only),
-	TAP_TEST(test_M14_rekeyed),
-	TAP_TEST(test_M14_reauthenticated),
-	TAP_TEST(test_M14_without_the_vendor_id),
-	TAP_TEST(test_M14_in_the_clear),
-	TAP_TEST(test_M14_no_downgrade),
+	TAP_TEST(test_M14_agreed),          TAP_TEST(test_M14_window),
+	TAP_TEST(test_M14_one_path_only),   TAP_TEST(test_M14_rekeyed),
+	TAP_TEST(test_M14_reauthenticated), TAP_TEST(test_M14_without_the_vendor_id),
+	TAP_TEST(test_M14_in_the_clear),    TAP_TEST(test_M14_no_downgrade),
 	TAP_TEST(test_M14_too_late),
 };
 
