@@ -147,6 +147,8 @@ struct leaving {
 	struct ike_path_info path; /* as it was */
 	bool removing;             /* the peer is told that it goes */
 	bool refused;              /* and keeps it */
+	bool answered;             /* it has said what it does of `leave` */
+	bool over;                 /* who asked has been told: that answer alone is waited for */
 	const char *note;          /* what came of the waiting; NULL: it goes on */
 };
 
@@ -435,14 +437,15 @@ void hands_fini(struct engine *e) NONNULL(1);
  * path_leave_end() - its answer to another one, which may have gone to several peers; returns what
  * came of the waiting if a path that was left goes by it, else NULL.
  * path_leave_event() - the last packets have come by a path, or else it has failed.
- * path_leaves_gone() - the peer's IKE SA has gone. */
+ * path_leaves_gone() - the peer's IKE SA has gone; told: a request that is answered for that, or 0.
+ */
 MUST_USE enum err path_leave(struct engine *e, const struct ike_sa_info *sa, uint16_t id,
 			     uint64_t request) NONNULL(1, 2);
 bool path_left(struct engine *e, uint64_t request, bool refused) NONNULL(1);
 const char *path_leave_end(struct engine *e, uint64_t peer, uint64_t request, bool refused)
 	NONNULL(1);
 void path_leave_event(struct engine *e, uint64_t peer, uint16_t id, bool drained) NONNULL(1);
-void path_leaves_gone(struct engine *e, uint64_t peer) NONNULL(1);
+void path_leaves_gone(struct engine *e, uint64_t peer, uint64_t told) NONNULL(1);
 void path_leaves_fini(struct engine *e) NONNULL(1);
 
 /* app_path.c: as struct app_ops has them. */

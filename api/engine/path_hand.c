@@ -67,9 +67,11 @@ void hands_sweep(struct engine *e)
 		h->seen = false;
 	}
 	list_for_each_safe (n, &gone) {
-		path_leaves_gone(e, list_entry(n, struct hand, node)->peer);
-		hand_lost(e, list_entry(n, struct hand, node));
-		hand_free(list_entry(n, struct hand, node));
+		struct hand *h = list_entry(n, struct hand, node);
+
+		path_leaves_gone(e, h->peer, h->waiting ? h->request : 0);
+		hand_lost(e, h);
+		hand_free(h);
 	}
 }
 

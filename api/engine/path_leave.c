@@ -18,7 +18,7 @@ static struct leaving *find(struct engine *e, uint64_t peer, uint16_t id)
 	list_for_each (n, &e->leavings) {
 		struct leaving *l = list_entry(n, struct leaving, node);
 
-		if (l->peer == peer && l->id == id)
+		if (l->peer == peer && l->id == id && !l->over)
 			return l;
 	}
 	return NULL;
@@ -29,6 +29,16 @@ static void leaving_free(struct leaving *l)
 	timer_cancel(&l->engine->timers, &l->timer);
 	list_remove(&l->node);
 	mem_free(l);
+}
+
+/* leaving_end - who asked is told. That LEAVE is answered later is news to nobody, and taken back.
+ */
+static void leaving_end(struct leaving *l)
+{
+	timer_cancel(&l->engine->timers, &l->timer);
+	l->over = true;
+	if (l->answered)
+		leaving_free(l);
 }
 
 /* decide - the waiting is over: not from within what told so. */
@@ -71,7 +81,7 @@ static void answer(struct leaving *l, const struct ike_sa_info *sa, const char *
 	struct engine *e = l->engine;
 	const char *note = l->note;
 
-	leaving_free(l);
+	leaving_end(l);
 	if (text)
 		path_events_refused(e, &say, text, true);
 	else
@@ -144,9 +154,11 @@ static void finish(struct leaving *l)
 
 	ike_each_sa(l->engine->ike, look, &w);
 	p = path_of(&w.sa, l->id);
-	if (l->refused) { /* who asked has been told */
-		take_back(l->engine, &w.sa, l->id);
-		leaving_free(l);
+	/* Who asked has been told, and did not say it again. */
+	if (l->refused || l->over) {
+		if (l->refused || !find(l->engine, l->peer, l->id))
+			take_back(l->engine, &w.sa, l->id);
+		leaving_end(l);
 		return;
 	}
 	if (!w.sa.unique) {
@@ -212,7 +224,10 @@ bool path_left(struct engine *e, uint64_t request, bool refused)
 
 		if (l->leave != request)
 			continue;
-		if (refused)
+		l->answered = true;
+		if (l->over)
+			timer_set(&e->timers, &l->timer, engine_now(e));
+		else if (refused)
 			decide(l, refused_note);
 		else if (!l->note)
 			timer_set(&e->timers, &l->timer, engine_now(e) + ENGINE_LEAVE_NS);
@@ -235,29 +250,33 @@ const char *path_leave_end(struct engine *e, uint64_t peer, uint64_t request, bo
 		struct leaving *l = list_entry(n, struct leaving, node);
 		const char *note = l->note;
 
-		if (!l->removing || l->peer != peer || l->request != request)
+		if (!l->removing || l->over || l->peer != peer || l->request != request)
 			continue;
 		l->refused = refused;
 		if (refused)
 			timer_set(&e->timers, &l->timer, engine_now(e));
 		else
-			leaving_free(l);
+			leaving_end(l);
 		return note;
 	}
 	return NULL;
 }
 
-void path_leaves_gone(struct engine *e, uint64_t peer)
+void path_leaves_gone(struct engine *e, uint64_t peer, uint64_t told)
 {
 	list_for_each_safe (n, &e->leavings) {
 		struct leaving *l = list_entry(n, struct leaving, node);
 
 		if (l->peer != peer)
 			continue;
-		if (l->removing) /* who asked is told as of any request */
+		l->answered = true; /* nothing more will be */
+		if (l->over || (l->removing && l->request == told)) {
 			leaving_free(l);
-		else
-			decide(l, failed_note);
+			continue;
+		}
+		l->removing = false;
+		l->note = NULL;
+		decide(l, failed_note);
 	}
 }
 

@@ -520,6 +520,73 @@ static void test_M15_connection_goes(void)
 	hosts_end();
 }
 
+/* strangers - answers to requests that nobody made. */
+static uint32_t strangers(const struct node *n)
+{
+	uint32_t num = 0;
+
+	for (uint32_t i = 0; i < n->num_news && i < NEWS_MAX; i++)
+		num += n->news[i].request && n->news[i].request != request;
+	return num;
+}
+
+/* The path fails before the peer has heard that it is left, and cannot be removed: who asked is
+ * told that, nobody is told more, and it carries when it is back. */
+static void test_M15_cannot_be_removed(void)
+{
+	struct engine_path_request req = {.act = ENGINE_PATH_ADD, .name = "gw"};
+	struct ike_select sel = {.conn = "gw"};
+	uint16_t path;
+	uint32_t num;
+
+	begin_two();
+	right->no_ike = true;
+	CU_ASSERT_EQUAL(engine_rekey(left->e, &num, &sel), ERR_OK);
+	hosts_run(5);
+	CU_ASSERT_EQUAL(remove_path(1, false, 5), ERR_OK);
+	hosts_address(left, LEFT3, true);
+	CU_ASSERT(ip_addr_parse(&req.local, LEFT3) == ERR_OK);
+	while (engine_path(left->e, &num, &path, &req, why) == ERR_OK) /* no room for another one */
+		;
+	hosts_hole(LEFT);
+	for (int i = 0; i < 300; i++) {
+		(void)cross();
+		hosts_run(2);
+	}
+	CU_ASSERT_EQUAL(told(left, ENGINE_PATH_LOST, 1), 1);
+	CU_ASSERT(answers(left) == 1 && told(left, ENGINE_PATH_REFUSED, 1) == 1);
+	hosts_hole(NULL);
+	right->no_ike = false;
+	hosts_run(30000);
+	CU_ASSERT_EQUAL(answers(left), 1);
+	CU_ASSERT_EQUAL(strangers(left), 0);
+	CU_ASSERT_TRUE(list_empty(&left->e->leavings));
+	CU_ASSERT_FALSE(sa_of(left).path_list[0].leaving || sa_of(right).path_list[0].leaving);
+	hosts_end();
+}
+
+/* The connection goes while the peer is told that a path does, and of something else. */
+static void test_M15_never_answered(void)
+{
+	struct engine_path_request req = {.act = ENGINE_PATH_PREFER, .name = "gw", .id = 2};
+	uint16_t path;
+	uint32_t num;
+
+	begin_two();
+	CU_ASSERT_EQUAL(remove_path(1, false, 5), ERR_OK);
+	right->no_ike = true;
+	hosts_run(SOON);
+	req.request = request + 1;
+	CU_ASSERT_EQUAL(engine_path(left->e, &num, &path, &req, why), ERR_OK);
+	CU_ASSERT_EQUAL(answers(left), 0);
+	hosts_run(200000);
+	CU_ASSERT_EQUAL(left->num_down, 1);
+	CU_ASSERT_EQUAL(answers(left), 1);
+	CU_ASSERT_EQUAL(strangers(left), 1); /* the other one's */
+	CU_ASSERT_TRUE(list_empty(&left->e->leavings));
+	hosts_end();
+}
+
 /* Re-keyed while a path is left: it is the same path, and goes. */
 static void test_M15_rekeyed(void)
 {
@@ -597,6 +664,7 @@ static void going(uint64_t peer)
 	l->request = request;
 	l->id = 1;
 	l->removing = true;
+	l->answered = true;
 	l->note = "as it was";
 	timer_init(&l->timer, nothing);
 	list_push_back(&left->e->leavings, &l->node);
@@ -849,6 +917,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_M15_address_goes),
 	TAP_TEST(test_M15_connection_goes),
 	TAP_TEST(test_M15_other_goes),
+	TAP_TEST(test_M15_cannot_be_removed),
+	TAP_TEST(test_M15_never_answered),
 	TAP_TEST(test_M15_rekeyed),
 	TAP_TEST(test_M15_rekeyed_by_both),
 	TAP_TEST(test_M15_of_several_peers),
