@@ -5,6 +5,7 @@
 #include "drivers/dpdk/mbuf.h"
 #include "drivers/dpdk/steer.h"
 
+#include <errno.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -262,16 +263,19 @@ enum err port_steer(struct driver *d, const struct dpdk_steering *s,
 }
 
 /* host_runs - the host's interface is up and its link carries, as far as the host knows. The name
- * is asked for each time: it may change. One that is gone carries nothing. */
+ * is asked for each time: it may change. One that is gone carries nothing; who cannot ask, as no
+ * descriptor is left, knows nothing. */
 static bool host_runs(uint32_t ifindex)
 {
-	struct ifreq ifr = {0};
+	struct ifreq ifr = {.ifr_ifindex = (int)ifindex};
 	const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	bool runs = false;
+	bool runs;
 
 	if (fd < 0)
-		return true; /* nothing is known */
-	if (if_indextoname(ifindex, ifr.ifr_name) && !ioctl(fd, SIOCGIFFLAGS, &ifr))
+		return true;
+	if (ioctl(fd, SIOCGIFNAME, &ifr) || ioctl(fd, SIOCGIFFLAGS, &ifr))
+		runs = errno != ENODEV && errno != ENXIO;
+	else
 		runs = (ifr.ifr_flags & IFF_UP) && (ifr.ifr_flags & IFF_RUNNING);
 	close(fd);
 	return runs;

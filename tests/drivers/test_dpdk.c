@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -374,11 +375,14 @@ static void test_what_is_known_of_a_port(void)
 	close_driver(d);
 }
 
-/* links_agree - what is known of the port is what its link is now, and it is that. */
+/* links_agree - what is known of the port is what its link is now, and it is that. The kernel tells
+ * of links once a second where many change. */
 static bool links_agree(const struct driver *d, bool up)
 {
 	struct dpdk_port_info info;
 
+	for (int i = 0; i < 300 && started()->is_up(d) != up; i++)
+		usleep(10000);
 	started()->info(d, &info);
 	return info.up == up && started()->is_up(d) == up;
 }
@@ -420,6 +424,40 @@ static void test_M6_link_of_the_host(void)
 	d = opened("net_af_packet11,iface=lk-c");
 	netns_sh("ip link delete lk-c");
 	CU_ASSERT_TRUE(links_agree(d, false));
+	close_driver(d);
+}
+
+/* leave_free - of descriptors so many can be opened, and no more. */
+static void leave_free(rlim_t num)
+{
+	const int fd = dup(0);
+	struct rlimit limit;
+
+	CU_ASSERT_FATAL(fd >= 0 && !getrlimit(RLIMIT_NOFILE, &limit));
+	close(fd);
+	limit.rlim_cur = (rlim_t)fd + num;
+	CU_ASSERT_EQUAL(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+/* That descriptors run out says nothing of a link. */
+static void test_M6_link_not_known(void)
+{
+	struct rlimit limit;
+	struct driver *d;
+
+	started();
+	if (!netns_enter())
+		return;
+	CU_ASSERT_EQUAL(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	netns_sh("ip link add lk-d type veth peer name lk-e; ip link set lk-d up; ip link set lk-e "
+		 "up");
+	d = opened("net_af_packet12,iface=lk-d");
+	CU_ASSERT_TRUE(links_agree(d, true));
+	for (rlim_t num = 0; num < 3; num++) {
+		leave_free(num);
+		CU_ASSERT_TRUE(started()->is_up(d));
+		CU_ASSERT_EQUAL(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	}
 	close_driver(d);
 }
 
@@ -512,6 +550,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_frames_by_captures),
 	TAP_TEST(test_what_is_known_of_a_port),
 	TAP_TEST(test_M6_link_of_the_host),
+	TAP_TEST(test_M6_link_not_known),
 	TAP_TEST(test_several_queues),
 	TAP_TEST(test_end),
 };
