@@ -536,7 +536,7 @@ struct ike_child *child_install(struct step *s, struct child_work *w, bool activ
 	c->in = c->out = true;
 	c->confirmed = w->initiator;
 	child_start(c, active, s->now_ns);
-	mif_tie_like(c, child_find(e, w->replaces));
+	mif_tie_like(c, child_find(e, w->replaces ? w->replaces : w->like));
 	action_event(s->sa, w->replaces ? IKE_EVENT_CHILD_REKEYED : IKE_EVENT_CHILD_UP, c,
 		     IKE_REASON_NONE, w->request,
 		     "child %s %s%s: %s%s, SPIs %08x (in) and %08x (out), %s === %s", c->conf->name,

@@ -94,11 +94,9 @@ static const char *conf_text(unsigned side, bool mobike, enum sa_mode mode)
 }
 
 /* Both have two IPv4 addresses and an IPv6 one; path 1 is between the first ones. */
-static struct sim *make(uint64_t seed, const struct sim_wire *wire, bool mobike, enum sa_mode mode)
+static struct sim *begin(uint64_t seed, const struct sim_options *opt)
 {
-	const struct sim_options opt = {
-		.wire = *wire, .conf = {conf_text(A, mobike, mode), conf_text(B, mobike, mode)}};
-	struct sim *s = sim_new(seed, &opt);
+	struct sim *s = sim_new(seed, opt);
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
 	s->packet_ns = 50 * NS_PER_MS;
@@ -108,6 +106,14 @@ static struct sim *make(uint64_t seed, const struct sim_wire *wire, bool mobike,
 	CU_ASSERT_TRUE(sim_run_until(s, s->now_ns + 90 * NS_PER_S, sim_up));
 	after(s, NS_PER_S);
 	return s;
+}
+
+static struct sim *make(uint64_t seed, const struct sim_wire *wire, bool mobike, enum sa_mode mode)
+{
+	const struct sim_options opt = {
+		.wire = *wire, .conf = {conf_text(A, mobike, mode), conf_text(B, mobike, mode)}};
+
+	return begin(seed, &opt);
 }
 
 static struct sim *up(void)
@@ -829,6 +835,36 @@ static void test_M5_one_child(void)
 	sim_free(s);
 }
 
+/* A worker's own pair goes by the path that the shared one is tied to, whichever side asks for it,
+ * and before it is re-keyed. */
+static void test_M5_per_worker(void)
+{
+	char text[2][1000];
+	struct sim_options opt = {.wire = calm, .workers = {2, 2}};
+	struct sim *s;
+
+	for (unsigned side = 0; side < 2; side++) {
+		snprintf(text[side], sizeof(text[side]), "%s",
+			 sim_conf_anywhere(side, "rekey_time = 0s", "per_cpu_sas = yes"));
+		opt.conf[side] = text[side];
+	}
+	s = begin(5, &opt);
+	CU_ASSERT_EQUAL(add(s, A, 1, NULL), ERR_OK);
+	after(s, NS_PER_S);
+	sim_probe(s);
+	CU_ASSERT_EQUAL(act_on(s, A, "tun", IKE_PATH_SOFT, 2), ERR_OK);
+	after(s, NS_PER_S);
+	sim_alone(s, A, 0);
+	sim_alone(s, B, 1);
+	after(s, NS_PER_S);
+	for (unsigned side = 0; side < 2; side++) {
+		CU_ASSERT_EQUAL(sim_num_pairs(s, side), 3);
+		for (uint32_t i = 0; i < s->n[side].num_pairs; i++)
+			CU_ASSERT_EQUAL(s->n[side].pairs[i].path, 2);
+	}
+	sim_free(s);
+}
+
 /* up_with_domains - "tun" has no tag, "two" and "three" have one, and so has "far"; that one and
  * "away" are under another IKE SA with the same peer. */
 static struct sim *up_with_domains(void)
@@ -1496,6 +1532,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_query),
 	TAP_TEST(test_S57_long_answers),
 	TAP_TEST(test_M5_one_child),
+	TAP_TEST(test_M5_per_worker),
 	TAP_TEST(test_M5_domain),
 	TAP_TEST(test_M5_domain_of_one_side),
 	TAP_TEST(test_M13_domain_of_this_ike_sa),
