@@ -244,8 +244,9 @@ enum exit_code run_path(struct cli *cli)
 		return cli_fail(cli, EXIT_FAILED, "%s", err_text(ERR_NOMEM));
 	}
 	if (v->waits && !cli->path.now && !cli->json) {
-		put("%s: path %s: its last packets are waited for, 2 s at most\n", cli->args[1],
-		    cli->args[2]);
+		put("%s: path %s: its last packets are waited for, 2 s at most once the peer "
+		    "knows\n",
+		    cli->args[1], cli->args[2]);
 		fflush(stdout);
 	}
 	cli->client.deadline_ns += ANSWER_S * NS_PER_S; /* the daemon is to say that itself */

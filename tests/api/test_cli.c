@@ -554,7 +554,9 @@ static void test_M15_by_command(void)
 	s.fake.on_request = on_request;
 	next_step = path_has_gone;
 	CU_ASSERT_EQUAL(RUN(&s, "path", "remove", "gw", "2"), 0);
-	CU_ASSERT_TRUE(has(&s, "gw: path 2: its last packets are waited for, 2 s at most\n"));
+	CU_ASSERT_TRUE(has(
+		&s,
+		"gw: path 2: its last packets are waited for, 2 s at most once the peer knows\n"));
 	CU_ASSERT_TRUE(has(&s, "gw: path 2 is removed: the last packets have come\n"));
 	CU_ASSERT(asked(&s, ENGINE_PATH_REMOVE, 2, NULL) && !s.fake.path_request.now);
 	CU_ASSERT_EQUAL(RUN(&s, "path", "remove", "gw", "2", "--json"), 0);
