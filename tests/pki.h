@@ -16,7 +16,8 @@ struct pki_key {
 };
 
 /* pki_key_make - kind is "ed25519", "ed448", "P-256", "P-384", "P-521", "secp256k1", "dsa" or
- * "rsa" and a number of bits, behind which "/" and an exponent may stand. pki_key_get - the same, made once in a process. */
+ * "rsa" and a number of bits, behind which "/" and an exponent may stand. pki_key_get - the same,
+ * made once in a process. */
 void pki_key_make(struct pki_key *out, const char *kind);
 const struct pki_key *pki_key_get(const char *kind);
 
