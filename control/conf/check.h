@@ -8,6 +8,7 @@
 
 #include "control/conf/conf.h"
 #include "control/conf/diag.h"
+#include "control/conf/values.h"
 
 /* enum scope - which section's keys. */
 enum scope {
@@ -330,6 +331,17 @@ bool take_time(struct check *c, uint64_t *out_ns, const struct tree *node) NONNU
 bool take_size(struct check *c, uint64_t *out, const struct tree *node) NONNULL(1, 2, 3);
 bool take_number(struct check *c, uint64_t *out, const struct tree *node, uint64_t max)
 	NONNULL(1, 2, 3);
+
+/* struct take_list - where the items of a value go: what they are called, how many there are. */
+struct take_list {
+	const char *what;
+	uint32_t num, max;
+};
+
+/* take_item - the next item of a value that is walked; false after the last one, and, with a
+ * remark, if there are too many or one is too long. */
+bool take_item(struct check *c, char out[static VALUE_ITEM_MAX], struct value_items *it,
+	       const struct take_list *list) NONNULL(1, 3, 4);
 
 /* struct selector_list - where the selectors of a key go. parse - the i-th of them, from text.
  * kinds: what each of them may be, for people. */

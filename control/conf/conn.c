@@ -67,15 +67,11 @@ static enum err set_addrs(struct check *c, struct conf_addr list[CONF_MAX_ADDRS]
 {
 	char item[VALUE_ITEM_MAX];
 	struct value_items it;
-	enum err e;
 
 	value_items_init(&it, node);
-	while (!(e = value_items_next(&it, item))) {
-		if (*num == CONF_MAX_ADDRS) {
-			CHECK_ERROR(c, node, "more than %d addresses", CONF_MAX_ADDRS);
-			return ERR_OK;
-		}
-		e = addr_from_text(&list[*num], item);
+	while (take_item(c, item, &it, &(struct take_list){"addresses", *num, CONF_MAX_ADDRS})) {
+		const enum err e = addr_from_text(&list[*num], item);
+
 		if (e == ERR_NOMEM)
 			return e;
 		if (e)
@@ -84,8 +80,6 @@ static enum err set_addrs(struct check *c, struct conf_addr list[CONF_MAX_ADDRS]
 		else
 			(*num)++;
 	}
-	if (e != ERR_NOT_FOUND)
-		CHECK_ERROR(c, node, "an address is too long");
 	return ERR_OK;
 }
 
@@ -114,14 +108,10 @@ enum err set_vips(struct check *c, void *obj, const struct tree *node)
 	struct conf_conn *conn = CONN(obj);
 	char item[VALUE_ITEM_MAX];
 	struct value_items it;
-	enum err e;
 
 	value_items_init(&it, node);
-	while (!(e = value_items_next(&it, item))) {
-		if (conn->num_vips == CONF_MAX_VIPS) {
-			CHECK_ERROR(c, node, "more than %d addresses", CONF_MAX_VIPS);
-			return ERR_OK;
-		}
+	while (take_item(c, item, &it,
+			 &(struct take_list){"addresses", conn->num_vips, CONF_MAX_VIPS}))
 		if (vip_from_text(&conn->vips[conn->num_vips], item))
 			CHECK_ERROR(c, node,
 				    "'%.60s' is not an address: 0.0.0.0 asks for any of IPv4, :: "
@@ -129,9 +119,6 @@ enum err set_vips(struct check *c, void *obj, const struct tree *node)
 				    item);
 		else
 			conn->num_vips++;
-	}
-	if (e != ERR_NOT_FOUND)
-		CHECK_ERROR(c, node, "an address is too long");
 	return ERR_OK;
 }
 
@@ -140,21 +127,15 @@ enum err set_conn_pools(struct check *c, void *obj, const struct tree *node)
 	struct conf_conn *conn = CONN(obj);
 	char item[VALUE_ITEM_MAX];
 	struct value_items it;
-	enum err e;
 
 	value_items_init(&it, node);
-	while (!(e = value_items_next(&it, item))) {
-		if (conn->num_pools == CONF_MAX_POOLS) {
-			CHECK_ERROR(c, node, "more than %d pools", CONF_MAX_POOLS);
-			return ERR_OK;
-		}
+	while (take_item(c, item, &it,
+			 &(struct take_list){"pools", conn->num_pools, CONF_MAX_POOLS})) {
 		conn->pools[conn->num_pools] = str_dup(item);
 		if (!conn->pools[conn->num_pools])
 			return ERR_NOMEM;
 		conn->num_pools++;
 	}
-	if (e != ERR_NOT_FOUND)
-		CHECK_ERROR(c, node, "the name of a pool is too long");
 	return ERR_OK;
 }
 

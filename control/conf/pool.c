@@ -97,15 +97,10 @@ enum err set_pool_attr(struct check *c, void *obj, const struct tree *node)
 	struct conf_pool *p = obj;
 	char item[VALUE_ITEM_MAX];
 	struct value_items it;
-	enum err e;
 
 	value_items_init(&it, node);
-	while (!(e = value_items_next(&it, item))) {
-		if (p->num_attrs == CONF_POOL_ATTRS) {
-			CHECK_ERROR(c, node, "a pool tells no more than %d values",
-				    CONF_POOL_ATTRS);
-			return ERR_OK;
-		}
+	while (take_item(c, item, &it,
+			 &(struct take_list){"values", p->num_attrs, CONF_POOL_ATTRS}))
 		if (encode(&p->attrs[p->num_attrs], kind, item))
 			p->num_attrs++;
 		else
@@ -113,9 +108,6 @@ enum err set_pool_attr(struct check *c, void *obj, const struct tree *node)
 				    attrs[kind].prefix ? "a network, as 10.0.0.0/8 is"
 				    : attrs[kind].v6   ? "an address"
 						       : "an IPv4 address");
-	}
-	if (e != ERR_NOT_FOUND)
-		CHECK_ERROR(c, node, "a value is too long");
 	return ERR_OK;
 }
 

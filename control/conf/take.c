@@ -95,25 +95,31 @@ bool take_word(struct check *c, int *out, const struct tree *node, const struct 
 	return false;
 }
 
+bool take_item(struct check *c, char out[static VALUE_ITEM_MAX], struct value_items *it,
+	       const struct take_list *list)
+{
+	const enum err e = value_items_next(it, out);
+
+	if (!e && list->num < list->max)
+		return true;
+	if (!e)
+		CHECK_ERROR(c, it->node, "more than %u %s", list->max, list->what);
+	else if (e != ERR_NOT_FOUND)
+		CHECK_ERROR(c, it->node, "one of the %s is too long", list->what);
+	return false;
+}
+
 void take_selectors(struct check *c, const struct selector_list *to, const struct tree *node)
 {
 	char item[VALUE_ITEM_MAX];
 	struct value_items it;
-	enum err e;
 
 	value_items_init(&it, node);
-	while (!(e = value_items_next(&it, item))) {
-		if (*to->num == to->max) {
-			CHECK_ERROR(c, node, "more than %u selectors", to->max);
-			return;
-		}
+	while (take_item(c, item, &it, &(struct take_list){"selectors", *to->num, to->max}))
 		if (to->parse(to->list, *to->num, item))
 			CHECK_ERROR(c, node,
 				    "'%.60s' is not a selector: %s, then possibly [protocol/port]",
 				    item, to->kinds);
 		else
 			++*to->num;
-	}
-	if (e != ERR_NOT_FOUND)
-		CHECK_ERROR(c, node, "a selector is too long");
 }

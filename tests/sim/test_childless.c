@@ -16,18 +16,10 @@ static const struct sim_wire rough = {
 
 static const char *conf_text(unsigned side, const char *childless)
 {
-	static char text[2][2000];
-	const unsigned us = side + 1, them = 2 - side;
+	char extra[60];
 
-	snprintf(text[side], sizeof(text[side]),
-		 "connections { net {\n local_addrs = 192.0.2.%u\n remote_addrs = 192.0.2.%u\n"
-		 " childless = %s\n local { auth = psk\n id = host%u.example }\n"
-		 " remote { auth = psk\n id = host%u.example }\n"
-		 " children { tun { local_ts = 10.%u.0.0/16\n remote_ts = 10.%u.0.0/16\n"
-		 " esp_proposals = aes256gcm16-x25519\n } } } }\n"
-		 "secrets { ike-1 { secret = \"a fairly long shared secret\" } }\n",
-		 us, them, childless, us, them, us, them);
-	return text[side];
+	snprintf(extra, sizeof(extra), "childless = %s", childless);
+	return sim_conf_anywhere(side, extra, "esp_proposals = aes256gcm16-x25519");
 }
 
 /* struct watch - what A has sent. strip: its IKE_AUTH asks for no child, whatever it wanted. */
