@@ -51,7 +51,7 @@ static void test_header_fields(void)
 	CU_ASSERT(bytes_equal(msg.raw, m));
 }
 
-static void test_versions(void)
+static void test_S34_versions(void)
 {
 	uint8_t buf[64];
 	const struct bytes m = make(buf, sizeof(buf), (const uint8_t[]){PAYLOAD_NONCE, 0});
@@ -272,7 +272,7 @@ static void test_truncation_and_bit_flips(void)
 
 static const struct tap_test tests[] = {
 	TAP_TEST(test_header_fields),
-	TAP_TEST(test_versions),
+	TAP_TEST(test_S34_versions),
 	TAP_TEST(test_S4_omit_double_reorder),
 	TAP_TEST(test_unknown_payloads),
 	TAP_TEST(test_S1_lengths),
