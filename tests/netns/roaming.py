@@ -63,6 +63,25 @@ def moves(side, soft=False):
     return scenario
 
 
+def keeps_what_was_lent(pair):
+    """mobike-virtual-ip: the host changes its address outside, and that inside stays what it is."""
+    both_up(pair)
+    before = {name: peer.ike_spis() for name, peer in pair.peers.items()}
+    move(pair, "left", soft=False)
+    for side, peer in pair.peers.items():
+        wait_for(lambda peer=peer, side=side: hosts_of(peer) == pair.outers[side],
+                 f"{side} to see left at {pair.outers['left'][0]}")
+    wait_for(lambda: pair.left.ping(INNER["right"][0], LENT, count=1, wait=1, check=False),
+             "traffic to go on")
+    wait_for(lambda: agree(pair), "both sides to hold the same Child SAs")
+    pair.left.ping(INNER["right"][0], LENT)
+    pair.right.ping(LENT, INNER["right"][0])
+    for name, peer in pair.peers.items():
+        assert peer.ike_spis() == before[name], f"{name} has another IKE SA now"
+    assert pair.peers["right"].children()[0]["remote-ts"] == [f"{LENT}/32"], "lent another one"
+    assert_protected(pair.capture.stop(), "wire", at_least=12)
+
+
 def there_and_back_under_load(pair):
     """A stream in each direction goes on while the initiator, then the responder changes address;
     what is lost is what was under way."""
@@ -203,10 +222,15 @@ def two_behind_one(left_kind, right_kind):
 
 NO = {"connection": {"mobike": "no"}}
 ASKS = {"connection": {"dpd_delay": "1s"}}
+LENT = "10.3.0.1"
+LENDS = {"connection": {"pools": "four"}, "pools": {"four": {"addrs": "10.3.0.0/24"}},
+         "remote_ts": "dynamic"}
 TABLE = [
     ("initiator changes address", moves("left"), {}, {}, {}),
     ("responder changes address", moves("right", soft=True), {}, {}, {}),
     ("translator maps elsewhere", mapping_changes, ASKS, {}, {"nat": True}),
+    ("mobike-virtual-ip", keeps_what_was_lent,
+     {"connection": {"vips": "0.0.0.0"}, "local_ts": "dynamic"}, LENDS, {}),
 ]
 OWN_TABLE = [
     ("initiator changes address, the new one first", moves("left", soft=True), {}, {}, {}),
