@@ -415,6 +415,9 @@ enum ike_event_kind {
 	IKE_EVENT_PROGRESS, /* a step of a negotiation, for people who watch (text) */
 };
 
+/* IKE_OFFER_MAX - the text of what one side offers, its NUL counted. */
+#define IKE_OFFER_MAX 240
+
 /* struct ike_event - borrowed until the next ike_action_next(). */
 struct ike_event {
 	enum ike_event_kind kind;
@@ -431,6 +434,10 @@ struct ike_event {
 	uint64_t request;
 	struct path_addr path;
 	const char *text; /* one sentence for people: why, and what to change; "" if none */
+	/* FAILED, DOWN: the exchange in which it failed ("IKE_AUTH"), "" outside of any; and where
+	 * the two sides could not agree, what this side and what the peer offers or asks for, in
+	 * the words of a configuration, "" where that is not known or not what it failed by */
+	const char *phase, *here, *there;
 };
 
 /* enum ike_action_kind - what the caller is to do. */

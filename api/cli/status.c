@@ -77,15 +77,25 @@ static void print_time(const char *seconds)
 		put("%s, ", buf);
 }
 
+static void print_offer(const char *whose, const char *offer)
+{
+	if (offer[0])
+		put("    %s: %s\n", whose, offer);
+}
+
 static void print_failure(const struct tree *f, const char *title)
 {
 	put("  %s: %s (%s", title, text(f, "text"), text(f, "reason"));
+	if (text(f, "phase")[0])
+		put(" in %s", text(f, "phase"));
 	if (text(f, "remote")[0])
 		put(", peer %s", text(f, "remote"));
 	put("; ");
 	print_time(text(f, "time"));
 	print_age(text(f, "age"));
 	put(")\n");
+	print_offer("offered here", text(f, "here"));
+	print_offer("by the peer", text(f, "there"));
 }
 
 static void print_conn_state(const struct tree *conn)

@@ -56,6 +56,11 @@ static struct failure *failure_new(struct vici_server *s, const char *conn)
 	return f;
 }
 
+static void take(char *out, size_t size, const char *text)
+{
+	snprintf(out, size, "%s", text ? text : "");
+}
+
 static void fill(struct failure *f, const struct ike_event *event)
 {
 	mem_free(f->child);
@@ -66,6 +71,9 @@ static void fill(struct failure *f, const struct ike_event *event)
 	snprintf(f->text, sizeof(f->text), "%s",
 		 event->text && event->text[0] ? event->text : ike_reason_name(event->reason));
 	endpoint_text(f->remote, &event->path.remote);
+	take(f->phase, sizeof(f->phase), event->phase);
+	take(f->here, sizeof(f->here), event->here);
+	take(f->there, sizeof(f->there), event->there);
 }
 
 /* Dead peers and expiry end an SA that was up: a failure too, unlike a deletion. What was given up

@@ -58,6 +58,8 @@ struct failure {
 	char *child;
 	char text[BACKEND_TEXT_MAX];
 	char remote[ENDPOINT_TEXT_MAX];
+	char phase[32];                                 /* "IKE_AUTH", or "" */
+	char here[IKE_OFFER_MAX], there[IKE_OFFER_MAX]; /* as in struct ike_event */
 	enum ike_reason reason;
 	int64_t wall_s;
 	bool over; /* the connection has come up since */

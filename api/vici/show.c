@@ -56,6 +56,12 @@ static enum err set_failure(struct tree *parent, const char *name, const struct 
 	TRY(tree_setf(t, "remote", "%s", f->remote));
 	if (f->child)
 		TRY(tree_setf(t, "child", "%s", f->child));
+	if (f->phase[0])
+		TRY(tree_setf(t, "phase", "%s", f->phase));
+	if (f->here[0])
+		TRY(tree_setf(t, "here", "%s", f->here));
+	if (f->there[0])
+		TRY(tree_setf(t, "there", "%s", f->there));
 	return tree_setf(t, "over", "%s", f->over ? "yes" : "no");
 }
 

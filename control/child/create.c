@@ -6,6 +6,7 @@
 #include "control/child/traffic.h"
 #include "control/child/work.h"
 #include "control/ike/handlers.h"
+#include "control/ike/offer.h"
 
 /* MAX_RETRIES - how often one task is begun again after a refusal that may pass. */
 #define MAX_RETRIES 20
@@ -107,12 +108,27 @@ enum err child_new_allowed_i(struct step *s)
 	return ERR_OK;
 }
 
+/* What was offered of that which the peer refuses; what it wants instead it does not say. */
+static void offered(struct step *s, uint16_t notify)
+{
+	const struct child_work *w = s->x->child;
+	char here[OFFER_TEXT_MAX];
+	uint32_t num;
+	const struct conf_proposal *esp = wish_esp(&num, w->wish, w->conf);
+
+	if (notify == NOTIFY_NO_PROPOSAL_CHOSEN)
+		step_offers(s, offer_text(here, w->kind, esp, num), "");
+	else if (notify == NOTIFY_TS_UNACCEPTABLE)
+		step_offers(s, offer_ts_text(here, &w->local, &w->remote), "");
+}
+
 /* What the peer says about a Child SA that it does not want, for people. */
 enum err child_refused(struct step *s, const struct wire_notify *n)
 {
 	const char *conn = s->sa->conn->name, *child = s->x->child->conf->name;
 	char name[WIRE_NAME_MAX];
 
+	offered(s, n->type);
 	if (n->type == NOTIFY_NO_PROPOSAL_CHOSEN)
 		return step_fail_child(s, IKE_REASON_NO_PROPOSAL, 0,
 				       "the peer refused the ESP proposals of child %s "

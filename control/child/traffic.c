@@ -2,6 +2,7 @@
 #include "control/child/traffic.h"
 
 #include "control/ike/vips.h"
+#include "control/ike/offer.h"
 
 /* ---- configured ------------------------------------------------------------------------------ */
 
@@ -571,9 +572,26 @@ static void say_tunnel(const struct ike_sa *sa, const struct child_work *w, bool
 		    w->conf->name);
 }
 
+static enum err not_allowed(struct step *s, const struct child_work *w, const struct ts_list *here,
+			    const struct ts_list *there)
+{
+	char ours[OFFER_TEXT_MAX], peers[OFFER_TEXT_MAX];
+	const struct conf_conn *conn = s->sa->conn;
+
+	if (w->conf)
+		offer_children_text(ours, w->conf, 1);
+	else
+		offer_children_text(ours, conn->children, conn->num_children);
+	step_offers(s, ours, offer_ts_text(peers, here, there));
+	return step_fail_child(
+		s, IKE_REASON_TS_UNACCEPTABLE, NOTIFY_TS_UNACCEPTABLE,
+		"the peer wants %s (this side's === its own), which no child of connection %s "
+		"allows (TS_UNACCEPTABLE): compare `local_ts` and `remote_ts`",
+		peers, conn->name);
+}
+
 enum err traffic_choose(struct step *s, struct child_work *w)
 {
-	char text[TS_TEXT_MAX], text2[TS_TEXT_MAX];
 	const bool asked = asks_transport(s);
 	struct ike_sa *sa = s->sa;
 	struct ts_list tsi, tsr;
@@ -589,10 +607,5 @@ enum err traffic_choose(struct step *s, struct child_work *w)
 		say_tunnel(sa, w, asked);
 		return ERR_OK;
 	}
-	return step_fail_child(
-		s, IKE_REASON_TS_UNACCEPTABLE, NOTIFY_TS_UNACCEPTABLE,
-		"the peer wants traffic between %s (here) and %s (there), which no child of "
-		"connection %s allows (TS_UNACCEPTABLE): compare `local_ts` and `remote_ts`",
-		tsr.num ? ts_text(text, &tsr.ts[0]) : "nothing",
-		tsi.num ? ts_text(text2, &tsi.ts[0]) : "nothing", sa->conn->name);
+	return not_allowed(s, w, &tsr, &tsi);
 }

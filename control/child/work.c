@@ -6,6 +6,7 @@
 #include "control/child/sibling.h"
 #include "control/child/traffic.h"
 #include "control/ike/mif.h"
+#include "control/ike/offer.h"
 
 #include <stdio.h>
 
@@ -207,12 +208,18 @@ enum err child_bad_syntax(struct step *s, const char *what)
 			 "the peer's %s payload does not follow the format", what);
 }
 
-static enum err no_proposal(struct step *s, const struct child_work *w)
+static enum err no_proposal(struct step *s, const struct child_work *w,
+			    const struct sa_payload *peer)
 {
+	char here[OFFER_TEXT_MAX], there[OFFER_TEXT_MAX];
+	uint32_t num;
+	const struct conf_proposal *esp = wish_esp(&num, w->wish, w->conf);
+
+	step_offers(s, offer_text(here, w->kind, esp, num), offer_peer_text(there, peer));
 	return step_fail_child(s, IKE_REASON_NO_PROPOSAL, NOTIFY_NO_PROPOSAL_CHOSEN,
 			       "no ESP proposal of the peer is among `esp_proposals` of child %s "
-			       "(NO_PROPOSAL_CHOSEN): add one of the peer's",
-			       w->conf->name);
+			       "(NO_PROPOSAL_CHOSEN): add one of the peer's: %s",
+			       w->conf->name, there);
 }
 
 /* The peer's share of a Diffie-Hellman exchange, if there is one (PFS). */
@@ -283,7 +290,7 @@ enum err child_choose(struct step *s, struct child_work *w)
 	note_tfc(s, w);
 	esp = wish_esp(&num, w->wish, w->conf);
 	if (sa_select(&w->chosen, &offer, w->kind, esp, num, ke.group))
-		return no_proposal(s, w);
+		return no_proposal(s, w, &offer);
 	e = sibling_choose(s, w);
 	if (e || w->kind != SA_KIND_CHILD)
 		return e;
@@ -308,6 +315,7 @@ static enum err take_dh(struct step *s, struct child_work *w, const struct wire_
 
 enum err child_take(struct step *s, struct child_work *w)
 {
+	char here[OFFER_TEXT_MAX], there[OFFER_TEXT_MAX];
 	struct wire_ke ke = {.group = DH_NONE};
 	struct sa_payload answer;
 	uint32_t num;
@@ -316,10 +324,13 @@ enum err child_take(struct step *s, struct child_work *w)
 
 	if (sa_parse(&answer, ike_msg_body(s->msg, PAYLOAD_SA)))
 		return child_bad_syntax(s, "SA");
-	if (sa_check(&w->chosen, &answer, w->kind, esp, num))
+	if (sa_check(&w->chosen, &answer, w->kind, esp, num)) {
+		step_offers(s, offer_text(here, w->kind, esp, num),
+			    offer_peer_text(there, &answer));
 		return step_fail_child(s, IKE_REASON_NO_PROPOSAL, NOTIFY_NO_PROPOSAL_CHOSEN,
 				       "the peer chose ESP algorithms that child %s did not offer",
 				       w->conf->name);
+	}
 	note_tfc(s, w);
 	if (w->kind == SA_KIND_CHILD)
 		e = parse_share(s, &ke, &w->nr);

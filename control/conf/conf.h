@@ -689,6 +689,11 @@ MUST_USE enum err conf_proposals_parse(struct conf_proposal out[CONF_MAX_PROPOSA
 				       uint32_t *out_num, char *text, size_t text_len,
 				       const char *value, bool is_ike) NONNULL(1, 2, 3, 5);
 
+/* conf_transform_word - the keyword of a transform in a proposal ("aes256gcm16", "ecp384"): type
+ * and id as on the wire (RFC 7296 3.3.2), key_bits 0 where the cipher has one key length. NULL if
+ * there is none that is supported. Any thread. */
+const char *conf_transform_word(uint8_t type, uint16_t id, uint16_t key_bits);
+
 /* conf_proposals_parse_node - the same from a tree's value or list. */
 MUST_USE enum err conf_proposals_parse_node(struct conf_proposal out[CONF_MAX_PROPOSALS],
 					    uint32_t *out_num, char *text, size_t text_len,

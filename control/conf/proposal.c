@@ -199,6 +199,22 @@ static const struct keyword *find_keyword(const char *name)
 	return NULL;
 }
 
+const char *conf_transform_word(uint8_t type, uint16_t id, uint16_t key_bits)
+{
+	/* By transform type, from 1 on (RFC 7296 3.3.2). */
+	static const enum kind kinds[] = {KIND_ENCR, KIND_PRF, KIND_INTEG, KIND_DH, KIND_ESN};
+
+	if (type < 1 || type > ARRAY_LEN(kinds))
+		return NULL;
+	for (size_t i = 0; i < ARRAY_LEN(keywords); i++) {
+		const struct keyword *k = &keywords[i];
+
+		if (k->kind == kinds[type - 1] && k->id == id && k->key_bits == key_bits)
+			return k->name;
+	}
+	return NULL;
+}
+
 static const char *nearest_keyword(const char *name)
 {
 	const char *names[ARRAY_LEN(keywords)];

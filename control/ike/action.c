@@ -9,6 +9,7 @@
 #include "control/ike/core.h"
 #include "control/ike/reauth.h"
 #include "control/ike/sa.h"
+#include "control/ike/step.h"
 
 void actions_init(struct actions *a)
 {
@@ -118,6 +119,27 @@ void action_keepalive(struct ike_engine *e, const struct path_addr *path, uint16
 }
 
 /* A cell for an event; NULL if memory is short: the state is right even if nobody is told. */
+static void copy(char *dst, size_t size, const char *src)
+{
+	snprintf(dst, size, "%s", src);
+}
+
+/* In which exchange it failed, and what the two sides wanted: by the step that fails, or the
+ * request that nobody answers. */
+static void note_failure(struct action_event *ev, const struct ike_sa *sa)
+{
+	const struct step *s = sa->e->failing;
+	char name[WIRE_NAME_MAX];
+
+	if (s && s->sa == sa) {
+		copy(ev->phase, sizeof(ev->phase), wire_exchange_name(name, step_exchange(s)));
+		copy(ev->here, sizeof(ev->here), s->fail.here);
+		copy(ev->there, sizeof(ev->there), s->fail.there);
+	} else if (sa->out.waiting) {
+		copy(ev->phase, sizeof(ev->phase), wire_exchange_name(name, sa->out.exchange_type));
+	}
+}
+
 static struct action_event *event_new(struct ike_sa *sa, enum ike_event_kind kind,
 				      enum ike_reason reason, uint64_t request)
 {
@@ -141,6 +163,12 @@ static struct action_event *event_new(struct ike_sa *sa, enum ike_event_kind kin
 				       .request = request,
 				       .path = sa->path,
 				       .text = ev->text};
+	ev->event.phase = ev->phase;
+	ev->event.here = ev->here;
+	ev->event.there = ev->there;
+	ev->phase[0] = ev->here[0] = ev->there[0] = 0;
+	if (kind == IKE_EVENT_FAILED || kind == IKE_EVENT_IKE_DOWN)
+		note_failure(ev, sa);
 	ev->conf = sa->conf ? conf_get(sa->conf) : NULL;
 	list_push_back(&sa->e->actions.queue, &c->node);
 	return ev;

@@ -8,6 +8,7 @@
 
 #include "base/list.h"
 #include "control/engine.h"
+#include "control/ike/wire/names.h"
 
 struct ike_sa;
 struct ike_child;
@@ -36,6 +37,8 @@ struct action_event {
 	struct ike_event event;
 	struct conf *conf;
 	char text[400];
+	char phase[WIRE_NAME_MAX];
+	char here[IKE_OFFER_MAX], there[IKE_OFFER_MAX];
 };
 
 /* struct action_child - an installation order with its keys, selectors and names. */

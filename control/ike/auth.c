@@ -183,15 +183,16 @@ static enum err wrong_auth(struct step *s, enum err e)
 
 static enum err wrong_identity(struct step *s, const struct ike_id *id)
 {
-	char peer[128], want[128];
+	char peer[128], text[128];
 	const struct conf_side *side = &s->sa->conn->remote;
+	const char *want = side->eap_id.type ? ike_id_text(text, sizeof(text), &side->eap_id)
+			   : side->pattern   ? side->pattern
+					     : ike_id_text(text, sizeof(text), &side->id);
 
+	step_offers(s, want, ike_id_text(peer, sizeof(peer), id));
 	return step_fail(s, IKE_REASON_ID_MISMATCH, NOTIFY_AUTHENTICATION_FAILED,
-			 "the peer is %s but `remote.id` of connection %s asks for %s",
-			 ike_id_text(peer, sizeof(peer), id), s->sa->conn->name,
-			 side->eap_id.type ? ike_id_text(want, sizeof(want), &side->eap_id)
-			 : side->pattern   ? side->pattern
-					   : ike_id_text(want, sizeof(want), &side->id));
+			 "the peer is %s but `remote.id` of connection %s asks for %s", peer,
+			 s->sa->conn->name, want);
 }
 
 enum err auth_check_id(struct step *s, const struct ike_id *id)
@@ -443,8 +444,7 @@ void auth_child_failed(struct step *s)
 	struct handshake *hs = s->sa->hs;
 
 	hs->child_error = s->fail.notify ? s->fail.notify : NOTIFY_NO_PROPOSAL_CHOSEN;
-	hs->child_reason = s->fail.reason;
-	memcpy(hs->child_text, s->fail.text, sizeof(hs->child_text));
+	hs->child_failure = s->fail;
 	s->fail = (struct failure){.reason = IKE_REASON_NONE};
 }
 
@@ -545,11 +545,10 @@ void auth_established(struct step *s)
 		close_older(s);
 }
 
-void auth_child_report(struct step *s, enum ike_reason reason, const char *text)
+void auth_child_report(struct step *s, const struct failure *f)
 {
 	const struct child_work *w = s->x->child; /* NULL: none was asked for, but an address was */
 
 	s->e->stats.failed++;
-	action_event_named(s->sa, IKE_EVENT_FAILED, w && w->conf ? w->conf->name : NULL,
-			   w && wish_narrow(w->wish), reason, s->sa->request, text);
+	step_report(s, f, w && w->conf ? w->conf->name : NULL, w && wish_narrow(w->wish));
 }

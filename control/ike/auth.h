@@ -93,4 +93,4 @@ void auth_established(struct step *s) NONNULL(1);
 bool auth_first_contact(const struct ike_sa *sa) NONNULL(1);
 
 /* auth_child_report - the event about the first Child SA, which failed. */
-void auth_child_report(struct step *s, enum ike_reason reason, const char *text) NONNULL(1, 3);
+void auth_child_report(struct step *s, const struct failure *f) NONNULL(1, 2);

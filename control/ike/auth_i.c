@@ -195,14 +195,13 @@ enum err auth_accepted_i(struct step *s)
 	auth_established(s);
 	vips_install(sa);
 	if (w && !agreed) {
-		auth_child_report(s, hs->child_reason, hs->child_text);
+		auth_child_report(s, &hs->child_failure);
 		if (w->chosen.spi && !child_prepare(s, w)) /* the peer has installed it */
-			child_close_unused(s, w, hs->child_reason);
+			child_close_unused(s, w, hs->child_failure.reason);
 	} else if (w && child_accept(s, w)) {
 		const enum ike_reason reason = s->fail.reason;
 
-		auth_child_report(s, reason, s->fail.text);
-		s->fail = (struct failure){.reason = IKE_REASON_NONE};
+		auth_child_report(s, &s->fail);
 		child_close_unused(s, w, reason);
 	} else if (w) {
 		(void)child_install(s, w, true);

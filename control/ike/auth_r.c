@@ -278,7 +278,7 @@ enum err auth_accepted_r(struct step *s)
 	if (agreed)
 		(void)child_install(s, s->x->child, true);
 	else if (hs->child_error)
-		auth_child_report(s, hs->child_reason, hs->child_text);
+		auth_child_report(s, &hs->child_failure);
 	sa_handshake_free(sa);
 	return ERR_OK;
 }

@@ -19,6 +19,7 @@
 
 struct ike_sa;
 struct ask_slot;
+struct step;
 
 /* struct failed_peer - a source (as of struct source) that was to prove who it is and did not, and
  * until when it is counted for that (S43). FAILED_PEERS - how many are remembered. */
@@ -54,8 +55,9 @@ struct ike_engine {
 	uint32_t failed_next;
 	uint32_t last_unique, last_child_unique;
 	uint64_t last_child, last_peer, last_ask;
-	bool has_dead;   /* an SA waits to be swept */
-	uint64_t now_ns; /* of the input call under way */
+	const struct step *failing; /* the step that fails just now, for its events; else NULL */
+	bool has_dead;              /* an SA waits to be swept */
+	uint64_t now_ns;            /* of the input call under way */
 	uint8_t out[IKE_BUF_LEN];
 	uint8_t in[IKE_MAX_MESSAGE];
 };

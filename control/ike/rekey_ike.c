@@ -13,6 +13,7 @@
 #include "control/ike/rekey_work.h"
 #include "control/ike/task.h"
 #include "control/ike/vips.h"
+#include "control/ike/offer.h"
 
 #define MAX_RETRIES 20
 /* AGAIN_NS - after a re-key that was refused for good, as long as the SA lives. */
@@ -286,6 +287,7 @@ enum err refuse_temporarily(struct step *s)
 
 static enum err choose(struct step *s, struct rekey_work *w, uint16_t group)
 {
+	char here[OFFER_TEXT_MAX], there[OFFER_TEXT_MAX];
 	const struct conf_conn *conn = s->sa->conn;
 	struct sa_payload offer;
 
@@ -293,11 +295,14 @@ static enum err choose(struct step *s, struct rekey_work *w, uint16_t group)
 		return step_fail(s, IKE_REASON_MALFORMED, NOTIFY_INVALID_SYNTAX,
 				 "the peer's SA payload does not follow the format");
 	if (sa_select(&w->sa->suite, &offer, SA_KIND_IKE_REKEY, conn->ike, conn->num_ike, group) ||
-	    !w->sa->suite.spi)
+	    !w->sa->suite.spi) {
+		step_offers(s, offer_text(here, SA_KIND_IKE_REKEY, conn->ike, conn->num_ike),
+			    offer_peer_text(there, &offer));
 		return step_fail_child(s, IKE_REASON_NO_PROPOSAL, NOTIFY_NO_PROPOSAL_CHOSEN,
 				       "no proposal of the peer's re-key is among `proposals` of "
-				       "connection %s",
-				       conn->name);
+				       "connection %s: add one of the peer's: %s",
+				       conn->name, there);
+	}
 	if (w->sa->suite.dh == group)
 		return ERR_OK;
 	(void)step_fail_child(s, IKE_REASON_INVALID_KE, NOTIFY_INVALID_KE_PAYLOAD,

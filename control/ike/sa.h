@@ -139,6 +139,19 @@ struct window_out {
 	struct timer timer;
 };
 
+/* struct failure - why a step failed, and what the peer is to hear. */
+struct failure {
+	enum ike_reason reason; /* NONE: nothing was said, the message is dropped */
+	uint16_t notify;        /* for the peer; 0 = nothing */
+	uint16_t data;          /* group of INVALID_KE_PAYLOAD, type of an unsupported payload */
+	bool only_child;        /* the IKE SA is not concerned */
+	bool eap;               /* responder: EAP failed, which is said in its words, too */
+	uint32_t spi;           /* of CHILD_SA_NOT_FOUND */
+	char text[300];
+	char here[IKE_OFFER_MAX],
+		there[IKE_OFFER_MAX]; /* what each side offers; "" = not by that */
+};
+
 /* struct handshake - what is needed until the IKE SA is established, then wiped. */
 struct handshake {
 	struct nonce ni, nr;
@@ -192,8 +205,7 @@ struct handshake {
 					      * one */
 	uint32_t num_wants;
 	uint16_t child_error; /* notify that answers the first Child SA's offer; 0 = it is made */
-	enum ike_reason child_reason;
-	char child_text[300];
+	struct failure child_failure;
 };
 
 /* struct vips - what the peer has lent this host (vips.h). */

@@ -13,6 +13,7 @@
 #include "control/ike/receive.h"
 #include "control/ike/wire/cert.h"
 #include "control/ike/wire/nat.h"
+#include "control/ike/offer.h"
 #include "control/ike/window.h"
 
 /* MAX_COOKIES - how often a responder may ask for another cookie. */
@@ -97,6 +98,31 @@ enum err sa_init_cookie(struct step *s)
 	return build_request(s);
 }
 
+/* offers - what could not be agreed on: our proposals, and the peer's where it has named some. */
+static void offers(struct step *s, const struct sa_payload *peer)
+{
+	char here[OFFER_TEXT_MAX], there[OFFER_TEXT_MAX] = "";
+	const struct conf_conn *conn = s->sa->conn;
+
+	offer_text(here, SA_KIND_IKE, conn->ike, conn->num_ike);
+	step_offers(s, here, peer ? offer_peer_text(there, peer) : there);
+}
+
+static enum err refuse_group(struct step *s, uint16_t group)
+{
+	const char *word = conf_transform_word(TRANSFORM_DH, group, 0);
+	const char *conn = s->sa->conn->name;
+	char number[24];
+
+	snprintf(number, sizeof(number), "group %u", group);
+	offers(s, NULL);
+	step_offers(s, s->fail.here, word ? word : number);
+	return step_fail(s, IKE_REASON_INVALID_KE, 0,
+			 "the peer wants %s for the key exchange (INVALID_KE_PAYLOAD): add it to "
+			 "`proposals` of connection %s, or change the peer's",
+			 word ? word : number, conn);
+}
+
 enum err sa_init_invalid_ke(struct step *s)
 {
 	struct ike_sa *sa = s->sa;
@@ -110,10 +136,7 @@ enum err sa_init_invalid_ke(struct step *s)
 		return ERR_MALFORMED;
 	if (hs->ke_retried || group == hs->group ||
 	    !sa_offers_dh(sa->conn->ike, sa->conn->num_ike, group))
-		return step_fail(s, IKE_REASON_INVALID_KE, 0,
-				 "the peer wants Diffie-Hellman group %u (INVALID_KE_PAYLOAD): add "
-				 "it to `proposals` of connection %s, or change the peer's",
-				 group, sa->conn->name);
+		return refuse_group(s, group);
 	e = dh_new(s->e->crypto, &dh, group);
 	if (e)
 		return e;
@@ -124,39 +147,21 @@ enum err sa_init_invalid_ke(struct step *s)
 	return build_request(s);
 }
 
-/* The proposals of a connection for people, cut to fit. */
-static const char *offer_text(char *buf, size_t size, const struct conf_conn *conn)
-{
-	size_t len = 0;
-
-	buf[0] = 0;
-	for (uint32_t i = 0; i < conn->num_ike && len < size; i++) {
-		const struct conf_proposal *p = &conn->ike[i];
-		struct sa_chosen first = {
-			.kind = SA_KIND_IKE, .encr = p->encr[0], .prf = p->prf[0], .dh = p->dh[0]};
-		char one[SA_TEXT_MAX];
-
-		first.encr.integ = p->integ[0];
-
-		len += (size_t)snprintf(buf + len, size - len, "%s%s", i ? ", " : "",
-					sa_chosen_text(one, &first));
-	}
-	return buf;
-}
-
 enum err sa_init_refused(struct step *s)
 {
 	const struct conf_conn *conn = s->sa->conn;
-	char name[WIRE_NAME_MAX], offer[160];
+	char name[WIRE_NAME_MAX];
 	struct wire_notify n;
 
 	if (!wire_notify_find_error(&n, s->msg))
 		return ERR_MALFORMED;
-	if (n.type == NOTIFY_NO_PROPOSAL_CHOSEN)
+	if (n.type == NOTIFY_NO_PROPOSAL_CHOSEN) {
+		offers(s, NULL);
 		return step_fail(s, IKE_REASON_NO_PROPOSAL, 0,
 				 "the peer refused our proposals (NO_PROPOSAL_CHOSEN): it does not "
 				 "accept %s; compare `proposals` of connection %s with the peer's",
-				 offer_text(offer, sizeof(offer), conn), conn->name);
+				 s->fail.here, conn->name);
+	}
 	return step_fail(s, IKE_REASON_PEER_ERROR, 0,
 			 "the peer refused the connection with %s: its log says more",
 			 wire_notify_name(name, n.type));
@@ -180,11 +185,11 @@ static enum err check_answer(struct step *s, struct sa_chosen *out)
 
 	if (!e)
 		e = sa_check(out, &answer, SA_KIND_IKE, conn->ike, conn->num_ike);
-	if (e == ERR_NO_PROPOSAL)
-		return step_fail(s, IKE_REASON_NO_PROPOSAL, 0,
-				 "the peer chose algorithms that connection %s did not offer",
-				 conn->name);
-	return e;
+	if (e != ERR_NO_PROPOSAL)
+		return e;
+	offers(s, &answer);
+	return step_fail(s, IKE_REASON_NO_PROPOSAL, 0,
+			 "the peer chose algorithms that connection %s did not offer", conn->name);
 }
 
 /* With a NAT, or if UDP is wanted all the same, both sides go on on port 4500 (2.23), and so they
@@ -315,11 +320,13 @@ static enum err choose(struct step *s, const struct wire_ke *ke)
 	if (e == ERR_NOT_FOUND)
 		return step_fail(s, IKE_REASON_NO_CONFIG, NOTIFY_NO_PROPOSAL_CHOSEN,
 				 "no connection has %s among its `remote_addrs`", remote);
-	if (e)
+	if (e) {
+		offers(s, &offer);
 		return step_fail(s, IKE_REASON_NO_PROPOSAL, NOTIFY_NO_PROPOSAL_CHOSEN,
 				 "no proposal of %s is among `proposals` of connection %s "
-				 "(NO_PROPOSAL_CHOSEN): add one of the peer's",
-				 remote, sa->conn->name);
+				 "(NO_PROPOSAL_CHOSEN): add one of the peer's: %s",
+				 remote, sa->conn->name, s->fail.there);
+	}
 	if (sa->suite.dh == ke->group)
 		return ERR_OK;
 	(void)step_fail(s, IKE_REASON_INVALID_KE, NOTIFY_INVALID_KE_PAYLOAD,

@@ -12,6 +12,7 @@
 #include "control/ike/rekey_work.h"
 #include "control/ike/task.h"
 #include "control/ike/window.h"
+#include "control/ike/offer.h"
 #include "control/ike/wire/skf.h"
 
 /* STEPS_MAX - rows that one input may run in a row (S10): answers that need no ask. */
@@ -113,6 +114,35 @@ enum err step_fail_child(struct step *s, enum ike_reason reason, uint16_t notify
 	va_end(ap);
 	s->fail.only_child = true;
 	return ERR_PEER;
+}
+
+static_assert(OFFER_TEXT_MAX == IKE_OFFER_MAX, "texts of offers go into failures whole");
+
+void step_offers(struct step *s, const char *here, const char *there)
+{
+	snprintf(s->fail.here, sizeof(s->fail.here), "%s", here);
+	snprintf(s->fail.there, sizeof(s->fail.there), "%s", there);
+}
+
+void step_report(struct step *s, const struct failure *f, const char *child, bool narrow)
+{
+	const struct step *before = s->e->failing;
+
+	s->fail = *f;
+	s->e->failing = s;
+	action_event_named(s->sa, IKE_EVENT_FAILED, child, narrow, s->fail.reason, s->sa->request,
+			   s->fail.text);
+	s->e->failing = before;
+	s->fail = (struct failure){.reason = IKE_REASON_NONE};
+}
+
+uint8_t step_exchange(const struct step *s)
+{
+	if (s->msg)
+		return s->msg->h.exchange;
+	if (s->requesting)
+		return s->exchange;
+	return s->x == &s->sa->in.x ? s->sa->in.exchange_type : s->sa->out.exchange_type;
 }
 
 /* ---- messages ------------------------------------------------------------------------------- */
@@ -413,12 +443,14 @@ static void fail(struct step *s, enum err e)
 	s->building = s->requesting = false;
 	if (s->x->ask.open || s->x->ask.waiting)
 		ask_close(&s->x->ask);
+	s->e->failing = s;
 	if (s->fail.reason == IKE_REASON_NONE)
 		fail_silently(s, e);
 	else if (of_peer(s))
 		fail_request(s);
 	else
 		fail_own(s);
+	s->e->failing = NULL;
 }
 
 /* Run the row, and those that follow at once because their ask is not needed. */

@@ -29,17 +29,6 @@ enum trigger {
 #define HAS_ADDRESSES   (UINT64_C(1) << 7) /* N(ADDITIONAL_*_ADDRESS), N(NO_ADDITIONAL_ADDRESSES) */
 #define HAS_MIF_OP      (UINT64_C(1) << 8) /* N(MIF_OP) */
 
-/* struct failure - why a step failed, and what the peer is to hear. */
-struct failure {
-	enum ike_reason reason; /* NONE: nothing was said, the message is dropped */
-	uint16_t notify;        /* for the peer; 0 = nothing */
-	uint16_t data;          /* group of INVALID_KE_PAYLOAD, type of an unsupported payload */
-	bool only_child;        /* the IKE SA is not concerned */
-	bool eap;               /* responder: EAP failed, which is said in its words, too */
-	uint32_t spi;           /* of CHILD_SA_NOT_FOUND */
-	char text[300];
-};
-
 /* struct reply - a finished message that is not sent yet. */
 struct reply {
 	uint8_t *bytes;
@@ -129,6 +118,19 @@ enum err step_fail(struct step *s, enum ike_reason reason, uint16_t notify, cons
 /* step_fail_child - the same when only the Child SA fails. Not MUST_USE: as above. */
 enum err step_fail_child(struct step *s, enum ike_reason reason, uint16_t notify, const char *fmt,
 			 ...) NONNULL(1) PRINTF_LIKE(4, 5);
+
+/* step_offers - what this side and the peer offer or ask for, of which they could not agree; told
+ * with the failure that follows. Texts are cut to fit. */
+void step_offers(struct step *s, const char *here, const char *there) NONNULL(1, 2, 3);
+
+/* step_report - an event about a failure that ends neither the step nor the SA; child is the name
+ * of what failed, or NULL, narrow as in struct ike_event. f may be s->fail, which is empty after
+ * it. */
+void step_report(struct step *s, const struct failure *f, const char *child, bool narrow)
+	NONNULL(1, 2);
+
+/* step_exchange - the type of the exchange that the step is part of. */
+uint8_t step_exchange(const struct step *s) NONNULL(1);
 
 /* step_reply - begin the response; payloads follow in s->b. step_finish - close it and take memory
  * for it: what comes after in the handler must not fail. Called by step.c if the handler does not.

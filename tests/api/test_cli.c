@@ -114,7 +114,9 @@ static void test_show(void)
 	s.fake.sa_up = true;
 	CU_ASSERT_EQUAL(RUN(&s, "show", "gw"), 0);
 	CU_ASSERT_TRUE(has(&s, "gw: up, net up, other down (trapped)\n"));
-	CU_ASSERT_TRUE(has(&s, "  last failure: the peer knows none of our algorithms ("));
+	CU_ASSERT_TRUE(
+		has(&s, "  last failure: the peer knows none of our algorithms (no-proposal"));
+	CU_ASSERT_PTR_NULL(strstr(s.text, "offered here"));
 	CU_ASSERT_TRUE(has(&s, "  gw: #3, ESTABLISHED, IKEv2, 0123456789abcdef_i* "));
 	CU_ASSERT_TRUE(has(&s, "    path 192.0.2.1[4500] - 192.0.2.2[4500], in UDP, MTU 1400"));
 	CU_ASSERT_TRUE(has(
@@ -163,6 +165,33 @@ static json_t *at(json_t *j, const char *key, size_t i)
 	json_t *list = json_object_get(j, key);
 
 	return json_is_array(list) ? json_array_get(list, i) : list;
+}
+
+/* Why it failed, taken apart: for people a line each, for programs a key each. */
+static void test_show_what_was_offered(void)
+{
+	struct stand s;
+	struct ike_event ev;
+	json_t *j, *why;
+
+	set_up(&s);
+	ev = fake_event(&s.fake, IKE_EVENT_FAILED, IKE_REASON_NO_PROPOSAL, "no proposal is ours");
+	ev.phase = "IKE_SA_INIT";
+	ev.here = "aes256gcm16-prfsha384-ecp384";
+	ev.there = "aes128-sha256-modp2048";
+	vici_server_event(s.server, &ev);
+	CU_ASSERT_EQUAL(RUN(&s, "show", "gw"), 0);
+	CU_ASSERT_TRUE(has(&s, "no proposal is ours (no-proposal in IKE_SA_INIT, peer 192.0.2.2"));
+	CU_ASSERT_TRUE(has(&s, "    offered here: aes256gcm16-prfsha384-ecp384\n"));
+	CU_ASSERT_TRUE(has(&s, "    by the peer: aes128-sha256-modp2048\n"));
+	CU_ASSERT_EQUAL(RUN(&s, "--json", "show", "gw"), 0);
+	j = parse(&s);
+	why = json_object_get(at(j, "connections", 0), "last-failure");
+	CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(why, "phase")), "IKE_SA_INIT");
+	CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(why, "here")), ev.here);
+	CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(why, "there")), ev.there);
+	json_decref(j);
+	tear_down(&s);
 }
 
 static void test_json(void)
@@ -747,6 +776,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_not_permitted),
 	TAP_TEST(test_show),
 	TAP_TEST(test_show_refused),
+	TAP_TEST(test_show_what_was_offered),
 	TAP_TEST(test_json),
 	TAP_TEST(test_up),
 	TAP_TEST(test_up_json),

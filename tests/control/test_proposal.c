@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "control/ike/wire/proposal.h"
+#include "control/ike/offer.h"
 
 #include "tests/control/charon.h"
 #include "tests/control/hex.h"
@@ -706,6 +706,67 @@ static void test_integrity_there_and_back(void)
 	CU_ASSERT_STRING_EQUAL(sa_chosen_text(text, &checked), "AES_CBC-256/HMAC_SHA2_512_256/ESN");
 }
 
+/* What a peer offers is told in words that `proposals` takes, and mean what was offered. */
+static void test_offer_in_words(void)
+{
+	const struct p peer[] = {
+		{1, PROTO_IKE, 0, {GCM(256), GCM(128), PRF(6), PRF(5), DH(20), DH(31)}},
+		{2, PROTO_IKE, 0, {CBC(256), INTEG(14), PRF(7), DH(14)}},
+		{3, PROTO_IKE, 0, {CHACHA(0), INTEG(0), PRF(5), DH(0), DH(16)}},
+	};
+	struct conf_proposal read[CONF_MAX_PROPOSALS];
+	char text[OFFER_TEXT_MAX], again[OFFER_TEXT_MAX], why[200];
+	struct sa_payload sa;
+	struct sa_chosen c;
+	uint32_t num;
+
+	parse(&sa, peer, ARRAY_LEN(peer));
+	CU_ASSERT_STRING_EQUAL(offer_peer_text(text, &sa),
+			       "aes256gcm16-aes128gcm16-prfsha384-prfsha256-ecp384-x25519, "
+			       "aes256-sha512-prfsha512-modp2048, "
+			       "chacha20poly1305-prfsha256-modp4096");
+	CU_ASSERT_EQUAL_FATAL(conf_proposals_parse(read, &num, why, sizeof(why), text, true),
+			      ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(num, 3);
+	for (uint32_t i = 0; i < num; i++) {
+		parse(&sa, &peer[i], 1);
+		CU_ASSERT_EQUAL(sa_select(&c, &sa, SA_KIND_IKE, &read[i], 1, 0), ERR_OK);
+	}
+	CU_ASSERT_STRING_EQUAL(offer_text(again, SA_KIND_IKE, read, num), text);
+	CU_ASSERT_STRING_EQUAL(offer_text(text, SA_KIND_CHILD, &esp_pfs, 1),
+			       "aes128gcm16-ecp256-noesn");
+	CU_ASSERT_STRING_EQUAL(offer_text(text, SA_KIND_CHILD_AUTH, &esp_pfs, 1),
+			       "aes128gcm16-noesn");
+}
+
+/* S8: whatever a peer offers, what is said of it has an end, and no words but ours. */
+static void test_S8_offers_are_cut(void)
+{
+	const struct p strange = {
+		1,
+		PROTO_IKE,
+		0,
+		{{TRANSFORM_ENCR, 3, 0}, {TRANSFORM_ENCR, 12, 99}, {99, 7, 0}, INTEG(2), DH(2)}};
+	char text[OFFER_TEXT_MAX];
+	struct p many[IKE_MAX_PROPOSALS];
+	struct sa_payload sa;
+
+	parse(&sa, &strange, 1);
+	CU_ASSERT_STRING_EQUAL(offer_peer_text(text, &sa),
+			       "ENCR_3-AES_CBC-99-TRANSFORM_99_7-HMAC_SHA1_96-DH_2");
+	for (uint32_t i = 0; i < ARRAY_LEN(many); i++)
+		many[i] = (struct p){
+			(uint8_t)(i + 1), PROTO_IKE, 0, {CBC(256), INTEG(12), PRF(5), DH(14)}};
+	parse(&sa, many, ARRAY_LEN(many));
+	memset(text, 'x', sizeof(text));
+	offer_peer_text(text, &sa);
+	CU_ASSERT(strnlen(text, sizeof(text)) > OFFER_TEXT_MAX - 40);
+	CU_ASSERT_STRING_EQUAL(strchr(text, 0) - 3, "...");
+	CU_ASSERT_EQUAL(strncmp(text, "aes256-sha256-prfsha256-modp2048, aes256-", 41), 0);
+	sa.num_proposals = 0;
+	CU_ASSERT_STRING_EQUAL(offer_peer_text(text, &sa), "");
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_our_preference_wins),
 	TAP_TEST(test_integrity),
@@ -724,6 +785,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_groups),
 	TAP_TEST(test_text),
 	TAP_TEST(test_cipher_of_one_key_length),
+	TAP_TEST(test_offer_in_words),
+	TAP_TEST(test_S8_offers_are_cut),
 };
 
 TAP_MAIN("control/proposal", tests)

@@ -738,6 +738,9 @@ static void take_event(struct sim *s, struct sim_node *n, const struct ike_event
 	case IKE_EVENT_FAILED:
 		n->failed++;
 		n->last_failure = ev->reason;
+		snprintf(n->phase, sizeof(n->phase), "%s", ev->phase);
+		snprintf(n->here, sizeof(n->here), "%s", ev->here);
+		snprintf(n->there, sizeof(n->there), "%s", ev->there);
 		snprintf(n->last_text, sizeof(n->last_text), "%s", ev->text);
 		break;
 	case IKE_EVENT_PROGRESS:

@@ -99,6 +99,8 @@ struct sim_node {
 	uint32_t ike_up, ike_down, child_up, child_down, failed, rekeyed_ike, rekeyed_child;
 	uint64_t up_ns; /* first CHILD_UP */
 	enum ike_reason last_failure, last_down;
+	/* of the last failure: where, and what each side wanted (struct ike_event) */
+	char phase[32], here[IKE_OFFER_MAX], there[IKE_OFFER_MAX];
 	uint32_t reauth; /* that the last event named, of IKE_UP and FAILED */
 	bool same_key;
 	char last_text[400];

@@ -30,6 +30,15 @@ static void failed(const struct sim *s, unsigned i, enum ike_reason reason, cons
 	CU_ASSERT_PTR_NOT_NULL(strstr(s->n[i].last_text, word));
 }
 
+/* And in which exchange, and what the two sides wanted instead. */
+static void wanted(const struct sim *s, unsigned i, const char *phase, const char *here,
+		   const char *there)
+{
+	CU_ASSERT_STRING_EQUAL(s->n[i].phase, phase);
+	CU_ASSERT_STRING_EQUAL(s->n[i].here, here);
+	CU_ASSERT_STRING_EQUAL(s->n[i].there, there);
+}
+
 static void nothing_left(struct sim *s)
 {
 	for (unsigned i = 0; i < 2; i++) {
@@ -46,6 +55,8 @@ static void test_wrong_secret(void)
 
 	failed(s, A, IKE_REASON_AUTH_FAILED_PEER, "AUTHENTICATION_FAILED");
 	failed(s, B, IKE_REASON_AUTH_FAILED_LOCAL, "pre-shared keys of the two sides differ");
+	wanted(s, A, "IKE_AUTH", "", "");
+	wanted(s, B, "IKE_AUTH", "", "");
 	CU_ASSERT_EQUAL(s->n[A].ike_up + s->n[B].ike_up, 0);
 	nothing_left(s);
 	sim_free(s);
@@ -78,6 +89,8 @@ static void test_no_proposal(void)
 	s = begin(&opt, 3 * NS_PER_S);
 	failed(s, A, IKE_REASON_NO_PROPOSAL, "compare `proposals` of connection net");
 	failed(s, B, IKE_REASON_NO_PROPOSAL, "`proposals` of connection net");
+	wanted(s, A, "IKE_SA_INIT", "aes256gcm16-prfsha256-x25519", "");
+	wanted(s, B, "IKE_SA_INIT", "aes128gcm16-prfsha384-ecp384", "aes256gcm16-prfsha256-x25519");
 	nothing_left(s);
 	sim_free(s);
 }
@@ -112,7 +125,7 @@ static void test_S30_invalid_ke(void)
 
 /* A child that cannot be leaves the IKE SA (RFC 7296 1.2). */
 static void no_child(const char *a, const char *b, enum ike_reason reason, const char *word_a,
-		     const char *word_b)
+		     const char *word_b, const char *of_a, const char *of_b, const char *a_to_b)
 {
 	struct sim_options opt = {.wire = calm};
 	struct sim *s;
@@ -122,6 +135,8 @@ static void no_child(const char *a, const char *b, enum ike_reason reason, const
 	s = begin(&opt, 3 * NS_PER_S);
 	failed(s, A, reason, word_a);
 	failed(s, B, reason, word_b);
+	wanted(s, A, "IKE_AUTH", of_a, "");
+	wanted(s, B, "IKE_AUTH", of_b, a_to_b);
 	for (unsigned i = 0; i < 2; i++) {
 		CU_ASSERT_EQUAL(s->n[i].ike_up, 1);
 		CU_ASSERT_EQUAL(s->n[i].child_up, 0);
@@ -134,6 +149,8 @@ static void no_child(const char *a, const char *b, enum ike_reason reason, const
 	sim_run(s, s->now_ns + 3 * NS_PER_S);
 	failed(s, A, reason, word_a);
 	failed(s, B, reason, word_b);
+	wanted(s, A, "CREATE_CHILD_SA", of_a, "");
+	wanted(s, B, "CREATE_CHILD_SA", of_b, a_to_b);
 	CU_ASSERT_EQUAL(sim_num_sas(s, A), 1);
 	CU_ASSERT_TRUE(sim_clean(s, A) && sim_clean(s, B));
 	sim_free(s);
@@ -142,13 +159,15 @@ static void no_child(const char *a, const char *b, enum ike_reason reason, const
 static void test_no_selector(void)
 {
 	no_child("", "local_ts = 10.77.0.0/16", IKE_REASON_TS_UNACCEPTABLE, "TS_UNACCEPTABLE",
-		 "10.2.0.0/16 (here)");
+		 "10.2.0.0/16 === 10.1.0.0/16", "10.1.0.0/16 === 10.2.0.0/16",
+		 "10.77.0.0/16 === 10.1.0.0/16", "10.2.0.0/16 === 10.1.0.0/16");
 }
 
 static void test_no_esp_proposal(void)
 {
 	no_child("esp_proposals = aes128gcm16", "esp_proposals = aes256gcm16",
-		 IKE_REASON_NO_PROPOSAL, "esp_proposals", "esp_proposals");
+		 IKE_REASON_NO_PROPOSAL, "esp_proposals", "esp_proposals", "aes128gcm16-noesn",
+		 "aes256gcm16-noesn", "aes128gcm16-noesn");
 }
 
 /* S22: the identity that was proven is compared with the configured one, in both roles. */
@@ -163,6 +182,7 @@ static void test_S22_identity(void)
 		      " children { tun { local_ts = 10.1.0.0/16\n remote_ts = 10.2.0.0/16 } } } }";
 	s = begin(&opt, 5 * NS_PER_S);
 	failed(s, A, IKE_REASON_ID_MISMATCH, "asks for *.else.example");
+	wanted(s, A, "IKE_AUTH", "*.else.example", "host2.example");
 	CU_ASSERT_EQUAL(s->n[A].ike_up, 0);
 	/* the responder believed itself established until it was told */
 	CU_ASSERT_EQUAL(s->n[B].ike_down, 1);
@@ -256,6 +276,7 @@ static void test_no_answer(void)
 	CU_ASSERT_EQUAL(s->n[A].failed, 0);
 	sim_run(s, s->now_ns + 30 * NS_PER_S);
 	failed(s, A, IKE_REASON_NO_ANSWER, "no answer from 192.0.2.2[500]");
+	wanted(s, A, "IKE_SA_INIT", "", "");
 	nothing_left(s);
 	sim_free(s);
 }
