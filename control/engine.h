@@ -281,6 +281,7 @@ enum ike_reason {
 	IKE_REASON_REPLACED, /* a newer SA took its place */
 	IKE_REASON_INACTIVE, /* no packet for as long as `inactivity` says */
 	IKE_REASON_METHOD,   /* the peer proved itself by a method that the request does not take */
+	IKE_REASON_AAA,      /* no server that knows the peer can be asked */
 	IKE_NUM_REASONS
 };
 
@@ -301,6 +302,7 @@ enum ike_ask_kind {
 	IKE_ASK_EAP_SECRET,   /* the password of eap_id: answer.secret */
 	IKE_ASK_EAP_KEY, /* a certificate of local_id, and its key, for TLS in EAP: answer.certs
 			  * and answer.secret (PKCS#8, DER) */
+	IKE_ASK_EAP_SERVER, /* what the server that knows eap_id says of eap_packet: answer.aaa */
 };
 
 /* struct ike_cert - what a CERT payload holds: encoding (RFC 7296 3.6; 4 X.509, 15 raw public key)
@@ -333,7 +335,10 @@ struct ike_ask {
 	const struct ike_cert *certs; /* VERIFY_CHAIN: as the peer sent them, the end's own first */
 	uint32_t num_certs;
 	const struct ike_id
-		*eap_id; /* EAP_SECRET: who proves itself by it, this side or the peer */
+		*eap_id; /* EAP_SECRET, EAP_SERVER: who proves itself by it, this side or the peer */
+	struct bytes eap_packet;      /* EAP_SERVER: the peer's */
+	struct bytes aaa_token;       /* EAP_SERVER: of the last answer; empty: this is the first */
+	const struct path_addr *path; /* EAP_SERVER: where the peer is */
 };
 
 /* struct ike_trust - a key that speaks for the peer: an end's certificate (DER), or a raw public
@@ -365,12 +370,22 @@ enum ike_scheme {
  * ECDSA as in RFC 4754) and the connection's `local.auth` lets. */
 uint32_t ike_schemes(const struct ike_ask *ask) NONNULL(1);
 
+/* struct ike_aaa - what a server that knows the peer says, in EAP and beside it (as eap_relayed).
+ * accepted: it is who it says, and key is what both have; packet is then a success or empty, else a
+ * request, or a failure or empty. token: comes back with the next ask. name: whom it takes the peer
+ * for; empty: for whom it says it is. session_s: how long that holds, 0 = for ever. */
+struct ike_aaa {
+	bool accepted;
+	struct bytes packet, key, token, name;
+	uint32_t session_s;
+};
+
 /* struct ike_answer - to an ask; all that it points to is borrowed during the call. */
 struct ike_answer {
 	bool allow;
 	struct bytes secret;  /* SECRET, EAP_SECRET, EAP_KEY: the key; empty = there is none */
 	bool secret_is_group; /* SECRET: more than one identity may use it */
-	/* SIGN, VERIFY_CHAIN, AUTHORIZE: why not, if not allowed; text is a clause ("it has
+	/* SIGN, VERIFY_CHAIN, AUTHORIZE, EAP_SERVER: why not, if not allowed; text is a clause ("it has
 	 * expired"), or NULL
 	 */
 	enum ike_reason reason;
@@ -392,6 +407,7 @@ struct ike_answer {
 	const struct ts *without;
 	uint32_t num_without;
 	bool vouched; /* VERIFY_CHAIN, instead of trust: what the peer shows first is its own */
+	const struct ike_aaa *aaa; /* EAP_SERVER; text: why, if it refuses the peer */
 };
 
 /* ike_answer - answer an open ask. Late, repeated or unknown ids are ignored. */

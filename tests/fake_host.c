@@ -507,6 +507,21 @@ static enum err udp_open(void *ctx, int *out_fds, enum ip_family family, uint16_
 	return err;
 }
 
+static enum err udp_connect(void *ctx, int *out_fd, const struct endpoint *remote)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = endpoint_to_sockaddr(&ss, remote);
+	enum err e = call(ctx, "udp_connect");
+
+	if (e)
+		return e;
+	*out_fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (*out_fd >= 0 && !connect(*out_fd, (const struct sockaddr *)&ss, len))
+		return ERR_OK;
+	close(*out_fd);
+	return ERR_SYS;
+}
+
 static enum err udp_steer(void *ctx, int fd, uint32_t shift, uint32_t num)
 {
 	struct fake_host *f = ctx;
@@ -762,6 +777,7 @@ static const struct host_ops ops = {
 	.shadow_open = shadow_open,
 	.mirror_open = mirror_open,
 	.udp_open = udp_open,
+	.udp_connect = udp_connect,
 	.udp_steer = udp_steer,
 	.esp_open = esp_open,
 	.socket_inspect = socket_inspect,

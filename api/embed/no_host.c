@@ -131,6 +131,24 @@ static enum err no_udp(void *ctx, int *out_fds, enum ip_family family, uint16_t 
 	return ERR_UNSUPPORTED;
 }
 
+/* udp_connect - needs no privilege; the mark does, and who embeds has no routes of ours to skip. */
+static enum err udp_connect(void *ctx, int *out_fd, const struct endpoint *remote)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = endpoint_to_sockaddr(&ss, remote);
+	int fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	(void)ctx;
+	if (fd < 0)
+		return ERR_SYS;
+	if (connect(fd, (struct sockaddr *)&ss, len)) {
+		close(fd);
+		return ERR_SYS;
+	}
+	*out_fd = fd;
+	return ERR_OK;
+}
+
 static enum err no_steer(void *ctx, int fd, uint32_t shift, uint32_t num)
 {
 	(void)ctx, (void)fd, (void)shift, (void)num;
@@ -219,6 +237,7 @@ static const struct host_ops ops = {
 	.watch_open = no_watch,
 	.watch_read = no_watch_read,
 	.udp_open = no_udp,
+	.udp_connect = udp_connect,
 	.udp_steer = no_steer,
 	.esp_open = no_esp,
 	.socket_inspect = embed_socket_inspect,

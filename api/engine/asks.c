@@ -185,6 +185,10 @@ static void answer_now(struct engine *e, const struct ike_ask *ask)
 
 	if (!authorize && taken(e, ask))
 		return;
+	if (ask->kind == IKE_ASK_EAP_SERVER) {
+		aaa_ask(e, ask);
+		return;
+	}
 	if (answer_of(e, &answer, ask) && put_off(e, ask->id))
 		return;
 	/* Whoever decides, a key that is to be remembered is. */

@@ -144,6 +144,8 @@ uint64_t engine_deadline(const struct engine *e)
 
 	if (timers < at)
 		at = timers;
+	if (aaa_deadline(e) < at)
+		at = aaa_deadline(e);
 	if (e->stopping && e->stop_deadline_ns < at)
 		at = e->stop_deadline_ns;
 	if (e->probe_ns < at)
@@ -222,6 +224,7 @@ void engine_dispatch(struct engine *e)
 	if (now_ns >= e->probe_ns) /* of paths the data path tells by itself */
 		on_dp_events(e, &e->dp_events);
 	timers_run(&e->timers, now_ns);
+	aaa_run(e);
 	ike_run(e->ike, now_ns);
 	engine_turn(e);
 	log_use(before);
@@ -292,6 +295,8 @@ static enum err make_ike(struct engine *e)
 
 	if (!err)
 		err = ike_keyring_new(&e->keyring, e->rng);
+	if (!err)
+		err = aaa_open(e);
 	if (!err)
 		ike_engine_configure(e->ike, e->conf);
 	return err;
@@ -510,6 +515,7 @@ void engine_free(struct engine *e)
 	before = log_use(&e->sink);
 	latches_close(e);
 	asks_close(e);
+	aaa_close(e);
 	connect_fini(e);
 	ike_engine_free(e->ike);
 	ike_keyring_free(e->keyring);
@@ -575,6 +581,7 @@ enum err engine_configure(struct engine *e, struct conf *conf)
 		LOG(WARN, CFG, NULL,
 		    "the section `latchkey` was changed: that takes effect at the next start");
 	ike_engine_configure(e->ike, conf);
+	aaa_configure(e);
 	e->paths_dirty = true;
 	if (old != conf)
 		conf_forget_secrets(old);

@@ -255,6 +255,7 @@ struct engine {
 	struct loop_source fetches;
 	struct list_node unanswered; /* questions that wait for what is fetched */
 	bool fetched;                /* something of it is known that they were not asked about */
+	struct aaa *aaa;             /* RADIUS servers */
 
 	struct log_sink sink;
 	const struct log_sink *outer_sink;
@@ -590,6 +591,16 @@ void latches_dp_event(struct engine *e, const struct dp_event *ev) NONNULL(1, 2)
 void latches_conflict(struct engine *e, const struct ike_ask *ask) NONNULL(1, 2);
 
 /* asks.c */
+
+/* aaa.c: RADIUS servers. aaa_open - none is asked yet. Errors: NOMEM, CRYPTO. aaa_configure - those of
+ * e->conf from now on. aaa_ask - an EAP_SERVER ask is answered in its time. aaa_run - what is due;
+ * aaa_deadline - when that is. */
+MUST_USE enum err aaa_open(struct engine *e) NONNULL(1);
+void aaa_close(struct engine *e) NONNULL(1);
+void aaa_configure(struct engine *e) NONNULL(1);
+void aaa_ask(struct engine *e, const struct ike_ask *ask) NONNULL(1, 2);
+void aaa_run(struct engine *e) NONNULL(1);
+uint64_t aaa_deadline(const struct engine *e) NONNULL(1);
 
 /* asks_fetch - begin what is wanted, as far as there is room, and take what has come; true if
  * anything is known now that was not, also that nothing comes. local: as in fetch_request. */

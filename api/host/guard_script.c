@@ -299,8 +299,9 @@ static void add_jump(struct text *t, const char *device, const char *chain, cons
 }
 
 /* switch_arriving - our own outer traffic arrives at our sockets: IKE and ESP in UDP, later
- * fragments of it, which show no port (alone they make no datagram), raw ESP, and by TCP answers to
- * what the host itself fetches in the clear, whose sockets have no port of their own. */
+ * fragments of it, which show no port (alone they make no datagram), raw ESP, and answers to what
+ * the host itself fetches in the clear by TCP or asks RADIUS servers by UDP, whose sockets have no
+ * port of their own. */
 static void switch_arriving(struct text *t, const struct guard_spec *spec, const char *chain,
 			    char x)
 {
@@ -317,7 +318,7 @@ static void switch_arriving(struct text *t, const struct guard_spec *spec, const
 	add_rule(t, device, chain, FRAG_V6 " meta l4proto udp fib daddr type local accept");
 	if (spec->sockets)
 		add_rule(t, device, chain,
-			 "meta l4proto tcp fib daddr type local " GUARD_OF_SOCKET " accept");
+			 "meta l4proto { tcp, udp } fib daddr type local " GUARD_OF_SOCKET " accept");
 	add_jump(t, device, chain, "in", x);
 }
 

@@ -125,6 +125,7 @@ static const struct host_ops host_linux_ops = {
 	.mirror_read = host_mirror_read,
 	.mirror_close = host_mirror_close,
 	.udp_open = host_udp_open,
+	.udp_connect = host_udp_connect,
 	.udp_steer = host_udp_steer,
 	.esp_open = host_esp_open,
 	.socket_inspect = host_socket_inspect,

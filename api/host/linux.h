@@ -125,6 +125,8 @@ MUST_USE enum err host_guard_set(void *ctx, const char *ifname, const struct gua
 MUST_USE enum err host_guard_del(void *ctx);
 
 /* socket.c */
+MUST_USE enum err host_udp_connect(void *ctx, int *out_fd, const struct endpoint *remote)
+	NONNULL(1, 2, 3);
 MUST_USE enum err host_udp_open(void *ctx, int *out_fds, enum ip_family family, uint16_t port,
 				uint32_t num);
 MUST_USE enum err host_udp_steer(void *ctx, int fd, uint32_t shift, uint32_t num);

@@ -138,6 +138,27 @@ enum err host_udp_open(void *ctx, int *out_fds, enum ip_family family, uint16_t 
 	return ERR_OK;
 }
 
+enum err host_udp_connect(void *ctx, int *out_fd, const struct endpoint *remote)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = endpoint_to_sockaddr(&ss, remote);
+	enum err err;
+	int fd, e;
+
+	(void)ctx;
+	err = open_socket(&fd, (enum ip_family)remote->addr.family, SOCK_DGRAM, 0);
+	if (err)
+		return err;
+	if (connect(fd, (const struct sockaddr *)&ss, len)) {
+		e = errno;
+		close(fd);
+		errno = e;
+		return host_err(e);
+	}
+	*out_fd = fd;
+	return ERR_OK;
+}
+
 /* bits_for - all numbers below num are within these. */
 static uint32_t bits_for(uint32_t num)
 {

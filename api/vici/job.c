@@ -165,6 +165,7 @@ static enum err result_of(enum ike_reason reason)
 	case IKE_REASON_RESOURCES:
 	case IKE_REASON_REPLACED:
 	case IKE_REASON_INACTIVE:
+	case IKE_REASON_AAA:
 		return ERR_BAD_STATE;
 	case IKE_REASON_PEER_DELETE:
 	case IKE_REASON_NO_PROPOSAL:

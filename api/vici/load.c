@@ -142,8 +142,11 @@ enum err cmd_get_shared(struct call *call)
 	struct tree *list;
 
 	TRY(tree_list(call->out, &list, "keys"));
-	for (uint32_t i = 0; i < conf->num_secrets; i++)
+	for (uint32_t i = 0; i < conf->num_secrets; i++) {
+		if (conf->secrets[i]->kind == CONF_SECRET_RADIUS) /* of the file alone */
+			continue;
 		TRY(tree_append(list, conf->secrets[i]->name, strlen(conf->secrets[i]->name)));
+	}
 	return ERR_OK;
 }
 

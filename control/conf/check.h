@@ -29,6 +29,8 @@ enum scope {
 	SCOPE_DAEMON,
 	SCOPE_DPDK,
 	SCOPE_DPDK_PORT,
+	SCOPE_RADIUS,
+	SCOPE_RADIUS_SERVER,
 	SCOPE_APP,
 	SCOPE_NETWORK,
 	SCOPE_NETWORK_USER,
@@ -174,6 +176,7 @@ MUST_USE SET(set_close_action);
 /* struct conf (secret.c), struct secret_draft (secret.c) */
 MUST_USE SET(set_ike_secret);
 MUST_USE SET(set_eap_secret);
+MUST_USE SET(set_radius_secret);
 MUST_USE SET(set_secret_value);
 MUST_USE SET(set_secret_id);
 /* struct passphrase_draft, struct authority_draft (creds.c) */
@@ -211,6 +214,15 @@ MUST_USE SET(set_tun_checksum);
 MUST_USE SET(set_tun_tso);
 MUST_USE SET(set_tun_uso);
 MUST_USE SET(set_dpdk);
+MUST_USE SET(set_radius);
+/* struct conf_radius, struct conf_radius_server (radius.c) */
+MUST_USE SET(set_radius_nas);
+MUST_USE SET(set_radius_timeout);
+MUST_USE SET(set_radius_tries);
+MUST_USE SET(set_radius_servers);
+MUST_USE SET(set_radius_address);
+MUST_USE SET(set_radius_port);
+MUST_USE SET(set_radius_misplaced);
 /* struct conf_dpdk, struct conf_dpdk_port (dpdk.c) */
 MUST_USE SET(set_dpdk_module);
 MUST_USE SET(set_dpdk_huge);
@@ -302,6 +314,11 @@ MUST_USE enum err pool_check(struct check *c, struct conf_pool **out, const stru
 
 /* daemon_defaults - what holds where the latchkey section says nothing. daemon.c */
 void daemon_defaults(struct conf_daemon *d) NONNULL(1);
+
+/* radius_defaults - of the section latchkey.radius. radius_check - each server has a secret, and who
+ * is to be judged by servers has some. radius.c */
+void radius_defaults(struct conf_radius *r) NONNULL(1);
+void radius_check(struct check *c, const struct conf *conf) NONNULL(1, 2);
 
 /* paths_check - the children of a connection, which is complete, go by paths that it has; says so
  * if not. paths.c */

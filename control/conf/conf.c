@@ -194,6 +194,8 @@ static enum err build(struct conf **out, struct conf_diags *diags, const struct 
 	for (uint32_t i = 0; !e && i < conf->num_conns; i++)
 		conn_check_open(&c, conf->conns[i], &conf->creds);
 	creds_passphrases_free(&c);
+	if (diags->num_errors == errors)
+		radius_check(&c, conf);
 	if (!e && diags->num_errors != errors)
 		e = ERR_CONFIG;
 	if (e) {
@@ -287,7 +289,8 @@ static enum err copy_secrets(struct conf *to, const struct conf *from, struct ed
 	for (uint32_t i = 0; !e && i < from->num_secrets; i++) {
 		struct conf_secret *s = from->secrets[i];
 
-		if (edit->drop_all_secrets || is_named(s->name, edit->drop_secret)) {
+		if (s->kind != CONF_SECRET_RADIUS &&
+		    (edit->drop_all_secrets || is_named(s->name, edit->drop_secret))) {
 			edit->dropped = true;
 			s = edit->secret;
 			edit->secret = NULL;

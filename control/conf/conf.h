@@ -161,6 +161,10 @@ static inline bool conf_auth_signs(enum conf_auth auth)
 /* CONF_EAP_TLS - IANA's number of the method whose peers have certificates. */
 #define CONF_EAP_TLS 13
 
+/* CONF_EAP_RADIUS - no method of its own (IANA's numbers end before): RADIUS servers judge the peer,
+ * by whatever method they want (latchkey.radius). */
+#define CONF_EAP_RADIUS 255
+
 /* CONF_RANK_PROVEN - of peers that prove who they are. */
 #define CONF_RANK_PROVEN 2
 
@@ -365,10 +369,13 @@ struct conf_pool {
 enum conf_secret_kind {
 	CONF_SECRET_IKE, /* a pre-shared key */
 	CONF_SECRET_EAP, /* a password */
+	CONF_SECRET_RADIUS, /* of this host and a server, by its name in latchkey.radius.servers; the
+			     * control socket neither sees it nor takes it away */
 };
 
 /* struct conf_secret - secrets.ike<suffix>: a PSK and the identities it belongs to (none = any);
- * secrets.eap<suffix>: a password and whose it is (one at least). */
+ * secrets.eap<suffix>: a password and whose it is (one at least); secrets.radius<suffix>: with which
+ * servers it is shared (the same). */
 struct conf_secret {
 	uint32_t refs; /* shared like conf_conn */
 	enum conf_secret_kind kind;
@@ -495,6 +502,27 @@ struct conf_listener {
 	char peer[264];              /* an identity; "" = whoever the profile lets */
 };
 
+/* CONF_MAX_RADIUS - servers. CONF_NAS_MAX - of this host's name for itself there, with the 0. */
+#define CONF_MAX_RADIUS 8
+#define CONF_NAS_MAX    64
+
+/* struct conf_radius_server - latchkey.radius.servers.<name>. */
+struct conf_radius_server {
+	char name[CONF_NAME_MAX];
+	struct ip_addr addr;
+	uint16_t port; /* 1812 */
+};
+
+/* struct conf_radius - the section latchkey.radius: who judges peers with `auth = eap-radius`, in
+ * order of preference. A request is repeated after timeout_ns, and tries times sent to a server. */
+struct conf_radius {
+	struct conf_radius_server servers[CONF_MAX_RADIUS];
+	uint32_t num_servers;
+	char nas[CONF_NAS_MAX]; /* NAS-Identifier; "latchkey" */
+	uint64_t timeout_ns;    /* 1 s */
+	uint32_t tries;         /* 3 */
+};
+
 /* struct conf_daemon - the latchkey section. */
 struct conf_daemon {
 	char interface[16];                                   /* "latchkey0" */
@@ -518,6 +546,7 @@ struct conf_daemon {
 	bool latch_tcp;       /* each TCP connection of the host is latched; yes */
 	uint32_t num_latches; /* at most; 65536 */
 	struct conf_dpdk dpdk;
+	struct conf_radius radius;
 	struct conf_app app;
 	struct conf_profile profiles[CONF_MAX_PROFILES];
 	uint32_t num_profiles;
@@ -656,6 +685,10 @@ const struct conf_child *conf_find_child(const struct conf *c, const struct conf
 
 /* conf_find_password - what `id` proves itself by in EAP; NULL if there is none. */
 const struct conf_secret *conf_find_password(const struct conf *c, const struct ike_id *id)
+	NONNULL(1, 2);
+
+/* conf_find_radius_secret - what is shared with the server of this name; NULL if there is none. */
+const struct conf_secret *conf_find_radius_secret(const struct conf *c, const char *server)
 	NONNULL(1, 2);
 
 /* conf_find_psk - the secret for these identities: the best match wins (both ids, then the peer's

@@ -38,6 +38,7 @@ void daemon_defaults(struct conf_daemon *d)
 		.tun_uso = true,
 	};
 	app_defaults(&d->app);
+	radius_defaults(&d->radius);
 }
 
 /* As the kernel has it: no '/', no blanks, not "." or "..", 15 characters at most. */

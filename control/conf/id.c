@@ -212,6 +212,22 @@ const struct conf_secret *conf_find_password(const struct conf *c, const struct 
 	return NULL;
 }
 
+const struct conf_secret *conf_find_radius_secret(const struct conf *c, const char *server)
+{
+	struct ike_id id;
+
+	if (conf_id_parse(&id, server))
+		return NULL;
+	for (uint32_t i = 0; i < c->num_secrets; i++) {
+		const struct conf_secret *s = c->secrets[i];
+
+		for (uint32_t k = 0; s->kind == CONF_SECRET_RADIUS && k < s->num_ids; k++)
+			if (conf_id_equal(&s->ids[k], &id))
+				return s;
+	}
+	return NULL;
+}
+
 /* struct psk_match - how well a secret's identities fit. */
 struct psk_match {
 	bool local, peer, any; /* any: a wildcard identity stands for the peer */

@@ -183,6 +183,7 @@ static const struct key keys[] = {
 
 	SETS_(SECRETS, NAMED, "ike", set_ike_secret),
 	SETS_(SECRETS, NAMED, "eap", set_eap_secret),
+	SETS_(SECRETS, NAMED, "radius", set_radius_secret),
 	INNER_(SECRETS, "xauth", LATER, OTHER_SECRET),
 	INNER_(SECRETS, "ntlm", LATER, OTHER_SECRET),
 	INNER_(SECRETS, "ppk", LATER, OTHER_SECRET),
@@ -253,6 +254,7 @@ static const struct key keys[] = {
 	SETS_(DAEMON, SECTION, "profiles", set_profiles),
 	SETS_(DAEMON, SECTION, "listeners", set_listeners),
 	SETS_(DAEMON, SECTION, "dpdk", set_dpdk),
+	SETS_(DAEMON, SECTION, "radius", set_radius),
 
 	SETS_(DPDK, VALUE, "module", set_dpdk_module),
 	SETS_(DPDK, VALUE, "huge", set_dpdk_huge),
@@ -278,6 +280,15 @@ static const struct key keys[] = {
 	SETS_(DPDK_PORT, VALUE, "rx_checksum", set_dpdk_rx_checksum),
 	SETS_(DPDK_PORT, VALUE, "tso", set_dpdk_tso),
 	SETS_(DPDK_PORT, VALUE, "inline_ipsec", set_dpdk_inline_ipsec),
+
+	SETS_(RADIUS, VALUE, "nas_identifier", set_radius_nas),
+	SETS_(RADIUS, VALUE, "retransmit_timeout", set_radius_timeout),
+	SETS_(RADIUS, VALUE, "retransmit_tries", set_radius_tries),
+	SETS_(RADIUS, SECTION, "servers", set_radius_servers),
+
+	SETS_(RADIUS_SERVER, VALUE, "address", set_radius_address),
+	SETS_(RADIUS_SERVER, VALUE, "auth_port", set_radius_port),
+	SETS_(RADIUS_SERVER, VALUE, "secret", set_radius_misplaced),
 
 	SETS_(PROFILE, VALUE, "methods", set_profile_methods),
 	SETS_(PROFILE, VALUE, "privacy", set_profile_privacy),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* secret.c - secrets.ike<suffix> and secrets.eap<suffix>: pre-shared keys, passwords, and whose
- * they are. */
+/* secret.c - secrets.ike<suffix>, secrets.eap<suffix> and secrets.radius<suffix>: pre-shared keys,
+ * passwords, what is shared with RADIUS servers, and whose they are. */
 #include "base/alloc.h"
 #include "control/conf/check.h"
 
@@ -85,6 +85,12 @@ enum err set_secret_id(struct check *c, void *obj, const struct tree *node)
 	return ERR_OK;
 }
 
+/* Why it needs an identity. */
+static const char *const whose[] = {
+	[CONF_SECRET_EAP] = "a password is somebody's",
+	[CONF_SECRET_RADIUS] = "it is that of a server, by its name in latchkey.radius.servers",
+};
+
 /* A star means more than one identity, which a secret's owner is not. */
 static enum err parse_owner(struct check *c, struct conf_secret *s, const char *text,
 			    const struct tree *node)
@@ -96,8 +102,8 @@ static enum err parse_owner(struct check *c, struct conf_secret *s, const char *
 		return ERR_OK;
 	}
 	e = conf_id_parse(&s->ids[s->num_ids], text);
-	if (!e && s->kind == CONF_SECRET_EAP && !s->ids[s->num_ids].type) {
-		CHECK_ERROR(c, node, "'%.60s': a password is somebody's", text);
+	if (!e && s->kind != CONF_SECRET_IKE && !s->ids[s->num_ids].type) {
+		CHECK_ERROR(c, node, "'%.60s': %s", text, whose[s->kind]);
 		return ERR_OK;
 	}
 	/* Without one of its owners a secret would serve more peers than it was meant for. */
@@ -123,10 +129,15 @@ static enum err fill(struct check *c, struct conf_secret *s, const struct conf_s
 		CHECK_ERROR(c, node, "more than %d identities", CONF_SECRET_MAX_IDS);
 		return ERR_OK;
 	}
-	if (p->kind == CONF_SECRET_EAP && p->num_owners == 0) {
-		CHECK_ERROR(c, node, "id is missing: a password is somebody's");
+	if (p->kind != CONF_SECRET_IKE && p->num_owners == 0) {
+		CHECK_ERROR(c, node, "id is missing: %s", whose[p->kind]);
 		return ERR_OK;
 	}
+	if (p->kind == CONF_SECRET_RADIUS && p->value.len < SECRET_WEAK_LEN)
+		CHECK_WARN(c, node,
+			   "the secret has fewer than %d bytes: whoever sees a packet can try to "
+			   "guess it",
+			   SECRET_WEAK_LEN);
 	if (p->kind == CONF_SECRET_IKE && p->value.len < SECRET_WEAK_LEN)
 		CHECK_WARN(c, node,
 			   "the secret has fewer than %d bytes: whoever answers an initiator can "
@@ -203,6 +214,11 @@ enum err set_ike_secret(struct check *c, void *obj, const struct tree *node)
 enum err set_eap_secret(struct check *c, void *obj, const struct tree *node)
 {
 	return set_secret(c, obj, node, CONF_SECRET_EAP);
+}
+
+enum err set_radius_secret(struct check *c, void *obj, const struct tree *node)
+{
+	return set_secret(c, obj, node, CONF_SECRET_RADIUS);
 }
 
 void secret_put(struct conf_secret *s)

@@ -44,7 +44,7 @@ static bool take_eap(struct check *c, struct side_draft *d, const char *text,
 	static const struct {
 		const char *word;
 		uint8_t type; /* IANA's number */
-	} words[] = {{"eap", 0}, {"eap-mschapv2", 26}, {"eap-tls", CONF_EAP_TLS}};
+	} words[] = {{"eap", 0}, {"eap-mschapv2", 26}, {"eap-tls", CONF_EAP_TLS}, {"eap-radius", CONF_EAP_RADIUS}};
 
 	if (strncasecmp(text, "eap", 3) != 0)
 		return false;
@@ -55,8 +55,9 @@ static bool take_eap(struct check *c, struct side_draft *d, const char *text,
 		d->side->eap = words[i].type;
 		return true;
 	}
-	d->side->eap = UINT8_MAX; /* one remark is enough */
-	CHECK_ERROR(c, node, "'%.40s' is not supported: eap, eap-mschapv2, or eap-tls", text);
+	d->side->eap = CONF_EAP_TLS; /* one remark is enough */
+	CHECK_ERROR(c, node, "'%.40s' is not supported: eap, eap-mschapv2, eap-tls, or eap-radius",
+		    text);
 	return true;
 }
 
@@ -314,7 +315,11 @@ static void check_eap(struct check *c, const struct side_draft *d, const struct 
 	else if (side->auth == CONF_AUTH_EAP && d->remote && !side->eap)
 		CHECK_ERROR(c, section,
 			    "which method of EAP does the peer prove itself by? `auth = "
-			    "eap-mschapv2`, or eap-tls");
+			    "eap-mschapv2`, eap-tls or eap-radius");
+	else if (side->auth == CONF_AUTH_EAP && !d->remote && side->eap == CONF_EAP_RADIUS)
+		CHECK_ERROR(c, section,
+			    "`auth = eap-radius` is for the peer (`remote`): this side proves "
+			    "itself by `auth = eap`");
 	else if (side->auth == CONF_AUTH_EAP && !d->remote && side->eap_asks && !side->eap_id.type)
 		CHECK_ERROR(c, section, "`eap_id` of this side is one identity");
 }

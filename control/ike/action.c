@@ -327,6 +327,7 @@ const char *ike_reason_name(enum ike_reason r)
 		[IKE_REASON_REPLACED] = "replaced",
 		[IKE_REASON_INACTIVE] = "inactive",
 		[IKE_REASON_METHOD] = "method-refused",
+		[IKE_REASON_AAA] = "no-aaa-server",
 	};
 
 	return (unsigned)r < IKE_NUM_REASONS && names[r] ? names[r] : "unknown";

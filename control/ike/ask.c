@@ -109,8 +109,13 @@ static void fill_signature(const struct ike_sa *sa, struct ike_ask *ask)
 /* A client's certificate is that of its name in EAP; the peer's are those that it showed there. */
 static void fill_eap(const struct ike_sa *sa, struct ike_ask *ask)
 {
-	if (ask->kind == IKE_ASK_EAP_SECRET)
+	if (ask->kind == IKE_ASK_EAP_SECRET || ask->kind == IKE_ASK_EAP_SERVER)
 		ask->eap_id = eap_identity(sa->hs->eap);
+	if (ask->kind == IKE_ASK_EAP_SERVER) {
+		ask->eap_packet = eap_relayed(sa->hs->eap);
+		ask->aaa_token = eap_token(sa->hs->eap);
+		ask->path = &sa->path;
+	}
 	if (ask->kind == IKE_ASK_EAP_KEY)
 		ask->config = sa->conn;
 	if (ask->kind == IKE_ASK_EAP_KEY && sa->initiator)

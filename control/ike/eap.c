@@ -31,6 +31,7 @@ static const enum ike_ask_kind kinds[] = {
 	[EAP_WANTS_PACKET] = IKE_ASK_EAP_SECRET, /* passed */
 	[EAP_WANTS_SECRET] = IKE_ASK_EAP_SECRET,  [EAP_WANTS_KEY] = IKE_ASK_EAP_KEY,
 	[EAP_WANTS_CHAIN] = IKE_ASK_VERIFY_CHAIN, [EAP_WANTS_NOTHING] = IKE_ASK_EAP_SECRET,
+	[EAP_WANTS_SERVER] = IKE_ASK_EAP_SERVER,
 };
 
 bool eap_waits(const struct eap *x)
@@ -38,7 +39,7 @@ bool eap_waits(const struct eap *x)
 	return eap_wants(x) != EAP_WANTS_PACKET && eap_wants(x) != EAP_WANTS_NOTHING;
 }
 
-static enum err want(struct step *s)
+enum err eap_want(struct step *s)
 {
 	const struct eap *x = s->sa->hs->eap;
 
@@ -53,7 +54,7 @@ enum err eap_feed(struct step *s, struct bytes packet)
 	enum err e = eap_take(s->sa->hs->eap, packet);
 
 	if (!e)
-		e = want(s);
+		e = eap_want(s);
 	return e ? failed(s, e) : ERR_OK;
 }
 
@@ -80,6 +81,39 @@ static bool believes(const struct step *s, char why[static KEY_WHY_MAX])
 	return false;
 }
 
+/* Nobody who knows the peer could be asked: that says nothing of the peer. */
+static enum err not_asked(struct step *s)
+{
+	const struct ike_answer *a = s->answer;
+	char peer[128];
+
+	s->fail.eap = true;
+	return step_fail(s, a->reason ? a->reason : IKE_REASON_REFUSED, NOTIFY_AUTHENTICATION_FAILED,
+			 "who %s is could not be found out: %.220s",
+			 ike_id_text(peer, sizeof(peer), eap_identity(s->sa->hs->eap)),
+			 a->text ? a->text : "no answer in time");
+}
+
+static enum err relay(struct step *s)
+{
+	const struct ike_aaa *aaa = s->answer->aaa;
+	struct eap_relayed relayed;
+	struct eap_answer answer = {.why = s->answer->text};
+	enum err e;
+
+	if (!s->answer->allow || !aaa)
+		return not_asked(s);
+	relayed = (struct eap_relayed){.accepted = aaa->accepted,
+				       .packet = aaa->packet,
+				       .msk = aaa->key,
+				       .token = aaa->token,
+				       .name = aaa->name,
+				       .session_s = aaa->session_s};
+	answer.relayed = &relayed;
+	e = eap_answer(s->sa->hs->eap, &answer);
+	return e ? failed(s, e) : ERR_OK;
+}
+
 enum err eap_proceed(struct step *s)
 {
 	struct eap *x = s->sa->hs->eap;
@@ -91,6 +125,8 @@ enum err eap_proceed(struct step *s)
 
 	if (!eap_waits(x))
 		return ERR_OK;
+	if (eap_wants(x) == EAP_WANTS_SERVER)
+		return relay(s);
 	if (eap_wants(x) == EAP_WANTS_CHAIN) {
 		answer.believed = believes(s, why);
 		answer.why = why;
@@ -104,7 +140,7 @@ enum err eap_proceed(struct step *s)
 	e = eap_answer(x, &answer);
 	if (!e && eap_waits(x)) {
 		s->stay = true;
-		e = want(s);
+		e = eap_want(s);
 	}
 	return e ? failed(s, e) : ERR_OK;
 }

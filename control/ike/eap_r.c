@@ -64,11 +64,13 @@ enum err eap_begin_r(struct step *s)
 static enum err begin(struct step *s)
 {
 	const struct conf_side *remote = &s->sa->conn->remote;
+	const bool relays = remote->eap == CONF_EAP_RADIUS;
 	struct handshake *hs = s->sa->hs;
 	const struct eap_params p = {
 		.crypto = s->e->crypto,
 		.server = true,
-		.type = remote->eap,
+		.type = relays ? EAP_TYPE_NONE : remote->eap,
+		.relay = relays,
 		.alone = is_alone(s->sa),
 		.asks_identity = remote->eap_asks,
 		.identity = s->sa->remote_id,
@@ -80,11 +82,22 @@ static enum err begin(struct step *s)
 
 enum err eap_signed_r(struct step *s)
 {
-	struct handshake *hs = s->sa->hs;
 	enum err e = is_alone(s->sa) ? ERR_OK : auth_make_own(s);
 
 	if (!e)
 		e = begin(s);
+	if (!e && eap_waits(s->sa->hs->eap)) { /* the first word is another server's */
+		s->stay = true;
+		return eap_want(s);
+	}
+	return e ? e : eap_begun_r(s);
+}
+
+enum err eap_begun_r(struct step *s)
+{
+	struct handshake *hs = s->sa->hs;
+	enum err e = eap_waits(hs->eap) ? eap_proceed(s) : ERR_OK;
+
 	if (e)
 		return e;
 	step_reply(s);
@@ -135,6 +148,9 @@ enum err eap_final_r(struct step *s)
 		e = eap_make_own(s);
 	if (e)
 		return e;
+	if (eap_session_s(s->sa->hs->eap))
+		s->sa->session_ns =
+			s->now_ns + eap_session_s(s->sa->hs->eap) * (uint64_t)NS_PER_S;
 	s->msg = &s->sa->hs->candidates->msg;
 	e = auth_take_connection(s);
 	s->msg = NULL;

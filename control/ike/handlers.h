@@ -38,6 +38,7 @@ MUST_USE enum err eap_response_i(struct step *s);
 MUST_USE enum err eap_final_i(struct step *s);
 MUST_USE enum err eap_begin_r(struct step *s);
 MUST_USE enum err eap_signed_r(struct step *s);
+MUST_USE enum err eap_begun_r(struct step *s);
 MUST_USE enum err eap_request_r(struct step *s);
 MUST_USE enum err eap_answer_r(struct step *s);
 MUST_USE enum err eap_final_r(struct step *s);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/ike/lifetime.h"
 
+#include <stdio.h>
+
 #include "control/child/child.h"
 #include "control/ike/mobike.h"
 #include "control/ike/step.h"
@@ -9,12 +11,27 @@
 /* KEEPALIVE_NS - RFC 3948 4: default interval of NAT keepalives. */
 #define KEEPALIVE_NS (20 * NS_PER_S)
 
+/* Whoever knows the peer said so long, and nothing of longer. */
+static void session_over(struct ike_sa *sa, uint64_t now_ns)
+{
+	if (task_need(sa, TASK_IKE_DELETE, 0) == ERR_NOMEM) {
+		timer_set(&sa->e->timers, &sa->state_timer, now_ns + NS_PER_S);
+		return;
+	}
+	sa->reason = IKE_REASON_EXPIRED;
+	snprintf(sa->why, sizeof(sa->why),
+		 "the time is over that the server which knows the peer gave it (Session-Timeout)");
+	step_task(sa, now_ns);
+}
+
 /* The bound of a handshake state, or the hard end of an established SA. */
 static void state_over(struct timer *t, uint64_t now_ns)
 {
 	struct ike_sa *sa = container_of(t, struct ike_sa, state_timer);
 
-	if (sa->state == SA_ESTABLISHED)
+	if (sa->state == SA_ESTABLISHED && now_ns >= sa->session_ns)
+		session_over(sa, now_ns);
+	else if (sa->state == SA_ESTABLISHED)
 		sa_kill(sa, IKE_REASON_EXPIRED,
 			"its lifetime is over and no re-key succeeded in time", now_ns);
 	else if (sa->state > SA_ESTABLISHED)
@@ -104,7 +121,7 @@ void lifetime_init(struct ike_sa *sa)
 	timer_init(&sa->rekey_timer, rekey_due);
 	timer_init(&sa->dpd_timer, dpd_due);
 	timer_init(&sa->keepalive_timer, keepalive_due);
-	sa->rekey_ns = sa->expire_ns = TIME_NEVER;
+	sa->rekey_ns = sa->expire_ns = sa->session_ns = TIME_NEVER;
 }
 
 void lifetime_fini(struct ike_sa *sa)
@@ -133,6 +150,8 @@ void lifetime_start(struct ike_sa *sa, uint64_t now_ns)
 			timer_set(w, &sa->state_timer, sa->expire_ns);
 		}
 	}
+	if (sa->session_ns < sa->expire_ns)
+		timer_set(w, &sa->state_timer, sa->session_ns);
 	if (conn->dpd_delay_ns)
 		timer_set(w, &sa->dpd_timer, now_ns + conn->dpd_delay_ns);
 	lifetime_nat(sa, now_ns);

@@ -94,6 +94,7 @@ static struct ike_sa *establish(struct step *s, struct rekey_work *w)
 	new->udp_wanted = old->udp_wanted;
 	new->origin = old->origin;
 	new->methods = old->methods;
+	new->session_ns = old->session_ns;
 	new->confirmed = new->initiator; /* else the peer may not have our response yet */
 	new->proof = auth_proof_get(old->proof);
 	step_inherit(new, s->now_ns);

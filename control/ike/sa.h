@@ -366,6 +366,8 @@ struct ike_sa {
 	uint64_t seen_ns;                /* last authenticated message */
 	uint64_t sent_ns;                /* last message sent, for the NAT keepalive */
 	uint64_t established_ns, rekey_ns, expire_ns;
+	uint64_t session_ns; /* so long holds what a server said of the peer, also of what takes
+				its place; TIME_NEVER: for ever */
 	enum ike_reason reason;   /* of its end */
 	char why[300];            /* the same in a sentence */
 	struct timer state_timer; /* bound of this state; lifetime when established */

@@ -453,9 +453,11 @@ static const struct row eap_rows[] = {
 	{"auth = EAP-MSCHAPv2\n eap_id = %any", ""},
 	{"auth = eap-mschapv2\n eap_id = carol@example.org\n id = *@example.org", ""},
 	{"auth = eap-md5", "Ef:2: connections.a.remote.auth: 'eap-md5' is not supported: eap, "
-			   "eap-mschapv2, or eap-tls"},
+			   "eap-mschapv2, eap-tls, or eap-radius"},
 	{"auth = eap", "Ef:1: connections.a.remote: which method of EAP does the peer prove itself "
-		       "by? `auth = eap-mschapv2`, or eap-tls"},
+		       "by? `auth = eap-mschapv2`, eap-tls or eap-radius"},
+	{"auth = eap-radius", "Econnections.a: `auth = eap-radius` needs servers: latchkey { radius "
+			      "{ servers { ... } } }"},
 	{"auth = eap-mschapv2\n eap_id = *@x",
 	 "Ef:3: connections.a.remote.eap_id: '*@x' is no identity: a name, user@domain, or %any"},
 };
@@ -538,6 +540,19 @@ static const struct row root_rows[] = {
 	 "Ef:1: secrets.eap-x: id is missing: a password is somebody's"},
 	{"secrets { eap-x { id = %any\n secret = b\n } }",
 	 "Ef:1: secrets.eap-x: '%any': a password is somebody's"},
+	{"secrets { radius { id = main\n secret = 0123456789abcdef\n } }", ""},
+	{"secrets { radius { id = main\n secret = 0123456789abcdef\n } }\n"
+	 "latchkey { radius { nas_identifier = gw\n servers { main { address = fd00::1\n } } } }\n"
+	 "connections { a { remote { auth = eap-radius\n eap_id = %any\n } } }", ""},
+	{"connections { a { local { auth = eap-radius\n id = x\n } } }",
+	 "Ef:1: connections.a.local: `auth = eap-radius` is for the peer (`remote`): this side "
+	 "proves itself by `auth = eap`"},
+	{"secrets { radius { id = main\n secret = b\n } }",
+	 "Wf:1: secrets.radius: the secret has fewer than 16 bytes: whoever sees a packet can try "
+	 "to guess it"},
+	{"secrets { radius { secret = 0123456789abcdef\n } }",
+	 "Ef:1: secrets.radius: id is missing: it is that of a server, by its name in "
+	 "latchkey.radius.servers"},
 	{"secrets { ikey { secret = 0123456789abcdef\n } }", ""},
 	{"secrets { psk { secret = 0123456789abcdef\n } }", "Ef:1: secrets: unknown key 'psk'; did "
 							    "you mean 'ppk'?"},
@@ -583,6 +598,25 @@ static const struct row root_rows[] = {
 	 "Ef:2: latchkey.dpdk.ports.b: its device is that of 'a' too"},
 	{"latchkey { dpdk { ports { a { device = x\n mtu = 1279\n} } } }",
 	 "Ef:2: latchkey.dpdk.ports.a.mtu: 1279 is less than 1280"},
+	{"latchkey { radius { servers { x { address = 192.0.2.1\n} } } }",
+	 "Elatchkey.radius.servers.x: has no secret: secrets { radius { id = x  secret = ... } }"},
+	{"latchkey { radius { servers { x { auth_port = 1\n} } } }",
+	 "Ef:1: latchkey.radius.servers.x: has no 'address'"},
+	{"latchkey { radius { servers { x { address = aaa.example\n} } } }",
+	 "Ef:1: latchkey.radius.servers.x.address: 'aaa.example' is no address (names are not "
+	 "looked up here)"},
+	{"latchkey { radius { servers { x { address = 192.0.2.1\n auth_port = 0\n} } } }",
+	 "Ef:2: latchkey.radius.servers.x.auth_port: 0 is not a port"},
+	{"latchkey { radius { servers { x { address = 192.0.2.1\n secret = y\n} } } }",
+	 "Ef:2: latchkey.radius.servers.x.secret: belongs in the section `secrets`: radius { id = "
+	 "the server's name here  secret = ... }"},
+	{"latchkey { radius { retransmit_timeout = 11s\n} }",
+	 "Ef:1: latchkey.radius.retransmit_timeout: more than 0 s and at most 10 s were expected"},
+	{"latchkey { radius { retransmit_tries = 0\n} }",
+	 "Ef:1: latchkey.radius.retransmit_tries: a request is sent once at least"},
+	{"latchkey { radius { nas_identifier = "
+	 "a234567890123456789012345678901234567890123456789012345678901234\n} }",
+	 "Ef:1: latchkey.radius.nas_identifier: 1 to 63 characters were expected"},
 	{"latchkey { fragment_size = 255\n}", "Ef:1: latchkey.fragment_size: 255 is less than 256"},
 	{"latchkey { fragment_size = 16385\n}",
 	 "Ef:1: latchkey.fragment_size: '16385' is not a number from 0 to 16384"},

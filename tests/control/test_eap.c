@@ -222,6 +222,7 @@ static enum err answer(struct pair *p, unsigned side)
 		return eap_answer(p->x[side],
 				  &(struct eap_answer){.believed = !p->stranger[!side]});
 	case EAP_WANTS_PACKET:
+	case EAP_WANTS_SERVER:
 	case EAP_WANTS_NOTHING:
 	default:
 		return ERR_BAD_STATE;

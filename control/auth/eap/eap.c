@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "control/auth/eap/method.h"
+#include "control/engine.h"
 #include "control/ike/wire/proto.h"
 
 static const struct eap_method *const methods[] = {&eap_tls, &eap_mschapv2};
@@ -44,7 +45,10 @@ enum err eap_new(struct eap **out, const struct eap_params *params)
 {
 	struct eap *x;
 
-	if (params->server && (!params->type || !is_welcome(params, find(params->type))))
+	if (params->server && !params->relay &&
+	    (!params->type || !is_welcome(params, find(params->type))))
+		return ERR_UNSUPPORTED;
+	if (params->relay && (!params->server || params->alone)) /* its methods are not known here */
 		return ERR_UNSUPPORTED;
 	x = mem_alloc(sizeof(*x));
 	if (!x)
@@ -130,6 +134,8 @@ enum err eap_begin(struct eap *x)
 
 	if (e)
 		return e;
+	if (x->named && x->params.relay)
+		return eap_relay_begin(x);
 	return x->named ? begin_method(x)
 			: say_data(x, EAP_REQUEST, EAP_TYPE_IDENTITY, bytes_of(NULL, 0));
 }
@@ -202,6 +208,13 @@ enum err eap_id_of(struct ike_id *out, struct bytes name)
 	return ERR_OK;
 }
 
+struct bytes eap_name_of(char buf[static EAP_NAME_MAX], const struct ike_id *id)
+{
+	if (id->type == ID_FQDN || id->type == ID_RFC822_ADDR || id->type == ID_KEY_ID)
+		return bytes_of(id->data, id->len);
+	return bytes_of(buf, strlen(ike_id_text(buf, EAP_NAME_MAX, id)));
+}
+
 /* As many do, a request for anything else is answered with what would do instead (RFC 3748
  * 5.3.1). */
 static enum err say_nak(struct eap *x)
@@ -264,7 +277,7 @@ static enum err take_identity(struct eap *x, const struct eap_packet *p)
 	if (e)
 		return e;
 	x->named = true;
-	return begin_method(x);
+	return x->params.relay ? eap_relay_take(x, p) : begin_method(x);
 }
 
 static enum err take_as_server(struct eap *x, const struct eap_packet *p)
@@ -273,6 +286,8 @@ static enum err take_as_server(struct eap *x, const struct eap_packet *p)
 		return ERR_MALFORMED;
 	if (!x->named)
 		return take_identity(x, p);
+	if (x->params.relay)
+		return eap_relay_take(x, p);
 	if (p->type == EAP_TYPE_NAK)
 		return eap_fail(x, "it does not want to do EAP-%s", eap_type_name(x->method->type));
 	return p->type == x->method->type ? process(x, p->data) : ERR_MALFORMED;
@@ -312,7 +327,7 @@ enum err eap_answer(struct eap *x, const struct eap_answer *answer)
 		return settle(x, ERR_BAD_STATE);
 	x->answer = answer;
 	x->wants = EAP_WANTS_PACKET;
-	e = process(x, bytes_of(x->held, x->held_len));
+	e = x->params.relay ? eap_relay_answer(x) : process(x, bytes_of(x->held, x->held_len));
 	x->answer = NULL;
 	return settle(x, e);
 }
@@ -355,7 +370,22 @@ const struct ike_id *eap_identity(const struct eap *x)
 
 uint8_t eap_type(const struct eap *x)
 {
-	return x->method ? x->method->type : EAP_TYPE_NONE;
+	return x->method ? x->method->type : x->relayed_type;
+}
+
+struct bytes eap_relayed(const struct eap *x)
+{
+	return x->wants == EAP_WANTS_SERVER ? bytes_of(x->held, x->held_len) : bytes_of(NULL, 0);
+}
+
+struct bytes eap_token(const struct eap *x)
+{
+	return bytes_of(x->token, x->token_len);
+}
+
+uint32_t eap_session_s(const struct eap *x)
+{
+	return x->session_s;
 }
 
 const char *eap_why(const struct eap *x)

@@ -38,12 +38,23 @@ struct eap {
 	bool broken;
 	const struct eap_answer *answer; /* to x->wants, while process() runs again; else NULL */
 	struct secret msk;
-	char why[100];
+	uint8_t token[EAP_TOKEN_MAX]; /* of a relay */
+	size_t token_len;
+	uint32_t session_s;
+	uint8_t relayed_type; /* the last method that was seen pass */
+	char why[250];
 	uint8_t out[EAP_PACKET_MAX], held[EAP_PACKET_MAX];
 	size_t out_len, held_len;
 };
 
 extern const struct eap_method eap_mschapv2, eap_tls;
+
+/* relay.c: a server that has another one behind it, which is asked by EAP_WANTS_SERVER. begin - the
+ * client's name is known: its answer to a question for it goes first (RFC 3579 2.1). take - the
+ * client's packet, of which p is a view. answer - x->answer. Errors: as eap_take(). */
+MUST_USE enum err eap_relay_begin(struct eap *x) NONNULL(1);
+MUST_USE enum err eap_relay_take(struct eap *x, const struct eap_packet *p) NONNULL(1, 2);
+MUST_USE enum err eap_relay_answer(struct eap *x) NONNULL(1);
 
 /* eap_fail - note why; always returns AUTH, for `return`. Not MUST_USE: it cannot fail itself. */
 enum err eap_fail(struct eap *x, const char *fmt, ...) NONNULL(1) PRINTF_LIKE(2, 3);
