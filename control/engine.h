@@ -282,6 +282,9 @@ enum ike_reason {
 	IKE_REASON_INACTIVE, /* no packet for as long as `inactivity` says */
 	IKE_REASON_METHOD,   /* the peer proved itself by a method that the request does not take */
 	IKE_REASON_AAA,      /* no server that knows the peer can be asked */
+	IKE_REASON_PPK_MISSING, /* a PPK is demanded (RFC 8784), and the peer has or uses none */
+	IKE_REASON_PPK_UNKNOWN, /* there is no PPK of that name here */
+	IKE_REASON_PPK_WRONG,   /* the two sides have different ones of that name */
 	IKE_NUM_REASONS
 };
 
@@ -300,9 +303,10 @@ enum ike_ask_kind {
 	IKE_ASK_CHILD_ACCEPT, /* a Child SA with these selectors is about to be made: answer.allow
 			       */
 	IKE_ASK_EAP_SECRET,   /* the password of eap_id: answer.secret */
-	IKE_ASK_EAP_KEY, /* a certificate of local_id, and its key, for TLS in EAP: answer.certs
-			  * and answer.secret (PKCS#8, DER) */
+	IKE_ASK_EAP_KEY,    /* a certificate of local_id, and its key, for TLS in EAP: answer.certs
+			     * and answer.secret (PKCS#8, DER) */
 	IKE_ASK_EAP_SERVER, /* what the server that knows eap_id says of eap_packet: answer.aaa */
+	IKE_ASK_PPK,        /* the PPK of ppk_id (RFC 8784): answer.secret */
 };
 
 /* struct ike_cert - what a CERT payload holds: encoding (RFC 7296 3.6; 4 X.509, 15 raw public key)
@@ -334,11 +338,12 @@ struct ike_ask {
 	struct bytes authorities;       /* SIGN: hashes of keys, of authorities that it named */
 	const struct ike_cert *certs; /* VERIFY_CHAIN: as the peer sent them, the end's own first */
 	uint32_t num_certs;
-	const struct ike_id
-		*eap_id; /* EAP_SECRET, EAP_SERVER: who proves itself by it, this side or the peer */
+	const struct ike_id *
+		eap_id; /* EAP_SECRET, EAP_SERVER: who proves itself by it, this side or the peer */
 	struct bytes eap_packet;      /* EAP_SERVER: the peer's */
 	struct bytes aaa_token;       /* EAP_SERVER: of the last answer; empty: this is the first */
 	const struct path_addr *path; /* EAP_SERVER: where the peer is */
+	const struct ike_id *ppk_id;  /* PPK: its name; only the bytes count */
 };
 
 /* struct ike_trust - a key that speaks for the peer: an end's certificate (DER), or a raw public
@@ -383,10 +388,10 @@ struct ike_aaa {
 /* struct ike_answer - to an ask; all that it points to is borrowed during the call. */
 struct ike_answer {
 	bool allow;
-	struct bytes secret;  /* SECRET, EAP_SECRET, EAP_KEY: the key; empty = there is none */
+	struct bytes secret;  /* SECRET, EAP_SECRET, EAP_KEY, PPK: the key; empty = there is none */
 	bool secret_is_group; /* SECRET: more than one identity may use it */
-	/* SIGN, VERIFY_CHAIN, AUTHORIZE, EAP_SERVER: why not, if not allowed; text is a clause ("it has
-	 * expired"), or NULL
+	/* SIGN, VERIFY_CHAIN, AUTHORIZE, EAP_SERVER: why not, if not allowed; text is a clause ("it
+	 * has expired"), or NULL
 	 */
 	enum ike_reason reason;
 	const char *text;

@@ -37,11 +37,13 @@ struct ike_id {
  * SubjectPublicKeyInfo and empty where a side has none; ca is the subject (DER) of the anchor that
  * the peer's certificate leads to, subject that of the certificate itself, each empty without one,
  * or if nobody vouches for it. initiator: this side began the IKE SA, the first of its series. eap:
- * IANA's number of the method, with AUTH_METHOD_EAP. */
+ * IANA's number of the method, with AUTH_METHOD_EAP. ppk: a post-quantum pre-shared key is in the
+ * keys that follow (RFC 8784). */
 struct auth_proof_params {
 	enum auth_method method;
 	uint8_t eap;
 	bool initiator;
+	bool ppk;
 	struct ike_id local;
 	struct ike_id peer;
 	struct bytes local_key;

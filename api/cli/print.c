@@ -183,6 +183,8 @@ void print_sa(const struct tree *sa, int indent)
 	if (has(sa, "encr-alg")) {
 		put("%*s", indent + 2, "");
 		print_algorithms(sa);
+		if (says(sa, "ppk", "yes"))
+			put("/PPK");
 		put("\n");
 	}
 	if (has(sa, "established")) {

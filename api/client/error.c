@@ -58,6 +58,12 @@ static const struct {
 	[IPSEC_REASON_INACTIVE] = {"inactive", "nothing was sent for long"},
 	[IPSEC_REASON_METHOD] = {"method-refused",
 				 "the peer proved himself otherwise than was demanded"},
+	[IPSEC_REASON_PPK_MISSING] = {"ppk-missing",
+				      "the peer uses no post-quantum pre-shared key"},
+	[IPSEC_REASON_PPK_UNKNOWN] = {"ppk-unknown",
+				      "the post-quantum pre-shared key is not known here"},
+	[IPSEC_REASON_PPK_WRONG] = {"ppk-wrong",
+				    "the post-quantum pre-shared keys of the two sides differ"},
 	[IPSEC_REASON_OTHER] = {"other", "of a reason that is not known here"},
 };
 

@@ -191,23 +191,37 @@ static enum err load_secret(struct call *call, const struct tree *data, enum con
 		conf_with_secret(&change.next, change.diags, call->ops->conf(call->ctx), &params));
 }
 
+static bool secret_kind(enum conf_secret_kind *out, const char *type)
+{
+	static const char *const names[] = {
+		[CONF_SECRET_IKE] = "IKE", [CONF_SECRET_EAP] = "EAP", [CONF_SECRET_PPK] = "PPK"};
+
+	for (unsigned int i = 0; i < ARRAY_LEN(names); i++) {
+		if (strcasecmp(type, names[i]) != 0)
+			continue;
+		*out = (enum conf_secret_kind)i;
+		return true;
+	}
+	return false;
+}
+
 enum err cmd_load_shared(struct call *call)
 {
 	const struct tree *data = tree_child(call->in, "data");
+	enum conf_secret_kind kind;
 	enum err e = ERR_OK;
 	const char *type = required(call, "type", &e);
 
 	if (!type)
 		return e;
-	if (strcasecmp(type, "IKE") != 0 && strcasecmp(type, "EAP") != 0)
+	if (!secret_kind(&kind, type))
 		return reply_failed(call->out, ERR_UNSUPPORTED,
-				    "secrets of type '%.20s' are not supported yet: only IKE and "
-				    "EAP are",
+				    "secrets of type '%.20s' are not supported yet: only IKE, EAP "
+				    "and PPK are",
 				    type);
 	if (!data || data->kind != TREE_VALUE)
 		return reply_failed(call->out, ERR_INVAL, "'data' is missing");
-	return load_secret(call, data,
-			   strcasecmp(type, "EAP") == 0 ? CONF_SECRET_EAP : CONF_SECRET_IKE);
+	return load_secret(call, data, kind);
 }
 
 enum err cmd_clear_creds(struct call *call)

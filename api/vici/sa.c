@@ -337,6 +337,8 @@ enum err sa_fill(const struct backend *b, struct tree *t, const struct ike_sa_in
 	if (sa->proof)
 		TRY(tree_setf(t, "remote-auth", "%s",
 			      auth_method_name(auth_proof_params(sa->proof)->method)));
+	if (sa->proof && auth_proof_params(sa->proof)->ppk)
+		TRY(tree_setf(t, "ppk", "yes"));
 	if (sa->initiator)
 		TRY(tree_setf(t, "initiator", "yes"));
 	TRY(tree_setf(t, "initiator-spi", "%016llx", (unsigned long long)sa->spi_i));

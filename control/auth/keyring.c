@@ -636,6 +636,15 @@ static bool answer_password(struct ike_answer *out, const struct conf *conf,
 	return s != NULL;
 }
 
+static bool answer_ppk(struct ike_answer *out, const struct conf *conf, const struct ike_ask *ask)
+{
+	const struct conf_secret *s = conf_find_ppk(conf, ask->ppk_id);
+
+	if (s)
+		out->secret = bytes_of(s->value.p, s->value.len);
+	return s != NULL;
+}
+
 void ike_keyring_answer(struct ike_keyring *k, struct ike_answer *out, const struct conf *conf,
 			const struct ike_ask *ask, int64_t wall_s)
 {
@@ -654,7 +663,10 @@ void ike_keyring_answer(struct ike_keyring *k, struct ike_answer *out, const str
 		out->allow = answer_chain(k, out, conf, ask, wall_s);
 	else if (ask->kind == IKE_ASK_AUTHORIZE)
 		out->allow = answer_authorize(k, conf, ask);
-	if (out->allow || ask->kind == IKE_ASK_SECRET || ask->kind == IKE_ASK_EAP_SECRET)
+	else if (ask->kind == IKE_ASK_PPK)
+		out->allow = answer_ppk(out, conf, ask);
+	if (out->allow || ask->kind == IKE_ASK_SECRET || ask->kind == IKE_ASK_EAP_SECRET ||
+	    ask->kind == IKE_ASK_PPK)
 		return;
 	out->reason = k->fault.reason;
 	out->text = k->fault.text;

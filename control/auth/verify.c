@@ -266,16 +266,29 @@ enum err auth_verify_signature(struct crypto_ctx *c, struct auth_proof **out,
 	return e;
 }
 
-enum err auth_proof_sign(struct auth_proof **proof, struct bytes local_key)
+static enum err replace(struct auth_proof **proof, const struct auth_proof_params *proven)
 {
-	struct auth_proof_params proven = *auth_proof_params(*proof);
-	struct auth_proof *more;
+	struct auth_proof *more = auth_proof_new(proven);
 
-	proven.local_key = local_key;
-	more = auth_proof_new(&proven);
 	if (!more)
 		return ERR_NOMEM;
 	auth_proof_put(*proof);
 	*proof = more;
 	return ERR_OK;
+}
+
+enum err auth_proof_sign(struct auth_proof **proof, struct bytes local_key)
+{
+	struct auth_proof_params proven = *auth_proof_params(*proof);
+
+	proven.local_key = local_key;
+	return replace(proof, &proven);
+}
+
+enum err auth_proof_mix(struct auth_proof **proof)
+{
+	struct auth_proof_params proven = *auth_proof_params(*proof);
+
+	proven.ppk = true;
+	return replace(proof, &proven);
 }

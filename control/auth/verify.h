@@ -90,6 +90,10 @@ MUST_USE enum err auth_verify_signature(struct crypto_ctx *c, struct auth_proof 
  * by a new one. Errors: NOMEM (*proof is as before). */
 MUST_USE enum err auth_proof_sign(struct auth_proof **proof, struct bytes local_key) NONNULL(1);
 
+/* auth_proof_mix - the same evidence, and that a PPK is in the keys (RFC 8784): *proof is replaced
+ * by a new one. Errors: NOMEM (*proof is as before). */
+MUST_USE enum err auth_proof_mix(struct auth_proof **proof) NONNULL(1);
+
 /* auth_octets_signed - the octets themselves, which a signature covers (RFC 7296 2.15), in memory
  * to be freed with mem_free(). Errors: NOMEM, UNSUPPORTED (prf), CRYPTO. */
 MUST_USE enum err auth_octets_signed(struct crypto_ctx *c, uint8_t **out, size_t *out_len,

@@ -113,6 +113,8 @@ MUST_USE SET(set_conn_interface_addrs);
 MUST_USE SET(set_dpd_delay);
 MUST_USE SET(set_fragmentation);
 MUST_USE SET(set_childless);
+MUST_USE SET(set_ppk_id);
+MUST_USE SET(set_ppk_required);
 MUST_USE SET(set_unique);
 MUST_USE SET(set_keyingtries);
 MUST_USE SET(set_ike_rekey_time);
@@ -177,6 +179,7 @@ MUST_USE SET(set_close_action);
 MUST_USE SET(set_ike_secret);
 MUST_USE SET(set_eap_secret);
 MUST_USE SET(set_radius_secret);
+MUST_USE SET(set_ppk_secret);
 MUST_USE SET(set_secret_value);
 MUST_USE SET(set_secret_id);
 /* struct passphrase_draft, struct authority_draft (creds.c) */

@@ -161,8 +161,8 @@ static inline bool conf_auth_signs(enum conf_auth auth)
 /* CONF_EAP_TLS - IANA's number of the method whose peers have certificates. */
 #define CONF_EAP_TLS 13
 
-/* CONF_EAP_RADIUS - no method of its own (IANA's numbers end before): RADIUS servers judge the peer,
- * by whatever method they want (latchkey.radius). */
+/* CONF_EAP_RADIUS - no method of its own (IANA's numbers end before): RADIUS servers judge the
+ * peer, by whatever method they want (latchkey.radius). */
 #define CONF_EAP_RADIUS 255
 
 /* CONF_RANK_PROVEN - of peers that prove who they are. */
@@ -328,6 +328,8 @@ struct conf_conn {
 	enum conf_fragmentation fragmentation;
 	enum conf_childless childless;
 	enum conf_unique unique;
+	struct ike_id ppk_id; /* names a post-quantum pre-shared key (RFC 8784); len 0: none */
+	bool ppk_required;    /* no IKE SA without one */
 	struct ip_addr vips[CONF_MAX_VIPS]; /* to be asked for; 0.0.0.0, :: = any of the family */
 	uint32_t num_vips;
 	char *pools[CONF_MAX_POOLS]; /* names of those that lend the peer addresses */
@@ -367,15 +369,16 @@ struct conf_pool {
 
 /* enum conf_secret_kind - what a secret is for. */
 enum conf_secret_kind {
-	CONF_SECRET_IKE, /* a pre-shared key */
-	CONF_SECRET_EAP, /* a password */
-	CONF_SECRET_RADIUS, /* of this host and a server, by its name in latchkey.radius.servers; the
-			     * control socket neither sees it nor takes it away */
+	CONF_SECRET_IKE,    /* a pre-shared key */
+	CONF_SECRET_EAP,    /* a password */
+	CONF_SECRET_RADIUS, /* of this host and a server, by its name in latchkey.radius.servers;
+			     * the control socket neither sees it nor takes it away */
+	CONF_SECRET_PPK,    /* a post-quantum pre-shared key (RFC 8784) */
 };
 
 /* struct conf_secret - secrets.ike<suffix>: a PSK and the identities it belongs to (none = any);
- * secrets.eap<suffix>: a password and whose it is (one at least); secrets.radius<suffix>: with which
- * servers it is shared (the same). */
+ * secrets.eap<suffix>: a password and whose it is (one at least); secrets.radius<suffix>: with
+ * which servers it is shared (the same); secrets.ppk<suffix>: a PPK and its names (the same). */
 struct conf_secret {
 	uint32_t refs; /* shared like conf_conn */
 	enum conf_secret_kind kind;
@@ -690,6 +693,14 @@ const struct conf_secret *conf_find_password(const struct conf *c, const struct 
 /* conf_find_radius_secret - what is shared with the server of this name; NULL if there is none. */
 const struct conf_secret *conf_find_radius_secret(const struct conf *c, const char *server)
 	NONNULL(1, 2);
+
+/* conf_ppk_id_equal - the same name of a PPK: as it is sent, in bytes alone, and not empty.
+ * conf_find_ppk - the PPK of this name; NULL if there is none. conf_uses_ppk - there is one, or a
+ * connection that wants one. */
+bool conf_ppk_id_equal(const struct ike_id *a, const struct ike_id *b) NONNULL(1, 2);
+const struct conf_secret *conf_find_ppk(const struct conf *c, const struct ike_id *id)
+	NONNULL(1, 2);
+bool conf_uses_ppk(const struct conf *c) NONNULL(1);
 
 /* conf_find_psk - the secret for these identities: the best match wins (both ids, then the peer's
  * id, then the local id if it is the only one or stands beside %any, then %any, then one without

@@ -256,6 +256,22 @@ enum err set_childless(struct check *c, void *obj, const struct tree *node)
 	return ERR_OK;
 }
 
+enum err set_ppk_id(struct check *c, void *obj, const struct tree *node)
+{
+	const char *text;
+
+	if (take_text(c, &text, node) &&
+	    (text[0] == '*' || conf_id_parse(&CONN(obj)->ppk_id, text) || !CONN(obj)->ppk_id.len))
+		CHECK_ERROR(c, node, "'%.60s' is no name of a PPK", text);
+	return ERR_OK;
+}
+
+enum err set_ppk_required(struct check *c, void *obj, const struct tree *node)
+{
+	take_bool(c, &CONN(obj)->ppk_required, node);
+	return ERR_OK;
+}
+
 enum err set_unique(struct check *c, void *obj, const struct tree *node)
 {
 	static const struct take_word words[] = {{"no", UNIQUE_NO},

@@ -228,6 +228,34 @@ const struct conf_secret *conf_find_radius_secret(const struct conf *c, const ch
 	return NULL;
 }
 
+bool conf_ppk_id_equal(const struct ike_id *a, const struct ike_id *b)
+{
+	return a->len && a->len == b->len && memcmp(a->data, b->data, a->len) == 0;
+}
+
+const struct conf_secret *conf_find_ppk(const struct conf *c, const struct ike_id *id)
+{
+	for (uint32_t i = 0; i < c->num_secrets; i++) {
+		const struct conf_secret *s = c->secrets[i];
+
+		for (uint32_t k = 0; s->kind == CONF_SECRET_PPK && k < s->num_ids; k++)
+			if (conf_ppk_id_equal(&s->ids[k], id))
+				return s;
+	}
+	return NULL;
+}
+
+bool conf_uses_ppk(const struct conf *c)
+{
+	for (uint32_t i = 0; i < c->num_conns; i++)
+		if (c->conns[i]->ppk_id.len || c->conns[i]->ppk_required)
+			return true;
+	for (uint32_t i = 0; i < c->num_secrets; i++)
+		if (c->secrets[i]->kind == CONF_SECRET_PPK)
+			return true;
+	return false;
+}
+
 /* struct psk_match - how well a secret's identities fit. */
 struct psk_match {
 	bool local, peer, any; /* any: a wildcard identity stands for the peer */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* secret.c - secrets.ike<suffix>, secrets.eap<suffix> and secrets.radius<suffix>: pre-shared keys,
- * passwords, what is shared with RADIUS servers, and whose they are. */
+/* secret.c - secrets.ike<suffix>, secrets.eap<suffix>, secrets.radius<suffix> and
+ * secrets.ppk<suffix>: pre-shared keys, passwords, what is shared with RADIUS servers, post-quantum
+ * pre-shared keys, and whose they are. */
 #include "base/alloc.h"
 #include "control/conf/check.h"
 
@@ -9,6 +10,8 @@
 #define SECRET_MAX_LEN 4096
 /* SECRET_WEAK_LEN - a shorter key can be tried out off-line by whoever answers an initiator. */
 #define SECRET_WEAK_LEN 16
+/* PPK_WEAK_LEN - the same by a quantum computer, which halves the bits (RFC 8784 6). */
+#define PPK_WEAK_LEN 32
 
 /* struct secret_draft - what a section says; decoded is wiped when it is taken over. */
 struct secret_draft {
@@ -85,11 +88,39 @@ enum err set_secret_id(struct check *c, void *obj, const struct tree *node)
 	return ERR_OK;
 }
 
-/* Why it needs an identity. */
-static const char *const whose[] = {
-	[CONF_SECRET_EAP] = "a password is somebody's",
-	[CONF_SECRET_RADIUS] = "it is that of a server, by its name in latchkey.radius.servers",
-};
+/* Why a secret of this kind is nothing without an identity; NULL: it is something. */
+static const char *needs_owner(enum conf_secret_kind kind)
+{
+	static const char *const why[] = {
+		[CONF_SECRET_EAP] = "a password is somebody's",
+		[CONF_SECRET_RADIUS] =
+			"it is that of a server, by its name in latchkey.radius.servers",
+		[CONF_SECRET_PPK] = "a PPK is found by its name",
+	};
+
+	return kind < ARRAY_LEN(why) ? why[kind] : NULL;
+}
+
+/* What is weak is used, and told. */
+static void check_strength(struct check *c, const struct conf_secret_params *p,
+			   const struct tree *node)
+{
+	if (p->kind == CONF_SECRET_IKE && p->value.len < SECRET_WEAK_LEN)
+		CHECK_WARN(c, node,
+			   "the secret has fewer than %d bytes: whoever answers an initiator can "
+			   "try to guess it",
+			   SECRET_WEAK_LEN);
+	if (p->kind == CONF_SECRET_RADIUS && p->value.len < SECRET_WEAK_LEN)
+		CHECK_WARN(c, node,
+			   "the secret has fewer than %d bytes: whoever sees a packet can try to "
+			   "guess it",
+			   SECRET_WEAK_LEN);
+	if (p->kind == CONF_SECRET_PPK && p->value.len < PPK_WEAK_LEN)
+		CHECK_WARN(
+			c, node,
+			"the PPK has fewer than %d bytes: a quantum computer can try to guess it",
+			PPK_WEAK_LEN);
+}
 
 /* A star means more than one identity, which a secret's owner is not. */
 static enum err parse_owner(struct check *c, struct conf_secret *s, const char *text,
@@ -102,8 +133,8 @@ static enum err parse_owner(struct check *c, struct conf_secret *s, const char *
 		return ERR_OK;
 	}
 	e = conf_id_parse(&s->ids[s->num_ids], text);
-	if (!e && s->kind != CONF_SECRET_IKE && !s->ids[s->num_ids].type) {
-		CHECK_ERROR(c, node, "'%.60s': %s", text, whose[s->kind]);
+	if (!e && needs_owner(s->kind) && !s->ids[s->num_ids].len) {
+		CHECK_ERROR(c, node, "'%.60s': %s", text, needs_owner(s->kind));
 		return ERR_OK;
 	}
 	/* Without one of its owners a secret would serve more peers than it was meant for. */
@@ -129,20 +160,11 @@ static enum err fill(struct check *c, struct conf_secret *s, const struct conf_s
 		CHECK_ERROR(c, node, "more than %d identities", CONF_SECRET_MAX_IDS);
 		return ERR_OK;
 	}
-	if (p->kind != CONF_SECRET_IKE && p->num_owners == 0) {
-		CHECK_ERROR(c, node, "id is missing: %s", whose[p->kind]);
+	if (needs_owner(p->kind) && p->num_owners == 0) {
+		CHECK_ERROR(c, node, "id is missing: %s", needs_owner(p->kind));
 		return ERR_OK;
 	}
-	if (p->kind == CONF_SECRET_RADIUS && p->value.len < SECRET_WEAK_LEN)
-		CHECK_WARN(c, node,
-			   "the secret has fewer than %d bytes: whoever sees a packet can try to "
-			   "guess it",
-			   SECRET_WEAK_LEN);
-	if (p->kind == CONF_SECRET_IKE && p->value.len < SECRET_WEAK_LEN)
-		CHECK_WARN(c, node,
-			   "the secret has fewer than %d bytes: whoever answers an initiator can "
-			   "try to guess it",
-			   SECRET_WEAK_LEN);
+	check_strength(c, p, node);
 	for (uint32_t i = 0; !e && i < p->num_owners; i++)
 		e = parse_owner(c, s, p->owners[i], node);
 	return e ? e : secret_init_copy(&s->value, p->value.p, p->value.len);
@@ -219,6 +241,11 @@ enum err set_eap_secret(struct check *c, void *obj, const struct tree *node)
 enum err set_radius_secret(struct check *c, void *obj, const struct tree *node)
 {
 	return set_secret(c, obj, node, CONF_SECRET_RADIUS);
+}
+
+enum err set_ppk_secret(struct check *c, void *obj, const struct tree *node)
+{
+	return set_secret(c, obj, node, CONF_SECRET_PPK);
 }
 
 void secret_put(struct conf_secret *s)

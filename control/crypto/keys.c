@@ -157,6 +157,52 @@ void ike_keys_fini(struct ike_keys *k)
 	*k = (struct ike_keys){0};
 }
 
+/* SK = prf+(PPK, SK'), of the same length. */
+static enum err mix(struct crypto_ctx *c, struct secret *out, uint16_t prf, struct bytes ppk,
+		    const struct secret *sk)
+{
+	const struct bytes seed = view(sk);
+	enum err e = secret_init(out, sk->len);
+
+	return e ? e : prf_plus(c, out, prf, ppk, &seed, 1);
+}
+
+enum err ppk_keys_derive(struct crypto_ctx *c, struct ppk_keys *out, const struct ike_keys *ike,
+			 struct bytes ppk)
+{
+	struct ppk_keys k = {.sk_d = {0}};
+	enum err e = ppk.len ? mix(c, &k.sk_d, ike->prf, ppk, &ike->sk_d) : ERR_INVAL;
+
+	if (!e)
+		e = mix(c, &k.sk_pi, ike->prf, ppk, &ike->sk_pi);
+	if (!e)
+		e = mix(c, &k.sk_pr, ike->prf, ppk, &ike->sk_pr);
+	if (e) {
+		ppk_keys_fini(&k);
+		return e;
+	}
+	*out = k;
+	return ERR_OK;
+}
+
+void ppk_keys_use(struct ike_keys *ike, struct ppk_keys *k)
+{
+	secret_fini(&ike->sk_d);
+	secret_fini(&ike->sk_pi);
+	secret_fini(&ike->sk_pr);
+	secret_move(&ike->sk_d, &k->sk_d);
+	secret_move(&ike->sk_pi, &k->sk_pi);
+	secret_move(&ike->sk_pr, &k->sk_pr);
+}
+
+void ppk_keys_fini(struct ppk_keys *k)
+{
+	secret_fini(&k->sk_d);
+	secret_fini(&k->sk_pi);
+	secret_fini(&k->sk_pr);
+	*k = (struct ppk_keys){.sk_d = {0}};
+}
+
 /* KEYMAT = prf+(SK_d, [g^ir] | Ni | Nr); what the initiator sends is keyed first. */
 enum err child_keys_derive(struct crypto_ctx *c, struct child_keys *out, const struct ike_keys *ike,
 			   struct conf_encr encr, struct bytes ni, struct bytes nr,

@@ -47,6 +47,22 @@ MUST_USE enum err ike_keys_derive(struct crypto_ctx *c, struct ike_keys *out,
 /* ike_keys_fini - wipe; the zero state is accepted and is what remains. */
 void ike_keys_fini(struct ike_keys *k) NONNULL(1);
 
+/* struct ppk_keys - SK_d, SK_pi and SK_pr with a post-quantum pre-shared key in them (RFC 8784 3).
+ * The zero state is "none". End with ppk_keys_fini(). */
+struct ppk_keys {
+	struct secret sk_d, sk_pi, sk_pr;
+};
+
+/* ppk_keys_derive - from a PPK (not empty) and the keys of a first IKE SA. *out must be in the zero
+ * state. Errors: INVAL (an empty PPK), UNSUPPORTED, NOMEM, LIMIT, CRYPTO. */
+MUST_USE enum err ppk_keys_derive(struct crypto_ctx *c, struct ppk_keys *out,
+				  const struct ike_keys *ike, struct bytes ppk) NONNULL(1, 2, 3);
+
+/* ppk_keys_use - they take the place of the three in ike, which are wiped; *k is in the zero state.
+ * ppk_keys_fini - wipe; the zero state is accepted and is what remains. */
+void ppk_keys_use(struct ike_keys *ike, struct ppk_keys *k) NONNULL(1, 2);
+void ppk_keys_fini(struct ppk_keys *k) NONNULL(1);
+
 /* struct child_keys - the keys of a pair of ESP SAs: i2r protects what the initiator
  * of the exchange sends. The zero state is "no keys". End with child_keys_fini(). */
 struct child_keys {

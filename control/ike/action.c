@@ -328,6 +328,9 @@ const char *ike_reason_name(enum ike_reason r)
 		[IKE_REASON_INACTIVE] = "inactive",
 		[IKE_REASON_METHOD] = "method-refused",
 		[IKE_REASON_AAA] = "no-aaa-server",
+		[IKE_REASON_PPK_MISSING] = "ppk-missing",
+		[IKE_REASON_PPK_UNKNOWN] = "ppk-unknown",
+		[IKE_REASON_PPK_WRONG] = "ppk-wrong",
 	};
 
 	return (unsigned)r < IKE_NUM_REASONS && names[r] ? names[r] : "unknown";

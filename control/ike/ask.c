@@ -150,6 +150,8 @@ static void fill(struct step *s, struct ike_ask *ask, enum ike_ask_kind kind)
 				.proof = sa->proof};
 	if (kind == IKE_ASK_SIGN || kind == IKE_ASK_VERIFY_CHAIN)
 		fill_signature(sa, ask);
+	if (kind == IKE_ASK_PPK)
+		ask->ppk_id = &sa->hs->ppk.id;
 	if (sa->hs && sa->hs->eap)
 		fill_eap(sa, ask);
 	if (kind != IKE_ASK_CHILD_ACCEPT)

@@ -9,6 +9,7 @@
 #include "control/ike/handlers.h"
 #include "control/ike/methods.h"
 #include "control/ike/mif.h"
+#include "control/ike/ppk.h"
 #include "control/ike/task.h"
 
 /* PEER_LINES_PER_S - lines that a peer can cause at will. */
@@ -25,7 +26,7 @@ struct auth_octets auth_octets_of(const struct ike_sa *sa, bool own, struct byte
 				      : bytes_of(hs->response, hs->response_len),
 		.nonce = nonce_bytes(initiators ? &hs->nr : &hs->ni),
 		.id_body = id_body,
-		.sk_p = initiators ? &sa->keys.sk_pi : &sa->keys.sk_pr,
+		.sk_p = ppk_sk_p(sa, initiators),
 	};
 }
 
@@ -145,7 +146,7 @@ static enum err verify_mac(struct step *s, struct auth_proof **out, struct bytes
 			auth_octets_of(sa, false, bytes_of(hs->peer_id_body, hs->peer_id_body_len)),
 		.local = &sa->local_id,
 		.method = hs->auth_method,
-		.auth = bytes_of(hs->auth, hs->auth_len),
+		.auth = ppk_auth(hs),
 		.psk = s->answer->secret,
 		.psk_is_group = s->answer->secret_is_group,
 		.initiator = sa->initiator,
@@ -159,7 +160,7 @@ static enum err verify_mac(struct step *s, struct auth_proof **out, struct bytes
 
 static enum err wrong_auth(struct step *s, enum err e)
 {
-	char peer[128];
+	char peer[128], doubt[PPK_DOUBT];
 
 	ike_id_text(peer, sizeof(peer), &s->sa->remote_id);
 	if (s->sa->conn->remote.auth == CONF_AUTH_NULL)
@@ -169,8 +170,8 @@ static enum err wrong_auth(struct step *s, enum err e)
 				? "the peer %s authenticates itself, and nobody is wanted: set "
 				  "`auth = null` there, or its method in `remote` here"
 				: "the AUTH value of %s is wrong: IKE_SA_INIT was changed on the "
-				  "way",
-			peer);
+				  "way%s",
+			peer, ppk_doubt(doubt, s->sa));
 	if (e == ERR_UNSUPPORTED)
 		return step_fail(s, IKE_REASON_AUTH_FAILED_LOCAL, NOTIFY_AUTHENTICATION_FAILED,
 				 "the peer %s does not authenticate itself with a pre-shared key: "
@@ -178,7 +179,8 @@ static enum err wrong_auth(struct step *s, enum err e)
 				 peer);
 	return step_fail(
 		s, IKE_REASON_AUTH_FAILED_LOCAL, NOTIFY_AUTHENTICATION_FAILED,
-		"the AUTH value of %s is wrong: the pre-shared keys of the two sides differ", peer);
+		"the AUTH value of %s is wrong: the pre-shared keys of the two sides differ%s",
+		peer, ppk_doubt(doubt, s->sa));
 }
 
 static enum err wrong_identity(struct step *s, const struct ike_id *id)
@@ -244,9 +246,27 @@ enum err auth_without_eap(struct step *s)
 			 ike_id_text(peer, sizeof(peer), &s->sa->remote_id), s->sa->conn->name);
 }
 
+static enum err find_mac(struct step *s, struct auth_proof **out)
+{
+	const struct handshake *hs = s->sa->hs;
+	enum err e = verify_mac(s, out, bytes_of(hs->request, hs->request_len));
+
+	if (e == ERR_AUTH && hs->request2) /* the other transcript (S41) */
+		e = verify_mac(s, out, bytes_of(hs->request2, hs->request2_len));
+	return e;
+}
+
+static enum err retry_mac(struct step *s)
+{
+	struct auth_proof *proof = NULL;
+	enum err e = find_mac(s, &proof);
+
+	auth_proof_put(proof);
+	return e;
+}
+
 static enum err check_mac(struct step *s)
 {
-	struct handshake *hs = s->sa->hs;
 	struct auth_proof *proof;
 	enum err e = auth_without_eap(s);
 
@@ -254,11 +274,11 @@ static enum err check_mac(struct step *s)
 		return e;
 	if (s->sa->conn->remote.auth == CONF_AUTH_PSK && !s->answer->secret.len)
 		return no_secret(s);
-	e = verify_mac(s, &proof, bytes_of(hs->request, hs->request_len));
-	if (e == ERR_AUTH && hs->request2) /* the other transcript (S41) */
-		e = verify_mac(s, &proof, bytes_of(hs->request2, hs->request2_len));
+	e = find_mac(s, &proof);
 	if (e == ERR_NOMEM || e == ERR_CRYPTO)
 		return e;
+	if (e == ERR_AUTH && ppk_plainly(s, retry_mac))
+		return ppk_differs(s);
 	return e ? wrong_auth(s, e) : auth_admit(s, proof);
 }
 
@@ -289,7 +309,7 @@ static enum err verify_signature(struct step *s, struct auth_proof **out,
 		.local = &sa->local_id,
 		.local_key = bytes_of(hs->own_key, hs->own_key_len),
 		.method = hs->auth_method,
-		.auth = bytes_of(hs->auth, hs->auth_len),
+		.auth = ppk_auth(hs),
 		.cert = trust->cert,
 		.key = trust->key,
 		.ca = trust->ca,
@@ -332,11 +352,25 @@ static enum err wrong_signature(struct step *s, enum err e, const char *why)
 	const enum ike_reason reason = e == ERR_NOT_FOUND ? IKE_REASON_CERT_NAME
 				       : e == ERR_LIMIT   ? IKE_REASON_CERT_WEAK
 							  : IKE_REASON_AUTH_FAILED_LOCAL;
-	char peer[128];
+	char peer[128], doubt[PPK_DOUBT];
 
-	return step_fail(s, reason, NOTIFY_AUTHENTICATION_FAILED, "%s is not believed: %s",
-			 ike_id_text(peer, sizeof(peer), &s->sa->remote_id),
-			 why[0] ? why : "the signature in its AUTH payload is wrong");
+	ike_id_text(peer, sizeof(peer), &s->sa->remote_id);
+	if (why[0])
+		return step_fail(s, reason, NOTIFY_AUTHENTICATION_FAILED, "%s is not believed: %s",
+				 peer, why);
+	return step_fail(s, reason, NOTIFY_AUTHENTICATION_FAILED,
+			 "%s is not believed: the signature in its AUTH payload is wrong%s",
+			 peer, ppk_doubt(doubt, s->sa));
+}
+
+static enum err retry_signature(struct step *s)
+{
+	struct auth_proof *proof = NULL;
+	char why[KEY_WHY_MAX];
+	enum err e = find_signature(s, &proof, why);
+
+	auth_proof_put(proof);
+	return e;
 }
 
 static enum err not_trusted(struct step *s)
@@ -419,6 +453,8 @@ static enum err check_signature(struct step *s)
 	e = find_signature(s, &proof, why);
 	if (e == ERR_NOMEM || e == ERR_CRYPTO)
 		return e;
+	if (e == ERR_AUTH && ppk_plainly(s, retry_signature))
+		return ppk_differs(s);
 	return e ? wrong_signature(s, e, why) : auth_admit(s, proof);
 }
 
@@ -436,6 +472,10 @@ enum err auth_refuse(struct step *s)
 
 enum err auth_check_peer(struct step *s)
 {
+	enum err e = ppk_choose(s);
+
+	if (e)
+		return e;
 	return conf_auth_signs(s->sa->conn->remote.auth) ? check_signature(s) : check_mac(s);
 }
 

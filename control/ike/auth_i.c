@@ -8,6 +8,7 @@
 #include "control/ike/handlers.h"
 #include "control/ike/mif.h"
 #include "control/ike/mobike.h"
+#include "control/ike/ppk.h"
 #include "control/ike/vips.h"
 
 /* is_childless - an IKE SA by itself (RFC 6023): no child is wanted, or it is to come after it. */
@@ -61,6 +62,7 @@ static enum err build(struct step *s)
 		auth_build_own(s);
 	else if (remote->auth == CONF_AUTH_EAP)
 		wire_notify_build(&s->b, NOTIFY_EAP_ONLY_AUTHENTICATION, bytes_of(NULL, 0));
+	ppk_build(s);
 	mobike_offer(s);
 	mif_offer(s);
 	vips_request(sa, &s->b);
@@ -81,12 +83,27 @@ static enum err check_ways(struct step *s)
 	return ERR_OK;
 }
 
+/* Where the peer may not have the PPK, AUTH without it is made first, and then the one with it: a
+ * signature is asked for once more. */
+static enum err make_own(struct step *s)
+{
+	const enum conf_auth auth = s->sa->conn->local.auth;
+	enum err e = auth_make_own(s);
+
+	if (e || auth == CONF_AUTH_EAP || !ppk_made(s->sa))
+		return e;
+	s->stay = conf_auth_signs(auth);
+	return s->stay ? auth_ask_own(s) : auth_make_own(s);
+}
+
 enum err auth_start(struct step *s)
 {
 	enum err e = check_ways(s);
 
 	if (!e)
-		e = auth_make_own(s);
+		e = make_own(s);
+	if (!e && s->stay)
+		return ERR_OK;
 	if (!e)
 		e = begin_child(s);
 	return e ? e : build(s);
@@ -135,6 +152,8 @@ enum err auth_response(struct step *s)
 				 s->sa->conn->name);
 	e = auth_take_peer(s, PAYLOAD_IDR);
 	if (!e)
+		e = ppk_take_i(s);
+	if (!e)
 		e = auth_take_offers(s);
 	return e ? e : auth_ask_peer(s);
 }
@@ -156,8 +175,9 @@ enum err auth_refused(struct step *s)
 		return step_fail(s, IKE_REASON_AUTH_FAILED_PEER, 0,
 				 "the peer does not accept our identity or our key "
 				 "(AUTHENTICATION_FAILED): compare `local.id`, `remote.id` and the "
-				 "%s of connection %s with the peer's",
-				 what[s->sa->conn->local.auth], conn);
+				 "%s%s of connection %s with the peer's",
+				 what[s->sa->conn->local.auth],
+				 s->sa->hs->ppk.mixing ? " and PPK" : "", conn);
 	return step_fail(s, IKE_REASON_PEER_ERROR, 0,
 			 "the peer refused the connection with %s: its log says more",
 			 wire_notify_name(name, n.type));
@@ -167,6 +187,8 @@ enum err auth_verify_i(struct step *s)
 {
 	enum err e = auth_check_peer(s);
 
+	if (!e)
+		e = ppk_settle(s);
 	return e ? e : step_ask(s, IKE_ASK_AUTHORIZE);
 }
 

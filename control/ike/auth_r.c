@@ -9,6 +9,7 @@
 #include "control/ike/match.h"
 #include "control/ike/mif.h"
 #include "control/ike/mobike.h"
+#include "control/ike/ppk.h"
 #include "control/ike/vips.h"
 
 /* PEER_LINES_PER_S - lines that a peer can cause at will. */
@@ -140,7 +141,7 @@ enum err auth_request(struct step *s)
 		e = auth_without_eap(s);
 	if (!e)
 		e = auth_take_connection(s);
-	return e ? e : auth_ask_peer(s);
+	return e ? e : ppk_ask_r(s);
 }
 
 /* All that could be tried was: the best one's reason is told. */
@@ -182,6 +183,8 @@ enum err auth_verify_r(struct step *s)
 
 	if (e == ERR_PEER && s->sa->hs->candidates)
 		return try_next(s);
+	if (!e)
+		e = ppk_settle(s);
 	if (!e)
 		e = auth_check_unique(s);
 	if (e)
@@ -244,6 +247,7 @@ static enum err build(struct step *s, bool agreed)
 		auth_build_certs(s);
 	}
 	auth_build_own(s);
+	ppk_build(s);
 	if (hs->child_error)
 		vips_lend_end(sa);
 	vips_reply(sa, &s->b);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "control/auth/verify.h"
+#include "control/ike/ppk.h"
 
 /* It failed. An initiator's peer may believe nothing yet, and is told nothing; a responder says so
  * in EAP's words too. */
@@ -193,8 +194,7 @@ enum err eap_take_id(struct step *s, uint8_t id_payload)
 }
 
 /* With the one or the other transcript of a responder (S41). */
-static enum err verify(struct step *s, const struct wire_auth *auth, struct auth_proof **out,
-		       struct bytes request)
+static enum err verify(struct step *s, struct auth_proof **out, struct bytes request)
 {
 	struct ike_sa *sa = s->sa;
 	const struct handshake *hs = sa->hs;
@@ -202,8 +202,8 @@ static enum err verify(struct step *s, const struct wire_auth *auth, struct auth
 		.octets =
 			auth_octets_of(sa, false, bytes_of(hs->peer_id_body, hs->peer_id_body_len)),
 		.local = &sa->local_id,
-		.method = auth->method,
-		.auth = auth->value,
+		.method = hs->auth_method,
+		.auth = ppk_auth(hs),
 		.psk = eap_msk(hs->eap),
 		.eap = eap_type(hs->eap),
 		.proven = sa->initiator ? NULL : eap_identity(hs->eap),
@@ -216,29 +216,62 @@ static enum err verify(struct step *s, const struct wire_auth *auth, struct auth
 	return out ? auth_verify_eap(s->e->crypto, out, &p) : auth_check_eap(s->e->crypto, &p);
 }
 
-enum err eap_check_auth(struct step *s, bool proves)
+enum err eap_take_auth(struct step *s)
 {
-	const struct handshake *hs = s->sa->hs;
-	struct auth_proof *proof = NULL;
+	struct handshake *hs = s->sa->hs;
 	struct wire_auth auth;
-	char peer[128];
-	enum err e;
 
-	if (wire_auth_parse(&auth, ike_msg_body(s->msg, PAYLOAD_AUTH)))
+	if (wire_auth_parse(&auth, ike_msg_body(s->msg, PAYLOAD_AUTH)) ||
+	    auth.value.len > sizeof(hs->auth))
 		return step_fail(s, IKE_REASON_MALFORMED, NOTIFY_INVALID_SYNTAX,
 				 "the peer's AUTH payload does not follow the format");
-	e = verify(s, &auth, proves ? &proof : NULL, bytes_of(hs->request, hs->request_len));
+	memcpy(hs->auth, auth.value.p, auth.value.len);
+	hs->auth_len = auth.value.len;
+	hs->auth_method = auth.method;
+	return ERR_OK;
+}
+
+static enum err find(struct step *s, struct auth_proof **out)
+{
+	const struct handshake *hs = s->sa->hs;
+	enum err e = verify(s, out, bytes_of(hs->request, hs->request_len));
+
 	if (e == ERR_AUTH && hs->request2)
-		e = verify(s, &auth, proves ? &proof : NULL,
-			   bytes_of(hs->request2, hs->request2_len));
+		e = verify(s, out, bytes_of(hs->request2, hs->request2_len));
+	return e;
+}
+
+static enum err retry(struct step *s)
+{
+	return find(s, NULL);
+}
+
+static enum err wrong(struct step *s)
+{
+	char peer[128], doubt[PPK_DOUBT];
+
+	ike_id_text(peer, sizeof(peer), &s->sa->remote_id);
+	if (!eap_msk(s->sa->hs->eap).len)
+		return step_fail(s, IKE_REASON_AUTH_FAILED_LOCAL, NOTIFY_AUTHENTICATION_FAILED,
+				 "%s sends AUTH before EAP is complete", peer);
+	return step_fail(s, IKE_REASON_AUTH_FAILED_LOCAL, NOTIFY_AUTHENTICATION_FAILED,
+			 "the AUTH value of %s is not made of the key that EAP came to%s", peer,
+			 ppk_doubt(doubt, s->sa));
+}
+
+enum err eap_check_auth(struct step *s, bool proves)
+{
+	struct auth_proof *proof = NULL;
+	enum err e = ppk_choose(s);
+
+	if (e)
+		return e;
+	e = find(s, proves ? &proof : NULL);
 	if (e == ERR_NOMEM || e == ERR_CRYPTO)
 		return e;
+	if (e == ERR_AUTH && ppk_plainly(s, retry))
+		return ppk_differs(s);
 	if (e)
-		return step_fail(s, IKE_REASON_AUTH_FAILED_LOCAL, NOTIFY_AUTHENTICATION_FAILED,
-				 eap_msk(hs->eap).len
-					 ? "the AUTH value of %s is not made of the key that EAP "
-					   "came to"
-					 : "%s sends AUTH before EAP is complete",
-				 ike_id_text(peer, sizeof(peer), &s->sa->remote_id));
+		return wrong(s);
 	return proves ? auth_admit(s, proof) : ERR_OK;
 }

@@ -32,9 +32,10 @@ void eap_build(struct step *s) NONNULL(1);
 /* eap_make_own - our AUTH of the conversation's key. Errors: CRYPTO, INVAL (there is none). */
 MUST_USE enum err eap_make_own(struct step *s) NONNULL(1);
 
-/* eap_check_auth - the peer's AUTH payload in s->msg is of the conversation's key, which is
- * complete (S21). proves: it is what the peer is known by, and makes sa->proof (S20, S22); else it
- * was known before. Errors: PEER, NOMEM, CRYPTO. */
+/* eap_take_auth - the peer's AUTH payload is kept. Errors: PEER. eap_check_auth - it is of the
+ * conversation's key, which is complete (S21). proves: it is what the peer is known by, and makes
+ * sa->proof (S20, S22); else it was known before. Errors: PEER, NOMEM, CRYPTO. */
+MUST_USE enum err eap_take_auth(struct step *s) NONNULL(1);
 MUST_USE enum err eap_check_auth(struct step *s, bool proves) NONNULL(1);
 
 /* eap_take_id - the peer's ID payload without AUTH is kept, and what it asks of our certificates.

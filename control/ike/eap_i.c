@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "control/ike/eap.h"
 #include "control/ike/handlers.h"
+#include "control/ike/ppk.h"
 
 /* EAP alone is to authenticate both (RFC 5998). */
 static bool is_alone(const struct ike_sa *sa)
@@ -107,20 +108,30 @@ enum err eap_answer_i(struct step *s)
 
 	if (!e && eap_wants(hs->eap) == EAP_WANTS_NOTHING)
 		e = eap_make_own(s);
+	if (!e && hs->own_auth_len && ppk_made(s->sa))
+		e = eap_make_own(s);
 	if (e || eap_waits(hs->eap))
 		return e;
 	step_request(s, IKE_AUTH);
-	if (hs->own_auth_len)
+	if (hs->own_auth_len) {
 		auth_build_own(s);
-	else
+		ppk_build(s);
+	} else {
 		eap_build(s);
+	}
 	return ERR_OK;
 }
 
 enum err eap_final_i(struct step *s)
 {
-	enum err e = eap_check_auth(s, is_alone(s->sa));
+	enum err e = eap_take_auth(s);
 
+	if (!e)
+		e = ppk_take_i(s);
+	if (!e)
+		e = eap_check_auth(s, is_alone(s->sa));
+	if (!e)
+		e = ppk_settle(s);
 	if (!e)
 		e = auth_take_offers(s);
 	return e ? e : step_ask(s, IKE_ASK_AUTHORIZE);

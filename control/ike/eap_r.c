@@ -3,6 +3,7 @@
 #include "control/ike/candidates.h"
 #include "control/ike/eap.h"
 #include "control/ike/handlers.h"
+#include "control/ike/ppk.h"
 
 /* PEER_LINES_PER_S - lines that a peer can cause at will. */
 #define PEER_LINES_PER_S 20
@@ -140,8 +141,19 @@ enum err eap_answer_r(struct step *s)
 
 enum err eap_final_r(struct step *s)
 {
-	enum err e = eap_check_auth(s, true);
+	enum err e = eap_take_auth(s);
 
+	return e ? e : ppk_ask_r(s);
+}
+
+enum err eap_verify_r(struct step *s)
+{
+	enum err e = ppk_take_answer(s);
+
+	if (!e)
+		e = eap_check_auth(s, true);
+	if (!e)
+		e = ppk_settle(s);
 	if (!e)
 		e = auth_check_unique(s);
 	if (!e)

@@ -29,6 +29,10 @@ MUST_USE enum err auth_signed_r(struct step *s);
 MUST_USE enum err auth_authorized_r(struct step *s);
 MUST_USE enum err auth_accepted_r(struct step *s);
 
+/* ppk.c (RFC 8784) */
+MUST_USE enum err ppk_answered_i(struct step *s);
+MUST_USE enum err ppk_answered_r(struct step *s);
+
 /* eap_i.c, eap_r.c (2.16, RFC 5998) */
 MUST_USE enum err eap_server_response(struct step *s);
 MUST_USE enum err eap_alone_response(struct step *s);
@@ -42,6 +46,7 @@ MUST_USE enum err eap_begun_r(struct step *s);
 MUST_USE enum err eap_request_r(struct step *s);
 MUST_USE enum err eap_answer_r(struct step *s);
 MUST_USE enum err eap_final_r(struct step *s);
+MUST_USE enum err eap_verify_r(struct step *s);
 
 /* control/child/create.c (1.3.1) */
 MUST_USE enum err child_new_start(struct step *s);

@@ -13,6 +13,7 @@
 #include "control/ike/halfopen.h"
 #include "control/ike/lifetime.h"
 #include "control/ike/mif.h"
+#include "control/ike/ppk.h"
 #include "control/ike/reauth.h"
 #include "control/ike/rekey_work.h"
 #include "control/ike/step.h"
@@ -84,6 +85,7 @@ void sa_handshake_free(struct ike_sa *sa)
 	auth_certs_free(hs->own_certs, &hs->num_own_certs);
 	candidates_free(hs->candidates);
 	eap_free(hs->eap);
+	ppk_fini(&hs->ppk);
 	mem_free(hs->eap_first);
 	secret_wipe(hs, sizeof(*hs));
 	mem_free(hs);
@@ -126,6 +128,7 @@ const char *sa_state_name(enum sa_state s)
 	static const char *const names[SA_NUM_STATES] = {
 		[SA_NONE] = "NONE",
 		[SA_I_INIT] = "I_INIT",
+		[SA_I_PPK] = "I_PPK",
 		[SA_I_SECRET] = "I_SECRET",
 		[SA_I_AUTH] = "I_AUTH",
 		[SA_I_VERIFY] = "I_VERIFY",
@@ -135,7 +138,9 @@ const char *sa_state_name(enum sa_state s)
 		[SA_I_EAP_WORK] = "I_EAP_WORK",
 		[SA_I_EAP] = "I_EAP",
 		[SA_R_INIT] = "R_INIT",
+		[SA_R_PPK] = "R_PPK",
 		[SA_R_VERIFY] = "R_VERIFY",
+		[SA_R_EAP_PPK] = "R_EAP_PPK",
 		[SA_R_AUTHORIZE] = "R_AUTHORIZE",
 		[SA_R_SIGN] = "R_SIGN",
 		[SA_R_EAP_SIGN] = "R_EAP_SIGN",

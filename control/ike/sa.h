@@ -23,6 +23,7 @@
 enum sa_state {
 	SA_NONE,         /* nothing sent or received yet */
 	SA_I_INIT,       /* initiator: IKE_SA_INIT sent */
+	SA_I_PPK,        /* initiator: asks for the post-quantum pre-shared key */
 	SA_I_SECRET,     /* initiator: asks for the secret of its own AUTH */
 	SA_I_AUTH,       /* initiator: IKE_AUTH sent */
 	SA_I_VERIFY,     /* initiator: asks for the secret that verifies the peer's AUTH */
@@ -32,11 +33,13 @@ enum sa_state {
 	SA_I_AUTHORIZE,  /* initiator: asks whether the authenticated peer is welcome */
 	SA_I_ACCEPT,     /* initiator: asks whether the first Child SA is */
 	SA_R_INIT,       /* responder: IKE_SA_INIT answered; half open */
-	SA_R_VERIFY,     /* responder: as above, with the request unanswered */
+	SA_R_PPK,        /* responder: as above, with the request unanswered: asks for the PPK */
+	SA_R_VERIFY,     /* responder: asks for what verifies the peer's AUTH */
 	SA_R_SIGN,       /* responder: asks for its own AUTH */
 	SA_R_EAP_SIGN,   /* responder: the same before EAP begins */
 	SA_R_EAP,        /* responder: an EAP packet is sent */
 	SA_R_EAP_WORK,   /* responder: asks for what the EAP method needs */
+	SA_R_EAP_PPK,    /* responder: AUTH of EAP's key is there: asks for the PPK */
 	SA_R_AUTHORIZE,
 	SA_R_ACCEPT,
 	SA_ESTABLISHED,
@@ -152,6 +155,18 @@ struct failure {
 		there[IKE_OFFER_MAX]; /* what each side offers; "" = not by that */
 };
 
+/* struct handshake_ppk - the post-quantum pre-shared key (ppk.h). */
+struct handshake_ppk {
+	bool offered;                /* both sides have said that they may have one */
+	bool named;                  /* responder: the peer names one, */
+	struct ike_id id;            /* this one; initiator: the connection's; len 0: none */
+	bool mixing;                 /* AUTH is made and verified with it */
+	bool used;                   /* it is in the IKE SA's keys */
+	struct ppk_keys keys;        /* with it in them; none: it is not known */
+	uint8_t plain[AUTH_SIG_MAX]; /* NO_PPK_AUTH, our own or the peer's */
+	size_t plain_len;
+};
+
 /* struct handshake - what is needed until the IKE SA is established, then wiped. */
 struct handshake {
 	struct nonce ni, nr;
@@ -192,7 +207,8 @@ struct handshake {
 	bool initial_contact; /* the peer claims to have no other SA with us */
 	bool childless;       /* the peer can do without a first Child SA (RFC 6023) */
 	bool mif_vendor;      /* IKE_SA_INIT had its vendor ID, ours and the peer's */
-	uint8_t *octets;      /* what is being signed */
+	struct handshake_ppk ppk;
+	uint8_t *octets; /* what is being signed */
 	size_t octets_len;
 	uint8_t own_method; /* our AUTH; a responder sends it at the end */
 	uint8_t own_auth[AUTH_SIG_MAX];
@@ -366,10 +382,10 @@ struct ike_sa {
 	uint64_t seen_ns;                /* last authenticated message */
 	uint64_t sent_ns;                /* last message sent, for the NAT keepalive */
 	uint64_t established_ns, rekey_ns, expire_ns;
-	uint64_t session_ns; /* so long holds what a server said of the peer, also of what takes
-				its place; TIME_NEVER: for ever */
-	enum ike_reason reason;   /* of its end */
-	char why[300];            /* the same in a sentence */
+	uint64_t session_ns;    /* so long holds what a server said of the peer, also of what takes
+				   its place; TIME_NEVER: for ever */
+	enum ike_reason reason; /* of its end */
+	char why[300];          /* the same in a sentence */
 	struct timer state_timer; /* bound of this state; lifetime when established */
 	struct timer rekey_timer, dpd_timer, keepalive_timer, task_timer;
 };

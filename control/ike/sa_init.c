@@ -10,6 +10,7 @@
 #include "control/ike/match.h"
 #include "control/ike/mif.h"
 #include "control/ike/mobike.h"
+#include "control/ike/ppk.h"
 #include "control/ike/receive.h"
 #include "control/ike/wire/cert.h"
 #include "control/ike/wire/nat.h"
@@ -55,6 +56,7 @@ static enum err build_request(struct step *s)
 	e = nat_build(s->e->crypto, &s->b, sa->spi_i, 0, &sa->path, sa->udp_wanted);
 	if (sa->conn->fragmentation != FRAGMENTATION_NO)
 		wire_notify_build(&s->b, NOTIFY_FRAGMENTATION_SUPPORTED, bytes_of(NULL, 0));
+	ppk_offer(s);
 	mif_show(s);
 	if (!e)
 		e = step_finish(s);
@@ -261,6 +263,7 @@ enum err sa_init_response(struct step *s)
 	hs->childless = wire_notify_find(&n, s->msg, NOTIFY_CHILDLESS);
 	(void)take_fragmentation(s);
 	mif_seen(s);
+	ppk_seen(s);
 	sa->spi_r = s->msg->h.spi_r;
 	e = sa_init_derive(sa);
 	if (e)
@@ -271,7 +274,7 @@ enum err sa_init_response(struct step *s)
 	action_event(sa, IKE_EVENT_PROGRESS, NULL, IKE_REASON_NONE, sa->request,
 		     "IKE_SA_INIT answered: %s%s", sa->proposal,
 		     sa->nat_local || sa->nat_remote ? ", with a NAT on the way" : "");
-	return auth_ask_own(s);
+	return ppk_ask_i(s);
 }
 
 enum err sa_init_derive(struct ike_sa *sa)
@@ -367,6 +370,8 @@ static enum err build_response(struct step *s)
 		wire_notify_build(&s->b, NOTIFY_CHILDLESS, bytes_of(NULL, 0));
 	if (take_fragmentation(s))
 		wire_notify_build(&s->b, NOTIFY_FRAGMENTATION_SUPPORTED, bytes_of(NULL, 0));
+	ppk_seen(s);
+	ppk_offer(s);
 	mif_seen(s);
 	if (hs->mif_vendor)
 		mif_show(s);

@@ -55,7 +55,8 @@ struct step {
 	uint8_t exchange; /* its exchange type */
 	bool pass;        /* the ask that would follow is not needed: as if it were allowed */
 	enum ike_ask_kind pass_kind;
-	bool stay;  /* ANSWER: the state stays, and its question is put about something else */
+	bool stay;  /* ANSWER: the state stays, and its question is put once more, about something
+		       else */
 	bool again; /* RESPONSE: the task starts anew (cookie, group) */
 	bool later; /* RESPONSE: the task starts anew after a while */
 };

@@ -23,7 +23,7 @@ static const struct transition table[] = {
 	{SA_NONE, ON_REQUEST, IKE_SA_INIT, TASK_NONE, BIT(SA) | BIT(KE) | BIT(NONCE), 0,
 	 sa_init_request, SA_R_INIT, HALF_OPEN, "choose algorithms, answer with our key share"},
 	{SA_I_INIT, ON_RESPONSE, IKE_SA_INIT, TASK_NONE, BIT(SA) | BIT(KE) | BIT(NONCE), 0,
-	 sa_init_response, SA_I_SECRET, 0, "take the choice, derive keys, ask for our secret"},
+	 sa_init_response, SA_I_PPK, 0, "take the choice, derive keys, ask for the PPK"},
 	/*
 	 *   HDR, SAi1, KEi, Ni  -->                                                    (2.6)
 	 *                                <--  HDR, N(COOKIE)
@@ -41,10 +41,14 @@ static const struct transition table[] = {
 	 0, "the peer refuses: say why and end"},
 
 	/*
-	 *   HDR, SK {IDi, [IDr,] AUTH,                                                 (1.2)
-	 *       SAi2, TSi, TSr}  -->
-	 *                                <--  HDR, SK {IDr, AUTH, SAr2, TSi, TSr}
+	 *   HDR, SK {IDi, [IDr,] AUTH,                                      (1.2, RFC 8784)
+	 *       SAi2, TSi, TSr,
+	 *       [N(PPK_IDENTITY), [N(NO_PPK_AUTH)]]}  -->
+	 *                                <--  HDR, SK {IDr, AUTH, SAr2, TSi, TSr,
+	 *                                         [N(PPK_IDENTITY)]}
 	 */
+	{SA_I_PPK, ON_ANSWER, IKE_ASK_PPK, TASK_NONE, 0, 0, ppk_answered_i, SA_I_SECRET, 0,
+	 "mix the post-quantum pre-shared key in, ask for our secret"},
 	{SA_I_SECRET, ON_ANSWER, IKE_ASK_SECRET, TASK_NONE, 0, 0, auth_start, SA_I_AUTH, 0,
 	 "prove our identity, offer the first Child SA"},
 	{SA_I_SECRET, ON_ANSWER, IKE_ASK_SIGN, TASK_NONE, 0, 0, auth_start, SA_I_AUTH, 0,
@@ -95,9 +99,11 @@ static const struct transition table[] = {
 	 SA_ESTABLISHED, 0, "established; install the Child SA"},
 
 	{SA_R_INIT, ON_REQUEST, IKE_AUTH, TASK_NONE, BIT(IDI) | BIT(AUTH) | CHILD_OFFER, BIT(IDR),
-	 auth_request, SA_R_VERIFY, HALF_OPEN, "choose a connection, ask for the peer's secret"},
+	 auth_request, SA_R_PPK, HALF_OPEN, "choose a connection, ask for the PPK that is named"},
 	{SA_R_INIT, ON_REQUEST, IKE_AUTH, TASK_NONE, BIT(IDI) | BIT(AUTH), BIT(IDR), auth_request,
-	 SA_R_VERIFY, HALF_OPEN, "the same without a Child SA (RFC 6023)"},
+	 SA_R_PPK, HALF_OPEN, "the same without a Child SA (RFC 6023)"},
+	{SA_R_PPK, ON_ANSWER, IKE_ASK_PPK, TASK_NONE, 0, 0, ppk_answered_r, SA_R_VERIFY, HALF_OPEN,
+	 "mix it in, ask for the peer's secret"},
 	/* The whole of EAP has the time that a half-open IKE SA has. */
 	{SA_R_INIT, ON_REQUEST, IKE_AUTH, TASK_NONE, BIT(IDI) | CHILD_OFFER, BIT(IDR), eap_begin_r,
 	 SA_R_EAP_SIGN, 0, "without AUTH the peer asks for EAP (2.16): ask for our signature"},
@@ -117,8 +123,10 @@ static const struct transition table[] = {
 	 "the same, if the peer's certificate is believed"},
 	{SA_R_EAP_WORK, ON_ANSWER, IKE_ASK_EAP_SERVER, TASK_NONE, 0, 0, eap_answer_r, SA_R_EAP, 0,
 	 "pass on what the server that knows the peer says"},
-	{SA_R_EAP, ON_REQUEST, IKE_AUTH, TASK_NONE, BIT(AUTH), 0, eap_final_r, SA_R_AUTHORIZE, 0,
-	 "verify AUTH of EAP's key, ask whether this peer is welcome"},
+	{SA_R_EAP, ON_REQUEST, IKE_AUTH, TASK_NONE, BIT(AUTH), 0, eap_final_r, SA_R_EAP_PPK, 0,
+	 "keep AUTH of EAP's key, ask for the PPK that is named"},
+	{SA_R_EAP_PPK, ON_ANSWER, IKE_ASK_PPK, TASK_NONE, 0, 0, eap_verify_r, SA_R_AUTHORIZE, 0,
+	 "verify AUTH, ask whether this peer is welcome"},
 	{SA_R_VERIFY, ON_ANSWER, IKE_ASK_SECRET, TASK_NONE, 0, 0, auth_verify_r, SA_R_SIGN,
 	 HALF_OPEN, "verify AUTH, make our own with the same secret or ask for it"},
 	{SA_R_VERIFY, ON_ANSWER, IKE_ASK_VERIFY_CHAIN, TASK_NONE, 0, 0, auth_verify_r, SA_R_SIGN,

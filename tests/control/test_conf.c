@@ -217,7 +217,11 @@ static const struct row conn_rows[] = {
 	{"send_certreq = some", "Ef:4: connections.a.send_certreq: 'some' is neither yes nor no"},
 	{"dpd_timeout = 3s", ""},
 	{"ppk_required = no", ""},
-	{"ppk_required = yes", REFUSED("connections.a.ppk_required")},
+	{"ppk_required = yes", ""},
+	{"ppk_required = some", "Ef:4: connections.a.ppk_required: 'some' is neither yes nor no"},
+	{"ppk_id = carol-ppk", ""},
+	{"ppk_id = %any", "Ef:4: connections.a.ppk_id: '%any' is no name of a PPK"},
+	{"ppk_id = *.example", "Ef:4: connections.a.ppk_id: '*.example' is no name of a PPK"},
 	{"mediation = yes", REFUSED("connections.a.mediation")},
 	{"proposals = default", ""},
 	{"proposals = aes256gcm16-prfsha384-x25519", ""},
@@ -553,6 +557,14 @@ static const struct row root_rows[] = {
 	{"secrets { radius { secret = 0123456789abcdef\n } }",
 	 "Ef:1: secrets.radius: id is missing: it is that of a server, by its name in "
 	 "latchkey.radius.servers"},
+	{"secrets { ppk-x { id = a\n secret = 0123456789abcdef0123456789abcdef\n } }", ""},
+	{"secrets { ppk-x { secret = 0123456789abcdef0123456789abcdef\n } }",
+	 "Ef:1: secrets.ppk-x: id is missing: a PPK is found by its name"},
+	{"secrets { ppk-x { id = %any\n secret = 0123456789abcdef0123456789abcdef\n } }",
+	 "Ef:1: secrets.ppk-x: '%any': a PPK is found by its name"},
+	{"secrets { ppk-x { id = a\n secret = 0123456789abcdef\n } }",
+	 "Wf:1: secrets.ppk-x: the PPK has fewer than 32 bytes: a quantum computer can try to "
+	 "guess it"},
 	{"secrets { ikey { secret = 0123456789abcdef\n } }", ""},
 	{"secrets { psk { secret = 0123456789abcdef\n } }", "Ef:1: secrets: unknown key 'psk'; did "
 							    "you mean 'ppk'?"},

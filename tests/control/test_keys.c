@@ -106,6 +106,54 @@ static void test_first_ike_sa(void)
 	crypto_ctx_free(c);
 }
 
+/* SK_d, SK_pi and SK_pr of the same rows with this PPK in them (RFC 8784 3), made with Python's
+ * hmac.
+ */
+#define PPK "0123456789abcdef0123456789abcdef"
+static const struct {
+	const char *d, *pi, *pr;
+} mixed[] = {
+	{"2546eb3b15d823c55cbdb1c740372d8fdc018d15456b2ea83110d1168d395881",
+	 "0777b8247f39b3883b0e699f19f9c3943e68a5ff20ca179a10d0c9d6f60554c5",
+	 "259e23e7e7c3a3cdf0eea345e6135f7628e7f7f9ca87c9004ace99c42b2f2f25"},
+	{"2546eb3b15d823c55cbdb1c740372d8fdc018d15456b2ea83110d1168d395881",
+	 "259e23e7e7c3a3cdf0eea345e6135f7628e7f7f9ca87c9004ace99c42b2f2f25",
+	 "31d3fbefd0ada33c13e17a59fa7d0c03f82e8fac2161bb04847e1a9c67df0308"},
+	{"94d15a89c9558b5f167a13cee46a8b2742c88ff07b91260078d9176470cdf90a859cd380b26617651b5c7564b"
+	 "6500320",
+	 "c5f7350cf1b57cbb4f46c3e2f9aa051f002aa74678a5b3cbedec2115a97e90a2a5ddeb25ffc4121facb2e1c5b"
+	 "1c71a9a",
+	 "1d48740fdc4bcb4adf4757c0bc1ed361cd723d9194db8ea5feae9f815adb0ff9342259dd34f1d67235413cb0a"
+	 "57aa1be"},
+};
+
+static void test_R8784_mixed(void)
+{
+	struct crypto_ctx *c = seeded_ctx(&rng, 1);
+
+	static_assert(ARRAY_LEN(mixed) == ARRAY_LEN(vectors), "row by row");
+	for (size_t i = 0; i < ARRAY_LEN(vectors); i++) {
+		const struct ike_keys_params p = params_of(vectors[i].prf, vectors[i].key_bits);
+		struct ike_keys k = {0};
+		struct ppk_keys m = {.sk_d = {0}};
+
+		CU_ASSERT_EQUAL_FATAL(ike_keys_derive(c, &k, &p), ERR_OK);
+		CU_ASSERT_EQUAL(ppk_keys_derive(c, &m, &k, bytes_of(NULL, 0)), ERR_INVAL);
+		CU_ASSERT_EQUAL_FATAL(ppk_keys_derive(c, &m, &k, bytes_of(PPK, strlen(PPK))),
+				      ERR_OK);
+		CU_ASSERT(is(vectors[i].d, &k.sk_d));
+		ppk_keys_use(&k, &m);
+		CU_ASSERT_PTR_NULL(m.sk_d.p);
+		CU_ASSERT(is(mixed[i].d, &k.sk_d));
+		CU_ASSERT(is(mixed[i].pi, &k.sk_pi));
+		CU_ASSERT(is(mixed[i].pr, &k.sk_pr));
+		CU_ASSERT(is(vectors[i].ei, &k.sk_ei));
+		ppk_keys_fini(&m);
+		ike_keys_fini(&k);
+	}
+	crypto_ctx_free(c);
+}
+
 static void test_child_sa(void)
 {
 	struct crypto_ctx *c = seeded_ctx(&rng, 1);
@@ -247,9 +295,9 @@ static void test_refusals(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_first_ike_sa),      TAP_TEST(test_child_sa),
-	TAP_TEST(test_rekeyed_ike_sa),    TAP_TEST(test_ciphers),
-	TAP_TEST(test_order_of_mac_keys), TAP_TEST(test_refusals),
+	TAP_TEST(test_first_ike_sa),   TAP_TEST(test_R8784_mixed), TAP_TEST(test_child_sa),
+	TAP_TEST(test_rekeyed_ike_sa), TAP_TEST(test_ciphers),     TAP_TEST(test_order_of_mac_keys),
+	TAP_TEST(test_refusals),
 };
 
 int main(void)

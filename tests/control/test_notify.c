@@ -140,6 +140,46 @@ static void test_resource(void)
 			       "0000001f000000000000000000000000...");
 }
 
+/* The name of a PPK (RFC 8784 5.1): its type, and bytes. */
+static void test_ppk(void)
+{
+	static const char *const none[] = {"", "01", "0161", "03616263"};
+	uint8_t long_one[258] = {2};
+	struct ike_id id = {.len = 7};
+	struct hex h;
+
+	hex_read(&h, "02616263");
+	CU_ASSERT_EQUAL(wire_ppk_parse(&id, bytes_of(h.b, h.len)), ERR_OK);
+	CU_ASSERT(id.type == ID_FQDN && id.len == 3 && memcmp(id.data, "abc", 3) == 0);
+	hex_read(&h, "02610063");
+	CU_ASSERT_EQUAL(wire_ppk_parse(&id, bytes_of(h.b, h.len)), ERR_OK);
+	CU_ASSERT(id.type == ID_KEY_ID && id.len == 3);
+	for (size_t i = 0; i < ARRAY_LEN(none); i++) {
+		hex_read(&h, none[i]);
+		CU_ASSERT_EQUAL(wire_ppk_parse(&id, bytes_of(h.b, h.len)),
+				i ? ERR_UNSUPPORTED : ERR_TRUNCATED);
+	}
+	hex_read(&h, "02");
+	CU_ASSERT_EQUAL(wire_ppk_parse(&id, bytes_of(h.b, h.len)), ERR_TRUNCATED);
+	CU_ASSERT_EQUAL(wire_ppk_parse(&id, bytes_of(long_one, 258)), ERR_LIMIT);
+	CU_ASSERT_EQUAL(wire_ppk_parse(&id, bytes_of(long_one, 257)), ERR_OK);
+	CU_ASSERT_EQUAL(id.len, 256);
+}
+
+static void visit_ppk(struct bytes data, long changed_bit)
+{
+	struct ike_id id;
+	enum err e = wire_ppk_parse(&id, data);
+
+	const enum err want = changed_bit < 0   ? (data.len < 2 ? ERR_TRUNCATED : ERR_OK)
+			      : changed_bit < 8 ? ERR_UNSUPPORTED
+						: ERR_OK;
+
+	CU_ASSERT_EQUAL(e, want);
+	if (!e)
+		CU_ASSERT(id.len + 1u == data.len && memcmp(id.data, data.p + 1, id.len) == 0);
+}
+
 /* What is changed by one bit or cut off is another notify, or none; what is said of its data fits.
  */
 static void visit(struct bytes body, long changed_bit)
@@ -164,11 +204,14 @@ static void test_S1_sweep(void)
 	CU_ASSERT_EQUAL(sweep(h.b, h.len, visit), h.len * 9);
 	hex_read(&h, "0000403c 000102030405060708090a0b0c0d0e0f1011");
 	CU_ASSERT_EQUAL(sweep(h.b, h.len, visit), h.len * 9);
+	hex_read(&h, "026361726f6c2d70706b");
+	CU_ASSERT_EQUAL(sweep(h.b, h.len, visit_ppk), h.len * 9);
 }
 
 static const struct tap_test tests[] = {
 	TAP_TEST(test_parse),       TAP_TEST(test_shapes),   TAP_TEST(test_build_and_find),
-	TAP_TEST(test_only_status), TAP_TEST(test_resource), TAP_TEST(test_S1_sweep),
+	TAP_TEST(test_only_status), TAP_TEST(test_resource), TAP_TEST(test_ppk),
+	TAP_TEST(test_S1_sweep),
 };
 
 TAP_MAIN("control/notify", tests)

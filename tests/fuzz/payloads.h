@@ -100,6 +100,24 @@ static inline void use_ts(struct bytes body)
 	require(again.num == l.num && memcmp(again.ts, l.ts, l.num * sizeof(l.ts[0])) == 0);
 }
 
+/* A name that is taken is sent as it came. */
+static inline void use_ppk(struct bytes data)
+{
+	const struct ike_header h = {0};
+	struct ike_builder b;
+	struct ike_id id;
+	uint8_t buf[512];
+	struct bytes out;
+
+	if (wire_ppk_parse(&id, data) != ERR_OK)
+		return;
+	require(id.len && id.len + 1u == data.len);
+	ike_build_begin(&b, buf, sizeof(buf), &h);
+	wire_ppk_build(&b, &id);
+	require(ike_build_finish(&b, &out, NULL) == ERR_OK);
+	require(bytes_equal(bytes_of(out.p + 36, out.len - 36), data));
+}
+
 static inline void use_notify(struct bytes body)
 {
 	struct wire_notify n;
@@ -114,6 +132,7 @@ static inline void use_notify(struct bytes body)
 	require(strlen(wire_resource_text(resource, n.data)) < sizeof(resource));
 	if (n.type == NOTIFY_INVALID_KE_PAYLOAD)
 		require(wire_notify_u16(&group, &n) == ERR_OK);
+	use_ppk(n.data);
 }
 
 static inline void use_id(struct bytes body)

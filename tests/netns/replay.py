@@ -10,6 +10,7 @@ import hashlib
 import re
 
 from capture import assert_protected
+from eap import by_password
 from lab import wait_for
 from nets import INNER, NETWORK, Pair, Side, Stream
 from pki import Authority, key, public
@@ -296,6 +297,79 @@ def lent_with_certificates(left, right):
     return one, two
 
 
+# --- post-quantum pre-shared keys ----------------------------------------------------------------
+
+PPK = "0s6cqO0lN2Cw0xPJmkc2u0L2K3RZz3QyVbRw8b2Q0yL2U="
+ANOTHER_PPK = "0s7cqO0lN2Cw0xPJmkc2u0L2K3RZz3QyVbRw8b2Q0yL2U="
+
+
+def known(ppk=PPK, name="left-ppk"):
+    return {"ppk-left": {"id": name, "secret": ppk}}
+
+
+def quantum(make, ppk=PPK, name="left-ppk", demands=None):
+    """The left side names a PPK, and the right one has `ppk` by the name `name`; `demands`: the side
+    that demands one."""
+    def sides(left, right):
+        one, two = make(left, right)
+        one.secrets = {**one.secrets, **known()}
+        two.secrets = {**two.secrets, **known(ppk, name)}
+        one.connection["ppk_id"] = "left-ppk"
+        for side, this in (("left", one), ("right", two)):
+            if side == demands:
+                this.connection["ppk_required"] = "yes"
+        return one, two
+    return sides
+
+
+def says_ppk(pair, side):
+    peer = pair.peers[side]
+    shown = peer.cli("sas").stdout if pair.sides[side].kind == "latchkey" else \
+        peer.swanctl("--list-sas").stdout
+    return "/PPK" in shown
+
+
+def mixed(used):
+    """Up, and both say whether a PPK is in the keys, which are good for traffic; re-keyed, too."""
+    def scenario(pair):
+        both_up(pair)
+        for side in ("left", "right"):
+            assert says_ppk(pair, side) == used, (side, used)
+        pair.ping_all(versions=(4,))
+        before = pair.peers["left"].ike_spis()
+        pair.peers["left"].rekey(ike="gw")
+        wait_for(lambda: pair.peers["left"].ike_spis() and
+                 not before & pair.peers["left"].ike_spis(), "a new IKE SA")
+        pair.peers["left"].rekey(child="net")
+        pair.ping_all(versions=(4,))
+        pair.peers["left"].down(ike="gw")
+        both_down(pair)
+        assert_protected(pair.capture.stop(), "wire", at_least=4)
+        for side in ours(pair):
+            assert PPK[2:12] not in pair.peers[side].log(), f"{side} logs the PPK"
+    return scenario
+
+
+def without_ppk(pair):
+    """Refused, and ours says why: as responder itself, as initiator what to compare."""
+    assert not pair.peers["left"].up("net", check=False, timeout=40), "it came up"
+    wait_for(lambda: not any(peer.children() for peer in pair.peers.values()), "no Child SA")
+    for side in ours(pair):
+        assert re.search("and PPK of connection gw" if side == "left" else
+                         "PPK (of the name )?left-ppk", pair.peers[side].log()), \
+            f"{side}'s log does not say why"
+
+
+PPK_ROWS = [(f"rw-{what}-ppk{more}", scenario, quantum(make, **keys), {})
+            for what, make in (("psk", plain()), ("cert", certificates()), ("eap", by_password))
+            for more, scenario, keys in (
+                ("", mixed(True), {"demands": "left"}),
+                (", demanded by the responder", mixed(True), {"demands": "right"}),
+                (", as both like", mixed(True), {}),
+                (", unknown", mixed(False), {"name": "another"}),
+                (", unknown and demanded", without_ppk, {"name": "another", "demands": "right"}),
+                (", another one", without_ppk, {"ppk": ANOTHER_PPK}))]
+
 ROWS = [
     ("net2net-null", whole_life, plain(NULL, NULL), {}),
     ("net2net-cert-ipv6", inner_version6,
@@ -336,7 +410,7 @@ def test_of(name, scenario, make, left, right, options):
 
 def rows():
     for left, right in PAIRINGS:
-        table = list(ROWS)
+        table = ROWS + PPK_ROWS
         table += INITIATOR_ROWS if left.kind == "latchkey" else []
         table += POOL_ROWS if (left.kind, right.kind) == ("latchkey", "charon") else []
         for what, scenario, make, options in table:

@@ -694,7 +694,7 @@ void sim_answer(struct sim *s, unsigned side, uint64_t id, enum ike_ask_kind kin
 
 	if (allow && ask &&
 	    (kind == IKE_ASK_SIGN || kind == IKE_ASK_VERIFY_CHAIN || kind == IKE_ASK_EAP_SECRET ||
-	     kind == IKE_ASK_EAP_KEY || kind == IKE_ASK_EAP_SERVER ||
+	     kind == IKE_ASK_EAP_KEY || kind == IKE_ASK_EAP_SERVER || kind == IKE_ASK_PPK ||
 	     (n->by_keyring && (kind == IKE_ASK_SECRET || kind == IKE_ASK_AUTHORIZE))))
 		answer_from_keyring(n, &a, ask);
 	else if (allow && kind == IKE_ASK_SECRET && n->secret)

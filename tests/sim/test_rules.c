@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rules that only an attacker on the way, a flood or a shortage of memory puts to the test. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,20 +97,35 @@ static bool in_state(struct sim *s)
 static bool is_eap(enum sa_state state)
 {
 	return (state >= SA_I_EAP_SERVER && state <= SA_I_EAP) ||
-	       (state >= SA_R_EAP_SIGN && state <= SA_R_EAP_WORK);
+	       (state >= SA_R_EAP_SIGN && state <= SA_R_EAP_PPK);
 }
+
+/* The same with a post-quantum pre-shared key. */
+static const char *with_ppk(unsigned side, const char *text)
+{
+	static char buf[2][4096];
+
+	snprintf(buf[side], sizeof(buf[side]),
+		 "%s\nsecrets { ppk { id = ours\n secret = 0123456789abcdef0123456789abcdef } }",
+		 text);
+	return buf[side];
+}
+
+#define PPK_ID "ppk_id = ours"
 
 /* A world whose side A, or as responder B, is in a state. */
 static struct sim *brought_to(enum sa_state state)
 {
-	const struct sim_options slow = {
+	const bool eap = is_eap(state), sign = eap || state == SA_R_SIGN;
+	const char *(*const conf)(unsigned, const char *, const char *) = eap    ? sim_conf_eap
+									  : sign ? sim_conf_sign
+										 : sim_conf;
+	const struct sim_options opt = {
 		.wire = {.delay_ns = 20 * NS_PER_MS, .ask_ns = 20 * NS_PER_MS},
-		.sign = state == SA_R_SIGN};
-	const struct sim_options eap = {.wire = slow.wire,
-					.conf = {sim_conf_eap(A, "", ""), sim_conf_eap(B, "", "")},
-					.by_keyring = true,
-					.sign = true};
-	struct sim *s = sim_new(3, is_eap(state) ? &eap : &slow);
+		.conf = {with_ppk(A, conf(A, PPK_ID, "")), with_ppk(B, conf(B, PPK_ID, ""))},
+		.by_keyring = eap,
+		.sign = sign};
+	struct sim *s = sim_new(3, &opt);
 
 	wanted = state;
 	wanted_side = state >= SA_R_INIT && state <= SA_R_ACCEPT ? B : A;

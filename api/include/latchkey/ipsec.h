@@ -273,8 +273,11 @@ enum ipsec_reason {
 	IPSEC_REASON_RESOURCES,
 	IPSEC_REASON_REPLACED,
 	IPSEC_REASON_INACTIVE,
-	IPSEC_REASON_METHOD, /* the peer proved himself otherwise than was demanded */
-	IPSEC_REASON_OTHER,  /* one that this library does not know yet */
+	IPSEC_REASON_METHOD,      /* the peer proved himself otherwise than was demanded */
+	IPSEC_REASON_PPK_MISSING, /* a post-quantum pre-shared key is demanded, and not used */
+	IPSEC_REASON_PPK_UNKNOWN, /* it is not known here */
+	IPSEC_REASON_PPK_WRONG,   /* it is another one than the peer's */
+	IPSEC_REASON_OTHER,       /* one that this library does not know yet */
 };
 
 /* struct ipsec_latch_info - a latch as it is. size: sizeof, set by the caller. */

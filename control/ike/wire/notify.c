@@ -127,6 +127,46 @@ enum err wire_notify_u16(uint16_t *out, const struct wire_notify *n)
 	return ERR_OK;
 }
 
+/* PPK_ID_FIXED - octets that are configured on both sides; 1 is of a format that none is known of.
+ */
+#define PPK_ID_FIXED 2
+
+enum err wire_ppk_parse(struct ike_id *out, struct bytes data)
+{
+	struct reader r;
+	struct bytes name;
+	uint8_t type;
+	enum err e;
+
+	reader_init(&r, data.p, data.len);
+	e = reader_u8(&r, &type);
+	if (e)
+		return e;
+	name = reader_rest(&r);
+	if (type != PPK_ID_FIXED)
+		return ERR_UNSUPPORTED;
+	if (!name.len)
+		return ERR_TRUNCATED;
+	if (name.len > sizeof(out->data))
+		return ERR_LIMIT;
+	*out = (struct ike_id){.type = ID_FQDN, .len = (uint16_t)name.len};
+	memcpy(out->data, name.p, name.len);
+	for (size_t i = 0; i < name.len; i++)
+		if (name.p[i] < ' ' || name.p[i] > '~')
+			out->type = ID_KEY_ID;
+	return ERR_OK;
+}
+
+void wire_ppk_build(struct ike_builder *b, const struct ike_id *id)
+{
+	struct writer *w = begin(b, PROTO_NONE, 0, NOTIFY_PPK_IDENTITY);
+
+	if (!id)
+		return;
+	writer_u8(w, PPK_ID_FIXED);
+	writer_bytes(w, id->data, id->len);
+}
+
 const char *wire_resource_text(char buf[static WIRE_RESOURCE_MAX], struct bytes data)
 {
 	const size_t most = 16;

@@ -74,6 +74,13 @@ bool wire_notify_find_error(struct wire_notify *out, const struct ike_msg *m) NO
 /* wire_notify_u16 - the data of INVALID_KE_PAYLOAD as a number. Errors: MALFORMED. */
 MUST_USE enum err wire_notify_u16(uint16_t *out, const struct wire_notify *n) NONNULL(1, 2);
 
+/* wire_ppk_parse - the name of a PPK (RFC 8784 5.1), its type fixed (2): 1 to 256 bytes, kept as
+ * ID_FQDN if they are printable, else as ID_KEY_ID. Errors: TRUNCATED, UNSUPPORTED (another type),
+ * LIMIT. wire_ppk_build - PPK_IDENTITY; of id only the bytes are sent; NULL: empty, as a responder
+ * says that it uses it. */
+MUST_USE enum err wire_ppk_parse(struct ike_id *out, struct bytes data) NONNULL(1);
+void wire_ppk_build(struct ike_builder *b, const struct ike_id *id) NONNULL(1);
+
 /* WIRE_RESOURCE_MAX - a buffer for wire_resource_text() that always suffices. wire_resource_text -
  * what the peer calls the resource of a pair (SA_RESOURCE_INFO, RFC 9611 5.1), for people: the
  * first bytes in hexadecimal, "-" if it says nothing. It is opaque. Returns buf. */

@@ -159,8 +159,11 @@ enum ike_notify_type {
 	NOTIFY_EAP_ONLY_AUTHENTICATION = 16417,   /* RFC 5998 */
 	NOTIFY_FRAGMENTATION_SUPPORTED = 16430,   /* RFC 7383 */
 	NOTIFY_SIGNATURE_HASH_ALGORITHMS = 16431, /* RFC 7427 */
-	NOTIFY_SA_RESOURCE_INFO = 16444,          /* RFC 9611 */
-	NOTIFY_MIF_SUPPORTED = 42768,             /* of private use, as those that follow: mif.h */
+	NOTIFY_USE_PPK = 16435,                   /* RFC 8784, and those that follow */
+	NOTIFY_PPK_IDENTITY = 16436,
+	NOTIFY_NO_PPK_AUTH = 16437,
+	NOTIFY_SA_RESOURCE_INFO = 16444, /* RFC 9611 */
+	NOTIFY_MIF_SUPPORTED = 42768,    /* of private use, as those that follow: mif.h */
 	NOTIFY_MIF_OP = 42769,
 	NOTIFY_MIF_RESULT = 42770,
 };
