@@ -471,6 +471,8 @@ static enum err engine_open(struct daemon *d, struct conf *conf)
 	params.resolv_file = resolv;
 	snprintf(latches, sizeof(latches), "%s/latches", d->run_dir);
 	params.latch_file = latches;
+	if (conf->daemon.crash_secret[0])
+		params.crash_file = conf->daemon.crash_secret;
 	params.host = d->host;
 	err = fetch_open(&d->fetcher, HOST_MARK_OUTER);
 	params.fetcher = d->fetcher;

@@ -81,6 +81,12 @@ void ike_engine_free(struct ike_engine *e);
  * that exist keep theirs until they are re-keyed or ended. */
 void ike_engine_configure(struct ike_engine *e, struct conf *conf) NONNULL(1, 2);
 
+/* ike_engine_crash_secret - from now on peers are given tokens made of this secret, of at least 16
+ * bytes, by which they know of us that we have restarted (RFC 6290): the same one at each start,
+ * and nobody else has it. Empty, as at first: none are given. The bytes are copied. Errors: INVAL
+ * (it is shorter), NOMEM, LIMIT. */
+MUST_USE enum err ike_engine_crash_secret(struct ike_engine *e, struct bytes secret) NONNULL(1);
+
 /* ---- inputs -------------------------------------------------------------------------------- */
 
 /* struct ike_datagram - one received IKE message, without the non-ESP marker; borrowed. */
@@ -94,6 +100,11 @@ struct ike_datagram {
  * or logged. */
 void ike_receive(struct ike_engine *e, const struct ike_datagram *dg, uint64_t now_ns)
 	NONNULL(1, 2);
+
+/* ike_stray - ESP of an unknown SPI came: its sender, as IKE reaches it along path, is told
+ * (INVALID_SPI, RFC 7296 1.5), unless it has an IKE SA with us; so many a second and no more. */
+void ike_stray(struct ike_engine *e, const struct path_addr *path, uint16_t port, uint32_t spi,
+	       uint64_t now_ns) NONNULL(1, 2);
 
 /* ike_run - fire what is due. */
 void ike_run(struct ike_engine *e, uint64_t now_ns) NONNULL(1);

@@ -573,6 +573,7 @@ enum dp_event_kind {
 	DP_EVENT_SPAWNED,    /* a listener has a new flow: listener, flow, scope, token */
 	DP_EVENT_FOREIGN,    /* a packet of a latched flow was of another class, and dropped: flow,
 			      * scope, token; a few a second at most */
+	DP_EVENT_STRAY,      /* ESP of an unknown SPI: path, port, spi; a few a second at most */
 	DP_EVENT_TOLD,       /* the data path's own: dataplane_event_next() does not return it */
 	DP_EVENT_PROBE,      /* a control message about paths, authentic: child, path, port, bytes,
 			      * top; path_id: whose addresses these are, 0 = no path's. Where paths
@@ -607,7 +608,8 @@ struct dp_event {
 	struct bytes bytes;
 	uint32_t scope, token, listener; /* SPAWNED, FOREIGN */
 	uint64_t time_ns;                /* when the worker saw it */
-	uint32_t spi, seq;               /* TOLD: of the packet that is quoted; what follows too */
+	uint32_t spi;                    /* STRAY; TOLD: of the packet that is quoted */
+	uint32_t seq;                    /* TOLD: the same; what follows too */
 	uint16_t mtu;
 	bool trusted;
 	void *storage; /* the data path's */

@@ -23,14 +23,31 @@ static inline void fill_op(struct aead_op *op, const struct packet *p, const str
 /* HANDED - in place of a drop_reason: the packet went to another worker. */
 #define HANDED DROP_NUM
 
+/* report_stray - whoever sends by an SPI that is nobody's may know a peer of before a restart. */
+static void report_stray(struct worker *w, const struct packet *p)
+{
+	const struct dp_event ev = {
+		.kind = DP_EVENT_STRAY,
+		.port = p->port,
+		.path = p->from,
+		.spi = load_be32(p->data),
+		.time_ns = w->now_ns,
+	};
+
+	if (worker_may(w, &w->stray, WORKER_STRAYS))
+		(void)!events_push(&w->events, &ev, NULL); /* the next one is told */
+}
+
 /* find - the SA of a packet, which is this worker's; of one that another worker owns nothing is
  * touched. */
 static enum drop_reason find(struct worker *w, struct packet *p, struct esp_sa **out)
 {
 	struct esp_sa *sa = slots_get(w->sad, load_be32(p->data));
 
-	if (!sa)
+	if (unlikely(!sa)) {
+		report_stray(w, p);
 		return DROP_NO_SA;
+	}
 	if (sa->owner != w->index) {
 		handoff_push(w, sa->owner, p);
 		return HANDED;

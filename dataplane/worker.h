@@ -104,6 +104,7 @@ struct worker {
 	struct super super;      /* the same */
 	struct allowance tell;   /* ICMP messages we send */
 	struct allowance hear;   /* and what we are told */
+	struct allowance stray;  /* reports of ESP without an SA */
 	struct allowance alert;  /* reports that a latched flow's packet was another's */
 	struct timers timers;
 	struct timer hold_timer, reasm_timer, dummy_timer, order_timer;
@@ -223,8 +224,9 @@ static inline uint64_t worker_clock(const struct worker *w)
 #define WORKER_TELLS 100
 #define WORKER_HEARS 50
 
-/* WORKER_ALERTS - DP_EVENT_FOREIGN a second. */
+/* WORKER_ALERTS - DP_EVENT_FOREIGN a second. WORKER_STRAYS - DP_EVENT_STRAY. */
 #define WORKER_ALERTS 10
+#define WORKER_STRAYS 10
 
 /* worker_may - once more is within what may be done in this second. */
 MUST_USE bool worker_may(const struct worker *w, struct allowance *a, uint32_t a_second)

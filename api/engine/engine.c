@@ -3,6 +3,7 @@
 
 #include <sched.h>
 
+#include "api/engine/crash_secret.h"
 #include "api/engine/internal.h"
 #include "base/alloc.h"
 
@@ -10,6 +11,8 @@
 #define STOP_NS (2 * NS_PER_S)
 /* The wheel for reconnecting needs no finer tick. */
 #define ENGINE_TICK_NS (10 * NS_PER_MS)
+/* IKE_PORT - where every peer is reached (RFC 7296 2). */
+#define IKE_PORT 500
 
 struct htab_node *engine_find(const struct htab *t, const void *id, size_t len)
 {
@@ -61,6 +64,20 @@ void engine_unobserve(struct engine *e, struct engine_observer *o)
 
 /* ---- a turn --------------------------------------------------------------------------------- */
 
+/* Who sends bare ESP has IKE on its own port. */
+static void stray(struct engine *e, const struct dp_event *ev, uint64_t now_ns)
+{
+	const bool bare = ev->path.encap == ENCAP_NONE;
+	struct path_addr path = ev->path;
+
+	if (bare) {
+		path.local.port = e->daemon.port;
+		path.remote.port = IKE_PORT;
+	}
+	ike_stray(e->ike, &path, bare || gateway_is_outer(e, ev->port) ? e->outer_port : ev->port,
+		  ev->spi, now_ns);
+}
+
 static void dp_event(struct engine *e, const struct dp_event *ev, uint64_t now_ns)
 {
 	switch (ev->kind) {
@@ -84,6 +101,9 @@ static void dp_event(struct engine *e, const struct dp_event *ev, uint64_t now_n
 		break;
 	case DP_EVENT_SIBLING:
 		ike_child_alone(e->ike, ev->child, ev->worker, now_ns);
+		break;
+	case DP_EVENT_STRAY:
+		stray(e, ev, now_ns);
 		break;
 	case DP_EVENT_DEVICE:
 		crypto_lost(e);
@@ -267,7 +287,21 @@ static enum err env_child_stats(void *ctx, struct child_stats *out, uint64_t chi
 	return dataplane_child_stats(e->dp, out, child);
 }
 
-static enum err make_ike(struct engine *e)
+/* Without a secret peers find out that we have restarted as they do of everybody: later. */
+static void take_crash_secret(struct engine *e, const char *path)
+{
+	char why[CRASH_SECRET_WHY];
+	struct secret secret = {0};
+	enum err err = crash_secret_open(&secret, why, path, e->rng);
+
+	if (err)
+		LOG(WARN, DMN, NULL, "peers get no token of ours (RFC 6290): %s", why);
+	else if (ike_engine_crash_secret(e->ike, bytes_of(secret.p, secret.len)))
+		LOG(WARN, DMN, NULL, "out of memory: peers get no token of ours (RFC 6290)");
+	secret_fini(&secret);
+}
+
+static enum err make_ike(struct engine *e, const struct engine_params *params)
 {
 	const struct ike_env env = {
 		.rng = e->rng,
@@ -297,9 +331,12 @@ static enum err make_ike(struct engine *e)
 		err = ike_keyring_new(&e->keyring, e->rng);
 	if (!err)
 		err = aaa_open(e);
-	if (!err)
-		ike_engine_configure(e->ike, e->conf);
-	return err;
+	if (err)
+		return err;
+	ike_engine_configure(e->ike, e->conf);
+	if (params->crash_file)
+		take_crash_secret(e, params->crash_file);
+	return ERR_OK;
 }
 
 static enum err make_tables(struct engine *e)
@@ -394,8 +431,8 @@ static enum err build(struct engine *e, const struct engine_params *params)
 	enum err err;
 
 	if ((err = loop_open(e)) || (err = make_tables(e)) || (err = make_dataplane(e, params)) ||
-	    (err = open_ports(e, params)) || (err = latches_open(e)) || (err = make_ike(e)) ||
-	    (err = connect_init(e)) || (err = make_sources(e)))
+	    (err = open_ports(e, params)) || (err = latches_open(e)) ||
+	    (err = make_ike(e, params)) || (err = connect_init(e)) || (err = make_sources(e)))
 		return err;
 	crypto_open(e);
 	policy_configure(e);

@@ -38,6 +38,8 @@ struct engine_params {
 				  * resolv.conf(5); NULL = nowhere; copied */
 	const char *latch_file;  /* where the latches of applications are known to the next process;
 				  * NULL = nowhere; copied */
+	const char *crash_file;  /* the secret by which peers know of a restart (crash_secret.h);
+				  * NULL: they do not */
 	const char
 		*keylog_dir; /* test builds only: where keys are written; NULL = nowhere; copied */
 

@@ -205,6 +205,7 @@ MUST_USE SET(set_retransmit_tries);
 MUST_USE SET(set_fragment_size);
 MUST_USE SET(set_log_level);
 MUST_USE SET(set_known_peers);
+MUST_USE SET(set_crash_secret);
 MUST_USE SET(set_profiles);
 MUST_USE SET(set_listeners);
 MUST_USE SET(set_fetch);

@@ -541,6 +541,7 @@ struct conf_daemon {
 	uint32_t fragment_size;    /* of IP packets with fragments of IKE; 0 = 576 or 1280 (IPv6) */
 	uint32_t log_level;        /* enum log_level */
 	char known_peers[160];     /* the file of their keys (pins.h) */
+	char crash_secret[160];    /* the file of the secret of our tokens (RFC 6290); "": none */
 	/* Many datagrams as one message; super-packets of the virtual interface. Where the kernel
 	 * can. */
 	bool udp_gso, udp_gro, tun_checksum, tun_tso, tun_uso;

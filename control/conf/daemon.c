@@ -28,6 +28,7 @@ void daemon_defaults(struct conf_daemon *d)
 		.fragment_size = 1280,
 		.log_level = LOG_INFO,
 		.known_peers = "/var/lib/latchkey/known_peers",
+		.crash_secret = "/var/lib/latchkey/crash_secret",
 		.fetch = true,
 		.latch_tcp = true,
 		.num_latches = 65536,
@@ -224,18 +225,38 @@ enum err set_log_level(struct check *c, void *obj, const struct tree *node)
 	return ERR_OK;
 }
 
+/* A file that is kept: a whole path. */
+static void take_path(struct check *c, char *out, size_t size, const char *text,
+		      const struct tree *node)
+{
+	if (text[0] != '/' || strlen(text) >= size)
+		CHECK_ERROR(c, node, "'%.60s': a whole path was expected, shorter than %d bytes",
+			    text, (int)size);
+	else
+		snprintf(out, size, "%s", text);
+}
+
 enum err set_known_peers(struct check *c, void *obj, const struct tree *node)
+{
+	struct conf_daemon *d = obj;
+	const char *text;
+
+	if (take_text(c, &text, node))
+		take_path(c, d->known_peers, sizeof(d->known_peers), text, node);
+	return ERR_OK;
+}
+
+enum err set_crash_secret(struct check *c, void *obj, const struct tree *node)
 {
 	struct conf_daemon *d = obj;
 	const char *text;
 
 	if (!take_text(c, &text, node))
 		return ERR_OK;
-	if (text[0] != '/' || strlen(text) >= sizeof(d->known_peers))
-		CHECK_ERROR(c, node, "'%.60s': a whole path was expected, shorter than %d bytes",
-			    text, (int)sizeof(d->known_peers));
+	if (strcmp(text, "none") == 0)
+		d->crash_secret[0] = '\0';
 	else
-		snprintf(d->known_peers, sizeof(d->known_peers), "%s", text);
+		take_path(c, d->crash_secret, sizeof(d->crash_secret), text, node);
 	return ERR_OK;
 }
 

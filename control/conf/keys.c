@@ -241,6 +241,7 @@ static const struct key keys[] = {
 	SETS_(DAEMON, VALUE, "fragment_size", set_fragment_size),
 	SETS_(DAEMON, VALUE, "log_level", set_log_level),
 	SETS_(DAEMON, VALUE, "known_peers", set_known_peers),
+	SETS_(DAEMON, VALUE, "crash_secret", set_crash_secret),
 	SETS_(DAEMON, VALUE, "fetch", set_fetch),
 	SETS_(DAEMON, VALUE, "fetch_local", set_fetch_local),
 	SETS_(DAEMON, VALUE, "latch_tcp", set_latch_tcp),

@@ -5,6 +5,7 @@
 #include "control/child/traffic.h"
 #include "control/child/work.h"
 #include "control/ike/auth.h"
+#include "control/ike/crash.h"
 #include "control/ike/handlers.h"
 #include "control/ike/mif.h"
 #include "control/ike/mobike.h"
@@ -63,6 +64,8 @@ static enum err build(struct step *s)
 	else if (remote->auth == CONF_AUTH_EAP)
 		wire_notify_build(&s->b, NOTIFY_EAP_ONLY_AUTHENTICATION, bytes_of(NULL, 0));
 	ppk_build(s);
+	if (hs->own_auth_len)
+		crash_offer(s, sa);
 	mobike_offer(s);
 	mif_offer(s);
 	vips_request(sa, &s->b);
@@ -135,6 +138,7 @@ enum err auth_take_offers(struct step *s)
 {
 	enum err e;
 
+	crash_take(s->sa, s->msg);
 	mobike_take(s);
 	mif_take(s);
 	e = vips_take(s);

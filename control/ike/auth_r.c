@@ -5,6 +5,7 @@
 #include "control/child/traffic.h"
 #include "control/ike/auth.h"
 #include "control/ike/candidates.h"
+#include "control/ike/crash.h"
 #include "control/ike/handlers.h"
 #include "control/ike/match.h"
 #include "control/ike/mif.h"
@@ -113,6 +114,7 @@ enum err auth_take_connection(struct step *s)
 
 	sa->fragments = sa->hs->fragments && conn->fragmentation == FRAGMENTATION_YES;
 	sa->local_id = match_local_id(conn, &sa->path);
+	crash_take(sa, s->msg);
 	mobike_take(s);
 	mif_take(s);
 	child_work_free(sa, s->x->child);
@@ -250,6 +252,7 @@ static enum err build(struct step *s, bool agreed)
 	ppk_build(s);
 	if (hs->child_error)
 		vips_lend_end(sa);
+	crash_offer(s, sa);
 	vips_reply(sa, &s->b);
 	mobike_offer(s);
 	mif_offer(s);

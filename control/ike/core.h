@@ -7,6 +7,7 @@
 
 #include "base/htab.h"
 #include "base/log.h"
+#include "base/secret.h"
 #include "base/slots.h"
 #include "base/timers.h"
 #include "control/ike/action.h"
@@ -46,10 +47,12 @@ struct ike_engine {
 	struct pools pools;
 	struct actions actions;
 	struct cookie_jar cookies;
-	struct log_limit log_limit;   /* lines that anybody can trigger */
-	struct log_limit error_limit; /* unprotected error answers */
-	struct ike_stats stats;       /* gauges are counted when asked for */
-	uint32_t num_workers;         /* of the data path; constant */
+	struct log_limit log_limit;           /* lines that anybody can trigger */
+	struct log_limit error_limit;         /* unprotected error answers */
+	struct log_limit hints_in, hints_out; /* that ESP met no SA */
+	struct secret crash_secret;           /* of our tokens; empty: there are none (crash.h) */
+	struct ike_stats stats;               /* gauges are counted when asked for */
+	uint32_t num_workers;                 /* of the data path; constant */
 	uint32_t half_open_num;
 	struct failed_peer failed[FAILED_PEERS]; /* the last ones, round and round */
 	uint32_t failed_next;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* eap_i.c - IKE_AUTH with EAP as initiator (RFC 7296 2.16). */
 #include "base/alloc.h"
+#include "control/ike/crash.h"
 #include "control/ike/eap.h"
 #include "control/ike/handlers.h"
 #include "control/ike/ppk.h"
@@ -113,12 +114,13 @@ enum err eap_answer_i(struct step *s)
 	if (e || eap_waits(hs->eap))
 		return e;
 	step_request(s, IKE_AUTH);
-	if (hs->own_auth_len) {
-		auth_build_own(s);
-		ppk_build(s);
-	} else {
+	if (!hs->own_auth_len) {
 		eap_build(s);
+		return ERR_OK;
 	}
+	auth_build_own(s);
+	ppk_build(s);
+	crash_offer(s, s->sa);
 	return ERR_OK;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* eap_r.c - IKE_AUTH with EAP as responder (RFC 7296 2.16). */
 #include "control/ike/candidates.h"
+#include "control/ike/crash.h"
 #include "control/ike/eap.h"
 #include "control/ike/handlers.h"
 #include "control/ike/ppk.h"
@@ -143,7 +144,10 @@ enum err eap_final_r(struct step *s)
 {
 	enum err e = eap_take_auth(s);
 
-	return e ? e : ppk_ask_r(s);
+	if (e)
+		return e;
+	crash_take(s->sa, s->msg);
+	return ppk_ask_r(s);
 }
 
 enum err eap_verify_r(struct step *s)

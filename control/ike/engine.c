@@ -88,6 +88,7 @@ void ike_engine_free(struct ike_engine *e)
 	pools_fini(&e->pools);
 	actions_fini(&e->actions);
 	cookie_jar_fini(&e->cookies);
+	secret_fini(&e->crash_secret);
 	htab_fini(&e->half_open);
 	htab_fini(&e->sources);
 	htab_fini(&e->debtors);

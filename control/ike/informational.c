@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "control/child/work.h"
+#include "control/ike/crash.h"
 #include "control/ike/handlers.h"
 #include "control/ike/mobike.h"
 #include "control/ike/rekey_work.h"
@@ -162,6 +163,7 @@ enum err child_delete_request(struct step *s)
 
 enum err informational_request(struct step *s)
 {
+	crash_take(s->sa, s->msg);
 	step_reply(s);
 	return mobike_echo(s);
 }
@@ -169,11 +171,14 @@ enum err informational_request(struct step *s)
 enum err liveness_start(struct step *s)
 {
 	step_request(s, INFORMATIONAL);
+	if (s->sa->crash.untold)
+		crash_offer(s, s->sa);
 	return mobike_detect(s);
 }
 
 enum err liveness_response(struct step *s)
 {
+	s->sa->crash.untold = false;
 	mobike_detected(s);
 	mobike_greet(s->sa, s->now_ns);
 	return ERR_OK;

@@ -2,6 +2,7 @@
 /* receive.c - a datagram's way to its IKE SA: header, SPI, window, authentication, then a step. */
 #include "control/ike/receive.h"
 
+#include "control/ike/crash.h"
 #include "control/ike/halfopen.h"
 #include "control/ike/mobike.h"
 #include "control/ike/move.h"
@@ -19,8 +20,10 @@ static bool is_response(const struct ike_header *h)
 	return h->flags & IKE_FLAG_RESPONSE;
 }
 
-void receive_refuse_unprotected(struct ike_engine *e, const struct ike_header *h,
-				const struct ike_datagram *dg, uint16_t notify, struct bytes data)
+/* Under the SPIs, the exchange and the number of the request. token: ours, or empty. */
+static void answer_unprotected(struct ike_engine *e, const struct ike_header *h,
+			       const struct ike_datagram *dg, uint16_t notify, struct bytes data,
+			       struct bytes token)
 {
 	const struct ike_header answer = {
 		.spi_i = h->spi_i,
@@ -39,9 +42,36 @@ void receive_refuse_unprotected(struct ike_engine *e, const struct ike_header *h
 		return;
 	ike_build_begin(&b, e->out, sizeof(e->out), &answer);
 	wire_notify_build(&b, notify, data);
+	if (token.len)
+		wire_token_build(&b, token);
 	if (ike_build_finish(&b, &message, NULL) || message.len > 3 * dg->bytes.len)
 		return;
 	(void)!action_send(e, &dg->path, dg->port, message); /* nobody waits for it */
+}
+
+void receive_refuse_unprotected(struct ike_engine *e, const struct ike_header *h,
+				const struct ike_datagram *dg, uint16_t notify, struct bytes data)
+{
+	answer_unprotected(e, h, dg, notify, data, bytes_of(NULL, 0));
+}
+
+static bool is_protected(const struct ike_msg *m)
+{
+	return m->present & (PAYLOAD_BIT(PAYLOAD_SK) | PAYLOAD_BIT(PAYLOAD_SKF));
+}
+
+/* The IKE SA that the message is of is not ours, or no longer: who has it may know by our token
+ * that it is gone (RFC 6290 4.5). */
+static void unknown(struct ike_engine *e, const struct ike_msg *m, const struct ike_datagram *dg)
+{
+	uint8_t token[CRASH_TOKEN_LEN] = {0};
+	const bool shows = is_protected(m) && !is_response(&m->h) && crash_may_show(e, &m->h) &&
+			   !crash_token(e, token, m->h.spi_i, m->h.spi_r);
+
+	e->stats.dropped++;
+	answer_unprotected(e, &m->h, dg, NOTIFY_INVALID_IKE_SPI, bytes_of(NULL, 0),
+			   bytes_of(token, shows ? sizeof(token) : 0));
+	secret_wipe(token, sizeof(token));
 }
 
 /* A responder derives its keys when the first IKE_AUTH comes, once for each SPI pair (S42). */
@@ -194,7 +224,9 @@ static void for_sa(struct ike_sa *sa, const struct ike_msg *m, const struct ike_
 		sa->e->stats.dropped++;
 		return;
 	}
-	if (is_gone(sa, m))
+	if (!is_protected(m) && is_response(&m->h) && crash_proven(sa, m))
+		crash_end(sa, now_ns);
+	else if (is_gone(sa, m))
 		sa_kill(sa, sa->reason, sa->why[0] ? sa->why : NULL, now_ns);
 	else if (m->h.exchange != IKE_SA_INIT)
 		encrypted(sa, m, dg, now_ns);
@@ -215,13 +247,16 @@ static void dispatch(struct ike_engine *e, const struct ike_msg *m, const struct
 		sa_init_receive(e, m, dg, now_ns);
 		return;
 	}
-	sa = find_sa(e, h);
-	if (sa) {
-		for_sa(sa, m, dg, now_ns);
+	if (h->exchange == INFORMATIONAL && !is_response(h) && !is_protected(m)) {
+		e->stats.dropped++;
+		crash_hint(e, m, now_ns);
 		return;
 	}
-	e->stats.dropped++;
-	receive_refuse_unprotected(e, h, dg, NOTIFY_INVALID_IKE_SPI, bytes_of(NULL, 0));
+	sa = find_sa(e, h);
+	if (sa)
+		for_sa(sa, m, dg, now_ns);
+	else
+		unknown(e, m, dg);
 }
 
 static void malformed(struct ike_engine *e, const struct ike_datagram *dg, enum err err)

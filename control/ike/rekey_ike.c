@@ -5,6 +5,7 @@
  */
 #include "base/alloc.h"
 #include "control/child/child.h"
+#include "control/ike/crash.h"
 #include "control/ike/handlers.h"
 #include "control/ike/lifetime.h"
 #include "control/ike/mif.h"
@@ -112,6 +113,7 @@ static void take_over(struct ike_sa *old, struct ike_sa *new)
 	mobike_inherit(new, old);
 	mif_inherit(new, old);
 	reauth_follow(old, new);
+	crash_tell(new);
 	old->quiet = true;
 	old->successor = sa_our_spi(new);
 	lifetime_replaced(old);
@@ -211,6 +213,7 @@ static enum err take_answer(struct step *s, struct rekey_work *w)
 		return step_fail(s, IKE_REASON_MALFORMED, 0,
 				 "the peer's answer to the re-key is not among our proposals");
 	w->sa->spi_r = w->sa->suite.spi;
+	crash_take(w->sa, s->msg);
 	return derive(s, w, ke.value);
 }
 
@@ -344,6 +347,7 @@ static enum err answer(struct step *s)
 	sa_answer_build(&s->b, &w->sa->suite, w->sa->spi_r);
 	wire_nonce_build(&s->b, nonce_bytes(&w->nr));
 	wire_ke_build(&s->b, w->sa->suite.dh, dh_public(w->dh));
+	crash_offer(s, w->sa);
 	return step_finish(s);
 }
 

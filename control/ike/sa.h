@@ -327,6 +327,15 @@ struct sa_mif {
 	struct mif_supported peer;
 };
 
+/* CRASH_DIGEST_LEN - of a token. struct sa_crash - an IKE SA's share of crash.h. */
+#define CRASH_DIGEST_LEN 32
+struct sa_crash {
+	bool has_token;                  /* the peer has given one, */
+	uint8_t token[CRASH_DIGEST_LEN]; /* whose hash this is */
+	bool untold;                     /* and has none of ours yet */
+	uint64_t asked_ns;               /* when a hint last had us ask; 0 = never */
+};
+
 /* SA_CONFIRM_NS - without a repeat of its request in that time the peer has our response. */
 #define SA_CONFIRM_NS (5 * NS_PER_S)
 
@@ -358,6 +367,7 @@ struct ike_sa {
 	struct sa_probe probe;
 	struct sa_mobike mobike;
 	struct sa_mif mif;
+	struct sa_crash crash;
 	struct ike_peer *peer;
 	struct ike_id local_id, remote_id; /* type 0 while unknown */
 	struct sa_chosen suite;

@@ -176,6 +176,12 @@ void window_out_send(struct ike_sa *sa, uint8_t exchange, uint8_t *bytes, size_t
 	arm(sa, now_ns);
 }
 
+void window_out_repeat(struct ike_sa *sa)
+{
+	send_request(sa);
+	sa->out.tries--;
+}
+
 void window_out_hurry(struct ike_sa *sa, uint64_t now_ns)
 {
 	sa->out.tries = 0;

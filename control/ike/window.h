@@ -42,7 +42,9 @@ void window_in_abandon(struct ike_sa *sa) NONNULL(1);
 void window_out_send(struct ike_sa *sa, uint8_t exchange, uint8_t *bytes, size_t len,
 		     uint64_t now_ns) NONNULL(1, 3);
 
-/* window_out_hurry - repeat the request under way now: there is another address to try. */
+/* window_out_repeat - send the request under way once more, beside its repeats.
+ * window_out_hurry - repeat it now, and begin to count anew: there is another address to try. */
+void window_out_repeat(struct ike_sa *sa) NONNULL(1);
 void window_out_hurry(struct ike_sa *sa, uint64_t now_ns) NONNULL(1);
 
 /* window_out_close - the response has come. */

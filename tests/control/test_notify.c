@@ -51,6 +51,7 @@ static void test_shapes(void)
 		{NOTIFY_ADDITIONAL_IP6_ADDRESS, 0, 16, 16},
 		{NOTIFY_COOKIE2, 0, 8, 64},
 		{NOTIFY_NO_NATS_ALLOWED, 0, 12, 36},
+		{NOTIFY_QUICK_CRASH_DETECTION, 0, 16, 128},
 		{NOTIFY_NO_PROPOSAL_CHOSEN, 0, 0, 200},
 	};
 	uint8_t body[256] = {PROTO_ESP};

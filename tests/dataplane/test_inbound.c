@@ -185,6 +185,35 @@ static void test_S55_bit_flips(void)
 	bed_fini(&bed);
 }
 
+/* ESP of no SA is reported, with its SPI and where it came from, so often a second and no more. */
+static void test_S44_stray(void)
+{
+	uint8_t inner[BED_MAX_PACKET], esp[BED_MAX_PACKET], got[BED_MAX_PACKET];
+	struct dp_event ev;
+	struct bed bed;
+	uint32_t num = 0;
+
+	open_bed(&bed);
+	size_t n = clear_packet(inner);
+	const struct bed_esp e = {.pair = 1, .seq = 7, .next_header = 4, .pad_len = bed_pad(n)};
+	size_t len = bed_seal(&bed, esp, &e, inner, n);
+
+	esp[0] ^= 0x80;
+	for (uint32_t i = 0; i < 100; i++)
+		CU_ASSERT_EQUAL(arrive(&bed, esp, len, got), 0);
+	while (dataplane_event_next(bed.b.dp, &ev)) {
+		CU_ASSERT_EQUAL(ev.kind, DP_EVENT_STRAY);
+		CU_ASSERT_EQUAL(ev.spi, load_be32(esp));
+		CU_ASSERT_NOT_EQUAL(ev.path.remote.addr.family, IP_NONE);
+		num++;
+		dp_event_release(bed.b.dp, &ev);
+	}
+	CU_ASSERT_EQUAL(num, 10);
+	CU_ASSERT_EQUAL(arrive(&bed, esp, 7, got), 0); /* less than a header says nothing */
+	CU_ASSERT_FALSE(dataplane_event_next(bed.b.dp, &ev));
+	bed_fini(&bed);
+}
+
 static void test_S51_replayed(void)
 {
 	uint8_t inner[BED_MAX_PACKET], esp[BED_MAX_PACKET], got[BED_MAX_PACKET];
@@ -576,6 +605,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_thousands_of_spis),
 	TAP_TEST(test_S01_truncated),
 	TAP_TEST(test_S55_bit_flips),
+	TAP_TEST(test_S44_stray),
 	TAP_TEST(test_S51_replayed),
 	TAP_TEST(test_S51_copies_in_one_batch),
 	TAP_TEST(test_S51_replay_is_not_decrypted),

@@ -431,8 +431,10 @@ static struct ike_payload notify(struct play *y, uint8_t buf[64], uint8_t type)
 		NOTIFY_ADDITIONAL_IP4_ADDRESS,
 		NOTIFY_UPDATE_SA_ADDRESSES,
 		NOTIFY_COOKIE2,
+		NOTIFY_INVALID_SPI,
+		NOTIFY_QUICK_CRASH_DETECTION,
 	};
-	size_t len = 4 + (type >> 4);
+	size_t len = 4 + (type >> 3);
 
 	memset(buf, 0, 64);
 	store_be16(buf + 2, types[type % ARRAY_LEN(types)]);

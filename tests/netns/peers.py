@@ -160,7 +160,9 @@ class Latchkey(Peer):
         self.run_dir = host.path("run")
         os.makedirs(self.run_dir, mode=0o700, exist_ok=True)
         self.socket = os.path.join(self.run_dir, "latchkey.vici")
-        self.conf = host.write("latchkey.conf", configuration)
+        # What outlives the daemon outlives the host here.
+        kept = f"latchkey {{\n\tcrash_secret = {host.path('crash_secret')}\n}}\n"
+        self.conf = host.write("latchkey.conf", configuration + kept)
 
     def start(self):
         self.process = self.host.spawn(

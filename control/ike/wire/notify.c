@@ -24,6 +24,7 @@ static const struct shape *find_shape(uint16_t type)
 		{NOTIFY_ADDITIONAL_IP6_ADDRESS, 16, 16, -1},
 		{NOTIFY_COOKIE2, 8, 64, -1},
 		{NOTIFY_NO_NATS_ALLOWED, 12, 36, -1},
+		{NOTIFY_QUICK_CRASH_DETECTION, IKE_TOKEN_MIN, IKE_TOKEN_MAX, 0},
 		{NOTIFY_CHILD_SA_NOT_FOUND, 0, UINT16_MAX, 4},
 	};
 
@@ -76,6 +77,13 @@ void wire_notify_build(struct ike_builder *b, uint16_t type, struct bytes data)
 	struct writer *w = begin(b, PROTO_NONE, 0, type);
 
 	writer_bytes(w, data.p, data.len);
+}
+
+void wire_token_build(struct ike_builder *b, struct bytes token)
+{
+	struct writer *w = begin(b, PROTO_IKE, 0, NOTIFY_QUICK_CRASH_DETECTION);
+
+	writer_bytes(w, token.p, token.len);
 }
 
 void wire_notify_spi_build(struct ike_builder *b, uint16_t type, uint32_t spi)

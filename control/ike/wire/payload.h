@@ -58,10 +58,12 @@ struct wire_notify {
 MUST_USE enum err wire_notify_parse(struct wire_notify *out, struct bytes body) NONNULL(1);
 
 /* wire_notify_build - without SPI. wire_notify_spi_build - about an ESP SA (REKEY_SA, INVALID_SPI,
- * CHILD_SA_NOT_FOUND). wire_notify_ke_build - INVALID_KE_PAYLOAD naming the group we want. */
+ * CHILD_SA_NOT_FOUND). wire_notify_ke_build - INVALID_KE_PAYLOAD naming the group we want.
+ * wire_token_build - QUICK_CRASH_DETECTION, which is said to be about the IKE SA (RFC 6290 4.1). */
 void wire_notify_build(struct ike_builder *b, uint16_t type, struct bytes data) NONNULL(1);
 void wire_notify_spi_build(struct ike_builder *b, uint16_t type, uint32_t spi) NONNULL(1);
 void wire_notify_ke_build(struct ike_builder *b, uint16_t group) NONNULL(1);
+void wire_token_build(struct ike_builder *b, struct bytes token) NONNULL(1);
 
 /* wire_notify_find - the first well-formed notify of a type in a message; false if there is none.
  */

@@ -157,6 +157,7 @@ enum ike_notify_type {
 	NOTIFY_COOKIE2 = 16401,
 	NOTIFY_NO_NATS_ALLOWED = 16402,
 	NOTIFY_EAP_ONLY_AUTHENTICATION = 16417,   /* RFC 5998 */
+	NOTIFY_QUICK_CRASH_DETECTION = 16419,     /* RFC 6290 */
 	NOTIFY_FRAGMENTATION_SUPPORTED = 16430,   /* RFC 7383 */
 	NOTIFY_SIGNATURE_HASH_ALGORITHMS = 16431, /* RFC 7427 */
 	NOTIFY_USE_PPK = 16435,                   /* RFC 8784, and those that follow */
@@ -179,6 +180,8 @@ enum ike_notify_type {
 #define IKE_NONCE_MAX      256
 #define IKE_NONCE_LEN      32 /* of ours */
 #define IKE_COOKIE_MAX     64 /* 2.6 */
+#define IKE_TOKEN_MIN      16 /* RFC 6290 4.1 */
+#define IKE_TOKEN_MAX      128
 #define IKE_MAX_CERTS      10 /* in one message; S27: a chain is no longer */
 #define IKE_CERT_LEN_MAX   16384
 #define IKE_MAX_CERTREQS   100 /* authorities that are looked at or named in one message */
