@@ -122,7 +122,7 @@ void crash_end(struct ike_sa *sa, uint64_t now_ns)
 	char remote[ENDPOINT_TEXT_MAX], text[200];
 
 	if (sa->state != SA_ESTABLISHED) {
-		sa_kill(sa, sa->reason, sa->why[0] ? sa->why : NULL, now_ns);
+		sa_end(sa, now_ns);
 		return;
 	}
 	snprintf(text, sizeof(text),

@@ -23,11 +23,11 @@ enum err ike_delete_start(struct step *s)
 	if (step_finish(s))
 		return ERR_NOMEM;
 	if (!sa->quiet) {
-		sa->reason = sa->reason ? sa->reason : IKE_REASON_LOCAL;
-		snprintf(sa->why, sizeof(sa->why), "%s",
-			 sa->reason == IKE_REASON_REPLACED
-				 ? "another one with the peer is in its place"
-				 : "closed as asked");
+		const bool replaced = sa->reason == IKE_REASON_REPLACED;
+
+		sa_say_end(sa, sa->reason ? sa->reason : IKE_REASON_LOCAL, "%s",
+			   replaced ? "another one with the peer is in its place"
+				    : "closed as asked");
 	}
 	children_remove_all(sa, sa->reason);
 	return ERR_OK;
@@ -50,8 +50,7 @@ enum err ike_delete_request(struct step *s)
 		sa_confirm(sa_by_spi(s->e, sa->successor));
 	if (sa->state == SA_DELETING)
 		return ERR_OK;
-	sa->reason = IKE_REASON_PEER_DELETE;
-	snprintf(sa->why, sizeof(sa->why), "the peer closed it");
+	sa_say_end(sa, IKE_REASON_PEER_DELETE, "the peer closed it");
 	return ERR_OK;
 }
 
@@ -62,9 +61,8 @@ enum err informational_error(struct step *s)
 	step_reply(s);
 	if (step_finish(s))
 		return ERR_NOMEM;
-	sa->reason = IKE_REASON_AUTH_FAILED_PEER;
-	snprintf(
-		sa->why, sizeof(sa->why),
+	sa_say_end(
+		sa, IKE_REASON_AUTH_FAILED_PEER,
 		"the peer does not accept our identity or our key (AUTHENTICATION_FAILED): compare "
 		"`local.id` and the secret of connection %s with the peer's",
 		sa->conn->name);

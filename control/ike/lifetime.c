@@ -18,9 +18,9 @@ static void session_over(struct ike_sa *sa, uint64_t now_ns)
 		timer_set(&sa->e->timers, &sa->state_timer, now_ns + NS_PER_S);
 		return;
 	}
-	sa->reason = IKE_REASON_EXPIRED;
-	snprintf(sa->why, sizeof(sa->why),
-		 "the time is over that the server which knows the peer gave it (Session-Timeout)");
+	sa_say_end(
+		sa, IKE_REASON_EXPIRED,
+		"the time is over that the server which knows the peer gave it (Session-Timeout)");
 	step_task(sa, now_ns);
 }
 
@@ -35,7 +35,7 @@ static void state_over(struct timer *t, uint64_t now_ns)
 		sa_kill(sa, IKE_REASON_EXPIRED,
 			"its lifetime is over and no re-key succeeded in time", now_ns);
 	else if (sa->state > SA_ESTABLISHED)
-		sa_kill(sa, sa->reason, sa->why[0] ? sa->why : NULL, now_ns);
+		sa_end(sa, now_ns);
 	else
 		sa_kill(sa, IKE_REASON_NO_ANSWER,
 			"the peer began a connection and did not go on with it", now_ns);

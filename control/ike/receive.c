@@ -227,7 +227,7 @@ static void for_sa(struct ike_sa *sa, const struct ike_msg *m, const struct ike_
 	if (!is_protected(m) && is_response(&m->h) && crash_proven(sa, m))
 		crash_end(sa, now_ns);
 	else if (is_gone(sa, m))
-		sa_kill(sa, sa->reason, sa->why[0] ? sa->why : NULL, now_ns);
+		sa_end(sa, now_ns);
 	else if (m->h.exchange != IKE_SA_INIT)
 		encrypted(sa, m, dg, now_ns);
 	else if (is_response(&m->h) && sa->state == SA_I_INIT && !m->unknown_critical)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/ike/sa.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "base/alloc.h"
@@ -105,6 +106,7 @@ void sa_free(struct ike_sa *sa)
 	auth_proof_put(sa->reauth_proof);
 	peer_put(sa->peer);
 	conf_put(sa->conf);
+	mem_free(sa->end_text);
 	mem_free(sa);
 }
 
@@ -237,6 +239,24 @@ void sa_kill(struct ike_sa *sa, enum ike_reason reason, const char *text, uint64
 	detach(sa);
 	sa->state = SA_DEAD;
 	sa->e->has_dead = true;
+}
+
+void sa_say_end(struct ike_sa *sa, enum ike_reason reason, const char *fmt, ...)
+{
+	char text[300];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	mem_free(sa->end_text);
+	sa->end_text = str_dup(text);
+	sa->reason = reason;
+}
+
+void sa_end(struct ike_sa *sa, uint64_t now_ns)
+{
+	sa_kill(sa, sa->reason, sa->end_text, now_ns);
 }
 
 void sa_established(struct ike_sa *sa, uint64_t now_ns)

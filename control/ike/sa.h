@@ -395,7 +395,7 @@ struct ike_sa {
 	uint64_t session_ns;    /* so long holds what a server said of the peer, also of what takes
 				   its place; TIME_NEVER: for ever */
 	enum ike_reason reason; /* of its end */
-	char why[300];          /* the same in a sentence */
+	char *end_text;         /* the same in a sentence, owned; NULL: none */
 	struct timer state_timer; /* bound of this state; lifetime when established */
 	struct timer rekey_timer, dpd_timer, keepalive_timer, task_timer;
 };
@@ -431,6 +431,12 @@ void sa_kill(struct ike_sa *sa, enum ike_reason reason, const char *text, uint64
 
 /* sa_established - start the lifetime, liveness and keepalive timers. */
 void sa_established(struct ike_sa *sa, uint64_t now_ns) NONNULL(1);
+
+/* sa_say_end - why it ends when what ends it is done: a reason, and a sentence, which is lost if
+ * memory is short. sa_end - it ends now, as was said. */
+void sa_say_end(struct ike_sa *sa, enum ike_reason reason, const char *fmt, ...) NONNULL(1, 3)
+	PRINTF_LIKE(3, 4);
+void sa_end(struct ike_sa *sa, uint64_t now_ns) NONNULL(1);
 
 /* sa_unconfirmed_until - it was made by the peer's exchange, and the peer may not have our response
  * yet: nothing is begun on it until then. 0 = no need to wait. sa_confirm - the peer has it. */

@@ -38,7 +38,7 @@ static void enter(struct step *s)
 		LOG(DEBUG, IKE, sa->conn ? sa->conn->name : NULL, "[%u] %s -> %s: %s", sa->unique,
 		    sa_state_name(sa->state), sa_state_name(row->next), row->story);
 	if (row->next == SA_DEAD) {
-		sa_kill(sa, sa->reason, sa->why[0] ? sa->why : NULL, s->now_ns);
+		sa_end(sa, s->now_ns);
 		return;
 	}
 	if (row->next == SA_DELETING || row->next == SA_REKEYED)

@@ -208,7 +208,7 @@ static void give_up(struct ike_sa *sa, uint64_t now_ns)
 	char remote[ENDPOINT_TEXT_MAX], text[200];
 
 	if (sa->state == SA_DELETING || sa->state == SA_REKEYED) {
-		sa_kill(sa, sa->reason, sa->why[0] ? sa->why : NULL, now_ns);
+		sa_end(sa, now_ns);
 		return;
 	}
 	endpoint_text(remote, &sa->path.remote);

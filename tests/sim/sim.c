@@ -1072,7 +1072,7 @@ static bool make_node(struct sim *s, unsigned i, uint64_t seed, const struct sim
 		n->conf = sim_creds(n->conf, i, opt->kind ? opt->kind : "P-256");
 	rng_seeded_init(&n->keyring_rng, seed * 5 + i + 1);
 	n->by_keyring = opt->by_keyring;
-	if ((opt->sign || opt->by_keyring) && ike_keyring_new(&n->keyring, &n->keyring_rng.rng))
+	if (ike_keyring_new(&n->keyring, &n->keyring_rng.rng))
 		return false;
 	if (!n->conf || ike_engine_new(&n->e, &env, &opt->limits[i], s->now_ns))
 		return false;
