@@ -208,8 +208,8 @@ struct host_ops {
 	 * set. Several share what arrives, each flow goes to one of them. Errors: as all, BUSY. */
 	enum err (*udp_open)(void *ctx, int *out_fds, enum ip_family family, uint16_t port,
 			     uint32_t num);
-	/* udp_connect - a non-blocking socket that sends to remote and hears nobody else, from a port
-	 * of the host's choice, with HOST_MARK_OUTER. Errors: as all. */
+	/* udp_connect - a non-blocking socket that sends to remote and hears nobody else, from a
+	 * port of the host's choice, with HOST_MARK_OUTER. Errors: as all. */
 	enum err (*udp_connect)(void *ctx, int *out_fd, const struct endpoint *remote);
 	/* udp_steer - of the num sockets of one udp_open(), one of which is fd, a datagram goes to
 	 * the number, in the order they were given in, in the lowest bits of (the 32 bits that it

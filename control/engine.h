@@ -351,6 +351,7 @@ struct ike_ask {
 	uint32_t num_certs;
 	const struct ike_id *
 		eap_id; /* EAP_SECRET, EAP_SERVER: who proves itself by it, this side or the peer */
+	struct bytes eap_name;        /* EAP_SERVER: eap_id as it goes by in EAP */
 	struct bytes eap_packet;      /* EAP_SERVER: the peer's */
 	struct bytes aaa_token;       /* EAP_SERVER: of the last answer; empty: this is the first */
 	const struct path_addr *path; /* EAP_SERVER: where the peer is */

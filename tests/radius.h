@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * radius.h - a RADIUS server's part for tests: answers with authenticators that are right, or, where
- * a test says so, are not.
+ * radius.h - a RADIUS server's part for tests: answers with authenticators that are right, or,
+ * where a test says so, are not.
  */
 #pragma once
 
@@ -20,7 +20,7 @@ struct say {
 /* radius_say - the datagram, in buf of RADIUS_PACKET_MAX bytes; a view. */
 struct bytes radius_say(uint8_t *buf, const struct say *say);
 
-/* radius_hide - an attribute with a key of up to 64 bytes hidden as RFC 2548 2.4 says, into w; type 16:
- * the server sends by it, 17: receives. request: the datagram that is answered. */
+/* radius_hide - an attribute with a key of up to 64 bytes hidden as RFC 2548 2.4 says, into w; type
+ * 16: the server sends by it, 17: receives. request: the datagram that is answered. */
 void radius_hide(struct writer *w, uint8_t type, struct bytes key, struct bytes request,
 		 struct bytes secret);

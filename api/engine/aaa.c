@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* aaa.c - RADIUS servers that know who peers are: their sockets, and what they say as answers to the
- * keying engine, which goes on with everybody else meanwhile. */
+/* aaa.c - RADIUS servers that know who peers are: their sockets, and what they say as answers to
+ * the keying engine, which goes on with everybody else meanwhile. */
 #include <errno.h>
 #include <unistd.h>
 
 #include "api/engine/internal.h"
 #include "base/alloc.h"
-#include "control/auth/eap/eap.h"
-#include "control/auth/radius/client.h"
-#include "control/crypto/ctx.h"
+#include "control/radius.h"
 
 static_assert(CONF_MAX_RADIUS == RADIUS_SERVERS_MAX && CONF_NAME_MAX == RADIUS_NAME_MAX,
 	      "the same");
@@ -27,7 +25,6 @@ struct aaa_link {
 };
 
 struct aaa {
-	struct crypto_ctx *crypto;
 	struct radius *client;
 	struct aaa_link links[RADIUS_SERVERS_MAX];
 	struct log_limit limit;
@@ -47,7 +44,7 @@ static void settle(struct engine *e);
 static void on_datagrams(struct engine *e, struct loop_source *source)
 {
 	struct aaa_link *l = container_of(source, struct aaa_link, source);
-	uint8_t buf[RADIUS_PACKET_MAX];
+	uint8_t buf[RADIUS_DATAGRAM_MAX];
 
 	l->reading = true;
 	for (int i = 0; i < DATAGRAMS_PER_TURN; i++) {
@@ -139,19 +136,20 @@ static void refuse(struct engine *e, const struct ike_ask *ask, enum err err)
 	else if (err == ERR_BAD_STATE)
 		text = "the RADIUS servers were changed: it may try again";
 	else if (err == ERR_LIMIT)
-		text = "its EAP packet or its name is too long for RADIUS, or too much is under way";
+		text = "its EAP packet or its name is too long for RADIUS, or too much is under "
+		       "way";
 	answer.text = text;
 	ike_answer(e->ike, ask->id, &answer, engine_now(e));
 }
 
 void aaa_ask(struct engine *e, const struct ike_ask *ask)
 {
-	char called[ENDPOINT_TEXT_MAX], calling[ENDPOINT_TEXT_MAX], name[EAP_NAME_MAX];
+	char called[ENDPOINT_TEXT_MAX], calling[ENDPOINT_TEXT_MAX];
 	const struct radius_request request = {
 		.id = ask->id,
 		.eap = ask->eap_packet,
 		.token = ask->aaa_token,
-		.name = eap_name_of(name, ask->eap_id),
+		.name = ask->eap_name,
 		.called = endpoint_text(called, &ask->path->local),
 		.calling = endpoint_text(calling, &ask->path->remote),
 	};
@@ -215,9 +213,7 @@ enum err aaa_open(struct engine *e)
 	e->aaa = a;
 	for (uint32_t i = 0; i < RADIUS_SERVERS_MAX; i++)
 		a->links[i].source.fd = -1;
-	err = crypto_ctx_new(&a->crypto, e->rng);
-	if (!err)
-		err = radius_new(&a->client, a->crypto, engine_now(e));
+	err = radius_new(&a->client, e->rng, engine_now(e));
 	if (!err)
 		aaa_configure(e);
 	return err;
@@ -232,7 +228,6 @@ void aaa_close(struct engine *e)
 	for (uint32_t i = 0; i < RADIUS_SERVERS_MAX; i++)
 		link_close(e, &a->links[i]);
 	radius_free(a->client);
-	crypto_ctx_free(a->crypto);
 	mem_free(a);
 	e->aaa = NULL;
 }

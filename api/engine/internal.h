@@ -592,9 +592,9 @@ void latches_conflict(struct engine *e, const struct ike_ask *ask) NONNULL(1, 2)
 
 /* asks.c */
 
-/* aaa.c: RADIUS servers. aaa_open - none is asked yet. Errors: NOMEM, CRYPTO. aaa_configure - those of
- * e->conf from now on. aaa_ask - an EAP_SERVER ask is answered in its time. aaa_run - what is due;
- * aaa_deadline - when that is. */
+/* aaa.c: RADIUS servers. aaa_open - none is asked yet. Errors: NOMEM, CRYPTO. aaa_configure - those
+ * of e->conf from now on. aaa_ask - an EAP_SERVER ask is answered in its time. aaa_run - what is
+ * due; aaa_deadline - when that is. */
 MUST_USE enum err aaa_open(struct engine *e) NONNULL(1);
 void aaa_close(struct engine *e) NONNULL(1);
 void aaa_configure(struct engine *e) NONNULL(1);

@@ -318,7 +318,8 @@ static void switch_arriving(struct text *t, const struct guard_spec *spec, const
 	add_rule(t, device, chain, FRAG_V6 " meta l4proto udp fib daddr type local accept");
 	if (spec->sockets)
 		add_rule(t, device, chain,
-			 "meta l4proto { tcp, udp } fib daddr type local " GUARD_OF_SOCKET " accept");
+			 "meta l4proto { tcp, udp } fib daddr type local " GUARD_OF_SOCKET
+			 " accept");
 	add_jump(t, device, chain, "in", x);
 }
 

@@ -319,8 +319,8 @@ MUST_USE enum err pool_check(struct check *c, struct conf_pool **out, const stru
 /* daemon_defaults - what holds where the latchkey section says nothing. daemon.c */
 void daemon_defaults(struct conf_daemon *d) NONNULL(1);
 
-/* radius_defaults - of the section latchkey.radius. radius_check - each server has a secret, and who
- * is to be judged by servers has some. radius.c */
+/* radius_defaults - of the section latchkey.radius. radius_check - each server has a secret, and
+ * who is to be judged by servers has some. radius.c */
 void radius_defaults(struct conf_radius *r) NONNULL(1);
 void radius_check(struct check *c, const struct conf *conf) NONNULL(1, 2);
 

@@ -84,9 +84,10 @@ enum err set_radius_port(struct check *c, void *obj, const struct tree *node)
 enum err set_radius_misplaced(struct check *c, void *obj, const struct tree *node)
 {
 	(void)obj;
-	CHECK_ERROR(c, node,
-		    "belongs in the section `secrets`: radius { id = the server's name here  secret "
-		    "= ... }");
+	CHECK_ERROR(
+		c, node,
+		"belongs in the section `secrets`: radius { id = the server's name here  secret "
+		"= ... }");
 	return ERR_OK;
 }
 

@@ -44,7 +44,10 @@ static bool take_eap(struct check *c, struct side_draft *d, const char *text,
 	static const struct {
 		const char *word;
 		uint8_t type; /* IANA's number */
-	} words[] = {{"eap", 0}, {"eap-mschapv2", 26}, {"eap-tls", CONF_EAP_TLS}, {"eap-radius", CONF_EAP_RADIUS}};
+	} words[] = {{"eap", 0},
+		     {"eap-mschapv2", 26},
+		     {"eap-tls", CONF_EAP_TLS},
+		     {"eap-radius", CONF_EAP_RADIUS}};
 
 	if (strncasecmp(text, "eap", 3) != 0)
 		return false;

@@ -112,6 +112,7 @@ static void fill_eap(const struct ike_sa *sa, struct ike_ask *ask)
 	if (ask->kind == IKE_ASK_EAP_SECRET || ask->kind == IKE_ASK_EAP_SERVER)
 		ask->eap_id = eap_identity(sa->hs->eap);
 	if (ask->kind == IKE_ASK_EAP_SERVER) {
+		ask->eap_name = eap_name(sa->hs->eap);
 		ask->eap_packet = eap_relayed(sa->hs->eap);
 		ask->aaa_token = eap_token(sa->hs->eap);
 		ask->path = &sa->path;

@@ -359,8 +359,8 @@ static enum err wrong_signature(struct step *s, enum err e, const char *why)
 		return step_fail(s, reason, NOTIFY_AUTHENTICATION_FAILED, "%s is not believed: %s",
 				 peer, why);
 	return step_fail(s, reason, NOTIFY_AUTHENTICATION_FAILED,
-			 "%s is not believed: the signature in its AUTH payload is wrong%s",
-			 peer, ppk_doubt(doubt, s->sa));
+			 "%s is not believed: the signature in its AUTH payload is wrong%s", peer,
+			 ppk_doubt(doubt, s->sa));
 }
 
 static enum err retry_signature(struct step *s)

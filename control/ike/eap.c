@@ -89,8 +89,8 @@ static enum err not_asked(struct step *s)
 	char peer[128];
 
 	s->fail.eap = true;
-	return step_fail(s, a->reason ? a->reason : IKE_REASON_REFUSED, NOTIFY_AUTHENTICATION_FAILED,
-			 "who %s is could not be found out: %.220s",
+	return step_fail(s, a->reason ? a->reason : IKE_REASON_REFUSED,
+			 NOTIFY_AUTHENTICATION_FAILED, "who %s is could not be found out: %.220s",
 			 ike_id_text(peer, sizeof(peer), eap_identity(s->sa->hs->eap)),
 			 a->text ? a->text : "no answer in time");
 }

@@ -13,7 +13,8 @@
  * step is IKE_ASK_EAP_SECRET's in either case. Errors: PEER. */
 MUST_USE enum err eap_feed(struct step *s, struct bytes packet) NONNULL(1);
 
-/* eap_want - what the conversation wants is asked for, or passed, as by eap_feed(). Errors: NOMEM. */
+/* eap_want - what the conversation wants is asked for, or passed, as by eap_feed(). Errors: NOMEM.
+ */
 MUST_USE enum err eap_want(struct step *s) NONNULL(1);
 
 /* eap_waits - it wants something of this side. eap_proceed - the answer to what was asked for, if

@@ -165,8 +165,7 @@ enum err eap_verify_r(struct step *s)
 	if (e)
 		return e;
 	if (eap_session_s(s->sa->hs->eap))
-		s->sa->session_ns =
-			s->now_ns + eap_session_s(s->sa->hs->eap) * (uint64_t)NS_PER_S;
+		s->sa->session_ns = s->now_ns + eap_session_s(s->sa->hs->eap) * (uint64_t)NS_PER_S;
 	s->msg = &s->sa->hs->candidates->msg;
 	e = auth_take_connection(s);
 	s->msg = NULL;

@@ -297,7 +297,8 @@ const char *ppk_doubt(char buf[static PPK_DOUBT], const struct ike_sa *sa)
 
 	buf[0] = '\0';
 	if (sa->hs->ppk.mixing)
-		snprintf(buf, PPK_DOUBT, " (or the PPKs %s of the two sides differ)", name_of(name, sa));
+		snprintf(buf, PPK_DOUBT, " (or the PPKs %s of the two sides differ)",
+			 name_of(name, sa));
 	return buf;
 }
 

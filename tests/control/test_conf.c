@@ -460,8 +460,9 @@ static const struct row eap_rows[] = {
 			   "eap-mschapv2, eap-tls, or eap-radius"},
 	{"auth = eap", "Ef:1: connections.a.remote: which method of EAP does the peer prove itself "
 		       "by? `auth = eap-mschapv2`, eap-tls or eap-radius"},
-	{"auth = eap-radius", "Econnections.a: `auth = eap-radius` needs servers: latchkey { radius "
-			      "{ servers { ... } } }"},
+	{"auth = eap-radius",
+	 "Econnections.a: `auth = eap-radius` needs servers: latchkey { radius "
+	 "{ servers { ... } } }"},
 	{"auth = eap-mschapv2\n eap_id = *@x",
 	 "Ef:3: connections.a.remote.eap_id: '*@x' is no identity: a name, user@domain, or %any"},
 };
@@ -547,7 +548,8 @@ static const struct row root_rows[] = {
 	{"secrets { radius { id = main\n secret = 0123456789abcdef\n } }", ""},
 	{"secrets { radius { id = main\n secret = 0123456789abcdef\n } }\n"
 	 "latchkey { radius { nas_identifier = gw\n servers { main { address = fd00::1\n } } } }\n"
-	 "connections { a { remote { auth = eap-radius\n eap_id = %any\n } } }", ""},
+	 "connections { a { remote { auth = eap-radius\n eap_id = %any\n } } }",
+	 ""},
 	{"connections { a { local { auth = eap-radius\n id = x\n } } }",
 	 "Ef:1: connections.a.local: `auth = eap-radius` is for the peer (`remote`): this side "
 	 "proves itself by `auth = eap`"},

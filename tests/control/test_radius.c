@@ -6,22 +6,29 @@
 
 #include "base/alloc.h"
 #include "base/reader.h"
-#include "control/auth/radius/client.h"
+#include "control/auth/eap/packet.h"
+#include "control/radius.h"
 #include "tests/radius.h"
 #include "tests/tap/tap.h"
 
 #define SECRET "a secret of RADIUS"
 #define START  (1000 * NS_PER_S)
 
+static const struct rng *rng(void)
+{
+	static struct rng_seeded seeded;
+
+	if (!seeded.rng.fill)
+		rng_seeded_init(&seeded, 1);
+	return &seeded.rng;
+}
+
 static struct crypto_ctx *crypto(void)
 {
-	static struct rng_seeded rng;
 	static struct crypto_ctx *c;
 
-	if (!c) {
-		rng_seeded_init(&rng, 1);
-		CU_ASSERT_EQUAL_FATAL(crypto_ctx_new(&c, &rng.rng), ERR_OK);
-	}
+	if (!c)
+		CU_ASSERT_EQUAL_FATAL(crypto_ctx_new(&c, rng()), ERR_OK);
 	return c;
 }
 
@@ -157,8 +164,8 @@ static void servers_of(struct radius_server *out, uint32_t num, const char *secr
 	for (uint32_t i = 0; i < num; i++) {
 		const uint8_t addr[4] = {192, 0, 2, (uint8_t)(1 + i)};
 
-		out[i] = (struct radius_server){
-			.addr = {.addr = ip_addr_v4(addr), .port = 1812}, .secret = text(secret)};
+		out[i] = (struct radius_server){.addr = {.addr = ip_addr_v4(addr), .port = 1812},
+						.secret = text(secret)};
 		snprintf(out[i].name, sizeof(out[i].name), "aaa%u", i);
 	}
 }
@@ -182,7 +189,7 @@ static struct world *world(uint32_t num)
 
 	radius_free(w.r);
 	w = (struct world){.now_ns = START};
-	CU_ASSERT_EQUAL_FATAL(radius_new(&w.r, crypto(), w.now_ns), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(radius_new(&w.r, rng(), w.now_ns), ERR_OK);
 	CU_ASSERT_EQUAL_FATAL(configure(&w, num, SECRET), ERR_OK);
 	return &w;
 }
@@ -380,9 +387,9 @@ static void test_state(void)
 	CU_ASSERT_EQUAL(w->answer.id, 1);
 	CU_ASSERT_EQUAL(w->answer.outcome, RADIUS_CHALLENGED);
 	CU_ASSERT_EQUAL(w->answer.eap.len, 6);
-	CU_ASSERT_EQUAL(ask_with(w, 2, bytes_of("\2\10\0\6\32\2", 6),
-				 bytes_of(w->token, w->token_len)),
-			ERR_OK);
+	CU_ASSERT_EQUAL(
+		ask_with(w, 2, bytes_of("\2\10\0\6\32\2", 6), bytes_of(w->token, w->token_len)),
+		ERR_OK);
 	CU_ASSERT_EQUAL(attr(sent(w, 0), RADIUS_STATE, &value), 1);
 	CU_ASSERT_TRUE(bytes_equal(value, text("opaque")));
 	run(w, w->now_ns + 10 * NS_PER_S);
@@ -392,9 +399,9 @@ static void test_state(void)
 	CU_ASSERT_TRUE(w->answer.silent);
 	/* Nor does a conversation go on with servers that are others. */
 	CU_ASSERT_EQUAL(configure(w, 2, "another secret"), ERR_OK);
-	CU_ASSERT_EQUAL(ask_with(w, 3, bytes_of("\2\10\0\6\32\2", 6),
-				 bytes_of(w->token, w->token_len)),
-			ERR_BAD_STATE);
+	CU_ASSERT_EQUAL(
+		ask_with(w, 3, bytes_of("\2\10\0\6\32\2", 6), bytes_of(w->token, w->token_len)),
+		ERR_BAD_STATE);
 }
 
 /* ---- time ------------------------------------------------------------------------------------ */
@@ -659,7 +666,8 @@ static void test_answers_that_say_no(void)
 	}
 }
 
-/* A key of no bytes, and one of more than there are: what hides a length is known by who sent it. */
+/* A key of no bytes, and one of more than there are: what hides a length is known by who sent it.
+ */
 static void test_keys_of_no_length(void)
 {
 	static const uint8_t key[32] = {1}, turns[] = {32, 0x60};
@@ -686,8 +694,13 @@ static void test_keys_of_no_length(void)
 /* Attributes that do not follow the format, and what is behind the packet's end. */
 static void test_format(void)
 {
-	static const char *const bad[] = {"4f", "4f01", "4f00", "4f0403", "1b0500000e", "5011"
-		"00000000000000000000000000000000"};
+	static const char *const bad[] = {"4f",
+					  "4f01",
+					  "4f00",
+					  "4f0403",
+					  "1b0500000e",
+					  "5011"
+					  "00000000000000000000000000000000"};
 	uint8_t in[128] = {RADIUS_ACCESS_ACCEPT, 1};
 	struct radius_packet p;
 

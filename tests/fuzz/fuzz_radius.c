@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_radius: what comes to a RADIUS client: a byte that says how, a code, and then datagrams as they
- * are, each behind its length in two bytes, or the attributes of one answer that is proven. What is
- * not proven does nothing; what is leads to one answer, and by an Access-Accept alone to a key. */
+/* fuzz_radius: what comes to a RADIUS client: a byte that says how, a code, and then datagrams as
+ * they are, each behind its length in two bytes, or the attributes of one answer that is proven.
+ * What is not proven does nothing; what is leads to one answer, and by an Access-Accept alone to a
+ * key. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/reader.h"
-#include "control/auth/radius/client.h"
+#include "control/auth/eap/packet.h"
+#include "control/radius.h"
 #include "tests/radius.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -31,12 +33,13 @@ static void must(bool ok, const char *what)
 static struct radius *begin(struct radius_datagram *sent)
 {
 	static struct rng_seeded rng;
-	static struct crypto_ctx *crypto;
-	const struct radius_server server = {.name = "aaa",
-					     .addr = {.port = 1812},
-					     .secret = bytes_of(SECRET, strlen(SECRET))};
-	const struct radius_config config = {
-		.servers = &server, .num_servers = 1, .nas = "nas", .timeout_ns = NS_PER_S, .tries = 3};
+	const struct radius_server server = {
+		.name = "aaa", .addr = {.port = 1812}, .secret = bytes_of(SECRET, strlen(SECRET))};
+	const struct radius_config config = {.servers = &server,
+					     .num_servers = 1,
+					     .nas = "nas",
+					     .timeout_ns = NS_PER_S,
+					     .tries = 3};
 	const struct radius_request request = {.id = 1,
 					       .eap = bytes_of("\2\7\0\5\1", 5),
 					       .name = bytes_of("carol", 5),
@@ -44,12 +47,8 @@ static struct radius *begin(struct radius_datagram *sent)
 					       .calling = ""};
 	struct radius *r;
 
-	if (!crypto) {
-		rng_seeded_init(&rng, 1);
-		must(!crypto_ctx_new(&crypto, &rng.rng), "no context");
-	}
 	rng_seeded_init(&rng, 1);
-	must(!radius_new(&r, crypto, NOW) && !radius_configure(r, &config, NOW), "no client");
+	must(!radius_new(&r, &rng.rng, NOW) && !radius_configure(r, &config, NOW), "no client");
 	must(!radius_begin(r, &request, NOW) && radius_send_next(r, sent), "no request");
 	return r;
 }
@@ -59,7 +58,8 @@ static void check(const struct radius_answer *a, enum radius_code code)
 	must(a->id == 1, "an answer to nothing");
 	must(a->eap.len <= EAP_PACKET_MAX && a->token.len <= RADIUS_TOKEN_MAX, "too much");
 	must((a->outcome == RADIUS_ACCEPTED) == (a->msk.len != 0), "a key without acceptance");
-	must(a->outcome != RADIUS_ACCEPTED || code == RADIUS_ACCESS_ACCEPT, "accepted by a refusal");
+	must(a->outcome != RADIUS_ACCEPTED || code == RADIUS_ACCESS_ACCEPT,
+	     "accepted by a refusal");
 	must(a->outcome != RADIUS_CHALLENGED || a->eap.len, "nothing to go on with");
 }
 

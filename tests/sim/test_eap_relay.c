@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A gateway that passes EAP on to a server which knows the client (RFC 3579): what becomes of what
- * that server says, or does not. The server is a conversation of its own, behind answers to asks. */
+ * that server says, or does not. The server is a conversation of its own, behind answers to asks.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -26,8 +27,8 @@ static struct aaa {
 	struct rng_seeded rng;
 	unsigned asked, rounds; /* rounds: after so many of them... */
 	void (*spoil)(struct ike_answer *a, struct ike_aaa *said); /* ...this, if any */
-	const char *name;       /* whom it takes the client for; NULL: it does not say */
-	uint32_t session_s;     /* and for how long */
+	const char *name;   /* whom it takes the client for; NULL: it does not say */
+	uint32_t session_s; /* and for how long */
 	struct ike_aaa said;
 	bool bad_token, silent;
 } aaa;
@@ -348,14 +349,10 @@ static void test_fail_every_allocation(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_A13_relayed),
-	TAP_TEST(test_S22_relayed_name),
-	TAP_TEST(test_session_timeout),
-	TAP_TEST(test_relayed_refusals),
-	TAP_TEST(test_never_answered),
-	TAP_TEST(test_S21_relayed),
-	TAP_TEST(test_S21_relayed_too_early),
-	TAP_TEST(test_fail_every_allocation),
+	TAP_TEST(test_A13_relayed),           TAP_TEST(test_S22_relayed_name),
+	TAP_TEST(test_session_timeout),       TAP_TEST(test_relayed_refusals),
+	TAP_TEST(test_never_answered),        TAP_TEST(test_S21_relayed),
+	TAP_TEST(test_S21_relayed_too_early), TAP_TEST(test_fail_every_allocation),
 };
 
 TAP_MAIN("sim/eap_relay", tests)

@@ -4,7 +4,6 @@
 
 #include "base/alloc.h"
 #include "control/auth/eap/method.h"
-#include "control/engine.h"
 #include "control/ike/wire/proto.h"
 
 static const struct eap_method *const methods[] = {&eap_tls, &eap_mschapv2};
@@ -48,7 +47,8 @@ enum err eap_new(struct eap **out, const struct eap_params *params)
 	if (params->server && !params->relay &&
 	    (!params->type || !is_welcome(params, find(params->type))))
 		return ERR_UNSUPPORTED;
-	if (params->relay && (!params->server || params->alone)) /* its methods are not known here */
+	if (params->relay &&
+	    (!params->server || params->alone)) /* its methods are not known here */
 		return ERR_UNSUPPORTED;
 	x = mem_alloc(sizeof(*x));
 	if (!x)
@@ -206,13 +206,6 @@ enum err eap_id_of(struct ike_id *out, struct bytes name)
 			       .len = (uint16_t)name.len};
 	memcpy(out->data, name.p, name.len);
 	return ERR_OK;
-}
-
-struct bytes eap_name_of(char buf[static EAP_NAME_MAX], const struct ike_id *id)
-{
-	if (id->type == ID_FQDN || id->type == ID_RFC822_ADDR || id->type == ID_KEY_ID)
-		return bytes_of(id->data, id->len);
-	return bytes_of(buf, strlen(ike_id_text(buf, EAP_NAME_MAX, id)));
 }
 
 /* As many do, a request for anything else is answered with what would do instead (RFC 3748
@@ -376,6 +369,11 @@ uint8_t eap_type(const struct eap *x)
 struct bytes eap_relayed(const struct eap *x)
 {
 	return x->wants == EAP_WANTS_SERVER ? bytes_of(x->held, x->held_len) : bytes_of(NULL, 0);
+}
+
+struct bytes eap_name(const struct eap *x)
+{
+	return bytes_of(x->name, x->name_len);
 }
 
 struct bytes eap_token(const struct eap *x)

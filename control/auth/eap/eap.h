@@ -23,18 +23,19 @@ enum eap_wants {
 	EAP_WANTS_SECRET,  /* the password of eap_identity(): eap_answer() */
 	EAP_WANTS_KEY,     /* this side's certificates and private key: eap_answer() */
 	EAP_WANTS_CHAIN,   /* whether eap_chain() is the other side's: eap_answer() */
-	EAP_WANTS_SERVER,  /* a relay: what the server behind it says of eap_relayed(): eap_answer() */
+	EAP_WANTS_SERVER,  /* a relay: what the server behind it says of eap_relayed(): eap_answer()
+			    */
 	EAP_WANTS_NOTHING, /* over, and right: eap_msk(). A server has its success to send */
 };
 
 /* struct eap_params - a new conversation. */
 struct eap_params {
 	struct crypto_ctx *crypto;
-	bool server;            /* this side asks, the other proves who it is; else the other way */
-	uint8_t type;           /* the method; NONE: any that is asked for (not as server) */
-	bool alone;             /* nothing but EAP authenticates the server (RFC 5998) */
-	bool asks_identity;     /* server: the identity is asked for; else it is as given */
-	bool relay;             /* server: another one behind it judges, by its own methods; no type */
+	bool server;        /* this side asks, the other proves who it is; else the other way */
+	uint8_t type;       /* the method; NONE: any that is asked for (not as server) */
+	bool alone;         /* nothing but EAP authenticates the server (RFC 5998) */
+	bool asks_identity; /* server: the identity is asked for; else it is as given */
+	bool relay;         /* server: another one behind it judges, by its own methods; no type */
 	struct ike_id identity; /* of the side that proves who it is */
 };
 
@@ -53,11 +54,11 @@ MUST_USE enum err eap_begin(struct eap *x) NONNULL(1);
  * error the conversation is over. */
 MUST_USE enum err eap_take(struct eap *x, struct bytes packet) NONNULL(1);
 
-/* EAP_TOKEN_MAX - of what leads a relay's conversation back to its server. struct eap_relayed - what
- * the server behind a relay said. accepted: the client is who it says, msk is the key of both, and
- * packet is a success or empty; else packet is the next request, or a failure (why says why). token:
- * goes to the server with the next packet. name: whom it takes the client for; empty: for whom it
- * says it is. session_s: how long that holds, 0 = for ever. */
+/* EAP_TOKEN_MAX - of what leads a relay's conversation back to its server. struct eap_relayed -
+ * what the server behind a relay said. accepted: the client is who it says, msk is the key of both,
+ * and packet is a success or empty; else packet is the next request, or a failure (why says why).
+ * token: goes to the server with the next packet. name: whom it takes the client for; empty: for
+ * whom it says it is. session_s: how long that holds, 0 = for ever. */
 #define EAP_TOKEN_MAX 260
 struct eap_relayed {
 	bool accepted;
@@ -65,9 +66,9 @@ struct eap_relayed {
 	uint32_t session_s;
 };
 
-/* struct eap_answer - relayed: SERVER's; NULL: it says nothing (why). secret: SECRET's password, KEY's private key (PKCS#8, DER); empty: there is
- * none. certs: KEY's, our own first, DER. believed: CHAIN's, and why not: a clause, or NULL. All is
- * borrowed during the call. */
+/* struct eap_answer - relayed: SERVER's; NULL: it says nothing (why). secret: SECRET's password,
+ * KEY's private key (PKCS#8, DER); empty: there is none. certs: KEY's, our own first, DER.
+ * believed: CHAIN's, and why not: a clause, or NULL. All is borrowed during the call. */
 struct eap_answer {
 	struct bytes secret;
 	const struct bytes *certs;
@@ -85,10 +86,11 @@ MUST_USE enum err eap_answer(struct eap *x, const struct eap_answer *answer) NON
 #define EAP_MAX_CERTS 10
 uint32_t eap_chain(const struct eap *x, struct bytes out[static EAP_MAX_CERTS]) NONNULL(1);
 
-/* eap_relayed - SERVER: the client's packet; eap_token - what its answer to the last one said is to
- * go with it; empty: it is the first. Views. eap_session_s - of a relay that is done: how long it
- * holds; 0: for ever. */
+/* eap_relayed - SERVER: the client's packet; eap_name - how the client calls itself; eap_token -
+ * what its answer to the last one said is to go with it; empty: it is the first. Views.
+ * eap_session_s - of a relay that is done: how long it holds; 0: for ever. */
 struct bytes eap_relayed(const struct eap *x) NONNULL(1);
+struct bytes eap_name(const struct eap *x) NONNULL(1);
 struct bytes eap_token(const struct eap *x) NONNULL(1);
 uint32_t eap_session_s(const struct eap *x) NONNULL(1);
 
@@ -114,11 +116,6 @@ const char *eap_why(const struct eap *x) NONNULL(1);
 
 /* eap_alone_fits - a method authenticates both sides well enough by itself (RFC 5998 4). */
 bool eap_alone_fits(uint8_t type);
-
-/* EAP_NAME_MAX - room for a name. eap_name_of - by which name in EAP an identity goes: what it is, or
- * its text; a view of *id or of buf. */
-#define EAP_NAME_MAX 254
-struct bytes eap_name_of(char buf[static EAP_NAME_MAX], const struct ike_id *id) NONNULL(2);
 
 /* eap_id_of - the identity that a name in EAP stands for: user@domain or a plain name. Errors:
  * MALFORMED (empty, or not text), LIMIT. */

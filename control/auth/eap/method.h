@@ -24,6 +24,9 @@ struct eap_method {
 	uint32_t (*chain)(const void *state, struct bytes out[static EAP_MAX_CERTS]);
 };
 
+/* EAP_NAME_MAX - of a name that goes to another server, which has no room for more. */
+#define EAP_NAME_MAX 253
+
 /* struct eap - one conversation. */
 struct eap {
 	struct eap_params params;
@@ -38,8 +41,8 @@ struct eap {
 	bool broken;
 	const struct eap_answer *answer; /* to x->wants, while process() runs again; else NULL */
 	struct secret msk;
-	uint8_t token[EAP_TOKEN_MAX]; /* of a relay */
-	size_t token_len;
+	uint8_t token[EAP_TOKEN_MAX], name[EAP_NAME_MAX]; /* of a relay */
+	size_t token_len, name_len;
 	uint32_t session_s;
 	uint8_t relayed_type; /* the last method that was seen pass */
 	char why[250];

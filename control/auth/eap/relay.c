@@ -3,6 +3,8 @@
  * they are, once they are packets that have their place, and what the server says in the end is
  * believed, for who brings it here has proven that it is the server's. */
 #include "control/auth/eap/method.h"
+#include "control/engine.h"
+#include "control/ike/wire/proto.h"
 
 /* METHODS_FROM - types below are of EAP itself (RFC 3748 5). */
 #define METHODS_FROM 4
@@ -20,20 +22,39 @@ static enum err relay(struct eap *x, const uint8_t *packet, size_t len)
 	return ERR_OK;
 }
 
+/* Errors: LIMIT. */
+static enum err note_name(struct eap *x, struct bytes name)
+{
+	if (name.len > sizeof(x->name))
+		return ERR_LIMIT;
+	memcpy(x->name, name.p, name.len);
+	x->name_len = name.len;
+	return ERR_OK;
+}
+
+/* A name that is no text goes by the text that people see. */
+static struct bytes text_of(char buf[static EAP_NAME_MAX + 1], const struct ike_id *id)
+{
+	if (id->type == ID_FQDN || id->type == ID_RFC822_ADDR || id->type == ID_KEY_ID)
+		return bytes_of(id->data, id->len);
+	return bytes_of(buf, strlen(ike_id_text(buf, EAP_NAME_MAX + 1, id)));
+}
+
 enum err eap_relay_begin(struct eap *x)
 {
-	char buf[EAP_NAME_MAX];
-	const struct bytes name = eap_name_of(buf, &x->params.identity);
+	char buf[EAP_NAME_MAX + 1];
+	const struct bytes name = text_of(buf, &x->params.identity);
 	struct bytes packet;
 	struct writer w;
 	size_t mark;
-	enum err e;
+	enum err e = note_name(x, name);
 
 	writer_init(&w, x->held, sizeof(x->held));
 	mark = eap_packet_begin(&w, EAP_RESPONSE, x->id, EAP_TYPE_IDENTITY);
 	writer_bytes(&w, name.p, name.len);
 	eap_packet_end(&w, mark);
-	e = writer_finish(&w, &packet);
+	if (!e)
+		e = writer_finish(&w, &packet);
 	return e ? e : relay(x, packet.p, packet.len);
 }
 
@@ -41,8 +62,11 @@ enum err eap_relay_begin(struct eap *x)
 enum err eap_relay_take(struct eap *x, const struct eap_packet *p)
 {
 	const size_t head = EAP_HEADER_LEN + 1;
+	enum err e = ERR_OK;
 
-	return relay(x, p->data.p - head, head + p->data.len);
+	if (p->type == EAP_TYPE_IDENTITY)
+		e = x->name_len ? ERR_MALFORMED : note_name(x, p->data);
+	return e ? e : relay(x, p->data.p - head, head + p->data.len);
 }
 
 static enum err say(struct eap *x, struct bytes packet)
@@ -70,12 +94,11 @@ static enum err take_request(struct eap *x, const struct eap_packet *p, struct b
 	return say(x, packet);
 }
 
-/* Whom the server takes the client for; mostly the one whom it was told. Errors: MALFORMED, LIMIT. */
+/* Whom the server takes the client for; mostly the one whom it was told. Errors: MALFORMED, LIMIT.
+ */
 static enum err take_name(struct eap *x, struct bytes name)
 {
-	char buf[EAP_NAME_MAX];
-
-	if (!name.len || bytes_equal(name, eap_name_of(buf, &x->params.identity)))
+	if (!name.len || bytes_equal(name, eap_name(x)))
 		return ERR_OK;
 	return eap_id_of(&x->params.identity, name);
 }

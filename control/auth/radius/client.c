@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "control/auth/radius/client.h"
+/* client.c - the RADIUS client: see control/radius.h. */
+#include "control/radius.h"
 
 #include <stdio.h>
 
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/reader.h"
+#include "base/secret.h"
 #include "base/timers.h"
+#include "control/auth/eap/packet.h"
+#include "control/auth/radius/packet.h"
+
+static_assert(RADIUS_DATAGRAM_MAX == RADIUS_PACKET_MAX && RADIUS_TOKEN_MAX == 5 + RADIUS_VALUE_MAX,
+	      "the same");
 
 /* EXCHANGES_MAX - requests under way. IDS - identifiers of a server's port (RFC 2865 3). TICK_NS -
  * no timer is later than that. */
@@ -44,8 +51,8 @@ struct exchange {
 	uint8_t eap[EAP_PACKET_MAX], name[RADIUS_VALUE_MAX], state[RADIUS_VALUE_MAX];
 	size_t eap_len, name_len, state_len;
 	char called[STATION_MAX], calling[STATION_MAX];
-	bool bound; /* the conversation has its server already */
-	bool placed; /* it has an identifier */
+	bool bound;             /* the conversation has its server already */
+	bool placed;            /* it has an identifier */
 	uint32_t server, tried; /* tried: bits of those that said nothing */
 	uint32_t tries, wrong;  /* wrong: answers that were not proven */
 	uint8_t radius_id, authenticator[RADIUS_AUTHENTICATOR_LEN];
@@ -69,13 +76,18 @@ struct radius {
 	struct exchange *taken;
 };
 
-enum err radius_new(struct radius **out, struct crypto_ctx *crypto, uint64_t now_ns)
+enum err radius_new(struct radius **out, const struct rng *rng, uint64_t now_ns)
 {
 	struct radius *r = mem_alloc(sizeof(*r));
+	enum err e;
 
 	if (!r)
 		return ERR_NOMEM;
-	r->crypto = crypto;
+	e = crypto_ctx_new(&r->crypto, rng);
+	if (e) {
+		mem_free(r);
+		return e;
+	}
 	timers_init(&r->timers, TICK_NS, now_ns);
 	list_init(&r->waiting);
 	list_init(&r->busy);
@@ -135,6 +147,7 @@ void radius_free(struct radius *r)
 	free_list(&r->done);
 	exchange_free(r->taken);
 	servers_fini(r);
+	crypto_ctx_free(r->crypto);
 	mem_free(r);
 }
 
@@ -261,10 +274,11 @@ static void fail_silent(struct exchange *x)
 			 "Message-Authenticator?",
 			 s->name, addr);
 	else
-		snprintf(x->why, sizeof(x->why),
-			 "no answer from the RADIUS server %s at %s%s: is it there, and has it this "
-			 "host among its clients, with the same secret?",
-			 s->name, addr, x->bound || r->num_servers == 1 ? "" : ", the last of all");
+		snprintf(
+			x->why, sizeof(x->why),
+			"no answer from the RADIUS server %s at %s%s: is it there, and has it this "
+			"host among its clients, with the same secret?",
+			s->name, addr, x->bound || r->num_servers == 1 ? "" : ", the last of all");
 	finish(x, RADIUS_FAILED);
 }
 
@@ -331,17 +345,23 @@ static void due(struct timer *t, uint64_t now_ns)
 
 /* ---- servers --------------------------------------------------------------------------------- */
 
+static bool same_text(const char *a, const char *b)
+{
+	return bytes_equal(bytes_of(a, strlen(a)), bytes_of(b, strlen(b)));
+}
+
 static bool is_same(const struct radius *r, const struct radius_config *c)
 {
 	bool same = r->num_servers == c->num_servers && r->timeout_ns == c->timeout_ns &&
-		    r->tries == c->tries && strcmp(r->nas, c->nas) == 0;
+		    r->tries == c->tries && same_text(r->nas, c->nas);
 
 	for (uint32_t i = 0; same && i < c->num_servers; i++) {
 		const struct radius_server *s = &c->servers[i];
 		const struct secret *secret = &r->servers[i].secret;
 
-		same = strcmp(r->servers[i].name, s->name) == 0 &&
-		       memcmp(&r->servers[i].addr, &s->addr, sizeof(s->addr)) == 0 &&
+		same = same_text(r->servers[i].name, s->name) &&
+		       bytes_equal(bytes_of(&r->servers[i].addr, sizeof(s->addr)),
+				   bytes_of(&s->addr, sizeof(s->addr))) &&
 		       secret_equal(secret->p, secret->len, s->secret.p, s->secret.len);
 	}
 	return same;
@@ -498,12 +518,13 @@ static void take_accept(struct exchange *x, const struct radius_packet *p,
 		e = ERR_NOMEM;
 	secret_wipe(msk, sizeof(msk));
 	if (e) {
-		snprintf(x->why, sizeof(x->why),
-			 e == ERR_NOT_FOUND
-				 ? "the RADIUS server %s accepts it without a key: its method makes "
-				   "none, or MS-MPPE-Recv-Key and MS-MPPE-Send-Key are not sent"
-				 : "the key that the RADIUS server %s sends cannot be read",
-			 x->r->servers[x->server].name);
+		snprintf(
+			x->why, sizeof(x->why),
+			e == ERR_NOT_FOUND
+				? "the RADIUS server %s accepts it without a key: its method makes "
+				  "none, or MS-MPPE-Recv-Key and MS-MPPE-Send-Key are not sent"
+				: "the key that the RADIUS server %s sends cannot be read",
+			x->r->servers[x->server].name);
 		finish(x, RADIUS_FAILED);
 		return;
 	}

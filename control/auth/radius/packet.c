@@ -223,7 +223,7 @@ static enum err verify_md5(struct crypto_ctx *c, const struct radius_packet *p,
 	if (e)
 		return e;
 	return secret_equal(value, MD5_LEN, p->whole.p + AUTHENTICATOR_AT, MD5_LEN) ? ERR_OK
-										     : ERR_AUTH;
+										    : ERR_AUTH;
 }
 
 /* HMAC-MD5 of the same with zeros in its own place. */

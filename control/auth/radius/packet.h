@@ -92,8 +92,8 @@ MUST_USE enum err radius_verify(struct crypto_ctx *c, const struct radius_packet
 
 /* radius_msk - the master session key of an answer that was verified: what the client sends by,
  * then what it receives by (RFC 3748 7.10 as RFC 2548 2.4 carries it), with zeros behind if it has
- * fewer than 64 bytes, as that of EAP-MSCHAPv2. out holds RADIUS_MSK_MAX bytes. Errors: NOT_FOUND (a
- * key is not there), MALFORMED, CRYPTO. */
+ * fewer than 64 bytes, as that of EAP-MSCHAPv2. out holds RADIUS_MSK_MAX bytes. Errors: NOT_FOUND
+ * (a key is not there), MALFORMED, CRYPTO. */
 MUST_USE enum err radius_msk(struct crypto_ctx *c, uint8_t out[static RADIUS_MSK_MAX],
 			     size_t *out_len, const struct radius_packet *p,
 			     const struct radius_proof *proof) NONNULL(1, 3, 4, 5);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * client.h - the RADIUS client of a gateway that relays EAP (RFC 2865, RFC 3579): identifiers,
+ * radius.h - the RADIUS client of a gateway that relays EAP (RFC 2865, RFC 3579): identifiers,
  * retransmission, several servers, and what an answer must be to be believed. It is sans-I/O: its
  * inputs are requests, datagrams and the passing of time; its outputs are datagrams and answers.
  * After every input take all datagrams, then all answers, and ask radius_deadline() when to come
@@ -11,16 +11,15 @@
 #include "base/addr.h"
 #include "base/clock.h"
 #include "base/rng.h"
-#include "base/secret.h"
-#include "control/auth/eap/packet.h"
-#include "control/auth/radius/packet.h"
 
-/* RADIUS_SERVERS_MAX - servers. RADIUS_NAME_MAX - of one's name, with the 0. RADIUS_TOKEN_MAX - of
- * what leads a conversation back to its server. RADIUS_WHY_MAX - of a clause. */
-#define RADIUS_SERVERS_MAX 8
-#define RADIUS_NAME_MAX    32
-#define RADIUS_TOKEN_MAX   (5 + RADIUS_VALUE_MAX)
-#define RADIUS_WHY_MAX     240
+/* RADIUS_SERVERS_MAX - servers. RADIUS_NAME_MAX - of one's name, with the 0. RADIUS_DATAGRAM_MAX -
+ * of a packet (RFC 2865 3). RADIUS_TOKEN_MAX - of what leads a conversation back to its server.
+ * RADIUS_WHY_MAX - of a clause. */
+#define RADIUS_SERVERS_MAX  8
+#define RADIUS_NAME_MAX     32
+#define RADIUS_DATAGRAM_MAX 4096
+#define RADIUS_TOKEN_MAX    258
+#define RADIUS_WHY_MAX      240
 
 /* RADIUS_BUDGET_NS - a request that has no answer after so long has failed, however many servers
  * are left: whoever asked has a deadline of his own. */
@@ -49,9 +48,9 @@ struct radius_config {
 
 struct radius;
 
-/* radius_new - a client without servers; crypto and its source of randomness must outlive it.
- * Errors: NOMEM. radius_free - what is under way is given up; NULL is accepted. */
-MUST_USE enum err radius_new(struct radius **out, struct crypto_ctx *crypto, uint64_t now_ns)
+/* radius_new - a client without servers; it draws from rng, which must outlive it. Errors: NOMEM,
+ * CRYPTO. radius_free - what is under way is given up; NULL is accepted. */
+MUST_USE enum err radius_new(struct radius **out, const struct rng *rng, uint64_t now_ns)
 	NONNULL(1, 2);
 void radius_free(struct radius *r);
 
@@ -70,8 +69,8 @@ struct radius_request {
 };
 
 /* radius_begin - ask. Errors: NOT_FOUND (there are no servers), BAD_STATE (the servers are others
- * than when the conversation began), LIMIT (the packet, the name or the number of requests under way
- * is too large), NOMEM, CRYPTO. */
+ * than when the conversation began), LIMIT (the packet, the name or the number of requests under
+ * way is too large), NOMEM, CRYPTO. */
 MUST_USE enum err radius_begin(struct radius *r, const struct radius_request *request,
 			       uint64_t now_ns) NONNULL(1, 2);
 
@@ -118,8 +117,8 @@ struct radius_answer {
 /* radius_answer_next - take one; false if there is none. */
 bool radius_answer_next(struct radius *r, struct radius_answer *out) NONNULL(1, 2);
 
-/* struct radius_stats - of a server, since it was configured. dropped: datagrams that were no proven
- * answers to anything under way. */
+/* struct radius_stats - of a server, since it was configured. dropped: datagrams that were no
+ * proven answers to anything under way. */
 struct radius_stats {
 	uint64_t sent, answered, dropped, silent;
 };
