@@ -19,6 +19,7 @@
 #include "control/mif.h"
 #include "dataplane/dataplane.h"
 
+struct cred;
 struct ike_engine;
 
 /* struct ike_env - what the engine is given. spi_reserve and spi_release act on the inbound SAD
@@ -361,9 +362,11 @@ struct ike_ask {
 /* struct ike_trust - a key that speaks for the peer: an end's certificate (DER), or a raw public
  * key (SubjectPublicKeyInfo) that the configuration names. ca: the subject (DER) of the anchor that
  * the certificate leads to; empty if it is named itself. stored: the certificate is here, whether
- * it was sent or not. */
+ * it was sent or not. parsed: the certificate taken apart, where whoever answers has it (its
+ * cred_der() is cert); NULL else. */
 struct ike_trust {
 	struct bytes cert;
+	struct cred *parsed;
 	struct bytes key;
 	struct bytes ca;
 	bool stored;
@@ -464,6 +467,7 @@ struct ike_event {
 	 * with FAILED it stays. same_key: the same public key signed both: it is the same peer. */
 	uint32_t reauth;
 	bool same_key;
+	bool dns; /* the peer has told name servers: they come or go with the IKE SA */
 	uint64_t request;
 	struct path_addr path;
 	const char *text; /* one sentence for people: why, and what to change; "" if none */

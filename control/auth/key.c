@@ -9,6 +9,8 @@
 #include <sodium.h>
 #include <stdio.h>
 
+#include "control/auth/pkey.h"
+
 #define RSA_EXPONENT_MIN 65537
 
 static enum err say(char why[static KEY_WHY_MAX], enum err e, const char *text)
@@ -17,12 +19,23 @@ static enum err say(char why[static KEY_WHY_MAX], enum err e, const char *text)
 	return e;
 }
 
-/* OpenSSL's own checks: the point lies on the curve, the modulus is odd, composite and without
- * small factors. */
+/* OpenSSL's own checks: the modulus is odd, composite and without small factors. */
 static bool is_sound(EVP_PKEY *key)
 {
 	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
 	bool ok = ctx && EVP_PKEY_public_check(ctx) == 1;
+
+	EVP_PKEY_CTX_free(ctx);
+	return ok;
+}
+
+/* The point lies on the curve, and is not the one at infinity. All points of these curves have the
+ * curve's order, which is a prime, so that to multiply by it would tell no more (SP 800-56A
+ * 5.6.2.3.4). */
+static bool is_on_curve(EVP_PKEY *key)
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
+	bool ok = ctx && EVP_PKEY_public_check_quick(ctx) == 1;
 
 	EVP_PKEY_CTX_free(ctx);
 	return ok;
@@ -82,7 +95,7 @@ static enum err check_ec(struct key_info *out, char why[static KEY_WHY_MAX], EVP
 	}
 	if (out->kind == KEY_NONE)
 		return say(why, ERR_UNSUPPORTED, "its elliptic curve is not P-256, P-384 or P-521");
-	if (!is_sound(key))
+	if (!is_on_curve(key))
 		return say(why, ERR_LIMIT, "its key is no point of its curve");
 	return ERR_OK;
 }
@@ -123,36 +136,51 @@ static bool sha1(uint8_t out[static KEY_ID_LEN], const void *p, size_t len)
 	return EVP_Q_digest(NULL, "SHA1", NULL, p, len, out, NULL) == 1;
 }
 
-static bool make_ids(struct key_info *out, X509_PUBKEY *pub, struct bytes spki)
+static enum err check_key(struct key_info *out, char why[static KEY_WHY_MAX], EVP_PKEY *key,
+			  struct bytes spki, struct bytes bits, bool quick)
 {
-	const unsigned char *bits;
+	struct key_info info = {.kind = KEY_NONE, .bits = (uint32_t)EVP_PKEY_get_bits(key)};
+	enum err e = check_kind(&info, why, key, quick);
+
+	if (!e && (!sha1(info.spki_id, spki.p, spki.len) || !sha1(info.bits_id, bits.p, bits.len)))
+		e = ERR_CRYPTO;
+	if (!e)
+		*out = info;
+	return e;
+}
+
+/* However it is written. */
+static enum err check_any(struct key_info *out, char why[static KEY_WHY_MAX], struct bytes spki,
+			  bool quick)
+{
+	const unsigned char *at = spki.p, *bits;
+	X509_PUBKEY *pub = d2i_X509_PUBKEY(NULL, &at, (long)spki.len);
+	EVP_PKEY *key = pub ? X509_PUBKEY_get0(pub) : NULL;
+	enum err e;
 	int len;
 
-	return X509_PUBKEY_get0_param(NULL, &bits, &len, NULL, pub) == 1 && len >= 0 &&
-	       sha1(out->spki_id, spki.p, spki.len) && sha1(out->bits_id, bits, (size_t)len);
+	if (!key || at != spki.p + spki.len)
+		e = say(why, pub && !key ? ERR_UNSUPPORTED : ERR_MALFORMED,
+			"its public key cannot be read");
+	else if (X509_PUBKEY_get0_param(NULL, &bits, &len, NULL, pub) != 1 || len < 0)
+		e = ERR_CRYPTO;
+	else
+		e = check_key(out, why, key, spki, bytes_of(bits, (size_t)len), quick);
+	X509_PUBKEY_free(pub);
+	return e;
 }
 
 static enum err check(struct key_info *out, char why[static KEY_WHY_MAX], struct bytes spki,
 		      bool quick)
 {
-	const unsigned char *at = spki.p;
-	X509_PUBKEY *pub = d2i_X509_PUBKEY(NULL, &at, (long)spki.len);
-	EVP_PKEY *key = pub ? X509_PUBKEY_get0(pub) : NULL;
-	struct key_info info = {.kind = KEY_NONE};
+	struct bytes bits;
+	EVP_PKEY *key = pkey_public(NULL, &bits, spki);
 	enum err e;
 
-	if (!key || at != spki.p + spki.len) {
-		e = say(why, pub && !key ? ERR_UNSUPPORTED : ERR_MALFORMED,
-			"its public key cannot be read");
-	} else {
-		info.bits = (uint32_t)EVP_PKEY_get_bits(key);
-		e = check_kind(&info, why, key, quick);
-	}
-	if (!e && !make_ids(&info, pub, spki))
-		e = ERR_CRYPTO;
-	X509_PUBKEY_free(pub);
-	if (!e)
-		*out = info;
+	if (!key)
+		return check_any(out, why, spki, quick);
+	e = check_key(out, why, key, spki, bits, quick);
+	EVP_PKEY_free(key);
 	return e;
 }
 

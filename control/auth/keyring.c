@@ -303,7 +303,7 @@ static bool is_stored(const struct conf *conf, const struct ike_ask *ask, const 
 	return false;
 }
 
-static void trust_add(struct ike_keyring *k, struct ike_answer *out, const struct cred *c,
+static void trust_add(struct ike_keyring *k, struct ike_answer *out, struct cred *c,
 		      struct bytes ca, bool stored)
 {
 	if (out->num_trust == TRUST_MAX)
@@ -311,7 +311,8 @@ static void trust_add(struct ike_keyring *k, struct ike_answer *out, const struc
 	k->trust[out->num_trust++] =
 		c->kind == CRED_PUBKEY
 			? (struct ike_trust){.key = cred_spki(c)}
-			: (struct ike_trust){.cert = cred_der(c), .ca = ca, .stored = stored};
+			: (struct ike_trust){
+				  .cert = cred_der(c), .parsed = c, .ca = ca, .stored = stored};
 	out->trust = k->trust;
 }
 

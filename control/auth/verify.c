@@ -126,6 +126,16 @@ struct signer {
 	struct bytes spki;
 };
 
+/* The certificate, which costs as much to take apart as a signature to verify. */
+static enum err take_cert(struct signer *out, char why[static KEY_WHY_MAX],
+			  const struct auth_signature_params *p)
+{
+	if (!p->parsed)
+		return cred_from_peer(&out->cert, why, p->cert);
+	out->cert = cred_get(p->parsed);
+	return ERR_OK;
+}
+
 /* Whoever it is: known by its key alone, or by the name under which the key is remembered. Nobody
  * vouches for it, so that the costly part of the check is left out (S27): a modulus that is none
  * harms who made it. */
@@ -135,7 +145,7 @@ static enum err find_anybody(struct signer *out, char why[static KEY_WHY_MAX],
 	enum err e = ERR_OK;
 
 	if (p->cert.len)
-		e = cred_from_peer(&out->cert, why, p->cert);
+		e = take_cert(out, why, p);
 	if (e)
 		return e;
 	out->spki = out->cert ? cred_spki(out->cert) : p->key;
@@ -158,12 +168,14 @@ static enum err find_signer(struct signer *out, char why[static KEY_WHY_MAX],
 		out->spki = p->key;
 		return key_check(&out->info, why, p->key);
 	}
-	e = cred_from_peer(&out->cert, why, p->cert);
+	e = take_cert(out, why, p);
 	if (e)
 		return e;
 	out->spki = cred_spki(out->cert);
-	/* All of it now: who vouches for the key has been found. */
-	e = key_check(&out->info, why, out->spki);
+	/* All of it now: who vouches for the key has been found. Of others than RSA's there is no
+	 * more than what was looked at. */
+	out->info = out->cert->info;
+	e = out->info.kind == KEY_RSA ? key_check(&out->info, why, out->spki) : ERR_OK;
 	if (e)
 		return e;
 	if (cred_has_id(out->cert, peer))

@@ -55,7 +55,8 @@ MUST_USE enum err auth_check_cert(char why[static KEY_WHY_MAX], struct bytes cer
 
 /* struct auth_signature_params - one verification of a signature. octets are the peer's; the
  * identity that is proven is read from octets.id_body. Either cert (DER, an end's that was found
- * good) or key (SubjectPublicKeyInfo, configured for this connection) is set. */
+ * good; parsed: the same taken apart, or NULL) or key (SubjectPublicKeyInfo, configured for this
+ * connection) is set. */
 struct auth_signature_params {
 	struct auth_octets octets;
 	const struct ike_id *local; /* ours, for the proof */
@@ -63,6 +64,7 @@ struct auth_signature_params {
 	uint8_t method;             /* from the AUTH payload */
 	struct bytes auth;          /* from the AUTH payload */
 	struct bytes cert;
+	struct cred *parsed;
 	struct bytes key;
 	struct bytes ca;         /* subject of the anchor, empty if there is none */
 	enum auth_method proven; /* what the proof will say of it */

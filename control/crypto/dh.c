@@ -327,12 +327,16 @@ static bool all_zero(const uint8_t *p, size_t len)
 static bool derive(const struct dh *dh, struct secret *out, EVP_PKEY *peer)
 {
 	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(dh->c->lib, dh->key, NULL);
+	const bool modp = dh->info->family == FAMILY_MODP;
 	size_t len = out->len;
 	bool ok;
 
+	/* OpenSSL would look at the peer's value once more, and multiply a point by its order,
+	 * which takes as long as what it is for. */
 	ok = ctx && EVP_PKEY_derive_init(ctx) == 1 &&
-	     (dh->info->family != FAMILY_MODP || EVP_PKEY_CTX_set_dh_pad(ctx, 1) == 1) &&
-	     EVP_PKEY_derive_set_peer(ctx, peer) == 1 && EVP_PKEY_derive(ctx, out->p, &len) == 1;
+	     (!modp || EVP_PKEY_CTX_set_dh_pad(ctx, 1) == 1) &&
+	     EVP_PKEY_derive_set_peer_ex(ctx, peer, modp) == 1 &&
+	     EVP_PKEY_derive(ctx, out->p, &len) == 1;
 	EVP_PKEY_CTX_free(ctx);
 	return ok && len == out->len && !all_zero(out->p, len);
 }

@@ -6,6 +6,7 @@
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 
+#include "control/auth/pkey.h"
 #include "control/crypto/ctx_priv.h"
 
 static const char *hash_name(enum sig_hash hash)
@@ -158,9 +159,13 @@ static enum err from_raw(uint8_t out[static SIG_MAX], size_t *out_len, size_t ha
 static EVP_PKEY *decode_private(struct crypto_ctx *c, struct bytes pkcs8)
 {
 	const unsigned char *at = pkcs8.p;
-	PKCS8_PRIV_KEY_INFO *info = d2i_PKCS8_PRIV_KEY_INFO(NULL, &at, (long)pkcs8.len);
-	EVP_PKEY *key = info ? EVP_PKCS82PKEY_ex(info, c->lib, NULL) : NULL;
+	EVP_PKEY *key = pkey_private(c->lib, pkcs8);
+	PKCS8_PRIV_KEY_INFO *info;
 
+	if (key)
+		return key;
+	info = d2i_PKCS8_PRIV_KEY_INFO(NULL, &at, (long)pkcs8.len);
+	key = info ? EVP_PKCS82PKEY_ex(info, c->lib, NULL) : NULL;
 	PKCS8_PRIV_KEY_INFO_free(info);
 	return key;
 }
@@ -226,10 +231,18 @@ static enum err verify(struct crypto_ctx *c, EVP_MD_CTX *md, struct sig_scheme s
 										 : ERR_AUTH;
 }
 
+static EVP_PKEY *decode_public(struct crypto_ctx *c, struct bytes spki)
+{
+	const unsigned char *at = spki.p;
+	struct bytes bits;
+	EVP_PKEY *key = pkey_public(c->lib, &bits, spki);
+
+	return key ? key : d2i_PUBKEY_ex(NULL, &at, (long)spki.len, c->lib, NULL);
+}
+
 enum err sig_verify(struct crypto_ctx *c, struct sig_scheme scheme, struct bytes spki,
 		    struct bytes message, struct bytes sig)
 {
-	const unsigned char *at = spki.p;
 	EVP_MD_CTX *md;
 	EVP_PKEY *key;
 	enum err e = ERR_CRYPTO;
@@ -238,7 +251,7 @@ enum err sig_verify(struct crypto_ctx *c, struct sig_scheme scheme, struct bytes
 		return ERR_AUTH;
 	ERR_set_mark();
 	md = EVP_MD_CTX_new();
-	key = d2i_PUBKEY_ex(NULL, &at, (long)spki.len, c->lib, NULL);
+	key = decode_public(c, spki);
 	if (md && key)
 		e = verify(c, md, scheme, key, message, sig);
 	EVP_MD_CTX_free(md);

@@ -160,6 +160,7 @@ static struct action_event *event_new(struct ike_sa *sa, enum ike_event_kind kin
 				       .ike_id = sa->unique,
 				       .reauth = sa->reauth_of,
 				       .same_key = sa->reauth_of && reauth_same_key(sa),
+				       .dns = sa->dns,
 				       .request = request,
 				       .path = sa->path,
 				       .text = ev->text};

@@ -376,6 +376,7 @@ struct ike_sa {
 	struct ike_aead *seal, *open;
 	struct handshake *hs;
 	struct vips vips;
+	bool dns;                 /* name servers came with it, as events tell */
 	struct lent *lent;        /* NULL: nothing is */
 	struct auth_proof *proof; /* S20: non-NULL before anything is established */
 	struct window_in in;

@@ -94,6 +94,7 @@ enum err vips_take(struct step *s)
 		return ERR_NOMEM;
 	vips_drop(sa); /* of the same response, when memory was short the first time */
 	sa->vips = v;
+	sa->dns = v.num_dns > 0;
 	return ERR_OK;
 }
 
@@ -132,6 +133,7 @@ void vips_move(struct ike_sa *from, struct ike_sa *to)
 {
 	vips_drop(to);
 	to->vips = from->vips;
+	to->dns = from->dns;
 	from->vips = (struct vips){0};
 	vips_lend_end(to);
 	to->lent = from->lent;
