@@ -393,6 +393,7 @@ static enum err addrs(void *ctx, struct host_addr *out, size_t *out_num, size_t 
 	char name[16];
 	size_t num = 0;
 
+	f->num_addrs++;
 	if (e)
 		return e;
 	add_addr(out, &num, max, &f->source4, "eth0", true);

@@ -47,7 +47,7 @@ struct fake_host {
 	/* What it was told. */
 	char lines[FAKE_HOST_LINES][FAKE_HOST_LINE_MAX];
 	size_t num_lines;
-	size_t num_calls, num_sources; /* of anything; of source_for() */
+	size_t num_calls, num_sources, num_addrs; /* of anything; of source_for(), addrs() */
 	bool closed;
 	uint32_t socket_token;                        /* by socket_mark(), last */
 	uint32_t steer_shift, steer_num, num_steered; /* by udp_steer(): last, and how often */

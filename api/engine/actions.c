@@ -253,7 +253,7 @@ static void event(struct engine *e, const struct ike_event *ev)
 		policy_lost(e, ev->conn, ev->child);
 	e->paths_dirty |= ev->kind == IKE_EVENT_IKE_UP || ev->kind == IKE_EVENT_IKE_DOWN ||
 			  ev->kind == IKE_EVENT_CHILD_UP;
-	e->dns_dirty |= ev->kind == IKE_EVENT_IKE_UP || ev->kind == IKE_EVENT_IKE_DOWN;
+	e->dns_dirty |= ev->dns && (ev->kind == IKE_EVENT_IKE_UP || ev->kind == IKE_EVENT_IKE_DOWN);
 	connect_event(e, ev);
 	latches_ike_event(e, ev);
 	status_event(e, ev);

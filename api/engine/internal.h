@@ -276,9 +276,11 @@ struct engine {
 	struct timer roam;       /* a change of the host's addresses is being waited out */
 	uint32_t hurries, looks; /* that were not waited out since it was due, and looked at */
 	struct ours ours;        /* the host's addresses, as they were looked at last */
-	bool adrift;             /* and somebody went from one that was not among them */
-	bool wants_ends;         /* a trap waits for a route to its peer */
-	bool told;               /* the log has that already */
+	struct ours listed;      /* the same for the keying engine, while they are watched */
+	bool watching, has_listed;
+	bool adrift;     /* and somebody went from one that was not among them */
+	bool wants_ends; /* a trap waits for a route to its peer */
+	bool told;       /* the log has that already */
 	struct htab groups_by_id, children, peers, peers_by_set;
 	struct latches *latches;
 	struct list_node vifs, groups, shunts, routes, starters, resolving, waiters, vips, hands,

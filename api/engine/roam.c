@@ -30,6 +30,7 @@ static void settled(struct timer *t, uint64_t now_ns)
 	struct engine *e = container_of(t, struct engine, roam);
 
 	e->hurries = e->looks = 0;
+	e->has_listed = false;
 	held_settle(e);
 	path_links(e);
 	settle(e, now_ns);
@@ -85,10 +86,12 @@ static void on_change(struct engine *e, struct loop_source *s)
 	if (e->host.ops->watch_read(e->host.ctx, s->fd, &changed)) {
 		LOG(ERROR, KNL, NULL, "the host's addresses are not watched any more");
 		loop_unwatch(e, s);
+		e->watching = false;
 		return;
 	}
 	if (!changed)
 		return;
+	e->has_listed = false;
 	if (e->looks++ < LOOKS) {
 		held_settle(e); /* programs use what is gone */
 		path_links(e);
@@ -110,7 +113,10 @@ enum err roam_open(struct engine *e)
 	err = e->host.ops->watch_open(e->host.ctx, &e->watch.fd);
 	if (err == ERR_UNSUPPORTED)
 		return ERR_OK;
-	return err ? err : loop_watch(e, &e->watch);
+	if (!err)
+		err = loop_watch(e, &e->watch);
+	e->watching = !err;
+	return err;
 }
 
 void roam_close(struct engine *e)
@@ -141,14 +147,18 @@ void roam_ours(struct engine *e, struct ours *out)
 		out->num = (uint32_t)num;
 }
 
+/* Each handshake asks, and the host takes its time to say: while we are told of changes it is asked
+ * once after each. */
 uint32_t roam_addrs(void *ctx, struct ip_addr *out, uint32_t max)
 {
-	struct ours ours;
+	struct engine *e = ctx;
 	uint32_t num = 0;
 
-	roam_ours(ctx, &ours);
-	for (; num < ours.num && num < max; num++)
-		out[num] = ours.list[num].addr;
+	if (!e->watching || !e->has_listed)
+		roam_ours(e, &e->listed);
+	e->has_listed = true;
+	for (; num < e->listed.num && num < max; num++)
+		out[num] = e->listed.list[num].addr;
 	return num;
 }
 

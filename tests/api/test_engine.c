@@ -527,6 +527,35 @@ static void test_the_host_changes_its_address(void)
 	end();
 }
 
+/* What the host has is asked once, however many handshakes there are, and again after a change. */
+static void test_addresses_are_asked_once(void)
+{
+	const struct ike_select sel = {.conn = "net"};
+	struct side a, b;
+	size_t asked = 0;
+	uint32_t num;
+
+	begin();
+	side_open(&a, text_of(true, "none", SECRET));
+	side_open(&b, text_of(false, "none", SECRET));
+	for (unsigned i = 1; i <= 3; i++) {
+		if (i == 3) {
+			fake_host_changed(&b.host, true);
+			turn_for(300);
+			asked = b.host.num_addrs;
+		}
+		CU_ASSERT(engine_up(a.engine, "net", "net", i) == ERR_OK);
+		CU_ASSERT_FATAL(wait_for(&a.ups, i) && wait_for(&b.ups, i));
+		CU_ASSERT_EQUAL(b.host.num_addrs, i == 2 ? asked : asked + 1);
+		asked = b.host.num_addrs;
+		CU_ASSERT(engine_down(a.engine, &num, &sel) == ERR_OK);
+		CU_ASSERT_FATAL(wait_for(&a.downs, i) && wait_for(&b.downs, i));
+	}
+	side_close(&a);
+	side_close(&b);
+	end();
+}
+
 static uint64_t still(void *ctx)
 {
 	(void)ctx;
@@ -1375,6 +1404,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_a_host_without_a_route_yet_does_not_use_up_its_tries),
 	TAP_TEST(test_a_trap_waits_for_a_route),
 	TAP_TEST(test_the_host_changes_its_address),
+	TAP_TEST(test_addresses_are_asked_once),
 	TAP_TEST(test_M4_at_once),
 	TAP_TEST(test_M4_looked_at),
 	TAP_TEST(test_a_guard_that_was_refused_is_tried_again),
