@@ -22,12 +22,31 @@ static enum outer_kind kind_of(const struct packet *p)
 	return p->len >= MARKER_LEN && load_be32(p->data) == 0 ? OUTER_IKE : OUTER_ESP;
 }
 
-/* punt - to the control thread, without the marker. */
+/* Of an IKE header (RFC 7296 3.1): the receiver's SPI, and the type of the first payload. */
+#define IKE_SPI_AT       8
+#define IKE_FIRST_AT     16
+#define IKE_HEAD_LEN     28
+#define IKE_FIRST_NOTIFY 41
+
+/* is_unheard - a message that anybody can have sent who never got an answer: it has no SPI of
+ * ours, and what comes first in it is no notify, as a cookie does (RFC 7296 2.6). */
+static bool is_unheard(const struct packet *p)
+{
+	return p->len >= IKE_HEAD_LEN && load_be64(p->data + IKE_SPI_AT) == 0 &&
+	       p->data[IKE_FIRST_AT] != IKE_FIRST_NOTIFY;
+}
+
+/* punt - to the control thread, without the marker. In a flood of first messages there is room for
+ * whoever has come further (S43). */
 static void punt(struct worker *w, struct packet *p)
 {
 	if (p->from.encap == ENCAP_UDP) {
 		p->data += MARKER_LEN;
 		p->len -= MARKER_LEN;
+	}
+	if (events_busy(&w->events) && is_unheard(p)) {
+		worker_drop(w, p, DROP_PUNT_FULL);
+		return;
 	}
 	struct dp_event ev = {
 		.kind = DP_EVENT_IKE,

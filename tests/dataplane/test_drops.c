@@ -207,7 +207,7 @@ static void test_paths_and_ports(void)
 
 static void test_devices(void)
 {
-	uint8_t ike[100] = {0}, buf[BED_MAX_PACKET];
+	uint8_t ike[100] = {[4 + 8] = 1}, buf[BED_MAX_PACKET];
 	struct bed bed;
 
 	bed_init(&bed, &(struct bed_options){.open_wire = true, .num_frames = 4, .frame_len = 200});

@@ -319,10 +319,44 @@ static void test_ike_send_refused(void)
 	bed_fini(&bed);
 }
 
+/* Where an IKE header behind its marker has the receiver's SPI and the first payload's type. */
+#define SPI_AT   (4 + 8)
+#define FIRST_AT (4 + 16)
+
+static void deliver_many(struct bed *bed, const uint8_t *ike, size_t len, int num)
+{
+	for (int i = 0; i < num; i++) {
+		bed_deliver(&bed->b, ike, len);
+		bed_turn_one(bed, &bed->b);
+	}
+}
+
+/* A flood of first messages that nobody reads leaves room for whoever has a cookie or an SPI. */
+static void test_S43_room_for_who_was_answered(void)
+{
+	uint8_t ike[64] = {0}, cookie[64] = {[FIRST_AT] = 41}, known[64] = {[SPI_AT + 7] = 1};
+	struct dp_event ev;
+	struct bed bed;
+
+	bed_init(&bed, &open_wire);
+	bed_pair(&bed, 1, NULL);
+	deliver_many(&bed, ike, sizeof(ike), 100); /* a quarter of 256 buffers may wait */
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_PUNT_FULL), 100 - 48);
+	deliver_many(&bed, cookie, sizeof(cookie), 8);
+	deliver_many(&bed, known, sizeof(known), 8);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_PUNT_FULL), 100 - 48);
+	deliver_many(&bed, known, sizeof(known), 1);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_PUNT_FULL), 100 - 48 + 1);
+	while (bed_event(&bed.b, &ev))
+		;
+	bed_turn_one(&bed, &bed.b); /* takes the buffers back */
+	bed_fini(&bed);
+}
+
 /* A flood of IKE that nobody reads: bounded, counted, and what must be reported still is. */
 static void test_punt_is_bounded(void)
 {
-	uint8_t ike[64] = {0};
+	uint8_t ike[64] = {[SPI_AT] = 1};
 	struct dp_event ev;
 	struct bed bed;
 	uint32_t num = 0;
@@ -381,6 +415,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_keepalive),
 	TAP_TEST(test_ike_send_refused),
 	TAP_TEST(test_punt_is_bounded),
+	TAP_TEST(test_S43_room_for_who_was_answered),
 	TAP_TEST(test_freed_with_events_waiting),
 };
 
