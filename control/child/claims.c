@@ -150,6 +150,9 @@ enum err claims_check(struct step *s, const struct child_work *w)
 
 void claims_take(struct step *s, const struct ike_child *c)
 {
+	/* Everybody who has one was proven: there may be many, and nothing to be taken. */
+	if (!s->e->had_unproven)
+		return;
 	list_for_each (n, &s->e->sas) {
 		struct ike_sa *o = list_entry(n, struct ike_sa, node);
 

@@ -60,6 +60,7 @@ struct ike_engine {
 	uint64_t last_child, last_peer, last_ask;
 	const struct step *failing; /* the step that fails just now, for its events; else NULL */
 	bool has_dead;              /* an SA waits to be swept */
+	bool had_unproven;          /* a peer that may be anybody has had an IKE SA (claims.c) */
 	uint64_t now_ns;            /* of the input call under way */
 	uint8_t out[IKE_BUF_LEN];
 	uint8_t in[IKE_MAX_MESSAGE];

@@ -267,6 +267,7 @@ void sa_established(struct ike_sa *sa, uint64_t now_ns)
 	sa->established_ns = now_ns;
 	sa->seen_ns = now_ns;
 	sa->e->stats.ike_established++;
+	sa->e->had_unproven |= conf_auth_rank(sa->conn->remote.auth) < CONF_RANK_PROVEN;
 	lifetime_start(sa, now_ns);
 }
 
