@@ -426,8 +426,7 @@ static bool cookie_valid(struct ike_engine *e, const struct ike_msg *m,
 	struct wire_notify n;
 
 	return wire_notify_find(&n, m, NOTIFY_COOKIE) &&
-	       !cookie_check(e->crypto, &e->cookies, n.data, ni, &dg->path.remote.addr, m->h.spi_i,
-			     e->now_ns);
+	       !cookie_check(&e->cookies, n.data, ni, &dg->path.remote.addr, m->h.spi_i, e->now_ns);
 }
 
 static void send_cookie(struct ike_engine *e, const struct ike_msg *m,

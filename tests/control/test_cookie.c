@@ -9,13 +9,11 @@ static struct rng_seeded rng;
 static const uint8_t nonce[32] = {1, 2, 3};
 static const uint8_t host_a[4] = {192, 0, 2, 1}, host_b[4] = {192, 0, 2, 2};
 
-static enum err check(struct crypto_ctx *c, const struct cookie_jar *jar, const uint8_t *cookie,
-		      uint64_t now)
+static enum err check(const struct cookie_jar *jar, const uint8_t *cookie, uint64_t now)
 {
 	const struct ip_addr from = ip_addr_v4(host_a);
 
-	return cookie_check(c, jar, bytes_of(cookie, COOKIE_LEN), bytes_of(nonce, 32), &from, 77,
-			    now);
+	return cookie_check(jar, bytes_of(cookie, COOKIE_LEN), bytes_of(nonce, 32), &from, 77, now);
 }
 
 static void make(struct crypto_ctx *c, struct cookie_jar *jar, uint8_t *out, uint64_t now)
@@ -34,18 +32,18 @@ static void test_S40_bound_to_request(void)
 	uint8_t cookie[COOKIE_LEN], other[32] = {1, 2, 4};
 
 	make(c, &jar, cookie, 5);
-	CU_ASSERT_EQUAL(check(c, &jar, cookie, 6), ERR_OK);
+	CU_ASSERT_EQUAL(check(&jar, cookie, 6), ERR_OK);
 	CU_ASSERT_EQUAL(
-		cookie_check(c, &jar, bytes_of(cookie, COOKIE_LEN), bytes_of(nonce, 32), &b, 77, 6),
+		cookie_check(&jar, bytes_of(cookie, COOKIE_LEN), bytes_of(nonce, 32), &b, 77, 6),
 		ERR_AUTH);
 	CU_ASSERT_EQUAL(
-		cookie_check(c, &jar, bytes_of(cookie, COOKIE_LEN), bytes_of(nonce, 32), &a, 78, 6),
+		cookie_check(&jar, bytes_of(cookie, COOKIE_LEN), bytes_of(nonce, 32), &a, 78, 6),
 		ERR_AUTH);
 	CU_ASSERT_EQUAL(
-		cookie_check(c, &jar, bytes_of(cookie, COOKIE_LEN), bytes_of(other, 32), &a, 77, 6),
+		cookie_check(&jar, bytes_of(cookie, COOKIE_LEN), bytes_of(other, 32), &a, 77, 6),
 		ERR_AUTH);
 	CU_ASSERT_EQUAL(
-		cookie_check(c, &jar, bytes_of(cookie, COOKIE_LEN), bytes_of(nonce, 31), &a, 77, 6),
+		cookie_check(&jar, bytes_of(cookie, COOKIE_LEN), bytes_of(nonce, 31), &a, 77, 6),
 		ERR_AUTH);
 	cookie_jar_fini(&jar);
 	crypto_ctx_free(c);
@@ -68,7 +66,7 @@ static void test_S40_address_and_nonce_do_not_mix(void)
 	memcpy(joined + 32, host6, 12);
 	CU_ASSERT_EQUAL_FATAL(cookie_make(c, &jar, cookie, bytes_of(nonce, 32), &from, 77, 5),
 			      ERR_OK);
-	CU_ASSERT_EQUAL(cookie_check(c, &jar, bytes_of(cookie, COOKIE_LEN),
+	CU_ASSERT_EQUAL(cookie_check(&jar, bytes_of(cookie, COOKIE_LEN),
 				     bytes_of(joined, sizeof(joined)), &victim, 77, 6),
 			ERR_AUTH);
 	cookie_jar_fini(&jar);
@@ -85,13 +83,13 @@ static void test_S40_every_change_is_noticed(void)
 	make(c, &jar, cookie, 5);
 	for (size_t bit = 0; bit < COOKIE_LEN * 8; bit++) {
 		cookie[bit / 8] ^= (uint8_t)(1u << bit % 8);
-		CU_ASSERT_EQUAL(check(c, &jar, cookie, 5), ERR_AUTH);
+		CU_ASSERT_EQUAL(check(&jar, cookie, 5), ERR_AUTH);
 		cookie[bit / 8] ^= (uint8_t)(1u << bit % 8);
 	}
 	for (size_t len = 0; len <= COOKIE_LEN + 1; len++)
-		CU_ASSERT_EQUAL(cookie_check(c, &jar, bytes_of(cookie, len), bytes_of(nonce, 32),
-					     &a, 77, 5),
-				len == COOKIE_LEN ? ERR_OK : ERR_AUTH);
+		CU_ASSERT_EQUAL(
+			cookie_check(&jar, bytes_of(cookie, len), bytes_of(nonce, 32), &a, 77, 5),
+			len == COOKIE_LEN ? ERR_OK : ERR_AUTH);
 	cookie_jar_fini(&jar);
 	crypto_ctx_free(c);
 }
@@ -108,19 +106,19 @@ static void test_rolling(void)
 	make(c, &jar, second, COOKIE_ROLL_NS);
 	CU_ASSERT(memcmp(first, second, COOKIE_LEN) != 0);
 	/* The one before lives on for one period. */
-	CU_ASSERT_EQUAL(check(c, &jar, first, COOKIE_ROLL_NS), ERR_OK);
-	CU_ASSERT_EQUAL(check(c, &jar, second, COOKIE_ROLL_NS), ERR_OK);
-	CU_ASSERT_EQUAL(check(c, &jar, first, 2 * COOKIE_ROLL_NS), ERR_AUTH);
-	CU_ASSERT_EQUAL(check(c, &jar, second, 3 * COOKIE_ROLL_NS - 1), ERR_OK);
-	CU_ASSERT_EQUAL(check(c, &jar, second, 3 * COOKIE_ROLL_NS), ERR_AUTH);
+	CU_ASSERT_EQUAL(check(&jar, first, COOKIE_ROLL_NS), ERR_OK);
+	CU_ASSERT_EQUAL(check(&jar, second, COOKIE_ROLL_NS), ERR_OK);
+	CU_ASSERT_EQUAL(check(&jar, first, 2 * COOKIE_ROLL_NS), ERR_AUTH);
+	CU_ASSERT_EQUAL(check(&jar, second, 3 * COOKIE_ROLL_NS - 1), ERR_OK);
+	CU_ASSERT_EQUAL(check(&jar, second, 3 * COOKIE_ROLL_NS), ERR_AUTH);
 	make(c, &jar, third, 2 * COOKIE_ROLL_NS);
-	CU_ASSERT_EQUAL(check(c, &jar, first, 2 * COOKIE_ROLL_NS), ERR_AUTH);
-	CU_ASSERT_EQUAL(check(c, &jar, second, 2 * COOKIE_ROLL_NS), ERR_OK);
+	CU_ASSERT_EQUAL(check(&jar, first, 2 * COOKIE_ROLL_NS), ERR_AUTH);
+	CU_ASSERT_EQUAL(check(&jar, second, 2 * COOKIE_ROLL_NS), ERR_OK);
 	/* Versions wrap without an old one coming back to life. */
 	for (uint64_t i = 3; i < 600; i++)
 		make(c, &jar, third, i * COOKIE_ROLL_NS);
-	CU_ASSERT_EQUAL(check(c, &jar, third, 599 * COOKIE_ROLL_NS), ERR_OK);
-	CU_ASSERT_EQUAL(check(c, &jar, first, 599 * COOKIE_ROLL_NS), ERR_AUTH);
+	CU_ASSERT_EQUAL(check(&jar, third, 599 * COOKIE_ROLL_NS), ERR_OK);
+	CU_ASSERT_EQUAL(check(&jar, first, 599 * COOKIE_ROLL_NS), ERR_AUTH);
 	cookie_jar_fini(&jar);
 	CU_ASSERT_PTR_NULL(jar.secrets[0].p);
 	crypto_ctx_free(c);
@@ -139,7 +137,7 @@ static void test_empty_jar(void)
 
 	for (unsigned int version = 0; version < 256; version++) {
 		cookie[0] = (uint8_t)version;
-		CU_ASSERT_EQUAL(check(c, &jar, cookie, 5), ERR_AUTH);
+		CU_ASSERT_EQUAL(check(&jar, cookie, 5), ERR_AUTH);
 	}
 	/* What no secret at all would give. */
 	CU_ASSERT_EQUAL(prf_compute(c, forged, PRF_HMAC_SHA2_256, bytes_of(NULL, 0), parts, 3),
@@ -147,7 +145,7 @@ static void test_empty_jar(void)
 	memcpy(cookie + 1, forged, COOKIE_LEN - 1);
 	for (unsigned int version = 0; version < 256; version++) {
 		cookie[0] = (uint8_t)version;
-		CU_ASSERT_EQUAL(check(c, &jar, cookie, 5), ERR_AUTH);
+		CU_ASSERT_EQUAL(check(&jar, cookie, 5), ERR_AUTH);
 	}
 	crypto_ctx_free(c);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cookie.h - stateless cookies (RFC 7296 2.6; S40): version of the secret || HMAC-SHA2-256 under it
+ * cookie.h - stateless cookies (RFC 7296 2.6; S40): version of the secret || BLAKE2b keyed with it
  * of IPi | SPIi | Ni. The secret rolls every COOKIE_ROLL_NS; the one before is still accepted. An
  * unproven source costs no state. Thread: the engine's control thread.
  */
@@ -32,7 +32,7 @@ MUST_USE enum err cookie_make(struct crypto_ctx *c, struct cookie_jar *jar,
 	NONNULL(1, 2, 5);
 
 /* cookie_check - constant-time check of a returned cookie. Errors: AUTH (not ours or too old:
- * answer with a fresh one), CRYPTO. */
-MUST_USE enum err cookie_check(struct crypto_ctx *c, const struct cookie_jar *jar,
-			       struct bytes cookie, struct bytes ni, const struct ip_addr *from,
-			       uint64_t spi_i, uint64_t now_ns) NONNULL(1, 2, 5);
+ * answer with a fresh one). */
+MUST_USE enum err cookie_check(const struct cookie_jar *jar, struct bytes cookie, struct bytes ni,
+			       const struct ip_addr *from, uint64_t spi_i, uint64_t now_ns)
+	NONNULL(1, 4);
