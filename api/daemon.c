@@ -26,6 +26,7 @@
 #include "api/fetch/fetch.h"
 #include "api/host/host.h"
 #include "api/syslog_line.h"
+#include "api/token/token.h"
 #include "api/vici/listen.h"
 #include "base/alloc.h"
 
@@ -54,6 +55,7 @@ struct daemon {
 	bool listens; /* on_engine is open */
 	struct host host;
 	struct fetcher fetcher;
+	struct signer signer;
 	struct engine *engine;
 	struct backend backend;
 	struct vici_server *vici;
@@ -449,6 +451,9 @@ static void outside_close(struct daemon *d)
 	if (d->fetcher.ops)
 		d->fetcher.ops->close(d->fetcher.ctx);
 	d->fetcher.ops = NULL;
+	if (d->signer.ops)
+		d->signer.ops->close(d->signer.ctx);
+	d->signer.ops = NULL;
 }
 
 static enum err engine_open(struct daemon *d, struct conf *conf)
@@ -476,6 +481,7 @@ static enum err engine_open(struct daemon *d, struct conf *conf)
 	params.host = d->host;
 	err = fetch_open(&d->fetcher, HOST_MARK_OUTER);
 	params.fetcher = d->fetcher;
+	params.signer = d->signer;
 	if (err)
 		LOG(ERROR, DMN, NULL, "nothing could be fetched: %s", err_text(err));
 	else
@@ -666,6 +672,11 @@ static int serve(struct daemon *d, struct conf *conf)
 	if (!make_run_dir(d->run_dir))
 		return EXIT_FAILED;
 	log_begin(d, conf);
+	if (token_open(&d->signer, conf->daemon.modules, conf->daemon.num_modules)) {
+		LOG(ERROR, DMN, NULL, "no process can be made that speaks to tokens: %s",
+		    strerror(errno));
+		return EXIT_FAILED;
+	}
 	return run(d, conf);
 }
 

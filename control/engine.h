@@ -732,6 +732,42 @@ void ike_keyring_put_back(struct ike_keyring *k, uint64_t id) NONNULL(1);
 void ike_keyring_learn(struct ike_keyring *k, uint64_t id, struct bytes data, const char *why,
 		       int64_t wall_s) NONNULL(1, 4);
 
+/* enum ike_token_op - what a PKCS#11 token is to do: its private key signs; the public key that
+ * belongs to it (SubjectPublicKeyInfo); a certificate (DER). The last needs no PIN. */
+enum ike_token_op {
+	IKE_TOKEN_SIGN,
+	IKE_TOKEN_KEY,
+	IKE_TOKEN_CERT,
+};
+
+/* IKE_TOKEN_DATA_MAX - bytes that may have to be signed. struct ike_token_task - one thing; handle
+ * is the object's CKA_ID, slot CONF_TOKEN_ANY for whichever it is in. data: of ECDSA and RSA the
+ * hash, of Ed25519 all. Views, until ike_keyring_token_learn(). */
+#define IKE_TOKEN_DATA_MAX 8192
+struct ike_token_task {
+	uint64_t id;
+	enum ike_token_op op;
+	const char *module; /* its name in the configuration */
+	uint64_t slot;
+	struct bytes handle, pin;
+	enum ike_scheme scheme; /* SIGN */
+	struct bytes data;
+};
+
+/* ike_keyring_tokens - whoever asks gives tokens what is wanted of them from now on; at first
+ * nobody does. ike_keyring_token - the next one that is wanted; each is given out once (but see
+ * put_back). False if there is none. ike_keyring_token_put_back - it cannot be begun now.
+ * ike_keyring_token_learn - what came, untrusted: a signature (ECDSA: the DER of r and s), a key or
+ * a certificate; empty: nothing, because of why (a clause). What waits for it: ike_keyring_waits().
+ * ike_keyring_flush - forget lists, answers and certificates that were fetched, and what is known
+ * of tokens: all is asked for again when it is needed. */
+void ike_keyring_tokens(struct ike_keyring *k, bool reached) NONNULL(1);
+bool ike_keyring_token(struct ike_keyring *k, struct ike_token_task *out) NONNULL(1, 2);
+void ike_keyring_token_put_back(struct ike_keyring *k, uint64_t id) NONNULL(1);
+void ike_keyring_token_learn(struct ike_keyring *k, uint64_t id, struct bytes data, const char *why,
+			     int64_t wall_s) NONNULL(1, 4);
+void ike_keyring_flush(struct ike_keyring *k) NONNULL(1);
+
 /* struct ike_keylog - see ike_env.keylog; exists only in builds with -Dtest_keylog=true. */
 struct ike_keylog {
 	void (*ike_sa)(void *ctx, uint64_t spi_i, uint64_t spi_r, struct bytes sk_ei,

@@ -2,7 +2,8 @@
 #include "api/engine/internal.h"
 #include "base/alloc.h"
 
-/* struct unanswered - a question whose answer may be another one when what is fetched has come.
+/* struct unanswered - a question whose answer may be another one when what is fetched, or what a
+ * token does, has come.
  * Nobody takes it away from the keying engine meanwhile, which has a deadline of its own. */
 struct unanswered {
 	struct list_node node;
@@ -88,10 +89,42 @@ bool asks_fetch(struct ike_keyring *keyring, const struct fetcher *fetcher, bool
 	return learned;
 }
 
-static bool fetch_wanted(struct engine *e)
+static bool sign_some(struct ike_keyring *k, const struct signer *s)
 {
-	const bool learned = asks_fetch(e->keyring, &e->fetcher, e->conf->daemon.fetch_local);
+	struct ike_token_task task;
+	struct signer_answer a;
+	bool learned = false;
 
+	while (ike_keyring_token(k, &task)) {
+		if (s->ops->begin(s->ctx, &task)) {
+			ike_keyring_token_put_back(k, task.id);
+			break;
+		}
+	}
+	while (s->ops->next(s->ctx, &a)) {
+		ike_keyring_token_learn(k, a.id, a.data, a.why, clock_wall_s());
+		learned = true;
+	}
+	return learned;
+}
+
+bool asks_sign(struct ike_keyring *keyring, const struct signer *signer)
+{
+	bool learned = false;
+
+	while (sign_some(keyring, signer))
+		learned = true;
+	return learned;
+}
+
+static bool get_wanted(struct engine *e)
+{
+	bool learned = false;
+
+	if (e->fetcher.ops)
+		learned = asks_fetch(e->keyring, &e->fetcher, e->conf->daemon.fetch_local);
+	if (e->signer.ops)
+		learned |= asks_sign(e->keyring, &e->signer);
 	e->fetched |= learned;
 	return learned;
 }
@@ -102,9 +135,10 @@ static bool answer_of(struct engine *e, struct ike_answer *out, const struct ike
 	int rounds = 0;
 
 	ike_keyring_fetches(e->keyring, e->fetcher.ops && e->conf->daemon.fetch);
+	ike_keyring_tokens(e->keyring, e->signer.ops != NULL);
 	do {
 		ike_keyring_answer(e->keyring, out, e->conf, ask, clock_wall_s());
-	} while (ike_keyring_waits(e->keyring) && fetch_wanted(e) && ++rounds < ROUNDS);
+	} while (ike_keyring_waits(e->keyring) && get_wanted(e) && ++rounds < ROUNDS);
 	return ike_keyring_waits(e->keyring);
 }
 
@@ -153,17 +187,32 @@ static void on_fetched(struct engine *e, struct loop_source *source)
 {
 	(void)source;
 	e->fetcher.ops->dispatch(e->fetcher.ctx);
-	(void)fetch_wanted(e);
+	(void)get_wanted(e);
+	ask_fetched(e);
+}
+
+static void on_signed(struct engine *e, struct loop_source *source)
+{
+	(void)source;
+	(void)get_wanted(e);
 	ask_fetched(e);
 }
 
 enum err asks_open(struct engine *e)
 {
-	if (!e->fetcher.ops)
-		return ERR_OK;
-	e->fetches =
-		(struct loop_source){.fd = e->fetcher.ops->fd(e->fetcher.ctx), .ready = on_fetched};
-	return loop_watch(e, &e->fetches);
+	enum err err = ERR_OK;
+
+	if (e->fetcher.ops) {
+		e->fetches = (struct loop_source){.fd = e->fetcher.ops->fd(e->fetcher.ctx),
+						  .ready = on_fetched};
+		err = loop_watch(e, &e->fetches);
+	}
+	if (!err && e->signer.ops) {
+		e->signs = (struct loop_source){.fd = e->signer.ops->fd(e->signer.ctx),
+						.ready = on_signed};
+		err = loop_watch(e, &e->signs);
+	}
+	return err;
 }
 
 void asks_close(struct engine *e)
@@ -173,6 +222,8 @@ void asks_close(struct engine *e)
 	}
 	if (e->fetcher.ops && !e->leave_host)
 		e->fetcher.ops->close(e->fetcher.ctx);
+	if (e->signer.ops && !e->leave_host)
+		e->signer.ops->close(e->signer.ctx);
 }
 
 /* ---- any question ---------------------------------------------------------------------------- */

@@ -26,6 +26,13 @@ static enum err backend_configure(void *ctx, struct conf *next, char text[BACKEN
 	return err;
 }
 
+static void backend_flush(void *ctx)
+{
+	const struct engine *e = ctx;
+
+	ike_keyring_flush(e->keyring);
+}
+
 static enum err backend_load(void *ctx, struct conf_diags *diags)
 {
 	return engine_reload(ctx, diags);
@@ -126,6 +133,7 @@ static const struct backend_ops engine_backend_ops = {
 	.conf = backend_conf,
 	.configure = backend_configure,
 	.load = backend_load,
+	.flush = backend_flush,
 	.check = backend_check,
 	.initiate = backend_initiate,
 	.terminate = backend_terminate,

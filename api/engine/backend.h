@@ -58,6 +58,10 @@ struct backend_ops {
 	 * no file), CONFIG, SYS, NOMEM; the old configuration then remains whole. */
 	enum err (*load)(void *ctx, struct conf_diags *diags);
 
+	/* flush - forget what was fetched, and what is known of tokens: it is asked for again when
+	 * it is needed. */
+	void (*flush)(void *ctx);
+
 	/* check - read and validate a file (NULL: the one load would read) and forget it. Errors:
 	 * as load. */
 	enum err (*check)(void *ctx, struct conf_diags *diags, const char *file);

@@ -484,6 +484,7 @@ enum err engine_new(struct engine **out, const struct engine_params *params)
 	e->epoll_fd = e->timer.fd = e->watch.fd = -1;
 	e->host = params->host;
 	e->fetcher = params->fetcher;
+	e->signer = params->signer;
 	e->conf = conf_get(params->conf);
 	e->daemon = e->conf->daemon;
 	e->polled = params->polled;

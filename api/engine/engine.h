@@ -9,6 +9,7 @@
 #pragma once
 
 #include "api/engine/fetcher.h"
+#include "api/engine/signer.h"
 #include "base/host.h"
 #include "base/log.h"
 #include "control/conf/conf.h"
@@ -27,11 +28,12 @@ struct engine_port {
 			   * shared; copied */
 };
 
-/* struct engine_params - what an engine is made of. host and fetcher are taken over (closed with
- * the engine); conf is counted. */
+/* struct engine_params - what an engine is made of. host, fetcher and signer are taken over
+ * (closed with the engine); conf is counted. */
 struct engine_params {
 	struct host host;
 	struct fetcher fetcher; /* ops NULL: nothing is fetched */
+	struct signer signer;   /* ops NULL: no keys on tokens */
 	struct conf *conf;
 	const char *conf_file;   /* what engine_reload() reads; NULL = nothing; copied */
 	const char *resolv_file; /* name servers that peers name are written there, in the format of
@@ -58,8 +60,8 @@ struct engine_params {
 
 /* engine_new - open devices and sockets, install what the configuration asks for, start the worker.
  * Errors: NOMEM; SYS, PERM (the log says what could not be opened); CRYPTO; NOT_FOUND (no such
- * AEAD back end). On failure host and fetcher stay the caller's, and the interface and the guard
- * stay as they stand: a restart that fails does not open what was guarded. */
+ * AEAD back end). On failure host, fetcher and signer stay the caller's, and the interface and the
+ * guard stay as they stand: a restart that fails does not open what was guarded. */
 MUST_USE enum err engine_new(struct engine **out, const struct engine_params *params) NONNULL(1, 2);
 
 /* engine_fd - readable when engine_dispatch() is to be called; for as long as the engine lives. */
@@ -83,7 +85,8 @@ void engine_stop(struct engine *e, void (*done)(void *ctx), void *ctx) NONNULL(1
 void engine_free(struct engine *e);
 
 /* engine_abandon - as engine_free(), but routes, rules, guard and device stay as they stand, and
- * the host and the fetcher are the caller's again: for a start that fails after engine_new(). */
+ * the host, the fetcher and the signer are the caller's again: for a start that fails after
+ * engine_new(). */
 void engine_abandon(struct engine *e) NONNULL(1);
 
 /* engine_configure - replace the configuration: new policies are installed, those that are gone are

@@ -253,7 +253,9 @@ struct engine {
 	struct resolver *resolver;
 	struct fetcher fetcher; /* ops NULL: nothing is fetched */
 	struct loop_source fetches;
-	struct list_node unanswered; /* questions that wait for what is fetched */
+	struct signer signer; /* ops NULL: no tokens are reached */
+	struct loop_source signs;
+	struct list_node unanswered; /* questions that wait for what is fetched, or for a token */
 	bool fetched;                /* something of it is known that they were not asked about */
 	struct aaa *aaa;             /* RADIUS servers */
 
@@ -608,6 +610,9 @@ uint64_t aaa_deadline(const struct engine *e) NONNULL(1);
  * anything is known now that was not, also that nothing comes. local: as in fetch_request. */
 bool asks_fetch(struct ike_keyring *keyring, const struct fetcher *fetcher, bool local)
 	NONNULL(1, 2);
+
+/* asks_sign - the same of what tokens are to do. */
+bool asks_sign(struct ike_keyring *keyring, const struct signer *signer) NONNULL(1, 2);
 void asks_answer(struct engine *e, const struct ike_ask *ask) NONNULL(1, 2);
 MUST_USE enum err asks_open(struct engine *e) NONNULL(1);
 void asks_close(struct engine *e) NONNULL(1);

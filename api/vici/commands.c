@@ -28,11 +28,6 @@ static enum err refuse(struct call *call, const char *what)
 	return reply_failed(call->out, ERR_UNSUPPORTED, "%s not supported yet", what);
 }
 
-static enum err cmd_tokens(struct call *call)
-{
-	return refuse(call, "keys on tokens are");
-}
-
 static enum err cmd_redirect(struct call *call)
 {
 	return refuse(call, "redirecting a peer is");
@@ -72,10 +67,10 @@ const struct command vici_commands[] = {
 	{"unload-shared", cmd_unload_shared},
 	{"get-shared", cmd_get_shared},
 	{"clear-creds", cmd_clear_creds},
-	{"flush-certs", cmd_done},
+	{"flush-certs", cmd_flush_certs},
 	{"load-cert", cmd_load_cert},
 	{"load-key", cmd_load_key},
-	{"load-token", cmd_tokens},
+	{"load-token", cmd_load_token},
 	{"unload-key", cmd_unload_key},
 	{"get-keys", cmd_get_keys},
 	{"load-authority", cmd_load_authority},

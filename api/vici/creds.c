@@ -2,12 +2,14 @@
 /* creds.c - certificates, authorities and private keys that come by the socket, go, or are listed.
  * No private key ever leaves: a list tells that there is one. */
 #include "api/vici/internal.h"
+#include "base/alloc.h"
 
 #include <stdio.h>
 #include <strings.h>
 #include <time.h>
 
-#define HEX_ID_LEN (2 * KEY_ID_LEN + 1)
+#define HEX_ID_LEN     (2 * KEY_ID_LEN + 1)
+#define HEX_HANDLE_LEN (2 * CONF_TOKEN_HANDLE_MAX + 1)
 
 static const char *hex_id(char out[static HEX_ID_LEN], const uint8_t id[static KEY_ID_LEN])
 {
@@ -161,15 +163,89 @@ static bool parse_id(uint8_t out[static KEY_ID_LEN], const char *text)
 	return true;
 }
 
+/* A key on a token has its handle for an id: which key it is only the token knows. */
+static const char *hex_handle(char out[static HEX_HANDLE_LEN], const struct conf_token *t)
+{
+	out[0] = '\0';
+	for (uint32_t i = 0; i < t->handle_len; i++)
+		snprintf(out + (size_t)2 * i, 3, "%02x", t->handle[i]);
+	return out;
+}
+
+static const struct conf_secret *token_with(const struct conf *conf, const char *id)
+{
+	char handle[HEX_HANDLE_LEN];
+
+	for (uint32_t i = 0; id && i < conf->num_secrets; i++) {
+		const struct conf_token *t = conf->secrets[i]->token;
+
+		if (t && strcasecmp(hex_handle(handle, t), id) == 0)
+			return conf->secrets[i];
+	}
+	return NULL;
+}
+
+/* The one that the old configuration has not. */
+static const struct conf_token *new_token(const struct conf *next, const struct conf *old)
+{
+	for (uint32_t i = 0; i < next->num_secrets; i++) {
+		bool known = !next->secrets[i]->token;
+
+		for (uint32_t j = 0; j < old->num_secrets; j++)
+			known |= old->secrets[j] == next->secrets[i];
+		if (!known)
+			return next->secrets[i]->token;
+	}
+	return NULL;
+}
+
+/* Whether the token is there, and the PIN right, is seen when the key is needed: nobody waits. */
+enum err cmd_load_token(struct call *call)
+{
+	struct conf_diags *diags = mem_alloc(sizeof(*diags));
+	struct conf *old = call->ops->conf(call->ctx), *next;
+	char handle[HEX_HANDLE_LEN] = "";
+	const struct conf_token *made;
+	const char *why = NULL;
+	enum err e = diags ? conf_with_token(&next, diags, old, call->in) : ERR_NOMEM;
+
+	if (!e) {
+		made = new_token(next, old);
+		if (made)
+			hex_handle(handle, made);
+		e = put_in_force(call, next);
+		e = e ? e : tree_setf(call->out, "id", "%s", handle);
+	} else if (e != ERR_NOMEM) {
+		for (uint32_t i = 0; i < diags->num && !why; i++)
+			why = diags->list[i].error ? diags->list[i].text : NULL;
+		e = reply_failed(call->out, e, "%s", why ? why : err_text(e));
+	}
+	mem_free(diags);
+	return e;
+}
+
+enum err cmd_flush_certs(struct call *call)
+{
+	call->ops->flush(call->ctx);
+	return reply_ok(call->out);
+}
+
 enum err cmd_unload_key(struct call *call)
 {
+	const char *text = tree_get(call->in, "id");
+	struct conf *conf = call->ops->conf(call->ctx), *next;
+	const struct conf_secret *token = token_with(conf, text);
 	uint8_t id[KEY_ID_LEN];
-	struct conf *next;
 	enum err e;
 
-	if (!parse_id(id, tree_get(call->in, "id")))
+	if (token) {
+		e = conf_without_token(&next, conf,
+				       bytes_of(token->token->handle, token->token->handle_len));
+		return e ? e : put_in_force(call, next);
+	}
+	if (!parse_id(id, text))
 		return reply_failed(call->out, ERR_INVAL, "'id' is not a key's id in hexadecimal");
-	e = conf_without_key(&next, call->ops->conf(call->ctx), id);
+	e = conf_without_key(&next, conf, id);
 	if (e == ERR_NOT_FOUND)
 		return reply_failed(call->out, e, "there is no key with this id");
 	return e ? e : put_in_force(call, next);
@@ -178,7 +254,7 @@ enum err cmd_unload_key(struct call *call)
 enum err cmd_get_keys(struct call *call)
 {
 	const struct conf *conf = call->ops->conf(call->ctx);
-	char id[HEX_ID_LEN];
+	char id[HEX_ID_LEN], handle[HEX_HANDLE_LEN];
 	struct tree *list;
 
 	TRY(tree_list(call->out, &list, "keys"));
@@ -186,6 +262,12 @@ enum err cmd_get_keys(struct call *call)
 		if (conf->creds.list[i]->kind == CRED_KEY)
 			TRY(tree_append(list, hex_id(id, conf->creds.list[i]->info.bits_id),
 					2 * KEY_ID_LEN));
+	}
+	for (uint32_t i = 0; i < conf->num_secrets; i++) {
+		const struct conf_token *t = conf->secrets[i]->token;
+
+		if (t)
+			TRY(tree_append(list, hex_handle(handle, t), (size_t)2 * t->handle_len));
 	}
 	return ERR_OK;
 }

@@ -154,6 +154,8 @@ COMMAND(cmd_get_shared);
 COMMAND(cmd_clear_creds);
 COMMAND(cmd_load_cert); /* creds.c */
 COMMAND(cmd_load_key);
+COMMAND(cmd_load_token);
+COMMAND(cmd_flush_certs);
 COMMAND(cmd_unload_key);
 COMMAND(cmd_get_keys);
 COMMAND(cmd_load_authority);

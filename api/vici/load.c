@@ -143,9 +143,12 @@ enum err cmd_get_shared(struct call *call)
 
 	TRY(tree_list(call->out, &list, "keys"));
 	for (uint32_t i = 0; i < conf->num_secrets; i++) {
-		if (conf->secrets[i]->kind == CONF_SECRET_RADIUS) /* of the file alone */
-			continue;
-		TRY(tree_append(list, conf->secrets[i]->name, strlen(conf->secrets[i]->name)));
+		const struct conf_secret *s = conf->secrets[i];
+
+		/* Whoever loads secrets takes away those that are not his: keys are none, and
+		 * what is shared with RADIUS servers is of the file alone. */
+		if (!s->token && s->kind != CONF_SECRET_RADIUS)
+			TRY(tree_append(list, s->name, strlen(s->name)));
 	}
 	return ERR_OK;
 }

@@ -76,6 +76,22 @@ void fetched_free(struct fetched *f)
 	mem_free(f);
 }
 
+void fetched_forget(struct fetched *f)
+{
+	list_for_each_safe (n, &f->items) {
+		struct item *i = list_entry(n, struct item, node);
+
+		if (i->state == KNOWN) {
+			drop(i);
+			continue;
+		}
+		cred_put(i->list);
+		mem_free(i->data);
+		i->list = NULL;
+		i->data = NULL;
+	}
+}
+
 static struct item *find(struct fetched *f, const struct fetched_ref *ref)
 {
 	list_for_each (n, &f->items) {

@@ -75,6 +75,10 @@ void fetched_learn(struct fetched *f, uint64_t id, struct bytes data, const char
 void fetched_each_list(struct fetched *f, bool (*fn)(void *ctx, const struct cred *list), void *ctx)
 	NONNULL(1, 2);
 
+/* fetched_forget - what came, and why nothing did: it is fetched again when it is wanted. What is
+ * under way goes on. */
+void fetched_forget(struct fetched *f) NONNULL(1);
+
 /* struct fetched_data - what came last of a status or certificate, when it did, and the nonce that
  * the responder was asked with; views, until the next call of any of these but this. */
 struct fetched_data {

@@ -8,6 +8,7 @@
 #include "control/auth/algorithm.h"
 #include "control/auth/chain.h"
 #include "control/auth/pins.h"
+#include "control/auth/token_key.h"
 #include "control/ike/wire/proto.h"
 
 /* TRUST_MAX - keys that may speak for one peer at a time. */
@@ -24,7 +25,11 @@ struct ike_keyring {
 	uint32_t num_peer;
 	struct chain_fault fault;
 	struct fetched *fetched;
+	struct tokens *tokens;
+	struct cred *own[CONF_MAX_TOKENS]; /* certificates of ours that lie on tokens */
+	uint32_t num_own;
 	bool fetches; /* whoever asks fetches what is wanted */
+	bool reaches; /* and has tokens do what is wanted of them */
 	bool waits;   /* and the last answer may be another one then */
 };
 
@@ -36,9 +41,11 @@ enum err ike_keyring_new(struct ike_keyring **out, const struct rng *rng)
 	if (!k)
 		return ERR_NOMEM;
 	k->fetched = fetched_new(rng);
-	e = k->fetched ? crypto_ctx_new(&k->crypto, rng) : ERR_NOMEM;
+	k->tokens = tokens_new();
+	e = k->fetched && k->tokens ? crypto_ctx_new(&k->crypto, rng) : ERR_NOMEM;
 	if (e) {
 		fetched_free(k->fetched);
+		tokens_free(k->tokens);
 		mem_free(k);
 		return e;
 	}
@@ -50,6 +57,8 @@ static void forget(struct ike_keyring *k)
 {
 	while (k->num_peer)
 		cred_put(k->peer[--k->num_peer]);
+	while (k->num_own)
+		cred_put(k->own[--k->num_own]);
 }
 
 void ike_keyring_free(struct ike_keyring *k)
@@ -59,6 +68,7 @@ void ike_keyring_free(struct ike_keyring *k)
 	forget(k);
 	crypto_ctx_free(k->crypto);
 	fetched_free(k->fetched);
+	tokens_free(k->tokens);
 	mem_free(k);
 }
 
@@ -71,11 +81,13 @@ static void refuse(struct ike_keyring *k, enum ike_reason reason, const char *te
 
 /* ---- our signature --------------------------------------------------------------------------- */
 
-/* struct choice - a key, what certifies it (NULL: nothing), and how good that is. */
+/* struct choice - a key, here or on a token, what certifies it (NULL: nothing), and how good that
+ * is. */
 struct choice {
 	const struct cred *cert;
 	const struct cred *public; /* the certificate or raw key */
 	const struct cred *key;
+	const struct conf_secret *token;
 	struct sig_scheme scheme;
 	uint32_t score;
 };
@@ -111,19 +123,49 @@ bool keyring_lets(const struct ike_ask *ask, const struct key_info *info)
 	       (info->kind != KEY_RSA || info->bits >= sign->rsa_bits);
 }
 
+/* What a token is asked is asked again when it has answered. */
+static bool refuse_token(struct ike_keyring *k, enum tokens_state state, const char *why)
+{
+	char text[TOKENS_WHY_MAX + 40];
+
+	k->waits |= state == TOKENS_WAITS;
+	snprintf(text, sizeof(text), "the token: %s",
+		 state == TOKENS_WAITS ? "it has not answered yet" : why);
+	refuse(k, IKE_REASON_NO_KEY, text);
+	return false;
+}
+
+/* The private key, here or on a token; false: there is none, or none yet. */
+static bool find_private(struct ike_keyring *k, struct choice *c, const struct conf *conf,
+			 int64_t wall_s)
+{
+	const char *why = "";
+	enum tokens_state state;
+
+	c->key = conf_private_key(conf, c->public);
+	if (c->key)
+		return true;
+	state = k->reaches ? token_key_find(k->tokens, &c->token, &why, conf, c->public, wall_s)
+			   : TOKENS_NOT;
+	if (state == TOKENS_HERE)
+		return true;
+	if (state == TOKENS_WAITS || why[0])
+		return refuse_token(k, state, why);
+	refuse(k, IKE_REASON_NO_KEY, "there is no private key for its certificate or key");
+	return false;
+}
+
 static void try_one(struct ike_keyring *k, struct choice *best, const struct conf *conf,
-		    const struct ike_ask *ask, const struct cred *public)
+		    const struct ike_ask *ask, const struct cred *public, int64_t wall_s)
 {
 	const struct conf_sign *sign = &ask->config->local.sign;
-	struct choice c = {.public = public, .key = conf_private_key(conf, public)};
+	struct choice c = {.public = public};
 	char why[KEY_WHY_MAX];
 
 	if (public->kind != CRED_PUBKEY)
 		c.cert = public;
-	if (!c.key) {
-		refuse(k, IKE_REASON_NO_KEY, "there is no private key for its certificate or key");
+	if (!find_private(k, &c, conf, wall_s))
 		return;
-	}
 	if (!keyring_lets(ask, &public->info)) {
 		refuse(k, IKE_REASON_NO_KEY, "its key is not what `local.auth` asks for");
 		return;
@@ -139,18 +181,39 @@ static void try_one(struct ike_keyring *k, struct choice *best, const struct con
 
 /* Without certificates or keys of the connection's own: any that holds our identity. */
 static void try_store(struct ike_keyring *k, struct choice *best, const struct conf *conf,
-		      const struct ike_ask *ask)
+		      const struct ike_ask *ask, int64_t wall_s)
 {
 	for (uint32_t i = 0; i < conf->creds.num; i++) {
 		const struct cred *c = conf->creds.list[i];
 
 		if (c->kind == CRED_CERT && cred_has_id(c, ask->local_id))
-			try_one(k, best, conf, ask, c);
+			try_one(k, best, conf, ask, c, wall_s);
 	}
 }
 
+static void try_token(struct ike_keyring *k, struct choice *best, const struct conf *conf,
+		      const struct ike_ask *ask, const struct conf_token *where, int64_t wall_s)
+{
+	const char *why = "this program speaks to no tokens";
+	struct cred *cert = NULL;
+	enum tokens_state state =
+		k->reaches ? token_key_cert(k->tokens, &cert, &why, conf, where, wall_s)
+			   : TOKENS_NOT;
+
+	if (state != TOKENS_HERE) {
+		refuse_token(k, state, why);
+		return;
+	}
+	k->own[k->num_own++] = cred_get(cert);
+	if (cred_has_id(cert, ask->local_id))
+		try_one(k, best, conf, ask, cert, wall_s);
+	else
+		refuse(k, IKE_REASON_NO_KEY,
+		       "the certificate on the token does not hold that identity");
+}
+
 static void choose(struct ike_keyring *k, struct choice *best, const struct conf *conf,
-		   const struct ike_ask *ask)
+		   const struct ike_ask *ask, int64_t wall_s)
 {
 	const struct conf_side *local = &ask->config->local;
 
@@ -159,12 +222,14 @@ static void choose(struct ike_keyring *k, struct choice *best, const struct conf
 	       "(`local.pubkeys`)");
 	for (uint32_t i = 0; i < local->certs.num; i++) {
 		if (cred_has_id(local->certs.list[i], ask->local_id))
-			try_one(k, best, conf, ask, local->certs.list[i]);
+			try_one(k, best, conf, ask, local->certs.list[i], wall_s);
 	}
-	for (uint32_t i = 0; i < local->pubkeys.num && !best->key; i++)
-		try_one(k, best, conf, ask, local->pubkeys.list[i]);
-	if (!local->certs.num && !local->pubkeys.num)
-		try_store(k, best, conf, ask);
+	for (uint32_t i = 0; i < local->num_tokens && i < CONF_MAX_TOKENS; i++)
+		try_token(k, best, conf, ask, &local->tokens[i], wall_s);
+	for (uint32_t i = 0; i < local->pubkeys.num && !best->score; i++)
+		try_one(k, best, conf, ask, local->pubkeys.list[i], wall_s);
+	if (!local->certs.num && !local->pubkeys.num && !local->num_tokens)
+		try_store(k, best, conf, ask, wall_s);
 }
 
 bool keyring_sends(const struct ike_ask *ask, uint8_t encoding)
@@ -229,14 +294,48 @@ static void add_certs(struct ike_keyring *k, struct ike_answer *out, const struc
 	out->certs = k->certs;
 }
 
-static enum err sign(struct ike_keyring *k, struct ike_answer *out, const struct choice *c,
-		     const struct ike_ask *ask)
+/* A token that signs wrongly would look to the peer like somebody else. */
+static enum err sign_by_token(struct ike_keyring *k, uint8_t sig[static SIG_MAX], size_t *out_len,
+			      const struct conf *conf, const struct choice *c,
+			      const struct ike_ask *ask, int64_t wall_s)
+{
+	const struct token_key_signing what = {.secret = c->token,
+					       .public = c->public,
+					       .scheme = c->scheme,
+					       .octets = ask->octets};
+	struct sig_scheme der = c->scheme;
+	struct bytes made = {0};
+	const char *why;
+	enum tokens_state state = token_key_sign(k->tokens, &made, &why, conf, &what, wall_s);
+
+	der.form = der.form == SIG_ECDSA_RAW ? SIG_ECDSA : der.form;
+	if (state == TOKENS_HERE &&
+	    (made.len > SIG_MAX ||
+	     sig_verify(k->crypto, der, cred_spki(c->public), ask->octets, made))) {
+		state = TOKENS_NOT;
+		why = "what it signed is not signed by its key";
+	}
+	if (state != TOKENS_HERE) {
+		refuse_token(k, state, why);
+		return ERR_AGAIN;
+	}
+	if (c->scheme.form == SIG_ECDSA_RAW)
+		return sig_ecdsa_raw(sig, out_len, c->public->info.kind, made);
+	memcpy(sig, made.p, made.len);
+	*out_len = made.len;
+	return ERR_OK;
+}
+
+/* Errors: AGAIN (a token has not signed; why was said), CRYPTO. */
+static enum err sign(struct ike_keyring *k, struct ike_answer *out, const struct conf *conf,
+		     const struct choice *c, const struct ike_ask *ask, int64_t wall_s)
 {
 	uint8_t sig[SIG_MAX];
 	struct writer w;
 	size_t len;
-	enum err e = sig_sign(k->crypto, sig, &len, c->scheme,
-			      bytes_of(c->key->key.p, c->key->key.len), ask->octets);
+	enum err e = c->key ? sig_sign(k->crypto, sig, &len, c->scheme,
+				       bytes_of(c->key->key.p, c->key->key.len), ask->octets)
+			    : sign_by_token(k, sig, &len, conf, c, ask, wall_s);
 
 	if (e)
 		return e;
@@ -248,19 +347,20 @@ static enum err sign(struct ike_keyring *k, struct ike_answer *out, const struct
 }
 
 static bool answer_sign(struct ike_keyring *k, struct ike_answer *out, const struct conf *conf,
-			const struct ike_ask *ask)
+			const struct ike_ask *ask, int64_t wall_s)
 {
 	struct choice best = {.score = 0};
 	enum err e;
 
-	choose(k, &best, conf, ask);
-	if (!best.key)
+	choose(k, &best, conf, ask, wall_s);
+	if (!best.score)
 		return false;
-	e = sign(k, out, &best, ask);
-	if (e) {
+	k->waits = false; /* for others, which are not needed */
+	e = sign(k, out, conf, &best, ask, wall_s);
+	if (e && e != ERR_AGAIN)
 		refuse(k, IKE_REASON_RESOURCES, err_text(e));
+	if (e)
 		return false;
-	}
 	if (keyring_sends(ask, best.cert ? CERT_X509_SIGNATURE : CERT_RAW_PUBLIC_KEY))
 		add_certs(k, out, conf, ask, &best);
 	return true;
@@ -268,15 +368,19 @@ static bool answer_sign(struct ike_keyring *k, struct ike_answer *out, const str
 
 /* TLS signs itself, with whatever hash is agreed on there, and always shows the certificate. */
 static bool answer_eap_key(struct ike_keyring *k, struct ike_answer *out, const struct conf *conf,
-			   const struct ike_ask *ask)
+			   const struct ike_ask *ask, int64_t wall_s)
 {
 	struct ike_ask any = *ask;
 	struct choice best = {.score = 0};
 
 	any.peer_hashes = SIG_HASHES_ALL;
 	any.peer_fetches = false; /* TLS knows certificates alone */
-	choose(k, &best, conf, &any);
-	if (best.key && !best.cert)
+	choose(k, &best, conf, &any, wall_s);
+	if (best.token)
+		refuse(k, IKE_REASON_NO_KEY,
+		       "its key is on a token, which signs for IKE alone: EAP-TLS takes a key that "
+		       "lies in a file");
+	else if (best.score && !best.cert)
 		refuse(k, IKE_REASON_NO_KEY,
 		       "EAP-TLS takes a certificate, and there is a key alone");
 	if (!best.key || !best.cert)
@@ -657,9 +761,9 @@ void ike_keyring_answer(struct ike_keyring *k, struct ike_answer *out, const str
 	else if (ask->kind == IKE_ASK_EAP_SECRET)
 		out->allow = answer_password(out, conf, ask);
 	else if (ask->kind == IKE_ASK_EAP_KEY)
-		out->allow = answer_eap_key(k, out, conf, ask);
+		out->allow = answer_eap_key(k, out, conf, ask, wall_s);
 	else if (ask->kind == IKE_ASK_SIGN)
-		out->allow = answer_sign(k, out, conf, ask);
+		out->allow = answer_sign(k, out, conf, ask, wall_s);
 	else if (ask->kind == IKE_ASK_VERIFY_CHAIN)
 		out->allow = answer_chain(k, out, conf, ask, wall_s);
 	else if (ask->kind == IKE_ASK_AUTHORIZE)
@@ -707,4 +811,33 @@ void ike_keyring_learn(struct ike_keyring *k, uint64_t id, struct bytes data, co
 		       int64_t wall_s)
 {
 	fetched_learn(k->fetched, id, data, why, wall_s);
+}
+
+/* ---- what tokens do for it ------------------------------------------------------------------- */
+
+void ike_keyring_tokens(struct ike_keyring *k, bool reached)
+{
+	k->reaches = reached;
+}
+
+bool ike_keyring_token(struct ike_keyring *k, struct ike_token_task *out)
+{
+	return tokens_next(k->tokens, out);
+}
+
+void ike_keyring_token_put_back(struct ike_keyring *k, uint64_t id)
+{
+	tokens_put_back(k->tokens, id);
+}
+
+void ike_keyring_token_learn(struct ike_keyring *k, uint64_t id, struct bytes data, const char *why,
+			     int64_t wall_s)
+{
+	tokens_learn(k->tokens, id, data, why, wall_s);
+}
+
+void ike_keyring_flush(struct ike_keyring *k)
+{
+	fetched_forget(k->fetched);
+	tokens_forget(k->tokens);
 }

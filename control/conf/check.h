@@ -23,6 +23,7 @@ enum scope {
 	SCOPE_SECRETS,
 	SCOPE_IKE_SECRET,
 	SCOPE_KEY_SECRET,
+	SCOPE_TOKEN_SECRET,
 	SCOPE_OTHER_SECRET,
 	SCOPE_POOL,
 	SCOPE_AUTHORITY,
@@ -35,6 +36,7 @@ enum scope {
 	SCOPE_NETWORK,
 	SCOPE_NETWORK_USER,
 	SCOPE_PROFILE,
+	SCOPE_MODULE,
 	SCOPE_LISTENER,
 };
 
@@ -146,6 +148,9 @@ MUST_USE SET(set_cert);
 MUST_USE SET(set_cacert);
 MUST_USE SET(set_cert_file);
 MUST_USE SET(set_cacert_file);
+MUST_USE SET(set_cert_handle);
+MUST_USE SET(set_cert_slot);
+MUST_USE SET(set_cert_module);
 MUST_USE SET(set_revocation);
 /* struct conf_child (child.c) */
 MUST_USE SET(set_esp_proposals);
@@ -182,6 +187,12 @@ MUST_USE SET(set_radius_secret);
 MUST_USE SET(set_ppk_secret);
 MUST_USE SET(set_secret_value);
 MUST_USE SET(set_secret_id);
+/* struct conf; struct token_draft (token.c) */
+MUST_USE SET(set_token_secret);
+MUST_USE SET(set_token_handle);
+MUST_USE SET(set_token_slot);
+MUST_USE SET(set_token_module);
+MUST_USE SET(set_token_pin);
 /* struct passphrase_draft, struct authority_draft (creds.c) */
 MUST_USE SET(set_key_passphrase);
 MUST_USE SET(set_key_file);
@@ -227,6 +238,9 @@ MUST_USE SET(set_radius_servers);
 MUST_USE SET(set_radius_address);
 MUST_USE SET(set_radius_port);
 MUST_USE SET(set_radius_misplaced);
+MUST_USE SET(set_modules);
+/* struct conf_module (token.c) */
+MUST_USE SET(set_module_path);
 /* struct conf_dpdk, struct conf_dpdk_port (dpdk.c) */
 MUST_USE SET(set_dpdk_module);
 MUST_USE SET(set_dpdk_huge);
@@ -303,6 +317,26 @@ MUST_USE enum err authority_check(struct check *c, struct conf_creds *creds,
 MUST_USE enum err child_check(struct check *c, struct conf_child *child, const struct tree *section)
 	NONNULL(1, 2, 3);
 void child_fini(struct conf_child *child) NONNULL(1);
+
+/* token_take_handle, token_take_slot, token_take_module - what says where on which token something
+ * lies. token_check - that it says enough, with a remark if not. token.c */
+void token_take_handle(struct check *c, struct conf_token *out, const struct tree *node)
+	NONNULL(1, 2, 3);
+void token_take_slot(struct check *c, struct conf_token *out, const struct tree *node)
+	NONNULL(1, 2, 3);
+void token_take_module(struct check *c, struct conf_token *out, const struct tree *node)
+	NONNULL(1, 2, 3);
+bool token_check(struct check *c, const struct conf_token *t, const struct tree *section)
+	NONNULL(1, 2, 3);
+
+/* token_secret_new - secrets.token<suffix> with one reference, or *out is NULL and a remark says
+ * why. Errors: NOMEM. token.c */
+MUST_USE enum err token_secret_new(struct check *c, struct conf_secret **out, const char *name,
+				   const struct tree *section) NONNULL(1, 2, 3, 4);
+
+/* secret_add - to the list of a configuration; takes the reference over, also when it fails.
+ * Errors: NOMEM. secret.c */
+MUST_USE enum err secret_add(struct conf *conf, struct conf_secret *s) NONNULL(1, 2);
 
 /* secret_new_from - a secret with one reference from raw bytes and identities. *out is NULL if
  * there were errors. Errors: NOMEM. secret.c */

@@ -236,6 +236,7 @@ struct edit {
 	struct conf_conn *conn; /* to put in the place of the dropped one; borrowed */
 	struct conf_pool *pool;
 	struct conf_secret *secret;
+	struct bytes drop_token;    /* its handle */
 	const uint8_t *drop_key;    /* its bits_id */
 	const char *drop_authority; /* its name */
 	bool drop_all_creds;
@@ -282,6 +283,15 @@ static enum err add_secret(struct conf *to, struct conf_secret *s)
 	return ERR_OK;
 }
 
+static bool drops_secret(const struct edit *edit, const struct conf_secret *s)
+{
+	if (s->kind == CONF_SECRET_RADIUS) /* of the file alone */
+		return false;
+	return edit->drop_all_secrets || is_named(s->name, edit->drop_secret) ||
+	       (s->token && edit->drop_token.len &&
+		bytes_equal(bytes_of(s->token->handle, s->token->handle_len), edit->drop_token));
+}
+
 static enum err copy_secrets(struct conf *to, const struct conf *from, struct edit *edit)
 {
 	enum err e = ERR_OK;
@@ -289,8 +299,7 @@ static enum err copy_secrets(struct conf *to, const struct conf *from, struct ed
 	for (uint32_t i = 0; !e && i < from->num_secrets; i++) {
 		struct conf_secret *s = from->secrets[i];
 
-		if (s->kind != CONF_SECRET_RADIUS &&
-		    (edit->drop_all_secrets || is_named(s->name, edit->drop_secret))) {
+		if (drops_secret(edit, s)) {
 			edit->dropped = true;
 			s = edit->secret;
 			edit->secret = NULL;
@@ -439,6 +448,25 @@ enum err conf_with_secret(struct conf **out, struct conf_diags *diags, struct co
 	return e;
 }
 
+enum err conf_with_token(struct conf **out, struct conf_diags *diags, struct conf *old,
+			 const struct tree *section)
+{
+	struct check c = {.diags = diags};
+	struct conf_secret *made;
+	struct edit edit = {0};
+	enum err e;
+
+	check_enter(&c, "token");
+	e = token_secret_new(&c, &made, "token", section);
+	if (e || !made)
+		return e ? e : ERR_CONFIG;
+	edit.secret = made;
+	edit.drop_token = bytes_of(made->token->handle, made->token->handle_len);
+	e = conf_edit(out, old, &edit);
+	secret_put(made);
+	return e;
+}
+
 enum err conf_without_secret(struct conf **out, struct conf *old, const char *name)
 {
 	struct edit edit = {.drop_secret = name, .drop_all_secrets = !name};
@@ -499,6 +527,13 @@ static enum err without(struct conf **out, struct conf *old, struct edit *edit)
 enum err conf_without_key(struct conf **out, struct conf *old, const uint8_t id[static KEY_ID_LEN])
 {
 	struct edit edit = {.drop_key = id};
+
+	return without(out, old, &edit);
+}
+
+enum err conf_without_token(struct conf **out, struct conf *old, struct bytes handle)
+{
+	struct edit edit = {.drop_token = handle};
 
 	return without(out, old, &edit);
 }

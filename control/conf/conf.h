@@ -200,6 +200,18 @@ struct conf_creds {
 	uint32_t num;
 };
 
+/* CONF_TOKEN_HANDLE_MAX - bytes. CONF_TOKEN_ANY - whichever slot it is in. CONF_MAX_TOKENS - of a
+ * side. struct conf_token - a key or certificate on a PKCS#11 token. */
+#define CONF_TOKEN_HANDLE_MAX 64
+#define CONF_TOKEN_ANY        UINT64_MAX
+#define CONF_MAX_TOKENS       8
+struct conf_token {
+	char module[CONF_NAME_MAX]; /* "" = the only one that there is */
+	uint64_t slot;
+	uint8_t handle[CONF_TOKEN_HANDLE_MAX]; /* its CKA_ID */
+	uint32_t handle_len;
+};
+
 /* struct conf_side - local or remote section: id.type 0 means "any" (remote) or "the address"
  * (local). Wildcards in a remote id are kept in pattern, as text: "*.example.com",
  * "*@example.com", or "C=DE, CN=*", which is in id too, its stars being values. Credentials: of the
@@ -214,6 +226,8 @@ struct conf_side {
 	struct ike_id eap_id; /* `eap_id`; type 0: as `id` */
 	struct conf_sign sign;
 	struct conf_creds certs, cacerts, pubkeys;
+	struct conf_token *tokens; /* local: certificates that lie on tokens */
+	uint32_t num_tokens;
 	enum conf_revocation revocation;
 };
 
@@ -373,12 +387,14 @@ enum conf_secret_kind {
 	CONF_SECRET_EAP,    /* a password */
 	CONF_SECRET_RADIUS, /* of this host and a server, by its name in latchkey.radius.servers;
 			     * the control socket neither sees it nor takes it away */
+	CONF_SECRET_TOKEN,  /* the PIN of a token with a private key */
 	CONF_SECRET_PPK,    /* a post-quantum pre-shared key (RFC 8784) */
 };
 
 /* struct conf_secret - secrets.ike<suffix>: a PSK and the identities it belongs to (none = any);
  * secrets.eap<suffix>: a password and whose it is (one at least); secrets.radius<suffix>: with
- * which servers it is shared (the same); secrets.ppk<suffix>: a PPK and its names (the same). */
+ * which servers it is shared (the same); secrets.ppk<suffix>: a PPK and its names (the same);
+ * secrets.token<suffix>: a PIN and the key that it opens (no identities). */
 struct conf_secret {
 	uint32_t refs; /* shared like conf_conn */
 	enum conf_secret_kind kind;
@@ -386,6 +402,7 @@ struct conf_secret {
 	struct secret value;
 	struct ike_id ids[CONF_SECRET_MAX_IDS];
 	uint32_t num_ids;
+	struct conf_token *token; /* TOKEN; of all others NULL */
 };
 
 /* CONF_MAX_DPDK_PORTS - ports; CONF_DEVICE_MAX - room for a device with its arguments. */
@@ -438,6 +455,14 @@ struct conf_who {
 
 /* CONF_PATH_MAX - room for a file's name. */
 #define CONF_PATH_MAX 256
+
+/* CONF_MAX_MODULES - of PKCS#11. struct conf_module - latchkey.pkcs11.<name>: a library by which
+ * tokens are spoken to; only a file can name one, so that nobody has the daemon load another. */
+#define CONF_MAX_MODULES 4
+struct conf_module {
+	char name[CONF_NAME_MAX];
+	char path[CONF_PATH_MAX];
+};
 
 /* CONF_NETWORK_ADDRS, CONF_NETWORK_USERS - that the network interface has at most. */
 #define CONF_NETWORK_ADDRS 4
@@ -556,6 +581,8 @@ struct conf_daemon {
 	uint32_t num_profiles;
 	struct conf_listener listeners[CONF_MAX_LISTENERS];
 	uint32_t num_listeners;
+	struct conf_module modules[CONF_MAX_MODULES]; /* as at the start of the daemon */
+	uint32_t num_modules;
 };
 
 /* struct conf - everything. */
@@ -634,9 +661,18 @@ struct conf_secret_params {
 	struct bytes value;
 	const char *const *owners;
 	uint32_t num_owners;
+	const struct conf_token *token; /* TOKEN */
 };
 MUST_USE enum err conf_with_secret(struct conf **out, struct conf_diags *diags, struct conf *old,
 				   const struct conf_secret_params *secret) NONNULL(1, 2, 4);
+
+/* conf_with_token - the same of a private key on a token, in the place of one with the same handle:
+ * section has handle, slot, module, pin as in secrets.token<suffix>. conf_without_token - less the
+ * one with this handle. */
+MUST_USE enum err conf_with_token(struct conf **out, struct conf_diags *diags, struct conf *old,
+				  const struct tree *section) NONNULL(1, 2, 4);
+MUST_USE enum err conf_without_token(struct conf **out, struct conf *old, struct bytes handle)
+	NONNULL(1, 2);
 
 /*
  * conf_with_cred - `old` (NULL = empty) plus a credential, a reference to which is taken; in place
@@ -702,6 +738,12 @@ bool conf_ppk_id_equal(const struct ike_id *a, const struct ike_id *b) NONNULL(1
 const struct conf_secret *conf_find_ppk(const struct conf *c, const struct ike_id *id)
 	NONNULL(1, 2);
 bool conf_uses_ppk(const struct conf *c) NONNULL(1);
+
+/* conf_find_module - by name; "": the only one. NULL if there is none. conf_token_equal - the same
+ * place. */
+const struct conf_module *conf_find_module(const struct conf_daemon *d, const char *name)
+	NONNULL(1, 2);
+bool conf_token_equal(const struct conf_token *a, const struct conf_token *b) NONNULL(1, 2);
 
 /* conf_find_psk - the secret for these identities: the best match wins (both ids, then the peer's
  * id, then the local id if it is the only one or stands beside %any, then %any, then one without

@@ -125,9 +125,9 @@ static const struct key keys[] = {
 	SETS_(REMOTE, VALUE, "auth", set_auth),
 
 	SETS_(CERT, VALUE, "file", set_cert_file),
-	FATE_(CERT, "handle", REFUSED, NULL),
-	FATE_(CERT, "slot", REFUSED, NULL),
-	FATE_(CERT, "module", REFUSED, NULL),
+	SETS_(CERT, VALUE, "handle", set_cert_handle),
+	SETS_(CERT, VALUE, "slot", set_cert_slot),
+	SETS_(CERT, VALUE, "module", set_cert_module),
 	SETS_(CACERT, VALUE, "file", set_cacert_file),
 	FATE_(CACERT, "handle", REFUSED, NULL),
 	FATE_(CACERT, "slot", REFUSED, NULL),
@@ -192,10 +192,15 @@ static const struct key keys[] = {
 	SETS_(SECRETS, NAMED, "ecdsa", set_key_passphrase),
 	SETS_(SECRETS, NAMED, "pkcs8", set_key_passphrase),
 	INNER_(SECRETS, "pkcs12", LATER, OTHER_SECRET),
-	INNER_(SECRETS, "token", LATER, OTHER_SECRET),
+	SETS_(SECRETS, NAMED, "token", set_token_secret),
 
 	SETS_(IKE_SECRET, VALUE, "secret", set_secret_value),
 	SETS_(IKE_SECRET, VALUES, "id", set_secret_id),
+
+	SETS_(TOKEN_SECRET, VALUE, "handle", set_token_handle),
+	SETS_(TOKEN_SECRET, VALUE, "slot", set_token_slot),
+	SETS_(TOKEN_SECRET, VALUE, "module", set_token_module),
+	SETS_(TOKEN_SECRET, VALUE, "pin", set_token_pin),
 
 	SETS_(KEY_SECRET, VALUE, "file", set_key_file),
 	SETS_(KEY_SECRET, VALUE, "secret", set_key_secret),
@@ -203,10 +208,6 @@ static const struct key keys[] = {
 	FATE_(OTHER_SECRET, "secret", IDLE, NULL),
 	{.scope = SCOPE_OTHER_SECRET, .form = VALUES, .name = "id", .fate = IDLE},
 	FATE_(OTHER_SECRET, "file", IDLE, NULL),
-	FATE_(OTHER_SECRET, "handle", IDLE, NULL),
-	FATE_(OTHER_SECRET, "slot", IDLE, NULL),
-	FATE_(OTHER_SECRET, "module", IDLE, NULL),
-	FATE_(OTHER_SECRET, "pin", IDLE, NULL),
 
 	SETS_(POOL, VALUE, "addrs", set_pool_addrs),
 	SETS_(POOL, VALUE, "netmask", set_pool_attr),
@@ -256,6 +257,7 @@ static const struct key keys[] = {
 	SETS_(DAEMON, SECTION, "listeners", set_listeners),
 	SETS_(DAEMON, SECTION, "dpdk", set_dpdk),
 	SETS_(DAEMON, SECTION, "radius", set_radius),
+	SETS_(DAEMON, SECTION, "pkcs11", set_modules),
 
 	SETS_(DPDK, VALUE, "module", set_dpdk_module),
 	SETS_(DPDK, VALUE, "huge", set_dpdk_huge),
@@ -265,6 +267,8 @@ static const struct key keys[] = {
 	SETS_(DPDK, SECTION, "ports", set_dpdk_ports),
 	SETS_(DPDK, VALUE, "crypto", set_dpdk_crypto),
 	SETS_(DPDK, VALUE, "crypto_sessions", set_dpdk_crypto_sessions),
+
+	SETS_(MODULE, VALUE, "path", set_module_path),
 
 	SETS_(PATH, VALUE, "local_addr", set_path_local),
 	SETS_(PATH, VALUE, "interface", set_path_interface),

@@ -164,6 +164,11 @@ static enum err fill(struct check *c, struct conf_secret *s, const struct conf_s
 		CHECK_ERROR(c, node, "id is missing: %s", needs_owner(p->kind));
 		return ERR_OK;
 	}
+	if (p->token) {
+		s->token = mem_dup(p->token, sizeof(*p->token));
+		if (!s->token)
+			return ERR_NOMEM;
+	}
 	check_strength(c, p, node);
 	for (uint32_t i = 0; !e && i < p->num_owners; i++)
 		e = parse_owner(c, s, p->owners[i], node);
@@ -191,7 +196,7 @@ enum err secret_new_from(struct check *c, struct conf_secret **out,
 	return e;
 }
 
-static enum err add_secret(struct conf *conf, struct conf_secret *s)
+enum err secret_add(struct conf *conf, struct conf_secret *s)
 {
 	struct conf_secret **list =
 		mem_grow(conf->secrets, conf->num_secrets + 1, sizeof(conf->secrets[0]));
@@ -225,7 +230,7 @@ static enum err set_secret(struct check *c, void *obj, const struct tree *node,
 		e = secret_new_from(c, &s, &params, node);
 	}
 	draft_fini(&d);
-	return e || !s ? e : add_secret(obj, s);
+	return e || !s ? e : secret_add(obj, s);
 }
 
 enum err set_ike_secret(struct check *c, void *obj, const struct tree *node)
@@ -253,6 +258,7 @@ void secret_put(struct conf_secret *s)
 	if (!s || --s->refs > 0)
 		return;
 	secret_fini(&s->value);
+	mem_free(s->token);
 	mem_free(s->name);
 	mem_free(s);
 }

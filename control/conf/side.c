@@ -15,7 +15,8 @@
 struct side_draft {
 	struct conf_side *side;
 	bool remote;
-	bool has_id, null_id; /* null_id: it is %null */
+	bool has_id, null_id;    /* null_id: it is %null */
+	struct conf_token token; /* of the section `cert` that is looked at */
 };
 
 /* "btns" or "leapoffaith", and after a dash what "pubkey" may have there. */
@@ -194,9 +195,57 @@ enum err set_pubkeys(struct check *c, void *obj, const struct tree *node)
 	return creds_take(c, &side_of(obj)->pubkeys, node, CRED_PUBKEY);
 }
 
+static enum err add_token(struct check *c, struct side_draft *d, const struct tree *node)
+{
+	struct conf_side *side = d->side;
+	struct conf_token *list;
+
+	if (d->remote) {
+		CHECK_ERROR(c, node,
+			    "a certificate on a token is this side's own: the peer's goes to "
+			    "`file`");
+		return ERR_OK;
+	}
+	if (side->num_tokens == CONF_MAX_TOKENS) {
+		CHECK_ERROR(c, node, "more than %d certificates on tokens", CONF_MAX_TOKENS);
+		return ERR_OK;
+	}
+	list = mem_grow(side->tokens, side->num_tokens + 1, sizeof(*list));
+	if (!list)
+		return ERR_NOMEM;
+	side->tokens = list;
+	list[side->num_tokens++] = d->token;
+	return ERR_OK;
+}
+
 enum err set_cert(struct check *c, void *obj, const struct tree *node)
 {
-	return check_section(c, SCOPE_CERT, obj, node);
+	struct side_draft *d = obj;
+	enum err e;
+
+	d->token = (struct conf_token){.slot = CONF_TOKEN_ANY};
+	e = check_section(c, SCOPE_CERT, d, node);
+	if (e || (tree_child(node, "file") && !d->token.handle_len))
+		return e;
+	return token_check(c, &d->token, node) ? add_token(c, d, node) : ERR_OK;
+}
+
+enum err set_cert_handle(struct check *c, void *obj, const struct tree *node)
+{
+	token_take_handle(c, &((struct side_draft *)obj)->token, node);
+	return ERR_OK;
+}
+
+enum err set_cert_slot(struct check *c, void *obj, const struct tree *node)
+{
+	token_take_slot(c, &((struct side_draft *)obj)->token, node);
+	return ERR_OK;
+}
+
+enum err set_cert_module(struct check *c, void *obj, const struct tree *node)
+{
+	token_take_module(c, &((struct side_draft *)obj)->token, node);
+	return ERR_OK;
 }
 
 enum err set_cacert(struct check *c, void *obj, const struct tree *node)
@@ -339,6 +388,10 @@ enum err side_check(struct check *c, struct conf_side *side, enum scope scope,
 	check_unproven(c, &d, section);
 	check_eap(c, &d, section);
 	side->anybody = d.has_id && !side->id.type && !side->pattern;
+	if (side->num_tokens && !d.has_id)
+		CHECK_ERROR(c, section,
+			    "`id` is missing: what a certificate on a token says is read when it "
+			    "is needed");
 	if (d.remote || !(conf_auth_signs(side->auth) || conf_eap_signs(side)) || !side->certs.num)
 		return ERR_OK;
 	if (!d.has_id)
@@ -359,5 +412,6 @@ void side_fini(struct conf_side *side)
 	creds_fini(&side->certs);
 	creds_fini(&side->cacerts);
 	creds_fini(&side->pubkeys);
+	mem_free(side->tokens);
 	mem_free(side->pattern);
 }

@@ -280,7 +280,13 @@ static const char *fake_drop_name(uint32_t i, const char **out_text)
 	return i < 2 ? names[i] : NULL;
 }
 
+static void fake_flush(void *ctx)
+{
+	((struct fake_backend *)ctx)->num_flushed++;
+}
+
 static const struct backend_ops fake_ops = {
+	.flush = fake_flush,
 	.now = fake_now,
 	.conf = fake_conf,
 	.configure = fake_configure_op,

@@ -14,6 +14,7 @@ struct fake_backend {
 	uint64_t now_ns;
 	struct conf *conf;
 	uint32_t num_configured; /* configure() calls that were accepted */
+	uint32_t num_flushed;
 	enum err configure_result;
 	enum err load_result; /* of load and check, with one remark each */
 	char checked[256];    /* the file that check was last asked about */

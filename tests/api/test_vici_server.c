@@ -647,14 +647,10 @@ static void test_refused_credentials(void)
 	static const struct {
 		const char *command, *words;
 	} rows[] = {
-		{"load-token", "not supported yet"},
-		{"load-pool", "one pool was expected"},
-		{"install", "not supported yet"},
-		{"load-cert", "not supported"},
-		{"load-key", "'data' is missing"},
-		{"load-authority", "one authority was expected"},
-		{"unload-key", "not a key's id"},
-		{"unload-authority", "'name' is missing"},
+		{"load-token", "has no 'handle'"}, {"load-pool", "one pool was expected"},
+		{"install", "not supported yet"},  {"load-cert", "not supported"},
+		{"load-key", "'data' is missing"}, {"load-authority", "one authority was expected"},
+		{"unload-key", "not a key's id"},  {"unload-authority", "'name' is missing"},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

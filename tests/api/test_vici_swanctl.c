@@ -269,6 +269,7 @@ static void test_empty_lists(void)
 	CU_ASSERT_EQUAL(SWANCTL_RUN(&s, "--list-certs"), 0);
 	CU_ASSERT_EQUAL(SWANCTL_RUN(&s, "--list-authorities"), 0);
 	CU_ASSERT_EQUAL(SWANCTL_RUN(&s, "--flush-certs"), 0);
+	CU_ASSERT_EQUAL(s.fake.num_flushed, 1);
 	CU_ASSERT_EQUAL(SWANCTL_RUN(&s, "--list-algs"), 0);
 	CU_ASSERT_TRUE(has(&s, "AES_GCM_16[openssl]"));
 	CU_ASSERT_EQUAL(SWANCTL_RUN(&s, "--reload-settings"), 0);
@@ -305,11 +306,47 @@ static void test_pools(void)
 	tear_down(&s);
 }
 
+/* Keys on tokens are loaded, and unloaded when the file lacks them; secrets they are none. */
+static void test_tokens(void)
+{
+	struct stand s;
+
+	if (!have_swanctl())
+		return;
+	stand_up(&s);
+	stand_write(&s, "swanctl.conf",
+		    "secrets { token1 { handle = 0A0b\n slot = 7\n module = m\n pin = 4711 }\n"
+		    "ike { secret = 0123456789abcdef } }\n");
+	CU_ASSERT_EQUAL(SWANCTL_RUN(&s, "--load-creds", "--noprompt"), 0);
+	CU_ASSERT_TRUE(has(&s, "loaded key token1 from token [keyid: 0a0b]"));
+	CU_ASSERT_EQUAL(SWANCTL_RUN(&s, "--load-creds", "--noprompt"), 0);
+	CU_ASSERT_EQUAL_FATAL(s.fake.conf->num_secrets, 2);
+	for (uint32_t i = 0; i < 2; i++) {
+		const struct conf_token *t = s.fake.conf->secrets[i]->token;
+
+		if (!t)
+			continue;
+		CU_ASSERT_EQUAL(t->slot, 7);
+		CU_ASSERT_STRING_EQUAL(t->module, "m");
+		CU_ASSERT_EQUAL(s.fake.conf->secrets[i]->value.len, 4);
+	}
+	stand_write(&s, "swanctl.conf", "secrets { ike { secret = 0123456789abcdef } }\n");
+	CU_ASSERT_EQUAL(SWANCTL_RUN(&s, "--load-creds", "--noprompt"), 0);
+	CU_ASSERT_EQUAL_FATAL(s.fake.conf->num_secrets, 1);
+	CU_ASSERT_PTR_NULL(s.fake.conf->secrets[0]->token);
+	tear_down(&s);
+}
+
 static const struct tap_test tests[] = {
-	TAP_TEST(test_version_and_stats), TAP_TEST(test_load_all),
-	TAP_TEST(test_load_refused),      TAP_TEST(test_lists),
-	TAP_TEST(test_initiate),          TAP_TEST(test_terminate_and_rekey),
-	TAP_TEST(test_empty_lists),       TAP_TEST(test_pools),
+	TAP_TEST(test_version_and_stats),
+	TAP_TEST(test_load_all),
+	TAP_TEST(test_load_refused),
+	TAP_TEST(test_lists),
+	TAP_TEST(test_initiate),
+	TAP_TEST(test_terminate_and_rekey),
+	TAP_TEST(test_empty_lists),
+	TAP_TEST(test_pools),
+	TAP_TEST(test_tokens),
 };
 
 int main(void)

@@ -443,8 +443,12 @@ static const struct row side_rows[] = {
 	{"pubkeys = /nowhere/x.pem", NOWHERE("pubkeys")},
 	{"cacert-1 { file = /nowhere/x.pem\n }", NOWHERE("cacert-1.file")},
 	{"cert { file = /nowhere/x.pem\n }", NOWHERE("cert.file")},
-	{"cert { handle = 01\n }", "Ef:2: connections.a.remote.cert.handle: is not supported yet, "
-				   "and what it demands cannot be left out"},
+	{"cert { handle = 01\n }",
+	 "Ef:2: connections.a.remote.cert: a certificate on a token is this "
+	 "side's own: the peer's goes to `file`"},
+	{"cert { slot = 1\n }",
+	 "Ef:2: connections.a.remote.cert: has no 'handle', the CKA_ID of an "
+	 "object on a token"},
 	{"ca_id = x", "Ef:2: connections.a.remote.ca_id: is not supported yet, and what it demands "
 		      "cannot be left out"},
 	{"auth = psk\n eap_id = x", "Ef:1: connections.a.remote: `eap_id` is for `auth = eap` and "
@@ -567,6 +571,27 @@ static const struct row root_rows[] = {
 	{"secrets { ppk-x { id = a\n secret = 0123456789abcdef\n } }",
 	 "Wf:1: secrets.ppk-x: the PPK has fewer than 32 bytes: a quantum computer can try to "
 	 "guess it"},
+	{"secrets { token-1 { handle = 0x0a:0B\n slot = 4294967296\n module = m\n pin = 1\n } }",
+	 ""},
+	{"secrets { token1 { pin = 12\n } }",
+	 "Ef:1: secrets.token1: has no 'handle', the CKA_ID of an object on a token"},
+	{"secrets { token1 { handle = 0a\n } }",
+	 "Ef:1: secrets.token1: has no 'pin': nobody is there to type it when the key is needed"},
+	{"secrets { token1 { handle = 0\n pin = 12\n } }",
+	 "Ef:1: secrets.token1.handle: '0' is not the CKA_ID of an object in hexadecimal, of 1 to "
+	 "64 bytes"},
+	{"secrets { token1 { handle = zz\n pin = 12\n } }",
+	 "Ef:1: secrets.token1.handle: 'zz' is not the CKA_ID of an object in hexadecimal, of 1 to "
+	 "64 bytes"},
+	{"secrets { token1 { handle = 0a\n slot = x\n pin = 12\n } }",
+	 "Ef:2: secrets.token1.slot: 'x' is not a number from 0 to 18446744073709551614"},
+	{"latchkey { pkcs11 { m { path = /usr/lib/m.so\n } } }", ""},
+	{"latchkey { pkcs11 { m { path = m.so\n } } }",
+	 "Ef:1: latchkey.pkcs11.m.path: 'm.so': a whole path was expected, shorter than 256 bytes"},
+	{"latchkey { pkcs11 { m { } } }",
+	 "Ef:1: latchkey.pkcs11.m: has no 'path', that of a PKCS#11 module"},
+	{"latchkey { pkcs11 { m = x\n } }",
+	 "Ef:1: latchkey.pkcs11.m: is a section with a name of 1 to 31 characters"},
 	{"secrets { ikey { secret = 0123456789abcdef\n } }", ""},
 	{"secrets { psk { secret = 0123456789abcdef\n } }", "Ef:1: secrets: unknown key 'psk'; did "
 							    "you mean 'ppk'?"},

@@ -41,13 +41,14 @@ INCLUDE_TABLE = [
                      r"dataplane/(driver|packet|pktvec|pool)\.h$"]),
     (r"api/examples/", []),
     (r"api/fetch/", [r"base/", r"api/engine/fetcher\.h$"]),
+    (r"api/token/", [r"base/", r"api/engine/signer\.h$", r"control/(engine|conf/conf)\.h$"]),
     (r"api/tls/", [r"base/"]),
     (r"api/(vici|app)/", [r"base/", r"api/(engine|tls)/"]),
     (r"api/client/", [r"base/", r"api/app/proto\.h$", r"api/include/"]),
     (r"api/remote/", [r"base/", r"api/app/frame\.h$", r"api/client/backend\.h$", r"api/include/",
                       r"api/tls/"]),
     (r"api/cli/", [r"base/", r"api/vici/proto\.h$", r"api/client/internal\.h$", r"api/include/"]),
-    (r"api/[^/]+$", [r"base/", r"api/(engine|fetch|host|vici|app)/"]),
+    (r"api/[^/]+$", [r"base/", r"api/(engine|fetch|token|host|vici|app)/"]),
     (r"(tests|bench)/", [r""]),
 ]
 
@@ -56,11 +57,12 @@ LIBRARY_TABLE = [
     (r"urcu", r"base/rcu[^/]*$"),
     (r"uv\.h$", r"api/((vici|app)/|[^/]+$)"),
     (r"curl/", r"api/fetch/"),
+    (r"p11-kit/", r"(api/token|tests/api)/"),
     (r"libmnl/|nftables/", r"api/(host|helper)/"),
     (r"intel-ipsec-mb\.h$", r"(dataplane/crypto|bench)/"),
-    (r"openssl/", r"((control|dataplane/crypto|drivers/dpdk|base|tests|bench|api/tls)/"
+    (r"openssl/", r"((control|dataplane/crypto|drivers/dpdk|base|tests|bench|api/(tls|token))/"
                   r"|api/cli/keygen\.c$)"),
-    (r"sodium", r"(base|control|dataplane|tests|bench)/"),
+    (r"sodium", r"(base|control|dataplane|tests|bench|api/token)/"),
     (r"jansson\.h$", r"(api|bench|tests)/"),
     (r"pcap", r"(drivers|tests)/"),
     (r"rte_", r"drivers/dpdk/"),
@@ -153,16 +155,17 @@ def rule_library_table(tree):
     return bad
 
 
-def dpdk_flags():
-    """What DPDK's headers want; None where they are not installed."""
-    done = subprocess.run(["pkg-config", "--cflags", "libdpdk"], capture_output=True, text=True,
+def flags_of(library):
+    """What a library's headers want; None where they are not installed."""
+    done = subprocess.run(["pkg-config", "--cflags", library], capture_output=True, text=True,
                           check=False) if shutil.which("pkg-config") else None
     return done.stdout.split() if done and done.returncode == 0 else None
 
 
 def compile_alone(item):
     path, text = item
-    more = dpdk_flags() if "#include <rte_" in text else []
+    more = flags_of("libdpdk") if "#include <rte_" in text else \
+        flags_of("p11-kit-1") if "#include <p11-kit/" in text else []
     if more is None:
         return None
     done = subprocess.run(
@@ -309,11 +312,13 @@ MANUAL_SECTIONS = {
     "NETWORK_USER": "latchkey.app.network.users.<name>",
     "PROFILE": "latchkey.profiles.<name>",
     "LISTENER": "latchkey.listeners.<name>",
+    "TOKEN_SECRET": "secrets.token<suffix>",
+    "MODULE": "latchkey.pkcs11.<module>",
 }
 WITHOUT_EFFECT = "KEYS OF STRONGSWAN WITHOUT EFFECT"
 SCOPE_OF_PARAGRAPH = {"connections.<conn>": "CONN", "local": "LOCAL", "remote": "REMOTE",
                       "children.<child>": "CHILD", "secrets": "SECRETS",
-                      "authorities.<name>": "AUTHORITY", "pools.<name>": "POOL", "cert<suffix>, cacert<suffix>": "CERT"}
+                      "authorities.<name>": "AUTHORITY", "pools.<name>": "POOL", "cacert<suffix>": "CACERT"}
 
 
 def manual_keys(text):

@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/token/pkcs11.h"
+
+#include <p11-kit/p11-kit.h>
+#include <sodium.h>
+#include <stdio.h>
+
+#include "api/token/objects.h"
+#include "base/alloc.h"
+#include "base/secret.h"
+
+#define SLOTS_MAX 32
+
+/* struct place - a token that a session is open to. wrong: a hash of the PIN that was wrong. */
+struct place {
+	CK_SLOT_ID slot;
+	CK_SESSION_HANDLE session;
+	bool open, has_wrong;
+	uint8_t wrong[crypto_generichash_BYTES];
+};
+
+/* struct module - f NULL: it is not loaded yet. */
+struct module {
+	const struct conf_module *conf;
+	CK_FUNCTION_LIST *f;
+	struct place places[SLOTS_MAX];
+	uint32_t num_places;
+};
+
+struct pkcs11 {
+	struct module modules[CONF_MAX_MODULES];
+	uint32_t num;
+	uint8_t hash_key[crypto_generichash_KEYBYTES];
+};
+
+/* struct work - one request under way. */
+struct work {
+	struct pkcs11 *p;
+	struct module *m;
+	const struct token_request *r;
+	struct token_reply *out;
+};
+
+struct pkcs11 *pkcs11_new(const struct conf_module *modules, uint32_t num)
+{
+	struct pkcs11 *p = sodium_init() < 0 ? NULL : mem_alloc(sizeof(*p));
+
+	for (uint32_t i = 0; p && i < num && i < CONF_MAX_MODULES; i++)
+		p->modules[p->num++].conf = &modules[i];
+	if (p)
+		randombytes_buf(p->hash_key, sizeof(p->hash_key));
+	return p;
+}
+
+/* ---- why not --------------------------------------------------------------------------------- */
+
+static const struct meaning {
+	CK_RV rv;
+	const char *text;
+} meanings[] = {
+	{CKR_PIN_INCORRECT, "its PIN is wrong (secrets, `pin`): it is not tried again"},
+	{CKR_PIN_INVALID, "its PIN is wrong (secrets, `pin`): it is not tried again"},
+	{CKR_PIN_LEN_RANGE, "its PIN is wrong (secrets, `pin`): it is not tried again"},
+	{CKR_PIN_LOCKED, "its PIN is locked: unlock it with the tool of its vendor"},
+	{CKR_PIN_EXPIRED, "its PIN has expired: set another one with the tool of its vendor"},
+	{CKR_USER_PIN_NOT_INITIALIZED, "it has no PIN yet: give it one with its vendor's tool"},
+	{CKR_TOKEN_NOT_PRESENT, "it is gone, or was never there: put it in its slot"},
+	{CKR_DEVICE_REMOVED, "it is gone: put it in its slot again"},
+	{CKR_TOKEN_NOT_RECOGNIZED, "what is in its slot is not known to the module"},
+	{CKR_MECHANISM_INVALID, "it makes no signatures of the kind that is wanted"},
+	{CKR_MECHANISM_PARAM_INVALID, "it makes no signatures of the kind that is wanted"},
+	{CKR_KEY_FUNCTION_NOT_PERMITTED, "its key may not sign (CKA_SIGN)"},
+	{CKR_KEY_TYPE_INCONSISTENT, "its key is of a kind that does not sign here"},
+	{CKR_DATA_INVALID, "what it answers is not encoded as PKCS#11 says"},
+	{CKR_ATTRIBUTE_TYPE_INVALID,
+	 "there is neither a public key nor a certificate beside its private key: put one there, "
+	 "with the same CKA_ID"},
+};
+
+static void why(struct work *w, CK_RV rv)
+{
+	for (size_t i = 0; i < ARRAY_LEN(meanings); i++) {
+		if (meanings[i].rv == rv) {
+			snprintf(w->out->why, sizeof(w->out->why), "%s", meanings[i].text);
+			return;
+		}
+	}
+	snprintf(w->out->why, sizeof(w->out->why), "%s (0x%lx)", p11_kit_strerror(rv), rv);
+}
+
+/* ---- sessions -------------------------------------------------------------------------------- */
+
+static struct place *place_of(struct module *m, CK_SLOT_ID slot)
+{
+	for (uint32_t i = 0; i < m->num_places; i++) {
+		if (m->places[i].slot == slot)
+			return &m->places[i];
+	}
+	if (m->num_places == SLOTS_MAX)
+		return NULL;
+	m->places[m->num_places] = (struct place){.slot = slot};
+	return &m->places[m->num_places++];
+}
+
+static void place_close(struct work *w, struct place *at)
+{
+	if (at->open)
+		(void)w->m->f->C_CloseSession(at->session);
+	at->open = false;
+}
+
+static CK_RV place_open(struct work *w, struct place *at)
+{
+	CK_SESSION_INFO info;
+	CK_RV rv;
+
+	if (at->open && w->m->f->C_GetSessionInfo(at->session, &info) != CKR_OK)
+		place_close(w, at);
+	if (at->open)
+		return CKR_OK;
+	rv = w->m->f->C_OpenSession(at->slot, CKF_SERIAL_SESSION, NULL, NULL, &at->session);
+	at->open = rv == CKR_OK;
+	return rv;
+}
+
+static CK_RV module_load(struct work *w)
+{
+	CK_FUNCTION_LIST *f;
+	CK_RV rv;
+
+	if (w->m->f)
+		return CKR_OK;
+	f = p11_kit_module_load(w->m->conf->path, P11_KIT_MODULE_UNMANAGED);
+	if (!f)
+		return CKR_GENERAL_ERROR;
+	rv = p11_kit_module_initialize(f);
+	if (rv == CKR_OK)
+		w->m->f = f;
+	else
+		p11_kit_module_release(f);
+	return rv;
+}
+
+/* ---- logins ---------------------------------------------------------------------------------- */
+
+static bool say(struct work *w, const char *text)
+{
+	snprintf(w->out->why, sizeof(w->out->why), "%s", text);
+	return false;
+}
+
+static bool is_logged_in(const struct work *w, const struct place *at)
+{
+	CK_SESSION_INFO info;
+
+	return w->m->f->C_GetSessionInfo(at->session, &info) == CKR_OK &&
+	       (info.state == CKS_RO_USER_FUNCTIONS || info.state == CKS_RW_USER_FUNCTIONS);
+}
+
+/* Not a try is spent where the answer is known, or where it would be the last one. */
+static bool may_try(struct work *w, struct place *at, const uint8_t *hash, CK_FLAGS flags)
+{
+	if (flags & CKF_USER_PIN_LOCKED)
+		return say(w, "its PIN is locked: unlock it with the tool of its vendor");
+	if (flags & CKF_USER_PIN_FINAL_TRY)
+		return say(w, "it takes one more PIN before it locks itself, which is not tried: "
+			      "log in to it once with another program");
+	if (at->has_wrong && sodium_memcmp(at->wrong, hash, sizeof(at->wrong)) == 0)
+		return say(w, "its PIN was wrong (secrets, `pin`), and is not tried again");
+	return true;
+}
+
+static bool login(struct work *w, struct place *at)
+{
+	const struct token_request *r = w->r;
+	CK_FUNCTION_LIST *f = w->m->f;
+	uint8_t hash[crypto_generichash_BYTES], pin[TOKEN_PIN_MAX];
+	CK_TOKEN_INFO info;
+	CK_RV rv = f->C_GetTokenInfo(at->slot, &info);
+
+	if (rv == CKR_OK && (!(info.flags & CKF_LOGIN_REQUIRED) || is_logged_in(w, at)))
+		return true;
+	crypto_generichash(hash, sizeof(hash), r->pin, r->pin_len, w->p->hash_key,
+			   sizeof(w->p->hash_key));
+	if (rv == CKR_OK && !may_try(w, at, hash, info.flags))
+		return false;
+	if (rv == CKR_OK) {
+		memcpy(pin, r->pin, r->pin_len);
+		rv = f->C_Login(at->session, CKU_USER, pin, r->pin_len);
+		secret_wipe(pin, sizeof(pin));
+	}
+	if (rv == CKR_PIN_INCORRECT || rv == CKR_PIN_INVALID || rv == CKR_PIN_LEN_RANGE) {
+		memcpy(at->wrong, hash, sizeof(at->wrong));
+		at->has_wrong = true;
+	}
+	if (rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN)
+		return true;
+	why(w, rv);
+	return false;
+}
+
+/* ---- what is asked --------------------------------------------------------------------------- */
+
+static struct bytes handle_of(const struct token_request *r)
+{
+	return bytes_of(r->handle, r->handle_len);
+}
+
+static bool find(struct work *w, struct object *o, CK_OBJECT_CLASS class, const char *none)
+{
+	CK_RV rv = object_find(o, class, handle_of(w->r));
+
+	if (rv == CKR_OK && o->handle)
+		return true;
+	if (rv == CKR_OK)
+		return say(w, none);
+	why(w, rv);
+	return false;
+}
+
+#define NO_KEY  "it holds no private key with this handle (CKA_ID)"
+#define NO_CERT "it holds no certificate with this handle (CKA_ID)"
+
+static bool do_cert(struct work *w, struct object *o)
+{
+	CK_RV rv;
+
+	if (!find(w, o, CKO_CERTIFICATE, NO_CERT))
+		return false;
+	rv = object_value(w->out, o);
+	if (rv != CKR_OK)
+		why(w, rv);
+	return rv == CKR_OK;
+}
+
+/* The private key must be there; what it is called in public is found beside it. */
+static bool do_key(struct work *w, struct object *o)
+{
+	static const CK_OBJECT_CLASS classes[] = {CKO_PUBLIC_KEY, CKO_CERTIFICATE, CKO_PRIVATE_KEY};
+	CK_RV first = CKR_OK;
+
+	if (!find(w, o, CKO_PRIVATE_KEY, NO_KEY))
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(classes); i++) {
+		CK_RV rv = object_find(o, classes[i], handle_of(w->r));
+
+		if (rv == CKR_OK && !o->handle)
+			continue;
+		if (rv == CKR_OK)
+			rv = object_public(w->out, o, classes[i]);
+		if (rv == CKR_OK)
+			return true;
+		first = first == CKR_OK ? rv : first;
+	}
+	why(w, first);
+	return false;
+}
+
+static const struct way {
+	CK_MECHANISM_TYPE type, hash;
+	CK_RSA_PKCS_MGF_TYPE mgf;
+	CK_ULONG hash_len;
+} ways[IKE_NUM_SCHEMES] = {
+	[IKE_SCHEME_ED25519] = {CKM_EDDSA, 0, 0, 0},
+	[IKE_SCHEME_ECDSA_SHA2_256] = {CKM_ECDSA, 0, 0, 0},
+	[IKE_SCHEME_ECDSA_SHA2_384] = {CKM_ECDSA, 0, 0, 0},
+	[IKE_SCHEME_ECDSA_SHA2_512] = {CKM_ECDSA, 0, 0, 0},
+	[IKE_SCHEME_RSA_PSS_SHA2_256] = {CKM_RSA_PKCS_PSS, CKM_SHA256, CKG_MGF1_SHA256, 32},
+	[IKE_SCHEME_RSA_PSS_SHA2_384] = {CKM_RSA_PKCS_PSS, CKM_SHA384, CKG_MGF1_SHA384, 48},
+	[IKE_SCHEME_RSA_PSS_SHA2_512] = {CKM_RSA_PKCS_PSS, CKM_SHA512, CKG_MGF1_SHA512, 64},
+};
+
+/* sign_with - a key may want the PIN for each signature (CKA_ALWAYS_AUTHENTICATE), between the two
+ * calls. */
+static CK_RV sign_with(struct work *w, const struct object *o, CK_MECHANISM *mechanism)
+{
+	const bool each = object_flag(o, CKA_ALWAYS_AUTHENTICATE);
+	uint8_t data[IKE_TOKEN_DATA_MAX], pin[TOKEN_PIN_MAX];
+	CK_ULONG len = sizeof(w->out->result);
+	CK_RV rv = o->f->C_SignInit(o->session, mechanism, o->handle);
+
+	if (rv == CKR_OK && each) {
+		memcpy(pin, w->r->pin, w->r->pin_len);
+		rv = o->f->C_Login(o->session, CKU_CONTEXT_SPECIFIC, pin, w->r->pin_len);
+		secret_wipe(pin, sizeof(pin));
+	}
+	memcpy(data, w->r->data, w->r->data_len);
+	if (rv == CKR_OK)
+		rv = o->f->C_Sign(o->session, data, w->r->data_len, w->out->result, &len);
+	if (rv == CKR_OK && (!len || len > sizeof(w->out->result)))
+		rv = CKR_DATA_INVALID;
+	if (rv == CKR_OK)
+		w->out->len = (uint32_t)len;
+	return rv;
+}
+
+static bool do_sign(struct work *w, struct object *o)
+{
+	const struct way *way = w->r->scheme < IKE_NUM_SCHEMES ? &ways[w->r->scheme] : &ways[0];
+	CK_RSA_PKCS_PSS_PARAMS pss = {.hashAlg = way->hash, .mgf = way->mgf, .sLen = way->hash_len};
+	CK_MECHANISM mechanism = {.mechanism = way->type};
+	CK_RV rv;
+
+	if (!way->type)
+		return say(w, "it makes no signatures of the kind that is wanted");
+	if (way->hash_len) {
+		mechanism.pParameter = &pss;
+		mechanism.ulParameterLen = sizeof(pss);
+	}
+	if (!find(w, o, CKO_PRIVATE_KEY, NO_KEY))
+		return false;
+	rv = sign_with(w, o, &mechanism);
+	if (rv == CKR_OK && way->type == CKM_ECDSA)
+		rv = signature_der(w->out);
+	if (rv != CKR_OK)
+		why(w, rv);
+	return rv == CKR_OK;
+}
+
+/* ---- which token ----------------------------------------------------------------------------- */
+
+/* An empty slot of a module that makes tokens on demand counts as none. */
+static bool is_token(const struct work *w, CK_SLOT_ID slot)
+{
+	CK_TOKEN_INFO info;
+
+	return w->m->f->C_GetTokenInfo(slot, &info) == CKR_OK &&
+	       (info.flags & CKF_TOKEN_INITIALIZED);
+}
+
+/* Something with this handle is to be seen there without a PIN. */
+static bool shows(struct work *w, struct place *at)
+{
+	struct object o = {.f = w->m->f, .session = at->session};
+
+	if (object_find(&o, CKO_CERTIFICATE, handle_of(w->r)) == CKR_OK && o.handle)
+		return true;
+	return object_find(&o, CKO_PUBLIC_KEY, handle_of(w->r)) == CKR_OK && o.handle;
+}
+
+/* A PIN is given to one token: to the one in the slot that is named, else to the one that shows
+ * something with this handle, else to the only one. */
+static struct place *choose(struct work *w)
+{
+	CK_SLOT_ID slots[SLOTS_MAX];
+	CK_ULONG num = SLOTS_MAX;
+	struct place *last = NULL;
+	uint32_t tokens = 0;
+	CK_RV rv = w->m->f->C_GetSlotList(CK_TRUE, slots, &num);
+
+	for (CK_ULONG i = 0; rv == CKR_OK && i < num; i++) {
+		const bool any = w->r->slot == CONF_TOKEN_ANY;
+
+		if ((!any && w->r->slot != slots[i]) || !is_token(w, slots[i]))
+			continue;
+		tokens++;
+		last = place_of(w->m, slots[i]);
+		rv = last ? place_open(w, last) : CKR_HOST_MEMORY;
+		if (rv == CKR_OK && (!any || shows(w, last)))
+			return last;
+	}
+	if (rv == CKR_OK && tokens == 1)
+		return last;
+	if (rv != CKR_OK)
+		why(w, rv);
+	else
+		say(w, tokens ? "none of several tokens shows something with this handle (CKA_ID): "
+				"name the slot (`slot`)"
+			      : "it is gone, or was never there: there is none in its slot");
+	return NULL;
+}
+
+static bool perform(struct work *w)
+{
+	struct object o = {.f = w->m->f};
+	struct place *at = choose(w);
+
+	if (!at)
+		return false;
+	o.session = at->session;
+	switch (w->r->op) {
+	case IKE_TOKEN_CERT:
+		return do_cert(w, &o);
+	case IKE_TOKEN_KEY:
+		return login(w, at) && do_key(w, &o);
+	case IKE_TOKEN_SIGN:
+		return login(w, at) && do_sign(w, &o);
+	default:
+		return say(w, "it is asked for what it does not know");
+	}
+}
+
+static bool is_sane(const struct token_request *r)
+{
+	return r->handle_len && r->handle_len <= sizeof(r->handle) &&
+	       r->pin_len <= sizeof(r->pin) && r->data_len <= sizeof(r->data);
+}
+
+static bool find_module(struct work *w)
+{
+	CK_RV rv;
+
+	for (uint32_t i = 0; w->p && i < w->p->num; i++) {
+		if (strncmp(w->p->modules[i].conf->name, w->r->module, sizeof(w->r->module)) == 0)
+			w->m = &w->p->modules[i];
+	}
+	if (!w->m)
+		return say(w, "its module was not in latchkey.pkcs11 when the daemon started: "
+			      "start it anew");
+	rv = module_load(w);
+	if (rv == CKR_OK)
+		return true;
+	snprintf(w->out->why, sizeof(w->out->why), "its module %.80s cannot be loaded: %.45s",
+		 w->m->conf->path, p11_kit_strerror(rv));
+	return false;
+}
+
+void pkcs11_do(struct pkcs11 *p, struct token_reply *out, const struct token_request *request)
+{
+	struct work w = {.p = p, .r = request, .out = out};
+
+	memset(out, 0, sizeof(*out));
+	out->id = request->id;
+	if (is_sane(request) && find_module(&w) && perform(&w))
+		return;
+	out->len = 0;
+	if (!out->why[0])
+		say(&w, "it was asked wrongly");
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pkcs11.h - tokens by PKCS#11 (OASIS PKCS#11 2.40), over p11-kit, which loads the modules: logins
+ * and signatures. It blocks: it is for the process of token.h alone.
+ *
+ * A token counts wrong PINs, and locks itself: a PIN that was wrong is not tried again, and none is
+ * where the token says that one more would be the last.
+ */
+#pragma once
+
+#include "api/token/proto.h"
+
+struct pkcs11;
+
+/* pkcs11_new - nothing is loaded yet; modules is borrowed. NULL without memory. */
+struct pkcs11 *pkcs11_new(const struct conf_module *modules, uint32_t num);
+
+/* pkcs11_do - what is asked; p NULL: it fails. */
+void pkcs11_do(struct pkcs11 *p, struct token_reply *out, const struct token_request *request)
+	NONNULL(2, 3);
