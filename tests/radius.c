@@ -40,8 +40,8 @@ static void seal(uint8_t *buf, size_t len, const struct say *say, size_t num_mac
 	if (num_macs)
 		assert(HMAC(EVP_md5(), say->secret.p, (int)say->secret.len, buf, len, mac, NULL));
 	mac[0] ^= say->bad_mac;
-	for (size_t i = 0; i < num_macs; i++)
-		memcpy(buf + RADIUS_HEADER_LEN + i * MAC_LEN + 2, mac, MD5_LEN);
+	if (num_macs) /* what stands before the last one is covered by it */
+		memcpy(buf + RADIUS_HEADER_LEN + (num_macs - 1) * MAC_LEN + 2, mac, MD5_LEN);
 	md5(mac, parts, ARRAY_LEN(parts));
 	memcpy(buf + 4, mac, MD5_LEN);
 }

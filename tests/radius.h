@@ -8,9 +8,9 @@
 #include "control/auth/radius/packet.h"
 
 /* struct say - an answer. request: the datagram that it answers. attrs: what is in it beside the
- * Message-Authenticator, as attributes. no_mac, two_macs: it has none, or the right one twice.
- * bad_mac: it is wrong, and the MD5 of the whole is right: what is forged without the secret's
- * knowledge at best. */
+ * Message-Authenticator, as attributes. no_mac: it has none. two_macs: before the right one is
+ * one of zeros. bad_mac: it is wrong, and the MD5 of the whole is right: what is forged without the
+ * secret's knowledge at best. */
 struct say {
 	enum radius_code code;
 	struct bytes request, secret, attrs;
