@@ -345,6 +345,7 @@ struct ike_ask {
 	const struct conf_conn *config; /* SIGN, VERIFY_CHAIN: the connection as the SA has it */
 	struct bytes octets;            /* SIGN: what is to be signed (RFC 7296 2.15) */
 	uint32_t peer_hashes;           /* SIGN: SIG_HASH_BIT()s; 0: it does not speak RFC 7427 */
+	uint32_t peer_schemes;          /* SIGN: AUTH_SCHEME_BIT()s that it announces; 0: none */
 	bool asked_x509, asked_raw;     /* SIGN: the peer wants to see a certificate, a raw key */
 	bool peer_fetches;              /* SIGN: certificates may be shown to it by URL */
 	struct bytes authorities;       /* SIGN: hashes of keys, of authorities that it named */

@@ -216,3 +216,76 @@ bool auth_sig_choose(struct sig_scheme *out, char why[static KEY_WHY_MAX], enum 
 			 key_kind_name(kind));
 	return false;
 }
+
+/* ---- what is announced (RFC 9593) -------------------------------------------------------------
+ */
+
+uint32_t auth_sig_announced(uint8_t method, struct bytes id)
+{
+	struct sig_scheme s;
+
+	if (method == AUTH_DIGITAL_SIGNATURE)
+		return find(&s, id) ? 0 : AUTH_SCHEME_BIT(s.form, s.hash);
+	for (size_t i = 0; i < ARRAY_LEN(raw_methods); i++) {
+		if (raw_methods[i].method == method)
+			return AUTH_SCHEME_BIT(SIG_ECDSA_RAW, raw_methods[i].hash);
+	}
+	return 0;
+}
+
+bool auth_sig_announce(uint8_t *out_method, struct bytes *out_id, uint32_t bit)
+{
+	for (size_t i = 0; i < ARRAY_LEN(algorithms); i++) {
+		const struct algorithm *a = &algorithms[i];
+
+		if (1u << bit != AUTH_SCHEME_BIT(a->scheme.form, a->scheme.hash))
+			continue;
+		*out_method = AUTH_DIGITAL_SIGNATURE;
+		*out_id = id_of(a);
+		return true;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(raw_methods); i++) {
+		if (1u << bit != AUTH_SCHEME_BIT(SIG_ECDSA_RAW, raw_methods[i].hash))
+			continue;
+		*out_method = raw_methods[i].method;
+		*out_id = bytes_of(NULL, 0);
+		return true;
+	}
+	return false;
+}
+
+/* The hashes of a form that are announced. */
+static uint32_t hashes_of(uint32_t announced, enum sig_form form)
+{
+	return (announced & AUTH_FORM_BITS(form)) >> (unsigned)form * 4 << SIG_SHA2_256;
+}
+
+/* A curve's number without RFC 7427 says its hash, too. */
+static bool is_of_curve(enum key_kind kind, struct sig_scheme s)
+{
+	for (size_t i = 0; s.form == SIG_ECDSA_RAW && i < ARRAY_LEN(raw_methods); i++) {
+		if (raw_methods[i].kind == kind && raw_methods[i].hash != s.hash)
+			return false;
+	}
+	return true;
+}
+
+bool auth_sig_announced_choose(struct sig_scheme *out, enum key_kind kind, uint32_t hashes,
+			       uint32_t allowed, uint32_t announced)
+{
+	static const enum sig_form forms[] = {SIG_ED25519,   SIG_ED448, SIG_RSA_PSS,
+					      SIG_RSA_PKCS1, SIG_ECDSA, SIG_ECDSA_RAW};
+
+	for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
+		const bool raw = forms[i] == SIG_ECDSA_RAW;
+		const uint32_t mask =
+			hashes_of(announced, forms[i]) & allowed & (raw ? SIG_HASHES_ALL : hashes);
+		const struct sig_scheme s = {forms[i], best_hash(kind, mask)};
+
+		if (!(mask & SIG_HASH_BIT(s.hash)) || !sig_fits(kind, s) || !is_of_curve(kind, s))
+			continue;
+		*out = s;
+		return true;
+	}
+	return false;
+}

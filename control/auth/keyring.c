@@ -155,12 +155,28 @@ static bool find_private(struct ike_keyring *k, struct choice *c, const struct c
 	return false;
 }
 
+/* ANNOUNCED_SCORE - what the peer has announced is better than anything else about a key. */
+#define ANNOUNCED_SCORE 4
+
+/* As the peer has announced (RFC 9593) that it lets; what it has not is tried all the same, if
+ * there is nothing else. */
+static bool is_announced(struct sig_scheme *out, const struct ike_ask *ask,
+			 const struct key_info *info)
+{
+	const struct conf_sign *sign = &ask->config->local.sign;
+	const uint32_t not_ours = sign->pss ? AUTH_FORM_BITS(SIG_RSA_PKCS1) : 0;
+
+	return auth_sig_announced_choose(out, info->kind, ask->peer_hashes, sign->hashes,
+					 ask->peer_schemes & ~not_ours);
+}
+
 static void try_one(struct ike_keyring *k, struct choice *best, const struct conf *conf,
 		    const struct ike_ask *ask, const struct cred *public, int64_t wall_s)
 {
 	const struct conf_sign *sign = &ask->config->local.sign;
 	struct choice c = {.public = public};
 	char why[KEY_WHY_MAX];
+	bool announced;
 
 	if (public->kind != CRED_PUBKEY)
 		c.cert = public;
@@ -170,11 +186,13 @@ static void try_one(struct ike_keyring *k, struct choice *best, const struct con
 		refuse(k, IKE_REASON_NO_KEY, "its key is not what `local.auth` asks for");
 		return;
 	}
-	if (!auth_sig_choose(&c.scheme, why, public->info.kind, ask->peer_hashes, sign->hashes)) {
+	announced = is_announced(&c.scheme, ask, &public->info);
+	if (!announced &&
+	    !auth_sig_choose(&c.scheme, why, public->info.kind, ask->peer_hashes, sign->hashes)) {
 		refuse(k, IKE_REASON_NO_KEY, why);
 		return;
 	}
-	c.score = c.cert ? score(conf, ask, c.cert) : 1;
+	c.score = (c.cert ? score(conf, ask, c.cert) : 1) + (announced ? ANNOUNCED_SCORE : 0);
 	if (c.score > best->score)
 		*best = c;
 }

@@ -23,7 +23,7 @@ static const struct scheme {
 uint32_t ike_schemes(const struct ike_ask *ask)
 {
 	const struct conf_sign *own = &ask->config->local.sign;
-	uint32_t mask = 0;
+	uint32_t mask = 0, announced = 0;
 
 	for (int i = IKE_SCHEME_NONE + 1; i < IKE_NUM_SCHEMES; i++) {
 		const struct scheme *s = &schemes[i];
@@ -32,8 +32,10 @@ uint32_t ike_schemes(const struct ike_ask *ask)
 		if (ask->peer_hashes ? ask->peer_hashes & hash & own->hashes
 				     : s->sig.form == SIG_ECDSA)
 			mask |= own->kinds & s->kinds ? 1u << i : 0;
+		if (ask->peer_schemes & AUTH_SCHEME_BIT(s->sig.form, s->sig.hash))
+			announced |= 1u << i;
 	}
-	return mask;
+	return mask & announced ? mask & announced : mask;
 }
 
 static void refuse(struct outside *o, enum ike_reason reason, const char *text)

@@ -98,6 +98,7 @@ static void fill_signature(const struct ike_sa *sa, struct ike_ask *ask)
 	ask->config = sa->conn;
 	ask->octets = bytes_of(hs->octets, hs->octets_len);
 	ask->peer_hashes = hs->peer_hashes;
+	ask->peer_schemes = hs->announced.schemes;
 	ask->asked_x509 = hs->asked_x509;
 	ask->asked_raw = hs->asked_raw;
 	ask->peer_fetches = hs->peer_fetches;

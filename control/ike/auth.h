@@ -38,6 +38,9 @@ bool auth_wants_signature(const struct ike_sa *sa) NONNULL(1);
  * certificates. Errors: MALFORMED, TRUNCATED: the message is not authentic yet. */
 MUST_USE enum err auth_take_init(struct step *s) NONNULL(1);
 
+/* auth_build_announced - by what the peer may prove itself (RFC 9593), into s->b. */
+void auth_build_announced(struct step *s) NONNULL(1);
+
 /* auth_take_certs - certificates and requests of IKE_AUTH. auth_take_certreqs - the requests alone,
  * of a peer that does not sign. Errors: PEER, NOMEM. */
 MUST_USE enum err auth_take_certs(struct step *s) NONNULL(1);

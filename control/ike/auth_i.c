@@ -66,6 +66,8 @@ static enum err build(struct step *s)
 	ppk_build(s);
 	if (hs->own_auth_len)
 		crash_offer(s, sa);
+	if (hs->peer_announces) /* it knows what that is */
+		auth_build_announced(s);
 	mobike_offer(s);
 	mif_offer(s);
 	vips_request(sa, &s->b);
@@ -162,6 +164,18 @@ enum err auth_response(struct step *s)
 	return e ? e : auth_ask_peer(s);
 }
 
+/* What we proved ourselves by is among what the peer said that it takes, if it said anything. */
+static bool is_announced(const struct ike_sa *sa)
+{
+	const struct auth_announced *a = &sa->hs->announced;
+
+	if (!auth_announced_any(a) || sa->conn->local.auth == CONF_AUTH_EAP)
+		return true;
+	if (sa->conn->local.auth == CONF_AUTH_PSK)
+		return a->psk;
+	return sa->conn->local.auth == CONF_AUTH_NULL ? a->null : a->schemes != 0;
+}
+
 enum err auth_refused(struct step *s)
 {
 	static const char *const what[] = {
@@ -170,11 +184,17 @@ enum err auth_refused(struct step *s)
 		[CONF_AUTH_LEAPOFFAITH] = "key",    [CONF_AUTH_EAP] = "name or password",
 	};
 	const char *conn = s->sa->conn->name;
-	char name[WIRE_NAME_MAX];
+	char name[WIRE_NAME_MAX], announced[AUTH_ANNOUNCED_TEXT_MAX];
 	struct wire_notify n;
 
 	if (!wire_notify_find_error(&n, s->msg))
 		return ERR_MALFORMED;
+	if (n.type == NOTIFY_AUTHENTICATION_FAILED && !is_announced(s->sa))
+		return step_fail(s, IKE_REASON_AUTH_FAILED_PEER, 0,
+				 "the peer does not accept our identity or our key "
+				 "(AUTHENTICATION_FAILED), and had announced that it takes %s: "
+				 "compare `local.auth` of connection %s with the peer's `remote`",
+				 auth_announced_text(announced, &s->sa->hs->announced), conn);
 	if (n.type == NOTIFY_AUTHENTICATION_FAILED)
 		return step_fail(s, IKE_REASON_AUTH_FAILED_PEER, 0,
 				 "the peer does not accept our identity or our key "

@@ -86,6 +86,17 @@ static enum err take_certreq(struct handshake *hs, struct bytes body)
 	return ERR_OK;
 }
 
+static enum err take_announced(struct step *s)
+{
+	struct handshake *hs = s->sa->hs;
+	struct wire_notify n;
+
+	if (!wire_notify_find(&n, s->msg, NOTIFY_SUPPORTED_AUTH_METHODS))
+		return ERR_OK;
+	hs->peer_announces = true;
+	return auth_announced_parse(&hs->announced, n.data);
+}
+
 static enum err take(struct step *s, bool certs)
 {
 	struct handshake *hs = s->sa->hs;
@@ -94,6 +105,10 @@ static enum err take(struct step *s, bool certs)
 	/* A request that was dropped for want of memory comes again. */
 	auth_certs_free(hs->certs, &hs->num_certs);
 	take_lookup(hs, s->msg);
+	if (!s->sa->initiator && take_announced(s)) /* a responder's was in IKE_SA_INIT */
+		return step_fail(s, IKE_REASON_MALFORMED, NOTIFY_INVALID_SYNTAX,
+				 "what the peer announces of methods (SUPPORTED_AUTH_METHODS) does "
+				 "not follow the format");
 	for (uint32_t i = 0; !e && i < s->msg->num; i++) {
 		const struct ike_payload *p = &s->msg->payloads[i];
 
@@ -127,8 +142,10 @@ enum err auth_take_init(struct step *s)
 {
 	struct handshake *hs = s->sa->hs;
 	struct wire_notify n;
-	enum err e = ERR_OK;
+	enum err e = take_announced(s);
 
+	if (e)
+		return e;
 	take_lookup(hs, s->msg);
 	if (wire_notify_find(&n, s->msg, NOTIFY_SIGNATURE_HASH_ALGORITHMS)) {
 		hs->peer_speaks_7427 = true;
@@ -221,6 +238,62 @@ void auth_build_certreq(struct step *s)
 		writer_bytes(w, r.ids[i], KEY_ID_LEN);
 	if (fetches(s->sa))
 		wire_notify_build(&s->b, NOTIFY_HTTP_CERT_LOOKUP_SUPPORTED, bytes_of(NULL, 0));
+}
+
+/* The schemes that a side may sign by, as `auth` says. */
+static uint32_t schemes_of(const struct conf_sign *sign)
+{
+	static const struct {
+		uint32_t kinds, forms;
+	} rows[] = {
+		{KEY_BIT(KEY_RSA), AUTH_FORM_BITS(SIG_RSA_PSS) | AUTH_FORM_BITS(SIG_RSA_PKCS1)},
+		{KEY_BITS_ECDSA, AUTH_FORM_BITS(SIG_ECDSA)},
+		{KEY_BIT(KEY_ED25519), AUTH_SCHEME_BIT(SIG_ED25519, SIG_IDENTITY)},
+		{KEY_BIT(KEY_ED448), AUTH_SCHEME_BIT(SIG_ED448, SIG_IDENTITY)},
+		{KEY_BIT(KEY_ECP_256), AUTH_SCHEME_BIT(SIG_ECDSA_RAW, SIG_SHA2_256)},
+		{KEY_BIT(KEY_ECP_384), AUTH_SCHEME_BIT(SIG_ECDSA_RAW, SIG_SHA2_384)},
+		{KEY_BIT(KEY_ECP_521), AUTH_SCHEME_BIT(SIG_ECDSA_RAW, SIG_SHA2_512)},
+	};
+	uint32_t schemes = 0, of_hashes = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		schemes |= sign->kinds & rows[i].kinds ? rows[i].forms : 0;
+	for (unsigned form = SIG_RSA_PKCS1; form <= SIG_ED448; form++)
+		of_hashes |= sign->hashes >> SIG_SHA2_256 << form * 4;
+	if (sign->pss)
+		schemes &= ~AUTH_FORM_BITS(SIG_RSA_PKCS1);
+	return schemes & of_hashes;
+}
+
+/* What would do for this connection; EAP is what is left to who sends no AUTH. */
+static void announce(struct auth_announced *a, const struct conf_conn *conn)
+{
+	const struct conf_side *remote = &conn->remote;
+
+	a->psk |= remote->auth == CONF_AUTH_PSK;
+	a->null |= remote->auth == CONF_AUTH_NULL;
+	if (conf_auth_signs(remote->auth))
+		a->schemes |= schemes_of(&remote->sign);
+}
+
+/* As requests for certificates. */
+void auth_build_announced(struct step *s)
+{
+	const struct ike_sa *sa = s->sa;
+	struct auth_announced a = {0};
+	uint8_t buf[AUTH_ANNOUNCED_MAX];
+	struct bytes data;
+	struct writer w;
+
+	announce(&a, sa->conn);
+	for (uint32_t i = 0; !sa->initiator && i < sa->conf->num_conns; i++) {
+		if (match_may(sa->conf->conns[i], &sa->path, &sa->suite))
+			announce(&a, sa->conf->conns[i]);
+	}
+	writer_init(&w, buf, sizeof(buf));
+	auth_announced_write(&w, &a);
+	if (!writer_finish(&w, &data) && data.len)
+		wire_notify_build(&s->b, NOTIFY_SUPPORTED_AUTH_METHODS, data);
 }
 
 /* ---- asks ------------------------------------------------------------------------------------ */

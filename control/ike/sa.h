@@ -6,6 +6,7 @@
 #pragma once
 
 #include "control/auth/algorithm.h"
+#include "control/auth/announce.h"
 #include "control/crypto/dh.h"
 #include "control/crypto/ike_aead.h"
 #include "control/crypto/keys.h"
@@ -192,10 +193,12 @@ struct handshake {
 	size_t auth_len;
 	struct ike_cert certs[IKE_MAX_CERTS]; /* of the peer; their data is owned */
 	uint32_t num_certs;
-	uint32_t peer_hashes;       /* SIG_HASH_BIT()s that the peer can verify */
-	bool peer_speaks_7427;      /* the peer sent SIGNATURE_HASH_ALGORITHMS */
-	bool asked_x509, asked_raw; /* the peer's certificate requests */
-	bool peer_fetches;          /* the peer sent HTTP_CERT_LOOKUP_SUPPORTED */
+	uint32_t peer_hashes;            /* SIG_HASH_BIT()s that the peer can verify */
+	bool peer_speaks_7427;           /* the peer sent SIGNATURE_HASH_ALGORITHMS */
+	bool asked_x509, asked_raw;      /* the peer's certificate requests */
+	bool peer_fetches;               /* the peer sent HTTP_CERT_LOOKUP_SUPPORTED */
+	bool peer_announces;             /* the peer sent SUPPORTED_AUTH_METHODS, */
+	struct auth_announced announced; /* and this was in it */
 	uint8_t authorities[IKE_MAX_CERTREQS * KEY_ID_LEN];
 	size_t authorities_len;
 	struct eap *eap;    /* with EAP, from its first packet on */

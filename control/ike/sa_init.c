@@ -365,6 +365,7 @@ static enum err build_response(struct step *s)
 	auth_build_certreq(s);
 	if (hs->peer_speaks_7427 || auth_wants_signature(sa))
 		wire_hashes_build(&s->b);
+	auth_build_announced(s);
 	e = nat_build(s->e->crypto, &s->b, sa->spi_i, sa->spi_r, &sa->path, sa->udp_wanted);
 	if (sa->conn->childless != CHILDLESS_NEVER)
 		wire_notify_build(&s->b, NOTIFY_CHILDLESS, bytes_of(NULL, 0));

@@ -2,10 +2,11 @@
 /*
  * fuzz_x509: what public-key authentication reads, chosen by the first byte: a certificate of a
  * peer (with its identities, and as a chain under itself), revocation lists, read and fetched,
- * keys, AUTH values, the payloads CERT and CERTREQ, SIGNATURE_HASH_ALGORITHMS, distinguished names
- * as DER and as text.
+ * keys, AUTH values, the payloads CERT and CERTREQ, SIGNATURE_HASH_ALGORITHMS,
+ * SUPPORTED_AUTH_METHODS, distinguished names as DER and as text.
  */
 #include "control/auth/algorithm.h"
+#include "control/auth/announce.h"
 #include "control/auth/chain.h"
 #include "control/auth/dn.h"
 #include "control/ike/wire/cert.h"
@@ -138,10 +139,30 @@ static void use_auth(uint8_t method, struct bytes value)
 	require(bytes_equal(a.sig, b.sig));
 }
 
+/* What is known of it comes back as it was. */
+static void use_announced(struct bytes data)
+{
+	uint8_t built[AUTH_ANNOUNCED_MAX];
+	char text[AUTH_ANNOUNCED_TEXT_MAX];
+	struct auth_announced a, b;
+	struct bytes again;
+	struct writer w;
+
+	if (auth_announced_parse(&a, data))
+		return;
+	writer_init(&w, built, sizeof(built));
+	auth_announced_write(&w, &a);
+	require(!writer_finish(&w, &again) && !auth_announced_parse(&b, again));
+	require(a.psk == b.psk && a.null == b.null && a.schemes == b.schemes);
+	require(strlen(auth_announced_text(text, &a)) < sizeof(text));
+}
+
 static void use_wire(struct bytes body)
 {
 	struct wire_cert c;
 	uint32_t hashes;
+
+	use_announced(body);
 
 	if (!wire_cert_parse(&c, body))
 		require_within(c.data, body);

@@ -163,8 +163,9 @@ enum ike_notify_type {
 	NOTIFY_USE_PPK = 16435,                   /* RFC 8784, and those that follow */
 	NOTIFY_PPK_IDENTITY = 16436,
 	NOTIFY_NO_PPK_AUTH = 16437,
-	NOTIFY_SA_RESOURCE_INFO = 16444, /* RFC 9611 */
-	NOTIFY_MIF_SUPPORTED = 42768,    /* of private use, as those that follow: mif.h */
+	NOTIFY_SUPPORTED_AUTH_METHODS = 16443, /* RFC 9593 */
+	NOTIFY_SA_RESOURCE_INFO = 16444,       /* RFC 9611 */
+	NOTIFY_MIF_SUPPORTED = 42768,          /* of private use, as those that follow: mif.h */
 	NOTIFY_MIF_OP = 42769,
 	NOTIFY_MIF_RESULT = 42770,
 };
