@@ -460,6 +460,25 @@ static void test_silent_server_is_passed_over(void)
 	CU_ASSERT_EQUAL(w->sent[1].num, 2);
 }
 
+/* One that drops what a client sends, and answers others meanwhile, stays the first. */
+static void test_server_that_drops_one(void)
+{
+	struct world *w = world(2);
+	uint8_t buf[RADIUS_PACKET_MAX];
+
+	ask(w, 1);
+	run(w, START + NS_PER_S / 2);
+	ask(w, 2);
+	receive(w, 0, accept_of(buf, w, 0));
+	CU_ASSERT_EQUAL(w->answer.id, 2);
+	run(w, START + 5 * NS_PER_S);
+	CU_ASSERT_EQUAL(w->sent[1].num, 1); /* the dropped one is tried there */
+	CU_ASSERT_EQUAL(w->sent[0].num, 4);
+	ask(w, 3);
+	CU_ASSERT_EQUAL(w->sent[0].num, 5);
+	CU_ASSERT_EQUAL(w->sent[1].num, 1);
+}
+
 static void test_nobody_answers(void)
 {
 	struct world *w = world(2);
@@ -756,6 +775,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_state),
 	TAP_TEST(test_retransmission_and_failover),
 	TAP_TEST(test_silent_server_is_passed_over),
+	TAP_TEST(test_server_that_drops_one),
 	TAP_TEST(test_nobody_answers),
 	TAP_TEST(test_identifiers),
 	TAP_TEST(test_accept),

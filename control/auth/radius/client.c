@@ -38,6 +38,7 @@ struct server {
 	uint8_t next_id;
 	uint32_t num_busy;
 	uint64_t down_until_ns; /* it did not answer; 0 = it did */
+	uint64_t answered_ns;   /* last proven answer */
 	struct radius_stats stats;
 };
 
@@ -48,6 +49,7 @@ struct exchange {
 	struct radius *r;
 	struct timer timer;
 	uint64_t id, begun_ns, interval_ns;
+	uint64_t asked_ns; /* first sent to this server */
 	uint8_t eap[EAP_PACKET_MAX], name[RADIUS_VALUE_MAX], state[RADIUS_VALUE_MAX];
 	size_t eap_len, name_len, state_len;
 	char called[STATION_MAX], calling[STATION_MAX];
@@ -221,6 +223,7 @@ static void ask(struct exchange *x, uint32_t server, uint64_t now_ns)
 	x->placed = true;
 	x->tries = 0;
 	x->interval_ns = r->timeout_ns;
+	x->asked_ns = now_ns;
 	writer_init(&w, x->packet, sizeof(x->packet));
 	e = rng_fill(crypto_ctx_rng(r->crypto), x->authenticator, sizeof(x->authenticator));
 	if (!e)
@@ -313,17 +316,25 @@ static void place_waiting(struct radius *r, uint64_t now_ns)
 	}
 }
 
-static void give_up_server(struct exchange *x, uint64_t now_ns)
+/* One that answers others is there: what it drops is for the client to answer for, and moves nobody
+ * else to another server. */
+static void note_silence(struct server *s, const struct exchange *x, uint64_t now_ns)
 {
-	struct server *s = &x->r->servers[x->server];
 	char addr[ENDPOINT_TEXT_MAX];
 
+	s->stats.silent++;
+	if (s->answered_ns >= x->asked_ns)
+		return;
 	if (s->down_until_ns <= now_ns)
 		LOG(WARN, IKE, NULL,
 		    "the RADIUS server %s at %s does not answer: others are asked first", s->name,
 		    endpoint_text(addr, &s->addr));
 	s->down_until_ns = now_ns + RADIUS_DOWN_NS;
-	s->stats.silent++;
+}
+
+static void give_up_server(struct exchange *x, uint64_t now_ns)
+{
+	note_silence(&x->r->servers[x->server], x, now_ns);
 	x->tried |= 1u << x->server;
 	release(x);
 	place(x, now_ns);
@@ -558,6 +569,7 @@ static void take(struct exchange *x, const struct radius_packet *p,
 		LOG(INFO, IKE, NULL, "the RADIUS server %s at %s answers again", s->name,
 		    endpoint_text(addr, &s->addr));
 	s->down_until_ns = 0;
+	s->answered_ns = now_ns;
 	s->stats.answered++;
 	if (p->eap_len > sizeof(x->eap)) {
 		fail(x, "the RADIUS server sends an EAP packet that is too long");
@@ -576,13 +588,14 @@ static void take(struct exchange *x, const struct radius_packet *p,
 
 void radius_receive(struct radius *r, uint32_t server, struct bytes datagram, uint64_t now_ns)
 {
-	struct server *s = &r->servers[server];
 	struct radius_packet p;
 	struct radius_proof proof;
 	struct exchange *x;
+	struct server *s;
 
 	if (server >= r->num_servers)
 		return;
+	s = &r->servers[server];
 	s->stats.dropped++; /* until it is found to be more */
 	if (radius_parse(&p, datagram) ||
 	    (p.code != RADIUS_ACCESS_ACCEPT && p.code != RADIUS_ACCESS_REJECT &&
