@@ -141,6 +141,7 @@ MUST_USE SET(set_path_remote_ts);
 MUST_USE SET(set_auth);
 MUST_USE SET(set_id);
 MUST_USE SET(set_eap_id);
+MUST_USE SET(set_aaa_id);
 MUST_USE SET(set_certs);
 MUST_USE SET(set_cacerts);
 MUST_USE SET(set_pubkeys);

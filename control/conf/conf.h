@@ -224,6 +224,8 @@ struct conf_side {
 	uint8_t eap;          /* CONF_AUTH_EAP: number of the method (IANA); 0, local: any */
 	bool eap_asks;        /* remote, `eap_id` is set: the peer is asked for its name in EAP */
 	struct ike_id eap_id; /* `eap_id`; type 0: as `id` */
+	struct ike_id aaa_id; /* local, `aaa_id`: whom the server's certificate in EAP is to name;
+			       * type 0: the gateway itself */
 	struct conf_sign sign;
 	struct conf_creds certs, cacerts, pubkeys;
 	struct conf_token *tokens; /* local: certificates that lie on tokens */

@@ -545,6 +545,11 @@ static void check_beside_eap(struct check *c, const struct conf_conn *conn,
 	const bool remote = conn->remote.auth == CONF_AUTH_EAP;
 	const enum conf_auth other = local ? conn->remote.auth : conn->local.auth;
 
+	if (local && remote && conn->local.aaa_id.type)
+		CHECK_ERROR(
+			c, section,
+			"`aaa_id` is for a gateway that has signed first: by EAP alone it is the "
+			"gateway that shows its certificate there");
 	if (local != remote && other != CONF_AUTH_PUBKEY)
 		CHECK_ERROR(c, section,
 			    "EAP is for a client of a gateway that has signed first: `%s` needs "

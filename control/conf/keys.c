@@ -107,7 +107,7 @@ static const struct key keys[] = {
 	SETS_(LOCAL, VALUE, "auth", set_auth),
 	SETS_(LOCAL, VALUE, "id", set_id),
 	SETS_(LOCAL, VALUE, "eap_id", set_eap_id),
-	FATE_(LOCAL, "aaa_id", LATER, NULL),
+	SETS_(LOCAL, VALUE, "aaa_id", set_aaa_id),
 	FATE_(LOCAL, "xauth_id", LATER, NULL),
 
 	FATE_(REMOTE, "round", IDLE, NULL),

@@ -175,6 +175,21 @@ enum err set_eap_id(struct check *c, void *obj, const struct tree *node)
 	return ERR_OK;
 }
 
+enum err set_aaa_id(struct check *c, void *obj, const struct tree *node)
+{
+	struct side_draft *d = obj;
+	const char *text;
+
+	if (!take_text(c, &text, node))
+		return ERR_OK;
+	if (is_pattern(text) || conf_id_parse(&d->side->aaa_id, text) || !d->side->aaa_id.type)
+		CHECK_ERROR(c, node,
+			    "'%.60s' is not one identity: whoever has a certificate could be the "
+			    "server",
+			    text);
+	return ERR_OK;
+}
+
 static struct conf_side *side_of(void *obj)
 {
 	return ((struct side_draft *)obj)->side;
@@ -362,7 +377,9 @@ static void check_eap(struct check *c, const struct side_draft *d, const struct 
 {
 	const struct conf_side *side = d->side;
 
-	if (side->auth != CONF_AUTH_EAP && side->eap_asks)
+	if (!conf_eap_signs(side) && side->aaa_id.type)
+		CHECK_ERROR(c, section, "`aaa_id` is for `auth = eap-tls` or eap alone");
+	else if (side->auth != CONF_AUTH_EAP && side->eap_asks)
 		CHECK_ERROR(c, section, "`eap_id` is for `auth = eap` and its methods alone");
 	else if (side->auth == CONF_AUTH_EAP && d->remote && !side->eap)
 		CHECK_ERROR(c, section,

@@ -62,7 +62,11 @@ enum err eap_feed(struct step *s, struct bytes packet)
 /* Whose certificate the other side has to show. */
 static const struct ike_id *shown_id(const struct ike_sa *sa)
 {
-	return sa->initiator ? &sa->remote_id : eap_identity(sa->hs->eap);
+	const struct ike_id *aaa = &sa->conn->local.aaa_id;
+
+	if (!sa->initiator)
+		return eap_identity(sa->hs->eap);
+	return aaa->type ? aaa : &sa->remote_id;
 }
 
 /* What is vouched for is what was shown in TLS, and its key speaks for the identity (S22). */

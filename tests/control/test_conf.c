@@ -592,6 +592,18 @@ static const struct row root_rows[] = {
 	 "Ef:1: latchkey.pkcs11.m: has no 'path', that of a PKCS#11 module"},
 	{"latchkey { pkcs11 { m = x\n } }",
 	 "Ef:1: latchkey.pkcs11.m: is a section with a name of 1 to 31 characters"},
+	{"connections { a { local { auth = eap-tls\n id = x\n aaa_id = \"C=CH, CN=aaa\"\n } } }",
+	 ""},
+	{"connections { a { local { auth = eap\n id = x\n aaa_id = aaa.example\n } } }", ""},
+	{"connections { a { local { auth = eap\n id = x\n aaa_id = %any\n } } }",
+	 "Ef:3: connections.a.local.aaa_id: '%any' is not one identity: whoever has a certificate "
+	 "could be the server"},
+	{"connections { a { local { auth = eap-mschapv2\n id = x\n aaa_id = y\n } } }",
+	 "Ef:1: connections.a.local: `aaa_id` is for `auth = eap-tls` or eap alone"},
+	{"connections { a { local { auth = eap-tls\n id = x\n aaa_id = y\n }\n"
+	 "remote { auth = eap-tls\n } } }",
+	 "Ef:1: connections.a: `aaa_id` is for a gateway that has signed first: by EAP alone it is "
+	 "the gateway that shows its certificate there"},
 	{"secrets { ikey { secret = 0123456789abcdef\n } }", ""},
 	{"secrets { psk { secret = 0123456789abcdef\n } }", "Ef:1: secrets: unknown key 'psk'; did "
 							    "you mean 'ppk'?"},

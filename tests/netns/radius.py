@@ -116,7 +116,7 @@ class Radius:
     """A host behind the right side with FreeRADIUS, and with a server that says nothing; forged: all
     that FreeRADIUS says comes after what somebody else makes up."""
 
-    def __init__(self, pair, method="mschapv2", secret=SECRET, forged=False):
+    def __init__(self, pair, method="mschapv2", secret=SECRET, forged=False, name="right"):
         self.host = pair.lab.host("aaa")
         pair.lab.link(pair.host("right"), "aaa", self.host, "wire", [f"{US}/24"],
                       [f"{AAA}/24", f"{SILENT}/24"])
@@ -124,7 +124,7 @@ class Radius:
         files = {"users": f'{CAROL} Cleartext-Password := "{PASSWORD}"\n\tSession-Timeout := 3600\n'
                           .encode(),
                  "dictionary": b"", "ca.pem": root("ecdsa").cert,
-                 "cert.pem": cert(root("ecdsa"), "right"), "key.pem": key("ecdsa", "right")}
+                 "cert.pem": cert(root("ecdsa"), name), "key.pem": key("ecdsa", name)}
         text = CONFIG.format(folder=folder, method=method, secret=secret,
                              client="127.0.0.1" if forged else US,
                              listen="127.0.0.1" if forged else AAA, port=1813 if forged else 1812)
@@ -160,10 +160,9 @@ def by_password(kind, secret=PASSWORD):
     return client
 
 
-def by_tls(kind):
-    """charon takes no certificate of the AAA server's but one of whom it knows as the gateway."""
-    client = with_cert("left", kind, local={"auth": "eap-tls"})
-    return client
+def by_tls(kind, **local):
+    """Without aaa_id the server's certificate is to be of whom the client knows as the gateway."""
+    return with_cert("left", kind, local={"auth": "eap-tls", **local})
 
 
 def whole(pair, radius, name=CAROL):
@@ -211,6 +210,15 @@ def refused(*words):
     return scenario
 
 
+def not_wanted(pair, radius):
+    """The client believes no server of that name, and goes no further."""
+    assert not pair.peers["left"].up("net", check=False, timeout=60), "it came up"
+    if pair.sides["left"].kind == "latchkey":
+        assert "does not hold that identity" in pair.peers["left"].log(), pair.peers["left"].log()
+    assert "Access-Accept" not in radius.process.log(), "the server was told enough"
+    assert not any(peer.children() for peer in pair.peers.values()), "a Child SA stands"
+
+
 def after_silence(pair, radius):
     """The first server says nothing: the second one is asked, and the next time at once."""
     both_up(pair)
@@ -244,6 +252,10 @@ ROWS = [
     ("EAP-MSCHAPv2, though all is to be protected", whole,
      lambda k: everything(by_password(k), gateway()), {}),
     ("EAP-TLS", whole_by_tls, lambda k: (by_tls(k), gateway()), {"method": "tls"}),
+    ("EAP-TLS, a server of another name", whole_by_tls,
+     lambda k: (by_tls(k, aaa_id="aaa.example"), gateway()), {"method": "tls", "name": "aaa"}),
+    ("EAP-TLS, a server of a name that is not wanted", not_wanted,
+     lambda k: (by_tls(k), gateway()), {"method": "tls", "name": "aaa"}),
     ("a wrong password", refused(f"{CAROL} is not believed by EAP: the RADIUS server main rejects it"),
      lambda k: (by_password(k, "Ar3etTnp01qlpOgc"), gateway()), {}),
     ("another secret than the server's", refused("with the same secret"),

@@ -172,6 +172,19 @@ static void test_A13_by_tls(void)
 	}
 }
 
+/* The server behind the gateway has another name, and no other than that. */
+static void test_S22_tls_behind_the_gateway(void)
+{
+	struct wish a = {.local = TLS "\n aaa_id = host2.example", .remote = SERVER};
+	const struct wish b = {.local = SERVER, .remote = TLS};
+	struct sim *s = world(&a, &b);
+
+	wish_go(s, "net", 0);
+	wish_proved(s, "pkix-inline", "eap");
+	a.local = TLS "\n aaa_id = aaa.example";
+	refused(world(&a, &b), A, IKE_REASON_AUTH_FAILED_PEER, "does not hold that identity");
+}
+
 static void test_A13_by_tls_alone(void)
 {
 	const struct wish a = {.local = TLS, .remote = TLS}, b = a;
@@ -600,15 +613,25 @@ static void test_fail_every_allocation(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_A13_by_a_password),         TAP_TEST(test_S22_the_name_in_ike),
-	TAP_TEST(test_S21_wrong_password),        TAP_TEST(test_S22_another_name),
-	TAP_TEST(test_ways_that_do_not_meet),     TAP_TEST(test_A13_by_tls),
-	TAP_TEST(test_A13_by_tls_alone),          TAP_TEST(test_S22_tls_of_another),
-	TAP_TEST(test_S23_tls_unknown_authority), TAP_TEST(test_S29_not_alone),
-	TAP_TEST(test_S23_tls_another_name),      TAP_TEST(test_S23_nothing_to_strangers),
-	TAP_TEST(test_S23_nothing_to_nobody),     TAP_TEST(test_S11_no_certificates),
-	TAP_TEST(test_S43_failed_ones_count),     TAP_TEST(test_S21_no_method),
-	TAP_TEST(test_S21_key_and_completion),    TAP_TEST(test_under_loss),
+	TAP_TEST(test_A13_by_a_password),
+	TAP_TEST(test_S22_the_name_in_ike),
+	TAP_TEST(test_S21_wrong_password),
+	TAP_TEST(test_S22_another_name),
+	TAP_TEST(test_ways_that_do_not_meet),
+	TAP_TEST(test_A13_by_tls),
+	TAP_TEST(test_S22_tls_behind_the_gateway),
+	TAP_TEST(test_A13_by_tls_alone),
+	TAP_TEST(test_S22_tls_of_another),
+	TAP_TEST(test_S23_tls_unknown_authority),
+	TAP_TEST(test_S29_not_alone),
+	TAP_TEST(test_S23_tls_another_name),
+	TAP_TEST(test_S23_nothing_to_strangers),
+	TAP_TEST(test_S23_nothing_to_nobody),
+	TAP_TEST(test_S11_no_certificates),
+	TAP_TEST(test_S43_failed_ones_count),
+	TAP_TEST(test_S21_no_method),
+	TAP_TEST(test_S21_key_and_completion),
+	TAP_TEST(test_under_loss),
 	TAP_TEST(test_fail_every_allocation),
 };
 
