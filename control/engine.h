@@ -529,8 +529,10 @@ struct ike_path_say {
 	bool usable;    /* else it is to be validated: no payload goes by it */
 	bool leaving;   /* payload goes by it only if no other one is usable */
 	bool nat;       /* the peer's end is behind a translator: it is not sent to first */
-	bool told;    /* the peer told its end; else this side's configuration or its caller did */
-	uint8_t news; /* enum ike_path_news */
+	bool told;     /* the peer told its end; else this side's configuration or its caller did */
+	uint32_t came; /* PATH_PUT, told, of a new path: bytes of the request that told it, if that
+			* came from there; else 0 */
+	uint8_t news;  /* enum ike_path_news */
 	uint16_t status;
 	uint32_t idle_ms, dead_ms;
 	uint32_t ike_id;  /* unique number of the IKE SA */
@@ -548,7 +550,7 @@ struct ike_action {
 	struct path_addr path;   /* SEND, PATHSET_*, PATH_PUT, PATH_NEWS */
 	struct bytes bytes;      /* SEND: IKE header on, without the non-ESP marker */
 	bool raw;                /* SEND: a NAT keepalive, to be sent as it is */
-	uint64_t peer;           /* PATHSET_*, PATH_* */
+	uint64_t peer;           /* PATHSET_*, PATH_*; SEND: whom it goes to, 0: none of these */
 	uint64_t child;          /* CHILD_ACTIVATE, CHILD_REMOVE, CHILD_PATH */
 	struct ike_path_say say; /* PATH_*, CHILD_PATH */
 	enum child_half half;    /* CHILD_REMOVE */

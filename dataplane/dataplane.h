@@ -150,6 +150,11 @@ struct path_params {
 	uint16_t weight;  /* 1 to 65535 */
 	bool usable;      /* packets may be sent by it; what comes by it is taken anyway */
 	bool leaving; /* they are only if no other path is usable, whatever rules and ties say */
+	/* Of a new path that is not usable: bytes of the authentic message that the peer named its
+	 * end by, if that came from there; else 0. While no path is usable payload goes there then,
+	 * three bytes at most for each that came from there, for three seconds or until it has
+	 * answered (docs/multiple-interfaces.md 7). */
+	uint32_t came;
 };
 
 /* struct path_info - what a path is and has carried. Packets that come from addresses of no path
@@ -204,14 +209,26 @@ struct path_quality {
 	uint64_t rate;                   /* bytes a second it was seen to take; 0: not known */
 };
 
+/* enum path_origin - how an end of a path is known that has not answered by it yet. */
+enum path_origin {
+	PATH_OWN,      /* this side's configuration or IKE has it */
+	PATH_LEARNED,  /* the peer told it */
+	PATH_PRESUMED, /* as OWN, and payload goes there already: nothing else was left */
+};
+
+/* dataplane_path_owe - bytes of IKE went to an address of the peer's: fewer may go there by paths
+ * that have not answered. Unknown sets are ignored. */
+void dataplane_path_owe(struct dataplane *dp, uint32_t set, const struct ip_addr *to, size_t bytes)
+	NONNULL(1, 3);
+
 /* dataplane_path_probe - from now on probes say whether the path may be used, and DP_EVENT_PATH
  * tells when that changes; they go by pairs of the set that have `mif` (docs/multiple-interfaces.md
- * 7). It may be used at once if it is usable now, else when it has answered. learned: the peer told
- * its address; it is used before it has answered if it did so lately, by a path that was taken, and
- * nothing else is usable. It ends with dataplane_path_take(). Errors: NOT_FOUND, EXISTS, INVAL (ids
+ * 7). It may be used at once if it is usable now, else when it has answered. LEARNED: it is used
+ * before it has answered if its address did so lately, by a path that was taken, and nothing else
+ * is usable. It ends with dataplane_path_take(). Errors: NOT_FOUND, EXISTS, INVAL (ids
  * over 32767), FULL, NOMEM. */
 MUST_USE enum err dataplane_path_probe(struct dataplane *dp, uint32_t set, uint16_t id,
-				       bool learned, uint64_t now_ns) NONNULL(1);
+				       enum path_origin origin, uint64_t now_ns) NONNULL(1);
 
 /* dataplane_path_link - the link that a path begins with is down: nothing is sent by it from the
  * return on, as if probes had failed, unless no other path is left; or it is up again, and is asked
@@ -630,7 +647,7 @@ MUST_USE enum err dataplane_ike_send(struct dataplane *dp, uint16_t port,
 				     bool raw) NONNULL(1, 3, 4);
 
 /* PROBE_MAX_LEN - bytes of a control message about paths that we send. */
-#define PROBE_MAX_LEN 256
+#define PROBE_MAX_LEN 1152
 
 /* dataplane_probe_send - len bytes as a control message about paths, by the outbound SA of a child
  * and by exactly that path of its set, whether or not that is usable. A worker sends it in its next

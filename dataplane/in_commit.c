@@ -31,6 +31,8 @@ static void flush(const struct worker *w, const struct path *path, uint64_t pack
 
 	counter_add(&c->rx_packets, packets);
 	counter_add(&c->rx_bytes, bytes);
+	if (unlikely(path->lent))
+		path_earn(path, bytes);
 }
 
 /* commit - accept an authenticated packet, the run's packets-th: checked again, since one batch can
@@ -66,8 +68,8 @@ static bool is_probe(const struct packet *p)
 }
 
 /* elsewhere - p did not come by the path that the packet before it came by. What comes from the
- * addresses of no path is counted where there is one path only, and the newest says where the peer
- * is. */
+ * addresses of no path is counted where there is one path only, unless what comes by that one is
+ * to be known exactly, and the newest says where the peer is. */
 static void elsewhere(struct worker *w, struct arrivals *a, const struct path_table *t,
 		      struct packet *p, bool newest)
 {
@@ -76,7 +78,7 @@ static void elsewhere(struct worker *w, struct arrivals *a, const struct path_ta
 	if (!path && newest && !is_probe(p))
 		report_moved(w, p->sa, p);
 	p->path = path;
-	if (!path && t->num > 1)
+	if (!path && (t->num > 1 || t->path->lent))
 		return;
 	if (path && path != a->path) {
 		flush(w, a->path, a->packets, a->bytes);

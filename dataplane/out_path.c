@@ -4,6 +4,28 @@
 #include "dataplane/schedule.h"
 #include "dataplane/steer.h"
 
+/* send_on_loan - by a path that has not answered yet: as much as may go there. */
+static void send_on_loan(struct worker *w, const struct path *path, struct packet *const *pkts,
+			 uint32_t n)
+{
+	uint64_t bytes = 0;
+	uint32_t num = 0;
+
+	for (; num < n; num++) {
+		const uint32_t len = packet_whole_len(pkts[num]);
+
+		if (!path_borrow(path, len + PATH_HEADERS))
+			break;
+		pkts[num]->path = path;
+		pkts[num]->to = &path->addr;
+		bytes += len;
+	}
+	if (num)
+		schedule_go_by(w, path, pkts, num, bytes);
+	for (uint32_t k = num; k < n; k++)
+		worker_drop(w, pkts[k], DROP_UNPROVEN);
+}
+
 /* send_run - n packets of one SA, none of which has a path of its own; those are bytes. They have
  * the first path. */
 static inline void send_run(struct worker *w, const struct path_table *t,
@@ -15,6 +37,10 @@ static inline void send_run(struct worker *w, const struct path_table *t,
 	}
 	if (likely(t->num_active)) {
 		schedule_go_by(w, t->path, pkts, n, bytes);
+		return;
+	}
+	if (t->on_loan) {
+		send_on_loan(w, t->path, pkts, n);
 		return;
 	}
 	for (uint32_t k = 0; k < n; k++)
@@ -44,8 +70,11 @@ static void send_steered(struct worker *w, const struct path_table *t, uint32_t 
 		pkts[i]->path = path;
 		pkts[i]->to = &path->addr;
 	}
-	if (path)
-		schedule_go_by(w, path, pkts, n, bytes);
+	if (!path)
+		return;
+	if (path->lent)
+		path_owe(path, bytes + (uint64_t)n * PATH_HEADERS);
+	schedule_go_by(w, path, pkts, n, bytes);
 }
 
 /* go_apart - packets some of which have a path of their own, as all of them have one to which their

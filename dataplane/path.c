@@ -10,6 +10,7 @@ struct draft {
 	struct path path[PATHS_MAX];
 	uint32_t num, num_active, num_used;
 	enum path_schedule schedule;
+	bool on_loan;
 	struct steer *steer;
 };
 
@@ -40,6 +41,7 @@ static void begin(struct draft *d, const struct path_set *s)
 	d->num = t->num;
 	d->num_active = 0;
 	d->num_used = 0;
+	d->on_loan = false;
 	d->schedule = t->schedule;
 	d->steer = s->steer;
 	memcpy(d->path, t->path, t->num * sizeof(t->path[0]));
@@ -93,6 +95,26 @@ static bool ties_name(const struct path_set *s, uint16_t id)
 	return false;
 }
 
+/* borrow - where no path is usable the best one that is lent comes first. */
+static void borrow(struct draft *d)
+{
+	uint32_t best = PATHS_MAX;
+
+	for (uint32_t i = 0; i < d->num; i++) {
+		const struct path *p = &d->path[i];
+
+		if (p->lent && (best == PATHS_MAX || rank(p) < rank(&d->path[best])))
+			best = i;
+	}
+	d->on_loan = d->num_active == 0 && best < PATHS_MAX;
+	if (!d->on_loan)
+		return;
+	const struct path first = d->path[best];
+
+	memmove(&d->path[1], &d->path[0], best * sizeof(d->path[0]));
+	d->path[0] = first;
+}
+
 /* choose - which paths are active, and the order that comes of it. A path that was not so until now
  * has missed what others were given in the meantime, which is not made up for. */
 static void choose(struct draft *d, struct path_set *s)
@@ -130,6 +152,7 @@ static void choose(struct draft *d, struct path_set *s)
 		d->num_used += p->active || p->steered;
 	}
 	sort(d);
+	borrow(d);
 }
 
 /* make - the table of a draft; NULL on shortage. */
@@ -147,6 +170,7 @@ static struct path_table *make(const struct draft *d, const struct path_table *o
 	t->num_active = d->num_active;
 	t->num_used = d->num_used;
 	t->schedule = d->schedule;
+	t->on_loan = d->on_loan;
 	t->steer = d->steer;
 	memcpy(t->path, d->path, d->num * sizeof(t->path[0]));
 	if (spread && spread->deal) {
@@ -180,6 +204,7 @@ static enum err publish(struct path_set *s, struct rcu_queue *q, struct draft *d
 static void move(struct path *p, uint16_t port, const struct path_addr *addr)
 {
 	p->generation++;
+	p->lent = false;
 	p->link_mtu = p->pmtu = 0;
 	p->pmtu_until_ns = p->doubt_until_ns = 0;
 	p->port = port;
@@ -197,6 +222,15 @@ static void set(struct path *p, const struct path_params *params)
 	p->stride = PATH_STRIDE / params->weight;
 	p->usable = params->usable;
 	p->leaving = params->leaving;
+	p->lent = p->lent && !p->usable;
+}
+
+/* lend - a new path that ends where its peer was heard, of whom so many bytes came. */
+static void lend(struct path *p, uint32_t came)
+{
+	p->lent = !p->usable;
+	p->count->was_lent = true;
+	path_earn(p, came);
 }
 
 static struct path *find(struct draft *d, uint16_t id)
@@ -236,9 +270,30 @@ enum err path_set_put(struct path_set *s, struct rcu_queue *q, const struct path
 		*p = (struct path){.count = count, .port = params->port, .addr = params->addr};
 	}
 	set(p, params);
+	if (count && params->came)
+		lend(p, params->came);
 	e = publish(s, q, &d);
 	if (e != ERR_OK)
 		mem_free_aligned(count);
+	return e;
+}
+
+enum err path_set_close(struct path_set *s, struct rcu_queue *q, uint16_t id)
+{
+	struct path_count *count;
+	struct draft d;
+	struct path *p;
+	enum err e;
+
+	begin(&d, s);
+	p = find(&d, id);
+	if (!p)
+		return ERR_NOT_FOUND;
+	count = p->count;
+	p->lent = false;
+	e = publish(s, q, &d);
+	if (e == ERR_OK)
+		count->closed = true;
 	return e;
 }
 

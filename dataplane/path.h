@@ -34,8 +34,19 @@ static_assert(sizeof(struct path_counters) == CACHE_LINE, "no two workers share 
 /* struct path_count - a path's counters, which go when the path is taken away. */
 struct path_count {
 	struct rcu_head rcu;
+	int64_t loan; /* atomic: bytes that may go to where it ends before that has answered, see
+		       * path_earn(); below 0: more went. worker, control: rw */
+	bool was_lent, closed;     /* there was such a loan; it is over, unpaid. control: rw */
 	struct path_counters by[]; /* worker */
 };
+
+/* PATH_LOAN - bytes that an address which has not answered is sent at most for each that came
+ * authentic from there (RFC 9000 8.1). PATH_HEADERS - that a packet has in front of ESP at most:
+ * counted of what is sent and not of what came. PATH_RESERVE - bytes that payload leaves to what
+ * does not ask: three probes, and IKE's answer. */
+#define PATH_LOAN    3
+#define PATH_HEADERS 48
+#define PATH_RESERVE 640
 
 /* PATH_PMTU_NS - what a router said of a path's MTU is tried again after (RFC 8201 4).
  * PATH_DOUBT_NS - what nobody vouches for only makes us careful for so long. */
@@ -63,6 +74,7 @@ struct path {
 	bool active;         /* they are: it is among the table's first ones */
 	bool steered;        /* usable, not leaving, and some are by a rule or a tie: behind the
 			      * active ones */
+	bool lent;           /* not usable, but within count->loan they may be, where none is */
 };
 
 /* PATH_STRIDE - of a path of weight 1: a datagram's length times it, and a worker's sum of these,
@@ -73,7 +85,7 @@ struct path {
 #define PATH_BUCKETS 256
 
 /* struct path_table - the paths of a set: active ones first, then those that rules name, then by
- * id. */
+ * id; on loan: the one that is used first. */
 struct path_table {
 	const struct schedule *spread; /* NULL: all packets go by the first; none if not active */
 	uint8_t *buckets; /* flow: PATH_BUCKETS indices of active paths, behind path[]; else NULL */
@@ -81,6 +93,7 @@ struct path_table {
 	uint32_t num, num_active;
 	uint32_t num_used; /* active ones, and those that rules name */
 	enum path_schedule schedule;
+	bool on_loan; /* no path is usable, and the first one is lent */
 	struct rcu_head rcu;
 	struct path path[];
 };
@@ -122,6 +135,11 @@ MUST_USE enum err path_set_put(struct path_set *s, struct rcu_queue *q,
 MUST_USE enum err path_set_take(struct path_set *s, struct rcu_queue *q, uint16_t id) NONNULL(1, 2);
 MUST_USE enum err path_set_schedule(struct path_set *s, struct rcu_queue *q,
 				    enum path_schedule schedule) NONNULL(1, 2);
+
+/* path_set_close - no payload goes by a path any more that has not answered, and to where it ends
+ * not before that has. Errors: NOT_FOUND, NOMEM. Control thread. */
+MUST_USE enum err path_set_close(struct path_set *s, struct rcu_queue *q, uint16_t id)
+	NONNULL(1, 2);
 
 /* path_set_weigh - other weights for the active paths, in the table's order. Errors: NOMEM. Control
  * thread. */
@@ -185,6 +203,34 @@ static inline uint32_t path_mtu(const struct path *p, uint64_t now_ns)
 	if (likely(!pmtu) || now_ns >= __atomic_load_n(&p->pmtu_until_ns, __ATOMIC_RELAXED))
 		return link;
 	return !link || pmtu < link ? pmtu : link;
+}
+
+/* path_earn - bytes came authentic, and for the first time, from where a lent path ends: three
+ * times as many may go there. path_owe - some went there that do not wait for it: messages. Worker
+ * or control thread. */
+static inline void path_earn(const struct path *p, uint64_t bytes)
+{
+	__atomic_fetch_add(&p->count->loan, (int64_t)(PATH_LOAN * bytes), __ATOMIC_RELAXED);
+}
+
+static inline void path_owe(const struct path *p, uint64_t bytes)
+{
+	__atomic_fetch_sub(&p->count->loan, (int64_t)bytes, __ATOMIC_RELAXED);
+}
+
+/* path_borrow - so many bytes of payload may go to where a lent path ends, and count as sent;
+ * false: that would be too many. Several workers may ask at once: what is there is given once.
+ * Worker. */
+static inline bool path_borrow(const struct path *p, uint32_t bytes)
+{
+	int64_t loan = __atomic_load_n(&p->count->loan, __ATOMIC_RELAXED);
+
+	do {
+		if (loan < PATH_RESERVE + (int64_t)bytes)
+			return false;
+	} while (!__atomic_compare_exchange_n(&p->count->loan, &loan, loan - (int64_t)bytes, true,
+					      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	return true;
 }
 
 /* path_num_used - the paths by which packets may leave now, the table's first ones; that may be

@@ -66,16 +66,28 @@ enum err dataplane_path_take(struct dataplane *dp, uint32_t set, uint16_t id)
 {
 	struct path_set *s = set_of(dp, set);
 	const struct path *p = s ? path_set_find(s, id) : NULL;
-	struct endpoint remote;
+	struct path was;
 	enum err err;
 
 	if (!p)
 		return ERR_NOT_FOUND;
-	remote = p->addr.remote;
+	was = *p;
 	err = path_set_take(s, &dp->retired, id);
 	if (err == ERR_OK && s->probing)
-		probing_took(s->probing, id, &remote);
+		probing_took(s->probing, &was); /* its counters go with the next reclaim */
 	return err;
+}
+
+void dataplane_path_owe(struct dataplane *dp, uint32_t set, const struct ip_addr *to, size_t bytes)
+{
+	const struct path_set *s = set_of(dp, set);
+
+	for (uint32_t i = 0; s && i < s->table->num; i++) {
+		const struct path *p = &s->table->path[i];
+
+		if (p->lent && ip_addr_equal(&p->addr.remote.addr, to))
+			path_owe(p, bytes + PATH_HEADERS);
+	}
 }
 
 enum err dataplane_path_info(struct dataplane *dp, struct path_info *out, uint32_t set, uint16_t id)

@@ -68,6 +68,24 @@ enum err prober_add(struct prober *p, uint16_t path, bool learned, bool usable, 
 	return ERR_FULL;
 }
 
+void prober_lend(struct prober *p, uint16_t path, uint64_t now_ns)
+{
+	struct probed *d = find(p, path);
+
+	if (d && !d->usable)
+		d->lapses_ns = now_ns + PROBER_LOAN_NS;
+}
+
+void prober_open(struct prober *p, uint16_t path, uint64_t now_ns)
+{
+	struct probed *d = find(p, path);
+
+	if (!d)
+		return;
+	d->opening = PROBER_OPENING;
+	d->next_ns = now_ns + PROBER_OPENING_NS;
+}
+
 void prober_remove(struct prober *p, uint16_t path)
 {
 	struct probed *d = find(p, path);
@@ -196,6 +214,7 @@ static void set_usable(struct prober *p, struct probed *d, bool usable, uint64_t
 	d->trusted = false;
 	if (!usable)
 		set_drained(d, true); /* what was lost with it is not waited for */
+	d->lapses_ns = 0;
 	d->in_a_row = 0;
 	d->counted = d->num;
 	d->backoff_ns = PROBER_FIRST_NS;
@@ -506,7 +525,7 @@ static void answer(struct prober *p, struct probed *d, const struct path_message
 	m.traffic.rx_packets = came->rx_packets;
 	m.traffic.rx_bytes = came->rx_bytes;
 	d->messages++;
-	p->io->send(p->io->ctx, d->id, &m);
+	p->io->send(p->io->ctx, d->id, &m, PATH_MESSAGE_LEN);
 }
 
 /* ask_soon - the peer asks by a path that has not answered us: most likely it would now. */
@@ -603,6 +622,13 @@ static void look(struct prober *p, struct probed *d, uint64_t now_ns)
 	}
 }
 
+/* next_opening - true: it was not the last of the long probes that the path begins with. */
+static bool next_opening(struct probed *d)
+{
+	return d->opening && --d->opening;
+}
+
+/* probe - of those that leave together the loss of one is not also that of the others. */
 static void probe(struct prober *p, struct probed *d, uint64_t now_ns)
 {
 	struct probe *b = &d->flight[d->num % PROBER_FLIGHT];
@@ -613,21 +639,26 @@ static void probe(struct prober *p, struct probed *d, uint64_t now_ns)
 		.sent_us = now_ns / NS_PER_US,
 	};
 
+	const size_t len = d->opening ? PROBER_OPENING_LEN : PATH_MESSAGE_LEN;
+
 	if (d->learned && d->credit == 0) {
 		d->next_ns = TIME_NEVER;
 		return;
 	}
 	d->credit -= d->learned;
-	d->next_ns = now_ns + until_next(p, d);
+	const bool opening = next_opening(d);
+
+	d->next_ns = now_ns + (opening ? PROBER_OPENING_NS : until_next(p, d));
 	if (rng_fill(p->io->rng, m.challenge, PATH_CHALLENGE_LEN))
 		return; /* the next one may have more luck */
 	p->io->traffic(p->io->ctx, d->id, &m.traffic);
 	pace(&d->measure, m.traffic.tx_bytes, now_ns);
-	*b = (struct probe){.sent_ns = now_ns, .tx_packets = m.traffic.tx_packets};
+	*b = (struct probe){
+		.sent_ns = now_ns, .tx_packets = m.traffic.tx_packets, .excused = opening};
 	memcpy(b->challenge, m.challenge, PATH_CHALLENGE_LEN);
 	d->num++;
 	d->messages++;
-	p->io->send(p->io->ctx, d->id, &m);
+	p->io->send(p->io->ctx, d->id, &m, len);
 }
 
 /* judge - probes that have waited long enough; returns when the next one has. */
@@ -660,6 +691,18 @@ static void excuse(struct probed *d)
 		d->flight[i].excused = true;
 }
 
+/* lapse - returns when that is to be looked at again. */
+static uint64_t lapse(struct prober *p, struct probed *d, uint64_t now_ns)
+{
+	if (!d->lapses_ns)
+		return TIME_NEVER;
+	if (now_ns < d->lapses_ns)
+		return d->lapses_ns;
+	d->lapses_ns = 0;
+	p->io->lapse(p->io->ctx, d->id);
+	return TIME_NEVER;
+}
+
 uint64_t prober_turn(struct prober *p, uint64_t now_ns)
 {
 	bool away = p->due_ns != TIME_NEVER && now_ns > p->due_ns + AWAY_NS;
@@ -676,9 +719,10 @@ uint64_t prober_turn(struct prober *p, uint64_t now_ns)
 		look_used(p, d, now_ns);
 		if (now_ns >= d->next_ns)
 			probe(p, d, now_ns);
-		uint64_t judged = judge(p, d, now_ns);
+		uint64_t judged = judge(p, d, now_ns), lapses = lapse(p, d, now_ns);
 
 		due = judged < due ? judged : due;
+		due = lapses < due ? lapses : due;
 		due = d->next_ns < due ? d->next_ns : due;
 	}
 	p->due_ns = due;

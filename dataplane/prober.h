@@ -38,6 +38,17 @@
  * be there (RFC 9000 8.1's reason). Each message from there allows one more. */
 #define PROBER_UNASKED 3
 
+/* PROBER_LOAN_NS - in this time who is sent payload before it has answered is to answer (RFC 9000
+ * 8.2.4's three times the least patience). */
+#define PROBER_LOAN_NS (3 * NS_PER_S)
+
+/* PROBER_OPENING - probes that a path begins with by which payload goes at once: so long, and so
+ * far apart, behind what the peer is told of the path by. It may send there as much as these and
+ * all else that comes from there allow (PATH_LOAN). */
+#define PROBER_OPENING     3
+#define PROBER_OPENING_LEN 1152
+#define PROBER_OPENING_NS  NS_PER_MS
+
 /* PROBER_BACK - answers in a row after which a path that failed is used again. */
 #define PROBER_BACK 3
 
@@ -53,13 +64,16 @@
 struct prober_io {
 	void *ctx;
 	const struct rng *rng;
-	/* send - m by this path, whether it is usable or not; fills in what m has of observed and
-	 * top. May fail silently: that is a loss like another. */
-	void (*send)(void *ctx, uint16_t path, struct path_message *m);
+	/* send - m by this path, whether it is usable or not, with zeros behind it up to len bytes
+	 * if the path takes that; fills in what m has of observed and top. May fail silently: that
+	 * is a loss like another. */
+	void (*send)(void *ctx, uint16_t path, struct path_message *m, size_t len);
 	/* traffic - what has gone by the path, messages too. */
 	void (*traffic)(void *ctx, uint16_t path, struct path_traffic *out);
 	/* usable - payload may go by the path from now on, or may not. */
 	void (*usable)(void *ctx, uint16_t path, bool usable);
+	/* lapse - the path has not answered in time: no payload goes by it any more. */
+	void (*lapse)(void *ctx, uint16_t path);
 	/* used - payload may leave by the path as it is now. */
 	bool (*used)(void *ctx, uint16_t path);
 	/* last - of a path that this side does not use: the peer's last packets have come by it,
@@ -104,29 +118,31 @@ struct probe_measure {
 
 /* struct probed - a path, as its prober knows it. */
 struct probed {
-	uint16_t id;          /* 0: there is none */
-	bool usable, failed;  /* now; and once it was and then not */
-	bool learned;         /* its address was told by the peer, and has not answered yet */
-	bool trusted;         /* usable, and has not answered yet: prober_trust() */
-	bool busy;            /* payload leaves by it */
-	bool undrained;       /* a side has used it, and the peer's last packets have not come */
-	bool unproven;        /* and nobody knows whether this side's have arrived there */
-	uint8_t asks;         /* probes that went because of that */
-	uint64_t left_ns;     /* it is not used since then; 0: it is */
-	uint64_t came_ns;     /* when `last` was called for the peer; 0: not since it was used */
-	uint8_t credit;       /* learned: probes that may be sent */
-	uint8_t in_a_row;     /* answers since the last miss */
-	uint8_t misses;       /* probes without an answer since the last that had one */
-	uint16_t peer_flags;  /* PATH_MESSAGE_* of the peer's last probe, or answer to one */
-	uint64_t num;         /* probes sent; number n is flight[n % PROBER_FLIGHT] */
-	uint64_t counted;     /* those before this number are in `loss` */
-	uint32_t loss;        /* of probes, in 65536ths */
-	uint64_t next_ns;     /* when the next one leaves */
-	uint64_t backoff_ns;  /* without an answer: to the one after */
-	uint64_t busy_ns;     /* payload was seen to leave by then */
-	uint64_t payload;     /* packets of it, as counted then */
-	uint64_t messages;    /* probes and answers sent by it */
-	uint64_t answered_ns; /* when an answer came last; 0: none did */
+	uint16_t id;         /* 0: there is none */
+	bool usable, failed; /* now; and once it was and then not */
+	bool learned;        /* its address was told by the peer, and has not answered yet */
+	bool trusted;        /* usable, and has not answered yet: prober_trust() */
+	bool busy;           /* payload leaves by it */
+	bool undrained;      /* a side has used it, and the peer's last packets have not come */
+	bool unproven;       /* and nobody knows whether this side's have arrived there */
+	uint8_t asks;        /* probes that went because of that */
+	uint64_t left_ns;    /* it is not used since then; 0: it is */
+	uint64_t came_ns;    /* when `last` was called for the peer; 0: not since it was used */
+	uint8_t credit;      /* learned: probes that may be sent */
+	uint8_t opening;     /* long probes that it still begins with */
+	uint64_t lapses_ns;  /* when payload may not go by it any more; 0: that is not to be said */
+	uint8_t in_a_row;    /* answers since the last miss */
+	uint8_t misses;      /* probes without an answer since the last that had one */
+	uint16_t peer_flags; /* PATH_MESSAGE_* of the peer's last probe, or answer to one */
+	uint64_t num;        /* probes sent; number n is flight[n % PROBER_FLIGHT] */
+	uint64_t counted;    /* those before this number are in `loss` */
+	uint32_t loss;       /* of probes, in 65536ths */
+	uint64_t next_ns;    /* when the next one leaves */
+	uint64_t backoff_ns; /* without an answer: to the one after */
+	uint64_t busy_ns;    /* payload was seen to leave by then */
+	uint64_t payload;    /* packets of it, as counted then */
+	uint64_t messages;   /* probes and answers sent by it */
+	uint64_t answered_ns;            /* when an answer came last; 0: none did */
 	uint64_t rtt_ns, rtt_var_ns;     /* RFC 6298 2; 0: not known */
 	uint64_t latest_ns;              /* round trip: the latest */
 	uint64_t least_ns, least_was_ns; /* round trip: the least of this while, of the last one */
@@ -169,6 +185,14 @@ MUST_USE enum err prober_add(struct prober *p, uint16_t path, bool learned, bool
  * the last path. One that is not there, usable, or has left a probe without an answer stays as it
  * is. */
 void prober_trust(struct prober *p, uint16_t path, uint64_t rtt_ns, uint64_t now_ns) NONNULL(1);
+
+/* prober_lend - payload goes, in measure, by a path that has not answered: `lapse` ends that after
+ * PROBER_LOAN_NS. One that is not there or usable stays as it is. */
+void prober_lend(struct prober *p, uint16_t path, uint64_t now_ns) NONNULL(1);
+
+/* prober_open - a path that was just added and that payload goes by begins with PROBER_OPENING long
+ * probes. One that is not there is accepted. */
+void prober_open(struct prober *p, uint16_t path, uint64_t now_ns) NONNULL(1);
 
 /* prober_remove - a path that is gone; one that is not there is accepted. */
 void prober_remove(struct prober *p, uint16_t path) NONNULL(1);

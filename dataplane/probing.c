@@ -13,6 +13,11 @@
 #define LEVEL_MOST 0.25
 /* PROVEN_NS - for so long an address that answered is one that a peer may come back to. */
 #define PROVEN_NS (60 * NS_PER_S)
+/* OWED_NS - for so long it is known how much went to one that did not. */
+#define OWED_NS (60 * NS_PER_S)
+/* MESSAGE_HEADERS - what a message has around it in a packet at most: IPv6, UDP, ESP with the
+ * longest IV, padding and ICV. */
+#define MESSAGE_HEADERS 128
 
 /* ---- what is to be told -----------------------------------------------------------------------
  */
@@ -135,11 +140,21 @@ static void io_usable(void *ctx, uint16_t path, bool usable)
 		set_usable(pr, p, usable);
 }
 
-static void io_send(void *ctx, uint16_t path, struct path_message *m)
+/* room - for a message of len bytes, as it is or as much of it as one packet takes. */
+static size_t room(const struct path *p, size_t len, uint64_t now_ns)
+{
+	const size_t mtu = path_mtu(p, now_ns);
+
+	if (!mtu || mtu >= len + MESSAGE_HEADERS)
+		return len;
+	return mtu > PATH_MESSAGE_LEN + MESSAGE_HEADERS ? mtu - MESSAGE_HEADERS : PATH_MESSAGE_LEN;
+}
+
+static void io_send(void *ctx, uint16_t path, struct path_message *m, size_t len)
 {
 	const struct probing *pr = ctx;
 	const struct path *p = path_set_find(pr->set, path);
-	uint8_t bytes[PATH_MESSAGE_LEN];
+	uint8_t bytes[PROBER_OPENING_LEN] = {0};
 
 	if (!p || !pr->child)
 		return;
@@ -147,7 +162,8 @@ static void io_send(void *ctx, uint16_t path, struct path_message *m)
 	m->observed = p->addr.remote;
 	m->top = pr->top;
 	path_message_build(bytes, m);
-	if (dataplane_probe_send(pr->dp, pr->child, path, bytes, sizeof(bytes)))
+	if (dataplane_probe_send(pr->dp, pr->child, path, bytes,
+				 room(p, len, workers_clock(pr->dp))))
 		return; /* as good as lost on the wire */
 }
 
@@ -165,12 +181,23 @@ static void io_traffic(void *ctx, uint16_t path, struct path_traffic *out)
 				     .rx_bytes = sum.rx_bytes};
 }
 
+static void io_lapse(void *ctx, uint16_t path)
+{
+	const struct probing *pr = ctx;
+	const struct path *p = path_set_find(pr->set, path);
+
+	/* Without memory it looks lent, and more went than will ever come. */
+	if (p && path_set_close(pr->set, &pr->dp->retired, path))
+		path_owe(p, INT64_MAX / 2);
+}
+
 static bool io_used(void *ctx, uint16_t path)
 {
 	const struct probing *pr = ctx;
 	const struct path *p = path_set_find(pr->set, path);
 
-	return p && (p->active || p->steered);
+	return p &&
+	       (p->active || p->steered || (pr->set->table->on_loan && p == pr->set->table->path));
 }
 
 static void io_last(void *ctx, uint16_t path, bool ours)
@@ -327,6 +354,79 @@ static void trust_one(struct probing *pr, uint64_t now_ns)
 	}
 }
 
+/* ---- what went to addresses that have not answered ---------------------------------------------
+ */
+
+/* has_answered - by a path, at any time. */
+static bool has_answered(const struct probing *pr, uint16_t path)
+{
+	struct prober_info info;
+
+	return !prober_get(&pr->prober, &info, path) && info.answered_ns;
+}
+
+/* repay - the loan of a path's counters, which have none any more: what a worker has under way is
+ * not lent there either. */
+static int64_t repay(struct path_count *count)
+{
+	return __atomic_exchange_n(&count->loan, 0, __ATOMIC_RELAXED);
+}
+
+/* remember_owed - before its prober forgets the path. */
+static void remember_owed(struct probing *pr, const struct path *was)
+{
+	if (!was->count->was_lent || has_answered(pr, was->id))
+		return;
+	pr->owed[pr->next_owed++ % PROBER_PATHS] = (struct owed){.remote = was->addr.remote,
+								 .taken_ns = workers_clock(pr->dp),
+								 .loan = repay(was->count),
+								 .closed = was->count->closed};
+}
+
+/* is_open - nobody failed to answer at an address lately, by a path that is there or was. */
+static bool is_open(const struct probing *pr, const struct endpoint *remote, uint64_t now_ns)
+{
+	const struct path_table *t = pr->set->table;
+
+	for (uint32_t i = 0; i < t->num; i++)
+		if (t->path[i].count->closed && !has_answered(pr, t->path[i].id) &&
+		    memcmp(&t->path[i].addr.remote, remote, sizeof(*remote)) == 0)
+			return false;
+	for (uint32_t i = 0; i < PROBER_PATHS; i++) {
+		const struct owed *o = &pr->owed[i];
+
+		if (o->closed && now_ns - o->taken_ns < OWED_NS &&
+		    memcmp(&o->remote, remote, sizeof(*remote)) == 0)
+			return false;
+	}
+	return true;
+}
+
+/* take_over - a path to an address that others lead to, or led to: it goes on with their loans,
+ * whether there is something left of them or more went than came. */
+static void take_over(struct probing *pr, const struct path *path, uint64_t now_ns)
+{
+	const struct path_table *t = pr->set->table;
+	const struct endpoint *remote = &path->addr.remote;
+	int64_t sum = 0;
+
+	for (uint32_t i = 0; i < t->num; i++)
+		if (&t->path[i] != path && t->path[i].count->was_lent &&
+		    !has_answered(pr, t->path[i].id) &&
+		    memcmp(&t->path[i].addr.remote, remote, sizeof(*remote)) == 0)
+			sum += repay(t->path[i].count);
+	for (uint32_t i = 0; i < PROBER_PATHS; i++) {
+		struct owed *o = &pr->owed[i];
+
+		if (!o->taken_ns || memcmp(&o->remote, remote, sizeof(*remote)) != 0)
+			continue;
+		if (now_ns - o->taken_ns < OWED_NS)
+			sum += o->loan;
+		*o = (struct owed){0};
+	}
+	__atomic_fetch_add(&path->count->loan, sum, __ATOMIC_RELAXED);
+}
+
 /* ---- paths ------------------------------------------------------------------------------------
  */
 
@@ -346,6 +446,7 @@ static struct probing *probing_of(struct dataplane *dp, struct path_set *s)
 				    .send = io_send,
 				    .traffic = io_traffic,
 				    .usable = io_usable,
+				    .lapse = io_lapse,
 				    .used = io_used,
 				    .last = io_last,
 				    .watch = io_watch};
@@ -366,8 +467,8 @@ void probing_free(struct probing *pr)
 	mem_free(pr);
 }
 
-enum err dataplane_path_probe(struct dataplane *dp, uint32_t set, uint16_t id, bool learned,
-			      uint64_t now_ns)
+enum err dataplane_path_probe(struct dataplane *dp, uint32_t set, uint16_t id,
+			      enum path_origin origin, uint64_t now_ns)
 {
 	struct path_set *s = slots_get(dp->pathsets, set);
 	const struct path *p = s ? path_set_find(s, id) : NULL;
@@ -381,9 +482,13 @@ enum err dataplane_path_probe(struct dataplane *dp, uint32_t set, uint16_t id, b
 	pr = probing_of(dp, s);
 	if (!pr)
 		return ERR_NOMEM;
-	err = prober_add(&pr->prober, id, learned, p->usable, now_ns);
+	err = prober_add(&pr->prober, id, origin == PATH_LEARNED, p->usable, now_ns);
 	if (err)
 		return err;
+	if (p->lent)
+		prober_lend(&pr->prober, id, now_ns);
+	if (origin == PATH_PRESUMED)
+		prober_open(&pr->prober, id, now_ns);
 	trust_one(pr, now_ns);
 	turn_soon(pr, now_ns);
 	return ERR_OK;
@@ -439,9 +544,13 @@ enum err probing_put(struct probing *pr, const struct path_params *params)
 
 	if (probed && !moved)
 		put.usable = info.usable;
+	if (!is_open(pr, &put.addr.remote, now_ns))
+		put.came = 0;
 	err = path_set_put(pr->set, &pr->dp->retired, &put);
 	if (err)
 		return err;
+	if (!old && put.came)
+		take_over(pr, path_set_find(pr->set, put.id), now_ns);
 	if (leaves && !moved)
 		prober_leave(&pr->prober, params->id, now_ns);
 	if (!moved) {
@@ -459,11 +568,13 @@ void probing_changed(struct probing *pr)
 	turn_soon(pr, workers_clock(pr->dp));
 }
 
-void probing_took(struct probing *pr, uint16_t path, const struct endpoint *remote)
+void probing_took(struct probing *pr, const struct path *was)
 {
 	const uint64_t now_ns = workers_clock(pr->dp);
+	const uint16_t path = was->id;
 
-	remember(pr, path, remote);
+	remember(pr, path, &was->addr.remote);
+	remember_owed(pr, was);
 	prober_remove(&pr->prober, path);
 	trust_one(pr, now_ns);
 	turn_soon(pr, now_ns);

@@ -23,6 +23,15 @@ struct proven {
 	uint64_t rtt_ns;
 };
 
+/* struct owed - what may still go to an address of the peer's that had not answered when a path to
+ * it was taken away: another one to there begins with that. */
+struct owed {
+	struct endpoint remote;
+	uint64_t taken_ns; /* 0: none */
+	int64_t loan;
+	bool closed; /* it had its time */
+};
+
 /* struct probing - of a set; made when its first path is probed. */
 struct probing {
 	struct dataplane *dp;
@@ -40,6 +49,8 @@ struct probing {
 	uint16_t drained[PROBER_PATHS];     /* and this side's have arrived there */
 	struct proven proven[PROBER_PATHS]; /* a ring */
 	uint32_t next_proven;
+	struct owed owed[PROBER_PATHS]; /* a ring */
+	uint32_t next_owed;
 };
 
 /* probing_free - with its set. NULL is accepted. */
@@ -49,8 +60,8 @@ void probing_free(struct probing *pr);
  * not for the params to say, unless it has other addresses now; then it is asked anew. */
 MUST_USE enum err probing_put(struct probing *pr, const struct path_params *params) NONNULL(1, 2);
 
-/* probing_took - a path was taken away; remote: the peer's end of it. */
-void probing_took(struct probing *pr, uint16_t path, const struct endpoint *remote) NONNULL(1, 3);
+/* probing_took - a path was taken away, and was this. */
+void probing_took(struct probing *pr, const struct path *was) NONNULL(1, 2);
 
 /* probing_child - messages go by this pair from now on; 0: by none, and nothing is asked. */
 void probing_child(struct probing *pr, uint64_t child) NONNULL(1);

@@ -234,11 +234,14 @@ enum err actions_path_info(struct engine *e, struct path_info *out, uint64_t chi
 
 static void send_ike(struct engine *e, const struct ike_action *a)
 {
+	const struct peer_rec *p = a->peer ? actions_peer(e, a->peer) : NULL;
 	enum err err =
 		dataplane_ike_send(e->dp, a->port, &a->path, a->bytes.p, a->bytes.len, a->raw);
 
 	if (err) /* as good as lost on the wire: retransmission mends it */
 		LOG(DEBUG, NET, NULL, "a datagram could not be sent: %s", err_text(err));
+	if (p)
+		dataplane_path_owe(e->dp, p->set, &a->path.remote.addr, a->bytes.len);
 }
 
 static bool lost(enum ike_reason r)

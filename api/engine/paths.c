@@ -20,19 +20,32 @@ static bool is_known(struct engine *e, uint32_t set, const struct ip_addr *remot
 	return false;
 }
 
-/* probe_all - each path of the set is probed from now on. */
-static void probe_all(struct engine *e, uint32_t set, uint16_t learned)
+/* probe_all - each path of the set is probed from now on; origin: of the path `id`. */
+static void probe_all(struct engine *e, uint32_t set, uint16_t id, enum path_origin origin)
 {
 	struct path_info list[PATHS_MAX];
 	uint32_t num = dataplane_path_list(e->dp, list, set);
 
 	for (uint32_t i = 0; i < num; i++) {
-		enum err err = dataplane_path_probe(e->dp, set, list[i].id, list[i].id == learned,
-						    engine_now(e));
+		enum err err =
+			dataplane_path_probe(e->dp, set, list[i].id,
+					     list[i].id == id ? origin : PATH_OWN, engine_now(e));
 
 		if (err == ERR_NOMEM)
 			LOG(ERROR, NET, NULL, "no memory to watch a path");
 	}
+}
+
+/* origin_of - a path that is to be put. One that the peer told of is asked for as far as that may
+ * go, unless the peer is known to be there; one by which payload goes at once is new. */
+static enum path_origin origin_of(struct engine *e, uint32_t set, const struct ike_action *a)
+{
+	struct path_info info;
+
+	if (a->say.told)
+		return is_known(e, set, &a->path.remote.addr) ? PATH_OWN : PATH_LEARNED;
+	return a->say.usable && dataplane_path_info(e->dp, &info, set, a->say.id) ? PATH_PRESUMED
+										  : PATH_OWN;
 }
 
 /* orders - how many packets wait for one by a slower path, and for how long: all the time where
@@ -67,12 +80,13 @@ void paths_put(struct engine *e, struct peer_rec *p, const struct ike_action *a)
 				     .priority = a->say.priority,
 				     .weight = a->say.weight,
 				     .usable = a->say.usable,
-				     .leaving = a->say.leaving};
+				     .leaving = a->say.leaving,
+				     .came = a->say.came};
 	uint32_t mtu;
 	enum err err;
 
 	params.port = actions_esp_path(e, &params.addr, a);
-	const bool learned = a->say.told && !is_known(e, p->set, &params.addr.remote.addr);
+	const enum path_origin origin = origin_of(e, p->set, a);
 
 	err = dataplane_path_put(e->dp, p->set, &params);
 	if (err) {
@@ -86,7 +100,7 @@ void paths_put(struct engine *e, struct peer_rec *p, const struct ike_action *a)
 	if (!e->host.ops->link_mtu(e->host.ctx, &mtu, &params.addr.remote.addr) &&
 	    dataplane_path_mtu(e->dp, p->set, params.id, (uint16_t)(mtu < UINT16_MAX ? mtu : 0)))
 		LOG(DEBUG, NET, NULL, "a path is gone before its MTU is known");
-	probe_all(e, p->set, learned ? params.id : 0);
+	probe_all(e, p->set, params.id, origin);
 }
 
 void paths_take(struct engine *e, struct peer_rec *p, const struct ike_action *a)

@@ -109,6 +109,13 @@ enum err action_send(struct ike_engine *e, const struct path_addr *path, uint16_
 	return ERR_OK;
 }
 
+void action_sent_to(struct ike_sa *sa)
+{
+	struct action_cell *c = list_entry(sa->e->actions.queue.prev, struct action_cell, node);
+
+	c->id = sa->peer ? sa->peer->id : 0;
+}
+
 void action_keepalive(struct ike_engine *e, const struct path_addr *path, uint16_t port)
 {
 	static const uint8_t octet = 0xff;
@@ -244,6 +251,7 @@ static void describe(struct ike_engine *e, const struct action_cell *c, struct i
 				   .say = c->say,
 				   .half = c->half};
 	switch (c->kind) {
+	case IKE_ACTION_SEND:
 	case IKE_ACTION_PATHSET_ADD:
 	case IKE_ACTION_PATHSET_MOVE:
 	case IKE_ACTION_PATHSET_REMOVE:
@@ -272,8 +280,6 @@ static void describe(struct ike_engine *e, const struct action_cell *c, struct i
 		break;
 	case IKE_ACTION_EVENT:
 		out->event = &c->event->event;
-		break;
-	case IKE_ACTION_SEND:
 		break;
 	}
 }

@@ -74,6 +74,9 @@ void actions_release(struct actions *a, uint32_t n) NONNULL(1);
 MUST_USE enum err action_send(struct ike_engine *e, const struct path_addr *path, uint16_t port,
 			      struct bytes bytes) NONNULL(1, 2);
 
+/* action_sent_to - what was just queued goes to this IKE SA's peer. */
+void action_sent_to(struct ike_sa *sa) NONNULL(1);
+
 /* action_keepalive - queue the one-byte NAT keepalive (RFC 3948 2.3); lost if memory is short. */
 void action_keepalive(struct ike_engine *e, const struct path_addr *path, uint16_t port)
 	NONNULL(1, 2);

@@ -2,6 +2,8 @@
 /* mif_commit.c - a plan becomes what is: what is other goes to the data path. */
 #include "control/ike/mif_plan.h"
 
+#include "control/ike/move.h"
+
 static bool is_other(const struct sa_path *a, const struct sa_path *b)
 {
 	return a->weight != b->weight || a->priority != b->priority || a->usable != b->usable ||
@@ -21,7 +23,7 @@ static struct action_cell *queue(struct ike_sa *sa, enum ike_action_kind kind, u
 	return c;
 }
 
-void path_put(struct ike_sa *sa, const struct sa_path *p)
+static struct action_cell *put(struct ike_sa *sa, const struct sa_path *p)
 {
 	struct action_cell *c = queue(sa, IKE_ACTION_PATH_PUT, sa->peer->id, p->id);
 
@@ -35,6 +37,20 @@ void path_put(struct ike_sa *sa, const struct sa_path *p)
 	c->say.told = !sa->mif.decides;
 	c->say.idle_ms = p->liveness.idle_ms;
 	c->say.dead_ms = p->liveness.dead_ms;
+	return c;
+}
+
+void path_put(struct ike_sa *sa, const struct sa_path *p)
+{
+	(void)put(sa, p);
+}
+
+/* came_from - of the message that the plan's operations came by, if the path ends where that came
+ * from; else 0. */
+static uint32_t came_from(const struct mif_plan *p, const struct sa_path *path)
+{
+	return p->dg && path_same_remote(&p->dg->path, &path->addr) ? (uint32_t)p->dg->bytes.len
+								    : 0;
 }
 
 /* Paths that go. The data path has always one, and never more than there is room for: so all go
@@ -62,7 +78,7 @@ static uint32_t take_gone(const struct mif_plan *p, bool carry_out, bool before)
 static uint32_t put_others(const struct mif_plan *p, bool carry_out)
 {
 	struct sa_paths *now = &p->sa->mif.paths;
-	uint32_t num = 0;
+	uint32_t num = 0, came = 0;
 
 	for (uint8_t i = 0; i < p->next.num; i++) {
 		const struct sa_path *next = &p->next.list[i];
@@ -71,8 +87,13 @@ static uint32_t put_others(const struct mif_plan *p, bool carry_out)
 		if (was && !is_other(was, next))
 			continue;
 		num++;
-		if (carry_out)
-			path_put(p->sa, next);
+		if (!carry_out)
+			continue;
+		struct action_cell *c = put(p->sa, next);
+
+		if (was || came)
+			continue; /* a message came once, whatever it says */
+		came = c->say.came = came_from(p, next);
 	}
 	return num;
 }

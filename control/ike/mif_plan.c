@@ -434,6 +434,7 @@ void plan_begin(struct mif_plan *p, struct ike_sa *sa, bool ours)
 	p->sa = sa;
 	p->ours = ours;
 	p->no_ties = p->tied = false;
+	p->dg = NULL;
 	p->next = sa->mif.paths;
 	p->num = p->num_spis = 0;
 	p->failed_len = 0;

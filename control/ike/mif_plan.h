@@ -23,7 +23,8 @@ struct mif_plan {
 	uint32_t num_spis; /* that were looked for */
 	uint8_t failed[4 * MIF_SPIS_MAX];
 	size_t failed_len;
-	struct sa_paths saved; /* from before a transaction that is all or nothing */
+	const struct ike_datagram *dg; /* that the peer's operations came by; NULL: they are ours */
+	struct sa_paths saved;         /* from before a transaction that is all or nothing */
 };
 
 /* plan_begin - nothing is planned yet. Operations go into ops[] and num. */

@@ -254,6 +254,7 @@ static enum err with_plans(struct step *s, struct mif_plan *p, struct mif_plan *
 	enum err e;
 
 	plan_begin(p, s->sa, false);
+	p->dg = s->dg;
 	e = parse_ops(s, p);
 	if (e)
 		return e;

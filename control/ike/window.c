@@ -25,8 +25,10 @@ static void send_all(struct ike_sa *sa, const struct path_addr *path, uint16_t p
 	while (messages.len) {
 		const size_t len = skf_message_len(messages);
 
-		if (!action_send(sa->e, path, port, bytes_of(messages.p, len)))
+		if (!action_send(sa->e, path, port, bytes_of(messages.p, len))) {
 			sa->sent_ns = sa->e->now_ns;
+			action_sent_to(sa);
+		}
 		messages = bytes_of(messages.p + len, messages.len - len);
 	}
 }

@@ -202,6 +202,13 @@ static void test_paths_and_ports(void)
 		ERR_OK);
 	send_clear(&bed);
 	CU_ASSERT_EQUAL(bed_dropped(&bed.a, DROP_NO_PATH), 1);
+	CU_ASSERT_EQUAL(
+		dataplane_path_put(
+			bed.a.dp, bed.a.pathset,
+			&(struct path_params){.id = 2, .weight = 1, .addr = bed.a.path, .came = 1}),
+		ERR_OK);
+	send_clear(&bed);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.a, DROP_UNPROVEN), 1);
 	finish(&bed);
 }
 

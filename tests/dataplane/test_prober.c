@@ -44,6 +44,7 @@ struct host {
 	uint32_t drained[PATHS + 1], heard[PATHS + 1]; /* both sides' last packets, the other's */
 	uint32_t sent[PATHS + 1], came[PATHS + 1];     /* payload */
 	uint64_t changed_ns[PATHS + 1];                /* when usable changed last */
+	uint32_t opened[PATHS + 1], lapsed[PATHS + 1]; /* long probes; loans that ended */
 	uint32_t failures[PATHS + 1], probes[PATHS + 1], answers[PATHS + 1];
 	uint64_t every_ns, next_ns; /* payload; 0: none */
 };
@@ -91,9 +92,12 @@ static void put(uint8_t from, uint16_t path, bool payload, const struct path_mes
 	world.num++;
 }
 
-static void host_send(void *ctx, uint16_t path, struct path_message *m)
+static void host_send(void *ctx, uint16_t path, struct path_message *m, size_t len)
 {
 	struct host *h = ctx;
+
+	CU_ASSERT(len == PATH_MESSAGE_LEN || (len == PROBER_OPENING_LEN && m->type == PATH_PROBE));
+	h->opened[path] += len == PROBER_OPENING_LEN;
 
 	CU_ASSERT_EQUAL(m->path, path);
 	if (m->type == PATH_PROBE)
@@ -129,6 +133,11 @@ static uint16_t goes_by(const struct host *h)
 			if (h->usable[p] && h->leaves[p] == leaves)
 				return p;
 	return 0;
+}
+
+static void host_lapse(void *ctx, uint16_t path)
+{
+	((struct host *)ctx)->lapsed[path]++;
 }
 
 static bool host_used(void *ctx, uint16_t path)
@@ -177,6 +186,7 @@ static void set_up(uint64_t seed, uint64_t delay_ns)
 					   .send = host_send,
 					   .traffic = host_traffic,
 					   .usable = host_usable,
+					   .lapse = host_lapse,
 					   .used = host_used,
 					   .last = host_last,
 					   .watch = host_watch};
@@ -792,6 +802,60 @@ static void test_M4_trusted(void)
 	CU_ASSERT_EQUAL(h->failures[1], 0);
 }
 
+/* M4: a path by which payload goes at once begins with long probes, behind one another; the loss of
+ * all is that of one. */
+static void test_M4_opening(void)
+{
+	struct host *h = &world.host[0];
+
+	set_up(14, 5 * NS_PER_MS);
+	CU_ASSERT_EQUAL(prober_add(&h->prober, 1, false, true, world.now_ns), ERR_OK);
+	h->usable[1] = true;
+	prober_open(&h->prober, 1, world.now_ns);
+	prober_open(&h->prober, 2, world.now_ns);
+	turn(h);
+	CU_ASSERT_EQUAL(h->probes[1], 0);
+	for (uint32_t i = 1; i <= PROBER_OPENING; i++) {
+		run_for(PROBER_OPENING_NS);
+		CU_ASSERT_EQUAL(h->opened[1], i);
+	}
+	run_for(NS_PER_S * 9 / 10);
+	CU_ASSERT_EQUAL(h->probes[1], PROBER_OPENING);
+	run_for(NS_PER_S / 5); /* one has had no answer: two more */
+	CU_ASSERT_EQUAL(h->prober.paths[0].misses, 1);
+	run_for(NS_PER_S);
+	CU_ASSERT_TRUE(h->probes[1] > PROBER_OPENING);
+	CU_ASSERT_EQUAL(h->opened[1], PROBER_OPENING);
+}
+
+/* S57: what is lent to a path ends in time, unless it answers; and it is said once. */
+static void test_S57_lapses(void)
+{
+	struct host *h = &world.host[0];
+
+	for (int answers = 0; answers < 2; answers++) {
+		set_up(15, 5 * NS_PER_MS);
+		CU_ASSERT_EQUAL(prober_add(&h->prober, 1, true, false, world.now_ns), ERR_OK);
+		if (answers)
+			CU_ASSERT_EQUAL(
+				prober_add(&world.host[1].prober, 1, false, false, world.now_ns),
+				ERR_OK);
+		prober_lend(&h->prober, 1, world.now_ns);
+		prober_lend(&h->prober, 2, world.now_ns);
+		turn(h);
+		turn(&world.host[1]);
+		run_for(PROBER_LOAN_NS - NS_PER_MS);
+		CU_ASSERT_EQUAL(h->lapsed[1], 0);
+		CU_ASSERT_EQUAL(h->usable[1], answers);
+		run_for(NS_PER_MS);
+		CU_ASSERT_EQUAL(h->lapsed[1], !answers);
+		prober_lend(&h->prober, 1, world.now_ns);
+		turn(h);
+		run_for(2 * PROBER_LOAN_NS);
+		CU_ASSERT_EQUAL(h->lapsed[1], answers ? 0 : 2);
+	}
+}
+
 /* A link that is down fails its path at once, and one that is up again has it asked at once; the
  * last path stays. */
 static void test_M6_link_down(void)
@@ -1023,6 +1087,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_M6_link_down),
 	TAP_TEST(test_last_is_kept),
 	TAP_TEST(test_M4_trusted),
+	TAP_TEST(test_M4_opening),
+	TAP_TEST(test_S57_lapses),
 };
 
 TAP_MAIN("dataplane/prober", tests)

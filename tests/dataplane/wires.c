@@ -6,6 +6,7 @@
 #include "dataplane/sa.h"
 
 #define STEP_NS NS_PER_MS
+#define HEADERS 28 /* IPv4 and UDP */
 
 static uint8_t buf[BED_MAX_PACKET];
 
@@ -108,6 +109,16 @@ static void fly(struct wire *wire, bool is_a, const uint8_t *bytes, size_t len,
 	wires.num++;
 }
 
+/* forge - a copy that is not authentic. */
+static void forge(struct wire *wire, const uint8_t *bytes, size_t len, const struct path_addr *to)
+{
+	uint8_t copy[BED_MAX_PACKET];
+
+	memcpy(copy, bytes, len);
+	copy[len - 1] ^= 1;
+	fly(wire, false, copy, len, to, 0);
+}
+
 /* launch - onto the wire that its addresses name, if there is one that takes it. */
 static void launch(struct side *s, const uint8_t *bytes, size_t len, const struct path_addr *to)
 {
@@ -124,8 +135,14 @@ static void launch(struct side *s, const uint8_t *bytes, size_t len, const struc
 		wires.astray++;
 		return;
 	}
-	if (wire->black || (wire->loss && wires_random(100) < wire->loss))
+	if (is_a)
+		wires.a_tx[k] += len + HEADERS;
+	if (wire->black || (is_a && wire->deaf) || (wire->loss && wires_random(100) < wire->loss))
 		return;
+	if (!is_a)
+		wires.b_tx[k] += len + HEADERS;
+	if (!is_a && wire->forge)
+		forge(wire, bytes, len, to);
 	if (is_a && wire->per_step && wire->waiting >= wires.queue_steps * wire->per_step)
 		return;
 	if (is_a && wire->per_step)

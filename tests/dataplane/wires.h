@@ -19,6 +19,8 @@ struct wire {
 	uint32_t jitter_ms;    /* up to so much more delay */
 	uint32_t loss, repeat; /* percent */
 	bool black;
+	bool deaf;         /* what A sends by it does not arrive */
+	bool forge;        /* what B sends by it comes once more, with another last byte */
 	uint16_t nat_port; /* that B sees A's packets come from; 0: as it is */
 };
 
@@ -28,7 +30,7 @@ struct flying {
 	struct side *to;
 	struct path_addr from;
 	size_t len;
-	uint8_t bytes[512];
+	uint8_t bytes[1300];
 };
 
 /* struct told - what a side reported of a path. */
@@ -48,6 +50,8 @@ struct wires {
 	uint32_t queue_steps;           /* that packets of A wait at most */
 	uint32_t tag;
 	uint64_t sent, received;            /* from A to B */
+	uint64_t a_tx[PATHS + 1];           /* bytes that A sent by a path, IPv4 and UDP too */
+	uint64_t b_tx[PATHS + 1];           /* that B did and that arrive, each once */
 	uint64_t to_nat[PATHS + 1], astray; /* datagrams of B to the NAT's port, to its old one */
 	uint64_t payload_to_nat;
 	uint64_t random; /* what comes next by chance: set it to a seed */

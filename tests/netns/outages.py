@@ -99,6 +99,56 @@ def silent(left, right):
     return test
 
 
+def is_sent_little(wire):
+    """Next to nothing of what the right host sends by it enters a wire that swallows that."""
+    before = wire.counts()["right"]["swallowed"]
+    time.sleep(0.5)
+    return wire.counts()["right"]["swallowed"] - before < 25
+
+
+def measured(frames, new):
+    """What went to an address that never answered: (packets of payload, the most bytes for one that
+    had come from there by then)."""
+    came = sent = payload = 0
+    most = 0.0
+    for frame in frames:
+        if frame.source == new:
+            came += frame.length
+        elif frame.destination == new:
+            sent += frame.length
+            payload += frame.kind == "esp" and frame.length > 300
+            most = max(most, sent / max(came, 1))
+    return payload, most
+
+
+def deaf():
+    """Nothing comes back to the address that a host goes on from: it is sent payload, three bytes at
+    most for each that comes from there, and then no more; until it answers."""
+    with Paths("hard-deaf", *by_paths(), orders="delay 10ms", versions=(4,)) as scene:
+        for path in scene.paths:
+            path.acquaint()
+        scene.path(2).lose()
+        both_up(scene)
+        wire = scene.path(2).wire
+        wire.order("right blackhole on")
+        streams = {"left": Stream(scene, "left", rate=100).start(),
+                   "right": Stream(scene, "right", rate=2000, port=9001).start()}
+        time.sleep(CALM)
+        scene.path(1).lose()
+        scene.path(2).gain()
+        wait_for(lambda: wire.counts()["right"]["swallowed"] > 100, "payload to the new address")
+        wait_for(lambda: is_sent_little(wire), "that to end")
+        frames = scene.captures[2, "right"].stop()
+        payload, most = measured(frames, PATHS4[1][0])
+        story(f"{payload} packets of payload to an address that does not answer, "
+              f"at most {most:.2f} bytes for one")
+        assert payload > 100 and most <= 3, (payload, most)
+        wire.order("right blackhole off")
+        gone_to(scene, 2)
+        time.sleep(CALM)
+        check_streams({side: stream.stop() for side, stream in streams.items()})
+
+
 def silent_mptcp():
     """The same to the kernel's MPTCP: how long its connection stands still."""
     stalls = []
@@ -129,6 +179,7 @@ def rows():
         if left.kind == "latchkey":
             yield f"{kinds}: a path swallows everything", silent(left, right)
     yield "several paths: one address is gone before the other is there", hard(*by_paths(), "paths")
+    yield "several paths: nothing comes back to a new address", deaf
     yield "paths: one of MPTCP's swallows everything", silent_mptcp
 
 

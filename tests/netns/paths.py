@@ -54,6 +54,7 @@ class Path:
         self.scene, self.n, self.nat, self.versions = scene, n, None, versions
         self.device = f"path{n}"
         left4, self.right4 = PATHS4[n - 1]
+        self.left6 = PATHS6[n - 1][0]
         self.left4 = behind(n)[0] if nat else left4
         near = self._translator(left4) if nat else \
             (scene.left, self.device, self.addresses("left"))
@@ -98,16 +99,26 @@ class Path:
         link = {side: self.scene.host(side).run(
             "cat", f"/sys/class/net/{self.device}/address").stdout.strip() for side in ("left", "right")}
         for side in link:
-            for address in self.addresses(other(side)):
-                self.scene.host(side).run("ip", "neighbour", "replace", address.split("/")[0],
-                                          "lladdr", link[other(side)], "dev", self.device,
-                                          "nud", "permanent")
+            self._introduce(side, link[other(side)])
+
+    def _introduce(self, side, link):
+        """The host knows the other one's addresses, behind this link address."""
+        for address in self.addresses(other(side)):
+            self.scene.host(side).run("ip", "neighbour", "replace", address.split("/")[0], "lladdr",
+                                      link, "dev", self.device, "nud", "permanent")
+
+    def renumber(self, host):
+        """The left host, which has none of its addresses now, gets others the next time, with this
+        number in their prefixes: 3 to 254."""
+        self.left4 = f"{self.left4.rsplit('.', 1)[0]}.{host}"
+        self.left6 = f"2001:db8:{self.n}::{host:x}"
+        self._introduce("right", self.scene.left.run(
+            "cat", f"/sys/class/net/{self.device}/address").stdout.strip())
 
     def addresses(self, side):
         """Of the host on this path, with their lengths."""
-        index = 0 if side == "left" else 1
         four = [f"{self.left4 if side == 'left' else self.right4}/24"]
-        six = [f"{PATHS6[self.n - 1][index]}/64"]
+        six = [f"{self.left6 if side == 'left' else PATHS6[self.n - 1][1]}/64"]
         return (four if 4 in self.versions else []) + (six if 6 in self.versions else [])
 
     def leave(self, side="left"):

@@ -380,6 +380,7 @@ static void paths_changed(struct sim_peer *peer)
 static void path_put(struct sim_peer *peer, const struct ike_action *a)
 {
 	struct sim_path *p = path_by_id(peer, a->say.id);
+	const uint32_t came = p ? p->came : a->say.came;
 
 	if (!p) {
 		assert(peer->num_paths < ARRAY_LEN(peer->paths) && a->say.id);
@@ -391,6 +392,7 @@ static void path_put(struct sim_peer *peer, const struct ike_action *a)
 			       .priority = a->say.priority,
 			       .usable = a->say.usable,
 			       .leaving = a->say.leaving,
+			       .came = came,
 			       .addr = a->path};
 	paths_changed(peer);
 }
@@ -773,6 +775,7 @@ static void act(struct sim *s, unsigned side, const struct ike_action *a)
 	note_u64(s, a->child ^ a->peer);
 	switch (a->kind) {
 	case IKE_ACTION_SEND:
+		n->sent_to = a->peer;
 		send_datagram(s, side, a);
 		break;
 	case IKE_ACTION_PATHSET_ADD:

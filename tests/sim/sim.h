@@ -49,6 +49,7 @@ struct sim_path {
 	uint8_t priority;
 	bool usable, leaving;
 	struct path_addr addr;
+	uint32_t came; /* of what told it, from where it ends */
 };
 
 /* struct sim_peer - a path set as the data path has it. */
@@ -79,6 +80,8 @@ struct sim_node {
 	uint32_t num_pairs;
 	struct sim_peer peers[SIM_MAX_PAIRS];
 	uint32_t num_peers;
+	uint64_t
+		sent_to; /* whom the last datagram was for; 0: nobody that there is a path set of */
 	uint64_t activations;
 	uint32_t num_workers;
 	uint32_t spis[SIM_MAX_PAIRS * 4];

@@ -396,6 +396,29 @@ static void test_M4_sent_at_once(void)
 	sim_free(s);
 }
 
+/* The other side may send there in measure if what told it of the path came from there, once for a
+ * message; and not to what was only told. */
+static void test_S57_named_from_there(void)
+{
+	const struct ike_path_op ops[] = {
+		{.act = IKE_PATH_ADD, .addr = between(A, 1), .policy = IKE_PATHS_AS_BEFORE},
+		{.act = IKE_PATH_ADD, .addr = between(A, 1), .policy = IKE_PATHS_AS_BEFORE},
+		{.act = IKE_PATH_REMOVE, .id = 1}};
+	struct sim *s = up();
+
+	CU_ASSERT_EQUAL(path_ops(s, A, NULL, ops, 3, NULL), ERR_OK);
+	after(s, NS_PER_S);
+	CU_ASSERT_TRUE(sim_path_find(s, B, 2)->came > 100 && sim_path_find(s, B, 2)->came < 300);
+	CU_ASSERT_EQUAL(sim_path_find(s, B, 3)->came, 0);
+	CU_ASSERT_EQUAL(s->n[B].sent_to, NET(B)->peer->id); /* the answer counts, too */
+	CU_ASSERT_EQUAL(sim_path_find(s, A, 2)->came + sim_path_find(s, A, 3)->came, 0);
+	sim_probe(s);
+	CU_ASSERT_EQUAL(add(s, A, 2, NULL), ERR_OK); /* said from where path 2 begins */
+	after(s, NS_PER_S);
+	CU_ASSERT_EQUAL(sim_path_find(s, B, 4)->came, 0);
+	sim_free(s);
+}
+
 /* The only address goes, and another one comes later: what was to be said meanwhile, or is under
  * way, holds up nothing. Copies are sent a second apart. */
 static void test_M4_nothing_before_it(void)
@@ -1524,6 +1547,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_M4_nothing_before_it),
 	TAP_TEST(test_M4_not_listed),
 	TAP_TEST(test_M4_sent_at_once),
+	TAP_TEST(test_S57_named_from_there),
 	TAP_TEST(test_hard_with_a_backup),
 	TAP_TEST(test_schedule),
 	TAP_TEST(test_policy_of_both),
