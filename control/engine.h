@@ -616,6 +616,7 @@ struct ike_sa_info {
 	const struct auth_proof *proof;            /* NULL until the peer is authenticated */
 	const char *proposal; /* "AES_GCM_16-256/PRF_HMAC_SHA2_256/CURVE_25519" or "" */
 	uint64_t established_ns, rekey_ns;
+	uint64_t reauth_ns; /* the peer is asked again who it is */
 	bool nat_local, nat_remote;
 	bool paths;             /* several paths are agreed on (docs/multiple-interfaces.md) */
 	bool paths_decides;     /* and this side decides about them */

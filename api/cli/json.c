@@ -41,6 +41,7 @@ static const char *const number_keys[] = {
 	"priority",
 	"punted",
 	"rate",
+	"reauth-time",
 	"received",
 	"rekey-time",
 	"remote-port",

@@ -191,6 +191,8 @@ void print_sa(const struct tree *sa, int indent)
 		put("%*sestablished %ss ago", indent + 2, "", text(sa, "established"));
 		if (has(sa, "rekey-time"))
 			put(", rekeying in %ss", text(sa, "rekey-time"));
+		if (has(sa, "reauth-time"))
+			put(", asked again who it is in %ss", text(sa, "reauth-time"));
 		put("\n");
 	}
 	print_lent(sa, indent + 2);

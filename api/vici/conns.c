@@ -141,7 +141,7 @@ enum err conn_section(struct tree *parent, const struct conf_conn *conn)
 	TRY(tree_setf(t, "local_port", "%u", conn->local_port));
 	TRY(tree_setf(t, "remote_port", "%u", conn->remote_port));
 	TRY(tree_setf(t, "version", "IKEv2"));
-	TRY(tree_setf(t, "reauth_time", "0"));
+	TRY(tree_setf(t, "reauth_time", "%llu", (unsigned long long)(conn->reauth_ns / NS_PER_S)));
 	TRY(tree_setf(t, "rekey_time", "%llu", (unsigned long long)(conn->rekey_ns / NS_PER_S)));
 	if (conn->dpd_delay_ns)
 		TRY(tree_setf(t, "dpd_delay", "%llu",

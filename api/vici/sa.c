@@ -353,6 +353,7 @@ enum err sa_fill(const struct backend *b, struct tree *t, const struct ike_sa_in
 	if (sa->state != IKE_STATE_CONNECTING) {
 		TRY(set_age(t, "established", sa->established_ns, now));
 		TRY(set_remaining(t, "rekey-time", sa->rekey_ns, now));
+		TRY(set_remaining(t, "reauth-time", sa->reauth_ns, now));
 	}
 	return ERR_OK;
 }

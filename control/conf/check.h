@@ -120,6 +120,7 @@ MUST_USE SET(set_ppk_required);
 MUST_USE SET(set_unique);
 MUST_USE SET(set_keyingtries);
 MUST_USE SET(set_ike_rekey_time);
+MUST_USE SET(set_reauth_time);
 MUST_USE SET(set_ike_over_time);
 MUST_USE SET(set_ike_rand_time);
 MUST_USE SET(set_local);

@@ -354,6 +354,7 @@ struct conf_conn {
 	struct ip_prefix interface_addrs[CONF_MAX_INTERFACE_ADDRS];
 	uint32_t num_interface_addrs;
 	uint64_t rekey_ns, over_ns, rand_ns; /* re-key at rekey - [0, rand], gone at rekey + over */
+	uint64_t reauth_ns; /* the peer proves itself again at reauth - [0, rand]; 0 = not */
 	uint64_t dpd_delay_ns;
 	uint32_t keyingtries; /* 0 = for ever */
 	struct conf_child *children;

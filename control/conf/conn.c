@@ -300,6 +300,12 @@ enum err set_ike_rekey_time(struct check *c, void *obj, const struct tree *node)
 	return ERR_OK;
 }
 
+enum err set_reauth_time(struct check *c, void *obj, const struct tree *node)
+{
+	take_time(c, &CONN(obj)->reauth_ns, node);
+	return ERR_OK;
+}
+
 enum err set_ike_over_time(struct check *c, void *obj, const struct tree *node)
 {
 	take_time(c, &CONN(obj)->over_ns, node);
@@ -398,14 +404,17 @@ static enum err set_defaults(struct conf_conn *conn)
 {
 	char text[8];
 
+	uint64_t longer;
+
 	if (conn->rekey_ns == CHECK_UNSET)
-		conn->rekey_ns = 4 * 3600 * NS_PER_S;
+		conn->rekey_ns = conn->reauth_ns ? 0 : 4 * 3600 * NS_PER_S;
+	longer = conn->rekey_ns > conn->reauth_ns ? conn->rekey_ns : conn->reauth_ns;
 	if (conn->over_ns == CHECK_UNSET)
-		conn->over_ns = conn->rekey_ns / 10;
+		conn->over_ns = longer / 10;
 	if (conn->rand_ns == CHECK_UNSET)
 		conn->rand_ns = conn->over_ns;
-	if (conn->rand_ns > conn->rekey_ns)
-		conn->rand_ns = conn->rekey_ns;
+	if (conn->rand_ns > longer)
+		conn->rand_ns = longer;
 	if (conn->num_ike == 0)
 		return conf_proposals_parse(conn->ike, &conn->num_ike, text, sizeof(text),
 					    "default", true);

@@ -86,7 +86,7 @@ static const struct key keys[] = {
 	SETS_(CONN, VALUE, "ppk_required", set_ppk_required),
 	SETS_(CONN, VALUE, "keyingtries", set_keyingtries),
 	SETS_(CONN, VALUE, "unique", set_unique),
-	FATE_(CONN, "reauth_time", LATER, "0|0s"),
+	SETS_(CONN, VALUE, "reauth_time", set_reauth_time),
 	SETS_(CONN, VALUE, "rekey_time", set_ike_rekey_time),
 	SETS_(CONN, VALUE, "over_time", set_ike_over_time),
 	SETS_(CONN, VALUE, "rand_time", set_ike_rand_time),

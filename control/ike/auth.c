@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "control/auth/verify.h"
 #include "control/child/work.h"
+#include "control/ike/auth_life.h"
 #include "control/ike/handlers.h"
 #include "control/ike/methods.h"
 #include "control/ike/mif.h"
@@ -578,6 +579,7 @@ void auth_established(struct step *s)
 	sa->confirmed = true;
 	mif_begin(sa);
 	sa_established(sa, s->now_ns);
+	auth_life_start(sa, s->now_ns);
 	action_event(sa, IKE_EVENT_IKE_UP, NULL, IKE_REASON_NONE, sa->request,
 		     "established with %s (%s), %s",
 		     ike_id_text(peer, sizeof(peer), &sa->remote_id),

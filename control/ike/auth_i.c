@@ -5,6 +5,7 @@
 #include "control/child/traffic.h"
 #include "control/child/work.h"
 #include "control/ike/auth.h"
+#include "control/ike/auth_life.h"
 #include "control/ike/crash.h"
 #include "control/ike/handlers.h"
 #include "control/ike/mif.h"
@@ -140,6 +141,7 @@ enum err auth_take_offers(struct step *s)
 {
 	enum err e;
 
+	auth_life_take(s->sa, s->msg, s->now_ns);
 	crash_take(s->sa, s->msg);
 	mobike_take(s);
 	mif_take(s);

@@ -4,6 +4,7 @@
 #include "control/child/accept.h"
 #include "control/child/traffic.h"
 #include "control/ike/auth.h"
+#include "control/ike/auth_life.h"
 #include "control/ike/candidates.h"
 #include "control/ike/crash.h"
 #include "control/ike/handlers.h"
@@ -253,6 +254,7 @@ static enum err build(struct step *s, bool agreed)
 	if (hs->child_error)
 		vips_lend_end(sa);
 	crash_offer(s, sa);
+	auth_life_offer(s);
 	vips_reply(sa, &s->b);
 	mobike_offer(s);
 	mif_offer(s);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "control/child/work.h"
+#include "control/ike/auth_life.h"
 #include "control/ike/crash.h"
 #include "control/ike/handlers.h"
 #include "control/ike/mobike.h"
@@ -162,6 +163,7 @@ enum err child_delete_request(struct step *s)
 enum err informational_request(struct step *s)
 {
 	crash_take(s->sa, s->msg);
+	auth_life_take(s->sa, s->msg, s->now_ns);
 	step_reply(s);
 	return mobike_echo(s);
 }

@@ -109,6 +109,7 @@ static void show(const struct ike_sa *sa, void (*fn)(void *ctx, const struct ike
 		.proof = sa->proof,
 		.proposal = sa->proposal,
 		.established_ns = sa->established_ns,
+		.reauth_ns = sa->auth_life.due_ns,
 		.rekey_ns = sa->rekey_ns,
 		.nat_local = sa->nat_local,
 		.nat_remote = sa->nat_remote,

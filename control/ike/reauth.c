@@ -131,9 +131,26 @@ static enum err request(struct ike_engine *e, const struct ike_reauth_params *p,
 	return begin(old, conn, p, &old->path, old->port, now_ns);
 }
 
+const struct ike_sa *reauth_old(const struct ike_sa *sa)
+{
+	return sa->reauth_of ? find(sa->e, sa->reauth_of) : NULL;
+}
+
 bool reauth_replaces(const struct ike_sa *old)
 {
 	return is_under_way(old->e, old->unique);
+}
+
+enum err reauth_again(struct ike_sa *old, uint64_t now_ns)
+{
+	const struct ike_reauth_params p = {.methods = old->methods};
+	const struct conf_conn *conn = conf_find_conn(old->e->conf, old->conn->name);
+
+	if (!conn)
+		return ERR_NOT_FOUND;
+	if (is_under_way(old->e, old->unique))
+		return ERR_EXISTS;
+	return begin(old, conn, &p, &old->path, old->port, now_ns);
 }
 
 enum err reauth_along(struct ike_sa *old, const struct path_addr *path, uint16_t port,

@@ -15,6 +15,13 @@
 MUST_USE enum err reauth_along(struct ike_sa *old, const struct path_addr *path, uint16_t port,
 			       uint64_t now_ns) NONNULL(1, 2);
 
+/* reauth_again - a new one by the same path, as the configuration says now. Errors: NOT_FOUND,
+ * EXISTS (as above), NOMEM, LIMIT. */
+MUST_USE enum err reauth_again(struct ike_sa *old, uint64_t now_ns) NONNULL(1);
+
+/* reauth_old - the one whose place sa is to take, while it is up; NULL: there is none. */
+const struct ike_sa *reauth_old(const struct ike_sa *sa) NONNULL(1);
+
 /* reauth_replaces - a new one that is to be in its place is being made. */
 bool reauth_replaces(const struct ike_sa *old) NONNULL(1);
 

@@ -5,6 +5,7 @@
  */
 #include "base/alloc.h"
 #include "control/child/child.h"
+#include "control/ike/auth_life.h"
 #include "control/ike/crash.h"
 #include "control/ike/handlers.h"
 #include "control/ike/lifetime.h"
@@ -113,6 +114,7 @@ static void take_over(struct ike_sa *old, struct ike_sa *new)
 	mobike_inherit(new, old);
 	mif_inherit(new, old);
 	reauth_follow(old, new);
+	auth_life_inherit(new, old);
 	crash_tell(new);
 	old->quiet = true;
 	old->successor = sa_our_spi(new);

@@ -10,6 +10,7 @@
 #include "control/child/work.h"
 #include "control/ike/ask.h"
 #include "control/ike/auth.h"
+#include "control/ike/auth_life.h"
 #include "control/ike/candidates.h"
 #include "control/ike/halfopen.h"
 #include "control/ike/lifetime.h"
@@ -66,6 +67,7 @@ enum err sa_new(struct ike_engine *e, struct ike_sa **out, bool initiator, struc
 	ask_init(&sa->in.x.ask, sa);
 	ask_init(&sa->out.x.ask, sa);
 	lifetime_init(sa);
+	auth_life_init(sa);
 	insert_sorted(e, sa);
 	*out = sa;
 	return ERR_OK;
@@ -213,6 +215,7 @@ static void detach(struct ike_sa *sa)
 	sa->in.x.rekey = sa->out.x.rekey = NULL;
 	window_fini(sa);
 	lifetime_fini(sa);
+	auth_life_fini(sa);
 	timer_cancel(&e->timers, &sa->task_timer);
 	halfopen_leave(sa);
 	slots_withdraw(e->spis, sa_our_spi(sa));

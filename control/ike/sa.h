@@ -331,12 +331,20 @@ struct sa_mif {
 };
 
 /* CRASH_DIGEST_LEN - of a token. struct sa_crash - an IKE SA's share of crash.h. */
-#define CRASH_DIGEST_LEN 32
+#define CRASH_DIGEST_LEN 16
 struct sa_crash {
 	bool has_token;                  /* the peer has given one, */
 	uint8_t token[CRASH_DIGEST_LEN]; /* whose hash this is */
 	bool untold;                     /* and has none of ours yet */
 	uint64_t asked_ns;               /* when a hint last had us ask; 0 = never */
+};
+
+/* struct sa_auth_life - an IKE SA's share of auth_life.h. */
+struct sa_auth_life {
+	bool began;      /* this side began the first IKE SA of the series */
+	uint64_t due_ns; /* when the peer is asked again; TIME_NEVER = not by us */
+	uint64_t end_ns; /* when it is closed unless it was; TIME_NEVER = not by us */
+	struct timer timer;
 };
 
 /* SA_CONFIRM_NS - without a repeat of its request in that time the peer has our response. */
@@ -371,6 +379,7 @@ struct ike_sa {
 	struct sa_mobike mobike;
 	struct sa_mif mif;
 	struct sa_crash crash;
+	struct sa_auth_life auth_life;
 	struct ike_peer *peer;
 	struct ike_id local_id, remote_id; /* type 0 while unknown */
 	struct sa_chosen suite;

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "control/ike/core.h"
+#include "control/ike/reauth.h"
 
 #define CELLS_PER_ADDR 2 /* ADDRESS_ADD and ADDRESS_REMOVE */
 
@@ -17,6 +18,22 @@ static uint32_t num_wanted(const struct conf_conn *conn, uint8_t family)
 	return num;
 }
 
+/* The address number i that is asked for: what the IKE SA has whose place this one is to take is
+ * asked for again, so that what goes by it goes on. */
+static struct ip_addr wanted(const struct ike_sa *sa, uint32_t i)
+{
+	const struct ike_sa *old = reauth_old(sa);
+	const struct ip_addr *conf = sa->conn->vips;
+	uint32_t nth = 0;
+
+	for (uint32_t j = 0; j < i; j++)
+		nth += conf[j].family == conf[i].family;
+	for (uint32_t j = 0; old && j < old->vips.num; j++)
+		if (old->vips.addrs[j].family == conf[i].family && !nth--)
+			return old->vips.addrs[j];
+	return conf[i];
+}
+
 void vips_request(const struct ike_sa *sa, struct ike_builder *b)
 {
 	const struct conf_conn *conn = sa->conn;
@@ -25,7 +42,7 @@ void vips_request(const struct ike_sa *sa, struct ike_builder *b)
 	if (!conn->num_vips)
 		return;
 	for (uint32_t i = 0; i < conn->num_vips; i++)
-		cp.addrs[cp.num_addrs++] = conn->vips[i];
+		cp.addrs[cp.num_addrs++] = wanted(sa, i);
 	for (uint8_t family = IP_V4; family <= IP_V6; family += 2)
 		if (num_wanted(conn, family))
 			cp.dns[cp.num_dns++] = (struct ip_addr){.family = family};

@@ -433,6 +433,7 @@ static struct ike_payload notify(struct play *y, uint8_t buf[64], uint8_t type)
 		NOTIFY_COOKIE2,
 		NOTIFY_INVALID_SPI,
 		NOTIFY_QUICK_CRASH_DETECTION,
+		NOTIFY_AUTH_LIFETIME,
 	};
 	size_t len = 4 + (type >> 3);
 

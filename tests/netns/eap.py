@@ -8,6 +8,7 @@ from capture import assert_protected
 from lab import wait_for
 from nets import Pair
 from pubkey import cert, root, with_cert
+from replay import proven_again
 from scenarios import PAIRINGS, agree, both_down, both_up, named
 
 CAROL = "carol@example.org"
@@ -63,6 +64,13 @@ def strange_certificate(left, right):
     strange = root("ecdsa", "Stranger")
     files = {**client.files, "x509/own.pem": cert(strange, "left"), "x509ca/strange.pem": strange.cert}
     return replace(client, files=files), server
+
+
+def again_as_told(left, right):
+    """The server alone says when, for it cannot begin."""
+    client, server = by_password(left, right)
+    server.connection.update(reauth_time="14s", over_time="10s", rand_time="0s")
+    return replace(client, charon={"make_before_break": "yes"}), server
 
 
 def wrong_password(left, right):
@@ -132,6 +140,7 @@ ROWS = [
     ("EAP-MSCHAPv2, by the name in IKE", whole, by_password),
     ("replay rw-eap-mschapv2-id-rsa", whole, with_identity),
     ("EAP-MSCHAPv2, a wrong password", refused, wrong_password),
+    ("EAP-MSCHAPv2, again when the server says so", proven_again, again_as_told),
     ("EAP-TLS", whole_by_tls, by_tls),
     ("EAP-TLS, RSA, in fragments", whole_by_tls, by_long_tls),
     ("replay rw-eap-tls-only", whole_alone, by_tls_alone),

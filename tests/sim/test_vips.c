@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "control/ike/reauth.h"
 #include "control/ike/wire/cp.h"
 #include "tests/sim/forge.h"
 #include "tests/tap/tap.h"
@@ -572,7 +573,28 @@ static void test_pool_out_of_memory(void)
 	CU_ASSERT_TRUE(total > 30);
 }
 
+/* Who proves itself anew asks for the address that it has, and never goes without. */
+static void test_same_address_when_proven_again(void)
+{
+	struct sim *s = ask("0.0.0.0", "four");
+	const struct ip_addr a = s->n[A].addresses[0];
+	struct ike_sa *old = list_entry(s->n[A].e->sas.next, struct ike_sa, node);
+
+	CU_ASSERT_EQUAL(s->n[A].num_addresses, 1);
+	CU_ASSERT_EQUAL(reauth_again(old, s->now_ns), ERR_OK);
+	CU_ASSERT_EQUAL(reauth_again(old, s->now_ns), ERR_EXISTS);
+	sim_settle(s, A);
+	after(s, 10 * NS_PER_S);
+	CU_ASSERT_EQUAL(s->n[A].ike_up, 2);
+	CU_ASSERT_EQUAL(s->n[A].ike_down, 1);
+	CU_ASSERT_EQUAL(s->n[A].num_addresses, 1);
+	CU_ASSERT_TRUE(ip_addr_equal(&s->n[A].addresses[0], &a));
+	CU_ASSERT_TRUE(sim_up(s));
+	sim_free(s);
+}
+
 static const struct tap_test tests[] = {
+	TAP_TEST(test_same_address_when_proven_again),
 	TAP_TEST(test_lent),
 	TAP_TEST(test_not_lent),
 	TAP_TEST(test_S57_address_of_a_peer),
