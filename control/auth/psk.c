@@ -10,7 +10,8 @@ enum err auth_psk_compute(struct crypto_ctx *c, uint8_t out[static PRF_LEN_MAX],
 	const struct bytes pad = bytes_of(KEY_PAD, KEY_PAD_LEN);
 	const size_t len = prf_len(octets->prf);
 	uint8_t maced_id[PRF_LEN_MAX], key[PRF_LEN_MAX];
-	const struct bytes parts[] = {octets->message, octets->nonce, bytes_of(maced_id, len)};
+	const struct bytes parts[] = {octets->message, octets->nonce, bytes_of(maced_id, len),
+				      octets->int_auth};
 	enum err e;
 
 	if (!len)

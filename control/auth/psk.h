@@ -15,6 +15,8 @@ struct auth_octets {
 	struct bytes nonce;        /* the other side's nonce */
 	struct bytes id_body;      /* that side's ID payload after its generic header, as sent */
 	const struct secret *sk_p; /* that side's SK_pi or SK_pr */
+	struct bytes int_auth; /* what went between IKE_SA_INIT and IKE_AUTH (RFC 9242 3.3.2), the
+				* same for both sides; empty if nothing did */
 };
 
 /* auth_psk_compute - prf(prf(psk, "Key Pad for IKEv2"), octets) into out[prf_len(prf)]. Errors:

@@ -99,8 +99,10 @@ enum err auth_octets_signed(struct crypto_ctx *c, uint8_t **out, size_t *out_len
 			    const struct auth_octets *octets)
 {
 	const size_t len = prf_len(octets->prf);
-	const struct bytes *m = &octets->message, *n = &octets->nonce;
-	uint8_t maced_id[PRF_LEN_MAX];
+	uint8_t maced_id[PRF_LEN_MAX], *at;
+	const struct bytes parts[] = {octets->message, octets->nonce, bytes_of(maced_id, len),
+				      octets->int_auth};
+	size_t total = 0;
 	enum err e;
 
 	if (!len)
@@ -109,13 +111,17 @@ enum err auth_octets_signed(struct crypto_ctx *c, uint8_t **out, size_t *out_len
 			&octets->id_body, 1);
 	if (e)
 		return e;
-	*out = mem_alloc(m->len + n->len + len);
-	if (!*out)
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+		total += parts[i].len;
+	*out = at = mem_alloc(total);
+	if (!at)
 		return ERR_NOMEM;
-	memcpy(*out, m->p, m->len);
-	memcpy(*out + m->len, n->p, n->len);
-	memcpy(*out + m->len + n->len, maced_id, len);
-	*out_len = m->len + n->len + len;
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		if (parts[i].len)
+			memcpy(at, parts[i].p, parts[i].len);
+		at += parts[i].len;
+	}
+	*out_len = total;
 	return ERR_OK;
 }
 

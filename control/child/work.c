@@ -403,7 +403,7 @@ static enum err make_keys(struct step *s, struct child_work *w, struct action_ch
 	struct child_keys keys = {0};
 	enum err e = child_keys_derive(s->e->crypto, &keys, &s->sa->keys, w->chosen.encr,
 				       nonce_bytes(&w->ni), nonce_bytes(&w->nr),
-				       w->shared.len ? &w->shared : NULL);
+				       w->shared.len ? &w->shared : NULL, NULL);
 
 	if (e)
 		return e;

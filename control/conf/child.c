@@ -15,7 +15,7 @@
 enum err set_esp_proposals(struct check *c, void *obj, const struct tree *node)
 {
 	struct conf_child *child = obj;
-	char text[280];
+	char text[400];
 	enum err e = conf_proposals_parse_node(child->esp, &child->num_esp, text, sizeof(text),
 					       node, false);
 

@@ -40,11 +40,17 @@ enum ike_dh {
 	DH_ECP_384 = 20,
 	DH_ECP_521 = 21,
 	DH_CURVE_25519 = 31,
+	/* FIPS 203; only in addition to one of the above, and where OpenSSL has them. */
+	KE_ML_KEM_512 = 35,
+	KE_ML_KEM_768 = 36,
+	KE_ML_KEM_1024 = 37,
 };
 
 #define CONF_MAX_TRANSFORMS 8
-#define CONF_MAX_PROPOSALS  8
-#define CONF_MAX_TS         64
+/* CONF_MAX_ADDKE - additional key exchanges of one SA (RFC 9370 2.2.1). */
+#define CONF_MAX_ADDKE     7
+#define CONF_MAX_PROPOSALS 8
+#define CONF_MAX_TS        64
 
 /* CONF_NAME_MAX - of a path, profile, listener or user, with the 0. */
 #define CONF_NAME_MAX  32
@@ -73,14 +79,17 @@ static inline bool conf_encr_combined(uint16_t id)
 
 /* struct conf_proposal - the transforms of each type, in order of preference. integ is empty if the
  * ciphers are combined modes, and else not. For ESP prf is empty,
- * dh is for PFS (may be empty), esn holds 0 and/or 1. */
+ * dh is for PFS (may be empty), esn holds 0 and/or 1. addke[i] are the choices for additional key
+ * exchange i + 1, with DH_NONE among them if it may be left out; empty: there is none. */
 struct conf_proposal {
 	struct conf_encr encr[CONF_MAX_TRANSFORMS];
 	uint16_t integ[CONF_MAX_TRANSFORMS];
 	uint16_t prf[CONF_MAX_TRANSFORMS];
 	uint16_t dh[CONF_MAX_TRANSFORMS];
+	uint16_t addke[CONF_MAX_ADDKE][CONF_MAX_TRANSFORMS];
 	uint8_t esn[2];
 	uint8_t num_encr, num_integ, num_prf, num_dh, num_esn;
+	uint8_t num_addke[CONF_MAX_ADDKE];
 };
 
 /* enum conf_action - start_action, dpd_action, close_action: bits, for start_action may have both
@@ -605,7 +614,7 @@ struct conf {
 /* struct conf_diag - one remark of the validator. */
 struct conf_diag {
 	bool error;     /* else a warning */
-	char text[360]; /* "file:line: sentence" for people */
+	char text[480]; /* "file:line: sentence" for people */
 };
 
 /* struct conf_diags - up to 64 remarks; more are counted. Zero-initialise. */

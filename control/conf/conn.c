@@ -159,7 +159,7 @@ enum err set_remote_port(struct check *c, void *obj, const struct tree *node)
 
 enum err set_ike_proposals(struct check *c, void *obj, const struct tree *node)
 {
-	char text[280];
+	char text[400];
 	enum err e = conf_proposals_parse_node(CONN(obj)->ike, &CONN(obj)->num_ike, text,
 					       sizeof(text), node, true);
 

@@ -2,7 +2,7 @@
 /*
  * proposal.c - proposals in strongSwan's keywords ("aes256gcm16-prfsha384-x25519"). What Latchkey
  * cannot do is left out with a warning as long as something usable remains; a word nobody knows is
- * an error.
+ * an error. An additional key exchange has its number in front: "ke1_mlkem768".
  */
 #include "control/conf/conf.h"
 #include "control/conf/diag.h"
@@ -11,11 +11,15 @@
 #include <stdio.h>
 #include <strings.h>
 
+#include <openssl/err.h>
+#include <openssl/evp.h>
+
 enum kind {
 	KIND_ENCR,
 	KIND_PRF,
 	KIND_INTEG, /* names the PRF too, if no PRF is named itself; all it does beside an AEAD */
 	KIND_DH,
+	KIND_KEM, /* key exchange that is made in addition to another one only */
 	KIND_ESN,
 	KIND_OTHER, /* strongSwan knows it, Latchkey does not support it */
 };
@@ -66,6 +70,9 @@ static const struct keyword keywords[] = {
 	{"modp2048", KIND_DH, DH_MODP_2048, 0},
 	{"modp3072", KIND_DH, DH_MODP_3072, 0},
 	{"modp4096", KIND_DH, DH_MODP_4096, 0},
+	{"mlkem512", KIND_KEM, KE_ML_KEM_512, 0},
+	{"mlkem768", KIND_KEM, KE_ML_KEM_768, 0},
+	{"mlkem1024", KIND_KEM, KE_ML_KEM_1024, 0},
 	{"esn", KIND_ESN, 1, 0},
 	{"noesn", KIND_ESN, 0, 0},
 	OTHER("aes128ctr"),
@@ -178,7 +185,9 @@ static const struct keyword keywords[] = {
 #define SUPPORTED_ENCR                                                                \
 	"supported: aes256gcm16, aes128gcm16, chacha20poly1305, aes256/192/128 with " \
 	"sha256/384/512; "
-#define SUPPORTED_DH  "x25519, ecp256, ecp384, ecp521, modp3072, modp4096, modp2048"
+#define SUPPORTED_DH                                                     \
+	"x25519, ecp256, ecp384, ecp521, modp3072, modp4096, modp2048; " \
+	"ke1_ to ke7_ with these and mlkem768, mlkem1024, mlkem512"
 #define SUPPORTED_IKE SUPPORTED_ENCR "prfsha256, prfsha384, prfsha512; " SUPPORTED_DH
 #define SUPPORTED_ESP SUPPORTED_ENCR "null, aes256gmac; " SUPPORTED_DH "; esn, noesn"
 
@@ -188,7 +197,11 @@ struct parsing {
 	size_t text_len;
 	bool is_ike;
 	bool warned;
+	uint32_t addke; /* bit n: this proposal names additional key exchange n + 1 */
 };
+
+/* ADDKE_PREFIX_LEN - "ke1_". */
+#define ADDKE_PREFIX_LEN 4
 
 static const struct keyword *find_keyword(const char *name)
 {
@@ -209,7 +222,9 @@ const char *conf_transform_word(uint8_t type, uint16_t id, uint16_t key_bits)
 	for (size_t i = 0; i < ARRAY_LEN(keywords); i++) {
 		const struct keyword *k = &keywords[i];
 
-		if (k->kind == kinds[type - 1] && k->id == id && k->key_bits == key_bits)
+		if ((k->kind == kinds[type - 1] ||
+		     (k->kind == KIND_KEM && kinds[type - 1] == KIND_DH)) &&
+		    k->id == id && k->key_bits == key_bits)
 			return k->name;
 	}
 	return NULL;
@@ -293,6 +308,7 @@ static bool add_keyword(struct conf_proposal *d, const struct keyword *k)
 	case KIND_ESN:
 		add_esn(d, (uint8_t)k->id);
 		return true;
+	case KIND_KEM:
 	case KIND_OTHER:
 	default:
 		return true;
@@ -305,19 +321,69 @@ static bool is_esp_only(const struct keyword *k)
 	return k->kind == KIND_ENCR && (k->id == ENCR_NULL || k->id == ENCR_AES_GMAC);
 }
 
+static enum err unknown(struct parsing *p, const char *name, const char *method)
+{
+	const char *near = nearest_keyword(method);
+	char why[96];
+
+	snprintf(why, sizeof(why),
+		 near ? "is no algorithm; did you mean '%.*s%s'?" : "is no algorithm",
+		 (int)(method - name), name, near ? near : "");
+	return fail(p, name, why);
+}
+
+/* have_mlkem - OpenSSL can do it on this host: from 3.5 on. */
+static bool have_mlkem(void)
+{
+	EVP_KEYMGMT *keys;
+
+	ERR_set_mark();
+	keys = EVP_KEYMGMT_fetch(NULL, "ML-KEM-768", NULL);
+	ERR_pop_to_mark();
+	EVP_KEYMGMT_free(keys);
+	return keys != NULL;
+}
+
+/* parse_addke - an additional key exchange (RFC 9370): its number from 0 on, and its method. */
+static enum err parse_addke(struct parsing *p, struct conf_proposal *d, const char *name)
+{
+	const unsigned n = (unsigned)(name[2] - '1');
+	const char *method = name + ADDKE_PREFIX_LEN;
+	static const struct keyword none = {"none", KIND_DH, DH_NONE, 0};
+	const struct keyword *k = strcasecmp(method, "none") == 0 ? &none : find_keyword(method);
+
+	if (!k)
+		return unknown(p, name, method);
+	p->addke |= 1u << n;
+	if (k->kind == KIND_OTHER)
+		warn(p, name, "it is not supported");
+	else if (k->kind != KIND_DH && k->kind != KIND_KEM)
+		return fail(p, name, "is no key exchange method");
+	else if (k->kind == KIND_KEM && !have_mlkem())
+		warn(p, name, "the OpenSSL of this host has no ML-KEM, which 3.5 and later have");
+	else if (!add_u16(d->addke[n], &d->num_addke[n], k->id))
+		return fail(p, name, "is one algorithm too many in one proposal");
+	return ERR_OK;
+}
+
+static bool is_addke(const char *name)
+{
+	return strncasecmp(name, "ke", 2) == 0 && name[2] >= '1' &&
+	       name[2] < '1' + CONF_MAX_ADDKE && name[3] == '_';
+}
+
 static enum err parse_keyword(struct parsing *p, struct conf_proposal *d, const char *name)
 {
 	const struct keyword *k = find_keyword(name);
 
-	if (!k) {
-		const char *near = nearest_keyword(name);
-		char why[96];
-
-		snprintf(why, sizeof(why),
-			 near ? "is no algorithm; did you mean '%s'?" : "is no algorithm",
-			 near ? near : "");
-		return fail(p, name, why);
-	}
+	if (is_addke(name))
+		return parse_addke(p, d, name);
+	if (!k)
+		return unknown(p, name, name);
+	if (k->kind == KIND_KEM)
+		return fail(p, name,
+			    "is a key exchange in addition to another one: put it behind one such "
+			    "as x25519, with ke1_ before its name");
 	if (k->kind == KIND_OTHER)
 		warn(p, name,
 		     strstr(name, "_96") ? "RFC 4868 has 128 bits of it, not 96"
@@ -366,6 +432,16 @@ static bool names_dh(const char *word)
 	       strncasecmp(word, "ntru", 4) == 0 || strncasecmp(word, "newhope", 7) == 0;
 }
 
+/* lacks_addke - nothing supported remains of an additional key exchange. Without it the peer would
+ * silently be offered less than was asked for. */
+static bool lacks_addke(const struct parsing *p, const struct conf_proposal *d)
+{
+	for (unsigned n = 0; n < CONF_MAX_ADDKE; n++)
+		if (p->addke & 1u << n && !d->num_addke[n])
+			return true;
+	return false;
+}
+
 /* Errors: CONFIG. *out_usable is false if nothing supported remains of it. */
 static enum err parse_item(struct parsing *p, struct conf_proposal *d, bool *out_usable,
 			   const char *item)
@@ -373,6 +449,7 @@ static enum err parse_item(struct parsing *p, struct conf_proposal *d, bool *out
 	char buf[VALUE_ITEM_MAX], *save = NULL;
 	bool wants_dh = false;
 
+	p->addke = 0;
 	snprintf(buf, sizeof(buf), "%s", item);
 	for (char *word = strtok_r(buf, "-", &save); word; word = strtok_r(NULL, "-", &save)) {
 		enum err e = parse_keyword(p, d, word);
@@ -383,10 +460,12 @@ static enum err parse_item(struct parsing *p, struct conf_proposal *d, bool *out
 	}
 	*out_usable = complete(p, d, item);
 	/* Without this a child that asks for forward secrecy would silently go without it. */
-	if (*out_usable && wants_dh && d->num_dh == 0) {
+	if (*out_usable && ((wants_dh && d->num_dh == 0) || lacks_addke(p, d))) {
 		warn(p, item, "it has no supported key exchange method");
 		*out_usable = false;
 	}
+	if (*out_usable && p->addke && d->num_dh == 0)
+		return fail(p, item, "has an additional key exchange and none that it adds to");
 	if (*out_usable && !p->is_ike && d->num_esn == 0)
 		add_esn(d, 0);
 	return ERR_OK;

@@ -19,6 +19,7 @@ enum family {
 	FAMILY_X25519,
 	FAMILY_ECP,
 	FAMILY_MODP,
+	FAMILY_KEM,
 };
 
 /* struct dh_info - one group. */
@@ -28,13 +29,15 @@ struct dh_info {
 	const char *type; /* of key, as OpenSSL calls it */
 	const char *name; /* of the group, as OpenSSL calls it; NULL for Curve25519 */
 	size_t public_len, shared_len;
+	size_t answer_len; /* of a responder's value */
 };
 
 struct dh {
 	struct crypto_ctx *c;
 	const struct dh_info *info;
-	EVP_PKEY *key;
-	uint8_t public[DH_PUBLIC_MAX];
+	EVP_PKEY *key; /* NULL: a responder's of ML-KEM, who needs none any more */
+	size_t public_len;
+	uint8_t public[DH_VALUE_MAX];
 };
 
 #define POINT_UNCOMPRESSED 4
@@ -43,13 +46,16 @@ struct dh {
 static const struct dh_info *find(uint16_t group)
 {
 	static const struct dh_info known[] = {
-		{DH_CURVE_25519, FAMILY_X25519, "X25519", NULL, 32, 32},
-		{DH_ECP_256, FAMILY_ECP, "EC", "P-256", 64, 32},
-		{DH_ECP_384, FAMILY_ECP, "EC", "P-384", 96, 48},
-		{DH_ECP_521, FAMILY_ECP, "EC", "P-521", 132, 66},
-		{DH_MODP_2048, FAMILY_MODP, "DH", "modp_2048", 256, 256},
-		{DH_MODP_3072, FAMILY_MODP, "DH", "modp_3072", 384, 384},
-		{DH_MODP_4096, FAMILY_MODP, "DH", "modp_4096", 512, 512},
+		{DH_CURVE_25519, FAMILY_X25519, "X25519", NULL, 32, 32, 32},
+		{DH_ECP_256, FAMILY_ECP, "EC", "P-256", 64, 32, 64},
+		{DH_ECP_384, FAMILY_ECP, "EC", "P-384", 96, 48, 96},
+		{DH_ECP_521, FAMILY_ECP, "EC", "P-521", 132, 66, 132},
+		{DH_MODP_2048, FAMILY_MODP, "DH", "modp_2048", 256, 256, 256},
+		{DH_MODP_3072, FAMILY_MODP, "DH", "modp_3072", 384, 384, 384},
+		{DH_MODP_4096, FAMILY_MODP, "DH", "modp_4096", 512, 512, 512},
+		{KE_ML_KEM_512, FAMILY_KEM, "ML-KEM-512", NULL, 800, 32, 768},
+		{KE_ML_KEM_768, FAMILY_KEM, "ML-KEM-768", NULL, 1184, 32, 1088},
+		{KE_ML_KEM_1024, FAMILY_KEM, "ML-KEM-1024", NULL, 1568, 32, 1568},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
@@ -71,6 +77,13 @@ size_t dh_shared_len(uint16_t group)
 	const struct dh_info *info = find(group);
 
 	return info ? info->shared_len : 0;
+}
+
+size_t dh_answer_len(uint16_t group)
+{
+	const struct dh_info *info = find(group);
+
+	return info ? info->answer_len : 0;
 }
 
 /* import - a key from parameters; NULL if OpenSSL refuses them. */
@@ -119,7 +132,9 @@ static EVP_PKEY *import_peer(struct crypto_ctx *c, const struct dh_info *info, s
 	EVP_PKEY *key = NULL;
 	BIGNUM *n = NULL;
 
-	if (bld && push_group(bld, info) && push_public(bld, point, &n, info, value))
+	if (info->family == FAMILY_KEM)
+		key = EVP_PKEY_new_raw_public_key_ex(c->lib, info->type, NULL, value.p, value.len);
+	else if (bld && push_group(bld, info) && push_public(bld, point, &n, info, value))
 		key = import(c, info, EVP_PKEY_PUBLIC_KEY, bld);
 	BN_free(n);
 	OSSL_PARAM_BLD_free(bld);
@@ -130,13 +145,13 @@ static EVP_PKEY *import_peer(struct crypto_ctx *c, const struct dh_info *info, s
  * and 1 < y < p - 1, all that it asks of a MODP group whose prime is a safe one (2.1). The import
  * above checks most of it already, which is not promised; EVP_PKEY_derive() refuses a MODP value
  * that is no power of the generator, too. Every 32 bytes are a Curve25519 value; low order shows in
- * the result. */
+ * the result. Of an ML-KEM key the import checks all that FIPS 203 7.2 asks. */
 static bool peer_valid(struct crypto_ctx *c, const struct dh_info *info, EVP_PKEY *peer)
 {
 	EVP_PKEY_CTX *ctx;
 	bool ok;
 
-	if (info->family == FAMILY_X25519)
+	if (info->family == FAMILY_X25519 || info->family == FAMILY_KEM)
 		return true;
 	ctx = EVP_PKEY_CTX_new_from_pkey(c->lib, peer, NULL);
 	ok = ctx && EVP_PKEY_public_check_quick(ctx) == 1;
@@ -150,8 +165,13 @@ static bool export_public(struct dh *dh)
 	const struct dh_info *info = dh->info;
 	const size_t front = info->family == FAMILY_ECP ? 1 : 0;
 	uint8_t point[POINT_MAX];
-	size_t len = 0;
+	size_t len = sizeof(dh->public);
 
+	dh->public_len = info->public_len;
+	if (info->family == FAMILY_KEM)
+		return EVP_PKEY_get_raw_public_key(dh->key, dh->public, &len) == 1 &&
+		       len == info->public_len;
+	len = 0;
 	if (EVP_PKEY_get_octet_string_param(dh->key, OSSL_PKEY_PARAM_ENCODED_PUBLIC_KEY, point,
 					    sizeof(point), &len) != 1)
 		return false;
@@ -310,7 +330,7 @@ uint16_t dh_group(const struct dh *dh)
 
 struct bytes dh_public(const struct dh *dh)
 {
-	return bytes_of(dh->public, dh->info->public_len);
+	return bytes_of(dh->public, dh->public_len);
 }
 
 /* all_zero - without a branch on the content. */
@@ -341,26 +361,114 @@ static bool derive(const struct dh *dh, struct secret *out, EVP_PKEY *peer)
 	return ok && len == out->len && !all_zero(out->p, len);
 }
 
+/* decapsulate - as initiator; false if OpenSSL refuses. */
+static bool decapsulate(const struct dh *dh, struct secret *out, struct bytes text)
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(dh->c->lib, dh->key, NULL);
+	size_t len = out->len;
+	bool ok = ctx && EVP_PKEY_decapsulate_init(ctx, NULL) == 1 &&
+		  EVP_PKEY_decapsulate(ctx, out->p, &len, text.p, text.len) == 1;
+
+	EVP_PKEY_CTX_free(ctx);
+	return ok && len == out->len;
+}
+
+/* agree - what the peer's value and our key come to. */
+static enum err agree(const struct dh *dh, struct secret *out, struct bytes value)
+{
+	EVP_PKEY *peer;
+	bool ok;
+
+	if (dh->info->family == FAMILY_KEM)
+		return dh->key && decapsulate(dh, out, value) ? ERR_OK : ERR_CRYPTO;
+	peer = import_peer(dh->c, dh->info, value);
+	ok = peer && peer_valid(dh->c, dh->info, peer) && derive(dh, out, peer);
+	EVP_PKEY_free(peer);
+	return ok ? ERR_OK : ERR_MALFORMED;
+}
+
 enum err dh_compute_shared(const struct dh *dh, struct secret *out, struct bytes peer)
 {
 	struct secret shared = {0};
-	EVP_PKEY *key = NULL;
 	enum err e;
 
-	if (peer.len != dh->info->public_len)
+	if (peer.len != dh->info->answer_len)
 		return ERR_MALFORMED;
 	e = secret_init(&shared, dh->info->shared_len);
 	if (e != ERR_OK)
 		return e;
 	ERR_set_mark();
-	key = import_peer(dh->c, dh->info, peer);
-	if (!key || !peer_valid(dh->c, dh->info, key) || !derive(dh, &shared, key))
-		e = ERR_MALFORMED;
-	EVP_PKEY_free(key);
+	e = agree(dh, &shared, peer);
 	crypto_ctx_leave(dh->c);
 	ERR_pop_to_mark();
 	if (e == ERR_OK)
 		secret_move(out, &shared);
 	secret_fini(&shared);
+	return e;
+}
+
+/* encapsulate - a fresh secret for whoever has the peer's key. */
+static enum err encapsulate(struct dh *dh, struct secret *shared, struct bytes value)
+{
+	EVP_PKEY *peer = import_peer(dh->c, dh->info, value);
+	EVP_PKEY_CTX *ctx = peer ? EVP_PKEY_CTX_new_from_pkey(dh->c->lib, peer, NULL) : NULL;
+	size_t len = sizeof(dh->public), secret_len = shared->len;
+	bool ok = ctx && EVP_PKEY_encapsulate_init(ctx, NULL) == 1 &&
+		  EVP_PKEY_encapsulate(ctx, dh->public, &len, shared->p, &secret_len) == 1;
+
+	EVP_PKEY_CTX_free(ctx);
+	EVP_PKEY_free(peer);
+	dh->public_len = len;
+	if (!peer)
+		return ERR_MALFORMED;
+	return ok && len == dh->info->answer_len && secret_len == shared->len ? ERR_OK : ERR_CRYPTO;
+}
+
+static enum err respond_kem(struct crypto_ctx *c, struct dh **out, struct secret *shared,
+			    const struct dh_info *info, struct bytes peer)
+{
+	struct secret s = {0};
+	struct dh *dh;
+	enum err e;
+
+	if (peer.len != info->public_len)
+		return ERR_MALFORMED;
+	dh = mem_alloc(sizeof(*dh));
+	if (!dh)
+		return ERR_NOMEM;
+	*dh = (struct dh){.c = c, .info = info};
+	e = secret_init(&s, info->shared_len);
+	ERR_set_mark();
+	if (e == ERR_OK)
+		e = encapsulate(dh, &s, peer);
+	crypto_ctx_leave(c);
+	ERR_pop_to_mark();
+	if (e == ERR_OK) {
+		secret_move(shared, &s);
+		*out = dh;
+	} else {
+		dh_free(dh);
+	}
+	secret_fini(&s);
+	return e;
+}
+
+enum err dh_respond(struct crypto_ctx *c, struct dh **out, struct secret *shared, uint16_t group,
+		    struct bytes peer)
+{
+	const struct dh_info *info = find(group);
+	struct dh *dh;
+	enum err e;
+
+	if (info && info->family == FAMILY_KEM)
+		return respond_kem(c, out, shared, info, peer);
+	e = dh_new(c, &dh, group);
+	if (e != ERR_OK)
+		return e;
+	e = dh_compute_shared(dh, shared, peer);
+	if (e == ERR_OK)
+		*out = dh;
+	else
+		dh_free(dh);
 	return e;
 }

@@ -42,9 +42,10 @@ enum aead_alg encr_aead_alg(struct conf_encr encr)
 	return AEAD_NONE;
 }
 
+/* view - its bytes; NULL has none. */
 static struct bytes view(const struct secret *s)
 {
-	return bytes_of(s->p, s->len);
+	return s ? bytes_of(s->p, s->len) : bytes_of(NULL, 0);
 }
 
 /* cut - the next len bytes of keying material as a secret of its own. */
@@ -57,17 +58,18 @@ static enum err cut(struct secret *out, const struct secret *material, size_t *a
 }
 
 /* SKEYSEED = prf(Ni | Nr, g^ir) for a first IKE SA (2.14), or, under the prf and SK_d of the IKE SA
- * that is re-keyed, prf(SK_d, g^ir | Ni | Nr) (2.18). *out_len is that prf's output. */
+ * that is re-keyed, prf(SK_d, g^ir | Ni | Nr) (2.18), with the results of additional key exchanges
+ * behind it (RFC 9370 2.2.4). *out_len is that prf's output. */
 static enum err skeyseed(struct crypto_ctx *c, uint8_t out[static PRF_LEN_MAX], size_t *out_len,
 			 const struct ike_keys_params *p)
 {
 	uint8_t nonces[512];
 	const struct bytes dh = view(p->dh);
-	const struct bytes parts[] = {dh, p->ni, p->nr};
+	const struct bytes parts[] = {dh, p->ni, p->nr, view(p->more)};
 
 	if (p->rekeyed) {
 		*out_len = prf_len(p->rekeyed->prf);
-		return prf_compute(c, out, p->rekeyed->prf, view(&p->rekeyed->sk_d), parts, 3);
+		return prf_compute(c, out, p->rekeyed->prf, view(&p->rekeyed->sk_d), parts, 4);
 	}
 	if (p->ni.len > sizeof(nonces) / 2 || p->nr.len > sizeof(nonces) / 2)
 		return ERR_LIMIT;
@@ -203,12 +205,13 @@ void ppk_keys_fini(struct ppk_keys *k)
 	*k = (struct ppk_keys){.sk_d = {0}};
 }
 
-/* KEYMAT = prf+(SK_d, [g^ir] | Ni | Nr); what the initiator sends is keyed first. */
+/* KEYMAT = prf+(SK_d, [g^ir] | Ni | Nr [| SK(1) | ...]); what the initiator sends is keyed first.
+ */
 enum err child_keys_derive(struct crypto_ctx *c, struct child_keys *out, const struct ike_keys *ike,
 			   struct conf_encr encr, struct bytes ni, struct bytes nr,
-			   const struct secret *dh)
+			   const struct secret *dh, const struct secret *more)
 {
-	const struct bytes parts[] = {dh ? view(dh) : bytes_of(NULL, 0), ni, nr};
+	const struct bytes parts[] = {view(dh), ni, nr, view(more)};
 	struct child_keys k = {0};
 	struct secret material = {0};
 	size_t len = encr_key_len(encr), at = 0;
@@ -218,7 +221,7 @@ enum err child_keys_derive(struct crypto_ctx *c, struct child_keys *out, const s
 		return ERR_UNSUPPORTED;
 	e = secret_init(&material, 2 * len);
 	if (e == ERR_OK)
-		e = prf_plus(c, &material, ike->prf, view(&ike->sk_d), parts, 3);
+		e = prf_plus(c, &material, ike->prf, view(&ike->sk_d), parts, 4);
 	if (e == ERR_OK)
 		e = cut(&k.i2r, &material, &at, len);
 	if (e == ERR_OK)

@@ -34,9 +34,12 @@ struct ike_keys_params {
 	uint16_t prf;
 	uint64_t spi_i, spi_r;
 	struct bytes ni, nr;
-	const struct secret *dh; /* g^ir */
-	const struct ike_keys
-		*rekeyed; /* the IKE SA that is re-keyed (2.18), NULL for a first one */
+	const struct secret *dh;   /* g^ir */
+	const struct secret *more; /* of additional key exchanges, one after the other (RFC 9370
+				    * 2.2.4); NULL: none. Re-keyed ones only */
+	/* the IKE SA that is re-keyed (2.18), NULL for a first one; this SA itself as it was before
+	 * an additional key exchange, whose result is dh (RFC 9370 2.2.2) */
+	const struct ike_keys *rekeyed;
 };
 
 /* ike_keys_derive - SKEYSEED and SK_*. *out must be in the zero state. Errors: UNSUPPORTED, NOMEM,
@@ -71,12 +74,12 @@ struct child_keys {
 };
 
 /* child_keys_derive - KEYMAT (2.17). ni and nr are the nonces of the exchange that makes the Child
- * SA (IKE_SA_INIT's for the first); dh is NULL without PFS. *out must be in the zero state. Errors:
- * UNSUPPORTED, NOMEM, LIMIT, CRYPTO. */
+ * SA (IKE_SA_INIT's for the first); dh is NULL without PFS, more without additional key exchanges
+ * (RFC 9370 2.2.4). *out must be in the zero state. Errors: UNSUPPORTED, NOMEM, LIMIT, CRYPTO. */
 MUST_USE enum err child_keys_derive(struct crypto_ctx *c, struct child_keys *out,
 				    const struct ike_keys *ike, struct conf_encr encr,
-				    struct bytes ni, struct bytes nr, const struct secret *dh)
-	NONNULL(1, 2, 3);
+				    struct bytes ni, struct bytes nr, const struct secret *dh,
+				    const struct secret *more) NONNULL(1, 2, 3);
 
 /* child_keys_fini - wipe; the zero state is accepted and is what remains. */
 void child_keys_fini(struct child_keys *k) NONNULL(1);

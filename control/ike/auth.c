@@ -8,6 +8,7 @@
 #include "control/child/work.h"
 #include "control/ike/auth_life.h"
 #include "control/ike/handlers.h"
+#include "control/ike/intermediate.h"
 #include "control/ike/methods.h"
 #include "control/ike/mif.h"
 #include "control/ike/ppk.h"
@@ -28,6 +29,7 @@ struct auth_octets auth_octets_of(const struct ike_sa *sa, bool own, struct byte
 		.nonce = nonce_bytes(initiators ? &hs->nr : &hs->ni),
 		.id_body = id_body,
 		.sk_p = ppk_sk_p(sa, initiators),
+		.int_auth = intermediate_octets(hs->between),
 	};
 }
 

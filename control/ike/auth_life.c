@@ -38,12 +38,11 @@ static bool is_theirs(const struct ike_sa *sa)
 static void close_sa(struct ike_sa *sa, uint64_t now_ns)
 {
 	sa->auth_life.due_ns = sa->auth_life.end_ns = TIME_NEVER;
-	sa->reason = IKE_REASON_EXPIRED;
-	snprintf(sa->why, sizeof(sa->why),
-		 "its peer has not proven itself again within `reauth_time` of connection %s",
-		 sa->conn->name);
+	sa_say_end(sa, IKE_REASON_EXPIRED,
+		   "its peer has not proven itself again within `reauth_time` of connection %s",
+		   sa->conn->name);
 	if (task_need(sa, TASK_IKE_DELETE, 0) == ERR_NOMEM)
-		sa_kill(sa, IKE_REASON_EXPIRED, sa->why, now_ns);
+		sa_end(sa, now_ns);
 	else
 		step_task(sa, now_ns);
 }

@@ -16,6 +16,11 @@ MUST_USE enum err sa_init_cookie(struct step *s);
 MUST_USE enum err sa_init_invalid_ke(struct step *s);
 MUST_USE enum err sa_init_refused(struct step *s);
 
+/* intermediate.c (RFC 9242, RFC 9370 2.2.2) */
+MUST_USE enum err intermediate_request(struct step *s);
+MUST_USE enum err intermediate_response(struct step *s);
+MUST_USE enum err intermediate_refused(struct step *s);
+
 /* auth_i.c, auth_r.c (1.2, 2.15, 2.16) */
 MUST_USE enum err auth_start(struct step *s);
 MUST_USE enum err auth_response(struct step *s);

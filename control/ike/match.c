@@ -86,7 +86,8 @@ static bool accepts(const struct conf_conn *c, const struct sa_chosen *s)
 				p->encr[j].key_bits == s->encr.key_bits;
 		encr = encr && (s->encr.integ == INTEG_NONE ||
 				lists16(p->integ, p->num_integ, s->encr.integ));
-		if (encr && lists16(p->prf, p->num_prf, s->prf) && lists16(p->dh, p->num_dh, s->dh))
+		if (encr && lists16(p->prf, p->num_prf, s->prf) &&
+		    lists16(p->dh, p->num_dh, s->dh) && sa_takes_addke(p, s))
 			return true;
 	}
 	return false;

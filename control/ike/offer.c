@@ -45,13 +45,16 @@ static void PRINTF_LIKE(2, 3) text_add(struct text *t, const char *fmt, ...)
 /* A transform of a proposal; first: nothing of it stands yet. "None" of a type goes without. */
 static void add_transform(struct text *t, bool *first, uint8_t type, uint16_t id, uint16_t bits)
 {
-	const char *word = conf_transform_word(type, id, bits);
+	const bool more = type >= TRANSFORM_ADDKE1 && type <= TRANSFORM_ADDKE7;
+	const char *word = conf_transform_word(more ? TRANSFORM_DH : type, id, bits);
 	const char *dash = *first ? "" : "-";
 	char name[WIRE_NAME_MAX];
 
-	if (id == 0 && (type == TRANSFORM_INTEG || type == TRANSFORM_DH))
+	if (id == 0 && (type == TRANSFORM_INTEG || type == TRANSFORM_DH || more))
 		return;
-	if (word)
+	if (word && more)
+		text_add(t, "%ske%u_%s", dash, type - TRANSFORM_ADDKE1 + 1u, word);
+	else if (word)
 		text_add(t, "%s%s", dash, word);
 	else if (bits)
 		text_add(t, "%s%s-%u", dash, wire_transform_name(name, type, id), bits);
@@ -80,6 +83,9 @@ const char *offer_text(char buf[static OFFER_TEXT_MAX], enum sa_kind kind,
 			add_transform(&t, &first, TRANSFORM_PRF, p->prf[n], 0);
 		for (uint32_t n = 0; n < p->num_dh && kind != SA_KIND_CHILD_AUTH; n++)
 			add_transform(&t, &first, TRANSFORM_DH, p->dh[n], 0);
+		for (uint8_t k = 0; k < CONF_MAX_ADDKE && kind != SA_KIND_CHILD_AUTH; k++)
+			for (uint32_t n = 0; n < p->num_addke[k]; n++)
+				add_transform(&t, &first, TRANSFORM_ADDKE1 + k, p->addke[k][n], 0);
 		for (uint32_t n = 0; n < p->num_esn; n++)
 			add_transform(&t, &first, TRANSFORM_ESN, p->esn[n], 0);
 	}

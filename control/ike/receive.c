@@ -4,6 +4,7 @@
 
 #include "control/ike/crash.h"
 #include "control/ike/halfopen.h"
+#include "control/ike/intermediate.h"
 #include "control/ike/mobike.h"
 #include "control/ike/move.h"
 #include "control/ike/reassembly.h"
@@ -184,7 +185,8 @@ static bool fragment(struct ike_sa *sa, const struct ike_msg *outer, const struc
 	if (verdict == WINDOW_DROP || (verdict == WINDOW_NEW && !reassembly_wants(*parts, &f)))
 		return false;
 	if (!have_keys(sa) ||
-	    sk_decrypt(&text, &authentic, e->in, sizeof(e->in), &f.sealed, sa->open))
+	    sk_decrypt(&text, &authentic, e->in, sizeof(e->in), &f.sealed,
+		       verdict == WINDOW_REPEAT ? intermediate_repeat_key(sa) : sa->open))
 		return false;
 	if (verdict == WINDOW_REPEAT) {
 		window_in_repeat(sa, dg);

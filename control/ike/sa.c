@@ -13,6 +13,7 @@
 #include "control/ike/auth_life.h"
 #include "control/ike/candidates.h"
 #include "control/ike/halfopen.h"
+#include "control/ike/intermediate.h"
 #include "control/ike/lifetime.h"
 #include "control/ike/mif.h"
 #include "control/ike/ppk.h"
@@ -80,6 +81,7 @@ void sa_handshake_free(struct ike_sa *sa)
 	if (!hs)
 		return;
 	dh_free(hs->dh);
+	intermediate_free(hs->between);
 	mem_free(hs->request);
 	mem_free(hs->request2);
 	mem_free(hs->response);

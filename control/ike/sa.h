@@ -22,18 +22,20 @@
 
 /* enum sa_state - where an IKE SA stands; only step.c assigns it. */
 enum sa_state {
-	SA_NONE,         /* nothing sent or received yet */
-	SA_I_INIT,       /* initiator: IKE_SA_INIT sent */
-	SA_I_PPK,        /* initiator: asks for the post-quantum pre-shared key */
-	SA_I_SECRET,     /* initiator: asks for the secret of its own AUTH */
-	SA_I_AUTH,       /* initiator: IKE_AUTH sent */
-	SA_I_VERIFY,     /* initiator: asks for the secret that verifies the peer's AUTH */
+	SA_NONE,     /* nothing sent or received yet */
+	SA_I_INIT,   /* initiator: IKE_SA_INIT sent */
+	SA_I_PPK,    /* initiator: makes what additional key exchanges were agreed on (RFC 9370),
+		      * then asks for the post-quantum pre-shared key */
+	SA_I_SECRET, /* initiator: asks for the secret of its own AUTH */
+	SA_I_AUTH,   /* initiator: IKE_AUTH sent */
+	SA_I_VERIFY, /* initiator: asks for the secret that verifies the peer's AUTH */
 	SA_I_EAP_SERVER, /* initiator: the same of a server that wants EAP */
 	SA_I_EAP_WORK,   /* initiator: asks for what the EAP method needs */
 	SA_I_EAP,        /* initiator: an EAP packet is sent, or AUTH behind the last one */
 	SA_I_AUTHORIZE,  /* initiator: asks whether the authenticated peer is welcome */
 	SA_I_ACCEPT,     /* initiator: asks whether the first Child SA is */
-	SA_R_INIT,       /* responder: IKE_SA_INIT answered; half open */
+	SA_R_INIT,       /* responder: IKE_SA_INIT answered; half open, and answers additional key
+			  * exchanges until those are made that were agreed on */
 	SA_R_PPK,        /* responder: as above, with the request unanswered: asks for the PPK */
 	SA_R_VERIFY,     /* responder: asks for what verifies the peer's AUTH */
 	SA_R_SIGN,       /* responder: asks for its own AUTH */
@@ -115,6 +117,7 @@ struct exchange {
 struct reassembly;
 struct candidates;
 struct eap;
+struct intermediate;
 
 /* struct window_in - what the peer begins. */
 struct window_in {
@@ -185,6 +188,8 @@ struct handshake {
 	size_t request2_len;
 	uint8_t *response;
 	size_t response_len;
+	bool intermediate;             /* the peer can do IKE_INTERMEDIATE (RFC 9242) */
+	struct intermediate *between;  /* NULL: nothing goes between IKE_SA_INIT and IKE_AUTH */
 	bool fragments;                /* both announced them, and we are to send them */
 	struct candidates *candidates; /* responder: NULL if one connection alone is possible */
 	struct ike_id idr_wanted; /* responder: the IDr of the request; type 0 if there was none */

@@ -7,6 +7,7 @@
 #include "control/ike/auth.h"
 #include "control/ike/halfopen.h"
 #include "control/ike/handlers.h"
+#include "control/ike/intermediate.h"
 #include "control/ike/match.h"
 #include "control/ike/mif.h"
 #include "control/ike/mobike.h"
@@ -57,6 +58,8 @@ static enum err build_request(struct step *s)
 	if (sa->conn->fragmentation != FRAGMENTATION_NO)
 		wire_notify_build(&s->b, NOTIFY_FRAGMENTATION_SUPPORTED, bytes_of(NULL, 0));
 	ppk_offer(s);
+	if (sa_offers_addke(sa->conn->ike, sa->conn->num_ike))
+		wire_notify_build(&s->b, NOTIFY_INTERMEDIATE_EXCHANGE_SUPPORTED, bytes_of(NULL, 0));
 	mif_show(s);
 	if (!e)
 		e = step_finish(s);
@@ -178,6 +181,25 @@ static enum err take_peer_ke(struct handshake *hs, const struct wire_ke *ke)
 	return ERR_OK;
 }
 
+/* Additional key exchanges go between IKE_SA_INIT and IKE_AUTH, if both sides can do that (RFC 9370
+ * 2.2.1). */
+static enum err take_intermediate(struct step *s, uint16_t notify)
+{
+	struct ike_sa *sa = s->sa;
+	char remote[ENDPOINT_TEXT_MAX];
+	struct wire_notify n;
+
+	sa->hs->intermediate = wire_notify_find(&n, s->msg, NOTIFY_INTERMEDIATE_EXCHANGE_SUPPORTED);
+	if (sa->hs->intermediate || !sa_next_addke(&sa->suite, 0))
+		return ERR_OK;
+	return step_fail(
+		s, IKE_REASON_NO_PROPOSAL, notify,
+		"%s has additional key exchanges in its proposal and does not say that it "
+		"speaks IKE_INTERMEDIATE (RFC 9242), by which they are made: take ke1_ and "
+		"what follows out of `proposals` on both sides",
+		endpoint_text(remote, &sa->path.remote));
+}
+
 /* The offered algorithms as sa_check() wants them; an answer outside them is a broken peer. */
 static enum err check_answer(struct step *s, struct sa_chosen *out)
 {
@@ -252,6 +274,8 @@ enum err sa_init_response(struct step *s)
 	if (!e && sa->suite.dh != hs->group)
 		e = ERR_MALFORMED;
 	if (!e)
+		e = take_intermediate(s, 0);
+	if (!e)
 		e = auth_take_init(s);
 	if (!e)
 		e = float_ports(s);
@@ -274,7 +298,7 @@ enum err sa_init_response(struct step *s)
 	action_event(sa, IKE_EVENT_PROGRESS, NULL, IKE_REASON_NONE, sa->request,
 		     "IKE_SA_INIT answered: %s%s", sa->proposal,
 		     sa->nat_local || sa->nat_remote ? ", with a NAT on the way" : "");
-	return ppk_ask_i(s);
+	return sa_next_addke(&sa->suite, 0) ? intermediate_start(s) : ppk_ask_i(s);
 }
 
 enum err sa_init_derive(struct ike_sa *sa)
@@ -373,6 +397,8 @@ static enum err build_response(struct step *s)
 		wire_notify_build(&s->b, NOTIFY_FRAGMENTATION_SUPPORTED, bytes_of(NULL, 0));
 	ppk_seen(s);
 	ppk_offer(s);
+	if (hs->between)
+		wire_notify_build(&s->b, NOTIFY_INTERMEDIATE_EXCHANGE_SUPPORTED, bytes_of(NULL, 0));
 	mif_seen(s);
 	if (hs->mif_vendor)
 		mif_show(s);
@@ -403,7 +429,11 @@ enum err sa_init_request(struct step *s)
 		return ERR_NOMEM;
 	nonce_set(&hs->ni, nonce);
 	hs->group = sa->suite.dh;
-	e = take_peer_ke(hs, &ke);
+	e = take_intermediate(s, NOTIFY_NO_PROPOSAL_CHOSEN);
+	if (!e && sa_next_addke(&sa->suite, 0))
+		e = intermediate_expect(sa);
+	if (!e)
+		e = take_peer_ke(hs, &ke);
 	if (!e)
 		e = keep(&hs->request, &hs->request_len, s->dg->bytes.p, s->dg->bytes.len);
 	if (!e)
@@ -457,6 +487,8 @@ static void repeated(struct ike_sa *sa, const struct ike_msg *m, const struct ik
 	    !bytes_equal(ni, nonce_bytes(&hs->ni)) || !cookie_valid(sa->e, m, dg, ni))
 		return;
 	if (keep(&hs->request2, &hs->request2_len, dg->bytes.p, dg->bytes.len))
+		return;
+	if (sa->in.x.next_id != 1) /* it has our response, and made another key exchange since */
 		return;
 	if (!action_send(sa->e, &sa->in.path, sa->in.port,
 			 bytes_of(sa->in.response, sa->in.response_len)))

@@ -8,6 +8,7 @@
 #include "control/child/work.h"
 #include "control/ike/ask.h"
 #include "control/ike/halfopen.h"
+#include "control/ike/intermediate.h"
 #include "control/ike/reauth.h"
 #include "control/ike/rekey_work.h"
 #include "control/ike/task.h"
@@ -174,12 +175,14 @@ void step_reply(struct step *s)
 void step_request(struct step *s, uint8_t exchange)
 {
 	struct window_out *out = &s->sa->out;
+	/* What follows a response at once goes when that has closed the window. */
+	const uint32_t after = s->row->on == ON_RESPONSE;
 
 	s->requesting = true;
 	s->exchange = exchange;
 	if (exchange == IKE_SA_INIT)
 		out->x.next_id = 0; /* also with a cookie or another group (2.6) */
-	begin(s, exchange, 0, out->x.next_id, false);
+	begin(s, exchange, 0, exchange == IKE_SA_INIT ? 0 : out->x.next_id + after, false);
 }
 
 /* What an IKE message may take of an IP packet of the configured size; 0 = it is never cut. UDP and
@@ -509,7 +512,11 @@ static void no_row(struct step *s, bool response)
 		return;
 	}
 	(void)step_fail(s, IKE_REASON_MALFORMED, NOTIFY_INVALID_SYNTAX,
-			"the peer's %s message lacks payloads or has some that do not belong there",
+			in_handshake(s->sa->state) && intermediate_next(s->sa)
+				? "the peer's %s message is not the next of the key exchanges that "
+				  "were agreed on"
+				: "the peer's %s message lacks payloads or has some that do not "
+				  "belong there",
 			wire_exchange_name(name, exchange));
 	fail(s, ERR_PEER);
 }
@@ -536,6 +543,8 @@ void step_message(struct ike_sa *sa, const struct ike_msg *msg, const struct ike
 		return;
 	}
 	bits = step_bits(msg);
+	if (in_handshake(sa->state))
+		bits |= intermediate_next(sa) ? KEYS_MORE : KEYS_DONE;
 	if (!response)
 		children_confirm(sa);
 	if (!response && !(bits & HAS_DELETE_IKE))

@@ -23,7 +23,8 @@ static const struct transition table[] = {
 	{SA_NONE, ON_REQUEST, IKE_SA_INIT, TASK_NONE, BIT(SA) | BIT(KE) | BIT(NONCE), 0,
 	 sa_init_request, SA_R_INIT, HALF_OPEN, "choose algorithms, answer with our key share"},
 	{SA_I_INIT, ON_RESPONSE, IKE_SA_INIT, TASK_NONE, BIT(SA) | BIT(KE) | BIT(NONCE), 0,
-	 sa_init_response, SA_I_PPK, 0, "take the choice, derive keys, ask for the PPK"},
+	 sa_init_response, SA_I_PPK, 0,
+	 "take the choice, derive keys, ask for the PPK or begin another key exchange"},
 	/*
 	 *   HDR, SAi1, KEi, Ni  -->                                                    (2.6)
 	 *                                <--  HDR, N(COOKIE)
@@ -39,6 +40,17 @@ static const struct transition table[] = {
 	 SA_I_INIT, 0, "once: the same with a key share of the group asked for, if we offered it"},
 	{SA_I_INIT, ON_RESPONSE, IKE_SA_INIT, TASK_NONE, HAS_ERROR, 0, sa_init_refused, SA_I_INIT,
 	 0, "the peer refuses: say why and end"},
+
+	/*
+	 *   HDR, SK {KEi(n)}  -->                            (RFC 9242 3.2, RFC 9370 2.2.2)
+	 *                                <--  HDR, SK {KEr(n)}
+	 */
+	{SA_I_PPK, ON_RESPONSE, IKE_INTERMEDIATE, TASK_NONE, BIT(KE), 0, intermediate_response,
+	 SA_I_PPK, 0, "take new keys; begin the next key exchange, or ask for the PPK"},
+	{SA_I_PPK, ON_RESPONSE, IKE_INTERMEDIATE, TASK_NONE, HAS_ERROR, 0, intermediate_refused,
+	 SA_I_PPK, 0, "the peer refuses: say why and end"},
+	{SA_R_INIT, ON_REQUEST, IKE_INTERMEDIATE, TASK_NONE, BIT(KE) | KEYS_MORE, 0,
+	 intermediate_request, SA_R_INIT, 0, "answer with our key share, take new keys"},
 
 	/*
 	 *   HDR, SK {IDi, [IDr,] AUTH,                                      (1.2, RFC 8784)
@@ -98,17 +110,19 @@ static const struct transition table[] = {
 	{SA_I_ACCEPT, ON_ANSWER, IKE_ASK_CHILD_ACCEPT, TASK_NONE, 0, 0, auth_accepted_i,
 	 SA_ESTABLISHED, 0, "established; install the Child SA"},
 
-	{SA_R_INIT, ON_REQUEST, IKE_AUTH, TASK_NONE, BIT(IDI) | BIT(AUTH) | CHILD_OFFER, BIT(IDR),
-	 auth_request, SA_R_PPK, HALF_OPEN, "choose a connection, ask for the PPK that is named"},
-	{SA_R_INIT, ON_REQUEST, IKE_AUTH, TASK_NONE, BIT(IDI) | BIT(AUTH), BIT(IDR), auth_request,
-	 SA_R_PPK, HALF_OPEN, "the same without a Child SA (RFC 6023)"},
+	{SA_R_INIT, ON_REQUEST, IKE_AUTH, TASK_NONE, BIT(IDI) | BIT(AUTH) | CHILD_OFFER | KEYS_DONE,
+	 BIT(IDR), auth_request, SA_R_PPK, HALF_OPEN,
+	 "choose a connection, ask for the PPK that is named"},
+	{SA_R_INIT, ON_REQUEST, IKE_AUTH, TASK_NONE, BIT(IDI) | BIT(AUTH) | KEYS_DONE, BIT(IDR),
+	 auth_request, SA_R_PPK, HALF_OPEN, "the same without a Child SA (RFC 6023)"},
 	{SA_R_PPK, ON_ANSWER, IKE_ASK_PPK, TASK_NONE, 0, 0, ppk_answered_r, SA_R_VERIFY, HALF_OPEN,
 	 "mix it in, ask for the peer's secret"},
 	/* The whole of EAP has the time that a half-open IKE SA has. */
-	{SA_R_INIT, ON_REQUEST, IKE_AUTH, TASK_NONE, BIT(IDI) | CHILD_OFFER, BIT(IDR), eap_begin_r,
-	 SA_R_EAP_SIGN, 0, "without AUTH the peer asks for EAP (2.16): ask for our signature"},
-	{SA_R_INIT, ON_REQUEST, IKE_AUTH, TASK_NONE, BIT(IDI), BIT(IDR), eap_begin_r, SA_R_EAP_SIGN,
-	 0, "the same without a Child SA (RFC 6023)"},
+	{SA_R_INIT, ON_REQUEST, IKE_AUTH, TASK_NONE, BIT(IDI) | CHILD_OFFER | KEYS_DONE, BIT(IDR),
+	 eap_begin_r, SA_R_EAP_SIGN, 0,
+	 "without AUTH the peer asks for EAP (2.16): ask for our signature"},
+	{SA_R_INIT, ON_REQUEST, IKE_AUTH, TASK_NONE, BIT(IDI) | KEYS_DONE, BIT(IDR), eap_begin_r,
+	 SA_R_EAP_SIGN, 0, "the same without a Child SA (RFC 6023)"},
 	{SA_R_EAP_SIGN, ON_ANSWER, IKE_ASK_SIGN, TASK_NONE, 0, 0, eap_signed_r, SA_R_EAP, 0,
 	 "prove our identity first, begin EAP"},
 	{SA_R_EAP_SIGN, ON_ANSWER, IKE_ASK_EAP_SERVER, TASK_NONE, 0, 0, eap_begun_r, SA_R_EAP, 0,

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * intel-ipsec-mb 1.3. Combined modes by its direct functions: one call a packet does everything,
- * and the job and burst interfaces only add their own bookkeeping to it for GCM (78 cycles a packet
- * of 84 bytes directly, 85 by burst, 90 by job; 249, 264, 270 at 1420). For these the library's
- * manager is only a table of functions for this processor: it is asked once and given back.
- * Encrypt-then-MAC gains from many packets at a time: ipsec_mb_jobs.c. What is not ours to change:
- * each call stores 0 to the library's global error number, so workers on several cores share that
- * one cache line; with two of them, 68-byte packets cost 2 to 3 % more than in two processes.
+ * intel-ipsec-mb 1.3 and 2.0. Combined modes by its direct functions: one call a packet does
+ * everything, and the job and burst interfaces only add their own bookkeeping to it for GCM (78
+ * cycles a packet of 84 bytes directly, 85 by burst, 90 by job; 249, 264, 270 at 1420). For these
+ * the library's manager is only a table of functions for this processor: it is asked once and given
+ * back. Encrypt-then-MAC gains from many packets at a time: ipsec_mb_jobs.c. What is not ours to
+ * change: each call stores 0 to the library's global error number, so workers on several cores
+ * share that one cache line; with two of them, 68-byte packets cost 2 to 3 % more than in two
+ * processes.
  */
 #include "base/alloc.h"
 #include "base/secret.h"
@@ -14,6 +15,11 @@
 
 #include <openssl/crypto.h>
 #include <pthread.h>
+
+/* From 2.0 on the library cannot emulate AES-NI. */
+#ifndef IMB_FEATURE_AESNI_EMU
+#define IMB_FEATURE_AESNI_EMU 0
+#endif
 
 /* struct gcm - the functions of one key length. */
 struct gcm {

@@ -29,10 +29,10 @@ static struct rte_flow_item ip_item(struct headers *h, const struct path_addr *p
 		return (struct rte_flow_item){
 			.type = RTE_FLOW_ITEM_TYPE_IPV4, .spec = &h->v4, .mask = &h->v4_mask};
 	}
-	memcpy(h->v6.hdr.src_addr, src, 16);
-	memcpy(h->v6.hdr.dst_addr, dst, 16);
-	memset(h->v6_mask.hdr.src_addr, 0xff, 16);
-	memset(h->v6_mask.hdr.dst_addr, 0xff, 16);
+	memcpy(&h->v6.hdr.src_addr, src, 16);
+	memcpy(&h->v6.hdr.dst_addr, dst, 16);
+	memset(&h->v6_mask.hdr.src_addr, 0xff, 16);
+	memset(&h->v6_mask.hdr.dst_addr, 0xff, 16);
 	return (struct rte_flow_item){
 		.type = RTE_FLOW_ITEM_TYPE_IPV6, .spec = &h->v6, .mask = &h->v6_mask};
 }

@@ -187,7 +187,7 @@ static void check_child(struct crypto_ctx *c, const struct charon_session *s)
 	open_msg(c, &request, s, INIT_REQUEST);
 	open_msg(c, &response, s, INIT_RESPONSE);
 	CU_ASSERT_EQUAL(child_keys_derive(c, &child, &k, encr_of(s), nonce_of(&request),
-					  nonce_of(&response), NULL),
+					  nonce_of(&response), NULL, NULL),
 			ERR_OK);
 	CU_ASSERT(is(s->child[0].i2r, &child.i2r));
 	CU_ASSERT(is(s->child[0].r2i, &child.r2i));
@@ -197,7 +197,7 @@ static void check_child(struct crypto_ctx *c, const struct charon_session *s)
 	open_msg(c, &response, s, CHILD_RESPONSE);
 	if (!(request.m->present & PAYLOAD_BIT(PAYLOAD_KE))) {
 		CU_ASSERT_EQUAL(child_keys_derive(c, &child, &k, encr_of(s), nonce_of(&request),
-						  nonce_of(&response), NULL),
+						  nonce_of(&response), NULL, NULL),
 				ERR_OK);
 		CU_ASSERT(is(s->child[1].i2r, &child.i2r));
 		CU_ASSERT(is(s->child[1].r2i, &child.r2i));

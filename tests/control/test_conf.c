@@ -72,7 +72,9 @@ static void check_rows(const char *before, const char *after, const struct row *
 
 #define LATER(path)   "Wf:4: " path ": is not supported yet and has no effect"
 #define REFUSED(path) "Ef:4: " path ": is not supported yet, and what it demands cannot be left out"
-#define GROUPS        "x25519, ecp256, ecp384, ecp521, modp3072, modp4096, modp2048"
+#define GROUPS                                                           \
+	"x25519, ecp256, ecp384, ecp521, modp3072, modp4096, modp2048; " \
+	"ke1_ to ke7_ with these and mlkem768, mlkem1024, mlkem512"
 #define CIPHERS                                                                        \
 	"(supported: aes256gcm16, aes128gcm16, chacha20poly1305, aes256/192/128 with " \
 	"sha256/384/512; "
@@ -250,6 +252,24 @@ static const struct row conn_rows[] = {
 	 "'prfsha256'? " IKE_SUPPORT},
 	{"proposals = aes128gcm16-prfsha256-x25519-esn",
 	 "Ef:4: connections.a.proposals: 'esn' belongs in ESP proposals only " IKE_SUPPORT},
+	{"proposals = aes128gcm16-prfsha256-x25519-ke1_ecp256-KE7_ecp384-ke7_none", ""},
+	{"proposals = aes128gcm16-prfsha256-x25519-ke1_ecp265",
+	 "Ef:4: connections.a.proposals: 'ke1_ecp265' is no algorithm; did you mean "
+	 "'ke1_ecp256'? " IKE_SUPPORT},
+	{"proposals = aes128gcm16-prfsha256-x25519-ke8_ecp256",
+	 "Ef:4: connections.a.proposals: 'ke8_ecp256' is no algorithm; did you mean "
+	 "'ecp256'? " IKE_SUPPORT},
+	{"proposals = aes128gcm16-prfsha256-x25519-ke1_sha256",
+	 "Ef:4: connections.a.proposals: 'ke1_sha256' is no key exchange method " IKE_SUPPORT},
+	{"proposals = aes128gcm16-prfsha256-mlkem768",
+	 "Ef:4: connections.a.proposals: 'mlkem768' is a key exchange in addition to another one: "
+	 "put it behind one such as x25519, with ke1_ before its name " IKE_SUPPORT},
+	/* Without its additional key exchange the proposal would be a weaker one. */
+	{"proposals = aes128gcm16-prfsha256-x25519-ke1_x448, aes128gcm16-prfsha256-ecp256",
+	 "Wf:4: connections.a.proposals: 'ke1_x448' is left out: it is not supported " IKE_SUPPORT},
+	{"proposals = aes128gcm16-prfsha256-x25519-ke1_x448",
+	 "Ef:4: connections.a.proposals: 'aes128gcm16-prfsha256-x25519-ke1_x448' has no proposal "
+	 "that is supported " IKE_SUPPORT},
 };
 
 static void test_connection_keys(void)

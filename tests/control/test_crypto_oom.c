@@ -94,7 +94,7 @@ static enum err everything(struct all *a, uint16_t group)
 	p.ni = p.nr = n;
 	p.dh = &a->shared;
 	if ((e = ike_keys_derive(a->c, &a->ike, &p)) ||
-	    (e = child_keys_derive(a->c, &a->child, &a->ike, p.encr, n, n, &a->shared)) ||
+	    (e = child_keys_derive(a->c, &a->child, &a->ike, p.encr, n, n, &a->shared, NULL)) ||
 	    (e = ike_aead_new(a->c, &a->aead, p.encr, &a->ike.sk_ei)))
 		return e;
 	return verify(a);

@@ -576,7 +576,8 @@ static void test_unknown_groups(void)
 
 	for (uint32_t group = 0; group < 64; group++) {
 		if (group == DH_CURVE_25519 || is_ecp((uint16_t)group) ||
-		    (group >= DH_MODP_2048 && group <= DH_MODP_4096))
+		    (group >= DH_MODP_2048 && group <= DH_MODP_4096) ||
+		    (group >= KE_ML_KEM_512 && group <= KE_ML_KEM_1024))
 			continue;
 		CU_ASSERT_EQUAL(dh_public_len((uint16_t)group), 0);
 		CU_ASSERT_EQUAL(dh_shared_len((uint16_t)group), 0);
@@ -588,6 +589,115 @@ static void test_unknown_groups(void)
 	crypto_ctx_free(c);
 }
 
+/* The two ways to come to a secret: both sides make a value of their own, or the responder has the
+ * initiator's in hand. */
+static void test_responder(void)
+{
+	struct crypto_ctx *c = seeded_ctx(&rng, 7);
+
+	for (size_t i = 0; i < ARRAY_LEN(vectors); i++) {
+		const uint16_t group = vectors[i].group;
+		struct dh *a = NULL, *b = NULL;
+		struct secret sa = {0}, sb = {0};
+
+		CU_ASSERT_EQUAL(dh_answer_len(group), dh_public_len(group));
+		CU_ASSERT_EQUAL_FATAL(dh_new(c, &a, group), ERR_OK);
+		CU_ASSERT_EQUAL_FATAL(dh_respond(c, &b, &sb, group, dh_public(a)), ERR_OK);
+		CU_ASSERT_EQUAL(dh_compute_shared(a, &sa, dh_public(b)), ERR_OK);
+		CU_ASSERT(secret_equal(sa.p, sa.len, sb.p, sb.len));
+		dh_free(b);
+		b = NULL;
+		CU_ASSERT_EQUAL(dh_respond(c, &b, &sa, group, bytes_of("short", 5)), ERR_MALFORMED);
+		CU_ASSERT_PTR_NULL(b);
+		secret_fini(&sa);
+		secret_fini(&sb);
+		dh_free(a);
+	}
+	CU_ASSERT_EQUAL(
+		dh_respond(c, &(struct dh *){NULL}, &(struct secret){0}, 63, bytes_of("x", 1)),
+		ERR_UNSUPPORTED);
+	crypto_ctx_free(c);
+}
+
+static const uint16_t kems[] = {KE_ML_KEM_512, KE_ML_KEM_768, KE_ML_KEM_1024};
+
+/* have_kem - OpenSSL has ML-KEM: from 3.5 on. */
+static bool have_kem(struct crypto_ctx *c)
+{
+	struct dh *dh = NULL;
+	const enum err e = dh_new(c, &dh, KE_ML_KEM_768);
+
+	dh_free(dh);
+	if (e)
+		tap_diag("this host's OpenSSL has no ML-KEM: %s", err_text(e));
+	CU_ASSERT(e == ERR_OK || e == ERR_CRYPTO);
+	return !e;
+}
+
+static void kem_agrees(struct crypto_ctx *c, uint16_t method)
+{
+	struct dh *a = NULL, *b = NULL;
+	struct secret sa = {0}, sb = {0}, other = {0};
+	uint8_t text[DH_VALUE_MAX];
+
+	CU_ASSERT_EQUAL_FATAL(dh_new(c, &a, method), ERR_OK);
+	CU_ASSERT_EQUAL(dh_public(a).len, dh_public_len(method));
+	CU_ASSERT_EQUAL_FATAL(dh_respond(c, &b, &sb, method, dh_public(a)), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(dh_public(b).len, dh_answer_len(method));
+	CU_ASSERT_EQUAL(dh_compute_shared(a, &sa, dh_public(b)), ERR_OK);
+	CU_ASSERT(sa.len == 32 && secret_equal(sa.p, sa.len, sb.p, sb.len));
+	/* FIPS 203 6.3: a ciphertext that was changed gives another secret, which nobody knows. */
+	memcpy(text, dh_public(b).p, dh_public(b).len);
+	text[7] ^= 1;
+	CU_ASSERT_EQUAL(dh_compute_shared(a, &other, bytes_of(text, dh_public(b).len)), ERR_OK);
+	CU_ASSERT(other.len == 32 && !secret_equal(sa.p, sa.len, other.p, other.len));
+	secret_fini(&sa);
+	secret_fini(&sb);
+	secret_fini(&other);
+	dh_free(a);
+	dh_free(b);
+}
+
+static void test_kem_agrees(void)
+{
+	struct crypto_ctx *c = seeded_ctx(&rng, 8);
+
+	for (size_t i = 0; have_kem(c) && i < ARRAY_LEN(kems); i++)
+		kem_agrees(c, kems[i]);
+	crypto_ctx_free(c);
+}
+
+/* Lengths, and FIPS 203 7.2: an encapsulation key whose numbers are not reduced. */
+static void test_S6_kem_bad_values_refused(void)
+{
+	struct crypto_ctx *c = seeded_ctx(&rng, 9);
+	uint8_t value[DH_VALUE_MAX + 1] = {0};
+
+	for (size_t i = 0; have_kem(c) && i < ARRAY_LEN(kems); i++) {
+		const size_t key = dh_public_len(kems[i]), text = dh_answer_len(kems[i]);
+		struct dh *a = NULL, *b = NULL;
+		struct secret s = {0};
+
+		CU_ASSERT_EQUAL_FATAL(dh_new(c, &a, kems[i]), ERR_OK);
+		for (size_t len = 0; len <= sizeof(value); len++) {
+			if (len != key)
+				CU_ASSERT_EQUAL(
+					dh_respond(c, &b, &s, kems[i], bytes_of(value, len)),
+					ERR_MALFORMED);
+			if (len != text)
+				CU_ASSERT_EQUAL(dh_compute_shared(a, &s, bytes_of(value, len)),
+						ERR_MALFORMED);
+		}
+		memcpy(value, dh_public(a).p, key);
+		memset(value, 0xff, 3);
+		CU_ASSERT_EQUAL(dh_respond(c, &b, &s, kems[i], bytes_of(value, key)),
+				ERR_MALFORMED);
+		CU_ASSERT(!b && !s.len);
+		dh_free(a);
+	}
+	crypto_ctx_free(c);
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_published_vectors),
 	TAP_TEST(test_fresh_keys_agree),
@@ -596,6 +706,9 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S6_every_wrong_length_refused),
 	TAP_TEST(test_S6_bit_flips),
 	TAP_TEST(test_unknown_groups),
+	TAP_TEST(test_responder),
+	TAP_TEST(test_kem_agrees),
+	TAP_TEST(test_S6_kem_bad_values_refused),
 };
 
 TAP_MAIN("control/dh", tests)

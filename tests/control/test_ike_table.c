@@ -20,7 +20,7 @@ static void test_rows_are_whole(void)
 		CU_ASSERT_TRUE(t[i].state < SA_DEAD);
 		CU_ASSERT_TRUE(t[i].next > SA_NONE && t[i].next <= SA_DEAD);
 		if (t[i].on == ON_REQUEST || t[i].on == ON_RESPONSE)
-			CU_ASSERT_TRUE(t[i].what >= IKE_SA_INIT && t[i].what <= INFORMATIONAL);
+			CU_ASSERT_TRUE(t[i].what >= IKE_SA_INIT && t[i].what <= IKE_FOLLOWUP_KE);
 		if (t[i].on == ON_START)
 			CU_ASSERT_TRUE(t[i].task != TASK_NONE);
 	}
@@ -89,6 +89,9 @@ static void test_S4_required_payloads(void)
 
 		for (unsigned i = 0; i < ARRAY_LEN(bits); i++)
 			have |= set & 1u << i ? bits[i] : 0;
+		CU_ASSERT_PTR_NULL(transition_find(SA_R_INIT, ON_REQUEST, IKE_AUTH, TASK_NONE,
+						   have | KEYS_MORE));
+		have |= KEYS_DONE;
 		t = transition_find(SA_R_INIT, ON_REQUEST, IKE_AUTH, TASK_NONE, have);
 		if (!t || t->handle != auth_request)
 			continue;

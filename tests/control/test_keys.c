@@ -164,12 +164,14 @@ static void test_child_sa(void)
 		struct child_keys child = {0};
 
 		CU_ASSERT_EQUAL_FATAL(ike_keys_derive(c, &k, &p), ERR_OK);
-		CU_ASSERT_EQUAL(child_keys_derive(c, &child, &k, p.encr, p.ni, p.nr, NULL), ERR_OK);
+		CU_ASSERT_EQUAL(child_keys_derive(c, &child, &k, p.encr, p.ni, p.nr, NULL, NULL),
+				ERR_OK);
 		CU_ASSERT(is(vectors[i].i2r, &child.i2r));
 		CU_ASSERT(is(vectors[i].r2i, &child.r2i));
 		child_keys_fini(&child);
 		CU_ASSERT_PTR_NULL(child.i2r.p);
-		CU_ASSERT_EQUAL(child_keys_derive(c, &child, &k, p.encr, p.ni, p.nr, &dh), ERR_OK);
+		CU_ASSERT_EQUAL(child_keys_derive(c, &child, &k, p.encr, p.ni, p.nr, &dh, NULL),
+				ERR_OK);
 		CU_ASSERT(is(vectors[i].pfs_i2r, &child.i2r));
 		CU_ASSERT(is(vectors[i].pfs_r2i, &child.r2i));
 		child_keys_fini(&child);
@@ -289,7 +291,8 @@ static void test_refusals(void)
 	CU_ASSERT_PTR_NULL(k.sk_d.p);
 	p = params_of(PRF_HMAC_SHA2_256, 256);
 	CU_ASSERT_EQUAL_FATAL(ike_keys_derive(c, &k, &p), ERR_OK);
-	CU_ASSERT_EQUAL(child_keys_derive(c, &child, &k, cbc, p.ni, p.nr, NULL), ERR_UNSUPPORTED);
+	CU_ASSERT_EQUAL(child_keys_derive(c, &child, &k, cbc, p.ni, p.nr, NULL, NULL),
+			ERR_UNSUPPORTED);
 	ike_keys_fini(&k);
 	crypto_ctx_free(c);
 }

@@ -710,7 +710,10 @@ static void test_integrity_there_and_back(void)
 static void test_offer_in_words(void)
 {
 	const struct p peer[] = {
-		{1, PROTO_IKE, 0, {GCM(256), GCM(128), PRF(6), PRF(5), DH(20), DH(31)}},
+		{1,
+		 PROTO_IKE,
+		 0,
+		 {GCM(256), GCM(128), PRF(6), PRF(5), DH(20), DH(31), {TRANSFORM_ADDKE1, 19, 0}}},
 		{2, PROTO_IKE, 0, {CBC(256), INTEG(14), PRF(7), DH(14)}},
 		{3, PROTO_IKE, 0, {CHACHA(0), INTEG(0), PRF(5), DH(0), DH(16)}},
 	};
@@ -722,7 +725,8 @@ static void test_offer_in_words(void)
 
 	parse(&sa, peer, ARRAY_LEN(peer));
 	CU_ASSERT_STRING_EQUAL(offer_peer_text(text, &sa),
-			       "aes256gcm16-aes128gcm16-prfsha384-prfsha256-ecp384-x25519, "
+			       "aes256gcm16-aes128gcm16-prfsha384-prfsha256-ecp384-x25519-"
+			       "ke1_ecp256, "
 			       "aes256-sha512-prfsha512-modp2048, "
 			       "chacha20poly1305-prfsha256-modp4096");
 	CU_ASSERT_EQUAL_FATAL(conf_proposals_parse(read, &num, why, sizeof(why), text, true),

@@ -394,8 +394,8 @@ static void take_item(struct rte_flow *r, const struct rte_flow_item *item)
 		break;
 	case RTE_FLOW_ITEM_TYPE_IPV6:
 		r->v6 = true;
-		memcpy(r->src, v6->hdr.src_addr, 16);
-		memcpy(r->dst, v6->hdr.dst_addr, 16);
+		memcpy(r->src, &v6->hdr.src_addr, 16);
+		memcpy(r->dst, &v6->hdr.dst_addr, 16);
 		break;
 	case RTE_FLOW_ITEM_TYPE_UDP:
 		r->udp = true;

@@ -18,7 +18,7 @@ from vici import Vici, ViciError
 CHARON = "/usr/sbin/charon-systemd"
 STRONGSWAN_CONF = """
 charon-systemd {{
-	load = random nonce openssl aes sha1 sha2 hmac kdf gcm aesni chapoly curve25519 pem pkcs1 pkcs8 x509 pubkey constraints revocation eap-identity eap-mschapv2 eap-tls kernel-libipsec kernel-netlink socket-default vici
+	load = random nonce openssl aes sha1 sha2 hmac kdf gcm aesni chapoly curve25519 ml pem pkcs1 pkcs8 x509 pubkey constraints revocation eap-identity eap-mschapv2 eap-tls kernel-libipsec kernel-netlink socket-default vici
 	retransmit_timeout = 1.0
 	retransmit_tries = 4
 	plugins {{ vici {{ socket = unix://{socket} }} }}

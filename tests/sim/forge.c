@@ -26,11 +26,12 @@ static struct ike_aead *sealing(struct sim *s, const struct ike_sa *sa, bool own
 	return ike_aead_new(s->n[0].e->crypto, &a, sa->keys.encr, key) ? NULL : a;
 }
 
-/* The key of a message that a side sends. Where it has forgotten its IKE SA with that message, its
- * peer has the key, too. */
-static struct ike_aead *key_of(struct sim *s, unsigned from, const struct ike_header *h)
+/* The key of a message that a side sends. Where it has forgotten its IKE SA with that message, or
+ * has other keys since (by_peer), its peer has the key, too. */
+static struct ike_aead *key_of(struct sim *s, unsigned from, const struct ike_header *h,
+			       bool by_peer)
 {
-	const struct ike_sa *sa = forge_sa(s, from, h);
+	const struct ike_sa *sa = by_peer ? NULL : forge_sa(s, from, h);
 	const bool own = sa != NULL;
 
 	if (!own)
@@ -55,9 +56,12 @@ bool forge_open(struct sim *s, struct forge_msg *out, unsigned from, const uint8
 			return false;
 		ok = true;
 	} else {
-		a = key_of(s, from, &m.h);
-		ok = a && !sk_open(&inner, &authentic, out->buf, sizeof(out->buf), &m, a);
-		ike_aead_free(a);
+		for (int by_peer = 0; !ok && by_peer < 2; by_peer++) {
+			out->by_peer = by_peer;
+			a = key_of(s, from, &m.h, by_peer);
+			ok = a && !sk_open(&inner, &authentic, out->buf, sizeof(out->buf), &m, a);
+			ike_aead_free(a);
+		}
 	}
 	if (!ok)
 		return false;
@@ -87,7 +91,7 @@ static size_t build(struct ike_aead *a, const struct ike_header *h, const struct
 size_t forge_close(struct sim *s, const struct forge_msg *m, unsigned from, uint8_t *out,
 		   size_t cap)
 {
-	struct ike_aead *a = m->encrypted ? key_of(s, from, &m->h) : NULL;
+	struct ike_aead *a = m->encrypted ? key_of(s, from, &m->h, m->by_peer) : NULL;
 
 	if (m->encrypted && !a)
 		return 0;

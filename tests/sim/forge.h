@@ -15,6 +15,7 @@
 struct forge_msg {
 	struct ike_header h;
 	bool encrypted;
+	bool by_peer; /* with the key that its receiver has: the sender has renewed its own since */
 	uint32_t num;
 	struct ike_payload payloads[IKE_MAX_PAYLOADS];
 	uint8_t buf[FORGE_BUF];

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "control/ike/handlers.h"
+#include "control/ike/intermediate.h"
 #include "tests/sim/forge.h"
 #include "tests/tap/tap.h"
 
@@ -39,14 +40,19 @@ struct cell {
 	uint16_t notify;     /* error in what the receiver says next */
 };
 
-/* by_eap - the scene is the first exchanges, with EAP. */
-static bool by_eap;
+/* scene - the whole life of an IKE SA, or the first exchanges, with EAP or with additional key
+ * exchanges. */
+static enum {
+	LIFE,
+	BY_EAP,
+	BY_KES
+} scene;
 
 static void play(struct sim *s)
 {
 	(void)!sim_initiate(s, A, "tun");
 	sim_run(s, s->now_ns + NS_PER_S / 4);
-	if (by_eap)
+	if (scene != LIFE)
 		return;
 	(void)!sim_rekey(s, A, "tun");
 	sim_run(s, s->now_ns + NS_PER_S / 4);
@@ -107,6 +113,14 @@ static bool apply(struct cell *c, struct forge_msg *m)
 	return true;
 }
 
+/* What the table wants to know of an IKE SA that is not authenticated yet. */
+static uint64_t keys_of(const struct ike_sa *sa)
+{
+	if (sa && sa->state >= SA_ESTABLISHED)
+		return 0;
+	return sa && intermediate_next(sa) ? KEYS_MORE : KEYS_DONE;
+}
+
 static void judge(struct cell *c, struct sim *s, const struct forge_msg *m)
 {
 	struct ike_sa *sa = forge_sa(s, c->to, &m->h);
@@ -120,7 +134,7 @@ static void judge(struct cell *c, struct sim *s, const struct forge_msg *m)
 	c->state = sa ? sa->state : SA_NONE;
 	c->in_table = !twice && transition_find(c->state, c->response ? ON_RESPONSE : ON_REQUEST,
 						m->h.exchange, sa ? sa->out.x.kind : TASK_NONE,
-						bits_of(m)) != NULL;
+						bits_of(m) | keys_of(sa)) != NULL;
 	c->pairs = s->n[c->to].num_pairs;
 	c->sas = s->n[c->to].ike_up + s->n[c->to].rekeyed_ike;
 }
@@ -214,7 +228,11 @@ static struct sim *world(void)
 		.by_keyring = true,
 		.sign = true};
 
-	return sim_new(1, by_eap ? &eap : &opt);
+	const char *kes = "mobike = no\n"
+			  " proposals = aes128gcm16-prfsha256-x25519-ke1_ecp256-ke2_ecp384";
+	const struct sim_options more = {.conf = {sim_conf(A, kes, ""), sim_conf(B, kes, "")}};
+
+	return sim_new(1, scene == BY_EAP ? &eap : scene == BY_KES ? &more : &opt);
 }
 
 /* True if the change was one. */
@@ -256,7 +274,7 @@ static void sweep(enum change change, uint32_t first)
 	uint32_t num = num_messages(), applied = 0, refused = 0;
 
 	lines = wrong = 0;
-	CU_ASSERT_TRUE(num >= (by_eap ? 10 : 18));
+	CU_ASSERT_TRUE(num >= (scene == BY_EAP ? 10 : scene == BY_KES ? 8 : 18));
 	for (uint32_t at = 0; at < num; at++)
 		for (uint32_t what = first;; what++) {
 			struct cell c = {.at = at, .change = change, .what = what};
@@ -290,11 +308,21 @@ static void test_S4_every_turn(void)
 /* Every message of IKE_AUTH in its several rounds. */
 static void test_S4_with_eap(void)
 {
-	by_eap = true;
+	scene = BY_EAP;
 	sweep(SUBSET, 0);
 	sweep(TWICE, 0);
 	sweep(TURN, 1);
-	by_eap = false;
+	scene = LIFE;
+}
+
+/* Every message of IKE_INTERMEDIATE, and of what comes before and after. */
+static void test_S4_with_additional_key_exchanges(void)
+{
+	scene = BY_KES;
+	sweep(SUBSET, 0);
+	sweep(TWICE, 0);
+	sweep(TURN, 1);
+	scene = LIFE;
 }
 
 static const struct tap_test tests[] = {
@@ -302,6 +330,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S4_every_payload_twice),
 	TAP_TEST(test_S4_every_turn),
 	TAP_TEST(test_S4_with_eap),
+	TAP_TEST(test_S4_with_additional_key_exchanges),
 };
 
 TAP_MAIN("sim/matrix", tests)

@@ -85,6 +85,8 @@ enum err ike_chain_parse(struct ike_msg *out, uint8_t first, struct bytes chain,
 	enum err e;
 
 	reader_init(&r, chain.p, chain.len);
+	out->chain = chain;
+	out->first = first;
 	out->num = 0;
 	out->present = 0;
 	out->unknown_critical = 0;

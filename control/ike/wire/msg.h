@@ -31,7 +31,10 @@ struct ike_payload {
  * payloads are those inside and the header is the outer one's. */
 struct ike_msg {
 	struct ike_header h;
-	struct bytes raw; /* the whole message as received, encrypted or not */
+	struct bytes raw;   /* the whole message as received, encrypted or not; of one that came in
+			     * fragments the last of these */
+	struct bytes chain; /* the payloads, one after the other, and the type of the first */
+	uint8_t first;
 	struct ike_payload payloads[IKE_MAX_PAYLOADS];
 	uint32_t num;
 	uint64_t present;             /* PAYLOAD_BIT of every known type found */
@@ -54,8 +57,8 @@ MUST_USE enum err ike_header_parse(struct ike_header *out, struct bytes datagram
 MUST_USE enum err ike_msg_parse(struct ike_msg *out, struct bytes datagram) NONNULL(1);
 
 /* ike_chain_parse - a bare chain that begins with a payload of type first, into out->payloads, num,
- * present, count, unknown_critical; the rest of *out stays. allow_sk: SK or SKF may end it. Errors:
- * TRUNCATED, MALFORMED, LIMIT. For sk.c and tests. */
+ * present, count, unknown_critical, chain, first; the rest of *out stays. allow_sk: SK or SKF may
+ * end it. Errors: TRUNCATED, MALFORMED, LIMIT. For sk.c and tests. */
 MUST_USE enum err ike_chain_parse(struct ike_msg *out, uint8_t first, struct bytes chain,
 				  bool allow_sk) NONNULL(1);
 

@@ -28,10 +28,9 @@ static const char *look_up(char buf[static WIRE_NAME_MAX], const struct name *ta
 const char *wire_exchange_name(char buf[static WIRE_NAME_MAX], uint8_t exchange)
 {
 	static const struct name names[] = {
-		{IKE_SA_INIT, "IKE_SA_INIT"},
-		{IKE_AUTH, "IKE_AUTH"},
-		{CREATE_CHILD_SA, "CREATE_CHILD_SA"},
-		{INFORMATIONAL, "INFORMATIONAL"},
+		{IKE_SA_INIT, "IKE_SA_INIT"},           {IKE_AUTH, "IKE_AUTH"},
+		{CREATE_CHILD_SA, "CREATE_CHILD_SA"},   {INFORMATIONAL, "INFORMATIONAL"},
+		{IKE_INTERMEDIATE, "IKE_INTERMEDIATE"}, {IKE_FOLLOWUP_KE, "IKE_FOLLOWUP_KE"},
 	};
 
 	return LOOK_UP(buf, names, exchange, "EXCHANGE");
@@ -97,6 +96,9 @@ static const struct name notifies[] = {
 	{NOTIFY_NO_PPK_AUTH, "NO_PPK_AUTH"},
 	{NOTIFY_QUICK_CRASH_DETECTION, "QUICK_CRASH_DETECTION"},
 	{NOTIFY_TS_MAX_QUEUE, "TS_MAX_QUEUE"},
+	{NOTIFY_STATE_NOT_FOUND, "STATE_NOT_FOUND"},
+	{NOTIFY_INTERMEDIATE_EXCHANGE_SUPPORTED, "INTERMEDIATE_EXCHANGE_SUPPORTED"},
+	{NOTIFY_ADDITIONAL_KEY_EXCHANGE, "ADDITIONAL_KEY_EXCHANGE"},
 	{NOTIFY_SUPPORTED_AUTH_METHODS, "SUPPORTED_AUTH_METHODS"},
 	{NOTIFY_SA_RESOURCE_INFO, "SA_RESOURCE_INFO"},
 	{NOTIFY_MIF_SUPPORTED, "MIF_SUPPORTED"},
@@ -106,7 +108,6 @@ static const struct name notifies[] = {
 	{42, "USE_ASSIGNED_HoA"},
 	{45, "INVALID_GROUP_ID"},
 	{46, "AUTHORIZATION_FAILED"},
-	{47, "STATE_NOT_FOUND"},
 	{16404, "MULTIPLE_AUTH_SUPPORTED"},
 	{16406, "REDIRECT_SUPPORTED"},
 	{16407, "REDIRECT"},
@@ -115,7 +116,6 @@ static const struct name notifies[] = {
 	{16420, "IKEV2_MESSAGE_ID_SYNC_SUPPORTED"},
 	{16430, "IKEV2_FRAGMENTATION_SUPPORTED"},
 	{16431, "SIGNATURE_HASH_ALGORITHMS"},
-	{16438, "INTERMEDIATE_EXCHANGE_SUPPORTED"},
 };
 
 const char *wire_notify_name(char buf[static WIRE_NAME_MAX], uint16_t type)
@@ -126,11 +126,18 @@ const char *wire_notify_name(char buf[static WIRE_NAME_MAX], uint16_t type)
 static const char *dh_name(char buf[static WIRE_NAME_MAX], uint16_t id)
 {
 	static const struct name names[] = {
-		{DH_NONE, "NONE"},           {DH_MODP_2048, "MODP_2048"},
-		{DH_MODP_3072, "MODP_3072"}, {DH_MODP_4096, "MODP_4096"},
-		{DH_ECP_256, "ECP_256"},     {DH_ECP_384, "ECP_384"},
-		{DH_ECP_521, "ECP_521"},     {DH_CURVE_25519, "CURVE_25519"},
+		{DH_NONE, "NONE"},
+		{DH_MODP_2048, "MODP_2048"},
+		{DH_MODP_3072, "MODP_3072"},
+		{DH_MODP_4096, "MODP_4096"},
+		{DH_ECP_256, "ECP_256"},
+		{DH_ECP_384, "ECP_384"},
+		{DH_ECP_521, "ECP_521"},
+		{DH_CURVE_25519, "CURVE_25519"},
 		{32, "CURVE_448"},
+		{KE_ML_KEM_512, "ML_KEM_512"},
+		{KE_ML_KEM_768, "ML_KEM_768"},
+		{KE_ML_KEM_1024, "ML_KEM_1024"},
 	};
 
 	return LOOK_UP(buf, names, id, "DH");
@@ -173,6 +180,8 @@ const char *wire_transform_name(char buf[static WIRE_NAME_MAX], uint8_t type, ui
 	case TRANSFORM_ESN:
 		return LOOK_UP(buf, esn, id, "ESN");
 	default:
+		if (type >= TRANSFORM_ADDKE1 && type <= TRANSFORM_ADDKE7)
+			return dh_name(buf, id);
 		snprintf(buf, WIRE_NAME_MAX, "TRANSFORM_%u_%u", type, id);
 		return buf;
 	}
@@ -184,6 +193,11 @@ const char *wire_transform_type_name(char buf[static WIRE_NAME_MAX], uint8_t typ
 		{TRANSFORM_ENCR, "ENCR"}, {TRANSFORM_PRF, "PRF"}, {TRANSFORM_INTEG, "INTEG"},
 		{TRANSFORM_DH, "DH"},     {TRANSFORM_ESN, "ESN"},
 	};
+
+	if (type >= TRANSFORM_ADDKE1 && type <= TRANSFORM_ADDKE7) {
+		snprintf(buf, WIRE_NAME_MAX, "ADDKE%u", type - TRANSFORM_ADDKE1 + 1u);
+		return buf;
+	}
 
 	return LOOK_UP(buf, names, type, "TRANSFORM");
 }

@@ -215,6 +215,9 @@ static void put_offer(struct writer *w, enum sa_kind kind, uint8_t number, uint6
 		put_transform(&m, TRANSFORM_DH, p->dh[i], 0);
 	for (uint8_t i = 0; !is_ike(kind) && i < p->num_esn; i++)
 		put_transform(&m, TRANSFORM_ESN, p->esn[i], 0);
+	for (uint8_t n = 0; kind == SA_KIND_IKE && n < CONF_MAX_ADDKE; n++)
+		for (uint8_t i = 0; i < p->num_addke[n]; i++)
+			put_transform(&m, TRANSFORM_ADDKE1 + n, p->addke[n][i], 0);
 	writer_end_u16(w, mark, 4);
 }
 
@@ -242,7 +245,23 @@ void sa_answer_build(struct ike_builder *b, const struct sa_chosen *chosen, uint
 		put_transform(&m, TRANSFORM_DH, chosen->dh, 0);
 	if (!is_ike(chosen->kind))
 		put_transform(&m, TRANSFORM_ESN, chosen->esn, 0);
+	for (uint8_t n = 0; n < CONF_MAX_ADDKE; n++)
+		if (chosen->addke[n] != DH_NONE || chosen->lists_addke_none & 1u << n)
+			put_transform(&m, TRANSFORM_ADDKE1 + n, chosen->addke[n], 0);
 	writer_end_u16(w, mark, 4);
+}
+
+/* addke_text - the additional key exchanges behind what is in buf. */
+static void addke_text(char buf[static SA_TEXT_MAX], const struct sa_chosen *chosen)
+{
+	char name[WIRE_NAME_MAX];
+	size_t len = strlen(buf);
+
+	for (unsigned n = 0; n < CONF_MAX_ADDKE && len < SA_TEXT_MAX; n++)
+		if (chosen->addke[n] != DH_NONE)
+			len += (size_t)snprintf(
+				buf + len, SA_TEXT_MAX - len, "/KE%u_%.16s", n + 1,
+				wire_transform_name(name, TRANSFORM_DH, chosen->addke[n]));
 }
 
 const char *sa_chosen_text(char buf[static SA_TEXT_MAX], const struct sa_chosen *chosen)
@@ -263,5 +282,6 @@ const char *sa_chosen_text(char buf[static SA_TEXT_MAX], const struct sa_chosen 
 		 chosen->dh ? "/" : "",
 		 chosen->dh ? wire_transform_name(dh, TRANSFORM_DH, chosen->dh) : "",
 		 !ike && chosen->esn ? "/ESN" : "");
+	addke_text(buf, chosen);
 	return buf;
 }

@@ -45,14 +45,17 @@ enum sa_kind {
 /* struct sa_chosen - the outcome of a negotiation. */
 struct sa_chosen {
 	enum sa_kind kind;
-	uint8_t number;        /* of the proposal */
-	uint64_t spi;          /* the peer's SPI from its SA payload; 0 for SA_KIND_IKE */
-	struct conf_encr encr; /* with its integrity transform */
-	uint16_t prf;          /* IKE only */
-	uint16_t dh;           /* DH_NONE for a Child SA without PFS */
-	bool esn;              /* Child SAs only */
-	bool lists_integ_none; /* the offer named INTEG NONE, so the answer does */
-	bool lists_dh_none;    /* the offer named DH NONE, so the answer does */
+	uint8_t number;                 /* of the proposal */
+	uint64_t spi;                   /* the peer's SPI from its SA payload; 0 for SA_KIND_IKE */
+	struct conf_encr encr;          /* with its integrity transform */
+	uint16_t prf;                   /* IKE only */
+	uint16_t dh;                    /* DH_NONE for a Child SA without PFS */
+	bool esn;                       /* Child SAs only */
+	bool lists_integ_none;          /* the offer named INTEG NONE, so the answer does */
+	bool lists_dh_none;             /* the offer named DH NONE, so the answer does */
+	uint16_t addke[CONF_MAX_ADDKE]; /* additional key exchanges (RFC 9370), DH_NONE where there
+					 * is none; not in IKE_AUTH */
+	uint8_t lists_addke_none;       /* bit i: the offer named NONE for it, so the answer does */
 };
 
 /* sa_parse - the body of an SA payload. Errors: TRUNCATED, MALFORMED, LIMIT. */
@@ -85,14 +88,26 @@ void sa_answer_build(struct ike_builder *b, const struct sa_chosen *chosen, uint
  */
 bool sa_offers_dh(const struct conf_proposal *ours, uint32_t num, uint16_t group) NONNULL(1);
 
+/* sa_offers_addke - one of our proposals lists an additional key exchange. */
+bool sa_offers_addke(const struct conf_proposal *ours, uint32_t num) NONNULL(1);
+
+/* sa_next_addke - the additional key exchange that is made after `done` others, DH_NONE if those
+ * were all: in the order of their transform types (RFC 9370 2.2.1). */
+uint16_t sa_next_addke(const struct sa_chosen *chosen, unsigned done) NONNULL(1);
+
+/* sa_takes_addke - the additional key exchanges of a choice, or that there are none, are such as
+ * this proposal of ours allows. */
+bool sa_takes_addke(const struct conf_proposal *ours, const struct sa_chosen *chosen) NONNULL(1, 2);
+
 /* sa_first_dh - the group that we would rather use, DH_NONE if none is listed. */
 uint16_t sa_first_dh(const struct conf_proposal *ours, uint32_t num) NONNULL(1);
 
-/* SA_TEXT_MAX - a buffer for sa_chosen_text() that always suffices. */
-#define SA_TEXT_MAX 128
+/* SA_TEXT_MAX - a buffer for sa_chosen_text() that suffices for all that is supported. */
+#define SA_TEXT_MAX 192
 
 /* sa_chosen_text - for people: "AES_GCM_16-256/PRF_HMAC_SHA2_256/CURVE_25519", for a Child SA
  * "AES_GCM_16-256" with "/CURVE_25519" and "/ESN" where they apply; a cipher of one key length goes
  * without: "CHACHA20_POLY1305"; one that needs it has its integrity transform behind it:
- * "AES_CBC-256/HMAC_SHA2_512_256". Returns buf. */
+ * "AES_CBC-256/HMAC_SHA2_512_256". Additional key exchanges follow: "/KE1_ML_KEM_768". Returns buf.
+ */
 const char *sa_chosen_text(char buf[static SA_TEXT_MAX], const struct sa_chosen *chosen) NONNULL(2);

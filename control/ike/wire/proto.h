@@ -17,6 +17,8 @@ enum ike_exchange {
 	IKE_AUTH = 35,
 	CREATE_CHILD_SA = 36,
 	INFORMATIONAL = 37,
+	IKE_INTERMEDIATE = 43, /* RFC 9242 */
+	IKE_FOLLOWUP_KE = 44,  /* RFC 9370 */
 };
 
 /* enum ike_flags - 3.1; other bits are sent as zero and ignored. */
@@ -72,6 +74,8 @@ enum ike_transform_type {
 	TRANSFORM_INTEG = 3,
 	TRANSFORM_DH = 4,
 	TRANSFORM_ESN = 5,
+	TRANSFORM_ADDKE1 = 6, /* RFC 9370: additional key exchanges, in this order */
+	TRANSFORM_ADDKE7 = 12,
 };
 
 /* ATTR_KEY_LENGTH - 3.3.5: the only attribute there is, in TV format. */
@@ -135,7 +139,8 @@ enum ike_notify_type {
 	NOTIFY_UNEXPECTED_NAT_DETECTED = 41, /* RFC 4555 */
 	NOTIFY_TEMPORARY_FAILURE = 43,
 	NOTIFY_CHILD_SA_NOT_FOUND = 44,
-	NOTIFY_TS_MAX_QUEUE = 48, /* RFC 9611 */
+	NOTIFY_STATE_NOT_FOUND = 47, /* RFC 9370 */
+	NOTIFY_TS_MAX_QUEUE = 48,    /* RFC 9611 */
 	NOTIFY_STATUS_FIRST = 16384,
 	NOTIFY_INITIAL_CONTACT = 16384,
 	NOTIFY_SET_WINDOW_SIZE = 16385,
@@ -164,9 +169,11 @@ enum ike_notify_type {
 	NOTIFY_USE_PPK = 16435,                   /* RFC 8784, and those that follow */
 	NOTIFY_PPK_IDENTITY = 16436,
 	NOTIFY_NO_PPK_AUTH = 16437,
-	NOTIFY_SUPPORTED_AUTH_METHODS = 16443, /* RFC 9593 */
-	NOTIFY_SA_RESOURCE_INFO = 16444,       /* RFC 9611 */
-	NOTIFY_MIF_SUPPORTED = 42768,          /* of private use, as those that follow: mif.h */
+	NOTIFY_INTERMEDIATE_EXCHANGE_SUPPORTED = 16438, /* RFC 9242 */
+	NOTIFY_ADDITIONAL_KEY_EXCHANGE = 16441,         /* RFC 9370 */
+	NOTIFY_SUPPORTED_AUTH_METHODS = 16443,          /* RFC 9593 */
+	NOTIFY_SA_RESOURCE_INFO = 16444,                /* RFC 9611 */
+	NOTIFY_MIF_SUPPORTED = 42768, /* of private use, as those that follow: mif.h */
 	NOTIFY_MIF_OP = 42769,
 	NOTIFY_MIF_RESULT = 42770,
 };

@@ -59,7 +59,7 @@ static bool shape_fits(const struct offer *o, enum sa_kind kind)
 	for (uint16_t i = 0; i < o->p->num_transforms; i++) {
 		const uint8_t type = o->t[i].type;
 
-		if (type < TRANSFORM_ENCR || type > TRANSFORM_ESN ||
+		if (type < TRANSFORM_ENCR || type > TRANSFORM_ADDKE7 ||
 		    type == (is_ike(kind) ? TRANSFORM_ESN : TRANSFORM_PRF))
 			return false;
 	}
@@ -143,6 +143,59 @@ static bool pick_dh(struct sa_chosen *c, const struct offer *o, const struct con
 	       (c->lists_dh_none || count_type(o, TRANSFORM_DH) == 0);
 }
 
+/* has_addke - this proposal of ours allows the method as additional key exchange n + 1; NONE also
+ * where it knows of no such exchange. */
+static bool has_addke(const struct conf_proposal *ours, unsigned n, uint16_t method)
+{
+	for (uint8_t i = 0; i < ours->num_addke[n]; i++) {
+		if (ours->addke[n][i] == method)
+			return true;
+	}
+	return method == DH_NONE && !ours->num_addke[n];
+}
+
+/* is_taken - another of the additional key exchanges has the method; none may come twice (RFC 9370
+ * 2.2.1). */
+static bool is_taken(const struct sa_chosen *c, uint16_t method)
+{
+	for (unsigned n = 0; n < CONF_MAX_ADDKE; n++) {
+		if (c->addke[n] == method)
+			return true;
+	}
+	return false;
+}
+
+static bool pick_addke(struct sa_chosen *c, const struct offer *o, const struct conf_proposal *ours,
+		       unsigned n)
+{
+	const uint8_t type = (uint8_t)(TRANSFORM_ADDKE1 + n);
+	const bool none = lists(o, type, DH_NONE, 0);
+
+	for (uint8_t i = 0; i < ours->num_addke[n]; i++) {
+		const uint16_t method = ours->addke[n][i];
+
+		if (method != DH_NONE && lists(o, type, method, 0) && !is_taken(c, method)) {
+			c->addke[n] = method;
+			return true;
+		}
+	}
+	if (none)
+		c->lists_addke_none |= (uint8_t)(1u << n);
+	return has_addke(ours, n, DH_NONE) && (none || count_type(o, type) == 0);
+}
+
+/* pick_addkes - each of the additional key exchanges, or that there is none. Nothing of it belongs
+ * in IKE_AUTH, where no key is exchanged (RFC 9370 2.2.4). */
+static bool pick_addkes(struct sa_chosen *c, const struct offer *o,
+			const struct conf_proposal *ours)
+{
+	for (unsigned n = 0; c->kind == SA_KIND_IKE && n < CONF_MAX_ADDKE; n++) {
+		if (!pick_addke(c, o, ours, n))
+			return false;
+	}
+	return true;
+}
+
 static bool pick_esn(struct sa_chosen *c, const struct offer *o, const struct conf_proposal *ours)
 {
 	for (uint8_t i = 0; i < ours->num_esn; i++) {
@@ -163,6 +216,8 @@ static bool match(struct sa_chosen *out, const struct offer *o, enum sa_kind kin
 	if (!shape_fits(o, kind) || !pick_encr(&c, o, ours) || !pick_dh(&c, o, ours, ke_group))
 		return false;
 	if (is_ike(kind) ? !pick_prf(&c, o, ours) : !pick_esn(&c, o, ours))
+		return false;
+	if (!pick_addkes(&c, o, ours))
 		return false;
 	if (kind == SA_KIND_CHILD_AUTH)
 		c.lists_dh_none = false;
@@ -189,7 +244,7 @@ enum err sa_select(struct sa_chosen *out, const struct sa_payload *peer, enum sa
  * that must be there. */
 static bool one_of_each(const struct offer *o)
 {
-	for (uint8_t type = TRANSFORM_ENCR; type <= TRANSFORM_ESN; type++) {
+	for (uint8_t type = TRANSFORM_ENCR; type <= TRANSFORM_ADDKE7; type++) {
 		if (count_type(o, type) > 1)
 			return false;
 	}
@@ -217,6 +272,35 @@ bool sa_offers_dh(const struct conf_proposal *ours, uint32_t num, uint16_t group
 			return true;
 	}
 	return false;
+}
+
+bool sa_offers_addke(const struct conf_proposal *ours, uint32_t num)
+{
+	for (uint32_t i = 0; i < num; i++) {
+		for (unsigned n = 0; n < CONF_MAX_ADDKE; n++) {
+			if (ours[i].num_addke[n])
+				return true;
+		}
+	}
+	return false;
+}
+
+uint16_t sa_next_addke(const struct sa_chosen *chosen, unsigned done)
+{
+	for (unsigned n = 0; n < CONF_MAX_ADDKE; n++) {
+		if (chosen->addke[n] != DH_NONE && !done--)
+			return chosen->addke[n];
+	}
+	return DH_NONE;
+}
+
+bool sa_takes_addke(const struct conf_proposal *ours, const struct sa_chosen *chosen)
+{
+	for (unsigned n = 0; n < CONF_MAX_ADDKE; n++) {
+		if (!has_addke(ours, n, chosen->addke[n]))
+			return false;
+	}
+	return true;
 }
 
 uint16_t sa_first_dh(const struct conf_proposal *ours, uint32_t num)
