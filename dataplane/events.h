@@ -45,11 +45,10 @@ void events_fini(struct events *q) NONNULL(1);
 MUST_USE bool events_push(struct events *q, const struct dp_event *ev, struct packet *packet)
 	NONNULL(1, 2);
 
-/* events_busy - three quarters of the records that may carry packets do: what is not known to come
- * from anybody waits for the others. Worker. */
-static inline bool events_busy(const struct events *q)
+/* events_busy - so many eighths of the records that may carry packets do. Worker. */
+static inline bool events_busy(const struct events *q, uint32_t eighths)
 {
-	return q->num_ike >= q->max_ike / 4 * 3;
+	return q->num_ike >= q->max_ike / 8 * eighths;
 }
 
 /* events_collect - take back what control released and free its packets. Worker, once a turn. */

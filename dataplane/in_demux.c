@@ -36,15 +36,23 @@ static bool is_unheard(const struct packet *p)
 	       p->data[IKE_FIRST_AT] != IKE_FIRST_NOTIFY;
 }
 
-/* punt - to the control thread, without the marker. In a flood of first messages there is room for
- * whoever has come further (S43). */
+/* must_wait - in a flood of first messages there is room for whoever has come further, and before
+ * the flood for who comes again (S43). */
+static bool must_wait(struct worker *w, const struct packet *p)
+{
+	if (!events_busy(&w->events, 6) || !is_unheard(p))
+		return false;
+	return !greylist_again(&w->greylist, p, w->now_ns) || events_busy(&w->events, 7);
+}
+
+/* punt - to the control thread, without the marker. */
 static void punt(struct worker *w, struct packet *p)
 {
 	if (p->from.encap == ENCAP_UDP) {
 		p->data += MARKER_LEN;
 		p->len -= MARKER_LEN;
 	}
-	if (events_busy(&w->events) && is_unheard(p)) {
+	if (must_wait(w, p)) {
 		worker_drop(w, p, DROP_PUNT_FULL);
 		return;
 	}

@@ -89,6 +89,8 @@ enum err worker_init(struct worker *w, const struct worker_params *params)
 	if (e == ERR_OK)
 		e = events_init(&w->events, params->num_packets / 4, params->event_fd);
 	if (e == ERR_OK)
+		e = greylist_init(&w->greylist, params->rng);
+	if (e == ERR_OK)
 		e = worker_ike_init(w);
 	if (e == ERR_OK)
 		e = worker_probe_init(w);
@@ -116,6 +118,7 @@ void worker_fini(struct worker *w)
 {
 	reasm_fini(&w->reasm);
 	flow_cache_fini(&w->flows);
+	greylist_fini(&w->greylist);
 	aead_work_free(w->crypto);
 	w->crypto = NULL;
 	pool_free(w->pool);

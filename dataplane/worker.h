@@ -17,6 +17,7 @@
 #include "dataplane/allowance.h"
 #include "dataplane/driver.h"
 #include "dataplane/events.h"
+#include "dataplane/greylist.h"
 #include "dataplane/flow_cache.h"
 #include "dataplane/handoff.h"
 #include "dataplane/hold.h"
@@ -137,14 +138,15 @@ struct worker {
 	/* Between the threads. */
 	struct inbox inbox;
 	struct events events;
-	struct ring *ike_out;    /* control -> worker: packets to send */
-	struct ring *ike_done;   /* worker -> control: to be freed */
-	struct pool ike_pool;    /* gives nothing, takes back into ike_done */
-	uint32_t ike_num;        /* control: datagrams between ike_send and reclaim */
-	struct ring *probe_out;  /* control -> worker: messages to send */
-	struct ring *probe_done; /* worker -> control: to be freed */
-	struct list_node probes; /* control: those between probe_send and reclaim */
-	uint32_t num_probes;     /* control: of them */
+	struct greylist greylist; /* of first messages of IKE */
+	struct ring *ike_out;     /* control -> worker: packets to send */
+	struct ring *ike_done;    /* worker -> control: to be freed */
+	struct pool ike_pool;     /* gives nothing, takes back into ike_done */
+	uint32_t ike_num;         /* control: datagrams between ike_send and reclaim */
+	struct ring *probe_out;   /* control -> worker: messages to send */
+	struct ring *probe_done;  /* worker -> control: to be freed */
+	struct list_node probes;  /* control: those between probe_send and reclaim */
+	uint32_t num_probes;      /* control: of them */
 	pthread_t thread;
 	bool running;      /* control */
 	bool stop;         /* atomic: control -> worker */

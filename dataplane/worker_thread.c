@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/rcu.h"
@@ -155,12 +156,24 @@ static void rest(struct worker *w)
 	rcu_quiescent();
 }
 
+/* PREFERENCE - of nice's steps that a worker is before the threads beside it: where they have one
+ * processor for all, what the control thread does for a flood of IKE must not have sockets overflow
+ * in which packets are. */
+#define PREFERENCE 10
+
+/* Of this thread alone, where the process may; otherwise it stays as it is. */
+static void prefer(void)
+{
+	(void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) - PREFERENCE);
+}
+
 static void *run(void *arg)
 {
 	struct worker *w = arg;
 	struct worker_ready ready = {.ports = w->polled};
 	uint32_t turn = 0;
 
+	prefer();
 	rcu_thread_register();
 	while (!__atomic_load_n(&w->stop, __ATOMIC_ACQUIRE)) {
 		w->num_idle = worker_turn(w, &ready, clock_now_ns()) ? 0 : w->num_idle + 1;

@@ -335,18 +335,25 @@ static void deliver_many(struct bed *bed, const uint8_t *ike, size_t len, int nu
 static void test_S43_room_for_who_was_answered(void)
 {
 	uint8_t ike[64] = {0}, cookie[64] = {[FIRST_AT] = 41}, known[64] = {[SPI_AT + 7] = 1};
+	uint32_t dropped;
 	struct dp_event ev;
 	struct bed bed;
 
 	bed_init(&bed, &open_wire);
 	bed_pair(&bed, 1, NULL);
-	deliver_many(&bed, ike, sizeof(ike), 100); /* a quarter of 256 buffers may wait */
+	for (unsigned i = 1; i <= 100; i++) { /* a quarter of 256 buffers may wait */
+		ike[4] = (uint8_t)i;
+		deliver_many(&bed, ike, sizeof(ike), 1);
+	}
 	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_PUNT_FULL), 100 - 48);
-	deliver_many(&bed, cookie, sizeof(cookie), 8);
-	deliver_many(&bed, known, sizeof(known), 8);
-	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_PUNT_FULL), 100 - 48);
+	deliver_many(&bed, ike, sizeof(ike), 10); /* again: half of what is left */
+	dropped = 100 - 48 + 2;
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_PUNT_FULL), dropped);
+	deliver_many(&bed, cookie, sizeof(cookie), 4);
+	deliver_many(&bed, known, sizeof(known), 4);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_PUNT_FULL), dropped);
 	deliver_many(&bed, known, sizeof(known), 1);
-	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_PUNT_FULL), 100 - 48 + 1);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_PUNT_FULL), dropped + 1);
 	while (bed_event(&bed.b, &ev))
 		;
 	bed_turn_one(&bed, &bed.b); /* takes the buffers back */
