@@ -130,8 +130,9 @@ static_assert(alignof(struct esp_sa) == CACHE_LINE, "no two SAs share a line");
 static_assert(offsetof(struct esp_sa, own_key) == 2 * CACHE_LINE, "line 2 is the control thread's");
 
 /* esp_op - op is to seal or open, in place, len bytes of text behind header and IV. Nonce is
- * salt || IV; the AAD has the high half of seq in the middle with ESN (RFC 4106 5). A back end that
- * needs them elsewhere finds them there. */
+ * salt || IV, which is the sequence number where the packet has none (RFC 8750 4); the AAD has the
+ * high half of seq in the middle with ESN (RFC 4106 5). A back end that needs them elsewhere finds
+ * them there. */
 static inline void esp_op(struct aead_op *op, const struct esp_sa *sa, uint8_t *text, uint32_t len,
 			  uint64_t seq)
 {
@@ -144,7 +145,10 @@ static inline void esp_op(struct aead_op *op, const struct esp_sa *sa, uint8_t *
 	memcpy(op->aad, sa->spi.b, 4);
 	store_be64(op->aad + 4, sa->aad_len == AEAD_AAD_MAX ? seq : seq << 32);
 	memcpy(op->nonce, sa->salt, 4);
-	memcpy(op->nonce + 4, text - 8, 8);
+	if (sa->front_len == AEAD_HEAD_LEN)
+		store_be64(op->nonce + 4, seq);
+	else
+		memcpy(op->nonce + 4, text - 8, 8);
 }
 
 /* sa_quality - CLASS_Q_* of what is protected so. */

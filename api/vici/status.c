@@ -183,8 +183,9 @@ struct algorithms {
 /* strongSwan tells which plugin brings an algorithm; here there is one source. */
 enum err cmd_get_algorithms(struct call *call)
 {
-	static const char *const aead[] = {"AES_GCM_16", "CHACHA20_POLY1305", "NULL_AES_GMAC",
-					   NULL};
+	static const char *const aead[] = {
+		"AES_GCM_16",     "CHACHA20_POLY1305",     "NULL_AES_GMAC",
+		"AES_GCM_16_IIV", "CHACHA20_POLY1305_IIV", NULL};
 	static const char *const encr[] = {"AES_CBC", "NULL", NULL};
 	static const char *const integ[] = {"HMAC_SHA2_256_128", "HMAC_SHA2_384_192",
 					    "HMAC_SHA2_512_256", NULL};

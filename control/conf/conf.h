@@ -19,6 +19,8 @@ enum ike_encr {
 	ENCR_AES_GCM_16 = 20,
 	ENCR_AES_GMAC = 21,          /* ESP only; ENCR_NULL_AUTH_AES_GMAC, RFC 4543 */
 	ENCR_CHACHA20_POLY1305 = 28, /* RFC 7634 */
+	ENCR_AES_GCM_16_IIV = 30,    /* ESP only: the IV is not in the packet, RFC 8750 */
+	ENCR_CHACHA20_POLY1305_IIV = 31,
 };
 enum ike_integ {
 	INTEG_NONE = 0,

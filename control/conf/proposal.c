@@ -45,6 +45,9 @@ static const struct keyword keywords[] = {
 	GCM_KEYWORDS(256),
 	GCM_KEYWORDS(128),
 	{"chacha20poly1305", KIND_ENCR, ENCR_CHACHA20_POLY1305, 0},
+	{"aes256gcm16iiv", KIND_ENCR, ENCR_AES_GCM_16_IIV, 256},
+	{"aes128gcm16iiv", KIND_ENCR, ENCR_AES_GCM_16_IIV, 128},
+	{"chacha20poly1305iiv", KIND_ENCR, ENCR_CHACHA20_POLY1305_IIV, 0},
 	{"aes256", KIND_ENCR, ENCR_AES_CBC, 256},
 	{"aes192", KIND_ENCR, ENCR_AES_CBC, 192},
 	{"aes128", KIND_ENCR, ENCR_AES_CBC, 128},
@@ -189,7 +192,7 @@ static const struct keyword keywords[] = {
 	"x25519, ecp256, ecp384, ecp521, modp3072, modp4096, modp2048; " \
 	"ke1_ to ke7_ with these and mlkem768, mlkem1024, mlkem512"
 #define SUPPORTED_IKE SUPPORTED_ENCR "prfsha256, prfsha384, prfsha512; " SUPPORTED_DH
-#define SUPPORTED_ESP SUPPORTED_ENCR "null, aes256gmac; " SUPPORTED_DH "; esn, noesn"
+#define SUPPORTED_ESP SUPPORTED_ENCR "null, aes256gmac, aes256gcm16iiv; " SUPPORTED_DH "; esn, noesn"
 
 /* struct parsing - one list of proposals. */
 struct parsing {
@@ -315,10 +318,12 @@ static bool add_keyword(struct conf_proposal *d, const struct keyword *k)
 	}
 }
 
-/* It does not hide anything, which IKE has to. */
+/* It does not hide anything, which IKE has to, or its IV is ESP's sequence number. */
 static bool is_esp_only(const struct keyword *k)
 {
-	return k->kind == KIND_ENCR && (k->id == ENCR_NULL || k->id == ENCR_AES_GMAC);
+	return k->kind == KIND_ENCR &&
+	       (k->id == ENCR_NULL || k->id == ENCR_AES_GMAC || k->id == ENCR_AES_GCM_16_IIV ||
+		k->id == ENCR_CHACHA20_POLY1305_IIV);
 }
 
 static enum err unknown(struct parsing *p, const char *name, const char *method)

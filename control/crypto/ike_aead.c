@@ -28,10 +28,11 @@ static const EVP_CIPHER *cipher_of(const struct crypto_ctx *c, const struct aead
 	return shape->key_len == 16 ? c->cbc_128 : shape->key_len == 24 ? c->cbc_192 : c->cbc_256;
 }
 
-/* What does not hide the text is for ESP alone. */
+/* What does not hide the text is for ESP alone, and so is what has ESP's number for an IV (RFC 8750
+ * 7). */
 static bool is_for_ike(const struct aead_shape *shape)
 {
-	return shape->key_len > 0 && shape->kind != AEAD_KIND_GMAC;
+	return shape->key_len > 0 && shape->kind != AEAD_KIND_GMAC && shape->iv_len > 0;
 }
 
 enum err ike_aead_new(struct crypto_ctx *c, struct ike_aead **out, struct conf_encr encr,

@@ -3,7 +3,8 @@
  * aead.h - what protects ESP packets, over batches. A back end takes the whole batch, with a key
  * pointer per operation, so that packets of different SAs go together and a back end can interleave
  * them. Chosen per SA at install time. Combined modes: AES-GCM (RFC 4106), ChaCha20-Poly1305 (RFC
- * 7634), AES-GMAC, which encrypts nothing (RFC 4543). Encrypt-then-MAC: AES-CBC (RFC 3602) or no
+ * 7634), both also with an IV that is not in the packet (RFC 8750), AES-GMAC, which encrypts
+ * nothing (RFC 4543). Encrypt-then-MAC: AES-CBC (RFC 3602) or no
  * cipher (RFC 2410) with HMAC-SHA-2 (RFC 4868). What makes them differ on the wire is a row of
  * aead_shape(); the passes follow it and know no algorithm.
  *
@@ -36,6 +37,9 @@ enum aead_alg {
 	AEAD_AES_GMAC_128,
 	AEAD_AES_GMAC_192,
 	AEAD_AES_GMAC_256,
+	AEAD_AES_GCM_16_IIV_128, /* RFC 8750: the sequence number is the IV */
+	AEAD_AES_GCM_16_IIV_256,
+	AEAD_CHACHA20_POLY1305_IIV,
 	AEAD_NUM
 };
 
@@ -100,7 +104,7 @@ struct aead_op {
 	 * MAC authenticates the packet's own header instead, and the high half behind the text (RFC
 	 * 4303 2.2.1). */
 	uint8_t aad[AEAD_AAD_MAX];
-	uint8_t nonce[AEAD_NONCE_LEN]; /* combined modes: salt || IV */
+	uint8_t nonce[AEAD_NONCE_LEN]; /* combined modes: salt || IV, also where it is implicit */
 };
 
 /* struct aead_backend - one implementation. */

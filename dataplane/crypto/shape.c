@@ -3,10 +3,13 @@
 
 /* RFC 4106, RFC 7634 and, without a cipher's effect, RFC 4543: salt || IV of 8 bytes is the nonce,
  * and the IV is the sequence number, which no packet under the key shares. */
-#define COMBINED(mode, text, len)                                                      \
+#define COMBINED(mode, text, len) COMBINED_IV(mode, text, len, 8)
+/* RFC 8750: the same, and the packet does not say it. */
+#define IMPLICIT(mode, text, len) COMBINED_IV(mode, text, len, 0)
+#define COMBINED_IV(mode, text, len, iv)                                               \
 	{                                                                              \
 		.name = text, .kind = mode, .key_len = len, .salt_len = AEAD_SALT_LEN, \
-		.iv_len = 8, .align = 4, .icv_len = AEAD_TAG_LEN,                      \
+		.iv_len = iv, .align = 4, .icv_len = AEAD_TAG_LEN,                     \
 		.privacy = (mode) != AEAD_KIND_GMAC                                    \
 	}
 
@@ -45,6 +48,9 @@ static const struct aead_shape shapes[AEAD_NUM] = {
 	[AEAD_AES_GMAC_128] = COMBINED(AEAD_KIND_GMAC, "aes128gmac", 16),
 	[AEAD_AES_GMAC_192] = COMBINED(AEAD_KIND_GMAC, "aes192gmac", 24),
 	[AEAD_AES_GMAC_256] = COMBINED(AEAD_KIND_GMAC, "aes256gmac", 32),
+	[AEAD_AES_GCM_16_IIV_128] = IMPLICIT(AEAD_KIND_GCM, "aes128gcm16iiv", 16),
+	[AEAD_AES_GCM_16_IIV_256] = IMPLICIT(AEAD_KIND_GCM, "aes256gcm16iiv", 32),
+	[AEAD_CHACHA20_POLY1305_IIV] = IMPLICIT(AEAD_KIND_CHACHA, "chacha20poly1305iiv", 32),
 };
 
 const struct aead_shape *aead_shape(enum aead_alg alg)

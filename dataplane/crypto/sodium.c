@@ -29,7 +29,7 @@ static_assert(crypto_aead_chacha20poly1305_ietf_ABYTES == AEAD_TAG_LEN);
 /* sodium_init() chooses the functions for this processor; it may be called again and again. */
 static bool supports(enum aead_alg alg)
 {
-	return (alg == AEAD_CHACHA20_POLY1305 || alg == AEAD_NULL_SHA2_256 ||
+	return (aead_shape(alg)->kind == AEAD_KIND_CHACHA || alg == AEAD_NULL_SHA2_256 ||
 		alg == AEAD_NULL_SHA2_512) &&
 	       sodium_init() >= 0;
 }
@@ -105,7 +105,7 @@ static bool encrypt_one(struct aead_op *op)
 
 	if (op->key->alg == AEAD_NONE)
 		return false;
-	if (op->key->alg == AEAD_CHACHA20_POLY1305)
+	if (aead_shape(op->key->alg)->kind == AEAD_KIND_CHACHA)
 		return crypto_aead_chacha20poly1305_ietf_encrypt_detached(
 			       op->text, op->icv, NULL, op->text, op->len, op->aad, op->aad_len,
 			       NULL, op->nonce, op->key->chacha) == 0;
@@ -121,7 +121,7 @@ static bool decrypt_one(struct aead_op *op)
 
 	if (op->key->alg == AEAD_NONE)
 		return false;
-	if (op->key->alg == AEAD_CHACHA20_POLY1305)
+	if (aead_shape(op->key->alg)->kind == AEAD_KIND_CHACHA)
 		return crypto_aead_chacha20poly1305_ietf_decrypt_detached(
 			       op->text, NULL, op->text, op->len, op->icv, op->aad, op->aad_len,
 			       op->nonce, op->key->chacha) == 0;

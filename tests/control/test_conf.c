@@ -79,7 +79,7 @@ static void check_rows(const char *before, const char *after, const struct row *
 	"(supported: aes256gcm16, aes128gcm16, chacha20poly1305, aes256/192/128 with " \
 	"sha256/384/512; "
 #define IKE_SUPPORT CIPHERS "prfsha256, prfsha384, prfsha512; " GROUPS ")"
-#define ESP_SUPPORT CIPHERS "null, aes256gmac; " GROUPS "; esn, noesn)"
+#define ESP_SUPPORT CIPHERS "null, aes256gmac, aes256gcm16iiv; " GROUPS "; esn, noesn)"
 
 static const struct row conn_rows[] = {
 	{"version = 2", ""},
@@ -237,6 +237,9 @@ static const struct row conn_rows[] = {
 	 "96 " IKE_SUPPORT},
 	{"proposals = null-sha256-modp2048", "Ef:4: connections.a.proposals: 'null' belongs in ESP "
 					     "proposals only " IKE_SUPPORT},
+	{"proposals = aes256gcm16iiv-prfsha256-modp2048",
+	 "Ef:4: connections.a.proposals: 'aes256gcm16iiv' belongs in ESP proposals "
+	 "only " IKE_SUPPORT},
 	{"proposals = aes128gmac-prfsha256-modp2048",
 	 "Ef:4: connections.a.proposals: 'aes128gmac' belongs in ESP proposals only " IKE_SUPPORT},
 	{"proposals = aes128-sha1-modp2048",
@@ -375,6 +378,7 @@ static const struct row child_rows[] = {
 	{"esp_proposals = aes128gcm16-modp2048-ecp521", ""},
 	{"esp_proposals = chacha20poly1305, chacha20poly1305-x25519-esn", ""},
 	{"esp_proposals = aes128-sha256, aes256-sha2_384-esn, null-sha256, aes128gmac", ""},
+	{"esp_proposals = aes256gcm16iiv-aes128gcm16iiv-chacha20poly1305iiv-aes256gcm16-esn", ""},
 	{"esp_proposals = aes128",
 	 "Ef:4: connections.a.children.c.esp_proposals: 'aes128' has no proposal that is "
 	 "supported " ESP_SUPPORT},

@@ -327,7 +327,10 @@ static void test_esp_only(void)
 {
 	static const struct conf_encr none[] = {{ENCR_NULL, 0, INTEG_HMAC_SHA2_256_128},
 						{ENCR_AES_GMAC, 128, 0},
-						{ENCR_AES_GMAC, 256, 0}};
+						{ENCR_AES_GMAC, 256, 0},
+						{ENCR_AES_GCM_16_IIV, 128, 0},
+						{ENCR_AES_GCM_16_IIV, 256, 0},
+						{ENCR_CHACHA20_POLY1305_IIV, 0, 0}};
 	struct crypto_ctx *c = seeded_ctx(&rng, 1);
 
 	for (size_t i = 0; i < ARRAY_LEN(none); i++) {

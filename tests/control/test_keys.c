@@ -218,13 +218,15 @@ static void test_ciphers(void)
 				const struct conf_encr encr = {id, bits, integ};
 				const bool aes = bits == 128 || bits == 192 || bits == 256;
 				const bool sha2 = integ >= 12 && integ <= 14;
-				const bool good = id == ENCR_AES_GCM_16
-							  ? aes && bits != 192 && !integ
-						  : id == ENCR_CHACHA20_POLY1305 ? !bits && !integ
-						  : id == ENCR_AES_CBC           ? aes && sha2
-						  : id == ENCR_NULL              ? !bits && sha2
-						  : id == ENCR_AES_GMAC          ? aes && !integ
-										 : false;
+				const bool good =
+					id == ENCR_AES_GCM_16 ? aes && bits != 192 && !integ
+					: id == ENCR_CHACHA20_POLY1305 ? !bits && !integ
+					: id == ENCR_AES_CBC           ? aes && sha2
+					: id == ENCR_NULL              ? !bits && sha2
+					: id == ENCR_AES_GMAC          ? aes && !integ
+					: id == ENCR_AES_GCM_16_IIV ? aes && bits != 192 && !integ
+					: id == ENCR_CHACHA20_POLY1305_IIV ? !bits && !integ
+									   : false;
 
 				CU_ASSERT_EQUAL(encr_key_len(encr) != 0, good);
 				CU_ASSERT_EQUAL(encr_aead_alg(encr) != AEAD_NONE, good);

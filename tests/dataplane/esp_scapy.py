@@ -7,7 +7,8 @@ usage: esp_scapy.py ESP_TOOL
 Both directions for IPv4 and IPv6 inside, with every algorithm (SUITES), with and without extended
 sequence numbers, raw and UDP-encapsulated, through every back end that is built in.
 What scapy does not check or have is written out here from the RFCs: padding, next header, IV and
-sequence numbers (4303, 4106, 3602), GMAC (4543), the high half behind the text (4303 2.2.1).
+sequence numbers (4303, 4106, 3602), GMAC (4543), implicit IVs (8750), the high half behind the
+text (4303 2.2.1).
 """
 
 import os
@@ -32,6 +33,9 @@ try:
                                     SecurityAssociation, _ESPPlain)
     conf.ipv6_enabled = True  # without it there are no checksums over IPv6
     SCAPY = True
+    # Ciphers alone, by the suites' names for scapy.
+    BARE = {"AES-GCM": AESGCM, "AES-GCM-IIV": AESGCM, "CHACHA20-POLY1305": ChaCha20Poly1305,
+            "CHACHA20-POLY1305-IIV": ChaCha20Poly1305}
 except ImportError:
     SCAPY = False
 
@@ -68,9 +72,11 @@ CBC = [Suite(f"aes{bits}-sha{size}", "AES-CBC", bits // 8, 0, auth, size // 8, 1
 PLAIN = [Suite(f"null-sha{size}", "NULL", 0, 0, auth, size // 8, 0, 4, size // 16)
          for size, auth in HASHES.items()]
 GMAC = [Suite(f"aes{bits}gmac", "GMAC", bits // 8) for bits in (128, 192, 256)]
-SUITES = GCM + [CHACHA] + CBC + PLAIN + GMAC
+IMPLICIT = [Suite(f"aes{bits}gcm16iiv", "AES-GCM-IIV", bits // 8, iv=0) for bits in (128, 256)] + \
+    [Suite("chacha20poly1305iiv", "CHACHA20-POLY1305-IIV", 32, iv=0)]
+SUITES = GCM + [CHACHA] + CBC + PLAIN + GMAC + IMPLICIT
 # Back ends that have some of them; without vaes's processor the tool takes another.
-PARTIAL = {"libsodium": [CHACHA, PLAIN[0], PLAIN[2]], "vaes": GCM}
+PARTIAL = {"libsodium": [CHACHA, PLAIN[0], PLAIN[2], IMPLICIT[2]], "vaes": GCM + IMPLICIT[:2]}
 
 
 def add_gmac():
@@ -97,6 +103,35 @@ def add_gmac():
 
     CRYPT_ALGOS["GMAC"] = Gmac("GMAC", cipher=None, mode=None, block_size=1, iv_size=8,
                                icv_size=16, salt_size=4, key_size=(16, 24, 32))
+
+
+def add_implicit():
+    """RFC 8750, which scapy does not have: the nonce ends in the sequence number of 64 bits, or in
+    that of 32 behind four zeros, and nothing of it is in the packet."""
+    class Implicit(CryptAlgo):
+        def _parts(self, sa, esp, esn_en, esn):
+            low = esp.seq.to_bytes(4, "big")
+            high = esn.to_bytes(4, "big") if esn_en else b""
+            return sa.crypt_salt + (high or bytes(4)) + low, esp.spi.to_bytes(4, "big") + high + low
+
+        def encrypt(self, sa, esp, key, icv_size=None, esn_en=False, esn=0):
+            nonce, aad = self._parts(sa, esp, esn_en, esn)
+            return ESP(spi=esp.spi, seq=esp.seq,
+                       data=BARE[self.name](key).encrypt(nonce, esp.data_for_encryption(), aad))
+
+        def decrypt(self, sa, esp, key, icv_size=None, esn_en=False, esn=0):
+            nonce, aad = self._parts(sa, esp, esn_en, esn)
+            try:
+                text = BARE[self.name](key).decrypt(nonce, esp.data, aad)
+            except InvalidTag as err:
+                raise IPSecIntegrityError(err) from err
+            padlen, nh = text[-2:]
+            return _ESPPlain(spi=esp.spi, seq=esp.seq, iv=b"", data=text[:-2 - padlen],
+                             padding=text[-2 - padlen:-2], padlen=padlen, nh=nh, icv=esp.data[-16:])
+
+    for suite, sizes in ((IMPLICIT[0], (16, 32)), (IMPLICIT[2], (32,))):
+        CRYPT_ALGOS[suite.crypt] = Implicit(suite.crypt, cipher=None, mode=None, block_size=1, iv_size=0,
+                                            icv_size=16, salt_size=4, key_size=sizes)
 
 
 class HighHalf:
@@ -228,9 +263,8 @@ def clear_text(tool, esp):
         decryptor = Cipher(algorithms.AES(key), modes.CBC(iv)).decryptor()
         return decryptor.update(text) + decryptor.finalize()
     high = bytes(4) if tool.esn else b""
-    cipher = AESGCM if suite.crypt == "AES-GCM" else ChaCha20Poly1305
-    return cipher(key).decrypt(tool.key_out[suite.key:] + iv, esp[8 + suite.iv:],
-                               esp[:4] + high + esp[4:8])
+    return BARE[suite.crypt](key).decrypt(tool.key_out[suite.key:] + (iv or bytes(4) + esp[4:8]),
+                                          esp[8 + suite.iv:], esp[:4] + high + esp[4:8])
 
 
 def check_trailer(tool, esp, inner):
@@ -398,7 +432,7 @@ def test_padding_of_every_length(**kind):
 
 
 def test_text_that_is_not_whole_blocks():
-    for suite in (GCM[0], PLAIN[0], GMAC[0]):
+    for suite in (GCM[0], PLAIN[0], GMAC[0], IMPLICIT[0]):
         with Tool(suite) as tool:
             for more in (1, 2, 3):
                 inner = next(inner_packets(tool.rng, [2 + more]))
@@ -495,7 +529,7 @@ def kinds():
                 every = aead == AEADS[0] and not esn
                 yield dict(aead=aead, suite=suite, esn=esn,
                            lengths=LENGTHS if every else LENGTHS[::5])
-    for suite in (GCM[1], CHACHA, CBC[0], PLAIN[2], GMAC[2]):
+    for suite in (GCM[1], CHACHA, CBC[0], PLAIN[2], GMAC[2], IMPLICIT[1], IMPLICIT[2]):
         yield dict(aead=AEADS[0], suite=suite, udp=True, lengths=LENGTHS[::5])
 
 
@@ -568,4 +602,5 @@ PARTIAL = {a: has for a, has in PARTIAL.items() if available(a)}
 assert "openssl" in AEADS, "the tool does not run"
 if SCAPY:
     add_gmac()
+    add_implicit()
 sys.exit(run((title, needs_scapy(test)) for title, test in tests()))

@@ -91,7 +91,7 @@ static void check_algorithms(const struct aead_backend *be)
 	for (enum aead_alg alg = AEAD_NONE + 1; alg < AEAD_NUM; alg++) {
 		const bool has = be->supports(alg);
 		const bool sodium = alg == AEAD_CHACHA20_POLY1305 || alg == AEAD_NULL_SHA2_256 ||
-				    alg == AEAD_NULL_SHA2_512;
+				    alg == AEAD_NULL_SHA2_512 || alg == AEAD_CHACHA20_POLY1305_IIV;
 
 		if (be == &aead_sodium) {
 			CU_ASSERT(has == sodium);
@@ -138,6 +138,7 @@ static void test_shapes(void)
 	for (enum aead_alg alg = AEAD_NONE + 1; alg < AEAD_NUM; alg++) {
 		const struct aead_shape *s = aead_shape(alg);
 		const bool hmac = s->kind == AEAD_KIND_HMAC;
+		const bool implicit = alg >= AEAD_AES_GCM_16_IIV_128;
 
 		CU_ASSERT(s->name && strcmp(s->name, "none") != 0);
 		CU_ASSERT(aead_alg_key_len(alg) > 0 && aead_alg_key_len(alg) <= AEAD_KEY_MAX);
@@ -145,7 +146,7 @@ static void test_shapes(void)
 		CU_ASSERT(s->icv_len <= AEAD_ICV_MAX && s->align <= AEAD_ALIGN_MAX);
 		CU_ASSERT((s->align & (s->align - 1)) == 0 && s->align >= 4);
 		CU_ASSERT(s->salt_len == (hmac ? 0 : AEAD_SALT_LEN));
-		CU_ASSERT(s->iv_len == (s->secret_iv ? 16 : hmac ? 0 : 8));
+		CU_ASSERT(s->iv_len == (s->secret_iv ? 16 : hmac || implicit ? 0 : 8));
 	}
 }
 

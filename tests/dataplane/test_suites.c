@@ -2,6 +2,7 @@
 /* The data path with every algorithm: what one side makes the other takes, and nothing else. */
 #include <netinet/in.h>
 
+#include "dataplane/sa.h"
 #include "tests/dataplane/testbed.h"
 #include "tests/tap/tap.h"
 
@@ -93,7 +94,7 @@ static void test_A18_quality(void)
 		hide += aead_alg_has_privacy(alg);
 		CU_ASSERT(aead_alg_has_integrity(alg));
 	}
-	CU_ASSERT_EQUAL(hide, 3 + 9); /* two of GCM, one of ChaCha20, nine of CBC */
+	CU_ASSERT_EQUAL(hide, 2 * 3 + 9); /* two of GCM, one of ChaCha20, nine of CBC */
 	CU_ASSERT(!aead_alg_has_privacy(AEAD_AES_GMAC_256));
 	CU_ASSERT(!aead_alg_has_privacy(AEAD_NULL_SHA2_256));
 	CU_ASSERT(!aead_alg_has_privacy(AEAD_NONE) && !aead_alg_has_integrity(AEAD_NONE));
@@ -335,7 +336,27 @@ static void test_key_lengths(void)
 	bed_fini(&bed);
 }
 
+/* RFC 8750 4: the nonce ends in the sequence number of 64 bits, and otherwise in what the packet
+ * has. */
+static void test_S53_implicit_iv(void)
+{
+	static const uint8_t implicit[AEAD_NONCE_LEN] = {1, 2, 3, 4, 0, 0, 0, 7, 0xff, 0, 0, 9},
+			     in_packet[AEAD_NONCE_LEN] = {1, 2, 3, 4, 8, 8, 8, 8, 8, 8, 8, 8};
+	struct esp_sa sa = {.salt = {1, 2, 3, 4}, .aad_len = AEAD_AAD_MAX};
+	uint8_t packet[64];
+	struct aead_op op;
+
+	memset(packet, 8, sizeof(packet));
+	sa.front_len = AEAD_HEAD_LEN + aead_shape(AEAD_AES_GCM_16_IIV_256)->iv_len;
+	esp_op(&op, &sa, packet + 32, 16, 0x7ff000009);
+	CU_ASSERT(memcmp(op.nonce, implicit, sizeof(implicit)) == 0);
+	sa.front_len = AEAD_HEAD_LEN + aead_shape(AEAD_AES_GCM_16_256)->iv_len;
+	esp_op(&op, &sa, packet + 32, 16, 0x7ff000009);
+	CU_ASSERT(memcmp(op.nonce, in_packet, sizeof(in_packet)) == 0);
+}
+
 static const struct tap_test tests[] = {
+	TAP_TEST(test_S53_implicit_iv),
 	TAP_TEST(test_wire_format),
 	TAP_TEST(test_A18_quality),
 	TAP_TEST(test_S53_ivs_are_the_sas_own),

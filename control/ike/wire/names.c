@@ -152,6 +152,8 @@ const char *wire_transform_name(char buf[static WIRE_NAME_MAX], uint8_t type, ui
 		{ENCR_AES_GCM_16, "AES_GCM_16"},
 		{ENCR_AES_GMAC, "NULL_AES_GMAC"},
 		{ENCR_CHACHA20_POLY1305, "CHACHA20_POLY1305"},
+		{ENCR_AES_GCM_16_IIV, "AES_GCM_16_IIV"},
+		{ENCR_CHACHA20_POLY1305_IIV, "CHACHA20_POLY1305_IIV"},
 	};
 	static const struct name prf[] = {
 		{2, "PRF_HMAC_SHA1"},
