@@ -226,7 +226,8 @@ enum err cmd_load_token(struct call *call)
 
 enum err cmd_flush_certs(struct call *call)
 {
-	call->ops->flush(call->ctx);
+	if (call->ops->flush)
+		call->ops->flush(call->ctx);
 	return reply_ok(call->out);
 }
 
