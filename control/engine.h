@@ -321,8 +321,9 @@ enum ike_ask_kind {
 	IKE_ASK_PPK,        /* the PPK of ppk_id (RFC 8784): answer.secret */
 };
 
-/* struct ike_cert - what a CERT payload holds: encoding (RFC 7296 3.6; 4 X.509, 15 raw public key)
- * and DER; or with 12 the SHA-1 of an X.509 certificate's DER, and a URL. */
+/* struct ike_cert - what a CERT payload holds: encoding (RFC 7296 3.6; 4 X.509, 15 raw public key,
+ * 14 an OCSP response (RFC 4806)) and DER; or with 12 the SHA-1 of an X.509 certificate's DER, and
+ * a URL. */
 struct ike_cert {
 	uint8_t encoding;
 	struct bytes data;
@@ -347,6 +348,7 @@ struct ike_ask {
 	uint32_t peer_hashes;           /* SIGN: SIG_HASH_BIT()s; 0: it does not speak RFC 7427 */
 	uint32_t peer_schemes;          /* SIGN: AUTH_SCHEME_BIT()s that it announces; 0: none */
 	bool asked_x509, asked_raw;     /* SIGN: the peer wants to see a certificate, a raw key */
+	bool asked_ocsp;                /* SIGN: and what an OCSP responder says of it */
 	bool peer_fetches;              /* SIGN: certificates may be shown to it by URL */
 	struct bytes authorities;       /* SIGN: hashes of keys, of authorities that it named */
 	const struct ike_cert *certs; /* VERIFY_CHAIN: as the peer sent them, the end's own first */

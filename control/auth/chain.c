@@ -437,10 +437,11 @@ struct places {
 	X509 *x, *issuer;
 	uint8_t key[OCSP_KEY_MAX];
 	size_t key_len;
-	enum fetched_kind kind; /* LIST or STATUS */
+	enum fetched_kind kind; /* LIST, STATUS or STAPLE */
 	uint32_t num;
 	bool waits;
 	enum ocsp_status status;
+	struct bytes said; /* what was believed last */
 	char at[100], why[FETCHED_WHY_MAX], why_not[OCSP_WHY_MAX];
 };
 
@@ -452,17 +453,20 @@ static void judge(struct places *p, const struct fetched_ref *ref)
 	struct fetched_data s;
 	enum ocsp_status status;
 
-	if (ref->kind != FETCHED_STATUS || !fetched_data(q->fetched, &s, ref))
+	if (ref->kind == FETCHED_LIST || !fetched_data(q->fetched, &s, ref))
 		return;
-	status = ocsp_judge(why, &(struct ocsp_answer){.data = s.data,
-						       .nonce = s.nonce,
-						       .cert = p->x,
-						       .issuer = p->issuer,
-						       .sign = q->sign,
-						       .learned_s = s.learned_s,
-						       .wall_s = q->wall_s});
-	if (status > p->status)
-		p->status = status; /* one that says revoked is enough */
+	status = ocsp_judge(
+		why, &(struct ocsp_answer){.data = s.data,
+					   .nonce = ref->kind == FETCHED_STATUS ? s.nonce : NULL,
+					   .cert = p->x,
+					   .issuer = p->issuer,
+					   .sign = q->sign,
+					   .learned_s = s.learned_s,
+					   .wall_s = q->wall_s});
+	if (status > p->status) { /* one that says revoked is enough */
+		p->status = status;
+		p->said = s.data;
+	}
 	if (status == OCSP_STATUS_NOTHING && !p->why_not[0])
 		memcpy(p->why_not, why, sizeof(p->why_not));
 }
@@ -530,7 +534,6 @@ static void try_responders(struct places *p, const struct cred *authority)
 {
 	AUTHORITY_INFO_ACCESS *list = X509_get_ext_d2i(p->x, NID_info_access, NULL, NULL);
 
-	p->kind = FETCHED_STATUS;
 	if (authority)
 		try_configured(p, &authority->ocsp_uris);
 	for (int i = 0; i < sk_ACCESS_DESCRIPTION_num(list); i++) {
@@ -540,6 +543,31 @@ static void try_responders(struct places *p, const struct cred *authority)
 			try_name(p, d->location);
 	}
 	AUTHORITY_INFO_ACCESS_free(list);
+}
+
+/* What the peer has sent of it counts as if it had been fetched, but that nobody here has asked:
+ * the nonce is another's, and its times have to do. */
+static void try_stapled(struct places *p)
+{
+	const struct chain_params *q = p->w->p;
+	char why[OCSP_WHY_MAX];
+
+	for (uint32_t i = 0; i < q->num_stapled; i++) {
+		enum ocsp_status status =
+			ocsp_judge(why, &(struct ocsp_answer){.data = q->stapled[i],
+							      .cert = p->x,
+							      .issuer = p->issuer,
+							      .sign = q->sign,
+							      .learned_s = q->wall_s,
+							      .wall_s = q->wall_s});
+
+		if (status > p->status)
+			p->status = status;
+		if (status != OCSP_STATUS_NOTHING || p->why[0])
+			continue;
+		snprintf(p->at, sizeof(p->at), "the OCSP response that it sent");
+		snprintf(p->why, sizeof(p->why), "%s", why);
+	}
 }
 
 static enum err add_why(struct work *w, const struct places *p, enum err e)
@@ -559,9 +587,12 @@ static enum err check_known(struct work *w, int depth)
 	STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(w->ctx);
 	X509 *x = sk_X509_value(chain, depth), *issuer = sk_X509_value(chain, depth + 1);
 	const struct cred *authority = configured(w, issuer);
-	struct places asked = {.w = w, .x = x, .issuer = issuer}, lists = asked;
+	struct places asked = {.w = w, .x = x, .issuer = issuer, .kind = FETCHED_STATUS};
+	struct places lists = {.w = w, .x = x, .issuer = issuer, .kind = FETCHED_LIST};
 
-	if (w->p->fetched && !ocsp_key(asked.key, &asked.key_len, x, issuer))
+	try_stapled(&asked);
+	if (asked.status == OCSP_STATUS_NOTHING && w->p->fetched &&
+	    !ocsp_key(asked.key, &asked.key_len, x, issuer))
 		try_responders(&asked, authority);
 	if (asked.status == OCSP_STATUS_GOOD)
 		return ERR_OK;
@@ -660,6 +691,25 @@ enum err chain_verify(struct bytes *out_ca, struct chain_fault *fault,
 	sk_X509_pop_free(w.helpers, X509_free);
 	ERR_pop_to_mark();
 	return e;
+}
+
+bool chain_staple(struct bytes *out, const struct chain_params *p)
+{
+	struct chain_fault unused;
+	struct work w = {.p = p, .fault = &unused};
+	struct places asked = {.w = &w,
+			       .x = p->certs[0]->x509,
+			       .issuer = p->certs[1]->x509,
+			       .kind = FETCHED_STAPLE};
+
+	*out = bytes_of(NULL, 0);
+	ERR_set_mark();
+	if (p->fetched && asked.x && asked.issuer &&
+	    !ocsp_key(asked.key, &asked.key_len, asked.x, asked.issuer))
+		try_responders(&asked, configured(&w, asked.issuer));
+	ERR_pop_to_mark();
+	*out = asked.said;
+	return asked.waits && !asked.said.len;
 }
 
 /* Of RSASSA-PSS the hash is in the parameters, SHA-1 if it is not (RFC 4055 3.1). */

@@ -31,7 +31,9 @@ struct chain_params {
 	const struct conf_creds *store;
 	const struct conf_sign *sign; /* hashes and sizes hold for the whole chain */
 	enum conf_revocation revocation;
-	struct fetched *fetched; /* NULL: nothing is */
+	struct fetched *fetched;     /* NULL: nothing is */
+	const struct bytes *stapled; /* OCSP responses that the peer sent */
+	uint32_t num_stapled;
 	int64_t wall_s;
 };
 
@@ -39,6 +41,11 @@ struct chain_params {
  * (*fault says why), NOMEM, CRYPTO. */
 MUST_USE enum err chain_verify(struct bytes *out_ca, struct chain_fault *fault,
 			       const struct chain_params *params) NONNULL(1, 2, 3);
+
+/* chain_staple - what a responder says of certs[0], a certificate of ours, to a peer that wants to
+ * know (RFC 4806); certs[1] is its authority. *out is a response that would be believed, a view
+ * until the next call about p->fetched; empty if there is none. True if one is being fetched. */
+bool chain_staple(struct bytes *out, const struct chain_params *p) NONNULL(1, 2);
 
 struct X509_algor_st; /* OpenSSL's X509_ALGOR */
 

@@ -199,6 +199,9 @@ static enum err make_request(struct fetched *f, struct item *i)
 {
 	enum err e;
 
+	if (i->kind == FETCHED_STAPLE)
+		return ocsp_request(i->request, &i->request_len, bytes_of(i->key, i->key_len),
+				    NULL);
 	if (i->kind != FETCHED_STATUS)
 		return ERR_OK;
 	e = rng_fill(f->rng, i->next_nonce, sizeof(i->next_nonce));
@@ -240,7 +243,7 @@ bool fetched_next(struct fetched *f, struct fetched_task *out, int64_t wall_s)
 		*out = (struct fetched_task){
 			.id = i->id,
 			.url = i->url,
-			.type = i->kind == FETCHED_STATUS ? "application/ocsp-request" : NULL,
+			.type = i->request_len ? "application/ocsp-request" : NULL,
 			.body = bytes_of(i->request, i->request_len),
 		};
 		return true;

@@ -31,6 +31,7 @@ struct fetched;
 enum fetched_kind {
 	FETCHED_LIST,
 	FETCHED_STATUS, /* what an OCSP responder says of a certificate: key is ocsp_key() */
+	FETCHED_STAPLE, /* the same of one of ours, for the peer: asked for without a nonce */
 	FETCHED_CERT,   /* a certificate: key is the hash that is told of it */
 };
 

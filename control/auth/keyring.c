@@ -23,6 +23,8 @@ struct ike_keyring {
 	struct ike_trust trust[TRUST_MAX];
 	struct cred *peer[IKE_MAX_CERTS]; /* imported certificates of the peer */
 	uint32_t num_peer;
+	struct bytes stapled[IKE_MAX_CERTS]; /* OCSP responses of the peer, of the ask */
+	uint32_t num_stapled;
 	struct chain_fault fault;
 	struct fetched *fetched;
 	struct tokens *tokens;
@@ -57,6 +59,7 @@ static void forget(struct ike_keyring *k)
 {
 	while (k->num_peer)
 		cred_put(k->peer[--k->num_peer]);
+	k->num_stapled = 0;
 	while (k->num_own)
 		cred_put(k->own[--k->num_own]);
 }
@@ -312,6 +315,34 @@ static void add_certs(struct ike_keyring *k, struct ike_answer *out, const struc
 	out->certs = k->certs;
 }
 
+/* What an OCSP responder says of our certificate, to a peer that asks (RFC 4806): behind all
+ * certificates. True if it is worth to wait for it; the peer does without it if nothing comes. */
+static bool add_staple(struct ike_keyring *k, struct ike_answer *out, const struct conf *conf,
+		       const struct ike_ask *ask, const struct choice *c, int64_t wall_s)
+{
+	static const struct conf_sign any = {.kinds = KEY_BITS_ANY, .hashes = SIG_HASHES_ALL};
+	const struct cred *above = NULL;
+	struct cred *certs[2] = {(struct cred *)(uintptr_t)c->cert};
+	const struct chain_params p = {.certs = certs,
+				       .num_certs = ARRAY_LEN(certs),
+				       .store = &conf->creds,
+				       .sign = &any,
+				       .fetched = k->fetched,
+				       .wall_s = wall_s};
+	struct bytes said;
+
+	if (!k->fetches || !ask->asked_ocsp || !ask->config->ocsp_reply || !c->cert ||
+	    !chain_above(&above, 1, c->cert, &conf->creds))
+		return false;
+	certs[1] = (struct cred *)(uintptr_t)above;
+	if (chain_staple(&said, &p))
+		return true;
+	if (said.len && said.len <= IKE_CERT_LEN_MAX && out->num_certs < IKE_MAX_CERTS)
+		k->certs[out->num_certs++] =
+			(struct ike_cert){.encoding = CERT_OCSP_CONTENT, .data = said};
+	return false;
+}
+
 /* A token that signs wrongly would look to the peer like somebody else. */
 static enum err sign_by_token(struct ike_keyring *k, uint8_t sig[static SIG_MAX], size_t *out_len,
 			      const struct conf *conf, const struct choice *c,
@@ -379,8 +410,10 @@ static bool answer_sign(struct ike_keyring *k, struct ike_answer *out, const str
 		refuse(k, IKE_REASON_RESOURCES, err_text(e));
 	if (e)
 		return false;
-	if (keyring_sends(ask, best.cert ? CERT_X509_SIGNATURE : CERT_RAW_PUBLIC_KEY))
-		add_certs(k, out, conf, ask, &best);
+	if (!keyring_sends(ask, best.cert ? CERT_X509_SIGNATURE : CERT_RAW_PUBLIC_KEY))
+		return true;
+	add_certs(k, out, conf, ask, &best);
+	k->waits = add_staple(k, out, conf, ask, &best, wall_s);
 	return true;
 }
 
@@ -524,6 +557,8 @@ static bool import_certs(struct ike_keyring *k, const struct conf *conf, const s
 			ok = ok && import_one(k, c->data);
 		else if (c->encoding == CERT_HASH_AND_URL)
 			ok = (ok || k->waits) && import_url(k, conf, c->data, wall_s) && ok;
+		else if (c->encoding == CERT_OCSP_CONTENT)
+			k->stapled[k->num_stapled++] = c->data;
 	}
 	return ok;
 }
@@ -663,6 +698,8 @@ static bool trust_chain(struct ike_keyring *k, struct ike_answer *out, const str
 		.sign = &remote->sign,
 		.revocation = remote->revocation,
 		.fetched = k->fetches ? k->fetched : NULL,
+		.stapled = k->stapled,
+		.num_stapled = k->num_stapled,
 		.wall_s = wall_s,
 	};
 	struct bytes ca;

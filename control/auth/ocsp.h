@@ -31,10 +31,10 @@ struct x509_st;
 MUST_USE enum err ocsp_key(uint8_t out[static OCSP_KEY_MAX], size_t *out_len, struct x509_st *cert,
 			   struct x509_st *issuer) NONNULL(2, 3, 4);
 
-/* ocsp_request - the question about a CertID, DER. Errors: CRYPTO, LIMIT. */
+/* ocsp_request - the question about a CertID, DER; nonce NULL: without one, for an answer that is
+ * for others. Errors: CRYPTO, LIMIT. */
 MUST_USE enum err ocsp_request(uint8_t out[static OCSP_REQUEST_MAX], size_t *out_len,
-			       struct bytes key, const uint8_t nonce[static OCSP_NONCE_LEN])
-	NONNULL(2);
+			       struct bytes key, const uint8_t *nonce) NONNULL(2);
 
 /* enum ocsp_status - what an answer says. */
 enum ocsp_status {
@@ -44,7 +44,8 @@ enum ocsp_status {
 };
 
 /* struct ocsp_answer - data: untrusted, came at learned_s. nonce: of the question; one that answers
- * without it is believed, another one is not. sign: its hashes hold for the answer, and all of it
+ * without it is believed, another one is not. NULL: somebody else asked, and his nonce says
+ * nothing. sign: its hashes hold for the answer, and all of it
  * for the certificate of whom the authority let. */
 struct ocsp_answer {
 	struct bytes data;

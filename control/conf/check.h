@@ -110,6 +110,7 @@ MUST_USE SET(set_path_policy);
 MUST_USE SET(set_paths);
 MUST_USE SET(set_send_cert);
 MUST_USE SET(set_send_certreq);
+MUST_USE SET(set_ocsp);
 MUST_USE SET(set_conn_interface);
 MUST_USE SET(set_conn_interface_addrs);
 MUST_USE SET(set_dpd_delay);

@@ -346,6 +346,9 @@ struct conf_conn {
 	struct conf_side local, remote;
 	enum conf_send_cert send_cert;
 	bool send_certreq; /* name our authorities to the peer */
+	/* RFC 4806: the peer is asked to send what an OCSP responder says of its certificate; and
+	 * is sent what one says of ours, if it asks */
+	bool ocsp_request, ocsp_reply;
 	bool encap;  /* UDP encapsulation even without a NAT; yes: sockets for UDP are the faster */
 	bool mobike; /* RFC 4555: the SAs follow when an address changes; yes */
 	enum conf_interfaces interfaces;

@@ -217,6 +217,23 @@ enum err set_send_cert(struct check *c, void *obj, const struct tree *node)
 	return ERR_OK;
 }
 
+enum err set_ocsp(struct check *c, void *obj, const struct tree *node)
+{
+	enum {
+		REQUEST = 1,
+		REPLY = 2
+	};
+	static const struct take_word words[] = {
+		{"both", REQUEST | REPLY}, {"request", REQUEST}, {"reply", REPLY}, {"never", 0}};
+	int v;
+
+	if (!take_word(c, &v, node, words, ARRAY_LEN(words)))
+		return ERR_OK;
+	CONN(obj)->ocsp_request = v & REQUEST;
+	CONN(obj)->ocsp_reply = v & REPLY;
+	return ERR_OK;
+}
+
 enum err set_send_certreq(struct check *c, void *obj, const struct tree *node)
 {
 	take_bool(c, &CONN(obj)->send_certreq, node);
@@ -521,6 +538,8 @@ static struct conf_conn *conn_new(const char *name)
 	conn->encap = true;
 	conn->mobike = true;
 	conn->send_certreq = true;
+	conn->ocsp_request = true;
+	conn->ocsp_reply = true;
 	side_defaults(&conn->local);
 	side_defaults(&conn->remote);
 	conn->keyingtries = 1;

@@ -82,6 +82,7 @@ static const struct key keys[] = {
 	SETS_(CONN, VALUE, "childless", set_childless),
 	SETS_(CONN, VALUE, "send_certreq", set_send_certreq),
 	SETS_(CONN, VALUE, "send_cert", set_send_cert),
+	SETS_(CONN, VALUE, "ocsp", set_ocsp),
 	SETS_(CONN, VALUE, "ppk_id", set_ppk_id),
 	SETS_(CONN, VALUE, "ppk_required", set_ppk_required),
 	SETS_(CONN, VALUE, "keyingtries", set_keyingtries),

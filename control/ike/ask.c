@@ -101,6 +101,7 @@ static void fill_signature(const struct ike_sa *sa, struct ike_ask *ask)
 	ask->peer_schemes = hs->announced.schemes;
 	ask->asked_x509 = hs->asked_x509;
 	ask->asked_raw = hs->asked_raw;
+	ask->asked_ocsp = hs->asked_ocsp;
 	ask->peer_fetches = hs->peer_fetches;
 	ask->authorities = bytes_of(hs->authorities, hs->authorities_len);
 	ask->certs = hs->certs;

@@ -46,7 +46,7 @@ static bool fetches(const struct ike_sa *sa)
 static bool is_looked_at(const struct ike_sa *sa, uint8_t encoding)
 {
 	return encoding == CERT_X509_SIGNATURE || encoding == CERT_RAW_PUBLIC_KEY ||
-	       (encoding == CERT_HASH_AND_URL && fetches(sa));
+	       encoding == CERT_OCSP_CONTENT || (encoding == CERT_HASH_AND_URL && fetches(sa));
 }
 
 static enum err take_cert(struct ike_sa *sa, struct bytes body)
@@ -76,6 +76,7 @@ static enum err take_certreq(struct handshake *hs, struct bytes body)
 	if (e)
 		return e;
 	hs->asked_raw |= c.encoding == CERT_RAW_PUBLIC_KEY;
+	hs->asked_ocsp |= c.encoding == CERT_OCSP_CONTENT;
 	if (c.encoding != CERT_X509_SIGNATURE)
 		return ERR_OK;
 	hs->asked_x509 = true;
@@ -162,7 +163,7 @@ enum err auth_take_init(struct step *s)
 
 /* struct request - what is asked for: kinds of proof, and authorities each named once. */
 struct request {
-	bool raw, x509;
+	bool raw, x509, ocsp;
 	const uint8_t *ids[IKE_MAX_CERTREQS];
 	uint32_t num;
 };
@@ -192,6 +193,7 @@ static void add_wishes(struct request *r, const struct conf *conf, const struct 
 	r->x509 |= any || !remote->pubkeys.num;
 	if (any || remote->pubkeys.num)
 		return;
+	r->ocsp |= conn->ocsp_request;
 	for (uint32_t i = 0; i < creds->num; i++) {
 		if (creds->list[i]->kind == CRED_CA)
 			add_authority(r, creds->list[i]);
@@ -236,6 +238,9 @@ void auth_build_certreq(struct step *s)
 	w = wire_certreq_begin(&s->b, CERT_X509_SIGNATURE);
 	for (uint32_t i = 0; i < r.num; i++)
 		writer_bytes(w, r.ids[i], KEY_ID_LEN);
+	/* RFC 4806 3.1: no responder is believed but whom the authority itself lets. */
+	if (r.ocsp)
+		wire_certreq_begin(&s->b, CERT_OCSP_CONTENT);
 	if (fetches(s->sa))
 		wire_notify_build(&s->b, NOTIFY_HTTP_CERT_LOOKUP_SUPPORTED, bytes_of(NULL, 0));
 }

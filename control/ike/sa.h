@@ -201,6 +201,7 @@ struct handshake {
 	uint32_t peer_hashes;            /* SIG_HASH_BIT()s that the peer can verify */
 	bool peer_speaks_7427;           /* the peer sent SIGNATURE_HASH_ALGORITHMS */
 	bool asked_x509, asked_raw;      /* the peer's certificate requests */
+	bool asked_ocsp;                 /* and for what a responder says of our certificate */
 	bool peer_fetches;               /* the peer sent HTTP_CERT_LOOKUP_SUPPORTED */
 	bool peer_announces;             /* the peer sent SUPPORTED_AUTH_METHODS, */
 	struct auth_announced announced; /* and this was in it */

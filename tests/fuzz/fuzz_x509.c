@@ -113,6 +113,8 @@ static void use_ocsp(struct bytes data)
 				 .wall_s = NOW_S};
 	status = ocsp_judge(why_not, &a);
 	require(!why_not[0] == (status != OCSP_STATUS_NOTHING));
+	a.nonce = NULL; /* as a peer sends it */
+	require(ocsp_judge(why_not, &a) >= status);
 	if (!ocsp_key(key, &key_len, ca->x509, ca->x509))
 		use_fetched(bytes_of(key, key_len), a.data);
 	cred_put(ca);

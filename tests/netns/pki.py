@@ -10,7 +10,8 @@ import tempfile
 from pytap import Skip
 
 KINDS = {"ecdsa": ("ecdsa", "256"), "ecdsa384": ("ecdsa", "384"), "ecdsa521": ("ecdsa", "521"),
-         "ed25519": ("ed25519", None), "rsa": ("rsa", "3072")}
+         "ed25519": ("ed25519", None), "rsa": ("rsa", "3072"),
+         "rsa1024": ("rsa", "1024")}
 
 
 def pki(*arguments, binary=None):
@@ -55,11 +56,11 @@ def public(private):
 class Authority:
     """A certification authority; below another one if it is given."""
 
-    def __init__(self, name, kind="ecdsa", above=None, **more):
+    def __init__(self, name, kind="ecdsa", above=None, flags=(), **more):
         self.name, self.key, self.above = name, key(kind, name), above
         distinguished = f"C=CH, O=Latchkey, CN={name}"
         if above:
-            self.cert = above.issue(distinguished, None, self.key, "--ca", **more)
+            self.cert = above.issue(distinguished, None, self.key, "--ca", *flags, **more)
         else:
             with Folder() as folder:
                 self.cert = pki("--self", "--ca", "--in", folder.put("key", self.key), "--type",

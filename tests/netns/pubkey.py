@@ -179,6 +179,33 @@ def path_length(side):
             "x509ca/deeper.pem": deeper.cert}
 
 
+def issued(*flags):
+    """The peer's certificate, by the same authority, with more flags of pki."""
+    return lambda side: {"x509/own.pem": root("ecdsa").issue(
+        subject(side), f"{side}.example", key("ecdsa", side), *flags)}
+
+
+def constrained(side):
+    """The authority between excludes the peer's name (RFC 5280 4.2.1.10)."""
+    narrow = below(name="Constrained", flags=("--nc-excluded", f"{side}.example"))
+    return {"x509/own.pem": cert(narrow, side), "x509ca/narrow.pem": narrow.cert}
+
+
+def circle(side):
+    """Two authorities that vouch for each other, and nobody else for them."""
+    one = Authority("Circle one", "ecdsa")
+    two = Authority("Circle two", "ecdsa", one)
+    with_one = two.issue("C=CH, O=Latchkey, CN=Circle one", None, one.key, "--ca")
+    return {"x509/own.pem": cert(one, side), "x509ca/one.pem": with_one, "x509ca/two.pem": two.cert}
+
+
+def short_rsa(side):
+    """1024 bits, as charon lets."""
+    own = key("rsa1024", side)
+    return {f"private/{side}.pem": own, "x509/own.pem": root("ecdsa").issue(
+        subject(side), f"{side}.example", own)}
+
+
 STRICT = {"remote": {"revocation": "strict"}}
 REFUSALS = [
     ("certificate expired", "has expired", {"peer_files": peer_cert(dates=LONG_AGO)}),
@@ -186,6 +213,16 @@ REFUSALS = [
     ("certificate revoked", "was revoked", {"our_files": revoked}),
     ("no revocation list, and one is wanted", "no revocation list", {"us": STRICT}),
     ("path length", "path length allows", {"peer_files": path_length}),
+    ("certificate for other uses", "is for other uses than IKE",
+     {"peer_files": issued("--flag", "ocspSigning")}),
+    ("name constraint", "name constraint above it excludes", {"peer_files": constrained}),
+    ("authorities in a circle", "authority that is not known here", {"peer_files": circle}),
+    ("certificate signed with SHA-1", "signed with a hash that is too weak",
+     {"peer_files": issued("--digest", "sha1")}),
+]
+# What a Latchkey would not use itself.
+REFUSALS_OF_CHARON = [
+    ("RSA key of 1024 bits", "its RSA key has 1024 bits", {"peer_files": short_rsa}),
 ]
 
 
@@ -258,6 +295,9 @@ def rows():
     for left, right in PAIRINGS:
         for what, scenario, make in ROWS:
             yield test_of(named(left, right, what), scenario, make, left, right)
+        for what, reason, difference in REFUSALS_OF_CHARON if left.kind != right.kind else ():
+            yield test_of(named(left, right, what), said_by_us(reason),
+                          other_differs(**difference), left, right)
 
 
 def test_of(name, scenario, make, left, right):

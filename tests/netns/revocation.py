@@ -4,6 +4,7 @@ where neither tells anything."""
 
 import functools
 import hashlib
+import os
 import re
 import subprocess
 
@@ -21,6 +22,28 @@ RESPONDER = f"http://{WEB}/"
 
 # Takes connections and says nothing.
 DEAF = "import socket, time; s = socket.create_server(('', 80)); time.sleep(600)"
+# A gigabyte to whoever asks, and a way that leads back to itself.
+ENDLESS = """
+import http.server
+class Server(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        for _ in range(1 << 10):
+            self.wfile.write(bytes(1 << 20))
+    do_POST = do_GET
+http.server.ThreadingHTTPServer(("", 80), Server).serve_forever()
+"""
+CIRCLE = """
+import http.server
+class Server(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(302)
+        self.send_header("Location", self.path)
+        self.end_headers()
+    do_POST = do_GET
+http.server.ThreadingHTTPServer(("", 80), Server).serve_forever()
+"""
 # The same of a name server.
 DUMB = ("import socket; u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.bind(('', 53)); "
         + DEAF)
@@ -217,6 +240,8 @@ CASES = [
     Case("the responder does not know", responder(None, MAY_SIGN),
          refused="does not know the certificate", flags=OCSP),
     Case("the responder says nothing", DEAF, refused="no answer within 2 s", flags=OCSP),
+    Case("the responder sends a gigabyte", ENDLESS, refused="longer than 65536 bytes", flags=OCSP),
+    Case("the server leads in a circle", CIRCLE, refused="the server leads elsewhere .HTTP 302."),
     Case("there is no responder, and a list", published, said=f"fetched {LIST}", flags=BOTH),
     Case("the responder of an authority's configuration", responder("R", MAY_SIGN),
          refused="was revoked", flags=(), authority={"ocsp_uris": RESPONDER}, mode="ifuri"),
@@ -276,6 +301,64 @@ def url_test(left, right, good):
     return name, test
 
 
+STAPLED = ("--ocsp", RESPONDER)
+
+
+def stapled_test(left, right, what, served, connection, refused):
+    """Ours fetches nothing and wants to know: what the peer sends has to do (RFC 4806)."""
+    name = named(left, right, f"OCSP within IKE: {what}")
+
+    def test():
+        us = verifier(left, right)
+        made = other_differs(us={"remote": {"revocation": "strict"}},
+                             peer_files=lambda side: {"x509/own.pem": cert(side, *STAPLED)})
+        sides = dict(zip(("left", "right"), made(left, right)))
+        sides[us].daemon["fetch"] = "no"
+        sides[other(us)].connection.update(connection)
+        with Pair(re.sub(r"[^a-z0-9]+", "-", name.lower()), sides["left"], sides["right"],
+                  start=False) as pair:
+            web = Web(pair, other(us), served(other(us), *STAPLED))
+            pair.start()
+            if refused:
+                refused_by(pair, pair.peers[us], refused)
+                return
+            both_up(pair)
+            pair.ping_all(versions=(4,))
+            pair.peers["left"].down(ike="gw")
+            both_down(pair)
+            both_up(pair)
+            assert len(re.findall("fetched " + RESPONDER, pair.peers[other(us)].log())) == 1
+            assert web.process.running(), web.process.log()
+            assert_protected(pair.capture.stop(), "wire", at_least=4)
+    return name, test
+
+
+def others_go_on():
+    """While a responder says nothing to one handshake the traffic of another IKE SA goes on."""
+    left, right = (with_cert(side, "latchkey") for side in ("left", "right"))
+    by_key = {side: one.connection for side, one in (("left", left), ("right", right))}
+    right.files["x509/own.pem"] = cert("right", *OCSP)
+    for side, one in (("left", left), ("right", right)):
+        one.connections = {"slow": {**by_key[side], "children": {"slow": {
+            "local_ts": "10.9.0.0/24", "remote_ts": "10.9.1.0/24"}}}}
+        one.connection = {}
+    left.connections["slow"]["remote"]["revocation"] = "strict"
+    with Pair("revocation-others-go-on", left, right, start=False) as pair:
+        Web(pair, "left", DEAF)
+        pair.start()
+        both_up(pair)
+        peer = pair.peers["left"]
+        slow = pair.left.spawn("up", os.path.join(peer.bin, "latchkey"), "--run-dir", peer.run_dir,
+                               "up", "slow")
+        pings = 0
+        while slow.running():
+            pair.ping_all(versions=(4,))
+            pings += slow.running()
+        assert "no answer within 2 s" in peer.log(), peer.log()
+        assert pings >= 3, f"{pings} pings came back meanwhile"
+        assert [child["ike"] for child in peer.children()] == ["gw"], peer.children()
+
+
 def test_of(case, left, right):
     name = named(left, right, f"revocation: {case.what}")
 
@@ -285,4 +368,9 @@ def test_of(case, left, right):
 
 
 TESTS = [test_of(case, left, right) for left, right in PAIRINGS for case in CASES]
+TESTS += [("revocation: others go on meanwhile", others_go_on)]
+TESTS += [stapled_test(*PAIRINGS[0], *case) for case in (
+    ("a response does", responder("V"), {}, None),
+    ("it says revoked", responder("R"), {}, "was revoked"),
+    ("it is not sent", responder("V"), {"ocsp": "never"}, "no revocation list here"))]
 TESTS += [url_test(left, right, good) for left, right in PAIRINGS for good in (True, False)]
