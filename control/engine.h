@@ -733,7 +733,7 @@ struct ike_want {
  * did, because of why (a clause, else ""). */
 void ike_keyring_fetches(struct ike_keyring *k, bool fetches) NONNULL(1);
 bool ike_keyring_waits(const struct ike_keyring *k) NONNULL(1);
-bool ike_keyring_want(struct ike_keyring *k, struct ike_want *out, int64_t wall_s) NONNULL(1, 2);
+bool ike_keyring_want(struct ike_keyring *k, struct ike_want *out) NONNULL(1, 2);
 void ike_keyring_put_back(struct ike_keyring *k, uint64_t id) NONNULL(1);
 void ike_keyring_learn(struct ike_keyring *k, uint64_t id, struct bytes data, const char *why,
 		       int64_t wall_s) NONNULL(1, 4);

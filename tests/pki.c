@@ -159,6 +159,7 @@ static void fill(X509 *x, const struct pki_params *p, const struct pki_key *key,
 	extend(x, &ctx, NID_crl_distribution_points, p->crl_uri);
 	extend(x, &ctx, NID_info_access, p->access);
 	extend(x, &ctx, NID_subject_key_identifier, "hash");
+	extend(x, &ctx, NID_id_pkix_OCSP_noCheck, p->nocheck ? "" : NULL);
 }
 
 static const EVP_MD *hash_for(const char *name, const EVP_PKEY *key)

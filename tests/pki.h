@@ -45,6 +45,7 @@ struct pki_params {
 	const char *hash;
 	int64_t from_s, until_s; /* seconds since 1970 */
 	long serial;
+	bool nocheck; /* id-pkix-ocsp-nocheck */
 };
 void pki_cert_make(struct pki_cert *out, const struct pki_params *params);
 

@@ -41,27 +41,21 @@ static_assert(IKE_WANT_URL_MAX == FETCH_URL_MAX, "the same");
  * known at once: responders, then lists, of which none can be begun. */
 #define ROUNDS 4
 
-/* begin - false if there is no room for it now. *learned is set if it is known that nothing comes.
- */
+/* begin - false if there is no room for it now, or no memory: that says nothing of what is wanted,
+ * and must not be taken for an answer. */
 static bool begin(struct ike_keyring *k, const struct fetcher *f, const struct ike_want *want,
-		  bool local, bool *learned)
+		  bool local)
 {
 	const struct fetch_request request = {.id = want->id,
 					      .url = want->url,
 					      .type = want->type,
 					      .body = want->body,
 					      .local = local};
-	enum err err = f->ops->begin(f->ctx, &request);
 
-	if (err == ERR_LIMIT) {
-		ike_keyring_put_back(k, want->id);
-		return false;
-	}
-	if (err) {
-		ike_keyring_learn(k, want->id, bytes_of(NULL, 0), err_text(err), clock_wall_s());
-		*learned = true;
-	}
-	return true;
+	if (!f->ops->begin(f->ctx, &request))
+		return true;
+	ike_keyring_put_back(k, want->id);
+	return false;
 }
 
 static bool fetch_some(struct ike_keyring *k, const struct fetcher *f, bool local)
@@ -70,7 +64,7 @@ static bool fetch_some(struct ike_keyring *k, const struct fetcher *f, bool loca
 	struct fetch_answer a;
 	struct ike_want want;
 
-	while (ike_keyring_want(k, &want, clock_wall_s()) && begin(k, f, &want, local, &learned))
+	while (ike_keyring_want(k, &want) && begin(k, f, &want, local))
 		;
 	while (f->ops->next(f->ctx, &a)) {
 		ike_keyring_learn(k, a.id, a.data, a.why, clock_wall_s());

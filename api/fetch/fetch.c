@@ -2,6 +2,7 @@
 #include "api/fetch/fetch.h"
 
 #include <curl/curl.h>
+#include <errno.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -64,6 +65,33 @@ static bool is_local(const struct ip_addr *addr)
 	return false;
 }
 
+/* is_own - the host has it: what it sends there it sends from there. No packet leaves for that. Nor
+ * may a datagram go to the broadcast address of a network of its own. */
+static bool is_own(const struct transfer *t, const struct curl_sockaddr *a)
+{
+	const int mark = (int)t->fetch->mark;
+	struct sockaddr_storage to = {0}, from = {0};
+	socklen_t len = sizeof(from);
+	struct endpoint there, here;
+	int fd = socket(a->family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool own = false;
+
+	memcpy(&to, &a->addr, a->addrlen);
+	if (fd < 0)
+		return true; /* nothing is known: it is not allowed */
+	if (mark && setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)))
+		own = true;
+	else if (connect(fd, (struct sockaddr *)&to, a->addrlen))
+		own = errno == EACCES; /* all others fail likewise when it is tried */
+	else if (getsockname(fd, (struct sockaddr *)&from, &len) ||
+		 endpoint_from_sockaddr(&there, &to) || endpoint_from_sockaddr(&here, &from))
+		own = true;
+	else
+		own = ip_addr_equal(&there.addr, &here.addr);
+	close(fd);
+	return own;
+}
+
 static bool address_allowed(const struct transfer *t, const struct curl_sockaddr *a)
 {
 	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
@@ -78,7 +106,7 @@ static bool address_allowed(const struct transfer *t, const struct curl_sockaddr
 	if (ep.addr.family == IP_V6 &&
 	    bytes_equal(bytes_of(ep.addr.b, sizeof(mapped)), bytes_of(mapped, sizeof(mapped))))
 		ep.addr = ip_addr_v4(ep.addr.b + sizeof(mapped));
-	return t->local || !is_local(&ep.addr);
+	return t->local || (!is_local(&ep.addr) && !is_own(t, a));
 }
 
 /* on_socket_open - called with each address that is about to be connected to. */

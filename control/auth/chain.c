@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "base/log.h"
 #include "control/auth/dn.h"
 
 /* Extended key usages that let IKE (RFC 4945 5.1.3.12), beside those of TLS, which many use. */
@@ -84,24 +85,42 @@ struct picking {
 	STACK_OF(X509_CRL) * lists;
 };
 
+/* Said once of each list: who put it there thinks that it counts. */
+static bool left_out(struct cred *list, const char *why)
+{
+	if (!list->told)
+		LOG(WARN, IKE, NULL, "the revocation list %s does not count here: %s", list->name,
+		    why);
+	list->told = true;
+	return false;
+}
+
 /* A list is the authority's that has signed it, whoever else is called so: one that has not says
  * nothing, not even that somebody was revoked, and must not stand before one that has. */
-static bool pick(struct picking *p, const struct cred *list)
+static bool pick(struct picking *p, struct cred *list)
 {
-	if (X509_NAME_cmp(X509_CRL_get_issuer(list->crl), p->name) != 0 ||
-	    X509_CRL_verify(list->crl, p->key) != 1 || sk_X509_CRL_push(p->lists, list->crl) <= 0)
+	if (X509_NAME_cmp(X509_CRL_get_issuer(list->crl), p->name) != 0)
+		return false;
+	if (X509_CRL_verify(list->crl, p->key) != 1)
+		return left_out(list, "it is not signed by the authority whose name it has");
+	if (sk_X509_CRL_push(p->lists, list->crl) <= 0)
 		return false;
 	X509_CRL_up_ref(list->crl);
 	return true;
 }
 
-static bool pick_fetched(void *ctx, const struct cred *list)
+static bool pick_fetched(void *ctx, struct cred *list)
 {
 	struct picking *p = ctx;
 	const X509_ALGOR *alg;
 
+	if (X509_NAME_cmp(X509_CRL_get_issuer(list->crl), p->name) != 0)
+		return false;
 	X509_CRL_get0_signature(list->crl, NULL, &alg);
-	return chain_hash_allowed(alg, p->hashes) && pick(p, list);
+	if (!chain_hash_allowed(alg, p->hashes))
+		return left_out(list, "it is signed with a hash that is too weak or that `auth` "
+				      "does not let");
+	return pick(p, list);
 }
 
 static void pick_all(struct picking *p, const struct chain_params *q)
@@ -445,6 +464,63 @@ struct places {
 	char at[100], why[FETCHED_WHY_MAX], why_not[OCSP_WHY_MAX];
 };
 
+static void try_lists(struct places *p, const struct cred *authority);
+
+/* enum delegate - what the authority's lists say of a responder. */
+enum delegate {
+	DELEGATE_UNKNOWN,
+	DELEGATE_GOOD,
+	DELEGATE_REVOKED,
+};
+
+static enum delegate listed(const struct places *p, X509 *signer)
+{
+	struct picking picking = {.name = X509_get_subject_name(p->issuer),
+				  .key = X509_get0_pubkey(p->issuer),
+				  .hashes = p->w->p->sign->hashes,
+				  .lists = sk_X509_CRL_new_null()};
+	enum delegate found = DELEGATE_UNKNOWN;
+	time_t now = (time_t)p->w->p->wall_s;
+
+	if (picking.key && picking.lists)
+		pick_all(&picking, p->w->p);
+	for (int i = 0; i < sk_X509_CRL_num(picking.lists); i++) {
+		X509_CRL *list = sk_X509_CRL_value(picking.lists, i);
+		const ASN1_TIME *until = X509_CRL_get0_nextUpdate(list);
+		X509_REVOKED *entry;
+
+		if (X509_CRL_get0_by_cert(list, &entry, signer) == 1)
+			found = DELEGATE_REVOKED;
+		else if (found == DELEGATE_UNKNOWN && until && X509_cmp_time(until, &now) > 0)
+			found = DELEGATE_GOOD;
+	}
+	sk_X509_CRL_pop_free(picking.lists, X509_CRL_free);
+	return found;
+}
+
+/* Whom the authority let respond it may have taken back since. It is not asked of itself, but
+ * looked for in the authority's lists; where nobody says where one is the authority wants nobody to
+ * ask. */
+static bool delegate_stands(void *ctx, X509 *signer, char why[static OCSP_WHY_MAX])
+{
+	struct places *p = ctx;
+	struct places lists = {.w = p->w, .x = signer, .issuer = p->issuer, .kind = FETCHED_LIST};
+	const enum delegate d = listed(p, signer);
+
+	if (d == DELEGATE_REVOKED)
+		snprintf(why, OCSP_WHY_MAX, "the OCSP responder's certificate was revoked");
+	if (d != DELEGATE_UNKNOWN)
+		return d == DELEGATE_GOOD;
+	if (p->w->p->fetched)
+		try_lists(&lists, configured(p->w, p->issuer));
+	p->waits |= lists.waits;
+	if (!lists.waits && (!lists.num || p->w->p->revocation == CONF_REVOCATION_RELAXED))
+		return true;
+	snprintf(why, OCSP_WHY_MAX,
+		 "whether the OCSP responder's certificate was revoked is not known");
+	return false;
+}
+
 /* What the responder said before. */
 static void judge(struct places *p, const struct fetched_ref *ref)
 {
@@ -462,7 +538,9 @@ static void judge(struct places *p, const struct fetched_ref *ref)
 					   .issuer = p->issuer,
 					   .sign = q->sign,
 					   .learned_s = s.learned_s,
-					   .wall_s = q->wall_s});
+					   .wall_s = q->wall_s,
+					   .delegate = delegate_stands,
+					   .ctx = p});
 	if (status > p->status) { /* one that says revoked is enough */
 		p->status = status;
 		p->said = s.data;
@@ -559,7 +637,9 @@ static void try_stapled(struct places *p)
 							      .issuer = p->issuer,
 							      .sign = q->sign,
 							      .learned_s = q->wall_s,
-							      .wall_s = q->wall_s});
+							      .wall_s = q->wall_s,
+							      .delegate = delegate_stands,
+							      .ctx = p});
 
 		if (status > p->status)
 			p->status = status;

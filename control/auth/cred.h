@@ -61,6 +61,7 @@ struct cred {
 	struct cred_uris crl_uris, ocsp_uris, cert_bases;
 	bool is_ca;   /* basic constraints say so */
 	bool is_root; /* signed by itself */
+	bool told;    /* CRED_CRL: why it does not count was said; the control thread's alone */
 };
 
 /* struct cred_source - bytes to import: PEM or DER. A passphrase opens an encrypted private key. */

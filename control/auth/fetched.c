@@ -224,21 +224,19 @@ static bool certs_may_go(const struct fetched *f)
 	return num < FETCHED_CERTS_AT_ONCE;
 }
 
-bool fetched_next(struct fetched *f, struct fetched_task *out, int64_t wall_s)
+bool fetched_next(struct fetched *f, struct fetched_task *out)
 {
 	const bool certs = certs_may_go(f);
 
 	list_for_each (n, &f->items) {
 		struct item *i = list_entry(n, struct item, node);
-		enum err e;
 
 		if (i->state != WANTED || (i->kind == FETCHED_CERT && !certs))
 			continue;
 		i->state = ASKED;
-		e = make_request(f, i);
-		if (e) {
-			fetched_learn(f, i->id, bytes_of(NULL, 0), err_text(e), wall_s);
-			continue;
+		if (make_request(f, i)) { /* which says nothing of what is wanted */
+			i->state = WANTED;
+			return false;
 		}
 		*out = (struct fetched_task){
 			.id = i->id,
@@ -325,7 +323,7 @@ void fetched_learn(struct fetched *f, uint64_t id, struct bytes data, const char
 	tell(f, i, data.len, wall_s);
 }
 
-void fetched_each_list(struct fetched *f, bool (*fn)(void *ctx, const struct cred *list), void *ctx)
+void fetched_each_list(struct fetched *f, bool (*fn)(void *ctx, struct cred *list), void *ctx)
 {
 	list_for_each (n, &f->items) {
 		struct item *i = list_entry(n, struct item, node);

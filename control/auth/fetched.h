@@ -60,8 +60,9 @@ struct fetched_task {
 	struct bytes body;
 };
 
-/* fetched_next - one that is wanted and is not given out; false if there is none. */
-bool fetched_next(struct fetched *f, struct fetched_task *out, int64_t wall_s) NONNULL(1, 2);
+/* fetched_next - one that is wanted and is not given out; false if there is none, or no question
+ * can be made now: it is wanted as before. */
+bool fetched_next(struct fetched *f, struct fetched_task *out) NONNULL(1, 2);
 
 /* fetched_put_back - what was given out cannot be begun now: it is wanted as before. Unknown ids
  * are ignored. */
@@ -73,7 +74,7 @@ void fetched_learn(struct fetched *f, uint64_t id, struct bytes data, const char
 		   int64_t wall_s) NONNULL(1, 4);
 
 /* fetched_each_list - every list that is here; fn says whether it is of use. */
-void fetched_each_list(struct fetched *f, bool (*fn)(void *ctx, const struct cred *list), void *ctx)
+void fetched_each_list(struct fetched *f, bool (*fn)(void *ctx, struct cred *list), void *ctx)
 	NONNULL(1, 2);
 
 /* fetched_forget - what came, and why nothing did: it is fetched again when it is wanted. What is

@@ -847,11 +847,11 @@ bool ike_keyring_waits(const struct ike_keyring *k)
 	return k->waits;
 }
 
-bool ike_keyring_want(struct ike_keyring *k, struct ike_want *out, int64_t wall_s)
+bool ike_keyring_want(struct ike_keyring *k, struct ike_want *out)
 {
 	struct fetched_task t;
 
-	if (!fetched_next(k->fetched, &t, wall_s))
+	if (!fetched_next(k->fetched, &t))
 		return false;
 	*out = (struct ike_want){.id = t.id, .url = t.url, .type = t.type, .body = t.body};
 	return true;

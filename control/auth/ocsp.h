@@ -53,6 +53,11 @@ struct ocsp_answer {
 	struct x509_st *cert, *issuer;
 	const struct conf_sign *sign;
 	int64_t learned_s, wall_s;
+	/* delegate - may a certificate that the authority let respond be believed still? Asked of
+	 * those that do not say that nobody need ask (id-pkix-ocsp-nocheck, RFC 6960 4.2.2.2.1);
+	 * why: a clause. NULL: all may. */
+	bool (*delegate)(void *ctx, struct x509_st *signer, char why[static OCSP_WHY_MAX]);
+	void *ctx;
 };
 
 /* ocsp_judge - what it says of the certificate at wall_s. */

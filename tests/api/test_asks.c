@@ -145,16 +145,23 @@ static void test_S27_news(void)
 	finish();
 }
 
-/* What cannot be begun is known at once, and so is what ends as it begins, in however little room.
- */
-static void test_known_at_once(void)
+/* Nor does that there is no memory: nobody gets in because it was short for a moment. */
+static void test_S27_no_memory_is_no_answer(void)
 {
 	begin(0);
 	fake.full = ERR_NOMEM;
 	CU_ASSERT_TRUE(waits());
-	CU_ASSERT_TRUE(fetch());
-	CU_ASSERT_FALSE(waits());
+	CU_ASSERT_FALSE(fetch());
+	CU_ASSERT_TRUE(waits());
+	fake.room = 8;
+	CU_ASSERT_FALSE(fetch());
+	CU_ASSERT_EQUAL(fake.begun, 3);
 	finish();
+}
+
+/* What ends as it begins is known at once, in however little room. */
+static void test_known_at_once(void)
+{
 	begin(1);
 	fake.at_once = true;
 	CU_ASSERT_TRUE(waits());
@@ -166,6 +173,7 @@ static void test_known_at_once(void)
 
 static const struct tap_test tests[] = {
 	TAP_TEST(test_S27_no_room_is_no_answer),
+	TAP_TEST(test_S27_no_memory_is_no_answer),
 	TAP_TEST(test_S27_news),
 	TAP_TEST(test_known_at_once),
 };

@@ -6,6 +6,8 @@
 #include "api/fetch/fetch.h"
 
 #include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -395,6 +397,41 @@ static void test_S27_local(void)
 	close_fetcher();
 }
 
+/* An address of this host that is no loopback one; false: it has none. */
+static bool own_address(char out[static INET_ADDRSTRLEN])
+{
+	struct ifaddrs *all;
+	bool found = false;
+
+	if (getifaddrs(&all))
+		return false;
+	for (struct ifaddrs *i = all; i && !found; i = i->ifa_next) {
+		if (!i->ifa_addr || i->ifa_addr->sa_family != AF_INET ||
+		    (i->ifa_flags & IFF_LOOPBACK))
+			continue;
+		found = inet_ntop(
+				AF_INET,
+				&((const struct sockaddr_in *)(const void *)i->ifa_addr)->sin_addr,
+				out, INET_ADDRSTRLEN) != NULL;
+	}
+	freeifaddrs(all);
+	return found;
+}
+
+/* What the host has is its own, whatever it is called. */
+static void test_S27_own_address(void)
+{
+	char own[INET_ADDRSTRLEN];
+
+	if (!own_address(own)) {
+		tap_skip("this host has no address but loopback ones");
+		return;
+	}
+	open_fetcher();
+	expect(own, "/good", false, "", "this host's own or of the link");
+	close_fetcher();
+}
+
 static void test_S27_http_alone(void)
 {
 	static const struct {
@@ -483,17 +520,12 @@ static void test_closed_meanwhile(void)
 int main(void)
 {
 	static const struct tap_test tests[] = {
-		TAP_TEST(test_fetched),
-		TAP_TEST(test_posted),
-		TAP_TEST(test_S27_bad_servers),
-		TAP_TEST(test_S27_length),
-		TAP_TEST(test_S27_redirects),
-		TAP_TEST(test_S27_local),
-		TAP_TEST(test_S27_http_alone),
-		TAP_TEST(test_S27_no_proxy),
-		TAP_TEST(test_S27_beside_one_that_hangs),
-		TAP_TEST(test_S27_at_once),
-		TAP_TEST(test_closed_meanwhile),
+		TAP_TEST(test_fetched),         TAP_TEST(test_posted),
+		TAP_TEST(test_S27_bad_servers), TAP_TEST(test_S27_length),
+		TAP_TEST(test_S27_redirects),   TAP_TEST(test_S27_local),
+		TAP_TEST(test_S27_own_address), TAP_TEST(test_S27_http_alone),
+		TAP_TEST(test_S27_no_proxy),    TAP_TEST(test_S27_beside_one_that_hangs),
+		TAP_TEST(test_S27_at_once),     TAP_TEST(test_closed_meanwhile),
 	};
 
 	start_server();

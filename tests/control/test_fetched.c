@@ -40,7 +40,7 @@ static bool next_url(uint64_t *out_id, const char **out_url)
 {
 	struct fetched_task t;
 
-	if (!fetched_next(fetched, &t, now_s))
+	if (!fetched_next(fetched, &t))
 		return false;
 	*out_id = t.id;
 	*out_url = t.url;
@@ -420,11 +420,11 @@ static struct fetched_task asked(const struct question *q)
 
 	(void)ask(q, &fault);
 	CU_ASSERT_TRUE(fault.waits);
-	CU_ASSERT_TRUE_FATAL(fetched_next(fetched, &t, now_s));
+	CU_ASSERT_TRUE_FATAL(fetched_next(fetched, &t));
 	CU_ASSERT_STRING_EQUAL(t.url, RESPONDER);
 	CU_ASSERT_STRING_EQUAL(t.type, "application/ocsp-request");
 	CU_ASSERT_TRUE(t.body.len > OCSP_NONCE_LEN);
-	CU_ASSERT_FALSE(fetched_next(fetched, &none, now_s));
+	CU_ASSERT_FALSE(fetched_next(fetched, &none));
 	return t;
 }
 
@@ -915,7 +915,169 @@ static void test_S27_sweep(void)
 	log_use(NULL);
 }
 
+/* ---- responders that the authority let, and may have taken back -------------------------------
+ */
+
+#define DELEGATES "http://192.0.2.9/delegates.crl"
+
+static struct pki_cert delegate;
+
+static void make_delegate(const char *crl_uri, bool nocheck)
+{
+	pki_cert_make(&delegate, &(struct pki_params){.subject = "/CN=Responder",
+						      .issuer = &root,
+						      .key = pki_key_get("P-384"),
+						      .extended = "OCSPSigning",
+						      .crl_uri = crl_uri,
+						      .serial = 9,
+						      .nocheck = nocheck});
+}
+
+/* A list of the authority's that is out of date comes by the way, and is all that is known of it.
+ */
+static void old_list_comes(long serial)
+{
+	const struct fetched_ref ref = {.kind = FETCHED_LIST, .url = bytes_of(URL, strlen(URL))};
+	const char *why, *url;
+	uint64_t id = 0;
+
+	CU_ASSERT_TRUE(fetched_want(fetched, &why, &ref, now_s));
+	CU_ASSERT_TRUE_FATAL(next_url(&id, &url));
+	list_comes(id, &root, serial, now_s - 2 * DAY_S, now_s - DAY_S);
+}
+
+/* Who was taken back stays so, however old the list is that says it; but where the authority says
+ * that nobody need ask nobody does (RFC 6960 4.2.2.2.1). */
+static void test_S27_delegate_taken_back(void)
+{
+	EVERY_MODE(mode)
+	{
+		const struct question q = {.revocation = mode, .shown = {&end}};
+
+		for (int nocheck = 0; nocheck < 2; nocheck++) {
+			begin();
+			make_end_of_both(AT);
+			make_delegate(NULL, nocheck);
+			old_list_comes(9);
+			responder_says(asked(&q).id, (struct pki_ocsp){.says = PKI_OCSP_GOOD,
+								       .signer = &delegate});
+			expect(&q,
+			       nocheck || mode == CONF_REVOCATION_RELAXED
+				       ? IKE_REASON_NONE
+				       : IKE_REASON_CERT_NO_REVOCATION,
+			       nocheck || mode == CONF_REVOCATION_RELAXED
+				       ? ""
+				       : "the OCSP responder's certificate was revoked");
+			finish();
+		}
+	}
+}
+
+/* Where somebody says where its list is that is fetched; that it is not there is for `revocation`.
+ */
+static void test_S27_delegate_is_looked_for(void)
+{
+	static const char *const url = DELEGATES;
+
+	EVERY_MODE(mode)
+	{
+		const struct question q = {.revocation = mode, .shown = {&end}};
+		uint64_t id;
+
+		begin();
+		make_end_of_both(NULL);
+		make_delegate("URI:" DELEGATES, false);
+		responder_says(asked(&q).id,
+			       (struct pki_ocsp){.says = PKI_OCSP_GOOD, .signer = &delegate});
+		expect_wanted(&q, &id, &url, 1);
+		fetched_learn(fetched, id, bytes_of(NULL, 0), "nobody there", now_s);
+		expect(&q,
+		       mode == CONF_REVOCATION_RELAXED ? IKE_REASON_NONE
+						       : IKE_REASON_CERT_NO_REVOCATION,
+		       mode == CONF_REVOCATION_RELAXED ? ""
+						       : "whether the OCSP responder's certificate "
+							 "was revoked is not known");
+		finish();
+	}
+}
+
+/* ---- what is said, and what is no answer ----------------------------------------------------- */
+
+static uint32_t num_said;
+
+static void count(void *ctx, enum log_level level, enum log_subsystem sub, const char *connection,
+		  const char *line)
+{
+	(void)ctx;
+	(void)level;
+	(void)sub;
+	(void)connection;
+	num_said += strstr(line, "does not count here: it is not signed by the authority") != NULL;
+}
+
+/* A list that does not count is told of, once. */
+static void test_left_out_is_said(void)
+{
+	static const struct log_sink sink = {
+		.levels = {LOG_WARN, LOG_WARN, LOG_WARN, LOG_WARN, LOG_WARN, LOG_WARN},
+		.write = count};
+	const struct question q = {.revocation = CONF_REVOCATION_STRICT, .shown = {&end}};
+	struct pki_cert forger;
+
+	pki_cert_make(
+		&forger,
+		&(struct pki_params){.subject = "/CN=Root", .ca = CA, .key = pki_key_get("P-384")});
+	begin();
+	make_end(AT);
+	list_comes(wanted(&q), &forger, 78, now_s - DAY_S, now_s + DAY_S);
+	num_said = 0;
+	log_use(&sink);
+	for (int i = 0; i < 3; i++)
+		expect(&q, IKE_REASON_CERT_NO_REVOCATION, "");
+	log_use(NULL);
+	CU_ASSERT_EQUAL(num_said, 1);
+	finish();
+}
+
+static bool dry;
+
+static enum err fill(void *ctx, void *out, size_t len)
+{
+	(void)ctx;
+	return dry ? ERR_CRYPTO : rng_fill(rng_system(), out, len);
+}
+
+/* That no nonce can be had now says nothing of a certificate: it is asked for as soon as one can.
+ */
+static void test_S27_no_nonce_is_no_answer(void)
+{
+	static const struct rng rng = {.fill = fill};
+	const struct question q = {.revocation = CONF_REVOCATION_STRICT, .shown = {&end}};
+	struct chain_fault fault;
+	struct fetched_task t;
+
+	begin();
+	fetched_free(fetched);
+	fetched = fetched_new(&rng);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(fetched);
+	make_end_of_both(NULL);
+	dry = true;
+	(void)ask(&q, &fault);
+	CU_ASSERT_TRUE(fault.waits);
+	CU_ASSERT_FALSE(fetched_next(fetched, &t));
+	(void)ask(&q, &fault);
+	CU_ASSERT_TRUE(fault.waits);
+	dry = false;
+	responder_says(asked(&q).id, (struct pki_ocsp){.says = PKI_OCSP_GOOD});
+	expect(&q, IKE_REASON_NONE, "");
+	finish();
+}
+
 static const struct tap_test tests[] = {
+	TAP_TEST(test_S27_delegate_taken_back),
+	TAP_TEST(test_S27_delegate_is_looked_for),
+	TAP_TEST(test_left_out_is_said),
+	TAP_TEST(test_S27_no_nonce_is_no_answer),
 	TAP_TEST(test_revoked),
 	TAP_TEST(test_not_revoked),
 	TAP_TEST(test_cached_until_it_is_outdated),

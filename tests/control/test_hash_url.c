@@ -100,7 +100,7 @@ static void refused(struct bytes data, const char *part)
 		tap_diag("'%s', not '%s'", a.text, part);
 	CU_ASSERT_TRUE(strstr(a.text, part) != NULL);
 	CU_ASSERT_FALSE(ike_keyring_waits(keyring));
-	CU_ASSERT_FALSE(ike_keyring_want(keyring, &w, PKI_NOW_S));
+	CU_ASSERT_FALSE(ike_keyring_want(keyring, &w));
 }
 
 static struct ike_want wanted(struct bytes data)
@@ -109,7 +109,7 @@ static struct ike_want wanted(struct bytes data)
 
 	(void)verify(data);
 	CU_ASSERT_TRUE(ike_keyring_waits(keyring));
-	CU_ASSERT_TRUE_FATAL(ike_keyring_want(keyring, &w, PKI_NOW_S));
+	CU_ASSERT_TRUE_FATAL(ike_keyring_want(keyring, &w));
 	CU_ASSERT_TRUE(bytes_equal(bytes_of(w.url, strlen(w.url)),
 				   bytes_of(data.p + HASH_LEN, data.len - HASH_LEN)));
 	CU_ASSERT_PTR_NULL(w.type);

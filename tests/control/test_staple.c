@@ -14,6 +14,9 @@
 #define RESPONDER "http://192.0.2.5/ocsp"
 #define DAY_S     INT64_C(86400)
 
+/* NEVER_SAID - it does not say until when it holds. */
+#define NEVER_SAID INT64_C(-1)
+
 static struct pki_cert root, end;
 static struct conf *conf;
 static struct ike_keyring *keyring;
@@ -63,7 +66,7 @@ static struct bytes said(struct pki_ocsp p)
 	p.cert = &end;
 	p.issuer = p.issuer ? p.issuer : &root;
 	p.from_s = p.from_s ? p.from_s : now_s;
-	p.until_s = p.until_s ? p.until_s : now_s + DAY_S;
+	p.until_s = p.until_s == NEVER_SAID ? 0 : p.until_s ? p.until_s : now_s + DAY_S;
 	return bytes_of(out, pki_ocsp_make(out, &p));
 }
 
@@ -112,7 +115,7 @@ static void test_taken(void)
 	ike_keyring_fetches(keyring, true);
 	CU_ASSERT_TRUE(verify(said((struct pki_ocsp){.says = PKI_OCSP_GOOD})).allow);
 	CU_ASSERT_FALSE(ike_keyring_waits(keyring));
-	CU_ASSERT_FALSE(ike_keyring_want(keyring, &w, now_s));
+	CU_ASSERT_FALSE(ike_keyring_want(keyring, &w));
 	finish();
 }
 
@@ -137,6 +140,9 @@ static void test_S27_staple_times(void)
 		"the OCSP response that it sent told nothing: the OCSP response is outdated");
 	refused(said((struct pki_ocsp){.says = PKI_OCSP_GOOD, .from_s = now_s + DAY_S}),
 		IKE_REASON_CERT_NO_REVOCATION, "is not valid yet");
+	refused(said((struct pki_ocsp){
+			.says = PKI_OCSP_GOOD, .from_s = now_s - DAY_S, .until_s = NEVER_SAID}),
+		IKE_REASON_CERT_NO_REVOCATION, "is outdated");
 	finish();
 }
 
@@ -162,7 +168,7 @@ static void test_asked_all_the_same(void)
 	ike_keyring_fetches(keyring, true);
 	(void)verify(said((struct pki_ocsp){.says = PKI_OCSP_UNKNOWN}));
 	CU_ASSERT_TRUE(ike_keyring_waits(keyring));
-	CU_ASSERT_TRUE(ike_keyring_want(keyring, &w, now_s));
+	CU_ASSERT_TRUE(ike_keyring_want(keyring, &w));
 	CU_ASSERT_STRING_EQUAL(w.url, RESPONDER);
 	finish();
 }
@@ -216,7 +222,7 @@ static void test_sent(void)
 	ike_keyring_fetches(keyring, true);
 	CU_ASSERT_EQUAL(sign(true).num_certs, 1);
 	CU_ASSERT_TRUE(ike_keyring_waits(keyring));
-	CU_ASSERT_TRUE_FATAL(ike_keyring_want(keyring, &w, now_s));
+	CU_ASSERT_TRUE_FATAL(ike_keyring_want(keyring, &w));
 	CU_ASSERT_STRING_EQUAL(w.url, RESPONDER);
 	CU_ASSERT_STRING_EQUAL(w.type, "application/ocsp-request");
 	CU_ASSERT_TRUE(w.body.len < 100); /* there is no nonce in it */
@@ -243,7 +249,7 @@ static void test_not_sent(void)
 	CU_ASSERT_FALSE(ike_keyring_waits(keyring));
 	ike_keyring_fetches(keyring, true);
 	(void)sign(true);
-	CU_ASSERT_TRUE_FATAL(ike_keyring_want(keyring, &w, now_s));
+	CU_ASSERT_TRUE_FATAL(ike_keyring_want(keyring, &w));
 	ike_keyring_learn(keyring, w.id, said((struct pki_ocsp){.says = PKI_OCSP_LATER}), "",
 			  now_s);
 	CU_ASSERT_EQUAL(sign(true).num_certs, 1);

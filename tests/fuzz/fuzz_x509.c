@@ -81,10 +81,10 @@ static void use_fetched(struct bytes key, struct bytes data)
 	struct fetched_task task;
 	const char *why;
 
-	require(f && fetched_want(f, &why, &ref, NOW_S) && fetched_next(f, &task, NOW_S));
+	require(f && fetched_want(f, &why, &ref, NOW_S) && fetched_next(f, &task));
 	require(!task.type == !key.len && !task.body.len == !key.len);
 	fetched_learn(f, task.id, data, "", NOW_S);
-	require(!fetched_want(f, &why, &ref, NOW_S) && !fetched_next(f, &task, NOW_S));
+	require(!fetched_want(f, &why, &ref, NOW_S) && !fetched_next(f, &task));
 	fetched_free(f);
 }
 

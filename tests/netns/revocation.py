@@ -224,6 +224,8 @@ CASES = [
     Case("the list of an authority's configuration", revoked, refused="was revoked", flags=(),
          authority={"crl_uris": LIST}, mode="ifuri"),
     Case("lists on this host are not asked for", {}, refused="this host's own", flags=LOCAL),
+    Case("lists at an address of this host are not asked for", {}, refused="this host's own",
+         flags=("--crl", f"http://{US}/root.crl")),
     Case("a list is fetched though all is to be protected", published, said=f"fetched {LIST}",
          child=everything),
     Case("nothing is fetched", published, refused="has no revocation list here",
