@@ -170,7 +170,8 @@ static bool may_try(struct work *w, struct place *at, const uint8_t *hash, CK_FL
 	return true;
 }
 
-static bool login(struct work *w, struct place *at)
+/* present - the PIN is given to the token: every way there is leads through here. */
+static bool present(struct work *w, struct place *at, CK_USER_TYPE user)
 {
 	const struct token_request *r = w->r;
 	CK_FUNCTION_LIST *f = w->m->f;
@@ -178,15 +179,13 @@ static bool login(struct work *w, struct place *at)
 	CK_TOKEN_INFO info;
 	CK_RV rv = f->C_GetTokenInfo(at->slot, &info);
 
-	if (rv == CKR_OK && (!(info.flags & CKF_LOGIN_REQUIRED) || is_logged_in(w, at)))
-		return true;
 	crypto_generichash(hash, sizeof(hash), r->pin, r->pin_len, w->p->hash_key,
 			   sizeof(w->p->hash_key));
 	if (rv == CKR_OK && !may_try(w, at, hash, info.flags))
 		return false;
 	if (rv == CKR_OK) {
 		memcpy(pin, r->pin, r->pin_len);
-		rv = f->C_Login(at->session, CKU_USER, pin, r->pin_len);
+		rv = f->C_Login(at->session, user, pin, r->pin_len);
 		secret_wipe(pin, sizeof(pin));
 	}
 	if (rv == CKR_PIN_INCORRECT || rv == CKR_PIN_INVALID || rv == CKR_PIN_LEN_RANGE) {
@@ -197,6 +196,16 @@ static bool login(struct work *w, struct place *at)
 		return true;
 	why(w, rv);
 	return false;
+}
+
+static bool login(struct work *w, struct place *at)
+{
+	CK_TOKEN_INFO info;
+
+	if (w->m->f->C_GetTokenInfo(at->slot, &info) == CKR_OK &&
+	    (!(info.flags & CKF_LOGIN_REQUIRED) || is_logged_in(w, at)))
+		return true;
+	return present(w, at, CKU_USER);
 }
 
 /* ---- what is asked --------------------------------------------------------------------------- */
@@ -271,35 +280,37 @@ static const struct way {
 };
 
 /* sign_with - a key may want the PIN for each signature (CKA_ALWAYS_AUTHENTICATE), between the two
- * calls. */
-static CK_RV sign_with(struct work *w, const struct object *o, CK_MECHANISM *mechanism)
+ * calls; where it is not right what was begun goes with the session. */
+static bool sign_with(struct work *w, struct place *at, const struct object *o,
+		      CK_MECHANISM *mechanism)
 {
-	const bool each = object_flag(o, CKA_ALWAYS_AUTHENTICATE);
-	uint8_t data[IKE_TOKEN_DATA_MAX], pin[TOKEN_PIN_MAX];
+	uint8_t data[IKE_TOKEN_DATA_MAX];
 	CK_ULONG len = sizeof(w->out->result);
 	CK_RV rv = o->f->C_SignInit(o->session, mechanism, o->handle);
 
-	if (rv == CKR_OK && each) {
-		memcpy(pin, w->r->pin, w->r->pin_len);
-		rv = o->f->C_Login(o->session, CKU_CONTEXT_SPECIFIC, pin, w->r->pin_len);
-		secret_wipe(pin, sizeof(pin));
+	if (rv == CKR_OK && object_flag(o, CKA_ALWAYS_AUTHENTICATE) &&
+	    !present(w, at, CKU_CONTEXT_SPECIFIC)) {
+		place_close(w, at);
+		return false;
 	}
 	memcpy(data, w->r->data, w->r->data_len);
 	if (rv == CKR_OK)
 		rv = o->f->C_Sign(o->session, data, w->r->data_len, w->out->result, &len);
 	if (rv == CKR_OK && (!len || len > sizeof(w->out->result)))
 		rv = CKR_DATA_INVALID;
-	if (rv == CKR_OK)
-		w->out->len = (uint32_t)len;
-	return rv;
+	w->out->len = rv == CKR_OK ? (uint32_t)len : 0;
+	if (rv == CKR_OK && mechanism->mechanism == CKM_ECDSA)
+		rv = signature_der(w->out);
+	if (rv != CKR_OK)
+		why(w, rv);
+	return rv == CKR_OK;
 }
 
-static bool do_sign(struct work *w, struct object *o)
+static bool do_sign(struct work *w, struct place *at, struct object *o)
 {
 	const struct way *way = w->r->scheme < IKE_NUM_SCHEMES ? &ways[w->r->scheme] : &ways[0];
 	CK_RSA_PKCS_PSS_PARAMS pss = {.hashAlg = way->hash, .mgf = way->mgf, .sLen = way->hash_len};
 	CK_MECHANISM mechanism = {.mechanism = way->type};
-	CK_RV rv;
 
 	if (!way->type)
 		return say(w, "it makes no signatures of the kind that is wanted");
@@ -307,14 +318,7 @@ static bool do_sign(struct work *w, struct object *o)
 		mechanism.pParameter = &pss;
 		mechanism.ulParameterLen = sizeof(pss);
 	}
-	if (!find(w, o, CKO_PRIVATE_KEY, NO_KEY))
-		return false;
-	rv = sign_with(w, o, &mechanism);
-	if (rv == CKR_OK && way->type == CKM_ECDSA)
-		rv = signature_der(w->out);
-	if (rv != CKR_OK)
-		why(w, rv);
-	return rv == CKR_OK;
+	return find(w, o, CKO_PRIVATE_KEY, NO_KEY) && sign_with(w, at, o, &mechanism);
 }
 
 /* ---- which token ----------------------------------------------------------------------------- */
@@ -384,7 +388,7 @@ static bool perform(struct work *w)
 	case IKE_TOKEN_KEY:
 		return login(w, at) && do_key(w, &o);
 	case IKE_TOKEN_SIGN:
-		return login(w, at) && do_sign(w, &o);
+		return login(w, at) && do_sign(w, at, &o);
 	default:
 		return say(w, "it is asked for what it does not know");
 	}

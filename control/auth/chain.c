@@ -543,7 +543,8 @@ static void judge(struct places *p, const struct fetched_ref *ref)
 					   .ctx = p});
 	if (status > p->status) { /* one that says revoked is enough */
 		p->status = status;
-		p->said = s.data;
+		/* What was wanted meanwhile may have taken its room. */
+		p->said = fetched_data(q->fetched, &s, ref) ? s.data : bytes_of(NULL, 0);
 	}
 	if (status == OCSP_STATUS_NOTHING && !p->why_not[0])
 		memcpy(p->why_not, why, sizeof(p->why_not));

@@ -332,7 +332,8 @@ static void warn_unused(struct check *c, const struct conf_side *side, const str
 		uint32_t num;
 	} lists[] = {{"certs", side->certs.num},
 		     {"cacerts", side->cacerts.num},
-		     {"pubkeys", side->pubkeys.num}};
+		     {"pubkeys", side->pubkeys.num},
+		     {"cert", side->num_tokens}};
 
 	if (side->auth == CONF_AUTH_PUBKEY || conf_eap_signs(side))
 		return;

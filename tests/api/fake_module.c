@@ -7,6 +7,7 @@
  *   final    one more wrong PIN would lock it       crash    it dies when it is to sign
  *   locked   it is locked                           long     a signature has more bytes than room
  *   gone     it is taken away when it is to sign    wrong    the PIN is wrong
+ *   each     the key wants the PIN each time, and the session is one for good
  */
 #include <p11-kit/pkcs11.h>
 #include <signal.h>
@@ -19,6 +20,14 @@
 #define KEY  7
 
 static char state[32];
+static bool logged_in;
+
+static bool is_state(const char *name)
+{
+	const char *is = getenv("FAKE_MODULE_STATE");
+
+	return is && strcmp(is, name) == 0;
+}
 
 static CK_RV do_initialize(void *args)
 {
@@ -43,14 +52,12 @@ static CK_RV do_slots(unsigned char present, CK_SLOT_ID *list, CK_ULONG *count)
 
 static CK_RV do_token_info(CK_SLOT_ID slot, CK_TOKEN_INFO *info)
 {
-	const char *is = getenv("FAKE_MODULE_STATE");
-
 	(void)slot;
 	memset(info, 0, sizeof(*info));
 	info->flags = CKF_TOKEN_INITIALIZED | CKF_LOGIN_REQUIRED | CKF_USER_PIN_INITIALIZED;
-	if (is && strcmp(is, "final") == 0)
+	if (is_state("final"))
 		info->flags |= CKF_USER_PIN_FINAL_TRY;
-	if (is && strcmp(is, "locked") == 0)
+	if (is_state("locked"))
 		info->flags |= CKF_USER_PIN_LOCKED;
 	return CKR_OK;
 }
@@ -75,7 +82,8 @@ static CK_RV do_session_info(CK_SESSION_HANDLE s, CK_SESSION_INFO *info)
 {
 	(void)s;
 	memset(info, 0, sizeof(*info));
-	info->state = CKS_RO_PUBLIC_SESSION; /* each time anew: each login is seen */
+	/* Without it each time anew, so that each login is seen. */
+	info->state = is_state("each") && logged_in ? CKS_RO_USER_FUNCTIONS : CKS_RO_PUBLIC_SESSION;
 	return CKR_OK;
 }
 
@@ -91,6 +99,7 @@ static CK_RV do_login(CK_SESSION_HANDLE s, CK_USER_TYPE type, unsigned char *pin
 		fclose(log);
 	}
 	snprintf(state, sizeof(state), "%.*s", (int)len, (const char *)pin);
+	logged_in |= strcmp(state, "wrong") != 0;
 	return strcmp(state, "wrong") == 0 ? CKR_PIN_INCORRECT : CKR_OK;
 }
 
@@ -124,6 +133,8 @@ static CK_RV do_attribute(CK_SESSION_HANDLE s, CK_OBJECT_HANDLE o, CK_ATTRIBUTE 
 	for (CK_ULONG i = 0; i < n; i++) {
 		if (t[i].type == CKA_KEY_TYPE)
 			*(CK_KEY_TYPE *)t[i].pValue = CKK_RSA;
+		else if (t[i].type == CKA_ALWAYS_AUTHENTICATE)
+			*(CK_BBOOL *)t[i].pValue = is_state("each");
 		else
 			t[i].ulValueLen = CK_UNAVAILABLE_INFORMATION;
 	}

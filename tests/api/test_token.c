@@ -138,6 +138,20 @@ static void test_S25_token_last_try(void)
 	finish();
 }
 
+/* A key that wants the PIN each time: a wrong one that was loaded since is tried once, too. */
+static void test_S25_token_each_time(void)
+{
+	begin("each");
+	says_of("gone", "it is gone");
+	CU_ASSERT_EQUAL(num_logins(), 2);
+	says_of("wrong", "its PIN is wrong");
+	CU_ASSERT_EQUAL(num_logins(), 3);
+	for (int i = 0; i < 20; i++)
+		says_of("wrong", "was wrong (secrets, `pin`), and is not tried again");
+	CU_ASSERT_EQUAL(num_logins(), 3);
+	finish();
+}
+
 static void test_other_modules(void)
 {
 	struct ike_token_task t = task(1, "right");
@@ -246,6 +260,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_without_modules),
 	TAP_TEST(test_S25_token_wrong_pin_once),
 	TAP_TEST(test_S25_token_last_try),
+	TAP_TEST(test_S25_token_each_time),
 	TAP_TEST(test_other_modules),
 	TAP_TEST(test_places),
 	TAP_TEST(test_S25_token_lengths),
