@@ -322,8 +322,8 @@ enum ike_ask_kind {
 };
 
 /* struct ike_cert - what a CERT payload holds: encoding (RFC 7296 3.6; 4 X.509, 15 raw public key,
- * 14 an OCSP response (RFC 4806)) and DER; or with 12 the SHA-1 of an X.509 certificate's DER, and
- * a URL. */
+ * 14 an OCSP response (RFC 4806)) and DER; or with 12 the SHA-1 of an X.509 certificate's DER, with
+ * 13 of a CertificateBundle's, and a URL. */
 struct ike_cert {
 	uint8_t encoding;
 	struct bytes data;

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "control/auth/algorithm.h"
+#include "control/auth/bundle.h"
 #include "control/auth/chain.h"
 #include "control/auth/pins.h"
 #include "control/auth/token_key.h"
@@ -474,8 +475,14 @@ static void trust_add(struct ike_keyring *k, struct ike_answer *out, struct cred
 static bool import_one(struct ike_keyring *k, struct bytes der)
 {
 	char why[KEY_WHY_MAX];
-	enum err e = cred_from_peer(&k->peer[k->num_peer], why, der);
+	enum err e;
 
+	if (k->num_peer == ARRAY_LEN(k->peer)) { /* a bundle holds as many as it likes */
+		refuse(k, IKE_REASON_CERT_PATH_LENGTH,
+		       "it shows more certificates than are looked at");
+		return false;
+	}
+	e = cred_from_peer(&k->peer[k->num_peer], why, der);
 	if (e) {
 		k->fault.reason = e == ERR_LIMIT ? IKE_REASON_CERT_WEAK : IKE_REASON_CERT_INVALID;
 		snprintf(k->fault.text, sizeof(k->fault.text),
@@ -513,10 +520,29 @@ static bool refuse_url(struct ike_keyring *k, struct bytes url, const char *why)
 	return false;
 }
 
-/* A certificate that is shown by its hash and a URL: what is there has that hash, or is none. */
-static bool import_url(struct ike_keyring *k, const struct conf *conf, struct bytes shown,
+/* All certificates of a bundle, the end's own first. */
+static bool import_bundle(struct ike_keyring *k, struct bytes der)
+{
+	struct bytes rest, cert;
+	enum err e = bundle_open(&rest, der);
+
+	while (!e && !(e = bundle_next(&cert, &rest))) {
+		if (!import_one(k, cert))
+			return false;
+	}
+	if (e == ERR_NOT_FOUND)
+		return true;
+	refuse(k, IKE_REASON_CERT_INVALID,
+	       "the bundle of certificates that it shows does not follow the format");
+	return false;
+}
+
+/* A certificate, or a bundle, that is shown by its hash and a URL: what is there has that hash, or
+ * is none. */
+static bool import_url(struct ike_keyring *k, const struct conf *conf, const struct ike_cert *c,
 		       int64_t wall_s)
 {
+	const struct bytes shown = c->data;
 	const struct bytes hash = bytes_of(shown.p, SHA1_LEN);
 	const struct bytes url = shown.len > SHA1_LEN
 					 ? bytes_of(shown.p + SHA1_LEN, shown.len - SHA1_LEN)
@@ -536,7 +562,8 @@ static bool import_url(struct ike_keyring *k, const struct conf *conf, struct by
 	if (fetched_data(k->fetched, &data, &ref) &&
 	    !crypto_sha1(k->crypto, found, &data.data, 1) &&
 	    bytes_equal(bytes_of(found, sizeof(found)), hash))
-		return import_one(k, data.data);
+		return c->encoding == CERT_BUNDLE_AND_URL ? import_bundle(k, data.data)
+							  : import_one(k, data.data);
 	if (fetched_want(k->fetched, &why, &ref, wall_s)) {
 		k->waits = true;
 		return refuse_url(k, url, "it is being fetched");
@@ -555,8 +582,8 @@ static bool import_certs(struct ike_keyring *k, const struct conf *conf, const s
 
 		if (c->encoding == CERT_X509_SIGNATURE)
 			ok = ok && import_one(k, c->data);
-		else if (c->encoding == CERT_HASH_AND_URL)
-			ok = (ok || k->waits) && import_url(k, conf, c->data, wall_s) && ok;
+		else if (c->encoding == CERT_HASH_AND_URL || c->encoding == CERT_BUNDLE_AND_URL)
+			ok = (ok || k->waits) && import_url(k, conf, c, wall_s) && ok;
 		else if (c->encoding == CERT_OCSP_CONTENT)
 			k->stapled[k->num_stapled++] = c->data;
 	}

@@ -46,7 +46,8 @@ static bool fetches(const struct ike_sa *sa)
 static bool is_looked_at(const struct ike_sa *sa, uint8_t encoding)
 {
 	return encoding == CERT_X509_SIGNATURE || encoding == CERT_RAW_PUBLIC_KEY ||
-	       encoding == CERT_OCSP_CONTENT || (encoding == CERT_HASH_AND_URL && fetches(sa));
+	       encoding == CERT_OCSP_CONTENT ||
+	       ((encoding == CERT_HASH_AND_URL || encoding == CERT_BUNDLE_AND_URL) && fetches(sa));
 }
 
 static enum err take_cert(struct ike_sa *sa, struct bytes body)

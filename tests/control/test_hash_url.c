@@ -4,8 +4,10 @@
 #include <stdio.h>
 
 #include "base/rng.h"
+#include "control/auth/bundle.h"
 #include "control/engine.h"
 #include "control/ike/wire/proto.h"
+#include "tests/control/sweep.h"
 #include "tests/pki_conf.h"
 #include "tests/tap/tap.h"
 
@@ -61,22 +63,29 @@ static void finish(void)
 }
 
 /* A hash, and a URL that ends with it. */
-static struct bytes shown(const char *base)
+static struct bytes shown_of(const char *base, struct bytes data)
 {
 	static uint8_t out[HASH_LEN + CRED_URL_MAX];
 	char *url = (char *)out + HASH_LEN;
 	size_t len = strlen(base);
 
-	SHA1(end.der, end.len, out);
+	SHA1(data.p, data.len, out);
 	memcpy(url, base, len);
 	for (size_t i = 0; i < HASH_LEN; i++, len += 2)
 		snprintf(url + len, CRED_URL_MAX - len, "%02x", out[i]);
 	return bytes_of(out, HASH_LEN + len);
 }
 
+static struct bytes shown(const char *base)
+{
+	return shown_of(base, pki_der(&end));
+}
+
+static uint8_t encoding = CERT_HASH_AND_URL;
+
 static struct ike_answer verify(struct bytes data)
 {
-	const struct ike_cert cert = {.encoding = CERT_HASH_AND_URL, .data = data};
+	const struct ike_cert cert = {.encoding = encoding, .data = data};
 	const struct ike_ask ask = {.kind = IKE_ASK_VERIFY_CHAIN,
 				    .config = conf->conns[0],
 				    .peer_id = &name,
@@ -197,6 +206,119 @@ static void test_S27_malformed(void)
 	finish();
 }
 
+/* ---- bundles --------------------------------------------------------------------------------- */
+
+static uint8_t bundle[32768];
+
+/* One element of DER, in place: what is in it lies behind room for its header. */
+static size_t wrap(uint8_t *at, uint8_t tag, size_t len)
+{
+	memmove(at + 4, at, len);
+	at[0] = tag;
+	at[1] = 0x82;
+	at[2] = (uint8_t)(len >> 8);
+	at[3] = (uint8_t)len;
+	return len + 4;
+}
+
+/* tags: of what is in it, 0xa0 a certificate, 0xa1 a list. */
+static struct bytes bundle_of(const struct bytes *parts, const uint8_t *tags, size_t num)
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i < num; i++) {
+		memcpy(bundle + len, parts[i].p, parts[i].len);
+		len += wrap(bundle + len, tags[i], parts[i].len);
+	}
+	return bytes_of(bundle, wrap(bundle, 0x30, len));
+}
+
+/* An end below an authority between, which the bundle holds, and a list, which is passed over. */
+static struct bytes whole_bundle(void)
+{
+	static const uint8_t tags[] = {0xa0, 0xa1, 0xa0};
+	static struct pki_cert middle, low;
+	static uint8_t list[4096];
+	const long serial = 5;
+	struct bytes parts[3];
+
+	pki_cert_make(&middle, &(struct pki_params){.subject = "/CN=Middle",
+						    .ca = CA,
+						    .issuer = &root,
+						    .key = pki_key_get("P-521")});
+	pki_cert_make(&low, &(struct pki_params){.subject = "/CN=gw",
+						 .names = "DNS:gw.example",
+						 .issuer = &middle,
+						 .key = pki_key_get("P-384")});
+	parts[0] = pki_der(&low);
+	parts[1] = bytes_of(list, pki_crl_make(list, &root, &serial, 1, PKI_NOW_S, PKI_NOW_S + 9));
+	parts[2] = pki_der(&middle);
+	return bundle_of(parts, tags, 3);
+}
+
+static void test_bundle(void)
+{
+	struct bytes whole;
+
+	begin(BASE);
+	encoding = CERT_BUNDLE_AND_URL;
+	whole = whole_bundle();
+	comes(wanted(shown_of(BASE, whole)).id, whole);
+	CU_ASSERT_TRUE(verify(shown_of(BASE, whole)).allow);
+	encoding = CERT_HASH_AND_URL; /* it is no certificate */
+	refused(shown_of(BASE, whole), "is not usable");
+	finish();
+}
+
+/* It may hold as many as it likes; so many are looked at. */
+static void test_S27_bundle_of_many(void)
+{
+	struct bytes parts[IKE_MAX_CERTS + 1], whole;
+	uint8_t tags[IKE_MAX_CERTS + 1];
+
+	begin(BASE);
+	encoding = CERT_BUNDLE_AND_URL;
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		parts[i] = pki_der(i ? &root : &end);
+		tags[i] = 0xa0;
+	}
+	whole = bundle_of(parts, tags, ARRAY_LEN(parts));
+	comes(wanted(shown_of(BASE, whole)).id, whole);
+	refused(shown_of(BASE, whole), "more certificates than are looked at");
+	encoding = CERT_HASH_AND_URL;
+	finish();
+}
+
+/* What is cut off or changed is found in the bundle as far as it follows the format, never beyond
+ * its end. */
+static void walk(struct bytes variant, long bit)
+{
+	struct bytes rest, cert;
+
+	(void)bit;
+	if (bundle_open(&rest, variant))
+		return;
+	while (!bundle_next(&cert, &rest))
+		CU_ASSERT_TRUE(cert.p >= variant.p && cert.len &&
+			       cert.p + cert.len <= variant.p + variant.len);
+}
+
+static void test_S27_bundle_sweep(void)
+{
+	struct bytes whole, rest, cert;
+	uint32_t num = 0;
+
+	begin(BASE);
+	whole = whole_bundle();
+	CU_ASSERT_EQUAL_FATAL(bundle_open(&rest, whole), ERR_OK);
+	while (!bundle_next(&cert, &rest))
+		num++;
+	CU_ASSERT_EQUAL(num, 2);
+	CU_ASSERT_EQUAL(bundle_next(&cert, &rest), ERR_NOT_FOUND);
+	CU_ASSERT_TRUE(sweep(whole.p, whole.len, walk) > 1000);
+	finish();
+}
+
 /* ---- ours ------------------------------------------------------------------------------------ */
 
 static struct ike_answer sign(bool peer_fetches)
@@ -242,6 +364,9 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S27_another_certificate),
 	TAP_TEST(test_S27_only_what_is_published),
 	TAP_TEST(test_S27_malformed),
+	TAP_TEST(test_bundle),
+	TAP_TEST(test_S27_bundle_of_many),
+	TAP_TEST(test_S27_bundle_sweep),
 	TAP_TEST(test_shown),
 };
 

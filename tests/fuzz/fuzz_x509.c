@@ -3,10 +3,12 @@
  * fuzz_x509: what public-key authentication reads, chosen by the first byte: a certificate of a
  * peer (with its identities, and as a chain under itself), revocation lists, read and fetched,
  * keys, AUTH values, the payloads CERT and CERTREQ, SIGNATURE_HASH_ALGORITHMS,
- * SUPPORTED_AUTH_METHODS, distinguished names as DER and as text.
+ * SUPPORTED_AUTH_METHODS, distinguished names as DER and as text, bundles of
+ * certificates.
  */
 #include "control/auth/algorithm.h"
 #include "control/auth/announce.h"
+#include "control/auth/bundle.h"
 #include "control/auth/chain.h"
 #include "control/auth/dn.h"
 #include "control/ike/wire/cert.h"
@@ -120,6 +122,22 @@ static void use_ocsp(struct bytes data)
 	cred_put(ca);
 }
 
+/* What is found in a bundle lies in it, one behind the other. */
+static void use_bundle_of_peer(struct bytes der)
+{
+	const uint8_t *before = der.p;
+	struct bytes rest, cert;
+
+	if (bundle_open(&rest, der))
+		return;
+	require_within(rest, der);
+	while (!bundle_next(&cert, &rest)) {
+		require_within(cert, der);
+		require(cert.len && cert.p > before);
+		before = cert.p;
+	}
+}
+
 /* An algorithm that is known is written as it was read, or in the form that is ours. */
 static void use_auth(uint8_t method, struct bytes value)
 {
@@ -205,7 +223,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 	if (!len)
 		return 0;
-	switch (data[0] % 11) {
+	switch (data[0] % 12) {
+	case 11:
+		use_bundle_of_peer(rest);
+		break;
 	case 0:
 		use_certificate(rest);
 		break;

@@ -109,6 +109,7 @@ enum ike_auth_method {
 enum ike_cert_encoding {
 	CERT_X509_SIGNATURE = 4,
 	CERT_HASH_AND_URL = 12,   /* of an X.509 certificate */
+	CERT_BUNDLE_AND_URL = 13, /* of several, and of lists */
 	CERT_OCSP_CONTENT = 14,   /* RFC 4806 */
 	CERT_RAW_PUBLIC_KEY = 15, /* RFC 7670 */
 };
