@@ -653,6 +653,7 @@ void ike_each_lease(const struct ike_engine *e, const char *pool,
 /* struct ike_stats - totals since the start. */
 struct ike_stats {
 	uint64_t sent, received, retransmitted, malformed, dropped, cookies_sent;
+	uint64_t tickets_given, tickets_refused, resumed; /* RFC 5723, as gateway */
 	uint64_t ike_established, child_established, failed;
 	uint32_t ike_sas, half_open, child_sas;
 	uint32_t closing; /* IKE SAs that the peer has not confirmed the end of */

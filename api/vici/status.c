@@ -92,6 +92,9 @@ static enum err set_ike_stats(struct tree *out, const struct ike_stats *st)
 	TRY(set_count(t, "malformed", st->malformed));
 	TRY(set_count(t, "dropped", st->dropped));
 	TRY(set_count(t, "cookies-sent", st->cookies_sent));
+	TRY(set_count(t, "tickets-given", st->tickets_given));
+	TRY(set_count(t, "tickets-refused", st->tickets_refused));
+	TRY(set_count(t, "ikesas-resumed", st->resumed));
 	TRY(set_count(t, "ike-established", st->ike_established));
 	TRY(set_count(t, "child-established", st->child_established));
 	TRY(set_count(t, "failed", st->failed));

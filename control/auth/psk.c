@@ -28,3 +28,21 @@ enum err auth_psk_compute(struct crypto_ctx *c, uint8_t out[static PRF_LEN_MAX],
 	secret_wipe(maced_id, sizeof(maced_id));
 	return e;
 }
+
+enum err auth_resumed_compute(struct crypto_ctx *c, uint8_t out[static PRF_LEN_MAX],
+			      const struct auth_octets *octets)
+{
+	const struct bytes key = bytes_of(octets->sk_p->p, octets->sk_p->len);
+	const size_t len = prf_len(octets->prf);
+	uint8_t maced_id[PRF_LEN_MAX];
+	const struct bytes parts[] = {octets->message, octets->nonce, bytes_of(maced_id, len)};
+	enum err e;
+
+	if (!len)
+		return ERR_UNSUPPORTED;
+	e = prf_compute(c, maced_id, octets->prf, key, &octets->id_body, 1);
+	if (e == ERR_OK)
+		e = prf_compute(c, out, octets->prf, key, parts, ARRAY_LEN(parts));
+	secret_wipe(maced_id, sizeof(maced_id));
+	return e;
+}

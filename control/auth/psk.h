@@ -19,6 +19,11 @@ struct auth_octets {
 				* same for both sides; empty if nothing did */
 };
 
+/* auth_resumed_compute - AUTH of an IKE SA that is resumed: prf(octets.sk_p, octets), without a pad
+ * and a secret (RFC 5723 5.1). Errors: UNSUPPORTED (prf), CRYPTO. */
+MUST_USE enum err auth_resumed_compute(struct crypto_ctx *c, uint8_t out[static PRF_LEN_MAX],
+				       const struct auth_octets *octets) NONNULL(1, 3);
+
 /* auth_psk_compute - prf(prf(psk, "Key Pad for IKEv2"), octets) into out[prf_len(prf)]. Errors:
  * INVAL (empty key), UNSUPPORTED (prf), CRYPTO. */
 MUST_USE enum err auth_psk_compute(struct crypto_ctx *c, uint8_t out[static PRF_LEN_MAX],

@@ -95,6 +95,25 @@ enum err auth_verify_eap(struct crypto_ctx *c, struct auth_proof **out,
 	return e ? e : prove(out, &proven);
 }
 
+enum err auth_verify_resumed(struct crypto_ctx *c, struct auth_proof **out,
+			     const struct auth_psk_params *params,
+			     const struct auth_proof_params *proven)
+{
+	uint8_t expected[PRF_LEN_MAX];
+	bool equal;
+	enum err e;
+
+	if (params->method != AUTH_SHARED_KEY_MIC)
+		return ERR_UNSUPPORTED;
+	e = auth_resumed_compute(c, expected, &params->octets);
+	if (e)
+		return e;
+	equal = secret_equal(expected, prf_len(params->octets.prf), params->auth.p,
+			     params->auth.len);
+	secret_wipe(expected, sizeof(expected));
+	return equal ? prove(out, proven) : ERR_AUTH;
+}
+
 enum err auth_octets_signed(struct crypto_ctx *c, uint8_t **out, size_t *out_len,
 			    const struct auth_octets *octets)
 {

@@ -47,6 +47,13 @@ MUST_USE enum err auth_check_eap(struct crypto_ctx *c, const struct auth_psk_par
 MUST_USE enum err auth_verify_eap(struct crypto_ctx *c, struct auth_proof **out,
 				  const struct auth_psk_params *params) NONNULL(1, 2, 3);
 
+/* auth_verify_resumed - the same of an IKE SA that is resumed (RFC 5723 5.1): its AUTH shows that
+ * the peer has the keys that follow from the old one's, and what was proven then is proven; psk is
+ * not looked at. Errors: as auth_verify_psk(). */
+MUST_USE enum err auth_verify_resumed(struct crypto_ctx *c, struct auth_proof **out,
+				      const struct auth_psk_params *params,
+				      const struct auth_proof_params *proven) NONNULL(1, 2, 3, 4);
+
 /* auth_check_cert - a certificate (DER) that is vouched for is of this identity, and its key good
  * enough (S22, S25): for who signs elsewhere, in EAP-TLS. why[] says what is not. Errors: NOT_FOUND
  * (another's), MALFORMED, LIMIT, UNSUPPORTED, NOMEM, CRYPTO. */

@@ -118,6 +118,7 @@ MUST_USE SET(set_fragmentation);
 MUST_USE SET(set_childless);
 MUST_USE SET(set_ppk_id);
 MUST_USE SET(set_ppk_required);
+MUST_USE SET(set_resumption);
 MUST_USE SET(set_unique);
 MUST_USE SET(set_keyingtries);
 MUST_USE SET(set_ike_rekey_time);

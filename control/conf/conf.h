@@ -360,6 +360,7 @@ struct conf_conn {
 	enum conf_unique unique;
 	struct ike_id ppk_id; /* names a post-quantum pre-shared key (RFC 8784); len 0: none */
 	bool ppk_required;    /* no IKE SA without one */
+	bool resumption;      /* tickets are asked for, used and given (RFC 5723) */
 	struct ip_addr vips[CONF_MAX_VIPS]; /* to be asked for; 0.0.0.0, :: = any of the family */
 	uint32_t num_vips;
 	char *pools[CONF_MAX_POOLS]; /* names of those that lend the peer addresses */

@@ -289,6 +289,12 @@ enum err set_ppk_required(struct check *c, void *obj, const struct tree *node)
 	return ERR_OK;
 }
 
+enum err set_resumption(struct check *c, void *obj, const struct tree *node)
+{
+	take_bool(c, &CONN(obj)->resumption, node);
+	return ERR_OK;
+}
+
 enum err set_unique(struct check *c, void *obj, const struct tree *node)
 {
 	static const struct take_word words[] = {{"no", UNIQUE_NO},

@@ -85,6 +85,7 @@ static const struct key keys[] = {
 	SETS_(CONN, VALUE, "ocsp", set_ocsp),
 	SETS_(CONN, VALUE, "ppk_id", set_ppk_id),
 	SETS_(CONN, VALUE, "ppk_required", set_ppk_required),
+	SETS_(CONN, VALUE, "resumption", set_resumption),
 	SETS_(CONN, VALUE, "keyingtries", set_keyingtries),
 	SETS_(CONN, VALUE, "unique", set_unique),
 	SETS_(CONN, VALUE, "reauth_time", set_reauth_time),

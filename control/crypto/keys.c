@@ -62,14 +62,20 @@ static enum err cut(struct secret *out, const struct secret *material, size_t *a
 
 /* SKEYSEED = prf(Ni | Nr, g^ir) for a first IKE SA (2.14), or, under the prf and SK_d of the IKE SA
  * that is re-keyed, prf(SK_d, g^ir | Ni | Nr) (2.18), with the results of additional key exchanges
- * behind it (RFC 9370 2.2.4). *out_len is that prf's output. */
+ * behind it (RFC 9370 2.2.4), or, of one that is resumed, prf(SK_d, "Resumption" | Ni | Nr) (RFC
+ * 5723 5.1). *out_len is that prf's output. */
 static enum err skeyseed(struct crypto_ctx *c, uint8_t out[static PRF_LEN_MAX], size_t *out_len,
 			 const struct ike_keys_params *p)
 {
+	static const char label[] = "Resumption";
 	uint8_t nonces[512];
-	const struct bytes dh = view(p->dh);
+	const struct bytes dh = p->resumed ? bytes_of(label, sizeof(label) - 1) : view(p->dh);
 	const struct bytes parts[] = {dh, p->ni, p->nr, view(p->more)};
 
+	if (p->resumed) {
+		*out_len = prf_len(p->prf);
+		return prf_compute(c, out, p->prf, view(p->resumed), parts, 3);
+	}
 	if (p->rekeyed) {
 		*out_len = prf_len(p->rekeyed->prf);
 		return prf_compute(c, out, p->rekeyed->prf, view(&p->rekeyed->sk_d), parts, 4);

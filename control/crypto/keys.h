@@ -40,6 +40,8 @@ struct ike_keys_params {
 	/* the IKE SA that is re-keyed (2.18), NULL for a first one; this SA itself as it was before
 	 * an additional key exchange, whose result is dh (RFC 9370 2.2.2) */
 	const struct ike_keys *rekeyed;
+	const struct secret *resumed; /* SK_d of the IKE SA that is resumed, under the same prf (RFC
+				       * 5723 5.1), instead of dh; NULL: none is */
 };
 
 /* ike_keys_derive - SKEYSEED and SK_*. *out must be in the zero state. Errors: UNSUPPORTED, NOMEM,

@@ -583,9 +583,10 @@ void auth_established(struct step *s)
 	sa_established(sa, s->now_ns);
 	auth_life_start(sa, s->now_ns);
 	action_event(sa, IKE_EVENT_IKE_UP, NULL, IKE_REASON_NONE, sa->request,
-		     "established with %s (%s), %s",
+		     "established with %s (%s), %s%s",
 		     ike_id_text(peer, sizeof(peer), &sa->remote_id),
-		     endpoint_text(remote, &sa->path.remote), sa->proposal);
+		     endpoint_text(remote, &sa->path.remote), sa->proposal,
+		     sa->hs->resume.held || sa->hs->resume.text.len ? ", resumed" : "");
 	if (replaces_older(sa))
 		close_older(s);
 }

@@ -23,6 +23,13 @@ MUST_USE enum err auth_make_own(struct step *s) NONNULL(1);
  */
 MUST_USE enum err auth_take_signature(struct step *s) NONNULL(1);
 
+/* auth_request_i - as initiator, with our AUTH made: the IKE_AUTH request, with the first Child SA.
+ * Errors: PEER, NOMEM, CRYPTO. auth_keep_certs - as responder, these in place of what the peer
+ * sends. Errors: NOMEM, LIMIT. */
+MUST_USE enum err auth_request_i(struct step *s) NONNULL(1);
+MUST_USE enum err auth_keep_certs(struct handshake *hs, const struct ike_cert *certs, uint32_t num)
+	NONNULL(1);
+
 /* auth_build_certs - our certificates. auth_build_own - our AUTH. auth_build_certreq - a request
  * for the peer's certificate or key, if it is to sign and `send_certreq` lets: a responder's names
  * what would do for any connection that the peer may be for. */

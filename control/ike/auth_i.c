@@ -11,6 +11,7 @@
 #include "control/ike/mif.h"
 #include "control/ike/mobike.h"
 #include "control/ike/ppk.h"
+#include "control/ike/resume.h"
 #include "control/ike/vips.h"
 
 /* is_childless - an IKE SA by itself (RFC 6023): no child is wanted, or it is to come after it. */
@@ -54,7 +55,8 @@ static enum err build(struct step *s)
 	step_request(s, IKE_AUTH);
 	wire_id_build(&s->b, PAYLOAD_IDI, &sa->local_id);
 	auth_build_certs(s);
-	auth_build_certreq(s);
+	if (!hs->resume.held) /* else it is known who the peer is */
+		auth_build_certreq(s);
 	if (sa->conn->unique != UNIQUE_NEVER && sa->local_id.type != ID_NULL &&
 	    auth_first_contact(sa))
 		wire_notify_build(&s->b, NOTIFY_INITIAL_CONTACT, bytes_of(NULL, 0));
@@ -71,6 +73,7 @@ static enum err build(struct step *s)
 		auth_build_announced(s);
 	mobike_offer(s);
 	mif_offer(s);
+	resume_offer(s);
 	vips_request(sa, &s->b);
 	return s->x->child ? child_offer(s, s->x->child, 0) : ERR_OK;
 }
@@ -102,17 +105,22 @@ static enum err make_own(struct step *s)
 	return s->stay ? auth_ask_own(s) : auth_make_own(s);
 }
 
+enum err auth_request_i(struct step *s)
+{
+	enum err e = begin_child(s);
+
+	return e ? e : build(s);
+}
+
 enum err auth_start(struct step *s)
 {
 	enum err e = check_ways(s);
 
 	if (!e)
 		e = make_own(s);
-	if (!e && s->stay)
-		return ERR_OK;
-	if (!e)
-		e = begin_child(s);
-	return e ? e : build(s);
+	if (e || s->stay)
+		return e;
+	return auth_request_i(s);
 }
 
 /* The answer about the first Child SA: taken, or why it is not to be. */
@@ -145,6 +153,7 @@ enum err auth_take_offers(struct step *s)
 	crash_take(s->sa, s->msg);
 	mobike_take(s);
 	mif_take(s);
+	resume_take(s);
 	e = vips_take(s);
 	return e ? e : take_child(s);
 }
@@ -241,6 +250,7 @@ enum err auth_accepted_i(struct step *s)
 	if (e)
 		return e;
 	auth_established(s);
+	resume_keep(s);
 	vips_install(sa);
 	if (w && !agreed) {
 		auth_child_report(s, &hs->child_failure);

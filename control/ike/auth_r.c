@@ -12,6 +12,7 @@
 #include "control/ike/mif.h"
 #include "control/ike/mobike.h"
 #include "control/ike/ppk.h"
+#include "control/ike/resume.h"
 #include "control/ike/vips.h"
 
 /* PEER_LINES_PER_S - lines that a peer can cause at will. */
@@ -118,6 +119,7 @@ enum err auth_take_connection(struct step *s)
 	crash_take(sa, s->msg);
 	mobike_take(s);
 	mif_take(s);
+	resume_asked(s);
 	child_work_free(sa, s->x->child);
 	s->x->child = NULL;
 	sa->hs->child_error = 0;
@@ -251,6 +253,7 @@ static enum err build(struct step *s, bool agreed)
 	}
 	auth_build_own(s);
 	ppk_build(s);
+	resume_give(s);
 	if (hs->child_error)
 		vips_lend_end(sa);
 	crash_offer(s, sa);

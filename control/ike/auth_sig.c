@@ -135,6 +135,16 @@ enum err auth_take_certs(struct step *s)
 	return take(s, true);
 }
 
+enum err auth_keep_certs(struct handshake *hs, const struct ike_cert *certs, uint32_t num)
+{
+	enum err e = ERR_OK;
+
+	auth_certs_free(hs->certs, &hs->num_certs);
+	for (uint32_t i = 0; !e && i < num; i++)
+		e = add_cert(hs->certs, &hs->num_certs, certs[i].encoding, certs[i].data);
+	return e;
+}
+
 enum err auth_take_certreqs(struct step *s)
 {
 	return take(s, false);

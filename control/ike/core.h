@@ -12,6 +12,7 @@
 #include "base/timers.h"
 #include "control/ike/action.h"
 #include "control/ike/pools.h"
+#include "control/ike/ticket.h"
 #include "control/ike/wire/cookie.h"
 #include "control/ike/wire/proto.h"
 
@@ -47,8 +48,10 @@ struct ike_engine {
 	struct pools pools;
 	struct actions actions;
 	struct cookie_jar cookies;
-	struct log_limit log_limit;           /* lines that anybody can trigger */
-	struct log_limit error_limit;         /* unprotected error answers */
+	struct ticket_jar tickets;    /* that were given */
+	struct list_node held;        /* struct held_ticket: those that peers have given us */
+	struct log_limit log_limit;   /* lines that anybody can trigger */
+	struct log_limit error_limit; /* unprotected error answers */
 	struct log_limit hints_in, hints_out; /* that ESP met no SA */
 	struct secret crash_secret;           /* of our tokens; empty: there are none (crash.h) */
 	struct ike_stats stats;               /* gauges are counted when asked for */

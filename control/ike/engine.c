@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "control/ike/ask.h"
 #include "control/ike/core.h"
+#include "control/ike/resume.h"
 #include "control/ike/sa.h"
 #include "control/ike/task.h"
 
@@ -63,6 +64,7 @@ enum err ike_engine_new(struct ike_engine **out, const struct ike_env *env,
 	e->now_ns = now_ns;
 	set_limits(&e->limits, limits);
 	list_init(&e->sas);
+	list_init(&e->held);
 	actions_init(&e->actions);
 	timers_init(&e->timers, TICK_NS, now_ns);
 	err = make_tables(e, env->rng);
@@ -85,6 +87,8 @@ void ike_engine_free(struct ike_engine *e)
 		sa_kill(sa, IKE_REASON_LOCAL, NULL, e->now_ns);
 	}
 	engine_sweep(e, e->now_ns);
+	resume_free_all(e);
+	resume_void(e);
 	pools_fini(&e->pools);
 	actions_fini(&e->actions);
 	cookie_jar_fini(&e->cookies);
@@ -106,7 +110,9 @@ void ike_engine_configure(struct ike_engine *e, struct conf *conf)
 {
 	struct conf *old = e->conf;
 
+	resume_void(e); /* what was proven was by the old one */
 	e->conf = conf_get(conf);
+	resume_prune(e);
 	conf_put(old);
 }
 

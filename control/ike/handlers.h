@@ -38,6 +38,18 @@ MUST_USE enum err auth_accepted_r(struct step *s);
 MUST_USE enum err ppk_answered_i(struct step *s);
 MUST_USE enum err ppk_answered_r(struct step *s);
 
+/* resume_i.c, resume_r.c (RFC 5723) */
+MUST_USE enum err resume_start(struct step *s);
+MUST_USE enum err resume_response(struct step *s);
+MUST_USE enum err resume_prove(struct step *s);
+MUST_USE enum err resume_cookie(struct step *s);
+MUST_USE enum err resume_refused(struct step *s);
+MUST_USE enum err resume_auth_response(struct step *s);
+MUST_USE enum err resume_auth_refused(struct step *s);
+MUST_USE enum err resume_request(struct step *s);
+MUST_USE enum err resume_auth_request(struct step *s);
+MUST_USE enum err resume_judged(struct step *s);
+
 /* eap_i.c, eap_r.c (2.16, RFC 5998) */
 MUST_USE enum err eap_server_response(struct step *s);
 MUST_USE enum err eap_alone_response(struct step *s);

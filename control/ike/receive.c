@@ -179,7 +179,7 @@ static bool fragment(struct ike_sa *sa, const struct ike_msg *outer, const struc
 	bool authentic = false;
 	struct skf f;
 
-	if (outer->h.exchange == IKE_SA_INIT || skf_parse(&f, outer))
+	if (exchange_is_first(outer->h.exchange) || skf_parse(&f, outer))
 		return false;
 	verdict = window_check_fragment(sa, &outer->h, f.number);
 	if (verdict == WINDOW_DROP || (verdict == WINDOW_NEW && !reassembly_wants(*parts, &f)))
@@ -208,7 +208,7 @@ static struct ike_sa *find_sa(const struct ike_engine *e, const struct ike_heade
 
 	if (!sa || sa->initiator == from_initiator || sa->state == SA_DEAD)
 		return NULL;
-	if (sa->state == SA_I_INIT)
+	if (sa->state == SA_I_INIT || sa->state == SA_I_RESUME)
 		return sa;
 	return sa_peer_spi(sa) == theirs ? sa : NULL;
 }
@@ -230,9 +230,10 @@ static void for_sa(struct ike_sa *sa, const struct ike_msg *m, const struct ike_
 		crash_end(sa, now_ns);
 	else if (is_gone(sa, m))
 		sa_end(sa, now_ns);
-	else if (m->h.exchange != IKE_SA_INIT)
+	else if (!exchange_is_first(m->h.exchange))
 		encrypted(sa, m, dg, now_ns);
-	else if (is_response(&m->h) && sa->state == SA_I_INIT && !m->unknown_critical)
+	else if (is_response(&m->h) && (sa->state == SA_I_INIT || sa->state == SA_I_RESUME) &&
+		 !m->unknown_critical)
 		step_message(sa, m, dg, now_ns);
 	else
 		sa->e->stats.dropped++;
@@ -245,7 +246,7 @@ static void dispatch(struct ike_engine *e, const struct ike_msg *m, const struct
 	const struct ike_header *h = &m->h;
 	struct ike_sa *sa;
 
-	if (h->exchange == IKE_SA_INIT && !is_response(h)) {
+	if (exchange_is_first(h->exchange) && !is_response(h)) {
 		sa_init_receive(e, m, dg, now_ns);
 		return;
 	}

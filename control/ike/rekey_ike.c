@@ -13,6 +13,7 @@
 #include "control/ike/mobike.h"
 #include "control/ike/reauth.h"
 #include "control/ike/rekey_work.h"
+#include "control/ike/resume.h"
 #include "control/ike/task.h"
 #include "control/ike/vips.h"
 #include "control/ike/offer.h"
@@ -116,6 +117,7 @@ static void take_over(struct ike_sa *old, struct ike_sa *new)
 	reauth_follow(old, new);
 	auth_life_inherit(new, old);
 	crash_tell(new);
+	resume_end(old, IKE_REASON_REPLACED);
 	old->quiet = true;
 	old->successor = sa_our_spi(new);
 	lifetime_replaced(old);

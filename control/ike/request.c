@@ -8,6 +8,7 @@
 #include "control/ike/methods.h"
 #include "control/ike/request.h"
 #include "control/ike/step.h"
+#include "control/ike/resume.h"
 #include "control/ike/task.h"
 
 /* An IKE SA of the connection that can take another Child SA, now or when it is up. */
@@ -151,9 +152,11 @@ static enum err begin_sa(struct ike_engine *e, const struct conf_conn *conn,
 	sa->port = p->port;
 	sa->request = p->request;
 	sa->methods = p->methods;
+	if (resume_can(sa))
+		t->kind = TASK_RESUME;
 	task_add(sa, t);
 	step_task(sa, now_ns);
-	return sa->state == SA_I_INIT ? ERR_OK : ERR_NOMEM;
+	return sa->state == SA_I_INIT || sa->state == SA_I_RESUME ? ERR_OK : ERR_NOMEM;
 }
 
 enum err request_initiate(struct ike_engine *e, const struct ike_initiate_params *p,

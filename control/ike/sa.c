@@ -18,6 +18,7 @@
 #include "control/ike/mif.h"
 #include "control/ike/ppk.h"
 #include "control/ike/reauth.h"
+#include "control/ike/resume.h"
 #include "control/ike/rekey_work.h"
 #include "control/ike/step.h"
 #include "control/ike/task.h"
@@ -91,6 +92,7 @@ void sa_handshake_free(struct ike_sa *sa)
 	candidates_free(hs->candidates);
 	eap_free(hs->eap);
 	ppk_fini(&hs->ppk);
+	resume_fini(&hs->resume);
 	mem_free(hs->eap_first);
 	secret_wipe(hs, sizeof(*hs));
 	mem_free(hs);
@@ -134,6 +136,8 @@ const char *sa_state_name(enum sa_state s)
 	static const char *const names[SA_NUM_STATES] = {
 		[SA_NONE] = "NONE",
 		[SA_I_INIT] = "I_INIT",
+		[SA_I_RESUME] = "I_RESUME",
+		[SA_I_RESUMED] = "I_RESUMED",
 		[SA_I_PPK] = "I_PPK",
 		[SA_I_SECRET] = "I_SECRET",
 		[SA_I_AUTH] = "I_AUTH",
@@ -144,6 +148,8 @@ const char *sa_state_name(enum sa_state s)
 		[SA_I_EAP_WORK] = "I_EAP_WORK",
 		[SA_I_EAP] = "I_EAP",
 		[SA_R_INIT] = "R_INIT",
+		[SA_R_RESUMED] = "R_RESUMED",
+		[SA_R_JUDGE] = "R_JUDGE",
 		[SA_R_PPK] = "R_PPK",
 		[SA_R_VERIFY] = "R_VERIFY",
 		[SA_R_EAP_PPK] = "R_EAP_PPK",
@@ -239,6 +245,7 @@ void sa_kill(struct ike_sa *sa, enum ike_reason reason, const char *text, uint64
 	vips_drop(sa);
 	vips_lend_end(sa);
 	reauth_gone(sa);
+	resume_end(sa, reason);
 	report_end(sa, why);
 	tasks_fail(sa, reason, why[0] ? why : "its IKE SA is gone");
 	detach(sa);

@@ -22,13 +22,15 @@
 
 /* enum sa_state - where an IKE SA stands; only step.c assigns it. */
 enum sa_state {
-	SA_NONE,     /* nothing sent or received yet */
-	SA_I_INIT,   /* initiator: IKE_SA_INIT sent */
-	SA_I_PPK,    /* initiator: makes what additional key exchanges were agreed on (RFC 9370),
-		      * then asks for the post-quantum pre-shared key */
-	SA_I_SECRET, /* initiator: asks for the secret of its own AUTH */
-	SA_I_AUTH,   /* initiator: IKE_AUTH sent */
-	SA_I_VERIFY, /* initiator: asks for the secret that verifies the peer's AUTH */
+	SA_NONE,      /* nothing sent or received yet */
+	SA_I_INIT,    /* initiator: IKE_SA_INIT sent */
+	SA_I_RESUME,  /* initiator: IKE_SESSION_RESUME sent */
+	SA_I_PPK,     /* initiator: makes what additional key exchanges were agreed on (RFC 9370),
+		       * then asks for the post-quantum pre-shared key */
+	SA_I_SECRET,  /* initiator: asks for the secret of its own AUTH */
+	SA_I_AUTH,    /* initiator: IKE_AUTH sent */
+	SA_I_RESUMED, /* initiator: IKE_AUTH sent, with AUTH of the IKE SA that is resumed */
+	SA_I_VERIFY,  /* initiator: asks for the secret that verifies the peer's AUTH */
 	SA_I_EAP_SERVER, /* initiator: the same of a server that wants EAP */
 	SA_I_EAP_WORK,   /* initiator: asks for what the EAP method needs */
 	SA_I_EAP,        /* initiator: an EAP packet is sent, or AUTH behind the last one */
@@ -36,6 +38,8 @@ enum sa_state {
 	SA_I_ACCEPT,     /* initiator: asks whether the first Child SA is */
 	SA_R_INIT,       /* responder: IKE_SA_INIT answered; half open, and answers additional key
 			  * exchanges until those are made that were agreed on */
+	SA_R_RESUMED,    /* responder: IKE_SESSION_RESUME answered; half open */
+	SA_R_JUDGE,      /* responder: asks whether what vouched for the peer still does */
 	SA_R_PPK,        /* responder: as above, with the request unanswered: asks for the PPK */
 	SA_R_VERIFY,     /* responder: asks for what verifies the peer's AUTH */
 	SA_R_SIGN,       /* responder: asks for its own AUTH */
@@ -56,6 +60,7 @@ enum sa_state {
 enum task_kind {
 	TASK_NONE,    /* in tables: whatever is under way */
 	TASK_SA_INIT, /* the whole handshake */
+	TASK_RESUME,  /* the same by a ticket; then TASK_SA_INIT if it does not help */
 	TASK_CHILD_NEW,
 	TASK_CHILD_REKEY,
 	TASK_CHILD_SIBLING, /* one more like a pair that is there, for a worker */
@@ -118,6 +123,18 @@ struct reassembly;
 struct candidates;
 struct eap;
 struct intermediate;
+struct held_ticket;
+
+/* struct handshake_resume - session resumption (resume.h). */
+struct handshake_resume {
+	struct held_ticket *held; /* initiator: the one that is shown; owned */
+	uint8_t *got;             /* and the one that the peer gives now, */
+	size_t got_len;
+	uint64_t got_ns;    /* good for so long */
+	bool asked;         /* responder: the peer wants one */
+	struct secret text; /* and what is in the one that it showed: views of this; empty: none */
+	struct ticket ticket;
+};
 
 /* struct window_in - what the peer begins. */
 struct window_in {
@@ -217,6 +234,7 @@ struct handshake {
 	bool childless;       /* the peer can do without a first Child SA (RFC 6023) */
 	bool mif_vendor;      /* IKE_SA_INIT had its vendor ID, ours and the peer's */
 	struct handshake_ppk ppk;
+	struct handshake_resume resume;
 	uint8_t *octets; /* what is being signed */
 	size_t octets_len;
 	uint8_t own_method; /* our AUTH; a responder sends it at the end */
@@ -404,8 +422,9 @@ struct ike_sa {
 	struct htab_node half_open;
 	uint8_t half_open_key[32];
 	struct source *source;
-	uint32_t methods;   /* 1u << enum auth_method of those that the peer may use; 0 = any */
-	uint32_t reauth_of; /* unique number of the one in whose place it will be; 0 = none */
+	uint32_t methods; /* 1u << enum auth_method of those that the peer may use; 0 = any */
+	struct ticket_id ticket; /* that the peer has of it */
+	uint32_t reauth_of;      /* unique number of the one in whose place it will be; 0 = none */
 	struct auth_proof *reauth_proof; /* that one's */
 	uint64_t request;                /* of who wants it up */
 	uint64_t seen_ns;                /* last authenticated message */

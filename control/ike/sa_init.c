@@ -26,17 +26,33 @@
 
 /* ---- initiator ------------------------------------------------------------------------------- */
 
-/* Keep what was sent: AUTH covers the last IKE_SA_INIT request. */
-static enum err keep(uint8_t **p, size_t *len, const uint8_t *from, size_t n)
+enum err sa_init_keep(uint8_t **p, size_t *len, const struct reply *message)
 {
-	uint8_t *copy = mem_dup(from, n);
+	uint8_t *copy = mem_dup(message->bytes, message->len);
 
 	if (!copy)
 		return ERR_NOMEM;
 	mem_free(*p);
 	*p = copy;
-	*len = n;
+	*len = message->len;
 	return ERR_OK;
+}
+
+/* Keep what was sent: AUTH covers the last IKE_SA_INIT request. */
+static enum err keep(uint8_t **p, size_t *len, const uint8_t *from, size_t n)
+{
+	return sa_init_keep(p, len, &(struct reply){.bytes = (uint8_t *)(uintptr_t)from, .len = n});
+}
+
+enum err sa_init_rest_i(struct step *s)
+{
+	struct ike_sa *sa = s->sa;
+	enum err e = nat_build(s->e->crypto, &s->b, sa->spi_i, 0, &sa->path, sa->udp_wanted);
+
+	if (sa->conn->fragmentation != FRAGMENTATION_NO)
+		wire_notify_build(&s->b, NOTIFY_FRAGMENTATION_SUPPORTED, bytes_of(NULL, 0));
+	mif_show(s);
+	return e;
 }
 
 static enum err build_request(struct step *s)
@@ -54,13 +70,10 @@ static enum err build_request(struct step *s)
 	wire_nonce_build(&s->b, nonce_bytes(&hs->ni));
 	if (auth_wants_signature(sa))
 		wire_hashes_build(&s->b);
-	e = nat_build(s->e->crypto, &s->b, sa->spi_i, 0, &sa->path, sa->udp_wanted);
-	if (sa->conn->fragmentation != FRAGMENTATION_NO)
-		wire_notify_build(&s->b, NOTIFY_FRAGMENTATION_SUPPORTED, bytes_of(NULL, 0));
 	ppk_offer(s);
 	if (sa_offers_addke(sa->conn->ike, sa->conn->num_ike))
 		wire_notify_build(&s->b, NOTIFY_INTERMEDIATE_EXCHANGE_SUPPORTED, bytes_of(NULL, 0));
-	mif_show(s);
+	e = sa_init_rest_i(s);
 	if (!e)
 		e = step_finish(s);
 	if (!e)
@@ -75,6 +88,7 @@ enum err sa_init_start(struct step *s)
 	struct handshake *hs;
 	enum err e;
 
+	sa_handshake_free(sa); /* of an attempt to resume */
 	sa->hs = hs = mem_alloc(sizeof(*hs));
 	if (!hs)
 		return ERR_NOMEM;
@@ -256,11 +270,26 @@ static enum err parse_share(struct step *s, struct wire_ke *ke, struct bytes *no
 	return e ? e : wire_nonce_parse(nonce, ike_msg_body(s->msg, PAYLOAD_NONCE));
 }
 
+enum err sa_init_seen_i(struct step *s)
+{
+	struct handshake *hs = s->sa->hs;
+	struct wire_notify n;
+	enum err e = float_ports(s);
+
+	if (!e)
+		e = keep(&hs->response, &hs->response_len, s->dg->bytes.p, s->dg->bytes.len);
+	if (e)
+		return e;
+	hs->childless = wire_notify_find(&n, s->msg, NOTIFY_CHILDLESS);
+	(void)take_fragmentation(s);
+	mif_seen(s);
+	return ERR_OK;
+}
+
 enum err sa_init_response(struct step *s)
 {
 	struct ike_sa *sa = s->sa;
 	struct handshake *hs = sa->hs;
-	struct wire_notify n;
 	struct bytes nonce;
 	struct wire_ke ke;
 	enum err e = parse_share(s, &ke, &nonce);
@@ -278,15 +307,10 @@ enum err sa_init_response(struct step *s)
 	if (!e)
 		e = auth_take_init(s);
 	if (!e)
-		e = float_ports(s);
-	if (!e)
-		e = keep(&hs->response, &hs->response_len, s->dg->bytes.p, s->dg->bytes.len);
+		e = sa_init_seen_i(s);
 	if (e)
 		return e;
 	nonce_set(&hs->nr, nonce);
-	hs->childless = wire_notify_find(&n, s->msg, NOTIFY_CHILDLESS);
-	(void)take_fragmentation(s);
-	mif_seen(s);
 	ppk_seen(s);
 	sa->spi_r = s->msg->h.spi_r;
 	e = sa_init_derive(sa);
@@ -363,7 +387,7 @@ static enum err choose(struct step *s, const struct wire_ke *ke)
 	return ERR_PEER;
 }
 
-static enum err detect_nat(struct step *s)
+enum err sa_init_seen_r(struct step *s)
 {
 	struct nat_found found;
 	enum err e = nat_detect(s->e->crypto, &found, s->msg, &s->dg->path);
@@ -373,6 +397,22 @@ static enum err detect_nat(struct step *s)
 	s->sa->nat_local = found.known && found.local;
 	s->sa->nat_remote = found.known && found.peer;
 	return ERR_OK;
+}
+
+enum err sa_init_rest_r(struct step *s)
+{
+	struct ike_sa *sa = s->sa;
+	enum err e =
+		nat_build(s->e->crypto, &s->b, sa->spi_i, sa->spi_r, &sa->path, sa->udp_wanted);
+
+	if (sa->conn->childless != CHILDLESS_NEVER)
+		wire_notify_build(&s->b, NOTIFY_CHILDLESS, bytes_of(NULL, 0));
+	if (take_fragmentation(s))
+		wire_notify_build(&s->b, NOTIFY_FRAGMENTATION_SUPPORTED, bytes_of(NULL, 0));
+	mif_seen(s);
+	if (sa->hs->mif_vendor)
+		mif_show(s);
+	return e;
 }
 
 static enum err build_response(struct step *s)
@@ -390,18 +430,11 @@ static enum err build_response(struct step *s)
 	if (hs->peer_speaks_7427 || auth_wants_signature(sa))
 		wire_hashes_build(&s->b);
 	auth_build_announced(s);
-	e = nat_build(s->e->crypto, &s->b, sa->spi_i, sa->spi_r, &sa->path, sa->udp_wanted);
-	if (sa->conn->childless != CHILDLESS_NEVER)
-		wire_notify_build(&s->b, NOTIFY_CHILDLESS, bytes_of(NULL, 0));
-	if (take_fragmentation(s))
-		wire_notify_build(&s->b, NOTIFY_FRAGMENTATION_SUPPORTED, bytes_of(NULL, 0));
 	ppk_seen(s);
 	ppk_offer(s);
 	if (hs->between)
 		wire_notify_build(&s->b, NOTIFY_INTERMEDIATE_EXCHANGE_SUPPORTED, bytes_of(NULL, 0));
-	mif_seen(s);
-	if (hs->mif_vendor)
-		mif_show(s);
+	e = sa_init_rest_r(s);
 	if (!e)
 		e = step_finish(s);
 	if (!e)
@@ -443,7 +476,7 @@ enum err sa_init_request(struct step *s)
 	if (!e)
 		e = auth_take_init(s);
 	if (!e)
-		e = detect_nat(s);
+		e = sa_init_seen_r(s);
 	if (!e)
 		e = build_response(s);
 	return e ? e : halfopen_enter(sa);
@@ -482,8 +515,8 @@ static void repeated(struct ike_sa *sa, const struct ike_msg *m, const struct ik
 	if (window_check(sa, &m->h, dg) == WINDOW_REPEAT)
 		return;
 	sa->e->stats.dropped++;
-	if (sa->state != SA_R_INIT || !hs || hs->request2 ||
-	    wire_nonce_parse(&ni, ike_msg_body(m, PAYLOAD_NONCE)) ||
+	if (sa->state != (m->h.exchange == IKE_SA_INIT ? SA_R_INIT : SA_R_RESUMED) || !hs ||
+	    hs->request2 || wire_nonce_parse(&ni, ike_msg_body(m, PAYLOAD_NONCE)) ||
 	    !bytes_equal(ni, nonce_bytes(&hs->ni)) || !cookie_valid(sa->e, m, dg, ni))
 		return;
 	if (keep(&hs->request2, &hs->request2_len, dg->bytes.p, dg->bytes.len))

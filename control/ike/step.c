@@ -75,6 +75,8 @@ uint64_t step_bits(const struct ike_msg *msg)
 	    wire_notify_find(&n, msg, NOTIFY_ADDITIONAL_IP6_ADDRESS) ||
 	    wire_notify_find(&n, msg, NOTIFY_NO_ADDITIONAL_ADDRESSES))
 		bits |= HAS_ADDRESSES;
+	if (wire_notify_find(&n, msg, NOTIFY_TICKET_NACK))
+		bits |= HAS_TICKET_NACK;
 	if (wire_notify_find(&n, msg, NOTIFY_MIF_OP))
 		bits |= HAS_MIF_OP;
 	for (uint32_t i = 0; i < msg->num; i++) {
@@ -160,7 +162,7 @@ static void begin(struct step *s, uint8_t exchange, uint8_t flags, uint32_t id, 
 	};
 
 	ike_build_begin(&s->b, s->e->out, sizeof(s->e->out), &h);
-	if (exchange != IKE_SA_INIT)
+	if (!exchange_is_first(exchange))
 		ike_build_sk(&s->b);
 	s->building = true;
 }
@@ -180,7 +182,7 @@ void step_request(struct step *s, uint8_t exchange)
 
 	s->requesting = true;
 	s->exchange = exchange;
-	if (exchange == IKE_SA_INIT)
+	if (exchange_is_first(exchange))
 		out->x.next_id = 0; /* also with a cookie or another group (2.6) */
 	begin(s, exchange, 0, exchange == IKE_SA_INIT ? 0 : out->x.next_id + after, false);
 }
@@ -381,7 +383,9 @@ static void fail_request(struct step *s)
 	if (s->fail.notify)
 		refuse(s);
 	if (in_handshake(s->sa->state) && s->sa->state == SA_NONE)
-		s->sa->quiet = s->fail.reason == IKE_REASON_INVALID_KE; /* a step, not a failure */
+		s->sa->quiet =
+			s->fail.reason == IKE_REASON_INVALID_KE || /* a step, not a failure */
+			s->fail.notify == NOTIFY_TICKET_NACK;
 	if (fatal) {
 		sa_kill(s->sa, s->fail.reason, s->fail.text, s->now_ns);
 		return;
@@ -507,7 +511,7 @@ static void no_row(struct step *s, bool response)
 		out_of_order(s);
 		return;
 	}
-	if (exchange == IKE_SA_INIT) { /* anybody can have sent it (3.10.1, INVALID_SYNTAX) */
+	if (exchange_is_first(exchange)) { /* anybody can have sent it (3.10.1, INVALID_SYNTAX) */
 		out_of_order(s);
 		return;
 	}
@@ -531,7 +535,7 @@ void step_message(struct ike_sa *sa, const struct ike_msg *msg, const struct ike
 	s.msg = msg;
 	s.dg = dg;
 	if (ike_msg_check(msg, 0, PAYLOAD_REPEATABLE) || wire_notify_check(msg)) {
-		if (in_handshake(sa->state) && msg->h.exchange == IKE_SA_INIT) {
+		if (in_handshake(sa->state) && exchange_is_first(msg->h.exchange)) {
 			out_of_order(&s); /* anybody can have sent it */
 			return;
 		}

@@ -53,6 +53,44 @@ static const struct transition table[] = {
 	 intermediate_request, SA_R_INIT, 0, "answer with our key share, take new keys"},
 
 	/*
+	 *   HDR, [N(COOKIE),] Ni, N(TICKET_OPAQUE)  -->                         (RFC 5723 4)
+	 *                                <--  HDR, Nr
+	 *   HDR, SK {IDi, [IDr,] AUTH, SAi2, TSi, TSr}  -->
+	 *                                <--  HDR, SK {IDr, AUTH, SAr2, TSi, TSr}
+	 */
+	{SA_NONE, ON_START, 0, TASK_RESUME, 0, 0, resume_start, SA_I_RESUME, 0,
+	 "show the ticket that the peer gave"},
+	{SA_NONE, ON_REQUEST, IKE_SESSION_RESUME, TASK_NONE, BIT(NONCE), 0, resume_request,
+	 SA_R_RESUMED, HALF_OPEN, "open the ticket, derive keys, answer with our nonce"},
+	{SA_I_RESUME, ON_RESPONSE, IKE_SESSION_RESUME, TASK_NONE, BIT(NONCE), 0, resume_response,
+	 SA_I_RESUMED, 0, "derive keys"},
+	{SA_I_RESUMED, ON_START, 0, TASK_RESUME, 0, 0, resume_prove, SA_I_RESUMED, 0,
+	 "prove that we have them, offer the first Child SA"},
+	{SA_I_RESUME, ON_RESPONSE, IKE_SESSION_RESUME, TASK_NONE, HAS_COOKIE, 0, resume_cookie,
+	 SA_I_RESUME, 0, "send the same again with the cookie in front"},
+	/*
+	 *                                <--  HDR, N(TICKET_NACK)
+	 */
+	{SA_I_RESUME, ON_RESPONSE, IKE_SESSION_RESUME, TASK_NONE, HAS_TICKET_NACK, 0,
+	 resume_refused, SA_I_RESUME, 0, "the ticket is not taken: go on without"},
+	{SA_I_RESUME, ON_START, 0, TASK_SA_INIT, 0, 0, sa_init_start, SA_I_INIT, 0,
+	 "a whole handshake after all"},
+	{SA_I_RESUMED, ON_RESPONSE, IKE_AUTH, TASK_NONE, BIT(IDR) | BIT(AUTH) | CHILD_OFFER, 0,
+	 resume_auth_response, SA_I_AUTHORIZE, 0,
+	 "verify AUTH by the keys alone, ask whether this peer is welcome"},
+	{SA_I_RESUMED, ON_RESPONSE, IKE_AUTH, TASK_NONE, BIT(IDR) | BIT(AUTH), 0,
+	 resume_auth_response, SA_I_AUTHORIZE, 0, "the same without a Child SA"},
+	{SA_I_RESUMED, ON_RESPONSE, IKE_AUTH, TASK_NONE, HAS_ERROR, 0, resume_auth_refused,
+	 SA_I_RESUMED, 0, "the peer refuses: say so and end"},
+	{SA_R_RESUMED, ON_REQUEST, IKE_AUTH, TASK_NONE, BIT(IDI) | BIT(AUTH) | CHILD_OFFER,
+	 BIT(IDR), resume_auth_request, SA_R_JUDGE, HALF_OPEN,
+	 "verify AUTH by the keys alone, spend the ticket, ask whether it still holds"},
+	{SA_R_RESUMED, ON_REQUEST, IKE_AUTH, TASK_NONE, BIT(IDI) | BIT(AUTH), BIT(IDR),
+	 resume_auth_request, SA_R_JUDGE, HALF_OPEN, "the same without a Child SA (RFC 6023)"},
+	{SA_R_JUDGE, ON_ANSWER, IKE_ASK_VERIFY_CHAIN, TASK_NONE, 0, 0, resume_judged,
+	 SA_R_AUTHORIZE, HALF_OPEN, "believed as before: ask whether this peer is welcome"},
+
+	/*
 	 *   HDR, SK {IDi, [IDr,] AUTH,                                      (1.2, RFC 8784)
 	 *       SAi2, TSi, TSr,
 	 *       [N(PPK_IDENTITY), [N(NO_PPK_AUTH)]]}  -->
@@ -259,6 +297,8 @@ static const struct transition table[] = {
 	 "close the IKE SA that was replaced"},
 	{SA_I_AUTH, ON_START, 0, TASK_TELL, 0, 0, tell_start, SA_DELETING, 0,
 	 "tell the responder why its IKE_AUTH is refused (2.21.2)"},
+	{SA_I_RESUMED, ON_START, 0, TASK_TELL, 0, 0, tell_start, SA_DELETING, 0,
+	 "tell the responder that it is not the one whose IKE SA is resumed (2.21.2)"},
 	{SA_I_EAP, ON_START, 0, TASK_TELL, 0, 0, tell_start, SA_DELETING, 0,
 	 "tell the responder that its last AUTH is wrong (2.21.2)"},
 	{SA_I_VERIFY, ON_START, 0, TASK_TELL, 0, 0, tell_start, SA_DELETING, 0,

@@ -10,6 +10,7 @@
 #include "control/ike/mobike.h"
 #include "control/ike/move.h"
 #include "control/ike/reassembly.h"
+#include "control/ike/resume.h"
 #include "control/ike/task.h"
 
 static void digest(uint8_t out[16], struct bytes raw)
@@ -172,7 +173,7 @@ void window_out_send(struct ike_sa *sa, uint8_t exchange, uint8_t *bytes, size_t
 	out->waiting = true;
 	out->tries = 0;
 	out->interval_ns = sa->e->limits.retransmit_ns;
-	if (exchange == IKE_SA_INIT)
+	if (exchange_is_first(exchange))
 		out->x.next_id = 0; /* again 0 with a cookie or another group (RFC 7296 2.6) */
 	send_request(sa);
 	arm(sa, now_ns);
@@ -229,6 +230,8 @@ static void retransmit(struct timer *t, uint64_t now_ns)
 	struct window_out *out = container_of(t, struct window_out, timer);
 	struct ike_sa *sa = container_of(out, struct ike_sa, out);
 
+	if (resume_in_vain(sa, now_ns))
+		return;
 	if (out->tries >= sa->e->limits.retransmit_tries) {
 		give_up(sa, now_ns);
 		return;

@@ -154,6 +154,43 @@ static void test_R8784_mixed(void)
 	crypto_ctx_free(c);
 }
 
+/* SK_d and SK_pr of IKE SAs that resume those of the same rows (RFC 5723 5.1), made with Python's
+ * hmac.
+ */
+static const struct {
+	const char *d, *pr;
+} resumed[] = {
+	{"a2dd97e8df641e60450ad8af768fddd066823ad752018df7ab1d6e202794b58b",
+	 "c1f0f7a633637948389517e566a7474103e1f8945e6377c465676cfda92dbdf2"},
+	{"a2dd97e8df641e60450ad8af768fddd066823ad752018df7ab1d6e202794b58b",
+	 "98a7082d1c001ed54c5e6b77ae3e7941ba46af823821bd38938a62fb9b0168b1"},
+	{"3615a4f8d137e3384a80dca8fba8f3357445ba5d9bdf38ea129af13f230136b1e5f2341d0d518fc6bd55da0b6"
+	 "f215d51",
+	 "75b508551abd23cb1381b32bc1e2f52f08001790b27961d843a7cf357602ea5b24ca7b5819d0eec1a8bc355bc"
+	 "a496ee2"},
+};
+
+static void test_R5723_resumed(void)
+{
+	struct crypto_ctx *c = seeded_ctx(&rng, 1);
+
+	static_assert(ARRAY_LEN(resumed) == ARRAY_LEN(vectors), "row by row");
+	for (size_t i = 0; i < ARRAY_LEN(vectors); i++) {
+		struct ike_keys_params p = params_of(vectors[i].prf, vectors[i].key_bits);
+		struct ike_keys old = {0}, k = {0};
+
+		CU_ASSERT_EQUAL_FATAL(ike_keys_derive(c, &old, &p), ERR_OK);
+		p.dh = NULL;
+		p.resumed = &old.sk_d;
+		CU_ASSERT_EQUAL_FATAL(ike_keys_derive(c, &k, &p), ERR_OK);
+		CU_ASSERT(is(resumed[i].d, &k.sk_d));
+		CU_ASSERT(is(resumed[i].pr, &k.sk_pr));
+		ike_keys_fini(&k);
+		ike_keys_fini(&old);
+	}
+	crypto_ctx_free(c);
+}
+
 static void test_child_sa(void)
 {
 	struct crypto_ctx *c = seeded_ctx(&rng, 1);
@@ -300,9 +337,10 @@ static void test_refusals(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_first_ike_sa),   TAP_TEST(test_R8784_mixed), TAP_TEST(test_child_sa),
-	TAP_TEST(test_rekeyed_ike_sa), TAP_TEST(test_ciphers),     TAP_TEST(test_order_of_mac_keys),
-	TAP_TEST(test_refusals),
+	TAP_TEST(test_first_ike_sa),      TAP_TEST(test_R8784_mixed),
+	TAP_TEST(test_R5723_resumed),     TAP_TEST(test_child_sa),
+	TAP_TEST(test_rekeyed_ike_sa),    TAP_TEST(test_ciphers),
+	TAP_TEST(test_order_of_mac_keys), TAP_TEST(test_refusals),
 };
 
 int main(void)

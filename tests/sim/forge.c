@@ -112,3 +112,16 @@ size_t forge_bare(struct sim *s, struct ike_sa *sa, uint8_t exchange, uint8_t fl
 	return build(exchange != IKE_SA_INIT && sa->seal ? sealing(s, sa, true) : NULL, &h,
 		     payloads, num, out, cap);
 }
+
+void forge_lost(struct sim *s)
+{
+	for (unsigned side = 0; side < 2; side++) {
+		struct ike_engine *e = s->n[side].e;
+
+		list_for_each (n, &e->sas)
+			sa_kill(list_entry(n, struct ike_sa, node), IKE_REASON_NO_ANSWER, NULL,
+				s->now_ns);
+		engine_sweep(e, s->now_ns);
+		sim_settle(s, side);
+	}
+}

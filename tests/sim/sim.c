@@ -1026,6 +1026,16 @@ struct conf *sim_creds(struct conf *conf, unsigned side, const char *kind)
 		CRED_KEY, pki_private(own->key));
 }
 
+const char *sim_with_ppk(unsigned side, const char *text)
+{
+	static char buf[2][4096];
+
+	snprintf(buf[side], sizeof(buf[side]),
+		 "%s\nsecrets { ppk { id = ours\n secret = 0123456789abcdef0123456789abcdef } }",
+		 text);
+	return buf[side];
+}
+
 struct conf *sim_conf_parse(const char *text)
 {
 	struct conf_diags *diags = calloc(1, sizeof(*diags));

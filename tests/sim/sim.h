@@ -211,6 +211,11 @@ const char *sim_conf_sign(unsigned side, const char *extra, const char *child_ex
  * signature; to be answered by the keyring (by_keyring, sign). */
 const char *sim_conf_eap(unsigned side, const char *extra, const char *child_extra);
 
+/* sim_with_ppk - a side's configuration text and a post-quantum pre-shared key, SIM_PPK; static
+ * buffer for each side. */
+#define SIM_PPK "ppk_id = ours"
+const char *sim_with_ppk(unsigned side, const char *text);
+
 /* sim_creds - the configuration plus a side's certificate and key of this kind and the authority of
  * both; takes conf over. */
 struct conf *sim_creds(struct conf *conf, unsigned side, const char *kind);

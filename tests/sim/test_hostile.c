@@ -479,8 +479,8 @@ static void test_S28_flip_every_bit_of_sa_init(void)
 /* ---- every state, every message (S9)
  * --------------------------------------------------------------- */
 
-static const uint8_t exchanges[] = {0,  33, IKE_SA_INIT, IKE_AUTH, CREATE_CHILD_SA, INFORMATIONAL,
-				    43, 255};
+static const uint8_t exchanges[] = {
+	0, 33, IKE_SA_INIT, IKE_AUTH, CREATE_CHILD_SA, INFORMATIONAL, IKE_SESSION_RESUME, 43, 255};
 
 /* Sets of payloads: types in order, 0-terminated. */
 static const uint8_t contents[][8] = {
@@ -540,7 +540,12 @@ static void bring(struct sim *s, enum sa_state state, unsigned *out_side)
 	*out_side = waiting_side = responder ? B : A;
 	waiting_state = state;
 	(void)!sim_initiate(s, A, "tun");
-	if (state > SA_ESTABLISHED) {
+	if (state == SA_I_RESUME || state == SA_I_RESUMED || state == SA_R_RESUMED ||
+	    state == SA_R_JUDGE) {
+		sim_run(s, s->now_ns + NS_PER_S);
+		forge_lost(s);
+		(void)!sim_initiate(s, A, "tun");
+	} else if (state > SA_ESTABLISHED) {
 		sim_run(s, s->now_ns + NS_PER_S);
 		if (state == SA_REKEYED)
 			(void)!sim_rekey(s, B, NULL);
@@ -590,20 +595,26 @@ static void test_S9_every_state_every_message(void)
 		SA_R_INIT, SA_R_VERIFY, SA_R_AUTHORIZE, SA_R_ACCEPT, SA_ESTABLISHED, SA_REKEYED,
 		SA_DELETING,
 		/* with EAP */
-		SA_I_EAP_SERVER, SA_I_EAP_WORK, SA_I_EAP, SA_R_EAP_SIGN, SA_R_EAP, SA_R_EAP_WORK};
+		SA_I_EAP_SERVER, SA_I_EAP_WORK, SA_I_EAP, SA_R_EAP_SIGN, SA_R_EAP, SA_R_EAP_WORK,
+		SA_R_EAP_PPK,
+		/* with a PPK, and resumed */
+		SA_I_PPK, SA_R_PPK, SA_I_RESUME, SA_I_RESUMED, SA_R_RESUMED, SA_R_JUDGE};
 	const struct sim_options slow = {
 		.wire = {.delay_ns = 20 * NS_PER_MS, .ask_ns = 20 * NS_PER_MS}};
-	const struct sim_options eap = {.wire = slow.wire,
-					.conf = {sim_conf_eap(A, "", ""), sim_conf_eap(B, "", "")},
-					.by_keyring = true,
-					.sign = true};
+	static const char extra[] = SIM_PPK "\n resumption = yes";
+	struct sim_options more = {.wire = slow.wire, .by_keyring = true, .sign = true};
+	const char *(*const with[])(unsigned, const char *, const char *) = {sim_conf_eap,
+									     sim_conf_sign};
 	struct sim *s = sim_new(3, &slow);
 	uint32_t num = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(states); i++) {
-		if (states[i] == SA_I_EAP_SERVER) {
+		if (states[i] == SA_I_EAP_SERVER || states[i] == SA_I_PPK) {
 			sim_free(s);
-			s = sim_new(3, &eap);
+			for (unsigned side = 0; side < 2; side++)
+				more.conf[side] = sim_with_ppk(
+					side, with[states[i] == SA_I_PPK](side, extra, ""));
+			s = sim_new(3, &more);
 		}
 		for (size_t j = 0; j < ARRAY_LEN(exchanges); j++)
 			for (size_t k = 0; k < ARRAY_LEN(contents); k++)

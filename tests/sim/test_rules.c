@@ -100,29 +100,24 @@ static bool is_eap(enum sa_state state)
 	       (state >= SA_R_EAP_SIGN && state <= SA_R_EAP_PPK);
 }
 
-/* The same with a post-quantum pre-shared key. */
-static const char *with_ppk(unsigned side, const char *text)
+static bool is_resumption(enum sa_state state)
 {
-	static char buf[2][4096];
-
-	snprintf(buf[side], sizeof(buf[side]),
-		 "%s\nsecrets { ppk { id = ours\n secret = 0123456789abcdef0123456789abcdef } }",
-		 text);
-	return buf[side];
+	return state == SA_I_RESUME || state == SA_I_RESUMED || state == SA_R_RESUMED ||
+	       state == SA_R_JUDGE;
 }
 
-#define PPK_ID "ppk_id = ours"
+#define EXTRA SIM_PPK "\n resumption = yes"
 
 /* A world whose side A, or as responder B, is in a state. */
 static struct sim *brought_to(enum sa_state state)
 {
-	const bool eap = is_eap(state), sign = eap || state == SA_R_SIGN;
+	const bool eap = is_eap(state), sign = eap || state == SA_R_SIGN || state == SA_R_JUDGE;
 	const char *(*const conf)(unsigned, const char *, const char *) = eap    ? sim_conf_eap
 									  : sign ? sim_conf_sign
 										 : sim_conf;
 	const struct sim_options opt = {
 		.wire = {.delay_ns = 20 * NS_PER_MS, .ask_ns = 20 * NS_PER_MS},
-		.conf = {with_ppk(A, conf(A, PPK_ID, "")), with_ppk(B, conf(B, PPK_ID, ""))},
+		.conf = {sim_with_ppk(A, conf(A, EXTRA, "")), sim_with_ppk(B, conf(B, EXTRA, ""))},
 		.by_keyring = eap,
 		.sign = sign};
 	struct sim *s = sim_new(3, &opt);
@@ -130,7 +125,11 @@ static struct sim *brought_to(enum sa_state state)
 	wanted = state;
 	wanted_side = state >= SA_R_INIT && state <= SA_R_ACCEPT ? B : A;
 	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
-	if (state > SA_ESTABLISHED) {
+	if (is_resumption(state)) {
+		sim_run(s, s->now_ns + NS_PER_S);
+		forge_lost(s);
+		CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	} else if (state > SA_ESTABLISHED) {
 		sim_run(s, s->now_ns + NS_PER_S);
 		if (state == SA_REKEYED)
 			(void)!sim_rekey(s, B, NULL);
@@ -163,8 +162,8 @@ static void throw_at(struct sim *s, uint8_t exchange, bool response, uint32_t nu
 /* What has no place in a state is dropped or refused, and the lines about it can be written. */
 static void test_S9_every_state_at_debug_level(void)
 {
-	static const uint8_t exchanges[] = {IKE_SA_INIT, IKE_AUTH, CREATE_CHILD_SA, INFORMATIONAL,
-					    99};
+	static const uint8_t exchanges[] = {IKE_SA_INIT,   IKE_AUTH,           CREATE_CHILD_SA,
+					    INFORMATIONAL, IKE_SESSION_RESUME, 99};
 	struct log_sink sink = {.write = count_line};
 
 	for (unsigned i = 0; i < LOG_NUM_SUBSYSTEMS; i++)

@@ -82,6 +82,11 @@ enum err wire_id_parse(struct ike_id *out, struct bytes body)
 	return ERR_OK;
 }
 
+bool ike_id_same(const struct ike_id *a, const struct ike_id *b)
+{
+	return a->type == b->type && a->len == b->len && memcmp(a->data, b->data, a->len) == 0;
+}
+
 struct bytes wire_id_body(uint8_t buf[static WIRE_ID_BODY_MAX], const struct ike_id *id)
 {
 	assert(id->len <= sizeof(id->data));

@@ -29,6 +29,9 @@ void wire_nonce_build(struct ike_builder *b, struct bytes nonce) NONNULL(1);
  * LIMIT. */
 MUST_USE enum err wire_id_parse(struct ike_id *out, struct bytes body) NONNULL(1);
 
+/* ike_id_same - the same type and bytes. */
+bool ike_id_same(const struct ike_id *a, const struct ike_id *b) NONNULL(1, 2);
+
 /* wire_id_body - the body of an ID payload for id (for AUTH), in buf[WIRE_ID_BODY_MAX]. */
 #define WIRE_ID_BODY_MAX 260
 struct bytes wire_id_body(uint8_t buf[static WIRE_ID_BODY_MAX], const struct ike_id *id) NONNULL(2);

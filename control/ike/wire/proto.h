@@ -5,6 +5,9 @@
  */
 #pragma once
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "base/attr.h"
 
 #define IKE_HEADER_LEN      28
@@ -17,9 +20,16 @@ enum ike_exchange {
 	IKE_AUTH = 35,
 	CREATE_CHILD_SA = 36,
 	INFORMATIONAL = 37,
-	IKE_INTERMEDIATE = 43, /* RFC 9242 */
-	IKE_FOLLOWUP_KE = 44,  /* RFC 9370 */
+	IKE_SESSION_RESUME = 38, /* RFC 5723 */
+	IKE_INTERMEDIATE = 43,   /* RFC 9242 */
+	IKE_FOLLOWUP_KE = 44,    /* RFC 9370 */
 };
+
+/* exchange_is_first - an IKE SA begins with it: it is in the clear, and its number is 0. */
+static inline bool exchange_is_first(uint8_t exchange)
+{
+	return exchange == IKE_SA_INIT || exchange == IKE_SESSION_RESUME;
+}
 
 /* enum ike_flags - 3.1; other bits are sent as zero and ignored. */
 enum ike_flags {
@@ -163,7 +173,12 @@ enum ike_notify_type {
 	NOTIFY_UPDATE_SA_ADDRESSES = 16400,
 	NOTIFY_COOKIE2 = 16401,
 	NOTIFY_NO_NATS_ALLOWED = 16402,
-	NOTIFY_AUTH_LIFETIME = 16403,             /* RFC 4478 */
+	NOTIFY_AUTH_LIFETIME = 16403,    /* RFC 4478 */
+	NOTIFY_TICKET_LT_OPAQUE = 16409, /* RFC 5723, and those that follow */
+	NOTIFY_TICKET_REQUEST = 16410,
+	NOTIFY_TICKET_ACK = 16411,
+	NOTIFY_TICKET_NACK = 16412,
+	NOTIFY_TICKET_OPAQUE = 16413,
 	NOTIFY_EAP_ONLY_AUTHENTICATION = 16417,   /* RFC 5998 */
 	NOTIFY_QUICK_CRASH_DETECTION = 16419,     /* RFC 6290 */
 	NOTIFY_FRAGMENTATION_SUPPORTED = 16430,   /* RFC 7383 */

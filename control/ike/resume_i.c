@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* resume_i.c - session resumption as client (RFC 5723 4). */
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "control/ike/auth.h"
+#include "control/ike/handlers.h"
+#include "control/ike/mif.h"
+#include "control/ike/resume.h"
+#include "control/ike/sa_init.h"
+#include "control/ike/task.h"
+#include "control/ike/window.h"
+
+/* RESUME_TRIES - sends of IKE_SESSION_RESUME before a whole handshake is begun: about 14 s. */
+#define RESUME_TRIES 5
+/* MAX_COOKIES - how often a gateway may ask for another cookie. */
+#define MAX_COOKIES 4
+
+/* ---- tickets that are held ------------------------------------------------------------------- */
+
+void resume_offer(struct step *s)
+{
+	if (s->sa->conn->resumption)
+		wire_notify_build(&s->b, NOTIFY_TICKET_REQUEST, bytes_of(NULL, 0));
+}
+
+/* A lifetime in seconds, and the ticket (RFC 5723 7.2). It may be left out for want of memory. */
+void resume_take(struct step *s)
+{
+	struct handshake_resume *r = &s->sa->hs->resume;
+	struct wire_notify n;
+
+	if (!s->sa->conn->resumption || !wire_notify_find(&n, s->msg, NOTIFY_TICKET_LT_OPAQUE) ||
+	    n.data.len > 4 + TICKET_MAX)
+		return;
+	mem_free(r->got);
+	r->got_len = n.data.len - 4;
+	r->got = mem_dup(n.data.p + 4, r->got_len);
+	r->got_ns = load_be32(n.data.p) * NS_PER_S;
+}
+
+static struct held_ticket *find(const struct ike_engine *e, const char *conn)
+{
+	list_for_each (n, &e->held) {
+		struct held_ticket *h = list_entry(n, struct held_ticket, node);
+
+		if (strcmp(h->conn, conn) == 0)
+			return h;
+	}
+	return NULL;
+}
+
+static void drop(struct held_ticket *h)
+{
+	struct handshake_resume r = {.held = h};
+
+	list_remove(&h->node);
+	resume_fini(&r);
+}
+
+static enum err hold(struct ike_sa *sa, struct held_ticket *h, uint64_t now_ns)
+{
+	struct handshake *hs = sa->hs;
+	enum err e = wire_id_parse(&h->idr, bytes_of(hs->peer_id_body, hs->peer_id_body_len));
+
+	h->conn = str_dup(sa->conn->name);
+	if (!e && !h->conn)
+		e = ERR_NOMEM;
+	if (!e)
+		e = secret_init_copy(&h->sk_d, sa->keys.sk_d.p, sa->keys.sk_d.len);
+	if (e)
+		return e;
+	memcpy(h->digest, sa->conn->digest, sizeof(h->digest));
+	h->owner = sa_our_spi(sa);
+	h->expires_ns = now_ns + (hs->resume.got_ns < TICKET_NS ? hs->resume.got_ns : TICKET_NS);
+	h->suite = sa->suite;
+	h->proof = auth_proof_get(sa->proof);
+	h->local_id = sa->local_id;
+	h->ticket = hs->resume.got;
+	h->ticket_len = hs->resume.got_len;
+	hs->resume.got = NULL;
+	return ERR_OK;
+}
+
+void resume_keep(struct step *s)
+{
+	struct held_ticket *old, *h;
+	struct ike_sa *sa = s->sa;
+
+	if (!sa->hs->resume.got)
+		return;
+	old = find(s->e, sa->conn->name);
+	if (old)
+		drop(old);
+	h = mem_alloc(sizeof(*h));
+	if (!h)
+		return;
+	list_push_back(&s->e->held, &h->node);
+	if (hold(sa, h, s->now_ns))
+		drop(h);
+}
+
+static bool is_of(const struct held_ticket *h, const struct conf_conn *conn)
+{
+	return conn && conn->resumption && memcmp(h->digest, conn->digest, sizeof(h->digest)) == 0;
+}
+
+void resume_prune(struct ike_engine *e)
+{
+	list_for_each_safe (n, &e->held) {
+		struct held_ticket *h = list_entry(n, struct held_ticket, node);
+
+		if (!is_of(h, conf_find_conn(e->conf, h->conn)))
+			drop(h);
+	}
+}
+
+bool resume_can(const struct ike_sa *sa)
+{
+	struct held_ticket *h = find(sa->e, sa->conn->name);
+
+	if (!h || h->owner || sa->reauth_of)
+		return false;
+	if (h->expires_ns <= sa->e->now_ns || !is_of(h, sa->conn)) {
+		drop(h);
+		return false;
+	}
+	return !sa->methods || sa->methods & 1u << auth_proof_params(h->proof)->method;
+}
+
+/* ---- IKE_SESSION_RESUME ---------------------------------------------------------------------- */
+
+/*
+ *   HDR, [N(COOKIE),] Ni, N(TICKET_OPAQUE), N+  -->
+ */
+static enum err build(struct step *s)
+{
+	struct ike_sa *sa = s->sa;
+	struct handshake *hs = sa->hs;
+	const struct held_ticket *h = hs->resume.held;
+	enum err e;
+
+	sa->udp_wanted = sa->conn->encap || s->e->env.udp_only;
+	step_request(s, IKE_SESSION_RESUME);
+	if (hs->cookie_len)
+		wire_notify_build(&s->b, NOTIFY_COOKIE, bytes_of(hs->cookie, hs->cookie_len));
+	wire_nonce_build(&s->b, nonce_bytes(&hs->ni));
+	wire_notify_build(&s->b, NOTIFY_TICKET_OPAQUE, bytes_of(h->ticket, h->ticket_len));
+	e = sa_init_rest_i(s);
+	if (!e)
+		e = step_finish(s);
+	return e ? e : sa_init_keep(&hs->request, &hs->request_len, &s->reply);
+}
+
+enum err resume_start(struct step *s)
+{
+	struct ike_sa *sa = s->sa;
+	struct held_ticket *h = find(s->e, sa->conn->name);
+	char remote[ENDPOINT_TEXT_MAX];
+	enum err e;
+
+	if (!h)
+		return ERR_BAD_STATE;
+	sa->hs = mem_alloc(sizeof(*sa->hs));
+	if (!sa->hs)
+		return ERR_NOMEM;
+	e = nonce_fill(s->e, &sa->hs->ni);
+	if (e)
+		return e;
+	list_remove(&h->node); /* used once */
+	sa->hs->resume.held = h;
+	e = build(s);
+	if (e)
+		return e;
+	endpoint_text(remote, &sa->path.remote);
+	LOG(INFO, IKE, sa->conn->name, "[%u] a ticket is shown to %s, to resume", sa->unique,
+	    remote);
+	action_event(sa, IKE_EVENT_PROGRESS, NULL, IKE_REASON_NONE, sa->request,
+		     "IKE_SESSION_RESUME sent to %s", remote);
+	return ERR_OK;
+}
+
+enum err resume_cookie(struct step *s)
+{
+	struct handshake *hs = s->sa->hs;
+	struct wire_notify n;
+
+	if (!wire_notify_find(&n, s->msg, NOTIFY_COOKIE) || n.data.len > sizeof(hs->cookie) ||
+	    ++hs->num_cookies > MAX_COOKIES)
+		return ERR_MALFORMED;
+	memcpy(hs->cookie, n.data.p, n.data.len);
+	hs->cookie_len = n.data.len;
+	return build(s);
+}
+
+enum err resume_refused(struct step *s)
+{
+	struct ike_sa *sa = s->sa;
+
+	action_event(sa, IKE_EVENT_PROGRESS, NULL, IKE_REASON_NONE, sa->request,
+		     "the peer does not take the ticket: a whole handshake follows");
+	resume_fini(&sa->hs->resume);
+	sa->out.task->kind = TASK_SA_INIT;
+	s->again = true;
+	return ERR_OK;
+}
+
+void resume_back(struct ike_sa *sa)
+{
+	struct held_ticket *h = sa->hs->resume.held;
+
+	sa->hs->resume.held = NULL;
+	if (h && !find(sa->e, h->conn))
+		list_push_back(&sa->e->held, &h->node);
+	else if (h)
+		resume_fini(&(struct handshake_resume){.held = h});
+}
+
+bool resume_in_vain(struct ike_sa *sa, uint64_t now_ns)
+{
+	const uint32_t most = sa->e->limits.retransmit_tries;
+	struct task *t = sa->out.task;
+
+	if (sa->state != SA_I_RESUME || sa->out.tries < (most < RESUME_TRIES ? most : RESUME_TRIES))
+		return false;
+	resume_back(sa);
+	window_out_close(sa);
+	t->kind = TASK_SA_INIT;
+	sa->out.task = NULL;
+	task_put_back(sa, t);
+	step_task(sa, now_ns);
+	return true;
+}
+
+enum err resume_response(struct step *s)
+{
+	struct ike_sa *sa = s->sa;
+	struct handshake *hs = sa->hs;
+	const struct held_ticket *h = hs->resume.held;
+	struct bytes nonce;
+	enum err e = wire_nonce_parse(&nonce, ike_msg_body(s->msg, PAYLOAD_NONCE));
+
+	if (!e && s->msg->h.spi_r == 0)
+		e = ERR_MALFORMED;
+	if (!e)
+		e = sa_init_seen_i(s);
+	if (e)
+		return e;
+	nonce_set(&hs->nr, nonce);
+	sa->spi_r = s->msg->h.spi_r;
+	sa->suite = h->suite;
+	sa->local_id = h->local_id;
+	sa->remote_id = h->idr;
+	s->again = true; /* it goes on with IKE_AUTH */
+	return resume_derive(sa, &h->sk_d);
+}
+
+/* ---- IKE_AUTH -------------------------------------------------------------------------------- */
+
+enum err resume_prove(struct step *s)
+{
+	enum err e = resume_make_own(s);
+
+	return e ? e : auth_request_i(s);
+}
+
+enum err resume_auth_response(struct step *s)
+{
+	struct ike_sa *sa = s->sa;
+	const struct held_ticket *h = sa->hs->resume.held;
+	char peer[128], was[128];
+	enum err e = auth_take_peer(s, PAYLOAD_IDR);
+
+	if (e)
+		return e;
+	if (!ike_id_same(&sa->remote_id, &h->idr))
+		return step_fail(s, IKE_REASON_ID_MISMATCH, NOTIFY_AUTHENTICATION_FAILED,
+				 "the peer is %s, and it was %s whose IKE SA is resumed",
+				 ike_id_text(peer, sizeof(peer), &sa->remote_id),
+				 ike_id_text(was, sizeof(was), &h->idr));
+	e = resume_auth_check(s, auth_proof_params(h->proof));
+	if (!e)
+		e = auth_take_offers(s);
+	return e ? e : step_ask(s, IKE_ASK_AUTHORIZE);
+}
+
+enum err resume_auth_refused(struct step *s)
+{
+	char name[WIRE_NAME_MAX];
+	struct wire_notify n;
+
+	if (!wire_notify_find_error(&n, s->msg))
+		return ERR_MALFORMED;
+	return step_fail(s, IKE_REASON_AUTH_FAILED_PEER, 0,
+			 "the peer did not let the IKE SA of connection %s be resumed (%s): the "
+			 "ticket is gone, and the next attempt is a whole handshake",
+			 s->sa->conn->name, wire_notify_name(name, n.type));
+}
