@@ -254,6 +254,24 @@ MUST_USE enum err ike_path(struct ike_engine *e, uint32_t *out_num, uint16_t *ou
 void ike_path_usable(struct ike_engine *e, uint64_t peer, uint16_t id, bool usable,
 		     const struct endpoint *seen, uint64_t now_ns) NONNULL(1);
 
+/* struct ike_redirect_params - whom another gateway is named, and which one; unset fields match
+ * all.
+ */
+struct ike_redirect_params {
+	const char *conn;
+	uint32_t ike_id;
+	struct ip_addr lo, hi;        /* the peer's address is one of these */
+	const struct conf_side *peer; /* its identity is this one's */
+	const char *gateway;          /* an address, or a name for the peer to look up */
+};
+
+/* ike_redirect - name another gateway to peers that began and said that they follow (RFC 5685 5);
+ * what they do then is theirs. *out_num is how many were told. Errors: INVAL (such a gateway there
+ * cannot be), NOT_FOUND, UNSUPPORTED (those that match do not follow), NOMEM. */
+MUST_USE enum err ike_redirect(struct ike_engine *e, uint32_t *out_num,
+			       const struct ike_redirect_params *params, uint64_t now_ns)
+	NONNULL(1, 2, 3);
+
 /* ike_child_failed - an IKE_ACTION_CHILD_ADD could not be carried out. */
 void ike_child_failed(struct ike_engine *e, uint64_t child, enum err why, uint64_t now_ns)
 	NONNULL(1);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* action.c - the commands that change something: up, down, rekey. */
+/* action.c - the commands that change something: up, down, rekey, redirect. */
 #include "api/cli/cli.h"
 
 #include "base/alloc.h"
@@ -298,5 +298,30 @@ enum exit_code run_rekey(struct cli *cli)
 	code = do_to_name(cli, &rekey, name);
 	if (code == EXIT_NOT_FOUND)
 		cli_fail(cli, code, "nothing called '%s' is up", name);
+	return code;
+}
+
+enum exit_code run_redirect(struct cli *cli)
+{
+	const char *name = cli->args[0], *gateway = cli->args[1];
+	struct tree *in = tree_new(), *answer;
+	enum exit_code code;
+
+	if (!in || tree_setf(in, "ike", "%s", name) || tree_setf(in, "gateway", "%s", gateway)) {
+		tree_free(in);
+		return cli_fail(cli, EXIT_FAILED, "%s", err_text(ERR_NOMEM));
+	}
+	if (!cli_call(cli, &answer, &code, "redirect", in, NULL, NULL)) {
+		tree_free(in);
+		return code;
+	}
+	code = code_of_answer(answer);
+	if (code != EXIT_OK)
+		cli_fail(cli, code, "%s", text(answer, "errmsg"));
+	else if (!cli->json)
+		put("the peer of %s was told to go to %s\n", name, gateway);
+	note_result(cli, name, NULL, answer);
+	tree_free(answer);
+	tree_free(in);
 	return code;
 }

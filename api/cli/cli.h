@@ -66,6 +66,7 @@ enum exit_code run_down(struct cli *cli);
 enum exit_code run_genkey(struct cli *cli);
 enum exit_code run_pubkey(struct cli *cli);
 enum exit_code run_rekey(struct cli *cli);
+enum exit_code run_redirect(struct cli *cli);
 enum exit_code run_paths(struct cli *cli);
 enum exit_code run_path(struct cli *cli);
 enum exit_code run_top(struct cli *cli);

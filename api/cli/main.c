@@ -18,6 +18,8 @@ static const struct word words[] = {
 	{"up", "NAME", "bring up a connection, a child, or CONNECTION/CHILD", 1, 1, run_up},
 	{"down", "NAME", "take it down", 1, 1, run_down},
 	{"rekey", "NAME", "new keys for it now, without an interruption", 1, 1, run_rekey},
+	{"redirect", "NAME GW", "name another gateway to the peer, its address or name", 2, 2,
+	 run_redirect},
 	{"sas", "[NAME]", "SAs, as swanctl --list-sas, with their paths", 1, 0, run_sas},
 	{"conns", "[NAME]", "configured connections, as swanctl --list-conns", 1, 0, run_conns},
 	{"paths", "[NAME]", "the paths to each peer: what they carry, and how well", 1, 0,

@@ -76,6 +76,11 @@ static enum err backend_rekey(void *ctx, uint32_t *out_num, const struct ike_sel
 	return engine_rekey(ctx, out_num, sel);
 }
 
+static enum err backend_redirect(void *ctx, uint32_t *out_num, const struct engine_redirect *r)
+{
+	return engine_redirect(ctx, out_num, r);
+}
+
 static enum err backend_path(void *ctx, uint32_t *out_num, uint16_t *out_id,
 			     const struct engine_path_request *req, char text[BACKEND_TEXT_MAX])
 {
@@ -138,6 +143,7 @@ static const struct backend_ops engine_backend_ops = {
 	.initiate = backend_initiate,
 	.terminate = backend_terminate,
 	.rekey = backend_rekey,
+	.redirect = backend_redirect,
 	.path = backend_path,
 	.paths = backend_paths,
 	.each_sa = backend_each_sa,

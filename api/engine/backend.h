@@ -81,6 +81,9 @@ struct backend_ops {
 	/* rekey - re-key what matches; *out_num is how many. Errors: NOT_FOUND. */
 	enum err (*rekey)(void *ctx, uint32_t *out_num, const struct ike_select *sel);
 
+	/* redirect - name another gateway to peers, see engine_redirect(). */
+	enum err (*redirect)(void *ctx, uint32_t *out_num, const struct engine_redirect *r);
+
 	/* path - change the paths of what is up, see engine_path(); text: why not. */
 	enum err (*path)(void *ctx, uint32_t *out_num, uint16_t *out_id,
 			 const struct engine_path_request *req, char text[BACKEND_TEXT_MAX]);

@@ -130,6 +130,21 @@ MUST_USE enum err engine_down(struct engine *e, uint32_t *out_num, const struct 
 MUST_USE enum err engine_rekey(struct engine *e, uint32_t *out_num, const struct ike_select *sel)
 	NONNULL(1, 2, 3);
 
+/* struct engine_redirect - whom another gateway is named, as people say it; at least one of the
+ * first four. */
+struct engine_redirect {
+	const char *conn;    /* NULL: any */
+	uint32_t ike_id;     /* 0: any */
+	const char *peer_ip; /* an address, a prefix or "LOW-HIGH" that the peer is of; NULL: any */
+	const char *peer_id; /* its identity, or "*" and how that ends; NULL: any */
+	const char *gateway; /* an address or a name */
+};
+
+/* engine_redirect - see ike_redirect(). Errors: as there; INVAL also for what is no address or
+ * identity, or if nobody is named. */
+MUST_USE enum err engine_redirect(struct engine *e, uint32_t *out_num,
+				  const struct engine_redirect *r) NONNULL(1, 2, 3);
+
 /* ENGINE_TEXT_MAX - room for one sentence that tells people why. ENGINE_ID_MAX - for an identity.
  */
 #define ENGINE_TEXT_MAX 512

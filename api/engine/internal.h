@@ -19,6 +19,7 @@
  *   held.c     addresses of transport mode that the host has lost
  *   routes.c   what leads their traffic to the virtual interface
  *   connect.c  brings connections up, and takes them down
+ *   redirect.c which peers another gateway is named to
  *   resolver.c names to addresses, in threads of their own
  *   starters.c which of them by themselves, and when again
  *   waiters.c  requests for what is under way already

@@ -28,11 +28,6 @@ static enum err refuse(struct call *call, const char *what)
 	return reply_failed(call->out, ERR_UNSUPPORTED, "%s not supported yet", what);
 }
 
-static enum err cmd_redirect(struct call *call)
-{
-	return refuse(call, "redirecting a peer is");
-}
-
 static enum err cmd_install(struct call *call)
 {
 	return refuse(call, "trapping a child by command is (start_action = trap does it)");

@@ -166,6 +166,7 @@ COMMAND(cmd_list_certs);
 COMMAND(cmd_initiate); /* job.c */
 COMMAND(cmd_terminate);
 COMMAND(cmd_rekey);
+COMMAND(cmd_redirect);
 COMMAND(cmd_latchkey_path);
 COMMAND(cmd_list_sas); /* list.c */
 COMMAND(cmd_list_conns);

@@ -507,6 +507,42 @@ enum err cmd_rekey(struct call *call)
 	return tree_setf(call->out, "matches", "%u", num);
 }
 
+static const char *why_not_redirected(enum err e)
+{
+	switch ((int)e) {
+	case ERR_NOT_FOUND:
+		return "no matching SAs to redirect found";
+	case ERR_UNSUPPORTED:
+		return "the peer does not say that it follows to another gateway (RFC 5685), or it "
+		       "is "
+		       "one itself";
+	case ERR_INVAL:
+		return "whom to redirect (ike, ike-id, peer-ip, peer-id), and to which gateway (an "
+		       "address or a name)?";
+	default:
+		return err_text(e);
+	}
+}
+
+enum err cmd_redirect(struct call *call)
+{
+	const struct engine_redirect r = {
+		.conn = tree_get(call->in, "ike"),
+		.ike_id = (uint32_t)number(call->in, "ike-id", 0),
+		.peer_ip = tree_get(call->in, "peer-ip"),
+		.peer_id = tree_get(call->in, "peer-id"),
+		.gateway = tree_get(call->in, "gateway"),
+	};
+	uint32_t num = 0;
+	enum err e = call->ops->redirect(call->ctx, &num, &r);
+
+	if (e)
+		TRY(reply_failed(call->out, e, "%s", why_not_redirected(e)));
+	else
+		TRY(reply_ok(call->out));
+	return tree_setf(call->out, "matches", "%u", num);
+}
+
 enum err cmd_latchkey_path(struct call *call)
 {
 	struct job *job = job_new(call, JOB_PATH);

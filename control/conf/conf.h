@@ -371,7 +371,8 @@ struct conf_conn {
 	uint64_t rekey_ns, over_ns, rand_ns; /* re-key at rekey - [0, rand], gone at rekey + over */
 	uint64_t reauth_ns; /* the peer proves itself again at reauth - [0, rand]; 0 = not */
 	uint64_t dpd_delay_ns;
-	uint32_t keyingtries; /* 0 = for ever */
+	bool follow_redirects; /* go to the gateway that the peer names (RFC 5685); no */
+	uint32_t keyingtries;  /* 0 = for ever */
 	struct conf_child *children;
 	uint32_t num_children;
 	uint8_t digest[32]; /* of the section it was made from; equal: nothing has changed */

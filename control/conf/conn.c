@@ -323,6 +323,12 @@ enum err set_ike_rekey_time(struct check *c, void *obj, const struct tree *node)
 	return ERR_OK;
 }
 
+enum err set_follow_redirects(struct check *c, void *obj, const struct tree *node)
+{
+	take_bool(c, &CONN(obj)->follow_redirects, node);
+	return ERR_OK;
+}
+
 enum err set_reauth_time(struct check *c, void *obj, const struct tree *node)
 {
 	take_time(c, &CONN(obj)->reauth_ns, node);

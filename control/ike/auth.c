@@ -577,7 +577,8 @@ void auth_established(struct step *s)
 	char remote[ENDPOINT_TEXT_MAX], peer[128];
 	struct ike_sa *sa = s->sa;
 
-	sa->origin = sa->path.remote.addr;
+	if (sa->origin.family == IP_NONE) /* else that of the one whose place it takes */
+		sa->origin = sa->path.remote.addr;
 	sa->confirmed = true;
 	mif_begin(sa);
 	sa_established(sa, s->now_ns);

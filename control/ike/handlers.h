@@ -21,6 +21,11 @@ MUST_USE enum err intermediate_request(struct step *s);
 MUST_USE enum err intermediate_response(struct step *s);
 MUST_USE enum err intermediate_refused(struct step *s);
 
+/* redirect.c (RFC 5685) */
+MUST_USE enum err redirect_init(struct step *s);
+MUST_USE enum err redirect_start(struct step *s);
+MUST_USE enum err redirect_response(struct step *s);
+
 /* auth_i.c, auth_r.c (1.2, 2.15, 2.16) */
 MUST_USE enum err auth_start(struct step *s);
 MUST_USE enum err auth_response(struct step *s);

@@ -7,6 +7,7 @@
 #include "control/ike/crash.h"
 #include "control/ike/handlers.h"
 #include "control/ike/mobike.h"
+#include "control/ike/redirect.h"
 #include "control/ike/rekey_work.h"
 #include "control/ike/task.h"
 
@@ -164,6 +165,7 @@ enum err informational_request(struct step *s)
 {
 	crash_take(s->sa, s->msg);
 	auth_life_take(s->sa, s->msg, s->now_ns);
+	redirect_take(s->sa, s->msg, s->now_ns);
 	step_reply(s);
 	return mobike_echo(s);
 }

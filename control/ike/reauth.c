@@ -90,9 +90,9 @@ static enum err add_tasks(struct ike_sa *sa, const struct ike_sa *old)
 	return e;
 }
 
-static enum err begin(struct ike_sa *old, const struct conf_conn *conn,
-		      const struct ike_reauth_params *p, const struct path_addr *path,
-		      uint16_t port, uint64_t now_ns)
+/* An IKE SA that is to be in the place of old; nothing is begun. */
+static enum err make(struct ike_sa **out, struct ike_sa *old, const struct conf_conn *conn,
+		     const struct ike_reauth_params *p, const struct path_addr *path, uint16_t port)
 {
 	struct ike_engine *e = old->e;
 	struct ike_sa *sa;
@@ -106,12 +106,27 @@ static enum err begin(struct ike_sa *old, const struct conf_conn *conn,
 	sa->methods = p->methods;
 	sa->reauth_of = old->unique;
 	sa->reauth_proof = auth_proof_get(old->proof);
+	if (old->redirect.from.family != IP_NONE) /* the configured address still means it */
+		sa->origin = old->origin;
 	err = add_tasks(sa, old);
 	if (err) {
 		sa->quiet = true;
-		sa_kill(sa, IKE_REASON_RESOURCES, NULL, now_ns);
+		sa_kill(sa, IKE_REASON_RESOURCES, NULL, e->now_ns);
 		return err;
 	}
+	*out = sa;
+	return ERR_OK;
+}
+
+static enum err begin(struct ike_sa *old, const struct conf_conn *conn,
+		      const struct ike_reauth_params *p, const struct path_addr *path,
+		      uint16_t port, uint64_t now_ns)
+{
+	struct ike_sa *sa;
+	enum err err = make(&sa, old, conn, p, path, port);
+
+	if (err)
+		return err;
 	step_task(sa, now_ns);
 	return sa->state == SA_I_INIT ? ERR_OK : ERR_NOMEM;
 }
@@ -129,6 +144,22 @@ static enum err request(struct ike_engine *e, const struct ike_reauth_params *p,
 	if (is_under_way(e, p->ike_id))
 		return ERR_EXISTS;
 	return begin(old, conn, p, &old->path, old->port, now_ns);
+}
+
+enum err reauth_elsewhere(struct ike_sa *old, struct ike_sa **out, const struct path_addr *path)
+{
+	const struct ike_reauth_params p = {.methods = old->methods};
+	const struct conf_conn *conn = conf_find_conn(old->e->conf, old->conn->name);
+	enum err e;
+
+	if (!conn)
+		return ERR_NOT_FOUND;
+	if (is_under_way(old->e, old->unique))
+		return ERR_EXISTS;
+	e = make(out, old, conn, &p, path, old->port);
+	if (!e)
+		step_task_later(*out);
+	return e;
 }
 
 const struct ike_sa *reauth_old(const struct ike_sa *sa)

@@ -19,6 +19,11 @@ MUST_USE enum err reauth_along(struct ike_sa *old, const struct path_addr *path,
  * EXISTS (as above), NOMEM, LIMIT. */
 MUST_USE enum err reauth_again(struct ike_sa *old, uint64_t now_ns) NONNULL(1);
 
+/* reauth_elsewhere - a new one with another gateway, at the end of path, which begins with the next
+ * turn. Errors: as reauth_again(). */
+MUST_USE enum err reauth_elsewhere(struct ike_sa *old, struct ike_sa **out,
+				   const struct path_addr *path) NONNULL(1, 2, 3);
+
 /* reauth_old - the one whose place sa is to take, while it is up; NULL: there is none. */
 const struct ike_sa *reauth_old(const struct ike_sa *sa) NONNULL(1);
 

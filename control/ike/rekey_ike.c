@@ -12,6 +12,7 @@
 #include "control/ike/mif.h"
 #include "control/ike/mobike.h"
 #include "control/ike/reauth.h"
+#include "control/ike/redirect.h"
 #include "control/ike/rekey_work.h"
 #include "control/ike/resume.h"
 #include "control/ike/task.h"
@@ -116,6 +117,7 @@ static void take_over(struct ike_sa *old, struct ike_sa *new)
 	mif_inherit(new, old);
 	reauth_follow(old, new);
 	auth_life_inherit(new, old);
+	redirect_inherit(new, old);
 	crash_tell(new);
 	resume_end(old, IKE_REASON_REPLACED);
 	old->quiet = true;

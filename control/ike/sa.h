@@ -73,6 +73,7 @@ enum task_kind {
 	TASK_MOBIKE_ADDRS,   /* tell the peer what other addresses there are */
 	TASK_MOBIKE_CHECK,   /* does the peer answer from where it may be now? */
 	TASK_MIF,            /* operations on paths */
+	TASK_REDIRECT,       /* name another gateway */
 	TASK_TELL,           /* tell the responder that its AUTH was wrong, which ends the SA */
 	TASK_PEER_CHILD_NEW, /* exchanges that the peer begins: only as exchange.kind */
 	TASK_PEER_CHILD_REKEY,
@@ -88,7 +89,9 @@ struct task {
 	struct child_wish *wish;             /* CHILD_NEW; NULL: nothing in particular */
 	struct flow flow;
 	bool has_flow;
-	uint16_t notify;        /* TELL; 0 = a delete */
+	uint16_t notify; /* TELL; 0 = a delete */
+	uint16_t data_len;
+	uint8_t *data;          /* REDIRECT: of the notify */
 	uint16_t group;         /* DH group that the peer insists on, 0 = our first */
 	uint8_t retries;        /* answers of TEMPORARY_FAILURE or INVALID_KE_PAYLOAD */
 	uint32_t worker;        /* CHILD_SIBLING: that it is for, and 1 more */
@@ -371,6 +374,14 @@ struct sa_auth_life {
 	struct timer timer;
 };
 
+/* struct sa_redirect - an IKE SA's share of redirect.h. */
+struct sa_redirect {
+	bool follows;        /* responder: the peer says that it does */
+	uint8_t num;         /* that were followed since since_ns */
+	struct ip_addr from; /* the gateway that named this one; unset: none did */
+	uint64_t since_ns;
+};
+
 /* SA_CONFIRM_NS - without a repeat of its request in that time the peer has our response. */
 #define SA_CONFIRM_NS (5 * NS_PER_S)
 
@@ -404,6 +415,7 @@ struct ike_sa {
 	struct sa_mif mif;
 	struct sa_crash crash;
 	struct sa_auth_life auth_life;
+	struct sa_redirect redirect;
 	struct ike_peer *peer;
 	struct ike_id local_id, remote_id; /* type 0 while unknown */
 	struct sa_chosen suite;

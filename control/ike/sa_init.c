@@ -13,6 +13,7 @@
 #include "control/ike/mobike.h"
 #include "control/ike/ppk.h"
 #include "control/ike/receive.h"
+#include "control/ike/redirect.h"
 #include "control/ike/wire/cert.h"
 #include "control/ike/wire/nat.h"
 #include "control/ike/offer.h"
@@ -74,6 +75,7 @@ static enum err build_request(struct step *s)
 	if (sa_offers_addke(sa->conn->ike, sa->conn->num_ike))
 		wire_notify_build(&s->b, NOTIFY_INTERMEDIATE_EXCHANGE_SUPPORTED, bytes_of(NULL, 0));
 	e = sa_init_rest_i(s);
+	redirect_show(s);
 	if (!e)
 		e = step_finish(s);
 	if (!e)
@@ -102,6 +104,25 @@ enum err sa_init_start(struct step *s)
 		action_event(sa, IKE_EVENT_PROGRESS, NULL, IKE_REASON_NONE, sa->request,
 			     "IKE_SA_INIT sent to %s", endpoint_text(remote, &sa->path.remote));
 	return e;
+}
+
+enum err sa_init_again(struct step *s)
+{
+	struct handshake *hs = s->sa->hs;
+	struct dh *dh;
+	enum err e;
+
+	hs->group = sa_first_dh(s->sa->conn->ike, s->sa->conn->num_ike);
+	e = dh_new(s->e->crypto, &dh, hs->group);
+	if (e)
+		return e;
+	dh_free(hs->dh);
+	hs->dh = dh;
+	hs->ke_retried = false;
+	hs->num_cookies = 0;
+	hs->cookie_len = 0;
+	e = nonce_fill(s->e, &hs->ni);
+	return e ? e : build_request(s);
 }
 
 enum err sa_init_cookie(struct step *s)
@@ -462,6 +483,7 @@ enum err sa_init_request(struct step *s)
 		return ERR_NOMEM;
 	nonce_set(&hs->ni, nonce);
 	hs->group = sa->suite.dh;
+	redirect_seen(s);
 	e = take_intermediate(s, NOTIFY_NO_PROPOSAL_CHOSEN);
 	if (!e && sa_next_addke(&sa->suite, 0))
 		e = intermediate_expect(sa);

@@ -79,6 +79,8 @@ uint64_t step_bits(const struct ike_msg *msg)
 		bits |= HAS_TICKET_NACK;
 	if (wire_notify_find(&n, msg, NOTIFY_MIF_OP))
 		bits |= HAS_MIF_OP;
+	if (wire_notify_find(&n, msg, NOTIFY_REDIRECT))
+		bits |= HAS_REDIRECT;
 	for (uint32_t i = 0; i < msg->num; i++) {
 		struct wire_delete d;
 

@@ -28,11 +28,12 @@ enum trigger {
 #define HAS_UPDATE_SA   (UINT64_C(1) << 6) /* N(UPDATE_SA_ADDRESSES) */
 #define HAS_ADDRESSES   (UINT64_C(1) << 7) /* N(ADDITIONAL_*_ADDRESS), N(NO_ADDITIONAL_ADDRESSES) */
 #define HAS_MIF_OP      (UINT64_C(1) << 8) /* N(MIF_OP) */
-#define HAS_TICKET_NACK (UINT64_C(1) << 9) /* N(TICKET_NACK) */
+#define HAS_REDIRECT    (UINT64_C(1) << 9) /* N(REDIRECT) */
+#define HAS_TICKET_NACK (UINT64_C(1) << 10) /* N(TICKET_NACK) */
 /* And of the IKE SA before it is authenticated: the key exchanges that were agreed on are made, or
  * are not all made yet. */
-#define KEYS_DONE (UINT64_C(1) << 10)
-#define KEYS_MORE (UINT64_C(1) << 11)
+#define KEYS_DONE (UINT64_C(1) << 11)
+#define KEYS_MORE (UINT64_C(1) << 12)
 
 /* struct reply - a finished message that is not sent yet. */
 struct reply {

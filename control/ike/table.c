@@ -38,6 +38,13 @@ static const struct transition table[] = {
 	 */
 	{SA_I_INIT, ON_RESPONSE, IKE_SA_INIT, TASK_NONE, HAS_INVALID_KE, 0, sa_init_invalid_ke,
 	 SA_I_INIT, 0, "once: the same with a key share of the group asked for, if we offered it"},
+	/*
+	 *   HDR, N(REDIRECT_SUPPORTED), SAi1, KEi, Ni  -->                       (RFC 5685 3)
+	 *                                <--  HDR, N(REDIRECT)
+	 *   (to another gateway) HDR, N(REDIRECTED_FROM), SAi1, KEi, Ni  -->
+	 */
+	{SA_I_INIT, ON_RESPONSE, IKE_SA_INIT, TASK_NONE, HAS_REDIRECT, 0, redirect_init, SA_I_INIT,
+	 0, "go to the gateway that this one names, with a nonce and a key share of their own"},
 	{SA_I_INIT, ON_RESPONSE, IKE_SA_INIT, TASK_NONE, HAS_ERROR, 0, sa_init_refused, SA_I_INIT,
 	 0, "the peer refuses: say why and end"},
 
@@ -356,6 +363,15 @@ static const struct transition table[] = {
 	 SA_ESTABLISHED, 0, "do what may be done, and say what was"},
 	{SA_ESTABLISHED, ON_RESPONSE, INFORMATIONAL, TASK_MIF, 0, ANYTHING, mif_response,
 	 SA_ESTABLISHED, 0, "keep what the peer did, take back what it did not"},
+
+	/*
+	 *   HDR, SK {N(REDIRECT)}  -->                                           (RFC 5685 5)
+	 *                                <--  HDR, SK {}
+	 */
+	{SA_ESTABLISHED, ON_START, 0, TASK_REDIRECT, 0, 0, redirect_start, SA_ESTABLISHED, 0,
+	 "name another gateway to the peer"},
+	{SA_ESTABLISHED, ON_RESPONSE, INFORMATIONAL, TASK_REDIRECT, 0, ANYTHING, redirect_response,
+	 SA_ESTABLISHED, 0, "the peer has heard it"},
 
 	{SA_ESTABLISHED, ON_REQUEST, INFORMATIONAL, TASK_NONE, 0, ANYTHING, informational_request,
 	 SA_ESTABLISHED, 0, "we are alive"},

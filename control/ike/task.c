@@ -20,6 +20,7 @@ void task_free(struct task *t)
 	if (!t)
 		return;
 	wish_put(t->wish);
+	mem_free(t->data);
 	mem_free(t);
 }
 

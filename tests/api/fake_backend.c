@@ -122,6 +122,20 @@ static enum err fake_terminate(void *ctx, uint32_t *out_num, const struct ike_se
 	return f->terminate_result;
 }
 
+static enum err fake_redirect(void *ctx, uint32_t *out_num, const struct engine_redirect *r)
+{
+	struct fake_backend *f = ctx;
+
+	if (!r->gateway || !*r->gateway)
+		return ERR_INVAL;
+	if (!f->sa_up || (r->conn && strcmp(r->conn, "gw") != 0))
+		return ERR_NOT_FOUND;
+	snprintf(f->redirected, sizeof(f->redirected), "%s %s %s", r->peer_ip ? r->peer_ip : "-",
+		 r->peer_id ? r->peer_id : "-", r->gateway);
+	*out_num = 1;
+	return ERR_OK;
+}
+
 static enum err fake_rekey(void *ctx, uint32_t *out_num, const struct ike_select *sel)
 {
 	struct fake_backend *f = ctx;
@@ -295,6 +309,7 @@ static const struct backend_ops fake_ops = {
 	.initiate = fake_initiate,
 	.terminate = fake_terminate,
 	.rekey = fake_rekey,
+	.redirect = fake_redirect,
 	.path = fake_path,
 	.paths = fake_paths,
 	.each_sa = fake_each_sa,

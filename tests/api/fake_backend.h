@@ -38,6 +38,7 @@ struct fake_backend {
 	struct ike_select select; /* names are copied to conn and name */
 	bool forced;
 	uint32_t num_rekeyed;
+	char redirected[200];
 	/* path: what was asked last, its name in conn; the result, with the text "it is so". */
 	struct engine_path_request path_request;
 	enum err path_result;

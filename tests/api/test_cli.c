@@ -409,6 +409,22 @@ static void test_rekey(void)
 	tear_down(&s);
 }
 
+static void test_redirect(void)
+{
+	struct stand s;
+
+	set_up(&s);
+	CU_ASSERT_EQUAL(RUN(&s, "redirect", "gw", "192.0.2.9"), 4);
+	CU_ASSERT_TRUE(has(&s, "no matching SAs to redirect found"));
+	s.fake.sa_up = true;
+	CU_ASSERT_EQUAL(RUN(&s, "redirect", "gw", "192.0.2.9"), 0);
+	CU_ASSERT_TRUE(has(&s, "the peer of gw was told to go to 192.0.2.9\n"));
+	CU_ASSERT_STRING_EQUAL(s.fake.redirected, "- - 192.0.2.9");
+	CU_ASSERT_NOT_EQUAL(RUN(&s, "redirect", "gw", ""), 0);
+	CU_ASSERT_EQUAL(RUN(&s, "redirect", "gw"), 2);
+	tear_down(&s);
+}
+
 /* Every path with what is known of it, and the one of a peer that has agreed to no more. */
 static void test_paths(void)
 {
@@ -782,6 +798,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_up_json),
 	TAP_TEST(test_down),
 	TAP_TEST(test_rekey),
+	TAP_TEST(test_redirect),
 	TAP_TEST(test_paths),
 	TAP_TEST(test_top),
 	TAP_TEST(test_path),

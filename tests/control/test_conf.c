@@ -191,6 +191,7 @@ static const struct row conn_rows[] = {
 	 "Ef:4: connections.a.paths.one: begins with one version of IP and ends with the other"},
 	{"reauth_time = 0", ""},
 	{"reauth_time = 3h", ""},
+	{"follow_redirects = yes", ""},
 	{"pools = a, b", ""},
 	{"pools = a,b,c,d,e,f,g,h,i", "Ef:4: connections.a.pools: more than 8 pools"},
 	{"childless = allow", ""},

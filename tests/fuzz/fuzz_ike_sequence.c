@@ -434,6 +434,7 @@ static struct ike_payload notify(struct play *y, uint8_t buf[64], uint8_t type)
 		NOTIFY_INVALID_SPI,
 		NOTIFY_QUICK_CRASH_DETECTION,
 		NOTIFY_AUTH_LIFETIME,
+		NOTIFY_REDIRECT,
 	};
 	size_t len = 4 + (type >> 3);
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "control/ike/wire/cp.h"
+#include "control/ike/wire/gateway.h"
 #include "control/ike/wire/mobike.h"
 #include "control/ike/wire/names.h"
 #include "control/ike/wire/payload.h"
@@ -118,6 +119,23 @@ static inline void use_ppk(struct bytes data)
 	require(bytes_equal(bytes_of(out.p + 36, out.len - 36), data));
 }
 
+/* What is parsed is within, and is built again as it was. */
+static inline void use_gateway(struct bytes data)
+{
+	uint8_t buf[WIRE_GATEWAY_MAX];
+	char text[WIRE_GATEWAY_TEXT];
+	struct wire_gateway g;
+	struct bytes again;
+
+	if (wire_gateway_parse(&g, data) != ERR_OK)
+		return;
+	require_within(g.name, data);
+	require_within(g.nonce, data);
+	require(strlen(wire_gateway_text(text, &g)) < sizeof(text));
+	again = wire_gateway_data(buf, &g);
+	require(again.len + g.nonce.len == data.len && memcmp(again.p, data.p, again.len) == 0);
+}
+
 static inline void use_notify(struct bytes body)
 {
 	struct wire_notify n;
@@ -126,6 +144,7 @@ static inline void use_notify(struct bytes body)
 
 	if (wire_notify_parse(&n, body) != ERR_OK)
 		return;
+	use_gateway(n.data);
 	require_within(n.spi, body);
 	require_within(n.data, body);
 	require(strlen(wire_notify_name(name, n.type)) < sizeof(name));

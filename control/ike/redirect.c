@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/ike/redirect.h"
+
+#include <ctype.h>
+
+#include "base/alloc.h"
+#include "control/ike/core.h"
+#include "control/ike/handlers.h"
+#include "control/ike/reauth.h"
+#include "control/ike/sa_init.h"
+#include "control/ike/task.h"
+#include "control/ike/wire/gateway.h"
+
+/* REDIRECTS_MAX - that are followed in a row within LOOP_NS (RFC 5685 7). */
+#define REDIRECTS_MAX 5
+#define LOOP_NS       (300 * NS_PER_S)
+/* PEER_LINES_PER_S - lines that a peer can cause at will. */
+#define PEER_LINES_PER_S 20
+
+/* ---- who follows ----------------------------------------------------------------------------- */
+
+static void gateway_of(struct wire_gateway *out, const struct ip_addr *a)
+{
+	out->type = a->family == IP_V4 ? GATEWAY_IPV4 : GATEWAY_IPV6;
+	out->name = bytes_of(a->b, ip_addr_len(a));
+	out->nonce = bytes_of(NULL, 0);
+}
+
+void redirect_show(struct step *s)
+{
+	const struct ike_sa *sa = s->sa;
+	struct wire_gateway from;
+
+	if (!sa->conn->follow_redirects)
+		return;
+	if (sa->redirect.from.family == IP_NONE) {
+		wire_notify_build(&s->b, NOTIFY_REDIRECT_SUPPORTED, bytes_of(NULL, 0));
+		return;
+	}
+	gateway_of(&from, &sa->redirect.from);
+	wire_gateway_build(&s->b, NOTIFY_REDIRECTED_FROM, &from);
+}
+
+static bool is_one_host(const struct ip_addr *a)
+{
+	return !ip_addr_is_any(a) && (a->family == IP_V4 ? a->b[0] < 224 : a->b[0] != 0xff);
+}
+
+static enum err address_of(struct ip_addr *out, const struct wire_gateway *g)
+{
+	if (g->type == GATEWAY_FQDN)
+		return ERR_UNSUPPORTED;
+	*out = g->type == GATEWAY_IPV4 ? ip_addr_v4(g->name.p) : ip_addr_v6(g->name.p);
+	return is_one_host(out) ? ERR_OK : ERR_MALFORMED;
+}
+
+/* Where this connection goes to reach another gateway at its first port. */
+static enum err path_to(const struct ike_sa *sa, struct path_addr *out, const struct ip_addr *to)
+{
+	const struct ike_env *env = &sa->e->env;
+	const struct conf_conn *conn = sa->conn;
+
+	*out = (struct path_addr){.local = {.addr = sa->path.local.addr, .port = 500},
+				  .remote = {.addr = *to, .port = conn->remote_port}};
+	if (sa->conf->daemon.port)
+		out->local.port = sa->conf->daemon.port;
+	if (conn->remote_port != 500) {
+		out->local.port = sa->conf->daemon.port_nat_t;
+		out->encap = ENCAP_UDP;
+	}
+	if (env->source_for)
+		return env->source_for(env->ctx, &out->local.addr, conn, to);
+	return to->family == out->local.addr.family ? ERR_OK : ERR_NOT_FOUND;
+}
+
+/* One more: not for ever, round and round (RFC 5685 7). */
+static enum err count(struct sa_redirect *r, uint64_t now_ns)
+{
+	if (!r->num || now_ns - r->since_ns > LOOP_NS) {
+		r->num = 0;
+		r->since_ns = now_ns;
+	}
+	if (r->num >= REDIRECTS_MAX)
+		return ERR_LIMIT;
+	r->num++;
+	return ERR_OK;
+}
+
+static const char *why_not(enum err e)
+{
+	switch ((int)e) {
+	case ERR_PERM:
+		return "set `follow_redirects = yes` if it is to be followed";
+	case ERR_UNSUPPORTED:
+		return "it is named by a name, which is not looked up: name its address there";
+	case ERR_LIMIT:
+		return "it is the sixth within 300 s: the gateways send this host round and round";
+	case ERR_NOT_FOUND:
+		return "there is no route to it from here";
+	case ERR_EXISTS:
+		return "another IKE SA that is to be in the place of this one is being made";
+	case ERR_INVAL:
+		return "it is the one that we are with";
+	case ERR_MALFORMED:
+		return "no gateway has such an address";
+	default:
+		return err_text(e);
+	}
+}
+
+/* The path to the gateway that is named, if it is to be followed. */
+static enum err decide(struct ike_sa *sa, struct path_addr *out, const struct wire_gateway *g,
+		       struct sa_redirect *r, uint64_t now_ns)
+{
+	struct ip_addr to;
+	enum err e = sa->conn->follow_redirects ? address_of(&to, g) : ERR_PERM;
+
+	if (!e && ip_addr_equal(&to, &sa->path.remote.addr))
+		e = ERR_INVAL;
+	if (!e)
+		e = path_to(sa, out, &to);
+	if (!e)
+		e = count(r, now_ns);
+	r->from = sa->path.remote.addr;
+	return e;
+}
+
+static enum err follow(struct ike_sa *sa, const struct wire_gateway *g, uint64_t now_ns)
+{
+	struct sa_redirect r = sa->redirect;
+	struct path_addr path;
+	struct ike_sa *new;
+	enum err e = decide(sa, &path, g, &r, now_ns);
+
+	if (!e)
+		e = reauth_elsewhere(sa, &new, &path);
+	if (e)
+		return e;
+	new->redirect = r;
+	new->origin = sa->origin;
+	return ERR_OK;
+}
+
+void redirect_take(struct ike_sa *sa, const struct ike_msg *m, uint64_t now_ns)
+{
+	char name[WIRE_GATEWAY_TEXT];
+	struct wire_gateway g;
+	struct wire_notify n;
+	enum err e;
+
+	if (sa->state != SA_ESTABLISHED || !sa->auth_life.began ||
+	    !wire_notify_find(&n, m, NOTIFY_REDIRECT) || wire_gateway_parse(&g, n.data))
+		return;
+	e = follow(sa, &g, now_ns);
+	if (!log_limited(&sa->e->log_limit, PEER_LINES_PER_S, now_ns))
+		return;
+	wire_gateway_text(name, &g);
+	if (e)
+		LOG(WARN, IKE, sa->conn->name,
+		    "[%u] the peer names another gateway, %s, where we do not go: %s", sa->unique,
+		    name, why_not(e));
+	else
+		LOG(INFO, IKE, sa->conn->name, "[%u] the peer names another gateway: going to %s",
+		    sa->unique, name);
+}
+
+/* In the clear, from whoever saw our request: so what it says leads elsewhere and to no other
+ * identity than any other answer would. */
+enum err redirect_init(struct step *s)
+{
+	struct ike_sa *sa = s->sa;
+	char name[WIRE_GATEWAY_TEXT];
+	struct sa_redirect r = sa->redirect;
+	struct path_addr path;
+	struct wire_gateway g;
+	struct wire_notify n;
+	enum err e;
+
+	if (!wire_notify_find(&n, s->msg, NOTIFY_REDIRECT) || wire_gateway_parse(&g, n.data) ||
+	    !bytes_equal(g.nonce, nonce_bytes(&sa->hs->ni)))
+		return ERR_MALFORMED;
+	e = decide(sa, &path, &g, &r, s->now_ns);
+	wire_gateway_text(name, &g);
+	if (e == ERR_PERM)
+		return ERR_MALFORMED; /* it was not asked for */
+	if (e)
+		return step_fail(s, IKE_REASON_PEER_ERROR, 0,
+				 "the peer names another gateway, %s, where we do not go: %s", name,
+				 why_not(e));
+	action_event(sa, IKE_EVENT_PROGRESS, NULL, IKE_REASON_NONE, sa->request,
+		     "the peer names another gateway: going to %s", name);
+	sa->redirect = r;
+	if (sa->origin.family == IP_NONE)
+		sa->origin = sa->path.remote.addr;
+	sa->path = path;
+	return sa_init_again(s);
+}
+
+void redirect_inherit(struct ike_sa *new, const struct ike_sa *old)
+{
+	new->redirect = old->redirect;
+}
+
+/* ---- the gateway ----------------------------------------------------------------------------- */
+
+void redirect_seen(struct step *s)
+{
+	struct wire_notify n;
+
+	s->sa->redirect.follows = wire_notify_find(&n, s->msg, NOTIFY_REDIRECT_SUPPORTED) ||
+				  wire_notify_find(&n, s->msg, NOTIFY_REDIRECTED_FROM);
+}
+
+enum err redirect_start(struct step *s)
+{
+	const struct task *t = s->sa->out.task;
+
+	step_request(s, INFORMATIONAL);
+	wire_notify_build(&s->b, NOTIFY_REDIRECT, bytes_of(t->data, t->data_len));
+	return ERR_OK;
+}
+
+enum err redirect_response(struct step *s)
+{
+	(void)s; /* what comes of it is the peer's */
+	return ERR_OK;
+}
+
+/* A name as the DNS has it, for whoever follows to look up. */
+static bool is_name(const char *text)
+{
+	const size_t len = strlen(text);
+
+	if (!len || len > 253)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (!isalnum((unsigned char)text[i]) && text[i] != '-' && text[i] != '.')
+			return false;
+	return true;
+}
+
+static enum err gateway_take(struct wire_gateway *out, struct ip_addr *a, const char *text)
+{
+	if (!ip_addr_parse(a, text)) {
+		gateway_of(out, a);
+		return is_one_host(a) ? ERR_OK : ERR_INVAL;
+	}
+	*out = (struct wire_gateway){.type = GATEWAY_FQDN, .name = bytes_of(text, strlen(text))};
+	return is_name(text) ? ERR_OK : ERR_INVAL;
+}
+
+static bool is_within(const struct ip_addr *a, const struct ike_redirect_params *p)
+{
+	return p->lo.family == IP_NONE ||
+	       (a->family == p->lo.family && memcmp(a->b, p->lo.b, sizeof(a->b)) >= 0 &&
+		memcmp(a->b, p->hi.b, sizeof(a->b)) <= 0);
+}
+
+static bool is_meant(const struct ike_sa *sa, const struct ike_redirect_params *p)
+{
+	return sa_usable(sa) && !sa->quiet && (!p->ike_id || sa->unique == p->ike_id) &&
+	       (!p->conn || strcmp(sa->conn->name, p->conn) == 0) &&
+	       is_within(&sa->path.remote.addr, p) &&
+	       (!p->peer || conf_id_matches(p->peer, &sa->remote_id));
+}
+
+static enum err tell(struct ike_sa *sa, struct bytes data)
+{
+	struct task *t;
+
+	if (sa->auth_life.began || !sa->redirect.follows)
+		return ERR_UNSUPPORTED;
+	t = task_new(TASK_REDIRECT, 0);
+	if (t)
+		t->data = mem_dup(data.p, data.len);
+	if (!t || !t->data) {
+		task_free(t);
+		return ERR_NOMEM;
+	}
+	t->data_len = (uint16_t)data.len;
+	task_add(sa, t);
+	step_task_later(sa);
+	return ERR_OK;
+}
+
+enum err ike_redirect(struct ike_engine *e, uint32_t *out_num, const struct ike_redirect_params *p,
+		      uint64_t now_ns)
+{
+	uint8_t buf[WIRE_GATEWAY_MAX];
+	enum err err = ERR_NOT_FOUND, one;
+	struct wire_gateway g;
+	struct bytes data;
+	struct ip_addr a;
+
+	e->now_ns = now_ns;
+	*out_num = 0;
+	if (gateway_take(&g, &a, p->gateway))
+		return ERR_INVAL;
+	data = wire_gateway_data(buf, &g);
+	list_for_each (n, &e->sas) {
+		struct ike_sa *sa = list_entry(n, struct ike_sa, node);
+
+		if (!is_meant(sa, p))
+			continue;
+		one = tell(sa, data);
+		*out_num += !one;
+		if (one)
+			err = one;
+	}
+	return *out_num ? ERR_OK : err;
+}

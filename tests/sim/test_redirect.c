@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A gateway names another one (RFC 5685): here that is the same side at another address. */
+#include <stdio.h>
+#include <string.h>
+
+#include "control/ike/redirect.h"
+#include "control/ike/wire/gateway.h"
+#include "tests/sim/forge.h"
+#include "tests/tap/tap.h"
+
+#define A 0
+#define B 1
+
+static const struct sim_wire calm = {.jitter_ns = 2 * NS_PER_MS, .ask_ns = 5 * NS_PER_MS};
+
+static void after(struct sim *s, uint64_t ns)
+{
+	sim_run(s, s->now_ns + ns);
+}
+
+static struct ike_sa *sa_of(struct sim *s, unsigned side)
+{
+	struct ike_sa *found = NULL;
+
+	list_for_each (n, &s->n[side].e->sas) {
+		struct ike_sa *sa = list_entry(n, struct ike_sa, node);
+
+		if (sa->state == SA_ESTABLISHED)
+			found = sa;
+	}
+	CU_ASSERT_PTR_NOT_NULL_FATAL(found);
+	return found;
+}
+
+static const char *name_of(unsigned i)
+{
+	static char text[IP_TEXT_MAX];
+	const struct ip_addr a = sim_addr(B, i);
+
+	return ip_addr_text(text, &a);
+}
+
+/* B has two addresses; A follows, or does not. */
+static struct sim *world(const char *more)
+{
+	const struct sim_options opt = {
+		.wire = calm,
+		.conf = {sim_conf_anywhere(A, more, ""),
+			 sim_conf_anywhere(B, "mobike = no\n follow_redirects = yes", "")}};
+	struct sim *s = sim_new(1, &opt);
+
+	sim_have(s, A, 1, 0);
+	sim_have(s, B, 3, 0);
+	return s;
+}
+
+static struct sim *begin(const char *more)
+{
+	struct sim *s = world(more);
+
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	after(s, NS_PER_S);
+	CU_ASSERT_TRUE(sim_up(s));
+	return s;
+}
+
+static struct sim *following(void)
+{
+	return begin("mobike = no\n follow_redirects = yes");
+}
+
+static enum err redirect(struct sim *s, unsigned side, const char *gateway)
+{
+	const struct ike_redirect_params p = {.conn = "net", .gateway = gateway};
+	uint32_t num = 7;
+	enum err e = ike_redirect(s->n[side].e, &num, &p, s->now_ns);
+
+	CU_ASSERT_EQUAL(num, e ? 0 : 1);
+	sim_settle(s, side);
+	return e;
+}
+
+static bool is_at(struct sim *s, unsigned i)
+{
+	const struct ip_addr a = sim_addr(B, i);
+
+	return ip_addr_equal(&sa_of(s, A)->path.remote.addr, &a);
+}
+
+/* ---- later, in INFORMATIONAL ----------------------------------------------------------------- */
+
+/* A goes there, and the old SAs end when the new ones are there. */
+static void test_redirect(void)
+{
+	struct sim *s = following();
+	char why[200] = "";
+
+	s->traffic = true;
+	CU_ASSERT_TRUE(is_at(s, 0));
+	CU_ASSERT_EQUAL(redirect(s, B, name_of(1)), ERR_OK);
+	after(s, 10 * NS_PER_S);
+	s->traffic = false;
+	after(s, NS_PER_S);
+	CU_ASSERT_TRUE(is_at(s, 1));
+	CU_ASSERT_TRUE(sa_of(s, B)->redirect.follows); /* as REDIRECTED_FROM says */
+	CU_ASSERT_TRUE(sim_same(s, why));
+	CU_ASSERT_EQUAL(sim_num_sas(s, A), 1);
+	CU_ASSERT_EQUAL(s->n[A].failed + s->n[B].failed, 0);
+	CU_ASSERT_EQUAL(s->n[A].lost_packets, 0);
+	sim_free(s);
+}
+
+/* Also when keys were changed, by either side. */
+static void test_redirect_after_rekey(void)
+{
+	for (unsigned by = 0; by < 2; by++) {
+		struct sim *s = following();
+
+		CU_ASSERT_EQUAL(sim_rekey(s, by, NULL), ERR_OK);
+		after(s, 10 * NS_PER_S);
+		CU_ASSERT_EQUAL(redirect(s, B, name_of(1)), ERR_OK);
+		after(s, 10 * NS_PER_S);
+		CU_ASSERT_TRUE(is_at(s, 1));
+		CU_ASSERT_TRUE(sim_up(s));
+		sim_free(s);
+	}
+}
+
+static void say(struct sim *s, unsigned from, const uint8_t *data, size_t len)
+{
+	uint8_t body[300] = {0}, message[600];
+	const struct ike_payload p = {.type = PAYLOAD_NOTIFY, .body = bytes_of(body, 4 + len)};
+	struct ike_sa *sa = sa_of(s, from);
+	size_t n;
+
+	store_be16(body + 2, NOTIFY_REDIRECT);
+	memcpy(body + 4, data, len);
+	n = forge_bare(s, sa, INFORMATIONAL, 0, sa->out.x.next_id, &p, 1, message, sizeof(message));
+	sim_inject(s, !from, message, n);
+	sa->out.x.next_id++;
+	after(s, 5 * NS_PER_S);
+}
+
+/* Who is not let says that he does not follow, and does not if he is told all the same. */
+static void test_redirect_not_let(void)
+{
+	struct sim *s = begin("mobike = no");
+	uint8_t data[6] = {GATEWAY_IPV4, 4};
+
+	CU_ASSERT_EQUAL(redirect(s, B, name_of(1)), ERR_UNSUPPORTED);
+	memcpy(data + 2, sim_addr(B, 1).b, 4);
+	say(s, B, data, sizeof(data));
+	CU_ASSERT_EQUAL(s->n[A].ike_up, 1);
+	CU_ASSERT_TRUE(is_at(s, 0) && sim_up(s));
+	sim_free(s);
+}
+
+/* Nor does a gateway follow a client. */
+static void test_redirect_of_a_client(void)
+{
+	struct sim *s = following();
+	uint8_t data[6] = {GATEWAY_IPV4, 4};
+
+	sim_have(s, A, 3, 0); /* it would be there */
+	CU_ASSERT_EQUAL(redirect(s, A, name_of(1)), ERR_UNSUPPORTED);
+	memcpy(data + 2, sim_addr(A, 1).b, 4);
+	say(s, A, data, sizeof(data));
+	CU_ASSERT_EQUAL(s->n[B].ike_up, 1);
+	CU_ASSERT_TRUE(sim_up(s));
+	sim_free(s);
+}
+
+/* Addresses that no gateway has, names, and what does not follow the format: A stays. */
+static void test_redirect_nowhere(void)
+{
+	static const struct {
+		uint8_t data[20];
+		size_t len;
+	} rows[] = {
+		{{GATEWAY_IPV4, 4, 0, 0, 0, 0}, 6},
+		{{GATEWAY_IPV4, 4, 224, 0, 0, 1}, 6},
+		{{GATEWAY_IPV4, 4, 255, 255, 255, 255}, 6},
+		{{GATEWAY_IPV6, 16, 0xff, 2}, 18},
+		{{GATEWAY_FQDN, 4, 'g', 'w', '.', 'x'}, 6},
+		{{GATEWAY_IPV4, 5, 1, 2, 3, 4, 5}, 7},
+		{{GATEWAY_IPV4, 4, 192, 0, 2}, 5},
+		{{9, 4, 192, 0, 2, 7}, 6},
+		{{GATEWAY_FQDN, 0}, 2},
+		{{GATEWAY_IPV4}, 1},
+	};
+	struct sim *s = following();
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		say(s, B, rows[i].data, rows[i].len);
+	CU_ASSERT_EQUAL(s->n[A].ike_up, 1);
+	CU_ASSERT_EQUAL(s->n[A].failed, 0);
+	CU_ASSERT_TRUE(is_at(s, 0) && sim_up(s));
+	CU_ASSERT_EQUAL(redirect(s, B, name_of(1)), ERR_OK);
+	after(s, 10 * NS_PER_S);
+	CU_ASSERT_TRUE(is_at(s, 1));
+	sim_free(s);
+}
+
+/* A gateway that is not there: what there was stays. */
+static void test_redirect_to_nobody(void)
+{
+	struct sim *s = following();
+
+	CU_ASSERT_EQUAL(redirect(s, B, "198.51.100.77"), ERR_OK);
+	after(s, 120 * NS_PER_S);
+	CU_ASSERT_EQUAL(s->n[A].ike_up, 1);
+	CU_ASSERT_TRUE(is_at(s, 0) && sim_up(s));
+	sim_free(s);
+}
+
+/* Five in a row within 300 s, and no more (RFC 5685 7). */
+static void test_redirect_round_and_round(void)
+{
+	struct sim *s = following();
+
+	for (unsigned i = 1; i <= 8; i++) {
+		CU_ASSERT_EQUAL(redirect(s, B, name_of(is_at(s, 0) ? 1 : 0)), ERR_OK);
+		after(s, 10 * NS_PER_S);
+		CU_ASSERT_EQUAL(s->n[A].ike_up, i <= 5 ? i + 1 : 6);
+	}
+	after(s, 300 * NS_PER_S);
+	CU_ASSERT_EQUAL(redirect(s, B, name_of(is_at(s, 0) ? 1 : 0)), ERR_OK);
+	after(s, 10 * NS_PER_S);
+	CU_ASSERT_EQUAL(s->n[A].ike_up, 7);
+	CU_ASSERT_TRUE(sim_up(s));
+	sim_free(s);
+}
+
+/* What a gateway cannot name, and whom it does not mean. */
+static void test_redirect_whom(void)
+{
+	static const char *const bad[] = {"",   "a b",       "x/y",    "0.0.0.0",
+					  "::", "224.0.0.9", "ff02::1"};
+	struct conf_side other = {.pattern = NULL}, same = {.pattern = NULL};
+	struct ike_redirect_params p = {.gateway = "192.0.2.99"};
+	struct sim *s = following();
+	uint32_t num;
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		CU_ASSERT_EQUAL(redirect(s, B, bad[i]), ERR_INVAL);
+	CU_ASSERT_EQUAL_FATAL(conf_id_parse(&other.id, "nobody.example"), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(conf_id_parse(&same.id, "host1.example"), ERR_OK);
+	p.peer = &other;
+	CU_ASSERT_EQUAL(ike_redirect(s->n[B].e, &num, &p, s->now_ns), ERR_NOT_FOUND);
+	p.peer = &same;
+	p.lo = p.hi = sim_addr(A, 1);
+	CU_ASSERT_EQUAL(ike_redirect(s->n[B].e, &num, &p, s->now_ns), ERR_NOT_FOUND);
+	p.lo = p.hi = sim_addr(A, 0);
+	p.ike_id = sa_of(s, B)->unique + 1;
+	CU_ASSERT_EQUAL(ike_redirect(s->n[B].e, &num, &p, s->now_ns), ERR_NOT_FOUND);
+	p.ike_id--;
+	CU_ASSERT_EQUAL(ike_redirect(s->n[B].e, &num, &p, s->now_ns), ERR_OK);
+	CU_ASSERT_EQUAL(num, 1);
+	sim_free(s);
+}
+
+/* ---- at once, in IKE_SA_INIT ----------------------------------------------------------------- */
+
+struct door {
+	bool armed, right;
+	uint32_t seen, supported, from;
+	uint8_t answer[200];
+	size_t len;
+};
+
+/* What a gateway would say that takes nobody: built of A's first request. */
+static bool at_the_door(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx)
+{
+	struct door *d = ctx;
+	const struct ip_addr to = sim_addr(B, 1);
+	uint8_t data[2 + 4 + 64] = {GATEWAY_IPV4, 4};
+	struct ike_builder b;
+	struct wire_notify n;
+	struct bytes nonce, out = {0};
+	struct ike_header h;
+	struct ike_msg m;
+
+	(void)s;
+	if (from != A || bytes[18] != IKE_SA_INIT || ike_msg_parse(&m, bytes_of(bytes, *len)))
+		return true;
+	d->seen++;
+	d->supported += wire_notify_find(&n, &m, NOTIFY_REDIRECT_SUPPORTED);
+	d->from += wire_notify_find(&n, &m, NOTIFY_REDIRECTED_FROM);
+	if (!d->armed || d->len)
+		return true;
+	CU_ASSERT_EQUAL_FATAL(wire_nonce_parse(&nonce, ike_msg_body(&m, PAYLOAD_NONCE)), ERR_OK);
+	memcpy(data + 2, to.b, 4);
+	memcpy(data + 6, nonce.p, nonce.len);
+	data[6] ^= !d->right;
+	h = (struct ike_header){
+		.spi_i = m.h.spi_i, .exchange = IKE_SA_INIT, .flags = IKE_FLAG_RESPONSE};
+	ike_build_begin(&b, d->answer, sizeof(d->answer), &h);
+	wire_notify_build(&b, NOTIFY_REDIRECT, bytes_of(data, 6 + nonce.len));
+	CU_ASSERT_EQUAL(ike_build_finish(&b, &out, NULL), ERR_OK);
+	d->len = out.len;
+	return false;
+}
+
+static struct sim *knock(struct door *d, bool right, const char *more)
+{
+	struct sim *s = world(more);
+
+	*d = (struct door){.armed = true, .right = right};
+	s->tap = at_the_door;
+	s->tap_ctx = d;
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	CU_ASSERT_TRUE(d->len > 0);
+	sim_inject(s, A, d->answer, d->len);
+	after(s, 5 * NS_PER_S);
+	return s;
+}
+
+static void test_redirect_at_once(void)
+{
+	struct door d;
+	struct sim *s = knock(&d, true, "mobike = no\n follow_redirects = yes");
+
+	CU_ASSERT_TRUE(sim_up(s));
+	CU_ASSERT_TRUE(is_at(s, 1));
+	CU_ASSERT_TRUE(d.supported == 1 && d.from == 1 && d.seen == 2);
+	sim_free(s);
+}
+
+/* Whoever has not seen the request has no nonce: A goes on waiting, and comes to whom it asked. */
+static void test_redirect_at_once_forged(void)
+{
+	struct door d;
+	struct sim *s = knock(&d, false, "mobike = no\n follow_redirects = yes");
+
+	CU_ASSERT_TRUE(sim_up(s));
+	CU_ASSERT_TRUE(is_at(s, 0));
+	CU_ASSERT_EQUAL(d.from, 0);
+	sim_free(s);
+}
+
+static void test_redirect_at_once_not_let(void)
+{
+	struct door d;
+	struct sim *s = knock(&d, true, "mobike = no");
+
+	CU_ASSERT_TRUE(sim_up(s));
+	CU_ASSERT_TRUE(is_at(s, 0));
+	CU_ASSERT_TRUE(d.supported == 0 && d.from == 0);
+	sim_free(s);
+}
+
+static const struct tap_test tests[] = {
+	TAP_TEST(test_redirect),
+	TAP_TEST(test_redirect_after_rekey),
+	TAP_TEST(test_redirect_not_let),
+	TAP_TEST(test_redirect_of_a_client),
+	TAP_TEST(test_redirect_nowhere),
+	TAP_TEST(test_redirect_to_nobody),
+	TAP_TEST(test_redirect_round_and_round),
+	TAP_TEST(test_redirect_whom),
+	TAP_TEST(test_redirect_at_once),
+	TAP_TEST(test_redirect_at_once_forged),
+	TAP_TEST(test_redirect_at_once_not_let),
+};
+
+TAP_MAIN("sim/redirect", tests)
