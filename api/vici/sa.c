@@ -325,6 +325,19 @@ enum err sa_section(const struct backend *b, struct tree *parent, const struct i
 	return num ? fill_children(b, t, sa, first, num) : ERR_OK;
 }
 
+/* set_proof - who proved itself by EAP is known by its name there. */
+static enum err set_proof(struct tree *t, const struct auth_proof_params *p)
+{
+	char text[300];
+
+	TRY(tree_setf(t, "remote-auth", "%s", auth_method_name(p->method)));
+	if (p->method == AUTH_METHOD_EAP)
+		TRY(tree_setf(t, "remote-eap-id", "%s", ike_id_text(text, sizeof(text), &p->peer)));
+	if (p->ppk)
+		TRY(tree_setf(t, "ppk", "yes"));
+	return ERR_OK;
+}
+
 enum err sa_fill(const struct backend *b, struct tree *t, const struct ike_sa_info *sa)
 {
 	uint64_t now = b->ops->now(b->ctx);
@@ -335,10 +348,7 @@ enum err sa_fill(const struct backend *b, struct tree *t, const struct ike_sa_in
 	TRY(set_end(t, "local", &sa->path.local, sa->local_id));
 	TRY(set_end(t, "remote", &sa->path.remote, sa->remote_id));
 	if (sa->proof)
-		TRY(tree_setf(t, "remote-auth", "%s",
-			      auth_method_name(auth_proof_params(sa->proof)->method)));
-	if (sa->proof && auth_proof_params(sa->proof)->ppk)
-		TRY(tree_setf(t, "ppk", "yes"));
+		TRY(set_proof(t, auth_proof_params(sa->proof)));
 	if (sa->initiator)
 		TRY(tree_setf(t, "initiator", "yes"));
 	TRY(tree_setf(t, "initiator-spi", "%016llx", (unsigned long long)sa->spi_i));

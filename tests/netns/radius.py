@@ -172,6 +172,7 @@ def whole(pair, radius, name=CAROL):
     right = pair.peers["right"]
     assert name in right.cli("show").stdout, right.cli("show").stdout
     assert re.search(r"remote authentication: eap\b", right.cli("sas").stdout), right.cli("sas").stdout
+    assert f"EAP: '{name}'" in right.swanctl("--list-sas").stdout, right.swanctl("--list-sas").stdout
     before = pair.peers["left"].ike_spis()
     pair.peers["left"].rekey(ike="gw")
     wait_for(lambda: pair.peers["left"].ike_spis() and
