@@ -200,7 +200,7 @@ static bool secret_kind(enum conf_secret_kind *out, const char *type)
 		[CONF_SECRET_IKE] = "IKE", [CONF_SECRET_EAP] = "EAP", [CONF_SECRET_PPK] = "PPK"};
 
 	for (unsigned int i = 0; i < ARRAY_LEN(names); i++) {
-		if (strcasecmp(type, names[i]) != 0)
+		if (!names[i] || strcasecmp(type, names[i]) != 0) /* a server's is not loaded so */
 			continue;
 		*out = (enum conf_secret_kind)i;
 		return true;
