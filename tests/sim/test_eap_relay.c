@@ -231,6 +231,40 @@ static void test_never_answered(void)
 	refused(s, B, IKE_REASON_REFUSED, "no answer in time");
 }
 
+#define OTHER(us, them)                                                                        \
+	"other { local { auth = psk\n id = " us " }\n remote { auth = psk\n id = " them " }\n" \
+	"children { tun { local_ts = " us "/32\n remote_ts = " them "/32 } } }"
+
+/* While a server says nothing others come and go: nobody waits for a client that waits for it. */
+static void test_others_are_not_delayed(void)
+{
+	const struct wish a = {.local = CLIENT,
+			       .remote = SERVER,
+			       .conns = OTHER("10.11.0.1", "10.12.0.1"),
+			       .more = "secrets { eap { id = " NAME "\n secret = " PASSWORD " }\n"
+				       "ike { secret = 0123456789abcdef } }"};
+	const struct wish b = {
+		.local = SERVER,
+		.remote = ANY,
+		.conns = OTHER("10.12.0.1", "10.11.0.1"),
+		.more = "secrets { radius { id = aaa\n secret = 0123456789abcdef }\n"
+			"ike { secret = 0123456789abcdef } }\n"
+			"latchkey { radius { servers { aaa { address = 192.0.2.9\n } } } }"};
+	struct sim *s = wish_world(&a, &b, true);
+
+	s->asked = never;
+	wish_go(s, "net", 0);
+	CU_ASSERT_EQUAL(s->n[B].child_up, 0);
+	wish_go(s, "other", 0);
+	CU_ASSERT_EQUAL(s->n[A].child_up, 1);
+	CU_ASSERT_EQUAL(s->n[B].child_up, 1);
+	CU_ASSERT_EQUAL(s->n[B].failed, 0); /* it still waits */
+	sim_run(s, s->now_ns + 80 * NS_PER_S);
+	CU_ASSERT_EQUAL(s->n[B].failed, 1);
+	CU_ASSERT_EQUAL(wish_seen(s, B).num, 1);
+	sim_free(s);
+}
+
 static void accept_request(struct ike_answer *a, struct ike_aaa *said)
 {
 	(void)a;
@@ -351,8 +385,9 @@ static void test_fail_every_allocation(void)
 static const struct tap_test tests[] = {
 	TAP_TEST(test_A13_relayed),           TAP_TEST(test_S22_relayed_name),
 	TAP_TEST(test_session_timeout),       TAP_TEST(test_relayed_refusals),
-	TAP_TEST(test_never_answered),        TAP_TEST(test_S21_relayed),
-	TAP_TEST(test_S21_relayed_too_early), TAP_TEST(test_fail_every_allocation),
+	TAP_TEST(test_never_answered),        TAP_TEST(test_others_are_not_delayed),
+	TAP_TEST(test_S21_relayed),           TAP_TEST(test_S21_relayed_too_early),
+	TAP_TEST(test_fail_every_allocation),
 };
 
 TAP_MAIN("sim/eap_relay", tests)
