@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/ike/auth_life.h"
 
-#include <stdio.h>
-
 #include "control/ike/reauth.h"
 #include "control/ike/task.h"
 
@@ -38,11 +36,9 @@ static bool is_theirs(const struct ike_sa *sa)
 static void close_sa(struct ike_sa *sa, uint64_t now_ns)
 {
 	sa->auth_life.due_ns = sa->auth_life.end_ns = TIME_NEVER;
-	sa_say_end(sa, IKE_REASON_EXPIRED,
-		   "its peer has not proven itself again within `reauth_time` of connection %s",
-		   sa->conn->name);
+	sa->reason = IKE_REASON_EXPIRED;
 	if (task_need(sa, TASK_IKE_DELETE, 0) == ERR_NOMEM)
-		sa_end(sa, now_ns);
+		sa_kill(sa, IKE_REASON_EXPIRED, "its time is over, and memory is short", now_ns);
 	else
 		step_task(sa, now_ns);
 }

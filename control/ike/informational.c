@@ -16,6 +16,16 @@
 
 /* ---- the IKE SA ------------------------------------------------------------------------------ */
 
+/* What is told of an IKE SA that we close. */
+static const char *why_closed(enum ike_reason reason)
+{
+	if (reason == IKE_REASON_REPLACED)
+		return "another one with the peer is in its place";
+	if (reason == IKE_REASON_EXPIRED)
+		return "its peer has not proven itself again within `reauth_time` and `over_time`";
+	return "closed as asked";
+}
+
 enum err ike_delete_start(struct step *s)
 {
 	struct ike_sa *sa = s->sa;
@@ -24,13 +34,9 @@ enum err ike_delete_start(struct step *s)
 	wire_delete_ike_build(&s->b);
 	if (step_finish(s))
 		return ERR_NOMEM;
-	if (!sa->quiet) {
-		const bool replaced = sa->reason == IKE_REASON_REPLACED;
-
+	if (!sa->quiet)
 		sa_say_end(sa, sa->reason ? sa->reason : IKE_REASON_LOCAL, "%s",
-			   replaced ? "another one with the peer is in its place"
-				    : "closed as asked");
-	}
+			   why_closed(sa->reason));
 	children_remove_all(sa, sa->reason);
 	return ERR_OK;
 }

@@ -79,6 +79,12 @@ static bool may_have_one(const struct ticket *t)
 	}
 }
 
+/* A server said who the peer is and for how long, and would not be asked again. */
+static bool is_judged_elsewhere(const struct conf_conn *conn)
+{
+	return conn->remote.auth == CONF_AUTH_EAP && conn->remote.eap == CONF_EAP_RADIUS;
+}
+
 static uint64_t smaller(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
@@ -109,7 +115,7 @@ static enum err make(struct step *s, uint8_t *out, size_t *out_len, uint64_t *ou
 
 	if (!e && is_certified(&t.proven))
 		e = take_certs(sa, &t);
-	if (!e && !may_have_one(&t))
+	if (!e && (!may_have_one(&t) || is_judged_elsewhere(sa->conn)))
 		e = ERR_PERM;
 	t.expires_ns = smaller(s->now_ns + lifetime(sa->conn), t.auth_until_ns);
 	if (!e && t.expires_ns < s->now_ns + NS_PER_S)

@@ -8,8 +8,7 @@ from capture import assert_protected
 from lab import wait_for
 from nets import Pair
 from pubkey import cert, root, with_cert
-from replay import proven_again
-from scenarios import PAIRINGS, agree, both_down, both_up, named
+from scenarios import PAIRINGS, agree, both_down, both_up, named, proven_again
 
 CAROL = "carol@example.org"
 PASSWORD = "Ar3etTnp01qlpOgb"

@@ -12,10 +12,11 @@ import re
 from capture import assert_protected
 from eap import by_password
 from lab import wait_for
-from nets import INNER, NETWORK, Pair, Side, Stream, story
+from nets import INNER, NETWORK, Pair, Side, Stream
 from pki import Authority, key, public
 from pubkey import below, cert, raw_keys, up_and_down, verifier, with_cert
-from scenarios import PAIRINGS, agree, both_down, both_up, named, narrowed, ours, virtual, whole_life
+from scenarios import (PAIRINGS, both_down, both_up, named, narrowed, ours, proven_again, virtual,
+                       whole_life)
 
 ICMP = 1
 SECOND_ADDRESS = "192.0.2.11"
@@ -111,22 +112,6 @@ def watched(action):
 
 
 # --- a peer that proves itself again -------------------------------------------------------------
-
-def proven_again(pair):
-    """reauth-mbb: another IKE SA beside the one that is there, which goes when that has its child."""
-    both_up(pair)
-    stream = Stream(pair, "left", rate=100, port=9100).start()
-    for _ in range(2):
-        before = pair.peers["left"].ike_spis()
-        wait_for(lambda before=before: all(len(peer.ike_spis()) == 1 and not before & peer.ike_spis()
-                                           for peer in pair.peers.values()),
-                 "another IKE SA, and that alone", seconds=40)
-        wait_for(lambda: agree(pair), "both sides to agree")
-    result = stream.stop()
-    story(f"of {result['sent']} datagrams {result['received']} came")
-    pair.ping_all(versions=(4,))
-    assert_protected(pair.capture.stop(), "wire", at_least=100)
-
 
 def again_after(left_time, right_time):
     """What the sides say of it; charon is told to make before it breaks."""

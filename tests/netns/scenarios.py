@@ -133,6 +133,24 @@ def rekey_under_load(pair):
     assert_protected(frames, "wire", at_least=1000)
 
 
+# --- a peer that proves itself again -------------------------------------------------------------
+
+def proven_again(pair):
+    """reauth-mbb: another IKE SA beside the one that is there, which goes when that has its child."""
+    both_up(pair)
+    stream = Stream(pair, "left", rate=100, port=9100).start()
+    for _ in range(2):
+        before = pair.peers["left"].ike_spis()
+        wait_for(lambda before=before: all(len(peer.ike_spis()) == 1 and not before & peer.ike_spis()
+                                           for peer in pair.peers.values()),
+                 "another IKE SA, and that alone", seconds=40)
+        wait_for(lambda: agree(pair), "both sides to agree")
+    result = stream.stop()
+    story(f"of {result['sent']} datagrams {result['received']} came")
+    pair.ping_all(versions=(4,))
+    assert_protected(pair.capture.stop(), "wire", at_least=100)
+
+
 # --- refusals ------------------------------------------------------------------------------------
 
 def refused(reason):
