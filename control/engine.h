@@ -330,7 +330,8 @@ enum ike_ask_kind {
 	IKE_ASK_VERIFY_CHAIN, /* whose signature would prove the peer's identity? answer.trust; as
 			       * responder again for each further connection that it may be for */
 	IKE_ASK_AUTHORIZE,    /* the peer is authenticated: may it have an IKE SA? answer.allow */
-	IKE_ASK_CHILD_ACCEPT, /* a Child SA with these selectors is about to be made: answer.allow
+	IKE_ASK_CHILD_ACCEPT, /* a Child SA with these selectors is about to be made: answer.allow;
+			       * as responder again when additional key exchanges were made for it
 			       */
 	IKE_ASK_EAP_SECRET,   /* the password of eap_id: answer.secret */
 	IKE_ASK_EAP_KEY,    /* a certificate of local_id, and its key, for TLS in EAP: answer.certs

@@ -62,18 +62,26 @@ static void print_list(const struct tree *t, const char *key)
 		put(" %s", item->value);
 }
 
-/* "ALG-256/PRF/DH" of what is there. */
+/* "ALG-256/INTEG/PRF/DH/KE1_METHOD" of what is there. */
 static void print_algorithms(const struct tree *t)
 {
+	char ake[] = "ake1";
+
 	put("%s", text(t, "encr-alg"));
 	if (has(t, "encr-keysize"))
 		put("-%s", text(t, "encr-keysize"));
+	if (has(t, "integ-alg"))
+		put("/%s", text(t, "integ-alg"));
 	if (has(t, "prf-alg"))
 		put("/%s", text(t, "prf-alg"));
 	if (has(t, "dh-group"))
 		put("/%s", text(t, "dh-group"));
 	if (says(t, "esn", "1"))
 		put("/ESN");
+	for (; ake[3] <= '7'; ake[3]++) { /* additional key exchanges */
+		if (has(t, ake))
+			put("/KE%c_%s", ake[3], text(t, ake));
+	}
 }
 
 static void print_end(const struct tree *sa, const char *side, int indent)

@@ -46,8 +46,17 @@ static enum err set_transform(struct tree *t, char *name)
 {
 	char *bits = strchr(name, '-');
 
+	char key[] = "ake0";
+
+	if (strncmp(name, "KE", 2) == 0 && name[2] &&
+	    name[3] == '_') { /* additional: "KE1_ECP_256" */
+		key[3] = name[2];
+		return tree_setf(t, key, "%s", name + 4);
+	}
 	if (strncmp(name, "PRF_", 4) == 0)
 		return tree_setf(t, "prf-alg", "%s", name);
+	if (strncmp(name, "HMAC_", 5) == 0)
+		return tree_setf(t, "integ-alg", "%s", name);
 	if (strncmp(name, "CURVE_", 6) == 0 || strncmp(name, "ECP_", 4) == 0 ||
 	    strncmp(name, "MODP_", 5) == 0)
 		return tree_setf(t, "dh-group", "%s", name);
@@ -60,7 +69,7 @@ static enum err set_transform(struct tree *t, char *name)
 /* "AES_GCM_16-256/PRF_HMAC_SHA2_256/CURVE_25519" by its parts. */
 static enum err set_proposal(struct tree *t, const char *proposal)
 {
-	char buf[160], *save = NULL;
+	char buf[200], *save = NULL;
 
 	if (!proposal)
 		return ERR_OK;

@@ -57,7 +57,9 @@ enum err child_accept(struct step *s, struct child_work *w)
 	for (uint32_t i = 0; !e && i < a->num_without; i++) {
 		if (!meets(&w->remote, &a->without[i]))
 			continue;
-		e = w->initiator ? conflict(s, w, &a->without[i]) : leave_out(s, w, &a->without[i]);
+		/* With additional key exchanges made the peer was told what it is to have. */
+		e = w->initiator || w->more.done ? conflict(s, w, &a->without[i])
+						 : leave_out(s, w, &a->without[i]);
 	}
 	return e ? e : claims_check(s, w);
 }

@@ -61,13 +61,11 @@ enum err child_new_request(struct step *s)
 	return step_ask(s, IKE_ASK_CHILD_ACCEPT);
 }
 
-enum err child_new_allowed_r(struct step *s)
+/* What was agreed on is made, and the peer told. */
+static enum err complete(struct step *s, struct child_work *w)
 {
-	struct child_work *w = s->x->child;
-	enum err e = child_accept(s, w);
+	enum err e = child_prepare(s, w);
 
-	if (!e)
-		e = child_prepare(s, w);
 	if (e)
 		return e;
 	step_reply(s);
@@ -78,16 +76,47 @@ enum err child_new_allowed_r(struct step *s)
 	return e;
 }
 
+enum err child_new_allowed_r(struct step *s)
+{
+	struct child_work *w = s->x->child;
+	enum err e = child_accept(s, w);
+
+	if (e)
+		return e;
+	if (!sa_next_addke(&w->chosen, w->more.done))
+		return complete(s, w);
+	step_reply(s);
+	child_answer(s, w);
+	return followup_await(s);
+}
+
+enum err child_followup(struct step *s)
+{
+	struct child_work *w = s->x->child;
+	bool more;
+	enum err e;
+
+	if (!w)
+		return ERR_BAD_STATE;
+	e = followup_take(s, &more, &w->more, &w->chosen);
+	if (e || more)
+		return e;
+	e = child_prepare(s, w);
+	if (!e)
+		e = step_ask(s, IKE_ASK_CHILD_ACCEPT);
+	if (e)
+		ke_series_undo(&w->more);
+	return e;
+}
+
 enum err child_new_response(struct step *s)
 {
 	struct child_work *w = s->x->child;
 	enum err e = child_take(s, w);
 
-	if (e && s->fail.only_child && w->chosen.spi && !child_prepare(s, w))
+	if (e && s->fail.only_child && child_is_made(w) && !child_prepare(s, w))
 		child_close_unused(s, w, s->fail.reason); /* the peer has installed it */
-	if (!e)
-		e = child_prepare(s, w);
-	return e ? e : step_ask(s, IKE_ASK_CHILD_ACCEPT);
+	return e ? e : child_take_on(s, w);
 }
 
 enum err child_new_allowed_i(struct step *s)
@@ -181,7 +210,8 @@ enum err child_try_again(struct step *s, const struct wire_notify *n)
 {
 	if (other_group(s, n))
 		return ERR_OK;
-	if (n->type != NOTIFY_TEMPORARY_FAILURE || s->sa->out.task->retries >= MAX_RETRIES)
+	if ((n->type != NOTIFY_TEMPORARY_FAILURE && n->type != NOTIFY_STATE_NOT_FOUND) ||
+	    s->sa->out.task->retries >= MAX_RETRIES)
 		return child_refused(s, n);
 	s->later = true;
 	return ERR_OK;

@@ -40,16 +40,34 @@ enum err child_rekey_start(struct step *s)
 	return child_offer(s, w, t->group);
 }
 
+/* gives_up - the peer's re-key of the same pair crossed ours, and ours has the lowest nonce
+ * (2.8.1): it goes no further, so that nothing is made that is to be closed again (RFC 9370 2.2.4).
+ * If ours goes on, the peer's does not. */
+static bool gives_up(struct step *s, const struct child_work *w)
+{
+	if (!w->rival_waits && !(w->rival && child_find(s->e, w->rival)))
+		return false;
+	if (nonce_loses(&w->ni, &w->nr, &w->rival_nonce))
+		return true;
+	if (followup_of_child(s->sa, w->replaces))
+		followup_drop(s->sa);
+	return false;
+}
+
 enum err child_rekey_response(struct step *s)
 {
 	struct child_work *w = s->x->child;
 	enum err e = child_take(s, w);
 
-	if (e && s->fail.only_child && w->chosen.spi && !child_prepare(s, w))
+	if (e && s->fail.only_child && child_is_made(w) && !child_prepare(s, w))
 		child_close_unused(s, w, s->fail.reason);
-	if (!e)
-		e = child_prepare(s, w);
-	return e ? e : step_ask(s, IKE_ASK_CHILD_ACCEPT);
+	if (e)
+		return e;
+	if (!child_is_made(w) && gives_up(s, w)) {
+		s->later = true; /* unless the peer's own comes to its end */
+		return ERR_OK;
+	}
+	return child_take_on(s, w);
 }
 
 /* Both sides re-keyed the same pair: the pair made with the lowest nonce is closed by who began its
@@ -180,29 +198,25 @@ enum err child_rekey_request(struct step *s)
 	return step_ask(s, IKE_ASK_CHILD_ACCEPT);
 }
 
-/* If our own re-key of the same pair is under way, its outcome decides between the two. */
+/* If our own re-key of the same pair is under way, its outcome decides between the two. new: what
+ * the peer's has come to, NULL while that waits for more key exchanges. */
 static void note_collision(struct step *s, const struct child_work *w, const struct ike_child *new)
 {
 	struct child_work *ours = s->sa->out.x.child;
 
 	if (!ours || ours->replaces != w->replaces)
 		return;
-	ours->rival = new->id;
+	ours->rival = new ? new->id : 0;
+	ours->rival_waits = !new;
 	ours->rival_nonce = *nonce_lower(&w->ni, &w->nr);
 }
 
-enum err child_rekey_allowed_r(struct step *s)
+/* What was agreed on is made, and the peer told. */
+static enum err complete(struct step *s, struct child_work *w, struct ike_child *old)
 {
-	struct child_work *w = s->x->child;
-	struct ike_child *old = child_find(s->e, w->replaces);
 	struct ike_child *new;
-	enum err e;
+	enum err e = child_prepare(s, w);
 
-	if (!can_be_rekeyed(old))
-		return not_now(s);
-	e = child_accept(s, w);
-	if (!e)
-		e = child_prepare(s, w);
 	if (e)
 		return e;
 	step_reply(s);
@@ -214,4 +228,28 @@ enum err child_rekey_allowed_r(struct step *s)
 	old->replaced_by = new->id;
 	note_collision(s, w, new);
 	return ERR_OK;
+}
+
+enum err child_rekey_allowed_r(struct step *s)
+{
+	struct child_work *w = s->x->child, *ours = s->sa->out.x.child;
+	struct ike_child *old = child_find(s->e, w->replaces);
+	enum err e;
+
+	if (!can_be_rekeyed(old))
+		return not_now(s);
+	e = child_accept(s, w);
+	if (e)
+		return e;
+	if (!sa_next_addke(&w->chosen, w->more.done))
+		return complete(s, w, old);
+	if (ours && ours->replaces == w->replaces &&
+	    ours->more.dh) /* it is decided: ours goes on */
+		return not_now(s);
+	step_reply(s);
+	child_answer(s, w);
+	e = followup_await(s);
+	if (!e)
+		note_collision(s, w, NULL);
+	return e;
 }

@@ -271,12 +271,12 @@ enum err child_sibling_response(struct step *s)
 	enum err e = child_take(s, w);
 
 	if (!e)
-		e = child_prepare(s, w);
+		e = child_take_on(s, w);
 	if (!e)
-		return step_ask(s, IKE_ASK_CHILD_ACCEPT);
+		return ERR_OK;
 	if (e != ERR_PEER || !s->fail.only_child)
 		return e;
-	if (w->chosen.spi && !child_prepare(s, w)) /* the peer has installed it */
+	if (child_is_made(w) && !child_prepare(s, w)) /* the peer has installed it */
 		child_close_unused(s, w, s->fail.reason);
 	return no_more(s, s->fail.text);
 }

@@ -141,6 +141,7 @@ void child_work_free(struct ike_sa *sa, struct child_work *w)
 	unprepare(w);
 	dh_free(w->dh);
 	secret_fini(&w->shared);
+	ke_series_fini(&w->more);
 	wish_put(w->wish);
 	conf_put(w->conf_ref);
 	secret_wipe(w, sizeof(*w));
@@ -190,6 +191,10 @@ enum err child_offer(struct step *s, struct child_work *w, uint16_t group)
 
 void child_answer(struct step *s, struct child_work *w)
 {
+	if (w->more.done) {
+		wire_ke_build(&s->b, dh_group(w->more.dh), dh_public(w->more.dh));
+		return;
+	}
 	sa_answer_build(&s->b, &w->chosen, w->spi_in);
 	if (w->kind == SA_KIND_CHILD) {
 		wire_nonce_build(&s->b, nonce_bytes(&w->nr));
@@ -345,6 +350,21 @@ enum err child_take(struct step *s, struct child_work *w)
 	return e;
 }
 
+bool child_is_made(const struct child_work *w)
+{
+	return w->chosen.spi && !sa_next_addke(&w->chosen, 0);
+}
+
+enum err child_take_on(struct step *s, struct child_work *w)
+{
+	enum err e;
+
+	if (sa_next_addke(&w->chosen, 0))
+		return followup_send(s, &w->more, &w->chosen);
+	e = child_prepare(s, w);
+	return e ? e : step_ask(s, IKE_ASK_CHILD_ACCEPT);
+}
+
 /* ---- installing ------------------------------------------------------------------------------ */
 
 static struct ts *join_ts(const struct child_work *w)
@@ -401,10 +421,15 @@ static enum err make_child(struct step *s, struct child_work *w)
 static enum err make_keys(struct step *s, struct child_work *w, struct action_child *a)
 {
 	struct child_keys keys = {0};
-	enum err e = child_keys_derive(s->e->crypto, &keys, &s->sa->keys, w->chosen.encr,
-				       nonce_bytes(&w->ni), nonce_bytes(&w->nr),
-				       w->shared.len ? &w->shared : NULL, NULL);
+	struct secret more = {0};
+	enum err e = ke_series_join(&w->more, &more);
 
+	if (e)
+		return e;
+	e = child_keys_derive(s->e->crypto, &keys, &s->sa->keys, w->chosen.encr,
+			      nonce_bytes(&w->ni), nonce_bytes(&w->nr),
+			      w->shared.len ? &w->shared : NULL, more.len ? &more : NULL);
+	secret_fini(&more);
 	if (e)
 		return e;
 	secret_move(w->initiator ? &a->key_out : &a->key_in, &keys.i2r);

@@ -7,6 +7,7 @@
 
 #include "control/child/child.h"
 #include "control/child/wish.h"
+#include "control/ike/followup.h"
 #include "control/ike/step.h"
 
 /* struct child_work - one negotiation. */
@@ -21,6 +22,7 @@ struct child_work {
 	bool siblings;     /* it is one of several: as initiator offered, then agreed */
 	uint64_t rival;    /* re-key of ours: the pair of the peer's re-key that crossed it */
 	struct nonce rival_nonce; /* the lower one of that exchange */
+	bool rival_waits;         /* that one is not made yet: it waits for more key exchanges */
 	uint32_t spi_in;          /* reserved for us; 0 once installed */
 	struct sa_chosen chosen;
 	struct ts_list local, remote;
@@ -32,6 +34,7 @@ struct child_work {
 	uint16_t group; /* of our KE payload; DH_NONE without PFS */
 	struct dh *dh;
 	struct secret shared;
+	struct ke_series more; /* additional key exchanges */
 	uint64_t request;
 	struct child_wish *wish; /* what its request wants in particular; NULL: nothing */
 	uint32_t closed[4];      /* SPIs that the peer closed while ours was under way */
@@ -76,7 +79,8 @@ MUST_USE enum err child_take(struct step *s, struct child_work *w) NONNULL(1, 2)
 /* child_bad_syntax - a payload of the peer does not follow the format. Errors: PEER, always. */
 MUST_USE enum err child_bad_syntax(struct step *s, const char *what) NONNULL(1, 2);
 
-/* child_answer - SA, Nr, [KEr,] TSi, TSr into s->b. */
+/* child_answer - SA, Nr, [KEr,] TSi, TSr into s->b; after additional key exchanges KEr of the last
+ * one. */
 void child_answer(struct step *s, struct child_work *w) NONNULL(1, 2);
 
 /* child_prepare - everything of the installation that can fail. An initiator calls it with the
@@ -92,6 +96,12 @@ struct ike_child *child_install(struct step *s, struct child_work *w, bool activ
  * being made. child_work_is_closed - it was. */
 void child_work_closed(struct child_work *w, uint32_t spi) NONNULL(1);
 bool child_work_is_closed(const struct child_work *w) NONNULL(1);
+
+/* child_take_on - as initiator, after child_take() of a CREATE_CHILD_SA: begin the first additional
+ * key exchange, or, if none was agreed on, prepare the pair and ask about it. child_is_made - the
+ * peer has the pair since it answered: none was agreed on. Errors: as child_choose(). */
+MUST_USE enum err child_take_on(struct step *s, struct child_work *w) NONNULL(1, 2);
+bool child_is_made(const struct child_work *w) NONNULL(1);
 
 /* child_close_unused - as initiator: the peer has this pair and we do not want it: it is closed by
  * a delete exchange. */

@@ -60,6 +60,7 @@ struct ike_engine {
 	struct failed_peer failed[FAILED_PEERS]; /* the last ones, round and round */
 	uint32_t failed_next;
 	uint32_t last_unique, last_child_unique;
+	uint32_t last_followup; /* serial number of the last one that waited */
 	uint64_t last_child, last_peer, last_ask;
 	const struct step *failing; /* the step that fails just now, for its events; else NULL */
 	bool has_dead;              /* an SA waits to be swept */

@@ -99,7 +99,12 @@ MUST_USE enum err ike_rekey_crossing(struct step *s);
 MUST_USE enum err ike_rekey_response(struct step *s);
 MUST_USE enum err ike_rekey_refused(struct step *s);
 MUST_USE enum err ike_rekey_refused_crossed(struct step *s);
+MUST_USE enum err ike_rekey_followup(struct step *s);
 MUST_USE enum err refuse_temporarily(struct step *s);
+
+/* followup.c, control/child/create.c (RFC 9370 2.2.4) */
+MUST_USE enum err followup_request(struct step *s);
+MUST_USE enum err child_followup(struct step *s);
 
 /* delete.c, liveness.c (1.4) */
 MUST_USE enum err ike_delete_start(struct step *s);

@@ -34,7 +34,7 @@ enum err ike_delete_start(struct step *s)
 	wire_delete_ike_build(&s->b);
 	if (step_finish(s))
 		return ERR_NOMEM;
-	if (!sa->quiet)
+	if (!sa->quiet && !sa->end_text)
 		sa_say_end(sa, sa->reason ? sa->reason : IKE_REASON_LOCAL, "%s",
 			   why_closed(sa->reason));
 	children_remove_all(sa, sa->reason);

@@ -50,21 +50,32 @@ void rekey_work_free(struct ike_sa *old, struct rekey_work *w)
 	if (w->sa)
 		sa_kill(w->sa, IKE_REASON_LOCAL, NULL, old->e->now_ns);
 	dh_free(w->dh);
+	secret_fini(&w->shared);
+	ke_series_fini(&w->more);
 	secret_wipe(w, sizeof(*w));
 	mem_free(w);
 }
 
 /* ---- taking over ----------------------------------------------------------------------------- */
 
-static enum err derive(struct step *s, struct rekey_work *w, struct bytes peer_ke)
+/* agree - g^ir. */
+static enum err agree(struct step *s, struct rekey_work *w, struct bytes peer_ke)
+{
+	enum err e;
+
+	secret_fini(&w->shared); /* of the same response, when memory was short the first time */
+	e = dh_compute_shared(w->dh, &w->shared, peer_ke);
+	return e != ERR_MALFORMED ? e
+				  : step_fail(s, IKE_REASON_MALFORMED, NOTIFY_INVALID_SYNTAX,
+					      "the peer's key share cannot be used");
+}
+
+static enum err derive(struct step *s, struct rekey_work *w)
 {
 	struct ike_sa *new = w->sa;
-	struct secret shared = {0};
-	enum err e = dh_compute_shared(w->dh, &shared, peer_ke);
+	struct secret more = {0};
+	enum err e = ke_series_join(&w->more, &more);
 
-	if (e == ERR_MALFORMED)
-		return step_fail(s, IKE_REASON_MALFORMED, NOTIFY_INVALID_SYNTAX,
-				 "the peer's key share cannot be used");
 	if (e)
 		return e;
 	sa_chosen_text(new->proposal, &new->suite);
@@ -75,10 +86,15 @@ static enum err derive(struct step *s, struct rekey_work *w, struct bytes peer_k
 						      .spi_r = new->spi_r,
 						      .ni = nonce_bytes(&w->ni),
 						      .nr = nonce_bytes(&w->nr),
-						      .dh = &shared,
+						      .dh = &w->shared,
+						      .more = more.len ? &more : NULL,
 						      .rekeyed = &s->sa->keys});
-	secret_fini(&shared);
-	return e ? e : sa_keys_install(new);
+	secret_fini(&more);
+	if (!e)
+		e = sa_keys_install(new);
+	if (e)
+		ike_keys_fini(&new->keys);
+	return e;
 }
 
 /* The new IKE SA is up, as yet without children. Cannot fail. */
@@ -220,14 +236,49 @@ static enum err take_answer(struct step *s, struct rekey_work *w)
 				 "the peer's answer to the re-key is not among our proposals");
 	w->sa->spi_r = w->sa->suite.spi;
 	crash_take(w->sa, s->msg);
-	return derive(s, w, ke.value);
+	return agree(s, w, ke.value);
 }
 
-enum err ike_rekey_response(struct step *s)
+/* gives_up - the peer's re-key crossed ours, and ours has the lowest nonce (2.8.1). If ours goes
+ * on, the peer's goes no further where it waits for more key exchanges. */
+static bool gives_up(struct step *s, const struct rekey_work *w)
 {
-	struct rekey_work *w = s->x->rekey;
+	if (!w->rival_waits && !rival_of(s->sa, w))
+		return false;
+	if (nonce_loses(&w->ni, &w->nr, &w->rival_nonce))
+		return true;
+	if (followup_of_ike(s->sa))
+		followup_drop(s->sa);
+	return false;
+}
+
+/* Additional key exchanges are begun only if the outcome is to stay, so that no IKE SA is made that
+ * is to be closed again. */
+static enum err go_on(struct step *s, struct rekey_work *w)
+{
+	struct ike_sa *rival;
+
+	if (w->settled)
+		return ERR_OK;
+	if (!gives_up(s, w)) {
+		s->stay = true;
+		return followup_send(s, &w->more, &w->sa->suite);
+	}
+	rival = rival_of(s->sa, w);
+	if (rival) {
+		take_over(s->sa, rival);
+	} else {
+		s->stay = true;
+		s->later = true; /* unless the peer's own comes to its end */
+	}
+	return ERR_OK;
+}
+
+/* The new IKE SA is there: it takes over, or gives way. */
+static enum err finish(struct step *s, struct rekey_work *w)
+{
 	struct ike_sa *rival = rival_of(s->sa, w), *new;
-	enum err e = take_answer(s, w);
+	enum err e = derive(s, w);
 
 	if (e)
 		return e;
@@ -243,9 +294,35 @@ enum err ike_rekey_response(struct step *s)
 	}
 	if (rival)
 		give_way(rival, false);
+	followup_drop(s->sa);
 	take_over(s->sa, new);
 	give_way(s->sa, true);
 	return ERR_OK;
+}
+
+enum err ike_rekey_response(struct step *s)
+{
+	struct rekey_work *w = s->x->rekey;
+	enum err e = take_answer(s, w);
+
+	if (e)
+		return e;
+	return sa_next_addke(&w->sa->suite, 0) ? go_on(s, w) : finish(s, w);
+}
+
+enum err ike_rekey_followup(struct step *s)
+{
+	struct rekey_work *w = s->x->rekey;
+	bool more;
+	enum err e = followup_take(s, &more, &w->more, &w->sa->suite);
+
+	s->stay = more;
+	if (e || more)
+		return e;
+	e = finish(s, w);
+	if (e)
+		ke_series_undo(&w->more);
+	return e;
 }
 
 static bool other_group(struct step *s, const struct wire_notify *n)
@@ -271,7 +348,8 @@ enum err ike_rekey_refused(struct step *s)
 		return ERR_MALFORMED;
 	if (other_group(s, &n))
 		return ERR_OK;
-	if (n.type == NOTIFY_TEMPORARY_FAILURE && s->sa->out.task->retries < MAX_RETRIES) {
+	if ((n.type == NOTIFY_TEMPORARY_FAILURE || n.type == NOTIFY_STATE_NOT_FOUND) &&
+	    s->sa->out.task->retries < MAX_RETRIES) {
 		s->later = true;
 		return ERR_OK;
 	}
@@ -321,8 +399,22 @@ static enum err choose(struct step *s, struct rekey_work *w, uint16_t group)
 	return ERR_PEER;
 }
 
-/* Negotiate and answer; the new SA is left in the exchange's work. */
-static enum err answer(struct step *s)
+/* SA, Nr, KEr, or, after additional key exchanges, KEr of the last one. */
+static void build_answer(struct step *s, const struct rekey_work *w)
+{
+	step_reply(s);
+	if (w->more.done) {
+		wire_ke_build(&s->b, dh_group(w->more.dh), dh_public(w->more.dh));
+		return;
+	}
+	sa_answer_build(&s->b, &w->sa->suite, w->sa->spi_r);
+	wire_nonce_build(&s->b, nonce_bytes(&w->nr));
+	wire_ke_build(&s->b, w->sa->suite.dh, dh_public(w->dh));
+	crash_offer(s, w->sa);
+}
+
+/* Negotiate; the new SA is left in the exchange's work. */
+static enum err negotiate(struct step *s)
 {
 	struct rekey_work *w;
 	struct wire_ke ke;
@@ -346,39 +438,76 @@ static enum err answer(struct step *s)
 	if (e)
 		return e;
 	w->sa->spi_i = w->sa->suite.spi;
-	e = derive(s, w, ke.value);
-	if (e)
-		return e;
-	step_reply(s);
-	sa_answer_build(&s->b, &w->sa->suite, w->sa->spi_r);
-	wire_nonce_build(&s->b, nonce_bytes(&w->nr));
-	wire_ke_build(&s->b, w->sa->suite.dh, dh_public(w->dh));
-	crash_offer(s, w->sa);
-	return step_finish(s);
+	return agree(s, w, ke.value);
 }
 
-enum err ike_rekey_request(struct step *s)
+/* Beside a re-key of ours that is not decided: the peer's new IKE SA waits for that. */
+static void stand_by(struct step *s, struct rekey_work *w)
 {
-	enum err e = answer(s);
-
-	if (!e)
-		take_over(s->sa, establish(s, s->x->rekey));
-	return e;
-}
-
-enum err ike_rekey_crossing(struct step *s)
-{
-	struct rekey_work *ours = s->sa->out.x.rekey, *w;
+	struct rekey_work *ours = s->sa->out.x.rekey;
 	struct ike_sa *new;
-	enum err e = answer(s);
 
-	if (e)
-		return e;
-	w = s->x->rekey;
 	ours->rival_nonce = *nonce_lower(&w->ni, &w->nr);
+	ours->rival_waits = false;
 	new = establish(s, w);
 	new->reserve = sa_our_spi(s->sa);
 	ours->rival = sa_our_spi(new);
 	s->sa->out.x.kind = TASK_IKE_REKEY_CROSSED;
+	s->stay = true;
+}
+
+enum err ike_rekey_complete(struct step *s)
+{
+	struct rekey_work *w = s->x->rekey;
+	enum err e;
+
+	build_answer(s, w);
+	e = step_finish(s);
+	if (!e)
+		e = derive(s, w);
+	if (e)
+		return e;
+	if (s->sa->out.x.kind == TASK_IKE_REKEY)
+		stand_by(s, w);
+	else
+		take_over(s->sa, establish(s, w));
 	return ERR_OK;
+}
+
+/* Answer what was negotiated: whole, or with the first link of more key exchanges. */
+static enum err answer(struct step *s)
+{
+	struct rekey_work *w = s->x->rekey;
+
+	if (!sa_next_addke(&w->sa->suite, 0))
+		return ike_rekey_complete(s);
+	build_answer(s, w);
+	s->stay = true;
+	return followup_await(s);
+}
+
+enum err ike_rekey_request(struct step *s)
+{
+	enum err e = negotiate(s);
+
+	return e ? e : answer(s);
+}
+
+enum err ike_rekey_crossing(struct step *s)
+{
+	struct rekey_work *ours = s->sa->out.x.rekey;
+	enum err e;
+
+	if (ours->more.dh) /* decided already: ours goes on */
+		return refuse_temporarily(s);
+	e = negotiate(s);
+	if (!e)
+		e = answer(s);
+	if (!e && !s->x->rekey) { /* it waits */
+		const struct rekey_work *w = followup_of_ike(s->sa);
+
+		ours->rival_waits = true;
+		ours->rival_nonce = *nonce_lower(&w->ni, &w->nr);
+	}
+	return e;
 }

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "control/ike/sa.h"
+#include "control/ike/followup.h"
 
 /* struct rekey_work - one negotiation. */
 struct rekey_work {
@@ -13,7 +13,10 @@ struct rekey_work {
 	struct nonce ni, nr;
 	struct dh *dh;
 	uint16_t group;
-	uint64_t rival; /* re-key of ours: SPI of the IKE SA of the peer's that crossed it */
+	struct secret shared;  /* g^ir */
+	struct ke_series more; /* additional key exchanges */
+	bool rival_waits;      /* the peer's, that crossed it, waits for more key exchanges */
+	uint64_t rival;        /* re-key of ours: SPI of the IKE SA of the peer's that crossed it */
 	struct nonce rival_nonce;
 	bool settled; /* the peer went on with that one: it has taken over */
 };
@@ -28,6 +31,10 @@ void rekey_work_free(struct ike_sa *old, struct rekey_work *w) NONNULL(1);
 /* rekey_settle - our own re-key will not be answered any more: if the peer's crossed it, that one
  * takes over. */
 void rekey_settle(struct ike_sa *old) NONNULL(1);
+
+/* ike_rekey_complete - as responder, with all key exchanges made: answer, and make the new IKE SA.
+ * Errors: PEER, NOMEM, CRYPTO. */
+MUST_USE enum err ike_rekey_complete(struct step *s) NONNULL(1);
 
 /* rekey_used - the peer makes a request on this IKE SA: if it crossed a re-key of ours that is not
  * decided yet, the peer has decided, and it takes over now. */

@@ -12,6 +12,7 @@
 #include "control/ike/auth.h"
 #include "control/ike/auth_life.h"
 #include "control/ike/candidates.h"
+#include "control/ike/followup.h"
 #include "control/ike/halfopen.h"
 #include "control/ike/intermediate.h"
 #include "control/ike/lifetime.h"
@@ -221,6 +222,7 @@ static void detach(struct ike_sa *sa)
 	rekey_work_free(sa, sa->out.x.rekey);
 	sa->in.x.child = sa->out.x.child = NULL;
 	sa->in.x.rekey = sa->out.x.rekey = NULL;
+	followup_drop(sa);
 	window_fini(sa);
 	lifetime_fini(sa);
 	auth_life_fini(sa);

@@ -126,6 +126,7 @@ struct reassembly;
 struct candidates;
 struct eap;
 struct intermediate;
+struct followup;
 struct held_ticket;
 
 /* struct handshake_resume - session resumption (resume.h). */
@@ -423,6 +424,7 @@ struct ike_sa {
 	struct ike_keys keys;
 	struct ike_aead *seal, *open;
 	struct handshake *hs;
+	struct followup *followup; /* of the peer's; NULL: none waits */
 	struct vips vips;
 	bool dns;                 /* name servers came with it, as events tell */
 	struct lent *lent;        /* NULL: nothing is */

@@ -7,6 +7,7 @@
 #include "control/auth/eap/eap.h"
 #include "control/child/work.h"
 #include "control/ike/ask.h"
+#include "control/ike/followup.h"
 #include "control/ike/halfopen.h"
 #include "control/ike/intermediate.h"
 #include "control/ike/reauth.h"
@@ -551,6 +552,8 @@ void step_message(struct ike_sa *sa, const struct ike_msg *msg, const struct ike
 	bits = step_bits(msg);
 	if (in_handshake(sa->state))
 		bits |= intermediate_next(sa) ? KEYS_MORE : KEYS_DONE;
+	if (followup_of_ike(sa))
+		bits |= IKE_WAITS;
 	if (!response)
 		children_confirm(sa);
 	if (!response && !(bits & HAS_DELETE_IKE))

@@ -34,6 +34,8 @@ enum trigger {
  * are not all made yet. */
 #define KEYS_DONE (UINT64_C(1) << 11)
 #define KEYS_MORE (UINT64_C(1) << 12)
+/* And of one that is: a re-key of it waits for more key exchanges. */
+#define IKE_WAITS (UINT64_C(1) << 13)
 
 /* struct reply - a finished message that is not sent yet. */
 struct reply {
@@ -61,8 +63,8 @@ struct step {
 	uint8_t exchange; /* its exchange type */
 	bool pass;        /* the ask that would follow is not needed: as if it were allowed */
 	enum ike_ask_kind pass_kind;
-	bool stay;  /* ANSWER: the state stays, and its question is put once more, about something
-		       else */
+	bool stay;  /* the state stays: more key exchanges follow, or, ANSWER, its question is put
+		     * once more, about something else */
 	bool again; /* RESPONSE: the task starts anew (cookie, group) */
 	bool later; /* RESPONSE: the task starts anew after a while */
 };

@@ -234,6 +234,40 @@ static const struct transition table[] = {
 	 ike_rekey_refused_crossed, SA_REKEYED, REPLACED_NS, "the peer's new IKE SA takes over"},
 
 	/*
+	 *   HDR, SK {SA, Ni, KEi [, TSi, TSr]}  -->                         (RFC 9370 2.2.4)
+	 *                                <--  HDR, SK {SA, Nr, KEr [, TSi, TSr],
+	 *                                         N(ADDITIONAL_KEY_EXCHANGE)(link1)}
+	 *   HDR, SK {KEi(1),
+	 *       N(ADDITIONAL_KEY_EXCHANGE)(link1)}  -->
+	 *                                <--  HDR, SK {KEr(1)
+	 *                                         [, N(ADDITIONAL_KEY_EXCHANGE)(link2)]}
+	 */
+	{SA_ESTABLISHED, ON_REQUEST, IKE_FOLLOWUP_KE, TASK_NONE, BIT(KE) | IKE_WAITS, 0,
+	 followup_request, SA_REKEYED, REPLACED_NS, "with the last one, make the new IKE SA"},
+	{SA_ESTABLISHED, ON_REQUEST, IKE_FOLLOWUP_KE, TASK_NONE, BIT(KE), 0, followup_request,
+	 SA_ESTABLISHED, 0, "with the last one, make the Child SA"},
+	{SA_ESTABLISHED, ON_RESPONSE, IKE_FOLLOWUP_KE, TASK_IKE_REKEY, BIT(KE), 0,
+	 ike_rekey_followup, SA_REKEYED, REPLACED_NS, "with the last one, make the new IKE SA"},
+	{SA_ESTABLISHED, ON_RESPONSE, IKE_FOLLOWUP_KE, TASK_IKE_REKEY_CROSSED, BIT(KE), 0,
+	 ike_rekey_followup, SA_REKEYED, REPLACED_NS, "the same beside one of the peer's"},
+	{SA_ESTABLISHED, ON_RESPONSE, IKE_FOLLOWUP_KE, TASK_IKE_REKEY, HAS_ERROR, 0,
+	 ike_rekey_refused, SA_ESTABLISHED, 0, "try again later"},
+	{SA_ESTABLISHED, ON_RESPONSE, IKE_FOLLOWUP_KE, TASK_IKE_REKEY_CROSSED, HAS_ERROR, 0,
+	 ike_rekey_refused_crossed, SA_REKEYED, REPLACED_NS, "the peer's new IKE SA takes over"},
+	{SA_ESTABLISHED, ON_RESPONSE, IKE_FOLLOWUP_KE, TASK_NONE, BIT(KE), 0, child_followup,
+	 SA_ESTABLISHED, 0, "with the last one, ask about the Child SA"},
+	{SA_ESTABLISHED, ON_RESPONSE, IKE_FOLLOWUP_KE, TASK_CHILD_NEW, HAS_ERROR, 0,
+	 child_new_refused, SA_ESTABLISHED, 0, "say why, or try again"},
+	{SA_ESTABLISHED, ON_RESPONSE, IKE_FOLLOWUP_KE, TASK_CHILD_REKEY, HAS_ERROR, 0,
+	 child_rekey_refused, SA_ESTABLISHED, 0, "try again later, or let it go"},
+	{SA_ESTABLISHED, ON_RESPONSE, IKE_FOLLOWUP_KE, TASK_CHILD_SIBLING, HAS_ERROR, 0,
+	 child_sibling_refused, SA_ESTABLISHED, 0, "do without, or try again later"},
+	{SA_REKEYED, ON_REQUEST, IKE_FOLLOWUP_KE, TASK_NONE, 0, ANYTHING, refuse_temporarily,
+	 SA_REKEYED, 0, "nothing new on an IKE SA that was replaced"},
+	{SA_DELETING, ON_REQUEST, IKE_FOLLOWUP_KE, TASK_NONE, 0, ANYTHING, refuse_temporarily,
+	 SA_DELETING, 0, "nothing new on an IKE SA that is being closed"},
+
+	/*
 	 *   HDR, SK {[N(REKEY_SA),] SA, Ni,                                   (1.3.1, 1.3.3)
 	 *       [KEi,] TSi, TSr}  -->
 	 *                                <--  HDR, SK {SA, Nr, [KEr,] TSi, TSr}

@@ -72,6 +72,13 @@ static unsigned urgency(enum task_kind k)
 	return k == TASK_CHILD_DELETE ? 2 : 3;
 }
 
+/* While a negotiation of the peer's waits for more key exchanges ours would only cross it. */
+static bool waits_for_followup(enum task_kind k)
+{
+	return k == TASK_CHILD_NEW || k == TASK_CHILD_REKEY || k == TASK_CHILD_SIBLING ||
+	       k == TASK_CHILD_DELETE || k == TASK_IKE_REKEY;
+}
+
 /* When a task may begin: 0 = now, TIME_NEVER = when something else has ended. */
 static uint64_t begins_at(const struct ike_sa *sa, const struct task *t)
 {
@@ -84,6 +91,8 @@ static uint64_t begins_at(const struct ike_sa *sa, const struct task *t)
 		return t->not_before_ns;
 	if (t->kind == TASK_IKE_REKEY &&
 	    sa->in.busy) /* a Child SA of the peer's is being decided */
+		return TIME_NEVER;
+	if (sa->followup && waits_for_followup(t->kind))
 		return TIME_NEVER;
 	if (t->kind == TASK_MIF && sa->mobike.pending) /* path 1 is being moved */
 		return TIME_NEVER;

@@ -111,6 +111,33 @@ static enum err (*handler_for(enum task_kind ours, uint64_t have))(struct step *
 	return t ? t->handle : NULL;
 }
 
+/* S4, S9: an additional key exchange is a KE payload, and has its place before IKE_AUTH, or behind
+ * a CREATE_CHILD_SA. */
+static void test_S4_additional_key_exchanges(void)
+{
+	for (enum sa_state s = SA_NONE; s < SA_ESTABLISHED; s++) {
+		CU_ASSERT_FALSE(transition_knows(s, ON_REQUEST, IKE_FOLLOWUP_KE));
+		CU_ASSERT_FALSE(transition_knows(s, ON_RESPONSE, IKE_FOLLOWUP_KE));
+		CU_ASSERT_EQUAL(transition_knows(s, ON_REQUEST, IKE_INTERMEDIATE), s == SA_R_INIT);
+		CU_ASSERT_EQUAL(transition_knows(s, ON_RESPONSE, IKE_INTERMEDIATE),
+				s == SA_I_SECRET);
+	}
+	for (enum sa_state s = SA_ESTABLISHED; s < SA_DEAD; s++) {
+		CU_ASSERT_FALSE(transition_knows(s, ON_REQUEST, IKE_INTERMEDIATE));
+		CU_ASSERT_FALSE(transition_knows(s, ON_RESPONSE, IKE_INTERMEDIATE));
+	}
+	CU_ASSERT_PTR_NULL(transition_find(SA_R_INIT, ON_REQUEST, IKE_INTERMEDIATE, TASK_NONE,
+					   BIT(KE) | KEYS_DONE));
+	CU_ASSERT_PTR_NULL(
+		transition_find(SA_R_INIT, ON_REQUEST, IKE_INTERMEDIATE, TASK_NONE, KEYS_MORE));
+	CU_ASSERT_PTR_NULL(transition_find(SA_R_INIT, ON_REQUEST, IKE_INTERMEDIATE, TASK_NONE,
+					   BIT(KE) | BIT(SA) | KEYS_MORE));
+	CU_ASSERT_PTR_NULL(
+		transition_find(SA_ESTABLISHED, ON_REQUEST, IKE_FOLLOWUP_KE, TASK_NONE, 0));
+	CU_ASSERT_PTR_NULL(transition_find(SA_ESTABLISHED, ON_REQUEST, IKE_FOLLOWUP_KE, TASK_NONE,
+					   BIT(KE) | BIT(NONCE)));
+}
+
 /* RFC 7296 2.25: who has to wait for whom. */
 static void test_S32_crossing_requests(void)
 {
@@ -150,6 +177,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S20_only_the_last_answer_establishes),
 	TAP_TEST(test_S20_nothing_else_before_auth),
 	TAP_TEST(test_S4_required_payloads),
+	TAP_TEST(test_S4_additional_key_exchanges),
 	TAP_TEST(test_S32_crossing_requests),
 	TAP_TEST(test_sizes),
 };

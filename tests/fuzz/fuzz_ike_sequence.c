@@ -70,7 +70,11 @@ static const struct world worlds[] = {
 	 "",
 	 2},
 	{{"fragmentation = yes", "fragmentation = yes"}, "", "fragment_size = 256", 100},
-	{{"mobike = no\n encap = no", "dpd_delay = 10s"}, "", "cookies = always", 1},
+	{{"mobike = no\n encap = no\n proposals = aes256gcm16-prfsha256-x25519-ke1_ecp256",
+	  "dpd_delay = 10s\n proposals = aes256gcm16-prfsha256-x25519-ke1_ecp256"},
+	 "esp_proposals = aes256gcm16-x25519-ke1_ecp256",
+	 "cookies = always",
+	 1},
 };
 
 static const char *text_of(const struct world *w, unsigned side)
@@ -135,13 +139,18 @@ static struct met *met_find(struct play *y, unsigned side, const struct ike_sa *
 	return NULL;
 }
 
+/* Additional key exchanges renew the keys. */
 static void meet(struct play *y, unsigned side, const struct ike_sa *sa)
 {
-	struct met *m = &y->met[side][y->num_met[side]];
+	struct met *m = met_find(y, side, sa);
 
-	if (met_find(y, side, sa))
+	must(sa->keys.sk_d.len <= sizeof(m->sk_d));
+	if (m) {
+		memcpy(m->sk_d, sa->keys.sk_d.p, sa->keys.sk_d.len);
 		return;
-	must(y->num_met[side] < MET_MAX && sa->keys.sk_d.len <= sizeof(m->sk_d));
+	}
+	must(y->num_met[side] < MET_MAX);
+	m = &y->met[side][y->num_met[side]];
 	*m = (struct met){.spi_i = sa->spi_i, .spi_r = sa->spi_r, .sk_d_len = sa->keys.sk_d.len};
 	memcpy(m->sk_d, sa->keys.sk_d.p, sa->keys.sk_d.len);
 	y->num_met[side]++;
@@ -435,6 +444,7 @@ static struct ike_payload notify(struct play *y, uint8_t buf[64], uint8_t type)
 		NOTIFY_QUICK_CRASH_DETECTION,
 		NOTIFY_AUTH_LIFETIME,
 		NOTIFY_REDIRECT,
+		NOTIFY_ADDITIONAL_KEY_EXCHANGE,
 	};
 	size_t len = 4 + (type >> 3);
 
@@ -484,8 +494,11 @@ static void edit_payload(struct forge_msg *m, enum edit how, uint32_t at, uint8_
 
 static void edit_header(struct forge_msg *m, enum edit how, uint8_t v)
 {
+	static const uint8_t exchanges[] = {IKE_AUTH, CREATE_CHILD_SA, INFORMATIONAL,
+					    IKE_INTERMEDIATE, IKE_FOLLOWUP_KE};
+
 	if (how == EDIT_EXCHANGE)
-		m->h.exchange = (uint8_t)(IKE_AUTH + v % 3);
+		m->h.exchange = exchanges[v % ARRAY_LEN(exchanges)];
 	else if (how == EDIT_NUMBER)
 		m->h.msgid += (uint32_t)(int8_t)v;
 	else if (how == EDIT_FLAGS)
@@ -531,7 +544,7 @@ static void forge(struct play *y, struct letter *l)
 static void invent(struct play *y)
 {
 	static const uint8_t exchanges[] = {IKE_AUTH, CREATE_CHILD_SA, INFORMATIONAL,
-					    INFORMATIONAL};
+					    IKE_FOLLOWUP_KE};
 	static uint8_t out[FORGE_BUF], bodies[4][64];
 	const uint8_t who = take(&y->in), what = take(&y->in);
 	const unsigned side = who & 1;

@@ -36,6 +36,12 @@ swanctl {{ load = pem pkcs1 pkcs8 x509 pubkey openssl curve25519 random }}
 """
 
 
+def keys(settings):
+    """Keys and sections of strongswan.conf."""
+    return "\n\t".join(f"{key} {{\n\t{keys(value)}\n\t}}" if isinstance(value, dict)
+                       else f"{key} = {value}" for key, value in settings.items())
+
+
 class Peer:
     """What both kinds share: everything that is asked through VICI."""
 
@@ -111,7 +117,7 @@ class Charon(Peer):
         self.conf = host.write("swanctl.conf", configuration)
         self.settings = host.write("strongswan.conf", STRONGSWAN_CONF.format(
             socket=self.socket, log=self.log_path,
-            more="\n\t".join(f"{key} = {value}" for key, value in (settings or {}).items())))
+            more=keys(settings or {})))
         # Away from the path that a security profile of the distribution is tied to.
         self.program = shutil.copy(CHARON, host.path("charon-systemd"))
 

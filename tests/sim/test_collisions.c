@@ -81,15 +81,21 @@ static void act(struct sim *s, unsigned side, enum act what)
 	sim_run(s, s->now_ns + NS_PER_MS);
 }
 
+/* series - each SA takes two key exchanges (RFC 9370). */
+static bool series;
+
 static const char *conf_of(unsigned side)
 {
-	char child[300];
+	const char *esp = series ? "esp_proposals = aes256gcm16-x25519-ke1_ecp256\n" : "";
+	char child[400], conn[200];
 
 	snprintf(child, sizeof(child),
-		 "}\n two { local_ts = 10.%u.0.0/16\n remote_ts = 10.%u.0.0/16", 11 + side,
-		 12 - side);
+		 "%s }\n two { local_ts = 10.%u.0.0/16\n remote_ts = 10.%u.0.0/16\n %s", esp,
+		 11 + side, 12 - side, esp);
 	/* Both on port 500, where sim_inject() delivers. */
-	return sim_conf(side, "encap = no\n mobike = no\n rekey_time = 0s", child);
+	snprintf(conn, sizeof(conn), "encap = no\n mobike = no\n rekey_time = 0s\n %s",
+		 series ? "proposals = aes256gcm16-prfsha256-x25519-ke1_ecp256" : "");
+	return sim_conf(side, conn, child);
 }
 
 static struct sim *up(uint64_t seed)
@@ -214,8 +220,9 @@ static void cross(enum act by_a, enum act by_b)
 {
 	const enum act what[2] = {by_a, by_b};
 
+	/* There is more of it with more exchanges, and the two sides are alike. */
 	for (uint64_t seed = 1; seed <= SEEDS; seed++)
-		for (unsigned first = 0; first < 2; first++) {
+		for (unsigned first = 0; first < (series ? 1 : 2); first++) {
 			struct order o = {.num = 0};
 
 			do {
@@ -266,6 +273,14 @@ static void test_S32_rekey_ike(void)
 static void test_S32_delete_ike(void)
 {
 	cross_all(DELETE_IKE);
+}
+
+static void test_S32_additional_key_exchanges(void)
+{
+	series = true;
+	cross_all(REKEY_CHILD);
+	cross_all(REKEY_IKE);
+	series = false;
 }
 
 /* ---- what follows a collision -------------------------------------------------------------------
@@ -338,9 +353,13 @@ static void test_S32_used_before_it_is_decided(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_S32_rekey_child),  TAP_TEST(test_S32_delete_child),
-	TAP_TEST(test_S32_create_child), TAP_TEST(test_S32_rekey_ike),
-	TAP_TEST(test_S32_delete_ike),   TAP_TEST(test_S32_used_before_it_is_decided),
+	TAP_TEST(test_S32_rekey_child),
+	TAP_TEST(test_S32_delete_child),
+	TAP_TEST(test_S32_create_child),
+	TAP_TEST(test_S32_rekey_ike),
+	TAP_TEST(test_S32_delete_ike),
+	TAP_TEST(test_S32_additional_key_exchanges),
+	TAP_TEST(test_S32_used_before_it_is_decided),
 };
 
 TAP_MAIN("sim/collisions", tests)

@@ -184,7 +184,7 @@ static void test_lossy(void)
 			up += sim_run_until(s, s->now_ns + 60 * NS_PER_S, sim_up);
 			sim_free(s);
 		}
-		tap_diag("%s: %u of 100", daemon[i], up);
+		tap_diag("%zu: %u of 100", i, up);
 		CU_ASSERT_TRUE(up >= 99);
 	}
 }

@@ -215,7 +215,7 @@ static void put_offer(struct writer *w, enum sa_kind kind, uint8_t number, uint6
 		put_transform(&m, TRANSFORM_DH, p->dh[i], 0);
 	for (uint8_t i = 0; !is_ike(kind) && i < p->num_esn; i++)
 		put_transform(&m, TRANSFORM_ESN, p->esn[i], 0);
-	for (uint8_t n = 0; kind == SA_KIND_IKE && n < CONF_MAX_ADDKE; n++)
+	for (uint8_t n = 0; kind != SA_KIND_CHILD_AUTH && n < CONF_MAX_ADDKE; n++)
 		for (uint8_t i = 0; i < p->num_addke[n]; i++)
 			put_transform(&m, TRANSFORM_ADDKE1 + n, p->addke[n][i], 0);
 	writer_end_u16(w, mark, 4);

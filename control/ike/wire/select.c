@@ -189,7 +189,7 @@ static bool pick_addke(struct sa_chosen *c, const struct offer *o, const struct 
 static bool pick_addkes(struct sa_chosen *c, const struct offer *o,
 			const struct conf_proposal *ours)
 {
-	for (unsigned n = 0; c->kind == SA_KIND_IKE && n < CONF_MAX_ADDKE; n++) {
+	for (unsigned n = 0; c->kind != SA_KIND_CHILD_AUTH && n < CONF_MAX_ADDKE; n++) {
 		if (!pick_addke(c, o, ours, n))
 			return false;
 	}
