@@ -192,7 +192,8 @@ static const struct keyword keywords[] = {
 	"x25519, ecp256, ecp384, ecp521, modp3072, modp4096, modp2048; " \
 	"ke1_ to ke7_ with these and mlkem768, mlkem1024, mlkem512"
 #define SUPPORTED_IKE SUPPORTED_ENCR "prfsha256, prfsha384, prfsha512; " SUPPORTED_DH
-#define SUPPORTED_ESP SUPPORTED_ENCR "null, aes256gmac, aes256gcm16iiv; " SUPPORTED_DH "; esn, noesn"
+#define SUPPORTED_ESP \
+	SUPPORTED_ENCR "null, aes256gmac, aes256gcm16iiv; " SUPPORTED_DH "; esn, noesn"
 
 /* struct parsing - one list of proposals. */
 struct parsing {
