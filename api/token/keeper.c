@@ -2,6 +2,7 @@
 /* keeper.c - the processes that speak to tokens: one that waits and loads nothing, and its child
  * with the modules, which is made anew when it dies. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -42,12 +43,18 @@ static int work(int fd, struct pkcs11 *p)
 
 /* What the daemon had open is not for a vendor's code, nor is a core dump with a PIN in it. The
  * daemon's end of the socket is how we learn that it has gone: nobody here may hold it. The signals
- * that stop the daemon leave us alone: it may need a signature to say good-bye. */
+ * that stop the daemon leave us alone: it may need a signature to say good-bye. Nor do we hold a
+ * terminal, or a pipe that somebody reads to its end. */
 static void shut_in(int fd)
 {
+	const int ours = fcntl(fd, F_DUPFD, 4), null = open("/dev/null", O_RDWR);
 	const struct rlimit none = {0};
 
-	if (fd != 3 && dup2(fd, 3) != 3)
+	for (int i = 0; i < 3; i++) {
+		if (dup2(null, i) < 0)
+			_exit(1);
+	}
+	if (dup2(ours, 3) != 3)
 		_exit(1);
 	if (close_range(4, ~0u, 0) || setrlimit(RLIMIT_CORE, &none) ||
 	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
