@@ -119,8 +119,7 @@ static void test_S4_additional_key_exchanges(void)
 		CU_ASSERT_FALSE(transition_knows(s, ON_REQUEST, IKE_FOLLOWUP_KE));
 		CU_ASSERT_FALSE(transition_knows(s, ON_RESPONSE, IKE_FOLLOWUP_KE));
 		CU_ASSERT_EQUAL(transition_knows(s, ON_REQUEST, IKE_INTERMEDIATE), s == SA_R_INIT);
-		CU_ASSERT_EQUAL(transition_knows(s, ON_RESPONSE, IKE_INTERMEDIATE),
-				s == SA_I_SECRET);
+		CU_ASSERT_EQUAL(transition_knows(s, ON_RESPONSE, IKE_INTERMEDIATE), s == SA_I_PPK);
 	}
 	for (enum sa_state s = SA_ESTABLISHED; s < SA_DEAD; s++) {
 		CU_ASSERT_FALSE(transition_knows(s, ON_REQUEST, IKE_INTERMEDIATE));

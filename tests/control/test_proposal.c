@@ -769,142 +769,135 @@ static void test_S8_offers_are_cut(void)
 	CU_ASSERT_EQUAL(strncmp(text, "aes256-sha256-prfsha256-modp2048, aes256-", 41), 0);
 	sa.num_proposals = 0;
 	CU_ASSERT_STRING_EQUAL(offer_peer_text(text, &sa), "");
+}
+
 #define ADDKE(n, id)                            \
 	{                                       \
 		TRANSFORM_ADDKE1 + (n)-1, id, 0 \
 	}
 
-	static const struct conf_proposal ike_more = {
-		.encr = {{ENCR_AES_GCM_16, 256, 0}},
-		.prf = {PRF_HMAC_SHA2_256},
-		.dh = {DH_CURVE_25519},
-		.addke = {[0] = {DH_ECP_384, DH_ECP_256}, [2] = {DH_ECP_384, DH_NONE}},
-		.num_encr = 1,
-		.num_prf = 1,
-		.num_dh = 1,
-		.num_addke = {[0] = 2, [2] = 2},
+static const struct conf_proposal ike_more = {
+	.encr = {{ENCR_AES_GCM_16, 256, 0}},
+	.prf = {PRF_HMAC_SHA2_256},
+	.dh = {DH_CURVE_25519},
+	.addke = {[0] = {DH_ECP_384, DH_ECP_256}, [2] = {DH_ECP_384, DH_NONE}},
+	.num_encr = 1,
+	.num_prf = 1,
+	.num_dh = 1,
+	.num_addke = {[0] = 2, [2] = 2},
+};
+
+/* RFC 9370 2.2.1: our preference, each method once, NONE where both allow it. */
+static void test_additional_key_exchanges(void)
+{
+	static const struct {
+		struct p peer;
+		bool good;
+		uint16_t addke[2]; /* the first and the third */
+		uint8_t none;
+	} cases[] = {
+		{{1, PROTO_IKE, 0, {GCM(256), PRF(5), DH(31), ADDKE(1, 19)}}, true, {19, 0}, 0},
+		{{1, PROTO_IKE, 0, {GCM(256), PRF(5), DH(31), ADDKE(1, 19), ADDKE(1, 20)}},
+		 true,
+		 {20, 0},
+		 0},
+		{{1, PROTO_IKE, 0, {GCM(256), PRF(5), DH(31), ADDKE(1, 19), ADDKE(3, 20)}},
+		 true,
+		 {19, 20},
+		 0},
+		{{1,
+		  PROTO_IKE,
+		  0,
+		  {GCM(256), PRF(5), DH(31), ADDKE(1, 20), ADDKE(3, 20), ADDKE(3, 0)}},
+		 true,
+		 {20, 0},
+		 4},
+		/* The same twice, one that we do not have, none where we want one, one
+		   more. */
+		{{1, PROTO_IKE, 0, {GCM(256), PRF(5), DH(31), ADDKE(1, 20), ADDKE(3, 20)}},
+		 false,
+		 {0},
+		 0},
+		{{1, PROTO_IKE, 0, {GCM(256), PRF(5), DH(31), ADDKE(1, 21)}}, false, {0}, 0},
+		{{1, PROTO_IKE, 0, {GCM(256), PRF(5), DH(31), ADDKE(1, 0)}}, false, {0}, 0},
+		{{1, PROTO_IKE, 0, {GCM(256), PRF(5), DH(31)}}, false, {0}, 0},
+		{{1, PROTO_IKE, 0, {GCM(256), PRF(5), DH(31), ADDKE(1, 19), ADDKE(7, 20)}},
+		 false,
+		 {0},
+		 0},
 	};
 
-	/* RFC 9370 2.2.1: our preference, each method once, NONE where both allow it. */
-	static void test_additional_key_exchanges(void)
-	{
-		static const struct {
-			struct p peer;
-			bool good;
-			uint16_t addke[2]; /* the first and the third */
-			uint8_t none;
-		} cases[] = {
-			{{1, PROTO_IKE, 0, {GCM(256), PRF(5), DH(31), ADDKE(1, 19)}},
-			 true,
-			 {19, 0},
-			 0},
-			{{1, PROTO_IKE, 0, {GCM(256), PRF(5), DH(31), ADDKE(1, 19), ADDKE(1, 20)}},
-			 true,
-			 {20, 0},
-			 0},
-			{{1, PROTO_IKE, 0, {GCM(256), PRF(5), DH(31), ADDKE(1, 19), ADDKE(3, 20)}},
-			 true,
-			 {19, 20},
-			 0},
-			{{1,
-			  PROTO_IKE,
-			  0,
-			  {GCM(256), PRF(5), DH(31), ADDKE(1, 20), ADDKE(3, 20), ADDKE(3, 0)}},
-			 true,
-			 {20, 0},
-			 4},
-			/* The same twice, one that we do not have, none where we want one, one
-			   more. */
-			{{1, PROTO_IKE, 0, {GCM(256), PRF(5), DH(31), ADDKE(1, 20), ADDKE(3, 20)}},
-			 false,
-			 {0},
-			 0},
-			{{1, PROTO_IKE, 0, {GCM(256), PRF(5), DH(31), ADDKE(1, 21)}},
-			 false,
-			 {0},
-			 0},
-			{{1, PROTO_IKE, 0, {GCM(256), PRF(5), DH(31), ADDKE(1, 0)}}, false, {0}, 0},
-			{{1, PROTO_IKE, 0, {GCM(256), PRF(5), DH(31)}}, false, {0}, 0},
-			{{1, PROTO_IKE, 0, {GCM(256), PRF(5), DH(31), ADDKE(1, 19), ADDKE(7, 20)}},
-			 false,
-			 {0},
-			 0},
-		};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct sa_chosen c;
+		const enum err e = choose(&c, &cases[i].peer, 1, SA_KIND_IKE, &ike_more, 0);
 
-		for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-			struct sa_chosen c;
-			const enum err e = choose(&c, &cases[i].peer, 1, SA_KIND_IKE, &ike_more, 0);
-
-			CU_ASSERT_EQUAL(e, cases[i].good ? ERR_OK : ERR_NO_PROPOSAL);
-			if (e)
-				continue;
-			CU_ASSERT(c.addke[0] == cases[i].addke[0] &&
-				  c.addke[2] == cases[i].addke[1]);
-			CU_ASSERT_EQUAL(c.lists_addke_none, cases[i].none);
-			CU_ASSERT_EQUAL(sa_next_addke(&c, 0), c.addke[0]);
-			CU_ASSERT_EQUAL(sa_next_addke(&c, 1), c.addke[2]);
-			CU_ASSERT_EQUAL(sa_next_addke(&c, 2), DH_NONE);
-			CU_ASSERT(sa_takes_addke(&ike_more, &c) && !sa_takes_addke(&ike_any, &c));
-		}
+		CU_ASSERT_EQUAL(e, cases[i].good ? ERR_OK : ERR_NO_PROPOSAL);
+		if (e)
+			continue;
+		CU_ASSERT(c.addke[0] == cases[i].addke[0] && c.addke[2] == cases[i].addke[1]);
+		CU_ASSERT_EQUAL(c.lists_addke_none, cases[i].none);
+		CU_ASSERT_EQUAL(sa_next_addke(&c, 0), c.addke[0]);
+		CU_ASSERT_EQUAL(sa_next_addke(&c, 1), c.addke[2]);
+		CU_ASSERT_EQUAL(sa_next_addke(&c, 2), DH_NONE);
+		CU_ASSERT(sa_takes_addke(&ike_more, &c) && !sa_takes_addke(&ike_any, &c));
 	}
+}
 
-	/* What we offer is parsed again, whole and in pieces, and an answer of it is one. */
-	static void test_additional_key_exchanges_there_and_back(void)
-	{
-		const struct ike_header h = {0};
-		struct ike_builder b;
-		struct sa_payload sa;
-		struct sa_chosen c, again;
-		struct bytes out;
-		uint8_t buf[512];
+/* What we offer is parsed again, whole and in pieces, and an answer of it is one. */
+static void test_additional_key_exchanges_there_and_back(void)
+{
+	const struct ike_header h = {0};
+	struct ike_builder b;
+	struct sa_payload sa;
+	struct sa_chosen c, again;
+	struct bytes out;
+	uint8_t buf[512];
 
-		for (unsigned answer = 0; answer < 2; answer++) {
-			ike_build_begin(&b, buf, sizeof(buf), &h);
-			if (answer)
-				sa_answer_build(&b, &c, 0);
-			else
-				sa_offer_build(&b, SA_KIND_IKE, 0, &ike_more, 1);
-			CU_ASSERT_EQUAL_FATAL(ike_build_finish(&b, &out, NULL), ERR_OK);
-			CU_ASSERT_EQUAL_FATAL(sa_parse(&sa, bytes_of(out.p + 32, out.len - 32)),
-					      ERR_OK);
-			if (!answer)
-				CU_ASSERT_EQUAL(sa_select(&c, &sa, SA_KIND_IKE, &ike_more, 1, 0),
-						ERR_OK);
-			CU_ASSERT(sweep(out.p + 32, out.len - 32, visit) > 100);
-		}
-		CU_ASSERT_EQUAL(sa_check(&again, &sa, SA_KIND_IKE, &ike_more, 1), ERR_OK);
-		CU_ASSERT(memcmp(c.addke, again.addke, sizeof(c.addke)) == 0);
-		/* In IKE_AUTH there is none, whatever the configuration says. */
+	for (unsigned answer = 0; answer < 2; answer++) {
 		ike_build_begin(&b, buf, sizeof(buf), &h);
-		sa_offer_build(&b, SA_KIND_CHILD_AUTH, 1, &ike_more, 1);
+		if (answer)
+			sa_answer_build(&b, &c, 0);
+		else
+			sa_offer_build(&b, SA_KIND_IKE, 0, &ike_more, 1);
 		CU_ASSERT_EQUAL_FATAL(ike_build_finish(&b, &out, NULL), ERR_OK);
 		CU_ASSERT_EQUAL_FATAL(sa_parse(&sa, bytes_of(out.p + 32, out.len - 32)), ERR_OK);
-		for (uint32_t i = 0; i < sa.num_transforms; i++)
-			CU_ASSERT(sa.transforms[i].type < TRANSFORM_ADDKE1);
+		if (!answer)
+			CU_ASSERT_EQUAL(sa_select(&c, &sa, SA_KIND_IKE, &ike_more, 1, 0), ERR_OK);
+		CU_ASSERT(sweep(out.p + 32, out.len - 32, visit) > 100);
 	}
+	CU_ASSERT_EQUAL(sa_check(&again, &sa, SA_KIND_IKE, &ike_more, 1), ERR_OK);
+	CU_ASSERT(memcmp(c.addke, again.addke, sizeof(c.addke)) == 0);
+	/* In IKE_AUTH there is none, whatever the configuration says. */
+	ike_build_begin(&b, buf, sizeof(buf), &h);
+	sa_offer_build(&b, SA_KIND_CHILD_AUTH, 1, &ike_more, 1);
+	CU_ASSERT_EQUAL_FATAL(ike_build_finish(&b, &out, NULL), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(sa_parse(&sa, bytes_of(out.p + 32, out.len - 32)), ERR_OK);
+	for (uint32_t i = 0; i < sa.num_transforms; i++)
+		CU_ASSERT(sa.transforms[i].type < TRANSFORM_ADDKE1);
+}
 
-	static const struct tap_test tests[] = {
-		TAP_TEST(test_our_preference_wins),
-		TAP_TEST(test_integrity),
-		TAP_TEST(test_integrity_there_and_back),
-		TAP_TEST(test_second_proposal),
-		TAP_TEST(test_rules),
-		TAP_TEST(test_offer_answer),
-		TAP_TEST(test_answer_echoes_none),
-		TAP_TEST(test_answers_outside_the_offer),
-		TAP_TEST(test_none_is_configured),
-		TAP_TEST(test_zero_spi_refused),
-		TAP_TEST(test_attributes),
-		TAP_TEST(test_S3_bounds),
-		TAP_TEST(test_structure_errors),
-		TAP_TEST(test_truncation_and_bit_flips),
-		TAP_TEST(test_additional_key_exchanges),
-		TAP_TEST(test_additional_key_exchanges_there_and_back),
-		TAP_TEST(test_groups),
-		TAP_TEST(test_text),
-		TAP_TEST(test_cipher_of_one_key_length),
-		TAP_TEST(test_offer_in_words),
-		TAP_TEST(test_S8_offers_are_cut),
-	};
+static const struct tap_test tests[] = {
+	TAP_TEST(test_our_preference_wins),
+	TAP_TEST(test_integrity),
+	TAP_TEST(test_integrity_there_and_back),
+	TAP_TEST(test_second_proposal),
+	TAP_TEST(test_rules),
+	TAP_TEST(test_offer_answer),
+	TAP_TEST(test_answer_echoes_none),
+	TAP_TEST(test_answers_outside_the_offer),
+	TAP_TEST(test_none_is_configured),
+	TAP_TEST(test_zero_spi_refused),
+	TAP_TEST(test_attributes),
+	TAP_TEST(test_S3_bounds),
+	TAP_TEST(test_structure_errors),
+	TAP_TEST(test_truncation_and_bit_flips),
+	TAP_TEST(test_additional_key_exchanges),
+	TAP_TEST(test_additional_key_exchanges_there_and_back),
+	TAP_TEST(test_groups),
+	TAP_TEST(test_text),
+	TAP_TEST(test_cipher_of_one_key_length),
+	TAP_TEST(test_offer_in_words),
+	TAP_TEST(test_S8_offers_are_cut),
+};
 
-	TAP_MAIN("control/proposal", tests)
+TAP_MAIN("control/proposal", tests)
