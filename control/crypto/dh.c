@@ -377,14 +377,17 @@ static bool decapsulate(const struct dh *dh, struct secret *out, struct bytes te
 static enum err agree(const struct dh *dh, struct secret *out, struct bytes value)
 {
 	EVP_PKEY *peer;
-	bool ok;
+	enum err e = ERR_OK;
 
 	if (dh->info->family == FAMILY_KEM)
 		return dh->key && decapsulate(dh, out, value) ? ERR_OK : ERR_CRYPTO;
 	peer = import_peer(dh->c, dh->info, value);
-	ok = peer && peer_valid(dh->c, dh->info, peer) && derive(dh, out, peer);
+	if (!peer || !peer_valid(dh->c, dh->info, peer))
+		e = ERR_MALFORMED;
+	else if (!derive(dh, out, peer)) /* a point that is one has a secret */
+		e = dh->info->family == FAMILY_ECP ? ERR_CRYPTO : ERR_MALFORMED;
 	EVP_PKEY_free(peer);
-	return ok ? ERR_OK : ERR_MALFORMED;
+	return e;
 }
 
 enum err dh_compute_shared(const struct dh *dh, struct secret *out, struct bytes peer)
