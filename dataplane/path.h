@@ -36,6 +36,8 @@ struct path_count {
 	struct rcu_head rcu;
 	int64_t loan; /* atomic: bytes that may go to where it ends before that has answered, see
 		       * path_earn(); below 0: more went. worker, control: rw */
+	uint64_t lent_ns; /* since when there is, less the time that it was elsewhere; 0: not yet
+			   * known. control: rw */
 	bool was_lent, closed;     /* there was such a loan; it is over, unpaid. control: rw */
 	struct path_counters by[]; /* worker */
 };

@@ -68,12 +68,12 @@ enum err prober_add(struct prober *p, uint16_t path, bool learned, bool usable, 
 	return ERR_FULL;
 }
 
-void prober_lend(struct prober *p, uint16_t path, uint64_t now_ns)
+void prober_lend(struct prober *p, uint16_t path, uint64_t since_ns)
 {
 	struct probed *d = find(p, path);
 
 	if (d && !d->usable)
-		d->lapses_ns = now_ns + PROBER_LOAN_NS;
+		d->lapses_ns = since_ns + PROBER_LOAN_NS;
 }
 
 void prober_open(struct prober *p, uint16_t path, uint64_t now_ns)

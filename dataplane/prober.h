@@ -186,9 +186,9 @@ MUST_USE enum err prober_add(struct prober *p, uint16_t path, bool learned, bool
  * is. */
 void prober_trust(struct prober *p, uint16_t path, uint64_t rtt_ns, uint64_t now_ns) NONNULL(1);
 
-/* prober_lend - payload goes, in measure, by a path that has not answered: `lapse` ends that after
- * PROBER_LOAN_NS. One that is not there or usable stays as it is. */
-void prober_lend(struct prober *p, uint16_t path, uint64_t now_ns) NONNULL(1);
+/* prober_lend - payload goes, in measure, by a path that has not answered, since then: `lapse` ends
+ * that after PROBER_LOAN_NS. One that is not there or usable stays as it is. */
+void prober_lend(struct prober *p, uint16_t path, uint64_t since_ns) NONNULL(1);
 
 /* prober_open - a path that was just added and that payload goes by begins with PROBER_OPENING long
  * probes. One that is not there is accepted. */

@@ -372,15 +372,25 @@ static int64_t repay(struct path_count *count)
 	return __atomic_exchange_n(&count->loan, 0, __ATOMIC_RELAXED);
 }
 
+/* spent - how long there was a loan by now. */
+static uint64_t spent(const struct path_count *count, uint64_t now_ns)
+{
+	return count->lent_ns ? now_ns - count->lent_ns : 0;
+}
+
 /* remember_owed - before its prober forgets the path. */
 static void remember_owed(struct probing *pr, const struct path *was)
 {
+	const uint64_t now_ns = workers_clock(pr->dp);
+
 	if (!was->count->was_lent || has_answered(pr, was->id))
 		return;
-	pr->owed[pr->next_owed++ % PROBER_PATHS] = (struct owed){.remote = was->addr.remote,
-								 .taken_ns = workers_clock(pr->dp),
-								 .loan = repay(was->count),
-								 .closed = was->count->closed};
+	pr->owed[pr->next_owed++ % PROBER_PATHS] =
+		(struct owed){.remote = was->addr.remote,
+			      .taken_ns = now_ns,
+			      .spent_ns = spent(was->count, now_ns),
+			      .loan = repay(was->count),
+			      .closed = was->count->closed};
 }
 
 /* is_open - nobody failed to answer at an address lately, by a path that is there or was. */
@@ -402,29 +412,42 @@ static bool is_open(const struct probing *pr, const struct endpoint *remote, uin
 	return true;
 }
 
+static uint64_t longer(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
 /* take_over - a path to an address that others lead to, or led to: it goes on with their loans,
- * whether there is something left of them or more went than came. */
+ * whether there is something left of them or more went than came, and with their time. */
 static void take_over(struct probing *pr, const struct path *path, uint64_t now_ns)
 {
 	const struct path_table *t = pr->set->table;
 	const struct endpoint *remote = &path->addr.remote;
+	uint64_t most_ns = 0;
 	int64_t sum = 0;
 
-	for (uint32_t i = 0; i < t->num; i++)
-		if (&t->path[i] != path && t->path[i].count->was_lent &&
-		    !has_answered(pr, t->path[i].id) &&
-		    memcmp(&t->path[i].addr.remote, remote, sizeof(*remote)) == 0)
-			sum += repay(t->path[i].count);
+	for (uint32_t i = 0; i < t->num; i++) {
+		struct path_count *count = t->path[i].count;
+
+		if (&t->path[i] == path || !count->was_lent || has_answered(pr, t->path[i].id) ||
+		    memcmp(&t->path[i].addr.remote, remote, sizeof(*remote)) != 0)
+			continue;
+		sum += repay(count);
+		most_ns = longer(most_ns, spent(count, now_ns));
+	}
 	for (uint32_t i = 0; i < PROBER_PATHS; i++) {
 		struct owed *o = &pr->owed[i];
 
 		if (!o->taken_ns || memcmp(&o->remote, remote, sizeof(*remote)) != 0)
 			continue;
-		if (now_ns - o->taken_ns < OWED_NS)
+		if (now_ns - o->taken_ns < OWED_NS) {
 			sum += o->loan;
+			most_ns = longer(most_ns, o->spent_ns);
+		}
 		*o = (struct owed){0};
 	}
 	__atomic_fetch_add(&path->count->loan, sum, __ATOMIC_RELAXED);
+	path->count->lent_ns = now_ns - most_ns;
 }
 
 /* ---- paths ------------------------------------------------------------------------------------
@@ -485,8 +508,10 @@ enum err dataplane_path_probe(struct dataplane *dp, uint32_t set, uint16_t id,
 	err = prober_add(&pr->prober, id, origin == PATH_LEARNED, p->usable, now_ns);
 	if (err)
 		return err;
+	if (p->lent && !p->count->lent_ns)
+		p->count->lent_ns = now_ns;
 	if (p->lent)
-		prober_lend(&pr->prober, id, now_ns);
+		prober_lend(&pr->prober, id, p->count->lent_ns);
 	if (origin == PATH_PRESUMED)
 		prober_open(&pr->prober, id, now_ns);
 	trust_one(pr, now_ns);

@@ -28,6 +28,7 @@ struct proven {
 struct owed {
 	struct endpoint remote;
 	uint64_t taken_ns; /* 0: none */
+	uint64_t spent_ns; /* of its time */
 	int64_t loan;
 	bool closed; /* it had its time */
 };

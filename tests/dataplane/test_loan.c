@@ -242,6 +242,26 @@ static void test_S57_named_again(void)
 	}
 }
 
+/* Nor do its three seconds begin again. */
+static void test_S57_time_goes_on(void)
+{
+	for (int before = 0; before < 2; before++) {
+		begin();
+		wires.wire[2].deaf = wires.wire[3].black = true;
+		name(3, 3, 0);
+		name(4, 2, 1000);
+		take(&wires.bed.a, 1);
+		wires.a_sends = 5;
+		for (uint16_t id = 5; id < 13; id++) {
+			wires_run(400);
+			const uint64_t sent = again(id, id - 1, before, 2000);
+
+			CU_ASSERT(id > 10 ? sent < PROBES : sent > 3000);
+		}
+		bed_fini(&wires.bed);
+	}
+}
+
 /* IKE's bytes are of the same measure. */
 static void test_S57_what_ike_sent(void)
 {
@@ -314,6 +334,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S57_only_where_it_was_named),
 	TAP_TEST(test_S57_not_beside_another),
 	TAP_TEST(test_S57_named_again),
+	TAP_TEST(test_S57_time_goes_on),
 	TAP_TEST(test_S57_what_ike_sent),
 	TAP_TEST(test_S57_several_workers),
 };
