@@ -187,7 +187,7 @@ void step_request(struct step *s, uint8_t exchange)
 	s->exchange = exchange;
 	if (exchange_is_first(exchange))
 		out->x.next_id = 0; /* also with a cookie or another group (2.6) */
-	begin(s, exchange, 0, exchange == IKE_SA_INIT ? 0 : out->x.next_id + after, false);
+	begin(s, exchange, 0, exchange_is_first(exchange) ? 0 : out->x.next_id + after, false);
 }
 
 /* What an IKE message may take of an IP packet of the configured size; 0 = it is never cut. UDP and
