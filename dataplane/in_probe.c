@@ -12,6 +12,13 @@ static bool has_room(const struct events *q)
 	return q->num_ike < q->max_ike / 2;
 }
 
+/* arrived - it is later than when the turn began, by what the thread did not run since: a round
+ * trip must not seem shorter than it is, for the least one says what is a queue. */
+static uint64_t arrived(const struct worker *w)
+{
+	return w->clock ? w->clock() : w->now_ns;
+}
+
 void in_probe(struct worker *w, struct packet *p, const struct sa_conf *c)
 {
 	const struct path_counters came =
@@ -26,7 +33,7 @@ void in_probe(struct worker *w, struct packet *p, const struct sa_conf *c)
 		.came_packets = came.rx_packets,
 		.came_bytes = came.rx_bytes,
 		.bytes = bytes_of(p->data, p->len),
-		.time_ns = w->now_ns,
+		.time_ns = arrived(w),
 	};
 
 	if (!allowance_take(&p->sa->probes, PROBES_A_SECOND, w->now_ns))

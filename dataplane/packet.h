@@ -95,7 +95,8 @@ struct packet {
 	const struct path_addr
 		*to; /* tx on an outer port: destination, valid until the driver sent */
 	struct packet *next_part; /* of a chain: the packet behind this one */
-	uint64_t hold_until_ns;   /* acquire: when it is given up; 0 = it never waited */
+	uint64_t hold_until_ns;   /* acquire: when it is given up; in order: when it goes on if it
+				   * is the next one; 0 = it never waited */
 	uint16_t head_len;    /* tx, first of a chain: headers that all have; seg_len is set, too */
 	uint8_t num_parts;    /* packets behind this one */
 	uint8_t drop_reason;  /* enum drop_reason once dropped */

@@ -12,6 +12,7 @@ struct draft {
 	enum path_schedule schedule;
 	bool on_loan;
 	struct steer *steer;
+	uint16_t alone; /* as path_set_alone() was told */
 };
 
 static struct path_count *count_new(uint32_t num_workers)
@@ -44,6 +45,7 @@ static void begin(struct draft *d, const struct path_set *s)
 	d->on_loan = false;
 	d->schedule = t->schedule;
 	d->steer = s->steer;
+	d->alone = s->alone;
 	memcpy(d->path, t->path, t->num * sizeof(t->path[0]));
 }
 
@@ -155,6 +157,16 @@ static void choose(struct draft *d, struct path_set *s)
 	borrow(d);
 }
 
+/* alone - the active path that carries all. One that is active no more does not. */
+static const struct path *alone(const struct path_table *t, uint16_t id)
+{
+	for (uint32_t i = 0; t->schedule == SCHEDULE_SPRAY && i < t->num_active; i++) {
+		if (t->path[i].id == id)
+			return &t->path[i];
+	}
+	return NULL;
+}
+
 /* make - the table of a draft; NULL on shortage. */
 static struct path_table *make(const struct draft *d, const struct path_table *old)
 {
@@ -173,6 +185,9 @@ static struct path_table *make(const struct draft *d, const struct path_table *o
 	t->on_loan = d->on_loan;
 	t->steer = d->steer;
 	memcpy(t->path, d->path, d->num * sizeof(t->path[0]));
+	t->alone = alone(t, d->alone);
+	for (uint32_t i = 0; i < t->num && !t->alone; i++)
+		t->path[i].even_ns = 0;
 	if (spread && spread->deal) {
 		t->buckets = (uint8_t *)&t->path[t->num];
 		spread->deal(t, old);
@@ -194,6 +209,7 @@ static enum err publish(struct path_set *s, struct rcu_queue *q, struct draft *d
 	if (s->steer != d->steer)
 		steer_retire(s->steer, q);
 	s->steer = d->steer;
+	s->alone = t->alone ? d->alone : 0;
 	return ERR_OK;
 }
 
@@ -317,6 +333,18 @@ enum err path_set_weigh(struct path_set *s, struct rcu_queue *q,
 		d.path[i].weight = (uint16_t)weight[i];
 		d.path[i].stride = PATH_STRIDE / d.path[i].weight;
 	}
+	return publish(s, q, &d);
+}
+
+enum err path_set_alone(struct path_set *s, struct rcu_queue *q, uint16_t path,
+			const uint64_t even_ns[static PATHS_MAX])
+{
+	struct draft d;
+
+	begin(&d, s);
+	d.alone = path;
+	for (uint32_t i = 0; i < s->table->num_active; i++)
+		d.path[i].even_ns = even_ns[i];
 	return publish(s, q, &d);
 }
 

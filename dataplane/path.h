@@ -66,6 +66,8 @@ struct path {
 	uint64_t pmtu_until_ns;  /* atomic, on the worker's clock, as what follows */
 	uint64_t doubt_until_ns; /* somebody says that the MTU is less */
 	struct path_count *count;
+	uint64_t even_ns; /* what comes by it waits so long for what other paths may bring; 0: only
+			   * if something before it is missing */
 	uint32_t generation; /* how often its addresses changed */
 	uint32_t since;      /* another number each time it becomes active */
 	uint32_t stride;     /* spray: what a byte costs, PATH_STRIDE / weight */
@@ -92,6 +94,8 @@ struct path_table {
 	const struct schedule *spread; /* NULL: all packets go by the first; none if not active */
 	uint8_t *buckets; /* flow: PATH_BUCKETS indices of active paths, behind path[]; else NULL */
 	const struct steer *steer; /* NULL: no packet is steered */
+	const struct path
+		*alone; /* spray: the active path that carries all for now; NULL: all do */
 	uint32_t num, num_active;
 	uint32_t num_used; /* active ones, and those that rules name */
 	enum path_schedule schedule;
@@ -113,7 +117,8 @@ struct path_set {
 	uint32_t id;              /* handle */
 	uint32_t num_refs;        /* Child SAs that use it. control: rw */
 	uint32_t num_workers;
-	uint32_t last_since;       /* control: rw */
+	uint32_t last_since; /* control: rw */
+	uint16_t alone; /* spray: the path that carries all for now; 0: none does. control: rw */
 	struct list_node children; /* control: pairs that messages about paths may go by, best
 				    * first */
 	struct list_node ties;     /* control: rw */
@@ -147,6 +152,13 @@ MUST_USE enum err path_set_close(struct path_set *s, struct rcu_queue *q, uint16
  * thread. */
 MUST_USE enum err path_set_weigh(struct path_set *s, struct rcu_queue *q,
 				 const uint64_t weight[static PATHS_MAX]) NONNULL(1, 2, 3);
+
+/* path_set_alone - spray: all packets go by the active path with this id from now on, and what
+ * comes by the i-th active path, where packets are put in order, waits for even_ns[i] even if it is
+ * the next one, unless all paths are past it. 0: by all active ones again, and nothing does.
+ * Errors: NOMEM: nothing changed. Control thread. */
+MUST_USE enum err path_set_alone(struct path_set *s, struct rcu_queue *q, uint16_t path,
+				 const uint64_t even_ns[static PATHS_MAX]) NONNULL(1, 2, 4);
 
 /* path_watch - each worker reports the next packet of payload that it sends by the path
  * (DP_EVENT_BUSY), once. Control thread. */

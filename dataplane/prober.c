@@ -27,6 +27,12 @@
  * leave between the count and the probe. */
 #define LOST(sent) ((sent) / 16 + 8)
 #define QUEUE_NS   NS_PER_MS
+/* FEW - by so few packets of payload between two measures a path is not judged: a queue at its
+ * messages is somebody else's, or the other direction's, and some of them may not be counted yet.
+ */
+#define FEW 8
+/* SLOWER - of what it seems to take less now a path loses such a part with each measure. */
+#define SLOWER 8
 /* SPAN_NS - what arrived is measured over so long at least. */
 #define SPAN_NS (100 * NS_PER_MS)
 
@@ -286,10 +292,15 @@ static void note_rtt(struct probed *d, uint64_t rtt, uint64_t now_ns)
 	d->least_ns = rtt < d->least_ns ? rtt : d->least_ns;
 }
 
+static uint64_t least_of(const struct probed *d)
+{
+	return d->least_was_ns < d->least_ns ? d->least_was_ns : d->least_ns;
+}
+
 /* queue - how much longer a round trip is than the least one. */
 static uint64_t queue(const struct probed *d, uint64_t rtt)
 {
-	uint64_t least = d->least_was_ns < d->least_ns ? d->least_was_ns : d->least_ns;
+	uint64_t least = least_of(d);
 
 	return rtt > least ? rtt - least : 0;
 }
@@ -326,25 +337,38 @@ enum limit {
 	LIMIT_FULL,  /* it queues, or loses without a queue */
 };
 
+/* slower - a path that is full takes less than it was seen to. Bursts leave it idle between two
+ * probes that both met a queue: what was seen once is given up little by little. */
+static uint64_t slower(uint64_t rate, uint64_t seen)
+{
+	return rate - (rate - seen) / SLOWER;
+}
+
 /* judge_rate - a path that is full takes what came through, `seen`, and no more. Another one takes
  * at least that, and once its limit was found more is tried while it is nearly full. */
 static void judge_rate(struct probe_measure *m, uint64_t seen, enum limit limit)
 {
-	if (limit == LIMIT_FULL)
-		m->rate = m->full ? (m->rate + seen) / 2 : seen;
-	else if (seen > m->rate)
+	if (limit == LIMIT_FULL && m->full)
+		m->rate = seen > m->rate ? (m->rate + seen) / 2 : slower(m->rate, seen);
+	else if (limit == LIMIT_FULL || seen > m->rate)
 		m->rate = seen;
-	else if (limit == LIMIT_NONE && m->full && seen > m->rate / 4 * 3)
+	else if (limit == LIMIT_NONE && m->full && seen > m->rate / 8 * 7)
 		m->rate += m->rate / 32;
 	m->full |= limit != LIMIT_NONE;
+}
+
+/* is_lack - more is missing than chance. */
+static bool is_lack(uint64_t sent, uint64_t came)
+{
+	return sent > came && sent - came > LOST(sent);
 }
 
 /* limit_of - queue_ns: the longest. */
 static enum limit limit_of(const struct probed *d, uint64_t sent, uint64_t came, uint64_t queue_ns)
 {
-	if (is_queue(d, d->measure.queue_ns))
+	if (is_queue(d, d->measure.stands_ns))
 		return LIMIT_FULL;
-	if (sent <= came || sent - came <= LOST(sent))
+	if (!is_lack(sent, came))
 		return LIMIT_NONE;
 	return is_queue(d, queue_ns) ? LIMIT_BURST : LIMIT_FULL;
 }
@@ -359,11 +383,12 @@ static void measure(struct probed *d, const struct probe *b, uint64_t rtt,
 	const struct probe_span from = m->from, to = {.sent_ns = b->sent_ns,
 						      .came_ns = b->sent_ns + rtt,
 						      .tx_packets = b->tx_packets,
+						      .messages = b->messages,
 						      .rx_packets = theirs->rx_packets,
 						      .rx_bytes = theirs->rx_bytes,
 						      .least_ns = UINT64_MAX};
 	uint64_t took = to.sent_ns - from.sent_ns, sent = to.tx_packets - from.tx_packets;
-	uint64_t came = to.rx_packets - from.rx_packets;
+	uint64_t came = to.rx_packets - from.rx_packets, messages = to.messages - from.messages;
 
 	if (from.sent_ns && to.sent_ns < from.sent_ns)
 		return; /* a later one was answered before */
@@ -373,14 +398,19 @@ static void measure(struct probed *d, const struct probe *b, uint64_t rtt,
 	}
 	m->from.least_ns = rtt < from.least_ns ? rtt : from.least_ns;
 	m->from.most_ns = rtt > from.most_ns ? rtt : from.most_ns;
+	m->from.sum_ns += rtt;
+	m->from.num++;
 	if (took < SPAN_NS)
 		return;
-	m->queue_ns = queue(d, m->from.least_ns);
-	if (is_queue(d, m->queue_ns) || to.came_ns - from.came_ns > took)
+	m->stands_ns = queue(d, m->from.least_ns);
+	m->queue_ns = queue(d, m->from.sum_ns / m->from.num);
+	if (is_queue(d, m->stands_ns) || to.came_ns - from.came_ns > took)
 		took = to.came_ns - from.came_ns;
-	if (sent)
+	if (sent > messages + FEW) {
+		m->lacks = is_lack(sent, came) ? m->lacks + 1 : 0;
 		judge_rate(m, per_second(to.rx_bytes - from.rx_bytes, took),
 			   limit_of(d, sent, came, queue(d, m->from.most_ns)));
+	}
 	m->from = to;
 }
 
@@ -654,7 +684,11 @@ static void probe(struct prober *p, struct probed *d, uint64_t now_ns)
 	p->io->traffic(p->io->ctx, d->id, &m.traffic);
 	pace(&d->measure, m.traffic.tx_bytes, now_ns);
 	*b = (struct probe){
-		.sent_ns = now_ns, .tx_packets = m.traffic.tx_packets, .excused = opening};
+		.sent_ns = now_ns,
+		.tx_packets = m.traffic.tx_packets,
+		.messages = d->messages,
+		.excused = opening,
+	};
 	memcpy(b->challenge, m.challenge, PATH_CHALLENGE_LEN);
 	d->num++;
 	d->messages++;
@@ -753,8 +787,10 @@ enum err prober_get(const struct prober *p, struct prober_info *out, uint16_t pa
 			.loss_permille = (uint32_t)((uint64_t)d->loss * 1000 / LOSS_ONE),
 			.rtt_ns = d->rtt_ns,
 			.rtt_var_ns = d->rtt_var_ns,
+			.least_ns = least_of(d),
 			.rate = rate_of(&d->measure),
 			.queue_ns = d->measure.queue_ns,
+			.lacks = d->measure.lacks,
 			.full = d->measure.full,
 		};
 		return ERR_OK;

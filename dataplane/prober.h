@@ -95,6 +95,7 @@ struct probe {
 	uint8_t challenge[PATH_CHALLENGE_LEN];
 	uint64_t sent_ns;
 	uint64_t tx_packets; /* of the path, when it was sent */
+	uint64_t messages;   /* of these no payload */
 	bool answered, missed;
 	bool excused; /* nobody was here to see the answer in time */
 };
@@ -103,8 +104,11 @@ struct probe {
 struct probe_span {
 	uint64_t sent_ns, came_ns; /* its probe; came: and half a round trip, which cancels out */
 	uint64_t tx_packets;       /* sent by then */
+	uint64_t messages;         /* of these no payload */
 	uint64_t rx_packets, rx_bytes; /* of these, arrived */
 	uint64_t least_ns, most_ns;    /* round trips since then */
+	uint64_t sum_ns;               /* of num */
+	uint32_t num;
 };
 
 /* struct probe_measure - how much a path takes, see prober_info. */
@@ -112,7 +116,10 @@ struct probe_measure {
 	struct probe_span from;   /* sent_ns 0: nothing yet */
 	uint64_t paced_ns, paced; /* bytes that were sent, and when */
 	uint64_t pace;            /* bytes a second that are sent, by the latest probes */
-	uint64_t rate, queue_ns;
+	uint64_t rate;
+	uint64_t stands_ns; /* a queue that stood all the time: of the least round trip */
+	uint64_t queue_ns;  /* on the average */
+	uint32_t lacks;     /* measures in a row by which fewer came than were sent */
 	bool full;
 };
 
@@ -166,9 +173,12 @@ struct prober_info {
 	uint64_t answered_ns;        /* when an answer came last; 0: none did */
 	uint32_t loss_permille;      /* of the latest probes */
 	uint64_t rtt_ns, rtt_var_ns; /* 0: not known */
-	uint64_t rate;               /* bytes a second that it takes; 0: not known */
-	uint64_t queue_ns;           /* what stands before it makes a packet wait for so long */
-	bool full;                   /* it was seen to take no more than that: else more may fit */
+	uint64_t least_ns; /* the least round trip of the last half minute or so; 0: not known */
+	uint64_t rate;     /* bytes a second that it takes; 0: not known */
+	uint64_t queue_ns; /* what queues before it makes a packet wait for so long, on the average:
+			    * paths are probed more and less often */
+	uint32_t lacks;    /* measures in a row by which fewer came than were sent */
+	bool full;         /* it was seen to take no more than that: else more may fit */
 };
 
 /* prober_init - without paths; io outlives it. It needs no end. */

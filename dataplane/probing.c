@@ -259,6 +259,33 @@ static uint64_t weight_of(const struct measured *m, const struct prober_info *in
 	return weight >= 1 ? (uint64_t)weight : 1;
 }
 
+/* set_alone - which path carries all, if one does. */
+static void set_alone(struct probing *pr, const struct path_table *t, uint64_t now_ns)
+{
+	struct quickest_path paths[PATHS_MAX];
+	uint64_t even_ns[PATHS_MAX];
+	uint16_t alone;
+
+	for (uint32_t i = 0; i < t->num_active; i++) {
+		struct path_traffic traffic;
+		struct prober_info info;
+
+		if (prober_get(&pr->prober, &info, t->path[i].id))
+			info = (struct prober_info){0};
+		io_traffic(pr, t->path[i].id, &traffic);
+		paths[i] = (struct quickest_path){.id = t->path[i].id,
+						  .tx_bytes = traffic.tx_bytes,
+						  .rx_bytes = traffic.rx_bytes,
+						  .rtt_ns = info.rtt_ns,
+						  .least_ns = info.least_ns,
+						  .lacks = info.lacks};
+	}
+	alone = quickest_look(&pr->quickest, paths, t->num_active, pr->set->alone, now_ns);
+	quickest_even(paths, t->num_active, even_ns);
+	if (alone != pr->set->alone && path_set_alone(pr->set, &pr->dp->retired, alone, even_ns))
+		return; /* it is as it was for another tenth of a second */
+}
+
 /* weigh - spray by what was measured, once it is known of all paths that are used. */
 static void weigh(struct probing *pr, uint64_t now_ns)
 {
@@ -271,7 +298,9 @@ static void weigh(struct probing *pr, uint64_t now_ns)
 	    now_ns - pr->weighed_ns < WEIGH_NS)
 		return;
 	pr->weighed_ns = now_ns;
-	if (!look(&m, pr, t))
+	set_alone(pr, t, now_ns);
+	t = pr->set->table;
+	if (pr->set->alone || !look(&m, pr, t))
 		return;
 	for (uint32_t i = 0; i < t->num_active; i++) {
 		weight[i] = weight_of(&m, &m.info[i]);

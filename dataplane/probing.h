@@ -7,6 +7,7 @@
 
 #include "base/timers.h"
 #include "dataplane/prober.h"
+#include "dataplane/quickest.h"
 #include "dataplane/state.h"
 
 /* PROBING_TICK_NS - a turn comes so late at most. */
@@ -42,7 +43,8 @@ struct probing {
 	struct prober prober;
 	struct prober_io io;
 	struct timer timer;
-	uint64_t weighed_ns;   /* when weights were set by what was measured */
+	uint64_t weighed_ns; /* when weights were set by what was measured */
+	struct quickest quickest;
 	struct list_node told; /* in dp->told while something of `changed` waits to be told */
 	uint16_t changed[PROBER_PATHS];     /* paths that became usable, or not any more; 0: none */
 	uint16_t moved[PROBER_PATHS];       /* paths that have other addresses */

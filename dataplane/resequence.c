@@ -89,26 +89,24 @@ static uint64_t later(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-/* settle - after places were taken or left. */
-static void settle(struct worker *w, struct resequence *r)
+/* is_ready - the next one is there, and does not wait for those beside it. */
+static bool is_ready(const struct worker *w, const struct resequence *r)
 {
-	if (r->num && !list_linked(&r->node))
-		list_push_back(&w->waiting, &r->node);
-	if (!r->num)
-		list_remove(&r->node);
-	/* Release: control may free it once this is 0, and it is in no list then. */
-	__atomic_store_n(&r->waits, r->num, __ATOMIC_RELEASE);
+	const struct packet *p = r->place[r->next & r->mask];
+
+	return p && (r->next <= r->until || p->hold_until_ns <= w->now_ns);
 }
 
 /* release_to - what is not to wait any more goes to out, in order; false: out is full. */
 static bool release_to(struct worker *w, struct resequence *r, struct pktvec *out)
 {
-	while (r->num && (r->next < r->until || r->place[r->next & r->mask])) {
+	while (r->num && (r->next < r->until || is_ready(w, r))) {
 		struct packet **at = &r->place[r->next & r->mask];
 
 		if (*at && *at != &passed) {
 			if (pktvec_room(out) == 0)
 				return false;
+			(*at)->hold_until_ns = 0;
 			pktvec_push(out, *at);
 			w->num_waiting--;
 		}
@@ -138,23 +136,54 @@ static uint64_t deadline(struct resequence *r)
 	return r->entry[r->first].at_ns + bound_of(r);
 }
 
-/* place - p waits; there is room for it. */
-static void place(struct worker *w, struct resequence *r, struct packet *p)
+/* due - when something goes on if nothing comes. */
+static uint64_t due(struct resequence *r)
 {
-	struct resequence_entry *e = &r->entry[(r->first + r->num_entries) & r->mask];
-	uint64_t at;
+	const struct packet *head = r->place[r->next & r->mask];
+	const uint64_t at = deadline(r);
 
-	r->place[p->seq & r->mask] = p;
-	r->num++;
-	w->num_waiting++;
-	p->path = NULL; /* it may be another by then */
-	*e = (struct resequence_entry){.seq = p->seq, .at_ns = w->now_ns};
-	r->num_entries++;
-	at = deadline(r);
+	return r->num && head && head->hold_until_ns < at ? head->hold_until_ns : at;
+}
+
+static void set_timer(struct worker *w, uint64_t at)
+{
 	if (!timer_is_set(&w->order_timer) || at < w->order_due) {
 		w->order_due = at;
 		timer_set(&w->timers, &w->order_timer, at);
 	}
+}
+
+/* settle - after places were taken or left. */
+static void settle(struct worker *w, struct resequence *r)
+{
+	if (r->num)
+		set_timer(w, due(r));
+	if (r->num && !list_linked(&r->node))
+		list_push_back(&w->waiting, &r->node);
+	if (!r->num)
+		list_remove(&r->node);
+	/* Release: control may free it once this is 0, and it is in no list then. */
+	__atomic_store_n(&r->waits, r->num, __ATOMIC_RELEASE);
+}
+
+/* even_ns - p waits so long for what other paths may bring, be it the next one. */
+static uint64_t even_ns(const struct packet *p)
+{
+	return p->path ? p->path->even_ns : 0;
+}
+
+/* place - p waits; there is room for it. */
+static void place(struct worker *w, struct resequence *r, struct packet *p)
+{
+	struct resequence_entry *e = &r->entry[(r->first + r->num_entries) & r->mask];
+
+	r->place[p->seq & r->mask] = p;
+	r->num++;
+	w->num_waiting++;
+	p->hold_until_ns = w->now_ns + even_ns(p);
+	p->path = NULL; /* it may be another by then */
+	*e = (struct resequence_entry){.seq = p->seq, .at_ns = w->now_ns};
+	r->num_entries++;
 }
 
 /* ---- which numbers may still come ------------------------------------------------------------ */
@@ -247,7 +276,7 @@ static bool is_probe(const struct packet *p, const struct esp_sa *sa)
 static bool in_step(const struct resequence *r, const struct packet *p)
 {
 	return p->seq == r->next && r->num == 0 && p->path && p->path->id == r->last->id &&
-	       r->last == r->used;
+	       r->last == r->used && !p->path->even_ns;
 }
 
 static void step(struct resequence *r, const struct packet *p, uint64_t now_ns)
@@ -256,6 +285,12 @@ static void step(struct resequence *r, const struct packet *p, uint64_t now_ns)
 	r->last->seen_ns = now_ns;
 	r->top = p->seq;
 	r->next = p->seq + 1;
+}
+
+/* is_next - it goes on now, and nothing else does with it. */
+static bool is_next(const struct resequence *r, const struct packet *p)
+{
+	return p->seq == r->next && !r->num && (p->seq <= r->until || !even_ns(p));
 }
 
 /* take - p goes on, or waits, and what waited for it goes on. False: out is full before p's turn.
@@ -277,7 +312,7 @@ static bool take(struct worker *w, struct resequence *r, struct packet *p, struc
 		return false;
 	if (!probe)
 		delivered(r, p, w->now_ns);
-	if (probe || p->seq < r->next || (p->seq == r->next && !r->num)) {
+	if (probe || p->seq < r->next || is_next(r, p)) {
 		pktvec_push(out, p);
 		if (p->seq == r->next && !r->num) {
 			r->next++;
@@ -373,8 +408,8 @@ void resequence_due(struct timer *t, uint64_t now_ns)
 			drop_all(w, r);
 		else
 			expire(w, r, now_ns);
-		if (r->num && deadline(r) < next)
-			next = deadline(r);
+		if (r->num && due(r) < next)
+			next = due(r);
 		settle(w, r);
 	}
 	w->order_due = next;

@@ -164,12 +164,17 @@ static void join_in(const struct path_table *t, uint32_t worker)
 	}
 }
 
-/* send_spray - each packet by the path that was given least for its weight. */
+/* send_spray - each packet by the path that was given least for its weight, but for a time in which
+ * one carries all. */
 static void send_spray(struct worker *w, const struct path_table *t, struct packet *const *pkts,
 		       uint32_t n)
 {
 	uint8_t at[PKTVEC_MAX];
 
+	if (t->alone) {
+		leave(w, t->alone, pkts, n);
+		return;
+	}
 	join_in(t, w->index);
 	for (uint32_t i = 0; i < n; i++) {
 		struct path_counters *least = &t->path[0].count->by[w->index];

@@ -109,11 +109,12 @@ struct worker {
 	struct allowance alert;  /* reports that a latched flow's packet was another's */
 	struct timers timers;
 	struct timer hold_timer, reasm_timer, dummy_timer, order_timer;
-	uint32_t num_steered;               /* path sets with rules. atomic; control: rw */
-	uint32_t num_orders;                /* SAs that are resequenced. atomic; control: rw */
-	uint32_t num_waiting;               /* packets that wait for ones with smaller numbers */
-	uint32_t max_waiting;               /* constant */
-	struct list_node waiting;           /* of struct resequence: where some do */
+	uint64_t (*clock)(void);  /* what turns' times are of; NULL: nobody knows between them */
+	uint32_t num_steered;     /* path sets with rules. atomic; control: rw */
+	uint32_t num_orders;      /* SAs that are resequenced. atomic; control: rw */
+	uint32_t num_waiting;     /* packets that wait for ones with smaller numbers */
+	uint32_t max_waiting;     /* constant */
+	struct list_node waiting; /* of struct resequence: where some do */
 	struct resequence *unfinished;      /* in_order()'s, from one call to the next */
 	uint64_t order_due;                 /* what order_timer is set for */
 	struct pktvec tx[WORKER_MAX_PORTS]; /* on their way out in this turn */

@@ -175,6 +175,7 @@ static void *run(void *arg)
 
 	prefer();
 	rcu_thread_register();
+	w->clock = clock_now_ns;
 	while (!__atomic_load_n(&w->stop, __ATOMIC_ACQUIRE)) {
 		w->num_idle = worker_turn(w, &ready, clock_now_ns()) ? 0 : w->num_idle + 1;
 		ready = (struct worker_ready){.ports = w->polled};

@@ -133,6 +133,24 @@ static const struct path_table *table_of(const struct side *s)
 	return ((struct path_set *)slots_get(s->dp->pathsets, s->pathset))->table;
 }
 
+static enum err set_alone(struct side *s, uint16_t k)
+{
+	static const uint64_t even_ns[PATHS_MAX] = {NS_PER_MS, NS_PER_MS, NS_PER_MS};
+
+	return path_set_alone(slots_get(s->dp->pathsets, s->pathset), &s->dp->retired, k, even_ns);
+}
+
+/* num_even - paths that do not deliver at once what comes by them. */
+static uint32_t num_even(const struct side *s)
+{
+	const struct path_table *t = table_of(s);
+	uint32_t num = 0;
+
+	for (uint32_t i = 0; i < t->num; i++)
+		num += t->path[i].even_ns != 0;
+	return num;
+}
+
 /* M6: the usable path of the smallest priority carries all, of equals the one with the smallest id;
  * without any nothing leaves, and that is counted. */
 static void test_M6_failover(void)
@@ -802,6 +820,53 @@ static void test_changes_under_traffic(void)
 	bed_fini(&bed);
 }
 
+/* M7: one path carries all for a time, though others are active, and these are as they were when it
+ * ends: by its word, or as the path is not active any more. */
+static void test_M7_one_carries_all(void)
+{
+	static const uint16_t weights[] = {1, 1, 2};
+	struct bed bed;
+
+	begin_paths(&bed, true, SA_TUNNEL, SCHEDULE_SPRAY, weights, 3);
+	CU_ASSERT_EQUAL(set_alone(&bed.a, 3), ERR_OK);
+	for (uint16_t i = 0; i < 16; i++)
+		CU_ASSERT_EQUAL(leaves_by(&bed, i, 100), 3);
+	for (uint16_t k = 1; k <= 3; k++)
+		CU_ASSERT(info_of(&bed.a, k).active);
+	CU_ASSERT_EQUAL(num_even(&bed.a), 3);
+	CU_ASSERT_EQUAL(table_of(&bed.a)->path[0].id, 1); /* it is the set's first one still */
+	CU_ASSERT_EQUAL(dataplane_child_path(bed.a.dp, 1, 1), ERR_OK);
+	CU_ASSERT_EQUAL(leaves_by(&bed, 1, 100), 1); /* a tie goes before */
+	CU_ASSERT_EQUAL(dataplane_child_path(bed.a.dp, 1, 0), ERR_OK);
+	CU_ASSERT_EQUAL(leaves_by(&bed, 1, 100), 3);
+	CU_ASSERT_EQUAL(set_alone(&bed.a, 0), ERR_OK);
+	CU_ASSERT_EQUAL(num_even(&bed.a), 0);
+	for (uint16_t i = 0; i < 16; i++)
+		leaves_by(&bed, i, 100);
+	CU_ASSERT_EQUAL(went.num[1], 1 + 4); /* what they missed is not made up for */
+	CU_ASSERT_EQUAL(went.num[2], 4);
+	CU_ASSERT_EQUAL(went.num[3], 17 + 8);
+
+	CU_ASSERT_EQUAL(set_alone(&bed.a, 2), ERR_OK);
+	CU_ASSERT_EQUAL(leaves_by(&bed, 1, 100), 2);
+	CU_ASSERT_EQUAL(num_even(&bed.a), 3);
+	must_put(&bed, &bed.a, 2, 0, 1, false); /* a hole */
+	CU_ASSERT_EQUAL(num_even(&bed.a), 0);
+	for (uint16_t i = 0; i < 16; i++)
+		leaves_by(&bed, i, 100);
+	must_put(&bed, &bed.a, 2, 0, 1, true);
+	for (uint16_t i = 0; i < 16; i++)
+		leaves_by(&bed, i, 100);
+	CU_ASSERT(went.num[1] > 5 + 6 && went.num[2] > 4 + 1 && went.num[3] > 25 + 12);
+
+	CU_ASSERT_EQUAL(set_alone(&bed.a, 2), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(dataplane_path_schedule(bed.a.dp, bed.a.pathset, SCHEDULE_DUPLICATE),
+			      ERR_OK);
+	CU_ASSERT_EQUAL(leaves_by(&bed, 1, 100), 0); /* in copies */
+	counted(&bed, 3);
+	bed_fini(&bed);
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_M6_failover),
 	TAP_TEST(test_M6_backup_waits),
@@ -809,6 +874,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_M7_spray_by_bytes),
 	TAP_TEST(test_M7_spray_without_bursts),
 	TAP_TEST(test_M7_spray_of_a_vector),
+	TAP_TEST(test_M7_one_carries_all),
 	TAP_TEST(test_M8_flow),
 	TAP_TEST(test_M8_shares),
 	TAP_TEST(test_M8_parts_of_one),

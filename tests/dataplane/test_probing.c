@@ -216,6 +216,27 @@ static void test_pairs_come_and_go(void)
 	bed_fini(&wires.bed);
 }
 
+static uint64_t later_by_3_ms(void)
+{
+	return wires.bed.now + 3 * NS_PER_MS;
+}
+
+/* M7: a message about a path arrives when the clock says, not when the worker's turn began: a turn
+ * may have begun long before. */
+static void test_M7_time_of_arrival(void)
+{
+	struct path_quality q;
+
+	wires_begin(true);
+	for (uint32_t i = 0; i < wires.bed.a.dp->num_workers; i++)
+		wires.bed.a.dp->workers[i]->clock = later_by_3_ms;
+	wires_both(1, 0, true);
+	wires_run(1000);
+	CU_ASSERT_EQUAL(dataplane_path_quality(wires.bed.a.dp, &q, wires.bed.a.pathset, 1), ERR_OK);
+	CU_ASSERT_TRUE(q.rtt_ns >= 13 * NS_PER_MS && q.rtt_ns <= 15 * NS_PER_MS);
+	bed_fini(&wires.bed);
+}
+
 static void weights_follow(void)
 {
 	struct path_info before, after;
@@ -265,13 +286,73 @@ static void test_M7_queues_level(void)
 	wires.a_sends = 8; /* messages come on top of that */
 	wires_run(500);
 	wires.wire[1].waiting += 12 * 4;
-	wires_run(1500);
+	wires_run(2000);
 	int32_t more = (int32_t)wires.wire[1].waiting - (int32_t)wires.wire[2].waiting;
 
 	CU_ASSERT_TRUE(more > -4 * 4 && more < 4 * 4);
 	CU_ASSERT_TRUE(wires.wire[1].waiting + wires.wire[2].waiting > 12 * 4);
 	CU_ASSERT_EQUAL(wires.told[0][1].lost + wires.told[0][2].lost, 0);
 	bed_fini(&wires.bed);
+}
+
+/* num_by - packets that A sent by path k. */
+static uint64_t num_by(uint16_t k)
+{
+	struct path_info info;
+
+	CU_ASSERT_EQUAL(dataplane_path_info(wires.bed.a.dp, &info, wires.bed.a.pathset, k), ERR_OK);
+	return info.tx_packets;
+}
+
+static void quickest_path(void)
+{
+	struct side *a;
+	uint64_t first, second;
+
+	wires_begin(true);
+	a = &wires.bed.a;
+	wires.wire[1].delay_ms = 30;
+	wires_both(1, 0, true);
+	wires_both(2, 0, false);
+	CU_ASSERT_EQUAL(dataplane_path_schedule(a->dp, a->pathset, SCHEDULE_SPRAY), ERR_OK);
+	CU_ASSERT_EQUAL(dataplane_child_window(wires.bed.a.dp, 1, 4096), ERR_OK);
+	CU_ASSERT_EQUAL(dataplane_child_window(wires.bed.b.dp, 1, 4096), ERR_OK);
+	wires.a_sends = 1;
+	wires_run(1000);
+	CU_ASSERT_TRUE(num_by(1) > 200 && num_by(2) > 200); /* nothing is received */
+	wires.b_sends = 12;
+	wires_run(500);
+	first = num_by(1);
+	second = num_by(2);
+	wires_run(1000);
+	CU_ASSERT_TRUE(num_by(1) - first < 100); /* messages */
+	CU_ASSERT_TRUE(num_by(2) - second >= 1000);
+	/* It swallows all: the other one has what it had. */
+	wires.wire[2].black = true;
+	wires_run(200);
+	first = num_by(1);
+	wires_run(500);
+	CU_ASSERT_TRUE(num_by(1) - first >= 500);
+	wires.wire[2].black = false;
+	wires_run(6000);
+	CU_ASSERT_EQUAL(wires.told[0][2].lost, 1);
+	CU_ASSERT_EQUAL(wires.told[0][1].lost, 0);
+	/* An upload. */
+	wires.b_sends = 0;
+	wires.a_sends = 8;
+	wires_run(500);
+	first = num_by(1);
+	second = num_by(2);
+	wires_run(1000);
+	CU_ASSERT_TRUE(num_by(1) - first > 2000 && num_by(2) - second > 2000);
+	bed_fini(&wires.bed);
+}
+
+/* M7: a side that receives sends what little it does by the quickest path, as long as that
+ * answers; one that sends by all. */
+static void test_M7_quickest_path(void)
+{
+	wires_in_both(quickest_path);
 }
 
 /* What is no message is counted, and harms nobody. */
@@ -296,8 +377,9 @@ static void test_no_message(void)
 static const struct tap_test tests[] = {
 	TAP_TEST(test_M1_asked_first),      TAP_TEST(test_M6_hole_under_payload),
 	TAP_TEST(test_M12_another_mapping), TAP_TEST(test_S57_told_address),
-	TAP_TEST(test_pairs_come_and_go),   TAP_TEST(test_M7_weights_follow),
-	TAP_TEST(test_M7_queues_level),     TAP_TEST(test_no_message),
+	TAP_TEST(test_pairs_come_and_go),   TAP_TEST(test_M7_time_of_arrival),
+	TAP_TEST(test_M7_weights_follow),   TAP_TEST(test_M7_queues_level),
+	TAP_TEST(test_M7_quickest_path),    TAP_TEST(test_no_message),
 	TAP_TEST(test_M4_lately),
 };
 

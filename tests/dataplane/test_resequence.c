@@ -146,6 +146,69 @@ static void test_M7_waits_for_the_other_path(void)
 	bed_fini(&bed);
 }
 
+/* even - what comes by path 1 waits for 10 ms as if the others were longer by that; k: the path
+ * that carries all that B sends meanwhile, 0: none does any more. */
+static void even(struct bed *bed, uint16_t k)
+{
+	static const uint64_t even_ns[PATHS_MAX] = {10 * NS_PER_MS};
+	struct dataplane *dp = bed->b.dp;
+
+	CU_ASSERT_EQUAL_FATAL(dataplane_path_schedule(dp, bed->b.pathset, SCHEDULE_SPRAY), ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(
+		path_set_alone(slots_get(dp->pathsets, bed->b.pathset), &dp->retired, k, even_ns),
+		ERR_OK);
+}
+
+/* M7: while a transfer is received what comes by the quicker path is as late as all others, though
+ * nothing before it is missing: until its time has come, or all paths are past it. */
+static void test_M7_as_late_as_others(void)
+{
+	struct bed bed;
+
+	begin_order(&bed, 64, 256, wide);
+	two_paths(&bed);
+	even(&bed, 1);
+	comes(&bed, 3, 1);
+	pass_time(&bed, 9);
+	host_gets(&bed, 1, 0);
+	CU_ASSERT_EQUAL(held(&bed), 1);
+	pass_time(&bed, 1);
+	host_gets(&bed, 3, 3);
+	comes(&bed, 5, 2); /* the longer path's do not wait for themselves */
+	comes(&bed, 4, 1);
+	host_gets(&bed, 4, 5);
+	comes(&bed, 6, 1);
+	comes(&bed, 7, 1);
+	host_gets(&bed, 1, 0);
+	comes(&bed, 8, 2);
+	host_gets(&bed, 6, 8);
+
+	/* Each has a time of its own, and what is missing has none. */
+	comes(&bed, 9, 1);
+	pass_time(&bed, 6);
+	comes(&bed, 10, 1);
+	comes(&bed, 12, 1);
+	pass_time(&bed, 4);
+	host_gets(&bed, 9, 9);
+	pass_time(&bed, 6);
+	host_gets(&bed, 10, 10);
+	pass_time(&bed, 3);
+	host_gets(&bed, 1, 0);
+	comes(&bed, 11, 2);
+	host_gets(&bed, 11, 12);
+	CU_ASSERT_EQUAL(held(&bed), 0);
+
+	comes(&bed, 13, 1);
+	host_gets(&bed, 1, 0);
+	even(&bed, 0);
+	pass_time(&bed, 10);
+	host_gets(&bed, 13, 13);
+	comes(&bed, 14, 1);
+	host_gets(&bed, 14, 14);
+	CU_ASSERT_EQUAL(bed_drops(&bed.b), 0);
+	bed_fini(&bed);
+}
+
 /* M7: what every path has gone beyond is lost: nothing waits for it. */
 static void test_M7_lost_is_not_waited_for(void)
 {
@@ -757,6 +820,7 @@ static void test_sas_go_under_traffic(void)
 
 static const struct tap_test tests[] = {
 	TAP_TEST(test_M7_waits_for_the_other_path),
+	TAP_TEST(test_M7_as_late_as_others),
 	TAP_TEST(test_M7_lost_is_not_waited_for),
 	TAP_TEST(test_M7_time_is_bounded),
 	TAP_TEST(test_M6_silent_path),

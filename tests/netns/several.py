@@ -193,8 +193,21 @@ def duplicate():
         assert carried_by(scene.audit({1: 1000, 2: 1000})) == {50}
 
 
+ACKNOWLEDGES = 128  # shorter than this is ESP of a TCP segment without payload; a control message is longer
+
+
+def acknowledged_by(frames):
+    """{path: acknowledgements from the left host by it}, from two seconds after its first packet on."""
+    mine = {n: [f for f in frames[n, "left"] if f.kind == "esp" and f.source == PATHS4[n - 1][0]]
+            for n in (1, 2)}
+    begin = min(f.time for seen in mine.values() for f in seen) + 2
+    return {n: sum(f.length < ACKNOWLEDGES and f.time > begin for f in seen)
+            for n, seen in mine.items()}
+
+
 def spray():
-    """One TCP connection by both paths, packet by packet, byte by byte right."""
+    """One TCP connection by both paths, packet by packet, byte by byte right; what acknowledges it goes by
+    the quicker one alone."""
     left, right = sides("spray")
     with Paths("several-spray", left, right, orders=["delay 5ms", "delay 20ms"]) as scene:
         both_up(scene)
@@ -203,7 +216,9 @@ def spray():
         time.sleep(5)
         got = download.stop()
         story(f"spray: {got['received']} bytes right, longest stall {got['stall_ms']:.0f} ms")
-        scene.audit({1: 500, 2: 500})
+        by = acknowledged_by(scene.audit({1: 500, 2: 500}))
+    story(f"acknowledgements: {by[1]} by the first path, {by[2]} by the second")
+    assert by[1] > 100 and by[2] <= by[1] // 10, f"acknowledgements wait for the second path: {by}"
 
 
 EF = 46  # RFC 3246
