@@ -45,14 +45,14 @@ static void PRINTF_LIKE(2, 3) text_add(struct text *t, const char *fmt, ...)
 /* A transform of a proposal; first: nothing of it stands yet. "None" of a type goes without. */
 static void add_transform(struct text *t, bool *first, uint8_t type, uint16_t id, uint16_t bits)
 {
-	const bool more = type >= TRANSFORM_ADDKE1 && type <= TRANSFORM_ADDKE7;
-	const char *word = conf_transform_word(more ? TRANSFORM_DH : type, id, bits);
+	const bool added = type >= TRANSFORM_ADDKE1 && type <= TRANSFORM_ADDKE7;
+	const char *word = conf_transform_word(added ? TRANSFORM_DH : type, id, bits);
 	const char *dash = *first ? "" : "-";
 	char name[WIRE_NAME_MAX];
 
-	if (id == 0 && (type == TRANSFORM_INTEG || type == TRANSFORM_DH || more))
+	if (id == 0 && (type == TRANSFORM_INTEG || type == TRANSFORM_DH || added))
 		return;
-	if (word && more)
+	if (word && added)
 		text_add(t, "%ske%u_%s", dash, type - TRANSFORM_ADDKE1 + 1u, word);
 	else if (word)
 		text_add(t, "%s%s", dash, word);
