@@ -330,7 +330,10 @@ enum err path_set_weigh(struct path_set *s, struct rcu_queue *q,
 
 	begin(&d, s);
 	for (uint32_t i = 0; i < s->table->num_active; i++) {
-		d.path[i].weight = (uint16_t)weight[i];
+		/* Measured by what a peer says: none is nothing, and none is too much. */
+		const uint64_t w = weight[i] < UINT16_MAX ? weight[i] : UINT16_MAX;
+
+		d.path[i].weight = (uint16_t)(w ? w : 1);
 		d.path[i].stride = PATH_STRIDE / d.path[i].weight;
 	}
 	return publish(s, q, &d);

@@ -142,7 +142,7 @@ static void note_failure(struct action_event *ev, const struct ike_sa *sa)
 		copy(ev->phase, sizeof(ev->phase), wire_exchange_name(name, step_exchange(s)));
 		copy(ev->here, sizeof(ev->here), s->fail.here);
 		copy(ev->there, sizeof(ev->there), s->fail.there);
-	} else if (sa->out.waiting) {
+	} else if (sa->out.waiting && ev->event.reason == IKE_REASON_NO_ANSWER) {
 		copy(ev->phase, sizeof(ev->phase), wire_exchange_name(name, sa->out.exchange_type));
 	}
 }

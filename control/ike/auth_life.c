@@ -84,8 +84,12 @@ void auth_life_start(struct ike_sa *sa, uint64_t now_ns)
 
 	a->began = sa->initiator;
 	if (conn->reauth_ns) {
+		const struct handshake_resume *r = &sa->hs->resume;
+
 		spread = sa->initiator ? engine_spread(sa->e, spread) : 0;
 		a->end_ns = now_ns + conn->reauth_ns + conn->over_ns;
+		if (r->text.len && r->ticket.auth_until_ns < a->end_ns)
+			a->end_ns = r->ticket.auth_until_ns; /* a ticket is no new proof */
 		if (now_ns + conn->reauth_ns - spread < a->due_ns)
 			a->due_ns = now_ns + conn->reauth_ns - spread;
 	}

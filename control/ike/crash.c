@@ -191,7 +191,7 @@ void ike_stray(struct ike_engine *e, const struct path_addr *path, uint16_t port
 	struct bytes message;
 
 	e->now_ns = now_ns;
-	if (is_known(e, path) || !log_limited(&e->hints_out, HINTS_PER_S, now_ns))
+	if (!log_limited(&e->hints_out, HINTS_PER_S, now_ns) || is_known(e, path))
 		return;
 	ike_build_begin(&b, e->out, sizeof(e->out), &h);
 	wire_notify_build(&b, NOTIFY_INVALID_SPI, bytes_of(&data, sizeof(data)));

@@ -86,7 +86,7 @@ void halfopen_authenticated(struct ike_sa *sa)
 /* It said who it is, and did not prove it. */
 static bool has_failed(const struct ike_sa *sa)
 {
-	return sa->source && sa->hs && sa->hs->peer_id_body_len && !sa->proof &&
+	return sa->source && sa->hs && (sa->hs->peer_id_body_len || sa->open) && !sa->proof &&
 	       sa->reason != IKE_REASON_LOCAL;
 }
 

@@ -21,6 +21,13 @@ static bool is_response(const struct ike_header *h)
 	return h->flags & IKE_FLAG_RESPONSE;
 }
 
+/* What anybody can cause has a bound, and costs nothing beyond it. */
+static bool may_answer(struct ike_engine *e, const struct ike_header *h, uint16_t notify)
+{
+	return !is_response(h) && (notify >= NOTIFY_STATUS_FIRST ||
+				   log_limited(&e->error_limit, ERRORS_PER_S, e->now_ns));
+}
+
 /* Under the SPIs, the exchange and the number of the request. token: ours, or empty. */
 static void answer_unprotected(struct ike_engine *e, const struct ike_header *h,
 			       const struct ike_datagram *dg, uint16_t notify, struct bytes data,
@@ -37,10 +44,6 @@ static void answer_unprotected(struct ike_engine *e, const struct ike_header *h,
 	struct ike_builder b;
 	struct bytes message;
 
-	if (is_response(h))
-		return;
-	if (notify < NOTIFY_STATUS_FIRST && !log_limited(&e->error_limit, ERRORS_PER_S, e->now_ns))
-		return;
 	ike_build_begin(&b, e->out, sizeof(e->out), &answer);
 	wire_notify_build(&b, notify, data);
 	if (token.len)
@@ -53,7 +56,8 @@ static void answer_unprotected(struct ike_engine *e, const struct ike_header *h,
 void receive_refuse_unprotected(struct ike_engine *e, const struct ike_header *h,
 				const struct ike_datagram *dg, uint16_t notify, struct bytes data)
 {
-	answer_unprotected(e, h, dg, notify, data, bytes_of(NULL, 0));
+	if (may_answer(e, h, notify))
+		answer_unprotected(e, h, dg, notify, data, bytes_of(NULL, 0));
 }
 
 static bool is_protected(const struct ike_msg *m)
@@ -66,10 +70,13 @@ static bool is_protected(const struct ike_msg *m)
 static void unknown(struct ike_engine *e, const struct ike_msg *m, const struct ike_datagram *dg)
 {
 	uint8_t token[CRASH_TOKEN_LEN] = {0};
-	const bool shows = is_protected(m) && !is_response(&m->h) && crash_may_show(e, &m->h) &&
-			   !crash_token(e, token, m->h.spi_i, m->h.spi_r);
+	bool shows;
 
 	e->stats.dropped++;
+	if (!may_answer(e, &m->h, NOTIFY_INVALID_IKE_SPI))
+		return;
+	shows = is_protected(m) && !crash_token(e, token, m->h.spi_i, m->h.spi_r) &&
+		crash_may_show(e, &m->h);
 	answer_unprotected(e, &m->h, dg, NOTIFY_INVALID_IKE_SPI, bytes_of(NULL, 0),
 			   bytes_of(token, shows ? sizeof(token) : 0));
 	secret_wipe(token, sizeof(token));

@@ -136,6 +136,8 @@ static enum err follow(struct ike_sa *sa, const struct wire_gateway *g, uint64_t
 		e = reauth_elsewhere(sa, &new, &path);
 	if (e)
 		return e;
+	sa->redirect.num = r.num; /* what comes to nothing counts, too */
+	sa->redirect.since_ns = r.since_ns;
 	new->redirect = r;
 	new->origin = sa->origin;
 	return ERR_OK;

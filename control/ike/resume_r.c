@@ -41,12 +41,15 @@ static enum err take_certs(const struct ike_sa *sa, struct ticket *t)
 		num = eap_asked_certs(sa, shown, &id);
 		from = shown;
 	}
-	if (num > TICKET_CERTS)
-		return ERR_LIMIT;
-	for (t->num_certs = 0; t->num_certs < num; t->num_certs++) {
-		t->certs[t->num_certs] = from[t->num_certs];
-		if (from[t->num_certs].encoding != CERT_X509_SIGNATURE)
+	t->num_certs = 0;
+	for (uint32_t i = 0; i < num; i++) {
+		if (from[i].encoding == CERT_OCSP_CONTENT) /* it would be old by then */
+			continue;
+		if (from[i].encoding != CERT_X509_SIGNATURE)
 			return ERR_UNSUPPORTED; /* by URL: there may be another one by then */
+		if (t->num_certs == TICKET_CERTS)
+			return ERR_LIMIT;
+		t->certs[t->num_certs++] = from[i];
 	}
 	return ERR_OK;
 }
@@ -96,6 +99,13 @@ static uint64_t lifetime(const struct conf_conn *conn)
 	return conn->rekey_ns ? smaller(conn->rekey_ns + conn->over_ns, TICKET_NS) : TICKET_NS;
 }
 
+/* When the peer, who proves itself now, is to do so again. */
+static uint64_t proof_ends(const struct conf_conn *conn, uint64_t now_ns)
+{
+	return now_ns + (conn->reauth_ns ? smaller(conn->reauth_ns + conn->over_ns, TICKET_AUTH_NS)
+					 : TICKET_AUTH_NS);
+}
+
 static enum err make(struct step *s, uint8_t *out, size_t *out_len, uint64_t *out_until)
 {
 	struct ike_sa *sa = s->sa;
@@ -103,7 +113,7 @@ static enum err make(struct step *s, uint8_t *out, size_t *out_len, uint64_t *ou
 	const bool again = hs->resume.text.len;
 	struct ticket t = {
 		.auth_until_ns =
-			again ? hs->resume.ticket.auth_until_ns : s->now_ns + TICKET_AUTH_NS,
+			again ? hs->resume.ticket.auth_until_ns : proof_ends(sa->conn, s->now_ns),
 		.encr = sa->suite.encr,
 		.prf = sa->suite.prf,
 		.dh = sa->suite.dh,
@@ -116,6 +126,8 @@ static enum err make(struct step *s, uint8_t *out, size_t *out_len, uint64_t *ou
 	if (!e && is_certified(&t.proven))
 		e = take_certs(sa, &t);
 	if (!e && (!may_have_one(&t) || is_judged_elsewhere(sa->conn)))
+		e = ERR_PERM;
+	if (!e && sa->conf != s->e->conf) /* proven by what may not count any more */
 		e = ERR_PERM;
 	t.expires_ns = smaller(s->now_ns + lifetime(sa->conn), t.auth_until_ns);
 	if (!e && t.expires_ns < s->now_ns + NS_PER_S)

@@ -152,11 +152,11 @@ static enum err refuse_group(struct step *s, uint16_t group)
 {
 	const char *word = conf_transform_word(TRANSFORM_DH, group, 0);
 	const char *conn = s->sa->conn->name;
-	char number[24];
+	char number[24], here[OFFER_TEXT_MAX];
 
 	snprintf(number, sizeof(number), "group %u", group);
-	offers(s, NULL);
-	step_offers(s, s->fail.here, word ? word : number);
+	offer_text(here, SA_KIND_IKE, s->sa->conn->ike, s->sa->conn->num_ike);
+	step_offers(s, here, word ? word : number);
 	return step_fail(s, IKE_REASON_INVALID_KE, 0,
 			 "the peer wants %s for the key exchange (INVALID_KE_PAYLOAD): add it to "
 			 "`proposals` of connection %s, or change the peer's",

@@ -214,6 +214,10 @@ static void give_up(struct ike_sa *sa, uint64_t now_ns)
 		sa_end(sa, now_ns);
 		return;
 	}
+	if (task_find(sa, TASK_IKE_DELETE, 0)) { /* it was to end, and not for want of an answer */
+		sa_kill(sa, sa->reason ? sa->reason : IKE_REASON_LOCAL, sa->end_text, now_ns);
+		return;
+	}
 	endpoint_text(remote, &sa->path.remote);
 	snprintf(text, sizeof(text),
 		 sa->state == SA_ESTABLISHED
