@@ -55,27 +55,34 @@ def _captured(place):
     return text.getvalue(), good
 
 
-def _side_by_side(tests, jobs, prepare):
-    """Yields the results in order, while jobs processes run the tests."""
+def _side_by_side(tests, jobs, prepare, waits):
+    """Yields the results in order, while jobs processes run the tests, and as many more those that
+    only wait."""
+    def pool():
+        return concurrent.futures.ProcessPoolExecutor(
+            jobs, multiprocessing.get_context("fork"), prepare)
+
     _tests[:] = tests
-    with concurrent.futures.ProcessPoolExecutor(jobs, multiprocessing.get_context("fork"),
-                                                prepare) as pool:
-        for text, good in pool.map(_captured, range(len(tests))):
+    with pool() as busy, pool() as idle:
+        for future in [(idle if waits(name) else busy).submit(_captured, i)
+                       for i, (name, _) in enumerate(tests)]:
+            text, good = future.result()
             print(text, end="", flush=True)
             yield good
 
 
-def run(tests, jobs=1, prepare=None):
+def run(tests, jobs=1, prepare=None, waits=lambda name: False):
     """Runs (name, callable) pairs; returns the exit status. With the environment variable TAP_ONLY
     set, only those whose name contains its text. jobs: so many at a time, each in a process for
-    which prepare() was called; what they print comes in order."""
+    which prepare() was called, and beside them as many of those of which waits(name) is true; what
+    they print comes in order."""
     only = os.environ.get("TAP_ONLY", "")
     tests = [(name, test) for name, test in tests if only in name]
     print("TAP version 13")
     print(f"1..{len(tests)}", flush=True)
     if jobs > 1:
         try:
-            results = list(_side_by_side(tests, jobs, prepare))
+            results = list(_side_by_side(tests, jobs, prepare, waits))
         except concurrent.futures.process.BrokenProcessPool:
             print("Bail out! a process that ran tests died", flush=True)
             return 1
