@@ -123,6 +123,7 @@ static enum err make(struct step *s, uint8_t *out, size_t *out_len, uint64_t *ou
 	};
 	enum err e = wire_id_parse(&t.idi, bytes_of(hs->peer_id_body, hs->peer_id_body_len));
 
+	memcpy(t.addke, sa->suite.addke, sizeof(t.addke));
 	if (!e && is_certified(&t.proven))
 		e = take_certs(sa, &t);
 	if (!e && (!may_have_one(&t) || is_judged_elsewhere(sa->conn)))
@@ -221,6 +222,7 @@ static enum err take_ticket(struct step *s)
 				       .encr = r->ticket.encr,
 				       .prf = r->ticket.prf,
 				       .dh = r->ticket.dh};
+	memcpy(sa->suite.addke, r->ticket.addke, sizeof(sa->suite.addke));
 	sa->conn = find_conn(sa, &r->ticket);
 	return sa->conn ? ERR_OK : refuse(s, "its connection does not take it from there");
 }

@@ -7,7 +7,7 @@
 #include "base/reader.h"
 #include "base/writer.h"
 
-#define VERSION   1
+#define VERSION   2
 #define NONCE_LEN crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 #define TAG_LEN   crypto_aead_xchacha20poly1305_ietf_ABYTES
 #define KEY_LEN   crypto_aead_xchacha20poly1305_ietf_KEYBYTES
@@ -45,6 +45,8 @@ enum err ticket_write(uint8_t *buf, size_t cap, struct bytes *out, const struct 
 	writer_u16(&w, t->encr.integ);
 	writer_u16(&w, t->prf);
 	writer_u16(&w, t->dh);
+	for (size_t i = 0; i < ARRAY_LEN(t->addke); i++)
+		writer_u16(&w, t->addke[i]);
 	write_bytes(&w, t->sk_d);
 	write_bytes(&w, t->conn);
 	write_id(&w, &t->idi);
@@ -97,6 +99,8 @@ static enum err read_suite(struct reader *r, struct ticket *t)
 
 	for (size_t i = 0; !e && i < ARRAY_LEN(fields); i++)
 		e = reader_u16(r, fields[i]);
+	for (size_t i = 0; !e && i < ARRAY_LEN(t->addke); i++)
+		e = reader_u16(r, &t->addke[i]);
 	return e ? e : read_bytes(r, &t->sk_d);
 }
 

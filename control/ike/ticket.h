@@ -42,6 +42,7 @@ struct ticket {
 	uint64_t expires_ns, auth_until_ns; /* engine's clock */
 	struct conf_encr encr;
 	uint16_t prf, dh;
+	uint16_t addke[CONF_MAX_ADDKE]; /* as struct sa_chosen has them */
 	struct bytes sk_d;
 	struct bytes conn; /* the connection's name */
 	struct ike_id idi;

@@ -30,6 +30,7 @@ static struct ticket one(void)
 		.encr = {.id = ENCR_AES_GCM_16, .key_bits = 256},
 		.prf = PRF_HMAC_SHA2_256,
 		.dh = DH_CURVE_25519,
+		.addke = {DH_NONE, DH_ECP_256, [CONF_MAX_ADDKE - 1] = DH_CURVE_25519},
 		.sk_d = bytes_of(sk_d, sizeof(sk_d)),
 		.conn = bytes_of("gw", 2),
 		.idi = named("carol.example"),
@@ -50,7 +51,8 @@ static bool same(const struct ticket *a, const struct ticket *b)
 	return a->id.number == b->id.number && a->expires_ns == b->expires_ns &&
 	       a->auth_until_ns == b->auth_until_ns && a->encr.id == b->encr.id &&
 	       a->encr.key_bits == b->encr.key_bits && a->encr.integ == b->encr.integ &&
-	       a->prf == b->prf && a->dh == b->dh && bytes_equal(a->sk_d, b->sk_d) &&
+	       a->prf == b->prf && a->dh == b->dh &&
+	       memcmp(a->addke, b->addke, sizeof(a->addke)) == 0 && bytes_equal(a->sk_d, b->sk_d) &&
 	       bytes_equal(a->conn, b->conn) && a->idi.len == b->idi.len &&
 	       a->proven.method == b->proven.method && a->proven.ppk == b->proven.ppk &&
 	       !a->proven.initiator && a->proven.peer.len == b->proven.peer.len &&

@@ -35,6 +35,9 @@ static const struct way {
 	{"auth = psk\n id = host%u.example", "auth = psk\n id = host%u.example",
 	 "auth = psk\n id = host%u.example", "auth = psk\n id = host%u.example",
 	 "ppk_id = ours\n ppk_required = yes", "group-psk", "group-psk"},
+	{"auth = psk\n id = host%u.example", "auth = psk\n id = host%u.example",
+	 "auth = psk\n id = host%u.example", "auth = psk\n id = host%u.example",
+	 "proposals = aes256gcm16-prfsha256-x25519-ke1_ecp256", "group-psk", "group-psk"},
 };
 #define PSK  0
 #define CERT 1
