@@ -420,8 +420,7 @@ static enum err negotiate(struct step *s)
 	struct wire_ke ke;
 	enum err e;
 
-	if (!sa_usable(
-		    s->sa)) /* it is being closed (RFC 7296 2.25.2), and its end is not put off */
+	if (!sa_usable(s->sa)) /* it is to be closed (2.25.2), and its end is not put off */
 		return refuse_temporarily(s);
 	if (s->sa->peer->refs >= PEER_REFS_MAX)
 		return step_fail_child(s, IKE_REASON_RESOURCES, NOTIFY_TEMPORARY_FAILURE,

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "control/ike/core.h"
+#include "control/ike/sa.h"
 #include "tests/sim/sim.h"
 #include "tests/tap/tap.h"
 
@@ -297,6 +299,37 @@ static void deliver_of(struct play *p, unsigned from)
 	deliver(p, i);
 }
 
+static unsigned num_established(struct sim *s, unsigned side)
+{
+	unsigned num = 0;
+
+	list_for_each (n, &s->n[side].e->sas)
+		num += list_entry(n, struct ike_sa, node)->state == SA_ESTABLISHED;
+	return num;
+}
+
+/* B is to close the IKE SA when its own request is answered: who re-keys it is to try later, and
+ * its end is not put off (RFC 7296 2.25.2). */
+static void test_S32_closing(void)
+{
+	struct play p = {.s = up(1), .by_hand = true};
+
+	p.s->tap = hold;
+	p.s->tap_ctx = &p;
+	sim_run(p.s, p.s->now_ns + 6 * NS_PER_S); /* B knows that A has the child */
+	act(p.s, B, REKEY_IKE);
+	act(p.s, B, DELETE_IKE);
+	act(p.s, A, REKEY_IKE);
+	deliver_of(&p, A);
+	CU_ASSERT_EQUAL(num_established(p.s, B), 1);
+	p.by_hand = false;
+	while (p.num)
+		deliver(&p, 0);
+	sim_run(p.s, p.s->now_ns + QUIET);
+	CU_ASSERT_EQUAL(sim_num_sas(p.s, A) + sim_num_sas(p.s, B), 0);
+	sim_free(p.s);
+}
+
 /*
  * Both re-key the IKE SA. B has A's answer before A's request, goes on with its new IKE SA and
  * makes a request there, which overtakes its delete of the old one: A, which knows of two, learns
@@ -360,6 +393,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S32_delete_ike),
 	TAP_TEST(test_S32_additional_key_exchanges),
 	TAP_TEST(test_S32_used_before_it_is_decided),
+	TAP_TEST(test_S32_closing),
 };
 
 TAP_MAIN("sim/collisions", tests)

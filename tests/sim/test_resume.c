@@ -270,13 +270,19 @@ static void test_R5723_spent(void)
 	falls_back(s, &ways[PSK]);
 }
 
+/* The client would show its ticket whenever. */
+static void never_too_old(struct sim *s)
+{
+	list_for_each (n, &s->n[A].e->held)
+		list_entry(n, struct held_ticket, node)->expires_ns = TIME_NEVER;
+}
+
 /* By the gateway's clock, whatever the client believes. */
 static void test_R5723_expired(void)
 {
 	struct sim *s = lost(&ways[PSK]);
 
-	list_for_each (n, &s->n[A].e->held)
-		list_entry(n, struct held_ticket, node)->expires_ns = TIME_NEVER;
+	never_too_old(s);
 	sim_run(s, s->now_ns + TICKET_NS);
 	falls_back(s, &ways[PSK]);
 }
@@ -334,6 +340,103 @@ static void test_R5723_not_for_ever(void)
 	CU_ASSERT(s->now_ns < begun + TICKET_AUTH_NS + 7 * UINT64_C(3600) * NS_PER_S);
 	CU_ASSERT_EQUAL(seen.init, 1);
 	sim_free(s);
+}
+
+/* Nor for longer than what the connection says of a proof. */
+static void test_R5723_ends_with_the_proof(void)
+{
+	struct sim *s =
+		world_of(&ways[PSK], RESUME, RESUME "\n reauth_time = 1h\n over_time = 10m");
+
+	wish_go(s, "net", 0);
+	forge_lost(s);
+	sim_run(s, s->now_ns + 65 * 60 * NS_PER_S);
+	wish_go(s, "net", 0);
+	CU_ASSERT_EQUAL(stats(s, B).resumed, 1);
+	forge_lost(s);
+	never_too_old(s);
+	sim_run(s, s->now_ns + 5 * 60 * NS_PER_S);
+	watch(s);
+	wish_go(s, "net", 0);
+	CU_ASSERT_EQUAL(stats(s, B).resumed, 1);
+	CU_ASSERT_EQUAL(seen.nack, 1);
+	CU_ASSERT_EQUAL(seen.init, 1);
+	sim_free(s);
+}
+
+static bool look_inside(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx)
+{
+	static struct forge_msg m;
+
+	(void)ctx;
+	if (from != B || bytes[18] != IKE_AUTH || !forge_open(s, &m, from, bytes, *len))
+		return true;
+	for (uint32_t i = 0; i < m.num; i++)
+		seen.nack += m.payloads[i].type == PAYLOAD_NOTIFY &&
+			     load_be16(m.payloads[i].body.p + 2) == NOTIFY_TICKET_NACK;
+	return true;
+}
+
+static bool has_begun(struct sim *s)
+{
+	return stats(s, B).half_open > 0;
+}
+
+/* What is proven by a configuration that is not in force any more when it is. */
+static void test_R5723_begun_under_another_configuration(void)
+{
+	const struct wish w = {.local = ways[PSK].b_local,
+			       .remote = ways[PSK].b_remote,
+			       .conn = RESUME,
+			       .more = SECRETS};
+	struct sim *s = world(&ways[PSK]);
+
+	watch(s);
+	s->tap = look_inside;
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	CU_ASSERT_TRUE(sim_run_until(s, s->now_ns + NS_PER_S, has_begun));
+	wish_configure(s, B, wish_conf(B, &w));
+	sim_run(s, s->now_ns + 5 * NS_PER_S);
+	CU_ASSERT_EQUAL(wish_seen(s, B).num, 1);
+	CU_ASSERT_EQUAL(stats(s, B).tickets_given, 0);
+	CU_ASSERT_EQUAL(seen.nack, 1);
+	CU_ASSERT_TRUE(list_empty(&s->n[A].e->held));
+	sim_free(s);
+}
+
+/* What an OCSP responder said of the client's certificate comes with it, and is not kept. */
+static bool staple(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx)
+{
+	static const uint8_t body[] = {CERT_OCSP_CONTENT, 's', 'a', 'i', 'd'};
+	static struct forge_msg m;
+	static uint8_t out[FORGE_BUF];
+	uint32_t *stapled = ctx;
+
+	if (from != A || bytes[18] != IKE_AUTH || !forge_open(s, &m, from, bytes, *len))
+		return true;
+	m.payloads[m.num++] =
+		(struct ike_payload){.type = PAYLOAD_CERT, .body = bytes_of(body, sizeof(body))};
+	sim_deliver(s, B, &s->tapped, out, forge_close(s, &m, from, out, sizeof(out)));
+	++*stapled;
+	return false;
+}
+
+static void test_R5723_with_a_staple(void)
+{
+	struct sim *s = world(&ways[CERT]);
+	uint32_t stapled = 0;
+
+	s->tap = staple;
+	s->tap_ctx = &stapled;
+	wish_go(s, "net", 0);
+	CU_ASSERT_EQUAL(stapled, 1);
+	CU_ASSERT_EQUAL(stats(s, B).tickets_given, 1);
+	forge_lost(s);
+	watch(s);
+	wish_go(s, "net", 0);
+	CU_ASSERT_EQUAL(stats(s, B).resumed, 1);
+	s->tap = NULL;
+	wish_proved(s, "pkix-inline", "pkix-inline");
 }
 
 /* A certificate that has expired, or was taken back, meanwhile. */
@@ -562,6 +665,9 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_R5723_client_forgets),
 	TAP_TEST(test_R5723_of_another_connection),
 	TAP_TEST(test_R5723_not_for_ever),
+	TAP_TEST(test_R5723_ends_with_the_proof),
+	TAP_TEST(test_R5723_begun_under_another_configuration),
+	TAP_TEST(test_R5723_with_a_staple),
 	TAP_TEST(test_R5723_judged_again),
 	TAP_TEST(test_R5723_goes_with_its_ike_sa),
 	TAP_TEST(test_no_answer),
