@@ -79,7 +79,7 @@ MUST_USE enum err ike_engine_new(struct ike_engine **out, const struct ike_env *
 void ike_engine_free(struct ike_engine *e);
 
 /* ike_engine_configure - new SAs use this configuration from now on (a reference is taken); SAs
- * that exist keep theirs until they are re-keyed or ended. */
+ * that exist keep theirs until they are re-keyed or ended. No session of before is resumed. */
 void ike_engine_configure(struct ike_engine *e, struct conf *conf) NONNULL(1, 2);
 
 /* ike_engine_crash_secret - from now on peers are given tokens made of this secret, of at least 16

@@ -110,9 +110,9 @@ void ike_engine_configure(struct ike_engine *e, struct conf *conf)
 {
 	struct conf *old = e->conf;
 
-	resume_void(e); /* what was proven was by the old one */
+	resume_void(e);     /* what was proven was by the old one, */
+	resume_free_all(e); /* here as there */
 	e->conf = conf_get(conf);
-	resume_prune(e);
 	conf_put(old);
 }
 

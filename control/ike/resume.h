@@ -14,10 +14,11 @@
 /* struct held_ticket - what a client keeps: a ticket and what goes with it. */
 struct held_ticket {
 	struct list_node node;
-	char *conn;         /* the connection's name */
-	uint8_t digest[32]; /* and what it was then */
-	uint64_t owner;     /* our SPI of the IKE SA that it is of; 0: that one got no answers */
+	char *conn;            /* the connection's name, */
+	struct ip_addr remote; /* and where the peer is with which that begins */
+	uint64_t owner;        /* our SPI of the IKE SA that it is of; 0: that one got no answers */
 	uint64_t expires_ns;
+	uint64_t auth_until_ns; /* nor is one good for longer that is given for it */
 	struct sa_chosen suite;
 	struct secret sk_d;
 	struct auth_proof *proof;    /* who the peer is */
@@ -35,11 +36,8 @@ void resume_offer(struct step *s) NONNULL(1);
 void resume_take(struct step *s) NONNULL(1);
 void resume_keep(struct step *s) NONNULL(1);
 
-/* resume_prune - tickets of connections that are not there any more, or are others, are forgotten.
- */
-void resume_prune(struct ike_engine *e) NONNULL(1);
-
-/* resume_can - a ticket is held by which the IKE SA could be made. */
+/* resume_can - a ticket is held by which the IKE SA could be made: of the peer that it is to be
+ * with, and no other configuration was loaded since. */
 bool resume_can(const struct ike_sa *sa) NONNULL(1);
 
 /* resume_back - no answer came to the ticket that sa shows: it is held again. resume_in_vain - a

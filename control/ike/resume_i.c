@@ -39,15 +39,27 @@ void resume_take(struct step *s)
 	r->got_ns = load_be32(n.data.p) * NS_PER_S;
 }
 
-static struct held_ticket *find(const struct ike_engine *e, const char *conn)
+/* A connection may be one with several peers; who sends us to another one stands for that. */
+static const struct ip_addr *remote_of(const struct ike_sa *sa)
+{
+	return sa->origin.family == IP_NONE ? &sa->path.remote.addr : &sa->origin;
+}
+
+static struct held_ticket *find(const struct ike_engine *e, const char *conn,
+				const struct ip_addr *remote)
 {
 	list_for_each (n, &e->held) {
 		struct held_ticket *h = list_entry(n, struct held_ticket, node);
 
-		if (strcmp(h->conn, conn) == 0)
+		if (strcmp(h->conn, conn) == 0 && ip_addr_equal(&h->remote, remote))
 			return h;
 	}
 	return NULL;
+}
+
+static struct held_ticket *find_for(const struct ike_sa *sa)
+{
+	return find(sa->e, sa->conn->name, remote_of(sa));
 }
 
 static void drop(struct held_ticket *h)
@@ -58,6 +70,12 @@ static void drop(struct held_ticket *h)
 	resume_fini(&r);
 }
 
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Who was resumed has proven itself when the IKE SA was made that began it all. */
 static enum err hold(struct ike_sa *sa, struct held_ticket *h, uint64_t now_ns)
 {
 	struct handshake *hs = sa->hs;
@@ -70,9 +88,11 @@ static enum err hold(struct ike_sa *sa, struct held_ticket *h, uint64_t now_ns)
 		e = secret_init_copy(&h->sk_d, sa->keys.sk_d.p, sa->keys.sk_d.len);
 	if (e)
 		return e;
-	memcpy(h->digest, sa->conn->digest, sizeof(h->digest));
+	h->remote = *remote_of(sa);
 	h->owner = sa_our_spi(sa);
-	h->expires_ns = now_ns + (hs->resume.got_ns < TICKET_NS ? hs->resume.got_ns : TICKET_NS);
+	h->auth_until_ns =
+		hs->resume.held ? hs->resume.held->auth_until_ns : now_ns + TICKET_AUTH_NS;
+	h->expires_ns = smaller(now_ns + smaller(hs->resume.got_ns, TICKET_NS), h->auth_until_ns);
 	h->suite = sa->suite;
 	h->proof = auth_proof_get(sa->proof);
 	h->local_id = sa->local_id;
@@ -82,16 +102,27 @@ static enum err hold(struct ike_sa *sa, struct held_ticket *h, uint64_t now_ns)
 	return ERR_OK;
 }
 
+/* Those that are good for nothing any more, and the one whose place another one takes. */
+static void make_room(const struct ike_sa *sa, uint64_t now_ns)
+{
+	const struct held_ticket *old = find_for(sa);
+
+	list_for_each_safe (n, &sa->e->held) {
+		struct held_ticket *h = list_entry(n, struct held_ticket, node);
+
+		if (h == old || h->expires_ns <= now_ns)
+			drop(h);
+	}
+}
+
 void resume_keep(struct step *s)
 {
-	struct held_ticket *old, *h;
 	struct ike_sa *sa = s->sa;
+	struct held_ticket *h;
 
-	if (!sa->hs->resume.got)
+	if (!sa->hs->resume.got || sa->conf != s->e->conf)
 		return;
-	old = find(s->e, sa->conn->name);
-	if (old)
-		drop(old);
+	make_room(sa, s->now_ns);
 	h = mem_alloc(sizeof(*h));
 	if (!h)
 		return;
@@ -100,28 +131,13 @@ void resume_keep(struct step *s)
 		drop(h);
 }
 
-static bool is_of(const struct held_ticket *h, const struct conf_conn *conn)
-{
-	return conn && conn->resumption && memcmp(h->digest, conn->digest, sizeof(h->digest)) == 0;
-}
-
-void resume_prune(struct ike_engine *e)
-{
-	list_for_each_safe (n, &e->held) {
-		struct held_ticket *h = list_entry(n, struct held_ticket, node);
-
-		if (!is_of(h, conf_find_conn(e->conf, h->conn)))
-			drop(h);
-	}
-}
-
 bool resume_can(const struct ike_sa *sa)
 {
-	struct held_ticket *h = find(sa->e, sa->conn->name);
+	struct held_ticket *h = find_for(sa);
 
 	if (!h || h->owner || sa->reauth_of)
 		return false;
-	if (h->expires_ns <= sa->e->now_ns || !is_of(h, sa->conn)) {
+	if (h->expires_ns <= sa->e->now_ns) {
 		drop(h);
 		return false;
 	}
@@ -155,7 +171,7 @@ static enum err build(struct step *s)
 enum err resume_start(struct step *s)
 {
 	struct ike_sa *sa = s->sa;
-	struct held_ticket *h = find(s->e, sa->conn->name);
+	struct held_ticket *h = find_for(sa);
 	char remote[ENDPOINT_TEXT_MAX];
 	enum err e;
 
@@ -210,7 +226,7 @@ void resume_back(struct ike_sa *sa)
 	struct held_ticket *h = sa->hs->resume.held;
 
 	sa->hs->resume.held = NULL;
-	if (h && !find(sa->e, h->conn))
+	if (h && sa->conf == sa->e->conf && !find(sa->e, h->conn, &h->remote))
 		list_push_back(&sa->e->held, &h->node);
 	else if (h)
 		resume_fini(&(struct handshake_resume){.held = h});

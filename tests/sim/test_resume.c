@@ -90,6 +90,13 @@ static bool look(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void
 	return true;
 }
 
+/* Nobody hears of tickets that are shown. */
+static bool swallow(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx)
+{
+	(void)look(s, from, bytes, len, ctx);
+	return bytes[18] != IKE_SESSION_RESUME;
+}
+
 static void watch(struct sim *s)
 {
 	seen = (struct seen){.init = 0};
@@ -100,6 +107,12 @@ static struct ike_sa *only_sa(struct sim *s, unsigned side)
 {
 	CU_ASSERT_FALSE_FATAL(list_empty(&s->n[side].e->sas));
 	return list_entry(s->n[side].e->sas.next, struct ike_sa, node);
+}
+
+static struct held_ticket *only_held(struct sim *s)
+{
+	CU_ASSERT_FALSE_FATAL(list_empty(&s->n[A].e->held));
+	return list_entry(s->n[A].e->held.next, struct held_ticket, node);
 }
 
 static struct ike_stats stats(struct sim *s, unsigned side)
@@ -301,10 +314,11 @@ static void test_R5723_client_forgets(void)
 	wish_proved(s, "group-psk", "group-psk");
 }
 
-/* Nor one of a connection that is another one now, or not there any more. */
+/* Nor one that it was given under another configuration, though the connection may be the same: who
+ * is believed may not be. */
 static void test_R5723_of_another_connection(void)
 {
-	static const char *const says[] = {"resumption = no", RESUME "\n dpd_delay = 99s"};
+	static const char *const says[] = {"resumption = no", RESUME "\n dpd_delay = 99s", RESUME};
 
 	for (size_t i = 0; i < ARRAY_LEN(says); i++) {
 		struct sim *s = lost(&ways[PSK]);
@@ -323,23 +337,87 @@ static void test_R5723_of_another_connection(void)
 	}
 }
 
-/* However often it is resumed, a day after the peer has proven itself it does so again. */
-static void test_R5723_not_for_ever(void)
+/* What is held while the configuration becomes another one, or shown, is gone then, too. */
+static void test_R5723_held_meanwhile(void)
+{
+	for (unsigned shown = 0; shown < 2; shown++) {
+		struct sim *s = shown ? lost(&ways[PSK]) : world(&ways[PSK]);
+		const struct wish w = {.local = ways[PSK].a_local,
+				       .remote = ways[PSK].a_remote,
+				       .conn = RESUME,
+				       .more = SECRETS};
+
+		if (shown)
+			s->tap = swallow;
+		CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+		wish_configure(s, A, wish_conf(A, &w));
+		if (shown)
+			sim_run(s, s->now_ns + 30 * NS_PER_S);
+		sim_run(s, s->now_ns + 5 * NS_PER_S);
+		CU_ASSERT_EQUAL(wish_seen(s, A).num, 1);
+		CU_ASSERT_EQUAL(stats(s, B).tickets_given, 1 + shown);
+		CU_ASSERT_TRUE(list_empty(&s->n[A].e->held));
+		sim_free(s);
+	}
+}
+
+/* Nor one of another peer of the same connection. */
+static void test_R5723_of_another_peer(void)
 {
 	struct sim *s = lost(&ways[PSK]);
-	const uint64_t begun = s->now_ns;
-	uint32_t times = 0;
+	const struct ike_initiate_params p = {
+		.conn = "net",
+		.child = "tun",
+		.path = {.local = {.addr = sim_addr(A, 0), .port = 500},
+			 .remote = {.addr = sim_addr(B, 1), .port = 500}},
+		.request = 1};
 
-	while (s->now_ns < begun + 2 * TICKET_AUTH_NS && !seen.init) {
-		wish_go(s, "net", 0);
-		times += seen.init == 0;
-		forge_lost(s);
-		sim_run(s, s->now_ns + 3 * UINT64_C(3600) * NS_PER_S);
-	}
-	CU_ASSERT(times >= 7);
-	CU_ASSERT(s->now_ns < begun + TICKET_AUTH_NS + 7 * UINT64_C(3600) * NS_PER_S);
-	CU_ASSERT_EQUAL(seen.init, 1);
+	sim_have(s, A, 1, 0);
+	sim_have(s, B, 3, 0);
+	CU_ASSERT_EQUAL(ike_initiate(s->n[A].e, &p, s->now_ns), ERR_OK);
+	sim_settle(s, A);
+	sim_run(s, s->now_ns + 5 * NS_PER_S);
+	CU_ASSERT_EQUAL(wish_seen(s, A).num, 1);
+	CU_ASSERT(seen.resume == 0 && seen.init == 1);
+	forge_lost(s);
+	wish_go(s, "net", 0);
+	CU_ASSERT(seen.resume == 1 && seen.init == 1);
+	CU_ASSERT_EQUAL(stats(s, B).resumed, 1);
 	sim_free(s);
+}
+
+/* A gateway that has forgotten when it was. */
+static bool forget(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx)
+{
+	if (from == B && bytes[18] == IKE_SESSION_RESUME && only_sa(s, B)->hs)
+		only_sa(s, B)->hs->resume.ticket.auth_until_ns = TIME_NEVER;
+	return look(s, from, bytes, len, ctx);
+}
+
+/* However often it is resumed, a day after the peer has proven itself it does so again, also where
+ * the other side does not think of it. */
+static void test_R5723_not_for_ever(void)
+{
+	for (unsigned careless = A; careless <= B; careless++) {
+		struct sim *s = lost(&ways[PSK]);
+		const uint64_t begun = s->now_ns;
+		uint32_t times = 0;
+
+		if (careless == B)
+			s->tap = forget;
+		while (s->now_ns < begun + 2 * TICKET_AUTH_NS && !seen.init) {
+			if (careless == A)
+				only_held(s)->auth_until_ns = TIME_NEVER;
+			wish_go(s, "net", 0);
+			times += seen.init == 0;
+			forge_lost(s);
+			sim_run(s, s->now_ns + 3 * UINT64_C(3600) * NS_PER_S);
+		}
+		CU_ASSERT(times >= 7);
+		CU_ASSERT(s->now_ns < begun + TICKET_AUTH_NS + 7 * UINT64_C(3600) * NS_PER_S);
+		CU_ASSERT_EQUAL(seen.init, 1);
+		sim_free(s);
+	}
 }
 
 /* Nor for longer than what the connection says of a proof. */
@@ -482,12 +560,6 @@ static void test_R5723_goes_with_its_ike_sa(void)
 
 /* A gateway that knows nothing of it does not answer: after a while there is a whole handshake, and
  * the ticket is kept. */
-static bool swallow(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx)
-{
-	(void)look(s, from, bytes, len, ctx);
-	return bytes[18] != IKE_SESSION_RESUME;
-}
-
 static void test_no_answer(void)
 {
 	struct sim *s = lost(&ways[PSK]);
@@ -554,7 +626,7 @@ static void test_R5723_shown_by_another_first(void)
 static void test_R5723_keys_are_proven(void)
 {
 	struct sim *s = lost(&ways[PSK]);
-	struct held_ticket *h = list_entry(s->n[A].e->held.next, struct held_ticket, node);
+	struct held_ticket *h = only_held(s);
 
 	h->sk_d.p[0] ^= 1;
 	wish_go(s, "net", 0);
@@ -599,7 +671,7 @@ static void test_R5723_auth_is_verified(void)
 static void test_R5723_another_identity(void)
 {
 	struct sim *s = lost(&ways[PSK]);
-	struct held_ticket *h = list_entry(s->n[A].e->held.next, struct held_ticket, node);
+	struct held_ticket *h = only_held(s);
 
 	h->local_id.data[4] = '9';
 	wish_go(s, "net", 0);
@@ -608,7 +680,7 @@ static void test_R5723_another_identity(void)
 	CU_ASSERT_EQUAL(wish_seen(s, B).num, 0);
 	sim_free(s);
 	s = lost(&ways[PSK]);
-	h = list_entry(s->n[A].e->held.next, struct held_ticket, node);
+	h = only_held(s);
 	h->idr.data[4] = '9';
 	wish_go(s, "net", 0);
 	CU_ASSERT_EQUAL(s->n[A].last_failure, IKE_REASON_ID_MISMATCH);
@@ -664,6 +736,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_R5723_expired),
 	TAP_TEST(test_R5723_client_forgets),
 	TAP_TEST(test_R5723_of_another_connection),
+	TAP_TEST(test_R5723_held_meanwhile),
+	TAP_TEST(test_R5723_of_another_peer),
 	TAP_TEST(test_R5723_not_for_ever),
 	TAP_TEST(test_R5723_ends_with_the_proof),
 	TAP_TEST(test_R5723_begun_under_another_configuration),
