@@ -577,13 +577,30 @@ static bool is_first(const struct ike_engine *e, const struct ike_header *h)
 	       !sa_by_spi(e, h->spi_i);
 }
 
+/* The client to whom our answer to its ticket did not come makes a whole handshake of it, under the
+ * same SPI. */
+static bool is_given_up(const struct ike_sa *sa, const struct ike_msg *m)
+{
+	struct bytes ni;
+
+	return sa->state == SA_R_RESUMED && m->h.exchange == IKE_SA_INIT &&
+	       !wire_nonce_parse(&ni, ike_msg_body(m, PAYLOAD_NONCE)) &&
+	       !bytes_equal(ni, nonce_bytes(&sa->hs->ni));
+}
+
+static void give_way(struct ike_sa *sa, uint64_t now_ns)
+{
+	sa->quiet = true;
+	sa_kill(sa, IKE_REASON_LOCAL, NULL, now_ns);
+}
+
 void sa_init_receive(struct ike_engine *e, const struct ike_msg *m, const struct ike_datagram *dg,
 		     uint64_t now_ns)
 {
 	struct ike_sa *sa = halfopen_find(e, &dg->path.remote, m->h.spi_i);
 	struct bytes ni;
 
-	if (sa) {
+	if (sa && !is_given_up(sa, m)) {
 		repeated(sa, m, dg);
 		return;
 	}
@@ -596,10 +613,13 @@ void sa_init_receive(struct ike_engine *e, const struct ike_msg *m, const struct
 					   bytes_of(&m->unknown_critical, 1));
 		return;
 	}
-	if (halfopen_crowded(e) && !cookie_valid(e, m, dg, ni)) {
+	/* Nothing ends by what whoever has seen an SPI can send from another's address. */
+	if ((sa || halfopen_crowded(e)) && !cookie_valid(e, m, dg, ni)) {
 		send_cookie(e, m, dg, ni);
 		return;
 	}
+	if (sa)
+		give_way(sa, now_ns);
 	if (halfopen_full(e, &dg->path.remote.addr)) {
 		e->stats.dropped++;
 		return;

@@ -574,6 +574,30 @@ static void test_no_answer(void)
 	wish_proved(s, "group-psk", "group-psk");
 }
 
+/* Nor need a gateway that answers be heard: what it has of that gives way to the handshake. */
+static bool unheard(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx)
+{
+	(void)look(s, from, bytes, len, ctx);
+	return from != B || bytes[18] != IKE_SESSION_RESUME;
+}
+
+static void test_R5723_not_heard(void)
+{
+	struct sim *s = lost(&ways[PSK]);
+
+	s->tap = unheard;
+	wish_go(s, "net", 0);
+	CU_ASSERT_EQUAL(stats(s, B).half_open, 1);
+	sim_run(s, s->now_ns + 20 * NS_PER_S);
+	CU_ASSERT_EQUAL(wish_seen(s, A).num, 1);
+	CU_ASSERT_EQUAL(wish_seen(s, B).num, 1);
+	CU_ASSERT_EQUAL(seen.init, 2); /* with a cookie then */
+	CU_ASSERT_EQUAL(stats(s, B).half_open, 0);
+	CU_ASSERT_EQUAL(s->n[A].failed + s->n[B].failed, 0);
+	s->tap = NULL;
+	wish_proved(s, "group-psk", "group-psk");
+}
+
 /* ---- strangers ------------------------------------------------------------------------------- */
 
 /* Whoever has seen a ticket pass can show it, and no more: it is not used up by that, and when it
@@ -619,6 +643,51 @@ static void test_R5723_shown_by_another_first(void)
 	CU_ASSERT_EQUAL(stats(s, B).resumed, 1);
 	s->tap = NULL;
 	sim_run(s, s->now_ns + 70 * NS_PER_S);
+	wish_proved(s, "group-psk", "group-psk");
+}
+
+/* Whoever has seen an SPI, and sends as if it were from there, ends nothing. */
+static struct seen first;
+
+static bool keep_first(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx)
+{
+	(void)s, (void)ctx;
+	if (from == A && bytes[18] == IKE_SA_INIT && !first.request_len) {
+		memcpy(first.request, bytes, *len);
+		first.request_len = *len;
+	}
+	return true;
+}
+
+static void inject_first(struct sim *s, unsigned to)
+{
+	sim_inject(s, to, first.request, first.request_len);
+}
+
+static bool send_first(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx)
+{
+	if (from == B && bytes[18] == IKE_SESSION_RESUME) {
+		memcpy(first.request, bytes, 8); /* under this SPI */
+		sim_at(s, s->now_ns, inject_first, B);
+	}
+	return look(s, from, bytes, len, ctx);
+}
+
+static void test_R5723_not_ended_by_others(void)
+{
+	struct sim *s = world(&ways[PSK]);
+
+	first.request_len = 0;
+	s->tap = keep_first;
+	wish_go(s, "net", 0);
+	forge_lost(s);
+	watch(s);
+	s->tap = send_first;
+	wish_go(s, "net", 0);
+	CU_ASSERT_EQUAL(stats(s, B).cookies_sent, 1);
+	CU_ASSERT_EQUAL(stats(s, B).resumed, 1);
+	CU_ASSERT_EQUAL(seen.init, 0);
+	s->tap = NULL;
 	wish_proved(s, "group-psk", "group-psk");
 }
 
@@ -745,8 +814,10 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_R5723_judged_again),
 	TAP_TEST(test_R5723_goes_with_its_ike_sa),
 	TAP_TEST(test_no_answer),
+	TAP_TEST(test_R5723_not_heard),
 	TAP_TEST(test_R5723_replayed),
 	TAP_TEST(test_R5723_shown_by_another_first),
+	TAP_TEST(test_R5723_not_ended_by_others),
 	TAP_TEST(test_R5723_keys_are_proven),
 	TAP_TEST(test_R5723_auth_is_verified),
 	TAP_TEST(test_R5723_another_identity),
