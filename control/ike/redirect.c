@@ -166,6 +166,28 @@ void redirect_take(struct ike_sa *sa, const struct ike_msg *m, uint64_t now_ns)
 		    sa->unique, name);
 }
 
+/* If memory is short we are where we were, and the answer comes again. */
+static enum err go_there(struct step *s, const struct path_addr *path, const struct sa_redirect *r)
+{
+	struct ike_sa *sa = s->sa;
+	const struct sa_redirect redirect = sa->redirect;
+	const struct ip_addr origin = sa->origin;
+	const struct path_addr before = sa->path;
+	enum err e;
+
+	sa->redirect = *r;
+	if (origin.family == IP_NONE)
+		sa->origin = before.remote.addr;
+	sa->path = *path;
+	e = sa_init_again(s);
+	if (!e)
+		return ERR_OK;
+	sa->redirect = redirect;
+	sa->origin = origin;
+	sa->path = before;
+	return e;
+}
+
 /* In the clear, from whoever saw our request: so what it says leads elsewhere and to no other
  * identity than any other answer would. */
 enum err redirect_init(struct step *s)
@@ -189,13 +211,11 @@ enum err redirect_init(struct step *s)
 		return step_fail(s, IKE_REASON_PEER_ERROR, 0,
 				 "the peer names another gateway, %s, where we do not go: %s", name,
 				 why_not(e));
-	action_event(sa, IKE_EVENT_PROGRESS, NULL, IKE_REASON_NONE, sa->request,
-		     "the peer names another gateway: going to %s", name);
-	sa->redirect = r;
-	if (sa->origin.family == IP_NONE)
-		sa->origin = sa->path.remote.addr;
-	sa->path = path;
-	return sa_init_again(s);
+	e = go_there(s, &path, &r);
+	if (!e)
+		action_event(sa, IKE_EVENT_PROGRESS, NULL, IKE_REASON_NONE, sa->request,
+			     "the peer names another gateway: going to %s", name);
+	return e;
 }
 
 void redirect_inherit(struct ike_sa *new, const struct ike_sa *old)

@@ -106,23 +106,51 @@ enum err sa_init_start(struct step *s)
 	return e;
 }
 
+/* struct opening - what a first message is made of. */
+struct opening {
+	struct dh *dh;
+	struct nonce ni;
+	uint16_t group;
+	bool ke_retried;
+	uint8_t num_cookies;
+	size_t cookie_len;
+};
+
+static void swap(struct handshake *hs, struct opening *o)
+{
+	const struct opening before = {.dh = hs->dh,
+				       .ni = hs->ni,
+				       .group = hs->group,
+				       .ke_retried = hs->ke_retried,
+				       .num_cookies = hs->num_cookies,
+				       .cookie_len = hs->cookie_len};
+
+	hs->dh = o->dh;
+	hs->ni = o->ni;
+	hs->group = o->group;
+	hs->ke_retried = o->ke_retried;
+	hs->num_cookies = o->num_cookies;
+	hs->cookie_len = o->cookie_len;
+	*o = before;
+}
+
 enum err sa_init_again(struct step *s)
 {
+	const struct conf_conn *conn = s->sa->conn;
+	struct opening o = {.group = sa_first_dh(conn->ike, conn->num_ike)};
 	struct handshake *hs = s->sa->hs;
-	struct dh *dh;
-	enum err e;
+	enum err e = dh_new(s->e->crypto, &o.dh, o.group);
 
-	hs->group = sa_first_dh(s->sa->conn->ike, s->sa->conn->num_ike);
-	e = dh_new(s->e->crypto, &dh, hs->group);
-	if (e)
-		return e;
-	dh_free(hs->dh);
-	hs->dh = dh;
-	hs->ke_retried = false;
-	hs->num_cookies = 0;
-	hs->cookie_len = 0;
-	e = nonce_fill(s->e, &hs->ni);
-	return e ? e : build_request(s);
+	if (!e)
+		e = nonce_fill(s->e, &o.ni);
+	if (!e) {
+		swap(hs, &o);
+		e = build_request(s);
+		if (e)
+			swap(hs, &o);
+	}
+	dh_free(o.dh);
+	return e;
 }
 
 enum err sa_init_cookie(struct step *s)

@@ -16,7 +16,7 @@ void sa_init_receive(struct ike_engine *e, const struct ike_msg *m, const struct
 		     uint64_t now_ns) NONNULL(1, 2, 3);
 
 /* sa_init_again - as initiator, where sa->path leads now: the same from the start, with a nonce and
- * a key share that nobody has seen. Errors: NOMEM, CRYPTO, FULL, LIMIT. */
+ * a key share that nobody has seen. Errors: NOMEM, CRYPTO, FULL, LIMIT; all is as before then. */
 MUST_USE enum err sa_init_again(struct step *s) NONNULL(1);
 
 /* What IKE_SESSION_RESUME (RFC 5723) has in common with it: sa_init_rest_i, sa_init_rest_r -

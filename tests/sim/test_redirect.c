@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "control/ike/redirect.h"
 #include "control/ike/wire/gateway.h"
 #include "tests/sim/forge.h"
@@ -326,6 +327,31 @@ static void test_redirect_at_once(void)
 	sim_free(s);
 }
 
+/* Short of memory, the answer is as if it had not come: A comes to whom it asked. */
+static void test_redirect_at_once_out_of_memory(void)
+{
+	unsigned came_to[2] = {0};
+
+	for (uint64_t nth = 1; nth <= 12; nth++) {
+		struct sim *s = world("mobike = no\n follow_redirects = yes");
+		struct door d = {.armed = true, .right = true};
+
+		s->tap = at_the_door;
+		s->tap_ctx = &d;
+		CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+		CU_ASSERT_TRUE(d.len > 0);
+		alloc_fail_nth(nth);
+		sim_inject(s, A, d.answer, d.len);
+		alloc_fail_nth(0);
+		after(s, 10 * NS_PER_S);
+		CU_ASSERT_TRUE(sim_up(s));
+		came_to[is_at(s, 1)]++;
+		CU_ASSERT_EQUAL(sa_of(s, A)->redirect.num, is_at(s, 1));
+		sim_free(s);
+	}
+	CU_ASSERT(came_to[0] > 0 && came_to[1] > 0);
+}
+
 /* Whoever has not seen the request has no nonce: A goes on waiting, and comes to whom it asked. */
 static void test_redirect_at_once_forged(void)
 {
@@ -359,6 +385,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_redirect_round_and_round),
 	TAP_TEST(test_redirect_whom),
 	TAP_TEST(test_redirect_at_once),
+	TAP_TEST(test_redirect_at_once_out_of_memory),
 	TAP_TEST(test_redirect_at_once_forged),
 	TAP_TEST(test_redirect_at_once_not_let),
 };
