@@ -220,6 +220,9 @@ static const struct transition table[] = {
 	{SA_ESTABLISHED, ON_REQUEST, CREATE_CHILD_SA, TASK_IKE_REKEY,
 	 BIT(SA) | BIT(NONCE) | BIT(KE), 0, ike_rekey_crossing, SA_ESTABLISHED, 0,
 	 "both re-key the IKE SA: answer, and let the nonces decide later (2.8.1, 2.25.2)"},
+	{SA_ESTABLISHED, ON_REQUEST, CREATE_CHILD_SA, TASK_IKE_REKEY_CROSSED,
+	 BIT(SA) | BIT(NONCE) | BIT(KE), 0, refuse_temporarily, SA_ESTABLISHED, 0,
+	 "not once more while one of the peer's stands by"},
 	{SA_ESTABLISHED, ON_REQUEST, CREATE_CHILD_SA, TASK_NONE, BIT(SA) | BIT(NONCE) | BIT(KE), 0,
 	 ike_rekey_request, SA_REKEYED, REPLACED_NS, "make the new IKE SA, hand the children over"},
 	{SA_ESTABLISHED, ON_RESPONSE, CREATE_CHILD_SA, TASK_IKE_REKEY,
@@ -242,6 +245,8 @@ static const struct transition table[] = {
 	 *                                <--  HDR, SK {KEr(1)
 	 *                                         [, N(ADDITIONAL_KEY_EXCHANGE)(link2)]}
 	 */
+	{SA_ESTABLISHED, ON_REQUEST, IKE_FOLLOWUP_KE, TASK_IKE_REKEY_CROSSED, BIT(KE), 0,
+	 refuse_temporarily, SA_ESTABLISHED, 0, "nor this, while one of the peer's stands by"},
 	{SA_ESTABLISHED, ON_REQUEST, IKE_FOLLOWUP_KE, TASK_NONE, BIT(KE) | IKE_WAITS, 0,
 	 followup_request, SA_REKEYED, REPLACED_NS, "with the last one, make the new IKE SA"},
 	{SA_ESTABLISHED, ON_REQUEST, IKE_FOLLOWUP_KE, TASK_NONE, BIT(KE), 0, followup_request,

@@ -150,6 +150,7 @@ static void test_S32_crossing_requests(void)
 	CU_ASSERT_PTR_EQUAL(handler_for(TASK_CHILD_SIBLING, ike), refuse_temporarily);
 	CU_ASSERT_PTR_EQUAL(handler_for(TASK_CHILD_DELETE, ike), refuse_temporarily);
 	CU_ASSERT_PTR_EQUAL(handler_for(TASK_IKE_REKEY, ike), ike_rekey_crossing);
+	CU_ASSERT_PTR_EQUAL(handler_for(TASK_IKE_REKEY_CROSSED, ike), refuse_temporarily);
 	CU_ASSERT_PTR_EQUAL(handler_for(TASK_NONE, child), child_new_request);
 	CU_ASSERT_PTR_EQUAL(handler_for(TASK_CHILD_SIBLING, child), child_new_request);
 	CU_ASSERT_PTR_EQUAL(handler_for(TASK_NONE, child | HAS_REKEY), child_rekey_request);
@@ -159,6 +160,27 @@ static void test_S32_crossing_requests(void)
 	CU_ASSERT_PTR_EQUAL(handler_for(TASK_IKE_REKEY_CROSSED, child), refuse_temporarily);
 	CU_ASSERT_PTR_NULL(handler_for(TASK_NONE, BIT(SA) | BIT(NONCE)));
 	CU_ASSERT_PTR_NULL(handler_for(TASK_NONE, child | BIT(IDI)));
+}
+
+/* One IKE SA of the peer's stands by while ours is decided on: neither is there another one, nor
+ * does what waits for more key exchanges go on to make one. */
+static void test_S32_one_stands_by(void)
+{
+	const uint64_t waits[] = {0, IKE_WAITS};
+
+	for (size_t i = 0; i < ARRAY_LEN(waits); i++) {
+		const struct transition *t =
+			transition_find(SA_ESTABLISHED, ON_REQUEST, IKE_FOLLOWUP_KE,
+					TASK_IKE_REKEY_CROSSED, BIT(KE) | waits[i]);
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(t);
+		CU_ASSERT_PTR_EQUAL(t->handle, refuse_temporarily);
+		CU_ASSERT_EQUAL(t->next, SA_ESTABLISHED);
+		t = transition_find(SA_ESTABLISHED, ON_REQUEST, IKE_FOLLOWUP_KE, TASK_IKE_REKEY,
+				    BIT(KE) | waits[i]);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(t);
+		CU_ASSERT_PTR_EQUAL(t->handle, followup_request);
+	}
 }
 
 /* Goals: 2 KiB for a Child SA pair, 8 KiB for an idle IKE SA. */
@@ -178,6 +200,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S4_required_payloads),
 	TAP_TEST(test_S4_additional_key_exchanges),
 	TAP_TEST(test_S32_crossing_requests),
+	TAP_TEST(test_S32_one_stands_by),
 	TAP_TEST(test_sizes),
 };
 
