@@ -560,6 +560,9 @@ static void try_place(struct places *p, struct bytes url)
 	if (p->num == CRED_URIS_MAX || !cred_url_ok(url))
 		return;
 	p->num++;
+	/* What was said lies where what is wanted next may take its room. */
+	if (p->kind == FETCHED_STAPLE && p->said.len)
+		return;
 	judge(p, &ref);
 	if (p->status > before)
 		return;

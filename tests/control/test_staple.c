@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/rng.h"
+#include "control/auth/chain.h"
 #include "control/engine.h"
 #include "control/ike/wire/proto.h"
 #include "tests/control/sweep.h"
@@ -12,6 +13,7 @@
 
 #define CA        "critical,CA:TRUE"
 #define RESPONDER "http://192.0.2.5/ocsp"
+#define OTHER     "http://192.0.2.6/ocsp"
 #define DAY_S     INT64_C(86400)
 
 /* NEVER_SAID - it does not say until when it holds. */
@@ -239,6 +241,73 @@ static void test_sent(void)
 	finish();
 }
 
+/* Everything else that is known of is under way: what is wanted next takes the room of what is said
+ * of us. */
+static void fill(struct fetched *f)
+{
+	const char *why;
+	char url[64];
+
+	for (int i = 1; i < FETCHED_MAX; i++) {
+		int n = snprintf(url, sizeof(url), "http://192.0.2.9/%d", i);
+		const struct fetched_ref ref = {.kind = FETCHED_LIST, .url = bytes_of(url, (size_t)n)};
+
+		CU_ASSERT_TRUE(fetched_want(f, &why, &ref, now_s));
+	}
+}
+
+static struct cred *of_two_responders(void)
+{
+	struct pki_cert cert;
+	char why[KEY_WHY_MAX];
+	struct cred *c = NULL;
+
+	pki_cert_make(&cert,
+		      &(struct pki_params){.subject = "/CN=gw",
+					   .issuer = &root,
+					   .serial = 77,
+					   .access = "OCSP;URI:" RESPONDER ",OCSP;URI:" OTHER});
+	CU_ASSERT_EQUAL_FATAL(cred_from_peer(&c, why, pki_der(&cert)), ERR_OK);
+	return c;
+}
+
+/* What is sent is there until it is sent: once one responder has answered no other is asked. */
+static void test_staple_stays(void)
+{
+	static const struct conf_sign any = {.kinds = KEY_BITS_ANY, .hashes = SIG_HASHES_ALL};
+	struct fetched_ref ref = {.kind = FETCHED_STAPLE,
+				  .url = bytes_of(RESPONDER, strlen(RESPONDER))};
+	struct fetched *f = fetched_new(rng_system());
+	struct chain_params p = {.num_certs = 2, .sign = &any, .fetched = f};
+	struct cred *certs[2];
+	uint8_t key[OCSP_KEY_MAX];
+	struct fetched_data kept;
+	struct fetched_task task;
+	struct bytes good, out;
+	const char *why;
+
+	begin("");
+	certs[0] = of_two_responders();
+	certs[1] = conf->creds.list[0];
+	p.certs = certs;
+	p.store = &conf->creds;
+	p.wall_s = now_s;
+	CU_ASSERT_EQUAL_FATAL(ocsp_key(key, &ref.key.len, certs[0]->x509, certs[1]->x509), ERR_OK);
+	ref.key.p = key;
+	CU_ASSERT_TRUE(fetched_want(f, &why, &ref, now_s));
+	CU_ASSERT_TRUE_FATAL(fetched_next(f, &task));
+	good = said((struct pki_ocsp){.says = PKI_OCSP_GOOD});
+	fetched_learn(f, task.id, good, "", now_s);
+	fill(f);
+	CU_ASSERT_FALSE(chain_staple(&out, &p));
+	CU_ASSERT_TRUE_FATAL(fetched_data(f, &kept, &ref));
+	CU_ASSERT_PTR_EQUAL(out.p, kept.data.p);
+	CU_ASSERT_TRUE(bytes_equal(out, good));
+	fetched_free(f);
+	cred_put(certs[0]);
+	finish();
+}
+
 /* What would not be believed is not sent, and nobody waits for what does not come. */
 static void test_not_sent(void)
 {
@@ -270,6 +339,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_asked_all_the_same),
 	TAP_TEST(test_S27_staple_sweep),
 	TAP_TEST(test_sent),
+	TAP_TEST(test_staple_stays),
 	TAP_TEST(test_not_sent),
 };
 
