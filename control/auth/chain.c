@@ -627,11 +627,16 @@ static void try_responders(struct places *p, const struct cred *authority)
 	AUTHORITY_INFO_ACCESS_free(list);
 }
 
+/* STAPLED_TRIES - signatures that are verified of what a peer sent about one certificate: of one
+ * response, and of one more, as a responder has a new certificate now and then. */
+#define STAPLED_TRIES 2
+
 /* What the peer has sent of it counts as if it had been fetched, but that nobody here has asked:
  * the nonce is another's, and its times have to do. */
 static void try_stapled(struct places *p)
 {
 	const struct chain_params *q = p->w->p;
+	uint32_t tries = STAPLED_TRIES;
 	char why[OCSP_WHY_MAX];
 
 	for (uint32_t i = 0; i < q->num_stapled; i++) {
@@ -642,6 +647,7 @@ static void try_stapled(struct places *p)
 							      .sign = q->sign,
 							      .learned_s = q->wall_s,
 							      .wall_s = q->wall_s,
+							      .tries = &tries,
 							      .delegate = delegate_stands,
 							      .ctx = p});
 

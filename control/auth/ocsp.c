@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/auth/ocsp.h"
 
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/ocsp.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 
 #include "control/auth/chain.h"
+#include "control/auth/key.h"
+
+/* Bounds of a responder's RSA key: anybody may have sent what it is verified by. */
+#define RSA_BITS_MAX     4096
+#define RSA_EXPONENT_MAX 32
 
 /* ---- the question ---------------------------------------------------------------------------- */
 
@@ -71,6 +78,8 @@ struct judging {
 	STACK_OF(X509) * issuers;
 };
 
+#define UNSIGNED "the OCSP response is not signed by the authority, or by whom it let"
+
 static bool say(struct judging *j, const char *text)
 {
 	snprintf(j->why, OCSP_WHY_MAX, "%s", text);
@@ -93,6 +102,14 @@ static bool is_der(const struct judging *j)
 	OPENSSL_free(outer);
 	OPENSSL_free(inner);
 	return is;
+}
+
+static bool prepare(struct judging *j)
+{
+	j->id = OCSP_cert_to_id(EVP_sha1(), j->a->cert, j->a->issuer);
+	j->issuers = sk_X509_new_null();
+	return (j->id && j->issuers && sk_X509_push(j->issuers, j->a->issuer) > 0) ||
+	       say(j, "there is no memory");
 }
 
 static bool parse(struct judging *j)
@@ -141,22 +158,77 @@ static bool hash_right(struct judging *j)
 	       say(j, "the OCSP response is signed with a hash that is too weak");
 }
 
+static bool about_it(struct judging *j)
+{
+	return OCSP_resp_find(j->basic, j->id, -1) >= 0 ||
+	       say(j, "the OCSP response is about other certificates");
+}
+
+static bool exponent_fits(const EVP_PKEY *key)
+{
+	BIGNUM *e = NULL;
+	bool ok = EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &e) == 1 &&
+		  BN_num_bits(e) <= RSA_EXPONENT_MAX;
+
+	BN_free(e);
+	return ok;
+}
+
+static bool key_fits(X509 *signer)
+{
+	unsigned char *spki = NULL;
+	int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(signer), &spki);
+	struct key_info info = {.kind = KEY_NONE};
+	char unused[KEY_WHY_MAX];
+	bool ok = len > 0 && !key_check_quick(&info, unused, bytes_of(spki, (size_t)len)) &&
+		  (info.kind != KEY_RSA ||
+		   (info.bits <= RSA_BITS_MAX && exponent_fits(X509_get0_pubkey(signer))));
+
+	OPENSSL_free(spki);
+	return ok;
+}
+
+/* Whose key it would be, and what that costs, is looked at before anything is verified by it: the
+ * response, and the certificate in it, may be anybody's (S27). */
+static bool signer_named(struct judging *j)
+{
+	X509 *signer = NULL;
+
+	if (OCSP_resp_get0_signer(j->basic, &signer, j->issuers) != 1)
+		return say(j, "the OCSP response does not say who signed it");
+	if (X509_cmp(signer, j->a->issuer) == 0)
+		return true;
+	if (X509_check_issued(j->a->issuer, signer) != X509_V_OK)
+		return say(j, UNSIGNED);
+	return key_fits(signer) ||
+	       say(j, "the OCSP responder's key is of no kind that is taken, weak, or too long");
+}
+
+static bool may_verify(struct judging *j)
+{
+	uint32_t *left = j->a->tries;
+
+	if (left && !*left)
+		return say(j, "there are too many OCSP responses about the certificate");
+	if (left)
+		--*left;
+	return true;
+}
+
 /* By the issuer, or by whom it let: OpenSSL looks at both, and at the delegate's own times. */
 static bool signature_right(struct judging *j)
 {
 	X509_VERIFY_PARAM *param;
 
 	j->store = X509_STORE_new();
-	j->issuers = sk_X509_new_null();
-	if (!j->store || !j->issuers || X509_STORE_add_cert(j->store, j->a->issuer) != 1 ||
-	    sk_X509_push(j->issuers, j->a->issuer) <= 0)
+	if (!j->store || X509_STORE_add_cert(j->store, j->a->issuer) != 1)
 		return say(j, "there is no memory");
 	param = X509_STORE_get0_param(j->store);
 	X509_VERIFY_PARAM_set_time(param, (time_t)j->a->wall_s);
 	X509_VERIFY_PARAM_set_auth_level(param, 2);
 	X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN);
 	return OCSP_basic_verify(j->basic, j->issuers, j->store, OCSP_NOEXPLICIT) == 1 ||
-	       say(j, "the OCSP response is not signed by the authority, or by whom it let");
+	       say(j, UNSIGNED);
 }
 
 /* One that does not say until when is for now, and now is when we asked if it has our nonce: else
@@ -204,11 +276,8 @@ static enum ocsp_status status_of(struct judging *j)
 	int status, reason;
 
 	if (OCSP_resp_find_status(j->basic, j->id, &status, &reason, &revoked, &from, &until) !=
-	    1) {
-		say(j, "the OCSP response is about other certificates");
-		return OCSP_STATUS_NOTHING;
-	}
-	if (!time_right(j, from, until))
+		    1 ||
+	    !time_right(j, from, until))
 		return OCSP_STATUS_NOTHING;
 	if (status == V_OCSP_CERTSTATUS_GOOD)
 		return OCSP_STATUS_GOOD;
@@ -225,11 +294,8 @@ enum ocsp_status ocsp_judge(char why[static OCSP_WHY_MAX], const struct ocsp_ans
 
 	ERR_set_mark();
 	why[0] = '\0';
-	j.id = OCSP_cert_to_id(EVP_sha1(), answer->cert, answer->issuer);
-	if (!j.id)
-		say(&j, "there is no memory");
-	else if (parse(&j) && nonce_right(&j) && hash_right(&j) && signature_right(&j) &&
-		 signer_right(&j))
+	if (prepare(&j) && parse(&j) && nonce_right(&j) && hash_right(&j) && about_it(&j) &&
+	    signer_named(&j) && may_verify(&j) && signature_right(&j) && signer_right(&j))
 		status = status_of(&j);
 	OCSP_CERTID_free(j.id);
 	OCSP_BASICRESP_free(j.basic);

@@ -46,13 +46,15 @@ enum ocsp_status {
 /* struct ocsp_answer - data: untrusted, came at learned_s. nonce: of the question; one that answers
  * without it is believed, another one is not. NULL: somebody else asked, and his nonce says
  * nothing. sign: its hashes hold for the answer, and all of it
- * for the certificate of whom the authority let. */
+ * for the certificate of whom the authority let. tries: how many more signatures may be verified,
+ * counted down; NULL: as many as there are. */
 struct ocsp_answer {
 	struct bytes data;
 	const uint8_t *nonce;
 	struct x509_st *cert, *issuer;
 	const struct conf_sign *sign;
 	int64_t learned_s, wall_s;
+	uint32_t *tries;
 	/* delegate - may a certificate that the authority let respond be believed still? Asked of
 	 * those that do not say that nobody need ask (id-pkix-ocsp-nocheck, RFC 6960 4.2.2.2.1);
 	 * why: a clause. NULL: all may. */
@@ -60,6 +62,8 @@ struct ocsp_answer {
 	void *ctx;
 };
 
-/* ocsp_judge - what it says of the certificate at wall_s. */
+/* ocsp_judge - what it says of the certificate at wall_s. No signature is verified unless it is
+ * about the certificate, and by the authority's key or by one whose certificate says that it is of
+ * the authority: RSA of 4096 bits at most then, with an exponent of 32 (S27). */
 enum ocsp_status ocsp_judge(char why[static OCSP_WHY_MAX], const struct ocsp_answer *answer)
 	NONNULL(2);

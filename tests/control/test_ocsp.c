@@ -148,6 +148,70 @@ static void test_S27_delegates(void)
 	refused(&p, "not signed by the authority");
 }
 
+/* spent - how many of so many signatures are verified for it. */
+static uint32_t spent(const struct pki_ocsp *p, uint32_t of)
+{
+	uint32_t left = of;
+	uint8_t out[8192];
+	char why[OCSP_WHY_MAX];
+	struct ocsp_answer a = answer_of(bytes_of(out, pki_ocsp_make(out, p)));
+
+	a.tries = &left;
+	CU_ASSERT_EQUAL(ocsp_judge(why, &a), of ? OCSP_STATUS_GOOD : OCSP_STATUS_NOTHING);
+	return of - left;
+}
+
+/* not_tried - nothing is verified for it, and it says nothing. */
+static void not_tried(const struct pki_ocsp *p, const char *part)
+{
+	uint32_t left = 9;
+	uint8_t out[8192];
+	char why[OCSP_WHY_MAX];
+	struct ocsp_answer a = answer_of(bytes_of(out, pki_ocsp_make(out, p)));
+
+	a.tries = &left;
+	CU_ASSERT_EQUAL(ocsp_judge(why, &a), OCSP_STATUS_NOTHING);
+	CU_ASSERT_EQUAL(left, 9);
+	if (!strstr(why, part))
+		tap_diag("'%s', not '%s'", why, part);
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, part));
+}
+
+/* Whoever sends it chooses what there is to calculate: no more than is worth it. */
+static void test_S27_before_the_signature(void)
+{
+	struct pki_params d = {
+		.subject = "/CN=Responder", .issuer = &root, .extended = MAY_SIGN, .serial = 9};
+	struct pki_ocsp p = good();
+	struct pki_cert between;
+
+	CU_ASSERT_EQUAL(spent(&p, 9), 1);
+	CU_ASSERT_EQUAL(spent(&p, 0), 0);
+	p.cert = &sibling;
+	not_tried(&p, "about other certificates");
+	p = good();
+	p.signer = &delegate;
+	pki_cert_make(&delegate, &d);
+	CU_ASSERT_EQUAL(spent(&p, 9), 1);
+	pki_cert_make(&between, &(struct pki_params){.subject = "/CN=Between",
+						     .issuer = &root,
+						     .ca = CA,
+						     .key = pki_key_get("P-384")});
+	d.issuer = &between;
+	pki_cert_make(&delegate, &d);
+	not_tried(&p, "not signed by the authority");
+	d.issuer = &root;
+	d.key = pki_key_get("rsa2048/4294967297"); /* 33 bits */
+	pki_cert_make(&delegate, &d);
+	not_tried(&p, "responder's key is of no kind that is taken, weak, or too long");
+	d.key = pki_key_get("rsa4104");
+	pki_cert_make(&delegate, &d);
+	not_tried(&p, "responder's key is of no kind that is taken, weak, or too long");
+	d.key = pki_key_get("secp256k1");
+	pki_cert_make(&delegate, &d);
+	not_tried(&p, "responder's key is of no kind that is taken, weak, or too long");
+}
+
 static void test_S27_forged(void)
 {
 	struct pki_ocsp p = good();
@@ -299,10 +363,17 @@ static void test_S27_sweep(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_says),          TAP_TEST(test_S27_delegates),     TAP_TEST(test_S27_forged),
-	TAP_TEST(test_S27_times),     TAP_TEST(test_S27_kept),          TAP_TEST(test_S27_nonce),
-	TAP_TEST(test_S28_weak_hash), TAP_TEST(test_S28_weak_delegate), TAP_TEST(test_request),
+	TAP_TEST(test_says),
+	TAP_TEST(test_S27_delegates),
+	TAP_TEST(test_S27_forged),
+	TAP_TEST(test_S27_times),
+	TAP_TEST(test_S27_kept),
+	TAP_TEST(test_S27_nonce),
+	TAP_TEST(test_S28_weak_hash),
+	TAP_TEST(test_S28_weak_delegate),
+	TAP_TEST(test_request),
 	TAP_TEST(test_S27_sweep),
+	TAP_TEST(test_S27_before_the_signature),
 };
 
 TAP_MAIN("control/ocsp", tests)

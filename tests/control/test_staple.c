@@ -65,7 +65,7 @@ static struct bytes said(struct pki_ocsp p)
 {
 	static uint8_t out[8192];
 
-	p.cert = &end;
+	p.cert = p.cert ? p.cert : &end;
 	p.issuer = p.issuer ? p.issuer : &root;
 	p.from_s = p.from_s ? p.from_s : now_s;
 	p.until_s = p.until_s == NEVER_SAID ? 0 : p.until_s ? p.until_s : now_s + DAY_S;
@@ -74,22 +74,31 @@ static struct bytes said(struct pki_ocsp p)
 
 /* ---- the peer's ------------------------------------------------------------------------------ */
 
-static struct ike_answer verify(struct bytes response)
+#define RESPONSES_MAX 4
+
+static struct ike_answer verify_all(const struct bytes *responses, uint32_t num)
 {
-	const struct ike_cert certs[] = {
+	struct ike_cert certs[1 + RESPONSES_MAX] = {
 		{.encoding = CERT_X509_SIGNATURE, .data = pki_der(&end)},
-		{.encoding = CERT_OCSP_CONTENT, .data = response},
 	};
 	const struct ike_ask ask = {.kind = IKE_ASK_VERIFY_CHAIN,
 				    .config = conf->conns[0],
 				    .peer_id = &name,
 				    .local_id = &name,
 				    .certs = certs,
-				    .num_certs = response.len ? 2 : 1};
+				    .num_certs = 1 + num};
 	struct ike_answer a;
 
+	for (uint32_t i = 0; i < num && i < RESPONSES_MAX; i++)
+		certs[1 + i] =
+			(struct ike_cert){.encoding = CERT_OCSP_CONTENT, .data = responses[i]};
 	ike_keyring_answer(keyring, &a, conf, &ask, now_s);
 	return a;
+}
+
+static struct ike_answer verify(struct bytes response)
+{
+	return verify_all(&response, response.len ? 1 : 0);
 }
 
 static void refused(struct bytes response, enum ike_reason reason, const char *part)
@@ -158,6 +167,38 @@ static void test_S27_staple_forged(void)
 		&(struct pki_params){.subject = "/CN=Root", .ca = CA, .key = pki_key_get("P-384")});
 	refused(said((struct pki_ocsp){.says = PKI_OCSP_GOOD, .signer = &mallory}),
 		IKE_REASON_CERT_NO_REVOCATION, "not signed by the authority, or by whom it let");
+	finish();
+}
+
+/* Who sends many of a certificate has few of them looked at; those about others do not count. */
+static void test_S27_staple_number(void)
+{
+	static uint8_t good[8192], forged[8192], another[8192];
+	struct pki_ocsp p = {.says = PKI_OCSP_GOOD};
+	struct bytes all[RESPONSES_MAX];
+	struct pki_cert mallory, sibling;
+
+	begin("");
+	pki_cert_make(
+		&mallory,
+		&(struct pki_params){.subject = "/CN=Root", .ca = CA, .key = pki_key_get("P-384")});
+	pki_cert_make(&sibling, &(struct pki_params){
+					.subject = "/CN=other", .issuer = &root, .serial = 78});
+	all[0] = said(p);
+	all[2] = bytes_of(memcpy(good, all[0].p, all[0].len), all[0].len);
+	p.signer = &mallory;
+	all[0] = said(p);
+	all[0] = bytes_of(memcpy(forged, all[0].p, all[0].len), all[0].len);
+	p.signer = NULL;
+	p.cert = &sibling;
+	all[3] = said(p);
+	all[3] = bytes_of(memcpy(another, all[3].p, all[3].len), all[3].len);
+	all[1] = all[3];
+	CU_ASSERT_TRUE(verify_all(all, 3).allow); /* forged, another's, good */
+	all[1] = all[0];
+	CU_ASSERT_FALSE(verify_all(all, 3).allow);
+	all[0] = all[1] = all[3];
+	CU_ASSERT_TRUE(verify_all(all, 3).allow);
 	finish();
 }
 
@@ -337,6 +378,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S27_staple_times),
 	TAP_TEST(test_S27_staple_forged),
 	TAP_TEST(test_asked_all_the_same),
+	TAP_TEST(test_S27_staple_number),
 	TAP_TEST(test_S27_staple_sweep),
 	TAP_TEST(test_sent),
 	TAP_TEST(test_staple_stays),
