@@ -458,6 +458,7 @@ struct places {
 	size_t key_len;
 	enum fetched_kind kind; /* LIST, STATUS or STAPLE */
 	uint32_t num;
+	bool here_alone; /* no responder is asked */
 	bool waits;
 	enum ocsp_status status;
 	struct bytes said; /* what was believed last */
@@ -564,7 +565,7 @@ static void try_place(struct places *p, struct bytes url)
 	if (p->kind == FETCHED_STAPLE && p->said.len)
 		return;
 	judge(p, &ref);
-	if (p->status > before)
+	if (p->status > before || p->here_alone)
 		return;
 	if (fetched_want(p->w->p->fetched, &why, &ref, p->w->p->wall_s)) {
 		p->waits = true;
@@ -670,6 +671,24 @@ static enum err add_why(struct work *w, const struct places *p, enum err e)
 	return e;
 }
 
+/* What responders said before goes for more than what the peer chose to send: a response from
+ * before it was revoked holds as long as it says. Only then others are asked. */
+static void try_status(struct places *p, const struct cred *authority)
+{
+	const bool asks = p->w->p->fetched && !ocsp_key(p->key, &p->key_len, p->x, p->issuer);
+
+	if (asks && p->w->p->num_stapled) {
+		p->here_alone = true;
+		try_responders(p, authority);
+		p->here_alone = false;
+		p->num = 0;
+	}
+	if (p->status != OCSP_STATUS_REVOKED)
+		try_stapled(p);
+	if (asks && p->status == OCSP_STATUS_NOTHING)
+		try_responders(p, authority);
+}
+
 /* What it means that nothing is known of a certificate is the configuration's choice. A responder
  * is asked first, and lists are fetched where none of them knows. */
 static enum err check_known(struct work *w, int depth)
@@ -680,10 +699,7 @@ static enum err check_known(struct work *w, int depth)
 	struct places asked = {.w = w, .x = x, .issuer = issuer, .kind = FETCHED_STATUS};
 	struct places lists = {.w = w, .x = x, .issuer = issuer, .kind = FETCHED_LIST};
 
-	try_stapled(&asked);
-	if (asked.status == OCSP_STATUS_NOTHING && w->p->fetched &&
-	    !ocsp_key(asked.key, &asked.key_len, x, issuer))
-		try_responders(&asked, authority);
+	try_status(&asked, authority);
 	if (asked.status == OCSP_STATUS_GOOD)
 		return ERR_OK;
 	if (asked.status == OCSP_STATUS_REVOKED)

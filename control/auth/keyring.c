@@ -726,7 +726,7 @@ static bool trust_chain(struct ike_keyring *k, struct ike_answer *out, const str
 		.revocation = remote->revocation,
 		.fetched = k->fetches ? k->fetched : NULL,
 		.stapled = k->stapled,
-		.num_stapled = k->num_stapled,
+		.num_stapled = ask->config->ocsp_request ? k->num_stapled : 0,
 		.wall_s = wall_s,
 	};
 	struct bytes ca;

@@ -202,6 +202,38 @@ static void test_S27_staple_number(void)
 	finish();
 }
 
+/* What was fetched says that it was revoked: an older response does not say otherwise. */
+static void test_S27_staple_revoked(void)
+{
+	struct ike_want w;
+
+	begin("");
+	ike_keyring_fetches(keyring, true);
+	(void)verify(bytes_of(NULL, 0));
+	CU_ASSERT_TRUE_FATAL(ike_keyring_want(keyring, &w));
+	ike_keyring_learn(keyring, w.id, said((struct pki_ocsp){.says = PKI_OCSP_REVOKED}), "",
+			  now_s);
+	refused(said((struct pki_ocsp){.says = PKI_OCSP_GOOD}), IKE_REASON_CERT_REVOKED,
+		"was revoked");
+	finish();
+}
+
+/* Where none is asked for none counts. */
+static void test_S27_staple_unasked(void)
+{
+	static const char *const ways[] = {"ocsp = reply\n", "ocsp = never\n"};
+
+	for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+		begin(ways[i]);
+		refused(said((struct pki_ocsp){.says = PKI_OCSP_GOOD}),
+			IKE_REASON_CERT_NO_REVOCATION, "no revocation list here");
+		finish();
+	}
+	begin("ocsp = request\n");
+	CU_ASSERT_TRUE(verify(said((struct pki_ocsp){.says = PKI_OCSP_GOOD})).allow);
+	finish();
+}
+
 /* What says nothing does not keep us from asking ourselves. */
 static void test_asked_all_the_same(void)
 {
@@ -379,6 +411,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S27_staple_forged),
 	TAP_TEST(test_asked_all_the_same),
 	TAP_TEST(test_S27_staple_number),
+	TAP_TEST(test_S27_staple_revoked),
+	TAP_TEST(test_S27_staple_unasked),
 	TAP_TEST(test_S27_staple_sweep),
 	TAP_TEST(test_sent),
 	TAP_TEST(test_staple_stays),
