@@ -396,6 +396,21 @@ static enum err sign(struct ike_keyring *k, struct ike_answer *out, const struct
 	return writer_finish(&w, &out->auth);
 }
 
+/* What is shown beside the signature; false: it is waited for, before a signature is made, for
+ * whoever waits is asked again whenever anything comes. */
+static bool add_shown(struct ike_keyring *k, struct ike_answer *out, const struct conf *conf,
+		      const struct ike_ask *ask, const struct choice *c, int64_t wall_s)
+{
+	if (!keyring_sends(ask, c->cert ? CERT_X509_SIGNATURE : CERT_RAW_PUBLIC_KEY))
+		return true;
+	add_certs(k, out, conf, ask, c);
+	k->waits = add_staple(k, out, conf, ask, c, wall_s);
+	if (k->waits)
+		refuse(k, IKE_REASON_RESOURCES,
+		       "what an OCSP responder says of its certificate has not come yet");
+	return !k->waits;
+}
+
 static bool answer_sign(struct ike_keyring *k, struct ike_answer *out, const struct conf *conf,
 			const struct ike_ask *ask, int64_t wall_s)
 {
@@ -406,16 +421,12 @@ static bool answer_sign(struct ike_keyring *k, struct ike_answer *out, const str
 	if (!best.score)
 		return false;
 	k->waits = false; /* for others, which are not needed */
+	if (!add_shown(k, out, conf, ask, &best, wall_s))
+		return false;
 	e = sign(k, out, conf, &best, ask, wall_s);
 	if (e && e != ERR_AGAIN)
 		refuse(k, IKE_REASON_RESOURCES, err_text(e));
-	if (e)
-		return false;
-	if (!keyring_sends(ask, best.cert ? CERT_X509_SIGNATURE : CERT_RAW_PUBLIC_KEY))
-		return true;
-	add_certs(k, out, conf, ask, &best);
-	k->waits = add_staple(k, out, conf, ask, &best, wall_s);
-	return true;
+	return !e;
 }
 
 /* TLS signs itself, with whatever hash is agreed on there, and always shows the certificate. */
