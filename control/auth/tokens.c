@@ -34,11 +34,13 @@ struct item {
 	size_t result_len;
 	struct cred *cert;
 	int64_t known_s;
+	int64_t wanted_s; /* SIGN: when somebody has asked for it last, or it came */
 	char why[TOKENS_WHY_MAX];
 };
 
 struct tokens {
 	struct list_node items;
+	struct item *handed; /* a signature that its user looks at: gone with the next question */
 	uint64_t last_id;
 	struct log_limit lines;
 };
@@ -72,8 +74,16 @@ void tokens_free(struct tokens *t)
 	mem_free(t);
 }
 
+static void take_back(struct tokens *t)
+{
+	if (t->handed)
+		drop(t->handed);
+	t->handed = NULL;
+}
+
 void tokens_forget(struct tokens *t)
 {
+	take_back(t);
 	list_for_each_safe (n, &t->items) {
 		struct item *i = list_entry(n, struct item, node);
 
@@ -112,18 +122,40 @@ static struct item *find_id(struct tokens *t, uint64_t id)
 	return NULL;
 }
 
-/* Room for one more, at the cost of what is known for the longest time: a signature perhaps that
- * nobody waits for any more. */
-static bool make_room(struct tokens *t)
+/* Who wanted the signature has gone: it is neither made nor kept. A clock that was set back must
+ * not keep it for longer. */
+static bool is_left(const struct item *i, int64_t wall_s)
 {
+	return i->op == IKE_TOKEN_SIGN && i->state != ASKED &&
+	       (wall_s < i->wanted_s || wall_s - i->wanted_s > TOKENS_SIGN_S);
+}
+
+static void drop_left(struct tokens *t, int64_t wall_s)
+{
+	list_for_each_safe (n, &t->items) {
+		struct item *i = list_entry(n, struct item, node);
+
+		if (is_left(i, wall_s))
+			drop(i);
+	}
+}
+
+/* Room for one more, at the cost of the key or certificate that is known for the longest time.
+ * Signatures have room of their own, and none gives way to another: anybody may begin what wants
+ * one, and one that was thrown away is made again. */
+static bool make_room(struct tokens *t, enum ike_token_op op)
+{
+	const bool sign = op == IKE_TOKEN_SIGN;
 	struct item *oldest = NULL;
 	uint32_t num = 0;
 
 	list_for_each (n, &t->items) {
 		struct item *i = list_entry(n, struct item, node);
 
+		if ((i->op == IKE_TOKEN_SIGN) != sign)
+			continue;
 		num++;
-		if (i->state == KNOWN && !oldest)
+		if (!sign && i->state == KNOWN && !oldest)
 			oldest = i;
 	}
 	if (num < TOKENS_MAX)
@@ -172,8 +204,11 @@ static enum tokens_state not_there(struct tokens_found *out, const char *why)
 enum tokens_state tokens_ask(struct tokens *t, struct tokens_found *out,
 			     const struct tokens_ref *ref, int64_t wall_s)
 {
-	struct item *i = find(t, ref);
+	struct item *i;
 
+	take_back(t);
+	drop_left(t, wall_s);
+	i = find(t, ref);
 	*out = (struct tokens_found){.why = ""};
 	if (ref->data.len > IKE_TOKEN_DATA_MAX)
 		return not_there(out, "what is to be signed is too long for a token");
@@ -181,14 +216,17 @@ enum tokens_state tokens_ask(struct tokens *t, struct tokens_found *out,
 		drop(i);
 		i = NULL;
 	}
-	if (!i && !make_room(t))
+	if (!i && !make_room(t, ref->op))
 		return TOKENS_WAITS; /* there is room when something has come */
 	if (!i)
 		i = add(t, ref);
 	if (!i)
 		return not_there(out, err_text(ERR_NOMEM));
+	i->wanted_s = wall_s;
 	if (i->state != KNOWN)
 		return TOKENS_WAITS;
+	if (i->op == IKE_TOKEN_SIGN)
+		t->handed = i;
 	if (i->why[0])
 		return not_there(out, i->why);
 	out->data = bytes_of(i->result, i->result_len);
@@ -257,7 +295,7 @@ void tokens_learn(struct tokens *t, uint64_t id, struct bytes data, const char *
 	if (!i || i->state != ASKED)
 		return;
 	i->state = KNOWN;
-	i->known_s = wall_s;
+	i->known_s = i->wanted_s = wall_s;
 	secret_fini(&i->pin);
 	if (data.len)
 		take(i, data);
@@ -267,4 +305,6 @@ void tokens_learn(struct tokens *t, uint64_t id, struct bytes data, const char *
 		LOG(WARN, IKE, NULL, "a token did not do what was wanted: %s", i->why);
 	list_remove(&i->node); /* what is known for the longest time is the first */
 	list_push_back(&t->items, &i->node);
+	take_back(t);
+	drop_left(t, wall_s);
 }

@@ -7,19 +7,22 @@
  * imported, a signature is verified before it is sent.
  *
  * A public key or a certificate is kept for a while, a failure just long enough that a token is not
- * asked for each handshake; a signature goes to the one who wanted it. PINs are copied for as long
- * as they wait to be given out. Thread: the keyring's.
+ * asked for each handshake; a signature goes to the one who wanted it, and is gone then. PINs are
+ * copied for as long as they wait to be given out. Thread: the keyring's.
  */
 #pragma once
 
 #include "control/auth/cred.h"
 #include "control/engine.h"
 
-/* TOKENS_MAX - of which something is known or wanted at a time. TOKENS_KEPT_S - a public key or
- * certificate is asked for again after so long, TOKENS_AGAIN_S - what failed. */
+/* TOKENS_MAX - keys and certificates of which something is known or wanted at a time, and as many
+ * signatures beside these. TOKENS_KEPT_S - a public key or certificate is asked for again after so
+ * long, TOKENS_AGAIN_S - what failed. TOKENS_SIGN_S - a signature that nobody has asked for again
+ * for so long is not made any more, or not kept. */
 #define TOKENS_MAX     64
 #define TOKENS_KEPT_S  300
 #define TOKENS_AGAIN_S 2
+#define TOKENS_SIGN_S  20
 #define TOKENS_WHY_MAX 200
 
 struct tokens;
@@ -41,8 +44,8 @@ enum tokens_state {
 	TOKENS_NOT,   /* why */
 };
 
-/* struct tokens_found - data: a SubjectPublicKeyInfo (info is of it) or a signature; views, until
- * the next call of any of these. cert: borrowed likewise. */
+/* struct tokens_found - data: a SubjectPublicKeyInfo (info is of it) or a signature, which is
+ * handed out once; views, until the next call of any of these. cert: borrowed likewise. */
 struct tokens_found {
 	struct bytes data;
 	struct cred *cert;

@@ -370,6 +370,101 @@ static void test_S3_tokens_bounded(void)
 	tokens_free(t);
 }
 
+static struct tokens_ref signing(uint8_t n)
+{
+	static uint8_t octets[256];
+	struct tokens_ref ref = ref_of(1);
+
+	octets[n] = n;
+	ref.op = IKE_TOKEN_SIGN;
+	ref.scheme = IKE_SCHEME_ECDSA_SHA2_256;
+	ref.data = bytes_of(&octets[n], 1);
+	return ref;
+}
+
+static enum tokens_state ask_at(struct tokens *t, const struct tokens_ref *ref, int64_t wall_s)
+{
+	struct tokens_found found;
+
+	return tokens_ask(t, &found, ref, wall_s);
+}
+
+static void sign_wanted(struct tokens *t, uint8_t n, int64_t wall_s)
+{
+	const struct tokens_ref ref = signing(n);
+
+	CU_ASSERT_EQUAL(ask_at(t, &ref, wall_s), TOKENS_WAITS);
+}
+
+/* Whoever wants signatures, however many, keeps no key from being known. */
+static void test_S3_token_signatures_apart(void)
+{
+	const struct bytes spki = pki_spki(pki_key_get("P-256"));
+	struct tokens *t = tokens_new();
+	struct ike_token_task task;
+	struct tokens_ref key;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(t);
+	key = ref_of(1);
+	CU_ASSERT_EQUAL(ask_at(t, &key, 1000), TOKENS_WAITS);
+	CU_ASSERT_TRUE(tokens_next(t, &task));
+	tokens_learn(t, task.id, spki, "", 1000);
+	for (int i = 0; i <= TOKENS_MAX; i++)
+		sign_wanted(t, (uint8_t)i, 1000);
+	for (int i = 0; i < TOKENS_MAX; i++)
+		CU_ASSERT_TRUE(tokens_next(t, &task));
+	CU_ASSERT_FALSE(tokens_next(t, &task)); /* the last one waits for room */
+	key = ref_of(1);
+	CU_ASSERT_EQUAL(ask_at(t, &key, 1000), TOKENS_HERE);
+	tokens_free(t);
+}
+
+/* One that was made is there for whom it was made, and once. */
+static void test_S3_token_signature_stays(void)
+{
+	struct tokens *t = tokens_new();
+	struct tokens_ref first = signing(0);
+	struct ike_token_task task;
+	struct tokens_found found;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(t);
+	for (int i = 0; i < TOKENS_MAX; i++)
+		sign_wanted(t, (uint8_t)i, 1000);
+	CU_ASSERT_TRUE_FATAL(tokens_next(t, &task));
+	tokens_learn(t, task.id, bytes_of("signed", 6), "", 1030);
+	for (int i = 0; i < TOKENS_MAX; i++) /* all but the first ask, and others */
+		sign_wanted(t, (uint8_t)(i + 1), 1030);
+	CU_ASSERT_EQUAL_FATAL(tokens_ask(t, &found, &first, 1030 + TOKENS_SIGN_S), TOKENS_HERE);
+	CU_ASSERT_TRUE(bytes_equal(found.data, bytes_of("signed", 6)));
+	sign_wanted(t, 0, 1030 + TOKENS_SIGN_S);
+	tokens_free(t);
+}
+
+/* Who does not ask any more has nothing signed, and takes no room. */
+static void test_S3_token_signatures_left(void)
+{
+	const int64_t later_s = 1000 + TOKENS_SIGN_S + 1;
+	struct tokens *t = tokens_new();
+	struct ike_token_task task;
+	struct tokens_ref ref;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(t);
+	for (int i = 0; i < TOKENS_MAX; i++)
+		sign_wanted(t, (uint8_t)i, 1000);
+	sign_wanted(t, 7, 1001); /* somebody is still there */
+	sign_wanted(t, 200, later_s);
+	CU_ASSERT_TRUE_FATAL(tokens_next(t, &task));
+	CU_ASSERT_EQUAL(task.data.p[0], 7);
+	CU_ASSERT_TRUE_FATAL(tokens_next(t, &task));
+	CU_ASSERT_EQUAL(task.data.p[0], 200);
+	CU_ASSERT_FALSE(tokens_next(t, &task));
+	tokens_learn(t, task.id, bytes_of("signed", 6), "", later_s);
+	sign_wanted(t, 201, later_s + TOKENS_SIGN_S + 1);
+	ref = signing(200); /* which nobody fetched */
+	CU_ASSERT_EQUAL(ask_at(t, &ref, later_s + TOKENS_SIGN_S + 1), TOKENS_WAITS);
+	tokens_free(t);
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_signs),
 	TAP_TEST(test_without_7427),
@@ -385,6 +480,9 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_eap_tls),
 	TAP_TEST(test_S25_token_spki_sweep),
 	TAP_TEST(test_S3_tokens_bounded),
+	TAP_TEST(test_S3_token_signatures_apart),
+	TAP_TEST(test_S3_token_signature_stays),
+	TAP_TEST(test_S3_token_signatures_left),
 };
 
 TAP_MAIN("control/tokens", tests)
