@@ -236,9 +236,10 @@ struct edit {
 	struct conf_conn *conn; /* to put in the place of the dropped one; borrowed */
 	struct conf_pool *pool;
 	struct conf_secret *secret;
-	struct bytes drop_token;    /* its handle */
-	const uint8_t *drop_key;    /* its bits_id */
-	const char *drop_authority; /* its name */
+	const struct conf_token *drop_token; /* the same one; NULL: none */
+	struct bytes drop_handle;            /* of tokens */
+	const uint8_t *drop_key;             /* its bits_id */
+	const char *drop_authority;          /* its name */
 	bool drop_all_creds;
 	struct cred *cred;
 	bool dropped;
@@ -283,13 +284,20 @@ static enum err add_secret(struct conf *to, struct conf_secret *s)
 	return ERR_OK;
 }
 
+/* Keys on tokens are no shared secrets, and have no names of their own. */
+static bool drops_token(const struct edit *edit, const struct conf_token *t)
+{
+	return (edit->drop_token && conf_token_equal(t, edit->drop_token)) ||
+	       (edit->drop_handle.len &&
+		bytes_equal(bytes_of(t->handle, t->handle_len), edit->drop_handle));
+}
+
 static bool drops_secret(const struct edit *edit, const struct conf_secret *s)
 {
 	if (s->kind == CONF_SECRET_RADIUS) /* of the file alone */
 		return false;
-	return edit->drop_all_secrets || is_named(s->name, edit->drop_secret) ||
-	       (s->token && edit->drop_token.len &&
-		bytes_equal(bytes_of(s->token->handle, s->token->handle_len), edit->drop_token));
+	return edit->drop_all_secrets ||
+	       (s->token ? drops_token(edit, s->token) : is_named(s->name, edit->drop_secret));
 }
 
 static enum err copy_secrets(struct conf *to, const struct conf *from, struct edit *edit)
@@ -461,7 +469,7 @@ enum err conf_with_token(struct conf **out, struct conf_diags *diags, struct con
 	if (e || !made)
 		return e ? e : ERR_CONFIG;
 	edit.secret = made;
-	edit.drop_token = bytes_of(made->token->handle, made->token->handle_len);
+	edit.drop_token = made->token;
 	e = conf_edit(out, old, &edit);
 	secret_put(made);
 	return e;
@@ -533,7 +541,7 @@ enum err conf_without_key(struct conf **out, struct conf *old, const uint8_t id[
 
 enum err conf_without_token(struct conf **out, struct conf *old, struct bytes handle)
 {
-	struct edit edit = {.drop_token = handle};
+	struct edit edit = {.drop_handle = handle};
 
 	return without(out, old, &edit);
 }

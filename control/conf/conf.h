@@ -685,9 +685,9 @@ struct conf_secret_params {
 MUST_USE enum err conf_with_secret(struct conf **out, struct conf_diags *diags, struct conf *old,
 				   const struct conf_secret_params *secret) NONNULL(1, 2, 4);
 
-/* conf_with_token - the same of a private key on a token, in the place of one with the same handle:
- * section has handle, slot, module, pin as in secrets.token<suffix>. conf_without_token - less the
- * one with this handle. */
+/* conf_with_token - the same of a private key on a token, in the place of one with the same handle,
+ * slot and module: section has handle, slot, module, pin as in secrets.token<suffix>.
+ * conf_without_token - less all with this handle. By its name none is taken away. */
 MUST_USE enum err conf_with_token(struct conf **out, struct conf_diags *diags, struct conf *old,
 				  const struct tree *section) NONNULL(1, 2, 4);
 MUST_USE enum err conf_without_token(struct conf **out, struct conf *old, struct bytes handle)

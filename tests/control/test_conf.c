@@ -1108,6 +1108,44 @@ static struct tree *first(const struct tree *t)
 	return list_entry(t->children.next, struct tree, node);
 }
 
+static struct conf *with_token(struct conf *old, const char *text)
+{
+	static struct conf_diags diags;
+	struct tree *t = section_of(text);
+	struct conf *next = NULL;
+
+	memset(&diags, 0, sizeof(diags));
+	CU_ASSERT_EQUAL_FATAL(conf_with_token(&next, &diags, old, t), ERR_OK);
+	tree_free(t);
+	if (old)
+		conf_put(old);
+	return next;
+}
+
+/* A key on a token is the one in that place, whatever else has its handle; a secret with the name
+ * that the control socket gives all of them is another thing. */
+static void test_tokens_with_and_without(void)
+{
+	static struct conf_diags diags;
+	const struct conf_secret_params shared = {
+		.kind = CONF_SECRET_IKE, .name = "token", .value = bytes_of("secret", 6)};
+	struct conf *one = with_token(NULL, "handle = 0a\n slot = 1\n pin = 1\n"), *two = NULL;
+
+	memset(&diags, 0, sizeof(diags));
+	one = with_token(one, "handle = 0a\n slot = 2\n pin = 2\n");
+	CU_ASSERT_EQUAL(one->num_secrets, 2);
+	one = with_token(one, "handle = 0a\n slot = 2\n pin = 3\n"); /* again */
+	CU_ASSERT_EQUAL(one->num_secrets, 2);
+	CU_ASSERT_EQUAL(conf_without_secret(&two, one, "token"), ERR_NOT_FOUND);
+	CU_ASSERT_EQUAL_FATAL(conf_with_secret(&two, &diags, one, &shared), ERR_OK);
+	CU_ASSERT_EQUAL(two->num_secrets, 3);
+	conf_put(two);
+	CU_ASSERT_EQUAL_FATAL(conf_without_token(&two, one, bytes_of("\x0a", 1)), ERR_OK);
+	CU_ASSERT_EQUAL(two->num_secrets, 0);
+	conf_put(two);
+	conf_put(one);
+}
+
 static void test_with_and_without(void)
 {
 	static struct conf_diags diags;
@@ -1242,16 +1280,28 @@ static void test_pools(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_connection_keys), TAP_TEST(test_child_keys),
-	TAP_TEST(test_side_keys),       TAP_TEST(test_S23_a_key_beside_eap),
-	TAP_TEST(test_other_keys),      TAP_TEST(test_secrets_are_not_shown),
-	TAP_TEST(test_missing_sides),   TAP_TEST(test_net2net),
-	TAP_TEST(test_defaults),        TAP_TEST(test_lifetimes),
-	TAP_TEST(test_paths),           TAP_TEST(test_pools),
-	TAP_TEST(test_retransmission),  TAP_TEST(test_dpdk),
-	TAP_TEST(test_fragmentation),   TAP_TEST(test_workers),
-	TAP_TEST(test_offloads),        TAP_TEST(test_values),
-	TAP_TEST(test_many_remarks),    TAP_TEST(test_with_and_without),
-	TAP_TEST(test_list_or_commas),  TAP_TEST(test_out_of_memory),
+	TAP_TEST(test_connection_keys),
+	TAP_TEST(test_child_keys),
+	TAP_TEST(test_side_keys),
+	TAP_TEST(test_S23_a_key_beside_eap),
+	TAP_TEST(test_other_keys),
+	TAP_TEST(test_secrets_are_not_shown),
+	TAP_TEST(test_missing_sides),
+	TAP_TEST(test_net2net),
+	TAP_TEST(test_defaults),
+	TAP_TEST(test_lifetimes),
+	TAP_TEST(test_paths),
+	TAP_TEST(test_pools),
+	TAP_TEST(test_retransmission),
+	TAP_TEST(test_dpdk),
+	TAP_TEST(test_fragmentation),
+	TAP_TEST(test_workers),
+	TAP_TEST(test_offloads),
+	TAP_TEST(test_values),
+	TAP_TEST(test_many_remarks),
+	TAP_TEST(test_with_and_without),
+	TAP_TEST(test_tokens_with_and_without),
+	TAP_TEST(test_list_or_commas),
+	TAP_TEST(test_out_of_memory),
 };
 TAP_MAIN("conf", tests)
