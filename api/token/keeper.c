@@ -18,8 +18,12 @@
 /* AGAIN_S - a module that crashes at once is not tried without end. */
 #define AGAIN_S 1
 
-/* work - what comes is done, until the daemon has gone. A module that hangs is ended by the alarm,
- * whose signal nobody catches. */
+/* OVER - the status of a child that nobody wants anything of any more: a module may end it too,
+ * with whatever it thinks right. */
+#define OVER 77
+
+/* work - what comes is done, until the daemon has gone; its status. A module that hangs is ended by
+ * the alarm, whose signal nobody catches. */
 static int work(int fd, struct pkcs11 *p)
 {
 	static struct token_request request;
@@ -31,13 +35,13 @@ static int work(int fd, struct pkcs11 *p)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n != sizeof(request))
-			return 0;
+			return OVER;
 		alarm(TOKEN_S);
 		pkcs11_do(p, &reply, &request);
 		alarm(0);
 		secret_wipe(&request, sizeof(request));
 		if (send(fd, &reply, sizeof(reply), MSG_NOSIGNAL) < 0)
-			return 0;
+			return OVER;
 	}
 }
 
@@ -69,26 +73,29 @@ static void shut_in(int fd)
 /* True if there is nobody to work for any more. */
 static bool is_over(int status)
 {
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	return WIFEXITED(status) && WEXITSTATUS(status) == OVER;
 }
 
 void token_keep(int fd, const struct conf_module *modules, uint32_t num)
 {
 	static struct token_reply lost; /* id 0 */
+	struct pkcs11_wrong *wrong;
 
 	shut_in(fd);
 	fd = 3;
+	wrong = pkcs11_wrong_new();
 	for (;;) {
 		pid_t pid = fork();
 		int status = 0;
 
 		if (pid == 0) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* nobody would end it */
-			_exit(work(fd, pkcs11_new(modules, num)));
+			_exit(work(fd, pkcs11_new(modules, num, wrong)));
 		}
 		while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 			;
-		if (pid < 0 || is_over(status) || send(fd, &lost, sizeof(lost), MSG_NOSIGNAL) < 0)
+		/* Where no process can be made now what is wanted waits, and nothing is lost. */
+		if (is_over(status) || (pid > 0 && send(fd, &lost, sizeof(lost), MSG_NOSIGNAL) < 0))
 			_exit(0);
 		sleep(AGAIN_S);
 	}

@@ -4,6 +4,7 @@
 #include <p11-kit/p11-kit.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <sys/mman.h>
 
 #include "api/token/objects.h"
 #include "base/alloc.h"
@@ -11,12 +12,21 @@
 
 #define SLOTS_MAX 32
 
-/* struct place - a token that a session is open to. wrong: a hash of the PIN that was wrong. */
+/* WRONG_MAX - wrong PINs that are remembered, of all places together. */
+#define WRONG_MAX 256
+
+/* struct pkcs11_wrong - hashes of PINs that were wrong, each with the place that it is of. */
+struct pkcs11_wrong {
+	uint8_t key[crypto_generichash_KEYBYTES];
+	uint32_t next; /* the oldest goes */
+	uint8_t hashes[WRONG_MAX][crypto_generichash_BYTES];
+};
+
+/* struct place - a token that a session is open to. */
 struct place {
 	CK_SLOT_ID slot;
 	CK_SESSION_HANDLE session;
-	bool open, has_wrong;
-	uint8_t wrong[crypto_generichash_BYTES];
+	bool open;
 };
 
 /* struct module - f NULL: it is not loaded yet. */
@@ -30,7 +40,7 @@ struct module {
 struct pkcs11 {
 	struct module modules[CONF_MAX_MODULES];
 	uint32_t num;
-	uint8_t hash_key[crypto_generichash_KEYBYTES];
+	struct pkcs11_wrong *wrong;
 };
 
 /* struct work - one request under way. */
@@ -41,14 +51,29 @@ struct work {
 	struct token_reply *out;
 };
 
-struct pkcs11 *pkcs11_new(const struct conf_module *modules, uint32_t num)
+struct pkcs11_wrong *pkcs11_wrong_new(void)
 {
-	struct pkcs11 *p = sodium_init() < 0 ? NULL : mem_alloc(sizeof(*p));
+	struct pkcs11_wrong *w;
 
-	for (uint32_t i = 0; p && i < num && i < CONF_MAX_MODULES; i++)
+	if (sodium_init() < 0)
+		return NULL;
+	w = mmap(NULL, sizeof(*w), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (w == MAP_FAILED)
+		return NULL;
+	randombytes_buf(w->key, sizeof(w->key));
+	return w;
+}
+
+struct pkcs11 *pkcs11_new(const struct conf_module *modules, uint32_t num,
+			  struct pkcs11_wrong *wrong)
+{
+	struct pkcs11 *p = wrong ? mem_alloc(sizeof(*p)) : NULL;
+
+	if (!p)
+		return NULL;
+	for (uint32_t i = 0; i < num && i < CONF_MAX_MODULES; i++)
 		p->modules[p->num++].conf = &modules[i];
-	if (p)
-		randombytes_buf(p->hash_key, sizeof(p->hash_key));
+	p->wrong = wrong;
 	return p;
 }
 
@@ -157,15 +182,44 @@ static bool is_logged_in(const struct work *w, const struct place *at)
 	       (info.state == CKS_RO_USER_FUNCTIONS || info.state == CKS_RW_USER_FUNCTIONS);
 }
 
+/* A PIN of another place is another one. */
+static void hash_pin(uint8_t out[static crypto_generichash_BYTES], const struct work *w,
+		     const struct place *at)
+{
+	const uint64_t place[] = {(uint64_t)(w->m - w->p->modules), at->slot};
+	crypto_generichash_state state;
+
+	crypto_generichash_init(&state, w->p->wrong->key, sizeof(w->p->wrong->key),
+				crypto_generichash_BYTES);
+	crypto_generichash_update(&state, (const uint8_t *)place, sizeof(place));
+	crypto_generichash_update(&state, w->r->pin, w->r->pin_len);
+	crypto_generichash_final(&state, out, crypto_generichash_BYTES);
+	secret_wipe(&state, sizeof(state));
+}
+
+static bool was_wrong(const struct pkcs11_wrong *wrong, const uint8_t *hash)
+{
+	for (size_t i = 0; i < WRONG_MAX; i++) {
+		if (sodium_memcmp(wrong->hashes[i], hash, crypto_generichash_BYTES) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void remember(struct pkcs11_wrong *wrong, const uint8_t *hash)
+{
+	memcpy(wrong->hashes[wrong->next++ % WRONG_MAX], hash, crypto_generichash_BYTES);
+}
+
 /* Not a try is spent where the answer is known, or where it would be the last one. */
-static bool may_try(struct work *w, struct place *at, const uint8_t *hash, CK_FLAGS flags)
+static bool may_try(struct work *w, const uint8_t *hash, CK_FLAGS flags)
 {
 	if (flags & CKF_USER_PIN_LOCKED)
 		return say(w, "its PIN is locked: unlock it with the tool of its vendor");
 	if (flags & CKF_USER_PIN_FINAL_TRY)
 		return say(w, "it takes one more PIN before it locks itself, which is not tried: "
 			      "log in to it once with another program");
-	if (at->has_wrong && sodium_memcmp(at->wrong, hash, sizeof(at->wrong)) == 0)
+	if (was_wrong(w->p->wrong, hash))
 		return say(w, "its PIN was wrong (secrets, `pin`), and is not tried again");
 	return true;
 }
@@ -179,19 +233,16 @@ static bool present(struct work *w, struct place *at, CK_USER_TYPE user)
 	CK_TOKEN_INFO info;
 	CK_RV rv = f->C_GetTokenInfo(at->slot, &info);
 
-	crypto_generichash(hash, sizeof(hash), r->pin, r->pin_len, w->p->hash_key,
-			   sizeof(w->p->hash_key));
-	if (rv == CKR_OK && !may_try(w, at, hash, info.flags))
+	hash_pin(hash, w, at);
+	if (rv == CKR_OK && !may_try(w, hash, info.flags))
 		return false;
 	if (rv == CKR_OK) {
 		memcpy(pin, r->pin, r->pin_len);
 		rv = f->C_Login(at->session, user, pin, r->pin_len);
 		secret_wipe(pin, sizeof(pin));
 	}
-	if (rv == CKR_PIN_INCORRECT || rv == CKR_PIN_INVALID || rv == CKR_PIN_LEN_RANGE) {
-		memcpy(at->wrong, hash, sizeof(at->wrong));
-		at->has_wrong = true;
-	}
+	if (rv == CKR_PIN_INCORRECT || rv == CKR_PIN_INVALID || rv == CKR_PIN_LEN_RANGE)
+		remember(w->p->wrong, hash);
 	if (rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN)
 		return true;
 	why(w, rv);

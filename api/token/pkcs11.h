@@ -11,9 +11,16 @@
 #include "api/token/proto.h"
 
 struct pkcs11;
+struct pkcs11_wrong;
 
-/* pkcs11_new - nothing is loaded yet; modules is borrowed. NULL without memory. */
-struct pkcs11 *pkcs11_new(const struct conf_module *modules, uint32_t num);
+/* pkcs11_wrong_new - what is remembered of PINs that were wrong: it is shared by all processes that
+ * are forked from the one that has made it, and outlives each. NULL without memory. */
+struct pkcs11_wrong *pkcs11_wrong_new(void);
+
+/* pkcs11_new - nothing is loaded yet; modules and wrong are borrowed. NULL without memory, or wrong
+ * NULL: no PIN is tried that may have been wrong. */
+struct pkcs11 *pkcs11_new(const struct conf_module *modules, uint32_t num,
+			  struct pkcs11_wrong *wrong);
 
 /* pkcs11_do - what is asked; p NULL: it fails. */
 void pkcs11_do(struct pkcs11 *p, struct token_reply *out, const struct token_request *request)

@@ -6,7 +6,8 @@
  *
  *   final    one more wrong PIN would lock it       crash    it dies when it is to sign
  *   locked   it is locked                           long     a signature has more bytes than room
- *   gone     it is taken away when it is to sign    wrong    the PIN is wrong
+ *   gone     it is taken away when it is to sign    wrong... the PIN is wrong
+ *   exit     it ends the program when it is to sign
  *   each     the key wants the PIN each time, and the session is one for good
  */
 #include <p11-kit/pkcs11.h>
@@ -99,8 +100,8 @@ static CK_RV do_login(CK_SESSION_HANDLE s, CK_USER_TYPE type, unsigned char *pin
 		fclose(log);
 	}
 	snprintf(state, sizeof(state), "%.*s", (int)len, (const char *)pin);
-	logged_in |= strcmp(state, "wrong") != 0;
-	return strcmp(state, "wrong") == 0 ? CKR_PIN_INCORRECT : CKR_OK;
+	logged_in |= strncmp(state, "wrong", 5) != 0;
+	return strncmp(state, "wrong", 5) == 0 ? CKR_PIN_INCORRECT : CKR_OK;
 }
 
 static bool found;
@@ -157,6 +158,8 @@ static CK_RV do_sign(CK_SESSION_HANDLE s, unsigned char *data, CK_ULONG len, uns
 	(void)len;
 	if (strcmp(state, "crash") == 0)
 		raise(SIGKILL);
+	if (strcmp(state, "exit") == 0)
+		exit(0);
 	if (strcmp(state, "gone") == 0)
 		return CKR_DEVICE_REMOVED;
 	if (strcmp(state, "long") == 0) {

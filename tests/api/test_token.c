@@ -126,6 +126,21 @@ static void test_S25_token_wrong_pin_once(void)
 	finish();
 }
 
+/* Whatever was tried since, and though the module died since. */
+static void test_S25_token_wrong_pin_kept(void)
+{
+	begin("");
+	says_of("wrong", "its PIN is wrong");
+	says_of("wrong too", "its PIN is wrong");
+	says_of("wrong", "was wrong (secrets, `pin`), and is not tried again");
+	says_of("crash", "its module has crashed");
+	CU_ASSERT_EQUAL(num_logins(), 3);
+	says_of("wrong", "was wrong (secrets, `pin`), and is not tried again");
+	says_of("wrong too", "was wrong (secrets, `pin`), and is not tried again");
+	CU_ASSERT_EQUAL(num_logins(), 3);
+	finish();
+}
+
 static void test_S25_token_last_try(void)
 {
 	begin("final");
@@ -211,6 +226,15 @@ static void test_crash(void)
 	finish();
 }
 
+/* Nor does it take anything with it if it thinks that it may end the program. */
+static void test_exit(void)
+{
+	begin("");
+	says_of("exit", "its module has crashed");
+	says_of("gone", "it is gone");
+	finish();
+}
+
 /* Who is not there any more is said to have gone, each time, and wakes nobody. */
 static void test_ended(void)
 {
@@ -264,7 +288,9 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_other_modules),
 	TAP_TEST(test_places),
 	TAP_TEST(test_S25_token_lengths),
+	TAP_TEST(test_S25_token_wrong_pin_kept),
 	TAP_TEST(test_crash),
+	TAP_TEST(test_exit),
 	TAP_TEST(test_ended),
 	TAP_TEST(test_at_once),
 };
