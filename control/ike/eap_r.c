@@ -78,8 +78,15 @@ static enum err begin(struct step *s)
 		.identity = s->sa->remote_id,
 	};
 	enum err e = eap_new(&hs->eap, &p);
+	char peer[128];
 
-	return e ? e : eap_begin(hs->eap);
+	if (!e)
+		e = eap_begin(hs->eap);
+	if (e != ERR_AUTH)
+		return e;
+	return step_fail(s, IKE_REASON_AUTH_FAILED_LOCAL, NOTIFY_AUTHENTICATION_FAILED,
+			 "%s is not believed by EAP: %s",
+			 ike_id_text(peer, sizeof(peer), &s->sa->remote_id), eap_why(hs->eap));
 }
 
 enum err eap_signed_r(struct step *s)

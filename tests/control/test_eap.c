@@ -763,6 +763,70 @@ static void test_S11_tls_fragments(void)
 	CU_ASSERT(client > 40 && client < 50);
 }
 
+/* ---- another server behind it ---------------------------------------------------------------- */
+
+static struct eap *relay_of(uint8_t type, const char *data, size_t len, enum err begun)
+{
+	struct eap_params params = {.crypto = crypto(), .server = true, .relay = true};
+	struct eap *x;
+
+	params.identity.type = type;
+	params.identity.len = (uint16_t)len;
+	memcpy(params.identity.data, data, len);
+	CU_ASSERT_EQUAL_FATAL(eap_new(&x, &params), ERR_OK);
+	CU_ASSERT_EQUAL(eap_begin(x), begun);
+	return x;
+}
+
+/* accepts - the server takes the client for `name`. */
+static enum err accepts(struct eap *x, const char *name)
+{
+	static const uint8_t msk[EAP_MSK_LEN];
+	const struct eap_relayed said = {
+		.accepted = true, .msk = bytes_of(msk, sizeof(msk)), .name = text(name)};
+
+	CU_ASSERT_EQUAL_FATAL(eap_wants(x), EAP_WANTS_SERVER);
+	return eap_answer(x, &(struct eap_answer){.relayed = &said});
+}
+
+static void proves(struct eap *x, uint8_t type, const char *name)
+{
+	const struct ike_id *id = eap_identity(x);
+
+	CU_ASSERT_EQUAL(id->type, type);
+	CU_ASSERT_TRUE(bytes_equal(bytes_of(id->data, id->len), text(name)));
+	eap_free(x);
+}
+
+/* S22: whoever is believed is who the server was told of, or whom it names itself. */
+static void test_S22_relayed_names(void)
+{
+	static const uint8_t vague[] = {ID_DER_ASN1_DN, ID_DER_ASN1_GN, ID_KEY_ID};
+	struct eap *x;
+
+	for (uint8_t type = ID_FQDN; type <= ID_RFC822_ADDR; type++) {
+		x = relay_of(type, "carol\0@evil.example", 19, ERR_AUTH);
+		CU_ASSERT_PTR_NOT_NULL(strstr(eap_why(x), "NUL"));
+		eap_free(x);
+		x = relay_of(type, "carol@example.org", 17, ERR_OK);
+		CU_ASSERT_EQUAL(accepts(x, ""), ERR_OK);
+		proves(x, ID_RFC822_ADDR, "carol@example.org");
+	}
+	eap_free(relay_of(ID_KEY_ID, "carol\0x", 7, ERR_AUTH));
+	for (size_t i = 0; i < ARRAY_LEN(vague); i++) {
+		x = relay_of(vague[i], "carol", 5, ERR_OK);
+		CU_ASSERT_EQUAL(accepts(x, ""), ERR_AUTH);
+		eap_free(x);
+		x = relay_of(vague[i], "carol", 5, ERR_OK);
+		CU_ASSERT_EQUAL(accepts(x, "carol"), ERR_OK);
+		proves(x, ID_FQDN, "carol");
+	}
+	x = relay_of(ID_IPV4_ADDR, "\xc0\0\2\1", 4, ERR_OK);
+	CU_ASSERT_EQUAL(accepts(x, "192.0.2.1"), ERR_OK);
+	CU_ASSERT_EQUAL(eap_identity(x)->type, ID_IPV4_ADDR);
+	eap_free(x);
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_md4),
 	TAP_TEST(test_mschap_values),
@@ -786,6 +850,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S1_tls_cut_and_turned),
 	TAP_TEST(test_S11_tls_empty),
 	TAP_TEST(test_S11_tls_fragments),
+	TAP_TEST(test_S22_relayed_names),
 };
 
 TAP_MAIN("control/eap", tests)

@@ -46,7 +46,8 @@ struct eap;
 MUST_USE enum err eap_new(struct eap **out, const struct eap_params *params) NONNULL(1, 2);
 void eap_free(struct eap *x);
 
-/* eap_begin - as server, first of all: eap_packet() is the first request. Errors: CRYPTO, FULL. */
+/* eap_begin - as server, first of all: eap_packet() is the first request. Errors: CRYPTO, FULL,
+ * AUTH (a relay cannot tell its server of the identity: eap_why()). */
 MUST_USE enum err eap_begin(struct eap *x) NONNULL(1);
 
 /* eap_take - a packet of the other side. Errors: AUTH (it failed: eap_why()), MALFORMED, TRUNCATED,
@@ -58,7 +59,8 @@ MUST_USE enum err eap_take(struct eap *x, struct bytes packet) NONNULL(1);
  * what the server behind a relay said. accepted: the client is who it says, msk is the key of both,
  * and packet is a success or empty; else packet is the next request, or a failure (why says why).
  * token: goes to the server with the next packet. name: whom it takes the client for; empty: for
- * whom it says it is. session_s: how long that holds, 0 = for ever. */
+ * whom it says it is, which is nobody if that is no name (a DN, a key's). session_s: how long that
+ * holds, 0 = for ever. */
 #define EAP_TOKEN_MAX 260
 struct eap_relayed {
 	bool accepted;

@@ -36,6 +36,7 @@ struct eap {
 	uint8_t id; /* of the last request */
 	uint32_t rounds;
 	bool named; /* server: the identity is known */
+	bool vague; /* relay: but not by a name: the server has to say whom it means */
 	bool done;  /* the method is complete */
 	bool over;  /* success was said: the key may be used */
 	bool broken;

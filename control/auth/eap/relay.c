@@ -32,26 +32,50 @@ static enum err note_name(struct eap *x, struct bytes name)
 	return ERR_OK;
 }
 
+static bool is_text(const struct ike_id *id)
+{
+	return id->type == ID_FQDN || id->type == ID_RFC822_ADDR;
+}
+
+/* Others have the same text, or the server takes it for a name of another kind. */
+static bool is_vague(const struct ike_id *id)
+{
+	return !is_text(id) && id->type != ID_IPV4_ADDR && id->type != ID_IPV6_ADDR;
+}
+
 /* A name that is no text goes by the text that people see. */
 static struct bytes text_of(char buf[static EAP_NAME_MAX + 1], const struct ike_id *id)
 {
-	if (id->type == ID_FQDN || id->type == ID_RFC822_ADDR || id->type == ID_KEY_ID)
+	if (is_text(id) || id->type == ID_KEY_ID)
 		return bytes_of(id->data, id->len);
 	return bytes_of(buf, strlen(ike_id_text(buf, EAP_NAME_MAX + 1, id)));
 }
 
-enum err eap_relay_begin(struct eap *x)
+/* The client is taken for whom the server is told of, and for nobody whom it only seems to be: a
+ * server may read a name up to a NUL (S22). */
+static enum err tell_name(struct eap *x)
 {
 	char buf[EAP_NAME_MAX + 1];
 	const struct bytes name = text_of(buf, &x->params.identity);
+
+	if (!name.len || memchr(name.p, '\0', name.len))
+		return eap_fail(x, "its name is empty, or holds a NUL");
+	if (note_name(x, name))
+		return eap_fail(x, "its name is longer than servers take");
+	x->vague = is_vague(&x->params.identity);
+	return is_text(&x->params.identity) ? eap_id_of(&x->params.identity, eap_name(x)) : ERR_OK;
+}
+
+enum err eap_relay_begin(struct eap *x)
+{
 	struct bytes packet;
 	struct writer w;
 	size_t mark;
-	enum err e = note_name(x, name);
+	enum err e = tell_name(x);
 
 	writer_init(&w, x->held, sizeof(x->held));
 	mark = eap_packet_begin(&w, EAP_RESPONSE, x->id, EAP_TYPE_IDENTITY);
-	writer_bytes(&w, name.p, name.len);
+	writer_bytes(&w, x->name, x->name_len);
 	eap_packet_end(&w, mark);
 	if (!e)
 		e = writer_finish(&w, &packet);
@@ -98,7 +122,7 @@ static enum err take_request(struct eap *x, const struct eap_packet *p, struct b
  */
 static enum err take_name(struct eap *x, struct bytes name)
 {
-	if (!name.len || bytes_equal(name, eap_name(x)))
+	if (!x->vague && (!name.len || bytes_equal(name, eap_name(x))))
 		return ERR_OK;
 	return eap_id_of(&x->params.identity, name);
 }
