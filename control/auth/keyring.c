@@ -429,20 +429,34 @@ static bool answer_sign(struct ike_keyring *k, struct ike_answer *out, const str
 	return !e;
 }
 
-/* TLS signs itself, with whatever hash is agreed on there, and always shows the certificate. */
+static bool has_tokens(const struct conf *conf, const struct ike_ask *ask)
+{
+	bool has = ask->config->local.num_tokens;
+
+	for (uint32_t i = 0; i < conf->num_secrets; i++)
+		has |= conf->secrets[i]->kind == CONF_SECRET_TOKEN;
+	return has;
+}
+
+/* TLS signs itself, with whatever hash is agreed on there, and always shows the certificate. What
+ * is on a token is of no use to it: nobody waits for that, nor is it better than a key in a file.
+ */
 static bool answer_eap_key(struct ike_keyring *k, struct ike_answer *out, const struct conf *conf,
 			   const struct ike_ask *ask, int64_t wall_s)
 {
+	const bool reaches = k->reaches;
 	struct ike_ask any = *ask;
 	struct choice best = {.score = 0};
 
 	any.peer_hashes = SIG_HASHES_ALL;
 	any.peer_fetches = false; /* TLS knows certificates alone */
+	k->reaches = false;
 	choose(k, &best, conf, &any, wall_s);
-	if (best.token)
+	k->reaches = reaches;
+	if (!best.score && has_tokens(conf, ask))
 		refuse(k, IKE_REASON_NO_KEY,
-		       "its key is on a token, which signs for IKE alone: EAP-TLS takes a key that "
-		       "lies in a file");
+		       "there is no certificate of it with a key in a file, and a token signs for "
+		       "IKE alone: EAP-TLS takes a key that lies in a file");
 	else if (best.score && !best.cert)
 		refuse(k, IKE_REASON_NO_KEY,
 		       "EAP-TLS takes a certificate, and there is a key alone");

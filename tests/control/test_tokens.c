@@ -303,15 +303,26 @@ static void test_not_reached(void)
 static void test_eap_tls(void)
 {
 	struct ike_ask ask = {.kind = IKE_ASK_EAP_KEY, .local_id = &name, .peer_id = &name};
+	struct ike_token_task t;
 	struct ike_answer a;
 
 	begin("P-256");
 	ask.config = conf->conns[0];
+	ike_keyring_answer(keyring, &a, conf, &ask, now_s);
+	CU_ASSERT_FALSE(a.allow);
+	CU_ASSERT_FALSE(ike_keyring_waits(keyring));
+	CU_ASSERT_FALSE(ike_keyring_token(keyring, &t));
 	comes(wanted(IKE_TOKEN_KEY).id, pki_spki(end.key));
 	ike_keyring_answer(keyring, &a, conf, &ask, now_s);
 	CU_ASSERT_FALSE(a.allow);
+	CU_ASSERT_FALSE(ike_keyring_waits(keyring));
 	CU_ASSERT_PTR_NOT_NULL_FATAL(a.text);
 	CU_ASSERT_PTR_NOT_NULL(strstr(a.text, "EAP-TLS takes a key that lies in a file"));
+	conf = pki_add(conf, CRED_KEY, pki_private(end.key));
+	ask.config = conf->conns[0];
+	ike_keyring_answer(keyring, &a, conf, &ask, now_s);
+	CU_ASSERT_TRUE(a.allow);
+	CU_ASSERT_FALSE(ike_keyring_waits(keyring));
 	finish();
 }
 
