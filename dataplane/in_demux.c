@@ -28,21 +28,21 @@ static enum outer_kind kind_of(const struct packet *p)
 #define IKE_HEAD_LEN     28
 #define IKE_FIRST_NOTIFY 41
 
-/* is_unheard - a message that anybody can have sent who never got an answer: it has no SPI of
- * ours, and what comes first in it is no notify, as a cookie does (RFC 7296 2.6). */
+/* is_unheard - a message, at least a header, that anybody can have sent who never got an answer: it
+ * has no SPI of ours, and what comes first in it is no notify, as a cookie does (RFC 7296 2.6). */
 static bool is_unheard(const struct packet *p)
 {
-	return p->len >= IKE_HEAD_LEN && load_be64(p->data + IKE_SPI_AT) == 0 &&
-	       p->data[IKE_FIRST_AT] != IKE_FIRST_NOTIFY;
+	return load_be64(p->data + IKE_SPI_AT) == 0 && p->data[IKE_FIRST_AT] != IKE_FIRST_NOTIFY;
 }
 
-/* must_wait - in a flood of first messages there is room for whoever has come further, and before
- * the flood for who comes again (S43). */
+/* must_wait - in a flood of first messages there is room for whoever has come further, and for who
+ * comes again (S43). These two are equals: the worker cannot tell whether an SPI is ours, and who
+ * makes one up is not to keep out those who say who they are. */
 static bool must_wait(struct worker *w, const struct packet *p)
 {
 	if (!events_busy(&w->events, 6) || !is_unheard(p))
 		return false;
-	return !greylist_again(&w->greylist, p, w->now_ns) || events_busy(&w->events, 7);
+	return !greylist_again(&w->greylist, p, w->now_ns);
 }
 
 /* punt - to the control thread, without the marker. */
@@ -51,6 +51,10 @@ static void punt(struct worker *w, struct packet *p)
 	if (p->from.encap == ENCAP_UDP) {
 		p->data += MARKER_LEN;
 		p->len -= MARKER_LEN;
+	}
+	if (p->len < IKE_HEAD_LEN) {
+		worker_drop(w, p, DROP_MALFORMED_IKE);
+		return;
 	}
 	if (must_wait(w, p)) {
 		worker_drop(w, p, DROP_PUNT_FULL);

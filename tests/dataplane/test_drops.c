@@ -230,6 +230,9 @@ static void test_devices(void)
 		bed_turn_one(&bed, &bed.b);
 	}
 	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_PUNT_FULL), 16);
+	bed_deliver(&bed.b, ike, 4 + 27);
+	bed_turn_one(&bed, &bed.b);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_MALFORMED_IKE), 1);
 	finish(&bed);
 }
 

@@ -331,7 +331,8 @@ static void deliver_many(struct bed *bed, const uint8_t *ike, size_t len, int nu
 	}
 }
 
-/* A flood of first messages that nobody reads leaves room for whoever has a cookie or an SPI. */
+/* A flood of first messages that nobody reads leaves room for whoever has a cookie or an SPI, and
+ * for who comes again. */
 static void test_S43_room_for_who_was_answered(void)
 {
 	uint8_t ike[64] = {0}, cookie[64] = {[FIRST_AT] = 41}, known[64] = {[SPI_AT + 7] = 1};
@@ -346,17 +347,42 @@ static void test_S43_room_for_who_was_answered(void)
 		deliver_many(&bed, ike, sizeof(ike), 1);
 	}
 	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_PUNT_FULL), 100 - 48);
-	deliver_many(&bed, ike, sizeof(ike), 10); /* again: half of what is left */
-	dropped = 100 - 48 + 2;
-	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_PUNT_FULL), dropped);
+	dropped = 100 - 48;
 	deliver_many(&bed, cookie, sizeof(cookie), 4);
-	deliver_many(&bed, known, sizeof(known), 4);
+	deliver_many(&bed, known, sizeof(known), 5);
+	deliver_many(&bed, ike, sizeof(ike), 7); /* again: whoever says that he was answered */
 	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_PUNT_FULL), dropped);
 	deliver_many(&bed, known, sizeof(known), 1);
 	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_PUNT_FULL), dropped + 1);
 	while (bed_event(&bed.b, &ev))
 		;
 	bed_turn_one(&bed, &bed.b); /* takes the buffers back */
+	bed_fini(&bed);
+}
+
+/* What is too short to be IKE takes no room, by whichever port it comes. */
+static void test_S43_shorter_than_a_header(void)
+{
+	const uint8_t ike[4 + 28] = {0};
+	struct path_addr plain;
+	struct dp_event ev;
+	struct bed bed;
+
+	bed_init(&bed, &open_wire);
+	bed_pair(&bed, 1, NULL);
+	deliver_many(&bed, ike, 4 + 27, 100);
+	deliver_many(&bed, ike, 4, 1);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_MALFORMED_IKE), 101);
+	plain = bed.b.path;
+	plain.encap = ENCAP_NONE;
+	plain.local.port = plain.remote.port = 500;
+	CU_ASSERT_EQUAL(memory_inject(bed.b.wire, ike, 27, &plain), ERR_OK);
+	bed_turn_one(&bed, &bed.b);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_MALFORMED_IKE), 102);
+	CU_ASSERT_FALSE(bed_event(&bed.b, &ev));
+	deliver_many(&bed, ike, 4 + 28, 1);
+	CU_ASSERT_EQUAL(bed_events(&bed.b, DP_EVENT_IKE), 1);
+	CU_ASSERT_EQUAL(bed_drops(&bed.b), 102);
 	bed_fini(&bed);
 }
 
@@ -423,6 +449,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_ike_send_refused),
 	TAP_TEST(test_punt_is_bounded),
 	TAP_TEST(test_S43_room_for_who_was_answered),
+	TAP_TEST(test_S43_shorter_than_a_header),
 	TAP_TEST(test_freed_with_events_waiting),
 };
 

@@ -72,6 +72,7 @@ static void disturb(struct bed *bed, uint32_t turn, uint32_t *ike_sent)
 				  .num_remote = 1,
 				  .local = &bed->a.local4,
 				  .remote = &bed->a.local4};
+	const uint8_t ike[28] = {(uint8_t)turn}; /* a header */
 	struct dataplane_stats st;
 	struct child_stats cs;
 	uint32_t id = 0;
@@ -92,8 +93,8 @@ static void disturb(struct bed *bed, uint32_t turn, uint32_t *ike_sent)
 			CU_ASSERT_NOT_EQUAL(cs.token, 0);
 		break;
 	default:
-		CU_ASSERT_EQUAL(dataplane_ike_send(bed->a.dp, bed->a.outer, &bed->a.path, &turn,
-						   sizeof(turn), false),
+		CU_ASSERT_EQUAL(dataplane_ike_send(bed->a.dp, bed->a.outer, &bed->a.path, ike,
+						   sizeof(ike), false),
 				ERR_OK);
 		(*ike_sent)++;
 		break;
