@@ -39,9 +39,17 @@ void events_fini(struct events *q)
 	*q = (struct events){0};
 }
 
+/* is_probe - that events_push() counts by itself. */
+static bool is_probe(const struct dp_event *ev, const struct packet *packet)
+{
+	return packet && ev->kind == DP_EVENT_PROBE;
+}
+
 bool events_push(struct events *q, const struct dp_event *ev, struct packet *packet)
 {
-	if (q->num_free == 0 || (packet && q->num_ike >= q->max_ike))
+	const bool probe = is_probe(ev, packet), ike = packet && !probe;
+
+	if (q->num_free == 0 || (ike && q->num_ike >= q->max_ike))
 		return false;
 	struct event_record *r = q->free[q->num_free - 1];
 
@@ -51,7 +59,8 @@ bool events_push(struct events *q, const struct dp_event *ev, struct packet *pac
 	if (!ring_push(q->out, r)) /* cannot be: the ring holds all records */
 		return false;
 	q->num_free--;
-	q->num_ike += packet != NULL;
+	q->num_ike += ike;
+	q->num_probes += probe;
 	q->notify = true;
 	return true;
 }
@@ -62,9 +71,12 @@ void events_collect(struct events *q)
 
 	while ((r = ring_pop(q->back)) != NULL) {
 		if (r->packet) {
+			const bool probe = is_probe(&r->ev, r->packet);
+
 			packet_put(r->packet);
 			r->packet = NULL;
-			q->num_ike--;
+			q->num_ike -= !probe;
+			q->num_probes -= probe;
 		}
 		q->free[q->num_free++] = r;
 	}

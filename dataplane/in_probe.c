@@ -6,12 +6,6 @@
 /* PROBES_A_SECOND - of one SA: eight paths that are asked and answer every 10 ms. */
 #define PROBES_A_SECOND 2000
 
-/* has_room - half of the records that may carry packets are left to IKE. */
-static bool has_room(const struct events *q)
-{
-	return q->num_ike < q->max_ike / 2;
-}
-
 /* arrived - it is later than when the turn began, by what the thread did not run since: a round
  * trip must not seem shorter than it is, for the least one says what is a queue. */
 static uint64_t arrived(const struct worker *w)
@@ -38,7 +32,7 @@ void in_probe(struct worker *w, struct packet *p, const struct sa_conf *c)
 
 	if (!allowance_take(&p->sa->probes, PROBES_A_SECOND, w->now_ns))
 		worker_drop(w, p, DROP_PROBE_RATE);
-	else if (has_room(&w->events) && events_push(&w->events, &ev, p))
+	else if (events_hears_probe(&w->events) && events_push(&w->events, &ev, p))
 		counter_add(&w->count.punted, 1);
 	else
 		worker_drop(w, p, DROP_PUNT_FULL);

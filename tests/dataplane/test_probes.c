@@ -191,7 +191,7 @@ static void sealed_probes(struct bed *bed, uint64_t seq, uint32_t num, size_t le
 	}
 }
 
-/* S63: they come so often a second, and leave half of the records to IKE. */
+/* S63: they come so often a second, and have half as many records as IKE, which keeps its own. */
 static void test_S63_probes_at_a_rate(void)
 {
 	uint8_t ike[100] = {0};
@@ -212,6 +212,25 @@ static void test_S63_probes_at_a_rate(void)
 	bed_turn_one(&bed, &bed.b);
 	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_PUNT_FULL), 300 - 128);
 	CU_ASSERT_EQUAL(bed_events(&bed.b, DP_EVENT_IKE), 1);
+	bed_fini(&bed);
+}
+
+/* S63: nor does IKE that nobody takes keep them out. */
+static void test_S63_probes_beside_ike(void)
+{
+	uint8_t ike[100] = {[4 + 8] = 1}; /* it says that it was answered */
+	struct bed bed;
+
+	begin_probes(&bed, &open_wire, SA_TUNNEL, true);
+	for (uint32_t i = 0; i < 300; i++) {
+		bed_deliver(&bed.b, ike, sizeof(ike));
+		bed_turn_one(&bed, &bed.b);
+	}
+	sealed_probes(&bed, 1, 60, 96);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_PUNT_FULL), 300 - 256);
+	CU_ASSERT_EQUAL(bed_events(&bed.b, DP_EVENT_PROBE), 60);
+	sealed_probes(&bed, 100, 200, 96); /* what control has given back counts no more */
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_PUNT_FULL), 300 - 256 + 200 - 128);
 	bed_fini(&bed);
 }
 
@@ -343,6 +362,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_M14_only_if_agreed),
 	TAP_TEST(test_S56_no_application_probes),
 	TAP_TEST(test_S63_probes_at_a_rate),
+	TAP_TEST(test_S63_probes_beside_ike),
 	TAP_TEST(test_lengths),
 	TAP_TEST(test_refused),
 	TAP_TEST(test_gone_meanwhile),
