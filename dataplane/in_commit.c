@@ -22,8 +22,10 @@ static void report_moved(struct worker *w, struct esp_sa *sa, const struct packe
 		sa->moved_ns = w->now_ns ? w->now_ns : 1;
 }
 
-/* flush - packets of one SA that came one behind the other by a path go into its counters. */
-static void flush(const struct worker *w, const struct path *path, uint64_t packets, uint64_t bytes)
+/* flush - packets of one SA that came one behind the other by a path go into its counters. Where
+ * repetitions are not told apart they earn nothing. */
+static void flush(const struct worker *w, const struct esp_sa *sa, const struct path *path,
+		  uint64_t packets, uint64_t bytes)
 {
 	if (packets == 0)
 		return;
@@ -31,7 +33,7 @@ static void flush(const struct worker *w, const struct path *path, uint64_t pack
 
 	counter_add(&c->rx_packets, packets);
 	counter_add(&c->rx_bytes, bytes);
-	if (unlikely(path->lent))
+	if (unlikely(path->lent) && !sa->replay->off)
 		path_earn(path, bytes);
 }
 
@@ -81,7 +83,7 @@ static void elsewhere(struct worker *w, struct arrivals *a, const struct path_ta
 	if (!path && (t->num > 1 || t->path->lent))
 		return;
 	if (path && path != a->path) {
-		flush(w, a->path, a->packets, a->bytes);
+		flush(w, p->sa, a->path, a->packets, a->bytes);
 		*a = (struct arrivals){.path = path};
 	}
 	a->packets++;
@@ -100,7 +102,7 @@ void in_commit(struct worker *w, struct pktvec *in, struct pktvec *out)
 		struct packet *p = in->pkt[i];
 
 		if (p->sa != run.sa) {
-			flush(w, by.path, by.packets, by.bytes);
+			flush(w, run.sa, by.path, by.packets, by.bytes);
 			run_end(w, &run, packets, 0);
 			run_begin(&run, p->sa);
 			t = path_table_of(run.conf->paths);
@@ -132,6 +134,6 @@ void in_commit(struct worker *w, struct pktvec *in, struct pktvec *out)
 		out->pkt[num++] = p;
 	}
 	out->num = num;
-	flush(w, by.path, by.packets, by.bytes);
+	flush(w, run.sa, by.path, by.packets, by.bytes);
 	run_end(w, &run, packets, 0);
 }

@@ -153,6 +153,32 @@ static void test_S57_copies_earn_nothing(void)
 	}
 }
 
+static void no_window(struct child_params *p, bool is_a)
+{
+	wires_pair(p, is_a);
+	p->replay_window = 0;
+}
+
+/* Nor does anything of a pair whose copies are not told apart. */
+static void test_S57_no_window_earns_nothing(void)
+{
+	wires_begin(false);
+	bed_pair(&wires.bed, 1, no_window);
+	wires_both(1, 0, true);
+	wires_run(100);
+	wires.wire[2].deaf = true;
+	wires.wire[2].repeat = 100;
+	move(false);
+	name(2, 2, CAME);
+	take(&wires.bed.a, 1);
+	wires.b_sends = 2;
+	wires.a_sends = 30;
+	wires_run(1000);
+	CU_ASSERT(measured(2, CAME));
+	CU_ASSERT(bed_dropped(&wires.bed.a, DROP_UNPROVEN) > 0);
+	bed_fini(&wires.bed);
+}
+
 /* Nor does what comes from where the peer was. */
 static void test_S57_others_earn_nothing(void)
 {
@@ -327,15 +353,11 @@ static void test_S57_several_workers(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_M4_never_seen),
-	TAP_TEST(test_S57_three_for_one),
-	TAP_TEST(test_S57_copies_earn_nothing),
-	TAP_TEST(test_S57_others_earn_nothing),
-	TAP_TEST(test_S57_only_where_it_was_named),
-	TAP_TEST(test_S57_not_beside_another),
-	TAP_TEST(test_S57_named_again),
-	TAP_TEST(test_S57_time_goes_on),
-	TAP_TEST(test_S57_what_ike_sent),
+	TAP_TEST(test_M4_never_seen),           TAP_TEST(test_S57_three_for_one),
+	TAP_TEST(test_S57_copies_earn_nothing), TAP_TEST(test_S57_no_window_earns_nothing),
+	TAP_TEST(test_S57_others_earn_nothing), TAP_TEST(test_S57_only_where_it_was_named),
+	TAP_TEST(test_S57_not_beside_another),  TAP_TEST(test_S57_named_again),
+	TAP_TEST(test_S57_time_goes_on),        TAP_TEST(test_S57_what_ike_sent),
 	TAP_TEST(test_S57_several_workers),
 };
 

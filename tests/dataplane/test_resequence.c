@@ -484,6 +484,53 @@ static void test_M16_copies(void)
 	bed_fini(&bed);
 }
 
+static void no_window(struct child_params *p, bool is_a)
+{
+	wide(p, is_a);
+	p->replay_window = 0;
+}
+
+static void comes_probe(struct bed *bed, uint64_t seq)
+{
+	const struct bed_esp e = {
+		.pair = 1, .seq = seq, .next_header = ESP_PROBE, .pad_len = bed_pad(96)};
+
+	memset(inner, 0, 96);
+	bed_deliver(&bed->b, esp, bed_seal(bed, esp, &e, inner, 96));
+	bed_turn_one(bed, &bed->b);
+	CU_ASSERT_EQUAL(bed_events(&bed->b, DP_EVENT_PROBE), 1);
+}
+
+/* Without a window what comes twice is delivered twice: the copy of one that waits does not wait,
+ * and takes the place of none. */
+static void test_M16_copies_without_a_window(void)
+{
+	struct bed bed;
+
+	begin_order(&bed, 64, 256, no_window);
+	two_paths(&bed);
+	comes(&bed, 5, 1);
+	host_gets(&bed, 1, 0);
+	comes(&bed, 5, 1);
+	host_gets(&bed, 5, 5);
+	CU_ASSERT_EQUAL_FATAL(held(&bed), 1);
+	comes(&bed, 3, 2);
+	host_gets(&bed, 3, 3);
+	comes(&bed, 4, 2);
+	host_gets(&bed, 4, 5);
+	for (int i = 0; i < 2; i++)
+		comes_probe(&bed, 8);
+	comes(&bed, 6, 1);
+	comes(&bed, 7, 2);
+	host_gets(&bed, 6, 7);
+	CU_ASSERT_EQUAL(held(&bed), 0);
+	pass_time(&bed, 25);
+	CU_ASSERT_EQUAL(dataplane_poll_next(bed.b.dp), TIME_NEVER);
+	CU_ASSERT_EQUAL(pool_num_free(bed.b.dp->workers[0]->pool), 256);
+	CU_ASSERT_EQUAL(bed_drops(&bed.b), 0);
+	bed_fini(&bed);
+}
+
 /* Control messages do not wait, nor does anything wait for their numbers, or for the path that they
  * came by: it need not be one that packets go by. */
 static void test_probes_do_not_wait(void)
@@ -829,6 +876,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_many_at_once),
 	TAP_TEST(test_wrap),
 	TAP_TEST(test_M16_copies),
+	TAP_TEST(test_M16_copies_without_a_window),
 	TAP_TEST(test_probes_do_not_wait),
 	TAP_TEST(test_M2_sa_goes),
 	TAP_TEST(test_refused),
