@@ -108,29 +108,6 @@ static void set_usable(struct probing *pr, const struct path *p, bool usable)
 		note(pr, pr->changed, p->id);
 }
 
-/* go_there - a path is where it was found to be now. */
-static void go_there(struct probing *pr, const struct path *there)
-{
-	const uint16_t id = there->id & ~PATH_ELSEWHERE;
-	const struct path *p = path_set_find(pr->set, id);
-	struct path_params params = {.id = id, .port = there->port, .addr = there->addr};
-	const uint16_t elsewhere = there->id;
-
-	if (!p)
-		return;
-	params.priority = p->priority;
-	params.weight = p->weight;
-	params.usable = true;
-	params.leaving = p->leaving;
-	if (path_set_take(pr->set, &pr->dp->retired, elsewhere) ||
-	    path_set_put(pr->set, &pr->dp->retired, &params))
-		return; /* it is asked again when the next message comes from there */
-	prober_remove(&pr->prober, id);
-	if (prober_add(&pr->prober, id, false, true, workers_clock(pr->dp)))
-		return; /* there is room: it had a place */
-	note(pr, pr->moved, id);
-}
-
 static void io_usable(void *ctx, uint16_t path, bool usable)
 {
 	struct probing *pr = ctx;
@@ -407,38 +384,32 @@ static uint64_t spent(const struct path_count *count, uint64_t now_ns)
 	return count->lent_ns ? now_ns - count->lent_ns : 0;
 }
 
-/* remember_owed - before its prober forgets the path. */
-static void remember_owed(struct probing *pr, const struct path *was)
+/* is_owing - there was a loan of the path's, and where it ends has not answered. */
+static bool is_owing(const struct probing *pr, const struct path *p)
 {
-	const uint64_t now_ns = workers_clock(pr->dp);
-
-	if (!was->count->was_lent || has_answered(pr, was->id))
-		return;
-	pr->owed[pr->next_owed++ % PROBER_PATHS] =
-		(struct owed){.remote = was->addr.remote,
-			      .taken_ns = now_ns,
-			      .spent_ns = spent(was->count, now_ns),
-			      .loan = repay(was->count),
-			      .closed = was->count->closed};
+	return p->count->was_lent && !has_answered(pr, p->id);
 }
 
-/* is_open - nobody failed to answer at an address lately, by a path that is there or was. */
-static bool is_open(const struct probing *pr, const struct endpoint *remote, uint64_t now_ns)
+static bool is_young(const struct owed *o, uint64_t now_ns)
 {
-	const struct path_table *t = pr->set->table;
+	return o->taken_ns && now_ns - o->taken_ns < OWED_NS;
+}
 
-	for (uint32_t i = 0; i < t->num; i++)
-		if (t->path[i].count->closed && !has_answered(pr, t->path[i].id) &&
-		    memcmp(&t->path[i].addr.remote, remote, sizeof(*remote)) == 0)
-			return false;
+/* owed_place - of an address: what is remembered of it, else a free one; NULL: there is none, which
+ * is_open() keeps from being. */
+static struct owed *owed_place(struct probing *pr, const struct ip_addr *remote, uint64_t now_ns)
+{
+	struct owed *place = NULL;
+
 	for (uint32_t i = 0; i < PROBER_PATHS; i++) {
-		const struct owed *o = &pr->owed[i];
+		struct owed *o = &pr->owed[i];
 
-		if (o->closed && now_ns - o->taken_ns < OWED_NS &&
-		    memcmp(&o->remote, remote, sizeof(*remote)) == 0)
-			return false;
+		if (!is_young(o, now_ns))
+			place = o;
+		else if (ip_addr_equal(&o->remote, remote))
+			return o;
 	}
-	return true;
+	return place;
 }
 
 static uint64_t longer(uint64_t a, uint64_t b)
@@ -446,33 +417,86 @@ static uint64_t longer(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
+/* remember_owed - of where a path ended, before its prober forgets it. */
+static void remember_owed(struct probing *pr, const struct path *was)
+{
+	const uint64_t now_ns = workers_clock(pr->dp);
+	struct owed *o;
+
+	if (!is_owing(pr, was))
+		return;
+	o = owed_place(pr, &was->addr.remote.addr, now_ns);
+	if (!o)
+		return;
+	if (!is_young(o, now_ns))
+		*o = (struct owed){.remote = was->addr.remote.addr};
+	o->taken_ns = now_ns;
+	o->spent_ns = longer(o->spent_ns, spent(was->count, now_ns));
+	o->loan += repay(was->count);
+	o->closed |= was->count->closed;
+}
+
+/* leave_owed - a path, which was this, ends elsewhere now: nothing is lent there, and nothing owed.
+ */
+static void leave_owed(struct probing *pr, const struct path *was)
+{
+	remember_owed(pr, was);
+	was->count->was_lent = was->count->closed = false;
+	was->count->lent_ns = 0;
+}
+
+/* is_open - nobody failed to answer at an address lately, whatever the port, by a path that is
+ * there or was; and what is lent there will not be forgotten, whichever paths go. */
+static bool is_open(const struct probing *pr, const struct ip_addr *remote, uint64_t now_ns)
+{
+	const struct path_table *t = pr->set->table;
+	uint32_t num = 0;
+
+	for (uint32_t i = 0; i < t->num; i++) {
+		const struct path *p = &t->path[i];
+
+		if (!is_owing(pr, p))
+			continue;
+		if (p->count->closed && ip_addr_equal(&p->addr.remote.addr, remote))
+			return false;
+		num++;
+	}
+	for (uint32_t i = 0; i < PROBER_PATHS; i++) {
+		const struct owed *o = &pr->owed[i];
+
+		if (!is_young(o, now_ns))
+			continue;
+		if (o->closed && ip_addr_equal(&o->remote, remote))
+			return false;
+		num++;
+	}
+	return num < PROBER_PATHS;
+}
+
 /* take_over - a path to an address that others lead to, or led to: it goes on with their loans,
  * whether there is something left of them or more went than came, and with their time. */
 static void take_over(struct probing *pr, const struct path *path, uint64_t now_ns)
 {
 	const struct path_table *t = pr->set->table;
-	const struct endpoint *remote = &path->addr.remote;
+	const struct ip_addr *remote = &path->addr.remote.addr;
 	uint64_t most_ns = 0;
 	int64_t sum = 0;
 
 	for (uint32_t i = 0; i < t->num; i++) {
-		struct path_count *count = t->path[i].count;
+		const struct path *p = &t->path[i];
 
-		if (&t->path[i] == path || !count->was_lent || has_answered(pr, t->path[i].id) ||
-		    memcmp(&t->path[i].addr.remote, remote, sizeof(*remote)) != 0)
+		if (p == path || !is_owing(pr, p) || !ip_addr_equal(&p->addr.remote.addr, remote))
 			continue;
-		sum += repay(count);
-		most_ns = longer(most_ns, spent(count, now_ns));
+		sum += repay(p->count);
+		most_ns = longer(most_ns, spent(p->count, now_ns));
 	}
 	for (uint32_t i = 0; i < PROBER_PATHS; i++) {
 		struct owed *o = &pr->owed[i];
 
-		if (!o->taken_ns || memcmp(&o->remote, remote, sizeof(*remote)) != 0)
+		if (!is_young(o, now_ns) || !ip_addr_equal(&o->remote, remote))
 			continue;
-		if (now_ns - o->taken_ns < OWED_NS) {
-			sum += o->loan;
-			most_ns = longer(most_ns, o->spent_ns);
-		}
+		sum += o->loan;
+		most_ns = longer(most_ns, o->spent_ns);
 		*o = (struct owed){0};
 	}
 	__atomic_fetch_add(&path->count->loan, sum, __ATOMIC_RELAXED);
@@ -592,17 +616,21 @@ enum err probing_put(struct probing *pr, const struct path_params *params)
 	struct path_params put = *params;
 	struct prober_info info;
 	bool probed = !prober_get(&pr->prober, &info, params->id);
-	bool moved = probed && old && !is_there(old, params);
+	const bool elsewhere = old && !is_there(old, params);
+	const struct path was = elsewhere ? *old : (struct path){0};
+	bool moved = probed && elsewhere;
 	bool leaves = params->leaving && !(old && old->leaving);
 	enum err err;
 
 	if (probed && !moved)
 		put.usable = info.usable;
-	if (!is_open(pr, &put.addr.remote, now_ns))
+	if (!is_open(pr, &put.addr.remote.addr, now_ns))
 		put.came = 0;
 	err = path_set_put(pr->set, &pr->dp->retired, &put);
 	if (err)
 		return err;
+	if (elsewhere)
+		leave_owed(pr, &was);
 	if (!old && put.came)
 		take_over(pr, path_set_find(pr->set, put.id), now_ns);
 	if (leaves && !moved)
@@ -680,6 +708,32 @@ static uint16_t from_elsewhere(struct probing *pr, const struct path_message *m,
 	    prober_add(&pr->prober, id, true, false, now_ns))
 		return 0;
 	return id;
+}
+
+/* go_there - a path is where it was found to be now. */
+static void go_there(struct probing *pr, const struct path *there)
+{
+	const uint16_t id = there->id & ~PATH_ELSEWHERE;
+	const struct path *p = path_set_find(pr->set, id);
+	struct path_params params = {.id = id, .port = there->port, .addr = there->addr};
+	const uint16_t elsewhere = there->id;
+	struct path was;
+
+	if (!p)
+		return;
+	was = *p;
+	params.priority = p->priority;
+	params.weight = p->weight;
+	params.usable = true;
+	params.leaving = p->leaving;
+	if (path_set_take(pr->set, &pr->dp->retired, elsewhere) ||
+	    path_set_put(pr->set, &pr->dp->retired, &params))
+		return; /* it is asked again when the next message comes from there */
+	leave_owed(pr, &was);
+	prober_remove(&pr->prober, id);
+	if (prober_add(&pr->prober, id, false, true, workers_clock(pr->dp)))
+		return; /* there is room: it had a place */
+	note(pr, pr->moved, id);
 }
 
 void probing_message(struct probing *pr, const struct dp_event *ev, uint64_t now_ns)

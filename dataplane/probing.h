@@ -25,11 +25,11 @@ struct proven {
 };
 
 /* struct owed - what may still go to an address of the peer's that had not answered when a path to
- * it was taken away: another one to there begins with that. */
+ * it was taken away, or went elsewhere: another one to there begins with that. */
 struct owed {
-	struct endpoint remote;
-	uint64_t taken_ns; /* 0: none */
-	uint64_t spent_ns; /* of its time */
+	struct ip_addr remote; /* whatever its port */
+	uint64_t taken_ns;     /* 0: none */
+	uint64_t spent_ns;     /* of its time */
 	int64_t loan;
 	bool closed; /* it had its time */
 };
@@ -52,8 +52,7 @@ struct probing {
 	uint16_t drained[PROBER_PATHS];     /* and this side's have arrived there */
 	struct proven proven[PROBER_PATHS]; /* a ring */
 	uint32_t next_proven;
-	struct owed owed[PROBER_PATHS]; /* a ring */
-	uint32_t next_owed;
+	struct owed owed[PROBER_PATHS]; /* each of another address */
 };
 
 /* probing_free - with its set. NULL is accepted. */

@@ -11,18 +11,33 @@
 #define CAME   200 /* bytes of the message that names the new address */
 #define PROBES 500 /* three of them, with all headers, are less */
 
-/* name - B has said that it is at wire k, by a message of `came` bytes from there: path id, for A.
- */
-static void name(uint16_t id, uint16_t k, uint32_t came)
+/* put_at - B has said that it is at wire k, by a message of `came` bytes from there: path id, for
+ * A, to the address that ends with `host`, or to the usual one if that is 0. name_at - and A asks
+ * it. name - at the usual one. */
+static void put_at(uint16_t id, uint16_t k, uint8_t host, uint32_t came)
 {
 	const struct side *a = &wires.bed.a;
 	struct path_params p = {
 		.id = id, .port = a->outer, .addr = a->path, .weight = 1, .came = came};
 
 	p.addr.remote.port = (uint16_t)(4499 + k);
+	if (host)
+		p.addr.remote.addr.b[3] = host;
 	CU_ASSERT_EQUAL_FATAL(dataplane_path_put(a->dp, a->pathset, &p), ERR_OK);
+}
+
+static void name_at(uint16_t id, uint16_t k, uint8_t host, uint32_t came)
+{
+	const struct side *a = &wires.bed.a;
+
+	put_at(id, k, host, came);
 	CU_ASSERT_EQUAL_FATAL(
 		dataplane_path_probe(a->dp, a->pathset, id, PATH_LEARNED, wires.bed.now), ERR_OK);
+}
+
+static void name(uint16_t id, uint16_t k, uint32_t came)
+{
+	name_at(id, k, 0, came);
 }
 
 static void take(struct side *s, uint16_t id)
@@ -268,6 +283,85 @@ static void test_S57_named_again(void)
 	}
 }
 
+/* closed - B named its address once, by path 2, and had its time. */
+static void closed(void)
+{
+	begin();
+	wires.wire[2].deaf = wires.wire[3].deaf = true;
+	move(false);
+	name(2, 2, 1000);
+	take(&wires.bed.a, 1);
+	wires.a_sends = 5;
+	wires_run(3200);
+	CU_ASSERT(wires.a_tx[2] > 1500 && wires.a_tx[2] <= 3000);
+}
+
+/* sent_then - by wire k in the next tenth of a second. */
+static uint64_t sent_then(uint16_t k)
+{
+	const uint64_t sent = wires.a_tx[k];
+
+	wires_run(100);
+	return wires.a_tx[k] - sent;
+}
+
+/* It is the address that is closed, whatever the port. */
+static void test_S57_another_port(void)
+{
+	for (int before = 0; before < 2; before++) {
+		closed();
+		if (before)
+			name(3, 3, 3000);
+		else
+			name_at(4, 3, 99, 0);
+		take(&wires.bed.a, 2);
+		if (!before)
+			name(3, 3, 3000);
+		CU_ASSERT(sent_then(3) < 2 * PROBES);
+		bed_fini(&wires.bed);
+	}
+}
+
+/* What is known of an address stays there when the path to it goes elsewhere. */
+static void test_S57_path_moves(void)
+{
+	closed();
+	put_at(2, 3, 99, 0);
+	name(3, 2, 3000);
+	CU_ASSERT(sent_then(2) < PROBES);
+	name_at(4, 3, 99, 3000);
+	CU_ASSERT(sent_then(3) > 6000);
+	bed_fini(&wires.bed);
+}
+
+/* As many addresses as can be remembered are, and nothing is lent to more of them. */
+static void test_S57_no_more_than_are_remembered(void)
+{
+	begin();
+	wires.wire[2].deaf = true;
+	move(false);
+	for (uint16_t id = 2; id <= PATHS_MAX; id++)
+		name_at(id, 2, (uint8_t)(10 + id), 1000);
+	take(&wires.bed.a, 1);
+	wires_run(3200);
+	for (uint16_t id = 2; id < PATHS_MAX; id++)
+		take(&wires.bed.a, id);
+	wires.a_sends = 5;
+	name_at(9, 2, 19, 3000);
+	CU_ASSERT(sent_then(2) > 6000);
+	wires_run(3100);
+	take(&wires.bed.a, PATHS_MAX);
+	name_at(10, 2, 20, 3000);
+	CU_ASSERT(sent_then(2) < PROBES);
+	name_at(11, 2, 12, 3000); /* the first one */
+	CU_ASSERT(sent_then(2) < PROBES);
+	wires.bed.now += 61 * NS_PER_S;
+	wires_run(1);
+	name_at(12, 2, 12, 3000);
+	CU_ASSERT(sent_then(2) > 6000);
+	bed_fini(&wires.bed);
+}
+
 /* Nor do its three seconds begin again. */
 static void test_S57_time_goes_on(void)
 {
@@ -353,11 +447,19 @@ static void test_S57_several_workers(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_M4_never_seen),           TAP_TEST(test_S57_three_for_one),
-	TAP_TEST(test_S57_copies_earn_nothing), TAP_TEST(test_S57_no_window_earns_nothing),
-	TAP_TEST(test_S57_others_earn_nothing), TAP_TEST(test_S57_only_where_it_was_named),
-	TAP_TEST(test_S57_not_beside_another),  TAP_TEST(test_S57_named_again),
-	TAP_TEST(test_S57_time_goes_on),        TAP_TEST(test_S57_what_ike_sent),
+	TAP_TEST(test_M4_never_seen),
+	TAP_TEST(test_S57_three_for_one),
+	TAP_TEST(test_S57_copies_earn_nothing),
+	TAP_TEST(test_S57_no_window_earns_nothing),
+	TAP_TEST(test_S57_others_earn_nothing),
+	TAP_TEST(test_S57_only_where_it_was_named),
+	TAP_TEST(test_S57_not_beside_another),
+	TAP_TEST(test_S57_named_again),
+	TAP_TEST(test_S57_another_port),
+	TAP_TEST(test_S57_path_moves),
+	TAP_TEST(test_S57_no_more_than_are_remembered),
+	TAP_TEST(test_S57_time_goes_on),
+	TAP_TEST(test_S57_what_ike_sent),
 	TAP_TEST(test_S57_several_workers),
 };
 
