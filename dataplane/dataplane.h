@@ -226,7 +226,7 @@ void dataplane_path_owe(struct dataplane *dp, uint32_t set, const struct ip_addr
  * 7). It may be used at once if it is usable now, else when it has answered. LEARNED: it is used
  * before it has answered if its address did so lately, by a path that was taken, and nothing else
  * is usable. It ends with dataplane_path_take(). Errors: NOT_FOUND, EXISTS, INVAL (ids
- * over 32767), FULL, NOMEM. */
+ * over 32767), FULL, NOMEM: nothing is lent to the path any more (`came`). */
 MUST_USE enum err dataplane_path_probe(struct dataplane *dp, uint32_t set, uint16_t id,
 				       enum path_origin origin, uint64_t now_ns) NONNULL(1);
 

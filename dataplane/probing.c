@@ -158,14 +158,21 @@ static void io_traffic(void *ctx, uint16_t path, struct path_traffic *out)
 				     .rx_bytes = sum.rx_bytes};
 }
 
+/* close_loan - nothing is lent any more: the path did not answer, or cannot be asked. */
+static void close_loan(struct dataplane *dp, struct path_set *s, const struct path *p)
+{
+	/* Without memory it looks lent, and more went than will ever come. */
+	if (path_set_close(s, &dp->retired, p->id))
+		path_owe(p, INT64_MAX / 2);
+}
+
 static void io_lapse(void *ctx, uint16_t path)
 {
 	const struct probing *pr = ctx;
 	const struct path *p = path_set_find(pr->set, path);
 
-	/* Without memory it looks lent, and more went than will ever come. */
-	if (p && path_set_close(pr->set, &pr->dp->retired, path))
-		path_owe(p, INT64_MAX / 2);
+	if (p)
+		close_loan(pr->dp, pr->set, p);
 }
 
 static bool io_used(void *ctx, uint16_t path)
@@ -543,6 +550,17 @@ void probing_free(struct probing *pr)
 	mem_free(pr);
 }
 
+/* begin - to ask a path. */
+static enum err begin(struct dataplane *dp, struct path_set *s, const struct path *p,
+		      enum path_origin origin, uint64_t now_ns)
+{
+	struct probing *pr = probing_of(dp, s);
+
+	if (!pr)
+		return ERR_NOMEM;
+	return prober_add(&pr->prober, p->id, origin == PATH_LEARNED, p->usable, now_ns);
+}
+
 enum err dataplane_path_probe(struct dataplane *dp, uint32_t set, uint16_t id,
 			      enum path_origin origin, uint64_t now_ns)
 {
@@ -555,12 +573,12 @@ enum err dataplane_path_probe(struct dataplane *dp, uint32_t set, uint16_t id,
 		return ERR_NOT_FOUND;
 	if (id & PATH_ELSEWHERE)
 		return ERR_INVAL;
-	pr = probing_of(dp, s);
-	if (!pr)
-		return ERR_NOMEM;
-	err = prober_add(&pr->prober, id, origin == PATH_LEARNED, p->usable, now_ns);
+	err = begin(dp, s, p, origin, now_ns);
+	if (err && err != ERR_EXISTS && p->lent)
+		close_loan(dp, s, p); /* nothing else would end it */
 	if (err)
 		return err;
+	pr = s->probing;
 	if (p->lent && !p->count->lent_ns)
 		p->count->lent_ns = now_ns;
 	if (p->lent)

@@ -3,6 +3,7 @@
  * (docs/multiple-interfaces.md 7): A follows, B is the host that moves. Path 1 is where B was. */
 #include <pthread.h>
 
+#include "base/alloc.h"
 #include "dataplane/path.h"
 #include "dataplane/state.h"
 #include "tests/dataplane/wires.h"
@@ -362,6 +363,28 @@ static void test_S57_no_more_than_are_remembered(void)
 	bed_fini(&wires.bed);
 }
 
+/* Nothing is lent to a path that cannot be asked: it would never end. */
+static void test_S57_cannot_be_asked(void)
+{
+	struct side *a = &wires.bed.a;
+	enum err e;
+
+	wires_begin(true);
+	wires.wire[2].deaf = true;
+	move(false);
+	put_at(2, 2, 0, 1000);
+	alloc_fail_nth(1);
+	e = dataplane_path_probe(a->dp, a->pathset, 2, PATH_LEARNED, wires.bed.now);
+	alloc_fail_nth(0);
+	CU_ASSERT_EQUAL(e, ERR_NOMEM);
+	take(a, 1);
+	wires.a_sends = 5;
+	wires_run(100);
+	CU_ASSERT_EQUAL(wires.a_tx[2], 0);
+	CU_ASSERT(bed_dropped(a, DROP_NO_PATH) > 0);
+	bed_fini(&wires.bed);
+}
+
 /* Nor do its three seconds begin again. */
 static void test_S57_time_goes_on(void)
 {
@@ -458,6 +481,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S57_another_port),
 	TAP_TEST(test_S57_path_moves),
 	TAP_TEST(test_S57_no_more_than_are_remembered),
+	TAP_TEST(test_S57_cannot_be_asked),
 	TAP_TEST(test_S57_time_goes_on),
 	TAP_TEST(test_S57_what_ike_sent),
 	TAP_TEST(test_S57_several_workers),
