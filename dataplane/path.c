@@ -142,8 +142,10 @@ static void choose(struct draft *d, struct path_set *s)
 		if (!next || d->num_active == most)
 			break;
 		next->active = true;
-		if (!was[next - d->path])
+		if (!was[next - d->path]) {
 			next->since = ++s->last_since;
+			next->even_ns = 0; /* of the others that there were */
+		}
 		d->num_active++;
 	}
 	for (uint32_t i = 0; i < d->num; i++) {
@@ -157,9 +159,12 @@ static void choose(struct draft *d, struct path_set *s)
 	borrow(d);
 }
 
-/* alone - the active path that carries all. One that is active no more does not. */
+/* alone - the active path that carries all. One that is active no more does not; nor does one that
+ * is left alone, for it has nothing to be as late as. */
 static const struct path *alone(const struct path_table *t, uint16_t id)
 {
+	if (t->num_active < 2)
+		return NULL;
 	for (uint32_t i = 0; t->schedule == SCHEDULE_SPRAY && i < t->num_active; i++) {
 		if (t->path[i].id == id)
 			return &t->path[i];

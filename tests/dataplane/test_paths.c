@@ -860,6 +860,19 @@ static void test_M7_one_carries_all(void)
 	CU_ASSERT(went.num[1] > 5 + 6 && went.num[2] > 4 + 1 && went.num[3] > 25 + 12);
 
 	CU_ASSERT_EQUAL(set_alone(&bed.a, 2), ERR_OK);
+	must_put(&bed, &bed.a, 3, 0, 2, false);
+	CU_ASSERT_PTR_NOT_NULL(table_of(&bed.a)->alone);
+	must_put(&bed, &bed.a, 3, 0, 2, true); /* how late that is has to be found out anew */
+	CU_ASSERT_EQUAL(num_even(&bed.a), 2);
+	must_put(&bed, &bed.a, 1, 0, 1, false);
+	must_put(&bed, &bed.a, 3, 0, 2, false);
+	CU_ASSERT_PTR_NULL(table_of(&bed.a)->alone); /* the one that is left waits for none */
+	CU_ASSERT_EQUAL(num_even(&bed.a), 0);
+	must_put(&bed, &bed.a, 1, 0, 1, true);
+	must_put(&bed, &bed.a, 3, 0, 2, true);
+	CU_ASSERT_PTR_NULL(table_of(&bed.a)->alone);
+
+	CU_ASSERT_EQUAL(set_alone(&bed.a, 2), ERR_OK);
 	CU_ASSERT_EQUAL_FATAL(dataplane_path_schedule(bed.a.dp, bed.a.pathset, SCHEDULE_DUPLICATE),
 			      ERR_OK);
 	CU_ASSERT_EQUAL(leaves_by(&bed, 1, 100), 0); /* in copies */
