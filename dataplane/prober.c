@@ -373,6 +373,17 @@ static enum limit limit_of(const struct probed *d, uint64_t sent, uint64_t came,
 	return is_queue(d, queue_ns) ? LIMIT_BURST : LIMIT_FULL;
 }
 
+/* ARRIVES_MOST - bytes between two probes: more is not believed of any path, and what is computed
+ * of it stays within its types. */
+#define ARRIVES_MOST (UINT64_C(100) * UINT32_MAX)
+
+/* goes_on - what the peer says that came can be, after what it said before. */
+static bool goes_on(const struct probe_span *from, const struct probe_span *to)
+{
+	return to->rx_packets >= from->rx_packets && to->rx_bytes >= from->rx_bytes &&
+	       to->rx_bytes - from->rx_bytes <= ARRIVES_MOST;
+}
+
 /* measure - how much arrived between two probes: these were so far apart at the other end, too, but
  * for what the round trip changed meanwhile. With a queue that is the time it took what arrived to
  * pass the narrowest place; without one a shorter time at the other end is chance. */
@@ -392,7 +403,7 @@ static void measure(struct probed *d, const struct probe *b, uint64_t rtt,
 
 	if (from.sent_ns && to.sent_ns < from.sent_ns)
 		return; /* a later one was answered before */
-	if (!from.sent_ns || to.rx_packets < from.rx_packets || to.came_ns <= from.came_ns) {
+	if (!from.sent_ns || !goes_on(&from, &to) || to.came_ns <= from.came_ns) {
 		m->from = to;
 		return;
 	}

@@ -631,6 +631,31 @@ static void test_measures(void)
 	CU_ASSERT_TRUE(info.rate > 1125000 && info.rate < 1375000);
 }
 
+/* What a peer says that cannot be, of bytes that came, is no measure: fewer than before, or more
+ * than any path brings. */
+static void test_M7_what_cannot_be(void)
+{
+	static const uint64_t said[] = {0, UINT64_C(1) << 50, 1000};
+	struct host *h = &world.host[0];
+	struct prober_info info;
+
+	set_up(15, 5 * NS_PER_MS);
+	add(1);
+	add(2);
+	world.wire[0][1].rate = 1250000;
+	world.wire[0][1].queue_ns = 20 * NS_PER_MS;
+	h->every_ns = 400 * NS_PER_US;
+	run_for(5 * NS_PER_S);
+	for (size_t i = 0; i < ARRAY_LEN(said); i++) {
+		world.host[1].traffic[1].rx_bytes = said[i];
+		for (int k = 0; k < 20; k++) {
+			run_for(50 * NS_PER_MS);
+			CU_ASSERT_EQUAL(prober_get(&h->prober, &info, 1), ERR_OK);
+			CU_ASSERT_TRUE(info.rate > 1000000 && info.rate < 1500000);
+		}
+	}
+}
+
 /* M7: while a queue grows less arrives than is sent, and nothing is missing yet: what arrives is
  * how much the path takes. */
 static void test_M7_a_queue_that_grows(void)
@@ -1157,6 +1182,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_idle_budget),
 	TAP_TEST(test_away),
 	TAP_TEST(test_measures),
+	TAP_TEST(test_M7_what_cannot_be),
 	TAP_TEST(test_M7_a_queue_that_grows),
 	TAP_TEST(test_M7_given_up_slowly),
 	TAP_TEST(test_M7_known_while_not_used),
