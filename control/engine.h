@@ -549,7 +549,6 @@ struct ike_path_say {
 	uint8_t policy; /* enum ike_path_policy */
 	bool usable;    /* else it is to be validated: no payload goes by it */
 	bool leaving;   /* payload goes by it only if no other one is usable */
-	bool nat;       /* the peer's end is behind a translator: it is not sent to first */
 	bool told;     /* the peer told its end; else this side's configuration or its caller did */
 	uint32_t came; /* PATH_PUT, told, of a new path: bytes of the request that told it, if that
 			* came from there; else 0 */

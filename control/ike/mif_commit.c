@@ -33,7 +33,6 @@ static struct action_cell *put(struct ike_sa *sa, const struct sa_path *p)
 	c->say.priority = p->priority;
 	c->say.usable = p->usable;
 	c->say.leaving = p->leaving;
-	c->say.nat = p->nat;
 	c->say.told = !sa->mif.decides;
 	c->say.idle_ms = p->liveness.idle_ms;
 	c->say.dead_ms = p->liveness.dead_ms;
