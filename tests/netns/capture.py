@@ -121,8 +121,10 @@ class Capture:
 
     def __init__(self, host, device, name=None, snap=0, only=""):
         self.host, self.path = host, host.path(f"{name or device}.pcap")
-        self.process = host.spawn(f"tcpdump-{name or device}", "tcpdump", "-i", device, "-n", "-U",
-                                  "--immediate-mode", "-B", "65536", "-s", snap, "-Z", "root",
+        # Neither --immediate-mode, whose ring has a slot of the longest packet's size for each
+        # (a thousand in 64 MiB where the device segments), nor -U: nobody reads as it goes.
+        self.process = host.spawn(f"tcpdump-{name or device}", "tcpdump", "-i", device, "-n",
+                                  "-B", "131072", "-s", snap, "-Z", "root",
                                   "-w", self.path, *([only] if only else []))
         wait_for(lambda: "listening on" in self.process.log() or not self.process.running(),
                  "tcpdump to listen")
