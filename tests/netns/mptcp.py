@@ -33,16 +33,18 @@ def joined(host):
     return int(re.search(r"MPJoinSynAckRx\s+(\d+)", shown).group(1))
 
 
-def iperf(scene, seconds, ends, wrapper=(), omit=1):
+def iperf(scene, seconds, ends, wrapper=(), omit=1, control=None):
     """One TCP connection from the left host to the right one: {"mbit_s": of payload, after `omit` s,
-    "mss": payload of a packet, by the connection's own word}."""
+    "mss": payload of a packet, by the connection's own word}. control: of congestion, or the
+    kernel's default."""
     local, remote = ends
     # At every address: a further path of MPTCP goes to another one.
     scene.right.spawn("iperf3-server", *wrapper, "iperf3", "-s", "-1", "-p", PORT)
     wait_for(lambda: scene.right.run("ss", "-Hltn", "sport", "=", f":{PORT}").stdout,
              "iperf3 to listen")
     client = scene.left.spawn("iperf3-client", *wrapper, "iperf3", "-c", remote, "-B", local, "-p",
-                              PORT, "-t", seconds, "-O", omit, "-J")
+                              PORT, "-t", seconds, "-O", omit, "-J",
+                              *(("-C", control) if control else ()))
     wait_for(lambda: not client.running(), "iperf3 to end", seconds + omit + 60)
     answer = json.loads(client.log())
     assert "error" not in answer, answer["error"]
@@ -50,11 +52,12 @@ def iperf(scene, seconds, ends, wrapper=(), omit=1):
             "mss": answer["start"].get("tcp_mss_default", 0)}
 
 
-def mptcp_baseline(scene, seconds=5, omit=1):
+def mptcp_baseline(scene, seconds=5, omit=1, control=None):
     """Mbit/s of one connection by all paths of `scene`. The scene has no daemons."""
     prepare(scene)
     before = joined(scene.left)
-    result = iperf(scene, seconds, PATHS4[0], wrapper=("mptcpize", "run"), omit=omit)
+    result = iperf(scene, seconds, PATHS4[0], wrapper=("mptcpize", "run"), omit=omit,
+                   control=control)
     wanted = len(scene.paths) - 1
     found = joined(scene.left) - before
     # The connection that iperf3 has for itself joins as well.
