@@ -63,7 +63,7 @@ static enum err open_root(int *out)
 	int fd = -1;
 
 	if (!f)
-		return host_err(errno);
+		return host_failed();
 	while (fd < 0 && fgets(line, sizeof(line), f)) {
 		if (cgroup_mount_parse(place, sizeof(place), line))
 			fd = open_place(place);
@@ -112,7 +112,7 @@ static enum err find_below(struct host_cgroup *out, int root, struct handle *h)
 	int fd = open_by_handle_at(root, &h->head, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0)
-		return errno == ESTALE ? ERR_NOT_FOUND : host_err(errno);
+		return errno == ESTALE ? ERR_NOT_FOUND : host_failed();
 	if (same(fd, root)) {
 		close(fd);
 		return ERR_INVAL;

@@ -148,7 +148,7 @@ enum err host_tap_open(void *ctx, struct host_tap *out, uint32_t *out_num, const
 	if (e) {
 		errno = e;
 		/* The name belongs to a device of another kind. */
-		return e == EINVAL ? ERR_INVAL : host_err(e);
+		return e == EINVAL ? ERR_INVAL : host_failed();
 	}
 	out[0] = first;
 	while (got < num && flags & IFF_MULTI_QUEUE &&
@@ -228,7 +228,7 @@ enum err host_shadow_open(void *ctx, int *out_fds, uint32_t *num, uint32_t *out_
 	e = open_queues(out_fds, num, name, offloads);
 	if (e) {
 		errno = e;
-		return host_err(e);
+		return host_failed();
 	}
 	err = host_ifindex(out_ifindex, name);
 	if (!err)

@@ -33,7 +33,7 @@ enum err host_ifindex(uint32_t *out, const char *name)
 	}
 	index = if_nametoindex(name);
 	if (!index)
-		return host_err(errno);
+		return host_failed();
 	*out = index;
 	return ERR_OK;
 }
@@ -55,10 +55,10 @@ enum err host_sysctl_read(long *out, const char *family, const char *ifname, con
 	long value;
 
 	if (fd < 0)
-		return host_err(errno);
+		return host_failed();
 	n = read(fd, text, sizeof(text) - 1);
 	if (n < 0)
-		err = host_err(errno);
+		err = host_failed();
 	close(fd);
 	if (err)
 		return err;
@@ -78,9 +78,9 @@ enum err host_sysctl_write(const char *family, const char *ifname, const char *k
 	int len = snprintf(text, sizeof(text), "%ld\n", value);
 
 	if (fd < 0)
-		return host_err(errno);
+		return host_failed();
 	if (write(fd, text, (size_t)len) != len)
-		err = host_err(errno);
+		err = host_failed();
 	close(fd);
 	return err;
 }

@@ -221,7 +221,7 @@ static enum err ask(struct host_mirror *m)
 	family = netlink_begin(&msg, dumps[m->dump].type, NLM_F_DUMP, sizeof(struct ifinfomsg));
 	*family = dumps[m->dump].family;
 	msg.head->nlmsg_seq = ++m->seq;
-	return send(m->fd, msg.head, msg.head->nlmsg_len, 0) < 0 ? host_err(errno) : ERR_OK;
+	return send(m->fd, msg.head, msg.head->nlmsg_len, 0) < 0 ? host_failed() : ERR_OK;
 }
 
 static enum err dump_begin(struct host_mirror *m)
@@ -303,7 +303,7 @@ enum err host_mirror_open(void *ctx, struct host_mirror **out, int *out_fd)
 	m->again = true;
 	m->fd = open_socket();
 	if (m->fd < 0) {
-		enum err err = host_err(errno);
+		enum err err = host_failed();
 
 		mem_free(m);
 		return err;
@@ -326,7 +326,7 @@ static enum err receive(struct host_mirror *m)
 	if (errno == EAGAIN || errno == EINTR)
 		return ERR_NOT_FOUND;
 	if (errno != ENOBUFS)
-		return host_err(errno);
+		return host_failed();
 	m->again = true;
 	m->dump = ARRAY_LEN(dumps); /* its end may be what was lost */
 	return ERR_OK;

@@ -19,11 +19,11 @@ enum err host_watch_open(void *ctx, int *out_fd)
 
 	(void)ctx;
 	if (fd < 0)
-		return host_err(errno);
+		return host_failed();
 	for (size_t i = 0; i < ARRAY_LEN(groups); i++)
 		address.nl_groups |= 1u << (groups[i] - 1);
 	if (bind(fd, (struct sockaddr *)&address, sizeof(address))) {
-		enum err err = host_err(errno);
+		enum err err = host_failed();
 
 		close(fd);
 		return err;
@@ -132,7 +132,7 @@ enum err host_watch_read(void *ctx, int fd, bool *out_changed)
 		if (n < 0 && errno == ENOBUFS) /* more happened than we were told */
 			changed = true;
 		else if (n < 0)
-			return host_err(errno);
+			return host_failed();
 		else if (from_len == sizeof(from) && from.nl_pid == 0) /* the kernel's own */
 			changed |= host_monitor_parse(buf, (size_t)n, own);
 	}

@@ -14,11 +14,11 @@ enum err netlink_open(struct host_linux *h)
 
 	h->nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
 	if (!h->nl)
-		return host_err(errno);
+		return host_failed();
 	if (mnl_socket_bind(h->nl, 0, MNL_SOCKET_AUTOPID) < 0 ||
 	    setsockopt(mnl_socket_get_fd(h->nl), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) <
 		    0)
-		return host_err(errno);
+		return host_failed();
 	return ERR_OK;
 }
 
@@ -62,14 +62,14 @@ static enum err receive_all(struct host_linux *h, mnl_cb_t cb, void *data)
 		ssize_t n = mnl_socket_recvfrom(h->nl, buf, sizeof(buf));
 
 		if (n < 0)
-			return host_err(errno);
+			return host_failed();
 		errno = 0;
 		rc = mnl_cb_run(buf, (size_t)n, h->seq, port, cb, data);
 		/* An answer to a request given up before (time-out). */
 		if (rc < 0 && errno == EPROTO)
 			rc = MNL_CB_OK;
 	} while (rc > MNL_CB_STOP);
-	return rc < 0 ? host_err(errno) : ERR_OK;
+	return rc < 0 ? host_failed() : ERR_OK;
 }
 
 enum err netlink_talk(struct host_linux *h, struct netlink_msg *m, mnl_cb_t cb, void *data)
@@ -80,7 +80,7 @@ enum err netlink_talk(struct host_linux *h, struct netlink_msg *m, mnl_cb_t cb, 
 	for (int tries = 0; tries < DUMP_TRIES; tries++) {
 		m->head->nlmsg_seq = ++h->seq;
 		if (mnl_socket_sendto(h->nl, m->head, m->head->nlmsg_len) < 0)
-			return host_err(errno);
+			return host_failed();
 		err = receive_all(h, cb, data);
 		if (!err || errno != EINTR)
 			return err;

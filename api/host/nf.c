@@ -203,9 +203,9 @@ static enum err open_socket(struct mnl_socket **out)
 	struct mnl_socket *nl = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
 
 	if (!nl)
-		return errno == EPROTONOSUPPORT ? ERR_UNSUPPORTED : host_err(errno);
+		return errno == EPROTONOSUPPORT ? ERR_UNSUPPORTED : host_failed();
 	if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0) {
-		enum err err = host_err(errno);
+		enum err err = host_failed();
 
 		mnl_socket_close(nl);
 		return err;

@@ -21,11 +21,11 @@ enum err host_sockets_open(void *ctx, int *out_fd)
 
 	(void)ctx;
 	if (fd < 0)
-		return errno == EPROTONOSUPPORT ? ERR_UNSUPPORTED : host_err(errno);
+		return errno == EPROTONOSUPPORT ? ERR_UNSUPPORTED : host_failed();
 	for (size_t i = 0; i < ARRAY_LEN(groups); i++)
 		address.nl_groups |= 1u << (groups[i] - 1);
 	if (bind(fd, (struct sockaddr *)&address, sizeof(address))) {
-		enum err err = host_err(errno);
+		enum err err = host_failed();
 
 		close(fd);
 		return err;
@@ -76,7 +76,7 @@ enum err host_sockets_read(void *ctx, int fd, bool *out_lost,
 		if (n < 0 && errno == ENOBUFS)
 			lost = true;
 		else if (n < 0)
-			return host_err(errno);
+			return host_failed();
 		else if (from_len == sizeof(from) && from.nl_pid == 0) /* the kernel's own */
 			host_sockets_parse(buf, (size_t)n, fn, arg);
 	}

@@ -73,12 +73,12 @@ static enum err open_socket(int *out_fd, enum ip_family family, int type, int pr
 	fd = socket(family == IP_V4 ? AF_INET : AF_INET6, type | SOCK_NONBLOCK | SOCK_CLOEXEC,
 		    protocol);
 	if (fd < 0)
-		return host_err(errno);
+		return host_failed();
 	if (!set_options(fd, family)) {
 		e = errno;
 		close(fd);
 		errno = e;
-		return host_err(e);
+		return host_failed();
 	}
 	*out_fd = fd;
 	return ERR_OK;
@@ -98,7 +98,7 @@ static enum err open_udp(int *out_fd, enum ip_family family, uint16_t port, bool
 		e = errno;
 		close(fd);
 		errno = e;
-		return host_err(e);
+		return host_failed();
 	}
 	*out_fd = fd;
 	return ERR_OK;
@@ -153,7 +153,7 @@ enum err host_udp_connect(void *ctx, int *out_fd, const struct endpoint *remote)
 		e = errno;
 		close(fd);
 		errno = e;
-		return host_err(e);
+		return host_failed();
 	}
 	*out_fd = fd;
 	return ERR_OK;
@@ -187,7 +187,7 @@ enum err host_udp_steer(void *ctx, int fd, uint32_t shift, uint32_t num)
 		return ERR_INVAL;
 	}
 	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &prog, sizeof(prog)) < 0)
-		return host_err(errno);
+		return host_failed();
 	return ERR_OK;
 }
 
@@ -232,7 +232,7 @@ static enum err open_esp(int *out_fd, enum ip_family family, uint32_t num, uint3
 		e = errno;
 		close(fd);
 		errno = e;
-		return host_err(e);
+		return host_failed();
 	}
 	*out_fd = fd;
 	return ERR_OK;

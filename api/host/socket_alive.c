@@ -63,7 +63,7 @@ static enum err answer(bool *out, struct host_subflow *out_what, int fd)
 	ssize_t n = recv(fd, buf, sizeof(buf), 0);
 
 	if (n < 0)
-		return host_err(errno);
+		return host_failed();
 	if ((size_t)n < NLMSG_LENGTH(sizeof(struct nlmsgerr)))
 		return ERR_SYS;
 	const struct inet_diag_msg *m = NLMSG_DATA(head);
@@ -134,7 +134,7 @@ static enum err read_all(int fd, struct search *s)
 		ssize_t n = recv(fd, buf, sizeof(buf), 0);
 
 		if (n < 0)
-			return host_err(errno);
+			return host_failed();
 		for (size_t left = (size_t)n; NLMSG_OK(head, left) && !s->done;
 		     head = NLMSG_NEXT(head, left))
 			take(s, head);
@@ -150,7 +150,7 @@ static enum err look_for(struct search *s, int fd, const struct flow *flow, uint
 	for (size_t i = 0; i < ARRAY_LEN(domains) && !s->found; i++) {
 		ask_all(&q, flow, domains[i], states);
 		if (send(fd, &q, sizeof(q), 0) < 0)
-			return host_err(errno);
+			return host_failed();
 		enum err err = read_all(fd, s);
 
 		if (err)
@@ -166,7 +166,7 @@ static enum err ask_one(bool *out, struct host_subflow *out_what, int fd, const 
 	struct question q;
 
 	ask(&q, flow, cookie);
-	return send(fd, &q, sizeof(q), 0) < 0 ? host_err(errno) : answer(out, out_what, fd);
+	return send(fd, &q, sizeof(q), 0) < 0 ? host_failed() : answer(out, out_what, fd);
 }
 
 static int open_diag(void)
@@ -183,7 +183,7 @@ enum err host_socket_alive(void *ctx, bool *out, const struct flow *flow, uint64
 
 	(void)ctx;
 	if (fd < 0)
-		return host_err(errno);
+		return host_failed();
 	err = ask_one(out, &what, fd, flow, cookie);
 	if (!err && !*out) {
 		err = look_for(&s, fd, flow, UINT32_MAX);
@@ -200,7 +200,7 @@ enum err host_subflow_of(struct host_subflow *out, const struct flow *flow)
 	enum err err;
 
 	if (fd < 0)
-		return host_err(errno);
+		return host_failed();
 	err = ask_one(&found, out, fd, flow, ANY_COOKIE);
 	close(fd);
 	return err || found ? err : ERR_NOT_FOUND;
@@ -213,7 +213,7 @@ enum err host_subflow_bound(struct host_subflow *out, const struct flow *flow, u
 	enum err err;
 
 	if (fd < 0)
-		return host_err(errno);
+		return host_failed();
 	err = look_for(&s, fd, flow, 1u << BOUND_INACTIVE);
 	close(fd);
 	if (err)

@@ -75,9 +75,9 @@ enum err host_socket_mark(void *ctx, int fd, uint32_t token)
 	if (err || token & ~HOST_MARK_TOKEN)
 		return ERR_INVAL;
 	if (!get(fd, SO_MARK, &old, sizeof(old)))
-		return host_err(errno);
+		return host_failed();
 	mark = ((uint32_t)old & ~ours) | (token ? HOST_MARK_DEMAND | token : 0);
 	if (setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0)
-		return host_err(errno);
+		return host_failed();
 	return ERR_OK;
 }

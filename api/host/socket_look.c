@@ -79,10 +79,10 @@ static enum err fill_flow(struct host_socket *s, int fd, uint32_t *out_scope)
 	struct end local = {0}, remote = {0};
 
 	if (!end_of(&local, fd, local_end))
-		return host_err(errno);
+		return host_failed();
 	s->connected = end_of(&remote, fd, remote_end);
 	if (!s->connected && errno != ENOTCONN)
-		return host_err(errno);
+		return host_failed();
 	s->flow.local = local.at.addr;
 	s->flow.remote = remote.at.addr;
 	s->flow.no_ports = !host_has_ports(s->flow.proto);
@@ -149,7 +149,7 @@ static enum err find_bound(struct host_subflow *out, const struct host_socket *s
 	*out = (struct host_subflow){.cookie = s->cookie, .state = TCP_CLOSE};
 	if (s->flow.local_port == 0)
 		return ERR_OK;
-	return fstat(fd, &st) ? host_err(errno)
+	return fstat(fd, &st) ? host_failed()
 			      : host_subflow_bound(out, &s->flow, (uint32_t)st.st_ino);
 }
 
@@ -184,7 +184,7 @@ enum err host_socket_look(struct host_socket *out, uint32_t *out_scope, int fd,
 		return err;
 	if (!get(fd, SOL_SOCKET, SO_COOKIE, &s.cookie, sizeof(s.cookie)) ||
 	    !get_int(fd, SO_ACCEPTCONN, &listening))
-		return host_err(errno);
+		return host_failed();
 	err = fill_flow(&s, fd, &scope);
 	if (err)
 		return err;

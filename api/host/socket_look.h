@@ -6,10 +6,21 @@
  */
 #pragma once
 
+#include <errno.h>
+
 #include "base/host.h"
 
 /* host_err - the error that errno e means; e 0 is OK. */
 MUST_USE enum err host_err(int e);
+
+/* host_failed - the error of the system call that has just failed, as errno says: never OK,
+ * whatever errno is. */
+MUST_USE static inline enum err host_failed(void)
+{
+	enum err err = host_err(errno);
+
+	return err ? err : ERR_SYS;
+}
 
 /* host_has_ports - an IP protocol whose header begins with a source and a destination port. */
 bool host_has_ports(uint8_t proto);

@@ -2,6 +2,7 @@
 /* Every host operation against the real kernel, in namespaces of the tests' own, read back through
  * iproute2. What the guard does to packets is in test_guard.c. */
 #include "api/host/host.h"
+#include "api/host/socket_look.h"
 
 #include "tests/drivers/netns.h"
 #include "tests/tap/tap.h"
@@ -26,8 +27,6 @@
 #include <unistd.h>
 
 #define OK(call) CU_ASSERT_EQUAL(call, ERR_OK)
-
-static uint32_t num_queues; /* that tap_open() gave */
 
 static uint32_t num_queues; /* that tap_open() gave */
 
@@ -1115,7 +1114,18 @@ static void test_without_privilege(void)
 	child_host.ops->close(child_host.ctx);
 }
 
+/* What errno says is believed, but not that nothing failed. */
+static void test_a_failure_is_one(void)
+{
+	errno = EADDRINUSE;
+	CU_ASSERT_EQUAL(host_failed(), ERR_BUSY);
+	CU_ASSERT_EQUAL(errno, EADDRINUSE);
+	errno = 0;
+	CU_ASSERT_EQUAL(host_failed(), ERR_SYS);
+}
+
 static const struct tap_test tests[] = {
+	TAP_TEST(test_a_failure_is_one),
 	TAP_TEST(test_names),
 	TAP_TEST(test_missing_device),
 	TAP_TEST(test_tap_open),
