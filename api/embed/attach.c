@@ -14,24 +14,31 @@
 
 #define SOCKETS_MAX 8
 
-/* embed_name_ok - an interface's name, or none, and no other port has it; else errno says why. */
-bool embed_name_ok(const struct ipsec_engine *e, const char *name)
+static bool has_port(const struct ipsec_engine *e, const char *name)
 {
-	errno = EINVAL;
-	if (name && (!name[0] || strlen(name) >= sizeof(e->names[0])))
-		return false;
-	errno = EEXIST;
-	for (uint32_t i = 0; name && i < e->num_ports; i++)
+	if (e->core)
+		return engine_has_vif(e->core, name);
+	for (uint32_t i = 0; i < e->num_ports; i++)
 		if (strcmp(e->names[i], name) == 0)
-			return false;
-	return true;
+			return true;
+	return false;
 }
 
-/* embed_may_attach - now, and under this name; else errno says why not. */
+/* embed_vif_ok - an interface's name, and no other port has it; else errno says why. */
+bool embed_vif_ok(const struct ipsec_engine *e, const char *name)
+{
+	errno = EINVAL;
+	if (!name || !name[0] || strlen(name) >= sizeof(e->names[0]))
+		return false;
+	errno = EEXIST;
+	return !has_port(e, name);
+}
+
+/* embed_may_attach - now, and under this name or none; else errno says why not. */
 bool embed_may_attach(const struct ipsec_engine *e, const char *name)
 {
 	errno = e->begun ? EBUSY : ENOSPC;
-	return !e->begun && e->num_ports < PORTS_MAX && embed_name_ok(e, name);
+	return !e->begun && e->num_ports < PORTS_MAX && (!name || embed_vif_ok(e, name));
 }
 
 static bool may_attach_outer(const struct ipsec_engine *e, bool bare)
@@ -42,17 +49,22 @@ static bool may_attach_outer(const struct ipsec_engine *e, bool bare)
 	return bare ? !e->has_bare : !e->has_outer;
 }
 
-/* embed_take - the driver is the engine's from now on, also on failure. */
+static enum err refuse(struct driver *d, enum err err)
+{
+	d->ops->close(d);
+	return err;
+}
+
+/* embed_take - the driver is the engine's from now on, also on failure. A running engine takes
+ * those with a name alone. */
 enum err embed_take(struct ipsec_engine *e, struct driver *d, bool bare, const char *name)
 {
 	char *kept;
 
 	if (e->core)
-		return engine_vif_add(e->core, name, d);
-	if (e->num_ports == PORTS_MAX) {
-		d->ops->close(d);
-		return ERR_FULL;
-	}
+		return name ? engine_vif_add(e->core, name, d) : refuse(d, ERR_INVAL);
+	if (e->num_ports == PORTS_MAX)
+		return refuse(d, ERR_FULL);
 	kept = e->names[e->num_ports];
 	if (name)
 		snprintf(kept, sizeof(e->names[0]), "%s", name);
@@ -169,7 +181,7 @@ int ipsec_vif_create_tap(struct ipsec_engine *e, int fd, bool tun, uint32_t mtu,
 {
 	const struct log_sink *before = embed_enter(e);
 	struct driver *d = NULL;
-	int rc = embed_name_ok(e, name)
+	int rc = embed_vif_ok(e, name)
 			 ? attach_opened(e, open_tap(&d, fd, tun, mtu), &d, false, name)
 			 : -1;
 
@@ -180,7 +192,7 @@ int ipsec_vif_create_tap(struct ipsec_engine *e, int fd, bool tun, uint32_t mtu,
 int ipsec_vif_destroy(struct ipsec_engine *e, const char *name)
 {
 	const struct log_sink *before = embed_enter(e);
-	enum err err = e->core ? engine_vif_remove(e->core, name) : ERR_INVAL;
+	enum err err = e->core && name ? engine_vif_remove(e->core, name) : ERR_INVAL;
 
 	if (!err)
 		ports_free_named(e, name);

@@ -73,7 +73,7 @@ void embed_error(struct ipsec_engine *e, const char *text) NONNULL(1, 2);
 /* attach.c */
 MUST_USE enum err embed_take(struct ipsec_engine *e, struct driver *d, bool bare, const char *name)
 	NONNULL(1, 2);
-bool embed_name_ok(const struct ipsec_engine *e, const char *name) NONNULL(1);
+bool embed_vif_ok(const struct ipsec_engine *e, const char *name) NONNULL(1);
 bool embed_may_attach(const struct ipsec_engine *e, const char *name) NONNULL(1);
 void embed_drop_ports(struct ipsec_engine *e) NONNULL(1);
 

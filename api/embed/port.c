@@ -67,7 +67,7 @@ int ipsec_engine_attach_packets(struct ipsec_engine *e, struct ipsec_port **out,
 int ipsec_vif_create(struct ipsec_engine *e, struct ipsec_port **out, const char *name)
 {
 	const struct log_sink *before = embed_enter(e);
-	int rc = embed_name_ok(e, name) ? embed_fail(attach(e, out, name)) : -1;
+	int rc = embed_vif_ok(e, name) ? embed_fail(attach(e, out, name)) : -1;
 
 	embed_leave(e, before);
 	return rc;

@@ -254,6 +254,9 @@ MUST_USE enum err engine_vif_add(struct engine *e, const char *name, struct driv
 	NONNULL(1, 2, 3);
 MUST_USE enum err engine_vif_remove(struct engine *e, const char *name) NONNULL(1, 2);
 
+/* engine_has_vif - engine_vif_add() under this name would say EXISTS. */
+bool engine_has_vif(struct engine *e, const char *name) NONNULL(1, 2);
+
 /* engine_answer - the answer to a question that `ask` took. Late or unknown ids are ignored. */
 void engine_answer(struct engine *e, uint64_t id, const struct ike_answer *answer) NONNULL(1, 3);
 

@@ -107,6 +107,11 @@ enum err vif_attach(struct engine *e, const char *name, struct driver *driver)
 	return err;
 }
 
+bool engine_has_vif(struct engine *e, const char *name)
+{
+	return vif_find(e, name) != NULL;
+}
+
 enum err engine_vif_add(struct engine *e, const char *name, struct driver *driver)
 {
 	const struct log_sink *before = log_use(&e->sink);

@@ -4,6 +4,7 @@
  * engines in this process, joined by a wire of memory or by a driver of the test's own.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <latchkey/engine.h>
 #include <poll.h>
 #include <pthread.h>
@@ -990,6 +991,18 @@ static void arrives(struct side *hub, struct ipsec_port *port, struct side *site
 	CU_ASSERT(in.len == sizeof(sent) && memcmp(got, sent, in.len) == 0);
 }
 
+/* check_taps_refused - for lack of a name, and for one that is there: the program keeps its
+ * descriptor. */
+static void check_taps_refused(struct ipsec_engine *e, const char *there)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	CU_ASSERT_FATAL(fd >= 0);
+	CU_ASSERT(ipsec_vif_create_tap(e, fd, true, 1400, NULL) == -1 && errno == EINVAL);
+	CU_ASSERT(ipsec_vif_create_tap(e, fd, true, 1400, there) == -1 && errno == EEXIST);
+	CU_ASSERT(close(fd) == 0);
+}
+
 static void test_ports_of_single_connections(void)
 {
 	const struct ipsec_engine_params params = IPSEC_ENGINE_PARAMS;
@@ -1008,6 +1021,8 @@ static void test_ports_of_single_connections(void)
 	CU_ASSERT(ipsec_engine_start(hub.engine) == 0);
 	CU_ASSERT(ipsec_vif_create(hub.engine, &ports[1], "to-3") == 0); /* it runs already */
 	CU_ASSERT(ipsec_vif_create(hub.engine, &more, "to-3") == -1 && errno == EEXIST);
+	CU_ASSERT(ipsec_vif_create(hub.engine, &more, NULL) == -1 && errno == EINVAL);
+	check_taps_refused(hub.engine, "to-3");
 	site_new(&sites[0], 2);
 	site_new(&sites[1], 3);
 	CU_ASSERT(ipsec_engine_initiate(hub.engine, "peer2", "net2", NULL) == 0);
@@ -1021,6 +1036,7 @@ static void test_ports_of_single_connections(void)
 	arrives(&hub, ports[0], sites, 0);
 	CU_ASSERT(ipsec_vif_destroy(hub.engine, "to-3") == -1 && errno == EBUSY);
 	CU_ASSERT(ipsec_vif_destroy(hub.engine, "to-4") == -1 && errno == ENOENT);
+	CU_ASSERT(ipsec_vif_destroy(hub.engine, NULL) == -1 && errno == EINVAL);
 	CU_ASSERT(ipsec_engine_terminate(hub.engine, NULL, &third) == 0);
 	while (hub.downs < 1 && !late())
 		turn_all(&hub, sites);

@@ -450,8 +450,8 @@ IPSEC_API int ipsec_vif_create_tap(struct ipsec_engine *e, int fd, bool tun, uin
 				   const char *name);
 
 /* ipsec_vif_destroy - closes the driver, and ends the port of one of packets. Errors: EINVAL (not
- * started), ENOENT, EBUSY: a connection protects its traffic; terminate that and configure it away,
- * or use it no more. */
+ * started, or no name), ENOENT, EBUSY: a connection protects its traffic; terminate that and
+ * configure it away, or use it no more. */
 IPSEC_API int ipsec_vif_destroy(struct ipsec_engine *e, const char *name);
 
 /* struct ipsec_peer - whom a token stands for. */
