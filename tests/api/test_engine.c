@@ -100,13 +100,14 @@ static const char *with(const char *text, const char *what, const char *instead)
 {
 	static char texts[4][1300];
 	static int turn;
-	char *out = texts[turn = (turn + 1) % 4];
 	const char *at = strstr(text, what);
+	char made[sizeof(texts[0])]; /* text may be one of ours */
 
 	CU_ASSERT_FATAL(at != NULL);
-	snprintf(out, sizeof(texts[0]), "%.*s%s%s", (int)(at - text), text, instead,
+	snprintf(made, sizeof(made), "%.*s%s%s", (int)(at - text), text, instead,
 		 at + strlen(what));
-	return out;
+	turn = (turn + 1) % 4;
+	return memcpy(texts[turn], made, strlen(made) + 1);
 }
 
 static struct ip_addr loopback(void)

@@ -15,6 +15,7 @@ static size_t seal(uint32_t num, size_t len, size_t last_len, size_t *seg_len)
 {
 	size_t at = 0;
 
+	*seg_len = 0;
 	for (uint32_t i = 0; i < num; i++) {
 		bed_send(&bed.a, buf,
 			 bed_udp4(buf, true, 1000, 2000, i, i + 1 == num ? last_len : len));
