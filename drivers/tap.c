@@ -303,7 +303,7 @@ static uint8_t kind_of(const struct packet *p)
  * no more such chains. */
 static bool try_chain(struct tap *t, const struct packet *p)
 {
-	uint64_t bytes = 0;
+	uint64_t bytes = p->len;
 	int error;
 
 	if (!(t->driver.joins & kind_of(p))) /* refused while it was made */
@@ -314,7 +314,7 @@ static bool try_chain(struct tap *t, const struct packet *p)
 		t->driver.joins &= (uint8_t)~kind_of(p);
 		return false;
 	}
-	for (const struct packet *q = p; q; q = q->next_part)
+	for (const struct packet *q = p->next_part; q; q = q->next_part)
 		bytes += q->len;
 	count_sent(&t->driver, p->num_parts + 1u, bytes, error);
 	return true;

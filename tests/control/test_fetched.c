@@ -118,7 +118,7 @@ static void expect_wanted(const struct question *q, uint64_t *out_id, const char
 			  size_t num)
 {
 	struct chain_fault fault;
-	const char *url;
+	const char *url = NULL;
 
 	(void)ask(q, &fault);
 	CU_ASSERT_EQUAL(fault.waits, num > 0);

@@ -130,15 +130,15 @@ PRINTF_LIKE(1, 2) static struct ip_prefix prefix(const char *format, ...)
 static void add_port(struct play *p, uint32_t i, uint32_t port, struct driver *const *frames)
 {
 	struct gateway *g = &p->gw[i];
-	int ends[WORKERS][2], ours[WORKERS];
+	int ends[2], ours[WORKERS];
 	struct lane_port_params params = {
 		.frames = frames, .shadows = ours, .ifindex = port + 1, .mtu = 1500};
 
 	for (uint32_t q = 0; q < p->num_queues; q++) {
-		CU_ASSERT_EQUAL_FATAL(
-			socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, ends[q]), 0);
-		ours[q] = ends[q][0];
-		g->shadow[port][q] = ends[q][1];
+		CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, ends),
+				      0);
+		ours[q] = ends[0];
+		g->shadow[port][q] = ends[1];
 	}
 	memcpy(params.mac, mac[i], 6);
 	CU_ASSERT_EQUAL_FATAL(lane_add_port(g->lane, &params), ERR_OK);
