@@ -96,6 +96,7 @@ struct task {
 	uint8_t retries;        /* answers of TEMPORARY_FAILURE or INVALID_KE_PAYLOAD */
 	uint32_t worker;        /* CHILD_SIBLING: that it is for, and 1 more */
 	uint64_t not_before_ns; /* waits after TEMPORARY_FAILURE */
+	uint64_t held_ns;       /* when key exchanges of the peer's first held it back; 0: never */
 	uint64_t request;
 };
 

@@ -3,6 +3,11 @@
 
 #include "base/alloc.h"
 #include "control/child/child.h"
+#include "control/ike/followup.h"
+
+/* HELD_MAX_NS - what of ours the peer's key exchanges hold back waits no longer, however many it
+ * begins one after the other: longer than a responder waits for the next of a negotiation. */
+#define HELD_MAX_NS (30 * NS_PER_S)
 
 struct task *task_new(enum task_kind kind, uint64_t child)
 {
@@ -79,21 +84,37 @@ static bool waits_for_followup(enum task_kind k)
 	       k == TASK_CHILD_DELETE || k == TASK_IKE_REKEY;
 }
 
-/* When a task may begin: 0 = now, TIME_NEVER = when something else has ended. */
-static uint64_t begins_at(const struct ike_sa *sa, const struct task *t)
+static bool is_held(const struct ike_sa *sa, const struct task *t)
+{
+	return sa->followup && waits_for_followup(t->kind);
+}
+
+/* Until when at most it waits for that: it counts over all of them, also on an IKE SA that took
+ * this one's place. */
+static uint64_t held_until(struct task *t, uint64_t now_ns)
+{
+	if (!t->held_ns)
+		t->held_ns = now_ns;
+	return t->held_ns + HELD_MAX_NS;
+}
+
+/* When a task may begin: until now_ns = now, TIME_NEVER = when something else has ended. */
+static uint64_t begins_at(const struct ike_sa *sa, struct task *t, uint64_t now_ns)
 {
 	const uint64_t confirmed = sa->state >= SA_ESTABLISHED ? sa_unconfirmed_until(sa) : 0;
 	const struct ike_child *c;
+	uint64_t held;
 
-	if (confirmed > sa->e->now_ns)
+	if (confirmed > now_ns)
 		return confirmed;
-	if (t->not_before_ns)
+	if (t->not_before_ns > now_ns)
 		return t->not_before_ns;
 	if (t->kind == TASK_IKE_REKEY &&
 	    sa->in.busy) /* a Child SA of the peer's is being decided */
 		return TIME_NEVER;
-	if (sa->followup && waits_for_followup(t->kind))
-		return TIME_NEVER;
+	held = is_held(sa, t) ? held_until(t, now_ns) : 0;
+	if (held > now_ns)
+		return held;
 	if (t->kind == TASK_MIF && sa->mobike.pending) /* path 1 is being moved */
 		return TIME_NEVER;
 	if (t->kind != TASK_CHILD_REKEY && t->kind != TASK_CHILD_SIBLING)
@@ -109,7 +130,7 @@ struct task *task_next(struct ike_sa *sa, uint64_t now_ns)
 
 	list_for_each (n, &sa->tasks) {
 		struct task *t = list_entry(n, struct task, node);
-		uint64_t at = begins_at(sa, t);
+		uint64_t at = begins_at(sa, t, now_ns);
 
 		if (at > now_ns)
 			wake = at < wake ? at : wake;
@@ -118,8 +139,11 @@ struct task *task_next(struct ike_sa *sa, uint64_t now_ns)
 	}
 	if (wake != TIME_NEVER)
 		timer_set(&sa->e->timers, &sa->task_timer, wake);
-	if (best)
-		list_remove(&best->node);
+	if (!best)
+		return NULL;
+	list_remove(&best->node);
+	if (is_held(sa, best)) /* the peer may begin again, and cross ours */
+		followup_drop(sa);
 	return best;
 }
 

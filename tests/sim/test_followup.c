@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "control/ike/followup.h"
+#include "control/ike/task.h"
 #include "tests/sim/forge.h"
 #include "tests/tap/tap.h"
 
@@ -227,6 +228,68 @@ static void test_R_nothing_without_the_last(void)
 	}
 }
 
+static struct ike_sa *sa_of(struct sim *s, unsigned side)
+{
+	return list_entry(s->n[side].e->sas.next, struct ike_sa, node);
+}
+
+static bool closed_by_b(struct sim *s)
+{
+	return sim_num_pairs(s, B) == 0;
+}
+
+/* A peer that begins one negotiation after the other and ends none: what B has to do on its own
+ * waits for it a while, and not for ever. Then what waits is forgotten. */
+static void test_R_one_after_the_other(void)
+{
+	struct watch w = {.meddle = no_link};
+	struct sim *s = up(&(struct watch){0});
+	bool closed = false;
+
+	s->tap_ctx = &w;
+	CU_ASSERT_EQUAL(sim_rekey(s, A, NULL), ERR_OK);
+	sim_run(s, s->now_ns + NS_PER_S);
+	CU_ASSERT_EQUAL(sim_terminate(s, B, "tun"), ERR_OK);
+	for (unsigned i = 0; i < 12 && !closed; i++) {
+		CU_ASSERT_PTR_NOT_NULL(sa_of(s, B)->followup);
+		closed = sim_run_until(s, s->now_ns + 5 * NS_PER_S, closed_by_b);
+		CU_ASSERT_TRUE(!closed || i >= 4);
+		if (!closed)
+			(void)!sim_rekey(s, A, NULL);
+	}
+	CU_ASSERT_TRUE(closed);
+	CU_ASSERT_PTR_NULL(sa_of(s, B)->followup);
+	w.meddle = NULL;
+	after(s, 30 * NS_PER_S);
+	CU_ASSERT_TRUE(closed_by_b(s) && sim_num_sas(s, B) == 1);
+	sim_free(s);
+}
+
+/* What was put off for a while still waits for the peer's key exchanges when that is over. */
+static void test_put_off_waits_too(void)
+{
+	struct watch w = {.meddle = no_link};
+	struct sim *s = up(&(struct watch){0});
+	struct task *t;
+
+	s->tap_ctx = &w;
+	CU_ASSERT_EQUAL(sim_rekey(s, A, "tun"), ERR_OK);
+	sim_run(s, s->now_ns + NS_PER_S);
+	CU_ASSERT_EQUAL(sim_rekey(s, B, "tun"), ERR_OK);
+	t = task_find(sa_of(s, B), TASK_CHILD_REKEY, 0);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(t);
+	t->not_before_ns = s->now_ns + NS_PER_S;
+	sim_run(s, s->now_ns + 10 * NS_PER_S);
+	CU_ASSERT_PTR_NOT_NULL(sa_of(s, B)->followup);
+	CU_ASSERT_PTR_EQUAL(task_find(sa_of(s, B), TASK_CHILD_REKEY, 0), t);
+	w.meddle = NULL;
+	after(s, 30 * NS_PER_S);
+	CU_ASSERT_PTR_NULL(sa_of(s, B)->followup);
+	CU_ASSERT_EQUAL(w.followups[B], 2);
+	expect_one(s);
+	sim_free(s);
+}
+
 static void test_fail_every_allocation(void)
 {
 	for (unsigned ike = 0; ike < 2; ike++) {
@@ -261,6 +324,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_lossy),
 	TAP_TEST(test_R_another_link),
 	TAP_TEST(test_R_nothing_without_the_last),
+	TAP_TEST(test_R_one_after_the_other),
+	TAP_TEST(test_put_off_waits_too),
 	TAP_TEST(test_fail_every_allocation),
 };
 TAP_MAIN("sim_followup", tests)
