@@ -200,13 +200,17 @@ enum err resume_cookie(struct step *s)
 {
 	struct handshake *hs = s->sa->hs;
 	struct wire_notify n;
+	enum err e;
 
 	if (!wire_notify_find(&n, s->msg, NOTIFY_COOKIE) || n.data.len > sizeof(hs->cookie) ||
-	    ++hs->num_cookies > MAX_COOKIES)
+	    hs->num_cookies == MAX_COOKIES)
 		return ERR_MALFORMED;
 	memcpy(hs->cookie, n.data.p, n.data.len);
 	hs->cookie_len = n.data.len;
-	return build(s);
+	e = build(s);
+	if (!e) /* else it comes again */
+		hs->num_cookies++;
+	return e;
 }
 
 enum err resume_refused(struct step *s)

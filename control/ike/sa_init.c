@@ -134,36 +134,47 @@ static void swap(struct handshake *hs, struct opening *o)
 	*o = before;
 }
 
+/* Begin with o instead. If memory is short the request that was sent stands, with what it was made
+ * of: its answer comes again. */
+static enum err open_with(struct step *s, struct opening *o)
+{
+	struct handshake *hs = s->sa->hs;
+	enum err e = dh_new(s->e->crypto, &o->dh, o->group);
+
+	if (e)
+		return e;
+	swap(hs, o);
+	e = build_request(s);
+	if (e)
+		swap(hs, o);
+	dh_free(o->dh);
+	return e;
+}
+
 enum err sa_init_again(struct step *s)
 {
 	const struct conf_conn *conn = s->sa->conn;
 	struct opening o = {.group = sa_first_dh(conn->ike, conn->num_ike)};
-	struct handshake *hs = s->sa->hs;
-	enum err e = dh_new(s->e->crypto, &o.dh, o.group);
+	enum err e = nonce_fill(s->e, &o.ni);
 
-	if (!e)
-		e = nonce_fill(s->e, &o.ni);
-	if (!e) {
-		swap(hs, &o);
-		e = build_request(s);
-		if (e)
-			swap(hs, &o);
-	}
-	dh_free(o.dh);
-	return e;
+	return e ? e : open_with(s, &o);
 }
 
 enum err sa_init_cookie(struct step *s)
 {
 	struct handshake *hs = s->sa->hs;
 	struct wire_notify n;
+	enum err e;
 
 	if (!wire_notify_find(&n, s->msg, NOTIFY_COOKIE) || n.data.len > sizeof(hs->cookie) ||
-	    ++hs->num_cookies > MAX_COOKIES)
+	    hs->num_cookies == MAX_COOKIES)
 		return ERR_MALFORMED;
 	memcpy(hs->cookie, n.data.p, n.data.len);
 	hs->cookie_len = n.data.len;
-	return build_request(s);
+	e = build_request(s);
+	if (!e) /* else it comes again */
+		hs->num_cookies++;
+	return e;
 }
 
 /* offers - what could not be agreed on: our proposals, and the peer's where it has named some. */
@@ -193,26 +204,23 @@ static enum err refuse_group(struct step *s, uint16_t group)
 
 enum err sa_init_invalid_ke(struct step *s)
 {
-	struct ike_sa *sa = s->sa;
-	struct handshake *hs = sa->hs;
+	const struct conf_conn *conn = s->sa->conn;
+	const struct handshake *hs = s->sa->hs;
+	struct opening o = {.ni = hs->ni,
+			    .ke_retried = true,
+			    .num_cookies = hs->num_cookies,
+			    .cookie_len = hs->cookie_len};
 	struct wire_notify n;
-	uint16_t group;
-	struct dh *dh;
-	enum err e;
 
-	if (!wire_notify_find(&n, s->msg, NOTIFY_INVALID_KE_PAYLOAD) || wire_notify_u16(&group, &n))
+	if (!wire_notify_find(&n, s->msg, NOTIFY_INVALID_KE_PAYLOAD) ||
+	    wire_notify_u16(&o.group, &n))
 		return ERR_MALFORMED;
-	if (hs->ke_retried || group == hs->group ||
-	    !sa_offers_dh(sa->conn->ike, sa->conn->num_ike, group))
-		return refuse_group(s, group);
-	e = dh_new(s->e->crypto, &dh, group);
-	if (e)
-		return e;
-	dh_free(hs->dh);
-	hs->dh = dh;
-	hs->group = group;
-	hs->ke_retried = true;
-	return build_request(s);
+	if (hs->ke_retried && o.group == hs->group) /* the same, to a repeat of the first one */
+		return ERR_MALFORMED;
+	if (hs->ke_retried || o.group == hs->group ||
+	    !sa_offers_dh(conn->ike, conn->num_ike, o.group))
+		return refuse_group(s, o.group);
+	return open_with(s, &o);
 }
 
 enum err sa_init_refused(struct step *s)

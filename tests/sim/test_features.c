@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "control/child/child.h"
 #include "tests/sim/forge.h"
 #include "tests/tap/tap.h"
@@ -307,6 +308,92 @@ static void test_S30_only_offered_groups(void)
 	len = error_message(s, buf, sizeof(buf), NOTIFY_INVALID_KE_PAYLOAD, DH_CURVE_25519);
 	sim_inject(s, A, buf, len);
 	CU_ASSERT_EQUAL(s->n[A].last_failure, IKE_REASON_INVALID_KE);
+	sim_free(s);
+}
+
+/* A world whose B takes another group than A begins with, and the message that says so. */
+static struct sim *other_group(uint8_t *buf, size_t cap, size_t *len)
+{
+	struct sim_options opt = {.wire = calm};
+	struct sim *s;
+
+	opt.conf[A] = sim_conf(A, "proposals = aes256gcm16-prfsha256-x25519-ecp256", "");
+	opt.conf[B] = sim_conf(B, "proposals = aes256gcm16-prfsha256-ecp256", "");
+	s = begin(&opt);
+	*len = error_message(s, buf, cap, NOTIFY_INVALID_KE_PAYLOAD, DH_ECP_256);
+	return s;
+}
+
+static const struct handshake *handshake_of_a(struct sim *s)
+{
+	return list_entry(s->n[A].e->sas.next, struct ike_sa, node)->hs;
+}
+
+/* Short of memory, the answer is as if it had not come; and it does come, once more. */
+static void test_S30_out_of_memory(void)
+{
+	unsigned taken[2] = {0};
+	uint8_t buf[256];
+	size_t len;
+
+	for (uint64_t nth = 1; nth <= 12; nth++) {
+		struct sim *s = other_group(buf, sizeof(buf), &len);
+
+		alloc_fail_nth(nth);
+		sim_inject(s, A, buf, len);
+		alloc_fail_nth(0);
+		taken[handshake_of_a(s)->ke_retried]++;
+		after(s, 10 * NS_PER_S);
+		CU_ASSERT_TRUE(sim_up(s));
+		CU_ASSERT_EQUAL(s->n[A].failed, 0);
+		sim_free(s);
+	}
+	CU_ASSERT_TRUE(taken[0] && taken[1]);
+}
+
+/* Where the way is long the first request is repeated, and refused as often: that is one answer. */
+static void test_S30_answered_twice(void)
+{
+	uint8_t buf[256];
+	size_t len;
+	struct sim *s = other_group(buf, sizeof(buf), &len);
+
+	sim_inject(s, A, buf, len);
+	sim_inject(s, A, buf, len);
+	after(s, 3 * NS_PER_S);
+	CU_ASSERT_TRUE(sim_up(s));
+	CU_ASSERT_EQUAL(s->n[A].failed, 0);
+	sim_free(s);
+}
+
+/* Nor does a cookie count that memory was too short for. */
+static void test_S40_cookie_out_of_memory(void)
+{
+	struct sim_options opt = {.wire = calm};
+	const struct ike_header *h;
+	struct ike_builder b;
+	uint8_t buf[256];
+	struct bytes m;
+	struct sim *s;
+
+	opt.limits[B].cookies_always = true;
+	s = begin(&opt);
+	h = &(struct ike_header){
+		.spi_i = list_entry(s->n[A].e->sas.next, struct ike_sa, node)->spi_i,
+		.exchange = IKE_SA_INIT,
+		.flags = IKE_FLAG_RESPONSE};
+	ike_build_begin(&b, buf, sizeof(buf), h);
+	wire_notify_build(&b, NOTIFY_COOKIE, bytes_of("a cookie", 8));
+	CU_ASSERT_EQUAL_FATAL(ike_build_finish(&b, &m, NULL), ERR_OK);
+	for (unsigned i = 0; i < 8; i++) {
+		alloc_fail_nth(1);
+		sim_inject(s, A, m.p, m.len);
+		alloc_fail_nth(0);
+	}
+	CU_ASSERT_EQUAL(handshake_of_a(s)->num_cookies, 0);
+	after(s, 10 * NS_PER_S);
+	CU_ASSERT_TRUE(sim_up(s));
+	CU_ASSERT_EQUAL(handshake_of_a(s), NULL);
 	sim_free(s);
 }
 
@@ -630,6 +717,9 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S42_one_key_share),
 	TAP_TEST(test_S42_bad_auth_is_ignored),
 	TAP_TEST(test_S30_only_offered_groups),
+	TAP_TEST(test_S30_out_of_memory),
+	TAP_TEST(test_S30_answered_twice),
+	TAP_TEST(test_S40_cookie_out_of_memory),
 	TAP_TEST(test_unknown_spi),
 	TAP_TEST(test_narrowing),
 	TAP_TEST(test_acquire),
