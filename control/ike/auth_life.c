@@ -96,11 +96,19 @@ void auth_life_start(struct ike_sa *sa, uint64_t now_ns)
 	arm(sa);
 }
 
+/* What this side says of it, or, if that is sooner, a server that knows the peer. */
 void auth_life_offer(struct step *s)
 {
-	const uint64_t seconds = s->sa->conn->reauth_ns / NS_PER_S;
-	const struct be32 data = be32_make((uint32_t)(seconds < UINT32_MAX ? seconds : UINT32_MAX));
+	const struct ike_sa *sa = s->sa;
+	const uint64_t reauth_ns = sa->conn->reauth_ns;
+	uint64_t until_ns = sa->session_ns, seconds = 0;
+	struct be32 data;
 
+	if (reauth_ns && s->now_ns + reauth_ns < until_ns)
+		until_ns = s->now_ns + reauth_ns;
+	if (until_ns != TIME_NEVER && until_ns > s->now_ns)
+		seconds = (until_ns - s->now_ns) / NS_PER_S;
+	data = be32_make((uint32_t)(seconds < UINT32_MAX ? seconds : UINT32_MAX));
 	if (seconds)
 		wire_notify_build(&s->b, NOTIFY_AUTH_LIFETIME, bytes_of(&data, sizeof(data)));
 }

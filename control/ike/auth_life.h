@@ -17,7 +17,8 @@ void auth_life_fini(struct ike_sa *sa) NONNULL(1);
  * begins, and what a responder has said (auth_life_take()) counts from now. */
 void auth_life_start(struct ike_sa *sa, uint64_t now_ns) NONNULL(1);
 
-/* auth_life_offer - as responder: AUTH_LIFETIME into the last IKE_AUTH message. */
+/* auth_life_offer - as responder: AUTH_LIFETIME into the last IKE_AUTH message, of what the
+ * configuration says or, if that is sooner, a RADIUS server by its Session-Timeout. */
 void auth_life_offer(struct step *s) NONNULL(1);
 
 /* auth_life_take - what an authentic message of the responder says of it, in IKE_AUTH or later: who

@@ -165,10 +165,22 @@ def by_tls(kind, **local):
     return with_cert("left", kind, local={"auth": "eap-tls", **local})
 
 
+def heeds_the_time(pair):
+    """The client knows that its proof holds for the server's Session-Timeout (RFC 4478)."""
+    left = pair.peers["left"]
+    if pair.sides["left"].kind == "charon":
+        said = re.search(r"received AUTH_LIFETIME of (\d+)s", left.log())
+    else:
+        said = re.search(r"asked again who it is in (\d+)s", left.cli("sas").stdout)
+    assert said and 3000 < int(said[1]) <= 3600, said or left.log()
+
+
 def whole(pair, radius, name=CAROL):
     """Up, traffic, who the gateway says that the client is, an IKE SA re-keyed, down."""
     both_up(pair)
     pair.ping_all(versions=(4,))
+    if name == CAROL:
+        heeds_the_time(pair)
     right = pair.peers["right"]
     assert name in right.cli("show").stdout, right.cli("show").stdout
     assert re.search(r"remote authentication: eap\b", right.cli("sas").stdout), right.cli("sas").stdout

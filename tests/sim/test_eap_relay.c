@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "control/auth/eap/method.h"
 #include "control/auth/eap/packet.h"
+#include "control/ike/auth_life.h"
 #include "control/ike/core.h"
 #include "tests/sim/wish.h"
 #include "tests/tap/tap.h"
@@ -112,18 +113,25 @@ static void aaa_forge(struct sim_node *n, const struct ike_ask *ask, struct ike_
 		aaa.spoil(a, said);
 }
 
-static struct sim *world(const char *local, const char *remote, const char *password)
+static struct sim *world_of(const char *local, const char *remote, const char *password,
+			    const char *conn)
 {
 	const struct wish a = {.local = local, .remote = SERVER, .more = password};
 	const struct wish b = {
 		.local = SERVER,
 		.remote = remote,
+		.conn = conn,
 		.more = "secrets { radius { id = aaa\n secret = 0123456789abcdef } }\n"
 			"latchkey { radius { servers { aaa { address = 192.0.2.9\n } } } }"};
 	struct sim *s = wish_world(&a, &b, true);
 
 	s->n[B].forge = aaa_forge;
 	return s;
+}
+
+static struct sim *world(const char *local, const char *remote, const char *password)
+{
+	return world_of(local, remote, password, NULL);
 }
 
 /* A half-open SA of the responder's ends by its time. */
@@ -181,15 +189,21 @@ static void test_S22_relayed_name(void)
 	aaa_reset();
 }
 
-/* The time that the server gave is over, though both have made other keys meanwhile. */
+/* The time that the server gave is over, though both have made other keys meanwhile; by a client
+ * that was told, and does not heed it. */
 static void test_session_timeout(void)
 {
 	struct sim *s = world(CLIENT, ANY, CAROL);
+	struct ike_sa *client;
 	uint64_t begun_ns;
 
 	aaa.session_s = 3600;
 	begun_ns = s->now_ns;
 	wish_go(s, "net", 0);
+	client = list_entry(s->n[A].e->sas.next, struct ike_sa, node);
+	CU_ASSERT_TRUE(client->auth_life.due_ns < begun_ns + 3600 * NS_PER_S);
+	client->auth_life.due_ns = TIME_NEVER;
+	auth_life_fini(client);
 	CU_ASSERT_EQUAL(sim_rekey(s, A, NULL), ERR_OK);
 	sim_run(s, begun_ns + 3590 * NS_PER_S);
 	CU_ASSERT_EQUAL(s->n[B].rekeyed_ike, 1);
@@ -201,6 +215,36 @@ static void test_session_timeout(void)
 	CU_ASSERT_TRUE(sim_clean(s, A) && sim_clean(s, B));
 	sim_free(s);
 	aaa_reset();
+}
+
+/* Who is told goes to the server again before its time is over, and is never without a child. What
+ * this side says itself counts if it is sooner. */
+static void test_session_is_told(void)
+{
+	static const struct {
+		const char *conn;
+		uint64_t most_s;
+	} rows[] = {{NULL, 3600}, {"reauth_time = 600s", 600}, {"reauth_time = 2h", 3600}};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct sim *s = world_of(CLIENT, ANY, CAROL, rows[i].conn);
+		const uint64_t begun_ns = s->now_ns;
+
+		aaa.session_s = 3600;
+		wish_go(s, "net", 0);
+		s->traffic = true;
+		sim_run(s, begun_ns + (rows[i].most_s - 150) * NS_PER_S);
+		CU_ASSERT_EQUAL(s->n[B].ike_up, 1);
+		sim_run(s, begun_ns + rows[i].most_s * NS_PER_S);
+		CU_ASSERT_EQUAL(s->n[B].ike_up, 2);
+		CU_ASSERT_EQUAL(aaa.asked, 6);
+		sim_run(s, begun_ns + 4000 * NS_PER_S);
+		CU_ASSERT_EQUAL(wish_seen(s, B).num, 1);
+		CU_ASSERT_EQUAL(s->n[A].last_down, IKE_REASON_REPLACED);
+		CU_ASSERT_TRUE(sim_up(s));
+		sim_free(s);
+		aaa_reset();
+	}
 }
 
 static void test_relayed_refusals(void)
@@ -383,10 +427,15 @@ static void test_fail_every_allocation(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_A13_relayed),           TAP_TEST(test_S22_relayed_name),
-	TAP_TEST(test_session_timeout),       TAP_TEST(test_relayed_refusals),
-	TAP_TEST(test_never_answered),        TAP_TEST(test_others_are_not_delayed),
-	TAP_TEST(test_S21_relayed),           TAP_TEST(test_S21_relayed_too_early),
+	TAP_TEST(test_A13_relayed),
+	TAP_TEST(test_S22_relayed_name),
+	TAP_TEST(test_session_timeout),
+	TAP_TEST(test_session_is_told),
+	TAP_TEST(test_relayed_refusals),
+	TAP_TEST(test_never_answered),
+	TAP_TEST(test_others_are_not_delayed),
+	TAP_TEST(test_S21_relayed),
+	TAP_TEST(test_S21_relayed_too_early),
 	TAP_TEST(test_fail_every_allocation),
 };
 
