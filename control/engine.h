@@ -384,14 +384,15 @@ struct ike_ask {
 /* struct ike_trust - a key that speaks for the peer: an end's certificate (DER), or a raw public
  * key (SubjectPublicKeyInfo) that the configuration names. ca: the subject (DER) of the anchor that
  * the certificate leads to; empty if it is named itself. stored: the certificate is here, whether
- * it was sent or not. parsed: the certificate taken apart, where whoever answers has it (its
- * cred_der() is cert); NULL else. */
+ * it was sent or not. fetched: the peer sent its hash and where it is, and it was had from there.
+ * parsed: the certificate taken apart, where whoever answers has it (its cred_der() is cert); NULL
+ * else. */
 struct ike_trust {
 	struct bytes cert;
 	struct cred *parsed;
 	struct bytes key;
 	struct bytes ca;
-	bool stored;
+	bool stored, fetched;
 };
 
 /* enum ike_scheme - how a key outside of this process signs. ECDSA: the DER of r and s; RSA: PSS

@@ -30,6 +30,7 @@ const char *auth_method_name(enum auth_method method)
 		[AUTH_METHOD_BTNS] = "btns",
 		[AUTH_METHOD_LEAPOFFAITH] = "leap-of-faith",
 		[AUTH_METHOD_EAP] = "eap",
+		[AUTH_METHOD_PKIX_OFFLINE] = "pkix-offline",
 	};
 
 	return (size_t)method < ARRAY_LEN(names) ? names[method] : "unknown";

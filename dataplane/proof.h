@@ -9,7 +9,8 @@
 #include "base/bytes.h"
 #include "base/err.h"
 
-/* enum auth_method - how the peer proved its identity (draft-ietf-btns-abstract-api 7). */
+/* enum auth_method - how the peer proved its identity (draft-ietf-btns-abstract-api 7). The numbers
+ * stand in files (latch_store.h): another one goes to the end. */
 enum auth_method {
 	AUTH_METHOD_NONE,
 	AUTH_METHOD_PSK,          /* unique pre-shared key */
@@ -18,8 +19,9 @@ enum auth_method {
 	AUTH_METHOD_PKIX_INLINE,  /* the same of one that was sent, and leads to an anchor */
 	AUTH_METHOD_PUBKEY,       /* a signature by a raw public key that was configured */
 	AUTH_METHOD_BTNS, /* a signature by a key that was sent, and that is all (RFC 5386) */
-	AUTH_METHOD_LEAPOFFAITH, /* the same, by the key that it had when it was first seen */
-	AUTH_METHOD_EAP,         /* by EAP: auth_proof_params.eap says by which method */
+	AUTH_METHOD_LEAPOFFAITH,  /* the same, by the key that it had when it was first seen */
+	AUTH_METHOD_EAP,          /* by EAP: auth_proof_params.eap says by which method */
+	AUTH_METHOD_PKIX_OFFLINE, /* as inline, of one that was fetched (by hash and URL) */
 	AUTH_NUM_METHODS
 };
 

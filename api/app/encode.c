@@ -18,6 +18,7 @@ static const uint8_t methods[AUTH_NUM_METHODS] = {
 	[AUTH_METHOD_BTNS] = APP_METHOD_BTNS,
 	[AUTH_METHOD_LEAPOFFAITH] = APP_METHOD_LEAPOFFAITH,
 	[AUTH_METHOD_EAP] = APP_METHOD_EAP,
+	[AUTH_METHOD_PKIX_OFFLINE] = APP_METHOD_PKIX_OFFLINE,
 };
 
 static void put_methods(struct writer *w, const uint8_t *list, uint32_t num)

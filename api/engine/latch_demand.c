@@ -131,7 +131,8 @@ static uint32_t methods_of(const struct conf_conn *conn)
 	static const uint32_t masks[] = {
 		[CONF_AUTH_PSK] = 1u << AUTH_METHOD_PSK | 1u << AUTH_METHOD_GROUP_PSK,
 		[CONF_AUTH_PUBKEY] = 1u << AUTH_METHOD_PKIX_TRUSTED |
-				     1u << AUTH_METHOD_PKIX_INLINE | 1u << AUTH_METHOD_PUBKEY,
+				     1u << AUTH_METHOD_PKIX_INLINE |
+				     1u << AUTH_METHOD_PKIX_OFFLINE | 1u << AUTH_METHOD_PUBKEY,
 		[CONF_AUTH_NULL] = 1u << AUTH_METHOD_NONE,
 		[CONF_AUTH_BTNS] = 1u << AUTH_METHOD_BTNS,
 		[CONF_AUTH_LEAPOFFAITH] = 1u << AUTH_METHOD_LEAPOFFAITH,

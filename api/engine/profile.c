@@ -6,32 +6,33 @@ static_assert((int)CONF_PART_IKE_ONLY == (int)APP_PART_IKE_ONLY &&
 		      (int)CONF_PART_NONE == (int)APP_PART_NONE,
 	      "a configured part is an application's");
 
-#define PROVEN \
-	AUTH_METHOD_PKIX_TRUSTED, AUTH_METHOD_PKIX_INLINE, AUTH_METHOD_PUBKEY, AUTH_METHOD_PSK
+#define PROVEN                                                                       \
+	AUTH_METHOD_PKIX_TRUSTED, AUTH_METHOD_PKIX_INLINE, AUTH_METHOD_PKIX_OFFLINE, \
+		AUTH_METHOD_PUBKEY, AUTH_METHOD_PSK
 
 /* What there is before an administrator says otherwise, the strongest first. */
 static const struct app_profile built_in[] = {
 	{.name = "secure",
 	 .methods = {PROVEN},
-	 .num_methods = 4,
+	 .num_methods = 5,
 	 .privacy = true,
 	 .integrity = true,
 	 .part = APP_PART_IKE_ONLY},
 	{.name = "authenticated",
 	 .methods = {PROVEN, AUTH_METHOD_GROUP_PSK, AUTH_METHOD_EAP, AUTH_METHOD_LEAPOFFAITH},
-	 .num_methods = 7,
+	 .num_methods = 8,
 	 .privacy = true,
 	 .integrity = true,
 	 .part = APP_PART_IKE_ONLY},
 	{.name = "integrity",
 	 .methods = {PROVEN},
-	 .num_methods = 4,
+	 .num_methods = 5,
 	 .integrity = true,
 	 .part = APP_PART_IKE_ONLY},
 	{.name = "btns",
 	 .methods = {PROVEN, AUTH_METHOD_GROUP_PSK, AUTH_METHOD_EAP, AUTH_METHOD_LEAPOFFAITH,
 		     AUTH_METHOD_BTNS},
-	 .num_methods = 8,
+	 .num_methods = 9,
 	 .privacy = true,
 	 .integrity = true,
 	 .make = true,
@@ -39,7 +40,7 @@ static const struct app_profile built_in[] = {
 	{.name = "opportunistic",
 	 .methods = {PROVEN, AUTH_METHOD_GROUP_PSK, AUTH_METHOD_EAP, AUTH_METHOD_LEAPOFFAITH,
 		     AUTH_METHOD_BTNS, AUTH_METHOD_NONE},
-	 .num_methods = 9,
+	 .num_methods = 10,
 	 .clear = true,
 	 .make = true,
 	 .part = APP_PART_NONE},

@@ -24,6 +24,7 @@ struct ike_keyring {
 	struct ike_trust trust[TRUST_MAX];
 	struct cred *peer[IKE_MAX_CERTS]; /* imported certificates of the peer */
 	uint32_t num_peer;
+	bool peer_fetched;                   /* the first of them, the peer's own, is from a URL */
 	struct bytes stapled[IKE_MAX_CERTS]; /* OCSP responses of the peer, of the ask */
 	uint32_t num_stapled;
 	struct chain_fault fault;
@@ -60,6 +61,7 @@ static void forget(struct ike_keyring *k)
 {
 	while (k->num_peer)
 		cred_put(k->peer[--k->num_peer]);
+	k->peer_fetched = false;
 	k->num_stapled = 0;
 	while (k->num_own)
 		cred_put(k->own[--k->num_own]);
@@ -487,13 +489,17 @@ static bool is_stored(const struct conf *conf, const struct ike_ask *ask, const 
 static void trust_add(struct ike_keyring *k, struct ike_answer *out, struct cred *c,
 		      struct bytes ca, bool stored)
 {
+	const bool fetched = k->num_peer && c == k->peer[0] && k->peer_fetched;
+
 	if (out->num_trust == TRUST_MAX)
 		return;
-	k->trust[out->num_trust++] =
-		c->kind == CRED_PUBKEY
-			? (struct ike_trust){.key = cred_spki(c)}
-			: (struct ike_trust){
-				  .cert = cred_der(c), .parsed = c, .ca = ca, .stored = stored};
+	k->trust[out->num_trust++] = c->kind == CRED_PUBKEY
+					     ? (struct ike_trust){.key = cred_spki(c)}
+					     : (struct ike_trust){.cert = cred_der(c),
+								  .parsed = c,
+								  .ca = ca,
+								  .stored = stored,
+								  .fetched = fetched};
 	out->trust = k->trust;
 }
 
@@ -586,9 +592,11 @@ static bool import_url(struct ike_keyring *k, const struct conf *conf, const str
 		return refuse_url(k, url, "certificates are not fetched there (cert_uri_base)");
 	if (fetched_data(k->fetched, &data, &ref) &&
 	    !crypto_sha1(k->crypto, found, &data.data, 1) &&
-	    bytes_equal(bytes_of(found, sizeof(found)), hash))
+	    bytes_equal(bytes_of(found, sizeof(found)), hash)) {
+		k->peer_fetched |= !k->num_peer;
 		return c->encoding == CERT_BUNDLE_AND_URL ? import_bundle(k, data.data)
 							  : import_one(k, data.data);
+	}
 	if (fetched_want(k->fetched, &why, &ref, wall_s)) {
 		k->waits = true;
 		return refuse_url(k, url, "it is being fetched");

@@ -23,6 +23,7 @@ static const char *const method_names[AUTH_NUM_METHODS] = {
 	[AUTH_METHOD_BTNS] = "btns",
 	[AUTH_METHOD_LEAPOFFAITH] = "leap-of-faith",
 	[AUTH_METHOD_EAP] = "eap",
+	[AUTH_METHOD_PKIX_OFFLINE] = "pkix-offline",
 };
 
 static void add_method(struct check *c, struct conf_profile *p, const struct tree *node,

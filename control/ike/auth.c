@@ -287,7 +287,8 @@ static enum err check_mac(struct step *s)
 
 /* ---- signatures ------------------------------------------------------------------------------ */
 
-/* What the proof will say: a certificate that a program vouches for was sent. */
+/* What the proof will say: a certificate that a program vouches for was sent, if it does not say
+ * otherwise. */
 static enum auth_method method_of(const struct conf_conn *conn, const struct ike_trust *trust)
 {
 	if (conn->remote.auth == CONF_AUTH_BTNS)
@@ -296,7 +297,9 @@ static enum auth_method method_of(const struct conf_conn *conn, const struct ike
 		return AUTH_METHOD_LEAPOFFAITH;
 	if (!trust->cert.len)
 		return AUTH_METHOD_PUBKEY;
-	return trust->stored ? AUTH_METHOD_PKIX_TRUSTED : AUTH_METHOD_PKIX_INLINE;
+	if (trust->stored)
+		return AUTH_METHOD_PKIX_TRUSTED;
+	return trust->fetched ? AUTH_METHOD_PKIX_OFFLINE : AUTH_METHOD_PKIX_INLINE;
 }
 
 static enum err verify_signature(struct step *s, struct auth_proof **out,

@@ -73,6 +73,7 @@ static bool may_have_one(const struct ticket *t)
 	case AUTH_METHOD_PKIX_INLINE:
 	case AUTH_METHOD_EAP:
 		return t->num_certs || !is_certified(&t->proven);
+	case AUTH_METHOD_PKIX_OFFLINE: /* by URL: there may be another one by then */
 	case AUTH_METHOD_NONE:
 	case AUTH_METHOD_BTNS:
 	case AUTH_METHOD_LEAPOFFAITH:

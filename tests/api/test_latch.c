@@ -1155,7 +1155,8 @@ static void test_profiles_of_the_administrator(void)
 {
 	static const char more[] =
 		"latchkey { profiles { secure { methods = pkix-trusted, pkix-inline, pubkey, psk,"
-		" group-psk, eap, leap-of-faith, btns, none\n privacy = no\n clear = yes\n"
+		" pkix-offline, group-psk, eap, leap-of-faith, btns, none\n privacy = no\n clear = "
+		"yes\n"
 		" part = none } } }\n";
 	struct app_profile p;
 	char conf[2500];

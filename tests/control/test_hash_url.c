@@ -83,19 +83,25 @@ static struct bytes shown(const char *base)
 
 static uint8_t encoding = CERT_HASH_AND_URL;
 
-static struct ike_answer verify(struct bytes data)
+static struct ike_answer verify_all(const struct ike_cert *certs, uint32_t num)
 {
-	const struct ike_cert cert = {.encoding = encoding, .data = data};
 	const struct ike_ask ask = {.kind = IKE_ASK_VERIFY_CHAIN,
 				    .config = conf->conns[0],
 				    .peer_id = &name,
 				    .local_id = &name,
-				    .certs = &cert,
-				    .num_certs = 1};
+				    .certs = certs,
+				    .num_certs = num};
 	struct ike_answer a;
 
 	ike_keyring_answer(keyring, &a, conf, &ask, PKI_NOW_S);
 	return a;
+}
+
+static struct ike_answer verify(struct bytes data)
+{
+	const struct ike_cert cert = {.encoding = encoding, .data = data};
+
+	return verify_all(&cert, 1);
 }
 
 static void refused(struct bytes data, const char *part)
@@ -141,6 +147,24 @@ static void test_fetched(void)
 	CU_ASSERT_FALSE(ike_keyring_waits(keyring));
 	CU_ASSERT_EQUAL_FATAL(a.num_trust, 1);
 	CU_ASSERT_TRUE(bytes_equal(a.trust[0].cert, pki_der(&end)));
+	CU_ASSERT_TRUE(a.trust[0].fetched);
+	finish();
+}
+
+/* What was sent was not fetched, also after something else was, and whatever comes behind it. */
+static void test_A13_sent_or_fetched(void)
+{
+	struct ike_cert certs[] = {{.encoding = CERT_X509_SIGNATURE}, {.encoding = encoding}};
+	struct ike_answer a;
+
+	begin(BASE);
+	comes(wanted(shown(BASE)).id, pki_der(&end));
+	CU_ASSERT_TRUE(verify(shown(BASE)).trust[0].fetched);
+	certs[0].data = pki_der(&end);
+	certs[1].data = shown(BASE);
+	a = verify_all(certs, 2);
+	CU_ASSERT_TRUE_FATAL(a.allow && a.num_trust == 1);
+	CU_ASSERT_FALSE(a.trust[0].fetched);
 	finish();
 }
 
@@ -360,6 +384,7 @@ static void test_shown(void)
 
 static const struct tap_test tests[] = {
 	TAP_TEST(test_fetched),
+	TAP_TEST(test_A13_sent_or_fetched),
 	TAP_TEST(test_nothing_comes),
 	TAP_TEST(test_S27_another_certificate),
 	TAP_TEST(test_S27_only_what_is_published),

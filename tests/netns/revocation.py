@@ -13,7 +13,7 @@ from lab import wait_for
 from nets import NETWORK, Pair, other
 from pki import Folder, key, pki
 from pubkey import other_differs, root, subject, verifier, with_cert
-from scenarios import PAIRINGS, both_down, both_up, named
+from scenarios import PAIRINGS, both_down, both_up, named, ours
 
 US, WEB = "198.51.100.1", "198.51.100.2"
 THEM, WEB_THERE = "203.0.113.1", "203.0.113.2"
@@ -297,6 +297,9 @@ def url_test(left, right, good):
                 return
             both_up(pair)
             pair.ping_all(versions=(4,))
+            for side in ours(pair):
+                told = [sa["remote-auth"] for sa in pair.peers[side].cli_json("show")["sas"]]
+                assert told == ["pkix-offline"], f"{side}: {told}"
             for path in files:
                 assert f"GET /{path}" in web.process.log(), web.process.log()
             assert_protected(pair.capture.stop(), "wire", at_least=2)

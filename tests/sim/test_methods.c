@@ -84,10 +84,66 @@ static void test_another_certificate_is_here(void)
 	wish_proved(s, "pkix-inline", "pkix-inline");
 }
 
+/* Whoever answers says where the peer's certificate is from. */
+static bool is_here;
+
+static void fetched(struct sim_node *n, const struct ike_ask *ask, struct ike_answer *answer)
+{
+	static struct ike_trust trust;
+
+	(void)n;
+	if (ask->kind != IKE_ASK_VERIFY_CHAIN)
+		return;
+	CU_ASSERT_EQUAL_FATAL(answer->num_trust, 1);
+	trust = answer->trust[0];
+	trust.fetched = true;
+	trust.stored = is_here;
+	answer->trust = &trust;
+}
+
+/* One that was fetched is neither one that was sent nor, unless it is, one that is here. */
+static void test_A13_certificate_fetched(void)
+{
+	struct sim *s = wish_world(&sign, &sign, true);
+
+	is_here = false;
+	s->n[B].forge = fetched;
+	wish_go(s, "net", 0);
+	wish_proved(s, "pkix-inline", "pkix-offline");
+	s = wish_world(&sign, &sign, true);
+	is_here = true;
+	s->n[A].forge = fetched;
+	wish_go(s, "net", 0);
+	wish_proved(s, "pkix-trusted", "pkix-inline");
+}
+
+/* And who demands one that was sent does not do with it. */
+static void test_A14_certificate_fetched(void)
+{
+	const struct ike_initiate_params p = {
+		.conn = "net",
+		.child = "tun",
+		.path = {.local = {.addr = sim_addr(A, 0), .port = 500}},
+		.request = 1,
+		.methods = 1u << AUTH_METHOD_PKIX_INLINE | 1u << AUTH_METHOD_PUBKEY};
+	struct ike_initiate_params to;
+	struct sim *s = wish_world(&sign, &sign, true);
+
+	is_here = false;
+	s->n[A].forge = fetched;
+	to = p;
+	to.path.remote = s->n[B].addr;
+	CU_ASSERT_EQUAL(ike_initiate(s->n[A].e, &to, s->now_ns), ERR_OK);
+	sim_settle(s, A);
+	sim_run(s, s->now_ns + 5 * NS_PER_S);
+	wish_refused(s, A, IKE_REASON_METHOD,
+		     "by pkix-offline, and the request demands pkix-inline");
+}
+
 static const struct tap_test tests[] = {
-	TAP_TEST(test_psk_of_one_pair_or_of_a_group),
-	TAP_TEST(test_certificate_sent_or_here),
-	TAP_TEST(test_another_certificate_is_here),
+	TAP_TEST(test_psk_of_one_pair_or_of_a_group), TAP_TEST(test_certificate_sent_or_here),
+	TAP_TEST(test_another_certificate_is_here),   TAP_TEST(test_A13_certificate_fetched),
+	TAP_TEST(test_A14_certificate_fetched),       TAP_TEST(test_A1_refused_after_it),
 };
 
 TAP_MAIN("methods", tests)

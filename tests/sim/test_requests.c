@@ -443,9 +443,9 @@ static void test_A14_no_ride_on_what_may_be(void)
 
 	CU_ASSERT_EQUAL(ike_initiate(s->n[A].e, &p, s->now_ns), ERR_OK);
 	sim_settle(s, A);
-	p.methods = BIT(PKIX_INLINE) | BIT(PKIX_TRUSTED) | BIT(PUBKEY);
+	p.methods = BIT(PKIX_INLINE) | BIT(PKIX_TRUSTED) | BIT(PKIX_OFFLINE) | BIT(PUBKEY);
 	CU_ASSERT_EQUAL(ike_initiate(s->n[A].e, &p, s->now_ns), ERR_EXISTS);
-	p.methods = BIT(PKIX_INLINE);
+	p.methods = BIT(PKIX_INLINE) | BIT(PKIX_TRUSTED) | BIT(PUBKEY);
 	CU_ASSERT_EQUAL(ike_initiate(s->n[A].e, &p, s->now_ns), ERR_OK);
 	sim_settle(s, A);
 	CU_ASSERT_EQUAL(sim_num_sas(s, A), 2);

@@ -214,6 +214,31 @@ static void test_R5723_both_want_it(void)
 	}
 }
 
+static void fetched(struct sim_node *n, const struct ike_ask *ask, struct ike_answer *answer)
+{
+	static struct ike_trust trust;
+
+	(void)n;
+	if (ask->kind != IKE_ASK_VERIFY_CHAIN)
+		return;
+	CU_ASSERT_EQUAL_FATAL(answer->num_trust, 1);
+	trust = answer->trust[0];
+	trust.fetched = true;
+	answer->trust = &trust;
+}
+
+/* A certificate that was fetched does not come with a ticket: by then there may be another one. */
+static void test_R5723_none_by_url(void)
+{
+	struct sim *s = world(&ways[CERT]);
+
+	s->n[B].forge = fetched;
+	wish_go(s, "net", 0);
+	CU_ASSERT_STRING_EQUAL(wish_seen(s, B).method, "pkix-offline");
+	CU_ASSERT_EQUAL(stats(s, B).tickets_given, 0);
+	wish_proved(s, "pkix-inline", "pkix-offline");
+}
+
 /* Lost, repeated and reordered messages. */
 static void test_under_loss(void)
 {
@@ -798,6 +823,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_R5723_resumed),
 	TAP_TEST(test_half_lost),
 	TAP_TEST(test_R5723_both_want_it),
+	TAP_TEST(test_R5723_none_by_url),
 	TAP_TEST(test_under_loss),
 	TAP_TEST(test_R5723_of_another_key),
 	TAP_TEST(test_R5723_of_another_configuration),

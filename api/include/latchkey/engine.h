@@ -460,9 +460,10 @@ struct ipsec_peer {
 	char peer_id[264];  /* the identity the peer proved */
 	bool shared_secret; /* by a pre-shared key that more than one identity may use */
 	const char *method; /* how: "psk", "group-psk", "pkix-trusted" (its certificate is here),
-			     * "pkix-inline" (it was sent), "pubkey", "leap-of-faith" (the key
-			     * that it had at first), "btns" (any key: peer_id is its hash), "none"
-			     * (nobody: peer_id is "%null") */
+			     * "pkix-inline" (it was sent), "pkix-offline" (it was fetched),
+			     * "pubkey", "eap", "leap-of-faith" (the key that it had at first),
+			     * "btns" (any key: peer_id is its hash), "none" (nobody: peer_id is
+			     * "%null") */
 	bool privacy;       /* packets are encrypted, */
 	bool integrity;     /* changed ones are found, */
 	bool replay;        /* and those that come twice */
