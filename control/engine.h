@@ -682,6 +682,12 @@ void ike_stats(const struct ike_engine *e, struct ike_stats *out) NONNULL(1, 2);
 /* ike_id_text - an identity for people ("gw.example.com"), cleaned; cut to fit. Returns buf. */
 const char *ike_id_text(char *buf, size_t size, const struct ike_id *id) NONNULL(1, 3);
 
+/* IKE_EAP_NAME_MAX - room for a name with its NUL. ike_eap_name - a method of EAP
+ * (auth_proof_params.eap) for lists: "mschapv2"; of one that servers of RADIUS alone speak its
+ * number (IANA's). Returns buf. */
+#define IKE_EAP_NAME_MAX 16
+const char *ike_eap_name(char buf[static IKE_EAP_NAME_MAX], uint8_t method) NONNULL(1);
+
 /* ---- what an application may know of an authentication ----------------------------------------
  */
 

@@ -176,6 +176,14 @@ static void print_lent(const struct tree *sa, int indent)
 	}
 }
 
+static void print_proof(const struct tree *sa, int indent)
+{
+	put("%*sremote authentication: %s", indent, "", text(sa, "remote-auth"));
+	if (has(sa, "remote-eap-method"))
+		put(" (%s)", text(sa, "remote-eap-method"));
+	put("\n");
+}
+
 void print_sa(const struct tree *sa, int indent)
 {
 	bool initiator = says(sa, "initiator", "yes");
@@ -187,7 +195,7 @@ void print_sa(const struct tree *sa, int indent)
 	print_end(sa, "local", indent + 2);
 	print_end(sa, "remote", indent + 2);
 	if (has(sa, "remote-auth"))
-		put("%*sremote authentication: %s\n", indent + 2, "", text(sa, "remote-auth"));
+		print_proof(sa, indent + 2);
 	if (has(sa, "encr-alg")) {
 		put("%*s", indent + 2, "");
 		print_algorithms(sa);

@@ -334,14 +334,20 @@ enum err sa_section(const struct backend *b, struct tree *parent, const struct i
 	return num ? fill_children(b, t, sa, first, num) : ERR_OK;
 }
 
-/* set_proof - who proved itself by EAP is known by its name there. */
+/* set_eap - who proved itself by EAP is known by its name there. */
+static enum err set_eap(struct tree *t, const struct auth_proof_params *p)
+{
+	char id[300], method[IKE_EAP_NAME_MAX];
+
+	TRY(tree_setf(t, "remote-eap-id", "%s", ike_id_text(id, sizeof(id), &p->peer)));
+	return tree_setf(t, "remote-eap-method", "%s", ike_eap_name(method, p->eap));
+}
+
 static enum err set_proof(struct tree *t, const struct auth_proof_params *p)
 {
-	char text[300];
-
 	TRY(tree_setf(t, "remote-auth", "%s", auth_method_name(p->method)));
 	if (p->method == AUTH_METHOD_EAP)
-		TRY(tree_setf(t, "remote-eap-id", "%s", ike_id_text(text, sizeof(text), &p->peer)));
+		TRY(set_eap(t, p));
 	if (p->ppk)
 		TRY(tree_setf(t, "ppk", "yes"));
 	return ERR_OK;

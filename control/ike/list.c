@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "control/auth/dn.h"
+#include "control/auth/eap/packet.h"
 #include "control/child/child.h"
 #include "control/ike/core.h"
 #include "control/ike/mif_plan.h"
@@ -240,5 +241,16 @@ const char *ike_id_text(char *buf, size_t size, const struct ike_id *id)
 	default:
 		hex(buf, size, id);
 	}
+	return buf;
+}
+
+const char *ike_eap_name(char buf[static IKE_EAP_NAME_MAX], uint8_t method)
+{
+	const char *name = eap_type_name(method);
+
+	if (name)
+		snprintf(buf, IKE_EAP_NAME_MAX, "%s", name);
+	else
+		snprintf(buf, IKE_EAP_NAME_MAX, "%u", method);
 	return buf;
 }

@@ -8,6 +8,7 @@
 #include "control/auth/eap/method.h"
 #include "control/auth/eap/mschap.h"
 #include "control/crypto/des.h"
+#include "control/engine.h"
 #include "control/ike/wire/proto.h"
 #include "tests/pki.h"
 #include "tests/tap/tap.h"
@@ -827,7 +828,18 @@ static void test_S22_relayed_names(void)
 	eap_free(x);
 }
 
+/* What lists call a method: those that are spoken here by name, others by number. */
+static void test_A13_names_of_methods(void)
+{
+	char buf[IKE_EAP_NAME_MAX];
+
+	CU_ASSERT_STRING_EQUAL(ike_eap_name(buf, EAP_TYPE_MSCHAPV2), "mschapv2");
+	CU_ASSERT_STRING_EQUAL(ike_eap_name(buf, EAP_TYPE_TLS), "tls");
+	CU_ASSERT_STRING_EQUAL(ike_eap_name(buf, 255), "255");
+}
+
 static const struct tap_test tests[] = {
+	TAP_TEST(test_A13_names_of_methods),
 	TAP_TEST(test_md4),
 	TAP_TEST(test_mschap_values),
 	TAP_TEST(test_passwords_are_utf8),

@@ -175,7 +175,7 @@ def heeds_the_time(pair):
     assert said and 3000 < int(said[1]) <= 3600, said or left.log()
 
 
-def whole(pair, radius, name=CAROL):
+def whole(pair, radius, name=CAROL, method="mschapv2"):
     """Up, traffic, who the gateway says that the client is, an IKE SA re-keyed, down."""
     both_up(pair)
     pair.ping_all(versions=(4,))
@@ -183,7 +183,8 @@ def whole(pair, radius, name=CAROL):
         heeds_the_time(pair)
     right = pair.peers["right"]
     assert name in right.cli("show").stdout, right.cli("show").stdout
-    assert re.search(r"remote authentication: eap\b", right.cli("sas").stdout), right.cli("sas").stdout
+    assert f"remote authentication: eap ({method})\n" in right.cli("sas").stdout, right.cli("sas").stdout
+    assert right.cli_json("show")["sas"][0]["remote-eap-method"] == method
     assert f"EAP: '{name}'" in right.swanctl("--list-sas").stdout, right.swanctl("--list-sas").stdout
     before = pair.peers["left"].ike_spis()
     pair.peers["left"].rekey(ike="gw")
@@ -207,7 +208,7 @@ def everything(client, server):
 
 
 def whole_by_tls(pair, radius):
-    whole(pair, radius, "left.example")
+    whole(pair, radius, "left.example", "tls")
 
 
 def refused(*words):
