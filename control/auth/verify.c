@@ -219,22 +219,66 @@ enum err auth_check_cert(char why[static KEY_WHY_MAX], struct bytes cert, const 
 	return e;
 }
 
+/* struct word - a bit of a set, and what people call it. */
+struct word {
+	uint32_t bit;
+	const char *text;
+};
+
+/* words_of - those that are in the set, with commas; cut to fit. */
+static const char *words_of(char *buf, size_t size, const struct word *words, size_t num,
+			    uint32_t set)
+{
+	size_t at = 0;
+
+	buf[0] = '\0';
+	for (size_t i = 0; i < num && at < size; i++) {
+		if (set & words[i].bit)
+			at += (size_t)snprintf(buf + at, size - at, "%s%s", at ? ", " : "",
+					       words[i].text);
+	}
+	return buf;
+}
+
+static void wrong_kind(char why[static KEY_WHY_MAX], enum key_kind kind, uint32_t let)
+{
+	struct word words[KEY_NUM_KINDS];
+	char names[100];
+
+	for (unsigned i = 0; i < KEY_NUM_KINDS; i++)
+		words[i] = (struct word){KEY_BIT(i), key_kind_name((enum key_kind)i)};
+	snprintf(why, KEY_WHY_MAX, "its key is %s, and `auth` lets %s alone", key_kind_name(kind),
+		 words_of(names, sizeof(names), words, ARRAY_LEN(words), let));
+}
+
+static void wrong_hash(char why[static KEY_WHY_MAX], enum sig_hash hash, uint32_t let)
+{
+	static const struct word words[] = {{SIG_HASH_BIT(SIG_SHA2_256), "SHA-256"},
+					    {SIG_HASH_BIT(SIG_SHA2_384), "SHA-384"},
+					    {SIG_HASH_BIT(SIG_SHA2_512), "SHA-512"},
+					    {SIG_HASH_BIT(SIG_IDENTITY), "EdDSA's own hash"}};
+	char has[60], names[60];
+
+	snprintf(why, KEY_WHY_MAX, "its signature has %s, and `auth` lets %s alone",
+		 words_of(has, sizeof(has), words, ARRAY_LEN(words), SIG_HASH_BIT(hash)),
+		 words_of(names, sizeof(names), words, ARRAY_LEN(words), let));
+}
+
 static enum err check_strength(char why[static KEY_WHY_MAX], const struct auth_signature_params *p,
 			       const struct signer *s, const struct auth_sig *sig)
 {
 	const bool ecdsa = KEY_BIT(s->info.kind) & KEY_BITS_ECDSA;
 
 	if (!(p->kinds & KEY_BIT(s->info.kind)))
-		snprintf(why, KEY_WHY_MAX, "its key is %s, which `auth` does not let",
-			 key_kind_name(s->info.kind));
+		wrong_kind(why, s->info.kind, p->kinds);
 	else if (!(p->hashes & SIG_HASH_BIT(sig->scheme.hash)))
-		snprintf(why, KEY_WHY_MAX, "its signature has a hash that `auth` does not let");
+		wrong_hash(why, sig->scheme.hash, p->hashes);
 	else if (p->pss && sig->scheme.form == SIG_RSA_PKCS1)
 		snprintf(why, KEY_WHY_MAX, "its signature is not RSASSA-PSS, as `auth` demands");
 	else if ((s->info.kind == KEY_RSA && s->info.bits < p->rsa_bits) ||
 		 (ecdsa && s->info.bits < p->ecdsa_bits))
-		snprintf(why, KEY_WHY_MAX, "its key has %u bits, fewer than `auth` demands",
-			 s->info.bits);
+		snprintf(why, KEY_WHY_MAX, "its key has %u bits, and `auth` demands %u",
+			 s->info.bits, ecdsa ? p->ecdsa_bits : p->rsa_bits);
 	else
 		return ERR_OK;
 	return ERR_LIMIT;

@@ -86,6 +86,9 @@ MUST_USE enum err auth_choose_connection(struct step *s) NONNULL(1);
 MUST_USE enum err auth_take_connection(struct step *s) NONNULL(1);
 void auth_take_path(struct step *s) NONNULL(1);
 
+/* auth_credential - what a side proves itself by ("certificate or key"), for people. */
+const char *auth_credential(const struct conf_side *side) NONNULL(1);
+
 /* auth_refuse - the answer to AUTHORIZE is no. Errors: PEER, always. */
 MUST_USE enum err auth_refuse(struct step *s) NONNULL(1);
 

@@ -187,13 +187,19 @@ static bool is_announced(const struct ike_sa *sa)
 	return sa->conn->local.auth == CONF_AUTH_NULL ? a->null : a->schemes != 0;
 }
 
-enum err auth_refused(struct step *s)
+const char *auth_credential(const struct conf_side *side)
 {
-	static const char *const what[] = {
+	static const char *const names[] = {
 		[CONF_AUTH_PSK] = "secret",         [CONF_AUTH_PUBKEY] = "certificate or key",
 		[CONF_AUTH_NULL] = "`auth = null`", [CONF_AUTH_BTNS] = "key",
 		[CONF_AUTH_LEAPOFFAITH] = "key",    [CONF_AUTH_EAP] = "name or password",
 	};
+
+	return side->eap == CONF_EAP_TLS ? "certificate" : names[side->auth];
+}
+
+enum err auth_refused(struct step *s)
+{
 	const char *conn = s->sa->conn->name;
 	char name[WIRE_NAME_MAX], announced[AUTH_ANNOUNCED_TEXT_MAX];
 	struct wire_notify n;
@@ -211,7 +217,7 @@ enum err auth_refused(struct step *s)
 				 "the peer does not accept our identity or our key "
 				 "(AUTHENTICATION_FAILED): compare `local.id`, `remote.id` and the "
 				 "%s%s of connection %s with the peer's",
-				 what[s->sa->conn->local.auth],
+				 auth_credential(&s->sa->conn->local),
 				 s->sa->hs->ppk.mixing ? " and PPK" : "", conn);
 	return step_fail(s, IKE_REASON_PEER_ERROR, 0,
 			 "the peer refused the connection with %s: its log says more",

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "control/child/work.h"
+#include "control/ike/auth.h"
 #include "control/ike/auth_life.h"
 #include "control/ike/crash.h"
 #include "control/ike/handlers.h"
@@ -72,8 +73,8 @@ enum err informational_error(struct step *s)
 	sa_say_end(
 		sa, IKE_REASON_AUTH_FAILED_PEER,
 		"the peer does not accept our identity or our key (AUTHENTICATION_FAILED): compare "
-		"`local.id` and the secret of connection %s with the peer's",
-		sa->conn->name);
+		"`local.id`, `remote.id` and the %s of connection %s with the peer's",
+		auth_credential(&sa->conn->local), sa->conn->name);
 	return ERR_OK;
 }
 

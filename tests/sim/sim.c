@@ -725,6 +725,7 @@ static void take_event(struct sim *s, struct sim_node *n, const struct ike_event
 	case IKE_EVENT_IKE_DOWN:
 		n->ike_down++;
 		n->last_down = ev->reason;
+		snprintf(n->down_text, sizeof(n->down_text), "%s", ev->text);
 		break;
 	case IKE_EVENT_CHILD_UP:
 		n->child_up++;

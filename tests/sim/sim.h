@@ -106,7 +106,7 @@ struct sim_node {
 	char phase[32], here[IKE_OFFER_MAX], there[IKE_OFFER_MAX];
 	uint32_t reauth; /* that the last event named, of IKE_UP and FAILED */
 	bool same_key;
-	char last_text[400];
+	char last_text[400], down_text[400];
 	uint64_t sent_packets, lost_packets, got_packets;
 	struct ip_addr addrs[SIM_MAX_ADDRS]; /* those it has now, the preferred one first */
 	uint32_t num_addrs;

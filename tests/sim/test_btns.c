@@ -235,7 +235,37 @@ static void test_S29_no_other_way(void)
 	b.remote = "auth = btns-ed25519";
 	s = raw_world(&b, "P-256", NULL);
 	wish_go(s, "net", 0);
-	wish_refused(s, B, IKE_REASON_CERT_WEAK, "which `auth` does not let");
+	wish_refused(s, B, IKE_REASON_CERT_WEAK, "P-256, and `auth` lets Ed25519 alone");
+}
+
+/* What is shown, and what would do instead, of each part of `auth`. */
+static void test_S25_what_would_do(void)
+{
+	static const struct {
+		const char *local, *remote, *word;
+	} rows[] = {
+		{"auth = pubkey-sha256\n id = host%u.example", "auth = btns-sha384-sha512",
+		 "its signature has SHA-256, and `auth` lets SHA-384, SHA-512"},
+		{"auth = pubkey\n id = host%u.example", "auth = btns-rsa-ed25519",
+		 "its key is ECDSA P-256, and `auth` lets RSA, Ed25519 alone"},
+		{"auth = pubkey\n id = host%u.example", "auth = btns-ecdsa-384",
+		 "its key has 256 bits, and `auth` demands 384"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct wish a = {.local = with_key(rows[i].local, "P-256"),
+				       .remote = "auth = psk",
+				       .more = SECRETS};
+		const struct wish b = {
+			.local = gate.local, .remote = rows[i].remote, .more = SECRETS};
+		struct sim *s = wish_world(&a, &b, false);
+
+		wish_configure(s, A,
+			       pki_add(conf_get(s->n[A].conf), CRED_KEY,
+				       pki_private(pki_key_get("P-256"))));
+		wish_go(s, "net", 0);
+		wish_refused(s, B, IKE_REASON_CERT_WEAK, rows[i].word);
+	}
 }
 
 #define OFFICE(name, remote, ts)                                                      \
@@ -353,7 +383,7 @@ static void test_S29_no_way_back(void)
 	wish_refused(s, B, IKE_REASON_CERT_NO_REVOCATION, "no revocation list");
 	s = two_ways("auth = ed25519");
 	wish_go(s, "net", 0);
-	wish_refused(s, B, IKE_REASON_CERT_WEAK, "does not let");
+	wish_refused(s, B, IKE_REASON_CERT_WEAK, "`auth` lets Ed25519 alone");
 }
 
 /* A key that nobody there knows is anybody's. */
@@ -433,6 +463,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S29_the_key_must_sign),
 	TAP_TEST(test_no_key_is_shown),
 	TAP_TEST(test_S29_no_other_way),
+	TAP_TEST(test_S25_what_would_do),
 	TAP_TEST(test_S29_names_of_others),
 	TAP_TEST(test_S29_keys_of_others),
 	TAP_TEST(test_S29_comes_last),

@@ -140,6 +140,35 @@ static void test_A14_certificate_fetched(void)
 		     "by pkix-offline, and the request demands pkix-inline");
 }
 
+/* A responder whose proof the initiator refuses is told so after it, and says what to compare. */
+static void test_A1_refused_after_it(void)
+{
+	static const struct {
+		const char *a_remote, *b_local, *word;
+	} rows[] = {
+		{"auth = ed25519\n id = host%u.example", "auth = pubkey\n id = host%u.example",
+		 "compare `local.id`, `remote.id` and the certificate or key of connection net"},
+		{"auth = pubkey\n id = host%u.example", "auth = psk\n id = host%u.example",
+		 "compare `local.id`, `remote.id` and the secret of connection net"},
+	};
+	static const char secret[] =
+		"secrets { ike-1 { secret = \"a fairly long shared secret\" } }";
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct wish a = {
+			.local = sign.local, .remote = rows[i].a_remote, .more = secret};
+		const struct wish b = {
+			.local = rows[i].b_local, .remote = sign.remote, .more = secret};
+		struct sim *s = wish_world(&a, &b, true);
+
+		wish_go(s, "net", 0);
+		CU_ASSERT_PTR_NOT_NULL(strstr(s->n[B].down_text, rows[i].word));
+		if (!strstr(s->n[B].down_text, rows[i].word))
+			tap_diag("B: %s", s->n[B].down_text);
+		wish_refused(s, A, i ? IKE_REASON_AUTH_FAILED_LOCAL : IKE_REASON_CERT_WEAK, "auth");
+	}
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_psk_of_one_pair_or_of_a_group), TAP_TEST(test_certificate_sent_or_here),
 	TAP_TEST(test_another_certificate_is_here),   TAP_TEST(test_A13_certificate_fetched),
