@@ -416,8 +416,10 @@ static bool complete(struct parsing *p, struct conf_proposal *d, const char *ite
 	if (p->is_ike && d->num_prf == 0)
 		for (; d->num_prf < d->num_integ; d->num_prf++)
 			d->prf[d->num_prf] = prf_of(d->integ[d->num_prf]);
-	if (!p->is_ike)
+	if (!p->is_ike) { /* nothing stays that would make two equal ones differ */
+		memset(d->prf, 0, sizeof(d->prf));
 		d->num_prf = 0;
+	}
 	if (d->num_encr == 0)
 		warn(p, item, "it has no supported encryption algorithm");
 	else if (d->num_integ == 0 && count_combined(d) == 0)

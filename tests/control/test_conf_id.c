@@ -265,6 +265,21 @@ static void test_unsupported_owner(void)
 	}
 }
 
+/* What an ESP proposal names and does not take leaves nothing behind. */
+static void test_prf_of_esp(void)
+{
+	struct conf_proposal with[CONF_MAX_PROPOSALS], without[CONF_MAX_PROPOSALS];
+	char text[200];
+	uint32_t n;
+
+	CU_ASSERT_EQUAL(
+		conf_proposals_parse(with, &n, text, sizeof(text), "aes256gcm16-prfsha384", false),
+		ERR_OK);
+	CU_ASSERT_EQUAL(conf_proposals_parse(without, &n, text, sizeof(text), "aes256gcm16", false),
+			ERR_OK);
+	CU_ASSERT_EQUAL(memcmp(&with[0], &without[0], sizeof(with[0])), 0);
+}
+
 static void test_proposals(void)
 {
 	struct conf_proposal p[CONF_MAX_PROPOSALS];
@@ -389,6 +404,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_no_psk),
 	TAP_TEST(test_unsupported_owner),
 	TAP_TEST(test_proposals),
+	TAP_TEST(test_prf_of_esp),
 	TAP_TEST(test_proposals_of_esp),
 	TAP_TEST(test_proposals_with_key_exchanges),
 	TAP_TEST(test_proposals_with_integrity),
