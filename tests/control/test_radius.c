@@ -660,6 +660,8 @@ static void test_answers_that_say_no(void)
 	} rows[] = {
 		{RADIUS_ACCESS_REJECT, "", RADIUS_REJECTED, "the RADIUS server aaa0 rejects it"},
 		{RADIUS_ACCESS_REJECT, "1206676f0a21", RADIUS_REJECTED, "rejects it: go?!"},
+		{RADIUS_ACCESS_REJECT, "1209671b5b9bc29b6f", RADIUS_REJECTED,
+		 "rejects it: g?[???o"},
 		{RADIUS_ACCESS_ACCEPT, "4f0603070004", RADIUS_FAILED, "accepts it without a key"},
 		{RADIUS_ACCESS_CHALLENGE, "1803aa", RADIUS_FAILED, "not by EAP"},
 		{RADIUS_ACCESS_ACCEPT, /* keys that are no whole blocks */

@@ -513,8 +513,9 @@ static void take_reject(struct exchange *x, const struct radius_packet *p)
 	snprintf(x->why, sizeof(x->why), "the RADIUS server %s rejects it%s%.*s",
 		 x->r->servers[x->server].name, len ? ": " : "", len,
 		 len ? (const char *)p->reply.p : "");
+	/* Also what a terminal takes for a control beyond ASCII, or for the half of a character. */
 	for (char *c = x->why; *c; c++)
-		*c = (unsigned char)*c < ' ' || *c == 0x7f ? '?' : *c;
+		*c = *c < ' ' || *c > '~' ? '?' : *c;
 	finish(x, RADIUS_REJECTED);
 }
 
