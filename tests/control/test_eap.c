@@ -838,6 +838,21 @@ static void test_A13_names_of_methods(void)
 	CU_ASSERT_STRING_EQUAL(ike_eap_name(buf, 255), "255");
 }
 
+/* Either side is given a packet, and nothing of what lies behind it. */
+static void test_R3748_relayed_length(void)
+{
+	static const uint8_t request[] = {EAP_REQUEST, 5, 0, 6, EAP_TYPE_TLS, 0x20, 1, 2},
+			     response[] = {EAP_RESPONSE, 5, 0, 6, EAP_TYPE_TLS, 0, 1, 2};
+	const struct eap_relayed said = {.packet = bytes_of(request, sizeof(request))};
+	struct eap *x = relay_of(ID_FQDN, "carol", 5, ERR_OK);
+
+	CU_ASSERT_EQUAL(eap_answer(x, &(struct eap_answer){.relayed = &said}), ERR_OK);
+	CU_ASSERT_TRUE(bytes_equal(eap_packet(x), bytes_of(request, 6)));
+	CU_ASSERT_EQUAL(eap_take(x, bytes_of(response, sizeof(response))), ERR_OK);
+	CU_ASSERT_TRUE(bytes_equal(eap_relayed(x), bytes_of(response, 6)));
+	eap_free(x);
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_A13_names_of_methods),
 	TAP_TEST(test_md4),
@@ -863,6 +878,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S11_tls_empty),
 	TAP_TEST(test_S11_tls_fragments),
 	TAP_TEST(test_S22_relayed_names),
+	TAP_TEST(test_R3748_relayed_length),
 };
 
 TAP_MAIN("control/eap", tests)

@@ -9,6 +9,9 @@
 /* METHODS_FROM - types below are of EAP itself (RFC 3748 5). */
 #define METHODS_FROM 4
 
+/* EAP_LENGTH_AT - where a packet says how long it is. */
+#define EAP_LENGTH_AT 2
+
 /* The client's packet is the server's to see. */
 static enum err relay(struct eap *x, const uint8_t *packet, size_t len)
 {
@@ -93,12 +96,15 @@ enum err eap_relay_take(struct eap *x, const struct eap_packet *p)
 	return e ? e : relay(x, p->data.p - head, head + p->data.len);
 }
 
+/* What is behind a packet's own length does not go on in this direction either. */
 static enum err say(struct eap *x, struct bytes packet)
 {
-	if (packet.len > sizeof(x->out))
+	const size_t len = load_be16(packet.p + EAP_LENGTH_AT);
+
+	if (len > sizeof(x->out))
 		return ERR_LIMIT;
-	memcpy(x->out, packet.p, packet.len);
-	x->out_len = packet.len;
+	memcpy(x->out, packet.p, len);
+	x->out_len = len;
 	x->wants = EAP_WANTS_PACKET;
 	return ERR_OK;
 }
