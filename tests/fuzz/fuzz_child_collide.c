@@ -18,7 +18,8 @@
 #define PATIENCE (250 * NS_PER_S)
 /* GIVING_UP - less than the time that a request is repeated for. */
 #define GIVING_UP (60 * NS_PER_S)
-/* ASKED_NS - less than the time that an ask stays open. */
+/* ASKED_NS - less than the time that an ask stays open, or that a responder waits for what follows.
+ */
 #define ASKED_NS (15 * NS_PER_S)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -40,7 +41,8 @@ struct play {
 	struct peers p;
 	bool keep;        /* letters that wait in the end arrive */
 	unsigned done;    /* 1u << enum what, by either side */
-	bool refused;     /* an ask was */
+	bool series;      /* key exchanges follow each other */
+	bool refused;     /* an ask was, or what follows did not come in time */
 	uint64_t idle_ns; /* time that passed by the input's wish */
 };
 
@@ -54,11 +56,23 @@ struct world {
 	const char *conn, *child, *daemon;
 };
 
+#define KE1 "aes256gcm16-prfsha256-x25519-ke1_ecp256"
+
+/* From SERIES on with additional key exchanges. */
+#define SERIES 4
+
 static const struct world worlds[] = {
 	{"encap = no\n mobike = no", "", ""},
 	{"encap = no\n mobike = no", "esp_proposals = aes256gcm16-x25519", ""},
 	{"encap = no\n mobike = no", "", "fragment_size = 256"},
 	{"encap = yes\n mobike = yes", "esp_proposals = aes256gcm16-x25519", ""},
+	{"encap = no\n mobike = no\n proposals = " KE1, "", ""},
+	{"encap = no\n mobike = no\n proposals = " KE1,
+	 "esp_proposals = aes256gcm16-x25519-ke1_ecp256", ""},
+	{"encap = no\n mobike = no", "esp_proposals = aes256gcm16-x25519-ke1_ecp256-ke3_ecp384",
+	 ""},
+	{"encap = yes\n mobike = yes\n proposals = " KE1 "-ke2_ecp384",
+	 "esp_proposals = aes256gcm16-x25519-ke1_ecp256", "fragment_size = 256"},
 };
 
 static const char *text_of(const struct world *w, unsigned side)
@@ -81,16 +95,17 @@ static const char *text_of(const struct world *w, unsigned side)
 }
 
 /* Bits of the first byte: 2 world, 2 seed (the nonces' order differs), then both children are up,
- * asks wait, what waits in the end arrives. */
+ * asks wait, what waits in the end arrives, a world with additional key exchanges. */
 static void choose(struct play *y, uint8_t bits)
 {
-	const struct world *w = &worlds[bits & 3];
+	const struct world *w = &worlds[(bits & 3) + (bits & 128 ? SERIES : 0)];
 	struct sim_options opt = {.conf = {text_of(w, 0), text_of(w, 1)}};
 	struct sim *s;
 
 	y->done = 0;
 	y->refused = false;
 	y->idle_ns = 0;
+	y->series = w >= &worlds[SERIES];
 	peers_begin(&y->p, 1 + (bits >> 2 & 3), &opt);
 	s = y->p.s;
 	must(sim_initiate(s, 0, "tun") == ERR_OK);
@@ -136,11 +151,12 @@ static void begin(struct play *y, unsigned side, enum what what)
 		(void)!sim_terminate(s, side, child[what]);
 }
 
-/* An ask that waits for too long is refused. */
+/* An ask that waits for too long is refused, and nobody waits for longer for a key exchange that
+ * follows another one. */
 static void pass_time(struct play *y, uint64_t ns)
 {
 	y->idle_ns += ns;
-	y->refused |= y->p.asks && y->idle_ns >= ASKED_NS;
+	y->refused |= (y->p.asks || y->series) && y->idle_ns >= ASKED_NS;
 	sim_run(y->p.s, y->p.s->now_ns + ns);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_eap: EAP packets to either end of a conversation: a byte that says which end, then packets,
- * each behind its length in two bytes. What is sent back is a packet, and nobody who does not know
- * the password, or is not believed, comes to a key. */
+/* fuzz_eap: EAP packets to either end of a conversation, or to a relay: a byte that says which,
+ * then packets, each behind its length in two bytes; of a relay's server a byte before it says how
+ * it is meant (relayed()). What is sent back is a packet, and nobody who does not know the
+ * password, or is not believed, comes to a key. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 #define ASKS_IDENTITY 2
 #define NO_SECRET     4
 #define BY_TLS        8
+#define RELAYS        16 /* with AS_SERVER */
+
+/* Bits of how a relay's server means what it says. */
+#define ACCEPTS 1
+#define HAS_KEY 2
+#define NAMES   4 /* a name follows, behind its length in a byte */
+#define REMARKS 8 /* a token follows likewise */
 
 static void must(bool ok, const char *what)
 {
@@ -32,6 +40,7 @@ static struct eap *begin(uint8_t flags)
 	static struct crypto_ctx *crypto;
 	struct eap_params p = {.server = flags & AS_SERVER,
 			       .type = flags & BY_TLS ? EAP_TYPE_TLS : EAP_TYPE_MSCHAPV2,
+			       .relay = flags & AS_SERVER && flags & RELAYS,
 			       .asks_identity = flags & ASKS_IDENTITY};
 	struct eap *x;
 
@@ -54,7 +63,8 @@ static void check_said(const struct eap *x)
 	struct eap_packet p;
 
 	if (said.len)
-		must(!eap_packet_parse(&p, said), "what is said is no packet");
+		must(!eap_packet_parse(&p, said) && load_be16(said.p + 2) == said.len,
+		     "what is said is no packet");
 }
 
 static enum err answer(struct eap *x, bool secret)
@@ -81,13 +91,52 @@ static bool waits(const struct eap *x)
 	return eap_wants(x) != EAP_WANTS_PACKET && eap_wants(x) != EAP_WANTS_NOTHING;
 }
 
-static bool feed(struct eap *x, struct bytes packet, bool secret)
+static struct bytes take(struct reader *r, bool is_there)
 {
-	enum err e = eap_take(x, packet);
+	struct bytes b = {0};
+	uint8_t n;
+
+	if (is_there && !reader_u8(r, &n) && reader_bytes(r, &b, n))
+		b = bytes_of(NULL, 0);
+	return b;
+}
+
+/* A relay shows its server a packet of the client's, and a name that means one thing. Without an
+ * answer in the input the server is silent. */
+static enum err relayed(struct eap *x, struct reader *r, bool *out_key)
+{
+	static const uint8_t key[EAP_MSK_LEN] = {1};
+	const struct bytes shown = eap_relayed(x), name = eap_name(x);
+	struct eap_relayed said = {0};
+	struct eap_packet p;
+	uint8_t how;
+	uint16_t n;
+
+	must(!eap_packet_parse(&p, shown) && p.code == EAP_RESPONSE &&
+		     load_be16(shown.p + 2) == shown.len,
+	     "what the server is shown is no packet of a client's");
+	must(name.len && !memchr(name.p, 0, name.len), "a name that is read in two ways");
+	if (reader_u8(r, &how) || reader_u16(r, &n) || reader_bytes(r, &said.packet, n))
+		return eap_answer(x, &(struct eap_answer){.why = "it is silent"});
+	said.accepted = how & ACCEPTS;
+	said.name = take(r, how & NAMES);
+	said.token = take(r, how & REMARKS);
+	if (how & HAS_KEY)
+		said.msk = bytes_of(key, sizeof(key));
+	*out_key = said.accepted && said.msk.len;
+	return eap_answer(x, &(struct eap_answer){.relayed = &said});
+}
+
+/* e: what came of the last packet. */
+static bool go_on(struct eap *x, enum err e, struct reader *r, uint8_t flags)
+{
+	bool key = false;
 
 	while (!e && waits(x))
-		e = answer(x, secret);
-	must(eap_msk(x).len == 0, "a key for whoever comes");
+		e = eap_wants(x) == EAP_WANTS_SERVER ? relayed(x, r, &key)
+						     : answer(x, !(flags & NO_SECRET));
+	must(key || eap_msk(x).len == 0, "a key for whoever comes");
+	must(!e || eap_msk(x).len == 0, "a key after a failure");
 	if (!e)
 		check_said(x);
 	return !e;
@@ -100,15 +149,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct eap *x;
 	uint8_t flags;
 	uint16_t n;
+	bool on;
 
 	reader_init(&r, data, len);
 	if (reader_u8(&r, &flags))
 		return 0;
 	x = begin(flags);
-	while (!reader_u16(&r, &n) && !reader_bytes(&r, &packet, n)) {
-		if (!feed(x, packet, !(flags & NO_SECRET)))
-			break;
-	}
+	on = go_on(x, ERR_OK, &r, flags);
+	while (on && !reader_u16(&r, &n) && !reader_bytes(&r, &packet, n))
+		on = go_on(x, eap_take(x, packet), &r, flags);
 	eap_free(x);
 	return 0;
 }

@@ -46,6 +46,7 @@ struct play {
 	struct peers p;
 	struct input in;
 	bool strangers; /* the secrets differ */
+	bool resuming;  /* a side may lose its IKE SAs and keep the tickets of them */
 	struct met met[2][MET_MAX];
 	unsigned num_met[2];
 	uint64_t idle_ns;
@@ -58,23 +59,47 @@ static struct play play;
 
 /* struct world - what goes into the configurations. */
 struct world {
-	const char *conn[2], *child, *daemon;
+	const char *conn[2], *child, *daemon, *more;
 	uint32_t crowd; /* half-open IKE SAs at which cookies are asked for */
 };
 
+#define TICKETS "encap = no\n mobike = no\n resumption = yes"
+
+/* From RESUMING on what is lost is resumed. */
+#define RESUMING 4
+
 static const struct world worlds[] = {
-	{{"encap = no\n mobike = no", "encap = no\n mobike = no"}, "", "", 100},
+	{{"encap = no\n mobike = no", "encap = no\n mobike = no"}, "", "", "", 100},
 	{{"proposals = aes256gcm16-prfsha256-ecp256-x25519\n dpd_delay = 20s\n rekey_time = 200s",
 	  "proposals = aes256gcm16-prfsha256-x25519\n dpd_delay = 30s\n rekey_time = 250s"},
 	 "esp_proposals = aes256gcm16-x25519\n rekey_time = 60s",
 	 "",
+	 "",
 	 2},
-	{{"fragmentation = yes", "fragmentation = yes"}, "", "fragment_size = 256", 100},
+	{{"fragmentation = yes", "fragmentation = yes"}, "", "fragment_size = 256", "", 100},
 	{{"mobike = no\n encap = no\n proposals = aes256gcm16-prfsha256-x25519-ke1_ecp256",
 	  "dpd_delay = 10s\n proposals = aes256gcm16-prfsha256-x25519-ke1_ecp256"},
 	 "esp_proposals = aes256gcm16-x25519-ke1_ecp256",
 	 "cookies = always",
+	 "",
 	 1},
+	{{TICKETS, TICKETS}, "", "", "", 100},
+	{{TICKETS "\n ppk_id = ours\n ppk_required = yes", TICKETS "\n dpd_delay = 10s"},
+	 "",
+	 "",
+	 "secrets { ppk { id = ours\n secret = 0123456789abcdef0123456789abcdef } }",
+	 100},
+	{{TICKETS "\n proposals = aes256gcm16-prfsha256-x25519-ke1_ecp256\n rekey_time = 200s",
+	  TICKETS "\n proposals = aes256gcm16-prfsha256-x25519-ke1_ecp256\n dpd_delay = 20s"},
+	 "",
+	 "cookies = always",
+	 "",
+	 1},
+	{{TICKETS "\n fragmentation = yes", TICKETS "\n fragmentation = yes\n ppk_id = ours"},
+	 "rekey_time = 60s",
+	 "fragment_size = 256",
+	 "secrets { ppk { id = ours\n secret = 0123456789abcdef0123456789abcdef } }",
+	 2},
 };
 
 static const char *text_of(const struct world *w, unsigned side)
@@ -88,17 +113,18 @@ static const char *text_of(const struct world *w, unsigned side)
 	snprintf(child, sizeof(child),
 		 "%s\n }\n two { local_ts = 10.%u.0.0/16\n remote_ts = 10.%u.0.0/16\n %s", w->child,
 		 11 + side, 12 - side, w->child);
-	snprintf(all, sizeof(all), "%s latchkey { %s\n }\n",
-		 sim_conf_anywhere(side, w->conn[side], child), w->daemon);
+	snprintf(all, sizeof(all), "%s latchkey { %s\n }\n %s\n",
+		 sim_conf_anywhere(side, w->conn[side], child), w->daemon, w->more);
 	*text = peers_text(all);
 	return *text;
 }
 
 /* Bits of the first byte: 2 world, 1 seed, then the secrets differ, asks are answered by
- * themselves, and the peers are up (the ones that can be). */
+ * themselves, the peers are up (the ones that can be), one is left out, and a world that resumes.
+ */
 static void choose(struct play *y, uint8_t bits)
 {
-	const struct world *w = &worlds[bits & 3];
+	const struct world *w = &worlds[(bits & 3) + (bits & 128 ? RESUMING : 0)];
 	const struct ike_limits limits = {.cookie_threshold = w->crowd,
 					  .half_open_max = HALF_OPEN,
 					  .half_open_per_source = PER_SOURCE};
@@ -110,6 +136,7 @@ static void choose(struct play *y, uint8_t bits)
 		opt.secret[1] = "another secret, as long as the first";
 	y->num_met[0] = y->num_met[1] = 0;
 	y->idle_ns = 0;
+	y->resuming = bits & 128;
 	peers_begin(&y->p, 1 + (bits >> 2 & 1), &opt);
 	if (bits & 32 && !y->strangers) {
 		must(sim_initiate(y->p.s, 0, "tun") == ERR_OK);
@@ -139,12 +166,15 @@ static struct met *met_find(struct play *y, unsigned side, const struct ike_sa *
 	return NULL;
 }
 
-/* Additional key exchanges renew the keys. */
+/* Additional key exchanges renew the keys. So does a PPK, with each side as soon as it knows that
+ * the other has it: those before that are compared. */
 static void meet(struct play *y, unsigned side, const struct ike_sa *sa)
 {
 	struct met *m = met_find(y, side, sa);
 
 	must(sa->keys.sk_d.len <= sizeof(m->sk_d));
+	if (m && sa->hs->ppk.used)
+		return;
 	if (m) {
 		memcpy(m->sk_d, sa->keys.sk_d.p, sa->keys.sk_d.len);
 		return;
@@ -269,7 +299,7 @@ static bool is_old(struct play *y, unsigned to, const uint8_t *bytes, size_t len
 	struct ike_header h;
 	const struct ike_sa *sa;
 
-	if (ike_header_parse(&h, bytes_of(bytes, len)) || h.exchange == IKE_SA_INIT)
+	if (ike_header_parse(&h, bytes_of(bytes, len)) || exchange_is_first(h.exchange))
 		return false;
 	sa = forge_sa(y->p.s, to, &h);
 	if (!sa || sa->initiator == !!(h.flags & IKE_FLAG_INITIATOR))
@@ -339,7 +369,7 @@ static void bend(struct play *y, struct letter *l, unsigned how)
 	struct letter other;
 	struct path_addr reverse;
 	const uint8_t a = take(&y->in), b = take(&y->in);
-	const bool sealed = l && l->len > 18 && l->bytes[18] != IKE_SA_INIT;
+	const bool sealed = l && l->len > 18 && !exchange_is_first(l->bytes[18]);
 
 	if (!l)
 		return;
@@ -364,12 +394,12 @@ static void bend(struct play *y, struct letter *l, unsigned how)
 	deliver(y, !l->from, &other.path, other.bytes, other.len, sealed ? NOTHING : ONE_STEP);
 }
 
-static struct letter *last_sa_init(struct play *y)
+static struct letter *last_opening(struct play *y)
 {
 	for (unsigned i = 0; i < y->p.num_letters && i < LETTERS_MAX; i++) {
 		struct letter *l = peers_any(&y->p, i);
 
-		if (l->len > IKE_HEADER_LEN && l->bytes[18] == IKE_SA_INIT &&
+		if (l->len > IKE_HEADER_LEN && exchange_is_first(l->bytes[18]) &&
 		    !(l->bytes[19] & IKE_FLAG_RESPONSE))
 			return l;
 	}
@@ -379,7 +409,7 @@ static struct letter *last_sa_init(struct play *y)
 /* Many senders, or one of many addresses, begin with the same first message under other SPIs. */
 static void stranger(struct play *y, unsigned which)
 {
-	struct letter *l = last_sa_init(y), other;
+	struct letter *l = last_opening(y), other;
 	const uint8_t a = take(&y->in);
 
 	if (!l)
@@ -593,7 +623,10 @@ static void begin(struct play *y, uint8_t arg)
 	switch (arg >> 3 & 7) {
 	case 0:
 	case 1:
-		(void)!sim_initiate(s, side, child);
+		if (y->resuming && arg & 8)
+			forge_lost(s);
+		else
+			(void)!sim_initiate(s, side, child);
 		break;
 	case 2:
 		(void)!sim_rekey(s, side, child);
