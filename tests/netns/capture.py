@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Captures on a host's interface, and what kinds of packet they hold."""
 
+import os
 import re
 import signal
 import socket
@@ -99,14 +100,19 @@ def parse_ethernet(time, data):
     return frame
 
 
+HEADER_LEN = 24
+
+
 def read_pcap(path):
     """The Ethernet frames of a pcap file in the machine's byte order."""
     with open(path, "rb") as file:
         data = file.read()
-    frames, at = [], 24
-    assert len(data) >= 24 and data[:4] == b"\xd4\xc3\xb2\xa1", f"{path} is not a capture"
+    frames, at = [], HEADER_LEN
+    assert len(data) >= HEADER_LEN and data[:4] == b"\xd4\xc3\xb2\xa1", f"{path} is not a capture"
     while at + 16 <= len(data):
         seconds, micros, length, _ = struct.unpack("<IIII", data[at:at + 16])
+        if at + 16 + length > len(data):
+            break  # so_far(): it is being written
         frames.append(parse_ethernet(seconds + micros / 1e6, data[at + 16:at + 16 + length]))
         at += 16 + length
     return frames
@@ -116,15 +122,24 @@ PROGRESS = re.compile(r"(\d+) packets? captured, (\d+) packets? received by filt
                       r"(\d+) packets? dropped by kernel")
 
 
-class Capture:
-    """A running tcpdump."""
+SLOTS = 1 << 15  # packets that the kernel has room for
+WHOLE = 2048  # bytes: any frame that a device did not leave to others to cut
+SLOT_HEAD = 128
 
-    def __init__(self, host, device, name=None, snap=0, only=""):
+
+class Capture:
+    """A running tcpdump. snap: so many bytes of each frame. bulk: for a gateway's rates; it is behind
+    by up to a second then."""
+
+    def __init__(self, host, device, name=None, snap=WHOLE, only="", bulk=False):
         self.host, self.path = host, host.path(f"{name or device}.pcap")
-        # Neither --immediate-mode, whose ring has a slot of the longest packet's size for each
-        # (a thousand in 64 MiB where the device segments), nor -U: nobody reads as it goes.
+        # In immediate mode each packet has a slot of snap bytes and is told of at once. Without, they
+        # are told of by the block, of which the last one is given up after a second.
+        ring = ["-B", "131072"] if bulk else \
+            ["-B", SLOTS * (snap + SLOT_HEAD) >> 10, "--immediate-mode"]
+        # Without -U: who wants to read as it goes says so (so_far).
         self.process = host.spawn(f"tcpdump-{name or device}", "tcpdump", "-i", device, "-n",
-                                  "-B", "131072", "-s", snap, "-Z", "root",
+                                  *ring, "-s", snap, "-Z", "root",
                                   "-w", self.path, *([only] if only else []))
         wait_for(lambda: "listening on" in self.process.log() or not self.process.running(),
                  "tcpdump to listen")
@@ -143,6 +158,11 @@ class Capture:
             if captured + dropped >= received:
                 return
             time.sleep(0.05)
+
+    def so_far(self):
+        """The frames that were written until a moment ago."""
+        self.process.send(signal.SIGUSR2)  # write what there is
+        return read_pcap(self.path) if os.path.getsize(self.path) >= HEADER_LEN else []
 
     def stop(self, whole=True):
         """Ends the capture and returns its frames. If whole, a frame it missed is an error."""

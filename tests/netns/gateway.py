@@ -85,7 +85,7 @@ class Gateways(Scene):
                                 WAN[side][0])
             for side in ("left", "right"):
                 self._make(side)
-            self.capture = Capture(self.switch, "to-right")
+            self.capture = Capture(self.switch, "to-right", bulk=True)
             if start:
                 self.start()
         except BaseException:
@@ -431,7 +431,7 @@ def test_nothing_by_the_shadow():
         answer = client.run("ping", "-n", "-c", 1, "-W", 2, "-t", 1, OUTSIDE, check=False).stdout
         assert "Time to live exceeded" in answer, answer
         g.capture.stop()
-        g.capture = Capture(g.switch, "to-left", name="again")
+        g.capture = Capture(g.switch, "to-left", name="again", bulk=True)
         g.peers["left"].up("net")
         g.ping()
         assert left.ping(CLIENT["right"][0], LAN["left"][0]) == 3  # the host's own

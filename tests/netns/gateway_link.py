@@ -28,7 +28,7 @@ class TwoCables(Gateways):
                          Side(connection={"path_policy": "failover", "paths": paths}),
                          Side(connection={"local_addrs": "%any"}), start=False)
         try:
-            self.second = Capture(self.switch, "second-right", name="second")
+            self.second = Capture(self.switch, "second-right", name="second", bulk=True)
             self.start()
         except BaseException:
             self.close(failed=True)

@@ -123,8 +123,8 @@ def offloads(name, switches, outer, shown):
                 text.count("offloads") == (2 if shown else 0), text
             mac = left.run("cat", "/sys/class/net/wan/address").stdout.strip()
             lan_mac = left.run("cat", "/sys/class/net/lan/address").stdout.strip()
-            wire = Capture(g.switch, "to-left", name="wire")
-            inside = Capture(g.clients["left"], "eth", name="inside")
+            wire = Capture(g.switch, "to-left", name="wire", bulk=True)
+            inside = Capture(g.clients["left"], "eth", name="inside", bulk=True)
             g.peers["left"].up("net")
             for version in (4, 6):
                 for side in ("left", "right"):

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, field
 
 import stream
-from capture import Capture
+from capture import WHOLE, Capture
 from lab import Lab
 from peers import KINDS
 from pytap import diag
@@ -159,7 +159,7 @@ class Pair(Two):
     """Two hosts, a daemon on each, and a capture of the wire between them."""
 
     def __init__(self, name, left, right, nat=False, outer="ip4", start=True, build=None,
-                 snap=0, together=False):
+                 snap=WHOLE, together=False):
         self.lab = Lab(name)
         self.sides = {"left": left, "right": right}
         self.build = build
