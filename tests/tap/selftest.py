@@ -9,6 +9,7 @@ import io
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import redirect_stdout
 
@@ -101,7 +102,55 @@ def test_a_process_that_dies():
     assert count(out.getvalue(), status).failed, "a process that died was not noticed"
 
 
+def meet(folder, number):
+    """A test that passes when so many of its kind run at once."""
+    def test():
+        with open(os.path.join(folder, str(os.getpid())), "w", encoding="ascii"):
+            pass
+        deadline = time.monotonic() + 20
+        while len(os.listdir(folder)) < number:
+            assert time.monotonic() < deadline, "they do not run at once"
+            time.sleep(0.01)
+    return test
+
+
+def alone(folder, most):
+    """A test that fails when more than so many of its kind run at once."""
+    def test():
+        path = os.path.join(folder, str(os.getpid()))
+        with open(path, "w", encoding="ascii"):
+            pass
+        time.sleep(0.1)
+        running = os.listdir(folder)
+        os.unlink(path)
+        assert len(running) <= most, running
+    return test
+
+
+def side_by_side(kind, number, names, idle):
+    """The status of so many tests of a kind, two at a time, where so many processors are idle."""
+    with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
+        return pytap.run([(name, kind(folder, number)) for name in names], 2,
+                         waits=lambda name: name == "waits", idle=lambda: idle)
+
+
+def test_idle_processors():
+    """They are used, up to a number; what waits runs beside what works, and else no more than are told."""
+    most = 2 * pytap.MOST
+    assert side_by_side(meet, most, ["works"] * most, 1) == 0
+    assert side_by_side(meet, 4, ["works", "waits", "works", "waits"], 0) == 0
+    assert side_by_side(alone, 2, ["works"] * 12, 0) == 0
+    assert side_by_side(alone, most, ["works"] * 3 * most, 1) == 0
+
+
+def test_idleness_is_measured():
+    idle = pytap.Idle()
+    time.sleep(0.2)
+    assert 0 <= idle() <= os.cpu_count() + 0.5
+
+
 if __name__ == "__main__":
+    pytap.LOOK_SECONDS = 0.01  # nobody's machine is looked at here
     sys.exit(pytap.run([
         ("a passing test", outcome("sample_passes", "ok 1 - sample_passes\n", 0)),
         ("a failing test", outcome("sample_adds", "tests/tap/sample.c", 1)),
@@ -116,4 +165,6 @@ if __name__ == "__main__":
         ("bad ends are failures", test_bad_ends),
         ("the Python reporter", test_python_reporter),
         ("a process that dies is noticed", test_a_process_that_dies),
+        ("tests run where processors are idle", test_idle_processors),
+        ("how idle processors are is measured", test_idleness_is_measured),
     ]))
