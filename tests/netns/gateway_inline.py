@@ -3,9 +3,8 @@
 front of net_af_packet, whose ciphers are OpenSSL's. The other gateway knows nothing of it."""
 
 import os
-import time
 
-from gateway import Gateways, between, sides
+from gateway import Gateways, arrived, between, re_keyed, sides
 from lab import wait_for
 from peers import Latchkey
 from pytap import Skip, diag
@@ -55,16 +54,11 @@ def inline(name, kind, outer=4, bare=False, sent=True):
                     g.ping(side, version)
             before = g.by_port()
             streams = [g.stream(side) for side in ("left", "right")]
-            for _ in range(3):
-                time.sleep(1)
-                g.peers["left"].rekey(child="net")
-            time.sleep(1)
-            counted = [stream.stop() for stream in streams]
+            counted = re_keyed(g, streams)
             tx, rx = (after - b for after, b in zip(g.by_port(), before))
             diag(f"by the port {tx} sent of {counted[0]['sent']}, {rx} received of "
                  f"{counted[1]['sent']}")
-            for c in counted:
-                assert c["sent"] > 500 and c["received"] >= c["sent"] * 0.99, counted
+            arrived(*counted)
             assert rx >= counted[1]["received"] * 0.99, (rx, counted)
             assert (tx >= counted[0]["received"] * 0.99) if sent else tx == 0, (tx, counted)
             for side, version in (("left", 4), ("right", 6)):

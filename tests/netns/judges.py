@@ -9,11 +9,11 @@ import csv
 import os
 import shutil
 import subprocess
-import time
 
 from lab import wait_for
 from nets import INNER, OUTER4, Pair, Side, story
 from pytap import Skip
+from scenarios import agree
 
 KEYLOG_BUILD = "build-keylog"
 TSHARK_OPTIONS = ["-o", "esp.enable_encryption_decode:TRUE",
@@ -161,8 +161,9 @@ def tshark_opens_ours(name, more):
     with keylog_pair(name, more) as pair:
         pair.peers["left"].up("net")
         pair.ping_all()
+        before = pair.peers["left"].spis()
         pair.peers["left"].rekey(child="net")
-        time.sleep(1)
+        wait_for(lambda: agree(pair) and not before & pair.peers["left"].spis(), "a re-key")
         pair.ping_all()
         frames = pair.capture.stop()
         esp = sum(1 for f in frames if f.kind == "esp")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import stream
 from capture import WHOLE, Capture
-from lab import Lab
+from lab import Lab, wait_for
 from peers import KINDS
 from pytap import diag
 
@@ -200,6 +200,10 @@ class Pair(Two):
         return {"left": (NAT_LEFT, NAT_RIGHT), "right": (FAR_RIGHT, NAT_OUTSIDE)}
 
 
+LOOK_SECONDS = 0.02  # how often an ended stream is looked at
+DRAIN_LOOKS = 50  # how often without news until it is over
+
+
 class Stream:
     """A numbered UDP stream from one side's inner address, or that of `ends`, to the other's."""
 
@@ -225,22 +229,50 @@ class Stream:
         wait_until_ready(self.sender)
         return self
 
-    def stop(self, drain=1.0):
-        """Ends the stream; returns what stream.py says of both ends."""
+    def arrived(self):
+        """How many have come so far."""
+        return os.stat(self.arrivals_path).st_size // stream.ARRIVAL.size
+
+    def wait(self, number, seconds=60):
+        """Until so many more have come."""
+        wanted = self.arrived() + number
+        wait_for(lambda: self.arrived() >= wanted, f"{number} datagrams of {self.tag}", seconds)
+
+    def end(self):
+        """Nothing more is sent; what is under way may come until stop()."""
         self.sender.stop(signal.SIGTERM)
-        time.sleep(drain)
+
+    def stop(self):
+        """Ends the stream; returns what stream.py says of both ends."""
+        self.end()
+        sent = stream.result_of(self.sender)
+        self._drain(sent["sent"])
         self.receiver.stop(signal.SIGTERM)
-        result = {**stream.result_of(self.sender), **stream.result_of(self.receiver)}
-        assert result["sent"] > 0, "the stream sent nothing"
-        return result
+        assert sent["sent"] > 0, "the stream sent nothing"
+        return {**sent, **stream.result_of(self.receiver)}
+
+    def _drain(self, sent):
+        """Until all have come, or none has come for a second in which this program did not itself
+        stand still."""
+        came, quiet = self.arrived(), 0
+        while came < sent and quiet < DRAIN_LOOKS:
+            time.sleep(LOOK_SECONDS)
+            before, came = came, self.arrived()
+            quiet = quiet + 1 if came == before else 0
 
     def arrivals(self):
         """Of a stream that has ended: [(number, sent, came)], the times as time.time_ns() has them."""
         return stream.arrivals(self.arrivals_path)
 
 
+def stop_all(streams):
+    """Ends all streams of {key: stream} at once; returns {key: what Stream.stop() does}."""
+    for stream_of in streams.values():
+        stream_of.end()
+    return {key: stream_of.stop() for key, stream_of in streams.items()}
+
+
 def wait_until_ready(process):
-    from lab import wait_for
     wait_for(lambda: "ready" in process.log() or not process.running(), process.name)
     assert process.running(), process.log()
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from capture import assert_protected
 from lab import wait_for
-from nets import INNER, NAT_INSIDE, NETWORK, PSK, Pair, Side, Stream, other, section, story
+from nets import (INNER, NAT_INSIDE, NETWORK, PSK, Pair, Side, Stream, other, section, stop_all,
+                  story)
 from peers import KINDS
 from scenarios import PAIRINGS, agree, both_up, ours
 
@@ -92,7 +93,7 @@ def there_and_back_under_load(pair):
         move(pair, side, soft=True)
         followed(pair)
         story(f"{side} has moved")
-    results = {side: stream.stop() for side, stream in streams.items()}
+    results = stop_all(streams)
     for side, result in results.items():
         lost = result["sent"] - result["received"]
         story(f"{side}: sent {result['sent']}, lost {lost}")

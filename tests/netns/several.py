@@ -12,7 +12,7 @@ import termios
 import time
 
 from lab import wait_for
-from nets import NETWORK, Side, Stream, other, story
+from nets import NETWORK, Side, Stream, other, stop_all, story
 from paths import PATHS4, PATHS6, Download, Paths
 from scenarios import agree, both_up
 
@@ -56,7 +56,7 @@ def streams(scene):
 
 
 def results_of(running, what):
-    results = {side: stream.stop() for side, stream in running.items()}
+    results = stop_all(running)
     for side, r in results.items():
         story(f"{what}: from {side}: {r['sent'] - r['received']} of {r['sent']} lost, "
               f"{r['repeated']} repeated, longest gap {r['gap_ms']:.0f} ms "
@@ -187,7 +187,8 @@ def duplicate():
         for n in (1, 2):
             scene.path(n).wire.order("loss 20%")
         running = streams(scene)
-        time.sleep(8)
+        for stream in running.values():
+            stream.wait(3000)
         for side, r in results_of(running, "duplicate").items():
             assert r["sent"] - r["received"] < r["sent"] * 0.08, f"{side}: {r}"
         assert carried_by(scene.audit({1: 1000, 2: 1000})) == {50}
@@ -311,8 +312,7 @@ def tagged():
                        for i, side in enumerate(("left", "right"))
                        for kind, port, version in (("plain", 9100, 4), ("child", 9110, 6))}
             time.sleep(2 * SETTLE)
-            for stream in running.values():
-                stream.stop(drain=0.3)
+            stop_all(running)
             seen.append(ways(scene.audit({1: 300})))
         assert active(decider) == [1], "all of it was moved"
     for step, mine in zip(seen, (2, 1)):

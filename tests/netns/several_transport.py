@@ -259,7 +259,8 @@ def duplicate():
         for n in (1, 2):
             scene.path(n).wire.order("loss 20%")
         running = scene.streams()
-        time.sleep(5)
+        for stream in running.values():
+            stream.wait(3000)
         for side, r in results_of(running, "duplicate").items():
             assert r["sent"] - r["received"] < r["sent"] * 0.08, f"{side}: {r}"
         scene.audit({1: 1000, 2: 1000})

@@ -5,7 +5,8 @@
 usage: stream.py send SOURCE TARGET PORT RATE SIZE [COUNT [TOS]]
                                          (until SIGTERM or so many, of 0 all; prints the number sent)
        stream.py receive ADDRESS PORT [FILE]
-                                         (until SIGTERM; prints JSON; FILE: what came, one by one)
+                             (until SIGTERM and nothing comes for a tenth of a second; prints JSON;
+                             FILE: what came, one by one, as it comes)
 
 Both ends are on one machine, so that what took how long is known: each datagram says when it was
 sent, and the kernel when it came.
@@ -65,6 +66,7 @@ def send(source, target, port, rate, size, count, tos):
     if tos:
         sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, tos)
     sock.bind((source, 0))
+    print("ready", flush=True)
     padding = b"\x5a" * (size - HEAD.size)
     sent, refused, pause, begin = 0, 0, 0, time.monotonic()
     last = time.time_ns()
@@ -90,10 +92,8 @@ class Books:
         self.seen, self.repeated, self.reordered, self.highest = set(), 0, 0, -1
         self.first_sent = self.last_came = None
         self.gap, self.gap_before, self.slowest = 0, None, 0
-        self.arrivals = []
 
     def note(self, number, sent, came):
-        self.arrivals.append((number, sent, came))
         self.slowest = max(self.slowest, came - sent)
         if number in self.seen:
             self.repeated += 1
@@ -108,11 +108,6 @@ class Books:
             self.gap, self.gap_before = came - self.last_came, number
         self.last_came = came
 
-    def write(self, path):
-        with open(path, "wb") as file:
-            for arrival in self.arrivals:
-                file.write(ARRIVAL.pack(*arrival))
-
     def result(self):
         took = (self.last_came - self.first_sent) / 1e6 if self.seen else 0
         return {"received": len(self.seen), "repeated": self.repeated,
@@ -122,22 +117,27 @@ class Books:
 
 
 def receive(address, port, path):
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644) if path else None
     sock = socket.socket(family(address), socket.SOCK_DGRAM)
     # Beyond the machine's limit, so that a slow receiver loses nothing by itself.
     sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)
     sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
     sock.bind((address, port))
     sock.settimeout(0.1)
+    print("ready", flush=True)
     books = Books()
-    while not Stop.asked:
+    while True:
         try:
             data, ancillary, _, _ = sock.recvmsg(65536, 64)
         except socket.timeout:
+            if Stop.asked:
+                break
             continue
         seconds, ns = STAMP.unpack(ancillary[0][2][:STAMP.size])
-        books.note(*HEAD.unpack(data[:HEAD.size]), seconds * 10 ** 9 + ns)
-    if path:
-        books.write(path)
+        arrival = *HEAD.unpack(data[:HEAD.size]), seconds * 10 ** 9 + ns
+        books.note(*arrival)
+        if file is not None:
+            os.write(file, ARRIVAL.pack(*arrival))
     print(json.dumps(books.result()))
 
 
@@ -156,7 +156,6 @@ def lost_runs(seen, highest):
 
 if __name__ == "__main__":
     Stop.arm()
-    print("ready", flush=True)
     if sys.argv[1] == "send":
         send(sys.argv[2], sys.argv[3], int(sys.argv[4]), float(sys.argv[5]), int(sys.argv[6]),
              *(int(sys.argv[at]) if len(sys.argv) > at else 0 for at in (7, 8)))

@@ -142,7 +142,7 @@ class Client:
         self.process = process
 
     def said(self):
-        lines = self.process.log().splitlines()
+        lines = self.process.log().rpartition("\n")[0].splitlines()  # the last may be cut still
         return json.loads(lines[-1]) if lines else {}
 
     def hears(self, name, more=10):
