@@ -5,37 +5,10 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
-#include "control/auth/algorithm.h"
 #include "control/auth/bundle.h"
-#include "control/auth/chain.h"
+#include "control/auth/own_key.h"
 #include "control/auth/pins.h"
-#include "control/auth/token_key.h"
 #include "control/ike/wire/proto.h"
-
-/* TRUST_MAX - keys that may speak for one peer at a time. */
-#define TRUST_MAX 8
-
-/* struct ike_keyring - what an answer points to stays here until the next one. */
-struct ike_keyring {
-	struct crypto_ctx *crypto;
-	uint8_t auth[AUTH_SIG_MAX];
-	struct ike_cert certs[CHAIN_MAX];
-	uint8_t places[CHAIN_MAX][SHA1_LEN + CRED_URL_MAX]; /* of those that go by hash and URL */
-	struct ike_trust trust[TRUST_MAX];
-	struct cred *peer[IKE_MAX_CERTS]; /* imported certificates of the peer */
-	uint32_t num_peer;
-	bool peer_fetched;                   /* the first of them, the peer's own, is from a URL */
-	struct bytes stapled[IKE_MAX_CERTS]; /* OCSP responses of the peer, of the ask */
-	uint32_t num_stapled;
-	struct chain_fault fault;
-	struct fetched *fetched;
-	struct tokens *tokens;
-	struct cred *own[CONF_MAX_TOKENS]; /* certificates of ours that lie on tokens */
-	uint32_t num_own;
-	bool fetches; /* whoever asks fetches what is wanted */
-	bool reaches; /* and has tokens do what is wanted of them */
-	bool waits;   /* and the last answer may be another one then */
-};
 
 enum err ike_keyring_new(struct ike_keyring **out, const struct rng *rng)
 {
@@ -78,200 +51,15 @@ void ike_keyring_free(struct ike_keyring *k)
 	mem_free(k);
 }
 
-static void refuse(struct ike_keyring *k, enum ike_reason reason, const char *text)
+void keyring_refuse(struct ike_keyring *k, enum ike_reason reason, const char *text)
 {
 	k->fault.reason = reason;
 	if (text != k->fault.text)
 		snprintf(k->fault.text, sizeof(k->fault.text), "%s", text);
 }
 
-/* ---- our signature --------------------------------------------------------------------------- */
-
-/* struct choice - a key, here or on a token, what certifies it (NULL: nothing), and how good that
- * is. */
-struct choice {
-	const struct cred *cert;
-	const struct cred *public; /* the certificate or raw key */
-	const struct cred *key;
-	const struct conf_secret *token;
-	struct sig_scheme scheme;
-	uint32_t score;
-};
-
-static bool names_authority(const struct ike_ask *ask, const struct cred *ca)
-{
-	for (size_t i = 0; i + KEY_ID_LEN <= ask->authorities.len; i += KEY_ID_LEN) {
-		if (bytes_equal(bytes_of(ask->authorities.p + i, KEY_ID_LEN),
-				bytes_of(ca->info.spki_id, KEY_ID_LEN)))
-			return true;
-	}
-	return false;
-}
-
-/* One whose authority the peer named is better than any other. */
-static uint32_t score(const struct conf *conf, const struct ike_ask *ask, const struct cred *cert)
-{
-	const struct cred *above[CHAIN_MAX];
-	uint32_t num = chain_above(above, CHAIN_MAX, cert, &conf->creds);
-
-	for (uint32_t i = 0; i < num; i++) {
-		if (names_authority(ask, above[i]))
-			return 2;
-	}
-	return 1;
-}
-
-bool keyring_lets(const struct ike_ask *ask, const struct key_info *info)
-{
-	const struct conf_sign *sign = &ask->config->local.sign;
-
-	return (sign->kinds & KEY_BIT(info->kind)) &&
-	       (info->kind != KEY_RSA || info->bits >= sign->rsa_bits);
-}
-
-/* What a token is asked is asked again when it has answered. */
-static bool refuse_token(struct ike_keyring *k, enum tokens_state state, const char *why)
-{
-	char text[TOKENS_WHY_MAX + 40];
-
-	k->waits |= state == TOKENS_WAITS;
-	snprintf(text, sizeof(text), "the token: %s",
-		 state == TOKENS_WAITS ? "it has not answered yet" : why);
-	refuse(k, IKE_REASON_NO_KEY, text);
-	return false;
-}
-
-/* The private key, here or on a token; false: there is none, or none yet. */
-static bool find_private(struct ike_keyring *k, struct choice *c, const struct conf *conf,
-			 int64_t wall_s)
-{
-	const char *why = "";
-	enum tokens_state state;
-
-	c->key = conf_private_key(conf, c->public);
-	if (c->key)
-		return true;
-	state = k->reaches ? token_key_find(k->tokens, &c->token, &why, conf, c->public, wall_s)
-			   : TOKENS_NOT;
-	if (state == TOKENS_HERE)
-		return true;
-	if (state == TOKENS_WAITS || why[0])
-		return refuse_token(k, state, why);
-	refuse(k, IKE_REASON_NO_KEY, "there is no private key for its certificate or key");
-	return false;
-}
-
-/* ANNOUNCED_SCORE - what the peer has announced is better than anything else about a key. */
-#define ANNOUNCED_SCORE 4
-
-/* As the peer has announced (RFC 9593) that it lets; what it has not is tried all the same, if
- * there is nothing else. */
-static bool is_announced(struct sig_scheme *out, const struct ike_ask *ask,
-			 const struct key_info *info)
-{
-	const struct conf_sign *sign = &ask->config->local.sign;
-	const uint32_t not_ours = sign->pss ? AUTH_FORM_BITS(SIG_RSA_PKCS1) : 0;
-
-	return auth_sig_announced_choose(out, info->kind, ask->peer_hashes, sign->hashes,
-					 ask->peer_schemes & ~not_ours);
-}
-
-static void try_one(struct ike_keyring *k, struct choice *best, const struct conf *conf,
-		    const struct ike_ask *ask, const struct cred *public, int64_t wall_s)
-{
-	const struct conf_sign *sign = &ask->config->local.sign;
-	struct choice c = {.public = public};
-	char why[KEY_WHY_MAX];
-	bool announced;
-
-	if (public->kind != CRED_PUBKEY)
-		c.cert = public;
-	if (!find_private(k, &c, conf, wall_s))
-		return;
-	if (!keyring_lets(ask, &public->info)) {
-		refuse(k, IKE_REASON_NO_KEY, "its key is not what `local.auth` asks for");
-		return;
-	}
-	announced = is_announced(&c.scheme, ask, &public->info);
-	if (!announced &&
-	    !auth_sig_choose(&c.scheme, why, public->info.kind, ask->peer_hashes, sign->hashes)) {
-		refuse(k, IKE_REASON_NO_KEY, why);
-		return;
-	}
-	c.score = (c.cert ? score(conf, ask, c.cert) : 1) + (announced ? ANNOUNCED_SCORE : 0);
-	if (c.score > best->score)
-		*best = c;
-}
-
-/* Without certificates or keys of the connection's own: any that holds our identity. */
-static void try_store(struct ike_keyring *k, struct choice *best, const struct conf *conf,
-		      const struct ike_ask *ask, int64_t wall_s)
-{
-	for (uint32_t i = 0; i < conf->creds.num; i++) {
-		const struct cred *c = conf->creds.list[i];
-
-		if (c->kind == CRED_CERT && cred_has_id(c, ask->local_id))
-			try_one(k, best, conf, ask, c, wall_s);
-	}
-}
-
-static void try_token(struct ike_keyring *k, struct choice *best, const struct conf *conf,
-		      const struct ike_ask *ask, const struct conf_token *where, int64_t wall_s)
-{
-	const char *why = "this program speaks to no tokens";
-	struct cred *cert = NULL;
-	enum tokens_state state =
-		k->reaches ? token_key_cert(k->tokens, &cert, &why, conf, where, wall_s)
-			   : TOKENS_NOT;
-
-	if (state != TOKENS_HERE) {
-		refuse_token(k, state, why);
-		return;
-	}
-	k->own[k->num_own++] = cred_get(cert);
-	if (cred_has_id(cert, ask->local_id))
-		try_one(k, best, conf, ask, cert, wall_s);
-	else
-		refuse(k, IKE_REASON_NO_KEY,
-		       "the certificate on the token does not hold that identity");
-}
-
-static void choose(struct ike_keyring *k, struct choice *best, const struct conf *conf,
-		   const struct ike_ask *ask, int64_t wall_s)
-{
-	const struct conf_side *local = &ask->config->local;
-
-	refuse(k, IKE_REASON_NO_KEY,
-	       "there is no certificate with that identity (x509, `local.certs`) and no public key "
-	       "(`local.pubkeys`)");
-	for (uint32_t i = 0; i < local->certs.num; i++) {
-		if (cred_has_id(local->certs.list[i], ask->local_id))
-			try_one(k, best, conf, ask, local->certs.list[i], wall_s);
-	}
-	for (uint32_t i = 0; i < local->num_tokens && i < CONF_MAX_TOKENS; i++)
-		try_token(k, best, conf, ask, &local->tokens[i], wall_s);
-	for (uint32_t i = 0; i < local->pubkeys.num && !best->score; i++)
-		try_one(k, best, conf, ask, local->pubkeys.list[i], wall_s);
-	if (!local->certs.num && !local->pubkeys.num && !local->num_tokens)
-		try_store(k, best, conf, ask, wall_s);
-}
-
-bool keyring_sends(const struct ike_ask *ask, uint8_t encoding)
-{
-	switch (ask->config->send_cert) {
-	case CONF_SEND_CERT_ALWAYS:
-		return true;
-	case CONF_SEND_CERT_NEVER:
-		return false;
-	case CONF_SEND_CERT_IFASKED:
-	default:
-		return encoding == CERT_X509_SIGNATURE ? ask->asked_x509 : ask->asked_raw;
-	}
-}
-
-/* Where an authority publishes the certificate with this hash. Errors: LIMIT. */
-static enum err place_of(char url[static CRED_URL_MAX], size_t *out_len, const char *base,
-			 const uint8_t hash[static SHA1_LEN])
+enum err keyring_place(char url[static CRED_URL_MAX], size_t *out_len, const char *base,
+		       const uint8_t hash[static SHA1_LEN])
 {
 	size_t len = strlen(base);
 
@@ -282,191 +70,6 @@ static enum err place_of(char url[static CRED_URL_MAX], size_t *out_len, const c
 		snprintf(url + len, CRED_URL_MAX - len, "%02x", hash[i]);
 	*out_len = len;
 	return ERR_OK;
-}
-
-/* A certificate as it is sent: where its authority publishes it, and the peer fetches, by the hash
- * of it and a URL that ends with that hash (RFC 7296 3.6). */
-static struct ike_cert show(struct ike_keyring *k, uint8_t place[static SHA1_LEN + CRED_URL_MAX],
-			    const struct ike_ask *ask, const struct cred *cert,
-			    const struct cred *issuer)
-{
-	const struct bytes der = cred_der(cert);
-	const char *base = issuer && issuer->cert_bases.num ? issuer->cert_bases.list[0] : NULL;
-	size_t len;
-
-	if (!ask->peer_fetches || !base || crypto_sha1(k->crypto, place, &der, 1) ||
-	    place_of((char *)place + SHA1_LEN, &len, base, place))
-		return (struct ike_cert){.encoding = CERT_X509_SIGNATURE, .data = der};
-	return (struct ike_cert){.encoding = CERT_HASH_AND_URL,
-				 .data = bytes_of(place, SHA1_LEN + len)};
-}
-
-/* The certificate and those above it; the root is the peer's own. */
-static void add_certs(struct ike_keyring *k, struct ike_answer *out, const struct conf *conf,
-		      const struct ike_ask *ask, const struct choice *c)
-{
-	const struct cred *above[CHAIN_MAX - 1];
-	uint32_t num = c->cert ? chain_above(above, CHAIN_MAX - 1, c->cert, &conf->creds) : 0;
-
-	k->certs[out->num_certs++] =
-		c->cert ? show(k, k->places[0], ask, c->cert, num ? above[0] : NULL)
-			: (struct ike_cert){.encoding = CERT_RAW_PUBLIC_KEY,
-					    .data = cred_der(c->public)};
-	for (uint32_t i = 0; i < num && !above[i]->is_root; i++, out->num_certs++)
-		k->certs[out->num_certs] = show(k, k->places[out->num_certs], ask, above[i],
-						i + 1 < num ? above[i + 1] : NULL);
-	out->certs = k->certs;
-}
-
-/* What an OCSP responder says of our certificate, to a peer that asks (RFC 4806): behind all
- * certificates. True if it is worth to wait for it; the peer does without it if nothing comes. */
-static bool add_staple(struct ike_keyring *k, struct ike_answer *out, const struct conf *conf,
-		       const struct ike_ask *ask, const struct choice *c, int64_t wall_s)
-{
-	static const struct conf_sign any = {.kinds = KEY_BITS_ANY, .hashes = SIG_HASHES_ALL};
-	const struct cred *above = NULL;
-	struct cred *certs[2] = {(struct cred *)(uintptr_t)c->cert};
-	const struct chain_params p = {.certs = certs,
-				       .num_certs = ARRAY_LEN(certs),
-				       .store = &conf->creds,
-				       .sign = &any,
-				       .fetched = k->fetched,
-				       .wall_s = wall_s};
-	struct bytes said;
-
-	if (!k->fetches || !ask->asked_ocsp || !ask->config->ocsp_reply || !c->cert ||
-	    !chain_above(&above, 1, c->cert, &conf->creds))
-		return false;
-	certs[1] = (struct cred *)(uintptr_t)above;
-	if (chain_staple(&said, &p))
-		return true;
-	if (said.len && said.len <= IKE_CERT_LEN_MAX && out->num_certs < IKE_MAX_CERTS)
-		k->certs[out->num_certs++] =
-			(struct ike_cert){.encoding = CERT_OCSP_CONTENT, .data = said};
-	return false;
-}
-
-/* A token that signs wrongly would look to the peer like somebody else. */
-static enum err sign_by_token(struct ike_keyring *k, uint8_t sig[static SIG_MAX], size_t *out_len,
-			      const struct conf *conf, const struct choice *c,
-			      const struct ike_ask *ask, int64_t wall_s)
-{
-	const struct token_key_signing what = {.secret = c->token,
-					       .public = c->public,
-					       .scheme = c->scheme,
-					       .octets = ask->octets};
-	struct sig_scheme der = c->scheme;
-	struct bytes made = {0};
-	const char *why;
-	enum tokens_state state = token_key_sign(k->tokens, &made, &why, conf, &what, wall_s);
-
-	der.form = der.form == SIG_ECDSA_RAW ? SIG_ECDSA : der.form;
-	if (state == TOKENS_HERE &&
-	    (made.len > SIG_MAX ||
-	     sig_verify(k->crypto, der, cred_spki(c->public), ask->octets, made))) {
-		state = TOKENS_NOT;
-		why = "what it signed is not signed by its key";
-	}
-	if (state != TOKENS_HERE) {
-		refuse_token(k, state, why);
-		return ERR_AGAIN;
-	}
-	if (c->scheme.form == SIG_ECDSA_RAW)
-		return sig_ecdsa_raw(sig, out_len, c->public->info.kind, made);
-	memcpy(sig, made.p, made.len);
-	*out_len = made.len;
-	return ERR_OK;
-}
-
-/* Errors: AGAIN (a token has not signed; why was said), CRYPTO. */
-static enum err sign(struct ike_keyring *k, struct ike_answer *out, const struct conf *conf,
-		     const struct choice *c, const struct ike_ask *ask, int64_t wall_s)
-{
-	uint8_t sig[SIG_MAX];
-	struct writer w;
-	size_t len;
-	enum err e = c->key ? sig_sign(k->crypto, sig, &len, c->scheme,
-				       bytes_of(c->key->key.p, c->key->key.len), ask->octets)
-			    : sign_by_token(k, sig, &len, conf, c, ask, wall_s);
-
-	if (e)
-		return e;
-	out->auth_method = auth_sig_method(c->scheme, c->public->info.kind);
-	writer_init(&w, k->auth, sizeof(k->auth));
-	auth_sig_write(&w, out->auth_method, c->scheme, bytes_of(sig, len));
-	out->key = cred_spki(c->public);
-	return writer_finish(&w, &out->auth);
-}
-
-/* What is shown beside the signature; false: it is waited for, before a signature is made, for
- * whoever waits is asked again whenever anything comes. */
-static bool add_shown(struct ike_keyring *k, struct ike_answer *out, const struct conf *conf,
-		      const struct ike_ask *ask, const struct choice *c, int64_t wall_s)
-{
-	if (!keyring_sends(ask, c->cert ? CERT_X509_SIGNATURE : CERT_RAW_PUBLIC_KEY))
-		return true;
-	add_certs(k, out, conf, ask, c);
-	k->waits = add_staple(k, out, conf, ask, c, wall_s);
-	if (k->waits)
-		refuse(k, IKE_REASON_RESOURCES,
-		       "what an OCSP responder says of its certificate has not come yet");
-	return !k->waits;
-}
-
-static bool answer_sign(struct ike_keyring *k, struct ike_answer *out, const struct conf *conf,
-			const struct ike_ask *ask, int64_t wall_s)
-{
-	struct choice best = {.score = 0};
-	enum err e;
-
-	choose(k, &best, conf, ask, wall_s);
-	if (!best.score)
-		return false;
-	k->waits = false; /* for others, which are not needed */
-	if (!add_shown(k, out, conf, ask, &best, wall_s))
-		return false;
-	e = sign(k, out, conf, &best, ask, wall_s);
-	if (e && e != ERR_AGAIN)
-		refuse(k, IKE_REASON_RESOURCES, err_text(e));
-	return !e;
-}
-
-static bool has_tokens(const struct conf *conf, const struct ike_ask *ask)
-{
-	bool has = ask->config->local.num_tokens;
-
-	for (uint32_t i = 0; i < conf->num_secrets; i++)
-		has |= conf->secrets[i]->kind == CONF_SECRET_TOKEN;
-	return has;
-}
-
-/* TLS signs itself, with whatever hash is agreed on there, and always shows the certificate. What
- * is on a token is of no use to it: nobody waits for that, nor is it better than a key in a file.
- */
-static bool answer_eap_key(struct ike_keyring *k, struct ike_answer *out, const struct conf *conf,
-			   const struct ike_ask *ask, int64_t wall_s)
-{
-	const bool reaches = k->reaches;
-	struct ike_ask any = *ask;
-	struct choice best = {.score = 0};
-
-	any.peer_hashes = SIG_HASHES_ALL;
-	any.peer_fetches = false; /* TLS knows certificates alone */
-	k->reaches = false;
-	choose(k, &best, conf, &any, wall_s);
-	k->reaches = reaches;
-	if (!best.score && has_tokens(conf, ask))
-		refuse(k, IKE_REASON_NO_KEY,
-		       "there is no certificate of it with a key in a file, and a token signs for "
-		       "IKE alone: EAP-TLS takes a key that lies in a file");
-	else if (best.score && !best.cert)
-		refuse(k, IKE_REASON_NO_KEY,
-		       "EAP-TLS takes a certificate, and there is a key alone");
-	if (!best.key || !best.cert)
-		return false;
-	add_certs(k, out, conf, &any, &best);
-	out->secret = bytes_of(best.key->key.p, best.key->key.len);
-	return true;
 }
 
 /* ---- the peer's key -------------------------------------------------------------------------- */
@@ -509,8 +112,8 @@ static bool import_one(struct ike_keyring *k, struct bytes der)
 	enum err e;
 
 	if (k->num_peer == ARRAY_LEN(k->peer)) { /* a bundle holds as many as it likes */
-		refuse(k, IKE_REASON_CERT_PATH_LENGTH,
-		       "it shows more certificates than are looked at");
+		keyring_refuse(k, IKE_REASON_CERT_PATH_LENGTH,
+			       "it shows more certificates than are looked at");
 		return false;
 	}
 	e = cred_from_peer(&k->peer[k->num_peer], why, der);
@@ -535,7 +138,7 @@ static bool is_published(const struct conf *conf, struct bytes hash, struct byte
 		const struct cred_uris *bases = &conf->creds.list[i]->cert_bases;
 
 		for (uint32_t j = 0; j < bases->num; j++) {
-			if (!place_of(place, &len, bases->list[j], hash.p) &&
+			if (!keyring_place(place, &len, bases->list[j], hash.p) &&
 			    bytes_equal(bytes_of(place, len), url))
 				return true;
 		}
@@ -563,8 +166,8 @@ static bool import_bundle(struct ike_keyring *k, struct bytes der)
 	}
 	if (e == ERR_NOT_FOUND)
 		return true;
-	refuse(k, IKE_REASON_CERT_INVALID,
-	       "the bundle of certificates that it shows does not follow the format");
+	keyring_refuse(k, IKE_REASON_CERT_INVALID,
+		       "the bundle of certificates that it shows does not follow the format");
 	return false;
 }
 
@@ -584,8 +187,8 @@ static bool import_url(struct ike_keyring *k, const struct conf *conf, const str
 	const char *why;
 
 	if (!cred_url_ok(url)) {
-		refuse(k, IKE_REASON_CERT_INVALID,
-		       "it shows a certificate by what is no URL of HTTP");
+		keyring_refuse(k, IKE_REASON_CERT_INVALID,
+			       "it shows a certificate by what is no URL of HTTP");
 		return false;
 	}
 	if (!k->fetches || !is_published(conf, hash, url))
@@ -637,8 +240,8 @@ static bool trust_pubkeys(struct ike_keyring *k, struct ike_answer *out, const s
 		if (!shown || bytes_equal(shown->data, cred_spki(pinned->list[i])))
 			trust_add(k, out, pinned->list[i], bytes_of(NULL, 0), true);
 	}
-	refuse(k, IKE_REASON_CERT_UNKNOWN_CA,
-	       "the public key that it shows is not among `remote.pubkeys`");
+	keyring_refuse(k, IKE_REASON_CERT_UNKNOWN_CA,
+		       "the public key that it shows is not among `remote.pubkeys`");
 	return out->num_trust > 0;
 }
 
@@ -653,7 +256,8 @@ static struct bytes shown_key(struct ike_keyring *k, const struct conf *conf,
 		if (ask->certs[i].encoding == CERT_RAW_PUBLIC_KEY)
 			return ask->certs[i].data;
 	}
-	refuse(k, IKE_REASON_CERT_UNKNOWN_CA, "it shows neither a public key nor a certificate");
+	keyring_refuse(k, IKE_REASON_CERT_UNKNOWN_CA,
+		       "it shows neither a public key nor a certificate");
 	if (!import_certs(k, conf, ask, wall_s) || !k->num_peer)
 		return bytes_of(NULL, 0);
 	return cred_spki(k->peer[0]);
@@ -693,7 +297,8 @@ static bool was_seen_so(struct ike_keyring *k, const struct conf *conf, const st
 	const enum err e = pins_check(why, conf->daemon.known_peers, ask->peer_id, spki);
 
 	if (e)
-		refuse(k, e == ERR_AUTH ? IKE_REASON_KEY_CHANGED : IKE_REASON_RESOURCES, why);
+		keyring_refuse(k, e == ERR_AUTH ? IKE_REASON_KEY_CHANGED : IKE_REASON_RESOURCES,
+			       why);
 	return !e;
 }
 
@@ -709,7 +314,8 @@ static bool answer_authorize(struct ike_keyring *k, const struct conf *conf,
 		return true;
 	e = pins_keep(why, conf->daemon.known_peers, &p->peer, p->peer_key);
 	if (e)
-		refuse(k, e == ERR_AUTH ? IKE_REASON_KEY_CHANGED : IKE_REASON_RESOURCES, why);
+		keyring_refuse(k, e == ERR_AUTH ? IKE_REASON_KEY_CHANGED : IKE_REASON_RESOURCES,
+			       why);
 	return !e;
 }
 
@@ -721,9 +327,10 @@ static bool trust_any(struct ike_keyring *k, struct ike_answer *out, const struc
 	if (!spki.len)
 		return false;
 	if (is_somebodys(conf, spki)) {
-		refuse(k, IKE_REASON_REFUSED,
-		       "its key is known here: it is not just anybody's, and wants a connection "
-		       "that asks for it");
+		keyring_refuse(
+			k, IKE_REASON_REFUSED,
+			"its key is known here: it is not just anybody's, and wants a connection "
+			"that asks for it");
 		return false;
 	}
 	if (ask->config->remote.auth == CONF_AUTH_LEAPOFFAITH && !was_seen_so(k, conf, ask, spki))
@@ -767,7 +374,7 @@ static bool trust_chain(struct ike_keyring *k, struct ike_answer *out, const str
 
 	k->waits |= k->fault.waits;
 	if (e && e != ERR_AUTH)
-		refuse(k, IKE_REASON_RESOURCES, err_text(e));
+		keyring_refuse(k, IKE_REASON_RESOURCES, err_text(e));
 	if (!e)
 		trust_add(k, out, certs[0], ca, is_stored(conf, ask, certs[0]));
 	return !e;
@@ -780,8 +387,8 @@ static bool trust_pinned(struct ike_keyring *k, struct ike_answer *out, const st
 	const struct conf_side *remote = &ask->config->remote;
 
 	if (k->num_peer && !lists(&remote->certs, k->peer[0])) {
-		refuse(k, IKE_REASON_CERT_UNKNOWN_CA,
-		       "the certificate that it sent is not among `remote.certs`");
+		keyring_refuse(k, IKE_REASON_CERT_UNKNOWN_CA,
+			       "the certificate that it sent is not among `remote.certs`");
 		return false;
 	}
 	for (uint32_t i = 0; i < remote->certs.num; i++) {
@@ -803,9 +410,10 @@ static bool trust_pinned(struct ike_keyring *k, struct ike_answer *out, const st
 static bool trust_store(struct ike_keyring *k, struct ike_answer *out, const struct conf *conf,
 			const struct ike_ask *ask, int64_t wall_s)
 {
-	refuse(k, IKE_REASON_CERT_UNKNOWN_CA,
-	       "it sent no certificate, and there is none of it here (x509, `remote.certs`, "
-	       "`remote.pubkeys`)");
+	keyring_refuse(
+		k, IKE_REASON_CERT_UNKNOWN_CA,
+		"it sent no certificate, and there is none of it here (x509, `remote.certs`, "
+		"`remote.pubkeys`)");
 	for (uint32_t i = 0; i < conf->creds.num; i++) {
 		struct cred *c = conf->creds.list[i];
 
@@ -876,9 +484,9 @@ void ike_keyring_answer(struct ike_keyring *k, struct ike_answer *out, const str
 	else if (ask->kind == IKE_ASK_EAP_SECRET)
 		out->allow = answer_password(out, conf, ask);
 	else if (ask->kind == IKE_ASK_EAP_KEY)
-		out->allow = answer_eap_key(k, out, conf, ask, wall_s);
+		out->allow = own_key_for_tls(k, out, conf, ask, wall_s);
 	else if (ask->kind == IKE_ASK_SIGN)
-		out->allow = answer_sign(k, out, conf, ask, wall_s);
+		out->allow = own_key_sign(k, out, conf, ask, wall_s);
 	else if (ask->kind == IKE_ASK_VERIFY_CHAIN)
 		out->allow = answer_chain(k, out, conf, ask, wall_s);
 	else if (ask->kind == IKE_ASK_AUTHORIZE)

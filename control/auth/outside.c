@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "control/auth/cred.h"
-#include "control/auth/keyring.h"
+#include "control/auth/own_key.h"
 #include "control/ike/wire/proto.h"
 
 static const struct scheme {
@@ -131,7 +131,7 @@ static void take_signature(struct outside *o, const struct ike_ask *ask)
 	else if (!(schemes[scheme].kinds & KEY_BIT(info.kind)))
 		refuse(o, IKE_REASON_NO_KEY,
 		       "the program's key does not make signatures of the scheme that it names");
-	else if (!keyring_lets(ask, &info))
+	else if (!own_key_lets(ask, &info))
 		refuse(o, IKE_REASON_NO_KEY, "the program's key is not what `local.auth` asks for");
 	else if (!choose(&sig, ask, scheme, info.kind))
 		refuse(o, IKE_REASON_NO_KEY,
@@ -140,7 +140,7 @@ static void take_signature(struct outside *o, const struct ike_ask *ask)
 	else if (!write_auth(o, sig, info.kind))
 		refuse(o, IKE_REASON_NO_KEY,
 		       "the program's signature has not the form of its scheme");
-	else if (!keyring_sends(ask, o->answer.certs[0].encoding))
+	else if (!own_key_is_sent(ask, o->answer.certs[0].encoding))
 		o->answer.num_certs = 0;
 }
 
