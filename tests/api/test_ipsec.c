@@ -131,37 +131,14 @@ static bool says(ipsec_iToken_t i, enum ipsec_attr attr, const char *text)
 	return strcmp(got, text) == 0;
 }
 
-/* A12, A13: who it is and how he proved it, from the socket. */
-static void test_A12_socket_token(void)
+/* Who it is and how he proved it, and the keys of both. */
+static void check_identity(ipsec_iToken_t i)
 {
-	struct app_stand s;
-	ipsec_pToken_t p = ipsec_create_pToken(), again = ipsec_create_pToken();
-	ipsec_iToken_t i = ipsec_create_iToken();
 	enum ipsec_auth_method method;
-	int fd = udp(9), loose = udp(0);
-	uint16_t port = port_of(fd);
-	char text[400];
 	uint8_t key[64], binding[128], hash[32];
 	size_t len = sizeof(key);
-	bool yes = false;
+	char text[64];
 
-	app_stand_up(&s);
-	FAILS(ipsec_get_socket_pToken(fd, p), ENOENT);
-	FAILS(ipsec_get_socket_pToken(loose, p), ENOTCONN);
-	FAILS(ipsec_get_socket_pToken(-1, p), EINVAL);
-	FAILS(ipsec_get_socket_pToken(0x7ffffff, p), EBADF);
-	app_stand_do(&s, any_flow, &port);
-	CU_ASSERT_EQUAL_FATAL(ipsec_get_socket_pToken(fd, p), 0);
-	CU_ASSERT_EQUAL(ipsec_pToken_get_bool(p, IPSEC_API_ATTR_PRIVACY_PROTECTED, &yes), 0);
-	CU_ASSERT_TRUE(yes);
-	CU_ASSERT_EQUAL(ipsec_pToken_get_bool(p, IPSEC_API_ATTR_COMPRESSION_AVAILABLE, &yes), 0);
-	CU_ASSERT_FALSE(yes);
-	CU_ASSERT_EQUAL(ipsec_pToken_get_text(p, IPSEC_API_ATTR_POLICY_NAME, text, 128), 0);
-	CU_ASSERT_STRING_EQUAL(text, "gw");
-	CU_ASSERT_EQUAL(ipsec_pToken_get_text(p, IPSEC_API_ATTR_AUDIT_STRING, text, sizeof(text)),
-			0);
-	CU_ASSERT_PTR_NOT_NULL(strstr(text, "peer.example"));
-	CU_ASSERT_EQUAL(ipsec_pToken_get_iToken(p, IPSEC_API_ATTR_ITOKEN, i), 0);
 	CU_ASSERT_EQUAL(ipsec_iToken_get_method(i, &method), 0);
 	CU_ASSERT_EQUAL(method, IPSEC_AUTH_PUBKEY);
 	CU_ASSERT_STRING_EQUAL(ipsec_auth_method_name(method), "pubkey");
@@ -186,6 +163,37 @@ static void test_A12_socket_token(void)
 	CU_ASSERT_EQUAL(strlen(text), 9);
 	FAILS(ipsec_iToken_get_text(i, IPSEC_API_ATTR_CERTIFICATE_DN, text, 64), ENOENT);
 	FAILS(ipsec_iToken_set_identity(i, "somebody.else"), EACCES);
+}
+
+/* A12, A13: who it is and how he proved it, from the socket. */
+static void test_A12_socket_token(void)
+{
+	struct app_stand s;
+	ipsec_pToken_t p = ipsec_create_pToken(), again = ipsec_create_pToken();
+	ipsec_iToken_t i = ipsec_create_iToken();
+	int fd = udp(9), loose = udp(0);
+	uint16_t port = port_of(fd);
+	char text[400];
+	bool yes = false;
+
+	app_stand_up(&s);
+	FAILS(ipsec_get_socket_pToken(fd, p), ENOENT);
+	FAILS(ipsec_get_socket_pToken(loose, p), ENOTCONN);
+	FAILS(ipsec_get_socket_pToken(-1, p), EINVAL);
+	FAILS(ipsec_get_socket_pToken(0x7ffffff, p), EBADF);
+	app_stand_do(&s, any_flow, &port);
+	CU_ASSERT_EQUAL_FATAL(ipsec_get_socket_pToken(fd, p), 0);
+	CU_ASSERT_EQUAL(ipsec_pToken_get_bool(p, IPSEC_API_ATTR_PRIVACY_PROTECTED, &yes), 0);
+	CU_ASSERT_TRUE(yes);
+	CU_ASSERT_EQUAL(ipsec_pToken_get_bool(p, IPSEC_API_ATTR_COMPRESSION_AVAILABLE, &yes), 0);
+	CU_ASSERT_FALSE(yes);
+	CU_ASSERT_EQUAL(ipsec_pToken_get_text(p, IPSEC_API_ATTR_POLICY_NAME, text, 128), 0);
+	CU_ASSERT_STRING_EQUAL(text, "gw");
+	CU_ASSERT_EQUAL(ipsec_pToken_get_text(p, IPSEC_API_ATTR_AUDIT_STRING, text, sizeof(text)),
+			0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "peer.example"));
+	CU_ASSERT_EQUAL(ipsec_pToken_get_iToken(p, IPSEC_API_ATTR_ITOKEN, i), 0);
+	check_identity(i);
 	FAILS(ipsec_pToken_set_bool(p, IPSEC_API_ATTR_TUNNEL_MODE, true), EACCES);
 	CU_ASSERT_EQUAL(ipsec_get_socket_pToken(fd, again), 0);
 	CU_ASSERT_EQUAL(ipsec_cmp_pToken(p, again), 0);

@@ -110,41 +110,14 @@ static struct mif_selector between(const char *own, const char *peers)
 	return s;
 }
 
-static size_t op_examples(struct example out[16])
+/* What moves traffic: all of it, or a part. */
+static size_t soft_examples(struct example *out)
 {
 	const struct mif_selector spis = {MIF_SELECT_SPIS, 0, bytes_of(two_spis, 8)};
 	const struct mif_selector tag = {MIF_SELECT_DOMAIN, 0, bytes_of("voice", 5)};
 	const struct example list[] = {
-		{"mif_add",
-		 {.op = MIF_ADD,
-		  .flags = 0,
-		  .path = 2,
-		  .transaction = 1,
-		  .has = OWN | MIF_HAS_PEERS | MIF_HAS_SCHEDULE | MIF_HAS_LIVENESS,
-		  .own = {at("198.51.100.7", 4500), true},
-		  .peers = {at("192.0.2.2", 4500), false},
-		  .schedule = {MIF_KEEP_POLICY, 1, 100},
-		  .liveness = {10000, 30000}}},
-		{"mif_add_ipv6",
-		 {.op = MIF_ADD,
-		  .flags = 0,
-		  .path = 3,
-		  .transaction = 2,
-		  .has = OWN,
-		  .own = {at("2001:db8::7", 0), false}}},
 		{"mif_soft",
-		 {.op = MIF_SOFT,
-		  .flags = 0,
-		  .path = 2,
-		  .transaction = 3,
-		  .has = MIF_HAS_SELECTOR}},
-		{"mif_hard",
-		 {.op = MIF_HARD,
-		  .flags = 0,
-		  .path = 4,
-		  .transaction = 4,
-		  .has = OWN,
-		  .own = {at("203.0.113.9", 4500), false}}},
+		 {.op = MIF_SOFT, .path = 2, .transaction = 3, .has = MIF_HAS_SELECTOR}},
 		{"mif_soft_spis",
 		 {.op = MIF_SOFT,
 		  .flags = MIF_ATOMIC | MIF_DRY,
@@ -154,18 +127,46 @@ static size_t op_examples(struct example out[16])
 		  .selector = spis}},
 		{"mif_soft_ts",
 		 {.op = MIF_SOFT,
-		  .flags = 0,
 		  .path = 2,
 		  .transaction = 6,
 		  .has = MIF_HAS_SELECTOR,
 		  .selector = between("10.1.0.0/16", "10.2.0.0/16")}},
 		{"mif_soft_domain",
 		 {.op = MIF_SOFT,
-		  .flags = 0,
 		  .path = 3,
 		  .transaction = 7,
 		  .has = MIF_HAS_SELECTOR,
 		  .selector = tag}},
+	};
+
+	memcpy(out, list, sizeof(list));
+	return ARRAY_LEN(list);
+}
+
+static size_t op_examples(struct example out[16])
+{
+	const struct example list[] = {
+		{"mif_add",
+		 {.op = MIF_ADD,
+		  .path = 2,
+		  .transaction = 1,
+		  .has = OWN | MIF_HAS_PEERS | MIF_HAS_SCHEDULE | MIF_HAS_LIVENESS,
+		  .own = {at("198.51.100.7", 4500), true},
+		  .peers = {at("192.0.2.2", 4500), false},
+		  .schedule = {MIF_KEEP_POLICY, 1, 100},
+		  .liveness = {10000, 30000}}},
+		{"mif_add_ipv6",
+		 {.op = MIF_ADD,
+		  .path = 3,
+		  .transaction = 2,
+		  .has = OWN,
+		  .own = {at("2001:db8::7", 0), false}}},
+		{"mif_hard",
+		 {.op = MIF_HARD,
+		  .path = 4,
+		  .transaction = 4,
+		  .has = OWN,
+		  .own = {at("203.0.113.9", 4500), false}}},
 		{"mif_multihoming",
 		 {.op = MIF_MULTIHOMING,
 		  .flags = MIF_ATOMIC,
@@ -173,12 +174,11 @@ static size_t op_examples(struct example out[16])
 		  .transaction = 8,
 		  .has = MIF_HAS_SCHEDULE,
 		  .schedule = {MIF_FAILOVER, 10, 1}}},
-		{"mif_leave", {.op = MIF_LEAVE, .flags = 0, .path = 1, .transaction = 9}},
-		{"mif_remove", {.op = MIF_REMOVE, .flags = 0, .path = 1, .transaction = 10}},
-		{"mif_query", {.op = MIF_QUERY, .flags = 0, .path = 0, .transaction = 11}},
+		{"mif_leave", {.op = MIF_LEAVE, .path = 1, .transaction = 9}},
+		{"mif_remove", {.op = MIF_REMOVE, .path = 1, .transaction = 10}},
+		{"mif_query", {.op = MIF_QUERY, .path = 0, .transaction = 11}},
 		{"mif_query_answer",
 		 {.op = MIF_QUERY,
-		  .flags = 0,
 		  .path = 2,
 		  .transaction = 11,
 		  .has = OWN | MIF_HAS_PEERS | MIF_HAS_SCHEDULE | MIF_HAS_STATE,
@@ -189,7 +189,7 @@ static size_t op_examples(struct example out[16])
 	};
 
 	memcpy(out, list, sizeof(list));
-	return ARRAY_LEN(list);
+	return ARRAY_LEN(list) + soft_examples(out + ARRAY_LEN(list));
 }
 
 static bool is_supported(struct bytes hex)
