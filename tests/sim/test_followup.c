@@ -279,9 +279,12 @@ static void test_put_off_waits_too(void)
 	t = task_find(sa_of(s, B), TASK_CHILD_REKEY, 0);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(t);
 	t->not_before_ns = s->now_ns + NS_PER_S;
+	step_task_later(sa_of(s, B));
 	sim_run(s, s->now_ns + 10 * NS_PER_S);
 	CU_ASSERT_PTR_NOT_NULL(sa_of(s, B)->followup);
+	CU_ASSERT_PTR_NULL(sa_of(s, B)->out.task);
 	CU_ASSERT_PTR_EQUAL(task_find(sa_of(s, B), TASK_CHILD_REKEY, 0), t);
+	CU_ASSERT_EQUAL(s->n[B].failed, 0);
 	w.meddle = NULL;
 	after(s, 30 * NS_PER_S);
 	CU_ASSERT_PTR_NULL(sa_of(s, B)->followup);
