@@ -76,13 +76,16 @@ static void fill(struct failure *f, const struct ike_event *event)
 	take(f->there, sizeof(f->there), event->there);
 }
 
-/* Dead peers and expiry end an SA that was up: a failure too, unlike a deletion. What was given up
- * here because somebody asked is none. */
+/* Dead peers and expiry end an SA that was up: a failure too, unlike a deletion; and so does an
+ * initiator that does not believe our last message of IKE_AUTH (RFC 7296 2.21.2), of which the IKE
+ * SA says why. What was given up here because somebody asked is none. */
 static bool is_failure(const struct ike_event *event)
 {
 	if (event->reason == IKE_REASON_LOCAL)
 		return false;
 	if (event->kind == IKE_EVENT_FAILED)
+		return true;
+	if (event->kind == IKE_EVENT_IKE_DOWN && event->reason == IKE_REASON_AUTH_FAILED_PEER)
 		return true;
 	return (event->kind == IKE_EVENT_IKE_DOWN || event->kind == IKE_EVENT_CHILD_DOWN) &&
 	       (event->reason == IKE_REASON_NO_ANSWER || event->reason == IKE_REASON_EXPIRED);

@@ -208,7 +208,8 @@ bool auth_sig_choose(struct sig_scheme *out, char why[static KEY_WHY_MAX], enum 
 	}
 	if (!hashes)
 		snprintf(why, KEY_WHY_MAX,
-			 "the peer does not speak RFC 7427, and %s signatures without it %s",
+			 "the peer says nothing of signatures by RFC 7427 (it may want another "
+			 "method), and %s signatures without it %s",
 			 key_kind_name(kind), kind == KEY_RSA ? "use SHA-1" : "do not exist");
 	else
 		snprintf(why, KEY_WHY_MAX,

@@ -194,6 +194,35 @@ static void test_show_what_was_offered(void)
 	tear_down(&s);
 }
 
+/* What ends an SA that was up is shown where it is a failure. */
+static void test_show_what_ended_it(void)
+{
+	static const struct {
+		enum ike_event_kind kind;
+		enum ike_reason reason;
+		bool shown;
+	} rows[] = {
+		{IKE_EVENT_IKE_DOWN, IKE_REASON_PEER_DELETE, false},
+		{IKE_EVENT_IKE_DOWN, IKE_REASON_AUTH_FAILED_PEER, true},
+		{IKE_EVENT_CHILD_DOWN, IKE_REASON_AUTH_FAILED_PEER, false},
+		{IKE_EVENT_IKE_DOWN, IKE_REASON_NO_ANSWER, true},
+		{IKE_EVENT_CHILD_DOWN, IKE_REASON_EXPIRED, true},
+		{IKE_EVENT_IKE_DOWN, IKE_REASON_LOCAL, false},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct stand s;
+		struct ike_event ev;
+
+		set_up(&s);
+		ev = fake_event(&s.fake, rows[i].kind, rows[i].reason, "that is why");
+		vici_server_event(s.server, &ev);
+		CU_ASSERT_EQUAL(RUN(&s, "show", "gw"), 0);
+		CU_ASSERT_EQUAL(strstr(s.text, "last failure: that is why") != NULL, rows[i].shown);
+		tear_down(&s);
+	}
+}
+
 static void test_json(void)
 {
 	struct stand s;
@@ -793,6 +822,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_show),
 	TAP_TEST(test_show_refused),
 	TAP_TEST(test_show_what_was_offered),
+	TAP_TEST(test_show_what_ended_it),
 	TAP_TEST(test_json),
 	TAP_TEST(test_up),
 	TAP_TEST(test_up_json),
