@@ -141,6 +141,11 @@ class Charon(Peer):
                              f"SWANCTL_DIR={self.host.folder}", "swanctl", *arguments,
                              "--uri", f"unix://{self.socket}", check=check)
 
+    def configure(self, configuration):
+        """Another configuration, with the credentials that lie beside it now."""
+        self.host.write("swanctl.conf", configuration)
+        self.swanctl("--load-all", "--clear", "--file", self.conf)
+
     def stop(self):
         self.process.stop()
 
@@ -166,9 +171,17 @@ class Latchkey(Peer):
         self.run_dir = host.path("run")
         os.makedirs(self.run_dir, mode=0o700, exist_ok=True)
         self.socket = os.path.join(self.run_dir, "latchkey.vici")
+        self.conf = self._write(configuration)
+
+    def _write(self, configuration):
         # What outlives the daemon outlives the host here.
-        kept = f"latchkey {{\n\tcrash_secret = {host.path('crash_secret')}\n}}\n"
-        self.conf = host.write("latchkey.conf", configuration + kept)
+        kept = f"latchkey {{\n\tcrash_secret = {self.host.path('crash_secret')}\n}}\n"
+        return self.host.write("latchkey.conf", configuration + kept)
+
+    def configure(self, configuration):
+        """Another configuration, with the credentials that lie beside it now."""
+        self._write(configuration)
+        self.cli("load")
 
     def start(self):
         self.process = self.host.spawn(

@@ -10,7 +10,7 @@ import tempfile
 from pytap import Skip
 
 KINDS = {"ecdsa": ("ecdsa", "256"), "ecdsa384": ("ecdsa", "384"), "ecdsa521": ("ecdsa", "521"),
-         "ed25519": ("ed25519", None), "rsa": ("rsa", "3072"),
+         "ed25519": ("ed25519", None), "ed448": ("ed448", None), "rsa": ("rsa", "3072"),
          "rsa1024": ("rsa", "1024")}
 
 

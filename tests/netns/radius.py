@@ -276,6 +276,8 @@ ROWS = [
      lambda k: (by_password(k), gateway(secret="another secret of some length")), {}),
     ("a server that says nothing, then another", after_silence,
      lambda k: (by_password(k), gateway({"first": SILENT, "second": AAA})), {}),
+    ("a client that signs at once", refused("is to prove itself by EAP, and sends AUTH at once"),
+     lambda k: (with_cert("left", k), gateway()), {}),
     ("no server", nobody, lambda k: (by_password(k), gateway()), {}),
     ("forged answers", forged, lambda k: (by_password(k), gateway()), {"forged": True}),
 ]

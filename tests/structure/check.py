@@ -429,6 +429,28 @@ def rule_requirements_are_held(tree):
                   if name not in {rule[0] for rule in RULES}]
 
 
+PLAYED_ELSEWHERE = {"certificate by hash and URL", "certificate, and OCSP within IKE",
+                    "certificate, its key on a token", "EAP, by a RADIUS server"}
+
+
+def rule_methods_are_told(tree):
+    """docs/requirements.md has every method that tests/netns/methods.py plays, each column of it, and
+    every word that a list has for one."""
+    page = tree.get("docs/requirements.md", "").partition("## Methods by which")[2].partition("\n## ")[0]
+    rows = {row[0]: row[1:] for row in
+            (re.split(r"\s*\|\s*", line.strip("| \n")) for line in page.splitlines()
+             if line.startswith("| ")) if len(row) == 5 and row[0] not in ("method", "---")}
+    table = re.findall(r'^    Method\("([^"]+)"', tree.get("tests/netns/methods.py", ""), re.MULTILINE)
+    words = re.findall(r'\[AUTH_METHOD_\w+\] = "([\w-]+)"', tree.get("dataplane/proof.c", ""))
+    told = {re.split(r", ", row[0])[0] for row in rows.values()}
+    played = {name for name, row in rows.items() if row[1].startswith("table")}
+    return [f"docs/requirements.md does not tell of the method '{name}'"
+            for name in table if name not in played] + \
+        [f"tests/netns/methods.py does not play '{name}'"
+         for name in sorted(set(rows) - set(table) - PLAYED_ELSEWHERE)] + \
+        [f"docs/requirements.md: nothing is told as {word}" for word in words if word not in told]
+
+
 RULES = [  # (name, rule, a tree it must reject)
     ("who includes whom", rule_include_table,
      {"dataplane/bad.c": '#include "control/engine.h"\n'}),
@@ -472,6 +494,10 @@ RULES = [  # (name, rule, a tree it must reject)
      {"api/cli/main.c": '\t{"paint", "", "it", 0, 0, run_paint},\n'}),
     ("what docs/requirements.md names exists", rule_requirements_are_held,
      {"docs/requirements.md": "| A1 | x | `test_A1_no_such_test` |\n", "tests/a.c": "f(void)"}),
+    ("every method of authentication is told and played", rule_methods_are_told,
+     {"tests/netns/methods.py": '    Method("by magic", {}),\n'}),
+    ("every word for a method is told", rule_methods_are_told,
+     {"dataplane/proof.c": '\t[AUTH_METHOD_MAGIC] = "magic",\n'}),
     ("the repository stands alone", rule_stands_alone,
      {"base/bad.c": "/* see ../" + "shared/design */\n"}),
 ]
