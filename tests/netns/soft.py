@@ -171,10 +171,27 @@ def trace(peer):
     return [(event["event"], event["number"]) for event in peer.cli_json("paths", "gw")["events"]]
 
 
+def leave_first(scene):
+    """The first path is removed by command, and its address taken away as soon as that returns. False: the
+    machine stood still meanwhile for so long that a path may seem to have failed, and was given up."""
+    late = Lateness()
+    said = scene.peers["left"].cli("path", "remove", "gw", "1").stdout
+    scene.path(1).lose()
+    late_ms = max(late.stop(), *(path.wire.counts()["tardy_ns"] / 1e6 for path in scene.paths))
+    story("; ".join(said.splitlines()))
+    whole = "its last packets are waited for" in said and "both sides have come by it" in said
+    assert whole or late_ms > LATE_MS, f"{said}, and the machine was late by {late_ms:.0f} ms"
+    return whole
+
+
 def last_packets():
-    """Under streams: an address comes, has a path, which is validated; the first path is removed by command,
-    and its address taken away as soon as that returns. Traffic has moved by then and the last packets have
-    come, both ways: nothing is lost."""
+    """Under streams: an address comes, has a path, which is validated; the first path is left. Traffic has
+    moved by then and the last packets have come, both ways: nothing is lost. Once more if it was the machine
+    that stood still."""
+    wait_for(last_packets_once, "a machine that does not stand still", 120)
+
+
+def last_packets_once():
     left, right = sides("failover", priorities=(0, 1))
     with Paths("several-last", left, right, orders=["delay 40ms", "delay 15ms"]) as scene:
         decider, follower = scene.peers["left"], scene.peers["right"]
@@ -183,14 +200,14 @@ def last_packets():
         all_alive(scene, 1)
         kernel = sum(map(dropped_by_kernel, (scene.left, scene.right)))
         running = streams(scene)
-        time.sleep(CALM)
+        for stream in running.values():
+            stream.wait(500)
         scene.path(2).gain()
         all_alive(scene, 2)
-        said = decider.cli("path", "remove", "gw", "1").stdout
-        scene.path(1).lose()
-        story("; ".join(said.splitlines()))
-        assert "its last packets are waited for" in said and "both sides have come by it" in said, said
-        time.sleep(CALM)
+        if not leave_first(scene):
+            return False
+        for stream in running.values():
+            stream.wait(500)
         second = max(by_number(decider))
         wanted = [("new", second), ("usable", second), ("moved", second), ("drained", 1), ("gone", 1)]
         for peer in (decider, follower):
@@ -202,6 +219,7 @@ def last_packets():
         for r in results_of(running, "the last packets by a path").values():
             assert r["sent"] - r["received"] <= kernel, f"packets were lost: {r}"
         scene.audit({1: 500, 2: 500})
+        return True
 
 
 TESTS = [
