@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What becomes of an engine's actions: asks are answered, events counted. */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/ike/core.h"
+#include "tests/sim/parts.h"
+
+static void put_ask(struct sim *s, unsigned side, const struct ike_ask *ask)
+{
+	assert(ask && ask->conn && ask->local_id);
+	if (s->quiet_ask || (s->asked && !s->asked(s, side, ask, s->tap_ctx)))
+		return;
+	sim_push(s, (struct sim_fly){.at_ns = s->now_ns + sim_random(s, s->wire.ask_ns),
+				     .kind = SIM_ANSWER,
+				     .to = side,
+				     .ask = ask->id,
+				     .ask_kind = ask->kind});
+}
+
+static void answer_from_keyring(struct sim_node *n, struct ike_answer *a, const struct ike_ask *ask)
+{
+	struct ike_ask asked = *ask;
+
+	if (n->forge_ask)
+		n->forge_ask(n, &asked);
+	ike_keyring_answer(n->keyring, a, n->conf, &asked, n->wall_s);
+	if (n->forge)
+		n->forge(n, ask, a);
+}
+
+void sim_answer(struct sim *s, unsigned side, uint64_t id, enum ike_ask_kind kind, bool allow)
+{
+	struct sim_node *n = &s->n[side];
+	struct ike_answer a = {.allow = allow};
+	const struct ike_ask *ask = ask_find(n->e, id);
+
+	if (allow && ask &&
+	    (kind == IKE_ASK_SIGN || kind == IKE_ASK_VERIFY_CHAIN || kind == IKE_ASK_EAP_SECRET ||
+	     kind == IKE_ASK_EAP_KEY || kind == IKE_ASK_EAP_SERVER || kind == IKE_ASK_PPK ||
+	     (n->by_keyring && (kind == IKE_ASK_SECRET || kind == IKE_ASK_AUTHORIZE))))
+		answer_from_keyring(n, &a, ask);
+	else if (allow && kind == IKE_ASK_SECRET && n->secret)
+		a.secret = bytes_of(n->secret, strlen(n->secret));
+	if (kind == IKE_ASK_AUTHORIZE)
+		a.allow = a.allow && !n->refuse_peer;
+	if (kind == IKE_ASK_CHILD_ACCEPT)
+		a.allow = allow && !n->refuse_child;
+	ike_answer(n->e, id, &a, s->now_ns);
+	sim_settle(s, side);
+}
+
+static void take_event(struct sim *s, struct sim_node *n, const struct ike_event *ev)
+{
+	if (ev->kind == IKE_EVENT_IKE_UP || ev->kind == IKE_EVENT_FAILED) {
+		n->reauth = ev->reauth;
+		n->same_key = ev->same_key;
+	}
+	switch (ev->kind) {
+	case IKE_EVENT_IKE_UP:
+		n->ike_up++;
+		break;
+	case IKE_EVENT_IKE_REKEYED:
+		n->rekeyed_ike++;
+		break;
+	case IKE_EVENT_IKE_DOWN:
+		n->ike_down++;
+		n->last_down = ev->reason;
+		snprintf(n->down_text, sizeof(n->down_text), "%s", ev->text);
+		break;
+	case IKE_EVENT_CHILD_UP:
+		n->child_up++;
+		if (!n->up_ns)
+			n->up_ns = s->now_ns;
+		break;
+	case IKE_EVENT_CHILD_REKEYED:
+		n->rekeyed_child++;
+		break;
+	case IKE_EVENT_CHILD_DOWN:
+		n->child_down++;
+		break;
+	case IKE_EVENT_FAILED:
+		n->failed++;
+		n->last_failure = ev->reason;
+		snprintf(n->phase, sizeof(n->phase), "%s", ev->phase);
+		snprintf(n->here, sizeof(n->here), "%s", ev->here);
+		snprintf(n->there, sizeof(n->there), "%s", ev->there);
+		snprintf(n->last_text, sizeof(n->last_text), "%s", ev->text);
+		break;
+	case IKE_EVENT_PROGRESS:
+		break;
+	}
+	sim_note(s, ev->text, strlen(ev->text));
+	if (getenv("SIM_VERBOSE"))
+		printf("# %8.3f %c event %d %s: %s\n", (double)(s->now_ns - 1000 * NS_PER_S) / 1e9,
+		       'A' + (int)n->index, (int)ev->kind, ike_reason_name(ev->reason), ev->text);
+}
+
+static void take_news(struct sim_node *n, const struct ike_action *a)
+{
+	n->last_status = a->say.status;
+	switch ((enum ike_path_news)a->say.news) {
+	case IKE_PATH_DONE:
+		n->done++;
+		break;
+	case IKE_PATH_REFUSED:
+		n->refused++;
+		break;
+	case IKE_PATH_PROPOSED:
+		n->proposed++;
+		n->last_proposed = a->path;
+		break;
+	}
+}
+
+static void address_add(struct sim_node *n, const struct ip_addr *a)
+{
+	assert(n->num_addresses < ARRAY_LEN(n->addresses));
+	n->addresses[n->num_addresses++] = *a;
+	n->num_lent++;
+}
+
+static void address_remove(struct sim_node *n, const struct ip_addr *a)
+{
+	for (uint32_t i = 0; i < n->num_addresses; i++)
+		if (ip_addr_equal(&n->addresses[i], a)) {
+			n->addresses[i] = n->addresses[--n->num_addresses];
+			return;
+		}
+	assert(!"an address is taken away that was not given");
+}
+
+static void act(struct sim *s, unsigned side, const struct ike_action *a)
+{
+	struct sim_node *n = &s->n[side];
+
+	sim_note_u64(s, s->now_ns);
+	sim_note_u64(s, (uint64_t)a->kind << 32 | side);
+	sim_note_u64(s, a->child ^ a->peer);
+	switch (a->kind) {
+	case IKE_ACTION_SEND:
+		n->sent_to = a->peer;
+		sim_send_datagram(s, side, a);
+		break;
+	case IKE_ACTION_PATH_NEWS:
+		take_news(n, a);
+		break;
+	case IKE_ACTION_ADDRESS_ADD:
+		address_add(n, &a->address);
+		break;
+	case IKE_ACTION_ADDRESS_REMOVE:
+		address_remove(n, &a->address);
+		break;
+	case IKE_ACTION_ASK:
+		put_ask(s, side, a->ask);
+		break;
+	case IKE_ACTION_EVENT:
+		take_event(s, n, a->event);
+		break;
+	default:
+		if (!sim_data_act(s, side, a))
+			assert(!"an action that nobody carries out");
+	}
+}
+
+void sim_settle(struct sim *s, unsigned side)
+{
+	struct ike_action a;
+
+	while (ike_action_next(s->n[side].e, &a))
+		act(s, side, &a);
+}
