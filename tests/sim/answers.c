@@ -20,6 +20,19 @@ static void put_ask(struct sim *s, unsigned side, const struct ike_ask *ask)
 				     .ask_kind = ask->kind});
 }
 
+/* Whatever is wanted is there at once: it takes time as every answer does. False: nothing was. */
+static bool fetch_all(struct sim_node *n)
+{
+	struct ike_want want;
+	bool any = false;
+
+	while (n->serve && ike_keyring_want(n->keyring, &want)) {
+		n->serve(n, &want);
+		any = true;
+	}
+	return any;
+}
+
 static void answer_from_keyring(struct sim_node *n, struct ike_answer *a, const struct ike_ask *ask)
 {
 	struct ike_ask asked = *ask;
@@ -27,6 +40,8 @@ static void answer_from_keyring(struct sim_node *n, struct ike_answer *a, const 
 	if (n->forge_ask)
 		n->forge_ask(n, &asked);
 	ike_keyring_answer(n->keyring, a, n->conf, &asked, n->wall_s);
+	while (ike_keyring_waits(n->keyring) && fetch_all(n))
+		ike_keyring_answer(n->keyring, a, n->conf, &asked, n->wall_s);
 	if (n->forge)
 		n->forge(n, ask, a);
 }
@@ -83,6 +98,7 @@ static void take_event(struct sim *s, struct sim_node *n, const struct ike_event
 		break;
 	case IKE_EVENT_FAILED:
 		n->failed++;
+		n->unsaid += !ev->reason || !ev->text[0];
 		n->last_failure = ev->reason;
 		snprintf(n->phase, sizeof(n->phase), "%s", ev->phase);
 		snprintf(n->here, sizeof(n->here), "%s", ev->here);
@@ -115,54 +131,69 @@ static void take_news(struct sim_node *n, const struct ike_action *a)
 	}
 }
 
-static void address_add(struct sim_node *n, const struct ip_addr *a)
+/* ---- actions --------------------------------------------------------------------------------- */
+
+static void act_send(struct sim *s, unsigned side, const struct ike_action *a)
 {
+	s->n[side].sent_to = a->peer;
+	sim_send_datagram(s, side, a);
+}
+
+static void act_path_news(struct sim *s, unsigned side, const struct ike_action *a)
+{
+	take_news(&s->n[side], a);
+}
+
+static void act_address_add(struct sim *s, unsigned side, const struct ike_action *a)
+{
+	struct sim_node *n = &s->n[side];
+
 	assert(n->num_addresses < ARRAY_LEN(n->addresses));
-	n->addresses[n->num_addresses++] = *a;
+	n->addresses[n->num_addresses++] = a->address;
 	n->num_lent++;
 }
 
-static void address_remove(struct sim_node *n, const struct ip_addr *a)
+static void act_address_remove(struct sim *s, unsigned side, const struct ike_action *a)
 {
+	struct sim_node *n = &s->n[side];
+
 	for (uint32_t i = 0; i < n->num_addresses; i++)
-		if (ip_addr_equal(&n->addresses[i], a)) {
+		if (ip_addr_equal(&n->addresses[i], &a->address)) {
 			n->addresses[i] = n->addresses[--n->num_addresses];
 			return;
 		}
 	assert(!"an address is taken away that was not given");
 }
 
+static void act_ask(struct sim *s, unsigned side, const struct ike_action *a)
+{
+	put_ask(s, side, a->ask);
+}
+
+static void act_event(struct sim *s, unsigned side, const struct ike_action *a)
+{
+	take_event(s, &s->n[side], a->event);
+}
+
+/* What is not here is for the data path. */
 static void act(struct sim *s, unsigned side, const struct ike_action *a)
 {
-	struct sim_node *n = &s->n[side];
+	static void (*const acts[])(struct sim * s, unsigned side, const struct ike_action *a) = {
+		[IKE_ACTION_SEND] = act_send,
+		[IKE_ACTION_PATH_NEWS] = act_path_news,
+		[IKE_ACTION_ADDRESS_ADD] = act_address_add,
+		[IKE_ACTION_ADDRESS_REMOVE] = act_address_remove,
+		[IKE_ACTION_ASK] = act_ask,
+		[IKE_ACTION_EVENT] = act_event,
+	};
 
 	sim_note_u64(s, s->now_ns);
 	sim_note_u64(s, (uint64_t)a->kind << 32 | side);
 	sim_note_u64(s, a->child ^ a->peer);
-	switch (a->kind) {
-	case IKE_ACTION_SEND:
-		n->sent_to = a->peer;
-		sim_send_datagram(s, side, a);
-		break;
-	case IKE_ACTION_PATH_NEWS:
-		take_news(n, a);
-		break;
-	case IKE_ACTION_ADDRESS_ADD:
-		address_add(n, &a->address);
-		break;
-	case IKE_ACTION_ADDRESS_REMOVE:
-		address_remove(n, &a->address);
-		break;
-	case IKE_ACTION_ASK:
-		put_ask(s, side, a->ask);
-		break;
-	case IKE_ACTION_EVENT:
-		take_event(s, n, a->event);
-		break;
-	default:
-		if (!sim_data_act(s, side, a))
-			assert(!"an action that nobody carries out");
-	}
+	if (a->kind < ARRAY_LEN(acts) && acts[a->kind])
+		acts[a->kind](s, side, a);
+	else if (!sim_data_act(s, side, a))
+		assert(!"an action that nobody carries out");
 }
 
 void sim_settle(struct sim *s, unsigned side)

@@ -425,6 +425,13 @@ static bool accept_number(struct sim *s, struct sim_pair *p, uint64_t number)
 	return true;
 }
 
+/* It is of no SA here: who sent it may be told. */
+static void stray(struct sim *s, const struct sim_fly *f)
+{
+	ike_stray(s->n[f->to].e, &f->path, 0, f->spi, s->now_ns);
+	sim_settle(s, f->to);
+}
+
 void sim_receive_packet(struct sim *s, const struct sim_fly *f)
 {
 	struct sim_node *n = &s->n[f->to];
@@ -437,6 +444,8 @@ void sim_receive_packet(struct sim *s, const struct sim_fly *f)
 	p = p ? pair_by_spi_in(n, f->spi) : NULL;
 	if (!p) {
 		s->n[!f->to].lost_packets++;
+		if (s->strays && sim_arrives(s, f))
+			stray(s, f);
 		return;
 	}
 	n->got_packets++;

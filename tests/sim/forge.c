@@ -49,7 +49,7 @@ bool forge_open(struct sim *s, struct forge_msg *out, unsigned from, const uint8
 	if (ike_msg_parse(&m, bytes_of(bytes, len)))
 		return false;
 	out->h = m.h;
-	out->encrypted = m.h.exchange != IKE_SA_INIT;
+	out->encrypted = !exchange_is_first(m.h.exchange);
 	if (!out->encrypted) {
 		memcpy(out->buf, bytes, len);
 		if (ike_msg_parse(&inner, bytes_of(out->buf, len)))
@@ -109,19 +109,23 @@ size_t forge_bare(struct sim *s, struct ike_sa *sa, uint8_t exchange, uint8_t fl
 		.msgid = msgid,
 	};
 
-	return build(exchange != IKE_SA_INIT && sa->seal ? sealing(s, sa, true) : NULL, &h,
+	return build(!exchange_is_first(exchange) && sa->seal ? sealing(s, sa, true) : NULL, &h,
 		     payloads, num, out, cap);
+}
+
+void forge_lost_by(struct sim *s, unsigned side)
+{
+	struct ike_engine *e = s->n[side].e;
+
+	list_for_each (n, &e->sas)
+		sa_kill(list_entry(n, struct ike_sa, node), IKE_REASON_NO_ANSWER,
+			"the network is gone", s->now_ns);
+	engine_sweep(e, s->now_ns);
+	sim_settle(s, side);
 }
 
 void forge_lost(struct sim *s)
 {
-	for (unsigned side = 0; side < 2; side++) {
-		struct ike_engine *e = s->n[side].e;
-
-		list_for_each (n, &e->sas)
-			sa_kill(list_entry(n, struct ike_sa, node), IKE_REASON_NO_ANSWER, NULL,
-				s->now_ns);
-		engine_sweep(e, s->now_ns);
-		sim_settle(s, side);
-	}
+	for (unsigned side = 0; side < 2; side++)
+		forge_lost_by(s, side);
 }

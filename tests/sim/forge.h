@@ -37,5 +37,7 @@ size_t forge_close(struct sim *s, const struct forge_msg *m, unsigned from, uint
 size_t forge_bare(struct sim *s, struct ike_sa *sa, uint8_t exchange, uint8_t flags, uint32_t msgid,
 		  const struct ike_payload *payloads, uint32_t num, uint8_t *out, size_t cap);
 
-/* forge_lost - neither side has got answers for so long that it has given up every IKE SA. */
+/* forge_lost - neither side has got answers for so long that it has given up every IKE SA.
+ * forge_lost_by - one of them. */
 void forge_lost(struct sim *s) NONNULL(1);
+void forge_lost_by(struct sim *s, unsigned side) NONNULL(1);

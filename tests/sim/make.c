@@ -135,27 +135,53 @@ struct conf *sim_conf_parse(const char *text)
 	return conf;
 }
 
+/* start - its process begins: nothing is known of before. */
+static bool start(struct sim_node *n)
+{
+	const struct ike_env env = {.rng = &n->rng.rng,
+				    .spi_reserve = sim_spi_reserve,
+				    .spi_release = sim_spi_release,
+				    .child_stats = sim_child_stats,
+				    .source_for = sim_source_for,
+				    .local_addrs = sim_local_addrs,
+				    .num_workers = n->num_workers,
+				    .max_paths = n->max_paths,
+				    .path_window = 65536,
+				    .path_caps = MIF_CAP_TUNNEL | MIF_CAP_TRANSPORT | MIF_CAP_BULK,
+				    .fetches = n->serve != NULL,
+				    .ctx = n};
+
+	if (ike_keyring_new(&n->keyring, &n->keyring_rng.rng) ||
+	    ike_engine_new(&n->e, &env, &n->limits, n->sim->now_ns))
+		return false;
+	ike_keyring_fetches(n->keyring, n->serve != NULL);
+	ike_engine_configure(n->e, n->conf);
+	return !n->tokens || !ike_engine_crash_secret(n->e, bytes_of(n->tokens, strlen(n->tokens)));
+}
+
+static void stop(struct sim_node *n)
+{
+	ike_engine_free(n->e);
+	ike_keyring_free(n->keyring);
+	sim_data_fini(n);
+	n->e = NULL;
+	n->keyring = NULL;
+}
+
 static bool make_node(struct sim *s, unsigned i, uint64_t seed, const struct sim_options *opt)
 {
 	struct sim_node *n = &s->n[i];
 	const char *text = opt->conf[i] ? opt->conf[i]
 			   : opt->sign  ? sim_conf_sign(i, "", "")
 					: sim_conf(i, "", "");
-	struct ike_env env = {.rng = &n->rng.rng,
-			      .spi_reserve = sim_spi_reserve,
-			      .spi_release = sim_spi_release,
-			      .child_stats = sim_child_stats,
-			      .source_for = sim_source_for,
-			      .local_addrs = sim_local_addrs,
-			      .num_workers = opt->workers[i],
-			      .max_paths = opt->paths[i] ? opt->paths[i] : MIF_PATHS_MAX,
-			      .path_window = 65536,
-			      .path_caps = MIF_CAP_TUNNEL | MIF_CAP_TRANSPORT | MIF_CAP_BULK,
-			      .ctx = n};
 
 	n->sim = s;
 	n->index = i;
+	n->limits = opt->limits[i];
 	n->num_workers = opt->workers[i] ? opt->workers[i] : 1;
+	n->max_paths = opt->paths[i] ? opt->paths[i] : MIF_PATHS_MAX;
+	n->tokens = opt->tokens[i];
+	n->serve = opt->serve[i];
 	n->secret = opt->secret[i] ? opt->secret[i] : "a fairly long shared secret";
 	n->addr = (struct endpoint){.addr = sim_addr(i, 0), .port = 500};
 	n->addrs[n->num_addrs++] = n->addr.addr;
@@ -166,12 +192,25 @@ static bool make_node(struct sim *s, unsigned i, uint64_t seed, const struct sim
 		n->conf = sim_creds(n->conf, i, opt->kind ? opt->kind : "P-256");
 	rng_seeded_init(&n->keyring_rng, seed * 5 + i + 1);
 	n->by_keyring = opt->by_keyring;
-	if (ike_keyring_new(&n->keyring, &n->keyring_rng.rng))
-		return false;
-	if (!n->conf || ike_engine_new(&n->e, &env, &opt->limits[i], s->now_ns))
-		return false;
-	ike_engine_configure(n->e, n->conf);
-	return true;
+	return n->conf && start(n);
+}
+
+/* What was asked before is nobody's question any more. */
+static void forget_asks(struct sim *s, unsigned side)
+{
+	for (size_t i = 0; i < s->num_fly; i++)
+		if (s->fly[i].kind == SIM_ANSWER && s->fly[i].to == side)
+			s->fly[i].ask = 0;
+}
+
+void sim_crash(struct sim *s, unsigned side)
+{
+	bool started;
+
+	stop(&s->n[side]);
+	forget_asks(s, side);
+	started = start(&s->n[side]);
+	assert(started);
 }
 
 /* SIM_VERBOSE=1 shows every event, SIM_VERBOSE=2 every log line too; otherwise the engines are
@@ -224,9 +263,7 @@ void sim_free(struct sim *s)
 	if (!s)
 		return;
 	for (unsigned i = 0; i < 2; i++) {
-		ike_engine_free(s->n[i].e);
-		sim_data_fini(&s->n[i]);
-		ike_keyring_free(s->n[i].keyring);
+		stop(&s->n[i]);
 		conf_put(s->n[i].conf);
 	}
 	for (size_t i = 0; i < s->num_fly; i++)

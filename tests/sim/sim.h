@@ -88,6 +88,10 @@ struct sim_node {
 	uint32_t num_spis;
 	struct ip_addr addresses[16];     /* that the peer has lent */
 	uint32_t num_addresses, num_lent; /* now, and in all */
+	/* as its process was begun, and is again after sim_crash() */
+	struct ike_limits limits;
+	uint8_t max_paths;
+	const char *tokens;
 	const char *secret; /* the pre-shared key that an ask is answered with; NULL = none */
 	bool by_keyring;    /* the same from the configuration instead */
 	struct ike_keyring *keyring; /* answers asks about signatures and certificates */
@@ -96,11 +100,14 @@ struct sim_node {
 	/* test: may change an answer about signatures, or the question before it is answered */
 	void (*forge_ask)(struct sim_node *n, struct ike_ask *ask);
 	void (*forge)(struct sim_node *n, const struct ike_ask *ask, struct ike_answer *answer);
+	/* fetches what the keyring wants, by ike_keyring_learn(); NULL: nothing is fetched */
+	void (*serve)(struct sim_node *n, const struct ike_want *want);
 	bool refuse_peer, refuse_child;
 	uint64_t heard_ns; /* last packet received */
 	/* what was reported */
 	uint32_t ike_up, ike_down, child_up, child_down, failed, rekeyed_ike, rekeyed_child;
-	uint64_t up_ns; /* first CHILD_UP */
+	uint64_t up_ns;  /* first CHILD_UP */
+	uint32_t unsaid; /* failures without a reason or a sentence */
 	enum ike_reason last_failure, last_down;
 	/* of the last failure: where, and what each side wanted (struct ike_event) */
 	char phase[32], here[IKE_OFFER_MAX], there[IKE_OFFER_MAX];
@@ -178,6 +185,7 @@ struct sim {
 	bool (*cut)(struct sim *s, const struct path_addr *path);
 	struct sim_link links[SIM_MAX_LINKS]; /* sim_join(); with one, addresses is set as well */
 	unsigned num_links;
+	bool strays;    /* packets of no SA are told to the engine */
 	uint64_t twice; /* packets that were accepted once more */
 };
 
@@ -189,12 +197,14 @@ struct sim_options {
 	struct conf
 		*ready[2]; /* instead of a text: one that was made before; a reference is taken */
 	const char *secret[2];
-	bool by_keyring;     /* secrets are those of the configuration */
-	uint32_t workers[2]; /* of the data paths */
-	uint8_t paths[2];    /* that they can have for one peer; 0: as many as there can be */
-	const char *kind;    /* of keys with sign; NULL = "P-256" */
-	bool sign; /* both sides sign: conf NULL is sim_conf_sign(), certificates come from
-		      sim_creds() */
+	bool by_keyring;       /* secrets are those of the configuration */
+	uint32_t workers[2];   /* of the data paths */
+	uint8_t paths[2];      /* that they can have for one peer; 0: as many as there can be */
+	const char *tokens[2]; /* secrets of 16 characters or more, for RFC 6290; NULL: none */
+	void (*serve[2])(struct sim_node *n, const struct ike_want *want); /* struct sim_node */
+	const char *kind; /* of keys with sign; NULL = "P-256" */
+	bool sign;        /* both sides sign: conf NULL is sim_conf_sign(), certificates come from
+			     sim_creds() */
 };
 
 /* sim_conf - a configuration text: connection "net", child "tun". extra goes into the connection,
@@ -224,6 +234,10 @@ struct conf *sim_creds(struct conf *conf, unsigned side, const char *kind);
  */
 struct sim *sim_new(uint64_t seed, const struct sim_options *opt);
 void sim_free(struct sim *s);
+
+/* sim_crash - a side's process is killed, and begins anew at once with the same configuration: it
+ * says nothing, and knows nothing of before. */
+void sim_crash(struct sim *s, unsigned side);
 
 /* sim_run - until the time, or for a while, or until done() says so; false if time was up first. */
 void sim_run(struct sim *s, uint64_t until_ns);

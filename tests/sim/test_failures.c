@@ -7,38 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/alloc.h"
+#include "tests/sim/blocks.h"
 #include "tests/sim/sim.h"
 #include "tests/tap/tap.h"
 
 /* After this nothing of a handshake may be left: half-open SAs and repeated requests have ended. */
 #define OVER      (200 * NS_PER_S)
 #define PER_WORLD 20
-
-static long blocks;
-
-static void *counting_realloc(void *ctx, void *p, size_t size)
-{
-	void *q;
-
-	(void)ctx;
-	if (size == 0) {
-		blocks -= p != NULL;
-		free(p);
-		return NULL;
-	}
-	q = realloc(p, size);
-	blocks += !p && q;
-	return q;
-}
-
-/* Before anything is allocated. */
-__attribute__((constructor)) static void count_blocks(void)
-{
-	static const struct alloc_ops ops = {.realloc = counting_realloc};
-
-	alloc_set_ops(&ops);
-}
 
 /* enum failure - the ways a handshake is made to fail. */
 enum failure {
@@ -139,11 +114,11 @@ static void test_S12_failed_handshakes_leave_nothing(void)
 	long before;
 
 	run_world(1, 1, &failed); /* what is made once in a process */
-	before = blocks;
+	before = blocks_num();
 	failed = 0;
 	for (uint64_t done = 0; done < num; done += PER_WORLD) {
 		run_world(2 + done, PER_WORLD, &failed);
-		CU_ASSERT_EQUAL_FATAL(blocks, before);
+		CU_ASSERT_EQUAL_FATAL(blocks_num(), before);
 	}
 	tap_diag("%lu handshakes, of which %lu failed", (unsigned long)num, (unsigned long)failed);
 	CU_ASSERT_TRUE(failed * 2 > num);
