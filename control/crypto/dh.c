@@ -141,12 +141,36 @@ static EVP_PKEY *import_peer(struct crypto_ctx *c, const struct dh_info *info, s
 	return key;
 }
 
+/* modp_prime - the caller's to free; NULL: no memory (RFC 3526). */
+static BIGNUM *modp_prime(const struct dh_info *info)
+{
+	return info->group == DH_MODP_2048   ? BN_get_rfc3526_prime_2048(NULL)
+	       : info->group == DH_MODP_3072 ? BN_get_rfc3526_prime_3072(NULL)
+					     : BN_get_rfc3526_prime_4096(NULL);
+}
+
+/* modp_generated - a power of the generator: of a safe prime's residues those are the squares. With
+ * another one its sender would learn whether our exponent is even. OpenSSL looks at this before 3.5
+ * only. The value is public, and so is how long this takes. */
+static bool modp_generated(struct crypto_ctx *c, const struct dh_info *info, struct bytes value)
+{
+	BIGNUM *p = modp_prime(info), *y = BN_bin2bn(value.p, (int)value.len, NULL);
+	BN_CTX *bn = BN_CTX_new_ex(c->lib);
+	bool ok = p && y && bn && BN_kronecker(y, p, bn) == 1;
+
+	BN_CTX_free(bn);
+	BN_free(y);
+	BN_free(p);
+	return ok;
+}
+
 /* peer_valid - range, on the curve, not infinity: all that RFC 6989 asks of a group of prime order,
- * and 1 < y < p - 1, all that it asks of a MODP group whose prime is a safe one (2.1). The import
- * above checks most of it already, which is not promised; EVP_PKEY_derive() refuses a MODP value
- * that is no power of the generator, too. Every 32 bytes are a Curve25519 value; low order shows in
- * the result. Of an ML-KEM key the import checks all that FIPS 203 7.2 asks. */
-static bool peer_valid(struct crypto_ctx *c, const struct dh_info *info, EVP_PKEY *peer)
+ * and 1 < y < p - 1, all that it asks of a MODP group whose prime is a safe one (2.1), and that
+ * such a value is a power of the generator. The import above checks most of it already, which is
+ * not promised. Every 32 bytes are a Curve25519 value; low order shows in the result. Of an ML-KEM
+ * key the import checks all that FIPS 203 7.2 asks. */
+static bool peer_valid(struct crypto_ctx *c, const struct dh_info *info, EVP_PKEY *peer,
+		       struct bytes value)
 {
 	EVP_PKEY_CTX *ctx;
 	bool ok;
@@ -156,7 +180,7 @@ static bool peer_valid(struct crypto_ctx *c, const struct dh_info *info, EVP_PKE
 	ctx = EVP_PKEY_CTX_new_from_pkey(c->lib, peer, NULL);
 	ok = ctx && EVP_PKEY_public_check_quick(ctx) == 1;
 	EVP_PKEY_CTX_free(ctx);
-	return ok;
+	return ok && (info->family != FAMILY_MODP || modp_generated(c, info, value));
 }
 
 /* export_public - our value in KE payload format. */
@@ -255,11 +279,8 @@ static bool ecp_public(uint8_t out[static DH_PUBLIC_MAX], struct crypto_ctx *c,
 static bool modp_public(uint8_t out[static DH_PUBLIC_MAX], struct crypto_ctx *c,
 			const struct dh_info *info, BIGNUM *priv)
 {
-	BIGNUM *p = info->group == DH_MODP_2048   ? BN_get_rfc3526_prime_2048(NULL)
-		    : info->group == DH_MODP_3072 ? BN_get_rfc3526_prime_3072(NULL)
-						  : BN_get_rfc3526_prime_4096(NULL);
 	BN_CTX *bn = BN_CTX_new_ex(c->lib);
-	BIGNUM *y = BN_new(), *g = BN_new();
+	BIGNUM *p = modp_prime(info), *y = BN_new(), *g = BN_new();
 	bool ok;
 
 	BN_set_flags(priv, BN_FLG_CONSTTIME);
@@ -382,7 +403,7 @@ static enum err agree(const struct dh *dh, struct secret *out, struct bytes valu
 	if (dh->info->family == FAMILY_KEM)
 		return dh->key && decapsulate(dh, out, value) ? ERR_OK : ERR_CRYPTO;
 	peer = import_peer(dh->c, dh->info, value);
-	if (!peer || !peer_valid(dh->c, dh->info, peer))
+	if (!peer || !peer_valid(dh->c, dh->info, peer, value))
 		e = ERR_MALFORMED;
 	else if (!derive(dh, out, peer)) /* a point that is one has a secret */
 		e = dh->info->family == FAMILY_ECP ? ERR_CRYPTO : ERR_MALFORMED;
