@@ -347,9 +347,26 @@ static void test_token_listing(void)
 			 "elements = { \"lk0\" }") != NULL);
 	CU_ASSERT(strstr(netns_read("nft list table netdev latchkey/token"),
 			 "@ll,64,32 set meta mark & 0x0fffffff") != NULL);
-	netns_sh("(echo flush ruleset; nft list table inet latchkey/token) >rules.$$ && "
-		 "nft -f rules.$$; rc=$?; rm rules.$$; exit $rc");
-	every_token(&families[0]);
+	end();
+}
+
+/* What was listed does the same when it is loaded again, if nft does not turn the bytes of a mark
+ * round meanwhile, as newer ones do: what is listed looks the same, with and without that. */
+static void test_token_listing_again(void)
+{
+	const char *turned;
+
+	if (!begin())
+		return;
+	OK(HOST(token_set, "lk0"));
+	turned = netns_read("(echo flush ruleset; nft list table inet latchkey/token) >rules.$$ && "
+			    "nft --debug=netlink -f rules.$$ >loaded.$$ && "
+			    "grep -c byteorder loaded.$$; rm -f rules.$$ loaded.$$");
+	CU_ASSERT_FATAL(turned[0] != '\0'); /* it was loaded */
+	if (strcmp(turned, "0") == 0)
+		every_token(&families[0]);
+	else
+		tap_skip("this nft loads what it listed with other bytes");
 	end();
 }
 
@@ -358,7 +375,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_E1_elsewhere),    TAP_TEST(test_D4_demand),
 	TAP_TEST(test_D4_others_marks), TAP_TEST(test_D4_elsewhere),
 	TAP_TEST(test_D4_tcp),          TAP_TEST(test_token_tables),
-	TAP_TEST(test_token_listing),
+	TAP_TEST(test_token_listing),   TAP_TEST(test_token_listing_again),
 };
 
 TAP_MAIN("api/host_tokens", tests)
