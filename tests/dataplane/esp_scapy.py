@@ -135,7 +135,8 @@ def add_implicit():
 
 
 class HighHalf:
-    """scapy's MAC for ESP, with the high half of the sequence number, which scapy leaves out."""
+    """scapy's MAC for ESP, with the high half of the sequence number, which scapy before 2.6 leaves
+    out, and later ones tell (esn_en, esn)."""
 
     def __init__(self, name, high):
         self.algo, self.high = AUTH_ALGOS[name], high
@@ -146,10 +147,10 @@ class HighHalf:
         mac.update(bytes(esp) + self.high.to_bytes(4, "big"))
         return mac.finalize()[:self.icv_size]
 
-    def sign(self, esp, key):
+    def sign(self, esp, key, **_):
         esp.data += self._mac(esp, key)
 
-    def verify(self, esp, key):
+    def verify(self, esp, key, **_):
         bare = esp.copy()
         bare.data = bare.data[:-self.icv_size]
         if self._mac(bare, key) != esp.data[-self.icv_size:]:
