@@ -22,7 +22,7 @@ class Frame:
     what was captured of it may be less."""
 
     time: float
-    kind: str  # one of PROTECTED, or "clear"
+    kind: str  # one of PROTECTED, "esp refused", "fragment" or "clear"
     source: str = ""
     destination: str = ""
     protocol: int = 0
@@ -52,10 +52,17 @@ def _udp_kind(ports, payload):
     return "clear"
 
 
+def _refuses_esp(icmp):
+    """ICMP: no socket takes bare ESP, or (newer kernels) one that is full. It quotes what it refuses."""
+    return icmp[:2] == b"\x03\x02" and len(icmp) >= 28 and icmp[17] == 50
+
+
 def _classify(frame, protocol, payload, length):
     frame.protocol, frame.length, frame.payload = protocol, length, payload
     if protocol == 50:
         frame.kind = "esp"
+    elif protocol == 1 and _refuses_esp(payload):
+        frame.kind = "esp refused"
     elif protocol == 58 and payload and payload[0] in (130, 131, 132, 133, 134, 135, 136, 143):
         frame.kind = "nd"
     elif protocol == 17 and len(payload) >= 8:

@@ -111,6 +111,12 @@ def assert_none_lost(pair, frames, results):
             assert result["received"] == result["sent"], f"lost; {text}"
 
 
+def less_refused(pair, frames):
+    """Without what charon's kernel says while charon's socket for bare ESP is full, on a busy machine."""
+    charons = {pair.outers[side][0] for side in ("left", "right") if pair.sides[side].kind == "charon"}
+    return [f for f in frames if f.kind != "esp refused" or f.source not in charons]
+
+
 def rekey_under_load(pair, number=300):
     """Child and IKE, begun by either side, under a stream in each direction, of which so many datagrams
     come by what is new each time."""
@@ -135,7 +141,7 @@ def rekey_under_load(pair, number=300):
     results = stop_all(streams)
     frames = pair.capture.stop()
     assert_none_lost(pair, frames, results)
-    assert_protected(frames, "wire", at_least=1000)
+    assert_protected(less_refused(pair, frames), "wire", at_least=1000)
 
 
 def rekey_long_under_load(pair):
