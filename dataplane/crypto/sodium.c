@@ -23,8 +23,8 @@ struct aead_key {
 	};
 };
 
-static_assert(crypto_aead_chacha20poly1305_ietf_NPUBBYTES == AEAD_NONCE_LEN);
-static_assert(crypto_aead_chacha20poly1305_ietf_ABYTES == AEAD_TAG_LEN);
+static_assert(crypto_aead_chacha20poly1305_ietf_NPUBBYTES == AEAD_NONCE_LEN, "RFC 8439");
+static_assert(crypto_aead_chacha20poly1305_ietf_ABYTES == AEAD_TAG_LEN, "RFC 8439");
 
 /* sodium_init() chooses the functions for this processor; it may be called again and again. */
 static bool supports(enum aead_alg alg)
