@@ -17,6 +17,7 @@
 #include "base/secret.h"
 #include "control/conf/conf.h"
 #include "control/mif.h"
+#include "control/puzzle.h"
 #include "dataplane/dataplane.h"
 
 struct cred;
@@ -60,6 +61,7 @@ struct ike_env {
 /* struct ike_limits - 0 means the default given. */
 struct ike_limits {
 	uint32_t cookie_threshold;     /* half-open IKE SAs at which cookies are asked for; 30 */
+	uint32_t puzzle_threshold;     /* at which puzzles are given (RFC 8019); 100 */
 	uint32_t half_open_max;        /* above it new IKE_SA_INITs are refused silently; 1000 */
 	uint32_t half_open_per_source; /* per IPv4 address or IPv6 /64, with those that have failed
 					  to prove themselves in the last 5 s; 8 */
@@ -338,6 +340,8 @@ enum ike_ask_kind {
 			     * and answer.secret (PKCS#8, DER) */
 	IKE_ASK_EAP_SERVER, /* what the server that knows eap_id says of eap_packet: answer.aaa */
 	IKE_ASK_PPK,        /* the PPK of ppk_id (RFC 8784): answer.secret */
+	IKE_ASK_PUZZLE,     /* the solution of `puzzle` (RFC 8019): answer.solution; refused, the
+			     * handshake goes on without */
 };
 
 /* struct ike_cert - what a CERT payload holds: encoding (RFC 7296 3.6; 4 X.509, 15 raw public key,
@@ -379,6 +383,7 @@ struct ike_ask {
 	struct bytes aaa_token;       /* EAP_SERVER: of the last answer; empty: this is the first */
 	const struct path_addr *path; /* EAP_SERVER: where the peer is */
 	const struct ike_id *ppk_id;  /* PPK: its name; only the bytes count */
+	const struct puzzle *puzzle;  /* PUZZLE */
 };
 
 /* struct ike_trust - a key that speaks for the peer: an end's certificate (DER), or a raw public
@@ -449,6 +454,7 @@ struct ike_answer {
 	 * refused. reason and text are told of a refusal, too. */
 	const struct ts *without;
 	uint32_t num_without;
+	struct bytes solution; /* PUZZLE: of puzzle_solver_solution() */
 	bool vouched; /* VERIFY_CHAIN, instead of trust: what the peer shows first is its own */
 	const struct ike_aaa *aaa; /* EAP_SERVER; text: why, if it refuses the peer */
 };
@@ -672,6 +678,9 @@ void ike_each_lease(const struct ike_engine *e, const char *pool,
 /* struct ike_stats - totals since the start. */
 struct ike_stats {
 	uint64_t sent, received, retransmitted, malformed, dropped, cookies_sent;
+	/* RFC 8019, as responder: set; solved; not solved though a solution was sent; not solved,
+	 * and let in all the same */
+	uint64_t puzzles_set, puzzles_solved, puzzles_failed, puzzles_spared;
 	uint64_t tickets_given, tickets_refused, resumed; /* RFC 5723, as gateway */
 	uint64_t ike_established, child_established, failed;
 	uint32_t ike_sas, half_open, child_sas;

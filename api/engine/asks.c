@@ -192,11 +192,28 @@ static void on_signed(struct engine *e, struct loop_source *source)
 	ask_fetched(e);
 }
 
+static void on_solved(struct engine *e, struct loop_source *source)
+{
+	struct puzzler_answer a;
+
+	(void)source;
+	while (puzzler_next(e->puzzler, &a)) {
+		const struct ike_answer answer = {.allow = a.len,
+						  .solution = bytes_of(a.solution, a.len)};
+
+		ike_answer(e->ike, a.id, &answer, engine_now(e));
+	}
+}
+
 enum err asks_open(struct engine *e)
 {
-	enum err err = ERR_OK;
+	enum err err = puzzler_open(&e->puzzler);
 
-	if (e->fetcher.ops) {
+	if (err)
+		return err;
+	e->puzzles = (struct loop_source){.fd = puzzler_fd(e->puzzler), .ready = on_solved};
+	err = loop_watch(e, &e->puzzles);
+	if (!err && e->fetcher.ops) {
 		e->fetches = (struct loop_source){.fd = e->fetcher.ops->fd(e->fetcher.ctx),
 						  .ready = on_fetched};
 		err = loop_watch(e, &e->fetches);
@@ -214,6 +231,7 @@ void asks_close(struct engine *e)
 	list_for_each_safe (n, &e->unanswered) {
 		forget(list_entry(n, struct unanswered, node));
 	}
+	puzzler_close(e->puzzler);
 	if (e->fetcher.ops && !e->leave_host)
 		e->fetcher.ops->close(e->fetcher.ctx);
 	if (e->signer.ops && !e->leave_host)
@@ -222,12 +240,27 @@ void asks_close(struct engine *e)
 
 /* ---- any question ---------------------------------------------------------------------------- */
 
+/* Whom it is for is not known yet: nobody else is asked. */
+static void solve(struct engine *e, const struct ike_ask *ask)
+{
+	static const struct ike_answer refused = {.allow = false};
+	const uint64_t now = engine_now(e);
+	const uint64_t left = ask->deadline_ns > now ? ask->deadline_ns - now : 0;
+
+	if (puzzler_begin(e->puzzler, ask->id, ask->puzzle, left))
+		ike_answer(e->ike, ask->id, &refused, now);
+}
+
 /* Every peer that is authenticated may have what the configuration allows it. */
 static void answer_now(struct engine *e, const struct ike_ask *ask)
 {
 	const bool authorize = ask->kind == IKE_ASK_AUTHORIZE;
 	struct ike_answer answer;
 
+	if (ask->kind == IKE_ASK_PUZZLE) {
+		solve(e, ask);
+		return;
+	}
 	if (!authorize && taken(e, ask))
 		return;
 	if (ask->kind == IKE_ASK_EAP_SERVER) {

@@ -20,6 +20,7 @@
  *   routes.c   what leads their traffic to the virtual interface
  *   connect.c  brings connections up, and takes them down
  *   redirect.c which peers another gateway is named to
+ *   puzzler.c  puzzles of gateways in a flood, in a thread of its own
  *   resolver.c names to addresses, in threads of their own
  *   starters.c which of them by themselves, and when again
  *   waiters.c  requests for what is under way already
@@ -36,6 +37,7 @@
 
 #include "api/engine/engine.h"
 #include "api/engine/path_plan.h"
+#include "api/engine/puzzler.h"
 #include "api/engine/resolver.h"
 #include "base/htab.h"
 #include "base/timers.h"
@@ -256,6 +258,8 @@ struct engine {
 	struct loop_source fetches;
 	struct signer signer; /* ops NULL: no tokens are reached */
 	struct loop_source signs;
+	struct puzzler *puzzler;
+	struct loop_source puzzles;
 	struct list_node unanswered; /* questions that wait for what is fetched, or for a token */
 	bool fetched;                /* something of it is known that they were not asked about */
 	struct aaa *aaa;             /* RADIUS servers */

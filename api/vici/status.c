@@ -92,6 +92,10 @@ static enum err set_ike_stats(struct tree *out, const struct ike_stats *st)
 	TRY(set_count(t, "malformed", st->malformed));
 	TRY(set_count(t, "dropped", st->dropped));
 	TRY(set_count(t, "cookies-sent", st->cookies_sent));
+	TRY(set_count(t, "puzzles-set", st->puzzles_set));
+	TRY(set_count(t, "puzzles-solved", st->puzzles_solved));
+	TRY(set_count(t, "puzzles-failed", st->puzzles_failed));
+	TRY(set_count(t, "puzzles-spared", st->puzzles_spared));
 	TRY(set_count(t, "tickets-given", st->tickets_given));
 	TRY(set_count(t, "tickets-refused", st->tickets_refused));
 	TRY(set_count(t, "ikesas-resumed", st->resumed));

@@ -570,6 +570,13 @@ struct conf_radius {
 	uint32_t tries;         /* 3 */
 };
 
+/* enum conf_puzzles - when initiators are given puzzles (RFC 8019). */
+enum conf_puzzles {
+	PUZZLES_AUTO, /* when very many IKE SAs are half open */
+	PUZZLES_ALWAYS,
+	PUZZLES_NEVER,
+};
+
 /* struct conf_daemon - the latchkey section. */
 struct conf_daemon {
 	char interface[16];                                   /* "latchkey0" */
@@ -580,6 +587,10 @@ struct conf_daemon {
 	char aead[16];             /* "" = fastest */
 	uint16_t port, port_nat_t; /* 500, 4500; for tests and embedders */
 	bool cookies_always;
+	enum conf_puzzles puzzles;
+	uint32_t puzzle_threshold; /* half-open IKE SAs; 0 = the engine's default */
+	uint8_t puzzle_difficulty; /* zero bits at the threshold; 16 */
+	uint8_t puzzle_max;        /* of a puzzle that is solved as initiator; 0 = none; 22 */
 	uint64_t retransmit_ns;    /* first retransmission after; 0 = the engine's default */
 	uint32_t retransmit_tries; /* sends of one request; 0 = the engine's default */
 	uint32_t fragment_size;    /* of IP packets with fragments of IKE; 0 = 576 or 1280 (IPv6) */

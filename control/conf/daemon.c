@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "control/conf/check.h"
 #include "control/conf/values.h"
+#include "control/puzzle.h"
 
 #include <stdio.h>
 #include <strings.h>
@@ -17,6 +18,12 @@
 /* A place costs about 100 bytes. */
 #define LATCHES_MIN 64
 #define LATCHES_MAX (8 << 20)
+/* As many half-open IKE SAs as there can be. */
+#define PUZZLE_THRESHOLD_MAX 1000
+/* Less than a millisecond's work is none (RFC 8019 4.4); more would take a minute, and crowds add
+ * four bits to it. */
+#define DIFFICULTY_MIN 8
+#define DIFFICULTY_MAX 24
 
 void daemon_defaults(struct conf_daemon *d)
 {
@@ -26,6 +33,8 @@ void daemon_defaults(struct conf_daemon *d)
 		.port = 500,
 		.port_nat_t = 4500,
 		.fragment_size = 1280,
+		.puzzle_difficulty = 16,
+		.puzzle_max = 22,
 		.log_level = LOG_INFO,
 		.known_peers = "/var/lib/latchkey/known_peers",
 		.crash_secret = "/var/lib/latchkey/crash_secret",
@@ -178,6 +187,53 @@ enum err set_cookies(struct check *c, void *obj, const struct tree *node)
 
 	if (take_word(c, &v, node, words, ARRAY_LEN(words)))
 		((struct conf_daemon *)obj)->cookies_always = v != 0;
+	return ERR_OK;
+}
+
+enum err set_puzzles(struct check *c, void *obj, const struct tree *node)
+{
+	static const struct take_word words[] = {
+		{"auto", PUZZLES_AUTO}, {"always", PUZZLES_ALWAYS}, {"never", PUZZLES_NEVER}};
+	int v;
+
+	if (take_word(c, &v, node, words, ARRAY_LEN(words)))
+		((struct conf_daemon *)obj)->puzzles = (enum conf_puzzles)v;
+	return ERR_OK;
+}
+
+enum err set_puzzle_threshold(struct check *c, void *obj, const struct tree *node)
+{
+	uint64_t v;
+
+	if (!take_number(c, &v, node, PUZZLE_THRESHOLD_MAX))
+		return ERR_OK;
+	if (!v)
+		CHECK_ERROR(c, node,
+			    "0 is no crowd; for puzzles at all times say puzzles = always");
+	else
+		((struct conf_daemon *)obj)->puzzle_threshold = (uint32_t)v;
+	return ERR_OK;
+}
+
+enum err set_puzzle_difficulty(struct check *c, void *obj, const struct tree *node)
+{
+	uint64_t v;
+
+	if (!take_number(c, &v, node, DIFFICULTY_MAX))
+		return ERR_OK;
+	if (v < DIFFICULTY_MIN)
+		CHECK_ERROR(c, node, "%llu is less than %d", (unsigned long long)v, DIFFICULTY_MIN);
+	else
+		((struct conf_daemon *)obj)->puzzle_difficulty = (uint8_t)v;
+	return ERR_OK;
+}
+
+enum err set_puzzle_max(struct check *c, void *obj, const struct tree *node)
+{
+	uint64_t v;
+
+	if (take_number(c, &v, node, PUZZLE_BITS_MAX))
+		((struct conf_daemon *)obj)->puzzle_max = (uint8_t)v;
 	return ERR_OK;
 }
 

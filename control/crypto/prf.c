@@ -38,6 +38,13 @@ size_t prf_len(uint16_t prf)
 	return info ? info->len : 0;
 }
 
+const char *prf_digest(uint16_t prf)
+{
+	const struct prf_info *info = find(prf);
+
+	return info ? info->digest : NULL;
+}
+
 static bool mac(EVP_MAC_CTX *m, uint8_t *out, const struct prf_info *info, struct bytes key,
 		const struct bytes *parts, size_t num)
 {

@@ -15,6 +15,10 @@
 /* prf_len - bytes of output, which is also the preferred key length; 0 if prf is not supported. */
 size_t prf_len(uint16_t prf);
 
+/* prf_digest - the hash of an HMAC, as OpenSSL calls it (7 characters at most); NULL if prf is not
+ * supported. */
+const char *prf_digest(uint16_t prf);
+
 /* prf_compute - prf(key, part 1 | part 2 | ...) into out[prf_len(prf)]. Errors: UNSUPPORTED,
  * CRYPTO. */
 MUST_USE enum err prf_compute(struct crypto_ctx *c, uint8_t out[static PRF_LEN_MAX], uint16_t prf,

@@ -7,6 +7,9 @@
 
 /* ASK_NS - an answer that takes longer is a refusal; the peer's patience is longer. */
 #define ASK_NS (20 * NS_PER_S)
+/* SOLVE_NS - for a puzzle it may be longer: nothing is under way meanwhile. It is less than a
+ * cookie lives (cookie.h). */
+#define SOLVE_NS (40 * NS_PER_S)
 
 static struct exchange *exchange_of(struct ask_slot *slot)
 {
@@ -39,7 +42,7 @@ static void put(struct ask_slot *slot, uint64_t now_ns)
 
 	slot->waiting = false;
 	slot->open = true;
-	slot->ask.deadline_ns = now_ns + ASK_NS;
+	slot->ask.deadline_ns = now_ns + (slot->ask.kind == IKE_ASK_PUZZLE ? SOLVE_NS : ASK_NS);
 	htab_insert(&e->asks, &slot->node, bytes_of(&slot->ask.id, sizeof(slot->ask.id)));
 	timer_set(&e->timers, &slot->timer, slot->ask.deadline_ns);
 	(void)action_simple(&e->actions, IKE_ACTION_ASK, slot->ask.id);
@@ -155,6 +158,8 @@ static void fill(struct step *s, struct ike_ask *ask, enum ike_ask_kind kind)
 		fill_signature(sa, ask);
 	if (kind == IKE_ASK_PPK)
 		ask->ppk_id = &sa->hs->ppk.id;
+	if (kind == IKE_ASK_PUZZLE)
+		ask->puzzle = &sa->hs->puzzle.asked;
 	if (sa->hs && sa->hs->eap)
 		fill_eap(sa, ask);
 	if (kind != IKE_ASK_CHILD_ACCEPT)

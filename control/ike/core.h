@@ -31,6 +31,10 @@ struct failed_peer {
 };
 #define FAILED_PEERS 128
 
+/* SPENT_PUZZLES - of how many solved puzzles it is remembered that they are: more than can be
+ * solved while a puzzle is good, unless that many are worth as many IKE SAs (RFC 8019 10). */
+#define SPENT_PUZZLES 8192
+
 /* struct ike_engine - see control/engine.h. */
 struct ike_engine {
 	struct ike_env env;
@@ -59,6 +63,10 @@ struct ike_engine {
 	uint32_t half_open_num;
 	struct failed_peer failed[FAILED_PEERS]; /* the last ones, round and round */
 	uint32_t failed_next;
+	uint64_t spent[SPENT_PUZZLES]; /* tags of the last ones' cookies, round and round */
+	uint32_t spent_next;
+	uint64_t solved; /* the same of the first message that is worked on; 0 = it has solved none
+			  */
 	uint32_t last_unique, last_child_unique;
 	uint32_t last_followup; /* serial number of the last one that waited */
 	uint64_t last_child, last_peer, last_ask;

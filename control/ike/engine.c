@@ -20,6 +20,7 @@ static void set_limits(struct ike_limits *out, const struct ike_limits *in)
 	*out = *in;
 #define DEFAULT(field, value) out->field = in->field ? in->field : (value)
 	DEFAULT(cookie_threshold, 30);
+	DEFAULT(puzzle_threshold, 100);
 	DEFAULT(half_open_max, 1000);
 	DEFAULT(half_open_per_source, 8);
 	DEFAULT(half_open_ns, 60 * NS_PER_S);

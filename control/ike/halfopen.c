@@ -117,18 +117,73 @@ void halfopen_leave(struct ike_sa *sa)
 	sa->half_open.key = bytes_of(NULL, 0);
 }
 
-bool halfopen_full(const struct ike_engine *e, const struct ip_addr *from)
+static uint32_t num_of_source(const struct ike_engine *e, const struct ip_addr *from)
 {
 	const struct source *s = source_find(e, from);
-	const uint32_t num = (s ? s->num : 0) + num_failed(e, from);
 
-	return e->half_open_num >= e->limits.half_open_max || num >= e->limits.half_open_per_source;
+	return (s ? s->num : 0) + num_failed(e, from);
+}
+
+bool halfopen_full(const struct ike_engine *e, const struct ip_addr *from)
+{
+	return e->half_open_num >= e->limits.half_open_max ||
+	       num_of_source(e, from) >= e->limits.half_open_per_source;
 }
 
 bool halfopen_crowded(const struct ike_engine *e)
 {
 	return e->limits.cookies_always || (e->conf && e->conf->daemon.cookies_always) ||
 	       e->half_open_num >= e->limits.cookie_threshold;
+}
+
+/* ---- puzzles (RFC 8019) -----------------------------------------------------------------------
+ */
+
+#define MORE_MAX 2 /* bits of the difficulty, of each reason */
+
+static uint32_t puzzle_threshold(const struct ike_engine *e)
+{
+	const uint32_t wanted = e->conf ? e->conf->daemon.puzzle_threshold : 0;
+
+	return wanted ? wanted : e->limits.puzzle_threshold;
+}
+
+bool halfopen_puzzling(const struct ike_engine *e)
+{
+	switch (e->conf ? e->conf->daemon.puzzles : PUZZLES_AUTO) {
+	case PUZZLES_ALWAYS:
+		return true;
+	case PUZZLES_NEVER:
+		return false;
+	case PUZZLES_AUTO:
+	default:
+		return e->half_open_num >= puzzle_threshold(e);
+	}
+}
+
+uint8_t halfopen_difficulty(const struct ike_engine *e, const struct ip_addr *from)
+{
+	const uint32_t guilt = num_of_source(e, from) / 2;
+	uint32_t bits = e->conf->daemon.puzzle_difficulty;
+	uint32_t crowd = 0;
+
+	while (crowd < MORE_MAX && e->half_open_num >> (crowd + 1) >= puzzle_threshold(e))
+		crowd++;
+	bits += crowd + (guilt < MORE_MAX ? guilt : MORE_MAX);
+	return (uint8_t)(bits < PUZZLE_BITS_MAX ? bits : PUZZLE_BITS_MAX);
+}
+
+uint32_t halfopen_chance(const struct ike_engine *e)
+{
+	const uint32_t low = puzzle_threshold(e), max = e->limits.half_open_max;
+	const uint32_t room = max > low ? (max - low + 1) / 2 : 1;
+	const uint32_t over = e->half_open_num > low ? e->half_open_num - low : 0;
+	uint32_t chance;
+
+	if (over >= room)
+		return 0;
+	chance = (uint32_t)((uint64_t)128 * (room - over) / room);
+	return chance > 16 ? chance : 16;
 }
 
 uint64_t halfopen_bound(const struct ike_engine *e)

@@ -34,5 +34,14 @@ bool halfopen_full(const struct ike_engine *e, const struct ip_addr *from) NONNU
 /* halfopen_crowded - cookies are to be asked for. */
 bool halfopen_crowded(const struct ike_engine *e) NONNULL(1);
 
+/* halfopen_puzzling - puzzles are to be given (RFC 8019). halfopen_difficulty - of how many zero
+ * bits, to this source: as configured, up to two more in a greater crowd, and up to two more for
+ * who has half-open IKE SAs already, or failed lately. halfopen_chance - how many of 256 who solve
+ * none are let in: half, down to one of sixteen when the crowd is half way between the threshold
+ * and as many as there can be, and nobody then, so that who solves them finds room. */
+bool halfopen_puzzling(const struct ike_engine *e) NONNULL(1);
+uint8_t halfopen_difficulty(const struct ike_engine *e, const struct ip_addr *from) NONNULL(1, 2);
+uint32_t halfopen_chance(const struct ike_engine *e) NONNULL(1);
+
 /* halfopen_bound - how long a half-open IKE SA may last: short in a crowd (S43). */
 uint64_t halfopen_bound(const struct ike_engine *e) NONNULL(1);

@@ -8,13 +8,17 @@
 
 #include "control/ike/step.h"
 
-/* sa_init.c, cookie.c (RFC 7296 1.2, 2.6) */
+/* sa_init.c (RFC 7296 1.2, 2.6) */
 MUST_USE enum err sa_init_start(struct step *s);
 MUST_USE enum err sa_init_request(struct step *s);
 MUST_USE enum err sa_init_response(struct step *s);
 MUST_USE enum err sa_init_cookie(struct step *s);
 MUST_USE enum err sa_init_invalid_ke(struct step *s);
 MUST_USE enum err sa_init_refused(struct step *s);
+
+/* puzzle.c (RFC 8019) */
+MUST_USE enum err puzzle_given(struct step *s);
+MUST_USE enum err puzzle_solved(struct step *s);
 
 /* intermediate.c (RFC 9242, RFC 9370 2.2.2) */
 MUST_USE enum err intermediate_request(struct step *s);

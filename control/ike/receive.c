@@ -28,10 +28,11 @@ static bool may_answer(struct ike_engine *e, const struct ike_header *h, uint16_
 				   log_limited(&e->error_limit, ERRORS_PER_S, e->now_ns));
 }
 
-/* Under the SPIs, the exchange and the number of the request. token: ours, or empty. */
+/* Under the SPIs, the exchange and the number of the request. token: ours, or empty; puzzle: or
+ * NULL. */
 static void answer_unprotected(struct ike_engine *e, const struct ike_header *h,
 			       const struct ike_datagram *dg, uint16_t notify, struct bytes data,
-			       struct bytes token)
+			       struct bytes token, const struct wire_puzzle *puzzle)
 {
 	const struct ike_header answer = {
 		.spi_i = h->spi_i,
@@ -48,6 +49,8 @@ static void answer_unprotected(struct ike_engine *e, const struct ike_header *h,
 	wire_notify_build(&b, notify, data);
 	if (token.len)
 		wire_token_build(&b, token);
+	if (puzzle)
+		wire_puzzle_build(&b, puzzle);
 	if (ike_build_finish(&b, &message, NULL) || message.len > 3 * dg->bytes.len)
 		return;
 	(void)!action_send(e, &dg->path, dg->port, message); /* nobody waits for it */
@@ -57,7 +60,14 @@ void receive_refuse_unprotected(struct ike_engine *e, const struct ike_header *h
 				const struct ike_datagram *dg, uint16_t notify, struct bytes data)
 {
 	if (may_answer(e, h, notify))
-		answer_unprotected(e, h, dg, notify, data, bytes_of(NULL, 0));
+		answer_unprotected(e, h, dg, notify, data, bytes_of(NULL, 0), NULL);
+}
+
+void receive_demand(struct ike_engine *e, const struct ike_header *h, const struct ike_datagram *dg,
+		    struct bytes cookie, const struct wire_puzzle *puzzle)
+{
+	if (may_answer(e, h, NOTIFY_COOKIE))
+		answer_unprotected(e, h, dg, NOTIFY_COOKIE, cookie, bytes_of(NULL, 0), puzzle);
 }
 
 static bool is_protected(const struct ike_msg *m)
@@ -78,7 +88,7 @@ static void unknown(struct ike_engine *e, const struct ike_msg *m, const struct 
 	shows = is_protected(m) && !crash_token(e, token, m->h.spi_i, m->h.spi_r) &&
 		crash_may_show(e, &m->h);
 	answer_unprotected(e, &m->h, dg, NOTIFY_INVALID_IKE_SPI, bytes_of(NULL, 0),
-			   bytes_of(token, shows ? sizeof(token) : 0));
+			   bytes_of(token, shows ? sizeof(token) : 0), NULL);
 	secret_wipe(token, sizeof(token));
 }
 

@@ -12,3 +12,8 @@
 void receive_refuse_unprotected(struct ike_engine *e, const struct ike_header *h,
 				const struct ike_datagram *dg, uint16_t notify, struct bytes data)
 	NONNULL(1, 2, 3);
+
+/* receive_demand - answer a first request without state: it is to come again with this cookie, and
+ * with the solution of this puzzle (RFC 8019 7.1.1); NULL: the cookie is enough. */
+void receive_demand(struct ike_engine *e, const struct ike_header *h, const struct ike_datagram *dg,
+		    struct bytes cookie, const struct wire_puzzle *puzzle) NONNULL(1, 2, 3);

@@ -139,6 +139,7 @@ const char *sa_state_name(enum sa_state s)
 		[SA_I_INIT] = "I_INIT",
 		[SA_I_RESUME] = "I_RESUME",
 		[SA_I_RESUMED] = "I_RESUMED",
+		[SA_I_PUZZLE] = "I_PUZZLE",
 		[SA_I_PPK] = "I_PPK",
 		[SA_I_SECRET] = "I_SECRET",
 		[SA_I_AUTH] = "I_AUTH",

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "control/ike/admit.h"
 #include "control/ike/auth.h"
 #include "control/ike/halfopen.h"
 #include "control/ike/handlers.h"
@@ -56,7 +57,7 @@ enum err sa_init_rest_i(struct step *s)
 	return e;
 }
 
-static enum err build_request(struct step *s)
+enum err sa_init_repeat(struct step *s)
 {
 	struct ike_sa *sa = s->sa;
 	struct handshake *hs = sa->hs;
@@ -66,6 +67,8 @@ static enum err build_request(struct step *s)
 	step_request(s, IKE_SA_INIT);
 	if (hs->cookie_len)
 		wire_notify_build(&s->b, NOTIFY_COOKIE, bytes_of(hs->cookie, hs->cookie_len));
+	if (hs->puzzle.solution_len)
+		wire_solution_build(&s->b, bytes_of(hs->puzzle.solution, hs->puzzle.solution_len));
 	sa_offer_build(&s->b, SA_KIND_IKE, 0, sa->conn->ike, sa->conn->num_ike);
 	wire_ke_build(&s->b, hs->group, dh_public(hs->dh));
 	wire_nonce_build(&s->b, nonce_bytes(&hs->ni));
@@ -99,7 +102,7 @@ enum err sa_init_start(struct step *s)
 	if (!e)
 		e = nonce_fill(s->e, &hs->ni);
 	if (!e)
-		e = build_request(s);
+		e = sa_init_repeat(s);
 	if (!e)
 		action_event(sa, IKE_EVENT_PROGRESS, NULL, IKE_REASON_NONE, sa->request,
 			     "IKE_SA_INIT sent to %s", endpoint_text(remote, &sa->path.remote));
@@ -114,6 +117,7 @@ struct opening {
 	bool ke_retried;
 	uint8_t num_cookies;
 	size_t cookie_len;
+	struct handshake_puzzle puzzle;
 };
 
 static void swap(struct handshake *hs, struct opening *o)
@@ -123,7 +127,8 @@ static void swap(struct handshake *hs, struct opening *o)
 				       .group = hs->group,
 				       .ke_retried = hs->ke_retried,
 				       .num_cookies = hs->num_cookies,
-				       .cookie_len = hs->cookie_len};
+				       .cookie_len = hs->cookie_len,
+				       .puzzle = hs->puzzle};
 
 	hs->dh = o->dh;
 	hs->ni = o->ni;
@@ -131,6 +136,7 @@ static void swap(struct handshake *hs, struct opening *o)
 	hs->ke_retried = o->ke_retried;
 	hs->num_cookies = o->num_cookies;
 	hs->cookie_len = o->cookie_len;
+	hs->puzzle = o->puzzle;
 	*o = before;
 }
 
@@ -144,7 +150,7 @@ static enum err open_with(struct step *s, struct opening *o)
 	if (e)
 		return e;
 	swap(hs, o);
-	e = build_request(s);
+	e = sa_init_repeat(s);
 	if (e)
 		swap(hs, o);
 	dh_free(o->dh);
@@ -160,20 +166,28 @@ enum err sa_init_again(struct step *s)
 	return e ? e : open_with(s, &o);
 }
 
-enum err sa_init_cookie(struct step *s)
+enum err sa_init_take_cookie(struct step *s)
 {
 	struct handshake *hs = s->sa->hs;
 	struct wire_notify n;
-	enum err e;
 
 	if (!wire_notify_find(&n, s->msg, NOTIFY_COOKIE) || n.data.len > sizeof(hs->cookie) ||
 	    hs->num_cookies == MAX_COOKIES)
 		return ERR_MALFORMED;
 	memcpy(hs->cookie, n.data.p, n.data.len);
 	hs->cookie_len = n.data.len;
-	e = build_request(s);
+	hs->puzzle = (struct handshake_puzzle){0};
+	return ERR_OK;
+}
+
+enum err sa_init_cookie(struct step *s)
+{
+	enum err e = sa_init_take_cookie(s);
+
+	if (!e)
+		e = sa_init_repeat(s);
 	if (!e) /* else it comes again */
-		hs->num_cookies++;
+		s->sa->hs->num_cookies++;
 	return e;
 }
 
@@ -209,7 +223,8 @@ enum err sa_init_invalid_ke(struct step *s)
 	struct opening o = {.ni = hs->ni,
 			    .ke_retried = true,
 			    .num_cookies = hs->num_cookies,
-			    .cookie_len = hs->cookie_len};
+			    .cookie_len = hs->cookie_len,
+			    .puzzle = hs->puzzle};
 	struct wire_notify n;
 
 	if (!wire_notify_find(&n, s->msg, NOTIFY_INVALID_KE_PAYLOAD) ||
@@ -542,27 +557,6 @@ enum err sa_init_request(struct step *s)
 
 /* ---- before there is any state --------------------------------------------------------------- */
 
-static bool cookie_valid(struct ike_engine *e, const struct ike_msg *m,
-			 const struct ike_datagram *dg, struct bytes ni)
-{
-	struct wire_notify n;
-
-	return wire_notify_find(&n, m, NOTIFY_COOKIE) &&
-	       !cookie_check(&e->cookies, n.data, ni, &dg->path.remote.addr, m->h.spi_i, e->now_ns);
-}
-
-static void send_cookie(struct ike_engine *e, const struct ike_msg *m,
-			const struct ike_datagram *dg, struct bytes ni)
-{
-	uint8_t cookie[COOKIE_LEN];
-
-	if (cookie_make(e->crypto, &e->cookies, cookie, ni, &dg->path.remote.addr, m->h.spi_i,
-			e->now_ns))
-		return;
-	e->stats.cookies_sent++;
-	receive_refuse_unprotected(e, &m->h, dg, NOTIFY_COOKIE, bytes_of(cookie, sizeof(cookie)));
-}
-
 /* The same initiator again: byte for byte, or now with a cookie that it was asked for by an answer
  * to an earlier copy. Both transcripts are kept, since it may use either (S41). */
 static void repeated(struct ike_sa *sa, const struct ike_msg *m, const struct ike_datagram *dg)
@@ -575,7 +569,7 @@ static void repeated(struct ike_sa *sa, const struct ike_msg *m, const struct ik
 	sa->e->stats.dropped++;
 	if (sa->state != (m->h.exchange == IKE_SA_INIT ? SA_R_INIT : SA_R_RESUMED) || !hs ||
 	    hs->request2 || wire_nonce_parse(&ni, ike_msg_body(m, PAYLOAD_NONCE)) ||
-	    !bytes_equal(ni, nonce_bytes(&hs->ni)) || !cookie_valid(sa->e, m, dg, ni))
+	    !bytes_equal(ni, nonce_bytes(&hs->ni)) || !admit_proven(sa->e, m, dg, ni))
 		return;
 	if (keep(&hs->request2, &hs->request2_len, dg->bytes.p, dg->bytes.len))
 		return;
@@ -599,6 +593,8 @@ static void begin(struct ike_engine *e, const struct ike_msg *m, const struct ik
 	sa->path = dg->path;
 	sa->port = dg->port;
 	step_message(sa, m, dg, now_ns);
+	if (sa->state == SA_R_INIT)
+		admit_spend(e);
 	if (sa->state == SA_NONE) { /* no row took it */
 		sa->quiet = true;
 		sa_kill(sa, IKE_REASON_MALFORMED, NULL, now_ns);
@@ -650,10 +646,8 @@ void sa_init_receive(struct ike_engine *e, const struct ike_msg *m, const struct
 		return;
 	}
 	/* Nothing ends by what whoever has seen an SPI can send from another's address. */
-	if ((sa || halfopen_crowded(e)) && !cookie_valid(e, m, dg, ni)) {
-		send_cookie(e, m, dg, ni);
+	if (!admit(e, m, dg, ni, sa != NULL))
 		return;
-	}
 	if (sa)
 		give_way(sa, now_ns);
 	if (halfopen_full(e, &dg->path.remote.addr)) {

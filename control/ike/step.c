@@ -66,6 +66,8 @@ uint64_t step_bits(const struct ike_msg *msg)
 		bits |= HAS_REKEY;
 	if (wire_notify_find(&n, msg, NOTIFY_COOKIE))
 		bits |= HAS_COOKIE;
+	if (wire_notify_find(&n, msg, NOTIFY_PUZZLE))
+		bits |= HAS_PUZZLE;
 	if (wire_notify_find(&n, msg, NOTIFY_INVALID_KE_PAYLOAD))
 		bits |= HAS_INVALID_KE;
 	if (wire_notify_find(&n, msg, NOTIFY_AUTHENTICATION_FAILED))

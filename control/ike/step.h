@@ -30,6 +30,7 @@ enum trigger {
 #define HAS_MIF_OP      (UINT64_C(1) << 8) /* N(MIF_OP) */
 #define HAS_REDIRECT    (UINT64_C(1) << 9) /* N(REDIRECT) */
 #define HAS_TICKET_NACK (UINT64_C(1) << 10) /* N(TICKET_NACK) */
+#define HAS_PUZZLE      (UINT64_C(1) << 14) /* N(PUZZLE) */
 /* And of the IKE SA before it is authenticated: the key exchanges that were agreed on are made, or
  * are not all made yet. */
 #define KEYS_DONE (UINT64_C(1) << 11)

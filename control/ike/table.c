@@ -20,11 +20,20 @@ static const struct transition table[] = {
 	 */
 	{SA_NONE, ON_START, 0, TASK_SA_INIT, 0, 0, sa_init_start, SA_I_INIT, 0,
 	 "offer algorithms and a key share"},
-	{SA_NONE, ON_REQUEST, IKE_SA_INIT, TASK_NONE, BIT(SA) | BIT(KE) | BIT(NONCE), 0,
+	{SA_NONE, ON_REQUEST, IKE_SA_INIT, TASK_NONE, BIT(SA) | BIT(KE) | BIT(NONCE), BIT(PS),
 	 sa_init_request, SA_R_INIT, HALF_OPEN, "choose algorithms, answer with our key share"},
 	{SA_I_INIT, ON_RESPONSE, IKE_SA_INIT, TASK_NONE, BIT(SA) | BIT(KE) | BIT(NONCE), 0,
 	 sa_init_response, SA_I_PPK, 0,
 	 "take the choice, derive keys, ask for the PPK or begin another key exchange"},
+	/*
+	 *   HDR, SAi1, KEi, Ni  -->                                              (RFC 8019 7.1)
+	 *                                <--  HDR, N(COOKIE), N(PUZZLE)
+	 *   HDR, N(COOKIE), [PS,] SAi1, KEi, Ni  -->
+	 */
+	{SA_I_INIT, ON_RESPONSE, IKE_SA_INIT, TASK_NONE, HAS_COOKIE | HAS_PUZZLE, 0, puzzle_given,
+	 SA_I_PUZZLE, 0, "ask for the puzzle's solution, if it is not too difficult"},
+	{SA_I_PUZZLE, ON_ANSWER, IKE_ASK_PUZZLE, TASK_NONE, 0, 0, puzzle_solved, SA_I_INIT, 0,
+	 "send the same again with the cookie in front, and the solution if there is one"},
 	/*
 	 *   HDR, SAi1, KEi, Ni  -->                                                    (2.6)
 	 *                                <--  HDR, N(COOKIE)

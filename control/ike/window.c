@@ -9,6 +9,7 @@
 #include "control/ike/ask.h"
 #include "control/ike/mobike.h"
 #include "control/ike/move.h"
+#include "control/ike/puzzle.h"
 #include "control/ike/reassembly.h"
 #include "control/ike/resume.h"
 #include "control/ike/task.h"
@@ -208,7 +209,7 @@ void window_out_close(struct ike_sa *sa)
 
 static void give_up(struct ike_sa *sa, uint64_t now_ns)
 {
-	char remote[ENDPOINT_TEXT_MAX], text[200];
+	char remote[ENDPOINT_TEXT_MAX], text[240];
 
 	if (sa->state == SA_DELETING || sa->state == SA_REKEYED) {
 		sa_end(sa, now_ns);
@@ -225,6 +226,8 @@ static void give_up(struct ike_sa *sa, uint64_t now_ns)
 			 : "no answer from %s: is the address right, the peer up, and UDP 500 and "
 			   "4500 open on the way?",
 		 remote);
+	if (sa->state == SA_I_INIT)
+		puzzle_in_vain(text, sizeof(text), sa);
 	sa_kill(sa, IKE_REASON_NO_ANSWER, text, now_ns);
 }
 

@@ -653,6 +653,20 @@ static const struct row root_rows[] = {
 	{"latchkey { interface = lk0\n address = 10.0.0.1/24, fd00::1\n mtu = 1400\n"
 	 "aead = openssl\n port = 501\n port_nat_t = 4501\n cookies = always\n log_level = debug }",
 	 ""},
+	{"latchkey { puzzles = auto\n puzzle_threshold = 1\n puzzle_difficulty = 24\n"
+	 "puzzle_max = 0\n}",
+	 ""},
+	{"latchkey { puzzles = yes\n}",
+	 "Ef:1: latchkey.puzzles: 'yes' is none of: auto, always, never"},
+	{"latchkey { puzzle_threshold = 0\n}",
+	 "Ef:1: latchkey.puzzle_threshold: 0 is no crowd; for puzzles at all times say puzzles = "
+	 "always"},
+	{"latchkey { puzzle_difficulty = 7\n}",
+	 "Ef:1: latchkey.puzzle_difficulty: 7 is less than 8"},
+	{"latchkey { puzzle_difficulty = 25\n}",
+	 "Ef:1: latchkey.puzzle_difficulty: '25' is not a number from 0 to 24"},
+	{"latchkey { puzzle_max = 29\n}",
+	 "Ef:1: latchkey.puzzle_max: '29' is not a number from 0 to 28"},
 	{"latchkey { retransmit_tries = 1001\n}",
 	 "Ef:1: latchkey.retransmit_tries: '1001' is not a number from 0 to 1000"},
 	{"latchkey { dpdk { packets = 1023\n} }",
@@ -1038,7 +1052,8 @@ static void test_values(void)
 		"life_time = 0\n rekey_bytes = 2k\n copy_dscp = in\n"
 		"copy_df = set\n mss_clamp = 1200\n tfc_padding = mtu\n tfc_dummies = 20\n"
 		"remote_ts = dynamic[tcp/80]\n } } } }\n"
-		"latchkey { address = 10.0.0.1/24, fd00::1\n cookies = always\n aead = auto\n }");
+		"latchkey { address = 10.0.0.1/24, fd00::1\n cookies = always\n aead = auto\n"
+		"puzzles = never\n puzzle_threshold = 77\n puzzle_difficulty = 9\n }");
 	const struct conf_conn *conn = conf->conns[0];
 	const struct conf_child *child = &conn->children[0];
 
@@ -1070,6 +1085,10 @@ static void test_values(void)
 	CU_ASSERT_EQUAL(conf->daemon.num_addresses, 2);
 	CU_ASSERT_EQUAL(conf->daemon.addresses[1].len, 128);
 	CU_ASSERT_TRUE(conf->daemon.cookies_always);
+	CU_ASSERT_EQUAL(conf->daemon.puzzles, PUZZLES_NEVER);
+	CU_ASSERT_EQUAL(conf->daemon.puzzle_threshold, 77);
+	CU_ASSERT_EQUAL(conf->daemon.puzzle_difficulty, 9);
+	CU_ASSERT_EQUAL(conf->daemon.puzzle_max, 22);
 	CU_ASSERT_STRING_EQUAL(conf->daemon.aead, "");
 	conf_put(conf);
 }

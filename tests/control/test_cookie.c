@@ -12,16 +12,18 @@ static const uint8_t host_a[4] = {192, 0, 2, 1}, host_b[4] = {192, 0, 2, 2};
 static enum err check(const struct cookie_jar *jar, const uint8_t *cookie, uint64_t now)
 {
 	const struct ip_addr from = ip_addr_v4(host_a);
+	const struct cookie_request r = {bytes_of(nonce, 32), &from, 77};
+	struct cookie_asked asked;
 
-	return cookie_check(jar, bytes_of(cookie, COOKIE_LEN), bytes_of(nonce, 32), &from, 77, now);
+	return cookie_check(jar, &asked, bytes_of(cookie, COOKIE_LEN), &r, now);
 }
 
 static void make(struct crypto_ctx *c, struct cookie_jar *jar, uint8_t *out, uint64_t now)
 {
 	const struct ip_addr from = ip_addr_v4(host_a);
+	const struct cookie_request r = {bytes_of(nonce, 32), &from, 77};
 
-	CU_ASSERT_EQUAL_FATAL(cookie_make(c, jar, out, bytes_of(nonce, 32), &from, 77, now),
-			      ERR_OK);
+	CU_ASSERT_EQUAL_FATAL(cookie_make(c, jar, out, &r, 17, now), ERR_OK);
 }
 
 static void test_S40_bound_to_request(void)
@@ -31,20 +33,18 @@ static void test_S40_bound_to_request(void)
 	struct cookie_jar jar = {0};
 	uint8_t cookie[COOKIE_LEN], other[32] = {1, 2, 4};
 
+	const struct cookie_request others[] = {{bytes_of(nonce, 32), &b, 77},
+						{bytes_of(nonce, 32), &a, 78},
+						{bytes_of(other, 32), &a, 77},
+						{bytes_of(nonce, 31), &a, 77}};
+	struct cookie_asked asked;
+
 	make(c, &jar, cookie, 5);
 	CU_ASSERT_EQUAL(check(&jar, cookie, 6), ERR_OK);
-	CU_ASSERT_EQUAL(
-		cookie_check(&jar, bytes_of(cookie, COOKIE_LEN), bytes_of(nonce, 32), &b, 77, 6),
-		ERR_AUTH);
-	CU_ASSERT_EQUAL(
-		cookie_check(&jar, bytes_of(cookie, COOKIE_LEN), bytes_of(nonce, 32), &a, 78, 6),
-		ERR_AUTH);
-	CU_ASSERT_EQUAL(
-		cookie_check(&jar, bytes_of(cookie, COOKIE_LEN), bytes_of(other, 32), &a, 77, 6),
-		ERR_AUTH);
-	CU_ASSERT_EQUAL(
-		cookie_check(&jar, bytes_of(cookie, COOKIE_LEN), bytes_of(nonce, 31), &a, 77, 6),
-		ERR_AUTH);
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		CU_ASSERT_EQUAL(
+			cookie_check(&jar, &asked, bytes_of(cookie, COOKIE_LEN), &others[i], 6),
+			ERR_AUTH);
 	cookie_jar_fini(&jar);
 	crypto_ctx_free(c);
 }
@@ -64,10 +64,12 @@ static void test_S40_address_and_nonce_do_not_mix(void)
 
 	memcpy(joined, nonce, 32);
 	memcpy(joined + 32, host6, 12);
-	CU_ASSERT_EQUAL_FATAL(cookie_make(c, &jar, cookie, bytes_of(nonce, 32), &from, 77, 5),
-			      ERR_OK);
-	CU_ASSERT_EQUAL(cookie_check(&jar, bytes_of(cookie, COOKIE_LEN),
-				     bytes_of(joined, sizeof(joined)), &victim, 77, 6),
+	const struct cookie_request r = {bytes_of(nonce, 32), &from, 77};
+	const struct cookie_request mixed = {bytes_of(joined, sizeof(joined)), &victim, 77};
+	struct cookie_asked asked;
+
+	CU_ASSERT_EQUAL_FATAL(cookie_make(c, &jar, cookie, &r, 0, 5), ERR_OK);
+	CU_ASSERT_EQUAL(cookie_check(&jar, &asked, bytes_of(cookie, COOKIE_LEN), &mixed, 6),
 			ERR_AUTH);
 	cookie_jar_fini(&jar);
 	crypto_ctx_free(c);
@@ -79,6 +81,8 @@ static void test_S40_every_change_is_noticed(void)
 	struct crypto_ctx *c = seeded_ctx(&rng, 1);
 	struct cookie_jar jar = {0};
 	uint8_t cookie[COOKIE_LEN + 1] = {0};
+	const struct cookie_request r = {bytes_of(nonce, 32), &a, 77};
+	struct cookie_asked asked;
 
 	make(c, &jar, cookie, 5);
 	for (size_t bit = 0; bit < COOKIE_LEN * 8; bit++) {
@@ -87,9 +91,8 @@ static void test_S40_every_change_is_noticed(void)
 		cookie[bit / 8] ^= (uint8_t)(1u << bit % 8);
 	}
 	for (size_t len = 0; len <= COOKIE_LEN + 1; len++)
-		CU_ASSERT_EQUAL(
-			cookie_check(&jar, bytes_of(cookie, len), bytes_of(nonce, 32), &a, 77, 5),
-			len == COOKIE_LEN ? ERR_OK : ERR_AUTH);
+		CU_ASSERT_EQUAL(cookie_check(&jar, &asked, bytes_of(cookie, len), &r, 5),
+				len == COOKIE_LEN ? ERR_OK : ERR_AUTH);
 	cookie_jar_fini(&jar);
 	crypto_ctx_free(c);
 }
@@ -101,8 +104,10 @@ static void test_rolling(void)
 	uint8_t first[COOKIE_LEN], second[COOKIE_LEN], third[COOKIE_LEN];
 
 	make(c, &jar, first, 0);
-	make(c, &jar, second, COOKIE_ROLL_NS - 1);
+	make(c, &jar, second, 1);
 	CU_ASSERT(memcmp(first, second, COOKIE_LEN) == 0);
+	make(c, &jar, second, COOKIE_ROLL_NS - 1); /* of the same secret, and known to be later */
+	CU_ASSERT(first[0] == second[0] && memcmp(first, second, COOKIE_LEN) != 0);
 	make(c, &jar, second, COOKIE_ROLL_NS);
 	CU_ASSERT(memcmp(first, second, COOKIE_LEN) != 0);
 	/* The one before lives on for one period. */
@@ -124,6 +129,30 @@ static void test_rolling(void)
 	crypto_ctx_free(c);
 }
 
+/* What was asked for with a cookie, and when, is told by it alone (RFC 8019 7.1.1.3). */
+static void test_R8019_cookie_tells(void)
+{
+	const struct ip_addr a = ip_addr_v4(host_a);
+	const struct cookie_request r = {bytes_of(nonce, 32), &a, 77};
+	struct crypto_ctx *c = seeded_ctx(&rng, 1);
+	struct cookie_asked asked = {0};
+	struct cookie_jar jar = {0};
+	uint8_t cookie[COOKIE_LEN];
+
+	for (uint64_t i = 0; i < 2000; i++) {
+		const uint64_t now = 7 * NS_PER_S + i * 77 * NS_PER_MS;
+
+		CU_ASSERT_EQUAL_FATAL(cookie_make(c, &jar, cookie, &r, (uint8_t)i, now), ERR_OK);
+		CU_ASSERT_EQUAL(cookie_check(&jar, &asked, bytes_of(cookie, COOKIE_LEN), &r,
+					     now + 59 * NS_PER_S),
+				ERR_OK);
+		CU_ASSERT_EQUAL(asked.bits, (uint8_t)i);
+		CU_ASSERT(asked.made_ns <= now && now - asked.made_ns < 100 * NS_PER_MS);
+	}
+	cookie_jar_fini(&jar);
+	crypto_ctx_free(c);
+}
+
 /* A jar that has made none accepts none, not even zeros. */
 static void test_empty_jar(void)
 {
@@ -138,13 +167,14 @@ static void test_empty_jar(void)
 		CU_ASSERT_EQUAL(check(&jar, cookie, 5), ERR_AUTH);
 	}
 	/* What no secret at all would give. */
-	crypto_generichash_init(&h, NULL, 0, COOKIE_LEN - 1);
-	crypto_generichash_update(&h, (const uint8_t *)&from, sizeof(from));
-	crypto_generichash_update(&h, (const uint8_t *)&spi, sizeof(spi));
-	crypto_generichash_update(&h, nonce, sizeof(nonce));
-	crypto_generichash_final(&h, cookie + 1, COOKIE_LEN - 1);
 	for (unsigned int version = 0; version < 256; version++) {
 		cookie[0] = (uint8_t)version;
+		crypto_generichash_init(&h, NULL, 0, COOKIE_LEN - 4);
+		crypto_generichash_update(&h, (const uint8_t *)&from, sizeof(from));
+		crypto_generichash_update(&h, (const uint8_t *)&spi, sizeof(spi));
+		crypto_generichash_update(&h, cookie, 4);
+		crypto_generichash_update(&h, nonce, sizeof(nonce));
+		crypto_generichash_final(&h, cookie + 4, COOKIE_LEN - 4);
 		CU_ASSERT_EQUAL(check(&jar, cookie, 5), ERR_AUTH);
 	}
 }
@@ -154,6 +184,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S40_every_change_is_noticed),
 	TAP_TEST(test_S40_address_and_nonce_do_not_mix),
 	TAP_TEST(test_rolling),
+	TAP_TEST(test_R8019_cookie_tells),
 	TAP_TEST(test_empty_jar),
 };
 

@@ -62,6 +62,45 @@ static void test_nonce(void)
 	CU_ASSERT(bytes_equal(bytes_of("0123456789abcdef", 16), built(&b, PAYLOAD_NONCE)));
 }
 
+/* Four keys of one length, and no two the same (RFC 8019 8.2). */
+static void test_R8019_solution(void)
+{
+	static const char *const none[] = {
+		"",         "01",       "010203",   "0102030405",
+		"01020301", "01010203", "01020202", "0102 0304 0102 0506"};
+	struct bytes keys[PUZZLE_KEYS] = {{0}};
+	struct ike_builder b;
+	uint8_t buf[64];
+
+	CU_ASSERT_EQUAL(wire_solution_parse(keys, body_of("0102 0103 0203 0301")), ERR_OK);
+	CU_ASSERT(is("0102", keys[0]) && is("0103", keys[1]));
+	CU_ASSERT(is("0203", keys[2]) && is("0301", keys[3]));
+	CU_ASSERT_EQUAL(wire_solution_parse(keys, body_of("01020304")), ERR_OK);
+	CU_ASSERT(is("04", keys[3]));
+	for (size_t i = 0; i < ARRAY_LEN(none); i++)
+		CU_ASSERT_EQUAL(wire_solution_parse(keys, body_of(none[i])), ERR_MALFORMED);
+	CU_ASSERT(is("04", keys[3]));
+	ike_build_begin(&b, buf, sizeof(buf), &header);
+	wire_solution_build(&b, bytes_of("abcdefgh", 8));
+	CU_ASSERT(bytes_equal(bytes_of("abcdefgh", 8), built(&b, PAYLOAD_PS)));
+}
+
+static void test_R8019_puzzle(void)
+{
+	struct wire_puzzle p = {0};
+	struct ike_builder b;
+	uint8_t buf[64];
+
+	CU_ASSERT_EQUAL(wire_puzzle_parse(&p, body_of("0005 12")), ERR_OK);
+	CU_ASSERT(p.prf == 5 && p.bits == 18);
+	CU_ASSERT_EQUAL(wire_puzzle_parse(&p, body_of("0006")), ERR_TRUNCATED);
+	CU_ASSERT_EQUAL(wire_puzzle_parse(&p, body_of("0006 1200")), ERR_MALFORMED);
+	CU_ASSERT(p.prf == 5 && p.bits == 18);
+	ike_build_begin(&b, buf, sizeof(buf), &header);
+	wire_puzzle_build(&b, &p);
+	CU_ASSERT(is("00004032 0005 12", built(&b, PAYLOAD_NOTIFY)));
+}
+
 static void test_id(void)
 {
 	struct ike_id id = {.type = ID_FQDN, .len = 4, .data = "a.bc"}, again = {0};
@@ -202,6 +241,8 @@ static void test_truncation_and_bit_flips(void)
 					     "03044009 11223344",
 					     "00004004 000102030405060708090a0b0c0d0e0f10111213",
 					     "00000011 001f",
+					     "00004032 0005 12",
+					     "0102 0103 0203 0301",
 					     "01000000"};
 
 	for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
@@ -212,13 +253,9 @@ static void test_truncation_and_bit_flips(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_ke),
-	TAP_TEST(test_nonce),
-	TAP_TEST(test_id),
-	TAP_TEST(test_auth),
-	TAP_TEST(test_delete),
-	TAP_TEST(test_vendor),
-	TAP_TEST(test_truncation_and_bit_flips),
+	TAP_TEST(test_ke),           TAP_TEST(test_nonce),  TAP_TEST(test_R8019_solution),
+	TAP_TEST(test_R8019_puzzle), TAP_TEST(test_id),     TAP_TEST(test_auth),
+	TAP_TEST(test_delete),       TAP_TEST(test_vendor), TAP_TEST(test_truncation_and_bit_flips),
 };
 
 TAP_MAIN("control/payload", tests)

@@ -80,7 +80,9 @@ static void test_S5_internal_bits(void)
 		CU_ASSERT_EQUAL_FATAL(ike_build_finish(&b, &out, NULL), ERR_OK);
 		CU_ASSERT_EQUAL_FATAL(ike_msg_parse(&m, out), ERR_OK);
 		CU_ASSERT_EQUAL(step_bits(&m),
-				type >= PAYLOAD_SA && type <= PAYLOAD_EAP ? PAYLOAD_BIT(type) : 0);
+				(type >= PAYLOAD_SA && type <= PAYLOAD_EAP) || type == PAYLOAD_PS
+					? PAYLOAD_BIT(type)
+					: 0);
 	}
 }
 

@@ -80,7 +80,7 @@ static const struct world worlds[] = {
 	{{"mobike = no\n encap = no\n proposals = aes256gcm16-prfsha256-x25519-ke1_ecp256",
 	  "dpd_delay = 10s\n proposals = aes256gcm16-prfsha256-x25519-ke1_ecp256"},
 	 "esp_proposals = aes256gcm16-x25519-ke1_ecp256",
-	 "cookies = always",
+	 "puzzles = always\n puzzle_difficulty = 8",
 	 "",
 	 1},
 	{{TICKETS, TICKETS}, "", "", "", 100},

@@ -142,6 +142,7 @@ static inline void use_notify(struct bytes body)
 {
 	struct wire_notify n;
 	char name[WIRE_NAME_MAX], resource[WIRE_RESOURCE_MAX];
+	struct wire_puzzle puzzle;
 	uint16_t group;
 
 	if (wire_notify_parse(&n, body) != ERR_OK)
@@ -153,6 +154,8 @@ static inline void use_notify(struct bytes body)
 	require(strlen(wire_resource_text(resource, n.data)) < sizeof(resource));
 	if (n.type == NOTIFY_INVALID_KE_PAYLOAD)
 		require(wire_notify_u16(&group, &n) == ERR_OK);
+	if (n.type == NOTIFY_PUZZLE)
+		require(wire_puzzle_parse(&puzzle, n.data) == ERR_OK);
 	use_ppk(n.data);
 }
 
@@ -199,6 +202,27 @@ static inline void use_cp(struct bytes body)
 	require(again.num_addrs == cp.num_addrs && again.num_dns == cp.num_dns);
 }
 
+/* Four different keys that fill it, which are built again as they came. */
+static inline void use_solution(struct bytes body)
+{
+	const struct ike_header h = {0};
+	struct bytes keys[PUZZLE_KEYS], out;
+	static uint8_t buf[IKE_MAX_MESSAGE + 64];
+	struct ike_builder b;
+
+	if (wire_solution_parse(keys, body) != ERR_OK)
+		return;
+	for (size_t i = 0; i < PUZZLE_KEYS; i++) {
+		require_within(keys[i], body);
+		require(keys[i].len && keys[i].len * PUZZLE_KEYS == body.len);
+		require(!i || !bytes_equal(keys[i], keys[i - 1]));
+	}
+	ike_build_begin(&b, buf, sizeof(buf), &h);
+	wire_solution_build(&b, body);
+	require(ike_build_finish(&b, &out, NULL) == ERR_OK);
+	require(bytes_equal(bytes_of(out.p + 32, out.len - 32), body));
+}
+
 static inline void use_mobike(const struct ike_msg *m)
 {
 	const struct path_addr path = {.local.addr.family = IP_V6, .remote.addr.family = IP_V4};
@@ -229,6 +253,7 @@ static inline void use_payloads(const struct ike_msg *m)
 		use_id(body);
 		use_delete(body);
 		use_cp(body);
+		use_solution(body);
 		if (wire_ke_parse(&ke, body) == ERR_OK)
 			require_within(ke.value, body);
 		if (wire_auth_parse(&auth, body) == ERR_OK)

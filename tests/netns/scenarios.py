@@ -13,7 +13,7 @@ from dataclasses import replace
 from capture import (CREATE_CHILD_SA, IKE_AUTH, IKE_SA_INIT, INFORMATIONAL, assert_protected,
                      exchanges, ike_fragments)
 from lab import wait_for
-from nets import INNER, Pair, Side, Stream, other, stop_all, story
+from nets import INNER, OUTER4, Pair, Side, Stream, other, stop_all, story
 
 LATCHKEY, CHARON = Side(kind="latchkey"), Side(kind="charon")
 DEVICES = {"latchkey": "latchkey0", "charon": "ipsec0"}
@@ -309,6 +309,63 @@ def cookies(pair):
     assert len(begun) >= 4, f"{len(begun)} IKE_SA_INIT messages"
     sent = find_key(pair.peers["right"].cli_json("stats"), "cookies-sent")
     assert sent and int(sent) >= 1, f"{sent} cookies sent"
+
+
+# --- puzzles (RFC 8019) --------------------------------------------------------------------------
+
+# First messages from made-up addresses, each from another one, until it is stopped.
+FLOOD = """
+import os, random, socket, struct, sys, time
+target, pause = sys.argv[1], float(sys.argv[2])
+def payload(following, body):
+    return struct.pack(">BBH", following, 0, 4 + len(body)) + body
+def transform(last, kind, number, more=b""):
+    return struct.pack(">BBHBBH", 0 if last else 3, 0, 8 + len(more), kind, 0, number) + more
+suite = (transform(False, 1, 20, b"\\x80\\x0e\\x01\\x00") + transform(False, 2, 5) +
+         transform(True, 4, 31))
+proposal = struct.pack(">BBHBBBB", 0, 0, 8 + len(suite), 1, 1, 0, 3) + suite
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+print("ready", flush=True)
+while True:
+    chain = (payload(34, proposal) + payload(40, struct.pack(">HH", 31, 0) + os.urandom(32)) +
+             payload(0, os.urandom(32)))
+    ike = os.urandom(8) + bytes(8) + struct.pack(">BBBBII", 33, 0x20, 34, 8, 0, 28 + len(chain)) + chain
+    udp = struct.pack(">HHHH", 500, 500, 8 + len(ike), 0) + ike
+    source = bytes([198, 18, random.randrange(256), random.randrange(1, 255)])
+    s.sendto(struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0) + source +
+             socket.inet_aton(target) + udp, (target, 0))
+    time.sleep(pause)
+"""
+
+
+def count(pair, key):
+    return int(find_key(pair.peers["right"].cli_json("stats"), key) or 0)
+
+
+def puzzle_done(pair):
+    """Who knows of puzzles has solved one, and who does not was spared."""
+    key = "puzzles-solved" if pair.sides["left"].kind == "latchkey" else "puzzles-spared"
+    assert count(pair, key) >= 1, pair.peers["right"].cli("stats").stdout
+
+
+def puzzles(pair):
+    both_up(pair)
+    pair.ping_all(versions=(4,))
+    assert count(pair, "puzzles-set") >= 1
+    puzzle_done(pair)
+
+
+def puzzles_in_a_flood(pair):
+    """The flood makes as many IKE SAs as may be half open, and then puzzles, and nothing else."""
+    pair.right.run("ip", "route", "add", "198.18.0.0/15", "via", OUTER4["left"])
+    flood = pair.left.spawn("flood", "/usr/bin/python3", "-c", FLOOD, OUTER4["right"], "0.005")
+    wait_for(lambda: count(pair, "puzzles-set") >= 100, "puzzles to be set")
+    assert count(pair, "half-open") == FLOODED
+    both_up(pair)
+    pair.ping_all(versions=(4,))
+    assert flood.running()
+    flood.stop()
+    puzzle_done(pair)
 
 
 # --- fragments of IKE messages -------------------------------------------------------------------
@@ -644,6 +701,12 @@ CHILDLESS = {"connection": {"childless": "force"}, **PFS}
 TABLE.append(("net2net-childless", rekey_under_load, CHILDLESS, CHILDLESS, {}))
 DPD = {"connection": {"dpd_delay": "1s"}}
 COOKIES = {"daemon": {"cookies": "always"}}
+PUZZLES = {"daemon": {"puzzles": "always", "puzzle_difficulty": "14"}}
+FLOODED = 20
+PUZZLES_FLOODED = {"daemon": {"puzzle_threshold": str(FLOODED)},
+                   "connection": {"remote_addrs": "%any"}}
+# charon, which is let in by chance, may try often.
+PATIENT = {"charon": {"retransmit_timeout": "0.5", "retransmit_base": "1", "retransmit_tries": "60"}}
 TABLE.append(("liveness", liveness, DPD, {}, {}))
 # Long names and large key shares make the messages of every exchange large, both ways.
 SMALL = {"daemon": {"fragment_size": FRAGMENT_SIZE}, "charon": {"fragment_size": FRAGMENT_SIZE},
@@ -663,6 +726,8 @@ IMPLICIT = {"esp_proposals": "aes256gcm16iiv-aes256gcm16"}
 RESPONDER_TABLE = [
     ("implicit IV, the initiator has none", with_cipher("AES_GCM_16"), {}, IMPLICIT, {}),
     ("cookies", cookies, {}, COOKIES, {}),
+    ("puzzles", puzzles, PATIENT, PUZZLES, {}),
+    ("puzzles in a flood", puzzles_in_a_flood, PATIENT, PUZZLES_FLOODED, {}),
 ]
 # Only where the initiator is ours.
 INITIATOR_TABLE = [

@@ -46,11 +46,24 @@ static void answer_from_keyring(struct sim_node *n, struct ike_answer *a, const 
 		n->forge(n, ask, a);
 }
 
+/* The solution is the solver's, whom the caller frees. Without memory there is none. */
+static struct puzzle_solver *solve(struct ike_answer *a, const struct puzzle *p)
+{
+	struct puzzle_solver *solver = NULL;
+
+	if (puzzle_solver_new(&solver, p))
+		return NULL;
+	(void)puzzle_solver_run(solver, UINT32_MAX);
+	a->solution = puzzle_solver_solution(solver);
+	return solver;
+}
+
 void sim_answer(struct sim *s, unsigned side, uint64_t id, enum ike_ask_kind kind, bool allow)
 {
 	struct sim_node *n = &s->n[side];
 	struct ike_answer a = {.allow = allow};
 	const struct ike_ask *ask = ask_find(n->e, id);
+	struct puzzle_solver *solver = NULL;
 
 	if (allow && ask &&
 	    (kind == IKE_ASK_SIGN || kind == IKE_ASK_VERIFY_CHAIN || kind == IKE_ASK_EAP_SECRET ||
@@ -59,11 +72,14 @@ void sim_answer(struct sim *s, unsigned side, uint64_t id, enum ike_ask_kind kin
 		answer_from_keyring(n, &a, ask);
 	else if (allow && kind == IKE_ASK_SECRET && n->secret)
 		a.secret = bytes_of(n->secret, strlen(n->secret));
+	if (allow && ask && kind == IKE_ASK_PUZZLE)
+		solver = solve(&a, ask->puzzle);
 	if (kind == IKE_ASK_AUTHORIZE)
 		a.allow = a.allow && !n->refuse_peer;
 	if (kind == IKE_ASK_CHILD_ACCEPT)
 		a.allow = allow && !n->refuse_child;
 	ike_answer(n->e, id, &a, s->now_ns);
+	puzzle_solver_free(solver);
 	sim_settle(s, side);
 }
 

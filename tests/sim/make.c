@@ -117,6 +117,12 @@ const char *sim_with_ppk(unsigned side, const char *text)
 	return buf[side];
 }
 
+void sim_puzzles(struct sim *s, unsigned side)
+{
+	s->n[side].conf->daemon.puzzles = PUZZLES_ALWAYS;
+	s->n[side].conf->daemon.puzzle_difficulty = 8;
+}
+
 struct conf *sim_conf_parse(const char *text)
 {
 	struct conf_diags *diags = calloc(1, sizeof(*diags));

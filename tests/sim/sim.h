@@ -230,6 +230,9 @@ const char *sim_with_ppk(unsigned side, const char *text);
  * both; takes conf over. */
 struct conf *sim_creds(struct conf *conf, unsigned side, const char *kind);
 
+/* sim_puzzles - from now on a side gives everybody puzzles, easy ones (RFC 8019). */
+void sim_puzzles(struct sim *s, unsigned side);
+
 /* sim_new, sim_free - a world at time 1000 s. NULL if an allocation failed (then nothing is left).
  */
 struct sim *sim_new(uint64_t seed, const struct sim_options *opt);

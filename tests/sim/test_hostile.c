@@ -539,6 +539,8 @@ static void bring(struct sim *s, enum sa_state state, unsigned *out_side)
 
 	*out_side = waiting_side = responder ? B : A;
 	waiting_state = state;
+	if (state == SA_I_PUZZLE)
+		sim_puzzles(s, B);
 	(void)!sim_initiate(s, A, "tun");
 	if (state == SA_I_RESUME || state == SA_I_RESUMED || state == SA_R_RESUMED ||
 	    state == SA_R_JUDGE) {
@@ -598,7 +600,9 @@ static void test_S9_every_state_every_message(void)
 		SA_I_EAP_SERVER, SA_I_EAP_WORK, SA_I_EAP, SA_R_EAP_SIGN, SA_R_EAP, SA_R_EAP_WORK,
 		SA_R_EAP_PPK,
 		/* with a PPK, and resumed */
-		SA_I_PPK, SA_R_PPK, SA_I_RESUME, SA_I_RESUMED, SA_R_RESUMED, SA_R_JUDGE};
+		SA_I_PPK, SA_R_PPK, SA_I_RESUME, SA_I_RESUMED, SA_R_RESUMED, SA_R_JUDGE,
+		/* at last, since there are puzzles from then on */
+		SA_I_PUZZLE};
 	const struct sim_options slow = {
 		.wire = {.delay_ns = 20 * NS_PER_MS, .ask_ns = 20 * NS_PER_MS}};
 	static const char extra[] = SIM_PPK "\n resumption = yes";

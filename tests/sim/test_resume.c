@@ -796,6 +796,21 @@ static void test_R5723_cookies(void)
 	wish_proved(s, "group-psk", "group-psk");
 }
 
+/* But no puzzles: a ticket has been earned. */
+static void test_R8019_tickets_need_none(void)
+{
+	struct sim *s = lost(&ways[PSK]);
+
+	sim_puzzles(s, B);
+	wish_go(s, "net", 0);
+	CU_ASSERT_EQUAL(seen.resume, 2); /* whoever shows one is where he says, all the same */
+	CU_ASSERT_EQUAL(seen.init, 0);
+	CU_ASSERT_EQUAL(stats(s, B).puzzles_set, 0);
+	CU_ASSERT_EQUAL(stats(s, B).resumed, 1);
+	s->tap = NULL;
+	wish_proved(s, "group-psk", "group-psk");
+}
+
 static void test_fail_every_allocation(void)
 {
 	struct sim *s = lost(&ways[CERT]);
@@ -848,6 +863,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_R5723_auth_is_verified),
 	TAP_TEST(test_R5723_another_identity),
 	TAP_TEST(test_R5723_cookies),
+	TAP_TEST(test_R8019_tickets_need_none),
 	TAP_TEST(test_fail_every_allocation),
 };
 

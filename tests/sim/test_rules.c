@@ -122,6 +122,8 @@ static struct sim *brought_to(enum sa_state state)
 		.sign = sign};
 	struct sim *s = sim_new(3, &opt);
 
+	if (state == SA_I_PUZZLE)
+		sim_puzzles(s, B);
 	wanted = state;
 	wanted_side = state >= SA_R_INIT && state <= SA_R_ACCEPT ? B : A;
 	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);

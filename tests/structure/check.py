@@ -33,7 +33,7 @@ INCLUDE_TABLE = [
                    r"dataplane/(driver|packet|pktvec|pool|crypto/(aead|device|inline))\.h$"]),
     (r"control/", [r"base/", r"control/", r"dataplane/dataplane\.h$"]),
     (r"api/(host|helper)/", [r"base/"]),
-    (r"api/engine/", [r"base/", r"control/(engine|radius)\.h$", r"control/conf/conf\.h$",
+    (r"api/engine/", [r"base/", r"control/(engine|puzzle|radius)\.h$", r"control/conf/conf\.h$",
                       r"dataplane/dataplane\.h$", r"drivers/\w+\.h$"]),
     (r"api/include/", []),
     (r"api/embed/", [r"base/", r"api/(engine|include)/", r"drivers/\w+\.h$",

@@ -48,7 +48,7 @@ const char *wire_payload_name(char buf[static WIRE_NAME_MAX], uint8_t type)
 		{PAYLOAD_AUTH, "AUTH"}, {PAYLOAD_NONCE, "Nonce"}, {PAYLOAD_NOTIFY, "N"},
 		{PAYLOAD_DELETE, "D"},  {PAYLOAD_VENDOR, "V"},    {PAYLOAD_TSI, "TSi"},
 		{PAYLOAD_TSR, "TSr"},   {PAYLOAD_SK, "SK"},       {PAYLOAD_CP, "CP"},
-		{PAYLOAD_EAP, "EAP"},   {PAYLOAD_SKF, "SKF"},
+		{PAYLOAD_EAP, "EAP"},   {PAYLOAD_SKF, "SKF"},     {PAYLOAD_PS, "PS"},
 	};
 
 	return LOOK_UP(buf, names, type, "PAYLOAD");
@@ -100,6 +100,7 @@ static const struct name notifies[] = {
 	{NOTIFY_TICKET_ACK, "TICKET_ACK"},
 	{NOTIFY_TICKET_NACK, "TICKET_NACK"},
 	{NOTIFY_TICKET_OPAQUE, "TICKET_OPAQUE"},
+	{NOTIFY_PUZZLE, "PUZZLE"},
 	{NOTIFY_USE_PPK, "USE_PPK"},
 	{NOTIFY_PPK_IDENTITY, "PPK_IDENTITY"},
 	{NOTIFY_NO_PPK_AUTH, "NO_PPK_AUTH"},

@@ -24,6 +24,7 @@ static const struct shape *find_shape(uint16_t type)
 		{NOTIFY_ADDITIONAL_IP6_ADDRESS, 16, 16, -1},
 		{NOTIFY_COOKIE2, 8, 64, -1},
 		{NOTIFY_NO_NATS_ALLOWED, 12, 36, -1},
+		{NOTIFY_PUZZLE, 3, 3, -1},
 		{NOTIFY_AUTH_LIFETIME, 4, 4, -1},
 		{NOTIFY_QUICK_CRASH_DETECTION, IKE_TOKEN_MIN, IKE_TOKEN_MAX, 0},
 		{NOTIFY_TICKET_LT_OPAQUE, 5, UINT16_MAX, -1},
@@ -101,6 +102,29 @@ void wire_notify_ke_build(struct ike_builder *b, uint16_t group)
 	struct writer *w = begin(b, PROTO_NONE, 0, NOTIFY_INVALID_KE_PAYLOAD);
 
 	writer_u16(w, group);
+}
+
+enum err wire_puzzle_parse(struct wire_puzzle *out, struct bytes data)
+{
+	struct wire_puzzle p;
+	struct reader r;
+	enum err e;
+
+	reader_init(&r, data.p, data.len);
+	if ((e = reader_u16(&r, &p.prf)) != ERR_OK || (e = reader_u8(&r, &p.bits)) != ERR_OK)
+		return e;
+	if (!reader_empty(&r))
+		return ERR_MALFORMED;
+	*out = p;
+	return ERR_OK;
+}
+
+void wire_puzzle_build(struct ike_builder *b, const struct wire_puzzle *puzzle)
+{
+	struct writer *w = begin(b, PROTO_NONE, 0, NOTIFY_PUZZLE);
+
+	writer_u16(w, puzzle->prf);
+	writer_u8(w, puzzle->bits);
 }
 
 /* next - the first well-formed notify from payload *i on that is of this type, or any error. */

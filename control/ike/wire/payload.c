@@ -45,6 +45,40 @@ void wire_nonce_build(struct ike_builder *b, struct bytes nonce)
 	writer_bytes(w, nonce.p, nonce.len);
 }
 
+/* ---- Puzzle Solution (RFC 8019 8.2) -----------------------------------------------------------
+ */
+
+static bool are_different(const struct bytes *keys)
+{
+	for (size_t i = 1; i < PUZZLE_KEYS; i++) {
+		for (size_t j = 0; j < i; j++) {
+			if (bytes_equal(keys[i], keys[j]))
+				return false;
+		}
+	}
+	return true;
+}
+
+enum err wire_solution_parse(struct bytes keys[static PUZZLE_KEYS], struct bytes body)
+{
+	const size_t len = body.len / PUZZLE_KEYS;
+	struct bytes found[PUZZLE_KEYS];
+
+	if (!len || body.len % PUZZLE_KEYS)
+		return ERR_MALFORMED;
+	for (size_t i = 0; i < PUZZLE_KEYS; i++)
+		found[i] = bytes_of(body.p + i * len, len);
+	if (!are_different(found))
+		return ERR_MALFORMED;
+	memcpy(keys, found, sizeof(found));
+	return ERR_OK;
+}
+
+void wire_solution_build(struct ike_builder *b, struct bytes keys)
+{
+	writer_bytes(ike_build_payload(b, PAYLOAD_PS), keys.p, keys.len);
+}
+
 /* ---- Identification (3.5) -------------------------------------------------------------------- */
 
 static bool id_len_fits(uint8_t type, size_t len)

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "control/ike/wire/build.h"
+#include "control/puzzle.h"
 #include "dataplane/dataplane.h"
 
 /* struct wire_ke - group and public value; the value's length is dh_compute_shared()'s to check. */
@@ -85,6 +86,23 @@ MUST_USE enum err wire_notify_u16(uint16_t *out, const struct wire_notify *n) NO
  * says that it uses it. */
 MUST_USE enum err wire_ppk_parse(struct ike_id *out, struct bytes data) NONNULL(1);
 void wire_ppk_build(struct ike_builder *b, const struct ike_id *id) NONNULL(1);
+
+/* struct wire_puzzle - PUZZLE (RFC 8019 8.1): the PRF that it is solved by, and how many zero bits
+ * each of its values is to end with; 0: as many as the initiator can afford. */
+struct wire_puzzle {
+	uint16_t prf;
+	uint8_t bits;
+};
+
+/* wire_puzzle_parse - the notify's data. Errors: TRUNCATED, MALFORMED. */
+MUST_USE enum err wire_puzzle_parse(struct wire_puzzle *out, struct bytes data) NONNULL(1);
+void wire_puzzle_build(struct ike_builder *b, const struct wire_puzzle *puzzle) NONNULL(1, 2);
+
+/* wire_solution_parse - a Puzzle Solution (RFC 8019 8.2): four keys of one length, no two of them
+ * the same; how long they may be is the PRF's affair. Errors: MALFORMED. wire_solution_build - from
+ * the keys, one after the other. */
+MUST_USE enum err wire_solution_parse(struct bytes keys[static PUZZLE_KEYS], struct bytes body);
+void wire_solution_build(struct ike_builder *b, struct bytes keys) NONNULL(1);
 
 /* WIRE_RESOURCE_MAX - a buffer for wire_resource_text() that always suffices. wire_resource_text -
  * what the peer calls the resource of a pair (SA_RESOURCE_INFO, RFC 9611 5.1), for people: the

@@ -88,6 +88,13 @@ void sa_answer_build(struct ike_builder *b, const struct sa_chosen *chosen, uint
  */
 bool sa_offers_dh(const struct conf_proposal *ours, uint32_t num, uint16_t group) NONNULL(1);
 
+/* sa_offers_prf - one of our proposals lists the PRF. */
+bool sa_offers_prf(const struct conf_proposal *ours, uint32_t num, uint16_t prf) NONNULL(1);
+
+/* sa_common_prf - the first PRF of the peer's that there is here, whatever connection it is for
+ * (RFC 8019 7.1.1.2); 0: none. */
+uint16_t sa_common_prf(const struct sa_payload *peer) NONNULL(1);
+
 /* sa_offers_addke - one of our proposals lists an additional key exchange. */
 bool sa_offers_addke(const struct conf_proposal *ours, uint32_t num) NONNULL(1);
 

@@ -58,6 +58,7 @@ enum ike_payload_type {
 	PAYLOAD_CP = 47,
 	PAYLOAD_EAP = 48,
 	PAYLOAD_SKF = 53,   /* RFC 7383 */
+	PAYLOAD_PS = 54,    /* RFC 8019 */
 	PAYLOAD_LIMIT = 64, /* types below it have a bit */
 };
 
@@ -186,6 +187,7 @@ enum ike_notify_type {
 	NOTIFY_QUICK_CRASH_DETECTION = 16419,     /* RFC 6290 */
 	NOTIFY_FRAGMENTATION_SUPPORTED = 16430,   /* RFC 7383 */
 	NOTIFY_SIGNATURE_HASH_ALGORITHMS = 16431, /* RFC 7427 */
+	NOTIFY_PUZZLE = 16434,                    /* RFC 8019 */
 	NOTIFY_USE_PPK = 16435,                   /* RFC 8784, and those that follow */
 	NOTIFY_PPK_IDENTITY = 16436,
 	NOTIFY_NO_PPK_AUTH = 16437,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/ike/wire/proposal.h"
 
+#include "control/crypto/prf.h"
+
 /* struct offer - one proposal of the peer while it is compared. */
 struct offer {
 	const struct sa_proposal *p;
@@ -272,6 +274,28 @@ bool sa_offers_dh(const struct conf_proposal *ours, uint32_t num, uint16_t group
 			return true;
 	}
 	return false;
+}
+
+bool sa_offers_prf(const struct conf_proposal *ours, uint32_t num, uint16_t prf)
+{
+	for (uint32_t i = 0; i < num; i++) {
+		for (uint32_t n = 0; n < ours[i].num_prf; n++) {
+			if (ours[i].prf[n] == prf)
+				return true;
+		}
+	}
+	return false;
+}
+
+uint16_t sa_common_prf(const struct sa_payload *peer)
+{
+	for (uint32_t i = 0; i < peer->num_transforms; i++) {
+		const struct sa_transform *t = &peer->transforms[i];
+
+		if (t->type == TRANSFORM_PRF && t->usable && prf_len(t->id))
+			return t->id;
+	}
+	return 0;
 }
 
 bool sa_offers_addke(const struct conf_proposal *ours, uint32_t num)

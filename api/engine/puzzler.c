@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/engine/puzzler.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/list.h"
+
+/* SLICE - keys that are tried in a row, a few milliseconds' work. NICE - below what carries
+ * packets.
+ */
+#define SLICE 4096
+#define NICE  10
+
+/* struct task - in `waiting`, then the thread's, then in `waiting` again or in `done`. */
+struct task {
+	struct list_node node;
+	struct puzzle_solver *solver;
+	uint64_t until_ns;
+	struct puzzler_answer answer;
+};
+
+struct puzzler {
+	pthread_mutex_t lock;
+	struct list_node waiting, done; /* under the lock, as `running` and `stopping` */
+	bool running;                   /* the thread takes what waits */
+	bool stopping;
+	bool has_thread; /* to be joined; control thread */
+	pthread_t thread;
+	int fd;
+};
+
+static void task_free(struct task *t)
+{
+	puzzle_solver_free(t->solver);
+	mem_free(t);
+}
+
+static void tasks_free(struct list_node *list)
+{
+	list_for_each_safe (n, list) {
+		list_remove(n);
+		task_free(list_entry(n, struct task, node));
+	}
+}
+
+/* ---- the thread ------------------------------------------------------------------------------ */
+
+/* take - the next in turn; NULL: the thread ends. */
+static struct task *take(struct puzzler *p)
+{
+	struct list_node *n;
+
+	pthread_mutex_lock(&p->lock);
+	n = p->stopping ? NULL : list_pop_front(&p->waiting);
+	if (!n)
+		p->running = false;
+	pthread_mutex_unlock(&p->lock);
+	return n ? list_entry(n, struct task, node) : NULL;
+}
+
+static void put_back(struct puzzler *p, struct task *t)
+{
+	pthread_mutex_lock(&p->lock);
+	list_push_back(&p->waiting, &t->node);
+	pthread_mutex_unlock(&p->lock);
+}
+
+static void finish(struct puzzler *p, struct task *t)
+{
+	const struct bytes solution = puzzle_solver_solution(t->solver);
+	const uint64_t one = 1;
+	ssize_t n;
+
+	memcpy(t->answer.solution, solution.p ? solution.p : t->answer.solution, solution.len);
+	t->answer.len = solution.len;
+	pthread_mutex_lock(&p->lock);
+	list_push_back(&p->done, &t->node);
+	n = write(p->fd, &one, sizeof(one));
+	(void)n; /* fails only when it is readable anyway */
+	pthread_mutex_unlock(&p->lock);
+}
+
+static void *run(void *arg)
+{
+	struct puzzler *p = arg;
+	struct task *t;
+
+	(void)!setpriority(PRIO_PROCESS, 0, NICE); /* of this thread alone */
+	while ((t = take(p))) {
+		if (puzzle_solver_run(t->solver, SLICE) || clock_now_ns() >= t->until_ns)
+			finish(p, t);
+		else
+			put_back(p, t);
+	}
+	return NULL;
+}
+
+/* ---- the control thread ---------------------------------------------------------------------- */
+
+/* join - the thread ends, or has ended. */
+static void join(struct puzzler *p)
+{
+	if (p->has_thread)
+		pthread_join(p->thread, NULL);
+	p->has_thread = false;
+}
+
+/* spawn - the thread takes no signals. */
+static int spawn(struct puzzler *p)
+{
+	sigset_t all, before;
+	int rc;
+
+	join(p);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	rc = pthread_create(&p->thread, NULL, run, p);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	p->has_thread = rc == 0;
+	return rc;
+}
+
+enum err puzzler_open(struct puzzler **out)
+{
+	struct puzzler *p = mem_alloc(sizeof(*p));
+
+	if (!p)
+		return ERR_NOMEM;
+	p->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (p->fd < 0) {
+		mem_free(p);
+		return ERR_SYS;
+	}
+	pthread_mutex_init(&p->lock, NULL);
+	list_init(&p->waiting);
+	list_init(&p->done);
+	*out = p;
+	return ERR_OK;
+}
+
+void puzzler_close(struct puzzler *p)
+{
+	if (!p)
+		return;
+	pthread_mutex_lock(&p->lock);
+	p->stopping = true;
+	pthread_mutex_unlock(&p->lock);
+	join(p);
+	tasks_free(&p->waiting);
+	tasks_free(&p->done);
+	pthread_mutex_destroy(&p->lock);
+	close(p->fd);
+	mem_free(p);
+}
+
+int puzzler_fd(const struct puzzler *p)
+{
+	return p->fd;
+}
+
+static enum err begin(struct puzzler *p, struct task *t)
+{
+	bool running;
+
+	pthread_mutex_lock(&p->lock);
+	running = p->running;
+	p->running = true;
+	list_push_back(&p->waiting, &t->node);
+	pthread_mutex_unlock(&p->lock);
+	if (running || !spawn(p))
+		return ERR_OK;
+	list_remove(&t->node); /* nobody else is there to have taken it */
+	p->running = false;
+	return ERR_SYS;
+}
+
+enum err puzzler_begin(struct puzzler *p, uint64_t id, const struct puzzle *puzzle, uint64_t for_ns)
+{
+	struct task *t = mem_alloc(sizeof(*t));
+	enum err err;
+
+	if (!t)
+		return ERR_NOMEM;
+	t->answer.id = id;
+	t->until_ns = clock_now_ns() + for_ns;
+	err = puzzle_solver_new(&t->solver, puzzle);
+	if (!err)
+		err = begin(p, t);
+	if (err)
+		task_free(t);
+	return err;
+}
+
+bool puzzler_next(struct puzzler *p, struct puzzler_answer *out)
+{
+	struct list_node *n;
+	uint64_t num;
+
+	pthread_mutex_lock(&p->lock);
+	n = list_pop_front(&p->done);
+	if (!n) {
+		ssize_t got = read(p->fd, &num, sizeof(num));
+
+		(void)got;
+	}
+	pthread_mutex_unlock(&p->lock);
+	if (!n)
+		return false;
+	*out = list_entry(n, struct task, node)->answer;
+	task_free(list_entry(n, struct task, node));
+	return true;
+}

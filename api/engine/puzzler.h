@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * puzzler.h - solves what gateways in a flood ask for (RFC 8019), in a thread of its own because
+ * that takes seconds. It has one processor at most, with little priority, and solves several
+ * puzzles by turns, so that none waits for a harder one. Control thread.
+ */
+#pragma once
+
+#include "control/puzzle.h"
+
+struct puzzler;
+
+/* puzzler_open - there is no thread while there is nothing to solve. Errors: NOMEM, SYS.
+ * puzzler_close - what is under way is given up; waits a few milliseconds for that. NULL is
+ * accepted. */
+MUST_USE enum err puzzler_open(struct puzzler **out) NONNULL(1);
+void puzzler_close(struct puzzler *p);
+
+/* puzzler_fd - readable when there is an answer. */
+int puzzler_fd(const struct puzzler *p) NONNULL(1);
+
+/* puzzler_begin - solve this one for so long and no longer; id comes back with the answer. Errors:
+ * those of puzzle_solver_new(), SYS (no thread). */
+MUST_USE enum err puzzler_begin(struct puzzler *p, uint64_t id, const struct puzzle *puzzle,
+				uint64_t for_ns) NONNULL(1, 3);
+
+/* struct puzzler_answer - len 0: it was not solved. */
+struct puzzler_answer {
+	uint64_t id;
+	uint8_t solution[PUZZLE_SOLUTION_LEN];
+	size_t len;
+};
+
+/* puzzler_next - take an answer; false if there is none. */
+bool puzzler_next(struct puzzler *p, struct puzzler_answer *out) NONNULL(1, 2);
