@@ -10,6 +10,7 @@
 
 #include "control/ike/core.h"
 #include "control/ike/sa.h"
+#include "control/ike/wire/proto.h"
 #include "tests/sim/sim.h"
 #include "tests/tap/tap.h"
 
@@ -53,7 +54,8 @@ struct play {
 	struct sim *s;
 	struct flying queue[QUEUE_MAX];
 	unsigned num;
-	bool by_hand; /* datagrams wait to be chosen */
+	bool by_hand;   /* datagrams wait to be chosen */
+	unsigned asked; /* CREATE_CHILD_SA, by either side */
 };
 
 static bool hold(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx)
@@ -62,6 +64,7 @@ static bool hold(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void
 	struct flying *f;
 
 	(void)s;
+	p->asked += bytes[18] == CREATE_CHILD_SA && !(bytes[19] & IKE_FLAG_RESPONSE);
 	if (!p->by_hand)
 		return true;
 	CU_ASSERT_FATAL(p->num < QUEUE_MAX && *len <= SIM_MAX_REQUEST);
@@ -215,6 +218,14 @@ static void tell(const struct order *o, unsigned first, const enum act what[2], 
 		 act_names[what[B]], 'A' + (int)first, (unsigned long)seed, list, why);
 }
 
+/* Where each took several exchanges, of two re-keys of the same one goes no further, and the other
+ * one to its end: nobody has to begin again. */
+static bool is_enough(const struct play *p, const enum act what[2], char why[static 200])
+{
+	snprintf(why, 200, "%u re-keys were begun", p->asked);
+	return !series || what[A] != what[B] || p->asked <= 2;
+}
+
 static unsigned long total, wrong;
 
 /* All orders of a pair. */
@@ -234,7 +245,8 @@ static void cross(enum act by_a, enum act by_b)
 				p.s->tap = hold;
 				p.s->tap_ctx = &p;
 				play_through(&p, &o, first, what);
-				if (!is_right(p.s, what, why) && wrong++ < 20)
+				if ((!is_right(p.s, what, why) || !is_enough(&p, what, why)) &&
+				    wrong++ < 20)
 					tell(&o, first, what, seed, why);
 				sim_free(p.s);
 				total++;
