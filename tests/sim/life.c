@@ -85,7 +85,6 @@ static void look_at(struct life *l, const struct ike_sa *sa)
 		return;
 	l->parts[PART_PPK] |= auth_proof_params(sa->proof)->ppk;
 	l->parts[PART_REDIRECT] |= sa->redirect.num > 0;
-	l->parts[PART_REAUTH] |= sa->reauth_of != 0;
 }
 
 /* What stands now. */
@@ -99,6 +98,7 @@ void life_look(struct sim *s)
 			look_at(l, list_entry(n, struct ike_sa, node));
 		}
 	ike_stats(s->n[B].e, &st);
+	l->parts[PART_REAUTH] |= s->n[A].reauth || s->n[B].reauth;
 	l->parts[PART_VIPS] |= s->n[A].num_lent > 0;
 	l->parts[PART_RESUMPTION] |= st.resumed > 0;
 	l->parts[PART_MOBIKE] |= s->n[A].moves + s->n[B].moves > 0;
