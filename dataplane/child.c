@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "dataplane/dummy.h"
+#include "dataplane/ipcomp.h"
 #include "dataplane/probing.h"
 #include "dataplane/sibling.h"
 #include "dataplane/transport.h"
@@ -90,6 +91,8 @@ static enum err check(const struct dataplane *dp, const struct child_params *par
 		return ERR_UNSUPPORTED;
 	if (params->mode == SA_TRANSPORT && !transport_valid(params))
 		return ERR_INVAL;
+	if (params->ipcomp && params->tfc_padding)
+		return ERR_INVAL;
 	if (params->dummies > DUMMIES_MAX || params->share > SHARE_OWNER)
 		return ERR_INVAL;
 	if (params->worker > dp->num_workers)
@@ -112,6 +115,15 @@ static enum err make_sa(struct dataplane *dp, struct esp_sa **out, struct child 
 	else if (!dataplane_inline_give(dp, *out, params, dir))
 		dataplane_device_give(dp, *out, params, dir);
 	return e;
+}
+
+/* prepare_ipcomp - the worker that is to own the pair has what it compresses with: it is there
+ * before the SAs are, and stays. */
+static enum err prepare_ipcomp(struct worker *w)
+{
+	if (!w->ipcomp)
+		w->ipcomp = ipcomp_work_new();
+	return w->ipcomp ? ERR_OK : ERR_NOMEM;
 }
 
 static void free_child(struct dataplane *dp, struct child *c)
@@ -145,6 +157,8 @@ static enum err make_child(struct dataplane *dp, struct child **out,
 	if (e == ERR_OK)
 		e = class_get(dp->classes, &c->token, auth_proof_params(c->proof),
 			      sa_quality(params));
+	if (e == ERR_OK && params->ipcomp)
+		e = prepare_ipcomp(dp->workers[c->owner]);
 	if (e == ERR_OK)
 		e = make_sa(dp, &c->in, c, params, CHILD_IN);
 	if (e == ERR_OK)
@@ -310,6 +324,10 @@ static void add_in(struct child_stats *s, const struct esp_sa *sa)
 	s->in_last_ns = counter_get(&sa->last_ns);
 	s->in_replay = counter_get(&sa->num_replay);
 	s->in_auth_failed = counter_get(&sa->num_auth_failed);
+	if (!sa->ipcomp)
+		return;
+	s->in_compressed = counter_get(&sa->ipcomp->packets);
+	s->in_saved = counter_get(&sa->ipcomp->saved);
 }
 
 static void add_out(struct child_stats *s, const struct esp_sa *sa)
@@ -318,6 +336,10 @@ static void add_out(struct child_stats *s, const struct esp_sa *sa)
 	s->out_bytes = counter_get(&sa->bytes);
 	s->out_last_ns = counter_get(&sa->last_ns);
 	s->out_seq = counter_get(&sa->seq);
+	if (!sa->ipcomp)
+		return;
+	s->out_compressed = counter_get(&sa->ipcomp->packets);
+	s->out_saved = counter_get(&sa->ipcomp->saved);
 }
 
 static void remove_in(struct dataplane *dp, struct child *c)

@@ -399,6 +399,10 @@ struct child_params {
 	uint32_t dummies;     /* packets a second that leave at least: when there are fewer, dummies
 			       * (RFC 4303 2.6) make up for them; 0 to DUMMIES_MAX */
 	uint32_t dummy_len;   /* their length, or TFC_PADDING_PATH; no longer than the path takes */
+	bool ipcomp;          /* payload compression by DEFLATE (RFC 3173, RFC 2394), both ways;
+			       * not with tfc_padding, whose lengths it would take away */
+	uint16_t cpi_in;      /* with ipcomp: how what is compressed is marked that we receive, */
+	uint16_t cpi_out;     /* and that the peer does: each is its receiver's choice */
 	bool mif;             /* the peer is another of our kind, and has said so: packets with the
 			       * next header 253 are control messages about paths, of either
 			       * side; without this they are dropped */
@@ -425,6 +429,8 @@ struct child_stats {
 	uint64_t in_last_ns, out_last_ns;
 	uint64_t out_seq; /* last sequence number sent */
 	uint64_t in_replay, in_auth_failed;
+	/* With ipcomp: packets that were compressed, and how many bytes they had more before. */
+	uint64_t in_compressed, in_saved, out_compressed, out_saved;
 	uint32_t token;  /* protection class handle */
 	uint32_t worker; /* that owns the pair */
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataplane/fit.h"
+#include "dataplane/ipcomp.h"
 #include "dataplane/latch_flow.h"
 #include "dataplane/mss.h"
 #include "dataplane/run.h"
@@ -15,13 +16,13 @@ enum payload {
 	PAYLOAD_IPV6,
 	PAYLOAD_DUMMY, /* RFC 4303 2.6 */
 	PAYLOAD_PROBE,
+	PAYLOAD_PACKED, /* RFC 3173 */
 };
 
 static const uint8_t next_headers[256] = {
-	[IPPROTO_IPIP] = PAYLOAD_IPV4,
-	[IPPROTO_IPV6] = PAYLOAD_IPV6,
-	[IPPROTO_NONE] = PAYLOAD_DUMMY,
-	[ESP_PROBE] = PAYLOAD_PROBE,
+	[IPPROTO_IPIP] = PAYLOAD_IPV4,   [IPPROTO_IPV6] = PAYLOAD_IPV6,
+	[IPPROTO_NONE] = PAYLOAD_DUMMY,  [ESP_PROBE] = PAYLOAD_PROBE,
+	[IPPROTO_COMP] = PAYLOAD_PACKED,
 };
 
 /* is_padding - the pad bytes in front of `end` are 1, 2, 3 ... Seven at most are looked at in one
@@ -121,8 +122,10 @@ static void clamp(const struct worker *w, struct packet *p, const struct sa_conf
 		mss_clamp(p, mss);
 }
 
-/* PROBE - in place of a drop_reason: a control message about paths. */
-#define PROBE DROP_NUM
+/* PROBE - in place of a drop_reason: a control message about paths. PACKED - what it is shows when
+ * it is not compressed any more. */
+#define PROBE  DROP_NUM
+#define PACKED (DROP_NUM + 1)
 
 /* uncover_tunnel - the next header says which IP packet it is. */
 static enum drop_reason uncover_tunnel(const struct packet *p, const struct sa_conf *c)
@@ -131,6 +134,8 @@ static enum drop_reason uncover_tunnel(const struct packet *p, const struct sa_c
 
 	if (kind == PAYLOAD_PROBE && c->mif)
 		return PROBE;
+	if (kind == PAYLOAD_PACKED)
+		return PACKED;
 	if (unlikely(kind == PAYLOAD_REFUSED || kind == PAYLOAD_PROBE))
 		return DROP_NEXT_HEADER;
 	if (unlikely(kind == PAYLOAD_DUMMY))
@@ -148,20 +153,16 @@ static enum drop_reason uncover_transport(struct packet *p, const struct sa_conf
 		return DROP_DUMMY;
 	case PAYLOAD_PROBE:
 		return c->mif ? PROBE : DROP_NEXT_HEADER;
+	case PAYLOAD_PACKED:
+		return PACKED;
 	default:
 		return transport_restore(p, c);
 	}
 }
 
-/* uncover - the inner packet and its flow's id, which is most often that of IPv4 in a tunnel. */
-static inline enum drop_reason uncover(struct packet *p, const struct sa_conf *c,
-				       struct flow_id *id)
+/* uncover_any - the inner packet and its flow's id, from the next header on. */
+static enum drop_reason uncover_any(struct packet *p, const struct sa_conf *c, struct flow_id *id)
 {
-	if (unlikely(!strip(p, p->sa)))
-		return DROP_PADDING;
-	if (likely(p->next_header == IPPROTO_IPIP && c->mode == SA_TUNNEL) &&
-	    likely(flow_parse_fast(id, p, FLOW_IN, c->scope)))
-		return DROP_NONE;
 	enum drop_reason why =
 		c->mode == SA_TUNNEL ? uncover_tunnel(p, c) : uncover_transport(p, c);
 
@@ -171,6 +172,48 @@ static inline enum drop_reason uncover(struct packet *p, const struct sa_conf *c
 		return DROP_MALFORMED_INNER;
 	flow_scope(id, c->scope);
 	return DROP_NONE;
+}
+
+/* uncover - the same of an ESP packet, in which it is most often that of IPv4 in a tunnel. */
+static inline enum drop_reason uncover(struct packet *p, const struct sa_conf *c,
+				       struct flow_id *id)
+{
+	if (unlikely(!strip(p, p->sa)))
+		return DROP_PADDING;
+	if (likely(p->next_header == IPPROTO_IPIP && c->mode == SA_TUNNEL) &&
+	    likely(flow_parse_fast(id, p, FLOW_IN, c->scope)))
+		return DROP_NONE;
+	return uncover_any(p, c, id);
+}
+
+/* uncover_packed - the same of the packet that was compressed, once (RFC 3173 2), and that is a
+ * packet: all else needs no compression. NULL: it is dropped. */
+static struct packet *uncover_packed(struct worker *w, struct packet *p, const struct sa_conf *c,
+				     struct flow_id *id)
+{
+	p = ipcomp_unpack(w, p);
+	if (!p)
+		return NULL;
+	enum drop_reason why = uncover_any(p, c, id);
+
+	if (why == DROP_NONE)
+		return p;
+	worker_drop(w, p,
+		    why == PROBE || why == PACKED || why == DROP_DUMMY ? DROP_NEXT_HEADER : why);
+	return NULL;
+}
+
+/* uncover_other - what uncover() said something else of; NULL: nothing of it goes on. */
+static struct packet *uncover_other(struct worker *w, struct packet *p, const struct sa_conf *c,
+				    struct flow_id *id, enum drop_reason why)
+{
+	if (why == PACKED)
+		return uncover_packed(w, p, c, id);
+	if (why == PROBE)
+		in_probe(w, p, c);
+	else
+		worker_drop(w, p, why);
+	return NULL;
 }
 
 /* uncover_joined - the same of the packet whose fragment p is, once that is whole; NULL: it is not,
@@ -207,11 +250,9 @@ static uint32_t uncover_all(struct worker *w, struct pktvec *in, struct flow_id 
 		enum drop_reason why = uncover(p, c, &ids[num]);
 
 		if (unlikely(why != DROP_NONE)) {
-			if (why == PROBE)
-				in_probe(w, p, c);
-			else
-				worker_drop(w, p, why);
-			continue;
+			p = uncover_other(w, p, c, &ids[num], why);
+			if (!p)
+				continue;
 		}
 		if (unlikely(p->flags & PACKET_F_FRAGMENT)) {
 			p = uncover_joined(w, p, c, &ids[num]);

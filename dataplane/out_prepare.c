@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "dataplane/ipcomp.h"
 #include "dataplane/run.h"
 #include "dataplane/tos.h"
 #include "dataplane/transport.h"
@@ -62,6 +63,13 @@ static inline bool fits(const struct packet *p)
 	       packet_tailroom(p) >= 2 * AEAD_ALIGN_MAX + AEAD_ICV_MAX;
 }
 
+/* is_ours - what this says to the peer we say, and no application: to its control thread, or what
+ * we have compressed. */
+static bool is_ours(const struct sa_conf *c, uint8_t next_header)
+{
+	return (next_header == ESP_PROBE && c->mif) || next_header == IPPROTO_COMP;
+}
+
 /* enclose - what ESP carries of p: in a tunnel all of it. */
 static inline enum drop_reason enclose(struct packet *p, const struct sa_conf *c)
 {
@@ -73,9 +81,7 @@ static inline enum drop_reason enclose(struct packet *p, const struct sa_conf *c
 	if (unlikely(c->mode == SA_TRANSPORT)) {
 		enum drop_reason why = transport_strip(p);
 
-		/* No application speaks to the peer's control thread. */
-		return why == DROP_NONE && c->mif && p->next_header == ESP_PROBE ? DROP_NEXT_HEADER
-										 : why;
+		return why == DROP_NONE && is_ours(c, p->next_header) ? DROP_NEXT_HEADER : why;
 	}
 	p->next_header = p->data[0] >> 4 == 4 ? IPPROTO_IPIP : IPPROTO_IPV6;
 	p->dscp_ecn = tos_encapsulate(tos_get(p->data), c->copy_dscp);
@@ -144,6 +150,8 @@ void out_prepare(struct worker *w, struct pktvec *in, struct pktvec *out)
 			worker_drop(w, p, why);
 			continue;
 		}
+		if (unlikely(run.conf->ipcomp))
+			ipcomp_pack(w->ipcomp, run.sa->ipcomp, p);
 		bytes += len;
 		prepare(p, &w->ops[num], run.sa, ++seq);
 		out->pkt[num++] = p;

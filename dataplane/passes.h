@@ -27,8 +27,8 @@ static inline bool out_fit_pending(const struct worker *w)
 	return w->cut.whole || w->super.whole;
 }
 
-/* out_prepare - sequence number, ESP header, IV, padding, outer TOS byte; fills w->ops for out (RFC
- * 4303 3.3). */
+/* out_prepare - compression (RFC 3173), sequence number, ESP header, IV, padding, outer TOS byte;
+ * fills w->ops for out (RFC 4303 3.3). */
 void out_prepare(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1, 2, 3);
 /* out_encrypt - runs w->ops. */
 void out_encrypt(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1, 2, 3);
@@ -48,8 +48,8 @@ void in_lookup(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(
 void in_decrypt(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1, 2, 3);
 /* in_commit - replay commit, counters and lifetimes, reports (first use, peer moved). */
 void in_commit(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1, 2, 3);
-/* in_finish - padding, next header, fragments, selectors, protection class, TOS byte, TCP's MSS
- * (RFC 4303 3.4.4, RFC 4301 5.2). */
+/* in_finish - padding, next header, compression, fragments, selectors, protection class, TOS byte,
+ * TCP's MSS (RFC 4303 3.4.4, RFC 4301 5.2). */
 void in_finish(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1, 2, 3);
 /* in_join - chains what the driver of the virtual interface takes as one (packet->next_part). */
 void in_join(struct worker *w, struct pktvec *in, struct pktvec *out) NONNULL(1, 2, 3);

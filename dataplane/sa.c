@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/secret.h"
 #include "dataplane/crypto/inline.h"
+#include "dataplane/ipcomp.h"
 #include "dataplane/lookaside.h"
 #include "dataplane/path.h"
 #include "dataplane/transport.h"
@@ -18,7 +19,8 @@ uint8_t sa_quality(const struct child_params *params)
 	return (uint8_t)((aead_alg_has_privacy(params->alg) ? CLASS_Q_PRIVACY : 0) |
 			 (aead_alg_has_integrity(params->alg) ? CLASS_Q_INTEGRITY : 0) |
 			 (params->replay_window ? CLASS_Q_REPLAY : 0) |
-			 (params->mode == SA_TUNNEL ? CLASS_Q_TUNNEL : 0));
+			 (params->mode == SA_TUNNEL ? CLASS_Q_TUNNEL : 0) |
+			 (params->ipcomp ? CLASS_Q_COMPRESS : 0));
 }
 
 struct sa_conf *sa_conf_new(const struct child_params *params, struct sa_group *group,
@@ -39,6 +41,7 @@ struct sa_conf *sa_conf_new(const struct child_params *params, struct sa_group *
 	c->mode = params->mode;
 	c->scope = params->scope;
 	c->mif = params->mif;
+	c->ipcomp = params->ipcomp;
 	c->copy_dscp = (uint8_t)params->copy_dscp;
 	c->copy_df = (uint8_t)params->copy_df;
 	c->mss_clamp = params->mss_clamp;
@@ -124,6 +127,11 @@ enum err esp_sa_new(struct esp_sa **out, const struct child_params *params, enum
 	if (e == ERR_OK && in) {
 		sa->replay = replay_new(params->replay_window);
 		if (!sa->replay)
+			e = ERR_NOMEM;
+	}
+	if (e == ERR_OK && params->ipcomp) {
+		sa->ipcomp = ipcomp_new(in ? params->cpi_in : params->cpi_out);
+		if (!sa->ipcomp)
 			e = ERR_NOMEM;
 	}
 	if (e != ERR_OK) {
@@ -224,6 +232,7 @@ void esp_sa_free(struct esp_sa *sa)
 	free_windows(sa->replay_next);
 	free_windows(sa->replay_old);
 	mem_free_aligned(sa->asks);
+	mem_free(sa->ipcomp);
 	mem_free((void *)(uintptr_t)sa->conf); /* ours since esp_sa_new(); const for its readers */
 	secret_wipe(sa, sizeof(*sa));
 	mem_free_aligned(sa);

@@ -18,6 +18,7 @@
 
 struct inline_key;
 struct inline_ports;
+struct ipcomp;
 struct sa_group;
 struct path_set;
 struct resequence;
@@ -50,6 +51,7 @@ struct sa_conf {
 	uint32_t scope;              /* of its traffic, as flow_key has it */
 	enum sa_mode mode;
 	bool mif;              /* control messages about paths are the control thread's */
+	bool ipcomp;           /* the SA has esp_sa.ipcomp */
 	uint8_t copy_dscp;     /* enum dscp_copy */
 	uint8_t copy_df;       /* enum df_copy */
 	uint16_t mss_clamp;    /* a length, 0 = none, or MSS_CLAMP_PATH */
@@ -122,6 +124,7 @@ struct esp_sa {
 	struct sibling_ask *asks; /* out: by worker, each writes its own; NULL without SHARE_ASK */
 	struct resequence *order; /* in: packets wait for smaller numbers; NULL: they do not. RCU,
 				   * control: w */
+	struct ipcomp *ipcomp;    /* constant; NULL: nothing is compressed (ipcomp.h) */
 	struct allowance probes;  /* in: control messages about paths. Worker only */
 	struct rcu_head rcu;
 };

@@ -3,6 +3,7 @@
 
 #include "dataplane/dummy.h"
 #include "dataplane/inline.h"
+#include "dataplane/ipcomp.h"
 #include "dataplane/lookaside.h"
 #include "dataplane/passes.h"
 
@@ -121,6 +122,8 @@ void worker_fini(struct worker *w)
 	greylist_fini(&w->greylist);
 	aead_work_free(w->crypto);
 	w->crypto = NULL;
+	ipcomp_work_free(w->ipcomp);
+	w->ipcomp = NULL;
 	pool_free(w->pool);
 	pool_free(w->longer);
 	w->pool = w->longer = NULL;

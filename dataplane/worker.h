@@ -96,6 +96,8 @@ struct worker {
 
 	/* The worker's own. */
 	struct aead_work *crypto;
+	struct ipcomp_work *ipcomp; /* NULL until one of its SAs needs it. control: w, before the SA
+				     * is there */
 	struct pool *pool, *longer; /* see pool.h */
 	uint32_t num_longer;        /* constant */
 	struct flow_cache flows;

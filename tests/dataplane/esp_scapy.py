@@ -8,13 +8,14 @@ Both directions for IPv4 and IPv6 inside, with every algorithm (SUITES), with an
 sequence numbers, raw and UDP-encapsulated, through every back end that is built in.
 What scapy does not check or have is written out here from the RFCs: padding, next header, IV and
 sequence numbers (4303, 4106, 3602), GMAC (4543), implicit IVs (8750), the high half behind the
-text (4303 2.2.1).
+text (4303 2.2.1). What is compressed inside (3173, 2394) is zlib's to open and to make.
 """
 
 import os
 import random
 import subprocess
 import sys
+import zlib
 from dataclasses import dataclass
 
 sys.dont_write_bytecode = True
@@ -164,7 +165,7 @@ class Tool:
     """A running data path; each call hands it one packet and returns its answer."""
 
     def __init__(self, suite=GCM[0], esn=False, udp=False, aead=None, window=64, transport=None,
-                 seen=None):
+                 seen=None, cpis=None):
         self.rng = random.Random(f"{suite.name} {esn} {udp}")
         self.suite = suite
         self.key_out, self.key_in = (
@@ -173,6 +174,7 @@ class Tool:
         options += ["--aead", aead] if aead else []
         options += ["--transport", ",".join(transport)] if transport else []
         options += ["--seen", ",".join(seen)] if seen else []
+        options += ["--ipcomp", f"{cpis[0]},{cpis[1]}"] if cpis else []
         self.esn = esn
         self.process = subprocess.Popen(
             [TOOL, *options, self.key_out.hex(), self.key_in.hex(), hex(SPI_OUT)],
@@ -456,7 +458,7 @@ def test_every_next_header():
         for header in range(256):
             text = (inner + trailer(inner))[:-1] + bytes([header])
             answer = tool.into(seal_plain(tool, text, seq=header + 1))
-            expected = {4: inner, 41: "drop malformed_inner", 59: "drop dummy"}
+            expected = {4: inner, 41: "drop malformed_inner", 59: "drop dummy", 108: "drop ipcomp"}
             assert answer == expected.get(header, "drop next_header"), f"{header}: {answer}"
 
 
@@ -522,6 +524,108 @@ def test_checksums_behind_a_nat(version):
             assert answer == expected, f"packet {number}: {answer} instead of {expected}"
 
 
+# ---- compressed (RFC 3173) by DEFLATE (RFC 2394), without zlib's own header and checksum
+
+CPIS = (0x0777, 0xe00d)  # the one that we choose, and the one that the peer does
+COMPRESSED = 108
+WORDS = b"GET /index.html HTTP/1.1\r\nHost: example.com\r\nAccept: text/html\r\n"
+MODES = [(version, transport) for version in (4, 6) for transport in (False, True)]
+
+
+def cut_trailer(text):
+    """What ESP carries, and its next header."""
+    pad = text[-2]
+    assert text[-2 - pad:-2] == bytes(range(1, pad + 1)), text[-2 - pad:]
+    return text[:-2 - pad], text[-1]
+
+
+def carried(packet, version, transport):
+    """Of a whole packet what ESP carries, and its next header."""
+    if not transport:
+        return bytes(packet), {4: 4, 6: 41}[version]
+    return bytes(packet.payload), packet.proto if version == 4 else packet.nh
+
+
+def compressing(version, transport):
+    return Tool(transport=TRANSPORT[version] if transport else None, cpis=CPIS)
+
+
+def text_packets(tool, version, lengths, back=False):
+    fields = NEVER if version == 4 and back else {}
+    for length in lengths:
+        yield headed(version, UDP(sport=9, dport=9) / (WORDS * 40)[:length], back=back, **fields)
+
+
+def test_zlib_opens_ours(version, transport):
+    with compressing(version, transport) as tool:
+        shorter = 0
+        for packet in text_packets(tool, version, LENGTHS):
+            what, header = carried(packet, version, transport)
+            esp = tool.out(bytes(packet))
+            got, next_header = cut_trailer(clear_text(tool, esp))
+            if next_header == COMPRESSED:
+                assert got[:4] == bytes([header, 0]) + CPIS[1].to_bytes(2, "big"), got[:4]
+                opener = zlib.decompressobj(-15)
+                assert opener.decompress(got[4:]) == what and opener.eof
+                assert not opener.unused_data and len(got) < len(what)
+                shorter += 1
+            else:
+                assert (got, next_header) == (what, header)
+                assert len(what) < 200, f"{len(what)} bytes went as they are"
+        assert shorter > len(LENGTHS) // 4, shorter
+        packet = headed(version, UDP(sport=9, dport=9) / tool.rng.randbytes(1000))
+        assert cut_trailer(clear_text(tool, tool.out(bytes(packet)))) == \
+            carried(packet, version, transport), "what does not shrink goes as it is"
+
+
+def seal_packed(tool, data, header, cpi=CPIS[0], seq=1):
+    """An ESP packet with compressed data in it."""
+    inside = bytes([header, 0]) + cpi.to_bytes(2, "big") + data
+    pad = -(len(inside) + 2) % 4
+    return seal_plain(tool, inside + bytes(range(1, pad + 1)) + bytes([pad, COMPRESSED]), seq)
+
+
+def test_we_open_zlibs(version, transport):
+    """Of every level, strategy and window."""
+    with compressing(version, transport) as tool:
+        seq = 0
+        for level in (0, 1, 6, 9):
+            for strategy in (zlib.Z_DEFAULT_STRATEGY, zlib.Z_FILTERED, zlib.Z_HUFFMAN_ONLY, zlib.Z_RLE,
+                             zlib.Z_FIXED):
+                for window in (-9, -11, -15):
+                    lengths = LENGTHS[(level + window) % 12::12]
+                    for packet in text_packets(tool, version, lengths, back=True):
+                        what, header = carried(packet, version, transport)
+                        maker = zlib.compressobj(level, zlib.DEFLATED, window, 8, strategy)
+                        seq += 1
+                        esp = seal_packed(tool, maker.compress(what) + maker.flush(), header, seq=seq)
+                        answer = tool.into(esp)
+                        assert answer == bytes(packet), f"level {level}, {strategy}, {window}: {answer}"
+
+
+def test_we_refuse_packed(version, transport):
+    """Another CPI, half of the data, another kind of data, more than a packet can be; and, of an SA
+    that has not agreed on it, everything."""
+    packet = next(text_packets(None, version, [600], back=True))
+    packet = packet if not transport or version == 6 else headed(
+        4, packet.payload, back=True, **NEVER)
+    what, header = carried(packet, version, transport)
+    raw = zlib.compress(what, 9)[2:-4]
+    bomb = zlib.compressobj(9, zlib.DEFLATED, -15)
+    bomb = bomb.compress(bytes(1 << 20)) + bomb.flush()
+    with compressing(version, transport) as tool:
+        for seq, (data, cpi, why) in enumerate((
+                (raw, CPIS[1], "drop ipcomp"), (raw, 2, "drop ipcomp"),
+                (raw[:len(raw) // 2], CPIS[0], "drop ipcomp_data"),
+                (zlib.compress(what), CPIS[0], "drop ipcomp_data"), (b"", CPIS[0], "drop ipcomp_data"),
+                (bomb, CPIS[0], "drop ipcomp_data"), (raw, CPIS[0], bytes(packet))), 1):
+            answer = tool.into(seal_packed(tool, data, header, cpi, seq))
+            assert answer == why, f"{seq}: {answer}"
+    with Tool(transport=TRANSPORT[version] if transport else None) as tool:
+        answer = tool.into(seal_packed(tool, raw, header))
+        assert answer == "drop ipcomp", answer
+
+
 def kinds():
     """Back end, algorithm, ESN, UDP; every length once with each algorithm, some with the rest."""
     for aead, has in [(a, SUITES) for a in AEADS] + list(PARTIAL.items()):
@@ -574,6 +678,10 @@ def tests():
     for version in TRANSPORT:
         yield f"checksums behind a NAT: IPv{version}", \
             lambda v=version: test_checksums_behind_a_nat(v)
+    for version, transport in MODES:
+        for test in (test_zlib_opens_ours, test_we_open_zlibs, test_we_refuse_packed):
+            yield f"{test.__name__}: IPv{version}, {'transport' if transport else 'tunnel'} mode", \
+                lambda t=test, v=version, m=transport: t(v, m)
     for aead in AEADS:
         for suite in (GCM[0], CHACHA, CBC[0], CBC[-1], PLAIN[1], GMAC[1]):
             yield f"a wrong bit anywhere is refused: {aead}, {suite.name}", \

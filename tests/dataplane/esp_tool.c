@@ -4,7 +4,8 @@
  * judge what it makes and feed it what they make.
  *
  *	esp_tool [--aead NAME] [--alg NAME] [--esn] [--udp] [--window N]
- *		[--transport LOCAL,REMOTE] [--seen LOCAL,REMOTE] KEY_OUT KEY_IN SPI_OUT
+ *		[--transport LOCAL,REMOTE] [--seen LOCAL,REMOTE] [--ipcomp CPI_IN,CPI_OUT]
+ *		KEY_OUT KEY_IN SPI_OUT
  *
  * Tunnel mode for any addresses, unless it is to be transport mode between two; --seen: as the peer
  * sees these two through a NAT.
@@ -41,6 +42,8 @@ struct tool {
 	enum aead_alg alg;
 	bool esn, udp;
 	uint32_t window;
+	bool ipcomp;
+	uint16_t cpi_in, cpi_out;
 	struct ip_addr ends[2], seen[2]; /* transport mode: local, remote; unset: tunnel mode */
 	uint8_t keys[2][AEAD_KEY_MAX];
 	size_t key_len[2];
@@ -154,6 +157,9 @@ static uint32_t add_child(struct tool *t)
 		.key_in = bytes_of(t->keys[1], t->key_len[1]),
 		.mode = SA_TUNNEL,
 		.esn = t->esn,
+		.ipcomp = t->ipcomp,
+		.cpi_in = t->cpi_in,
+		.cpi_out = t->cpi_out,
 		.outbound_active = true,
 		.replay_window = t->window,
 		.local = any,
@@ -250,6 +256,17 @@ static void two_addresses(struct ip_addr out[2], char *text)
 	must(ip_addr_parse(&out[1], comma + 1), comma + 1);
 }
 
+/* "CPI_IN,CPI_OUT" */
+static void two_cpis(struct tool *t, const char *text)
+{
+	char *end;
+
+	t->ipcomp = true;
+	t->cpi_in = (uint16_t)strtoul(text, &end, 0);
+	must(*end == ',' ? ERR_OK : ERR_MALFORMED, text);
+	t->cpi_out = (uint16_t)strtoul(end + 1, NULL, 0);
+}
+
 static enum aead_alg alg_of(const char *name)
 {
 	for (enum aead_alg alg = AEAD_NONE + 1; alg < AEAD_NUM; alg++)
@@ -269,6 +286,7 @@ static void set_options(struct tool *t, int argc, char **argv)
 		{"window", required_argument, NULL, 'w'},
 		{"transport", required_argument, NULL, 't'},
 		{"seen", required_argument, NULL, 's'},
+		{"ipcomp", required_argument, NULL, 'c'},
 		{NULL, 0, NULL, 0},
 	};
 	int c;
@@ -278,6 +296,8 @@ static void set_options(struct tool *t, int argc, char **argv)
 			exit(2);
 		if (c == 't' || c == 's')
 			two_addresses(c == 't' ? t->ends : t->seen, optarg);
+		if (c == 'c')
+			two_cpis(t, optarg);
 		t->aead = c == 'a' ? optarg : t->aead;
 		t->alg = c == 'g' ? alg_of(optarg) : t->alg;
 		t->esn = t->esn || c == 'e';
@@ -288,7 +308,8 @@ static void set_options(struct tool *t, int argc, char **argv)
 	    !from_hex(t->keys[0], &t->key_len[0], sizeof(t->keys[0]), argv[optind]) ||
 	    !from_hex(t->keys[1], &t->key_len[1], sizeof(t->keys[1]), argv[optind + 1])) {
 		fputs("usage: esp_tool [--aead NAME] [--alg NAME] [--esn] [--udp] [--window N]\n"
-		      "\t[--transport LOCAL,REMOTE] [--seen LOCAL,REMOTE] KEY_OUT KEY_IN SPI_OUT\n",
+		      "\t[--transport LOCAL,REMOTE] [--seen LOCAL,REMOTE]\n"
+		      "\t[--ipcomp CPI_IN,CPI_OUT] KEY_OUT KEY_IN SPI_OUT\n",
 		      stderr);
 		exit(2);
 	}

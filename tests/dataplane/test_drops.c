@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every reason to drop a packet is reached, counted under its name, and leaves the books balanced.
  */
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -505,6 +506,29 @@ static void agreed(struct child_params *p, bool is_a)
 	p->mif = true;
 }
 
+static void compressing(struct child_params *p, bool is_a)
+{
+	(void)is_a;
+	p->ipcomp = true;
+	p->cpi_in = p->cpi_out = 0x1234;
+}
+
+/* Compressed under another CPI, and nothing that can be opened. */
+static void test_compressed(void)
+{
+	uint8_t text[] = {IPPROTO_IPIP, 0, 0x12, 0x35};
+	struct bed bed;
+
+	bed_init(&bed, &open_wire);
+	bed_pair(&bed, 1, compressing);
+	sealed(&bed, (struct bed_esp){.seq = 1, .next_header = IPPROTO_COMP}, text, sizeof(text));
+	text[3] = 0x34;
+	sealed(&bed, (struct bed_esp){.seq = 2, .next_header = IPPROTO_COMP}, text, sizeof(text));
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_IPCOMP), 1);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_IPCOMP_DATA), 1);
+	finish(&bed);
+}
+
 /* More control messages about paths than are taken in a second. */
 static void test_probes(void)
 {
@@ -581,6 +605,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_transport),
 	TAP_TEST(test_fragments),
 	TAP_TEST(test_mtu),
+	TAP_TEST(test_compressed),
 	TAP_TEST(test_probes),
 	TAP_TEST(test_wire),
 	TAP_TEST(test_every_reason_was_reached),

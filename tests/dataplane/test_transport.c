@@ -276,8 +276,9 @@ static size_t arrive(struct bed *bed, uint64_t seq, uint8_t next_header, const u
 	return bed_receive(&bed->b, got);
 }
 
-/* Every next header is a protocol but the dummy's, that of control messages about paths, which this
- * peer has not agreed on, and, in IPv6, what should stand before ESP. */
+/* Every next header is a protocol but the dummy's, those of control messages about paths and of
+ * what is compressed, which this peer has not agreed on, and, in IPv6, what should stand before
+ * ESP. */
 static void every_next_header(bool v6)
 {
 	uint8_t payload[32] = {0}, got[BED_MAX_PACKET];
@@ -291,11 +292,12 @@ static void every_next_header(bool v6)
 				     i == IPPROTO_FRAGMENT);
 		size_t n = arrive(&bed, i + 1, (uint8_t)i, payload, sizeof(payload), got);
 
-		before = before || i == IPPROTO_NONE || i == ESP_PROBE;
+		before = before || i == IPPROTO_NONE || i == IPPROTO_COMP || i == ESP_PROBE;
 		CU_ASSERT_EQUAL(n, before ? 0 : head + sizeof(payload));
 		CU_ASSERT(n == 0 || got[v6 ? 6 : 9] == i);
 	}
 	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_DUMMY), 1);
+	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_IPCOMP), 1);
 	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_NEXT_HEADER), 1);
 	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_TRANSPORT_HEADER), v6 ? 2 : 0);
 	CU_ASSERT_EQUAL(bed_dropped(&bed.b, DROP_TRANSPORT_FRAGMENT), v6 ? 1 : 0);

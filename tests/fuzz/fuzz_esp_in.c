@@ -7,8 +7,9 @@
  *
  * whose bytes arrive as they are, or are encrypted with an SA's key first, so that what lies behind
  * authentication is reached as well (text that is not whole blocks is cut). Every other SA has
- * control messages about paths, and one puts what comes by two paths in order. What is delivered
- * must be well-formed and inside the selectors, and the books must balance.
+ * control messages about paths, those without compress (next header 108), and one puts what comes
+ *by two paths in order. What is delivered must be well-formed and inside the selectors, and the
+ *books must balance.
  */
 #include <stdlib.h>
 
@@ -26,6 +27,7 @@
 
 #define MAX_LEN   2000
 #define FRONT_MAX (AEAD_HEAD_LEN + AEAD_IV_MAX)
+#define CPI       0x4142
 #define NUM_SAS   4 /* tunnel mode, the same with ESN, transport mode for IPv4 and for IPv6 */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -113,6 +115,8 @@ static void add_sas(struct target *t)
 		p.id = i;
 		p.esn = i == 1;
 		p.mif = i & 1; /* every other one has control messages */
+		p.ipcomp = !p.mif;
+		p.cpi_in = p.cpi_out = CPI;
 		must(dataplane_child_add(t->dp, &p) == ERR_OK);
 		if (i == 1)
 			must(dataplane_child_resequence(t->dp, i, 8, 3 * NS_PER_MS, i % 2) ==

@@ -60,6 +60,7 @@ LIBRARY_TABLE = [
     (r"p11-kit/", r"(api/token|tests/api)/"),
     (r"libmnl/|nftables/", r"api/(host|helper)/"),
     (r"intel-ipsec-mb\.h$", r"(dataplane/crypto|bench)/"),
+    (r"libdeflate\.h$", r"(dataplane/ipcomp\.c$|tests/dataplane/|bench/)"),
     (r"openssl/", r"((control|dataplane/crypto|drivers/dpdk|base|tests|bench|api/(tls|token))/"
                   r"|api/cli/keygen\.c$)"),
     (r"sodium", r"(base|control|dataplane|tests|bench|api/token)/"),
