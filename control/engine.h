@@ -611,6 +611,8 @@ struct ike_child_info {
 	const char *proposal; /* "AES_GCM_16-256" */
 	enum sa_mode mode;
 	bool esn, encap;
+	bool ipcomp; /* what goes is compressed, with these CPIs (RFC 3173) */
+	uint16_t cpi_in, cpi_out;
 	bool narrow;     /* it is for one flow alone */
 	bool siblings;   /* it is one of several (RFC 9611) */
 	uint32_t worker; /* that it is for, and 1 more; 0 = all */

@@ -95,6 +95,16 @@ static void print_end(const struct tree *sa, const char *side, int indent)
 	    text(sa, port));
 }
 
+static void print_compressed(const struct tree *c, const char *way)
+{
+	char packets[32], saved[32];
+
+	snprintf(packets, sizeof(packets), "compressed-%s", way);
+	snprintf(saved, sizeof(saved), "saved-%s", way);
+	if (has(c, packets))
+		put(", %s compressed, %s bytes saved", text(c, packets), text(c, saved));
+}
+
 static void print_direction(const struct tree *c, const char *way, int indent)
 {
 	char spi[16], bytes[16], packets[16], use[16];
@@ -107,6 +117,7 @@ static void print_direction(const struct tree *c, const char *way, int indent)
 	    text(c, packets));
 	if (has(c, use))
 		put(", %5ss ago", text(c, use));
+	print_compressed(c, way);
 	put("\n");
 }
 

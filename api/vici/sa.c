@@ -107,7 +107,8 @@ static enum err set_ts(struct tree *t, const char *name, const struct ts *list, 
 	return ERR_OK;
 }
 
-static enum err set_child_stats(const struct backend *b, struct tree *t, uint64_t id, uint64_t now)
+static enum err set_child_stats(const struct backend *b, struct tree *t, uint64_t id, bool ipcomp,
+				uint64_t now)
 {
 	struct child_stats st = {0};
 
@@ -118,6 +119,12 @@ static enum err set_child_stats(const struct backend *b, struct tree *t, uint64_
 	TRY(set_age(t, "use-in", st.in_last_ns, now));
 	TRY(set_count(t, "bytes-out", st.out_bytes));
 	TRY(set_count(t, "packets-out", st.out_packets));
+	if (ipcomp) { /* not in strongSwan */
+		TRY(set_count(t, "compressed-in", st.in_compressed));
+		TRY(set_count(t, "saved-in", st.in_saved));
+		TRY(set_count(t, "compressed-out", st.out_compressed));
+		TRY(set_count(t, "saved-out", st.out_saved));
+	}
 	TRY(set_count(t, "token", st.token)); /* its protection class: not in strongSwan */
 	return set_age(t, "use-out", st.out_last_ns, now);
 }
@@ -156,6 +163,10 @@ enum err sa_child(const struct backend *b, struct tree *t, const struct ike_sa_i
 		TRY(tree_setf(t, "encap", "yes"));
 	TRY(tree_setf(t, "spi-in", "%08x", c->spi_in));
 	TRY(tree_setf(t, "spi-out", "%08x", c->spi_out));
+	if (c->ipcomp) {
+		TRY(tree_setf(t, "cpi-in", "%04x", c->cpi_in));
+		TRY(tree_setf(t, "cpi-out", "%04x", c->cpi_out));
+	}
 	TRY(set_proposal(t, c->proposal));
 	if (c->esn)
 		TRY(tree_setf(t, "esn", "1"));
@@ -163,7 +174,7 @@ enum err sa_child(const struct backend *b, struct tree *t, const struct ike_sa_i
 		TRY(tree_setf(t, "per-cpu-sas", "yes"));
 	if (c->worker)
 		TRY(tree_setf(t, "cpu", "%u", c->worker - 1));
-	TRY(set_child_stats(b, t, c->id, now));
+	TRY(set_child_stats(b, t, c->id, c->ipcomp, now));
 	TRY(set_remaining(t, "rekey-time", c->rekey_ns, now));
 	TRY(set_remaining(t, "life-time", c->expire_ns, now));
 	TRY(set_age(t, "install-time", c->installed_ns, now));

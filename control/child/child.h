@@ -27,6 +27,8 @@ struct ike_child {
 	struct ike_peer *peer;
 	enum child_state state;
 	enum sa_mode mode;
+	bool ipcomp; /* payload compression, with these CPIs */
+	uint16_t cpi_in, cpi_out;
 	uint32_t worker;                /* that it is for, and 1 more; 0 = all */
 	uint16_t path;                  /* that it is tied to; 0 = it goes as all do */
 	uint16_t path_next, path_saved; /* while operations are looked at (mif_plan.c) */

@@ -17,6 +17,7 @@ struct traits {
 	uint32_t num_local, num_remote;
 	const struct sa_chosen *chosen;
 	enum sa_mode mode;
+	bool ipcomp;
 };
 
 static struct traits traits_of(const struct ike_child *c)
@@ -27,7 +28,8 @@ static struct traits traits_of(const struct ike_child *c)
 			       .num_local = c->num_local,
 			       .num_remote = c->num_remote,
 			       .chosen = &c->chosen,
-			       .mode = c->mode};
+			       .mode = c->mode,
+			       .ipcomp = c->ipcomp};
 }
 
 static struct traits traits_of_work(const struct child_work *w)
@@ -38,7 +40,8 @@ static struct traits traits_of_work(const struct child_work *w)
 			       .num_local = w->local.num,
 			       .num_remote = w->remote.num,
 			       .chosen = &w->chosen,
-			       .mode = w->transport ? SA_TRANSPORT : SA_TUNNEL};
+			       .mode = w->transport ? SA_TRANSPORT : SA_TUNNEL,
+			       .ipcomp = w->ipcomp};
 }
 
 static bool same_ts(const struct ts *a, uint32_t num_a, const struct ts *b, uint32_t num_b)
@@ -49,7 +52,7 @@ static bool same_ts(const struct ts *a, uint32_t num_a, const struct ts *b, uint
 static bool alike(const struct traits *a, const struct traits *b)
 {
 	return strcmp(a->conf->name, b->conf->name) == 0 && a->mode == b->mode &&
-	       a->chosen->esn == b->chosen->esn &&
+	       a->ipcomp == b->ipcomp && a->chosen->esn == b->chosen->esn &&
 	       memcmp(&a->chosen->encr, &b->chosen->encr, sizeof(a->chosen->encr)) == 0 &&
 	       same_ts(a->local, a->num_local, b->local, b->num_local) &&
 	       same_ts(a->remote, a->num_remote, b->remote, b->num_remote);

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "control/child/claims.h"
+#include "control/child/ipcomp.h"
 #include "control/child/sibling.h"
 #include "control/child/traffic.h"
 #include "control/ike/mif.h"
@@ -170,6 +171,9 @@ enum err child_offer(struct step *s, struct child_work *w, uint16_t group)
 	const struct conf_proposal *esp = wish_esp(&num, w->wish, w->conf);
 	enum err e;
 
+	e = ipcomp_offer(s, w);
+	if (e)
+		return e;
 	sa_offer_build(&s->b, w->kind, w->spi_in, esp, num);
 	if (w->kind == SA_KIND_CHILD) {
 		e = nonce_fill(s->e, &w->ni);
@@ -184,6 +188,7 @@ enum err child_offer(struct step *s, struct child_work *w, uint16_t group)
 			wire_ke_build(&s->b, w->group, dh_public(w->dh));
 		}
 	}
+	ipcomp_build(s, w);
 	sibling_build(s, w);
 	traffic_build(s, w);
 	return ERR_OK;
@@ -201,6 +206,7 @@ void child_answer(struct step *s, struct child_work *w)
 		if (w->dh)
 			wire_ke_build(&s->b, w->chosen.dh, dh_public(w->dh));
 	}
+	ipcomp_build(s, w);
 	sibling_build(s, w);
 	traffic_build(s, w);
 }
@@ -296,7 +302,9 @@ enum err child_choose(struct step *s, struct child_work *w)
 	esp = wish_esp(&num, w->wish, w->conf);
 	if (sa_select(&w->chosen, &offer, w->kind, esp, num, ke.group))
 		return no_proposal(s, w, &offer);
-	e = sibling_choose(s, w);
+	e = ipcomp_choose(s, w);
+	if (!e)
+		e = sibling_choose(s, w);
 	if (e || w->kind != SA_KIND_CHILD)
 		return e;
 	e = choose_dh(s, w, &ke);
@@ -343,6 +351,8 @@ enum err child_take(struct step *s, struct child_work *w)
 		e = traffic_take(s, w);
 	if (!e)
 		e = claims_check(s, w);
+	if (!e)
+		e = ipcomp_take(s, w);
 	if (!e)
 		e = sibling_take(s, w);
 	if (!e && w->kind == SA_KIND_CHILD)
@@ -414,6 +424,9 @@ static enum err make_child(struct step *s, struct child_work *w)
 	c->siblings = w->siblings;
 	c->worker = w->worker;
 	c->mode = w->transport ? SA_TRANSPORT : SA_TUNNEL;
+	c->ipcomp = w->ipcomp;
+	c->cpi_in = w->cpi_in;
+	c->cpi_out = w->cpi_out;
 	sa_chosen_text(c->proposal, &w->chosen);
 	return ERR_OK;
 }
@@ -504,6 +517,9 @@ static void fill_params(struct step *s, struct child_work *w, bool active)
 		.tfc_padding = w->no_tfc || w->transport ? 0 : conf->tfc_padding,
 		.dummies = conf->tfc_dummies,
 		.dummy_len = conf->tfc_padding,
+		.ipcomp = c->ipcomp,
+		.cpi_in = c->cpi_in,
+		.cpi_out = c->cpi_out,
 		.mif = s->sa->mif.on,
 		.esn = c->chosen.esn,
 		.outbound_active = active,
@@ -575,10 +591,11 @@ struct ike_child *child_install(struct step *s, struct child_work *w, bool activ
 	mif_tie_like(c, child_find(e, w->replaces ? w->replaces : w->like));
 	action_event(s->sa, w->replaces ? IKE_EVENT_CHILD_REKEYED : IKE_EVENT_CHILD_UP, c,
 		     IKE_REASON_NONE, w->request,
-		     "child %s %s%s: %s%s, SPIs %08x (in) and %08x (out), %s === %s", c->conf->name,
-		     w->replaces ? "re-keyed" : "installed", whose(worker, c), c->proposal,
-		     c->mode == SA_TRANSPORT ? " in transport mode" : "", c->spi_in, c->spi_out,
-		     ts_text(l, &c->ts[0]), ts_text(r, &c->ts[c->num_local]));
+		     "child %s %s%s: %s%s%s, SPIs %08x (in) and %08x (out), %s === %s",
+		     c->conf->name, w->replaces ? "re-keyed" : "installed", whose(worker, c),
+		     c->proposal, c->mode == SA_TRANSPORT ? " in transport mode" : "",
+		     c->ipcomp ? ", compressed" : "", c->spi_in, c->spi_out, ts_text(l, &c->ts[0]),
+		     ts_text(r, &c->ts[c->num_local]));
 	claims_take(s, c);
 	return c;
 }

@@ -26,8 +26,11 @@ struct child_work {
 	uint32_t spi_in;          /* reserved for us; 0 once installed */
 	struct sa_chosen chosen;
 	struct ts_list local, remote;
-	bool no_tfc;    /* the peer takes no padding behind packets (RFC 7296 3.10.1) */
-	bool transport; /* transport mode: as initiator offered, then agreed */
+	bool no_tfc;      /* the peer takes no padding behind packets (RFC 7296 3.10.1) */
+	bool transport;   /* transport mode: as initiator offered, then agreed */
+	bool ipcomp;      /* compression is agreed on */
+	uint16_t cpi_in;  /* with compression: ours; as initiator from when it is offered on */
+	uint16_t cpi_out; /* and the peer's */
 	struct ip_addr seen_local, seen_remote; /* transport mode through a NAT: as the peer sees us
 						 * and itself; unset = as in the selectors */
 	struct nonce ni, nr;

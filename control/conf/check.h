@@ -173,6 +173,7 @@ MUST_USE SET(set_life_packets);
 MUST_USE SET(set_rand_packets);
 MUST_USE SET(set_mode);
 MUST_USE SET(set_replay_window);
+MUST_USE SET(set_ipcomp);
 MUST_USE SET(set_per_cpu_sas);
 MUST_USE SET(set_child_path);
 MUST_USE SET(set_path_tag);

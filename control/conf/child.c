@@ -167,6 +167,12 @@ enum err set_start_action(struct check *c, void *obj, const struct tree *node)
 	return ERR_OK;
 }
 
+enum err set_ipcomp(struct check *c, void *obj, const struct tree *node)
+{
+	take_bool(c, &((struct conf_child *)obj)->ipcomp, node);
+	return ERR_OK;
+}
+
 /* With encap each pair has a UDP source port of its own, which only the sender knows. */
 enum err set_per_cpu_sas(struct check *c, void *obj, const struct tree *node)
 {
@@ -271,6 +277,10 @@ static enum err set_defaults(struct check *c, struct conf_child *child, const st
 		CHECK_ERROR(c, section,
 			    "tfc_dummies needs tfc_padding: by their length dummies would be told "
 			    "from packets that are not padded");
+	if (child->ipcomp && child->tfc_padding)
+		CHECK_ERROR(c, section,
+			    "tfc_padding hides how long packets are, and ipcomp shows what is in "
+			    "them by their length: leave out one");
 	lifetime_defaults(c, section, "time", &child->rekey_ns, &child->life_ns, &child->rand_ns);
 	lifetime_defaults(c, section, "bytes", &child->rekey_bytes, &child->life_bytes,
 			  &child->rand_bytes);

@@ -146,6 +146,7 @@ struct conf_child {
 	uint16_t mss_clamp;       /* MSS_CLAMP_PATH */
 	uint32_t tfc_padding;     /* 0 */
 	uint32_t tfc_dummies;     /* a second at least; 0 */
+	bool ipcomp;              /* what goes is compressed if the peer wants it, too; no */
 	bool per_cpu_sas;         /* a pair of SAs for each worker (RFC 9611); no */
 	char path[CONF_NAME_MAX]; /* of the connection's: goes by it while it can; "" = as all */
 	char path_tag[CONF_TAG_MAX + 1]; /* of what is moved by it; "" = none */

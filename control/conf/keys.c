@@ -156,7 +156,7 @@ static const struct key keys[] = {
 	FATE_(CHILD, "policies", REFUSED, "yes"),
 	FATE_(CHILD, "policies_fwd_out", LATER, "no"),
 	SETS_(CHILD, VALUE, "dpd_action", set_dpd_action),
-	FATE_(CHILD, "ipcomp", LATER, "no"),
+	SETS_(CHILD, VALUE, "ipcomp", set_ipcomp),
 	SETS_(CHILD, VALUE, "inactivity", set_inactivity),
 	FATE_(CHILD, "reqid", LATER, "0"),
 	SETS_(CHILD, VALUE, "priority", set_priority),

@@ -68,6 +68,7 @@ struct ike_engine {
 	uint64_t solved; /* the same of the first message that is worked on; 0 = it has solved none
 			  */
 	uint32_t last_unique, last_child_unique;
+	uint16_t last_cpi;      /* of ours; 0 until there is one */
 	uint32_t last_followup; /* serial number of the last one that waited */
 	uint64_t last_child, last_peer, last_ask;
 	const struct step *failing; /* the step that fails just now, for its events; else NULL */

@@ -258,6 +258,37 @@ static void test_json(void)
 	tear_down(&s);
 }
 
+/* How much is compressed, where it is. */
+static void test_compressed(void)
+{
+	struct stand s;
+	json_t *j, *child;
+
+	set_up(&s);
+	s.fake.sa_up = true;
+	CU_ASSERT_EQUAL(RUN(&s, "show"), 0);
+	CU_ASSERT_FALSE(has(&s, "compressed"));
+	s.fake.child.ipcomp = true;
+	s.fake.child.cpi_in = 0x0abc;
+	s.fake.child.cpi_out = 0xdef0;
+	s.fake.stats.in_compressed = 3;
+	s.fake.stats.in_saved = 99;
+	s.fake.stats.out_compressed = 1;
+	s.fake.stats.out_saved = 12345;
+	CU_ASSERT_EQUAL(RUN(&s, "show"), 0);
+	CU_ASSERT_TRUE(has(&s, ", 3 compressed, 99 bytes saved\n"));
+	CU_ASSERT_TRUE(has(&s, ", 1 compressed, 12345 bytes saved\n"));
+	CU_ASSERT_EQUAL(RUN(&s, "--json"), 0);
+	j = parse(&s);
+	child = json_object_get(json_object_get(at(j, "sas", 0), "child-sas"), "net-5");
+	CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(child, "cpi-in")), "0abc");
+	CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(child, "cpi-out")), "def0");
+	CU_ASSERT_EQUAL(json_integer_value(json_object_get(child, "compressed-in")), 3);
+	CU_ASSERT_EQUAL(json_integer_value(json_object_get(child, "saved-out")), 12345);
+	json_decref(j);
+	tear_down(&s);
+}
+
 /* A gateway's ports, where there are some. */
 static void test_ports(void)
 {
@@ -824,6 +855,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_show_what_was_offered),
 	TAP_TEST(test_show_what_ended_it),
 	TAP_TEST(test_json),
+	TAP_TEST(test_compressed),
 	TAP_TEST(test_up),
 	TAP_TEST(test_up_json),
 	TAP_TEST(test_down),

@@ -338,6 +338,12 @@ static const struct row child_rows[] = {
 	 "'0123456789012345678901234567890123456789...' is longer than 64 bytes"},
 	{"per_cpu_sas = yes", ""},
 	{"per_cpu_sas = no", ""},
+	{"ipcomp = yes", ""},
+	{"ipcomp = no", ""},
+	{"ipcomp = lzs", "Ef:4: connections.a.children.c.ipcomp: 'lzs' is neither yes nor no"},
+	{"ipcomp = yes\n tfc_padding = 500",
+	 "Ef:4: connections.a.children.c: tfc_padding hides how long packets are, and ipcomp shows "
+	 "what is in them by their length: leave out one"},
 	{"per_cpu_sas = 4",
 	 "Ef:4: connections.a.children.c.per_cpu_sas: '4' is neither yes nor no"},
 	{"per_cpu_sas = encap",
@@ -861,6 +867,7 @@ static void test_defaults(void)
 	CU_ASSERT_EQUAL(child->mss_clamp, MSS_CLAMP_PATH);
 	CU_ASSERT_EQUAL(child->tfc_padding, 0);
 	CU_ASSERT_EQUAL(child->tfc_dummies, 0);
+	CU_ASSERT_FALSE(child->ipcomp);
 	CU_ASSERT_FALSE(child->per_cpu_sas);
 	CU_ASSERT_EQUAL(child->start_action, ACTION_NONE);
 	CU_ASSERT_EQUAL(child->num_local_ts, 1);

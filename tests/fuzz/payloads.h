@@ -9,6 +9,7 @@
 
 #include "control/ike/wire/cp.h"
 #include "control/ike/wire/gateway.h"
+#include "control/ike/wire/ipcomp.h"
 #include "control/ike/wire/mobike.h"
 #include "control/ike/wire/names.h"
 #include "control/ike/wire/payload.h"
@@ -235,6 +236,25 @@ static inline void use_mobike(const struct ike_msg *m)
 	(void)mobike_translated(m, &path);
 }
 
+static inline void use_ipcomp(const struct ike_msg *m)
+{
+	const struct ike_header h = {0};
+	struct wire_ipcomp n, again;
+	struct ike_builder b;
+	struct bytes built;
+	struct ike_msg made;
+	uint8_t buf[64];
+
+	if (!wire_ipcomp_find(&n, m))
+		return;
+	require(n.num >= 1 && n.num <= m->num);
+	ike_build_begin(&b, buf, sizeof(buf), &h);
+	wire_ipcomp_build(&b, n.cpi, n.transform);
+	require(ike_build_finish(&b, &built, NULL) == ERR_OK);
+	require(ike_msg_parse(&made, built) == ERR_OK && wire_ipcomp_find(&again, &made));
+	require(again.cpi == n.cpi && again.transform == n.transform && again.num == 1);
+}
+
 /* use_payloads - all of a message's. */
 static inline void use_payloads(const struct ike_msg *m)
 {
@@ -262,6 +282,7 @@ static inline void use_payloads(const struct ike_msg *m)
 			require_within(nonce, body);
 	}
 	use_mobike(m);
+	use_ipcomp(m);
 	(void)wire_notify_find_error(&n, m);
 	(void)!wire_notify_check(m);
 }

@@ -144,10 +144,10 @@ def test_we_open_scapys():
         story("accepted the good ones; dropped a flipped bit, a foreign source, a replay, an old one")
 
 
-def tshark(path, config, fields, display_filter):
+def tshark(path, config, fields, display_filter, options=()):
     if not shutil.which("tshark"):
         raise Skip("tshark is not installed")
-    command = ["tshark", "-n", "-r", path, *TSHARK_OPTIONS, "-Y", display_filter, "-T", "fields"]
+    command = ["tshark", "-n", "-r", path, *TSHARK_OPTIONS, *options, "-Y", display_filter, "-T", "fields"]
     for field in fields:
         command += ["-e", field]
     done = subprocess.run(command, capture_output=True, text=True, check=False,

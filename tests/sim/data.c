@@ -178,6 +178,9 @@ static void child_add(struct sim_node *n, const struct ike_child_add *add)
 				  .tfc_padding = p->tfc_padding,
 				  .dummies = p->dummies,
 				  .dummy_len = p->dummy_len,
+				  .ipcomp = p->ipcomp,
+				  .cpi_in = p->cpi_in,
+				  .cpi_out = p->cpi_out,
 				  .worker = p->worker,
 				  .share = p->share,
 				  .num_ts = p->num_local + p->num_remote};

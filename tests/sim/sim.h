@@ -30,6 +30,8 @@ struct sim_pair {
 	struct ts local, remote; /* the first ones */
 	struct ip_addr seen_local, seen_remote;
 	uint32_t tfc_padding, dummies, dummy_len;
+	bool ipcomp;
+	uint16_t cpi_in, cpi_out;
 	uint32_t worker; /* that it is for, and 1 more */
 	enum child_share share;
 	char name[32];
