@@ -21,6 +21,7 @@ static const char usage[] =
 	"           [--runs N] [--packets N] [--sas N[,N...]] [--flows N] [--cache N] [--window "
 	"N]\n"
 	"           [--latches N] [--esn] [--udp] [--passes]\n"
+	"           [--ipcomp text|random]\n"
 	"Costs of the ESP data path in TSC cycles per packet. Defaults: every back end, "
 	"aes256gcm16,\n"
 	"sizes 64,128,256,512,1024,1400,imix, 25 runs of 16384 packets, 1 SA, 8 flows in each, "
@@ -28,6 +29,7 @@ static const char usage[] =
 	"--latches: TCP flows, each case without and with latches and tokens by turns, with room "
 	"for\n"
 	"so many flows, half of it taken.\n"
+	"--ipcomp: packets are compressed, of text or of what does not get shorter by it.\n"
 	"--device: and a lookaside device of DPDK's of that name, such as crypto_aesni_mb.\n"
 	"--sas with several numbers, or one of more than 200: what so many SAs cost, with one back "
 	"end\nand size.\n";
@@ -99,16 +101,35 @@ static enum aead_alg alg_of(const char *name)
 	exit(2);
 }
 
+static void set_ipcomp(struct bench_options *o, const char *what)
+{
+	if (strcmp(what, "text") != 0 && strcmp(what, "random") != 0) {
+		fprintf(stderr, "esp: --ipcomp is text or random, not '%s'\n", what);
+		exit(2);
+	}
+	o->ipcomp = *what == 't' ? BENCH_TEXT : BENCH_RANDOM;
+}
+
 static const struct option long_options[] = {
-	{"json", no_argument, NULL, 'j'},          {"aead", required_argument, NULL, 'a'},
-	{"device", required_argument, NULL, 'd'},  {"module", required_argument, NULL, 'm'},
-	{"alg", required_argument, NULL, 'g'},     {"sizes", required_argument, NULL, 's'},
-	{"runs", required_argument, NULL, 'r'},    {"packets", required_argument, NULL, 'p'},
-	{"sas", required_argument, NULL, 'S'},     {"flows", required_argument, NULL, 'f'},
-	{"cache", required_argument, NULL, 'c'},   {"window", required_argument, NULL, 'w'},
-	{"latches", required_argument, NULL, 'l'}, {"esn", no_argument, NULL, 'e'},
-	{"udp", no_argument, NULL, 'u'},           {"passes", no_argument, NULL, 'P'},
-	{"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
+	{"json", no_argument, NULL, 'j'},
+	{"aead", required_argument, NULL, 'a'},
+	{"device", required_argument, NULL, 'd'},
+	{"module", required_argument, NULL, 'm'},
+	{"alg", required_argument, NULL, 'g'},
+	{"sizes", required_argument, NULL, 's'},
+	{"runs", required_argument, NULL, 'r'},
+	{"packets", required_argument, NULL, 'p'},
+	{"sas", required_argument, NULL, 'S'},
+	{"flows", required_argument, NULL, 'f'},
+	{"cache", required_argument, NULL, 'c'},
+	{"window", required_argument, NULL, 'w'},
+	{"latches", required_argument, NULL, 'l'},
+	{"esn", no_argument, NULL, 'e'},
+	{"udp", no_argument, NULL, 'u'},
+	{"ipcomp", required_argument, NULL, 'i'},
+	{"passes", no_argument, NULL, 'P'},
+	{"help", no_argument, NULL, 'h'},
+	{NULL, 0, NULL, 0},
 };
 
 static void set_option(struct bench_options *o, int c, char *arg)
@@ -155,6 +176,9 @@ static void set_option(struct bench_options *o, int c, char *arg)
 		break;
 	case 'e':
 		o->esn = true;
+		break;
+	case 'i':
+		set_ipcomp(o, arg);
 		break;
 	case 'u':
 		o->udp = true;
@@ -276,6 +300,7 @@ static enum err case_run(struct bench_case *c)
 	series_add(&r->path_in, cost.in);
 	series_add(&r->driver_out, cost.driver_out);
 	series_add(&r->driver_in, cost.driver_in);
+	r->wire_len = path_bench_wire_len(c->path);
 	for (uint32_t i = 0; i < PASS_NUM; i++)
 		series_add(&r->pass[i], cost.pass[i]);
 	return ERR_OK;

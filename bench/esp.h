@@ -41,6 +41,13 @@ double series_max(const struct series *s) NONNULL(1);
 /* median_of - of num > 0 values, which it sorts. */
 double median_of(double *v, size_t num) NONNULL(1);
 
+/* enum bench_ipcomp - payload compression, and what it has to do with. */
+enum bench_ipcomp {
+	BENCH_PLAIN,  /* none */
+	BENCH_TEXT,   /* lines of a log */
+	BENCH_RANDOM, /* what does not get shorter */
+};
+
 /* struct bench_options - from the command line. */
 struct bench_options {
 	bool json;
@@ -58,6 +65,7 @@ struct bench_options {
 			   * latched and latched, with room for so many, half of which is taken */
 	bool latched;     /* of one case: they are */
 	bool esn;
+	enum bench_ipcomp ipcomp;
 	bool udp;          /* RFC 3948 instead of raw ESP */
 	bool passes;       /* what each pass costs */
 	uint32_t sizes[8]; /* BENCH_IMIX is one */
@@ -83,7 +91,8 @@ struct bench_result {
 	uint32_t size;
 	uint32_t sas;
 	bool latched;
-	bool cold; /* each packet's SA is drawn among all */
+	bool cold;       /* each packet's SA is drawn among all */
+	double wire_len; /* bytes of ESP a packet */
 	struct series raw_out, raw_in;
 	struct series path_out, path_in;
 	struct series driver_out, driver_in;
@@ -156,6 +165,9 @@ void path_bench_free(struct path_bench *b);
 /* path_bench_run - send as many packets through as its options say; the costs are the median
  * turn's. Every packet must arrive as it was: else CRYPTO, and the drop counters go to stderr. */
 MUST_USE enum err path_bench_run(struct path_bench *b, struct path_cost *out) NONNULL(1, 2);
+
+/* path_bench_wire_len - bytes that a packet had on the wire, the mean of all so far. */
+double path_bench_wire_len(const struct path_bench *b) NONNULL(1);
 
 /* path_bench_among - packets are of the first num flows from now, in turn, or drawn among them. */
 void path_bench_among(struct path_bench *b, uint32_t num, bool drawn) NONNULL(1);

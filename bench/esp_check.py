@@ -66,10 +66,11 @@ def test_schema_is_documented():
 
 def test_settings_take_effect():
     data = report("--sizes", "100", "--esn", "--udp", "--sas", "5", "--flows", "3",
-                  "--cache", "128", "--window", "128", "--alg", "aes256gcm16")
+                  "--cache", "128", "--window", "128", "--alg", "aes256gcm16", "--ipcomp", "text")
     assert data["settings"] == {
         "alg": "aes256gcm16", "batch": 64, "runs": 3, "packets": 1280, "sas": 5, "flows_per_sa": 3,
-        "flow_cache": 128, "replay_window": 128, "latches": 0, "esn": True, "encapsulation": "udp"}, data["settings"]
+        "flow_cache": 128, "replay_window": 128, "latches": 0, "esn": True, "encapsulation": "udp",
+        "ipcomp": "text"}, data["settings"]
 
 
 def test_many_sas():
@@ -91,6 +92,13 @@ def test_table_for_people():
     for wanted in (r"^openssl +out +64 ", r"^openssl +in +1400 ", r"^openssl +in +imix ",
                    r"TSC [\d.]+ GHz"):
         assert re.search(wanted, done.stdout, re.MULTILINE), f"{wanted}\n{done.stdout}"
+
+
+def test_compressed():
+    for what, shorter in (("text", True), ("random", False)):
+        done = esp(*SHORT, "--sizes", "1400", "--aead", "openssl", "--ipcomp", what)
+        (length,) = re.findall(r"^openssl 1400 B: (\d+) bytes of ESP$", done.stdout, re.MULTILINE)
+        assert (int(length) < 1000) == shorter and int(length) < 1450, (what, done.stdout)
 
 
 def test_passes_are_told_or_refused():
@@ -138,5 +146,5 @@ ESP, README, MODULE = (sys.argv[1:] + [None])[:3]
 PASSES_H = os.path.join(os.path.dirname(README), "..", "dataplane", "passes.h")
 sys.exit(run((test.__name__, test) for test in (
     test_every_case_is_reported, test_figures_make_sense, test_schema_is_documented,
-    test_settings_take_effect, test_many_sas, test_lookaside_device, test_table_for_people,
+    test_settings_take_effect, test_many_sas, test_lookaside_device, test_compressed, test_table_for_people,
     test_passes_are_told_or_refused, test_bad_arguments_are_refused)))

@@ -16,8 +16,10 @@
 #include "dataplane/state.h"
 
 #include <netinet/in.h>
+#include <stdio.h>
 
 #define HEADERS_LEN 40 /* IPv4, and UDP or TCP */
+#define BODY_MAX    2048
 #define NUM_PACKETS (4 * BENCH_BATCH)
 /* Either side's networks, where each SA has one address. */
 #define NEAR 0x0a000000 /* 10/8 */
@@ -59,20 +61,41 @@ struct path_bench {
 	uint64_t now_ns;
 	uint64_t num_arrived, num_damaged;
 	bool check; /* look at what arrives, byte by byte */
+	bool whole; /* write all of each packet: it does not stay what it was */
+	uint64_t num_wire, wire_bytes;
+	uint8_t body[BODY_MAX]; /* behind the headers of every packet */
 };
 
 /* ---- drivers ------------------------------------------------------------------------------------
  */
 
-static uint8_t body_byte(uint32_t i)
+/* fill_body - what packets carry; words and numbers of a log, or of a generator. */
+static void fill_body(uint8_t body[BODY_MAX], enum bench_ipcomp kind)
 {
-	return (uint8_t)(i * 7 + 1);
+	static const char *const words[] = {"GET",     "/index.html", "200",   "PUT",
+					    "/status", "user=alice",  "error", "timeout"};
+	uint32_t draw = 1, at = 0;
+
+	while (at < BODY_MAX) {
+		char line[80];
+		int n;
+
+		draw = draw * 1664525 + 1013904223;
+		n = snprintf(line, sizeof(line), "2026-11-30T12:%02u:%02u %s %s %u\n", draw >> 27,
+			     draw >> 22 & 31, words[draw >> 29], words[draw >> 26 & 7], draw >> 16);
+		if (kind != BENCH_TEXT) {
+			line[0] = (char)(draw >> 24);
+			n = 1;
+		}
+		n = at + (uint32_t)n < BODY_MAX ? n : (int)(BODY_MAX - at);
+		memcpy(body + at, line, (size_t)n);
+		at += (uint32_t)n;
+	}
 }
 
-static void write_body(struct packet *p)
+static void write_body(const struct path_bench *b, struct packet *p)
 {
-	for (uint32_t i = HEADERS_LEN; i < p->len; i++)
-		p->data[i] = body_byte(i);
+	memcpy(p->data + HEADERS_LEN, b->body, p->len - HEADERS_LEN);
 }
 
 /* next_template - which one it is. */
@@ -104,8 +127,8 @@ static uint32_t offer(struct driver *d, struct pool *pool, struct pktvec *out)
 
 		memcpy(p->data, b->templates[next_template(b)], HEADERS_LEN);
 		p->len = load_be16(p->data + 2);
-		if (b->check)
-			write_body(p);
+		if (b->check || b->whole)
+			write_body(b, p);
 	}
 	out->num += n;
 	b->offer -= n;
@@ -117,10 +140,7 @@ static bool intact(const struct path_bench *b, const struct packet *p)
 {
 	if (p->len < HEADERS_LEN || p->len != load_be16(p->data + 2) || p->data[0] != 0x45)
 		return false;
-	for (uint32_t i = HEADERS_LEN; b->check && i < p->len; i++)
-		if (p->data[i] != body_byte(i))
-			return false;
-	return true;
+	return !b->check || !memcmp(p->data + HEADERS_LEN, b->body, p->len - HEADERS_LEN);
 }
 
 static void take(struct driver *d, struct pktvec *v)
@@ -144,8 +164,11 @@ static void wire_put(struct driver *d, struct pktvec *v)
 	struct pktvec *wire = &w->bench->wire;
 	uint64_t start = bench_tsc();
 
-	for (uint32_t i = 0; i < v->num; i++)
+	for (uint32_t i = 0; i < v->num; i++) {
+		w->bench->wire_bytes += v->pkt[i]->len;
 		pktvec_push(wire, v->pkt[i]);
+	}
+	w->bench->num_wire += v->num;
 	v->num = 0;
 	w->end->driver_cycles += bench_tsc() - start;
 }
@@ -274,6 +297,9 @@ static enum err end_add(struct end *end, const struct bench_options *o, const st
 		.key_out = bytes_of(t->key[!is_receiver], key_len),
 		.mode = SA_TUNNEL,
 		.esn = o->esn,
+		.ipcomp = o->ipcomp != BENCH_PLAIN,
+		.cpi_in = 256,
+		.cpi_out = 256,
 		.outbound_active = true,
 		.replay_window = o->window,
 		.local = is_receiver ? &far : &near,
@@ -430,6 +456,8 @@ enum err path_bench_new(struct path_bench **out, const struct bench_options *o, 
 	b->size = size;
 	b->num_turns = o->packets / BENCH_BATCH;
 	b->now_ns = 1000000000;
+	b->whole = o->ipcomp != BENCH_PLAIN;
+	fill_body(b->body, o->ipcomp);
 	e = make_templates(b, o);
 	if (e == ERR_OK)
 		e = open_end(b, &b->sender, o, aead, &sets[0]);
@@ -444,6 +472,11 @@ enum err path_bench_new(struct path_bench **out, const struct bench_options *o, 
 	}
 	*out = b;
 	return ERR_OK;
+}
+
+double path_bench_wire_len(const struct path_bench *b)
+{
+	return (double)b->wire_bytes / (double)b->num_wire;
 }
 
 static void close_end(struct end *end)

@@ -85,14 +85,17 @@ static json_t *loop_json(const struct bench_result *r, double tsc_hz)
 			 "inner_bytes", (int)bench_mean_len(r->size), "mpps", loop_mpps(r, tsc_hz));
 }
 
+static const char *const ipcomp_name[] = {
+	[BENCH_PLAIN] = "none", [BENCH_TEXT] = "text", [BENCH_RANDOM] = "random"};
+
 static json_t *settings_json(const struct bench_options *o)
 {
-	return json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:s}", "alg",
+	return json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:s, s:s}", "alg",
 			 aead_alg_name(o->alg), "batch", BENCH_BATCH, "runs", (int)o->runs,
 			 "packets", (int)o->packets, "sas", (int)o->sas, "flows_per_sa",
 			 (int)o->flows, "flow_cache", (int)o->cache, "replay_window",
 			 (int)o->window, "latches", (int)o->latches, "esn", o->esn, "encapsulation",
-			 o->udp ? "udp" : "none");
+			 o->udp ? "udp" : "none", "ipcomp", ipcomp_name[o->ipcomp]);
 }
 
 static json_t *sas_json(const struct bench_result *r)
@@ -204,10 +207,12 @@ void report_table(FILE *to, const struct bench_options *o, const struct bench_re
 
 	machine_line(to, tsc_hz);
 	fprintf(to,
-		"one core, %s, tunnel mode IPv4, %s, %s, replay window %u, %u SA x %u flows, "
+		"one core, %s, tunnel mode IPv4, %s, %s, IPComp %s, replay window %u, %u SA x %u "
+		"flows, "
 		"medians of %u x %u packets\n\n",
 		aead_alg_name(o->alg), o->udp ? "UDP encapsulation" : "raw ESP",
-		o->esn ? "ESN" : "no ESN", o->window, o->sas, o->flows, o->runs, o->packets);
+		o->esn ? "ESN" : "no ESN", ipcomp_name[o->ipcomp], o->window, o->sas, o->flows,
+		o->runs, o->packets);
 	fprintf(to, "%-9s %-4s %6s  %8s %13s  %8s %8s %8s %9s %7s\n", "AEAD", "", "inner B",
 		"cycles", "(min..max)", "Mpps", "crypto", "ratio", "(drivers)", "VPP*");
 	for (size_t i = 0; i < num; i++) {
@@ -219,6 +224,9 @@ void report_table(FILE *to, const struct bench_options *o, const struct bench_re
 		latched_row(to, &results[i], false);
 		latched_row(to, &results[i], true);
 	}
+	for (size_t i = 0; o->ipcomp && i < num; i++)
+		fprintf(to, "%s %s B: %.0f bytes of ESP\n", results[i].aead,
+			size_name(size, results[i].size), results[i].wire_len);
 	fputs("\nout and in again, drivers included, Mpps:", to);
 	for (size_t i = 0; i < num; i++)
 		fprintf(to, "%s %s %s B %.2f", i ? "," : "", results[i].aead,
