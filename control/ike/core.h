@@ -49,6 +49,7 @@ struct ike_engine {
 	struct htab asks;      /* id -> struct ask_slot */
 	struct htab children;  /* id -> struct ike_child */
 	struct list_node sas;  /* by unique number */
+	struct ike_sa *dead;   /* those that wait to be swept, by their next_dead */
 	struct pools pools;
 	struct actions actions;
 	struct cookie_jar cookies;
@@ -72,7 +73,6 @@ struct ike_engine {
 	uint32_t last_followup; /* serial number of the last one that waited */
 	uint64_t last_child, last_peer, last_ask;
 	const struct step *failing; /* the step that fails just now, for its events; else NULL */
-	bool has_dead;              /* an SA waits to be swept */
 	bool had_unproven;          /* a peer that may be anybody has had an IKE SA (claims.c) */
 	uint64_t now_ns;            /* of the input call under way */
 	uint8_t out[IKE_BUF_LEN];

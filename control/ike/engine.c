@@ -131,17 +131,15 @@ uint64_t engine_spread(struct ike_engine *e, uint64_t range_ns)
 	return v % range_ns;
 }
 
+/* As many as died, however many there are: strangers can cause it. */
 void engine_sweep(struct ike_engine *e, uint64_t now_ns)
 {
-	(void)now_ns;
-	if (!e->has_dead)
-		return;
-	e->has_dead = false;
-	list_for_each_safe (n, &e->sas) {
-		struct ike_sa *sa = list_entry(n, struct ike_sa, node);
+	struct ike_sa *sa;
 
-		if (sa->state == SA_DEAD)
-			sa_free(sa);
+	(void)now_ns;
+	while ((sa = e->dead)) {
+		e->dead = sa->next_dead;
+		sa_free(sa);
 	}
 }
 

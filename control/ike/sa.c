@@ -253,7 +253,8 @@ void sa_kill(struct ike_sa *sa, enum ike_reason reason, const char *text, uint64
 	tasks_fail(sa, reason, why[0] ? why : "its IKE SA is gone");
 	detach(sa);
 	sa->state = SA_DEAD;
-	sa->e->has_dead = true;
+	sa->next_dead = sa->e->dead;
+	sa->e->dead = sa;
 }
 
 void sa_say_end(struct ike_sa *sa, enum ike_reason reason, const char *fmt, ...)

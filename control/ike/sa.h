@@ -400,6 +400,7 @@ struct sa_redirect {
 /* struct ike_sa - one IKE SA. */
 struct ike_sa {
 	struct list_node node;
+	struct ike_sa *next_dead; /* in ike_engine.dead */
 	struct ike_engine *e;
 	uint32_t unique;
 	enum sa_state state;
