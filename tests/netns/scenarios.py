@@ -17,7 +17,7 @@ from nets import INNER, OUTER4, Pair, Side, Stream, other, stop_all, story
 
 LATCHKEY, CHARON = Side(kind="latchkey"), Side(kind="charon")
 DEVICES = {"latchkey": "latchkey0", "charon": "ipsec0"}
-QUEUE = 50_000  # packets
+QUEUE = 2_000  # packets: two seconds of a stream
 PAIRINGS = [(LATCHKEY, LATCHKEY), (LATCHKEY, CHARON), (CHARON, LATCHKEY)]
 
 

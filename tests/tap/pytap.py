@@ -64,15 +64,15 @@ class Idle:
     @staticmethod
     def _read():
         with open("/proc/stat", encoding="ascii") as file:
-            words = file.readline().split()  # "cpu", user, nice, system, idle, waiting for a disk
-        return time.monotonic(), sum(map(int, words[4:6])) / os.sysconf("SC_CLK_TCK")
+            words = file.readline().split()  # "cpu", user, nice, system, idle
+        return time.monotonic(), int(words[4]) / os.sysconf("SC_CLK_TCK")
 
     def __call__(self):
         before, self.before = self.before, self._read()
         return (self.before[1] - before[1]) / max(self.before[0] - before[0], 0.01)
 
 
-MOST = 3  # times `jobs` may run where processors are idle
+MOST = 2  # times `jobs` may run where processors are idle
 LOOK_SECONDS = 1.0  # how often that is looked at: by then the last one that was begun is at work
 IDLE = 0.5  # of a processor, which one more may have
 
