@@ -10,6 +10,9 @@
  *
  * Nothing here relies on packets that shrink: what a path takes is compared with the length that a
  * packet came with (out_fit()). What arrives becomes as long as an IP packet can be, and no longer.
+ * How long that takes is bounded by what arrives alone: data of many empty blocks, each with a
+ * table of its own, takes some 40 times as long as what a peer would send (latchkey.conf(5),
+ * ipcomp).
  */
 #pragma once
 
