@@ -543,13 +543,15 @@ enum err sa_init_request(struct step *s)
 	if (!e)
 		e = keep(&hs->request, &hs->request_len, s->dg->bytes.p, s->dg->bytes.len);
 	if (!e)
-		e = dh_new(s->e->crypto, &hs->dh, hs->group);
-	if (!e)
-		e = nonce_fill(s->e, &hs->nr);
-	if (!e)
 		e = auth_take_init(s);
 	if (!e)
 		e = sa_init_seen_r(s);
+	/* All that can fail by what the peer wrote is above: what is refused never counts as half
+	 * open, and so must not cost a key pair (S43). */
+	if (!e)
+		e = dh_new(s->e->crypto, &hs->dh, hs->group);
+	if (!e)
+		e = nonce_fill(s->e, &hs->nr);
 	if (!e)
 		e = build_response(s);
 	return e ? e : halfopen_enter(sa);

@@ -633,6 +633,81 @@ static void test_S9_every_state_every_message(void)
 	sim_free(s);
 }
 
+/* ---- what is refused costs nothing ------------------------------------------------------------
+ */
+
+/* struct refused - a payload that A's first request does not get past B with. */
+struct refused {
+	uint8_t type, len;
+	uint8_t body[8];
+};
+
+/* A's first request, with one more payload before the others, so that it is the one that counts. */
+static bool add_first(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx)
+{
+	const struct refused *r = ctx;
+	static uint8_t out[FORGE_BUF];
+	struct forge_msg m;
+	size_t n;
+
+	if (from != A || !forge_open(s, &m, from, bytes, *len) || m.num == IKE_MAX_PAYLOADS)
+		return false;
+	if (r->len) {
+		memmove(m.payloads + 1, m.payloads, m.num * sizeof(m.payloads[0]));
+		m.payloads[0] =
+			(struct ike_payload){.type = r->type, .body = bytes_of(r->body, r->len)};
+		m.num++;
+	}
+	n = forge_close(s, &m, from, out, sizeof(out));
+	CU_ASSERT_TRUE_FATAL(n > 0);
+	sim_inject(s, B, out, n);
+	return false;
+}
+
+/* How often B draws randomness for it. */
+static uint64_t draws(const struct refused *r, bool *half_open)
+{
+	struct sim *s = sim_new(1, &plain);
+	const uint64_t before = s->n[B].rng.counter;
+	struct ike_stats st;
+	uint64_t num;
+
+	s->tap = add_first;
+	s->tap_ctx = (void *)(uintptr_t)r;
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	num = s->n[B].rng.counter - before;
+	ike_stats(s->n[B].e, &st);
+	*half_open = st.half_open > 0;
+	sim_free(s);
+	return num;
+}
+
+/* The limits of half-open IKE SAs do not hold for what never is one: no key pair is made of it. */
+static void test_S43_no_key_pair_for_what_is_refused(void)
+{
+	static const struct refused
+		none = {0},
+		cases[] = {
+			{PAYLOAD_NOTIFY, 7, {0, 0, 0x40, 0x2f, 0, 2, 0}}, /* hash algorithms, odd */
+			{PAYLOAD_NOTIFY,
+			 5,
+			 {0, 0, 0x40, 0x3b, 9}}, /* authentication methods, cut */
+			{PAYLOAD_CERTREQ,
+			 8,
+			 {CERT_X509_SIGNATURE, 1, 2, 3}}, /* no whole key identifier */
+		};
+	bool half_open;
+	uint64_t whole = draws(&none, &half_open);
+
+	CU_ASSERT_TRUE(half_open);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const uint64_t num = draws(&cases[i], &half_open);
+
+		CU_ASSERT_FALSE(half_open);
+		CU_ASSERT_EQUAL(num + 2, whole); /* but for the key pair and the nonce */
+	}
+}
+
 /* ---- memory
  * ---------------------------------------------------------------------------------------- */
 
@@ -673,6 +748,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S31_replay_and_reflect),
 	TAP_TEST(test_S28_flip_every_bit_of_sa_init),
 	TAP_TEST(test_S9_every_state_every_message),
+	TAP_TEST(test_S43_no_key_pair_for_what_is_refused),
 	TAP_TEST(test_fail_every_allocation),
 };
 
