@@ -5,7 +5,8 @@
 #include "control/ike/halfopen.h"
 #include "control/ike/receive.h"
 
-/* PUZZLE_NS - so long a puzzle may be solved: as long as any cookie lives (cookie.h). */
+/* PUZZLE_NS - so long a puzzle may be solved, or up to COOKIE_STEP_NS less: as long as any cookie
+ * lives (cookie.h). */
 #define PUZZLE_NS COOKIE_ROLL_NS
 
 /* ---- cookies --------------------------------------------------------------------------------- */

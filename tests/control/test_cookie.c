@@ -147,7 +147,8 @@ static void test_R8019_cookie_tells(void)
 					     now + 59 * NS_PER_S),
 				ERR_OK);
 		CU_ASSERT_EQUAL(asked.bits, (uint8_t)i);
-		CU_ASSERT(asked.made_ns <= now && now - asked.made_ns < 100 * NS_PER_MS);
+		if (asked.bits)
+			CU_ASSERT(asked.made_ns <= now && now - asked.made_ns < COOKIE_STEP_NS);
 	}
 	cookie_jar_fini(&jar);
 	crypto_ctx_free(c);

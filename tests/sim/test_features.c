@@ -220,6 +220,50 @@ static void test_S41_second_transcript_has_a_cookie(void)
 	sim_free(s);
 }
 
+/* struct cookies - of B's answers. */
+struct cookies {
+	uint8_t bytes[4][COOKIE_LEN];
+	uint32_t num;
+};
+
+static bool take_cookie(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx)
+{
+	struct cookies *c = ctx;
+	struct wire_notify n;
+	struct ike_msg m;
+
+	(void)s;
+	if (from == B && c->num < 4 && !ike_msg_parse(&m, bytes_of(bytes, *len)) &&
+	    wire_notify_find(&n, &m, NOTIFY_COOKIE) && n.data.len == COOKIE_LEN)
+		memcpy(c->bytes[c->num++], n.data.p, COOKIE_LEN);
+	return true;
+}
+
+/* As many answers as there are copies of a request, and whichever comes first is taken: they ask
+ * for the same, so that there is one transcript with a cookie. */
+static void test_S41_one_cookie_for_all_copies(void)
+{
+	static const uint64_t waits_s[4] = {1, 2, 50, 1}; /* the secret is there for 60 */
+	struct sim_options opt = {.wire = calm};
+	struct cookies c = {.num = 0};
+	struct sim *s;
+	struct keep k;
+
+	opt.limits[B].cookies_always = true;
+	s = sim_new(1, &opt);
+	k = first_request(s);
+	s->n[A].deaf = true;
+	s->tap = take_cookie;
+	s->tap_ctx = &c;
+	for (uint32_t i = 0; i < 4; i++) {
+		sim_inject(s, B, k.bytes[0], k.len[0]);
+		CU_ASSERT_EQUAL_FATAL(c.num, i + 1);
+		CU_ASSERT_EQUAL(memcmp(c.bytes[i], c.bytes[0], COOKIE_LEN), 0);
+		s->now_ns += waits_s[i] * NS_PER_S;
+	}
+	sim_free(s);
+}
+
 /* However often it comes, a pair of SPI and address costs one key share (S42). */
 static void test_S42_one_key_share(void)
 {
@@ -714,6 +758,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S43_half_open_limits),
 	TAP_TEST(test_S41_both_transcripts),
 	TAP_TEST(test_S41_second_transcript_has_a_cookie),
+	TAP_TEST(test_S41_one_cookie_for_all_copies),
 	TAP_TEST(test_S42_one_key_share),
 	TAP_TEST(test_S42_bad_auth_is_ignored),
 	TAP_TEST(test_S30_only_offered_groups),

@@ -4,10 +4,9 @@
 #include <sodium.h>
 
 #define SECRET_LEN 32
-/* HEAD_LEN - bytes before the hash: version, bits, and when it was made, in AGE_NS since its secret
- * was. */
+/* HEAD_LEN - bytes before the hash: version, bits, and when it was made, in COOKIE_STEP_NS since
+ * its secret was. */
 #define HEAD_LEN 4
-#define AGE_NS   (100 * NS_PER_MS)
 
 void cookie_jar_fini(struct cookie_jar *jar)
 {
@@ -64,11 +63,14 @@ enum err cookie_make(struct crypto_ctx *c, struct cookie_jar *jar, uint8_t out[s
 		     const struct cookie_request *request, uint8_t bits, uint64_t now_ns)
 {
 	enum err e = roll(c, jar, now_ns);
-	uint16_t age;
+	uint16_t age = 0;
 
 	if (e)
 		return e;
-	age = (uint16_t)((now_ns - jar->rolled_ns[jar->version & 1]) / AGE_NS);
+	/* Copies of one request get the same cookie: the initiator may take any of their answers,
+	 * and two transcripts are all that is kept of it (S41). */
+	if (bits)
+		age = (uint16_t)((now_ns - jar->rolled_ns[jar->version & 1]) / COOKIE_STEP_NS);
 	out[0] = jar->version;
 	out[1] = bits;
 	out[2] = (uint8_t)(age >> 8);
@@ -103,7 +105,7 @@ enum err cookie_check(const struct cookie_jar *jar, struct cookie_asked *out, st
 		return ERR_AUTH;
 	out->bits = cookie.p[1];
 	out->made_ns = jar->rolled_ns[cookie.p[0] & 1] +
-		       (uint64_t)(cookie.p[2] << 8 | cookie.p[3]) * AGE_NS;
+		       (uint64_t)(cookie.p[2] << 8 | cookie.p[3]) * COOKIE_STEP_NS;
 	return ERR_OK;
 }
 

@@ -3,8 +3,9 @@
  * cookie.h - stateless cookies (RFC 7296 2.6; S40): version of the secret || what was asked for
  * with it || BLAKE2b keyed with the secret of IPi | SPIi | what was asked for | Ni. The secret
  * rolls every COOKIE_ROLL_NS; the one before is still accepted. An unproven source costs no state.
- * What was asked for is the difficulty of a puzzle (RFC 8019 7.1.1.3), and when. Thread: the
- * engine's control thread.
+ * What was asked for is the difficulty of a puzzle (RFC 8019 7.1.1.3), and when. Copies of one
+ * request get the same cookie while the secret is the same, and with a puzzle within a step of
+ * COOKIE_STEP_NS. Thread: the engine's control thread.
  */
 #pragma once
 
@@ -15,6 +16,7 @@
 
 #define COOKIE_LEN     36
 #define COOKIE_ROLL_NS (60 * NS_PER_S)
+#define COOKIE_STEP_NS (10 * NS_PER_S)
 
 /* struct cookie_jar - the secrets; one per engine. The zero state is usable. */
 struct cookie_jar {
@@ -33,8 +35,8 @@ struct cookie_request {
 	uint64_t spi_i;
 };
 
-/* struct cookie_asked - what was asked for with it: a puzzle of so many bits, 0 = none; made_ns: to
- * a tenth of a second, only told by cookie_check(). */
+/* struct cookie_asked - what was asked for with it: a puzzle of so many bits, 0 = none; made_ns: up
+ * to COOKIE_STEP_NS before that, and without a puzzle when the secret was made. */
 struct cookie_asked {
 	uint8_t bits;
 	uint64_t made_ns;
