@@ -3,7 +3,6 @@
 #include "base/log.h"
 #include "control/conf/check.h"
 #include "control/conf/values.h"
-#include "control/puzzle.h"
 
 #include <stdio.h>
 #include <strings.h>
@@ -20,10 +19,12 @@
 #define LATCHES_MAX (8 << 20)
 /* As many half-open IKE SAs as there can be. */
 #define PUZZLE_THRESHOLD_MAX 1000
-/* Less than a millisecond's work is none (RFC 8019 4.4); more would take a minute, and crowds add
- * four bits to it. */
+/* Less than a millisecond's work is none (RFC 8019 4.4). Crowds and guilt add four bits, and who is
+ * to solve it has 40 seconds: enough for SOLVED_MAX bits at a million values a second, and for half
+ * that speed with DIFFICULTY_MAX and all four. */
 #define DIFFICULTY_MIN 8
-#define DIFFICULTY_MAX 24
+#define DIFFICULTY_MAX 18
+#define SOLVED_MAX     23
 
 void daemon_defaults(struct conf_daemon *d)
 {
@@ -232,7 +233,7 @@ enum err set_puzzle_max(struct check *c, void *obj, const struct tree *node)
 {
 	uint64_t v;
 
-	if (take_number(c, &v, node, PUZZLE_BITS_MAX))
+	if (take_number(c, &v, node, SOLVED_MAX))
 		((struct conf_daemon *)obj)->puzzle_max = (uint8_t)v;
 	return ERR_OK;
 }

@@ -659,7 +659,7 @@ static const struct row root_rows[] = {
 	{"latchkey { interface = lk0\n address = 10.0.0.1/24, fd00::1\n mtu = 1400\n"
 	 "aead = openssl\n port = 501\n port_nat_t = 4501\n cookies = always\n log_level = debug }",
 	 ""},
-	{"latchkey { puzzles = auto\n puzzle_threshold = 1\n puzzle_difficulty = 24\n"
+	{"latchkey { puzzles = auto\n puzzle_threshold = 1\n puzzle_difficulty = 18\n"
 	 "puzzle_max = 0\n}",
 	 ""},
 	{"latchkey { puzzles = yes\n}",
@@ -669,10 +669,11 @@ static const struct row root_rows[] = {
 	 "always"},
 	{"latchkey { puzzle_difficulty = 7\n}",
 	 "Ef:1: latchkey.puzzle_difficulty: 7 is less than 8"},
-	{"latchkey { puzzle_difficulty = 25\n}",
-	 "Ef:1: latchkey.puzzle_difficulty: '25' is not a number from 0 to 24"},
-	{"latchkey { puzzle_max = 29\n}",
-	 "Ef:1: latchkey.puzzle_max: '29' is not a number from 0 to 28"},
+	{"latchkey { puzzle_difficulty = 19\n}",
+	 "Ef:1: latchkey.puzzle_difficulty: '19' is not a number from 0 to 18"},
+	{"latchkey { puzzle_max = 23\n}", ""},
+	{"latchkey { puzzle_max = 24\n}",
+	 "Ef:1: latchkey.puzzle_max: '24' is not a number from 0 to 23"},
 	{"latchkey { retransmit_tries = 1001\n}",
 	 "Ef:1: latchkey.retransmit_tries: '1001' is not a number from 0 to 1000"},
 	{"latchkey { dpdk { packets = 1023\n} }",

@@ -163,14 +163,14 @@ static bool deaf_to_cookies(struct sim *s, unsigned from, uint8_t *bytes, size_t
 static void test_R8019_too_difficult(void)
 {
 	struct sim *s =
-		world(1, "", "puzzle_max = 20", "puzzles = always\n puzzle_difficulty = 21");
+		world(1, "", "puzzle_max = 17", "puzzles = always\n puzzle_difficulty = 18");
 
 	s->tap = deaf_to_cookies;
 	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
 	after(s, 100 * NS_PER_S);
 	CU_ASSERT_EQUAL(s->n[A].failed, 1);
 	CU_ASSERT_EQUAL(s->n[A].last_failure, IKE_REASON_NO_ANSWER);
-	CU_ASSERT_PTR_NOT_NULL(strstr(s->n[A].last_text, "had 21 bits, and `puzzle_max` is 20"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(s->n[A].last_text, "had 18 bits, and `puzzle_max` is 17"));
 	CU_ASSERT_EQUAL(sim_num_sas(s, A), 0);
 	sim_free(s);
 }
