@@ -321,7 +321,6 @@ static enum err make_ike(struct engine *e, const struct engine_params *params)
 		.keylog = keylog_hook(e),
 	};
 	const struct ike_limits limits = {
-		.cookies_always = e->daemon.cookies_always,
 		.retransmit_ns = e->daemon.retransmit_ns,
 		.retransmit_tries = e->daemon.retransmit_tries,
 	};
@@ -604,8 +603,8 @@ static bool same_daemon(const struct conf_daemon *a, const struct conf_daemon *b
 	return same && strcmp(a->interface, b->interface) == 0 && strcmp(a->aead, b->aead) == 0 &&
 	       a->latch_tcp == b->latch_tcp && a->num_latches == b->num_latches &&
 	       a->mtu == b->mtu && a->workers == b->workers && a->port == b->port &&
-	       a->port_nat_t == b->port_nat_t && a->cookies_always == b->cookies_always &&
-	       a->retransmit_ns == b->retransmit_ns && a->retransmit_tries == b->retransmit_tries;
+	       a->port_nat_t == b->port_nat_t && a->retransmit_ns == b->retransmit_ns &&
+	       a->retransmit_tries == b->retransmit_tries;
 }
 
 enum err engine_configure(struct engine *e, struct conf *conf)

@@ -386,6 +386,37 @@ static void test_new_configuration_moves_policies(void)
 	end();
 }
 
+/* Cookies need no new start, and so they end without one, too. */
+static void test_new_configuration_ends_cookies(void)
+{
+	const char *text = text_of(false, "none", "s3cret-s3cret-s3cret");
+	struct conf *conf = conf_of(text);
+	struct ike_stats stats;
+	struct side a, b;
+	uint64_t before;
+
+	begin();
+	CU_ASSERT_FATAL(conf != NULL);
+	side_open(&a, text_of(true, "none", "s3cret-s3cret-s3cret"));
+	side_open(&b, with(text, "latchkey {", "latchkey {\n cookies = always"));
+	CU_ASSERT(engine_up(a.engine, "net", "net", 1) == ERR_OK);
+	CU_ASSERT_FATAL(wait_for(&a.ups, 1) && wait_for(&b.ups, 1));
+	engine_ike_stats(b.engine, &stats);
+	CU_ASSERT(stats.cookies_sent >= 1);
+	before = stats.cookies_sent;
+	side_close(&a);
+	CU_ASSERT(engine_configure(b.engine, conf) == ERR_OK);
+	conf_put(conf);
+	side_open(&a, text_of(true, "none", "s3cret-s3cret-s3cret"));
+	CU_ASSERT(engine_up(a.engine, "net", "net", 1) == ERR_OK);
+	CU_ASSERT_FATAL(wait_for(&a.ups, 1) && wait_for(&b.ups, 2));
+	engine_ike_stats(b.engine, &stats);
+	CU_ASSERT_EQUAL(stats.cookies_sent, before);
+	side_close(&a);
+	side_close(&b);
+	end();
+}
+
 /* A peer that was killed comes back while what it forgot still stands here. */
 static void test_a_peer_that_comes_back_is_reached_at_once(void)
 {
@@ -1399,6 +1430,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_trap_guards_first_and_sends_the_packet_that_asked),
 	TAP_TEST(test_wrong_secret_is_told_on_both_sides),
 	TAP_TEST(test_new_configuration_moves_policies),
+	TAP_TEST(test_new_configuration_ends_cookies),
 	TAP_TEST(test_a_peer_that_comes_back_is_reached_at_once),
 	TAP_TEST(test_trap_and_start_together_start),
 	TAP_TEST(test_what_was_taken_down_stays_down_until_asked_for),

@@ -289,10 +289,10 @@ IPSEC_API void ipsec_engine_free(struct ipsec_engine *e);
 
 /* ipsec_engine_configure - `len` bytes of text in the grammar of swanctl.conf(5) become the
  * configuration, all of it: a connection that is not in it is gone, its SAs stay until they end.
- * Before the start, and at any time after it. Of the section `latchkey` only `mtu`, `aead`, `port`,
- * `port_nat_t`, `cookies`, `puzzles` and what belongs to it, `retransmit_timeout`,
- * `retransmit_tries` matter, as they are at the start. Errors: EINVAL, and ipsec_engine_error()
- * tells where and what; the old configuration then stays whole. */
+ * Before the start, and at any time after it. Of the section `latchkey` only `cookies`, `puzzles`
+ * and what belongs to it matter, from then on, and `mtu`, `aead`, `port`, `port_nat_t`,
+ * `retransmit_timeout`, `retransmit_tries`, as they are at the start. Errors: EINVAL, and
+ * ipsec_engine_error() tells where and what; the old configuration then stays whole. */
 IPSEC_API int ipsec_engine_configure(struct ipsec_engine *e, const char *text, size_t len);
 
 /* ipsec_engine_configure_file - the same from a file and what it includes. Errors: as above, and
