@@ -31,6 +31,7 @@ struct puzzler {
 	bool running;                   /* the thread takes what waits */
 	bool stopping;
 	bool has_thread; /* to be joined; control thread */
+	uint32_t num;    /* tasks; control thread */
 	pthread_t thread;
 	int fd;
 };
@@ -182,9 +183,12 @@ static enum err begin(struct puzzler *p, struct task *t)
 
 enum err puzzler_begin(struct puzzler *p, uint64_t id, const struct puzzle *puzzle, uint64_t for_ns)
 {
-	struct task *t = mem_alloc(sizeof(*t));
+	struct task *t;
 	enum err err;
 
+	if (p->num == PUZZLER_MAX)
+		return ERR_LIMIT;
+	t = mem_alloc(sizeof(*t));
 	if (!t)
 		return ERR_NOMEM;
 	t->answer.id = id;
@@ -194,6 +198,8 @@ enum err puzzler_begin(struct puzzler *p, uint64_t id, const struct puzzle *puzz
 		err = begin(p, t);
 	if (err)
 		task_free(t);
+	else
+		p->num++;
 	return err;
 }
 
@@ -214,5 +220,6 @@ bool puzzler_next(struct puzzler *p, struct puzzler_answer *out)
 		return false;
 	*out = list_entry(n, struct task, node)->answer;
 	task_free(list_entry(n, struct task, node));
+	p->num--;
 	return true;
 }

@@ -19,8 +19,13 @@ void puzzler_close(struct puzzler *p);
 /* puzzler_fd - readable when there is an answer. */
 int puzzler_fd(const struct puzzler *p) NONNULL(1);
 
+/* PUZZLER_MAX - puzzles at a time: of more none would be solved in time, by turns, and each takes
+ * memory. */
+#define PUZZLER_MAX 16
+
 /* puzzler_begin - solve this one for so long and no longer; id comes back with the answer. Errors:
- * those of puzzle_solver_new(), SYS (no thread). */
+ * those of puzzle_solver_new(), LIMIT (PUZZLER_MAX answers are still to be taken), SYS (no thread).
+ */
 MUST_USE enum err puzzler_begin(struct puzzler *p, uint64_t id, const struct puzzle *puzzle,
 				uint64_t for_ns) NONNULL(1, 3);
 

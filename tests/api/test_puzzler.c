@@ -86,10 +86,26 @@ static void test_R8019_given_up(void)
 	a = wait_for(p);
 	CU_ASSERT_EQUAL(a.id, 7);
 	CU_ASSERT_EQUAL(a.len, 0);
-	for (uint64_t id = 1; id <= 20; id++)
+	for (uint64_t id = 1; id <= PUZZLER_MAX; id++)
 		CU_ASSERT_EQUAL(puzzler_begin(p, id, &hopeless, PATIENCE_NS), ERR_OK);
 	puzzler_close(p);
 	puzzler_close(NULL);
+}
+
+/* However many gateways set one; and there is room again when an answer is taken. */
+static void test_R8019_so_many_at_a_time(void)
+{
+	const struct puzzle hopeless = of(PUZZLE_BITS_MAX);
+	struct puzzler *p = opened();
+	uint64_t id;
+
+	for (id = 1; id <= PUZZLER_MAX; id++)
+		CU_ASSERT_EQUAL(puzzler_begin(p, id, &hopeless, 0), ERR_OK);
+	CU_ASSERT_EQUAL(puzzler_begin(p, id, &hopeless, 0), ERR_LIMIT);
+	(void)wait_for(p);
+	CU_ASSERT_EQUAL(puzzler_begin(p, id, &hopeless, 0), ERR_OK);
+	CU_ASSERT_EQUAL(puzzler_begin(p, id, &hopeless, 0), ERR_LIMIT);
+	puzzler_close(p);
 }
 
 static void test_refused(void)
@@ -106,6 +122,7 @@ static void test_refused(void)
 static const struct tap_test tests[] = {
 	TAP_TEST(test_R8019_in_a_thread),
 	TAP_TEST(test_R8019_given_up),
+	TAP_TEST(test_R8019_so_many_at_a_time),
 	TAP_TEST(test_refused),
 };
 
