@@ -144,7 +144,7 @@ class KernelPeer(Charon):
             self.host.run("ip", "link", "set", device, "up")
         self.process = self.host.spawn("guest", *self.command())
         self.host.spawn("socat", "socat", f"UNIX-LISTEN:{self.socket},fork", "TCP:172.31.0.2:4502")
-        wait_for(self._ready, "the guest to be up and charon in it to answer", seconds=180, every=1)
+        wait_for(self._ready, "the guest to be up and charon in it to answer", seconds=600, every=1)
         self.swanctl("--load-all", "--file", self.conf)
         return self
 
