@@ -479,8 +479,16 @@ static void test_S28_flip_every_bit_of_sa_init(void)
 /* ---- every state, every message (S9)
  * --------------------------------------------------------------- */
 
-static const uint8_t exchanges[] = {
-	0, 33, IKE_SA_INIT, IKE_AUTH, CREATE_CHILD_SA, INFORMATIONAL, IKE_SESSION_RESUME, 43, 255};
+static const uint8_t exchanges[] = {0,
+				    33,
+				    IKE_SA_INIT,
+				    IKE_AUTH,
+				    CREATE_CHILD_SA,
+				    INFORMATIONAL,
+				    IKE_SESSION_RESUME,
+				    IKE_INTERMEDIATE,
+				    IKE_FOLLOWUP_KE,
+				    255};
 
 /* Sets of payloads: types in order, 0-terminated. */
 static const uint8_t contents[][8] = {
@@ -497,6 +505,10 @@ static const uint8_t contents[][8] = {
 	{PAYLOAD_NOTIFY, PAYLOAD_DELETE, PAYLOAD_NOTIFY},
 	{PAYLOAD_EAP},
 	{PAYLOAD_CP, PAYLOAD_VENDOR, PAYLOAD_CERT},
+	{PAYLOAD_CERTREQ, PAYLOAD_CERT, PAYLOAD_CERT},
+	{PAYLOAD_KE},
+	{PAYLOAD_KE, PAYLOAD_NOTIFY},
+	{PAYLOAD_CP},
 	{PAYLOAD_TSI, PAYLOAD_TSI},
 };
 
@@ -527,10 +539,19 @@ static struct bytes body_of(uint8_t type, unsigned variant)
 
 static unsigned waiting_side;
 static enum sa_state waiting_state;
+static uint32_t probed;
 
+/* What a half-open IKE SA is sent has keys once the initiator has the answer. */
 static bool reached(struct sim *s)
 {
-	return in_state(s, waiting_side, waiting_state);
+	list_for_each (n, &s->n[waiting_side].e->sas) {
+		const struct ike_sa *sa = list_entry(n, struct ike_sa, node);
+		const struct ike_header h = {.spi_i = sa->spi_i, .spi_r = sa->spi_r};
+
+		if (sa->state == waiting_state && (waiting_side == A || forge_sa(s, A, &h)))
+			return true;
+	}
+	return false;
 }
 
 static void bring(struct sim *s, enum sa_state state, unsigned *out_side)
@@ -557,80 +578,155 @@ static void bring(struct sim *s, enum sa_state state, unsigned *out_side)
 	CU_ASSERT_TRUE(sim_run_until(s, s->now_ns + 5 * NS_PER_S, reached));
 }
 
-/* One message into one state. */
-static void probe(struct sim *s, enum sa_state state, uint8_t exchange, bool response,
-		  const uint8_t *types, unsigned variant)
+/* Who sends to an IKE SA: the peer, or whoever likes while no peer has keys, in the clear. */
+static struct ike_sa *sender_to(struct sim *s, unsigned side, const struct ike_sa *sa)
 {
+	const struct ike_header h = {.spi_i = sa->spi_i, .spi_r = sa->spi_r};
+	struct ike_sa *peer = forge_sa(s, !side, &h);
+	static struct ike_sa anybody;
+
+	anybody.spi_i = sa->spi_i;
+	anybody.spi_r = sa->spi_r ? sa->spi_r : 1;
+	anybody.initiator = !sa->initiator;
+	return peer ? peer : &anybody;
+}
+
+/* One message into one state: payloads by their types, 0-terminated, each with what a variant says,
+ * or with a notify of its own. */
+static void probe(struct sim *s, enum sa_state state, uint8_t exchange, bool response,
+		  const uint8_t *types, unsigned variant, const struct bytes *notify)
+{
+	const struct ike_sa *sa = NULL;
 	struct ike_payload p[8];
-	uint32_t num = 0;
 	uint8_t buf[2048];
-	struct ike_sa *sa = NULL, *peer;
+	uint32_t num = 0;
 	unsigned side;
-	size_t len = 0;
+	size_t len;
 
 	bring(s, state, &side);
 	list_for_each (n, &s->n[side].e->sas) {
 		if (list_entry(n, struct ike_sa, node)->state == state)
 			sa = list_entry(n, struct ike_sa, node);
 	}
+	CU_ASSERT_FATAL(sa != NULL);
 	for (; types[num]; num++)
 		p[num] = (struct ike_payload){.type = types[num],
-					      .body = body_of(types[num], variant)};
-	if (sa) {
-		struct ike_header h = {.spi_i = sa->spi_i, .spi_r = sa->spi_r};
-
-		peer = forge_sa(s, !side, &h);
-		if (peer)
-			len = forge_bare(s, peer, exchange, response ? IKE_FLAG_RESPONSE : 0,
-					 response ? sa->out.x.next_id : sa->in.x.next_id, p, num,
-					 buf, sizeof(buf));
-	}
-	if (len)
-		sim_inject(s, side, buf, len);
+					      .body = notify ? *notify
+							     : body_of(types[num], variant)};
+	len = forge_bare(s, sender_to(s, side, sa), exchange, response ? IKE_FLAG_RESPONSE : 0,
+			 response ? sa->out.x.next_id : sa->in.x.next_id, p, num, buf, sizeof(buf));
+	CU_ASSERT_FATAL(len > 0);
+	sim_inject(s, side, buf, len);
+	probed++;
 	ends_clean(s);
+}
+
+#define EXTRA SIM_PPK "\n resumption = yes"
+#define KES   "proposals = aes256gcm16-prfsha256-x25519-ke1_ecp256"
+
+/* struct world - states, SA_NONE behind the last one, that the two go through with this. */
+static const struct world {
+	enum sa_state states[16];
+	const char *(*conf)(unsigned side, const char *extra, const char *child_extra);
+	const char *extra;
+	bool sign;
+} worlds[] = {
+	{{SA_I_INIT, SA_I_SECRET, SA_I_AUTH, SA_I_VERIFY, SA_I_AUTHORIZE, SA_I_ACCEPT, SA_R_INIT,
+	  SA_R_VERIFY, SA_R_AUTHORIZE, SA_R_ACCEPT, SA_ESTABLISHED, SA_REKEYED, SA_DELETING},
+	 sim_conf,
+	 "",
+	 false},
+	{{SA_I_EAP_SERVER, SA_I_EAP_WORK, SA_I_EAP, SA_R_EAP_SIGN, SA_R_EAP, SA_R_EAP_WORK,
+	  SA_R_EAP_PPK},
+	 sim_conf_eap,
+	 EXTRA,
+	 true},
+	{{SA_I_PPK, SA_R_PPK, SA_R_SIGN, SA_I_RESUME, SA_I_RESUMED, SA_R_RESUMED, SA_R_JUDGE},
+	 sim_conf_sign,
+	 EXTRA,
+	 true},
+	/* with a key exchange between IKE_SA_INIT and IKE_AUTH */
+	{{SA_I_PPK, SA_R_INIT, SA_ESTABLISHED}, sim_conf, KES, false},
+	/* by itself, since there are puzzles from then on */
+	{{SA_I_PUZZLE}, sim_conf, "", false},
+};
+
+static struct sim *world_of(const struct world *w)
+{
+	struct sim_options opt = {.wire = {.delay_ns = 20 * NS_PER_MS, .ask_ns = 20 * NS_PER_MS},
+				  .by_keyring = w->sign,
+				  .sign = w->sign};
+
+	for (unsigned side = 0; side < 2; side++)
+		opt.conf[side] = sim_with_ppk(side, w->conf(side, w->extra, ""));
+	return sim_new(3, &opt);
+}
+
+/* Of all worlds. */
+static void each_state(void (*fn)(struct sim *s, enum sa_state state))
+{
+	for (size_t w = 0; w < ARRAY_LEN(worlds); w++) {
+		struct sim *s = world_of(&worlds[w]);
+
+		for (size_t i = 0; i < ARRAY_LEN(worlds[w].states) && worlds[w].states[i]; i++)
+			fn(s, worlds[w].states[i]);
+		sim_free(s);
+	}
+}
+
+static void every_message(struct sim *s, enum sa_state state)
+{
+	for (size_t j = 0; j < ARRAY_LEN(exchanges); j++)
+		for (size_t k = 0; k < ARRAY_LEN(contents); k++)
+			for (unsigned v = 0; v < 8; v++)
+				probe(s, state, exchanges[j], v & 1, contents[k], v / 2, NULL);
 }
 
 static void test_S9_every_state_every_message(void)
 {
-	static const enum sa_state states[] = {
-		SA_I_INIT, SA_I_SECRET, SA_I_AUTH, SA_I_VERIFY, SA_I_AUTHORIZE, SA_I_ACCEPT,
-		SA_R_INIT, SA_R_VERIFY, SA_R_AUTHORIZE, SA_R_ACCEPT, SA_ESTABLISHED, SA_REKEYED,
-		SA_DELETING,
-		/* with EAP */
-		SA_I_EAP_SERVER, SA_I_EAP_WORK, SA_I_EAP, SA_R_EAP_SIGN, SA_R_EAP, SA_R_EAP_WORK,
-		SA_R_EAP_PPK,
-		/* with a PPK, and resumed */
-		SA_I_PPK, SA_R_PPK, SA_I_RESUME, SA_I_RESUMED, SA_R_RESUMED, SA_R_JUDGE,
-		/* at last, since there are puzzles from then on */
-		SA_I_PUZZLE};
-	const struct sim_options slow = {
-		.wire = {.delay_ns = 20 * NS_PER_MS, .ask_ns = 20 * NS_PER_MS}};
-	static const char extra[] = SIM_PPK "\n resumption = yes";
-	struct sim_options more = {.wire = slow.wire, .by_keyring = true, .sign = true};
-	const char *(*const with[])(unsigned, const char *, const char *) = {sim_conf_eap,
-									     sim_conf_sign};
-	struct sim *s = sim_new(3, &slow);
-	uint32_t num = 0;
+	probed = 0;
+	each_state(every_message);
+	tap_diag("%u messages", probed);
+	CU_ASSERT_TRUE(probed > 10000);
+}
 
-	for (size_t i = 0; i < ARRAY_LEN(states); i++) {
-		if (states[i] == SA_I_EAP_SERVER || states[i] == SA_I_PPK) {
-			sim_free(s);
-			for (unsigned side = 0; side < 2; side++)
-				more.conf[side] = sim_with_ppk(
-					side, with[states[i] == SA_I_PPK](side, extra, ""));
-			s = sim_new(3, &more);
+/* NOTIFIES - status types that the standards give, and those of private use that are known here. */
+#define NOTIFIES_FIRST   NOTIFY_INITIAL_CONTACT
+#define NOTIFIES_LAST    NOTIFY_SA_RESOURCE_INFO
+#define NOTIFIES_PRIVATE (NOTIFY_MIF_RESULT - NOTIFY_MIF_SUPPORTED + 1)
+
+static uint16_t notify_of(unsigned i)
+{
+	const unsigned of_standards = NOTIFIES_LAST - NOTIFIES_FIRST + 1;
+
+	return (uint16_t)(i < of_standards ? NOTIFIES_FIRST + i
+					   : NOTIFY_MIF_SUPPORTED + i - of_standards);
+}
+
+/* Alone in a message, without data and with some. */
+static void every_notify(struct sim *s, enum sa_state state)
+{
+	static const uint8_t in[] = {IKE_AUTH, INFORMATIONAL, IKE_FOLLOWUP_KE};
+	static const uint8_t types[] = {PAYLOAD_NOTIFY, 0};
+	const unsigned num = NOTIFIES_LAST - NOTIFIES_FIRST + 1 + NOTIFIES_PRIVATE;
+
+	for (unsigned i = 0; i < num; i++)
+		for (unsigned v = 0; v < 4 * ARRAY_LEN(in); v++) {
+			uint8_t body[44] = {
+				[7] = 4, [8] = 1, [9] = 4, [10] = 192, [12] = 2, [13] = 2};
+			const struct bytes notify = bytes_of(body, v & 1 ? sizeof(body) : 4);
+
+			store_be16(body + 2, notify_of(i));
+			probe(s, state, in[v / 4], v & 2, types, 0, &notify);
 		}
-		for (size_t j = 0; j < ARRAY_LEN(exchanges); j++)
-			for (size_t k = 0; k < ARRAY_LEN(contents); k++)
-				for (unsigned v = 0; v < 8; v++) {
-					probe(s, states[i], exchanges[j], v & 1, contents[k],
-					      v / 2);
-					num++;
-				}
-	}
-	tap_diag("%u messages in %zu states", num, ARRAY_LEN(states));
-	CU_ASSERT_TRUE(num > 10000);
-	sim_free(s);
+}
+
+static void test_S9_every_state_every_notify(void)
+{
+	probed = 0;
+	each_state(every_notify);
+	tap_diag("%u messages", probed);
+	CU_ASSERT_TRUE(probed > 10000);
 }
 
 /* ---- what is refused costs nothing ------------------------------------------------------------
@@ -748,6 +844,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S31_replay_and_reflect),
 	TAP_TEST(test_S28_flip_every_bit_of_sa_init),
 	TAP_TEST(test_S9_every_state_every_message),
+	TAP_TEST(test_S9_every_state_every_notify),
 	TAP_TEST(test_S43_no_key_pair_for_what_is_refused),
 	TAP_TEST(test_fail_every_allocation),
 };

@@ -40,30 +40,81 @@ struct cell {
 	uint16_t notify;     /* error in what the receiver says next */
 };
 
-/* scene - the whole life of an IKE SA, or the first exchanges, with EAP or with additional key
- * exchanges. */
-static enum {
-	LIFE,
-	BY_EAP,
-	BY_KES
-} scene;
+/* struct scene - what both sides say of the connection and its child, what is played beyond the
+ * first exchanges, and how many messages that takes at least. */
+static const struct scene {
+	const char *conn, *child;
+	bool eap, ppk;
+	bool life;        /* all that an IKE SA goes through */
+	bool resumed;     /* lost, and begun by a ticket */
+	bool redirect;    /* B names another gateway */
+	uint32_t subsets; /* of messages from this one: 2 where those of IKE_SA_INIT are as in
+			     others */
+	uint32_t messages;
+} life = {.conn = "encap = no\n mobike = no\n rekey_time = 0s", .life = true, .messages = 18},
+  by_eap = {.conn = "mobike = no", .eap = true, .messages = 10},
+  by_kes = {.conn = "mobike = no\n proposals = aes128gcm16-prfsha256-x25519-ke1_ecp256-ke2_ecp384",
+	    .messages = 8},
+  followups = {.conn = "mobike = no\n rekey_time = 0s\n childless = prefer\n"
+		       " proposals = aes128gcm16-prfsha256-x25519-ke1_ecp256",
+	       .child = "esp_proposals = aes128gcm16-x25519-ke1_ecp256",
+	       .life = true,
+	       .subsets = 2,
+	       .messages = 26},
+  by_ticket = {.conn = "mobike = no\n resumption = yes\n " SIM_PPK,
+	       .ppk = true,
+	       .resumed = true,
+	       .subsets = 2,
+	       .messages = 8},
+  elsewhere = {.conn = "mobike = yes\n follow_redirects = yes\n reauth_time = 1h",
+	       .redirect = true,
+	       .subsets = 2,
+	       .messages = 10};
+
+static const struct scene *scene = &life;
+
+static void beat(struct sim *s)
+{
+	sim_run(s, s->now_ns + NS_PER_S / 4);
+}
+
+static void live(struct sim *s)
+{
+	(void)!sim_rekey(s, A, "tun");
+	beat(s);
+	(void)!sim_rekey(s, B, NULL);
+	beat(s);
+	(void)!sim_terminate(s, B, "tun");
+	beat(s);
+	(void)!sim_initiate(s, B, "tun");
+	beat(s);
+	(void)!sim_terminate(s, A, NULL);
+	beat(s);
+}
+
+static void redirect(struct sim *s)
+{
+	const struct ike_redirect_params p = {.gateway = "198.51.100.2"};
+	uint32_t num;
+
+	(void)!ike_redirect(s->n[B].e, &num, &p, s->now_ns);
+	sim_settle(s, B);
+	beat(s);
+}
 
 static void play(struct sim *s)
 {
 	(void)!sim_initiate(s, A, "tun");
-	sim_run(s, s->now_ns + NS_PER_S / 4);
-	if (scene != LIFE)
+	beat(s);
+	if (scene->life)
+		live(s);
+	if (scene->redirect)
+		redirect(s);
+	if (!scene->resumed)
 		return;
-	(void)!sim_rekey(s, A, "tun");
-	sim_run(s, s->now_ns + NS_PER_S / 4);
-	(void)!sim_rekey(s, B, NULL);
-	sim_run(s, s->now_ns + NS_PER_S / 4);
-	(void)!sim_terminate(s, B, "tun");
-	sim_run(s, s->now_ns + NS_PER_S / 4);
-	(void)!sim_initiate(s, B, "tun");
-	sim_run(s, s->now_ns + NS_PER_S / 4);
-	(void)!sim_terminate(s, A, NULL);
-	sim_run(s, s->now_ns + NS_PER_S / 4);
+	forge_lost(s);
+	(void)!sim_initiate(s, A, "tun");
+	beat(s);
 }
 
 /* As what is parsed: forge_open() has the payloads, the table wants bits. */
@@ -160,7 +211,7 @@ static uint32_t wrong;
 static void check(const struct cell *c, const struct sim *s)
 {
 	const struct sim_node *n = &s->n[c->to];
-	const bool anybody = c->exchange == IKE_SA_INIT;
+	const bool anybody = exchange_is_first(c->exchange);
 	bool right = true;
 
 	if (c->in_table)
@@ -221,18 +272,18 @@ static void count_line(void *ctx, enum log_level level, enum log_subsystem sub, 
 
 static struct sim *world(void)
 {
-	static const char once[] = "encap = no\n mobike = no\n rekey_time = 0s";
-	const struct sim_options opt = {.conf = {sim_conf(A, once, ""), sim_conf(B, once, "")}};
-	const struct sim_options eap = {
-		.conf = {sim_conf_eap(A, "mobike = no", ""), sim_conf_eap(B, "mobike = no", "")},
-		.by_keyring = true,
-		.sign = true};
+	struct sim_options opt = {.by_keyring = scene->eap, .sign = scene->eap};
 
-	const char *kes = "mobike = no\n"
-			  " proposals = aes128gcm16-prfsha256-x25519-ke1_ecp256-ke2_ecp384";
-	const struct sim_options more = {.conf = {sim_conf(A, kes, ""), sim_conf(B, kes, "")}};
+	for (unsigned side = 0; side < 2; side++) {
+		const char *child = scene->child ? scene->child : "";
 
-	return sim_new(1, scene == BY_EAP ? &eap : scene == BY_KES ? &more : &opt);
+		opt.conf[side] = scene->eap        ? sim_conf_eap(side, scene->conn, child)
+				 : scene->redirect ? sim_conf_anywhere(side, scene->conn, child)
+						   : sim_conf(side, scene->conn, child);
+		if (scene->ppk)
+			opt.conf[side] = sim_with_ppk(side, opt.conf[side]);
+	}
+	return sim_new(1, &opt);
 }
 
 /* True if the change was one. */
@@ -274,8 +325,8 @@ static void sweep(enum change change, uint32_t first)
 	uint32_t num = num_messages(), applied = 0, refused = 0;
 
 	lines = wrong = 0;
-	CU_ASSERT_TRUE(num >= (scene == BY_EAP ? 10 : scene == BY_KES ? 8 : 18));
-	for (uint32_t at = 0; at < num; at++)
+	CU_ASSERT_TRUE(num >= scene->messages);
+	for (uint32_t at = change == SUBSET ? scene->subsets : 0; at < num; at++)
 		for (uint32_t what = first;; what++) {
 			struct cell c = {.at = at, .change = change, .what = what};
 
@@ -305,24 +356,43 @@ static void test_S4_every_turn(void)
 	sweep(TURN, 1);
 }
 
-/* Every message of IKE_AUTH in its several rounds. */
-static void test_S4_with_eap(void)
+static void sweep_all(const struct scene *of)
 {
-	scene = BY_EAP;
+	scene = of;
 	sweep(SUBSET, 0);
 	sweep(TWICE, 0);
 	sweep(TURN, 1);
-	scene = LIFE;
+	scene = &life;
+}
+
+/* Every message of IKE_AUTH in its several rounds. */
+static void test_S4_with_eap(void)
+{
+	sweep_all(&by_eap);
 }
 
 /* Every message of IKE_INTERMEDIATE, and of what comes before and after. */
 static void test_S4_with_additional_key_exchanges(void)
 {
-	scene = BY_KES;
-	sweep(SUBSET, 0);
-	sweep(TWICE, 0);
-	sweep(TURN, 1);
-	scene = LIFE;
+	sweep_all(&by_kes);
+}
+
+/* Every message of IKE_FOLLOWUP_KE, and of a child that comes after its IKE SA. */
+static void test_S4_with_followups(void)
+{
+	sweep_all(&followups);
+}
+
+/* IKE_SESSION_RESUME, and the names of a PPK. */
+static void test_S4_with_a_ticket(void)
+{
+	sweep_all(&by_ticket);
+}
+
+/* What MOBIKE, a redirection and a lifetime of authentication say. */
+static void test_S4_with_redirection(void)
+{
+	sweep_all(&elsewhere);
 }
 
 static const struct tap_test tests[] = {
@@ -331,6 +401,9 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S4_every_turn),
 	TAP_TEST(test_S4_with_eap),
 	TAP_TEST(test_S4_with_additional_key_exchanges),
+	TAP_TEST(test_S4_with_followups),
+	TAP_TEST(test_S4_with_a_ticket),
+	TAP_TEST(test_S4_with_redirection),
 };
 
 TAP_MAIN("sim/matrix", tests)
