@@ -78,7 +78,8 @@ def baseline(count):
             result = mptcp_baseline(scene, seconds=2)
             by = [now - was for now, was in zip(carried(scene), before)]
             story(f"{count} paths of 20 Mbit/s: TCP {alone:.1f} Mbit/s, MPTCP {result:.1f} Mbit/s")
-            assert 0 < alone < 20 and result < 20 * count, (alone, result)
+            # What stood in the queues when counting began comes on top: 50 ms of two seconds.
+            assert 0 < alone < 22 and result < 22 * count, (alone, result)
             assert min(by) > sum(by) / 20, f"a path has next to nothing: {by}"
     return test
 
