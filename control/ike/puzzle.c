@@ -123,7 +123,8 @@ void puzzle_in_vain(char *text, size_t size, const struct ike_sa *sa)
 	if (hs->puzzle.asked.bits > sa->conf->daemon.puzzle_max)
 		snprintf(text, size,
 			 "%s is in a flood, and does not answer who solves no puzzle; its own had "
-			 "%u bits, and `puzzle_max` is %u: raise it, or try again later",
+			 "%u bits, and `puzzle_max` is %u: raise it, to 23 at most, or try again "
+			 "later",
 			 remote, hs->puzzle.asked.bits, sa->conf->daemon.puzzle_max);
 	else
 		snprintf(text, size,
