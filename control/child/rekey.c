@@ -40,14 +40,21 @@ enum err child_rekey_start(struct step *s)
 	return child_offer(s, w, t->group);
 }
 
-/* gives_up - the peer's re-key of the same pair crossed ours, and ours has the lowest nonce
- * (2.8.1): it goes no further, so that nothing is made that is to be closed again (RFC 9370 2.2.4).
- * If ours goes on, the peer's does not. */
+/* lost_collision - both sides re-keyed the same pair, and ours has the lowest nonce: it gives way
+ * to the peer's (2.8.1), and is closed by us if it is made. That holds if the peer's is closed
+ * already: the peer counts on it. */
+static bool lost_collision(const struct child_work *w)
+{
+	return (w->rival || w->rival_waits) && nonce_loses(&w->ni, &w->nr, &w->rival_nonce);
+}
+
+/* gives_up - what lost goes no further, so that nothing is made that is to be closed again
+ * (RFC 9370 2.2.4). If ours goes on, the peer's does not. */
 static bool gives_up(struct step *s, const struct child_work *w)
 {
-	if (!w->rival_waits && !(w->rival && child_find(s->e, w->rival)))
+	if (!w->rival && !w->rival_waits)
 		return false;
-	if (nonce_loses(&w->ni, &w->nr, &w->rival_nonce))
+	if (lost_collision(w))
 		return true;
 	if (followup_of_child(s->sa, w->replaces))
 		followup_drop(s->sa);
@@ -68,14 +75,6 @@ enum err child_rekey_response(struct step *s)
 		return ERR_OK;
 	}
 	return child_take_on(s, w);
-}
-
-/* Both sides re-keyed the same pair: the pair made with the lowest nonce is closed by who began its
- * exchange (2.8.1). True if that is us. */
-static bool lost_collision(const struct step *s, const struct child_work *w)
-{
-	return w->rival && child_find(s->e, w->rival) &&
-	       nonce_loses(&w->ni, &w->nr, &w->rival_nonce);
 }
 
 /* The old pair and, after a collision, the peer's new one give way to ours. */
@@ -108,7 +107,7 @@ enum err child_rekey_allowed_i(struct step *s)
 		child_close_unused(s, w, IKE_REASON_REFUSED);
 		return e;
 	}
-	if (lost_collision(s, w))
+	if (lost_collision(w))
 		child_close_unused(s, w, IKE_REASON_REPLACED);
 	else
 		replace(s, w, child_install(s, w, true));

@@ -164,12 +164,14 @@ static struct ike_sa *rival_of(const struct ike_sa *old, const struct rekey_work
 	return r && r->state == SA_ESTABLISHED ? r : NULL;
 }
 
-void rekey_settle(struct ike_sa *old)
+void rekey_settle(struct ike_sa *old, bool go_on)
 {
 	struct ike_sa *rival = rival_of(old, old->out.x.rekey);
 
-	if (rival)
+	if (rival && go_on)
 		take_over(old, rival);
+	else if (rival)
+		give_way(rival, true);
 }
 
 void rekey_used(struct ike_sa *sa)
@@ -361,7 +363,7 @@ enum err ike_rekey_refused(struct step *s)
 
 enum err ike_rekey_refused_crossed(struct step *s)
 {
-	rekey_settle(s->sa);
+	rekey_settle(s->sa, true);
 	return ERR_OK;
 }
 

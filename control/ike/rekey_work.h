@@ -29,8 +29,8 @@ MUST_USE enum err rekey_work_new(struct ike_sa *old, struct rekey_work **out, bo
 void rekey_work_free(struct ike_sa *old, struct rekey_work *w) NONNULL(1);
 
 /* rekey_settle - our own re-key will not be answered any more: if the peer's crossed it, that one
- * takes over. */
-void rekey_settle(struct ike_sa *old) NONNULL(1);
+ * takes over if we are to go on, and is closed if not. */
+void rekey_settle(struct ike_sa *old, bool go_on) NONNULL(1);
 
 /* ike_rekey_complete - as responder, with all key exchanges made: answer, and make the new IKE SA.
  * Errors: PEER, NOMEM, CRYPTO. */

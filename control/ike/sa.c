@@ -242,8 +242,8 @@ void sa_kill(struct ike_sa *sa, enum ike_reason reason, const char *text, uint64
 		return;
 	snprintf(why, sizeof(why), "%s", text ? text : "");
 	sa->reason = reason;
-	if (!sa->quiet && reason != IKE_REASON_LOCAL)
-		rekey_settle(sa);
+	if (!sa->quiet)
+		rekey_settle(sa, reason != IKE_REASON_LOCAL);
 	children_remove_all(sa, reason);
 	vips_drop(sa);
 	vips_lend_end(sa);

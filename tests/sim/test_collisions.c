@@ -300,15 +300,27 @@ static void test_S32_additional_key_exchanges(void)
 /* ---- what follows a collision -------------------------------------------------------------------
  */
 
-/* The letter of a side that waits longest arrives. */
-static void deliver_of(struct play *p, unsigned from)
+/* The letter of a side that waits longest. */
+static unsigned first_of(const struct play *p, unsigned from)
 {
 	unsigned i = 0;
 
 	while (i < p->num && p->queue[i].from != from)
 		i++;
 	CU_ASSERT_FATAL(i < p->num);
-	deliver(p, i);
+	return i;
+}
+
+static void deliver_of(struct play *p, unsigned from)
+{
+	deliver(p, first_of(p, from));
+}
+
+static void lose_of(struct play *p, unsigned from)
+{
+	const unsigned i = first_of(p, from);
+
+	memmove(&p->queue[i], &p->queue[i + 1], (--p->num - i) * sizeof(p->queue[i]));
 }
 
 static unsigned num_established(struct sim *s, unsigned side)
@@ -339,6 +351,68 @@ static void test_S32_closing(void)
 		deliver(&p, 0);
 	sim_run(p.s, p.s->now_ns + QUIET);
 	CU_ASSERT_EQUAL(sim_num_sas(p.s, A) + sim_num_sas(p.s, B), 0);
+	sim_free(p.s);
+}
+
+/* Nothing arrives for so long. */
+static void lose_all(struct play *p, uint64_t ns)
+{
+	const uint64_t end = p->s->now_ns + ns;
+
+	while (p->s->now_ns < end) {
+		sim_run(p->s, p->s->now_ns + NS_PER_S);
+		p->num = 0;
+	}
+}
+
+/* Both re-key the child, and B is told to close it when it has A's answer, while its own answer is
+ * lost: when A has that at last, B's new pair, to which its own gives way, is gone already. */
+static void test_S32_closed_before_it_is_decided(void)
+{
+	for (uint64_t seed = 1; seed <= 4; seed++) {
+		struct play p = {.s = up(seed), .by_hand = true};
+		char why[200];
+
+		p.s->tap = hold;
+		p.s->tap_ctx = &p;
+		sim_run(p.s, p.s->now_ns + 6 * NS_PER_S); /* B knows that A has the child */
+		act(p.s, B, REKEY_CHILD);
+		act(p.s, A, REKEY_CHILD);
+		deliver_of(&p, A); /* each other's request */
+		deliver_of(&p, B);
+		deliver_of(&p, A);
+		lose_of(&p, B); /* its answer */
+		act(p.s, B, DELETE_CHILD);
+		for (unsigned i = 0; i < 2; i++) { /* what it closes */
+			deliver_of(&p, B);
+			deliver_of(&p, A);
+		}
+		p.by_hand = false;
+		sim_run(p.s, p.s->now_ns + QUIET);
+		CU_ASSERT_TRUE(sim_same(p.s, why));
+		CU_ASSERT_EQUAL(pairs(p.s, "tun"), 0);
+		CU_ASSERT_EQUAL(sim_num_sas(p.s, A), 1);
+		sim_free(p.s);
+	}
+}
+
+/* Both re-key the IKE SA, B is to close it, and then A is not heard any more: with the old IKE SA
+ * the one ends that stood by for it. */
+static void test_S32_nothing_stands_by_for_ever(void)
+{
+	struct play p = {.s = up(1), .by_hand = true};
+
+	p.s->tap = hold;
+	p.s->tap_ctx = &p;
+	sim_run(p.s, p.s->now_ns + 6 * NS_PER_S); /* B knows that A has the child */
+	act(p.s, A, REKEY_IKE);
+	act(p.s, B, REKEY_IKE);
+	deliver_of(&p, A);
+	CU_ASSERT_EQUAL(num_established(p.s, B), 2);
+	act(p.s, B, DELETE_IKE);
+	lose_all(&p, 400 * NS_PER_S);
+	CU_ASSERT_EQUAL(sim_num_sas(p.s, B), 0);
+	CU_ASSERT_TRUE(sim_clean(p.s, B));
 	sim_free(p.s);
 }
 
@@ -406,6 +480,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S32_additional_key_exchanges),
 	TAP_TEST(test_S32_used_before_it_is_decided),
 	TAP_TEST(test_S32_closing),
+	TAP_TEST(test_S32_closed_before_it_is_decided),
+	TAP_TEST(test_S32_nothing_stands_by_for_ever),
 };
 
 TAP_MAIN("sim/collisions", tests)
