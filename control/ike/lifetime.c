@@ -11,16 +11,18 @@
 /* KEEPALIVE_NS - RFC 3948 4: default interval of NAT keepalives. */
 #define KEEPALIVE_NS (20 * NS_PER_S)
 
-/* Whoever knows the peer said so long, and nothing of longer. */
-static void session_over(struct ike_sa *sa, uint64_t now_ns)
+/* Whoever knows the peer said so long, and nothing of longer; or it lost against another IKE SA, and
+ * the peer does not close it. */
+static void end_by_delete(struct ike_sa *sa, uint64_t now_ns)
 {
 	if (task_need(sa, TASK_IKE_DELETE, 0) == ERR_NOMEM) {
 		timer_set(&sa->e->timers, &sa->state_timer, now_ns + NS_PER_S);
 		return;
 	}
-	sa_say_end(
-		sa, IKE_REASON_EXPIRED,
-		"the time is over that the server which knows the peer gave it (Session-Timeout)");
+	if (!sa->quiet)
+		sa_say_end(sa, IKE_REASON_EXPIRED,
+			   "the time is over that the server which knows the peer gave it "
+			   "(Session-Timeout)");
 	step_task(sa, now_ns);
 }
 
@@ -29,8 +31,8 @@ static void state_over(struct timer *t, uint64_t now_ns)
 {
 	struct ike_sa *sa = container_of(t, struct ike_sa, state_timer);
 
-	if (sa->state == SA_ESTABLISHED && now_ns >= sa->session_ns)
-		session_over(sa, now_ns);
+	if (sa->state == SA_ESTABLISHED && (now_ns >= sa->session_ns || sa->quiet))
+		end_by_delete(sa, now_ns);
 	else if (sa->state == SA_ESTABLISHED)
 		sa_kill(sa, IKE_REASON_EXPIRED,
 			"its lifetime is over and no re-key succeeded in time", now_ns);

@@ -22,8 +22,9 @@
 #define MAX_RETRIES 20
 /* AGAIN_NS - after a re-key that was refused for good, as long as the SA lives. */
 #define AGAIN_NS (60 * NS_PER_S)
-/* LOSER_NS - how long an IKE SA that lost a collision waits for the peer's delete. The peer may not
- * even know of it, if our response was still under way when we closed the old IKE SA. */
+/* LOSER_NS - how long an IKE SA that lost a collision waits for the peer's delete before it is closed
+ * by us. The peer may not even know of it, if our response was still under way when we closed the
+ * old IKE SA. */
 #define LOSER_NS (30 * NS_PER_S)
 
 enum err rekey_work_new(struct ike_sa *old, struct rekey_work **out, bool initiator)
@@ -276,22 +277,23 @@ static enum err go_on(struct step *s, struct rekey_work *w)
 	return ERR_OK;
 }
 
-/* The new IKE SA is there: it takes over, or gives way. */
+/* The new IKE SA is there: it takes over, or gives way. If what it gives way to is closed already,
+ * the peer has ended all of it: that it closes the old one, too, is under way. */
 static enum err finish(struct step *s, struct rekey_work *w)
 {
+	const bool lost = w->rival && nonce_loses(&w->ni, &w->nr, &w->rival_nonce);
 	struct ike_sa *rival = rival_of(s->sa, w), *new;
 	enum err e = derive(s, w);
 
 	if (e)
 		return e;
 	new = establish(s, w);
-	if (w->settled) {
+	if (w->settled || lost) {
 		give_way(new, true);
-		return ERR_OK;
-	}
-	if (rival && nonce_loses(&w->ni, &w->nr, &w->rival_nonce)) {
-		give_way(new, true);
-		take_over(s->sa, rival);
+		if (rival)
+			take_over(s->sa, rival);
+		else if (!w->settled)
+			sa_say_end(s->sa, IKE_REASON_PEER_DELETE, "the peer closed it");
 		return ERR_OK;
 	}
 	if (rival)

@@ -396,6 +396,75 @@ static void test_S32_closed_before_it_is_decided(void)
 	}
 }
 
+/* The same with the IKE SA: B's new one is closed before A knows that its own gives way to it, and
+ * B's delete of the old one is lost. False if with this seed B's gives way. */
+static bool ended_before_it_is_decided(uint64_t seed)
+{
+	struct play p = {.s = up(seed), .by_hand = true};
+	struct flying asked;
+	bool wins;
+
+	p.s->tap = hold;
+	p.s->tap_ctx = &p;
+	sim_run(p.s, p.s->now_ns + 6 * NS_PER_S); /* B knows that A has the child */
+	act(p.s, A, REKEY_IKE);
+	act(p.s, B, REKEY_IKE);
+	asked = p.queue[first_of(&p, A)];
+	deliver_of(&p, A); /* each other's request */
+	deliver_of(&p, B);
+	deliver_of(&p, A);
+	lose_of(&p, B); /* its answer */
+	wins = p.num > 0;
+	if (wins) {
+		act(p.s, B, DELETE_IKE);
+		lose_of(&p, B);
+		while (p.num)
+			deliver(&p, 0);
+		sim_inject(p.s, B, asked.bytes, asked.len); /* A asks again */
+		deliver_of(&p, B);
+		p.by_hand = false;
+		sim_run(p.s, p.s->now_ns + 20 * NS_PER_S); /* B has not lost patience by then */
+		CU_ASSERT_EQUAL(sim_num_sas(p.s, A), 0);
+		CU_ASSERT_EQUAL(sim_num_sas(p.s, B), 0);
+	}
+	sim_free(p.s);
+	return wins;
+}
+
+static void test_S32_ended_before_it_is_decided(void)
+{
+	unsigned num = 0;
+
+	for (uint64_t seed = 1; seed <= 8; seed++)
+		num += ended_before_it_is_decided(seed);
+	CU_ASSERT_NOT_EQUAL(num, 0);
+}
+
+/* What lost is the peer's to close. If the peer does not, we do, and say so. */
+static void test_S32_loser_is_closed(void)
+{
+	struct play p = {.s = up(1), .by_hand = true};
+
+	p.s->tap = hold;
+	p.s->tap_ctx = &p;
+	sim_run(p.s, p.s->now_ns + 6 * NS_PER_S); /* B knows that A has the child */
+	act(p.s, A, REKEY_IKE);
+	act(p.s, B, REKEY_IKE);
+	deliver_of(&p, A); /* each other's request */
+	deliver_of(&p, B);
+	lose_of(&p, A); /* its answer, for good */
+	deliver_of(&p, B);
+	while (p.num) /* A, whose own stays, closes the old IKE SA */
+		deliver(&p, 0);
+	CU_ASSERT_EQUAL(sim_num_sas(p.s, A), 2);
+	CU_ASSERT_EQUAL(sim_num_sas(p.s, B), 1);
+	sim_run(p.s, p.s->now_ns + 25 * NS_PER_S);
+	CU_ASSERT_EQUAL(p.num, 0);
+	sim_run(p.s, p.s->now_ns + 6 * NS_PER_S);
+	CU_ASSERT_NOT_EQUAL(p.num, 0);
+	sim_free(p.s);
+}
+
 /* Both re-key the IKE SA, B is to close it, and then A is not heard any more: with the old IKE SA
  * the one ends that stood by for it. */
 static void test_S32_nothing_stands_by_for_ever(void)
@@ -481,6 +550,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S32_used_before_it_is_decided),
 	TAP_TEST(test_S32_closing),
 	TAP_TEST(test_S32_closed_before_it_is_decided),
+	TAP_TEST(test_S32_ended_before_it_is_decided),
+	TAP_TEST(test_S32_loser_is_closed),
 	TAP_TEST(test_S32_nothing_stands_by_for_ever),
 };
 
