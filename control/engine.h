@@ -802,6 +802,9 @@ struct ike_token_task {
  * put_back). False if there is none. ike_keyring_token_put_back - it cannot be begun now.
  * ike_keyring_token_learn - what came, untrusted: a signature (ECDSA: the DER of r and s), a key or
  * a certificate; empty: nothing, because of why (a clause). What waits for it: ike_keyring_waits().
+ * ike_keyring_round - whoever asks begins to ask all questions again that wait; ike_keyring_unclaimed
+ * - it has: signatures for others, whose IKE SAs are gone, are not made any more. True if some that
+ * wait have room now which they did not find: ask once more.
  * ike_keyring_flush - forget lists, answers and certificates that were fetched, and what is known
  * of tokens: all is asked for again when it is needed. */
 void ike_keyring_tokens(struct ike_keyring *k, bool reached) NONNULL(1);
@@ -809,6 +812,8 @@ bool ike_keyring_token(struct ike_keyring *k, struct ike_token_task *out) NONNUL
 void ike_keyring_token_put_back(struct ike_keyring *k, uint64_t id) NONNULL(1);
 void ike_keyring_token_learn(struct ike_keyring *k, uint64_t id, struct bytes data, const char *why,
 			     int64_t wall_s) NONNULL(1, 4);
+void ike_keyring_round(struct ike_keyring *k) NONNULL(1);
+bool ike_keyring_unclaimed(struct ike_keyring *k) NONNULL(1);
 void ike_keyring_flush(struct ike_keyring *k) NONNULL(1);
 
 /* struct ike_keylog - see ike_env.keylog; exists only in builds with -Dtest_keylog=true. */

@@ -157,6 +157,7 @@ static void forget(struct unanswered *u)
 static void ask_again(struct engine *e)
 {
 	e->fetched = false;
+	ike_keyring_round(e->keyring);
 	list_for_each_safe (n, &e->unanswered) {
 		struct unanswered *u = list_entry(n, struct unanswered, node);
 		const struct ike_ask *ask = ike_ask_open(e->ike, u->id);
@@ -168,6 +169,7 @@ static void ask_again(struct engine *e)
 			ike_answer(e->ike, u->id, &answer, engine_now(e));
 		forget(u);
 	}
+	e->fetched |= ike_keyring_unclaimed(e->keyring);
 }
 
 /* Chains are judged again only if something is known that was not: a fetch has many events. */

@@ -559,6 +559,16 @@ void ike_keyring_token_learn(struct ike_keyring *k, uint64_t id, struct bytes da
 	tokens_learn(k->tokens, id, data, why, wall_s);
 }
 
+void ike_keyring_round(struct ike_keyring *k)
+{
+	tokens_round(k->tokens);
+}
+
+bool ike_keyring_unclaimed(struct ike_keyring *k)
+{
+	return tokens_unclaimed(k->tokens);
+}
+
 void ike_keyring_flush(struct ike_keyring *k)
 {
 	fetched_forget(k->fetched);

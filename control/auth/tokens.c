@@ -34,7 +34,7 @@ struct item {
 	size_t result_len;
 	struct cred *cert;
 	int64_t known_s;
-	int64_t wanted_s; /* SIGN: when somebody has asked for it last, or it came */
+	uint64_t round; /* in which somebody has asked for it last */
 	char why[TOKENS_WHY_MAX];
 };
 
@@ -42,6 +42,8 @@ struct tokens {
 	struct list_node items;
 	struct item *handed; /* a signature that its user looks at: gone with the next question */
 	uint64_t last_id;
+	uint64_t round;
+	bool no_room; /* for somebody, in this round */
 	struct log_limit lines;
 };
 
@@ -122,22 +124,26 @@ static struct item *find_id(struct tokens *t, uint64_t id)
 	return NULL;
 }
 
-/* Who wanted the signature has gone: it is neither made nor kept. A clock that was set back must
- * not keep it for longer. */
-static bool is_left(const struct item *i, int64_t wall_s)
+void tokens_round(struct tokens *t)
 {
-	return i->op == IKE_TOKEN_SIGN && i->state != ASKED &&
-	       (wall_s < i->wanted_s || wall_s - i->wanted_s > TOKENS_SIGN_S);
+	t->round++;
+	t->no_room = false;
 }
 
-static void drop_left(struct tokens *t, int64_t wall_s)
+bool tokens_unclaimed(struct tokens *t)
 {
+	bool dropped = false;
+
+	take_back(t);
 	list_for_each_safe (n, &t->items) {
 		struct item *i = list_entry(n, struct item, node);
 
-		if (is_left(i, wall_s))
-			drop(i);
+		if (i->op != IKE_TOKEN_SIGN || i->state == ASKED || i->round == t->round)
+			continue;
+		drop(i);
+		dropped = true;
 	}
+	return dropped && t->no_room;
 }
 
 /* Room for one more, at the cost of the key or certificate that is known for the longest time.
@@ -207,7 +213,6 @@ enum tokens_state tokens_ask(struct tokens *t, struct tokens_found *out,
 	struct item *i;
 
 	take_back(t);
-	drop_left(t, wall_s);
 	i = find(t, ref);
 	*out = (struct tokens_found){.why = ""};
 	if (ref->data.len > IKE_TOKEN_DATA_MAX)
@@ -216,13 +221,15 @@ enum tokens_state tokens_ask(struct tokens *t, struct tokens_found *out,
 		drop(i);
 		i = NULL;
 	}
-	if (!i && !make_room(t, ref->op))
-		return TOKENS_WAITS; /* there is room when something has come */
+	if (!i && !make_room(t, ref->op)) {
+		t->no_room = true; /* until something has come */
+		return TOKENS_WAITS;
+	}
 	if (!i)
 		i = add(t, ref);
 	if (!i)
 		return not_there(out, err_text(ERR_NOMEM));
-	i->wanted_s = wall_s;
+	i->round = t->round;
 	if (i->state != KNOWN)
 		return TOKENS_WAITS;
 	if (i->op == IKE_TOKEN_SIGN)
@@ -295,7 +302,7 @@ void tokens_learn(struct tokens *t, uint64_t id, struct bytes data, const char *
 	if (!i || i->state != ASKED)
 		return;
 	i->state = KNOWN;
-	i->known_s = i->wanted_s = wall_s;
+	i->known_s = wall_s;
 	secret_fini(&i->pin);
 	if (data.len)
 		take(i, data);
@@ -306,5 +313,4 @@ void tokens_learn(struct tokens *t, uint64_t id, struct bytes data, const char *
 	list_remove(&i->node); /* what is known for the longest time is the first */
 	list_push_back(&t->items, &i->node);
 	take_back(t);
-	drop_left(t, wall_s);
 }

@@ -7,8 +7,8 @@
  * imported, a signature is verified before it is sent.
  *
  * A public key or a certificate is kept for a while, a failure just long enough that a token is not
- * asked for each handshake; a signature goes to the one who wanted it, and is gone then. PINs are
- * copied for as long as they wait to be given out. Thread: the keyring's.
+ * asked for each handshake; a signature goes to the one who wanted it, and is gone then, or with who
+ * wanted it. PINs are copied for as long as they wait to be given out. Thread: the keyring's.
  */
 #pragma once
 
@@ -17,12 +17,10 @@
 
 /* TOKENS_MAX - keys and certificates of which something is known or wanted at a time, and as many
  * signatures beside these. TOKENS_KEPT_S - a public key or certificate is asked for again after so
- * long, TOKENS_AGAIN_S - what failed. TOKENS_SIGN_S - a signature that nobody has asked for again
- * for so long is not made any more, or not kept. */
+ * long, TOKENS_AGAIN_S - what failed. */
 #define TOKENS_MAX     64
 #define TOKENS_KEPT_S  300
 #define TOKENS_AGAIN_S 2
-#define TOKENS_SIGN_S  20
 #define TOKENS_WHY_MAX 200
 
 struct tokens;
@@ -67,6 +65,12 @@ bool tokens_next(struct tokens *t, struct ike_token_task *out) NONNULL(1, 2);
 void tokens_put_back(struct tokens *t, uint64_t id) NONNULL(1);
 void tokens_learn(struct tokens *t, uint64_t id, struct bytes data, const char *why, int64_t wall_s)
 	NONNULL(1, 4);
+
+/* tokens_round - all who wait are asked again from now on. tokens_unclaimed - all have been: a
+ * signature that none of them has asked for meanwhile is neither made nor kept, but for one that is
+ * given out. True if that made room which somebody did not find. */
+void tokens_round(struct tokens *t) NONNULL(1);
+bool tokens_unclaimed(struct tokens *t) NONNULL(1);
 
 /* tokens_forget - what is known: it is asked for again when it is needed. What is under way goes
  * on. */

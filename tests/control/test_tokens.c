@@ -445,16 +445,16 @@ static void test_S3_token_signature_stays(void)
 	tokens_learn(t, task.id, bytes_of("signed", 6), "", 1030);
 	for (int i = 0; i < TOKENS_MAX; i++) /* all but the first ask, and others */
 		sign_wanted(t, (uint8_t)(i + 1), 1030);
-	CU_ASSERT_EQUAL_FATAL(tokens_ask(t, &found, &first, 1030 + TOKENS_SIGN_S), TOKENS_HERE);
+	CU_ASSERT_EQUAL_FATAL(tokens_ask(t, &found, &first, 1030), TOKENS_HERE);
 	CU_ASSERT_TRUE(bytes_equal(found.data, bytes_of("signed", 6)));
-	sign_wanted(t, 0, 1030 + TOKENS_SIGN_S);
+	sign_wanted(t, 0, 1030);
 	tokens_free(t);
 }
 
-/* Who does not ask any more has nothing signed, and takes no room. */
+/* Who does not ask any more has nothing signed, and takes no room, which who has found none is
+ * told. */
 static void test_S3_token_signatures_left(void)
 {
-	const int64_t later_s = 1000 + TOKENS_SIGN_S + 1;
 	struct tokens *t = tokens_new();
 	struct ike_token_task task;
 	struct tokens_ref ref;
@@ -462,17 +462,25 @@ static void test_S3_token_signatures_left(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(t);
 	for (int i = 0; i < TOKENS_MAX; i++)
 		sign_wanted(t, (uint8_t)i, 1000);
-	sign_wanted(t, 7, 1001); /* somebody is still there */
-	sign_wanted(t, 200, later_s);
-	CU_ASSERT_TRUE_FATAL(tokens_next(t, &task));
-	CU_ASSERT_EQUAL(task.data.p[0], 7);
-	CU_ASSERT_TRUE_FATAL(tokens_next(t, &task));
-	CU_ASSERT_EQUAL(task.data.p[0], 200);
+	CU_ASSERT_TRUE_FATAL(tokens_next(t, &task)); /* of the first, who has gone, too */
+	tokens_round(t);
+	sign_wanted(t, 7, 1000); /* somebody is still there */
+	sign_wanted(t, 200, 1000);
+	CU_ASSERT_TRUE(tokens_unclaimed(t));
+	tokens_learn(t, task.id, bytes_of("signed", 6), "", 1000);
+	tokens_round(t);
+	sign_wanted(t, 7, 1000);
+	sign_wanted(t, 200, 1000);
+	CU_ASSERT_FALSE(tokens_unclaimed(t)); /* nobody was without room */
+	ref = signing(0);                     /* which nobody fetched */
+	CU_ASSERT_EQUAL(ask_at(t, &ref, 1000), TOKENS_WAITS);
+	for (int i = 0; i < 3; i++) {
+		static const uint8_t left[] = {7, 200, 0};
+
+		CU_ASSERT_TRUE_FATAL(tokens_next(t, &task));
+		CU_ASSERT_EQUAL(task.data.p[0], left[i]);
+	}
 	CU_ASSERT_FALSE(tokens_next(t, &task));
-	tokens_learn(t, task.id, bytes_of("signed", 6), "", later_s);
-	sign_wanted(t, 201, later_s + TOKENS_SIGN_S + 1);
-	ref = signing(200); /* which nobody fetched */
-	CU_ASSERT_EQUAL(ask_at(t, &ref, later_s + TOKENS_SIGN_S + 1), TOKENS_WAITS);
 	tokens_free(t);
 }
 
