@@ -206,11 +206,6 @@ static bool was_wrong(const struct pkcs11_wrong *wrong, const uint8_t *hash)
 	return false;
 }
 
-static void remember(struct pkcs11_wrong *wrong, const uint8_t *hash)
-{
-	memcpy(wrong->hashes[wrong->next++ % WRONG_MAX], hash, crypto_generichash_BYTES);
-}
-
 /* Not a try is spent where the answer is known, or where it would be the last one. */
 static bool may_try(struct work *w, const uint8_t *hash, CK_FLAGS flags)
 {
@@ -220,29 +215,49 @@ static bool may_try(struct work *w, const uint8_t *hash, CK_FLAGS flags)
 		return say(w, "it takes one more PIN before it locks itself, which is not tried: "
 			      "log in to it once with another program");
 	if (was_wrong(w->p->wrong, hash))
-		return say(w, "its PIN was wrong (secrets, `pin`), and is not tried again");
+		return say(w,
+			   "its PIN was not taken before (secrets, `pin`), and is not tried again");
 	return true;
+}
+
+static bool is_wrong(CK_RV rv)
+{
+	return rv == CKR_PIN_INCORRECT || rv == CKR_PIN_INVALID || rv == CKR_PIN_LEN_RANGE;
+}
+
+/* try - a PIN counts as wrong until the module says something else: one that ends or hangs over it
+ * may have spent a try, and whoever asks next must not spend another. */
+static CK_RV try(struct work *w, struct place *at, CK_USER_TYPE user, const uint8_t *hash)
+{
+	struct pkcs11_wrong *wrong = w->p->wrong;
+	uint8_t *place = wrong->hashes[wrong->next % WRONG_MAX];
+	uint8_t before[crypto_generichash_BYTES], pin[TOKEN_PIN_MAX];
+	CK_RV rv;
+
+	memcpy(before, place, sizeof(before));
+	memcpy(place, hash, sizeof(before));
+	memcpy(pin, w->r->pin, w->r->pin_len);
+	rv = w->m->f->C_Login(at->session, user, pin, w->r->pin_len);
+	secret_wipe(pin, sizeof(pin));
+	if (is_wrong(rv))
+		wrong->next++;
+	else
+		memcpy(place, before, sizeof(before));
+	return rv;
 }
 
 /* present - the PIN is given to the token: every way there is leads through here. */
 static bool present(struct work *w, struct place *at, CK_USER_TYPE user)
 {
-	const struct token_request *r = w->r;
-	CK_FUNCTION_LIST *f = w->m->f;
-	uint8_t hash[crypto_generichash_BYTES], pin[TOKEN_PIN_MAX];
+	uint8_t hash[crypto_generichash_BYTES];
 	CK_TOKEN_INFO info;
-	CK_RV rv = f->C_GetTokenInfo(at->slot, &info);
+	CK_RV rv = w->m->f->C_GetTokenInfo(at->slot, &info);
 
 	hash_pin(hash, w, at);
 	if (rv == CKR_OK && !may_try(w, hash, info.flags))
 		return false;
-	if (rv == CKR_OK) {
-		memcpy(pin, r->pin, r->pin_len);
-		rv = f->C_Login(at->session, user, pin, r->pin_len);
-		secret_wipe(pin, sizeof(pin));
-	}
-	if (rv == CKR_PIN_INCORRECT || rv == CKR_PIN_INVALID || rv == CKR_PIN_LEN_RANGE)
-		remember(w->p->wrong, hash);
+	if (rv == CKR_OK)
+		rv = try(w, at, user, hash);
 	if (rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN)
 		return true;
 	why(w, rv);

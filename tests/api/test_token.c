@@ -119,7 +119,7 @@ static void test_S25_token_wrong_pin_once(void)
 	begin("");
 	says_of("wrong", "its PIN is wrong");
 	for (int i = 0; i < 20; i++)
-		says_of("wrong", "was wrong (secrets, `pin`), and is not tried again");
+		says_of("wrong", "was not taken before (secrets, `pin`), and is not tried again");
 	CU_ASSERT_EQUAL(num_logins(), 1);
 	says_of("gone", "it is gone"); /* another PIN is */
 	CU_ASSERT_EQUAL(num_logins(), 2);
@@ -132,12 +132,23 @@ static void test_S25_token_wrong_pin_kept(void)
 	begin("");
 	says_of("wrong", "its PIN is wrong");
 	says_of("wrong too", "its PIN is wrong");
-	says_of("wrong", "was wrong (secrets, `pin`), and is not tried again");
+	says_of("wrong", "was not taken before (secrets, `pin`), and is not tried again");
 	says_of("crash", "its module has crashed");
 	CU_ASSERT_EQUAL(num_logins(), 3);
-	says_of("wrong", "was wrong (secrets, `pin`), and is not tried again");
-	says_of("wrong too", "was wrong (secrets, `pin`), and is not tried again");
+	says_of("wrong", "was not taken before (secrets, `pin`), and is not tried again");
+	says_of("wrong too", "was not taken before (secrets, `pin`), and is not tried again");
 	CU_ASSERT_EQUAL(num_logins(), 3);
+	finish();
+}
+
+/* One over which the module dies may have cost a try: it is not given again. */
+static void test_S25_token_died_over_it(void)
+{
+	begin("");
+	says_of("dies", "its module has crashed");
+	for (int i = 0; i < 3; i++)
+		says_of("dies", "was not taken before");
+	CU_ASSERT_EQUAL(num_logins(), 1);
 	finish();
 }
 
@@ -162,7 +173,7 @@ static void test_S25_token_each_time(void)
 	says_of("wrong", "its PIN is wrong");
 	CU_ASSERT_EQUAL(num_logins(), 3);
 	for (int i = 0; i < 20; i++)
-		says_of("wrong", "was wrong (secrets, `pin`), and is not tried again");
+		says_of("wrong", "was not taken before (secrets, `pin`), and is not tried again");
 	CU_ASSERT_EQUAL(num_logins(), 3);
 	finish();
 }
@@ -283,6 +294,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_signs),
 	TAP_TEST(test_without_modules),
 	TAP_TEST(test_S25_token_wrong_pin_once),
+	TAP_TEST(test_S25_token_died_over_it),
 	TAP_TEST(test_S25_token_last_try),
 	TAP_TEST(test_S25_token_each_time),
 	TAP_TEST(test_other_modules),
