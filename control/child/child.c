@@ -214,6 +214,8 @@ void child_remove(struct ike_child *c)
 	mem_free(c);
 }
 
+/* report_down - after its outbound half was taken away: who hears of a loss looks whether anything
+ * carries the child's traffic still, and stops that if nothing does. */
 static void report_down(struct ike_child *c, enum ike_reason reason)
 {
 	static const char *const why[IKE_NUM_REASONS] = {
@@ -268,6 +270,7 @@ void children_remove_all(struct ike_sa *sa, enum ike_reason reason)
 	list_for_each_safe (n, &sa->children) {
 		struct ike_child *c = list_entry(n, struct ike_child, node);
 
+		take_away(c, true, true);
 		if (!sa->quiet)
 			report_down(c, reason);
 		child_remove(c);
@@ -321,9 +324,9 @@ static void end_now(struct ike_child *c, enum ike_reason reason, uint64_t now_ns
 	}
 	timer_cancel(&sa->e->timers, &c->rekey_timer);
 	timer_cancel(&sa->e->timers, &c->end_timer);
+	take_away(c, true, true);
 	report_down(c, reason);
 	c->redundant = true; /* reported */
-	take_away(c, true, true);
 	if (child_delete(c, reason, 0))
 		child_remove(c);
 	step_task(sa, now_ns);

@@ -77,6 +77,22 @@ def test_lost_peer_stays_closed():
                  pair.left.run("ip", "route", "show", "table", "4301").stdout, "the policy to go")
 
 
+def test_expired_child_stays_closed():
+    """A child whose lifetime ends without a re-key: its traffic is stopped as well."""
+    left = Side(child={"rekey_time": "0s", "life_time": "4s"})
+    with Pair("daemon-expired", left, Side()) as pair:
+        way_out(pair)
+        pair.peers["left"].up("net")
+        ping(pair)
+        wait_for(lambda: not pair.peers["left"].children(), "the child's end", seconds=20)
+        ping(pair, count=3, wait=1, check=False)
+        assert pair.peers["left"].said("its lifetime is over")
+        assert_nothing_leaked(pair)
+        pair.peers["left"].cli("down", "gw", check=False)
+        wait_for(lambda: "10.2.0.0" not in
+                 pair.left.run("ip", "route", "show", "table", "4301").stdout, "the policy to go")
+
+
 def test_start_comes_back():
     """start_action = start: up at once, and again after the peer was killed and restarted."""
     left = replace(Side(**IMPATIENT), start_action="start", child={"dpd_action": "restart"})
@@ -141,5 +157,6 @@ TESTS = [
     ("daemon: stops while a name is looked up", test_stop_waits_for_no_name),
     ("daemon: loads its configuration again", test_reload),
     ("daemon: a lost peer's traffic is stopped", test_lost_peer_stays_closed),
+    ("daemon: an expired child's traffic is stopped", test_expired_child_stays_closed),
     ("daemon: start_action = start comes back", test_start_comes_back),
 ]

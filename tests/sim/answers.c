@@ -83,6 +83,14 @@ void sim_answer(struct sim *s, unsigned side, uint64_t id, enum ike_ask_kind kin
 	sim_settle(s, side);
 }
 
+static bool sends(const struct sim_node *n, const char *child)
+{
+	for (uint32_t i = 0; i < n->num_pairs; i++)
+		if (n->pairs[i].out && strcmp(n->pairs[i].name, child) == 0)
+			return true;
+	return false;
+}
+
 static void take_event(struct sim *s, struct sim_node *n, const struct ike_event *ev)
 {
 	if (ev->kind == IKE_EVENT_IKE_UP || ev->kind == IKE_EVENT_FAILED) {
@@ -111,6 +119,7 @@ static void take_event(struct sim *s, struct sim_node *n, const struct ike_event
 		break;
 	case IKE_EVENT_CHILD_DOWN:
 		n->child_down++;
+		n->told_early += ev->reason == IKE_REASON_EXPIRED && sends(n, ev->child);
 		break;
 	case IKE_EVENT_FAILED:
 		n->failed++;

@@ -108,8 +108,9 @@ struct sim_node {
 	uint64_t heard_ns; /* last packet received */
 	/* what was reported */
 	uint32_t ike_up, ike_down, child_up, child_down, failed, rekeyed_ike, rekeyed_child;
-	uint64_t up_ns;  /* first CHILD_UP */
-	uint32_t unsaid; /* failures without a reason or a sentence */
+	uint32_t told_early; /* losses that were told while a pair of the child was sent on */
+	uint64_t up_ns;      /* first CHILD_UP */
+	uint32_t unsaid;     /* failures without a reason or a sentence */
 	enum ike_reason last_failure, last_down;
 	/* of the last failure: where, and what each side wanted (struct ike_event) */
 	char phase[32], here[IKE_OFFER_MAX], there[IKE_OFFER_MAX];

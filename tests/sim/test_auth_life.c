@@ -189,6 +189,7 @@ static void test_S20_life_eap_ignored(void)
 	after(s, 3 * NS_PER_S);
 	CU_ASSERT_EQUAL(s->n[B].ike_down, 1);
 	CU_ASSERT_EQUAL(s->n[B].last_down, IKE_REASON_EXPIRED);
+	CU_ASSERT_EQUAL(s->n[B].told_early, 0);
 	CU_ASSERT_EQUAL(s->n[A].last_down, IKE_REASON_PEER_DELETE);
 	CU_ASSERT_TRUE(sim_clean(s, A) && sim_clean(s, B));
 	sim_free(s);
