@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "api/embed/internal.h"
 #include "base/alloc.h"
@@ -181,10 +182,15 @@ int ipsec_vif_create_tap(struct ipsec_engine *e, int fd, bool tun, uint32_t mtu,
 {
 	const struct log_sink *before = embed_enter(e);
 	struct driver *d = NULL;
-	int rc = embed_vif_ok(e, name)
-			 ? attach_opened(e, open_tap(&d, fd, tun, mtu), &d, false, name)
-			 : -1;
+	enum err err;
+	int rc = -1;
 
+	if (embed_vif_ok(e, name)) {
+		err = open_tap(&d, fd, tun, mtu);
+		if (err == ERR_NOMEM)
+			close(fd); /* ours, as it is where the port comes to nothing */
+		rc = attach_opened(e, err, &d, false, name);
+	}
 	embed_leave(e, before);
 	return rc;
 }

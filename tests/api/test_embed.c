@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -991,13 +992,21 @@ static void arrives(struct side *hub, struct ipsec_port *port, struct side *site
 	CU_ASSERT(in.len == sizeof(sent) && memcmp(got, sent, in.len) == 0);
 }
 
+/* quiet_device - a descriptor that never has anything to read. */
+static int quiet_device(void)
+{
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	CU_ASSERT_FATAL(fd >= 0);
+	return fd;
+}
+
 /* check_taps_refused - for lack of a name, and for one that is there: the program keeps its
  * descriptor. */
 static void check_taps_refused(struct ipsec_engine *e, const char *there)
 {
-	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int fd = quiet_device();
 
-	CU_ASSERT_FATAL(fd >= 0);
 	CU_ASSERT(ipsec_vif_create_tap(e, fd, true, 1400, NULL) == -1 && errno == EINVAL);
 	CU_ASSERT(ipsec_vif_create_tap(e, fd, true, 1400, there) == -1 && errno == EEXIST);
 	CU_ASSERT(close(fd) == 0);
@@ -1052,11 +1061,15 @@ static void test_ports_of_single_connections(void)
 	ipsec_engine_free(sites[1].engine);
 }
 
-static size_t blocks;
+/* Blocks that are there, and which one of those that are asked for next there is no memory for: 0 =
+ * there is for all. */
+static size_t blocks, fails_nth;
 
 static void *count_blocks(void *ctx, void *p, size_t size)
 {
 	CU_ASSERT(ctx == &blocks);
+	if (size && fails_nth && !--fails_nth)
+		return NULL;
 	blocks += !p;
 	if (size == 0) {
 		blocks--;
@@ -1066,10 +1079,11 @@ static void *count_blocks(void *ctx, void *p, size_t size)
 	return realloc(p, size);
 }
 
+static const struct ipsec_allocator counting = {.realloc = count_blocks, .ctx = &blocks};
+
 /* The first test: an allocator comes before everything else. */
 static void test_memory_is_the_programs(void)
 {
-	const struct ipsec_allocator counting = {.realloc = count_blocks, .ctx = &blocks};
 	struct side a, b;
 	size_t before = 0;
 
@@ -1084,6 +1098,44 @@ static void test_memory_is_the_programs(void)
 			CU_ASSERT(blocks == before);
 		before = blocks;
 	}
+}
+
+/* tap_with_nth - the interface "to-2" over a device, where there is no memory for the nth block: 0
+ * or why not. *out_fd: the device. */
+static int tap_with_nth(struct ipsec_engine *e, int *out_fd, size_t nth)
+{
+	int rc;
+
+	*out_fd = quiet_device();
+	fails_nth = nth;
+	rc = ipsec_vif_create_tap(e, *out_fd, true, 1400, "to-2") ? errno : 0;
+	fails_nth = 0;
+	return rc;
+}
+
+/* An interface that comes to nothing for lack of memory has closed its device, whatever there was
+ * no memory for; so has the one that there is, in the end. */
+static void test_an_interface_has_its_device(void)
+{
+	const struct ipsec_engine_params params = IPSEC_ENGINE_PARAMS;
+	size_t nth = 1;
+	struct side s;
+	int fd, why;
+
+	/* Unless the first test has done it. */
+	CU_ASSERT_FATAL(ipsec_set_allocator(&counting) == 0 || errno == EBUSY);
+	side_new(&s, params, 1, SECRET);
+	CU_ASSERT_FATAL(ipsec_engine_attach_driver(s.engine, &hub_ops, &hub_tubes[0], IPSEC_OUTER,
+						   false, 0, NULL) == 0);
+	CU_ASSERT_FATAL(ipsec_engine_start(s.engine) == 0);
+	while ((why = tap_with_nth(s.engine, &fd, nth)) == ENOMEM) {
+		CU_ASSERT(fcntl(fd, F_GETFD) == -1);
+		nth++;
+	}
+	CU_ASSERT(nth > 2); /* the driver's, the interface's */
+	CU_ASSERT(why == 0 && fcntl(fd, F_GETFD) != -1);
+	ipsec_engine_free(s.engine);
+	CU_ASSERT(fcntl(fd, F_GETFD) == -1);
 }
 
 static const struct tap_test tests[] = {
@@ -1106,6 +1158,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_clock_log_and_random_are_the_programs),
 	TAP_TEST(test_a_driver_of_the_programs),
 	TAP_TEST(test_ports_of_single_connections),
+	TAP_TEST(test_an_interface_has_its_device),
 };
 
 TAP_MAIN("embed", tests)
