@@ -125,23 +125,6 @@ uint32_t needs_token(const struct engine *e, const struct latch_needs *n, const 
 /* ---- what the configuration has ---------------------------------------------------------------
  */
 
-/* methods_of - by which a peer of this connection could prove itself. */
-static uint32_t methods_of(const struct conf_conn *conn)
-{
-	static const uint32_t masks[] = {
-		[CONF_AUTH_PSK] = 1u << AUTH_METHOD_PSK | 1u << AUTH_METHOD_GROUP_PSK,
-		[CONF_AUTH_PUBKEY] = 1u << AUTH_METHOD_PKIX_TRUSTED |
-				     1u << AUTH_METHOD_PKIX_INLINE |
-				     1u << AUTH_METHOD_PKIX_OFFLINE | 1u << AUTH_METHOD_PUBKEY,
-		[CONF_AUTH_NULL] = 1u << AUTH_METHOD_NONE,
-		[CONF_AUTH_BTNS] = 1u << AUTH_METHOD_BTNS,
-		[CONF_AUTH_LEAPOFFAITH] = 1u << AUTH_METHOD_LEAPOFFAITH,
-		[CONF_AUTH_EAP] = 1u << AUTH_METHOD_EAP,
-	};
-
-	return masks[conn->remote.auth];
-}
-
 /* covers - one of the selectors has this end of the flow; "dynamic" is an end of the tunnel, and
  * which that is shows when it is made. */
 static bool covers(const struct conf_ts *ts, uint32_t num, const struct ip_addr *addr,
@@ -176,7 +159,7 @@ static bool child_covers(const struct conf_conn *conn, const struct conf_child *
 /* may_be - the peer of the connection can be who is asked for. */
 static bool may_be(const struct conf_conn *conn, const struct latch_needs *n)
 {
-	if (!(methods_of(conn) & n->methods))
+	if (!(conf_auth_methods(conn->remote.auth) & n->methods))
 		return false;
 	if (n->has_local && conn->local.id.type && !conf_id_equal(&conn->local.id, &n->local))
 		return false;

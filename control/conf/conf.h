@@ -189,6 +189,9 @@ static inline uint32_t conf_auth_rank(enum conf_auth auth)
 	return auth == CONF_AUTH_LEAPOFFAITH ? 1 : CONF_RANK_PROVEN;
 }
 
+/* conf_auth_methods - all that a side's proof can come to: 1u << enum auth_method. */
+uint32_t conf_auth_methods(enum conf_auth auth);
+
 /* enum conf_revocation - what a certificate's revocation must be known by: relaxed: what is known
  * counts; ifuri: of a certificate that says where its list is, or whose authority's configuration
  * does, it is known; strict: of every one it is. */

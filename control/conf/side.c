@@ -19,6 +19,23 @@ struct side_draft {
 	struct conf_token token; /* of the section `cert` that is looked at */
 };
 
+#define BIT(method) (1u << AUTH_METHOD_##method)
+
+uint32_t conf_auth_methods(enum conf_auth auth)
+{
+	static const uint32_t table[] = {
+		[CONF_AUTH_PSK] = BIT(PSK) | BIT(GROUP_PSK),
+		[CONF_AUTH_PUBKEY] =
+			BIT(PKIX_TRUSTED) | BIT(PKIX_INLINE) | BIT(PKIX_OFFLINE) | BIT(PUBKEY),
+		[CONF_AUTH_NULL] = BIT(NONE),
+		[CONF_AUTH_BTNS] = BIT(BTNS),
+		[CONF_AUTH_LEAPOFFAITH] = BIT(LEAPOFFAITH),
+		[CONF_AUTH_EAP] = BIT(EAP),
+	};
+
+	return (size_t)auth < ARRAY_LEN(table) ? table[auth] : 0;
+}
+
 /* "btns" or "leapoffaith", and after a dash what "pubkey" may have there. */
 static const char *take_unproven(struct side_draft *d, const char *text)
 {

@@ -3,26 +3,9 @@
 
 #include <stdio.h>
 
-#define BIT(method) (1u << AUTH_METHOD_##method)
-
-uint32_t methods_possible(enum conf_auth auth)
-{
-	static const uint32_t table[] = {
-		[CONF_AUTH_PSK] = BIT(PSK) | BIT(GROUP_PSK),
-		[CONF_AUTH_PUBKEY] =
-			BIT(PKIX_TRUSTED) | BIT(PKIX_INLINE) | BIT(PKIX_OFFLINE) | BIT(PUBKEY),
-		[CONF_AUTH_NULL] = BIT(NONE),
-		[CONF_AUTH_BTNS] = BIT(BTNS),
-		[CONF_AUTH_LEAPOFFAITH] = BIT(LEAPOFFAITH),
-		[CONF_AUTH_EAP] = BIT(EAP),
-	};
-
-	return (size_t)auth < ARRAY_LEN(table) ? table[auth] : 0;
-}
-
 bool methods_meet(const struct ike_sa *sa, uint32_t demanded)
 {
-	uint32_t may = methods_possible(sa->conn->remote.auth);
+	uint32_t may = conf_auth_methods(sa->conn->remote.auth);
 
 	if (!demanded)
 		return true;

@@ -7,9 +7,6 @@
 
 #include "control/ike/sa.h"
 
-/* methods_possible - all that a remote side's `auth` can come to. */
-uint32_t methods_possible(enum conf_auth auth);
-
 /* methods_meet - an IKE SA does for who demands these, 0 = any: its peer proved itself by one of
  * them, or can do so by no other. */
 bool methods_meet(const struct ike_sa *sa, uint32_t demanded) NONNULL(1);

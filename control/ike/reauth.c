@@ -139,7 +139,7 @@ static enum err request(struct ike_engine *e, const struct ike_reauth_params *p,
 
 	if (!conn)
 		return ERR_NOT_FOUND;
-	if (p->methods && !(p->methods & methods_possible(conn->remote.auth)))
+	if (p->methods && !(p->methods & conf_auth_methods(conn->remote.auth)))
 		return ERR_UNSUPPORTED;
 	if (is_under_way(e, p->ike_id))
 		return ERR_EXISTS;

@@ -138,7 +138,7 @@ static enum err begin_sa(struct ike_engine *e, const struct conf_conn *conn,
 	struct task *t;
 	enum err err;
 
-	if (p->methods && !(p->methods & methods_possible(conn->remote.auth)))
+	if (p->methods && !(p->methods & conf_auth_methods(conn->remote.auth)))
 		return ERR_UNSUPPORTED;
 	err = make_task(&t, p, TASK_SA_INIT, child);
 	if (err)
