@@ -29,6 +29,13 @@ static void sample_fails_then_skips(void)
 	tap_skip("too late");
 }
 
+/* What a program under test printed may look like anything. */
+static void sample_tells(void)
+{
+	tap_diag("it printed:\n%s", "ok 9 - not a test\n\nBail out!\n");
+	CU_ASSERT(1 + 1 == 2);
+}
+
 static void sample_dies(void)
 {
 	abort();
@@ -38,6 +45,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(sample_passes), TAP_TEST(sample_adds_wrong),
 	TAP_TEST(sample_skips),  TAP_TEST(sample_asserts_nothing),
 	TAP_TEST(sample_dies),   TAP_TEST(sample_fails_then_skips),
+	TAP_TEST(sample_tells),
 };
 
 TAP_MAIN("sample", tests)

@@ -20,13 +20,18 @@ void tap_skip(const char *reason)
 
 void tap_diag(const char *fmt, ...)
 {
+	char *text, *rest;
 	va_list ap;
 
 	va_start(ap, fmt);
-	fputs("# ", stdout);
-	vprintf(fmt, ap);
-	putchar('\n');
+	if (vasprintf(&text, fmt, ap) < 0)
+		abort();
 	va_end(ap);
+	rest = text;
+	do
+		printf("# %s\n", strsep(&rest, "\n"));
+	while (rest && *rest);
+	free(text);
 }
 
 static void on_start(const CU_pTest test, const CU_pSuite suite)

@@ -44,5 +44,7 @@ int tap_main(const char *suite, const struct tap_test *tests, size_t num_tests);
  */
 void tap_skip(const char *reason);
 
-/* tap_diag: prints one diagnostic line ("# ..."), never read as a result. */
+/* tap_diag: prints diagnostics, each line of the text behind "# ", so that none is read as a
+ * result.
+ */
 void tap_diag(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
