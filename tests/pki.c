@@ -6,6 +6,7 @@
 #include <openssl/ec.h>
 #include <openssl/ocsp.h>
 #include <openssl/pem.h>
+#include <openssl/sha.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -348,6 +349,20 @@ struct bytes pki_private(const struct pki_key *k)
 struct bytes pki_der(const struct pki_cert *c)
 {
 	return bytes_of(c->der, c->len);
+}
+
+struct bytes pki_hash_url(uint8_t *out, size_t cap, const char *base, struct bytes der)
+{
+	char *url = (char *)out + PKI_HASH_LEN;
+	size_t len = strlen(base);
+
+	static_assert(PKI_HASH_LEN == SHA_DIGEST_LENGTH, "as documented");
+	must(cap > 3 * PKI_HASH_LEN + len, "room for a URL");
+	SHA1(der.p, der.len, out);
+	memcpy(url, base, len);
+	for (size_t i = 0; i < PKI_HASH_LEN; i++, len += 2)
+		snprintf(url + len, 3, "%02x", out[i]);
+	return bytes_of(out, PKI_HASH_LEN + len);
 }
 
 const char *pki_pem(const char *label, struct bytes der)

@@ -88,6 +88,12 @@ struct pki_ocsp {
 /* pki_ocsp_make - an OCSP response; returns its length. */
 size_t pki_ocsp_make(uint8_t out[8192], const struct pki_ocsp *params);
 
+/* pki_hash_url - what an authority that publishes its certificates at `base` followed by their
+ * SHA-1 says of this one (RFC 7296 3.6): the hash, PKI_HASH_LEN bytes, and behind it the URL, which
+ * a 0 ends that is not counted. A view of out. */
+#define PKI_HASH_LEN 20
+struct bytes pki_hash_url(uint8_t *out, size_t cap, const char *base, struct bytes der);
+
 /* PKI_NOW_S - a time at which what is made without times is valid. */
 #define PKI_NOW_S INT64_C(1750000000)
 

@@ -11,9 +11,8 @@
 #include "tests/pki_conf.h"
 #include "tests/tap/tap.h"
 
-#define CA       "critical,CA:TRUE"
-#define BASE     "http://192.0.2.9/certs/"
-#define HASH_LEN SHA_DIGEST_LENGTH
+#define CA   "critical,CA:TRUE"
+#define BASE "http://192.0.2.9/certs/"
 
 static struct pki_cert root, end;
 static struct conf *conf;
@@ -25,35 +24,17 @@ static void begin(const char *base)
 {
 	static const char text[] = "c { local { auth = pubkey\n id = gw.example\n }\n"
 				   "remote { auth = pubkey\n id = gw.example\n } }\n";
-	struct cred_source source = {.kind = CRED_CA, .name = "ca"};
-	struct conf_diags *diags = calloc(1, sizeof(*diags));
-	struct conf *with, *more;
-	char why[KEY_WHY_MAX];
-	struct tree *tree;
-	struct cred *ca;
 
 	pki_cert_make(&root, &(struct pki_params){.subject = "/CN=Root", .ca = CA});
 	pki_cert_make(&end, &(struct pki_params){.subject = "/CN=gw",
 						 .names = "DNS:gw.example",
 						 .issuer = &root,
 						 .key = pki_key_get("P-384")});
-	source.data = pki_der(&root);
-	CU_ASSERT_EQUAL_FATAL(cred_import(&ca, why, &source), ERR_OK);
-	if (base)
-		CU_ASSERT_EQUAL_FATAL(cred_uris_add(&ca->cert_bases, base), ERR_OK);
-	CU_ASSERT_EQUAL_FATAL(conf_with_cred(&with, NULL, ca), ERR_OK);
-	CU_ASSERT_EQUAL_FATAL(conf_parse_text(&tree, diags, "text", text, strlen(text)), ERR_OK);
-	tree_for_each (conn, tree) {
-		CU_ASSERT_EQUAL_FATAL(conf_with_conn(&more, diags, with, conn), ERR_OK);
-	}
-	conf = pki_add(pki_add(more, CRED_CERT, pki_der(&end)), CRED_KEY, pki_private(end.key));
+	conf = pki_add_conns(pki_add_at(NULL, CRED_CA, pki_der(&root), base), text);
+	conf = pki_add(pki_add(conf, CRED_CERT, pki_der(&end)), CRED_KEY, pki_private(end.key));
 	CU_ASSERT_EQUAL_FATAL(ike_keyring_new(&keyring, rng_system()), ERR_OK);
 	ike_keyring_fetches(keyring, true);
 	CU_ASSERT_EQUAL_FATAL(conf_id_parse(&name, "gw.example"), ERR_OK);
-	tree_free(tree);
-	conf_put(with);
-	cred_put(ca);
-	free(diags);
 }
 
 static void finish(void)
@@ -62,18 +43,11 @@ static void finish(void)
 	conf_put(conf);
 }
 
-/* A hash, and a URL that ends with it. */
 static struct bytes shown_of(const char *base, struct bytes data)
 {
-	static uint8_t out[HASH_LEN + CRED_URL_MAX];
-	char *url = (char *)out + HASH_LEN;
-	size_t len = strlen(base);
+	static uint8_t out[PKI_HASH_LEN + CRED_URL_MAX];
 
-	SHA1(data.p, data.len, out);
-	memcpy(url, base, len);
-	for (size_t i = 0; i < HASH_LEN; i++, len += 2)
-		snprintf(url + len, CRED_URL_MAX - len, "%02x", out[i]);
-	return bytes_of(out, HASH_LEN + len);
+	return pki_hash_url(out, sizeof(out), base, data);
 }
 
 static struct bytes shown(const char *base)
@@ -126,7 +100,7 @@ static struct ike_want wanted(struct bytes data)
 	CU_ASSERT_TRUE(ike_keyring_waits(keyring));
 	CU_ASSERT_TRUE_FATAL(ike_keyring_want(keyring, &w));
 	CU_ASSERT_TRUE(bytes_equal(bytes_of(w.url, strlen(w.url)),
-				   bytes_of(data.p + HASH_LEN, data.len - HASH_LEN)));
+				   bytes_of(data.p + PKI_HASH_LEN, data.len - PKI_HASH_LEN)));
 	CU_ASSERT_PTR_NULL(w.type);
 	return w;
 }
@@ -222,7 +196,7 @@ static void test_S27_malformed(void)
 
 	begin(BASE);
 	whole = shown(BASE);
-	for (size_t len = 0; len <= HASH_LEN + strlen("http://"); len++)
+	for (size_t len = 0; len <= PKI_HASH_LEN + strlen("http://"); len++)
 		refused(bytes_of(whole.p, len), "no URL of HTTP");
 	refused(shown("https://192.0.2.9/certs/"), "no URL of HTTP");
 	refused(shown("file:///etc/"), "no URL of HTTP");

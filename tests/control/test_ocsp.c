@@ -69,16 +69,25 @@ static struct ocsp_answer answer_of(struct bytes data)
 				    .wall_s = PKI_NOW_S};
 }
 
+/* judge - what is believed of the answer p at this time, where so many signatures may be verified:
+ * *tries, NULL = any number. */
+static enum ocsp_status judge(char why[static OCSP_WHY_MAX], const struct pki_ocsp *p,
+			      int64_t wall_s, uint32_t *tries)
+{
+	uint8_t out[8192];
+	struct ocsp_answer a = answer_of(bytes_of(out, pki_ocsp_make(out, p)));
+
+	a.wall_s = wall_s;
+	a.tries = tries;
+	return ocsp_judge(why, &a);
+}
+
 static void expect_at(const struct pki_ocsp *p, int64_t wall_s, enum ocsp_status status,
 		      const char *part)
 {
 	char why[OCSP_WHY_MAX];
-	uint8_t out[8192];
-	struct ocsp_answer a = answer_of(bytes_of(out, pki_ocsp_make(out, p)));
-	enum ocsp_status found;
+	const enum ocsp_status found = judge(why, p, wall_s, NULL);
 
-	a.wall_s = wall_s;
-	found = ocsp_judge(why, &a);
 	if (found != status || !strstr(why, part))
 		tap_diag("%d: '%s', not '%s'", (int)found, why, part);
 	CU_ASSERT_EQUAL(found, status);
@@ -111,39 +120,61 @@ static void test_says(void)
 	refused(&p, "about other certificates");
 }
 
+/* Whom the authority lets sign for it. */
+static const struct pki_params responder = {
+	.subject = "/CN=Responder", .issuer = &root, .extended = MAY_SIGN, .serial = 9};
+
+/* under_another - the same, by an authority below it. */
+static struct pki_params under_another(void)
+{
+	static struct pki_cert between;
+	struct pki_params d = responder;
+
+	if (!between.len)
+		pki_cert_make(&between, &(struct pki_params){.subject = "/CN=Between",
+							     .issuer = &root,
+							     .ca = CA,
+							     .key = pki_key_get("P-384")});
+	d.issuer = &between;
+	return d;
+}
+
+/* signed_by - a good answer, by a delegate like this. */
+static struct pki_ocsp signed_by(const struct pki_params *d)
+{
+	struct pki_ocsp p = good();
+
+	pki_cert_make(&delegate, d);
+	p.signer = &delegate;
+	return p;
+}
+
+static void refused_by(const struct pki_params *d)
+{
+	const struct pki_ocsp p = signed_by(d);
+
+	refused(&p, "not signed by the authority");
+}
+
 /* By whom the authority let, and by nobody else (RFC 6960 4.2.2.2). */
 static void test_S27_delegates(void)
 {
-	const struct pki_params right = {
-		.subject = "/CN=Responder", .issuer = &root, .extended = MAY_SIGN, .serial = 9};
-	struct pki_params d = right;
-	struct pki_ocsp p = good();
-	struct pki_cert between;
+	struct pki_ocsp p = signed_by(&responder);
+	struct pki_params d = responder;
 
-	p.signer = &delegate;
-	pki_cert_make(&delegate, &d);
 	expect(&p, OCSP_STATUS_GOOD, "");
 	d.extended = NULL;
-	pki_cert_make(&delegate, &d);
-	refused(&p, "not signed by the authority");
+	refused_by(&d);
 	d.extended = "clientAuth,serverAuth";
-	pki_cert_make(&delegate, &d);
-	refused(&p, "not signed by the authority");
-	d = right;
+	refused_by(&d);
+	d = responder;
 	d.until_s = PKI_NOW_S - 1;
-	pki_cert_make(&delegate, &d);
-	refused(&p, "not signed by the authority");
-	d = right;
+	refused_by(&d);
+	d = responder;
 	d.issuer = &other; /* of the same name */
-	pki_cert_make(&delegate, &d);
-	refused(&p, "not signed by the authority");
-	pki_cert_make(&between, &(struct pki_params){.subject = "/CN=Between",
-						     .issuer = &root,
-						     .ca = CA,
-						     .key = pki_key_get("P-384")});
-	d.issuer = &between;
-	pki_cert_make(&delegate, &d);
-	refused(&p, "not signed by the authority");
+	refused_by(&d);
+	d = under_another();
+	refused_by(&d);
 	p.signer = &sibling; /* of the authority, and not for that */
 	refused(&p, "not signed by the authority");
 }
@@ -152,12 +183,10 @@ static void test_S27_delegates(void)
 static uint32_t spent(const struct pki_ocsp *p, uint32_t of)
 {
 	uint32_t left = of;
-	uint8_t out[8192];
 	char why[OCSP_WHY_MAX];
-	struct ocsp_answer a = answer_of(bytes_of(out, pki_ocsp_make(out, p)));
 
-	a.tries = &left;
-	CU_ASSERT_EQUAL(ocsp_judge(why, &a), of ? OCSP_STATUS_GOOD : OCSP_STATUS_NOTHING);
+	CU_ASSERT_EQUAL(judge(why, p, PKI_NOW_S, &left),
+			of ? OCSP_STATUS_GOOD : OCSP_STATUS_NOTHING);
 	return of - left;
 }
 
@@ -165,12 +194,9 @@ static uint32_t spent(const struct pki_ocsp *p, uint32_t of)
 static void not_tried(const struct pki_ocsp *p, const char *part)
 {
 	uint32_t left = 9;
-	uint8_t out[8192];
 	char why[OCSP_WHY_MAX];
-	struct ocsp_answer a = answer_of(bytes_of(out, pki_ocsp_make(out, p)));
 
-	a.tries = &left;
-	CU_ASSERT_EQUAL(ocsp_judge(why, &a), OCSP_STATUS_NOTHING);
+	CU_ASSERT_EQUAL(judge(why, p, PKI_NOW_S, &left), OCSP_STATUS_NOTHING);
 	CU_ASSERT_EQUAL(left, 9);
 	if (!strstr(why, part))
 		tap_diag("'%s', not '%s'", why, part);
@@ -180,36 +206,26 @@ static void not_tried(const struct pki_ocsp *p, const char *part)
 /* Whoever sends it chooses what there is to calculate: no more than is worth it. */
 static void test_S27_before_the_signature(void)
 {
-	struct pki_params d = {
-		.subject = "/CN=Responder", .issuer = &root, .extended = MAY_SIGN, .serial = 9};
+	static const char *const keys[] = {"rsa2048/4294967297", /* 33 bits */
+					   "rsa4104", "secp256k1"};
+	struct pki_params d = responder;
 	struct pki_ocsp p = good();
-	struct pki_cert between;
 
 	CU_ASSERT_EQUAL(spent(&p, 9), 1);
 	CU_ASSERT_EQUAL(spent(&p, 0), 0);
 	p.cert = &sibling;
 	not_tried(&p, "about other certificates");
-	p = good();
-	p.signer = &delegate;
-	pki_cert_make(&delegate, &d);
+	p = signed_by(&d);
 	CU_ASSERT_EQUAL(spent(&p, 9), 1);
-	pki_cert_make(&between, &(struct pki_params){.subject = "/CN=Between",
-						     .issuer = &root,
-						     .ca = CA,
-						     .key = pki_key_get("P-384")});
-	d.issuer = &between;
-	pki_cert_make(&delegate, &d);
+	d = under_another();
+	p = signed_by(&d);
 	not_tried(&p, "not signed by the authority");
-	d.issuer = &root;
-	d.key = pki_key_get("rsa2048/4294967297"); /* 33 bits */
-	pki_cert_make(&delegate, &d);
-	not_tried(&p, "responder's key is of no kind that is taken, weak, or too long");
-	d.key = pki_key_get("rsa4104");
-	pki_cert_make(&delegate, &d);
-	not_tried(&p, "responder's key is of no kind that is taken, weak, or too long");
-	d.key = pki_key_get("secp256k1");
-	pki_cert_make(&delegate, &d);
-	not_tried(&p, "responder's key is of no kind that is taken, weak, or too long");
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		d = responder;
+		d.key = pki_key_get(keys[i]);
+		p = signed_by(&d);
+		not_tried(&p, "responder's key is of no kind that is taken, weak, or too long");
+	}
 }
 
 static void test_S27_forged(void)

@@ -149,6 +149,18 @@ static void test_S57_three_for_one(void)
 	bed_fini(&wires.bed);
 }
 
+/* a_second_of - B has said that it is at wire 2, which is all that A has from now on, and A sends
+ * so many packets each millisecond, for two of B's, and keeps the measure. */
+static void a_second_of(uint32_t packets)
+{
+	name(2, 2, CAME);
+	take(&wires.bed.a, 1);
+	wires.b_sends = 2;
+	wires.a_sends = packets;
+	wires_run(1000);
+	CU_ASSERT(measured(2, CAME));
+}
+
 /* What was recorded and comes again, and what is forged, earns nothing. */
 static void test_S57_copies_earn_nothing(void)
 {
@@ -158,12 +170,7 @@ static void test_S57_copies_earn_nothing(void)
 		wires.wire[2].repeat = i ? 0 : 100;
 		wires.wire[2].forge = i != 0;
 		move(false);
-		name(2, 2, CAME);
-		take(&wires.bed.a, 1);
-		wires.b_sends = 2;
-		wires.a_sends = 30;
-		wires_run(1000);
-		CU_ASSERT(measured(2, CAME));
+		a_second_of(30);
 		CU_ASSERT(bed_dropped(&wires.bed.a, i ? DROP_AUTH : DROP_REPLAY) > 900);
 		bed_fini(&wires.bed);
 	}
@@ -185,12 +192,7 @@ static void test_S57_no_window_earns_nothing(void)
 	wires.wire[2].deaf = true;
 	wires.wire[2].repeat = 100;
 	move(false);
-	name(2, 2, CAME);
-	take(&wires.bed.a, 1);
-	wires.b_sends = 2;
-	wires.a_sends = 30;
-	wires_run(1000);
-	CU_ASSERT(measured(2, CAME));
+	a_second_of(30);
 	CU_ASSERT(bed_dropped(&wires.bed.a, DROP_UNPROVEN) > 0);
 	bed_fini(&wires.bed);
 }
@@ -200,13 +202,8 @@ static void test_S57_others_earn_nothing(void)
 {
 	begin();
 	wires.wire[2].black = true;
-	name(2, 2, CAME);
-	take(&wires.bed.a, 1); /* B still goes by it */
-	wires.b_sends = 2;
-	wires.a_sends = 10;
-	wires_run(1000);
-	CU_ASSERT(wires.b_tx[1] > 2000);
-	CU_ASSERT(measured(2, CAME));
+	a_second_of(10);
+	CU_ASSERT(wires.b_tx[1] > 2000); /* B still goes by path 1 */
 	bed_fini(&wires.bed);
 }
 

@@ -614,18 +614,28 @@ static void test_away(void)
 	CU_ASSERT_TRUE(h->usable[1]);
 }
 
-/* What a path takes is found out from what arrived: within a tenth. */
-static void test_measures(void)
+/* into_a_narrow_wire - two paths; the wire of the first takes 1.25 MB/s and keeps what comes for so
+ * long, and the first host sends a packet each every_ns: 400 us are twice as much as that, 720 us a
+ * ninth more. */
+static struct host *into_a_narrow_wire(uint64_t seed, uint64_t queue_ns, uint64_t every_ns)
 {
 	struct host *h = &world.host[0];
-	struct prober_info info;
 
-	set_up(10, 5 * NS_PER_MS);
+	set_up(seed, 5 * NS_PER_MS);
 	add(1);
 	add(2);
 	world.wire[0][1].rate = 1250000;
-	world.wire[0][1].queue_ns = 20 * NS_PER_MS;
-	h->every_ns = 400 * NS_PER_US; /* 2.5 MB/s to a wire of half as much */
+	world.wire[0][1].queue_ns = queue_ns;
+	h->every_ns = every_ns;
+	return h;
+}
+
+/* What a path takes is found out from what arrived: within a tenth. */
+static void test_measures(void)
+{
+	struct host *h = into_a_narrow_wire(10, 20 * NS_PER_MS, 400 * NS_PER_US);
+	struct prober_info info;
+
 	run_for(5 * NS_PER_S);
 	CU_ASSERT_EQUAL(prober_get(&h->prober, &info, 1), ERR_OK);
 	CU_ASSERT_TRUE(info.rate > 1125000 && info.rate < 1375000);
@@ -636,15 +646,9 @@ static void test_measures(void)
 static void test_M7_what_cannot_be(void)
 {
 	static const uint64_t said[] = {0, UINT64_C(1) << 50, 1000};
-	struct host *h = &world.host[0];
+	struct host *h = into_a_narrow_wire(15, 20 * NS_PER_MS, 400 * NS_PER_US);
 	struct prober_info info;
 
-	set_up(15, 5 * NS_PER_MS);
-	add(1);
-	add(2);
-	world.wire[0][1].rate = 1250000;
-	world.wire[0][1].queue_ns = 20 * NS_PER_MS;
-	h->every_ns = 400 * NS_PER_US;
 	run_for(5 * NS_PER_S);
 	for (size_t i = 0; i < ARRAY_LEN(said); i++) {
 		world.host[1].traffic[1].rx_bytes = said[i];
@@ -660,15 +664,9 @@ static void test_M7_what_cannot_be(void)
  * how much the path takes. */
 static void test_M7_a_queue_that_grows(void)
 {
-	struct host *h = &world.host[0];
+	struct host *h = into_a_narrow_wire(13, 10 * NS_PER_S, 720 * NS_PER_US);
 	struct prober_info info;
 
-	set_up(13, 5 * NS_PER_MS);
-	add(1);
-	add(2);
-	world.wire[0][1].rate = 1250000;
-	world.wire[0][1].queue_ns = 10 * NS_PER_S;
-	h->every_ns = 720 * NS_PER_US; /* a ninth more */
 	run_for(3 * NS_PER_S);
 	CU_ASSERT_EQUAL(prober_get(&h->prober, &info, 1), ERR_OK);
 	CU_ASSERT_TRUE(info.full);
@@ -680,16 +678,10 @@ static void test_M7_a_queue_that_grows(void)
  * takes: it was not busy all the time. */
 static void test_M7_bursts(void)
 {
-	struct host *h = &world.host[0];
+	struct host *h = into_a_narrow_wire(16, 100 * NS_PER_MS, 720 * NS_PER_US);
 	uint64_t most_ns = 0;
 	struct prober_info info;
 
-	set_up(16, 5 * NS_PER_MS);
-	add(1);
-	add(2);
-	world.wire[0][1].rate = 1250000;
-	world.wire[0][1].queue_ns = 100 * NS_PER_MS;
-	h->every_ns = 720 * NS_PER_US; /* a ninth more than it takes */
 	run_for(3 * NS_PER_S);
 	world.wire[0][1].queue_ns = 40 * NS_PER_MS;
 	for (int i = 0; i < 20; i++) {

@@ -6,7 +6,6 @@
  * is the piece. Nobody is believed without a certificate of the authority, nothing is fetched from
  * elsewhere, nobody waits for what has come, and why he is refused is said in plain text.
  */
-#include <openssl/sha.h>
 #include <stdio.h>
 
 #include "control/auth/cred.h"
@@ -34,7 +33,7 @@ enum piece {
 struct shown {
 	struct ike_cert certs[IKE_MAX_CERTS];
 	struct bytes there[IKE_MAX_CERTS];
-	uint8_t places[IKE_MAX_CERTS][SHA_DIGEST_LENGTH + CRED_URL_MAX];
+	uint8_t places[IKE_MAX_CERTS][PKI_HASH_LEN + CRED_URL_MAX];
 	uint32_t num;
 };
 
@@ -47,41 +46,11 @@ static void set_up(void)
 	static const char text[] = "c { local { auth = pubkey\n id = gw.example\n }\n"
 				   "remote { auth = pubkey\n id = peer.example\n } }\n";
 	struct pki_cert root;
-	struct cred_source source = {.kind = CRED_CA, .name = "ca"};
-	struct conf_diags *diags = calloc(1, sizeof(*diags));
-	char why[KEY_WHY_MAX];
-	struct conf *with;
-	struct tree *tree;
-	struct cred *ca;
 
 	pki_cert_make(&root, &(struct pki_params){.subject = "/CN=Root", .ca = "critical,CA:TRUE"});
-	source.data = pki_der(&root);
-	require(diags && !cred_import(&ca, why, &source) && !cred_uris_add(&ca->cert_bases, BASE));
-	require(!conf_with_cred(&with, NULL, ca));
-	require(!conf_parse_text(&tree, diags, "text", text, strlen(text)));
-	tree_for_each (conn, tree) {
-		require(!conf_with_conn(&conf, diags, with, conn));
-	}
+	conf = pki_add_conns(pki_add_at(NULL, CRED_CA, pki_der(&root), BASE), text);
 	require(!ike_keyring_new(&keyring, rng_system()));
 	ike_keyring_fetches(keyring, true);
-	tree_free(tree);
-	conf_put(with);
-	cred_put(ca);
-	free(diags);
-}
-
-/* Its hash, and where it is. */
-static struct bytes place_of(uint8_t out[static SHA_DIGEST_LENGTH + CRED_URL_MAX],
-			     struct bytes data)
-{
-	char *url = (char *)out + SHA_DIGEST_LENGTH;
-	size_t len = strlen(BASE);
-
-	SHA1(data.p, data.len, out);
-	memcpy(url, BASE, len);
-	for (size_t i = 0; i < SHA_DIGEST_LENGTH; i++, len += 2)
-		snprintf(url + len, CRED_URL_MAX - len, "%02x", out[i]);
-	return bytes_of(out, SHA_DIGEST_LENGTH + len);
 }
 
 static void add(struct shown *s, enum piece kind, struct bytes data)
@@ -102,7 +71,7 @@ static void add(struct shown *s, enum piece kind, struct bytes data)
 	*c = (struct ike_cert){.encoding = encodings[kind], .data = data};
 	s->there[s->num] = bytes_of(NULL, 0);
 	if (kind >= PUBLISHED && kind <= PUBLISHED_OTHER) {
-		c->data = place_of(s->places[s->num], data);
+		c->data = pki_hash_url(s->places[s->num], sizeof(s->places[0]), BASE, data);
 		s->there[s->num] = bytes_of(data.p, data.len - (kind == PUBLISHED_OTHER));
 	}
 	s->num++;
@@ -117,14 +86,13 @@ static void fetch(const struct shown *s)
 		const struct bytes url = bytes_of(w.url, strlen(w.url));
 		struct bytes there = {0};
 
-		require(url.len == strlen(BASE) + (size_t)2 * SHA_DIGEST_LENGTH && !w.type);
+		require(url.len == strlen(BASE) + (size_t)2 * PKI_HASH_LEN && !w.type);
 		require(memcmp(w.url, BASE, strlen(BASE)) == 0);
 		for (uint32_t i = 0; i < s->num; i++) {
 			const struct bytes d = s->certs[i].data;
 
-			if (s->there[i].len && bytes_equal(bytes_of(d.p + SHA_DIGEST_LENGTH,
-								    d.len - SHA_DIGEST_LENGTH),
-							   url))
+			if (s->there[i].len &&
+			    bytes_equal(bytes_of(d.p + PKI_HASH_LEN, d.len - PKI_HASH_LEN), url))
 				there = s->there[i];
 		}
 		ike_keyring_learn(keyring, w.id, there, there.len ? "" : "nobody is there", NOW_S);

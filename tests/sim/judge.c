@@ -6,6 +6,17 @@
 
 #include "tests/sim/parts.h"
 
+const struct sim_pair *sim_newest(const struct sim *s, unsigned side)
+{
+	static const struct sim_pair none = {.mode = (enum sa_mode)99, .tfc_padding = UINT32_MAX};
+	const struct sim_pair *p = &none;
+
+	for (uint32_t i = 0; i < s->n[side].num_pairs; i++)
+		if (s->n[side].pairs[i].id > p->id)
+			p = &s->n[side].pairs[i];
+	return p;
+}
+
 uint32_t sim_num_pairs(const struct sim *s, unsigned side)
 {
 	const struct sim_node *n = &s->n[side];

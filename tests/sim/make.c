@@ -10,67 +10,74 @@
 #include "tests/pki_conf.h"
 #include "tests/sim/parts.h"
 
-static const char *conf_text(unsigned side, const char *addrs, const char *extra,
-			     const char *child_extra)
+#define TEXT_MAX 4096
+
+/* The side's own address and the other's. */
+static const char *const addrs[2] = {"local_addrs = 192.0.2.1\n remote_addrs = 192.0.2.2",
+				     "local_addrs = 192.0.2.2\n remote_addrs = 192.0.2.1"};
+
+/* struct words - where; how each of the two proves itself; and what comes behind the connections.
+ */
+struct words {
+	const char *addrs, *local, *remote, *secrets;
+};
+
+static const char *conf_text(char text[static TEXT_MAX], unsigned side, const struct words *w,
+			     const char *extra, const char *child_extra)
 {
-	static char text[2][4096];
 	const unsigned us = side + 1, them = 2 - side;
 
-	snprintf(text[side], sizeof(text[side]),
+	snprintf(text, TEXT_MAX,
 		 "connections { net {\n version = 2\n %s\n encap = yes\n %s\n"
-		 " local { auth = psk\n id = host%u.example }\n"
-		 " remote { auth = psk\n id = host%u.example }\n"
+		 " local { id = host%u.example\n %s }\n"
+		 " remote { id = host%u.example\n %s }\n"
 		 " children { tun { local_ts = 10.%u.0.0/16\n remote_ts = 10.%u.0.0/16\n"
-		 "  %s\n } } } }\n"
-		 "secrets { ike-1 { secret = \"a fairly long shared secret\" } }\n",
-		 addrs, extra, us, them, us, them, child_extra);
-	return text[side];
+		 "  %s\n } } } }\n%s",
+		 w->addrs, extra, us, w->local, them, w->remote, us, them, child_extra, w->secrets);
+	return text;
+}
+
+static const char *conf_psk(unsigned side, const char *where, const char *extra,
+			    const char *child_extra)
+{
+	static char text[2][TEXT_MAX];
+	const struct words w = {
+		.addrs = where,
+		.local = "auth = psk",
+		.remote = "auth = psk",
+		.secrets = "secrets { ike-1 { secret = \"a fairly long shared secret\" } }\n"};
+
+	return conf_text(text[side], side, &w, extra, child_extra);
 }
 
 const char *sim_conf(unsigned side, const char *extra, const char *child_extra)
 {
-	return conf_text(side,
-			 side ? "local_addrs = 192.0.2.2\n remote_addrs = 192.0.2.1"
-			      : "local_addrs = 192.0.2.1\n remote_addrs = 192.0.2.2",
-			 extra, child_extra);
+	return conf_psk(side, addrs[side], extra, child_extra);
 }
 
 const char *sim_conf_anywhere(unsigned side, const char *extra, const char *child_extra)
 {
-	return conf_text(side, "", extra, child_extra);
+	return conf_psk(side, "", extra, child_extra);
 }
 
 const char *sim_conf_sign(unsigned side, const char *extra, const char *child_extra)
 {
-	static char text[2][4096];
-	const unsigned us = side + 1, them = 2 - side;
+	static char text[2][TEXT_MAX];
+	const struct words w = {.addrs = addrs[side], .local = "", .remote = "", .secrets = ""};
 
-	snprintf(text[side], sizeof(text[side]),
-		 "connections { net {\n version = 2\n local_addrs = 192.0.2.%u\n"
-		 " remote_addrs = 192.0.2.%u\n encap = yes\n %s\n"
-		 " local { id = host%u.example }\n remote { id = host%u.example }\n"
-		 " children { tun { local_ts = 10.%u.0.0/16\n remote_ts = 10.%u.0.0/16\n"
-		 "  %s\n } } } }\n",
-		 us, them, extra, us, them, us, them, child_extra);
-	return text[side];
+	return conf_text(text[side], side, &w, extra, child_extra);
 }
 
 const char *sim_conf_eap(unsigned side, const char *extra, const char *child_extra)
 {
-	static char text[2][4096];
-	const unsigned us = side + 1, them = 2 - side;
+	static char text[2][TEXT_MAX];
+	const struct words w = {
+		.addrs = addrs[side],
+		.local = side ? "auth = pubkey" : "auth = eap",
+		.remote = side ? "auth = eap-mschapv2" : "auth = pubkey",
+		.secrets = "secrets { eap { id = host1.example\n secret = \"a password\" } }\n"};
 
-	snprintf(text[side], sizeof(text[side]),
-		 "connections { net {\n version = 2\n local_addrs = 192.0.2.%u\n"
-		 " remote_addrs = 192.0.2.%u\n encap = yes\n %s\n"
-		 " local { id = host%u.example\n auth = %s }\n"
-		 " remote { id = host%u.example\n auth = %s }\n"
-		 " children { tun { local_ts = 10.%u.0.0/16\n remote_ts = 10.%u.0.0/16\n"
-		 "  %s\n } } } }\n"
-		 "secrets { eap { id = host1.example\n secret = \"a password\" } }\n",
-		 us, them, extra, us, side ? "pubkey" : "eap", them,
-		 side ? "eap-mschapv2" : "pubkey", us, them, child_extra);
-	return text[side];
+	return conf_text(text[side], side, &w, extra, child_extra);
 }
 
 struct conf *sim_creds(struct conf *conf, unsigned side, const char *kind)

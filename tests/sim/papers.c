@@ -2,7 +2,6 @@
 #include "tests/sim/papers.h"
 
 #include <assert.h>
-#include <openssl/sha.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -65,26 +64,6 @@ static void make_all(void)
 	list_len = pki_crl_make(list, &root, &other, 1, PKI_NOW_S, PKI_NOW_S + DAY_S);
 }
 
-/* The authority, and where its certificates are published. */
-static struct conf *add_authority(struct conf *conf, bool by_url)
-{
-	const struct cred_source source = {.kind = CRED_CA, .name = "ca", .data = pki_der(&root)};
-	char why[KEY_WHY_MAX];
-	struct conf *more;
-	struct cred *ca;
-	enum err e = cred_import(&ca, why, &source);
-
-	assert(!e);
-	if (by_url)
-		e = cred_uris_add(&ca->cert_bases, BASE);
-	assert(!e);
-	e = conf_with_cred(&more, conf, ca);
-	assert(!e);
-	cred_put(ca);
-	conf_put(conf);
-	return more;
-}
-
 struct conf *papers_add(struct conf *conf, unsigned side, enum papers kind)
 {
 	const unsigned form = kind == PAPERS_LIST_AT     ? WITH_LIST
@@ -99,7 +78,7 @@ struct conf *papers_add(struct conf *conf, unsigned side, enum papers kind)
 	if (kind == PAPERS_TWO_KEYS)
 		return sim_creds(sim_creds(conf, side, "P-256"), side, "rsa2048");
 	make_all();
-	conf = add_authority(conf, kind == PAPERS_BY_URL);
+	conf = pki_add_at(conf, CRED_CA, pki_der(&root), kind == PAPERS_BY_URL ? BASE : NULL);
 	conf = pki_add(pki_add(conf, CRED_CERT, pki_der(cert)), CRED_KEY, pki_private(cert->key));
 	if (kind == PAPERS_LIST || kind == PAPERS_BY_URL)
 		conf = pki_add(conf, CRED_CRL, bytes_of(list, list_len));
@@ -111,13 +90,10 @@ static struct bytes published(const char *url)
 {
 	for (unsigned side = 0; side < 2; side++) {
 		const struct pki_cert *c = &own[side][PLAIN];
-		char at[sizeof(BASE) + 2 * SHA_DIGEST_LENGTH] = BASE;
-		uint8_t hash[SHA_DIGEST_LENGTH];
+		uint8_t at[PKI_HASH_LEN + sizeof(BASE) + 2 * PKI_HASH_LEN];
 
-		SHA1(c->der, c->len, hash);
-		for (size_t i = 0; i < sizeof(hash); i++)
-			snprintf(at + sizeof(BASE) - 1 + 2 * i, 3, "%02x", hash[i]);
-		if (strcmp(at, url) == 0)
+		pki_hash_url(at, sizeof(at), BASE, pki_der(c));
+		if (strcmp((const char *)at + PKI_HASH_LEN, url) == 0)
 			return pki_der(c);
 	}
 	return bytes_of(NULL, 0);

@@ -300,6 +300,10 @@ bool sim_same(struct sim *s, char why[static 200]);
 uint32_t sim_num_pairs(const struct sim *s, unsigned side);
 uint32_t sim_num_sas(struct sim *s, unsigned side);
 
+/* sim_newest - the pair that a side made last; where it made none one with id 0, of a mode and with
+ * padding that there are not. */
+const struct sim_pair *sim_newest(const struct sim *s, unsigned side);
+
 /* sim_path_find - a path as a side's data path has it, of the only peer that it has; NULL: none. */
 struct sim_path *sim_path_find(struct sim *s, unsigned side, uint16_t id);
 

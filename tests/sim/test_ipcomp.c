@@ -11,19 +11,15 @@
 #define A 0
 #define B 1
 
+/* Both on port 500, where sim_inject() delivers. */
 static const char *conf_of(unsigned side, const char *child)
 {
-	static char text[2][1024];
+	char words[200];
 
-	snprintf(text[side], sizeof(text[side]),
-		 "connections { net { remote_addrs = %s\n"
-		 " local { auth = psk\n id = host%u.example }\n"
-		 " remote { auth = psk\n id = host%u.example }\n"
-		 " children { tun { %s } more { local_ts = %s\n remote_ts = %s\n %s } } } }",
-		 side == A ? "192.0.2.2" : "%any", side + 1, 2 - side, child,
-		 side == A ? "10.7.0.0/24" : "10.8.0.0/24",
-		 side == A ? "10.8.0.0/24" : "10.7.0.0/24", child);
-	return text[side];
+	snprintf(words, sizeof(words),
+		 "%s } more { local_ts = 10.%u.0.0/24\n remote_ts = 10.%u.0.0/24\n %s", child,
+		 7 + side, 8 - side, child);
+	return sim_conf(side, "encap = no\n mobike = no", words);
 }
 
 /* struct said - what the notifies of one side become in an exchange: those that were there are left
@@ -90,18 +86,6 @@ static struct sim *begin(struct said *said, const char *a, const char *b)
 	return s;
 }
 
-/* newest - the pair that a side made last. */
-static const struct sim_pair *newest(const struct sim *s, unsigned side)
-{
-	static const struct sim_pair none;
-	const struct sim_pair *p = &none;
-
-	for (uint32_t i = 0; i < s->n[side].num_pairs; i++)
-		if (s->n[side].pairs[i].id > p->id)
-			p = &s->n[side].pairs[i];
-	return p;
-}
-
 static bool negotiable(uint16_t cpi)
 {
 	return cpi >= 256 && cpi < 61440;
@@ -110,7 +94,7 @@ static bool negotiable(uint16_t cpi)
 /* compressed - both sides have it, and each sends by the other's CPI. */
 static bool compressed(const struct sim *s)
 {
-	const struct sim_pair *a = newest(s, A), *b = newest(s, B);
+	const struct sim_pair *a = sim_newest(s, A), *b = sim_newest(s, B);
 
 	return a->ipcomp && b->ipcomp && a->cpi_in == b->cpi_out && b->cpi_in == a->cpi_out &&
 	       negotiable(a->cpi_in) && negotiable(b->cpi_in);
@@ -118,8 +102,8 @@ static bool compressed(const struct sim *s)
 
 static bool plain(const struct sim *s)
 {
-	return newest(s, A)->id && newest(s, B)->id && !newest(s, A)->ipcomp &&
-	       !newest(s, B)->ipcomp;
+	return sim_newest(s, A)->id && sim_newest(s, B)->id && !sim_newest(s, A)->ipcomp &&
+	       !sim_newest(s, B)->ipcomp;
 }
 
 static void rekey(struct sim *s, unsigned side)
@@ -135,20 +119,20 @@ static void rekey(struct sim *s, unsigned side)
 static void test_R3173_both_want_it(void)
 {
 	struct sim *s = begin(NULL, "ipcomp = yes", "ipcomp = yes");
-	uint16_t was = newest(s, A)->cpi_in;
+	uint16_t was = sim_newest(s, A)->cpi_in;
 
 	CU_ASSERT_TRUE(sim_up(s) && compressed(s));
 	for (unsigned i = 0; i < 4; i++) {
 		rekey(s, i % 2);
 		CU_ASSERT_TRUE(compressed(s));
-		CU_ASSERT_NOT_EQUAL(newest(s, A)->cpi_in, was);
-		was = newest(s, A)->cpi_in;
+		CU_ASSERT_NOT_EQUAL(sim_newest(s, A)->cpi_in, was);
+		was = sim_newest(s, A)->cpi_in;
 	}
 	for (unsigned side = A; side <= B; side++) {
 		CU_ASSERT_EQUAL(sim_initiate(s, side, "more"), ERR_OK);
 		sim_run(s, s->now_ns + NS_PER_S);
 		CU_ASSERT_TRUE(compressed(s));
-		CU_ASSERT_EQUAL(strcmp(newest(s, A)->name, "more"), 0);
+		CU_ASSERT_EQUAL(strcmp(sim_newest(s, A)->name, "more"), 0);
 		CU_ASSERT_EQUAL(sim_terminate(s, side, "more"), ERR_OK);
 		sim_run(s, s->now_ns + NS_PER_S);
 	}
@@ -159,15 +143,15 @@ static void test_R3173_both_want_it(void)
 static void test_cpis(void)
 {
 	struct sim *s = begin(NULL, "ipcomp = yes", "ipcomp = yes");
-	const uint16_t was = newest(s, B)->cpi_in;
+	const uint16_t was = sim_newest(s, B)->cpi_in;
 
 	s->n[A].e->last_cpi = 61438;
 	rekey(s, B);
-	CU_ASSERT_EQUAL(newest(s, A)->cpi_in, 61439);
+	CU_ASSERT_EQUAL(sim_newest(s, A)->cpi_in, 61439);
 	rekey(s, A);
-	CU_ASSERT_EQUAL(newest(s, A)->cpi_in, 256);
-	CU_ASSERT_EQUAL(newest(s, B)->cpi_out, 256);
-	CU_ASSERT_EQUAL(newest(s, B)->cpi_in, was + 2);
+	CU_ASSERT_EQUAL(sim_newest(s, A)->cpi_in, 256);
+	CU_ASSERT_EQUAL(sim_newest(s, B)->cpi_out, 256);
+	CU_ASSERT_EQUAL(sim_newest(s, B)->cpi_in, was + 2);
 	sim_free(s);
 }
 
@@ -205,7 +189,7 @@ static void test_R3173_each_exchange(void)
 			s->tap = NULL;
 		}
 		rekey(s, A);
-		CU_ASSERT_EQUAL(newest(s, A)->ipcomp, from == A);
+		CU_ASSERT_EQUAL(sim_newest(s, A)->ipcomp, from == A);
 		sim_free(s);
 	}
 }
@@ -233,8 +217,8 @@ static void test_R3173_offers(void)
 		said.exchange = IKE_AUTH;
 		s = begin(&said, "ipcomp = yes", "ipcomp = yes");
 		CU_ASSERT_EQUAL_FATAL(s->n[B].child_up, 1);
-		CU_ASSERT_EQUAL(newest(s, B)->ipcomp, rows[i].cpi != 0);
-		CU_ASSERT_EQUAL(newest(s, B)->cpi_out, rows[i].cpi);
+		CU_ASSERT_EQUAL(sim_newest(s, B)->ipcomp, rows[i].cpi != 0);
+		CU_ASSERT_EQUAL(sim_newest(s, B)->cpi_out, rows[i].cpi);
 		sim_free(s);
 	}
 }

@@ -84,35 +84,16 @@ static void test_another_certificate_is_here(void)
 	wish_proved(s, "pkix-inline", "pkix-inline");
 }
 
-/* Whoever answers says where the peer's certificate is from. */
-static bool is_here;
-
-static void fetched(struct sim_node *n, const struct ike_ask *ask, struct ike_answer *answer)
-{
-	static struct ike_trust trust;
-
-	(void)n;
-	if (ask->kind != IKE_ASK_VERIFY_CHAIN)
-		return;
-	CU_ASSERT_EQUAL_FATAL(answer->num_trust, 1);
-	trust = answer->trust[0];
-	trust.fetched = true;
-	trust.stored = is_here;
-	answer->trust = &trust;
-}
-
 /* One that was fetched is neither one that was sent nor, unless it is, one that is here. */
 static void test_A13_certificate_fetched(void)
 {
 	struct sim *s = wish_world(&sign, &sign, true);
 
-	is_here = false;
-	s->n[B].forge = fetched;
+	s->n[B].forge = wish_fetched;
 	wish_go(s, "net", 0);
 	wish_proved(s, "pkix-inline", "pkix-offline");
 	s = wish_world(&sign, &sign, true);
-	is_here = true;
-	s->n[A].forge = fetched;
+	s->n[A].forge = wish_fetched_stored;
 	wish_go(s, "net", 0);
 	wish_proved(s, "pkix-trusted", "pkix-inline");
 }
@@ -129,8 +110,7 @@ static void test_A14_certificate_fetched(void)
 	struct ike_initiate_params to;
 	struct sim *s = wish_world(&sign, &sign, true);
 
-	is_here = false;
-	s->n[A].forge = fetched;
+	s->n[A].forge = wish_fetched;
 	to = p;
 	to.path.remote = s->n[B].addr;
 	CU_ASSERT_EQUAL(ike_initiate(s->n[A].e, &to, s->now_ns), ERR_OK);

@@ -669,72 +669,71 @@ static struct mif_endpoint end_of(unsigned side, unsigned i)
 	return (struct mif_endpoint){.at = {.addr = sim_addr(side, i), .port = 4500}};
 }
 
+/* Operations that are refused, and a question that is not. own: where there is one, the address of
+ * which side, and which. */
+static const struct refusal {
+	unsigned from;
+	uint16_t status;
+	struct mif_op op;
+	struct {
+		unsigned side, nth;
+	} own;
+} refusals[] = {
+	{A, MIF_BAD_PATH_ID, .op = {.op = MIF_ADD, .path = 0, .has = MIF_HAS_OWN}, .own = {A, 1}},
+	{A, MIF_BAD_PATH_ID, .op = {.op = MIF_ADD, .path = 1, .has = MIF_HAS_OWN}, .own = {A, 1}},
+	{A, MIF_BAD_ENDPOINT, .op = {.op = MIF_ADD, .path = 2, .has = MIF_HAS_OWN}, .own = {B, 1}},
+	{A, MIF_BAD_ENDPOINT, .op = {.op = MIF_ADD, .path = 2, .has = MIF_HAS_OWN}, .own = {A, 2}},
+	{A, MIF_BAD_ENDPOINT, .op = {.op = MIF_ADD, .path = 2, .has = MIF_HAS_OWN | MIF_HAS_PEERS},
+	 .own = {A, 1}},
+	{A, MIF_UNKNOWN_PATH, .op = {.op = MIF_REMOVE, .path = 2}},
+	{A, MIF_UNKNOWN_PATH, .op = {.op = MIF_SOFT, .path = 2}},
+	{A, MIF_UNKNOWN_PATH, .op = {.op = MIF_HARD, .path = 0}},
+	{A, MIF_UNKNOWN_PATH, .op = {.op = MIF_QUERY, .path = 2}},
+	{A, MIF_UNKNOWN_PATH, .op = {.op = MIF_LEAVE, .path = 2}},
+	{A, MIF_POLICY_DENIED, .op = {.op = MIF_LEAVE, .path = 1}},
+	{A, MIF_POLICY_DENIED, .op = {.op = MIF_REMOVE, .path = 1}},
+	{A, MIF_POLICY_DENIED,
+	 .op = {.op = MIF_MULTIHOMING,
+		.path = 1,
+		.has = MIF_HAS_SCHEDULE,
+		.schedule = {MIF_SPRAY, 0, 1}}},
+	{A, MIF_UNSUPPORTED_OP, .op = {.op = 8, .path = 1}},
+	{A, MIF_UNSUPPORTED_OP, .op = {.op = MIF_REMOVE, .flags = 4, .path = 1}},
+	{B, MIF_POLICY_DENIED, .op = {.op = MIF_SOFT, .path = 1}},
+	{B, MIF_POLICY_DENIED, .op = {.op = MIF_HARD, .path = 1}},
+	{B, MIF_POLICY_DENIED, .op = {.op = MIF_ADD, .path = 2, .has = MIF_HAS_OWN}, .own = {B, 1}},
+	{B, MIF_POLICY_DENIED,
+	 .op = {.op = MIF_MULTIHOMING,
+		.path = 1,
+		.has = MIF_HAS_SCHEDULE,
+		.schedule = {MIF_FAILOVER, 1, 1}}},
+	{B, MIF_POLICY_DENIED, .op = {.op = MIF_REMOVE, .path = 1}},
+	{A, MIF_OK, .op = {.op = MIF_QUERY, .path = 0}},
+};
+
+/* refusal_of - what the other side says to it. */
+static uint16_t refusal_of(struct sim *s, const struct refusal *r)
+{
+	const uint8_t stranger[4] = {203, 0, 113, 99};
+	struct mif_op op = r->op;
+
+	op.transaction = (uint16_t)(100 + (r - refusals));
+	op.own = end_of(r->own.side, r->own.nth);
+	op.peers = (struct mif_endpoint){.at = {ip_addr_v4(stranger), 4500, 0}};
+	return status_of(s, r->from, &op);
+}
+
 /* Each refusal, and nothing is changed by it. */
 static void test_M10_refusals(void)
 {
-	const uint8_t victim[4] = {203, 0, 113, 99};
-	const struct mif_endpoint stranger = {.at = {ip_addr_v4(victim), 4500, 0}};
-	const uint16_t both = MIF_HAS_OWN | MIF_HAS_PEERS;
-	const struct {
-		unsigned from;
-		uint16_t status;
-		struct mif_op op;
-	} rows[] = {
-		{A,
-		 MIF_BAD_PATH_ID,
-		 {.op = MIF_ADD, .path = 0, .has = MIF_HAS_OWN, .own = end_of(A, 1)}},
-		{A,
-		 MIF_BAD_PATH_ID,
-		 {.op = MIF_ADD, .path = 1, .has = MIF_HAS_OWN, .own = end_of(A, 1)}},
-		{A,
-		 MIF_BAD_ENDPOINT,
-		 {.op = MIF_ADD, .path = 2, .has = MIF_HAS_OWN, .own = end_of(B, 1)}},
-		{A,
-		 MIF_BAD_ENDPOINT,
-		 {.op = MIF_ADD, .path = 2, .has = MIF_HAS_OWN, .own = end_of(A, 2)}},
-		{A,
-		 MIF_BAD_ENDPOINT,
-		 {.op = MIF_ADD, .path = 2, .has = both, .own = end_of(A, 1), .peers = stranger}},
-		{A, MIF_UNKNOWN_PATH, {.op = MIF_REMOVE, .path = 2}},
-		{A, MIF_UNKNOWN_PATH, {.op = MIF_SOFT, .path = 2}},
-		{A, MIF_UNKNOWN_PATH, {.op = MIF_HARD, .path = 0}},
-		{A, MIF_UNKNOWN_PATH, {.op = MIF_QUERY, .path = 2}},
-		{A, MIF_UNKNOWN_PATH, {.op = MIF_LEAVE, .path = 2}},
-		{A, MIF_POLICY_DENIED, {.op = MIF_LEAVE, .path = 1}},
-		{A, MIF_POLICY_DENIED, {.op = MIF_REMOVE, .path = 1}},
-		{A,
-		 MIF_POLICY_DENIED,
-		 {.op = MIF_MULTIHOMING,
-		  .path = 1,
-		  .has = MIF_HAS_SCHEDULE,
-		  .schedule = {MIF_SPRAY, 0, 1}}},
-		{A, MIF_UNSUPPORTED_OP, {.op = 8, .path = 1}},
-		{A, MIF_UNSUPPORTED_OP, {.op = MIF_REMOVE, .flags = 4, .path = 1}},
-		{B, MIF_POLICY_DENIED, {.op = MIF_SOFT, .path = 1}},
-		{B, MIF_POLICY_DENIED, {.op = MIF_HARD, .path = 1}},
-		{B,
-		 MIF_POLICY_DENIED,
-		 {.op = MIF_ADD, .path = 2, .has = MIF_HAS_OWN, .own = end_of(B, 1)}},
-		{B,
-		 MIF_POLICY_DENIED,
-		 {.op = MIF_MULTIHOMING,
-		  .path = 1,
-		  .has = MIF_HAS_SCHEDULE,
-		  .schedule = {MIF_FAILOVER, 1, 1}}},
-		{B, MIF_POLICY_DENIED, {.op = MIF_REMOVE, .path = 1}},
-		{A, MIF_OK, {.op = MIF_QUERY, .path = 0}},
-	};
 	struct sim *s = up();
 
-	for (uint16_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct mif_op op = rows[i].op;
-		uint16_t status;
+	for (size_t i = 0; i < ARRAY_LEN(refusals); i++) {
+		const uint16_t status = refusal_of(s, &refusals[i]);
 
-		op.transaction = (uint16_t)(100 + i);
-		status = status_of(s, rows[i].from, &op);
-		if (status != rows[i].status)
-			tap_diag("row %u: %s", i, mif_status_name(status));
-		CU_ASSERT_EQUAL(status, rows[i].status);
+		if (status != refusals[i].status)
+			tap_diag("row %zu: %s", i, mif_status_name(status));
+		CU_ASSERT_EQUAL(status, refusals[i].status);
 		for (unsigned side = 0; side < 2; side++)
 			CU_ASSERT_TRUE(NET(side)->mif.paths.num == 1 &&
 				       !NET(side)->mif.paths.policy &&

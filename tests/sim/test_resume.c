@@ -214,25 +214,12 @@ static void test_R5723_both_want_it(void)
 	}
 }
 
-static void fetched(struct sim_node *n, const struct ike_ask *ask, struct ike_answer *answer)
-{
-	static struct ike_trust trust;
-
-	(void)n;
-	if (ask->kind != IKE_ASK_VERIFY_CHAIN)
-		return;
-	CU_ASSERT_EQUAL_FATAL(answer->num_trust, 1);
-	trust = answer->trust[0];
-	trust.fetched = true;
-	answer->trust = &trust;
-}
-
 /* A certificate that was fetched does not come with a ticket: by then there may be another one. */
 static void test_R5723_none_by_url(void)
 {
 	struct sim *s = world(&ways[CERT]);
 
-	s->n[B].forge = fetched;
+	s->n[B].forge = wish_fetched;
 	wish_go(s, "net", 0);
 	CU_ASSERT_STRING_EQUAL(wish_seen(s, B).method, "pkix-offline");
 	CU_ASSERT_EQUAL(stats(s, B).tickets_given, 0);

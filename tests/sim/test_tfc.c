@@ -10,17 +10,13 @@
 #define A 0
 #define B 1
 
+/* Both on port 500, where sim_inject() delivers. */
 static const char *conf_of(unsigned side, const char *child)
 {
-	static char text[2][1024];
+	char words[200];
 
-	snprintf(text[side], sizeof(text[side]),
-		 "connections { net { remote_addrs = %s\n"
-		 " local { auth = psk\n id = host%u.example }\n"
-		 " remote { auth = psk\n id = host%u.example }\n"
-		 " children { tun { tfc_padding = 700\n tfc_dummies = 9\n %s } } } }",
-		 side == A ? "192.0.2.2" : "%any", side + 1, 2 - side, child);
-	return text[side];
+	snprintf(words, sizeof(words), "tfc_padding = 700\n tfc_dummies = 9\n %s", child);
+	return sim_conf(side, "encap = no\n mobike = no", words);
 }
 
 /* struct refusal - the side `from` says that it takes no padding: in which exchange. */
@@ -65,21 +61,9 @@ static struct sim *bring_up(struct refusal *r, const char *child)
 	return s;
 }
 
-/* newest - the pair that a side made last. */
-static const struct sim_pair *newest(const struct sim *s, unsigned side)
-{
-	static const struct sim_pair none = {.tfc_padding = 1};
-	const struct sim_pair *p = &none;
-
-	for (uint32_t i = 0; i < s->n[side].num_pairs; i++)
-		if (s->n[side].pairs[i].id > p->id)
-			p = &s->n[side].pairs[i];
-	return p;
-}
-
 static bool sends(const struct sim *s, unsigned side, uint32_t padding)
 {
-	const struct sim_pair *p = newest(s, side);
+	const struct sim_pair *p = sim_newest(s, side);
 
 	return p->tfc_padding == padding && p->dummies == 9 && p->dummy_len == 700;
 }
@@ -95,7 +79,8 @@ static void test_as_configured(void)
 /* Padding behind a transport header would be taken for data; dummies are none of that. */
 static void test_transport(void)
 {
-	struct sim *s = bring_up(NULL, "mode = transport");
+	struct sim *s =
+		bring_up(NULL, "mode = transport\n local_ts = dynamic\n remote_ts = dynamic");
 
 	CU_ASSERT_TRUE(sends(s, A, 0) && sends(s, B, 0));
 	sim_free(s);

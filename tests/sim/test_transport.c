@@ -50,21 +50,9 @@ static struct sim *bring_up(const char *a, const char *b, uint16_t nat)
 	return s;
 }
 
-/* newest - the pair that a side made last. */
-static const struct sim_pair *newest(const struct sim *s, unsigned side)
-{
-	static const struct sim_pair none = {.mode = (enum sa_mode)99};
-	const struct sim_pair *p = &none;
-
-	for (uint32_t i = 0; i < s->n[side].num_pairs; i++)
-		if (s->n[side].pairs[i].id > p->id)
-			p = &s->n[side].pairs[i];
-	return p;
-}
-
 static bool modes_are(const struct sim *s, enum sa_mode mode)
 {
-	return newest(s, A)->mode == mode && newest(s, B)->mode == mode;
+	return sim_newest(s, A)->mode == mode && sim_newest(s, B)->mode == mode;
 }
 
 static bool ts_is(const struct ts *ts, const char *text)
@@ -93,9 +81,9 @@ static void test_agreed(void)
 	struct sim *s = bring_up("mode = transport", "mode = transport", 0);
 
 	CU_ASSERT_TRUE(modes_are(s, SA_TRANSPORT));
-	CU_ASSERT_TRUE(ts_is(&newest(s, A)->local, "192.0.2.1/32"));
-	CU_ASSERT_TRUE(ts_is(&newest(s, A)->remote, "192.0.2.2/32"));
-	CU_ASSERT_EQUAL(newest(s, A)->seen_local.family, IP_NONE);
+	CU_ASSERT_TRUE(ts_is(&sim_newest(s, A)->local, "192.0.2.1/32"));
+	CU_ASSERT_TRUE(ts_is(&sim_newest(s, A)->remote, "192.0.2.2/32"));
+	CU_ASSERT_EQUAL(sim_newest(s, A)->seen_local.family, IP_NONE);
 	for (unsigned side = A; side <= B; side++) {
 		CU_ASSERT_EQUAL(sim_rekey(s, side, "tun"), ERR_OK);
 		sim_run(s, s->now_ns + 10 * NS_PER_S);
@@ -133,7 +121,7 @@ static void test_tunnel_instead(void)
 	struct sim *s = bring_up("mode = transport", "mode = tunnel", 0);
 
 	CU_ASSERT_TRUE(modes_are(s, SA_TUNNEL));
-	CU_ASSERT_TRUE(ts_is(&newest(s, A)->local, "192.0.2.1/32"));
+	CU_ASSERT_TRUE(ts_is(&sim_newest(s, A)->local, "192.0.2.1/32"));
 	CU_ASSERT_EQUAL(sim_rekey(s, A, "tun"), ERR_OK);
 	sim_run(s, s->now_ns + 10 * NS_PER_S);
 	CU_ASSERT_TRUE(modes_are(s, SA_TUNNEL));
@@ -152,11 +140,11 @@ static void test_child_by_mode(void)
 				 0);
 
 	CU_ASSERT_TRUE(modes_are(s, SA_TRANSPORT));
-	CU_ASSERT_STRING_EQUAL(newest(s, B)->name, "other");
+	CU_ASSERT_STRING_EQUAL(sim_newest(s, B)->name, "other");
 	sim_free(s);
 	s = bring_up("mode = tunnel", "mode = transport\n} other { mode = tunnel\n", 0);
 	CU_ASSERT_TRUE(modes_are(s, SA_TUNNEL));
-	CU_ASSERT_STRING_EQUAL(newest(s, B)->name, "other");
+	CU_ASSERT_STRING_EQUAL(sim_newest(s, B)->name, "other");
 	sim_free(s);
 }
 
@@ -169,10 +157,10 @@ static void test_clipped(void)
 			 "mode = transport\n local_ts = 0.0.0.0/0[tcp]\n remote_ts = 0.0.0.0/0", 0);
 
 	CU_ASSERT_TRUE(modes_are(s, SA_TRANSPORT));
-	CU_ASSERT_TRUE(ts_is(&newest(s, A)->local, "192.0.2.1/32[tcp/22]"));
-	CU_ASSERT_TRUE(ts_is(&newest(s, A)->remote, "192.0.2.2/32[tcp]"));
-	CU_ASSERT_TRUE(ts_is(&newest(s, B)->local, "192.0.2.2/32[tcp]"));
-	CU_ASSERT_TRUE(ts_is(&newest(s, B)->remote, "192.0.2.1/32[tcp/22]"));
+	CU_ASSERT_TRUE(ts_is(&sim_newest(s, A)->local, "192.0.2.1/32[tcp/22]"));
+	CU_ASSERT_TRUE(ts_is(&sim_newest(s, A)->remote, "192.0.2.2/32[tcp]"));
+	CU_ASSERT_TRUE(ts_is(&sim_newest(s, B)->local, "192.0.2.2/32[tcp]"));
+	CU_ASSERT_TRUE(ts_is(&sim_newest(s, B)->remote, "192.0.2.1/32[tcp/22]"));
 	sim_free(s);
 }
 
@@ -184,21 +172,21 @@ static void test_for_others(void)
 	struct sim *s = bring_up(a, b, 0);
 
 	CU_ASSERT_TRUE(modes_are(s, SA_TUNNEL));
-	CU_ASSERT_TRUE(ts_is(&newest(s, B)->remote, "10.1.0.0/16"));
+	CU_ASSERT_TRUE(ts_is(&sim_newest(s, B)->remote, "10.1.0.0/16"));
 	sim_free(s);
 }
 
 static void check_nat(struct sim *s)
 {
 	CU_ASSERT_TRUE(modes_are(s, SA_TRANSPORT));
-	CU_ASSERT_TRUE(ts_is(&newest(s, A)->local, "192.0.2.1/32"));
-	CU_ASSERT_TRUE(ts_is(&newest(s, A)->remote, "192.0.2.2/32"));
-	CU_ASSERT_TRUE(addr_is(&newest(s, A)->seen_local, "203.0.113.5"));
-	CU_ASSERT_EQUAL(newest(s, A)->seen_remote.family, IP_NONE);
-	CU_ASSERT_TRUE(ts_is(&newest(s, B)->local, "192.0.2.2/32"));
-	CU_ASSERT_TRUE(ts_is(&newest(s, B)->remote, "203.0.113.5/32"));
-	CU_ASSERT_TRUE(addr_is(&newest(s, B)->seen_remote, "192.0.2.1"));
-	CU_ASSERT_EQUAL(newest(s, B)->seen_local.family, IP_NONE);
+	CU_ASSERT_TRUE(ts_is(&sim_newest(s, A)->local, "192.0.2.1/32"));
+	CU_ASSERT_TRUE(ts_is(&sim_newest(s, A)->remote, "192.0.2.2/32"));
+	CU_ASSERT_TRUE(addr_is(&sim_newest(s, A)->seen_local, "203.0.113.5"));
+	CU_ASSERT_EQUAL(sim_newest(s, A)->seen_remote.family, IP_NONE);
+	CU_ASSERT_TRUE(ts_is(&sim_newest(s, B)->local, "192.0.2.2/32"));
+	CU_ASSERT_TRUE(ts_is(&sim_newest(s, B)->remote, "203.0.113.5/32"));
+	CU_ASSERT_TRUE(addr_is(&sim_newest(s, B)->seen_remote, "192.0.2.1"));
+	CU_ASSERT_EQUAL(sim_newest(s, B)->seen_local.family, IP_NONE);
 }
 
 /* 2.23.1: each side has its own view of the addresses in its selectors and the other's beside it.
@@ -222,11 +210,11 @@ static void check_plain(struct sim *s)
 	CU_ASSERT_TRUE(modes_are(s, SA_TRANSPORT));
 	for (unsigned side = A; side <= B; side++) {
 		CU_ASSERT_TRUE(
-			ts_is(&newest(s, side)->local, side ? "192.0.2.2/32" : "192.0.2.1/32"));
-		CU_ASSERT_TRUE(
-			ts_is(&newest(s, side)->remote, side ? "192.0.2.1/32" : "192.0.2.2/32"));
-		CU_ASSERT_EQUAL(newest(s, side)->seen_local.family, IP_NONE);
-		CU_ASSERT_EQUAL(newest(s, side)->seen_remote.family, IP_NONE);
+			ts_is(&sim_newest(s, side)->local, side ? "192.0.2.2/32" : "192.0.2.1/32"));
+		CU_ASSERT_TRUE(ts_is(&sim_newest(s, side)->remote,
+				     side ? "192.0.2.1/32" : "192.0.2.2/32"));
+		CU_ASSERT_EQUAL(sim_newest(s, side)->seen_local.family, IP_NONE);
+		CU_ASSERT_EQUAL(sim_newest(s, side)->seen_remote.family, IP_NONE);
 	}
 }
 
@@ -317,7 +305,7 @@ static void test_M9_beside_elsewhere(void)
 		sim_run(s, s->now_ns + 10 * NS_PER_S);
 		CU_ASSERT_EQUAL(sim_num_pairs(s, A), 2 + side);
 		CU_ASSERT_EQUAL(sim_num_pairs(s, B), 2 + side);
-		CU_ASSERT_EQUAL(newest(s, side)->worker, 1 + side);
+		CU_ASSERT_EQUAL(sim_newest(s, side)->worker, 1 + side);
 		check_nat(s);
 	}
 	CU_ASSERT_TRUE(sim_up(s));
@@ -352,15 +340,15 @@ static void test_M9_asked_elsewhere(void)
 		CU_ASSERT_EQUAL(sim_initiate_flow(s, side, "tun", &first), ERR_OK);
 		sim_run(s, s->now_ns + NS_PER_S);
 		CU_ASSERT_TRUE(sim_up(s));
-		CU_ASSERT_TRUE(ip_addr_equal(&newest(s, side)->local.lo, &first.local));
-		CU_ASSERT_TRUE(ip_addr_equal(&newest(s, side)->remote.lo, &first.remote));
+		CU_ASSERT_TRUE(ip_addr_equal(&sim_newest(s, side)->local.lo, &first.local));
+		CU_ASSERT_TRUE(ip_addr_equal(&sim_newest(s, side)->remote.lo, &first.remote));
 		CU_ASSERT_TRUE(modes_are(s, SA_TRANSPORT));
 		CU_ASSERT_EQUAL(sim_terminate(s, side, "tun"), ERR_OK);
 		sim_run(s, s->now_ns + NS_PER_S);
 		CU_ASSERT_EQUAL(sim_initiate_flow(s, side, "tun", &second), ERR_OK);
 		sim_run(s, s->now_ns + NS_PER_S);
 		CU_ASSERT_TRUE(sim_up(s));
-		CU_ASSERT_TRUE(ip_addr_equal(&newest(s, side)->local.lo, &other));
+		CU_ASSERT_TRUE(ip_addr_equal(&sim_newest(s, side)->local.lo, &other));
 		CU_ASSERT_TRUE(modes_are(s, SA_TRANSPORT));
 		sim_free(s);
 	}
@@ -395,8 +383,8 @@ static void test_tunnel_behind_a_nat(void)
 				 "mode = tunnel\n remote_ts = 192.0.2.1, 203.0.113.5", 10000);
 
 	CU_ASSERT_TRUE(modes_are(s, SA_TUNNEL));
-	CU_ASSERT_TRUE(ts_is(&newest(s, B)->remote, "192.0.2.1/32"));
-	CU_ASSERT_EQUAL(newest(s, B)->seen_remote.family, IP_NONE);
+	CU_ASSERT_TRUE(ts_is(&sim_newest(s, B)->remote, "192.0.2.1/32"));
+	CU_ASSERT_EQUAL(sim_newest(s, B)->seen_remote.family, IP_NONE);
 	sim_free(s);
 }
 
@@ -495,11 +483,11 @@ static void test_S56_others_addresses(void)
 	CU_ASSERT_EQUAL(s->n[B].last_failure, IKE_REASON_TS_UNACCEPTABLE);
 	sim_free(s);
 	s = forged(f, "mode = transport", "mode = transport\n remote_ts = 10.0.0.0/8");
-	CU_ASSERT_EQUAL(newest(s, B)->mode, SA_TUNNEL);
+	CU_ASSERT_EQUAL(sim_newest(s, B)->mode, SA_TUNNEL);
 	sim_free(s);
 	f.tsi = "192.0.2.0/31";
 	s = forged(f, "mode = transport", "mode = transport\n remote_ts = 192.0.2.0/24");
-	CU_ASSERT_EQUAL(newest(s, B)->mode, SA_TUNNEL);
+	CU_ASSERT_EQUAL(sim_newest(s, B)->mode, SA_TUNNEL);
 	sim_free(s);
 }
 
@@ -509,15 +497,15 @@ static void rekey_for(const char *other, unsigned asks, uint16_t nat)
 {
 	struct forgery f = {.from = B, .exchange = CREATE_CHILD_SA, .tsi = other};
 	struct sim *s = bring_up("mode = transport", "mode = transport", nat);
-	const uint32_t spi = newest(s, A)->spi_in;
+	const uint32_t spi = sim_newest(s, A)->spi_in;
 
 	s->tap = forge;
 	s->tap_ctx = &f;
 	CU_ASSERT_EQUAL(sim_rekey(s, asks, "tun"), ERR_OK);
 	sim_run(s, s->now_ns + NS_PER_S);
 	CU_ASSERT_EQUAL(s->n[A].rekeyed_child, 0);
-	CU_ASSERT_EQUAL(newest(s, A)->spi_in, spi);
-	CU_ASSERT_TRUE(newest(s, A)->in && newest(s, B)->in);
+	CU_ASSERT_EQUAL(sim_newest(s, A)->spi_in, spi);
+	CU_ASSERT_TRUE(sim_newest(s, A)->in && sim_newest(s, B)->in);
 	sim_free(s);
 }
 

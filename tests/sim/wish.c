@@ -104,6 +104,31 @@ struct wish_seen wish_seen(struct sim *s, unsigned side)
 	return seen;
 }
 
+static void be_fetched(const struct ike_ask *ask, struct ike_answer *answer, bool stored)
+{
+	static struct ike_trust trust;
+
+	if (ask->kind != IKE_ASK_VERIFY_CHAIN)
+		return;
+	CU_ASSERT_EQUAL_FATAL(answer->num_trust, 1);
+	trust = answer->trust[0];
+	trust.fetched = true;
+	trust.stored = stored;
+	answer->trust = &trust;
+}
+
+void wish_fetched(struct sim_node *n, const struct ike_ask *ask, struct ike_answer *answer)
+{
+	(void)n;
+	be_fetched(ask, answer, false);
+}
+
+void wish_fetched_stored(struct sim_node *n, const struct ike_ask *ask, struct ike_answer *answer)
+{
+	(void)n;
+	be_fetched(ask, answer, true);
+}
+
 void wish_proved(struct sim *s, const char *peer_of_a, const char *peer_of_b)
 {
 	for (unsigned side = 0; side < 2; side++) {

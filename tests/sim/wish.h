@@ -35,6 +35,11 @@ void wish_configure(struct sim *s, unsigned side, struct conf *conf);
  * few seconds pass. */
 void wish_go(struct sim *s, const char *conn, unsigned from);
 
+/* wish_fetched - for sim_node.forge: the certificate of this side's peer was fetched. _stored - and
+ * is here itself, too. */
+void wish_fetched(struct sim_node *n, const struct ike_ask *ask, struct ike_answer *answer);
+void wish_fetched_stored(struct sim_node *n, const struct ike_ask *ask, struct ike_answer *answer);
+
 /* struct wish_seen - the IKE SAs that a side lists: how many are established, and the last one's
  * proof. */
 struct wish_seen {
