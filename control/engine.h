@@ -802,7 +802,8 @@ struct ike_token_task {
  * put_back). False if there is none. ike_keyring_token_put_back - it cannot be begun now.
  * ike_keyring_token_learn - what came, untrusted: a signature (ECDSA: the DER of r and s), a key or
  * a certificate; empty: nothing, because of why (a clause). What waits for it: ike_keyring_waits().
- * ike_keyring_round - whoever asks begins to ask all questions again that wait; ike_keyring_unclaimed
+ * ike_keyring_round - whoever asks begins to ask all questions again that wait;
+ * ike_keyring_unclaimed
  * - it has: signatures for others, whose IKE SAs are gone, are not made any more. True if some that
  * wait have room now which they did not find: ask once more.
  * ike_keyring_flush - forget lists, answers and certificates that were fetched, and what is known

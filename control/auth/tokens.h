@@ -7,8 +7,8 @@
  * imported, a signature is verified before it is sent.
  *
  * A public key or a certificate is kept for a while, a failure just long enough that a token is not
- * asked for each handshake; a signature goes to the one who wanted it, and is gone then, or with who
- * wanted it. PINs are copied for as long as they wait to be given out. Thread: the keyring's.
+ * asked for each handshake; a signature goes to the one who wanted it, and is gone then, or with
+ * who wanted it. PINs are copied for as long as they wait to be given out. Thread: the keyring's.
  */
 #pragma once
 

@@ -11,8 +11,8 @@
 /* KEEPALIVE_NS - RFC 3948 4: default interval of NAT keepalives. */
 #define KEEPALIVE_NS (20 * NS_PER_S)
 
-/* Whoever knows the peer said so long, and nothing of longer; or it lost against another IKE SA, and
- * the peer does not close it. */
+/* Whoever knows the peer said so long, and nothing of longer; or it lost against another IKE SA,
+ * and the peer does not close it. */
 static void end_by_delete(struct ike_sa *sa, uint64_t now_ns)
 {
 	if (task_need(sa, TASK_IKE_DELETE, 0) == ERR_NOMEM) {

@@ -22,9 +22,9 @@
 #define MAX_RETRIES 20
 /* AGAIN_NS - after a re-key that was refused for good, as long as the SA lives. */
 #define AGAIN_NS (60 * NS_PER_S)
-/* LOSER_NS - how long an IKE SA that lost a collision waits for the peer's delete before it is closed
- * by us. The peer may not even know of it, if our response was still under way when we closed the
- * old IKE SA. */
+/* LOSER_NS - how long an IKE SA that lost a collision waits for the peer's delete before it is
+ * closed by us. The peer may not even know of it, if our response was still under way when we
+ * closed the old IKE SA. */
 #define LOSER_NS (30 * NS_PER_S)
 
 enum err rekey_work_new(struct ike_sa *old, struct rekey_work **out, bool initiator)

@@ -233,8 +233,8 @@ struct ipsec_engine_params {
 	void *ctx;
 
 	/* threads - 0: everything runs in ipsec_engine_dispatch(). 1: the data path has a thread of
-	 * its own, so that packets flow while the program does something else. Puzzles of gateways in
-	 * a flood (RFC 8019) are solved in a thread of the library's in either case, which calls
+	 * its own, so that packets flow while the program does something else. Puzzles of gateways
+	 * in a flood (RFC 8019) are solved in a thread of the library's in either case, which calls
 	 * nothing of the program's and goes by the host's clock; `puzzle_max = 0` in the
 	 * configuration: none are. */
 	unsigned int threads;
