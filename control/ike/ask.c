@@ -178,6 +178,7 @@ enum err step_ask(struct step *s, enum ike_ask_kind kind)
 	assert(!slot->open && !slot->waiting);
 	if (actions_promise(&s->e->actions, 1))
 		return ERR_NOMEM;
+	s->asked = true;
 	fill(s, &slot->ask, kind);
 	if (other(slot)->open)
 		slot->waiting = true;

@@ -18,6 +18,9 @@ MUST_USE enum err sa_init_refused(struct step *s);
 
 /* puzzle.c (RFC 8019) */
 MUST_USE enum err puzzle_given(struct step *s);
+MUST_USE enum err puzzle_another(struct step *s);
+MUST_USE enum err puzzle_cookie(struct step *s);
+MUST_USE enum err puzzle_group(struct step *s);
 MUST_USE enum err puzzle_solved(struct step *s);
 
 /* intermediate.c (RFC 9242, RFC 9370 2.2.2) */

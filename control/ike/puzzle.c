@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "control/ike/ask.h"
 #include "control/ike/handlers.h"
 #include "control/ike/sa_init.h"
 
@@ -56,49 +57,65 @@ static bool is_answered(const struct step *s, const struct wire_puzzle *p)
 	       p->bits <= hs->puzzle.asked.bits;
 }
 
-static void take_on(struct step *s, const struct wire_puzzle *p)
+static enum err take_on(struct step *s, const struct wire_puzzle *p)
 {
 	struct handshake *hs = s->sa->hs;
+	enum err e = step_ask(s, IKE_ASK_PUZZLE);
 
-	hs->puzzle.asked = (struct puzzle){
-		.prf = p->prf, .bits = bits_of(s, p), .text = bytes_of(hs->cookie, hs->cookie_len)};
+	if (e)
+		return e;
+	hs->puzzle.asked.prf = p->prf;
+	hs->puzzle.asked.bits = bits_of(s, p);
 	action_event(s->sa, IKE_EVENT_PROGRESS, NULL, IKE_REASON_NONE, s->sa->request,
 		     "the peer wants a puzzle of %u bits solved before it answers",
 		     hs->puzzle.asked.bits);
+	return ERR_OK;
+}
+
+static enum err parse(const struct step *s, struct wire_puzzle *out)
+{
+	struct wire_notify n;
+
+	return wire_notify_find(&n, s->msg, NOTIFY_PUZZLE) ? wire_puzzle_parse(out, n.data)
+							   : ERR_MALFORMED;
 }
 
 enum err puzzle_given(struct step *s)
 {
 	struct handshake *hs = s->sa->hs;
 	struct wire_puzzle p;
-	struct wire_notify n;
-	enum err e = ERR_MALFORMED;
+	struct bytes cookie;
+	enum err e = parse(s, &p);
 
-	if (wire_notify_find(&n, s->msg, NOTIFY_PUZZLE))
-		e = wire_puzzle_parse(&p, n.data);
 	if (!e && is_answered(s, &p))
 		e = ERR_EXISTS;
 	if (!e)
-		e = sa_init_take_cookie(s);
+		e = sa_init_cookie_of(s, &cookie);
 	if (e)
 		return e;
-	if (!is_worth_it(s, &p)) {
+	puzzle_call_off(s->sa);
+	memcpy(hs->puzzle.cookie, cookie.p, cookie.len);
+	hs->puzzle.asked.text = bytes_of(hs->puzzle.cookie, cookie.len);
+	hs->puzzle.refused = false;
+	s->stands = true;
+	if (is_worth_it(s, &p)) {
+		e = take_on(s, &p);
+	} else {
 		leave_out(s, &p);
 		step_pass(s, IKE_ASK_PUZZLE);
-	} else {
-		take_on(s, &p);
-		e = step_ask(s, IKE_ASK_PUZZLE);
 	}
-	if (!e) /* else it comes again */
-		hs->num_cookies++;
 	return e;
 }
 
 enum err puzzle_solved(struct step *s)
 {
-	struct handshake_puzzle *p = &s->sa->hs->puzzle;
+	struct handshake *hs = s->sa->hs;
+	struct handshake_puzzle *p = &hs->puzzle;
 	const struct bytes solution = s->answer->solution;
+	enum err e;
 
+	sa_init_set_cookie(hs, p->asked.text);
+	p->solution_len = 0;
 	if (s->answer->allow && solution.len == sizeof(p->solution)) {
 		memcpy(p->solution, solution.p, solution.len);
 		p->solution_len = solution.len;
@@ -109,7 +126,70 @@ enum err puzzle_solved(struct step *s)
 			     "without, which it may not answer",
 			     p->asked.bits);
 	}
-	return sa_init_repeat(s);
+	e = sa_init_repeat(s);
+	if (!e)
+		hs->num_cookies++;
+	return e;
+}
+
+/* ---- while one is solved ----------------------------------------------------------------------
+ */
+
+bool puzzle_under_way(const struct ike_sa *sa)
+{
+	return sa->state == SA_I_PUZZLE && (sa->out.x.ask.open || sa->out.x.ask.waiting);
+}
+
+void puzzle_call_off(struct ike_sa *sa)
+{
+	if (puzzle_under_way(sa))
+		ask_close(&sa->out.x.ask);
+}
+
+enum err puzzle_another(struct step *s)
+{
+	struct wire_puzzle p;
+	enum err e = parse(s, &p);
+
+	if (e)
+		return e;
+	if (puzzle_under_way(s->sa) &&
+	    (!is_worth_it(s, &p) || bits_of(s, &p) >= s->sa->hs->puzzle.asked.bits))
+		return ERR_EXISTS;
+	return puzzle_given(s);
+}
+
+enum err puzzle_cookie(struct step *s)
+{
+	const struct handshake *hs = s->sa->hs;
+	struct bytes cookie;
+	enum err e = sa_init_cookie_of(s, &cookie);
+
+	if (e)
+		return e;
+	/* The request under way shows it already: this answers an earlier one. */
+	if (bytes_equal(cookie, bytes_of(hs->cookie, hs->cookie_len)))
+		return ERR_EXISTS;
+	return sa_init_cookie(s);
+}
+
+enum err puzzle_group(struct step *s)
+{
+	const struct conf_conn *conn = s->sa->conn;
+	const struct handshake *hs = s->sa->hs;
+	struct wire_notify n;
+	uint16_t group;
+	enum err e;
+
+	if (!wire_notify_find(&n, s->msg, NOTIFY_INVALID_KE_PAYLOAD) || wire_notify_u16(&group, &n))
+		return ERR_MALFORMED;
+	/* What would end the attempt waits (puzzle.h). */
+	if (hs->ke_retried || group == hs->group || !sa_offers_dh(conn->ike, conn->num_ike, group))
+		return ERR_EXISTS;
+	e = sa_init_invalid_ke(s);
+	if (!e)
+		puzzle_call_off(s->sa);
+	return e;
 }
 
 void puzzle_in_vain(char *text, size_t size, const struct ike_sa *sa)

@@ -215,6 +215,12 @@ static bool fragment(struct ike_sa *sa, const struct ike_msg *outer, const struc
 	return true;
 }
 
+/* Nothing is known yet of who answers: each message may be another's. */
+static bool is_early(const struct ike_sa *sa)
+{
+	return sa->state == SA_I_INIT || sa->state == SA_I_PUZZLE || sa->state == SA_I_RESUME;
+}
+
 /* The SA that a message names, if its sender has the other role and the other SPI fits. */
 static struct ike_sa *find_sa(const struct ike_engine *e, const struct ike_header *h)
 {
@@ -225,7 +231,7 @@ static struct ike_sa *find_sa(const struct ike_engine *e, const struct ike_heade
 
 	if (!sa || sa->initiator == from_initiator || sa->state == SA_DEAD)
 		return NULL;
-	if (sa->state == SA_I_INIT || sa->state == SA_I_RESUME)
+	if (is_early(sa))
 		return sa;
 	return sa_peer_spi(sa) == theirs ? sa : NULL;
 }
@@ -249,8 +255,7 @@ static void for_sa(struct ike_sa *sa, const struct ike_msg *m, const struct ike_
 		sa_end(sa, now_ns);
 	else if (!exchange_is_first(m->h.exchange))
 		encrypted(sa, m, dg, now_ns);
-	else if (is_response(&m->h) && (sa->state == SA_I_INIT || sa->state == SA_I_RESUME) &&
-		 !m->unknown_critical)
+	else if (is_response(&m->h) && is_early(sa) && !m->unknown_critical)
 		step_message(sa, m, dg, now_ns);
 	else
 		sa->e->stats.dropped++;

@@ -25,7 +25,7 @@ enum sa_state {
 	SA_NONE,      /* nothing sent or received yet */
 	SA_I_INIT,    /* initiator: IKE_SA_INIT sent */
 	SA_I_RESUME,  /* initiator: IKE_SESSION_RESUME sent */
-	SA_I_PUZZLE,  /* initiator: solves what the responder asks for before it answers */
+	SA_I_PUZZLE,  /* initiator: IKE_SA_INIT sent, and a puzzle is solved that was the answer */
 	SA_I_PPK,     /* initiator: makes what additional key exchanges were agreed on (RFC 9370),
 		       * then asks for the post-quantum pre-shared key */
 	SA_I_SECRET,  /* initiator: asks for the secret of its own AUTH */
@@ -194,12 +194,14 @@ struct handshake_ppk {
 	size_t plain_len;
 };
 
-/* struct handshake_puzzle - what the responder wants solved (RFC 8019), as initiator. */
+/* struct handshake_puzzle - what the responder wants solved (RFC 8019), as initiator. The cookie of
+ * what is being solved is here, and handshake.cookie is that of the request under way. */
 struct handshake_puzzle {
-	struct puzzle asked; /* its text is the cookie */
-	uint8_t solution[PUZZLE_SOLUTION_LEN];
-	size_t solution_len; /* 0 = none, or not yet */
-	bool refused;        /* this side does not solve it */
+	struct puzzle asked; /* the last one; its text is `cookie` */
+	uint8_t cookie[IKE_COOKIE_MAX];
+	uint8_t solution[PUZZLE_SOLUTION_LEN]; /* for handshake.cookie */
+	size_t solution_len;                   /* 0 = none, or not yet */
+	bool refused;                          /* this side does not solve it */
 };
 
 /* struct handshake - what is needed until the IKE SA is established, then wiped. */
@@ -213,8 +215,8 @@ struct handshake {
 	uint8_t num_cookies;
 	uint8_t cookie[IKE_COOKIE_MAX];
 	size_t cookie_len;
-	struct handshake_puzzle puzzle; /* that came with it */
-	uint8_t *request;               /* IKE_SA_INIT as sent or received, for AUTH */
+	struct handshake_puzzle puzzle;
+	uint8_t *request; /* IKE_SA_INIT as sent or received, for AUTH */
 	size_t request_len;
 	uint8_t *request2; /* responder: the same with a cookie that we asked for (S41) */
 	size_t request2_len;

@@ -13,6 +13,7 @@
 #include "control/ike/mif.h"
 #include "control/ike/mobike.h"
 #include "control/ike/ppk.h"
+#include "control/ike/puzzle.h"
 #include "control/ike/receive.h"
 #include "control/ike/redirect.h"
 #include "control/ike/wire/cert.h"
@@ -166,28 +167,38 @@ enum err sa_init_again(struct step *s)
 	return e ? e : open_with(s, &o);
 }
 
-enum err sa_init_take_cookie(struct step *s)
+enum err sa_init_cookie_of(const struct step *s, struct bytes *out)
 {
-	struct handshake *hs = s->sa->hs;
+	const struct handshake *hs = s->sa->hs;
 	struct wire_notify n;
 
 	if (!wire_notify_find(&n, s->msg, NOTIFY_COOKIE) || n.data.len > sizeof(hs->cookie) ||
 	    hs->num_cookies == MAX_COOKIES)
 		return ERR_MALFORMED;
-	memcpy(hs->cookie, n.data.p, n.data.len);
-	hs->cookie_len = n.data.len;
-	hs->puzzle = (struct handshake_puzzle){0};
+	*out = n.data;
 	return ERR_OK;
+}
+
+void sa_init_set_cookie(struct handshake *hs, struct bytes cookie)
+{
+	memcpy(hs->cookie, cookie.p, cookie.len);
+	hs->cookie_len = cookie.len;
 }
 
 enum err sa_init_cookie(struct step *s)
 {
-	enum err e = sa_init_take_cookie(s);
+	struct handshake *hs = s->sa->hs;
+	struct bytes cookie;
+	enum err e = sa_init_cookie_of(s, &cookie);
 
-	if (!e)
-		e = sa_init_repeat(s);
+	if (e)
+		return e;
+	puzzle_call_off(s->sa);
+	sa_init_set_cookie(hs, cookie);
+	hs->puzzle = (struct handshake_puzzle){0};
+	e = sa_init_repeat(s);
 	if (!e) /* else it comes again */
-		s->sa->hs->num_cookies++;
+		hs->num_cookies++;
 	return e;
 }
 
@@ -391,6 +402,7 @@ enum err sa_init_response(struct step *s)
 				 "the peer's key share cannot be used: %s", err_text(e));
 	sa->local_id = match_local_id(sa->conn, &sa->path);
 	sa->remote_id = sa->conn->remote.id;
+	puzzle_call_off(sa);
 	action_event(sa, IKE_EVENT_PROGRESS, NULL, IKE_REASON_NONE, sa->request,
 		     "IKE_SA_INIT answered: %s%s", sa->proposal,
 		     sa->nat_local || sa->nat_remote ? ", with a NAT on the way" : "");

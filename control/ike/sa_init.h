@@ -32,10 +32,12 @@ MUST_USE enum err sa_init_seen_r(struct step *s) NONNULL(1);
 MUST_USE enum err sa_init_keep(uint8_t **p, size_t *len, const struct reply *message)
 	NONNULL(1, 2, 3);
 
-/* sa_init_take_cookie - as initiator, of the answer: it is in sa->hs, and is counted by whoever
- * uses it. Errors: MALFORMED (none, or one time too many). sa_init_repeat - the same request with
- * what is in sa->hs now. Errors: NOMEM, CRYPTO, FULL, LIMIT. */
-MUST_USE enum err sa_init_take_cookie(struct step *s) NONNULL(1);
+/* sa_init_cookie_of - as initiator, the cookie of an answer, borrowed from it; it is counted
+ * when it is sent. Errors: MALFORMED (none, or one time too many). sa_init_set_cookie - it goes
+ * with the request from now on. sa_init_repeat - the same request with what is in sa->hs now.
+ * Errors: NOMEM, CRYPTO, FULL, LIMIT. */
+MUST_USE enum err sa_init_cookie_of(const struct step *s, struct bytes *out) NONNULL(1, 2);
+void sa_init_set_cookie(struct handshake *hs, struct bytes cookie) NONNULL(1);
 MUST_USE enum err sa_init_repeat(struct step *s) NONNULL(1);
 
 /* sa_init_derive - g^ir and the keys; once for each SPI pair (S42). Errors: BAD_STATE (tried

@@ -315,7 +315,7 @@ static void succeed(struct step *s)
 {
 	struct ike_sa *sa = s->sa;
 
-	if (s->row->on == ON_RESPONSE)
+	if (s->row->on == ON_RESPONSE && !s->stands)
 		window_out_close(sa);
 	commit(s);
 	enter(s);
@@ -453,7 +453,7 @@ static void fail(struct step *s, enum err e)
 	mem_free(s->reply.bytes);
 	s->reply = (struct reply){0};
 	s->building = s->requesting = false;
-	if (s->x->ask.open || s->x->ask.waiting)
+	if (s->asked) /* not what was asked before, if this message is nothing to it */
 		ask_close(&s->x->ask);
 	s->e->failing = s;
 	if (s->fail.reason == IKE_REASON_NONE)

@@ -64,10 +64,12 @@ struct step {
 	uint8_t exchange; /* its exchange type */
 	bool pass;        /* the ask that would follow is not needed: as if it were allowed */
 	enum ike_ask_kind pass_kind;
-	bool stay;  /* the state stays: more key exchanges follow, or, ANSWER, its question is put
-		     * once more, about something else */
-	bool again; /* RESPONSE: the task starts anew (cookie, group) */
-	bool later; /* RESPONSE: the task starts anew after a while */
+	bool stay;   /* the state stays: more key exchanges follow, or, ANSWER, its question is put
+		      * once more, about something else */
+	bool stands; /* RESPONSE: it may be anybody's: the request stays under way */
+	bool asked;  /* step_ask() was called */
+	bool again;  /* RESPONSE: the task starts anew (cookie, group) */
+	bool later;  /* RESPONSE: the task starts anew after a while */
 };
 
 /* struct transition - a row of the table. */

@@ -28,10 +28,20 @@ static const struct transition table[] = {
 	/*
 	 *   HDR, SAi1, KEi, Ni  -->                                              (RFC 8019 7.1)
 	 *                                <--  HDR, N(COOKIE), N(PUZZLE)
+	 *   (repeated while it is solved) HDR, SAi1, KEi, Ni  -->
 	 *   HDR, N(COOKIE), [PS,] SAi1, KEi, Ni  -->
 	 */
 	{SA_I_INIT, ON_RESPONSE, IKE_SA_INIT, TASK_NONE, HAS_COOKIE | HAS_PUZZLE, 0, puzzle_given,
 	 SA_I_PUZZLE, 0, "ask for the puzzle's solution, if it is not too difficult"},
+	{SA_I_PUZZLE, ON_RESPONSE, IKE_SA_INIT, TASK_NONE, BIT(SA) | BIT(KE) | BIT(NONCE), 0,
+	 sa_init_response, SA_I_PPK, 0,
+	 "whoever wanted it solved was another, or wants it no more"},
+	{SA_I_PUZZLE, ON_RESPONSE, IKE_SA_INIT, TASK_NONE, HAS_COOKIE | HAS_PUZZLE, 0,
+	 puzzle_another, SA_I_PUZZLE, 0, "solve this one instead, if it is easier"},
+	{SA_I_PUZZLE, ON_RESPONSE, IKE_SA_INIT, TASK_NONE, HAS_COOKIE, 0, puzzle_cookie, SA_I_INIT,
+	 0, "no solution is needed: the same again with the cookie in front"},
+	{SA_I_PUZZLE, ON_RESPONSE, IKE_SA_INIT, TASK_NONE, HAS_INVALID_KE, 0, puzzle_group,
+	 SA_I_INIT, 0, "nor here: the same with a key share of the group asked for"},
 	{SA_I_PUZZLE, ON_ANSWER, IKE_ASK_PUZZLE, TASK_NONE, 0, 0, puzzle_solved, SA_I_INIT, 0,
 	 "send the same again with the cookie in front, and the solution if there is one"},
 	/*

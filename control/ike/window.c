@@ -239,7 +239,7 @@ static void retransmit(struct timer *t, uint64_t now_ns)
 
 	if (resume_in_vain(sa, now_ns))
 		return;
-	if (out->tries >= sa->e->limits.retransmit_tries) {
+	if (out->tries >= sa->e->limits.retransmit_tries && !puzzle_under_way(sa)) {
 		give_up(sa, now_ns);
 		return;
 	}

@@ -306,6 +306,265 @@ static void test_R8019_cookie_changes_meanwhile(void)
 	}
 }
 
+/* ---- while one is solved ----------------------------------------------------------------------
+ */
+
+/* struct solver - of A: what it was asked. */
+struct solver {
+	uint8_t bits; /* up to so many are solved */
+	uint32_t asks;
+	uint64_t ask;  /* the last one */
+	uint32_t lost; /* so many answers of B are lost, or */
+	bool bent;     /* are changed so that they are none */
+};
+
+static bool up_to(struct sim *s, unsigned side, const struct ike_ask *ask, void *ctx)
+{
+	struct solver *v = ctx;
+
+	(void)s;
+	(void)side;
+	if (ask->kind != IKE_ASK_PUZZLE)
+		return true;
+	v->asks++;
+	v->ask = ask->id;
+	return ask->puzzle->bits <= v->bits;
+}
+
+static bool spoil(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx)
+{
+	struct solver *v = ctx;
+	struct bytes ke;
+	struct ike_msg m;
+
+	(void)s;
+	if (from != B || !v->lost)
+		return true;
+	v->lost--;
+	if (!v->bent)
+		return false;
+	CU_ASSERT_EQUAL_FATAL(ike_msg_parse(&m, bytes_of(bytes, *len)), ERR_OK);
+	ke = ike_msg_body(&m, PAYLOAD_KE);
+	CU_ASSERT_TRUE_FATAL(ke.len > 2);
+	bytes[ke.p - bytes + 1] ^= 1; /* its group */
+	return true;
+}
+
+static struct ike_sa *sa_of(struct sim *s, unsigned side)
+{
+	CU_ASSERT_FATAL(!list_empty(&s->n[side].e->sas));
+	return list_entry(s->n[side].e->sas.next, struct ike_sa, node);
+}
+
+/* Who has seen A's request answers it. */
+static void forge_notify(struct sim *s, uint16_t type, struct bytes data,
+			 const struct wire_puzzle *puzzle)
+{
+	const struct ike_header h = {
+		.spi_i = sa_of(s, A)->spi_i, .exchange = IKE_SA_INIT, .flags = IKE_FLAG_RESPONSE};
+	struct ike_builder b;
+	struct bytes message;
+	uint8_t buf[512];
+
+	ike_build_begin(&b, buf, sizeof(buf), &h);
+	wire_notify_build(&b, type, data);
+	if (puzzle)
+		wire_puzzle_build(&b, puzzle);
+	CU_ASSERT_EQUAL_FATAL(ike_build_finish(&b, &message, NULL), ERR_OK);
+	sim_inject(s, A, message.p, message.len);
+}
+
+static void forge_puzzle(struct sim *s, uint8_t tag, uint16_t prf, uint8_t bits)
+{
+	const struct wire_puzzle p = {.prf = prf, .bits = bits};
+	uint8_t cookie[COOKIE_LEN];
+
+	memset(cookie, tag, sizeof(cookie));
+	forge_notify(s, NOTIFY_COOKIE, bytes_of(cookie, sizeof(cookie)), &p);
+}
+
+static bool is_solving(struct sim *s, const struct solver *v)
+{
+	return sa_of(s, A)->state == SA_I_PUZZLE && ask_find(s->n[A].e, v->ask);
+}
+
+/* Before B's answer has come A is told to solve a puzzle that takes it long. */
+static struct sim *forged(struct solver *v, const char *a, const char *b)
+{
+	struct sim *s = world(1, a, "", b);
+
+	s->wire.delay_ns = 20 * NS_PER_MS;
+	s->asked = up_to;
+	s->tap = spoil;
+	s->tap_ctx = v;
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	forge_puzzle(s, 1, PRF_HMAC_SHA2_256, 22);
+	CU_ASSERT_TRUE_FATAL(is_solving(s, v));
+	return s;
+}
+
+/* The answer of who was meant is taken, also if that one comes to a repeat of the request. */
+static void test_R8019_forged_puzzle(void)
+{
+	for (uint32_t lost = 0; lost < 3; lost++) {
+		struct solver v = {.lost = lost};
+		struct sim *s = forged(&v, "", "");
+		uint64_t sent;
+
+		after(s, 10 * NS_PER_S);
+		CU_ASSERT_TRUE(sim_up(s));
+		CU_ASSERT_EQUAL(v.lost, 0);
+		CU_ASSERT_TRUE(stats(s, A).retransmitted >= lost);
+		CU_ASSERT_EQUAL(s->n[A].failed + s->n[B].failed, 0);
+		CU_ASSERT_PTR_NULL(ask_find(s->n[A].e, v.ask)); /* called off */
+		sent = stats(s, A).sent;
+		sim_answer(s, A, v.ask, IKE_ASK_PUZZLE, true);
+		CU_ASSERT_EQUAL(stats(s, A).sent, sent);
+		CU_ASSERT_TRUE(sim_up(s));
+		sim_free(s);
+	}
+}
+
+/* So is what asks for less: a cookie alone, an easier puzzle, another group. */
+static void test_R8019_cookie_instead(void)
+{
+	struct solver v = {.asks = 0};
+	struct sim *s = forged(&v, "", "cookies = always");
+
+	after(s, NS_PER_S / 2); /* before anything is repeated */
+	CU_ASSERT_TRUE(sim_up(s));
+	CU_ASSERT_EQUAL(stats(s, B).cookies_sent, 1);
+	CU_ASSERT_EQUAL(v.asks, 1);
+	CU_ASSERT_PTR_NULL(ask_find(s->n[A].e, v.ask));
+	sim_free(s);
+}
+
+static void test_R8019_easier_instead(void)
+{
+	struct solver v = {.bits = 8};
+	struct sim *s = forged(&v, "", always);
+
+	after(s, NS_PER_S / 2);
+	CU_ASSERT_TRUE(sim_up(s));
+	CU_ASSERT_EQUAL(stats(s, B).puzzles_set, 1);
+	CU_ASSERT_EQUAL(stats(s, B).puzzles_solved, 1);
+	CU_ASSERT_EQUAL(v.asks, 2);
+	sim_free(s);
+}
+
+static void test_R8019_group_instead(void)
+{
+	static const uint8_t none_of_ours[] = {0, 14};
+	struct solver v = {.asks = 0};
+	struct sim *s = forged(&v, "proposals = aes256gcm16-prfsha256-x25519-ecp256", "");
+
+	forge_notify(s, NOTIFY_INVALID_KE_PAYLOAD, bytes_of(none_of_ours, 2), NULL);
+	CU_ASSERT_TRUE(is_solving(s, &v));
+	forge_notify(s, NOTIFY_INVALID_KE_PAYLOAD, bytes_of((const uint8_t[]){0, 19}, 2), NULL);
+	CU_ASSERT_EQUAL(sa_of(s, A)->state, SA_I_INIT);
+	CU_ASSERT_PTR_NULL(ask_find(s->n[A].e, v.ask));
+	sim_free(s);
+}
+
+/* What is no easier is not begun with, whoever sends it and whatever its cookie: B itself has
+ * another one every ten seconds. */
+static void test_R8019_no_other(void)
+{
+	struct sim *s = world(1, "proposals = aes256gcm16-prfsha256-x25519", "",
+			      "puzzles = always\n puzzle_difficulty = 12");
+	struct solver v = {.bits = 0};
+
+	s->asked = up_to;
+	s->tap_ctx = &v;
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	after(s, 35 * NS_PER_S);
+	CU_ASSERT_TRUE(stats(s, B).puzzles_set > 5); /* the request was repeated */
+	forge_puzzle(s, 2, PRF_HMAC_SHA2_256, 12);
+	forge_puzzle(s, 3, PRF_HMAC_SHA2_256, 13);
+	forge_puzzle(s, 4, PRF_HMAC_SHA2_256, 0); /* as many as we like */
+	forge_puzzle(s, 5, PRF_HMAC_SHA2_512, 1); /* not offered */
+	CU_ASSERT_TRUE(is_solving(s, &v));
+	CU_ASSERT_EQUAL(v.asks, 1);
+	sim_answer(s, A, v.ask, IKE_ASK_PUZZLE, true);
+	after(s, NS_PER_S / 2);
+	CU_ASSERT_TRUE(sim_up(s));
+	CU_ASSERT_EQUAL(stats(s, B).puzzles_solved, 1);
+	CU_ASSERT_EQUAL(stats(s, B).puzzles_failed, 0);
+	sim_free(s);
+}
+
+/* Nor does it use up what a responder may ask for: whoever forges easier and easier ones is solved
+ * the last of them, and then the one who was meant. */
+static void test_R8019_easier_and_easier(void)
+{
+	struct solver v = {.bits = 10};
+	struct sim *s = forged(&v, "", always);
+
+	for (uint8_t bits = 21; bits > 8; bits--)
+		forge_puzzle(s, bits, PRF_HMAC_SHA2_256, bits);
+	CU_ASSERT_EQUAL(v.asks, 14);
+	after(s, 5 * NS_PER_S);
+	CU_ASSERT_TRUE(sim_up(s));
+	CU_ASSERT_EQUAL(stats(s, B).puzzles_solved, 1);
+	sim_free(s);
+}
+
+/* A cookie that the request has already is no news. */
+static void test_R8019_cookie_again(void)
+{
+	struct solver v = {.asks = 0};
+	struct sim *s = world(1, "", "", "");
+	uint8_t cookie[COOKIE_LEN] = {7};
+
+	s->n[B].deaf = true;
+	s->asked = up_to;
+	s->tap_ctx = &v;
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	forge_notify(s, NOTIFY_COOKIE, bytes_of(cookie, sizeof(cookie)), NULL);
+	forge_puzzle(s, 1, PRF_HMAC_SHA2_256, 22);
+	forge_notify(s, NOTIFY_COOKIE, bytes_of(cookie, sizeof(cookie)), NULL);
+	CU_ASSERT_TRUE(is_solving(s, &v));
+	cookie[0]++;
+	forge_notify(s, NOTIFY_COOKIE, bytes_of(cookie, sizeof(cookie)), NULL);
+	CU_ASSERT_EQUAL(sa_of(s, A)->state, SA_I_INIT);
+	sim_free(s);
+}
+
+/* What is no good answer, or a refusal, which anybody could have sent too, stops nothing. */
+static void test_R8019_refusals_wait(void)
+{
+	struct solver v = {.lost = 1, .bent = true};
+	struct sim *s = forged(&v, "", "");
+
+	forge_notify(s, NOTIFY_NO_PROPOSAL_CHOSEN, bytes_of(NULL, 0), NULL);
+	after(s, NS_PER_S / 2);
+	CU_ASSERT_EQUAL(v.lost, 0);
+	CU_ASSERT_TRUE(is_solving(s, &v));
+	CU_ASSERT_EQUAL(s->n[A].failed, 0);
+	after(s, 2 * NS_PER_S); /* its repeat is as it should be */
+	CU_ASSERT_TRUE(sim_up(s));
+	sim_free(s);
+}
+
+/* Nobody is given up for not answering while what he asked for is solved. */
+static void test_R8019_patience(void)
+{
+	struct sim *s = world(1, "", "", always);
+	struct solver v = {.bits = 0};
+
+	s->asked = up_to;
+	s->tap_ctx = &v;
+	s->n[A].e->limits.retransmit_tries = 3; /* six seconds */
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	after(s, 30 * NS_PER_S);
+	CU_ASSERT_EQUAL_FATAL(sim_num_sas(s, A), 1);
+	CU_ASSERT_TRUE(is_solving(s, &v));
+	sim_answer(s, A, v.ask, IKE_ASK_PUZZLE, true);
+	after(s, NS_PER_S / 2);
+	CU_ASSERT_TRUE(sim_up(s));
+	sim_free(s);
+}
+
 /* ---- what initiators may say -------------------------------------------------------------------
  */
 
@@ -602,6 +861,15 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_R8019_another_prf),
 	TAP_TEST(test_R8019_puzzle_without_cookie),
 	TAP_TEST(test_R8019_cookie_changes_meanwhile),
+	TAP_TEST(test_R8019_forged_puzzle),
+	TAP_TEST(test_R8019_cookie_instead),
+	TAP_TEST(test_R8019_easier_instead),
+	TAP_TEST(test_R8019_group_instead),
+	TAP_TEST(test_R8019_no_other),
+	TAP_TEST(test_R8019_easier_and_easier),
+	TAP_TEST(test_R8019_cookie_again),
+	TAP_TEST(test_R8019_refusals_wait),
+	TAP_TEST(test_R8019_patience),
 	TAP_TEST(test_R8019_every_bit),
 	TAP_TEST(test_R8019_each_of_four),
 	TAP_TEST(test_R8019_of_another_cookie),
