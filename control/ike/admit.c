@@ -103,19 +103,28 @@ static bool is_solved(struct ike_engine *e, const struct ike_msg *m, uint8_t bit
 	       !puzzle_check(e->crypto, &p, keys);
 }
 
-/* Who does not solve puzzles may not know of them: some of these are let in, by chance, the fewer
- * the more there are (7.1). The others get no answer, so that each time that they ask again is
- * another chance. */
-static bool is_spared(struct ike_engine *e)
+static bool is_lucky(struct ike_engine *e, const struct ip_addr *from)
 {
+	const uint32_t chance = halfopen_chance(e);
 	uint8_t drawn;
 
-	if (engine_random(e, &drawn, sizeof(drawn)) || drawn >= halfopen_chance(e)) {
+	if (!chance)
+		return halfopen_turn(e, from);
+	return !engine_random(e, &drawn, sizeof(drawn)) && drawn < chance;
+}
+
+/* Who does not solve puzzles may not know of them: some of these are let in, by chance, the fewer
+ * the more there are (7.1), and a few each second in whatever crowd (7.1.4). The others get no
+ * answer, so that each time that they ask again is another chance. */
+static bool is_spared(struct ike_engine *e, const struct ip_addr *from)
+{
+	const bool spared = is_lucky(e, from);
+
+	if (spared)
+		e->stats.puzzles_spared++;
+	else
 		e->stats.dropped++;
-		return false;
-	}
-	e->stats.puzzles_spared++;
-	return true;
+	return spared;
 }
 
 /* A request with a cookie, at a time of puzzles (7.1.4, 7.1.5). */
@@ -128,10 +137,10 @@ static bool judge(struct ike_engine *e, const struct ike_msg *m, const struct ik
 		return false;
 	}
 	if (!ike_msg_find(m, PAYLOAD_PS))
-		return is_spared(e);
+		return is_spared(e, r->from);
 	if (!is_solved(e, m, asked->bits, cookie)) {
 		e->stats.puzzles_failed++;
-		return is_spared(e);
+		return is_spared(e, r->from);
 	}
 	if (is_spent(e, cookie)) {
 		e->stats.puzzles_failed++;

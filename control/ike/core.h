@@ -66,8 +66,9 @@ struct ike_engine {
 	uint32_t failed_next;
 	uint64_t spent[SPENT_PUZZLES]; /* tags of the last ones' cookies, round and round */
 	uint32_t spent_next;
-	uint64_t solved; /* the same of the first message that is worked on; 0 = it has solved none
-			  */
+	uint64_t solved;  /* the same of the first message that is worked on; 0 = it has solved none
+			   */
+	uint64_t turn_ns; /* from when on one who solves none may be let in again (halfopen.h) */
 	uint32_t last_unique, last_child_unique;
 	uint16_t last_cpi;      /* of ours; 0 until there is one */
 	uint32_t last_followup; /* serial number of the last one that waited */

@@ -141,6 +141,10 @@ bool halfopen_crowded(const struct ike_engine *e)
 
 #define MORE_MAX 2 /* bits of the difficulty, of each reason */
 
+/* TURN_NS - between two turns of those who solve no puzzles, on average; half of it at least, so
+ * that these are eight IKE SAs a second at most. */
+#define TURN_NS (250 * NS_PER_MS)
+
 static uint32_t puzzle_threshold(const struct ike_engine *e)
 {
 	const uint32_t wanted = e->conf ? e->conf->daemon.puzzle_threshold : 0;
@@ -184,6 +188,18 @@ uint32_t halfopen_chance(const struct ike_engine *e)
 		return 0;
 	chance = (uint32_t)((uint64_t)128 * (room - over) / room);
 	return chance > 16 ? chance : 16;
+}
+
+/* The moment is drawn, and who comes first then is taken: whoever sends as much as he likes has no
+ * better chance than his share of the time between two messages, and cannot know when to send them.
+ * A source that has an IKE SA half open, or failed lately, does not take another one's turn. */
+bool halfopen_turn(struct ike_engine *e, const struct ip_addr *from)
+{
+	if (e->now_ns < e->turn_ns || e->half_open_num >= e->limits.half_open_max ||
+	    num_of_source(e, from))
+		return false;
+	e->turn_ns = e->now_ns + TURN_NS / 2 + engine_spread(e, TURN_NS);
+	return true;
 }
 
 uint64_t halfopen_bound(const struct ike_engine *e)

@@ -604,10 +604,15 @@ static struct sim *kept(struct kept *k, uint64_t seed)
 	return s;
 }
 
-/* Nobody is spared: so many are half open. */
+/* So many are half open that nobody is spared out of turn. */
 static void crowd(struct sim *s, bool there)
 {
 	s->n[B].e->half_open_num += there ? 600u : -600u;
+}
+
+static void no_turns(struct sim *s)
+{
+	s->n[B].e->turn_ns = TIME_NEVER;
 }
 
 static bool takes(struct sim *s, const struct kept *k)
@@ -615,6 +620,7 @@ static bool takes(struct sim *s, const struct kept *k)
 	uint32_t before = sim_num_sas(s, B);
 
 	crowd(s, true);
+	no_turns(s);
 	sim_inject(s, B, k->bytes, k->len);
 	crowd(s, false);
 	return sim_num_sas(s, B) > before;
@@ -849,6 +855,164 @@ static void test_R8019_how_difficult(void)
 	sim_free(s);
 }
 
+/* ---- who solves none in a great crowd -----------------------------------------------------------
+ */
+
+/* struct asking - requests of who knows nothing of puzzles: A's first one, with the cookie that B
+ * gave with one. */
+struct asking {
+	struct forge_msg m; /* the cookie's notify is in front */
+	uint8_t notify[4 + COOKIE_LEN];
+	struct cookie_request r;
+};
+
+static void asking_of(struct asking *q, struct sim *s, const struct kept *k)
+{
+	static const uint8_t head[4] = {0, 0, 0x40, 0x06};
+
+	CU_ASSERT_TRUE_FATAL(forge_open(s, &q->m, A, k->bytes, k->len));
+	q->r.spi_i = q->m.h.spi_i;
+	for (uint32_t i = 0; i < q->m.num; i++)
+		if (q->m.payloads[i].type == PAYLOAD_NONCE)
+			q->r.ni = q->m.payloads[i].body;
+	memmove(q->m.payloads + 1, q->m.payloads, q->m.num++ * sizeof(q->m.payloads[0]));
+	memcpy(q->notify, head, sizeof(head));
+	q->m.payloads[0] = (struct ike_payload){.type = PAYLOAD_NOTIFY,
+						.body = bytes_of(q->notify, sizeof(q->notify))};
+}
+
+/* Number i of the strangers sends it. True: it was let in. */
+static bool ask_from(struct asking *q, struct sim *s, uint32_t i)
+{
+	const uint8_t addr[4] = {198, 18, (uint8_t)(i >> 8), (uint8_t)i};
+	struct ike_datagram dg = {
+		.path = {.local = s->n[B].addr, .remote = {.addr = ip_addr_v4(addr), .port = 500}}};
+	struct ike_engine *e = s->n[B].e;
+	const uint64_t before = stats(s, B).puzzles_spared;
+	uint8_t out[FORGE_BUF];
+
+	q->r.from = &dg.path.remote.addr;
+	CU_ASSERT_EQUAL_FATAL(
+		cookie_make(e->crypto, &e->cookies, q->notify + 4, &q->r, 16, s->now_ns), ERR_OK);
+	dg.bytes = bytes_of(out, forge_close(s, &q->m, A, out, sizeof(out)));
+	ike_receive(e, &dg, s->now_ns);
+	sim_settle(s, B);
+	return stats(s, B).puzzles_spared > before;
+}
+
+/* How many of those were let in that ask every so often for ten seconds, from so many addresses. No
+ * second, wherever it begins, has more than eight. */
+static uint32_t let_in(struct sim *s, const struct kept *k, uint64_t every_ns, uint32_t addresses)
+{
+	static struct asking q;
+	uint64_t when[200] = {0};
+	uint32_t num = 0;
+
+	asking_of(&q, s, k);
+	crowd(s, true);
+	for (uint32_t i = 0; i < 10 * NS_PER_S / every_ns; i++) {
+		after(s, every_ns);
+		if (!ask_from(&q, s, i % addresses))
+			continue;
+		CU_ASSERT_TRUE_FATAL(num < ARRAY_LEN(when));
+		when[num++] = s->now_ns;
+		if (num > 8)
+			CU_ASSERT_TRUE(when[num - 1] - when[num - 9] >= NS_PER_S);
+	}
+	crowd(s, false);
+	return num;
+}
+
+/* However many ask, of those who solve no puzzle about four a second are let in. */
+static void test_R8019_so_many_a_second(void)
+{
+	static const uint64_t every[] = {25 * NS_PER_MS, 5 * NS_PER_MS, NS_PER_MS};
+
+	for (size_t i = 0; i < ARRAY_LEN(every); i++) {
+		struct kept k;
+		struct sim *s = anybodys(&k, "");
+		const uint32_t num = let_in(s, &k, every[i], 10000);
+
+		tap_diag("%u of %u", num, (uint32_t)(10 * NS_PER_S / every[i]));
+		CU_ASSERT_TRUE(num >= 20 && num <= 80);
+		CU_ASSERT_EQUAL(stats(s, B).puzzles_solved, 0);
+		sim_free(s);
+	}
+}
+
+/* Where as many are half open as there can be nobody is, and no turn is used up by that. */
+static void test_R8019_no_room(void)
+{
+	static struct asking q;
+	struct kept k;
+	struct sim *s = anybodys(&k, "");
+	struct ike_engine *e = s->n[B].e;
+
+	asking_of(&q, s, &k);
+	e->half_open_num = e->limits.half_open_max;
+	CU_ASSERT_FALSE(ask_from(&q, s, 1));
+	e->half_open_num--;
+	CU_ASSERT_TRUE(ask_from(&q, s, 1));
+	e->half_open_num -= e->limits.half_open_max - 1;
+	sim_free(s);
+}
+
+/* One address has no more of it for asking more often: one IKE SA, and when that is gone another.
+ */
+static void test_R8019_one_address(void)
+{
+	struct kept k;
+	struct sim *s = anybodys(&k, "");
+	const uint32_t num = let_in(s, &k, 5 * NS_PER_MS, 1);
+
+	CU_ASSERT_TRUE(num >= 1 && num <= 3);
+	sim_free(s);
+}
+
+/* How many of 20 clients are up within their 20 tries that solve no puzzles, while others that do
+ * not either ask every so often, from so many addresses. */
+static uint32_t up_among(uint64_t every_ns, uint32_t addresses)
+{
+	static char text[2][4096];
+	const struct sim_options opt = {.wire = calm, .conf = {text[A], text[B]}};
+	uint32_t up = 0;
+
+	snprintf(text[A], sizeof(text[A]), "%s latchkey { puzzle_max = 0\n }\n",
+		 sim_conf(A, "", ""));
+	snprintf(text[B], sizeof(text[B]), "%s", sim_conf_anywhere(B, "", ""));
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		static struct asking q;
+		struct sim *s = sim_new(seed, &opt);
+		struct kept k = {.len = 0};
+
+		s->tap = keep_first;
+		s->tap_ctx = &k;
+		CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+		s->tap = NULL;
+		s->addresses = true; /* what answers the others does not come to A */
+		asking_of(&q, s, &k);
+		crowd(s, true);
+		for (uint32_t i = 0; i < 75 * NS_PER_S / every_ns && !sim_up(s); i++) {
+			after(s, every_ns);
+			(void)ask_from(&q, s, i % addresses);
+		}
+		up += sim_up(s);
+		crowd(s, false);
+		sim_free(s);
+	}
+	tap_diag("%u of 20", up);
+	return up;
+}
+
+/* Of 40 others a second, from as many addresses and as evenly as can be, one try in twenty gets in
+ * between: two of three clients are up. Who has fewer than 20 addresses keeps nobody out, however
+ * often he asks. */
+static void test_R8019_strangers_without_puzzles(void)
+{
+	CU_ASSERT_TRUE(up_among(NS_PER_S / 40, 10000) >= 10);
+	CU_ASSERT_EQUAL(up_among(NS_PER_S / 400, 15), 20);
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_R8019_solved),
 	TAP_TEST(test_R8019_of_each_prf),
@@ -878,6 +1042,10 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_R8019_threshold),
 	TAP_TEST(test_R8019_no_common_prf),
 	TAP_TEST(test_R8019_how_difficult),
+	TAP_TEST(test_R8019_so_many_a_second),
+	TAP_TEST(test_R8019_no_room),
+	TAP_TEST(test_R8019_one_address),
+	TAP_TEST(test_R8019_strangers_without_puzzles),
 };
 
 TAP_MAIN("sim/puzzles", tests)
