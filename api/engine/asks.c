@@ -207,6 +207,18 @@ static void on_solved(struct engine *e, struct loop_source *source)
 	}
 }
 
+static bool is_open(void *ctx, uint64_t id)
+{
+	const struct engine *e = ctx;
+
+	return ike_ask_open(e->ike, id) != NULL;
+}
+
+void asks_settle(struct engine *e)
+{
+	puzzler_sift(e->puzzler, is_open, e);
+}
+
 enum err asks_open(struct engine *e)
 {
 	enum err err = puzzler_open(&e->puzzler);

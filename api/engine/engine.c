@@ -216,6 +216,7 @@ void engine_turn(struct engine *e)
 	if (e->turning)
 		return;
 	settle(e);
+	asks_settle(e);
 	poll_ports(e, now_ns);
 	e->probe_ns = dataplane_probe_turn(e->dp, now_ns);
 	dataplane_reclaim(e->dp);

@@ -619,6 +619,8 @@ bool asks_fetch(struct ike_keyring *keyring, const struct fetcher *fetcher, bool
 /* asks_sign - the same of what tokens are to do. */
 bool asks_sign(struct ike_keyring *keyring, const struct signer *signer) NONNULL(1, 2);
 void asks_answer(struct engine *e, const struct ike_ask *ask) NONNULL(1, 2);
+/* asks_settle - what is not asked any more is not worked on. */
+void asks_settle(struct engine *e) NONNULL(1);
 MUST_USE enum err asks_open(struct engine *e) NONNULL(1);
 void asks_close(struct engine *e) NONNULL(1);
 

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -20,6 +21,8 @@
 /* struct task - in `waiting`, then the thread's, then in `waiting` again or in `done`. */
 struct task {
 	struct list_node node;
+	struct list_node of;    /* puzzler.wanted, until it is called off; control thread */
+	atomic_bool called_off; /* nothing is told by it but this: relaxed */
 	struct puzzle_solver *solver;
 	uint64_t until_ns;
 	struct puzzler_answer answer;
@@ -30,8 +33,9 @@ struct puzzler {
 	struct list_node waiting, done; /* under the lock, as `running` and `stopping` */
 	bool running;                   /* the thread takes what waits */
 	bool stopping;
-	bool has_thread; /* to be joined; control thread */
-	uint32_t num;    /* tasks; control thread */
+	bool has_thread;         /* to be joined; control thread */
+	uint32_t num;            /* tasks; control thread */
+	struct list_node wanted; /* those not called off; control thread */
 	pthread_t thread;
 	int fd;
 };
@@ -94,7 +98,8 @@ static void *run(void *arg)
 
 	(void)!setpriority(PRIO_PROCESS, 0, NICE); /* of this thread alone */
 	while ((t = take(p))) {
-		if (puzzle_solver_run(t->solver, SLICE) || clock_now_ns() >= t->until_ns)
+		if (atomic_load_explicit(&t->called_off, memory_order_relaxed) ||
+		    puzzle_solver_run(t->solver, SLICE) || clock_now_ns() >= t->until_ns)
 			finish(p, t);
 		else
 			put_back(p, t);
@@ -141,6 +146,7 @@ enum err puzzler_open(struct puzzler **out)
 	pthread_mutex_init(&p->lock, NULL);
 	list_init(&p->waiting);
 	list_init(&p->done);
+	list_init(&p->wanted);
 	*out = p;
 	return ERR_OK;
 }
@@ -196,14 +202,37 @@ enum err puzzler_begin(struct puzzler *p, uint64_t id, const struct puzzle *puzz
 	err = puzzle_solver_new(&t->solver, puzzle);
 	if (!err)
 		err = begin(p, t);
-	if (err)
+	if (err) {
 		task_free(t);
-	else
-		p->num++;
-	return err;
+		return err;
+	}
+	list_push_back(&p->wanted, &t->of);
+	p->num++;
+	return ERR_OK;
 }
 
-bool puzzler_next(struct puzzler *p, struct puzzler_answer *out)
+void puzzler_sift(struct puzzler *p, bool (*wanted)(void *ctx, uint64_t id), void *ctx)
+{
+	list_for_each_safe (n, &p->wanted) {
+		struct task *t = list_entry(n, struct task, of);
+
+		if (wanted(ctx, t->answer.id))
+			continue;
+		list_remove(n);
+		atomic_store_explicit(&t->called_off, true, memory_order_relaxed);
+	}
+}
+
+uint32_t puzzler_wanted(const struct puzzler *p)
+{
+	uint32_t num = 0;
+
+	list_for_each (n, &p->wanted)
+		num++;
+	return num;
+}
+
+static struct task *take_done(struct puzzler *p)
 {
 	struct list_node *n;
 	uint64_t num;
@@ -216,10 +245,22 @@ bool puzzler_next(struct puzzler *p, struct puzzler_answer *out)
 		(void)got;
 	}
 	pthread_mutex_unlock(&p->lock);
-	if (!n)
-		return false;
-	*out = list_entry(n, struct task, node)->answer;
-	task_free(list_entry(n, struct task, node));
-	p->num--;
-	return true;
+	return n ? list_entry(n, struct task, node) : NULL;
+}
+
+bool puzzler_next(struct puzzler *p, struct puzzler_answer *out)
+{
+	bool told = false;
+	struct task *t;
+
+	while (!told && (t = take_done(p))) {
+		told = !atomic_load_explicit(&t->called_off, memory_order_relaxed);
+		if (told) {
+			list_remove(&t->of);
+			*out = t->answer;
+		}
+		task_free(t);
+		p->num--;
+	}
+	return told;
 }

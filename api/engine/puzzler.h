@@ -29,6 +29,13 @@ int puzzler_fd(const struct puzzler *p) NONNULL(1);
 MUST_USE enum err puzzler_begin(struct puzzler *p, uint64_t id, const struct puzzle *puzzle,
 				uint64_t for_ns) NONNULL(1, 3);
 
+/* puzzler_sift - what nobody waits for any more, as wanted() says of its id, is called off: it is
+ * not worked on from the next few milliseconds on, and has no answer; until then it counts among
+ * PUZZLER_MAX. puzzler_wanted - how many are left, those included whose answers are not taken. */
+void puzzler_sift(struct puzzler *p, bool (*wanted)(void *ctx, uint64_t id), void *ctx)
+	NONNULL(1, 2);
+uint32_t puzzler_wanted(const struct puzzler *p) NONNULL(1);
+
 /* struct puzzler_answer - len 0: it was not solved. */
 struct puzzler_answer {
 	uint64_t id;

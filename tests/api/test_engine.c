@@ -884,6 +884,31 @@ static void test_two_requests_for_one_child_each_have_an_end(void)
 	end();
 }
 
+/* A puzzle that takes long is solved for as long as somebody wants to connect (RFC 8019). */
+static void test_R8019_down_calls_off(void)
+{
+	const struct ike_select sel = {.conn = "net"};
+	struct side a, b;
+	uint32_t num = 0;
+
+	begin();
+	side_open(&a, with(text_of(true, "none", SECRET), "latchkey {",
+			   "latchkey { puzzle_max = 23\n"));
+	side_open(&b, with(text_of(false, "none", SECRET), "latchkey {",
+			   "latchkey { puzzles = always\n"));
+	b.engine->conf->daemon.puzzle_difficulty = 23;
+	CU_ASSERT(engine_up(a.engine, "net", "net", 1) == ERR_OK);
+	while (!puzzler_wanted(a.engine->puzzler) && !late)
+		uv_run(&loop, UV_RUN_ONCE);
+	CU_ASSERT(puzzler_wanted(a.engine->puzzler) == 1);
+	CU_ASSERT(engine_down(a.engine, &num, &sel) == ERR_OK);
+	CU_ASSERT(num == 1);
+	CU_ASSERT(puzzler_wanted(a.engine->puzzler) == 0);
+	side_close(&a);
+	side_close(&b);
+	end();
+}
+
 static void test_down_ends_the_search_for_a_name(void)
 {
 	const struct ike_select sel = {.conn = "net"};
@@ -1447,6 +1472,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_L1_flows_without_a_guard),
 	TAP_TEST(test_a_secret_taken_away_is_gone_at_once),
 	TAP_TEST(test_two_requests_for_one_child_each_have_an_end),
+	TAP_TEST(test_R8019_down_calls_off),
 	TAP_TEST(test_down_ends_the_search_for_a_name),
 	TAP_TEST(test_down_lifts_what_a_lost_peer_left),
 	TAP_TEST(test_an_interface_of_its_own),

@@ -108,6 +108,37 @@ static void test_R8019_so_many_at_a_time(void)
 	puzzler_close(p);
 }
 
+static bool is_not(void *ctx, uint64_t id)
+{
+	return id != *(const uint64_t *)ctx;
+}
+
+/* What nobody waits for is not worked on, has no answer, and makes room; all others go on. */
+static void test_R8019_called_off(void)
+{
+	const struct puzzle hopeless = of(PUZZLE_BITS_MAX), easy = of(8);
+	struct puzzler *p = opened();
+	struct pollfd fd = {.fd = puzzler_fd(p), .events = POLLIN};
+	struct puzzler_answer a;
+	uint64_t off = 1;
+
+	for (uint64_t id = 1; id <= PUZZLER_MAX; id++)
+		CU_ASSERT_EQUAL(puzzler_begin(p, id, &hopeless, PATIENCE_NS), ERR_OK);
+	puzzler_sift(p, is_not, &off);
+	CU_ASSERT_EQUAL(puzzler_wanted(p), PUZZLER_MAX - 1);
+	CU_ASSERT_EQUAL(poll(&fd, 1, 60000), 1); /* long before its time */
+	CU_ASSERT_FALSE(puzzler_next(p, &a));
+	CU_ASSERT_EQUAL(puzzler_begin(p, 99, &easy, PATIENCE_NS), ERR_OK);
+	for (off = 2; off <= PUZZLER_MAX; off++)
+		puzzler_sift(p, is_not, &off);
+	CU_ASSERT_EQUAL(puzzler_wanted(p), 1);
+	a = wait_for(p);
+	CU_ASSERT_EQUAL(a.id, 99);
+	CU_ASSERT_TRUE(is_right(&a, 8));
+	CU_ASSERT_EQUAL(puzzler_wanted(p), 0);
+	puzzler_close(p);
+}
+
 static void test_refused(void)
 {
 	const struct puzzle none = of(PUZZLE_BITS_MAX + 1);
@@ -123,6 +154,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_R8019_in_a_thread),
 	TAP_TEST(test_R8019_given_up),
 	TAP_TEST(test_R8019_so_many_at_a_time),
+	TAP_TEST(test_R8019_called_off),
 	TAP_TEST(test_refused),
 };
 
