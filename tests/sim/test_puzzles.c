@@ -871,7 +871,6 @@ static void asking_of(struct asking *q, struct sim *s, const struct kept *k)
 	static const uint8_t head[4] = {0, 0, 0x40, 0x06};
 
 	CU_ASSERT_TRUE_FATAL(forge_open(s, &q->m, A, k->bytes, k->len));
-	q->r.spi_i = q->m.h.spi_i;
 	for (uint32_t i = 0; i < q->m.num; i++)
 		if (q->m.payloads[i].type == PAYLOAD_NONCE)
 			q->r.ni = q->m.payloads[i].body;
@@ -881,7 +880,7 @@ static void asking_of(struct asking *q, struct sim *s, const struct kept *k)
 						.body = bytes_of(q->notify, sizeof(q->notify))};
 }
 
-/* Number i of the strangers sends it. True: it was let in. */
+/* Number i of the strangers sends it, under an SPI that is new each time. True: it was let in. */
 static bool ask_from(struct asking *q, struct sim *s, uint32_t i)
 {
 	const uint8_t addr[4] = {198, 18, (uint8_t)(i >> 8), (uint8_t)i};
@@ -892,6 +891,7 @@ static bool ask_from(struct asking *q, struct sim *s, uint32_t i)
 	uint8_t out[FORGE_BUF];
 
 	q->r.from = &dg.path.remote.addr;
+	q->r.spi_i = ++q->m.h.spi_i;
 	CU_ASSERT_EQUAL_FATAL(
 		cookie_make(e->crypto, &e->cookies, q->notify + 4, &q->r, 16, s->now_ns), ERR_OK);
 	dg.bytes = bytes_of(out, forge_close(s, &q->m, A, out, sizeof(out)));
