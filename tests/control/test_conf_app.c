@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The section latchkey.app: defaults, users and groups, quotas, and what is no such thing. */
 #include "control/conf/conf.h"
+#include "tests/control/load_text.h"
 #include "tests/tap/tap.h"
 
 #include <stdio.h>
@@ -9,17 +10,9 @@
 static enum err load(struct conf **out, struct conf_diags *diags, const char *keys)
 {
 	char text[512];
-	struct tree *t;
-	enum err e;
 
 	snprintf(text, sizeof(text), "latchkey { app {\n%s\n} }", keys);
-	memset(diags, 0, sizeof(*diags));
-	e = conf_parse_text(&t, diags, "f", text, strlen(text));
-	if (e)
-		return e;
-	e = conf_new(out, diags, t);
-	tree_free(t);
-	return e;
+	return load_text(out, diags, text);
 }
 
 static void test_defaults(void)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The section latchkey.app.network: off unless it is there, what it needs, files, and users. */
 #include "tests/pki_conf.h"
+#include "tests/control/load_text.h"
 #include "tests/tap/tap.h"
 
 #include <stdlib.h>
@@ -66,8 +67,6 @@ static void put_key(char *text, size_t size, const char *name, const char *value
 static enum err load(struct conf **out, struct conf_diags *diags, const struct keys *k)
 {
 	char text[2048] = "latchkey { app { network {\n";
-	struct tree *t;
-	enum err e;
 
 	make_files();
 	put_key(text, sizeof(text), "addresses", k->addresses, "192.0.2.1, 2001:db8::1", false);
@@ -78,13 +77,7 @@ static enum err load(struct conf **out, struct conf_diags *diags, const struct k
 	put_key(text, sizeof(text), "crl", k->crl, "", true);
 	snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s\n} } }\n",
 		 k->users ? k->users : USERS);
-	memset(diags, 0, sizeof(*diags));
-	e = conf_parse_text(&t, diags, "f", text, strlen(text));
-	if (e)
-		return e;
-	e = conf_new(out, diags, t);
-	tree_free(t);
-	return e;
+	return load_text(out, diags, text);
 }
 
 /* A9: without the section nobody from another host may ask anything. */
