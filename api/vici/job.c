@@ -236,18 +236,42 @@ static bool is_end_of(const struct victim *v, const struct ike_event *event)
 	       v->child_id == event->child_id;
 }
 
-/* By the SAs' numbers, not by the request's: one that is given up half way tells so to whoever
- * began it. */
+static void count_gone(struct job *job, struct victim *v)
+{
+	*v = (struct victim){0};
+	job->num_gone++;
+}
+
+/* end_of_renewed - an IKE SA that took the place of one of those while it was asked for its end: it
+ * ends for this job, under another number. */
+static void end_of_renewed(struct job *job, const struct ike_event *event)
+{
+	if (event->kind != IKE_EVENT_IKE_DOWN || event->request != job->request)
+		return;
+	for (uint32_t i = 0; i < job->num_victims; i++) {
+		if (!job->victims[i].ike_id || job->victims[i].child_id)
+			continue;
+		count_gone(job, &job->victims[i]);
+		return;
+	}
+}
+
+/* By the SAs' numbers where they are the same still, not by the request's: one that is given up
+ * half way tells so to whoever began it. */
 static void terminate_event(struct job *job, const struct ike_event *event)
 {
+	bool found = false;
+
 	for (uint32_t i = 0; i < job->num_victims; i++) {
 		struct victim *v = &job->victims[i];
 
 		if (v->ike_id == 0 || !is_end_of(v, event))
 			continue;
-		*v = (struct victim){0};
-		job->num_gone++;
+		count_gone(job, v);
+		found = true;
 	}
+	if (!found)
+		end_of_renewed(job, event);
 	if (job->asked && job->num_gone >= job->num_victims)
 		end(job, ERR_OK, IKE_REASON_NONE, "");
 }

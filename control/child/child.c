@@ -47,9 +47,11 @@ static void rekey_due(struct timer *t, uint64_t now_ns)
 {
 	struct ike_child *c = container_of(t, struct ike_child, rekey_timer);
 
-	if (c->state != CHILD_INSTALLED || c->replaced_by || c->redundant)
+	if (c->state != CHILD_INSTALLED || c->redundant)
 		return;
 	timer_set(&c->sa->e->timers, t, now_ns + REKEY_AGAIN_NS); /* if this one fails */
+	if (c->replaced_by) /* unless it is to go on after all */
+		return;
 	if (task_need(c->sa, TASK_CHILD_REKEY, c->id) != ERR_NOMEM)
 		step_task(c->sa, now_ns);
 }
@@ -69,15 +71,15 @@ static uint64_t last_used(struct ike_child *c)
 	return c->used_ns;
 }
 
-/* While it is being replaced its successor is asked. */
 static void idle_due(struct timer *t, uint64_t now_ns)
 {
 	struct ike_child *c = container_of(t, struct ike_child, idle_timer);
 	const uint64_t end = last_used(c) + c->conf->inactivity_ns;
 
-	if (c->state != CHILD_INSTALLED || c->replaced_by || c->redundant)
+	if (c->state != CHILD_INSTALLED || c->redundant)
 		return;
-	if (end > now_ns || sibling_any(c)) { /* shared, it is there for workers to come */
+	/* Shared, it is there for workers to come; replaced, it may have to go on after all. */
+	if (end > now_ns || c->replaced_by || sibling_any(c)) {
 		timer_set(&c->sa->e->timers, t,
 			  end > now_ns ? end : now_ns + c->conf->inactivity_ns);
 		return;
@@ -235,31 +237,73 @@ static void report_down(struct ike_child *c, enum ike_reason reason)
 }
 
 /* What replaced another pair goes while that one is still in use: after a collision the peer closes
- * its own new pair before ours is there. The old pair goes on. */
-static bool fall_back(struct ike_child *c)
+ * its own new pair before ours is there. The old pair goes on: it, or NULL. */
+static struct ike_child *fall_back(struct ike_child *c)
 {
 	struct ike_child *old = c->replaces ? child_find(c->sa->e, c->replaces) : NULL;
 
 	if (!old || old->state != CHILD_INSTALLED || old->replaced_by != c->id)
-		return false;
+		return NULL;
 	old->replaced_by = 0;
+	return old;
+}
+
+bool child_is_wish(enum ike_reason reason)
+{
+	return reason == IKE_REASON_LOCAL || reason == IKE_REASON_INACTIVE;
+}
+
+/* end_both - what went was not wanted any more: nor is the pair that it had replaced. */
+static bool end_both(const struct ike_child *c, struct ike_child *old, enum ike_reason reason)
+{
+	if (child_delete(old, reason, c->request))
+		return false;
+	old->redundant = true; /* its end is told with this one's */
 	return true;
 }
 
-void child_closed(struct ike_child *c, enum ike_reason reason, uint64_t now_ns)
+/* make_room - few linger at a time, however fast the peer replaces and closes pairs. */
+static void make_room(struct ike_sa *sa)
+{
+	struct ike_child *oldest = NULL;
+	uint32_t num = 0;
+
+	list_for_each (n, &sa->children) {
+		struct ike_child *c = list_entry(n, struct ike_child, node);
+
+		if (c->state != CHILD_LINGERING)
+			continue;
+		num++;
+		oldest = oldest ? oldest : c;
+	}
+	if (oldest && num >= CHILDREN_REPLACED_MAX)
+		child_remove(oldest);
+}
+
+static void activate_next(const struct ike_child *c)
 {
 	struct ike_child *next = c->replaced_by ? child_find(c->sa->e, c->replaced_by) : NULL;
 
 	if (next)
 		child_activate(next);
-	if (fall_back(c))
+}
+
+void child_closed(struct ike_child *c, enum ike_reason reason, uint64_t now_ns)
+{
+	struct ike_child *old = fall_back(c);
+
+	activate_next(c);
+	take_away(c, false, true);
+	if (old && child_is_wish(reason) && end_both(c, old, reason))
+		report_down(c, reason);
+	if (old)
 		c->redundant = true;
 	report_down(c, reason);
 	if (!c->replaced_by && !c->redundant) {
 		child_remove(c);
 		return;
 	}
-	take_away(c, false, true);
+	make_room(c->sa);
 	c->state = CHILD_LINGERING;
 	timer_cancel(&c->sa->e->timers, &c->rekey_timer);
 	timer_set(&c->sa->e->timers, &c->end_timer, now_ns + LINGER_NS);
@@ -324,6 +368,7 @@ static void end_now(struct ike_child *c, enum ike_reason reason, uint64_t now_ns
 	}
 	timer_cancel(&sa->e->timers, &c->rekey_timer);
 	timer_cancel(&sa->e->timers, &c->end_timer);
+	activate_next(c);
 	take_away(c, true, true);
 	report_down(c, reason);
 	c->redundant = true; /* reported */
@@ -342,6 +387,17 @@ void ike_child_expired(struct ike_engine *e, uint64_t child, uint64_t now_ns)
 	engine_sweep(e, now_ns);
 }
 
+/* lose_old - the pair that c was to replace goes on until the peer closes it, and then both are
+ * lost for that reason. False if there is none. */
+static bool lose_old(struct ike_child *c, enum ike_reason reason)
+{
+	struct ike_child *old = fall_back(c);
+
+	if (old)
+		old->reason = reason;
+	return old;
+}
+
 void ike_child_failed(struct ike_engine *e, uint64_t child, enum err why, uint64_t now_ns)
 {
 	struct ike_child *c = child_find(e, child);
@@ -351,6 +407,7 @@ void ike_child_failed(struct ike_engine *e, uint64_t child, enum err why, uint64
 		LOG(ERROR, CHD, c->conf->name, "cannot be installed: %s", err_text(why));
 		c->in = c->out = false;
 		c->spi_kept = true;
+		c->redundant = lose_old(c, IKE_REASON_RESOURCES);
 		end_now(c, IKE_REASON_RESOURCES, now_ns);
 	}
 	engine_sweep(e, now_ns);

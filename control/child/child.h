@@ -89,6 +89,10 @@ void child_activate(struct ike_child *c) NONNULL(1);
 MUST_USE enum err child_delete(struct ike_child *c, enum ike_reason reason, uint64_t request)
 	NONNULL(1);
 
+/* child_is_wish - what is closed for this reason was not wanted here any more, by somebody or by
+ * the configuration: nothing is to be in its place. */
+bool child_is_wish(enum ike_reason reason);
+
 /* child_closed - both sides have closed it. If it was replaced its inbound half lingers, and
  * whatever replaced it is sent on; otherwise it is gone, and the event tells reason. */
 void child_closed(struct ike_child *c, enum ike_reason reason, uint64_t now_ns) NONNULL(1);

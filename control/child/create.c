@@ -47,6 +47,8 @@ enum err child_new_request(struct step *s)
 {
 	enum err e;
 
+	if (!sa_usable(s->sa))
+		return refuse_temporarily(s);
 	if (num_children(s->sa) >= MAX_CHILDREN)
 		return step_fail_child(s, IKE_REASON_RESOURCES, NOTIFY_NO_ADDITIONAL_SAS,
 				       "the peer has %d children already and wants more",

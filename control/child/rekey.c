@@ -94,10 +94,26 @@ static void replace(struct step *s, struct child_work *w, struct ike_child *new)
 		LOG(WARN, CHD, old->conf->name, "out of memory: the old pair ends by its lifetime");
 }
 
+/* closed_meanwhile - of the old pair and the peer's new one the one that was to be closed here for
+ * good since we asked, or NULL. */
+static const struct ike_child *closed_meanwhile(const struct step *s, const struct child_work *w)
+{
+	const uint64_t ids[] = {w->replaces, w->rival};
+
+	for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
+		const struct ike_child *c = ids[i] ? child_find(s->e, ids[i]) : NULL;
+
+		if (c && c->state == CHILD_DELETING && !c->redundant && child_is_wish(c->reason))
+			return c;
+	}
+	return NULL;
+}
+
 enum err child_rekey_allowed_i(struct step *s)
 {
 	struct child_work *w = s->x->child;
 	struct ike_child *old = child_find(s->e, w->replaces);
+	const struct ike_child *closed = closed_meanwhile(s, w);
 	enum err e;
 
 	if (child_work_is_closed(w)) /* with the new pair the peer wants the old one closed */
@@ -106,6 +122,10 @@ enum err child_rekey_allowed_i(struct step *s)
 	if (e) {
 		child_close_unused(s, w, IKE_REASON_REFUSED);
 		return e;
+	}
+	if (closed) {
+		child_close_unused(s, w, closed->reason);
+		return old ? child_delete(old, closed->reason, closed->request) : ERR_OK;
 	}
 	if (lost_collision(w))
 		child_close_unused(s, w, IKE_REASON_REPLACED);
@@ -174,6 +194,8 @@ enum err child_rekey_request(struct step *s)
 	struct wire_notify n;
 	enum err e;
 
+	if (!sa_usable(s->sa))
+		return refuse_temporarily(s);
 	if (!wire_notify_find(&n, s->msg, NOTIFY_REKEY_SA) || n.spi.len != 4)
 		return step_fail(s, IKE_REASON_MALFORMED, NOTIFY_INVALID_SYNTAX,
 				 "the peer's re-key names no child");

@@ -49,7 +49,7 @@ static void due(struct timer *t, uint64_t now_ns)
 	struct sa_auth_life *a = &sa->auth_life;
 	enum err err = ERR_EXISTS;
 
-	if (!sa_usable(sa) || sa->quiet)
+	if (!sa_usable(sa))
 		return;
 	if (now_ns >= a->end_ns) {
 		close_sa(sa, now_ns);

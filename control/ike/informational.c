@@ -160,8 +160,7 @@ enum err child_delete_request(struct step *s)
 		return ERR_NOMEM;
 	for (uint16_t i = 0; i < cl.num; i++)
 		child_closed(cl.list[i],
-			     cl.list[i]->state == CHILD_DELETING ? cl.list[i]->reason
-								 : IKE_REASON_PEER_DELETE,
+			     cl.list[i]->reason ? cl.list[i]->reason : IKE_REASON_PEER_DELETE,
 			     s->now_ns);
 	return ERR_OK;
 }

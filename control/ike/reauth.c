@@ -16,7 +16,7 @@ static struct ike_sa *find(const struct ike_engine *e, uint32_t unique)
 	list_for_each (n, &e->sas) {
 		struct ike_sa *sa = list_entry(n, struct ike_sa, node);
 
-		if (sa->unique == unique && sa_usable(sa) && !sa->quiet)
+		if (sa->unique == unique && sa_usable(sa))
 			return sa;
 	}
 	return NULL;

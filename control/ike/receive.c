@@ -124,12 +124,13 @@ static void heard(struct ike_sa *sa, const struct ike_header *h, const struct ik
 }
 
 /* The peer no longer knows an IKE SA that we are closing: the response was lost, and this is as
- * good. Whoever forges it only spares us the repeats. */
+ * good. Whoever forges it only spares us the repeats. One that it does not know yet
+ * it may still come to have, but for one that gave way to another. */
 static bool is_gone(const struct ike_sa *sa, const struct ike_msg *m)
 {
 	struct wire_notify n;
 
-	return sa->state == SA_DELETING && is_response(&m->h) &&
+	return sa->state == SA_DELETING && (sa->confirmed || sa->quiet) && is_response(&m->h) &&
 	       wire_notify_find(&n, m, NOTIFY_INVALID_IKE_SPI);
 }
 

@@ -280,7 +280,7 @@ static bool is_within(const struct ip_addr *a, const struct ike_redirect_params 
 
 static bool is_meant(const struct ike_sa *sa, const struct ike_redirect_params *p)
 {
-	return sa_usable(sa) && !sa->quiet && (!p->ike_id || sa->unique == p->ike_id) &&
+	return sa_usable(sa) && (!p->ike_id || sa->unique == p->ike_id) &&
 	       (!p->conn || strcmp(sa->conn->name, p->conn) == 0) &&
 	       is_within(&sa->path.remote.addr, p) &&
 	       (!p->peer || conf_id_matches(p->peer, &sa->remote_id));

@@ -25,7 +25,7 @@ static struct ike_sa *find_for(struct ike_engine *e, const struct conf_conn *con
 		     !ip_addr_equal(&sa->origin, &path->remote.addr)) ||
 		    !methods_meet(sa, methods))
 			continue;
-		if (sa_usable(sa) && !sa->quiet)
+		if (sa_usable(sa))
 			return sa;
 		if (sa->initiator && sa->state >= SA_I_INIT && sa->state <= SA_I_ACCEPT &&
 		    !sa->ended)
@@ -46,7 +46,7 @@ static bool is_up(const struct ike_sa *sa, const struct conf_child *conf,
 	list_for_each (n, &sa->children) {
 		const struct ike_child *c = list_entry(n, struct ike_child, node);
 
-		if (c->state == CHILD_INSTALLED && !c->worker &&
+		if (c->state == CHILD_INSTALLED && !c->replaced_by && !c->redundant && !c->worker &&
 		    strcmp(c->conf->name, conf->name) == 0 && wish_met(wish, c->wish) &&
 		    (!flow || covers(c, flow)))
 			return true;

@@ -302,7 +302,7 @@ void sa_confirm(struct ike_sa *sa)
 
 bool sa_usable(const struct ike_sa *sa)
 {
-	return sa->state == SA_ESTABLISHED && !task_find(sa, TASK_IKE_DELETE, 0);
+	return sa->state == SA_ESTABLISHED && !sa->quiet && !task_find(sa, TASK_IKE_DELETE, 0);
 }
 
 /* ---- path sets ------------------------------------------------------------------------------- */

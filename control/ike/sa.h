@@ -509,7 +509,8 @@ void sa_end(struct ike_sa *sa, uint64_t now_ns) NONNULL(1);
 uint64_t sa_unconfirmed_until(const struct ike_sa *sa) NONNULL(1);
 void sa_confirm(struct ike_sa *sa) NONNULL(1);
 
-/* sa_usable - established, and new Child SAs can be made on it. */
+/* sa_usable - established, and new Child SAs can be made on it: it gives way to no other one, and
+ * is not to be closed. */
 bool sa_usable(const struct ike_sa *sa) NONNULL(1);
 
 /* peer_new, peer_get, peer_put - a path set's name; put removes the path set with the last

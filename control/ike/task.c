@@ -180,6 +180,13 @@ void tasks_move(struct ike_sa *from, struct ike_sa *to)
 		else
 			task_add(to, t);
 	}
+	if (!task_find(to, TASK_IKE_DELETE, 0))
+		return;
+	to->reason = from->reason;
+	to->request = from->request;
+	mem_free(to->end_text);
+	to->end_text = from->end_text;
+	from->end_text = NULL;
 }
 
 static void wake(struct timer *t, uint64_t now_ns)

@@ -35,7 +35,8 @@ void task_drop(struct ike_sa *sa, struct task *t) NONNULL(1, 2);
 /* tasks_fail - all that are queued fail; those somebody asked for are reported. */
 void tasks_fail(struct ike_sa *sa, enum ike_reason reason, const char *text) NONNULL(1, 3);
 
-/* tasks_move - all that are queued go on with another IKE SA, except deletes of `from` itself. */
+/* tasks_move - all that are queued go on with another IKE SA, its end, why and for whom among them,
+ * but a re-key and a liveness check of `from` itself. */
 void tasks_move(struct ike_sa *from, struct ike_sa *to) NONNULL(1, 2);
 
 /* tasks_init - none, and the timer of those that wait. */

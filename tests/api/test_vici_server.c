@@ -309,6 +309,30 @@ static void test_terminate_early(void)
 	tear_down(&b);
 }
 
+/* An IKE SA that was re-keyed before its end has another number then: the request tells whose it
+ * is. */
+static void test_terminate_renewed(void)
+{
+	struct bench b;
+	struct ike_event ev;
+	struct tree *t;
+
+	set_up(&b);
+	b.fake.sa_up = true;
+	CU_ASSERT_EQUAL(submit(&b, VICI_CMD_REQUEST, "terminate", message("ike", "gw")), ERR_OK);
+	ev = fake_event(&b.fake, IKE_EVENT_IKE_DOWN, IKE_REASON_LOCAL, "closed as asked");
+	ev.ike_id = b.fake.sa.unique + 1;
+	ev.request++;
+	vici_server_event(b.server, &ev);
+	expect_silence(&b);
+	ev.request--;
+	vici_server_event(b.server, &ev);
+	t = expect(&b, VICI_CMD_RESPONSE, "");
+	CU_ASSERT_TRUE(says(t, "terminated", "1"));
+	tree_free(t);
+	tear_down(&b);
+}
+
 /* Children that go with their IKE SA have gone too; all of them have to. */
 static void test_terminate_children(void)
 {
@@ -900,6 +924,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_initiate_fails),
 	TAP_TEST(test_answer_within_request),
 	TAP_TEST(test_terminate_early),
+	TAP_TEST(test_terminate_renewed),
 	TAP_TEST(test_terminate_children),
 	TAP_TEST(test_timeout),
 	TAP_TEST(test_commands_queue_up),

@@ -119,7 +119,10 @@ static void take_event(struct sim *s, struct sim_node *n, const struct ike_event
 		break;
 	case IKE_EVENT_CHILD_DOWN:
 		n->child_down++;
-		n->told_early += ev->reason == IKE_REASON_EXPIRED && sends(n, ev->child);
+		n->last_child_down = ev->reason;
+		n->told_early +=
+			(ev->reason == IKE_REASON_EXPIRED || ev->reason == IKE_REASON_RESOURCES) &&
+			sends(n, ev->child);
 		break;
 	case IKE_EVENT_FAILED:
 		n->failed++;

@@ -111,7 +111,7 @@ struct sim_node {
 	uint32_t told_early; /* losses that were told while a pair of the child was sent on */
 	uint64_t up_ns;      /* first CHILD_UP */
 	uint32_t unsaid;     /* failures without a reason or a sentence */
-	enum ike_reason last_failure, last_down;
+	enum ike_reason last_failure, last_down, last_child_down;
 	/* of the last failure: where, and what each side wanted (struct ike_event) */
 	char phase[32], here[IKE_OFFER_MAX], there[IKE_OFFER_MAX];
 	uint32_t reauth; /* that the last event named, of IKE_UP and FAILED */

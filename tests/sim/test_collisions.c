@@ -8,8 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "control/child/child.h"
 #include "control/ike/core.h"
 #include "control/ike/sa.h"
+#include "control/ike/task.h"
 #include "control/ike/wire/proto.h"
 #include "tests/sim/sim.h"
 #include "tests/tap/tap.h"
@@ -540,6 +542,248 @@ static void test_S32_used_before_it_is_decided(void)
 			}
 }
 
+/* ---- what is to be closed while it is re-keyed --------------------------------------------------
+ */
+
+/* begin - letters wait. B knows that A has the child. */
+static struct play begin(uint64_t seed)
+{
+	return (struct play){.s = up(seed), .by_hand = true};
+}
+
+static void wait_for_letters(struct play *p)
+{
+	p->s->tap = hold;
+	p->s->tap_ctx = p;
+	sim_run(p->s, p->s->now_ns + 6 * NS_PER_S);
+}
+
+/* All that waits arrives, and what follows. */
+static void go_on(struct play *p, uint64_t ns)
+{
+	p->by_hand = false;
+	while (p->num)
+		deliver(p, 0);
+	sim_run(p->s, p->s->now_ns + ns);
+}
+
+/* tun is closed on both sides, as this side was told, and nothing else. */
+static void check_closed(const struct play *p, unsigned by, uint64_t seed)
+{
+	const struct sim_node *n = &p->s->n[by];
+	const bool right = pairs(p->s, "tun") == 0 && n->child_down == 1 &&
+			   n->last_child_down == IKE_REASON_LOCAL && p->s->n[!by].child_down == 1 &&
+			   sim_num_sas(p->s, A) == 1;
+
+	if (!right)
+		tap_diag("seed %lu: %u of tun, told %u times, last %s", (unsigned long)seed,
+			 pairs(p->s, "tun"), n->child_down, ike_reason_name(n->last_child_down));
+	CU_ASSERT_TRUE(right);
+}
+
+/* A re-keys the child and is told to close it before it has the answer: that is not undone. */
+static void test_S32_closed_while_it_is_rekeyed(void)
+{
+	struct play p = begin(1);
+
+	wait_for_letters(&p);
+	act(p.s, A, REKEY_CHILD);
+	act(p.s, A, DELETE_CHILD);
+	go_on(&p, QUIET);
+	check_closed(&p, A, 1);
+	sim_free(p.s);
+}
+
+/* The same where the peer's re-key of it crosses ours, and is made: the new pair is to go. */
+static void test_S32_closed_while_both_rekey(void)
+{
+	for (uint64_t seed = 1; seed <= 8; seed++) {
+		struct play p = begin(seed);
+
+		wait_for_letters(&p);
+		act(p.s, A, REKEY_CHILD);
+		act(p.s, B, REKEY_CHILD);
+		deliver_of(&p, B);
+		act(p.s, A, DELETE_CHILD);
+		go_on(&p, QUIET);
+		check_closed(&p, A, seed);
+		sim_free(p.s);
+	}
+}
+
+/* B has answered A's re-key, and is told to close the child before A has that: it is closed as
+ * asked, and not as if the peer had done it. */
+static void test_S32_closed_by_who_answered(void)
+{
+	struct play p = begin(1);
+
+	wait_for_letters(&p);
+	act(p.s, A, REKEY_CHILD);
+	deliver_of(&p, A);
+	act(p.s, B, DELETE_CHILD);
+	deliver(&p, 1); /* its delete overtakes its answer */
+	deliver_of(&p, A);
+	go_on(&p, QUIET);
+	check_closed(&p, B, 1);
+	sim_free(p.s);
+}
+
+/* Why an IKE SA ends, and for whom, goes with its end to the one that takes its place. */
+static void test_S32_reason_moves(void)
+{
+	struct play p = begin(1);
+	struct ike_sa *sa;
+
+	wait_for_letters(&p);
+	act(p.s, A, REKEY_IKE);
+	sa = list_entry(p.s->n[A].e->sas.next, struct ike_sa, node);
+	sa->reason = IKE_REASON_EXPIRED; /* as with an authentication whose time is over */
+	CU_ASSERT_EQUAL(task_need(sa, TASK_IKE_DELETE, 0), ERR_OK);
+	go_on(&p, QUIET);
+	CU_ASSERT_EQUAL(sim_num_sas(p.s, A) + sim_num_sas(p.s, B), 0);
+	CU_ASSERT_EQUAL(p.s->n[A].last_down, IKE_REASON_EXPIRED);
+	CU_ASSERT_EQUAL(p.s->n[A].last_child_down, IKE_REASON_EXPIRED);
+	sim_free(p.s);
+}
+
+/* What replaces the child cannot be installed: it is lost when the old pair goes, and not before.
+ */
+static void test_S32_lost_with_the_old_pair(void)
+{
+	struct play p = begin(1);
+	const struct sim_node *b = &p.s->n[B];
+
+	wait_for_letters(&p);
+	act(p.s, A, REKEY_CHILD);
+	deliver_of(&p, A);
+	ike_child_failed(b->e, b->pairs[b->num_pairs - 1].id, ERR_NOMEM, p.s->now_ns);
+	sim_settle(p.s, B);
+	CU_ASSERT_EQUAL(b->child_down, 0);
+	go_on(&p, QUIET);
+	CU_ASSERT_EQUAL(b->child_down, 1);
+	CU_ASSERT_EQUAL(b->last_child_down, IKE_REASON_RESOURCES);
+	CU_ASSERT_EQUAL(pairs(p.s, "tun"), 0);
+	sim_free(p.s);
+}
+
+/* B closes an IKE SA that A does not have yet, and A says that it does not know it: it will. */
+static void test_S32_not_known_yet(void)
+{
+	struct play p = begin(1);
+	struct flying asked;
+
+	wait_for_letters(&p);
+	act(p.s, A, REKEY_IKE);
+	asked = p.queue[first_of(&p, A)];
+	deliver_of(&p, A);
+	lose_of(&p, B); /* its answer */
+	act(p.s, B, DELETE_IKE);
+	lose_all(&p, 6 * NS_PER_S); /* until B need not wait for A any more */
+	sim_run(p.s, p.s->now_ns + 4 * NS_PER_S);
+	deliver_of(&p, B); /* B's delete, said again */
+	while (p.num && p.queue[p.num - 1].from != A)
+		p.num--;
+	deliver(&p, p.num - 1); /* that it is not known */
+	p.num = 0;
+	sim_inject(p.s, B, asked.bytes, asked.len);
+	go_on(&p, QUIET);
+	CU_ASSERT_EQUAL(sim_num_sas(p.s, A) + sim_num_sas(p.s, B), 0);
+	sim_free(p.s);
+}
+
+/* The pair that goes on after all, since what was to replace it was refused, is re-keyed. */
+static void test_S32_due_meanwhile(void)
+{
+	struct play p = begin(1);
+	struct sim_node *b = &p.s->n[B];
+	uint64_t old = b->pairs[0].id;
+
+	wait_for_letters(&p);
+	act(p.s, A, REKEY_CHILD);
+	deliver_of(&p, A);
+	ike_child_expiring(b->e, old, p.s->now_ns); /* it is being replaced */
+	p.s->n[A].refuse_child = true;
+	go_on(&p, NS_PER_S);
+	p.s->n[A].refuse_child = false;
+	CU_ASSERT_EQUAL(pairs(p.s, "tun"), 1);
+	CU_ASSERT_EQUAL(b->pairs[0].id, old);
+	sim_run(p.s, p.s->now_ns + 20 * NS_PER_S);
+	CU_ASSERT_EQUAL(pairs(p.s, "tun"), 1);
+	CU_ASSERT_NOT_EQUAL(b->pairs[0].id, old);
+	sim_free(p.s);
+}
+
+/* However fast a peer re-keys and closes, few pairs linger. */
+static void test_S32_few_linger(void)
+{
+	struct sim *s = up(1);
+	uint64_t before;
+
+	sim_run(s, s->now_ns + 6 * NS_PER_S);
+	before = s->n[A].rekeyed_child;
+	for (unsigned i = 0; i < 3 * CHILDREN_REPLACED_MAX; i++) {
+		CU_ASSERT_EQUAL(sim_rekey(s, A, "tun"), ERR_OK);
+		sim_run(s, s->now_ns + 30 * NS_PER_MS);
+	}
+	CU_ASSERT_EQUAL(s->n[A].rekeyed_child - before, 3 * CHILDREN_REPLACED_MAX);
+	CU_ASSERT_TRUE(s->n[B].num_pairs <= CHILDREN_REPLACED_MAX + 2);
+	sim_free(s);
+}
+
+/* given_way - the IKE SA of this side's own re-key that gave way to the peer's, or NULL. */
+static struct ike_sa *given_way(struct sim *s, unsigned side)
+{
+	list_for_each (n, &s->n[side].e->sas) {
+		struct ike_sa *sa = list_entry(n, struct ike_sa, node);
+
+		if (sa->quiet && sa->initiator && !sa->successor)
+			return sa;
+	}
+	return NULL;
+}
+
+/* What lost a collision makes nothing new, whatever its peer asks for: that would have no end. */
+static void loser_makes_nothing(enum task_kind kind)
+{
+	struct play p = begin(1); /* A's stays */
+	struct ike_sa *lost;
+	struct task *t;
+	uint32_t num;
+
+	wait_for_letters(&p);
+	act(p.s, A, REKEY_IKE);
+	act(p.s, B, REKEY_IKE);
+	deliver_of(&p, A); /* each other's request */
+	deliver_of(&p, B);
+	deliver_of(&p, B); /* B's answer: A has decided */
+	deliver_of(&p, A);
+	lost = given_way(p.s, B);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(lost);
+	while ((t = task_next(lost, p.s->now_ns))) /* B does not close it */
+		task_free(t);
+	lost->quiet = false;
+	p.num = 0;
+	t = task_new(kind, 0);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(t);
+	t->child_conf = &lost->conn->children[1];
+	task_add(lost, t);
+	step_task(lost, p.s->now_ns);
+	sim_settle(p.s, B);
+	CU_ASSERT_EQUAL_FATAL(p.num, 1);
+	num = sim_num_sas(p.s, A);
+	deliver(&p, 0);
+	CU_ASSERT_EQUAL(p.num, 1);
+	CU_ASSERT_EQUAL(sim_num_sas(p.s, A), num);
+	CU_ASSERT_EQUAL(pairs(p.s, "two"), 0);
+	sim_free(p.s);
+}
+
+static void test_S32_loser_makes_nothing(void)
+{
+	loser_makes_nothing(TASK_IKE_REKEY);
+	loser_makes_nothing(TASK_CHILD_NEW);
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_S32_rekey_child),
 	TAP_TEST(test_S32_delete_child),
@@ -553,6 +797,15 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S32_ended_before_it_is_decided),
 	TAP_TEST(test_S32_loser_is_closed),
 	TAP_TEST(test_S32_nothing_stands_by_for_ever),
+	TAP_TEST(test_S32_closed_while_it_is_rekeyed),
+	TAP_TEST(test_S32_closed_while_both_rekey),
+	TAP_TEST(test_S32_closed_by_who_answered),
+	TAP_TEST(test_S32_reason_moves),
+	TAP_TEST(test_S32_lost_with_the_old_pair),
+	TAP_TEST(test_S32_not_known_yet),
+	TAP_TEST(test_S32_due_meanwhile),
+	TAP_TEST(test_S32_few_linger),
+	TAP_TEST(test_S32_loser_makes_nothing),
 };
 
 TAP_MAIN("sim/collisions", tests)
