@@ -24,8 +24,8 @@ MUST_USE enum err auth_make_own(struct step *s) NONNULL(1);
 MUST_USE enum err auth_take_signature(struct step *s) NONNULL(1);
 
 /* auth_request_i - as initiator, with our AUTH made: the IKE_AUTH request, with the first Child SA.
- * Errors: PEER, NOMEM, CRYPTO. auth_keep_certs - as responder, these in place of what the peer
- * sends. Errors: NOMEM, LIMIT. */
+ * Errors: PEER, NOMEM, CRYPTO. auth_keep_certs - of a session that is resumed, these in place of
+ * what the peer sends. Errors: NOMEM, LIMIT. */
 MUST_USE enum err auth_request_i(struct step *s) NONNULL(1);
 MUST_USE enum err auth_keep_certs(struct handshake *hs, const struct ike_cert *certs, uint32_t num)
 	NONNULL(1);
@@ -53,7 +53,11 @@ void auth_build_announced(struct step *s) NONNULL(1);
 MUST_USE enum err auth_take_certs(struct step *s) NONNULL(1);
 MUST_USE enum err auth_take_certreqs(struct step *s) NONNULL(1);
 
-/* auth_certs_free - free the copies in a list and empty it. */
+/* auth_certs_copy - append copies of some to a list that has room for them; what there is after an
+ * error is to be freed, too. Errors: NOMEM, LIMIT. auth_certs_free - free the copies in a list and
+ * empty it. */
+MUST_USE enum err auth_certs_copy(struct ike_cert *out, uint32_t *out_num,
+				  const struct ike_cert *certs, uint32_t num) NONNULL(1, 2, 3);
 void auth_certs_free(struct ike_cert *list, uint32_t *num) NONNULL(1, 2);
 
 /* auth_take_peer - the peer's ID, AUTH and certificates are kept for the verification. Errors:

@@ -15,8 +15,7 @@ void auth_certs_free(struct ike_cert *list, uint32_t *num)
 }
 
 /* Append a copy. Errors: NOMEM, LIMIT. */
-static enum err add_cert(struct ike_cert list[IKE_MAX_CERTS], uint32_t *num, uint8_t encoding,
-			 struct bytes data)
+static enum err add_cert(struct ike_cert *list, uint32_t *num, uint8_t encoding, struct bytes data)
 {
 	uint8_t *copy;
 
@@ -27,6 +26,16 @@ static enum err add_cert(struct ike_cert list[IKE_MAX_CERTS], uint32_t *num, uin
 		return ERR_NOMEM;
 	list[(*num)++] = (struct ike_cert){.encoding = encoding, .data = bytes_of(copy, data.len)};
 	return ERR_OK;
+}
+
+enum err auth_certs_copy(struct ike_cert *out, uint32_t *out_num, const struct ike_cert *certs,
+			 uint32_t num)
+{
+	enum err e = ERR_OK;
+
+	for (uint32_t i = 0; !e && i < num; i++)
+		e = add_cert(out, out_num, certs[i].encoding, certs[i].data);
+	return e;
 }
 
 /* ---- what the peer sends --------------------------------------------------------------------- */
@@ -137,12 +146,8 @@ enum err auth_take_certs(struct step *s)
 
 enum err auth_keep_certs(struct handshake *hs, const struct ike_cert *certs, uint32_t num)
 {
-	enum err e = ERR_OK;
-
 	auth_certs_free(hs->certs, &hs->num_certs);
-	for (uint32_t i = 0; !e && i < num; i++)
-		e = add_cert(hs->certs, &hs->num_certs, certs[i].encoding, certs[i].data);
-	return e;
+	return auth_certs_copy(hs->certs, &hs->num_certs, certs, num);
 }
 
 enum err auth_take_certreqs(struct step *s)

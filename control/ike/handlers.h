@@ -51,6 +51,7 @@ MUST_USE enum err ppk_answered_i(struct step *s);
 MUST_USE enum err ppk_answered_r(struct step *s);
 
 /* resume_i.c, resume_r.c (RFC 5723) */
+MUST_USE enum err resume_begin(struct step *s);
 MUST_USE enum err resume_start(struct step *s);
 MUST_USE enum err resume_response(struct step *s);
 MUST_USE enum err resume_prove(struct step *s);

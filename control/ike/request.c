@@ -156,7 +156,7 @@ static enum err begin_sa(struct ike_engine *e, const struct conf_conn *conn,
 		t->kind = TASK_RESUME;
 	task_add(sa, t);
 	step_task(sa, now_ns);
-	return sa->state == SA_I_INIT || sa->state == SA_I_RESUME ? ERR_OK : ERR_NOMEM;
+	return sa->state >= SA_I_INIT && sa->state <= SA_I_RESUME ? ERR_OK : ERR_NOMEM;
 }
 
 enum err request_initiate(struct ike_engine *e, const struct ike_initiate_params *p,

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "control/auth/verify.h"
 #include "control/ike/auth.h"
+#include "control/ike/eap.h"
 
 static void held_free(struct held_ticket *h)
 {
@@ -13,6 +14,7 @@ static void held_free(struct held_ticket *h)
 	mem_free(h->conn);
 	secret_fini(&h->sk_d);
 	auth_proof_put(h->proof);
+	auth_certs_free(h->certs, &h->num_certs);
 	if (h->ticket)
 		secret_wipe(h->ticket, h->ticket_len);
 	mem_free(h->ticket);
@@ -37,6 +39,48 @@ void resume_free_all(struct ike_engine *e)
 		list_remove(&h->node);
 		held_free(h);
 	}
+}
+
+bool resume_is_certified(const struct auth_proof_params *p)
+{
+	return p->method == AUTH_METHOD_PKIX_TRUSTED || p->method == AUTH_METHOD_PKIX_INLINE ||
+	       (p->method == AUTH_METHOD_EAP && p->eap == CONF_EAP_TLS);
+}
+
+enum err resume_certs(const struct ike_sa *sa, const struct auth_proof_params *p,
+		      struct ike_cert out[static TICKET_CERTS], uint32_t *out_num)
+{
+	const struct handshake *hs = sa->hs;
+	struct ike_cert shown[IKE_MAX_CERTS];
+	const struct ike_cert *from = hs->certs;
+	uint32_t num = hs->num_certs;
+	const struct ike_id *id;
+
+	if (hs->eap && p->method == AUTH_METHOD_EAP) {
+		num = eap_asked_certs(sa, shown, &id);
+		from = shown;
+	}
+	*out_num = 0;
+	for (uint32_t i = 0; i < num; i++) {
+		if (from[i].encoding == CERT_OCSP_CONTENT) /* it would be old by then */
+			continue;
+		if (from[i].encoding != CERT_X509_SIGNATURE)
+			return ERR_UNSUPPORTED;
+		if (*out_num == TICKET_CERTS)
+			return ERR_LIMIT;
+		out[(*out_num)++] = from[i];
+	}
+	return ERR_OK;
+}
+
+bool resume_still_holds(const struct ike_answer *a, const struct ike_cert *certs, uint32_t num)
+{
+	if (!num)
+		return true;
+	for (uint32_t i = 0; a->allow && i < a->num_trust; i++)
+		if (bytes_equal(a->trust[i].cert, certs[0].data))
+			return true;
+	return false;
 }
 
 enum err resume_derive(struct ike_sa *sa, const struct secret *sk_d)

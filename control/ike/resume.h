@@ -4,8 +4,9 @@
  * (N(TICKET_REQUEST)), and when the peer does not answer any more shows it in IKE_SESSION_RESUME,
  * which stands in place of IKE_SA_INIT: the keys come from SK_d of the old IKE SA and two new
  * nonces, AUTH of IKE_AUTH from SK_pi and SK_pr. Who the two are is what was proven then; children
- * are made anew. A ticket is for one IKE SA and used once: it goes with that IKE SA, unless that
- * ends for want of answers. Where it does not help there is a whole handshake. Control thread.
+ * are made anew, after each has judged once more what certificates vouch for the other. A ticket is
+ * for one IKE SA and used once: it goes with that IKE SA, unless that ends for want of answers.
+ * Where it does not help there is a whole handshake. Control thread.
  */
 #pragma once
 
@@ -21,7 +22,9 @@ struct held_ticket {
 	uint64_t auth_until_ns; /* nor is one good for longer that is given for it */
 	struct sa_chosen suite;
 	struct secret sk_d;
-	struct auth_proof *proof;    /* who the peer is */
+	struct auth_proof *proof;            /* who the peer is, */
+	struct ike_cert certs[TICKET_CERTS]; /* and what it showed, to be judged again; owned */
+	uint32_t num_certs;
 	struct ike_id local_id, idr; /* as in the ID payloads */
 	uint8_t *ticket;
 	size_t ticket_len;
@@ -57,6 +60,18 @@ void resume_give(struct step *s) NONNULL(1);
 void resume_void(struct ike_engine *e) NONNULL(1);
 
 /* ---- both ------------------------------------------------------------------------------------ */
+
+/* resume_is_certified - the proof rests on a certificate, which is judged again before anything is
+ * resumed. resume_certs - what the peer showed for it: in IKE_AUTH, in EAP, or with the ticket that
+ * it came with, or that was shown; views. Errors: UNSUPPORTED (by URL: there may be another one by
+ * then), LIMIT. resume_still_holds - what judges these says that they vouch for it; there may be
+ * none. */
+bool resume_is_certified(const struct auth_proof_params *p) NONNULL(1);
+MUST_USE enum err resume_certs(const struct ike_sa *sa, const struct auth_proof_params *p,
+			       struct ike_cert out[static TICKET_CERTS], uint32_t *out_num)
+	NONNULL(1, 2, 4);
+bool resume_still_holds(const struct ike_answer *a, const struct ike_cert *certs, uint32_t num)
+	NONNULL(1, 2);
 
 /* resume_derive - the keys of an IKE SA that is resumed, from sk_d of the old one; hs->ni, hs->nr
  * and sa->suite are set. resume_make_own - our AUTH. resume_auth_check - the peer's AUTH shows that

@@ -75,6 +75,27 @@ static uint64_t smaller(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+/* Without what vouches for the peer there would be nothing to judge it by later. */
+static enum err hold_certs(const struct ike_sa *sa, struct held_ticket *h)
+{
+	const struct auth_proof_params *p = auth_proof_params(sa->proof);
+	const struct held_ticket *was = sa->hs->resume.held;
+	struct ike_cert certs[TICKET_CERTS];
+	uint32_t num = 0;
+	enum err e;
+
+	if (was)
+		return auth_certs_copy(h->certs, &h->num_certs, was->certs, was->num_certs);
+	if (p->method == AUTH_METHOD_PKIX_OFFLINE) /* by URL: there may be another one by then */
+		return ERR_UNSUPPORTED;
+	if (!resume_is_certified(p))
+		return ERR_OK;
+	e = resume_certs(sa, p, certs, &num);
+	if (!e && !num)
+		e = ERR_NOT_FOUND;
+	return e ? e : auth_certs_copy(h->certs, &h->num_certs, certs, num);
+}
+
 /* Who was resumed has proven itself when the IKE SA was made that began it all. */
 static enum err hold(struct ike_sa *sa, struct held_ticket *h, uint64_t now_ns)
 {
@@ -86,6 +107,8 @@ static enum err hold(struct ike_sa *sa, struct held_ticket *h, uint64_t now_ns)
 		e = ERR_NOMEM;
 	if (!e)
 		e = secret_init_copy(&h->sk_d, sa->keys.sk_d.p, sa->keys.sk_d.len);
+	if (!e)
+		e = hold_certs(sa, h);
 	if (e)
 		return e;
 	h->remote = *remote_of(sa);
@@ -168,11 +191,10 @@ static enum err build(struct step *s)
 	return e ? e : sa_init_keep(&hs->request, &hs->request_len, &s->reply);
 }
 
-enum err resume_start(struct step *s)
+enum err resume_begin(struct step *s)
 {
 	struct ike_sa *sa = s->sa;
 	struct held_ticket *h = find_for(sa);
-	char remote[ENDPOINT_TEXT_MAX];
 	enum err e;
 
 	if (!h)
@@ -181,10 +203,53 @@ enum err resume_start(struct step *s)
 	if (!sa->hs)
 		return ERR_NOMEM;
 	e = nonce_fill(s->e, &sa->hs->ni);
+	if (!e)
+		e = auth_keep_certs(sa->hs, h->certs, h->num_certs);
 	if (e)
 		return e;
 	list_remove(&h->node); /* used once */
 	sa->hs->resume.held = h;
+	sa->local_id = h->local_id;
+	sa->remote_id = h->idr;
+	if (h->num_certs)
+		return step_ask(s, IKE_ASK_VERIFY_CHAIN);
+	step_pass(s, IKE_ASK_VERIFY_CHAIN);
+	return ERR_OK;
+}
+
+/* A whole handshake is to follow, and tells anew who the two are. */
+static void forget_who(struct ike_sa *sa)
+{
+	sa->local_id = sa->remote_id = (struct ike_id){0};
+}
+
+/* What vouched for the peer has expired, or was taken back: it may have another one by now. */
+static enum err go_without(struct step *s)
+{
+	struct ike_sa *sa = s->sa;
+	const char *why = s->answer->text ? s->answer->text : "its certificate is not vouched for";
+	char peer[128];
+
+	action_event(sa, IKE_EVENT_PROGRESS, NULL, IKE_REASON_NONE, sa->request,
+		     "the ticket is not shown, a whole handshake follows: %s is not believed any "
+		     "more: %s",
+		     ike_id_text(peer, sizeof(peer), &sa->remote_id), why);
+	resume_fini(&sa->hs->resume);
+	forget_who(sa);
+	sa->out.task->kind = TASK_SA_INIT;
+	s->again = true;
+	return ERR_OK;
+}
+
+enum err resume_start(struct step *s)
+{
+	struct ike_sa *sa = s->sa;
+	const struct held_ticket *h = sa->hs->resume.held;
+	char remote[ENDPOINT_TEXT_MAX];
+	enum err e;
+
+	if (!resume_still_holds(s->answer, h->certs, h->num_certs))
+		return go_without(s);
 	e = build(s);
 	if (e)
 		return e;
@@ -220,6 +285,7 @@ enum err resume_refused(struct step *s)
 	action_event(sa, IKE_EVENT_PROGRESS, NULL, IKE_REASON_NONE, sa->request,
 		     "the peer does not take the ticket: a whole handshake follows");
 	resume_fini(&sa->hs->resume);
+	forget_who(sa);
 	sa->out.task->kind = TASK_SA_INIT;
 	s->again = true;
 	return ERR_OK;
@@ -230,6 +296,7 @@ void resume_back(struct ike_sa *sa)
 	struct held_ticket *h = sa->hs->resume.held;
 
 	sa->hs->resume.held = NULL;
+	forget_who(sa);
 	if (h && sa->conf == sa->e->conf && !find(sa->e, h->conn, &h->remote))
 		list_push_back(&sa->e->held, &h->node);
 	else if (h)
@@ -269,8 +336,6 @@ enum err resume_response(struct step *s)
 	nonce_set(&hs->nr, nonce);
 	sa->spi_r = s->msg->h.spi_r;
 	sa->suite = h->suite;
-	sa->local_id = h->local_id;
-	sa->remote_id = h->idr;
 	s->again = true; /* it goes on with IKE_AUTH */
 	return resume_derive(sa, &h->sk_d);
 }

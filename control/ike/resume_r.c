@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* resume_r.c - session resumption as gateway (RFC 5723 4). */
 #include "base/alloc.h"
-#include "control/auth/eap/eap.h"
 #include "control/ike/auth.h"
-#include "control/ike/eap.h"
 #include "control/ike/halfopen.h"
 #include "control/ike/handlers.h"
 #include "control/ike/match.h"
@@ -27,40 +25,6 @@ void resume_void(struct ike_engine *e)
 	ticket_jar_void(&e->tickets);
 }
 
-/* What the peer showed, which is judged again when it comes back: in IKE_AUTH, in EAP, or with the
- * ticket that it came with. */
-static enum err take_certs(const struct ike_sa *sa, struct ticket *t)
-{
-	const struct handshake *hs = sa->hs;
-	struct ike_cert shown[IKE_MAX_CERTS];
-	const struct ike_cert *from = hs->certs;
-	uint32_t num = hs->num_certs;
-	const struct ike_id *id;
-
-	if (hs->eap) {
-		num = eap_asked_certs(sa, shown, &id);
-		from = shown;
-	}
-	t->num_certs = 0;
-	for (uint32_t i = 0; i < num; i++) {
-		if (from[i].encoding == CERT_OCSP_CONTENT) /* it would be old by then */
-			continue;
-		if (from[i].encoding != CERT_X509_SIGNATURE)
-			return ERR_UNSUPPORTED; /* by URL: there may be another one by then */
-		if (t->num_certs == TICKET_CERTS)
-			return ERR_LIMIT;
-		t->certs[t->num_certs++] = from[i];
-	}
-	return ERR_OK;
-}
-
-/* It rests on a certificate. */
-static bool is_certified(const struct auth_proof_params *p)
-{
-	return p->method == AUTH_METHOD_PKIX_TRUSTED || p->method == AUTH_METHOD_PKIX_INLINE ||
-	       (p->method == AUTH_METHOD_EAP && p->eap == CONF_EAP_TLS);
-}
-
 /* Whom nobody vouches for has no ticket, nor one whose certificate would not come with it: it could
  * not be asked again whether it still holds. */
 static bool may_have_one(const struct ticket *t)
@@ -72,7 +36,7 @@ static bool may_have_one(const struct ticket *t)
 	case AUTH_METHOD_PKIX_TRUSTED:
 	case AUTH_METHOD_PKIX_INLINE:
 	case AUTH_METHOD_EAP:
-		return t->num_certs || !is_certified(&t->proven);
+		return t->num_certs || !resume_is_certified(&t->proven);
 	case AUTH_METHOD_PKIX_OFFLINE: /* by URL: there may be another one by then */
 	case AUTH_METHOD_NONE:
 	case AUTH_METHOD_BTNS:
@@ -125,8 +89,8 @@ static enum err make(struct step *s, uint8_t *out, size_t *out_len, uint64_t *ou
 	enum err e = wire_id_parse(&t.idi, bytes_of(hs->peer_id_body, hs->peer_id_body_len));
 
 	memcpy(t.addke, sa->suite.addke, sizeof(t.addke));
-	if (!e && is_certified(&t.proven))
-		e = take_certs(sa, &t);
+	if (!e && resume_is_certified(&t.proven))
+		e = resume_certs(sa, &t.proven, t.certs, &t.num_certs);
 	if (!e && (!may_have_one(&t) || is_judged_elsewhere(sa->conn)))
 		e = ERR_PERM;
 	if (!e && sa->conf != s->e->conf) /* proven by what may not count any more */
@@ -349,26 +313,14 @@ enum err resume_auth_request(struct step *s)
 }
 
 /* What vouched for the peer then still does: it has not expired, nor was it taken back. */
-static bool still_holds(const struct step *s)
-{
-	const struct ticket *t = &s->sa->hs->resume.ticket;
-	const struct ike_answer *a = s->answer;
-
-	if (!t->num_certs)
-		return true;
-	for (uint32_t i = 0; a->allow && i < a->num_trust; i++)
-		if (bytes_equal(a->trust[i].cert, t->certs[0].data))
-			return true;
-	return false;
-}
-
 enum err resume_judged(struct step *s)
 {
+	const struct ticket *t = &s->sa->hs->resume.ticket;
 	const struct ike_answer *a = s->answer;
 	char peer[128];
 	enum err e;
 
-	if (!still_holds(s))
+	if (!resume_still_holds(a, t->certs, t->num_certs))
 		return step_fail(s, a->reason ? a->reason : IKE_REASON_REFUSED,
 				 NOTIFY_AUTHENTICATION_FAILED, "%s is not believed any more: %s",
 				 ike_id_text(peer, sizeof(peer), &s->sa->remote_id),

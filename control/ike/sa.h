@@ -24,6 +24,7 @@
 enum sa_state {
 	SA_NONE,      /* nothing sent or received yet */
 	SA_I_INIT,    /* initiator: IKE_SA_INIT sent */
+	SA_I_JUDGE,   /* initiator: asks whether what vouched for the peer still does, to resume */
 	SA_I_RESUME,  /* initiator: IKE_SESSION_RESUME sent */
 	SA_I_PUZZLE,  /* initiator: IKE_SA_INIT sent, and a puzzle is solved that was the answer */
 	SA_I_PPK,     /* initiator: makes what additional key exchanges were agreed on (RFC 9370),

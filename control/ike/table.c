@@ -84,8 +84,10 @@ static const struct transition table[] = {
 	 *   HDR, SK {IDi, [IDr,] AUTH, SAi2, TSi, TSr}  -->
 	 *                                <--  HDR, SK {IDr, AUTH, SAr2, TSi, TSr}
 	 */
-	{SA_NONE, ON_START, 0, TASK_RESUME, 0, 0, resume_start, SA_I_RESUME, 0,
-	 "show the ticket that the peer gave"},
+	{SA_NONE, ON_START, 0, TASK_RESUME, 0, 0, resume_begin, SA_I_JUDGE, 0,
+	 "ask whether the peer that gave a ticket still is who it was"},
+	{SA_I_JUDGE, ON_ANSWER, IKE_ASK_VERIFY_CHAIN, TASK_RESUME, 0, 0, resume_start, SA_I_RESUME,
+	 0, "believed as before: show the ticket; else go on without"},
 	{SA_NONE, ON_REQUEST, IKE_SESSION_RESUME, TASK_NONE, BIT(NONCE), 0, resume_request,
 	 SA_R_RESUMED, HALF_OPEN, "open the ticket, derive keys, answer with our nonce"},
 	{SA_I_RESUME, ON_RESPONSE, IKE_SESSION_RESUME, TASK_NONE, BIT(NONCE), 0, resume_response,

@@ -563,8 +563,8 @@ static void bring(struct sim *s, enum sa_state state, unsigned *out_side)
 	if (state == SA_I_PUZZLE)
 		sim_puzzles(s, B);
 	(void)!sim_initiate(s, A, "tun");
-	if (state == SA_I_RESUME || state == SA_I_RESUMED || state == SA_R_RESUMED ||
-	    state == SA_R_JUDGE) {
+	if (state == SA_I_JUDGE || state == SA_I_RESUME || state == SA_I_RESUMED ||
+	    state == SA_R_RESUMED || state == SA_R_JUDGE) {
 		sim_run(s, s->now_ns + NS_PER_S);
 		forge_lost(s);
 		(void)!sim_initiate(s, A, "tun");
@@ -641,7 +641,8 @@ static const struct world {
 	 sim_conf_eap,
 	 EXTRA,
 	 true},
-	{{SA_I_PPK, SA_R_PPK, SA_R_SIGN, SA_I_RESUME, SA_I_RESUMED, SA_R_RESUMED, SA_R_JUDGE},
+	{{SA_I_PPK, SA_R_PPK, SA_R_SIGN, SA_I_JUDGE, SA_I_RESUME, SA_I_RESUMED, SA_R_RESUMED,
+	  SA_R_JUDGE},
 	 sim_conf_sign,
 	 EXTRA,
 	 true},

@@ -549,6 +549,55 @@ static void test_R5723_judged_again(void)
 	}
 }
 
+/* The same of the gateway's, by the client's judgement: the ticket is not shown, and the whole
+ * handshake that follows comes to the same. By EAP, too, where the gateway has a certificate and
+ * the client has not. */
+static void test_R5723_judged_by_the_client(void)
+{
+	for (size_t i = CERT; i <= 3; i++) {
+		struct sim *s = lost(&ways[i]);
+
+		s->n[A].wall_s += INT64_C(100) * 365 * 86400;
+		wish_go(s, "net", 0);
+		CU_ASSERT_EQUAL(seen.resume, 0);
+		CU_ASSERT_EQUAL(seen.init, 1);
+		CU_ASSERT_EQUAL(s->n[A].last_failure, IKE_REASON_CERT_EXPIRED);
+		CU_ASSERT_TRUE(list_empty(&s->n[A].e->held));
+		sim_free(s);
+	}
+}
+
+static void deny_once(struct sim_node *n, const struct ike_ask *ask, struct ike_answer *a)
+{
+	if (ask->kind != IKE_ASK_VERIFY_CHAIN)
+		return;
+	*a = (struct ike_answer){.reason = IKE_REASON_CERT_REVOKED, .text = "it was taken back"};
+	n->forge = NULL;
+}
+
+/* Whoever has another certificate by now is believed by that one; and a ticket that was given when
+ * a session was resumed is judged, too. */
+static void test_R5723_judged_by_the_client_each_time(void)
+{
+	for (unsigned resumed = 0; resumed < 2; resumed++) {
+		struct sim *s = lost(&ways[CERT]);
+
+		if (resumed) {
+			wish_go(s, "net", 0);
+			CU_ASSERT_EQUAL(seen.resume, 1);
+			forge_lost(s);
+			watch(s);
+		}
+		s->n[A].forge = deny_once;
+		wish_go(s, "net", 0);
+		CU_ASSERT_PTR_NULL(s->n[A].forge);
+		CU_ASSERT_EQUAL(seen.resume, 0);
+		CU_ASSERT_EQUAL(seen.init, 1);
+		s->tap = NULL;
+		wish_proved(s, "pkix-inline", "pkix-inline");
+	}
+}
+
 /* A ticket goes with its IKE SA: closed by either side, or re-keyed. */
 static void test_R5723_goes_with_its_ike_sa(void)
 {
@@ -840,6 +889,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_R5723_begun_under_another_configuration),
 	TAP_TEST(test_R5723_with_a_staple),
 	TAP_TEST(test_R5723_judged_again),
+	TAP_TEST(test_R5723_judged_by_the_client),
+	TAP_TEST(test_R5723_judged_by_the_client_each_time),
 	TAP_TEST(test_R5723_goes_with_its_ike_sa),
 	TAP_TEST(test_no_answer),
 	TAP_TEST(test_R5723_not_heard),

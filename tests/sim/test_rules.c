@@ -102,8 +102,8 @@ static bool is_eap(enum sa_state state)
 
 static bool is_resumption(enum sa_state state)
 {
-	return state == SA_I_RESUME || state == SA_I_RESUMED || state == SA_R_RESUMED ||
-	       state == SA_R_JUDGE;
+	return state == SA_I_JUDGE || state == SA_I_RESUME || state == SA_I_RESUMED ||
+	       state == SA_R_RESUMED || state == SA_R_JUDGE;
 }
 
 #define EXTRA SIM_PPK "\n resumption = yes"
@@ -111,7 +111,8 @@ static bool is_resumption(enum sa_state state)
 /* A world whose side A, or as responder B, is in a state. */
 static struct sim *brought_to(enum sa_state state)
 {
-	const bool eap = is_eap(state), sign = eap || state == SA_R_SIGN || state == SA_R_JUDGE;
+	const bool eap = is_eap(state),
+		   sign = eap || state == SA_R_SIGN || state == SA_R_JUDGE || state == SA_I_JUDGE;
 	const char *(*const conf)(unsigned, const char *, const char *) = eap    ? sim_conf_eap
 									  : sign ? sim_conf_sign
 										 : sim_conf;
