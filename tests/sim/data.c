@@ -61,11 +61,11 @@ void sim_spi_release(void *ctx, uint32_t spi)
 
 enum err sim_child_stats(void *ctx, struct child_stats *out, uint64_t child)
 {
-	struct sim_node *n = ctx;
+	const struct sim_pair *p = pair_by_id(ctx, child);
 
-	if (!pair_by_id(n, child))
+	if (!p)
 		return ERR_NOT_FOUND;
-	*out = (struct child_stats){.in_last_ns = n->heard_ns};
+	*out = (struct child_stats){.in_last_ns = p->heard_ns};
 	return ERR_OK;
 }
 
@@ -453,7 +453,7 @@ void sim_receive_packet(struct sim *s, const struct sim_fly *f)
 	}
 	n->got_packets++;
 	p->top = f->order > p->top ? f->order : p->top;
-	n->heard_ns = s->now_ns;
+	p->heard_ns = s->now_ns;
 	if (p->used)
 		return;
 	p->used = true;

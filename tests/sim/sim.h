@@ -19,8 +19,9 @@
 struct sim_pair {
 	uint64_t id;
 	uint64_t peer;
-	uint64_t active; /* order of activation, 0 = not sent on */
-	uint64_t top;    /* the newest packet received */
+	uint64_t active;   /* order of activation, 0 = not sent on */
+	uint64_t top;      /* the newest packet received */
+	uint64_t heard_ns; /* when the last one was */
 	uint32_t spi_in, spi_out;
 	bool in, out, used;
 	uint8_t key_in[64], key_out[64];
@@ -105,7 +106,6 @@ struct sim_node {
 	/* fetches what the keyring wants, by ike_keyring_learn(); NULL: nothing is fetched */
 	void (*serve)(struct sim_node *n, const struct ike_want *want);
 	bool refuse_peer, refuse_child;
-	uint64_t heard_ns; /* last packet received */
 	/* what was reported */
 	uint32_t ike_up, ike_down, child_up, child_down, failed, rekeyed_ike, rekeyed_child;
 	uint32_t told_early; /* losses that were told while a pair of the child was sent on */
