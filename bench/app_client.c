@@ -24,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -317,6 +318,23 @@ static bool fill(int fd, uint64_t turn)
 	return recv(fd, buf, sizeof(buf), 0) != 0;
 }
 
+static void wake(int number)
+{
+	(void)number;
+}
+
+/* Where the daemon is the quicker one it is this side that closes for good, and would linger: it
+ * waits no longer than this. */
+static void linger_briefly(void)
+{
+	const struct sigaction act = {.sa_handler = wake};
+	const struct itimerval each = {.it_interval = {.tv_usec = 5000},
+				       .it_value = {.tv_usec = 5000}};
+
+	if (sigaction(SIGALRM, &act, NULL) || setitimer(ITIMER_REAL, &each, NULL))
+		die("a timer");
+}
+
 /* Connections that linger when they are closed, which nobody but the daemon has any more. */
 static bool linger(int fd, uint64_t turn)
 {
@@ -331,6 +349,7 @@ static bool linger(int fd, uint64_t turn)
 
 	(void)turn;
 	if (!server) {
+		linger_briefly();
 		server = socket(AF_INET, SOCK_STREAM, 0);
 		sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 		if (bind(server, (void *)&sin, sizeof(sin)) || listen(server, 4096) ||
