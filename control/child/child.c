@@ -407,7 +407,7 @@ void ike_child_failed(struct ike_engine *e, uint64_t child, enum err why, uint64
 		LOG(ERROR, CHD, c->conf->name, "cannot be installed: %s", err_text(why));
 		c->in = c->out = false;
 		c->spi_kept = true;
-		c->redundant = lose_old(c, IKE_REASON_RESOURCES);
+		c->redundant |= lose_old(c, IKE_REASON_RESOURCES);
 		end_now(c, IKE_REASON_RESOURCES, now_ns);
 	}
 	engine_sweep(e, now_ns);

@@ -91,6 +91,8 @@ void admit_spend(struct ike_engine *e)
 {
 	if (e->solved)
 		e->spent[e->spent_next++ % SPENT_PUZZLES] = e->solved;
+	if (e->by_turn)
+		halfopen_turn_had(e);
 }
 
 static bool is_solved(struct ike_engine *e, const struct ike_msg *m, uint8_t bits,
@@ -108,8 +110,10 @@ static bool is_lucky(struct ike_engine *e, const struct ip_addr *from)
 	const uint32_t chance = halfopen_chance(e);
 	uint8_t drawn;
 
-	if (!chance)
-		return halfopen_turn(e, from);
+	if (!chance) {
+		e->by_turn = halfopen_turn(e, from);
+		return e->by_turn;
+	}
 	return !engine_random(e, &drawn, sizeof(drawn)) && drawn < chance;
 }
 
@@ -163,6 +167,7 @@ bool admit(struct ike_engine *e, const struct ike_msg *m, const struct ike_datag
 	struct bytes cookie;
 
 	e->solved = 0;
+	e->by_turn = false;
 	if (!known && !flood && !halfopen_crowded(e))
 		return true;
 	if (has_cookie(e, &asked, &cookie, m, &r))

@@ -68,6 +68,7 @@ struct ike_engine {
 	uint32_t spent_next;
 	uint64_t solved;  /* the same of the first message that is worked on; 0 = it has solved none
 			   */
+	bool by_turn;     /* that message is let in since it is its turn (halfopen.h) */
 	uint64_t turn_ns; /* from when on one who solves none may be let in again (halfopen.h) */
 	uint32_t last_unique, last_child_unique;
 	uint16_t last_cpi;      /* of ours; 0 until there is one */

@@ -193,13 +193,15 @@ uint32_t halfopen_chance(const struct ike_engine *e)
 /* The moment is drawn, and who comes first then is taken: whoever sends as much as he likes has no
  * better chance than his share of the time between two messages, and cannot know when to send them.
  * A source that has an IKE SA half open, or failed lately, does not take another one's turn. */
-bool halfopen_turn(struct ike_engine *e, const struct ip_addr *from)
+bool halfopen_turn(const struct ike_engine *e, const struct ip_addr *from)
 {
-	if (e->now_ns < e->turn_ns || e->half_open_num >= e->limits.half_open_max ||
-	    num_of_source(e, from))
-		return false;
+	return e->now_ns >= e->turn_ns && e->half_open_num < e->limits.half_open_max &&
+	       !num_of_source(e, from);
+}
+
+void halfopen_turn_had(struct ike_engine *e)
+{
 	e->turn_ns = e->now_ns + TURN_NS / 2 + engine_spread(e, TURN_NS);
-	return true;
 }
 
 uint64_t halfopen_bound(const struct ike_engine *e)

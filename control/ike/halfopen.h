@@ -39,11 +39,12 @@ bool halfopen_crowded(const struct ike_engine *e) NONNULL(1);
  * who has half-open IKE SAs already, or failed lately. halfopen_chance - how many of 256 who solve
  * none are let in: half, down to one of sixteen when the crowd is half way between the threshold
  * and as many as there can be, and nobody then, so that who solves them finds room. But for a few:
- * halfopen_turn - it is this source's turn, which it has had by that. */
+ * halfopen_turn - it is this source's turn; halfopen_turn_had - an IKE SA has come of it. */
 bool halfopen_puzzling(const struct ike_engine *e) NONNULL(1);
 uint8_t halfopen_difficulty(const struct ike_engine *e, const struct ip_addr *from) NONNULL(1, 2);
 uint32_t halfopen_chance(const struct ike_engine *e) NONNULL(1);
-bool halfopen_turn(struct ike_engine *e, const struct ip_addr *from) NONNULL(1, 2);
+bool halfopen_turn(const struct ike_engine *e, const struct ip_addr *from) NONNULL(1, 2);
+void halfopen_turn_had(struct ike_engine *e) NONNULL(1);
 
 /* halfopen_bound - how long a half-open IKE SA may last: short in a crowd (S43). */
 uint64_t halfopen_bound(const struct ike_engine *e) NONNULL(1);

@@ -59,7 +59,11 @@ enum err ike_delete_request(struct step *s)
 		sa_confirm(sa_by_spi(s->e, sa->successor));
 	if (sa->state == SA_DELETING)
 		return ERR_OK;
-	sa_say_end(sa, IKE_REASON_PEER_DELETE, "the peer closed it");
+	if (!task_find(sa, TASK_IKE_DELETE, 0))
+		sa_say_end(sa, IKE_REASON_PEER_DELETE, "the peer closed it");
+	else if (!sa->end_text) /* it was to end here already */
+		sa_say_end(sa, sa->reason ? sa->reason : IKE_REASON_LOCAL, "%s",
+			   why_closed(sa->reason));
 	return ERR_OK;
 }
 

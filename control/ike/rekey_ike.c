@@ -277,6 +277,17 @@ static enum err go_on(struct step *s, struct rekey_work *w)
 	return ERR_OK;
 }
 
+/* end_with_the_peer - which has closed all of it, though this one not yet as far as we know. */
+static void end_with_the_peer(struct ike_sa *sa)
+{
+	const enum err e = task_need(sa, TASK_IKE_DELETE, 0);
+
+	if (!e) /* it was not to end here */
+		sa_say_end(sa, IKE_REASON_PEER_DELETE, "the peer closed it");
+	if (e != ERR_NOMEM)
+		step_task_later(sa);
+}
+
 /* The new IKE SA is there: it takes over, or gives way. If what it gives way to is closed already,
  * the peer has ended all of it: that it closes the old one, too, is under way. */
 static enum err finish(struct step *s, struct rekey_work *w)
@@ -293,7 +304,7 @@ static enum err finish(struct step *s, struct rekey_work *w)
 		if (rival)
 			take_over(s->sa, rival);
 		else if (!w->settled)
-			sa_say_end(s->sa, IKE_REASON_PEER_DELETE, "the peer closed it");
+			end_with_the_peer(s->sa);
 		return ERR_OK;
 	}
 	if (rival)

@@ -142,6 +142,7 @@ void resume_keep(struct step *s)
 {
 	struct ike_sa *sa = s->sa;
 	struct held_ticket *h;
+	enum err e;
 
 	if (!sa->hs->resume.got || sa->conf != s->e->conf)
 		return;
@@ -150,8 +151,14 @@ void resume_keep(struct step *s)
 	if (!h)
 		return;
 	list_push_back(&s->e->held, &h->node);
-	if (hold(sa, h, s->now_ns))
-		drop(h);
+	e = hold(sa, h, s->now_ns);
+	if (!e)
+		return;
+	LOG(INFO, IKE, sa->conn->name,
+	    "the peer's ticket is not kept, since what vouches for the peer could not be judged "
+	    "again: %s",
+	    err_text(e));
+	drop(h);
 }
 
 bool resume_can(const struct ike_sa *sa)
@@ -223,16 +230,27 @@ static void forget_who(struct ike_sa *sa)
 	sa->local_id = sa->remote_id = (struct ike_id){0};
 }
 
-/* What vouched for the peer has expired, or was taken back: it may have another one by now. */
-static enum err go_without(struct step *s)
+/* why_without - what is against the ticket, as of now: it was judged meanwhile, which takes its
+ * time. What vouched for the peer may have expired, or was taken back. NULL: nothing. */
+static const char *why_without(const struct step *s, const struct held_ticket *h)
+{
+	if (s->sa->conf != s->e->conf)
+		return "another configuration was loaded";
+	if (h->expires_ns <= s->now_ns)
+		return "its time is over";
+	if (resume_still_holds(s->answer, h->certs, h->num_certs))
+		return NULL;
+	return s->answer->text ? s->answer->text : "the peer's certificate is not vouched for";
+}
+
+/* The peer may have another certificate by now. */
+static enum err go_without(struct step *s, const char *why)
 {
 	struct ike_sa *sa = s->sa;
-	const char *why = s->answer->text ? s->answer->text : "its certificate is not vouched for";
 	char peer[128];
 
 	action_event(sa, IKE_EVENT_PROGRESS, NULL, IKE_REASON_NONE, sa->request,
-		     "the ticket is not shown, a whole handshake follows: %s is not believed any "
-		     "more: %s",
+		     "the ticket for %s is not shown, a whole handshake follows: %s",
 		     ike_id_text(peer, sizeof(peer), &sa->remote_id), why);
 	resume_fini(&sa->hs->resume);
 	forget_who(sa);
@@ -244,12 +262,12 @@ static enum err go_without(struct step *s)
 enum err resume_start(struct step *s)
 {
 	struct ike_sa *sa = s->sa;
-	const struct held_ticket *h = sa->hs->resume.held;
+	const char *why = why_without(s, sa->hs->resume.held);
 	char remote[ENDPOINT_TEXT_MAX];
 	enum err e;
 
-	if (!resume_still_holds(s->answer, h->certs, h->num_certs))
-		return go_without(s);
+	if (why)
+		return go_without(s, why);
 	e = build(s);
 	if (e)
 		return e;

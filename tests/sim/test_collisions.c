@@ -628,6 +628,22 @@ static void test_S32_closed_by_who_answered(void)
 	sim_free(p.s);
 }
 
+/* Nor does it matter that the peer closes the IKE SA first: it was to end as asked here. */
+static void test_S32_both_end_it(void)
+{
+	struct play p = begin(1);
+
+	wait_for_letters(&p);
+	act(p.s, A, REKEY_CHILD); /* what A asks next waits */
+	act(p.s, A, DELETE_IKE);
+	act(p.s, B, DELETE_IKE);
+	deliver_of(&p, B);
+	CU_ASSERT_EQUAL(sim_num_sas(p.s, A), 0);
+	CU_ASSERT_EQUAL(p.s->n[A].last_down, IKE_REASON_LOCAL);
+	CU_ASSERT_EQUAL(p.s->n[A].last_child_down, IKE_REASON_LOCAL);
+	sim_free(p.s);
+}
+
 /* Why an IKE SA ends, and for whom, goes with its end to the one that takes its place. */
 static void test_S32_reason_moves(void)
 {
@@ -800,6 +816,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S32_closed_while_it_is_rekeyed),
 	TAP_TEST(test_S32_closed_while_both_rekey),
 	TAP_TEST(test_S32_closed_by_who_answered),
+	TAP_TEST(test_S32_both_end_it),
 	TAP_TEST(test_S32_reason_moves),
 	TAP_TEST(test_S32_lost_with_the_old_pair),
 	TAP_TEST(test_S32_not_known_yet),

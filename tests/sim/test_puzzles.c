@@ -969,6 +969,34 @@ static void test_R8019_one_address(void)
 	sim_free(s);
 }
 
+/* Nor does it have anybody's turn by asking for what is refused, which keeps no IKE SA. */
+static void test_R8019_refused_has_no_turn(void)
+{
+	static struct asking q;
+	struct kept k;
+	struct sim *s = anybodys(&k, "");
+	struct bytes right;
+	uint8_t other[200];
+	uint32_t i = 0;
+
+	asking_of(&q, s, &k);
+	while (q.m.payloads[i].type != PAYLOAD_KE)
+		i++;
+	CU_ASSERT_TRUE_FATAL(q.m.payloads[i].body.len <= sizeof(other));
+	memcpy(other, q.m.payloads[i].body.p, q.m.payloads[i].body.len);
+	other[1] ^= 1; /* another group */
+	crowd(s, true);
+	after(s, NS_PER_S);
+	right = q.m.payloads[i].body;
+	q.m.payloads[i].body.p = other;
+	CU_ASSERT_TRUE(ask_from(&q, s, 1));
+	q.m.payloads[i].body = right;
+	CU_ASSERT_TRUE(ask_from(&q, s, 2));
+	CU_ASSERT_FALSE(ask_from(&q, s, 3));
+	crowd(s, false);
+	sim_free(s);
+}
+
 /* How many of 20 clients are up within their 20 tries that solve no puzzles, while others that do
  * not either ask every so often, from so many addresses. */
 static uint32_t up_among(uint64_t every_ns, uint32_t addresses)
@@ -1045,6 +1073,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_R8019_so_many_a_second),
 	TAP_TEST(test_R8019_no_room),
 	TAP_TEST(test_R8019_one_address),
+	TAP_TEST(test_R8019_refused_has_no_turn),
 	TAP_TEST(test_R8019_strangers_without_puzzles),
 };
 
