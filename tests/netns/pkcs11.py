@@ -173,7 +173,7 @@ def wrong_pin_once():
         refusal(pair, us, "its PIN is wrong")
         time.sleep(3)  # until then the token is not asked again at all
         for _ in range(3):
-            refusal(pair, us, "was wrong .secrets, `pin`., and is not tried again")
+            refusal(pair, us, "was not taken before .secrets, `pin`., and is not tried again")
         tried = re.findall("did not do what was wanted: its PIN is wrong", peer.log())
         assert len(tried) == 1, peer.log()
         tries_left(token)
