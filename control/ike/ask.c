@@ -7,8 +7,8 @@
 
 /* ASK_NS - an answer that takes longer is a refusal; the peer's patience is longer. */
 #define ASK_NS (20 * NS_PER_S)
-/* SOLVE_NS - for a puzzle it may be longer: nothing is under way meanwhile. It is less than a
- * puzzle is good for (admit.c). */
+/* SOLVE_NS - for a puzzle it may be longer: the request is repeated meanwhile, and a true answer to
+ * it is taken. It is less than a puzzle is good for (admit.c). */
 #define SOLVE_NS (40 * NS_PER_S)
 
 static struct exchange *exchange_of(struct ask_slot *slot)

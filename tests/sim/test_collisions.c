@@ -302,6 +302,20 @@ static void test_S32_additional_key_exchanges(void)
 /* ---- what follows a collision -------------------------------------------------------------------
  */
 
+/* begin - both are up, and letters wait from wait_for_letters() on. */
+static struct play begin(uint64_t seed)
+{
+	return (struct play){.s = up(seed), .by_hand = true};
+}
+
+/* By then B knows that A has the child. */
+static void wait_for_letters(struct play *p)
+{
+	p->s->tap = hold;
+	p->s->tap_ctx = p;
+	sim_run(p->s, p->s->now_ns + 6 * NS_PER_S);
+}
+
 /* The letter of a side that waits longest. */
 static unsigned first_of(const struct play *p, unsigned from)
 {
@@ -338,11 +352,9 @@ static unsigned num_established(struct sim *s, unsigned side)
  * its end is not put off (RFC 7296 2.25.2). */
 static void test_S32_closing(void)
 {
-	struct play p = {.s = up(1), .by_hand = true};
+	struct play p = begin(1);
 
-	p.s->tap = hold;
-	p.s->tap_ctx = &p;
-	sim_run(p.s, p.s->now_ns + 6 * NS_PER_S); /* B knows that A has the child */
+	wait_for_letters(&p);
 	act(p.s, B, REKEY_IKE);
 	act(p.s, B, DELETE_IKE);
 	act(p.s, A, REKEY_IKE);
@@ -372,12 +384,10 @@ static void lose_all(struct play *p, uint64_t ns)
 static void test_S32_closed_before_it_is_decided(void)
 {
 	for (uint64_t seed = 1; seed <= 4; seed++) {
-		struct play p = {.s = up(seed), .by_hand = true};
+		struct play p = begin(seed);
 		char why[200];
 
-		p.s->tap = hold;
-		p.s->tap_ctx = &p;
-		sim_run(p.s, p.s->now_ns + 6 * NS_PER_S); /* B knows that A has the child */
+		wait_for_letters(&p);
 		act(p.s, B, REKEY_CHILD);
 		act(p.s, A, REKEY_CHILD);
 		deliver_of(&p, A); /* each other's request */
@@ -402,13 +412,11 @@ static void test_S32_closed_before_it_is_decided(void)
  * B's delete of the old one is lost. False if with this seed B's gives way. */
 static bool ended_before_it_is_decided(uint64_t seed)
 {
-	struct play p = {.s = up(seed), .by_hand = true};
+	struct play p = begin(seed);
 	struct flying asked;
 	bool wins;
 
-	p.s->tap = hold;
-	p.s->tap_ctx = &p;
-	sim_run(p.s, p.s->now_ns + 6 * NS_PER_S); /* B knows that A has the child */
+	wait_for_letters(&p);
 	act(p.s, A, REKEY_IKE);
 	act(p.s, B, REKEY_IKE);
 	asked = p.queue[first_of(&p, A)];
@@ -445,11 +453,9 @@ static void test_S32_ended_before_it_is_decided(void)
 /* What lost is the peer's to close. If the peer does not, we do, and say so. */
 static void test_S32_loser_is_closed(void)
 {
-	struct play p = {.s = up(1), .by_hand = true};
+	struct play p = begin(1);
 
-	p.s->tap = hold;
-	p.s->tap_ctx = &p;
-	sim_run(p.s, p.s->now_ns + 6 * NS_PER_S); /* B knows that A has the child */
+	wait_for_letters(&p);
 	act(p.s, A, REKEY_IKE);
 	act(p.s, B, REKEY_IKE);
 	deliver_of(&p, A); /* each other's request */
@@ -471,11 +477,9 @@ static void test_S32_loser_is_closed(void)
  * the one ends that stood by for it. */
 static void test_S32_nothing_stands_by_for_ever(void)
 {
-	struct play p = {.s = up(1), .by_hand = true};
+	struct play p = begin(1);
 
-	p.s->tap = hold;
-	p.s->tap_ctx = &p;
-	sim_run(p.s, p.s->now_ns + 6 * NS_PER_S); /* B knows that A has the child */
+	wait_for_letters(&p);
 	act(p.s, A, REKEY_IKE);
 	act(p.s, B, REKEY_IKE);
 	deliver_of(&p, A);
@@ -494,12 +498,10 @@ static void test_S32_nothing_stands_by_for_ever(void)
  */
 static bool used_at_once(uint64_t seed, enum act then, bool request_arrives, char why[static 200])
 {
-	struct play p = {.s = up(seed), .by_hand = true};
+	struct play p = begin(seed);
 	bool same;
 
-	p.s->tap = hold;
-	p.s->tap_ctx = &p;
-	sim_run(p.s, p.s->now_ns + 6 * NS_PER_S); /* B knows that A has the child */
+	wait_for_letters(&p);
 	act(p.s, A, REKEY_IKE);
 	act(p.s, B, REKEY_IKE);
 	deliver_of(&p, B); /* its request */
@@ -544,19 +546,6 @@ static void test_S32_used_before_it_is_decided(void)
 
 /* ---- what is to be closed while it is re-keyed --------------------------------------------------
  */
-
-/* begin - letters wait. B knows that A has the child. */
-static struct play begin(uint64_t seed)
-{
-	return (struct play){.s = up(seed), .by_hand = true};
-}
-
-static void wait_for_letters(struct play *p)
-{
-	p->s->tap = hold;
-	p->s->tap_ctx = p;
-	sim_run(p->s, p->s->now_ns + 6 * NS_PER_S);
-}
 
 /* All that waits arrives, and what follows. */
 static void go_on(struct play *p, uint64_t ns)
