@@ -136,6 +136,9 @@ def deaf():
                    "right": Stream(scene, "right", rate=2000, port=9001).start()}
         time.sleep(CALM)
         scene.path(1).lose()
+        # Who sees both changes at once has never been without an address: MOBIKE takes him along, and
+        # then payload waits for an answer.
+        wait_for(lambda: "waiting for one" in scene.peers["left"].log(), "the loss to be noticed")
         scene.path(2).gain()
         wait_for(lambda: wire.counts()["right"]["swallowed"] > 100, "payload to the new address")
         wait_for(lambda: is_sent_little(wire), "that to end")
