@@ -236,16 +236,27 @@ static void report_down(struct ike_child *c, enum ike_reason reason)
 		     why[reason] ? why[reason] : "closed with its IKE SA");
 }
 
+/* successor - the pair that replaced this one, or NULL. */
+static struct ike_child *successor(const struct ike_child *c)
+{
+	return c->replaced_by ? child_find(c->sa->e, c->replaced_by) : NULL;
+}
+
 /* What replaced another pair goes while that one is still in use: after a collision the peer closes
- * its own new pair before ours is there. The old pair goes on: it, or NULL. */
+ * its own new pair before ours is there. The old pair goes on: it, or NULL; also if c was replaced
+ * itself, for then what did so has replaced both. */
 static struct ike_child *fall_back(struct ike_child *c)
 {
 	struct ike_child *old = c->replaces ? child_find(c->sa->e, c->replaces) : NULL;
+	struct ike_child *next = successor(c);
 
 	if (!old || old->state != CHILD_INSTALLED || old->replaced_by != c->id)
 		return NULL;
-	old->replaced_by = 0;
-	return old;
+	old->replaced_by = next ? next->id : 0;
+	if (!next)
+		return old;
+	next->replaces = old->id;
+	return NULL;
 }
 
 bool child_is_wish(enum ike_reason reason)
@@ -282,7 +293,7 @@ static void make_room(struct ike_sa *sa)
 
 static void activate_next(const struct ike_child *c)
 {
-	struct ike_child *next = c->replaced_by ? child_find(c->sa->e, c->replaced_by) : NULL;
+	struct ike_child *next = successor(c);
 
 	if (next)
 		child_activate(next);

@@ -13,6 +13,7 @@
 #include "control/ike/sa.h"
 #include "control/ike/task.h"
 #include "control/ike/wire/proto.h"
+#include "tests/sim/forge.h"
 #include "tests/sim/sim.h"
 #include "tests/tap/tap.h"
 
@@ -735,6 +736,52 @@ static void test_S32_few_linger(void)
 	sim_free(s);
 }
 
+/* closes_none - the deletes of A arrive empty: it keeps, for all that B knows, what it replaced. */
+static bool closes_none(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx)
+{
+	static struct forge_msg m;
+
+	(void)ctx;
+	if (from != A || !forge_open(s, &m, from, bytes, *len) || !m.num ||
+	    m.payloads[0].type != PAYLOAD_DELETE)
+		return true;
+	m.num = 0;
+	*len = forge_close(s, &m, from, bytes, *len);
+	return true;
+}
+
+/* Of three pairs each of which replaced another, the one in the middle is closed first: the oldest
+ * goes on being replaced, and its end is not that of the child. */
+static void test_S32_middle_is_closed(void)
+{
+	struct sim *s = up(1);
+	struct sim_node *b = &s->n[B];
+	uint8_t body[4 + 2 * 4] = {PROTO_ESP, 4, 0, 2}, message[300];
+	struct ike_payload p = {.type = PAYLOAD_DELETE, .body = bytes_of(body, sizeof(body))};
+	struct ike_sa *sa;
+	size_t len;
+
+	sim_run(s, s->now_ns + 6 * NS_PER_S);
+	s->tap = closes_none;
+	for (unsigned i = 0; i < 2; i++) {
+		CU_ASSERT_EQUAL(sim_rekey(s, A, "tun"), ERR_OK);
+		sim_run(s, s->now_ns + NS_PER_S);
+	}
+	s->tap = NULL;
+	CU_ASSERT_EQUAL_FATAL(b->num_pairs, 3);
+	store_be32(body + 4, b->pairs[1].spi_out);
+	store_be32(body + 8, b->pairs[0].spi_out);
+	sa = list_entry(s->n[A].e->sas.next, struct ike_sa, node);
+	len = forge_bare(s, sa, INFORMATIONAL, IKE_FLAG_INITIATOR, sa->out.x.next_id, &p, 1,
+			 message, sizeof(message));
+	sim_inject(s, B, message, len);
+	sim_run(s, s->now_ns + 10 * NS_PER_S);
+	CU_ASSERT_EQUAL(b->child_down, 0);
+	CU_ASSERT_EQUAL(b->num_pairs, 1);
+	CU_ASSERT_EQUAL(pairs(s, "tun"), 1);
+	sim_free(s);
+}
+
 /* given_way - the IKE SA of this side's own re-key that gave way to the peer's, or NULL. */
 static struct ike_sa *given_way(struct sim *s, unsigned side)
 {
@@ -811,6 +858,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S32_not_known_yet),
 	TAP_TEST(test_S32_due_meanwhile),
 	TAP_TEST(test_S32_few_linger),
+	TAP_TEST(test_S32_middle_is_closed),
 	TAP_TEST(test_S32_loser_makes_nothing),
 };
 
