@@ -230,7 +230,7 @@ static bool is_wrong(CK_RV rv)
 static CK_RV try(struct work *w, struct place *at, CK_USER_TYPE user, const uint8_t *hash)
 {
 	struct pkcs11_wrong *wrong = w->p->wrong;
-	uint8_t *place = wrong->hashes[wrong->next % WRONG_MAX];
+	uint8_t *place = wrong->hashes[wrong->next++ % WRONG_MAX]; /* nobody else's from now on */
 	uint8_t before[crypto_generichash_BYTES], pin[TOKEN_PIN_MAX];
 	CK_RV rv;
 
@@ -239,10 +239,10 @@ static CK_RV try(struct work *w, struct place *at, CK_USER_TYPE user, const uint
 	memcpy(pin, w->r->pin, w->r->pin_len);
 	rv = w->m->f->C_Login(at->session, user, pin, w->r->pin_len);
 	secret_wipe(pin, sizeof(pin));
-	if (is_wrong(rv))
-		wrong->next++;
-	else
+	if (!is_wrong(rv)) {
 		memcpy(place, before, sizeof(before));
+		wrong->next--;
+	}
 	return rv;
 }
 

@@ -3,8 +3,9 @@
  * pkcs11.h - tokens by PKCS#11 (OASIS PKCS#11 2.40), over p11-kit, which loads the modules: logins
  * and signatures. It blocks: it is for the process of token.h alone.
  *
- * A token counts wrong PINs, and locks itself: a PIN that was wrong is not tried again, and none is
- * where the token says that one more would be the last.
+ * A token counts wrong PINs, and locks itself: a PIN that was wrong, or over which the module
+ * ended or hung, is not tried again, and none is where the token says that one more would be the
+ * last.
  */
 #pragma once
 
@@ -13,7 +14,7 @@
 struct pkcs11;
 struct pkcs11_wrong;
 
-/* pkcs11_wrong_new - what is remembered of PINs that were wrong: it is shared by all processes that
+/* pkcs11_wrong_new - what is remembered of such PINs: it is shared by all processes that
  * are forked from the one that has made it, and outlives each. NULL without memory. */
 struct pkcs11_wrong *pkcs11_wrong_new(void);
 

@@ -149,6 +149,9 @@ static void test_S25_token_died_over_it(void)
 	for (int i = 0; i < 3; i++)
 		says_of("dies", "was not taken before");
 	CU_ASSERT_EQUAL(num_logins(), 1);
+	says_of("wrong", "its PIN is wrong");
+	says_of("dies", "was not taken before");
+	CU_ASSERT_EQUAL(num_logins(), 2);
 	finish();
 }
 

@@ -79,12 +79,12 @@ def test_lost_peer_stays_closed():
 
 def test_expired_child_stays_closed():
     """A child whose lifetime ends without a re-key: its traffic is stopped as well."""
-    left = Side(child={"rekey_time": "0s", "life_time": "4s"})
+    left = Side(child={"rekey_time": "0s", "life_time": "12s"})
     with Pair("daemon-expired", left, Side()) as pair:
         way_out(pair)
         pair.peers["left"].up("net")
         ping(pair)
-        wait_for(lambda: not pair.peers["left"].children(), "the child's end", seconds=20)
+        wait_for(lambda: not pair.peers["left"].children(), "the child's end", seconds=60)
         ping(pair, count=3, wait=1, check=False)
         assert pair.peers["left"].said("its lifetime is over")
         assert_nothing_leaked(pair)

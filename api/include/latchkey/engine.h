@@ -232,11 +232,11 @@ struct ipsec_engine_params {
 	/* ctx - handed to all callbacks here. */
 	void *ctx;
 
-	/* threads - 0: everything runs in ipsec_engine_dispatch(). 1: the data path has a thread of
-	 * its own, so that packets flow while the program does something else. Puzzles of gateways
-	 * in a flood (RFC 8019) are solved in a thread of the library's in either case, which calls
-	 * nothing of the program's and goes by the host's clock; `puzzle_max = 0` in the
-	 * configuration: none are. */
+	/* threads - 0: everything but puzzles runs in ipsec_engine_dispatch(). 1: the data path has
+	 * a thread of its own, so that packets flow while the program does something else. Puzzles
+	 * of gateways in a flood (RFC 8019) are solved in a thread of the library's in either case,
+	 * which calls nothing of the program's and goes by the host's clock; `puzzle_max = 0` in
+	 * the configuration: none are. */
 	unsigned int threads;
 
 	/* log - a line for people, without newline; connection may be NULL. Default: nothing is
