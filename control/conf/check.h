@@ -123,6 +123,7 @@ MUST_USE SET(set_unique);
 MUST_USE SET(set_keyingtries);
 MUST_USE SET(set_ike_rekey_time);
 MUST_USE SET(set_follow_redirects);
+MUST_USE SET(set_redirect_to);
 MUST_USE SET(set_reauth_time);
 MUST_USE SET(set_ike_over_time);
 MUST_USE SET(set_ike_rand_time);

@@ -376,6 +376,7 @@ struct conf_conn {
 	uint64_t reauth_ns; /* the peer proves itself again at reauth - [0, rand]; 0 = not */
 	uint64_t dpd_delay_ns;
 	bool follow_redirects; /* go to the gateway that the peer names (RFC 5685); no */
+	char *redirect_to;     /* where peers that follow are sent in IKE_AUTH; NULL: nowhere */
 	uint32_t keyingtries;  /* 0 = for ever */
 	struct conf_child *children;
 	uint32_t num_children;
@@ -786,6 +787,11 @@ bool conf_token_equal(const struct conf_token *a, const struct conf_token *b) NO
 const struct conf_secret *conf_find_psk(const struct conf *c, bool *out_group,
 					const struct ike_id *local, const struct ike_id *peer)
 	NONNULL(1, 2, 3, 4);
+
+/* conf_is_host - the address of one host. conf_is_gateway - such an address, or a name as the DNS
+ * has it: what REDIRECT may name (RFC 5685). */
+bool conf_is_host(const struct ip_addr *a) NONNULL(1);
+bool conf_is_gateway(const char *text) NONNULL(1);
 
 /* conf_id_parse - an identity as in swanctl.conf ("gw.example.com", "1.2.3.4", "user@host",
  * "@#hex", "fqdn:x", "keyid:x", "C=DE, CN=gw", "%any"). Errors: MALFORMED, LIMIT, UNSUPPORTED. */

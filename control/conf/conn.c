@@ -329,6 +329,43 @@ enum err set_follow_redirects(struct check *c, void *obj, const struct tree *nod
 	return ERR_OK;
 }
 
+bool conf_is_host(const struct ip_addr *a)
+{
+	return !ip_addr_is_any(a) && (a->family == IP_V4 ? a->b[0] < 224 : a->b[0] != 0xff);
+}
+
+/* NAME_MAX_LEN - bytes of a name in the DNS, as text. */
+#define NAME_MAX_LEN 253
+
+bool conf_is_gateway(const char *text)
+{
+	const size_t len = strlen(text);
+	struct ip_addr a;
+
+	if (!ip_addr_parse(&a, text))
+		return conf_is_host(&a);
+	for (size_t i = 0; i < len; i++)
+		if (!isalnum((unsigned char)text[i]) && text[i] != '-' && text[i] != '.')
+			return false;
+	return len && len <= NAME_MAX_LEN;
+}
+
+enum err set_redirect_to(struct check *c, void *obj, const struct tree *node)
+{
+	const char *text;
+
+	if (!take_text(c, &text, node))
+		return ERR_OK;
+	if (!conf_is_gateway(text)) {
+		CHECK_ERROR(c, node, "'%.60s' is neither the address of a gateway nor a name",
+			    text);
+		return ERR_OK;
+	}
+	mem_free(CONN(obj)->redirect_to);
+	CONN(obj)->redirect_to = str_dup(text);
+	return CONN(obj)->redirect_to ? ERR_OK : ERR_NOMEM;
+}
+
 enum err set_reauth_time(struct check *c, void *obj, const struct tree *node)
 {
 	take_time(c, &CONN(obj)->reauth_ns, node);
@@ -677,6 +714,7 @@ void conf_conn_put(struct conf_conn *conn)
 	mem_free(conn->children);
 	for (uint32_t i = 0; i < conn->num_pools; i++)
 		mem_free(conn->pools[i]);
+	mem_free(conn->redirect_to);
 	side_fini(&conn->local);
 	side_fini(&conn->remote);
 	mem_free(conn->name);

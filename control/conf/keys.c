@@ -90,6 +90,7 @@ static const struct key keys[] = {
 	SETS_(CONN, VALUE, "unique", set_unique),
 	SETS_(CONN, VALUE, "reauth_time", set_reauth_time),
 	SETS_(CONN, VALUE, "follow_redirects", set_follow_redirects),
+	SETS_(CONN, VALUE, "redirect_to", set_redirect_to),
 	SETS_(CONN, VALUE, "rekey_time", set_ike_rekey_time),
 	SETS_(CONN, VALUE, "over_time", set_ike_over_time),
 	SETS_(CONN, VALUE, "rand_time", set_ike_rand_time),

@@ -11,6 +11,7 @@
 #include "control/ike/mif.h"
 #include "control/ike/mobike.h"
 #include "control/ike/ppk.h"
+#include "control/ike/redirect.h"
 #include "control/ike/resume.h"
 #include "control/ike/vips.h"
 
@@ -153,6 +154,9 @@ enum err auth_take_offers(struct step *s)
 	crash_take(s->sa, s->msg);
 	mobike_take(s);
 	mif_take(s);
+	e = redirect_keep(s);
+	if (e || s->sa->hs->elsewhere) /* nothing else is offered */
+		return e;
 	resume_take(s);
 	e = vips_take(s);
 	return e ? e : take_child(s);
@@ -237,6 +241,8 @@ enum err auth_authorized_i(struct step *s)
 {
 	if (!s->answer->allow)
 		return auth_refuse(s);
+	if (s->sa->hs->elsewhere)
+		return redirect_auth(s);
 	if (s->x->child && !s->sa->hs->child_error)
 		return step_ask(s, IKE_ASK_CHILD_ACCEPT);
 	step_pass(s, IKE_ASK_CHILD_ACCEPT);

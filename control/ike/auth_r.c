@@ -12,6 +12,7 @@
 #include "control/ike/mif.h"
 #include "control/ike/mobike.h"
 #include "control/ike/ppk.h"
+#include "control/ike/redirect.h"
 #include "control/ike/resume.h"
 #include "control/ike/vips.h"
 
@@ -232,6 +233,14 @@ enum err auth_authorized_r(struct step *s)
 
 	if (!s->answer->allow)
 		return auth_refuse(s);
+	s->sa->hs->redirected = redirect_wanted(s->sa);
+	if (s->sa->hs->redirected) {
+		child_work_free(s->sa, s->x->child);
+		s->x->child = NULL;
+		s->sa->hs->child_error = 0;
+		step_pass(s, IKE_ASK_CHILD_ACCEPT);
+		return ERR_OK;
+	}
 	e = lend(s);
 	if (e)
 		return e;
@@ -253,7 +262,10 @@ static enum err build(struct step *s, bool agreed)
 	}
 	auth_build_own(s);
 	ppk_build(s);
-	resume_give(s);
+	if (hs->redirected)
+		redirect_build(s);
+	else
+		resume_give(s);
 	if (hs->child_error)
 		vips_lend_end(sa);
 	crash_offer(s, sa);
@@ -291,6 +303,8 @@ enum err auth_accepted_r(struct step *s)
 		(void)child_install(s, s->x->child, true);
 	else if (hs->child_error)
 		auth_child_report(s, &hs->child_failure);
+	if (hs->redirected)
+		redirect_left(sa, s->now_ns);
 	sa_handshake_free(sa);
 	return ERR_OK;
 }

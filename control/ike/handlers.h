@@ -30,6 +30,7 @@ MUST_USE enum err intermediate_refused(struct step *s);
 
 /* redirect.c (RFC 5685) */
 MUST_USE enum err redirect_init(struct step *s);
+MUST_USE enum err redirect_resume(struct step *s);
 MUST_USE enum err redirect_start(struct step *s);
 MUST_USE enum err redirect_response(struct step *s);
 

@@ -254,6 +254,17 @@ void reauth_settle(struct ike_sa *sa)
 	sa->reauth_of = 0;
 }
 
+void reauth_hand_on(struct ike_sa *from, struct ike_sa *to)
+{
+	const struct ike_sa *old = from->reauth_of ? find(from->e, from->reauth_of) : NULL;
+
+	if (!old)
+		return;
+	to->reauth_of = old->unique;
+	to->reauth_proof = auth_proof_get(old->proof);
+	from->reauth_of = 0;
+}
+
 void reauth_follow(const struct ike_sa *old, const struct ike_sa *new)
 {
 	list_for_each (n, &old->e->sas) {

@@ -38,6 +38,9 @@ void reauth_gone(struct ike_sa *sa) NONNULL(1);
  * where that one has some, that one is closed; else it is closed itself. */
 void reauth_settle(struct ike_sa *sa) NONNULL(1);
 
+/* reauth_hand_on - to is what from was to be: in the place of another one. */
+void reauth_hand_on(struct ike_sa *from, struct ike_sa *to) NONNULL(1, 2);
+
 /* reauth_follow - new is in the place of old: so it is for what was to replace old. */
 void reauth_follow(const struct ike_sa *old, const struct ike_sa *new) NONNULL(1, 2);
 

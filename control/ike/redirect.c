@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/ike/redirect.h"
 
-#include <ctype.h>
-
 #include "base/alloc.h"
 #include "control/ike/core.h"
 #include "control/ike/handlers.h"
 #include "control/ike/reauth.h"
+#include "control/ike/resume.h"
 #include "control/ike/sa_init.h"
 #include "control/ike/task.h"
 #include "control/ike/wire/gateway.h"
@@ -14,6 +13,8 @@
 /* REDIRECTS_MAX - that are followed in a row within LOOP_NS (RFC 5685 7). */
 #define REDIRECTS_MAX 5
 #define LOOP_NS       (300 * NS_PER_S)
+/* LEFT_NS - who was sent elsewhere in IKE_AUTH closes the IKE SA, or it is closed here. */
+#define LEFT_NS (10 * NS_PER_S)
 /* PEER_LINES_PER_S - lines that a peer can cause at will. */
 #define PEER_LINES_PER_S 20
 
@@ -41,17 +42,12 @@ void redirect_show(struct step *s)
 	wire_gateway_build(&s->b, NOTIFY_REDIRECTED_FROM, &from);
 }
 
-static bool is_one_host(const struct ip_addr *a)
-{
-	return !ip_addr_is_any(a) && (a->family == IP_V4 ? a->b[0] < 224 : a->b[0] != 0xff);
-}
-
 static enum err address_of(struct ip_addr *out, const struct wire_gateway *g)
 {
 	if (g->type == GATEWAY_FQDN)
 		return ERR_UNSUPPORTED;
 	*out = g->type == GATEWAY_IPV4 ? ip_addr_v4(g->name.p) : ip_addr_v6(g->name.p);
-	return is_one_host(out) ? ERR_OK : ERR_MALFORMED;
+	return conf_is_host(out) ? ERR_OK : ERR_MALFORMED;
 }
 
 /* Where this connection goes to reach another gateway at its first port. */
@@ -190,12 +186,10 @@ static enum err go_there(struct step *s, const struct path_addr *path, const str
 
 /* In the clear, from whoever saw our request: so what it says leads elsewhere and to no other
  * identity than any other answer would. */
-enum err redirect_init(struct step *s)
+static enum err decide_at_once(struct step *s, char name[static WIRE_GATEWAY_TEXT],
+			       struct path_addr *path, struct sa_redirect *r)
 {
 	struct ike_sa *sa = s->sa;
-	char name[WIRE_GATEWAY_TEXT];
-	struct sa_redirect r = sa->redirect;
-	struct path_addr path;
 	struct wire_gateway g;
 	struct wire_notify n;
 	enum err e;
@@ -203,7 +197,8 @@ enum err redirect_init(struct step *s)
 	if (!wire_notify_find(&n, s->msg, NOTIFY_REDIRECT) || wire_gateway_parse(&g, n.data) ||
 	    !bytes_equal(g.nonce, nonce_bytes(&sa->hs->ni)))
 		return ERR_MALFORMED;
-	e = decide(sa, &path, &g, &r, s->now_ns);
+	*r = sa->redirect;
+	e = decide(sa, path, &g, r, s->now_ns);
 	wire_gateway_text(name, &g);
 	if (e == ERR_PERM)
 		return ERR_MALFORMED; /* it was not asked for */
@@ -211,11 +206,137 @@ enum err redirect_init(struct step *s)
 		return step_fail(s, IKE_REASON_PEER_ERROR, 0,
 				 "the peer names another gateway, %s, where we do not go: %s", name,
 				 why_not(e));
-	e = go_there(s, &path, &r);
+	return ERR_OK;
+}
+
+static void say_going(struct ike_sa *sa, const char *name)
+{
+	action_event(sa, IKE_EVENT_PROGRESS, NULL, IKE_REASON_NONE, sa->request,
+		     "the peer names another gateway: going to %s", name);
+}
+
+enum err redirect_init(struct step *s)
+{
+	char name[WIRE_GATEWAY_TEXT];
+	struct sa_redirect r;
+	struct path_addr path;
+	enum err e = decide_at_once(s, name, &path, &r);
+
 	if (!e)
-		action_event(sa, IKE_EVENT_PROGRESS, NULL, IKE_REASON_NONE, sa->request,
-			     "the peer names another gateway: going to %s", name);
+		e = go_there(s, &path, &r);
+	if (!e)
+		say_going(s->sa, name);
 	return e;
+}
+
+/* The other gateway need not be able to open the ticket, which this one has not taken. */
+enum err redirect_resume(struct step *s)
+{
+	struct ike_sa *sa = s->sa;
+	char name[WIRE_GATEWAY_TEXT];
+	struct sa_redirect r;
+	struct path_addr path;
+	enum err e = decide_at_once(s, name, &path, &r);
+
+	if (e)
+		return e;
+	resume_back(sa);
+	sa->redirect = r;
+	if (sa->origin.family == IP_NONE)
+		sa->origin = sa->path.remote.addr;
+	sa->path = path;
+	sa->out.task->kind = TASK_SA_INIT;
+	s->again = true;
+	say_going(sa, name);
+	return ERR_OK;
+}
+
+enum err redirect_keep(struct step *s)
+{
+	struct handshake *hs = s->sa->hs;
+	struct wire_gateway g;
+	struct wire_notify n;
+
+	mem_free(hs->elsewhere);
+	hs->elsewhere = NULL;
+	hs->elsewhere_len = 0;
+	if (!wire_notify_find(&n, s->msg, NOTIFY_REDIRECT) || wire_gateway_parse(&g, n.data))
+		return ERR_OK;
+	hs->elsewhere = mem_dup(n.data.p, n.data.len);
+	if (!hs->elsewhere)
+		return ERR_NOMEM;
+	hs->elsewhere_len = n.data.len;
+	return ERR_OK;
+}
+
+/* What this IKE SA was to do, and those that wait for it, go over to a new one by this path. */
+static enum err begin_at(struct ike_sa *sa, const struct path_addr *path,
+			 const struct sa_redirect *r)
+{
+	struct task *was = sa->out.task, *t = task_new(TASK_SA_INIT, 0);
+	struct ike_sa *new;
+	enum err e = t ? sa_new(sa->e, &new, true, sa->conf, sa->conn) : ERR_NOMEM;
+
+	if (e) {
+		task_free(t);
+		return e;
+	}
+	t->child_conf = was->child_conf;
+	t->wish = was->wish;
+	t->flow = was->flow;
+	t->has_flow = was->has_flow;
+	t->request = was->request;
+	was->child_conf = NULL;
+	was->wish = NULL;
+	was->request = 0;
+	task_add(new, t);
+	tasks_move(sa, new);
+	new->path = *path;
+	new->port = sa->port;
+	new->request = sa->request;
+	new->methods = sa->methods;
+	new->redirect = *r;
+	new->origin = sa->origin.family == IP_NONE ? sa->path.remote.addr : sa->origin;
+	reauth_hand_on(sa, new);
+	step_task_later(new);
+	return ERR_OK;
+}
+
+/* The gateway is who it says, has nothing for us, and learns that we are gone. */
+static void leave(struct step *s)
+{
+	struct ike_sa *sa = s->sa;
+
+	sa->out.task->kind = TASK_TELL;
+	sa->ended = true;
+	sa->quiet = true;
+	s->stay = true;
+	s->again = true;
+}
+
+enum err redirect_auth(struct step *s)
+{
+	struct ike_sa *sa = s->sa;
+	struct sa_redirect r = sa->redirect;
+	char name[WIRE_GATEWAY_TEXT];
+	struct wire_gateway g;
+	struct path_addr path;
+	enum err e = wire_gateway_parse(&g, bytes_of(sa->hs->elsewhere, sa->hs->elsewhere_len));
+
+	if (e)
+		return e;
+	e = decide(sa, &path, &g, &r, s->now_ns);
+	wire_gateway_text(name, &g);
+	if (e)
+		return step_fail(s, IKE_REASON_PEER_ERROR, 0,
+				 "the peer names another gateway, %s, where we do not go: %s", name,
+				 why_not(e));
+	e = begin_at(sa, &path, &r);
+	if (e)
+		return e;
+	say_going(sa, name);
+	leave(s);
+	return ERR_OK;
 }
 
 void redirect_inherit(struct ike_sa *new, const struct ike_sa *old)
@@ -248,27 +369,46 @@ enum err redirect_response(struct step *s)
 	return ERR_OK;
 }
 
-/* A name as the DNS has it, for whoever follows to look up. */
-static bool is_name(const char *text)
-{
-	const size_t len = strlen(text);
-
-	if (!len || len > 253)
-		return false;
-	for (size_t i = 0; i < len; i++)
-		if (!isalnum((unsigned char)text[i]) && text[i] != '-' && text[i] != '.')
-			return false;
-	return true;
-}
-
 static enum err gateway_take(struct wire_gateway *out, struct ip_addr *a, const char *text)
 {
-	if (!ip_addr_parse(a, text)) {
+	if (!conf_is_gateway(text))
+		return ERR_INVAL;
+	if (!ip_addr_parse(a, text))
 		gateway_of(out, a);
-		return is_one_host(a) ? ERR_OK : ERR_INVAL;
+	else
+		*out = (struct wire_gateway){.type = GATEWAY_FQDN,
+					     .name = bytes_of(text, strlen(text))};
+	return ERR_OK;
+}
+
+bool redirect_wanted(const struct ike_sa *sa)
+{
+	return sa->conn->redirect_to && sa->redirect.follows;
+}
+
+void redirect_build(struct step *s)
+{
+	struct wire_gateway g;
+	struct ip_addr a;
+
+	if (!gateway_take(&g, &a, s->sa->conn->redirect_to))
+		wire_gateway_build(&s->b, NOTIFY_REDIRECT, &g);
+}
+
+void redirect_left(struct ike_sa *sa, uint64_t now_ns)
+{
+	struct task *t = task_new(TASK_IKE_DELETE, 0);
+
+	LOG(INFO, IKE, sa->conn->name, "[%u] the peer is sent to another gateway: %s", sa->unique,
+	    sa->conn->redirect_to);
+	if (!t) {
+		LOG(WARN, IKE, sa->conn->name, "out of memory: an IKE SA ends by its lifetime");
+		return;
 	}
-	*out = (struct wire_gateway){.type = GATEWAY_FQDN, .name = bytes_of(text, strlen(text))};
-	return is_name(text) ? ERR_OK : ERR_INVAL;
+	sa_say_end(sa, IKE_REASON_LOCAL, "its peer was sent to another gateway");
+	t->not_before_ns = now_ns + LEFT_NS;
+	task_add(sa, t);
+	step_task_later(sa);
 }
 
 static bool is_within(const struct ip_addr *a, const struct ike_redirect_params *p)

@@ -6,6 +6,7 @@
 #include "control/ike/auth.h"
 #include "control/ike/handlers.h"
 #include "control/ike/mif.h"
+#include "control/ike/redirect.h"
 #include "control/ike/resume.h"
 #include "control/ike/sa_init.h"
 #include "control/ike/task.h"
@@ -193,6 +194,7 @@ static enum err build(struct step *s)
 	wire_nonce_build(&s->b, nonce_bytes(&hs->ni));
 	wire_notify_build(&s->b, NOTIFY_TICKET_OPAQUE, bytes_of(h->ticket, h->ticket_len));
 	e = sa_init_rest_i(s);
+	redirect_show(s);
 	if (!e)
 		e = step_finish(s);
 	return e ? e : sa_init_keep(&hs->request, &hs->request_len, &s->reply);

@@ -5,6 +5,7 @@
 #include "control/ike/halfopen.h"
 #include "control/ike/handlers.h"
 #include "control/ike/match.h"
+#include "control/ike/redirect.h"
 #include "control/ike/resume.h"
 #include "control/ike/sa_init.h"
 
@@ -228,6 +229,7 @@ enum err resume_request(struct step *s)
 	if (e)
 		return e;
 	nonce_set(&hs->ni, nonce);
+	redirect_seen(s);
 	e = sa_init_keep(&hs->request, &hs->request_len, &request);
 	if (!e)
 		e = nonce_fill(s->e, &hs->nr);

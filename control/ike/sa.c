@@ -88,6 +88,7 @@ void sa_handshake_free(struct ike_sa *sa)
 	mem_free(hs->request2);
 	mem_free(hs->response);
 	mem_free(hs->octets);
+	mem_free(hs->elsewhere);
 	auth_certs_free(hs->certs, &hs->num_certs);
 	auth_certs_free(hs->own_certs, &hs->num_own_certs);
 	candidates_free(hs->candidates);

@@ -253,6 +253,9 @@ struct handshake {
 	bool mif_vendor;      /* IKE_SA_INIT had its vendor ID, ours and the peer's */
 	struct handshake_ppk ppk;
 	struct handshake_resume resume;
+	uint8_t *elsewhere; /* initiator: the gateway that the peer names in IKE_AUTH; NULL: none */
+	size_t elsewhere_len;
+	bool redirected; /* responder: the peer is sent to another one */
 	uint8_t *octets; /* what is being signed */
 	size_t octets_len;
 	uint8_t own_method; /* our AUTH; a responder sends it at the end */

@@ -355,7 +355,8 @@ static bool must_tell(const struct step *s)
 	if (state == SA_I_EAP_SERVER || state == SA_I_EAP_WORK)
 		return false;
 	return !of_peer(s) && state > SA_I_SECRET && (!s->row || s->row->on != ON_START) &&
-	       (s->fail.notify || s->fail.reason == IKE_REASON_RESOURCES);
+	       (s->fail.notify || s->fail.reason == IKE_REASON_RESOURCES ||
+		(s->sa->hs && s->sa->hs->elsewhere));
 }
 
 /* The handshake is over. The initiator tells a responder that may believe itself established. */

@@ -101,6 +101,12 @@ static const struct transition table[] = {
 	 */
 	{SA_I_RESUME, ON_RESPONSE, IKE_SESSION_RESUME, TASK_NONE, HAS_TICKET_NACK, 0,
 	 resume_refused, SA_I_RESUME, 0, "the ticket is not taken: go on without"},
+	/*
+	 *   HDR, Ni, N(TICKET_OPAQUE), N(REDIRECT_SUPPORTED)  -->                (RFC 5685 3)
+	 *                                <--  HDR, N(REDIRECT)
+	 */
+	{SA_I_RESUME, ON_RESPONSE, IKE_SESSION_RESUME, TASK_NONE, HAS_REDIRECT, 0, redirect_resume,
+	 SA_I_RESUME, 0, "go to the gateway that this one names, without the ticket"},
 	{SA_I_RESUME, ON_START, 0, TASK_SA_INIT, 0, 0, sa_init_start, SA_I_INIT, 0,
 	 "a whole handshake after all"},
 	{SA_I_RESUMED, ON_RESPONSE, IKE_AUTH, TASK_NONE, BIT(IDR) | BIT(AUTH) | CHILD_OFFER, 0,

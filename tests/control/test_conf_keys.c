@@ -160,6 +160,14 @@ static const struct row conn_rows[] = {
 	{"reauth_time = 0", ""},
 	{"reauth_time = 3h", ""},
 	{"follow_redirects = yes", ""},
+	{"redirect_to = 192.0.2.7", ""},
+	{"redirect_to = gw-2.example.com", ""},
+	{"redirect_to = 224.0.0.9",
+	 "Ef:4: connections.a.redirect_to: '224.0.0.9' is neither the address of a "
+	 "gateway nor a name"},
+	{"redirect_to = a_b",
+	 "Ef:4: connections.a.redirect_to: 'a_b' is neither the address of a gateway nor a "
+	 "name"},
 	{"pools = a, b", ""},
 	{"pools = a,b,c,d,e,f,g,h,i", "Ef:4: connections.a.pools: more than 8 pools"},
 	{"childless = allow", ""},

@@ -25,8 +25,10 @@ class Gateways(Pair):
                           [f"{SPARE['right']}/24"])
             self.spare.address("lo", f"{INNER['right'][0]}/32", f"{INNER['right'][1]}/128")
             side = self.sides["right"]
+            spare = replace(side, connection={key: value for key, value in side.connection.items()
+                                              if key != "redirect_to"})
             self.peers["spare"] = KINDS[side.kind](self.spare, configuration(
-                "right", side, SPARE["right"], SPARE["left"]))
+                "right", spare, SPARE["right"], SPARE["left"]))
             self.start()
         except BaseException:
             self.close(failed=True)
@@ -55,6 +57,16 @@ def redirect_active(pair, tell):
     assert_protected(pair.capture.stop(), "wire", at_least=6)
 
 
+def redirect_in_auth(pair):
+    """The first gateway has neither a child nor, in the end, an IKE SA: the client is at the other one."""
+    pair.peers["left"].up("net", check=False)
+    wait_for(lambda: arrived(pair, SPARE["right"]), "the client at the other gateway")
+    wait_for(lambda: not pair.peers["right"].sas(), "the first gateway to have no SA")
+    assert f"is sent to another gateway: {SPARE['right']}" in pair.peers["right"].log()
+    assert not pair.peers["right"].said("CHILD_UP") and pair.peers["spare"].children()
+    pair.left.ping(INNER["right"][0], INNER["left"][0])
+
+
 def by_swanctl(peer):
     peer.swanctl("--redirect", "--peer-ip", OUTER4["left"], "--gateway", SPARE["right"])
 
@@ -79,6 +91,20 @@ def rows():
             ways.append(("redirect-active, by our command", by_latchkey))
         for what, tell in ways:
             yield test_of(named(left, right, f"replay {what}"), left, right, tell)
+
+
+def auth_rows():
+    for left, right in PAIRINGS:
+        if right.kind == "latchkey":
+            yield auth_test_of(named(left, right, "redirect in IKE_AUTH"), left, replace(
+                right, connection={**right.connection, "redirect_to": SPARE["right"]}))
+
+
+def auth_test_of(name, left, right):
+    def test():
+        with Gateways("redirect-auth", follows(left), right) as pair:
+            redirect_in_auth(pair)
+    return name, test
 
 
 def test_of(name, left, right, tell):
@@ -111,5 +137,5 @@ def test_no_gap():
         assert not clear
 
 
-TESTS = [*rows(), ("redirect: who is not let stays", test_stays),
+TESTS = [*rows(), *auth_rows(), ("redirect: who is not let stays", test_stays),
          ("redirect: nothing in the clear", test_no_gap)]

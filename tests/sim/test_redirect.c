@@ -42,17 +42,20 @@ static const char *name_of(unsigned i)
 }
 
 /* B has two addresses; A follows, or does not. */
-static struct sim *world(const char *more)
+static struct sim *world_of(const char *more, const char *conf_b)
 {
-	const struct sim_options opt = {
-		.wire = calm,
-		.conf = {sim_conf_anywhere(A, more, ""),
-			 sim_conf_anywhere(B, "mobike = no\n follow_redirects = yes", "")}};
+	const struct sim_options opt = {.wire = calm,
+					.conf = {sim_conf_anywhere(A, more, ""), conf_b}};
 	struct sim *s = sim_new(1, &opt);
 
 	sim_have(s, A, 1, 0);
 	sim_have(s, B, 3, 0);
 	return s;
+}
+
+static struct sim *world(const char *more)
+{
+	return world_of(more, sim_conf_anywhere(B, "mobike = no\n follow_redirects = yes", ""));
 }
 
 static struct sim *begin(const char *more)
@@ -263,6 +266,7 @@ static void test_redirect_whom(void)
 /* ---- at once, in IKE_SA_INIT ----------------------------------------------------------------- */
 
 struct door {
+	uint8_t exchange; /* 0: IKE_SA_INIT */
 	bool armed, right;
 	uint32_t seen, supported, from;
 	uint8_t answer[200];
@@ -282,7 +286,8 @@ static bool at_the_door(struct sim *s, unsigned from, uint8_t *bytes, size_t *le
 	struct ike_msg m;
 
 	(void)s;
-	if (from != A || bytes[18] != IKE_SA_INIT || ike_msg_parse(&m, bytes_of(bytes, *len)))
+	if (from != A || bytes[18] != (d->exchange ? d->exchange : IKE_SA_INIT) ||
+	    ike_msg_parse(&m, bytes_of(bytes, *len)))
 		return true;
 	d->seen++;
 	d->supported += wire_notify_find(&n, &m, NOTIFY_REDIRECT_SUPPORTED);
@@ -294,7 +299,7 @@ static bool at_the_door(struct sim *s, unsigned from, uint8_t *bytes, size_t *le
 	memcpy(data + 6, nonce.p, nonce.len);
 	data[6] ^= !d->right;
 	h = (struct ike_header){
-		.spi_i = m.h.spi_i, .exchange = IKE_SA_INIT, .flags = IKE_FLAG_RESPONSE};
+		.spi_i = m.h.spi_i, .exchange = bytes[18], .flags = IKE_FLAG_RESPONSE};
 	ike_build_begin(&b, d->answer, sizeof(d->answer), &h);
 	wire_notify_build(&b, NOTIFY_REDIRECT, bytes_of(data, 6 + nonce.len));
 	CU_ASSERT_EQUAL(ike_build_finish(&b, &out, NULL), ERR_OK);
@@ -375,6 +380,181 @@ static void test_redirect_at_once_not_let(void)
 	sim_free(s);
 }
 
+/* The same to a ticket: the whole handshake is with the other gateway, and the ticket is not lost
+ * until that gives another one. */
+static void test_redirect_to_a_ticket(void)
+{
+	static const char conf[] = "mobike = no\n follow_redirects = yes\n resumption = yes";
+
+	for (unsigned right = 0; right < 2; right++) {
+		struct door d = {.exchange = IKE_SESSION_RESUME, .armed = true, .right = right};
+		struct sim *s = world_of(conf, sim_conf_anywhere(B, conf, ""));
+
+		CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+		after(s, NS_PER_S);
+		CU_ASSERT_TRUE(sim_up(s) && is_at(s, 0));
+		forge_lost(s);
+		s->tap = at_the_door;
+		s->tap_ctx = &d;
+		CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+		CU_ASSERT_TRUE_FATAL(d.len > 0);
+		sim_inject(s, A, d.answer, d.len);
+		CU_ASSERT_EQUAL(list_empty(&s->n[A].e->held), !right);
+		after(s, 5 * NS_PER_S);
+		CU_ASSERT_TRUE(sim_up(s));
+		CU_ASSERT_TRUE(is_at(s, right));
+		CU_ASSERT_EQUAL(d.supported, right ? 1 : 2);
+		sim_free(s);
+	}
+}
+
+/* ---- when both have proven who they are, in IKE_AUTH ----------------------------------------- */
+
+/* B at its first address sends whoever follows to another gateway; at its second one it is that. */
+static struct sim *doorway(const char *more, const char *to)
+{
+	static char text[2048];
+	char conn[2][700], gateway[60];
+
+	snprintf(gateway, sizeof(gateway), "%s", to); /* it may be what name_of() has said */
+	for (unsigned i = 0; i < 2; i++)
+		snprintf(
+			conn[i], sizeof(conn[i]),
+			"%s {\n version = 2\n local_addrs = %s\n encap = yes\n mobike = no\n %s%s\n"
+			" local { auth = psk\n id = host2.example }\n"
+			" remote { auth = psk\n id = host1.example }\n"
+			" children { tun { local_ts = 10.2.0.0/16\n remote_ts = 10.1.0.0/16 } } "
+			"}\n",
+			i ? "net" : "door", name_of(i),
+			i ? "" : "redirect_to = ", i ? "" : gateway);
+	snprintf(text, sizeof(text), "connections {\n%s%s}\n", conn[0], conn[1]);
+	return world_of(more, text);
+}
+
+static void check_gone(struct sim *s)
+{
+	CU_ASSERT_TRUE(sim_clean(s, A) && sim_clean(s, B));
+	CU_ASSERT_EQUAL(sim_num_sas(s, A) + sim_num_sas(s, B), 0);
+}
+
+/* The child that was asked for is with the other gateway, and nothing is left at this one. */
+static void test_redirect_in_auth(void)
+{
+	struct sim *s = doorway("mobike = no\n follow_redirects = yes", name_of(1));
+	char why[200] = "";
+
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	after(s, 3 * NS_PER_S);
+	CU_ASSERT_TRUE(sim_up(s) && sim_same(s, why));
+	CU_ASSERT_TRUE(is_at(s, 1));
+	CU_ASSERT_EQUAL(s->n[A].failed + s->n[B].failed, 0);
+	CU_ASSERT_TRUE(s->n[A].ike_up == 1 && s->n[A].ike_down == 0 && s->n[A].child_up == 1);
+	CU_ASSERT_TRUE(s->n[B].ike_up == 2 && s->n[B].ike_down == 1 && s->n[B].child_up == 1);
+	CU_ASSERT_TRUE(sa_of(s, B)->redirect.follows);
+	sim_free(s);
+}
+
+/* Who does not say that it follows is served where it is. */
+static void test_redirect_in_auth_not_let(void)
+{
+	struct sim *s = doorway("mobike = no", name_of(1));
+
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	after(s, 3 * NS_PER_S);
+	CU_ASSERT_TRUE(sim_up(s) && is_at(s, 0));
+	sim_free(s);
+}
+
+/* It is said why it is not followed, and the gateway hears that nobody comes. */
+static void test_redirect_in_auth_nowhere(void)
+{
+	static const struct {
+		const char *to, *word;
+	} rows[] = {{"gw.example", "not looked up"}, {"192.0.2.2", "the one that we are with"}};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct sim *s = doorway("mobike = no\n follow_redirects = yes", rows[i].to);
+
+		CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+		after(s, 3 * NS_PER_S);
+		CU_ASSERT_EQUAL(s->n[A].failed, 1);
+		CU_ASSERT_PTR_NOT_NULL(strstr(s->n[A].last_text, rows[i].word));
+		check_gone(s);
+		sim_free(s);
+	}
+}
+
+/* A gateway that is not there: the request has failed, once. */
+static void test_redirect_in_auth_to_nobody(void)
+{
+	struct sim *s = doorway("mobike = no\n follow_redirects = yes", "198.51.100.77");
+
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	after(s, 120 * NS_PER_S);
+	CU_ASSERT_TRUE(s->n[A].failed == 1 && s->n[A].ike_up == 0);
+	check_gone(s);
+	sim_free(s);
+}
+
+static bool swallow(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx)
+{
+	(void)s, (void)len, (void)ctx;
+	return from != A || bytes[18] != INFORMATIONAL;
+}
+
+static unsigned num_established(struct sim *s, unsigned side)
+{
+	unsigned num = 0;
+
+	list_for_each (n, &s->n[side].e->sas)
+		num += list_entry(n, struct ike_sa, node)->state == SA_ESTABLISHED;
+	return num;
+}
+
+/* A client that stays away without a word: the gateway closes what is left. */
+static void test_redirect_in_auth_in_silence(void)
+{
+	struct sim *s = doorway("mobike = no\n follow_redirects = yes", name_of(1));
+
+	s->tap = swallow;
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	after(s, 5 * NS_PER_S);
+	CU_ASSERT_EQUAL(num_established(s, B), 2);
+	after(s, 10 * NS_PER_S);
+	CU_ASSERT_EQUAL(num_established(s, B), 1);
+	s->tap = NULL;
+	after(s, 100 * NS_PER_S);
+	CU_ASSERT_TRUE(sim_num_sas(s, B) == 1 && sim_up(s) && is_at(s, 1));
+	sim_free(s);
+}
+
+/* Each allocation fails once: it comes up at one end, or nothing is left. */
+static void test_redirect_in_auth_out_of_memory(void)
+{
+	static const char conf[] = "mobike = no\n follow_redirects = yes";
+	struct sim *s = doorway(conf, name_of(1));
+	uint64_t before = alloc_count(), num;
+
+	(void)!sim_initiate(s, A, "tun");
+	after(s, NS_PER_S);
+	num = alloc_count() - before;
+	sim_free(s);
+	CU_ASSERT(num > 50);
+	for (uint64_t nth = 1; nth <= num; nth++) {
+		s = doorway(conf, name_of(1));
+		alloc_fail_nth(nth);
+		(void)!sim_initiate(s, A, "tun");
+		after(s, NS_PER_S);
+		alloc_fail_nth(0);
+		after(s, 100 * NS_PER_S);
+		for (unsigned side = 0; side < 2; side++)
+			(void)!sim_terminate(s, side, NULL);
+		after(s, 300 * NS_PER_S);
+		check_gone(s);
+		sim_free(s);
+	}
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_redirect),
 	TAP_TEST(test_redirect_after_rekey),
@@ -388,6 +568,13 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_redirect_at_once_out_of_memory),
 	TAP_TEST(test_redirect_at_once_forged),
 	TAP_TEST(test_redirect_at_once_not_let),
+	TAP_TEST(test_redirect_to_a_ticket),
+	TAP_TEST(test_redirect_in_auth),
+	TAP_TEST(test_redirect_in_auth_not_let),
+	TAP_TEST(test_redirect_in_auth_nowhere),
+	TAP_TEST(test_redirect_in_auth_to_nobody),
+	TAP_TEST(test_redirect_in_auth_in_silence),
+	TAP_TEST(test_redirect_in_auth_out_of_memory),
 };
 
 TAP_MAIN("sim/redirect", tests)
