@@ -13,6 +13,7 @@ import subprocess
 from dataclasses import replace
 
 from nets import Pair
+from peers import charon_version
 from pubkey import with_cert
 from pytap import Skip
 from scenarios import PAIRINGS, bare, named, ours, rekey_under_load, whole_life, with_sides
@@ -26,17 +27,6 @@ LARGE = {"proposals": "aes256-sha512-ecp384-ke1_mlkem1024-ke2_mlkem512",
 
 # charon's ESP in user space can do without UDP from 6.0 on.
 RAW = {"charon": {"plugins": {"kernel-libipsec": {"raw_esp": "yes"}}}}
-
-
-@functools.lru_cache(maxsize=None)
-def charon_version():
-    """As its package says: the program itself has no such option."""
-    said = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", "charon-systemd"],
-                          capture_output=True, text=True, check=False).stdout
-    found = re.match(r"(\d+)\.(\d+)", said)
-    if not found:
-        raise Skip("strongSwan is not installed")
-    return tuple(map(int, found.groups()))
 
 
 @functools.lru_cache(maxsize=None)

@@ -5,11 +5,14 @@ Both read the same configuration grammar and answer VICI, so a scenario is writt
 with either on each side.
 """
 
+import functools
 import glob
 import json
 import os
+import re
 import shutil
 import signal
+import subprocess
 
 from lab import wait_for
 from pytap import Skip
@@ -100,6 +103,17 @@ class Peer:
     def ike_spis(self):
         return {(sa["initiator-spi"].lower(), sa["responder-spi"].lower())
                 for sa in self.established()}
+
+
+@functools.lru_cache(maxsize=None)
+def charon_version():
+    """(major, minor, micro) as its package says: the program itself has no such option."""
+    said = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", "charon-systemd"],
+                          capture_output=True, text=True, check=False).stdout
+    found = re.match(r"(\d+)\.(\d+)\.(\d+)", said)
+    if not found:
+        raise Skip("strongSwan is not installed")
+    return tuple(map(int, found.groups()))
 
 
 class Charon(Peer):

@@ -6,7 +6,8 @@ from dataclasses import replace
 from capture import assert_protected
 from lab import wait_for
 from nets import INNER, OUTER4, Pair, Side, Stream, configuration, story
-from peers import KINDS
+from peers import KINDS, charon_version
+from pytap import Skip
 from scenarios import PAIRINGS, named
 
 SPARE = {"left": "198.51.100.1", "right": "198.51.100.2"}
@@ -102,6 +103,8 @@ def auth_rows():
 
 def auth_test_of(name, left, right):
     def test():
+        if left.kind == "charon" and (5, 9, 8) <= charon_version() < (5, 9, 12):
+            raise Skip("strongSwan from 5.9.8 to 5.9.11 crashes when it is redirected in IKE_AUTH")
         with Gateways("redirect-auth", follows(left), right) as pair:
             redirect_in_auth(pair)
     return name, test
