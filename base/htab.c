@@ -23,18 +23,30 @@ static struct htab_node **bucket(const struct htab *t, uint64_t hash)
 	return &t->buckets[hash & (t->num_buckets - 1)];
 }
 
-enum err htab_init(struct htab *t, const struct rng *rng)
+static enum err make(struct htab *t, struct htab fresh)
 {
-	struct htab fresh = {.num_buckets = BUCKETS_FIRST};
-	enum err e = rng_fill(rng, fresh.sip_key, sizeof(fresh.sip_key));
-
-	if (e)
-		return e;
+	fresh.num_buckets = BUCKETS_FIRST;
 	fresh.buckets = mem_alloc_array(fresh.num_buckets, sizeof(fresh.buckets[0]));
 	if (!fresh.buckets)
 		return ERR_NOMEM;
 	*t = fresh;
 	return ERR_OK;
+}
+
+enum err htab_init(struct htab *t, const struct rng *rng)
+{
+	struct htab fresh = {.num = 0};
+	enum err e = rng_fill(rng, fresh.sip_key, sizeof(fresh.sip_key));
+
+	return e ? e : make(t, fresh);
+}
+
+enum err htab_init_like(struct htab *t, const struct htab *other)
+{
+	struct htab fresh = {.num = 0};
+
+	memcpy(fresh.sip_key, other->sip_key, sizeof(fresh.sip_key));
+	return make(t, fresh);
 }
 
 void htab_fini(struct htab *t)

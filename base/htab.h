@@ -27,6 +27,9 @@ struct htab {
 /* htab_init - an empty table with a key from rng. Errors: NOMEM, CRYPTO. */
 MUST_USE enum err htab_init(struct htab *t, const struct rng *rng) NONNULL(1, 2);
 
+/* htab_init_like - an empty table with the key of another one. Errors: NOMEM. */
+MUST_USE enum err htab_init_like(struct htab *t, const struct htab *other) NONNULL(1, 2);
+
 /* htab_fini - the buckets; the nodes are the caller's. */
 void htab_fini(struct htab *t) NONNULL(1);
 

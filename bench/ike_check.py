@@ -36,6 +36,7 @@ def test_pair():
         assert got["children"] == ([20, 20] if child else [0, 0]), got
         assert got["initiator_us"] > 0 and got["responder_us"] > 0, got
         assert got["rss_after"] > got["rss_before"] > 0, got
+        assert all(us > 0 for us in got["strangers_us"].values()), got
 
 
 def test_pair_refused():
@@ -51,8 +52,10 @@ def test_pair_refused():
 
 def test_memory():
     got = script().memory_of({"handshakes": 2000, "rss_before": 2 ** 20,
-                              "rss_after": 2 ** 20 + 2000 * 6000, "seconds": 1.26})
-    assert got == {"ike_sas": 2000, "bytes_each": 6000, "mib": 12.4, "seconds": 1.3}, got
+                              "rss_after": 2 ** 20 + 2000 * 6000, "seconds": 1.26,
+                              "strangers_us": {"hint": 1}})
+    assert got == {"ike_sas": 2000, "bytes_each": 6000, "mib": 12.4, "seconds": 1.3,
+                   "strangers_us": {"hint": 1}}, got
 
 
 def one(per_s, per_cpu_s):
@@ -86,7 +89,8 @@ def test_report():
                                  for key, value in serve.items() if key != "charon"}},
               "flood": {"SYSTEM": {"CASE": flood}},
               "memory": bench.memory_of({"handshakes": 1, "rss_before": 1, "rss_after": 2,
-                                         "seconds": 1})}
+                                         "seconds": 1, "strangers_us": dict.fromkeys(
+                                             ("refused", "unknown", "hint", "stray"), 1)})}
     found = {path for path in paths(report) if path.count(".") == 0 or
              not path.endswith(("KIND", "SYSTEM", "CASE"))}
     assert found == documented(README, "ike"), found ^ documented(README, "ike")

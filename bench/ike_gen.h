@@ -44,6 +44,17 @@ void side_close(struct side *s);
 /* side_settle - carry out what the engine wants done, after each call to it. */
 void side_settle(struct side *s, uint64_t now_ns);
 
+/* struct strangers - microseconds of processor time that an engine takes for one message of whoever
+ * has no IKE SA with it: a first one that is refused; of an IKE SA that there is not; a hint that
+ * ESP met no SA; ESP without an SA. */
+struct strangers {
+	double refused_us, unknown_us, hint_us, stray_us;
+};
+
+/* strangers_measure - what they take s->e; first: an IKE_SA_INIT request that it would answer. What
+ * it sends goes to s->send. */
+void strangers_measure(struct strangers *out, struct side *s, struct bytes first);
+
 /* ---- what the program can do -------------------------------------------------------------------
  */
 

@@ -4,6 +4,7 @@
  * in this process, without sockets: what each side's own calls take, and what memory the
  * responder's SAs have in the end, all of which it keeps. Each handshake is between addresses of
  * its own, as those of that many hosts are; the initiator forgets everything after each thousand.
+ * Then what strangers can make the responder do, with all those IKE SAs (ike_stranger.c).
  */
 #include <malloc.h>
 #include <stdio.h>
@@ -31,6 +32,7 @@ struct world {
 	uint64_t up[2], failed[2];
 	struct flying flying[IN_FLIGHT];
 	unsigned first, num;
+	bool deaf; /* nothing flies any more, and what happens is of no interest */
 };
 
 static void send_message(struct side *s, const struct ike_action *a)
@@ -38,7 +40,7 @@ static void send_message(struct side *s, const struct ike_action *a)
 	struct world *w = s->ctx;
 	struct flying *f = &w->flying[(w->first + w->num) % IN_FLIGHT];
 
-	if (a->raw)
+	if (a->raw || w->deaf)
 		return;
 	if (w->num == IN_FLIGHT || a->bytes.len > sizeof(f->bytes))
 		gen_must(ERR_LIMIT, "a message");
@@ -56,6 +58,8 @@ static void tell(struct side *s, const struct ike_event *ev)
 	struct world *w = s->ctx;
 	const unsigned i = s == &w->side[1];
 
+	if (w->deaf)
+		return;
 	w->up[i] += ev->kind == IKE_EVENT_IKE_UP;
 	if (ev->kind == IKE_EVENT_FAILED && !w->failed[i]++)
 		fprintf(stderr, "ike-gen: %s\n", ev->text);
@@ -130,23 +134,45 @@ static void renew(struct side *s)
 	side_open(s);
 }
 
+/* What whoever has no IKE SA with the responder can make it do, with all those that it has. */
+static struct strangers strangers(struct world *w, uint32_t num, const char *conn)
+{
+	const struct ike_initiate_params p = {
+		.conn = conn, .path = {.local = place(0, num), .remote = place(1, num)}};
+	static struct flying first;
+	struct strangers out;
+
+	renew(&w->side[0]);
+	gen_must(ike_initiate(w->side[0].e, &p, clock_now_ns()), "initiate");
+	side_settle(&w->side[0], clock_now_ns());
+	first = w->flying[w->first];
+	w->num = 0;
+	w->deaf = true;
+	strangers_measure(&out, &w->side[1], bytes_of(first.bytes, first.len));
+	return out;
+}
+
 static void report(const struct world *w, uint32_t num, uint64_t before, uint64_t after,
-		   uint64_t took_ns)
+		   uint64_t took_ns, const struct strangers *x)
 {
 	printf("{\"handshakes\": %u, \"up\": [%llu, %llu], \"children\": [%llu, %llu], "
 	       "\"initiator_us\": %.2f, \"responder_us\": %.2f, \"seconds\": %.3f, "
-	       "\"rss_before\": %llu, \"rss_after\": %llu}\n",
+	       "\"rss_before\": %llu, \"rss_after\": %llu, "
+	       "\"strangers_us\": {\"refused\": %.2f, \"unknown\": %.2f, \"hint\": %.2f, "
+	       "\"stray\": %.2f}}\n",
 	       num, (unsigned long long)w->up[0], (unsigned long long)w->up[1],
 	       (unsigned long long)w->side[0].children, (unsigned long long)w->side[1].children,
 	       (double)w->spent_ns[0] / 1e3 / num, (double)w->spent_ns[1] / 1e3 / num,
-	       (double)took_ns / 1e9, (unsigned long long)before, (unsigned long long)after);
+	       (double)took_ns / 1e9, (unsigned long long)before, (unsigned long long)after,
+	       x->refused_us, x->unknown_us, x->hint_us, x->stray_us);
 }
 
 int pair_run(int argc, char **argv)
 {
 	static struct world w;
 	const struct conf_conn *conn;
-	uint64_t before, began;
+	uint64_t before, after, began, took_ns;
+	struct strangers others;
 	uint32_t num;
 
 	if (argc != 4 || (num = (uint32_t)atol(argv[1])) < 1 || num > 8000000) {
@@ -168,8 +194,11 @@ int pair_run(int argc, char **argv)
 			renew(&w.side[0]);
 		handshake(&w, n, conn->name, conn->num_children ? conn->children[0].name : NULL);
 	}
+	took_ns = gen_ns() - began;
 	malloc_trim(0);
-	report(&w, num, before, resident(), gen_ns() - began);
+	after = resident();
+	others = strangers(&w, num, conn->name);
+	report(&w, num, before, after, took_ns, &others);
 	for (unsigned i = 0; i < 2; i++) {
 		side_close(&w.side[i]);
 		conf_put(w.side[i].conf);

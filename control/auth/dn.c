@@ -5,6 +5,7 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/x509.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <strings.h>
 
@@ -243,4 +244,45 @@ bool dn_equal(struct bytes a, struct bytes b, bool wild)
 	X509_NAME_free(y);
 	ERR_pop_to_mark();
 	return same;
+}
+
+static void hash_number(crypto_generichash_state *h, int number)
+{
+	uint8_t be[4];
+
+	store_be32(be, (uint32_t)number);
+	crypto_generichash_update(h, be, sizeof(be));
+}
+
+/* What same_name() compares of an entry, each part behind its length. */
+static void hash_entry(crypto_generichash_state *h, const X509_NAME_ENTRY *entry)
+{
+	const ASN1_OBJECT *type = X509_NAME_ENTRY_get_object(entry);
+	unsigned char *utf = NULL;
+	const int len = ASN1_STRING_to_UTF8(&utf, X509_NAME_ENTRY_get_data(entry));
+
+	hash_number(h, X509_NAME_ENTRY_set(entry));
+	hash_number(h, (int)OBJ_length(type));
+	crypto_generichash_update(h, OBJ_get0_data(type), OBJ_length(type));
+	hash_number(h, len);
+	for (int i = 0; i < len; i++)
+		utf[i] = (unsigned char)tolower(utf[i]);
+	if (len > 0)
+		crypto_generichash_update(h, utf, (size_t)len);
+	OPENSSL_free(utf);
+}
+
+void dn_digest(uint8_t out[static DN_DIGEST_LEN], struct bytes der)
+{
+	crypto_generichash_state h;
+	X509_NAME *name;
+
+	crypto_generichash_init(&h, NULL, 0, DN_DIGEST_LEN);
+	ERR_set_mark();
+	name = decode(der);
+	for (int i = 0; i < X509_NAME_entry_count(name); i++)
+		hash_entry(&h, X509_NAME_get_entry(name, i));
+	X509_NAME_free(name);
+	ERR_pop_to_mark();
+	crypto_generichash_final(&h, out, DN_DIGEST_LEN);
 }

@@ -21,3 +21,7 @@ const char *dn_text(char *buf, size_t size, struct bytes der) NONNULL(1);
  * string type and the case of ASCII letters. wild: a value "*" of `a` stands for any value. False
  * if either is no name. */
 bool dn_equal(struct bytes a, struct bytes b, bool wild);
+
+/* dn_digest - the same for names that are equal (not wild), and hardly ever for others. */
+#define DN_DIGEST_LEN 16
+void dn_digest(uint8_t out[static DN_DIGEST_LEN], struct bytes der);

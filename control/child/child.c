@@ -30,6 +30,21 @@ struct ike_child *child_by_spi_out(const struct ike_sa *sa, uint32_t spi)
 	return NULL;
 }
 
+static struct ike_child *sending(struct htab_node *n)
+{
+	return n ? container_of(n, struct ike_child, by_spi_out) : NULL;
+}
+
+struct ike_child *child_sending(const struct ike_engine *e, uint32_t spi)
+{
+	return sending(htab_find(&e->spis_out, bytes_of(&spi, sizeof(spi))));
+}
+
+struct ike_child *child_sending_next(const struct ike_child *c)
+{
+	return sending(htab_next(&c->by_spi_out));
+}
+
 struct ike_child *child_by_name(const struct ike_sa *sa, const struct conf_child *conf,
 				const struct child_wish *wish)
 {
@@ -141,6 +156,7 @@ void child_start(struct ike_child *c, bool active, uint64_t now_ns)
 	c->active = active;
 	list_push_back(&c->sa->children, &c->node);
 	htab_insert(&c->sa->e->children, &c->by_id, bytes_of(&c->id, sizeof(c->id)));
+	htab_insert(&c->sa->e->spis_out, &c->by_spi_out, bytes_of(&c->spi_out, sizeof(c->spi_out)));
 	start_timers(c, now_ns);
 	c->sa->e->stats.child_established++;
 }
@@ -205,6 +221,7 @@ void child_remove(struct ike_child *c)
 	timer_cancel(&e->timers, &c->end_timer);
 	timer_cancel(&e->timers, &c->idle_timer);
 	htab_remove(&e->children, &c->by_id);
+	htab_remove(&e->spis_out, &c->by_spi_out);
 	list_remove(&c->node);
 	actions_release(&e->actions, c->cells);
 	if (c->spi_kept)

@@ -18,7 +18,7 @@ enum child_state {
 /* struct ike_child - a pair. */
 struct ike_child {
 	struct list_node node; /* of its IKE SA */
-	struct htab_node by_id;
+	struct htab_node by_id, by_spi_out;
 	struct ike_sa *sa;
 	uint64_t id;
 	uint32_t unique;
@@ -61,6 +61,11 @@ struct ike_child *child_find(const struct ike_engine *e, uint64_t id) NONNULL(1)
 
 /* child_by_spi_out - the pair of an IKE SA that sends with this SPI and is not closed, or NULL. */
 struct ike_child *child_by_spi_out(const struct ike_sa *sa, uint32_t spi) NONNULL(1);
+
+/* child_sending, child_sending_next - those of all IKE SAs that send with this SPI, those that
+ * linger too; NULL: there is no other one. */
+struct ike_child *child_sending(const struct ike_engine *e, uint32_t spi) NONNULL(1);
+struct ike_child *child_sending_next(const struct ike_child *c) NONNULL(1);
 
 /* child_by_name - the pair of this configuration that meets the wish, no worker's own, that is in
  * use on an IKE SA, or NULL. */

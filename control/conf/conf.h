@@ -801,6 +801,11 @@ MUST_USE enum err conf_id_parse(struct ike_id *out, const char *text) NONNULL(1,
  * regard to case. */
 bool conf_id_equal(const struct ike_id *a, const struct ike_id *b) NONNULL(1, 2);
 
+/* conf_id_digest - the same for identities that are equal (conf_id_equal()), and hardly ever for
+ * others: to look them up by. */
+#define CONF_ID_DIGEST_LEN 16
+void conf_id_digest(uint8_t out[static CONF_ID_DIGEST_LEN], const struct ike_id *id) NONNULL(2);
+
 /* conf_id_matches - the authenticated identity satisfies a configured side (S22 compares here).
  * Nobody (ID_NULL) is the peer of `auth = null` alone, and of nobody's else. */
 bool conf_id_matches(const struct conf_side *side, const struct ike_id *id) NONNULL(1, 2);

@@ -166,6 +166,22 @@ bool conf_id_equal(const struct ike_id *a, const struct ike_id *b)
 	return true;
 }
 
+void conf_id_digest(uint8_t out[static CONF_ID_DIGEST_LEN], const struct ike_id *id)
+{
+	uint8_t text[1 + sizeof(id->data)] = {id->type};
+	size_t len = id->len;
+
+	if (id->type == ID_DER_ASN1_DN) {
+		dn_digest(text + 1, bytes_of(id->data, id->len));
+		len = DN_DIGEST_LEN;
+	} else {
+		for (size_t i = 0; i < len; i++)
+			text[1 + i] = ignores_case(id->type) ? (uint8_t)tolower(id->data[i])
+							     : id->data[i];
+	}
+	crypto_generichash(out, CONF_ID_DIGEST_LEN, text, 1 + len, NULL, 0);
+}
+
 /* pattern "*.example.com" or "*@example.com": what follows the star ends the identity, and there is
  * something before it. A NUL inside an identity matches nothing. */
 static bool matches_pattern(const char *pattern, const struct ike_id *id)

@@ -8,6 +8,7 @@
 #include "control/child/work.h"
 #include "control/ike/auth_life.h"
 #include "control/ike/handlers.h"
+#include "control/ike/index.h"
 #include "control/ike/intermediate.h"
 #include "control/ike/methods.h"
 #include "control/ike/mif.h"
@@ -518,12 +519,12 @@ bool auth_first_contact(const struct ike_sa *sa)
 }
 
 /* The same two are joined by it already. A name that is good enough for one connection says nothing
- * about another's peers: that one may ask for more than this one did. Two who are nobody are not
- * the same (RFC 7619 2.3). */
+ * about another's peers: that one may ask for more than this one did. Who is nobody is not found by
+ * sa_first_of(). */
 static bool is_twin(const struct ike_sa *sa, const struct ike_sa *o)
 {
-	return o != sa && sa->remote_id.type != ID_NULL && o->state == SA_ESTABLISHED &&
-	       !o->quiet && strcmp(o->conn->name, sa->conn->name) == 0 &&
+	return o != sa && o->state == SA_ESTABLISHED && !o->quiet &&
+	       strcmp(o->conn->name, sa->conn->name) == 0 &&
 	       conf_id_equal(&o->remote_id, &sa->remote_id) &&
 	       conf_id_equal(&o->local_id, &sa->local_id);
 }
@@ -542,13 +543,12 @@ static bool replaces_older(const struct ike_sa *sa)
 enum err auth_check_unique(struct step *s)
 {
 	char peer[128], there[ENDPOINT_TEXT_MAX];
+	const struct ike_sa *o;
 	struct ike_sa *sa = s->sa;
 
 	if (sa->conn->unique != UNIQUE_KEEP)
 		return ERR_OK;
-	list_for_each (n, &s->e->sas) {
-		const struct ike_sa *o = list_entry(n, struct ike_sa, node);
-
+	for (o = sa_first_of(s->e, &sa->remote_id); o; o = sa_next_of(o)) {
 		if (!is_twin(sa, o) || ip_addr_equal(&o->path.remote.addr, &sa->path.remote.addr))
 			continue;
 		return step_fail(s, IKE_REASON_REFUSED, NOTIFY_AUTHENTICATION_FAILED,
@@ -562,11 +562,9 @@ enum err auth_check_unique(struct step *s)
 
 static void close_older(struct step *s)
 {
-	struct ike_sa *sa = s->sa;
+	struct ike_sa *sa = s->sa, *o;
 
-	list_for_each (n, &s->e->sas) {
-		struct ike_sa *o = list_entry(n, struct ike_sa, node);
-
+	for (o = sa_first_of(s->e, &sa->remote_id); o; o = sa_next_of(o)) {
 		if (!is_twin(sa, o))
 			continue;
 		o->reason = IKE_REASON_REPLACED;

@@ -8,6 +8,7 @@
 #include "control/ike/candidates.h"
 #include "control/ike/crash.h"
 #include "control/ike/handlers.h"
+#include "control/ike/index.h"
 #include "control/ike/match.h"
 #include "control/ike/mif.h"
 #include "control/ike/mobike.h"
@@ -129,7 +130,7 @@ enum err auth_take_connection(struct step *s)
 
 void auth_take_path(struct step *s)
 {
-	s->sa->path = s->dg->path; /* the initiator may have floated to port 4500 */
+	sa_set_path(s->sa, &s->dg->path); /* the initiator may have floated to port 4500 */
 	s->sa->port = s->dg->port;
 	s->sa->hs->initial_contact =
 		wire_notify_find(&(struct wire_notify){0}, s->msg, NOTIFY_INITIAL_CONTACT);

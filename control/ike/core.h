@@ -35,6 +35,13 @@ struct failed_peer {
  * solved while a puzzle is good, unless that many are worth as many IKE SAs (RFC 8019 10). */
 #define SPENT_PUZZLES 8192
 
+/* struct sa_index - IKE SAs by what others name them by (index.h). */
+struct sa_index {
+	struct htab spis;   /* the peer's SPI */
+	struct htab places; /* where the peer is: its address; of those that were established */
+	struct htab peers;  /* who the peer is; of those that were established */
+};
+
 /* struct ike_engine - see control/engine.h. */
 struct ike_engine {
 	struct ike_env env;
@@ -48,8 +55,10 @@ struct ike_engine {
 	struct htab debtors;   /* address or /64 -> bytes of unfinished messages (reassembly.c) */
 	struct htab asks;      /* id -> struct ask_slot */
 	struct htab children;  /* id -> struct ike_child */
-	struct list_node sas;  /* by unique number */
-	struct ike_sa *dead;   /* those that wait to be swept, by their next_dead */
+	struct htab spis_out;  /* SPI that we send with -> struct ike_child, several perhaps */
+	struct sa_index index;
+	struct list_node sas; /* by unique number */
+	struct ike_sa *dead;  /* those that wait to be swept, by their next_dead */
 	struct pools pools;
 	struct actions actions;
 	struct cookie_jar cookies;

@@ -6,6 +6,7 @@
 
 #include "control/child/child.h"
 #include "control/crypto/prf.h"
+#include "control/ike/index.h"
 #include "control/ike/mobike.h"
 #include "control/ike/task.h"
 #include "control/ike/window.h"
@@ -65,17 +66,8 @@ void crash_tell(struct ike_sa *sa)
 
 bool crash_may_show(const struct ike_engine *e, const struct ike_header *h)
 {
-	if (!h->spi_i || !h->spi_r)
-		return false;
-	list_for_each (n, &e->sas) {
-		const struct ike_sa *sa = list_entry(n, struct ike_sa, node);
-		const uint64_t ours = sa_our_spi(sa), theirs = sa_peer_spi(sa);
-
-		if (ours == h->spi_i || ours == h->spi_r || theirs == h->spi_i ||
-		    theirs == h->spi_r)
-			return false;
-	}
-	return true;
+	return h->spi_i && h->spi_r && !sa_by_spi(e, h->spi_i) && !sa_by_spi(e, h->spi_r) &&
+	       !sa_by_peer_spi(e, h->spi_i) && !sa_by_peer_spi(e, h->spi_r);
 }
 
 /* ---- the end that takes them ----------------------------------------------------------------- */
@@ -148,6 +140,7 @@ static void ask(struct ike_sa *sa, uint64_t now_ns)
 /* From where it came says nothing: whoever knows the SPI can send from anywhere. */
 void crash_hint(struct ike_engine *e, const struct ike_msg *m, uint64_t now_ns)
 {
+	const struct ike_child *c;
 	struct wire_notify n;
 	uint32_t spi;
 
@@ -155,11 +148,9 @@ void crash_hint(struct ike_engine *e, const struct ike_msg *m, uint64_t now_ns)
 	    !log_limited(&e->hints_in, HINTS_PER_S, now_ns))
 		return;
 	spi = load_be32(n.data.p);
-	list_for_each (i, &e->sas) {
-		struct ike_sa *sa = list_entry(i, struct ike_sa, node);
-
-		if (sa->state == SA_ESTABLISHED && child_by_spi_out(sa, spi)) {
-			ask(sa, now_ns);
+	for (c = child_sending(e, spi); c; c = child_sending_next(c)) {
+		if (c->sa->state == SA_ESTABLISHED && c->state != CHILD_LINGERING) {
+			ask(c->sa, now_ns);
 			return;
 		}
 	}
@@ -169,15 +160,12 @@ void crash_hint(struct ike_engine *e, const struct ike_msg *m, uint64_t now_ns)
  * ESP has no ports that would tell peers behind one address apart. */
 static bool is_known(const struct ike_engine *e, const struct path_addr *path)
 {
-	list_for_each (n, &e->sas) {
-		const struct ike_sa *sa = list_entry(n, struct ike_sa, node);
-		const struct endpoint *remote = &sa->path.remote;
+	const struct ike_sa *sa;
 
+	for (sa = sa_first_at(e, &path->remote.addr); sa; sa = sa_next_at(sa))
 		if (sa->state == SA_ESTABLISHED &&
-		    ip_addr_equal(&remote->addr, &path->remote.addr) &&
-		    (path->encap != ENCAP_UDP || remote->port == path->remote.port))
+		    (path->encap != ENCAP_UDP || sa->path.remote.port == path->remote.port))
 			return true;
-	}
 	return false;
 }
 

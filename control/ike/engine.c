@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "control/ike/ask.h"
 #include "control/ike/core.h"
+#include "control/ike/index.h"
 #include "control/ike/resume.h"
 #include "control/ike/sa.h"
 #include "control/ike/task.h"
@@ -49,6 +50,10 @@ static enum err make_tables(struct ike_engine *e, const struct rng *rng)
 		err = htab_init(&e->asks, rng);
 	if (!err)
 		err = htab_init(&e->children, rng);
+	if (!err)
+		err = htab_init_like(&e->spis_out, &e->children);
+	if (!err)
+		err = sa_index_init(&e->index, &e->children);
 	return err ? err : pools_init(&e->pools, rng);
 }
 
@@ -99,6 +104,8 @@ void ike_engine_free(struct ike_engine *e)
 	htab_fini(&e->debtors);
 	htab_fini(&e->asks);
 	htab_fini(&e->children);
+	htab_fini(&e->spis_out);
+	sa_index_fini(&e->index);
 	slots_free(e->spis);
 	crypto_ctx_free(e->crypto);
 	conf_put(e->conf);

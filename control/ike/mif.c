@@ -3,6 +3,7 @@
 #include "control/ike/mif.h"
 
 #include "base/alloc.h"
+#include "control/ike/index.h"
 #include "control/ike/mif_plan.h"
 #include "control/ike/mobike.h"
 #include "control/ike/task.h"
@@ -143,7 +144,7 @@ void mif_inherit(struct ike_sa *sa, struct ike_sa *old)
 		list_push_back(&sa->mif.ops, n);
 	old->mif.ike = 0;
 	if (mif_rules(sa)) {
-		sa->path = old->path;
+		sa_set_path(sa, &old->path);
 		sa->port = old->port;
 	}
 	if (!list_empty(&sa->mif.ops) && task_need(sa, TASK_MIF, 0) == ERR_NOMEM)
@@ -220,12 +221,12 @@ bool mif_first(const struct ike_sa *sa)
 
 static void go(struct ike_sa *sa, const struct sa_path *p, uint64_t now_ns)
 {
-	const uint8_t encap = sa->path.encap;
+	struct path_addr path = p->addr;
 	char text[ENDPOINT_TEXT_MAX];
 
 	sa->mif.ike = p->id;
-	sa->path = p->addr;
-	sa->path.encap = encap; /* of IKE */
+	path.encap = sa->path.encap; /* of IKE */
+	sa_set_path(sa, &path);
 	sa->port = p->port;
 	LOG(INFO, IKE, sa->conn->name, "[%u] goes by path %u to %s now", sa->unique, p->id,
 	    endpoint_text(text, &p->addr.remote));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mif_ops.c - what this side wants of its paths, and what its data path finds out about them. */
 #include "base/alloc.h"
+#include "control/ike/index.h"
 #include "control/ike/mif.h"
 #include "control/ike/mif_plan.h"
 #include "control/ike/mobike.h"
@@ -413,7 +414,10 @@ static void set_usable(struct ike_sa *sa, struct sa_path *p, bool usable,
 	if (sa->peer->added)
 		path_put(sa, p);
 	if (moved && sa->mif.ike == p->id) { /* IKE follows its path */
-		sa->path.remote = *seen;
+		struct path_addr path = sa->path;
+
+		path.remote = *seen;
+		sa_set_path(sa, &path);
 		sa->probe.on = false;
 	}
 	mif_settle(sa, now_ns);

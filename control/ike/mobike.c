@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "control/child/child.h"
+#include "control/ike/index.h"
 #include "control/ike/lifetime.h"
 #include "control/ike/mif.h"
 #include "control/ike/move.h"
@@ -245,7 +246,7 @@ void mobike_go(struct ike_sa *sa, const struct path_addr *path, uint64_t now_ns)
 	m->pending = true;
 	m->lost = false;
 	m->restart = true;
-	sa->path = *path;
+	sa_set_path(sa, path);
 	mobike_keep(sa, &left);
 	LOG(INFO, IKE, sa->conn->name, "[%u] goes from %s to %s now", sa->unique,
 	    ip_addr_text(from, &path->local.addr), endpoint_text(to, &path->remote));
@@ -521,6 +522,7 @@ static void follow_anew(struct ike_sa *sa, const struct ip_addr *local, uint64_t
 static void follow_fixed(struct ike_sa *sa, uint64_t now_ns)
 {
 	char text[IP_TEXT_MAX];
+	struct path_addr path;
 	struct ip_addr local;
 
 	if (mobike_is_ours(sa, &sa->path.local.addr)) {
@@ -530,7 +532,8 @@ static void follow_fixed(struct ike_sa *sa, uint64_t now_ns)
 	if (source_for(sa, &local, &sa->path.remote.addr)) {
 		no_path(sa);
 	} else if (sa->state < SA_ESTABLISHED) {
-		sa->path = path_to(sa, &local, &sa->path.remote.addr);
+		path = path_to(sa, &local, &sa->path.remote.addr);
+		sa_set_path(sa, &path);
 		if (sa->out.waiting)
 			window_out_hurry(sa, now_ns);
 	} else if (sa->initiator && sa->state == SA_ESTABLISHED && !sa->quiet) {

@@ -2,6 +2,7 @@
 #include "control/ike/move.h"
 
 #include "control/child/claims.h"
+#include "control/ike/index.h"
 #include "control/ike/mif.h"
 #include "control/ike/mobike.h"
 #include "control/ike/task.h"
@@ -53,7 +54,7 @@ void sa_move(struct ike_sa *sa, const struct path_addr *path, uint16_t port)
 		mif_first_moved(sa, path, port);
 		return;
 	}
-	sa->path = *path;
+	sa_set_path(sa, path);
 	sa->port = port;
 	if (!sa_move_children(sa)) {
 		if (!path_same_remote(&old, path))
@@ -61,7 +62,7 @@ void sa_move(struct ike_sa *sa, const struct path_addr *path, uint16_t port)
 		mobike_keep(sa, &old.remote.addr);
 		return;
 	}
-	sa->path = old;
+	sa_set_path(sa, &old);
 	sa->port = old_port;
 }
 

@@ -2,6 +2,7 @@
 #include "control/ike/reauth.h"
 
 #include "control/child/child.h"
+#include "control/ike/index.h"
 #include "control/ike/methods.h"
 #include "control/ike/mif_plan.h"
 #include "control/ike/mobike.h"
@@ -35,15 +36,34 @@ static bool has_child(const struct ike_sa *sa)
 	return false;
 }
 
-static bool is_under_way(const struct ike_engine *e, uint32_t unique)
+/* The one that is to be in the place of old; NULL: there is none, or it was once. */
+static struct ike_sa *renewal_of(const struct ike_sa *old)
 {
-	list_for_each (n, &e->sas) {
-		const struct ike_sa *sa = list_entry(n, struct ike_sa, node);
+	struct ike_sa *sa = old->renewed_by ? sa_by_spi(old->e, old->renewed_by) : NULL;
 
-		if (sa->reauth_of == unique && sa->state <= SA_ESTABLISHED && !sa->ended)
-			return true;
-	}
-	return false;
+	return sa && sa->reauth_of == old->unique ? sa : NULL;
+}
+
+static bool is_under_way(const struct ike_sa *old)
+{
+	const struct ike_sa *sa = renewal_of(old);
+
+	return sa && sa->state <= SA_ESTABLISHED && !sa->ended;
+}
+
+/* The one in whose place sa is to be, while it is up. */
+static struct ike_sa *old_of(const struct ike_sa *sa)
+{
+	struct ike_sa *old = sa->reauth_of ? sa_by_spi(sa->e, sa->reauth_spi) : NULL;
+
+	return old && old->unique == sa->reauth_of && sa_usable(old) && !old->quiet ? old : NULL;
+}
+
+static void tie(struct ike_sa *sa, struct ike_sa *old)
+{
+	sa->reauth_of = old->unique;
+	sa->reauth_spi = sa_our_spi(old);
+	old->renewed_by = sa_our_spi(sa);
 }
 
 /* ---- begin ----------------------------------------------------------------------------------- */
@@ -100,11 +120,11 @@ static enum err make(struct ike_sa **out, struct ike_sa *old, const struct conf_
 
 	if (err)
 		return err;
-	sa->path = *path;
+	sa_set_path(sa, path);
 	sa->port = port;
 	sa->request = p->request;
 	sa->methods = p->methods;
-	sa->reauth_of = old->unique;
+	tie(sa, old);
 	sa->reauth_proof = auth_proof_get(old->proof);
 	if (old->redirect.from.family != IP_NONE) /* the configured address still means it */
 		sa->origin = old->origin;
@@ -141,7 +161,7 @@ static enum err request(struct ike_engine *e, const struct ike_reauth_params *p,
 		return ERR_NOT_FOUND;
 	if (p->methods && !(p->methods & conf_auth_methods(conn->remote.auth)))
 		return ERR_UNSUPPORTED;
-	if (is_under_way(e, p->ike_id))
+	if (is_under_way(old))
 		return ERR_EXISTS;
 	return begin(old, conn, p, &old->path, old->port, now_ns);
 }
@@ -154,7 +174,7 @@ enum err reauth_elsewhere(struct ike_sa *old, struct ike_sa **out, const struct 
 
 	if (!conn)
 		return ERR_NOT_FOUND;
-	if (is_under_way(old->e, old->unique))
+	if (is_under_way(old))
 		return ERR_EXISTS;
 	e = make(out, old, conn, &p, path, old->port);
 	if (!e)
@@ -164,12 +184,12 @@ enum err reauth_elsewhere(struct ike_sa *old, struct ike_sa **out, const struct 
 
 const struct ike_sa *reauth_old(const struct ike_sa *sa)
 {
-	return sa->reauth_of ? find(sa->e, sa->reauth_of) : NULL;
+	return old_of(sa);
 }
 
 bool reauth_replaces(const struct ike_sa *old)
 {
-	return is_under_way(old->e, old->unique);
+	return is_under_way(old);
 }
 
 enum err reauth_again(struct ike_sa *old, uint64_t now_ns)
@@ -179,7 +199,7 @@ enum err reauth_again(struct ike_sa *old, uint64_t now_ns)
 
 	if (!conn)
 		return ERR_NOT_FOUND;
-	if (is_under_way(old->e, old->unique))
+	if (is_under_way(old))
 		return ERR_EXISTS;
 	return begin(old, conn, &p, &old->path, old->port, now_ns);
 }
@@ -192,7 +212,7 @@ enum err reauth_along(struct ike_sa *old, const struct path_addr *path, uint16_t
 
 	if (!conn)
 		return ERR_NOT_FOUND;
-	if (is_under_way(old->e, old->unique))
+	if (is_under_way(old))
 		return ERR_EXISTS;
 	return old->vips.num ? ERR_UNSUPPORTED : begin(old, conn, &p, path, port, now_ns);
 }
@@ -226,7 +246,7 @@ static void close_sa(struct ike_sa *sa, enum ike_reason reason, uint64_t not_bef
 
 void reauth_gone(struct ike_sa *sa)
 {
-	struct ike_sa *old = sa->reauth_of ? find(sa->e, sa->reauth_of) : NULL;
+	struct ike_sa *old = old_of(sa);
 
 	if (old)
 		mobike_answer(old, MIF_POLICY_DENIED);
@@ -236,7 +256,7 @@ void reauth_gone(struct ike_sa *sa)
 
 void reauth_settle(struct ike_sa *sa)
 {
-	struct ike_sa *old = sa->reauth_of ? find(sa->e, sa->reauth_of) : NULL;
+	struct ike_sa *old = old_of(sa);
 
 	if (!sa->reauth_of || sa->state != SA_ESTABLISHED)
 		return;
@@ -256,23 +276,21 @@ void reauth_settle(struct ike_sa *sa)
 
 void reauth_hand_on(struct ike_sa *from, struct ike_sa *to)
 {
-	const struct ike_sa *old = from->reauth_of ? find(from->e, from->reauth_of) : NULL;
+	struct ike_sa *old = old_of(from);
 
 	if (!old)
 		return;
-	to->reauth_of = old->unique;
+	tie(to, old);
 	to->reauth_proof = auth_proof_get(old->proof);
 	from->reauth_of = 0;
 }
 
-void reauth_follow(const struct ike_sa *old, const struct ike_sa *new)
+void reauth_follow(const struct ike_sa *old, struct ike_sa *new)
 {
-	list_for_each (n, &old->e->sas) {
-		struct ike_sa *sa = list_entry(n, struct ike_sa, node);
+	struct ike_sa *sa = renewal_of(old);
 
-		if (sa->reauth_of == old->unique)
-			sa->reauth_of = new->unique;
-	}
+	if (sa)
+		tie(sa, new);
 }
 
 bool reauth_same_key(const struct ike_sa *sa)

@@ -42,7 +42,7 @@ void reauth_settle(struct ike_sa *sa) NONNULL(1);
 void reauth_hand_on(struct ike_sa *from, struct ike_sa *to) NONNULL(1, 2);
 
 /* reauth_follow - new is in the place of old: so it is for what was to replace old. */
-void reauth_follow(const struct ike_sa *old, const struct ike_sa *new) NONNULL(1, 2);
+void reauth_follow(const struct ike_sa *old, struct ike_sa *new) NONNULL(1, 2);
 
 /* reauth_same_key - both IKE SAs' peers have signed, and by the same key: it is the same peer. */
 bool reauth_same_key(const struct ike_sa *sa) NONNULL(1);

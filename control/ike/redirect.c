@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "control/ike/core.h"
 #include "control/ike/handlers.h"
+#include "control/ike/index.h"
 #include "control/ike/reauth.h"
 #include "control/ike/resume.h"
 #include "control/ike/sa_init.h"
@@ -174,13 +175,13 @@ static enum err go_there(struct step *s, const struct path_addr *path, const str
 	sa->redirect = *r;
 	if (origin.family == IP_NONE)
 		sa->origin = before.remote.addr;
-	sa->path = *path;
+	sa_set_path(sa, path);
 	e = sa_init_again(s);
 	if (!e)
 		return ERR_OK;
 	sa->redirect = redirect;
 	sa->origin = origin;
-	sa->path = before;
+	sa_set_path(sa, &before);
 	return e;
 }
 
@@ -244,7 +245,7 @@ enum err redirect_resume(struct step *s)
 	sa->redirect = r;
 	if (sa->origin.family == IP_NONE)
 		sa->origin = sa->path.remote.addr;
-	sa->path = path;
+	sa_set_path(sa, &path);
 	sa->out.task->kind = TASK_SA_INIT;
 	s->again = true;
 	say_going(sa, name);
@@ -291,7 +292,7 @@ static enum err begin_at(struct ike_sa *sa, const struct path_addr *path,
 	was->request = 0;
 	task_add(new, t);
 	tasks_move(sa, new);
-	new->path = *path;
+	sa_set_path(new, path);
 	new->port = sa->port;
 	new->request = sa->request;
 	new->methods = sa->methods;

@@ -8,6 +8,7 @@
 #include "control/ike/auth_life.h"
 #include "control/ike/crash.h"
 #include "control/ike/handlers.h"
+#include "control/ike/index.h"
 #include "control/ike/lifetime.h"
 #include "control/ike/mif.h"
 #include "control/ike/mobike.h"
@@ -104,7 +105,7 @@ static struct ike_sa *establish(struct step *s, struct rekey_work *w)
 	struct ike_sa *old = s->sa, *new = w->sa;
 
 	w->sa = NULL;
-	new->path = old->path;
+	sa_set_path(new, &old->path);
 	new->port = old->port;
 	new->peer = peer_get(old->peer);
 	new->local_id = old->local_id;
@@ -237,7 +238,7 @@ static enum err take_answer(struct step *s, struct rekey_work *w)
 	    w->sa->suite.dh != w->group || ke.group != w->group || !w->sa->suite.spi)
 		return step_fail(s, IKE_REASON_MALFORMED, 0,
 				 "the peer's answer to the re-key is not among our proposals");
-	w->sa->spi_r = w->sa->suite.spi;
+	sa_set_peer_spi(w->sa, w->sa->suite.spi);
 	crash_take(w->sa, s->msg);
 	return agree(s, w, ke.value);
 }
@@ -454,7 +455,7 @@ static enum err negotiate(struct step *s)
 		e = dh_new(s->e->crypto, &w->dh, w->sa->suite.dh);
 	if (e)
 		return e;
-	w->sa->spi_i = w->sa->suite.spi;
+	sa_set_peer_spi(w->sa, w->sa->suite.spi);
 	return agree(s, w, ke.value);
 }
 

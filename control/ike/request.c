@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "control/child/traffic.h"
 #include "control/ike/core.h"
+#include "control/ike/index.h"
 #include "control/ike/methods.h"
 #include "control/ike/request.h"
 #include "control/ike/step.h"
@@ -148,7 +149,7 @@ static enum err begin_sa(struct ike_engine *e, const struct conf_conn *conn,
 		task_free(t);
 		return err;
 	}
-	sa->path = p->path;
+	sa_set_path(sa, &p->path);
 	sa->port = p->port;
 	sa->request = p->request;
 	sa->methods = p->methods;

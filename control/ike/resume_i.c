@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "control/ike/auth.h"
 #include "control/ike/handlers.h"
+#include "control/ike/index.h"
 #include "control/ike/mif.h"
 #include "control/ike/redirect.h"
 #include "control/ike/resume.h"
@@ -354,7 +355,7 @@ enum err resume_response(struct step *s)
 	if (e)
 		return e;
 	nonce_set(&hs->nr, nonce);
-	sa->spi_r = s->msg->h.spi_r;
+	sa_set_peer_spi(sa, s->msg->h.spi_r);
 	sa->suite = h->suite;
 	s->again = true; /* it goes on with IKE_AUTH */
 	return resume_derive(sa, &h->sk_d);

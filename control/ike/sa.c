@@ -14,6 +14,7 @@
 #include "control/ike/candidates.h"
 #include "control/ike/followup.h"
 #include "control/ike/halfopen.h"
+#include "control/ike/index.h"
 #include "control/ike/intermediate.h"
 #include "control/ike/lifetime.h"
 #include "control/ike/mif.h"
@@ -50,18 +51,22 @@ static enum err take_spi(struct ike_sa *sa)
 enum err sa_new(struct ike_engine *e, struct ike_sa **out, bool initiator, struct conf *conf,
 		const struct conf_conn *conn)
 {
+	struct sa_named *named = mem_alloc(sizeof(*named));
 	struct ike_sa *sa = mem_alloc(sizeof(*sa));
-	enum err err;
+	enum err err = ERR_NOMEM;
 
-	if (!sa)
-		return ERR_NOMEM;
-	sa->e = e;
-	sa->initiator = initiator;
-	err = take_spi(sa);
+	if (named && sa) {
+		sa->e = e;
+		sa->initiator = initiator;
+		err = take_spi(sa);
+	}
 	if (err) {
+		mem_free(named);
 		mem_free(sa);
 		return err;
 	}
+	sa->named = named;
+	named->sa = sa;
 	sa->conf = conf ? conf_get(conf) : NULL;
 	sa->conn = conn;
 	list_init(&sa->children);
@@ -115,6 +120,7 @@ void sa_free(struct ike_sa *sa)
 	peer_put(sa->peer);
 	conf_put(sa->conf);
 	mem_free(sa->end_text);
+	mem_free(sa->named);
 	mem_free(sa);
 }
 
@@ -231,6 +237,7 @@ static void detach(struct ike_sa *sa)
 	auth_life_fini(sa);
 	timer_cancel(&e->timers, &sa->task_timer);
 	halfopen_leave(sa);
+	sa_index_leave(sa);
 	slots_withdraw(e->spis, sa_our_spi(sa));
 	slots_release(e->spis, sa_our_spi(sa));
 }
@@ -281,6 +288,7 @@ void sa_established(struct ike_sa *sa, uint64_t now_ns)
 {
 	timer_cancel(&sa->e->timers, &sa->state_timer);
 	halfopen_authenticated(sa);
+	sa_index_enter(sa);
 	sa->was_up = true;
 	sa->established_ns = now_ns;
 	sa->seen_ns = now_ns;

@@ -162,10 +162,10 @@ struct window_out {
 	struct task *task; /* under way, from its start until its end */
 	bool waiting;      /* for the response */
 	uint8_t exchange_type;
+	uint32_t tries;
 	uint8_t *request; /* one message, or its fragments one after the other */
 	size_t request_len;
 	struct reassembly *parts; /* of the response */
-	uint32_t tries;
 	uint64_t interval_ns;
 	struct timer timer;
 };
@@ -365,14 +365,14 @@ struct sa_mif {
 	uint16_t last;      /* transaction of ours */
 	uint16_t last_in;   /* the newest one of the peer's */
 	uint8_t digest[16]; /* of its last message with operations */
+	uint8_t num_gone;   /* see `gone` */
 	uint8_t *done;      /* what came of them: results, each behind its length */
 	size_t done_len;
 	struct list_node ops; /* of ours, to be sent or under way */
 	struct sa_paths paths;
+	struct mif_supported peer;
 	struct sa_paths *before; /* what they were when `ops` were sent; NULL: none ever were */
 	uint16_t gone[MIF_PATHS_MAX]; /* paths that the peer took away since `before` */
-	uint8_t num_gone;
-	struct mif_supported peer;
 };
 
 /* CRASH_DIGEST_LEN - of a token. struct sa_crash - an IKE SA's share of crash.h. */
@@ -400,6 +400,13 @@ struct sa_redirect {
 	uint64_t since_ns;
 };
 
+/* struct sa_named - an IKE SA's share of index.h; a node whose key is empty is in no table. */
+struct sa_named {
+	struct ike_sa *sa;
+	struct htab_node by_spi, by_place, by_peer;
+	uint8_t peer[CONF_ID_DIGEST_LEN]; /* of remote_id */
+};
+
 /* SA_CONFIRM_NS - without a repeat of its request in that time the peer has our response. */
 #define SA_CONFIRM_NS (5 * NS_PER_S)
 
@@ -419,16 +426,19 @@ struct ike_sa {
 	bool ended;         /* its end was reported: terminate while not yet established */
 	bool quiet;         /* its end is no news: replaced */
 	bool confirmed;     /* the peer is known to have it, too */
+	bool dns;           /* name servers came with it, as events tell */
+	uint16_t port;      /* outer port of the data path, for `path` */
 	uint64_t successor; /* our SPI of the IKE SA that took its place, 0 = none */
 	uint64_t reserve;   /* our SPI of the one whose place it takes if our own re-key does not */
-	uint64_t spi_i, spi_r;
-	struct conf *conf; /* NULL only while no connection is chosen */
+	uint64_t spi_i, spi_r; /* the peer's is set by sa_set_peer_spi() */
+	struct conf *conf;     /* NULL only while no connection is chosen */
 	const struct conf_conn *conn;
-	struct path_addr path;
+	struct path_addr path;  /* its remote address is set by sa_set_path() */
+	struct sa_named *named; /* owned */
 	struct endpoint left;   /* where the peer was before it moved, */
 	uint64_t left_until_ns; /* and until when that is of interest */
 	struct ip_addr origin; /* where the peer was when the first IKE SA of the series was made */
-	uint16_t port;
+	enum ike_reason reason; /* of its end */
 	struct sa_probe probe;
 	struct sa_mobike mobike;
 	struct sa_mif mif;
@@ -444,7 +454,6 @@ struct ike_sa {
 	struct handshake *hs;
 	struct followup *followup; /* of the peer's; NULL: none waits */
 	struct vips vips;
-	bool dns;                 /* name servers came with it, as events tell */
 	struct lent *lent;        /* NULL: nothing is */
 	struct auth_proof *proof; /* S20: non-NULL before anything is established */
 	struct window_in in;
@@ -454,18 +463,19 @@ struct ike_sa {
 	struct htab_node half_open;
 	uint8_t half_open_key[32];
 	struct source *source;
-	uint32_t methods; /* 1u << enum auth_method of those that the peer may use; 0 = any */
 	struct ticket_id ticket; /* that the peer has of it */
-	uint32_t reauth_of;      /* unique number of the one in whose place it will be; 0 = none */
+	uint32_t methods;    /* 1u << enum auth_method of those that the peer may use; 0 = any */
+	uint32_t reauth_of;  /* unique number of the one in whose place it will be; 0 = none */
+	uint64_t reauth_spi; /* our SPI of that one */
+	uint64_t renewed_by; /* our SPI of the last one that was to be in its place; 0: none was */
 	struct auth_proof *reauth_proof; /* that one's */
 	uint64_t request;                /* of who wants it up */
 	uint64_t seen_ns;                /* last authenticated message */
 	uint64_t sent_ns;                /* last message sent, for the NAT keepalive */
 	uint64_t established_ns, rekey_ns, expire_ns;
-	uint64_t session_ns;    /* so long holds what a server said of the peer, also of what takes
-				   its place; TIME_NEVER: for ever */
-	enum ike_reason reason; /* of its end */
-	char *end_text;         /* the same in a sentence, owned; NULL: none */
+	uint64_t session_ns; /* so long holds what a server said of the peer, also of what takes
+				its place; TIME_NEVER: for ever */
+	char *end_text;      /* why it ends in a sentence, owned; NULL: none */
 	struct timer state_timer; /* bound of this state; lifetime when established */
 	struct timer rekey_timer, dpd_timer, keepalive_timer, task_timer;
 };

@@ -8,6 +8,7 @@
 #include "control/ike/auth.h"
 #include "control/ike/halfopen.h"
 #include "control/ike/handlers.h"
+#include "control/ike/index.h"
 #include "control/ike/intermediate.h"
 #include "control/ike/match.h"
 #include "control/ike/mif.h"
@@ -395,7 +396,7 @@ enum err sa_init_response(struct step *s)
 		return e;
 	nonce_set(&hs->nr, nonce);
 	ppk_seen(s);
-	sa->spi_r = s->msg->h.spi_r;
+	sa_set_peer_spi(sa, s->msg->h.spi_r);
 	e = sa_init_derive(sa);
 	if (e)
 		return step_fail(s, IKE_REASON_MALFORMED, 0,
@@ -603,8 +604,8 @@ static void begin(struct ike_engine *e, const struct ike_msg *m, const struct ik
 		e->stats.dropped++;
 		return;
 	}
-	sa->spi_i = m->h.spi_i;
-	sa->path = dg->path;
+	sa_set_peer_spi(sa, m->h.spi_i);
+	sa_set_path(sa, &dg->path);
 	sa->port = dg->port;
 	step_message(sa, m, dg, now_ns);
 	if (sa->state == SA_R_INIT)

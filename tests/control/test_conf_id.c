@@ -154,6 +154,56 @@ static void test_S22_matches(void)
 	}
 }
 
+/* What is equal is found under one digest: whatever its case, and the string types of a name; and
+ * of what is not the digests are others: names of other attributes, or in other sets, too. */
+static void test_digest(void)
+{
+	static const uint8_t one_set[] = {0x30, 24,   0x31, 22, 0x30, 9,   0x06, 3,  0x55,
+					  4,    6,    0x13, 2,  'D',  'E', 0x30, 9,  0x06,
+					  3,    0x55, 4,    3,  0x13, 2,   'g',  'w'};
+	static const char *const texts[] = {"gw.example.com",
+					    "GW.example.COM",
+					    "gw.example.org",
+					    "a@gw.example.com",
+					    "A@gw.example.com",
+					    "192.0.2.1",
+					    "2001:db8::1",
+					    "keyid:gw.example.com",
+					    "keyid:GW.example.com",
+					    "C=DE, CN=gw",
+					    "C=de, CN=GW",
+					    "C=DE, CN=gw, OU=b",
+					    "C=DE, CN=gwb",
+					    "C=DE, OU=gw",
+					    "C=DEC, N=gw",
+					    "CN=*",
+					    "%any"};
+	uint8_t digests[ARRAY_LEN(texts) + 2][CONF_ID_DIGEST_LEN];
+	struct ike_id ids[ARRAY_LEN(texts) + 2];
+	struct ike_id *utf8 = &ids[ARRAY_LEN(texts)], *set = &ids[ARRAY_LEN(texts) + 1];
+	unsigned equal = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		ids[i] = id_of(texts[i]);
+	*utf8 = *set = ids[9];
+	CU_ASSERT_EQUAL_FATAL(utf8->data[utf8->len - 4], 0x13); /* PrintableString */
+	utf8->data[utf8->len - 4] = 0x0c;                       /* UTF8String */
+	set->len = sizeof(one_set);
+	memcpy(set->data, one_set, sizeof(one_set));
+	CU_ASSERT_TRUE(conf_id_equal(set, set));
+	for (size_t i = 0; i < ARRAY_LEN(ids); i++)
+		conf_id_digest(digests[i], &ids[i]);
+	for (size_t i = 0; i < ARRAY_LEN(ids); i++)
+		for (size_t j = 0; j < i; j++) {
+			const bool same = conf_id_equal(&ids[i], &ids[j]);
+
+			equal += same;
+			CU_ASSERT_EQUAL(memcmp(digests[i], digests[j], CONF_ID_DIGEST_LEN) == 0,
+					same);
+		}
+	CU_ASSERT_EQUAL(equal, 5);
+}
+
 /* An identity with a NUL in it is not what it looks like. */
 static void test_S22_nul_in_identity(void)
 {
@@ -399,6 +449,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_parse),
 	TAP_TEST(test_parse_bounds),
 	TAP_TEST(test_S22_matches),
+	TAP_TEST(test_digest),
 	TAP_TEST(test_S22_nul_in_identity),
 	TAP_TEST(test_find_psk),
 	TAP_TEST(test_no_psk),

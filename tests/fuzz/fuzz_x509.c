@@ -194,8 +194,12 @@ static void use_wire(struct bytes body)
 
 static void use_name(struct bytes der)
 {
+	uint8_t digests[2][DN_DIGEST_LEN];
 	char text[80];
 
+	dn_digest(digests[0], der);
+	dn_digest(digests[1], der);
+	require(memcmp(digests[0], digests[1], DN_DIGEST_LEN) == 0);
 	require(strlen(dn_text(text, sizeof(text), der)) < sizeof(text));
 	require(dn_equal(der, der, true) || !dn_equal(der, der, false));
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "control/ike/core.h"
+#include "control/ike/index.h"
 #include "tests/sim/parts.h"
 
 static void put_ask(struct sim *s, unsigned side, const struct ike_ask *ask)
@@ -224,10 +225,43 @@ static void act(struct sim *s, unsigned side, const struct ike_action *a)
 		assert(!"an action that nobody carries out");
 }
 
+/* NUM_LOOKED_AT - the newest IKE SAs, which are found first: there may be a thousand. */
+#define NUM_LOOKED_AT 16
+
+/* Each IKE SA is found by what others name it by. */
+static void check_index(const struct ike_engine *e)
+{
+	unsigned num = 0;
+
+	for (struct list_node *n = e->sas.prev; n != &e->sas && num < NUM_LOOKED_AT;
+	     n = n->prev, num++) {
+		const struct ike_sa *sa = list_entry(n, struct ike_sa, node), *o;
+		const uint64_t theirs = sa_peer_spi(sa);
+
+		if (sa->state == SA_DEAD)
+			continue;
+		if (theirs) {
+			o = sa_by_peer_spi(e, theirs);
+			assert(o && sa_peer_spi(o) == theirs);
+		}
+		if (!sa->was_up)
+			continue;
+		for (o = sa_first_at(e, &sa->path.remote.addr); o != sa; o = sa_next_at(o))
+			assert(o);
+		if (sa->remote_id.type == ID_NULL) {
+			assert(!sa_first_of(e, &sa->remote_id)); /* of many who are nobody */
+			continue;
+		}
+		for (o = sa_first_of(e, &sa->remote_id); o != sa; o = sa_next_of(o))
+			assert(o);
+	}
+}
+
 void sim_settle(struct sim *s, unsigned side)
 {
 	struct ike_action a;
 
 	while (ike_action_next(s->n[side].e, &a))
 		act(s, side, &a);
+	check_index(s->n[side].e);
 }

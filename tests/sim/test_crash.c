@@ -5,6 +5,7 @@
 
 #include "control/child/child.h"
 #include "control/ike/crash.h"
+#include "control/ike/index.h"
 #include "control/ike/task.h"
 #include "tests/sim/forge.h"
 #include "tests/tap/tap.h"
@@ -580,6 +581,29 @@ static void test_S44_no_hint_to_who_is_known(void)
 	sim_free(s);
 }
 
+/* It is known by where it is, and not by where it was. */
+static void test_S44_no_hint_to_who_has_moved(void)
+{
+	static const uint8_t elsewhere[4] = {203, 0, 113, 77};
+	const struct sim_options opt = {.wire = calm};
+	struct sim *s = begin(&opt, true, true);
+	struct path_addr path = sa_of(s, B)->path;
+	const struct endpoint was = path.remote;
+	struct seen seen;
+
+	watch(s, B, &seen);
+	path.remote.addr = ip_addr_v4(elsewhere);
+	sa_set_path(sa_of(s, B), &path);
+	ike_stray(s->n[B].e, &path, 0, 1, s->now_ns);
+	sim_settle(s, B);
+	CU_ASSERT_EQUAL(seen.hints, 0);
+	path.remote = was;
+	ike_stray(s->n[B].e, &path, 0, 1, s->now_ns);
+	sim_settle(s, B);
+	CU_ASSERT_EQUAL(seen.hints, 1);
+	sim_free(s);
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_S44_found),
 	TAP_TEST(test_S44_found_by_liveness),
@@ -600,6 +624,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S44_hints_of_nothing),
 	TAP_TEST(test_S44_hint_while_waiting),
 	TAP_TEST(test_S44_no_hint_to_who_is_known),
+	TAP_TEST(test_S44_no_hint_to_who_has_moved),
 };
 
 TAP_MAIN("sim/crash", tests)
