@@ -72,6 +72,7 @@ static void grow(struct htab *t)
 			struct htab_node ***tail = n->hash & half ? &high : &low;
 
 			**tail = n;
+			n->at = *tail;
 			*tail = &n->next;
 		}
 		*low = *high = NULL;
@@ -92,19 +93,21 @@ void htab_insert(struct htab *t, struct htab_node *node, struct bytes key)
 	node->key = key;
 	b = bucket(t, node->hash);
 	node->next = *b;
+	node->at = b;
+	if (*b)
+		(*b)->at = &node->next;
 	*b = node;
 	t->num++;
 }
 
 void htab_remove(struct htab *t, struct htab_node *node)
 {
-	struct htab_node **at = bucket(t, node->hash);
-
-	while (*at && *at != node)
-		at = &(*at)->next;
-	assert(*at == node);
-	*at = node->next;
+	assert(node->at && *node->at == node);
+	*node->at = node->next;
+	if (node->next)
+		node->next->at = node->at;
 	node->next = NULL;
+	node->at = NULL;
 	t->num--;
 }
 

@@ -12,6 +12,8 @@
 /* struct htab_node - embedded in the object; the key bytes must live as long as it is in. */
 struct htab_node {
 	struct htab_node *next;
+	struct htab_node *
+		*at; /* what points here: nodes of one key may be many, and go in any order */
 	uint64_t hash;
 	struct bytes key;
 };

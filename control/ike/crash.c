@@ -14,6 +14,7 @@
 /* HINTS_PER_S - that are sent, and that are looked at. ASK_AGAIN_NS - hints about one IKE SA lead
  * to no more questions than one in this time. */
 #define HINTS_PER_S  20
+#define HINTED_MAX   4
 #define ASK_AGAIN_NS (2 * NS_PER_S)
 /* SECRET_MIN - bytes of a secret that nobody guesses. */
 #define SECRET_MIN 16
@@ -140,19 +141,20 @@ static void ask(struct ike_sa *sa, uint64_t now_ns)
 /* From where it came says nothing: whoever knows the SPI can send from anywhere. */
 void crash_hint(struct ike_engine *e, const struct ike_msg *m, uint64_t now_ns)
 {
-	const struct ike_child *c;
+	const struct ike_child *c, *next;
 	struct wire_notify n;
-	uint32_t spi;
+	uint32_t spi, num = 0;
 
 	if (!wire_notify_find(&n, m, NOTIFY_INVALID_SPI) || n.data.len != sizeof(spi) ||
 	    !log_limited(&e->hints_in, HINTS_PER_S, now_ns))
 		return;
 	spi = load_be32(n.data.p);
-	for (c = child_sending(e, spi); c; c = child_sending_next(c)) {
-		if (c->sa->state == SA_ESTABLISHED && c->state != CHILD_LINGERING) {
-			ask(c->sa, now_ns);
-			return;
-		}
+	for (c = child_sending(e, spi); c && num < HINTED_MAX; c = next) {
+		next = child_sending_next(c);
+		if (c->sa->state != SA_ESTABLISHED || c->state == CHILD_LINGERING)
+			continue;
+		ask(c->sa, now_ns);
+		num++;
 	}
 }
 
