@@ -368,14 +368,14 @@ struct ike_ask {
 	uint32_t num_local, num_remote;
 	const struct conf_conn *config; /* SIGN, VERIFY_CHAIN: the connection as the SA has it */
 	struct bytes octets;            /* SIGN: what is to be signed (RFC 7296 2.15) */
+	struct bytes authorities;       /* SIGN: hashes of keys, of authorities that it named */
 	uint32_t peer_hashes;           /* SIGN: SIG_HASH_BIT()s; 0: it does not speak RFC 7427 */
 	uint32_t peer_schemes;          /* SIGN: AUTH_SCHEME_BIT()s that it announces; 0: none */
 	bool asked_x509, asked_raw;     /* SIGN: the peer wants to see a certificate, a raw key */
 	bool asked_ocsp;                /* SIGN: and what an OCSP responder says of it */
 	bool peer_fetches;              /* SIGN: certificates may be shown to it by URL */
-	struct bytes authorities;       /* SIGN: hashes of keys, of authorities that it named */
-	const struct ike_cert *certs; /* VERIFY_CHAIN: as the peer sent them, the end's own first */
-	uint32_t num_certs;
+	uint32_t num_certs;             /* VERIFY_CHAIN */
+	const struct ike_cert *certs;   /* the same: as the peer sent them, the end's own first */
 	const struct ike_id *
 		eap_id; /* EAP_SECRET, EAP_SERVER: who proves itself by it, this side or the peer */
 	struct bytes eap_name;        /* EAP_SERVER: eap_id as it goes by in EAP */

@@ -130,11 +130,25 @@ void tokens_round(struct tokens *t)
 	t->no_room = false;
 }
 
+/* is_awaited - a key or a certificate is: who waits for that has not come to its signature yet. */
+static bool is_awaited(const struct tokens *t)
+{
+	list_for_each (n, &t->items) {
+		const struct item *i = list_entry(n, struct item, node);
+
+		if (i->op != IKE_TOKEN_SIGN && (i->state == WANTED || i->state == ASKED))
+			return true;
+	}
+	return false;
+}
+
 bool tokens_unclaimed(struct tokens *t)
 {
 	bool dropped = false;
 
 	take_back(t);
+	if (is_awaited(t)) /* their arrival makes another round */
+		return false;
 	list_for_each_safe (n, &t->items) {
 		struct item *i = list_entry(n, struct item, node);
 

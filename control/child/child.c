@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "control/child/sibling.h"
+#include "control/child/work.h"
 #include "control/ike/move.h"
 #include "control/ike/step.h"
 #include "control/ike/task.h"
@@ -181,6 +182,20 @@ void child_activate(struct ike_child *c)
 	(void)act(c, IKE_ACTION_CHILD_ACTIVATE);
 }
 
+bool child_is_wish(enum ike_reason reason)
+{
+	return reason == IKE_REASON_LOCAL || reason == IKE_REASON_INACTIVE;
+}
+
+/* note_unwanted - our own re-key of it is under way: nothing is to come of that either. */
+static void note_unwanted(const struct ike_child *c, enum ike_reason reason)
+{
+	struct child_work *ours = c->sa->out.x.child;
+
+	if (ours && (ours->replaces == c->id || ours->rival == c->id))
+		ours->unwanted = reason;
+}
+
 enum err child_delete(struct ike_child *c, enum ike_reason reason, uint64_t request)
 {
 	enum err e;
@@ -193,6 +208,8 @@ enum err child_delete(struct ike_child *c, enum ike_reason reason, uint64_t requ
 	c->state = CHILD_DELETING;
 	c->reason = reason;
 	c->request = request;
+	if (child_is_wish(reason))
+		note_unwanted(c, reason);
 	return ERR_OK;
 }
 
@@ -276,21 +293,15 @@ static struct ike_child *fall_back(struct ike_child *c)
 	return NULL;
 }
 
-bool child_is_wish(enum ike_reason reason)
-{
-	return reason == IKE_REASON_LOCAL || reason == IKE_REASON_INACTIVE;
-}
-
 /* end_both - what went was not wanted any more: nor is the pair that it had replaced. */
-static bool end_both(const struct ike_child *c, struct ike_child *old, enum ike_reason reason)
+static void end_both(const struct ike_child *c, struct ike_child *old, enum ike_reason reason)
 {
 	if (child_delete(old, reason, c->request))
-		return false;
-	old->redundant = true; /* its end is told with this one's */
-	return true;
+		take_away(old, true, true); /* short of memory: its lifetime ends it, unused */
+	old->redundant = true;              /* its end is told with this one's */
 }
 
-/* make_room - few linger at a time, however fast the peer replaces and closes pairs. */
+/* make_room - so many linger at a time, however fast the peer replaces and closes pairs. */
 static void make_room(struct ike_sa *sa)
 {
 	struct ike_child *oldest = NULL;
@@ -304,7 +315,7 @@ static void make_room(struct ike_sa *sa)
 		num++;
 		oldest = oldest ? oldest : c;
 	}
-	if (oldest && num >= CHILDREN_REPLACED_MAX)
+	if (oldest && num >= CHILDREN_LINGER_MAX)
 		child_remove(oldest);
 }
 
@@ -322,8 +333,10 @@ void child_closed(struct ike_child *c, enum ike_reason reason, uint64_t now_ns)
 
 	activate_next(c);
 	take_away(c, false, true);
-	if (old && child_is_wish(reason) && end_both(c, old, reason))
+	if (old && child_is_wish(reason)) {
+		end_both(c, old, reason);
 		report_down(c, reason);
+	}
 	if (old)
 		c->redundant = true;
 	report_down(c, reason);

@@ -76,6 +76,10 @@ struct ike_child *child_by_name(const struct ike_sa *sa, const struct conf_child
  */
 #define CHILDREN_REPLACED_MAX 32
 
+/* CHILDREN_LINGER_MAX - pairs of an IKE SA that were replaced and closed and still receive: the one
+ * that does so for the longest time ends for another one. */
+#define CHILDREN_LINGER_MAX 128
+
 /* child_start - it is installed: list, timers, event. */
 void child_start(struct ike_child *c, bool active, uint64_t now_ns) NONNULL(1);
 

@@ -94,26 +94,10 @@ static void replace(struct step *s, struct child_work *w, struct ike_child *new)
 		LOG(WARN, CHD, old->conf->name, "out of memory: the old pair ends by its lifetime");
 }
 
-/* closed_meanwhile - of the old pair and the peer's new one the one that was to be closed here for
- * good since we asked, or NULL. */
-static const struct ike_child *closed_meanwhile(const struct step *s, const struct child_work *w)
-{
-	const uint64_t ids[] = {w->replaces, w->rival};
-
-	for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
-		const struct ike_child *c = ids[i] ? child_find(s->e, ids[i]) : NULL;
-
-		if (c && c->state == CHILD_DELETING && !c->redundant && child_is_wish(c->reason))
-			return c;
-	}
-	return NULL;
-}
-
 enum err child_rekey_allowed_i(struct step *s)
 {
 	struct child_work *w = s->x->child;
 	struct ike_child *old = child_find(s->e, w->replaces);
-	const struct ike_child *closed = closed_meanwhile(s, w);
 	enum err e;
 
 	if (child_work_is_closed(w)) /* with the new pair the peer wants the old one closed */
@@ -123,9 +107,9 @@ enum err child_rekey_allowed_i(struct step *s)
 		child_close_unused(s, w, IKE_REASON_REFUSED);
 		return e;
 	}
-	if (closed) {
-		child_close_unused(s, w, closed->reason);
-		return old ? child_delete(old, closed->reason, closed->request) : ERR_OK;
+	if (w->unwanted) {
+		child_close_unused(s, w, w->unwanted);
+		return old ? child_delete(old, w->unwanted, 0) : ERR_OK;
 	}
 	if (lost_collision(w))
 		child_close_unused(s, w, IKE_REASON_REPLACED);

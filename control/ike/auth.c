@@ -532,10 +532,10 @@ static bool is_twin(const struct ike_sa *sa, const struct ike_sa *o)
 /* INITIAL_CONTACT (2.4): the peer has no other SA with us; or `unique` says that it is to have one
  * only. What we still have is closed in the orderly way, in case it was only slow to arrive. When
  * both begin at once, one of the two is established before the other's AUTH is read, so that not
- * both are closed. */
+ * both are closed. Who is sent elsewhere has nothing here in its place yet. */
 static bool replaces_older(const struct ike_sa *sa)
 {
-	if (sa->conn->unique == UNIQUE_NEVER)
+	if (sa->conn->unique == UNIQUE_NEVER || sa->hs->redirected)
 		return false;
 	return sa->hs->initial_contact || (sa->conn->unique == UNIQUE_REPLACE && !sa->initiator);
 }
@@ -549,7 +549,8 @@ enum err auth_check_unique(struct step *s)
 	if (sa->conn->unique != UNIQUE_KEEP)
 		return ERR_OK;
 	for (o = sa_first_of(s->e, &sa->remote_id); o; o = sa_next_of(o)) {
-		if (!is_twin(sa, o) || ip_addr_equal(&o->path.remote.addr, &sa->path.remote.addr))
+		if (!is_twin(sa, o) || !sa_usable(o) ||
+		    ip_addr_equal(&o->path.remote.addr, &sa->path.remote.addr))
 			continue;
 		return step_fail(s, IKE_REASON_REFUSED, NOTIFY_AUTHENTICATION_FAILED,
 				 "%s is connected from %s already, and `unique = keep` of "

@@ -161,7 +161,7 @@ enum err puzzle_another(struct step *s)
 
 enum err puzzle_cookie(struct step *s)
 {
-	const struct handshake *hs = s->sa->hs;
+	struct handshake *hs = s->sa->hs;
 	struct bytes cookie;
 	enum err e = sa_init_cookie_of(s, &cookie);
 
@@ -170,7 +170,10 @@ enum err puzzle_cookie(struct step *s)
 	/* The request under way shows it already: this answers an earlier one. */
 	if (bytes_equal(cookie, bytes_of(hs->cookie, hs->cookie_len)))
 		return ERR_EXISTS;
-	return sa_init_cookie(s);
+	e = sa_init_cookie(s);
+	if (e)
+		hs->cookie_len = 0; /* it is not shown, and taken when it comes again */
+	return e;
 }
 
 enum err puzzle_group(struct step *s)

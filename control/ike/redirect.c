@@ -186,27 +186,14 @@ static enum err go_there(struct step *s, const struct path_addr *path, const str
 }
 
 /* In the clear, from whoever saw our request: so what it says leads elsewhere and to no other
- * identity than any other answer would. */
-static enum err decide_at_once(struct step *s, char name[static WIRE_GATEWAY_TEXT],
-			       struct path_addr *path, struct sa_redirect *r)
+ * identity than any other answer would. MALFORMED: it was not asked for, or it is no answer. */
+static enum err take_at_once(struct step *s, struct wire_gateway *g)
 {
-	struct ike_sa *sa = s->sa;
-	struct wire_gateway g;
 	struct wire_notify n;
-	enum err e;
 
-	if (!wire_notify_find(&n, s->msg, NOTIFY_REDIRECT) || wire_gateway_parse(&g, n.data) ||
-	    !bytes_equal(g.nonce, nonce_bytes(&sa->hs->ni)))
+	if (!s->sa->conn->follow_redirects || !wire_notify_find(&n, s->msg, NOTIFY_REDIRECT) ||
+	    wire_gateway_parse(g, n.data) || !bytes_equal(g->nonce, nonce_bytes(&s->sa->hs->ni)))
 		return ERR_MALFORMED;
-	*r = sa->redirect;
-	e = decide(sa, path, &g, r, s->now_ns);
-	wire_gateway_text(name, &g);
-	if (e == ERR_PERM)
-		return ERR_MALFORMED; /* it was not asked for */
-	if (e)
-		return step_fail(s, IKE_REASON_PEER_ERROR, 0,
-				 "the peer names another gateway, %s, where we do not go: %s", name,
-				 why_not(e));
 	return ERR_OK;
 }
 
@@ -216,38 +203,62 @@ static void say_going(struct ike_sa *sa, const char *name)
 		     "the peer names another gateway: going to %s", name);
 }
 
+static enum err fail_why(struct step *s, const char *name, enum err e)
+{
+	return step_fail(s, IKE_REASON_PEER_ERROR, 0,
+			 "the peer names another gateway, %s, where we do not go: %s", name,
+			 why_not(e));
+}
+
 enum err redirect_init(struct step *s)
 {
+	struct sa_redirect r = s->sa->redirect;
 	char name[WIRE_GATEWAY_TEXT];
-	struct sa_redirect r;
+	struct wire_gateway g;
 	struct path_addr path;
-	enum err e = decide_at_once(s, name, &path, &r);
+	enum err e = take_at_once(s, &g);
 
-	if (!e)
-		e = go_there(s, &path, &r);
+	if (e)
+		return e;
+	wire_gateway_text(name, &g);
+	e = decide(s->sa, &path, &g, &r, s->now_ns);
+	if (e)
+		return fail_why(s, name, e);
+	e = go_there(s, &path, &r);
 	if (!e)
 		say_going(s->sa, name);
 	return e;
 }
 
-/* The other gateway need not be able to open the ticket, which this one has not taken. */
+/* The other gateway need not be able to open the ticket, which this one has not taken: so it is
+ * kept, and a whole handshake follows, here if that is not to be followed. */
 enum err redirect_resume(struct step *s)
 {
 	struct ike_sa *sa = s->sa;
+	struct sa_redirect r = sa->redirect;
 	char name[WIRE_GATEWAY_TEXT];
-	struct sa_redirect r;
+	struct wire_gateway g;
 	struct path_addr path;
-	enum err e = decide_at_once(s, name, &path, &r);
+	enum err e = take_at_once(s, &g);
 
 	if (e)
 		return e;
+	wire_gateway_text(name, &g);
+	e = decide(sa, &path, &g, &r, s->now_ns);
 	resume_back(sa);
+	sa->out.task->kind = TASK_SA_INIT;
+	s->again = true;
+	if (e) {
+		action_event(sa, IKE_EVENT_PROGRESS, NULL, IKE_REASON_NONE, sa->request,
+			     "the peer names another gateway, %s, in answer to the ticket, where "
+			     "we do not go: %s. A whole handshake follows",
+			     name, why_not(e));
+		return ERR_OK;
+	}
 	sa->redirect = r;
 	if (sa->origin.family == IP_NONE)
 		sa->origin = sa->path.remote.addr;
 	sa_set_path(sa, &path);
-	sa->out.task->kind = TASK_SA_INIT;
-	s->again = true;
 	say_going(sa, name);
 	return ERR_OK;
 }
@@ -263,6 +274,8 @@ enum err redirect_keep(struct step *s)
 	hs->elsewhere_len = 0;
 	if (!wire_notify_find(&n, s->msg, NOTIFY_REDIRECT) || wire_gateway_parse(&g, n.data))
 		return ERR_OK;
+	if (!s->sa->conn->follow_redirects && ike_msg_body(s->msg, PAYLOAD_SA).p)
+		return ERR_OK; /* it was not asked for, and there is a child all the same */
 	hs->elsewhere = mem_dup(n.data.p, n.data.len);
 	if (!hs->elsewhere)
 		return ERR_NOMEM;
@@ -326,12 +339,14 @@ enum err redirect_auth(struct step *s)
 
 	if (e)
 		return e;
-	e = decide(sa, &path, &g, &r, s->now_ns);
+	if (sa->ended) { /* given up meanwhile */
+		leave(s);
+		return ERR_OK;
+	}
 	wire_gateway_text(name, &g);
+	e = decide(sa, &path, &g, &r, s->now_ns);
 	if (e)
-		return step_fail(s, IKE_REASON_PEER_ERROR, 0,
-				 "the peer names another gateway, %s, where we do not go: %s", name,
-				 why_not(e));
+		return fail_why(s, name, e);
 	e = begin_at(sa, &path, &r);
 	if (e)
 		return e;

@@ -407,7 +407,11 @@ enum err sa_init_response(struct step *s)
 	action_event(sa, IKE_EVENT_PROGRESS, NULL, IKE_REASON_NONE, sa->request,
 		     "IKE_SA_INIT answered: %s%s", sa->proposal,
 		     sa->nat_local || sa->nat_remote ? ", with a NAT on the way" : "");
-	return sa_next_addke(&sa->suite, 0) ? intermediate_start(s) : ppk_ask_i(s);
+	e = sa_next_addke(&sa->suite, 0) ? intermediate_start(s) : ppk_ask_i(s);
+	if (e && !s->fail.reason) /* the key pair is used up: this answer cannot come again */
+		return step_fail(s, IKE_REASON_RESOURCES, 0, "this side could not go on: %s",
+				 err_text(e));
+	return e;
 }
 
 enum err sa_init_derive(struct ike_sa *sa)

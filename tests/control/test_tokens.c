@@ -484,6 +484,27 @@ static void test_S3_token_signatures_left(void)
 	tokens_free(t);
 }
 
+/* Who waits for a key has not come to the signature that is there for it yet. */
+static void test_S3_token_signature_waits_for_its_key(void)
+{
+	struct tokens *t = tokens_new();
+	const struct tokens_ref sign = signing(0), key = ref_of(1);
+	struct ike_token_task task;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(t);
+	sign_wanted(t, 0, 1000);
+	CU_ASSERT_TRUE_FATAL(tokens_next(t, &task));
+	tokens_learn(t, task.id, bytes_of("signed", 6), "", 1000);
+	tokens_round(t);
+	CU_ASSERT_EQUAL(ask_at(t, &key, 1000), TOKENS_WAITS);
+	CU_ASSERT_FALSE(tokens_unclaimed(t));
+	CU_ASSERT_TRUE_FATAL(tokens_next(t, &task));
+	tokens_learn(t, task.id, pki_spki(pki_key_get("P-256")), "", 1001);
+	tokens_round(t);
+	CU_ASSERT_EQUAL(ask_at(t, &sign, 1001), TOKENS_HERE);
+	tokens_free(t);
+}
+
 static const struct tap_test tests[] = {
 	TAP_TEST(test_signs),
 	TAP_TEST(test_without_7427),
@@ -502,6 +523,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S3_token_signatures_apart),
 	TAP_TEST(test_S3_token_signature_stays),
 	TAP_TEST(test_S3_token_signatures_left),
+	TAP_TEST(test_S3_token_signature_waits_for_its_key),
 };
 
 TAP_MAIN("control/tokens", tests)

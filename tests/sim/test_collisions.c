@@ -601,6 +601,55 @@ static void test_S32_closed_while_both_rekey(void)
 	}
 }
 
+/* The peer closes the old pair first: what A asked for in its place is not to be there either. */
+static void test_S32_closed_by_both_while_it_is_rekeyed(void)
+{
+	struct play p = begin(1);
+	struct ike_child *old = child_find(p.s->n[B].e, p.s->n[B].pairs[0].id);
+
+	wait_for_letters(&p);
+	act(p.s, A, REKEY_CHILD);
+	deliver_of(&p, A);
+	act(p.s, A, DELETE_CHILD);
+	CU_ASSERT_EQUAL(child_delete(old, IKE_REASON_REPLACED, 0), ERR_OK);
+	step_task(old->sa, p.s->now_ns);
+	sim_settle(p.s, B);
+	deliver(&p, 1); /* its delete overtakes its answer */
+	CU_ASSERT_EQUAL(p.s->n[A].child_down, 1);
+	go_on(&p, QUIET);
+	check_closed(&p, A, 1);
+	sim_free(p.s);
+}
+
+/* Both re-key; A, told to close the child, has the answer to its own re-key after the peer, whose
+ * pair lost, has closed that. */
+static void test_S32_closed_by_both_while_both_rekey(void)
+{
+	unsigned overtaken = 0;
+
+	for (uint64_t seed = 1; seed <= 8; seed++) {
+		struct play p = begin(seed);
+		unsigned last;
+
+		wait_for_letters(&p);
+		act(p.s, A, REKEY_CHILD);
+		act(p.s, B, REKEY_CHILD);
+		deliver_of(&p, B);
+		deliver_of(&p, A);
+		act(p.s, A, DELETE_CHILD);
+		deliver_of(&p, A); /* B has decided, and closes its own pair if that lost */
+		last = first_of(&p, B);
+		for (unsigned i = last + 1; i < p.num; i++)
+			last = p.queue[i].from == B ? i : last;
+		overtaken += last != first_of(&p, B);
+		deliver(&p, last);
+		go_on(&p, QUIET);
+		check_closed(&p, A, seed);
+		sim_free(p.s);
+	}
+	CU_ASSERT(overtaken > 0);
+}
+
 /* B has answered A's re-key, and is told to close the child before A has that: it is closed as
  * asked, and not as if the peer had done it. */
 static void test_S32_closed_by_who_answered(void)
@@ -727,12 +776,12 @@ static void test_S32_few_linger(void)
 
 	sim_run(s, s->now_ns + 6 * NS_PER_S);
 	before = s->n[A].rekeyed_child;
-	for (unsigned i = 0; i < 3 * CHILDREN_REPLACED_MAX; i++) {
+	for (unsigned i = 0; i < 3 * CHILDREN_LINGER_MAX; i++) {
 		CU_ASSERT_EQUAL(sim_rekey(s, A, "tun"), ERR_OK);
 		sim_run(s, s->now_ns + 30 * NS_PER_MS);
 	}
-	CU_ASSERT_EQUAL(s->n[A].rekeyed_child - before, 3 * CHILDREN_REPLACED_MAX);
-	CU_ASSERT_TRUE(s->n[B].num_pairs <= CHILDREN_REPLACED_MAX + 2);
+	CU_ASSERT_EQUAL(s->n[A].rekeyed_child - before, 3 * CHILDREN_LINGER_MAX);
+	CU_ASSERT_TRUE(s->n[B].num_pairs <= CHILDREN_LINGER_MAX + 2);
 	sim_free(s);
 }
 
@@ -851,6 +900,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S32_nothing_stands_by_for_ever),
 	TAP_TEST(test_S32_closed_while_it_is_rekeyed),
 	TAP_TEST(test_S32_closed_while_both_rekey),
+	TAP_TEST(test_S32_closed_by_both_while_it_is_rekeyed),
+	TAP_TEST(test_S32_closed_by_both_while_both_rekey),
 	TAP_TEST(test_S32_closed_by_who_answered),
 	TAP_TEST(test_S32_both_end_it),
 	TAP_TEST(test_S32_reason_moves),

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "control/ike/halfopen.h"
 #include "control/ike/wire/payload.h"
 #include "tests/sim/forge.h"
@@ -421,6 +422,73 @@ static void test_R8019_forged_puzzle(void)
 		sim_answer(s, A, v.ask, IKE_ASK_PUZZLE, true);
 		CU_ASSERT_EQUAL(stats(s, A).sent, sent);
 		CU_ASSERT_TRUE(sim_up(s));
+		sim_free(s);
+	}
+}
+
+/* struct caught - B's answer, which has not come. */
+struct caught {
+	uint8_t bytes[2048];
+	size_t len;
+};
+
+static bool catch_answer(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx)
+{
+	struct caught *c = ctx;
+
+	(void)s;
+	if (from != B || c->len)
+		return true;
+	CU_ASSERT_TRUE_FATAL(*len <= sizeof(c->bytes));
+	memcpy(c->bytes, bytes, *len);
+	c->len = *len;
+	return false;
+}
+
+/* Short of memory for what follows an answer, A has no key pair any more: whatever comes then is
+ * too late, and nothing is left. */
+static void test_R8019_no_memory_for_the_answer(void)
+{
+	static const char two[] = "proposals = aes256gcm16-prfsha256-x25519-ke1_ecp256";
+
+	for (uint64_t nth = 1; nth < 80; nth++) {
+		struct caught c = {.len = 0};
+		struct sim *s = world(1, two, "", "");
+		uint8_t cookie[COOKIE_LEN] = {1};
+
+		s->tap = catch_answer;
+		s->tap_ctx = &c;
+		CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+		after(s, 50 * NS_PER_MS);
+		CU_ASSERT_TRUE_FATAL(c.len > 0);
+		alloc_fail_nth(nth);
+		sim_inject(s, A, c.bytes, c.len);
+		alloc_fail_nth(0);
+		if (!list_empty(&s->n[A].e->sas))
+			forge_notify(s, NOTIFY_COOKIE, bytes_of(cookie, sizeof(cookie)), NULL);
+		after(s, 10 * NS_PER_S);
+		for (unsigned side = 0; side < 2; side++)
+			(void)!sim_terminate(s, side, NULL);
+		after(s, 200 * NS_PER_S);
+		CU_ASSERT_EQUAL(sim_num_sas(s, A) + sim_num_sas(s, B), 0);
+		sim_free(s);
+	}
+}
+
+/* A cookie that could not be shown for want of memory is taken when it comes again. */
+static void test_R8019_no_memory_for_the_cookie(void)
+{
+	for (uint64_t nth = 1; nth < 10; nth++) {
+		struct solver v = {.lost = 9};
+		struct sim *s = forged(&v, "", "");
+		uint8_t cookie[COOKIE_LEN] = {7};
+
+		alloc_fail_nth(nth);
+		forge_notify(s, NOTIFY_COOKIE, bytes_of(cookie, sizeof(cookie)), NULL);
+		alloc_fail_nth(0);
+		forge_notify(s, NOTIFY_COOKIE, bytes_of(cookie, sizeof(cookie)), NULL);
+		CU_ASSERT_TRUE(sa_of(s, A)->hs->num_cookies >= 1);
+		CU_ASSERT_EQUAL(sa_of(s, A)->state, SA_I_INIT);
 		sim_free(s);
 	}
 }
@@ -1054,6 +1122,8 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_R8019_puzzle_without_cookie),
 	TAP_TEST(test_R8019_cookie_changes_meanwhile),
 	TAP_TEST(test_R8019_forged_puzzle),
+	TAP_TEST(test_R8019_no_memory_for_the_answer),
+	TAP_TEST(test_R8019_no_memory_for_the_cookie),
 	TAP_TEST(test_R8019_cookie_instead),
 	TAP_TEST(test_R8019_easier_instead),
 	TAP_TEST(test_R8019_group_instead),

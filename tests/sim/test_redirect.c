@@ -268,6 +268,7 @@ static void test_redirect_whom(void)
 struct door {
 	uint8_t exchange; /* 0: IKE_SA_INIT */
 	bool armed, right;
+	bool itself; /* the gateway that is named is the one that names it */
 	uint32_t seen, supported, from;
 	uint8_t answer[200];
 	size_t len;
@@ -277,7 +278,7 @@ struct door {
 static bool at_the_door(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx)
 {
 	struct door *d = ctx;
-	const struct ip_addr to = sim_addr(B, 1);
+	const struct ip_addr to = sim_addr(B, !d->itself);
 	uint8_t data[2 + 4 + 64] = {GATEWAY_IPV4, 4};
 	struct ike_builder b;
 	struct wire_notify n;
@@ -408,6 +409,28 @@ static void test_redirect_to_a_ticket(void)
 	}
 }
 
+/* One that leads nowhere keeps nobody from a whole handshake. */
+static void test_redirect_to_a_ticket_nowhere(void)
+{
+	static const char conf[] = "mobike = no\n follow_redirects = yes\n resumption = yes";
+	struct door d = {.exchange = IKE_SESSION_RESUME, .right = true, .itself = true};
+	struct sim *s = world_of(conf, sim_conf_anywhere(B, conf, ""));
+
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	after(s, NS_PER_S);
+	forge_lost(s);
+	d.armed = true;
+	s->tap = at_the_door;
+	s->tap_ctx = &d;
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	CU_ASSERT_TRUE_FATAL(d.len > 0);
+	sim_inject(s, A, d.answer, d.len);
+	after(s, 5 * NS_PER_S);
+	CU_ASSERT_TRUE(sim_up(s) && is_at(s, 0));
+	CU_ASSERT_EQUAL(s->n[A].failed, 0);
+	sim_free(s);
+}
+
 /* ---- when both have proven who they are, in IKE_AUTH ----------------------------------------- */
 
 /* B at its first address sends whoever follows to another gateway; at its second one it is that. */
@@ -482,6 +505,90 @@ static void test_redirect_in_auth_nowhere(void)
 		check_gone(s);
 		sim_free(s);
 	}
+}
+
+static bool keep(struct sim *s, unsigned side, const struct ike_ask *ask, void *ctx)
+{
+	uint64_t *kept = ctx;
+
+	(void)s;
+	if (side != A || ask->kind != IKE_ASK_AUTHORIZE)
+		return true;
+	*kept = ask->id;
+	return false;
+}
+
+/* Who gave it up while the gateway was judged does not come to the other one. */
+static void test_redirect_in_auth_given_up(void)
+{
+	struct sim *s = doorway("mobike = no\n follow_redirects = yes", name_of(1));
+	uint64_t kept = 0;
+
+	s->asked = keep;
+	s->tap_ctx = &kept;
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	after(s, NS_PER_S);
+	CU_ASSERT_TRUE_FATAL(kept != 0);
+	CU_ASSERT_EQUAL(sim_terminate(s, A, NULL), ERR_OK);
+	sim_answer(s, A, kept, IKE_ASK_AUTHORIZE, true);
+	s->asked = NULL;
+	after(s, 30 * NS_PER_S);
+	CU_ASSERT_TRUE(s->n[A].failed == 1 && s->n[A].ike_up == 0 && s->n[A].child_up == 0);
+	check_gone(s);
+	sim_free(s);
+}
+
+/* A renewal that is sent elsewhere ends nothing here until it has something there. */
+static void test_redirect_in_auth_of_a_renewal(void)
+{
+	struct sim *s = world_of("mobike = no\n follow_redirects = yes\n reauth_time = 30s",
+				 sim_conf_anywhere(B, "mobike = no\n unique = replace", ""));
+	char **to;
+
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	after(s, NS_PER_S);
+	CU_ASSERT_TRUE_FATAL(sim_up(s) && is_at(s, 0));
+	to = &s->n[B].conf->conns[0]->redirect_to; /* of the next ones */
+	*to = str_dup("198.51.100.77");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(*to);
+	after(s, 32 * NS_PER_S);
+	CU_ASSERT_EQUAL(s->n[B].ike_up, 2);
+	CU_ASSERT_TRUE(sim_up(s) && is_at(s, 0));
+	CU_ASSERT_EQUAL(s->n[A].child_down + s->n[B].child_down, 0);
+	sim_free(s);
+}
+
+/* add_redirect - to B's IKE_AUTH, that nobody asked for. */
+static bool add_redirect(struct sim *s, unsigned from, uint8_t *bytes, size_t *len, void *ctx)
+{
+	static const uint8_t body[] = {
+		0,   0, NOTIFY_REDIRECT >> 8, NOTIFY_REDIRECT & 0xff, GATEWAY_IPV4, 4, 198, 51,
+		100, 77};
+	static struct forge_msg m;
+	uint8_t out[FORGE_BUF];
+	size_t n;
+
+	(void)ctx;
+	if (from != B || bytes[18] != IKE_AUTH || !forge_open(s, &m, from, bytes, *len))
+		return true;
+	m.payloads[m.num++] =
+		(struct ike_payload){.type = PAYLOAD_NOTIFY, .body = bytes_of(body, sizeof(body))};
+	n = forge_close(s, &m, from, out, sizeof(out));
+	CU_ASSERT_TRUE_FATAL(n > 0);
+	sim_inject(s, A, out, n);
+	return false;
+}
+
+static void test_redirect_in_auth_unasked(void)
+{
+	struct sim *s = world("mobike = no");
+
+	s->tap = add_redirect;
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	after(s, NS_PER_S);
+	CU_ASSERT_TRUE(sim_up(s) && is_at(s, 0));
+	CU_ASSERT_EQUAL(s->n[A].failed, 0);
+	sim_free(s);
 }
 
 /* A gateway that is not there: the request has failed, once. */
@@ -569,11 +676,15 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_redirect_at_once_forged),
 	TAP_TEST(test_redirect_at_once_not_let),
 	TAP_TEST(test_redirect_to_a_ticket),
+	TAP_TEST(test_redirect_to_a_ticket_nowhere),
 	TAP_TEST(test_redirect_in_auth),
 	TAP_TEST(test_redirect_in_auth_not_let),
 	TAP_TEST(test_redirect_in_auth_nowhere),
 	TAP_TEST(test_redirect_in_auth_to_nobody),
 	TAP_TEST(test_redirect_in_auth_in_silence),
+	TAP_TEST(test_redirect_in_auth_given_up),
+	TAP_TEST(test_redirect_in_auth_of_a_renewal),
+	TAP_TEST(test_redirect_in_auth_unasked),
 	TAP_TEST(test_redirect_in_auth_out_of_memory),
 };
 
