@@ -369,11 +369,12 @@ static void bend(struct play *y, struct letter *l, unsigned how)
 	struct letter other;
 	struct path_addr reverse;
 	const uint8_t a = take(&y->in), b = take(&y->in);
-	const bool sealed = l && l->len > 18 && !exchange_is_first(l->bytes[18]);
+	enum worth worth;
 
 	if (!l)
 		return;
 	other = *l;
+	worth = l->len > 18 && !exchange_is_first(l->bytes[18]) ? NOTHING : ONE_STEP;
 	switch (how) {
 	case 0:
 		deliver(y, !l->from, &other.path, other.bytes, other.len, ONE_STEP);
@@ -391,7 +392,10 @@ static void bend(struct play *y, struct letter *l, unsigned how)
 			other.bytes[a % IKE_HEADER_LEN] ^= (uint8_t)(b >> 4 | 1);
 		break;
 	}
-	deliver(y, !l->from, &other.path, other.bytes, other.len, sealed ? NOTHING : ONE_STEP);
+	/* Two bits that were one: it is the letter. */
+	if (other.len == l->len && memcmp(other.bytes, l->bytes, l->len) == 0)
+		worth = ONE_STEP;
+	deliver(y, !l->from, &other.path, other.bytes, other.len, worth);
 }
 
 static struct letter *last_opening(struct play *y)
