@@ -23,9 +23,8 @@ struct child_work {
 	uint64_t rival;    /* re-key of ours: the pair of the peer's re-key that crossed it */
 	struct nonce rival_nonce; /* the lower one of that exchange */
 	bool rival_waits;         /* that one is not made yet: it waits for more key exchanges */
-	enum ike_reason
-		unwanted; /* why one of the two was to be closed here for good since; NONE */
-	uint32_t spi_in;  /* reserved for us; 0 once installed */
+	enum ike_reason unwanted; /* NONE; or why one of the two is to be closed for good */
+	uint32_t spi_in;          /* reserved for us; 0 once installed */
 	struct sa_chosen chosen;
 	struct ts_list local, remote;
 	bool no_tfc;      /* the peer takes no padding behind packets (RFC 7296 3.10.1) */
