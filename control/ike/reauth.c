@@ -56,7 +56,7 @@ static struct ike_sa *old_of(const struct ike_sa *sa)
 {
 	struct ike_sa *old = sa->reauth_of ? sa_by_spi(sa->e, sa->reauth_spi) : NULL;
 
-	return old && old->unique == sa->reauth_of && sa_usable(old) && !old->quiet ? old : NULL;
+	return old && old->unique == sa->reauth_of && sa_usable(old) ? old : NULL;
 }
 
 static void tie(struct ike_sa *sa, struct ike_sa *old)

@@ -105,66 +105,72 @@ static const char *why_not(enum err e)
 	}
 }
 
-/* The path to the gateway that is named, if it is to be followed. */
-static enum err decide(struct ike_sa *sa, struct path_addr *out, const struct wire_gateway *g,
-		       struct sa_redirect *r, uint64_t now_ns)
+/* struct way - to another gateway: what it is called, how it is reached, and what is told and
+ * counted of it there. */
+struct way {
+	char name[WIRE_GATEWAY_TEXT];
+	struct path_addr path;
+	struct sa_redirect redirect;
+};
+
+/* The way to the gateway that is named, if it is to be followed; its name in each case. */
+static enum err find_way(struct ike_sa *sa, struct way *out, const struct wire_gateway *g,
+			 uint64_t now_ns)
 {
 	struct ip_addr to;
 	enum err e = sa->conn->follow_redirects ? address_of(&to, g) : ERR_PERM;
 
+	wire_gateway_text(out->name, g);
+	out->redirect = sa->redirect;
+	out->redirect.from = sa->path.remote.addr;
 	if (!e && ip_addr_equal(&to, &sa->path.remote.addr))
 		e = ERR_INVAL;
 	if (!e)
-		e = path_to(sa, out, &to);
-	if (!e)
-		e = count(r, now_ns);
-	r->from = sa->path.remote.addr;
-	return e;
+		e = path_to(sa, &out->path, &to);
+	return e ? e : count(&out->redirect, now_ns);
 }
 
-static enum err follow(struct ike_sa *sa, const struct wire_gateway *g, uint64_t now_ns)
+static enum err follow(struct ike_sa *sa, struct way *w, const struct wire_gateway *g,
+		       uint64_t now_ns)
 {
-	struct sa_redirect r = sa->redirect;
-	struct path_addr path;
 	struct ike_sa *new;
-	enum err e = decide(sa, &path, g, &r, now_ns);
+	enum err e = find_way(sa, w, g, now_ns);
 
 	if (!e)
-		e = reauth_elsewhere(sa, &new, &path);
+		e = reauth_elsewhere(sa, &new, &w->path);
 	if (e)
 		return e;
-	sa->redirect.num = r.num; /* what comes to nothing counts, too */
-	sa->redirect.since_ns = r.since_ns;
-	new->redirect = r;
+	sa->redirect.num = w->redirect.num; /* what comes to nothing counts, too */
+	sa->redirect.since_ns = w->redirect.since_ns;
+	new->redirect = w->redirect;
 	new->origin = sa->origin;
 	return ERR_OK;
 }
 
 void redirect_take(struct ike_sa *sa, const struct ike_msg *m, uint64_t now_ns)
 {
-	char name[WIRE_GATEWAY_TEXT];
 	struct wire_gateway g;
 	struct wire_notify n;
+	struct way w;
 	enum err e;
 
 	if (sa->state != SA_ESTABLISHED || !sa->auth_life.began ||
 	    !wire_notify_find(&n, m, NOTIFY_REDIRECT) || wire_gateway_parse(&g, n.data))
 		return;
-	e = follow(sa, &g, now_ns);
+	e = follow(sa, &w, &g, now_ns);
 	if (!log_limited(&sa->e->log_limit, PEER_LINES_PER_S, now_ns))
 		return;
-	wire_gateway_text(name, &g);
 	if (e)
 		LOG(WARN, IKE, sa->conn->name,
 		    "[%u] the peer names another gateway, %s, where we do not go: %s", sa->unique,
-		    name, why_not(e));
+		    w.name, why_not(e));
 	else
 		LOG(INFO, IKE, sa->conn->name, "[%u] the peer names another gateway: going to %s",
-		    sa->unique, name);
+		    sa->unique, w.name);
 }
 
 /* If memory is short we are where we were, and the answer comes again. */
-static enum err go_there(struct step *s, const struct path_addr *path, const struct sa_redirect *r)
+static enum err go_there(struct step *s, const struct way *w)
 {
 	struct ike_sa *sa = s->sa;
 	const struct sa_redirect redirect = sa->redirect;
@@ -172,10 +178,10 @@ static enum err go_there(struct step *s, const struct path_addr *path, const str
 	const struct path_addr before = sa->path;
 	enum err e;
 
-	sa->redirect = *r;
+	sa->redirect = w->redirect;
 	if (origin.family == IP_NONE)
 		sa->origin = before.remote.addr;
-	sa_set_path(sa, path);
+	sa_set_path(sa, &w->path);
 	e = sa_init_again(s);
 	if (!e)
 		return ERR_OK;
@@ -186,47 +192,45 @@ static enum err go_there(struct step *s, const struct path_addr *path, const str
 }
 
 /* In the clear, from whoever saw our request: so what it says leads elsewhere and to no other
- * identity than any other answer would. MALFORMED: it was not asked for, or it is no answer. */
-static enum err take_at_once(struct step *s, struct wire_gateway *g)
+ * identity than any other answer would. MALFORMED: it was not asked for, or it is no answer; else
+ * out_why is find_way()'s. */
+static enum err take_at_once(struct step *s, struct way *out, enum err *out_why)
 {
+	struct wire_gateway g;
 	struct wire_notify n;
 
 	if (!s->sa->conn->follow_redirects || !wire_notify_find(&n, s->msg, NOTIFY_REDIRECT) ||
-	    wire_gateway_parse(g, n.data) || !bytes_equal(g->nonce, nonce_bytes(&s->sa->hs->ni)))
+	    wire_gateway_parse(&g, n.data) || !bytes_equal(g.nonce, nonce_bytes(&s->sa->hs->ni)))
 		return ERR_MALFORMED;
+	*out_why = find_way(s->sa, out, &g, s->now_ns);
 	return ERR_OK;
 }
 
-static void say_going(struct ike_sa *sa, const char *name)
+static void say_going(struct ike_sa *sa, const struct way *w)
 {
 	action_event(sa, IKE_EVENT_PROGRESS, NULL, IKE_REASON_NONE, sa->request,
-		     "the peer names another gateway: going to %s", name);
+		     "the peer names another gateway: going to %s", w->name);
 }
 
-static enum err fail_why(struct step *s, const char *name, enum err e)
+static enum err fail_why(struct step *s, const struct way *w, enum err why)
 {
 	return step_fail(s, IKE_REASON_PEER_ERROR, 0,
-			 "the peer names another gateway, %s, where we do not go: %s", name,
-			 why_not(e));
+			 "the peer names another gateway, %s, where we do not go: %s", w->name,
+			 why_not(why));
 }
 
 enum err redirect_init(struct step *s)
 {
-	struct sa_redirect r = s->sa->redirect;
-	char name[WIRE_GATEWAY_TEXT];
-	struct wire_gateway g;
-	struct path_addr path;
-	enum err e = take_at_once(s, &g);
+	struct way w;
+	enum err why, e = take_at_once(s, &w, &why);
 
 	if (e)
 		return e;
-	wire_gateway_text(name, &g);
-	e = decide(s->sa, &path, &g, &r, s->now_ns);
-	if (e)
-		return fail_why(s, name, e);
-	e = go_there(s, &path, &r);
+	if (why)
+		return fail_why(s, &w, why);
+	e = go_there(s, &w);
 	if (!e)
-		say_going(s->sa, name);
+		say_going(s->sa, &w);
 	return e;
 }
 
@@ -235,31 +239,26 @@ enum err redirect_init(struct step *s)
 enum err redirect_resume(struct step *s)
 {
 	struct ike_sa *sa = s->sa;
-	struct sa_redirect r = sa->redirect;
-	char name[WIRE_GATEWAY_TEXT];
-	struct wire_gateway g;
-	struct path_addr path;
-	enum err e = take_at_once(s, &g);
+	struct way w;
+	enum err why, e = take_at_once(s, &w, &why);
 
 	if (e)
 		return e;
-	wire_gateway_text(name, &g);
-	e = decide(sa, &path, &g, &r, s->now_ns);
 	resume_back(sa);
 	sa->out.task->kind = TASK_SA_INIT;
 	s->again = true;
-	if (e) {
+	if (why) {
 		action_event(sa, IKE_EVENT_PROGRESS, NULL, IKE_REASON_NONE, sa->request,
 			     "the peer names another gateway, %s, in answer to the ticket, where "
 			     "we do not go: %s. A whole handshake follows",
-			     name, why_not(e));
+			     w.name, why_not(why));
 		return ERR_OK;
 	}
-	sa->redirect = r;
+	sa->redirect = w.redirect;
 	if (sa->origin.family == IP_NONE)
 		sa->origin = sa->path.remote.addr;
-	sa_set_path(sa, &path);
-	say_going(sa, name);
+	sa_set_path(sa, &w.path);
+	say_going(sa, &w);
 	return ERR_OK;
 }
 
@@ -283,9 +282,8 @@ enum err redirect_keep(struct step *s)
 	return ERR_OK;
 }
 
-/* What this IKE SA was to do, and those that wait for it, go over to a new one by this path. */
-static enum err begin_at(struct ike_sa *sa, const struct path_addr *path,
-			 const struct sa_redirect *r)
+/* What this IKE SA was to do, and those that wait for it, go over to a new one by this way. */
+static enum err begin_at(struct ike_sa *sa, const struct way *w)
 {
 	struct task *was = sa->out.task, *t = task_new(TASK_SA_INIT, 0);
 	struct ike_sa *new;
@@ -305,11 +303,11 @@ static enum err begin_at(struct ike_sa *sa, const struct path_addr *path,
 	was->request = 0;
 	task_add(new, t);
 	tasks_move(sa, new);
-	sa_set_path(new, path);
+	sa_set_path(new, &w->path);
 	new->port = sa->port;
 	new->request = sa->request;
 	new->methods = sa->methods;
-	new->redirect = *r;
+	new->redirect = w->redirect;
 	new->origin = sa->origin.family == IP_NONE ? sa->path.remote.addr : sa->origin;
 	reauth_hand_on(sa, new);
 	step_task_later(new);
@@ -331,10 +329,8 @@ static void leave(struct step *s)
 enum err redirect_auth(struct step *s)
 {
 	struct ike_sa *sa = s->sa;
-	struct sa_redirect r = sa->redirect;
-	char name[WIRE_GATEWAY_TEXT];
 	struct wire_gateway g;
-	struct path_addr path;
+	struct way w;
 	enum err e = wire_gateway_parse(&g, bytes_of(sa->hs->elsewhere, sa->hs->elsewhere_len));
 
 	if (e)
@@ -343,14 +339,13 @@ enum err redirect_auth(struct step *s)
 		leave(s);
 		return ERR_OK;
 	}
-	wire_gateway_text(name, &g);
-	e = decide(sa, &path, &g, &r, s->now_ns);
+	e = find_way(sa, &w, &g, s->now_ns);
 	if (e)
-		return fail_why(s, name, e);
-	e = begin_at(sa, &path, &r);
+		return fail_why(s, &w, e);
+	e = begin_at(sa, &w);
 	if (e)
 		return e;
-	say_going(sa, name);
+	say_going(sa, &w);
 	leave(s);
 	return ERR_OK;
 }
