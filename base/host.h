@@ -203,6 +203,10 @@ struct host_ops {
 	enum err (*mirror_read)(void *ctx, struct host_mirror *m,
 				void (*fn)(void *arg, const struct host_change *change), void *arg);
 	void (*mirror_close)(void *ctx, struct host_mirror *m);
+	/* neigh_use - something was sent without the host to a neighbour that is stale: it asks
+	 * whether that is there still. For no other: one that an administrator set (permanent)
+	 * would lose that. Errors: as all; NOT_FOUND: it knows of no such neighbour. */
+	enum err (*neigh_use)(void *ctx, uint32_t ifindex, const struct ip_addr *addr);
 	/* udp_open - num non-blocking sockets of this family bound to port on all addresses, with
 	 * packet information, HOST_MARK_OUTER, don't-fragment off, big buffers; esp_in_udp is not
 	 * set. Several share what arrives, each flow goes to one of them. Errors: as all, BUSY. */

@@ -22,6 +22,7 @@ struct gateway {
 	struct host_mirror *mirror;
 	struct loop_source source;
 	struct timer tick;
+	uint64_t used_ns; /* when the host was last told of neighbours that are sent to */
 	uint16_t outer_port;
 };
 

@@ -14,6 +14,8 @@
 
 /* How often the wires are looked at: a link that is lost is not to be found out by probes first. */
 #define TICK_NS (100 * NS_PER_MS)
+/* How often a neighbour that is sent to, and not heard of, is asked for at most. */
+#define USED_NS NS_PER_S
 
 /* follow_mtu - the shadow's MTU was changed by hand: the device's follows where it can. */
 static void follow_mtu(struct gateway *g, uint32_t i, uint32_t mtu)
@@ -72,12 +74,27 @@ static void on_mirror(struct engine *e, struct loop_source *s)
 		LOG(ERROR, KNL, NULL, "no memory for the routes: those of before stay");
 }
 
+/* on_used - of what the lane sends to a neighbour the host sees nothing. One that is gone meanwhile
+ * is told of by the mirror. */
+static void on_used(void *arg, uint32_t ifindex, const struct ip_addr *addr)
+{
+	struct engine *e = arg;
+	enum err err = HOST(e, neigh_use, ifindex, addr);
+
+	if (err && err != ERR_NOT_FOUND)
+		LOG(DEBUG, KNL, NULL, "a neighbour is not asked for: %s", err_text(err));
+}
+
 static void on_tick(struct timer *t, uint64_t now_ns)
 {
 	struct gateway *g = container_of(t, struct gateway, tick);
 	struct engine *e = g->engine;
 
 	look_at_wires(g);
+	if (now_ns - g->used_ns >= USED_NS) {
+		g->used_ns = now_ns;
+		lane_used(g->lane, on_used, e);
+	}
 	/* What a change left behind is tried again. */
 	if (lane_settle(g->lane))
 		LOG(ERROR, KNL, NULL, "no memory for the routes: those of before stay");

@@ -123,6 +123,7 @@ static const struct host_ops host_linux_ops = {
 	.shadow_open = host_shadow_open,
 	.mirror_open = host_mirror_open,
 	.mirror_read = host_mirror_read,
+	.neigh_use = host_neigh_use,
 	.mirror_close = host_mirror_close,
 	.udp_open = host_udp_open,
 	.udp_connect = host_udp_connect,

@@ -65,6 +65,7 @@ MUST_USE enum err host_mirror_read(void *ctx, struct host_mirror *m,
 				   void (*fn)(void *arg, const struct host_change *change),
 				   void *arg);
 void host_mirror_close(void *ctx, struct host_mirror *m);
+MUST_USE enum err host_neigh_use(void *ctx, uint32_t ifindex, const struct ip_addr *addr);
 
 /* link.c */
 MUST_USE enum err host_link_set(void *ctx, const char *ifname, uint32_t mtu, const uint8_t *mac);

@@ -355,3 +355,19 @@ void host_mirror_close(void *ctx, struct host_mirror *m)
 	close(m->fd);
 	mem_free(m);
 }
+
+/* ---- use ------------------------------------------------------------------------------------ */
+
+enum err host_neigh_use(void *ctx, uint32_t ifindex, const struct ip_addr *addr)
+{
+	struct host_linux *h = ctx;
+	struct netlink_msg msg;
+	struct ndmsg *nd = netlink_begin(&msg, RTM_NEWNEIGH, 0, sizeof(*nd));
+
+	nd->ndm_family = addr->family == IP_V4 ? AF_INET : AF_INET6;
+	nd->ndm_ifindex = (int)ifindex;
+	nd->ndm_flags =
+		NTF_USE; /* as if the kernel had sent to it: one that is stale is asked for */
+	netlink_put_addr(&msg, NDA_DST, addr);
+	return netlink_talk(h, &msg, NULL, NULL);
+}

@@ -19,7 +19,7 @@ struct fib {
 	struct fib_route *routes;
 	struct fib_neigh *neighs;
 	uint32_t *route_places, *neigh_places;
-	size_t route_mask, neigh_mask;
+	size_t route_mask, neigh_mask, num_neighs;
 	uint64_t generation;
 	struct lengths lengths[2][2]; /* by enum fib_set, IPv6 */
 };
@@ -104,6 +104,12 @@ struct fib_neigh *fib_neigh(const struct fib *f, uint8_t port, const struct ip_a
 		if (n->port == port && ip_addr_equal(&n->addr, a))
 			return n;
 	}
+}
+
+struct fib_neigh *fib_neighs(const struct fib *f, size_t *out_num)
+{
+	*out_num = f->num_neighs;
+	return f->neighs;
 }
 
 /* place_of - in the kept ones; senders may choose addresses that meet there, and gain a look-up. */
@@ -241,6 +247,7 @@ struct fib *fib_new(uint64_t generation, const struct fib_route *routes, size_t 
 	f->generation = generation;
 	f->route_mask = places_for(num_routes) - 1;
 	f->neigh_mask = places_for(num_neighs) - 1;
+	f->num_neighs = num_neighs;
 	f->routes = mem_alloc_array(num_routes + 1, sizeof(*f->routes));
 	f->neighs = mem_alloc_array(num_neighs + 1, sizeof(*f->neighs));
 	f->route_places = mem_alloc_array(f->route_mask + 1, sizeof(*f->route_places));

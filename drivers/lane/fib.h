@@ -19,7 +19,7 @@ struct fib_neigh {
 	uint8_t macs[12]; /* its own and the port's, as a frame to it begins */
 	uint8_t port;
 	bool stale;
-	uint64_t asked_ns; /* workers: rw relaxed: a packet was left to the host, which asks */
+	bool used; /* atomic; workers, control: rw. Stale, and something was sent to it */
 };
 
 /* enum fib_set - which routes: those into the virtual interface go before all others. */
@@ -82,6 +82,7 @@ struct fib_reader *fib_read(struct fib_reader *r, const struct fib *f) NONNULL(1
 const struct fib_dst *fib_find(struct fib_reader *r, uint8_t family, const uint8_t *a)
 	NONNULL(1, 3);
 
-/* fib_neigh - the neighbour with the address at a port; NULL: not known. */
+/* fib_neigh - the neighbour with the address at a port; NULL: not known. fib_neighs - all. */
 struct fib_neigh *fib_neigh(const struct fib *f, uint8_t port, const struct ip_addr *a)
 	NONNULL(1, 3);
+struct fib_neigh *fib_neighs(const struct fib *f, size_t *out_num) NONNULL(1, 2);

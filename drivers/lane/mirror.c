@@ -183,10 +183,10 @@ static bool neigh_of(struct fib_neigh *out, const struct lane *l, const struct h
 		.addr = c->addr, .port = lane_port_of(l, c->ifindex), .stale = c->stale};
 	if (out->port == FIB_NO_PORT)
 		return false;
-	/* What changed may be another's affair: when this one was asked for is known still. */
+	/* What changed may be another's affair: that this one is used is not forgotten. */
 	before = l->fib ? fib_neigh(l->fib, out->port, &out->addr) : NULL;
 	if (before)
-		out->asked_ns = __atomic_load_n(&before->asked_ns, __ATOMIC_RELAXED);
+		out->used = out->stale && __atomic_load_n(&before->used, __ATOMIC_RELAXED);
 	memcpy(out->macs, c->mac, 6);
 	memcpy(out->macs + 6, l->ports[out->port].mac, 6);
 	return true;
@@ -232,6 +232,22 @@ enum err lane_settle(struct lane *l)
 	fib_retire(before, &l->retired);
 	l->mirror.dirty = false;
 	return ERR_OK;
+}
+
+void lane_used(struct lane *l, void (*fn)(void *arg, uint32_t ifindex, const struct ip_addr *a),
+	       void *arg)
+{
+	size_t num = 0;
+	struct fib_neigh *neighs = l->fib ? fib_neighs(l->fib, &num) : NULL;
+
+	for (size_t i = 0; i < num; i++) {
+		struct fib_neigh *n = &neighs[i];
+
+		if (!__atomic_load_n(&n->used, __ATOMIC_RELAXED))
+			continue;
+		__atomic_store_n(&n->used, false, __ATOMIC_RELAXED);
+		fn(arg, l->ports[n->port].ifindex, &n->addr);
+	}
 }
 
 enum err mirror_init(struct lane *l)

@@ -2,16 +2,12 @@
 /* Sending by the lane, and leaving to the host what the lane cannot do. Worker. */
 #include "drivers/lane/internal.h"
 
-#include "base/clock.h"
 #include "base/counter.h"
 #include "drivers/ip_frame.h"
 
 #define ETHERNET_LEN 14
 #define V4_LEN       20
 #define V6_LEN       40
-/* ASK_NS - of a neighbour not heard of for a while one packet in so long is the host's, which then
- * asks whether it is there still. */
-#define ASK_NS NS_PER_S
 
 /* struct leftover - packets for the host's own drivers. */
 struct leftover {
@@ -23,7 +19,6 @@ struct sending {
 	struct lane_queue *q;
 	const struct lane_port *ports;
 	struct fib_reader *fib;
-	uint64_t now_ns; /* 0: nobody asked yet */
 	/* Of the sealed packet before: where it went, NULL if not by the lane. */
 	const struct path_addr *to;
 	struct lane_wire *wire;
@@ -46,15 +41,12 @@ void lane_flush(struct lane_queue *q)
 			q->wires[i].frames->ops->tx(q->wires[i].frames, &q->wires[i].tx);
 }
 
-/* ask_now - this packet is the one. */
-static bool ask_now(struct sending *s, struct fib_neigh *n)
+/* use - of a neighbour that is sent to the host is told (lane_used()), if it has not heard of it
+ * for a while. Its line is written to once between two looks. */
+static ALWAYS_INLINE void use(struct fib_neigh *n)
 {
-	if (!s->now_ns)
-		s->now_ns = clock_now_ns();
-	if (s->now_ns - __atomic_load_n(&n->asked_ns, __ATOMIC_RELAXED) < ASK_NS)
-		return false;
-	__atomic_store_n(&n->asked_ns, s->now_ns, __ATOMIC_RELAXED);
-	return true;
+	if (unlikely(n->stale) && !__atomic_load_n(&n->used, __ATOMIC_RELAXED))
+		__atomic_store_n(&n->used, true, __ATOMIC_RELAXED);
 }
 
 /* next_hop - who gets an IP packet of len bytes for dst; NULL: the host sees to it. */
@@ -69,7 +61,8 @@ static struct fib_neigh *next_hop(struct sending *s, const struct fib_dst *dst, 
 	if (!__atomic_load_n(&port->up, __ATOMIC_RELAXED) ||
 	    len > __atomic_load_n(&port->mtu, __ATOMIC_RELAXED))
 		return NULL;
-	return unlikely(n->stale) && ask_now(s, n) ? NULL : n;
+	use(n);
+	return n;
 }
 
 /* leave - to a driver of the host's; without one the packet is lost. */
@@ -104,7 +97,6 @@ static ALWAYS_INLINE void transmit(struct lane_queue *q, struct driver *d, struc
 	s.q = q;
 	s.ports = q->lane->ports;
 	s.fib = fib_read(&q->fib, rcu_deref(q->lane->fib));
-	s.now_ns = 0;
 	s.to = NULL;
 	s.left.tap.num = s.left.udp.num = s.left.esp.num = 0;
 	for (uint32_t i = 0; i < v->num; i++) {

@@ -3,6 +3,7 @@
  * namespace of the test's own. */
 #include "api/host/host.h"
 
+#include <net/if.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -162,6 +163,38 @@ static void test_routes_that_go_with_a_link(void)
 	end(&s);
 }
 
+/* expect_use - the neighbour's state before and after it was used. */
+static void expect_use(struct stand *s, const char *text, const char *before, const char *after)
+{
+	const uint32_t ifindex = if_nametoindex("one");
+	struct ip_addr a;
+
+	CU_ASSERT_EQUAL_FATAL(ip_addr_parse(&a, text), ERR_OK);
+	netns_sh("ip neigh show %s dev one | grep -q %s", text, before);
+	CU_ASSERT_EQUAL(s->host.ops->neigh_use(s->host.ctx, ifindex, &a), ERR_OK);
+	netns_sh("ip neigh show %s dev one | grep -q %s", text, after);
+}
+
+/* Nothing is sent at once: of one that is not heard of for a while the kernel waits for a word of
+ * its own accord (DELAY), and then asks. */
+static void test_neighbours_that_are_used(void)
+{
+	const struct ip_addr unknown = ip_addr_v4((const uint8_t[]){10, 9, 0, 9});
+	struct stand s;
+
+	if (!begin(&s))
+		return;
+	netns_sh("ip neigh add 10.9.0.7 lladdr 02:00:00:00:00:07 dev one nud stale");
+	netns_sh("ip neigh add fd00:9::7 lladdr 02:00:00:00:00:07 dev one nud stale");
+	expect_use(&s, "10.9.0.7", "STALE", "DELAY");
+	expect_use(&s, "10.9.0.7", "DELAY", "DELAY");
+	expect_use(&s, "fd00:9::7", "STALE", "DELAY");
+	CU_ASSERT_EQUAL(s.host.ops->neigh_use(s.host.ctx, if_nametoindex("one"), &unknown),
+			ERR_NOT_FOUND);
+	CU_ASSERT_STRING_EQUAL(netns_read("ip neigh show 10.9.0.9 dev one | grep -c ."), "0");
+	end(&s);
+}
+
 static const uint8_t mac[6] = {2, 0, 0, 0, 0xab, 0xcd};
 
 /* offloads - that are wanted, and that there are. */
@@ -241,6 +274,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_first_all_there_is),
 	TAP_TEST(test_then_what_changes),
 	TAP_TEST(test_routes_that_go_with_a_link),
+	TAP_TEST(test_neighbours_that_are_used),
 	TAP_TEST(test_shadow),
 };
 TAP_MAIN("api/mirror", tests)

@@ -50,8 +50,8 @@ def lost_seconds(counted):
 
 
 def expire(g, neighbours, version):
-    """Both sides send for a while: each neighbour goes stale and answers again and again, what the
-    host has to send for that is little, and nothing is lost."""
+    """Both sides send for a while: each neighbour goes stale and answers again and again, and all goes
+    by the lane meanwhile, nothing lost and each packet in its place."""
     before = counts(g)
     streams = {side: g.stream(side, version, rate=200) for side in ("left", "right")}
 
@@ -65,10 +65,10 @@ def expire(g, neighbours, version):
     counted = stop_all(streams)
     after = counts(g)
     for one in counted.values():
-        assert one["received"] == one["sent"], one
+        assert one["received"] == one["sent"] and not one["reordered"], one
     sent, left = after[0] - before[0], after[1] - before[1]
     diag(f"by the lane {sent}, left to the host {left}")
-    assert sent >= counted["left"]["sent"] * 0.95, (before, after)
+    assert sent >= counted["left"]["sent"] and left == 0, (before, after)
 
 
 def pause(g, neighbours, version):
@@ -91,8 +91,8 @@ def another_card(g, neighbours, version, device):
     counted = stream.stop()
     gap = lost_seconds(counted)
     diag(f"{device}: another card, and {gap:.1f} s until it was known")
-    # It was believed for 3.2 s at most; one packet a second is the host's, which asked for it by its
-    # old address for 1.6 s and then at large.
+    # It was believed for 3.2 s at most; the host was told within a second that it is used, and asked
+    # for it by its old address for 1.6 s and then at large.
     assert 0 < gap < 8, counted
     assert counted["highest"] == counted["sent"] - 1, counted
 
