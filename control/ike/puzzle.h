@@ -10,7 +10,7 @@
  * puzzle nor one with a newer cookie, which a responder sends to each repeat. Else nobody who is
  * sent puzzles without end would ever solve one; and a cookie is good for longer than anything is
  * solved here. If it was not, that is said in the answer to the solution. Nor is what refuses or
- * names another gateway: it comes again when the solution is sent. Control thread.
+ * names another gateway: a responder that means it says so to the solution, too. Control thread.
  */
 #pragma once
 

@@ -60,6 +60,28 @@ const char *sim_conf_anywhere(unsigned side, const char *extra, const char *chil
 	return conf_psk(side, "", extra, child_extra);
 }
 
+const char *sim_conf_twins(unsigned num, const char *extra)
+{
+	static char text[6000];
+	int n = snprintf(text, sizeof(text), "connections {\n");
+
+	for (unsigned i = 1; i <= num; i++) {
+		const char which[] = {(char)('0' + i), 0};
+
+		n += snprintf(text + n, sizeof(text) - (size_t)n,
+			      "net%s {\n local_addrs = %%any\n remote_addrs = 192.0.2.2\n %s\n"
+			      " local { auth = psk\n id = host1.example }\n"
+			      " remote { auth = psk\n id = host2.example }\n"
+			      " children { tun { local_ts = 10.1.0.0/16\n"
+			      "  remote_ts = 10.2.0.0/16\n } } }\n",
+			      i > 1 ? which : "", extra);
+	}
+	assert((size_t)n < sizeof(text));
+	snprintf(text + n, sizeof(text) - (size_t)n,
+		 "}\nsecrets { ike-1 { secret = \"a fairly long shared secret\" } }\n");
+	return text;
+}
+
 const char *sim_conf_sign(unsigned side, const char *extra, const char *child_extra)
 {
 	static char text[2][TEXT_MAX];

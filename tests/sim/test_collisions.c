@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "control/child/child.h"
 #include "control/ike/core.h"
 #include "control/ike/sa.h"
@@ -667,6 +668,46 @@ static void test_S32_closed_by_who_answered(void)
 	sim_free(p.s);
 }
 
+/* active - pairs of tun that this side sends on. */
+static unsigned active(const struct sim_node *n)
+{
+	unsigned num = 0;
+
+	for (uint32_t i = 0; i < n->num_pairs; i++)
+		num += n->pairs[i].active && n->pairs[i].out && !strcmp(n->pairs[i].name, "tun");
+	return num;
+}
+
+/* The same where B has no memory to ask that the old pair be closed with the new one: nothing goes
+ * by it any more all the same, and the child is told of as gone. */
+static void test_S32_closed_without_memory(void)
+{
+	bool failed = false;
+
+	for (int nth = 1; nth <= 12; nth++) {
+		struct play p = begin(1);
+		const struct sim_node *b = &p.s->n[B];
+		const uint64_t id = b->pairs[0].id;
+		const struct ike_child *old;
+
+		wait_for_letters(&p);
+		act(p.s, A, REKEY_CHILD);
+		deliver_of(&p, A);
+		act(p.s, B, DELETE_CHILD);
+		deliver(&p, 1);
+		alloc_fail_nth(nth);
+		deliver_of(&p, A); /* B's pair is closed, and the one before it is not */
+		alloc_fail_nth(0);
+		old = child_find(b->e, id);
+		if (b->child_down && old && old->state == CHILD_INSTALLED) {
+			CU_ASSERT_EQUAL(active(b), 0);
+			failed = true;
+		}
+		sim_free(p.s);
+	}
+	CU_ASSERT_TRUE(failed);
+}
+
 /* Nor does it matter that the peer closes the IKE SA first: it was to end as asked here. */
 static void test_S32_both_end_it(void)
 {
@@ -903,6 +944,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S32_closed_by_both_while_it_is_rekeyed),
 	TAP_TEST(test_S32_closed_by_both_while_both_rekey),
 	TAP_TEST(test_S32_closed_by_who_answered),
+	TAP_TEST(test_S32_closed_without_memory),
 	TAP_TEST(test_S32_both_end_it),
 	TAP_TEST(test_S32_reason_moves),
 	TAP_TEST(test_S32_lost_with_the_old_pair),

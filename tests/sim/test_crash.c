@@ -548,6 +548,53 @@ static void test_S44_hints_of_nothing(void)
 	sim_free(s);
 }
 
+/* same_spi - all children of e send with this SPI from now: each had it from another peer. */
+static void same_spi(struct ike_engine *e, uint32_t spi)
+{
+	list_for_each (n, &e->sas) {
+		struct ike_sa *sa = list_entry(n, struct ike_sa, node);
+		struct ike_child *c = list_entry(sa->children.next, struct ike_child, node);
+
+		htab_remove(&e->spis_out, &c->by_spi_out);
+		c->spi_out = spi;
+		htab_insert(&e->spis_out, &c->by_spi_out, bytes_of(&c->spi_out, sizeof(spi)));
+	}
+}
+
+/* Peers choose SPIs by themselves, and two may have the same: which of them a hint is about is not
+ * said, so all are asked, up to four. */
+static void test_S44_hint_about_several(void)
+{
+	static const char *const conns[] = {"net", "net2", "net3", "net4", "net5"};
+	const struct sim_options opt = {
+		.wire = calm, .conf = {sim_conf_twins(5, ""), sim_conf(B, "unique = never", "")}};
+	struct sim *s = sim_new(1, &opt);
+	uint64_t before;
+	uint8_t m[64];
+	size_t len;
+
+	give_secret(s, A);
+	give_secret(s, B);
+	for (unsigned i = 0; i < ARRAY_LEN(conns); i++) {
+		const struct ike_initiate_params p = {
+			.conn = conns[i],
+			.child = "tun",
+			.path = {.local = s->n[A].addr, .remote = s->n[B].addr},
+		};
+
+		CU_ASSERT_EQUAL(ike_initiate(s->n[A].e, &p, s->now_ns), ERR_OK);
+		sim_settle(s, A);
+		after(s, NS_PER_S);
+	}
+	CU_ASSERT_EQUAL_FATAL(sim_num_sas(s, A), 5);
+	same_spi(s->n[A].e, 0x12345678);
+	before = stats(s, A).sent;
+	len = hint(m, sizeof(m), 0x12345678, 0, IKE_FLAG_INITIATOR);
+	sim_inject(s, A, m, len);
+	CU_ASSERT_EQUAL(stats(s, A).sent, before + 4);
+	sim_free(s);
+}
+
 /* A request under way goes out once more, and is given up no sooner. */
 static void test_S44_hint_while_waiting(void)
 {
@@ -622,6 +669,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_S44_bounded),
 	TAP_TEST(test_S44_forged_hints),
 	TAP_TEST(test_S44_hints_of_nothing),
+	TAP_TEST(test_S44_hint_about_several),
 	TAP_TEST(test_S44_hint_while_waiting),
 	TAP_TEST(test_S44_no_hint_to_who_is_known),
 	TAP_TEST(test_S44_no_hint_to_who_has_moved),

@@ -117,25 +117,10 @@ static void test_delete_several(void)
 
 /* ---- unique ---------------------------------------------------------------------------------- */
 
-/* A has two connections to B, which are the same but for their names. */
+/* twice - A has two connections to B. */
 static const char *twice(const char *extra)
 {
-	static char text[3000];
-	static const char *const format =
-		"%s {\n local_addrs = %%any\n remote_addrs = 192.0.2.2\n %s\n"
-		" local { auth = psk\n id = host1.example }\n"
-		" remote { auth = psk\n id = host2.example }\n"
-		" children { tun { local_ts = 10.1.0.0/16\n remote_ts = 10.2.0.0/16\n } } }\n";
-	int n = snprintf(text, sizeof(text), "connections {\n");
-
-	for (int i = 0; i < 2; i++) {
-		const char *name = i ? "again" : "net";
-
-		n += snprintf(text + n, sizeof(text) - (size_t)n, format, name, extra);
-	}
-	snprintf(text + n, sizeof(text) - (size_t)n,
-		 "}\nsecrets { ike-1 { secret = \"a fairly long shared secret\" } }\n");
-	return text;
+	return sim_conf_twins(2, extra);
 }
 
 static void initiate(struct sim *s, const char *conn, const char *from)
@@ -170,7 +155,7 @@ static uint32_t come_twice(const char *extra_a, const char *extra_b, const char 
 
 	initiate(s, "net", "192.0.2.1");
 	after(s, 20 * NS_PER_S);
-	initiate(s, "again", from);
+	initiate(s, "net2", from);
 	after(s, 5 * NS_PER_S);
 	num = sim_num_sas(s, B);
 	CU_ASSERT_EQUAL(sim_num_sas(s, A), num);
@@ -196,11 +181,30 @@ static void test_unique_keeps_the_first(void)
 
 	initiate(s, "net", "192.0.2.1");
 	CU_ASSERT_TRUE(sim_up(s));
-	initiate(s, "again", "192.0.2.9");
+	initiate(s, "net2", "192.0.2.9");
 	CU_ASSERT_EQUAL(s->n[A].last_failure, IKE_REASON_AUTH_FAILED_PEER);
 	CU_ASSERT_EQUAL(s->n[B].last_failure, IKE_REASON_REFUSED);
 	CU_ASSERT_PTR_NOT_NULL(strstr(s->n[B].last_text, "unique = keep"));
 	CU_ASSERT_TRUE(sim_up(s));
+	sim_free(s);
+}
+
+/* Nor does one that is to be closed keep its place: B has said so, and A has not heard it yet. */
+static void test_unique_of_one_that_is_closed(void)
+{
+	struct sim_options opt = {.wire = calm, .conf = {twice(""), sim_conf_any("unique = keep")}};
+	struct sim *s = sim_new(1, &opt);
+
+	initiate(s, "net", "192.0.2.1");
+	CU_ASSERT_TRUE(sim_up(s));
+	s->n[A].deaf = true;
+	CU_ASSERT_EQUAL(sim_terminate(s, B, NULL), ERR_OK);
+	after(s, 100 * NS_PER_MS);
+	s->n[A].deaf = false;
+	CU_ASSERT_EQUAL(sim_num_sas(s, B), 1);
+	initiate(s, "net2", "192.0.2.9");
+	CU_ASSERT_EQUAL(s->n[B].failed, 0);
+	CU_ASSERT_EQUAL(s->n[B].ike_up, 2);
 	sim_free(s);
 }
 
@@ -230,7 +234,7 @@ static void test_unique_within_a_connection(void)
 
 	initiate(s, "net", "192.0.2.1");
 	CU_ASSERT_TRUE(sim_up(s));
-	initiate(s, "again", "192.0.2.9");
+	initiate(s, "net2", "192.0.2.9");
 	after(s, 5 * NS_PER_S);
 	CU_ASSERT_EQUAL(sim_num_sas(s, B), 2);
 	sim_free(s);
@@ -244,14 +248,14 @@ static void test_unique_in_any_case(void)
 	struct sim *s;
 
 	snprintf(other, sizeof(other), "%s", twice(""));
-	at = strstr(strstr(other, "again {"), "host1");
+	at = strstr(strstr(other, "net2 {"), "host1");
 	memcpy(at, "HOST1", 5);
 	opt.conf[0] = other;
 	opt.conf[1] = sim_conf_any("unique = replace");
 	s = sim_new(1, &opt);
 	initiate(s, "net", "192.0.2.1");
 	after(s, 20 * NS_PER_S);
-	initiate(s, "again", "192.0.2.1");
+	initiate(s, "net2", "192.0.2.1");
 	after(s, 5 * NS_PER_S);
 	CU_ASSERT_EQUAL(sim_num_sas(s, B), 1);
 	sim_free(s);
@@ -326,10 +330,15 @@ static void test_unique_crossing(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_delete_several),         TAP_TEST(test_inactivity),
-	TAP_TEST(test_inactivity_over_rekeys), TAP_TEST(test_unique),
-	TAP_TEST(test_unique_keeps_the_first), TAP_TEST(test_unique_within_a_connection),
-	TAP_TEST(test_unique_in_any_case),     TAP_TEST(test_initial_contact),
+	TAP_TEST(test_delete_several),
+	TAP_TEST(test_inactivity),
+	TAP_TEST(test_inactivity_over_rekeys),
+	TAP_TEST(test_unique),
+	TAP_TEST(test_unique_keeps_the_first),
+	TAP_TEST(test_unique_of_one_that_is_closed),
+	TAP_TEST(test_unique_within_a_connection),
+	TAP_TEST(test_unique_in_any_case),
+	TAP_TEST(test_initial_contact),
 	TAP_TEST(test_unique_crossing),
 };
 
