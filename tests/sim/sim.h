@@ -216,8 +216,8 @@ const char *sim_conf(unsigned side, const char *extra, const char *child_extra);
 
 /* sim_conf_anywhere - the same between whatever addresses. */
 const char *sim_conf_anywhere(unsigned side, const char *extra, const char *child_extra);
-/* sim_conf_twins - of the first side: num connections to the other one, five at most, "net1",
- * "net2" and so on, that are the same but for their names. */
+/* sim_conf_twins - of the first side: num connections to the other one, five at most, "net", "net2"
+ * and so on, that are the same but for their names. */
 const char *sim_conf_twins(unsigned num, const char *extra);
 
 /* sim_conf_sign - the same with auth = pubkey on both sides. */
