@@ -126,7 +126,7 @@ struct host_change {
 	/* neighbour */
 	struct ip_addr addr;
 	uint8_t mac[6];
-	bool stale; /* not heard of for a while: the host would ask before long */
+	bool stale; /* not heard of for a while: the host asks if it sends there (neigh_use) */
 };
 
 struct host_mirror;
@@ -204,8 +204,8 @@ struct host_ops {
 				void (*fn)(void *arg, const struct host_change *change), void *arg);
 	void (*mirror_close)(void *ctx, struct host_mirror *m);
 	/* neigh_use - something was sent without the host to a neighbour that is stale: it asks
-	 * whether that is there still. For no other: one that an administrator set (permanent)
-	 * would lose that. Errors: as all; NOT_FOUND: it knows of no such neighbour. */
+	 * whether that is there still. For no other: one that an administrator or a routing daemon
+	 * set would lose that. Errors: as all; NOT_FOUND: it knows of no such neighbour. */
 	enum err (*neigh_use)(void *ctx, uint32_t ifindex, const struct ip_addr *addr);
 	/* udp_open - num non-blocking sockets of this family bound to port on all addresses, with
 	 * packet information, HOST_MARK_OUTER, don't-fragment off, big buffers; esp_in_udp is not

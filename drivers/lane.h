@@ -75,10 +75,12 @@ void lane_change(struct lane *l, const struct host_change *change) NONNULL(1, 2)
 MUST_USE enum err lane_settle(struct lane *l) NONNULL(1);
 
 /* lane_used - fn for each neighbour that the host has not heard of for a while and that the lane
- * has sent to since this was called last: the host, which sees none of it, is to ask whether it is
- * there still (neigh_use of base/host.h). */
-void lane_used(struct lane *l, void (*fn)(void *arg, uint32_t ifindex, const struct ip_addr *a),
-	       void *arg) NONNULL(1, 2);
+ * has sent to since this was called last, for max at most and the others at the next call: the
+ * host, which sees none of it, is to ask whether it is there still (neigh_use of base/host.h). For
+ * none between lane_change() and a lane_settle() that went well. */
+void lane_used(struct lane *l, uint32_t max,
+	       void (*fn)(void *arg, uint32_t ifindex, const struct ip_addr *a), void *arg)
+	NONNULL(1, 3);
 
 /* lane_link - the port's wire has a carrier, or has not: its shadow shows it. */
 void lane_link(struct lane *l, uint32_t port, bool up) NONNULL(1);

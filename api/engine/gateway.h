@@ -19,6 +19,7 @@ struct gateway {
 	uint32_t num_queues;           /* of each port, at the first so many workers */
 	uint32_t num_inner, num_outer; /* of these are the data path's */
 	bool links_changed;            /* since the wires were looked at */
+	bool follows;                  /* the host's routes and neighbours, still */
 	struct host_mirror *mirror;
 	struct loop_source source;
 	struct timer tick;

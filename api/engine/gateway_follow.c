@@ -16,6 +16,8 @@
 #define TICK_NS (100 * NS_PER_MS)
 /* How often a neighbour that is sent to, and not heard of, is asked for at most. */
 #define USED_NS NS_PER_S
+/* Each is a request that the kernel answers at once, unless others hold its lock. */
+#define USED_MAX 256
 
 /* follow_mtu - the shadow's MTU was changed by hand: the device's follows where it can. */
 static void follow_mtu(struct gateway *g, uint32_t i, uint32_t mtu)
@@ -64,6 +66,7 @@ static void on_mirror(struct engine *e, struct loop_source *s)
 	if (HOST(e, mirror_read, g->mirror, on_change, g)) {
 		LOG(ERROR, KNL, NULL, "the host's routes are not followed any more");
 		loop_unwatch(e, s);
+		g->follows = false;
 		return;
 	}
 	/* It may be one that a port stands on, which then need not wait for the tick. */
@@ -91,9 +94,9 @@ static void on_tick(struct timer *t, uint64_t now_ns)
 	struct engine *e = g->engine;
 
 	look_at_wires(g);
-	if (now_ns - g->used_ns >= USED_NS) {
+	if (g->follows && now_ns - g->used_ns >= USED_NS) {
 		g->used_ns = now_ns;
-		lane_used(g->lane, on_used, e);
+		lane_used(g->lane, USED_MAX, on_used, e);
 	}
 	/* What a change left behind is tried again. */
 	if (lane_settle(g->lane))
@@ -113,6 +116,7 @@ enum err gateway_follow(struct engine *e, struct gateway *g)
 	err = loop_watch(e, &g->source);
 	if (err)
 		return err;
+	g->follows = true;
 	timer_init(&g->tick, on_tick);
 	timer_set(&e->timers, &g->tick, engine_now(e) + TICK_NS);
 	on_mirror(e, &g->source); /* the first dump begins */

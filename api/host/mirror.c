@@ -152,6 +152,14 @@ static void on_route(struct host_mirror *m, const struct nlmsghdr *head, const s
 	tell(m, &c);
 }
 
+/* is_stale - the kernel would ask for it if it sent there. What it asks for by itself (managed),
+ * and what others answer for, who would not find it as they left it, is none of these. */
+static bool is_stale(const struct ndmsg *nd, const struct attrs *t)
+{
+	return nd->ndm_state == NUD_STALE && !(nd->ndm_flags & NTF_EXT_LEARNED) &&
+	       !get_u32(t->a[NDA_FLAGS_EXT], 0);
+}
+
 static void on_neigh(struct host_mirror *m, const struct nlmsghdr *head, const struct attrs *t)
 {
 	const uint16_t usable =
@@ -162,7 +170,7 @@ static void on_neigh(struct host_mirror *m, const struct nlmsghdr *head, const s
 		.kind = HOST_CHANGE_NEIGH,
 		.gone = head->nlmsg_type == RTM_DELNEIGH || !(nd->ndm_state & usable),
 		.ifindex = (uint32_t)nd->ndm_ifindex,
-		.stale = (nd->ndm_state & (NUD_STALE | NUD_DELAY | NUD_PROBE)) != 0,
+		.stale = is_stale(nd, t),
 	};
 
 	if ((nd->ndm_family != AF_INET && nd->ndm_family != AF_INET6) ||

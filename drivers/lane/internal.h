@@ -77,6 +77,7 @@ struct lane {
 	uint64_t generation; /* of fib */
 	struct rcu_queue retired;
 	uint32_t num_routes, num_neighs;
+	size_t used_at; /* where lane_used() goes on */
 };
 
 /* shadow.c */

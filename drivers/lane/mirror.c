@@ -234,19 +234,22 @@ enum err lane_settle(struct lane *l)
 	return ERR_OK;
 }
 
-void lane_used(struct lane *l, void (*fn)(void *arg, uint32_t ifindex, const struct ip_addr *a),
-	       void *arg)
+void lane_used(struct lane *l, uint32_t max,
+	       void (*fn)(void *arg, uint32_t ifindex, const struct ip_addr *a), void *arg)
 {
 	size_t num = 0;
 	struct fib_neigh *neighs = l->fib ? fib_neighs(l->fib, &num) : NULL;
 
-	for (size_t i = 0; i < num; i++) {
-		struct fib_neigh *n = &neighs[i];
+	if (l->mirror.dirty) /* what workers have is not what is so */
+		return;
+	for (size_t i = 0; i < num && max; i++) {
+		struct fib_neigh *n = &neighs[l->used_at++ % num];
 
 		if (!__atomic_load_n(&n->used, __ATOMIC_RELAXED))
 			continue;
 		__atomic_store_n(&n->used, false, __ATOMIC_RELAXED);
 		fn(arg, l->ports[n->port].ifindex, &n->addr);
+		max--;
 	}
 }
 

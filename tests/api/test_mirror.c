@@ -195,6 +195,38 @@ static void test_neighbours_that_are_used(void)
 	end(&s);
 }
 
+/* What the kernel asks for by itself, or somebody else answers for, is not told of as stale: used,
+ * it would not be what it was. */
+static void test_neighbours_of_others(void)
+{
+	static const struct {
+		const char *add;
+		bool stale;
+	} rows[] = {
+		{"nud stale", true},
+		{"nud stale extern_learn", false},
+		{"nud reachable", false},
+	};
+	const struct host_change *c;
+	char text[20];
+	struct stand s;
+
+	if (!begin(&s))
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		netns_sh("ip neigh add 10.9.0.%zu lladdr 02:00:00:00:00:07 dev one %s", 10 + i,
+			 rows[i].add);
+	hear(&s);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		snprintf(text, sizeof(text), "10.9.0.%zu", 10 + i);
+		c = last(&s, HOST_CHANGE_NEIGH, text, 0);
+		CU_ASSERT_TRUE(c && !c->gone && c->stale == rows[i].stale);
+		if (!c || c->stale != rows[i].stale)
+			tap_diag("%s", rows[i].add);
+	}
+	end(&s);
+}
+
 static const uint8_t mac[6] = {2, 0, 0, 0, 0xab, 0xcd};
 
 /* offloads - that are wanted, and that there are. */
@@ -271,10 +303,8 @@ static void test_shadow(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_first_all_there_is),
-	TAP_TEST(test_then_what_changes),
-	TAP_TEST(test_routes_that_go_with_a_link),
-	TAP_TEST(test_neighbours_that_are_used),
-	TAP_TEST(test_shadow),
+	TAP_TEST(test_first_all_there_is),         TAP_TEST(test_then_what_changes),
+	TAP_TEST(test_routes_that_go_with_a_link), TAP_TEST(test_neighbours_that_are_used),
+	TAP_TEST(test_neighbours_of_others),       TAP_TEST(test_shadow),
 };
 TAP_MAIN("api/mirror", tests)

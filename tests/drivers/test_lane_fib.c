@@ -161,7 +161,7 @@ static uint32_t num_used(struct stand *s)
 {
 	struct uses u = {0};
 
-	lane_used(s->lane, on_used, &u);
+	lane_used(s->lane, 10, on_used, &u);
 	if (u.num) {
 		const struct ip_addr client = stand_addr("10.1.0.9");
 
@@ -214,10 +214,47 @@ static void test_neighbour_that_ages(void)
 	stand_end(&s);
 }
 
+/* So many at a time, and each in its turn; none while the table is behind. */
+static void test_many_neighbours_that_age(void)
+{
+	struct uses u = {0};
+	struct stand s;
+	char text[20];
+
+	stand_begin(&s);
+	stand_tell_all(&s);
+	for (int i = 20; i < 25; i++) {
+		snprintf(text, sizeof(text), "10.1.0.%d", i);
+		stand_tell_neigh(&s, text, IF_LAN, stand_client_mac, true);
+	}
+	stand_settle(&s);
+	for (int round = 0; round < 5; round++) {
+		for (int i = 20; i < 25; i++) {
+			snprintf(text, sizeof(text), "10.1.0.%d", i);
+			stand_make_v4(&s, LAN, "10.2.0.9", text);
+			stand_decrypted(&s);
+			CU_ASSERT_TRUE(stand_forwarded(&s, LAN, stand_client_mac));
+		}
+		if (round == 4) {
+			stand_tell_neigh(&s, "10.1.0.20", IF_LAN, stand_router_mac, false);
+			lane_used(s.lane, 2, on_used, &u);
+			CU_ASSERT_EQUAL(u.num, 8);
+			break;
+		}
+		lane_used(s.lane, 2, on_used, &u);
+		CU_ASSERT_EQUAL(u.num, 2 * (uint32_t)(round + 1));
+	}
+	stand_settle(&s);
+	lane_used(s.lane, 10, on_used, &u);
+	CU_ASSERT_EQUAL(u.num, 8 + 4);
+	lane_used(s.lane, 10, on_used, &u);
+	CU_ASSERT_EQUAL(u.num, 8 + 4);
+	stand_end(&s);
+}
+
 static const struct tap_test tests[] = {
-	TAP_TEST(test_longest_prefix),
-	TAP_TEST(test_readers),
-	TAP_TEST(test_routes_that_change),
-	TAP_TEST(test_neighbour_that_ages),
+	TAP_TEST(test_longest_prefix),           TAP_TEST(test_readers),
+	TAP_TEST(test_routes_that_change),       TAP_TEST(test_neighbour_that_ages),
+	TAP_TEST(test_many_neighbours_that_age),
 };
 TAP_MAIN("drivers/lane_fib", tests)
