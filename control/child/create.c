@@ -73,8 +73,10 @@ static enum err complete(struct step *s, struct child_work *w)
 	step_reply(s);
 	child_answer(s, w);
 	e = step_finish(s);
+	/* Beside a pair that is there one for a worker waits for a packet of the peer's, which has
+	 * it then for sure: the answer may take longer than what is sent by it. */
 	if (!e)
-		(void)child_install(s, w, true);
+		(void)child_install(s, w, !w->worker);
 	return e;
 }
 

@@ -167,6 +167,36 @@ static bool same(struct sim *s)
 	return ok;
 }
 
+static uint32_t num_sent_on(const struct sim_node *n)
+{
+	uint32_t num = 0;
+
+	for (uint32_t i = 0; i < n->num_pairs; i++)
+		num += n->pairs[i].worker && n->pairs[i].active;
+	return num;
+}
+
+/* Who was asked for a pair sends by it when the peer has: before, the answer may still be on its
+ * way, and by the shared pair all arrives. */
+static void test_waits_for_the_peer(void)
+{
+	struct watch w = {0};
+	struct sim *s = up(&w);
+	const struct sim_node *b = &s->n[B];
+
+	sim_alone(s, A, 1);
+	wait_s(s, 1);
+	CU_ASSERT_TRUE(have(s, A, 1, 0, 1, 0) && have(s, B, 1, 1, 0, 0));
+	CU_ASSERT_EQUAL(num_sent_on(&s->n[A]), 1);
+	CU_ASSERT_EQUAL(num_sent_on(b), 0);
+	for (uint32_t i = 0; i < b->num_pairs; i++)
+		if (b->pairs[i].worker)
+			ike_child_used(b->e, b->pairs[i].id, s->now_ns);
+	sim_settle(s, B);
+	CU_ASSERT_EQUAL(num_sent_on(b), 1);
+	sim_free(s);
+}
+
 /* One pair is there at first; each worker's own comes when it is needed, once, and the other side
  * spreads them over its own workers. */
 static void test_on_demand(void)
@@ -535,13 +565,21 @@ static void test_none_too_many(void)
 }
 
 static const struct tap_test tests[] = {
-	TAP_TEST(test_on_demand),     TAP_TEST(test_not_agreed),
-	TAP_TEST(test_one_worker),    TAP_TEST(test_S3_too_many),
-	TAP_TEST(test_refused),       TAP_TEST(test_refused_for_now),
-	TAP_TEST(test_unlike),        TAP_TEST(test_unwelcome),
-	TAP_TEST(test_S32_rekeyed),   TAP_TEST(test_ike_rekeyed),
-	TAP_TEST(test_closed),        TAP_TEST(test_not_before_the_first),
-	TAP_TEST(test_inactive),      TAP_TEST(test_both_at_once),
+	TAP_TEST(test_waits_for_the_peer),
+	TAP_TEST(test_on_demand),
+	TAP_TEST(test_not_agreed),
+	TAP_TEST(test_one_worker),
+	TAP_TEST(test_S3_too_many),
+	TAP_TEST(test_refused),
+	TAP_TEST(test_refused_for_now),
+	TAP_TEST(test_unlike),
+	TAP_TEST(test_unwelcome),
+	TAP_TEST(test_S32_rekeyed),
+	TAP_TEST(test_ike_rekeyed),
+	TAP_TEST(test_closed),
+	TAP_TEST(test_not_before_the_first),
+	TAP_TEST(test_inactive),
+	TAP_TEST(test_both_at_once),
 	TAP_TEST(test_none_too_many),
 };
 
