@@ -342,6 +342,7 @@ enum ike_ask_kind {
 	IKE_ASK_PPK,        /* the PPK of ppk_id (RFC 8784): answer.secret */
 	IKE_ASK_PUZZLE,     /* the solution of `puzzle` (RFC 8019): answer.solution; refused, the
 			     * handshake goes on without */
+	IKE_ASK_RESOLVE,    /* the address of `name`, a gateway that the peer names: answer.addr */
 };
 
 /* struct ike_cert - what a CERT payload holds: encoding (RFC 7296 3.6; 4 X.509, 15 raw public key,
@@ -383,7 +384,10 @@ struct ike_ask {
 	struct bytes aaa_token;       /* EAP_SERVER: of the last answer; empty: this is the first */
 	const struct path_addr *path; /* EAP_SERVER: where the peer is */
 	const struct ike_id *ppk_id;  /* PPK: its name; only the bytes count */
-	const struct puzzle *puzzle;  /* PUZZLE */
+	union {
+		const struct puzzle *puzzle; /* PUZZLE */
+		const char *name;            /* RESOLVE: a domain name, or an address as text */
+	};
 };
 
 /* struct ike_trust - a key that speaks for the peer: an end's certificate (DER), or a raw public
@@ -457,6 +461,7 @@ struct ike_answer {
 	struct bytes solution; /* PUZZLE: of puzzle_solver_solution() */
 	bool vouched; /* VERIFY_CHAIN, instead of trust: what the peer shows first is its own */
 	const struct ike_aaa *aaa; /* EAP_SERVER; text: why, if it refuses the peer */
+	struct ip_addr addr;       /* RESOLVE; unset: there is no such name, or nobody can tell */
 };
 
 /* ike_answer - answer an open ask. Late, repeated or unknown ids are ignored. */

@@ -207,6 +207,21 @@ static void on_solved(struct engine *e, struct loop_source *source)
 	}
 }
 
+/* PEERS_NAMES_MAX - names that peers say which wait to be looked up. */
+#define PEERS_NAMES_MAX 256
+
+static void on_resolved(struct engine *e, struct loop_source *source)
+{
+	struct resolver_answer a;
+
+	(void)source;
+	while (resolver_next(e->peers_resolver, &a)) {
+		const struct ike_answer answer = {.allow = true, .addr = a.addr};
+
+		ike_answer(e->ike, a.id, &answer, engine_now(e));
+	}
+}
+
 static bool is_open(void *ctx, uint64_t id)
 {
 	const struct engine *e = ctx;
@@ -217,6 +232,7 @@ static bool is_open(void *ctx, uint64_t id)
 void asks_settle(struct engine *e)
 {
 	puzzler_sift(e->puzzler, is_open, e);
+	resolver_sift(e->peers_resolver, is_open, e);
 }
 
 enum err asks_open(struct engine *e)
@@ -227,6 +243,13 @@ enum err asks_open(struct engine *e)
 		return err;
 	e->puzzles = (struct loop_source){.fd = puzzler_fd(e->puzzler), .ready = on_solved};
 	err = loop_watch(e, &e->puzzles);
+	if (!err)
+		err = resolver_open(&e->peers_resolver, PEERS_NAMES_MAX);
+	if (!err) {
+		e->peers_names = (struct loop_source){.fd = resolver_fd(e->peers_resolver),
+						      .ready = on_resolved};
+		err = loop_watch(e, &e->peers_names);
+	}
 	if (!err && e->fetcher.ops) {
 		e->fetches = (struct loop_source){.fd = e->fetcher.ops->fd(e->fetcher.ctx),
 						  .ready = on_fetched};
@@ -246,6 +269,7 @@ void asks_close(struct engine *e)
 		forget(list_entry(n, struct unanswered, node));
 	}
 	puzzler_close(e->puzzler);
+	resolver_close(e->peers_resolver);
 	if (e->fetcher.ops && !e->leave_host)
 		e->fetcher.ops->close(e->fetcher.ctx);
 	if (e->signer.ops && !e->leave_host)
@@ -265,6 +289,16 @@ static void solve(struct engine *e, const struct ike_ask *ask)
 		ike_answer(e->ike, ask->id, &refused, now);
 }
 
+/* By threads of their own: however many names peers say, those of the configuration are looked up.
+ */
+static void look_up(struct engine *e, const struct ike_ask *ask)
+{
+	static const struct ike_answer unknown = {.allow = false};
+
+	if (resolver_begin(e->peers_resolver, ask->id, ask->name))
+		ike_answer(e->ike, ask->id, &unknown, engine_now(e));
+}
+
 /* Every peer that is authenticated may have what the configuration allows it. */
 static void answer_now(struct engine *e, const struct ike_ask *ask)
 {
@@ -273,6 +307,10 @@ static void answer_now(struct engine *e, const struct ike_ask *ask)
 
 	if (ask->kind == IKE_ASK_PUZZLE) {
 		solve(e, ask);
+		return;
+	}
+	if (ask->kind == IKE_ASK_RESOLVE) {
+		look_up(e, ask);
 		return;
 	}
 	if (!authorize && taken(e, ask))

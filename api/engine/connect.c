@@ -384,7 +384,7 @@ bool connect_stop(struct engine *e, const char *conn, const char *child)
 
 enum err connect_init(struct engine *e)
 {
-	enum err err = resolver_open(&e->resolver);
+	enum err err = resolver_open(&e->resolver, UINT32_MAX);
 
 	if (err)
 		return err;

@@ -249,12 +249,12 @@ struct engine {
 	void *ctx; /* of now and ask */
 
 	int epoll_fd; /* what holds all sources */
-	struct loop_source timer, dp_events, watch, names;
+	struct loop_source timer, dp_events, watch, names, peers_names;
 	struct loop_source *port_sources; /* polled: those of the data path's ports */
 	uint32_t num_port_sources;
-	uint64_t armed_ns; /* what the timer is set to; 0 = not known */
-	struct resolver *resolver;
-	struct fetcher fetcher; /* ops NULL: nothing is fetched */
+	uint64_t armed_ns;                          /* what the timer is set to; 0 = not known */
+	struct resolver *resolver, *peers_resolver; /* of our names, and of those that peers say */
+	struct fetcher fetcher;                     /* ops NULL: nothing is fetched */
 	struct loop_source fetches;
 	struct signer signer; /* ops NULL: no tokens are reached */
 	struct loop_source signs;

@@ -25,7 +25,8 @@ struct lookup {
 struct resolver {
 	pthread_mutex_t lock;
 	struct list_node waiting, done; /* under the lock, as all below */
-	uint32_t running;
+	uint32_t running, num_waiting;
+	uint32_t max_waiting; /* constant */
 	uint32_t refs;
 	int fd;
 };
@@ -94,6 +95,7 @@ static void *run(void *arg)
 		next = r->refs > r->running ? list_pop_front(&r->waiting) : NULL;
 		if (!next)
 			break;
+		r->num_waiting--;
 		pthread_mutex_unlock(&r->lock);
 		l = list_entry(next, struct lookup, node);
 	}
@@ -118,7 +120,7 @@ static int spawn(struct lookup *l)
 	return rc;
 }
 
-enum err resolver_open(struct resolver **out)
+enum err resolver_open(struct resolver **out, uint32_t max_waiting)
 {
 	struct resolver *r = mem_alloc(sizeof(*r));
 
@@ -132,6 +134,7 @@ enum err resolver_open(struct resolver **out)
 	pthread_mutex_init(&r->lock, NULL);
 	list_init(&r->waiting);
 	list_init(&r->done);
+	r->max_waiting = max_waiting;
 	r->refs = 1;
 	*out = r;
 	return ERR_OK;
@@ -162,17 +165,36 @@ enum err resolver_begin(struct resolver *r, uint64_t id, const char *name)
 	l->answer.id = id;
 	memcpy(l->name, name, len);
 	pthread_mutex_lock(&r->lock);
-	if (r->running == RUNNING_MAX) {
+	if (r->running == RUNNING_MAX && r->num_waiting == r->max_waiting) {
+		err = ERR_LIMIT;
+	} else if (r->running == RUNNING_MAX) {
 		list_push_back(&r->waiting, &l->node);
+		r->num_waiting++;
 	} else if (spawn(l)) {
-		mem_free(l);
 		err = ERR_SYS;
 	} else {
 		r->running++;
 		r->refs++;
 	}
 	pthread_mutex_unlock(&r->lock);
+	if (err)
+		mem_free(l);
 	return err;
+}
+
+void resolver_sift(struct resolver *r, bool (*wanted)(void *ctx, uint64_t id), void *ctx)
+{
+	pthread_mutex_lock(&r->lock);
+	list_for_each_safe (n, &r->waiting) {
+		struct lookup *l = list_entry(n, struct lookup, node);
+
+		if (wanted(ctx, l->answer.id))
+			continue;
+		list_remove(n);
+		r->num_waiting--;
+		mem_free(l);
+	}
+	pthread_mutex_unlock(&r->lock);
 }
 
 bool resolver_next(struct resolver *r, struct resolver_answer *out)

@@ -160,6 +160,8 @@ static void fill(struct step *s, struct ike_ask *ask, enum ike_ask_kind kind)
 		ask->ppk_id = &sa->hs->ppk.id;
 	if (kind == IKE_ASK_PUZZLE)
 		ask->puzzle = &sa->hs->puzzle.asked;
+	if (kind == IKE_ASK_RESOLVE)
+		ask->name = (const char *)sa->out.task->data;
 	if (sa->hs && sa->hs->eap)
 		fill_eap(sa, ask);
 	if (kind != IKE_ASK_CHILD_ACCEPT)

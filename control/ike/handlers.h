@@ -31,6 +31,8 @@ MUST_USE enum err intermediate_refused(struct step *s);
 /* redirect.c (RFC 5685) */
 MUST_USE enum err redirect_init(struct step *s);
 MUST_USE enum err redirect_resume(struct step *s);
+MUST_USE enum err redirect_look_up(struct step *s);
+MUST_USE enum err redirect_found(struct step *s);
 MUST_USE enum err redirect_start(struct step *s);
 MUST_USE enum err redirect_response(struct step *s);
 

@@ -126,6 +126,8 @@ static enum err make(struct ike_sa **out, struct ike_sa *old, const struct conf_
 	sa->methods = p->methods;
 	tie(sa, old);
 	sa->reauth_proof = auth_proof_get(old->proof);
+	sa->redirect.num = old->redirect.num; /* whoever goes round and round renews, too */
+	sa->redirect.since_ns = old->redirect.since_ns;
 	if (old->redirect.from.family != IP_NONE) /* the configured address still means it */
 		sa->origin = old->origin;
 	err = add_tasks(sa, old);

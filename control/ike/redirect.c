@@ -43,14 +43,6 @@ void redirect_show(struct step *s)
 	wire_gateway_build(&s->b, NOTIFY_REDIRECTED_FROM, &from);
 }
 
-static enum err address_of(struct ip_addr *out, const struct wire_gateway *g)
-{
-	if (g->type == GATEWAY_FQDN)
-		return ERR_UNSUPPORTED;
-	*out = g->type == GATEWAY_IPV4 ? ip_addr_v4(g->name.p) : ip_addr_v6(g->name.p);
-	return conf_is_host(out) ? ERR_OK : ERR_MALFORMED;
-}
-
 /* Where this connection goes to reach another gateway at its first port. */
 static enum err path_to(const struct ike_sa *sa, struct path_addr *out, const struct ip_addr *to)
 {
@@ -68,6 +60,17 @@ static enum err path_to(const struct ike_sa *sa, struct path_addr *out, const st
 	if (env->source_for)
 		return env->source_for(env->ctx, &out->local.addr, conn, to);
 	return to->family == out->local.addr.family ? ERR_OK : ERR_NOT_FOUND;
+}
+
+/* The same, if it can be a gateway's address, and another one's than that of who names it. */
+static enum err path_from(const struct ike_sa *sa, struct path_addr *out, const struct ip_addr *to,
+			  const struct ip_addr *from)
+{
+	if (to->family == IP_NONE)
+		return ERR_UNSUPPORTED;
+	if (!conf_is_host(to))
+		return ERR_MALFORMED;
+	return ip_addr_equal(to, from) ? ERR_INVAL : path_to(sa, out, to);
 }
 
 /* One more: not for ever, round and round (RFC 5685 7). */
@@ -89,7 +92,7 @@ static const char *why_not(enum err e)
 	case ERR_PERM:
 		return "set `follow_redirects = yes` if it is to be followed";
 	case ERR_UNSUPPORTED:
-		return "it is named by a name, which is not looked up: name its address there";
+		return "its name cannot be resolved: check it and the resolver";
 	case ERR_LIMIT:
 		return "it is the sixth within 300 s: the gateways send this host round and round";
 	case ERR_NOT_FOUND:
@@ -99,7 +102,7 @@ static const char *why_not(enum err e)
 	case ERR_INVAL:
 		return "it is the one that we are with";
 	case ERR_MALFORMED:
-		return "no gateway has such an address";
+		return "no gateway has such an address or name";
 	default:
 		return err_text(e);
 	}
@@ -109,25 +112,50 @@ static const char *why_not(enum err e)
  * counted of it there. */
 struct way {
 	char name[WIRE_GATEWAY_TEXT];
+	bool named; /* which is to be looked up first; path is the one we are at */
 	struct path_addr path;
 	struct sa_redirect redirect;
 };
+
+static enum err find_path(const struct ike_sa *sa, struct way *out, const struct wire_gateway *g)
+{
+	struct ip_addr to;
+
+	if (!sa->conn->follow_redirects)
+		return ERR_PERM;
+	if (out->named) /* a whole one: no search list of this host's makes another one of it */
+		return strchr(out->name, '.') && conf_is_gateway(out->name) ? ERR_OK
+									    : ERR_MALFORMED;
+	to = g->type == GATEWAY_IPV4 ? ip_addr_v4(g->name.p) : ip_addr_v6(g->name.p);
+	return path_from(sa, &out->path, &to, &sa->path.remote.addr);
+}
 
 /* The way to the gateway that is named, if it is to be followed; its name in each case. */
 static enum err find_way(struct ike_sa *sa, struct way *out, const struct wire_gateway *g,
 			 uint64_t now_ns)
 {
-	struct ip_addr to;
-	enum err e = sa->conn->follow_redirects ? address_of(&to, g) : ERR_PERM;
+	enum err e;
 
 	wire_gateway_text(out->name, g);
+	out->named = g->type == GATEWAY_FQDN;
+	out->path = sa->path;
 	out->redirect = sa->redirect;
 	out->redirect.from = sa->path.remote.addr;
-	if (!e && ip_addr_equal(&to, &sa->path.remote.addr))
-		e = ERR_INVAL;
-	if (!e)
-		e = path_to(sa, &out->path, &to);
+	e = find_path(sa, out, g);
 	return e ? e : count(&out->redirect, now_ns);
+}
+
+/* set_out - what an IKE SA that goes there begins with. */
+static enum err set_out(struct task *t, const struct way *w)
+{
+	char *name = w->named ? str_dup(w->name) : NULL;
+
+	if (w->named && !name)
+		return ERR_NOMEM;
+	mem_free(t->data); /* of the gateway before */
+	t->kind = w->named ? TASK_FIND : TASK_SA_INIT;
+	t->data = (uint8_t *)name;
+	return ERR_OK;
 }
 
 static enum err follow(struct ike_sa *sa, struct way *w, const struct wire_gateway *g,
@@ -140,6 +168,12 @@ static enum err follow(struct ike_sa *sa, struct way *w, const struct wire_gatew
 		e = reauth_elsewhere(sa, &new, &w->path);
 	if (e)
 		return e;
+	e = set_out(list_entry(new->tasks.next, struct task, node), w);
+	if (e) {
+		new->quiet = true;
+		sa_kill(new, IKE_REASON_RESOURCES, NULL, now_ns);
+		return e;
+	}
 	sa->redirect.num = w->redirect.num; /* what comes to nothing counts, too */
 	sa->redirect.since_ns = w->redirect.since_ns;
 	new->redirect = w->redirect;
@@ -154,8 +188,8 @@ void redirect_take(struct ike_sa *sa, const struct ike_msg *m, uint64_t now_ns)
 	struct way w;
 	enum err e;
 
-	if (sa->state != SA_ESTABLISHED || !sa->auth_life.began ||
-	    !wire_notify_find(&n, m, NOTIFY_REDIRECT) || wire_gateway_parse(&g, n.data))
+	if (!sa_usable(sa) || !sa->auth_life.began || !wire_notify_find(&n, m, NOTIFY_REDIRECT) ||
+	    wire_gateway_parse(&g, n.data))
 		return;
 	e = follow(sa, &w, &g, now_ns);
 	if (!log_limited(&sa->e->log_limit, PEER_LINES_PER_S, now_ns))
@@ -191,6 +225,22 @@ static enum err go_there(struct step *s, const struct way *w)
 	return e;
 }
 
+/* go_afresh - from the first step on, as nothing is made here yet. */
+static enum err go_afresh(struct step *s, const struct way *w)
+{
+	struct ike_sa *sa = s->sa;
+	enum err e = set_out(sa->out.task, w);
+
+	if (e)
+		return e;
+	sa->redirect = w->redirect;
+	if (sa->origin.family == IP_NONE)
+		sa->origin = sa->path.remote.addr;
+	sa_set_path(sa, &w->path);
+	s->again = true;
+	return ERR_OK;
+}
+
 /* In the clear, from whoever saw our request: so what it says leads elsewhere and to no other
  * identity than any other answer would. MALFORMED: it was not asked for, or it is no answer; else
  * out_why is find_way()'s. */
@@ -212,10 +262,19 @@ static void say_going(struct ike_sa *sa, const struct way *w)
 		     "the peer names another gateway: going to %s", w->name);
 }
 
-static enum err fail_why(struct step *s, const struct way *w, enum err why)
+/* say_staying - what was named in answer to a ticket leads nowhere. */
+static void say_staying(struct ike_sa *sa, const char *name, enum err why)
+{
+	action_event(sa, IKE_EVENT_PROGRESS, NULL, IKE_REASON_NONE, sa->request,
+		     "the peer names another gateway, %s, in answer to the ticket, where we do not "
+		     "go: %s. A whole handshake follows",
+		     name, why_not(why));
+}
+
+static enum err fail_why(struct step *s, const char *name, enum err why)
 {
 	return step_fail(s, IKE_REASON_PEER_ERROR, 0,
-			 "the peer names another gateway, %s, where we do not go: %s", w->name,
+			 "the peer names another gateway, %s, where we do not go: %s", name,
 			 why_not(why));
 }
 
@@ -227,8 +286,8 @@ enum err redirect_init(struct step *s)
 	if (e)
 		return e;
 	if (why)
-		return fail_why(s, &w, why);
-	e = go_there(s, &w);
+		return fail_why(s, w.name, why);
+	e = w.named ? go_afresh(s, &w) : go_there(s, &w);
 	if (!e)
 		say_going(s->sa, &w);
 	return e;
@@ -242,24 +301,45 @@ enum err redirect_resume(struct step *s)
 	struct way w;
 	enum err why, e = take_at_once(s, &w, &why);
 
+	if (!e && !why)
+		e = go_afresh(s, &w);
 	if (e)
 		return e;
 	resume_back(sa);
-	sa->out.task->kind = TASK_SA_INIT;
-	s->again = true;
-	if (why) {
-		action_event(sa, IKE_EVENT_PROGRESS, NULL, IKE_REASON_NONE, sa->request,
-			     "the peer names another gateway, %s, in answer to the ticket, where "
-			     "we do not go: %s. A whole handshake follows",
-			     w.name, why_not(why));
+	if (!why) {
+		sa->out.task->or_here = true;
+		say_going(sa, &w);
 		return ERR_OK;
 	}
-	sa->redirect = w.redirect;
-	if (sa->origin.family == IP_NONE)
-		sa->origin = sa->path.remote.addr;
-	sa_set_path(sa, &w.path);
-	say_going(sa, &w);
+	sa->out.task->kind = TASK_SA_INIT;
+	s->again = true;
+	say_staying(sa, w.name, why);
 	return ERR_OK;
+}
+
+enum err redirect_look_up(struct step *s)
+{
+	return step_ask(s, IKE_ASK_RESOLVE);
+}
+
+enum err redirect_found(struct step *s)
+{
+	struct ike_sa *sa = s->sa;
+	struct task *t = sa->out.task;
+	struct path_addr path;
+	enum err e = path_from(sa, &path, &s->answer->addr, &sa->redirect.from);
+
+	if (e && !t->or_here)
+		return fail_why(s, (const char *)t->data, e);
+	if (e) {
+		say_staying(sa, (const char *)t->data, e);
+		sa->redirect.from = (struct ip_addr){.family = IP_NONE};
+	} else {
+		sa_set_path(sa, &path);
+	}
+	t->kind = TASK_SA_INIT;
+	t->or_here = false;
+	return sa_init_start(s);
 }
 
 enum err redirect_keep(struct step *s)
@@ -287,8 +367,10 @@ static enum err begin_at(struct ike_sa *sa, const struct way *w)
 {
 	struct task *was = sa->out.task, *t = task_new(TASK_SA_INIT, 0);
 	struct ike_sa *new;
-	enum err e = t ? sa_new(sa->e, &new, true, sa->conf, sa->conn) : ERR_NOMEM;
+	enum err e = t ? set_out(t, w) : ERR_NOMEM;
 
+	if (!e)
+		e = sa_new(sa->e, &new, true, sa->conf, sa->conn);
 	if (e) {
 		task_free(t);
 		return e;
@@ -341,7 +423,7 @@ enum err redirect_auth(struct step *s)
 	}
 	e = find_way(sa, &w, &g, s->now_ns);
 	if (e)
-		return fail_why(s, &w, e);
+		return fail_why(s, w.name, e);
 	e = begin_at(sa, &w);
 	if (e)
 		return e;

@@ -144,6 +144,7 @@ const char *sa_state_name(enum sa_state s)
 	static const char *const names[SA_NUM_STATES] = {
 		[SA_NONE] = "NONE",
 		[SA_I_INIT] = "I_INIT",
+		[SA_I_FIND] = "I_FIND",
 		[SA_I_JUDGE] = "I_JUDGE",
 		[SA_I_RESUME] = "I_RESUME",
 		[SA_I_RESUMED] = "I_RESUMED",

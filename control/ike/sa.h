@@ -24,6 +24,7 @@
 enum sa_state {
 	SA_NONE,      /* nothing sent or received yet */
 	SA_I_INIT,    /* initiator: IKE_SA_INIT sent */
+	SA_I_FIND,    /* initiator: asks where the gateway is that another one named */
 	SA_I_JUDGE,   /* initiator: asks whether what vouched for the peer still does, to resume */
 	SA_I_RESUME,  /* initiator: IKE_SESSION_RESUME sent */
 	SA_I_PUZZLE,  /* initiator: IKE_SA_INIT sent, and a puzzle is solved that was the answer */
@@ -62,6 +63,7 @@ enum sa_state {
 enum task_kind {
 	TASK_NONE,    /* in tables: whatever is under way */
 	TASK_SA_INIT, /* the whole handshake */
+	TASK_FIND,    /* the same with a gateway whose name is looked up first */
 	TASK_RESUME,  /* the same by a ticket; then TASK_SA_INIT if it does not help */
 	TASK_CHILD_NEW,
 	TASK_CHILD_REKEY,
@@ -91,9 +93,10 @@ struct task {
 	struct child_wish *wish;             /* CHILD_NEW; NULL: nothing in particular */
 	struct flow flow;
 	bool has_flow;
+	bool or_here;    /* FIND: else with who named it, as there was no handshake yet */
 	uint16_t notify; /* TELL; 0 = a delete */
 	uint16_t data_len;
-	uint8_t *data;          /* REDIRECT: of the notify */
+	uint8_t *data;          /* REDIRECT: of the notify; FIND: the name, with its NUL */
 	uint16_t group;         /* DH group that the peer insists on, 0 = our first */
 	uint8_t retries;        /* answers of TEMPORARY_FAILURE or INVALID_KE_PAYLOAD */
 	uint32_t worker;        /* CHILD_SIBLING: that it is for, and 1 more */

@@ -64,6 +64,18 @@ static const struct transition table[] = {
 	 */
 	{SA_I_INIT, ON_RESPONSE, IKE_SA_INIT, TASK_NONE, HAS_REDIRECT, 0, redirect_init, SA_I_INIT,
 	 0, "go to the gateway that this one names, with a nonce and a key share of their own"},
+	/*
+	 * Wherever a gateway was named by a name: in IKE_SA_INIT, in answer to a ticket, and for an
+	 * IKE SA that is to be in the place of the one in which it was.
+	 */
+	{SA_I_INIT, ON_START, 0, TASK_FIND, 0, 0, redirect_look_up, SA_I_FIND, 0,
+	 "ask where that gateway is"},
+	{SA_I_RESUME, ON_START, 0, TASK_FIND, 0, 0, redirect_look_up, SA_I_FIND, 0,
+	 "ask where that gateway is"},
+	{SA_NONE, ON_START, 0, TASK_FIND, 0, 0, redirect_look_up, SA_I_FIND, 0,
+	 "ask where that gateway is"},
+	{SA_I_FIND, ON_ANSWER, IKE_ASK_RESOLVE, TASK_FIND, 0, 0, redirect_found, SA_I_INIT, 0,
+	 "begin there"},
 	{SA_I_INIT, ON_RESPONSE, IKE_SA_INIT, TASK_NONE, HAS_ERROR, 0, sa_init_refused, SA_I_INIT,
 	 0, "the peer refuses: say why and end"},
 

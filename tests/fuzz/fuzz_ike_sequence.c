@@ -63,13 +63,14 @@ struct world {
 	uint32_t crowd; /* half-open IKE SAs at which cookies are asked for */
 };
 
-#define TICKETS "encap = no\n mobike = no\n resumption = yes"
+#define FOLLOWS "encap = no\n mobike = no\n follow_redirects = yes"
+#define TICKETS FOLLOWS "\n resumption = yes"
 
 /* From RESUMING on what is lost is resumed. */
 #define RESUMING 4
 
 static const struct world worlds[] = {
-	{{"encap = no\n mobike = no", "encap = no\n mobike = no"}, "", "", "", 100},
+	{{FOLLOWS, FOLLOWS}, "", "", "", 100},
 	{{"proposals = aes256gcm16-prfsha256-ecp256-x25519\n dpd_delay = 20s\n rekey_time = 200s",
 	  "proposals = aes256gcm16-prfsha256-x25519\n dpd_delay = 30s\n rekey_time = 250s"},
 	 "esp_proposals = aes256gcm16-x25519\n rekey_time = 60s",
@@ -138,6 +139,8 @@ static void choose(struct play *y, uint8_t bits)
 	y->idle_ns = 0;
 	y->resuming = bits & 128;
 	peers_begin(&y->p, 1 + (bits >> 2 & 1), &opt);
+	for (unsigned side = 0; side < 2; side++)
+		y->p.s->n[side].named = sim_addr(!side, 1);
 	if (bits & 32 && !y->strangers) {
 		must(sim_initiate(y->p.s, 0, "tun") == ERR_OK);
 		must(sim_run_until(y->p.s, y->p.s->now_ns + NS_PER_S, sim_up));
@@ -633,7 +636,10 @@ static void begin(struct play *y, uint8_t arg)
 			(void)!sim_initiate(s, side, child);
 		break;
 	case 2:
-		(void)!sim_rekey(s, side, child);
+		if ((arg >> 1 & 3) == 3)
+			(void)!sim_redirect(s, side, arg >> 6 ? "gw.example" : "192.0.2.77");
+		else
+			(void)!sim_rekey(s, side, child);
 		break;
 	case 3:
 		(void)!sim_terminate(s, side, child);

@@ -11,10 +11,12 @@ from pytap import Skip
 from scenarios import PAIRINGS, named
 
 SPARE = {"left": "198.51.100.1", "right": "198.51.100.2"}
+NAME = "gw2.example"  # what the left host calls the spare one
 
 
 class Gateways(Pair):
-    """The left host, and by links of their own the right one and a spare one that is like it."""
+    """The left host, and by links of their own the right one and a spare one that is like it, which has
+    a name."""
 
     def __init__(self, name, left, right):
         super().__init__(name, replace(left, connection={"local_addrs": "%any", **left.connection}),
@@ -25,6 +27,8 @@ class Gateways(Pair):
             self.lab.link(self.left, "wire2", self.spare, "wire", [f"{SPARE['left']}/24"],
                           [f"{SPARE['right']}/24"])
             self.spare.address("lo", f"{INNER['right'][0]}/32", f"{INNER['right'][1]}/128")
+            names = self.left.write("names", f"{SPARE['right']} {NAME}\n")
+            self.left.run("mount", "--bind", names, "/etc/hosts")
             side = self.sides["right"]
             spare = replace(side, connection={key: value for key, value in side.connection.items()
                                               if key != "redirect_to"})
@@ -58,18 +62,22 @@ def redirect_active(pair, tell):
     assert_protected(pair.capture.stop(), "wire", at_least=6)
 
 
-def redirect_in_auth(pair):
+def redirect_in_auth(pair, to):
     """The first gateway has neither a child nor, in the end, an IKE SA: the client is at the other one."""
     pair.peers["left"].up("net", check=False)
     wait_for(lambda: arrived(pair, SPARE["right"]), "the client at the other gateway")
     wait_for(lambda: not pair.peers["right"].sas(), "the first gateway to have no SA")
-    assert f"is sent to another gateway: {SPARE['right']}" in pair.peers["right"].log()
+    assert f"is sent to another gateway: {to}" in pair.peers["right"].log()
     assert not pair.peers["right"].said("CHILD_UP") and pair.peers["spare"].children()
     pair.left.ping(INNER["right"][0], INNER["left"][0])
 
 
 def by_swanctl(peer):
     peer.swanctl("--redirect", "--peer-ip", OUTER4["left"], "--gateway", SPARE["right"])
+
+
+def by_name(peer):
+    peer.swanctl("--redirect", "--peer-ip", OUTER4["left"], "--gateway", NAME)
 
 
 def by_identity(peer):
@@ -87,7 +95,8 @@ def follows(side):
 
 def rows():
     for left, right in PAIRINGS:
-        ways = [("redirect-active", by_swanctl), ("redirect-active, by its identity", by_identity)]
+        ways = [("redirect-active", by_swanctl), ("redirect-active, by its identity", by_identity),
+                ("redirect-active, to a name", by_name)]
         if right.kind == "latchkey":
             ways.append(("redirect-active, by our command", by_latchkey))
         for what, tell in ways:
@@ -96,17 +105,18 @@ def rows():
 
 def auth_rows():
     for left, right in PAIRINGS:
-        if right.kind == "latchkey":
-            yield auth_test_of(named(left, right, "redirect in IKE_AUTH"), left, replace(
-                right, connection={**right.connection, "redirect_to": SPARE["right"]}))
+        for what, to in (("", SPARE["right"]), (", to a name", NAME)):
+            if right.kind == "latchkey":
+                yield auth_test_of(named(left, right, f"redirect in IKE_AUTH{what}"), left, replace(
+                    right, connection={**right.connection, "redirect_to": to}), to)
 
 
-def auth_test_of(name, left, right):
+def auth_test_of(name, left, right, to):
     def test():
         if left.kind == "charon" and (5, 9, 8) <= charon_version() < (5, 9, 12):
             raise Skip("strongSwan from 5.9.8 to 5.9.11 crashes when it is redirected in IKE_AUTH")
         with Gateways("redirect-auth", follows(left), right) as pair:
-            redirect_in_auth(pair)
+            redirect_in_auth(pair, to)
     return name, test
 
 

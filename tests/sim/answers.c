@@ -75,6 +75,8 @@ void sim_answer(struct sim *s, unsigned side, uint64_t id, enum ike_ask_kind kin
 		a.secret = bytes_of(n->secret, strlen(n->secret));
 	if (allow && ask && kind == IKE_ASK_PUZZLE)
 		solver = solve(&a, ask->puzzle);
+	if (kind == IKE_ASK_RESOLVE && allow)
+		a.addr = n->named;
 	if (kind == IKE_ASK_AUTHORIZE)
 		a.allow = a.allow && !n->refuse_peer;
 	if (kind == IKE_ASK_CHILD_ACCEPT)

@@ -403,6 +403,16 @@ enum err sim_rekey(struct sim *s, unsigned side, const char *child)
 	return e;
 }
 
+enum err sim_redirect(struct sim *s, unsigned side, const char *gateway)
+{
+	const struct ike_redirect_params p = {.conn = "net", .gateway = gateway};
+	uint32_t num;
+	enum err e = ike_redirect(s->n[side].e, &num, &p, s->now_ns);
+
+	sim_settle(s, side);
+	return e;
+}
+
 void sim_alone(struct sim *s, unsigned side, uint32_t worker)
 {
 	struct sim_node *n = &s->n[side];

@@ -99,7 +99,8 @@ struct sim_node {
 	bool by_keyring;    /* the same from the configuration instead */
 	struct ike_keyring *keyring; /* answers asks about signatures and certificates */
 	struct rng_seeded keyring_rng;
-	int64_t wall_s; /* the time by which certificates are judged */
+	int64_t wall_s;       /* the time by which certificates are judged */
+	struct ip_addr named; /* what every name means; unset: there is none */
 	/* test: may change an answer about signatures, or the question before it is answered */
 	void (*forge_ask)(struct sim_node *n, struct ike_ask *ask);
 	void (*forge)(struct sim_node *n, const struct ike_ask *ask, struct ike_answer *answer);
@@ -260,6 +261,9 @@ enum err sim_initiate_flow(struct sim *s, unsigned side, const char *child,
 /* sim_terminate, sim_rekey - child NULL: the IKE SA. */
 enum err sim_terminate(struct sim *s, unsigned side, const char *child);
 enum err sim_rekey(struct sim *s, unsigned side, const char *child);
+
+/* sim_redirect - side names another gateway to its peer. */
+enum err sim_redirect(struct sim *s, unsigned side, const char *gateway);
 
 /* sim_alone - a worker of a side sends by the pair that all share, and has none of its own: said as
  * the data path says it. */

@@ -568,9 +568,11 @@ static void bring(struct sim *s, enum sa_state state, unsigned *out_side)
 		sim_run(s, s->now_ns + NS_PER_S);
 		forge_lost(s);
 		(void)!sim_initiate(s, A, "tun");
-	} else if (state > SA_ESTABLISHED) {
+	} else if (state == SA_I_FIND || state > SA_ESTABLISHED) {
 		sim_run(s, s->now_ns + NS_PER_S);
-		if (state == SA_REKEYED)
+		if (state == SA_I_FIND)
+			(void)!sim_redirect(s, B, "gw.example");
+		else if (state == SA_REKEYED)
 			(void)!sim_rekey(s, B, NULL);
 		else
 			(void)!sim_terminate(s, A, NULL);
@@ -648,6 +650,7 @@ static const struct world {
 	 true},
 	/* with a key exchange between IKE_SA_INIT and IKE_AUTH */
 	{{SA_I_PPK, SA_R_INIT, SA_ESTABLISHED}, sim_conf, KES, false},
+	{{SA_I_FIND}, sim_conf, "follow_redirects = yes", false},
 	/* by itself, since there are puzzles from then on */
 	{{SA_I_PUZZLE}, sim_conf, "", false},
 };

@@ -73,22 +73,24 @@ static struct sim *following(void)
 	return begin("mobike = no\n follow_redirects = yes");
 }
 
-static enum err redirect(struct sim *s, unsigned side, const char *gateway)
-{
-	const struct ike_redirect_params p = {.conn = "net", .gateway = gateway};
-	uint32_t num = 7;
-	enum err e = ike_redirect(s->n[side].e, &num, &p, s->now_ns);
-
-	CU_ASSERT_EQUAL(num, e ? 0 : 1);
-	sim_settle(s, side);
-	return e;
-}
-
 static bool is_at(struct sim *s, unsigned i)
 {
 	const struct ip_addr a = sim_addr(B, i);
 
 	return ip_addr_equal(&sa_of(s, A)->path.remote.addr, &a);
+}
+
+static void check_gone(struct sim *s)
+{
+	CU_ASSERT_TRUE(sim_clean(s, A) && sim_clean(s, B));
+	CU_ASSERT_EQUAL(sim_num_sas(s, A) + sim_num_sas(s, B), 0);
+}
+
+/* not_resolved - whoever looks names up takes his time. */
+static bool not_resolved(struct sim *s, unsigned side, const struct ike_ask *ask, void *ctx)
+{
+	(void)s, (void)side, (void)ctx;
+	return ask->kind != IKE_ASK_RESOLVE;
 }
 
 /* ---- later, in INFORMATIONAL ----------------------------------------------------------------- */
@@ -101,7 +103,7 @@ static void test_redirect(void)
 
 	s->traffic = true;
 	CU_ASSERT_TRUE(is_at(s, 0));
-	CU_ASSERT_EQUAL(redirect(s, B, name_of(1)), ERR_OK);
+	CU_ASSERT_EQUAL(sim_redirect(s, B, name_of(1)), ERR_OK);
 	after(s, 10 * NS_PER_S);
 	s->traffic = false;
 	after(s, NS_PER_S);
@@ -122,7 +124,7 @@ static void test_redirect_after_rekey(void)
 
 		CU_ASSERT_EQUAL(sim_rekey(s, by, NULL), ERR_OK);
 		after(s, 10 * NS_PER_S);
-		CU_ASSERT_EQUAL(redirect(s, B, name_of(1)), ERR_OK);
+		CU_ASSERT_EQUAL(sim_redirect(s, B, name_of(1)), ERR_OK);
 		after(s, 10 * NS_PER_S);
 		CU_ASSERT_TRUE(is_at(s, 1));
 		CU_ASSERT_TRUE(sim_up(s));
@@ -151,7 +153,7 @@ static void test_redirect_not_let(void)
 	struct sim *s = begin("mobike = no");
 	uint8_t data[6] = {GATEWAY_IPV4, 4};
 
-	CU_ASSERT_EQUAL(redirect(s, B, name_of(1)), ERR_UNSUPPORTED);
+	CU_ASSERT_EQUAL(sim_redirect(s, B, name_of(1)), ERR_UNSUPPORTED);
 	memcpy(data + 2, sim_addr(B, 1).b, 4);
 	say(s, B, data, sizeof(data));
 	CU_ASSERT_EQUAL(s->n[A].ike_up, 1);
@@ -166,7 +168,7 @@ static void test_redirect_of_a_client(void)
 	uint8_t data[6] = {GATEWAY_IPV4, 4};
 
 	sim_have(s, A, 3, 0); /* it would be there */
-	CU_ASSERT_EQUAL(redirect(s, A, name_of(1)), ERR_UNSUPPORTED);
+	CU_ASSERT_EQUAL(sim_redirect(s, A, name_of(1)), ERR_UNSUPPORTED);
 	memcpy(data + 2, sim_addr(A, 1).b, 4);
 	say(s, A, data, sizeof(data));
 	CU_ASSERT_EQUAL(s->n[B].ike_up, 1);
@@ -185,7 +187,8 @@ static void test_redirect_nowhere(void)
 		{{GATEWAY_IPV4, 4, 224, 0, 0, 1}, 6},
 		{{GATEWAY_IPV4, 4, 255, 255, 255, 255}, 6},
 		{{GATEWAY_IPV6, 16, 0xff, 2}, 18},
-		{{GATEWAY_FQDN, 4, 'g', 'w', '.', 'x'}, 6},
+		{{GATEWAY_FQDN, 4, 'g', 'w', ' ', 'x'}, 6},
+		{{GATEWAY_FQDN, 4, 'g', 'w', 0, 'x'}, 6},
 		{{GATEWAY_IPV4, 5, 1, 2, 3, 4, 5}, 7},
 		{{GATEWAY_IPV4, 4, 192, 0, 2}, 5},
 		{{9, 4, 192, 0, 2, 7}, 6},
@@ -199,9 +202,106 @@ static void test_redirect_nowhere(void)
 	CU_ASSERT_EQUAL(s->n[A].ike_up, 1);
 	CU_ASSERT_EQUAL(s->n[A].failed, 0);
 	CU_ASSERT_TRUE(is_at(s, 0) && sim_up(s));
-	CU_ASSERT_EQUAL(redirect(s, B, name_of(1)), ERR_OK);
+	CU_ASSERT_EQUAL(sim_redirect(s, B, name_of(1)), ERR_OK);
 	after(s, 10 * NS_PER_S);
 	CU_ASSERT_TRUE(is_at(s, 1));
+	sim_free(s);
+}
+
+/* Said once more when the other gateway has taken the place of this one, which is to be closed:
+ * that was followed. */
+static void test_redirect_twice(void)
+{
+	struct sim *s = following();
+
+	for (unsigned i = 0; i < 2; i++) {
+		CU_ASSERT_EQUAL(sim_redirect(s, B, name_of(1)), ERR_OK);
+		after(s, NS_PER_S / 2);
+	}
+	after(s, 10 * NS_PER_S);
+	CU_ASSERT_EQUAL(s->n[A].ike_up, 2);
+	CU_ASSERT_EQUAL(sim_num_sas(s, A), 1);
+	CU_ASSERT_TRUE(is_at(s, 1) && sim_up(s));
+	sim_free(s);
+}
+
+/* By its name, which is looked up first; while there is no such one A stays. */
+static void test_redirect_to_a_name(void)
+{
+	struct sim *s = following();
+
+	CU_ASSERT_EQUAL(sim_redirect(s, B, "gw2.example.com"), ERR_OK);
+	after(s, 10 * NS_PER_S);
+	CU_ASSERT_TRUE(is_at(s, 0) && sim_up(s));
+	CU_ASSERT_PTR_NOT_NULL(strstr(s->n[A].last_text, "gw2.example.com, where we do not go: "
+							 "its name cannot be resolved"));
+	s->n[A].named = sim_addr(B, 0); /* who names it */
+	CU_ASSERT_EQUAL(sim_redirect(s, B, "gw2.example.com"), ERR_OK);
+	after(s, 10 * NS_PER_S);
+	CU_ASSERT_PTR_NOT_NULL(strstr(s->n[A].last_text, "it is the one that we are with"));
+	s->n[A].named = sim_addr(B, 1);
+	CU_ASSERT_EQUAL(sim_redirect(s, B, "gw2.example.com"), ERR_OK);
+	after(s, 10 * NS_PER_S);
+	CU_ASSERT_TRUE(is_at(s, 1) && sim_up(s));
+	CU_ASSERT_EQUAL(sim_num_sas(s, A), 1);
+	CU_ASSERT_EQUAL(s->n[A].failed, 2);
+	sim_free(s);
+}
+
+/* Each allocation fails once: it is followed, or what there was stays. */
+static void test_redirect_to_a_name_out_of_memory(void)
+{
+	unsigned came_to[2] = {0};
+
+	for (uint64_t nth = 1; nth <= 60; nth++) {
+		struct sim *s = following();
+
+		s->n[A].named = sim_addr(B, 1);
+		CU_ASSERT_EQUAL(sim_redirect(s, B, "gw2.example.com"), ERR_OK);
+		alloc_fail_nth(nth);
+		after(s, 10 * NS_PER_S);
+		alloc_fail_nth(0);
+		after(s, 100 * NS_PER_S);
+		CU_ASSERT_TRUE(sim_up(s));
+		CU_ASSERT_EQUAL(sim_num_sas(s, A), 1);
+		came_to[is_at(s, 1)]++;
+		sim_free(s);
+	}
+	CU_ASSERT(came_to[0] > 0 && came_to[1] > 0);
+}
+
+/* While one is looked up, which may take its time, the IKE SA there is goes on as ever, and however
+ * many the peer names meanwhile, no other one is. */
+static void test_redirect_to_many_names(void)
+{
+	static const uint8_t data[] = {GATEWAY_FQDN, 4, 'g', 'w', '.', 'x'};
+	struct sim *s = following();
+
+	s->asked = not_resolved;
+	for (unsigned i = 0; i < 3; i++)
+		say(s, B, data, sizeof(data));
+	CU_ASSERT_EQUAL(sim_num_sas(s, A), 2);
+	CU_ASSERT_EQUAL(sim_rekey(s, A, "tun"), ERR_OK);
+	after(s, NS_PER_S);
+	CU_ASSERT_EQUAL(s->n[A].rekeyed_child, 1);
+	after(s, 30 * NS_PER_S);
+	CU_ASSERT_EQUAL(sim_num_sas(s, A), 1);
+	CU_ASSERT_TRUE(is_at(s, 0) && sim_up(s));
+	sim_free(s);
+}
+
+/* Who gives it up while it is looked up has given it up. */
+static void test_redirect_to_a_name_given_up(void)
+{
+	struct sim *s = following();
+
+	s->asked = not_resolved;
+	CU_ASSERT_EQUAL(sim_redirect(s, B, "gw2.example.com"), ERR_OK);
+	after(s, NS_PER_S);
+	CU_ASSERT_EQUAL(sim_num_sas(s, A), 2);
+	CU_ASSERT_EQUAL(sim_terminate(s, A, NULL), ERR_OK);
+	after(s, 60 * NS_PER_S);
+	check_gone(s);
 	sim_free(s);
 }
 
@@ -210,7 +310,7 @@ static void test_redirect_to_nobody(void)
 {
 	struct sim *s = following();
 
-	CU_ASSERT_EQUAL(redirect(s, B, "198.51.100.77"), ERR_OK);
+	CU_ASSERT_EQUAL(sim_redirect(s, B, "198.51.100.77"), ERR_OK);
 	after(s, 120 * NS_PER_S);
 	CU_ASSERT_EQUAL(s->n[A].ike_up, 1);
 	CU_ASSERT_TRUE(is_at(s, 0) && sim_up(s));
@@ -223,12 +323,12 @@ static void test_redirect_round_and_round(void)
 	struct sim *s = following();
 
 	for (unsigned i = 1; i <= 8; i++) {
-		CU_ASSERT_EQUAL(redirect(s, B, name_of(is_at(s, 0) ? 1 : 0)), ERR_OK);
+		CU_ASSERT_EQUAL(sim_redirect(s, B, name_of(is_at(s, 0) ? 1 : 0)), ERR_OK);
 		after(s, 10 * NS_PER_S);
 		CU_ASSERT_EQUAL(s->n[A].ike_up, i <= 5 ? i + 1 : 6);
 	}
 	after(s, 300 * NS_PER_S);
-	CU_ASSERT_EQUAL(redirect(s, B, name_of(is_at(s, 0) ? 1 : 0)), ERR_OK);
+	CU_ASSERT_EQUAL(sim_redirect(s, B, name_of(is_at(s, 0) ? 1 : 0)), ERR_OK);
 	after(s, 10 * NS_PER_S);
 	CU_ASSERT_EQUAL(s->n[A].ike_up, 7);
 	CU_ASSERT_TRUE(sim_up(s));
@@ -246,7 +346,7 @@ static void test_redirect_whom(void)
 	uint32_t num;
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-		CU_ASSERT_EQUAL(redirect(s, B, bad[i]), ERR_INVAL);
+		CU_ASSERT_EQUAL(sim_redirect(s, B, bad[i]), ERR_INVAL);
 	CU_ASSERT_EQUAL_FATAL(conf_id_parse(&other.id, "nobody.example"), ERR_OK);
 	CU_ASSERT_EQUAL_FATAL(conf_id_parse(&same.id, "host1.example"), ERR_OK);
 	p.peer = &other;
@@ -269,6 +369,7 @@ struct door {
 	uint8_t exchange; /* 0: IKE_SA_INIT */
 	bool armed, right;
 	bool itself; /* the gateway that is named is the one that names it */
+	bool named;  /* the gateway is called gw.x, and not by its address */
 	uint32_t seen, supported, from;
 	uint8_t answer[200];
 	size_t len;
@@ -296,7 +397,8 @@ static bool at_the_door(struct sim *s, unsigned from, uint8_t *bytes, size_t *le
 	if (!d->armed || d->len)
 		return true;
 	CU_ASSERT_EQUAL_FATAL(wire_nonce_parse(&nonce, ike_msg_body(&m, PAYLOAD_NONCE)), ERR_OK);
-	memcpy(data + 2, to.b, 4);
+	memcpy(data + 2, d->named ? (const uint8_t *)"gw.x" : to.b, 4);
+	data[0] = d->named ? GATEWAY_FQDN : GATEWAY_IPV4;
 	memcpy(data + 6, nonce.p, nonce.len);
 	data[6] ^= !d->right;
 	h = (struct ike_header){
@@ -331,6 +433,59 @@ static void test_redirect_at_once(void)
 	CU_ASSERT_TRUE(is_at(s, 1));
 	CU_ASSERT_TRUE(d.supported == 1 && d.from == 1 && d.seen == 2);
 	sim_free(s);
+}
+
+/* By its name: nothing is sent until that was looked up. */
+static void test_redirect_at_once_to_a_name(void)
+{
+	for (unsigned known = 0; known < 2; known++) {
+		struct sim *s = world("mobike = no\n follow_redirects = yes");
+		struct door d = {.named = true, .armed = true, .right = true};
+
+		if (known)
+			s->n[A].named = sim_addr(B, 1);
+		s->tap = at_the_door;
+		s->tap_ctx = &d;
+		CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+		CU_ASSERT_TRUE_FATAL(d.len > 0);
+		sim_inject(s, A, d.answer, d.len);
+		CU_ASSERT_EQUAL(d.seen, 1);
+		after(s, 5 * NS_PER_S);
+		CU_ASSERT_EQUAL(d.seen, known ? 2 : 1);
+		CU_ASSERT_EQUAL(d.from, known);
+		CU_ASSERT_EQUAL(s->n[A].failed, !known);
+		CU_ASSERT_TRUE(known ? sim_up(s) && is_at(s, 1)
+				     : strstr(s->n[A].last_text, "cannot be resolved") != NULL);
+		sim_free(s);
+	}
+}
+
+/* Each allocation fails once: it comes up at one end, or nothing is left. */
+static void test_redirect_at_once_to_a_name_out_of_memory(void)
+{
+	unsigned up = 0;
+
+	for (uint64_t nth = 1; nth <= 40; nth++) {
+		struct sim *s = world("mobike = no\n follow_redirects = yes");
+		struct door d = {.named = true, .armed = true, .right = true};
+
+		s->n[A].named = sim_addr(B, 1);
+		s->tap = at_the_door;
+		s->tap_ctx = &d;
+		CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+		CU_ASSERT_TRUE_FATAL(d.len > 0);
+		alloc_fail_nth(nth);
+		sim_inject(s, A, d.answer, d.len);
+		after(s, 100 * NS_PER_S);
+		alloc_fail_nth(0);
+		up += sim_num_sas(s, A);
+		for (unsigned side = 0; side < 2; side++)
+			(void)!sim_terminate(s, side, NULL);
+		after(s, 300 * NS_PER_S);
+		check_gone(s);
+		sim_free(s);
+	}
+	CU_ASSERT(up > 10);
 }
 
 /* Short of memory, the answer is as if it had not come: A comes to whom it asked. */
@@ -387,9 +542,15 @@ static void test_redirect_to_a_ticket(void)
 {
 	static const char conf[] = "mobike = no\n follow_redirects = yes\n resumption = yes";
 
-	for (unsigned right = 0; right < 2; right++) {
-		struct door d = {.exchange = IKE_SESSION_RESUME, .armed = true, .right = right};
+	for (unsigned i = 0; i < 4; i++) {
+		const unsigned right = i & 1;
+		struct door d = {.exchange = IKE_SESSION_RESUME,
+				 .named = i & 2,
+				 .armed = true,
+				 .right = right};
 		struct sim *s = world_of(conf, sim_conf_anywhere(B, conf, ""));
+
+		s->n[A].named = sim_addr(B, 1);
 
 		CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
 		after(s, NS_PER_S);
@@ -409,26 +570,38 @@ static void test_redirect_to_a_ticket(void)
 	}
 }
 
-/* One that leads nowhere keeps nobody from a whole handshake. */
+/* One that leads nowhere keeps nobody from a whole handshake: the address, or what the name means,
+ * of the one that names it, and a name that means nothing. */
 static void test_redirect_to_a_ticket_nowhere(void)
 {
 	static const char conf[] = "mobike = no\n follow_redirects = yes\n resumption = yes";
-	struct door d = {.exchange = IKE_SESSION_RESUME, .right = true, .itself = true};
-	struct sim *s = world_of(conf, sim_conf_anywhere(B, conf, ""));
 
-	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
-	after(s, NS_PER_S);
-	forge_lost(s);
-	d.armed = true;
-	s->tap = at_the_door;
-	s->tap_ctx = &d;
-	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
-	CU_ASSERT_TRUE_FATAL(d.len > 0);
-	sim_inject(s, A, d.answer, d.len);
-	after(s, 5 * NS_PER_S);
-	CU_ASSERT_TRUE(sim_up(s) && is_at(s, 0));
-	CU_ASSERT_EQUAL(s->n[A].failed, 0);
-	sim_free(s);
+	for (unsigned i = 0; i < 3; i++) {
+		struct door d = {.exchange = IKE_SESSION_RESUME,
+				 .right = true,
+				 .itself = i == 0,
+				 .named = i > 0};
+		struct sim *s = world_of(conf, sim_conf_anywhere(B, conf, ""));
+
+		if (i == 1)
+			s->n[A].named = sim_addr(B, 0);
+		CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+		after(s, NS_PER_S);
+		forge_lost(s);
+		d.armed = true;
+		s->tap = at_the_door;
+		s->tap_ctx = &d;
+		CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+		CU_ASSERT_TRUE_FATAL(d.len > 0);
+		sim_inject(s, A, d.answer, d.len);
+		d.exchange = IKE_SA_INIT;
+		d.supported = d.from = 0;
+		after(s, 5 * NS_PER_S);
+		CU_ASSERT_TRUE(sim_up(s) && is_at(s, 0));
+		CU_ASSERT_EQUAL(s->n[A].failed, 0);
+		CU_ASSERT_TRUE(d.from == 0 && (i == 0 || d.supported == 1));
+		sim_free(s);
+	}
 }
 
 /* ---- when both have proven who they are, in IKE_AUTH ----------------------------------------- */
@@ -452,12 +625,6 @@ static struct sim *doorway(const char *more, const char *to)
 			i ? "" : "redirect_to = ", i ? "" : gateway);
 	snprintf(text, sizeof(text), "connections {\n%s%s}\n", conn[0], conn[1]);
 	return world_of(more, text);
-}
-
-static void check_gone(struct sim *s)
-{
-	CU_ASSERT_TRUE(sim_clean(s, A) && sim_clean(s, B));
-	CU_ASSERT_EQUAL(sim_num_sas(s, A) + sim_num_sas(s, B), 0);
 }
 
 /* The child that was asked for is with the other gateway, and nothing is left at this one. */
@@ -491,18 +658,35 @@ static void test_redirect_in_auth_not_let(void)
 /* It is said why it is not followed, and the gateway hears that nobody comes. */
 static void test_redirect_in_auth_nowhere(void)
 {
-	static const struct {
-		const char *to, *word;
-	} rows[] = {{"gw.example", "not looked up"}, {"192.0.2.2", "the one that we are with"}};
+	struct sim *s = doorway("mobike = no\n follow_redirects = yes", "192.0.2.2");
 
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct sim *s = doorway("mobike = no\n follow_redirects = yes", rows[i].to);
+	CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
+	after(s, 3 * NS_PER_S);
+	CU_ASSERT_EQUAL(s->n[A].failed, 1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(s->n[A].last_text, "the one that we are with"));
+	check_gone(s);
+	sim_free(s);
+}
 
+/* By its name, which is looked up when this gateway has been left: then there is nothing, or what
+ * was asked for. */
+static void test_redirect_in_auth_to_a_name(void)
+{
+	for (unsigned known = 0; known < 2; known++) {
+		struct sim *s = doorway("mobike = no\n follow_redirects = yes", "gw2.example.com");
+
+		if (known)
+			s->n[A].named = sim_addr(B, 1);
 		CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
 		after(s, 3 * NS_PER_S);
-		CU_ASSERT_EQUAL(s->n[A].failed, 1);
-		CU_ASSERT_PTR_NOT_NULL(strstr(s->n[A].last_text, rows[i].word));
-		check_gone(s);
+		CU_ASSERT_EQUAL(s->n[A].failed, !known);
+		CU_ASSERT_EQUAL(s->n[A].ike_up, known);
+		if (known) {
+			CU_ASSERT_TRUE(sim_up(s) && is_at(s, 1));
+		} else {
+			CU_ASSERT_PTR_NOT_NULL(strstr(s->n[A].last_text, "cannot be resolved"));
+			check_gone(s);
+		}
 		sim_free(s);
 	}
 }
@@ -668,16 +852,24 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_redirect_not_let),
 	TAP_TEST(test_redirect_of_a_client),
 	TAP_TEST(test_redirect_nowhere),
+	TAP_TEST(test_redirect_twice),
+	TAP_TEST(test_redirect_to_a_name),
+	TAP_TEST(test_redirect_to_a_name_out_of_memory),
+	TAP_TEST(test_redirect_to_many_names),
+	TAP_TEST(test_redirect_to_a_name_given_up),
 	TAP_TEST(test_redirect_to_nobody),
 	TAP_TEST(test_redirect_round_and_round),
 	TAP_TEST(test_redirect_whom),
 	TAP_TEST(test_redirect_at_once),
+	TAP_TEST(test_redirect_at_once_to_a_name),
+	TAP_TEST(test_redirect_at_once_to_a_name_out_of_memory),
 	TAP_TEST(test_redirect_at_once_out_of_memory),
 	TAP_TEST(test_redirect_at_once_forged),
 	TAP_TEST(test_redirect_at_once_not_let),
 	TAP_TEST(test_redirect_to_a_ticket),
 	TAP_TEST(test_redirect_to_a_ticket_nowhere),
 	TAP_TEST(test_redirect_in_auth),
+	TAP_TEST(test_redirect_in_auth_to_a_name),
 	TAP_TEST(test_redirect_in_auth_not_let),
 	TAP_TEST(test_redirect_in_auth_nowhere),
 	TAP_TEST(test_redirect_in_auth_to_nobody),

@@ -106,7 +106,7 @@ static bool is_resumption(enum sa_state state)
 	       state == SA_R_RESUMED || state == SA_R_JUDGE;
 }
 
-#define EXTRA SIM_PPK "\n resumption = yes"
+#define EXTRA SIM_PPK "\n resumption = yes\n follow_redirects = yes"
 
 /* A world whose side A, or as responder B, is in a state. */
 static struct sim *brought_to(enum sa_state state)
@@ -132,9 +132,11 @@ static struct sim *brought_to(enum sa_state state)
 		sim_run(s, s->now_ns + NS_PER_S);
 		forge_lost(s);
 		CU_ASSERT_EQUAL(sim_initiate(s, A, "tun"), ERR_OK);
-	} else if (state > SA_ESTABLISHED) {
+	} else if (state == SA_I_FIND || state > SA_ESTABLISHED) {
 		sim_run(s, s->now_ns + NS_PER_S);
-		if (state == SA_REKEYED)
+		if (state == SA_I_FIND)
+			(void)!sim_redirect(s, B, "gw.example");
+		else if (state == SA_REKEYED)
 			(void)!sim_rekey(s, B, NULL);
 		else
 			(void)!sim_terminate(s, A, NULL);
