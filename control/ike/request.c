@@ -196,7 +196,7 @@ enum err ike_initiate(struct ike_engine *e, const struct ike_initiate_params *pa
 
 static bool sa_selected(const struct ike_sa *sa, const struct ike_select *sel)
 {
-	if (sa->state == SA_DEAD || sa->state == SA_NONE || sa->quiet)
+	if (sa->state == SA_DEAD || sa->quiet)
 		return false;
 	if (sel->conn && (!sa->conn || strcmp(sa->conn->name, sel->conn) != 0))
 		return false;

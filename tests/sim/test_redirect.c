@@ -132,7 +132,7 @@ static void test_redirect_after_rekey(void)
 	}
 }
 
-static void say(struct sim *s, unsigned from, const uint8_t *data, size_t len)
+static void tell(struct sim *s, unsigned from, const uint8_t *data, size_t len)
 {
 	uint8_t body[300] = {0}, message[600];
 	const struct ike_payload p = {.type = PAYLOAD_NOTIFY, .body = bytes_of(body, 4 + len)};
@@ -144,6 +144,11 @@ static void say(struct sim *s, unsigned from, const uint8_t *data, size_t len)
 	n = forge_bare(s, sa, INFORMATIONAL, 0, sa->out.x.next_id, &p, 1, message, sizeof(message));
 	sim_inject(s, !from, message, n);
 	sa->out.x.next_id++;
+}
+
+static void say(struct sim *s, unsigned from, const uint8_t *data, size_t len)
+{
+	tell(s, from, data, len);
 	after(s, 5 * NS_PER_S);
 }
 
@@ -302,6 +307,21 @@ static void test_redirect_to_a_name_given_up(void)
 	CU_ASSERT_EQUAL(sim_terminate(s, A, NULL), ERR_OK);
 	after(s, 60 * NS_PER_S);
 	check_gone(s);
+	sim_free(s);
+}
+
+/* Nor does the new one come up that was not begun yet when all was closed. */
+static void test_redirect_given_up_at_once(void)
+{
+	uint8_t data[6] = {GATEWAY_IPV4, 4};
+	struct sim *s = following();
+
+	memcpy(data + 2, sim_addr(B, 1).b, 4);
+	tell(s, B, data, sizeof(data));
+	CU_ASSERT_EQUAL(sim_terminate(s, A, NULL), ERR_OK);
+	after(s, 60 * NS_PER_S);
+	check_gone(s);
+	CU_ASSERT_EQUAL(s->n[A].ike_up, 1);
 	sim_free(s);
 }
 
@@ -857,6 +877,7 @@ static const struct tap_test tests[] = {
 	TAP_TEST(test_redirect_to_a_name_out_of_memory),
 	TAP_TEST(test_redirect_to_many_names),
 	TAP_TEST(test_redirect_to_a_name_given_up),
+	TAP_TEST(test_redirect_given_up_at_once),
 	TAP_TEST(test_redirect_to_nobody),
 	TAP_TEST(test_redirect_round_and_round),
 	TAP_TEST(test_redirect_whom),
