@@ -307,7 +307,7 @@ enum err redirect_resume(struct step *s)
 		return e;
 	resume_back(sa);
 	if (!why) {
-		sa->out.task->or_here = true;
+		sa->out.task->or_here = w.named;
 		say_going(sa, &w);
 		return ERR_OK;
 	}
